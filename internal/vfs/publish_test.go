@@ -1,0 +1,268 @@
+package vfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var errDisk = syscall.EIO
+
+// Contents of several blocks that differ in every byte and in length.
+var (
+	oldContent = strings.Repeat("old", 400)
+	newContent = strings.Repeat("new", 600)
+)
+
+// writes writes a text in so many writes of so many repetitions altogether.
+func writes(text string, parts, times int) func(io.Writer) error {
+	return func(w io.Writer) error {
+		for range parts {
+			if _, err := w.Write(bytes.Repeat([]byte(text), times/parts)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func publishNew(fsys FS) error { return Publish(fsys, "d/a", writes("new", 3, 600)) }
+
+// publishDisk is a disk with the directory d and, if so wished, a durable old
+// file d/a.
+func publishDisk(t *testing.T, withOld bool) *Mem {
+	m := NewMem(MemOptions{})
+	require.NoError(t, MkdirAllSync(m, "d"))
+	if withOld {
+		require.NoError(t, Publish(m, "d/a", writes("old", 1, 400)))
+	}
+	return m
+}
+
+// isWhole checks that d/a is the old file, or none if there was none, or the
+// new one.
+func isWhole(m *Mem, withOld bool) error {
+	got, err := content(m, "d/a")
+	switch {
+	case err == nil && got == newContent:
+	case err == nil && withOld && got == oldContent:
+	case errors.Is(err, fs.ErrNotExist) && !withOld:
+	default:
+		return fmt.Errorf("neither old nor new: %d bytes, %w", len(got), errors.Join(err))
+	}
+	return nil
+}
+
+func isNew(m *Mem) error {
+	if got, err := content(m, "d/a"); err != nil || got != newContent {
+		return fmt.Errorf("not the new file: %d bytes, %w", len(got), errors.Join(err))
+	}
+	return nil
+}
+
+// crashes calls check on crash clones that keep nothing, random parts and all.
+func crashes(m *Mem, check func(*Mem) error) error {
+	if err := check(m.CrashClone(keepNothing)); err != nil {
+		return fmt.Errorf("keep nothing: %w", err)
+	}
+	for seed := range uint64(20) {
+		if err := check(m.CrashClone(keepHalf(seed))); err != nil {
+			return fmt.Errorf("seed %d: %w", seed, err)
+		}
+	}
+	if err := check(m.CrashClone(keepAll)); err != nil {
+		return fmt.Errorf("keep all: %w", err)
+	}
+	return nil
+}
+
+// publishThroughCrashes publishes on a file system made over the disk, crashes
+// after every operation and after the end, and returns what is wrong then.
+func publishThroughCrashes(t *testing.T, withOld bool, over func(FS) FS) error {
+	m := publishDisk(t, withOld)
+	var wrong error
+	faulty := NewFaulty(m, FaultyOptions{After: func(op Op, name string) {
+		err := crashes(m, func(left *Mem) error {
+			if err := isWhole(left, withOld); err != nil {
+				return err
+			}
+			if err := publishNew(left); err != nil { // whatever temporaries are left
+				return err
+			}
+			return isNew(left.CrashClone(keepNothing))
+		})
+		if err != nil && wrong == nil {
+			wrong = fmt.Errorf("after %v %s: %w", op, name, err)
+		}
+	}})
+	require.NoError(t, publishNew(over(faulty)))
+	if err := crashes(m, isNew); err != nil && wrong == nil {
+		wrong = fmt.Errorf("after Publish: %w", err)
+	}
+	return wrong
+}
+
+func TestPublishIsAtomicAndDurableInCrashes(t *testing.T) {
+	for _, withOld := range []bool{false, true} {
+		require.NoError(t, publishThroughCrashes(t, withOld, func(fsys FS) FS { return fsys }))
+	}
+}
+
+// lying leaves out syncs and says that they succeeded.
+type lying struct {
+	FS
+	aboutSync, aboutSyncDir bool
+}
+
+type lyingFile struct{ File }
+
+func (lyingFile) Sync() error { return nil }
+
+func (l lying) Create(name string) (File, error) {
+	f, err := l.FS.Create(name)
+	if err == nil && l.aboutSync {
+		f = lyingFile{f}
+	}
+	return f, err
+}
+
+func (l lying) SyncDir(dir string) error {
+	if l.aboutSyncDir {
+		return nil
+	}
+	return l.FS.SyncDir(dir)
+}
+
+// The test above finds both syncs missing.
+func TestPublishNeedsBothSyncs(t *testing.T) {
+	for _, withOld := range []bool{false, true} {
+		require.Error(t, publishThroughCrashes(t, withOld, func(fsys FS) FS {
+			return lying{FS: fsys, aboutSync: true}
+		}))
+		require.Error(t, publishThroughCrashes(t, withOld, func(fsys FS) FS {
+			return lying{FS: fsys, aboutSyncDir: true}
+		}))
+	}
+}
+
+func TestPublishUnderEveryFault(t *testing.T) {
+	counted := NewFaulty(publishDisk(t, true), FaultyOptions{})
+	require.NoError(t, publishNew(counted))
+	for _, withOld := range []bool{false, true} {
+		for _, fault := range []error{syscall.EIO, syscall.ENOSPC, ShortWrite(syscall.ENOSPC), ShortWrite(syscall.EIO)} {
+			for n := range counted.Count() {
+				checkPublishUnder(t, withOld, fault, FailNth(n, fault), fmt.Sprint(fault, " once at ", n))
+				checkPublishUnder(t, withOld, fault, FailFrom(n, fault), fmt.Sprint(fault, " from ", n))
+			}
+		}
+	}
+}
+
+// checkPublishUnder publishes under a plan that makes some operation fail.
+func checkPublishUnder(t *testing.T, withOld bool, fault error, plan Plan, where string) {
+	var failed []Op
+	m := publishDisk(t, withOld)
+	err := publishNew(NewFaulty(m, FaultyOptions{Plan: func(c Call) error {
+		err := plan(c)
+		if err != nil {
+			failed = append(failed, c.Op)
+		}
+		return err
+	}}))
+	require.ErrorIs(t, err, fault, where)
+	require.NoError(t, isWhole(m, withOld), where)
+	require.Equal(t, failed[0] == OpSyncDir, isNew(m) == nil, where)
+	require.NoError(t, crashes(m, func(left *Mem) error { return isWhole(left, withOld) }), where)
+	names, err := m.List("d")
+	require.NoError(t, err)
+	require.Equal(t, slices.Contains(failed, OpRemove), strings.Contains(fmt.Sprint(names), TempSuffix), where)
+}
+
+func TestPublishOnDisksOfEverySize(t *testing.T) {
+	for size := int64(len(oldContent)); size <= int64(len(oldContent)+len(newContent)); size += 7 {
+		m := NewMem(MemOptions{MaxBytes: size})
+		require.NoError(t, MkdirAllSync(m, "d"))
+		require.NoError(t, Publish(m, "d/a", writes("old", 1, 400)))
+		err := publishNew(m)
+		require.Equal(t, size < int64(len(oldContent)+len(newContent)), err != nil)
+		if err != nil {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			require.Equal(t, files{"d": "dir", "d/a": oldContent}, tree(t, m))
+		}
+	}
+}
+
+func TestPublishReturnsTheWritersError(t *testing.T) {
+	m := publishDisk(t, true)
+	stop := errors.New("stop")
+	err := Publish(m, "d/a", func(w io.Writer) error {
+		_, err := w.Write([]byte("half"))
+		require.NoError(t, err)
+		return stop
+	})
+	require.Equal(t, stop, err)
+	require.Equal(t, files{"d": "dir", "d/a": oldContent}, tree(t, m))
+}
+
+func TestPublishStepsOverTemporaries(t *testing.T) {
+	m := publishDisk(t, false)
+	writeFile(t, m, "d/a.tmp", "of a crash")
+	require.NoError(t, Publish(m, "d/a", func(w io.Writer) error {
+		require.NoError(t, publishNew(m)) // another publisher, meanwhile
+		_, err := io.WriteString(w, "mine")
+		return err
+	}))
+	require.Equal(t, files{"d": "dir", "d/a": "mine", "d/a.tmp": "of a crash"}, tree(t, m))
+
+	for i := 1; i <= maxTemps; i++ {
+		writeFile(t, m, fmt.Sprintf("d/a.%d.tmp", i), "")
+	}
+	require.ErrorIs(t, publishNew(m), fs.ErrExist)
+}
+
+// movingRename fails after it has moved the file, as NFS may when an answer is
+// lost.
+type movingRename struct{ FS }
+
+func (f movingRename) Rename(oldName, newName string) error {
+	if err := f.FS.Rename(oldName, newName); err != nil {
+		return err
+	}
+	return errDisk
+}
+
+func TestPublishWhenAFailedRenameMovedTheFile(t *testing.T) {
+	m := publishDisk(t, true)
+	require.Equal(t, errDisk, publishNew(movingRename{m}))
+	require.Equal(t, files{"d": "dir", "d/a": newContent}, tree(t, m))
+}
+
+func TestMkdirAllSyncUnderEveryFault(t *testing.T) {
+	disk := func(plan Plan) *Faulty {
+		m := NewMem(MemOptions{})
+		require.NoError(t, m.MkdirAll("a"))
+		return NewFaulty(m, FaultyOptions{Plan: plan})
+	}
+	counted := disk(nil)
+	require.NoError(t, MkdirAllSync(counted, "a/b/c"))
+	require.Equal(t, 3, counted.Count(OpSyncDir))
+	for n := range counted.Count() {
+		require.ErrorIs(t, MkdirAllSync(disk(FailNth(n, errDisk)), "a/b/c"), errDisk)
+	}
+	for n := range counted.Count(OpSyncDir) {
+		err := MkdirAllSync(disk(FailNth(n, fs.ErrPermission, OpSyncDir)), "a/b/c")
+		if n == 0 { // the parent of what was there
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, fs.ErrPermission)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package vfs
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"syscall"
+)
+
+// Real is the operating system's file system.
+//
+// Thread safety: all methods may be called at the same time.
+type Real struct{}
+
+var _ FS = Real{}
+
+// Create implements FS. Writes append without O_APPEND, since no other handle
+// writes; so io.Copy may let the kernel copy (copy_file_range refuses O_APPEND).
+func (Real) Create(name string) (File, error) {
+	return openReal(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+}
+
+// Open implements FS.
+func (Real) Open(name string) (File, error) {
+	f, err := openReal(name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Remove implements FS.
+func (Real) Remove(name string) error { return os.Remove(name) }
+
+// RemoveAll implements FS.
+func (Real) RemoveAll(name string) error { return os.RemoveAll(name) }
+
+// Rename implements FS. os.Rename itself refuses a directory as the new name.
+func (Real) Rename(oldName, newName string) error {
+	info, err := os.Lstat(oldName)
+	if err == nil && info.IsDir() {
+		return &os.LinkError{Op: "rename", Old: oldName, New: newName, Err: syscall.EISDIR}
+	}
+	return os.Rename(oldName, newName)
+}
+
+// Link implements FS.
+func (Real) Link(oldName, newName string) error { return os.Link(oldName, newName) }
+
+// MkdirAll implements FS.
+func (Real) MkdirAll(dir string) error { return os.MkdirAll(dir, dirMode) }
+
+// List implements FS.
+func (Real) List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+// Stat implements FS.
+func (Real) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+// SyncDir implements FS.
+func (Real) SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	info, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return &fs.PathError{Op: "syncdir", Path: dir, Err: syscall.ENOTDIR}
+	}
+	if runtime.GOOS == "windows" { // no handle of a directory can be flushed there
+		return nil
+	}
+	return d.Sync()
+}
+
+// Lock implements FS.
+func (Real) Lock(name string) (io.Closer, error) { return lockReal(name) }
+
+// realFile is an *os.File that knows its size.
+type realFile struct{ *os.File }
+
+func openReal(name string, flag int) (*realFile, error) {
+	f, err := os.OpenFile(name, flag, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	return &realFile{f}, nil
+}
+
+// Size implements File.
+func (f *realFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}

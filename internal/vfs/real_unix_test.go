@@ -1,0 +1,33 @@
+//go:build unix
+
+package vfs
+
+import (
+	"io/fs"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The umask belongs to the process: this test must not run in parallel.
+func TestRealModesUnderUmaskZero(t *testing.T) {
+	dir := t.TempDir()
+	defer syscall.Umask(syscall.Umask(0))
+	require.NoError(t, MkdirAllSync(Real{}, filepath.Join(dir, "d/e")))
+	writeFile(t, Real{}, filepath.Join(dir, "d/e/a"), "")
+	lock, err := Real{}.Lock(filepath.Join(dir, "d/LOCK"))
+	require.NoError(t, err)
+	require.NoError(t, lock.Close())
+	for name, want := range map[string]fs.FileMode{
+		"d":      fs.ModeDir | 0o700,
+		"d/e":    fs.ModeDir | 0o700,
+		"d/e/a":  0o600,
+		"d/LOCK": 0o600,
+	} {
+		info, err := Real{}.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode(), name)
+	}
+}

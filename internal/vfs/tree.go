@@ -1,0 +1,102 @@
+package vfs
+
+import (
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// The tree of a Mem: names to nodes and back. All of it runs under the Mem's
+// mutex and returns bare errors, to which the caller adds operation and name.
+
+func (m *Mem) create(name string) (*file, error) {
+	parent, base, err := m.findParent(name)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := parent.entries[base]; ok {
+		return nil, fs.ErrExist
+	}
+	f := &file{}
+	m.set(parent, base, f, nil)
+	return f, nil
+}
+
+// set makes a name lead to n, or to nothing if n is nil, and frees the file
+// that it led to if that was the last way to it.
+func (m *Mem) set(d *dir, base string, n node, after *change) *change {
+	if f, ok := n.(*file); ok {
+		f.links++
+	}
+	if f, ok := d.entries[base].(*file); ok {
+		f.links--
+		m.free(f)
+	}
+	return d.set(base, n, after)
+}
+
+// free gives the space of a file back that no name and no handle leads to.
+func (m *Mem) free(f *file) {
+	if f.links == 0 && f.handles == 0 {
+		m.usedBytes -= int64(len(f.data))
+	}
+}
+
+func (m *Mem) find(name string) (node, error) {
+	elems := elements(name)
+	if len(elems) == 0 {
+		return m.root, nil
+	}
+	parent, base, err := m.findParent(name)
+	if err != nil {
+		return nil, err
+	}
+	n, ok := parent.entries[base]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return n, nil
+}
+
+func (m *Mem) findDir(name string) (*dir, error) {
+	n, err := m.find(name)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := n.(*dir)
+	if !ok {
+		return nil, syscall.ENOTDIR
+	}
+	return d, nil
+}
+
+// findParent returns the directory that holds or would hold the name.
+func (m *Mem) findParent(name string) (parent *dir, base string, err error) {
+	elems := elements(name)
+	if len(elems) == 0 {
+		return nil, "", fs.ErrInvalid // the root has no parent
+	}
+	parent, last := m.root, len(elems)-1
+	for _, elem := range elems[:last] {
+		switch n := parent.entries[elem].(type) {
+		case nil:
+			return nil, "", fs.ErrNotExist
+		case *dir:
+			parent = n
+		default:
+			return nil, "", syscall.ENOTDIR
+		}
+	}
+	return parent, elems[last], nil
+}
+
+// elements are the parts of a cleaned name, none for the root.
+func elements(name string) []string {
+	clean := path.Clean("/" + filepath.ToSlash(name))
+	if clean == "/" {
+		return nil
+	}
+	return strings.Split(clean[1:], "/")
+}
