@@ -1,0 +1,73 @@
+package codec
+
+import (
+	"encoding"
+	"fmt"
+)
+
+// Binary encodes a value with its own MarshalBinary, or AppendBinary if it has
+// that too, and decodes it with UnmarshalBinary. PT is *T and need not be
+// written:
+//
+//	codec.Binary[netip.Addr]("addr", 1)
+//
+// Decode accepts what UnmarshalBinary accepts. For keys, the type must encode
+// equal values alike. Errors leave out the text of the type's own, which may
+// quote the data; errors.As finds it.
+func Binary[T any, PT interface {
+	*T
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
+}](name string, version uint32) Codec[T] {
+	if err := checkName(name); err != nil {
+		return refuse[T](name, version, err)
+	}
+	_, canAppend := any(PT(nil)).(encoding.BinaryAppender)
+	return &binaryCodec[T, PT]{
+		id:        ID{Name: name, Version: version, Schema: "binary"},
+		canAppend: canAppend,
+	}
+}
+
+type binaryCodec[T any, PT interface {
+	*T
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
+}] struct {
+	id        ID
+	canAppend bool
+}
+
+func (c *binaryCodec[T, PT]) ID() ID                  { return c.id }
+func (c *binaryCodec[T, PT]) FixedSize() int          { return -1 }
+func (c *binaryCodec[T, PT]) Compare(a, b T) int      { return CompareEncoded(c, a, b) }
+func (c *binaryCodec[T, PT]) Size(v T) (int64, error) { return sizeEncoded(c, v) }
+
+func (c *binaryCodec[T, PT]) Append(dst []byte, v T) ([]byte, error) {
+	var out []byte
+	var err error
+	if c.canAppend {
+		out, err = any(PT(&v)).(encoding.BinaryAppender).AppendBinary(dst)
+	} else {
+		out, err = PT(&v).MarshalBinary()
+		out = append(dst, out...)
+	}
+	if err != nil {
+		return dst, &quiet{
+			error: fmt.Errorf("codec %q: %w: %T", c.id.Name, ErrUnencodable, err),
+			cause: err,
+		}
+	}
+	return out, nil
+}
+
+func (c *binaryCodec[T, PT]) Decode(src []byte) (T, error) {
+	var v, zero T
+	if err := PT(&v).UnmarshalBinary(src); err != nil {
+		return zero, &quiet{
+			error: malformed(c.id.Name, "%d bytes: %T", len(src), err),
+			cause: err,
+		}
+	}
+	return v, nil
+}

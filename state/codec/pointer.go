@@ -1,0 +1,82 @@
+package codec
+
+import "fmt"
+
+const (
+	pointerNil = 0
+	pointerSet = 1
+)
+
+// Pointer encodes nil as 00, anything else as 01 and then what it points to.
+// Nil comes first in the order, the rest is ordered as elem orders it.
+func Pointer[T any](elem Codec[T]) Codec[*T] {
+	if err := fault(elem); err != nil {
+		return refuse[*T]("pointer", 1, err)
+	}
+	return &pointerCodec[T]{
+		id:   ID{Name: "pointer", Version: 1, Schema: elem.ID().String()},
+		elem: elem,
+	}
+}
+
+type pointerCodec[T any] struct {
+	id   ID
+	elem Codec[T]
+}
+
+func (c *pointerCodec[T]) ID() ID         { return c.id }
+func (c *pointerCodec[T]) FixedSize() int { return -1 }
+func (c *pointerCodec[T]) traits() traits { return traits{total: traitsOf(c.elem).total} }
+
+func (c *pointerCodec[T]) Size(v *T) (int64, error) {
+	if v == nil {
+		return 1, nil
+	}
+	n, err := c.elem.Size(*v)
+	if err != nil {
+		return 0, c.within(err)
+	}
+	return 1 + n, nil
+}
+
+func (c *pointerCodec[T]) Append(dst []byte, v *T) ([]byte, error) {
+	if v == nil {
+		return append(dst, pointerNil), nil
+	}
+	out, err := c.elem.Append(append(dst, pointerSet), *v)
+	if err != nil {
+		return dst, c.within(err)
+	}
+	return out, nil
+}
+
+func (c *pointerCodec[T]) Decode(src []byte) (*T, error) {
+	if len(src) == 0 || src[0] > pointerSet || src[0] == pointerNil && len(src) > 1 {
+		return nil, malformed("pointer", "%d bytes that are neither 00 nor begin with 01", len(src))
+	}
+	if src[0] == pointerNil {
+		return nil, nil
+	}
+	v, err := c.elem.Decode(src[1:])
+	if err != nil {
+		return nil, c.within(err)
+	}
+	return &v, nil
+}
+
+func (c *pointerCodec[T]) Compare(a, b *T) int {
+	switch {
+	case a == b:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	default:
+		return c.elem.Compare(*a, *b)
+	}
+}
+
+func (c *pointerCodec[T]) within(err error) error {
+	return fmt.Errorf("codec \"pointer\": %w", err)
+}

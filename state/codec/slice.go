@@ -1,0 +1,106 @@
+package codec
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// Slice encodes the number of elements as a uvarint, then the elements: raw if
+// elem has a fixed size, else each with its length before it, as a uvarint. A
+// nil and an empty slice are one value, decoded as nil. What Decode returns has
+// its capacity clipped.
+//
+// Encodings are not ordered as slices are: the number of elements comes first.
+func Slice[T any](elem Codec[T]) Codec[[]T] {
+	if err := fault(elem); err != nil {
+		return refuse[[]T]("slice", 1, err)
+	}
+	return &sliceCodec[T]{
+		id:   ID{Name: "slice", Version: 1, Schema: elem.ID().String()},
+		elem: elementOf(elem),
+	}
+}
+
+type sliceCodec[T any] struct {
+	id   ID
+	elem element[T]
+}
+
+func (c *sliceCodec[T]) ID() ID         { return c.id }
+func (c *sliceCodec[T]) FixedSize() int { return -1 }
+func (c *sliceCodec[T]) traits() traits { return traits{total: c.elem.traits.total} }
+
+func (c *sliceCodec[T]) Size(v []T) (int64, error) {
+	size := int64(uvarintSize(uint64(len(v))))
+	if c.elem.fixed > 0 && c.elem.traits.total {
+		return size + int64(len(v))*int64(c.elem.fixed), nil
+	}
+	for i := range v {
+		n, err := c.elem.size(v[i])
+		if err != nil {
+			return 0, c.within(i, err)
+		}
+		size += n
+	}
+	return size, nil
+}
+
+func (c *sliceCodec[T]) Append(dst []byte, v []T) ([]byte, error) {
+	out := binary.AppendUvarint(dst, uint64(len(v)))
+	if c.elem.fixed > 0 {
+		out = slices.Grow(out, len(v)*c.elem.fixed)
+	}
+	for i := range v {
+		var err error
+		if out, err = c.elem.append(out, v[i]); err != nil {
+			return dst, c.within(i, err)
+		}
+	}
+	return out, nil
+}
+
+func (c *sliceCodec[T]) Decode(src []byte) ([]T, error) {
+	count, rest, ok := splitUvarint(src)
+	if !ok {
+		return nil, malformed("slice", "bad count in %d bytes", len(src))
+	}
+	if count > uint64(len(rest)/c.elem.minSize()) {
+		return nil, malformed("slice", "%d elements in %d bytes", count, len(rest))
+	}
+	var out []T
+	if count > 0 {
+		out = make([]T, 0, room(count, len(rest), c.elem.memory))
+	}
+	for i := range int(count) {
+		raw, next, ok := c.elem.split(rest)
+		if !ok {
+			return nil, malformed("slice", "element %d is cut off after %d bytes", i, len(rest))
+		}
+		v, err := c.elem.codec.Decode(raw)
+		if err != nil {
+			return nil, c.within(i, err)
+		}
+		out, rest = append(out, v), next
+	}
+	if len(rest) > 0 {
+		return nil, malformed("slice", "%d bytes after the last element", len(rest))
+	}
+	return slices.Clip(out), nil
+}
+
+func (c *sliceCodec[T]) Compare(a, b []T) int {
+	if len(a) != len(b) {
+		return compareUvarint(uint64(len(a)), uint64(len(b)))
+	}
+	for i := range a {
+		if order := c.elem.compare(a[i], b[i]); order != 0 {
+			return order
+		}
+	}
+	return 0
+}
+
+func (c *sliceCodec[T]) within(i int, err error) error {
+	return fmt.Errorf("codec \"slice\": element %d: %w", i, err)
+}

@@ -1,0 +1,194 @@
+package codec
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// Struct encodes the given fields of T, in the order given: a field of fixed
+// size raw, one of variable size escaped (see AppendEscaped), and the last one
+// raw whatever its size. A struct is so ordered by its first field, then by its
+// second and so on, each as its own codec orders it. It has a fixed size if all
+// its fields have. Without any field the encoding is one byte 00.
+//
+// Parts of T that no field covers are lost: they are zero in what Decode
+// returns. Raise version whenever the fields or their meaning change; their
+// names and codecs are in the ID as well.
+//
+// If two fields have one name or share memory, or a name is empty or has one of
+// the characters , : ( ), every use of the codec returns ErrInvalidCodec.
+func Struct[T any](name string, version uint32, fields ...FieldOf[T]) Codec[T] {
+	if err := checkName(name); err != nil {
+		return refuse[T](name, version, err)
+	}
+	if err := checkFields(fields); err != nil {
+		return refuse[T](name, version, err)
+	}
+	c := &structCodec[T]{
+		id:     ID{Name: name, Version: version},
+		fields: append([]FieldOf[T](nil), fields...),
+		total:  true,
+	}
+	var schema []string
+	for _, f := range fields {
+		schema = append(schema, f.name+":"+f.id.String())
+		c.total = c.total && f.total
+		if f.fixed == 0 {
+			c.fixed = -1
+		}
+		if c.fixed >= 0 {
+			c.fixed += f.fixed
+		}
+	}
+	if len(fields) == 0 {
+		c.fixed = 1
+	}
+	c.id.Schema = strings.Join(schema, ",")
+	return c
+}
+
+type structCodec[T any] struct {
+	id     ID
+	fields []FieldOf[T]
+	fixed  int // bytes of an encoding, -1 if they vary
+	total  bool
+
+	// A pointer handed to a field's codec, which is not known here, makes the
+	// compiler move what it points to to the heap. So structs are copied to
+	// where they need not be allocated every time.
+	places sync.Pool // of *place[T], zero
+}
+
+// place has room for the structs that one call works on.
+type place[T any] struct{ a, b T }
+
+func (c *structCodec[T]) place() *place[T] {
+	if p, ok := c.places.Get().(*place[T]); ok {
+		return p
+	}
+	return new(place[T])
+}
+
+func (c *structCodec[T]) ID() ID         { return c.id }
+func (c *structCodec[T]) FixedSize() int { return c.fixed }
+func (c *structCodec[T]) traits() traits { return traits{total: c.total} }
+
+func (c *structCodec[T]) Size(v T) (int64, error) {
+	if c.fixed >= 0 && c.total {
+		return int64(c.fixed), nil
+	}
+	p := c.place()
+	p.a = v
+	size, err := c.size(&p.a)
+	erase(&p.a)
+	c.places.Put(p)
+	return size, err
+}
+
+func (c *structCodec[T]) Append(dst []byte, v T) ([]byte, error) {
+	if len(c.fields) == 0 {
+		return append(dst, 0), nil
+	}
+	p := c.place()
+	p.a = v
+	out, err := c.append(dst, &p.a)
+	erase(&p.a)
+	c.places.Put(p)
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+func (c *structCodec[T]) Decode(src []byte) (T, error) {
+	var v T
+	if len(c.fields) == 0 {
+		if len(src) != 1 || src[0] != 0 {
+			return v, malformed(c.id.Name, "%d bytes, want one 00", len(src))
+		}
+		return v, nil
+	}
+	p := c.place()
+	err := c.decode(&p.a, src)
+	if err == nil {
+		v = p.a
+	}
+	erase(&p.a)
+	c.places.Put(p)
+	return v, err
+}
+
+func (c *structCodec[T]) Compare(a, b T) int {
+	p := c.place()
+	p.a, p.b = a, b
+	order := c.compare(p)
+	erase(p)
+	c.places.Put(p)
+	return order
+}
+
+func erase[V any](v *V) {
+	var zero V
+	*v = zero
+}
+
+// isEscaped is whether field i is written with AppendEscaped.
+func (c *structCodec[T]) isEscaped(i int) bool {
+	return c.fields[i].fixed == 0 && i < len(c.fields)-1
+}
+
+func (c *structCodec[T]) size(v *T) (int64, error) {
+	var size int64
+	for i := range c.fields {
+		f := &c.fields[i]
+		n, err := f.size(v, c.isEscaped(i))
+		if err != nil {
+			return 0, c.within(f, err)
+		}
+		size += n
+	}
+	return size, nil
+}
+
+func (c *structCodec[T]) append(out []byte, v *T) ([]byte, error) {
+	for i := range c.fields {
+		f := &c.fields[i]
+		at := len(out)
+		var err error
+		if out, err = f.codec.append(out, v); err != nil {
+			return nil, c.within(f, err)
+		}
+		if n := len(out) - at; f.fixed > 0 && n != f.fixed {
+			return nil, c.within(f, wrongSize(int64(n), f.fixed))
+		}
+		if c.isEscaped(i) {
+			out = escapeTail(out, at)
+		}
+	}
+	return out, nil
+}
+
+func (c *structCodec[T]) decode(v *T, src []byte) error {
+	for i := range c.fields {
+		f := &c.fields[i]
+		var err error
+		if src, err = f.decode(v, src, c.isEscaped(i), i == len(c.fields)-1); err != nil {
+			return c.within(f, err)
+		}
+	}
+	return nil
+}
+
+func (c *structCodec[T]) compare(p *place[T]) int {
+	for i := range c.fields {
+		if order := c.fields[i].codec.compare(&p.a, &p.b); order != 0 {
+			return order
+		}
+	}
+	return 0
+}
+
+func (c *structCodec[T]) within(f *FieldOf[T], err error) error {
+	return fmt.Errorf("codec %q: field %q: %w", c.id.Name, f.name, err)
+}
