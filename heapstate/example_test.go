@@ -1,0 +1,55 @@
+package heapstate_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// open opens a backend and declares its state; a restore does the same first.
+func open() (*heapstate.Backend, *state.Keyed[string], state.ValueState[int64]) {
+	backend, err := heapstate.NewHash(state.Options{})
+	check(err)
+	keyed, err := state.NewKeyed(backend, codec.String[string]())
+	check(err)
+	flights, err := state.ValueOf(keyed, state.ValueDescriptor[int64]{Name: "flights", Codec: codec.Int[int64]()})
+	check(err)
+	return backend, keyed, flights
+}
+
+// From an open backend to a restored one.
+func Example() {
+	path, err := os.MkdirTemp("", "weir")
+	check(err)
+	defer os.RemoveAll(path)
+	directory, err := snapshot.NewDirectory(path)
+	check(err)
+
+	backend, keyed, flights := open()
+	check(keyed.SetKey("JFK"))
+	check(flights.Set(41))
+	running, err := snapshot.Start(context.Background(), backend, directory, snapshot.Options{})
+	check(err)
+	check(flights.Set(42)) // not in the snapshot, which goes on by itself
+	handle, err := running.Wait()
+	check(err)
+
+	backend, keyed, flights = open()
+	_, err = snapshot.Restore(context.Background(), backend, directory, []snapshot.Handle{handle}, snapshot.RestoreOptions{})
+	check(err)
+	check(keyed.SetKey("JFK"))
+	fmt.Println(flights.Get())
+	// Output: 41 true <nil>
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}

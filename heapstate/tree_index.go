@@ -1,0 +1,118 @@
+package heapstate
+
+import (
+	"github.com/google/btree"
+
+	"github.com/weirstate/weir/state"
+)
+
+// treeDegree gives nodes of 31 to 63 items of 16 bytes: a node is at most
+// 1 KiB.
+const treeDegree = 32
+
+// lowest, in the place of a slot, sorts before every slot with the same group
+// and prefix. A table never reaches it.
+const lowest = state.Probed - 1
+
+// treeIndex is a B-tree of slots, ordered by key group, key and namespace. A
+// snapshot is a clone of the tree; nodes are copied when they are next written.
+type treeIndex struct {
+	table state.Table
+	tree  *btree.BTreeG[treeItem]
+	next  uint32   // slots from here on were never used
+	free  []uint32 // slots below next that hold no row
+	// coming is the slot that is being inserted, whose row is still only the
+	// probed one; else Probed.
+	coming uint32
+}
+
+// treeItem holds enough of the key to decide most comparisons without a look
+// at the rows.
+type treeItem struct {
+	prefix uint64
+	slot   uint32
+	group  uint16
+}
+
+func newTreeIndex(t state.Table) *treeIndex {
+	x := &treeIndex{table: t, coming: state.Probed}
+	x.tree = btree.NewG(treeDegree, func(a, b treeItem) bool {
+		switch {
+		case a.group != b.group:
+			return a.group < b.group
+		case a.prefix != b.prefix:
+			return a.prefix < b.prefix
+		case a.slot == lowest || b.slot == lowest:
+			return a.slot == lowest && b.slot != lowest
+		case a.slot == b.slot:
+			return false
+		}
+		return t.Compare(x.slotOf(a), x.slotOf(b)) < 0
+	})
+	return x
+}
+
+// slotOf is where the row of an item is to be looked at.
+func (x *treeIndex) slotOf(i treeItem) uint32 {
+	if i.slot == x.coming {
+		return state.Probed
+	}
+	return i.slot
+}
+
+// probed is an item for the probed row.
+func (x *treeIndex) probed(slot uint32) treeItem {
+	group, prefix := x.table.Probed()
+	return treeItem{prefix, slot, group}
+}
+
+// Find implements state.Index.
+func (x *treeIndex) Find(uint64) (slot uint32, ok bool) {
+	found, ok := x.tree.Get(x.probed(state.Probed))
+	return found.slot, ok
+}
+
+// Insert implements state.Index.
+func (x *treeIndex) Insert(uint64) (uint32, error) {
+	slot := x.next
+	switch last := len(x.free) - 1; {
+	case last >= 0:
+		slot, x.free = x.free[last], x.free[:last]
+	case slot == lowest:
+		return 0, state.ErrFull
+	default:
+		x.next++
+	}
+	x.coming = slot
+	x.tree.ReplaceOrInsert(x.probed(slot))
+	x.coming = state.Probed
+	return slot, nil
+}
+
+// Delete implements state.Index.
+func (x *treeIndex) Delete(_ uint64, slot uint32) {
+	x.tree.Delete(x.probed(state.Probed))
+	x.free = append(x.free, slot)
+}
+
+// Freeze implements state.Index.
+func (x *treeIndex) Freeze() state.FrozenIndex { return frozenTree{x.tree.Clone()} }
+
+// frozenTree is a clone. Walking it compares bounds with items by group and
+// prefix alone, so it never looks at the live table.
+type frozenTree struct {
+	tree *btree.BTreeG[treeItem]
+}
+
+// Ascend implements state.FrozenIndex.
+func (f frozenTree) Ascend(_ state.FrozenTable, group uint16, yield func(slot uint32) error) (err error) {
+	from := treeItem{slot: lowest, group: group}
+	f.tree.AscendGreaterOrEqual(from, func(i treeItem) bool {
+		if i.group != group {
+			return false
+		}
+		err = yield(i.slot)
+		return err == nil
+	})
+	return err
+}

@@ -1,0 +1,61 @@
+package heapstate
+
+import (
+	"sync"
+
+	"github.com/weirstate/weir/state"
+)
+
+// view is a Backend as it was at a snapshot. It satisfies snapshot.View.
+//
+// Thread safety: one reader, in any goroutine.
+type view struct {
+	keyspace state.Keyspace
+	states   []state.Info
+	frozen   []frozenState // as states
+	release  func()
+	once     sync.Once
+}
+
+// frozenState is one state of a view.
+type frozenState interface {
+	// rows calls yield with the rows of bytes of one key group, in order.
+	rows(group uint16, yield func(key, value []byte) error) error
+}
+
+// frozenRows is a table with its index.
+type frozenRows struct {
+	table  state.FrozenTable
+	index  state.FrozenIndex
+	buffer state.RowBuffer
+}
+
+func (f *frozenRows) rows(group uint16, yield func(key, value []byte) error) error {
+	return f.index.Ascend(f.table, group, func(slot uint32) error {
+		return f.table.Rows(slot, &f.buffer, yield)
+	})
+}
+
+// Keyspace implements snapshot.View.
+func (v *view) Keyspace() state.Keyspace { return v.keyspace }
+
+// States implements snapshot.View.
+func (v *view) States() []state.Info { return v.states }
+
+// Rows implements snapshot.View.
+func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
+	for _, f := range v.frozen {
+		if err := f.rows(group, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Release implements snapshot.View.
+func (v *view) Release() {
+	v.once.Do(func() {
+		v.release()
+		v.frozen = nil
+	})
+}

@@ -1,0 +1,114 @@
+package cow
+
+import "slices"
+
+const (
+	// pageRows is how many elements a first write after a freeze copies. A
+	// constant, so that finding an element takes no bounds but the root's.
+	pageRows = 64
+	// dirPages is how many pages one directory holds: 8 KiB, copied once for
+	// all first writes to its 32,768 elements.
+	dirPages = 512
+	dirRows  = dirPages * pageRows
+)
+
+// Array is a growable array of T in pages of 64 elements, under directories of
+// 512 pages, under one root. An element never written is the zero T. Pages come
+// when they are first written, so far ahead costs no more than near.
+//
+// Pages of a T without pointers are invisible to the garbage collector's scan.
+//
+// Thread safety: one writer, which is also the only reader of the Array
+// itself. A Frozen may be read from other goroutines while the writer goes on.
+type Array[T any] struct {
+	clock *Clock
+	root  []*directory[T]
+}
+
+type page[T any] [pageRows]T
+
+type directory[T any] struct {
+	version  uint64
+	versions [dirPages]uint64 // 0 where there is no page
+	pages    [dirPages]*page[T]
+}
+
+// NewArray returns an empty array that is frozen together with everything else
+// on the clock.
+func NewArray[T any](clock *Clock) *Array[T] {
+	return &Array[T]{clock: clock}
+}
+
+// At returns the element at i, which must have been written before and must
+// not be modified through the pointer. The pointer is good until the next call
+// of Mutable.
+func (a *Array[T]) At(i uint32) *T {
+	return &a.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
+}
+
+// Get returns the element at i, zero if it was never written.
+func (a *Array[T]) Get(i uint32) T { return get(a.root, i) }
+
+// Mutable returns the element at i for writing, copied first if a freeze sees
+// it. The pointer is good until the next call of Mutable or Freeze.
+func (a *Array[T]) Mutable(i uint32) *T {
+	if int(i/dirRows) < len(a.root) {
+		d, p := a.root[i/dirRows], i/pageRows%dirPages
+		if d.versions[p] > a.clock.Shared() {
+			return &d.pages[p][i%pageRows]
+		}
+	}
+	return a.own(i)
+}
+
+// own is the slow half of Mutable: it makes directory and page exist and belong
+// to the writer alone.
+func (a *Array[T]) own(i uint32) *T {
+	shared, now := a.clock.Shared(), a.clock.Now()
+	for int(i/dirRows) >= len(a.root) {
+		a.root = append(a.root, &directory[T]{version: now})
+	}
+	d := a.root[i/dirRows]
+	if d.version <= shared {
+		copied := *d
+		copied.version = now
+		d = &copied
+		a.root[i/dirRows] = d
+	}
+	p := i / pageRows % dirPages
+	if d.pages[p] == nil {
+		d.pages[p] = new(page[T])
+	} else if d.versions[p] <= shared {
+		copied := *d.pages[p]
+		d.pages[p] = &copied
+	}
+	d.versions[p] = now
+	return &d.pages[p][i%pageRows]
+}
+
+// Freeze returns the array as it is now. The caller has frozen the clock just
+// before. It copies the root: 8 B for every 32,768 elements.
+func (a *Array[T]) Freeze() Frozen[T] { return Frozen[T]{slices.Clone(a.root)} }
+
+// Frozen is an Array as it was at a freeze.
+//
+// Thread safety: any number of readers, until the Pin is released.
+type Frozen[T any] struct{ root []*directory[T] }
+
+// At returns the element at i, which must have been written before the freeze.
+func (f *Frozen[T]) At(i uint32) *T {
+	return &f.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
+}
+
+// Get returns the element at i, zero if it was never written.
+func (f *Frozen[T]) Get(i uint32) T { return get(f.root, i) }
+
+func get[T any](root []*directory[T], i uint32) T {
+	if int(i/dirRows) < len(root) {
+		if p := root[i/dirRows].pages[i/pageRows%dirPages]; p != nil {
+			return p[i%pageRows]
+		}
+	}
+	var zero T
+	return zero
+}

@@ -1,0 +1,25 @@
+package snapshot
+
+import "errors"
+
+var (
+	// ErrCorrupt is returned when a file is not one that Weir wrote, or not as
+	// it was written: truncated, altered, or pieced together.
+	ErrCorrupt = errors.New("corrupt snapshot")
+
+	// ErrVersion is returned for a file of a format version that this program
+	// does not know.
+	ErrVersion = errors.New("snapshot format version is not supported")
+
+	// ErrMismatch is returned when a file is sound but not the one that the
+	// handle names.
+	ErrMismatch = errors.New("snapshot file is not the one of the handle")
+
+	// ErrCoverage is returned on restore when the handles do not hold each key
+	// group of the backend exactly once.
+	ErrCoverage = errors.New("snapshots do not cover the key groups")
+
+	// ErrName is returned for a file name that is not made of letters, digits,
+	// dots, dashes and underscores, or starts with a dot.
+	ErrName = errors.New("illegal file name")
+)

@@ -1,0 +1,42 @@
+package snapshot
+
+import "github.com/weirstate/weir/state"
+
+// Handle says what one backend instance wrote for a snapshot: all that a
+// restore needs besides the files.
+type Handle struct {
+	// Keyspace is that of the backend.
+	Keyspace state.Keyspace
+	// States is the name table: every state that was declared, ordered by id.
+	States []state.Info
+	// Files are in no order; none is shared by two key groups' rows.
+	Files []FileRef
+	// Rows is the number of rows of bytes in the files.
+	Rows int64
+}
+
+// Bytes is the size of all files.
+func (h Handle) Bytes() (n int64) {
+	for _, f := range h.Files {
+		n += f.Size
+	}
+	return n
+}
+
+// FileRef names an immutable file and says what it must be.
+type FileRef struct {
+	// Name is the file's name within its Target or Source.
+	Name string
+	// Identity is random and stands in the file: a file of the same name from
+	// another run is told apart.
+	Identity Identity
+	// Size is in bytes.
+	Size int64
+	// Checksum is xxh64 of all bytes of the file.
+	Checksum uint64
+	// Bounds are the key groups whose rows are to be taken from the file.
+	Bounds state.GroupRange
+}
+
+// Identity tells files apart.
+type Identity [16]byte

@@ -1,0 +1,174 @@
+package snapshot
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// header is the content of the header block: the backend's keyspace and the
+// name table. A state has a list of schemas, of which stored values name one
+// by number; as long as schemas do not evolve there is one.
+
+func appendHeader(dst []byte, space state.Keyspace, states []state.Info) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(space.MaxParallelism))
+	dst = binary.BigEndian.AppendUint16(dst, space.Groups.First)
+	dst = binary.BigEndian.AppendUint16(dst, space.Groups.Last)
+	dst = binary.AppendUvarint(dst, uint64(len(states)))
+	for _, info := range states {
+		dst = appendString(dst, info.Name)
+		dst = append(dst, byte(info.Kind))
+		dst = appendID(dst, info.Key)
+		dst = binary.AppendUvarint(dst, 1) // schemas
+		dst = binary.AppendUvarint(dst, uint64(len(info.Codecs)))
+		for _, id := range info.Codecs {
+			dst = appendID(dst, id)
+		}
+	}
+	return dst
+}
+
+func appendID(dst []byte, id codec.ID) []byte {
+	dst = appendString(dst, id.Name)
+	dst = binary.AppendUvarint(dst, uint64(id.Version))
+	return appendString(dst, id.Schema)
+}
+
+func appendString(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// parseHeader reads a header block. Counts are bounded by the bytes that are
+// there before anything is allocated for them.
+func parseHeader(b []byte) (space state.Keyspace, states []state.Info, err error) {
+	p := parser{rest: b}
+	space.MaxParallelism = int(p.uint32())
+	space.Groups = state.GroupRange{First: p.uint16(), Last: p.uint16()}
+	n := p.count(maxStates)
+	for states = make([]state.Info, 0, n); n > 0 && p.err == nil; n-- {
+		info := state.Info{Name: p.string(), Kind: state.Kind(p.byte()), Key: p.id()}
+		if schemas := p.uvarint(); schemas != 1 && p.err == nil {
+			return space, nil, fmt.Errorf("state with %d schemas: %w", schemas, ErrVersion)
+		}
+		for codecs := p.count(maxCodecs); codecs > 0 && p.err == nil; codecs-- {
+			info.Codecs = append(info.Codecs, p.id())
+		}
+		states = append(states, info)
+	}
+	if err := p.end(); err != nil {
+		return space, nil, err
+	}
+	return space, states, checkHeader(space, states)
+}
+
+// checkHeader accepts what a registry can produce.
+func checkHeader(space state.Keyspace, states []state.Info) error {
+	if err := space.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	for i, info := range states {
+		if err := info.Validate(); err != nil {
+			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+		if i > 0 && states[i-1].ID() >= info.ID() {
+			return fmt.Errorf("state %q is out of order: %w", info.Name, ErrCorrupt)
+		}
+	}
+	return nil
+}
+
+// parser reads numbers and strings off a slice; after the first error all
+// reads are zero.
+type parser struct {
+	rest []byte
+	err  error
+}
+
+func (p *parser) fail() {
+	if p.err == nil {
+		p.err = fmt.Errorf("field ends after its block or is above its limit: %w", ErrCorrupt)
+	}
+	p.rest = nil
+}
+
+func (p *parser) bytes(n uint64) []byte {
+	if n > uint64(len(p.rest)) {
+		p.fail()
+		return nil
+	}
+	b := p.rest[:n]
+	p.rest = p.rest[n:]
+	return b
+}
+
+func (p *parser) byte() byte {
+	if b := p.bytes(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (p *parser) uint16() uint16 {
+	if b := p.bytes(2); b != nil {
+		return binary.BigEndian.Uint16(b)
+	}
+	return 0
+}
+
+func (p *parser) uint32() uint32 {
+	if b := p.bytes(4); b != nil {
+		return binary.BigEndian.Uint32(b)
+	}
+	return 0
+}
+
+func (p *parser) uint64() uint64 {
+	if b := p.bytes(8); b != nil {
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+func (p *parser) uvarint() uint64 {
+	v, n := binary.Uvarint(p.rest)
+	if n <= 0 {
+		p.fail()
+		return 0
+	}
+	p.rest = p.rest[n:]
+	return v
+}
+
+// count is a number of things, limit at the most, that take at least a byte
+// each.
+func (p *parser) count(limit uint64) uint64 {
+	n := p.uvarint()
+	if n > min(limit, uint64(len(p.rest))) {
+		p.fail()
+		return 0
+	}
+	return n
+}
+
+func (p *parser) string() string { return string(p.bytes(p.uvarint())) }
+
+func (p *parser) id() codec.ID {
+	id := codec.ID{Name: p.string()}
+	version := p.uvarint()
+	if version > 1<<32-1 {
+		p.fail()
+	}
+	id.Version = uint32(version)
+	id.Schema = p.string()
+	return id
+}
+
+// end returns the first error, or one if bytes are left.
+func (p *parser) end() error {
+	if p.err == nil && len(p.rest) > 0 {
+		return fmt.Errorf("block with %d bytes too many: %w", len(p.rest), ErrCorrupt)
+	}
+	return p.err
+}

@@ -1,0 +1,233 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/weirstate/weir/state"
+)
+
+// RestoreOptions says what a restore accepts.
+type RestoreOptions struct {
+	// AllowUnclaimed lets state go that the program has not declared. Default
+	// false: such state is state.ErrUnknownState.
+	AllowUnclaimed bool
+}
+
+// Restored says what a restore loaded.
+type Restored struct {
+	// Rows were loaded; Unclaimed were let go.
+	Rows, Unclaimed int64
+}
+
+// Restore loads into an empty backend, on which the program has declared its
+// states, the backend's key groups out of one or more handles: one for the same
+// parallelism, several or parts after a change of it.
+//
+// Everything that can be checked without rows is checked before the first row
+// is loaded, and then the backend is as it was. After an error past that point
+// the backend holds part of the state and is closed.
+func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o RestoreOptions) (Restored, error) {
+	if b.Registry().Closed() {
+		return Restored{}, state.ErrClosed
+	}
+	if !b.Empty() {
+		return Restored{}, fmt.Errorf("restore: %w", state.ErrNotEmpty)
+	}
+	plan, err := planRestore(b, handles, o)
+	if err != nil {
+		return Restored{}, fmt.Errorf("restore: %w", err)
+	}
+	defer plan.close()
+	if err := plan.open(ctx, src); err != nil {
+		return Restored{}, fmt.Errorf("restore: %w", err)
+	}
+	done, err := plan.load(ctx, b)
+	if err != nil {
+		return done, errors.Join(fmt.Errorf("restore: %w", err), b.Close())
+	}
+	return done, nil
+}
+
+// restorePlan says which file gives which key group.
+type restorePlan struct {
+	groups  state.GroupRange
+	claimed map[state.ID]bool
+	known   map[state.ID]bool // claimed or not
+	parts   []restorePart
+}
+
+type restorePart struct {
+	handle Handle
+	ref    FileRef
+	groups state.GroupRange // to be taken from the file
+	object Object
+	reader *Reader
+}
+
+// planRestore checks the handles against the backend and against each other.
+func planRestore(b Backend, handles []Handle, o RestoreOptions) (*restorePlan, error) {
+	registry := b.Registry()
+	p := &restorePlan{
+		groups:  registry.Keyspace().Groups,
+		claimed: make(map[state.ID]bool),
+		known:   make(map[state.ID]bool),
+	}
+	names := make(map[state.ID]state.Info)
+	for _, h := range handles {
+		claimed, err := registry.Check(h.States, h.Keyspace.MaxParallelism, o.AllowUnclaimed)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range h.States {
+			if other, ok := names[info.ID()]; ok && !other.Equal(info) {
+				return nil, fmt.Errorf("handles disagree on state %q (%v) and %q (%v): %w",
+					other.Name, other, info.Name, info, state.ErrStateCollision)
+			}
+			names[info.ID()] = info
+			p.known[info.ID()] = true
+			p.claimed[info.ID()] = p.claimed[info.ID()] || claimed[info.ID()]
+		}
+		for _, ref := range h.Files {
+			if groups, ok := intersect(ref.Bounds, p.groups); ok {
+				p.parts = append(p.parts, restorePart{handle: h, ref: ref, groups: groups})
+			}
+		}
+	}
+	return p, p.checkCoverage()
+}
+
+// checkCoverage sorts the parts and sees that they hold each group once.
+func (p *restorePlan) checkCoverage() error {
+	slices.SortFunc(p.parts, func(a, b restorePart) int { return int(a.groups.First) - int(b.groups.First) })
+	next := int(p.groups.First)
+	for _, part := range p.parts {
+		if int(part.groups.First) != next {
+			return fmt.Errorf("key groups from %d on: next file has %v: %w", next, part.groups, ErrCoverage)
+		}
+		next = int(part.groups.Last) + 1
+	}
+	if next != int(p.groups.Last)+1 {
+		return fmt.Errorf("key groups from %d to %d are in no file: %w", next, p.groups.Last, ErrCoverage)
+	}
+	return nil
+}
+
+func intersect(a, b state.GroupRange) (state.GroupRange, bool) {
+	c := state.GroupRange{First: max(a.First, b.First), Last: min(a.Last, b.Last)}
+	return c, c.First <= c.Last
+}
+
+// open opens every file and compares it with its handle.
+func (p *restorePlan) open(ctx context.Context, src Source) error {
+	for i := range p.parts {
+		part := &p.parts[i]
+		if err := part.open(ctx, src); err != nil {
+			return fmt.Errorf("file %q: %w", part.ref.Name, err)
+		}
+	}
+	return nil
+}
+
+func (p *restorePart) open(ctx context.Context, src Source) (err error) {
+	if p.object, p.reader, err = openFile(ctx, src, p.ref.Name); err != nil {
+		return err
+	}
+	size, err := p.object.Size()
+	if err != nil {
+		return err
+	}
+	space := p.reader.Keyspace()
+	_, inside := intersect(p.ref.Bounds, space.Groups)
+	switch {
+	case p.reader.Identity() != p.ref.Identity || size != p.ref.Size:
+		return fmt.Errorf("identity or size: %w", ErrMismatch)
+	case space.MaxParallelism != p.handle.Keyspace.MaxParallelism || !inside ||
+		!space.Groups.Contains(p.ref.Bounds.First) || !space.Groups.Contains(p.ref.Bounds.Last):
+		return fmt.Errorf("file of key groups %v of %d: %w", space.Groups, space.MaxParallelism, ErrMismatch)
+	case !slices.EqualFunc(p.reader.States(), p.handle.States, state.Info.Equal):
+		return fmt.Errorf("name table: %w", ErrMismatch)
+	}
+	return nil
+}
+
+// openFile opens a file of the portable format.
+func openFile(ctx context.Context, src Source, name string) (Object, *Reader, error) {
+	if err := CheckName(name); err != nil {
+		return nil, nil, err
+	}
+	object, err := src.Open(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	size, err := object.Size()
+	if err != nil {
+		return nil, nil, errors.Join(err, object.Close())
+	}
+	reader, err := NewReader(object, size)
+	if err != nil {
+		return nil, nil, errors.Join(err, object.Close())
+	}
+	return object, reader, nil
+}
+
+func (p *restorePlan) load(ctx context.Context, b Backend) (done Restored, err error) {
+	for _, part := range p.parts {
+		for group := int(part.groups.First); group <= int(part.groups.Last); group++ {
+			if ctx.Err() != nil {
+				return done, context.Cause(ctx)
+			}
+			err := part.reader.Rows(uint16(group), func(key, value []byte) error {
+				_, id, _, err := state.SplitHeader(key)
+				switch {
+				case err != nil:
+					return err
+				case p.claimed[id]:
+					done.Rows++
+					return b.Load(key, value)
+				case p.known[id]:
+					done.Unclaimed++
+					return nil
+				}
+				return fmt.Errorf("row of a state that the name table lacks: %w", ErrCorrupt)
+			})
+			if err != nil {
+				return done, fmt.Errorf("file %q: %w", part.ref.Name, err)
+			}
+		}
+	}
+	return done, nil
+}
+
+func (p *restorePlan) close() {
+	for _, part := range p.parts {
+		if part.reader != nil {
+			part.reader.Close()
+			part.object.Close()
+		}
+	}
+}
+
+// ReadHandle makes the handle of a snapshot of one file out of the file itself,
+// for a program that has nothing else left. It reads the whole file and checks
+// every byte.
+func ReadHandle(ctx context.Context, src Source, name string) (h Handle, err error) {
+	object, reader, err := openFile(ctx, src, name)
+	if err != nil {
+		return h, fmt.Errorf("file %q: %w", name, err)
+	}
+	defer object.Close()
+	defer reader.Close()
+	if err := reader.check(ctx); err != nil {
+		return h, fmt.Errorf("file %q: %w", name, err)
+	}
+	sum, size, err := digestOf(ctx, object)
+	if err != nil {
+		return h, fmt.Errorf("file %q: %w", name, err)
+	}
+	space := reader.Keyspace()
+	ref := FileRef{Name: name, Identity: reader.Identity(), Size: size, Checksum: sum, Bounds: space.Groups}
+	return Handle{Keyspace: space, States: reader.States(), Files: []FileRef{ref}, Rows: reader.Len()}, nil
+}

@@ -1,0 +1,126 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// Options says how a snapshot is written.
+type Options struct {
+	// Name is the file's name in the target. Default "state".
+	Name string
+	// Compression of the rows. Default Zstd.
+	Compression Compression
+	// Synchronous writes the snapshot before Start returns. The task waits; set
+	// it where a second goroutine is not wanted, or to compare. Default false.
+	Synchronous bool
+}
+
+// Progress says how far a snapshot is.
+type Progress struct {
+	// Groups of OfGroups key groups are written. Keys are spread evenly over
+	// key groups, so their ratio is a good estimate of the work done.
+	Groups, OfGroups int
+	// Rows and Bytes are what was written so far.
+	Rows, Bytes int64
+}
+
+// Running is a snapshot under way.
+//
+// Thread safety: safe for concurrent use.
+type Running struct {
+	pause    time.Duration
+	cancel   context.CancelCauseFunc
+	progress atomic.Pointer[Progress]
+	done     chan struct{}
+	handle   Handle // once done
+	err      error
+}
+
+// ErrCanceled is returned by Wait after Cancel.
+var ErrCanceled = errors.New("snapshot canceled")
+
+// Start takes a snapshot of a backend: the view at once, on the caller's
+// goroutine, which must be the task's; the writing on another goroutine. A
+// snapshot that fails, or whose context ends, leaves nothing in the target.
+func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error) {
+	if o.Name == "" {
+		o.Name = "state"
+	}
+	if err := CheckName(o.Name); err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	v, err := b.View()
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	r := &Running{pause: time.Since(begin), cancel: cancel, done: make(chan struct{})}
+	r.progress.Store(&Progress{OfGroups: v.Keyspace().Groups.Len()})
+	if o.Synchronous {
+		r.run(ctx, v, t, o)
+	} else {
+		go r.run(ctx, v, t, o)
+	}
+	return r, nil
+}
+
+func (r *Running) run(ctx context.Context, v View, t Target, o Options) {
+	defer close(r.done)
+	defer r.cancel(nil)
+	defer v.Release()
+	r.handle, r.err = writeTo(ctx, v, t, o, func(p Progress) { r.progress.Store(&p) })
+	if r.err != nil {
+		r.err = fmt.Errorf("snapshot %q: %w", o.Name, r.err)
+	}
+}
+
+// Pause is how long the task was stopped for the view.
+func (r *Running) Pause() time.Duration { return r.pause }
+
+// Progress says how far the snapshot is.
+func (r *Running) Progress() Progress { return *r.progress.Load() }
+
+// Done is closed when the snapshot has ended, well or not.
+func (r *Running) Done() <-chan struct{} { return r.done }
+
+// Cancel ends the snapshot soon, with ErrCanceled, unless it has ended.
+func (r *Running) Cancel() { r.cancel(ErrCanceled) }
+
+// Wait waits for the end and returns what was written. The files are durable.
+func (r *Running) Wait() (Handle, error) {
+	<-r.done
+	return r.handle, r.err
+}
+
+// writeTo writes a view into one file of a target.
+func writeTo(ctx context.Context, v View, t Target, o Options, progress func(Progress)) (h Handle, err error) {
+	file, err := t.Create(ctx, o.Name)
+	if err != nil {
+		return h, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Abort())
+		}
+	}()
+	w, err := newWriter(file, newIdentity(), o.Compression)
+	if err != nil {
+		return h, err
+	}
+	if err := w.view(ctx, v, progress); err != nil {
+		return h, err
+	}
+	if ctx.Err() != nil {
+		return h, context.Cause(ctx)
+	}
+	if err := file.Commit(); err != nil {
+		return h, err
+	}
+	ref := FileRef{Name: o.Name, Identity: w.id, Size: w.offset, Checksum: w.digest.Sum64(), Bounds: v.Keyspace().Groups}
+	return Handle{Keyspace: v.Keyspace(), States: v.States(), Files: []FileRef{ref}, Rows: w.rows}, nil
+}

@@ -1,0 +1,64 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// Target takes the files that a snapshot writes. It asks no more than an
+// object store can do.
+//
+// Thread safety: safe for concurrent use.
+type Target interface {
+	// Create starts a file. Nothing is visible under the name before Commit;
+	// a name that exists already is fs.ErrExist, here or at Commit.
+	Create(ctx context.Context, name string) (File, error)
+}
+
+// File is a file being written. One of Commit and Abort ends it; calling Abort
+// after either does nothing.
+type File interface {
+	io.Writer
+	// Commit makes the file visible under its name. When it returns nil, the
+	// bytes and the name survive a power cut.
+	Commit() error
+	// Abort removes all traces of the file.
+	Abort() error
+}
+
+// Source gives the files of a snapshot back.
+//
+// Thread safety: safe for concurrent use.
+type Source interface {
+	// Open opens a file for reading; a missing one is fs.ErrNotExist.
+	Open(ctx context.Context, name string) (Object, error)
+}
+
+// Object is an open file of a Source.
+type Object interface {
+	io.ReaderAt
+	io.Closer
+	// Size is in bytes.
+	Size() (int64, error)
+}
+
+// maxNameSize leaves a directory room for a temporary name within the 255 bytes
+// that common file systems take.
+const maxNameSize = 200
+
+// CheckName returns ErrName for a file name that no Target accepts: names come
+// back from metadata that somebody else may have written.
+func CheckName(name string) error {
+	if name == "" || len(name) > maxNameSize || name[0] == '.' {
+		return fmt.Errorf("%w: %d bytes", ErrName, len(name))
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return fmt.Errorf("%w: byte %#02x", ErrName, c)
+		}
+	}
+	return nil
+}

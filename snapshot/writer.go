@@ -1,0 +1,250 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/state"
+)
+
+// Compression is how blocks of rows are stored.
+type Compression uint8
+
+const (
+	// Zstd is zstd at its fastest level: the default.
+	Zstd Compression = iota
+	// None stores bytes as they are.
+	None
+)
+
+// newIdentity returns 16 random bytes.
+func newIdentity() (id Identity) {
+	rand.Read(id[:]) // never fails: see its documentation
+	return id
+}
+
+// writer writes one file of the portable format. It belongs to one goroutine.
+type writer struct {
+	out        io.Writer
+	id         Identity
+	compressor *compressor
+	digest     xxhash.Digest // of the whole file
+
+	// blockBytes and maxBlockBytes. Tests lower them to reach the border.
+	fullBytes, largeBytes int
+
+	offset   int64
+	sequence uint32
+	sections []section
+	rows     int64
+
+	group   uint16
+	block   []byte // rows, raw
+	lastKey []byte // of the key group
+	scratch []byte
+}
+
+func newWriter(w io.Writer, id Identity, c Compression) (*writer, error) {
+	compressor, err := newCompressor(c)
+	if err != nil {
+		return nil, err
+	}
+	out := &writer{out: w, id: id, compressor: compressor, fullBytes: blockBytes, largeBytes: maxBlockBytes}
+	out.digest.Reset()
+	return out, nil
+}
+
+// view writes a view as a whole file. Progress is called after each key group.
+func (w *writer) view(ctx context.Context, v View, progress func(Progress)) error {
+	space := v.Keyspace()
+	if err := w.begin(space, v.States()); err != nil {
+		return err
+	}
+	for group := int(space.Groups.First); group <= int(space.Groups.Last); group++ {
+		if err := w.rowsOf(ctx, v, uint16(group)); err != nil {
+			return err
+		}
+		progress(Progress{
+			Groups: group - int(space.Groups.First) + 1, OfGroups: space.Groups.Len(),
+			Rows: w.rows, Bytes: w.offset,
+		})
+	}
+	return w.end()
+}
+
+// rowsOf writes the section of one key group.
+func (w *writer) rowsOf(ctx context.Context, v View, group uint16) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	w.group, w.lastKey = group, w.lastKey[:0]
+	err := v.Rows(group, func(key, value []byte) error { return w.row(ctx, key, value) })
+	if err != nil {
+		return err
+	}
+	return w.flush(ctx)
+}
+
+// put writes bytes as they are.
+func (w *writer) put(b []byte) error {
+	if _, err := w.out.Write(b); err != nil {
+		return err
+	}
+	w.digest.Write(b)
+	w.offset += int64(len(b))
+	return nil
+}
+
+// begin writes preamble and header.
+func (w *writer) begin(space state.Keyspace, states []state.Info) error {
+	b := append(w.scratch[:0], magic...)
+	b = binary.BigEndian.AppendUint16(b, formatVersion)
+	b = append(b, 0, 0)
+	b = append(b, w.id[:]...)
+	b = binary.BigEndian.AppendUint64(b, checksum(w.id, b))
+	if err := w.put(b); err != nil {
+		return err
+	}
+	header := appendHeader(nil, space, states)
+	if len(header) > maxMetaBytes || len(states) > maxStates {
+		return fmt.Errorf("name table of %d states in %d bytes, limits %d and %d: %w",
+			len(states), len(header), maxStates, maxMetaBytes, state.ErrInvalid)
+	}
+	return w.putBlock(headerBlock, 0, header)
+}
+
+// putBlock writes a block, compressed if that helps and it is no large row.
+func (w *writer) putBlock(kind blockKind, group uint16, raw []byte) error {
+	form, stored := uint8(storedRaw), raw
+	if kind != largeBlock && kind != continuedBlock {
+		form, stored = w.compressor.store(raw)
+	}
+	f := frame{kind, form, group, uint32(len(raw)), uint32(len(stored)), w.sequence}
+	b := f.append(w.scratch[:0])
+	b = binary.BigEndian.AppendUint64(b, checksum(w.id, b, stored))
+	w.scratch = b
+	if err := w.put(b); err != nil {
+		return err
+	}
+	w.sequence++
+	return w.put(stored)
+}
+
+// row adds a row to the section of w.group. Within a block a row gives the
+// number of bytes that its key shares with the key before.
+func (w *writer) row(ctx context.Context, key, value []byte) error {
+	if err := w.count(key); err != nil {
+		return err
+	}
+	const lengths = 3 * binary.MaxVarintLen64
+	size := lengths + len(key) + len(value)
+	if size > w.largeBytes {
+		return w.largeRow(ctx, key, value)
+	}
+	if len(w.block) > 0 && len(w.block)+size > w.fullBytes {
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+	}
+	shared := 0
+	if len(w.block) > 0 {
+		shared = sharedPrefix(w.lastKey, key)
+	}
+	w.block = binary.AppendUvarint(w.block, uint64(shared))
+	w.block = binary.AppendUvarint(w.block, uint64(len(key)-shared))
+	w.block = binary.AppendUvarint(w.block, uint64(len(value)))
+	w.block = append(w.block, key[shared:]...)
+	w.block = append(w.block, value...)
+	w.lastKey = append(w.lastKey[:0], key...)
+	return nil
+}
+
+// count enters a row in the index. It refuses what a reader would refuse: by
+// then the view is gone and nobody can write it again.
+func (w *writer) count(key []byte) error {
+	group, _, _, err := state.SplitHeader(key)
+	if err != nil || group != w.group || bytes.Compare(key, w.lastKey) <= 0 {
+		return fmt.Errorf("row %d of the view, in key group %d: its key is out of order: %w", w.rows, w.group, state.ErrInvalid)
+	}
+	if last := len(w.sections) - 1; last < 0 || w.sections[last].group != w.group {
+		w.sections = append(w.sections, section{group: w.group, offset: w.offset, sequence: w.sequence})
+	}
+	w.sections[len(w.sections)-1].rows++
+	w.rows++
+	return nil
+}
+
+// flush writes the rows that are waiting.
+func (w *writer) flush(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(w.block) == 0 {
+		return nil
+	}
+	err := w.putBlock(rowBlock, w.group, w.block)
+	w.block = w.block[:0]
+	return err
+}
+
+// largeRow writes a row in blocks of its own: the lengths, the key and the
+// value, cut where a block is full.
+func (w *writer) largeRow(ctx context.Context, key, value []byte) error {
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	w.lastKey = append(w.lastKey[:0], key...)
+	lengths := binary.AppendUvarint(nil, uint64(len(key)))
+	lengths = binary.AppendUvarint(lengths, uint64(len(value)))
+	kind := largeBlock
+	piece := make([]byte, 0, w.largeBytes)
+	for _, part := range [][]byte{lengths, key, value} {
+		for len(part) > 0 {
+			n := min(len(part), w.largeBytes-len(piece))
+			piece, part = append(piece, part[:n]...), part[n:]
+			if len(piece) < w.largeBytes {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return context.Cause(ctx)
+			}
+			if err := w.putBlock(kind, w.group, piece); err != nil {
+				return err
+			}
+			kind, piece = continuedBlock, piece[:0]
+		}
+	}
+	if len(piece) == 0 {
+		return nil
+	}
+	return w.putBlock(kind, w.group, piece)
+}
+
+// end writes index and trailer.
+func (w *writer) end() error {
+	at := w.offset
+	if err := w.putBlock(indexBlock, 0, appendIndex(nil, w.sections)); err != nil {
+		return err
+	}
+	b := binary.BigEndian.AppendUint64(nil, uint64(at))
+	b = binary.BigEndian.AppendUint32(b, w.sequence)
+	b = append(b, magic...)
+	return w.put(binary.BigEndian.AppendUint64(b, checksum(w.id, b)))
+}
+
+// sharedPrefix is the number of bytes with which both slices begin.
+func sharedPrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}

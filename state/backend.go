@@ -1,0 +1,144 @@
+package state
+
+// Backend is the seam between typed states and what keeps them. A backend
+// implements HeapBackend or ByteBackend; the functions of this package do the
+// rest: typing, checks, limits, namespaces, and the meaning of every operation.
+//
+// Thread safety: a backend belongs to one goroutine, the task's.
+type Backend interface {
+	// Registry is what the backend was opened with and what was declared on it.
+	// It is the same for the life of the backend.
+	Registry() *Registry
+
+	// AddTimers returns the queue of one domain of a timer service. It is
+	// called once for each domain when the service is declared.
+	AddTimers(Info, Domain) (TimerQueue, error)
+
+	// Scan calls yield with every row of a state as it is at the call: the
+	// composite key and the stored value, ordered by composite key, both good
+	// until yield returns. Yield may write to the backend; an error of yield
+	// ends the scan and is returned.
+	Scan(id ID, yield func(key, value []byte) error) error
+
+	// Close releases what the backend holds. It never deletes a snapshot.
+	// Closing twice is no error.
+	Close() error
+}
+
+// HeapBackend keeps typed tables on the heap. The tables are this package's;
+// the backend supplies an index that finds rows in them.
+type HeapBackend interface {
+	Backend
+	// AddTable returns an empty index for the table of a newly declared state.
+	AddTable(Info, Table) (Index, error)
+}
+
+// ByteBackend keeps rows of bytes ordered by composite key.
+//
+// Keys and values that are passed in are the caller's again when the method
+// returns. What is returned may be the backend's own memory: it must not be
+// modified, and is good until the next call of any method.
+type ByteBackend interface {
+	Backend
+	// Get returns the value under a key.
+	Get(key []byte) (value []byte, ok bool, err error)
+	// Set stores a value under a key.
+	Set(key, value []byte) error
+	// Delete removes a key; removing nothing is no error.
+	Delete(key []byte) error
+	// Append adds value, which is not empty, at the end of what is stored under
+	// prefix. The backend may start a new row for it, with a suffix of its own
+	// choosing, or join it to the last one: a scan of the prefix yields all
+	// that was appended, in order. A prefix is appended to or set, never both.
+	Append(prefix, value []byte) error
+	// DeletePrefix removes every key that starts with prefix.
+	DeletePrefix(prefix []byte) error
+	// ScanPrefix returns a cursor before the first key that starts with prefix.
+	ScanPrefix(prefix []byte) Cursor
+}
+
+// Cursor walks the rows under a prefix. It is live: each step goes to the
+// smallest key that is greater than the last one returned, as the backend
+// stands at that step.
+type Cursor interface {
+	// Next moves on and returns the row, ok false at the end. Key and value
+	// are good until the next call of any method of cursor or backend.
+	Next() (key, value []byte, ok bool, err error)
+	// Close releases the cursor.
+	Close() error
+}
+
+// Index decides in which slot of a Table a row sits, and finds it there. Slots
+// are small numbers; the lower they stay, the less memory the table takes. Keys
+// and values are the table's.
+type Index interface {
+	// Find returns the slot of the probed row, whose hash is given.
+	Find(hash uint64) (slot uint32, ok bool)
+	// Insert returns a slot for the probed row, which Find has just not found.
+	// It may rearrange the table to make room. ErrFull is its only error.
+	Insert(hash uint64) (slot uint32, err error)
+	// Delete gives back the slot of the probed row, which Find has just found.
+	Delete(hash uint64, slot uint32)
+	// Freeze returns what Ascend needs of the index as it is now, in constant
+	// time.
+	Freeze() FrozenIndex
+}
+
+// FrozenIndex is an Index as it was at a snapshot. It is read by one other
+// goroutine while the index goes on.
+type FrozenIndex interface {
+	// Ascend calls yield with the slots of one key group, ordered by key and
+	// namespace, until yield returns an error, and returns that.
+	Ascend(t FrozenTable, group uint16, yield func(slot uint32) error) error
+}
+
+// Probed stands for the probed row where a slot is expected. It is never the
+// slot of a row.
+const Probed = ^uint32(0)
+
+// Table is the typed table of one heap state, as its backend sees it. The row
+// that an operation of the index is about is called the probed row.
+type Table interface {
+	// Matches says whether the row in a slot is the probed one.
+	Matches(slot uint32) bool
+	// Hash is taken from key and namespace of the row in a slot. All its bits
+	// are equally good.
+	Hash(slot uint32) uint64
+	// Probed is the key group of the probed row and the prefix of its key: the
+	// first eight bytes of the encoding, zeros behind, as a big-endian number.
+	// Rows of a group are ordered by the prefix first.
+	Probed() (group uint16, prefix uint64)
+	// Compare orders two rows of one key group by key and namespace. Either
+	// slot may be Probed.
+	Compare(a, b uint32) int
+	// Rearrange moves rows between slots: that in from[i] to to[i], all at the
+	// same time. A slot in to is empty or in from.
+	Rearrange(from, to []uint32)
+	// Len is the number of rows.
+	Len() int
+	// Load adds a row of a snapshot, given what follows the header of its
+	// composite key. Rows come in the order of their keys. Bytes that do not
+	// decode are ErrCorrupt.
+	Load(group uint16, key, value []byte) error
+	// Freeze returns the table as it is now, in constant time. The backend
+	// calls it between Registry.Freeze and the next write.
+	Freeze() FrozenTable
+}
+
+// FrozenTable is a Table as it was at a snapshot. It is read by one goroutine
+// at a time while the table goes on in its own.
+type FrozenTable interface {
+	// Slots is one more than the highest slot that may hold a row.
+	Slots() uint32
+	// Group is the key group of the row in a slot, ok false if there is none.
+	Group(slot uint32) (group uint16, ok bool)
+	// Prefix is the prefix of the row's key: see Table.Probed.
+	Prefix(slot uint32) uint64
+	// Compare orders two rows of one key group by key and namespace.
+	Compare(a, b uint32) int
+	// Rows calls yield with the rows of bytes that one row of the table is in
+	// a snapshot: one, or one for each map entry or chunk of a list. The
+	// composite key and the stored value lie in the buffer and are good until
+	// yield returns.
+	Rows(slot uint32, b *RowBuffer, yield func(key, value []byte) error) error
+}

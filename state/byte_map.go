@@ -1,0 +1,142 @@
+package state
+
+import (
+	"iter"
+
+	"github.com/weirstate/weir/state/codec"
+)
+
+// byteMap is a MapState over bytes: a row for each entry.
+type byteMap[K any, UK comparable, UV any] struct {
+	byteHandle[K]
+	keys   codec.Codec[UK]
+	values codec.Codec[UV]
+}
+
+// entryRow makes h.key the composite key of an entry.
+func (h *byteMap[K, UK, UV]) entryRow(key UK) (err error) {
+	if err := h.row(); err != nil {
+		return err
+	}
+	h.key, err = h.keys.Append(h.key, key)
+	return h.wrap(err)
+}
+
+func (h *byteMap[K, UK, UV]) Get(key UK) (value UV, ok bool, err error) {
+	if err := h.entryRow(key); err != nil {
+		return value, false, err
+	}
+	stored, ok, err := h.backend.Get(h.key)
+	if err != nil || !ok {
+		return value, false, h.wrap(err)
+	}
+	if value, err = decodeStored(h.values, stored); err != nil {
+		return value, false, wrapCorrupt(h.info.Name, err)
+	}
+	return value, true, nil
+}
+
+func (h *byteMap[K, UK, UV]) Contains(key UK) (bool, error) {
+	if err := h.entryRow(key); err != nil {
+		return false, err
+	}
+	_, ok, err := h.backend.Get(h.key)
+	return ok, h.wrap(err)
+}
+
+func (h *byteMap[K, UK, UV]) Put(key UK, value UV) error {
+	if err := h.check(key, value); err != nil {
+		return err
+	}
+	return h.store(key, value)
+}
+
+func (h *byteMap[K, UK, UV]) PutAll(entries map[UK]UV) error {
+	for key, value := range entries {
+		if err := h.check(key, value); err != nil {
+			return err
+		}
+	}
+	for key, value := range entries {
+		if err := h.store(key, value); err != nil {
+			return err
+		}
+	}
+	return h.wrap(h.keyed.ready())
+}
+
+func (h *byteMap[K, UK, UV]) check(key UK, value UV) error {
+	return h.wrap(checkEntry(h.keyed, h.namespace, h.keys, h.values, key, value))
+}
+
+// store writes a checked entry.
+func (h *byteMap[K, UK, UV]) store(key UK, value UV) (err error) {
+	if err := h.entryRow(key); err != nil {
+		return err
+	}
+	if h.value, err = h.values.Append(append(h.value[:0], storedHeader), value); err != nil {
+		return h.wrap(err)
+	}
+	return h.wrap(h.backend.Set(h.key, h.value))
+}
+
+func (h *byteMap[K, UK, UV]) Remove(key UK) error {
+	if err := h.entryRow(key); err != nil {
+		return err
+	}
+	return h.wrap(h.backend.Delete(h.key))
+}
+
+func (h *byteMap[K, UK, UV]) Len() (n int, err error) {
+	err = h.walk(func(_, _ []byte) (bool, error) { n++; return true, nil })
+	return n, err
+}
+
+func (h *byteMap[K, UK, UV]) IsEmpty() (empty bool, err error) {
+	empty = true
+	err = h.walk(func(_, _ []byte) (bool, error) { empty = false; return false, nil })
+	return empty && err == nil, err
+}
+
+func (h *byteMap[K, UK, UV]) Keys() iter.Seq2[UK, error]   { return keysOf(h.All()) }
+func (h *byteMap[K, UK, UV]) Values() iter.Seq2[UV, error] { return valuesOf(h.All()) }
+
+func (h *byteMap[K, UK, UV]) All() iter.Seq2[Entry[UK, UV], error] {
+	return func(yield func(Entry[UK, UV], error) bool) {
+		err := h.walk(func(suffix, stored []byte) (bool, error) {
+			var e Entry[UK, UV]
+			var err error
+			if e.Key, err = h.keys.Decode(suffix); err != nil {
+				return false, wrapCorrupt(h.info.Name, err)
+			}
+			if e.Value, err = decodeStored(h.values, stored); err != nil {
+				return false, wrapCorrupt(h.info.Name, err)
+			}
+			return yield(e, nil), nil
+		})
+		if err != nil {
+			yield(Entry[UK, UV]{}, err)
+		}
+	}
+}
+
+// walk is the live cursor: the backend's, over the rows of the current key.
+func (h *byteMap[K, UK, UV]) walk(visit func(suffix, stored []byte) (bool, error)) error {
+	if err := h.row(); err != nil {
+		return err
+	}
+	prefix := len(h.key)
+	cursor := h.backend.ScanPrefix(h.key)
+	defer cursor.Close()
+	for {
+		key, value, ok, err := cursor.Next()
+		if err != nil || !ok {
+			return h.wrap(err)
+		}
+		if more, err := visit(key[prefix:], value); err != nil || !more {
+			return err
+		}
+	}
+}
+
+func (h *byteMap[K, UK, UV]) Clear() error { return h.clearRows() }

@@ -1,0 +1,112 @@
+package state
+
+import (
+	"github.com/weirstate/weir/state/codec"
+)
+
+// byteHandle is what the handles of byte states share. Key and value are
+// scratch memory.
+type byteHandle[K any] struct {
+	keyed     *Keyed[K]
+	backend   ByteBackend
+	info      Info
+	id        ID
+	namespace []byte
+	key       []byte
+	value     []byte
+}
+
+func byteHandleOf[K any](k *Keyed[K], b ByteBackend, info Info) (byteHandle[K], error) {
+	_, err := k.registry.declare(info, func() (any, error) { return nil, nil })
+	return byteHandle[K]{keyed: k, backend: b, info: info, id: info.ID()}, err
+}
+
+func (h *byteHandle[K]) SetNamespace(namespace []byte) error {
+	if h.keyed.registry.closed {
+		return h.wrap(ErrClosed)
+	}
+	h.namespace = append(h.namespace[:0], namespace...)
+	return nil
+}
+
+// row makes h.key the composite key, without suffix, of the current key in the
+// handle's namespace. It may be too large: then a read of it finds nothing.
+func (h *byteHandle[K]) row() error { return h.rowIn(h.namespace) }
+
+func (h *byteHandle[K]) rowIn(namespace []byte) error {
+	if err := h.keyed.ready(); err != nil {
+		return h.wrap(err)
+	}
+	h.key = h.keyed.appendRow(h.key[:0], h.id, namespace)
+	return nil
+}
+
+// writable is rowIn for a write: it refuses a key that is too large.
+func (h *byteHandle[K]) writable(namespace []byte) error {
+	if err := h.rowIn(namespace); err != nil {
+		return err
+	}
+	return h.wrap(h.keyed.fits(namespace, 0))
+}
+
+func (h *byteHandle[K]) wrap(err error) error { return wrapState(h.info.Name, err) }
+
+// clearRows removes everything under the current key.
+func (h *byteHandle[K]) clearRows() error {
+	if err := h.row(); err != nil {
+		return err
+	}
+	return h.wrap(h.backend.DeletePrefix(h.key))
+}
+
+// byteValue is a ValueState over bytes: one row.
+type byteValue[K, V any] struct {
+	byteHandle[K]
+	codec    codec.Codec[V]
+	fallback V
+}
+
+func (h *byteValue[K, V]) Get() (V, bool, error) {
+	if err := h.row(); err != nil {
+		return h.fallback, false, err
+	}
+	stored, ok, err := h.backend.Get(h.key)
+	if err != nil || !ok {
+		return h.fallback, false, h.wrap(err)
+	}
+	v, err := decodeStored(h.codec, stored)
+	if err != nil {
+		return h.fallback, false, wrapCorrupt(h.info.Name, err)
+	}
+	return v, true, nil
+}
+
+func (h *byteValue[K, V]) Set(v V) error {
+	if err := checkValue(h.keyed, h.codec, v); err != nil {
+		return h.wrap(err)
+	}
+	if err := h.writable(h.namespace); err != nil {
+		return err
+	}
+	var err error
+	if h.value, err = h.codec.Append(append(h.value[:0], storedHeader), v); err != nil {
+		return h.wrap(err)
+	}
+	return h.wrap(h.backend.Set(h.key, h.value))
+}
+
+func (h *byteValue[K, V]) Clear() error {
+	if err := h.row(); err != nil {
+		return err
+	}
+	return h.wrap(h.backend.Delete(h.key))
+}
+
+// decodeStored reads a value in its stored form.
+func decodeStored[V any](c codec.Codec[V], stored []byte) (v V, err error) {
+	payload, err := storedPayload(stored)
+	if err != nil {
+		return v, err
+	}
+	return c.Decode(payload)
+}

@@ -1,0 +1,190 @@
+package state
+
+import (
+	"encoding/binary"
+	"iter"
+	"slices"
+
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// heapList is a ListState on the heap: a slice that grows in place. A snapshot
+// holds the slice header as it was, so what is written behind its length is
+// not seen by it; nothing below a length is ever written again.
+type heapList[K, E any] struct {
+	heapHandle[K, []E]
+	codec   codec.Codec[E]
+	anySize bool // every element is within the limit
+}
+
+func newHeapList[K, E any](h heapHandle[K, []E], c codec.Codec[E]) *heapList[K, E] {
+	return &heapList[K, E]{h, c, admitsAll(h.table.registry.limits, c)}
+}
+
+func (h *heapList[K, E]) Get() ([]E, error) {
+	list, err := h.find()
+	if list == nil {
+		return nil, err
+	}
+	return slices.Clip(*list), nil
+}
+
+func (h *heapList[K, E]) All() iter.Seq2[E, error] {
+	return func(yield func(E, error) bool) {
+		list, err := h.find()
+		if err != nil {
+			var none E
+			yield(none, err)
+			return
+		}
+		if list == nil {
+			return
+		}
+		for _, e := range *list {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (h *heapList[K, E]) Add(e E) error {
+	if !h.anySize {
+		if err := checkValue(h.keyed, h.codec, e); err != nil {
+			return h.wrap(err)
+		}
+	}
+	list, err := h.put()
+	if err != nil {
+		return err
+	}
+	*list = append(*list, e)
+	return nil
+}
+
+func (h *heapList[K, E]) AddAll(elements []E) error {
+	if err := h.check(elements); err != nil || len(elements) == 0 {
+		return err
+	}
+	return h.append(elements)
+}
+
+func (h *heapList[K, E]) append(elements []E) error {
+	list, err := h.put()
+	if err != nil {
+		return err
+	}
+	*list = append(*list, elements...)
+	return nil
+}
+
+func (h *heapList[K, E]) Set(elements []E) error {
+	if len(elements) == 0 {
+		return h.Clear()
+	}
+	if err := h.check(elements); err != nil {
+		return err
+	}
+	list, err := h.put()
+	if err != nil {
+		return err
+	}
+	*list = slices.Clip(elements)
+	return nil
+}
+
+// check returns the error that adding the elements would meet.
+func (h *heapList[K, E]) check(elements []E) error {
+	return h.wrap(checkElements(h.keyed, h.codec, elements))
+}
+
+func (h *heapList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error {
+	if err := h.keyed.ready(); err != nil {
+		return h.wrap(err)
+	}
+	in := newHeapList(heapHandle[K, []E]{keyed: h.keyed, table: h.table}, h.codec)
+	defer in.SetNamespace(nil)
+	for _, source := range distinctSources(target, sources) {
+		if err := in.SetNamespace(source); err != nil {
+			return err
+		}
+		list, err := in.Get()
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			continue
+		}
+		if err := in.Clear(); err != nil {
+			return err
+		}
+		if err := in.SetNamespace(target); err != nil {
+			return err
+		}
+		if err := in.append(list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunkBytes is the size at which a chunk of a list is full.
+const chunkBytes = 1 << 20
+
+// chunked is the format of lists: rows of up to chunkBytes, or of one larger
+// element, whose suffix is the chunk's number (4 B).
+type chunked[E any] struct{ codec codec.Codec[E] }
+
+func (c chunked[E]) rows(list []E, b *RowBuffer, yield func(key, value []byte) error) (err error) {
+	prefix := len(b.key)
+	b.value = b.value[:0]
+	chunks := uint32(0)
+	flush := func() error {
+		b.key = binary.BigEndian.AppendUint32(b.key[:prefix], chunks)
+		chunks++
+		err := yield(b.key, b.value)
+		b.value = b.value[:0]
+		return err
+	}
+	for _, e := range list {
+		before := len(b.value)
+		if b.value, err = appendElement(b.value, c.codec, e); err != nil {
+			return err
+		}
+		if len(b.value) <= chunkBytes || before == 0 {
+			continue
+		}
+		element := slices.Clone(b.value[before:])
+		b.value = b.value[:before]
+		if err := flush(); err != nil {
+			return err
+		}
+		b.value = append(b.value, element...)
+	}
+	return flush()
+}
+
+func (c chunked[E]) load(list []E, _ *cow.Clock, _, chunk []byte) ([]E, error) {
+	for len(chunk) > 0 {
+		payload, rest, err := nextFrame(chunk)
+		if err != nil {
+			return nil, err
+		}
+		e, err := c.codec.Decode(payload)
+		if err != nil {
+			return nil, err
+		}
+		list, chunk = append(list, e), rest
+	}
+	return list, nil
+}
+
+// appendElement adds a framed element to a chunk.
+func appendElement[E any](chunk []byte, c codec.Codec[E], e E) ([]byte, error) {
+	size, err := c.Size(e)
+	if err != nil {
+		return chunk, err
+	}
+	return c.Append(appendFrameHeader(chunk, size), e)
+}

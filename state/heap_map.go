@@ -1,0 +1,211 @@
+package state
+
+import (
+	"iter"
+
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// heapMap is a MapState on the heap.
+type heapMap[K any, UK comparable, UV any] struct {
+	heapHandle[K, *sortedMap[UK, UV]]
+	key   codec.Codec[UK]
+	value codec.Codec[UV]
+}
+
+// read returns the map under the current key, nil if there is none.
+func (h *heapMap[K, UK, UV]) read() (*sortedMap[UK, UV], error) {
+	m, err := h.find()
+	if m == nil {
+		return nil, err
+	}
+	return *m, nil
+}
+
+func (h *heapMap[K, UK, UV]) Get(key UK) (UV, bool, error) {
+	m, err := h.read()
+	value, ok := m.get(h.key, key)
+	return value, ok, err
+}
+
+func (h *heapMap[K, UK, UV]) Contains(key UK) (bool, error) {
+	m, err := h.read()
+	_, ok := m.get(h.key, key)
+	return ok, err
+}
+
+func (h *heapMap[K, UK, UV]) Len() (int, error) {
+	m, err := h.read()
+	return m.len(), err
+}
+
+func (h *heapMap[K, UK, UV]) IsEmpty() (bool, error) {
+	m, err := h.read()
+	return m.len() == 0, err
+}
+
+func (h *heapMap[K, UK, UV]) Put(key UK, value UV) error {
+	if err := h.check(key, value); err != nil {
+		return err
+	}
+	return h.store(key, value)
+}
+
+func (h *heapMap[K, UK, UV]) PutAll(entries map[UK]UV) error {
+	for key, value := range entries {
+		if err := h.check(key, value); err != nil {
+			return err
+		}
+	}
+	for key, value := range entries {
+		if err := h.store(key, value); err != nil {
+			return err
+		}
+	}
+	return h.wrap(h.keyed.ready())
+}
+
+// check returns the error that storing an entry would meet.
+func (h *heapMap[K, UK, UV]) check(key UK, value UV) error {
+	return h.wrap(checkEntry(h.keyed, h.table.spaces.name(h.space), h.key, h.value, key, value))
+}
+
+func (h *heapMap[K, UK, UV]) store(key UK, value UV) error {
+	m, err := h.write()
+	if err != nil {
+		return err
+	}
+	m.put(h.key, key, value)
+	return nil
+}
+
+// write returns the map under the current key for writing.
+func (h *heapMap[K, UK, UV]) write() (*sortedMap[UK, UV], error) {
+	t := h.table
+	clock := t.registry.clock
+	if m, err := h.read(); err != nil {
+		return nil, err
+	} else if m != nil && m.version > clock.Shared() {
+		t.mods++
+		return m, nil
+	}
+	m, err := h.put()
+	if err != nil {
+		return nil, err
+	}
+	*m = (*m).mutable(clock)
+	return *m, nil
+}
+
+func (h *heapMap[K, UK, UV]) Remove(key UK) error {
+	m, err := h.read()
+	if err != nil {
+		return err
+	}
+	if _, ok := m.get(h.key, key); !ok {
+		return nil
+	}
+	if m.len() == 1 {
+		return h.Clear()
+	}
+	if m, err = h.write(); err != nil {
+		return err
+	}
+	m.remove(h.key, key)
+	return nil
+}
+
+func (h *heapMap[K, UK, UV]) Keys() iter.Seq2[UK, error]   { return keysOf(h.All()) }
+func (h *heapMap[K, UK, UV]) Values() iter.Seq2[UV, error] { return valuesOf(h.All()) }
+
+func (h *heapMap[K, UK, UV]) All() iter.Seq2[Entry[UK, UV], error] {
+	return func(yield func(Entry[UK, UV], error) bool) {
+		if err := h.walk(func(e Entry[UK, UV]) bool { return yield(e, nil) }); err != nil {
+			yield(Entry[UK, UV]{}, err)
+		}
+	}
+}
+
+// walk is the live cursor. While nothing in the table changes, it runs through
+// the map; after a change it finds key and place again.
+func (h *heapMap[K, UK, UV]) walk(yield func(Entry[UK, UV]) bool) error {
+	m, err := h.read()
+	if err != nil || m == nil {
+		return err
+	}
+	t := h.table
+	home := *h.keyed
+	space := h.space
+	t.spaces.hold(space)
+	defer t.spaces.release(space)
+	var after *UK
+	for {
+		var last UK
+		mods, stopped, moved := t.mods, false, false
+		m.ascend(h.key, after, func(e Entry[UK, UV]) bool {
+			last = e.Key
+			stopped = !yield(e)
+			moved = t.mods != mods || t.registry.closed
+			return !stopped && !moved
+		})
+		if stopped || !moved {
+			return nil
+		}
+		if m, err = h.again(&home, space); err != nil || m == nil {
+			return err
+		}
+		after = &last
+	}
+}
+
+// again finds the map of a cursor, whatever the current key is by now.
+func (h *heapMap[K, UK, UV]) again(home *Keyed[K], space uint32) (*sortedMap[UK, UV], error) {
+	at := &Keyed[K]{backend: home.backend, registry: home.registry, codec: home.codec, keySize: home.keySize}
+	if err := at.encode(home.key); err != nil {
+		return nil, h.wrap(err)
+	}
+	at.key, at.group, at.set = home.key, home.group, true
+	there := heapMap[K, UK, UV]{heapHandle[K, *sortedMap[UK, UV]]{at, h.table, space}, h.key, h.value}
+	return there.read()
+}
+
+// entries is the format of maps: a row for each entry, whose suffix is the
+// encoded user key.
+type entries[UK, UV any] struct {
+	key   codec.Codec[UK]
+	value codec.Codec[UV]
+}
+
+func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *RowBuffer, yield func(key, value []byte) error) (err error) {
+	prefix := len(b.key)
+	m.ascend(f.key, nil, func(e Entry[UK, UV]) bool {
+		if b.key, err = f.key.Append(b.key[:prefix], e.Key); err != nil {
+			return false
+		}
+		if b.value, err = f.value.Append(append(b.value[:0], storedHeader), e.Value); err != nil {
+			return false
+		}
+		err = yield(b.key, b.value)
+		return err == nil
+	})
+	return err
+}
+
+func (f entries[UK, UV]) load(m *sortedMap[UK, UV], clock *cow.Clock, suffix, value []byte) (*sortedMap[UK, UV], error) {
+	key, err := f.key.Decode(suffix)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := storedPayload(value)
+	if err != nil {
+		return nil, err
+	}
+	v, err := f.value.Decode(payload)
+	if err != nil {
+		return nil, err
+	}
+	m = m.mutable(clock)
+	m.put(f.key, key, v)
+	return m, nil
+}

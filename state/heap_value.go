@@ -1,0 +1,118 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// heapHandle is what the handles of heap states share: a table, a Keyed and a
+// namespace.
+type heapHandle[K, V any] struct {
+	keyed *Keyed[K]
+	table *table[K, V]
+	space uint32 // held
+}
+
+func (h *heapHandle[K, V]) SetNamespace(namespace []byte) error {
+	t := h.table
+	if t.registry.closed {
+		return h.wrap(ErrClosed)
+	}
+	if string(t.spaces.name(h.space)) == string(namespace) {
+		return nil
+	}
+	space := t.spaces.intern(namespace)
+	t.spaces.release(h.space)
+	h.space = space
+	return nil
+}
+
+func (h *heapHandle[K, V]) Clear() error {
+	if err := h.keyed.ready(); err != nil {
+		return h.wrap(err)
+	}
+	h.table.seek(h.keyed, h.space)
+	h.table.remove()
+	return nil
+}
+
+// find returns the value under the current key, nil if there is none.
+func (h *heapHandle[K, V]) find() (*V, error) {
+	if err := h.keyed.ready(); err != nil {
+		return nil, h.wrap(err)
+	}
+	slot, ok := h.table.seek(h.keyed, h.space)
+	if !ok {
+		return nil, nil
+	}
+	return &h.table.rows.At(slot).value, nil
+}
+
+// put returns the value under the current key for writing, zero if it is new.
+func (h *heapHandle[K, V]) put() (*V, error) {
+	if err := h.keyed.ready(); err != nil {
+		return nil, h.wrap(err)
+	}
+	h.table.seek(h.keyed, h.space)
+	v, err := h.table.put()
+	return v, h.wrap(err)
+}
+
+func (h *heapHandle[K, V]) wrap(err error) error { return wrapState(h.table.info.Name, err) }
+
+// heapValue is a ValueState on the heap.
+type heapValue[K, V any] struct {
+	heapHandle[K, V]
+	codec    codec.Codec[V]
+	fallback V
+	anySize  bool // every value is within the limit
+}
+
+func newHeapValue[K, V any](h heapHandle[K, V], d ValueDescriptor[V]) *heapValue[K, V] {
+	return &heapValue[K, V]{h, d.Codec, d.Default, admitsAll(h.table.registry.limits, d.Codec)}
+}
+
+func (h *heapValue[K, V]) Get() (V, bool, error) {
+	v, err := h.find()
+	if v == nil {
+		return h.fallback, false, err
+	}
+	return *v, true, nil
+}
+
+func (h *heapValue[K, V]) Set(v V) error {
+	if !h.anySize {
+		if err := checkValue(h.keyed, h.codec, v); err != nil {
+			return h.wrap(err)
+		}
+	}
+	into, err := h.put()
+	if err != nil {
+		return err
+	}
+	*into = v
+	return nil
+}
+
+// scalar is the format of states that store one value.
+type scalar[V any] struct{ codec codec.Codec[V] }
+
+func (s scalar[V]) rows(v V, b *RowBuffer, yield func(key, value []byte) error) (err error) {
+	if b.value, err = s.codec.Append(append(b.value[:0], storedHeader), v); err != nil {
+		return err
+	}
+	return yield(b.key, b.value)
+}
+
+func (s scalar[V]) load(_ V, _ *cow.Clock, suffix, value []byte) (v V, err error) {
+	if len(suffix) > 0 {
+		return v, fmt.Errorf("value under a key with %d bytes too many", len(suffix))
+	}
+	payload, err := storedPayload(value)
+	if err != nil {
+		return v, err
+	}
+	return s.codec.Decode(payload)
+}

@@ -1,0 +1,97 @@
+package state
+
+import (
+	"iter"
+
+	"github.com/weirstate/weir/state/codec"
+)
+
+// ListState holds a list for each key and namespace, in the order of arrival.
+// An empty list and no list are the same. Operations work on the current key
+// of the Keyed and on the handle's own namespace.
+//
+// The list as a whole may outgrow Limits.MaxValueSize; only a single element
+// may not.
+type ListState[E any] interface {
+	// SetNamespace is as for ValueState.
+	SetNamespace(namespace []byte) error
+	// Get returns the elements, nil if there are none. The slice must not be
+	// modified; its capacity is its length, so that appending to it copies.
+	Get() ([]E, error)
+	// All yields the elements as they are at the first step, without holding
+	// them all in memory where the backend need not. An error is yielded last.
+	All() iter.Seq2[E, error]
+	// Add puts an element at the end. It must not be modified afterwards.
+	Add(E) error
+	// AddAll puts elements at the end, all or, on an error, none of them.
+	// Adding nothing does nothing.
+	AddAll([]E) error
+	// Set replaces the list. An empty list clears. On an error of an element
+	// the old list stays.
+	Set([]E) error
+	// Clear removes the list.
+	Clear() error
+	// MergeNamespaces moves the lists of the sources, in the order given,
+	// behind the target's list. A source that is the target is passed over.
+	// It works on the current key, whatever the handle's namespace.
+	MergeNamespaces(target []byte, sources [][]byte) error
+}
+
+// ListDescriptor declares a ListState.
+type ListDescriptor[E any] struct {
+	// Name identifies the state in its backend and in snapshots.
+	Name string
+	// Codec encodes the elements.
+	Codec codec.Codec[E]
+}
+
+// ListOf declares a list state, or returns a further handle of it. It returns
+// ErrStateMismatch if the name is declared with another kind or codec.
+func ListOf[K, E any](k *Keyed[K], d ListDescriptor[E]) (ListState[E], error) {
+	if d.Codec == nil {
+		return nil, errNoCodec(d.Name)
+	}
+	info := Info{Name: d.Name, Kind: KindList, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
+	switch b := k.backend.(type) {
+	case HeapBackend:
+		h, err := tableOf(k, b, info, chunked[E]{d.Codec})
+		if err != nil {
+			return nil, err
+		}
+		return newHeapList(h, d.Codec), nil
+	case ByteBackend:
+		h, err := byteHandleOf(k, b, info)
+		if err != nil {
+			return nil, err
+		}
+		return &byteList[K, E]{byteHandle: h, codec: d.Codec}, nil
+	default:
+		return nil, errNoSeam(d.Name, k.backend)
+	}
+}
+
+// checkElements returns the first error that storing the elements would meet.
+func checkElements[K, E any](k *Keyed[K], c codec.Codec[E], elements []E) error {
+	if err := k.ready(); err != nil || admitsAll(k.registry.limits, c) {
+		return err
+	}
+	for _, e := range elements {
+		if err := checkValue(k, c, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkValue returns the error that storing a value under the current key would
+// meet.
+func checkValue[K, V any](k *Keyed[K], c codec.Codec[V], v V) error {
+	if err := k.ready(); err != nil {
+		return err
+	}
+	size, err := c.Size(v)
+	if err != nil {
+		return err
+	}
+	return k.registry.limits.checkValue(size)
+}

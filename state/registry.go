@@ -1,0 +1,156 @@
+package state
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// Options are what every backend is opened with.
+type Options struct {
+	// Keyspace is the range of key groups that the instance owns. Default: all
+	// groups of a maximum parallelism of DefaultMaxParallelism(1).
+	Keyspace Keyspace
+	// Limits bounds keys and values. Default: 2^31 bytes each.
+	Limits Limits
+}
+
+// Registry is what a backend was opened with and what was declared on it. It
+// makes the checks that are the same for every backend.
+//
+// Thread safety: the task's goroutine only.
+type Registry struct {
+	keyspace Keyspace
+	limits   Limits
+	clock    *cow.Clock
+	states   map[ID]*declared
+	key      *codec.ID // of the Keyed, once there is one
+	closed   bool
+}
+
+// declared is one state: its info and the storage that its handles share.
+type declared struct {
+	info    Info
+	storage any
+}
+
+// NewRegistry returns an empty registry, or ErrInvalid for options that make
+// no sense.
+func NewRegistry(o Options) (*Registry, error) {
+	if o.Keyspace == (Keyspace{}) {
+		o.Keyspace = WholeKeyspace(DefaultMaxParallelism(1))
+	}
+	if err := o.Keyspace.Validate(); err != nil {
+		return nil, err
+	}
+	limits, err := o.Limits.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Registry{
+		keyspace: o.Keyspace,
+		limits:   limits,
+		clock:    cow.NewClock(),
+		states:   make(map[ID]*declared),
+	}, nil
+}
+
+// Keyspace is the range of key groups that the backend owns.
+func (r *Registry) Keyspace() Keyspace { return r.keyspace }
+
+// Limits are the limits in force.
+func (r *Registry) Limits() Limits { return r.limits }
+
+// States are the declared states, ordered by id.
+func (r *Registry) States() []Info {
+	infos := make([]Info, 0, len(r.states))
+	for _, d := range r.states {
+		infos = append(infos, d.info)
+	}
+	slices.SortFunc(infos, func(a, b Info) int { return cmp.Compare(a.ID(), b.ID()) })
+	return infos
+}
+
+// Closed says whether Close was called.
+func (r *Registry) Closed() bool { return r.closed }
+
+// Close makes every operation return ErrClosed from now on. It is called by
+// the backend's Close.
+func (r *Registry) Close() { r.closed = true }
+
+// Freeze starts a snapshot of all tables: what is written after it goes to
+// copies until release is called, which may be from any goroutine.
+func (r *Registry) Freeze() (release func()) {
+	return r.clock.Freeze().Release
+}
+
+// bind records the codec of the keys, which is one for the whole backend.
+func (r *Registry) bind(key codec.ID) error {
+	if r.closed {
+		return ErrClosed
+	}
+	if r.key != nil && *r.key != key {
+		return fmt.Errorf("backend keyed by %v, now by %v: %w", *r.key, key, ErrStateMismatch)
+	}
+	r.key = &key
+	return nil
+}
+
+// declare returns the storage of a state, made by create at its first
+// declaration.
+func (r *Registry) declare(info Info, create func() (any, error)) (any, error) {
+	if r.closed {
+		return nil, fmt.Errorf("state %q: %w", info.Name, ErrClosed)
+	}
+	if err := info.Validate(); err != nil {
+		return nil, err
+	}
+	if d, ok := r.states[info.ID()]; ok {
+		switch {
+		case d.info.Name != info.Name:
+			return nil, fmt.Errorf("state %q has the id of %q, rename one: %w", info.Name, d.info.Name, ErrStateCollision)
+		case !d.info.Equal(info):
+			return nil, fmt.Errorf("state %q: %v, declared as %v: %w", info.Name, info, d.info, ErrStateMismatch)
+		}
+		return d.storage, nil
+	}
+	storage, err := create()
+	if err != nil {
+		return nil, fmt.Errorf("state %q: %w", info.Name, err)
+	}
+	r.states[info.ID()] = &declared{info, storage}
+	return storage, nil
+}
+
+// Check compares what a snapshot holds with what is declared, before a record
+// is read. It returns the ids to load. AllowUnclaimed lets states that nobody
+// declared go.
+func (r *Registry) Check(infos []Info, maxParallelism int, allowUnclaimed bool) (map[ID]bool, error) {
+	if r.closed {
+		return nil, ErrClosed
+	}
+	if maxParallelism != r.keyspace.MaxParallelism {
+		return nil, fmt.Errorf("snapshot of max parallelism %d, backend of %d: %w",
+			maxParallelism, r.keyspace.MaxParallelism, ErrMaxParallelism)
+	}
+	claimed := make(map[ID]bool, len(infos))
+	for _, info := range infos {
+		d, ok := r.states[info.ID()]
+		switch {
+		case !ok && !allowUnclaimed:
+			return nil, fmt.Errorf("state %q (%v): declare it before the restore, or allow unclaimed state: %w",
+				info.Name, info, ErrUnknownState)
+		case !ok:
+		case d.info.Name != info.Name:
+			return nil, fmt.Errorf("state %q of the snapshot has the id of %q: %w", info.Name, d.info.Name, ErrStateCollision)
+		case !d.info.Equal(info):
+			return nil, fmt.Errorf("state %q: written as %v, declared as %v: %w", info.Name, info, d.info, ErrIncompatible)
+		default:
+			claimed[info.ID()] = true
+		}
+	}
+	return claimed, nil
+}

@@ -1,0 +1,155 @@
+package state
+
+import (
+	"slices"
+
+	"github.com/google/btree"
+
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/codec"
+)
+
+const (
+	// smallMap is the number of entries up to which a map is a sorted slice: up
+	// to it, moving entries costs less than the nodes of a tree.
+	smallMap = 64
+	// treeDegree gives tree nodes of 31 to 63 entries.
+	treeDegree = 32
+)
+
+// sortedMap is the map of one key, ordered by encoded user key: a sorted slice
+// while it is small, then a B-tree. Both are copied, the tree lazily, at the
+// first write after a snapshot.
+//
+// Thread safety: a map whose version is shared is only read, and may be read by
+// many goroutines.
+type sortedMap[UK, UV any] struct {
+	version uint64 // cow.Clock.Now when it was made
+	small   []Entry[UK, UV]
+	tree    *btree.BTreeG[Entry[UK, UV]] // nil while small
+}
+
+// mutable returns the map itself if no snapshot sees it, else a copy.
+func (m *sortedMap[UK, UV]) mutable(clock *cow.Clock) *sortedMap[UK, UV] {
+	switch {
+	case m == nil:
+		return &sortedMap[UK, UV]{version: clock.Now()}
+	case m.version > clock.Shared():
+		return m
+	case m.tree != nil:
+		return &sortedMap[UK, UV]{version: clock.Now(), tree: m.tree.Clone()}
+	default:
+		return &sortedMap[UK, UV]{version: clock.Now(), small: slices.Clone(m.small)}
+	}
+}
+
+func (m *sortedMap[UK, UV]) len() int {
+	switch {
+	case m == nil:
+		return 0
+	case m.tree != nil:
+		return m.tree.Len()
+	default:
+		return len(m.small)
+	}
+}
+
+// at returns where a user key is in the slice, or belongs.
+func (m *sortedMap[UK, UV]) at(c codec.Codec[UK], key UK) (int, bool) {
+	low, high := 0, len(m.small)
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		switch order := c.Compare(m.small[middle].Key, key); {
+		case order < 0:
+			low = middle + 1
+		case order > 0:
+			high = middle
+		default:
+			return middle, true
+		}
+	}
+	return low, false
+}
+
+func (m *sortedMap[UK, UV]) get(c codec.Codec[UK], key UK) (value UV, ok bool) {
+	if m == nil {
+		return value, false
+	}
+	if m.tree != nil {
+		e, ok := m.tree.Get(Entry[UK, UV]{Key: key})
+		return e.Value, ok
+	}
+	if i, ok := m.at(c, key); ok {
+		return m.small[i].Value, true
+	}
+	return value, false
+}
+
+// put stores an entry in a map that mutable returned.
+func (m *sortedMap[UK, UV]) put(c codec.Codec[UK], key UK, value UV) {
+	e := Entry[UK, UV]{key, value}
+	if m.tree != nil {
+		m.tree.ReplaceOrInsert(e)
+		return
+	}
+	i, ok := m.at(c, key)
+	switch {
+	case ok:
+		m.small[i] = e
+	case len(m.small) < smallMap:
+		m.small = slices.Insert(m.small, i, e)
+	default:
+		m.grow(c)
+		m.tree.ReplaceOrInsert(e)
+	}
+}
+
+// grow turns the slice into a tree.
+func (m *sortedMap[UK, UV]) grow(c codec.Codec[UK]) {
+	less := func(a, b Entry[UK, UV]) bool { return c.Compare(a.Key, b.Key) < 0 }
+	m.tree = btree.NewG(treeDegree, less)
+	for _, e := range m.small {
+		m.tree.ReplaceOrInsert(e)
+	}
+	m.small = nil
+}
+
+// remove removes an entry from a map that mutable returned.
+func (m *sortedMap[UK, UV]) remove(c codec.Codec[UK], key UK) {
+	if m.tree != nil {
+		m.tree.Delete(Entry[UK, UV]{Key: key})
+		return
+	}
+	if i, ok := m.at(c, key); ok {
+		m.small = slices.Delete(m.small, i, i+1)
+	}
+}
+
+// ascend calls yield with the entries above after (nil: all), in order, until
+// it returns false. Yield may change the map if it then returns false.
+func (m *sortedMap[UK, UV]) ascend(c codec.Codec[UK], after *UK, yield func(Entry[UK, UV]) bool) {
+	switch {
+	case m == nil:
+	case m.tree == nil:
+		from := 0
+		if after != nil {
+			i, ok := m.at(c, *after)
+			from = i
+			if ok {
+				from++
+			}
+		}
+		for _, e := range m.small[from:] {
+			if !yield(e) {
+				return
+			}
+		}
+	case after == nil:
+		m.tree.Ascend(yield)
+	default:
+		pivot := *after
+		m.tree.AscendGreaterOrEqual(Entry[UK, UV]{Key: pivot}, func(e Entry[UK, UV]) bool {
+			return c.Compare(e.Key, pivot) == 0 || yield(e)
+		})
+	}
+}

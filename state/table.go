@@ -1,0 +1,376 @@
+package state
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// row is one entry of a heap state. Key and value lie side by side, so that a
+// hit costs one cache line.
+type row[K, V any] struct {
+	key   K
+	value V
+}
+
+// table is the typed storage of one heap state. Rows sit in slots of paged
+// copy-on-write arrays; the backend's index says in which.
+//
+// Thread safety: the task's goroutine only; a frozenTable may be read by
+// others.
+type table[K, V any] struct {
+	registry *Registry
+	info     Info
+	id       ID
+	format   format[V]
+	index    Index
+
+	rows   *cow.Array[row[K, V]]
+	used   *cow.Array[uint64] // a bit for each slot that holds a row
+	within *cow.Array[uint32] // namespace of each slot; empty while all are void
+	groups *cow.Array[uint16] // 1 + key group of each slot where the hash does not give it
+	spaces *namespaces
+
+	slots uint32 // no slot from here on was ever used
+	len   int
+	mods  uint64        // counts changes; a cursor seeks again when it moves
+	moved []place[K, V] // scratch for Rearrange
+	keys  keyEncoder[K]
+
+	at    *Keyed[K] // the probed row is at's current key
+	space uint32    // in this namespace
+	memo  struct {  // what the last seek found, while at's key stays
+		turn uint64
+		slot uint32 // Probed: nothing
+	}
+
+	loader *Keyed[K] // its current key is that of the row loaded last
+}
+
+// format is how one value of a table looks in a snapshot. It is used by the
+// task and by snapshots at the same time, and holds codecs only.
+type format[V any] interface {
+	// rows calls yield with the rows of bytes that the value is.
+	rows(v V, b *RowBuffer, yield func(key, value []byte) error) error
+	// load puts one such row into the value, which is zero at first.
+	load(old V, clock *cow.Clock, suffix, value []byte) (V, error)
+}
+
+// RowBuffer is memory that calls of FrozenTable.Rows reuse. The zero value is
+// ready. It belongs to one goroutine.
+type RowBuffer struct{ key, value []byte }
+
+// tableOf returns the table behind a declared state.
+func tableOf[K, V any](k *Keyed[K], b HeapBackend, info Info, f format[V]) (heapHandle[K, V], error) {
+	storage, err := k.registry.declare(info, func() (any, error) {
+		clock := k.registry.clock
+		t := &table[K, V]{
+			registry: k.registry, info: info, id: info.ID(), format: f,
+			rows:   cow.NewArray[row[K, V]](clock),
+			used:   cow.NewArray[uint64](clock),
+			within: cow.NewArray[uint32](clock),
+			groups: cow.NewArray[uint16](clock),
+			spaces: newNamespaces(clock),
+			keys:   keyEncoder[K]{codec: k.codec},
+			loader: &Keyed[K]{registry: k.registry, codec: k.codec, keySize: k.keySize},
+		}
+		index, err := b.AddTable(info, t)
+		t.index = index
+		return t, err
+	})
+	if err != nil {
+		return heapHandle[K, V]{}, err
+	}
+	t, ok := storage.(*table[K, V])
+	if !ok {
+		return heapHandle[K, V]{}, fmt.Errorf("state %q: declared with other Go types under the same codecs: %w", info.Name, ErrStateMismatch)
+	}
+	return heapHandle[K, V]{keyed: k, table: t}, nil
+}
+
+// seek finds the slot of the current key of k in a namespace, and makes that
+// row the probed one.
+func (t *table[K, V]) seek(k *Keyed[K], space uint32) (slot uint32, ok bool) {
+	if t.at == k && t.memo.turn == k.turn && t.space == space {
+		return t.memo.slot, t.memo.slot != Probed
+	}
+	if t.at != k {
+		t.at = k
+	}
+	t.space = space
+	slot, ok = t.index.Find(t.hash())
+	if !ok {
+		slot = Probed
+	}
+	t.memo.turn, t.memo.slot = k.turn, slot
+	return slot, ok
+}
+
+// hash is the hash of the probed row.
+func (t *table[K, V]) hash() uint64 { return tableHash(t.at.hash, t.space) }
+
+// Probed implements Table.
+func (t *table[K, V]) Probed() (group uint16, prefix uint64) {
+	return t.at.group, keyPrefix(t.at.encoded)
+}
+
+// tableHash mixes a key's hash, whose top bits are nearly the same all over a
+// backend that owns few key groups, with the namespace. The constants are those
+// of splitmix64.
+func tableHash(hash uint64, space uint32) uint64 {
+	hash ^= uint64(space) * 0x9e3779b97f4a7c15
+	hash = (hash ^ hash>>32) * 0xbf58476d1ce4e5b9
+	return hash ^ hash>>32
+}
+
+// put returns the value of the probed row for writing, added if it is new. It
+// must follow a seek. The pointer is good until the next change of the table.
+func (t *table[K, V]) put() (*V, error) {
+	t.mods++
+	if t.memo.slot == Probed {
+		if err := t.insert(); err != nil {
+			return nil, err
+		}
+	}
+	return &t.rows.Mutable(t.memo.slot).value, nil
+}
+
+// insert adds the probed row with a zero value.
+func (t *table[K, V]) insert() error {
+	if err := t.at.fits(t.spaces.name(t.space), 0); err != nil {
+		return err
+	}
+	slot, err := t.index.Insert(t.hash())
+	if err != nil {
+		return err
+	}
+	p := place[K, V]{row: row[K, V]{key: t.at.key}, space: t.space}
+	if t.at.group != KeyGroup(t.at.hash, t.registry.keyspace.MaxParallelism) {
+		p.group = t.at.group + 1
+	}
+	t.settle(slot, p)
+	t.spaces.hold(t.space)
+	t.len++
+	t.memo.slot = slot
+	return nil
+}
+
+// remove removes the probed row, if there is one. It must follow a seek.
+func (t *table[K, V]) remove() {
+	slot := t.memo.slot
+	if slot == Probed {
+		return
+	}
+	t.mods++
+	t.index.Delete(t.hash(), slot)
+	t.vacate(slot)
+	t.spaces.release(t.space)
+	t.len--
+	t.memo.slot = Probed
+}
+
+// place is all that a slot holds.
+type place[K, V any] struct {
+	row   row[K, V]
+	space uint32
+	group uint16 // as in table.groups
+}
+
+// settle puts a row into an empty slot.
+func (t *table[K, V]) settle(slot uint32, p place[K, V]) {
+	*t.rows.Mutable(slot) = p.row
+	*t.used.Mutable(slot / 64) |= 1 << (slot % 64)
+	if p.space != t.within.Get(slot) {
+		*t.within.Mutable(slot) = p.space
+	}
+	if p.group != t.groups.Get(slot) {
+		*t.groups.Mutable(slot) = p.group
+	}
+	t.slots = max(t.slots, slot+1)
+}
+
+// vacate empties a slot, so that nothing keeps what it pointed to, and returns
+// what was there.
+func (t *table[K, V]) vacate(slot uint32) place[K, V] {
+	p := place[K, V]{t.rows.Get(slot), t.within.Get(slot), t.groups.Get(slot)}
+	*t.rows.Mutable(slot) = row[K, V]{}
+	*t.used.Mutable(slot / 64) &^= 1 << (slot % 64)
+	return p
+}
+
+// Rearrange implements Table.
+func (t *table[K, V]) Rearrange(from, to []uint32) {
+	for _, slot := range from {
+		t.moved = append(t.moved, t.vacate(slot))
+	}
+	for i, slot := range to {
+		t.settle(slot, t.moved[i])
+	}
+	clear(t.moved)
+	t.moved = t.moved[:0]
+}
+
+// Hash implements Table.
+func (t *table[K, V]) Hash(slot uint32) uint64 {
+	hash, _ := t.keys.hash(t.rows.At(slot).key)
+	return tableHash(hash, t.within.Get(slot))
+}
+
+// keyEncoder encodes keys that have entered a table, and so have an encoding.
+// It belongs to one goroutine.
+type keyEncoder[K any] struct {
+	codec   codec.Codec[K]
+	scratch []byte
+}
+
+func (e *keyEncoder[K]) hash(key K) (hash uint64, encoded []byte) {
+	e.scratch, _ = e.codec.Append(e.scratch[:0], key)
+	return xxhash.Sum64(e.scratch), e.scratch
+}
+
+// Matches implements Table.
+func (t *table[K, V]) Matches(slot uint32) bool {
+	return t.at.codec.Compare(t.rows.At(slot).key, t.at.key) == 0 && t.within.Get(slot) == t.space
+}
+
+// Compare implements Table.
+func (t *table[K, V]) Compare(a, b uint32) int {
+	if c := t.at.codec.Compare(t.keyAt(a), t.keyAt(b)); c != 0 {
+		return c
+	}
+	return bytes.Compare(t.spaces.name(t.spaceAt(a)), t.spaces.name(t.spaceAt(b)))
+}
+
+func (t *table[K, V]) keyAt(slot uint32) K {
+	if slot == Probed {
+		return t.at.key
+	}
+	return t.rows.At(slot).key
+}
+
+func (t *table[K, V]) spaceAt(slot uint32) uint32 {
+	if slot == Probed {
+		return t.space
+	}
+	return t.within.Get(slot)
+}
+
+// Len implements Table.
+func (t *table[K, V]) Len() int { return t.len }
+
+// Load implements Table. Rows of one key and namespace that follow each other
+// seek it once.
+func (t *table[K, V]) Load(group uint16, key, value []byte) error {
+	encoded, namespace, suffix, err := splitRow(key, t.loader.keySize)
+	if err != nil {
+		return wrapCorrupt(t.info.Name, err)
+	}
+	if k := t.loader; !k.set || k.group != group || string(k.encoded) != string(encoded) {
+		decoded, err := k.codec.Decode(encoded)
+		if err == nil {
+			err = k.encode(decoded)
+		}
+		if err != nil {
+			return wrapCorrupt(t.info.Name, err)
+		}
+		k.key, k.group, k.set = decoded, group, true
+	}
+	space := t.spaces.intern(namespace)
+	defer t.spaces.release(space)
+	slot, ok := t.seek(t.loader, space)
+	var old V
+	if ok {
+		old = t.rows.At(slot).value
+	}
+	loaded, err := t.format.load(old, t.registry.clock, suffix, value)
+	if err != nil {
+		return wrapCorrupt(t.info.Name, err)
+	}
+	into, err := t.put()
+	if err != nil {
+		return wrapState(t.info.Name, err)
+	}
+	*into = loaded
+	return nil
+}
+
+// wrapCorrupt marks what went wrong with stored bytes.
+func wrapCorrupt(name string, err error) error {
+	return fmt.Errorf("state %q: %w: %w", name, ErrCorrupt, err)
+}
+
+// Freeze implements Table.
+func (t *table[K, V]) Freeze() FrozenTable {
+	return &frozenTable[K, V]{
+		id: t.id, keys: keyEncoder[K]{codec: t.keys.codec}, keySize: t.loader.keySize, format: t.format,
+		maxParallelism: t.registry.keyspace.MaxParallelism,
+		rows:           t.rows.Freeze(), used: t.used.Freeze(), within: t.within.Freeze(), groups: t.groups.Freeze(),
+		names: t.spaces.names.Freeze(), slots: t.slots,
+	}
+}
+
+// frozenTable is a table at a snapshot.
+type frozenTable[K, V any] struct {
+	id             ID
+	keys           keyEncoder[K]
+	keySize        int
+	format         format[V]
+	maxParallelism int
+	rows           cow.Frozen[row[K, V]]
+	used           cow.Frozen[uint64]
+	within         cow.Frozen[uint32]
+	groups         cow.Frozen[uint16]
+	names          cow.Frozen[[]byte]
+	slots          uint32
+}
+
+// Slots implements FrozenTable.
+func (f *frozenTable[K, V]) Slots() uint32 { return f.slots }
+
+// Group implements FrozenTable.
+func (f *frozenTable[K, V]) Group(slot uint32) (uint16, bool) {
+	if f.used.Get(slot/64)>>(slot%64)&1 == 0 {
+		return 0, false
+	}
+	return f.groupOf(slot), true
+}
+
+func (f *frozenTable[K, V]) groupOf(slot uint32) uint16 {
+	if g := f.groups.Get(slot); g != 0 {
+		return g - 1
+	}
+	hash, _ := f.keys.hash(f.rows.At(slot).key)
+	return KeyGroup(hash, f.maxParallelism)
+}
+
+// Prefix implements FrozenTable.
+func (f *frozenTable[K, V]) Prefix(slot uint32) uint64 {
+	_, encoded := f.keys.hash(f.rows.At(slot).key)
+	return keyPrefix(encoded)
+}
+
+// Compare implements FrozenTable.
+func (f *frozenTable[K, V]) Compare(a, b uint32) int {
+	if c := f.keys.codec.Compare(f.rows.At(a).key, f.rows.At(b).key); c != 0 {
+		return c
+	}
+	return bytes.Compare(f.namespace(a), f.namespace(b))
+}
+
+func (f *frozenTable[K, V]) namespace(slot uint32) []byte {
+	return f.names.Get(f.within.Get(slot))
+}
+
+// Rows implements FrozenTable.
+func (f *frozenTable[K, V]) Rows(slot uint32, b *RowBuffer, yield func(key, value []byte) error) error {
+	r := f.rows.At(slot)
+	group := f.groupOf(slot)
+	_, encoded := f.keys.hash(r.key)
+	b.key = appendKey(AppendHeader(b.key[:0], group, f.id), encoded, f.keySize)
+	b.key = codec.AppendEscaped(b.key, f.namespace(slot))
+	return f.format.rows(r.value, b, yield)
+}

@@ -1,0 +1,218 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/weirstate/weir/state/codec"
+)
+
+// Domain says by which clock a timer fires. The numbers are written into
+// snapshots and never change.
+type Domain uint8
+
+// The two domains.
+const (
+	EventTime      Domain = 0
+	ProcessingTime Domain = 1
+)
+
+// String is "event time" or "processing time".
+func (d Domain) String() string {
+	switch d {
+	case EventTime:
+		return "event time"
+	case ProcessingTime:
+		return "processing time"
+	}
+	return fmt.Sprintf("domain %d", uint8(d))
+}
+
+// Timer is a timer that fires.
+type Timer[K any] struct {
+	// Timestamp is what the timer was registered for, in the caller's unit.
+	Timestamp int64
+	Key       K
+	// Namespace is nil for the void namespace. It may be kept.
+	Namespace []byte
+}
+
+// TimerEntry is a timer as a backend sees it.
+type TimerEntry struct {
+	Timestamp int64
+	Group     uint16
+	// Row is key and namespace in the form of composite keys. Timers of one
+	// timestamp are ordered by its bytes.
+	Row []byte
+}
+
+// TimerQueue is the seam for the timers of one domain of a service: a set,
+// ordered by timestamp, then row.
+type TimerQueue interface {
+	// Add adds a timer; adding it twice is no error. The row is the caller's
+	// again when it returns.
+	Add(TimerEntry) error
+	// Remove removes a timer; removing nothing is no error.
+	Remove(TimerEntry) error
+	// First returns the first timer, ok false if there is none. The row is
+	// good until the next call and must not be modified.
+	First() (t TimerEntry, ok bool, err error)
+	// Len is the number of timers.
+	Len() int
+}
+
+// Timers is a timer service: timers of both domains, at most one for each
+// (timestamp, key, namespace) in a domain.
+//
+// Thread safety: the task's goroutine only.
+type Timers[K any] struct {
+	keyed  *Keyed[K]
+	name   string
+	queues *[2]TimerQueue
+	row    []byte // scratch
+}
+
+// TimersOf declares a timer service, or returns a further handle of it.
+func TimersOf[K any](k *Keyed[K], name string) (*Timers[K], error) {
+	info := Info{Name: name, Kind: KindTimers, Key: k.codec.ID()}
+	storage, err := k.registry.declare(info, func() (any, error) {
+		var queues [2]TimerQueue
+		for d := range queues {
+			var err error
+			if queues[d], err = k.backend.AddTimers(info, Domain(d)); err != nil {
+				return nil, err
+			}
+		}
+		return &queues, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Timers[K]{keyed: k, name: name, queues: storage.(*[2]TimerQueue)}, nil
+}
+
+// Register adds a timer for the current key and a namespace (nil: the void
+// one). A timer that is already there stays.
+func (t *Timers[K]) Register(d Domain, timestamp int64, namespace []byte) error {
+	queue, entry, err := t.entry(d, timestamp, namespace)
+	if err != nil {
+		return err
+	}
+	if err := t.keyed.fits(namespace, timeSize); err != nil {
+		return wrapState(t.name, err)
+	}
+	return wrapState(t.name, queue.Add(entry))
+}
+
+// Delete removes a timer of the current key; removing nothing is no error.
+func (t *Timers[K]) Delete(d Domain, timestamp int64, namespace []byte) error {
+	queue, entry, err := t.entry(d, timestamp, namespace)
+	if err != nil {
+		return err
+	}
+	return wrapState(t.name, queue.Remove(entry))
+}
+
+// entry is a timer of the current key; its row is scratch memory.
+func (t *Timers[K]) entry(d Domain, timestamp int64, namespace []byte) (TimerQueue, TimerEntry, error) {
+	queue, err := t.queue(d)
+	if err == nil {
+		err = wrapState(t.name, t.keyed.ready())
+	}
+	if err != nil {
+		return nil, TimerEntry{}, err
+	}
+	t.row = appendKey(t.row[:0], t.keyed.encoded, t.keyed.keySize)
+	t.row = codec.AppendEscaped(t.row, namespace)
+	return queue, TimerEntry{timestamp, t.keyed.group, t.row}, nil
+}
+
+func (t *Timers[K]) queue(d Domain) (TimerQueue, error) {
+	switch {
+	case t.keyed.registry.closed:
+		return nil, wrapState(t.name, ErrClosed)
+	case d > ProcessingTime:
+		return nil, fmt.Errorf("state %q: %v: %w", t.name, d, ErrInvalid)
+	}
+	return t.queues[d], nil
+}
+
+// Len is the number of timers of a domain.
+func (t *Timers[K]) Len(d Domain) (int, error) {
+	queue, err := t.queue(d)
+	if err != nil {
+		return 0, err
+	}
+	return queue.Len(), nil
+}
+
+// Next is the timestamp of the first timer of a domain, ok false if there is
+// none.
+func (t *Timers[K]) Next(d Domain) (timestamp int64, ok bool, err error) {
+	queue, err := t.queue(d)
+	if err != nil {
+		return 0, false, err
+	}
+	first, ok, err := queue.First()
+	return first.Timestamp, ok, wrapState(t.name, err)
+}
+
+// Advance fires every timer of a domain whose timestamp is not above now, in
+// the order of timestamps, then encoded keys, then namespaces. For each it
+// removes the timer, makes its key the current one and calls fire, which may
+// register and delete timers; those that are due fire too. An error of fire
+// ends the call and is returned as it is; that timer is gone.
+func (t *Timers[K]) Advance(d Domain, now int64, fire func(Timer[K]) error) error {
+	for {
+		queue, err := t.queue(d)
+		if err != nil {
+			return err
+		}
+		first, ok, err := queue.First()
+		if err != nil || !ok || first.Timestamp > now {
+			return wrapState(t.name, err)
+		}
+		timer, err := t.take(queue, first)
+		if err != nil {
+			return wrapState(t.name, err)
+		}
+		if err := fire(timer); err != nil {
+			return err
+		}
+	}
+}
+
+// take removes a timer and enters its key.
+func (t *Timers[K]) take(queue TimerQueue, first TimerEntry) (timer Timer[K], err error) {
+	t.row = append(t.row[:0], first.Row...)
+	first.Row = t.row
+	if err := queue.Remove(first); err != nil {
+		return timer, err
+	}
+	encoded, namespace, suffix, err := splitRow(t.row, t.keyed.keySize)
+	if err == nil && len(suffix) > 0 {
+		err = fmt.Errorf("timer row with %d bytes too many", len(suffix))
+	}
+	if err != nil {
+		return timer, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	key, err := t.keyed.codec.Decode(encoded)
+	if err != nil {
+		return timer, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if err := t.keyed.SetKeyAndGroup(key, first.Group); err != nil {
+		return timer, err
+	}
+	return Timer[K]{first.Timestamp, key, append([]byte(nil), namespace...)}, nil
+}
+
+// AppendTimerKey adds the composite key of a timer to dst.
+func AppendTimerKey(dst []byte, id ID, d Domain, t TimerEntry) []byte {
+	return append(appendTime(AppendHeader(dst, t.Group, id), d, t.Timestamp), t.Row...)
+}
+
+// SplitTimerKey reads a timer from what follows the header of its composite
+// key. The row shares memory with key.
+func SplitTimerKey(group uint16, key []byte) (Domain, TimerEntry, error) {
+	d, timestamp, row, err := splitTime(key)
+	return d, TimerEntry{timestamp, group, row}, err
+}
