@@ -1,0 +1,97 @@
+package state
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/state/codec"
+)
+
+// colliding returns two names with the same id: with 2^32 ids and 2^18 names
+// there are about eight such pairs.
+func colliding(t *testing.T) (a, b string) {
+	seen := map[ID]string{}
+	for i := range 1 << 18 {
+		name := "state-" + strconv.Itoa(i)
+		if other, ok := seen[IDOf(name)]; ok {
+			return other, name
+		}
+		seen[IDOf(name)] = name
+	}
+	t.Fatal("no collision found")
+	return "", ""
+}
+
+func newRegistry(t *testing.T) *Registry {
+	r, err := NewRegistry(Options{})
+	require.NoError(t, err)
+	return r
+}
+
+func valueInfo(name string) Info {
+	return Info{Name: name, Kind: KindValue, Key: codec.Int[int64]().ID(), Codecs: []codec.ID{codec.Int[int64]().ID()}}
+}
+
+func nothing() (any, error) { return new(int), nil }
+
+func TestTwoNamesWithOneIDAreRefusedAtDeclarationAndAtRestore(t *testing.T) {
+	a, b := colliding(t)
+	require.NotEqual(t, a, b)
+	r := newRegistry(t)
+	_, err := r.declare(valueInfo(a), nothing)
+	require.NoError(t, err)
+	_, err = r.declare(valueInfo(b), nothing)
+	require.ErrorIs(t, err, ErrStateCollision)
+	_, err = r.Check([]Info{valueInfo(b)}, 128, false)
+	require.ErrorIs(t, err, ErrStateCollision)
+}
+
+func TestDeclarationsAreValidated(t *testing.T) {
+	r := newRegistry(t)
+	long := string(make([]byte, MaxNameSize+1))
+	for _, info := range []Info{
+		{}, {Name: "x"}, valueInfo(""), valueInfo(long),
+		{Name: "x", Kind: KindMap, Codecs: valueInfo("x").Codecs}, {Name: "x", Kind: 77},
+	} {
+		_, err := r.declare(info, nothing)
+		require.ErrorIs(t, err, ErrInvalid, "%+v", info)
+	}
+	require.Empty(t, r.States())
+}
+
+func TestSecondDeclarationSharesTheStorageOrIsAMismatch(t *testing.T) {
+	r := newRegistry(t)
+	first, err := r.declare(valueInfo("x"), nothing)
+	require.NoError(t, err)
+	again, err := r.declare(valueInfo("x"), nothing)
+	require.NoError(t, err)
+	require.Same(t, first, again)
+	other := valueInfo("x")
+	other.Kind = KindList
+	_, err = r.declare(other, nothing)
+	require.ErrorIs(t, err, ErrStateMismatch)
+	require.ErrorContains(t, err, "list")
+	require.ErrorContains(t, err, "value")
+}
+
+func TestBackendHasOneKeyCodec(t *testing.T) {
+	r := newRegistry(t)
+	require.NoError(t, r.bind(codec.Int[int64]().ID()))
+	require.NoError(t, r.bind(codec.Int[int64]().ID()))
+	require.ErrorIs(t, r.bind(codec.String[string]().ID()), ErrStateMismatch)
+}
+
+func TestOptionsThatMakeNoSenseAreInvalid(t *testing.T) {
+	for _, o := range []Options{
+		{Keyspace: Keyspace{MaxParallelism: -1}},
+		{Limits: Limits{MaxKeySize: -1}},
+		{Limits: Limits{MaxKeySize: MaxKeySize + 1}},
+		{Limits: Limits{MaxValueSize: -1}},
+		{Limits: Limits{MaxValueSize: MaxValueSize + 1}},
+	} {
+		_, err := NewRegistry(o)
+		require.ErrorIs(t, err, ErrInvalid, "%+v", o)
+	}
+}
