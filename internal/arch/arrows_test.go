@@ -1,0 +1,159 @@
+package arch
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Files that are built for one platform only have arrows too.
+var platforms = []struct{ goos, goarch string }{
+	{"linux", "amd64"}, {"linux", "386"}, {"darwin", "arm64"}, {"windows", "amd64"},
+}
+
+func TestArrowsGoAsInThePicture(t *testing.T) {
+	watch(t)
+	for _, p := range platforms {
+		g := list(t, p.goos, p.goarch)
+		require.Contains(t, g, module+"/state")
+		require.Empty(t, check(house, g), "%s/%s", p.goos, p.goarch)
+	}
+}
+
+// check returns what in a graph is not as the house allows, one line for each
+// wrong import and each package without a room.
+func check(house []room, g graph) (faults []string) {
+	for _, importPath := range slices.Sorted(maps.Keys(g)) {
+		path, ours := relative(importPath)
+		if !ours {
+			continue
+		}
+		at := find(house, path)
+		if at < 0 {
+			faults = append(faults, path+" is a new room: add it to the picture (docs/architecture.md) and to the table (house_test.go)")
+			continue
+		}
+		for _, to := range g[importPath].code {
+			if !allows(house, at, to) {
+				faults = append(faults, fmt.Sprintf("%s imports %s", path, to))
+			}
+		}
+		for _, to := range g[importPath].tests {
+			if !allows(house, at, to) && !allowsTest(house, at, to) {
+				faults = append(faults, fmt.Sprintf("%s imports %s in a test", path, to))
+			}
+		}
+		for _, to := range compiledIn(g, importPath) {
+			if links := house[at].links; links != nil && !isOneOf(to, links) {
+				faults = append(faults, fmt.Sprintf("%s compiles in %s", path, to))
+			}
+		}
+	}
+	return faults
+}
+
+// allows says whether code of the room at a place may import a package.
+func allows(house []room, at int, importPath string) bool {
+	r := house[at]
+	if path, ours := relative(importPath); ours {
+		to := find(house, path)
+		return to == at || to >= 0 && slices.Contains(r.ours, house[to].path) ||
+			to > at && slices.Equal(r.ours, everything)
+	}
+	modules := r.modules
+	if modules == nil {
+		modules = core
+	}
+	return isStandard(importPath) || slices.Equal(modules, everything) || isOneOf(importPath, modules)
+}
+
+// allowsTest says what test files may import besides.
+func allowsTest(house []room, at int, importPath string) bool {
+	if path, ours := relative(importPath); ours {
+		to := find(house, path)
+		return to >= 0 && slices.Contains(house[at].tests, house[to].path)
+	}
+	return isOneOf(importPath, []string{testify})
+}
+
+// isOneOf says whether a package belongs to one of the modules.
+func isOneOf(importPath string, modules []string) bool {
+	return slices.ContainsFunc(modules, func(m string) bool {
+		return importPath == m || strings.HasPrefix(importPath, m+"/")
+	})
+}
+
+// compiledIn returns the third-party packages that importing a package brings.
+func compiledIn(g graph, importPath string) (theirs []string) {
+	reached := []string{importPath}
+	for i := 0; i < len(reached); i++ {
+		if _, ours := relative(reached[i]); !ours && !isStandard(reached[i]) {
+			theirs = append(theirs, reached[i])
+		}
+		for _, to := range g[reached[i]].code {
+			if !slices.Contains(reached, to) {
+				reached = append(reached, to)
+			}
+		}
+	}
+	return theirs
+}
+
+func TestCheckFindsEveryWrongArrow(t *testing.T) {
+	const we = module + "/"
+	code := func(to ...string) imports { return imports{code: to} }
+	tests := func(to ...string) imports { return imports{tests: to} }
+	for name, c := range map[string]struct {
+		graph graph
+		want  []string // nil: nothing is wrong
+	}{
+		"arrow down":               {graph{we + "snapshot": code("io", we+"state", we+"state/codec", compress+"/zstd")}, nil},
+		"arrow up":                 {graph{we + "snapshot": code(we + "heapstate")}, []string{"snapshot imports " + we + "heapstate"}},
+		"contract over internal":   {graph{we + "state": code(we + "snapshot")}, []string{"state imports " + we + "snapshot"}},
+		"codec knows no state":     {graph{we + "state/codec": code(we + "state")}, []string{"state/codec imports " + we + "state"}},
+		"kit is a room":            {graph{we + "state": code(we + "state/statetest")}, []string{"state imports " + we + "state/statetest"}},
+		"parts know each other":    {graph{we + "memtable": code(we + "wal")}, []string{"memtable imports " + we + "wal"}},
+		"tree knows bytes only":    {graph{we + "lsm": code(we + "state")}, []string{"lsm imports " + we + "state"}},
+		"backend and backend":      {graph{we + "lsmstate": code(we + "heapstate")}, []string{"lsmstate imports " + we + "heapstate"}},
+		"checkpoint and backend":   {graph{we + "checkpoint": code(we + "lsmstate")}, []string{"checkpoint imports " + we + "lsmstate"}},
+		"job imports root":         {graph{we + "job": code(module)}, []string{"job imports " + module}},
+		"root imports job":         {graph{module: code(we + "job")}, []string{". imports " + we + "job"}},
+		"tool imports tool":        {graph{we + "cmd/weir": code(we + "bench")}, []string{"cmd/weir imports " + we + "bench"}},
+		"tools import all below":   {graph{we + "bench": code(module, we+"job", "example.org/bar"), we + "cmd/weir": code(we + "wal")}, nil},
+		"part of a room":           {graph{we + "checkpoint/s3": code(we+"checkpoint", we+"snapshot")}, nil},
+		"part keeps the rules":     {graph{we + "checkpoint/s3": code(we + "lsm")}, []string{"checkpoint/s3 imports " + we + "lsm"}},
+		"others' module":           {graph{we + "snapshot": code("example.org/zip")}, []string{"snapshot imports example.org/zip"}},
+		"name that only begins":    {graph{we + "snapshot": code(btree + "2")}, []string{"snapshot imports " + btree + "2"}},
+		"testify in a test":        {graph{we + "state": tests(testify + "/require")}, nil},
+		"testify in code":          {graph{we + "state": code(testify + "/require")}, []string{"state imports " + testify + "/require"}},
+		"testify in the kit":       {graph{we + "state/statetest": code(testify+"/require", btree)}, nil},
+		"test goes up by leave":    {graph{we + "window": tests(we + "heapstate")}, nil},
+		"test goes up without":     {graph{we + "window": tests(we + "lsm")}, []string{"window imports " + we + "lsm in a test"}},
+		"code goes where tests do": {graph{we + "window": code(we + "heapstate")}, []string{"window imports " + we + "heapstate"}},
+		"tree links a third module": {
+			graph{we + "lsm": code(we + "memtable"), we + "memtable": code(btree)},
+			[]string{"lsm compiles in " + btree},
+		},
+		"module links another": {
+			graph{we + "lsm": code(compress + "/s2"), compress + "/s2": code("example.org/asm")},
+			[]string{"lsm compiles in example.org/asm"},
+		},
+		"others may do as they like": {graph{btree: code("example.org/asm")}, nil},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, check(house, c.graph)) })
+	}
+}
+
+func TestPackageWithoutRoomIsFound(t *testing.T) {
+	for _, path := range []string{"raft", "internal/slab", "statecraft", "cmd/other"} {
+		faults := check(house, graph{module + "/" + path: {}})
+		require.Len(t, faults, 1, path)
+		require.Contains(t, faults[0], path+" is a new room: add it to the picture")
+	}
+	faults := check(house, graph{module + "/bench": {code: []string{module + "/raft"}}})
+	require.Equal(t, []string{"bench imports " + module + "/raft"}, faults)
+}

@@ -1,0 +1,161 @@
+package arch
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// room is a package, with the packages below it that are no rooms of their
+// own, and what it may import.
+type room struct {
+	path    string   // below the module's root
+	ours    []string // rooms; everything: all that stand below it in the table
+	tests   []string // rooms that its test files may import as well
+	modules []string // third-party modules; none named: the core's
+	links   []string // if set, the only modules that importing the room compiles in
+}
+
+const (
+	compress = "github.com/klauspost/compress"
+	xxhash   = "github.com/cespare/xxhash"
+	btree    = "github.com/google/btree"
+	testify  = "github.com/stretchr/testify"
+)
+
+var (
+	core       = []string{compress, xxhash, btree}
+	everything = []string{"*"}
+)
+
+// house is the picture as a table, from top to bottom: code imports only what
+// stands further down. Some rooms are not built yet; their rules are.
+var house = []room{
+	{path: "bench", ours: everything, modules: everything},
+	{path: "fuzz", ours: everything, modules: everything},
+	{path: "cmd/weir", ours: everything},
+
+	{path: ".",
+		ours:  []string{"heapstate", "lsmstate", "checkpoint", "lsm", "snapshot", "state", "state/codec"},
+		tests: []string{"window", "state/statetest"}},
+	// A job is handed a backend factory and a storage; it knows no backend.
+	{path: "job",
+		ours:  []string{"checkpoint", "window", "snapshot", "state", "state/codec"},
+		tests: []string{"heapstate", "lsmstate", "internal/vfs"}},
+
+	{path: "heapstate",
+		ours:  []string{"snapshot", "state", "state/codec"},
+		tests: []string{"state/statetest", "internal/vfs"}},
+	{path: "lsmstate",
+		ours:  []string{"lsm", "snapshot", "state", "state/codec", "internal/vfs"},
+		tests: []string{"state/statetest", "heapstate"}},
+	{path: "checkpoint",
+		ours:  []string{"snapshot", "state", "state/codec", "internal/vfs"},
+		tests: []string{"state/statetest", "heapstate", "lsmstate"}},
+	{path: "window",
+		ours:  []string{"state", "state/codec"},
+		tests: []string{"state/statetest", "heapstate", "lsmstate", "snapshot"}},
+
+	{path: "lsm",
+		ours:  []string{"memtable", "sstable", "wal", "internal/vfs"},
+		links: []string{compress, xxhash}},
+	{path: "memtable"},
+	{path: "sstable", ours: []string{"internal/vfs"}},
+	{path: "wal", ours: []string{"internal/vfs"}},
+
+	{path: "state/statetest",
+		ours:    []string{"snapshot", "state", "state/codec"},
+		tests:   []string{"heapstate"},
+		modules: append([]string{testify}, core...)},
+	{path: "snapshot",
+		ours:  []string{"state", "state/codec", "internal/vfs"},
+		tests: []string{"state/statetest", "heapstate"}},
+	{path: "state",
+		ours:  []string{"state/codec", "internal/cow"},
+		tests: []string{"state/statetest", "heapstate", "snapshot"}},
+	{path: "state/codec"},
+
+	{path: "internal/cow"},
+	{path: "internal/vfs"},
+	{path: "internal/arch"},
+}
+
+// find returns the place in the house of the room with a path, or that holds a
+// package with it, -1 if there is none.
+func find(house []room, path string) int {
+	best := -1
+	for i, r := range house {
+		holds := r.path == path || r.path != "." && strings.HasPrefix(path, r.path+"/")
+		if holds && (best < 0 || len(r.path) > len(house[best].path)) {
+			best = i
+		}
+	}
+	return best
+}
+
+// below returns every room that the room at a place may import, directly or
+// not.
+func below(house []room, at int) []string {
+	if slices.Equal(house[at].ours, everything) {
+		return paths(house[at+1:])
+	}
+	reached := slices.Clone(house[at].ours)
+	for i := 0; i < len(reached); i++ {
+		for _, path := range house[find(house, reached[i])].ours {
+			if !slices.Contains(reached, path) {
+				reached = append(reached, path)
+			}
+		}
+	}
+	return reached
+}
+
+func paths(rooms []room) (paths []string) {
+	for _, r := range rooms {
+		paths = append(paths, r.path)
+	}
+	return paths
+}
+
+func TestArrowsOfTheTableOnlyGoDown(t *testing.T) {
+	for i, r := range house {
+		require.Equal(t, i, find(house, r.path), "%s is in the table twice", r.path)
+		for _, path := range r.ours {
+			require.True(t, path == "*" || slices.Contains(paths(house[i+1:]), path),
+				"%s may import %s, which is not below it", r.path, path)
+		}
+		for _, path := range r.tests {
+			require.Contains(t, paths(house), path, "tests of %s", r.path)
+		}
+	}
+}
+
+// A new line in the table must not open a way around the rules of the house.
+func TestTableOpensNoWayAroundTheRules(t *testing.T) {
+	contract := []string{"state", "state/codec", "snapshot"}
+	upper := []string{".", "job", "checkpoint", "window"}
+	backends := []string{"heapstate", "lsmstate"}
+	for _, rule := range []struct {
+		from  string
+		never []string
+	}{
+		{"memtable", slices.Concat(contract, backends, upper, []string{"sstable", "wal", "lsm"})},
+		{"sstable", slices.Concat(contract, backends, upper, []string{"memtable", "wal", "lsm"})},
+		{"wal", slices.Concat(contract, backends, upper, []string{"memtable", "sstable", "lsm"})},
+		{"lsm", slices.Concat(contract, backends, upper)},
+		{"heapstate", slices.Concat(upper, []string{"lsmstate", "lsm"})},
+		{"lsmstate", slices.Concat(upper, []string{"heapstate"})},
+		{"checkpoint", slices.Concat(backends, []string{"lsm", "window", "job", "."})},
+		{"window", slices.Concat(backends, []string{"snapshot", "lsm", "checkpoint", "job", "."})},
+		{"snapshot", slices.Concat(backends, upper, []string{"lsm", "state/statetest"})},
+		{"state", slices.Concat(backends, upper, []string{"lsm", "snapshot", "state/statetest", "internal/vfs"})},
+		{"job", []string{".", "heapstate", "lsmstate"}},
+		{".", []string{"job"}},
+	} {
+		for _, path := range below(house, find(house, rule.from)) {
+			require.NotContains(t, rule.never, path, "%s reaches %s", rule.from, path)
+		}
+	}
+}
