@@ -144,10 +144,7 @@ func (b *Backend) Load(key, value []byte) error {
 	if t, ok := b.tables[id]; ok {
 		return t.table.Load(group, rest, value)
 	}
-	if t, ok := b.timers[id]; ok {
-		return t.load(group, rest, value)
-	}
-	return fmt.Errorf("row of state id %#08x: %w", uint32(id), state.ErrUnknownState)
+	return b.registry.LoadTimer(group, id, rest, value)
 }
 
 // Close implements state.Backend. Views that are open stay readable.

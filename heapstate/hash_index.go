@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// A page has 64 groups of 8 slots. It splits in about ten microseconds,
-	// which is the most that one insertion ever pays.
+	// A page has 64 groups of 8 slots. It splits in about ten microseconds. The
+	// only thing that grows as a whole is the directory, of 8 bytes for a page.
 	groupSlots = 8
 	pageGroups = 64
 	pageSlots  = pageGroups * groupSlots

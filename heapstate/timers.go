@@ -1,8 +1,6 @@
 package heapstate
 
 import (
-	"fmt"
-
 	"github.com/google/btree"
 
 	"github.com/weirstate/weir/state"
@@ -14,19 +12,6 @@ type timers [2]*timerQueue
 func newTimers() *timers { return &timers{newTimerQueue(), newTimerQueue()} }
 
 func (t *timers) len() int { return t[0].Len() + t[1].Len() }
-
-// load adds a timer of a snapshot, given what follows the header of its
-// composite key.
-func (t *timers) load(group uint16, key, value []byte) error {
-	domain, entry, err := state.SplitTimerKey(group, key)
-	if err != nil {
-		return err
-	}
-	if len(value) > 0 {
-		return fmt.Errorf("timer with a value of %d bytes: %w", len(value), state.ErrCorrupt)
-	}
-	return t[domain].Add(entry)
-}
 
 func (t *timers) freeze(id state.ID) *frozenTimers {
 	f := &frozenTimers{id: id}

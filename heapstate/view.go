@@ -32,7 +32,7 @@ type frozenRows struct {
 
 func (f *frozenRows) rows(group uint16, yield func(key, value []byte) error) error {
 	return f.index.Ascend(f.table, group, func(slot uint32) error {
-		return f.table.Rows(slot, &f.buffer, yield)
+		return f.table.Rows(slot, group, &f.buffer, yield)
 	})
 }
 

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 	"github.com/weirstate/weir/internal/vfs"
 )
 
-// Directory is a Target and a Source in a directory of a file system.
+// Directory is a Target and a Source in a directory of a file system, which must
+// have hard links.
 //
 // Thread safety: safe for concurrent use.
 type Directory struct {
@@ -49,7 +51,9 @@ func (d *Directory) Create(_ context.Context, name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &directoryFile{File: file, dir: d, temp: temp, final: final}, nil
+	return &directoryFile{
+		Writer: bufio.NewWriterSize(file, writeBytes), file: file, dir: d, temp: temp, final: final,
+	}, nil
 }
 
 // Open implements Source.
@@ -77,9 +81,14 @@ func (d *Directory) List() ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return CheckName(name) != nil }), nil
 }
 
+// writeBytes is what goes to the file at a time: a key group of a small state is
+// a block of a few hundred bytes.
+const writeBytes = 64 << 10
+
 // directoryFile is a file under its temporary name.
 type directoryFile struct {
-	vfs.File
+	*bufio.Writer
+	file        vfs.File
 	dir         *Directory
 	temp, final string
 	ended       bool
@@ -91,7 +100,10 @@ func (f *directoryFile) Commit() error {
 	if f.ended {
 		return fs.ErrClosed
 	}
-	if err := f.Sync(); err != nil {
+	if err := f.Flush(); err != nil {
+		return err
+	}
+	if err := f.file.Sync(); err != nil {
 		return err
 	}
 	fsys := f.dir.fs
@@ -103,7 +115,7 @@ func (f *directoryFile) Commit() error {
 	}
 	f.ended = true
 	// The file is committed. What is left of the temporary one does no harm.
-	_ = f.Close()
+	_ = f.file.Close()
 	_ = fsys.Remove(f.temp)
 	return nil
 }
@@ -114,7 +126,7 @@ func (f *directoryFile) Abort() error {
 		return nil
 	}
 	f.ended = true
-	return errors.Join(f.Close(), f.dir.fs.Remove(f.temp))
+	return errors.Join(f.file.Close(), f.dir.fs.Remove(f.temp))
 }
 
 // digestOf is the xxh64 of all bytes of an object, and their number.

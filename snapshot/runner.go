@@ -59,13 +59,14 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	r := &Running{pause: time.Since(begin), cancel: cancel, done: make(chan struct{})}
+	r := &Running{cancel: cancel, done: make(chan struct{})}
 	r.progress.Store(&Progress{OfGroups: v.Keyspace().Groups.Len()})
 	if o.Synchronous {
 		r.run(ctx, v, t, o)
 	} else {
 		go r.run(ctx, v, t, o)
 	}
+	r.pause = time.Since(begin)
 	return r, nil
 }
 
@@ -79,7 +80,8 @@ func (r *Running) run(ctx context.Context, v View, t Target, o Options) {
 	}
 }
 
-// Pause is how long the task was stopped for the view.
+// Pause is how long the task was stopped: for the view, and for the writing too
+// if that was synchronous.
 func (r *Running) Pause() time.Duration { return r.pause }
 
 // Progress says how far the snapshot is.

@@ -46,7 +46,7 @@ type writer struct {
 
 	group   uint16
 	block   []byte // rows, raw
-	lastKey []byte // of the key group
+	lastKey []byte // of the row before, whatever its key group
 	scratch []byte
 }
 
@@ -83,7 +83,7 @@ func (w *writer) rowsOf(ctx context.Context, v View, group uint16) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	w.group, w.lastKey = group, w.lastKey[:0]
+	w.group = group
 	err := v.Rows(group, func(key, value []byte) error { return w.row(ctx, key, value) })
 	if err != nil {
 		return err

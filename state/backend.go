@@ -136,9 +136,9 @@ type FrozenTable interface {
 	Prefix(slot uint32) uint64
 	// Compare orders two rows of one key group by key and namespace.
 	Compare(a, b uint32) int
-	// Rows calls yield with the rows of bytes that one row of the table is in
-	// a snapshot: one, or one for each map entry or chunk of a list. The
-	// composite key and the stored value lie in the buffer and are good until
-	// yield returns.
-	Rows(slot uint32, b *RowBuffer, yield func(key, value []byte) error) error
+	// Rows calls yield with the rows of bytes that one row of the table, whose
+	// key group is given, is in a snapshot: one, or one for each map entry or
+	// chunk of a list. The composite key and the stored value lie in the buffer
+	// and are good until yield returns.
+	Rows(slot uint32, group uint16, b *RowBuffer, yield func(key, value []byte) error) error
 }

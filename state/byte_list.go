@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"iter"
 
 	"github.com/weirstate/weir/state/codec"
@@ -11,6 +12,7 @@ import (
 type byteList[K, E any] struct {
 	byteHandle[K]
 	codec codec.Codec[E]
+	walks *listWalks
 	one   [1]E // scratch for Add
 }
 
@@ -33,23 +35,21 @@ func (h *byteList[K, E]) All() iter.Seq2[E, error] {
 	}
 }
 
-// walk decodes chunk after chunk. It holds one chunk in memory, its own copy,
-// so that the loop may use the backend.
+// walk decodes chunk after chunk. It holds one chunk in memory, and all that is
+// left once the loop writes to the list.
 func (h *byteList[K, E]) walk(yield func(E) bool) error {
 	if err := h.row(); err != nil {
 		return err
 	}
-	cursor := h.backend.ScanPrefix(h.key)
-	defer cursor.Close()
-	var chunk []byte
+	walk := h.walks.begin(h.key, h.backend)
+	defer h.walks.end(walk)
 	for {
-		_, value, ok, err := cursor.Next()
-		if err != nil || !ok {
+		chunk, err := walk.next()
+		if err != nil || len(chunk) == 0 {
 			return h.wrap(err)
 		}
-		chunk = append(chunk[:0], value...)
-		for rest := chunk; len(rest) > 0; {
-			payload, behind, err := nextFrame(rest)
+		for len(chunk) > 0 {
+			payload, rest, err := nextFrame(chunk)
 			if err != nil {
 				return wrapCorrupt(h.info.Name, err)
 			}
@@ -57,7 +57,7 @@ func (h *byteList[K, E]) walk(yield func(E) bool) error {
 			if err != nil {
 				return wrapCorrupt(h.info.Name, err)
 			}
-			if rest = behind; !yield(e) {
+			if chunk = rest; !yield(e) {
 				return nil
 			}
 		}
@@ -89,13 +89,26 @@ func (h *byteList[K, E]) Set(elements []E) error {
 	if err := h.writable(h.namespace); err != nil {
 		return err
 	}
-	if err := h.backend.DeletePrefix(h.key); err != nil {
+	if err := h.remove(h.key); err != nil {
 		return h.wrap(err)
 	}
 	return h.append(elements)
 }
 
-func (h *byteList[K, E]) Clear() error { return h.clearRows() }
+func (h *byteList[K, E]) Clear() error {
+	if err := h.row(); err != nil {
+		return err
+	}
+	return h.wrap(h.remove(h.key))
+}
+
+// remove removes the rows under a prefix.
+func (h *byteList[K, E]) remove(prefix []byte) error {
+	if err := h.walks.settle(prefix); err != nil {
+		return err
+	}
+	return h.backend.DeletePrefix(prefix)
+}
 
 // check returns the error that adding the elements would meet.
 func (h *byteList[K, E]) check(elements []E) error {
@@ -104,6 +117,9 @@ func (h *byteList[K, E]) check(elements []E) error {
 
 // append adds checked elements to the list under h.key.
 func (h *byteList[K, E]) append(elements []E) (err error) {
+	if err := h.walks.settle(h.key); err != nil {
+		return h.wrap(err)
+	}
 	h.value = h.value[:0]
 	for i, e := range elements {
 		if h.value, err = appendElement(h.value, h.codec, e); err != nil {
@@ -121,32 +137,38 @@ func (h *byteList[K, E]) append(elements []E) (err error) {
 }
 
 func (h *byteList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error {
-	if err := h.writable(target); err != nil {
+	if err := h.rowIn(target); err != nil {
 		return err
 	}
-	into := append([]byte(nil), h.key...)
+	into := bytes.Clone(h.key)
 	for _, source := range distinctSources(target, sources) {
 		if err := h.rowIn(source); err != nil {
 			return err
 		}
-		if err := h.move(into, h.key); err != nil {
+		if err := h.move(into, h.key, h.keyed.fits(target, 0)); err != nil {
 			return h.wrap(err)
 		}
 	}
 	return nil
 }
 
-// move puts what is under one prefix behind what is under another, as bytes.
-func (h *byteList[K, E]) move(into, from []byte) error {
+// move puts what is under one prefix behind what is under another, as bytes. If
+// there is anything to move, it refuses with the error given.
+func (h *byteList[K, E]) move(into, from []byte, refusal error) error {
+	if err := h.walks.settle(into); err != nil {
+		return err
+	}
 	cursor := h.backend.ScanPrefix(from)
 	defer cursor.Close()
 	for {
 		_, chunk, ok, err := cursor.Next()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !ok {
-			return h.backend.DeletePrefix(from)
+		case !ok:
+			return h.remove(from)
+		case refusal != nil:
+			return refusal
 		}
 		h.value = append(h.value[:0], chunk...)
 		if err := h.backend.Append(into, h.value); err != nil {

@@ -139,4 +139,9 @@ func (h *byteMap[K, UK, UV]) walk(visit func(suffix, stored []byte) (bool, error
 	}
 }
 
-func (h *byteMap[K, UK, UV]) Clear() error { return h.clearRows() }
+func (h *byteMap[K, UK, UV]) Clear() error {
+	if err := h.row(); err != nil {
+		return err
+	}
+	return h.wrap(h.backend.DeletePrefix(h.key))
+}

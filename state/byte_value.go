@@ -11,14 +11,17 @@ type byteHandle[K any] struct {
 	backend   ByteBackend
 	info      Info
 	id        ID
+	shared    any // between all handles of the state
 	namespace []byte
 	key       []byte
 	value     []byte
 }
 
-func byteHandleOf[K any](k *Keyed[K], b ByteBackend, info Info) (byteHandle[K], error) {
-	_, err := k.registry.declare(info, func() (any, error) { return nil, nil })
-	return byteHandle[K]{keyed: k, backend: b, info: info, id: info.ID()}, err
+// byteHandleOf returns a handle of a declared state. Shared is kept from its
+// first declaration.
+func byteHandleOf[K any](k *Keyed[K], b ByteBackend, info Info, shared any) (byteHandle[K], error) {
+	shared, err := k.registry.declare(info, func() (any, error) { return shared, nil })
+	return byteHandle[K]{keyed: k, backend: b, info: info, id: info.ID(), shared: shared}, err
 }
 
 func (h *byteHandle[K]) SetNamespace(namespace []byte) error {
@@ -50,14 +53,6 @@ func (h *byteHandle[K]) writable(namespace []byte) error {
 }
 
 func (h *byteHandle[K]) wrap(err error) error { return wrapState(h.info.Name, err) }
-
-// clearRows removes everything under the current key.
-func (h *byteHandle[K]) clearRows() error {
-	if err := h.row(); err != nil {
-		return err
-	}
-	return h.wrap(h.backend.DeletePrefix(h.key))
-}
 
 // byteValue is a ValueState over bytes: one row.
 type byteValue[K, V any] struct {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -15,11 +16,12 @@ import (
 type heapList[K, E any] struct {
 	heapHandle[K, []E]
 	codec   codec.Codec[E]
-	anySize bool // every element is within the limit
+	anySize bool      // every element is within the limit
+	normal  func(E) E // nil if elements need not be normalized
 }
 
 func newHeapList[K, E any](h heapHandle[K, []E], c codec.Codec[E]) *heapList[K, E] {
-	return &heapList[K, E]{h, c, admitsAll(h.table.registry.limits, c)}
+	return &heapList[K, E]{h, c, admitsAll(h.table.registry.limits, c), codec.EmptyAsNil(c)}
 }
 
 func (h *heapList[K, E]) Get() ([]E, error) {
@@ -59,6 +61,9 @@ func (h *heapList[K, E]) Add(e E) error {
 	if err != nil {
 		return err
 	}
+	if h.normal != nil {
+		e = h.normal(e)
+	}
 	*list = append(*list, e)
 	return nil
 }
@@ -75,7 +80,7 @@ func (h *heapList[K, E]) append(elements []E) error {
 	if err != nil {
 		return err
 	}
-	*list = append(*list, elements...)
+	*list = append(*list, h.normalized(elements)...)
 	return nil
 }
 
@@ -90,8 +95,20 @@ func (h *heapList[K, E]) Set(elements []E) error {
 	if err != nil {
 		return err
 	}
-	*list = slices.Clip(elements)
+	*list = slices.Clip(h.normalized(elements))
 	return nil
+}
+
+// normalized is the elements as they are kept.
+func (h *heapList[K, E]) normalized(elements []E) []E {
+	if h.normal == nil {
+		return elements
+	}
+	kept := make([]E, len(elements))
+	for i, e := range elements {
+		kept[i] = h.normal(e)
+	}
+	return kept
 }
 
 // check returns the error that adding the elements would meet.
@@ -104,29 +121,33 @@ func (h *heapList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error 
 		return h.wrap(err)
 	}
 	in := newHeapList(heapHandle[K, []E]{keyed: h.keyed, table: h.table}, h.codec)
-	defer in.SetNamespace(nil)
 	for _, source := range distinctSources(target, sources) {
-		if err := in.SetNamespace(source); err != nil {
-			return err
-		}
-		list, err := in.Get()
-		if err != nil {
-			return err
-		}
-		if len(list) == 0 {
-			continue
-		}
-		if err := in.Clear(); err != nil {
-			return err
-		}
-		if err := in.SetNamespace(target); err != nil {
-			return err
-		}
-		if err := in.append(list); err != nil {
+		if err := in.move(source, target); err != nil {
 			return err
 		}
 	}
-	return nil
+	return in.SetNamespace(nil)
+}
+
+// move puts the list of one namespace behind that of another.
+func (h *heapList[K, E]) move(source, target []byte) error {
+	if err := h.SetNamespace(source); err != nil {
+		return err
+	}
+	list, err := h.Get()
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	if err := h.keyed.fits(target, 0); err != nil {
+		return h.wrap(err)
+	}
+	if err := h.Clear(); err != nil {
+		return err
+	}
+	if err := h.SetNamespace(target); err != nil {
+		return err
+	}
+	return h.append(list)
 }
 
 // chunkBytes is the size at which a chunk of a list is full.
@@ -166,6 +187,9 @@ func (c chunked[E]) rows(list []E, b *RowBuffer, yield func(key, value []byte) e
 }
 
 func (c chunked[E]) load(list []E, _ *cow.Clock, _, chunk []byte) ([]E, error) {
+	if len(chunk) == 0 {
+		return nil, fmt.Errorf("list chunk without elements")
+	}
 	for len(chunk) > 0 {
 		payload, rest, err := nextFrame(chunk)
 		if err != nil {

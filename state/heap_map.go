@@ -10,8 +10,9 @@ import (
 // heapMap is a MapState on the heap.
 type heapMap[K any, UK comparable, UV any] struct {
 	heapHandle[K, *sortedMap[UK, UV]]
-	key   codec.Codec[UK]
-	value codec.Codec[UV]
+	key    codec.Codec[UK]
+	value  codec.Codec[UV]
+	normal func(UV) UV // nil if values need not be normalized
 }
 
 // read returns the map under the current key, nil if there is none.
@@ -75,6 +76,9 @@ func (h *heapMap[K, UK, UV]) store(key UK, value UV) error {
 	m, err := h.write()
 	if err != nil {
 		return err
+	}
+	if h.normal != nil {
+		value = h.normal(value)
 	}
 	m.put(h.key, key, value)
 	return nil
@@ -166,7 +170,7 @@ func (h *heapMap[K, UK, UV]) again(home *Keyed[K], space uint32) (*sortedMap[UK,
 		return nil, h.wrap(err)
 	}
 	at.key, at.group, at.set = home.key, home.group, true
-	there := heapMap[K, UK, UV]{heapHandle[K, *sortedMap[UK, UV]]{at, h.table, space}, h.key, h.value}
+	there := heapMap[K, UK, UV]{heapHandle[K, *sortedMap[UK, UV]]{at, h.table, space}, h.key, h.value, h.normal}
 	return there.read()
 }
 

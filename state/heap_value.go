@@ -67,11 +67,12 @@ type heapValue[K, V any] struct {
 	heapHandle[K, V]
 	codec    codec.Codec[V]
 	fallback V
-	anySize  bool // every value is within the limit
+	anySize  bool      // every value is within the limit
+	normal   func(V) V // nil if values need not be normalized
 }
 
 func newHeapValue[K, V any](h heapHandle[K, V], d ValueDescriptor[V]) *heapValue[K, V] {
-	return &heapValue[K, V]{h, d.Codec, d.Default, admitsAll(h.table.registry.limits, d.Codec)}
+	return &heapValue[K, V]{h, d.Codec, d.Default, admitsAll(h.table.registry.limits, d.Codec), codec.EmptyAsNil(d.Codec)}
 }
 
 func (h *heapValue[K, V]) Get() (V, bool, error) {
@@ -91,6 +92,9 @@ func (h *heapValue[K, V]) Set(v V) error {
 	into, err := h.put()
 	if err != nil {
 		return err
+	}
+	if h.normal != nil {
+		v = h.normal(v)
 	}
 	*into = v
 	return nil

@@ -72,9 +72,9 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 		if err != nil {
 			return nil, err
 		}
-		return &heapMap[K, UK, UV]{h, d.Key, d.Value}, nil
+		return &heapMap[K, UK, UV]{h, d.Key, d.Value, codec.EmptyAsNil(d.Value)}, nil
 	case ByteBackend:
-		h, err := byteHandleOf(k, b, info)
+		h, err := byteHandleOf(k, b, info, nil)
 		if err != nil {
 			return nil, err
 		}

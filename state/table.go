@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
@@ -216,7 +217,7 @@ func (t *table[K, V]) Rearrange(from, to []uint32) {
 
 // Hash implements Table.
 func (t *table[K, V]) Hash(slot uint32) uint64 {
-	hash, _ := t.keys.hash(t.rows.At(slot).key)
+	hash := xxhash.Sum64(t.keys.encode(t.rows.At(slot).key))
 	return tableHash(hash, t.within.Get(slot))
 }
 
@@ -227,9 +228,10 @@ type keyEncoder[K any] struct {
 	scratch []byte
 }
 
-func (e *keyEncoder[K]) hash(key K) (hash uint64, encoded []byte) {
+// encode returns the encoding, which is good until the next call.
+func (e *keyEncoder[K]) encode(key K) []byte {
 	e.scratch, _ = e.codec.Append(e.scratch[:0], key)
-	return xxhash.Sum64(e.scratch), e.scratch
+	return e.scratch
 }
 
 // Matches implements Table.
@@ -298,8 +300,12 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	return nil
 }
 
-// wrapCorrupt marks what went wrong with stored bytes.
+// wrapCorrupt marks what went wrong with stored bytes, unless they are sound but
+// of a later version.
 func wrapCorrupt(name string, err error) error {
+	if errors.Is(err, ErrIncompatible) {
+		return wrapState(name, err)
+	}
 	return fmt.Errorf("state %q: %w: %w", name, ErrCorrupt, err)
 }
 
@@ -336,21 +342,17 @@ func (f *frozenTable[K, V]) Group(slot uint32) (uint16, bool) {
 	if f.used.Get(slot/64)>>(slot%64)&1 == 0 {
 		return 0, false
 	}
-	return f.groupOf(slot), true
-}
-
-func (f *frozenTable[K, V]) groupOf(slot uint32) uint16 {
 	if g := f.groups.Get(slot); g != 0 {
-		return g - 1
+		return g - 1, true
 	}
-	hash, _ := f.keys.hash(f.rows.At(slot).key)
-	return KeyGroup(hash, f.maxParallelism)
+	return KeyGroup(xxhash.Sum64(f.encodedKey(slot)), f.maxParallelism), true
 }
 
 // Prefix implements FrozenTable.
-func (f *frozenTable[K, V]) Prefix(slot uint32) uint64 {
-	_, encoded := f.keys.hash(f.rows.At(slot).key)
-	return keyPrefix(encoded)
+func (f *frozenTable[K, V]) Prefix(slot uint32) uint64 { return keyPrefix(f.encodedKey(slot)) }
+
+func (f *frozenTable[K, V]) encodedKey(slot uint32) []byte {
+	return f.keys.encode(f.rows.At(slot).key)
 }
 
 // Compare implements FrozenTable.
@@ -366,11 +368,9 @@ func (f *frozenTable[K, V]) namespace(slot uint32) []byte {
 }
 
 // Rows implements FrozenTable.
-func (f *frozenTable[K, V]) Rows(slot uint32, b *RowBuffer, yield func(key, value []byte) error) error {
+func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, b *RowBuffer, yield func(key, value []byte) error) error {
 	r := f.rows.At(slot)
-	group := f.groupOf(slot)
-	_, encoded := f.keys.hash(r.key)
-	b.key = appendKey(AppendHeader(b.key[:0], group, f.id), encoded, f.keySize)
+	b.key = appendKey(AppendHeader(b.key[:0], group, f.id), f.keys.encode(r.key), f.keySize)
 	b.key = codec.AppendEscaped(b.key, f.namespace(slot))
 	return f.format.rows(r.value, b, yield)
 }

@@ -65,29 +65,75 @@ type TimerQueue interface {
 //
 // Thread safety: the task's goroutine only.
 type Timers[K any] struct {
-	keyed  *Keyed[K]
-	name   string
-	queues *[2]TimerQueue
-	row    []byte // scratch
+	keyed   *Keyed[K]
+	name    string
+	service *timerService
+	row     []byte // scratch
+}
+
+// timerService is what the handles of one service share.
+type timerService struct {
+	queues [2]TimerQueue // by domain
+	check  func(row []byte) error
 }
 
 // TimersOf declares a timer service, or returns a further handle of it.
 func TimersOf[K any](k *Keyed[K], name string) (*Timers[K], error) {
 	info := Info{Name: name, Kind: KindTimers, Key: k.codec.ID()}
 	storage, err := k.registry.declare(info, func() (any, error) {
-		var queues [2]TimerQueue
-		for d := range queues {
+		s := &timerService{check: func(row []byte) error {
+			_, _, err := decodeTimerRow(k.codec, row)
+			return err
+		}}
+		for d := range s.queues {
 			var err error
-			if queues[d], err = k.backend.AddTimers(info, Domain(d)); err != nil {
+			if s.queues[d], err = k.backend.AddTimers(info, Domain(d)); err != nil {
 				return nil, err
 			}
 		}
-		return &queues, nil
+		return s, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Timers[K]{keyed: k, name: name, queues: storage.(*[2]TimerQueue)}, nil
+	return &Timers[K]{keyed: k, name: name, service: storage.(*timerService)}, nil
+}
+
+// LoadTimer adds a timer of a snapshot to its queue, given what follows the
+// header of its composite key: for backends that do not keep timers as rows.
+// Bytes that cannot be a timer's are ErrCorrupt, a state that is no timer
+// service is ErrUnknownState.
+func (r *Registry) LoadTimer(group uint16, id ID, key, value []byte) error {
+	d, ok := r.states[id]
+	if !ok || d.info.Kind != KindTimers {
+		return fmt.Errorf("timer of state id %#08x: %w", uint32(id), ErrUnknownState)
+	}
+	domain, entry, err := SplitTimerKey(group, key)
+	if err != nil {
+		return wrapState(d.info.Name, err)
+	}
+	service := d.storage.(*timerService)
+	if err = service.check(entry.Row); err == nil && len(value) > 0 {
+		err = fmt.Errorf("timer with a value of %d bytes", len(value))
+	}
+	if err != nil {
+		return wrapCorrupt(d.info.Name, err)
+	}
+	return wrapState(d.info.Name, service.queues[domain].Add(entry))
+}
+
+// decodeTimerRow reads key and namespace of a timer. The namespace may share
+// memory with row.
+func decodeTimerRow[K any](c codec.Codec[K], row []byte) (key K, namespace []byte, err error) {
+	encoded, namespace, suffix, err := splitRow(row, c.FixedSize())
+	if err != nil {
+		return key, nil, err
+	}
+	if len(suffix) > 0 {
+		return key, nil, fmt.Errorf("timer row with %d bytes too many", len(suffix))
+	}
+	key, err = c.Decode(encoded)
+	return key, namespace, err
 }
 
 // Register adds a timer for the current key and a namespace (nil: the void
@@ -133,7 +179,7 @@ func (t *Timers[K]) queue(d Domain) (TimerQueue, error) {
 	case d > ProcessingTime:
 		return nil, fmt.Errorf("state %q: %v: %w", t.name, d, ErrInvalid)
 	}
-	return t.queues[d], nil
+	return t.service.queues[d], nil
 }
 
 // Len is the number of timers of a domain.
@@ -188,14 +234,7 @@ func (t *Timers[K]) take(queue TimerQueue, first TimerEntry) (timer Timer[K], er
 	if err := queue.Remove(first); err != nil {
 		return timer, err
 	}
-	encoded, namespace, suffix, err := splitRow(t.row, t.keyed.keySize)
-	if err == nil && len(suffix) > 0 {
-		err = fmt.Errorf("timer row with %d bytes too many", len(suffix))
-	}
-	if err != nil {
-		return timer, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	key, err := t.keyed.codec.Decode(encoded)
+	key, namespace, err := decodeTimerRow(t.keyed.codec, t.row)
 	if err != nil {
 		return timer, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

@@ -43,6 +43,13 @@ func (c *mapCodec[K, V]) traits() traits {
 	return traits{total: c.key.traits.total && c.key.traits.distinct && c.value.traits.total}
 }
 
+func (c *mapCodec[K, V]) emptyAsNil(v map[K]V) map[K]V {
+	if len(v) == 0 {
+		return nil
+	}
+	return v
+}
+
 func (c *mapCodec[K, V]) Size(m map[K]V) (int64, error) {
 	size := int64(uvarintSize(uint64(len(m))))
 	if !c.key.traits.distinct {

@@ -31,6 +31,13 @@ func (c *sliceCodec[T]) ID() ID         { return c.id }
 func (c *sliceCodec[T]) FixedSize() int { return -1 }
 func (c *sliceCodec[T]) traits() traits { return traits{total: c.elem.traits.total} }
 
+func (c *sliceCodec[T]) emptyAsNil(v []T) []T {
+	if len(v) == 0 {
+		return nil
+	}
+	return v
+}
+
 func (c *sliceCodec[T]) Size(v []T) (int64, error) {
 	size := int64(uvarintSize(uint64(len(v))))
 	if c.elem.fixed > 0 && c.elem.traits.total {

@@ -29,7 +29,14 @@ func (bytesCodec) FixedSize() int                              { return -1 }
 func (bytesCodec) Size(v []byte) (int64, error)                { return int64(len(v)), nil }
 func (bytesCodec) Append(dst []byte, v []byte) ([]byte, error) { return append(dst, v...), nil }
 func (bytesCodec) Compare(a, b []byte) int                     { return bytes.Compare(a, b) }
-func (bytesCodec) traits() traits                              { return traits{total: true} }
+func (bytesCodec) emptyAsNil(v []byte) []byte {
+	if len(v) == 0 {
+		return nil
+	}
+	return v
+}
+
+func (bytesCodec) traits() traits { return traits{total: true} }
 
 func (bytesCodec) Decode(src []byte) ([]byte, error) {
 	if len(src) == 0 {

@@ -1,0 +1,1 @@
+module github.com/weirstate/weir/bench/data

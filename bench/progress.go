@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// progress draws one line on a terminal, again and again, until it is closed.
+// A nil progress draws nothing.
+//
+// Thread safety: safe for concurrent use.
+type progress struct {
+	out   io.Writer
+	label string
+	total int64
+	begun time.Time
+	done  atomic.Int64 // of total
+	note  atomic.Pointer[string]
+	stop  chan struct{}
+	ended chan struct{}
+}
+
+const (
+	drawPeriod = 200 * time.Millisecond
+	barCells   = 24
+	// lineCells is what the narrowest usual terminal shows without a break.
+	lineCells = 79
+)
+
+// startProgress draws to a terminal, and to nothing else.
+func startProgress(out io.Writer, label string, total int64) *progress {
+	if !isTerminal(out) {
+		return nil
+	}
+	p := &progress{
+		out: out, label: label, total: max(total, 1), begun: time.Now(),
+		stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	go p.run()
+	return p
+}
+
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// set says how far the work is. It may go back.
+func (p *progress) set(done int64) {
+	if p != nil {
+		p.done.Store(done)
+	}
+}
+
+// say puts a few words behind the bar.
+func (p *progress) say(note string) {
+	if p != nil {
+		p.note.Store(&note)
+	}
+}
+
+// close wipes the line.
+func (p *progress) close() {
+	if p != nil {
+		close(p.stop)
+		<-p.ended
+	}
+}
+
+func (p *progress) run() {
+	defer close(p.ended)
+	ticker := time.NewTicker(drawPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			p.draw(p.line())
+		case <-p.stop:
+			p.draw("")
+			fmt.Fprint(p.out, "\r")
+			return
+		}
+	}
+}
+
+// draw writes over the line. Blanks rather than escape codes wipe what was
+// there: every terminal knows them.
+func (p *progress) draw(line string) {
+	fmt.Fprintf(p.out, "\r%-*.*s", lineCells, lineCells, line)
+}
+
+func (p *progress) line() string {
+	done := min(p.done.Load(), p.total)
+	full := int(done * barCells / p.total)
+	bar := strings.Repeat("#", full) + strings.Repeat("-", barCells-full)
+	line := fmt.Sprintf("%s [%s] %3d%%", p.label, bar, done*100/p.total)
+	if seconds := int64(time.Since(p.begun) / time.Second); done > 0 && done < p.total && seconds > 0 {
+		line += fmt.Sprintf(" %d s", seconds)
+	}
+	if note := p.note.Load(); note != nil {
+		line += "  " + *note
+	}
+	return line
+}

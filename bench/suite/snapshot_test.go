@@ -1,0 +1,320 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"runtime/metrics"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+var ctx = context.Background()
+
+// snapshotSizes are the numbers of keys of the rows that must not depend on
+// them.
+func snapshotSizes() []int {
+	if testing.Short() {
+		return []int{100_000}
+	}
+	return []int{1_000_000, 10_000_000}
+}
+
+// counters is a backend with int64 values under the keys 0 to n-1.
+type counters struct {
+	backend snapshot.Backend
+	keyed   *state.Keyed[int64]
+	value   state.ValueState[int64]
+	n       int
+	rng     *rand.Rand
+}
+
+func newCounters(b testing.TB, open func(state.Options) (snapshot.Backend, error), n int) *counters {
+	backend, k := keyed(b, open, 128)
+	c := &counters{backend: backend, keyed: k, n: n, rng: rand.New(rand.NewPCG(3, 3))}
+	c.value = must1(state.ValueOf(k, state.ValueDescriptor[int64]{Name: "counter", Codec: codec.Int[int64]()}))
+	return c
+}
+
+func (c *counters) fill() *counters {
+	for i := range c.n {
+		check(c.keyed.SetKey(int64(i)))
+		check(c.value.Set(int64(i)))
+	}
+	return c
+}
+
+// update adds one to a key chosen uniformly.
+func (c *counters) update() {
+	check(c.keyed.SetKey(c.rng.Int64N(int64(c.n))))
+	v, _, err := c.value.Get()
+	check(err)
+	check(c.value.Set(v + 1))
+}
+
+// eachBackend runs a row for every backend and size.
+func eachBackend(b *testing.B, op string, do func(b *testing.B, c *counters)) {
+	for _, n := range snapshotSizes() {
+		for _, backend := range backends {
+			b.Run(row(op, backend.name, n), func(b *testing.B) {
+				c := newCounters(b, backend.open, n).fill()
+				defer c.backend.Close()
+				runtime.GC()
+				do(b, c)
+			})
+		}
+	}
+}
+
+// BenchmarkSnapshotPause is the synchronous half: 200 views with 20,000 updates
+// between, three of them open at a time.
+func BenchmarkSnapshotPause(b *testing.B) {
+	eachBackend(b, "pause", func(b *testing.B, c *counters) {
+		for b.Loop() {
+			var pauses []time.Duration
+			var open []snapshot.View
+			for range 200 {
+				for range 20_000 {
+					c.update()
+				}
+				begin := time.Now()
+				v := must1(c.backend.View())
+				pauses = append(pauses, time.Since(begin))
+				if open = append(open, v); len(open) > 3 {
+					open[0].Release()
+					open = open[1:]
+				}
+			}
+			for _, v := range open {
+				v.Release()
+			}
+			slices.Sort(pauses)
+			b.ReportMetric(float64(pauses[100].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(pauses[198].Microseconds()), "p99-µs")
+			b.ReportMetric(float64(pauses[199].Microseconds()), "max-µs")
+		}
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// stretch runs updates for some time and says how many there were a second and
+// how long the longest took.
+func (c *counters) stretch(d time.Duration) (perSecond float64, longest time.Duration) {
+	begin := time.Now()
+	last, n := begin, 0
+	for last.Sub(begin) < d {
+		c.update()
+		now := time.Now()
+		longest = max(longest, now.Sub(last))
+		last = now
+		n++
+	}
+	return float64(n) / last.Sub(begin).Seconds(), longest
+}
+
+// BenchmarkSnapshotThroughput is uniform updates while snapshots are written to
+// files one after the other, against none, in turns of five seconds; and the
+// longest operation of either.
+func BenchmarkSnapshotThroughput(b *testing.B) {
+	eachBackend(b, "throughput", func(b *testing.B, c *counters) {
+		const turn = 5 * time.Second
+		for b.Loop() {
+			var without, with, ratio []float64
+			var longestWithout, longestWith time.Duration
+			bytes := int64(0)
+			for range 3 {
+				perSecond, longest := c.stretch(turn)
+				without = append(without, perSecond)
+				longestWithout = max(longestWithout, longest)
+
+				stop := c.snapshots(b)
+				perSecond, longest = c.stretch(turn)
+				bytes = stop()
+				with = append(with, perSecond)
+				longestWith = max(longestWith, longest)
+				ratio = append(ratio, with[len(with)-1]/without[len(without)-1])
+			}
+			b.ReportMetric(median(without), "ops/s-without")
+			b.ReportMetric(median(with), "ops/s-with")
+			b.ReportMetric(100*median(ratio), "%-of-without")
+			b.ReportMetric(float64(longestWithout.Microseconds()), "longest-without-µs")
+			b.ReportMetric(float64(longestWith.Microseconds()), "longest-with-µs")
+			b.ReportMetric(float64(bytes)/1e6, "snapshot-MB")
+		}
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// snapshots takes a snapshot now and makes stop wait for it. A turn thus begins
+// with the whole state shared.
+func (c *counters) snapshots(b *testing.B) (stop func() int64) {
+	dir := must1(snapshot.NewDirectory(b.TempDir()))
+	running := must1(snapshot.Start(ctx, c.backend, dir, snapshot.Options{}))
+	return func() int64 {
+		return must1(running.Wait()).Bytes()
+	}
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// memory is a Target and a Source without a disk under it: what is measured on
+// it is Weir's own share.
+type memory struct{ data []byte }
+
+type memoryFile struct{ to *memory }
+
+func (m *memory) Create(context.Context, string) (snapshot.File, error) {
+	m.data = m.data[:0]
+	return memoryFile{m}, nil
+}
+func (f memoryFile) Write(b []byte) (int, error) {
+	f.to.data = append(f.to.data, b...)
+	return len(b), nil
+}
+func (f memoryFile) Commit() error { return nil }
+func (f memoryFile) Abort() error  { return nil }
+
+func (m *memory) Open(context.Context, string) (snapshot.Object, error) { return memoryObject{m}, nil }
+
+type memoryObject struct{ of *memory }
+
+func (o memoryObject) ReadAt(b []byte, off int64) (int, error) {
+	n := copy(b, o.of.data[min(off, int64(len(o.of.data))):])
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+func (o memoryObject) Size() (int64, error) { return int64(len(o.of.data)), nil }
+func (o memoryObject) Close() error         { return nil }
+
+// BenchmarkSnapshotWriteAndRestore is 2,000,000 keys of 8 B with values of
+// 100 B, half compressible, written and restored on one core. MB are of keys
+// and values, not of the file.
+func BenchmarkSnapshotWriteAndRestore(b *testing.B) {
+	keys, size := 2_000_000, 100
+	if testing.Short() {
+		keys = 20_000
+	}
+	payload := float64(keys * (8 + size))
+	for _, backend := range backends {
+		for _, compression := range []snapshot.Compression{snapshot.Zstd, snapshot.None} {
+			name := fmt.Sprintf("%s/compression=%s", row("restore", backend.name, keys), [...]string{"zstd", "none"}[compression])
+			b.Run(name, func(b *testing.B) {
+				declare := func() (snapshot.Backend, *state.Keyed[int64], state.ValueState[[]byte]) {
+					be, k := keyed(b, backend.open, 128)
+					return be, k, must1(state.ValueOf(k, state.ValueDescriptor[[]byte]{Name: "bytes", Codec: codec.Bytes()}))
+				}
+				be, k, v := declare()
+				rng := rand.New(rand.NewPCG(4, 4))
+				for i := range keys {
+					check(k.SetKey(int64(i)))
+					check(v.Set(halfCompressible(rng, size)))
+				}
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+				m := &memory{}
+				for b.Loop() {
+					begin := time.Now()
+					handle := must1(must1(snapshot.Start(ctx, be, m, snapshot.Options{Compression: compression, Synchronous: true})).Wait())
+					b.ReportMetric(payload/1e6/time.Since(begin).Seconds(), "write-MB/s")
+					b.ReportMetric(float64(handle.Bytes())/1e6, "file-MB")
+					fresh, _, _ := declare()
+					runtime.GC()
+					begin = time.Now()
+					must1(snapshot.Restore(ctx, fresh, m, []snapshot.Handle{handle}, snapshot.RestoreOptions{}))
+					b.ReportMetric(payload/1e6/time.Since(begin).Seconds(), "restore-MB/s")
+				}
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+// halfCompressible is random bytes, then as many zeros.
+func halfCompressible(rng *rand.Rand, size int) []byte {
+	b := make([]byte, size)
+	for i := range b[:size/2] {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
+}
+
+// BenchmarkSnapshotMemory is heap bytes a key above the 16 of key and value,
+// at sizes just before and after the pages of the hash index split.
+func BenchmarkSnapshotMemory(b *testing.B) {
+	sizes := []int{500_000, 700_000, 850_000, 1_000_000, 1_200_000, 10_000_000}
+	if testing.Short() {
+		sizes = sizes[:1]
+	}
+	for _, n := range sizes {
+		for _, backend := range backends {
+			b.Run(row("memory", backend.name, n), func(b *testing.B) {
+				for b.Loop() {
+					before := heapBytes()
+					c := newCounters(b, backend.open, n).fill()
+					perKey := float64(heapBytes()-before) / float64(n)
+					b.ReportMetric(perKey-16, "B/key-above-payload")
+					runtime.KeepAlive(c)
+				}
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+func heapBytes() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// BenchmarkSnapshotCollector is the garbage collector's share of all CPU time
+// while a task with 10,000,000 keys does updates and makes 100 B of garbage
+// with each, as decoding a record does.
+func BenchmarkSnapshotCollector(b *testing.B) {
+	for _, backend := range backends {
+		n := slices.Max(snapshotSizes())
+		b.Run(row("collector", backend.name, n), func(b *testing.B) {
+			c := newCounters(b, backend.open, n).fill()
+			for b.Loop() {
+				runtime.GC()
+				gc0, total0 := cpuSeconds()
+				for begin := time.Now(); time.Since(begin) < 10*time.Second; {
+					for range 1000 {
+						c.update()
+						garbage = make([]byte, 100)
+					}
+				}
+				runtime.GC()
+				gc1, total1 := cpuSeconds()
+				b.ReportMetric(100*(gc1-gc0)/(total1-total0), "%-of-CPU")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+var garbage []byte
+
+// cpuSeconds is CPU time spent in collection and in all, idle time left out.
+func cpuSeconds() (gc, total float64) {
+	samples := []metrics.Sample{
+		{Name: "/cpu/classes/gc/total:cpu-seconds"},
+		{Name: "/cpu/classes/total:cpu-seconds"},
+		{Name: "/cpu/classes/idle:cpu-seconds"},
+	}
+	metrics.Read(samples)
+	return samples[0].Value.Float64(), samples[1].Value.Float64() - samples[2].Value.Float64()
+}

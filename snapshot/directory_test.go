@@ -1,0 +1,318 @@
+package snapshot_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
+)
+
+// course is what the tests of this file put a file system through: a directory
+// is made, the snapshot "one" is taken, the backend changes, the snapshot "two"
+// is taken. It notes how far it got.
+type course struct {
+	j        *job
+	one, two snapshot.Handle
+	made     bool
+	oneDone  bool // one.Wait has returned nil
+	twoDone  bool
+	one0     []string // content of the backend at each snapshot
+	two0     []string
+}
+
+func newCourse(t testing.TB) *course {
+	c := &course{j: newJob(t, eightGroups)}
+	fillJob(t, c.j, 2)
+	return c
+}
+
+func (c *course) run(t testing.TB, fsys vfs.FS) (err error) {
+	d, err := snapshot.DirectoryOn(fsys, "snapshots")
+	if err != nil {
+		return err
+	}
+	c.made = true
+	c.one0 = content(t, c.j.backend)
+	if c.one, err = c.take(d, "one"); err != nil {
+		return err
+	}
+	c.oneDone = true
+	fillJob(t, c.j, 3)
+	c.two0 = content(t, c.j.backend)
+	if c.two, err = c.take(d, "two"); err != nil {
+		return err
+	}
+	c.twoDone = true
+	return nil
+}
+
+func (c *course) take(d *snapshot.Directory, name string) (snapshot.Handle, error) {
+	r, err := snapshot.Start(context.Background(), c.j.backend, d, snapshot.Options{Name: name, Synchronous: true})
+	if err != nil {
+		return snapshot.Handle{}, err
+	}
+	return r.Wait()
+}
+
+// requireWhole looks at what a file system holds: of each snapshot nothing or
+// all of it, and all of it if it was done.
+func (c *course) requireWhole(t testing.TB, fsys vfs.FS) (visible []string) {
+	d, err := snapshot.DirectoryOn(fsys, "snapshots")
+	require.NoError(t, err)
+	visible, err = d.List()
+	require.NoError(t, err)
+	for name, s := range map[string]struct {
+		done    bool
+		handle  snapshot.Handle
+		content []string
+	}{"one": {c.oneDone, c.one, c.one0}, "two": {c.twoDone, c.two, c.two0}} {
+		if !slices.Contains(visible, name) {
+			require.False(t, s.done, "%q was committed and is gone", name)
+			continue
+		}
+		h, err := snapshot.ReadHandle(context.Background(), d, name)
+		require.NoError(t, err, "%q is visible and not whole", name)
+		if s.done {
+			require.Equal(t, s.handle, h)
+		}
+		require.Equal(t, s.content, content(t, restore(t, eightGroups, d, h).backend))
+	}
+	return visible
+}
+
+func TestCrashLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	c := newCourse(t)
+	crashes := 0
+	linked := make(map[string]bool)
+	crash := func(op vfs.Op, name string) {
+		if op == vfs.OpLink {
+			linked[strings.TrimPrefix(name, "snapshots/")] = true
+		}
+		keeps := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
+		for seed := range uint64(6) {
+			keeps = append(keeps, vfs.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, uint64(crashes)))})
+		}
+		for _, keep := range keeps {
+			for _, name := range c.requireWhole(t, mem.CrashClone(keep)) {
+				require.True(t, linked[name], "%q is visible before it has its name", name)
+			}
+			crashes++
+		}
+	}
+	fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{After: crash})
+	require.NoError(t, c.run(t, fsys))
+	crash(vfs.OpSync, "the end")
+	require.Equal(t, []string{"one", "two"}, list(t, mem))
+	t.Log(crashes, "crashes after", fsys.Count(), "operations")
+}
+
+// Each operation fails once, in each way. Either the snapshot fails with the
+// error and leaves no name, or nobody need know.
+func TestEveryFailingOperationLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
+	ways := map[string]error{
+		"EIO":                  syscall.EIO,
+		"ENOSPC":               syscall.ENOSPC,
+		"EACCES":               syscall.EACCES,
+		"half a write, EIO":    vfs.ShortWrite(syscall.EIO),
+		"half a write, ENOSPC": vfs.ShortWrite(syscall.ENOSPC),
+	}
+	faults, survived := 0, 0
+	for way, fault := range ways {
+		t.Run(way, func(t *testing.T) {
+			for n := 0; ; n++ {
+				mem := vfs.NewMem(vfs.MemOptions{})
+				var failed vfs.Op
+				fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(call vfs.Call) error {
+					if call.N != n {
+						return nil
+					}
+					failed = call.Op
+					return fault
+				}})
+				c := newCourse(t)
+				err := c.run(t, fsys)
+				if fsys.Count() <= n {
+					require.NoError(t, err)
+					break
+				}
+				faults++
+				if err == nil {
+					survived++
+				} else {
+					require.ErrorIs(t, err, fault, "operation %d", n)
+				}
+				if !c.made {
+					continue
+				}
+				visible := c.requireWhole(t, mem)
+				require.Equal(t, c.oneDone, slices.Contains(visible, "one"), "operation %d", n)
+				require.Equal(t, c.twoDone, slices.Contains(visible, "two"), "operation %d", n)
+				left := len(list(t, mem)) - len(visible)
+				require.Equal(t, failed == vfs.OpRemove, left == 1, "operation %d, %v: %d dot-files", n, failed, left)
+				for _, keep := range []float64{0, 1} {
+					c.requireWhole(t, mem.CrashClone(vfs.CrashOptions{Keep: keep}))
+				}
+				// What failed works when it is tried again.
+				if !c.twoDone {
+					require.NoError(t, newCourse(t).again(t, mem, c))
+				}
+			}
+		})
+	}
+	t.Log(faults, "faults,", survived, "of them without consequence")
+}
+
+// again does on a sound file system what a course could not do.
+func (c *course) again(t testing.TB, fsys vfs.FS, failed *course) error {
+	d, err := snapshot.DirectoryOn(fsys, "snapshots")
+	if err != nil {
+		return err
+	}
+	name := "one"
+	if failed.oneDone {
+		name = "two"
+	}
+	h, err := c.take(d, name)
+	if err != nil {
+		return err
+	}
+	require.Equal(t, content(t, c.j.backend), content(t, restore(t, eightGroups, d, h).backend))
+	return nil
+}
+
+// A disk that has failed for good may leave a name behind that nobody was told
+// of, since it cannot be removed; it is whole even so.
+func TestDiskThatFailsForGoodLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
+	faults := 0
+	for n := 0; ; n++ {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailFrom(n, syscall.EIO)})
+		c := newCourse(t)
+		err := c.run(t, fsys)
+		if fsys.Count() <= n {
+			require.NoError(t, err)
+			break
+		}
+		faults++
+		if err != nil {
+			require.ErrorIs(t, err, syscall.EIO)
+		}
+		if c.made {
+			c.requireWhole(t, mem)
+			c.requireWhole(t, mem.CrashClone(vfs.CrashOptions{}))
+		}
+	}
+	t.Log(faults, "faults")
+}
+
+func TestFullDiskFailsTheSnapshotAndKeepsTheOthers(t *testing.T) {
+	whole := newCourse(t)
+	require.NoError(t, whole.run(t, vfs.NewMem(vfs.MemOptions{})))
+	need := whole.one.Bytes() + whole.two.Bytes()
+	for room := int64(1); room < need; room += 37 {
+		mem := vfs.NewMem(vfs.MemOptions{MaxBytes: room})
+		c := newCourse(t)
+		require.ErrorIs(t, c.run(t, mem), syscall.ENOSPC, "%d of %d bytes", room, need)
+		require.False(t, c.twoDone)
+		require.Equal(t, room >= whole.one.Bytes(), c.oneDone)
+		c.requireWhole(t, mem)
+		for _, name := range list(t, mem) {
+			require.Equal(t, "one", name, "nothing else takes space")
+		}
+	}
+	require.NoError(t, newCourse(t).run(t, vfs.NewMem(vfs.MemOptions{MaxBytes: need})))
+}
+
+func TestDirectoryThatMayOnlyBeReadGivesSnapshotsBack(t *testing.T) {
+	for _, refusal := range []error{syscall.EROFS, syscall.EACCES} {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		c := newCourse(t)
+		require.NoError(t, c.run(t, mem))
+		readOnly := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(call vfs.Call) error {
+			if call.Op.Mutates() && call.Op != vfs.OpSyncDir {
+				return refusal
+			}
+			return nil
+		}})
+		d := directoryOn(t, readOnly)
+		_, err := c.take(d, "three")
+		require.ErrorIs(t, err, refusal)
+		require.ErrorIs(t, d.Remove("one"), refusal)
+		c.requireWhole(t, readOnly)
+		require.Equal(t, []string{"one", "two"}, list(t, mem))
+	}
+}
+
+func TestDirectoryKeepsToItsFiles(t *testing.T) {
+	ctx := context.Background()
+	d, err := snapshot.NewDirectory(t.TempDir() + "/a/b")
+	require.NoError(t, err)
+	names, err := d.List()
+	require.NoError(t, err)
+	require.Empty(t, names)
+
+	write := func(name, text string) snapshot.File {
+		f, err := d.Create(ctx, name)
+		require.NoError(t, err)
+		_, err = f.Write([]byte(text))
+		require.NoError(t, err)
+		return f
+	}
+	kept, dropped, rival := write("kept", "text"), write("dropped", ""), write("kept", "other text")
+	_, err = d.Open(ctx, "kept")
+	require.ErrorIs(t, err, fs.ErrNotExist, "not visible before Commit")
+	require.NoError(t, dropped.Abort())
+	require.NoError(t, kept.Commit())
+	require.ErrorIs(t, rival.Commit(), fs.ErrExist)
+	require.NoError(t, rival.Abort())
+	_, err = d.Create(ctx, "kept")
+	require.ErrorIs(t, err, fs.ErrExist)
+
+	// Abort after Commit does nothing; nor does a second Abort.
+	require.NoError(t, kept.Abort())
+	require.NoError(t, dropped.Abort())
+	require.Error(t, kept.Commit())
+
+	names, err = d.List()
+	require.NoError(t, err)
+	require.Equal(t, []string{"kept"}, names)
+	o, err := d.Open(ctx, "kept")
+	require.NoError(t, err)
+	size, err := o.Size()
+	require.NoError(t, err)
+	text := make([]byte, size)
+	_, err = o.ReadAt(text, 0)
+	require.NoError(t, err)
+	require.Equal(t, "text", string(text))
+	require.NoError(t, o.Close())
+
+	for _, name := range []string{"", "..", "../b", ".kept.tmp", "a/b"} {
+		_, err := d.Create(ctx, name)
+		require.ErrorIs(t, err, snapshot.ErrName)
+		_, err = d.Open(ctx, name)
+		require.ErrorIs(t, err, snapshot.ErrName)
+		require.ErrorIs(t, d.Remove(name), snapshot.ErrName)
+	}
+	require.NoError(t, d.Remove("kept"))
+	require.ErrorIs(t, d.Remove("kept"), fs.ErrNotExist)
+}
+
+func TestDirectoryNeedsADirectory(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	f, err := mem.Create("snapshots")
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	_, err = snapshot.DirectoryOn(mem, "snapshots")
+	require.Error(t, err)
+	require.True(t, errors.Is(err, syscall.ENOTDIR), "%v", err)
+}
