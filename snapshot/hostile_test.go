@@ -265,10 +265,10 @@ func TestHostileBlocksAreRefused(t *testing.T) {
 			return b.end()
 		}
 	}
-	packed := func(kind byte, raw int, content []byte) func(testing.TB) []byte {
+	packed := func(kind byte, raw uint32, content []byte) func(testing.TB) []byte {
 		return block(func(t testing.TB, b *builder, _ []byte) {
 			stored := compressed(t, content)
-			b.frame(kind, formZstd, 1, uint32(raw), uint32(len(stored)), stored)
+			b.frame(kind, formZstd, 1, raw, uint32(len(stored)), stored)
 		})
 	}
 	long := countRow(1, strings.Repeat("a", 1000), 0)
@@ -280,7 +280,7 @@ func TestHostileBlocksAreRefused(t *testing.T) {
 		return block(func(_ testing.TB, b *builder, rows []byte) { b.frame(kindRows, form, 1, raw, stored, rows) })
 	}
 	require.NoError(t, readFile(kind(kindRows)(t), ignore))
-	require.NoError(t, readFile(packed(kindRows, len(inRows), inRows)(t), ignore))
+	require.NoError(t, readFile(packed(kindRows, uint32(len(inRows)), inRows)(t), ignore))
 	require.NoError(t, readFile(block(func(_ testing.TB, b *builder, _ []byte) { b.block(kindLarge, 1, inLarge) })(t), ignore))
 	requireHarmless(t, []hostileFile{
 		{"kind 0", kind(0), snapshot.ErrCorrupt},
@@ -297,9 +297,9 @@ func TestHostileBlocksAreRefused(t *testing.T) {
 		{"bomb beyond the limit", packed(kindRows, 1<<31, make([]byte, 64<<20)), snapshot.ErrCorrupt},
 		{"bomb beyond its size", packed(kindRows, 20_000, make([]byte, 64<<20)), snapshot.ErrCorrupt},
 		{"bomb of its size", packed(kindRows, 2<<20, make([]byte, 2<<20)), snapshot.ErrCorrupt},
-		{"more than its size", packed(kindRows, len(inRows)-1, inRows), snapshot.ErrCorrupt},
-		{"less than its size", packed(kindRows, len(inRows)+1, inRows), snapshot.ErrCorrupt},
-		{"large row, compressed", packed(kindLarge, len(inLarge), inLarge), snapshot.ErrCorrupt},
+		{"more than its size", packed(kindRows, uint32(len(inRows)-1), inRows), snapshot.ErrCorrupt},
+		{"less than its size", packed(kindRows, uint32(len(inRows)+1), inRows), snapshot.ErrCorrupt},
+		{"large row, compressed", packed(kindLarge, uint32(len(inLarge)), inLarge), snapshot.ErrCorrupt},
 		{"numbers of two blocks swapped", func(t testing.TB) []byte {
 			b := hostile(t)
 			b.section(1, 2)

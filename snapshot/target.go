@@ -16,8 +16,9 @@ type Target interface {
 	Create(ctx context.Context, name string) (File, error)
 }
 
-// File is a file being written. One of Commit and Abort ends it; calling Abort
-// after either does nothing.
+// File is a file being written. A Commit that succeeds or an Abort ends it;
+// calling Abort after either does nothing. After a Commit that fails, Abort is
+// due.
 type File interface {
 	io.Writer
 	// Commit makes the file visible under its name. When it returns nil, the

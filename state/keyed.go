@@ -19,6 +19,7 @@ type Keyed[K any] struct {
 	registry *Registry
 	codec    codec.Codec[K]
 	keySize  int // codec.FixedSize
+	roomy    int // Limits.roomyKey
 
 	key     K
 	hash    uint64 // of the encoding
@@ -38,7 +39,10 @@ func NewKeyed[K any](b Backend, key codec.Codec[K]) (*Keyed[K], error) {
 	if err := b.Registry().bind(key.ID()); err != nil {
 		return nil, fmt.Errorf("keyed: %w", err)
 	}
-	return &Keyed[K]{backend: b, registry: b.Registry(), codec: key, keySize: key.FixedSize()}, nil
+	return &Keyed[K]{
+		backend: b, registry: b.Registry(), codec: key, keySize: key.FixedSize(),
+		roomy: b.Registry().limits.roomyKey(),
+	}, nil
 }
 
 // Backend is the backend that NewKeyed was given.
@@ -96,8 +100,10 @@ func (k *Keyed[K]) enter(key K, group uint16) error {
 		return fmt.Errorf("key group %d, backend owns %v of %d: %w",
 			group, r.keyspace.Groups, r.keyspace.MaxParallelism, ErrKeyGroup)
 	}
-	if err := k.fits(nil, 0); err != nil {
-		return err
+	if len(k.encoded) > k.roomy {
+		if err := k.fits(nil, 0); err != nil {
+			return err
+		}
 	}
 	k.key, k.group, k.set = key, group, true
 	return nil
@@ -184,7 +190,7 @@ func (k *Keyed[K]) scanPairs(name string, yield func(KeyAndNamespace[K]) bool) e
 	err := k.backend.Scan(d.info.ID(), func(row, _ []byte) error {
 		encoded, namespace, suffix, err := splitRow(row[HeaderSize:], k.keySize)
 		if err != nil {
-			return err
+			return corrupt(err)
 		}
 		pair := row[:len(row)-len(suffix)]
 		if string(pair) == string(last) {
@@ -193,7 +199,7 @@ func (k *Keyed[K]) scanPairs(name string, yield func(KeyAndNamespace[K]) bool) e
 		last = append(last[:0], pair...)
 		key, err := k.codec.Decode(encoded)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+			return corrupt(err)
 		}
 		if !yield(KeyAndNamespace[K]{key, append([]byte(nil), namespace...)}) {
 			return errStop

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/weirstate/weir/state/codec"
 )
@@ -43,6 +44,12 @@ func (l Limits) withDefaults() (Limits, error) {
 func admitsAll[V any](l Limits, c codec.Codec[V]) bool {
 	size, ok := codec.ConstantSize(c)
 	return ok && size <= l.MaxValueSize
+}
+
+// roomyKey is the size up to which an encoded key fits with the void namespace
+// whatever it holds: an escape at most doubles, and ends in two bytes.
+func (l Limits) roomyKey() int {
+	return int((min(l.MaxKeySize, math.MaxInt32) - HeaderSize - 4) >> 1)
 }
 
 func (l Limits) checkKey(size int64) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -119,13 +120,11 @@ func (t *table[K, V]) Probed() (group uint16, prefix uint64) {
 	return t.at.group, keyPrefix(t.at.encoded)
 }
 
-// tableHash mixes a key's hash, whose top bits are nearly the same all over a
-// backend that owns few key groups, with the namespace. The constants are those
-// of splitmix64.
+// tableHash is a key's hash with its halves swapped, since the top bits of the
+// upper half are nearly the same all over a backend that owns few key groups,
+// and a constant for the namespace. The factor is 2^64 over the golden ratio.
 func tableHash(hash uint64, space uint32) uint64 {
-	hash ^= uint64(space) * 0x9e3779b97f4a7c15
-	hash = (hash ^ hash>>32) * 0xbf58476d1ce4e5b9
-	return hash ^ hash>>32
+	return bits.RotateLeft64(hash^uint64(space)*0x9e3779b97f4a7c15, 32)
 }
 
 // put returns the value of the probed row for writing, added if it is new. It
@@ -302,11 +301,13 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 
 // wrapCorrupt marks what went wrong with stored bytes, unless they are sound but
 // of a later version.
-func wrapCorrupt(name string, err error) error {
-	if errors.Is(err, ErrIncompatible) {
-		return wrapState(name, err)
+func wrapCorrupt(name string, err error) error { return wrapState(name, corrupt(err)) }
+
+func corrupt(err error) error {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrIncompatible) {
+		return err
 	}
-	return fmt.Errorf("state %q: %w: %w", name, ErrCorrupt, err)
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
 // Freeze implements Table.

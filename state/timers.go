@@ -236,7 +236,7 @@ func (t *Timers[K]) take(queue TimerQueue, first TimerEntry) (timer Timer[K], er
 	}
 	key, namespace, err := decodeTimerRow(t.keyed.codec, t.row)
 	if err != nil {
-		return timer, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return timer, corrupt(err)
 	}
 	if err := t.keyed.SetKeyAndGroup(key, first.Group); err != nil {
 		return timer, err

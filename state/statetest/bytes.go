@@ -1,0 +1,282 @@
+package statetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/btree"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+// Bytes is the smallest state.ByteBackend: everything it holds, timers and all,
+// is rows of bytes in one B-tree. It is an example of a disk backend without
+// the disk, and it satisfies snapshot.Backend.
+//
+// It lends its memory as strictly as the seam allows: what a method returns is
+// a copy, spoiled at the next call of any method, so that whoever keeps it
+// reads rubbish. Whoever writes to it is told by Close.
+//
+// Thread safety: the task's goroutine only; a View may be read by another.
+type Bytes struct {
+	registry   *state.Registry
+	rows       *btree.BTreeG[row]
+	chunkBytes int
+	loans      loans
+}
+
+// row is a composite key and its value. Clones of the tree share rows, so
+// neither is ever written again.
+type row struct{ key, value []byte }
+
+// NewBytes returns an empty backend whose lists are kept in rows of up to
+// chunkBytes, or of one longer append.
+func NewBytes(o state.Options, chunkBytes int) (*Bytes, error) {
+	registry, err := state.NewRegistry(o)
+	if err != nil {
+		return nil, fmt.Errorf("bytes: %w", err)
+	}
+	return &Bytes{registry: registry, rows: newRows(), chunkBytes: chunkBytes}, nil
+}
+
+func newRows() *btree.BTreeG[row] {
+	return btree.NewG(16, func(a, b row) bool { return bytes.Compare(a.key, b.key) < 0 })
+}
+
+// enter begins a call: what earlier ones lent is due back.
+func (b *Bytes) enter() error {
+	b.loans.recall()
+	if b.registry.Closed() {
+		return state.ErrClosed
+	}
+	return nil
+}
+
+// Registry implements state.Backend.
+func (b *Bytes) Registry() *state.Registry { return b.registry }
+
+// Get implements state.ByteBackend.
+func (b *Bytes) Get(key []byte) (value []byte, ok bool, err error) {
+	if err := b.enter(); err != nil {
+		return nil, false, err
+	}
+	found, ok := b.rows.Get(row{key: key})
+	return b.loans.lend(found.value), ok, nil
+}
+
+// Set implements state.ByteBackend.
+func (b *Bytes) Set(key, value []byte) error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	b.rows.ReplaceOrInsert(row{bytes.Clone(key), bytes.Clone(value)})
+	return nil
+}
+
+// Delete implements state.ByteBackend.
+func (b *Bytes) Delete(key []byte) error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	b.rows.Delete(row{key: key})
+	return nil
+}
+
+// Append implements state.ByteBackend. The suffix of a list's rows is a number
+// of four bytes.
+func (b *Bytes) Append(prefix, value []byte) error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	last, ok := b.last(prefix)
+	switch {
+	case !ok:
+		last = row{key: append(bytes.Clone(prefix), 0, 0, 0, 0)}
+	case len(last.value)+len(value) > b.chunkBytes:
+		last = row{key: nextSuffix(last.key, len(prefix))}
+	}
+	b.rows.ReplaceOrInsert(row{last.key, slices.Concat(last.value, value)})
+	return nil
+}
+
+// last returns the last row under a prefix.
+func (b *Bytes) last(prefix []byte) (last row, ok bool) {
+	b.rows.DescendLessOrEqual(row{key: nextSuffix(prefix, 0)}, func(r row) bool {
+		last, ok = r, bytes.HasPrefix(r.key, prefix)
+		return !ok && bytes.Compare(r.key, prefix) > 0
+	})
+	return last, ok
+}
+
+// nextSuffix counts up what follows the first prefixSize bytes of a key. Rows
+// that another backend numbered count up in their own way.
+func nextSuffix(key []byte, prefixSize int) []byte {
+	next := bytes.Clone(key)
+	for i := len(next) - 1; i >= prefixSize; i-- {
+		if next[i]++; next[i] != 0 {
+			return next
+		}
+	}
+	return append(bytes.Clone(key), 0)
+}
+
+// DeletePrefix implements state.ByteBackend.
+func (b *Bytes) DeletePrefix(prefix []byte) error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	return ascend(b.rows.Clone(), prefix, func(key, _ []byte) error {
+		b.rows.Delete(row{key: key})
+		return nil
+	})
+}
+
+// ascend calls yield with copies of the rows under a prefix, spoiled once it
+// returns.
+func ascend(rows *btree.BTreeG[row], prefix []byte, yield func(key, value []byte) error) (err error) {
+	rows.AscendGreaterOrEqual(row{key: prefix}, func(r row) bool {
+		if !bytes.HasPrefix(r.key, prefix) {
+			return false
+		}
+		var lent loans
+		err = yield(lent.lend(r.key), lent.lend(r.value))
+		lent.recall()
+		if lent.written {
+			err = errors.Join(err, errWritten)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// ScanPrefix implements state.ByteBackend.
+func (b *Bytes) ScanPrefix(prefix []byte) state.Cursor {
+	b.loans.recall()
+	return &bytesCursor{backend: b, prefix: bytes.Clone(prefix), from: bytes.Clone(prefix)}
+}
+
+// bytesCursor looks for its next row at each step, so it is live by nature.
+type bytesCursor struct {
+	backend      *Bytes
+	prefix, from []byte
+}
+
+// Next implements state.Cursor.
+func (c *bytesCursor) Next() (key, value []byte, ok bool, err error) {
+	if err := c.backend.enter(); err != nil {
+		return nil, nil, false, err
+	}
+	var next row
+	c.backend.rows.AscendGreaterOrEqual(row{key: c.from}, func(r row) bool {
+		next, ok = r, bytes.HasPrefix(r.key, c.prefix)
+		return false
+	})
+	if !ok {
+		return nil, nil, false, nil
+	}
+	c.from = append(append(c.from[:0], next.key...), 0) // the smallest key above it
+	return c.backend.loans.lend(next.key), c.backend.loans.lend(next.value), true, nil
+}
+
+// Close implements state.Cursor.
+func (c *bytesCursor) Close() error {
+	c.backend.loans.recall()
+	return nil
+}
+
+// Scan implements state.Backend.
+func (b *Bytes) Scan(id state.ID, yield func(key, value []byte) error) error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	if _, ok := b.kind(id); !ok {
+		return state.ErrUnknownState
+	}
+	pinned := b.rows.Clone()
+	groups := b.registry.Keyspace().Groups
+	for group := int(groups.First); group <= int(groups.Last); group++ {
+		if err := ascend(pinned, state.AppendHeader(nil, uint16(group), id), yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Bytes) kind(id state.ID) (state.Kind, bool) {
+	for _, info := range b.registry.States() {
+		if info.ID() == id {
+			return info.Kind, true
+		}
+	}
+	return 0, false
+}
+
+// Empty implements snapshot.Backend.
+func (b *Bytes) Empty() bool { return b.rows.Len() == 0 }
+
+// Load implements snapshot.Backend. Values are decoded when they are read.
+func (b *Bytes) Load(key, value []byte) error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	group, id, rest, err := state.SplitHeader(key)
+	if err != nil {
+		return err
+	}
+	if owned := b.registry.Keyspace().Groups; !owned.Contains(group) {
+		return fmt.Errorf("row of key group %d, backend owns %v: %w", group, owned, state.ErrKeyGroup)
+	}
+	kind, ok := b.kind(id)
+	if !ok {
+		return fmt.Errorf("row of state id %#08x: %w", uint32(id), state.ErrUnknownState)
+	}
+	if kind == state.KindTimers {
+		if err := checkTimer(group, rest, value); err != nil {
+			return err
+		}
+	}
+	return b.Set(key, value)
+}
+
+// View implements snapshot.Backend.
+func (b *Bytes) View() (snapshot.View, error) {
+	if err := b.enter(); err != nil {
+		return nil, err
+	}
+	return &bytesView{b.registry.Keyspace(), b.registry.States(), b.rows.Clone()}, nil
+}
+
+// bytesView is a Bytes as it was.
+type bytesView struct {
+	keyspace state.Keyspace
+	states   []state.Info
+	rows     *btree.BTreeG[row]
+}
+
+// Keyspace implements snapshot.View.
+func (v *bytesView) Keyspace() state.Keyspace { return v.keyspace }
+
+// States implements snapshot.View.
+func (v *bytesView) States() []state.Info { return v.states }
+
+// Rows implements snapshot.View: a key group is the first two bytes of a key.
+func (v *bytesView) Rows(group uint16, yield func(key, value []byte) error) error {
+	return ascend(v.rows, state.AppendHeader(nil, group, 0)[:2], yield)
+}
+
+// Release implements snapshot.View.
+func (v *bytesView) Release() { v.rows = newRows() }
+
+// Close implements state.Backend. Views that are open stay readable.
+func (b *Bytes) Close() error {
+	b.loans.recall()
+	b.registry.Close()
+	b.rows = newRows()
+	if b.loans.written {
+		return errWritten
+	}
+	return nil
+}

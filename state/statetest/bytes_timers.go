@@ -1,0 +1,85 @@
+package statetest
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+
+	"github.com/weirstate/weir/state"
+)
+
+// bytesTimers is one domain of a timer service: rows like any others. A row of
+// a key group begins with the timestamp, so the first timer is the least of
+// the groups' first ones.
+type bytesTimers struct {
+	backend *Bytes
+	id      state.ID
+	domain  state.Domain
+}
+
+// AddTimers implements state.Backend.
+func (b *Bytes) AddTimers(info state.Info, d state.Domain) (state.TimerQueue, error) {
+	return &bytesTimers{b, info.ID(), d}, nil
+}
+
+// Add implements state.TimerQueue.
+func (q *bytesTimers) Add(t state.TimerEntry) error {
+	return q.backend.Set(state.AppendTimerKey(nil, q.id, q.domain, t), nil)
+}
+
+// Remove implements state.TimerQueue.
+func (q *bytesTimers) Remove(t state.TimerEntry) error {
+	return q.backend.Delete(state.AppendTimerKey(nil, q.id, q.domain, t))
+}
+
+// First implements state.TimerQueue.
+func (q *bytesTimers) First() (first state.TimerEntry, ok bool, err error) {
+	if err := q.backend.enter(); err != nil {
+		return first, false, err
+	}
+	q.groups(func(group uint16, prefix []byte) {
+		q.backend.rows.AscendGreaterOrEqual(row{key: prefix}, func(r row) bool {
+			if !bytes.HasPrefix(r.key, prefix) {
+				return false
+			}
+			var t state.TimerEntry
+			if _, t, err = state.SplitTimerKey(group, r.key[state.HeaderSize:]); err == nil && (!ok || before(t, first)) {
+				first, ok = t, true
+			}
+			return false
+		})
+	})
+	first.Row = q.backend.loans.lend(first.Row)
+	return first, ok, err
+}
+
+func before(a, b state.TimerEntry) bool {
+	return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), bytes.Compare(a.Row, b.Row)) < 0
+}
+
+// Len implements state.TimerQueue.
+func (q *bytesTimers) Len() (n int) {
+	q.groups(func(_ uint16, prefix []byte) {
+		ascend(q.backend.rows, prefix, func(_, _ []byte) error { n++; return nil })
+	})
+	return n
+}
+
+// groups calls visit with each key group and with what the keys of its timers
+// begin with.
+func (q *bytesTimers) groups(visit func(group uint16, prefix []byte)) {
+	owned := q.backend.registry.Keyspace().Groups
+	for group := int(owned.First); group <= int(owned.Last); group++ {
+		header := state.AppendHeader(nil, uint16(group), q.id)
+		visit(uint16(group), append(header, byte(q.domain)))
+	}
+}
+
+// checkTimer returns ErrCorrupt for a row that is no timer's.
+func checkTimer(group uint16, key, value []byte) error {
+	if len(value) > 0 {
+		return fmt.Errorf("timer with a value of %d bytes: %w", len(value), state.ErrCorrupt)
+	}
+	_, _, err := state.SplitTimerKey(group, key)
+	return err
+}

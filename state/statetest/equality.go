@@ -1,0 +1,182 @@
+package statetest
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+func keyEquality(t *testing.T, h harness) {
+	noon := time.Date(2001, 1, 1, 12, 0, 0, 5, time.UTC)
+	abroad := noon.In(time.FixedZone("abroad", 3600))
+	require.True(t, noon.Equal(abroad) && noon != abroad)
+	t.Run("one instant in two zones is one key", func(t *testing.T) {
+		requireSameKey(t, h, codec.Time(), noon, abroad)
+		requireSameUserKey(t, h, codec.Time(), noon, abroad)
+	})
+	t.Run("a NaN is the same key as itself", func(t *testing.T) {
+		requireSameKey(t, h, codec.Float[float64](), math.NaN(), math.NaN())
+		requireSameUserKey(t, h, codec.Float[float64](), math.NaN(), math.NaN())
+	})
+	t.Run("the two zeros are two keys, and so are two NaNs", func(t *testing.T) {
+		other := math.Float64frombits(math.Float64bits(math.NaN()) + 1)
+		requireOtherKey(t, h, codec.Float[float64](), 0, math.Copysign(0, -1))
+		requireOtherUserKey(t, h, codec.Float[float64](), 0, math.Copysign(0, -1))
+		requireOtherKey(t, h, codec.Float[float64](), math.NaN(), other)
+		requireOtherUserKey(t, h, codec.Float[float64](), math.NaN(), other)
+	})
+	t.Run("two pointers to one value are one key", func(t *testing.T) {
+		a, b := "word", "word"
+		requireSameKey(t, h, codec.Pointer(text), &a, &b)
+		requireSameUserKey(t, h, codec.Pointer(text), &a, &b)
+		requireOtherKey(t, h, codec.Pointer(text), &a, nil)
+		requireOtherUserKey(t, h, codec.Pointer(text), &a, nil)
+	})
+	t.Run("nil and empty are one key, listed as nil", func(t *testing.T) {
+		requireSameKey(t, h, codec.Bytes(), nil, []byte{})
+		requireSameKey(t, h, codec.Slice(codec.Int[int64]()), nil, []int64{})
+		require.Equal(t, [][]byte{nil}, listedKeys(t, h, codec.Bytes(), []byte{}))
+		require.Equal(t, [][]int64{nil}, listedKeys(t, h, codec.Slice(codec.Int[int64]()), []int64{}))
+	})
+	t.Run("nil and empty are one value, returned as nil", func(t *testing.T) {
+		requireNilValue(t, h, codec.Bytes(), []byte{})
+		requireNilValue(t, h, codec.Slice(text), []string{})
+		requireNilValue(t, h, codec.Map(text, text), map[string]string{})
+	})
+	t.Run("a nil and an empty namespace are the void one", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.at("k")
+		require.NoError(t, p.value.Set("v"))
+		require.NoError(t, p.value.SetNamespace([]byte{}))
+		requireValue(t, "v", p.value)
+		require.NoError(t, p.value.SetNamespace(nil))
+		requireValue(t, "v", p.value)
+		require.Equal(t, []string{"k"}, collect(t, p.keyed.Keys("value", []byte{})))
+	})
+	t.Run("the bytes of a namespace are copied", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		mine := []byte("mine")
+		p.at("k")
+		for _, handle := range []interface{ SetNamespace([]byte) error }{p.value, p.list, p.entries, p.reduced, p.joined} {
+			require.NoError(t, handle.SetNamespace(mine))
+		}
+		p.fill("x")
+		require.NoError(t, p.timers.Register(state.EventTime, 9, mine))
+		copy(mine, "gone")
+		p.requireFilled("x")
+		p.in("gone")
+		p.requireBare()
+		require.Equal(t, []fired{{1, "k", "x"}, {9, "k", "mine"}}, p.advance(state.EventTime, 9, nil))
+	})
+}
+
+// keyedBy opens a backend with a state that is keyed by a codec.
+func keyedBy[K any](t *testing.T, h harness, c codec.Codec[K]) (*state.Keyed[K], state.ListState[string]) {
+	k := keyedOn(t, h.backend(t, state.Options{}), c)
+	return k, listOn(t, k, "list", text)
+}
+
+func requireSameKey[K any](t *testing.T, h harness, c codec.Codec[K], a, b K) {
+	t.Helper()
+	k, list := keyedBy(t, h, c)
+	timers := timersOn(t, k)
+	for range 2 { // back to a key that was current before
+		for _, key := range []K{a, b} {
+			require.NoError(t, k.SetKey(key))
+			require.NoError(t, list.Add("x"))
+			require.NoError(t, timers.Register(state.EventTime, 1, nil))
+		}
+	}
+	requireList(t, []string{"x", "x", "x", "x"}, list)
+	require.Len(t, collect(t, k.Keys("list", nil)), 1)
+	n, err := timers.Len(state.EventTime)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.NoError(t, k.SetKey(a))
+	require.NoError(t, list.Clear())
+	require.NoError(t, k.SetKey(b))
+	requireList(t, nil, list)
+}
+
+func requireOtherKey[K any](t *testing.T, h harness, c codec.Codec[K], a, b K) {
+	t.Helper()
+	k, list := keyedBy(t, h, c)
+	require.NoError(t, k.SetKey(a))
+	require.NoError(t, list.Add("a"))
+	require.NoError(t, k.SetKey(b))
+	requireList(t, nil, list)
+	require.NoError(t, list.Add("b"))
+	require.NoError(t, k.SetKey(a))
+	requireList(t, []string{"a"}, list)
+	require.Len(t, collect(t, k.Keys("list", nil)), 2)
+}
+
+// listedKeys are the keys that a backend lists after one was written.
+func listedKeys[K any](t *testing.T, h harness, c codec.Codec[K], key K) []K {
+	t.Helper()
+	k, list := keyedBy(t, h, c)
+	require.NoError(t, k.SetKey(key))
+	require.NoError(t, list.Add("x"))
+	return collect(t, k.Keys("list", nil))
+}
+
+// userKeyed opens a map state whose user keys have a codec.
+func userKeyed[UK comparable](t *testing.T, h harness, c codec.Codec[UK]) state.MapState[UK, string] {
+	p := h.program(t, state.Options{})
+	p.at("k")
+	return mapOn(t, p.keyed, "by user key", c, text)
+}
+
+func requireSameUserKey[UK comparable](t *testing.T, h harness, c codec.Codec[UK], a, b UK) {
+	t.Helper()
+	m := userKeyed(t, h, c)
+	require.NoError(t, m.Put(a, "a"))
+	require.NoError(t, m.Put(b, "b"))
+	require.Equal(t, []string{"b"}, collect(t, m.Values()))
+	value, ok, err := m.Get(a)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "b", value)
+	require.NoError(t, m.PutAll(map[UK]string{a: "c"}))
+	require.Equal(t, []string{"c"}, collect(t, m.Values()))
+	require.NoError(t, m.Remove(b))
+	requireMap(t, nil, m)
+}
+
+func requireOtherUserKey[UK comparable](t *testing.T, h harness, c codec.Codec[UK], a, b UK) {
+	t.Helper()
+	m := userKeyed(t, h, c)
+	require.NoError(t, m.Put(a, "a"))
+	require.NoError(t, m.Put(b, "b"))
+	require.ElementsMatch(t, []string{"a", "b"}, collect(t, m.Values()))
+	require.NoError(t, m.Remove(a))
+	require.Equal(t, []string{"b"}, collect(t, m.Values()))
+}
+
+// requireNilValue stores an empty value and gets nil, everywhere.
+func requireNilValue[V any](t *testing.T, h harness, c codec.Codec[V], empty V) {
+	t.Helper()
+	p := h.program(t, state.Options{})
+	value, list, entries := valueOn(t, p.keyed, "v", c), listOn(t, p.keyed, "l", c), mapOn(t, p.keyed, "m", text, c)
+	p.at("k")
+	require.NoError(t, value.Set(empty))
+	require.NoError(t, list.Add(empty))
+	require.NoError(t, entries.Put("k", empty))
+	got, ok, err := value.Get()
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Nil(t, got)
+	elements, err := list.Get()
+	require.NoError(t, err)
+	require.Len(t, elements, 1)
+	require.Nil(t, elements[0])
+	got, ok, err = entries.Get("k")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Nil(t, got)
+}

@@ -1,0 +1,64 @@
+package statetest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// The work that Fill and Exchange do.
+const exchangeOperations = 2000
+
+// Exchange works at random on backends of one kind and restores a snapshot of
+// them into backends of another. These must hold the same, by every read and
+// by the rows of their views; lists may be cut into rows differently.
+func Exchange(t *testing.T, from, to Opener, seed uint64) {
+	w := newWorld(t, from, seed)
+	defer w.explain()
+	w.subtasks = w.open(w.h, 1+w.rng.IntN(3))
+	w.run(exchangeOperations, writeSteps)
+	for _, parallelism := range []int{len(w.subtasks), 1 + w.rng.IntN(4)} {
+		fresh := w.restore(harness{to}, w.begin(), parallelism)
+		require.Equal(t, contentOf(t, w.subtasks), contentOf(t, fresh))
+		w.compare(fresh, w.model, true)
+	}
+}
+
+// contentOf is every row of a job's views, with the rows of a list joined.
+func contentOf(t *testing.T, subtasks []subtask) map[string]string {
+	content := make(map[string]string)
+	for _, s := range subtasks {
+		for _, r := range viewRows(t, s.backend()) {
+			_, id, rest, err := state.SplitHeader(r.key)
+			require.NoError(t, err)
+			if id == state.IDOf("list") {
+				r.key = r.key[:len(r.key)-len(suffixOf(t, rest))]
+			}
+			content[string(r.key)] += string(r.value)
+		}
+	}
+	return content
+}
+
+// suffixOf is what follows key and namespace.
+func suffixOf(t *testing.T, row []byte) []byte {
+	_, row, err := codec.SplitEscaped(nil, row)
+	require.NoError(t, err)
+	_, row, err = codec.SplitEscaped(nil, row)
+	require.NoError(t, err)
+	return row
+}
+
+// Fill opens a backend that owns all key groups, declares states of every kind
+// on it and works on them at random. The same seed fills any backend alike.
+func Fill(t *testing.T, open Opener, seed uint64) snapshot.Backend {
+	w := newWorld(t, open, seed)
+	defer w.explain()
+	w.subtasks = w.open(w.h, 1)
+	w.run(exchangeOperations, writeSteps)
+	return w.subtasks[0].backend()
+}

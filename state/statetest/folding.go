@@ -1,0 +1,244 @@
+package statetest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/state"
+)
+
+func foldingOperations(t *testing.T, h harness) {
+	t.Run("the functions are applied in the order of arrival", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.at("k")
+		requireNothing(t, p.reduced)
+		requireNothing(t, p.joined)
+		for i, s := range []string{"c", "a", "b"} {
+			require.NoError(t, p.reduced.Add(s))
+			require.NoError(t, p.joined.Add(int64(3-i)))
+		}
+		requireValue(t, "cab", p.reduced)
+		requireValue(t, "<,3,2,1>", p.joined)
+		require.NoError(t, p.reduced.Clear())
+		require.NoError(t, p.joined.Clear())
+		requireNothing(t, p.reduced)
+		requireNothing(t, p.joined)
+		require.True(t, p.backend.Empty())
+	})
+	t.Run("the first value is stored as it is", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.at("k")
+		require.NoError(t, p.reduced.Add(refusedText))
+		requireValue(t, refusedText, p.reduced)
+	})
+	t.Run("an error of a function leaves the old value", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.at("k")
+		require.ErrorIs(t, p.joined.Add(refusedNumber), errRefused)
+		requireNothing(t, p.joined)
+		require.True(t, p.backend.Empty())
+		require.NoError(t, p.reduced.Add("old"))
+		require.NoError(t, p.joined.Add(7))
+		require.ErrorIs(t, p.reduced.Add(refusedText), errRefused)
+		require.ErrorIs(t, p.joined.Add(refusedNumber), errRefused)
+		requireValue(t, "old", p.reduced)
+		requireValue(t, "<,7>", p.joined)
+	})
+	t.Run("a result above the limit leaves the old value", func(t *testing.T) {
+		p := h.program(t, state.Options{Limits: state.Limits{MaxValueSize: 8}})
+		p.at("k")
+		require.NoError(t, p.reduced.Add("12345678"))
+		require.NoError(t, p.joined.Add(1234567))
+		requireSizeError(t, p.reduced.Add("9"), state.ErrValueTooLarge, 9, 8)
+		requireSizeError(t, p.joined.Add(8), state.ErrValueTooLarge, 10, 8)
+		requireValue(t, "12345678", p.reduced)
+		requireValue(t, "<,1234567>", p.joined)
+	})
+	t.Run("an error of Result is returned and changes nothing", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		d := aggregating
+		d.Result = func(string) (string, error) { return "half", errRefused }
+		failing, err := state.AggregatingOf(p.keyed, d)
+		require.NoError(t, err)
+		p.at("k")
+		_, ok, err := failing.Get()
+		require.NoError(t, err, "there is nothing to read out")
+		require.False(t, ok)
+		require.NoError(t, failing.Add(1))
+		_, ok, err = failing.Get()
+		require.ErrorIs(t, err, errRefused)
+		require.False(t, ok)
+		requireValue(t, "<,1>", p.joined)
+	})
+}
+
+func mergeNamespaces(t *testing.T, h harness) {
+	t.Run("target first, then the sources in the order given", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.fillSpaces("t", "a", "b", "c")
+		p.merge("t", "c", "a")
+		p.requireSpace("t", "t", "c", "a")
+		p.requireSpace("a")
+		p.requireSpace("b", "b")
+		p.requireSpace("c")
+	})
+	t.Run("repetitions and the target among the sources are passed over", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.fillSpaces("t", "a", "b")
+		p.merge("t", "b", "t", "b", "a", "b", "t")
+		p.requireSpace("t", "t", "b", "a")
+		p.requireSpace("a")
+		p.requireSpace("b")
+	})
+	t.Run("sources may have nothing, and so may the target", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.fillSpaces("a", "b")
+		p.merge("t", "none", "b", "nothing", "a")
+		p.requireSpace("t", "b", "a")
+		p.requireSpace("a")
+		p.requireSpace("b")
+	})
+	t.Run("nothing to merge is no error", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.fillSpaces("t")
+		p.merge("t")
+		p.merge("t", "t")
+		p.merge("t", "none", "nothing")
+		p.requireSpace("t", "t")
+		p.merge("new", "none")
+		p.requireSpace("new")
+	})
+	t.Run("nothing to merge is no error, whatever the target", func(t *testing.T) {
+		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: 64}})
+		p.at("k")
+		p.merge(strings.Repeat("n", 64), "none")
+	})
+	t.Run("the void namespace is one like any other", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.fillSpaces("", "a")
+		p.merge("", "a", "")
+		p.requireSpace("", "", "a")
+		p.merge("t", "")
+		p.requireSpace("t", "", "a")
+		p.requireSpace("")
+	})
+	t.Run("the handle's namespace is not moved and makes no difference", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.fillSpaces("a", "b", "mine")
+		p.in("mine")
+		p.merge("a", "b")
+		p.requireHere("mine")
+		p.merge("mine", "a")
+		p.requireHere("mine", "a", "b")
+	})
+	t.Run("other keys and other states are left alone", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.at("other")
+		p.in("a")
+		p.fill("x")
+		p.fillSpaces("t", "a")
+		require.NoError(t, p.value.Set("v"))
+		require.NoError(t, p.entries.Put("k", "v"))
+		p.merge("t", "a")
+		requireValue(t, "v", p.value)
+		requireMap(t, []entry{{Key: "k", Value: "v"}}, p.entries)
+		p.at("other")
+		p.in("a")
+		p.requireFilled("x")
+	})
+	t.Run("a merge that fails changes nothing", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.fillSpaces("t", "a", "b")
+		p.in("b")
+		require.NoError(t, p.reduced.Clear())
+		require.NoError(t, p.reduced.Add(refusedText))
+		require.NoError(t, p.joined.Add(-2))
+		require.ErrorIs(t, p.reduced.MergeNamespaces([]byte("t"), sources("a", "b")), errRefused)
+		require.ErrorIs(t, p.joined.MergeNamespaces([]byte("t"), sources("a", "b")), errRefused)
+		requireValue(t, refusedText, p.reduced)
+		p.requireSpace("t", "t")
+		p.requireSpace("a", "a")
+	})
+	t.Run("a target that is too large changes nothing", func(t *testing.T) {
+		const limit = 64
+		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: limit}})
+		p.fillSpaces("a", "b")
+		large := strings.Repeat("n", limit)
+		size := keySize("k", large)
+		requireSizeError(t, p.list.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
+		requireSizeError(t, p.reduced.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
+		requireSizeError(t, p.joined.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
+		p.requireSpace("a", "a")
+		p.requireSpace("b", "b")
+	})
+	t.Run("a merged list goes on in a snapshot", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.fillSpaces("t", "a", "b")
+		p.merge("t", "b", "a")
+		q := h.again(t, p)
+		q.at("k")
+		q.requireSpace("t", "t", "b", "a")
+		q.requireSpace("a")
+	})
+}
+
+// fillSpaces gives each namespace of key "k" something that tells where it is
+// from: one element for each state that merges.
+func (p *program) fillSpaces(names ...string) {
+	p.at("k")
+	for _, name := range names {
+		p.in(name)
+		require.NoError(p.t, p.list.AddAll([]string{name, name + "'"}))
+		require.NoError(p.t, p.reduced.Add("["+name+"]"))
+		require.NoError(p.t, p.joined.Add(numberOf(name)))
+	}
+	p.in("")
+}
+
+func numberOf(name string) int64 {
+	n := int64(0)
+	for _, c := range name {
+		n = n*256 + int64(c)
+	}
+	return n
+}
+
+func (p *program) merge(target string, names ...string) {
+	p.t.Helper()
+	for _, s := range []interface {
+		MergeNamespaces([]byte, [][]byte) error
+	}{p.list, p.reduced, p.joined} {
+		require.NoError(p.t, s.MergeNamespaces([]byte(target), sources(names...)))
+	}
+}
+
+// requireSpace checks that a namespace of key "k" holds what was merged into it,
+// in this order.
+func (p *program) requireSpace(space string, merged ...string) {
+	p.t.Helper()
+	p.in(space)
+	p.requireHere(merged...)
+}
+
+func (p *program) requireHere(merged ...string) {
+	p.t.Helper()
+	if len(merged) == 0 {
+		p.requireBare()
+		return
+	}
+	var list []string
+	var reduced string
+	var joined []string
+	for _, name := range merged {
+		list = append(list, name, name+"'")
+		reduced += "[" + name + "]"
+		acc, err := aggregate("", numberOf(name))
+		require.NoError(p.t, err)
+		joined = append(joined, acc)
+	}
+	requireList(p.t, list, p.list)
+	requireValue(p.t, reduced, p.reduced)
+	requireValue(p.t, "<"+strings.Join(joined, ";")+">", p.joined)
+}

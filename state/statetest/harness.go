@@ -1,0 +1,169 @@
+package statetest
+
+import (
+	"context"
+	"iter"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// Opener returns a new, empty backend, or the error with which the backend
+// refuses the options. What the backend keeps on disk belongs in t.TempDir.
+// The kit closes it.
+type Opener func(t testing.TB, o state.Options) (snapshot.Backend, error)
+
+// harness opens what a row of the kit works on.
+type harness struct{ opener Opener }
+
+// backend opens a backend that is closed at the end of the test.
+func (h harness) backend(t *testing.T, o state.Options) snapshot.Backend {
+	b, err := h.opener(t, o)
+	require.NoError(t, err)
+	require.NotNil(t, b)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	return b
+}
+
+func keyedOn[K any](t *testing.T, b state.Backend, c codec.Codec[K]) *state.Keyed[K] {
+	k, err := state.NewKeyed(b, c)
+	require.NoError(t, err)
+	return k
+}
+
+func valueOn[K, V any](t *testing.T, k *state.Keyed[K], name string, c codec.Codec[V]) state.ValueState[V] {
+	s, err := state.ValueOf(k, state.ValueDescriptor[V]{Name: name, Codec: c})
+	require.NoError(t, err)
+	return s
+}
+
+func listOn[K, E any](t *testing.T, k *state.Keyed[K], name string, c codec.Codec[E]) state.ListState[E] {
+	s, err := state.ListOf(k, state.ListDescriptor[E]{Name: name, Codec: c})
+	require.NoError(t, err)
+	return s
+}
+
+func mapOn[K any, UK comparable, UV any](t *testing.T, k *state.Keyed[K], name string, key codec.Codec[UK], value codec.Codec[UV]) state.MapState[UK, UV] {
+	s, err := state.MapOf(k, state.MapDescriptor[UK, UV]{Name: name, Key: key, Value: value})
+	require.NoError(t, err)
+	return s
+}
+
+func timersOn[K any](t *testing.T, k *state.Keyed[K]) *state.Timers[K] {
+	s, err := state.TimersOf(k, "timers")
+	require.NoError(t, err)
+	return s
+}
+
+// collect reads an iteration that must not fail.
+func collect[T any](t *testing.T, all iter.Seq2[T, error]) (got []T) {
+	t.Helper()
+	for v, err := range all {
+		if err != nil { // called often: require is slow
+			require.NoError(t, err)
+		}
+		got = append(got, v)
+	}
+	return got
+}
+
+// lastError is the error that an iteration ends with.
+func lastError[T any](all iter.Seq2[T, error]) (last error) {
+	for _, err := range all {
+		last = err
+	}
+	return last
+}
+
+// getter is what value, reducing and aggregating states have in common.
+type getter[V any] interface{ Get() (V, bool, error) }
+
+func requireValue[V any](t *testing.T, want V, s getter[V]) {
+	t.Helper()
+	got, ok, err := s.Get()
+	require.NoError(t, err)
+	require.True(t, ok, "nothing is stored, want %v", want)
+	require.Equal(t, want, got)
+}
+
+func requireNothing[V any](t *testing.T, s getter[V]) {
+	t.Helper()
+	got, ok, err := s.Get()
+	require.NoError(t, err)
+	require.False(t, ok, "stored: %v", got)
+}
+
+// requireList also checks that all ways to read the list agree.
+func requireList[E any](t *testing.T, want []E, s state.ListState[E]) {
+	t.Helper()
+	got, err := s.Get()
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Equal(t, want, collect(t, s.All()))
+}
+
+// requireMap also checks that all ways to read the map agree.
+func requireMap[UK comparable, UV any](t *testing.T, want []state.Entry[UK, UV], s state.MapState[UK, UV]) {
+	t.Helper()
+	require.Equal(t, want, collect(t, s.All()))
+	var keys []UK
+	var values []UV
+	for _, e := range want {
+		keys, values = append(keys, e.Key), append(values, e.Value)
+	}
+	require.Equal(t, keys, collect(t, s.Keys()))
+	require.Equal(t, values, collect(t, s.Values()))
+	n, err := s.Len()
+	require.NoError(t, err)
+	require.Equal(t, len(want), n)
+	empty, err := s.IsEmpty()
+	require.NoError(t, err)
+	require.Equal(t, len(want) == 0, empty)
+}
+
+// start begins a snapshot, to be waited for.
+func start(t *testing.T, b snapshot.Backend, target snapshot.Target, name string) *snapshot.Running {
+	t.Helper()
+	r, err := snapshot.Start(context.Background(), b, target, snapshot.Options{Name: name})
+	require.NoError(t, err)
+	return r
+}
+
+// save takes a whole snapshot.
+func save(t *testing.T, b snapshot.Backend, target snapshot.Target, name string) snapshot.Handle {
+	t.Helper()
+	h, err := start(t, b, target, name).Wait()
+	require.NoError(t, err)
+	return h
+}
+
+// restore loads handles into a backend on which states are declared.
+func restore(t *testing.T, b snapshot.Backend, source snapshot.Source, handles ...snapshot.Handle) {
+	t.Helper()
+	_, err := restoring(b, source, handles...)
+	require.NoError(t, err)
+}
+
+func restoring(b snapshot.Backend, source snapshot.Source, handles ...snapshot.Handle) (snapshot.Restored, error) {
+	return snapshot.Restore(context.Background(), b, source, handles, snapshot.RestoreOptions{})
+}
+
+// viewRows are the rows of a backend, in order.
+func viewRows(t *testing.T, b snapshot.Backend) (all []row) {
+	t.Helper()
+	v, err := b.View()
+	require.NoError(t, err)
+	defer v.Release()
+	groups := v.Keyspace().Groups
+	for group := int(groups.First); group <= int(groups.Last); group++ {
+		require.NoError(t, v.Rows(uint16(group), func(key, value []byte) error {
+			all = append(all, row{append([]byte(nil), key...), append([]byte(nil), value...)})
+			return nil
+		}))
+	}
+	return all
+}

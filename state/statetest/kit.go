@@ -1,0 +1,69 @@
+package statetest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// check is a subtest of Run.
+type check struct {
+	name string
+	do   func(*testing.T, harness)
+}
+
+// rows are those rows of the table of operations that a backend can answer, by
+// the table's names and in its order.
+var rows = []check{
+	{"access without a current key", accessWithoutKey},
+	{"key outside the backend's key groups", keyOutsideGroups},
+	{"register the same name twice", registerTwice},
+	{"Value.Get of nothing", valueOfNothing},
+	{"Value.Set of a nil pointer", valueOfNilPointer},
+	{"List.Add, AddAll, Set, Clear, Get, All", listOperations},
+	{"List past 2^31 bytes in total", listPastLimit},
+	{"Map.Get, Put, PutAll, Remove, Contains, Len, IsEmpty, All, Keys, Values, Clear", mapOperations},
+	{"Map iteration order", mapOrder},
+	{"Reducing.Add, Aggregating.Add", foldingOperations},
+	{"MergeNamespaces", mergeNamespaces},
+	{"Keys, KeysAndNamespaces", listingKeys},
+	{"Timers", timerOperations},
+	{"Snapshot while state is being registered, or snapshots overlap", overlappingSnapshots},
+	{"Restore with lower max parallelism than recorded, unknown state, incompatible codec", restoreErrors},
+	{"Key equality", keyEquality},
+	{"Exactly 2^31 bytes", exactLimits},
+	{"Use after Close", useAfterClose},
+	{"Close", closing},
+}
+
+// promises are no rows of the table: the contract makes them in other places.
+var promises = []check{
+	{"Keys and namespaces are apart", placesApart},
+	{"A value without an encoding is refused", unencodableValues},
+	{"Restore at another parallelism", restoreRescaled},
+	{"Errors name the state, never the data", errorTexts},
+}
+
+// The random part of Run: each seed begins some 50 snapshots, compares 30 of
+// them after a restore and takes about a second. One seed is all with -short.
+const (
+	runSeeds      = 3
+	runOperations = 3000
+)
+
+// Run proves that a backend conforms. Each row of the table of operations is a
+// subtest; see the package comment.
+func Run(t *testing.T, open Opener) {
+	for _, c := range slices.Concat(rows, promises) {
+		t.Run(c.name, func(t *testing.T) { c.do(t, harness{open}) })
+	}
+	seeds := uint64(runSeeds)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprintf("random operations, seed %d", seed), func(t *testing.T) {
+			Random(t, open, seed, runOperations)
+		})
+	}
+}

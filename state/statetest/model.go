@@ -1,0 +1,161 @@
+package statetest
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/weirstate/weir/state"
+)
+
+// model is what the programs of a job should hold: maps and slices, and nothing
+// clever. What has nothing has no entry.
+type model struct {
+	values  map[place]string
+	lists   map[place][]string
+	maps    map[place]map[string]string
+	reduced map[place]string
+	joined  map[place]string // accumulators
+	timers  map[timer]bool
+}
+
+type timer struct {
+	domain state.Domain
+	fired
+}
+
+func newModel() *model {
+	return &model{
+		values:  make(map[place]string),
+		lists:   make(map[place][]string),
+		maps:    make(map[place]map[string]string),
+		reduced: make(map[place]string),
+		joined:  make(map[place]string),
+		timers:  make(map[timer]bool),
+	}
+}
+
+func (m *model) clone() *model {
+	c := &model{
+		values:  maps.Clone(m.values),
+		lists:   make(map[place][]string),
+		maps:    make(map[place]map[string]string),
+		reduced: maps.Clone(m.reduced),
+		joined:  maps.Clone(m.joined),
+		timers:  maps.Clone(m.timers),
+	}
+	for at, list := range m.lists {
+		c.lists[at] = slices.Clone(list)
+	}
+	for at, entries := range m.maps {
+		c.maps[at] = maps.Clone(entries)
+	}
+	return c
+}
+
+func (m *model) setList(at place, list []string) {
+	if len(list) == 0 {
+		delete(m.lists, at)
+		return
+	}
+	m.lists[at] = list
+}
+
+func (m *model) put(at place, key, value string) {
+	if m.maps[at] == nil {
+		m.maps[at] = make(map[string]string)
+	}
+	m.maps[at][key] = value
+}
+
+func (m *model) remove(at place, key string) {
+	delete(m.maps[at], key)
+	if len(m.maps[at]) == 0 {
+		delete(m.maps, at)
+	}
+}
+
+// entries are those of a map, in order.
+func (m *model) entries(at place) (all []entry) {
+	for _, key := range slices.Sorted(maps.Keys(m.maps[at])) {
+		all = append(all, entry{Key: key, Value: m.maps[at][key]})
+	}
+	return all
+}
+
+// above is the first entry of a map that a cursor finds behind a key, ok false
+// if there is none; started is false for a cursor that has returned nothing.
+func (m *model) above(at place, after string, started bool) (next entry, ok bool) {
+	for _, e := range m.entries(at) {
+		if !started || e.Key > after {
+			return e, true
+		}
+	}
+	return next, false
+}
+
+// places are where the named state has something.
+func (m *model) places(name string) []place {
+	switch name {
+	case "value":
+		return slices.Collect(maps.Keys(m.values))
+	case "list":
+		return slices.Collect(maps.Keys(m.lists))
+	case "map":
+		return slices.Collect(maps.Keys(m.maps))
+	case "reducing":
+		return slices.Collect(maps.Keys(m.reduced))
+	case "aggregating":
+		return slices.Collect(maps.Keys(m.joined))
+	}
+	return nil
+}
+
+// due are the timers of a domain that satisfy owned, in the order in which they
+// fire.
+func (m *model) due(d state.Domain, owned func(key string) bool) (all []fired) {
+	for t := range m.timers {
+		if t.domain == d && owned(t.key) {
+			all = append(all, t.fired)
+		}
+	}
+	slices.SortFunc(all, func(a, b fired) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key), cmp.Compare(a.space, b.space))
+	})
+	return all
+}
+
+// mergeInto is MergeNamespaces on the values of one kind. An error of join
+// leaves them as they are.
+func mergeInto[V any](all map[place]V, key, target string, sources []string, join func(target, source V) (V, error)) error {
+	into := place{key, target}
+	merged, ok := all[into]
+	var from []place
+	for _, source := range sources {
+		at := place{key, source}
+		value, found := all[at]
+		if !found || at == into || slices.Contains(from, at) {
+			continue
+		}
+		if ok {
+			var err error
+			if value, err = join(merged, value); err != nil {
+				return err
+			}
+		}
+		merged, ok = value, true
+		from = append(from, at)
+	}
+	if len(from) == 0 {
+		return nil
+	}
+	all[into] = merged
+	for _, at := range from {
+		delete(all, at)
+	}
+	return nil
+}
+
+func joinLists(target, source []string) ([]string, error) {
+	return slices.Concat(target, source), nil
+}

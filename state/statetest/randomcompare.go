@@ -1,0 +1,78 @@
+package statetest
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/stretchr/testify/require"
+)
+
+// compare compares all that a job holds with a model. Draining, it fires all
+// timers too, so that nothing is left of them.
+func (w *world) compare(subtasks []subtask, m *model, drain bool) {
+	w.t.Helper()
+	for _, s := range subtasks {
+		p := programOn(w.t, s.backend()) // the job's own handles stay where they are
+		for _, name := range keyedStates {
+			w.compareState(p, s, m, name)
+		}
+		w.compareTimers(p, s, m, drain)
+	}
+}
+
+func (w *world) compareState(p *program, s subtask, m *model, name string) {
+	w.t.Helper()
+	want := w.listing(m, s, name)
+	var got []place
+	for _, at := range collect(w.t, p.keyed.KeysAndNamespaces(name)) {
+		got = append(got, place{at.Key, string(at.Namespace)})
+	}
+	require.Equal(w.t, want, got, name)
+	for _, at := range want {
+		w.setKey(p, at.key)
+		p.in(at.space)
+		switch name {
+		case "value":
+			requireModel(w, m.values, at, p.value)
+		case "list":
+			requireList(w.t, m.lists[at], p.list)
+		case "map":
+			requireMap(w.t, m.entries(at), p.entries)
+		case "reducing":
+			requireModel(w, m.reduced, at, p.reduced)
+		case "aggregating":
+			w.requireAggregate(m, at, p)
+		}
+	}
+}
+
+// listing is what KeysAndNamespaces yields on a subtask.
+func (w *world) listing(m *model, s subtask, name string) (want []place) {
+	for _, at := range m.places(name) {
+		if w.owns(s, at.key) {
+			want = append(want, at)
+		}
+	}
+	slices.SortFunc(want, func(a, b place) int {
+		if a.key == b.key {
+			return cmp.Compare(a.space, b.space)
+		}
+		return cmp.Or(cmp.Compare(w.group(a.key), w.group(b.key)), cmp.Compare(a.key, b.key))
+	})
+	return want
+}
+
+func (w *world) compareTimers(p *program, s subtask, m *model, drain bool) {
+	w.t.Helper()
+	for _, d := range domains {
+		want := m.due(d, func(key string) bool { return w.owns(s, key) })
+		first := int64(0)
+		if len(want) > 0 {
+			first = want[0].at
+		}
+		p.requireTimers(d, len(want), first)
+		if drain {
+			require.Equal(w.t, want, p.advance(d, worldTime, nil), d)
+		}
+	}
+}

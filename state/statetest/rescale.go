@@ -1,0 +1,145 @@
+package statetest
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+// job is a program at some parallelism: one subtask after the other.
+type job []*program
+
+func (h harness) job(t *testing.T, parallelism, maxParallelism int) (j job) {
+	for i := range parallelism {
+		j = append(j, h.program(t, state.Options{Keyspace: state.SubtaskKeyspace(i, parallelism, maxParallelism)}))
+	}
+	return j
+}
+
+// of returns the subtask that owns a key.
+func (j job) of(key string) *program {
+	for _, p := range j {
+		if space := p.backend.Registry().Keyspace(); space.Groups.Contains(groupOf(key, space.MaxParallelism)) {
+			return p
+		}
+	}
+	return nil
+}
+
+// save takes a snapshot of every subtask.
+func (j job) save(t *testing.T, s *store, name string) (handles []snapshot.Handle) {
+	for i, p := range j {
+		handles = append(handles, save(t, p.backend, s, fmt.Sprintf("%s-%d", name, i)))
+	}
+	return handles
+}
+
+func (j job) dump() map[string]string {
+	all := make(map[string]string)
+	for _, p := range j {
+		maps.Copy(all, p.dump())
+	}
+	return all
+}
+
+func restoreRescaled(t *testing.T, h harness) {
+	const maxParallelism = 10
+	t.Run("the same range", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		p.work(1)
+		p.work(2)
+		q := h.again(t, p)
+		require.Equal(t, p.dump(), q.dump())
+		p.work(3)
+		q.work(3)
+		require.Equal(t, p.dump(), q.dump(), "restored state works on")
+	})
+	t.Run("1 to 2 to 3 to 1 subtasks", func(t *testing.T) {
+		s := newStore()
+		old := h.job(t, 1, maxParallelism)
+		for round, parallelism := range []int{2, 3, 1} {
+			for i := range 60 {
+				key := fmt.Sprint((i + 7*round) % 50)
+				p := old.of(key)
+				p.at(key)
+				p.in(fmt.Sprint(i % 2))
+				p.fill(fmt.Sprint(round))
+				if i%5 == round {
+					p.clear()
+				}
+			}
+			handles := old.save(t, s, fmt.Sprint(round))
+			fresh := h.job(t, parallelism, maxParallelism)
+			for _, p := range fresh {
+				restore(t, p.backend, s, handles...)
+				requireOwnGroups(t, p)
+			}
+			require.Equal(t, old.dump(), fresh.dump())
+			old = fresh
+		}
+	})
+	t.Run("a subtask of one key group each", func(t *testing.T) {
+		s := newStore()
+		one := h.job(t, 1, maxParallelism)
+		one[0].work(1)
+		many := h.job(t, maxParallelism, maxParallelism)
+		for _, p := range many {
+			restore(t, p.backend, s, one.save(t, s, fmt.Sprint(p.backend.Registry().Keyspace().Groups))...)
+			requireOwnGroups(t, p)
+		}
+		require.Equal(t, one.dump(), many.dump())
+	})
+	t.Run("timers go with their keys", func(t *testing.T) {
+		s := newStore()
+		one := h.job(t, 1, maxParallelism)
+		for i := range 100 {
+			one[0].register(domains[i%2], fired{int64(i % 10), fmt.Sprint(i % 17), fmt.Sprint(i % 3)})
+		}
+		handles := one.save(t, s, "state")
+		var want, got []fired
+		for _, d := range domains {
+			want = append(want, one[0].advance(d, 10, nil)...)
+		}
+		for _, p := range h.job(t, 3, maxParallelism) {
+			restore(t, p.backend, s, handles...)
+			for _, d := range domains {
+				got = append(got, p.advance(d, 10, nil)...)
+			}
+		}
+		require.ElementsMatch(t, want, got)
+	})
+	t.Run("a group of the caller's is not computed anew", func(t *testing.T) {
+		s := newStore()
+		p := h.job(t, 1, maxParallelism)[0]
+		group := uint16(maxParallelism-1) - groupOf("k", maxParallelism)
+		require.NoError(t, p.keyed.SetKeyAndGroup("k", group))
+		p.fill("x")
+		handle := save(t, p.backend, s, "state")
+		for _, q := range h.job(t, 2, maxParallelism) {
+			restore(t, q.backend, s, handle)
+			if !q.backend.Registry().Keyspace().Groups.Contains(group) {
+				require.True(t, q.backend.Empty())
+				continue
+			}
+			require.NoError(t, q.keyed.SetKeyAndGroup("k", group))
+			q.requireFilled("x")
+			q.advance(state.EventTime, 5, nil)
+			q.requireFilled("x")
+		}
+	})
+}
+
+// requireOwnGroups checks that a backend holds no row of another's key groups.
+func requireOwnGroups(t *testing.T, p *program) {
+	t.Helper()
+	for _, r := range viewRows(t, p.backend) {
+		group, _, _, err := state.SplitHeader(r.key)
+		require.NoError(t, err)
+		require.True(t, p.backend.Registry().Keyspace().Groups.Contains(group), "group %d", group)
+	}
+}
