@@ -6,6 +6,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/weirstate/weir/state"
 )
 
 // The portable format, version 1. docs/format-snapshot.md draws it; this file
@@ -30,6 +32,9 @@ const (
 	// maxBlockBytes bounds a block of rows, raw. A row that does not fit is
 	// large: it is stored raw, in blocks of its own.
 	maxBlockBytes = 2 << 20
+	// maxValueBytes bounds a stored value: the largest value with its header,
+	// as the only element of a list chunk.
+	maxValueBytes = uint64(state.MaxValueSize) + 1 + binary.MaxVarintLen64
 	// maxMetaBytes bounds the header and the index, raw.
 	maxMetaBytes = 16 << 20
 	// maxStates and maxCodecs, of one state, bound what a few compressed bytes

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -37,7 +38,7 @@ func DirectoryOn(fsys vfs.FS, path string) (*Directory, error) {
 }
 
 // Create implements Target. A file is written under a name of its own that
-// starts with a dot; a crash may leave it there, where nothing ever reads it.
+// starts with a dot; a crash may leave it there until RemoveLeftovers.
 func (d *Directory) Create(_ context.Context, name string) (File, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
@@ -84,6 +85,21 @@ func (d *Directory) List() ([]string, error) {
 // writeBytes is what goes to the file at a time: a key group of a small state is
 // a block of a few hundred bytes.
 const writeBytes = 64 << 10
+
+// RemoveLeftovers removes the files that a crash left unfinished. Nobody else may
+// be writing to the directory.
+func (d *Directory) RemoveLeftovers() error {
+	names, err := d.fs.List(d.path)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, ".") && strings.HasSuffix(name, vfs.TempSuffix) {
+			err = errors.Join(err, d.fs.Remove(filepath.Join(d.path, name)))
+		}
+	}
+	return err
+}
 
 // directoryFile is a file under its temporary name.
 type directoryFile struct {

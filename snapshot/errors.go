@@ -19,6 +19,13 @@ var (
 	// group of the backend exactly once.
 	ErrCoverage = errors.New("snapshots do not cover the key groups")
 
+	// ErrCanceled is returned by Wait after Cancel.
+	ErrCanceled = errors.New("snapshot canceled")
+
+	// ErrPanic is returned by Wait when a codec or a target of the program
+	// panicked.
+	ErrPanic = errors.New("panic while the snapshot was written")
+
 	// ErrName is returned for a file name that is not made of letters, digits,
 	// dots, dashes and underscores, or starts with a dot.
 	ErrName = errors.New("illegal file name")

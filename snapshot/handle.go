@@ -9,7 +9,7 @@ type Handle struct {
 	Keyspace state.Keyspace
 	// States is the name table: every state that was declared, ordered by id.
 	States []state.Info
-	// Files are in no order; none is shared by two key groups' rows.
+	// Files are in no order. The rows of a key group are all in one file.
 	Files []FileRef
 	// Rows is the number of rows of bytes in the files.
 	Rows int64
@@ -32,7 +32,8 @@ type FileRef struct {
 	Identity Identity
 	// Size is in bytes.
 	Size int64
-	// Checksum is xxh64 of all bytes of the file.
+	// Checksum is xxh64 of all bytes of the file, for whoever copies it. A
+	// restore does not read all bytes; it checks each block that it reads.
 	Checksum uint64
 	// Bounds are the key groups whose rows are to be taken from the file.
 	Bounds state.GroupRange

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/weirstate/weir/state"
@@ -297,6 +298,12 @@ func (s *rowReader) large(raw []byte) error {
 	p := parser{rest: raw}
 	keySize, valueSize := p.uvarint(), p.uvarint()
 	left := uint64(len(p.rest)) + uint64(s.end.offset-s.at.offset)
+	if keySize > uint64(state.MaxKeySize) || valueSize > maxValueBytes {
+		return fmt.Errorf("large row of %d and %d bytes: %w", keySize, valueSize, ErrCorrupt)
+	}
+	if keySize+valueSize > math.MaxInt {
+		return fmt.Errorf("large row of %d and %d bytes on a 32-bit platform: %w", keySize, valueSize, state.ErrValueTooLarge)
+	}
 	if p.err != nil || keySize > left || valueSize > left-keySize {
 		return fmt.Errorf("large row of %d and %d bytes, %d are left: %w", keySize, valueSize, left, ErrCorrupt)
 	}

@@ -40,11 +40,10 @@ func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o Res
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
-	defer plan.close()
-	if err := plan.open(ctx, src); err != nil {
+	if err := plan.check(ctx, src); err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
-	done, err := plan.load(ctx, b)
+	done, err := plan.load(ctx, src, b)
 	if err != nil {
 		return done, errors.Join(fmt.Errorf("restore: %w", err), b.Close())
 	}
@@ -63,8 +62,6 @@ type restorePart struct {
 	handle Handle
 	ref    FileRef
 	groups state.GroupRange // to be taken from the file
-	object Object
-	reader *Reader
 }
 
 // planRestore checks the handles against the backend and against each other.
@@ -120,34 +117,87 @@ func intersect(a, b state.GroupRange) (state.GroupRange, bool) {
 	return c, c.First <= c.Last
 }
 
-// open opens every file and compares it with its handle.
-func (p *restorePlan) open(ctx context.Context, src Source) error {
-	for i := range p.parts {
-		part := &p.parts[i]
-		if err := part.open(ctx, src); err != nil {
-			return fmt.Errorf("file %q: %w", part.ref.Name, err)
+// check compares every file with its handle. Files are open one at a time, here
+// and in load: there may be more of them than a process may have open.
+func (p *restorePlan) check(ctx context.Context, src Source) error {
+	for _, part := range p.parts {
+		if err := part.read(ctx, src, func(*Reader) error { return nil }); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (p *restorePart) open(ctx context.Context, src Source) (err error) {
-	if p.object, p.reader, err = openFile(ctx, src, p.ref.Name); err != nil {
-		return err
+// load loads every file. Between check and load a file may have changed, so it
+// is compared again.
+func (p *restorePlan) load(ctx context.Context, src Source, b Backend) (done Restored, err error) {
+	for _, part := range p.parts {
+		err := part.read(ctx, src, func(r *Reader) error {
+			for group := int(part.groups.First); group <= int(part.groups.Last); group++ {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err := r.Rows(uint16(group), p.loader(b, &done)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return done, err
+		}
 	}
-	size, err := p.object.Size()
+	return done, nil
+}
+
+// loader takes rows of claimed states to the backend.
+func (p *restorePlan) loader(b Backend, done *Restored) func(key, value []byte) error {
+	return func(key, value []byte) error {
+		_, id, _, err := state.SplitHeader(key)
+		switch {
+		case err != nil:
+			return err
+		case p.claimed[id]:
+			done.Rows++
+			return b.Load(key, value)
+		case p.known[id]:
+			done.Unclaimed++
+			return nil
+		}
+		return fmt.Errorf("row of a state that the name table lacks: %w", ErrCorrupt)
+	}
+}
+
+// read opens the file, compares it with its handle, uses it and closes it.
+func (p restorePart) read(ctx context.Context, src Source, use func(*Reader) error) error {
+	object, reader, err := openFile(ctx, src, p.ref.Name)
+	if err == nil {
+		defer object.Close()
+		defer reader.Close()
+		if err = p.matches(object, reader); err == nil {
+			err = use(reader)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("file %q: %w", p.ref.Name, err)
+	}
+	return nil
+}
+
+// matches compares a file with its handle.
+func (p restorePart) matches(object Object, reader *Reader) error {
+	size, err := object.Size()
 	if err != nil {
 		return err
 	}
-	space := p.reader.Keyspace()
-	_, inside := intersect(p.ref.Bounds, space.Groups)
+	space, bounds := reader.Keyspace(), p.ref.Bounds
 	switch {
-	case p.reader.Identity() != p.ref.Identity || size != p.ref.Size:
+	case reader.Identity() != p.ref.Identity || size != p.ref.Size:
 		return fmt.Errorf("identity or size: %w", ErrMismatch)
-	case space.MaxParallelism != p.handle.Keyspace.MaxParallelism || !inside ||
-		!space.Groups.Contains(p.ref.Bounds.First) || !space.Groups.Contains(p.ref.Bounds.Last):
+	case space.MaxParallelism != p.handle.Keyspace.MaxParallelism || bounds.First > bounds.Last ||
+		!space.Groups.Contains(bounds.First) || !space.Groups.Contains(bounds.Last):
 		return fmt.Errorf("file of key groups %v of %d: %w", space.Groups, space.MaxParallelism, ErrMismatch)
-	case !slices.EqualFunc(p.reader.States(), p.handle.States, state.Info.Equal):
+	case !slices.EqualFunc(reader.States(), p.handle.States, state.Info.Equal):
 		return fmt.Errorf("name table: %w", ErrMismatch)
 	}
 	return nil
@@ -171,43 +221,6 @@ func openFile(ctx context.Context, src Source, name string) (Object, *Reader, er
 		return nil, nil, errors.Join(err, object.Close())
 	}
 	return object, reader, nil
-}
-
-func (p *restorePlan) load(ctx context.Context, b Backend) (done Restored, err error) {
-	for _, part := range p.parts {
-		for group := int(part.groups.First); group <= int(part.groups.Last); group++ {
-			if ctx.Err() != nil {
-				return done, context.Cause(ctx)
-			}
-			err := part.reader.Rows(uint16(group), func(key, value []byte) error {
-				_, id, _, err := state.SplitHeader(key)
-				switch {
-				case err != nil:
-					return err
-				case p.claimed[id]:
-					done.Rows++
-					return b.Load(key, value)
-				case p.known[id]:
-					done.Unclaimed++
-					return nil
-				}
-				return fmt.Errorf("row of a state that the name table lacks: %w", ErrCorrupt)
-			})
-			if err != nil {
-				return done, fmt.Errorf("file %q: %w", part.ref.Name, err)
-			}
-		}
-	}
-	return done, nil
-}
-
-func (p *restorePlan) close() {
-	for _, part := range p.parts {
-		if part.reader != nil {
-			part.reader.Close()
-			part.object.Close()
-		}
-	}
 }
 
 // ReadHandle makes the handle of a snapshot of one file out of the file itself,

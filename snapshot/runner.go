@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/weirstate/weir/state"
 )
 
 // Options says how a snapshot is written.
@@ -40,9 +42,6 @@ type Running struct {
 	err      error
 }
 
-// ErrCanceled is returned by Wait after Cancel.
-var ErrCanceled = errors.New("snapshot canceled")
-
 // Start takes a snapshot of a backend: the view at once, on the caller's
 // goroutine, which must be the task's; the writing on another goroutine. A
 // snapshot that fails, or whose context ends, leaves nothing in the target.
@@ -52,6 +51,9 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 	}
 	if err := CheckName(o.Name); err != nil {
 		return nil, err
+	}
+	if o.Compression > None {
+		return nil, fmt.Errorf("snapshot: compression %d: %w", o.Compression, state.ErrInvalid)
 	}
 	begin := time.Now()
 	v, err := b.View()
@@ -74,10 +76,16 @@ func (r *Running) run(ctx context.Context, v View, t Target, o Options) {
 	defer close(r.done)
 	defer r.cancel(nil)
 	defer v.Release()
+	// What a codec or a target of the program's own does on this goroutine must
+	// neither end the process nor pass for success.
+	r.err = ErrPanic
+	defer func() {
+		recover() //nolint:errcheck // its text may quote data
+		if r.err != nil {
+			r.err = fmt.Errorf("snapshot %q: %w", o.Name, r.err)
+		}
+	}()
 	r.handle, r.err = writeTo(ctx, v, t, o, func(p Progress) { r.progress.Store(&p) })
-	if r.err != nil {
-		r.err = fmt.Errorf("snapshot %q: %w", o.Name, r.err)
-	}
 }
 
 // Pause is how long the task was stopped: for the view, and for the writing too
@@ -105,8 +113,9 @@ func writeTo(ctx context.Context, v View, t Target, o Options, progress func(Pro
 	if err != nil {
 		return h, err
 	}
+	committed := false
 	defer func() {
-		if err != nil {
+		if !committed {
 			err = errors.Join(err, file.Abort())
 		}
 	}()
@@ -123,6 +132,7 @@ func writeTo(ctx context.Context, v View, t Target, o Options, progress func(Pro
 	if err := file.Commit(); err != nil {
 		return h, err
 	}
+	committed = true
 	ref := FileRef{Name: o.Name, Identity: w.id, Size: w.offset, Checksum: w.digest.Sum64(), Bounds: v.Keyspace().Groups}
 	return Handle{Keyspace: v.Keyspace(), States: v.States(), Files: []FileRef{ref}, Rows: w.rows}, nil
 }

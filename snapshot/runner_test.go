@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -429,4 +430,53 @@ func TestViewThatBreaksItsPromisesFails(t *testing.T) {
 			require.Empty(t, list(t, mem))
 		})
 	}
+}
+
+// A codec that panics or leaves the goroutine must not pass for success, nor
+// leave a file behind.
+func TestAsynchronousHalfThatPanicsOrExitsIsAnError(t *testing.T) {
+	for name, end := range map[string]func(){
+		"panic":  func() { panic("canary") },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := heapstate.NewHash(state.Options{})
+			require.NoError(t, err)
+			k, err := state.NewKeyed(b, codec.Int[int]())
+			require.NoError(t, err)
+			armed := false
+			c := codec.Func("trap", 1,
+				func(dst []byte, _ int) ([]byte, error) {
+					if armed {
+						end()
+					}
+					return dst, nil
+				},
+				func([]byte) (int, error) { return 0, nil })
+			v, err := state.ValueOf(k, state.ValueDescriptor[int]{Name: "v", Codec: c})
+			require.NoError(t, err)
+			require.NoError(t, k.SetKey(1))
+			require.NoError(t, v.Set(1))
+			armed = true
+
+			fsys := vfs.NewMem(vfs.MemOptions{})
+			d := directoryOn(t, fsys)
+			r, err := snapshot.Start(context.Background(), b, d, snapshot.Options{})
+			require.NoError(t, err)
+			_, err = r.Wait()
+			require.ErrorIs(t, err, snapshot.ErrPanic)
+			require.NotContains(t, err.Error(), "canary")
+			names, err := d.List()
+			require.NoError(t, err)
+			require.Empty(t, names)
+			require.NoError(t, d.RemoveLeftovers())
+		})
+	}
+}
+
+func TestUnknownCompressionIsInvalid(t *testing.T) {
+	j := smallJob(t)
+	_, err := snapshot.Start(context.Background(), j.backend, directoryOn(t, vfs.NewMem(vfs.MemOptions{})),
+		snapshot.Options{Compression: 7})
+	require.ErrorIs(t, err, state.ErrInvalid)
 }

@@ -101,8 +101,9 @@ const Probed = ^uint32(0)
 type Table interface {
 	// Matches says whether the row in a slot is the probed one.
 	Matches(slot uint32) bool
-	// Hash is taken from key and namespace of the row in a slot. All its bits
-	// are equally good.
+	// Hash is taken from key and namespace of the row in a slot. Its top half and
+	// its bottom 16 bits are good; those between are nearly the same all over a
+	// backend that owns few key groups.
 	Hash(slot uint32) uint64
 	// Probed is the key group of the probed row and the prefix of its key: the
 	// first eight bytes of the encoding, zeros behind, as a big-endian number.

@@ -60,6 +60,9 @@ func (h *byteList[K, E]) walk(yield func(E) bool) error {
 			if chunk = rest; !yield(e) {
 				return nil
 			}
+			if h.keyed.registry.closed {
+				return h.wrap(ErrClosed)
+			}
 		}
 	}
 }

@@ -96,12 +96,3 @@ func (h *byteValue[K, V]) Clear() error {
 	}
 	return h.wrap(h.backend.Delete(h.key))
 }
-
-// decodeStored reads a value in its stored form.
-func decodeStored[V any](c codec.Codec[V], stored []byte) (v V, err error) {
-	payload, err := storedPayload(stored)
-	if err != nil {
-		return v, err
-	}
-	return c.Decode(payload)
-}

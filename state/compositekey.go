@@ -95,3 +95,14 @@ func splitTime(src []byte) (d Domain, timestamp int64, rest []byte, err error) {
 	}
 	return Domain(src[0]), int64(binary.BigEndian.Uint64(src[1:]) ^ 1<<63), src[timeSize:], nil
 }
+
+// keyPrefix is the first eight bytes of an encoded key, zeros behind, as a
+// big-endian number.
+func keyPrefix(encoded []byte) uint64 {
+	if len(encoded) >= 8 {
+		return binary.BigEndian.Uint64(encoded)
+	}
+	var first [8]byte
+	copy(first[:], encoded)
+	return binary.BigEndian.Uint64(first[:])
+}

@@ -85,3 +85,30 @@ func (e *SizeError) Error() string {
 
 // Unwrap returns Of.
 func (e *SizeError) Unwrap() error { return e.Of }
+
+// wrapState says which state an error is about.
+func wrapState(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("state %q: %w", name, err)
+}
+
+// wrapCorrupt marks what went wrong with stored bytes, unless they are sound but
+// of a later version.
+func wrapCorrupt(name string, err error) error { return wrapState(name, corrupt(err)) }
+
+func corrupt(err error) error {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrIncompatible) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
+}
+
+func errNoCodec(name string) error {
+	return fmt.Errorf("state %q: no codec: %w", name, ErrInvalid)
+}
+
+func errNoSeam(name string, b Backend) error {
+	return fmt.Errorf("state %q: %T is neither a HeapBackend nor a ByteBackend: %w", name, b, ErrUnsupported)
+}

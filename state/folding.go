@@ -16,7 +16,8 @@ type ReducingState[V any] interface {
 	// Get returns the value, ok false if nothing was added.
 	Get() (value V, ok bool, err error)
 	// Add stores the first value as it is and folds each further one into what
-	// is there. On an error of the function the old value stays.
+	// is there. On an error of the function the old value stays. Neither the
+	// value nor what the function returned may be modified afterwards.
 	Add(V) error
 	// Clear removes the value.
 	Clear() error

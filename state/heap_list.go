@@ -21,7 +21,7 @@ type heapList[K, E any] struct {
 }
 
 func newHeapList[K, E any](h heapHandle[K, []E], c codec.Codec[E]) *heapList[K, E] {
-	return &heapList[K, E]{h, c, admitsAll(h.table.registry.limits, c), codec.EmptyAsNil(c)}
+	return &heapList[K, E]{h, c, admitsAll(h.table.registry.limits, c), codec.Normalizer(c)}
 }
 
 func (h *heapList[K, E]) Get() ([]E, error) {
@@ -34,19 +34,19 @@ func (h *heapList[K, E]) Get() ([]E, error) {
 
 func (h *heapList[K, E]) All() iter.Seq2[E, error] {
 	return func(yield func(E, error) bool) {
-		list, err := h.find()
-		if err != nil {
-			var none E
-			yield(none, err)
-			return
-		}
-		if list == nil {
-			return
-		}
-		for _, e := range *list {
+		list, err := h.Get()
+		for _, e := range list {
 			if !yield(e, nil) {
 				return
 			}
+			if h.table.registry.closed {
+				err = h.wrap(ErrClosed)
+				break
+			}
+		}
+		if err != nil {
+			var none E
+			yield(none, err)
 		}
 	}
 }
@@ -120,34 +120,32 @@ func (h *heapList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error 
 	if err := h.keyed.ready(); err != nil {
 		return h.wrap(err)
 	}
-	in := newHeapList(heapHandle[K, []E]{keyed: h.keyed, table: h.table}, h.codec)
+	from := newHeapList(heapHandle[K, []E]{keyed: h.keyed, table: h.table}, h.codec)
+	into := newHeapList(heapHandle[K, []E]{keyed: h.keyed, table: h.table}, h.codec)
+	defer from.release()
+	defer into.release()
+	if err := into.SetNamespace(target); err != nil {
+		return err
+	}
 	for _, source := range distinctSources(target, sources) {
-		if err := in.move(source, target); err != nil {
+		if err := from.SetNamespace(source); err != nil {
+			return err
+		}
+		list, err := from.Get()
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			continue
+		}
+		if err := into.append(list); err != nil {
+			return err
+		}
+		if err := from.Clear(); err != nil {
 			return err
 		}
 	}
-	return in.SetNamespace(nil)
-}
-
-// move puts the list of one namespace behind that of another.
-func (h *heapList[K, E]) move(source, target []byte) error {
-	if err := h.SetNamespace(source); err != nil {
-		return err
-	}
-	list, err := h.Get()
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	if err := h.keyed.fits(target, 0); err != nil {
-		return h.wrap(err)
-	}
-	if err := h.Clear(); err != nil {
-		return err
-	}
-	if err := h.SetNamespace(target); err != nil {
-		return err
-	}
-	return h.append(list)
+	return nil
 }
 
 // chunkBytes is the size at which a chunk of a list is full.
@@ -210,5 +208,13 @@ func appendElement[E any](chunk []byte, c codec.Codec[E], e E) ([]byte, error) {
 	if err != nil {
 		return chunk, err
 	}
-	return c.Append(appendFrameHeader(chunk, size), e)
+	framed := appendFrameHeader(chunk, size)
+	out, err := c.Append(framed, e)
+	if err == nil && int64(len(out)-len(framed)) != size {
+		err = fmt.Errorf("codec %v: %d bytes, its Size says %d: %w", c.ID(), len(out)-len(framed), size, codec.ErrInvalidCodec)
+	}
+	if err != nil {
+		return chunk, err
+	}
+	return out, nil
 }

@@ -10,9 +10,12 @@ import (
 // heapMap is a MapState on the heap.
 type heapMap[K any, UK comparable, UV any] struct {
 	heapHandle[K, *sortedMap[UK, UV]]
-	key    codec.Codec[UK]
-	value  codec.Codec[UV]
-	normal func(UV) UV // nil if values need not be normalized
+	key   codec.Codec[UK]
+	value codec.Codec[UV]
+	total bool // every user key has an encoding
+	// What makes keys and values what Decode would return; nil if they are.
+	normalKey   func(UK) UK
+	normalValue func(UV) UV
 }
 
 // read returns the map under the current key, nil if there is none.
@@ -24,15 +27,27 @@ func (h *heapMap[K, UK, UV]) read() (*sortedMap[UK, UV], error) {
 	return *m, nil
 }
 
-func (h *heapMap[K, UK, UV]) Get(key UK) (UV, bool, error) {
+// readFor is read for an operation on a user key, which must have an encoding.
+func (h *heapMap[K, UK, UV]) readFor(key UK) (*sortedMap[UK, UV], error) {
 	m, err := h.read()
-	value, ok := m.get(h.key, key)
-	return value, ok, err
+	if err == nil && !h.total {
+		_, err = h.key.Size(key)
+		err = h.wrap(err)
+	}
+	return m, err
+}
+
+func (h *heapMap[K, UK, UV]) Get(key UK) (value UV, ok bool, err error) {
+	m, err := h.readFor(key)
+	if err != nil {
+		return value, false, err
+	}
+	value, ok = m.get(h.key, key)
+	return value, ok, nil
 }
 
 func (h *heapMap[K, UK, UV]) Contains(key UK) (bool, error) {
-	m, err := h.read()
-	_, ok := m.get(h.key, key)
+	_, ok, err := h.Get(key)
 	return ok, err
 }
 
@@ -77,8 +92,11 @@ func (h *heapMap[K, UK, UV]) store(key UK, value UV) error {
 	if err != nil {
 		return err
 	}
-	if h.normal != nil {
-		value = h.normal(value)
+	if h.normalKey != nil {
+		key = h.normalKey(key)
+	}
+	if h.normalValue != nil {
+		value = h.normalValue(value)
 	}
 	m.put(h.key, key, value)
 	return nil
@@ -103,7 +121,7 @@ func (h *heapMap[K, UK, UV]) write() (*sortedMap[UK, UV], error) {
 }
 
 func (h *heapMap[K, UK, UV]) Remove(key UK) error {
-	m, err := h.read()
+	m, err := h.readFor(key)
 	if err != nil {
 		return err
 	}
@@ -139,8 +157,7 @@ func (h *heapMap[K, UK, UV]) walk(yield func(Entry[UK, UV]) bool) error {
 		return err
 	}
 	t := h.table
-	home := *h.keyed
-	space := h.space
+	key, group, space := h.keyed.key, h.keyed.group, h.space
 	t.spaces.hold(space)
 	defer t.spaces.release(space)
 	var after *UK
@@ -156,7 +173,7 @@ func (h *heapMap[K, UK, UV]) walk(yield func(Entry[UK, UV]) bool) error {
 		if stopped || !moved {
 			return nil
 		}
-		if m, err = h.again(&home, space); err != nil || m == nil {
+		if m, err = h.again(key, group, space); err != nil || m == nil {
 			return err
 		}
 		after = &last
@@ -164,13 +181,12 @@ func (h *heapMap[K, UK, UV]) walk(yield func(Entry[UK, UV]) bool) error {
 }
 
 // again finds the map of a cursor, whatever the current key is by now.
-func (h *heapMap[K, UK, UV]) again(home *Keyed[K], space uint32) (*sortedMap[UK, UV], error) {
-	at := &Keyed[K]{backend: home.backend, registry: home.registry, codec: home.codec, keySize: home.keySize}
-	if err := at.encode(home.key); err != nil {
+func (h *heapMap[K, UK, UV]) again(key K, group uint16, space uint32) (*sortedMap[UK, UV], error) {
+	there := *h
+	there.keyed, there.space = newKeyed(h.keyed.backend, h.keyed.codec), space
+	if err := there.keyed.SetKeyAndGroup(key, group); err != nil {
 		return nil, h.wrap(err)
 	}
-	at.key, at.group, at.set = home.key, home.group, true
-	there := heapMap[K, UK, UV]{heapHandle[K, *sortedMap[UK, UV]]{at, h.table, space}, h.key, h.value, h.normal}
 	return there.read()
 }
 
@@ -201,11 +217,7 @@ func (f entries[UK, UV]) load(m *sortedMap[UK, UV], clock *cow.Clock, suffix, va
 	if err != nil {
 		return nil, err
 	}
-	payload, err := storedPayload(value)
-	if err != nil {
-		return nil, err
-	}
-	v, err := f.value.Decode(payload)
+	v, err := decodeStored(f.value, value)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,12 @@ func (h *heapHandle[K, V]) SetNamespace(namespace []byte) error {
 	return nil
 }
 
+// release takes the handle back to the void namespace, closed or not.
+func (h *heapHandle[K, V]) release() {
+	h.table.spaces.release(h.space)
+	h.space = 0
+}
+
 func (h *heapHandle[K, V]) Clear() error {
 	if err := h.keyed.ready(); err != nil {
 		return h.wrap(err)
@@ -72,7 +78,7 @@ type heapValue[K, V any] struct {
 }
 
 func newHeapValue[K, V any](h heapHandle[K, V], d ValueDescriptor[V]) *heapValue[K, V] {
-	return &heapValue[K, V]{h, d.Codec, d.Default, admitsAll(h.table.registry.limits, d.Codec), codec.EmptyAsNil(d.Codec)}
+	return &heapValue[K, V]{h, d.Codec, d.Default, admitsAll(h.table.registry.limits, d.Codec), codec.Normalizer(d.Codec)}
 }
 
 func (h *heapValue[K, V]) Get() (V, bool, error) {
@@ -114,9 +120,5 @@ func (s scalar[V]) load(_ V, _ *cow.Clock, suffix, value []byte) (v V, err error
 	if len(suffix) > 0 {
 		return v, fmt.Errorf("value under a key with %d bytes too many", len(suffix))
 	}
-	payload, err := storedPayload(value)
-	if err != nil {
-		return v, err
-	}
-	return s.codec.Decode(payload)
+	return decodeStored(s.codec, value)
 }

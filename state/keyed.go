@@ -1,7 +1,7 @@
 package state
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -39,10 +39,14 @@ func NewKeyed[K any](b Backend, key codec.Codec[K]) (*Keyed[K], error) {
 	if err := b.Registry().bind(key.ID()); err != nil {
 		return nil, fmt.Errorf("keyed: %w", err)
 	}
+	return newKeyed(b, key), nil
+}
+
+func newKeyed[K any](b Backend, key codec.Codec[K]) *Keyed[K] {
 	return &Keyed[K]{
 		backend: b, registry: b.Registry(), codec: key, keySize: key.FixedSize(),
 		roomy: b.Registry().limits.roomyKey(),
-	}, nil
+	}
 }
 
 // Backend is the backend that NewKeyed was given.
@@ -69,7 +73,12 @@ func (k *Keyed[K]) SetKeyAndGroup(key K, group uint16) error {
 }
 
 // Key returns the current key, ok false if there is none.
-func (k *Keyed[K]) Key() (key K, ok bool) { return k.key, k.set }
+func (k *Keyed[K]) Key() (key K, ok bool) {
+	if k.set {
+		key = k.key
+	}
+	return key, k.set
+}
 
 // ready is nil if there is a current key to work on.
 func (k *Keyed[K]) ready() error {
@@ -87,6 +96,9 @@ func (k *Keyed[K]) encode(key K) (err error) {
 	k.turn++
 	if k.encoded, err = k.codec.Append(k.encoded[:0], key); err != nil {
 		return fmt.Errorf("key: %w", err)
+	}
+	if k.keySize >= 0 && len(k.encoded) != k.keySize {
+		return fmt.Errorf("key: %d bytes, its codec says %d: %w", len(k.encoded), k.keySize, codec.ErrInvalidCodec)
 	}
 	k.hash = xxhash.Sum64(k.encoded)
 	return nil
@@ -127,20 +139,9 @@ func (k *Keyed[K]) appendRow(dst []byte, id ID, namespace []byte) []byte {
 	return codec.AppendEscaped(dst, namespace)
 }
 
-// keyPrefix is the first eight bytes of an encoded key, zeros behind, as a
-// big-endian number.
-func keyPrefix(encoded []byte) uint64 {
-	if len(encoded) >= 8 {
-		return binary.BigEndian.Uint64(encoded)
-	}
-	var first [8]byte
-	copy(first[:], encoded)
-	return binary.BigEndian.Uint64(first[:])
-}
-
 // Keys yields every key that has something in the named state under the
 // namespace (nil: the void namespace), once, in the order of key groups and
-// encodings. It reads the state as it is at the call: writing meanwhile is
+// encodings. It reads the state as it is at the first step: writing meanwhile is
 // safe and changes nothing of what is yielded. An error is yielded last.
 func (k *Keyed[K]) Keys(name string, namespace []byte) iter.Seq2[K, error] {
 	return func(yield func(K, error) bool) {
@@ -173,7 +174,7 @@ func (k *Keyed[K]) KeysAndNamespaces(name string) iter.Seq2[KeyAndNamespace[K], 
 }
 
 // errStop ends a scan whose reader has seen enough. It never leaves the package.
-var errStop = fmt.Errorf("stop")
+var errStop = errors.New("stop")
 
 func (k *Keyed[K]) scanPairs(name string, yield func(KeyAndNamespace[K]) bool) error {
 	if k.registry.closed {
@@ -206,7 +207,7 @@ func (k *Keyed[K]) scanPairs(name string, yield func(KeyAndNamespace[K]) bool) e
 		}
 		return nil
 	})
-	if err == errStop {
+	if errors.Is(err, errStop) {
 		return nil
 	}
 	return err

@@ -41,7 +41,7 @@ func WholeKeyspace(maxParallelism int) Keyspace {
 // Keyspace.Validate tells whether the arguments made sense.
 func SubtaskKeyspace(subtask, parallelism, maxParallelism int) Keyspace {
 	if subtask < 0 || parallelism <= subtask || parallelism > maxParallelism || maxParallelism > MaxKeyGroups {
-		return Keyspace{}
+		return Keyspace{MaxParallelism: maxParallelism, Groups: GroupRange{First: 1, Last: 0}}
 	}
 	return Keyspace{
 		MaxParallelism: maxParallelism,

@@ -65,3 +65,29 @@ func (l Limits) checkValue(size int64) error {
 	}
 	return nil
 }
+
+// checkElements returns the first error that storing the elements would meet.
+func checkElements[K, E any](k *Keyed[K], c codec.Codec[E], elements []E) error {
+	if err := k.ready(); err != nil || admitsAll(k.registry.limits, c) {
+		return err
+	}
+	for _, e := range elements {
+		if err := checkValue(k, c, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkValue returns the error that storing a value under the current key would
+// meet.
+func checkValue[K, V any](k *Keyed[K], c codec.Codec[V], v V) error {
+	if err := k.ready(); err != nil {
+		return err
+	}
+	size, err := c.Size(v)
+	if err != nil {
+		return err
+	}
+	return k.registry.limits.checkValue(size)
+}

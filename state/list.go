@@ -23,11 +23,13 @@ type ListState[E any] interface {
 	All() iter.Seq2[E, error]
 	// Add puts an element at the end. It must not be modified afterwards.
 	Add(E) error
-	// AddAll puts elements at the end, all or, on an error, none of them.
-	// Adding nothing does nothing.
+	// AddAll puts elements at the end, all or, on an error of an element, none
+	// of them. Adding nothing does nothing. The elements must not be modified
+	// afterwards; the slice may be.
 	AddAll([]E) error
 	// Set replaces the list. An empty list clears. On an error of an element
-	// the old list stays.
+	// the old list stays. Neither slice nor elements may be modified
+	// afterwards.
 	Set([]E) error
 	// Clear removes the list.
 	Clear() error
@@ -68,30 +70,4 @@ func ListOf[K, E any](k *Keyed[K], d ListDescriptor[E]) (ListState[E], error) {
 	default:
 		return nil, errNoSeam(d.Name, k.backend)
 	}
-}
-
-// checkElements returns the first error that storing the elements would meet.
-func checkElements[K, E any](k *Keyed[K], c codec.Codec[E], elements []E) error {
-	if err := k.ready(); err != nil || admitsAll(k.registry.limits, c) {
-		return err
-	}
-	for _, e := range elements {
-		if err := checkValue(k, c, e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkValue returns the error that storing a value under the current key would
-// meet.
-func checkValue[K, V any](k *Keyed[K], c codec.Codec[V], v V) error {
-	if err := k.ready(); err != nil {
-		return err
-	}
-	size, err := c.Size(v)
-	if err != nil {
-		return err
-	}
-	return k.registry.limits.checkValue(size)
 }

@@ -57,8 +57,7 @@ func (w *listWalks) settle(prefix []byte) error {
 
 // next returns the next chunk, empty at the end. It is good until the next call.
 func (w *listWalk) next() ([]byte, error) {
-	if w.settled {
-		left := w.left
+	if left := w.left; len(left) > 0 || w.settled {
 		w.left = nil
 		return left, nil
 	}

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"fmt"
 	"iter"
 
 	"github.com/weirstate/weir/state/codec"
@@ -11,8 +10,8 @@ import (
 // its user keys. An empty map and no map are the same. Operations work on the
 // current key of the Keyed and on the handle's own namespace.
 //
-// Iteration is a live cursor, bound to the key and namespace at the call: each
-// step yields the smallest user key greater than the last one yielded, as the
+// Iteration is a live cursor, bound to the key and namespace at its first step:
+// each step yields the smallest user key greater than the last one yielded, as the
 // map stands at that step, so the loop may write to the map. An error is
 // yielded last.
 type MapState[UK comparable, UV any] interface {
@@ -26,7 +25,7 @@ type MapState[UK comparable, UV any] interface {
 	// Put stores a value, which must not be modified afterwards.
 	Put(UK, UV) error
 	// PutAll stores all entries or, on an error of an entry, none. A nil map
-	// does nothing.
+	// does nothing. The values must not be modified afterwards; the map may be.
 	PutAll(map[UK]UV) error
 	// Remove removes an entry; removing nothing is no error. Removing the last
 	// one removes the state.
@@ -72,7 +71,10 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 		if err != nil {
 			return nil, err
 		}
-		return &heapMap[K, UK, UV]{h, d.Key, d.Value, codec.EmptyAsNil(d.Value)}, nil
+		return &heapMap[K, UK, UV]{
+			heapHandle: h, key: d.Key, value: d.Value, total: codec.Total(d.Key),
+			normalKey: codec.Normalizer(d.Key), normalValue: codec.Normalizer(d.Value),
+		}, nil
 	case ByteBackend:
 		h, err := byteHandleOf(k, b, info, nil)
 		if err != nil {
@@ -116,11 +118,4 @@ func valuesOf[UK, UV any](all iter.Seq2[Entry[UK, UV], error]) iter.Seq2[UV, err
 			}
 		}
 	}
-}
-
-func wrapState(name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("state %q: %w", name, err)
 }

@@ -79,7 +79,10 @@ func (r *Registry) Closed() bool { return r.closed }
 
 // Close makes every operation return ErrClosed from now on. It is called by
 // the backend's Close.
-func (r *Registry) Close() { r.closed = true }
+func (r *Registry) Close() {
+	r.closed = true
+	clear(r.states) // and with them the tables, whoever still holds the backend
+}
 
 // Freeze starts a snapshot of all tables: what is written after it goes to
 // copies until release is called, which may be from any goroutine.

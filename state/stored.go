@@ -3,6 +3,8 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/weirstate/weir/state/codec"
 )
 
 // Every stored value, list element and map value starts with one byte. Bit 0
@@ -24,6 +26,15 @@ func storedPayload(stored []byte) ([]byte, error) {
 		return nil, fmt.Errorf("stored value with header %#02x, which this version does not know: %w", stored[0], ErrIncompatible)
 	}
 	return stored[storedOverhead:], nil
+}
+
+// decodeStored reads a value in its stored form.
+func decodeStored[V any](c codec.Codec[V], stored []byte) (v V, err error) {
+	payload, err := storedPayload(stored)
+	if err != nil {
+		return v, err
+	}
+	return c.Decode(payload)
 }
 
 // A list is stored as chunks of framed elements: the size of the stored

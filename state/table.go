@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/bits"
 
@@ -78,7 +77,7 @@ func tableOf[K, V any](k *Keyed[K], b HeapBackend, info Info, f format[V]) (heap
 			groups: cow.NewArray[uint16](clock),
 			spaces: newNamespaces(clock),
 			keys:   keyEncoder[K]{codec: k.codec},
-			loader: &Keyed[K]{registry: k.registry, codec: k.codec, keySize: k.keySize},
+			loader: newKeyed(k.backend, k.codec),
 		}
 		index, err := b.AddTable(info, t)
 		t.index = index
@@ -100,9 +99,7 @@ func (t *table[K, V]) seek(k *Keyed[K], space uint32) (slot uint32, ok bool) {
 	if t.at == k && t.memo.turn == k.turn && t.space == space {
 		return t.memo.slot, t.memo.slot != Probed
 	}
-	if t.at != k {
-		t.at = k
-	}
+	t.at = k
 	t.space = space
 	slot, ok = t.index.Find(t.hash())
 	if !ok {
@@ -233,6 +230,14 @@ func (e *keyEncoder[K]) encode(key K) []byte {
 	return e.scratch
 }
 
+// groupOf is the key group of the probed row, which is in the slot.
+func (t *table[K, V]) groupOf(slot uint32) uint16 {
+	if g := t.groups.Get(slot); g != 0 {
+		return g - 1
+	}
+	return KeyGroup(t.at.hash, t.registry.keyspace.MaxParallelism)
+}
+
 // Matches implements Table.
 func (t *table[K, V]) Matches(slot uint32) bool {
 	return t.at.codec.Compare(t.rows.At(slot).key, t.at.key) == 0 && t.within.Get(slot) == t.space
@@ -285,6 +290,9 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	slot, ok := t.seek(t.loader, space)
 	var old V
 	if ok {
+		if t.groupOf(slot) != group {
+			return wrapCorrupt(t.info.Name, fmt.Errorf("a key in key groups %d and %d", t.groupOf(slot), group))
+		}
 		old = t.rows.At(slot).value
 	}
 	loaded, err := t.format.load(old, t.registry.clock, suffix, value)
@@ -297,17 +305,6 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	}
 	*into = loaded
 	return nil
-}
-
-// wrapCorrupt marks what went wrong with stored bytes, unless they are sound but
-// of a later version.
-func wrapCorrupt(name string, err error) error { return wrapState(name, corrupt(err)) }
-
-func corrupt(err error) error {
-	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrIncompatible) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
 // Freeze implements Table.

@@ -106,7 +106,7 @@ func TimersOf[K any](k *Keyed[K], name string) (*Timers[K], error) {
 func (r *Registry) LoadTimer(group uint16, id ID, key, value []byte) error {
 	d, ok := r.states[id]
 	if !ok || d.info.Kind != KindTimers {
-		return fmt.Errorf("timer of state id %#08x: %w", uint32(id), ErrUnknownState)
+		return fmt.Errorf("row of state id %#08x: %w", uint32(id), ErrUnknownState)
 	}
 	domain, entry, err := SplitTimerKey(group, key)
 	if err != nil {
@@ -227,13 +227,10 @@ func (t *Timers[K]) Advance(d Domain, now int64, fire func(Timer[K]) error) erro
 	}
 }
 
-// take removes a timer and enters its key.
+// take enters the key of a timer and removes it.
 func (t *Timers[K]) take(queue TimerQueue, first TimerEntry) (timer Timer[K], err error) {
 	t.row = append(t.row[:0], first.Row...)
 	first.Row = t.row
-	if err := queue.Remove(first); err != nil {
-		return timer, err
-	}
 	key, namespace, err := decodeTimerRow(t.keyed.codec, t.row)
 	if err != nil {
 		return timer, corrupt(err)
@@ -241,7 +238,7 @@ func (t *Timers[K]) take(queue TimerQueue, first TimerEntry) (timer Timer[K], er
 	if err := t.keyed.SetKeyAndGroup(key, first.Group); err != nil {
 		return timer, err
 	}
-	return Timer[K]{first.Timestamp, key, append([]byte(nil), namespace...)}, nil
+	return Timer[K]{first.Timestamp, key, append([]byte(nil), namespace...)}, queue.Remove(first)
 }
 
 // AppendTimerKey adds the composite key of a timer to dst.

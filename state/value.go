@@ -1,8 +1,6 @@
 package state
 
 import (
-	"fmt"
-
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -14,7 +12,9 @@ type ValueState[V any] interface {
 	// are copied.
 	SetNamespace(namespace []byte) error
 	// Get returns the value. If there is none, it returns the declared default
-	// and false. What it returns must not be modified.
+	// and false. What it returns must not be modified. Only what the codec
+	// encodes is defined: parts of a value that it leaves out may or may not
+	// come back.
 	Get() (value V, ok bool, err error)
 	// Set stores a value, which must not be modified afterwards. A value above
 	// Limits.MaxValueSize is ErrValueTooLarge, and the old one stays.
@@ -61,12 +61,4 @@ func valueOf[K, V any](k *Keyed[K], kind Kind, d ValueDescriptor[V]) (ValueState
 	default:
 		return nil, errNoSeam(d.Name, k.backend)
 	}
-}
-
-func errNoCodec(name string) error {
-	return fmt.Errorf("state %q: no codec: %w", name, ErrInvalid)
-}
-
-func errNoSeam(name string, b Backend) error {
-	return fmt.Errorf("state %q: %T is neither a HeapBackend nor a ByteBackend: %w", name, b, ErrUnsupported)
 }

@@ -6,15 +6,17 @@ const (
 	// pageRows is how many elements a first write after a freeze copies. A
 	// constant, so that finding an element takes no bounds but the root's.
 	pageRows = 64
-	// dirPages is how many pages one directory holds: 8 KiB, copied once for
-	// all first writes to its 32,768 elements.
-	dirPages = 512
+	// dirPages is how many pages one directory holds: 2 KiB, copied once for
+	// all first writes to its 8,192 elements. More would make small arrays
+	// large, fewer would make the root, which every freeze copies, long.
+	dirPages = 128
 	dirRows  = dirPages * pageRows
 )
 
 // Array is a growable array of T in pages of 64 elements, under directories of
-// 512 pages, under one root. An element never written is the zero T. Pages come
-// when they are first written, so far ahead costs no more than near.
+// 128 pages, under one root. An element never written is the zero T. Pages and
+// directories come when they are first written; what is skipped costs a pointer
+// for every 8,192 elements.
 //
 // Pages of a T without pointers are invisible to the garbage collector's scan.
 //
@@ -23,6 +25,7 @@ const (
 type Array[T any] struct {
 	clock *Clock
 	root  []*directory[T]
+	empty *directory[T] // of version 0: stands where nothing was written, is never written itself
 }
 
 type page[T any] [pageRows]T
@@ -36,7 +39,7 @@ type directory[T any] struct {
 // NewArray returns an empty array that is frozen together with everything else
 // on the clock.
 func NewArray[T any](clock *Clock) *Array[T] {
-	return &Array[T]{clock: clock}
+	return &Array[T]{clock: clock, empty: new(directory[T])}
 }
 
 // At returns the element at i, which must have been written before and must
@@ -66,7 +69,7 @@ func (a *Array[T]) Mutable(i uint32) *T {
 func (a *Array[T]) own(i uint32) *T {
 	shared, now := a.clock.Shared(), a.clock.Now()
 	for int(i/dirRows) >= len(a.root) {
-		a.root = append(a.root, &directory[T]{version: now})
+		a.root = append(a.root, a.empty)
 	}
 	d := a.root[i/dirRows]
 	if d.version <= shared {
@@ -87,7 +90,7 @@ func (a *Array[T]) own(i uint32) *T {
 }
 
 // Freeze returns the array as it is now. The caller has frozen the clock just
-// before. It copies the root: 8 B for every 32,768 elements.
+// before. It copies the root: 8 B for every 8,192 elements.
 func (a *Array[T]) Freeze() Frozen[T] { return Frozen[T]{slices.Clone(a.root)} }
 
 // Frozen is an Array as it was at a freeze.

@@ -175,8 +175,8 @@ func writes(array *Array[element], n uint32) float64 {
 }
 
 func TestFirstWriteAfterAFreezeCopiesOnePageAndLaterOnesNothing(t *testing.T) {
-	const n = 10_000 // in one directory
-	const pages = (n + pageRows - 1) / pageRows
+	const n = dirRows // one directory
+	const pages = dirPages
 	clock := NewClock()
 	array := NewArray[element](clock)
 	for i := range uint32(n) {
@@ -257,4 +257,19 @@ func TestReadersOfFreezesAndTheWriterDoNotMeet(t *testing.T) {
 	readers.Wait()
 	require.Zero(t, wrong.Load())
 	require.Zero(t, clock.Shared())
+}
+
+func TestWritingFarAheadAllocatesNoDirectoriesBetween(t *testing.T) {
+	array := NewArray[uint64](NewClock())
+	*array.Mutable(1<<32 - 1) = 7
+	written := 0
+	for _, d := range array.root {
+		if d != array.empty {
+			written++
+		}
+	}
+	require.Equal(t, 1, written)
+	require.Zero(t, *array.empty)
+	require.Equal(t, uint64(7), array.Get(1<<32-1))
+	require.Zero(t, array.Get(1<<31))
 }

@@ -14,6 +14,7 @@ type FieldOf[T any] struct {
 	offset uintptr // bytes from the start of a T
 	memory uintptr // bytes in a T
 	total  bool    // traits.total
+	normal bool    // values of the field have to be normalized
 	codec  fieldCodec[T]
 	err    error
 }
@@ -35,7 +36,9 @@ func Field[T, F any](name string, ptr func(*T) *F, c Codec[F]) FieldOf[T] {
 	f.fixed = max(c.FixedSize(), 0)
 	f.total = traitsOf(c).total
 	f.offset, f.memory, f.err = locate(ptr)
-	f.codec = codecAt[T, F]{ptr, c}
+	normal := Normalizer(c)
+	f.normal = normal != nil
+	f.codec = codecAt[T, F]{ptr, c, normal}
 	return f
 }
 
@@ -139,11 +142,13 @@ type fieldCodec[T any] interface {
 	append(dst []byte, v *T) ([]byte, error)
 	decode(v *T, src []byte) error
 	compare(a, b *T) int
+	normalize(v *T)
 }
 
 type codecAt[T, F any] struct {
-	ptr   func(*T) *F
-	codec Codec[F]
+	ptr    func(*T) *F
+	codec  Codec[F]
+	normal func(F) F // nil if there is nothing to do
 }
 
 func (c codecAt[T, F]) size(v *T) (int64, error) {
@@ -164,4 +169,10 @@ func (c codecAt[T, F]) decode(v *T, src []byte) error {
 
 func (c codecAt[T, F]) compare(a, b *T) int {
 	return c.codec.Compare(*c.ptr(a), *c.ptr(b))
+}
+
+func (c codecAt[T, F]) normalize(v *T) {
+	if c.normal != nil {
+		*c.ptr(v) = c.normal(*c.ptr(v))
+	}
 }

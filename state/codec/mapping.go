@@ -43,11 +43,19 @@ func (c *mapCodec[K, V]) traits() traits {
 	return traits{total: c.key.traits.total && c.key.traits.distinct && c.value.traits.total}
 }
 
-func (c *mapCodec[K, V]) emptyAsNil(v map[K]V) map[K]V {
-	if len(v) == 0 {
+func (c *mapCodec[K, V]) normalize(m map[K]V) map[K]V {
+	if len(m) == 0 {
 		return nil
 	}
-	return v
+	key, value := Normalizer(c.key.codec), Normalizer(c.value.codec)
+	if key == nil && value == nil {
+		return m
+	}
+	kept := make(map[K]V, len(m))
+	for k, v := range m {
+		kept[apply(key, k)] = apply(value, v)
+	}
+	return kept
 }
 
 func (c *mapCodec[K, V]) Size(m map[K]V) (int64, error) {

@@ -28,6 +28,17 @@ func (c *pointerCodec[T]) ID() ID         { return c.id }
 func (c *pointerCodec[T]) FixedSize() int { return -1 }
 func (c *pointerCodec[T]) traits() traits { return traits{total: traitsOf(c.elem).total} }
 
+func (c *pointerCodec[T]) normalizes() bool { return Normalizer(c.elem) != nil }
+
+func (c *pointerCodec[T]) normalize(v *T) *T {
+	normal := Normalizer(c.elem)
+	if v == nil || normal == nil {
+		return v
+	}
+	pointee := normal(*v)
+	return &pointee
+}
+
 func (c *pointerCodec[T]) Size(v *T) (int64, error) {
 	if v == nil {
 		return 1, nil

@@ -31,11 +31,19 @@ func (c *sliceCodec[T]) ID() ID         { return c.id }
 func (c *sliceCodec[T]) FixedSize() int { return -1 }
 func (c *sliceCodec[T]) traits() traits { return traits{total: c.elem.traits.total} }
 
-func (c *sliceCodec[T]) emptyAsNil(v []T) []T {
+func (c *sliceCodec[T]) normalize(v []T) []T {
 	if len(v) == 0 {
 		return nil
 	}
-	return v
+	normal := Normalizer(c.elem.codec)
+	if normal == nil {
+		return slices.Clip(v)
+	}
+	kept := make([]T, len(v))
+	for i := range v {
+		kept[i] = normal(v[i])
+	}
+	return kept
 }
 
 func (c *sliceCodec[T]) Size(v []T) (int64, error) {

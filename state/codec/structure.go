@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -73,6 +74,22 @@ func (c *structCodec[T]) place() *place[T] {
 func (c *structCodec[T]) ID() ID         { return c.id }
 func (c *structCodec[T]) FixedSize() int { return c.fixed }
 func (c *structCodec[T]) traits() traits { return traits{total: c.total} }
+
+func (c *structCodec[T]) normalizes() bool {
+	return slices.ContainsFunc(c.fields, func(f FieldOf[T]) bool { return f.normal })
+}
+
+func (c *structCodec[T]) normalize(v T) T {
+	p := c.place()
+	p.a = v
+	for i := range c.fields {
+		c.fields[i].codec.normalize(&p.a)
+	}
+	v = p.a
+	erase(&p.a)
+	c.places.Put(p)
+	return v
+}
 
 func (c *structCodec[T]) Size(v T) (int64, error) {
 	if c.fixed >= 0 && c.total {

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -29,11 +30,11 @@ func (bytesCodec) FixedSize() int                              { return -1 }
 func (bytesCodec) Size(v []byte) (int64, error)                { return int64(len(v)), nil }
 func (bytesCodec) Append(dst []byte, v []byte) ([]byte, error) { return append(dst, v...), nil }
 func (bytesCodec) Compare(a, b []byte) int                     { return bytes.Compare(a, b) }
-func (bytesCodec) emptyAsNil(v []byte) []byte {
+func (bytesCodec) normalize(v []byte) []byte {
 	if len(v) == 0 {
 		return nil
 	}
-	return v
+	return slices.Clip(v)
 }
 
 func (bytesCodec) traits() traits { return traits{total: true} }

@@ -23,6 +23,8 @@ func (timeCodec) FixedSize() int                { return timeSize }
 func (timeCodec) Size(time.Time) (int64, error) { return timeSize, nil }
 func (timeCodec) traits() traits                { return traits{total: true} }
 
+func (timeCodec) normalize(v time.Time) time.Time { return v.Round(0).UTC() }
+
 func (timeCodec) Append(dst []byte, v time.Time) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(v.Unix())^1<<63)
 	return binary.BigEndian.AppendUint32(dst, uint32(v.Nanosecond())), nil

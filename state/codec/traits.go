@@ -23,16 +23,9 @@ func traitsOf[T any](c Codec[T]) traits {
 // false if sizes vary or some values may have no encoding. With it a backend
 // need not ask Size about each value.
 func ConstantSize[T any](c Codec[T]) (size int64, ok bool) {
-	return int64(c.FixedSize()), c.FixedSize() >= 0 && traitsOf(c).total
+	return int64(c.FixedSize()), c.FixedSize() >= 0 && Total(c)
 }
 
-// EmptyAsNil returns a function that turns an empty value into the nil that
-// Decode would return for it, or nil if T is nothing that can be empty. A
-// backend that keeps values decoded calls it on what it is given, so that it
-// returns what one that encodes returns.
-func EmptyAsNil[T any](c Codec[T]) func(T) T {
-	if c, ok := c.(interface{ emptyAsNil(T) T }); ok {
-		return c.emptyAsNil
-	}
-	return nil
-}
+// Total says that every value is known to have an encoding, so that Size and
+// Append cannot fail.
+func Total[T any](c Codec[T]) bool { return traitsOf(c).total }

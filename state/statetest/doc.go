@@ -14,8 +14,8 @@
 // Exchange moves a snapshot from one backend to another. NewBytes is the
 // smallest backend over bytes, an example and a trap for misuse of the seam.
 //
-// The border of 2^31 bytes is reached with state.Limits lowered; the kit only
-// asks that 2^31 is what they are otherwise.
+// The border of 2^31 bytes is reached with state.Limits lowered, after a check
+// that 2^31 is what they are by default.
 //
 // Rows that no single backend can answer are proved elsewhere:
 //

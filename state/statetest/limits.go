@@ -29,6 +29,19 @@ func exactLimits(t *testing.T, h harness) {
 	t.Run("keys", func(t *testing.T) { keyLimit(t, h) })
 	t.Run("namespaces", func(t *testing.T) { namespaceLimit(t, h) })
 	t.Run("user keys", func(t *testing.T) { userKeyLimit(t, h) })
+	t.Run("a value that is too large under a key that is too large is the value's error", func(t *testing.T) {
+		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: 64, MaxValueSize: 8}})
+		p.at("k")
+		large := strings.Repeat("x", 64)
+		p.in(large)
+		for _, err := range []error{
+			p.value.Set(large), p.list.Add(large), p.list.AddAll([]string{large}), p.list.Set([]string{large}),
+			p.entries.Put("k", large), p.entries.PutAll(map[string]string{"k": large}), p.reduced.Add(large),
+		} {
+			requireSizeError(t, err, state.ErrValueTooLarge, 64, 8)
+		}
+		require.True(t, p.backend.Empty())
+	})
 }
 
 func valueLimit(t *testing.T, h harness) {

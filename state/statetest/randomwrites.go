@@ -328,12 +328,12 @@ func (w *world) stepTimer() {
 	t := timer{w.domain(), fired{int64(w.rng.IntN(worldTime)), w.key(), w.space()}}
 	p := w.enter(t.key)
 	if w.rng.IntN(3) > 0 {
-		w.note("register %v", t)
+		w.note("register %v %v", t.domain, t.fired)
 		require.NoError(w.t, p.timers.Register(t.domain, t.at, []byte(t.space)))
 		w.model.timers[t] = true
 		return
 	}
-	w.note("delete %v", t)
+	w.note("delete %v %v", t.domain, t.fired)
 	require.NoError(w.t, p.timers.Delete(t.domain, t.at, []byte(t.space)))
 	delete(w.model.timers, t)
 }

@@ -18,6 +18,8 @@ type fired struct {
 	key, space string
 }
 
+func (f fired) String() string { return fmt.Sprintf("timer at %d of %q in %q", f.at, f.key, f.space) }
+
 func (p *program) register(d state.Domain, timers ...fired) {
 	p.t.Helper()
 	for _, f := range timers {
