@@ -2,6 +2,7 @@ package heapstate
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
 
 	"github.com/weirstate/weir/state"
@@ -20,6 +21,9 @@ type sortItem struct {
 	prefix uint64
 	slot   uint32
 }
+
+// yieldSlots is some tens of microseconds of dealing.
+const yieldSlots = 1 << 11
 
 // Ascend implements state.FrozenIndex.
 func (s *sortedSlots) Ascend(t state.FrozenTable, group uint16, yield func(slot uint32) error) error {
@@ -50,6 +54,9 @@ func (s *sortedSlots) Ascend(t state.FrozenTable, group uint16, yield func(slot 
 func (s *sortedSlots) deal(t state.FrozenTable) {
 	s.groups = make([][]uint32, 1)
 	for slot := range t.Slots() {
+		if slot%yieldSlots == 0 {
+			runtime.Gosched() // the task may be waiting for this processor
+		}
 		group, ok := t.Group(slot)
 		if !ok {
 			continue

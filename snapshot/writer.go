@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -22,6 +23,12 @@ const (
 	// None stores bytes as they are.
 	None
 )
+
+// yieldRows is how many rows, some tens of microseconds of work, are written
+// between two offers of the processor to others. The collector may take the
+// other one; the task would then wait for this one until the scheduler takes it
+// away, ten milliseconds later.
+const yieldRows = 128
 
 // newIdentity returns 16 random bytes.
 func newIdentity() (id Identity) {
@@ -141,6 +148,9 @@ func (w *writer) putBlock(kind blockKind, group uint16, raw []byte) error {
 func (w *writer) row(ctx context.Context, key, value []byte) error {
 	if err := w.count(key); err != nil {
 		return err
+	}
+	if w.rows%yieldRows == 0 {
+		runtime.Gosched()
 	}
 	const lengths = 3 * binary.MaxVarintLen64
 	size := lengths + len(key) + len(value)
