@@ -105,8 +105,8 @@ func BenchmarkSnapshotPause(b *testing.B) {
 }
 
 // stretch runs updates for some time and says how many there were a second and
-// how long the longest took.
-func (c *counters) stretch(d time.Duration) (perSecond float64, longest time.Duration) {
+// how long the longest took. Between updates it calls beside, now and then.
+func (c *counters) stretch(d time.Duration, beside func()) (perSecond float64, longest time.Duration) {
 	begin := time.Now()
 	last, n := begin, 0
 	for last.Sub(begin) < d {
@@ -114,29 +114,31 @@ func (c *counters) stretch(d time.Duration) (perSecond float64, longest time.Dur
 		now := time.Now()
 		longest = max(longest, now.Sub(last))
 		last = now
-		n++
+		if n++; n%256 == 0 {
+			beside()
+			last = time.Now()
+		}
 	}
 	return float64(n) / last.Sub(begin).Seconds(), longest
 }
 
 // BenchmarkSnapshotThroughput is uniform updates while snapshots are written to
-// files one after the other, against none, in turns of five seconds; and the
-// longest operation of either.
+// files, one after the other without a break, against none, in turns of five
+// seconds; and the longest operation of either.
 func BenchmarkSnapshotThroughput(b *testing.B) {
 	eachBackend(b, "throughput", func(b *testing.B, c *counters) {
 		const turn = 5 * time.Second
 		for b.Loop() {
 			var without, with, ratio []float64
 			var longestWithout, longestWith time.Duration
-			bytes := int64(0)
+			snapshots := snapshotsInTurn{to: must1(snapshot.NewDirectory(b.TempDir())), of: c.backend}
 			for range 3 {
-				perSecond, longest := c.stretch(turn)
+				perSecond, longest := c.stretch(turn, func() {})
 				without = append(without, perSecond)
 				longestWithout = max(longestWithout, longest)
 
-				stop := c.snapshots(b)
-				perSecond, longest = c.stretch(turn)
-				bytes = stop()
+				perSecond, longest = c.stretch(turn, snapshots.next)
+				snapshots.finish()
 				with = append(with, perSecond)
 				longestWith = max(longestWith, longest)
 				ratio = append(ratio, with[len(with)-1]/without[len(without)-1])
@@ -146,20 +148,40 @@ func BenchmarkSnapshotThroughput(b *testing.B) {
 			b.ReportMetric(100*median(ratio), "%-of-without")
 			b.ReportMetric(float64(longestWithout.Microseconds()), "longest-without-µs")
 			b.ReportMetric(float64(longestWith.Microseconds()), "longest-with-µs")
-			b.ReportMetric(float64(bytes)/1e6, "snapshot-MB")
+			b.ReportMetric(float64(snapshots.done), "snapshots")
 		}
 		b.ReportMetric(0, "ns/op")
 	})
 }
 
-// snapshots takes a snapshot now and makes stop wait for it. A turn thus begins
-// with the whole state shared.
-func (c *counters) snapshots(b *testing.B) (stop func() int64) {
-	dir := must1(snapshot.NewDirectory(b.TempDir()))
-	running := must1(snapshot.Start(ctx, c.backend, dir, snapshot.Options{}))
-	return func() int64 {
-		return must1(running.Wait()).Bytes()
+// snapshotsInTurn keeps one snapshot under way, each file removed when the next
+// is complete.
+type snapshotsInTurn struct {
+	to      *snapshot.Directory
+	of      snapshot.Backend
+	running *snapshot.Running
+	done    int
+}
+
+// next starts a snapshot if none is under way.
+func (s *snapshotsInTurn) next() {
+	if s.running != nil {
+		select {
+		case <-s.running.Done():
+			s.finish()
+		default:
+			return
+		}
 	}
+	s.running = must1(snapshot.Start(ctx, s.of, s.to, snapshot.Options{}))
+}
+
+// finish waits for the snapshot under way.
+func (s *snapshotsInTurn) finish() {
+	must1(s.running.Wait())
+	check(s.to.Remove("state"))
+	s.running = nil
+	s.done++
 }
 
 func median(values []float64) float64 {
