@@ -49,9 +49,9 @@ var (
 	// seam, or not the half that an operation needs.
 	ErrUnsupported = errors.New("not supported by this backend")
 
-	// ErrUnknownState is returned on restore for a state that the program has
-	// not declared.
-	ErrUnknownState = errors.New("snapshot holds a state that is not declared")
+	// ErrUnknownState is returned for a state that the program has not declared:
+	// on restore for one that the snapshot holds, and by Keys.
+	ErrUnknownState = errors.New("state is not declared")
 
 	// ErrIncompatible is returned on restore when a state's kind or codecs are
 	// not those with which it was written.

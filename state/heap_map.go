@@ -69,15 +69,8 @@ func (h *heapMap[K, UK, UV]) Put(key UK, value UV) error {
 }
 
 func (h *heapMap[K, UK, UV]) PutAll(entries map[UK]UV) error {
-	for key, value := range entries {
-		if err := h.check(key, value); err != nil {
-			return err
-		}
-	}
-	for key, value := range entries {
-		if err := h.store(key, value); err != nil {
-			return err
-		}
+	if err := putAll(entries, h.check, h.store); err != nil {
+		return err
 	}
 	return h.wrap(h.keyed.ready())
 }

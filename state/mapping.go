@@ -86,6 +86,21 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 	}
 }
 
+// putAll stores all entries or, if one of them is refused, none.
+func putAll[UK comparable, UV any](entries map[UK]UV, check, store func(UK, UV) error) error {
+	for key, value := range entries {
+		if err := check(key, value); err != nil {
+			return err
+		}
+	}
+	for key, value := range entries {
+		if err := store(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkEntry returns the error that storing an entry under the current key
 // would meet.
 func checkEntry[K, UK, UV any](k *Keyed[K], namespace []byte, keys codec.Codec[UK], values codec.Codec[UV], key UK, value UV) error {

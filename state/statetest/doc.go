@@ -11,8 +11,9 @@
 // Run has a subtest for each row of the table of operations in the
 // documentation, under the row's name, and then works at random: Random
 // compares a backend, its snapshots and its restores with a plain model.
-// Exchange moves a snapshot from one backend to another. NewBytes is the
-// smallest backend over bytes, an example and a trap for misuse of the seam.
+// Exchange moves a snapshot from one backend to another; Fill gives backends
+// equal content. NewBytes is the smallest backend over bytes, an example and a
+// trap for misuse of the seam.
 //
 // The border of 2^31 bytes is reached with state.Limits lowered, after a check
 // that 2^31 is what they are by default.

@@ -40,6 +40,7 @@ var rows = []check{
 var promises = []check{
 	{"Keys and namespaces are apart", placesApart},
 	{"A value without an encoding is refused", unencodableValues},
+	{"What was returned stays as it was", returnedValues},
 	{"Restore at another parallelism", restoreRescaled},
 	{"Errors name the state, never the data", errorTexts},
 }

@@ -172,6 +172,15 @@ func namespaceLimit(t *testing.T, h harness) {
 			require.False(t, p.backend.Empty())
 		})
 	}
+	t.Run("a zero byte takes two", func(t *testing.T) {
+		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: limit}})
+		p.at("k")
+		zeros := strings.Repeat("\x00", len(fits)/2)
+		p.in(zeros + "\x00")
+		requireSizeError(t, p.value.Set("v"), state.ErrKeyTooLarge, keySize("k", zeros+"\x00"), limit)
+		p.in(zeros)
+		require.NoError(t, p.value.Set("v"))
+	})
 }
 
 func userKeyLimit(t *testing.T, h harness) {

@@ -48,10 +48,9 @@ type world struct {
 	h    harness
 	seed uint64
 	rng  *rand.Rand
-	done []string // the last steps
+	done []string // every step, for explain
 
 	maxParallelism int
-	limit          int  // of values, in bytes
 	ownGroups      bool // the caller computes key groups
 	subtasks       []subtask
 	model          *model
@@ -67,7 +66,7 @@ type subtask [2]*program
 func newWorld(t *testing.T, open Opener, seed uint64) *world {
 	w := &world{
 		t: t, h: harness{open}, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)),
-		model: newModel(), store: newStore(), limit: worldValueBytes,
+		model: newModel(), store: newStore(),
 	}
 	w.maxParallelism = 4 + w.rng.IntN(28)
 	w.ownGroups = w.rng.IntN(2) == 0
@@ -114,7 +113,7 @@ func (w *world) open(h harness, parallelism int) (subtasks []subtask) {
 	for i := range parallelism {
 		b := h.backend(w.t, state.Options{
 			Keyspace: state.SubtaskKeyspace(i, parallelism, w.maxParallelism),
-			Limits:   state.Limits{MaxValueSize: int64(w.limit)},
+			Limits:   state.Limits{MaxValueSize: worldValueBytes},
 		})
 		subtasks = append(subtasks, subtask{programOn(w.t, b), programOn(w.t, b)})
 	}
@@ -191,9 +190,9 @@ func (w *world) text() string {
 	size := w.rng.IntN(9)
 	switch w.rng.IntN(40) {
 	case 0:
-		size = w.limit
+		size = worldValueBytes
 	case 1:
-		size = w.limit + 1
+		size = worldValueBytes + 1
 	case 2:
 		return refusedText
 	}
@@ -217,8 +216,8 @@ func (w *world) texts() []string {
 func (w *world) fits(err error, values ...string) bool {
 	w.t.Helper()
 	for _, v := range values {
-		if len(v) > w.limit {
-			requireSizeError(w.t, err, state.ErrValueTooLarge, int64(len(v)), int64(w.limit))
+		if len(v) > worldValueBytes {
+			requireSizeError(w.t, err, state.ErrValueTooLarge, int64(len(v)), worldValueBytes)
 			return false
 		}
 	}

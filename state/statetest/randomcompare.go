@@ -76,3 +76,25 @@ func (w *world) compareTimers(p *program, s subtask, m *model, drain bool) {
 		}
 	}
 }
+
+// stepKeys lists the keys of a state while the loop writes.
+func (w *world) stepKeys() {
+	s := w.subtasks[w.rng.IntN(len(w.subtasks))]
+	name := keyedStates[w.rng.IntN(len(keyedStates))]
+	w.note("list the keys of %s", name)
+	want := w.listing(w.model, s, name)
+	var got []place
+	for at, err := range s[w.rng.IntN(2)].keyed.KeysAndNamespaces(name) {
+		require.NoError(w.t, err)
+		got = append(got, place{at.Key, string(at.Namespace)})
+		switch w.rng.IntN(12) {
+		case 0:
+			w.stepValue()
+		case 1:
+			w.stepList()
+		case 2:
+			w.stepMap()
+		}
+	}
+	require.Equal(w.t, want, got)
+}

@@ -158,7 +158,7 @@ func (w *world) putEntries(p *program, at place) {
 	entries := make(map[string]string)
 	for range w.rng.IntN(60) {
 		v := w.text()
-		if len(v) > w.limit && w.rng.IntN(8) > 0 { // else hardly any PutAll would be taken
+		if len(v) > worldValueBytes && w.rng.IntN(8) > 0 { // else hardly any PutAll would be taken
 			v = "small"
 		}
 		entries[w.userKey()] = v
@@ -320,80 +320,6 @@ func (w *world) stepMerge() {
 		want = mergeInto(w.model.joined, at.key, at.space, names, joinAggregates)
 	}
 	require.ErrorIs(w.t, err, want)
-}
-
-func (w *world) domain() state.Domain { return domains[w.rng.IntN(len(domains))] }
-
-func (w *world) stepTimer() {
-	t := timer{w.domain(), fired{int64(w.rng.IntN(worldTime)), w.key(), w.space()}}
-	p := w.enter(t.key)
-	if w.rng.IntN(3) > 0 {
-		w.note("register %v %v", t.domain, t.fired)
-		require.NoError(w.t, p.timers.Register(t.domain, t.at, []byte(t.space)))
-		w.model.timers[t] = true
-		return
-	}
-	w.note("delete %v %v", t.domain, t.fired)
-	require.NoError(w.t, p.timers.Delete(t.domain, t.at, []byte(t.space)))
-	delete(w.model.timers, t)
-}
-
-// stepAdvance fires the timers of a subtask. The callback works on the job, as
-// long as the dice let it, and sometimes it fails.
-func (w *world) stepAdvance() {
-	s := w.subtasks[w.rng.IntN(len(w.subtasks))]
-	owned := func(key string) bool { return w.owns(s, key) }
-	d, now := w.domain(), int64(w.rng.IntN(worldTime/2))
-	w.note("advance %v of %v to %d", d, s.backend().Registry().Keyspace().Groups, now)
-	extra := 30
-	err := s[w.rng.IntN(2)].timers.Advance(d, now, func(got state.Timer[string]) error {
-		f := fired{got.Timestamp, got.Key, string(got.Namespace)}
-		w.note("%v fires", f)
-		due := w.model.due(d, owned)
-		require.NotEmpty(w.t, due)
-		require.Equal(w.t, due[0], f)
-		delete(w.model.timers, timer{d, f})
-		if extra--; extra > 0 && w.rng.IntN(3) == 0 {
-			w.stepTimer()
-		}
-		if w.rng.IntN(5) == 0 {
-			w.stepValue()
-		}
-		if w.rng.IntN(50) == 0 {
-			w.note("the callback fails")
-			return errRefused
-		}
-		return nil
-	})
-	if err != nil {
-		require.True(w.t, err == errRefused, "got %v", err)
-		return
-	}
-	if due := w.model.due(d, owned); len(due) > 0 {
-		require.Greater(w.t, due[0].at, now)
-	}
-}
-
-// stepKeys lists the keys of a state while the loop writes.
-func (w *world) stepKeys() {
-	s := w.subtasks[w.rng.IntN(len(w.subtasks))]
-	name := keyedStates[w.rng.IntN(len(keyedStates))]
-	w.note("list the keys of %s", name)
-	want := w.listing(w.model, s, name)
-	var got []place
-	for at, err := range s[w.rng.IntN(2)].keyed.KeysAndNamespaces(name) {
-		require.NoError(w.t, err)
-		got = append(got, place{at.Key, string(at.Namespace)})
-		switch w.rng.IntN(12) {
-		case 0:
-			w.stepValue()
-		case 1:
-			w.stepList()
-		case 2:
-			w.stepMap()
-		}
-	}
-	require.Equal(w.t, want, got)
 }
 
 // stepForeignKey tries a key that another subtask owns.
