@@ -11,17 +11,26 @@ type byteHandle[K any] struct {
 	backend   ByteBackend
 	info      Info
 	id        ID
-	shared    any // between all handles of the state
 	namespace []byte
 	key       []byte
 	value     []byte
 }
 
-// byteHandleOf returns a handle of a declared state. Shared is kept from its
-// first declaration.
-func byteHandleOf[K any](k *Keyed[K], b ByteBackend, info Info, shared any) (byteHandle[K], error) {
-	shared, err := k.registry.declare(info, func() (any, error) { return shared, nil })
-	return byteHandle[K]{keyed: k, backend: b, info: info, id: info.ID(), shared: shared}, err
+// byteStorage is what the handles of one byte state share, by the Go types that
+// it was declared with.
+type byteStorage[K, V any] struct{ walks listWalks }
+
+// byteHandleOf returns a handle of a declared state.
+func byteHandleOf[K, V any](k *Keyed[K], b ByteBackend, info Info) (h byteHandle[K], shared *byteStorage[K, V], err error) {
+	storage, err := k.registry.declare(info, func() (any, error) { return &byteStorage[K, V]{}, nil })
+	if err != nil {
+		return h, nil, err
+	}
+	shared, ok := storage.(*byteStorage[K, V])
+	if !ok {
+		return h, nil, errOtherTypes(info.Name)
+	}
+	return byteHandle[K]{keyed: k, backend: b, info: info, id: info.ID()}, shared, nil
 }
 
 func (h *byteHandle[K]) SetNamespace(namespace []byte) error {

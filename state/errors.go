@@ -112,3 +112,7 @@ func errNoCodec(name string) error {
 func errNoSeam(name string, b Backend) error {
 	return fmt.Errorf("state %q: %T is neither a HeapBackend nor a ByteBackend: %w", name, b, ErrUnsupported)
 }
+
+func errOtherTypes(name string) error {
+	return fmt.Errorf("state %q: declared with other Go types under the same codecs: %w", name, ErrStateMismatch)
+}

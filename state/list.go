@@ -62,11 +62,11 @@ func ListOf[K, E any](k *Keyed[K], d ListDescriptor[E]) (ListState[E], error) {
 		}
 		return newHeapList(h, d.Codec), nil
 	case ByteBackend:
-		h, err := byteHandleOf(k, b, info, &listWalks{})
+		h, shared, err := byteHandleOf[K, []E](k, b, info)
 		if err != nil {
 			return nil, err
 		}
-		return &byteList[K, E]{byteHandle: h, codec: d.Codec, walks: h.shared.(*listWalks)}, nil
+		return &byteList[K, E]{byteHandle: h, codec: d.Codec, walks: &shared.walks}, nil
 	default:
 		return nil, errNoSeam(d.Name, k.backend)
 	}

@@ -76,7 +76,7 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 			normalKey: codec.Normalizer(d.Key), normalValue: codec.Normalizer(d.Value),
 		}, nil
 	case ByteBackend:
-		h, err := byteHandleOf(k, b, info, nil)
+		h, _, err := byteHandleOf[K, Entry[UK, UV]](k, b, info)
 		if err != nil {
 			return nil, err
 		}

@@ -88,7 +88,7 @@ func tableOf[K, V any](k *Keyed[K], b HeapBackend, info Info, f format[V]) (heap
 	}
 	t, ok := storage.(*table[K, V])
 	if !ok {
-		return heapHandle[K, V]{}, fmt.Errorf("state %q: declared with other Go types under the same codecs: %w", info.Name, ErrStateMismatch)
+		return heapHandle[K, V]{}, errOtherTypes(info.Name)
 	}
 	return heapHandle[K, V]{keyed: k, table: t}, nil
 }

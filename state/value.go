@@ -53,7 +53,7 @@ func valueOf[K, V any](k *Keyed[K], kind Kind, d ValueDescriptor[V]) (ValueState
 		}
 		return newHeapValue(h, d), nil
 	case ByteBackend:
-		h, err := byteHandleOf(k, b, info, nil)
+		h, _, err := byteHandleOf[K, V](k, b, info)
 		if err != nil {
 			return nil, err
 		}

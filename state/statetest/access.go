@@ -161,6 +161,17 @@ func registerTwice(t *testing.T, h harness) {
 		requireNothing(t, again)
 		requireValue(t, "vx", p.value)
 	})
+	t.Run("other Go types under the same codec are ErrStateMismatch", func(t *testing.T) {
+		type other string
+		p := h.program(t, state.Options{})
+		c := codec.String[other]()
+		_, asValue := state.ValueOf(p.keyed, state.ValueDescriptor[other]{Name: "value", Codec: c})
+		_, asList := state.ListOf(p.keyed, state.ListDescriptor[other]{Name: "list", Codec: c})
+		_, asMap := state.MapOf(p.keyed, state.MapDescriptor[other, other]{Name: "map", Key: c, Value: c})
+		require.ErrorIs(t, asValue, state.ErrStateMismatch)
+		require.ErrorIs(t, asList, state.ErrStateMismatch)
+		require.ErrorIs(t, asMap, state.ErrStateMismatch)
+	})
 	t.Run("another kind or codec is ErrStateMismatch with both", func(t *testing.T) {
 		p := h.program(t, state.Options{})
 		before := p.backend.Registry().States()
