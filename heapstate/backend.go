@@ -30,9 +30,10 @@ func NewHash(o state.Options) (*Backend, error) {
 	return open(o, func(t state.Table) state.Index { return newHashIndex(t) })
 }
 
-// NewBTree returns an empty backend that finds keys in a B-tree: it uses less
-// memory than hashing for an index that has just grown, and its snapshots need
-// no sorting; every access costs a descent.
+// NewBTree returns an empty backend that finds keys in a B-tree: its snapshots
+// need no sorting, so they are written and restored faster, and it does not
+// depend on hashes; every access costs a descent, and a key more memory than in
+// the hash backend.
 func NewBTree(o state.Options) (*Backend, error) {
 	return open(o, func(t state.Table) state.Index { return newTreeIndex(t) })
 }

@@ -5,14 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/internal/vfs"
 )
@@ -143,23 +140,4 @@ func (f *directoryFile) Abort() error {
 	}
 	f.ended = true
 	return errors.Join(f.file.Close(), f.dir.fs.Remove(f.temp))
-}
-
-// digestOf is the xxh64 of all bytes of an object, and their number.
-func digestOf(ctx context.Context, o Object) (sum uint64, size int64, err error) {
-	if size, err = o.Size(); err != nil {
-		return 0, 0, err
-	}
-	digest := xxhash.New()
-	buffer := make([]byte, 1<<20)
-	for from := int64(0); from < size; from += int64(len(buffer)) {
-		if ctx.Err() != nil {
-			return 0, 0, context.Cause(ctx)
-		}
-		piece := io.NewSectionReader(o, from, int64(len(buffer)))
-		if _, err := io.CopyBuffer(digest, piece, buffer); err != nil {
-			return 0, 0, err
-		}
-	}
-	return digest.Sum64(), size, nil
 }

@@ -324,3 +324,19 @@ func TestDirectoryNeedsADirectory(t *testing.T) {
 	require.Error(t, err)
 	require.True(t, errors.Is(err, syscall.ENOTDIR), "%v", err)
 }
+
+func TestLeftoversOfACrashAreRemovedAndNothingElse(t *testing.T) {
+	fsys := vfs.NewMem(vfs.MemOptions{})
+	d := directoryOn(t, fsys)
+	whole, err := d.Create(context.Background(), "whole")
+	require.NoError(t, err)
+	require.NoError(t, whole.Commit())
+	_, err = d.Create(context.Background(), "unfinished") // and then the power goes
+	require.NoError(t, err)
+
+	left := fsys.CrashClone(vfs.CrashOptions{Keep: 1})
+	again := directoryOn(t, left)
+	require.Greater(t, len(list(t, left)), 1)
+	require.NoError(t, again.RemoveLeftovers())
+	require.Equal(t, []string{"whole"}, list(t, left))
+}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/state"
 )
@@ -243,4 +246,23 @@ func ReadHandle(ctx context.Context, src Source, name string) (h Handle, err err
 	space := reader.Keyspace()
 	ref := FileRef{Name: name, Identity: reader.Identity(), Size: size, Checksum: sum, Bounds: space.Groups}
 	return Handle{Keyspace: space, States: reader.States(), Files: []FileRef{ref}, Rows: reader.Len()}, nil
+}
+
+// digestOf is the xxh64 of all bytes of an object, and their number.
+func digestOf(ctx context.Context, o Object) (sum uint64, size int64, err error) {
+	if size, err = o.Size(); err != nil {
+		return 0, 0, err
+	}
+	digest := xxhash.New()
+	buffer := make([]byte, 1<<20)
+	for from := int64(0); from < size; from += int64(len(buffer)) {
+		if ctx.Err() != nil {
+			return 0, 0, context.Cause(ctx)
+		}
+		piece := io.NewSectionReader(o, from, int64(len(buffer)))
+		if _, err := io.CopyBuffer(digest, piece, buffer); err != nil {
+			return 0, 0, err
+		}
+	}
+	return digest.Sum64(), size, nil
 }
