@@ -280,6 +280,11 @@ var conformance = []struct {
 		}
 		_, err = fsys.Stat(at("d/b"))
 		requireError(t, err, fs.ErrNotExist)
+		link, err := fsys.Lstat(at("d/e"))
+		require.NoError(t, err)
+		require.Equal(t, info.Mode(), link.Mode())
+		_, err = fsys.Lstat(at("d/b"))
+		requireError(t, err, fs.ErrNotExist)
 	}},
 	{"SyncAndSyncDir", func(t *testing.T, fsys FS, at func(string) string) {
 		f, err := fsys.Create(at("a"))

@@ -208,6 +208,11 @@ func (f *Faulty) Stat(name string) (fs.FileInfo, error) {
 	return get(f, OpStat, name, func() (fs.FileInfo, error) { return f.inner.Stat(name) })
 }
 
+// Lstat implements FS. It counts as an OpStat.
+func (f *Faulty) Lstat(name string) (fs.FileInfo, error) {
+	return get(f, OpStat, name, func() (fs.FileInfo, error) { return f.inner.Lstat(name) })
+}
+
 // SyncDir implements FS.
 func (f *Faulty) SyncDir(dir string) error {
 	defer f.end(OpSyncDir, dir)

@@ -18,7 +18,7 @@
 //     and trying again does not help: Linux marks the pages clean, so that a
 //     second fsync succeeds without having written them.
 //
-// Publish and MkdirAllSync are the two recipes that follow from this.
+// Publish, Draft and MkdirAllSync are the recipes that follow from this.
 //
 // # What Mem models
 //
@@ -104,6 +104,9 @@ type FS interface {
 
 	// Stat describes a file or a directory.
 	Stat(name string) (fs.FileInfo, error)
+
+	// Lstat is Stat but for a symbolic link, which it describes itself.
+	Lstat(name string) (fs.FileInfo, error)
 
 	// SyncDir makes the entries of a directory durable. On Windows the real
 	// file system leaves this to NTFS's journal.

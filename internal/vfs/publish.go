@@ -85,7 +85,8 @@ func removeTemp(fsys FS, temp string) error {
 // makes them durable: each new one's entry is synced before the next is made.
 // It syncs the entry of the deepest directory that was there as well, because
 // an earlier process may have died between making and syncing it. Without this
-// a power cut can take a directory with all the synced files in it.
+// a power cut can take a directory with all the synced files in it. One whose
+// entry could not be synced is removed: the next call has to make it anew.
 func MkdirAllSync(fsys FS, dir string) error {
 	var missing []string // deepest first
 	at := filepath.Clean(dir)
@@ -114,7 +115,7 @@ func MkdirAllSync(fsys FS, dir string) error {
 			return err
 		}
 		if err := fsys.SyncDir(filepath.Dir(d)); err != nil {
-			return err
+			return errors.Join(err, fsys.Remove(d))
 		}
 	}
 	return nil

@@ -75,6 +75,9 @@ func (Real) List(dir string) ([]string, error) {
 // Stat implements FS.
 func (Real) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
+// Lstat implements FS.
+func (Real) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
+
 // SyncDir implements FS.
 func (Real) SyncDir(dir string) error {
 	d, err := os.Open(dir)

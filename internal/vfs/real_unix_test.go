@@ -4,6 +4,7 @@ package vfs
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -30,4 +31,15 @@ func TestRealModesUnderUmaskZero(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, info.Mode(), name)
 	}
+}
+
+func TestRealLstatDescribesTheLinkItself(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(dir, filepath.Join(dir, "link")))
+	info, err := Real{}.Stat(filepath.Join(dir, "link"))
+	require.NoError(t, err)
+	require.True(t, info.IsDir())
+	info, err = Real{}.Lstat(filepath.Join(dir, "link"))
+	require.NoError(t, err)
+	require.Equal(t, fs.ModeSymlink, info.Mode().Type())
 }

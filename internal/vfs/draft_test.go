@@ -1,0 +1,155 @@
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// draftNew writes newContent to a name of its own.
+func draftNew(fsys FS, name string) error {
+	d, err := NewDraft(fsys, name)
+	if err != nil {
+		return err
+	}
+	if err = writes("new", 3, 600)(d); err == nil {
+		err = d.Commit()
+	}
+	if err != nil {
+		return errors.Join(err, d.Abort())
+	}
+	return nil
+}
+
+func TestDraftIsWholeOrAbsentAfterACrash(t *testing.T) {
+	m := publishDisk(t, false)
+	check := func(left *Mem) error { return isWhole(left, false) }
+	faulty := NewFaulty(m, FaultyOptions{After: func(op Op, name string) {
+		require.NoError(t, crashes(m, check), "after %v %s", op, name)
+	}})
+	require.NoError(t, draftNew(faulty, "d/a"))
+	require.NoError(t, crashes(m, isNew))
+}
+
+func TestDraftThatFailsLeavesNothing(t *testing.T) {
+	counted := NewFaulty(publishDisk(t, false), FaultyOptions{})
+	require.NoError(t, draftNew(counted, "d/a"))
+	for n := range counted.Count() {
+		m := publishDisk(t, false)
+		var failed Op
+		plan := FailNth(n, errDisk)
+		err := draftNew(NewFaulty(m, FaultyOptions{Plan: func(c Call) error {
+			err := plan(c)
+			if err != nil {
+				failed = c.Op
+			}
+			return err
+		}}), "d/a")
+		if err != nil {
+			require.ErrorIs(t, err, errDisk)
+			require.Equal(t, files{"d": "dir"}, tree(t, m), "operation %d, %v", n, failed)
+		} else {
+			require.Contains(t, []Op{OpStat, OpClose, OpRemove}, failed)
+			require.NoError(t, crashes(m, isNew))
+		}
+	}
+}
+
+// The second fsync of Linux succeeds without having written what the first one
+// could not.
+func TestDraftIsNotCommittedBySyncingAgain(t *testing.T) {
+	m := publishDisk(t, false)
+	d, err := NewDraft(NewFaulty(m, FaultyOptions{Plan: FailNth(0, errDisk, OpSync)}), "d/a")
+	require.NoError(t, err)
+	_, err = io.WriteString(d, "text")
+	require.NoError(t, err)
+	require.ErrorIs(t, d.Commit(), errDisk)
+	require.ErrorIs(t, d.Commit(), fs.ErrClosed)
+	require.NoError(t, d.Abort())
+	require.NoError(t, d.Abort())
+	require.Equal(t, files{"d": "dir"}, tree(t, m))
+}
+
+func TestFirstOfTwoDraftsGetsTheName(t *testing.T) {
+	m := publishDisk(t, false)
+	first, err := NewDraft(m, "d/a")
+	require.NoError(t, err)
+	second, err := NewDraft(m, "d/a")
+	require.NoError(t, err)
+	_, err = io.WriteString(second, "second")
+	require.NoError(t, err)
+	require.NoError(t, second.Commit())
+	require.ErrorIs(t, first.Commit(), fs.ErrExist)
+	require.NoError(t, first.Abort())
+	require.NoError(t, second.Abort())
+	_, err = NewDraft(m, "d/a")
+	require.ErrorIs(t, err, fs.ErrExist)
+	require.Equal(t, files{"d": "dir", "d/a": "second"}, tree(t, m))
+}
+
+func TestLeftoverOfADraftTellsItsName(t *testing.T) {
+	m := publishDisk(t, false)
+	for _, name := range []string{"a", "a.b", ".a", "a.01234567"} {
+		d, err := NewDraft(m, "d/"+name)
+		require.NoError(t, err)
+		left, err := m.List("d")
+		require.NoError(t, err)
+		require.Len(t, left, 1)
+		of, ok := DraftOf(left[0])
+		require.True(t, ok)
+		require.Equal(t, name, of)
+		require.NoError(t, d.Abort())
+	}
+	for _, name := range []string{"", "a", ".tmp", "a.01234567.tmp", ".a.tmp", ".a.0123456x.tmp", ".a-01234567.tmp", ".01234567.tmp", ".a.01234567"} {
+		_, ok := DraftOf(name)
+		require.False(t, ok, name)
+	}
+}
+
+// alwaysTaken refuses so many names.
+type alwaysTaken struct {
+	FS
+	refusals int
+}
+
+func (f *alwaysTaken) Create(name string) (File, error) {
+	if f.refusals > 0 {
+		f.refusals--
+		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
+	}
+	return f.FS.Create(name)
+}
+
+func TestDraftStepsOverLeftovers(t *testing.T) {
+	m := publishDisk(t, false)
+	require.NoError(t, draftNew(&alwaysTaken{m, 3}, "d/a"))
+	require.NoError(t, isNew(m))
+	require.ErrorIs(t, draftNew(&alwaysTaken{m, 1 << 20}, "d/b"), fs.ErrExist)
+}
+
+// A directory whose entry is lost by a failed sync has to be made anew: later
+// syncs succeed and do not bring it back.
+func TestDirectoryIsDurableWhenMakingItSucceedsAtLast(t *testing.T) {
+	for n := range 3 {
+		m := NewMem(MemOptions{})
+		faulty := NewFaulty(m, FaultyOptions{Plan: FailNth(n+1, errDisk, OpSyncDir)})
+		err := MkdirAllSync(faulty, "a/b/c")
+		require.ErrorIs(t, err, errDisk, fmt.Sprint(n))
+		require.NoError(t, MkdirAllSync(faulty, "a/b/c"))
+		_, err = m.CrashClone(keepNothing).Stat("a/b/c")
+		require.NoError(t, err, fmt.Sprint(n))
+	}
+}
+
+func TestDraftNeedsItsDirectory(t *testing.T) {
+	_, err := NewDraft(NewMem(MemOptions{}), "d/a")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	m := publishDisk(t, true)
+	_, err = NewDraft(m, "d/a/b")
+	require.ErrorIs(t, err, syscall.ENOTDIR)
+}
