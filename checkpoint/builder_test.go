@@ -1,0 +1,98 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// What is in this file writes entries and metadata as docs/format-checkpoint.md
+// says, apart from the writer and without its rules, so that it can write any
+// nonsense with a checksum that is right.
+
+func u16(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
+func u32(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+func uv(n uint64) []byte  { return binary.AppendUvarint(nil, n) }
+func txt(s string) []byte { return append(uv(uint64(len(s))), s...) }
+
+// sealedBytes joins pieces and adds the checksum.
+func sealedBytes(pieces ...[]byte) []byte {
+	b := bytes.Join(pieces, nil)
+	return append(b, u64(xxhash.Sum64(b))...)
+}
+
+// reseal makes the checksum at the end right.
+func reseal(b []byte) []byte { return sealedBytes(b[:len(b)-8]) }
+
+func builtEntry(e Entry) []byte {
+	return sealedBytes([]byte("WEIRDONE"), u16(1), u16(0), u64(uint64(e.ID)), u64(uint64(e.Attempt)), u64(uint64(e.Size)), u64(e.Checksum))
+}
+
+// builtHead is metadata up to the number of operators.
+func builtHead(job string, id ID, attempt Number, at time.Time) []byte {
+	return slices.Concat([]byte("WEIRCHKP"), u16(1), u16(0), txt(job), u64(uint64(id)), u64(uint64(attempt)),
+		u64(uint64(at.Unix())^1<<63), u32(uint32(at.Nanosecond())))
+}
+
+func built(c *Checkpoint) []byte {
+	return sealedBytes(builtHead(c.Job, c.ID, c.Attempt, c.Triggered), builtOperators(c.Operators...))
+}
+
+func builtOperators(operators ...Operator) []byte {
+	b := uv(uint64(len(operators)))
+	for _, o := range operators {
+		b = slices.Concat(b, txt(o.Name), uv(uint64(len(o.Parts))))
+		for _, p := range o.Parts {
+			b = append(b, builtPart(p)...)
+		}
+	}
+	return b
+}
+
+func builtPart(p Part) []byte {
+	data := append(uv(uint64(len(p.Data))), p.Data...)
+	if p.Handle == nil {
+		return append([]byte{0}, data...)
+	}
+	b := append([]byte{1}, builtHandleHead(p.Handle)...)
+	b = append(b, uv(uint64(len(p.Handle.Files)))...)
+	for _, f := range p.Handle.Files {
+		if content, ok := p.Inline[f.Name]; ok {
+			b = slices.Concat(b, builtFile(f), []byte{0}, content)
+		} else {
+			b = append(append(b, builtFile(f)...), 1)
+		}
+	}
+	return append(b, data...)
+}
+
+// builtHandleHead is a handle up to the number of files.
+func builtHandleHead(h *snapshot.Handle) []byte {
+	b := slices.Concat(u32(uint32(h.Keyspace.MaxParallelism)), builtGroups(h.Keyspace.Groups), uv(uint64(len(h.States))))
+	for _, s := range h.States {
+		b = append(b, slices.Concat(txt(s.Name), []byte{byte(s.Kind)}, builtCodec(s.Key), []byte{1}, uv(uint64(len(s.Codecs))))...)
+		for _, id := range s.Codecs {
+			b = append(b, builtCodec(id)...)
+		}
+	}
+	return append(b, u64(uint64(h.Rows))...)
+}
+
+func builtCodec(id codec.ID) []byte {
+	return slices.Concat(txt(id.Name), uv(uint64(id.Version)), txt(id.Schema))
+}
+
+// builtFile is a file up to its location.
+func builtFile(f snapshot.FileRef) []byte {
+	return slices.Concat(txt(f.Name), f.Identity[:], u64(uint64(f.Size)), u64(f.Checksum), builtGroups(f.Bounds))
+}
+
+func builtGroups(r state.GroupRange) []byte { return append(u16(r.First), u16(r.Last)...) }

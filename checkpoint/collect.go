@@ -1,0 +1,103 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// Collect finds the orphans of the job: objects of checkpoints that are neither
+// complete nor under way, left by crashes and by removals that failed. It
+// returns them and, unless it is a dry run, removes them. Only names that Weir
+// gives, in the folder of the job, are ever looked at.
+func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, error) {
+	orphans, err := c.orphans(ctx)
+	if err != nil || dryRun {
+		return orphans, err
+	}
+	for _, orphan := range orphans {
+		err = errors.Join(err, c.o.Storage.objects.Remove(ctx, orphan.Name))
+	}
+	return orphans, err
+}
+
+// collectLeftovers is Collect at the beginning of an attempt.
+func (c *Coordinator) collectLeftovers() {
+	orphans, err := c.Collect(context.Background(), false)
+	c.report("leftovers of earlier attempts remain", err)
+	if len(orphans) > 0 {
+		c.o.Logger.Info("leftovers of earlier attempts", "job", c.o.Job, "objects", len(orphans))
+	}
+}
+
+// orphans lists them. The order matters: whatever becomes complete after the
+// first step was under way in it.
+func (c *Coordinator) orphans(ctx context.Context) ([]ObjectInfo, error) {
+	live, err := c.live()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := c.completed.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		live.complete[e.ID] = true
+	}
+	objects, err := c.o.Storage.objects.List(ctx, c.layout.root())
+	if err != nil {
+		return nil, err
+	}
+	var orphans []ObjectInfo
+	for _, object := range objects {
+		if o, ok := c.layout.ownerOf(object.nameOf()); ok && live.isOrphan(o, object.Unfinished) {
+			orphans = append(orphans, object)
+		}
+	}
+	return orphans, nil
+}
+
+// nameOf is the name that an object has or was to have.
+func (o ObjectInfo) nameOf() string {
+	if o.Unfinished {
+		return o.Of
+	}
+	return o.Name
+}
+
+// live is what objects may belong to.
+type live struct {
+	complete map[ID]bool
+	underWay map[ID]bool // or in doubt, or the base of one
+	next     ID          // nothing is known from here on
+	attempt  Number      // the current one
+}
+
+func (c *Coordinator) live() (live, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.attempt == nil {
+		return live{}, fmt.Errorf("collect before an attempt has begun: %w", ErrOption)
+	}
+	l := live{
+		complete: make(map[ID]bool), underWay: maps.Clone(c.doubtful),
+		next: c.nextID, attempt: c.attempt.number,
+	}
+	for _, p := range c.pending {
+		l.underWay[p.id] = true
+		l.underWay[p.base] = true
+	}
+	return l, nil
+}
+
+// isOrphan says whether nobody will miss an object.
+func (l live) isOrphan(o owner, unfinished bool) bool {
+	switch {
+	case o.id == 0: // the record of an attempt: only what a crash left of it
+		return unfinished && o.attempt < l.attempt
+	case o.id >= l.next || o.attempt > l.attempt || l.underWay[o.id]:
+		return false
+	}
+	return unfinished || !l.complete[o.id]
+}

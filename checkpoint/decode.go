@@ -1,0 +1,182 @@
+package checkpoint
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// Decode reads the metadata of a checkpoint, a whole object "_metadata". What it
+// accepts is what a coordinator writes, byte for byte; else it is ErrCorrupt, or
+// ErrVersion if another version of Weir may have written it. Contents of the
+// result are parts of data.
+func Decode(data []byte) (*Checkpoint, error) {
+	if len(data) > maxMetadataBytes {
+		return nil, fmt.Errorf("metadata of %d bytes, limit %d: %w", len(data), maxMetadataBytes, ErrCorrupt)
+	}
+	rest, err := open(data, metadataMagic, metadataVersion)
+	if err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	d := decoder{parser: parser{rest: rest}, bytes: int64(len(data))}
+	c := d.checkpoint()
+	if err := d.end(); err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("metadata: %w: %w", ErrCorrupt, err)
+	}
+	return c, nil
+}
+
+// decoder reads metadata.
+type decoder struct {
+	parser
+	bytes        int64 // the whole
+	contentBytes int64 // so far
+	parts        int   // so far
+}
+
+// What takes room in metadata takes some ten times as much in memory, so that a
+// count is believed if there are bytes for as many of the least that there can
+// be.
+const (
+	minPartBytes     = 1 + 1
+	minOperatorBytes = 1 + 1 + 1 + minPartBytes
+	minCodecBytes    = 1 + 1 + 1
+	minStateBytes    = 1 + 1 + 1 + minCodecBytes + 1 + 1
+	minFileBytes     = 1 + 1 + 16 + 8 + 8 + 4 + 1
+)
+
+func (d *decoder) checkpoint() *Checkpoint {
+	c := &Checkpoint{Job: d.text(), ID: ID(d.uint64()), Attempt: Number(d.uint64())}
+	var err error
+	if c.Triggered, err = codec.Time().Decode(d.take(12)); err != nil {
+		d.fail("a time that is none")
+	}
+	n := d.count(minOperatorBytes)
+	c.Operators = slices.Grow(c.Operators, n)
+	for ; n > 0 && d.err == nil; n-- {
+		c.Operators = append(c.Operators, d.operator())
+	}
+	return c
+}
+
+func (d *decoder) operator() Operator {
+	o := Operator{Name: d.text()}
+	n := d.count(minPartBytes)
+	if d.parts += n; n == 0 || d.parts > maxParts {
+		d.fail("an operator without subtasks, or too many")
+		return o
+	}
+	o.Parts = slices.Grow(o.Parts, n)
+	for ; n > 0 && d.err == nil; n-- {
+		o.Parts = append(o.Parts, d.part())
+	}
+	return o
+}
+
+func (d *decoder) part() (p Part) {
+	switch d.byte() {
+	case 0:
+	case 1:
+		d.handle(&p)
+	default:
+		d.fail("a part of unknown form")
+	}
+	p.Data = d.content(d.uvarint())
+	// What is not content yet to come is structure.
+	structure := d.bytes - d.contentBytes - int64(len(d.rest))
+	if d.err == nil && structure > maxStructureBytes {
+		d.fail("more structure than allowed")
+	}
+	return p
+}
+
+func (d *decoder) handle(p *Part) {
+	h := &snapshot.Handle{}
+	p.Handle = h
+	h.Keyspace.MaxParallelism = int(d.uint32())
+	h.Keyspace.Groups = d.groups()
+	n := d.count(minStateBytes)
+	if n > maxStates {
+		d.fail("too many states")
+		return
+	}
+	h.States = slices.Grow(h.States, n)
+	for ; n > 0 && d.err == nil; n-- {
+		h.States = append(h.States, d.state())
+	}
+	h.Rows = int64(d.uint64())
+	n = d.count(minFileBytes)
+	h.Files = slices.Grow(h.Files, n)
+	for ; n > 0 && d.err == nil; n-- {
+		f := d.file()
+		h.Files = append(h.Files, f)
+		switch d.byte() {
+		case inMetadata:
+			if p.Inline == nil {
+				p.Inline = make(map[string][]byte)
+			}
+			p.Inline[f.Name] = d.content(uint64(f.Size)) // below zero is too much
+		case inFolder:
+		case isShared:
+			d.failWith(fmt.Errorf("shared file: %w", ErrVersion))
+		default:
+			d.fail("a file in an unknown place")
+		}
+	}
+}
+
+func (d *decoder) state() state.Info {
+	info := state.Info{Name: d.text(), Kind: state.Kind(d.byte()), Key: d.codec()}
+	if d.uvarint() != schemas && d.err == nil {
+		d.failWith(fmt.Errorf("state with several schemas: %w", ErrVersion))
+	}
+	n := d.count(minCodecBytes)
+	if n > maxCodecs {
+		d.fail("too many codecs")
+		return info
+	}
+	info.Codecs = slices.Grow(info.Codecs, n)
+	for ; n > 0 && d.err == nil; n-- {
+		info.Codecs = append(info.Codecs, d.codec())
+	}
+	return info
+}
+
+func (d *decoder) codec() codec.ID {
+	id := codec.ID{Name: d.text()}
+	version := d.uvarint()
+	if version > 1<<32-1 {
+		d.fail("a codec version of more than 32 bits")
+	}
+	id.Version, id.Schema = uint32(version), d.text()
+	return id
+}
+
+func (d *decoder) file() (f snapshot.FileRef) {
+	f.Name = d.text()
+	copy(f.Identity[:], d.take(uint64(len(f.Identity))))
+	f.Size = int64(d.uint64())
+	f.Checksum = d.uint64()
+	f.Bounds = d.groups()
+	return f
+}
+
+func (d *decoder) groups() state.GroupRange {
+	return state.GroupRange{First: d.uint16(), Last: d.uint16()}
+}
+
+// content is n bytes, nil for none.
+func (d *decoder) content(n uint64) []byte {
+	b := d.take(n)
+	d.contentBytes += int64(len(b))
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}

@@ -1,0 +1,77 @@
+package checkpoint
+
+import "errors"
+
+var (
+	// ErrCorrupt is returned for metadata or an entry of the completed store
+	// that is not as Weir wrote it.
+	ErrCorrupt = errors.New("corrupt checkpoint")
+
+	// ErrVersion is returned for metadata or an entry of a format version that this program
+	// does not know.
+	ErrVersion = errors.New("checkpoint format version is not supported")
+
+	// ErrInvalid is returned for a checkpoint, a part of one or an entry that no
+	// metadata or store can hold: names twice or illegal, ranges that overlap,
+	// or too much of something.
+	ErrInvalid = errors.New("invalid checkpoint")
+
+	// ErrForeign is returned for the metadata of another job.
+	ErrForeign = errors.New("checkpoint of another job")
+
+	// ErrOperator is returned when a checkpoint has state of an operator that
+	// the job does not have.
+	ErrOperator = errors.New("checkpoint has an operator that the job has not")
+
+	// ErrNotRestorable is returned when there are complete checkpoints but none
+	// can be read. It is never taken for a job without checkpoints.
+	ErrNotRestorable = errors.New("no complete checkpoint can be restored")
+
+	// ErrLocked is returned when another process, or another coordinator of
+	// this one, works on the same job.
+	ErrLocked = errors.New("the job's checkpoints are in use")
+
+	// ErrFenced is returned to an attempt after a later one has begun.
+	ErrFenced = errors.New("a later attempt has begun")
+
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("closed")
+
+	// ErrURL is returned for a URL that names no storage.
+	ErrURL = errors.New("unusable checkpoint URL")
+
+	// ErrStateTooLarge is returned when one file of a subtask outgrows
+	// MemoryOptions.MaxStateBytes.
+	ErrStateTooLarge = errors.New("state is too large for checkpoints in memory")
+
+	// ErrFrameTooLarge is returned when an acknowledgement outgrows
+	// MemoryOptions.FrameBytes.
+	ErrFrameTooLarge = errors.New("acknowledgement is too large for checkpoints in memory")
+
+	// ErrMemoryFull is returned when all checkpoints together outgrow
+	// MemoryOptions.TotalBytes.
+	ErrMemoryFull = errors.New("memory for checkpoints is full")
+
+	// ErrTimeout is the reason for which a checkpoint that takes too long is
+	// aborted.
+	ErrTimeout = errors.New("checkpoint timed out")
+
+	// ErrSubsumed is the reason for which a checkpoint is aborted when a later
+	// one is complete.
+	ErrSubsumed = errors.New("a later checkpoint is complete")
+
+	// ErrEnded is the reason for which a checkpoint is aborted when its attempt
+	// ends.
+	ErrEnded = errors.New("the attempt has ended")
+
+	// ErrTooManyFailures is returned when more consecutive checkpoints failed
+	// than Options.TolerableFailures.
+	ErrTooManyFailures = errors.New("too many checkpoints failed")
+
+	// ErrBusy is returned by Trigger while as many checkpoints are under way as
+	// Options.MaxConcurrent allows.
+	ErrBusy = errors.New("a checkpoint is under way")
+
+	// ErrOption is returned for an option that is out of range.
+	ErrOption = errors.New("invalid option")
+)

@@ -1,0 +1,253 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// tree is all that is in a file system below root, directories with a slash.
+func treeOf(t testing.TB, fsys vfs.FS, dir string) (names []string) {
+	t.Helper()
+	bases, err := fsys.List(dir)
+	require.NoError(t, err)
+	for _, base := range bases {
+		name := filepath.ToSlash(filepath.Join(dir, base))
+		info, err := fsys.Stat(name)
+		require.NoError(t, err)
+		if info.IsDir() {
+			names = append(append(names, name+"/"), treeOf(t, fsys, name)...)
+		} else {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func TestDirectoriesGoWithTheirLastFile(t *testing.T) {
+	ctx := context.Background()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	files := filesOn(t, mem)
+	putObject(t, files, "job/chk-1/a", "1")
+	putObject(t, files, "job/chk-1/b/c", "2")
+	require.NoError(t, files.Remove(ctx, "job/chk-1/b/c"))
+	require.Equal(t, []string{"root/", "root/job/", "root/job/chk-1/", "root/job/chk-1/a"}, treeOf(t, mem, ""))
+	f, err := files.Create(ctx, "job/chk-2/a")
+	require.NoError(t, err)
+	require.NoError(t, f.Abort())
+	require.NoError(t, files.Remove(ctx, "job/chk-1/a"))
+	require.Equal(t, []string{"root/"}, treeOf(t, mem, ""))
+	putObject(t, files, "job/chk-1/a", "again")
+	require.Equal(t, "again", getObject(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), "job/chk-1/a"))
+}
+
+func TestUnfinishedFilesAreListedAndCanBeRemoved(t *testing.T) {
+	ctx := context.Background()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	files := filesOn(t, mem)
+	putObject(t, files, "job/a", "1")
+	f, err := files.Create(ctx, "job/chk-1/b")
+	require.NoError(t, err)
+	_, err = f.Write(make([]byte, 100_000))
+	require.NoError(t, err)
+	require.Equal(t, []string{"job/a", "job/chk-1/b?"}, namesOf(t, files, "job/"))
+	require.Equal(t, []string{"job/chk-1/b?"}, namesOf(t, files, "job/chk-1/b"))
+
+	left := filesOn(t, mem.CrashClone(vfs.CrashOptions{Keep: 1}))
+	listed, err := left.List(ctx, "job/chk-")
+	require.NoError(t, err)
+	require.Len(t, listed, 1)
+	require.Positive(t, listed[0].Size)
+	require.NoError(t, left.Remove(ctx, listed[0].Name))
+	require.NoError(t, left.Remove(ctx, listed[0].Name))
+	require.Equal(t, []string{"job/a"}, namesOf(t, left, ""))
+	require.NoError(t, f.Commit(), "the other is at work still")
+}
+
+func TestDirectoryThatExistsCostsNoFurtherSync(t *testing.T) {
+	faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{})
+	files := filesOn(t, faulty)
+	putObject(t, files, "job/chk-1/a", "1")
+	before := faulty.Count(vfs.OpSyncDir)
+	putObject(t, files, "job/chk-1/b", "1")
+	require.Equal(t, 1, faulty.Count(vfs.OpSyncDir)-before)
+}
+
+// Files of two processes remove directories under each other's hands.
+func TestDirectoryRemovedByAnotherProcessIsMadeAnew(t *testing.T) {
+	ctx := context.Background()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	one, two := filesOn(t, mem), filesOn(t, mem)
+	putObject(t, one, "job/chk-1/a", "1")
+	require.NoError(t, two.Remove(ctx, "job/chk-1/a"))
+	putObject(t, one, "job/chk-1/b", "2")
+	require.Equal(t, "2", getObject(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), "job/chk-1/b"))
+
+	var all sync.WaitGroup
+	for i, files := range []*Files{one, two} {
+		for j := range 2 {
+			all.Go(func() {
+				name := fmt.Sprintf("job/chk-2/%d-%d", i, j)
+				for range 100 {
+					if err := writeObject(ctx, files, name, nil); err != nil {
+						t.Error(err)
+					}
+					if err := files.Remove(ctx, name); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// A sync that fails gives up what others have changed in the directory, and the
+// next one succeeds without it.
+func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
+	ctx := context.Background()
+	for _, what := range []string{"create", "remove"} {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		entered, leave := make(chan struct{}), make(chan struct{})
+		syncs := 0
+		faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+			if c.Op != vfs.OpSyncDir || filepath.ToSlash(c.Name) != "root/job" {
+				return nil
+			}
+			switch syncs++; syncs {
+			case 2: // of the object of interest
+				close(entered)
+				<-leave
+			case 3:
+				return syscall.EIO
+			}
+			return nil
+		}})
+		files := filesOn(t, faulty)
+		putObject(t, files, "job/there", "1")
+		var err error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if what == "create" {
+				err = writeObject(ctx, files, "job/a", []byte("2"))
+			} else {
+				err = files.Remove(ctx, "job/there")
+			}
+		}()
+		<-entered
+		require.ErrorIs(t, writeObject(ctx, files, "job/b", nil), syscall.EIO)
+		close(leave)
+		<-done
+		require.ErrorIs(t, err, errSync, what)
+		if what == "create" {
+			require.Equal(t, []string{"job/there"}, namesOf(t, files, ""))
+			putObject(t, files, "job/a", "3")
+			require.Equal(t, "3", getObject(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), "job/a"))
+		}
+	}
+}
+
+// What has been removed and not synced may come back; saying that it is gone
+// would let the caller remove what it refers to.
+func TestRemovalThatMayComeBackIsNeverReportedAsDone(t *testing.T) {
+	ctx := context.Background()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	putObject(t, filesOn(t, mem), "job/a", "1")
+	files := filesOn(t, vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(1, syscall.EIO, vfs.OpSyncDir)}))
+	require.ErrorIs(t, files.Remove(ctx, "job/a"), syscall.EIO)
+	require.Empty(t, namesOf(t, files, ""))
+	require.Contains(t, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""), "job/a", "it comes back")
+	require.ErrorIs(t, files.Remove(ctx, "job/a"), errSync)
+	putObject(t, files, "job/a", "2")
+	require.NoError(t, files.Remove(ctx, "job/a"))
+	require.NoError(t, files.Remove(ctx, "job/a"))
+	require.Empty(t, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""))
+}
+
+// A directory goes while somebody else's removal in it is not synced yet.
+func TestRemovalIsDurableThoughItsDirectoryHasGone(t *testing.T) {
+	ctx := context.Background()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	setUp := filesOn(t, mem)
+	putObject(t, setUp, "job/a", "1")
+	putObject(t, setUp, "job/chk-1/b", "1")
+	putObject(t, setUp, "job/chk-1/c", "1")
+	hold := true
+	faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+		if c.Op == vfs.OpSyncDir && filepath.Base(c.Name) == "chk-1" && hold {
+			hold = false
+			require.NoError(t, mem.Remove("root/job/chk-1/c"))
+			require.NoError(t, mem.Remove("root/job/chk-1"))
+		}
+		return nil
+	}})
+	require.NoError(t, filesOn(t, faulty).Remove(ctx, "job/chk-1/b"))
+	require.False(t, hold)
+	require.Equal(t, []string{"job/a"}, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""))
+}
+
+func TestForeignFilesAreNeitherListedNorFollowed(t *testing.T) {
+	if _, err := os.Lstat("/dev/null"); err != nil {
+		t.Skip("needs symbolic links")
+	}
+	ctx := context.Background()
+	outside, root := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), []byte("x"), 0o600))
+	files, err := NewFiles(root)
+	require.NoError(t, err)
+	putObject(t, files, "job/a", "1")
+	require.NoError(t, os.Symlink(outside, filepath.Join(root, "job", "chk-1")))
+	require.NoError(t, os.Symlink("..", filepath.Join(root, "job", "loop")))
+	require.NoError(t, os.Symlink(filepath.Join(outside, "precious"), filepath.Join(root, "job", "b")))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "job", ".hidden"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "job", "with space"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "job", "draft.tmp"), nil, 0o600))
+	require.Equal(t, []string{"job/a", "job/draft.tmp"}, namesOf(t, files, ""))
+
+	require.ErrorIs(t, files.Remove(ctx, "job/chk-1/precious"), syscall.ENOTDIR)
+	require.NoError(t, files.Remove(ctx, "job/b"), "the link itself")
+	require.NoError(t, files.Remove(ctx, "job/a"))
+	require.FileExists(t, filepath.Join(outside, "precious"))
+	require.FileExists(t, filepath.Join(root, "job", ".hidden"))
+}
+
+func TestFilesNeedADirectory(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	f, err := mem.Create("root")
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	_, err = FilesOn(mem, "root")
+	require.ErrorIs(t, err, syscall.ENOTDIR)
+}
+
+// keeps are what a crash may leave of what was not synced.
+func keeps(seed uint64) []vfs.CrashOptions {
+	options := []vfs.CrashOptions{{}, {Keep: 1}}
+	for i := range uint64(4) {
+		options = append(options, vfs.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, i))})
+	}
+	return options
+}
+
+func TestReadErrorsOfTheDirectoryAreNotTakenForNothing(t *testing.T) {
+	ctx := context.Background()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	putObject(t, filesOn(t, mem), "job/a", "1")
+	for _, op := range []vfs.Op{vfs.OpList, vfs.OpStat} {
+		files := filesOn(t, mem)
+		files.fs.FS = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.EIO, op)})
+		_, err := files.List(ctx, "job/")
+		require.ErrorIs(t, err, syscall.EIO)
+		require.Equal(t, []string{"job/a"}, namesOf(t, files, ""))
+	}
+}

@@ -1,0 +1,66 @@
+package checkpoint
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// layout names the objects of a job: see docs/format-checkpoint.md.
+type layout struct{ job string }
+
+const metadataName = "_metadata"
+
+// root begins the names of all that a job has.
+func (l layout) root() string { return l.job + "/" }
+
+// folder begins the names of what belongs to one checkpoint alone.
+func (l layout) folder(id ID) string { return fmt.Sprintf("%s/chk-%d/", l.job, id) }
+
+func (l layout) metadata(id ID) string { return l.folder(id) + metadataName }
+
+// fileName is the name in the folder of a checkpoint with which a subtask begins
+// the names of its files. An attempt's differ from those of all others.
+func fileName(a Number, at place) string { return fmt.Sprintf("%d-%s-%d", a, at.operator, at.subtask) }
+
+// owner is whom an object belongs to.
+type owner struct {
+	id      ID     // of a checkpoint; 0 for the record of an attempt
+	attempt Number // 0 for what any attempt may have written
+}
+
+// ownerOf reads an object's name, ok false if it is not one that Weir gives.
+func (l layout) ownerOf(name string) (o owner, ok bool) {
+	rest, ok := strings.CutPrefix(name, l.root())
+	if !ok {
+		return o, false
+	}
+	folder, file, ok := strings.Cut(rest, "/")
+	if !ok {
+		return o, false
+	}
+	number, isCheckpoint := strings.CutPrefix(folder, "chk-")
+	switch {
+	case isCheckpoint && file == metadataName:
+		o.id, ok = parseNumber[ID](number)
+	case isCheckpoint:
+		var rest bool
+		o.id, ok = parseNumber[ID](number)
+		first, _, found := strings.Cut(file, "-")
+		o.attempt, rest = parseNumber[Number](first)
+		ok = ok && rest && found
+	case folder == completedFolder:
+		o.id, ok = parsePadded[ID](file)
+	case folder == attemptsFolder:
+		o.attempt, ok = parsePadded[Number](file)
+	default:
+		ok = false
+	}
+	return o, ok
+}
+
+// parseNumber reads a number from 1 to maxNumber as strconv writes it.
+func parseNumber[T ~uint64](s string) (T, bool) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	return T(n), err == nil && 0 < n && n <= maxNumber && strconv.FormatUint(n, 10) == s
+}

@@ -1,0 +1,171 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// The metadata of a checkpoint, byte by byte: docs/format-checkpoint.md.
+const (
+	metadataMagic   = "WEIRCHKP"
+	metadataVersion = 1
+
+	// maxMetadataBytes limits a metadata object, contents included, and
+	// maxStructureBytes what it has besides them: decoded, that may become ten
+	// times as large.
+	maxMetadataBytes  = 1 << 30
+	maxStructureBytes = 10 << 20
+
+	maxStates = 1 << 16 // as in a snapshot
+	maxCodecs = 8
+	schemas   = 1
+)
+
+// locations of a file.
+const (
+	inMetadata = 0 // its content follows
+	inFolder   = 1 // an object in the checkpoint's own folder
+	isShared   = 2 // kept for incremental checkpoints
+)
+
+// encode returns the metadata of a checkpoint. It is ErrInvalid if Decode would
+// refuse what it returns.
+func encode(c *Checkpoint) ([]byte, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	count := writer{counting: true}
+	count.checkpoint(c)
+	size := int64(len(count.out)) + count.contentBytes + checksumBytes
+	if err := checkSize(size, count.contentBytes); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	w := writer{out: make([]byte, 0, size)}
+	w.checkpoint(c)
+	return binary.BigEndian.AppendUint64(w.out, xxhash.Sum64(w.out)), nil
+}
+
+// checkSize compares metadata with the limits.
+func checkSize(bytes, contentBytes int64) error {
+	if bytes > maxMetadataBytes || bytes-contentBytes > maxStructureBytes {
+		return fmt.Errorf("metadata of %d bytes, limit %d, and of %d without contents, limit %d",
+			bytes, maxMetadataBytes, bytes-contentBytes, maxStructureBytes)
+	}
+	return nil
+}
+
+// partSize is how many bytes a part takes in the metadata.
+func partSize(p Part) int64 {
+	w := writer{counting: true}
+	w.part(p)
+	return int64(len(w.out)) + w.contentBytes
+}
+
+// writer appends to metadata.
+type writer struct {
+	out []byte
+	// counting leaves contents out and adds up their sizes.
+	counting     bool
+	contentBytes int64
+}
+
+func (w *writer) checkpoint(c *Checkpoint) {
+	w.out = append(w.out, metadataMagic...)
+	w.uint16(metadataVersion)
+	w.uint16(0)
+	w.text(c.Job)
+	w.uint64(uint64(c.ID))
+	w.uint64(uint64(c.Attempt))
+	w.out, _ = codec.Time().Append(w.out, c.Triggered) // every time has an encoding
+	w.uvarint(uint64(len(c.Operators)))
+	for _, operator := range c.Operators {
+		w.text(operator.Name)
+		w.uvarint(uint64(len(operator.Parts)))
+		for _, part := range operator.Parts {
+			w.part(part)
+		}
+	}
+}
+
+func (w *writer) part(p Part) {
+	if p.Handle == nil {
+		w.byte(0)
+	} else {
+		w.byte(1)
+		w.handle(p)
+	}
+	w.uvarint(uint64(len(p.Data)))
+	w.content(p.Data)
+}
+
+func (w *writer) handle(p Part) {
+	h := p.Handle
+	w.uint32(uint32(h.Keyspace.MaxParallelism))
+	w.groups(h.Keyspace.Groups)
+	w.uvarint(uint64(len(h.States)))
+	for _, info := range h.States {
+		w.state(info)
+	}
+	w.uint64(uint64(h.Rows))
+	w.uvarint(uint64(len(h.Files)))
+	for _, f := range h.Files {
+		w.file(f)
+		if content, ok := p.Inline[f.Name]; ok {
+			w.byte(inMetadata)
+			w.content(content)
+		} else {
+			w.byte(inFolder)
+		}
+	}
+}
+
+func (w *writer) state(info state.Info) {
+	w.text(info.Name)
+	w.byte(byte(info.Kind))
+	w.codec(info.Key)
+	w.uvarint(schemas)
+	w.uvarint(uint64(len(info.Codecs)))
+	for _, id := range info.Codecs {
+		w.codec(id)
+	}
+}
+
+func (w *writer) codec(id codec.ID) {
+	w.text(id.Name)
+	w.uvarint(uint64(id.Version))
+	w.text(id.Schema)
+}
+
+func (w *writer) file(f snapshot.FileRef) {
+	w.text(f.Name)
+	w.out = append(w.out, f.Identity[:]...)
+	w.uint64(uint64(f.Size))
+	w.uint64(f.Checksum)
+	w.groups(f.Bounds)
+}
+
+func (w *writer) groups(r state.GroupRange) {
+	w.uint16(r.First)
+	w.uint16(r.Last)
+}
+
+// content appends what is as long as a number before says.
+func (w *writer) content(b []byte) {
+	w.contentBytes += int64(len(b))
+	if !w.counting {
+		w.out = append(w.out, b...)
+	}
+}
+
+func (w *writer) byte(b byte)      { w.out = append(w.out, b) }
+func (w *writer) uint16(n uint16)  { w.out = binary.BigEndian.AppendUint16(w.out, n) }
+func (w *writer) uint32(n uint32)  { w.out = binary.BigEndian.AppendUint32(w.out, n) }
+func (w *writer) uint64(n uint64)  { w.out = binary.BigEndian.AppendUint64(w.out, n) }
+func (w *writer) uvarint(n uint64) { w.out = binary.AppendUvarint(w.out, n) }
+func (w *writer) text(s string)    { w.uvarint(uint64(len(s))); w.out = append(w.out, s...) }

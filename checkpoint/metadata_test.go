@@ -1,0 +1,370 @@
+package checkpoint
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+func TestEveryFlippedBitOfMetadataIsFound(t *testing.T) {
+	for name := range checkpointFixtures {
+		data := readFixture(t, name)
+		for i := range data {
+			for bit := range 8 {
+				data[i] ^= 1 << bit
+				_, err := Decode(data)
+				require.ErrorIs(t, err, ErrCorrupt, "%s: byte %d, bit %d", name, i, bit)
+				data[i] ^= 1 << bit
+			}
+		}
+		_, err := Decode(data)
+		require.NoError(t, err, "it is itself again")
+	}
+}
+
+func TestEveryTruncationOfMetadataIsFound(t *testing.T) {
+	for name := range checkpointFixtures {
+		data := readFixture(t, name)
+		refused := func(b []byte, what string, n int) {
+			_, err := Decode(b)
+			require.ErrorIs(t, err, ErrCorrupt, "%s: %s %d", name, what, n)
+		}
+		for n := range data {
+			refused(data[:n:n], "cut at", n)
+			if n >= 8 {
+				refused(reseal(data[:n:n]), "cut and sealed at", n)
+			}
+		}
+		refused(append(slices.Clone(data), 0), "longer by", 1)
+		refused(append(slices.Clone(data), data...), "twice", 0)
+		for _, more := range []int{1, 2, 100} {
+			refused(sealedBytes(data[:len(data)-8], make([]byte, more)), "sealed with more", more)
+		}
+	}
+}
+
+// Under a right checksum too, a byte either makes metadata corrupt or means
+// something, which is then written as it was read.
+func TestEveryFlippedBitUnderARightChecksumIsFoundOrMeansSomething(t *testing.T) {
+	meant := 0
+	for name := range checkpointFixtures {
+		sound := readFixture(t, name)
+		for i := range len(sound) - 8 {
+			for bit := range 8 {
+				data := slices.Clone(sound)
+				data[i] ^= 1 << bit
+				data = reseal(data)
+				c, err := Decode(data)
+				if err != nil {
+					require.True(t, errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion), "%s: byte %d, bit %d: %v", name, i, bit, err)
+					continue
+				}
+				meant++
+				require.Equal(t, data, encoded(t, c), "%s: byte %d, bit %d", name, i, bit)
+			}
+		}
+	}
+	t.Log(meant, "flips with a meaning")
+}
+
+// refusals are checkpoints that nobody may write, nor read if somebody has.
+func refusals() map[string]*Checkpoint {
+	cases := make(map[string]*Checkpoint)
+	add := func(name string, change func(*Checkpoint)) {
+		c := fullCheckpoint()
+		change(c)
+		cases[name] = c
+	}
+	for _, name := range []string{"", "..", "../x", "/etc/passwd", "a/b", ".hidden", "a b", "a\x00", strings.Repeat("a", 201)} {
+		add(fmt.Sprintf("job %.10q", name), func(c *Checkpoint) { c.Job = name })
+		add(fmt.Sprintf("operator %.10q", name), func(c *Checkpoint) { c.Operators = []Operator{{name, []Part{{}}}} })
+		add(fmt.Sprintf("file %.10q", name), func(c *Checkpoint) { c.Operators[0].Parts[1].Handle.Files[0].Name = name })
+	}
+	add("no id", func(c *Checkpoint) { c.ID = 0 })
+	add("id of 20 digits", func(c *Checkpoint) { c.ID = maxNumber + 1 })
+	add("no attempt", func(c *Checkpoint) { c.Attempt = 0 })
+	add("attempt of 20 digits", func(c *Checkpoint) { c.Attempt = math.MaxUint64 })
+	add("operator twice", func(c *Checkpoint) { c.Operators[2].Name = "idle" })
+	add("operators out of order", func(c *Checkpoint) { slices.Reverse(c.Operators) })
+	add("operator without parts", func(c *Checkpoint) { c.Operators[1].Parts = nil })
+	add("too many parts in all", func(c *Checkpoint) { c.Operators[1].Parts = make([]Part, maxParts-5) })
+
+	part := func(name string, change func(*Part)) { // with two files, none of them in the metadata
+		add(name, func(c *Checkpoint) { change(&c.Operators[0].Parts[1]) })
+	}
+	part("key groups of another subtask", func(p *Part) { p.Handle.Keyspace.Groups.First = 63 })
+	part("all key groups", func(p *Part) { p.Handle.Keyspace.Groups = state.GroupRange{Last: 127} })
+	part("another max parallelism", func(p *Part) { p.Handle.Keyspace.MaxParallelism = 256 })
+	part("no max parallelism", func(p *Part) { p.Handle.Keyspace.MaxParallelism = 0 })
+	part("key groups above all", func(p *Part) { p.Handle.Keyspace.MaxParallelism = 100 })
+	part("key groups in reverse", func(p *Part) { p.Handle.Keyspace.Groups = state.GroupRange{First: 100, Last: 64} })
+	part("rows below zero", func(p *Part) { p.Handle.Rows = -1 })
+	part("bounds below the handle's", func(p *Part) { p.Handle.Files[0].Bounds.First = 63 })
+	part("bounds above the handle's", func(p *Part) { p.Handle.Files[0].Bounds.Last = 101 })
+	part("bounds in reverse", func(p *Part) { p.Handle.Files[0].Bounds = state.GroupRange{First: 70, Last: 69} })
+	part("size below zero", func(p *Part) { p.Handle.Files[0].Size = -1 })
+	part("sizes above 2^63", func(p *Part) { p.Handle.Files[0].Size = math.MaxInt64 - 300 })
+	part("file twice", func(p *Part) { p.Handle.Files[0].Name = p.Handle.Files[1].Name })
+	part("file of another subtask", func(p *Part) { p.Handle.Files[0].Name = "3-counts-0" })
+	part("file of another subtask, below", func(p *Part) { p.Handle.Files[0].Name = "3-counts-2.b" })
+	part("metadata for a file", func(p *Part) { p.Handle.Files[0].Name = metadataName })
+	part("states out of order", func(p *Part) {
+		p.Handle.States = slices.Clone(p.Handle.States)
+		slices.Reverse(p.Handle.States)
+	})
+	part("state twice", func(p *Part) { p.Handle.States = []state.Info{p.Handle.States[0], p.Handle.States[0]} })
+	part("state of no kind", func(p *Part) { p.Handle.States = []state.Info{{Name: "a", Kind: 99}} })
+	part("state without a name", func(p *Part) { p.Handle.States = []state.Info{{Kind: state.KindTimers}} })
+	part("state with a codec too many", func(p *Part) {
+		p.Handle.States = []state.Info{{Name: "a", Kind: state.KindValue, Codecs: make([]codec.ID, 2)}}
+	})
+	part("state with many codecs", func(p *Part) {
+		p.Handle.States = []state.Info{{Name: "a", Kind: state.KindValue, Codecs: make([]codec.ID, maxCodecs+1)}}
+	})
+	part("too many states", func(p *Part) {
+		p.Handle.States = slices.Repeat([]state.Info{{Name: "a", Kind: state.KindTimers}}, maxStates+1)
+	})
+	return cases
+}
+
+func TestMetadataThatNobodyMayWriteIsRefusedByBothSides(t *testing.T) {
+	for name, c := range refusals() {
+		_, err := encode(c)
+		require.ErrorIs(t, err, ErrInvalid, name)
+		_, err = Decode(built(c))
+		require.ErrorIs(t, err, ErrCorrupt, name)
+	}
+}
+
+// Which subtask has which key groups is the engine's business.
+func TestSubtasksMayHaveTheirKeyGroupsInAnyOrder(t *testing.T) {
+	c := fullCheckpoint()
+	slices.Reverse(c.Operators[0].Parts)
+	back, err := Decode(encoded(t, c))
+	require.NoError(t, err)
+	require.Equal(t, c, back)
+}
+
+// Contents that do not fit their files cannot even be built.
+func TestContentsThatAreNotTheFilesAreRefused(t *testing.T) {
+	for name, change := range map[string]func(*Part){
+		"too short":       func(p *Part) { p.Inline["3-counts-0"] = []byte("hell") },
+		"too long":        func(p *Part) { p.Inline["3-counts-0"] = []byte("hello!") },
+		"of no file":      func(p *Part) { p.Inline["other"] = nil },
+		"without handle":  func(p *Part) { p.Handle = nil },
+		"of another file": func(p *Part) { p.Inline = map[string][]byte{"other": []byte("hello")} },
+	} {
+		c := fullCheckpoint()
+		change(&c.Operators[0].Parts[0])
+		_, err := encode(c)
+		require.ErrorIs(t, err, ErrInvalid, name)
+	}
+}
+
+func TestHostileMetadataIsRefusedBeforeMemoryIsTaken(t *testing.T) {
+	head := builtHead("job", 1, 1, time.Unix(0, 0))
+	whole := &snapshot.Handle{Keyspace: state.WholeKeyspace(8)}
+	part := func(pieces ...[]byte) []byte { // of the one operator
+		return sealedBytes(append([][]byte{head, uv(1), txt("op"), uv(1)}, pieces...)...)
+	}
+	file := func(size uint64) []byte {
+		f := builtFile(snapshot.FileRef{Name: "f", Bounds: whole.Keyspace.Groups})
+		copy(f[2+16:], u64(size))
+		return f
+	}
+	handle := append([]byte{1}, builtHandleHead(whole)...)
+	states := slices.Concat([]byte{1}, u32(8), builtGroups(whole.Keyspace.Groups))
+	aState := slices.Concat(uv(1), txt("a"), []byte{6}, builtCodec(codec.ID{Name: "c"}))
+	rows := u64(0)
+	_, err := Decode(part(states, aState, []byte{1}, uv(0), rows, uv(1), file(2), []byte{0}, []byte("xy"), uv(1), []byte("z")))
+	require.NoError(t, err, "the pieces fit together")
+
+	for _, huge := range []uint64{100, 1 << 20, 1 << 31, 1 << 32, 1 << 60, math.MaxInt64, math.MaxUint64} {
+		for name, data := range map[string][]byte{
+			"operators": sealedBytes(head, uv(huge)),
+			"job":       sealedBytes(head[:12], uv(huge), []byte("job")),
+			"operator":  sealedBytes(head, uv(1), uv(huge), []byte("op")),
+			"parts":     sealedBytes(head, uv(1), txt("op"), uv(huge), []byte{0, 0}),
+			"data":      part([]byte{0}, uv(huge), []byte("data")),
+			"states":    part(states, uv(huge), aState),
+			"schemas":   part(states, aState, uv(huge)),
+			"codecs":    part(states, aState, []byte{1}, uv(huge), builtCodec(codec.ID{})),
+			"version":   part(states, uv(1), txt("a"), []byte{6}, txt("c"), uv(max(huge, 1<<32)), txt(""), []byte{1, 0}, rows, uv(0), uv(0)),
+			"files":     part(handle, uv(huge), file(0), []byte{1}),
+			"content":   part(handle, uv(1), file(huge), []byte{0}, []byte("xy")),
+		} {
+			var err error
+			took := totalAllocated(func() { _, err = Decode(data) })
+			require.Less(t, took, uint64(1<<20), "%s of %d", name, huge)
+			if name == "schemas" {
+				require.ErrorIs(t, err, ErrVersion)
+			} else {
+				require.ErrorIs(t, err, ErrCorrupt, "%s of %d", name, huge)
+			}
+		}
+	}
+
+	for name, data := range map[string][]byte{
+		"form of a part":     part([]byte{2}, uv(0)),
+		"location":           part(handle, uv(1), file(0), []byte{3}, uv(0)),
+		"long number":        part([]byte{0}, []byte{0x81, 0x00}, []byte("z")),
+		"longer number":      part([]byte{0}, bytes.Repeat([]byte{0x80}, 11)),
+		"nanoseconds":        sealedBytes(head[:len(head)-4], u32(1e9), uv(0)),
+		"zero in the head":   sealedBytes(head[:11], []byte{1}, head[12:], uv(0)),
+		"magic":              sealedBytes([]byte("WEIRSNAP"), head[8:], uv(0)),
+		"an entry":           builtEntry(fixtureEntry),
+		"content twice":      part(handle, uv(2), file(1), []byte{0, 'a'}, file(1), []byte{0, 'b'}, uv(0)),
+		"content, then name": part(handle, uv(2), file(1), []byte{0, 'a'}, file(1), []byte{1}, uv(0)),
+		"no subtasks":        sealedBytes(head, uv(1), txt("op"), uv(0)),
+		"nothing":            nil,
+	} {
+		_, err := Decode(data)
+		require.ErrorIs(t, err, ErrCorrupt, name)
+		require.NotErrorIs(t, err, ErrVersion, name)
+	}
+}
+
+// totalAllocated is what a function allocates, freed or not.
+func totalAllocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func TestWhatALaterVersionMayWriteIsErrVersion(t *testing.T) {
+	head := builtHead("job", 1, 1, time.Unix(0, 0))
+	h := &snapshot.Handle{Keyspace: state.WholeKeyspace(8)}
+	f := builtFile(snapshot.FileRef{Name: "f", Bounds: h.Keyspace.Groups})
+	shared := sealedBytes(head, uv(1), txt("op"), uv(1), []byte{1}, builtHandleHead(h), uv(1), f, []byte{2}, uv(0))
+	next := sealedBytes(head[:8], u16(2), []byte("anything"))
+	for _, data := range [][]byte{shared, next} {
+		_, err := Decode(data)
+		require.ErrorIs(t, err, ErrVersion)
+		require.NotErrorIs(t, err, ErrCorrupt)
+	}
+}
+
+func TestStructureHasALimit(t *testing.T) {
+	schema := strings.Repeat("x", maxStructureBytes)
+	c := emptyCheckpoint()
+	h := &snapshot.Handle{
+		Keyspace: state.WholeKeyspace(8),
+		States:   []state.Info{{Name: "a", Kind: state.KindTimers, Key: codec.ID{Schema: schema}}},
+	}
+	c.Operators = []Operator{{"op", []Part{{Handle: h}}}}
+	_, err := encode(c)
+	require.ErrorIs(t, err, ErrInvalid)
+	_, err = Decode(sealedBytes(builtHead("j", 1, 1, c.Triggered), uv(1), txt("op"), uv(1), []byte{1}, u32(8), u16(0), u16(7),
+		uv(1), txt("a"), []byte{6}, txt(""), uv(0), uv(maxStructureBytes), []byte(schema), []byte{1, 0}, u64(0), uv(0), uv(0)))
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, "structure")
+}
+
+// Contents are not structure: more of them than of that is fine.
+func TestContentsDoNotCountAsStructure(t *testing.T) {
+	c := emptyCheckpoint()
+	c.Operators = []Operator{{"a", []Part{{Data: make([]byte, maxStructureBytes)}, {}}}}
+	back, err := Decode(encoded(t, c))
+	require.NoError(t, err)
+	require.Len(t, back.Operators[0].Parts[0].Data, maxStructureBytes)
+	require.NoError(t, checkSize(maxMetadataBytes, maxMetadataBytes-maxStructureBytes))
+	require.Error(t, checkSize(maxMetadataBytes, maxMetadataBytes-maxStructureBytes-1))
+	require.Error(t, checkSize(maxMetadataBytes+1, maxMetadataBytes))
+}
+
+func TestRandomMetadataComesBack(t *testing.T) {
+	for seed := range uint64(300) {
+		c := randomCheckpoint(rand.New(rand.NewPCG(seed, 0)))
+		data := encoded(t, c)
+		require.Equal(t, built(c), data)
+		back, err := Decode(data)
+		require.NoError(t, err)
+		require.Equal(t, c, back)
+		var want int64
+		for _, o := range c.Operators {
+			found, ok := back.Operator(o.Name)
+			require.True(t, ok)
+			require.Equal(t, o, found)
+			for _, p := range o.Parts {
+				require.EqualValues(t, len(builtPart(p)), partSize(p))
+				want += int64(len(p.Data))
+				if p.Handle != nil {
+					want += p.Handle.Bytes()
+				}
+			}
+		}
+		require.Equal(t, want, back.Bytes())
+		_, ok := back.Operator("none")
+		require.False(t, ok)
+	}
+}
+
+// randomCheckpoint is in the form that Decode returns.
+func randomCheckpoint(r *rand.Rand) *Checkpoint {
+	c := &Checkpoint{
+		Job: "job", ID: ID(r.Uint64N(maxNumber) + 1), Attempt: Number(r.Uint64N(maxNumber) + 1),
+		Triggered: time.Unix(r.Int64N(1<<40)-1<<39, r.Int64N(1e9)).UTC(),
+	}
+	content := func() []byte {
+		if r.IntN(3) == 0 {
+			return nil
+		}
+		return bytes.Repeat([]byte{byte(r.Uint32())}, 1+r.IntN(300))
+	}
+	for i := range r.IntN(4) {
+		operator := Operator{Name: fmt.Sprint("operator-", i)}
+		parallelism := 1 + r.IntN(4)
+		for j := range parallelism {
+			p := Part{Data: content()}
+			if r.IntN(4) > 0 {
+				p.Handle = &snapshot.Handle{Keyspace: state.SubtaskKeyspace(j, parallelism, 128), Rows: r.Int64()}
+				for k := range r.IntN(4) {
+					f := snapshot.FileRef{
+						Name: fmt.Sprintf("%d-%d-%d", i, j, k), Size: r.Int64N(1 << 40), Checksum: r.Uint64(),
+						Identity: snapshot.Identity{byte(r.Uint32()), 1}, Bounds: p.Handle.Keyspace.Groups,
+					}
+					if r.IntN(2) == 0 {
+						if p.Inline == nil {
+							p.Inline = make(map[string][]byte)
+						}
+						p.Inline[f.Name] = content()
+						f.Size = int64(len(p.Inline[f.Name]))
+					}
+					p.Handle.Files = append(p.Handle.Files, f)
+				}
+				if r.IntN(2) == 0 {
+					p.Handle.States = fullCheckpoint().Operators[0].Parts[0].Handle.States[:1+r.IntN(5)]
+				}
+			}
+			operator.Parts = append(operator.Parts, p)
+		}
+		c.Operators = append(c.Operators, operator)
+	}
+	return c
+}
+
+// An instant is one value, whatever the clock that told it.
+func TestTimesComeBackInUTC(t *testing.T) {
+	c := emptyCheckpoint()
+	now := time.Now()
+	c.Triggered = now.In(time.FixedZone("", 3600))
+	back, err := Decode(encoded(t, c))
+	require.NoError(t, err)
+	require.True(t, now.Equal(back.Triggered))
+	require.Equal(t, now.Round(0).UTC(), back.Triggered)
+}

@@ -1,0 +1,88 @@
+package checkpoint
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFileURLNamesADirectory(t *testing.T) {
+	ctx := context.Background()
+	dir := filepath.ToSlash(t.TempDir()) + "/with space/b"
+	path := strings.ReplaceAll(dir, " ", "%20")
+	if !strings.HasPrefix(path, "/") { // Windows
+		path = "/" + path
+	}
+	first, err := OpenObjects(ctx, "file://"+path)
+	require.NoError(t, err)
+	putObject(t, first, "job/a", "text")
+	second, err := OpenObjects(ctx, "file://localhost"+path+"/")
+	require.NoError(t, err)
+	require.Equal(t, "text", getObject(t, second, "job/a"))
+	require.FileExists(t, dir+"/job/a")
+}
+
+func TestURLThatNamesNoStorageIsRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, u := range []string{
+		"", "/tmp/x", "file", "file:", "file:x", "file:x/y", "file:/x", "file://", "file://x", "file://host/x", "file://localhost",
+		"file://localhost:80/x", "file:///x#fragment", "file:///x?", "file:///x?mode=0700", "file:///x%00y", "file:///%zz",
+		"s3://bucket/x", "FILE2:///x", "://", "file:///x?a=%zz", "file:///x?a;b", "fi le:///x",
+	} {
+		_, err := OpenObjects(context.Background(), u)
+		require.ErrorIs(t, err, ErrURL, "%q", u)
+		_, err = OpenStorage(context.Background(), u, StorageOptions{})
+		require.ErrorIs(t, err, ErrURL, "%q", u)
+	}
+	_, err := OpenObjects(context.Background(), "s3://bucket/x")
+	require.ErrorContains(t, err, "file")
+	_, err = OpenObjects(context.Background(), "file:x")
+	require.ErrorContains(t, err, "file:///")
+	left, err := os.ReadDir(".")
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestSecretsInURLsAreRefusedAndNotRepeated(t *testing.T) {
+	require.NoError(t, Register("secretive", func(context.Context, *url.URL) (Objects, error) {
+		t.Error("opened")
+		return nil, nil
+	}))
+	for _, scheme := range []string{"secretive", "file", "unknown"} {
+		for _, rest := range []string{
+			"user:CANARY@host/x", "CANARY@host/x", "host/x?secret=CANARY", "host/x?aws_Secret_Key=CANARY", "host/x?sessionToken=CANARY",
+			"host/x?PASSWORD=CANARY", "host/x?a=1&db-password=CANARY", "host/x?token", "host/%zzCANARY", "host/x?token=%zzCANARY",
+			"host/x?CANARY%zz=1", "host:CANARY/x", "/x?key=CANARY",
+		} {
+			if scheme == "secretive" && rest == "/x?key=CANARY" {
+				continue // which is the scheme's own business
+			}
+			_, err := OpenObjects(context.Background(), scheme+"://"+rest)
+			require.ErrorIs(t, err, ErrURL, rest)
+			require.NotContains(t, err.Error(), "CANARY", rest)
+		}
+	}
+}
+
+func TestRegisteredSchemeIsOpened(t *testing.T) {
+	ctx := context.Background()
+	want := newMemoryObjects(&memoryBudget{})
+	open := func(_ context.Context, u *url.URL) (Objects, error) {
+		require.Equal(t, "bucket", u.Host)
+		require.Equal(t, "eu", u.Query().Get("region"))
+		return want, nil
+	}
+	require.NoError(t, Register("registered", open))
+	got, err := OpenObjects(ctx, "registered://bucket/x?region=eu")
+	require.NoError(t, err)
+	require.Same(t, want, got)
+	for _, scheme := range []string{"registered", "file", "", "Upper", "a b", "1a", "a/b"} {
+		require.ErrorIs(t, Register(scheme, open), ErrURL, scheme)
+	}
+	require.ErrorIs(t, Register("none", nil), ErrURL)
+}

@@ -1,0 +1,159 @@
+package checkpoint
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+// maxParts limits the subtasks of a checkpoint.
+const maxParts = 1 << 20
+
+// validate says why a checkpoint is not one that metadata holds. It is the one
+// list of rules, for writing and for reading.
+func (c *Checkpoint) validate() error {
+	if err := snapshot.CheckName(c.Job); err != nil {
+		return fmt.Errorf("job: %w", err)
+	}
+	if c.ID < 1 || c.ID > maxNumber || c.Attempt < 1 || c.Attempt > maxNumber {
+		return fmt.Errorf("checkpoint %d, attempt %d", c.ID, c.Attempt)
+	}
+	parts, bytes, files := 0, int64(0), make(map[string]bool)
+	for i, operator := range c.Operators {
+		if i > 0 && c.Operators[i-1].Name >= operator.Name {
+			return fmt.Errorf("operator %q is out of order", operator.Name)
+		}
+		if err := operator.validate(); err != nil {
+			return err
+		}
+		if parts += len(operator.Parts); parts > maxParts {
+			return fmt.Errorf("%d parts, limit %d", parts, maxParts)
+		}
+		for _, part := range operator.Parts {
+			if err := addFiles(files, &bytes, part); err != nil {
+				return fmt.Errorf("operator %q: %w", operator.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// addFiles sees that no file is named twice in a checkpoint, and that all their
+// sizes have a sum.
+func addFiles(files map[string]bool, bytes *int64, p Part) error {
+	if *bytes > math.MaxInt64-int64(len(p.Data)) {
+		return fmt.Errorf("more than 2^63 bytes")
+	}
+	*bytes += int64(len(p.Data))
+	if p.Handle == nil {
+		return nil
+	}
+	for _, f := range p.Handle.Files {
+		if files[f.Name] {
+			return fmt.Errorf("file %q twice", f.Name)
+		}
+		files[f.Name] = true
+		if *bytes > math.MaxInt64-f.Size {
+			return fmt.Errorf("more than 2^63 bytes")
+		}
+		*bytes += f.Size
+	}
+	return nil
+}
+
+// validate sees that the subtasks share one maximum parallelism and no key group.
+func (o Operator) validate() error {
+	if err := snapshot.CheckName(o.Name); err != nil {
+		return fmt.Errorf("operator: %w", err)
+	}
+	if len(o.Parts) == 0 {
+		return fmt.Errorf("operator %q has no parts", o.Name)
+	}
+	var spaces []state.Keyspace
+	for i, part := range o.Parts {
+		if err := part.validate(); err != nil {
+			return fmt.Errorf("operator %q, subtask %d: %w", o.Name, i, err)
+		}
+		if part.Handle != nil {
+			spaces = append(spaces, part.Handle.Keyspace)
+		}
+	}
+	slices.SortFunc(spaces, func(a, b state.Keyspace) int { return cmp.Compare(a.Groups.First, b.Groups.First) })
+	for i := 1; i < len(spaces); i++ {
+		before, space := spaces[i-1], spaces[i]
+		if before.MaxParallelism != space.MaxParallelism || before.Groups.Last >= space.Groups.First {
+			return fmt.Errorf("operator %q: key groups %v of %d beside %v of %d", o.Name,
+				space.Groups, space.MaxParallelism, before.Groups, before.MaxParallelism)
+		}
+	}
+	return nil
+}
+
+func (p Part) validate() error {
+	if p.Handle == nil {
+		if len(p.Inline) > 0 {
+			return fmt.Errorf("%d files without a handle", len(p.Inline))
+		}
+		return nil
+	}
+	if err := p.Handle.Keyspace.Validate(); err != nil {
+		return err
+	}
+	if err := validateStates(p.Handle.States); err != nil {
+		return err
+	}
+	if p.Handle.Rows < 0 {
+		return fmt.Errorf("%d rows", p.Handle.Rows)
+	}
+	return p.validateFiles()
+}
+
+// validateStates accepts what a registry can produce, ordered by id.
+func validateStates(states []state.Info) error {
+	if len(states) > maxStates {
+		return fmt.Errorf("%d states, limit %d", len(states), maxStates)
+	}
+	for i, info := range states {
+		if err := info.Validate(); err != nil {
+			return err
+		}
+		if i > 0 && states[i-1].ID() >= info.ID() {
+			return fmt.Errorf("state %q is out of order", info.Name)
+		}
+	}
+	return nil
+}
+
+func (p Part) validateFiles() error {
+	inline, seen := 0, make(map[string]bool)
+	for _, f := range p.Handle.Files {
+		if err := snapshot.CheckName(f.Name); err != nil {
+			return fmt.Errorf("file: %w", err)
+		}
+		bounds, groups := f.Bounds, p.Handle.Keyspace.Groups
+		switch {
+		case seen[f.Name]:
+			return fmt.Errorf("file %q twice", f.Name)
+		case f.Name == metadataName:
+			return fmt.Errorf("file %q has the name of the metadata", f.Name)
+		case f.Size < 0:
+			return fmt.Errorf("file %q of %d bytes", f.Name, f.Size)
+		case bounds.First > bounds.Last || !groups.Contains(bounds.First) || !groups.Contains(bounds.Last):
+			return fmt.Errorf("file %q with key groups %v, the handle has %v", f.Name, bounds, groups)
+		}
+		seen[f.Name] = true
+		if content, ok := p.Inline[f.Name]; ok {
+			if inline++; int64(len(content)) != f.Size {
+				return fmt.Errorf("file %q of %d bytes, its content has %d", f.Name, f.Size, len(content))
+			}
+		}
+	}
+	if inline != len(p.Inline) {
+		return fmt.Errorf("%d contents for %d files", len(p.Inline), inline)
+	}
+	return nil
+}

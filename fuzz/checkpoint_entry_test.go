@@ -1,0 +1,105 @@
+package fuzz
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// Any bytes stand in the completed store, as they are, with a checksum that is
+// right, or as the entry of the metadata that stands beside them. A job begins
+// with what they say or refuses to, and they stay.
+func FuzzCheckpointEntry(f *testing.F) {
+	const asTheyAre, resealing, fitting = 0, 1, 2
+	entry, err := os.ReadFile("../checkpoint/testdata/v1.entry")
+	require.NoError(f, err)
+	metadata, err := os.ReadFile("../checkpoint/testdata/v1-full.metadata")
+	require.NoError(f, err)
+	empty := writtenMetadata(&checkpoint.Checkpoint{Job: "flights", ID: 42, Attempt: 3})
+	seed(f, "as it is", entry, metadata, byte(asTheyAre))
+	seed(f, "resealed", entry, metadata, byte(resealing))
+	seed(f, "fitting", entry, metadata, byte(fitting))
+	seed(f, "fitting empty", entry, empty, byte(fitting))
+	seed(f, "nothing", []byte{}, []byte{}, byte(asTheyAre))
+	seed(f, "another version", append([]byte("WEIRDONE\x00\x02"), entry[10:]...), metadata, byte(resealing))
+	const name = "root/flights/completed/0000000000000000042"
+	f.Fuzz(func(t *testing.T, entry, metadata []byte, how byte) {
+		switch {
+		case how%3 == resealing:
+			entry = resealedEntry(entry)
+		case how%3 == fitting && len(entry) == 52:
+			entry = append([]byte{}, entry...)
+			binary.BigEndian.PutUint64(entry[28:], uint64(len(metadata)))
+			binary.BigEndian.PutUint64(entry[36:], xxhash.Sum64(metadata))
+			entry = resealedEntry(entry)
+		}
+		disk := vfs.NewMem(vfs.MemOptions{})
+		plant(t, disk, name, entry)
+		plant(t, disk, "root/flights/chk-42/_metadata", metadata)
+		took := allocatedBytes(func() { beginOn(t, disk) })
+		if limit := 8<<20 + 64*uint64(len(metadata)+len(entry)); took > limit {
+			t.Fatalf("beginning with an entry of %d bytes and metadata of %d allocates %d", len(entry), len(metadata), took)
+		}
+		left, err := disk.Open(name)
+		require.NoError(t, err)
+		size, err := left.Size()
+		require.NoError(t, err)
+		require.EqualValues(t, len(entry), size)
+	})
+}
+
+func plant(t *testing.T, disk *vfs.Mem, name string, content []byte) {
+	objects, err := checkpoint.FilesOn(disk, "root")
+	require.NoError(t, err)
+	file, err := objects.Create(context.Background(), name[len("root/"):])
+	require.NoError(t, err)
+	_, err = file.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, file.Commit())
+}
+
+// beginOn begins an attempt of the job that has the fixture's operators.
+func beginOn(t *testing.T, disk *vfs.Mem) {
+	ctx := context.Background()
+	objects, err := checkpoint.FilesOn(disk, "root")
+	require.NoError(t, err)
+	storage, err := checkpoint.NewStorage(objects, checkpoint.StorageOptions{})
+	require.NoError(t, err)
+	c, err := checkpoint.NewCoordinator(ctx, checkpoint.Options{Job: "flights", Storage: storage})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	a, err := c.Begin(ctx, nil, []checkpoint.Subtasks{
+		{Operator: "counts", Parallelism: 3}, {Operator: "idle", Parallelism: 1},
+		{Operator: "source", Parallelism: 2}, {Operator: "stateless", Parallelism: 1},
+	})
+	if err != nil {
+		for _, expected := range []error{
+			checkpoint.ErrNotRestorable, checkpoint.ErrForeign, checkpoint.ErrOperator, checkpoint.ErrVersion,
+		} {
+			if errors.Is(err, expected) {
+				return
+			}
+		}
+		t.Fatalf("%T %v", err, err)
+	}
+	if a.Restored() == nil || a.Restored().ID != 42 {
+		t.Fatal("the checkpoint was passed over in silence")
+	}
+}
+
+// resealedEntry makes magic and checksum right.
+func resealedEntry(entry []byte) []byte {
+	if len(entry) < 12+8 {
+		return entry
+	}
+	entry = append([]byte("WEIRDONE"), entry[8:len(entry)-8]...)
+	return binary.BigEndian.AppendUint64(entry, xxhash.Sum64(entry))
+}

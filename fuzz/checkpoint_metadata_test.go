@@ -1,0 +1,221 @@
+package fuzz
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// Any bytes are metadata or refused, as they are, with a checksum that is right,
+// or as choices for a checkpoint that is written as docs/format-checkpoint.md
+// says. What is accepted is what that page would have written.
+func FuzzCheckpointMetadata(f *testing.F) {
+	const asTheyAre, resealing, assembling = 0, 1, 2
+	for _, name := range []string{"v1-full", "v1-empty"} {
+		data, err := os.ReadFile("../checkpoint/testdata/" + name + ".metadata")
+		require.NoError(f, err)
+		seed(f, name, data, byte(asTheyAre))
+		seed(f, name+" resealed", data, byte(resealing))
+	}
+	seed(f, "huge count", resealedMetadata(append(metadataHead(&checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1}),
+		"\xff\xff\xff\xff\xff\xff\xff\xff\x7f........"...)), byte(asTheyAre))
+	for i := range uint64(8) {
+		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 200), byte(assembling))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, how byte) {
+		var want *checkpoint.Checkpoint
+		switch how % 3 {
+		case resealing:
+			data = resealedMetadata(data)
+		case assembling:
+			want = someCheckpoint(&input{data})
+			data = writtenMetadata(want)
+		}
+		before := bytes.Clone(data)
+		var c *checkpoint.Checkpoint
+		var err error
+		took := allocatedBytes(func() { c, err = checkpoint.Decode(data) })
+		if limit := 1<<20 + 64*uint64(len(data)); took > limit {
+			t.Fatalf("reading %d bytes allocates %d", len(data), took)
+		}
+		if err != nil {
+			if !errors.Is(err, checkpoint.ErrCorrupt) && !errors.Is(err, checkpoint.ErrVersion) {
+				t.Fatalf("%T %v", err, err)
+			}
+			return
+		}
+		if !bytes.Equal(writtenMetadata(c), data) || !bytes.Equal(before, data) {
+			t.Fatal("what was accepted is not what would be written")
+		}
+		if want != nil {
+			require.Equal(t, want, c)
+		}
+		usable(t, c)
+	})
+}
+
+// usable checks what others rely on.
+func usable(t *testing.T, c *checkpoint.Checkpoint) {
+	if c.Bytes() < 0 {
+		t.Fatalf("%d bytes", c.Bytes())
+	}
+	for _, o := range c.Operators {
+		if found, ok := c.Operator(o.Name); !ok || len(found.Parts) != len(o.Parts) {
+			t.Fatalf("operator %q is not found", o.Name)
+		}
+		for _, p := range o.Parts {
+			if p.Handle == nil {
+				continue
+			}
+			for _, f := range p.Handle.Files {
+				content, inline := p.Inline[f.Name]
+				if snapshot.CheckName(f.Name) != nil || inline && int64(len(content)) != f.Size {
+					t.Fatalf("file %q of %d bytes, %d inline", f.Name, f.Size, len(content))
+				}
+			}
+		}
+	}
+}
+
+// resealedMetadata makes magic, version and checksum right.
+func resealedMetadata(data []byte) []byte {
+	if len(data) < 12+8 {
+		return data
+	}
+	data = slices.Concat([]byte("WEIRCHKP\x00\x01\x00\x00"), data[12:len(data)-8])
+	return binary.BigEndian.AppendUint64(data, xxhash.Sum64(data))
+}
+
+// metadataHead is metadata up to the number of operators.
+func metadataHead(c *checkpoint.Checkpoint) []byte {
+	b := metadataText([]byte("WEIRCHKP\x00\x01\x00\x00"), c.Job)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.ID))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Attempt))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Triggered.Unix())^1<<63)
+	return binary.BigEndian.AppendUint32(b, uint32(c.Triggered.Nanosecond()))
+}
+
+func metadataText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// writtenMetadata is metadata as the format page says, sense or nonsense.
+func writtenMetadata(c *checkpoint.Checkpoint) []byte {
+	b := binary.AppendUvarint(metadataHead(c), uint64(len(c.Operators)))
+	for _, o := range c.Operators {
+		b = binary.AppendUvarint(metadataText(b, o.Name), uint64(len(o.Parts)))
+		for _, p := range o.Parts {
+			b = metadataPart(b, p)
+		}
+	}
+	return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b))
+}
+
+func metadataPart(b []byte, p checkpoint.Part) []byte {
+	if p.Handle == nil {
+		return metadataText(append(b, 0), string(p.Data))
+	}
+	h := p.Handle
+	b = binary.BigEndian.AppendUint32(append(b, 1), uint32(h.Keyspace.MaxParallelism))
+	b = metadataGroups(b, h.Keyspace.Groups)
+	b = binary.AppendUvarint(b, uint64(len(h.States)))
+	for _, s := range h.States {
+		b = append(metadataText(b, s.Name), byte(s.Kind))
+		b = append(metadataCodec(b, s.Key), 1)
+		b = binary.AppendUvarint(b, uint64(len(s.Codecs)))
+		for _, id := range s.Codecs {
+			b = metadataCodec(b, id)
+		}
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Rows))
+	b = binary.AppendUvarint(b, uint64(len(h.Files)))
+	for _, f := range h.Files {
+		b = append(metadataText(b, f.Name), f.Identity[:]...)
+		b = binary.BigEndian.AppendUint64(b, uint64(f.Size))
+		b = binary.BigEndian.AppendUint64(b, f.Checksum)
+		b = metadataGroups(b, f.Bounds)
+		if content, ok := p.Inline[f.Name]; ok {
+			b = append(append(b, 0), content...)
+		} else {
+			b = append(b, 1)
+		}
+	}
+	return metadataText(b, string(p.Data))
+}
+
+func metadataGroups(b []byte, r state.GroupRange) []byte {
+	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, r.First), r.Last)
+}
+
+func metadataCodec(b []byte, id codec.ID) []byte {
+	b = binary.AppendUvarint(metadataText(b, id.Name), uint64(id.Version))
+	return metadataText(b, id.Schema)
+}
+
+// someCheckpoint is one that is mostly sound.
+func someCheckpoint(in *input) *checkpoint.Checkpoint {
+	c := &checkpoint.Checkpoint{
+		Job: "job", ID: checkpoint.ID(1 + in.byte()), Attempt: checkpoint.Number(in.byte()),
+		Triggered: time.Unix(int64(in.uint64()), int64(in.byte())).UTC(),
+	}
+	for i := range in.choice(4) {
+		o := checkpoint.Operator{Name: fmt.Sprint("op", i)}
+		for j := range in.choice(4) {
+			o.Parts = append(o.Parts, somePart(in, i, j))
+		}
+		c.Operators = append(c.Operators, o)
+	}
+	return c
+}
+
+func somePart(in *input, operator, subtask int) (p checkpoint.Part) {
+	if data := in.bytes(20); len(data) > 0 {
+		p.Data = data
+	}
+	if in.choice(3) == 0 {
+		return p
+	}
+	groups := state.GroupRange{First: uint16(16 * subtask), Last: uint16(16*subtask + in.choice(18))}
+	p.Handle = &snapshot.Handle{
+		Keyspace: state.Keyspace{MaxParallelism: 64, Groups: groups}, Rows: int64(in.uint64() >> in.choice(3)),
+	}
+	for range in.choice(3) {
+		info := state.Info{Name: in.string(), Kind: state.Kind(in.choice(8)), Key: codec.ID{Name: in.string(), Version: uint32(in.byte())}}
+		for range in.choice(3) {
+			info.Codecs = append(info.Codecs, codec.ID{Name: in.string(), Schema: in.string()})
+		}
+		p.Handle.States = append(p.Handle.States, info)
+	}
+	for i := range in.choice(4) {
+		f := snapshot.FileRef{
+			Name: fmt.Sprintf("f%d-%d-%d", operator, subtask, in.choice(2)*4+i), Size: int64(in.uint64() >> in.choice(9)),
+			Bounds: state.GroupRange{First: groups.First + uint16(in.choice(2)), Last: groups.Last},
+		}
+		copy(f.Identity[:], in.bytes(16))
+		if in.choice(2) == 0 {
+			if p.Inline == nil {
+				p.Inline = make(map[string][]byte)
+			}
+			content := in.bytes(20)
+			if f.Size = int64(len(content)); f.Size == 0 {
+				content = nil
+			}
+			p.Inline[f.Name] = content
+		}
+		p.Handle.Files = append(p.Handle.Files, f)
+	}
+	return p
+}
