@@ -1,0 +1,42 @@
+package job
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// guard calls what may call functions of the program, and makes ErrPanic of a
+// panic.
+func guard(call func() error) (err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			recover() //nolint:errcheck // its text may quote data
+			err = fmt.Errorf("%w at %s", ErrPanic, panicked())
+		}
+	}()
+	err = call()
+	returned = true
+	return err
+}
+
+// panicked is the place of the panic that is being recovered from.
+func panicked() string {
+	callers := make([]uintptr, 64)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(0, callers)])
+	place, above := "an unknown place", false
+	for {
+		frame, more := frames.Next()
+		switch {
+		case frame.Function == "runtime.gopanic" || frame.Function == "runtime.Goexit":
+			above = true
+		case above && !strings.HasPrefix(frame.Function, "runtime."):
+			return fmt.Sprintf("%s:%d", filepath.Base(frame.File), frame.Line)
+		}
+		if !more {
+			return place
+		}
+	}
+}

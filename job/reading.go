@@ -1,0 +1,203 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/weirstate/weir/checkpoint"
+)
+
+// idleWait is the time before partitions that had nothing are asked again.
+const idleWait = time.Millisecond
+
+// reading is a subtask of a source: it reads its partitions in turn, a batch at
+// a time, and lets a barrier in between two batches.
+//
+// Thread safety: one goroutine.
+type reading[T any] struct {
+	attempt  *attempt
+	name     string
+	subtask  int
+	source   Source[T]
+	disorder int64
+	out      outlets[T]
+	wake     <-chan struct{} // there is a trigger
+
+	partitions []partition[T]
+	open       int           // partitions that are not at their end
+	passed     checkpoint.ID // the last barrier let in
+	watermark  int64
+	buffer     []Event[T]
+}
+
+type partition[T any] struct {
+	position
+	reader Reader[T] // nil at the end
+}
+
+// begin implements task.
+func (r *reading[T]) begin(ctx context.Context) error {
+	count := r.source.Partitions()
+	positions, err := r.attempt.restored.positions(r.name, count)
+	if err != nil {
+		return err
+	}
+	r.watermark, r.buffer = math.MinInt64, make([]Event[T], batchEvents)
+	for p := r.subtask; p < count; p += r.attempt.parallelism {
+		reader, err := r.source.Open(ctx, p, positions[p].offset)
+		if err != nil {
+			return fmt.Errorf("partition %d at %d: %w", p, positions[p].offset, err)
+		}
+		if reader == nil {
+			return fmt.Errorf("partition %d: no reader: %w", p, ErrReader)
+		}
+		r.partitions = append(r.partitions, partition[T]{positions[p], reader})
+		r.open++
+	}
+	return nil
+}
+
+// run implements task.
+func (r *reading[T]) run(ctx context.Context) error {
+	if err := r.advance(); err != nil { // a restored position has a watermark
+		return err
+	}
+	for next, empty := 0, 0; r.open > 0; next = (next + 1) % len(r.partitions) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := r.answer(); err != nil {
+			return err
+		}
+		if r.partitions[next].reader == nil {
+			continue
+		}
+		n, err := r.read(ctx, &r.partitions[next])
+		if err != nil {
+			return err
+		}
+		if empty++; n > 0 {
+			empty = 0
+		}
+		if empty >= r.open && r.open > 0 {
+			if err := r.rest(ctx); err != nil {
+				return err
+			}
+			empty = 0
+		}
+	}
+	return r.stay(ctx)
+}
+
+// read reads a batch of a partition and sends it off.
+func (r *reading[T]) read(ctx context.Context, p *partition[T]) (n int, err error) {
+	n, err = p.reader.Read(ctx, r.buffer)
+	if n < 0 || n > len(r.buffer) {
+		return 0, fmt.Errorf("partition %d: %d elements in place of at most %d: %w", p.number, n, len(r.buffer), ErrReader)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("partition %d at %d: %w", p.number, p.offset, err)
+	}
+	for _, e := range r.buffer[:n] {
+		p.newest = max(p.newest, e.Time)
+		if err := r.out.send(e); err != nil {
+			return n, err
+		}
+	}
+	p.offset += int64(n)
+	r.attempt.records.Add(int64(n))
+	if err != nil {
+		r.open--
+		reader := p.reader
+		p.reader = nil
+		if err := reader.Close(); err != nil {
+			return n, fmt.Errorf("partition %d: %w", p.number, err)
+		}
+	}
+	return n, r.advance()
+}
+
+// advance sends the watermark, if it has risen, to which the open partitions
+// have come.
+func (r *reading[T]) advance() error {
+	lowest := int64(math.MaxInt64)
+	for _, p := range r.partitions {
+		if p.reader != nil {
+			lowest = min(lowest, p.newest)
+		}
+	}
+	if r.open == 0 || lowest <= math.MinInt64+r.disorder {
+		return nil
+	}
+	watermark := lowest - r.disorder - 1
+	if watermark <= r.watermark {
+		return nil
+	}
+	r.watermark = watermark
+	return r.out.mark(mark{kind: watermarkMark, watermark: watermark})
+}
+
+// answer lets the barrier in of a checkpoint that was triggered: what was read so
+// far belongs to it.
+func (r *reading[T]) answer() error {
+	id := r.attempt.triggered()
+	if id <= r.passed {
+		return nil
+	}
+	r.passed = id
+	positions := make([]position, len(r.partitions))
+	for i, p := range r.partitions {
+		positions[i] = p.position
+	}
+	acknowledge(r.attempt.checkpoints.Upload(id, r.name, r.subtask), nil, encodePositions(positions))
+	return r.out.mark(mark{kind: barrierMark, checkpoint: id})
+}
+
+// rest waits a little for more elements.
+func (r *reading[T]) rest(ctx context.Context) error {
+	if err := r.out.flush(); err != nil {
+		return err
+	}
+	select {
+	case <-r.wake:
+	case <-time.After(idleWait):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// stay lets barriers in after the end of all partitions, until the other
+// sources of the job are at their end too: a checkpoint needs all subtasks.
+func (r *reading[T]) stay(ctx context.Context) error {
+	if err := r.out.mark(finalWatermark); err != nil {
+		return err
+	}
+	r.attempt.sourceAtEnd()
+	for {
+		if err := r.answer(); err != nil {
+			return err
+		}
+		select {
+		case <-r.wake:
+		case <-r.attempt.allRead:
+			return r.out.mark(mark{kind: endMark})
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// close implements task.
+func (r *reading[T]) close(bool) error {
+	var errs []error
+	for _, p := range r.partitions {
+		if p.reader != nil {
+			errs = append(errs, guard(p.reader.Close))
+		}
+	}
+	return errors.Join(errs...)
+}
