@@ -1,0 +1,135 @@
+package weir_test
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir"
+	"github.com/weirstate/weir/checkpoint"
+)
+
+func TestMemoryURLIsItsOptions(t *testing.T) {
+	limits := func(maxState, frame, total int64) checkpoint.MemoryOptions {
+		return checkpoint.MemoryOptions{MaxStateBytes: maxState, FrameBytes: frame, TotalBytes: total}
+	}
+	for text, want := range map[string]weir.MemoryOptions{
+		"memory:":                       {},
+		"memory://":                     {},
+		"MEMORY:?":                      {},
+		"memory:?index=hash&sync=false": {},
+		"memory:?index=%62tree":         {Index: weir.BTree},
+		"memory:?sync=true":             {Synchronous: true},
+		"memory:?total=1B":              {Checkpoints: limits(0, 0, 1)},
+		"memory:?max-state=9MB&frame=9223372036854775807B":                 {Checkpoints: limits(9e6, 1<<63-1, 0)},
+		"memory:?index=btree&sync=true&max-state=3kB&frame=4MiB&total=5GB": {Index: weir.BTree, Synchronous: true, Checkpoints: limits(3000, 4<<20, 5e9)},
+		"memory:?max-state=3KiB&frame=1GiB&total=01B":                      {Checkpoints: limits(3<<10, 1<<30, 1)},
+	} {
+		got, err := weir.Open(context.Background(), text)
+		require.NoError(t, err, text)
+		preset, err := weir.Memory(want)
+		require.NoError(t, err)
+		requireSame(t, preset, got)
+		require.Equal(t, want.Synchronous, preset.Synchronous)
+		require.Equal(t, want.Synchronous, got.Synchronous)
+	}
+}
+
+func TestFsURLIsItsOptions(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a b%c?")
+	file := (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
+	inline := func(bytes int64) checkpoint.StorageOptions { return checkpoint.StorageOptions{InlineBytes: bytes} }
+	for query, want := range map[string]weir.FsOptions{
+		"":                         {},
+		"?":                        {},
+		"?index=hash&sync=false":   {},
+		"?index=btree":             {Index: weir.BTree},
+		"?sync=true&inline=100kB":  {Synchronous: true, Checkpoints: inline(100e3)},
+		"?inline=0B":               {Checkpoints: inline(-1)},
+		"?inline=1MiB&index=btree": {Index: weir.BTree, Checkpoints: inline(1 << 20)},
+	} {
+		got, err := weir.Open(context.Background(), "fs+"+file+query)
+		require.NoError(t, err, query)
+		require.DirExists(t, dir)
+		require.NoError(t, os.Remove(dir))
+		preset, err := weir.Fs(context.Background(), file, want)
+		require.NoError(t, err)
+		requireSame(t, preset, got)
+		require.Equal(t, want.Synchronous, preset.Synchronous)
+		require.Equal(t, want.Synchronous, got.Synchronous)
+	}
+}
+
+// requireSame compares the storages and the indexes of presets.
+func requireSame(t *testing.T, want, got *weir.Preset) {
+	t.Helper()
+	require.Equal(t, want.Storage, got.Storage)
+	require.Equal(t, indexOf(t, want), indexOf(t, got))
+}
+
+func TestUnusableURLsSayWhatIsAllowed(t *testing.T) {
+	const size = "a size from 1B, such as 5MiB, in B, KiB, MiB, GiB, kB, MB or GB"
+	file := "fs+" + fileURL(t)
+	for text, want := range map[string]string{
+		"":                                   "preset: scheme \"\" is not memory, nor fs+file or another fs+",
+		":":                                  "preset: the text is not a URL",
+		"memory":                             "preset: scheme \"\" is not memory, nor fs+file or another fs+",
+		"file:///tmp":                        "preset: scheme \"file\" is not memory, nor fs+file or another fs+",
+		"lsm+file:///tmp":                    "preset: scheme \"lsm+file\" is not memory, nor fs+file or another fs+",
+		"fs+gopher://there":                  "fs preset: scheme \"gopher\" is not one of file",
+		"fs+:///tmp":                         "fs preset: scheme \"\" is not one of file",
+		"fs+file:relative":                   "fs preset: the path is not absolute; write file:///absolute/directory",
+		"memory:relative":                    "memory preset: the URL has more than a query",
+		"memory://user:password@":            "memory preset: the URL has more than a query",
+		"memory://host":                      "memory preset: the URL has more than a query",
+		"memory:///path":                     "memory preset: the URL has more than a query",
+		"memory:?index=hash#part":            "memory preset: the URL has more than a query",
+		"memory:?a;b":                        "memory preset: the query is malformed",
+		"memory:?sync=%zz":                   "memory preset: the query is malformed",
+		"memory:?inline=1MiB":                "memory preset: a query key is none of index, sync, max-state, frame, total",
+		"memory:?Index=hash":                 "memory preset: a query key is none of index, sync, max-state, frame, total",
+		"memory:?index":                      "memory preset: index is not hash or btree",
+		"memory:?index=HASH":                 "memory preset: index is not hash or btree",
+		"memory:?index=hash&index=hash":      "memory preset: index is given more than once",
+		"memory:?sync=1":                     "memory preset: sync is not true or false",
+		"memory:?total=":                     "memory preset: total is not " + size,
+		"memory:?total=0B":                   "memory preset: total is not " + size,
+		"memory:?total=5":                    "memory preset: total is not " + size,
+		"memory:?total=MiB":                  "memory preset: total is not " + size,
+		"memory:?total=-1MiB":                "memory preset: total is not " + size,
+		"memory:?total=%2B1MiB":              "memory preset: total is not " + size,
+		"memory:?total=1.5MiB":               "memory preset: total is not " + size,
+		"memory:?total=1 MiB":                "memory preset: total is not " + size,
+		"memory:?total=1mib":                 "memory preset: total is not " + size,
+		"memory:?total=1KB":                  "memory preset: total is not " + size,
+		"memory:?total=9223372036855GiB":     "memory preset: total is not " + size,
+		"memory:?total=9007199254740992KiB":  "memory preset: total is not " + size,
+		"memory:?total=9223372036854775808B": "memory preset: total is not " + size,
+		file + "?total=1MiB":                 "fs preset: a query key is none of index, sync, inline",
+		file + "?inline=-1B":                 "fs preset: inline is not " + strings.Replace(size, "1B", "0B", 1),
+	} {
+		p, err := weir.Open(context.Background(), text)
+		require.ErrorIs(t, err, checkpoint.ErrURL, text)
+		require.Equal(t, want, strings.TrimSuffix(err.Error(), ": "+checkpoint.ErrURL.Error()), text)
+		require.Nil(t, p)
+	}
+	_, err := weir.Open(context.Background(), file+"?inline=2MiB")
+	require.ErrorIs(t, err, checkpoint.ErrOption)
+}
+
+func TestErrorsDoNotQuoteURLs(t *testing.T) {
+	for _, text := range []string{
+		"memory://user:canary@host", "memory:?canary=1", "memory:?index=canary", "memory:?sync=canary", "memory:?total=canary",
+		"memory:canary", "memory:?canary=%zz", "fs+file://user:canary@localhost/tmp", "fs+file:///tmp?canary=canary",
+		"fs+file:///tmp?inline=canary", "fs+file:canary", "fs+file://canary/", "fs+file:///tmp#canary", "fs+file:///\x7fcanary",
+	} {
+		_, err := weir.Open(context.Background(), text)
+		require.Error(t, err, text)
+		require.NotContains(t, err.Error(), "canary", text)
+	}
+}
