@@ -1,7 +1,6 @@
 package heapstate
 
 import (
-	"cmp"
 	"runtime"
 	"slices"
 
@@ -9,61 +8,54 @@ import (
 )
 
 // sortedSlots orders the slots of a frozen table whose index has no order: it
-// deals them out to key groups once, in 4 B a row, and sorts a group when it
-// is asked for. All of it happens in the asynchronous half of a snapshot.
+// deals them out to key groups once, in 4 B a row and, meanwhile, 2 B a slot;
+// and it sorts a group when it is asked for, in 32 B for each row of it. All of
+// it happens in the asynchronous half of a snapshot.
 type sortedSlots struct {
-	groups [][]uint32 // nil until dealt
-	order  []sortItem // scratch
+	slots  []uint32    // by key group, within one ascending
+	bounds groupBounds // of slots
+	sorter slotSorter
+	batch  slotBatch
 }
-
-// sortItem decides most comparisons without a look at the rows.
-type sortItem struct {
-	prefix uint64
-	slot   uint32
-}
-
-// yieldSlots is some tens of microseconds of dealing.
-const yieldSlots = 1 << 11
 
 // Ascend implements state.FrozenIndex.
 func (s *sortedSlots) Ascend(t state.FrozenTable, group uint16, yield func(slot uint32) error) error {
-	if s.groups == nil {
-		s.deal(t)
+	table := t.(state.BulkTable)
+	if s.bounds == nil {
+		s.deal(table)
 	}
-	if int(group) >= len(s.groups) {
-		return nil
-	}
-	s.order = s.order[:0]
-	for _, slot := range s.groups[group] {
-		s.order = append(s.order, sortItem{t.Prefix(slot), slot})
-	}
-	slices.SortFunc(s.order, func(a, b sortItem) int {
-		if c := cmp.Compare(a.prefix, b.prefix); c != 0 {
-			return c
-		}
-		return t.Compare(a.slot, b.slot)
-	})
-	for _, item := range s.order {
-		if err := yield(item.slot); err != nil {
+	from, to := s.bounds.of(group)
+	s.batch.begin(table, group, yield)
+	for _, item := range s.sorter.sort(table, s.slots[from:to]) {
+		if err := s.batch.add(item.slot); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.batch.flush()
 }
 
-func (s *sortedSlots) deal(t state.FrozenTable) {
-	s.groups = make([][]uint32, 1)
-	for slot := range t.Slots() {
-		if slot%yieldSlots == 0 {
-			runtime.Gosched() // the task may be waiting for this processor
+// dealSlots is some tens of microseconds of dealing. It is a multiple of 64.
+const dealSlots = 1 << 10
+
+// deal is a counting sort by key group.
+func (s *sortedSlots) deal(t state.BulkTable) {
+	groups := make([]uint16, t.Slots())
+	for at := 0; at < len(groups); at += dealSlots {
+		some := groups[at:min(at+dealSlots, len(groups))]
+		t.Groups(uint32(at), some)
+		for _, group := range some {
+			if group != state.MaxKeyGroups {
+				s.bounds.count(group)
+			}
 		}
-		group, ok := t.Group(slot)
-		if !ok {
-			continue
+		runtime.Gosched() // the task may be waiting for this processor
+	}
+	s.slots = make([]uint32, s.bounds.sum())
+	next := slices.Clone(s.bounds)
+	for slot, group := range groups {
+		if group != state.MaxKeyGroups {
+			s.slots[next[group]] = uint32(slot)
+			next[group]++
 		}
-		if missing := int(group) + 1 - len(s.groups); missing > 0 {
-			s.groups = append(s.groups, make([][]uint32, missing)...)
-		}
-		s.groups[group] = append(s.groups[group], slot)
 	}
 }

@@ -1,6 +1,9 @@
 package heapstate
 
 import (
+	"slices"
+	"unsafe"
+
 	"github.com/google/btree"
 
 	"github.com/weirstate/weir/state"
@@ -43,16 +46,25 @@ func newTimerQueue() *timerQueue {
 	})}
 }
 
-// Add implements state.TimerQueue.
+// Add implements state.TimerQueue. A timer that is there already, as most are
+// that a window registers for each of its records, costs no more than finding
+// it: no memory, and no copy of a node that a snapshot holds.
 func (q *timerQueue) Add(t state.TimerEntry) error {
-	q.tree.ReplaceOrInsert(timer{t.Timestamp, string(t.Row), t.Group})
+	if !q.tree.Has(borrowed(t)) {
+		q.tree.ReplaceOrInsert(timer{t.Timestamp, string(t.Row), t.Group})
+	}
 	return nil
 }
 
 // Remove implements state.TimerQueue.
 func (q *timerQueue) Remove(t state.TimerEntry) error {
-	q.tree.Delete(timer{t.Timestamp, string(t.Row), t.Group})
+	q.tree.Delete(borrowed(t))
 	return nil
+}
+
+// borrowed is a timer to look for, whose row is the caller's memory.
+func borrowed(t state.TimerEntry) timer {
+	return timer{t.Timestamp, unsafe.String(unsafe.SliceData(t.Row), len(t.Row)), t.Group}
 }
 
 // First implements state.TimerQueue.
@@ -70,20 +82,29 @@ func (q *timerQueue) Len() int { return q.tree.Len() }
 
 // frozenTimers is a timer service at a snapshot.
 type frozenTimers struct {
-	id      state.ID
-	trees   [2]*btree.BTreeG[timer]
-	byGroup [2]map[uint16][]timer // once dealt out
-	key     []byte                // scratch
+	id       state.ID
+	trees    [2]*btree.BTreeG[timer]
+	dealt    [2]dealtTimers
+	row, key []byte // scratch
+}
+
+// dealtTimers is the timers of one domain by key group, in order within one.
+type dealtTimers struct {
+	timers []timer
+	bounds groupBounds
 }
 
 // rows implements frozenState.
 func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) error {
-	if f.byGroup[0] == nil {
-		f.deal()
-	}
-	for d, groups := range f.byGroup {
-		for _, t := range groups[group] {
-			entry := state.TimerEntry{Timestamp: t.timestamp, Group: t.group, Row: []byte(t.row)}
+	for d := range f.dealt {
+		dealt := &f.dealt[d]
+		if dealt.bounds == nil {
+			dealt.deal(f.trees[d])
+		}
+		from, to := dealt.bounds.of(group)
+		for _, t := range dealt.timers[from:to] {
+			f.row = append(f.row[:0], t.row...)
+			entry := state.TimerEntry{Timestamp: t.timestamp, Group: t.group, Row: f.row}
 			f.key = state.AppendTimerKey(f.key[:0], f.id, state.Domain(d), entry)
 			if err := yield(f.key, nil); err != nil {
 				return err
@@ -93,14 +114,17 @@ func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) e
 	return nil
 }
 
-// deal sorts the timers by key group; within one they stay in order.
-func (f *frozenTimers) deal() {
-	for d, tree := range f.trees {
-		groups := make(map[uint16][]timer)
-		tree.Ascend(func(t timer) bool {
-			groups[t.group] = append(groups[t.group], t)
-			return true
-		})
-		f.byGroup[d] = groups
-	}
+// deal is a counting sort by key group, in 32 B a timer.
+func (d *dealtTimers) deal(tree *btree.BTreeG[timer]) {
+	tree.Ascend(func(t timer) bool {
+		d.bounds.count(t.group)
+		return true
+	})
+	d.timers = make([]timer, d.bounds.sum())
+	next := slices.Clone(d.bounds)
+	tree.Ascend(func(t timer) bool {
+		d.timers[next[t.group]] = t
+		next[t.group]++
+		return true
+	})
 }

@@ -96,23 +96,28 @@ func (x *treeIndex) Delete(_ uint64, slot uint32) {
 }
 
 // Freeze implements state.Index.
-func (x *treeIndex) Freeze() state.FrozenIndex { return frozenTree{x.tree.Clone()} }
+func (x *treeIndex) Freeze() state.FrozenIndex { return &frozenTree{tree: x.tree.Clone()} }
 
 // frozenTree is a clone. Walking it compares bounds with items by group and
 // prefix alone, so it never looks at the live table.
 type frozenTree struct {
-	tree *btree.BTreeG[treeItem]
+	tree  *btree.BTreeG[treeItem]
+	batch slotBatch
 }
 
 // Ascend implements state.FrozenIndex.
-func (f frozenTree) Ascend(_ state.FrozenTable, group uint16, yield func(slot uint32) error) (err error) {
+func (f *frozenTree) Ascend(t state.FrozenTable, group uint16, yield func(slot uint32) error) (err error) {
+	f.batch.begin(t.(state.BulkTable), group, yield)
 	from := treeItem{slot: lowest, group: group}
 	f.tree.AscendGreaterOrEqual(from, func(i treeItem) bool {
 		if i.group != group {
 			return false
 		}
-		err = yield(i.slot)
+		err = f.batch.add(i.slot)
 		return err == nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return f.batch.flush()
 }

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
@@ -126,15 +127,33 @@ type compressor struct {
 	buffer  []byte
 }
 
+// idle has compressors for Zstd that wait for the next snapshot: an encoder has
+// tables and a history of 9 MiB.
+var idle sync.Pool
+
 func newCompressor(c Compression) (*compressor, error) {
 	if c == None {
 		return &compressor{}, nil
 	}
-	encoder, err := zstd.NewWriter(nil,
+	if ready, ok := idle.Get().(*compressor); ok {
+		return ready, nil
+	}
+	encoder, err := newEncoder()
+	return &compressor{encoder: encoder}, err
+}
+
+func newEncoder() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(false)) // blocks have their own checksum
-	return &compressor{encoder: encoder}, err
+}
+
+// release gives the compressor to the next snapshot.
+func (c *compressor) release() {
+	if c.encoder != nil {
+		idle.Put(c)
+	}
 }
 
 // store returns the stored form of raw, which may be raw itself. It is good

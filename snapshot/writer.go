@@ -1,12 +1,12 @@
 package snapshot
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/bits"
 	"runtime"
 
 	"github.com/cespare/xxhash/v2"
@@ -24,11 +24,15 @@ const (
 	None
 )
 
-// yieldRows is how many rows, some tens of microseconds of work, are written
-// between two offers of the processor to others. The collector may take the
-// other one; the task would then wait for this one until the scheduler takes it
-// away, ten milliseconds later.
-const yieldRows = 128
+// yieldBytes is how many bytes of rows, about a hundred microseconds of work,
+// are written between two offers of the processor to others. The collector may
+// take the other one; the task would then wait for this one until the scheduler
+// takes it away, ten milliseconds later. Oftener costs more than it gives: an
+// offer wakes an idle processor.
+const yieldBytes = 64 << 10
+
+// rowCost is what a row counts for above the bytes of key and value.
+const rowCost = 64
 
 // newIdentity returns 16 random bytes.
 func newIdentity() (id Identity) {
@@ -54,6 +58,7 @@ type writer struct {
 	group   uint16
 	block   []byte // rows, raw
 	lastKey []byte // of the row before, whatever its key group
+	busy    int    // since the processor was offered last: see yieldBytes
 	scratch []byte
 }
 
@@ -82,7 +87,11 @@ func (w *writer) view(ctx context.Context, v View, progress func(Progress)) erro
 			Rows: w.rows, Bytes: w.offset,
 		})
 	}
-	return w.end()
+	if err := w.end(); err != nil {
+		return err
+	}
+	w.compressor.release()
+	return nil
 }
 
 // rowsOf writes the section of one key group.
@@ -146,10 +155,12 @@ func (w *writer) putBlock(kind blockKind, group uint16, raw []byte) error {
 // row adds a row to the section of w.group. Within a block a row gives the
 // number of bytes that its key shares with the key before.
 func (w *writer) row(ctx context.Context, key, value []byte) error {
-	if err := w.count(key); err != nil {
+	shared := sharedPrefix(w.lastKey, key)
+	if err := w.count(key, shared); err != nil {
 		return err
 	}
-	if w.rows%yieldRows == 0 {
+	if w.busy += rowCost + len(key) + len(value); w.busy > yieldBytes {
+		w.busy = 0
 		runtime.Gosched()
 	}
 	const lengths = 3 * binary.MaxVarintLen64
@@ -162,24 +173,33 @@ func (w *writer) row(ctx context.Context, key, value []byte) error {
 			return err
 		}
 	}
-	shared := 0
-	if len(w.block) > 0 {
-		shared = sharedPrefix(w.lastKey, key)
+	w.lastKey = append(w.lastKey[:shared], key[shared:]...)
+	if len(w.block) == 0 {
+		shared = 0
 	}
-	w.block = binary.AppendUvarint(w.block, uint64(shared))
-	w.block = binary.AppendUvarint(w.block, uint64(len(key)-shared))
-	w.block = binary.AppendUvarint(w.block, uint64(len(value)))
-	w.block = append(w.block, key[shared:]...)
+	tail := key[shared:]
+	w.block = appendLengths(w.block, uint64(shared), uint64(len(tail)), uint64(len(value)))
+	w.block = append(w.block, tail...)
 	w.block = append(w.block, value...)
-	w.lastKey = append(w.lastKey[:0], key...)
 	return nil
 }
 
-// count enters a row in the index. It refuses what a reader would refuse: by
-// then the view is gone and nobody can write it again.
-func (w *writer) count(key []byte) error {
-	group, _, _, err := state.SplitHeader(key)
-	if err != nil || group != w.group || bytes.Compare(key, w.lastKey) <= 0 {
+// appendLengths adds three uvarints, which mostly take a byte each.
+func appendLengths(dst []byte, a, b, c uint64) []byte {
+	if a|b|c < 0x80 {
+		return append(dst, byte(a), byte(b), byte(c))
+	}
+	dst = binary.AppendUvarint(dst, a)
+	dst = binary.AppendUvarint(dst, b)
+	return binary.AppendUvarint(dst, c)
+}
+
+// count enters a row, whose key shares some bytes with the key before, in the
+// index. It refuses what a reader would refuse: by then the view is gone and
+// nobody can write it again.
+func (w *writer) count(key []byte, shared int) error {
+	ascends := shared < len(key) && (shared == len(w.lastKey) || key[shared] > w.lastKey[shared])
+	if !ascends || len(key) < state.HeaderSize || binary.BigEndian.Uint16(key) != w.group {
 		return fmt.Errorf("row %d of the view, in key group %d: its key is out of order: %w", w.rows, w.group, state.ErrInvalid)
 	}
 	if last := len(w.sections) - 1; last < 0 || w.sections[last].group != w.group {
@@ -249,12 +269,15 @@ func (w *writer) end() error {
 }
 
 // sharedPrefix is the number of bytes with which both slices begin.
-func sharedPrefix(a, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
+func sharedPrefix(a, b []byte) (n int) {
+	a, b = a[:min(len(a), len(b))], b[:min(len(a), len(b))]
+	for ; len(a)-n >= 8; n += 8 {
+		if x := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:]); x != 0 {
+			return n + bits.TrailingZeros64(x)/8
 		}
+	}
+	for n < len(a) && a[n] == b[n] {
+		n++
 	}
 	return n
 }

@@ -106,15 +106,8 @@ func (h *heapValue[K, V]) Set(v V) error {
 	return nil
 }
 
-// scalar is the format of states that store one value.
+// scalar is the format of states that store one value: one row without suffix.
 type scalar[V any] struct{ codec codec.Codec[V] }
-
-func (s scalar[V]) rows(v V, b *RowBuffer, yield func(key, value []byte) error) (err error) {
-	if b.value, err = s.codec.Append(append(b.value[:0], storedHeader), v); err != nil {
-		return err
-	}
-	return yield(b.key, b.value)
-}
 
 func (s scalar[V]) load(_ V, _ *cow.Clock, suffix, value []byte) (v V, err error) {
 	if len(suffix) > 0 {

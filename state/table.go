@@ -52,13 +52,20 @@ type table[K, V any] struct {
 	loader *Keyed[K] // its current key is that of the row loaded last
 }
 
-// format is how one value of a table looks in a snapshot. It is used by the
-// task and by snapshots at the same time, and holds codecs only.
+// format is how one value of a table looks in a snapshot: a scalar, or spread
+// over rows. It is used by the task and by snapshots at the same time, and holds
+// codecs only.
 type format[V any] interface {
-	// rows calls yield with the rows of bytes that the value is.
-	rows(v V, b *RowBuffer, yield func(key, value []byte) error) error
-	// load puts one such row into the value, which is zero at first.
+	// load puts one row of bytes into the value, which is zero at first.
 	load(old V, clock *cow.Clock, suffix, value []byte) (V, error)
+}
+
+// spread is a format of values that are any number of rows.
+type spread[V any] interface {
+	format[V]
+	// rows calls yield with the rows of bytes that the value is. Their key
+	// without suffix is in the buffer.
+	rows(v V, b *RowBuffer, yield func(key, value []byte) error) error
 }
 
 // RowBuffer is memory that calls of FrozenTable.Rows reuse. The zero value is
@@ -309,66 +316,13 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 
 // Freeze implements Table.
 func (t *table[K, V]) Freeze() FrozenTable {
+	single, _ := t.format.(scalar[V])
+	spread, _ := t.format.(spread[V])
 	return &frozenTable[K, V]{
-		id: t.id, keys: keyEncoder[K]{codec: t.keys.codec}, keySize: t.loader.keySize, format: t.format,
+		id: t.id, codec: t.keys.codec, keySize: t.loader.keySize,
+		single: single.codec, spread: spread,
 		maxParallelism: t.registry.keyspace.MaxParallelism,
 		rows:           t.rows.Freeze(), used: t.used.Freeze(), within: t.within.Freeze(), groups: t.groups.Freeze(),
 		names: t.spaces.names.Freeze(), slots: t.slots,
 	}
-}
-
-// frozenTable is a table at a snapshot.
-type frozenTable[K, V any] struct {
-	id             ID
-	keys           keyEncoder[K]
-	keySize        int
-	format         format[V]
-	maxParallelism int
-	rows           cow.Frozen[row[K, V]]
-	used           cow.Frozen[uint64]
-	within         cow.Frozen[uint32]
-	groups         cow.Frozen[uint16]
-	names          cow.Frozen[[]byte]
-	slots          uint32
-}
-
-// Slots implements FrozenTable.
-func (f *frozenTable[K, V]) Slots() uint32 { return f.slots }
-
-// Group implements FrozenTable.
-func (f *frozenTable[K, V]) Group(slot uint32) (uint16, bool) {
-	if f.used.Get(slot/64)>>(slot%64)&1 == 0 {
-		return 0, false
-	}
-	if g := f.groups.Get(slot); g != 0 {
-		return g - 1, true
-	}
-	return KeyGroup(xxhash.Sum64(f.encodedKey(slot)), f.maxParallelism), true
-}
-
-// Prefix implements FrozenTable.
-func (f *frozenTable[K, V]) Prefix(slot uint32) uint64 { return keyPrefix(f.encodedKey(slot)) }
-
-func (f *frozenTable[K, V]) encodedKey(slot uint32) []byte {
-	return f.keys.encode(f.rows.At(slot).key)
-}
-
-// Compare implements FrozenTable.
-func (f *frozenTable[K, V]) Compare(a, b uint32) int {
-	if c := f.keys.codec.Compare(f.rows.At(a).key, f.rows.At(b).key); c != 0 {
-		return c
-	}
-	return bytes.Compare(f.namespace(a), f.namespace(b))
-}
-
-func (f *frozenTable[K, V]) namespace(slot uint32) []byte {
-	return f.names.Get(f.within.Get(slot))
-}
-
-// Rows implements FrozenTable.
-func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, b *RowBuffer, yield func(key, value []byte) error) error {
-	r := f.rows.At(slot)
-	b.key = appendKey(AppendHeader(b.key[:0], group, f.id), f.keys.encode(r.key), f.keySize)
-	b.key = codec.AppendEscaped(b.key, f.namespace(slot))
-	return f.format.rows(r.value, b, yield)
 }

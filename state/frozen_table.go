@@ -1,0 +1,235 @@
+package state
+
+import (
+	"bytes"
+	"math/bits"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// BulkTable is a FrozenTable that is asked about many rows at a time. Rows that
+// lie scattered in memory are waited for together then, and not one after the
+// other. Every FrozenTable of this package is one.
+type BulkTable interface {
+	FrozenTable
+	// Groups fills groups with the key groups of the slots from first, a
+	// multiple of 64, on: MaxKeyGroups where there is no row.
+	Groups(first uint32, groups []uint16)
+	// Prefixes fills prefixes with eight bytes of each slot's key, from a byte
+	// of its encoding on: see Table.Probed.
+	Prefixes(slots []uint32, from int, prefixes []uint64)
+	// Gather reads rows of one key group, from the first slot on, and returns
+	// how many, at least one: as many as it likes to keep. Calls of Rows for
+	// these slots in this order find them at hand.
+	Gather(slots []uint32, group uint16) int
+}
+
+var _ BulkTable = (*frozenTable[int, int])(nil)
+
+// frozenTable is a table at a snapshot.
+type frozenTable[K, V any] struct {
+	id             ID
+	codec          codec.Codec[K]
+	keySize        int
+	single         codec.Codec[V] // of scalar values, else nil
+	spread         spread[V]      // of others
+	maxParallelism int
+	rows           cow.Frozen[row[K, V]]
+	used           cow.Frozen[uint64]
+	within         cow.Frozen[uint32]
+	groups         cow.Frozen[uint16]
+	names          cow.Frozen[[]byte]
+	slots          uint32
+
+	last     keysRead[K]
+	gathered gathered
+}
+
+// Slots implements FrozenTable.
+func (f *frozenTable[K, V]) Slots() uint32 { return f.slots }
+
+// Group implements FrozenTable.
+func (f *frozenTable[K, V]) Group(slot uint32) (uint16, bool) {
+	if f.used.Get(slot/64)>>(slot%64)&1 == 0 {
+		return 0, false
+	}
+	f.read([]uint32{slot})
+	return f.groupOf(slot, f.encoded(0)), true
+}
+
+// Groups implements BulkTable.
+func (f *frozenTable[K, V]) Groups(first uint32, groups []uint16) {
+	for i := range groups {
+		groups[i] = MaxKeyGroups
+	}
+	for at := 0; at < len(groups); at += 64 {
+		base := first + uint32(at)
+		var slots [64]uint32
+		n := 0
+		for used := f.used.Get(base / 64); used != 0; used &= used - 1 {
+			slots[n] = base + uint32(bits.TrailingZeros64(used))
+			n++
+		}
+		f.eachKey(slots[:n], func(i int, encoded []byte) {
+			groups[slots[i]-first] = f.groupOf(slots[i], encoded)
+		})
+	}
+}
+
+func (f *frozenTable[K, V]) groupOf(slot uint32, encoded []byte) uint16 {
+	if g := f.groups.Get(slot); g != 0 {
+		return g - 1
+	}
+	return KeyGroup(xxhash.Sum64(encoded), f.maxParallelism)
+}
+
+// Prefix implements FrozenTable.
+func (f *frozenTable[K, V]) Prefix(slot uint32) uint64 {
+	f.read([]uint32{slot})
+	return keyPrefix(f.encoded(0))
+}
+
+// Prefixes implements BulkTable.
+func (f *frozenTable[K, V]) Prefixes(slots []uint32, from int, prefixes []uint64) {
+	f.eachKey(slots, func(i int, encoded []byte) {
+		prefixes[i] = keyPrefix(encoded[min(from, len(encoded)):])
+	})
+}
+
+// eachKey calls do with the encoded key of every slot.
+func (f *frozenTable[K, V]) eachKey(slots []uint32, do func(i int, encoded []byte)) {
+	for at := 0; at < len(slots); {
+		n := f.read(slots[at:min(at+64, len(slots))])
+		for i := range n {
+			do(at+i, f.encoded(i))
+		}
+		at += n
+	}
+}
+
+// keysRead is the keys that were read last.
+type keysRead[K any] struct {
+	keys    []K
+	encoded []byte // one behind the other
+	ends    []int  // in encoded
+}
+
+// read reads the keys of slots, and with them the rows into the caches, and
+// encodes the first n, one at least. Its loops do no more than this so that the
+// processor, which looks some hundred instructions ahead, waits for several
+// rows at a time.
+func (f *frozenTable[K, V]) read(slots []uint32) (n int) {
+	r := &f.last
+	r.keys, r.encoded, r.ends = r.keys[:0], r.encoded[:0], r.ends[:0]
+	for _, slot := range slots {
+		r.keys = append(r.keys, f.rows.At(slot).key)
+	}
+	for _, key := range r.keys {
+		r.encoded, _ = f.codec.Append(r.encoded, key) // it was encoded before it came here
+		r.ends = append(r.ends, len(r.encoded))
+		if len(r.encoded) > gatherBytes {
+			break
+		}
+	}
+	return len(r.ends)
+}
+
+// encoded is a key that was read.
+func (f *frozenTable[K, V]) encoded(i int) []byte {
+	from := 0
+	if i > 0 {
+		from = f.last.ends[i-1]
+	}
+	return f.last.encoded[from:f.last.ends[i]]
+}
+
+// Compare implements FrozenTable.
+func (f *frozenTable[K, V]) Compare(a, b uint32) int {
+	if c := f.codec.Compare(f.rows.At(a).key, f.rows.At(b).key); c != 0 {
+		return c
+	}
+	return bytes.Compare(f.namespace(a), f.namespace(b))
+}
+
+func (f *frozenTable[K, V]) namespace(slot uint32) []byte {
+	return f.names.Get(f.within.Get(slot))
+}
+
+// appendNamespace adds a row's namespace in the form of composite keys.
+func (f *frozenTable[K, V]) appendNamespace(dst []byte, slot uint32) []byte {
+	if f.within.Get(slot) == 0 {
+		return append(dst, voidNamespace...)
+	}
+	return codec.AppendEscaped(dst, f.namespace(slot))
+}
+
+// voidNamespace is the void namespace in the form of composite keys.
+var voidNamespace = codec.AppendEscaped(nil, nil)
+
+// gathered is rows that are encoded before Rows asks for them.
+type gathered struct {
+	rows   []gatheredRow
+	next   int    // that Rows will ask for
+	keys   []byte // composite keys without suffix, one behind the other
+	values []byte // stored values, if each is one row
+	err    error  // of the last row's value
+}
+
+// gatheredRow is where a row ends in keys and values.
+type gatheredRow struct {
+	slot       uint32
+	key, value int
+}
+
+// gatherBytes is how many bytes of keys, and of values, are gathered, give or
+// take a row: they are read again soon, and should still be in the first cache.
+const gatherBytes = 8 << 10
+
+// Gather implements BulkTable.
+func (f *frozenTable[K, V]) Gather(slots []uint32, group uint16) int {
+	g := &f.gathered
+	*g = gathered{rows: g.rows[:0], keys: g.keys[:0], values: g.values[:0]}
+	for i := range f.read(slots) {
+		g.keys = appendKey(AppendHeader(g.keys, group, f.id), f.encoded(i), f.keySize)
+		g.keys = f.appendNamespace(g.keys, slots[i])
+		g.rows = append(g.rows, gatheredRow{slot: slots[i], key: len(g.keys)})
+	}
+	if f.single == nil {
+		return len(g.rows)
+	}
+	for i := range g.rows {
+		g.values, g.err = f.single.Append(append(g.values, storedHeader), f.rows.At(slots[i]).value)
+		g.rows[i].value = len(g.values)
+		if g.err != nil || len(g.values) > gatherBytes {
+			g.rows = g.rows[:i+1]
+			break
+		}
+	}
+	return len(g.rows)
+}
+
+// Rows implements FrozenTable.
+func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, b *RowBuffer, yield func(key, value []byte) error) error {
+	g := &f.gathered
+	if g.next == len(g.rows) || g.rows[g.next].slot != slot {
+		f.Gather([]uint32{slot}, group)
+	}
+	var from gatheredRow
+	if g.next > 0 {
+		from = g.rows[g.next-1]
+	}
+	to := g.rows[g.next]
+	g.next++
+	if g.err != nil && g.next == len(g.rows) {
+		return g.err
+	}
+	key := g.keys[from.key:to.key:to.key]
+	if f.single != nil {
+		return yield(key, g.values[from.value:to.value:to.value])
+	}
+	b.key = append(b.key[:0], key...)
+	return f.spread.rows(f.rows.At(slot).value, b, yield)
+}
