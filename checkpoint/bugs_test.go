@@ -1,0 +1,197 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// The tests of this file stand for bugs that other systems had. Each names the
+// protection that it guards, and was seen to fail without it.
+
+// modelOn is a model job on a disk that can be cut off.
+func modelOn(t *testing.T, mem *vfs.Mem, moments map[ID]*moment) *modelRun {
+	files, err := FilesOn(mem, "checkpoints")
+	require.NoError(t, err)
+	return &modelRun{rig: newRig(t, Options{Storage: storageWithout(t, files), Retain: 2}), moments: moments}
+}
+
+// requireSurvives sees that a job goes on from a checkpoint after a power cut
+// that keeps nothing but what was synced.
+func (m *modelRun) requireSurvives(mem *vfs.Mem, id ID) {
+	m.t.Helper()
+	after := modelOn(m.t.(*testing.T), mem.CrashClone(vfs.CrashOptions{}), m.moments)
+	after.beginModel(modelOperators(2, 1, 1))
+	require.NotNil(m.t, after.attempt.Restored())
+	require.Equal(m.t, id, after.attempt.Restored().ID)
+	require.Empty(m.t, after.attempt.Skipped())
+}
+
+// FLINK-35217, FLINK-36421: files were referred to before they were synced.
+// Protection: Draft.Commit syncs the content before it links the name, and
+// Upload.part takes no file that has not been committed.
+func TestBug10DataIsDurableBeforeItIsReferredTo(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	m := modelOn(t, mem, make(map[ID]*moment))
+	m.beginModel(modelOperators(2, 1, 1))
+	for i := range 3 {
+		m.write(int64(i))
+		m.requireSurvives(mem, m.checkpoint())
+	}
+	u := m.attempt.Upload(m.trigger(m.attempt), "counts", 0)
+	file, err := u.Create(context.Background(), u.Name())
+	require.NoError(t, err)
+	_, err = file.Write(make([]byte, 10))
+	require.NoError(t, err)
+	require.Error(t, u.Acknowledge(handleOf(u, u.Name(), 10), nil))
+	m.settle()
+	require.Equal(t, "aborted 4", m.told[len(m.told)-2])
+}
+
+// FLINK-5940, FLINK-5942: one damaged entry kept the job from recovering; and the
+// repair that removed such entries lost good ones (FLINK-7783). Protection:
+// choose passes over what isLost, entries.List gives damage as Entry.Err, and
+// outdated leaves both alone.
+func TestBug12DamagedEntryIsPassedOverReportedAndKept(t *testing.T) {
+	r := newRig(t, Options{Retain: 2})
+	a := r.begin()
+	r.complete(a, "first")
+	r.complete(a, "second")
+	r.replace("job/completed/"+padded(ID(2)), flip)
+	r, a = r.restart()
+	require.Equal(t, ID(1), a.Restored().ID)
+	require.ErrorIs(t, a.Skipped()[0], ErrCorrupt)
+	require.Contains(t, r.logged, "checkpoint passed over")
+	r.complete(a, "third")
+	r.replace("job/completed/"+padded(ID(3)), flip) // while the job runs
+	for range 3 {
+		r.complete(a, "")
+	}
+	require.Equal(t, []ID{2, 3, 5, 6}, r.ids())
+}
+
+// FLINK-14091: the counter of IDs died with a connection. Protection: the next ID
+// is read from what is there at each beginning, an error of which is one of
+// Begin, and never goes down.
+func TestBug13IDsAscendWhateverTheStoreGoesThrough(t *testing.T) {
+	objects := &moody{Objects: unlimited()}
+	r := newRig(t, Options{Storage: storageOn(t, objects), TolerableFailures: 9})
+	a := r.begin()
+	last := r.complete(a, "")
+	for _, lost := range []string{"list job/", "list job/completed/", "list job/attempts/", "create job/attempts/"} {
+		objects.fail = func(op, name string) error {
+			if call := op + " " + name; call == lost || op == "create" && strings.HasPrefix(call, lost) {
+				return errMood
+			}
+			return nil
+		}
+		_, err := r.Begin(context.Background(), r, oneTask)
+		require.ErrorIs(t, err, errMood, lost)
+		objects.fail = nil
+		a = r.begin()
+		aborted := r.trigger(a)
+		require.Greater(t, aborted, last)
+		a.Upload(aborted, "op", 0).Decline(errMood)
+		id := r.complete(a, "")
+		require.Greater(t, id, aborted)
+		r, a = r.restart()
+		last = r.complete(a, "")
+		require.Greater(t, last, id)
+	}
+}
+
+// FLINK-4201: to suspend a job removed its checkpoints. Protection: Close ends
+// and waits; only Discard removes.
+func TestBug14CloseDeletesNoCheckpoint(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	m := modelOn(t, mem, make(map[ID]*moment))
+	m.beginModel(modelOperators(2, 1, 1))
+	m.checkpoint()
+	id := m.checkpoint()
+	before := m.names()
+	m.trigger(m.attempt)
+	require.NoError(t, m.Close())
+	require.Equal(t, before, m.names())
+	m.requireSurvives(mem, id)
+}
+
+// KAFKA-20685, KAFKA-7192: a file of offsets that was apart from the state told
+// of more than the state had. Protection: Data and files of a subtask come in one
+// acknowledgement, all of them stand in one metadata object, and one entry after
+// it makes them count.
+func TestBug18OffsetsAreThoseOfTheStateAfterEveryCrash(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	moments := make(map[ID]*moment)
+	m := &modelRun{moments: moments}
+	crashes := 0
+	fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(vfs.Op, string) {
+		for _, keep := range []float64{0, 1} {
+			crashes++
+			after := modelOn(t, mem.CrashClone(vfs.CrashOptions{Keep: keep}), moments)
+			after.beginModel(modelOperators(1, 2, 1)) // compares offsets and state
+			require.Empty(t, after.attempt.Skipped())
+		}
+	}})
+	files, err := FilesOn(fsys, "checkpoints")
+	require.NoError(t, err)
+	m.rig = newRig(t, Options{Storage: storageWithout(t, files)})
+	m.beginModel(modelOperators(2, 1, 1))
+	for i := range 3 {
+		m.write(int64(i))
+		m.checkpoint()
+	}
+	require.Greater(t, crashes, 100)
+
+	// What an acknowledgement left behind without an entry is never looked at.
+	require.NoError(t, m.completed.Remove(context.Background(), 3))
+	r := m.again()
+	require.Nil(t, r.begin(modelOperators(1, 1, 1)...).Restored())
+	require.Empty(t, r.names())
+}
+
+// rocksdb#10573, leveldb#195: the directory of a durable file was not synced.
+// Protection: Draft.Commit syncs the directory, and Files.makeDir those above.
+func TestBug20NamesAreAsDurableAsWhatTheyName(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	files, err := FilesOn(mem, "a/b")
+	require.NoError(t, err)
+	for _, name := range []string{"job/one", "job/chk-1/two", "job/chk-1/three", "job/chk-2/x/four"} {
+		require.NoError(t, writeObject(context.Background(), files, name, []byte(name)))
+		after, err := FilesOn(mem.CrashClone(vfs.CrashOptions{}), "a/b")
+		require.NoError(t, err)
+		data, err := readObject(context.Background(), after, name, int64(len(name)))
+		require.NoError(t, err)
+		require.Equal(t, name, string(data))
+	}
+}
+
+// cockroach#103966: two processes worked on one directory. Protection: whoever
+// opens the completed store takes a lock first.
+func TestBug27SecondProcessIsLockedOut(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	open := func() (*Coordinator, error) {
+		files, err := NewFiles(dir)
+		require.NoError(t, err)
+		return NewCoordinator(ctx, Options{Job: "job", Storage: storageOn(t, files)})
+	}
+	first, err := open()
+	require.NoError(t, err)
+	_, err = first.Begin(ctx, newRig(t, Options{}), oneTask)
+	require.NoError(t, err)
+	for range 2 {
+		_, err = open()
+		require.ErrorIs(t, err, ErrLocked)
+	}
+	require.NoError(t, first.Close())
+	second, err := open()
+	require.NoError(t, err)
+	a, err := second.Begin(ctx, newRig(t, Options{}), oneTask)
+	require.NoError(t, err)
+	require.Equal(t, "2", fmt.Sprint(a.Number()))
+	require.NoError(t, second.Close())
+}

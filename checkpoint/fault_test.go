@@ -1,0 +1,108 @@
+package checkpoint
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// The n-th operation on the disk fails, for every n, once or with all after it.
+// Each checkpoint fails or completes, those before restore, and once the disk is
+// sound again nothing is left over. See simulation.end.
+func TestEveryFailingOperationFailsNoMoreThanItsCheckpoint(t *testing.T) {
+	const forGood = 1 << 30
+	for name, way := range map[string]simFaults{
+		"EIO once":              {count: 1, err: syscall.EIO},
+		"ENOSPC once":           {count: 1, err: syscall.ENOSPC},
+		"half a write once":     {count: 1, err: vfs.ShortWrite(syscall.EIO)},
+		"EIO twice":             {count: 2, err: syscall.EIO},
+		"EIO for good":          {count: forGood, err: syscall.EIO},
+		"half a write, no more": {count: forGood, err: vfs.ShortWrite(syscall.ENOSPC)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// What goes wrong with one error goes wrong with any: the others are
+			// tried on a sample of the operations.
+			faults, step := 0, 7
+			if way.err == syscall.EIO && way.count != 2 && !testing.Short() && !raceEnabled {
+				step = 1
+			}
+			for n := 0; ; n += step {
+				s := newSimulation(scriptOptions, nil, nil)
+				s.failing = way
+				s.failing.after = n
+				s.script()
+				failed := s.failing.count < way.count
+				if s.violation == nil {
+					s.end(modelOperators(2, 1, 1))
+				}
+				require.NoError(t, s.violation, "operation %d", n)
+				if !failed {
+					require.Equal(t, 6, s.reported)
+					break
+				}
+				faults++
+			}
+			t.Log(faults, "faults")
+		})
+	}
+}
+
+// A disk without room fails checkpoints and loses nothing; with room again, the
+// job goes on.
+func TestFullDiskFailsCheckpointsAndLosesNothing(t *testing.T) {
+	whole := newSimulation(scriptOptions, nil, nil)
+	whole.script()
+	require.NoError(t, whole.violation)
+	completed := make(map[int]bool)
+	for room := int64(0); room < 8_000; room += 97 {
+		t.Run(fmt.Sprint(room), func(t *testing.T) {
+			s := newSimulation(scriptOptions, nil, nil)
+			s.mem = vfs.NewMem(vfs.MemOptions{MaxBytes: max(room, 1)})
+			s.script()
+			require.NoError(t, s.violation)
+			completed[s.reported] = true
+			after := s.fork(roomy(t, s.mem))
+			after.end(modelOperators(2, 1, 1))
+			require.NoError(t, after.violation)
+		})
+	}
+	require.True(t, completed[0] && completed[whole.reported] && len(completed) > 2, "%v", completed)
+}
+
+// roomy copies a disk to a larger one.
+func roomy(t *testing.T, full *vfs.Mem) *vfs.Mem {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	copyTree(t, full, mem, "")
+	return mem
+}
+
+func copyTree(t *testing.T, from, to *vfs.Mem, dir string) {
+	names, err := from.List(dir)
+	require.NoError(t, err)
+	for _, name := range names {
+		path := dir + "/" + name
+		info, err := from.Stat(path)
+		require.NoError(t, err)
+		if info.IsDir() {
+			require.NoError(t, to.MkdirAll(path))
+			copyTree(t, from, to, path)
+			continue
+		}
+		data := make([]byte, info.Size())
+		file, err := from.Open(path)
+		require.NoError(t, err)
+		if len(data) > 0 {
+			_, err = file.ReadAt(data, 0)
+			require.NoError(t, err)
+		}
+		copied, err := to.Create(path)
+		require.NoError(t, err)
+		_, err = copied.Write(data)
+		require.NoError(t, err)
+	}
+}

@@ -1,0 +1,211 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// The model job of the proofs has two operators that keep a number for each of
+// four keys, and a source that has no backend but an offset.
+const (
+	modelGroups = 4
+	modelSource = "source"
+)
+
+var modelKeys = []string{"a", "b", "c", "d"}
+
+// modelTask is a subtask of the model job.
+//
+// Invariant: backend, if there is one, holds numbers.
+type modelTask struct {
+	place
+	backend *heapstate.Backend
+	keyed   *state.Keyed[string]
+	value   state.ValueState[int64]
+	numbers map[string]int64
+	offset  int64
+}
+
+func newModelTask(operator string, subtask, parallelism int) (*modelTask, error) {
+	t := &modelTask{place: place{operator, subtask}, numbers: make(map[string]int64)}
+	if operator == modelSource {
+		return t, nil
+	}
+	var err error
+	space := state.SubtaskKeyspace(subtask, parallelism, modelGroups)
+	if t.backend, err = heapstate.NewBTree(state.Options{Keyspace: space}); err != nil {
+		return nil, err
+	}
+	if t.keyed, err = state.NewKeyed(t.backend, codec.String[string]()); err != nil {
+		return nil, err
+	}
+	t.value, err = state.ValueOf(t.keyed, state.ValueDescriptor[int64]{Name: "number", Codec: codec.Int[int64]()})
+	return t, err
+}
+
+// write sets the number of a key, or removes it if it is zero, and moves the
+// offset. A key of another subtask is passed over.
+func (t *modelTask) write(key string, number int64) error {
+	t.offset++
+	if t.backend == nil {
+		return nil
+	}
+	if err := t.keyed.SetKey(key); err != nil {
+		if errors.Is(err, state.ErrKeyGroup) {
+			return nil
+		}
+		return err
+	}
+	if number == 0 {
+		delete(t.numbers, key)
+		return t.value.Clear()
+	}
+	t.numbers[key] = number
+	return t.value.Set(number)
+}
+
+func (t *modelTask) data() []byte { return fmt.Appendf(nil, "%s at %d", t.place, t.offset) }
+
+func (p place) String() string { return fmt.Sprintf("%s-%d", p.operator, p.subtask) }
+
+// frozenTask is a subtask's part of a checkpoint between its barrier and its
+// acknowledgement.
+type frozenTask struct {
+	snapshot.Backend
+	view snapshot.View // nil without a backend
+	data []byte
+}
+
+// freeze is the synchronous half of a snapshot.
+func (t *modelTask) freeze() (*frozenTask, error) {
+	f := &frozenTask{data: t.data()}
+	if t.backend == nil {
+		return f, nil
+	}
+	var err error
+	f.view, err = t.backend.View()
+	f.Backend = t.backend
+	return f, err
+}
+
+// View implements snapshot.Backend.
+func (f *frozenTask) View() (snapshot.View, error) { return f.view, nil }
+
+// write is the asynchronous half.
+func (f *frozenTask) write(u *Upload) (*snapshot.Handle, error) {
+	if f.view == nil {
+		return nil, nil
+	}
+	r, err := snapshot.Start(u.Context(), f, u, snapshot.Options{
+		Name: u.Name(), Compression: snapshot.None, Synchronous: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h, err := r.Wait()
+	return &h, err
+}
+
+// moment is what the model job held at the barriers of one checkpoint.
+type moment struct {
+	numbers map[string]map[string]int64 // by operator, of all its subtasks
+	data    map[place]string
+	missing int // subtasks that have not seen the barrier
+}
+
+func newMoment(subtasks int) *moment {
+	return &moment{numbers: make(map[string]map[string]int64), data: make(map[place]string), missing: subtasks}
+}
+
+func (m *moment) add(t *modelTask) {
+	if m.numbers[t.operator] == nil {
+		m.numbers[t.operator] = make(map[string]int64)
+	}
+	maps.Copy(m.numbers[t.operator], t.numbers)
+	m.data[t.place] = string(t.data())
+	m.missing--
+}
+
+// errMixture is the error of a checkpoint that is not what the job was.
+var errMixture = errors.New("restored state differs from the model")
+
+// beginTasks makes the subtasks of an attempt out of the checkpoint that it
+// restored, nil for none, and compares them with what the job was then.
+func beginTasks(src snapshot.Source, restored *Checkpoint, was *moment, operators []Subtasks) ([]*modelTask, error) {
+	if err := compareData(restored, was); err != nil {
+		return nil, err
+	}
+	var tasks []*modelTask
+	for _, o := range operators {
+		for i := range o.Parallelism {
+			t, err := newModelTask(o.Operator, i, o.Parallelism)
+			if err == nil && restored != nil && t.backend != nil {
+				err = t.restore(src, restored, was)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%v: %w", t.place, err)
+			}
+			tasks = append(tasks, t)
+		}
+	}
+	return tasks, nil
+}
+
+func compareData(restored *Checkpoint, was *moment) error {
+	if restored == nil {
+		return nil
+	}
+	data := make(map[place]string)
+	for _, o := range restored.Operators {
+		for i, part := range o.Parts {
+			data[place{o.Name, i}] = string(part.Data)
+		}
+	}
+	if !maps.Equal(data, was.data) {
+		return fmt.Errorf("checkpoint %d has data %v, want %v: %w", restored.ID, data, was.data, errMixture)
+	}
+	return nil
+}
+
+func (t *modelTask) restore(src snapshot.Source, restored *Checkpoint, was *moment) error {
+	var handles []snapshot.Handle
+	for _, o := range restored.Operators {
+		if o.Name != t.operator {
+			continue
+		}
+		for _, part := range o.Parts {
+			handles = append(handles, *part.Handle)
+		}
+	}
+	done, err := snapshot.Restore(context.Background(), t.backend, src, handles, snapshot.RestoreOptions{})
+	if err != nil {
+		return err
+	}
+	for _, key := range modelKeys {
+		if err := t.keyed.SetKey(key); errors.Is(err, state.ErrKeyGroup) {
+			continue
+		}
+		number, ok, err := t.value.Get()
+		if err != nil {
+			return err
+		}
+		want, wantOK := was.numbers[t.operator][key]
+		if number != want || ok != wantOK {
+			return fmt.Errorf("checkpoint %d: %d %v, want %d %v: %w", restored.ID, number, ok, want, wantOK, errMixture)
+		}
+		if ok {
+			t.numbers[key] = number
+		}
+	}
+	if done.Rows != int64(len(t.numbers)) {
+		return fmt.Errorf("checkpoint %d: %d rows, want %d: %w", restored.ID, done.Rows, len(t.numbers), errMixture)
+	}
+	return nil
+}

@@ -1,0 +1,386 @@
+package checkpoint
+
+import (
+	"context"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
+)
+
+func TestAsManyCheckpointsAreKeptAsAskedFor(t *testing.T) {
+	for _, retain := range []int{1, 3} {
+		r := newRig(t, Options{Retain: retain, Storage: storageWithout(t, unlimited())})
+		a := r.begin()
+		for range 5 {
+			r.complete(a, "")
+		}
+		require.Equal(t, []ID{1, 2, 3, 4, 5}[5-retain:], r.ids())
+		require.Len(t, r.names(), 3*retain, "an entry, metadata and a file of each")
+	}
+}
+
+// storageWithout keeps every file as an object.
+func storageWithout(t testing.TB, objects Objects) *Storage {
+	s, err := NewStorage(objects, StorageOptions{InlineBytes: -1})
+	require.NoError(t, err)
+	return s
+}
+
+func TestAbortedCheckpointTakesOnlyItsOwnFilesAlong(t *testing.T) {
+	objects := unlimited()
+	r := newRig(t, Options{Storage: storageWithout(t, objects), TolerableFailures: 9})
+	a := r.begin(Subtasks{"op", 2})
+	id := r.trigger(a)
+	foreign := r.layout.folder(id) + "7-op-0"
+	require.NoError(t, writeObject(context.Background(), objects, foreign, nil))
+	u := a.Upload(id, "op", 0)
+	require.NoError(t, u.Acknowledge(r.write(u, u.Name(), 10), nil))
+	require.Len(t, r.names(), 2)
+	a.Upload(id, "op", 1).Decline(errMood)
+	r.settle()
+	require.Equal(t, []string{foreign}, r.names())
+}
+
+func TestFileCommittedAfterTheAbortIsGone(t *testing.T) {
+	r := newRig(t, Options{Storage: storageWithout(t, unlimited())})
+	a := r.begin(Subtasks{"op", 2})
+	id := r.trigger(a)
+	u := a.Upload(id, "op", 0)
+	file, err := u.Create(context.Background(), u.Name())
+	require.NoError(t, err)
+	_, err = file.Write([]byte("late"))
+	require.NoError(t, err)
+	a.Upload(id, "op", 1).Decline(errMood)
+	r.settle()
+	require.ErrorIs(t, file.Commit(), errMood)
+	require.NoError(t, file.Abort())
+	require.Empty(t, r.names())
+}
+
+// The abort and its removals fall between the commit of the object and the look
+// at the context.
+func TestFileThatIsCommittedDuringTheAbortIsGone(t *testing.T) {
+	objects := &moody{Objects: unlimited()}
+	r := newRig(t, Options{Storage: storageWithout(t, objects)})
+	a := r.begin(Subtasks{"op", 2})
+	id := r.trigger(a)
+	u := a.Upload(id, "op", 0)
+	file, err := u.Create(context.Background(), u.Name())
+	require.NoError(t, err)
+	_, err = file.Write([]byte("late"))
+	require.NoError(t, err)
+	f := file.(*uploadFile)
+	f.object = hookedFile{f.object, func() {
+		a.Upload(id, "op", 1).Decline(errMood)
+		r.settle()
+	}}
+	require.ErrorIs(t, file.Commit(), errMood)
+	require.Empty(t, r.names())
+}
+
+// hookedFile does something before it is committed.
+type hookedFile struct {
+	snapshot.File
+	before func()
+}
+
+func (f hookedFile) Commit() error {
+	f.before()
+	return f.File.Commit()
+}
+
+func TestCheckpointThatOthersBuildOnStaysUntilTheyEnd(t *testing.T) {
+	r := newRig(t, Options{MaxConcurrent: 2})
+	a := r.begin(Subtasks{"op", 1})
+	base := r.complete(a, "base")
+	first, second := r.trigger(a), r.trigger(a)
+	finish := func(id ID) {
+		require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
+		r.settle()
+	}
+	finish(first)
+	require.Equal(t, []ID{base, first}, r.ids(), "%d builds on %d", second, base)
+	third := r.trigger(a)
+	finish(second)
+	require.Equal(t, []ID{first, second}, r.ids(), "%d builds on %d", third, first)
+	finish(third)
+	require.Equal(t, []ID{third}, r.ids())
+	require.Equal(t, []string{
+		"trigger 2 on 1", "trigger 3 on 1", "complete 2", "trigger 4 on 2", "complete 3", "complete 4",
+	}, r.told)
+}
+
+// Damaged ones are no help to anybody, but are not lost either.
+func TestBrokenEntriesAreKeptAndNotCounted(t *testing.T) {
+	r := newRig(t, Options{Retain: 2})
+	a := r.begin()
+	for range 2 {
+		r.complete(a, "")
+	}
+	r.replace("job/completed/"+padded(ID(2)), flip)
+	for range 3 {
+		r.complete(a, "")
+	}
+	require.Equal(t, []ID{2, 4, 5}, r.ids())
+}
+
+func TestCheckpointsPassedOverAreKeptAndNotCounted(t *testing.T) {
+	for name, damage := range map[string]func(*rig) *rig{
+		"metadata damaged": func(r *rig) *rig {
+			r.replace(r.layout.metadata(3), flip)
+			return r.again()
+		},
+		"metadata gone": func(r *rig) *rig {
+			r.replace(r.layout.metadata(3), func([]byte) []byte { return nil })
+			return r.again()
+		},
+		"distrusted": func(r *rig) *rig {
+			r.Distrust(3, errMood)
+			return r
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Options{Retain: 3})
+			a := r.begin()
+			for range 3 {
+				r.complete(a, "")
+			}
+			r = damage(r)
+			a = r.begin()
+			require.Equal(t, ID(2), a.Restored().ID)
+			r.complete(a, "")
+			require.Equal(t, []ID{1, 2, 3, 4}, r.ids(), "1, 2 and 4 are good")
+			r.complete(a, "")
+			require.Equal(t, []ID{2, 3, 4, 5}, r.ids())
+		})
+	}
+}
+
+// An entry that may be there or not, because the store did not answer, is
+// neither counted on nor removed before it is clear.
+func TestCheckpointInDoubtIsDecidedByTheStore(t *testing.T) {
+	for name, tookEffect := range map[string]bool{"there": true, "not there": false} {
+		t.Run(name, func(t *testing.T) {
+			store := &doubtfulStore{}
+			r := newRig(t, Options{TolerableFailures: 1})
+			store.Completed, r.completed = r.completed, store
+			a := r.begin()
+			r.complete(a, "good")
+			store.fails, store.tookEffect = true, tookEffect
+			id := r.trigger(a)
+			require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, []byte("in doubt")))
+			r.requireTold("trigger 2 on 1", "aborted 2")
+			store.fails = false
+			orphans, err := r.Collect(context.Background(), false)
+			require.NoError(t, err)
+			require.Empty(t, orphans, "it may be complete")
+			a = r.begin()
+			if tookEffect {
+				require.Equal(t, id, a.Restored().ID)
+			} else {
+				require.Equal(t, ID(1), a.Restored().ID)
+				require.Len(t, r.names(), 2, "its metadata has been collected")
+			}
+		})
+	}
+}
+
+// Whose it is nobody knows: it may be that of a complete checkpoint.
+func TestMetadataThatIsThereAlreadyIsLeftAlone(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, Options{TolerableFailures: 1})
+	a := r.begin()
+	id := r.trigger(a)
+	require.NoError(t, writeObject(ctx, r.o.Storage.objects, r.layout.metadata(id), []byte("of another process")))
+	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
+	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireReason(fs.ErrExist)
+	require.Equal(t, "of another process", string(r.read(r.layout.metadata(id))))
+	require.Equal(t, id+1, r.complete(a, ""))
+}
+
+// One that turned out to be there, but was overtaken, goes.
+func TestCheckpointInDoubtIsRemovedOnceALaterOneIsComplete(t *testing.T) {
+	store := &doubtfulStore{}
+	r := newRig(t, Options{TolerableFailures: 1, Retain: 2})
+	store.Completed, r.completed = r.completed, store
+	a := r.begin()
+	r.complete(a, "")
+	store.fails, store.tookEffect = true, true
+	require.NoError(t, a.Upload(r.trigger(a), "op", 0).Acknowledge(nil, nil))
+	r.settle()
+	store.fails = false
+	require.Equal(t, []ID{1, 2}, r.ids())
+	r.complete(a, "")
+	require.Equal(t, []ID{1, 3}, r.ids())
+}
+
+// doubtfulStore does not answer to a commit.
+type doubtfulStore struct {
+	Completed
+	fails, tookEffect bool
+}
+
+func (s *doubtfulStore) Commit(ctx context.Context, e Entry) error {
+	if s.fails && !s.tookEffect {
+		return errMood
+	}
+	err := s.Completed.Commit(ctx, e)
+	if s.fails {
+		return errMood
+	}
+	return err
+}
+
+func TestRemovalThatFailsLeavesAnOrphanAndNeverHalfACheckpoint(t *testing.T) {
+	objects := &moody{Objects: unlimited()}
+	r := newRig(t, Options{Storage: storageWithout(t, objects)})
+	a := r.begin()
+	r.complete(a, "")
+	objects.fail = func(op, name string) error {
+		if op == "remove" && !strings.Contains(name, completedFolder) {
+			return errMood
+		}
+		return nil
+	}
+	r.complete(a, "")
+	require.Equal(t, []ID{2}, r.ids())
+	require.Contains(t, r.logged, "old checkpoints remain")
+	objects.fail = nil
+	orphans, err := r.Collect(context.Background(), false)
+	require.NoError(t, err)
+	require.Len(t, orphans, 2)
+	require.Len(t, r.names(), 3)
+}
+
+// If the entry cannot be removed, nothing of the checkpoint is.
+func TestEntryGoesFirst(t *testing.T) {
+	objects := &moody{Objects: unlimited()}
+	r := newRig(t, Options{Storage: storageWithout(t, objects)})
+	a := r.begin()
+	r.complete(a, "")
+	objects.fail = func(op, name string) error {
+		if op == "remove" && strings.Contains(name, completedFolder) {
+			return errMood
+		}
+		return nil
+	}
+	r.complete(a, "")
+	require.Len(t, r.names(), 6)
+	objects.fail = nil
+	r.complete(a, "")
+	require.Len(t, r.names(), 3, "it was tried again")
+}
+
+func TestCollectorTouchesOrphansOnly(t *testing.T) {
+	ctx := context.Background()
+	objects := unlimited()
+	r := newRig(t, Options{Storage: storageWithout(t, objects), MaxConcurrent: 2, Retain: 2})
+	_, err := r.Collect(ctx, false)
+	require.ErrorIs(t, err, ErrOption, "before an attempt nobody knows what is under way")
+	a := r.begin()
+	r.complete(a, "")
+	r.complete(a, "")
+	for range 3 { // leftovers will be below
+		a.Upload(r.trigger(a), "op", 0).Decline(errMood)
+	}
+	r.settle()
+	a = r.begin()
+	underWay := a.Upload(r.trigger(a), "op", 0)
+	r.write(underWay, underWay.Name(), 10)
+	before := r.names()
+
+	orphans := []string{"job/chk-3/1-op-0", "job/chk-3/_metadata", "job/chk-4/1-other-7.a"}
+	kept := []string{
+		"job/chk-3/notes.txt", "job/chk-03/1-op-0", "job/chk-3x/1-op-0", "job/chk-0/1-op-0", "job/chk-99/1-op-0",
+		"job/chk-3/99-op-0", "job/notes.txt", "job/shared/a", "job2/chk-3/1-op-0", "other/chk-3/1-op-0", "chk-3/1-op-0",
+		"job/chk-3/01-op-0", "job/chk-3/0-op-0", "job/chk-3/-op-0",
+	}
+	for _, name := range append(orphans, kept...) {
+		require.NoError(t, writeObject(ctx, objects, name, nil))
+	}
+	names := func(infos []ObjectInfo) (names []string) {
+		for _, info := range infos {
+			names = append(names, info.Name)
+		}
+		return names
+	}
+	found, err := r.Collect(ctx, true)
+	require.NoError(t, err)
+	require.Equal(t, orphans, names(found))
+	require.ElementsMatch(t, append(append(before, orphans...), kept...), r.names(), "a dry run")
+	found, err = r.Collect(ctx, false)
+	require.NoError(t, err)
+	require.Equal(t, orphans, names(found))
+	require.ElementsMatch(t, append(before, kept...), r.names())
+	found, err = r.Collect(ctx, false)
+	require.NoError(t, err)
+	require.Empty(t, found)
+}
+
+func TestNextAttemptCollectsWhatACrashLeft(t *testing.T) {
+	objects := unlimited()
+	r := newRig(t, Options{Storage: storageWithout(t, objects)})
+	a := r.begin()
+	r.complete(a, "")
+	u := a.Upload(r.trigger(a), "op", 0)
+	r.write(u, u.Name(), 10)
+	objects.locked = make(map[string]bool) // the process dies
+	next := newRig(t, Options{Storage: r.o.Storage})
+	a = next.begin()
+	require.Len(t, next.names(), 3)
+	require.Contains(t, next.logged, "leftovers of earlier attempts")
+	require.Equal(t, ID(3), next.trigger(a), "2 has been used")
+}
+
+func TestCloseKeepsAllCheckpoints(t *testing.T) {
+	r := newRig(t, Options{Retain: 2})
+	a := r.begin()
+	r.complete(a, "")
+	r.complete(a, "")
+	before := r.names()
+	require.NoError(t, r.Close())
+	require.Equal(t, before, r.names())
+	_, a = newRigOn(r).restart()
+	require.Equal(t, ID(2), a.Restored().ID)
+}
+
+// newRigOn opens what a closed coordinator had.
+func newRigOn(r *rig) *rig {
+	o := r.o
+	o.Completed = nil
+	return newRig(r.t, o)
+}
+
+func TestDiscardRemovesEverything(t *testing.T) {
+	ctx := context.Background()
+	store := &doubtfulStore{}
+	r := newRig(t, Options{Retain: 3, TolerableFailures: 9, Storage: storageWithout(t, unlimited())})
+	store.Completed, r.completed = r.completed, store
+	a := r.begin()
+	r.complete(a, "")
+	r.complete(a, "")
+	r = r.again()
+	store.Completed, r.completed = r.completed, store
+	require.ErrorIs(t, r.Discard(ctx), ErrOption, "before an attempt nobody knows what is there")
+	require.Equal(t, []ID{1, 2}, r.ids())
+	a = r.begin()
+	r.replace("job/completed/"+padded(ID(1)), flip)
+	require.ErrorIs(t, r.Discard(ctx), ErrBusy)
+	store.fails = true
+	require.NoError(t, a.Upload(r.trigger(a), "op", 0).Acknowledge(nil, []byte("in doubt")))
+	r.settle()
+	store.fails = false
+	r.trigger(a)
+	require.Contains(t, r.names(), r.layout.metadata(3))
+	a.End()
+	require.NoError(t, r.Discard(ctx))
+	require.Empty(t, r.names())
+	a = r.begin()
+	require.Nil(t, a.Restored())
+	require.Greater(t, r.trigger(a), ID(4))
+}

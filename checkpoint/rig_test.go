@@ -1,0 +1,289 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+// rig is a coordinator whose clock and queues a test moves.
+type rig struct {
+	*Coordinator
+	t       testing.TB
+	clock   time.Time
+	told    []string // what the tasks were told
+	reasons []error  // of the aborts and failures among it
+	stats   Stats    // of the newest complete checkpoint
+	logged  []string
+
+	mu      sync.Mutex
+	spawned []func()
+}
+
+// unlimited are objects in memory that never run out of it.
+func unlimited() *memoryObjects { return newMemoryObjects(&memoryBudget{limitBytes: 1 << 40}) }
+
+// storageOn keeps checkpoints in objects.
+func storageOn(t testing.TB, objects Objects) *Storage {
+	s, err := NewStorage(objects, StorageOptions{})
+	require.NoError(t, err)
+	return s
+}
+
+// newRig is a coordinator of a job, by default on objects in memory.
+func newRig(t testing.TB, o Options) *rig {
+	r := &rig{t: t, clock: time.Unix(1_700_000_000, 0)}
+	if o.Job == "" {
+		o.Job = "job"
+	}
+	if o.Storage == nil {
+		o.Storage = storageOn(t, unlimited())
+	}
+	o.now = func() time.Time { return r.clock }
+	o.spawn = func(f func()) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.spawned = append(r.spawned, f)
+	}
+	o.Logger = slog.New(rigLog{r})
+	var err error
+	r.Coordinator, err = NewCoordinator(context.Background(), o)
+	require.NoError(t, err)
+	return r
+}
+
+// again is another coordinator for the job, as after a restart of the process.
+func (r *rig) again() *rig {
+	require.NoError(r.t, r.Close())
+	o := r.o
+	o.Completed = nil
+	return newRig(r.t, o)
+}
+
+// rigLog keeps what a coordinator logs.
+type rigLog struct{ r *rig }
+
+func (l rigLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l rigLog) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l rigLog) WithGroup(string) slog.Handler            { return l }
+
+func (l rigLog) Handle(_ context.Context, record slog.Record) error {
+	l.r.logged = append(l.r.logged, record.Message)
+	return nil
+}
+
+// Trigger implements Tasks, as do the next three.
+func (r *rig) Trigger(t Trigger) {
+	r.told = append(r.told, fmt.Sprintf("trigger %d on %d", t.ID, t.Base))
+}
+
+func (r *rig) Complete(s Stats) {
+	r.stats = s
+	r.told = append(r.told, fmt.Sprintf("complete %d", s.ID))
+}
+
+func (r *rig) Aborted(id ID, reason error) {
+	r.reasons = append(r.reasons, reason)
+	r.told = append(r.told, fmt.Sprintf("aborted %d", id))
+}
+
+func (r *rig) Fail(reason error) {
+	r.reasons = append(r.reasons, reason)
+	r.told = append(r.told, "fail")
+}
+
+// wait moves the clock and does what is then due.
+func (r *rig) wait(a *Attempt, d time.Duration) time.Duration {
+	r.clock = r.clock.Add(d)
+	left := a.step()
+	r.settle()
+	return left
+}
+
+// settle runs all that is queued.
+func (r *rig) settle() {
+	for f := r.next(); f != nil; f = r.next() {
+		f()
+	}
+}
+
+func (r *rig) next() (f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.spawned) > 0 {
+		f, r.spawned = r.spawned[0], r.spawned[1:]
+	}
+	return f
+}
+
+// requireTold compares what the tasks were told since the last time.
+func (r *rig) requireTold(want ...string) {
+	r.t.Helper()
+	r.settle()
+	require.Equal(r.t, want, r.told)
+	r.told = nil
+}
+
+// requireReason compares the newest reason given to the tasks.
+func (r *rig) requireReason(want error) {
+	r.t.Helper()
+	require.NotEmpty(r.t, r.reasons)
+	require.ErrorIs(r.t, r.reasons[len(r.reasons)-1], want)
+}
+
+// oneTask is a job with a single subtask.
+var oneTask = []Subtasks{{"op", 1}}
+
+func (r *rig) begin(operators ...Subtasks) *Attempt {
+	r.t.Helper()
+	if operators == nil {
+		operators = oneTask
+	}
+	a, err := r.Begin(context.Background(), r, operators)
+	require.NoError(r.t, err)
+	r.settle()
+	return a
+}
+
+func (r *rig) trigger(a *Attempt) ID {
+	r.t.Helper()
+	id, err := a.Trigger()
+	require.NoError(r.t, err)
+	r.settle()
+	return id
+}
+
+// complete takes a checkpoint of a job of one subtask, with one file and data.
+func (r *rig) complete(a *Attempt, data string) ID {
+	r.t.Helper()
+	id := r.trigger(a)
+	u := a.Upload(id, "op", 0)
+	require.NoError(r.t, u.Acknowledge(r.write(u, u.Name(), 100), []byte(data)))
+	r.settle()
+	require.Equal(r.t, id, r.stats.ID)
+	r.told = nil
+	return id
+}
+
+// restart begins an attempt in a new coordinator and says where it goes on.
+func (r *rig) restart() (*rig, *Attempt) {
+	r.t.Helper()
+	next := r.again()
+	return next, next.begin()
+}
+
+// write writes a file of some bytes and returns a handle of it.
+func (r *rig) write(u *Upload, name string, bytes int64) *snapshot.Handle {
+	r.t.Helper()
+	file, err := u.Create(u.Context(), name)
+	require.NoError(r.t, err)
+	_, err = file.Write(make([]byte, bytes))
+	require.NoError(r.t, err)
+	require.NoError(r.t, file.Commit())
+	return handleOf(u, name, bytes)
+}
+
+// handleOf describes a file of some bytes.
+func handleOf(u *Upload, name string, bytes int64) *snapshot.Handle {
+	space := state.SubtaskKeyspace(u.at.subtask, 8, 8)
+	return &snapshot.Handle{Keyspace: space, Files: []snapshot.FileRef{{Name: name, Size: bytes, Bounds: space.Groups}}}
+}
+
+// names are those of all objects, but for records of attempts.
+func (r *rig) names() (names []string) {
+	r.t.Helper()
+	objects, err := r.o.Storage.objects.List(context.Background(), "")
+	require.NoError(r.t, err)
+	for _, o := range objects {
+		if owner, ok := r.layout.ownerOf(o.Name); !ok || owner.id > 0 {
+			names = append(names, o.Name)
+		}
+	}
+	return names
+}
+
+// ids are those of the complete checkpoints.
+func (r *rig) ids() (ids []ID) {
+	r.t.Helper()
+	entries, err := r.completed.List(context.Background())
+	require.NoError(r.t, err)
+	for _, e := range entries {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+// replace puts other content into an object.
+func (r *rig) replace(name string, change func([]byte) []byte) {
+	r.t.Helper()
+	ctx, objects := context.Background(), r.o.Storage.objects
+	infos, err := objects.List(ctx, name)
+	require.NoError(r.t, err)
+	require.Len(r.t, infos, 1)
+	data, err := readObject(ctx, objects, name, infos[0].Size)
+	require.NoError(r.t, err)
+	require.NoError(r.t, objects.Remove(ctx, name))
+	if data = change(data); data != nil {
+		require.NoError(r.t, writeObject(ctx, objects, name, data))
+	}
+}
+
+// flip damages one byte.
+func flip(data []byte) []byte {
+	data[len(data)/2] ^= 1
+	return data
+}
+
+// moody are objects that fail as a test says, and finish what they have begun
+// whatever the context says.
+type moody struct {
+	Objects
+	fail func(op, name string) error // nil: nothing fails
+}
+
+func (m *moody) check(op, name string) error {
+	if m.fail == nil {
+		return nil
+	}
+	return m.fail(op, name)
+}
+
+func (m *moody) Create(ctx context.Context, name string) (snapshot.File, error) {
+	if err := m.check("create", name); err != nil {
+		return nil, err
+	}
+	return m.Objects.Create(context.WithoutCancel(ctx), name)
+}
+
+func (m *moody) Open(ctx context.Context, name string) (snapshot.Object, error) {
+	if err := m.check("open", name); err != nil {
+		return nil, err
+	}
+	return m.Objects.Open(ctx, name)
+}
+
+func (m *moody) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
+	if err := m.check("list", prefix); err != nil {
+		return nil, err
+	}
+	return m.Objects.List(ctx, prefix)
+}
+
+func (m *moody) Remove(ctx context.Context, name string) error {
+	if err := m.check("remove", name); err != nil {
+		return err
+	}
+	return m.Objects.Remove(ctx, name)
+}
+
+// errMood is what moody objects fail with.
+var errMood = errors.New("not today")

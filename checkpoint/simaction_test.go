@@ -1,0 +1,260 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// simAction is something that may happen in a simulation.
+type simAction struct {
+	name   string
+	weight int
+	// within says that it may happen in the middle of an operation on objects,
+	// inStore even in one of the completed store, which does one thing at a time.
+	within, inStore bool
+	run             func(*simulation)
+	possible        func(*simulation) bool // nil for always
+}
+
+var simActions = []simAction{
+	{"write", 6, true, true, (*simulation).actWrite, nil},
+	{"time passes", 5, true, true, (*simulation).actTime, nil},
+	{"trigger", 6, true, true, (*simulation).actTrigger, (*simulation).runs},
+	{"barrier", 24, true, true, (*simulation).actBarrier, (*simulation).hasBarrier},
+	{"half", 20, true, true, (*simulation).actHalf, (*simulation).hasUnwritten},
+	{"acknowledge", 20, true, true, (*simulation).actAcknowledge, (*simulation).hasWritten},
+	{"flow", 14, false, false, (*simulation).actFlow, (*simulation).runs},
+	{"decline", 1, true, true, (*simulation).actDecline, nil},
+	{"queue", 20, true, false, (*simulation).actQueue, (*simulation).hasQueued},
+	{"stale", 1, true, true, (*simulation).actStale, nil},
+	{"end", 1, true, true, (*simulation).actEnd, (*simulation).runs},
+	{"collect", 1, true, false, (*simulation).actCollect, (*simulation).runs},
+	{"begin", 2, false, false, (*simulation).actBegin, nil},
+	{"begin again", 20, false, false, (*simulation).actBegin, (*simulation).isDown},
+	{"restart", 1, false, false, (*simulation).actRestart, (*simulation).runs},
+	{"fault", 3, false, false, (*simulation).actFault, (*simulation).runs},
+	{"crash", 1, false, false, (*simulation).actCrash, (*simulation).runs},
+}
+
+// runs says whether there is an attempt; isDown whether one has to begin.
+func (s *simulation) runs() bool   { return s.attempt != nil }
+func (s *simulation) isDown() bool { return s.attempt == nil || s.attempt.ended() }
+
+func (s *simulation) hasBarrier() bool   { return slices.ContainsFunc(s.tasks, s.awaits) }
+func (s *simulation) hasUnwritten() bool { return slices.ContainsFunc(s.parts, (*simPart).isUnwritten) }
+func (s *simulation) hasWritten() bool   { return slices.ContainsFunc(s.parts, (*simPart).isWritten) }
+func (s *simulation) hasQueued() bool {
+	return s.runners[0] != nil || s.runners[1] != nil || s.runners[2] != nil
+}
+
+// awaits says whether a barrier is on its way to a subtask.
+func (s *simulation) awaits(t *simTask) bool { return t.seen < len(s.witness.triggered) }
+
+func (p *simPart) isUnwritten() bool { return !p.written }
+
+// isWritten says whether a part may be handed in, or has failed.
+func (p *simPart) isWritten() bool {
+	return p.written && (p.frozen.view == nil || p.handle != nil || p.err != nil)
+}
+
+// pick chooses an action by weight.
+func (s *simulation) pick(allowed func(simAction) bool) simAction {
+	var fit []simAction
+	total := 0
+	for _, a := range s.actions {
+		if allowed(a) && (a.possible == nil || a.possible(s)) {
+			fit = append(fit, a)
+			total += a.weight
+		}
+	}
+	n, i := s.rng.IntN(total), 0
+	for n -= fit[0].weight; n >= 0; n -= fit[i].weight {
+		i++
+	}
+	return fit[i]
+}
+
+// interrupt may let something else happen around an operation on an object.
+func (s *simulation) interrupt(name string) {
+	if s.quiet || s.dead() || s.depth > 1 || s.o.interrupts == 0 || s.rng.IntN(s.o.interrupts) > 0 {
+		return
+	}
+	before := s.inStore
+	s.inStore = s.inStore || strings.Contains(name, completedFolder) || strings.Contains(name, attemptsFolder)
+	defer func() { s.inStore = before }()
+	a := s.pick(func(a simAction) bool { return a.within && (a.inStore || !s.inStore && !s.opening) })
+	s.depth++
+	defer func() { s.depth-- }()
+	s.seen.Interrupts++
+	s.logf("meanwhile: %s", a.name)
+	a.run(s)
+}
+
+func choose[T any](s *simulation, from []T, which func(T) bool) (chosen T, ok bool) {
+	var fit []T
+	for _, x := range from {
+		if which(x) {
+			fit = append(fit, x)
+		}
+	}
+	if len(fit) == 0 {
+		return chosen, false
+	}
+	return fit[s.rng.IntN(len(fit))], true
+}
+
+func (s *simulation) actWrite() {
+	for _, t := range s.tasks {
+		if err := t.write(modelKeys[s.rng.IntN(len(modelKeys))], s.rng.Int64N(4)); err != nil {
+			s.violate("write: %v", err)
+		}
+	}
+}
+
+func (s *simulation) actTime() {
+	s.now = s.now.Add(time.Duration(s.rng.Int64N(int64(30 * time.Second))))
+	if s.attempt != nil {
+		s.logf("step: nothing until %v", s.attempt.step())
+	}
+}
+
+func (s *simulation) actTrigger() {
+	id, err := s.attempt.Trigger()
+	s.logf("trigger: %d %v", id, err)
+	if err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrEnded) {
+		s.violate("trigger: %v", err)
+	}
+}
+
+func (s *simulation) actBarrier() {
+	t, ok := choose(s, s.tasks, s.awaits)
+	if ok {
+		s.barrier(t)
+	}
+}
+
+func (s *simulation) actHalf() {
+	if p, ok := choose(s, s.parts, (*simPart).isUnwritten); ok {
+		s.write(p)
+	}
+}
+
+// actAcknowledge hands in a part that is done; some are handed in once more.
+func (s *simulation) actAcknowledge() {
+	p, ok := choose(s, s.parts, (*simPart).isWritten)
+	if !ok {
+		return
+	}
+	s.acknowledge(p)
+	if s.rng.IntN(5) > 0 {
+		s.parts = slices.DeleteFunc(s.parts, func(q *simPart) bool { return q == p })
+	}
+}
+
+// actFlow moves all that is on its way to a checkpoint, in any order.
+func (s *simulation) actFlow() {
+	for range 2 + s.rng.IntN(20) {
+		a := s.pick(func(a simAction) bool {
+			return slices.Contains([]string{"barrier", "half", "acknowledge", "queue", "write"}, a.name)
+		})
+		a.run(s)
+		if s.dead() || s.violation != nil {
+			return
+		}
+	}
+}
+
+func (s *simulation) actDecline() {
+	if p, ok := choose(s, s.parts, func(*simPart) bool { return true }); ok {
+		s.logf("decline %d of %v", p.key.id, p.task)
+		p.upload.Decline(errors.New("the subtask is not able to"))
+	}
+}
+
+func (s *simulation) actQueue() {
+	i, ok := choose(s, []int{0, 1, 2}, func(i int) bool { return s.runners[i] != nil })
+	if ok {
+		s.runQueue(i)
+	}
+}
+
+// actStale does what an attempt of before may do, in vain.
+func (s *simulation) actStale() {
+	if s.old == nil {
+		return
+	}
+	if _, err := s.old.Trigger(); !errors.Is(err, ErrFenced) {
+		s.violate("an attempt of before triggers: %v", err)
+	}
+	s.old.step()
+	s.old.End()
+	for id := range s.newest + 3 {
+		u := s.old.Upload(id, modelSource, 0)
+		u.Decline(errors.New("too late"))
+		if err := u.Acknowledge(nil, nil); !errors.Is(err, ErrFenced) {
+			s.violate("an attempt of before acknowledges: %v", err)
+		}
+	}
+}
+
+func (s *simulation) actEnd() {
+	s.attempt.End()
+}
+
+func (s *simulation) actCollect() {
+	dryRun := s.rng.IntN(2) == 0
+	orphans, err := s.c.Collect(context.Background(), dryRun)
+	s.logf("collect, dry %v: %d %v", dryRun, len(orphans), err)
+	if err != nil && !expected(err) && !errors.Is(err, ErrOption) {
+		s.violate("collect: %v", err)
+	}
+}
+
+func (s *simulation) actBegin() {
+	_ = s.begin(modelOperators(1+s.rng.IntN(3), 1+s.rng.IntN(2), 1+s.rng.IntN(2)))
+}
+
+func (s *simulation) actRestart() {
+	s.close()
+}
+
+// actFault makes some of the next operations fail.
+func (s *simulation) actFault() {
+	f := simFaults{after: s.rng.IntN(20), count: 1}
+	if s.rng.IntN(4) == 0 {
+		f.count += s.rng.IntN(20)
+	}
+	if s.o.memory || s.rng.IntN(2) == 0 {
+		f.err = errInjected
+		s.objFailing = f
+	} else {
+		f.err = []error{syscall.EIO, syscall.ENOSPC, vfs.ShortWrite(syscall.EIO)}[s.rng.IntN(3)]
+		s.failing = f
+	}
+	s.logf("after %d operations %d will fail: %v", f.after, f.count, f.err)
+}
+
+// actCrash kills the process some operations from now. The machine may go on, or
+// lose its power and then keep nothing, some or all of what was not synced.
+func (s *simulation) actCrash() {
+	if s.disk == nil {
+		return
+	}
+	s.crashAfter = s.rng.IntN(40)
+	keep, seed := float64(s.rng.IntN(3))/2, s.rng.Uint64()
+	power := s.rng.IntN(3) > 0
+	s.crash = func() *vfs.Mem {
+		if !power {
+			return s.disk.mem
+		}
+		return s.disk.mem.CrashClone(vfs.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(seed, 0))})
+	}
+	s.logf("the process will die after %d operations, power cut %v, keep %v", s.crashAfter, power, keep)
+}

@@ -1,0 +1,110 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// errDead is the error of all that a process does after its end.
+var errDead = errors.New("the process is dead")
+
+// simDisk is a file system as one process sees it. The process can be killed;
+// temporary names are the same in every run.
+//
+// Thread safety: one goroutine.
+type simDisk struct {
+	*vfs.Faulty
+	mem   *vfs.Mem
+	fault func(vfs.Call) error      // decides about each operation
+	dies  func(vfs.Op, string) bool // whether the process ends before an operation
+	dead  bool
+	temps map[string]string // what temporary names are in mem
+	locks []io.Closer
+}
+
+// newSimDisk starts a process on a file system.
+func newSimDisk(mem *vfs.Mem, fault func(vfs.Call) error, dies func(vfs.Op, string) bool) *simDisk {
+	d := &simDisk{mem: mem, fault: fault, dies: dies, temps: make(map[string]string)}
+	d.Faulty = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: d.plan})
+	return d
+}
+
+func (d *simDisk) plan(call vfs.Call) error {
+	if call.Op != vfs.OpSync && call.Op != vfs.OpSyncDir {
+		if err := d.live(call.Op, call.Name); err != nil {
+			return err
+		}
+	}
+	return d.fault(call)
+}
+
+// live says whether the process lives to do an operation. Syncs ask it
+// themselves: one that never happened does not give up what it covers, as one
+// that fails does.
+func (d *simDisk) live(op vfs.Op, name string) error {
+	if d.dead || d.dies(op, name) {
+		return errDead
+	}
+	return nil
+}
+
+// kill ends the process: its locks go.
+func (d *simDisk) kill() {
+	d.dead = true
+	for _, lock := range d.locks {
+		_ = lock.Close() // may have been
+	}
+}
+
+func (d *simDisk) Create(name string) (vfs.File, error) {
+	dir, base := filepath.Split(name)
+	if of, ok := vfs.DraftOf(base); ok {
+		d.temps[name] = filepath.Join(dir, fmt.Sprintf(".%s.%08x%s", of, d.Count(), vfs.TempSuffix))
+	}
+	file, err := d.Faulty.Create(d.name(name))
+	return simDiskFile{file, d, name}, err
+}
+
+func (d *simDisk) SyncDir(dir string) error {
+	if err := d.live(vfs.OpSyncDir, dir); err != nil {
+		return err
+	}
+	return d.Faulty.SyncDir(dir)
+}
+
+// simDiskFile is a file being written.
+type simDiskFile struct {
+	vfs.File
+	d    *simDisk
+	name string
+}
+
+func (f simDiskFile) Sync() error {
+	if err := f.d.live(vfs.OpSync, f.name); err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+func (d *simDisk) Link(oldName, newName string) error { return d.Faulty.Link(d.name(oldName), newName) }
+
+func (d *simDisk) Remove(name string) error { return d.Faulty.Remove(d.name(name)) }
+
+func (d *simDisk) Lock(name string) (io.Closer, error) {
+	lock, err := d.Faulty.Lock(name)
+	if err == nil {
+		d.locks = append(d.locks, lock)
+	}
+	return lock, err
+}
+
+func (d *simDisk) name(name string) string {
+	if temp, ok := d.temps[name]; ok {
+		return temp
+	}
+	return name
+}

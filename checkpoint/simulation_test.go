@@ -1,0 +1,581 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
+)
+
+const simJob = "job"
+
+// errInjected is the error of an operation on objects that a simulation makes
+// fail; it may have taken effect.
+var errInjected = errors.New("injected")
+
+// simOptions are what a schedule chooses once and for all.
+type simOptions struct {
+	Options
+	memory      bool // else files
+	inlineBytes int64
+	interrupts  int // an operation on objects is interrupted once in so many; 0 never
+}
+
+// simulation is a job under a coordinator, on a disk that may fail, in processes
+// that may die, with one thing done after the other: actions and seed decide all
+// of it. It compares what the coordinator says and restores with the model.
+//
+// Thread safety: one goroutine.
+type simulation struct {
+	o       simOptions
+	actions []simAction
+	rng     *rand.Rand // of the action under way
+	log     func(string)
+	depth   int  // of actions within actions
+	inStore bool // within an operation of the completed store
+	quiet   bool
+	opening bool // Begin, Close or Discard is under way
+
+	now        time.Time
+	mem        *vfs.Mem
+	disk       *simDisk // of the newest process; nil before the first
+	objects    *simObjects
+	failing    simFaults // of operations on the disk
+	objFailing simFaults // of operations on objects
+	crashAfter int       // operations on the disk, below zero never
+	crash      func() *vfs.Mem
+	before     func() // each operation that changes the disk; nil for nothing
+
+	c       *Coordinator // nil between processes
+	runners [3]func()    // what the queues have spawned: commits, removals, calls
+	old     *Attempt     // the one before
+	attempt *Attempt
+	witness *simWitness
+	tasks   []*simTask
+	parts   []*simPart
+
+	checkpoints map[simKey]*simCheckpoint
+	number      Number // the newest attempt's
+	newest      ID     // reported complete
+	reported    int
+	seen        simStats
+	violation   error
+}
+
+// simStats count what happened in simulations, to know what they have proved.
+type simStats struct {
+	Complete, Aborted, Crashes, Restored, InDoubt, Interrupts, Faults int
+}
+
+func (s *simStats) add(o simStats) {
+	s.Complete += o.Complete
+	s.Aborted += o.Aborted
+	s.Crashes += o.Crashes
+	s.Restored += o.Restored
+	s.InDoubt += o.InDoubt
+	s.Interrupts += o.Interrupts
+	s.Faults += o.Faults
+}
+
+// simKey is a checkpoint. A later process may give an ID again of which there
+// is no trace.
+type simKey struct {
+	id      ID
+	attempt Number
+}
+
+// simCheckpoint is what the model knows of a checkpoint.
+type simCheckpoint struct {
+	was           *moment
+	acknowledged  int
+	ended, failed bool
+}
+
+// simTask is a subtask with the barriers that it has seen.
+type simTask struct {
+	*modelTask
+	seen int
+}
+
+// simPart is a subtask's part of a checkpoint on its way to the coordinator.
+type simPart struct {
+	key          simKey
+	task         place
+	upload       *Upload
+	frozen       *frozenTask
+	handle       *snapshot.Handle
+	err          error
+	written      bool
+	acknowledged bool
+}
+
+// simFaults makes operations fail: a number of them, after a number of others.
+type simFaults struct {
+	after, count int
+	err          error
+}
+
+func (f *simFaults) next() error {
+	switch {
+	case f.after > 0:
+		f.after--
+	case f.count > 0:
+		f.count--
+		return f.err
+	}
+	return nil
+}
+
+func newSimulation(o simOptions, actions []simAction, log func(string)) *simulation {
+	s := &simulation{
+		o: o, actions: actions, log: log, now: time.Unix(1_700_000_000, 0), crashAfter: -1,
+		checkpoints: make(map[simKey]*simCheckpoint),
+	}
+	s.o.Job = simJob
+	s.o.now = func() time.Time { return s.now }
+	s.o.spawn = func(func()) { s.violate("a queue runs before it is told how") }
+	if o.memory {
+		s.o.Storage = NewMemory(MemoryOptions{})
+		s.objects = &simObjects{Objects: s.o.Storage.objects, interrupt: s.interrupt, fault: s.objFailing.next}
+		s.o.Storage.objects = s.objects
+	} else {
+		s.mem = vfs.NewMem(vfs.MemOptions{})
+	}
+	return s
+}
+
+func (s *simulation) violate(format string, args ...any) {
+	if s.violation == nil {
+		s.violation = fmt.Errorf(format, args...)
+		s.logf("VIOLATION: %v", s.violation)
+	}
+}
+
+func (s *simulation) logf(format string, args ...any) {
+	if s.log != nil {
+		s.log(strings.Repeat("    ", s.depth) + fmt.Sprintf(format, args...))
+	}
+}
+
+// dead says whether the process has died.
+func (s *simulation) dead() bool { return s.disk != nil && s.disk.dead }
+
+// expected says whether an error is one that the simulation made.
+func expected(err error) bool {
+	for _, cause := range []error{syscall.EIO, syscall.ENOSPC, errInjected, errDead, errSync} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
+}
+
+// diskFault decides about an operation on the disk.
+func (s *simulation) diskFault(call vfs.Call) error {
+	err := s.failing.next()
+	if err != nil {
+		s.seen.Faults++
+		s.logf("%v %s fails: %v", call.Op, call.Name, err)
+	}
+	return err
+}
+
+// dies decides whether the process ends before an operation on the disk.
+func (s *simulation) dies(op vfs.Op, name string) bool {
+	if s.before != nil && op.Mutates() {
+		s.before()
+	}
+	if s.quiet || s.crashAfter < 0 || !op.Mutates() {
+		return false
+	}
+	if s.crashAfter--; s.crashAfter >= 0 {
+		return false
+	}
+	s.seen.Crashes++
+	s.logf("the process dies before %v %s", op, name)
+	s.mem = s.crash()
+	s.disk.kill()
+	return true
+}
+
+// open starts a process: a coordinator on what the one before has left.
+func (s *simulation) open() error {
+	if !s.o.memory {
+		s.disk = newSimDisk(s.mem, s.diskFault, s.dies)
+		files, err := FilesOn(s.disk, "checkpoints")
+		if err != nil {
+			return err
+		}
+		s.objects = &simObjects{Objects: files, interrupt: s.interrupt, fault: s.objFailing.next}
+		if s.o.Storage, err = NewStorage(s.objects, StorageOptions{InlineBytes: s.o.inlineBytes}); err != nil {
+			return err
+		}
+	}
+	c, err := NewCoordinator(context.Background(), s.o.Options)
+	if err != nil {
+		return err
+	}
+	s.runners = [3]func(){}
+	for i, q := range []*queue{c.commits, c.removals, c.calls} {
+		q.spawn = func(run func()) { s.runners[i] = run }
+	}
+	s.c = c
+	return nil
+}
+
+// fork is a simulation that has seen the same, on a disk as a power cut left it.
+func (s *simulation) fork(mem *vfs.Mem) *simulation {
+	f := newSimulation(s.o, s.actions, nil)
+	f.mem, f.now, f.number, f.newest, f.reported = mem, s.now, s.number, s.newest, s.reported
+	maps.Copy(f.checkpoints, s.checkpoints)
+	return f
+}
+
+// reboot forgets the process that has died.
+func (s *simulation) reboot() {
+	s.c, s.disk, s.old, s.attempt, s.witness, s.tasks, s.parts = nil, nil, nil, nil, nil, nil, nil
+	s.runners = [3]func(){}
+	s.crashAfter = -1
+}
+
+// begin begins an attempt, in a new process if there is none, and compares what
+// it restores with the model.
+func (s *simulation) begin(operators []Subtasks) error {
+	s.opening = true
+	defer func() { s.opening = false }()
+	if s.c == nil {
+		if err := s.open(); err != nil {
+			return s.refuse("open", err)
+		}
+	}
+	w := &simWitness{s: s}
+	a, err := s.c.Begin(context.Background(), w, operators)
+	if err != nil {
+		return s.refuse("begin", err)
+	}
+	if a.Number() <= s.number {
+		s.violate("attempt %d after attempt %d", a.Number(), s.number)
+	}
+	s.number, s.old, s.attempt, s.witness, s.tasks = a.Number(), s.attempt, a, w, nil
+	w.number = a.Number()
+	if len(a.Skipped()) > 0 {
+		s.violate("attempt %d passes over %v", a.Number(), a.Skipped())
+	}
+	return s.restore(operators)
+}
+
+// refuse sees that an error has a cause that the simulation knows.
+func (s *simulation) refuse(what string, err error) error {
+	if s.quiet || !expected(err) {
+		s.violate("%s: %v", what, err)
+	}
+	s.logf("%s: %v", what, err)
+	return err
+}
+
+func (s *simulation) restore(operators []Subtasks) error {
+	restored, was := s.attempt.Restored(), (*moment)(nil)
+	if restored != nil {
+		cp := s.checkpoints[simKey{restored.ID, restored.Attempt}]
+		if restored.ID < s.newest || cp == nil || cp.was.missing > 0 || cp.failed && cp.acknowledged == 0 {
+			s.violate("attempt %d restores %d of attempt %d, newest complete is %d", s.number, restored.ID, restored.Attempt, s.newest)
+			return nil
+		}
+		was = cp.was
+		s.seen.Restored++
+		if restored.ID > s.newest {
+			s.seen.InDoubt++
+		}
+		s.witness.latest, s.witness.lastID = restored.ID, restored.ID
+	} else if s.newest > 0 {
+		s.violate("attempt %d begins anew, newest complete is %d", s.number, s.newest)
+	}
+	tasks, err := beginTasks(s.attempt.Source(), restored, was, operators)
+	if err != nil {
+		s.attempt.End()
+		return s.refuse("restore", err)
+	}
+	for _, t := range tasks {
+		s.tasks = append(s.tasks, &simTask{modelTask: t})
+	}
+	s.logf("attempt %d at %d with %d subtasks", s.number, s.witness.latest, len(tasks))
+	return nil
+}
+
+// close ends a process in good order.
+func (s *simulation) close() {
+	s.opening = true
+	defer func() { s.opening = false }()
+	if err := s.c.Close(); err != nil {
+		_ = s.refuse("close", err)
+	}
+	if s.dead() {
+		return
+	}
+	s.witness.checkAllEnded()
+	s.reboot()
+}
+
+// settle runs all that is queued.
+func (s *simulation) settle() {
+	for s.violation == nil && s.runQueue(0) || s.runQueue(1) || s.runQueue(2) {
+	}
+}
+
+// runQueue runs one function of a queue, if there is one.
+func (s *simulation) runQueue(i int) bool {
+	if s.c == nil || s.runners[i] == nil || []*queue{s.c.commits, s.c.removals, s.c.calls}[i].running {
+		return false
+	}
+	run := s.runners[i]
+	s.runners[i] = nil
+	s.logf("queue of %s", []string{"commits", "removals", "calls"}[i])
+	run()
+	return true
+}
+
+// barrier reaches a subtask, which freezes its state.
+func (s *simulation) barrier(t *simTask) {
+	key := simKey{s.witness.triggered[t.seen], s.number}
+	t.seen++
+	frozen, err := t.freeze()
+	if err != nil {
+		s.violate("%v: %v", t.place, err)
+		return
+	}
+	s.checkpoints[key].was.add(t.modelTask)
+	s.logf("barrier %d at %v", key.id, t.place)
+	s.parts = append(s.parts, &simPart{
+		key: key, task: t.place, frozen: frozen,
+		upload: s.attempt.Upload(key.id, t.operator, t.subtask),
+	})
+}
+
+// write is the asynchronous half of a part.
+func (s *simulation) write(p *simPart) {
+	p.written = true
+	s.logf("write %d of %v", p.key.id, p.task)
+	p.handle, p.err = p.frozen.write(p.upload)
+}
+
+// acknowledge hands a part in, or declines if it could not be written.
+func (s *simulation) acknowledge(p *simPart) {
+	if p.err != nil {
+		s.logf("decline %d of %v: %v", p.key.id, p.task, p.err)
+		p.upload.Decline(p.err)
+		return
+	}
+	err := p.upload.Acknowledge(p.handle, p.frozen.data)
+	s.logf("acknowledge %d of %v: %v", p.key.id, p.task, err)
+	if err != nil {
+		return
+	}
+	if p.acknowledged || p.key.attempt != s.number || s.attempt.ended() {
+		s.violate("%v has acknowledged %d of attempt %d twice or too late", p.task, p.key.id, p.key.attempt)
+	}
+	p.acknowledged = true
+	s.checkpoints[p.key].acknowledged++
+}
+
+// simWitness is the job of one attempt as the coordinator sees it.
+type simWitness struct {
+	s         *simulation
+	number    Number
+	triggered []ID
+	lastID    ID // of this attempt, the one restored included
+	latest    ID // complete
+}
+
+// checkpoint finds the record of a checkpoint that the coordinator speaks of.
+func (w *simWitness) checkpoint(what string, id ID) *simCheckpoint {
+	s := w.s
+	s.logf("told: %s %d", what, id)
+	cp := s.checkpoints[simKey{id, w.number}]
+	if w != s.witness {
+		s.violate("attempt %d is fenced and told: %s %d", w.number, what, id)
+	}
+	if cp == nil || cp.ended {
+		s.violate("%s %d of attempt %d, which is not under way", what, id, w.number)
+		return &simCheckpoint{was: newMoment(0)}
+	}
+	return cp
+}
+
+func (w *simWitness) Trigger(t Trigger) {
+	w.s.checkpoints[simKey{t.ID, w.number}] = &simCheckpoint{was: newMoment(len(w.s.tasks))}
+	w.checkpoint("trigger", t.ID)
+	if t.ID <= w.lastID || t.Base != w.latest {
+		w.s.violate("checkpoint %d on %d after %d, newest complete is %d", t.ID, t.Base, w.lastID, w.latest)
+	}
+	w.lastID = t.ID
+	w.triggered = append(w.triggered, t.ID)
+}
+
+func (w *simWitness) Complete(stats Stats) {
+	cp := w.checkpoint("complete", stats.ID)
+	if cp.was.missing > 0 || cp.acknowledged != len(w.s.tasks) || stats.ID <= w.latest {
+		w.s.violate("checkpoint %d is said to be complete", stats.ID)
+	}
+	cp.ended = true
+	w.latest, w.s.newest = stats.ID, stats.ID
+	w.s.reported++
+	w.s.seen.Complete++
+}
+
+func (w *simWitness) Aborted(id ID, reason error) {
+	cp := w.checkpoint("aborted", id)
+	cp.ended, cp.failed = true, true
+	w.s.seen.Aborted++
+	if reason == nil {
+		w.s.violate("checkpoint %d was aborted for no reason", id)
+	}
+}
+
+func (w *simWitness) Fail(err error) {
+	if w != w.s.witness || !errors.Is(err, ErrTooManyFailures) {
+		w.s.violate("attempt %d is told to fail: %v", w.number, err)
+	}
+}
+
+// checkAllEnded sees that every checkpoint has failed or become complete.
+func (w *simWitness) checkAllEnded() {
+	if w == nil {
+		return
+	}
+	for _, id := range w.triggered {
+		if !w.s.checkpoints[simKey{id, w.number}].ended {
+			w.s.violate("checkpoint %d has neither failed nor become complete", id)
+		}
+	}
+}
+
+// end brings a schedule to its end: faults stop, and then all must be well.
+func (s *simulation) end(operators []Subtasks) {
+	s.quiet = true
+	s.failing.count, s.objFailing.count = 0, 0
+	if s.dead() {
+		s.reboot()
+	}
+	s.logf("the end")
+	for _, step := range []func(){
+		func() { _ = s.begin(operators) },
+		s.settle,
+		s.completeOne,
+		func() { _ = s.begin(operators) },
+		s.settle,
+		s.checkObjects,
+		s.checkEntries,
+		s.discard,
+		s.close,
+	} {
+		if s.violation == nil {
+			step()
+		}
+	}
+}
+
+// completeOne takes a checkpoint without haste.
+func (s *simulation) completeOne() {
+	id, err := s.attempt.Trigger()
+	if err != nil {
+		s.violate("trigger: %v", err)
+		return
+	}
+	s.settle()
+	s.parts = nil
+	for _, t := range s.tasks {
+		s.barrier(t)
+	}
+	for _, p := range s.parts {
+		s.write(p)
+		s.acknowledge(p)
+	}
+	s.settle()
+	if s.newest != id {
+		s.violate("checkpoint %d is not complete though nothing failed", id)
+	}
+}
+
+// checkObjects sees that nothing is there but complete checkpoints and records.
+func (s *simulation) checkObjects() {
+	ctx := context.Background()
+	if _, err := s.c.Collect(ctx, false); err != nil {
+		s.violate("collect: %v", err)
+	}
+	entries, err := s.c.completed.List(ctx)
+	if err != nil {
+		s.violate("list: %v", err)
+	}
+	objects, err := s.objects.List(ctx, "")
+	if err != nil {
+		s.violate("list: %v", err)
+	}
+	size := int64(0)
+	for _, object := range objects {
+		size += object.Size
+		o, ok := s.c.layout.ownerOf(object.Name)
+		isComplete := slices.ContainsFunc(entries, func(e Entry) bool { return e.ID == o.id })
+		if !ok || o.id > 0 && !isComplete || object.Unfinished {
+			s.violate("orphan %+v", object)
+		}
+	}
+	if memory := s.o.Storage.memory; memory != nil && memory.usedBytes != size {
+		s.violate("%d bytes of memory are taken for %d", memory.usedBytes, size)
+	}
+}
+
+// checkEntries sees that every complete checkpoint is what the job was, and that
+// there are as many as should be kept.
+func (s *simulation) checkEntries() {
+	ctx := context.Background()
+	entries, err := s.c.completed.List(ctx)
+	if err != nil {
+		s.violate("list: %v", err)
+	}
+	if len(entries) > s.o.Retain || len(entries) < min(s.reported, s.o.Retain) {
+		s.violate("%d complete checkpoints are kept of %d, should be %d", len(entries), s.reported, s.o.Retain)
+	}
+	for _, e := range entries {
+		c, err := s.c.load(ctx, e)
+		if err != nil {
+			s.violate("checkpoint %d: %v", e.ID, err)
+			return
+		}
+		was := s.checkpoints[simKey{e.ID, e.Attempt}].was
+		src := newSource(s.objects, s.c.layout, c)
+		if _, err := beginTasks(src, c, was, modelOperators(1, 2, 1)); err != nil || was.missing > 0 {
+			s.violate("checkpoint %d: %v", e.ID, err)
+		}
+	}
+}
+
+// discard removes everything. From here on nothing need survive.
+func (s *simulation) discard() {
+	s.before = nil
+	s.attempt.End()
+	if err := s.c.Discard(context.Background()); err != nil {
+		s.violate("discard: %v", err)
+	}
+	objects, err := s.objects.List(context.Background(), "")
+	if err != nil {
+		s.violate("list: %v", err)
+	}
+	for _, object := range objects {
+		if o, ok := s.c.layout.ownerOf(object.Name); !ok || o.id > 0 {
+			s.violate("%q is left after everything has been discarded", object.Name)
+		}
+	}
+}
+
+// modelOperators are those of the model job.
+func modelOperators(counts, sums, source int) []Subtasks {
+	return []Subtasks{{"counts", counts}, {"sums", sums}, {modelSource, source}}
+}
