@@ -63,16 +63,6 @@ func (r *flightReader) read() (flight, error) {
 	return f, nil
 }
 
-// skip passes over n flights without a look at them.
-func (r *flightReader) skip(n int64) error {
-	for range n {
-		if _, err := r.nextLine(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // nextLine returns a line without its end, good until the next call. The last
 // line of the input may lack the line feed.
 func (r *flightReader) nextLine() ([]byte, error) {

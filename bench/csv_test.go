@@ -72,7 +72,10 @@ func TestMalformedLineIsAnErrorThatNamesLineAndField(t *testing.T) {
 	} {
 		r, err := newFlightReader(csvOf(good + good + bad))
 		require.NoError(t, err)
-		require.NoError(t, r.skip(2))
+		for range 2 {
+			_, err := r.read()
+			require.NoError(t, err)
+		}
 		_, err = r.read()
 		var malformed *inputError
 		require.ErrorAs(t, err, &malformed, "%.60q", bad)

@@ -32,8 +32,8 @@ func findInput(path string) (string, error) {
 		defaultInputs[0], header)
 }
 
-// source is an input file, read from its beginning.
-type source struct {
+// inputFile is an input file, read from its beginning.
+type inputFile struct {
 	*flightReader
 	file *os.File
 	zstd *zstd.Decoder // nil if the file is plain CSV
@@ -43,9 +43,9 @@ type source struct {
 // file in data asks for 8 MiB.
 const maxWindowBytes = 64 << 20
 
-// openSource opens CSV, compressed if the name ends in .zst.
-func openSource(path string) (s *source, err error) {
-	s = &source{}
+// openInput opens CSV, compressed if the name ends in .zst.
+func openInput(path string) (s *inputFile, err error) {
+	s = &inputFile{}
 	if s.file, err = os.Open(path); err != nil {
 		return nil, err
 	}
@@ -64,24 +64,23 @@ func openSource(path string) (s *source, err error) {
 	return s, nil
 }
 
-func (s *source) close() {
+func (s *inputFile) close() {
 	if s.zstd != nil {
 		s.zstd.Close()
 	}
 	s.file.Close()
 }
 
-// batchFlights is how many flights are handed over at a time: some
-// milliseconds of the job's work.
+// batchFlights is how many flights are handed over at a time: about a
+// millisecond's reading.
 const batchFlights = 4096
 
-// flightsOf yields the flights of a file in batches, from the one that has skip
-// others before it up to the one with the number end, or the file's last. A
-// batch is good until the loop asks for the next. An error is yielded last; the
-// end of the context is one.
+// flightsOf yields the flights of a file in batches, up to the first n of them.
+// A batch is good until the loop asks for the next. An error is yielded last;
+// the end of the context is one.
 //
 // A goroutine of its own reads one batch ahead; it is gone when the loop ends.
-func flightsOf(ctx context.Context, path string, skip, end int64) iter.Seq2[[]flight, error] {
+func flightsOf(ctx context.Context, path string, n int64) iter.Seq2[[]flight, error] {
 	return func(yield func([]flight, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		full, free := make(chan []flight), make(chan []flight, 2)
@@ -90,7 +89,7 @@ func flightsOf(ctx context.Context, path string, skip, end int64) iter.Seq2[[]fl
 		var err error // why the reading ended; written before full is closed
 		go func() {
 			defer close(full)
-			err = readAhead(ctx, path, skip, end, free, full)
+			err = readAhead(ctx, path, n, free, full)
 		}()
 		defer func() {
 			stop()
@@ -110,24 +109,21 @@ func flightsOf(ctx context.Context, path string, skip, end int64) iter.Seq2[[]fl
 }
 
 // readAhead fills what it takes from free and sends it to full.
-func readAhead(ctx context.Context, path string, skip, end int64, free <-chan []flight, full chan<- []flight) error {
-	s, err := openSource(path)
+func readAhead(ctx context.Context, path string, n int64, free <-chan []flight, full chan<- []flight) error {
+	s, err := openInput(path)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if err := s.skip(skip); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	for position := skip; position < end; {
+	for n > 0 {
 		var flights []flight
 		select {
 		case flights = <-free:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		flights, err = s.readBatch(flights, min(batchFlights, end-position))
-		position += int64(len(flights))
+		flights, err = s.readBatch(flights, min(batchFlights, n))
+		n -= int64(len(flights))
 		select {
 		case full <- flights:
 		case <-ctx.Done():
@@ -153,20 +149,4 @@ func (r *flightReader) readBatch(dst []flight, n int64) ([]flight, error) {
 		dst = append(dst, f)
 	}
 	return dst, nil
-}
-
-// countFlights reads a file up to its end or to the flight with the number
-// end, and returns how many flights that is. It checks every line, so that a
-// long run does not end half way for a malformed one.
-func countFlights(ctx context.Context, path string, end int64) (n int64, err error) {
-	for flights, err := range flightsOf(ctx, path, 0, end) {
-		if err != nil {
-			return 0, err
-		}
-		n += int64(len(flights))
-	}
-	if n == 0 {
-		return 0, fmt.Errorf("%s: no flights after the header", path)
-	}
-	return n, nil
 }

@@ -4,71 +4,50 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
+	"strconv"
 	"strings"
-	"time"
 )
 
-// machine says what the numbers were measured on.
-func machine() string {
-	s := fmt.Sprintf("%s %s/%s, GOMAXPROCS %d", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
-	if model := cpuModel(); model != "" {
-		s += ", " + model
+// machine is what the numbers were measured on.
+type machine struct {
+	Go    string `json:"go"`
+	OS    string `json:"os"`
+	Arch  string `json:"arch"`
+	Procs int    `json:"gomaxprocs"`
+	CPU   string `json:"cpu,omitempty"` // empty where the system does not say
+}
+
+func thisMachine() machine {
+	return machine{runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), procField("cpuinfo", "model name")}
+}
+
+func (m machine) String() string {
+	s := fmt.Sprintf("%s %s/%s, GOMAXPROCS %d", m.Go, m.OS, m.Arch, m.Procs)
+	if m.CPU != "" {
+		s += ", " + m.CPU
 	}
 	return s
 }
 
-// cpuModel is what Linux calls the processor, empty elsewhere.
-func cpuModel() string {
-	info, err := os.ReadFile("/proc/cpuinfo")
+// peakRSS is the most memory that a living process has had resident, in bytes,
+// 0 where the system does not say.
+func peakRSS(pid int) uint64 {
+	kibibytes, _ := strings.CutSuffix(procField(fmt.Sprintf("%d/status", pid), "VmHWM"), " kB")
+	n, _ := strconv.ParseUint(kibibytes, 10, 64)
+	return n << 10
+}
+
+// procField reads a line, as in "name: value", of a file that Linux has and
+// others have not. It is empty if there is none.
+func procField(file, name string) string {
+	content, err := os.ReadFile("/proc/" + file)
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(info)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+	for line := range strings.Lines(string(content)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
 			return strings.TrimSpace(value)
 		}
 	}
 	return ""
-}
-
-// heapPeriod is how often the heap is looked at: often enough to meet the top
-// between two collections, which lie further apart once a heap is large.
-const heapPeriod = 10 * time.Millisecond
-
-// watchHeap returns a function that ends the watch and returns the most bytes
-// that objects on the heap took meanwhile, garbage that was not collected yet
-// included. It begins with the heap of a new process.
-func watchHeap() (peak func() uint64) {
-	debug.FreeOSMemory()
-	stop, result := make(chan struct{}), make(chan uint64)
-	go func() {
-		ticker := time.NewTicker(heapPeriod)
-		defer ticker.Stop()
-		highest := uint64(0)
-		for {
-			highest = max(highest, heapBytes())
-			select {
-			case <-ticker.C:
-			case <-stop:
-				result <- max(highest, heapBytes())
-				return
-			}
-		}
-	}()
-	return func() uint64 {
-		close(stop)
-		return <-result
-	}
-}
-
-// heapBytes asks the runtime without stopping the world.
-func heapBytes() uint64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0
-	}
-	return sample[0].Value.Uint64()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,65 +21,67 @@ func runBench(ctx context.Context, args ...string) (code int, stdout, stderr str
 	return code, out.String(), err.String()
 }
 
+func requireEmpty(t *testing.T, dir string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, files)
+}
+
 func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
+	figures := filepath.Join(t.TempDir(), "figures.json")
 	code, stdout, stderr := runBench(context.Background(),
-		"-records", "20000", "-snapshot-every", "1ms", "-dir", dir, "-compression", "none")
+		"-records", "2000", "-checkpoint-every", "5ms", "-dir", dir, "-compression", "none", "-json", figures)
 	require.Zero(t, code, stderr)
 	require.Empty(t, stderr, "progress without a terminal")
 	requireEmpty(t, dir)
 	_, table, found := strings.Cut(stdout, "\nbackend")
 	require.True(t, found)
-	for _, row := range []string{"\nhash ", "\nbtree "} {
-		require.Equal(t, 2, strings.Count(table, row), stdout)
+	for _, backend := range allBackends {
+		require.Equal(t, 4, strings.Count(table, "\n"+backend+" "), stdout)
 	}
-	require.Contains(t, stdout, "The same result 4 times")
+	require.Contains(t, stdout, "The same result 8 times")
+
+	var written struct {
+		Machine map[string]any
+		Rows    []map[string]any
+	}
+	require.NoError(t, json.Unmarshal([]byte(content(t, figures)), &written))
+	require.Contains(t, written.Machine, "cpu")
+	require.Len(t, written.Rows, 8)
+	for _, row := range written.Rows {
+		require.EqualValues(t, 2000, row["records"])
+		require.Positive(t, row["records_per_s"])
+		require.Contains(t, table, row["digest"])
+		for _, field := range []string{"backend", "storage", "pauses", "checkpoints", "checkpoint_bytes", "checkpoint_ms", "restore_ms", "peak_rss_bytes"} {
+			require.Contains(t, row, field)
+		}
+		for _, field := range []string{"p50", "p99", "max"} {
+			require.Contains(t, row["pause_ns"], field)
+		}
+	}
 }
 
+// The interrupt comes at a time when a process runs: the job that is to be
+// killed waits minutes for its checkpoints.
 func TestInterruptLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	ctx, interrupt := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		code, stdout, stderr := runBench(ctx, "-snapshot-every", "1ms", "-backend", "hash", "-records", "100000", "-dir", dir)
+		code, stdout, stderr := runBench(ctx, "-checkpoint-every", "1m", "-backend", "hash", "-storage", "file", "-records", "1000", "-dir", dir)
 		assert.Equal(t, exitInterrupted, code, stderr)
 		assert.NotContains(t, stdout, "digest")
 	}()
 	require.Eventually(t, func() bool {
-		files, err := filepath.Glob(filepath.Join(dir, "*", "dedup-*"))
+		files, err := filepath.Glob(filepath.Join(dir, "*", "run", "checkpoints", "*"))
 		return err == nil && len(files) > 0
-	}, time.Minute, time.Millisecond, "no snapshot in the directory")
+	}, time.Minute, time.Millisecond, "no directory for checkpoints")
 	interrupt()
 	<-done
 	requireEmpty(t, dir)
-}
-
-func TestBadCommandLineIsRefused(t *testing.T) {
-	for _, args := range [][]string{
-		{"-backend", "lsm"}, {"-compression", "gzip"}, {"-records", "1"}, {"-records", "x"},
-		{"-snapshot-every", "0s"}, {"-snapshot-every", "1"}, {"-nonsense"}, {"file.csv"},
-	} {
-		code, stdout, stderr := runBench(context.Background(), args...)
-		require.Equal(t, exitUsage, code, args)
-		require.Empty(t, stdout)
-		require.Contains(t, stderr, strings.TrimPrefix(args[0], "-"))
-	}
-}
-
-func TestHelpSaysWhatItIsAndShowsExamples(t *testing.T) {
-	code, _, stderr := runBench(context.Background(), "-h")
-	require.Zero(t, code)
-	for _, want := range []string{"3,000,000 flights", "go run ./bench -quick", "-snapshot-every"} {
-		require.Contains(t, stderr, want)
-	}
-}
-
-func TestQuickYieldsToOtherFlags(t *testing.T) {
-	o, err := parseOptions([]string{"-quick", "-records", "5000"}, os.Stderr)
-	require.NoError(t, err)
-	require.EqualValues(t, 5000, o.records)
-	require.Equal(t, quickSnapshotEvery, o.snapshotEvery)
 }
 
 func TestMissingInputSaysWhatToPass(t *testing.T) {
@@ -93,28 +96,33 @@ func TestMissingInputSaysWhatToPass(t *testing.T) {
 }
 
 func TestMalformedInputFailsBeforeAnyRun(t *testing.T) {
-	dir := t.TempDir()
-	input := filepath.Join(dir, "flights.csv")
-	for content, want := range map[string]string{
-		header + "\n": "no flights",
-		"":            "line 1: the header is not",
-		header + "\n2001-01-01 00:01,33,2176,LAS,PHL\nx\n": "line 3: not 5 fields",
-	} {
-		require.NoError(t, os.WriteFile(input, []byte(content), 0o600))
-		code, _, stderr := runBench(context.Background(), "-input", input)
-		require.Equal(t, exitFailed, code)
-		require.Contains(t, stderr, "flights.csv: "+want)
-	}
 	truncated, err := os.ReadFile("data/flights-2001-h1.csv.zst")
 	require.NoError(t, err)
+	dir := t.TempDir()
+	input := filepath.Join(t.TempDir(), "flights.csv")
+	fails := func(input, want string) {
+		code, _, stderr := runBench(context.Background(), "-input", input, "-dir", dir)
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, stderr, want)
+		requireEmpty(t, dir)
+	}
+	const good = "2001-01-01 00:01,33,2176,LAS,PHL\n"
+	for content, want := range map[string]string{
+		header + "\n":                "no flights",
+		"":                           "line 1: the header is not",
+		header + "\n" + good + "x\n": "line 3: not 5 fields",
+		header + "\n" + strings.Repeat(good, minRecords-1): "31 flights, too few",
+	} {
+		require.NoError(t, os.WriteFile(input, []byte(content), 0o600))
+		fails(input, "flights.csv: "+want)
+	}
 	require.NoError(t, os.WriteFile(input+".zst", truncated[:1<<20], 0o600))
-	code, _, stderr := runBench(context.Background(), "-input", input+".zst")
-	require.Equal(t, exitFailed, code)
-	require.Contains(t, stderr, "unexpected EOF")
+	fails(input+".zst", "unexpected EOF")
 }
 
 func TestDigestsThatDifferAreAnError(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, compare(&out, []measurement{{digest: "a"}, {digest: "a"}}))
-	require.ErrorIs(t, compare(&out, []measurement{{digest: "a"}, {digest: "a"}, {digest: "b"}}), errDigests)
+	a, b := measurement{result: result{sum: 1}}, measurement{result: result{sum: 2}}
+	require.NoError(t, conclude(&out, []measurement{a, a}))
+	require.ErrorIs(t, conclude(&out, []measurement{a, a, b}), errDigests)
 }

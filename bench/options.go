@@ -1,58 +1,72 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
-	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
 )
 
 // options are what the command line asks for.
 type options struct {
-	backends      []backendKind
-	records       int64 // at most
-	snapshotEvery time.Duration
-	snapshots     snapshot.Options
-	dir           string
-	input         string
+	backends    []string
+	storages    []string
+	parallelism int
+	records     int64 // at most
+	every       time.Duration
+	snapshots   snapshot.Options
+	dir         string
+	input       string
+	json        string // empty for none
 }
 
-// backendKind is a kind of backend that the job can run on.
-type backendKind struct {
-	name string
-	open opener
-}
+// What -backend and -storage choose from.
+var (
+	allBackends = []string{"hash", "btree"}
+	allStorages = []string{"memory", "file"}
+)
 
-var allBackends = []backendKind{
-	{"hash", func() (snapshot.Backend, error) { return heapstate.NewHash(state.Options{}) }},
-	{"btree", func() (snapshot.Backend, error) { return heapstate.NewBTree(state.Options{}) }},
-}
+const (
+	// maxParallelism is more than any machine needs to have its fill.
+	maxParallelism = 256
+	// maxCheckpointEvery keeps a run that waits for checkpoints from seeming to
+	// have stopped.
+	maxCheckpointEvery = time.Minute
+)
 
 // What -quick stands for.
 const (
-	quickRecords       = 200_000
-	quickSnapshotEvery = 50 * time.Millisecond
+	quickRecords = 200_000
+	quickEvery   = 50 * time.Millisecond
 )
 
-const usage = `Bench runs a stream job over 3,000,000 flights on each backend, twice: once
-uninterrupted, and once taking asynchronous snapshots into files, losing all
-state half way and going on from the last snapshot. It ends with an error
-unless the job comes to the same result every time.
+const usage = `Bench runs a stream job over 3,000,000 flights on each backend: without
+checkpoints, with checkpoints into files, and then killing the process
+(SIGKILL) twice, each time after three checkpoints at least, and restoring it,
+the second time with one more subtask. Checkpoints in memory would die with the
+process: there the subtasks fail instead, and the process lives. It ends with
+an error unless the job comes to the same result every time.
 
-The job drops flights that it has seen before (its state holds them all) and
-keeps, for each origin, counts, the worst and the mean delay, a map of
-destinations and the delays of the day, which a timer reports at midnight.
+The flights are dealt into four partitions and shuffled: each comes up to three
+hours of event time too late. That is done first, into files; the job's time is
+from the start of its process to its last line, reading those files included.
+The job drops repetitions, keeps totals, destinations and each day's delays of
+every origin, counts by the hour, and follows sessions on every route.
 
-  go run ./bench                                       about a minute
-  go run ./bench -quick                                a few seconds
-  go run ./bench -backend btree -sync                  the task waits for snapshots
-  go run ./bench -snapshot-every 200ms -compression none
+  go run ./bench                                       some minutes
+  go run ./bench -quick                                less than half a minute
+  go run ./bench -backend btree -storage memory -sync
+  go run ./bench -checkpoint-every 200ms -compression none -json figures.json
+
+Pauses are those of single subtasks; checkpoint sizes and times are medians, the
+time from trigger to commit; the restore is the slowest. Peak RSS is that of the
+largest process, where the system tells (Linux).
 
 Flags:
 `
@@ -67,61 +81,87 @@ func parseOptions(args []string, out io.Writer) (o options, err error) {
 		flags.PrintDefaults()
 	}
 	backend := flags.String("backend", "all", "`kind` of backend: hash, btree or all")
+	storage := flags.String("storage", "all", "`where` checkpoints go: memory, file or all")
 	compression := flags.String("compression", "zstd", "`how` snapshots are compressed: zstd or none")
-	quick := flags.Bool("quick", false, fmt.Sprintf("stands for -records %d -snapshot-every %v", quickRecords, quickSnapshotEvery))
+	quick := flags.Bool("quick", false, fmt.Sprintf("stands for -records %d -checkpoint-every %v", quickRecords, quickEvery))
+	flags.IntVar(&o.parallelism, "parallelism", 2, "`number` of subtasks, until the last restore adds one")
 	flags.Int64Var(&o.records, "records", 0, "read the first `n` flights only (default all)")
-	flags.DurationVar(&o.snapshotEvery, "snapshot-every", time.Second, "`time` that the task goes on between two snapshots, at least")
-	flags.BoolVar(&o.snapshots.Synchronous, "sync", false, "write snapshots while the task waits")
-	flags.StringVar(&o.dir, "dir", "", "keep snapshots in a temporary directory inside this `directory` (default the system's for temporary files)")
+	flags.DurationVar(&o.every, "checkpoint-every", time.Second, "`time` from one checkpoint to the next")
+	flags.BoolVar(&o.snapshots.Synchronous, "sync", false, "write snapshots while the subtask waits")
+	flags.StringVar(&o.dir, "dir", "", "keep all files in a temporary directory inside this `directory` (default the system's for temporary files)")
 	flags.StringVar(&o.input, "input", "", "`file` of flights: CSV, compressed if its name ends in .zst (default bench/data/flights-2001-h1.csv.zst)")
+	flags.StringVar(&o.json, "json", "", "write the table as JSON to a `file`, too")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if *quick {
 		o.makeQuick(flags)
 	}
-	err = o.check(*backend, *compression, flags.Args())
+	err = o.check(*backend, *storage, *compression, flags)
 	if err != nil {
 		fmt.Fprintf(out, "%v\nRun with -h for help.\n", err)
 	}
 	return o, err
 }
 
+// isSet says whether a flag was given.
+func isSet(flags *flag.FlagSet, name string) (set bool) {
+	flags.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return set
+}
+
 // makeQuick sets what no flag has set.
 func (o *options) makeQuick(flags *flag.FlagSet) {
-	set := make(map[string]bool)
-	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
-	if !set["records"] {
+	if !isSet(flags, "records") {
 		o.records = quickRecords
 	}
-	if !set["snapshot-every"] {
-		o.snapshotEvery = quickSnapshotEvery
+	if !isSet(flags, "checkpoint-every") {
+		o.every = quickEvery
 	}
 }
 
-func (o *options) check(backend, compression string, rest []string) error {
-	for _, kind := range allBackends {
-		if backend == kind.name || backend == "all" {
-			o.backends = append(o.backends, kind)
-		}
+func (o *options) check(backend, storage, compression string, flags *flag.FlagSet) (err error) {
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.backends, err = choose("backend", backend, allBackends); err != nil {
+		return err
+	}
+	if o.storages, err = choose("storage", storage, allStorages); err != nil {
+		return err
 	}
 	compressions := map[string]snapshot.Compression{"zstd": snapshot.Zstd, "none": snapshot.None}
-	if o.records == 0 {
+	var known bool
+	if o.snapshots.Compression, known = compressions[compression]; !known {
+		return fmt.Errorf("-compression %q is not zstd or none", compression)
+	}
+	if o.records == 0 && !isSet(flags, "records") {
 		o.records = math.MaxInt64
 	}
-	var known bool
-	o.snapshots.Compression, known = compressions[compression]
+	if o.json != "" {
+		// Not after minutes of work.
+		if _, err := os.Stat(filepath.Dir(o.json)); err != nil {
+			return fmt.Errorf("-json: %w", err)
+		}
+	}
 	switch {
-	case len(rest) > 0:
-		return fmt.Errorf("unexpected argument %q", rest[0])
-	case len(o.backends) == 0:
-		return fmt.Errorf("-backend %q is not hash, btree or all", backend)
-	case !known:
-		return fmt.Errorf("-compression %q is not zstd or none", compression)
-	case o.records < 2:
-		return errors.New("-records must be 2 at least, one to lose and one to go on with")
-	case o.snapshotEvery <= 0:
-		return errors.New("-snapshot-every must be above zero")
+	case o.records < minRecords:
+		return fmt.Errorf("-records must be %d at least, to fail twice before the end", minRecords)
+	case o.every <= 0 || o.every > maxCheckpointEvery:
+		return fmt.Errorf("-checkpoint-every must be above zero and %v at most", maxCheckpointEvery)
+	case o.parallelism < 1 || o.parallelism > maxParallelism:
+		return fmt.Errorf("-parallelism must be 1 to %d", maxParallelism)
 	}
 	return nil
+}
+
+// choose returns one of the names, or all.
+func choose(name, value string, names []string) ([]string, error) {
+	if value == "all" {
+		return names, nil
+	}
+	if !slices.Contains(names, value) {
+		return nil, fmt.Errorf("-%s %q is not %s, %s or all", name, value, names[0], names[1])
+	}
+	return []string{value}, nil
 }

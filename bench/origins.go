@@ -1,186 +1,184 @@
 package main
 
 import (
-	"errors"
-	"slices"
+	"encoding/binary"
+	"math"
 
-	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/job"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/window"
 )
 
-// origins is the operator that keeps, for each airport that flights leave,
-// their number, their worst and mean delay and where they go; and the delays of
-// the day, which it reports and forgets at midnight. It uses every kind of
-// state there is.
+// origins is the operator that keeps, for each airport that flights leave, what
+// it says at the end of the input: their number, their worst and mean delay and
+// where they go; at the end of each day: the day's delays; at the end of each
+// hour: the flights and delays of the hour. It uses every kind of state there
+// is.
 type origins struct {
-	backend      snapshot.Backend
-	byOrigin     *state.Keyed[airport]
+	task         *job.Task[airport, string]
 	flights      state.ValueState[int64]
 	worst        state.ReducingState[int16]
 	mean         state.AggregatingState[int16, float64]
 	destinations state.MapState[airport, int64]
-	today        state.ListState[int16]
+	end          *state.Timers[airport]
+	delays       state.ListState[int16] // of a day, which is the namespace
 	midnight     *state.Timers[airport]
-	days         *dayReports // where reports go
+	hours        *window.Windows[airport, int16, punctuality]
+
+	namespace, line []byte // scratch
 }
 
-func newOrigins(open opener, days *dayReports) (*origins, error) {
-	backend, err := open()
-	if err != nil {
-		return nil, err
+func openOrigins(task *job.Task[airport, string]) (func(job.Event[flight]) error, error) {
+	o := &origins{task: task}
+	for _, declare := range []func() error{o.declareTotals, o.declareDays, o.declareHours} {
+		if err := declare(); err != nil {
+			return nil, err
+		}
 	}
-	o := &origins{backend: backend, days: days}
-	return o, o.declare()
+	return o.process, nil
 }
 
-func (o *origins) declare() (err error) {
-	if o.byOrigin, err = state.NewKeyed(o.backend, codec.Int[airport]()); err != nil {
-		return err
-	}
-	if o.flights, err = state.ValueOf(o.byOrigin, state.ValueDescriptor[int64]{
+func (o *origins) declareTotals() (err error) {
+	keyed := o.task.Keyed()
+	if o.flights, err = state.ValueOf(keyed, state.ValueDescriptor[int64]{
 		Name: "flights", Codec: codec.Int[int64](),
 	}); err != nil {
 		return err
 	}
-	if o.worst, err = state.ReducingOf(o.byOrigin, state.ReducingDescriptor[int16]{
+	if o.worst, err = state.ReducingOf(keyed, state.ReducingDescriptor[int16]{
 		Name: "worst delay", Codec: codec.Int[int16](),
 		Reduce: func(old, next int16) (int16, error) { return max(old, next), nil },
 	}); err != nil {
 		return err
 	}
-	if o.mean, err = state.AggregatingOf(o.byOrigin, meanDelay); err != nil {
+	if o.mean, err = state.AggregatingOf(keyed, meanDelay); err != nil {
 		return err
 	}
-	if o.destinations, err = state.MapOf(o.byOrigin, state.MapDescriptor[airport, int64]{
+	if o.destinations, err = state.MapOf(keyed, state.MapDescriptor[airport, int64]{
 		Name: "destinations", Key: codec.Int[airport](), Value: codec.Int[int64](),
 	}); err != nil {
 		return err
 	}
-	if o.today, err = state.ListOf(o.byOrigin, state.ListDescriptor[int16]{
-		Name: "delays of the day", Codec: codec.Int[int16](),
-	}); err != nil {
-		return err
-	}
-	o.midnight, err = state.TimersOf(o.byOrigin, "midnight")
+	o.end, err = o.task.Timers("end", o.endInput)
 	return err
 }
 
-// total is the accumulator of meanDelay.
-type total struct{ sum, count int64 }
-
-var meanDelay = state.AggregatingDescriptor[int16, total, float64]{
-	Name: "mean delay",
-	Codec: codec.Struct("total", 1,
-		codec.Field("sum", func(t *total) *int64 { return &t.sum }, codec.Int[int64]()),
-		codec.Field("count", func(t *total) *int64 { return &t.count }, codec.Int[int64]())),
-	Create: func() total { return total{} },
-	Add:    func(t total, delay int16) (total, error) { return total{t.sum + int64(delay), t.count + 1}, nil },
-	Merge:  func(t, u total) (total, error) { return total{t.sum + u.sum, t.count + u.count}, nil },
-	Result: func(t total) (float64, error) { return float64(t.sum) / float64(t.count), nil },
-}
-
-// count adds a flight to its origin.
-func (o *origins) count(f flight) error {
-	if err := o.byOrigin.SetKey(f.origin); err != nil {
+func (o *origins) declareDays() (err error) {
+	if o.delays, err = state.ListOf(o.task.Keyed(), state.ListDescriptor[int16]{
+		Name: "delays of a day", Codec: codec.Int[int16](),
+	}); err != nil {
 		return err
 	}
-	flights, _, err := o.flights.Get()
+	o.midnight, err = o.task.Timers("midnight", o.endDay)
+	return err
+}
+
+func (o *origins) declareHours() (err error) {
+	o.hours, err = window.Aggregate(o.task, window.Options[airport, int16, punctuality]{
+		Assigner: window.Tumbling(minutesPerHour*secondsPerMinute, 0),
+		Emit:     o.endHour,
+		Late: func(origin airport, time int64, _ int16) error {
+			o.line = appendLate(o.line[:0], "hour", time)
+			return o.emit(time)
+		},
+	}, punctualityOf("hours"))
+	return err
+}
+
+func (o *origins) process(e job.Event[flight]) error {
+	if err := o.addToTotals(e.Value); err != nil {
+		return err
+	}
+	if err := o.addToDay(e.Value); err != nil {
+		return err
+	}
+	return o.hours.Add(e.Time, e.Value.delay)
+}
+
+func (o *origins) addToTotals(f flight) error {
+	flights, known, err := o.flights.Get()
 	if err != nil {
+		return err
+	}
+	if !known {
+		if err := o.end.Register(state.EventTime, math.MaxInt64, nil); err != nil {
+			return err
+		}
+	}
+	if err := o.flights.Set(flights + 1); err != nil {
+		return err
+	}
+	if err := o.worst.Add(f.delay); err != nil {
+		return err
+	}
+	if err := o.mean.Add(f.delay); err != nil {
 		return err
 	}
 	there, _, err := o.destinations.Get(f.destination)
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		o.flights.Set(flights+1),
-		o.worst.Add(f.delay),
-		o.mean.Add(f.delay),
-		o.destinations.Put(f.destination, there+1),
-		o.today.Add(f.delay),
-		o.midnight.Register(state.EventTime, int64(f.minute.midnight()), nil),
-	)
+	return o.destinations.Put(f.destination, there+1)
 }
 
-// advance reports every day that is over at a time.
-func (o *origins) advance(now minute) error {
-	return o.midnight.Advance(state.EventTime, int64(now), o.endDay)
+// addToDay registers a timer with every flight: one that is there already stays.
+func (o *origins) addToDay(f flight) error {
+	day := f.minute.day()
+	o.namespace = binary.BigEndian.AppendUint32(o.namespace[:0], uint32(day))
+	if err := o.delays.SetNamespace(o.namespace); err != nil {
+		return err
+	}
+	if err := o.delays.Add(f.delay); err != nil {
+		return err
+	}
+	return o.midnight.Register(state.EventTime, day.lastMinute().eventTime(), o.namespace)
 }
 
-// endDay reports the delays of the origin that the timer is for.
+// endInput says what is known of an origin. All its totals are of one moment:
+// the input has no more.
+func (o *origins) endInput(t state.Timer[airport]) (err error) {
+	r := totals{origin: t.Key}
+	if r.flights, _, err = o.flights.Get(); err != nil {
+		return err
+	}
+	if r.worst, _, err = o.worst.Get(); err != nil {
+		return err
+	}
+	if r.mean, _, err = o.mean.Get(); err != nil {
+		return err
+	}
+	for to, err := range o.destinations.All() {
+		if err != nil {
+			return err
+		}
+		r.destinations = append(r.destinations, to)
+	}
+	o.line = r.append(o.line[:0])
+	return o.emit(t.Timestamp)
+}
+
 func (o *origins) endDay(t state.Timer[airport]) error {
-	delays, err := o.today.Get()
+	if err := o.delays.SetNamespace(t.Namespace); err != nil {
+		return err
+	}
+	delays, err := o.delays.Get()
 	if err != nil {
 		return err
 	}
-	o.days.add(dayReport{
-		day: minute(t.Timestamp) - minutesPerDay, origin: t.Key,
-		flights: len(delays), median: median(delays), lateRun: longestLateRun(delays),
-	})
-	return o.today.Clear()
+	o.line = appendDay(o.line[:0], timeOf(t.Timestamp).day(), t.Key, delays)
+	if err := o.emit(t.Timestamp); err != nil {
+		return err
+	}
+	return o.delays.Clear()
 }
 
-// totals reads what is known of every origin.
-func (o *origins) totals() (reports []originReport, err error) {
-	for origin, err := range o.byOrigin.Keys("flights", nil) {
-		if err != nil {
-			return nil, err
-		}
-		report, err := o.total(origin)
-		if err != nil {
-			return nil, err
-		}
-		reports = append(reports, report)
-	}
-	return reports, nil
+func (o *origins) endHour(r window.Result[airport, punctuality]) error {
+	o.line = appendHour(o.line[:0], timeOf(r.Window.Start), r.Key, r.Value)
+	return o.emit(r.Window.End)
 }
 
-func (o *origins) total(origin airport) (r originReport, err error) {
-	r.origin = origin
-	if err := o.byOrigin.SetKey(origin); err != nil {
-		return r, err
-	}
-	if r.flights, _, err = o.flights.Get(); err != nil {
-		return r, err
-	}
-	if r.worst, _, err = o.worst.Get(); err != nil {
-		return r, err
-	}
-	if r.mean, _, err = o.mean.Get(); err != nil {
-		return r, err
-	}
-	for destination, err := range o.destinations.All() {
-		if err != nil {
-			return r, err
-		}
-		r.destinations = append(r.destinations, destination)
-	}
-	return r, nil
-}
-
-// median is the middle delay, the lower one of two; 0 of none.
-func median(delays []int16) int16 {
-	if len(delays) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(delays))
-	return sorted[(len(sorted)-1)/2]
-}
-
-// lateMinutes is the delay from which the Department of Transportation counts a
-// flight as late.
-const lateMinutes = 15
-
-// longestLateRun is the largest number of late flights one after the other.
-func longestLateRun(delays []int16) (longest int) {
-	run := 0
-	for _, delay := range delays {
-		run++
-		if delay < lateMinutes {
-			run = 0
-		}
-		longest = max(longest, run)
-	}
-	return longest
+// emit puts the line out.
+func (o *origins) emit(time int64) error {
+	return o.task.Emit(job.Event[string]{Time: time, Value: string(o.line)})
 }

@@ -1,204 +1,175 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/weirstate/weir/snapshot"
 )
 
-// plan is one run of the job over the input: one row of the table.
-type plan struct {
-	backend backendKind
-	input   string // path
-	flights int64  // to be read of it
-
-	// dropAt is the number of flights after which the backends are dropped, or
-	// later, when there is a snapshot to go back to. 0 is never, and no
-	// snapshots are taken.
-	dropAt    int64
-	dir       string // of the snapshots
-	every     time.Duration
-	snapshots snapshot.Options
-
-	// pollFlights is how many flights are processed between two looks at the
-	// clock and at the running snapshot.
-	pollFlights int
-}
-
-// defaultPollFlights is less than a millisecond's work.
-const defaultPollFlights = 256
-
-func (p plan) String() string {
-	if p.dropAt > 0 {
-		return "dropped, restored"
-	}
-	return "uninterrupted"
-}
+// errRestore is returned when a job that failed did not go on as it must.
+var errRestore = errors.New("the job did not go on from its checkpoints")
 
 // measurement is what a run has shown.
 type measurement struct {
 	plan     plan
 	result   result
-	digest   string        // of the result
-	took     time.Duration // the whole run, to the last report
-	replayed int64         // flights that were read a second time
-	restored time.Duration // to open the backends again and load them
-	peakHeap uint64        // bytes
+	took     time.Duration // from the start of the first process to the last line
+	replayed int64         // records that were read again after failures, at least
+	cpu      time.Duration // of all processes
+	peakRSS  uint64        // bytes, of the largest process; 0 if unknown
 
-	snapshots int // complete
-	pauses    []time.Duration
-	last      *jobSnapshot // nil if there is none
+	checkpoints []completed
+	restores    []restored // the first one is the beginning
+	copied      copied     // zero unless checkpoints went to files and nothing failed
 }
 
 // run is a plan under way.
 type run struct {
-	plan      plan
-	bar       *progress
-	job       *job
-	snapshots *snapshots // nil if none are taken
-	days      dayReports
-	at        int64 // flights read
-	measured  measurement
+	plan     plan
+	bar      *progress
+	begun    time.Time
+	measured measurement
+
+	// Of the life under way.
+	reached     int64 // records
+	checkpoints int   // complete
 }
 
-// measure carries the plan out. It leaves no file in the directory.
-func (p plan) measure(ctx context.Context, bar *progress) (m measurement, err error) {
-	r := &run{plan: p, bar: bar, measured: measurement{plan: p}}
-	peak := watchHeap()
-	defer func() {
-		err = errors.Join(err, r.close())
-		m.peakHeap = peak()
-	}()
-	begun := time.Now()
-	if err := r.execute(ctx); err != nil {
-		return m, fmt.Errorf("%s, %v: %w", p.backend.name, p, err)
+// measure carries the plan out.
+func (p plan) measure(ctx context.Context, bar *progress) (measurement, error) {
+	r := &run{plan: p, bar: bar, begun: time.Now(), measured: measurement{plan: p}}
+	err := r.execute(ctx)
+	if err != nil {
+		err = fmt.Errorf("%v: %w", p, err)
 	}
-	m = r.measured
-	m.took = time.Since(begun)
-	m.digest = m.result.digest()
-	if s := r.snapshots; s != nil {
-		m.snapshots, m.pauses, m.last = s.count, s.pauses, s.complete
-	}
-	return m, nil
+	return r.measured, err
 }
 
 func (r *run) execute(ctx context.Context) (err error) {
-	if r.job, err = newJob(r.plan.backend.open, &r.days); err != nil {
-		return err
-	}
-	if r.plan.dropAt > 0 {
-		if err := r.failHalfWay(ctx); err != nil {
+	for _, graphs := range r.plan.processes() {
+		if err := r.live(ctx, graphs); err != nil {
 			return err
 		}
 	}
-	if err := r.process(ctx, func() bool { return false }); err != nil {
+	if lives := len(r.measured.restores); lives != r.plan.lives() {
+		return fmt.Errorf("%d lives, not %d: %w", lives, r.plan.lives(), errRestore)
+	}
+	if r.measured.result, err = readResult(r.plan.lines()...); err != nil {
 		return err
 	}
-	origins, err := r.job.finish()
-	r.measured.result = result{days: r.days.all, origins: origins}
+	if last := len(r.measured.checkpoints) - 1; last >= 0 && r.plan.kind == checkpointed {
+		r.measured.copied, err = copyCheckpoint(r.plan, r.measured.checkpoints[last])
+	}
 	return err
 }
 
-// failHalfWay processes flights until the backends are to be dropped, drops
-// them, and makes the job ready to go on from the last snapshot.
-func (r *run) failHalfWay(ctx context.Context) (err error) {
-	p := r.plan
-	if r.snapshots, err = newSnapshots(p.dir, p.every, p.snapshots); err != nil {
-		return err
-	}
-	if err := r.process(ctx, r.mayDrop); err != nil {
-		return err
-	}
-	if err := r.snapshots.awaitFirst(); err != nil {
-		return err
-	}
-	if !r.mayDrop() {
-		return errNothingToRestore
-	}
-	if err := r.drop(); err != nil {
-		return err
-	}
-	return r.restore(ctx)
-}
-
-// mayDrop says whether the place to drop is reached and there is a snapshot of
-// an earlier one, or will be.
-func (r *run) mayDrop() bool {
-	oldest := cmp.Or(r.snapshots.complete, r.snapshots.running)
-	return r.at >= r.plan.dropAt && oldest != nil && oldest.at.flights < r.at
-}
-
-// process reads flights, from where the run is, to the end or until stop.
-func (r *run) process(ctx context.Context, stop func() bool) error {
-	for flights, err := range flightsOf(ctx, r.plan.input, r.at, r.plan.flights) {
-		if err != nil {
-			return err
-		}
-		for len(flights) > 0 {
-			some := flights[:min(r.plan.pollFlights, len(flights))]
-			flights = flights[len(some):]
-			if err := r.processSome(ctx, some); err != nil {
-				return err
-			}
-			if stop() {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-func (r *run) processSome(ctx context.Context, flights []flight) error {
-	for _, f := range flights {
-		if err := r.job.process(f); err != nil {
-			return err
-		}
-	}
-	r.at += int64(len(flights))
-	r.bar.set(r.at)
-	if r.snapshots == nil {
-		return nil
-	}
-	return r.snapshots.poll(ctx, r.job, position{r.at, len(r.days.all)})
-}
-
-// drop loses all state, and a snapshot that is not complete.
-func (r *run) drop() error {
-	err := errors.Join(r.snapshots.abandon(), r.job.close())
-	r.job = nil
-	return err
-}
-
-// restore puts the job, the reports and the place in the input back to where
-// they were at the last snapshot.
-func (r *run) restore(ctx context.Context) (err error) {
-	begun := time.Now()
-	if r.job, err = newJob(r.plan.backend.open, &r.days); err != nil {
-		return err
-	}
-	at, err := r.snapshots.restore(ctx, r.job)
+// live runs a process until it has done what it is to do, or is killed.
+func (r *run) live(ctx context.Context, graphs []graphOrder) (err error) {
+	p, err := startProcess(ctx, r.plan.order(graphs))
 	if err != nil {
 		return err
 	}
-	r.days.truncate(at.reports)
-	r.measured.restored = time.Since(begun)
-	r.measured.replayed = r.at - at.flights
-	r.at = at.flights
-	r.bar.say("restored")
+	defer func() {
+		err = errors.Join(err, p.close())
+		r.measured.cpu += p.cpu()
+	}()
+	for {
+		m, err := p.next()
+		if err == nil {
+			err = r.note(m)
+		}
+		switch {
+		case err != nil:
+			return err
+		case m.Done:
+			r.measured.took = time.Since(r.begun)
+			r.measured.peakRSS = max(r.measured.peakRSS, p.peakRSS())
+			return p.finish()
+		case graphs[0].Killed && r.plan.deck.mayFail(graphs[0].Failures[0], r.checkpoints, m.Position):
+			r.measured.peakRSS = max(r.measured.peakRSS, p.peakRSS())
+			return p.kill(r.note)
+		}
+	}
+}
+
+// note takes a message in. It returns errRestore for one that must not be.
+func (r *run) note(m message) error {
+	if m.Checkpoint != nil {
+		r.checkpoints++
+		r.measured.checkpoints = append(r.measured.checkpoints, *m.Checkpoint)
+	}
+	if m.Restored != nil {
+		if err := r.begin(*m.Restored); err != nil {
+			return err
+		}
+	}
+	// A job that goes back says so some time after it has begun to.
+	r.reached = max(r.reached, m.Position)
+	r.bar.set(r.reached)
 	return nil
 }
 
-// close gives back what the run holds, however it ended.
-func (r *run) close() (err error) {
-	if r.snapshots != nil {
-		err = errors.Join(r.snapshots.abandon(), r.snapshots.remove(r.snapshots.complete))
+// begin begins a life. A job that has failed must go on from the newest
+// checkpoint, which is one of the life before.
+func (r *run) begin(from restored) error {
+	before := len(r.measured.restores)
+	switch {
+	case from.Cause != "":
+		return fmt.Errorf("%w: it failed by itself: %s", errRestore, from.Cause)
+	case len(from.Skipped) > 0:
+		return fmt.Errorf("%w: passed over: %s", errRestore, from.Skipped[0])
+	case before == 0 && from.Checkpoint != 0:
+		return fmt.Errorf("%w: it did not begin at the beginning", errRestore)
+	case before > 0 && (r.checkpoints < minCheckpoints || from.Offset <= 0 || !r.isOfThisLife(from.Checkpoint)):
+		return fmt.Errorf("%w: %d checkpoints since the last failure, restored checkpoint %d at record %d",
+			errRestore, r.checkpoints, from.Checkpoint, from.Offset)
+	case before > 0:
+		r.measured.replayed += r.reached - from.Offset
+		r.bar.say("restored")
 	}
-	if r.job != nil {
-		err = errors.Join(err, r.job.close())
+	r.checkpoints, r.reached = 0, from.Offset
+	r.measured.restores = append(r.measured.restores, from)
+	return nil
+}
+
+// isOfThisLife says whether a checkpoint is the last one that was reported or a
+// later one: it may have been complete before it could be reported.
+func (r *run) isOfThisLife(id uint64) bool {
+	all := r.measured.checkpoints
+	return len(all) > 0 && id >= all[len(all)-1].ID
+}
+
+// goneOn are the restores but for the beginning.
+func (m measurement) goneOn() []restored { return m.restores[min(1, len(m.restores)):] }
+
+// slowestRestore is the longest time that a restore took, 0 if there was none.
+func (m measurement) slowestRestore() (slowest time.Duration) {
+	for _, from := range m.goneOn() {
+		slowest = max(slowest, from.Took)
 	}
-	return err
+	return slowest
+}
+
+// checkpointBytes and checkpointTime are medians, 0 of none.
+func (m measurement) checkpointBytes() int64 {
+	return median(m.checkpoints, func(c completed) int64 { return c.Bytes })
+}
+
+func (m measurement) checkpointTime() time.Duration {
+	return median(m.checkpoints, func(c completed) time.Duration { return c.Took })
+}
+
+// pauses are those of all subtasks in all checkpoints.
+func (m measurement) pauses() (all []time.Duration) {
+	for _, c := range m.checkpoints {
+		all = append(all, c.Pauses...)
+	}
+	return all
+}
+
+// rate is in records of the input a second: those that were read again, and the
+// time for failures and restores, count against it.
+func (m measurement) rate() float64 {
+	return float64(m.plan.deck.total()) / max(m.took, 1).Seconds()
 }

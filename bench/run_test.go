@@ -2,163 +2,177 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-func TestJobGivesTheResultOfTheModel(t *testing.T) {
-	p := testPlan(t)
-	want := model(t, p)
-	require.Greater(t, len(want.days), 200, "no midnight among the flights")
-	require.EqualValues(t, testFlights, want.distinct())
-	require.Greater(t, p.flights, want.distinct(), "no flight twice")
-	for _, kind := range allBackends {
-		p.backend = kind
-		m, err := p.measure(context.Background(), nil)
-		require.NoError(t, err)
-		require.Equal(t, want.digest(), m.digest, kind.name)
-		require.Nil(t, m.last)
+// TestMain lets the tests' program be a child, as the program itself is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == childArgument {
+		child(os.Stdin, os.Stdout)
+	}
+	os.Exit(m.Run())
+}
+
+// testPlan has a directory of its own.
+func testPlan(t *testing.T, d deck, backend, storage string, k kind) plan {
+	return plan{
+		backend: backend, storage: storage, kind: k,
+		deck: d, dir: t.TempDir(), parallelism: 2, every: 5 * time.Millisecond,
 	}
 }
 
-func TestResultIsTheSameWhereverTheBackendsAreDropped(t *testing.T) {
-	p := testPlan(t)
-	want := model(t, p).digest()
-	p.every = time.Nanosecond // one is always due
-	for _, kind := range allBackends {
-		for _, at := range []struct {
-			flights     int64
-			synchronous bool
-		}{{1, false}, {10_000, false}, {10_000, true}, {18_000, false}} {
-			t.Run(fmt.Sprintf("%s/%+v", kind.name, at), func(t *testing.T) {
-				p := p
-				p.backend, p.dropAt, p.snapshots.Synchronous = kind, at.flights, at.synchronous
-				m, err := p.measure(context.Background(), nil)
-				require.NoError(t, err)
-				require.Equal(t, want, m.digest)
-				require.Positive(t, m.snapshots)
-				require.Positive(t, m.replayed, "nothing was lost")
-				require.Positive(t, m.restored)
-				requireEmpty(t, p.dir)
-			})
+// linesOf are what the sinks have written, sorted.
+func linesOf(t *testing.T, p plan) (lines []string) {
+	for _, path := range p.lines() {
+		lines = append(lines, strings.Split(strings.TrimSuffix(content(t, path), "\n"), "\n")...)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func TestJobWritesTheLinesOfTheModel(t *testing.T) {
+	d, flights := deckOf(t, flightsInOrder(t, 1))
+	want := modelLines(flights)
+	slices.Sort(want)
+	for _, of := range []string{"total ", "day 2001-01-01", "day 2001-01-02", "hour ", "session "} {
+		require.True(t, slices.ContainsFunc(want, func(line string) bool { return strings.HasPrefix(line, of) }), of)
+	}
+	for _, backend := range allBackends {
+		for _, parallelism := range []int{1, 3} {
+			p := testPlan(t, d, backend, "none", uninterrupted)
+			p.parallelism = parallelism
+			l := newLife(io.Discard)
+			l.order = p.order(p.processes()[0])
+			require.NoError(t, l.carryOut(context.Background()))
+			require.Equal(t, want, linesOf(t, p), p)
 		}
 	}
 }
 
-// The snapshot is taken before a midnight and the backends are dropped after
-// it, so that every report is sent twice.
-func TestRestoreGoesBackToTheSnapshot(t *testing.T) {
-	ctx := context.Background()
-	p := testPlan(t)
-	p.every = time.Hour
-	r := &run{plan: p}
-	var err error
-	r.job, err = newJob(p.backend.open, &r.days)
-	require.NoError(t, err)
-	r.snapshots, err = newSnapshots(p.dir, p.every, p.snapshots)
-	require.NoError(t, err)
+func TestJobThatIsKilledTwiceWritesTheSameLines(t *testing.T) {
+	d, flights := testDeck(t)
+	want := modelLines(flights)
+	slices.Sort(want)
+	for _, backend := range allBackends {
+		for storage, k := range map[string]kind{"file": killedTwice, "memory": failedTwice} {
+			p := testPlan(t, d, backend, storage, k)
+			m, err := p.measure(context.Background(), nil)
+			require.NoError(t, err)
+			require.Equal(t, want, linesOf(t, p), p)
 
-	require.NoError(t, r.process(ctx, func() bool { return r.at >= 10_000 }))
-	snapshotAt := position{r.at, len(r.days.all)}
-	require.Zero(t, snapshotAt.reports)
-	require.NoError(t, r.snapshots.start(ctx, r.job, snapshotAt))
-	require.NoError(t, r.process(ctx, func() bool { return len(r.days.all) > 0 }))
-	require.NoError(t, r.snapshots.awaitFirst())
-	require.NoError(t, r.drop())
-	require.NoError(t, r.restore(ctx))
-
-	require.Equal(t, snapshotAt, position{r.at, len(r.days.all)})
-	require.Positive(t, r.at)
-	require.NoError(t, r.process(ctx, func() bool { return false }))
-	origins, err := r.job.finish()
-	require.NoError(t, err)
-	require.Equal(t, model(t, p).digest(), result{r.days.all, origins}.digest())
-	require.NoError(t, r.close())
-	requireEmpty(t, p.dir)
-}
-
-func TestTaskGoesOnBetweenSnapshotsThatItWaitsFor(t *testing.T) {
-	p := testPlan(t)
-	p.dropAt, p.pollFlights, p.snapshots.Synchronous = 10_000, 1000, true
-	p.every = 20 * time.Millisecond
-	m, err := p.measure(context.Background(), nil)
-	require.NoError(t, err)
-	atWork := m.took
-	for _, pause := range m.pauses {
-		atWork -= pause
-	}
-	require.GreaterOrEqual(t, atWork, p.every*time.Duration(len(m.pauses)))
-}
-
-func TestOnlyTheNewestCompleteSnapshotIsKept(t *testing.T) {
-	p := testPlan(t)
-	p.every, p.snapshots.Synchronous = time.Nanosecond, true
-	r := &run{plan: p}
-	var err error
-	r.job, err = newJob(p.backend.open, &r.days)
-	require.NoError(t, err)
-	r.snapshots, err = newSnapshots(p.dir, p.every, p.snapshots)
-	require.NoError(t, err)
-	require.NoError(t, r.process(context.Background(), func() bool { return r.snapshots.count == 5 }))
-	require.NoError(t, r.snapshots.abandon())
-	files, err := os.ReadDir(p.dir)
-	require.NoError(t, err)
-	require.Len(t, files, len(r.job.operators()))
-	require.NoError(t, r.close())
-	requireEmpty(t, p.dir)
-}
-
-func TestRunFailsIfThereIsNothingToRestore(t *testing.T) {
-	p := testPlan(t)
-	p.dropAt, p.every = 10_000, time.Hour
-	_, err := p.measure(context.Background(), nil)
-	require.ErrorIs(t, err, errNothingToRestore)
-	requireEmpty(t, p.dir)
-}
-
-func requireEmpty(t *testing.T, dir string) {
-	t.Helper()
-	files, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Empty(t, files)
-}
-
-// BenchmarkJob runs the job over the whole input. With -cpuprofile it shows
-// where the time goes.
-func BenchmarkJob(b *testing.B) {
-	const flights = 3_000_000
-	input, err := findInput("")
-	require.NoError(b, err)
-	for _, kind := range allBackends {
-		for _, dropAt := range []int64{0, flights / 2} {
-			p := plan{
-				backend: kind, input: input, flights: flights, dropAt: dropAt,
-				dir: b.TempDir(), every: time.Second, pollFlights: defaultPollFlights,
+			require.Len(t, m.restores, 3)
+			require.Zero(t, m.restores[0].Checkpoint)
+			for i, r := range m.restores[1:] {
+				require.GreaterOrEqual(t, r.Checkpoint, uint64(minCheckpoints*(i+1)), p)
+				require.Positive(t, r.Offset)
+				require.Positive(t, r.Took)
 			}
-			b.Run(fmt.Sprintf("%s/%v", kind.name, p), func(b *testing.B) {
-				for b.Loop() {
-					_, err := p.measure(context.Background(), nil)
-					require.NoError(b, err)
-				}
-				b.ReportMetric(flights*float64(b.N)/b.Elapsed().Seconds(), "flights/s")
-			})
+			require.Equal(t, 3, m.restores[2].Parallelism)
+			require.GreaterOrEqual(t, len(m.checkpoints), 2*minCheckpoints)
+			require.EqualValues(t, dayFlights/4, m.result.flights)
 		}
 	}
 }
 
-func BenchmarkRead(b *testing.B) {
+func TestLifeThatDoesNotGoOnFromTheNewestCheckpointFailsTheRun(t *testing.T) {
+	three := []completed{{ID: 4}, {ID: 5}, {ID: 6}}
+	for name, bad := range map[string]struct {
+		checkpoints []completed
+		from        restored
+	}{
+		"too few checkpoints": {three[:2], restored{Checkpoint: 5, Offset: 1}},
+		"from the beginning":  {three, restored{}},
+		"offset zero":         {three, restored{Checkpoint: 6}},
+		"an older one":        {three, restored{Checkpoint: 5, Offset: 1}},
+		"another failure":     {three, restored{Checkpoint: 6, Offset: 1, Cause: "disk full"}},
+		"a newer one skipped": {three, restored{Checkpoint: 6, Offset: 1, Skipped: []string{"corrupt"}}},
+	} {
+		begin := func(from restored) error {
+			r := &run{}
+			require.NoError(t, r.note(message{Restored: &restored{}}))
+			for _, c := range bad.checkpoints {
+				require.NoError(t, r.note(message{Position: 10, Checkpoint: &c}))
+			}
+			return r.note(message{Restored: &from})
+		}
+		require.ErrorIs(t, begin(bad.from), errRestore, name)
+	}
+	r := &run{}
+	require.ErrorIs(t, r.note(message{Restored: &restored{Checkpoint: 1, Offset: 1}}), errRestore, "leftovers of another run")
+}
+
+func TestRecordsBetweenCheckpointAndFailureAreReplayed(t *testing.T) {
+	r := &run{}
+	require.NoError(t, r.note(message{Restored: &restored{}}))
+	for id := range uint64(3) {
+		require.NoError(t, r.note(message{Position: 100, Checkpoint: &completed{ID: id + 1}}))
+	}
+	for _, position := range []int64{130, 0, 110} {
+		require.NoError(t, r.note(message{Position: position}))
+	}
+	require.NoError(t, r.note(message{Position: 90, Restored: &restored{Checkpoint: 3, Offset: 90}}))
+	require.EqualValues(t, 40, r.measured.replayed)
+}
+
+func TestChildThatFailsSaysWhy(t *testing.T) {
+	d, _ := testDeck(t)
+	require.NoError(t, os.Remove(partitionPath(d.Dir, 0)))
+	_, err := testPlan(t, d, "hash", "none", uninterrupted).measure(context.Background(), nil)
+	require.ErrorContains(t, err, "partition-0")
+}
+
+func TestChildEndsWithItsParent(t *testing.T) {
+	d, _ := testDeck(t)
+	p := testPlan(t, d, "hash", "file", killedTwice)
+	c, err := startProcess(context.Background(), p.order(p.processes()[0]))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.close()) }()
+	_, err = c.next()
+	require.NoError(t, err)
+	require.NoError(t, c.stdin.Close()) // as the end of the parent would
+	for err == nil {
+		_, err = c.next()
+	}
+	require.ErrorIs(t, err, io.EOF)
+}
+
+func TestNextTellsThatTheChildHasEnded(t *testing.T) {
+	d, _ := testDeck(t)
+	p := testPlan(t, d, "hash", "file", killedTwice)
+	c, err := startProcess(context.Background(), p.order(p.processes()[0]))
+	require.NoError(t, err)
+	require.NoError(t, c.command.Process.Kill())
+	for err == nil {
+		_, err = c.next()
+	}
+	require.ErrorIs(t, err, io.EOF)
+	require.NoError(t, c.close())
+}
+
+// BenchmarkJob runs the job in this process, without checkpoints. With
+// -cpuprofile it shows where the time goes.
+func BenchmarkJob(b *testing.B) {
 	input, err := findInput("")
 	require.NoError(b, err)
-	flights := int64(0)
-	for b.Loop() {
-		n, err := countFlights(context.Background(), input, math.MaxInt64)
-		require.NoError(b, err)
-		flights += n
+	d, err := deal(context.Background(), input, b.TempDir(), math.MaxInt64)
+	require.NoError(b, err)
+	for _, backend := range allBackends {
+		b.Run(backend, func(b *testing.B) {
+			for b.Loop() {
+				p := plan{backend: backend, storage: "none", kind: uninterrupted, deck: d, dir: b.TempDir(), parallelism: 2}
+				l := newLife(io.Discard)
+				l.order = p.order(p.processes()[0])
+				require.NoError(b, l.carryOut(context.Background()))
+			}
+			b.ReportMetric(float64(d.total())*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
 	}
-	b.ReportMetric(float64(flights)/b.Elapsed().Seconds(), "flights/s")
 }

@@ -16,29 +16,31 @@ type column struct {
 	cell  func(measurement) string
 }
 
+// none stands where there is nothing to say.
+const none = "-"
+
 var columns = []column{
-	{"backend", true, func(m measurement) string { return m.plan.backend.name }},
-	{"run", true, func(m measurement) string { return m.plan.String() }},
-	{"records", false, func(m measurement) string { return grouped(m.plan.flights) }},
-	{"replayed", false, func(m measurement) string { return grouped(m.replayed) }},
-	{"time", false, func(m measurement) string { return seconds(m.took) }},
-	{"records/s", false, func(m measurement) string { return rate(m.plan.flights, m.took) }},
-	{"snapshots", false, func(m measurement) string { return strconv.Itoa(m.snapshots) }},
-	{"pause p50", false, func(m measurement) string { return pause(m.pauses, 50, 1) }},
-	{"p99", false, func(m measurement) string { return pause(m.pauses, 99, 100) }},
-	{"max", false, func(m measurement) string { return pause(m.pauses, 100, 1) }},
-	{"last snapshot", false, func(m measurement) string {
-		return ofLast(m, func(s *jobSnapshot) string { bytes, _ := s.size(); return mebibytes(uint64(bytes)) })
+	{"backend", true, func(m measurement) string { return m.plan.backend }},
+	{"storage", true, func(m measurement) string { return m.plan.storage }},
+	{"run", true, func(m measurement) string { return string(m.plan.kind) }},
+	{"time", false, func(m measurement) string { return fmt.Sprintf("%.2f s", m.took.Seconds()) }},
+	{"CPU", false, func(m measurement) string { return fmt.Sprintf("%.2f s", m.cpu.Seconds()) }},
+	{"records/s", false, func(m measurement) string { return grouped(int64(m.rate())) }},
+	{"checkpoints", false, func(m measurement) string { return strconv.Itoa(len(m.checkpoints)) }},
+	{"size", false, func(m measurement) string { return bytesOr(uint64(m.checkpointBytes())) }},
+	{"written in", false, func(m measurement) string { return millisecondsOr(m.checkpointTime()) }},
+	{"pause p50", false, func(m measurement) string { return pause(m, 50, 1) }},
+	{"p99", false, func(m measurement) string { return pause(m, 99, enoughForP99) }},
+	{"max", false, func(m measurement) string { return pause(m, 100, 1) }},
+	{"restored in", false, func(m measurement) string { return millisecondsOr(m.slowestRestore()) }},
+	{"replayed", false, func(m measurement) string {
+		if m.plan.lives() == 1 {
+			return none
+		}
+		return grouped(m.replayed)
 	}},
-	{"rows", false, func(m measurement) string {
-		return ofLast(m, func(s *jobSnapshot) string { _, rows := s.size(); return grouped(rows) })
-	}},
-	{"written in", false, func(m measurement) string {
-		return ofLast(m, func(s *jobSnapshot) string { return seconds(s.took) })
-	}},
-	{"restored in", false, func(m measurement) string { return ofLast(m, func(*jobSnapshot) string { return seconds(m.restored) }) }},
-	{"peak heap", false, func(m measurement) string { return mebibytes(m.peakHeap) }},
-	{"digest", true, func(m measurement) string { return m.digest }},
+	{"peak RSS", false, func(m measurement) string { return bytesOr(m.peakRSS) }},
+	{"digest", true, func(m measurement) string { return m.result.digest() }},
 }
 
 // writeTable writes a row for each measurement.
@@ -65,30 +67,34 @@ func writeTable(out io.Writer, measurements []measurement) error {
 	return nil
 }
 
-// ofLast is a cell about the last snapshot.
-func ofLast(m measurement, cell func(*jobSnapshot) string) string {
-	if m.last == nil {
-		return "-"
+// enoughForP99 is how many pauses it takes to tell the 99th percentile from the
+// longest one.
+const enoughForP99 = 100
+
+// pause is a percentile of the pauses, if there are enough to tell.
+func pause(m measurement, percent, enough int) string {
+	p, ok := percentile(m.pauses(), percent, enough)
+	if !ok {
+		return none
 	}
-	return cell(m.last)
+	return fmt.Sprintf("%.2f ms", milliseconds(p))
 }
 
-// pause is a percentile, by the nearest rank, if there are enough to tell.
-func pause(pauses []time.Duration, percent, enough int) string {
-	if len(pauses) < enough {
-		return "-"
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+// millisecondsOr and bytesOr write none for zero.
+func millisecondsOr(d time.Duration) string {
+	if d == 0 {
+		return none
 	}
-	sorted := slices.Sorted(slices.Values(pauses))
-	rank := (len(sorted)*percent + 99) / 100
-	return fmt.Sprintf("%.2f ms", sorted[max(rank, 1)-1].Seconds()*1e3)
+	return fmt.Sprintf("%.1f ms", milliseconds(d))
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
-
-func mebibytes(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
-
-func rate(n int64, d time.Duration) string {
-	return grouped(int64(float64(n) / max(d, 1).Seconds()))
+func bytesOr(n uint64) string {
+	if n == 0 {
+		return none
+	}
+	return fmt.Sprintf("%.2f MiB", float64(n)/(1<<20))
 }
 
 // grouped writes a number with a comma before every three digits.

@@ -9,38 +9,60 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTableIsAligned(t *testing.T) {
-	short := measurement{plan: plan{backend: allBackends[0], flights: 7}, took: time.Second, digest: "d1"}
-	long := measurement{
-		plan: plan{backend: allBackends[1], flights: 3_000_000, dropAt: 1}, took: 75 * time.Second, digest: "d2",
-		pauses: []time.Duration{time.Millisecond, 40 * time.Millisecond}, last: &jobSnapshot{took: time.Minute},
+// eventful is a measurement in which everything happened.
+func eventful() measurement {
+	m := measurement{
+		plan:     plan{backend: "btree", storage: "file", kind: killedTwice, deck: deck{Records: [partitions]int64{750_000, 750_000, 750_000, 750_000}}},
+		took:     75 * time.Second,
+		cpu:      140 * time.Second,
+		replayed: 1_234_567,
+		peakRSS:  123 << 20,
+		result:   result{sum: 0xabc},
+		restores: []restored{{Took: time.Hour}, {Took: 3 * time.Millisecond}, {Took: 2 * time.Millisecond}},
 	}
+	for i := range 50 {
+		m.checkpoints = append(m.checkpoints, completed{
+			ID: uint64(i) + 1, Bytes: int64(i) << 20, Took: time.Duration(i) * time.Millisecond,
+			Pauses: []time.Duration{time.Duration(2*i+1) * time.Millisecond, time.Duration(2*i+2) * time.Millisecond},
+		})
+	}
+	return m
+}
+
+// uneventful is one in which nothing did.
+func uneventful() measurement {
+	return measurement{plan: plan{backend: "hash", storage: "none", kind: uninterrupted, deck: deck{Records: [partitions]int64{2, 2, 2, 1}}}, took: time.Second}
+}
+
+func TestTableIsAligned(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, writeTable(&out, []measurement{short, long}))
+	require.NoError(t, writeTable(&out, []measurement{uneventful(), eventful()}))
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	require.Len(t, lines, 3)
-	for _, title := range []string{"records", "time", "pause p50", "max", "rows", "peak heap"} {
+	for _, title := range []string{"time", "records/s", "checkpoints", "pause p50", "p99", "max", "peak RSS"} {
 		end := strings.Index(lines[0], title+"  ") + len(title)
 		for _, line := range lines {
 			require.NotEqual(t, " ", line[end-1:end], "column %q is not flush right:\n%s", title, out.String())
 			require.Equal(t, "  ", line[end:end+2])
 		}
 	}
-	require.Equal(t, strings.Index(lines[0], "digest"), strings.Index(lines[1], "d1"))
-	require.Equal(t, strings.Index(lines[0], "digest"), strings.Index(lines[2], "d2"))
+	require.Equal(t, strings.Index(lines[0], "digest"), strings.Index(lines[2], "0000000000000abc"))
+	require.Equal(t, []string{
+		"btree", "file", "killed", "twice", "75.00", "s", "140.00", "s", "40,000", "50", "24.00", "MiB", "24.0", "ms",
+		"50.00", "ms", "99.00", "ms", "100.00", "ms", "3.0", "ms", "1,234,567", "123.00", "MiB", "0000000000000abc",
+	}, strings.Fields(lines[2]))
+	require.Equal(t, []string{"hash", "none", "uninterrupted", "1.00", "s", "0.00", "s", "7", "0", none, none, none, none, none, none, none, none, "0000000000000000"},
+		strings.Fields(lines[1]))
 }
 
 func TestPercentileNeedsEnoughPauses(t *testing.T) {
-	var pauses []time.Duration
-	require.Equal(t, "-", pause(pauses, 50, 1))
-	for i := range 99 {
-		pauses = append(pauses, time.Duration(99-i)*time.Millisecond)
-	}
-	require.Equal(t, "-", pause(pauses, 99, 100))
-	pauses = append(pauses, 100*time.Millisecond)
-	require.Equal(t, "50.00 ms", pause(pauses, 50, 1))
-	require.Equal(t, "99.00 ms", pause(pauses, 99, 100))
-	require.Equal(t, "100.00 ms", pause(pauses, 100, 1))
+	m := eventful()
+	m.checkpoints[0].Pauses = m.checkpoints[0].Pauses[1:]
+	require.Equal(t, none, pause(m, 99, enoughForP99))
+	require.Nil(t, rowOf(m).PauseNs.P99)
+	require.Equal(t, 51*time.Millisecond, *rowOf(m).PauseNs.P50)
+	require.Equal(t, 99*time.Millisecond, *rowOf(eventful()).PauseNs.P99)
+	require.Nil(t, rowOf(uneventful()).PauseNs.Max)
 }
 
 func TestNumbersAreGrouped(t *testing.T) {
@@ -50,7 +72,7 @@ func TestNumbersAreGrouped(t *testing.T) {
 }
 
 func TestProgressLineFitsATerminal(t *testing.T) {
-	p := &progress{label: "btree dropped, restored", total: 3_000_000, begun: time.Now().Add(-time.Hour)}
+	p := &progress{label: "btree memory uninterrupted", total: 3_000_000, begun: time.Now().Add(-time.Hour)}
 	p.say("restored")
 	for _, done := range []int64{0, 1_499_999, 3_000_000} {
 		p.set(done)

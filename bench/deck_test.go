@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"io"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/job"
+)
+
+// partitionOf reads a partition from an offset through the source, in pieces of
+// some size.
+func partitionOf(t *testing.T, d deck, partition int, offset int64, piece int) (events []job.Event[flight]) {
+	ctx := context.Background()
+	s := &source{deck: d, gate: new(gate)}
+	s.gate.open()
+	r, err := s.Open(ctx, partition, offset)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	buffer := make([]job.Event[flight], piece)
+	for {
+		n, err := r.Read(ctx, buffer)
+		events = append(events, buffer[:n]...)
+		require.Equal(t, offset+int64(len(events)), s.gate.position())
+		if err == io.EOF {
+			return events
+		}
+		require.NoError(t, err)
+		require.Positive(t, n)
+	}
+}
+
+func TestDeckHoldsEveryFlightInItsPartition(t *testing.T) {
+	d, flights := testDeck(t)
+	require.EqualValues(t, len(flights), d.total())
+	disorder := int64(0)
+	for i := range partitions {
+		var want, got []flight
+		for at := i; at < len(flights); at += partitions {
+			want = append(want, flights[at])
+		}
+		for _, e := range partitionOf(t, d, i, 0, 1000) {
+			require.Equal(t, e.Value.minute.eventTime(), e.Time)
+			got = append(got, e.Value)
+		}
+		require.True(t, sameFlights(want, got))
+		require.NotEqual(t, want, got, "no disorder")
+		disorder = max(disorder, goesBack(got).eventTime())
+	}
+	require.Equal(t, disorder, d.Disorder)
+}
+
+func TestPartitionIsTheSameFromEveryOffset(t *testing.T) {
+	d, _ := testDeck(t)
+	for i := range partitions {
+		whole := partitionOf(t, d, i, 0, 997)
+		for _, offset := range []int64{1, 1000, d.Records[i] - 1, d.Records[i]} {
+			rest := partitionOf(t, d, i, offset, 100)
+			require.Len(t, rest, len(whole)-int(offset))
+			for at, e := range rest {
+				require.Equal(t, whole[int(offset)+at], e)
+			}
+		}
+	}
+}
+
+func TestRecordKeepsEveryField(t *testing.T) {
+	for _, f := range []flight{
+		{},
+		{minute: math.MaxInt32, delay: math.MinInt16, distance: math.MaxUint16, origin: named("ZZZ"), destination: named("AAB")},
+		{minute: at("2001-01-01 00:01"), delay: 33, distance: 2176, origin: named("LAS"), destination: named("PHL")},
+	} {
+		record := appendRecord(nil, f)
+		require.Len(t, record, recordBytes)
+		require.Equal(t, f, readRecord(record))
+	}
+}
+
+func TestPartitionThatIsNotWhatWasDealtIsAnError(t *testing.T) {
+	d, _ := testDeck(t)
+	path := partitionPath(d.Dir, 2)
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+
+	content[len(content)/2]++
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	damaged := deck{Dir: d.Dir}
+	written, err := damaged.count(d.total())
+	require.NoError(t, err)
+	content[len(content)/2]--
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	sound, err := (&deck{Dir: d.Dir}).count(d.total())
+	require.NoError(t, err)
+	require.NotEqual(t, sound, written)
+
+	require.NoError(t, os.WriteFile(path, content[1:], 0o600))
+	_, err = (&source{deck: d, gate: new(gate)}).Open(context.Background(), 2, 0)
+	require.ErrorIs(t, err, errInput)
+}
+
+func TestGateKeepsReadersFromGoingOnAndFromTheEnd(t *testing.T) {
+	d, _ := testDeck(t)
+	ctx := context.Background()
+	s := &source{deck: d, gate: new(gate)}
+	r, err := s.Open(ctx, 1, 0)
+	require.NoError(t, err)
+	buffer := make([]job.Event[flight], 1000)
+	read := func() int {
+		n, err := r.Read(ctx, buffer)
+		require.NoError(t, err)
+		return n
+	}
+	require.Zero(t, read())
+	s.gate.narrow(d, func(int64) int64 { return 1100 })
+	require.Equal(t, []int{1000, 100, 0}, []int{read(), read(), read()})
+	s.gate.narrow(d, func(records int64) int64 { return records })
+	for s.gate.position() < d.Records[1] {
+		require.Positive(t, read())
+	}
+	require.Zero(t, read())
+	s.gate.open()
+	n, err := r.Read(ctx, buffer)
+	require.Zero(t, n)
+	require.Equal(t, io.EOF, err)
+	require.NoError(t, r.Close())
+}

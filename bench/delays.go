@@ -1,0 +1,57 @@
+package main
+
+import (
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// punctuality is what is kept of a group of flights: how many there were, the
+// sum of their delays and the worst of them, in minutes.
+type punctuality struct {
+	flights, sum int64
+	worst        int16
+}
+
+var punctualityCodec = codec.Struct("punctuality", 1,
+	codec.Field("flights", func(p *punctuality) *int64 { return &p.flights }, codec.Int[int64]()),
+	codec.Field("sum", func(p *punctuality) *int64 { return &p.sum }, codec.Int[int64]()),
+	codec.Field("worst", func(p *punctuality) *int16 { return &p.worst }, codec.Int[int16]()),
+)
+
+// add folds a delay in. Of no flights it takes the delay as the worst.
+func (p punctuality) add(delay int16) punctuality {
+	return p.join(punctuality{flights: 1, sum: int64(delay), worst: delay})
+}
+
+func (p punctuality) join(q punctuality) punctuality {
+	switch {
+	case p.flights == 0:
+		return q
+	case q.flights == 0:
+		return p
+	}
+	return punctuality{p.flights + q.flights, p.sum + q.sum, max(p.worst, q.worst)}
+}
+
+// punctualityOf declares a state of that name.
+func punctualityOf(name string) state.AggregatingDescriptor[int16, punctuality, punctuality] {
+	return state.AggregatingDescriptor[int16, punctuality, punctuality]{
+		Name:   name,
+		Codec:  punctualityCodec,
+		Create: func() punctuality { return punctuality{} },
+		Add:    func(p punctuality, delay int16) (punctuality, error) { return p.add(delay), nil },
+		Merge:  func(p, q punctuality) (punctuality, error) { return p.join(q), nil },
+		Result: func(p punctuality) (punctuality, error) { return p, nil },
+	}
+}
+
+// meanDelay has a sum of integers for an accumulator: it does not depend on the
+// order of flights, as a sum of fractions would.
+var meanDelay = state.AggregatingDescriptor[int16, punctuality, float64]{
+	Name:   "mean delay",
+	Codec:  punctualityCodec,
+	Create: func() punctuality { return punctuality{} },
+	Add:    func(p punctuality, delay int16) (punctuality, error) { return p.add(delay), nil },
+	Merge:  func(p, q punctuality) (punctuality, error) { return p.join(q), nil },
+	Result: func(p punctuality) (float64, error) { return float64(p.sum) / float64(p.flights), nil },
+}

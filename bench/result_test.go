@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// resultOf reads files of the given contents.
+func resultOf(t *testing.T, contents ...string) (result, error) {
+	var paths []string
+	for _, content := range contents {
+		path := filepath.Join(t.TempDir(), "lines.txt")
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		paths = append(paths, path)
+	}
+	return readResult(paths...)
+}
+
+func TestDigestIsThatOfAMultisetOfLines(t *testing.T) {
+	one, err := resultOf(t, "day x\nday y\nhour z\n", "session u\n")
+	require.NoError(t, err)
+	other, err := resultOf(t, "session u\nhour z\n", "day y\nday x\n")
+	require.NoError(t, err)
+	require.Equal(t, one, other)
+	require.Equal(t, map[string]int64{"day": 2, "hour": 1, "session": 1}, one.lines)
+	for _, different := range []string{
+		"day x\nday y\nhour z\nsession u\nsession u\n", "day x\nday y\nhour z\n",
+		"day x\nday y\nhour z\nsession v\n", "day xday y\nhour z\nsession u\n",
+	} {
+		got, err := resultOf(t, different)
+		require.NoError(t, err)
+		require.NotEqual(t, one.digest(), got.digest(), different)
+	}
+	twice, err := resultOf(t, "a\na\n")
+	require.NoError(t, err)
+	nothing, err := resultOf(t, "")
+	require.NoError(t, err)
+	require.NotEqual(t, nothing.digest(), twice.digest(), "lines that are there twice cancel each other")
+}
+
+func TestLateFlightIsAnError(t *testing.T) {
+	_, err := resultOf(t, "day x\n"+string(appendLate(nil, "hour", at("2001-01-31 23:59").eventTime()))+"\n")
+	require.ErrorIs(t, err, errLate)
+}
+
+func TestLastLineMustBeWhole(t *testing.T) {
+	_, err := resultOf(t, "day x\nday y")
+	require.Error(t, err)
+}
+
+func TestResultCountsFlightsOfAllTotals(t *testing.T) {
+	a := totals{origin: named("ORD"), flights: 1234, worst: 9, mean: 1.5}
+	b := totals{origin: named("JFK"), flights: 6}
+	r, err := resultOf(t, strings.Join([]string{string(a.append(nil)), string(b.append(nil)), ""}, "\n"))
+	require.NoError(t, err)
+	require.EqualValues(t, 1240, r.flights)
+}
