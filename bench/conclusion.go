@@ -43,9 +43,6 @@ func remarks(m measurement, all []measurement) (lines []string) {
 			}
 		}
 	}
-	if m.copied.files > 0 {
-		lines = append(lines, m.copied.String())
-	}
 	return lines
 }
 

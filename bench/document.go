@@ -34,10 +34,6 @@ type documentRow struct {
 	Digest          string  `json:"digest"`
 
 	Restores []documentRestore `json:"restores"`
-
-	// Of the last checkpoint of a run with storage file that nothing happened
-	// to: its time, and that of copying its files. Null elsewhere.
-	Copy *documentCopy `json:"copy"`
 }
 
 // pauses are percentiles, null where there are too few to tell.
@@ -53,14 +49,6 @@ type documentRestore struct {
 	Offset      int64   `json:"offset"` // records
 	Parallelism int     `json:"parallelism"`
 	RestoreMs   float64 `json:"restore_ms"`
-}
-
-type documentCopy struct {
-	Files         int     `json:"files"`
-	Bytes         int64   `json:"bytes"`
-	CheckpointMs  float64 `json:"checkpoint_ms"`
-	CopyMs        float64 `json:"copy_ms"`
-	CopyAndSyncMs float64 `json:"copy_and_sync_ms"`
 }
 
 // writeDocument writes a file, over one that may be there.
@@ -89,9 +77,6 @@ func rowOf(m measurement) documentRow {
 	}
 	for _, from := range m.goneOn() {
 		r.Restores = append(r.Restores, documentRestore{from.Checkpoint, from.Offset, from.Parallelism, milliseconds(from.Took)})
-	}
-	if c := m.copied; c.files > 0 {
-		r.Copy = &documentCopy{c.files, c.bytes, milliseconds(c.wrote), milliseconds(c.plain), milliseconds(c.synced)}
 	}
 	return r
 }

@@ -85,14 +85,12 @@ func (p plan) preset() string {
 	if p.storage != "file" {
 		return "memory:?" + query.Encode()
 	}
-	path := filepath.ToSlash(p.checkpointDir())
+	path := filepath.ToSlash(filepath.Join(p.dir, "checkpoints"))
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // a drive
 	}
 	return (&url.URL{Scheme: "fs+file", Path: path, RawQuery: query.Encode()}).String()
 }
-
-func (p plan) checkpointDir() string { return filepath.Join(p.dir, "checkpoints") }
 
 // lines are the files with the result.
 func (p plan) lines() (paths []string) {

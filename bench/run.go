@@ -21,7 +21,6 @@ type measurement struct {
 
 	checkpoints []completed
 	restores    []restored // the first one is the beginning
-	copied      copied     // zero unless checkpoints went to files and nothing failed
 }
 
 // run is a plan under way.
@@ -55,12 +54,7 @@ func (r *run) execute(ctx context.Context) (err error) {
 	if lives := len(r.measured.restores); lives != r.plan.lives() {
 		return fmt.Errorf("%d lives, not %d: %w", lives, r.plan.lives(), errRestore)
 	}
-	if r.measured.result, err = readResult(r.plan.lines()...); err != nil {
-		return err
-	}
-	if last := len(r.measured.checkpoints) - 1; last >= 0 && r.plan.kind == checkpointed {
-		r.measured.copied, err = copyCheckpoint(r.plan, r.measured.checkpoints[last])
-	}
+	r.measured.result, err = readResult(r.plan.lines()...)
 	return err
 }
 
