@@ -149,7 +149,7 @@ func TestCheckFindsEveryWrongArrow(t *testing.T) {
 }
 
 func TestPackageWithoutRoomIsFound(t *testing.T) {
-	for _, path := range []string{"raft", "internal/slab", "statecraft", "cmd/other"} {
+	for _, path := range []string{"raft", "internal/arena", "statecraft", "cmd/other"} {
 		faults := check(house, graph{module + "/" + path: {}})
 		require.Len(t, faults, 1, path)
 		require.Contains(t, faults[0], path+" is a new room: add it to the picture")

@@ -59,10 +59,10 @@ var house = []room{
 		tests: []string{"state/statetest", "heapstate", "lsmstate", "snapshot"}},
 
 	{path: "lsm",
-		ours:  []string{"memtable", "sstable", "wal", "internal/vfs"},
+		ours:  []string{"memtable", "sstable", "wal", "internal/run", "internal/slab", "internal/vfs"},
 		links: []string{compress, xxhash}},
-	{path: "memtable"},
-	{path: "sstable", ours: []string{"internal/vfs"}},
+	{path: "memtable", ours: []string{"internal/run", "internal/slab"}},
+	{path: "sstable", ours: []string{"internal/run", "internal/slab", "internal/vfs"}},
 	{path: "wal", ours: []string{"internal/vfs"}},
 
 	{path: "state/statetest",
@@ -78,6 +78,8 @@ var house = []room{
 	{path: "state/codec"},
 
 	{path: "internal/cow"},
+	{path: "internal/run"},
+	{path: "internal/slab"},
 	{path: "internal/vfs"},
 	{path: "internal/arch"},
 }

@@ -1,0 +1,110 @@
+package run
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+)
+
+// Range is the keys from From, included, to To, excluded; nil is the end of all
+// keys.
+type Range struct{ From, To []byte }
+
+// PrefixRange is the range of the keys that begin with a prefix.
+func PrefixRange(prefix []byte) Range { return Range{prefix, Successor(prefix)} }
+
+// Successor is the lowest key above all that begin with a prefix, nil if none is.
+func Successor(prefix []byte) []byte {
+	for n := len(prefix); n > 0; n-- {
+		if last := prefix[n-1]; last != 0xff {
+			return append(slices.Clone(prefix[:n-1]), last+1)
+		}
+	}
+	return nil
+}
+
+// Before says whether all of the range lies before a key.
+func (r Range) Before(key []byte) bool { return r.To != nil && bytes.Compare(r.To, key) <= 0 }
+
+// Contains says whether a key lies in the range.
+func (r Range) Contains(key []byte) bool { return bytes.Compare(r.From, key) <= 0 && !r.Before(key) }
+
+// Empty says whether no key lies in the range.
+func (r Range) Empty() bool { return r.Before(r.From) }
+
+// Overlaps says whether two ranges that are not empty have a key in common.
+func (r Range) Overlaps(other Range) bool { return !r.Before(other.From) && !other.Before(r.From) }
+
+// Intersect is the range of the keys in both.
+func (r Range) Intersect(other Range) Range {
+	if bytes.Compare(r.From, other.From) < 0 {
+		r.From = other.From
+	}
+	if r.To == nil || other.To != nil && bytes.Compare(other.To, r.To) < 0 {
+		r.To = other.To
+	}
+	return r
+}
+
+// Span is the smallest range that has all keys of two that are not empty.
+func (r Range) Span(other Range) Range {
+	if bytes.Compare(other.From, r.From) < 0 {
+		r.From = other.From
+	}
+	if r.To != nil && (other.To == nil || bytes.Compare(other.To, r.To) > 0) {
+		r.To = other.To
+	}
+	return r
+}
+
+// Ranges are the range tombstones of a run: ascending, apart from each other,
+// none empty. The bytes belong to the set. The zero value is empty.
+type Ranges []Range
+
+// Add adds a range; those that it touches become one with it.
+func (s *Ranges) Add(r Range) {
+	if r.Empty() {
+		return
+	}
+	r = Range{slices.Clone(r.From), slices.Clone(r.To)}
+	from := sort.Search(len(*s), func(i int) bool { return !(*s)[i].endsBefore(r.From) })
+	to := from
+	for to < len(*s) && !r.endsBefore((*s)[to].From) {
+		r = r.Span((*s)[to])
+		to++
+	}
+	*s = slices.Replace(*s, from, to, r)
+}
+
+// endsBefore says whether there are keys between the range and a later one that
+// begins at a key.
+func (r Range) endsBefore(key []byte) bool { return r.To != nil && bytes.Compare(r.To, key) < 0 }
+
+// Covers says whether a key lies in one of the ranges.
+func (s Ranges) Covers(key []byte) bool {
+	if len(s) == 0 {
+		return false
+	}
+	i := sort.Search(len(s), func(i int) bool { return !s[i].Before(key) })
+	return i < len(s) && s[i].Contains(key)
+}
+
+// Clip returns the parts that lie within a range.
+func (s Ranges) Clip(within Range) (clipped Ranges) {
+	for _, r := range s {
+		if part := r.Intersect(within); !part.Empty() {
+			clipped = append(clipped, part)
+		}
+	}
+	return clipped
+}
+
+// Valid says whether the ranges are as they must be, of data that was read.
+func (s Ranges) Valid() bool {
+	for i, r := range s {
+		if r.Empty() || i > 0 && !s[i-1].endsBefore(r.From) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,214 @@
+package slab
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// Bytes is the size of a slab. Large enough for a call to be rare and small
+// enough for a budget of some MiB to have several.
+const Bytes = 1 << 20
+
+// MinBudgetBytes is the least that a budget has.
+const MinBudgetBytes = 4 * Bytes
+
+// DefaultBudgetBytes is what a budget has if nothing is said.
+const DefaultBudgetBytes = 64 * Bytes
+
+// Budget is an amount of memory. What cannot wait is given beyond it, and
+// counted; what can wait is refused.
+//
+// Thread safety: safe for concurrent use.
+type Budget struct {
+	limitBytes int64
+
+	mu         sync.Mutex
+	usedBytes  int64    // slabs handed out, and regions
+	free       [][]byte // slabs that wait, all of them touched
+	reclaimers []*Reclaimer
+	preparing  bool
+}
+
+// Reclaimer is somebody who can do with less.
+type Reclaimer struct {
+	// Reclaim gives back one slab or more, by Put, and says whether it did. It
+	// is called without a lock of the budget, by whoever needs memory, and must
+	// not wait for locks that such a one may hold.
+	Reclaim func() bool
+}
+
+// NewBudget returns a budget of limitBytes; 0 is DefaultBudgetBytes, and less
+// than MinBudgetBytes is that.
+func NewBudget(limitBytes int64) *Budget {
+	return &Budget{limitBytes: max(cmp.Or(limitBytes, DefaultBudgetBytes), MinBudgetBytes)}
+}
+
+// Limit is the size of the budget in bytes.
+func (b *Budget) Limit() int64 { return b.limitBytes }
+
+// Used is what is in use, in bytes; it may be more than Limit.
+func (b *Budget) Used() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.usedBytes
+}
+
+// Register adds somebody to be asked for memory, until Unregister.
+func (b *Budget) Register(r *Reclaimer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reclaimers = append(b.reclaimers, r)
+}
+
+// Unregister ends what Register began.
+func (b *Budget) Unregister(r *Reclaimer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reclaimers = slices.DeleteFunc(b.reclaimers, func(other *Reclaimer) bool { return other == r })
+}
+
+// TryGet returns a slab with any content, nil if the budget has none left.
+func (b *Budget) TryGet() []byte {
+	b.mu.Lock()
+	if b.usedBytes+Bytes > b.limitBytes {
+		b.mu.Unlock()
+		return nil
+	}
+	return b.take()
+}
+
+// Get returns a slab with any content. If the budget has none left others are
+// asked to give one back, and if they cannot it goes beyond.
+func (b *Budget) Get() []byte {
+	b.mu.Lock()
+	if b.usedBytes+Bytes > b.limitBytes {
+		b.mu.Unlock()
+		b.reclaim()
+		b.mu.Lock()
+	}
+	return b.take()
+}
+
+// take hands out a slab and releases the mutex.
+func (b *Budget) take() []byte {
+	b.usedBytes += Bytes
+	if n := len(b.free); n > 0 {
+		s := b.free[n-1]
+		b.free = b.free[:n-1]
+		b.mu.Unlock()
+		return s
+	}
+	b.mu.Unlock()
+	return allocate(Bytes)
+}
+
+// reclaim asks one after the other until one has given something back.
+func (b *Budget) reclaim() {
+	b.mu.Lock()
+	all := slices.Clone(b.reclaimers)
+	b.mu.Unlock()
+	for _, r := range all {
+		if r.Reclaim() {
+			return
+		}
+	}
+}
+
+// Put takes back a slab that Get or TryGet returned. Nobody may use it any more.
+func (b *Budget) Put(s []byte) {
+	s = s[:Bytes:Bytes]
+	b.mu.Lock()
+	b.usedBytes -= Bytes
+	keep := b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
+	if keep {
+		b.free = append(b.free, s)
+	}
+	b.mu.Unlock()
+	if !keep {
+		release(s)
+	}
+}
+
+// Prepare sees to it, beside the caller, that some slabs wait that were touched
+// before: the first touch of memory takes half a millisecond a slab. It prepares
+// no more than the budget has left.
+func (b *Budget) Prepare(slabs int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.preparing || len(b.free) >= slabs {
+		return
+	}
+	b.preparing = true
+	go func() {
+		for b.prepareOne(slabs) {
+		}
+	}()
+}
+
+func (b *Budget) prepareOne(slabs int) (more bool) {
+	b.mu.Lock()
+	more = len(b.free) < slabs && b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
+	b.preparing = more
+	b.mu.Unlock()
+	if !more {
+		return false
+	}
+	s := allocate(Bytes)
+	for i := 0; i < len(s); i += 4096 {
+		s[i] = 0
+	}
+	b.mu.Lock()
+	b.free = append(b.free, s)
+	b.mu.Unlock()
+	return true
+}
+
+// Alloc returns a region of zeros that counts against the budget, which it may
+// exceed: what is asked for here is needed for a file to be read at all. Slabs
+// that wait make way.
+func (b *Budget) Alloc(n int) []byte {
+	if n == 0 {
+		return nil
+	}
+	b.mu.Lock()
+	b.usedBytes += int64(n)
+	short := b.usedBytes > b.limitBytes
+	var surplus [][]byte
+	for len(b.free) > 0 && b.usedBytes+int64(len(b.free))*Bytes > b.limitBytes {
+		last := len(b.free) - 1
+		surplus = append(surplus, b.free[last])
+		b.free = b.free[:last]
+	}
+	b.mu.Unlock()
+	for _, s := range surplus {
+		release(s)
+	}
+	if short {
+		b.reclaim()
+	}
+	return allocate(n)
+}
+
+// Free takes back a region that Alloc returned.
+func (b *Budget) Free(region []byte) {
+	if len(region) == 0 {
+		return
+	}
+	b.mu.Lock()
+	b.usedBytes -= int64(len(region))
+	b.mu.Unlock()
+	release(region)
+}
+
+// Close gives the slabs that wait back to the system. What is handed out stays
+// good, and may be put back.
+func (b *Budget) Close() {
+	b.mu.Lock()
+	free := b.free
+	b.free = nil
+	b.mu.Unlock()
+	for _, s := range free {
+		release(s)
+	}
+}

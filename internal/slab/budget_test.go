@@ -1,0 +1,120 @@
+package slab
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSlabsEndWithTheBudgetForThoseWhoCanWait(t *testing.T) {
+	b := NewBudget(MinBudgetBytes)
+	var taken [][]byte
+	for range MinBudgetBytes / Bytes {
+		s := b.TryGet()
+		require.Len(t, s, Bytes)
+		taken = append(taken, s)
+	}
+	require.Nil(t, b.TryGet())
+	beyond := b.Get()
+	require.Len(t, beyond, Bytes)
+	require.Equal(t, int64(MinBudgetBytes+Bytes), b.Used())
+	b.Put(beyond)
+	require.Nil(t, b.TryGet())
+	b.Put(taken[0])
+	again := b.TryGet()
+	require.Same(t, &taken[0][0], &again[0], "recycled")
+}
+
+func TestReclaimerIsAskedBeforeTheBudgetIsExceeded(t *testing.T) {
+	b := NewBudget(MinBudgetBytes)
+	var cached [][]byte
+	r := &Reclaimer{Reclaim: func() bool {
+		if len(cached) == 0 {
+			return false
+		}
+		b.Put(cached[0])
+		cached = cached[1:]
+		return true
+	}}
+	b.Register(r)
+	for s := b.TryGet(); s != nil; s = b.TryGet() {
+		cached = append(cached, s)
+	}
+	n := len(cached)
+	b.Get()
+	require.Len(t, cached, n-1)
+	require.Equal(t, b.Limit(), b.Used())
+	region := b.Alloc(3 * Bytes)
+	require.Len(t, cached, n-2, "one is asked for at a time")
+	b.Unregister(r)
+	b.Free(region)
+	require.Equal(t, b.Limit()-Bytes, b.Used())
+}
+
+func TestRegionIsZeroAndCounted(t *testing.T) {
+	b := NewBudget(0)
+	for _, n := range []int{0, 1, smallBytesForTest, Bytes + 7} {
+		region := b.Alloc(n)
+		require.Len(t, region, n)
+		for _, c := range region {
+			require.Zero(t, c)
+		}
+		require.Equal(t, int64(n), b.Used())
+		for i := range region {
+			region[i] = 1
+		}
+		b.Free(region)
+		require.Zero(t, b.Used())
+	}
+}
+
+const smallBytesForTest = 16 << 10
+
+func TestWaitingSlabsMakeWayForRegions(t *testing.T) {
+	b := NewBudget(MinBudgetBytes)
+	var taken [][]byte
+	for s := b.TryGet(); s != nil; s = b.TryGet() {
+		taken = append(taken, s)
+	}
+	for _, s := range taken {
+		b.Put(s)
+	}
+	require.Len(t, b.free, MinBudgetBytes/Bytes)
+	b.Alloc(2*Bytes + 1)
+	require.Len(t, b.free, 1)
+	b.Close()
+	require.Empty(t, b.free)
+}
+
+func TestPreparedSlabsStayWithinTheBudget(t *testing.T) {
+	b := NewBudget(MinBudgetBytes)
+	b.Get()
+	b.Prepare(100)
+	b.Prepare(100)
+	require.Eventually(t, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return !b.preparing && len(b.free) == MinBudgetBytes/Bytes-1
+	}, 10*time.Second, time.Millisecond)
+}
+
+func TestBudgetIsSafeForConcurrentUse(t *testing.T) {
+	b := NewBudget(MinBudgetBytes)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for i := range 200 {
+				s := b.Get()
+				s[i] = byte(i)
+				b.Prepare(2)
+				region := b.Alloc(i * 100)
+				b.Free(region)
+				b.Put(s)
+			}
+		})
+	}
+	group.Wait()
+	require.Zero(t, b.Used())
+}
