@@ -1,0 +1,56 @@
+package wal
+
+import (
+	"errors"
+	"io"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// windowBytes is read at a time.
+const windowBytes = 256 << 10
+
+// source is a file through a window that moves ahead. It takes as much memory
+// as the window, or the largest piece that was asked for.
+type source struct {
+	file      vfs.File
+	sizeBytes int64
+	window    []byte
+	at        int64 // position of the window
+}
+
+// bytes returns n bytes at a position, fewer only at the end of the file. They
+// are valid until the next call.
+func (s *source) bytes(at int64, n int) ([]byte, error) {
+	n = int(max(0, min(int64(n), s.sizeBytes-at)))
+	skip := at - s.at
+	if skip < 0 || skip+int64(n) > int64(len(s.window)) {
+		if err := s.move(at, n); err != nil {
+			return nil, err
+		}
+		skip = 0
+	}
+	return s.window[skip:][:n], nil
+}
+
+// move makes the window begin at a position and have at least n bytes.
+func (s *source) move(at int64, n int) error {
+	kept := 0
+	if skip := at - s.at; 0 <= skip && skip < int64(len(s.window)) {
+		kept = copy(s.window, s.window[skip:])
+	}
+	size := int(min(int64(max(n, windowBytes)), s.sizeBytes-at))
+	if size > cap(s.window) {
+		s.window = append(make([]byte, 0, size), s.window[:kept]...)
+	}
+	s.at, s.window = at, s.window[:size]
+	got, err := s.file.ReadAt(s.window[kept:], at+int64(kept))
+	if got == size-kept {
+		return nil
+	}
+	s.window = s.window[:0]
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF // the file became shorter
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package wal
+
+import "fmt"
+
+// SyncTo makes everything below a position durable, which Append or Size has
+// returned. Callers that come while a sync runs wait for it to end; then one of
+// them syncs for all, whatever was appended until then.
+func (w *Writer) SyncTo(end int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	return w.syncTo(end)
+}
+
+// syncTo needs mu, which it gives up meanwhile.
+func (w *Writer) syncTo(end int64) error {
+	if all := w.end(); end > all {
+		return fmt.Errorf("sync to %d of %d: %w", end, all, ErrPosition)
+	}
+	for w.durable < end {
+		switch {
+		case w.err != nil:
+			return w.err
+		case w.syncing:
+			w.cond.Wait()
+		default:
+			w.sync()
+		}
+	}
+	return nil
+}
+
+// sync makes everything durable that was appended before it, for all who wait.
+// Needs mu, which it gives up meanwhile. What is written while the file is being
+// synced may be durable or not, and does not count.
+func (w *Writer) sync() {
+	w.syncing = true
+	if w.handOver() == nil {
+		to := w.written
+		w.mu.Unlock()
+		err := w.file.Sync()
+		w.mu.Lock()
+		w.settle(err, &w.durable, to)
+	}
+	w.syncing = false
+	w.cond.Broadcast()
+}

@@ -1,0 +1,245 @@
+package wal
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// Writer writes a log. It has two buffers of which one fills while the other is
+// written; a frame is one buffer.
+//
+// Thread safety: callers serialise Append, Flush and Close. SyncTo and Size may
+// be called by anyone at any time, also while these run.
+//
+// Errors: after a write or a sync has failed, all methods return the same
+// ErrFailed and the file is not touched any more.
+type Writer struct {
+	file           vfs.File
+	identity       Identity
+	maxRecordBytes int64
+
+	mu   sync.Mutex
+	cond sync.Cond // on mu; tells of changes of writing, syncing, durable, err
+
+	// Positions in the file. Invariant: durable <= written <= start, and
+	// written < start only while writing, or after an error.
+	durable int64 // all below survives a crash
+	written int64 // all below was handed to the system
+	start   int64 // where the open frame will begin
+
+	open  []byte // the open frame, space for its header first
+	spare []byte // the other buffer; in use while writing
+
+	writing bool // someone writes a frame, without mu
+	syncing bool // someone syncs the file, without mu
+	closed  bool
+	err     error // what all calls return, if set
+}
+
+// Create makes a new file with an empty log; it fails with fs.ErrExist if the
+// name exists. Nothing is synced: the caller syncs the directory before it
+// relies on the log, SyncTo syncs the content.
+func Create(fsys vfs.FS, name string, o Options) (*Writer, error) {
+	var id Identity
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, fmt.Errorf("identity of a log: %w", err)
+	}
+	return create(fsys, name, o, id)
+}
+
+func create(fsys vfs.FS, name string, o Options, id Identity) (*Writer, error) {
+	o = o.withDefaults()
+	file, err := fsys.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeAll(file, appendHeader(nil, id)); err != nil {
+		return nil, errors.Join(err, file.Close(), fsys.Remove(name))
+	}
+	w := &Writer{
+		file: file, identity: id, maxRecordBytes: o.MaxRecordBytes,
+		written: headerBytes, start: headerBytes,
+		open:  make([]byte, frameBytes, frameBytes+o.BufferBytes),
+		spare: make([]byte, frameBytes, frameBytes+o.BufferBytes),
+	}
+	w.cond.L = &w.mu
+	return w, nil
+}
+
+func writeAll(file vfs.File, b []byte) error {
+	n, err := file.Write(b)
+	if err == nil && n < len(b) {
+		return io.ErrShortWrite
+	}
+	return err
+}
+
+// Identity returns the random number of the log, as Read will.
+func (w *Writer) Identity() Identity { return w.identity }
+
+// Append adds a record, the parts one behind the other, and returns the
+// position behind it. The parts are the caller's again when it returns. A
+// record above the limit is ErrTooLarge. The record is in memory, or with the
+// system; SyncTo makes it durable.
+func (w *Writer) Append(parts ...[]byte) (end int64, err error) {
+	var size int64
+	for _, p := range parts {
+		size += int64(len(p))
+	}
+	if size > w.maxRecordBytes {
+		return 0, fmt.Errorf("record of %d bytes, limit %d: %w", size, w.maxRecordBytes, ErrTooLarge)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return 0, w.err
+	}
+	if cap(w.open)-len(w.open) < lengthBytes { // a length lies in one frame
+		if err := w.handOver(); err != nil {
+			return 0, err
+		}
+	}
+	w.open = binary.AppendUvarint(w.open, uint64(size))
+	for _, p := range parts {
+		if err := w.add(p); err != nil {
+			return 0, err
+		}
+	}
+	return w.end(), nil
+}
+
+// add appends to the open frame, and to as many more as it takes. Needs mu.
+func (w *Writer) add(p []byte) error {
+	for {
+		n := min(cap(w.open)-len(w.open), len(p))
+		w.open = append(w.open, p[:n]...)
+		if p = p[n:]; len(p) == 0 {
+			return nil
+		}
+		if err := w.handOver(); err != nil {
+			return err
+		}
+	}
+}
+
+// end is the position behind what was appended. Needs mu.
+func (w *Writer) end() int64 {
+	if len(w.open) == frameBytes {
+		return w.start
+	}
+	return w.start + int64(len(w.open))
+}
+
+// Size returns the position behind the last record: the length of the file once
+// everything is handed to the system.
+func (w *Writer) Size() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.end()
+}
+
+// Flush hands what is in memory to the system. It survives the end of the
+// process then, but not a power cut.
+func (w *Writer) Flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.handOver()
+}
+
+// handOver writes the open frame, if there is anything in it, and whatever else
+// is being written. Needs mu, which it gives up meanwhile: only Append adds to
+// the open frame, so it is empty when Append gets it back.
+func (w *Writer) handOver() error {
+	for w.writing {
+		w.cond.Wait()
+	}
+	if w.err != nil || len(w.open) == frameBytes {
+		return w.err
+	}
+	full, at, synced := w.open, w.start, w.durable
+	w.open = w.spare[:frameBytes]
+	w.start += int64(len(full))
+	w.writing = true
+	w.mu.Unlock()
+
+	payload := full[frameBytes:]
+	putFrame(full, w.identity.tag(), at, frame{
+		synced: synced, checksum: xxhash.Sum64(payload), length: len(payload), kind: kindData,
+	})
+	err := writeAll(w.file, full)
+
+	w.mu.Lock()
+	w.spare = full
+	w.writing = false
+	w.settle(err, &w.written, at+int64(len(full)))
+	return w.err
+}
+
+// settle ends a write or a sync: either all up to a position is done, or the
+// log has failed. Needs mu.
+func (w *Writer) settle(err error, done *int64, to int64) {
+	switch {
+	case err == nil:
+		*done = to
+	case w.err == nil:
+		w.err = fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	w.cond.Broadcast()
+}
+
+// Close ends the log; further calls fail with fs.ErrClosed. If clean, everything
+// is synced and an end is written behind it: from then on, any damage to the
+// file is found. Otherwise what is in memory is handed to the system. The file is
+// closed in any case.
+func (w *Writer) Close(clean bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return w.closedError()
+	}
+	w.closed = true
+	err := w.handOver()
+	if err == nil && clean {
+		err = w.writeEnd()
+	}
+	for w.writing || w.syncing {
+		w.cond.Wait()
+	}
+	if w.err == nil {
+		w.err = w.closedError()
+		w.cond.Broadcast()
+	}
+	if closeErr := w.file.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func (w *Writer) closedError() error {
+	if errors.Is(w.err, ErrFailed) {
+		return w.err
+	}
+	return fmt.Errorf("log: %w", fs.ErrClosed)
+}
+
+// writeEnd ends a log that holds nothing in memory. Needs mu, which it gives up
+// meanwhile.
+func (w *Writer) writeEnd() error {
+	if err := w.syncTo(w.start); err != nil {
+		return err
+	}
+	end := endFrame(w.identity.tag(), w.start)
+	at := w.start + int64(len(end))
+	w.settle(writeAll(w.file, end), &w.written, at)
+	w.start = at
+	return w.syncTo(at)
+}
