@@ -1,0 +1,161 @@
+package sstable
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// Get adds what the file has for a key to a finding, and says whether that was
+// the last word: also if a tombstone of the file hides what is older. Bytes that
+// it adds are good until the owner's lock is released or the next block is read,
+// unless Owner.Keep keeps them. The caller holds that lock.
+func (t *Table) Get(p *run.Probe, f *run.Finding) (last bool, err error) {
+	if t.filter.mayHold(p.Hash) && t.index.count > 0 {
+		if t.clipped && !t.clip.Contains(p.Key) {
+			return false, nil
+		}
+		e, found, err := t.find(p.Key, p.Hash, false)
+		if err != nil {
+			return false, err
+		}
+		if found {
+			if last, err = t.add(&e, f); last || err != nil {
+				return last, err
+			}
+		}
+	}
+	if t.info.Tombstones == 0 && len(t.ranges) == 0 {
+		return false, nil
+	}
+	return t.covers(p)
+}
+
+// add adds an entry to a finding.
+func (t *Table) add(e *item, f *run.Finding) (last bool, err error) {
+	if e.form&formLarge == 0 {
+		return f.AddPassing(e.kind(), e.value), nil
+	}
+	l, ok := t.newLarge(e.value)
+	if !ok {
+		return false, corrupt(0, "reference to a large value")
+	}
+	return f.Add(e.kind(), run.Value{Large: l}), nil
+}
+
+// covers says whether a tombstone covers the key.
+func (t *Table) covers(p *run.Probe) (bool, error) {
+	if t.clipped && !t.clip.Contains(p.Key) {
+		return false, nil
+	}
+	if t.ranges.Covers(p.Key) {
+		return true, nil
+	}
+	return t.hasTombstone(p)
+}
+
+// Hides says whether a tombstone covers all keys with the prefix. The caller
+// holds the owner's lock.
+func (t *Table) Hides(p *run.Probe) (bool, error) {
+	prefix := p.Prefix()
+	for _, r := range t.ranges {
+		// An end above the prefix that does not begin with it is above all keys
+		// that do.
+		if r.Contains(prefix) && (r.To == nil || !bytes.HasPrefix(r.To, prefix)) {
+			return true, nil
+		}
+	}
+	return t.hasTombstone(p)
+}
+
+func (t *Table) hasTombstone(p *run.Probe) (bool, error) {
+	if t.info.Tombstones == 0 || !t.filter.mayHold(p.PrefixHash^tombstoneSalt) ||
+		t.clipped && !t.clip.Contains(p.Prefix()) {
+		return false, nil
+	}
+	_, found, err := t.find(p.Prefix(), p.PrefixHash, true)
+	return found, err
+}
+
+// MayHold says whether the file may have a key with the prefix, or a tombstone
+// for it; it asks the filter. Ranges are not asked about.
+func (t *Table) MayHold(p *run.Probe) bool {
+	return t.filter.mayHold(p.PrefixHash) ||
+		t.info.Tombstones > 0 && t.filter.mayHold(p.PrefixHash^tombstoneSalt)
+}
+
+// find looks for an entry in the block that would have it. There is at least
+// one block.
+func (t *Table) find(key []byte, hash uint64, tombstone bool) (e item, found bool, err error) {
+	i := t.index.find(key)
+	raw, err := t.block(i)
+	if err != nil {
+		return e, false, err
+	}
+	var b block
+	ok := b.parse(raw)
+	if ok {
+		e, found, ok = b.find(key, hash, tombstone)
+	}
+	if !ok {
+		return e, false, corrupt(t.index.offset(i), "a data block")
+	}
+	return e, found, nil
+}
+
+// block returns a raw data block, in a frame or a buffer of the owner, whose
+// lock is held.
+func (t *Table) block(i int) ([]byte, error) {
+	if t.cache == nil {
+		return t.load(i)
+	}
+	if frame := t.slot(i); frame != 0 {
+		t.owner.used = frame
+		return t.cache.hit(frame), nil
+	}
+	return t.load(i)
+}
+
+func (t *Table) slot(i int) uint32           { return binary.NativeEndian.Uint32(t.slots[4*i:]) }
+func (t *Table) setSlot(i int, frame uint32) { binary.NativeEndian.PutUint32(t.slots[4*i:], frame) }
+
+// load reads a block from the file.
+func (t *Table) load(i int) ([]byte, error) {
+	o, offset := t.owner, t.index.offset(i)
+	o.stored = resized(o.stored, int(t.index.size(i)))
+	if cap(o.stored) > maxKeptBytes {
+		defer func() { o.stored = nil }()
+	}
+	if err := t.read(o.stored, offset); err != nil {
+		return nil, err
+	}
+	e, err := unseal(o.stored, &t.id, offset)
+	if err != nil {
+		return nil, err
+	}
+	if t.cache != nil && e.rawBytes <= t.cache.frameBytes {
+		if frame := t.cache.acquire(o); frame != 0 {
+			return t.fill(frame, i, &e, offset)
+		}
+	}
+	o.used = 0
+	if e.form == None {
+		return e.stored, nil
+	}
+	o.raw = resized(o.raw, e.rawBytes)
+	return o.raw, e.unpack(o.raw, offset)
+}
+
+// fill puts a block into a frame.
+func (t *Table) fill(frame uint32, i int, e *envelope, offset int64) ([]byte, error) {
+	raw := t.cache.memory(frame)[:e.rawBytes]
+	if err := e.unpack(raw, offset); err != nil {
+		t.cache.release(frame)
+		return nil, err
+	}
+	t.cache.fill(frame, t, i, e.rawBytes)
+	t.setSlot(i, frame)
+	t.owner.used = frame
+	return raw, nil
+}

@@ -1,0 +1,213 @@
+package sstable
+
+import (
+	"bytes"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// IteratorOptions say how an iterator reads.
+type IteratorOptions struct {
+	// Readahead is how many bytes of file are read at once, for scans. Default:
+	// a block.
+	Readahead int
+
+	// Cached is for who holds the lock of the owner during each call: blocks come
+	// from the cache and go into it. Default: the file is read.
+	Cached bool
+}
+
+// Iterator walks the entries of a table. It implements run.Iterator.
+//
+// Thread safety: one goroutine. It has its own buffers.
+type Iterator struct {
+	table   *Table
+	options IteratorOptions
+	err     error
+
+	at    int // block that is loaded, -1 for none
+	block block
+	i     int  // entry in it
+	next  int  // offset of the one after it
+	done  bool // nothing follows
+	last  int  // no block after it, and all before it, lie within the clip
+
+	entry run.Entry
+	key   []byte // prefix of the block, suffix of the entry
+
+	raw    []byte // a block
+	stored []byte // blocks
+	from   int64  // offset of stored
+}
+
+// Iterator returns an iterator, which stands before the first entry.
+func (t *Table) Iterator(o IteratorOptions) *Iterator {
+	it := new(Iterator)
+	it.Reset(t, o)
+	return it
+}
+
+// Reset makes the iterator one of a table, which may be another, as if it were
+// new; it keeps its buffers.
+func (it *Iterator) Reset(t *Table, o IteratorOptions) {
+	*it = Iterator{table: t, options: o, key: it.key[:0], raw: it.raw[:0], stored: it.stored[:0], at: -1, i: -1}
+	it.last = t.index.count - 1
+	if t.clip.To != nil && t.index.count > 0 {
+		it.last = t.index.find(t.clip.To)
+	}
+}
+
+// Err implements run.Iterator.
+func (it *Iterator) Err() error { return it.err }
+
+// Close implements run.Iterator. The iterator may be used again after Reset.
+func (it *Iterator) Close() error {
+	it.done, it.at = true, -1
+	return nil
+}
+
+// Entry implements run.Iterator.
+func (it *Iterator) Entry() *run.Entry { return &it.entry }
+
+// Seek implements run.Iterator.
+func (it *Iterator) Seek(key []byte) bool {
+	t := it.table
+	if it.err != nil || t.index.count == 0 {
+		it.done = true
+		return false
+	}
+	if t.clipped && bytes.Compare(key, t.clip.From) < 0 {
+		key = t.clip.From
+	}
+	it.done = false
+	if i := t.index.find(key); !it.load(i) {
+		return false
+	}
+	i, ok := it.block.search(key)
+	if !ok {
+		return it.corrupt()
+	}
+	if i == it.block.count {
+		it.i = i
+		return it.nextBlock()
+	}
+	it.i, it.next = i, it.block.offset(i)
+	return it.read()
+}
+
+// Next implements run.Iterator.
+func (it *Iterator) Next() bool {
+	if it.done || it.err != nil {
+		return false
+	}
+	if it.at < 0 {
+		return it.Seek(nil)
+	}
+	if it.i++; it.i < it.block.count {
+		return it.read()
+	}
+	return it.nextBlock()
+}
+
+// nextBlock goes to the first entry of the next block.
+func (it *Iterator) nextBlock() bool {
+	if it.at >= it.last {
+		it.done = true
+		return false
+	}
+	if !it.load(it.at + 1) {
+		return false
+	}
+	it.i, it.next = 0, it.block.prefixBytes
+	return it.read()
+}
+
+// read makes the entry at next the current one.
+func (it *Iterator) read() bool {
+	e, ok := it.block.at(it.next)
+	if !ok {
+		return it.corrupt()
+	}
+	it.next = e.end
+	it.key = append(it.key[:it.block.prefixBytes], e.suffix...)
+	if it.at >= it.last && it.table.clip.Before(it.key) {
+		it.done = true
+		return false
+	}
+	it.entry = run.Entry{Key: it.key, Kind: e.kind()}
+	if e.form&formLarge == 0 {
+		it.entry.Value.Bytes = e.value
+		return true
+	}
+	l, ok := it.table.newLarge(e.value)
+	if !ok {
+		return it.corrupt()
+	}
+	it.entry.Value.Large = l
+	return true
+}
+
+func (it *Iterator) corrupt() bool {
+	return it.fail(corrupt(it.table.index.offset(it.at), "a data block"))
+}
+
+func (it *Iterator) fail(err error) bool {
+	it.err, it.at = err, -1
+	return false
+}
+
+// load makes a block the current one.
+func (it *Iterator) load(i int) bool {
+	if i == it.at {
+		return true
+	}
+	raw, err := it.fetch(i)
+	if err != nil {
+		return it.fail(err)
+	}
+	it.at = i
+	if !it.block.parse(raw) {
+		return it.corrupt()
+	}
+	it.key = append(it.key[:0], it.block.prefix()...)
+	return true
+}
+
+// fetch returns a raw block, in a buffer of the iterator.
+func (it *Iterator) fetch(i int) ([]byte, error) {
+	t := it.table
+	if it.options.Cached {
+		raw, err := t.block(i)
+		it.raw = append(it.raw[:0], raw...)
+		return it.raw, err
+	}
+	offset, size := t.index.offset(i), t.index.size(i)
+	if offset < it.from || offset+size > it.from+int64(len(it.stored)) {
+		it.stored, it.from = resized(it.stored, int(it.ahead(i))), offset
+		if err := t.read(it.stored, offset); err != nil {
+			it.stored = it.stored[:0]
+			return nil, err
+		}
+	}
+	from := int(offset - it.from)
+	e, err := unseal(it.stored[from:from+int(size)], &t.id, offset)
+	if err != nil || e.form == None {
+		return e.stored, err
+	}
+	it.raw = resized(it.raw, e.rawBytes)
+	return it.raw, e.unpack(it.raw, offset)
+}
+
+// ahead is how many bytes are read from a block on: whole blocks that follow
+// each other.
+func (it *Iterator) ahead(i int) int64 {
+	x := &it.table.index
+	size := x.size(i)
+	for i++; i <= it.last; i++ {
+		if x.offset(i) != x.offset(i-1)+x.size(i-1) || size+x.size(i) > int64(it.options.Readahead) {
+			break
+		}
+		size += x.size(i)
+	}
+	return size
+}

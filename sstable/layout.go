@@ -1,0 +1,99 @@
+package sstable
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// The file, version 1. docs/format-sstable.md draws it.
+//
+//	header | data blocks and chunks of large values | filter | index |
+//	ranges | properties | footer
+const (
+	headerMagic   = "WEIRSSTB"
+	footerMagic   = "WEIRSSTE"
+	formatVersion = 1
+
+	// header: magic (8) | version (2) | zero (6) | identity (16) | xxh64 (8)
+	headerBytes = 40
+	// footer: sizes of filter, index, ranges, properties (8 each) | xxh64 (8) |
+	// magic (8)
+	footerBytes = 48
+	// trailer of a block: compression (1) | raw size (7) | xxh64 (8)
+	trailerBytes = 16
+)
+
+// identity is what the checksums of a file are bound to.
+type identity [16]byte
+
+// checksum is that of bytes which begin at an offset of the file: the same bytes
+// elsewhere, or in another file, do not match.
+func (id *identity) checksum(b []byte, offset int64) uint64 {
+	var place [24]byte
+	copy(place[:], id[:])
+	binary.BigEndian.PutUint64(place[16:], uint64(offset))
+	return xxhash.Sum64(b) ^ xxhash.Sum64(place[:])
+}
+
+func appendHeader(b []byte, id identity) []byte {
+	b = append(b, headerMagic...)
+	b = binary.BigEndian.AppendUint16(b, formatVersion)
+	b = append(b, make([]byte, 6)...)
+	b = append(b, id[:]...)
+	return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b[len(b)-32:]))
+}
+
+// parseHeader reads what every version begins with, and the rest if it is ours.
+func parseHeader(b []byte) (id identity, err error) {
+	switch {
+	case string(b[:8]) != headerMagic:
+		return id, corrupt(0, "no magic")
+	case binary.BigEndian.Uint64(b[32:]) != xxhash.Sum64(b[:32]):
+		return id, corrupt(0, "checksum of the header")
+	}
+	if v := binary.BigEndian.Uint16(b[8:]); v != formatVersion {
+		return id, fmt.Errorf("version %d, want %d: %w", v, formatVersion, ErrVersion)
+	}
+	if string(b[10:16]) != "\x00\x00\x00\x00\x00\x00" {
+		return id, corrupt(10, "bytes that should be zero")
+	}
+	copy(id[:], b[16:])
+	return id, nil
+}
+
+// sections are the sizes of what follows the data, in bytes, as blocks with
+// their trailers. Filter and ranges may be missing, with size 0.
+type sections struct{ filter, index, ranges, properties int64 }
+
+func (s sections) total() int64 { return s.filter + s.index + s.ranges + s.properties }
+
+func (s sections) appendFooter(b []byte, id identity, offset int64) []byte {
+	from := len(b)
+	for _, size := range []int64{s.filter, s.index, s.ranges, s.properties} {
+		b = binary.BigEndian.AppendUint64(b, uint64(size))
+	}
+	b = binary.BigEndian.AppendUint64(b, id.checksum(b[from:], offset))
+	return append(b, footerMagic...)
+}
+
+// parseFooter reads the footer that stands at an offset.
+func parseFooter(b []byte, id identity, offset int64) (s sections, err error) {
+	switch {
+	case string(b[40:]) != footerMagic:
+		return s, corrupt(offset, "no magic")
+	case binary.BigEndian.Uint64(b[32:]) != id.checksum(b[:32], offset):
+		return s, corrupt(offset, "checksum of the footer")
+	}
+	left := offset - headerBytes
+	for i, size := range []*int64{&s.filter, &s.index, &s.ranges, &s.properties} {
+		*size = int64(binary.BigEndian.Uint64(b[8*i:]))
+		optional := size == &s.filter || size == &s.ranges
+		if *size < trailerBytes && !(optional && *size == 0) || *size > left {
+			return s, corrupt(offset, "size of a section")
+		}
+		left -= *size
+	}
+	return s, nil
+}

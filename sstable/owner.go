@@ -1,0 +1,27 @@
+package sstable
+
+import "sync"
+
+// Owner is the lock of a tree, and what it guards of the tree's tables: their
+// frames, their slots, and the buffers for blocks that are in no frame. One
+// Owner has one Cache.
+type Owner struct {
+	*sync.Mutex
+
+	used uint32 // frame of the last block, 0 if it is in a buffer
+	kept uint32 // frame that is not evicted, 0 for none
+
+	stored, raw []byte // the last block read, as stored and as it was
+}
+
+// Keep sees to it that the bytes of the last Get stay after the lock is
+// released, until Drop or the next Keep. The caller holds the lock.
+func (o *Owner) Keep() {
+	o.kept = o.used
+	if o.used == 0 {
+		o.stored, o.raw = nil, nil // the collector keeps them
+	}
+}
+
+// Drop ends what Keep began. The caller holds the lock.
+func (o *Owner) Drop() { o.kept = 0 }

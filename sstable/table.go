@@ -1,0 +1,251 @@
+package sstable
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// ReaderOptions say how a file is read.
+type ReaderOptions struct {
+	// Budget has the memory for index, filter and slots, as long as the table is
+	// open. Default: one of its own.
+	Budget *slab.Budget
+
+	// Cache for blocks. Default: none.
+	Cache *Cache
+
+	// Owner is the lock of the tree. Default: one of its own.
+	Owner *Owner
+
+	// Split must be the one of the file. Default: run.WholeKey.
+	Split run.Split
+
+	// Identity and SizeBytes are compared with the file's if they are not zero.
+	Identity  [16]byte
+	SizeBytes int64
+
+	// Clip bounds what there is of the file: entries and tombstones whose keys
+	// lie within, parts of ranges. It must not divide the keys of a prefix, or
+	// tombstones reach no further than it. Default: everything.
+	Clip run.Range
+}
+
+// Table is a file that is read.
+//
+// Thread safety: whoever calls Get, Hides or Close, or uses an iterator with
+// Cached, holds the lock of the owner. All else is safe for concurrent use until
+// Close.
+type Table struct {
+	file    vfs.File
+	id      identity
+	info    Info
+	split   run.Split
+	clip    run.Range
+	clipped bool
+	ranges  run.Ranges // clipped
+
+	index   index
+	filter  filter
+	dataEnd int64 // offset
+
+	budget *slab.Budget
+	region []byte // index, filter, slots
+	slots  []byte // 4 bytes for a block: its frame, 0 for none; guarded by owner
+
+	cache *Cache
+	owner *Owner
+}
+
+// Open reads what is needed to read entries: the footer and what is before it,
+// into memory of the budget. It takes the file over, also if it fails. The error
+// is ErrCorrupt, ErrVersion or ErrSplit, or what the file returned.
+func Open(f vfs.File, o ReaderOptions) (*Table, error) {
+	t := &Table{file: f, split: o.Split, clip: o.Clip, cache: o.Cache, owner: o.Owner, budget: o.Budget}
+	t.clipped = len(o.Clip.From) > 0 || o.Clip.To != nil
+	if t.split.Func == nil {
+		t.split = run.WholeKey
+	}
+	if t.budget == nil {
+		t.budget = slab.NewBudget(0)
+	}
+	if t.owner == nil {
+		t.owner = &Owner{Mutex: new(sync.Mutex)}
+	}
+	if err := t.open(o.Identity, o.SizeBytes); err != nil {
+		t.budget.Free(t.region)
+		return nil, errors.Join(fmt.Errorf("opening a table: %w", err), f.Close())
+	}
+	return t, nil
+}
+
+func (t *Table) open(id identity, sizeBytes int64) error {
+	size, err := t.file.Size()
+	if err != nil {
+		return err
+	}
+	if size < headerBytes+footerBytes || sizeBytes != 0 && size != sizeBytes {
+		return corrupt(size, "end of the file")
+	}
+	var b [headerBytes + footerBytes]byte
+	header, footer := b[:headerBytes], b[headerBytes:]
+	if err := t.read(header, 0); err != nil {
+		return err
+	}
+	if t.id, err = parseHeader(header); err != nil {
+		return err
+	}
+	if id != (identity{}) && id != t.id {
+		return corrupt(0, "identity of another file")
+	}
+	at := size - footerBytes
+	if err := t.read(footer, at); err != nil {
+		return err
+	}
+	s, err := parseFooter(footer, t.id, at)
+	if err != nil {
+		return err
+	}
+	t.dataEnd = at - s.total()
+	if err := t.openRegion(s); err != nil {
+		return err
+	}
+	if err := t.openRanges(at-s.properties-s.ranges, s.ranges); err != nil {
+		return err
+	}
+	if err := t.openProperties(at-s.properties, s.properties, s.filter > 0); err != nil {
+		return err
+	}
+	t.info.Identity, t.info.Size = t.id, size
+	return nil
+}
+
+// openRegion reads filter and index, and makes slots.
+func (t *Table) openRegion(s sections) error {
+	const slotBytes = 4
+	stored := s.filter + s.index
+	if !addressable(stored + s.index) {
+		return fmt.Errorf("index and filter of %d bytes: %w", stored, ErrTooLarge)
+	}
+	var blocks int64
+	if t.cache != nil {
+		// Not more than this: a block takes 16 bytes of index.
+		blocks = s.index / 16
+	}
+	t.region = t.budget.Alloc(int(stored + slotBytes*blocks))
+	raw, err := t.section(t.region[:s.filter:s.filter], t.dataEnd)
+	if err != nil {
+		return err
+	}
+	if len(raw)%filterBlockBytes != 0 || s.filter > 0 && len(raw) == 0 {
+		return corrupt(t.dataEnd, "size of the filter")
+	}
+	t.filter.blocks = raw
+	at := t.dataEnd + s.filter
+	if raw, err = t.section(t.region[s.filter:stored:stored], at); err != nil {
+		return err
+	}
+	if !t.index.parse(raw, headerBytes, t.dataEnd) {
+		return corrupt(at, "the index")
+	}
+	t.slots = t.region[stored:]
+	return nil
+}
+
+// section reads a block that is never compressed into b.
+func (t *Table) section(b []byte, offset int64) ([]byte, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	if err := t.read(b, offset); err != nil {
+		return nil, err
+	}
+	e, err := unseal(b, &t.id, offset)
+	if err == nil && e.form != None {
+		err = corrupt(offset, "a section that is compressed")
+	}
+	return e.stored, err
+}
+
+func (t *Table) openRanges(offset, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	raw, err := t.smallSection(offset, size)
+	if err != nil {
+		return err
+	}
+	ranges, ok := parseRanges(raw)
+	if !ok {
+		return corrupt(offset, "the ranges")
+	}
+	t.ranges = ranges
+	if t.clipped {
+		t.ranges = ranges.Clip(t.clip)
+	}
+	return nil
+}
+
+func (t *Table) openProperties(offset, size int64, filtered bool) error {
+	raw, err := t.smallSection(offset, size)
+	if err != nil {
+		return err
+	}
+	var p properties
+	if !p.parse(raw) || (p.probes > 0) != filtered {
+		return corrupt(offset, "the properties")
+	}
+	entries := p.info.Entries + p.info.Tombstones
+	if entries < 0 || (entries == 0) != (t.index.count == 0) {
+		return corrupt(offset, "number of entries")
+	}
+	if p.split != t.split.Name {
+		return fmt.Errorf("split function %.64q, want %.64q: %w", p.split, t.split.Name, ErrSplit)
+	}
+	t.filter.probes, t.info = p.probes, p.info
+	if t.clipped {
+		t.info.Range = p.info.Range.Intersect(t.clip)
+	}
+	return nil
+}
+
+func (t *Table) smallSection(offset, size int64) ([]byte, error) {
+	if !addressable(size) {
+		return nil, fmt.Errorf("section of %d bytes: %w", size, ErrTooLarge)
+	}
+	return t.section(make([]byte, size), offset)
+}
+
+// read fills b from an offset at which the file should have as much.
+func (t *Table) read(b []byte, offset int64) error {
+	n, err := t.file.ReadAt(b, offset)
+	switch {
+	case n == len(b):
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		return corrupt(offset+int64(n), "end of the file")
+	}
+	return err
+}
+
+// Info is what the file says of itself, its range clipped.
+func (t *Table) Info() Info { return t.info }
+
+// Ranges are the range tombstones, clipped.
+func (t *Table) Ranges() run.Ranges { return t.ranges }
+
+// Close gives back frames, memory and file. The caller holds the lock of the
+// owner; nobody uses the table, its iterators or its large values any more.
+func (t *Table) Close() error {
+	if t.cache != nil {
+		t.cache.forget(t)
+	}
+	t.budget.Free(t.region)
+	t.region, t.slots, t.filter, t.index = nil, nil, filter{}, index{}
+	return t.file.Close()
+}
