@@ -2,229 +2,174 @@ package memtable
 
 import (
 	"bytes"
-	"cmp"
-	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
 )
 
-// Hash is the table that a tree has if nothing else is said.
-type Hash struct {
-	budget  *slab.Budget
-	slabs   [][]byte
-	written int64
-	entries map[string]*entry
-	group   map[string]*group
-	ranges  run.Ranges
-	sorted  []*entry
-	once    sync.Once
-	deleted int
+// hashTable is the table that a tree has if nothing else is said: records in
+// slabs, found through a directory of their hashes.
+type hashTable struct {
+	memory
+	keys       directory // records
+	prefixes   directory // nodes
+	entries    int
+	tombstones int // of prefixes
+	ranges     run.Ranges
+	sealed     bool
+
+	// The record and the node that were found last: a state is mostly read
+	// before it is written, and one prefix is written many times. Not of a
+	// sealed table, which has many readers.
+	lastHash, lastPrefixHash uint64
+	lastRecord, lastNode     ref
+
+	sorting     sync.Once
+	sorted      items
+	sortedBytes atomic.Int64
+	walking     sync.Mutex // over leaves that are sorted for walks after the seal
 }
 
-type entry struct {
-	key   string
-	kind  run.Kind
-	value []byte
-}
-
-type group struct {
-	deleted bool
-	sorted  []*entry
-}
-
-// NewHash returns an empty table.
+// NewHash returns an empty table. It takes memory with the first write.
 func NewHash(o Options) Table {
-	return &Hash{
-		budget:  cmp.Or(o.Budget, slab.NewBudget(0)),
-		entries: map[string]*entry{},
-		group:   map[string]*group{},
+	if o.Budget == nil {
+		o.Budget = slab.NewBudget(0)
 	}
+	t := &hashTable{memory: memory{budget: o.Budget}}
+	t.keys = directory{m: &t.memory, keyFrom: headerBytes}
+	t.prefixes = directory{m: &t.memory, keyFrom: nodeKey}
+	return t
 }
 
-func (h *Hash) search(g *group, key []byte) int {
-	return sort.Search(len(g.sorted), func(i int) bool { return g.sorted[i].key >= string(key) })
+// record returns that of a key, 0 if there is none.
+func (t *hashTable) record(p *run.Probe) ref {
+	if t.lastRecord != 0 && t.lastHash == p.Hash && t.keys.holds(t.lastRecord, p.Key) {
+		return t.lastRecord
+	}
+	r := t.keys.find(p.Hash, p.Key)
+	if r != 0 && !t.sealed {
+		t.lastHash, t.lastRecord = p.Hash, r
+	}
+	return r
 }
 
-func (h *Hash) charge(n int) {
-	for h.written += int64(n) + 64; h.written > int64(len(h.slabs))*slab.Bytes; {
-		h.slabs = append(h.slabs, h.budget.Get())
+// needRecord returns the record of a key for a write of n bytes, after which it
+// has a kind.
+func (t *hashTable) needRecord(p *run.Probe, n int) (ref, header) {
+	r := t.record(p)
+	if r == 0 {
+		if int64(len(p.Key))+int64(n) > MaxEntryBytes {
+			n = 0
+		}
+		r = t.newRecord(p.Key, n)
+		t.keys.insert(p.Hash, r)
+		t.lastHash, t.lastRecord = p.Hash, r
 	}
+	h := t.header(r)
+	if h.kind() == 0 {
+		t.entries++
+		if p.PrefixLen < len(p.Key) {
+			t.add(t.needNode(p), r, p.PrefixLen)
+		}
+	}
+	return r, h
 }
 
-func (h *Hash) write(p *run.Probe, op run.Kind, value []byte) {
-	h.charge(len(p.Key) + len(value))
-	e := h.entries[string(p.Key)]
-	if e == nil {
-		e = &entry{key: string(p.Key)}
-		h.entries[e.key] = e
-		g := h.groupOf(p)
-		g.sorted = slices.Insert(g.sorted, h.search(g, p.Key), e)
-	}
-	if op == run.Append && e.kind.HasValue() {
-		e.value = append(e.value, value...)
+// Set implements Table.
+func (t *hashTable) Set(p *run.Probe, value []byte) {
+	r, h := t.needRecord(p, len(value))
+	t.put(r, h, run.Set, value)
+}
+
+// Delete implements Table.
+func (t *hashTable) Delete(p *run.Probe) {
+	r, h := t.needRecord(p, 0)
+	t.empty(r, h, run.Delete)
+}
+
+// Append implements Table.
+func (t *hashTable) Append(p *run.Probe, value []byte) {
+	r, h := t.needRecord(p, len(value))
+	if h.kind().HasValue() {
+		t.join(r, h, value)
 	} else {
-		e.value = slices.Clone(value)
+		t.put(r, h, h.kind().Then(run.Append), value)
 	}
-	e.kind = e.kind.Then(op)
 }
 
-func (h *Hash) groupOf(p *run.Probe) *group {
-	g := h.group[string(p.Prefix())]
-	if g == nil {
-		g = &group{}
-		h.group[string(p.Prefix())] = g
+// DeletePrefix implements Table.
+func (t *hashTable) DeletePrefix(p *run.Probe) {
+	if r := t.record(p); r != 0 {
+		t.forget(r)
 	}
-	return g
+	n := t.needNode(p)
+	if root := t.root(n); root != 0 {
+		t.takeApart(root, t.forget)
+		t.setRoot(n, 0)
+		t.changed(n)
+	}
+	if !t.hasTombstone(n) {
+		t.store(n, t.load(n)|tombstoneBit)
+		t.tombstones++
+	}
 }
 
-func (h *Hash) Set(p *run.Probe, value []byte)    { h.write(p, run.Set, value) }
-func (h *Hash) Delete(p *run.Probe)               { h.write(p, run.Delete, nil) }
-func (h *Hash) Append(p *run.Probe, value []byte) { h.write(p, run.Append, value) }
-
-func (h *Hash) DeletePrefix(p *run.Probe) {
-	g := h.groupOf(p)
-	for _, e := range g.sorted {
-		delete(h.entries, e.key)
+// forget takes the kind of a record away.
+func (t *hashTable) forget(r ref) {
+	if h := t.header(r); h.kind() != 0 {
+		t.empty(r, h, 0)
+		t.entries--
 	}
-	g.sorted = nil
-	if !g.deleted {
-		h.deleted++
-		h.charge(len(p.Key))
-	}
-	g.deleted = true
 }
 
-func (h *Hash) DeleteRange(r run.Range) {
-	h.charge(len(r.From) + len(r.To))
-	h.ranges.Add(r)
-}
+// DeleteRange implements Table.
+func (t *hashTable) DeleteRange(r run.Range) { t.ranges.Add(r) }
 
-func (h *Hash) Get(p *run.Probe, f *run.Finding) (last bool) {
-	if e := h.entries[string(p.Key)]; e != nil && f.Add(e.kind, run.Value{Bytes: e.value}) {
+// Get implements Table.
+func (t *hashTable) Get(p *run.Probe, f *run.Finding) (last bool) {
+	if r := t.record(p); r != 0 && t.header(r).kind() != 0 && t.find(r, f) {
 		return true
 	}
-	g := h.group[string(p.Prefix())]
-	return g != nil && g.deleted || h.ranges.Covers(p.Key)
+	return t.tombstones > 0 && t.prefixHidden(p) || t.ranges.Covers(p.Key)
 }
 
-func (h *Hash) Hides(p *run.Probe) bool {
-	g := h.group[string(p.Prefix())]
-	return g != nil && g.deleted || coversPrefix(h.ranges, p.Prefix())
+func (t *hashTable) prefixHidden(p *run.Probe) bool {
+	n := t.node(p)
+	return n != 0 && t.hasTombstone(n)
 }
 
-// coversPrefix says whether all keys with a prefix lie in one of the ranges.
-func coversPrefix(s run.Ranges, prefix []byte) bool {
+// Hides implements Table.
+func (t *hashTable) Hides(p *run.Probe) bool {
+	return t.tombstones > 0 && t.prefixHidden(p) || CoversPrefix(t.ranges, p.Prefix())
+}
+
+// CoversPrefix says whether all keys that begin with a prefix lie in one of the
+// ranges.
+func CoversPrefix(s run.Ranges, prefix []byte) bool {
 	i := sort.Search(len(s), func(i int) bool { return !s[i].Before(prefix) })
 	return i < len(s) && s[i].Contains(prefix) && (s[i].To == nil || !bytes.HasPrefix(s[i].To, prefix))
 }
 
-func (h *Hash) Ranges() run.Ranges { return h.ranges }
-func (h *Hash) Len() int           { return len(h.entries) + h.deleted + len(h.ranges) }
-func (h *Hash) Bytes() int64       { return int64(len(h.slabs)) * slab.Bytes }
-func (h *Hash) Seal()              {}
+// Ranges implements Table.
+func (t *hashTable) Ranges() run.Ranges { return t.ranges }
 
-func (h *Hash) Release() {
-	for _, s := range h.slabs {
-		h.budget.Put(s)
-	}
-	h.slabs = nil
+// Len implements Table.
+func (t *hashTable) Len() int { return t.entries + t.tombstones + len(t.ranges) }
+
+// Bytes implements Table.
+func (t *hashTable) Bytes() int64 { return t.bytes() + t.sortedBytes.Load() }
+
+// Seal implements Table.
+func (t *hashTable) Seal() { t.sealed = true }
+
+// Release implements Table.
+func (t *hashTable) Release() {
+	t.sorted.free(t.budget)
+	t.sorted, t.lastRecord, t.lastNode = nil, 0, 0
+	t.sortedBytes.Store(0)
+	t.keys, t.prefixes = directory{m: &t.memory}, directory{m: &t.memory}
+	t.release()
 }
-
-// walk is an iterator over what next finds after a position.
-type walk struct {
-	h       *Hash
-	prefix  []byte
-	sorted  []*entry // of a sealed table
-	started bool
-	at      []byte
-	behind  bool // the tombstone at the position has been given
-	equal   bool // and the entry
-	entry   run.Entry
-}
-
-func (h *Hash) Live(p *run.Probe, _ run.Iterator) run.Iterator {
-	return &walk{h: h, prefix: slices.Clone(p.Prefix())}
-}
-
-func (w *walk) Seek(key []byte) bool {
-	w.started, w.at, w.behind, w.equal = true, slices.Clone(key), false, false
-	return w.Next()
-}
-
-func (w *walk) Next() bool {
-	g := w.h.group[string(w.prefix)]
-	if g == nil {
-		return false
-	}
-	c := bytes.Compare(w.prefix, w.at)
-	if g.deleted && (!w.started || c > 0 || c == 0 && !w.behind) {
-		return w.give(run.Entry{Key: w.prefix, Kind: run.DeletePrefix}, false)
-	}
-	i := 0
-	if w.started {
-		i = w.h.search(g, w.at)
-		if i < len(g.sorted) && w.equal && g.sorted[i].key == string(w.at) {
-			i++
-		}
-	}
-	if i == len(g.sorted) {
-		return false
-	}
-	e := g.sorted[i]
-	return w.give(run.Entry{Key: []byte(e.key), Kind: e.kind, Value: run.Value{Bytes: e.value}}, true)
-}
-
-func (w *walk) give(e run.Entry, equal bool) bool {
-	w.started, w.at, w.behind, w.equal = true, slices.Clone(e.Key), true, equal
-	w.entry = e
-	return true
-}
-
-func (w *walk) Entry() *run.Entry { return &w.entry }
-func (w *walk) Err() error        { return nil }
-func (w *walk) Close() error      { return nil }
-
-type all struct {
-	sorted []*entry
-	i      int
-	entry  run.Entry
-}
-
-func (h *Hash) Iterator() run.Iterator {
-	h.once.Do(func() {
-		for _, e := range h.entries {
-			h.sorted = append(h.sorted, e)
-		}
-		for key, g := range h.group {
-			if g.deleted {
-				h.sorted = append(h.sorted, &entry{key: key, kind: run.DeletePrefix})
-			}
-		}
-		slices.SortFunc(h.sorted, func(a, b *entry) int {
-			return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(b.kind, a.kind))
-		})
-	})
-	return &all{sorted: h.sorted, i: -1}
-}
-
-func (a *all) Seek(key []byte) bool {
-	a.i = sort.Search(len(a.sorted), func(i int) bool { return a.sorted[i].key >= string(key) }) - 1
-	return a.Next()
-}
-
-func (a *all) Next() bool {
-	a.i = min(a.i+1, len(a.sorted))
-	if a.i == len(a.sorted) {
-		return false
-	}
-	e := a.sorted[a.i]
-	a.entry = run.Entry{Key: []byte(e.key), Kind: e.kind, Value: run.Value{Bytes: e.value}}
-	return true
-}
-
-func (a *all) Entry() *run.Entry { return &a.entry }
-func (a *all) Err() error        { return nil }
-func (a *all) Close() error      { return nil }

@@ -1,0 +1,119 @@
+package memtable
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/weirstate/weir/internal/slab"
+)
+
+// ref is a place in the memory of a table: the number of a slab, and the byte in
+// it. It has 40 bits; 0 is no place.
+type ref uint64
+
+const (
+	slabShift = 20
+	slabMask  = slab.Bytes - 1
+	refBits   = 40
+	refMask   = 1<<refBits - 1
+)
+
+// Blocks of a power of two bytes are used again once freed. Up to 64 KiB: beyond
+// that a value has a chunk of its own size, or many.
+const (
+	minBlockBytes = 64
+	maxBlockBytes = 64 << 10
+	classes       = 11
+	// lineBytes is that of processors. Blocks of many lines begin at one.
+	lineBytes        = 64
+	alignedFromBytes = 1 << 10
+)
+
+// memory hands out pieces of slabs.
+//
+// Thread safety: that of the table.
+type memory struct {
+	budget *slab.Budget
+	slabs  []*[slab.Bytes]byte
+	next   ref // of the slab that is being filled
+	room   int // bytes from next on
+	free   [classes]ref
+}
+
+// preparedSlabs is how many slabs wait while a table grows: the first touch of
+// one takes longer than to fill it.
+const preparedSlabs = 2
+
+// at returns the bytes from a place to the end of its slab.
+func (m *memory) at(r ref) []byte { return m.slabs[r>>slabShift][r&slabMask:] }
+
+func (m *memory) load(r ref) uint64 { return binary.LittleEndian.Uint64(m.at(r)) }
+
+func (m *memory) store(r ref, word uint64) { binary.LittleEndian.PutUint64(m.at(r), word) }
+
+// alloc returns the place of n bytes with any content, at a multiple of 8 and,
+// if there are many, of a line.
+func (m *memory) alloc(n int) ref {
+	n = (n + 7) &^ 7
+	if n >= alignedFromBytes {
+		pad := int(-m.next & (lineBytes - 1))
+		if pad+n <= m.room {
+			m.next, m.room = m.next+ref(pad), m.room-pad
+		}
+	}
+	if n > m.room {
+		return m.allocBeyond(n)
+	}
+	r := m.next
+	m.next, m.room = r+ref(n), m.room-n
+	return r
+}
+
+// allocBeyond takes a slab for n bytes. The slab that has more left after that is
+// filled on.
+func (m *memory) allocBeyond(n int) ref {
+	r := ref(len(m.slabs)) << slabShift
+	m.slabs = append(m.slabs, (*[slab.Bytes]byte)(m.budget.Get()))
+	m.budget.Prepare(preparedSlabs)
+	used := n
+	if r == 0 {
+		r = lineBytes
+		used += lineBytes
+	}
+	if slab.Bytes-used >= m.room {
+		m.next, m.room = r+ref(n), slab.Bytes-used
+	}
+	return r
+}
+
+// class is that of the smallest blocks with n bytes or more.
+func class(n int) int {
+	return max(0, bits.Len(uint(n-1))-bits.Len(minBlockBytes-1))
+}
+
+// block returns a block of a class with any content.
+func (m *memory) block(class int) ref {
+	r := m.free[class]
+	if r == 0 {
+		return m.alloc(minBlockBytes << class)
+	}
+	m.free[class] = ref(m.load(r))
+	return r
+}
+
+// freeBlock takes a block back. Its first word is the next that is free.
+func (m *memory) freeBlock(r ref, class int) {
+	m.store(r, uint64(m.free[class]))
+	m.free[class] = r
+}
+
+// bytes is how much memory was taken.
+func (m *memory) bytes() int64 { return int64(len(m.slabs)) * slab.Bytes }
+
+// release gives all memory back.
+func (m *memory) release() {
+	for _, s := range m.slabs {
+		m.budget.Put(s[:])
+	}
+	*m = memory{budget: m.budget}
+}

@@ -1,0 +1,214 @@
+package memtabletest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/memtable"
+)
+
+// Every sequence of four operations on a key, with values that fit into the room
+// of those before them and such that do not.
+func algebra(t *testing.T, open func(memtable.Options) memtable.Table) {
+	steps := []struct {
+		op    run.Kind
+		value string
+	}{
+		{run.Set, ""}, {run.Set, "short"}, {run.Set, strings.Repeat("long", 100)},
+		{run.Delete, ""},
+		{run.Append, ""}, {run.Append, "more"}, {run.Append, strings.Repeat("much", 300)},
+		{run.DeletePrefix, ""},
+	}
+	p := newPair(t, open)
+	n := len(steps)
+	for i := range n * n * n * n {
+		key := fmt.Sprintf("%d", i)
+		if i%2 == 0 {
+			key += "/suffix"
+		}
+		for x := i; x > 0; x /= n {
+			if s := steps[x%n]; s.op == run.DeletePrefix {
+				p.write(prefixOf(key), s.op, "")
+			} else {
+				p.write(key, s.op, s.value)
+			}
+			p.get(key)
+		}
+	}
+	p.all()
+}
+
+func prefixTombstones(t *testing.T, open func(memtable.Options) memtable.Table) {
+	p := newPair(t, open)
+	keys := []string{"a", "a/", "a/1", "a/2", "ab/1", "b/1", "", "/", "/x"}
+	for _, key := range keys {
+		p.write(key, run.Set, "value of "+key)
+	}
+	for _, prefix := range []string{"a/", "b/", "a", "/", ""} {
+		require.False(t, p.table.Hides(p.probe(prefix)))
+		p.write(prefix, run.DeletePrefix, "")
+		require.True(t, p.table.Hides(p.probe(prefix)), "%q", prefix)
+		for _, key := range keys {
+			p.get(key)
+		}
+	}
+	require.True(t, p.table.Hides(p.probe("a/1")), "a key with the prefix")
+	require.False(t, p.table.Hides(p.probe("ab/1")))
+	n := p.table.Len()
+	p.write("a/", run.DeletePrefix, "")
+	require.Equal(t, n, p.table.Len(), "twice is once")
+	for _, key := range keys { // and written again
+		p.write(key, run.Append, "again")
+		p.get(key)
+	}
+	p.live("a/", nil)
+	p.all()
+}
+
+func rangeTombstones(t *testing.T, open func(memtable.Options) memtable.Table) {
+	p := newPair(t, open)
+	p.deleteRange(run.Range{From: []byte("b"), To: []byte("d/5")})
+	p.deleteRange(run.Range{From: []byte("x"), To: nil})
+	require.Equal(t, 2, p.table.Len())
+	require.Len(t, p.table.Ranges(), 2)
+	for _, c := range []struct {
+		prefix string
+		hidden bool
+	}{{"a/", false}, {"b/", true}, {"b", true}, {"d/", false}, {"d", false}, {"e/", false}, {"x/", true}, {"z", true}} {
+		require.Equal(t, c.hidden, p.table.Hides(p.probe(c.prefix)), "%q", c.prefix)
+	}
+	for _, key := range []string{"a", "b", "c/1", "d/4", "d/5", "w", "x", "zz"} {
+		p.get(key)
+		p.write(key, run.Append, "x")
+		p.get(key)
+	}
+	p.write("c/", run.DeletePrefix, "")
+	p.get("c/1")
+	p.all()
+}
+
+func valueSizes(t *testing.T, open func(memtable.Options) memtable.Table) {
+	p := newPair(t, open)
+	var sizes []int
+	for _, n := range []int{0, 8, 16, 100, 1 << 10, 4 << 10, 64 << 10, 128 << 10, int(memtable.MaxEntryBytes)} {
+		sizes = append(sizes, max(0, n-17), max(0, n-16), max(0, n-1), n, n+1)
+	}
+	fill := func(n int) string { return strings.Repeat("0123456789abcde", n/15+1)[:n] }
+	for _, n := range sizes {
+		for _, key := range []string{fmt.Sprintf("%d", n), fmt.Sprintf("p/%d", n)} {
+			n := min(n, int(memtable.MaxEntryBytes)-len(key))
+			p.write(key, run.Set, fill(n))
+			p.get(key)
+			p.write("grows "+key, run.Set, "x")
+			p.write("grows "+key, run.Append, fill(n-10*min(n/10, 1)))
+			p.get("grows " + key)
+		}
+		key := fill(min(n, int(memtable.MaxEntryBytes))) // long keys
+		p.write(key, run.Append, "")
+		p.get(key)
+	}
+	for _, from := range sizes { // and one instead of another
+		p.write("all", run.Set, fill(min(from, int(memtable.MaxEntryBytes)-3)))
+		p.get("all")
+		p.write("all", run.Set, fill(min(sizes[len(sizes)-1]-from, int(memtable.MaxEntryBytes)-3)))
+		p.get("all")
+	}
+	p.all()
+}
+
+// A value that the table returned is good until a write, and for it.
+func aliases(t *testing.T, open func(memtable.Options) memtable.Table) {
+	p := newPair(t, open)
+	for _, n := range []int{3, 100, 5000, 100_000} {
+		value := strings.Repeat("v", n-1) + "!"
+		p.write("from", run.Set, "s")
+		p.write("from", run.Append, value)
+		for _, key := range []string{"from", "other", "p/other", "from"} {
+			var f run.Finding
+			p.table.Get(p.probe("from"), &f)
+			b, ok := f.Whole()
+			if !ok {
+				continue // in pieces, which nobody writes
+			}
+			was := string(b)
+			p.table.Set(p.probe(key), b)
+			p.model.write(key, run.Set, was)
+			p.get(key)
+			f.Reset()
+			p.table.Get(p.probe("from"), &f)
+			if b, ok = f.Whole(); ok {
+				was = string(b)
+				p.table.Append(p.probe(key), b)
+				p.model.write(key, run.Append, was)
+				p.get(key)
+			}
+		}
+	}
+	p.all()
+}
+
+func appends(t *testing.T, open func(memtable.Options) memtable.Table) {
+	p := newPair(t, open)
+	for i := range 3 {
+		key := fmt.Sprintf("list/%d", i)
+		for _, n := range []int{1, 7, 100, 3000, 70_000} {
+			for j := range 3000 / (1 + n/100) {
+				p.write(key, run.Append, strings.Repeat(string(rune('a'+j%26)), n))
+				if j&(j-1) == 0 {
+					p.get(key)
+				}
+			}
+			p.get(key)
+		}
+		if i == 0 {
+			p.write(key, run.Delete, "")
+			p.get(key)
+			p.write(key, run.Append, "again")
+		}
+	}
+	p.live("list/", nil)
+	p.all()
+}
+
+// memory proves that an empty table is cheap, that clearing in turn with writing
+// does not take memory forever, and that everything is given back.
+func memory(t *testing.T, open func(memtable.Options) memtable.Table) {
+	p := newPair(t, open)
+	p.write("a/b", run.Set, "value")
+	p.write("b", run.Set, "value")
+	require.LessOrEqual(t, p.table.Bytes(), int64(slab.Bytes))
+	for range 1000 {
+		p.write("b", run.Set, strings.Repeat("x", 2000))
+		p.write("b", run.Set, "")
+		for range 20 {
+			p.write("c", run.Append, strings.Repeat("x", 100))
+		}
+		p.write("c", run.Delete, "")
+		for i := range 100 {
+			p.write(fmt.Sprintf("d/%02d", i), run.Set, "")
+		}
+		p.write("d/", run.DeletePrefix, "")
+	}
+	require.LessOrEqual(t, p.table.Bytes(), int64(slab.Bytes))
+	for i := range 10_000 {
+		p.write(fmt.Sprintf("%d", i), run.Set, strings.Repeat("v", 400))
+	}
+	require.Greater(t, p.table.Bytes(), int64(4_000_000))
+	p.all()
+}
+
+func emptyTable(t *testing.T, open func(memtable.Options) memtable.Table) {
+	p := newPair(t, open)
+	p.get("a")
+	p.get("")
+	p.live("a", nil)
+	require.LessOrEqual(t, p.table.Bytes(), int64(slab.Bytes))
+	require.False(t, p.table.Hides(p.probe("a/")))
+	require.Empty(t, p.table.Ranges())
+	p.all()
+}

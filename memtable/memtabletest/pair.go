@@ -1,0 +1,185 @@
+package memtabletest
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/memtable"
+)
+
+// pair is a table and the model of it, to which the same is done.
+type pair struct {
+	t      *testing.T
+	budget *slab.Budget
+	table  memtable.Table
+	model  *model
+
+	buffer  []byte // of keys; overwritten after each call
+	value   []byte // the same for values
+	finding run.Finding
+}
+
+func newPair(t *testing.T, open func(memtable.Options) memtable.Table) *pair {
+	budget := slab.NewBudget(0)
+	return &pair{t: t, budget: budget, table: open(memtable.Options{Budget: budget}), model: newModel()}
+}
+
+// probe is good until the next call.
+func (p *pair) probe(key string) *run.Probe {
+	p.buffer = append(p.buffer[:0], key...)
+	var probe run.Probe
+	split.Prepare(&probe, p.buffer)
+	return &probe
+}
+
+// spoil overwrites what a table might have kept.
+func (p *pair) spoil() {
+	for _, b := range [][]byte{p.buffer, p.value} {
+		for i := range b {
+			b[i] ^= 0x55
+		}
+	}
+}
+
+// write does an operation on both.
+func (p *pair) write(key string, op run.Kind, value string) {
+	p.value = append(p.value[:0], value...)
+	switch probe := p.probe(key); op {
+	case run.Set:
+		p.table.Set(probe, p.value)
+	case run.Append:
+		p.table.Append(probe, p.value)
+	case run.Delete:
+		p.table.Delete(probe)
+	case run.DeletePrefix:
+		p.table.DeletePrefix(probe)
+		p.model.deletePrefix(key)
+	}
+	if op != run.DeletePrefix {
+		p.model.write(key, op, value)
+	}
+	p.spoil()
+}
+
+func (p *pair) deleteRange(r run.Range) {
+	p.table.DeleteRange(r)
+	p.model.ranges = append(p.model.ranges, r)
+}
+
+// get compares what both say of a key.
+func (p *pair) get(key string) {
+	p.t.Helper()
+	compareGet(p.t, p.table, p.model, p.probe(key), &p.finding)
+	p.spoil()
+}
+
+// compareGet compares a table with a model, neither of which changes.
+func compareGet(t *testing.T, table memtable.Table, m *model, probe *run.Probe, f *run.Finding) {
+	t.Helper()
+	key := string(probe.Key)
+	want := m.entries[key]
+	f.Reset()
+	last := table.Get(probe, f)
+	require.Equal(t, want.kind == run.Set || want.kind == run.Delete || m.hides(key), last, "last word on %q", key)
+	require.Equal(t, want.kind.HasValue(), f.Exists(), "%q", key)
+	require.Equal(t, int64(len(want.value)), f.Size(), "%q", key)
+	got, err := f.AppendTo(nil)
+	require.NoError(t, err)
+	if string(got) != want.value { // values may be long
+		require.Fail(t, "another value", "of %q, %d bytes", key, len(got))
+	}
+}
+
+// live walks a prefix to its end.
+func (p *pair) live(prefix string, reuse run.Iterator) run.Iterator {
+	p.t.Helper()
+	it := p.table.Live(p.probe(prefix), reuse)
+	p.spoil()
+	compareRows(p.t, p.model.rows(func(key string) bool { return prefixOf(key) == prefix }), it)
+	return it
+}
+
+// compareRows expects rows from where an iterator stands.
+func compareRows(t *testing.T, want []row, it run.Iterator) {
+	t.Helper()
+	for i, w := range want {
+		require.True(t, it.Next(), "%d of %d", i, len(want))
+		requireRow(t, w, it.Entry())
+	}
+	require.False(t, it.Next(), "after %d", len(want))
+	require.False(t, it.Next())
+	require.NoError(t, it.Err())
+}
+
+func requireRow(t *testing.T, want row, e *run.Entry) {
+	t.Helper()
+	require.Equal(t, want.key, string(e.Key))
+	require.Equal(t, want.kind, e.Kind, "%q", want.key)
+	require.Equal(t, int64(len(want.value)), e.Value.Size(), "%q", want.key)
+	got, err := io.ReadAll(e.Value.Reader())
+	require.NoError(t, err)
+	if string(got) != want.value {
+		require.Fail(t, "another value", "of %q, %d bytes", want.key, len(got))
+	}
+}
+
+// all compares everything, before the seal and after it, and releases the table.
+func (p *pair) all() {
+	p.t.Helper()
+	for key := range p.model.entries {
+		p.get(key)
+	}
+	require.Equal(p.t, len(p.model.rows(all))+len(p.table.Ranges()), p.table.Len())
+	p.table.Seal()
+	for key := range p.model.entries {
+		p.get(key)
+	}
+	p.sealed(p.table.Iterator())
+	p.release()
+}
+
+// sealed compares the iteration of a sealed table, and some seeks.
+func (p *pair) sealed(it run.Iterator) {
+	p.t.Helper()
+	rows := p.model.rows(all)
+	compareRows(p.t, rows, it)
+	for i := 0; i < len(rows); i += 1 + len(rows)/50 {
+		first := i // the tombstone of the same key comes first
+		if i > 0 && rows[i-1].key == rows[i].key {
+			first--
+		}
+		require.True(p.t, it.Seek([]byte(rows[i].key)))
+		compareFrom(p.t, rows[first:min(first+3, len(rows))], it)
+		if it.Seek([]byte(rows[i].key + "\x00")) {
+			require.Positive(p.t, bytes.Compare(it.Entry().Key, []byte(rows[i].key)))
+		}
+	}
+	require.Equal(p.t, len(rows) > 0, it.Seek(nil))
+	compareFrom(p.t, rows, it)
+	require.False(p.t, it.Next())
+	require.NoError(p.t, it.Close())
+}
+
+// compareFrom expects rows from the entry on which an iterator stands.
+func compareFrom(t *testing.T, want []row, it run.Iterator) {
+	t.Helper()
+	for i, w := range want {
+		if i > 0 {
+			require.True(t, it.Next())
+		}
+		requireRow(t, w, it.Entry())
+	}
+}
+
+// release gives the memory back, all of it.
+func (p *pair) release() {
+	p.t.Helper()
+	p.table.Release()
+	require.Zero(p.t, p.budget.Used())
+	p.budget.Close()
+}

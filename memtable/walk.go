@@ -1,0 +1,83 @@
+package memtable
+
+import (
+	"bytes"
+	"sort"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// Iterator implements Table.
+func (t *hashTable) Iterator() run.Iterator {
+	t.sorting.Do(t.sort)
+	return &walk{t: t, place: -1}
+}
+
+// sort fills in sorted.
+func (t *hashTable) sort() {
+	all := newItems(t.budget, t.entries+t.tombstones)
+	t.sortedBytes.Store(int64(len(all) * itemBytes))
+	n := 0
+	t.keys.each(func(r ref) {
+		if t.header(r).kind() != 0 {
+			all[n].ref = uint64(r)
+			n++
+		}
+	})
+	if t.tombstones > 0 {
+		t.prefixes.each(func(node ref) {
+			if t.hasTombstone(node) {
+				all[n].ref = uint64(node) | tombstoneItem
+				n++
+			}
+		})
+	}
+	sorter{&t.memory}.sortFrom(all, 0)
+	t.sorted = all
+}
+
+// walk goes through a sealed table.
+type walk struct {
+	t       *hashTable
+	place   int // in sorted
+	entry   run.Entry
+	scratch []byte
+}
+
+// Seek implements run.Iterator.
+func (w *walk) Seek(key []byte) bool {
+	s := sorter{&w.t.memory}
+	w.place = sort.Search(len(w.t.sorted), func(i int) bool {
+		return bytes.Compare(s.key(w.t.sorted[i]), key) >= 0
+	}) - 1
+	return w.Next()
+}
+
+// Next implements run.Iterator.
+func (w *walk) Next() bool {
+	w.place = min(w.place+1, len(w.t.sorted))
+	if w.place == len(w.t.sorted) {
+		return false
+	}
+	i := w.t.sorted[w.place]
+	if i.ref&tombstoneItem != 0 {
+		w.entry = run.Entry{Key: w.t.prefixOf(ref(i.ref &^ tombstoneItem)), Kind: run.DeletePrefix}
+		return true
+	}
+	r := ref(i.ref)
+	h := w.t.header(r)
+	w.entry = run.Entry{Key: w.t.key(r), Kind: h.kind(), Value: w.t.value(r, h, &w.scratch)}
+	return true
+}
+
+// Entry implements run.Iterator.
+func (w *walk) Entry() *run.Entry { return &w.entry }
+
+// Err implements run.Iterator.
+func (w *walk) Err() error { return nil }
+
+// Close implements run.Iterator.
+func (w *walk) Close() error {
+	w.entry, w.scratch = run.Entry{}, nil
+	return nil
+}
