@@ -105,13 +105,14 @@ func (b *builder) add(form byte, hash uint64, key, value []byte) {
 }
 
 // pop takes the last entry out again; it is not the only one, and a tombstone.
-func (b *builder) pop() {
+func (b *builder) pop() pending {
 	last := b.entries[len(b.entries)-1]
 	b.entries = b.entries[:len(b.entries)-1]
 	b.bytes = b.bytes[:last.key]
 	keyBytes := int64(last.value - last.key)
 	b.rawBytes -= entryOverhead(keyBytes, 0) + keyBytes
 	b.prefix = min(sharedBytes(b.firstKey(), b.lastKey()), maxPrefixBytes)
+	return last
 }
 
 // finish returns the raw block, good until the next call, and begins another.

@@ -58,22 +58,18 @@ type holder struct {
 // usedFlag is set in a head when the block is used.
 const usedFlag = 1 << 31
 
-// minFrameBytes and DefaultFrameBytes: a frame holds a block of the default
-// size.
-const (
-	minFrameBytes     = 512
-	DefaultFrameBytes = defaultBlockBytes
-)
+// minFrameBytes bounds what there is to say of frames beside the budget.
+const minFrameBytes = 512
 
 // maxVisits bounds the way of the hand for one block. If it finds nothing on
 // it, the block is not cached.
 const maxVisits = 1024
 
 // NewCache returns a cache of frames of at least 512 bytes and at most a slab;
-// 0 is DefaultFrameBytes. Larger blocks are not cached. Close ends it.
+// 0 is DefaultBlockBytes. Larger blocks are not cached. Close ends it.
 func NewCache(b *slab.Budget, frameBytes int) *Cache {
 	if frameBytes == 0 {
-		frameBytes = DefaultFrameBytes
+		frameBytes = DefaultBlockBytes
 	}
 	c := &Cache{budget: b, frameBytes: min(max(frameBytes, minFrameBytes), slab.Bytes)}
 	c.perSlab = slab.Bytes / c.frameBytes

@@ -65,36 +65,80 @@ func (p *properties) parse(raw []byte) bool {
 		i.Deletes <= i.Entries && i.Appends <= i.Entries-i.Deletes
 }
 
-// span gathers Info.Range.
-type span struct {
-	run.Range
-	some bool
+// tally gathers what Info says while entries go by.
+type tally struct {
+	info        Info
+	some        bool // any entry
+	first, last []byte
+	lastKind    run.Kind
+	furthest    []byte // the tombstone whose keys reach furthest
 }
 
-func (s *span) add(r run.Range) {
-	if r.Empty() {
+// follows says whether an entry may follow the last one.
+func (t *tally) follows(kind run.Kind, key []byte) bool {
+	if !t.some {
+		return true
+	}
+	order := bytes.Compare(t.last, key)
+	return order < 0 || order == 0 && t.lastKind == run.DeletePrefix && kind != run.DeletePrefix
+}
+
+// repeats says whether the last entry is a tombstone of the key.
+func (t *tally) repeats(key []byte) bool {
+	return t.lastKind == run.DeletePrefix && bytes.Equal(t.last, key)
+}
+
+func (t *tally) add(kind run.Kind, key []byte, valueBytes int64) {
+	i := &t.info
+	i.KeyBytes += int64(len(key))
+	i.ValueBytes += valueBytes
+	if !t.some {
+		t.some, t.first = true, bytes.Clone(key)
+	}
+	t.last, t.lastKind = append(t.last[:0], key...), kind
+	if kind == run.DeletePrefix {
+		// One that begins with an earlier one reaches no further.
+		if i.Tombstones == 0 || !bytes.HasPrefix(key, t.furthest) {
+			t.furthest = append(t.furthest[:0], key...)
+		}
+		i.Tombstones++
 		return
 	}
-	if s.some {
-		r = s.Span(r)
+	i.Entries++
+	switch kind {
+	case run.Delete:
+		i.Deletes++
+	case run.Append:
+		i.Appends++
 	}
-	s.Range, s.some = run.Range{From: bytes.Clone(r.From), To: bytes.Clone(r.To)}, true
 }
 
-// keyRange is the range of one key, its ends shortened.
-func keyRange(key []byte) run.Range {
-	if len(key) >= maxBoundBytes {
-		return run.PrefixRange(key[:maxBoundBytes])
+// span is Info.Range.
+func (t *tally) span(ranges run.Ranges) run.Range {
+	var all run.Ranges
+	if t.some {
+		all = append(all, keyRange(t.first), keyRange(t.last))
 	}
+	if t.info.Tombstones > 0 {
+		all = append(all, run.PrefixRange(t.furthest))
+	}
+	if all = append(all, ranges...); len(all) == 0 {
+		return run.Range{From: []byte{}, To: []byte{}}
+	}
+	r := all[0]
+	for _, other := range all[1:] {
+		r = r.Span(other)
+	}
+	return shortened(r)
+}
+
+// keyRange is the range of one key.
+func keyRange(key []byte) run.Range {
 	return run.Range{From: key, To: append(bytes.Clone(key), 0)}
 }
 
-// finish returns the span with its ends shortened.
-func (s *span) finish() run.Range {
-	if !s.some {
-		return run.Range{From: []byte{}, To: []byte{}}
-	}
-	r := s.Range
+// shortened returns a range with ends of at most maxBoundBytes.
+func shortened(r run.Range) run.Range {
 	if len(r.From) > maxBoundBytes {
 		r.From = r.From[:maxBoundBytes]
 	}

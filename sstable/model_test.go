@@ -204,7 +204,7 @@ func TestTableIsTheModel(t *testing.T) {
 		m := randomModel(rng, []int{3, 30, 300}[rng.IntN(3)])
 		_, f := newFile(t)
 		info := m.write(t, f, randomOptions(rng))
-		o := ReaderOptions{Budget: budget, Split: m.split, Identity: info.Identity, SizeBytes: info.Size, Owner: newOwner()}
+		o := ReaderOptions{Budget: budget, Split: m.split, Identity: info.Identity, Size: info.Size, Owner: newOwner()}
 		if rng.IntN(3) > 0 {
 			o.Cache = cache
 		}
@@ -221,6 +221,7 @@ func TestTableIsTheModel(t *testing.T) {
 			require.Equal(t, info, table.Info())
 		}
 		requireModel(t, rng, &m, table, o.Clip)
+		require.NoError(t, table.Verify(t.Context(), nil))
 		require.NoError(t, table.Close())
 	}
 	cache.Close()
@@ -253,7 +254,7 @@ func requireGet(t testing.TB, m *model, table *Table, key []byte) {
 	last, err := table.Get(&p, &f)
 	require.NoError(t, err)
 	kind, want, wantLast := m.get(key)
-	require.Equal(t, wantLast, last, "%q %v %v %#v split %s cache %v, filter %d %d", key, kind, table.ranges, table.clip, m.split.Name, table.cache!=nil, table.filter.probes,len(m.entries))
+	require.Equal(t, wantLast, last, "%q %v %v %#v split %s cache %v, filter %d %d", key, kind, table.ranges, table.clip, m.split.Name, table.cache != nil, table.filter.probes, len(m.entries))
 	require.Equal(t, kind.HasValue(), f.Exists())
 	value, err := f.AppendTo(nil)
 	require.NoError(t, err)

@@ -26,9 +26,10 @@ type ReaderOptions struct {
 	// Split must be the one of the file. Default: run.WholeKey.
 	Split run.Split
 
-	// Identity and SizeBytes are compared with the file's if they are not zero.
-	Identity  [16]byte
-	SizeBytes int64
+	// Identity and Size, in bytes, are compared with the file's if they are not
+	// zero.
+	Identity [16]byte
+	Size     int64
 
 	// Clip bounds what there is of the file: entries and tombstones whose keys
 	// lie within, parts of ranges. It must not divide the keys of a prefix, or
@@ -50,9 +51,10 @@ type Table struct {
 	clipped bool
 	ranges  run.Ranges // clipped
 
-	index   index
-	filter  filter
-	dataEnd int64 // offset
+	index    index
+	filter   filter
+	dataEnd  int64 // offset
+	sections sections
 
 	budget *slab.Budget
 	region []byte // index, filter, slots
@@ -77,7 +79,7 @@ func Open(f vfs.File, o ReaderOptions) (*Table, error) {
 	if t.owner == nil {
 		t.owner = &Owner{Mutex: new(sync.Mutex)}
 	}
-	if err := t.open(o.Identity, o.SizeBytes); err != nil {
+	if err := t.open(o.Identity, o.Size); err != nil {
 		t.budget.Free(t.region)
 		return nil, errors.Join(fmt.Errorf("opening a table: %w", err), f.Close())
 	}
@@ -111,7 +113,7 @@ func (t *Table) open(id identity, sizeBytes int64) error {
 	if err != nil {
 		return err
 	}
-	t.dataEnd = at - s.total()
+	t.dataEnd, t.sections = at-s.total(), s
 	if err := t.openRegion(s); err != nil {
 		return err
 	}

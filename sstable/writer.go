@@ -37,8 +37,10 @@ type WriterOptions struct {
 	Identity [16]byte
 }
 
+// DefaultBlockBytes is the default of WriterOptions.BlockBytes.
+const DefaultBlockBytes = 4096
+
 const (
-	defaultBlockBytes = 4096
 	defaultFilterBits = 10
 	maxFilterBits     = 64
 	defaultLargeBytes = 64 << 10
@@ -52,7 +54,7 @@ const (
 )
 
 func (o WriterOptions) withDefaults() WriterOptions {
-	o.BlockBytes = min(cmp.Or(max(o.BlockBytes, 0), defaultBlockBytes), maxPackedBytes)
+	o.BlockBytes = min(cmp.Or(max(o.BlockBytes, 0), DefaultBlockBytes), maxPackedBytes)
 	o.FilterBits = min(cmp.Or(o.FilterBits, defaultFilterBits), maxFilterBits)
 	o.LargeBytes = min(cmp.Or(max(o.LargeBytes, 0), defaultLargeBytes), maxLargeBytes)
 	if o.Split.Func == nil {
@@ -77,28 +79,23 @@ type Writer struct {
 	index   indexBuilder
 	hashes  hashes
 	ranges  run.Ranges
-	info    Info
+	tally   tally
 
 	out    []byte // not yet written to the file
 	offset int64  // at the end of out
-	value  []byte // that was a stream
+	value  []byte // one that was a stream, or a reference
 	chunk  []byte
 
-	some        bool // anything was added
-	first, last []byte
-	lastKind    run.Kind
-	lastPrefix  int    // size, of the last key that is no tombstone, -1 if there is none
-	prefixOf    []byte // that prefix
-	top         []byte // the tombstone whose keys reach furthest
-	tombstones  bool
+	prefix   []byte // the last one in the filter that is not a key
+	prefixed bool   // there was any
 }
 
 // NewWriter returns a writer of an empty file, which stays the caller's to
 // close.
 func NewWriter(f vfs.File, o WriterOptions) *Writer {
 	o = o.withDefaults()
-	w := &Writer{file: f, options: o, packer: packer{id: o.Identity, compression: o.Compression}, lastPrefix: -1}
-	w.info.Identity = o.Identity
+	w := &Writer{file: f, options: o, packer: packer{id: o.Identity, compression: o.Compression}}
+	w.tally.info.Identity = o.Identity
 	if o.Compression > Zstd {
 		w.err = fmt.Errorf("compression %d: %w", o.Compression, ErrOption)
 	}
@@ -122,104 +119,68 @@ func (w *Writer) Add(e *run.Entry) error {
 }
 
 func (w *Writer) add(e *run.Entry) error {
-	if err := w.check(e); err != nil {
-		return err
-	}
-	form, value, err := w.form(e)
-	if err != nil {
-		return err
-	}
-	hash := entryHash(e.Kind, e.Key)
-	if err := w.place(form, hash, e, value); err != nil {
-		return err
-	}
-	w.count(e)
-	w.enterFilter(e, hash)
-	if !w.some {
-		w.some, w.first = true, bytes.Clone(e.Key)
-	}
-	w.last = append(w.last[:0], e.Key...)
-	w.lastKind = e.Kind
-	return nil
-}
-
-func (w *Writer) check(e *run.Entry) error {
 	switch {
 	case !e.Kind.Valid():
 		return fmt.Errorf("entry of kind %d: %w", e.Kind, ErrOption)
 	case int64(len(e.Key)) > maxKeyBytes:
 		return fmt.Errorf("key of %d bytes, limit %d: %w", len(e.Key), maxKeyBytes, ErrTooLarge)
-	case !w.some:
-		return nil
+	case !w.tally.follows(e.Kind, e.Key):
+		return fmt.Errorf("%s after %s: %w", e.Kind, w.tally.lastKind, ErrOrder)
 	}
-	order := bytes.Compare(w.last, e.Key)
-	if order < 0 || order == 0 && w.lastKind == run.DeletePrefix && e.Kind != run.DeletePrefix {
-		return nil
+	var valueBytes int64
+	if e.Kind.HasValue() {
+		valueBytes = e.Value.Size()
 	}
-	return fmt.Errorf("%s after %s: %w", e.Kind, w.lastKind, ErrOrder)
-}
-
-// form returns how an entry is going to stand in its block. A large value is
-// written.
-func (w *Writer) form(e *run.Entry) (form byte, value []byte, err error) {
-	form = byte(e.Kind)
+	large := valueBytes > w.options.LargeBytes
+	// Chunks stand before their block, and after the one before it.
+	if err := w.makeRoom(e.Key, large, valueBytes); err != nil {
+		return err
+	}
+	form, value := byte(e.Kind), e.Value.Bytes
+	var err error
 	switch {
-	case !e.Kind.HasValue():
-		return form, nil, nil
-	case e.Value.Size() > w.options.LargeBytes:
+	case large:
+		form |= formLarge
 		value, err = w.writeLarge(e.Value)
-		return form | formLarge, value, err
+	case valueBytes == 0:
+		value = nil
 	case e.Value.Large != nil:
-		w.value = resized(w.value, int(e.Value.Size()))
-		_, err = io.ReadFull(e.Value.Reader(), w.value)
-		return form, w.value, err
+		w.value = resized(w.value, int(valueBytes))
+		value = w.value
+		_, err = io.ReadFull(e.Value.Reader(), value)
 	}
-	return form, e.Value.Bytes, nil
-}
-
-// place puts an entry into the pending block, or into the next one if it does
-// not fit. A tombstone and the entry of its key stay together: the index cannot
-// tell them apart.
-func (w *Writer) place(form byte, hash uint64, e *run.Entry, value []byte) error {
-	b := &w.builder
-	full := len(b.entries) >= maxEntries-1 || b.sizeWith(e.Key, int64(len(value))) > int64(w.options.BlockBytes)
-	if full && !b.empty() {
-		paired := w.lastKind == run.DeletePrefix && bytes.Equal(w.last, e.Key)
-		if !paired {
-			if err := w.flush(e.Key); err != nil {
-				return err
-			}
-		} else if len(b.entries) > 1 {
-			tombstone := b.entries[len(b.entries)-1]
-			b.pop()
-			if err := w.flush(e.Key); err != nil {
-				return err
-			}
-			b.add(tombstone.form, tombstone.hash, e.Key, nil)
-		}
+	if err != nil {
+		return err
 	}
-	b.add(form, hash, e.Key, value)
+	hash := entryHash(e.Kind, e.Key)
+	w.builder.add(form, hash, e.Key, value)
+	w.tally.add(e.Kind, e.Key, valueBytes)
+	w.enterFilter(e, hash)
 	return nil
 }
 
-func (w *Writer) count(e *run.Entry) {
-	w.info.KeyBytes += int64(len(e.Key))
-	switch e.Kind {
-	case run.DeletePrefix:
-		w.info.Tombstones++
-		if !w.tombstones || !bytes.HasPrefix(e.Key, w.top) {
-			w.tombstones, w.top = true, append(w.top[:0], e.Key...)
-		}
-		return
-	case run.Delete:
-		w.info.Deletes++
-	case run.Append:
-		w.info.Appends++
+// makeRoom ends the pending block if an entry does not fit into it. A tombstone
+// and the entry of its key stay together: the index cannot tell them apart.
+func (w *Writer) makeRoom(key []byte, large bool, valueBytes int64) error {
+	b := &w.builder
+	if large {
+		valueBytes = referenceBytes
 	}
-	w.info.Entries++
-	if e.Kind.HasValue() {
-		w.info.ValueBytes += e.Value.Size()
+	if b.empty() || len(b.entries) < maxEntries-1 && b.sizeWith(key, valueBytes) <= int64(w.options.BlockBytes) {
+		return nil
 	}
+	if !w.tally.repeats(key) {
+		return w.flush(key)
+	}
+	if len(b.entries) == 1 {
+		return nil
+	}
+	tombstone := b.pop()
+	if err := w.flush(key); err != nil {
+		return err
+	}
+	b.add(tombstone.form, tombstone.hash, key, nil)
+	return nil
 }
 
 // enterFilter enters keys, once their prefixes if they are shorter, and
@@ -233,11 +194,11 @@ func (w *Writer) enterFilter(e *run.Entry, hash uint64) {
 		return
 	}
 	n := w.options.Split.Func(e.Key)
-	if n == len(e.Key) || n == w.lastPrefix && bytes.Equal(e.Key[:n], w.prefixOf) {
+	if n == len(e.Key) || w.prefixed && bytes.Equal(e.Key[:n], w.prefix) {
 		return
 	}
-	w.lastPrefix, w.prefixOf = n, append(w.prefixOf[:0], e.Key[:n]...)
-	w.hashes.add(run.Hash(w.prefixOf))
+	w.prefixed, w.prefix = true, append(w.prefix[:0], e.Key[:n]...)
+	w.hashes.add(run.Hash(w.prefix))
 }
 
 // AddRange adds a range tombstone, at any time before Finish.
@@ -300,7 +261,7 @@ func (w *Writer) Finish() (Info, error) {
 		w.err = err
 		return Info{}, err
 	}
-	return w.info, nil
+	return w.tally.info, nil
 }
 
 func (w *Writer) finish() error {
@@ -309,9 +270,9 @@ func (w *Writer) finish() error {
 			return err
 		}
 	}
-	w.info.Range = w.span()
+	w.tally.info.Range = w.tally.span(w.ranges)
 	var s sections
-	p := properties{split: w.options.Split.Name, info: w.info}
+	p := properties{split: w.options.Split.Name, info: w.tally.info}
 	if w.options.FilterBits >= 0 {
 		f, err := w.hashes.filter(w.options.FilterBits)
 		if err != nil {
@@ -338,7 +299,7 @@ func (w *Writer) finish() error {
 	if err := w.write(s.appendFooter(nil, w.packer.id, w.offset)); err != nil {
 		return err
 	}
-	w.info.Size = w.offset
+	w.tally.info.Size = w.offset
 	if err := w.drain(); err != nil {
 		return err
 	}
@@ -349,22 +310,6 @@ func (w *Writer) finish() error {
 func (w *Writer) writeSection(raw []byte) (bytes int64, err error) {
 	b := seal(raw, None, len(raw), w.packer.id, w.offset)
 	return int64(len(b)), w.write(b)
-}
-
-// span is Info.Range.
-func (w *Writer) span() run.Range {
-	var s span
-	if w.some {
-		s.add(keyRange(w.first))
-		s.add(keyRange(w.last))
-	}
-	if w.tombstones {
-		s.add(run.PrefixRange(w.top))
-	}
-	for _, r := range w.ranges {
-		s.add(r)
-	}
-	return s.finish()
 }
 
 // writeLarge writes the chunks of a value and returns the reference to them.

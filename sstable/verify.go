@@ -1,0 +1,209 @@
+package sstable
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// Verify reads the whole file and checks everything in it, as far as it can be
+// known: checksums; that blocks and chunks follow each other without a gap; that
+// blocks are what a Writer makes of their entries; order, index, filter, ranges,
+// and what the properties say. A clip does not matter. The error is ErrCorrupt
+// with an offset, or what the file or the context returned. progress, if any, is
+// told how many bytes of the data are done.
+func (t *Table) Verify(ctx context.Context, progress func(done, total int64)) error {
+	v := verifier{table: t, at: headerBytes}
+	for i := range t.index.count {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := v.dataBlock(ctx, i); err != nil {
+			return fmt.Errorf("verifying a table: %w", err)
+		}
+		if progress != nil {
+			progress(v.at-headerBytes, t.dataEnd-headerBytes)
+		}
+	}
+	if err := v.end(); err != nil {
+		return fmt.Errorf("verifying a table: %w", err)
+	}
+	return nil
+}
+
+// verifier goes through the blocks in order.
+type verifier struct {
+	table       *Table
+	at          int64 // up to here everything was seen
+	tally       tally
+	builder     builder
+	stored, raw []byte
+}
+
+func (v *verifier) dataBlock(ctx context.Context, i int) error {
+	t := v.table
+	offset := t.index.offset(i)
+	v.stored = resized(v.stored, int(t.index.size(i)))
+	if err := t.read(v.stored, offset); err != nil {
+		return err
+	}
+	e, err := unseal(v.stored, &t.id, offset)
+	if err != nil {
+		return err
+	}
+	v.raw = resized(v.raw, e.rawBytes)
+	if err := e.unpack(v.raw, offset); err != nil {
+		return err
+	}
+	var b block
+	if !b.parse(v.raw) {
+		return corrupt(offset, "a data block")
+	}
+	if err := v.entries(ctx, &b, i); err != nil {
+		return err
+	}
+	if v.at != offset {
+		return corrupt(v.at, "bytes that belong to nothing")
+	}
+	v.at = offset + t.index.size(i)
+	return nil
+}
+
+// entries checks the entries of a block one by one, and the block as a whole.
+func (v *verifier) entries(ctx context.Context, b *block, i int) error {
+	offset := v.table.index.offset(i)
+	var key []byte
+	for n, at := 0, b.prefixBytes; n < b.count; n++ {
+		e, ok := b.at(at)
+		if !ok {
+			return corrupt(offset, "an entry")
+		}
+		at = e.end
+		key = append(append(key[:0], b.prefix()...), e.suffix...)
+		if err := v.entry(ctx, key, &e, i); err != nil {
+			return err
+		}
+		v.builder.add(e.form, entryHash(e.kind(), key), key, e.value)
+	}
+	if !bytes.Equal(v.builder.finish(), b.raw) {
+		return corrupt(offset, "a block that is not as its entries make it")
+	}
+	return nil
+}
+
+func (v *verifier) entry(ctx context.Context, key []byte, e *item, i int) error {
+	x, kind := &v.table.index, e.kind()
+	offset := x.offset(i)
+	large := e.form&formLarge != 0
+	valueBytes := int64(len(e.value))
+	switch {
+	case !v.tally.follows(kind, key):
+		return corrupt(offset, "entries out of order")
+	case x.find(key) != i:
+		return corrupt(offset, "a key that the index places elsewhere")
+	case !v.inFilter(kind, key):
+		return corrupt(offset, "a key that the filter does not have")
+	case !kind.HasValue() && (valueBytes > 0 || large):
+		return corrupt(offset, "a value where none can be")
+	}
+	if large {
+		var err error
+		if valueBytes, err = v.large(ctx, e.value, offset); err != nil {
+			return err
+		}
+	}
+	v.tally.add(kind, key, valueBytes)
+	return nil
+}
+
+func (v *verifier) inFilter(kind run.Kind, key []byte) bool {
+	f, n := &v.table.filter, v.table.split.Func(key)
+	if !f.mayHold(entryHash(kind, key)) {
+		return false
+	}
+	return kind == run.DeletePrefix || n == len(key) || f.mayHold(run.Hash(key[:n]))
+}
+
+// large reads a large value, which begins where all before it ended.
+func (v *verifier) large(ctx context.Context, reference []byte, offset int64) (bytes int64, err error) {
+	l, ok := v.table.newLarge(reference)
+	if !ok || l.offset != v.at {
+		return 0, corrupt(offset, "reference to a large value")
+	}
+	v.at += l.storedBytes
+	_, err = io.Copy(io.Discard, contextReader{ctx, l.Reader()})
+	return l.size, err
+}
+
+// contextReader ends when its context does.
+type contextReader struct {
+	context.Context
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// end checks what is not data.
+func (v *verifier) end() error {
+	t, s := v.table, v.table.sections
+	if v.at != t.dataEnd {
+		return corrupt(v.at, "bytes that belong to nothing")
+	}
+	if err := v.same(appendHeader(nil, t.id), 0); err != nil {
+		return err
+	}
+	// Filter and index were checked when they were read.
+	if err := v.same(t.region[:s.filter+s.index], v.at); err != nil {
+		return err
+	}
+	v.at += s.filter + s.index
+	var ranges run.Ranges
+	if s.ranges > 0 {
+		raw, err := t.smallSection(v.at, s.ranges)
+		if err != nil {
+			return err
+		}
+		ranges, _ = parseRanges(raw)
+		if !bytes.Equal(appendRanges(nil, ranges), raw) {
+			return corrupt(v.at, "the ranges")
+		}
+		v.at += s.ranges
+	}
+	raw, err := t.smallSection(v.at, s.properties)
+	if err != nil {
+		return err
+	}
+	v.tally.info.Range = v.tally.span(ranges)
+	want := properties{split: t.split.Name, probes: t.filter.probes, info: v.tally.info}
+	if !bytes.Equal(want.append(nil), raw) {
+		return corrupt(v.at, "properties of other entries")
+	}
+	v.at += s.properties
+	return v.same(s.appendFooter(nil, t.id, v.at), v.at)
+}
+
+// same compares a part of the file with what it must be.
+func (v *verifier) same(want []byte, offset int64) error {
+	const stepBytes = 1 << 20
+	for len(want) > 0 {
+		n := min(len(want), stepBytes)
+		v.stored = resized(v.stored, n)
+		if err := v.table.read(v.stored, offset); err != nil {
+			return err
+		}
+		if !bytes.Equal(v.stored, want[:n]) {
+			return corrupt(offset, "not what was there when the table was opened")
+		}
+		want, offset = want[n:], offset+int64(n)
+	}
+	return nil
+}
