@@ -12,9 +12,9 @@ var (
 	// program does not know.
 	ErrVersion = errors.New("log format version is not supported")
 
-	// ErrFailed is returned when a write or a sync of the file has failed, and
-	// from then on by every call: nothing is known about what it covered, and
-	// trying again would not help. It wraps the cause.
+	// ErrFailed is returned when a write, a sync or the close of the file has
+	// failed, and from then on by every call: nothing is known about what it
+	// covered, and trying again would not help. It wraps the cause.
 	ErrFailed = errors.New("log has failed")
 
 	// ErrTooLarge is returned by Append for a record above the limit, of which

@@ -114,9 +114,8 @@ func endFrame(tag []byte, at int64) []byte {
 }
 
 // isAlteredEnd tells whether the last bytes of a file, at a position, are an end
-// frame of which one byte was altered. A crash while it is written leaves zeros
-// in place of blocks, or of all behind a byte: its first or last byte may be lost
-// alone, no other.
+// frame of which one byte was altered. A crash while it is written may leave it
+// with zeros in front or behind, but with no other difference.
 func isAlteredEnd(b, tag []byte, at int64) bool {
 	want := endFrame(tag, at)
 	if len(b) != len(want) {
@@ -129,5 +128,15 @@ func isAlteredEnd(b, tag []byte, at int64) bool {
 	if i == len(b) || !bytes.Equal(b[i+1:], want[i+1:]) {
 		return false
 	}
-	return b[i] != 0 || 0 < i && i < len(b)-1
+	torn := b[i] == 0 && (isZero(b[:i]) || isZero(b[i+1:]))
+	return !torn
+}
+
+func isZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }

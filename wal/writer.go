@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -14,14 +15,17 @@ import (
 	"github.com/weirstate/weir/internal/vfs"
 )
 
+// errClosed is what all calls return after Close.
+var errClosed = fmt.Errorf("log: %w", fs.ErrClosed)
+
 // Writer writes a log. It has two buffers of which one fills while the other is
 // written; a frame is one buffer.
 //
 // Thread safety: callers serialise Append, Flush and Close. SyncTo and Size may
 // be called by anyone at any time, also while these run.
 //
-// Errors: after a write or a sync has failed, all methods return the same
-// ErrFailed and the file is not touched any more.
+// Errors: after an operation of the file has failed, all methods return the same
+// ErrFailed, and nothing more is done to the file but to close it.
 type Writer struct {
 	file           vfs.File
 	identity       Identity
@@ -53,6 +57,7 @@ func Create(fsys vfs.FS, name string, o Options) (*Writer, error) {
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, fmt.Errorf("identity of a log: %w", err)
 	}
+	id[0] = id[0]&0x7f | 0x11 // see docs/format-wal.md, "A clean end"
 	return create(fsys, name, o, id)
 }
 
@@ -99,22 +104,37 @@ func (w *Writer) Append(parts ...[]byte) (end int64, err error) {
 		return 0, fmt.Errorf("record of %d bytes, limit %d: %w", size, w.maxRecordBytes, ErrTooLarge)
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err != nil {
-		return 0, w.err
-	}
-	if cap(w.open)-len(w.open) < lengthBytes { // a length lies in one frame
-		if err := w.handOver(); err != nil {
-			return 0, err
+	if w.err == nil && lengthBytes+size <= int64(cap(w.open)-len(w.open)) {
+		b := binary.AppendUvarint(w.open, uint64(size))
+		for _, p := range parts {
+			b = append(b, p...)
 		}
+		w.open = b
+	} else {
+		err = w.appendOver(size, parts)
+	}
+	end = w.end()
+	w.mu.Unlock()
+	return end, err
+}
+
+// appendOver appends a record that may need more than the open frame. Needs mu.
+func (w *Writer) appendOver(size int64, parts [][]byte) error {
+	if w.err == nil && cap(w.open)-len(w.open) < lengthBytes { // a length lies in one frame
+		if err := w.handOver(); err != nil {
+			return err
+		}
+	}
+	if w.err != nil {
+		return w.err
 	}
 	w.open = binary.AppendUvarint(w.open, uint64(size))
 	for _, p := range parts {
 		if err := w.add(p); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return w.end(), nil
+	return nil
 }
 
 // add appends to the open frame, and to as many more as it takes. Needs mu.
@@ -187,13 +207,19 @@ func (w *Writer) handOver() error {
 // settle ends a write or a sync: either all up to a position is done, or the
 // log has failed. Needs mu.
 func (w *Writer) settle(err error, done *int64, to int64) {
-	switch {
-	case err == nil:
+	if err != nil {
+		w.fail(err)
+	} else {
 		*done = to
-	case w.err == nil:
-		w.err = fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	w.cond.Broadcast()
+}
+
+// fail keeps the first error for ever. Needs mu.
+func (w *Writer) fail(err error) {
+	if w.err == nil {
+		w.err = fmt.Errorf("%w: %w", ErrFailed, err)
+	}
 }
 
 // Close ends the log; further calls fail with fs.ErrClosed. If clean, everything
@@ -204,7 +230,7 @@ func (w *Writer) Close(clean bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return w.closedError()
+		return cmp.Or(w.err, errClosed) // it is not set until the first Close is done
 	}
 	w.closed = true
 	err := w.handOver()
@@ -214,21 +240,17 @@ func (w *Writer) Close(clean bool) error {
 	for w.writing || w.syncing {
 		w.cond.Wait()
 	}
+	if closeErr := w.file.Close(); closeErr != nil {
+		w.fail(closeErr)
+		if err == nil {
+			err = w.err
+		}
+	}
 	if w.err == nil {
-		w.err = w.closedError()
-		w.cond.Broadcast()
+		w.err = errClosed
 	}
-	if closeErr := w.file.Close(); err == nil {
-		err = closeErr
-	}
+	w.cond.Broadcast()
 	return err
-}
-
-func (w *Writer) closedError() error {
-	if errors.Is(w.err, ErrFailed) {
-		return w.err
-	}
-	return fmt.Errorf("log: %w", fs.ErrClosed)
 }
 
 // writeEnd ends a log that holds nothing in memory. Needs mu, which it gives up

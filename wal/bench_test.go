@@ -1,0 +1,126 @@
+package wal
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// rotated is how long a log gets before the tree begins another: a memtable.
+const rotated = 64 << 20
+
+// What a plain store pays for a log that it does not sync: 100 bytes in two
+// parts, a key and a value. Nothing is what the file system's part costs.
+func BenchmarkAppendBuffered(b *testing.B) {
+	for _, to := range []string{"disk", "nothing"} {
+		for _, bufferBytes := range []int{64 << 10, 256 << 10} {
+			b.Run(fmt.Sprintf("to=%s/buffer=%d", to, bufferBytes), func(b *testing.B) {
+				var fsys vfs.FS = vfs.Real{}
+				if to == "nothing" {
+					fsys = nothing{}
+				}
+				name := filepath.Join(b.TempDir(), logName)
+				create := func() *Writer {
+					w, err := Create(fsys, name, Options{BufferBytes: bufferBytes})
+					require.NoError(b, err)
+					return w
+				}
+				w := create()
+				key, value := make([]byte, 10), make([]byte, 90)
+				b.SetBytes(100)
+				b.ReportAllocs()
+				for b.Loop() {
+					end, err := w.Append(key, value)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if end > rotated {
+						require.NoError(b, w.Close(false))
+						require.NoError(b, fsys.Remove(name))
+						w = create()
+					}
+				}
+				require.NoError(b, w.Close(false))
+			})
+		}
+	}
+}
+
+// nothing is a file system that takes everything and keeps nothing.
+type nothing struct{ vfs.FS }
+
+func (nothing) Create(string) (vfs.File, error) { return nothingFile{}, nil }
+func (nothing) Remove(string) error             { return nil }
+
+type nothingFile struct{ vfs.File }
+
+func (nothingFile) Write(p []byte) (int, error) { return len(p), nil }
+func (nothingFile) Close() error                { return nil }
+
+// Writers that each wait until their record is durable.
+func BenchmarkGroupCommit(b *testing.B) {
+	for _, writers := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			fsys := vfs.NewFaulty(vfs.Real{}, vfs.FaultyOptions{}) // counts
+			w, err := Create(fsys, filepath.Join(b.TempDir(), logName), Options{})
+			require.NoError(b, err)
+			defer w.Close(false)
+			record := make([]byte, 100)
+			var tree sync.Mutex
+			next := func(left *int) bool {
+				tree.Lock()
+				*left--
+				more := *left >= 0
+				var end int64
+				var err error
+				if more {
+					end, err = w.Append(record)
+				}
+				tree.Unlock()
+				if more && err == nil {
+					err = w.SyncTo(end)
+				}
+				if err != nil {
+					b.Error(err)
+				}
+				return more && err == nil
+			}
+			left := b.N
+			var group sync.WaitGroup
+			for range writers {
+				group.Go(func() {
+					for next(&left) {
+					}
+				})
+			}
+			group.Wait()
+			b.ReportMetric(float64(b.N)/float64(max(1, fsys.Count(vfs.OpSync))), "records/sync")
+		})
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	w, err := Create(mem, logName, Options{})
+	require.NoError(b, err)
+	const records = 100_000
+	for range records {
+		_, err := w.Append(make([]byte, 100))
+		require.NoError(b, err)
+	}
+	require.NoError(b, w.Close(true))
+	b.SetBytes(w.Size())
+	b.ReportAllocs()
+	for b.Loop() {
+		got := 0
+		if _, err := Read(mem, logName, func([]byte, int64) error { got++; return nil }); err != nil || got != records {
+			b.Fatal(got, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/records, "ns/record")
+}

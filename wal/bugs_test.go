@@ -1,0 +1,159 @@
+package wal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// The tests of this file stand for bugs that other systems had. Each names the
+// protection that it guards, and was seen to fail without it.
+
+// rocksdb#7701: a log that was cut in the middle of a sequence was read on behind
+// the hole. rocksdb#6288, #6963: an I/O error was taken for the end of the log.
+// Protection: reader.read ends at the first frame that is not whole, and the
+// Outcome says so; source.move gives every error but the end of the file as it is,
+// and that one as an error if the file should go on.
+func TestBug21HoleIsTheEndAndAnErrorIsNot(t *testing.T) {
+	log, s := logOf(t, add(10), syncAllBut(0), add(20), flush, add(30), flush)
+	second := frames(log)[1]
+	holed := bytes.Clone(log)
+	clear(holed[second : second+40])
+	records, _, o, err := read(memOf(t, holed))
+	require.NoError(t, err)
+	require.Equal(t, s.begun[:1], records)
+	require.Equal(t, Outcome{Identity: s.w.Identity(), Size: int64(second), Torn: true}, o)
+
+	for _, cause := range []error{syscall.EIO, io.EOF, nil} {
+		short := &served{size: int64(len(log)), bytes: func(p []byte, at int64) (int, error) {
+			if at+int64(len(p)) > int64(second) {
+				return copy(p, log[min(at, int64(second)):second]), cause
+			}
+			return copy(p, log[at:]), nil
+		}}
+		_, err = Read(short, logName, func([]byte, int64) error { return nil })
+		require.Error(t, err)
+		require.NotErrorIs(t, err, ErrCorrupt)
+		if cause == syscall.EIO {
+			require.ErrorIs(t, err, syscall.EIO)
+		} else {
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		}
+	}
+}
+
+// rocksdb#2495: the error of a sync was ignored. cockroach#37102: a sync was tried
+// again after it had failed, and succeeded, for nothing (Linux marks the pages
+// clean). bbolt#562. Protection: Writer.settle keeps the first error, and
+// syncTo returns it before it syncs.
+func TestBug23FailedSyncIsNeverTriedAgain(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(1, syscall.EIO, vfs.OpSync)}) // once
+	w, err := Create(faulty, logName, Options{})
+	require.NoError(t, err)
+	require.NoError(t, mem.SyncDir("."))
+	synced(t, w, "first")
+	flushed(t, w, "second")
+	err = w.SyncTo(w.Size())
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorIs(t, err, syscall.EIO)
+	require.Equal(t, err, w.SyncTo(w.Size()))
+	_, appendErr := w.Append([]byte("third"))
+	require.Equal(t, err, appendErr)
+	require.Equal(t, err, w.Close(true))
+	require.Equal(t, 2, faulty.Count(vfs.OpSync))
+	records, _, o, err := read(mem.CrashClone(vfs.CrashOptions{Keep: 1}))
+	require.NoError(t, err)
+	require.Equal(t, [][]byte{[]byte("first")}, records)
+	require.False(t, o.Clean)
+}
+
+// pebble 032ab46: a number from the log was out of range, and memory was taken
+// for a count that the log gave. Protection: reader.records checks a size before
+// it is used and appends to reader.begun only what is there.
+func TestBug28SizesAreNotTrusted(t *testing.T) {
+	for _, size := range []uint64{2, 1 << 20, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<32 + 1, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
+		for cut := range 11 {
+			b := built(someIdentity, 1, 0)
+			payload := append(binary.AppendUvarint(nil, size), 'r')
+			b.frame('D', 0, payload[:min(cut+1, len(payload))])
+			mem := memOf(t, b.log)
+			before := allocatedBytes()
+			got, _, o, err := read(mem)
+			require.Less(t, allocatedBytes()-before, uint64(1<<20))
+			require.Empty(t, got)
+			if err != nil {
+				require.ErrorIs(t, err, ErrCorrupt)
+			} else {
+				require.Less(t, size, uint64(1<<31))
+				require.True(t, o.Torn)
+			}
+		}
+	}
+}
+
+// badger#434, #476, #740, #1076: what is a torn tail and what is damage was
+// decided wrongly both ways: weeks of good data were cut off, a log with a tail of
+// 2 GiB of zeros was refused or read whole into memory. Protection: frames say what
+// was synced before them, and source.scan looks for the highest.
+func TestBug34TornTailAndDamageAreToldApart(t *testing.T) {
+	log, s := logOf(t, add(10), syncAllBut(0), add(20), syncAllBut(0), add(30), flush, add(40), flush)
+	at := frames(log)
+	for frame, want := range []error{ErrCorrupt, ErrCorrupt, nil, nil} {
+		damaged := bytes.Clone(log)
+		damaged[at[frame]+frameBytes] ^= 1
+		records, _, o, err := read(memOf(t, damaged))
+		require.ErrorIs(t, err, want)
+		require.Equal(t, want == nil, err == nil)
+		require.Len(t, records, frame)
+		require.Equal(t, int64(at[frame]), o.Size)
+	}
+
+	for _, zeros := range []int64{1, 35, 36, 37, 512, windowBytes - 1, windowBytes + 1, 2 << 30} {
+		if testing.Short() {
+			zeros = min(zeros, 100<<20)
+		}
+		largest := 0
+		tail := &served{size: int64(len(log)) + zeros, bytes: func(p []byte, at int64) (int, error) {
+			largest = max(largest, len(p))
+			n := 0
+			if at < int64(len(log)) {
+				n = copy(p, log[at:])
+			}
+			clear(p[n:])
+			return len(p), nil
+		}}
+		records := 0
+		before := allocatedBytes()
+		o, err := Read(tail, logName, func([]byte, int64) error { records++; return nil })
+		require.NoError(t, err)
+		require.Less(t, allocatedBytes()-before, uint64(4<<20))
+		require.LessOrEqual(t, largest, 2<<20)
+		require.Equal(t, 4, records)
+		require.Equal(t, Outcome{Identity: s.w.Identity(), Size: int64(len(log)), Torn: true}, o)
+	}
+}
+
+// served is a file system of one file, whose bytes come from a function.
+type served struct {
+	vfs.FS
+	size  int64
+	bytes func(p []byte, at int64) (int, error)
+}
+
+func (s *served) Open(string) (vfs.File, error) { return servedFile{served: s}, nil }
+
+type servedFile struct {
+	vfs.File
+	served *served
+}
+
+func (f servedFile) ReadAt(p []byte, at int64) (int, error) { return f.served.bytes(p, at) }
+func (f servedFile) Size() (int64, error)                   { return f.served.size, nil }
+func (servedFile) Close() error                             { return nil }

@@ -1,0 +1,128 @@
+package wal
+
+import (
+	"encoding/binary"
+	"slices"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/stretchr/testify/require"
+)
+
+// builder writes logs as docs/format-wal.md says, apart from the writer and
+// without its rules, so that it can write any nonsense with checksums that are
+// right.
+type builder struct {
+	log      []byte
+	identity string
+}
+
+func u16(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
+func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func built(identity string, version, zero uint16) *builder {
+	header := slices.Concat([]byte("WEIRWLOG"), u16(version), u16(zero), []byte(identity))
+	return &builder{append(header, u64(xxhash.Sum64(header))...), identity}
+}
+
+// frame adds a frame and returns the position behind it.
+func (b *builder) frame(kind byte, synced int, payload []byte) int {
+	front := slices.Concat([]byte(b.identity[:8]), u64(uint64(synced)), u64(xxhash.Sum64(payload)))
+	n := len(payload)
+	back := []byte{byte(n >> 16), byte(n >> 8), byte(n), kind}
+	sum := xxhash.Sum64(slices.Concat(u64(uint64(len(b.log))), front, back))
+	b.log = slices.Concat(b.log, front, u64(sum), back, payload)
+	return len(b.log)
+}
+
+// sequence is records as payload.
+func sequence(of ...[]byte) (payload []byte) {
+	for _, r := range of {
+		payload = append(binary.AppendUvarint(payload, uint64(len(r))), r...)
+	}
+	return payload
+}
+
+const someIdentity = "\x15dentity of 16 b"
+
+func TestNonsenseWithRightChecksumsIsRefused(t *testing.T) {
+	for name, nonsense := range map[string]func(b *builder){
+		"size that is not the shortest": func(b *builder) { b.frame('D', 0, []byte{0x81, 0x00, 'r'}) },
+		"size above the limit":          func(b *builder) { b.frame('D', 0, binary.AppendUvarint(nil, 1<<31)) },
+		"size above all limits":         func(b *builder) { b.frame('D', 0, binary.AppendUvarint(nil, 1<<64-1)) },
+		"size without an end":           func(b *builder) { b.frame('D', 0, []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) },
+		"size in two frames": func(b *builder) {
+			b.frame('D', 0, []byte{0x80})
+			b.frame('D', 0, []byte{0x01})
+		},
+		"end within a record": func(b *builder) {
+			at := b.frame('D', 0, sequence(make([]byte, 10))[:5])
+			b.frame('E', at, nil)
+		},
+		"data behind the end": func(b *builder) {
+			b.frame('E', 36, nil)
+			b.frame('D', 36, sequence([]byte("r")))
+		},
+		"two ends": func(b *builder) {
+			b.frame('E', 36, nil)
+			b.frame('E', 72, nil)
+		},
+	} {
+		b := built(someIdentity, 1, 0)
+		nonsense(b)
+		_, _, _, err := read(memOf(t, b.log))
+		require.ErrorIs(t, err, ErrCorrupt, name)
+	}
+}
+
+// Frames that no writer writes are none, whatever their checksum.
+func TestFramesOutsideTheLimitsAreNone(t *testing.T) {
+	for name, frame := range map[string]func(b *builder){
+		"empty data":               func(b *builder) { b.frame('D', 36, nil) },
+		"data that is too long":    func(b *builder) { b.frame('D', 36, make([]byte, 1<<20+1)) },
+		"unknown kind":             func(b *builder) { b.frame('C', 36, []byte{0}) },
+		"end with a payload":       func(b *builder) { b.frame('E', len(b.log), []byte{0}) },
+		"end of what is no longer": func(b *builder) { b.frame('E', 36, nil) },
+		"synced behind itself":     func(b *builder) { b.frame('D', len(b.log)+1, []byte{0}) },
+	} {
+		b := built(someIdentity, 1, 0)
+		at := b.frame('D', 0, sequence([]byte("r")))
+		frame(b)
+		records, _, o, err := read(memOf(t, b.log))
+		require.NoError(t, err, name)
+		require.Len(t, records, 1)
+		require.Equal(t, int64(at), o.Size)
+		require.True(t, o.Torn)
+	}
+	b := built(someIdentity, 1, 0)
+	b.frame('D', 0, sequence(make([]byte, 1<<20-3)))
+	got, _, o, err := read(memOf(t, b.log))
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.False(t, o.Torn)
+}
+
+func TestHeadersOfOtherVersions(t *testing.T) {
+	for version, want := range map[uint16]error{0: ErrVersion, 2: ErrVersion, 0xffff: ErrVersion} {
+		_, _, _, err := read(memOf(t, built(someIdentity, version, 0).log))
+		require.ErrorIs(t, err, want)
+		_, _, _, err = read(memOf(t, built(someIdentity, version, 7).log))
+		require.ErrorIs(t, err, want)
+	}
+	_, _, _, err := read(memOf(t, built(someIdentity, 1, 1).log))
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
+// The size of a record is no reason to take memory.
+func TestASizeAloneTakesNoMemory(t *testing.T) {
+	b := built(someIdentity, 1, 0)
+	at := b.frame('D', 0, sequence([]byte("r")))
+	b.frame('D', at, append(binary.AppendUvarint(nil, 1<<31-1), "the beginning"...))
+	mem := memOf(t, b.log)
+	before := allocatedBytes()
+	got, _, o, err := read(mem)
+	require.NoError(t, err)
+	require.Less(t, allocatedBytes()-before, uint64(1<<20))
+	require.Len(t, got, 1)
+	require.Equal(t, Outcome{Identity: Identity([]byte(someIdentity)), Size: int64(at), Torn: true}, o)
+}

@@ -1,0 +1,147 @@
+package wal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// logOf is the content of a log that a script wrote.
+func logOf(t *testing.T, steps ...step) (log []byte, s *script) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	s = new(script)
+	require.NoError(t, s.play(mem, steps))
+	return content(t, mem), s
+}
+
+// altered calls a function with every bit of a log flipped, every byte
+// inverted, and, if it is not one, zero.
+func altered(log []byte, do func(log []byte, at int, to string)) {
+	for at, was := range log {
+		for bit := range 8 {
+			log[at] = was ^ 1<<bit
+			do(log, at, "flipped")
+		}
+		log[at] = ^was
+		do(log, at, "inverted")
+		log[at] = was
+	}
+}
+
+var grouped = []step{
+	add(10), syncAllBut(0), add(20), add(30), syncAllBut(0), add(700), add(100), syncAllBut(0), add(40), flush,
+	add(600), add(50), flush,
+}
+
+func TestAnyFlipInACleanLogIsCorruption(t *testing.T) {
+	for _, steps := range [][]step{append(grouped[:len(grouped):len(grouped)], closeClean), scripts["buffered"], scripts["empty"]} {
+		log, s := logOf(t, steps...)
+		s.requireKept(t, memOf(t, log))
+		altered(log, func(log []byte, at int, how string) {
+			_, _, _, err := read(memOf(t, log))
+			require.ErrorIs(t, err, ErrCorrupt, "byte %d of %d %s", at, len(log), how)
+		})
+	}
+}
+
+// A crash may leave any beginning of a log, but it is never taken for all.
+func TestACutLogIsAPrefixAndNotClean(t *testing.T) {
+	log, s := logOf(t, append(grouped[:len(grouped):len(grouped)], closeClean)...)
+	for size := range log {
+		records, _, o, err := read(memOf(t, log[:size]))
+		require.NoError(t, err)
+		require.False(t, o.Clean)
+		if size >= headerBytes {
+			require.Equal(t, s.w.Identity(), o.Identity)
+		}
+		require.Equal(t, o.Torn, o.Size < int64(size))
+		for i, record := range records {
+			require.Equal(t, s.begun[i], record)
+		}
+		for i := len(records); i < len(s.ends); i++ {
+			require.Greater(t, int(s.ends[i]), frameBefore(log, size))
+		}
+	}
+	for more := range 50 { // nothing follows the end
+		_, _, _, err := read(memOf(t, append(bytes.Clone(log), make([]byte, more+1)...)))
+		require.ErrorIs(t, err, ErrCorrupt)
+	}
+}
+
+// knownSynced is the highest position that the frames of a whole log call
+// durable.
+func knownSynced(log []byte) (synced int) {
+	at := frames(log)
+	for _, i := range at[:len(at)-1] {
+		synced = max(synced, int(binary.BigEndian.Uint64(log[i+8:])))
+	}
+	return synced
+}
+
+func TestAFlipBelowWhatWasSyncedIsCorruptionAndAboveAnEnd(t *testing.T) {
+	for cut := 3; cut <= len(grouped); cut++ {
+		log, s := logOf(t, grouped[:cut]...)
+		known := knownSynced(log)
+		altered(log, func(log []byte, at int, how string) {
+			records, ends, o, err := read(memOf(t, log))
+			if at < known {
+				require.ErrorIs(t, err, ErrCorrupt, "byte %d of %d %s", at, len(log), how)
+				return
+			}
+			require.NoError(t, err, "byte %d of %d %s", at, len(log), how)
+			require.True(t, o.Torn)
+			require.LessOrEqual(t, int(o.Size), at)
+			for i, record := range records {
+				require.Equal(t, s.begun[i], record)
+				require.Equal(t, s.ends[i], ends[i])
+			}
+			for i := len(records); i < len(s.ends); i++ {
+				require.Greater(t, int(s.ends[i]), known)
+			}
+		})
+	}
+}
+
+// What follows is of another log, with frames in the same places and checksums
+// that are right.
+func TestBytesOfAnotherLogAreATornTail(t *testing.T) {
+	log, s := logOf(t, grouped[:6]...)
+	other, _ := logOf(t, append(grouped[:len(grouped):len(grouped)], closeClean)...)
+	for cut := headerBytes; cut < len(log); cut++ {
+		records, _, o, err := read(memOf(t, append(bytes.Clone(log[:cut]), other[cut:]...)))
+		require.NoError(t, err)
+		require.False(t, o.Clean)
+		for i, record := range records {
+			require.Equal(t, s.begun[i], record)
+		}
+	}
+}
+
+// A frame that stands where another was is not one.
+func TestMisplacedFramesAreNotRead(t *testing.T) {
+	log, s := logOf(t, add(10), syncAllBut(0), add(10), syncAllBut(0), add(10), syncAllBut(0), add(10), syncAllBut(0))
+	at := frames(log)
+	require.Len(t, at, 5)
+	for i := range 4 {
+		for j := range 4 {
+			if i == j {
+				continue
+			}
+			moved := bytes.Clone(log)
+			copy(moved[at[j]:at[j+1]], log[at[i]:])
+			records, _, _, err := read(memOf(t, moved))
+			if j < 3 { // the last one tells of those before
+				require.ErrorIs(t, err, ErrCorrupt)
+			} else {
+				require.NoError(t, err)
+			}
+			for k, record := range records {
+				require.Equal(t, s.begun[k], record)
+			}
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package wal
+
+import (
+	"bytes"
+	"io/fs"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// script is a log's life, and what was said about it so far.
+type script struct {
+	w            *Writer
+	begun        [][]byte // records, from before their Append
+	ends         []int64  // of those whose Append has returned
+	acknowledged int      // records that are durable, as SyncTo said
+	closing      bool
+	closed       bool // clean, without an error
+}
+
+// step is a part of a script.
+type step func(s *script) error
+
+// add appends a record that tells its number.
+func add(size int) step {
+	return func(s *script) error {
+		record := bytes.Repeat([]byte{byte(len(s.begun) + 1)}, size)
+		s.begun = append(s.begun, record)
+		end, err := s.w.Append(record)
+		if err == nil {
+			s.ends = append(s.ends, end)
+		}
+		return err
+	}
+}
+
+func flush(s *script) error { return s.w.Flush() }
+
+// syncTo syncs all but the last few records.
+func syncAllBut(last int) step {
+	return func(s *script) error {
+		count := len(s.ends) - last
+		err := s.w.SyncTo(s.ends[count-1])
+		if err == nil {
+			s.acknowledged = max(s.acknowledged, count)
+		}
+		return err
+	}
+}
+
+func closeClean(s *script) error {
+	s.closing = true
+	err := s.w.Close(true)
+	if err == nil {
+		s.acknowledged, s.closed = len(s.begun), true
+	}
+	return err
+}
+
+// The buffer of scripts has 512 bytes.
+var scripts = map[string][]step{
+	"synced": {
+		add(10), syncAllBut(0), add(20), add(30), syncAllBut(1), add(0), syncAllBut(0), add(500), add(100),
+		syncAllBut(1), flush, add(3000), add(7), syncAllBut(0), add(5), flush, add(6), add(400), add(400), syncAllBut(3),
+		add(1), closeClean,
+	},
+	"buffered": {
+		add(10), add(100), flush, add(300), add(600), add(1500), add(1), flush, add(2), flush, add(450), add(2000), closeClean,
+	},
+	"empty": {closeClean},
+}
+
+// play runs a script until a step fails.
+func (s *script) play(fsys vfs.FS, steps []step) error {
+	w, err := Create(fsys, logName, Options{BufferBytes: 512})
+	if err != nil {
+		return err
+	}
+	s.w = w
+	if err := fsys.SyncDir("."); err != nil {
+		return err
+	}
+	for _, do := range steps {
+		if err := do(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requireKept sees that a file system has a prefix of the records with all
+// that was acknowledged.
+func (s *script) requireKept(t *testing.T, fsys vfs.FS) {
+	records, ends, o, err := read(fsys)
+	if s.acknowledged == 0 && err != nil {
+		require.ErrorIs(t, err, fs.ErrNotExist) // the name was not synced
+		return
+	}
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(records), s.acknowledged)
+	require.LessOrEqual(t, len(records), len(s.begun))
+	for i, record := range records {
+		require.True(t, bytes.Equal(s.begun[i], record), i)
+		if i < len(s.ends) {
+			require.Equal(t, s.ends[i], ends[i])
+		}
+	}
+	if o.Clean {
+		require.True(t, s.closing)
+		require.Equal(t, len(s.begun), len(records))
+	}
+	if s.closed {
+		require.True(t, o.Clean)
+	}
+	require.False(t, o.Clean && o.Torn)
+}
+
+// keptAfterACrash are the ways in which a power cut treats what was not synced.
+func keptAfterACrash(crash uint64) []vfs.CrashOptions {
+	kept := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
+	for seed := range uint64(12) {
+		kept = append(kept, vfs.CrashOptions{
+			Keep: []float64{0.2, 0.5, 0.8}[seed%3], Rand: rand.New(rand.NewPCG(seed, crash)),
+			BlockBytes: []int{512, 4096, 16}[seed/3%3],
+		})
+	}
+	return kept
+}
+
+func TestACrashAfterAnyOperationLeavesAPrefixWithAllThatWasSynced(t *testing.T) {
+	for name, steps := range scripts {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewMem(vfs.MemOptions{})
+			var s script
+			operations, crashes := uint64(0), 0
+			crash := func(vfs.Op, string) {
+				operations++
+				for _, kept := range keptAfterACrash(operations) {
+					crashes++
+					s.requireKept(t, mem.CrashClone(kept))
+				}
+			}
+			require.NoError(t, s.play(vfs.NewFaulty(mem, vfs.FaultyOptions{After: crash}), steps))
+			crash(0, "")
+			t.Logf("%d crashes at %d operations", crashes, operations)
+		})
+	}
+}
+
+// Without a sync nothing but the order is promised: the longest log that a
+// crash leaves, and the shortest.
+func TestWithoutASyncACrashMayTakeEverything(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	var s script
+	require.NoError(t, s.play(mem, scripts["buffered"][:12]))
+	require.NoError(t, s.w.Close(false))
+	records, _, o, err := read(mem.CrashClone(vfs.CrashOptions{Keep: 1}))
+	require.NoError(t, err)
+	require.Len(t, records, len(s.begun))
+	require.False(t, o.Torn)
+	records, _, o, err = read(mem.CrashClone(vfs.CrashOptions{}))
+	require.NoError(t, err)
+	require.Empty(t, records)
+	require.Equal(t, Outcome{}, o)
+}
+
+// Every block of what was not synced is lost alone, the rest is there.
+func TestNothingBehindAHoleIsRead(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	var s script
+	require.NoError(t, s.play(mem, []step{
+		add(10), syncAllBut(0), add(700), add(20), flush, add(30), add(40), flush, add(900), flush, add(5), flush,
+	}))
+	whole := content(t, mem)
+	synced := int(s.ends[0])
+	for from := synced; from < len(whole); from += 16 {
+		holed := bytes.Clone(whole)
+		clear(holed[from:min(from+16, len(holed))])
+		records, ends, o, err := read(memOf(t, holed))
+		require.NoError(t, err)
+		require.True(t, o.Torn)
+		require.LessOrEqual(t, int(o.Size), from)
+		require.NotEmpty(t, records)
+		for i, end := range ends {
+			require.Equal(t, s.ends[i], end)
+		}
+		for i := len(records); i < len(s.ends); i++ { // what lies in whole frames before it is not lost
+			require.Greater(t, int(s.ends[i]), frameBefore(whole, from))
+		}
+	}
+}

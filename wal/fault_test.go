@@ -1,0 +1,106 @@
+package wal
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+var causes = []error{syscall.EIO, syscall.ENOSPC, vfs.ShortWrite(syscall.EIO)}
+
+// Whichever operation of a log fails, once or for good: it is reported, nothing
+// is done after it, and what was acknowledged before is there.
+func TestAFailureIsStickyAndLosesNothingAcknowledged(t *testing.T) {
+	faults := 0
+	for _, steps := range scripts {
+		counting := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{})
+		require.NoError(t, new(script).play(counting, steps))
+		for n := range counting.Count() {
+			for _, cause := range causes {
+				for _, plan := range []vfs.Plan{vfs.FailNth(n, cause), vfs.FailFrom(n, cause)} {
+					faults++
+					mem := vfs.NewMem(vfs.MemOptions{})
+					faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: plan})
+					var s script
+					err := s.play(faulty, steps)
+					require.ErrorIs(t, err, errors.Unwrap(&fs.PathError{Err: cause}))
+					if s.w != nil && !s.closing && faulty.Count(vfs.OpWrite) > 1 {
+						requireSticky(t, s.w, faulty, err)
+					}
+					for _, kept := range keptAfterACrash(uint64(n)) {
+						s.requireKept(t, mem.CrashClone(kept))
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d faults", faults)
+}
+
+// requireSticky sees that a log gives the same error for ever and leaves the
+// file alone.
+func requireSticky(t *testing.T, w *Writer, faulty *vfs.Faulty, err error) {
+	require.ErrorIs(t, err, ErrFailed)
+	before := faulty.Count()
+	for range 2 {
+		_, again := w.Append([]byte("more"))
+		require.Equal(t, err, again)
+		require.Equal(t, err, w.SyncTo(0))
+		require.Equal(t, err, w.SyncTo(w.Size()))
+		require.Equal(t, err, w.Flush())
+	}
+	require.Equal(t, before, faulty.Count())
+	for range 2 {
+		require.Equal(t, err, w.Close(true))
+	}
+	require.Equal(t, before+1, faulty.Count(), "the file is closed, once")
+}
+
+func TestALogThatCannotBeMadeLeavesNoFile(t *testing.T) {
+	for _, cause := range causes {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		_, err := Create(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, cause, vfs.OpWrite)}), logName, Options{})
+		require.ErrorIs(t, err, cause)
+		_, err = mem.Stat(logName)
+		require.ErrorIs(t, err, fs.ErrNotExist)
+	}
+}
+
+// An error of the file system never counts as the end of a log.
+func TestAReadErrorIsNotTheEnd(t *testing.T) {
+	for _, cut := range []int{0, 1, 300} {
+		log, _ := logOf(t, grouped...)
+		mem := memOf(t, log[:len(log)-cut])
+		counting := vfs.NewFaulty(mem, vfs.FaultyOptions{})
+		_, _, _, err := read(counting)
+		require.NoError(t, err)
+		failed := 0
+		for n := range counting.Count() - 1 { // the last is the Close
+			_, _, _, err := read(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(n, syscall.EIO)}))
+			require.ErrorIs(t, err, syscall.EIO)
+			require.NotErrorIs(t, err, ErrCorrupt)
+			failed++
+		}
+		require.GreaterOrEqual(t, failed, 3)
+	}
+}
+
+func TestTheFunctionsErrorEndsTheReading(t *testing.T) {
+	log, s := logOf(t, grouped...)
+	mine := errors.New("mine")
+	calls := 0
+	o, err := Read(memOf(t, log), logName, func([]byte, int64) error {
+		if calls++; calls == 3 {
+			return mine
+		}
+		return nil
+	})
+	require.Equal(t, mine, err)
+	require.Equal(t, 3, calls)
+	require.Equal(t, s.ends[1], o.Size)
+}

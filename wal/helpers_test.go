@@ -1,0 +1,56 @@
+package wal
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// memOf is a file system with a log of these bytes.
+func memOf(t testing.TB, content []byte) *vfs.Mem {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	f, err := mem.Create(logName)
+	require.NoError(t, err)
+	_, err = f.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	return mem
+}
+
+// content is what the log's file holds.
+func content(t testing.TB, fsys vfs.FS) []byte {
+	f, err := fsys.Open(logName)
+	require.NoError(t, err)
+	b, err := io.ReadAll(f)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	return b
+}
+
+// frames are the positions of the frames of a whole log, and its end.
+func frames(log []byte) (at []int) {
+	tag := log[12:][:tagBytes]
+	for i := headerBytes; i < len(log); {
+		if !bytes.Equal(log[i:][:tagBytes], tag) {
+			panic("no frame")
+		}
+		at = append(at, i)
+		i += frameBytes + int(log[i+32])<<16 + int(log[i+33])<<8 + int(log[i+34])
+	}
+	return append(at, len(log))
+}
+
+// frameBefore is where the frame of a whole log begins that a position is in.
+func frameBefore(log []byte, position int) int {
+	before := 0
+	for _, at := range frames(log) {
+		if at <= position {
+			before = at
+		}
+	}
+	return before
+}
