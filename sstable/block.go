@@ -3,29 +3,31 @@ package sstable
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/weirstate/weir/internal/run"
 )
 
 // A data block, raw:
 //
-//	common prefix of its keys | entries | their offsets, 2 or 4 bytes each |
-//	buckets, 1 or 2 bytes each | size of the prefix (2) | entries (2)
+//	entries | their offsets | buckets | common prefix of the keys |
+//	size of the prefix (2) | number of entries (2)
 //
 // An entry is its form (1), the size of its suffix, the size of its value (both
-// uvarint), the suffix, the value. The buckets are an open hash table from
-// keys to numbers of entries: a point read looks at one entry, nearly always.
+// uvarint), the suffix, the value. Offsets and buckets have 2 bytes each, or 4
+// if the block is above 64 KiB. The buckets are an open hash table of entries:
+// the low bits that the offset plus one needs are that, 0 if the bucket is
+// empty; the bits above are bits of the key's hash. So a point read looks at the
+// end of a block and at one entry, nearly always: each is a miss of the
+// processor's caches.
 const (
 	blockTailBytes = 4
 	minItemBytes   = 3
 	maxPrefixBytes = 1<<16 - 1
 	maxEntries     = 1<<16 - 1
 
-	// maxNarrowBytes is up to which raw size offsets have 2 bytes.
+	// maxNarrowBytes is up to which raw size offsets and buckets have 2 bytes.
 	maxNarrowBytes = 1 << 16
-	// maxByteEntries is up to which number of entries buckets have 1 byte: 0 is
-	// a bucket that is empty.
-	maxByteEntries = 1<<8 - 1
 
 	formKind  = 0x07
 	formLarge = 0x08 // the value is a reference to chunks
@@ -35,34 +37,31 @@ const (
 // hashed.
 const tombstoneSalt = 0x9E3779B97F4A7C15
 
-// bucketCount is two thirds full: one and a half bytes for an entry.
-func bucketCount(entries int) int { return entries + entries/2 + 1 }
+// bucketCount is three quarters full. A probe of a bucket costs little: the hash
+// bits in it tell most others apart.
+func bucketCount(entries int) int { return entries + entries/3 + 1 }
 
+// bucketOf is where the search for a hash begins, by its low half. Bits of the
+// high half are in the bucket.
 func bucketOf(hash uint64, buckets int) int {
 	return int(uint64(uint32(hash)) * uint64(buckets) >> 32)
 }
 
-func bucketWidth(entries int) int {
-	if entries <= maxByteEntries {
-		return 1
-	}
-	return 2
-}
-
-func offsetWidth(rawBytes int) int {
-	if rawBytes <= maxNarrowBytes {
-		return 2
-	}
-	return 4
+// bucketMark is the bits of a hash that are in a bucket of so many bytes, if an
+// offset takes offsetBits.
+func bucketMark(hash uint64, width int, offsetBits uint) uint32 {
+	return uint32(hash>>32) << offsetBits & uint32(1<<(8*width)-1)
 }
 
 // block is a data block that is being read. It trusts nothing in it.
 type block struct {
 	raw         []byte
-	prefixBytes int
+	width       int // of offsets and buckets
 	count       int // entries
 	offsets     int // where they begin, and entries end
 	buckets     int // where they begin
+	bucketCount int
+	prefixBytes int
 }
 
 // parse takes a raw block, and says whether its parts fit into it.
@@ -71,22 +70,32 @@ func (b *block) parse(raw []byte) bool {
 	if end < 0 {
 		return false
 	}
-	b.raw = raw
+	b.raw, b.width = raw, 2
+	if len(raw) > maxNarrowBytes {
+		b.width = 4
+	}
 	b.prefixBytes = int(binary.BigEndian.Uint16(raw[end:]))
 	b.count = int(binary.BigEndian.Uint16(raw[end+2:]))
-	b.buckets = end - bucketCount(b.count)*bucketWidth(b.count)
-	b.offsets = b.buckets - b.count*offsetWidth(len(raw))
-	return b.count > 0 && b.prefixBytes <= b.offsets
+	b.bucketCount = bucketCount(b.count)
+	b.buckets = end - b.prefixBytes - b.bucketCount*b.width
+	b.offsets = b.buckets - b.count*b.width
+	return b.count > 0 && b.offsets >= b.count*minItemBytes
 }
 
-func (b *block) prefix() []byte { return b.raw[:b.prefixBytes] }
+func (b *block) prefix() []byte {
+	end := len(b.raw) - blockTailBytes
+	return b.raw[end-b.prefixBytes : end]
+}
 
 // offset is where an entry begins.
-func (b *block) offset(i int) int {
-	if len(b.raw) <= maxNarrowBytes {
-		return int(binary.BigEndian.Uint16(b.raw[b.offsets+2*i:]))
+func (b *block) offset(i int) int { return int(b.number(b.offsets, i)) }
+
+// number is an offset or a bucket.
+func (b *block) number(from, i int) uint32 {
+	if b.width == 2 {
+		return uint32(binary.BigEndian.Uint16(b.raw[from+2*i:]))
 	}
-	return int(binary.BigEndian.Uint32(b.raw[b.offsets+4*i:]))
+	return binary.BigEndian.Uint32(b.raw[from+4*i:])
 }
 
 // item is an entry as it stands in a block.
@@ -133,47 +142,41 @@ func (b *block) at(offset int) (e item, ok bool) {
 // find looks for the entry of a key, its tombstone or the other one. hash is
 // that of the key; ok is false if the block is not sound.
 func (b *block) find(key []byte, hash uint64, tombstone bool) (e item, found, ok bool) {
-	if len(key) < b.prefixBytes || !bytes.Equal(key[:b.prefixBytes], b.raw[:b.prefixBytes]) {
+	if len(key) < b.prefixBytes || !bytes.Equal(key[:b.prefixBytes], b.prefix()) {
 		return e, false, true
 	}
 	suffix := key[b.prefixBytes:]
 	if tombstone {
 		hash ^= tombstoneSalt
 	}
-	buckets := bucketCount(b.count)
-	narrow := bucketWidth(b.count) == 1
-	at := bucketOf(hash, buckets)
-	for range buckets {
-		var i int
-		if narrow {
-			i = int(b.raw[b.buckets+at])
-		} else {
-			i = int(binary.BigEndian.Uint16(b.raw[b.buckets+2*at:]))
-		}
-		if i == 0 {
+	offsetBits := uint(bits.Len32(uint32(b.offsets)))
+	mark := bucketMark(hash, b.width, offsetBits)
+	at := bucketOf(hash, b.bucketCount)
+	for range b.bucketCount {
+		v := b.number(b.buckets, at)
+		if v == 0 {
 			return e, false, true
 		}
-		if i > b.count {
-			return e, false, false
+		if v>>offsetBits<<offsetBits == mark {
+			if e, ok = b.at(int(v^mark) - 1); !ok {
+				return e, false, false
+			}
+			if (e.kind() == run.DeletePrefix) == tombstone && bytes.Equal(e.suffix, suffix) {
+				return e, true, true
+			}
 		}
-		if e, ok = b.at(b.offset(i - 1)); !ok {
-			return e, false, false
-		}
-		if (e.kind() == run.DeletePrefix) == tombstone && bytes.Equal(e.suffix, suffix) {
-			return e, true, true
-		}
-		if at++; at == buckets {
+		if at++; at == b.bucketCount {
 			at = 0
 		}
 	}
-	return e, false, false // at least one bucket is empty
+	return e, false, false // a bucket would be empty
 }
 
 // search returns the number of the first entry whose key is at least key; ok is
 // false if the block is not sound.
 func (b *block) search(key []byte) (i int, ok bool) {
 	n := min(len(key), b.prefixBytes)
-	switch bytes.Compare(key[:n], b.raw[:b.prefixBytes]) {
+	switch bytes.Compare(key[:n], b.prefix()) {
 	case -1:
 		return 0, true
 	case 1:

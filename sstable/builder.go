@@ -1,6 +1,7 @@
 package sstable
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -85,14 +86,13 @@ func (b *builder) size() int64 {
 	return size + tableBytes(n, size)
 }
 
-// tableBytes is what offsets, buckets and tail take at most.
-func tableBytes(entries, rawBytes int64) int64 {
-	buckets := int64(bucketCount(int(entries)) * bucketWidth(int(entries)))
-	size := 2*entries + buckets + blockTailBytes
-	if rawBytes+size > maxNarrowBytes {
-		size += 2 * entries
+// tableBytes is what offsets, buckets and tail take beside so many bytes.
+func tableBytes(entries, otherBytes int64) int64 {
+	numbers := entries + int64(bucketCount(int(entries)))
+	if size := 2*numbers + blockTailBytes; otherBytes+size <= maxNarrowBytes {
+		return size
 	}
-	return size
+	return 4*numbers + blockTailBytes
 }
 
 // add takes an entry, whose bytes are copied.
@@ -117,7 +117,7 @@ func (b *builder) pop() pending {
 
 // finish returns the raw block, good until the next call, and begins another.
 func (b *builder) finish() []byte {
-	dst := append(b.block[:0], b.firstKey()[:b.prefix]...)
+	dst := b.block[:0]
 	for i := range b.entries {
 		e := &b.entries[i]
 		suffix := e.key + b.prefix
@@ -128,10 +128,13 @@ func (b *builder) finish() []byte {
 		dst = binary.AppendUvarint(dst, uint64(e.end-e.value))
 		dst = append(dst, b.bytes[suffix:e.end]...)
 	}
-	dst = slices.Grow(b.appendTables(dst), trailerBytes)
+	dst = b.appendTables(dst)
+	dst = append(dst, b.bytes[:b.prefix]...)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(b.prefix))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(b.entries)))
 	b.entries, b.bytes, b.prefix, b.rawBytes = b.entries[:0], b.bytes[:0], 0, 0
-	b.block = dst
-	if cap(b.block) > maxKeptBytes {
+	b.block = slices.Grow(dst, trailerBytes)
+	if dst = b.block; cap(dst) > maxKeptBytes {
 		b.block, b.bytes = nil, nil
 	}
 	return dst
@@ -141,52 +144,45 @@ func (b *builder) finish() []byte {
 const maxKeptBytes = 2 << 20
 
 func (b *builder) appendTables(dst []byte) []byte {
-	n := len(b.entries)
-	tables := n*2 + bucketCount(n)*bucketWidth(n) + blockTailBytes
-	if len(dst)+tables <= maxNarrowBytes {
-		for i := range b.entries {
-			dst = binary.BigEndian.AppendUint16(dst, uint16(b.entries[i].key))
-		}
-	} else {
-		for i := range b.entries {
-			dst = binary.BigEndian.AppendUint32(dst, uint32(b.entries[i].key))
-		}
+	n, end := len(b.entries), len(dst)
+	width := 2
+	if int64(end+b.prefix)+tableBytes(int64(n), int64(end+b.prefix)) > maxNarrowBytes {
+		width = 4
 	}
-	dst = b.appendBuckets(dst)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(b.prefix))
-	return binary.BigEndian.AppendUint16(dst, uint16(n))
-}
-
-// appendBuckets enters the entries in their order: the first free bucket from
-// the one of its hash, the first after the last.
-func (b *builder) appendBuckets(dst []byte) []byte {
-	n := len(b.entries)
-	count, width := bucketCount(n), bucketWidth(n)
-	from := len(dst)
-	for range count * width {
-		dst = append(dst, 0)
-	}
-	buckets := dst[from:]
+	buckets := end + n*width
+	dst = slices.Grow(dst, (n+bucketCount(n))*width)[:buckets+bucketCount(n)*width]
+	clear(dst[buckets:])
+	offsetBits := uint(bits.Len32(uint32(end)))
 	for i := range b.entries {
-		at := bucketOf(b.entries[i].hash, count)
-		if width == 1 {
-			for buckets[at] != 0 {
-				if at++; at == count {
-					at = 0
-				}
-			}
-			buckets[at] = byte(i + 1)
-			continue
-		}
-		for buckets[2*at]|buckets[2*at+1] != 0 {
-			if at++; at == count {
-				at = 0
-			}
-		}
-		binary.BigEndian.PutUint16(buckets[2*at:], uint16(i+1))
+		e := &b.entries[i]
+		putNumber(dst[end+i*width:], width, uint32(e.key))
+		enter(dst[buckets:], width, e.hash, bucketMark(e.hash, width, offsetBits)|uint32(e.key+1))
 	}
 	return dst
 }
+
+func putNumber(b []byte, width int, v uint32) {
+	if width == 2 {
+		binary.BigEndian.PutUint16(b, uint16(v))
+		return
+	}
+	binary.BigEndian.PutUint32(b, v)
+}
+
+// enter puts an entry into the first empty bucket from the one of its hash on,
+// the first one after the last.
+func enter(buckets []byte, width int, hash uint64, bucket uint32) {
+	count := len(buckets) / width
+	at := bucketOf(hash, count)
+	for !bytes.Equal(buckets[at*width:(at+1)*width], emptyBucket[:width]) {
+		if at++; at == count {
+			at = 0
+		}
+	}
+	putNumber(buckets[at*width:], width, bucket)
+}
+
+var emptyBucket [4]byte
 
 // entryHash is that of an entry in buckets and filters.
 func entryHash(kind run.Kind, key []byte) uint64 {

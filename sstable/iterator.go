@@ -118,7 +118,7 @@ func (it *Iterator) nextBlock() bool {
 	if !it.load(it.at + 1) {
 		return false
 	}
-	it.i, it.next = 0, it.block.prefixBytes
+	it.i, it.next = 0, 0
 	return it.read()
 }
 

@@ -76,7 +76,7 @@ func (v *verifier) dataBlock(ctx context.Context, i int) error {
 func (v *verifier) entries(ctx context.Context, b *block, i int) error {
 	offset := v.table.index.offset(i)
 	var key []byte
-	for n, at := 0, b.prefixBytes; n < b.count; n++ {
+	for n, at := 0, 0; n < b.count; n++ {
 		e, ok := b.at(at)
 		if !ok {
 			return corrupt(offset, "an entry")
