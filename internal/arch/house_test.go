@@ -61,7 +61,10 @@ var house = []room{
 	{path: "lsm",
 		ours:  []string{"memtable", "sstable", "wal", "internal/run", "internal/slab", "internal/vfs"},
 		links: []string{compress, xxhash}},
-	{path: "memtable", ours: []string{"internal/run", "internal/slab"}},
+	{path: "memtable/memtabletest",
+		ours:    []string{"memtable", "internal/run", "internal/slab"},
+		modules: append([]string{testify}, core...)},
+	{path: "memtable", ours: []string{"internal/run", "internal/slab"}, tests: []string{"memtable/memtabletest"}},
 	{path: "sstable", ours: []string{"internal/run", "internal/slab", "internal/vfs"}},
 	{path: "wal", ours: []string{"internal/vfs"}},
 

@@ -1,0 +1,206 @@
+package lsm
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// Batch is operations that happen together: after a crash all of them are there
+// or none. They happen in their order. The zero value is empty.
+//
+// Thread safety: one goroutine.
+type Batch struct {
+	// record is what the log gets, if there is one. Keys and values lie in it.
+	record []byte
+	count  int
+	bytes  int64
+	// first error of an operation.
+	err error
+}
+
+// operation is one of a batch.
+type operation struct {
+	kind       run.Kind
+	key, value []byte
+}
+
+// Put is DB.Put.
+func (b *Batch) Put(key, value []byte) { b.add(run.Set, key, value) }
+
+// Delete is DB.Delete.
+func (b *Batch) Delete(key []byte) { b.add(run.Delete, key, nil) }
+
+// Append is DB.Append.
+func (b *Batch) Append(key, value []byte) { b.add(run.Append, key, value) }
+
+// DeletePrefix is DB.DeletePrefix.
+func (b *Batch) DeletePrefix(prefix []byte) { b.add(run.DeletePrefix, prefix, nil) }
+
+// Len is the number of operations.
+func (b *Batch) Len() int { return b.count }
+
+// Reset makes the batch empty. Its memory is kept.
+func (b *Batch) Reset() {
+	*b = Batch{record: b.record[:0]}
+}
+
+func (b *Batch) add(kind run.Kind, key, value []byte) {
+	if len(b.record) == 0 {
+		b.record = append(b.record, recordOps)
+	}
+	// Keys and values beyond any limit are refused before they are copied.
+	limits := Options{MaxKeySize: MaxKeySize, MaxValueSize: MaxValueSize}
+	if err := limits.checkSize(key, value); err != nil {
+		if b.err == nil {
+			b.err = err
+		}
+		return
+	}
+	b.record = appendOp(b.record, kind, key, value)
+	b.count++
+	b.bytes += int64(len(key)) + int64(len(value))
+}
+
+// operations reads the batch.
+func (b *Batch) operations() (all []operation) {
+	if b.count == 0 {
+		return nil
+	}
+	p := parser{rest: b.record[1:]}
+	for range b.count {
+		op := operation{kind: run.Kind(p.byte())}
+		op.key = p.bytes(uint64(MaxKeySize))
+		if op.kind.HasValue() {
+			op.value = p.bytes(uint64(MaxValueSize))
+		}
+		all = append(all, op)
+	}
+	return all
+}
+
+// Apply carries out a batch, which stays as it is. If an operation is not
+// possible none happens.
+func (db *DB) Apply(b *Batch) error {
+	if b.err != nil {
+		return b.err
+	}
+	operations := b.operations()
+	for i, op := range operations {
+		err := db.o.checkSize(op.key, op.value)
+		if err == nil && op.kind == run.DeletePrefix {
+			err = db.o.checkPrefix(op.key)
+		}
+		if err != nil {
+			return fmt.Errorf("operation %d of the batch: %w", i, err)
+		}
+	}
+	if len(operations) == 0 {
+		return nil
+	}
+	if err := db.enterToWrite(); err != nil {
+		return err
+	}
+	end, err := db.applyBatch(b, operations)
+	db.owner.Unlock()
+	if err != nil {
+		return err
+	}
+	return end.sync()
+}
+
+func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err error) {
+	if db.isLarge(b.bytes) {
+		return db.applyLarge(operations)
+	}
+	if err := db.makeRoom(b.bytes); err != nil {
+		return end, err
+	}
+	if db.log != nil {
+		at, err := db.log.Append(b.record)
+		if err != nil {
+			return end, db.failLocked(err)
+		}
+		end = db.logEnd(at)
+	}
+	for _, op := range operations {
+		db.active.apply(&db.o.Split, &db.probe, op.kind, op.key, op.value)
+	}
+	db.writes++
+	return end, nil
+}
+
+// group is the entries with one prefix.
+type group struct {
+	tombstone bool
+	points    map[string]*point
+}
+
+// point is what operations on one key come to.
+type point struct {
+	operation
+	more [][]byte // appended since
+}
+
+// resolve makes a run of operations: at most one entry for a key, in order. The
+// tombstone of a prefix takes the entries before it away.
+func resolve(split *Split, operations []operation) []run.Entry {
+	if len(operations) == 1 { // it may have a key of 2 GiB
+		op := operations[0]
+		return []run.Entry{{Key: op.key, Kind: op.kind, Value: run.Value{Bytes: op.value}}}
+	}
+	groups := make(map[string]*group)
+	for _, op := range operations {
+		prefix := string(op.key[:split.Func(op.key)])
+		g := groups[prefix]
+		if g == nil {
+			g = &group{points: make(map[string]*point)}
+			groups[prefix] = g
+		}
+		g.add(op)
+	}
+	var entries []run.Entry
+	for prefix, g := range groups {
+		if g.tombstone {
+			entries = append(entries, run.Entry{Key: []byte(prefix), Kind: run.DeletePrefix})
+		}
+		for _, p := range g.points {
+			entries = append(entries, p.entry())
+		}
+	}
+	slices.SortFunc(entries, func(a, b run.Entry) int {
+		if c := bytes.Compare(a.Key, b.Key); c != 0 {
+			return c
+		}
+		return cmp.Compare(b.Kind, a.Kind) // DeletePrefix is the highest
+	})
+	return entries
+}
+
+func (g *group) add(op operation) {
+	if op.kind == run.DeletePrefix {
+		*g = group{tombstone: true, points: make(map[string]*point)}
+		return
+	}
+	there := g.points[string(op.key)]
+	switch {
+	case there == nil:
+		g.points[string(op.key)] = &point{operation: op}
+	case op.kind == run.Append && there.kind.HasValue():
+		there.more = append(there.more, op.value)
+	default:
+		op.kind = there.kind.Then(op.kind)
+		*there = point{operation: op}
+	}
+}
+
+func (p *point) entry() run.Entry {
+	value := p.value
+	if len(p.more) > 0 {
+		value = slices.Concat(append([][]byte{value}, p.more...)...)
+	}
+	return run.Entry{Key: p.key, Kind: p.kind, Value: run.Value{Bytes: value}}
+}

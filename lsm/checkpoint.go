@@ -1,0 +1,177 @@
+package lsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// Checkpoint makes a store of its own, in a directory that is empty or missing,
+// out of this one as it is now. Files are shared by hard links where the file
+// system has them, and copied elsewhere. When it returns nil the checkpoint is on
+// the disk; after an error, or the end of the context, there is nothing that
+// Open would take for a store.
+func (db *DB) Checkpoint(ctx context.Context, dir string) error {
+	v, err := db.View()
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := errors.Join(v.Checkpoint(ctx, dir), v.Close()); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Checkpoint is DB.Checkpoint of what the view has.
+func (v *View) Checkpoint(ctx context.Context, dir string) error {
+	e, err := v.flushed()
+	if err != nil {
+		return err
+	}
+	db := v.db
+	return makeStore(ctx, db.fs, dir, e, func(i int) string {
+		return db.path(tableName(e.added[i].meta.number))
+	})
+}
+
+// flushed waits until all of the view is in files, and describes them as the
+// first edit of a manifest.
+func (v *View) flushed() (*edit, error) {
+	if err := v.enter(); err != nil {
+		return nil, err
+	}
+	db := v.db
+	defer db.owner.Unlock()
+	if err := db.waitForRun(v.run); err != nil {
+		return nil, err
+	}
+	if v.version == nil {
+		return nil, ErrClosed
+	}
+	e := &edit{
+		first: true, identity: db.identity, split: db.o.Split.Name, partitionBytes: db.o.PartitionBytes,
+		flushed: v.run, nextRun: v.run + 1, nextFile: 1,
+	}
+	for level, files := range v.version.tree.levels {
+		for _, f := range files {
+			e.added = append(e.added, placed{level, f.fileMeta})
+			e.nextFile = max(e.nextFile, f.number+1)
+		}
+	}
+	return e, nil
+}
+
+// Part is a checkpoint, or a closed store, of which Restore takes a range of
+// partitions.
+type Part struct {
+	Dir      string
+	From, To []byte // as DeleteRange takes them
+}
+
+// Restore makes a store, in a directory that is empty or missing, out of parts of
+// others, whose ranges must not overlap. Files are shared or copied as
+// Checkpoint does; no key is read or written. Of the options it takes those
+// that belong to a store, and FS. Open opens the result.
+func Restore(ctx context.Context, dir string, parts []Part, options *Options) error {
+	o, err := options.complete()
+	if err != nil {
+		return fmt.Errorf("restore store: %w", err)
+	}
+	r := restoring{o: &o}
+	if err := r.plan(parts); err != nil {
+		return fmt.Errorf("restore store: %w", err)
+	}
+	err = makeStore(ctx, o.FS, dir, &r.edit, func(i int) string { return r.from[i] })
+	if err != nil {
+		return fmt.Errorf("restore store: %w", err)
+	}
+	return nil
+}
+
+// restoring is what Restore is about to do.
+type restoring struct {
+	o      *Options
+	edit   edit
+	from   []string // the file of each table that is added
+	ranges run.Ranges
+}
+
+func (r *restoring) plan(parts []Part) error {
+	r.edit = edit{
+		first: true, identity: newIdentity(), split: r.o.Split.Name, partitionBytes: r.o.PartitionBytes,
+		nextFile: 1, nextRun: 1,
+	}
+	for i, part := range parts {
+		if err := r.addPart(part); err != nil {
+			return fmt.Errorf("part %d: %w", i, err)
+		}
+	}
+	r.edit.nextRun = r.edit.flushed + 1
+	return nil
+}
+
+// addPart takes over the tables that have keys in the range of a part. Runs of
+// level 0 keep their numbers: those of different parts have no keys in common,
+// so that their order does not matter.
+func (r *restoring) addPart(part Part) error {
+	within := run.Range{From: part.From, To: part.To}
+	if err := r.o.checkPartitions(within); err != nil {
+		return err
+	}
+	if len(r.ranges.Clip(within)) > 0 {
+		return fmt.Errorf("it overlaps another: %w", ErrRange)
+	}
+	r.ranges.Add(within)
+	c, err := r.readPart(part.Dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range c.sorted() {
+		if p.meta.bounds.Overlaps(within) {
+			r.addTable(part.Dir, p, within)
+		}
+	}
+	r.edit.flushed = max(r.edit.flushed, c.flushed)
+	return nil
+}
+
+// readPart reads what a store consists of. One with a log has writes that are in
+// no table.
+func (r *restoring) readPart(dir string) (*catalog, error) {
+	number, err := currentManifest(r.o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	if number == 0 {
+		return nil, ErrNotStore
+	}
+	c, err := readManifest(r.o.FS, dir, number)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkOptions(r.o); err != nil {
+		return nil, err
+	}
+	names, err := r.o.FS.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(logNumbers(names, c.firstLog)) > 0 {
+		return nil, fmt.Errorf("the store has a log: open and close it first: %w", ErrOption)
+	}
+	return c, nil
+}
+
+func (r *restoring) addTable(dir string, p placed, within run.Range) {
+	r.from = append(r.from, filepath.Join(dir, tableName(p.meta.number)))
+	if !includes(within, p.meta.bounds) {
+		p.meta.clip = p.meta.clip.Intersect(within)
+		p.meta.bounds = p.meta.bounds.Intersect(within)
+	}
+	p.meta.number = r.edit.nextFile
+	r.edit.nextFile++
+	r.edit.added = append(r.edit.added, p)
+}

@@ -1,0 +1,356 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/sstable"
+)
+
+// compaction makes one run of a level out of several.
+type compaction struct {
+	db     *DB
+	before *tree // as it was when the compaction was chosen
+	from   int   // level of the first input
+	to     int
+	inputs map[*file]bool
+	run    uint64 // newest of the inputs
+
+	older   [][]*file // runs that may have older entries: see isLowest
+	olderAt []int     // per run: the first file that does not end before the key
+	outputs []*file
+}
+
+// compactOnce does the compaction that is due.
+func (db *DB) compactOnce() (more bool, err error) {
+	db.compacting.Lock()
+	defer db.compacting.Unlock()
+	db.owner.Lock()
+	failed, t, shape := db.failed != nil || db.damaged, db.current.tree, db.shape()
+	db.owner.Unlock()
+	if failed {
+		return false, nil
+	}
+	if covered := coveredFiles(t); len(covered) > 0 {
+		return true, db.dropFiles(covered)
+	}
+	pick := db.o.Picker.Pick(shape)
+	if pick == nil || len(pick.Files) == 0 {
+		return false, nil
+	}
+	return true, db.compact(t, *pick)
+}
+
+// reportCompaction takes down how a compaction has ended.
+func (db *DB) reportCompaction(err error) {
+	if err == nil {
+		return
+	}
+	db.owner.Lock()
+	// What is damaged stays so; what the picker wants wrongly it will again.
+	db.damaged = db.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrOption)
+	db.owner.Unlock()
+	db.o.Events.CompactionFailed(err)
+}
+
+// Compact flushes and merges everything into one run, without what is deleted.
+func (db *DB) Compact() error {
+	if err := db.Flush(); err != nil {
+		return err
+	}
+	db.compacting.Lock()
+	defer db.compacting.Unlock()
+	db.owner.Lock()
+	err, t := db.mayWrite(), db.current.tree
+	db.owner.Unlock()
+	if err != nil {
+		return err
+	}
+	pick := Pick{To: 1}
+	for level, files := range t.levels {
+		for _, f := range files {
+			pick.Files = append(pick.Files, f.number)
+			pick.To = max(pick.To, level)
+		}
+	}
+	if len(pick.Files) == 0 {
+		return nil
+	}
+	return db.compact(t, pick)
+}
+
+// compact carries out a pick. db.compacting is held, so that files only come
+// to level 0 meanwhile, before all that are there.
+func (db *DB) compact(t *tree, pick Pick) error {
+	begun := time.Now()
+	c, err := db.newCompaction(t, pick)
+	if err != nil {
+		return fmt.Errorf("compaction: %w", err)
+	}
+	info := CompactionInfo{From: c.from, To: c.to, FilesRead: len(c.inputs)}
+	change := &change{removed: c.inputs}
+	if c.isMove() {
+		info.Moved, info.FilesRead = true, 0
+		change.added[c.to] = c.files()
+	} else {
+		if err := c.merge(); err != nil {
+			return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(true)))
+		}
+		change.added[c.to] = c.outputs
+		info.FilesWritten = len(c.outputs)
+		for f := range c.inputs {
+			info.BytesRead += f.size
+		}
+		for _, f := range c.outputs {
+			info.BytesWritten += f.size
+		}
+	}
+	if err := db.commit(change); err != nil {
+		return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(false)))
+	}
+	info.Took = time.Since(begun)
+	db.counters.compacted(info)
+	db.o.Events.Compacted(info)
+	return nil
+}
+
+func (db *DB) newCompaction(t *tree, pick Pick) (*compaction, error) {
+	c := &compaction{db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool)}
+	if c.to < 0 || c.to >= numLevels {
+		return nil, fmt.Errorf("level %d: %w", c.to, ErrOption)
+	}
+	for level, files := range t.levels {
+		for _, f := range files {
+			if slices.Contains(pick.Files, f.number) {
+				c.inputs[f] = true
+				c.from = min(c.from, level)
+				c.run = max(c.run, f.run)
+			}
+		}
+	}
+	if len(c.inputs) != len(pick.Files) {
+		return nil, fmt.Errorf("a table that is not there, or twice: %w", ErrOption)
+	}
+	if err := checkPick(t, c.inputs, c.to); err != nil {
+		return nil, err
+	}
+	c.findOlder()
+	return c, nil
+}
+
+// findOlder finds the runs that are older than the output. What overlaps it of
+// level 0 and is no input is newer, or the pick was refused.
+func (c *compaction) findOlder() {
+	if c.to == 0 {
+		_, oldest := inputsOfLevel0(c.before, c.inputs)
+		for _, f := range c.before.levels[0][oldest+1:] {
+			c.older = append(c.older, []*file{f})
+		}
+	}
+	for _, level := range c.before.levels[c.to+1:] {
+		if len(level) > 0 {
+			c.older = append(c.older, level)
+		}
+	}
+	c.olderAt = make([]int, len(c.older))
+}
+
+// isLowest says whether no older run may have keys of a range. Ranges come in
+// the order of where they begin.
+func (c *compaction) isLowest(r run.Range) bool {
+	for i, files := range c.older {
+		at := c.olderAt[i]
+		for at < len(files) && files[at].bounds.Before(r.From) {
+			at++
+		}
+		c.olderAt[i] = at
+		if at < len(files) && files[at].bounds.Overlaps(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// files are the inputs.
+func (c *compaction) files() (files []*file) {
+	for _, level := range c.before.levels {
+		for _, f := range level {
+			if c.inputs[f] {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+// isMove says whether the one input can go down as it is. A file of tombstones
+// under which nothing is left is rewritten, into nothing.
+func (c *compaction) isMove() bool {
+	files := c.files()
+	if len(files) != 1 || c.from == c.to {
+		return false
+	}
+	f := files[0]
+	hasTombstones := f.tombstones > 0 || len(f.table.Ranges()) > 0
+	return !hasTombstones || !c.isLowest(f.bounds)
+}
+
+// merge writes the outputs.
+func (c *compaction) merge() error {
+	var m merger
+	m.reset(&c.db.o.Split, c.sources())
+	defer m.close()
+	w := &runWriter{c: c, ranges: c.ranges(m.sources), obstacles: c.obstacles()}
+	clear(c.olderAt)
+	m.seek(nil)
+	for n := 1; m.next(); n++ {
+		if err := w.write(&m); err != nil {
+			return errors.Join(err, w.abort())
+		}
+		if n%stopEntries == 0 {
+			if err := c.db.giveWay(); err != nil {
+				return errors.Join(err, w.abort())
+			}
+		}
+	}
+	if m.err != nil {
+		return errors.Join(m.err, w.abort())
+	}
+	return w.finish()
+}
+
+// giveWay lets flushes go first: writes wait for them sooner than for
+// compactions.
+func (db *DB) giveWay() error {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	for len(db.current.memory) > 0 && db.stuck == nil && !db.closed && db.failed == nil && db.sealedBytes() > 0 {
+		db.progress.Wait()
+	}
+	if db.closed || db.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return db.failed
+}
+
+// sources are the inputs as runs, from the newest to the oldest.
+func (c *compaction) sources() (sources []source) {
+	o := sstable.IteratorOptions{Readahead: readahead}
+	for level, files := range c.before.levels {
+		var ours []*file
+		for _, f := range files {
+			if !c.inputs[f] {
+				continue
+			}
+			if ours = append(ours, f); level == 0 {
+				sources = append(sources, c.db.sourceOf(ours, o))
+				ours = nil
+			}
+		}
+		if len(ours) > 0 {
+			sources = append(sources, c.db.sourceOf(ours, o))
+		}
+	}
+	return sources
+}
+
+// ranges are the range tombstones of the output: those of the inputs, but for
+// what no older run has anything under.
+func (c *compaction) ranges(sources []source) (all run.Ranges) {
+	var needed run.Ranges
+	for _, s := range sources {
+		for _, r := range s.ranges {
+			all.Add(r)
+		}
+	}
+	for _, r := range all {
+		for _, files := range c.older {
+			if len(overlapping(files, r)) > 0 {
+				needed.Add(r)
+				break
+			}
+		}
+	}
+	return needed
+}
+
+// obstacles are the files of the output's level that stay. No file of the run may
+// reach over one.
+func (c *compaction) obstacles() (files []*file) {
+	if c.to == 0 {
+		return nil
+	}
+	for _, f := range c.before.levels[c.to] {
+		if !c.inputs[f] {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// discard closes outputs that do not become part of the tree, and removes them
+// unless the manifest may speak of them.
+func (c *compaction) discard(remove bool) (err error) {
+	for _, f := range c.outputs {
+		c.db.owner.Lock()
+		err = errors.Join(err, f.table.Close())
+		c.db.owner.Unlock()
+		if remove {
+			c.db.report(ignoreMissing(c.db.fs.Remove(c.db.path(tableName(f.number)))))
+		}
+	}
+	return err
+}
+
+// coveredFiles are those of which a range tombstone of a newer run hides
+// everything. They need not be read to go.
+func coveredFiles(t *tree) (covered []*file) {
+	var hidden run.Ranges
+	for level, files := range t.levels {
+		for _, f := range files {
+			if slices.ContainsFunc(hidden, func(r run.Range) bool { return includes(r, f.bounds) }) {
+				covered = append(covered, f)
+			}
+			if level == 0 {
+				hidden = addAll(hidden, f.table.Ranges())
+			}
+		}
+		if level > 0 {
+			for _, f := range files {
+				hidden = addAll(hidden, f.table.Ranges())
+			}
+		}
+	}
+	return covered
+}
+
+func addAll(s, more run.Ranges) run.Ranges {
+	for _, r := range more {
+		s.Add(r)
+	}
+	return s
+}
+
+// includes says whether all of a range lies in another.
+func includes(r, inner run.Range) bool {
+	i := r.Intersect(inner)
+	return !i.Empty() && string(i.From) == string(inner.From) && (i.To == nil) == (inner.To == nil) && string(i.To) == string(inner.To)
+}
+
+// dropFiles takes files out of the tree.
+func (db *DB) dropFiles(files []*file) error {
+	c := &change{removed: make(map[*file]bool)}
+	for _, f := range files {
+		c.removed[f] = true
+	}
+	if err := db.commit(c); err != nil {
+		return fmt.Errorf("drop %d tables: %w", len(files), err)
+	}
+	info := CompactionInfo{Dropped: true, FilesRead: len(files)}
+	db.counters.compacted(info)
+	db.o.Events.Compacted(info)
+	return nil
+}

@@ -1,0 +1,242 @@
+package lsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/wal"
+)
+
+// DB is a store in a directory.
+//
+// It has one owner, the goroutine that writes; its lock is then never waited for.
+// Two goroutines of the store's own work beside it: one flushes, one compacts.
+//
+// Thread safety: all methods are safe for concurrent use, but for Peek and for
+// iterators, which belong to the owner.
+type DB struct {
+	o          Options
+	ownsBudget bool
+	dir        string
+	fs         vfs.FS
+	dirLock    io.Closer
+	identity   [16]byte
+
+	// owner has the lock of the store, which guards what follows down to the
+	// next blank line, and the frames of its tables in the cache.
+	owner      sstable.Owner
+	current    *version
+	generation uint64 // counts changes of current and of active
+	active     runTable
+	activeRun  uint64
+	writes     uint64 // counts them, for iterators
+	nextFile   uint64
+	flushedRun uint64 // newest run in the tree
+	views      map[*View]bool
+	iterators  map[*Iterator]bool
+	probe      run.Probe     // scratch of the operation under way
+	finding    run.Finding   // the same
+	peeked     []byte        // what Peek has put together
+	idle       *Iterator     // of a prefix, closed, to be used again
+	unpaid     int64         // bytes written since the last payment: see pay
+	debt       time.Duration // not slept yet
+	closed     bool
+	shut       atomic.Bool // closed, for iterators, which look without the lock
+	failed     error       // why nothing can be written any more
+	stuck      error       // why the last flush failed, nil if it did not
+	damaged    bool        // no compaction is tried any more
+	progress   sync.Cond   // flushes, compactions and failures, on the lock
+
+	log       *wal.Writer // nil if there is none
+	logNumber uint64
+	logs      []oldLog
+	logHead   [32]byte
+
+	manifest manifest
+	janitor  janitor
+	counters counters
+
+	ctx      context.Context // ends with the store
+	stop     context.CancelFunc
+	flushes  chan struct{} // wakes the flusher
+	compacts chan struct{} // wakes the compactor
+	workers  sync.WaitGroup
+	// compacting is held by whoever compacts: the worker, or Compact.
+	compacting sync.Mutex
+}
+
+// runTable is a memtable with what was written to it.
+type runTable struct {
+	memtable.Table
+	writtenBytes int64
+}
+
+// newTable makes a memtable.
+func (db *DB) newTable() runTable {
+	return runTable{Table: db.o.NewMemtable(memtable.Options{Budget: db.o.Budget.slabs})}
+}
+
+// apply carries out an operation. The probe is scratch; it has the key then.
+func (t *runTable) apply(split *Split, p *run.Probe, kind run.Kind, key, value []byte) {
+	t.writtenBytes += int64(len(key)) + int64(len(value))
+	if kind == opRange {
+		t.DeleteRange(rangeOf(key, value))
+		return
+	}
+	split.Prepare(p, key)
+	switch kind {
+	case run.Set:
+		t.Set(p, value)
+	case run.Delete:
+		t.Delete(p)
+	case run.Append:
+		t.Append(p, value)
+	case run.DeletePrefix:
+		t.DeletePrefix(p)
+	}
+}
+
+// isFull says whether the memtable has its size. A limit below a slab, as tests
+// have it, is one of bytes written, since memory comes in slabs.
+func (t *runTable) isFull(limitBytes int64) bool {
+	if limitBytes < minMemtableBytes {
+		return t.writtenBytes >= limitBytes
+	}
+	return t.Bytes() > limitBytes
+}
+
+// enter takes the lock for an operation. It is released if there is an error.
+func (db *DB) enter() error {
+	db.owner.Lock()
+	if db.closed {
+		db.owner.Unlock()
+		return ErrClosed
+	}
+	db.owner.Drop() // what Peek has returned is good no longer
+	return nil
+}
+
+// enterToWrite is enter for writes.
+func (db *DB) enterToWrite() error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	if db.failed != nil {
+		defer db.owner.Unlock()
+		return db.failed
+	}
+	return nil
+}
+
+// fail makes an error final: the store writes nothing any more.
+func (db *DB) fail(err error) error {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	return db.failLocked(err)
+}
+
+func (db *DB) failLocked(err error) error {
+	if db.failed == nil {
+		db.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		db.o.Events.Failed(db.failed)
+		db.progress.Broadcast()
+	}
+	return db.failed
+}
+
+// newFileNumber gives out a number.
+func (db *DB) newFileNumber() uint64 {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	db.nextFile++
+	return db.nextFile - 1
+}
+
+// Close brings what is in memory to the disk and closes the store. Views and
+// iterators that are open make it ErrOpen, with the places where they were
+// opened; the store is closed all the same, and they are ErrClosed from then on.
+// A second Close is ErrClosed.
+func (db *DB) Close() error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	left := db.leftOpen()
+	db.owner.Unlock()
+
+	err := db.Flush()
+	if errors.Is(err, ErrClosed) {
+		return err
+	}
+	db.owner.Lock()
+	if db.closed {
+		db.owner.Unlock()
+		return ErrClosed
+	}
+	db.closed = true
+	db.shut.Store(true)
+	db.progress.Broadcast()
+	db.owner.Unlock()
+
+	db.stop()
+	db.workers.Wait()
+	db.compacting.Lock() // a Compact may be under way
+	defer db.compacting.Unlock()
+	return errors.Join(err, left, db.release())
+}
+
+// release gives everything back. Nothing else goes on.
+func (db *DB) release() (err error) {
+	err = db.closeLog()
+	db.owner.Lock()
+	for v := range db.views {
+		v.abandon()
+	}
+	// Iterators that are open may be in use by others: what they pin stays until
+	// they are closed.
+	db.active.Release()
+	db.owner.Unlock()
+	db.janitor.keepFiles() // from here on they are those of the tree
+	db.owner.Lock()
+	db.unref(db.current)
+	db.owner.Unlock()
+	err = errors.Join(err, db.janitor.close(), db.manifest.close())
+	if db.ownsBudget && len(db.iterators) == 0 {
+		db.o.Budget.close()
+	}
+	return errors.Join(err, db.dirLock.Close())
+}
+
+// closeLog ends the log. If all that it has is in the tree it ends clean, and is
+// needed no longer.
+func (db *DB) closeLog() error {
+	if db.log == nil {
+		return nil
+	}
+	db.owner.Lock()
+	clean := db.failed == nil && db.active.Len() == 0 && len(db.current.memory) == 0
+	db.owner.Unlock()
+	if err := db.log.Close(clean); err != nil || !clean {
+		return ignoreFailed(err)
+	}
+	db.owner.Lock()
+	db.logs = append(db.logs, oldLog{db.logNumber, db.activeRun - 1})
+	db.logNumber = db.nextFile
+	db.owner.Unlock()
+	return db.commit(&change{})
+}
+
+// report tells of an error that harms nobody.
+func (db *DB) report(err error) {
+	if err != nil {
+		db.o.Events.LeftBehind(err)
+	}
+}

@@ -1,0 +1,24 @@
+// Package lsm is a log-structured merge tree made for keyed state: a store of
+// ordered bytes with one owner, point reads and writes, appends, scans inside a
+// prefix, and snapshots at chosen moments only.
+//
+// What is written goes to a memtable. Seal ends it: from then on it is a run that
+// never changes, in memory and soon in a file. Runs are merged in the background
+// and move down the levels. A key has one entry at most in a run, and the newer
+// run wins, so nothing is numbered: a snapshot is a seal and a set of runs. The
+// room knows bytes; it may not know what keys and values mean.
+//
+// # Durability
+//
+// With the log off, which is the default, a crash takes the store back to one of
+// its seals, of which the newest flushed one is the last; Flush and Checkpoint
+// make sure of a moment, and Close loses nothing. With LogBuffered a crash of
+// the system loses the last writes, in order; with LogSynced it loses none that
+// had returned.
+//
+// # Errors
+//
+// Every error is one of errors.go or of the file system, wrapped with what was
+// going on. None has a key or a value in it, and nothing panics, whatever is in
+// the files.
+package lsm

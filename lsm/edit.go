@@ -1,0 +1,223 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// edit is a record of the manifest: one step from one tree to the next. Bytes:
+// docs/format-manifest.md.
+type edit struct {
+	// identity, split and partitionBytes are those of the store. They come in
+	// the first edit of a manifest, and only there.
+	first          bool
+	identity       [16]byte
+	split          string
+	partitionBytes int
+
+	// flushed is the newest run that is in the tree, with all before it.
+	flushed uint64
+	// nextFile and nextRun are above all numbers that were given out.
+	nextFile, nextRun uint64
+	// firstLog is the oldest log that is still needed.
+	firstLog uint64
+
+	removed []place
+	added   []placed
+}
+
+// place is a table in a level.
+type place struct {
+	level  int
+	number uint64
+}
+
+type placed struct {
+	level int
+	meta  fileMeta
+}
+
+// editVersion is that of the encoding.
+const editVersion = 1
+
+const (
+	maxSplitName  = 255
+	maxBoundBytes = 4 << 10 // of one key in an edit; tables shorten theirs to less
+)
+
+func (e *edit) encode() []byte {
+	b := []byte{editVersion, 0}
+	if e.first {
+		b[1] = 1
+		b = append(b, e.identity[:]...)
+		b = appendBytes(b, []byte(e.split))
+		b = binary.AppendUvarint(b, uint64(e.partitionBytes))
+	}
+	for _, n := range []uint64{e.flushed, e.nextFile, e.nextRun, e.firstLog} {
+		b = binary.AppendUvarint(b, n)
+	}
+	b = binary.AppendUvarint(b, uint64(len(e.removed)))
+	for _, r := range e.removed {
+		b = append(b, byte(r.level))
+		b = binary.AppendUvarint(b, r.number)
+	}
+	b = binary.AppendUvarint(b, uint64(len(e.added)))
+	for _, a := range e.added {
+		b = append(b, byte(a.level))
+		b = a.meta.append(b)
+	}
+	return b
+}
+
+// append adds what the manifest, and a log, say of a table.
+func (m *fileMeta) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, m.number)
+	b = binary.AppendUvarint(b, m.run)
+	b = append(b, m.identity[:]...)
+	for _, n := range []int64{m.size, m.entries, m.tombstones} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	b = appendRange(b, m.bounds)
+	return appendRange(b, m.clip)
+}
+
+func appendBytes(b, content []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(content)))
+	return append(b, content...)
+}
+
+// appendRange writes the end as a size above the length by one, so that 0 is the
+// end of all keys.
+func appendRange(b []byte, r run.Range) []byte {
+	b = appendBytes(b, r.From)
+	if r.To == nil {
+		return append(b, 0)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.To))+1)
+	return append(b, r.To...)
+}
+
+// decodeEdit reads an edit. What is not as encode would write it is ErrCorrupt.
+func decodeEdit(b []byte) (*edit, error) {
+	p := parser{rest: b}
+	if v := p.byte(); v != editVersion && p.err == nil {
+		return nil, fmt.Errorf("manifest edit of version %d, this program knows %d: %w", v, editVersion, ErrVersion)
+	}
+	e := &edit{}
+	switch p.byte() {
+	case 0:
+	case 1:
+		e.first = true
+		copy(e.identity[:], p.take(16))
+		e.split = string(p.bytes(maxSplitName))
+		e.partitionBytes = int(p.uvarint(maxPartitionBytes))
+	default:
+		p.fail("flag")
+	}
+	for _, n := range []*uint64{&e.flushed, &e.nextFile, &e.nextRun, &e.firstLog} {
+		*n = p.uvarint(maxFileNumber)
+	}
+	for range p.count(2) {
+		e.removed = append(e.removed, place{p.level(), p.uvarint(maxFileNumber)})
+	}
+	for range p.count(fileMetaBytes) {
+		e.added = append(e.added, placed{p.level(), p.fileMeta()})
+	}
+	return e, p.end("manifest edit")
+}
+
+// fileMetaBytes is the least that one takes, with its level.
+const fileMetaBytes = 1 + 2 + 16 + 3 + 2 + 2
+
+// maxFileNumber is the highest that a name has room for.
+const maxFileNumber = 9999999999999999999
+
+// parser reads what encode writes. After an error it gives zeros.
+type parser struct {
+	rest []byte
+	err  error
+}
+
+func (p *parser) fail(what string) {
+	if p.err == nil {
+		p.err = fmt.Errorf("%s: %w", what, ErrCorrupt)
+	}
+	p.rest = nil
+}
+
+// take returns the next n bytes.
+func (p *parser) take(n uint64) []byte {
+	if n > uint64(len(p.rest)) {
+		p.fail("it ends early")
+		return nil
+	}
+	b := p.rest[:n:n]
+	p.rest = p.rest[n:]
+	return b
+}
+
+func (p *parser) byte() byte {
+	if b := p.take(1); len(b) == 1 {
+		return b[0]
+	}
+	return 0
+}
+
+// uvarint reads one in its shortest form, up to a limit.
+func (p *parser) uvarint(limit uint64) uint64 {
+	n, size := binary.Uvarint(p.rest)
+	if size <= 0 || n > limit || size > 1 && p.rest[size-1] == 0 {
+		p.fail("a number is out of range")
+		return 0
+	}
+	p.rest = p.rest[size:]
+	return n
+}
+
+// count reads how many things follow that take so many bytes at least.
+func (p *parser) count(bytes int) uint64 { return p.uvarint(uint64(len(p.rest) / bytes)) }
+
+func (p *parser) bytes(limit uint64) []byte { return p.take(p.uvarint(limit)) }
+
+func (p *parser) level() int {
+	level := p.byte()
+	if level >= numLevels {
+		p.fail("level")
+	}
+	return int(level)
+}
+
+func (p *parser) size() int64 { return int64(p.uvarint(1<<63 - 1)) }
+
+func (p *parser) keyRange() (r run.Range) {
+	r.From = slices.Clone(p.bytes(maxBoundBytes))
+	if n := p.uvarint(maxBoundBytes + 1); n > 0 {
+		r.To = append([]byte{}, p.take(n-1)...)
+	}
+	return r
+}
+
+func (p *parser) fileMeta() fileMeta {
+	m := fileMeta{number: p.uvarint(maxFileNumber), run: p.uvarint(maxFileNumber)}
+	copy(m.identity[:], p.take(16))
+	m.size, m.entries, m.tombstones = p.size(), p.size(), p.size()
+	m.bounds, m.clip = p.keyRange(), p.keyRange()
+	if p.err == nil && (m.number == 0 || m.bounds.Empty()) {
+		p.fail("table without number or bounds")
+	}
+	return m
+}
+
+// end says what was wrong, if anything; bytes that are left are.
+func (p *parser) end(what string) error {
+	if p.err == nil && len(p.rest) > 0 {
+		p.fail("bytes behind the end")
+	}
+	if p.err != nil {
+		return fmt.Errorf("%s: %w", what, p.err)
+	}
+	return nil
+}

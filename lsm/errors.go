@@ -1,0 +1,66 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/sstable"
+)
+
+// Errors of opening.
+var (
+	// ErrLocked is returned when a store is open already, here or in another
+	// process.
+	ErrLocked = vfs.ErrLocked
+	// ErrNotStore is returned for a directory that has files but no store.
+	ErrNotStore = errors.New("not a store")
+	// ErrVersion is returned for a format of a later version.
+	ErrVersion = sstable.ErrVersion
+	// ErrMismatch is returned when options differ from those that the store was
+	// made with and that can never change.
+	ErrMismatch = errors.New("option differs from what the store was made with")
+	// ErrOption is returned when an option makes no sense.
+	ErrOption = errors.New("invalid option")
+)
+
+// Errors of working.
+var (
+	// ErrCorrupt is returned when a file does not hold what was written.
+	ErrCorrupt = sstable.ErrCorrupt
+	// ErrClosed is returned after Close, and for a view or an iterator after
+	// its own.
+	ErrClosed = errors.New("closed")
+	// ErrTooLarge is returned for a key or a value above its limit, and by
+	// reading a value as a whole that appends have made larger than that. See
+	// SizeError.
+	ErrTooLarge = errors.New("too large")
+	// ErrRange is returned for bounds that are none: DeleteRange and clips take
+	// partitions.
+	ErrRange = errors.New("invalid range")
+	// ErrFailed is returned by writes after the log or the manifest could not be
+	// written. Nothing is known then about what the disk has; reads go on, and
+	// opening the store again finds out.
+	ErrFailed = errors.New("store has failed")
+	// ErrStalled is returned by a write for which there is no memory left since
+	// what is sealed cannot be flushed; its cause is wrapped. The write has not
+	// happened and may be tried again.
+	ErrStalled = errors.New("sealed data cannot be flushed")
+	// ErrOpen is returned by Close when views or iterators were still open, with
+	// the places where they were opened. The store is closed all the same.
+	ErrOpen = errors.New("still open")
+)
+
+// SizeError says what was too large. It is an ErrTooLarge.
+type SizeError struct {
+	What        string // key or value
+	Size, Limit int64  // bytes
+}
+
+// Error implements error.
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("%s of %d bytes, limit %d: %v", e.What, e.Size, e.Limit, ErrTooLarge)
+}
+
+// Is makes it an ErrTooLarge.
+func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }

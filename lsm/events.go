@@ -1,0 +1,87 @@
+package lsm
+
+import "time"
+
+// Events are functions that are told what goes on. Those that are nil are not.
+// They are called by whoever does it, some under the lock of the store: they must
+// return soon and must not call the store.
+type Events struct {
+	// LogReplayed is called for each log that opening has read.
+	LogReplayed func(LogInfo)
+	// Flushed is called when a run has become part of the tree.
+	Flushed func(FlushInfo)
+	// FlushFailed is called when a flush has failed; it is tried again.
+	FlushFailed func(error)
+	// Compacted is called when a compaction has become part of the tree.
+	Compacted func(CompactionInfo)
+	// CompactionFailed is called when a compaction has failed; it is tried
+	// again, unless a file is damaged.
+	CompactionFailed func(error)
+	// TableRemoved is called when the file of a table that nobody needs any
+	// more was removed, or could not be.
+	TableRemoved func(TableInfo)
+	// Stalled is called when a write has waited since the workers cannot keep
+	// up.
+	Stalled func(time.Duration)
+	// LeftBehind is called when a file that nobody needs could not be removed,
+	// or closed. It is removed when the store is opened next.
+	LeftBehind func(error)
+	// Failed is called when the store writes nothing any more: see ErrFailed.
+	Failed func(error)
+}
+
+// LogInfo describes a log that was read.
+type LogInfo struct {
+	Log   uint64
+	Bytes int64 // that count
+	// Clean says that the log has its end. If not, what was written last may
+	// be gone, as far as no sync was waited for.
+	Clean bool
+}
+
+// FlushInfo describes a flush.
+type FlushInfo struct {
+	Run     uint64
+	File    uint64
+	Bytes   int64 // of the file
+	Entries int64
+	Took    time.Duration
+}
+
+// CompactionInfo describes a compaction.
+type CompactionInfo struct {
+	// From and To are levels: of the first input, and of the output.
+	From, To int
+	// Files and bytes that were read, and written. A move reads and writes
+	// nothing.
+	FilesRead, FilesWritten int
+	BytesRead, BytesWritten int64
+	Moved, Dropped          bool
+	Took                    time.Duration
+}
+
+// TableInfo describes a file that was removed.
+type TableInfo struct {
+	File  uint64
+	Bytes int64
+	Err   error
+}
+
+// complete fills in functions that do nothing.
+func (e *Events) complete() {
+	setDefault(&e.LogReplayed)
+	setDefault(&e.Flushed)
+	setDefault(&e.FlushFailed)
+	setDefault(&e.Compacted)
+	setDefault(&e.CompactionFailed)
+	setDefault(&e.TableRemoved)
+	setDefault(&e.Stalled)
+	setDefault(&e.LeftBehind)
+	setDefault(&e.Failed)
+}
+
+func setDefault[T any](f *func(T)) {
+	if *f == nil {
+		*f = func(T) {}
+	}
+}

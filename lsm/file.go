@@ -1,0 +1,164 @@
+package lsm
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/sstable"
+)
+
+// fileMeta is what the manifest says of a table. See docs/format-manifest.md.
+type fileMeta struct {
+	number   uint64 // names the file, never reused
+	run      uint64 // the newest run in it: the order of level 0
+	identity [16]byte
+	size     int64
+	// bounds hold all that the file says, within clip.
+	bounds run.Range
+	// clip is the part of the file that counts, {nil, nil} for all of it.
+	clip run.Range
+
+	entries    int64 // of the whole file, whatever the clip
+	tombstones int64
+}
+
+func (m *fileMeta) clipped() bool { return len(m.clip.From) > 0 || m.clip.To != nil }
+
+// file is a table of the tree, open.
+type file struct {
+	fileMeta
+	table *sstable.Table
+	refs  int  // of trees that have it; the lock of the store
+	busy  bool // in a compaction; the lock of the store
+}
+
+const tableSuffix = ".sst"
+
+func tableName(number uint64) string { return fmt.Sprintf("%06d%s", number, tableSuffix) }
+
+// parseNumber reads the number in a name as fileName writes it.
+func parseNumber(name, prefix, suffix string) (number uint64, ok bool) {
+	digits, hasPrefix := strings.CutPrefix(name, prefix)
+	digits, hasSuffix := strings.CutSuffix(digits, suffix)
+	if !hasPrefix || !hasSuffix || len(digits) < 6 || len(digits) > 19 || len(digits) > 6 && digits[0] == '0' {
+		return 0, false
+	}
+	for _, c := range []byte(digits) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		number = number*10 + uint64(c-'0')
+	}
+	return number, number > 0
+}
+
+// numLevels is enough for any disk: with ten times the size from level to level,
+// the last one holds a million times what level 1 does.
+const numLevels = 7
+
+// tree is a set of files, which never changes: level 0 from the newest run to
+// the oldest, the others ascending by key and apart from each other.
+type tree struct {
+	levels [numLevels][]*file
+	refs   int // of versions; the lock of the store
+}
+
+// find returns the file of a level above 0 that may hold a key, nil if none.
+func find(level []*file, key []byte) *file {
+	lo, hi := 0, len(level)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); level[mid].bounds.Before(key) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == len(level) || bytes.Compare(level[lo].bounds.From, key) > 0 {
+		return nil
+	}
+	return level[lo]
+}
+
+// overlapping are the files of a level whose bounds overlap a range.
+func overlapping(level []*file, r run.Range) (found []*file) {
+	for _, f := range level {
+		if f.bounds.Overlaps(r) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// span is the smallest range that has the bounds of all files; there is one at
+// least.
+func span(files []*file) run.Range {
+	all := files[0].bounds
+	for _, f := range files[1:] {
+		all = all.Span(f.bounds)
+	}
+	return all
+}
+
+// change returns the tree after files have gone and come.
+func (t *tree) change(removed map[*file]bool, added [numLevels][]*file) (*tree, error) {
+	next := &tree{}
+	for level := range t.levels {
+		files := slices.Clone(t.levels[level])
+		files = slices.DeleteFunc(files, func(f *file) bool { return removed[f] })
+		files = append(files, added[level]...)
+		sortLevel(level, files)
+		next.levels[level] = files
+	}
+	return next, next.check()
+}
+
+func sortLevel(level int, files []*file) {
+	if level == 0 {
+		slices.SortFunc(files, func(a, b *file) int {
+			if a.run != b.run {
+				return compareNewest(a.run, b.run)
+			}
+			return bytes.Compare(a.bounds.From, b.bounds.From)
+		})
+		return
+	}
+	slices.SortFunc(files, func(a, b *file) int { return bytes.Compare(a.bounds.From, b.bounds.From) })
+}
+
+func compareNewest(a, b uint64) int {
+	if a > b {
+		return -1
+	}
+	return 1
+}
+
+// check says whether the levels are as they must be.
+func (t *tree) check() error {
+	seen := make(map[uint64]bool)
+	for level, files := range t.levels {
+		for i, f := range files {
+			switch {
+			case seen[f.number]:
+				return fmt.Errorf("table %d is in the tree twice: %w", f.number, ErrCorrupt)
+			case f.bounds.Empty():
+				return fmt.Errorf("table %d has no bounds: %w", f.number, ErrCorrupt)
+			case i > 0 && level > 0 && files[i-1].bounds.Overlaps(f.bounds),
+				i > 0 && level == 0 && files[i-1].run == f.run && files[i-1].bounds.Overlaps(f.bounds):
+				return fmt.Errorf("tables %d and %d of level %d overlap: %w", files[i-1].number, f.number, level, ErrCorrupt)
+			}
+			seen[f.number] = true
+		}
+	}
+	return nil
+}
+
+// bytes is the size of the files of a level.
+func (t *tree) bytes(level int) (n int64) {
+	for _, f := range t.levels[level] {
+		n += f.size
+	}
+	return n
+}

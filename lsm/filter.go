@@ -1,0 +1,46 @@
+package lsm
+
+// Filter decides on entries when they are compacted: state that has expired goes,
+// and values move to a newer form. It sees an entry once in a while and maybe
+// never, so it must not be the only one that decides. It is called by one
+// goroutine at a time, not the owner's.
+type Filter interface {
+	// Decide looks at entries, in the order of their keys, and sets Decision
+	// where one is not to stay as it is. Keys and values are good until it
+	// returns. A panic of it is the panic of the program.
+	Decide(batch []FilterEntry)
+}
+
+// Decision is what becomes of an entry.
+type Decision uint8
+
+const (
+	// Keep leaves it as it is.
+	Keep Decision = iota
+	// Drop takes it away. For a whole value that is as if the key had been
+	// deleted; of what was appended only this piece goes.
+	Drop
+	// Replace gives it NewValue.
+	Replace
+)
+
+// FilterEntry is an entry that a Filter decides on.
+type FilterEntry struct {
+	Key []byte
+	// Value is the value, or the beginning of one that is too large for memory;
+	// Size has its size.
+	Value []byte
+	Size  int64
+	// Appended says that the value is a piece that was appended to what older
+	// runs have.
+	Appended bool
+
+	Decision Decision
+	NewValue []byte // kept until the batch is written
+}
+
+const (
+	// filterBatch bounds what a Filter decides on at a time.
+	filterBatch      = 256
+	filterBatchBytes = 256 << 10
+)

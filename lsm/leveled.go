@@ -1,0 +1,86 @@
+package lsm
+
+// leveled is the usual Picker: level 0 takes runs as they are flushed, each level
+// below is one run of ten times the size of the one above.
+//
+// The scheme is LevelDB's (doc/impl.md there). Which file of a level goes down is
+// decided as RocksDB does by default: the one with the least to rewrite for each
+// of its bytes.
+type leveled struct{}
+
+// NewLeveled returns the default Picker.
+func NewLeveled() Picker { return leveled{} }
+
+const (
+	// joinRuns is how many runs level 0 has when something is done about it.
+	joinRuns = 4
+	// levelFactor is from one level to the next.
+	levelFactor = 10
+	// level1Memtables is the size of level 1 in memtables: as many as level 0
+	// brings at a time.
+	level1Memtables = joinRuns
+)
+
+// Pick implements Picker: the level that is the farthest above its size comes
+// first.
+func (leveled) Pick(s Shape) *Pick {
+	best, bestScore := -1, 1.0
+	limit := float64(max(s.MemtableBytes*level1Memtables, 4*s.FileBytes))
+	for level := range numLevels - 1 {
+		score := float64(len(s.Levels[0])) / joinRuns
+		if level > 0 {
+			score = float64(bytesOf(s.Levels[level])) / limit
+			limit *= levelFactor
+		}
+		if score >= bestScore && (best < 0 || score > bestScore) {
+			best, bestScore = level, score
+		}
+	}
+	switch {
+	case best < 0:
+		return nil
+	case best == 0:
+		return pickLevel0(s)
+	}
+	return pickFile(s, best)
+}
+
+// pickLevel0 joins small runs among themselves, and brings the rest to level 1.
+// Small ones come from seals in quick succession: to rewrite level 1 for each
+// few of them would cost many times their size.
+func pickLevel0(s Shape) *Pick {
+	if small := smallRuns(s.Levels[0], s.MemtableBytes); len(small) >= joinRuns {
+		return &Pick{Files: numbersOf(small), To: 0}
+	}
+	all := s.Levels[0]
+	return &Pick{Files: numbersOf(all, tablesOver(s.Levels[1], all)), To: 1}
+}
+
+// smallRuns are the newest runs of level 0 of which each has no more than the
+// newer ones together, twice, so that joining them rewrites a byte a few times
+// only, and which come to no more than a memtable.
+func smallRuns(runs []Table, memtableBytes int64) []Table {
+	sum := int64(0)
+	for i, t := range runs {
+		if i > 0 && t.Bytes > 2*sum || sum+t.Bytes > memtableBytes {
+			return runs[:i]
+		}
+		sum += t.Bytes
+	}
+	return runs
+}
+
+// pickFile brings one file of a level down.
+func pickFile(s Shape, level int) *Pick {
+	var best Pick
+	bestCost := -1.0
+	for _, t := range s.Levels[level] {
+		one := []Table{t}
+		over := tablesOver(s.Levels[level+1], one)
+		cost := float64(bytesOf(over)) / float64(max(t.Bytes, 1))
+		if bestCost < 0 || cost < bestCost {
+			best, bestCost = Pick{Files: numbersOf(one, over), To: level + 1}, cost
+		}
+	}
+	return &best
+}

@@ -1,0 +1,335 @@
+package lsm
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/wal"
+)
+
+// manifest is the file that says which tables make the tree: edits, each on the
+// disk before it counts.
+type manifest struct {
+	// mu is held for as long as the tree changes, and is taken before the lock
+	// of the store.
+	mu     sync.Mutex
+	w      *wal.Writer
+	number uint64
+}
+
+const (
+	manifestPrefix = "MANIFEST-"
+	currentName    = "CURRENT"
+	lockName       = "LOCK"
+	// maxManifestBytes is the size at which a manifest is written anew.
+	maxManifestBytes = 4 << 20
+)
+
+func manifestName(number uint64) string { return fmt.Sprintf("%s%06d", manifestPrefix, number) }
+
+// change is what happens to the tree in one step.
+type change struct {
+	flushed *sealedRun     // that the tree has from now on, nil if none
+	removed map[*file]bool // those in added as well have only moved
+	added   [numLevels][]*file
+}
+
+// edit describes the change.
+func (c *change) edit(before *tree) *edit {
+	e := &edit{}
+	for level, files := range before.levels {
+		for _, f := range files {
+			if c.removed[f] {
+				e.removed = append(e.removed, place{level, f.number})
+			}
+		}
+	}
+	for level, files := range c.added {
+		for _, f := range files {
+			e.added = append(e.added, placed{level, f.fileMeta})
+		}
+	}
+	return e
+}
+
+// commit makes a change: in the manifest, then in the store. A manifest that
+// cannot be written is the end of writing; what it would have referred to stays,
+// since it may turn out to be referred to.
+func (db *DB) commit(c *change) error {
+	db.manifest.mu.Lock()
+	defer db.manifest.mu.Unlock()
+	db.owner.Lock()
+	if db.failed != nil {
+		defer db.owner.Unlock()
+		return db.failed
+	}
+	before := db.current.tree // whoever changes it holds manifest.mu
+	next, err := before.change(c.removed, c.added)
+	e := c.edit(before)
+	db.fillIn(e, c.flushed)
+	db.owner.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := db.writeEdit(e); err != nil {
+		return db.fail(fmt.Errorf("manifest: %w", err))
+	}
+	db.owner.Lock()
+	db.adoptChange(c, next)
+	db.owner.Unlock()
+	db.removeLogs(e.firstLog)
+	return db.renewManifest()
+}
+
+// fillIn completes an edit. The lock is held.
+func (db *DB) fillIn(e *edit, flushed *sealedRun) {
+	if flushed != nil {
+		db.flushedRun = flushed.number
+	}
+	e.flushed, e.nextFile, e.nextRun = db.flushedRun, db.nextFile, db.activeRun
+	e.firstLog = db.firstLog(e.flushed)
+}
+
+// writeEdit makes an edit durable, and before it the names that it has.
+func (db *DB) writeEdit(e *edit) error {
+	if len(e.added) > 0 {
+		if err := db.fs.SyncDir(db.dir); err != nil {
+			return err
+		}
+	}
+	end, err := db.manifest.w.Append(e.encode())
+	if err != nil {
+		return err
+	}
+	return db.manifest.w.SyncTo(end)
+}
+
+// adoptChange makes a change in the store, and in its views. The lock is held.
+func (db *DB) adoptChange(c *change, next *tree) {
+	if c.flushed == nil {
+		db.install(newVersion(db.current.memory, next))
+	} else {
+		db.install(db.current.without(c.flushed, next))
+		for v := range db.views {
+			v.replace(c.flushed, c.added[0])
+		}
+	}
+	db.progress.Broadcast()
+}
+
+// renewManifest begins a new manifest if the one there is has become large.
+func (db *DB) renewManifest() error {
+	if db.manifest.w.Size() < maxManifestBytes {
+		return nil
+	}
+	return db.newManifest()
+}
+
+// newManifest begins a new manifest with all of the tree in one edit. The mutex
+// of the manifest is held, or nothing else goes on yet.
+func (db *DB) newManifest() error {
+	db.owner.Lock()
+	number := db.nextFile
+	db.nextFile++
+	e := (&change{}).edit(&tree{})
+	for level, files := range db.current.tree.levels {
+		for _, f := range files {
+			e.added = append(e.added, placed{level, f.fileMeta})
+		}
+	}
+	e.first, e.identity = true, db.identity
+	e.split, e.partitionBytes = db.o.Split.Name, db.o.PartitionBytes
+	db.fillIn(e, nil)
+	db.owner.Unlock()
+
+	w, err := writeManifest(db.fs, db.dir, number, e)
+	if err != nil {
+		return db.fail(fmt.Errorf("manifest: %w", err))
+	}
+	old, oldNumber := db.manifest.w, db.manifest.number
+	db.manifest.w, db.manifest.number = w, number
+	if old == nil {
+		return nil
+	}
+	// What is left of the old one is removed when the store is opened next.
+	db.report(errors.Join(old.Close(true), db.fs.Remove(db.path(manifestName(oldNumber)))))
+	return nil
+}
+
+// writeManifest makes a manifest with one edit the current one of a directory.
+func writeManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writer, err error) {
+	w, err := wal.Create(fsys, filepath.Join(dir, manifestName(number)), wal.Options{MaxRecordBytes: maxEditBytes})
+	if err != nil {
+		return nil, err
+	}
+	end, err := w.Append(e.encode())
+	if err == nil {
+		err = w.SyncTo(end)
+	}
+	if err == nil {
+		err = fsys.SyncDir(dir)
+	}
+	if err == nil {
+		err = vfs.Publish(fsys, filepath.Join(dir, currentName), func(to io.Writer) error {
+			_, err := io.WriteString(to, currentContent(number))
+			return err
+		})
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.Close(false))
+	}
+	return w, nil
+}
+
+// maxEditBytes limits the edit that a manifest begins with: some hundred
+// thousand tables.
+const maxEditBytes = 256 << 20
+
+// currentContent names a manifest, with a checksum.
+func currentContent(number uint64) string {
+	name := manifestName(number)
+	return fmt.Sprintf("%s %016x\n", name, run.Hash([]byte(name)))
+}
+
+// currentManifest is the number of the current manifest; 0 if the directory has
+// none.
+func currentManifest(fsys vfs.FS, dir string) (uint64, error) {
+	content, err := readFile(fsys, filepath.Join(dir, currentName), 100)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	name, _, _ := strings.Cut(string(content), " ")
+	number, ok := parseNumber(name, manifestPrefix, "")
+	if !ok || string(content) != currentContent(number) {
+		return 0, fmt.Errorf("%s: %w", currentName, ErrCorrupt)
+	}
+	return number, nil
+}
+
+// readFile reads a small file.
+func readFile(fsys vfs.FS, name string, maxBytes int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err == nil && int64(len(content)) > maxBytes {
+		err = fmt.Errorf("%s has more than %d bytes: %w", filepath.Base(name), maxBytes, ErrCorrupt)
+	}
+	return content, err
+}
+
+// catalog is what the edits of a manifest come to.
+type catalog struct {
+	edit                     // the last one, with what the first one says
+	tables map[uint64]placed // by number
+}
+
+// readManifest reads a manifest.
+func readManifest(fsys vfs.FS, dir string, number uint64) (*catalog, error) {
+	c := &catalog{tables: make(map[uint64]placed)}
+	_, err := wal.Read(fsys, filepath.Join(dir, manifestName(number)), func(record []byte, _ int64) error {
+		e, err := decodeEdit(record)
+		if err != nil {
+			return err
+		}
+		return c.apply(e)
+	})
+	if err == nil && !c.first {
+		err = fmt.Errorf("no edit: %w", ErrCorrupt)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("manifest %d: %w", number, ofLog(missing(err)))
+	}
+	return c, nil
+}
+
+// missing is what a file is that must be there and is not.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// ofLog makes errors of the room wal those of this one.
+func ofLog(err error) error {
+	switch {
+	case errors.Is(err, wal.ErrCorrupt):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	case errors.Is(err, wal.ErrVersion):
+		return fmt.Errorf("%w: %w", ErrVersion, err)
+	}
+	return err
+}
+
+// sorted are the tables by level and number.
+func (c *catalog) sorted() []placed {
+	return slices.SortedFunc(maps.Values(c.tables), func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.meta.number, b.meta.number))
+	})
+}
+
+// checkOptions compares what can never change.
+func (c *catalog) checkOptions(o *Options) error {
+	if c.split != o.Split.Name || c.partitionBytes != o.PartitionBytes {
+		return fmt.Errorf("split %q and partitions of %d bytes, made with %q and %d: %w",
+			o.Split.Name, o.PartitionBytes, c.split, c.partitionBytes, ErrMismatch)
+	}
+	return nil
+}
+
+func (c *catalog) apply(e *edit) error {
+	if e.first == c.first {
+		return fmt.Errorf("the first edit, and only that, is the first: %w", ErrCorrupt)
+	}
+	if e.flushed < c.flushed || e.nextFile < c.nextFile || e.nextRun < c.nextRun || e.firstLog < c.firstLog {
+		return fmt.Errorf("a number falls: %w", ErrCorrupt)
+	}
+	for _, r := range e.removed {
+		if there, ok := c.tables[r.number]; !ok || there.level != r.level {
+			return fmt.Errorf("table %d is removed and was not there: %w", r.number, ErrCorrupt)
+		}
+		delete(c.tables, r.number)
+	}
+	for _, a := range e.added {
+		if _, twice := c.tables[a.meta.number]; twice || a.meta.number >= e.nextFile {
+			return fmt.Errorf("table %d is there twice, or its number was not given out: %w", a.meta.number, ErrCorrupt)
+		}
+		c.tables[a.meta.number] = a
+	}
+	if e.first {
+		c.edit = *e
+	}
+	c.flushed, c.nextFile, c.nextRun, c.firstLog = e.flushed, e.nextFile, e.nextRun, e.firstLog
+	return nil
+}
+
+func (m *manifest) close() error {
+	if m.w == nil {
+		return nil
+	}
+	return ignoreFailed(m.w.Close(true))
+}
+
+// ignoreFailed is for closing what has failed before, and has said so.
+func ignoreFailed(err error) error {
+	if errors.Is(err, wal.ErrFailed) {
+		return nil
+	}
+	return err
+}

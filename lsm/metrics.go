@@ -1,0 +1,93 @@
+package lsm
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Metrics are figures of a store. All that counts begins when it is opened.
+type Metrics struct {
+	Levels [numLevels]LevelMetrics
+	// Sealed is the number of runs that are not in the tree yet.
+	Sealed int
+	// MemtableBytes is what memtables take, of all memory that BudgetUsed has.
+	MemtableBytes           int64
+	BudgetUsed, BudgetLimit int64
+
+	Flushes     int64
+	Compactions int64 // moves and drops included
+	// FlushedBytes and CompactedBytes were written to tables; their sum by
+	// FlushedBytes is the write amplification.
+	FlushedBytes, CompactedBytes int64
+	// Slowed is how long writes were made to wait so that the workers can keep
+	// up, Stalled how long they had to wait for them. LongestStall is the
+	// longest single wait of either.
+	Slowed, Stalled, LongestStall time.Duration
+}
+
+// LevelMetrics are those of a level.
+type LevelMetrics struct {
+	Files int
+	Bytes int64
+}
+
+// DiskBytes is the size of all tables of the tree.
+func (m *Metrics) DiskBytes() (n int64) {
+	for _, l := range m.Levels {
+		n += l.Bytes
+	}
+	return n
+}
+
+// Metrics returns the figures of the moment, zeros after Close.
+func (db *DB) Metrics() (m Metrics) {
+	if db.enter() != nil {
+		return m
+	}
+	defer db.owner.Unlock()
+	for level, files := range db.current.tree.levels {
+		m.Levels[level] = LevelMetrics{len(files), db.current.tree.bytes(level)}
+	}
+	m.Sealed = len(db.current.memory)
+	m.MemtableBytes = db.active.Bytes() + db.sealedBytes()
+	m.BudgetUsed, m.BudgetLimit = db.o.Budget.Used(), db.o.Budget.Limit()
+	c := &db.counters
+	m.Flushes, m.Compactions = c.flushes.Load(), c.compactions.Load()
+	m.FlushedBytes, m.CompactedBytes = c.flushedBytes.Load(), c.compactedBytes.Load()
+	m.Slowed, m.Stalled = time.Duration(c.slowedNanos.Load()), time.Duration(c.stalledNanos.Load())
+	m.LongestStall = time.Duration(c.longestNanos.Load())
+	return m
+}
+
+// counters are behind the metrics that count.
+type counters struct {
+	flushes, compactions         atomic.Int64
+	flushedBytes, compactedBytes atomic.Int64
+	slowedNanos, stalledNanos    atomic.Int64
+	longestNanos                 atomic.Int64
+}
+
+func (c *counters) flushed(i FlushInfo) {
+	c.flushes.Add(1)
+	c.flushedBytes.Add(i.Bytes)
+}
+
+func (c *counters) compacted(i CompactionInfo) {
+	c.compactions.Add(1)
+	c.compactedBytes.Add(i.BytesWritten)
+}
+
+func (c *counters) slowed(d time.Duration) {
+	c.slowedNanos.Add(int64(d))
+	c.longest(d)
+}
+
+func (c *counters) stalled(d time.Duration) {
+	c.stalledNanos.Add(int64(d))
+	c.longest(d)
+}
+
+// longest is called under the lock of the store.
+func (c *counters) longest(d time.Duration) {
+	c.longestNanos.Store(max(c.longestNanos.Load(), int64(d)))
+}

@@ -1,0 +1,275 @@
+package lsm
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// Open opens the store in a directory, or makes one if the directory is empty or
+// missing. What a crash has left over is removed. It is ErrLocked if the store is
+// open, ErrNotStore for a directory with anything else in it, ErrCorrupt if
+// files of the store are missing or damaged, ErrVersion if a later version of
+// this package made it, ErrMismatch if options differ that cannot change.
+func Open(dir string, options *Options) (*DB, error) {
+	o, err := options.complete()
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	db := newDB(dir, o, options == nil || options.Budget == nil)
+	if err := db.open(); err != nil {
+		return nil, fmt.Errorf("open store: %w", errors.Join(err, db.giveUp()))
+	}
+	return db, nil
+}
+
+// newDB returns a store that has nothing yet.
+func newDB(dir string, o Options, ownsBudget bool) *DB {
+	db := &DB{
+		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
+		nextFile: 1, activeRun: 1,
+		views: make(map[*View]bool), iterators: make(map[*Iterator]bool),
+		flushes: make(chan struct{}, 1), compacts: make(chan struct{}, 1),
+	}
+	db.owner.Mutex = &sync.Mutex{}
+	db.ctx, db.stop = context.WithCancel(context.Background())
+	db.progress.L = &db.owner
+	db.janitor.init(db)
+	db.current = newVersion(nil, &tree{})
+	db.active = db.newTable()
+	return db
+}
+
+func (db *DB) open() error {
+	if err := vfs.MkdirAllSync(db.fs, db.dir); err != nil {
+		return err
+	}
+	lock, err := db.fs.Lock(db.path(lockName))
+	if err != nil {
+		return err
+	}
+	db.dirLock = lock
+	names, err := db.fs.List(db.dir)
+	if err != nil {
+		return err
+	}
+	catalog, err := db.readCatalog(names)
+	if err != nil {
+		return err
+	}
+	if err := db.openTree(catalog); err != nil {
+		return err
+	}
+	if err := db.recover(names, catalog.firstLog); err != nil {
+		return err
+	}
+	if err := db.removeLeftovers(); err != nil {
+		return err
+	}
+	db.workers.Add(2)
+	go db.work(db.flushes, db.flushOldest, db.reportFlush)
+	go db.work(db.compacts, db.compactOnce, db.reportCompaction)
+	wake(db.compacts)
+	return nil
+}
+
+// readCatalog reads what the manifest says, or makes a store.
+func (db *DB) readCatalog(names []string) (*catalog, error) {
+	number, err := currentManifest(db.fs, db.dir)
+	if err != nil {
+		return nil, err
+	}
+	if number == 0 {
+		return db.newCatalog(names)
+	}
+	c, err := readManifest(db.fs, db.dir, number)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.checkOptions(&db.o)
+}
+
+// newCatalog is that of a store which is about to be made. Making one may have
+// been cut off before: then there are manifests, and no table or log.
+func (db *DB) newCatalog(names []string) (*catalog, error) {
+	for _, name := range names {
+		switch kindOfFile(name) {
+		case manifestFile, lockFile, currentTemp:
+		case tableFile, logFile:
+			return nil, fmt.Errorf("%s is missing, and there is %s: %w", currentName, name, ErrCorrupt)
+		default:
+			return nil, fmt.Errorf("the directory has other files: %w", ErrNotStore)
+		}
+	}
+	return &catalog{edit: edit{first: true, identity: newIdentity(), nextFile: 1, nextRun: 1}}, nil
+}
+
+// newIdentity is by which a store is told from others.
+func newIdentity() (id [16]byte) {
+	_, _ = rand.Read(id[:]) // it never fails
+	return id
+}
+
+// openTree opens all tables.
+func (db *DB) openTree(c *catalog) error {
+	db.identity = c.identity
+	db.nextFile, db.activeRun, db.flushedRun = c.nextFile, c.nextRun, c.flushed
+	t := &tree{}
+	for _, p := range c.tables {
+		f, err := db.openTable(p.meta)
+		if err != nil {
+			return errors.Join(err, closeAll(t))
+		}
+		t.levels[p.level] = append(t.levels[p.level], f)
+	}
+	for level, files := range t.levels {
+		sortLevel(level, files)
+	}
+	if err := t.check(); err != nil {
+		return errors.Join(err, closeAll(t))
+	}
+	db.install(newVersion(nil, t))
+	return nil
+}
+
+func closeAll(t *tree) (err error) {
+	for _, files := range t.levels {
+		for _, f := range files {
+			err = errors.Join(err, f.table.Close())
+		}
+	}
+	return err
+}
+
+// recover brings back what logs have, and begins a manifest and a log.
+func (db *DB) recover(names []string, firstLog uint64) error {
+	// No number is given out that a file has: a manifest that got lost may
+	// have spoken of it.
+	for _, name := range names {
+		db.nextFile = max(db.nextFile, fileNumber(name)+1)
+	}
+	db.logNumber = firstLog
+	if err := db.newManifest(); err != nil {
+		return err
+	}
+	if err := db.replay(logNumbers(names, firstLog), db.flushedRun); err != nil {
+		return err
+	}
+	db.activeRun = max(db.activeRun, db.flushedRun+1)
+	db.logNumber = db.nextFile // from where on logs are needed
+	if db.o.Log != LogOff {
+		db.nextFile++
+		if err := db.openLog(db.logNumber); err != nil {
+			return err
+		}
+	}
+	return db.commit(&change{})
+}
+
+// adopt brings a run that was read from a log to the tree.
+func (db *DB) adopt(r *sealedRun) error {
+	db.owner.Lock()
+	db.install(db.current.withRun(r))
+	db.owner.Unlock()
+	return db.flush(r)
+}
+
+// removeLeftovers removes the files of the store that it does not need. Others
+// are left alone.
+func (db *DB) removeLeftovers() error {
+	names, err := db.fs.List(db.dir)
+	if err != nil {
+		return err
+	}
+	needed := map[string]bool{manifestName(db.manifest.number): true}
+	if db.log != nil {
+		needed[logName(db.logNumber)] = true
+	}
+	for _, files := range db.current.tree.levels {
+		for _, f := range files {
+			needed[tableName(f.number)] = true
+		}
+	}
+	for _, name := range names {
+		switch kindOfFile(name) {
+		case manifestFile, tableFile, logFile, currentTemp:
+			if !needed[name] {
+				db.report(ignoreMissing(db.fs.Remove(db.path(name))))
+			}
+		}
+	}
+	return nil
+}
+
+// giveUp closes what an open that has failed has opened.
+func (db *DB) giveUp() error {
+	db.stop()
+	db.workers.Wait()
+	if db.dirLock == nil {
+		db.active.Release()
+		return nil
+	}
+	db.closed = true
+	return db.release()
+}
+
+// fileKind is what a file in the directory of a store is.
+type fileKind int
+
+const (
+	otherFile fileKind = iota
+	tableFile
+	logFile
+	manifestFile
+	lockFile
+	currentFile
+	currentTemp // CURRENT before it is
+)
+
+func kindOfFile(name string) fileKind {
+	switch {
+	case name == lockName:
+		return lockFile
+	case name == currentName:
+		return currentFile
+	case strings.HasPrefix(name, currentName+".") && strings.HasSuffix(name, vfs.TempSuffix):
+		return currentTemp
+	}
+	for _, k := range numberedFiles {
+		if _, ok := parseNumber(name, k.prefix, k.suffix); ok {
+			return k.kind
+		}
+	}
+	return otherFile
+}
+
+// numberedFiles are the kinds of file with a number in the name.
+var numberedFiles = []struct {
+	kind           fileKind
+	prefix, suffix string
+}{
+	{tableFile, "", tableSuffix},
+	{logFile, "", logSuffix},
+	{manifestFile, manifestPrefix, ""},
+}
+
+// fileNumber is the number in the name of a file, 0 if it has none.
+func fileNumber(name string) uint64 {
+	i := slices.IndexFunc(numberedFiles, func(k struct {
+		kind           fileKind
+		prefix, suffix string
+	}) bool {
+		return k.kind == kindOfFile(name)
+	})
+	if i < 0 {
+		return 0
+	}
+	number, _ := parseNumber(name, numberedFiles[i].prefix, numberedFiles[i].suffix)
+	return number
+}

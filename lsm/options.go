@@ -1,0 +1,219 @@
+package lsm
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/sstable"
+)
+
+// Limits of keys and values, in bytes. Exactly so much is legal.
+const (
+	MaxKeySize   int64 = 1 << 31
+	MaxValueSize int64 = 1 << 31
+)
+
+// Split cuts keys into prefix and suffix. See Options.Split.
+type Split = run.Split
+
+// WholeKey is the Split of keys that stand alone.
+var WholeKey = run.WholeKey
+
+// Compression of the blocks of a level.
+type Compression = sstable.Compression
+
+// How blocks may be compressed.
+const (
+	NoCompression = sstable.None
+	S2            = sstable.S2
+	Zstd          = sstable.Zstd
+)
+
+// LogMode says what becomes of writes that are not flushed yet.
+type LogMode uint8
+
+const (
+	// LogOff keeps no log.
+	LogOff LogMode = iota
+	// LogBuffered writes a log that the system brings to the disk when it
+	// likes. Up to 64 KiB wait in the process itself.
+	LogBuffered
+	// LogSynced lets a write return when the log has it on disk. Writers that
+	// wait at the same time share a sync.
+	LogSynced
+)
+
+// Options says how a store works. The zero value works; nil is the zero value.
+type Options struct {
+	// Split cuts keys into prefix and suffix, for DeletePrefix and Prefix. It is
+	// part of the store. Default WholeKey.
+	Split Split
+	// PartitionBytes is how many bytes at the front of a key name its partition:
+	// files end at borders of partitions, and DeleteRange and clips take whole
+	// ones. Each prefix has at least so many. It is part of the store. Default
+	// 0: all is one partition.
+	PartitionBytes int
+
+	// Log says what becomes of writes that are not flushed yet. Default LogOff.
+	Log LogMode
+
+	// Budget is the memory for memtables, blocks, filters and indexes. Stores
+	// may share one. Default: one of its own of BudgetBytes.
+	Budget *Budget
+	// BudgetBytes is the size of the store's own budget. Default 64 MiB.
+	BudgetBytes int64
+	// MemtableBytes is the size at which a memtable is sealed by itself.
+	// Default 1/16 of the budget, 1 MiB to 64 MiB.
+	MemtableBytes int64
+	// BlockBytes is the size of a data block before compression. Smaller blocks
+	// make reads from disk cheaper, larger ones compress better. Default 4 KiB.
+	BlockBytes int
+	// FileBytes is the size at which a file below level 0 ends, at the next
+	// border of a partition; without one it ends at twice the size. Default
+	// 16 MiB.
+	FileBytes int64
+	// FilterBits is the size of filters in bits a key. Default 10; below zero
+	// there are none.
+	FilterBits int
+	// Compression is that of level 0, level 1 and so on; levels beyond have the
+	// last one. Default S2 on all.
+	Compression []Compression
+
+	// MaxKeySize and MaxValueSize lower the limits, for tests. Default and
+	// maximum: the constants.
+	MaxKeySize, MaxValueSize int64
+
+	// Filter, if not nil, decides on entries when they are compacted. See
+	// Filter.
+	Filter Filter
+	// NewMemtable makes memtables. Default memtable.NewHash.
+	NewMemtable func(memtable.Options) memtable.Table
+	// Picker chooses what to compact. It belongs to one store. Default
+	// NewLeveled.
+	Picker Picker
+	// Events are told what goes on. Default: nobody.
+	Events Events
+
+	// FS is the file system. Default: the operating system's.
+	FS vfs.FS
+}
+
+const (
+	defaultFileBytes = 16 << 20
+	minMemtableBytes = 1 << 20
+	maxMemtableBytes = 64 << 20
+	minBlockBytes    = 512
+	maxBlockBytes    = 64 << 10
+	// maxPartitionBytes is less than the bounds of files keep of a key.
+	maxPartitionBytes = 64
+)
+
+// complete checks the options and fills in defaults.
+func (o *Options) complete() (Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	if c.Split.Func == nil {
+		c.Split = WholeKey
+	}
+	c.BlockBytes = cmp.Or(c.BlockBytes, sstable.DefaultBlockBytes)
+	c.FileBytes = cmp.Or(c.FileBytes, defaultFileBytes)
+	c.MaxKeySize = cmp.Or(c.MaxKeySize, MaxKeySize)
+	c.MaxValueSize = cmp.Or(c.MaxValueSize, MaxValueSize)
+	if len(c.Compression) == 0 {
+		c.Compression = []Compression{S2}
+	}
+	if c.NewMemtable == nil {
+		c.NewMemtable = memtable.NewHash
+	}
+	if c.Picker == nil {
+		c.Picker = NewLeveled()
+	}
+	if c.FS == nil {
+		c.FS = vfs.Real{}
+	}
+	if err := c.check(); err != nil {
+		return c, fmt.Errorf("%w: %w", ErrOption, err)
+	}
+	if c.Budget == nil {
+		c.Budget = newBudget(c.BudgetBytes, c.BlockBytes)
+	}
+	byDefault := min(max(c.Budget.Limit()/16, minMemtableBytes), maxMemtableBytes)
+	c.MemtableBytes = cmp.Or(c.MemtableBytes, byDefault)
+	c.Events.complete()
+	return c, nil
+}
+
+func (o *Options) check() error {
+	switch {
+	case o.Split.Name == "":
+		return fmt.Errorf("a split function has no name")
+	case o.PartitionBytes < 0 || o.PartitionBytes > maxPartitionBytes:
+		return fmt.Errorf("partitions of %d bytes, 0 to %d are possible", o.PartitionBytes, maxPartitionBytes)
+	case o.Log > LogSynced:
+		return fmt.Errorf("log mode %d", o.Log)
+	case o.BlockBytes < minBlockBytes || o.BlockBytes > maxBlockBytes:
+		return fmt.Errorf("blocks of %d bytes, %d to %d are possible", o.BlockBytes, minBlockBytes, maxBlockBytes)
+	case o.FileBytes < 1 || o.MemtableBytes < 0 || o.BudgetBytes < 0:
+		return fmt.Errorf("a size is below zero")
+	case o.MaxKeySize < 1 || o.MaxKeySize > MaxKeySize || o.MaxValueSize < 1 || o.MaxValueSize > MaxValueSize:
+		return fmt.Errorf("limits of %d and %d bytes, %d and %d are the highest", o.MaxKeySize, o.MaxValueSize, MaxKeySize, MaxValueSize)
+	}
+	for _, c := range o.Compression {
+		if c > Zstd {
+			return fmt.Errorf("compression %d", c)
+		}
+	}
+	return nil
+}
+
+// compression is that of a level.
+func (o *Options) compression(level int) Compression {
+	return o.Compression[min(level, len(o.Compression)-1)]
+}
+
+// checkSize says whether key and value are within their limits.
+func (o *Options) checkSize(key, value []byte) error {
+	if size := int64(len(key)); size > o.MaxKeySize {
+		return &SizeError{"key", size, o.MaxKeySize}
+	}
+	if size := int64(len(value)); size > o.MaxValueSize {
+		return &SizeError{"value", size, o.MaxValueSize}
+	}
+	return nil
+}
+
+// Budget is memory that stores have together: for memtables, blocks of files,
+// filters and indexes.
+//
+// Thread safety: safe for concurrent use.
+type Budget struct {
+	slabs *slab.Budget
+	cache *sstable.Cache
+}
+
+// NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.
+// Blocks are cached that are no larger than the default of Options.BlockBytes.
+func NewBudget(bytes int64) *Budget { return newBudget(bytes, sstable.DefaultBlockBytes) }
+
+func newBudget(bytes int64, blockBytes int) *Budget {
+	slabs := slab.NewBudget(bytes)
+	return &Budget{slabs: slabs, cache: sstable.NewCache(slabs, blockBytes)}
+}
+
+// Limit is the size of the budget in bytes.
+func (b *Budget) Limit() int64 { return b.slabs.Limit() }
+
+// Used is what is in use, in bytes.
+func (b *Budget) Used() int64 { return b.slabs.Used() }
+
+// close gives the memory back that nobody uses.
+func (b *Budget) close() {
+	b.cache.Close()
+	b.slabs.Close()
+}

@@ -1,0 +1,142 @@
+package lsm
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// Picker chooses what to compact next. It is called by one goroutine.
+type Picker interface {
+	// Pick returns the next compaction, nil if the tree is fine as it is. One
+	// that would put an entry before or behind where it belongs is ErrOption
+	// and is not carried out.
+	Pick(Shape) *Pick
+}
+
+// Pick is a compaction to do: the files, by number, become one run of level To.
+type Pick struct {
+	Files []uint64
+	To    int
+}
+
+// Shape is the tree as a Picker sees it.
+type Shape struct {
+	// Levels has the tables of each level: of level 0 from the newest run to
+	// the oldest, each a run of its own; of the others ascending by key, apart
+	// from each other, one run together.
+	Levels [numLevels][]Table
+	// MemtableBytes and FileBytes are those of Options.
+	MemtableBytes, FileBytes int64
+}
+
+// Table is a table of the tree.
+type Table struct {
+	Number     uint64
+	Bytes      int64
+	From, To   []byte // bounds, To excluded; nil is beyond the highest key
+	Entries    int64
+	Tombstones int64
+}
+
+func (t Table) bounds() run.Range { return run.Range{From: t.From, To: t.To} }
+
+// bytesOf is the size of tables.
+func bytesOf(tables []Table) (n int64) {
+	for _, t := range tables {
+		n += t.Bytes
+	}
+	return n
+}
+
+// tablesOver are those of tables whose bounds overlap others'.
+func tablesOver(tables, others []Table) (found []Table) {
+	for _, t := range tables {
+		if slices.ContainsFunc(others, func(o Table) bool { return t.bounds().Overlaps(o.bounds()) }) {
+			found = append(found, t)
+		}
+	}
+	return found
+}
+
+func numbersOf(groups ...[]Table) (numbers []uint64) {
+	for _, tables := range groups {
+		for _, t := range tables {
+			numbers = append(numbers, t.Number)
+		}
+	}
+	return numbers
+}
+
+// shape describes the current tree. The lock is held.
+func (db *DB) shape() Shape {
+	s := Shape{MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes}
+	for level, files := range db.current.tree.levels {
+		for _, f := range files {
+			s.Levels[level] = append(s.Levels[level], Table{
+				Number: f.number, Bytes: f.size, From: f.bounds.From, To: f.bounds.To,
+				Entries: f.entries, Tombstones: f.tombstones,
+			})
+		}
+	}
+	return s
+}
+
+// checkPick says whether files may become one run of a level: no file that stays
+// may have an entry that is newer than one of theirs and older than the place
+// where it goes, or the other way round.
+func checkPick(t *tree, inputs map[*file]bool, to int) error {
+	newest, oldest := inputsOfLevel0(t, inputs)
+	for level, files := range t.levels {
+		for at, f := range files {
+			if !inputs[f] {
+				continue
+			}
+			if level > to {
+				return fmt.Errorf("table %d would go up from level %d to %d: %w", f.number, level, to, ErrOption)
+			}
+			var between [][]*file // what lies between the input and where it goes
+			switch {
+			case to == 0: // the place of the newest input
+				between = append(between, files[newest:oldest+1])
+			case level == 0:
+				between = append(between, files[at:])
+			}
+			for l := max(level, 1); l <= to; l++ {
+				between = append(between, t.levels[l])
+			}
+			if other := staying(between, inputs, f); other != nil {
+				return fmt.Errorf("table %d is in the way of table %d: %w", other.number, f.number, ErrOption)
+			}
+		}
+	}
+	return nil
+}
+
+// inputsOfLevel0 are the places of the first and the last input there; -1 if
+// there is none.
+func inputsOfLevel0(t *tree, inputs map[*file]bool) (newest, oldest int) {
+	newest, oldest = -1, -1
+	for at, f := range t.levels[0] {
+		if !inputs[f] {
+			continue
+		}
+		if oldest = at; newest < 0 {
+			newest = at
+		}
+	}
+	return newest, oldest
+}
+
+// staying finds a file that is no input and overlaps one.
+func staying(groups [][]*file, inputs map[*file]bool, f *file) *file {
+	for _, files := range groups {
+		for _, other := range files {
+			if !inputs[other] && other.bounds.Overlaps(f.bounds) {
+				return other
+			}
+		}
+	}
+	return nil
+}

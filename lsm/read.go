@@ -1,0 +1,132 @@
+package lsm
+
+import (
+	"io"
+)
+
+// Get adds the key's value to dst and says whether there is one. It is
+// ErrTooLarge for a value that appends have made larger than the limit: Stream
+// reads it.
+func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
+	if err := db.enter(); err != nil {
+		return dst, false, err
+	}
+	defer db.owner.Unlock()
+	return db.getLocked(db.current, true, key, dst)
+}
+
+// getLocked is Get of a version, with or without the active memtable.
+func (db *DB) getLocked(v *version, active bool, key, dst []byte) ([]byte, bool, error) {
+	if err := db.find(v, active, key); err != nil {
+		return dst, false, err
+	}
+	return db.found(dst)
+}
+
+// found adds what find has gathered to dst.
+func (db *DB) found(dst []byte) ([]byte, bool, error) {
+	f := &db.finding
+	if !f.Exists() {
+		return dst, false, nil
+	}
+	if f.Size() > db.o.MaxValueSize {
+		return dst, false, &SizeError{"value", f.Size(), db.o.MaxValueSize}
+	}
+	dst, err := f.AppendTo(dst)
+	return dst, err == nil, err
+}
+
+// Peek is Get without a copy: the value is good until the next call of any
+// method, and must not be changed. It is for a store that one goroutine uses.
+func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
+	if err := db.enter(); err != nil {
+		return nil, false, err
+	}
+	defer db.owner.Unlock()
+	if err := db.find(db.current, true, key); err != nil {
+		return nil, false, err
+	}
+	if whole, ok := db.finding.Whole(); ok {
+		db.owner.Keep()
+		return whole, true, nil
+	}
+	value, found, err = db.found(db.peeked[:0])
+	if cap(value) <= maxPeeked {
+		db.peeked = value
+	}
+	return value, found, err
+}
+
+// maxPeeked is how much memory is kept for values that Peek puts together.
+const maxPeeked = 1 << 20
+
+// find gathers in db.finding what there is of a key. The lock is held.
+func (db *DB) find(v *version, active bool, key []byte) (err error) {
+	f, p := &db.finding, &db.probe
+	f.Reset()
+	if int64(len(key)) > db.o.MaxKeySize {
+		return nil // nobody can have written it
+	}
+	db.o.Split.Prepare(p, key)
+	if active && db.active.Get(p, f) {
+		return nil
+	}
+	for _, r := range v.memory {
+		var last bool
+		if r.table != nil {
+			last = r.table.Get(p, f)
+		} else {
+			last, err = r.file.table.Get(p, f)
+		}
+		if last || err != nil {
+			return err
+		}
+	}
+	return db.findInTree(v.tree)
+}
+
+func (db *DB) findInTree(t *tree) error {
+	f, p := &db.finding, &db.probe
+	for _, file := range t.levels[0] {
+		if !file.bounds.Contains(p.Key) {
+			continue
+		}
+		if last, err := file.table.Get(p, f); last || err != nil {
+			return err
+		}
+	}
+	for _, level := range t.levels[1:] {
+		file := find(level, p.Key)
+		if file == nil {
+			continue
+		}
+		if last, err := file.table.Get(p, f); last || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stream reads the key's value in pieces, whatever its size: size is what it
+// will give, found is false if there is none. It belongs to a snapshot of its
+// own; whoever asks closes it.
+func (db *DB) Stream(key []byte) (value io.ReadCloser, size int64, found bool, err error) {
+	v, err := db.View()
+	if err != nil {
+		return nil, 0, false, err
+	}
+	value, size, found, err = v.Stream(key)
+	if err != nil || !found {
+		return nil, 0, false, closeAfter(v, err)
+	}
+	return &ownedStream{value, v}, size, true, nil
+}
+
+// readFull reads until b is full or there is no more.
+func readFull(r io.Reader, b []byte) (int, error) {
+	n, err := io.ReadFull(r, b)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return n, err
+}

@@ -1,0 +1,261 @@
+package lsm
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// runWriter writes what a compaction comes to into files of one run. A file ends
+// at a border of partitions once it has its size, and at a border of prefixes
+// once it has twice that. A run of level 0 is one file.
+type runWriter struct {
+	c         *compaction
+	ranges    run.Ranges // of the run; those before from are written
+	obstacles []*file    // that lie behind from: see compaction.obstacles
+	from      []byte     // where the next file begins
+	out       *tableWriter
+	last      []byte // key that was written last
+	batch     batch
+}
+
+// write takes the current entry of a merger.
+func (w *runWriter) write(m *merger) error {
+	if w.c.db.o.Filter != nil {
+		return w.filter(m)
+	}
+	e := run.Entry{Key: m.key, Kind: m.kind}
+	if m.kind.HasValue() {
+		e.Value = joined(&m.finding)
+	}
+	return w.put(&e)
+}
+
+// joined is the value of a finding as one.
+func joined(f *run.Finding) run.Value {
+	if whole, ok := f.Whole(); ok {
+		return run.Value{Bytes: whole}
+	}
+	return run.Value{Large: pieces{f}}
+}
+
+// pieces makes a large value of a finding.
+type pieces struct{ *run.Finding }
+
+// put writes an entry, unless nothing is left for it to do.
+func (w *runWriter) put(e *run.Entry) error {
+	lowest := false
+	switch e.Kind {
+	case run.DeletePrefix:
+		lowest = w.c.isLowest(run.PrefixRange(e.Key))
+	case run.Delete, run.Append:
+		lowest = w.c.isLowest(run.Range{From: e.Key, To: append(slices.Clip(e.Key), 0)})
+	}
+	switch {
+	case lowest && e.Kind == run.Append:
+		e.Kind = run.Set
+	case lowest:
+		return nil
+	}
+	if err := w.passObstacles(run.Range{To: e.Key}); err != nil {
+		return err
+	}
+	if w.out != nil && w.endsBefore(e.Key) {
+		if err := w.endFile(e.Key); err != nil {
+			return err
+		}
+	}
+	if err := w.begin(); err != nil {
+		return err
+	}
+	w.last = append(w.last[:0], e.Key...)
+	return w.out.add(e)
+}
+
+// maxBorderBytes is how far into keys the bounds of files look.
+const maxBorderBytes = 1 << 10
+
+// endsBefore says whether the file ends before a key.
+func (w *runWriter) endsBefore(key []byte) bool {
+	o := &w.c.db.o
+	size := w.out.Size()
+	if size < o.FileBytes || w.c.to == 0 {
+		return false
+	}
+	before, after := head(w.last, maxBorderBytes), head(key, maxBorderBytes)
+	if bytes.Equal(before, after) {
+		return false // the bounds of the files would overlap
+	}
+	if o.PartitionBytes > 0 && !bytes.Equal(head(w.last, o.PartitionBytes), head(key, o.PartitionBytes)) {
+		return true
+	}
+	// A tombstone of a prefix reaches over all of it.
+	return size >= 2*o.FileBytes && !bytes.Equal(w.last[:o.Split.Func(w.last)], key[:o.Split.Func(key)])
+}
+
+// head is the first n bytes of a key, or all.
+func head(key []byte, n int) []byte { return key[:min(n, len(key))] }
+
+// passObstacles ends the file before each obstacle that begins in a range, which
+// has all keys up to where the run is.
+func (w *runWriter) passObstacles(upTo run.Range) error {
+	for len(w.obstacles) > 0 {
+		from := w.obstacles[0].bounds.From
+		if !upTo.Contains(from) {
+			return nil
+		}
+		if err := w.endAt(from); err != nil {
+			return err
+		}
+		w.obstacles = w.obstacles[1:]
+	}
+	return nil
+}
+
+// endAt ends the file before a key, if there is anything for it.
+func (w *runWriter) endAt(to []byte) error {
+	if w.out == nil {
+		if len(w.ranges.Clip(run.Range{From: w.from, To: to})) == 0 {
+			return nil
+		}
+		if err := w.begin(); err != nil {
+			return err
+		}
+	}
+	return w.endFile(to)
+}
+
+// begin begins a file if none is open.
+func (w *runWriter) begin() (err error) {
+	if w.out == nil {
+		w.out, err = w.c.db.createTable(w.c.to, w.c.db.newFileNumber(), w.c.run)
+	}
+	return err
+}
+
+// endFile ends the file before a key, nil for the end of the run.
+func (w *runWriter) endFile(to []byte) error {
+	within := run.Range{From: w.from, To: to}
+	for _, r := range w.ranges.Clip(within) {
+		if err := w.out.AddRange(r); err != nil {
+			return err
+		}
+	}
+	f, err := w.out.finish()
+	w.out = nil
+	if err != nil {
+		return err
+	}
+	w.c.outputs = append(w.c.outputs, f)
+	w.from = slices.Clone(head(to, maxBorderBytes))
+	return nil
+}
+
+// finish ends the run.
+func (w *runWriter) finish() error {
+	err := w.decide()
+	if err == nil {
+		err = w.passObstacles(run.Range{})
+	}
+	if err == nil {
+		err = w.endAt(nil)
+	}
+	return err
+}
+
+// abort removes the file that is open.
+func (w *runWriter) abort() error {
+	if w.out == nil {
+		return nil
+	}
+	err := w.out.abort()
+	w.out = nil
+	return err
+}
+
+// batch is entries that wait for the decision of a Filter.
+type batch struct {
+	entries []run.Entry
+	asked   []FilterEntry // those with a value; index says which
+	index   []int
+	bytes   int64
+}
+
+// filter takes the current entry of a merger for the Filter.
+func (w *runWriter) filter(m *merger) error {
+	b := &w.batch
+	e := run.Entry{Key: slices.Clone(m.key), Kind: m.kind}
+	if m.kind.HasValue() {
+		size := m.finding.Size()
+		if size > filterBatchBytes {
+			return w.filterLarge(e, m)
+		}
+		value, err := m.finding.AppendTo(nil)
+		if err != nil {
+			return err
+		}
+		e.Value.Bytes = value
+		b.ask(len(b.entries), FilterEntry{Key: e.Key, Value: value, Size: size, Appended: e.Kind == run.Append})
+		b.bytes += size
+	}
+	b.entries = append(b.entries, e)
+	b.bytes += int64(len(e.Key))
+	if len(b.entries) < filterBatch && b.bytes < filterBatchBytes {
+		return nil
+	}
+	return w.decide()
+}
+
+func (b *batch) ask(at int, e FilterEntry) {
+	b.asked = append(b.asked, e)
+	b.index = append(b.index, at)
+}
+
+// filterLarge decides on an entry whose value stays in its file.
+func (w *runWriter) filterLarge(e run.Entry, m *merger) error {
+	e.Value = joined(&m.finding)
+	beginning := make([]byte, filterBatchBytes)
+	n, err := readFull(e.Value.Reader(), beginning)
+	if err != nil {
+		return err
+	}
+	b := &w.batch
+	b.ask(len(b.entries), FilterEntry{Key: e.Key, Value: beginning[:n], Size: m.finding.Size(), Appended: e.Kind == run.Append})
+	b.entries = append(b.entries, e)
+	return w.decide()
+}
+
+// decide asks the Filter and writes what is left.
+func (w *runWriter) decide() error {
+	b := &w.batch
+	if len(b.asked) > 0 {
+		w.c.db.o.Filter.Decide(b.asked)
+	}
+	for i, at := range b.index {
+		b.apply(at, &b.asked[i])
+	}
+	for i := range b.entries {
+		if e := &b.entries[i]; e.Kind != 0 {
+			if err := w.put(e); err != nil {
+				return err
+			}
+		}
+	}
+	*b = batch{entries: b.entries[:0], asked: b.asked[:0], index: b.index[:0]}
+	return nil
+}
+
+// apply carries out a decision. A kind of 0 is no entry.
+func (b *batch) apply(at int, asked *FilterEntry) {
+	e := &b.entries[at]
+	switch asked.Decision {
+	case Drop:
+		e.Value = run.Value{}
+		if e.Kind = 0; !asked.Appended {
+			e.Kind = run.Delete
+		}
+	case Replace:
+		e.Value = run.Value{Bytes: asked.NewValue}
+	}
+}

@@ -1,0 +1,175 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// View is the store at a seal: a set of runs that do not change. It pins files on
+// the disk, and memory only until what is there is flushed.
+//
+// Thread safety: safe for concurrent use; iterators belong to one goroutine.
+type View struct {
+	db      *DB
+	run     uint64   // newest that the view has
+	version *version // nil once closed; the lock of the store
+	opened  caller
+}
+
+// View seals the store and pins it as it is, in constant time. Close it.
+func (db *DB) View() (*View, error) {
+	if err := db.enter(); err != nil {
+		return nil, err
+	}
+	defer db.owner.Unlock()
+	if db.active.Len() > 0 {
+		if db.failed != nil {
+			return nil, db.failed
+		}
+		if err := db.seal(); err != nil {
+			return nil, err
+		}
+	}
+	v := &View{db: db, run: db.activeRun - 1, version: db.current, opened: callerOf()}
+	v.version.refs++
+	db.views[v] = true
+	return v, nil
+}
+
+// Close releases what the view pins. Its iterators go on.
+func (v *View) Close() error {
+	if err := v.enter(); err != nil {
+		return err
+	}
+	defer v.db.owner.Unlock()
+	v.abandon()
+	return nil
+}
+
+// abandon is Close under the lock.
+func (v *View) abandon() {
+	v.db.unref(v.version)
+	v.version = nil
+	delete(v.db.views, v)
+}
+
+// enter takes the lock of the store for an operation.
+func (v *View) enter() error {
+	v.db.owner.Lock()
+	if v.version == nil {
+		v.db.owner.Unlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// replace makes the view refer to a file instead of the memory that the file was
+// written from. The lock is held.
+func (v *View) replace(flushed *sealedRun, files []*file) {
+	old := v.version
+	if n := len(old.memory); n == 0 || old.memory[n-1] != flushed {
+		return
+	}
+	var added [numLevels][]*file
+	added[0] = files
+	next, err := old.tree.change(nil, added)
+	if err != nil {
+		return // the memory does as well
+	}
+	v.version = old.without(flushed, next)
+	v.db.unref(old)
+}
+
+// Get adds the key's value to dst: see DB.Get.
+func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
+	if err := v.enter(); err != nil {
+		return dst, false, err
+	}
+	defer v.db.owner.Unlock()
+	v.db.owner.Drop()
+	return v.db.getLocked(v.version, false, key, dst)
+}
+
+// Iterator walks the keys from from to to, excluded, in order; nil is the lowest
+// or beyond the highest. Close it. It may be used, and closed, after the view.
+func (v *View) Iterator(from, to []byte) (*Iterator, error) {
+	if err := v.enter(); err != nil {
+		return nil, err
+	}
+	defer v.db.owner.Unlock()
+	return v.db.scan(v.version, run.Range{From: from, To: to}), nil
+}
+
+// Stream reads a value in pieces: see DB.Stream. Close it.
+func (v *View) Stream(key []byte) (value io.ReadCloser, size int64, found bool, err error) {
+	it, err := v.Iterator(key, append(key[:len(key):len(key)], 0))
+	if err != nil {
+		return nil, 0, false, err
+	}
+	if !it.Next() {
+		return nil, 0, false, errors.Join(it.Err(), it.Close())
+	}
+	return &stream{it.merger.finding.Reader(), it}, it.merger.finding.Size(), true, nil
+}
+
+// stream is a value with the iterator that stands at it.
+type stream struct {
+	io.Reader
+	it *Iterator
+}
+
+// Close implements io.Closer.
+func (s *stream) Close() error { return s.it.Close() }
+
+// ownedStream is a stream with a view of its own.
+type ownedStream struct {
+	io.ReadCloser
+	v *View
+}
+
+// Close implements io.Closer.
+func (s *ownedStream) Close() error { return errors.Join(s.ReadCloser.Close(), s.v.Close()) }
+
+func closeAfter(c io.Closer, err error) error { return errors.Join(err, c.Close()) }
+
+// caller is where something was opened.
+type caller [8]uintptr
+
+// callerOf is where the exported function that calls it was called.
+func callerOf() (c caller) {
+	runtime.Callers(3, c[:])
+	return c
+}
+
+// String gives the first place outside of this package.
+func (c caller) String() string {
+	frames := runtime.CallersFrames(c[:])
+	for {
+		frame, more := frames.Next()
+		inside := strings.Contains(frame.Function, "weir/lsm.") && !strings.HasSuffix(frame.File, "_test.go")
+		if !more || !inside {
+			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
+		}
+	}
+}
+
+// leftOpen says where views and iterators were opened that still are. The lock
+// is held.
+func (db *DB) leftOpen() error {
+	var places []string
+	for v := range db.views {
+		places = append(places, "view of "+v.opened.String())
+	}
+	for it := range db.iterators {
+		places = append(places, "iterator of "+it.opened.String())
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d views and iterators are %w: %s", len(places), ErrOpen, strings.Join(places, ", "))
+}

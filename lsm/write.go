@@ -1,0 +1,145 @@
+package lsm
+
+import (
+	"fmt"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/wal"
+)
+
+// Put gives a key a value. It is an ErrTooLarge if one of them is above its
+// limit; the old value stays then. The bytes are copied.
+func (db *DB) Put(key, value []byte) error { return db.write(run.Set, key, value) }
+
+// Delete takes the key's value away.
+func (db *DB) Delete(key []byte) error { return db.write(run.Delete, key, nil) }
+
+// Append adds bytes at the end of the key's value, in time that does not depend
+// on how much it has. Values may so grow above the limit: then reading one as a
+// whole is an error, and reading it as a stream works.
+func (db *DB) Append(key, value []byte) error { return db.write(run.Append, key, value) }
+
+// DeletePrefix takes away the values of all keys with a prefix, which must be one
+// as Options.Split cuts it; else it is ErrRange.
+func (db *DB) DeletePrefix(prefix []byte) error {
+	if err := db.o.checkPrefix(prefix); err != nil {
+		return err
+	}
+	return db.write(run.DeletePrefix, prefix, nil)
+}
+
+// DeleteRange takes away the values of all keys from from to to, excluded. Both
+// name partitions: they have Options.PartitionBytes at most. A to of nil is the
+// end of all keys. What is not a range of partitions is ErrRange.
+func (db *DB) DeleteRange(from, to []byte) error {
+	if err := db.o.checkPartitions(run.Range{From: from, To: to}); err != nil {
+		return err
+	}
+	if to == nil {
+		to = []byte{} // as the log has it: no range ends at the lowest key
+	}
+	if err := db.enterToWrite(); err != nil {
+		return err
+	}
+	// A tombstone hides older runs: what there is must be one.
+	err := db.seal()
+	var end logEnd
+	if err == nil {
+		end, err = db.apply(opRange, from, to)
+	}
+	db.owner.Unlock()
+	if err != nil {
+		return err
+	}
+	return end.sync()
+}
+
+// rangeOf is what DeleteRange wrote.
+func rangeOf(from, to []byte) run.Range {
+	if len(to) == 0 {
+		return run.Range{From: from}
+	}
+	return run.Range{From: from, To: to}
+}
+
+// checkPartitions says whether a range is one of whole partitions.
+func (o *Options) checkPartitions(r run.Range) error {
+	if len(r.From) > o.PartitionBytes || len(r.To) > o.PartitionBytes || r.To != nil && r.Empty() {
+		return fmt.Errorf("bounds of %d and %d bytes, partitions have %d: %w", len(r.From), len(r.To), o.PartitionBytes, ErrRange)
+	}
+	return nil
+}
+
+// logEnd is how far a log must be on the disk for a write to have happened for
+// good. The zero value is nowhere.
+type logEnd struct {
+	log *wal.Writer
+	end int64
+	db  *DB
+}
+
+// sync waits for it.
+func (e logEnd) sync() error {
+	if e.log == nil {
+		return nil
+	}
+	if err := e.log.SyncTo(e.end); err != nil {
+		return e.db.fail(err)
+	}
+	return nil
+}
+
+// maxMemtableEntry limits what goes to a memtable.
+const maxMemtableEntry = memtable.MaxEntryBytes
+
+// isLarge says whether a write goes to a file of its own: a memtable would be
+// full of it.
+func (db *DB) isLarge(bytes int64) bool {
+	return bytes > min(maxMemtableEntry, db.o.Budget.Limit()/16)
+}
+
+// write carries out one operation.
+func (db *DB) write(kind run.Kind, key, value []byte) error {
+	if err := db.o.checkSize(key, value); err != nil {
+		return err
+	}
+	if err := db.enterToWrite(); err != nil {
+		return err
+	}
+	end, err := db.apply(kind, key, value)
+	db.owner.Unlock()
+	if err != nil {
+		return err
+	}
+	return end.sync()
+}
+
+// apply carries out one operation, under the lock.
+func (db *DB) apply(kind run.Kind, key, value []byte) (end logEnd, err error) {
+	bytes := int64(len(key)) + int64(len(value))
+	if db.isLarge(bytes) {
+		return db.applyLarge([]operation{{kind, key, value}})
+	}
+	if err := db.makeRoom(bytes); err != nil {
+		return end, err
+	}
+	if db.log != nil {
+		at, err := db.logOp(kind, key, value)
+		if err != nil {
+			return end, db.failLocked(err)
+		}
+		end = db.logEnd(at)
+	}
+	db.active.apply(&db.o.Split, &db.probe, kind, key, value)
+	db.writes++
+	return end, nil
+}
+
+// logEnd is where a write that was just noted waits for, if it does.
+func (db *DB) logEnd(at int64) (end logEnd) {
+	if db.o.Log == LogSynced {
+		end = logEnd{db.log, at, db}
+	}
+	return end
+}
