@@ -130,7 +130,7 @@ func (t *hashTable) DeleteRange(r run.Range) { t.ranges.Add(r) }
 
 // Get implements Table.
 func (t *hashTable) Get(p *run.Probe, f *run.Finding) (last bool) {
-	if r := t.record(p); r != 0 && t.header(r).kind() != 0 && t.find(r, f) {
+	if r := t.record(p); r != 0 && t.header(r).kind() != 0 && t.addTo(r, f) {
 		return true
 	}
 	return t.tombstones > 0 && t.prefixHidden(p) || t.ranges.Covers(p.Key)

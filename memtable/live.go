@@ -2,7 +2,6 @@ package memtable
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/weirstate/weir/internal/run"
 )
@@ -24,6 +23,8 @@ type live struct {
 	leaf    ref // where last is, if changes is that of the node
 	place   int
 	changes uint64
+	touched int    // records of the leaf before this place were looked at ahead
+	ahead   uint64 // keeps lookAhead from being nothing
 }
 
 // position is what a walk has behind it.
@@ -87,9 +88,14 @@ func (l *live) Next() bool {
 func (l *live) nextSuffix() bool {
 	if l.leaf != 0 && l.changes == l.t.changes(l.node) {
 		if b := l.t.blockAt(l.leaf); l.place+1 < b.entries() {
-			l.place++
+			if l.place++; l.place == l.touched {
+				l.lookAhead(b)
+			}
 			l.give(b.record(l.place))
 			return true
+		}
+		if l.leaf == l.t.root(l.node) {
+			return false
 		}
 	}
 	at := target{prefix: len(l.prefix), key: l.prefix}
@@ -104,8 +110,17 @@ func (l *live) nextSuffix() bool {
 		return false
 	}
 	l.leaf, l.place, l.changes, l.stands = leaf, place, l.t.changes(l.node), atSuffix
+	l.touched = place + 1 // many walks end with the first
 	l.give(l.t.blockAt(leaf).record(place))
 	return true
+}
+
+// lookAhead is that of walk.
+func (l *live) lookAhead(b block) {
+	l.touched = min(l.place+aheadItems, b.entries())
+	for i := l.place; i < l.touched; i++ {
+		l.ahead += l.t.load(b.record(i))
+	}
 }
 
 // seekLocked is seek for any number of goroutines after the seal. What it
@@ -133,6 +148,6 @@ func (l *live) Err() error { return nil }
 
 // Close implements run.Iterator.
 func (l *live) Close() error {
-	l.entry, l.scratch = run.Entry{}, slices.Clip(l.scratch[:0])
+	l.entry = run.Entry{}
 	return nil
 }

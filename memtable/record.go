@@ -21,16 +21,16 @@ import (
 type header uint64
 
 const (
-	headerBytes   = 8
-	lengthMask    = 1<<20 - 1
-	valueShift    = 20
-	unitsShift    = 40
-	unitsMask     = 1<<18 - 1
-	kindShift     = 58
-	kindMask      = 7
-	outsideBit    = 1 << 61
-	unitBytes     = 8
-	leastRoomByte = 8 // for the place of a chunk
+	headerBytes    = 8
+	lengthMask     = 1<<20 - 1
+	valueShift     = 20
+	unitsShift     = 40
+	unitsMask      = 1<<18 - 1
+	kindShift      = 58
+	kindMask       = 7
+	outsideBit     = 1 << 61
+	unitBytes      = 8
+	leastRoomBytes = 8 // for the place of a chunk
 )
 
 func (h header) keyBytes() int   { return int(h & lengthMask) }
@@ -53,7 +53,7 @@ func (h header) withValueBytes(n int) header {
 
 // newRecord makes a record with room for a value of n bytes.
 func (m *memory) newRecord(key []byte, n int) ref {
-	units := (headerBytes + len(key) + max(n, leastRoomByte) + unitBytes - 1) / unitBytes
+	units := (headerBytes + len(key) + max(n, leastRoomBytes) + unitBytes - 1) / unitBytes
 	r := m.alloc(units * unitBytes)
 	b := m.at(r)
 	binary.LittleEndian.PutUint64(b, uint64(len(key))|uint64(units)<<unitsShift)

@@ -11,8 +11,8 @@ import (
 // from there on it is read as a stream.
 const joinBytes = 64 << 10
 
-// find adds what a record has to a finding, the newest chunk first.
-func (m *memory) find(r ref, f *run.Finding) (last bool) {
+// addTo adds what a record has to a finding, the newest chunk first.
+func (m *memory) addTo(r ref, f *run.Finding) (last bool) {
 	b := m.at(r)
 	h := m.header(r)
 	kind := h.kind()
@@ -46,14 +46,14 @@ func (m *memory) value(r ref, h header, scratch *[]byte) run.Value {
 	if m.before(newest) == 0 {
 		return run.Value{Bytes: m.chunk(newest)}
 	}
-	l := large{m: m, newest: newest}
+	size := int64(0)
 	for c := newest; c != 0; c = m.before(c) {
-		l.size += int64(len(m.chunk(c)))
+		size += int64(len(m.chunk(c)))
 	}
-	if l.size > joinBytes {
-		return run.Value{Large: &l}
+	if size > joinBytes {
+		return run.Value{Large: &large{m, newest, size}}
 	}
-	b := slices.Grow((*scratch)[:0], int(l.size))[:l.size]
+	b := slices.Grow((*scratch)[:0], int(size))[:size]
 	*scratch = b
 	for c := newest; c != 0; c = m.before(c) {
 		b = b[:len(b)-copy(b[len(b)-len(m.chunk(c)):], m.chunk(c))]

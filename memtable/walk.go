@@ -42,7 +42,11 @@ type walk struct {
 	place   int // in sorted
 	entry   run.Entry
 	scratch []byte
+	ahead   uint64 // keeps lookAhead from being nothing
 }
+
+// aheadItems is about how many misses a processor has open at a time.
+const aheadItems = 16
 
 // Seek implements run.Iterator.
 func (w *walk) Seek(key []byte) bool {
@@ -59,6 +63,9 @@ func (w *walk) Next() bool {
 	if w.place == len(w.t.sorted) {
 		return false
 	}
+	if w.place%aheadItems == 0 {
+		w.lookAhead()
+	}
 	i := w.t.sorted[w.place]
 	if i.ref&tombstoneItem != 0 {
 		w.entry = run.Entry{Key: w.t.prefixOf(ref(i.ref &^ tombstoneItem)), Kind: run.DeletePrefix}
@@ -68,6 +75,14 @@ func (w *walk) Next() bool {
 	h := w.t.header(r)
 	w.entry = run.Entry{Key: w.t.key(r), Kind: h.kind(), Value: w.t.value(r, h, &w.scratch)}
 	return true
+}
+
+// lookAhead reads the first words of the next records. Each is a miss of every
+// cache; a processor waits for many at the same time.
+func (w *walk) lookAhead() {
+	for _, i := range w.t.sorted[w.place:min(w.place+aheadItems, len(w.t.sorted))] {
+		w.ahead += w.t.load(ref(i.ref &^ tombstoneItem))
+	}
 }
 
 // Entry implements run.Iterator.

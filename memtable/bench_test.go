@@ -1,0 +1,302 @@
+package memtable_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/memtable/btreetable"
+)
+
+// One operation of each benchmark is one on the table, key and hash included:
+// keys of 10 bytes, values of 100.
+const benchValueBytes = 100
+
+var benchSizes = []int{100_000, 1_000_000}
+
+// keyer makes keys and probes of them without allocating.
+type keyer struct {
+	split run.Split
+	key   []byte
+	probe run.Probe
+}
+
+// wholeKeyer makes keys that stand alone: 6 bytes that all have in common, and 4.
+func wholeKeyer() *keyer {
+	return &keyer{split: run.WholeKey, key: append([]byte("\x00\x01stat"), 0, 0, 0, 0)}
+}
+
+// prefixKeyer makes keys of a prefix of 10 bytes and a suffix of 8.
+func prefixKeyer() *keyer {
+	split := run.Split{Name: "10", Func: func(key []byte) int { return min(10, len(key)) }}
+	return &keyer{split: split, key: append([]byte("\x00\x01stat"), make([]byte, 12)...)}
+}
+
+// scramble spreads numbers, one to one.
+func scramble(i uint32) uint32 { return i * 2654435761 }
+
+func (k *keyer) at(i int) *run.Probe {
+	binary.BigEndian.PutUint32(k.key[6:], scramble(uint32(i)))
+	k.split.Prepare(&k.probe, k.key)
+	return &k.probe
+}
+
+func (k *keyer) suffix(i, j int) *run.Probe {
+	binary.BigEndian.PutUint32(k.key[6:], scramble(uint32(i)))
+	binary.BigEndian.PutUint64(k.key[10:], uint64(j))
+	k.split.Prepare(&k.probe, k.key)
+	return &k.probe
+}
+
+func (k *keyer) prefix(i int) *run.Probe {
+	binary.BigEndian.PutUint32(k.key[6:], scramble(uint32(i)))
+	k.split.Prepare(&k.probe, k.key[:10])
+	return &k.probe
+}
+
+// tables are what the same is measured on.
+var tables = []struct {
+	name string
+	open func(memtable.Options) memtable.Table
+}{{"hash", memtable.NewHash}, {"btree", btreetable.New}}
+
+// filled returns a table with n keys, and a budget that is large enough.
+func filled(b *testing.B, open func(memtable.Options) memtable.Table, n int) memtable.Table {
+	table := fill(open, n)
+	b.Cleanup(table.Release)
+	b.ResetTimer()
+	return table
+}
+
+func fill(open func(memtable.Options) memtable.Table, n int) memtable.Table {
+	table := open(memtable.Options{Budget: benchBudget})
+	k, value := wholeKeyer(), make([]byte, benchValueBytes)
+	for i := range n {
+		table.Set(k.at(i), value)
+	}
+	return table
+}
+
+var benchBudget = slab.NewBudget(1 << 30)
+
+// perTable runs a benchmark on every table and size.
+func perTable(b *testing.B, do func(b *testing.B, open func(memtable.Options) memtable.Table, n int)) {
+	for _, t := range tables {
+		for _, n := range benchSizes {
+			b.Run(fmt.Sprintf("%s/keys=%d", t.name, n), func(b *testing.B) { do(b, t.open, n) })
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
+		table, k, rng := filled(b, open, n), wholeKeyer(), rand.New(rand.NewPCG(1, 1))
+		var f run.Finding
+		for range b.N {
+			f.Reset()
+			table.Get(k.at(rng.IntN(n)), &f)
+			if f.Size() != benchValueBytes {
+				b.Fatal(f.Size())
+			}
+		}
+	})
+}
+
+func BenchmarkGetMissing(b *testing.B) {
+	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
+		table, k, rng := filled(b, open, n), wholeKeyer(), rand.New(rand.NewPCG(1, 1))
+		var f run.Finding
+		for range b.N {
+			f.Reset()
+			if table.Get(k.at(n+rng.IntN(n)), &f) {
+				b.Fatal()
+			}
+		}
+	})
+}
+
+func BenchmarkSet(b *testing.B) {
+	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
+		table, k, rng := filled(b, open, n), wholeKeyer(), rand.New(rand.NewPCG(1, 1))
+		value := make([]byte, benchValueBytes)
+		for range b.N {
+			table.Set(k.at(rng.IntN(n)), value)
+		}
+	})
+}
+
+// BenchmarkFill is a new key each time, and a new table when it has so many.
+func BenchmarkFill(b *testing.B) {
+	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
+		k, value := wholeKeyer(), make([]byte, benchValueBytes)
+		table := open(memtable.Options{Budget: benchBudget})
+		for i := range b.N {
+			if i%n == 0 {
+				table.Release()
+				table = open(memtable.Options{Budget: benchBudget})
+			}
+			table.Set(k.at(i%n), value)
+		}
+		table.Release()
+	})
+}
+
+// BenchmarkReadModifyWrite reads a key and writes it; of the Zipf kind, a hundred
+// keys have more than half of the operations.
+func BenchmarkReadModifyWrite(b *testing.B) {
+	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
+		for _, kind := range []string{"uniform", "zipf"} {
+			b.Run(kind, func(b *testing.B) {
+				table, k, rng := filled(b, open, n), wholeKeyer(), rand.New(rand.NewPCG(1, 1))
+				zipf := rand.NewZipf(rng, 1.1, 1, uint64(n-1))
+				value := make([]byte, 0, benchValueBytes)
+				var f run.Finding
+				for range b.N {
+					i := rng.IntN(n)
+					if kind == "zipf" {
+						i = int(zipf.Uint64())
+					}
+					p := k.at(i)
+					f.Reset()
+					table.Get(p, &f)
+					value, _ = f.AppendTo(value[:0])
+					value[0]++
+					table.Set(p, value)
+				}
+			})
+		}
+	})
+}
+
+// BenchmarkAppend adds 20 bytes to lists that grow from nothing to 4 KiB.
+func BenchmarkAppend(b *testing.B) {
+	for _, t := range tables {
+		b.Run(t.name, func(b *testing.B) {
+			const lists, times = 10_000, 200
+			k, value, rng := wholeKeyer(), make([]byte, 20), rand.New(rand.NewPCG(1, 1))
+			table := t.open(memtable.Options{Budget: benchBudget})
+			for i := range b.N {
+				if i%(lists*times) == 0 {
+					table.Release()
+					table = t.open(memtable.Options{Budget: benchBudget})
+				}
+				table.Append(k.at(rng.IntN(lists)), value)
+			}
+			table.Release()
+		})
+	}
+}
+
+var benchShapes = []struct{ prefixes, suffixes int }{{200_000, 1}, {20_000, 100}, {2, 1_000_000}}
+
+// BenchmarkPrefixPut enters keys of some prefixes at random: new ones half of the
+// time, at the end.
+func BenchmarkPrefixPut(b *testing.B) {
+	for _, t := range tables {
+		for _, s := range benchShapes {
+			b.Run(fmt.Sprintf("%s/prefixes=%d/suffixes=%d", t.name, s.prefixes, s.suffixes), func(b *testing.B) {
+				k, value, rng := prefixKeyer(), make([]byte, benchValueBytes), rand.New(rand.NewPCG(1, 1))
+				table := t.open(memtable.Options{Budget: benchBudget})
+				for i := range b.N {
+					if i%(s.prefixes*s.suffixes) == 0 {
+						table.Release()
+						table = t.open(memtable.Options{Budget: benchBudget})
+					}
+					table.Set(k.suffix(rng.IntN(s.prefixes), rng.IntN(s.suffixes)), value)
+				}
+				table.Release()
+			})
+		}
+	}
+}
+
+// BenchmarkLive walks a prefix of many; one operation is one entry.
+func BenchmarkLive(b *testing.B) {
+	for _, t := range tables {
+		for _, s := range benchShapes {
+			b.Run(fmt.Sprintf("%s/prefixes=%d/suffixes=%d", t.name, s.prefixes, s.suffixes), func(b *testing.B) {
+				k, value, rng := prefixKeyer(), make([]byte, benchValueBytes), rand.New(rand.NewPCG(1, 1))
+				table := t.open(memtable.Options{Budget: benchBudget})
+				for range s.prefixes * s.suffixes {
+					table.Set(k.suffix(rng.IntN(s.prefixes), rng.IntN(s.suffixes)), value)
+				}
+				b.ReportAllocs()
+				b.ResetTimer()
+				var it run.Iterator
+				for i := 0; i < b.N; i++ {
+					it = table.Live(k.prefix(rng.IntN(s.prefixes)), it)
+					for it.Next() && i < b.N {
+						i++
+					}
+				}
+				b.StopTimer()
+				table.Release()
+			})
+		}
+	}
+}
+
+// BenchmarkSort is a key of the first iterator of a sealed table.
+func BenchmarkSort(b *testing.B) {
+	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
+		b.StopTimer()
+		for i := 0; i < b.N; i += n {
+			table := fill(open, n)
+			table.Seal()
+			b.StartTimer()
+			table.Iterator()
+			b.StopTimer()
+			table.Release()
+		}
+	})
+}
+
+// BenchmarkIterate is a key of a walk through a sealed table.
+func BenchmarkIterate(b *testing.B) {
+	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
+		table := filled(b, open, n)
+		table.Seal()
+		it := table.Iterator()
+		b.ReportAllocs()
+		b.ResetTimer()
+		sum := 0
+		for range b.N {
+			if !it.Next() {
+				it.Seek(nil)
+			}
+			e := it.Entry()
+			sum += len(e.Key) + int(e.Value.Bytes[0])
+		}
+	})
+}
+
+// BenchmarkGoMap is a map of Go for comparison.
+func BenchmarkGoMap(b *testing.B) {
+	for _, n := range benchSizes {
+		m := map[string][]byte{}
+		k, value := wholeKeyer(), make([]byte, benchValueBytes)
+		for i := range n {
+			k.at(i)
+			m[string(k.key)] = append([]byte(nil), value...)
+		}
+		rng := rand.New(rand.NewPCG(1, 1))
+		b.Run(fmt.Sprintf("Get/keys=%d", n), func(b *testing.B) {
+			for range b.N {
+				k.at(rng.IntN(n))
+				if v := m[string(k.key)]; len(v) != benchValueBytes || v[0] != 0 {
+					b.Fatal()
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("Set/keys=%d", n), func(b *testing.B) {
+			for range b.N {
+				k.at(rng.IntN(n))
+				copy(m[string(k.key)], value)
+			}
+		})
+	}
+}

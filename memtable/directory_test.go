@@ -1,0 +1,153 @@
+package memtable
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
+)
+
+// Hashes that agree in the bits by which pages are chosen, or in all: somebody
+// may choose keys that have such.
+func TestKeysAreFoundWhateverTheirHashes(t *testing.T) {
+	for name, hash := range map[string]func(i uint64) uint64{
+		"all equal":                 func(uint64) uint64 { return 1 << 40 },
+		"all zero":                  func(uint64) uint64 { return 0 },
+		"differ after what is kept": func(i uint64) uint64 { return 7<<61 | i },
+		"differ in the print":       func(i uint64) uint64 { return i << 32 },
+		"agree in 20 bits":          func(i uint64) uint64 { return run.Hash(binary.LittleEndian.AppendUint64(nil, i)) >> 20 },
+		"two of them":               func(i uint64) uint64 { return -(i % 2) },
+		"as they come":              func(i uint64) uint64 { return run.Hash(binary.LittleEndian.AppendUint64(nil, i)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget := slab.NewBudget(0)
+			table := NewHash(Options{Budget: budget}).(*hashTable)
+			const n = 4000
+			for i := range uint64(2 * n) {
+				p := forged(i, hash(i))
+				if i < n {
+					table.Set(p, p.Key)
+				}
+			}
+			var f run.Finding
+			for i := range uint64(2 * n) {
+				f.Reset()
+				p := forged(i, hash(i))
+				require.Equal(t, i < n, table.Get(p, &f))
+				if b, ok := f.Whole(); i < n {
+					require.True(t, ok)
+					require.Equal(t, p.Key, b)
+				}
+			}
+			require.Equal(t, n, table.Len())
+			require.Less(t, len(table.keys.pages), n, "the directory stays in proportion")
+			table.Seal()
+			seen := uint64(0)
+			for it := table.Iterator(); it.Next(); seen++ {
+				require.Equal(t, seen, binary.BigEndian.Uint64(it.Entry().Key))
+			}
+			require.Equal(t, uint64(n), seen)
+			table.Release()
+			require.Zero(t, budget.Used())
+		})
+	}
+}
+
+// forged is a probe of a number with any hash.
+func forged(i, hash uint64) *run.Probe {
+	key := binary.BigEndian.AppendUint64(nil, i)
+	return &run.Probe{Key: key, PrefixLen: 8, Hash: hash, PrefixHash: hash}
+}
+
+// A page that could not be split is split once the directory has grown.
+func TestPageWithFollowersIsSplitLater(t *testing.T) {
+	table := NewHash(Options{Budget: slab.NewBudget(0)}).(*hashTable)
+	defer table.Release()
+	followers := func() (n int) {
+		for _, page := range table.keys.pages {
+			if table.load(page+pageNext) != 0 {
+				n++
+			}
+		}
+		return n
+	}
+	var hashes []uint64
+	for i := range uint64(3000) {
+		hashes = append(hashes, i<<42) // they agree in ten bits
+		table.Set(forged(i, i<<42), nil)
+	}
+	require.NotZero(t, followers())
+	for i := range uint64(40_000) {
+		hash := run.Hash(binary.LittleEndian.AppendUint64(nil, i))
+		table.Set(forged(uint64(len(hashes)), hash), nil)
+		hashes = append(hashes, hash)
+	}
+	require.Zero(t, followers())
+	var f run.Finding
+	for i, hash := range hashes {
+		require.True(t, table.Get(forged(uint64(i), hash), &f), "%d", i)
+	}
+	require.Equal(t, len(hashes), table.Len())
+}
+
+func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
+	const n = 150_000
+	rng := rand.New(rand.NewPCG(1, 1))
+	for name, order := range map[string]func(i int) int{
+		"ascending":  func(i int) int { return i },
+		"descending": func(i int) int { return n - 1 - i },
+		"inside out": func(i int) int { return n/2 + (i+1)/2*(1-2*(i%2)) },
+		"at random":  func(i int) int { return i * 60_013 % n },
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := NewHash(Options{Budget: slab.NewBudget(0)})
+			defer table.Release()
+			split := run.Split{Func: func(key []byte) int { return min(1, len(key)) }}
+			var p run.Probe
+			for i := range n {
+				split.Prepare(&p, binary.BigEndian.AppendUint32([]byte("p"), uint32(order(i))))
+				table.Set(&p, nil)
+				if rng.IntN(1000) == 0 { // some leaves are sorted on the way
+					table.Live(&p, nil).Seek(p.Key)
+				}
+			}
+			split.Prepare(&p, []byte("p"))
+			it := table.Live(&p, nil)
+			for i := range n {
+				require.True(t, it.Next())
+				if got := binary.BigEndian.Uint32(it.Entry().Key[1:]); int(got) != i {
+					require.Equal(t, i, got)
+				}
+			}
+			require.False(t, it.Next())
+			table.DeletePrefix(&p)
+			require.Equal(t, 1, table.Len())
+		})
+	}
+}
+
+// A walk that is used again allocates nothing.
+func TestWalksDoNotAllocate(t *testing.T) {
+	table := NewHash(Options{Budget: slab.NewBudget(0)})
+	defer table.Release()
+	split := run.Split{Func: func(key []byte) int { return min(1, len(key)) }}
+	var p run.Probe
+	for i := range uint32(1000) {
+		split.Prepare(&p, binary.BigEndian.AppendUint32([]byte("p"), i))
+		table.Append(&p, make([]byte, 100))
+		table.Append(&p, make([]byte, 500))
+	}
+	split.Prepare(&p, []byte("p"))
+	it := table.Live(&p, nil)
+	require.True(t, it.Next())
+	require.Zero(t, testing.AllocsPerRun(10, func() {
+		it = table.Live(&p, it)
+		for it.Next() {
+			_ = it.Entry()
+		}
+	}))
+}
