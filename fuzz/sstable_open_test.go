@@ -1,0 +1,26 @@
+package fuzz
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Any bytes are a table, as they are or with checksums that are right.
+func FuzzSstableOpen(f *testing.F) {
+	for _, name := range []string{"v1-one-block.sst", "v1-zstd.sst", "v1-ranges.sst", "v1-empty.sst"} {
+		data, err := os.ReadFile("../sstable/testdata/" + name)
+		require.NoError(f, err)
+		seed(f, name, data, false)
+		seed(f, name+" resealed", data, true)
+	}
+	seed(f, "nothing", []byte{}, false)
+	seed(f, "short", make([]byte, tableHeaderBytes+tableFooterBytes), true)
+	f.Fuzz(func(t *testing.T, data []byte, reseal bool) {
+		if reseal {
+			data = resealedTable(data)
+		}
+		useTable(t, data)
+	})
+}
