@@ -106,6 +106,27 @@ func TestAFlipBelowWhatWasSyncedIsCorruptionAndAboveAnEnd(t *testing.T) {
 	}
 }
 
+// The header that proves it may lie anywhere, over the border of what is read at
+// a time too.
+func TestTheProofOfDamageIsFoundWhereverItLies(t *testing.T) {
+	for ahead := -150; ahead < 0; ahead++ {
+		b := built(someIdentity, 1, 0)
+		at := b.frame('D', 0, sequence(make([]byte, 2*windowBytes+ahead)))
+		proof := b.frame('D', 0, sequence([]byte("r")))
+		b.frame('D', at, sequence([]byte("r")))
+		for _, damage := range []int{0, headerBytes, at - 1} {
+			log := bytes.Clone(b.log)
+			log[damage] ^= 1
+			_, _, _, err := read(memOf(t, log))
+			require.ErrorIs(t, err, ErrCorrupt)
+			_, _, _, err = read(memOf(t, log[:proof+frameBytes-1]))
+			require.NoError(t, err)
+			_, _, _, err = read(memOf(t, log[:proof+frameBytes]))
+			require.ErrorIs(t, err, ErrCorrupt)
+		}
+	}
+}
+
 // What follows is of another log, with frames in the same places and checksums
 // that are right.
 func TestBytesOfAnotherLogAreATornTail(t *testing.T) {

@@ -118,10 +118,11 @@ func (s *script) requireKept(t *testing.T, fsys vfs.FS) {
 	require.False(t, o.Clean && o.Torn)
 }
 
-// keptAfterACrash are the ways in which a power cut treats what was not synced.
-func keptAfterACrash(crash uint64) []vfs.CrashOptions {
+// keptAfterACrash are ways in which a power cut treats what was not synced:
+// nothing is kept, all, or some of it.
+func keptAfterACrash(crash, seeds uint64) []vfs.CrashOptions {
 	kept := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
-	for seed := range uint64(12) {
+	for seed := range seeds {
 		kept = append(kept, vfs.CrashOptions{
 			Keep: []float64{0.2, 0.5, 0.8}[seed%3], Rand: rand.New(rand.NewPCG(seed, crash)),
 			BlockBytes: []int{512, 4096, 16}[seed/3%3],
@@ -138,7 +139,7 @@ func TestACrashAfterAnyOperationLeavesAPrefixWithAllThatWasSynced(t *testing.T) 
 			operations, crashes := uint64(0), 0
 			crash := func(vfs.Op, string) {
 				operations++
-				for _, kept := range keptAfterACrash(operations) {
+				for _, kept := range keptAfterACrash(operations, 99) {
 					crashes++
 					s.requireKept(t, mem.CrashClone(kept))
 				}

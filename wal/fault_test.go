@@ -32,7 +32,7 @@ func TestAFailureIsStickyAndLosesNothingAcknowledged(t *testing.T) {
 					if s.w != nil && !s.closing && faulty.Count(vfs.OpWrite) > 1 {
 						requireSticky(t, s.w, faulty, err)
 					}
-					for _, kept := range keptAfterACrash(uint64(n)) {
+					for _, kept := range keptAfterACrash(uint64(n), 9) {
 						s.requireKept(t, mem.CrashClone(kept))
 					}
 				}

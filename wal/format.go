@@ -44,10 +44,10 @@ func appendHeader(dst []byte, id Identity) []byte {
 
 // parseHeader is not ok if the header is not whole; one of another version may
 // be. Every version has magic, version and checksum where this one has.
-func parseHeader(b []byte) (id Identity, err error, ok bool) {
+func parseHeader(b []byte) (id Identity, ok bool, err error) {
 	sum := headerBytes - 8
 	if len(b) < headerBytes || string(b[:8]) != magic || binary.BigEndian.Uint64(b[sum:]) != xxhash.Sum64(b[:sum]) {
-		return id, nil, false
+		return id, false, nil
 	}
 	copy(id[:], b[12:])
 	switch {
@@ -56,7 +56,7 @@ func parseHeader(b []byte) (id Identity, err error, ok bool) {
 	case binary.BigEndian.Uint16(b[10:]) != 0:
 		err = ErrCorrupt
 	}
-	return id, err, true
+	return id, true, err
 }
 
 // frame is the header of a frame.

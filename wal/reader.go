@@ -73,7 +73,7 @@ func (r *reader) read() error {
 	if err != nil {
 		return err
 	}
-	id, err, ok := parseHeader(b)
+	id, ok, err := parseHeader(b)
 	if !ok {
 		return r.damaged(0, nil)
 	}

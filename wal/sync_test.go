@@ -1,11 +1,14 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,71 +17,125 @@ import (
 
 // Many come while one syncs: one more sync is enough for all of them.
 func TestOneSyncIsForAllWhoWait(t *testing.T) {
-	const others = 20
-	began, release := make(chan struct{}), make(chan struct{})
-	var syncs atomic.Int32
-	mem := vfs.NewMem(vfs.MemOptions{})
-	w, err := Create(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if c.Op == vfs.OpSync && syncs.Add(1) == 1 {
-			close(began)
-			<-release
-		}
-		return nil
-	}}), logName, Options{})
-	require.NoError(t, err)
-	append := func() int64 {
-		end, err := w.Append([]byte("record"))
+	synctest.Test(t, func(t *testing.T) {
+		held := make(chan struct{})
+		faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: holding(vfs.OpSync, held, nil)})
+		w, err := Create(faulty, logName, Options{})
 		require.NoError(t, err)
-		return end
-	}
-	var group sync.WaitGroup
-	syncTo := func(end int64) { group.Go(func() { require.NoError(t, w.SyncTo(end)) }) }
-	syncTo(append())
-	<-began
-	for range others { // Append does not wait for the sync
-		syncTo(append())
-	}
-	close(release)
-	group.Wait()
-	require.EqualValues(t, 2, syncs.Load())
-	require.NoError(t, w.SyncTo(w.Size()))
-	require.EqualValues(t, 2, syncs.Load(), "nothing to sync")
-	require.NoError(t, w.Close(false))
+		for range 20 { // Append does not wait for the first, who syncs
+			end, err := w.Append([]byte("record"))
+			require.NoError(t, err)
+			go func() { require.NoError(t, w.SyncTo(end)) }()
+			synctest.Wait()
+		}
+		close(held)
+		synctest.Wait()
+		require.Equal(t, 2, faulty.Count(vfs.OpSync))
+		require.NoError(t, w.SyncTo(w.Size()))
+		require.Equal(t, 2, faulty.Count(vfs.OpSync), "nothing to sync")
+		require.NoError(t, w.Close(false))
+	})
 }
 
-// While one syncs, any number of frames can be written, and if the sync fails
-// none of those who wait is told anything else.
-func TestAFailedSyncFailsAllWhoWait(t *testing.T) {
-	const others = 20
-	began, release := make(chan struct{}), make(chan struct{})
-	mem := vfs.NewMem(vfs.MemOptions{})
-	faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if c.Op != vfs.OpSync {
-			return nil
+// holding makes all operations of a kind wait for a channel, and all but the
+// first fail.
+func holding(op vfs.Op, held chan struct{}, err error) vfs.Plan {
+	fail := vfs.FailFrom(1, err, op)
+	return func(c vfs.Call) error {
+		err := fail(c)
+		if c.Op == op {
+			<-held
 		}
-		close(began) // panics if there is a second one
-		<-release
-		return syscall.EIO
-	}})
-	w, err := Create(faulty, logName, Options{BufferBytes: 512})
-	require.NoError(t, err)
-	var group sync.WaitGroup
-	for i := range others {
-		end, err := w.Append(make([]byte, 1000))
+		return err
+	}
+}
+
+// A sync makes durable what was written before it. What is written while it runs
+// waits for the next, and if that fails, all who wait for it are told.
+func TestWhatIsWrittenDuringASyncWaitsForTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := make(chan struct{})
+		faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: holding(vfs.OpSync, held, syscall.EIO)})
+		w, err := Create(faulty, logName, Options{BufferBytes: 512})
 		require.NoError(t, err)
-		group.Go(func() { require.ErrorIs(t, w.SyncTo(end), ErrFailed) })
-		if i == 0 {
-			<-began
+		for i := range 20 {
+			end, err := w.Append(make([]byte, 1000))
+			require.NoError(t, err)
+			go func() {
+				err := w.SyncTo(end)
+				require.Equal(t, i > 0, errors.Is(err, ErrFailed), err)
+			}()
+			synctest.Wait()
 		}
-	}
-	require.Greater(t, faulty.Count(vfs.OpWrite), others)
-	close(release)
-	group.Wait()
-	require.ErrorIs(t, w.Close(true), syscall.EIO)
-	records, _, _, err := read(mem.CrashClone(vfs.CrashOptions{}))
-	if err == nil {
-		require.Empty(t, records)
-	}
+		require.Greater(t, faulty.Count(vfs.OpWrite), 20)
+		close(held)
+		synctest.Wait()
+		require.Equal(t, 2, faulty.Count(vfs.OpSync))
+		require.ErrorIs(t, w.Close(true), syscall.EIO)
+	})
+}
+
+// One frame is written at a time; meanwhile Append fills the other buffer, and
+// waits only when that is full as well.
+func TestAppendGoesOnWhileAFrameIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		var held chan struct{}
+		faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+			if held != nil && c.Op == vfs.OpWrite {
+				<-held
+			}
+			return nil
+		}})
+		w, err := Create(faulty, logName, Options{BufferBytes: 512})
+		require.NoError(t, err)
+		held = make(chan struct{})
+		end, err := w.Append([]byte{0})
+		require.NoError(t, err)
+		go func() { require.NoError(t, w.SyncTo(end)) }()
+		synctest.Wait()
+		appended := 0
+		go func() {
+			for i := 1; i < 100; i++ {
+				_, err := w.Append(bytes.Repeat([]byte{byte(i)}, 100))
+				require.NoError(t, err)
+				appended++
+			}
+		}()
+		synctest.Wait()
+		require.Equal(t, 512/101, appended)
+		require.Equal(t, 2, faulty.Count(vfs.OpWrite), "the header and a frame")
+		close(held)
+		synctest.Wait()
+		require.Equal(t, 99, appended)
+		require.NoError(t, w.Close(true))
+		records, _, _, err := read(mem)
+		require.NoError(t, err)
+		require.Len(t, records, 100)
+		for i, record := range records {
+			require.Equal(t, byte(i), record[0])
+		}
+	})
+}
+
+func TestCloseWaitsForWhoSyncs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := make(chan struct{})
+		faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: holding(vfs.OpSync, held, nil)})
+		w, err := Create(faulty, logName, Options{})
+		require.NoError(t, err)
+		end, err := w.Append([]byte("record"))
+		require.NoError(t, err)
+		go func() { require.NoError(t, w.SyncTo(end)) }()
+		synctest.Wait()
+		go func() { require.NoError(t, w.Close(false)) }()
+		synctest.Wait()
+		require.Zero(t, faulty.Count(vfs.OpClose))
+		require.ErrorIs(t, w.Close(false), fs.ErrClosed)
+		close(held)
+		synctest.Wait()
+		require.Equal(t, 1, faulty.Count(vfs.OpClose))
+	})
 }
 
 // Writers under a lock, as the tree has them, each of whom looks for its record
