@@ -50,6 +50,7 @@ const readahead = 256 << 10
 
 // scan returns an iterator over a version. The lock is held.
 func (db *DB) scan(v *version, within run.Range) *Iterator {
+	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // they are the caller's
 	it := &Iterator{db: db, within: within, version: v, opened: callerOf()}
 	v.refs++
 	db.iterators[it] = true
