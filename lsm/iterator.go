@@ -171,6 +171,7 @@ func (it *Iterator) seek(key []byte) {
 	it.begun = true
 	if it.live.on {
 		it.rebuild()
+		it.live.from = append(it.live.from[:0], key...)
 	}
 	it.merger.seek(key)
 }
@@ -203,7 +204,7 @@ func (it *Iterator) Key() []byte {
 	case !it.valid:
 		return nil
 	case it.live.on:
-		return it.live.last
+		return it.live.last()
 	}
 	return it.merger.key
 }

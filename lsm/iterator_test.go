@@ -46,3 +46,24 @@ func TestIteratorKeepsNothingOfItsBounds(t *testing.T) {
 	require.Equal(t, "b c ", keysOf(t, it))
 	require.NoError(t, it.Close())
 }
+
+func TestCursorGoesOnFromWhereItEnded(t *testing.T) {
+	db := memoryStore(t, Options{Split: modelSplits[2]})
+	putAll(t, db, "b/1", "b/9")
+	used, err := db.Prefix([]byte("b/"))
+	require.NoError(t, err)
+	require.Equal(t, "b/1 b/9 ", keysOf(t, used))
+	require.NoError(t, used.Close())
+
+	it, err := db.Prefix([]byte("a/")) // it is the same one, used again
+	require.NoError(t, err)
+	require.Empty(t, keysOf(t, it))
+	putAll(t, db, "a/1", "a/2")
+	require.Equal(t, "a/1 a/2 ", keysOf(t, it), "written behind its end")
+	putAll(t, db, "a/2", "a/1", "a/3")
+	require.Equal(t, "a/3 ", keysOf(t, it))
+	require.False(t, it.Seek([]byte("a/5")))
+	putAll(t, db, "a/4", "a/5", "a/6")
+	require.Equal(t, "a/5 a/6 ", keysOf(t, it), "from what was sought in vain")
+	require.NoError(t, it.Close())
+}

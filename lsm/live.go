@@ -16,7 +16,9 @@ type live struct {
 	on     bool
 	prefix []byte
 	probe  run.Probe
-	last   []byte // key that it stands at, or stood
+	// from is the lowest key that the next step may give: what was sought, or the
+	// last key and a zero byte.
+	from []byte
 
 	// generation and writes are those of the store when the sources were
 	// brought up to date.
@@ -190,17 +192,14 @@ func (it *Iterator) followWrites() {
 	if l.generation == db.generation && l.writes == db.writes {
 		return
 	}
-	// From the last key on, which itself was given already.
 	it.rebuild()
-	after := append(l.last, 0)
-	it.merger.seek(after)
-	l.last = after[:len(after)-1]
+	it.merger.seek(l.from)
 }
 
 // stand copies the current entry: the owner may write before it is read.
 func (it *Iterator) stand() error {
 	l, m := &it.live, &it.merger
-	l.last = append(l.last[:0], m.key...)
+	l.from = append(append(l.from[:0], m.key...), 0)
 	if m.finding.Size() > maxPeeked {
 		return nil // Value looks it up again
 	}
@@ -214,9 +213,12 @@ func (it *Iterator) liveValue() ([]byte, error) {
 	if it.merger.finding.Size() <= maxPeeked {
 		return it.value, nil
 	}
-	value, _, err := it.db.Get(it.live.last, nil)
+	value, _, err := it.db.Get(it.live.last(), nil)
 	return value, err
 }
+
+// last is the key that the iterator stands at.
+func (l *live) last() []byte { return l.from[:len(l.from)-1] }
 
 // closeLive ends a live iterator. It is kept for the next one. The lock is held.
 func (it *Iterator) closeLive() error {
