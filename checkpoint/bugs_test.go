@@ -83,10 +83,18 @@ func TestBug13IDsAscendWhateverTheStoreGoesThrough(t *testing.T) {
 	r := newRig(t, Options{Storage: storageOn(t, objects), TolerableFailures: 9})
 	a := r.begin()
 	last := r.complete(a, "")
-	for _, lost := range []string{"list job/", "list job/completed/", "list job/attempts/", "create job/attempts/"} {
+	for _, lost := range []struct {
+		call string
+		time int // from 1
+	}{
+		{"list job/", 1}, {"list job/completed/", 1}, {"list job/completed/", 2}, {"list job/attempts/", 1}, {"create job/attempts/", 1},
+	} {
+		calls := 0
 		objects.fail = func(op, name string) error {
-			if call := op + " " + name; call == lost || op == "create" && strings.HasPrefix(call, lost) {
-				return errMood
+			if call := op + " " + name; call == lost.call || op == "create" && strings.HasPrefix(call, lost.call) {
+				if calls++; calls == lost.time {
+					return errMood
+				}
 			}
 			return nil
 		}
@@ -97,6 +105,7 @@ func TestBug13IDsAscendWhateverTheStoreGoesThrough(t *testing.T) {
 		aborted := r.trigger(a)
 		require.Greater(t, aborted, last)
 		a.Upload(aborted, "op", 0).Decline(errMood)
+		a = r.begin() // the aborted one has left no trace
 		id := r.complete(a, "")
 		require.Greater(t, id, aborted)
 		r, a = r.restart()
