@@ -162,7 +162,7 @@ func (a *attempt) end() error {
 	a.asides.Wait()
 	failure := context.Cause(a.ctx) // what comes later changes nothing
 	for _, s := range slices.Backward(a.tasks) {
-		err := guard(func() error { return s.close(failure == nil) })
+		err := apart(func() error { return s.close(failure == nil) })
 		switch {
 		case err != nil && failure == nil:
 			failure = fmt.Errorf("close %q subtask %d: %w", s.operator, s.index, err)

@@ -106,6 +106,48 @@ func TestPanicInReportSyncOrKeyIsAFailure(t *testing.T) {
 	requireNoneLeft(t)
 }
 
+// stuck is a sink that ends the goroutine that closes it.
+type stuck struct{ drain[count] }
+
+func (stuck) Close(bool) error { runtime.Goexit(); return nil }
+
+// What ends the goroutine that calls it must not end the job without a word, nor
+// keep its checkpoints locked.
+func TestFunctionThatEndsItsGoroutineIsAFailure(t *testing.T) {
+	for name, prepare := range map[string]func(*Options, *tape) (sink func([]byte) (Sink[count], error)){
+		"restore": func(o *Options, _ *tape) func([]byte) (Sink[count], error) {
+			o.OnRestore = func(RestoreReport) { runtime.Goexit() }
+			return nil
+		},
+		"checkpoint": func(o *Options, s *tape) func([]byte) (Sink[count], error) {
+			s.before = func(int, int64) (bool, error) { return true, nil } // wait for a checkpoint
+			o.OnCheckpoint = func(CheckpointReport) { runtime.Goexit() }
+			return nil
+		},
+		"close": func(*Options, *tape) func([]byte) (Sink[count], error) {
+			return func([]byte) (Sink[count], error) { return stuck{}, nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, source, out := memory("exits"), numbers(1_000, 1), &paper[count]{}
+			sink := prepare(&o, source)
+			if sink == nil {
+				sink = out.open
+			}
+			g := New(o)
+			in := From(g, "numbers", source, SourceOptions{})
+			To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "paper", sink)
+			_, err := g.Run(t.Context())
+			require.ErrorIs(t, err, ErrPanic)
+			requireNoneLeft(t)
+
+			source.before, o.OnRestore, o.OnCheckpoint = nil, nil, nil
+			_, err = countJob(o, source, &paper[count]{}, nil).Run(t.Context())
+			require.NotErrorIs(t, err, checkpoint.ErrLocked)
+		})
+	}
+}
+
 // A job is canceled at any time: while it is opened, restored, at work, taking a
 // checkpoint, ending.
 func TestCancelLeavesNothingBehind(t *testing.T) {

@@ -22,6 +22,19 @@ func guard(call func() error) (err error) {
 	return err
 }
 
+// apart is guard on a goroutine of its own: what ends that does not end the
+// caller's.
+func apart(call func() error) error {
+	err := ErrPanic
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = guard(call)
+	}()
+	<-done
+	return err
+}
+
 // panicked is the place of the panic that is being recovered from.
 func panicked() string {
 	callers := make([]uintptr, 64)

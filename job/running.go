@@ -184,7 +184,7 @@ func (r *Running) ended(a *attempt, report CheckpointReport) {
 func (r *Running) tell(a *attempt, call func()) {
 	r.reports.Lock()
 	defer r.reports.Unlock()
-	if err := guard(func() error { call(); return nil }); err != nil {
+	if err := apart(func() error { call(); return nil }); err != nil {
 		a.fail(fmt.Errorf("report: %w", err))
 	}
 }
