@@ -466,16 +466,38 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 			stopped(t, o, source, out)
 			newest := harmNewest(t, disk, files, harm)
 
-			o.MaxRestarts = 1
 			report, err := countJob(o, source, out, nil).Run(t.Context())
-			require.NoError(t, err)
+			require.NoError(t, err, "no restart is needed, nor allowed")
 			requireCounts(t, 4_000, out)
 			require.Len(t, report.Restores, 1, "the attempt before could not begin")
-			require.Less(t, report.Restores[0].Checkpoint, newest)
-			require.Len(t, report.Restores[0].Skipped, 1)
+			from := report.Restores[0]
+			require.NotZero(t, from.Checkpoint)
+			require.Less(t, from.Checkpoint, newest)
+			require.Len(t, from.Skipped, 1)
+			require.ErrorIs(t, from.Skipped[0], from.Cause)
+			require.ErrorContains(t, from.Skipped[0], fmt.Sprintf("checkpoint %d: ", newest))
 			requireNoneLeft(t)
 		})
 	}
+}
+
+// A job whose checkpoints are all damaged ends, and does not begin from nothing.
+func TestJobWithoutASoundCheckpointDoesNotBegin(t *testing.T) {
+	disk := vfs.NewMem(vfs.MemOptions{})
+	files, err := checkpoint.FilesOn(disk, "checkpoints")
+	require.NoError(t, err)
+	storage, err := checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})
+	require.NoError(t, err)
+	o, source, out := memory("damaged"), numbers(4_000, 2), &paper[count]{}
+	o.Checkpoints.Storage = storage
+	stopped(t, o, source, out)
+	harmNewest(t, disk, files, func(t *testing.T, disk vfs.FS, path string) { require.NoError(t, disk.Remove(path)) })
+	o.MaxRestarts = 3
+	report, err := countJob(o, source, out, nil).Run(t.Context())
+	require.ErrorIs(t, err, checkpoint.ErrNotRestorable)
+	require.ErrorContains(t, err, "after 0 restarts")
+	require.Empty(t, report.Restores)
+	requireNoneLeft(t)
 }
 
 // harmNewest harms a file of a subtask in the newest checkpoint of all.

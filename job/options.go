@@ -41,7 +41,8 @@ type Options struct {
 
 	// MaxRestarts is how often the job restarts after a failure before it gives
 	// up. A failure that a restart cannot mend, such as an operator that the
-	// checkpoint has and the job has not, ends it at once. Default 0.
+	// checkpoint has and the job has not, ends it at once. To pass over a
+	// damaged checkpoint for an older one is no restart. Default 0.
 	MaxRestarts int
 	// RestartDelay is the time before a restart. Default 0.
 	RestartDelay time.Duration

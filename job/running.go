@@ -142,7 +142,8 @@ func (r *Running) repeat(ctx context.Context) error {
 	}
 }
 
-// once makes one attempt. Final says that another one would fail as well.
+// once makes one attempt, of which a damaged checkpoint is no end. Final says that
+// another one would fail as well.
 func (r *Running) once(ctx context.Context, number checkpoint.Number, cause error) (err error, final bool) {
 	a := newAttempt(ctx, r)
 	defer a.cancel(nil)
@@ -153,9 +154,9 @@ func (r *Running) once(ctx context.Context, number checkpoint.Number, cause erro
 	r.enter(a)
 	err = a.run(cause)
 	r.leave()
-	if isDamage(err) {
+	if !a.begun && isDamage(err) {
 		r.coordinator.Distrust(a.restored.id(), err)
-		return err, false
+		return r.once(ctx, number, err) // each time from an older checkpoint
 	}
 	return err, !a.begun && isFinal(err)
 }
