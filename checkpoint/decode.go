@@ -51,6 +51,17 @@ const (
 	minFileBytes     = 1 + 1 + 16 + 8 + 8 + 4 + 1
 )
 
+// count is that of the parser for things that are structure: not all that is left
+// can be, for contents may follow.
+func (d *decoder) count(minBytes int) int {
+	n := d.parser.count(minBytes)
+	if n > maxStructureBytes/minBytes {
+		d.fail("a count of more structure than allowed")
+		return 0
+	}
+	return n
+}
+
 func (d *decoder) checkpoint() *Checkpoint {
 	c := &Checkpoint{Job: d.text(), ID: ID(d.uint64()), Attempt: Number(d.uint64())}
 	var err error

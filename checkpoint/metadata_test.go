@@ -237,6 +237,23 @@ func TestHostileMetadataIsRefusedBeforeMemoryIsTaken(t *testing.T) {
 	}
 }
 
+// What is left in the metadata may be contents, and a count of structure must not
+// take memory for all of it.
+func TestCountIsNotBelievedForTheSizeOfContents(t *testing.T) {
+	head := builtHead("job", 1, 1, time.Unix(0, 0))
+	h := builtHandleHead(&snapshot.Handle{Keyspace: state.WholeKeyspace(8)})
+	contents := make([]byte, 6*maxStructureBytes)
+	for name, data := range map[string][]byte{
+		"operators": sealedBytes(head, uv(uint64(len(contents)/minOperatorBytes)), contents),
+		"files":     sealedBytes(head, uv(1), txt("op"), uv(1), []byte{1}, h, uv(uint64(len(contents)/minFileBytes)), contents),
+	} {
+		var err error
+		took := totalAllocated(func() { _, err = Decode(data) })
+		require.ErrorIs(t, err, ErrCorrupt, name)
+		require.Less(t, took, uint64(1<<20), name)
+	}
+}
+
 // totalAllocated is what a function allocates, freed or not.
 func totalAllocated(f func()) uint64 {
 	var before, after runtime.MemStats
