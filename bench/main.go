@@ -29,6 +29,8 @@ func main() {
 	// The signals stay caught to the end: an impatient second one must not
 	// come in the way of cleaning up.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// A reader of the table that goes away makes writing it an error.
+	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(bench(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,6 +84,50 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	}, time.Minute, time.Millisecond, "no directory for checkpoints")
 	interrupt()
 	<-done
+	requireEmpty(t, dir)
+}
+
+// program is the program itself, as a process that writes into a directory.
+func program(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals")
+	}
+	path, err := os.Executable()
+	require.NoError(t, err)
+	args = append([]string{programArgument, "-backend", "hash", "-records", "1000", "-dir", dir}, args...)
+	return exec.Command(path, args...)
+}
+
+func TestSignalLeavesNothing(t *testing.T) {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		dir := t.TempDir()
+		p := program(t, dir, "-checkpoint-every", "1m", "-storage", "file")
+		require.NoError(t, p.Start())
+		assert.Eventually(t, func() bool {
+			files, err := filepath.Glob(filepath.Join(dir, "*", "run", "checkpoints", "*"))
+			return err == nil && len(files) > 0
+		}, time.Minute, time.Millisecond, "no directory for checkpoints")
+		require.NoError(t, p.Process.Signal(signal))
+		require.Error(t, p.Wait())
+		require.Equal(t, exitInterrupted, p.ProcessState.ExitCode(), signal)
+		requireEmpty(t, dir)
+	}
+}
+
+func TestReaderThatGoesAwayLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	p := program(t, dir, "-checkpoint-every", "5ms", "-storage", "memory")
+	var complaints bytes.Buffer
+	p.Stderr = &complaints
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, reader.Close())
+	p.Stdout = writer
+	require.Error(t, p.Run())
+	require.NoError(t, writer.Close())
+	require.Equal(t, exitFailed, p.ProcessState.ExitCode())
+	require.Contains(t, complaints.String(), "broken pipe")
 	requireEmpty(t, dir)
 }
 

@@ -13,10 +13,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// programArgument, as the first one, makes the tests' program the program itself.
+const programArgument = "-program"
+
 // TestMain lets the tests' program be a child, as the program itself is.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == childArgument {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == childArgument:
 		child(os.Stdin, os.Stdout)
+	case len(os.Args) > 1 && os.Args[1] == programArgument:
+		os.Args = slices.Delete(os.Args, 1, 2)
+		main()
 	}
 	os.Exit(m.Run())
 }
