@@ -257,12 +257,43 @@ func TestBug18OffsetsAreRestoredWithTheStateTheyBelongTo(t *testing.T) {
 	<-second
 	running.Fail(errBroken)
 	require.ErrorIs(t, (<-ended).Err, checkpoint.ErrEnded)
+	time.Sleep(20 * time.Millisecond) // enough to begin anew beside the sync
 	close(leave)
 	report, err := running.Wait()
 	require.NoError(t, err)
 	require.Equal(t, complete.ID, report.Restores[1].Checkpoint)
 	require.EqualValues(t, 7_000*partitions, report.Restores[1].Offset)
 	requireCounts(t, n, out)
+}
+
+// Until a sink has made durable what it wrote, all others have acknowledged in
+// vain.
+func TestCheckpointIsNotCompleteBeforeTheSyncOfItsSink(t *testing.T) {
+	source, out := numbers(2_000, 2), &paper[count]{}
+	var synced atomic.Bool
+	source.before = func(_ int, offset int64) (bool, error) { return offset > 0 && !synced.Load(), nil }
+	ended := make(chan struct{})
+	out.sync = func() error {
+		select {
+		case <-ended:
+			return errBroken
+		case <-time.After(50 * time.Millisecond): // is enough for the others
+		}
+		synced.Store(true)
+		return nil
+	}
+	o := memory("slow-sync")
+	o.Checkpoints.Interval = 0
+	o.OnCheckpoint = func(CheckpointReport) { close(ended) }
+	running, err := countJob(o, source, out, nil).Start(t.Context())
+	require.NoError(t, err)
+	for err = ErrNotRunning; errors.Is(err, ErrNotRunning); _, err = running.Checkpoint() {
+		time.Sleep(time.Millisecond)
+	}
+	require.NoError(t, err)
+	_, err = running.Wait()
+	require.NoError(t, err)
+	requireCounts(t, 2_000, out)
 }
 
 // Both consumers of a stream get all of it, and stay in step with each other

@@ -82,6 +82,7 @@ type paper[T any] struct {
 	mu       sync.Mutex
 	lines    []Event[T]
 	durable  int  // lines that a sync has covered
+	syncing  int  // syncs under way
 	finished bool // by Close
 	opens    [][]byte
 	write    func(Event[T]) error
@@ -95,6 +96,9 @@ func (p *paper[T]) open(restored []byte) (Sink[T], error) {
 	n := 0
 	if restored != nil {
 		n = int(binary.BigEndian.Uint64(restored))
+	}
+	if p.syncing > 0 {
+		return nil, fmt.Errorf("%d syncs of the sink before are under way", p.syncing)
 	}
 	if n > p.durable {
 		return nil, fmt.Errorf("%d lines are durable, the checkpoint has %d", p.durable, n)
@@ -126,6 +130,8 @@ func (s *pen[T]) Snapshot() ([]byte, func() error, error) {
 	defer p.mu.Unlock()
 	n := len(p.lines)
 	return binary.BigEndian.AppendUint64(nil, uint64(n)), func() error {
+		p.underWay(1)
+		defer p.underWay(-1)
 		if p.sync != nil {
 			if err := p.sync(); err != nil {
 				return err
@@ -136,6 +142,13 @@ func (s *pen[T]) Snapshot() ([]byte, func() error, error) {
 		p.durable = max(p.durable, n)
 		return nil
 	}, nil
+}
+
+// underWay adds to the number of syncs under way.
+func (p *paper[T]) underWay(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.syncing += n
 }
 
 func (s *pen[T]) Close(finished bool) error {
