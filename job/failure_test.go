@@ -1,9 +1,11 @@
 package job
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
@@ -192,6 +194,28 @@ func TestCancelLeavesNothingBehind(t *testing.T) {
 		require.NoError(t, err, "after %v", report)
 		requireCounts(t, 8_000, out)
 	}
+}
+
+// early is a completed store during whose Begin the job is canceled.
+type early struct {
+	checkpoint.Completed
+	cancel func()
+}
+
+func (s early) Begin(ctx context.Context) (checkpoint.Number, error) {
+	s.cancel()
+	return 0, context.Cause(ctx)
+}
+
+func (s early) Close() error { return nil }
+
+func TestCancelBeforeTheBeginningDiscardsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	o, out := memory("early"), &paper[count]{}
+	o.DiscardCheckpoints = true
+	o.Checkpoints.Completed = early{cancel: cancel}
+	_, err := countJob(o, numbers(10, 1), out, nil).Run(ctx)
+	require.Equal(t, context.Canceled, err)
 }
 
 func TestContextThatHasEndedStartsNothing(t *testing.T) {
@@ -466,6 +490,8 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 			stopped(t, o, source, out)
 			newest := harmNewest(t, disk, files, harm)
 
+			var log bytes.Buffer
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			report, err := countJob(o, source, out, nil).Run(t.Context())
 			require.NoError(t, err, "no restart is needed, nor allowed")
 			requireCounts(t, 4_000, out)
@@ -476,6 +502,9 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 			require.Len(t, from.Skipped, 1)
 			require.ErrorIs(t, from.Skipped[0], from.Cause)
 			require.ErrorContains(t, from.Skipped[0], fmt.Sprintf("checkpoint %d: ", newest))
+			require.Contains(t, log.String(), fmt.Sprintf(`msg="checkpoint passed over" job=damaged reason="checkpoint %d: `, newest))
+			require.Regexp(t, fmt.Sprintf(`msg="job goes on from a checkpoint" .*checkpoint=%d offset=%d .*cause=".*file`,
+				from.Checkpoint, from.Offset), log.String())
 			requireNoneLeft(t)
 		})
 	}

@@ -33,7 +33,7 @@ type Options struct {
 	// checkpoints, and a restart begins anew.
 	Checkpoints checkpoint.Options
 	// DiscardCheckpoints removes all checkpoints when the job has finished or
-	// is canceled. Default false: they are retained.
+	// is canceled, but not before it has begun. Default false: they are retained.
 	DiscardCheckpoints bool
 	// Snapshot says how the subtasks' snapshots are written. Its Name is set by
 	// the job.

@@ -19,6 +19,7 @@ type Running struct {
 	graph       *Graph
 	coordinator *checkpoint.Coordinator // nil without a storage
 	records     atomic.Int64
+	begun       bool       // an attempt has; belongs to run
 	reports     sync.Mutex // held while a report is made
 
 	mu       sync.Mutex
@@ -112,7 +113,7 @@ func (r *Running) release(ctx context.Context, failure error) (err error) {
 		return nil
 	}
 	over := failure == nil || ctx.Err() != nil
-	if over && r.graph.options.DiscardCheckpoints {
+	if over && r.begun && r.graph.options.DiscardCheckpoints {
 		err = r.coordinator.Discard(context.WithoutCancel(ctx))
 	}
 	return errors.Join(err, r.coordinator.Close())
@@ -151,6 +152,7 @@ func (r *Running) once(ctx context.Context, number checkpoint.Number, cause erro
 	if err := a.prepare(); err != nil {
 		return err, isFinal(err)
 	}
+	r.begun = true
 	r.enter(a)
 	err = a.run(cause)
 	r.leave()
