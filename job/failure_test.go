@@ -469,7 +469,7 @@ func TestRestoreTakesOverMaxParallelismAndFindsNewPartitions(t *testing.T) {
 // A damaged checkpoint is passed over for the one before it, and kept.
 func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	for name, harm := range map[string]func(*testing.T, vfs.FS, string){
-		"missing": func(t *testing.T, disk vfs.FS, path string) { require.NoError(t, disk.Remove(path)) },
+		"missing": removed,
 		"damaged": func(t *testing.T, disk vfs.FS, path string) {
 			require.NoError(t, disk.Remove(path))
 			f, err := disk.Create(path)
@@ -480,15 +480,9 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			disk := vfs.NewMem(vfs.MemOptions{})
-			files, err := checkpoint.FilesOn(disk, "checkpoints")
-			require.NoError(t, err)
-			storage, err := checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})
-			require.NoError(t, err)
 			o, source, out := memory("damaged"), numbers(4_000, 2), &paper[count]{}
-			o.Checkpoints.Storage, o.Checkpoints.Retain = storage, 100
-			stopped(t, o, source, out)
-			newest := harmNewest(t, disk, files, harm)
+			o.Checkpoints.Retain = 100
+			newest := damaged(t, &o, source, out, harm)
 
 			var log bytes.Buffer
 			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
@@ -512,15 +506,8 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 
 // A job whose checkpoints are all damaged ends, and does not begin from nothing.
 func TestJobWithoutASoundCheckpointDoesNotBegin(t *testing.T) {
-	disk := vfs.NewMem(vfs.MemOptions{})
-	files, err := checkpoint.FilesOn(disk, "checkpoints")
-	require.NoError(t, err)
-	storage, err := checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})
-	require.NoError(t, err)
 	o, source, out := memory("damaged"), numbers(4_000, 2), &paper[count]{}
-	o.Checkpoints.Storage = storage
-	stopped(t, o, source, out)
-	harmNewest(t, disk, files, func(t *testing.T, disk vfs.FS, path string) { require.NoError(t, disk.Remove(path)) })
+	damaged(t, &o, source, out, removed)
 	o.MaxRestarts = 3
 	report, err := countJob(o, source, out, nil).Run(t.Context())
 	require.ErrorIs(t, err, checkpoint.ErrNotRestorable)
@@ -528,6 +515,21 @@ func TestJobWithoutASoundCheckpointDoesNotBegin(t *testing.T) {
 	require.Empty(t, report.Restores)
 	requireNoneLeft(t)
 }
+
+// damaged is a job that was stopped, on a disk of its own, and the newest of its
+// checkpoints, which was harmed.
+func damaged(t *testing.T, o *Options, source *tape, out *paper[count], harm func(*testing.T, vfs.FS, string)) checkpoint.ID {
+	t.Helper()
+	disk := vfs.NewMem(vfs.MemOptions{})
+	files, err := checkpoint.FilesOn(disk, "checkpoints")
+	require.NoError(t, err)
+	o.Checkpoints.Storage, err = checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})
+	require.NoError(t, err)
+	stopped(t, *o, source, out)
+	return harmNewest(t, disk, files, harm)
+}
+
+func removed(t *testing.T, disk vfs.FS, path string) { require.NoError(t, disk.Remove(path)) }
 
 // harmNewest harms a file of a subtask in the newest checkpoint of all.
 func harmNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, harm func(*testing.T, vfs.FS, string)) (newest checkpoint.ID) {
