@@ -2,7 +2,9 @@ package checkpoint
 
 import "context"
 
-// ID numbers the checkpoints of a job, from 1, ascending, never reused.
+// ID numbers the checkpoints of a job, from 1, ascending. A later process may give
+// that of an aborted checkpoint again, of which no trace was left; the names of
+// files differ all the same, by the attempt.
 type ID uint64
 
 // Number counts the attempts to run a job, from 1: a start and each restart
