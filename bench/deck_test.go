@@ -97,6 +97,11 @@ func TestPartitionThatIsNotWhatWasDealtIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, sound, written)
 
+	for _, outside := range []int64{-1, d.Records[2] + 1, math.MaxInt64} {
+		_, err = (&source{deck: d, gate: new(gate)}).Open(context.Background(), 2, outside)
+		require.ErrorIs(t, err, errInput)
+	}
+
 	require.NoError(t, os.WriteFile(path, content[1:], 0o600))
 	_, err = (&source{deck: d, gate: new(gate)}).Open(context.Background(), 2, 0)
 	require.ErrorIs(t, err, errInput)

@@ -99,8 +99,12 @@ func openPartition(path string, flights, offset int64) (*partitionReader, error)
 		return nil, err
 	}
 	info, err := file.Stat()
-	if err == nil && info.Size() != flights*recordBytes {
+	switch {
+	case err != nil:
+	case info.Size() != flights*recordBytes:
 		err = fmt.Errorf("%s: %d bytes, not %d flights: %w", path, info.Size(), flights, errInput)
+	case offset < 0 || offset > flights:
+		err = fmt.Errorf("%s: flight %d of %d: %w", path, offset, flights, errInput)
 	}
 	if err == nil {
 		_, err = file.Seek(offset*recordBytes, io.SeekStart)
