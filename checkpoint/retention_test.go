@@ -35,14 +35,16 @@ func TestAbortedCheckpointTakesOnlyItsOwnFilesAlong(t *testing.T) {
 	r := newRig(t, Options{Storage: storageWithout(t, objects), TolerableFailures: 9})
 	a := r.begin(Subtasks{"op", 2})
 	id := r.trigger(a)
-	foreign := r.layout.folder(id) + "7-op-0"
-	require.NoError(t, writeObject(context.Background(), objects, foreign, nil))
+	foreign := []string{r.layout.folder(id) + "7-op-0", r.layout.metadata(id)}
+	for _, name := range foreign {
+		require.NoError(t, writeObject(context.Background(), objects, name, nil))
+	}
 	u := a.Upload(id, "op", 0)
 	require.NoError(t, u.Acknowledge(r.write(u, u.Name(), 10), nil))
-	require.Len(t, r.names(), 2)
+	require.Len(t, r.names(), 3)
 	a.Upload(id, "op", 1).Decline(errMood)
 	r.settle()
-	require.Equal(t, []string{foreign}, r.names())
+	require.Equal(t, foreign, r.names())
 }
 
 func TestFileCommittedAfterTheAbortIsGone(t *testing.T) {
