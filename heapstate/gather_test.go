@@ -133,7 +133,7 @@ func TestRowsMayBeAskedForInAnotherOrderThanTheyWereGathered(t *testing.T) {
 	}
 	release := b.Registry().Freeze()
 	defer release()
-	table := spy.table.Freeze().(state.BulkTable)
+	table := spy.table.Freeze()
 	require.Equal(t, 3, table.Gather([]uint32{1, 2, 3}, 0))
 	for _, slot := range []uint32{1, 3, 9, 2, 2, 0} {
 		require.NoError(t, table.Rows(slot, 0, new(state.RowBuffer), func(_, value []byte) error {

@@ -20,13 +20,12 @@ type sortedSlots struct {
 
 // Ascend implements state.FrozenIndex.
 func (s *sortedSlots) Ascend(t state.FrozenTable, group uint16, yield func(slot uint32) error) error {
-	table := t.(state.BulkTable)
 	if s.bounds == nil {
-		s.deal(table)
+		s.deal(t)
 	}
 	from, to := s.bounds.of(group)
-	s.batch.begin(table, group, yield)
-	for _, item := range s.sorter.sort(table, s.slots[from:to]) {
+	s.batch.begin(t, group, yield)
+	for _, item := range s.sorter.sort(t, s.slots[from:to]) {
 		if err := s.batch.add(item.slot); err != nil {
 			return err
 		}
@@ -38,7 +37,7 @@ func (s *sortedSlots) Ascend(t state.FrozenTable, group uint16, yield func(slot 
 const dealSlots = 1 << 10
 
 // deal is a counting sort by key group.
-func (s *sortedSlots) deal(t state.BulkTable) {
+func (s *sortedSlots) deal(t state.FrozenTable) {
 	groups := make([]uint16, t.Slots())
 	for at := 0; at < len(groups); at += dealSlots {
 		some := groups[at:min(at+dealSlots, len(groups))]

@@ -107,7 +107,7 @@ type frozenTree struct {
 
 // Ascend implements state.FrozenIndex.
 func (f *frozenTree) Ascend(t state.FrozenTable, group uint16, yield func(slot uint32) error) (err error) {
-	f.batch.begin(t.(state.BulkTable), group, yield)
+	f.batch.begin(t, group, yield)
 	from := treeItem{slot: lowest, group: group}
 	f.tree.AscendGreaterOrEqual(from, func(i treeItem) bool {
 		if i.group != group {

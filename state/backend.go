@@ -127,16 +127,24 @@ type Table interface {
 }
 
 // FrozenTable is a Table as it was at a snapshot. It is read by one goroutine
-// at a time while the table goes on in its own.
+// at a time while the table goes on in its own. It is asked about many rows at a
+// time: those that lie scattered in memory are then waited for together, and not
+// one after the other.
 type FrozenTable interface {
 	// Slots is one more than the highest slot that may hold a row.
 	Slots() uint32
-	// Group is the key group of the row in a slot, ok false if there is none.
-	Group(slot uint32) (group uint16, ok bool)
-	// Prefix is the prefix of the row's key: see Table.Probed.
-	Prefix(slot uint32) uint64
+	// Groups fills groups with the key groups of the slots from first, a
+	// multiple of 64, on: MaxKeyGroups where there is no row.
+	Groups(first uint32, groups []uint16)
+	// Prefixes fills prefixes with eight bytes of each slot's key, from a byte
+	// of its encoding on: see Table.Probed.
+	Prefixes(slots []uint32, from int, prefixes []uint64)
 	// Compare orders two rows of one key group by key and namespace.
 	Compare(a, b uint32) int
+	// Gather reads rows of one key group, from the first slot on, and returns
+	// how many, at least one: as many as it likes to keep. Calls of Rows for
+	// these slots in this order find them at hand.
+	Gather(slots []uint32, group uint16) int
 	// Rows calls yield with the rows of bytes that one row of the table, whose
 	// key group is given, is in a snapshot: one, or one for each map entry or
 	// chunk of a list. The composite key and the stored value lie in the buffer

@@ -10,25 +10,6 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// BulkTable is a FrozenTable that is asked about many rows at a time. Rows that
-// lie scattered in memory are waited for together then, and not one after the
-// other. Every FrozenTable of this package is one.
-type BulkTable interface {
-	FrozenTable
-	// Groups fills groups with the key groups of the slots from first, a
-	// multiple of 64, on: MaxKeyGroups where there is no row.
-	Groups(first uint32, groups []uint16)
-	// Prefixes fills prefixes with eight bytes of each slot's key, from a byte
-	// of its encoding on: see Table.Probed.
-	Prefixes(slots []uint32, from int, prefixes []uint64)
-	// Gather reads rows of one key group, from the first slot on, and returns
-	// how many, at least one: as many as it likes to keep. Calls of Rows for
-	// these slots in this order find them at hand.
-	Gather(slots []uint32, group uint16) int
-}
-
-var _ BulkTable = (*frozenTable[int, int])(nil)
-
 // frozenTable is a table at a snapshot.
 type frozenTable[K, V any] struct {
 	id             ID
@@ -51,16 +32,7 @@ type frozenTable[K, V any] struct {
 // Slots implements FrozenTable.
 func (f *frozenTable[K, V]) Slots() uint32 { return f.slots }
 
-// Group implements FrozenTable.
-func (f *frozenTable[K, V]) Group(slot uint32) (uint16, bool) {
-	if f.used.Get(slot/64)>>(slot%64)&1 == 0 {
-		return 0, false
-	}
-	f.read([]uint32{slot})
-	return f.groupOf(slot, f.encoded(0)), true
-}
-
-// Groups implements BulkTable.
+// Groups implements FrozenTable.
 func (f *frozenTable[K, V]) Groups(first uint32, groups []uint16) {
 	for i := range groups {
 		groups[i] = MaxKeyGroups
@@ -86,13 +58,7 @@ func (f *frozenTable[K, V]) groupOf(slot uint32, encoded []byte) uint16 {
 	return KeyGroup(xxhash.Sum64(encoded), f.maxParallelism)
 }
 
-// Prefix implements FrozenTable.
-func (f *frozenTable[K, V]) Prefix(slot uint32) uint64 {
-	f.read([]uint32{slot})
-	return keyPrefix(f.encoded(0))
-}
-
-// Prefixes implements BulkTable.
+// Prefixes implements FrozenTable.
 func (f *frozenTable[K, V]) Prefixes(slots []uint32, from int, prefixes []uint64) {
 	f.eachKey(slots, func(i int, encoded []byte) {
 		prefixes[i] = keyPrefix(encoded[min(from, len(encoded)):])
@@ -188,7 +154,7 @@ type gatheredRow struct {
 // take a row: they are read again soon, and should still be in the first cache.
 const gatherBytes = 8 << 10
 
-// Gather implements BulkTable.
+// Gather implements FrozenTable.
 func (f *frozenTable[K, V]) Gather(slots []uint32, group uint16) int {
 	g := &f.gathered
 	*g = gathered{rows: g.rows[:0], keys: g.keys[:0], values: g.values[:0]}
