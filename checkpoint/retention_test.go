@@ -324,6 +324,63 @@ func TestCollectorTouchesOrphansOnly(t *testing.T) {
 	require.Empty(t, found)
 }
 
+// The base's entry is taken away by hand: its files are needed all the same.
+func TestCollectorLeavesTheBaseOfACheckpointUnderWay(t *testing.T) {
+	ctx := context.Background()
+	r := newRig(t, Options{Storage: storageWithout(t, unlimited())})
+	a := r.begin()
+	base := r.complete(a, "")
+	files := []string{r.layout.folder(base) + "1-op-0", r.layout.metadata(base)}
+	id := r.trigger(a)
+	require.NoError(t, r.completed.Remove(ctx, base))
+	found, err := r.Collect(ctx, false)
+	require.NoError(t, err)
+	require.Empty(t, found)
+	require.Equal(t, files, r.names())
+	a.Upload(id, "op", 0).Decline(errMood)
+	r.settle()
+	_, err = r.Collect(ctx, false)
+	require.NoError(t, err)
+	require.Empty(t, r.names())
+}
+
+// listened is a completed store that does something after a listing.
+type listened struct {
+	Completed
+	after func()
+}
+
+func (s *listened) List(ctx context.Context) ([]Entry, error) {
+	entries, err := s.Completed.List(ctx)
+	if after := s.after; after != nil {
+		s.after = nil
+		after()
+	}
+	return entries, err
+}
+
+func TestCollectorLeavesWhatBecomesCompleteWhileItLooks(t *testing.T) {
+	ctx := context.Background()
+	storage := storageWithout(t, unlimited())
+	entries, err := openEntries(ctx, storage.objects, "job")
+	require.NoError(t, err)
+	store := &listened{Completed: entries}
+	r := newRig(t, Options{Storage: storage, Completed: store})
+	a := r.begin()
+	id := r.trigger(a)
+	u := a.Upload(id, "op", 0)
+	h := r.write(u, u.Name(), 10)
+	store.after = func() {
+		require.NoError(t, u.Acknowledge(h, nil))
+		r.settle()
+	}
+	found, err := r.Collect(ctx, false)
+	require.NoError(t, err)
+	require.Empty(t, found)
+	require.Equal(t, []ID{id}, r.ids())
+	require.Len(t, r.names(), 3)
+}
+
 func TestNextAttemptCollectsWhatACrashLeft(t *testing.T) {
 	objects := unlimited()
 	r := newRig(t, Options{Storage: storageWithout(t, objects)})
