@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"testing"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,16 @@ func TestDamagedCheckpointIsPassedOverAndReported(t *testing.T) {
 		"metadata gone":     func(r *rig) { r.replace(r.layout.metadata(3), func([]byte) []byte { return nil }) },
 		"metadata exchanged": func(r *rig) {
 			r.replace(r.layout.metadata(3), func([]byte) []byte { return r.read(r.layout.metadata(2)) })
+		},
+		"sound metadata that was not committed": func(r *rig) {
+			r.replace(r.layout.metadata(3), func(b []byte) []byte {
+				c, err := Decode(b)
+				require.NoError(r.t, err)
+				c.Triggered = c.Triggered.Add(time.Second)
+				b, err = encode(c)
+				require.NoError(r.t, err)
+				return b
+			})
 		},
 		"metadata and entry of another": func(r *rig) {
 			other := r.read(r.layout.metadata(2))

@@ -415,6 +415,19 @@ func newRigOn(r *rig) *rig {
 	return newRig(r.t, o)
 }
 
+// After Close another process may have the lock: by then all is done.
+func TestCloseWaitsForCommitRemovalsAndCalls(t *testing.T) {
+	r := newRig(t, Options{})
+	a := r.begin()
+	r.complete(a, "")
+	id := r.trigger(a)
+	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
+	require.NoError(t, r.Close())
+	require.Equal(t, []string{"trigger 2 on 1", "complete 2"}, r.told)
+	require.Equal(t, []string{r.layout.metadata(id), "job/completed/" + padded(id)}, r.names())
+	r.requireTold("trigger 2 on 1", "complete 2")
+}
+
 func TestDiscardRemovesEverything(t *testing.T) {
 	ctx := context.Background()
 	store := &doubtfulStore{}
