@@ -371,6 +371,35 @@ func TestCheckpointThatDoesNotFitTheJobEndsItAtOnce(t *testing.T) {
 	}
 }
 
+// What a restart could not mend at the beginning says nothing of the checkpoint
+// when it comes from a job at work.
+func TestFailureOfAJobAtWorkIsMendedByARestart(t *testing.T) {
+	for _, reason := range []error{ErrInvalid, damage{errBroken}} {
+		o, source, out := memory("at-work"), numbers(4_000, 2), &paper[count]{}
+		var completed atomic.Bool
+		var failures atomic.Int64
+		source.before = func(_ int, offset int64) (bool, error) {
+			if !completed.Load() {
+				return offset > 0, nil
+			}
+			if failures.Add(1) <= 2 { // the second time at work on a checkpoint
+				return false, reason
+			}
+			return false, nil
+		}
+		o.MaxRestarts = 2
+		o.OnCheckpoint = func(r CheckpointReport) { completed.Store(completed.Load() || r.Err == nil) }
+		report, err := countJob(o, source, out, nil).Run(t.Context())
+		require.NoError(t, err)
+		requireCounts(t, 4_000, out)
+		require.Len(t, report.Restores, 3)
+		for _, from := range report.Restores[1:] {
+			require.NotZero(t, from.Checkpoint)
+			require.Empty(t, from.Skipped)
+		}
+	}
+}
+
 func TestTooManyFailedCheckpointsFailTheJob(t *testing.T) {
 	o, source, out := memory("refused"), numbers(4_000, 2), &paper[count]{}
 	o.Checkpoints.Storage = checkpoint.NewMemory(checkpoint.MemoryOptions{MaxStateBytes: 1})
