@@ -49,3 +49,14 @@ func TestDamagedPositionsAreCorrupt(t *testing.T) {
 	}
 	require.ErrorIs(t, decodePositions([]byte{sinkData, 0, 0, 0}, nothing), ErrKind)
 }
+
+// Two subtasks that read the same partition would count its elements twice.
+func TestPartitionInTwoPartsIsDamage(t *testing.T) {
+	part := checkpoint.Part{Data: encodePositions([]position{{number: 1, offset: 10}})}
+	r := restored{checkpoint: &checkpoint.Checkpoint{
+		Operators: []checkpoint.Operator{{Name: "source", Parts: []checkpoint.Part{part, part}}},
+	}}
+	_, err := r.positions("source", 3)
+	require.ErrorIs(t, err, checkpoint.ErrCorrupt)
+	require.True(t, isDamage(err))
+}
