@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -270,6 +271,38 @@ func TestFailMakesTheAttemptFail(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotRunning)
 }
 
+// The report of a checkpoint takes longer than the restart that it brings about.
+func TestReportsAreMadeOneAtATime(t *testing.T) {
+	o, source, out := memory("reports"), numbers(100, 1), &paper[count]{}
+	var inside atomic.Int64
+	var failed, overlap atomic.Bool
+	alone := func() {
+		overlap.Store(inside.Add(1) > 1 || overlap.Load())
+		time.Sleep(20 * time.Millisecond)
+		inside.Add(-1)
+	}
+	source.before = func(int, int64) (bool, error) { return !failed.Load(), nil }
+	started := make(chan struct{})
+	var running *Running
+	o.MaxRestarts = 1
+	o.OnRestore = func(RestoreReport) { alone() }
+	o.OnCheckpoint = func(CheckpointReport) {
+		<-started
+		if !failed.Swap(true) {
+			running.Fail(errBroken)
+		}
+		alone()
+	}
+	var err error
+	running, err = countJob(o, source, out, nil).Start(t.Context())
+	require.NoError(t, err)
+	close(started)
+	_, err = running.Wait()
+	require.NoError(t, err)
+	require.True(t, failed.Load())
+	require.False(t, overlap.Load())
+}
+
 func TestErrorOfEmitEndsTheAttemptEvenIfIgnored(t *testing.T) {
 	g := New(Options{Name: "emit", Open: hash, Parallelism: 2})
 	in := From(g, "numbers", numbers(10, 1), SourceOptions{})
@@ -288,6 +321,35 @@ func TestErrorOfEmitEndsTheAttemptEvenIfIgnored(t *testing.T) {
 	})
 	_, err := g.Run(t.Context())
 	require.ErrorIs(t, err, errBroken)
+
+	// Before a barrier can follow: the checkpoint would lack what was not sent.
+	o := &operator[int64, int64, string]{task: &Task[int64, string]{failed: errBroken}}
+	require.ErrorIs(t, o.events(nil), errBroken)
+}
+
+// What is triggered after the end of the sources can only time out.
+func TestNothingIsTriggeredAfterTheEndOfTheSources(t *testing.T) {
+	const interval = 50 * time.Millisecond
+	o, out := memory("tail"), &paper[count]{}
+	o.Checkpoints.Interval, o.Checkpoints.Timeout = interval, interval
+	var slow sync.Once
+	out.write = func(Event[count]) error {
+		slow.Do(func() { time.Sleep(4 * interval) })
+		return nil
+	}
+	_, err := countJob(o, numbers(100, 2), out, nil).Run(t.Context())
+	require.NoError(t, err)
+	requireCounts(t, 100, out)
+}
+
+func TestJobThatFailsKeepsItsCheckpoints(t *testing.T) {
+	o, source, out := memory("kept"), numbers(4_000, 2), &paper[count]{}
+	o.DiscardCheckpoints = true
+	stopped(t, o, source, out)
+	report, err := countJob(o, source, out, nil).Run(t.Context())
+	require.NoError(t, err)
+	require.NotZero(t, report.Restores[0].Checkpoint)
+	requireCounts(t, 4_000, out)
 }
 
 // stopped runs a counting job until two checkpoints with some records are
