@@ -171,14 +171,14 @@ func (c *Cache) takeFree() uint32 {
 
 // grow takes a slab of the budget if it has one.
 func (c *Cache) grow() bool {
-	i := slices.Index(c.slabs, nil)
-	if c.slabCount == len(c.slabs) || i < 0 {
+	if c.slabCount == len(c.slabs) {
 		return false
 	}
 	memory := c.budget.TryGet()
 	if memory == nil {
 		return false
 	}
+	i := slices.Index(c.slabs, nil)
 	c.slabs[i] = &frames{memory, make([]uint32, c.perSlab), make([]holder, c.perSlab)}
 	c.slabCount++
 	for place := c.perSlab - 1; place >= 0; place-- {
@@ -263,7 +263,9 @@ func (c *Cache) forget(t *Table) {
 
 // GiveBack empties a slab and gives it back to the budget, if it finds one in
 // which no frame is kept or belongs to an Owner that is locked by others; holds
-// is the Owner whose lock the caller holds, nil for none.
+// is the Owner whose lock the caller holds, nil for none. What that one's last
+// Get returned is good no longer, unless it is kept. The budget asks for it too,
+// without an Owner.
 func (c *Cache) GiveBack(holds *Owner) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,0 +1,288 @@
+package sstable
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// numbered is a model of n keys, whose values have their number and a mark.
+func numbered(n int, mark byte, valueBytes int) model {
+	m := model{split: run.WholeKey}
+	for i := range n {
+		value := bytes.Repeat([]byte{mark}, valueBytes)
+		m.entries = append(m.entries, run.Entry{
+			Key: binary.BigEndian.AppendUint32(nil, uint32(i)), Kind: run.Set,
+			Value: run.Value{Bytes: binary.BigEndian.AppendUint32(value, uint32(i))},
+		})
+	}
+	return m
+}
+
+func openModel(t testing.TB, m *model, o WriterOptions, r ReaderOptions) *Table {
+	t.Helper()
+	_, f := newFile(t)
+	m.write(t, f, o)
+	r.Split = m.split
+	table, err := Open(f, r)
+	require.NoError(t, err)
+	return table
+}
+
+// value is what Get says.
+func value(t testing.TB, table *Table, key []byte) []byte {
+	var p run.Probe
+	var f run.Finding
+	table.split.Prepare(&p, key)
+	_, err := table.Get(&p, &f)
+	require.NoError(t, err)
+	whole, ok := f.Whole()
+	require.True(t, ok)
+	return whole
+}
+
+// readsCounted counts the calls of ReadAt.
+type readsCounted struct {
+	vfs.File
+	reads int
+}
+
+func (f *readsCounted) ReadAt(b []byte, offset int64) (int, error) {
+	f.reads++
+	return f.File.ReadAt(b, offset)
+}
+
+func TestBlockIsReadOnceWhileThereIsRoom(t *testing.T) {
+	m := numbered(2000, 'a', 100)
+	_, f := newFile(t)
+	m.write(t, f, WriterOptions{})
+	counted := &readsCounted{File: f}
+	cache := NewCache(slab.NewBudget(0), 0)
+	table, err := Open(counted, ReaderOptions{Cache: cache, Owner: newOwner()})
+	require.NoError(t, err)
+	for range 3 {
+		counted.reads = 0
+		for i := range m.entries {
+			require.Equal(t, m.entries[i].Value.Bytes, value(t, table, m.entries[i].Key))
+		}
+		require.NotZero(t, table.slot(0))
+	}
+	require.Zero(t, counted.reads)
+	it := table.Iterator(IteratorOptions{Cached: true})
+	for range m.entries {
+		require.True(t, it.Next())
+	}
+	require.Zero(t, counted.reads)
+	require.NoError(t, table.Close())
+	cache.Close()
+}
+
+// Tables of several times the budget; each owner reads and checks its own, and
+// opens and closes them meanwhile.
+func TestOwnersShareACacheThatIsTooSmall(t *testing.T) {
+	budget := slab.NewBudget(slab.MinBudgetBytes)
+	cache := NewCache(budget, 512)
+	const rounds = 3
+	var all sync.WaitGroup
+	for id := range 3 {
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(id), 1))
+			owner := newOwner()
+			for range rounds {
+				shareCache(t, rng, budget, cache, owner, byte(id))
+			}
+		})
+	}
+	all.Go(func() {
+		for range 50 * rounds {
+			budget.Put(budget.Get()) // asks the cache
+		}
+	})
+	all.Wait()
+	cache.Close()
+	require.Zero(t, budget.Used())
+}
+
+func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache, owner *Owner, id byte) {
+	var tables [3]*Table
+	var models [3]model
+	for i := range tables {
+		models[i] = numbered(5000+rng.IntN(2000), id*3+byte(i), 400+rng.IntN(100))
+		tables[i] = openModel(t, &models[i], WriterOptions{BlockBytes: 512, Compression: S2}, ReaderOptions{Budget: budget, Cache: cache, Owner: owner})
+	}
+	for range 200 {
+		owner.Lock()
+		for range rng.IntN(20) {
+			i := rng.IntN(len(tables))
+			e := &models[i].entries[rng.IntN(len(models[i].entries))]
+			if !bytes.Equal(e.Value.Bytes, value(t, tables[i], e.Key)) {
+				t.Error("another value")
+			}
+		}
+		i := rng.IntN(len(tables))
+		e := &models[i].entries[rng.IntN(len(models[i].entries))]
+		kept := value(t, tables[i], e.Key)
+		owner.Keep()
+		owner.Unlock()
+		if !bytes.Equal(e.Value.Bytes, kept) {
+			t.Error("a kept value was overwritten")
+		}
+		owner.Lock()
+		owner.Drop()
+		if rng.IntN(10) == 0 {
+			cache.GiveBack(owner)
+		}
+		owner.Unlock()
+	}
+	owner.Lock()
+	defer owner.Unlock()
+	for _, table := range tables {
+		require.NoError(t, table.Close())
+	}
+}
+
+// fillCache reads all of a table.
+func fillCache(t *testing.T, table *Table, m *model) {
+	for i := range m.entries {
+		if !bytes.Equal(m.entries[i].Value.Bytes, value(t, table, m.entries[i].Key)) {
+			t.Fatal("another value")
+		}
+	}
+}
+
+func TestKeptBytesStay(t *testing.T) {
+	for _, cached := range []bool{true, false} {
+		for _, c := range []Compression{None, S2} {
+			budget := slab.NewBudget(slab.MinBudgetBytes)
+			cache := NewCache(budget, 512)
+			o := ReaderOptions{Budget: budget, Owner: newOwner()}
+			if cached {
+				o.Cache = cache
+			}
+			small, large := numbered(10, 'a', 300), numbered(30000, 'b', 300)
+			first := openModel(t, &small, WriterOptions{BlockBytes: 512, Compression: c}, o)
+			second := openModel(t, &large, WriterOptions{BlockBytes: 512, Compression: c}, o)
+			want := small.entries[3]
+			kept := value(t, first, want.Key)
+			o.Owner.Keep()
+			fillCache(t, second, &large)
+			require.Equal(t, want.Value.Bytes, kept)
+			require.NoError(t, first.Close())
+			fillCache(t, second, &large)
+			require.Equal(t, want.Value.Bytes, kept, "after Close")
+			for cache.GiveBack(o.Owner) {
+			}
+			require.Equal(t, want.Value.Bytes, kept, "after all that can be given back was")
+			o.Owner.Drop()
+			for cache.GiveBack(o.Owner) {
+			}
+			require.Zero(t, cache.slabCount)
+			require.NoError(t, second.Close())
+			cache.Close()
+			require.Zero(t, budget.Used())
+		}
+	}
+}
+
+// Pieces that were found earlier stay while more is read.
+func TestFindingOutlivesEvictedFrames(t *testing.T) {
+	budget := slab.NewBudget(slab.MinBudgetBytes)
+	cache := NewCache(budget, 512)
+	o := ReaderOptions{Budget: budget, Cache: cache, Owner: newOwner()}
+	key := []byte("key")
+	large := numbered(30000, 'b', 300)
+	other := openModel(t, &large, WriterOptions{BlockBytes: 512}, o)
+	var tables []*Table
+	for i, kind := range []run.Kind{run.Append, run.Append, run.Set} {
+		m := model{split: run.WholeKey, entries: []run.Entry{{Key: key, Kind: kind, Value: run.Value{Bytes: fmt.Append(nil, "piece", i)}}}}
+		tables = append(tables, openModel(t, &m, WriterOptions{}, o))
+	}
+	var p run.Probe
+	var f run.Finding
+	run.WholeKey.Prepare(&p, key)
+	for i, table := range tables {
+		last, err := table.Get(&p, &f)
+		require.NoError(t, err)
+		require.Equal(t, i == 2, last)
+		fillCache(t, other, &large)
+	}
+	got, err := f.AppendTo(nil)
+	require.NoError(t, err)
+	require.Equal(t, "piece2piece1piece0", string(got))
+	for _, table := range append(tables, other) {
+		require.NoError(t, table.Close())
+	}
+}
+
+func TestLockedOwnersAreNotEvicted(t *testing.T) {
+	budget := slab.NewBudget(slab.MinBudgetBytes)
+	cache := NewCache(budget, 512)
+	m := numbered(30000, 'a', 300)
+	o := ReaderOptions{Cache: cache, Owner: newOwner()}
+	first := openModel(t, &m, WriterOptions{BlockBytes: 512}, o)
+	o.Owner = newOwner()
+	second := openModel(t, &m, WriterOptions{BlockBytes: 512}, o)
+	fillCache(t, first, &m)
+	frames := func(table *Table) (n int) {
+		for i := range table.index.count {
+			if table.slot(i) != 0 {
+				n++
+			}
+		}
+		return n
+	}
+	before := frames(first)
+	require.Equal(t, cache.slabCount*cache.perSlab, before, "all frames")
+	first.owner.Lock()
+	require.False(t, cache.GiveBack(nil))
+	fillCache(t, second, &m)
+	require.Equal(t, before, frames(first))
+	require.Zero(t, frames(second))
+	first.owner.Unlock()
+	fillCache(t, second, &m)
+	require.Positive(t, frames(second))
+	require.Equal(t, before, frames(first)+frames(second))
+	require.True(t, cache.GiveBack(nil))
+	require.NoError(t, first.Close())
+	require.NoError(t, second.Close())
+	cache.Close()
+	require.Zero(t, budget.Used())
+}
+
+func TestHotBlocksOutliveAScan(t *testing.T) {
+	cache := NewCache(slab.NewBudget(slab.MinBudgetBytes), 512)
+	m := numbered(30000, 'a', 300)
+	table := openModel(t, &m, WriterOptions{BlockBytes: 512}, ReaderOptions{Cache: cache, Owner: newOwner()})
+	hot := table.index.find(m.entries[7].Key)
+	for i := range m.entries {
+		value(t, table, m.entries[7].Key)
+		require.NotZero(t, table.slot(hot))
+		value(t, table, m.entries[i].Key)
+	}
+	evicted := 0
+	for i := range table.index.count {
+		if table.slot(i) == 0 {
+			evicted++
+		}
+	}
+	require.Positive(t, evicted)
+	require.NoError(t, table.Close())
+}
+
+func TestBlockLargerThanAFrameIsNotCached(t *testing.T) {
+	cache := NewCache(slab.NewBudget(0), 512)
+	m := numbered(100, 'a', 600)
+	table := openModel(t, &m, WriterOptions{}, ReaderOptions{Cache: cache, Owner: newOwner()})
+	fillCache(t, table, &m)
+	require.Zero(t, cache.slabCount)
+	require.NoError(t, table.Close())
+}
