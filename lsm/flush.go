@@ -20,6 +20,8 @@ func (db *DB) Flush() error {
 	if err := db.seal(); err != nil {
 		return err
 	}
+	db.stuck = nil // it may be otherwise now
+	wake(db.flushes)
 	return db.waitForRun(db.activeRun - 1)
 }
 

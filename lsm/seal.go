@@ -2,6 +2,8 @@ package lsm
 
 import (
 	"time"
+
+	"github.com/weirstate/weir/internal/slab"
 )
 
 // Seal ends the active run: what is written from now on is another one. It takes
@@ -58,21 +60,25 @@ func (db *DB) makeRoom(bytes int64) error {
 	if err := db.pay(bytes); err != nil {
 		return err
 	}
-	for db.active.isFull(db.o.MemtableBytes) {
-		if !db.mustWait() {
+	for {
+		full := db.active.isFull(db.o.MemtableBytes)
+		switch {
+		case !full && (db.active.Len() > 0 || !db.mustWait()):
+			return nil
+		case full && !db.mustWait():
 			return db.seal()
-		}
-		if db.stuck != nil {
+		case db.stuck != nil:
+			wake(db.flushes) // so that the next write may find it otherwise
 			return db.stuck
 		}
 		begun := time.Now()
 		db.progress.Wait()
 		db.counters.stalled(time.Since(begun))
+		db.o.Events.Stalled(time.Since(begun))
 		if err := db.mayWrite(); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // mayWrite says why nothing can be written after the lock was released.
@@ -121,6 +127,7 @@ func (db *DB) pay(bytes int64) error {
 	if db.unpaid += bytes; db.unpaid < paymentBytes {
 		return nil
 	}
+	db.giveBack()
 	p := db.pressure()
 	db.debt += time.Duration(p * p * float64(maxPayment) * float64(db.unpaid) / paymentBytes)
 	db.unpaid = 0
@@ -135,6 +142,22 @@ func (db *DB) pay(bytes int64) error {
 	db.counters.slowed(wait)
 	return db.mayWrite()
 }
+
+// giveBack takes memory from the cache for the memtable to grow into. The cache
+// takes what the budget has, and when the memtable asks for more its own store's
+// lock is held, so that nobody could evict.
+func (db *DB) giveBack() {
+	b := db.o.Budget
+	for range maxGivenBack {
+		if b.slabs.Used()+slab.Bytes <= b.slabs.Limit() || !b.cache.GiveBack(&db.owner) {
+			return
+		}
+	}
+}
+
+// maxGivenBack bounds how many slabs are taken back at a time: one is written
+// to in 16 payments.
+const maxGivenBack = 2
 
 // pressure is from 0, none, to 1.
 func (db *DB) pressure() float64 {
