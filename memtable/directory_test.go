@@ -130,6 +130,46 @@ func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
 	}
 }
 
+// Prefixes with one hash have a tree and a tombstone of their own.
+func TestPrefixesAreApartWhateverTheirHashes(t *testing.T) {
+	table := NewHash(Options{Budget: slab.NewBudget(0)})
+	defer table.Release()
+	probe := func(key string) *run.Probe {
+		b := []byte(key)
+		return &run.Probe{Key: b, PrefixLen: 1, Hash: run.Hash(b), PrefixHash: 1}
+	}
+	for _, key := range []string{"a1", "b1", "a2", "b2"} {
+		table.Set(probe(key), nil)
+	}
+	table.DeletePrefix(&run.Probe{Key: []byte("b"), PrefixLen: 1, Hash: 1, PrefixHash: 1})
+	require.True(t, table.Hides(probe("b3")))
+	require.False(t, table.Hides(probe("a3")))
+	var keys []string
+	for it := table.Live(probe("a"), nil); it.Next(); {
+		keys = append(keys, string(it.Entry().Key))
+	}
+	require.Equal(t, []string{"a1", "a2"}, keys)
+}
+
+func TestSlabWithMoreRoomIsFilledOn(t *testing.T) {
+	budget := slab.NewBudget(0)
+	m := memory{budget: budget}
+	for range 4 {
+		m.alloc(900 << 10)
+		m.alloc(60 << 10)
+	}
+	require.Equal(t, int64(4*slab.Bytes), m.bytes())
+	m.alloc(100)
+	m.alloc(1000 << 10) // beyond what is left, and less is left after it
+	n := m.bytes()
+	for range 10 {
+		m.alloc(4 << 10)
+	}
+	require.Equal(t, n, m.bytes())
+	m.release()
+	require.Zero(t, budget.Used())
+}
+
 // A walk that is used again allocates nothing.
 func TestWalksDoNotAllocate(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)})

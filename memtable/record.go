@@ -92,11 +92,11 @@ func (m *memory) put(r ref, h header, kind run.Kind, value []byte) {
 	m.setOutside(r, h, kind, chunk)
 }
 
-// empty makes a record one of a kind that has no value. It keeps room for the
-// next one.
+// empty makes a record one of a kind that has no value. It keeps its place, or
+// one chunk, for the next one.
 func (m *memory) empty(r ref, h header, kind run.Kind) {
 	if h.outside() {
-		m.setUsed(m.onlyNewest(m.newest(r, h)), 0)
+		m.onlyNewest(m.newest(r, h))
 	}
 	m.store(r, uint64(h.withKind(kind).withValueBytes(0)))
 }

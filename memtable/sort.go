@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"math/bits"
+	"runtime"
 	"slices"
 )
 
 // sorter puts the records of a table in the order of their keys: radix sort,
 // most significant byte first, in place (McIlroy, Bostic, McIlroy, Engineering
 // Radix Sort, 1993), on eight bytes of the keys at a time. Keys of which these are
-// equal are looked at again, with the next eight.
+// equal are looked at again, with the next eight. Zeros stand for what is after the
+// end of a key, so one that ends comes before those that go on, or is equal to
+// them, until keys are compared.
 type sorter struct{ m *memory }
 
 // tombstoneItem marks an item that is a node.
@@ -21,6 +24,8 @@ const tombstoneItem = 1 << 63
 const (
 	comparedItems = 32
 	comparedKeys  = 8
+	// yieldItems take about a tenth of a millisecond.
+	yieldItems = 4096
 	// radixKeyBytes is how far into keys heads are loaded. Keys that agree in
 	// more are compared.
 	radixKeyBytes = 1 << 10
@@ -46,6 +51,9 @@ func (s sorter) compare(a, b item) int {
 func (s sorter) sortFrom(all items, from int) {
 	differ := uint64(0)
 	for i := range all {
+		if i%yieldItems == 0 {
+			runtime.Gosched() // the owner may be waiting for this processor
+		}
 		all[i].head = headFrom(s.key(all[i]), from)
 		differ |= all[i].head ^ all[0].head
 	}
@@ -60,24 +68,10 @@ func (s sorter) sortFrom(all items, from int) {
 		case n <= comparedKeys || from >= radixKeyBytes:
 			slices.SortFunc(equal, s.compare)
 		default:
-			s.sortFrom(s.ended(equal, from+8), from+8)
+			s.sortFrom(equal, from+8)
 		}
 		all = all[n:]
 	}
-}
-
-// ended puts the keys that end before a byte first, in order, and returns the
-// others. All agree up to there, zeros after their ends included.
-func (s sorter) ended(equal items, from int) items {
-	n := 0
-	for i := range equal {
-		if len(s.key(equal[i])) <= from {
-			equal[n], equal[i] = equal[i], equal[n]
-			n++
-		}
-	}
-	slices.SortFunc(equal[:n], s.compare)
-	return equal[n:]
 }
 
 // headFrom is the head of a key from a byte on.

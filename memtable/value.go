@@ -16,12 +16,9 @@ func (m *memory) addTo(r ref, f *run.Finding) (last bool) {
 	b := m.at(r)
 	h := m.header(r)
 	kind := h.kind()
-	switch {
-	case !h.outside():
+	if !h.outside() {
 		from, n := headerBytes+h.keyBytes(), h.valueBytes()
 		return f.Add(kind, run.Value{Bytes: b[from : from+n : from+n]})
-	case !kind.HasValue():
-		return f.Add(kind, run.Value{})
 	}
 	for c := m.newest(r, h); ; {
 		before := m.before(c)

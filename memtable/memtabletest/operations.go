@@ -195,6 +195,13 @@ func memory(t *testing.T, open func(memtable.Options) memtable.Table) {
 		p.write("d/", run.DeletePrefix, "")
 	}
 	require.LessOrEqual(t, p.table.Bytes(), int64(slab.Bytes))
+	for range 100 {
+		for range 20 {
+			p.write("e", run.Append, strings.Repeat("x", 5000))
+		}
+		p.write("e", run.Delete, "")
+	}
+	require.LessOrEqual(t, p.table.Bytes(), int64(2*slab.Bytes))
 	for i := range 10_000 {
 		p.write(fmt.Sprintf("%d", i), run.Set, strings.Repeat("v", 400))
 	}
