@@ -14,9 +14,12 @@ type source struct {
 	// hides says whether a tombstone of the run covers the prefix of a probe.
 	hides func(*run.Probe) (bool, error)
 
-	key []byte // of the current entry
-	at  int    // the first of ranges that does not end before the last key
+	entry *run.Entry // the current one
+	at    int        // the first of ranges that does not end before the last key
 }
+
+// isTombstone says whether the source stands at the tombstone of a prefix.
+func (s *source) isTombstone() bool { return s.entry.Kind == run.DeletePrefix }
 
 // merger walks runs as if they were one. For a key that several have it comes to
 // what they say together; what is hidden from it is left out. Tombstones and
@@ -28,6 +31,7 @@ type merger struct {
 	sources []source // from the newest to the oldest
 	heap    []int    // of the sources that have an entry: see less
 	current []int    // sources of the current entry, newest first, not in heap
+	alone   bool     // the current entry is that of the first source of heap
 
 	key     []byte
 	kind    run.Kind
@@ -44,7 +48,7 @@ type merger struct {
 // reset makes the merger ready for sources. Seek comes next.
 func (m *merger) reset(split *Split, sources []source) {
 	m.split, m.sources = split, sources
-	m.heap, m.current, m.err = m.heap[:0], m.current[:0], nil
+	m.heap, m.current, m.alone, m.err = m.heap[:0], m.current[:0], false, nil
 	m.anyRanges = false
 	m.tombstone.source = -1
 	m.finding.Reset()
@@ -55,7 +59,7 @@ func (m *merger) reset(split *Split, sources []source) {
 
 // seek goes before the first key that is at least key.
 func (m *merger) seek(key []byte) {
-	m.heap, m.current = m.heap[:0], m.current[:0]
+	m.heap, m.current, m.alone = m.heap[:0], m.current[:0], false
 	m.findTombstone(key)
 	for i := range m.sources {
 		s := &m.sources[i]
@@ -96,7 +100,7 @@ func (m *merger) fail(err error) {
 	if m.err == nil {
 		m.err = err
 	}
-	m.heap, m.current = m.heap[:0], m.current[:0]
+	m.heap, m.current, m.alone = m.heap[:0], m.current[:0], false
 }
 
 // next goes to the next entry and says whether there is one.
@@ -113,11 +117,33 @@ func (m *merger) next() bool {
 // advance moves on the sources of the current entry, and says whether any source
 // has one.
 func (m *merger) advance() bool {
+	if m.alone {
+		m.alone = false
+		m.advanceFirst()
+	}
 	for _, i := range m.current {
 		m.push(i, m.sources[i].Next())
 	}
 	m.current = m.current[:0]
 	return len(m.heap) > 0
+}
+
+// advanceFirst moves on the first source of the heap.
+func (m *merger) advanceFirst() {
+	s := &m.sources[m.heap[0]]
+	if s.Next() {
+		s.entry = s.Entry()
+		m.down(0)
+		return
+	}
+	if err := s.Err(); err != nil {
+		m.fail(err)
+		return
+	}
+	last := len(m.heap) - 1
+	m.heap[0] = m.heap[last]
+	m.heap = m.heap[:last]
+	m.down(0)
 }
 
 // push enters a source that has moved.
@@ -132,7 +158,7 @@ func (m *merger) push(i int, ok bool) {
 	if m.err != nil {
 		return
 	}
-	s.key = s.Entry().Key
+	s.entry = s.Entry()
 	m.heap = append(m.heap, i)
 	m.up(len(m.heap) - 1)
 }
@@ -150,55 +176,69 @@ func (m *merger) pop() {
 // gather makes the current entry of what the sources have at the lowest place,
 // and says whether anything is left of it.
 func (m *merger) gather() bool {
-	m.pop()
-	first := &m.sources[m.current[0]]
-	m.key = first.key
-	m.kind = first.Entry().Kind
-	for len(m.heap) > 0 && m.samePlace(m.heap[0]) {
+	newest := m.heap[0]
+	first := m.sources[newest].entry
+	m.key, m.kind = first.Key, first.Kind
+	m.alone = !m.sharesPlace(1) && !m.sharesPlace(2)
+	if !m.alone {
 		m.pop()
+		for m.sharesPlace(0) {
+			m.pop()
+		}
 	}
 	hidden := m.hiddenFrom()
-	if m.kind == run.DeletePrefix {
-		newest := m.current[0]
-		if newest >= hidden {
-			return false // what it hides is hidden already
-		}
+	switch {
+	case newest >= hidden:
+		return false
+	case m.kind == run.DeletePrefix:
 		m.setTombstone(m.key, newest)
-		return true
+	case m.alone:
+		m.takeAlone(first, hidden)
+	default:
+		m.join(hidden)
 	}
-	return m.join(hidden)
+	return true
 }
 
-// samePlace says whether a source stands at the key of the current entry, before
-// or behind the tombstone as it does.
-func (m *merger) samePlace(i int) bool {
-	s := &m.sources[i]
-	return bytes.Equal(s.key, m.key) && (s.Entry().Kind == run.DeletePrefix) == (m.kind == run.DeletePrefix)
+// sharesPlace says whether a source in the heap stands at the key of the current
+// entry, before or behind the tombstone as it does.
+func (m *merger) sharesPlace(at int) bool {
+	if at >= len(m.heap) {
+		return false
+	}
+	s := &m.sources[m.heap[at]]
+	return bytes.Equal(s.entry.Key, m.key) && s.isTombstone() == (m.kind == run.DeletePrefix)
 }
 
-// join makes one entry of those of the current sources before hidden.
-func (m *merger) join(hidden int) bool {
+// takeAlone takes the entry of the only source that has the key.
+func (m *merger) takeAlone(e *run.Entry, hidden int) {
 	m.finding.Reset()
-	m.kind = 0
+	m.finding.Add(e.Kind, e.Value)
+	if m.kind == run.Append && hidden < len(m.sources) {
+		m.kind = run.Set // nothing older is joined
+	}
+}
+
+// join makes one entry of those of the current sources before hidden, of which
+// there is one at least.
+func (m *merger) join(hidden int) {
+	m.finding.Reset()
 	for _, i := range m.current {
 		if i >= hidden {
 			break
 		}
-		e := m.sources[i].Entry()
+		e := m.sources[i].entry
 		m.kind = e.Kind
 		if m.finding.Add(e.Kind, e.Value) {
 			break
 		}
 	}
 	switch {
-	case m.kind == 0:
-		return false
 	case !m.finding.Exists():
 		m.kind = run.Delete
 	case m.kind == run.Delete || hidden < len(m.sources):
 		m.kind = run.Set // nothing older is joined
 	}
-	return true
 }
 
 // hiddenFrom is the first source from which the current key is hidden.
@@ -234,11 +274,10 @@ func (s *source) covers(key []byte) bool {
 // same key, the newer source first.
 func (m *merger) less(a, b int) bool {
 	x, y := &m.sources[a], &m.sources[b]
-	if c := bytes.Compare(x.key, y.key); c != 0 {
+	if c := bytes.Compare(x.entry.Key, y.entry.Key); c != 0 {
 		return c < 0
 	}
-	first, second := x.Entry().Kind == run.DeletePrefix, y.Entry().Kind == run.DeletePrefix
-	if first != second {
+	if first := x.isTombstone(); first != y.isTombstone() {
 		return first
 	}
 	return a < b
