@@ -1,0 +1,231 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+)
+
+// peb is Pebble with what its documentation recommends for this use.
+type peb struct {
+	db       *pebble.DB
+	snapshot *pebble.Snapshot
+
+	// Pebble's Get does not read filters on the bottom level; an iterator that
+	// is told to does. It sees the store as it was, so it serves reads as long
+	// as nothing is written: from the second in a row.
+	reader  *pebble.Iterator
+	written bool      // since the last Get
+	value   io.Closer // of the last Get
+}
+
+func openPebble(dir string, l layout) (engine, error) {
+	comparer := *pebble.DefaultComparer
+	if l.prefixBytes > 0 {
+		comparer.Name = "peers.prefix"
+		comparer.Split = func(key []byte) int { return min(l.prefixBytes, len(key)) }
+	}
+	o := &pebble.Options{
+		CacheSize:             budgetBytes, // memtables are taken out of it
+		MemTableSize:          64 << 20,
+		L0CompactionThreshold: 2,
+		LBaseMaxBytes:         64 << 20,
+		DisableWAL:            true,
+		FormatMajorVersion:    pebble.FormatNewest,
+		Comparer:              &comparer,
+		Merger:                joiner,
+		Logger:                quiet{},
+		CompactionConcurrencyRange: func() (lower, upper int) {
+			return 1, 2
+		},
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
+	}
+	db, err := pebble.Open(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	return &peb{db: db, written: true}, nil
+}
+
+// quiet is a logger that says nothing but what is fatal.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)           {}
+func (quiet) Errorf(string, ...any)          {}
+func (quiet) Fatalf(format string, a ...any) { pebble.DefaultLogger.Fatalf(format, a...) }
+
+// joiner appends operands in time that is linear in their sizes.
+var joiner = &pebble.Merger{
+	Name:  "peers.join",
+	Merge: func(_, value []byte) (pebble.ValueMerger, error) { return newJoin(value), nil },
+}
+
+type join struct {
+	older, newer [][]byte // both ascend in distance from the first operand
+	bytes        int
+}
+
+func newJoin(value []byte) *join {
+	j := new(join)
+	_ = j.MergeNewer(value)
+	return j
+}
+
+func (j *join) MergeNewer(value []byte) error {
+	j.newer = append(j.newer, append([]byte(nil), value...))
+	j.bytes += len(value)
+	return nil
+}
+
+func (j *join) MergeOlder(value []byte) error {
+	j.older = append(j.older, append([]byte(nil), value...))
+	j.bytes += len(value)
+	return nil
+}
+
+func (j *join) Finish(bool) ([]byte, io.Closer, error) {
+	value := make([]byte, 0, j.bytes)
+	for i := len(j.older) - 1; i >= 0; i-- {
+		value = append(value, j.older[i]...)
+	}
+	for _, operand := range j.newer {
+		value = append(value, operand...)
+	}
+	return value, nil, nil
+}
+
+// wrote ends what reads hold on to.
+func (p *peb) wrote() error {
+	p.written = true
+	return p.release()
+}
+
+func (p *peb) release() error {
+	var err error
+	if p.value != nil {
+		err = p.value.Close()
+		p.value = nil
+	}
+	if p.reader != nil && p.written {
+		err = errors.Join(err, p.reader.Close())
+		p.reader = nil
+	}
+	return err
+}
+
+func (p *peb) Put(key, value []byte) error {
+	return errors.Join(p.wrote(), p.db.Set(key, value, pebble.NoSync))
+}
+
+func (p *peb) Delete(key []byte) error {
+	return errors.Join(p.wrote(), p.db.Delete(key, pebble.NoSync))
+}
+
+func (p *peb) Append(key, value []byte) error {
+	return errors.Join(p.wrote(), p.db.Merge(key, value, pebble.NoSync))
+}
+
+func (p *peb) Get(key []byte) ([]byte, bool, error) {
+	if err := p.release(); err != nil {
+		return nil, false, err
+	}
+	if p.written {
+		p.written = false
+		value, closer, err := p.db.Get(key)
+		if errors.Is(err, pebble.ErrNotFound) {
+			return nil, false, nil
+		}
+		p.value = closer
+		return value, err == nil, err
+	}
+	if p.reader == nil {
+		var err error
+		if p.reader, err = p.db.NewIter(&pebble.IterOptions{UseL6Filters: true}); err != nil {
+			return nil, false, err
+		}
+	}
+	if !p.reader.SeekPrefixGE(key) || string(p.reader.Key()) != string(key) {
+		return nil, false, p.reader.Error()
+	}
+	value, err := p.reader.ValueAndErr()
+	return value, err == nil, err
+}
+
+func (p *peb) Prefix(prefix []byte, do func(key, value []byte) error) error {
+	it, err := p.db.NewIter(&pebble.IterOptions{UseL6Filters: true, UpperBound: after(prefix)})
+	if err != nil {
+		return err
+	}
+	return errors.Join(walk(it, it.SeekPrefixGE(prefix), do), it.Close())
+}
+
+func (p *peb) Scan(do func(key, value []byte) error) error {
+	it, err := p.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(walk(it, it.First(), do), it.Close())
+}
+
+func walk(it *pebble.Iterator, ok bool, do func(key, value []byte) error) error {
+	for ; ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		if err := do(it.Key(), value); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// after is the lowest key above all with a prefix; nil if there is none.
+func after(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+func (p *peb) Snapshot() error {
+	var err error
+	if p.snapshot != nil {
+		err = p.snapshot.Close()
+	}
+	p.snapshot = p.db.NewSnapshot()
+	return err
+}
+
+func (p *peb) Settle() error {
+	if err := errors.Join(p.wrote(), p.db.Flush()); err != nil {
+		return err
+	}
+	for idle := 0; idle < 3; idle++ {
+		if m := p.db.Metrics(); m.Compact.NumInProgress > 0 || m.Flush.NumInProgress > 0 {
+			idle = 0
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil
+}
+
+func (p *peb) DiskBytes() int64 { return int64(p.db.Metrics().DiskSpaceUsage()) }
+
+func (p *peb) Close() error {
+	err := p.wrote()
+	if p.snapshot != nil {
+		err = errors.Join(err, p.snapshot.Close())
+	}
+	return errors.Join(err, p.db.Close())
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+)
+
+// row is a result in the file that -json names.
+type row struct {
+	Engine     string  `json:"engine"`
+	Workload   string  `json:"workload"`
+	Keys       int     `json:"keys"`
+	ValueBytes int     `json:"value_bytes"`
+	KeyKind    string  `json:"key_kind"`
+	Ops        int     `json:"ops"` // per run
+	Nanos      float64 `json:"ns_per_op"`
+	CPUNanos   float64 `json:"cpu_ns_per_op"`
+	P999Nanos  int64   `json:"p999_ns"`
+	MaxNanos   int64   `json:"max_ns"`
+	Spread     float64 `json:"spread"`
+	DiskBytes  int64   `json:"disk_bytes"`
+}
+
+func (r *runner) rows() (rows []row) {
+	for _, name := range r.workloads {
+		for _, engine := range r.engines {
+			found := r.result(engine, name)
+			if len(found.nanos) == 0 {
+				continue
+			}
+			rows = append(rows, row{
+				Engine: engine, Workload: name, Keys: r.keys, ValueBytes: r.valueBytes, KeyKind: r.keyKind,
+				Ops: found.traced.total, Nanos: median(found.nanos), CPUNanos: median(found.cpuNanos),
+				P999Nanos: int64(found.traced.percentile(0.999)), MaxNanos: int64(found.traced.max),
+				Spread: found.spread(), DiskBytes: median(found.diskBytes),
+			})
+		}
+	}
+	return rows
+}
+
+func writeJSON(name string, rows []row) error {
+	b, err := json.MarshalIndent(map[string][]row{"rows": rows}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, append(b, '\n'), 0o644)
+}
+
+// writeTable shows ns/op with CPU ns/op, p99.9 and the longest operation, and how
+// much of the time of the best peer weir takes; the map is no peer.
+func writeTable(w io.Writer, rows []row) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "workload\tengine\tns/op\tCPU ns/op\tp99.9\tlongest\tspread\tdisk MB\tratio\t\n")
+	best := make(map[string]float64)
+	for _, r := range rows {
+		if old, ok := best[r.Workload]; r.Engine != "weir" && r.Engine != "gomap" && (!ok || r.Nanos < old) {
+			best[r.Workload] = r.Nanos
+		}
+	}
+	for _, r := range rows {
+		ratio := ""
+		if peer, ok := best[r.Workload]; ok && r.Engine == "weir" {
+			ratio = fmt.Sprintf("%.2f", r.Nanos/peer)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%v\t%v\t%.0f%%\t%.1f\t%s\t\n", r.Workload, r.Engine, r.Nanos, r.CPUNanos,
+			time.Duration(r.P999Nanos), time.Duration(r.MaxNanos), 100*r.Spread, float64(r.DiskBytes)/1e6, ratio)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	listCount  = 100_000 // values that are appended to
+	pieces     = 20      // of each, on the average
+	pieceBytes = 16
+	mapCount   = 20_000 // prefixes
+	mapEntries = 100    // of each
+	sealEvery  = 100 * time.Millisecond
+)
+
+// bench is a store with what its workloads share.
+type bench struct {
+	options
+	engine engine
+	*meter // of the workload that runs
+
+	key    []byte
+	value  []byte
+	values [][]byte
+	seed   uint64
+}
+
+// workload is a row. Those of a store run one after the other, each on what the
+// ones before have left; one that is needed runs even if it is not shown.
+type workload struct {
+	name   string
+	needed bool
+	run    func(b *bench) error
+}
+
+// store is a kind of data.
+type store struct {
+	layout    layout
+	workloads []workload
+}
+
+var stores = []store{
+	{workloads: []workload{
+		{"load", true, (*bench).load},
+		{"load settle", true, (*bench).settle},
+		{"get", false, (*bench).get},
+		{"get absent", false, (*bench).getAbsent},
+		{"scan", false, (*bench).scan},
+		{"scan while writing", false, (*bench).scanWriting},
+		{"rmw zipf", false, (*bench).rmwZipf},
+		{"rmw uniform", false, (*bench).rmwUniform},
+		{"rmw with snapshots", false, (*bench).rmwSnapshots},
+		{"delete", false, (*bench).delete},
+	}},
+	{workloads: []workload{
+		{"append", true, (*bench).append},
+		{"append settle", true, (*bench).settle},
+		{"get appended", false, (*bench).getAppended},
+	}},
+	{layout: layout{prefixBytes: prefixBytes}, workloads: []workload{
+		{"map put", true, (*bench).mapPut},
+		{"map settle", true, (*bench).settle},
+		{"map iterate", false, (*bench).mapIterate},
+	}},
+}
+
+func workloadNames() (names []string) {
+	for _, s := range stores {
+		for _, w := range s.workloads {
+			names = append(names, w.name)
+		}
+	}
+	return names
+}
+
+func (b *bench) keyOf(i uint64) []byte {
+	b.key = keyKinds[b.keyKind](b.key[:0], i)
+	return b.key
+}
+
+func (b *bench) valueOf(i int) []byte { return b.values[i%len(b.values)] }
+
+func (b *bench) random() *rand.Rand {
+	b.seed++
+	return rand.New(rand.NewPCG(b.seed, 1))
+}
+
+// load puts all keys, in an order that is not theirs; sequential ones in theirs.
+func (b *bench) load() error {
+	order := newOrder(uint64(b.keys), 1)
+	return b.repeat(b.keys, func(i int) error {
+		n := uint64(i)
+		if b.keyKind != "sequential" {
+			n = order.next()
+		}
+		return b.engine.Put(b.keyOf(n), b.valueOf(i))
+	})
+}
+
+// settle is one operation, in which all background work is done.
+func (b *bench) settle() error {
+	return b.repeat(1, func(int) error { return b.engine.Settle() })
+}
+
+// find is a Get that must find, or must not.
+func (b *bench) find(key []byte, want bool) ([]byte, error) {
+	value, found, err := b.engine.Get(key)
+	if err == nil && found != want {
+		err = fmt.Errorf("key found: %v, should be %v", found, want)
+	}
+	return value, err
+}
+
+func (b *bench) get() error {
+	r := b.random()
+	return b.repeat(b.ops, func(int) error {
+		_, err := b.find(b.keyOf(r.Uint64N(uint64(b.keys))), true)
+		return err
+	})
+}
+
+func (b *bench) getAbsent() error {
+	r := b.random()
+	return b.repeat(b.ops, func(int) error {
+		_, err := b.find(b.keyOf(uint64(b.keys)+r.Uint64N(uint64(b.keys))), false)
+		return err
+	})
+}
+
+// rmw reads a value, changes its first bytes and writes it.
+func (b *bench) rmw(next func() uint64, before func() error) error {
+	return b.repeat(b.ops, func(i int) error {
+		if err := before(); err != nil {
+			return err
+		}
+		key := b.keyOf(next())
+		value, err := b.find(key, true)
+		if err != nil {
+			return err
+		}
+		b.value = append(b.value[:0], value...)
+		if len(b.value) >= 8 {
+			binary.LittleEndian.PutUint64(b.value, uint64(i))
+		}
+		return b.engine.Put(key, b.value)
+	})
+}
+
+func nothing() error { return nil }
+
+func (b *bench) rmwZipf() error {
+	z := newZipf(b.random(), uint64(b.keys), 0.99)
+	return b.rmw(func() uint64 { return mix(z.next()) % uint64(b.keys) }, nothing)
+}
+
+func (b *bench) uniform() func() uint64 {
+	r := b.random()
+	return func() uint64 { return r.Uint64N(uint64(b.keys)) }
+}
+
+func (b *bench) rmwUniform() error { return b.rmw(b.uniform(), nothing) }
+
+func (b *bench) rmwSnapshots() error {
+	var last time.Time
+	return b.rmw(b.uniform(), func() error {
+		if b.meter.done%64 > 0 || time.Since(last) < sealEvery {
+			return nil
+		}
+		last = time.Now()
+		return b.engine.Snapshot()
+	})
+}
+
+// delete takes keys away for good, half of them at the most.
+func (b *bench) delete() error {
+	order := newOrder(uint64(b.keys), 2)
+	return b.repeat(min(b.ops, b.keys/2), func(int) error { return b.engine.Delete(b.keyOf(order.next())) })
+}
+
+// walk measures a walk; an operation is an entry.
+func (b *bench) walk(walk func(do func(key, value []byte) error) error, each func() error) error {
+	bytes := 0
+	b.start()
+	defer b.stop()
+	return walk(func(key, value []byte) error {
+		bytes += len(key) + len(value)
+		return errors.Join(each(), b.did())
+	})
+}
+
+func (b *bench) scan() error {
+	if err := b.walk(b.engine.Scan, nothing); err != nil {
+		return err
+	}
+	if b.meter.done != b.keys {
+		return fmt.Errorf("%d entries of %d", b.meter.done, b.keys)
+	}
+	return nil
+}
+
+// scanWriting overwrites an entry, somewhere, for every one that it walks over.
+func (b *bench) scanWriting() error {
+	next := b.uniform()
+	return b.walk(b.engine.Scan, func() error { return b.engine.Put(b.keyOf(next()), b.valueOf(b.meter.done)) })
+}
+
+func (b *bench) append() error {
+	r := b.random()
+	lists := uint64(min(listCount, b.keys))
+	return b.repeat(int(lists)*pieces, func(i int) error {
+		return b.engine.Append(b.keyOf(r.Uint64N(lists)), b.valueOf(i)[:min(pieceBytes, b.valueBytes)])
+	})
+}
+
+func (b *bench) getAppended() error {
+	r := b.random()
+	lists := uint64(min(listCount, b.keys))
+	return b.repeat(b.ops, func(int) error {
+		_, _, err := b.engine.Get(b.keyOf(r.Uint64N(lists)))
+		return err
+	})
+}
+
+// mapPut fills maps, all of them a little at a time.
+func (b *bench) mapPut() error {
+	maps := b.maps()
+	order := newOrder(maps*mapEntries, 3)
+	return b.repeat(int(maps)*mapEntries, func(i int) error {
+		n := order.next()
+		b.key = mapKey(b.key[:0], n%maps, n/maps)
+		return b.engine.Put(b.key, b.valueOf(i))
+	})
+}
+
+func (b *bench) maps() uint64 { return uint64(max(1, min(mapCount, b.keys/mapEntries))) }
+
+// mapIterate walks whole maps; an operation is an entry.
+func (b *bench) mapIterate() error {
+	r := b.random()
+	maps := b.maps()
+	walks := max(1, b.ops/mapEntries)
+	err := b.walk(func(do func(key, value []byte) error) error {
+		for range walks {
+			b.key = hashedKey(b.key[:0], r.Uint64N(maps))
+			if err := b.engine.Prefix(slices.Clone(b.key), do); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nothing)
+	if err == nil && b.meter.done != walks*mapEntries {
+		err = fmt.Errorf("%d entries of %d", b.meter.done, walks*mapEntries)
+	}
+	return err
+}
