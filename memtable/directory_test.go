@@ -26,7 +26,7 @@ func TestKeysAreFoundWhateverTheirHashes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			budget := slab.NewBudget(0)
 			table := NewHash(Options{Budget: budget}).(*hashTable)
-			const n = 4000
+			const n = 2000
 			for i := range uint64(2 * n) {
 				p := forged(i, hash(i))
 				if i < n {

@@ -23,6 +23,7 @@ func prefixOf(key string) string { return key[:split.Func([]byte(key))] }
 // model is a run, kept as plainly as possible.
 type model struct {
 	entries map[string]modelEntry
+	keys    []string        // of entries, in order
 	hidden  map[string]bool // prefixes with a tombstone
 	ranges  []run.Range
 }
@@ -38,7 +39,10 @@ func newModel() *model {
 
 // write does an operation on a key.
 func (m *model) write(key string, op run.Kind, value string) {
-	there := m.entries[key]
+	there, ok := m.entries[key]
+	if i, _ := slices.BinarySearch(m.keys, key); !ok {
+		m.keys = slices.Insert(m.keys, i, key)
+	}
 	if op == run.Append && there.kind.HasValue() {
 		value = there.value + value
 	}
@@ -49,6 +53,7 @@ func (m *model) write(key string, op run.Kind, value string) {
 }
 
 func (m *model) deletePrefix(prefix string) {
+	m.keys = slices.DeleteFunc(m.keys, func(key string) bool { return prefixOf(key) == prefix })
 	for key := range m.entries {
 		if prefixOf(key) == prefix {
 			delete(m.entries, key)

@@ -3,6 +3,7 @@ package memtabletest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,19 +20,23 @@ const suffixes = 2200
 
 // next is the lowest row of a prefix above another, which is nil at the
 // beginning.
-func (m *model) next(prefix string, last *row) (next *row) {
-	consider := func(r row) {
-		if (next == nil || next.above(r)) && (last == nil || r.above(*last)) && prefixOf(r.key) == prefix {
-			next = &row{r.key, r.modelEntry}
+func (m *model) next(prefix string, last *row) *row {
+	tombstone := row{prefix, modelEntry{kind: run.DeletePrefix}}
+	if m.hidden[prefix] && (last == nil || tombstone.above(*last)) {
+		return &tombstone
+	}
+	from := prefix
+	if last != nil {
+		from = last.key
+	}
+	i, _ := slices.BinarySearch(m.keys, from)
+	for ; i < len(m.keys); i++ {
+		r := row{m.keys[i], m.entries[m.keys[i]]}
+		if prefixOf(r.key) == prefix && (last == nil || r.above(*last)) {
+			return &r
 		}
 	}
-	if m.hidden[prefix] {
-		consider(row{prefix, modelEntry{kind: run.DeletePrefix}})
-	}
-	for key, e := range m.entries {
-		consider(row{key, e})
-	}
-	return next
+	return nil
 }
 
 func liveWalks(t *testing.T, open func(memtable.Options) memtable.Table) {
