@@ -111,7 +111,7 @@ func TestAFlipBelowWhatWasSyncedIsCorruptionAndAboveAnEnd(t *testing.T) {
 func TestTheProofOfDamageIsFoundWhereverItLies(t *testing.T) {
 	for ahead := -150; ahead < 0; ahead++ {
 		b := built(someIdentity, 1, 0)
-		at := b.frame('D', 0, sequence(make([]byte, 2*windowBytes+ahead)))
+		at := b.frame('D', 0, sequence(make([]byte, windowBytes+ahead)))
 		proof := b.frame('D', 0, sequence([]byte("r")))
 		b.frame('D', at, sequence([]byte("r")))
 		for _, damage := range []int{0, headerBytes, at - 1} {
