@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -147,7 +148,7 @@ func (w *Writer) add(e *run.Entry) error {
 	case e.Value.Large != nil:
 		w.value = resized(w.value, int(valueBytes))
 		value = w.value
-		_, err = io.ReadFull(e.Value.Reader(), value)
+		err = readValue(e.Value.Reader(), value)
 	}
 	if err != nil {
 		return err
@@ -321,7 +322,7 @@ func (w *Writer) writeLarge(v run.Value) (reference []byte, err error) {
 	for left > 0 {
 		raw := w.chunk[:min(left, maxChunkBytes)]
 		left -= int64(len(raw))
-		if _, err := io.ReadFull(r, raw); err != nil {
+		if err := readValue(r, raw); err != nil {
 			return nil, fmt.Errorf("value of %d bytes: %w", v.Size(), err)
 		}
 		b, err := w.packer.pack(raw, w.offset+chunkHeadBytes)
@@ -337,4 +338,13 @@ func (w *Writer) writeLarge(v run.Value) (reference []byte, err error) {
 	}
 	w.value = appendReference(w.value[:0], from, v.Size(), w.offset-from)
 	return w.value, nil
+}
+
+// readValue fills b. An end that comes too early is never taken for one.
+func readValue(r io.Reader, b []byte) error {
+	_, err := io.ReadFull(r, b)
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

@@ -1,0 +1,287 @@
+package sstable
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+func TestEntriesOutOfOrderAreRefused(t *testing.T) {
+	a, b := []byte("a"), []byte("b")
+	for _, c := range []struct {
+		first, second run.Entry
+		want          error
+	}{
+		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: b, Kind: run.Set}, nil},
+		{run.Entry{Key: a, Kind: run.DeletePrefix}, run.Entry{Key: a, Kind: run.Set}, nil},
+		{run.Entry{Key: a, Kind: run.DeletePrefix}, run.Entry{Key: a, Kind: run.DeletePrefix}, ErrOrder},
+		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: a, Kind: run.DeletePrefix}, ErrOrder},
+		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: a, Kind: run.Delete}, ErrOrder},
+		{run.Entry{Key: b, Kind: run.Set}, run.Entry{Key: a, Kind: run.Set}, ErrOrder},
+		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: nil, Kind: run.Set}, ErrOrder},
+		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: b}, ErrOption},
+		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: b, Kind: 5}, ErrOption},
+	} {
+		_, f := newFile(t)
+		w := NewWriter(f, WriterOptions{})
+		require.NoError(t, w.Add(&c.first))
+		err := w.Add(&c.second)
+		require.ErrorIs(t, err, c.want)
+		_, finishErr := w.Finish()
+		require.Equal(t, err, finishErr)
+	}
+}
+
+func TestFinishedWriterTakesNothing(t *testing.T) {
+	_, f := newFile(t)
+	w := NewWriter(f, WriterOptions{})
+	_, err := w.Finish()
+	require.NoError(t, err)
+	require.ErrorIs(t, w.Add(&run.Entry{Kind: run.Set}), ErrFinished)
+	require.ErrorIs(t, w.AddRange(run.Range{}), ErrFinished)
+	_, err = w.Finish()
+	require.ErrorIs(t, err, ErrFinished)
+}
+
+func TestUnknownCompressionIsRefused(t *testing.T) {
+	_, f := newFile(t)
+	_, err := NewWriter(f, WriterOptions{Compression: 3}).Finish()
+	require.ErrorIs(t, err, ErrOption)
+}
+
+// A block that does not fit into a frame is never cached. One entry may be too
+// large, or a tombstone with the entry of its key.
+func TestBlocksFitUnlessAnEntryDoesNot(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		m := randomModel(rng, 200)
+		o := randomOptions(rng)
+		table := openModel(t, &m, o, ReaderOptions{})
+		for i := range table.index.count {
+			raw, err := table.block(i)
+			require.NoError(t, err)
+			var b block
+			require.True(t, b.parse(raw))
+			if len(raw) > o.withDefaults().BlockBytes && b.count > 1 {
+				require.Equal(t, 2, b.count)
+				first, _ := b.at(b.offset(0))
+				second, _ := b.at(b.offset(1))
+				require.Equal(t, run.DeletePrefix, first.kind())
+				require.Equal(t, first.suffix, second.suffix)
+			}
+		}
+		require.NoError(t, table.Close())
+	}
+}
+
+// Blocks are not left half empty either.
+func TestBlocksAreFull(t *testing.T) {
+	m := numbered(5000, 'a', 90)
+	table := openModel(t, &m, WriterOptions{}, ReaderOptions{})
+	for i := range table.index.count - 1 {
+		raw, err := table.block(i)
+		require.NoError(t, err)
+		require.Greater(t, len(raw), DefaultBlockBytes-130)
+	}
+	require.NoError(t, table.Close())
+}
+
+func TestSizeIsThatOfTheDataSoFar(t *testing.T) {
+	_, f := newFile(t)
+	w := NewWriter(f, WriterOptions{FilterBits: -1})
+	m := numbered(1000, 'a', 90)
+	last := int64(0)
+	for i := range m.entries {
+		require.NoError(t, w.Add(&m.entries[i]))
+		require.Greater(t, w.Size(), last)
+		last = w.Size()
+	}
+	require.InDelta(t, 1000*102, last, 6000)
+}
+
+func TestRangeCoversEverythingAndLittleMore(t *testing.T) {
+	long := bytes.Repeat([]byte("k"), 3000)
+	entry := func(kind run.Kind, key []byte) run.Entry { return run.Entry{Kind: kind, Key: key} }
+	for name, c := range map[string]struct {
+		entries []run.Entry
+		ranges  run.Ranges
+		want    run.Range
+	}{
+		"nothing":     {nil, nil, run.Range{From: []byte{}, To: []byte{}}},
+		"key":         {[]run.Entry{entry(run.Set, []byte("b"))}, nil, run.Range{From: []byte("b"), To: []byte("b\x00")}},
+		"prefix":      {[]run.Entry{entry(run.DeletePrefix, []byte("b:"))}, nil, run.Range{From: []byte("b:"), To: []byte("b;")}},
+		"key after":   {[]run.Entry{entry(run.DeletePrefix, []byte("b:")), entry(run.Set, []byte("c"))}, nil, run.Range{From: []byte("b:"), To: []byte("c\x00")}},
+		"key within":  {[]run.Entry{entry(run.DeletePrefix, []byte("b:")), entry(run.Set, []byte("b:x"))}, nil, run.Range{From: []byte("b:"), To: []byte("b;")}},
+		"nested":      {[]run.Entry{entry(run.DeletePrefix, []byte("b")), entry(run.DeletePrefix, []byte("b:"))}, nil, run.Range{From: []byte("b"), To: []byte("c")}},
+		"no end":      {[]run.Entry{entry(run.DeletePrefix, []byte{0xff})}, nil, run.Range{From: []byte{0xff}}},
+		"ranges":      {[]run.Entry{entry(run.Set, []byte("b"))}, run.Ranges{{From: []byte("a"), To: []byte("aa")}, {From: []byte("x"), To: []byte("y")}}, run.Range{From: []byte("a"), To: []byte("y")}},
+		"only ranges": {nil, run.Ranges{{From: []byte("a"), To: nil}}, run.Range{From: []byte("a")}},
+		"long":        {[]run.Entry{entry(run.Set, long)}, nil, run.Range{From: long[:1024], To: append(bytes.Clone(long[:1023]), 'l')}},
+	} {
+		m := model{entries: c.entries, ranges: c.ranges, split: colon}
+		_, info := written(t, m, WriterOptions{})
+		if len(info.Range.From) == 0 {
+			require.Empty(t, c.want.From, name)
+			info.Range.From = c.want.From
+		}
+		require.Equal(t, c.want, info.Range, name)
+	}
+}
+
+func TestInfoCountsEntries(t *testing.T) {
+	m := fixtureModel()
+	_, info := written(t, m, WriterOptions{})
+	want := Info{Identity: fixtureIdentity, Size: info.Size, Range: info.Range}
+	for _, e := range m.entries {
+		want.KeyBytes += int64(len(e.Key))
+		want.ValueBytes += int64(len(e.Value.Bytes))
+		switch e.Kind {
+		case run.DeletePrefix:
+			want.Tombstones++
+			continue
+		case run.Delete:
+			want.Deletes++
+		case run.Append:
+			want.Appends++
+		}
+		want.Entries++
+	}
+	require.Equal(t, want, info)
+}
+
+// zeros is a large value of which only the size is in memory.
+type zeros int64
+
+func (z zeros) Size() int64       { return int64(z) }
+func (z zeros) Reader() io.Reader { return &zeroReader{int64(z)} }
+
+type zeroReader struct{ left int64 }
+
+func (r *zeroReader) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), r.left)
+	clear(p[:n])
+	r.left -= n
+	return int(n), nil
+}
+
+// Values that are appended to outgrow what a value may be when it is written.
+func TestValueAboveTwoGigabytesIsAStream(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes and reads 2 GiB of zeros")
+	}
+	const size = zeros(1<<31 + 1)
+	_, f := newFile(t)
+	w := NewWriter(f, WriterOptions{Compression: S2})
+	require.NoError(t, w.Add(&run.Entry{Key: []byte("k"), Kind: run.Set, Value: run.Value{Large: size}}))
+	info, err := w.Finish()
+	require.NoError(t, err)
+	require.EqualValues(t, size, info.ValueBytes)
+	table, err := Open(f, ReaderOptions{})
+	require.NoError(t, err)
+	var p run.Probe
+	var found run.Finding
+	run.WholeKey.Prepare(&p, []byte("k"))
+	last, err := table.Get(&p, &found)
+	require.NoError(t, err)
+	require.True(t, last)
+	require.EqualValues(t, size, found.Size())
+	n, err := io.Copy(io.Discard, found.Reader())
+	require.NoError(t, err)
+	require.EqualValues(t, size, n)
+	require.NoError(t, table.Close())
+}
+
+// A value whose stream ends early, or fails, is an error.
+func TestShortStreamIsAnError(t *testing.T) {
+	bad := errors.New("bad")
+	for _, size := range []int64{10, 100, maxChunkBytes + 1} {
+		for _, c := range []struct {
+			reader io.Reader
+			want   error
+		}{
+			{&zeroReader{size - 1}, io.ErrUnexpectedEOF},
+			{&zeroReader{0}, io.ErrUnexpectedEOF},
+			{io.MultiReader(&zeroReader{size / 2}, failing{bad}), bad},
+		} {
+			_, f := newFile(t)
+			w := NewWriter(f, WriterOptions{LargeBytes: 50})
+			value := run.Value{Large: lying{size, c.reader}}
+			require.ErrorIs(t, w.Add(&run.Entry{Kind: run.Set, Value: value}), c.want)
+			_, err := w.Finish()
+			require.ErrorIs(t, err, c.want)
+		}
+	}
+}
+
+type lying struct {
+	size   int64
+	reader io.Reader
+}
+
+func (l lying) Size() int64       { return l.size }
+func (l lying) Reader() io.Reader { return l.reader }
+
+type failing struct{ error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.error }
+
+// A key above the block has one of its own, and the index stays small.
+func TestLongKeysAreFound(t *testing.T) {
+	m := model{split: run.WholeKey}
+	long := bytes.Repeat([]byte("long"), 1<<20)
+	for i := range 3 {
+		key := append(bytes.Clone(long), byte(i))
+		m.entries = append(m.entries,
+			run.Entry{Key: key, Kind: run.DeletePrefix},
+			run.Entry{Key: key, Kind: run.Set, Value: run.Value{Bytes: []byte{byte(i)}}})
+	}
+	for _, c := range []Compression{None, S2} {
+		table := openModel(t, &m, WriterOptions{Compression: c}, ReaderOptions{})
+		for i := range m.entries {
+			requireGet(t, &m, table, m.entries[i].Key)
+		}
+		requireGet(t, &m, table, long)
+		require.NoError(t, table.Verify(t.Context(), nil))
+		require.NoError(t, table.Close())
+	}
+}
+
+// Published for blocked Bloom filters of 10 bits: 1.1 to 1.3 %.
+func TestFilterHasFewFalseAnswers(t *testing.T) {
+	for bits, most := range map[int]float64{5: 0.12, 10: 0.014, 16: 0.002} {
+		var h hashes
+		const n = 100_000
+		hash := func(i int) uint64 { return run.Hash(binary.BigEndian.AppendUint32(nil, uint32(i))) }
+		for i := range n {
+			h.add(hash(i))
+		}
+		f, err := h.filter(bits)
+		require.NoError(t, err)
+		wrong := 0
+		for i := range n {
+			require.True(t, f.mayHold(hash(i)))
+			if f.mayHold(hash(n + i)) {
+				wrong++
+			}
+		}
+		require.Less(t, float64(wrong)/n, most, bits)
+	}
+}
+
+func TestFilterSizeIsCountedIn64Bits(t *testing.T) {
+	require.EqualValues(t, 64, filterBytes(0, 10))
+	require.EqualValues(t, 64, filterBytes(51, 10))
+	require.EqualValues(t, 128, filterBytes(52, 10))
+	require.EqualValues(t, int64(10)<<33, filterBytes(1<<36, 10))
+	require.EqualValues(t, int64(1)<<62, filterBytes(1<<62, 64))
+}
