@@ -222,8 +222,8 @@ func (it *Iterator) Value() ([]byte, error) {
 	if whole, ok := f.Whole(); ok {
 		return whole, nil
 	}
-	if f.Size() > it.db.o.MaxValueSize {
-		return nil, &SizeError{"value", f.Size(), it.db.o.MaxValueSize}
+	if limit := it.db.o.maxWholeBytes(); f.Size() > limit {
+		return nil, &SizeError{"value", f.Size(), limit}
 	}
 	value, err := f.AppendTo(it.value[:0])
 	if cap(value) <= maxPeeked {

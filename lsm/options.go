@@ -3,6 +3,7 @@ package lsm
 import (
 	"cmp"
 	"fmt"
+	"math"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
@@ -176,6 +177,10 @@ func (o *Options) check() error {
 func (o *Options) compression(level int) Compression {
 	return o.Compression[min(level, len(o.Compression)-1)]
 }
+
+// maxWholeBytes is the size of the largest value that is read as a whole: the
+// limit, or what the system has addresses for.
+func (o *Options) maxWholeBytes() int64 { return min(o.MaxValueSize, math.MaxInt) }
 
 // checkSize says whether key and value are within their limits.
 func (o *Options) checkSize(key, value []byte) error {

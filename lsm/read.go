@@ -29,8 +29,8 @@ func (db *DB) found(dst []byte) ([]byte, bool, error) {
 	if !f.Exists() {
 		return dst, false, nil
 	}
-	if f.Size() > db.o.MaxValueSize {
-		return dst, false, &SizeError{"value", f.Size(), db.o.MaxValueSize}
+	if limit := db.o.maxWholeBytes(); f.Size() > limit {
+		return dst, false, &SizeError{"value", f.Size(), limit}
 	}
 	dst, err := f.AppendTo(dst)
 	return dst, err == nil, err
