@@ -73,7 +73,7 @@ var fixtures = map[string]fixture{
 	"v1-full.sst":      {fixtureModel, WriterOptions{BlockBytes: 400, LargeBytes: 300, Compression: S2}},
 	"v1-one-block.sst": {fixtureModel, WriterOptions{BlockBytes: 1 << 20, LargeBytes: 1 << 20, Compression: S2}},
 	"v1-raw.sst":       {smallModel, WriterOptions{BlockBytes: 400, LargeBytes: 300, FilterBits: 3}},
-	"v1-ranges.sst":    {rangesModel, WriterOptions{Compression: S2}},
+	"v1-ranges.sst":    {rangesModel, WriterOptions{}},
 	"v1-empty.sst":     {func() model { return model{split: run.WholeKey} }, WriterOptions{}},
 	"v1-zstd.sst":      {fixtureModel, WriterOptions{Compression: Zstd}},
 }
@@ -110,13 +110,15 @@ func readFixture(t testing.TB, name string) []byte {
 
 // A difference means that version 1 does not look as it did: raise the version,
 // or find out why. What a compressor makes of its input is not part of the
-// format: with another version of it, files of S2 and Zstd may differ and must
-// still be read.
+// format and depends on the processor: such fixtures are only read.
 func TestFixturesAreWrittenByteForByte(t *testing.T) {
 	for name, fixture := range fixtures {
 		data, _ := written(t, fixture.model(), fixture.options)
 		if *update {
 			require.NoError(t, os.WriteFile(filepath.Join("testdata", name), data, 0o644))
+		}
+		if fixture.options.Compression != None {
+			continue
 		}
 		require.True(t, bytes.Equal(readFixture(t, name), data), "%d bytes differ from testdata/%s", len(data), name)
 	}
@@ -147,9 +149,8 @@ func TestFormatPageIsEnoughToWriteTables(t *testing.T) {
 			continue
 		}
 		m := fixture.model()
-		data := readFixture(t, name)
 		o := fixture.options.withDefaults()
-		_, info := written(t, m, fixture.options)
+		data, info := written(t, m, fixture.options)
 		groups := groupsOf(t, data, &m)
 		mine := built(fixtureIdentity, fixture.options.Compression == S2, groups, m.ranges, m.split, info, o.FilterBits, int(o.LargeBytes))
 		require.True(t, bytes.Equal(data, mine), name)
