@@ -14,7 +14,16 @@ import (
 // equal are looked at again, with the next eight. Zeros stand for what is after the
 // end of a key, so one that ends comes before those that go on, or is equal to
 // them, until keys are compared.
-type sorter struct{ m *memory }
+//
+// A key that is looked at is a miss of every cache, so heads are taken when items
+// are added, after the bytes that all keys before had in common.
+type sorter struct {
+	m      *memory
+	all    items // n of them were added
+	n      int
+	common []byte // what all keys begin with, often the name of a state
+	stale  int    // items before this one have heads from further on
+}
 
 // tombstoneItem marks an item that is a node.
 const tombstoneItem = 1 << 63
@@ -32,7 +41,7 @@ const (
 )
 
 // key is that of a record or node.
-func (s sorter) key(i item) []byte {
+func (s *sorter) key(i item) []byte {
 	if i.ref&tombstoneItem != 0 {
 		return s.m.prefixOf(ref(i.ref &^ tombstoneItem))
 	}
@@ -40,37 +49,84 @@ func (s sorter) key(i item) []byte {
 }
 
 // compare is the order of items by their whole keys.
-func (s sorter) compare(a, b item) int {
+func (s *sorter) compare(a, b item) int {
 	if c := bytes.Compare(s.key(a), s.key(b)); c != 0 {
 		return c
 	}
 	return cmp.Compare(b.ref&tombstoneItem, a.ref&tombstoneItem)
 }
 
-// sortFrom sorts items whose keys agree in all bytes before one.
-func (s sorter) sortFrom(all items, from int) {
-	differ := uint64(0)
-	for i := range all {
-		if i%yieldItems == 0 {
-			runtime.Gosched() // the owner may be waiting for this processor
-		}
-		all[i].head = headFrom(s.key(all[i]), from)
-		differ |= all[i].head ^ all[0].head
+// add adds an item without a head.
+func (s *sorter) add(i item) {
+	key := s.key(i)
+	if s.n == 0 {
+		s.common = key[:min(len(key), radixKeyBytes)]
 	}
-	byHead(all, bits.Len64(differ))
-	for len(all) > 0 {
+	if n := len(s.common); len(key) < n || string(key[:n]) != string(s.common) {
+		s.common = s.common[:commonBytes(key, s.common)]
+		s.stale = s.n
+	}
+	i.head = headFrom(key, len(s.common))
+	s.all[s.n] = i
+	s.n++
+	s.yield(s.n)
+}
+
+// yield is called with numbers that ascend: the owner may be waiting for this
+// processor.
+func (s *sorter) yield(n int) {
+	if n%yieldItems == 0 {
+		runtime.Gosched()
+	}
+}
+
+// sort sorts what was added.
+func (s *sorter) sort() {
+	s.load(s.all[:s.stale], len(s.common))
+	s.byHead(s.all, len(s.common))
+}
+
+// commonBytes is how many bytes two keys begin with.
+func commonBytes(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+// load takes heads from a byte on.
+func (s *sorter) load(some items, from int) {
+	for i := range some {
+		some[i].head = headFrom(s.key(some[i]), from)
+		s.yield(i + 1)
+	}
+}
+
+// byHead sorts items by their heads, which were taken from a byte before which
+// all their keys agree, and by what follows.
+func (s *sorter) byHead(some items, from int) {
+	differ := uint64(0)
+	for i := range some {
+		differ |= some[i].head ^ some[0].head
+	}
+	byBits(some, bits.Len64(differ))
+	for len(some) > 0 {
 		n := 1
-		for n < len(all) && all[n].head == all[0].head {
+		for n < len(some) && some[n].head == some[0].head {
 			n++
 		}
-		switch equal := all[:n]; {
+		switch equal := some[:n]; {
 		case n == 1:
 		case n <= comparedKeys || from >= radixKeyBytes:
 			slices.SortFunc(equal, s.compare)
 		default:
-			s.sortFrom(equal, from+8)
+			s.load(equal, from+8)
+			s.byHead(equal, from+8)
 		}
-		all = all[n:]
+		some = some[n:]
 	}
 }
 
@@ -79,8 +135,8 @@ func headFrom(key []byte, from int) uint64 {
 	return head(key[min(from, len(key)):])
 }
 
-// byHead sorts by head, of which only so many bits, the last ones, differ.
-func byHead(all items, differ int) {
+// byBits sorts by head, of which only so many bits, the last ones, differ.
+func byBits(all items, differ int) {
 	if len(all) <= comparedItems {
 		byComparing(all)
 		return
@@ -94,7 +150,7 @@ func byHead(all items, differ int) {
 	from := 0
 	for _, end := range ends {
 		if end-from > 1 && shift > 0 {
-			byHead(all[from:end], shift)
+			byBits(all[from:end], shift)
 		}
 		from = end
 	}

@@ -15,25 +15,22 @@ func (t *hashTable) Iterator() run.Iterator {
 
 // sort fills in sorted.
 func (t *hashTable) sort() {
-	all := newItems(t.budget, t.entries+t.tombstones)
-	t.sortedBytes.Store(int64(len(all) * itemBytes))
-	n := 0
+	s := sorter{m: &t.memory, all: newItems(t.budget, t.entries+t.tombstones)}
+	t.sortedBytes.Store(int64(len(s.all) * itemBytes))
 	t.keys.each(func(r ref) {
 		if t.header(r).kind() != 0 {
-			all[n].ref = uint64(r)
-			n++
+			s.add(item{ref: uint64(r)})
 		}
 	})
 	if t.tombstones > 0 {
 		t.prefixes.each(func(node ref) {
 			if t.hasTombstone(node) {
-				all[n].ref = uint64(node) | tombstoneItem
-				n++
+				s.add(item{ref: uint64(node) | tombstoneItem})
 			}
 		})
 	}
-	sorter{&t.memory}.sortFrom(all, 0)
-	t.sorted = all
+	s.sort()
+	t.sorted = s.all
 }
 
 // walk goes through a sealed table.
@@ -50,7 +47,7 @@ const aheadItems = 16
 
 // Seek implements run.Iterator.
 func (w *walk) Seek(key []byte) bool {
-	s := sorter{&w.t.memory}
+	s := sorter{m: &w.t.memory}
 	w.place = sort.Search(len(w.t.sorted), func(i int) bool {
 		return bytes.Compare(s.key(w.t.sorted[i]), key) >= 0
 	}) - 1
