@@ -219,6 +219,7 @@ func (r *replayer) file(m fileMeta) error {
 		return err
 	}
 	r.db.nextFile = max(r.db.nextFile, m.number+1)
+	f.refs++ // the run's
 	return r.db.adopt(&sealedRun{number: r.active, file: f})
 }
 

@@ -1,0 +1,40 @@
+package lsm
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// The tests of this file stand for bugs, of other systems or of this one before
+// it was released. Each names the protection that it guards, and was seen to
+// fail without it.
+
+// A large write, of which only the log spoke, was removed while the log was
+// replayed. Protection: replayer.file counts the run's reference to its file.
+func TestLargeWritesSurviveAReplay(t *testing.T) {
+	for _, mode := range []LogMode{LogBuffered, LogSynced} {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		o := &Options{FS: mem, Log: mode, Budget: storyBudget}
+		db, err := Open("db", o)
+		require.NoError(t, err)
+		db.manifest.mu.Lock() // the flusher gets no further
+		value := bytes.Repeat([]byte("large"), storyLarge/4)
+		require.NoError(t, db.Put([]byte("k"), value))
+		require.NoError(t, db.log.Flush())
+		left := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+		db.manifest.mu.Unlock()
+		require.NoError(t, db.Close())
+		for range 2 {
+			db, err = Open("db", &Options{FS: left, Log: mode, Budget: storyBudget})
+			require.NoError(t, err)
+			got, found, err := db.Get([]byte("k"), nil)
+			require.NoError(t, err)
+			require.True(t, found && bytes.Equal(value, got))
+			require.NoError(t, db.Close())
+		}
+	}
+}
