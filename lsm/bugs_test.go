@@ -2,6 +2,8 @@ package lsm
 
 import (
 	"bytes"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,4 +39,33 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 			require.NoError(t, db.Close())
 		}
 	}
+}
+
+// A write that waited for its sync failed the store if the log was followed by
+// another one meanwhile. Protection: logEnd.sync knows that a log that was
+// followed is on the disk.
+func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
+	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget})
+	require.NoError(t, err)
+	large := make([]byte, storyLarge)
+	for range 5 {
+		for range 5 {
+			require.NoError(t, db.Put([]byte("k"), make([]byte, 100)))
+		}
+		require.NoError(t, db.Put([]byte("large"), large)) // it ends the log itself
+	}
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Add(1)
+		go func() {
+			defer writers.Done()
+			for i := range 100 {
+				if err := db.Put(fmt.Appendf(nil, "%d/%d", w, i), large[:100]); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	writers.Wait()
+	require.NoError(t, db.Close())
 }

@@ -1,7 +1,9 @@
 package lsm
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/memtable"
@@ -79,15 +81,25 @@ type logEnd struct {
 	db  *DB
 }
 
-// sync waits for it.
+// sync waits for it. A log that another one has followed meanwhile has ended
+// clean: all of it is on the disk.
 func (e logEnd) sync() error {
 	if e.log == nil {
 		return nil
 	}
-	if err := e.log.SyncTo(e.end); err != nil {
-		return e.db.fail(err)
+	err := e.log.SyncTo(e.end)
+	if err == nil {
+		return nil
 	}
-	return nil
+	e.db.owner.Lock()
+	defer e.db.owner.Unlock()
+	switch {
+	case !errors.Is(err, fs.ErrClosed):
+		return e.db.failLocked(err)
+	case e.db.closed:
+		return ErrClosed
+	}
+	return e.db.failed
 }
 
 // maxMemtableEntry limits what goes to a memtable.
