@@ -3,7 +3,9 @@ package lsm
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -67,5 +69,50 @@ func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
 		}()
 	}
 	writers.Wait()
+	require.NoError(t, db.Close())
+}
+
+// A manifest that could not be written anew made the change before it fail, which
+// then closed tables that were in use. Protection: commit does not return what
+// renewManifest comes to; reads go on.
+func TestReadsGoOnWhenTheManifestCannotBeWrittenAnew(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	failing := false
+	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+		if failing && c.Op == vfs.OpCreate && strings.Contains(c.Name, manifestPrefix) {
+			return syscall.EIO
+		}
+		return nil
+	}})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
+	require.NoError(t, err)
+	for i := range 3 {
+		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
+		require.NoError(t, db.Flush())
+	}
+	db.manifest.mu.Lock()
+	for db.manifest.w.Size() < maxManifestBytes { // edits that say nothing
+		db.owner.Lock()
+		e := &edit{split: string(make([]byte, maxSplitName))}
+		db.fillIn(e, nil)
+		db.owner.Unlock()
+		_, err := db.manifest.w.Append(e.encode())
+		require.NoError(t, err)
+	}
+	failing = true
+	db.manifest.mu.Unlock()
+	_ = db.Compact()
+	require.ErrorIs(t, db.Put([]byte("k"), nil), ErrFailed)
+	for i := range 3 {
+		got, found, err := db.Get(fmt.Appendf(nil, "%d", i), nil)
+		require.NoError(t, err)
+		require.True(t, found && string(got) == "value")
+	}
+	require.ErrorIs(t, db.Close(), ErrFailed)
+	db, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+	require.NoError(t, err)
+	got, err := contentOf(db)
+	require.NoError(t, err)
+	require.Empty(t, got)
 	require.NoError(t, db.Close())
 }

@@ -88,7 +88,8 @@ func (db *DB) commit(c *change) error {
 	db.adoptChange(c, next)
 	db.owner.Unlock()
 	db.removeLogs(e.firstLog)
-	return db.renewManifest()
+	db.renewManifest()
+	return nil
 }
 
 // fillIn completes an edit. The lock is held.
@@ -127,12 +128,12 @@ func (db *DB) adoptChange(c *change, next *tree) {
 	db.progress.Broadcast()
 }
 
-// renewManifest begins a new manifest if the one there is has become large.
-func (db *DB) renewManifest() error {
-	if db.manifest.w.Size() < maxManifestBytes {
-		return nil
+// renewManifest begins a new manifest if the one there is has become large. If
+// that fails the store has failed; the change before it has been made.
+func (db *DB) renewManifest() {
+	if db.manifest.w.Size() >= maxManifestBytes {
+		_ = db.newManifest()
 	}
-	return db.newManifest()
 }
 
 // newManifest begins a new manifest with all of the tree in one edit. The mutex
