@@ -1,0 +1,142 @@
+package lsm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// stories together do everything that a store does.
+var stories = map[string][]storyStep{
+	"whole": {
+		open, put("a:1", "one"), put("a:2", "two"), add("a:3", "x"), seal, put("b:1", "first"), add("a:3", "y"), del("a:1"),
+		look, flush, delPrefix("a:"), put("a:4", "four"), put("c:1", "see"), batchOf("b:", "batch"), seal,
+		add("a:4", "+"), delRange("b", "c"), put("b:2", "after"), takeView, put("d:1", "dee"), flush, settle,
+		put("a:1", strings.Repeat("1", 900)), put("c:2", strings.Repeat("2", 900)), flush, put("e:1", strings.Repeat("e", 800)), compact,
+		closeView, put("d:2", strings.Repeat("large ", storyLarge/5)), add("d:2", "more"), put("d:3", "3"),
+		checkpointTo("copies/1"), put("a:2", "later"), del("c:1"), add("d:1", "!"), checkpointTo("copies/2"),
+		restoreTo("copies/3", "copies/1", "copies/2"), look, reopen, look, put("e:2", "again"),
+		delPrefix("d:"), batchOf("c:", strings.Repeat("large", storyLarge/5)), put("e:3", "3"), reopen,
+		put("a:3", "last"), settle, compact, put("a:4", "lost?"), seal, put("b:4", "lost!"), look, closeStore,
+	},
+	// Small memtables: runs end by themselves, logs are many, the workers are busy.
+	"busy": busyStory(),
+}
+
+func busyStory() []storyStep {
+	steps := []storyStep{open}
+	rng := rand.New(rand.NewPCG(7, 7))
+	for i := range 90 {
+		key := fmt.Sprintf("m:%02d", rng.IntN(30))
+		switch rng.IntN(8) {
+		case 0:
+			steps = append(steps, del(key))
+		case 1, 2:
+			steps = append(steps, add(key, strings.Repeat("+", rng.IntN(60))))
+		default:
+			steps = append(steps, put(key, strings.Repeat(fmt.Sprint(i), rng.IntN(60))))
+		}
+		if i%30 == 29 {
+			steps = append(steps, settle, reopen)
+		}
+	}
+	return append(steps, settle, closeStore)
+}
+
+// memtableOf is the size of memtables in a story.
+func memtableOf(name string) int64 {
+	if name == "busy" {
+		return 600
+	}
+	return 64 << 10
+}
+
+var logModes = map[string]LogMode{"off": LogOff, "buffered": LogBuffered, "synced": LogSynced}
+
+// keptAfterACrash are the ways in which a power cut treats what was not synced.
+func keptAfterACrash(crash int64, partly int) []vfs.CrashOptions {
+	kept := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
+	for seed := range partly {
+		kept = append(kept, vfs.CrashOptions{
+			Keep: []float64{0.5, 0.8, 0.2}[seed%3], Rand: rand.New(rand.NewPCG(uint64(seed), uint64(crash))),
+			BlockBytes: []int{512, 16, 4096}[seed%3],
+		})
+	}
+	return kept
+}
+
+// After every operation that changes the disk the power goes; then, during some
+// of the recoveries, after every operation of theirs.
+func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
+	for name, steps := range stories {
+		for logName, mode := range logModes {
+			t.Run(name+"/"+logName, func(t *testing.T) {
+				t.Parallel()
+				mem := vfs.NewMem(vfs.MemOptions{})
+				var s *story
+				var operations, crashes, again atomic.Int64
+				crash := func(op vfs.Op, file string) {
+					n := operations.Add(1)
+					for i, kept := range keptAfterACrash(n, 3) {
+						crashes.Add(1)
+						left, p := s.promised(func() *vfs.Mem { return mem.CrashClone(kept) })
+						if (n+int64(i))%7 == 0 && !testing.Short() {
+							again.Add(int64(crashDuringRecovery(s, left, &p)))
+						}
+						if err := p.verify(s.o, left); err != nil {
+							s.mu.Lock()
+							s.violate(fmt.Errorf("crash %d after operation %d, %v of %s: %w", i, n, op, file, err))
+							s.mu.Unlock()
+						}
+					}
+				}
+				s = newStory(vfs.NewFaulty(mem, vfs.FaultyOptions{After: crash}), mode, memtableOf(name))
+				err := s.play(steps)
+				require.NoError(t, s.wrong)
+				require.NoError(t, err)
+				crash(0, "")
+				require.NoError(t, s.wrong)
+				t.Logf("%d crashes at %d operations, %d during recovery", crashes.Load(), operations.Load(), again.Load())
+			})
+		}
+	}
+}
+
+// crashDuringRecovery opens a copy of what a crash has left, with another crash
+// after each operation, and says how many there were.
+func crashDuringRecovery(s *story, left *vfs.Mem, p *promise) (crashes int) {
+	copied := left.CrashClone(vfs.CrashOptions{Keep: 1})
+	o := s.o
+	o.Events.LeftBehind = func(error) {}
+	opening := true
+	o.FS = vfs.NewFaulty(copied, vfs.FaultyOptions{After: func(op vfs.Op, file string) {
+		if !opening {
+			return
+		}
+		crashes++
+		for i, kept := range keptAfterACrash(int64(crashes), 1) {
+			if err := p.verify(s.o, copied.CrashClone(kept)); err != nil {
+				s.mu.Lock()
+				s.violate(fmt.Errorf("crash %d during recovery after operation %d, %v of %s: %w", i, crashes, op, file, err))
+				s.mu.Unlock()
+			}
+		}
+	}})
+	db, err := Open(storyDir, &o)
+	opening = false
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		s.mu.Lock()
+		s.violate(err)
+		s.mu.Unlock()
+	}
+	return crashes
+}
