@@ -54,7 +54,7 @@ func (db *DB) scan(v *version, within run.Range) *Iterator {
 	it := &Iterator{db: db, within: within, version: v, opened: callerOf()}
 	v.refs++
 	db.iterators[it] = true
-	o := sstable.IteratorOptions{Readahead: readahead}
+	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true}
 	it.merger.reset(&db.o.Split, db.sourcesOf(v, within, o))
 	return it
 }

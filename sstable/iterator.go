@@ -15,6 +15,11 @@ type IteratorOptions struct {
 	// Cached is for who holds the lock of the owner during each call: blocks come
 	// from the cache and go into it. Default: the file is read.
 	Cached bool
+
+	// LookUp is for who does not: the iterator takes the lock for a moment for
+	// each block, and copies what is in the cache. What is not is read, and does
+	// not go into it.
+	LookUp bool
 }
 
 // Iterator walks the entries of a table. It implements run.Iterator.
@@ -181,6 +186,9 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 		it.raw = append(it.raw[:0], raw...)
 		return it.raw, err
 	}
+	if it.options.LookUp && it.copyCached(i) {
+		return it.raw, nil
+	}
 	offset, size := t.index.offset(i), t.index.size(i)
 	if offset < it.from || offset+size > it.from+int64(len(it.stored)) {
 		it.stored, it.from = resized(it.stored, int(it.ahead(i))), offset
@@ -196,6 +204,22 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 	}
 	it.raw = resized(it.raw, e.rawBytes)
 	return it.raw, e.unpack(it.raw, offset)
+}
+
+// copyCached copies a raw block from the cache, if it is there.
+func (it *Iterator) copyCached(i int) bool {
+	t := it.table
+	if t.cache == nil {
+		return false
+	}
+	t.owner.Lock()
+	defer t.owner.Unlock()
+	frame := t.slot(i)
+	if frame == 0 {
+		return false
+	}
+	it.raw = append(it.raw[:0], t.cache.hit(frame)...)
+	return true
 }
 
 // ahead is how many bytes are read from a block on: whole blocks that follow

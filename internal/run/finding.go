@@ -10,25 +10,33 @@ import (
 //
 // Thread safety: one goroutine.
 type Finding struct {
-	exists bool
+	count  int
 	size   int64
-	pieces []Value // newest first
+	newest Value   // the first piece: nearly always the only one
+	older  []Value // the others, newest first
 	copies []byte  // what had to be copied
 }
 
 // Reset makes the finding empty.
 func (f *Finding) Reset() {
-	clear(f.pieces) // they may hold on to files
-	f.exists, f.size, f.pieces, f.copies = false, 0, f.pieces[:0], f.copies[:0]
+	if len(f.older) > 0 || f.newest.Large != nil { // they may hold on to files
+		clear(f.older)
+		f.older, f.newest.Large = f.older[:0], nil
+	}
+	f.count, f.size, f.copies = 0, 0, f.copies[:0]
 }
 
 // Add takes what a run has, a Set, Delete or Append, and says whether that was
 // the last word. The value must stay as it is until the next Reset.
 func (f *Finding) Add(kind Kind, v Value) (last bool) {
 	if kind.HasValue() {
-		f.exists = true
+		if f.count == 0 {
+			f.newest = v
+		} else {
+			f.older = append(f.older, v)
+		}
+		f.count++
 		f.size += v.Size()
-		f.pieces = append(f.pieces, v)
 	}
 	return kind != Append
 }
@@ -36,7 +44,7 @@ func (f *Finding) Add(kind Kind, v Value) (last bool) {
 // AddPassing is Add for bytes that do not stay: they are copied unless nothing
 // is going to be asked before they are used.
 func (f *Finding) AddPassing(kind Kind, b []byte) (last bool) {
-	if kind == Append || len(f.pieces) > 0 {
+	if kind == Append || f.count > 0 {
 		from := len(f.copies)
 		f.copies = append(f.copies, b...)
 		b = f.copies[from:len(f.copies):len(f.copies)]
@@ -45,23 +53,35 @@ func (f *Finding) AddPassing(kind Kind, b []byte) (last bool) {
 }
 
 // Exists says whether the key has a value.
-func (f *Finding) Exists() bool { return f.exists }
+func (f *Finding) Exists() bool { return f.count > 0 }
 
 // Size of the value in bytes.
 func (f *Finding) Size() int64 { return f.size }
 
 // Whole returns the value if it lies in memory in one piece.
 func (f *Finding) Whole() ([]byte, bool) {
-	if len(f.pieces) != 1 || f.pieces[0].Large != nil {
+	if f.count != 1 || f.newest.Large != nil {
 		return nil, false
 	}
-	return f.pieces[0].Bytes, true
+	return f.newest.Bytes, true
 }
 
-// AppendTo adds the value to dst, its pieces from the oldest to the newest.
+// pieces are those of the value, from the oldest to the newest.
+func (f *Finding) pieces(yield func(Value) bool) {
+	for _, piece := range slices.Backward(f.older) {
+		if !yield(piece) {
+			return
+		}
+	}
+	if f.count > 0 {
+		yield(f.newest)
+	}
+}
+
+// AppendTo adds the value to dst.
 func (f *Finding) AppendTo(dst []byte) (_ []byte, err error) {
 	dst = slices.Grow(dst, int(f.size))
-	for _, piece := range slices.Backward(f.pieces) {
+	for piece := range f.pieces {
 		if dst, err = piece.AppendTo(dst); err != nil {
 			return dst, err
 		}
@@ -71,8 +91,8 @@ func (f *Finding) AppendTo(dst []byte) (_ []byte, err error) {
 
 // Reader reads the value as a stream. It is good until Reset.
 func (f *Finding) Reader() io.Reader {
-	readers := make([]io.Reader, 0, len(f.pieces))
-	for _, piece := range slices.Backward(f.pieces) {
+	readers := make([]io.Reader, 0, f.count)
+	for piece := range f.pieces {
 		readers = append(readers, piece.Reader())
 	}
 	return io.MultiReader(readers...)
