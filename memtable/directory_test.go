@@ -101,7 +101,7 @@ func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
 		"ascending":  func(i int) int { return i },
 		"descending": func(i int) int { return n - 1 - i },
 		"inside out": func(i int) int { return n/2 + (i+1)/2*(1-2*(i%2)) },
-		"at random":  func(i int) int { return i * 60_013 % n },
+		"at random":  func(i int) int { return int(int64(i) * 60_013 % n) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			table := NewHash(Options{Budget: slab.NewBudget(0)})
