@@ -78,9 +78,9 @@ func (b *building) packed(content []byte) int {
 	return len(all)
 }
 
-func (b *building) footer(filter, index, ranges, properties int) {
+func (b *building) footer(filter, index, ranges, properties int64) {
 	at := len(b.file)
-	for _, size := range []int{filter, index, ranges, properties} {
+	for _, size := range []int64{filter, index, ranges, properties} {
 		b.put(u64(uint64(size)))
 	}
 	b.put(b.sum(b.file[at:], at), []byte("WEIRSSTE"))
@@ -249,7 +249,7 @@ func built(id [16]byte, compress bool, groups [][]run.Entry, ranges run.Ranges, 
 		rangesBytes = b.raw(builtRanges(ranges))
 	}
 	propertiesBytes := b.raw(builtProperties(split.Name, probes, info))
-	b.footer(filterBytes, indexBytes, rangesBytes, propertiesBytes)
+	b.footer(int64(filterBytes), int64(indexBytes), int64(rangesBytes), int64(propertiesBytes))
 	return b.file
 }
 

@@ -105,7 +105,11 @@ func TestFlippedBytesAreFound(t *testing.T) {
 		data, _ := written(t, m, o)
 		require.True(t, requireHonest(t, &m, data, ReaderOptions{Split: m.split, Budget: budget}))
 		for i := range data {
-			for _, flip := range []byte{1, 0x80, 0xff} {
+			flips := []byte{1, 0x80, 0xff}
+			if raceEnabled {
+				flips = flips[i%3 : i%3+1] // there is one goroutine
+			}
+			for _, flip := range flips {
 				damaged := slices.Clone(data)
 				damaged[i] ^= flip
 				require.False(t, requireHonest(t, &m, damaged, ReaderOptions{Split: m.split, Budget: budget}), "byte %d of %d", i, len(data))

@@ -199,7 +199,11 @@ func TestTableIsTheModel(t *testing.T) {
 	budget := slab.NewBudget(0)
 	cache := NewCache(budget, 1024)
 	defer cache.Close()
-	for seed := range uint64(600) {
+	seeds := uint64(600)
+	if raceEnabled {
+		seeds = 100
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		m := randomModel(rng, []int{3, 30, 300}[rng.IntN(3)])
 		_, f := newFile(t)

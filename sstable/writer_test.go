@@ -176,7 +176,7 @@ func (r *zeroReader) Read(p []byte) (int, error) {
 
 // Values that are appended to outgrow what a value may be when it is written.
 func TestValueAboveTwoGigabytesIsAStream(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("writes and reads 2 GiB of zeros")
 	}
 	const size = zeros(1<<31 + 1)
