@@ -45,7 +45,10 @@ func (db *DB) DeleteRange(from, to []byte) error {
 		return err
 	}
 	// A tombstone hides older runs: what there is must be one.
-	err := db.seal()
+	var err error
+	if db.active.Len() > len(db.active.Ranges()) {
+		err = db.seal()
+	}
 	var end logEnd
 	if err == nil {
 		end, err = db.apply(opRange, from, to)
