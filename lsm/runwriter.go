@@ -17,6 +17,7 @@ type runWriter struct {
 	from      []byte     // where the next file begins
 	out       *tableWriter
 	last      []byte // key that was written last
+	reach     []byte // the tombstone of the file that reaches furthest, nil if none
 	batch     batch
 }
 
@@ -70,6 +71,9 @@ func (w *runWriter) put(e *run.Entry) error {
 		return err
 	}
 	w.last = append(w.last[:0], e.Key...)
+	if e.Kind == run.DeletePrefix && (w.reach == nil || !bytes.HasPrefix(e.Key, w.reach)) {
+		w.reach = append([]byte{}, head(e.Key, maxBorderBytes)...)
+	}
 	return w.out.add(e)
 }
 
@@ -90,8 +94,11 @@ func (w *runWriter) endsBefore(key []byte) bool {
 	if o.PartitionBytes > 0 && !bytes.Equal(head(w.last, o.PartitionBytes), head(key, o.PartitionBytes)) {
 		return true
 	}
-	// A tombstone of a prefix reaches over all of it.
-	return size >= 2*o.FileBytes && !bytes.Equal(w.last[:o.Split.Func(w.last)], key[:o.Split.Func(key)])
+	// A tombstone reaches over all keys that begin with its prefix.
+	if size < 2*o.FileBytes || w.reach != nil && bytes.HasPrefix(key, w.reach) {
+		return false
+	}
+	return !bytes.Equal(w.last[:o.Split.Func(w.last)], key[:o.Split.Func(key)])
 }
 
 // head is the first n bytes of a key, or all.
@@ -143,7 +150,7 @@ func (w *runWriter) endFile(to []byte) error {
 		}
 	}
 	f, err := w.out.finish()
-	w.out = nil
+	w.out, w.reach = nil, nil
 	if err != nil {
 		return err
 	}
