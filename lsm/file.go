@@ -25,14 +25,11 @@ type fileMeta struct {
 	tombstones int64
 }
 
-func (m *fileMeta) clipped() bool { return len(m.clip.From) > 0 || m.clip.To != nil }
-
 // file is a table of the tree, open.
 type file struct {
 	fileMeta
 	table *sstable.Table
 	refs  int  // of trees that have it; the lock of the store
-	busy  bool // in a compaction; the lock of the store
 }
 
 const tableSuffix = ".sst"
@@ -90,16 +87,6 @@ func overlapping(level []*file, r run.Range) (found []*file) {
 		}
 	}
 	return found
-}
-
-// span is the smallest range that has the bounds of all files; there is one at
-// least.
-func span(files []*file) run.Range {
-	all := files[0].bounds
-	for _, f := range files[1:] {
-		all = all.Span(f.bounds)
-	}
-	return all
 }
 
 // change returns the tree after files have gone and come.
