@@ -86,7 +86,7 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 					for i, kept := range keptAfterACrash(n, 3) {
 						crashes.Add(1)
 						left, p := s.promised(func() *vfs.Mem { return mem.CrashClone(kept) })
-						if (n+int64(i))%7 == 0 && !testing.Short() {
+						if (n+int64(i))%31 == 0 && !testing.Short() {
 							again.Add(int64(crashDuringRecovery(s, left, &p)))
 						}
 						if err := p.verify(s.o, left); err != nil {
