@@ -219,11 +219,11 @@ func (it *Iterator) Value() ([]byte, error) {
 		return it.liveValue()
 	}
 	f := &it.merger.finding
+	if err := it.db.o.checkWhole(f.Size()); err != nil {
+		return nil, err
+	}
 	if whole, ok := f.Whole(); ok {
 		return whole, nil
-	}
-	if limit := it.db.o.maxWholeBytes(); f.Size() > limit {
-		return nil, &SizeError{"value", f.Size(), limit}
 	}
 	value, err := f.AppendTo(it.value[:0])
 	if cap(value) <= maxPeeked {

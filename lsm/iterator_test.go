@@ -1,6 +1,8 @@
 package lsm
 
 import (
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,4 +68,38 @@ func TestCursorGoesOnFromWhereItEnded(t *testing.T) {
 	putAll(t, db, "a/4", "a/5", "a/6")
 	require.Equal(t, "a/5 a/6 ", keysOf(t, it), "from what was sought in vain")
 	require.NoError(t, it.Close())
+}
+
+func TestValueAboveTheLimitIsReadAsAStreamOnly(t *testing.T) {
+	db := memoryStore(t, Options{MaxValueSize: 10})
+	key, whole := []byte("key"), strings.Repeat("123456", 3)
+	for range 3 {
+		require.NoError(t, db.Append(key, []byte("123456")))
+	}
+	require.ErrorIs(t, db.Append(key, make([]byte, 11)), ErrTooLarge)
+	for _, where := range []string{"memory", "a table"} {
+		_, _, err := db.Get(key, nil)
+		require.ErrorIs(t, err, ErrTooLarge, where)
+		_, _, err = db.Peek(key)
+		require.ErrorIs(t, err, ErrTooLarge, where)
+		cursor, err := db.Prefix(key)
+		require.NoError(t, err)
+		require.True(t, cursor.Next())
+		_, err = cursor.Value()
+		require.ErrorIs(t, err, ErrTooLarge, where)
+		require.NoError(t, cursor.Close())
+
+		it, err := db.Iterator(nil, nil)
+		require.NoError(t, err)
+		require.True(t, it.Next())
+		_, err = it.Value()
+		var size *SizeError
+		require.ErrorAs(t, err, &size)
+		require.Equal(t, SizeError{"value", 18, 10}, *size)
+		value, err := io.ReadAll(it.ValueReader())
+		require.NoError(t, err)
+		require.Equal(t, whole, string(value))
+		require.NoError(t, it.Close())
+		require.NoError(t, db.Compact())
+	}
 }

@@ -210,7 +210,11 @@ func (it *Iterator) stand() error {
 
 // liveValue is Value of a live iterator.
 func (it *Iterator) liveValue() ([]byte, error) {
-	if it.merger.finding.Size() <= maxPeeked {
+	size := it.merger.finding.Size()
+	if err := it.db.o.checkWhole(size); err != nil {
+		return nil, err
+	}
+	if size <= maxPeeked {
 		return it.value, nil
 	}
 	value, _, err := it.db.Get(it.live.last(), nil)

@@ -178,9 +178,14 @@ func (o *Options) compression(level int) Compression {
 	return o.Compression[min(level, len(o.Compression)-1)]
 }
 
-// maxWholeBytes is the size of the largest value that is read as a whole: the
-// limit, or what the system has addresses for.
-func (o *Options) maxWholeBytes() int64 { return min(o.MaxValueSize, math.MaxInt) }
+// checkWhole says whether a value may be read as a whole: appends may have made
+// it larger than the limit, or than the system has addresses for.
+func (o *Options) checkWhole(size int64) error {
+	if limit := min(o.MaxValueSize, math.MaxInt); size > limit {
+		return &SizeError{"value", size, limit}
+	}
+	return nil
+}
 
 // checkSize says whether key and value are within their limits.
 func (o *Options) checkSize(key, value []byte) error {

@@ -29,8 +29,8 @@ func (db *DB) found(dst []byte) ([]byte, bool, error) {
 	if !f.Exists() {
 		return dst, false, nil
 	}
-	if limit := db.o.maxWholeBytes(); f.Size() > limit {
-		return dst, false, &SizeError{"value", f.Size(), limit}
+	if err := db.o.checkWhole(f.Size()); err != nil {
+		return dst, false, err
 	}
 	dst, err := f.AppendTo(dst)
 	return dst, err == nil, err
@@ -46,7 +46,7 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.find(db.current, true, key); err != nil {
 		return nil, false, err
 	}
-	if whole, ok := db.finding.Whole(); ok {
+	if whole, ok := db.finding.Whole(); ok && db.o.checkWhole(db.finding.Size()) == nil {
 		db.owner.Keep()
 		return whole, true, nil
 	}
