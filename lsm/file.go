@@ -29,7 +29,7 @@ type fileMeta struct {
 type file struct {
 	fileMeta
 	table *sstable.Table
-	refs  int  // of trees that have it; the lock of the store
+	refs  int // of trees that have it; the lock of the store
 }
 
 const tableSuffix = ".sst"
