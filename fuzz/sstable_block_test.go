@@ -19,8 +19,8 @@ func FuzzSstableBlock(f *testing.F) {
 	seed(f, "reference", large, uint64(1))
 	seed(f, "out of order", builtBlock(entry(run.Set, "b", ""), entry(run.Set, "a", "")), uint64(2))
 	seed(f, "nothing", []byte{}, uint64(1))
-	seed(f, "many entries", []byte("\x00\x00\xff\xff"), uint64(1))
-	seed(f, "long prefix", []byte("\x01\x00\x00\xff\xff\x00\x01"), uint64(1))
+	seed(f, "many entries", []byte("\x00\x00\x00\x00\xff\xff"), uint64(1))
+	seed(f, "long prefix", []byte("\x01\x00\x00\xff\xff\xff\xff\x00\x01"), uint64(1))
 	for i := range uint64(4) {
 		seed(f, "random "+string(rune('0'+i)), randomBytes(i, 60), uint64(1))
 	}

@@ -255,5 +255,5 @@ func builtBlock(entries ...run.Entry) []byte {
 	for _, b := range buckets {
 		raw = binary.BigEndian.AppendUint16(raw, b)
 	}
-	return binary.BigEndian.AppendUint16(append(raw, 0, 0), uint16(len(entries)))
+	return binary.BigEndian.AppendUint16(append(raw, 0, 0, 0, 0), uint16(len(entries)))
 }

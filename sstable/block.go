@@ -11,7 +11,7 @@ import (
 // A data block, raw:
 //
 //	entries | their offsets | buckets | common prefix of the keys |
-//	size of the prefix (2) | number of entries (2)
+//	size of the prefix (4) | number of entries (2)
 //
 // An entry is its form (1), the size of its suffix, the size of its value (both
 // uvarint), the suffix, the value. Offsets and buckets have 2 bytes each, or 4
@@ -21,9 +21,8 @@ import (
 // end of a block and at one entry, nearly always: each is a miss of the
 // processor's caches.
 const (
-	blockTailBytes = 4
+	blockTailBytes = 6
 	minItemBytes   = 3
-	maxPrefixBytes = 1<<16 - 1
 	maxEntries     = 1<<16 - 1
 
 	// maxNarrowBytes is up to which raw size offsets and buckets have 2 bytes.
@@ -74,8 +73,12 @@ func (b *block) parse(raw []byte) bool {
 	if len(raw) > maxNarrowBytes {
 		b.width = 4
 	}
-	b.prefixBytes = int(binary.BigEndian.Uint16(raw[end:]))
-	b.count = int(binary.BigEndian.Uint16(raw[end+2:]))
+	prefixBytes := binary.BigEndian.Uint32(raw[end:])
+	if int64(prefixBytes) > int64(end) {
+		return false
+	}
+	b.prefixBytes = int(prefixBytes)
+	b.count = int(binary.BigEndian.Uint16(raw[end+4:]))
 	b.bucketCount = bucketCount(b.count)
 	b.buckets = end - b.prefixBytes - b.bucketCount*b.width
 	b.offsets = b.buckets - b.count*b.width

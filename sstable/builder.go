@@ -63,7 +63,7 @@ func (b *builder) lastKey() []byte {
 // below those that are there.
 func (b *builder) prefixWith(key []byte) int {
 	if b.empty() {
-		return min(len(key), maxPrefixBytes)
+		return len(key)
 	}
 	return sharedBytes(b.firstKey()[:b.prefix], key)
 }
@@ -99,6 +99,7 @@ func tableBytes(entries, otherBytes int64) int64 {
 func (b *builder) add(form byte, hash uint64, key, value []byte) {
 	b.prefix = b.prefixWith(key)
 	at := len(b.bytes)
+	b.bytes = slices.Grow(b.bytes, len(key)+len(value))
 	b.bytes = append(append(b.bytes, key...), value...)
 	b.entries = append(b.entries, pending{form, hash, at, at + len(key), len(b.bytes)})
 	b.rawBytes += entryOverhead(int64(len(key)), int64(len(value))) + int64(len(key)+len(value))
@@ -111,13 +112,14 @@ func (b *builder) pop() pending {
 	b.bytes = b.bytes[:last.key]
 	keyBytes := int64(last.value - last.key)
 	b.rawBytes -= entryOverhead(keyBytes, 0) + keyBytes
-	b.prefix = min(sharedBytes(b.firstKey(), b.lastKey()), maxPrefixBytes)
+	b.prefix = sharedBytes(b.firstKey(), b.lastKey())
 	return last
 }
 
 // finish returns the raw block, good until the next call, and begins another.
 func (b *builder) finish() []byte {
-	dst := b.block[:0]
+	// With a key of 2 GiB, each time that this grew would count.
+	dst := slices.Grow(b.block[:0], int(b.size())+trailerBytes)
 	for i := range b.entries {
 		e := &b.entries[i]
 		suffix := e.key + b.prefix
@@ -130,11 +132,10 @@ func (b *builder) finish() []byte {
 	}
 	dst = b.appendTables(dst)
 	dst = append(dst, b.bytes[:b.prefix]...)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(b.prefix))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(b.prefix))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(b.entries)))
 	b.entries, b.bytes, b.prefix, b.rawBytes = b.entries[:0], b.bytes[:0], 0, 0
-	b.block = slices.Grow(dst, trailerBytes)
-	if dst = b.block; cap(dst) > maxKeptBytes {
+	if b.block = dst; cap(dst) > maxKeptBytes {
 		b.block, b.bytes = nil, nil
 	}
 	return dst

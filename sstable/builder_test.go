@@ -104,7 +104,7 @@ func common(a, b []byte) (n int) {
 
 // builtEntries is a data block, raw. forms has what is added to the kinds.
 func builtEntries(entries []run.Entry, forms []byte) []byte {
-	p := min(common(entries[0].Key, entries[len(entries)-1].Key), 65535)
+	p := common(entries[0].Key, entries[len(entries)-1].Key)
 	var content []byte
 	var offsets []int
 	for i, e := range entries {
@@ -115,7 +115,7 @@ func builtEntries(entries []run.Entry, forms []byte) []byte {
 	n := len(entries)
 	b := n + n/3 + 1
 	w := 2
-	if len(content)+(n+b)*w+p+4 > 65536 {
+	if len(content)+(n+b)*w+p+6 > 65536 {
 		w = 4
 	}
 	k := bits.Len(uint(len(content)))
@@ -138,7 +138,7 @@ func builtEntries(entries []run.Entry, forms []byte) []byte {
 	for _, v := range buckets {
 		number(v)
 	}
-	return slices.Concat(content, entries[0].Key[:p], u16(p), u16(n))
+	return slices.Concat(content, entries[0].Key[:p], u32(p), u16(n))
 }
 
 func builtFilter(hashes []uint64, bitsPerHash int) (filter []byte, probes int) {

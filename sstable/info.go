@@ -67,11 +67,12 @@ func (p *properties) parse(raw []byte) bool {
 
 // tally gathers what Info says while entries go by.
 type tally struct {
-	info        Info
-	some        bool // any entry
-	first, last []byte
-	lastKind    run.Kind
-	furthest    []byte // the tombstone whose keys reach furthest
+	info     Info
+	some     bool   // any entry
+	first    []byte // up to maxBoundBytes
+	last     []byte
+	lastKind run.Kind
+	furthest []byte // boundary of the tombstone whose keys reach furthest
 }
 
 // follows says whether an entry may follow the last one.
@@ -93,13 +94,13 @@ func (t *tally) add(kind run.Kind, key []byte, valueBytes int64) {
 	i.KeyBytes += int64(len(key))
 	i.ValueBytes += valueBytes
 	if !t.some {
-		t.some, t.first = true, bytes.Clone(key)
+		t.some, t.first = true, bytes.Clone(key[:min(len(key), maxBoundBytes)])
 	}
 	t.last, t.lastKind = append(t.last[:0], key...), kind
 	if kind == run.DeletePrefix {
 		// One that begins with an earlier one reaches no further.
 		if i.Tombstones == 0 || !bytes.HasPrefix(key, t.furthest) {
-			t.furthest = append(t.furthest[:0], key...)
+			t.furthest = append(t.furthest[:0], boundary(key)...)
 		}
 		i.Tombstones++
 		return
@@ -117,7 +118,7 @@ func (t *tally) add(kind run.Kind, key []byte, valueBytes int64) {
 func (t *tally) span(ranges run.Ranges) run.Range {
 	var all run.Ranges
 	if t.some {
-		all = append(all, keyRange(t.first), keyRange(t.last))
+		all = append(all, keyRange(t.first), keyRange(boundary(t.last)))
 	}
 	if t.info.Tombstones > 0 {
 		all = append(all, run.PrefixRange(t.furthest))
@@ -131,6 +132,9 @@ func (t *tally) span(ranges run.Ranges) run.Range {
 	}
 	return shortened(r)
 }
+
+// boundary is as much of a key as its shortened range depends on.
+func boundary(key []byte) []byte { return key[:min(len(key), maxBoundBytes+1)] }
 
 // keyRange is the range of one key.
 func keyRange(key []byte) run.Range {
