@@ -63,3 +63,16 @@ func TestTablesDoNotEndUnderATombstone(t *testing.T) {
 	compactLevels(t, db, 1, 0, 1)
 	require.Equal(t, "[,) ", boundsOf(db, 1))
 }
+
+func TestRunPassesByTablesBeforeItsKeys(t *testing.T) {
+	db := memoryStore(t, Options{Picker: idle{}, FileBytes: 1, PartitionBytes: 1})
+	putAll(t, db, "a", "m", "n")
+	flushed(t, db)
+	compactLevels(t, db, 2, 0)
+	flushed(t, db, db.DeleteRange(nil, []byte("b"))) // begins with the lowest key
+	compactLevels(t, db, 1, 0)
+	flushed(t, db, db.DeleteRange([]byte("m"), []byte("n")))
+	flushed(t, db, db.DeleteRange([]byte("n"), []byte("o")), db.Put([]byte("p"), nil))
+	compactLevels(t, db, 1, 0)
+	require.Equal(t, "[,b) [m,p\x00) ", boundsOf(db, 1))
+}

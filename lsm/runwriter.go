@@ -112,10 +112,13 @@ func (w *runWriter) passObstacles(upTo run.Range) error {
 		if !upTo.Contains(from) {
 			return nil
 		}
+		w.obstacles = w.obstacles[1:]
+		if len(from) == 0 {
+			continue // nothing lies before the lowest key
+		}
 		if err := w.endAt(from); err != nil {
 			return err
 		}
-		w.obstacles = w.obstacles[1:]
 	}
 	return nil
 }
