@@ -76,3 +76,13 @@ func TestRunPassesByTablesBeforeItsKeys(t *testing.T) {
 	compactLevels(t, db, 1, 0)
 	require.Equal(t, "[,b) [m,p\x00) ", boundsOf(db, 1))
 }
+
+func TestRunWithTheLowestKeyEndsBeforeTablesThatStay(t *testing.T) {
+	db := memoryStore(t, Options{Picker: idle{}})
+	flushed(t, db, db.Put([]byte("m"), nil))
+	compactLevels(t, db, 1, 0)
+	flushed(t, db, db.Put(nil, nil), db.Put([]byte("a"), nil))
+	flushed(t, db, db.Put([]byte("z"), nil))
+	compactLevels(t, db, 1, 0)
+	require.Equal(t, "[,a\x00) [m,m\x00) [z,z\x00) ", boundsOf(db, 1))
+}

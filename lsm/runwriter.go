@@ -59,8 +59,10 @@ func (w *runWriter) put(e *run.Entry) error {
 	case lowest:
 		return nil
 	}
-	if err := w.passObstacles(run.Range{To: e.Key}); err != nil {
-		return err
+	if len(e.Key) > 0 { // nothing lies before the lowest key
+		if err := w.passObstacles(run.Range{To: e.Key}); err != nil {
+			return err
+		}
 	}
 	if w.out != nil && w.endsBefore(e.Key) {
 		if err := w.endFile(e.Key); err != nil {
