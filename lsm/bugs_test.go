@@ -116,3 +116,64 @@ func TestReadsGoOnWhenTheManifestCannotBeWrittenAnew(t *testing.T) {
 	require.Empty(t, got)
 	require.NoError(t, db.Close())
 }
+
+// A log that was gone was taken for one that had never been. Protection: the
+// manifest names the first log that must be there, runs come without gaps, and a
+// log that ended before it was followed by another tells of it.
+func TestMissingLogsAreFound(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db, err := Open("db", &Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20})
+	require.NoError(t, err)
+	db.manifest.mu.Lock() // the flusher gets no further
+	for i := range 20 {
+		require.NoError(t, db.Put([]byte(fmt.Sprint(i)), make([]byte, 100)))
+	}
+	left := mem.CrashClone(vfs.CrashOptions{Keep: 0})
+	db.manifest.mu.Unlock()
+	require.NoError(t, db.Close())
+
+	names, err := left.List("db")
+	require.NoError(t, err)
+	logs := logNumbers(names, 1)
+	require.Greater(t, len(logs), 2)
+	for _, number := range logs[:len(logs)-1] {
+		damaged := left.CrashClone(vfs.CrashOptions{Keep: 1})
+		require.NoError(t, damaged.Remove("db/"+logName(number)))
+		_, err := Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget})
+		require.ErrorIs(t, err, ErrCorrupt, "log %d of %v", number, logs)
+	}
+	damaged := left.CrashClone(vfs.CrashOptions{Keep: 1})
+	require.NoError(t, damaged.Remove("db/"+logName(logs[len(logs)-1])))
+	_, err = Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget})
+	require.ErrorIs(t, err, ErrCorrupt, "the last of %v", logs)
+}
+
+// A checkpoint that had failed was a store after a power cut. Protection:
+// target.clear makes the removal of CURRENT durable.
+func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
+	failed := 0
+	for n := range 400 {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		var plan vfs.Plan = func(vfs.Call) error { return nil }
+		db, err := Open("db", &Options{FS: vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error { return plan(c) }}), Budget: storyBudget})
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("k"), []byte("v")))
+		require.NoError(t, db.Flush())
+		plan = vfs.FailNth(n, syscall.EIO)
+		err = db.Checkpoint(t.Context(), "copy")
+		plan = func(vfs.Call) error { return nil }
+		if err == nil {
+			require.NoError(t, db.Close())
+			break
+		}
+		failed++
+		for _, keep := range []float64{0, 1} {
+			left := mem.CrashClone(vfs.CrashOptions{Keep: keep})
+			number, err := currentManifest(left, "copy")
+			require.NoError(t, err)
+			require.Zero(t, number, "operation %d failed, %v kept", n, keep)
+		}
+		_ = db.Close()
+	}
+	require.Greater(t, failed, 5)
+}

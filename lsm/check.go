@@ -52,6 +52,8 @@ type checker struct {
 	o      *Options
 	fs     vfs.FS
 	report *Report
+
+	flushed uint64 // newest run in the tree
 }
 
 func (c *checker) problem(file string, err error) {
@@ -89,11 +91,14 @@ func (c *checker) check() error {
 	if err := catalog.checkOptions(c.o); err != nil {
 		return err
 	}
+	c.flushed = catalog.flushed
 	needed := map[string]bool{manifestName(number): true}
 	if err := c.checkTables(catalog, needed); err != nil {
 		return err
 	}
-	c.checkLogs(logNumbers(names, catalog.firstLog), needed)
+	if err := c.checkLogs(logNumbers(names, catalog.firstLog), needed); err != nil {
+		return err
+	}
 	for _, name := range names {
 		switch kindOfFile(name) {
 		case tableFile, logFile, manifestFile, currentTemp:
@@ -106,7 +111,7 @@ func (c *checker) check() error {
 }
 
 func (c *checker) checkTables(catalog *catalog, needed map[string]bool) error {
-	db := newDB(c.dir, *c.o, true)
+	db := newDB(c.dir, *c.o, false)
 	defer db.active.Release()
 	t := &tree{}
 	for _, p := range catalog.sorted() {
@@ -148,20 +153,55 @@ func (c *checker) checkTable(f *file) error {
 	return nil
 }
 
-func (c *checker) checkLogs(numbers []uint64, needed map[string]bool) {
+// checkLogs reads the logs, and the tables that only they speak of.
+func (c *checker) checkLogs(numbers []uint64, needed map[string]bool) error {
+	db := newDB(c.dir, *c.o, false)
+	defer db.active.Release()
 	for _, number := range numbers {
 		name := logName(number)
 		needed[name] = true
 		c.report.Logs++
-		outcome, err := wal.Read(c.fs, filepath.Join(c.dir, name), func([]byte, int64) error {
-			return context.Cause(c.ctx)
+		outcome, err := wal.Read(c.fs, filepath.Join(c.dir, name), func(record []byte, _ int64) error {
+			return c.checkRecord(db, record, needed)
 		})
 		c.report.Bytes += outcome.Size
-		if err != nil {
-			c.problem(name, ofLog(err))
+		switch err = ofLog(err); {
+		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrVersion):
+			c.problem(name, err)
+		case err != nil:
+			return err
 		}
 		if !outcome.Clean {
 			break
 		}
 	}
+	return nil
+}
+
+// checkRecord checks the table that a record of a log speaks of, if any.
+func (c *checker) checkRecord(db *DB, record []byte, needed map[string]bool) error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	p := parser{rest: record}
+	if p.byte() != recordFile {
+		return nil
+	}
+	m := p.fileMeta()
+	if err := p.end("log record"); err != nil {
+		return err
+	}
+	name := tableName(m.number)
+	if needed[name] || m.run <= c.flushed { // the tree has it, or had
+		return nil
+	}
+	needed[name] = true
+	c.report.Tables++
+	f, err := db.openTable(m)
+	if err != nil {
+		c.problem(name, err)
+		return nil
+	}
+	c.problem(name, c.checkTable(f))
+	return f.table.Close()
 }

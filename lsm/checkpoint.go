@@ -155,11 +155,7 @@ func (r *restoring) readPart(dir string) (*catalog, error) {
 	if err := c.checkOptions(r.o); err != nil {
 		return nil, err
 	}
-	names, err := r.o.FS.List(dir)
-	if err != nil {
-		return nil, err
-	}
-	if len(logNumbers(names, c.firstLog)) > 0 {
+	if c.firstLog < c.nextFile {
 		return nil, fmt.Errorf("the store has a log: open and close it first: %w", ErrOption)
 	}
 	return c, nil

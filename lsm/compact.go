@@ -295,9 +295,7 @@ func (c *compaction) obstacles() (files []*file) {
 // unless the manifest may speak of them.
 func (c *compaction) discard(remove bool) (err error) {
 	for _, f := range c.outputs {
-		c.db.owner.Lock()
-		err = errors.Join(err, f.table.Close())
-		c.db.owner.Unlock()
+		err = errors.Join(err, c.db.closeTable(f))
 		if remove {
 			c.db.report(ignoreMissing(c.db.fs.Remove(c.db.path(tableName(f.number)))))
 		}

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -57,6 +58,11 @@ func memtableOf(name string) int64 {
 	return 64 << 10
 }
 
+var (
+	crashSeeds      = flag.Int("lsm.crashseeds", 1, "ways in which a crash keeps a part of what was not synced")
+	crashRecoveries = flag.Int64("lsm.crashrecoveries", 61, "after how many crashes the recovery is crashed as well")
+)
+
 var logModes = map[string]LogMode{"off": LogOff, "buffered": LogBuffered, "synced": LogSynced}
 
 // keptAfterACrash are the ways in which a power cut treats what was not synced.
@@ -83,10 +89,10 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 				var operations, crashes, again atomic.Int64
 				crash := func(op vfs.Op, file string) {
 					n := operations.Add(1)
-					for i, kept := range keptAfterACrash(n, 3) {
+					for i, kept := range keptAfterACrash(n, *crashSeeds) {
 						crashes.Add(1)
 						left, p := s.promised(func() *vfs.Mem { return mem.CrashClone(kept) })
-						if (n+int64(i))%31 == 0 && !testing.Short() {
+						if (n+int64(i))%*crashRecoveries == 0 && !testing.Short() {
 							again.Add(int64(crashDuringRecovery(s, left, &p)))
 						}
 						if err := p.verify(s.o, left); err != nil {

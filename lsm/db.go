@@ -229,7 +229,7 @@ func (db *DB) closeLog() error {
 	}
 	db.owner.Lock()
 	db.logs = append(db.logs, oldLog{db.logNumber, db.activeRun - 1})
-	db.logNumber = db.nextFile
+	db.logNumber = 0
 	db.owner.Unlock()
 	return db.commit(&change{})
 }

@@ -119,6 +119,9 @@ func (db *DB) flush(r *sealedRun) error {
 		change.added[0] = []*file{f}
 	}
 	if err := db.commit(&change); err != nil {
+		if f != nil && f != r.file {
+			err = errors.Join(err, db.closeTable(f))
+		}
 		return fmt.Errorf("flush run %d: %w", r.number, err)
 	}
 	if f != nil {
@@ -242,6 +245,13 @@ func (db *DB) openTable(m fileMeta) (*file, error) {
 		return nil, fmt.Errorf("table %d: %w", m.number, err)
 	}
 	return &file{fileMeta: m, table: table}, nil
+}
+
+// closeTable closes a table that is in no tree.
+func (db *DB) closeTable(f *file) error {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	return f.table.Close()
 }
 
 func (db *DB) path(name string) string { return filepath.Join(db.dir, name) }

@@ -80,32 +80,37 @@ func appendOp(b []byte, kind run.Kind, key, value []byte) []byte {
 	return b
 }
 
-// rotateLog begins another log if the one there is has become large. Before a
-// write is noted in the new one, the old one has ended for good: what comes
-// later must never survive without what came before.
+// rotateLog begins another log if the one there is has become large. The old one
+// ends for good before a write is noted in the new one: what comes later must
+// never survive without what came before. The new one is there before that, so
+// that a log which has ended and is the last one tells that another is missing.
 func (db *DB) rotateLog() (rotated bool, err error) {
 	if db.log.Size() < db.o.MemtableBytes {
 		return false, nil
 	}
-	if err := db.log.Close(true); err != nil {
+	old, oldNumber := db.log, db.logNumber
+	db.nextFile++
+	if err := db.openLog(db.nextFile - 1); err != nil {
 		return false, err
 	}
-	number := db.nextFile
-	db.nextFile++
-	db.logs = append(db.logs, oldLog{db.logNumber, db.activeRun - 1})
-	return true, db.openLog(number)
+	db.logs = append(db.logs, oldLog{oldNumber, db.activeRun - 1})
+	return true, old.Close(true)
 }
 
 // oldLog is a log that has ended. It is needed until its last run is flushed.
 type oldLog struct{ number, lastRun uint64 }
 
 // firstLog is the oldest log that is needed when all runs up to flushed are in
-// the tree.
+// the tree: the number of the next file if none is, so that any lower one is
+// that of a log which must be there.
 func (db *DB) firstLog(flushed uint64) uint64 {
 	for _, l := range db.logs {
 		if l.lastRun > flushed {
 			return l.number
 		}
+	}
+	if db.logNumber == 0 {
+		return db.nextFile
 	}
 	return db.logNumber
 }
@@ -128,9 +133,9 @@ func (db *DB) removeLogs(first uint64) {
 // replay brings back what the logs have that the tree has not: each run as a file
 // of level 0. A log that has lost its end is the last one that counts.
 func (db *DB) replay(numbers []uint64, flushed uint64) error {
-	r := replayer{db: db, flushed: flushed, probe: run.Probe{}}
+	r := replayer{db: db, flushed: flushed}
 	defer r.release()
-	for _, number := range numbers {
+	for i, number := range numbers {
 		name := filepath.Join(db.dir, logName(number))
 		outcome, err := wal.Read(db.fs, name, r.record)
 		if err != nil {
@@ -139,6 +144,10 @@ func (db *DB) replay(numbers []uint64, flushed uint64) error {
 		db.o.Events.LogReplayed(LogInfo{Log: number, Bytes: outcome.Size, Clean: outcome.Clean})
 		if !outcome.Clean {
 			break
+		}
+		// A log that was closed with its store ends with a run that is empty.
+		if i == len(numbers)-1 && r.filled {
+			return fmt.Errorf("the log behind log %d is missing: %w", number, ErrCorrupt)
 		}
 	}
 	return r.endRun()
@@ -149,6 +158,7 @@ type replayer struct {
 	db      *DB
 	flushed uint64 // runs up to this one are in the tree
 	active  uint64 // run whose records come
+	filled  bool   // it has some
 	table   runTable
 	probe   run.Probe
 }
@@ -156,6 +166,7 @@ type replayer struct {
 func (r *replayer) record(b []byte, _ int64) error {
 	p := parser{rest: b}
 	kind := p.byte()
+	r.filled = r.filled || kind != recordRun
 	if kind != recordRun && r.active == 0 {
 		return fmt.Errorf("record before the first run: %w", ErrCorrupt)
 	}
@@ -181,8 +192,8 @@ func (r *replayer) record(b []byte, _ int64) error {
 // beginRun ends the run before. The first record of a log repeats the run that
 // the one before has ended with.
 func (r *replayer) beginRun(number uint64) error {
-	if number < r.active {
-		return fmt.Errorf("run %d behind run %d: %w", number, r.active, ErrCorrupt)
+	if number < r.active || number > max(r.active, r.flushed)+1 {
+		return fmt.Errorf("run %d behind run %d: %w", number, max(r.active, r.flushed), ErrCorrupt)
 	}
 	if number == r.active {
 		return nil
@@ -190,7 +201,7 @@ func (r *replayer) beginRun(number uint64) error {
 	if err := r.endRun(); err != nil {
 		return err
 	}
-	r.active = number
+	r.active, r.filled = number, false
 	r.db.activeRun = max(r.db.activeRun, number)
 	return nil
 }
@@ -228,10 +239,10 @@ func (r *replayer) file(m fileMeta) error {
 func (r *replayer) ops(p *parser) error {
 	for len(p.rest) > 0 {
 		kind := run.Kind(p.byte())
-		key := p.bytes(uint64(r.db.o.MaxKeySize))
+		key := p.bytes(uint64(maxMemtableEntry))
 		var value []byte
 		if kind.HasValue() || kind == opRange {
-			value = p.bytes(uint64(r.db.o.MaxValueSize))
+			value = p.bytes(uint64(maxMemtableEntry))
 		}
 		if p.err != nil {
 			break

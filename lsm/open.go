@@ -66,7 +66,7 @@ func (db *DB) open() error {
 	if err := db.openTree(catalog); err != nil {
 		return err
 	}
-	if err := db.recover(names, catalog.firstLog); err != nil {
+	if err := db.recover(names, catalog); err != nil {
 		return err
 	}
 	if err := db.removeLeftovers(); err != nil {
@@ -107,7 +107,7 @@ func (db *DB) newCatalog(names []string) (*catalog, error) {
 			return nil, fmt.Errorf("the directory has other files: %w", ErrNotStore)
 		}
 	}
-	return &catalog{edit: edit{first: true, identity: newIdentity(), nextFile: 1, nextRun: 1}}, nil
+	return &catalog{edit: edit{first: true, identity: newIdentity(), nextFile: 1, nextRun: 1, firstLog: 1}}, nil
 }
 
 // newIdentity is by which a store is told from others.
@@ -148,24 +148,34 @@ func closeAll(t *tree) (err error) {
 }
 
 // recover brings back what logs have, and begins a manifest and a log.
-func (db *DB) recover(names []string, firstLog uint64) error {
+func (db *DB) recover(names []string, c *catalog) error {
+	logs := logNumbers(names, c.firstLog)
+	if c.firstLog < c.nextFile {
+		if len(logs) == 0 || logs[0] != c.firstLog {
+			return fmt.Errorf("log %d is missing: %w", c.firstLog, ErrCorrupt)
+		}
+		db.logNumber = c.firstLog
+	}
 	// No number is given out that a file has: a manifest that got lost may
 	// have spoken of it.
 	for _, name := range names {
 		db.nextFile = max(db.nextFile, fileNumber(name)+1)
 	}
-	db.logNumber = firstLog
 	if err := db.newManifest(); err != nil {
 		return err
 	}
-	if err := db.replay(logNumbers(names, firstLog), db.flushedRun); err != nil {
-		return err
+	if db.logNumber > 0 {
+		if err := db.replay(logs, db.flushedRun); err != nil {
+			return err
+		}
 	}
+	// Runs that nothing is left of are in the tree as well as any.
 	db.activeRun = max(db.activeRun, db.flushedRun+1)
-	db.logNumber = db.nextFile // from where on logs are needed
+	db.flushedRun = db.activeRun - 1
+	db.logNumber = 0
 	if db.o.Log != LogOff {
 		db.nextFile++
-		if err := db.openLog(db.logNumber); err != nil {
+		if err := db.openLog(db.nextFile - 1); err != nil {
 			return err
 		}
 	}
@@ -213,6 +223,9 @@ func (db *DB) giveUp() error {
 	db.workers.Wait()
 	if db.dirLock == nil {
 		db.active.Release()
+		if db.ownsBudget {
+			db.o.Budget.close()
+		}
 		return nil
 	}
 	db.closed = true

@@ -117,6 +117,7 @@ func (t *target) finish(e *edit) error {
 	}
 	number := e.nextFile
 	e.nextFile++
+	e.firstLog = e.nextFile // none
 	w, err := writeManifest(t.fs, t.dir, number, e)
 	if err != nil {
 		return err
@@ -124,12 +125,13 @@ func (t *target) finish(e *edit) error {
 	return w.Close(true)
 }
 
-// clear removes what was made. CURRENT goes first: without it the rest is
-// nothing.
+// clear removes what was made. CURRENT goes first, for good: without it the rest
+// is nothing.
 func (t *target) clear() error {
 	names, err := t.fs.List(t.dir)
 	remove := func(name string) { err = errors.Join(err, ignoreMissing(t.fs.Remove(name))) }
 	remove(filepath.Join(t.dir, currentName))
+	err = errors.Join(err, t.fs.SyncDir(t.dir))
 	for _, name := range names {
 		switch kindOfFile(name) {
 		case currentTemp, manifestFile:
