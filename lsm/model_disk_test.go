@@ -1,0 +1,253 @@
+package lsm
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// modelCheckpoint is a store that was made of another.
+type modelCheckpoint struct {
+	dir   string
+	state *modelState
+}
+
+func (w *world) flush() {
+	w.log("flush")
+	if w.must("flush", w.sealed(w.db.Flush)) {
+		w.isSafe()
+	}
+}
+
+func (w *world) compact() {
+	w.log("compact")
+	if w.must("compact", w.sealed(w.db.Compact)) {
+		w.isSafe()
+	}
+}
+
+func (w *world) seal() {
+	w.log("seal")
+	w.must("seal", w.sealed(w.db.Seal))
+}
+
+// count adds the figures of a store that is about to go.
+func (w *world) count() {
+	m := w.db.Metrics()
+	w.seen.Flushes += m.Flushes
+	w.seen.Compactions += m.Compactions
+}
+
+// reopen closes the store, has it checked, and opens it again.
+func (w *world) reopen() {
+	w.seen.Reopened++
+	w.count()
+	left := w.close()
+	if w.rng.IntN(2) == 0 {
+		w.check(w.dir, left) // an iterator that is open keeps what it needs
+	}
+	w.open()
+}
+
+// check finds nothing wrong in a store that is closed, and nothing left over
+// unless there may be.
+func (w *world) check(dir string, leftovers bool) {
+	w.log("check")
+	report, err := Check(context.Background(), dir, &w.o.Options)
+	if w.must("check", err) && len(report.Leftovers) > 0 && !leftovers {
+		w.violate("check: left over are %v", report.Leftovers)
+	}
+}
+
+// crash takes the power away. What is found then is the store as it was at a
+// moment: with no log the end of the newest run that was flushed; with a log
+// that is not synced, after any operation since the last flush; else now.
+func (w *world) crash() {
+	if w.mem == nil {
+		return
+	}
+	w.seen.Crashes++
+	keep := chosen(w.rng, 0, 0.5, 0.9, 1)
+	w.log("crash, log %d, keeps %v", w.o.Log, keep)
+	left := w.mem.CrashClone(vfs.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(w.rng.Uint64(), 0))})
+	w.count()
+	w.closeAll()
+	w.must("close", w.db.Close())
+	mode, before := w.o.Log, w.model
+	w.mem, w.o.FS = left, left
+	run, err := flushedIn(left, w.dir)
+	if !w.must("read the manifest", err) {
+		return
+	}
+	w.o.vary(w.rng)
+	w.log("open: %v", &w.o)
+	options := w.o.Options
+	db, err := Open(w.dir, &options)
+	if !w.must("open after a crash", err) {
+		return
+	}
+	w.db = db
+	rows, err := storeRows(db)
+	if !w.must("read after a crash", err) {
+		return
+	}
+	if w.model = w.survivor(mode, run, rows); w.model == nil {
+		w.model = before
+		return
+	}
+	if w.model.rows.Len() != before.rows.Len() {
+		w.seen.Lost++
+	}
+	w.begin()
+}
+
+// flushedIn is the newest run of which the manifest of a store knows.
+func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
+	number, err := currentManifest(fsys, dir)
+	if err != nil {
+		return 0, err
+	}
+	c, err := readManifest(fsys, dir, number)
+	if err != nil {
+		return 0, err
+	}
+	return c.flushed, nil
+}
+
+// survivor is the state that rows are, if it may be. Without a log it is that at
+// the end of a run.
+func (w *world) survivor(mode LogMode, run uint64, rows []modelRow) *modelState {
+	var candidates []*modelState
+	switch mode {
+	case LogSynced:
+		candidates = w.history[len(w.history)-1:]
+	case LogBuffered:
+		candidates = w.history[w.flushed:]
+	case LogOff:
+		state, ok := w.ends[run]
+		if !ok || run < w.safeRun {
+			w.violate("after a crash the store is at run %d, safe is %d", run, w.safeRun)
+			return nil
+		}
+		candidates = []*modelState{state}
+	}
+	for i := len(candidates) - 1; i >= 0; i-- {
+		if c := candidates[i]; c.rows.Len() == len(rows) && c.difference(rows) == "" {
+			return c.clone()
+		}
+	}
+	w.violate("after a crash with log %d: none of %d states; the last: %s", mode, len(candidates), candidates[len(candidates)-1].difference(rows))
+	return nil
+}
+
+// checkpoint makes a store of what there is, or of what a view has.
+func (w *world) checkpoint() {
+	c := modelCheckpoint{w.newDir(), w.model.clone()}
+	w.seen.Checkpoints++
+	if len(w.views) > 0 && w.rng.IntN(2) == 0 {
+		v := w.views[w.rng.IntN(len(w.views))]
+		c.state = v.state
+		w.log("checkpoint of a view in %s", c.dir)
+		w.must("checkpoint of a view", v.Checkpoint(context.Background(), c.dir))
+	} else {
+		w.log("checkpoint in %s", c.dir)
+		if w.must("checkpoint", w.sealed(func() error { return w.db.Checkpoint(context.Background(), c.dir) })) {
+			w.isSafe()
+		}
+	}
+	w.checkpoints = append(w.checkpoints, c)
+	if len(w.checkpoints) > 3 {
+		w.must("remove", w.o.FS.RemoveAll(w.checkpoints[0].dir))
+		w.checkpoints = w.checkpoints[1:]
+	}
+	if w.rng.IntN(3) == 0 {
+		w.verify(c)
+	}
+}
+
+// verify opens a checkpoint, which stays as it is.
+func (w *world) verify(c modelCheckpoint) {
+	w.check(c.dir, false)
+	options := w.o.Options
+	options.Log = LogOff
+	options.Picker = nil
+	db, err := Open(c.dir, &options)
+	if !w.must("open "+c.dir, err) {
+		return
+	}
+	rows, err := storeRows(db)
+	if w.must("read "+c.dir, err) {
+		if d := c.state.difference(rows); d != "" {
+			w.violate("%s: %s", c.dir, d)
+		}
+	}
+	w.must("close "+c.dir, db.Close())
+}
+
+// restore goes on with a store that is put together of checkpoints: two halves,
+// each of which was a store of its own in between.
+func (w *world) restore() {
+	if len(w.checkpoints) == 0 {
+		return
+	}
+	w.seen.Restores++
+	w.count()
+	w.close()
+	bound := w.o.partition(w.rng)
+	low := chosen(w.rng, w.checkpoints...)
+	high := chosen(w.rng, w.checkpoints...)
+	w.log("restore %s below %q and %s above", low.dir, bound, high.dir)
+	if len(bound) == 0 {
+		w.dir, w.model = w.part(low, nil, nil)
+		w.open()
+		return
+	}
+	lowDir, lowState := w.part(low, nil, bound)
+	highDir, highState := w.part(high, bound, nil)
+	if w.failed() != nil {
+		return
+	}
+	w.dir, w.model = w.newDir(), lowState
+	for _, r := range highState.all() {
+		w.model.put(r.key, r.value)
+	}
+	parts := []Part{{Dir: highDir, From: bound}, {Dir: lowDir, To: bound}}
+	w.must("restore", Restore(context.Background(), w.dir, parts, &w.o.Options))
+	w.open()
+}
+
+// part is a store of the partitions of a checkpoint that lie in a range, with
+// some more written to it.
+func (w *world) part(c modelCheckpoint, from, to []byte) (dir string, state *modelState) {
+	state = newModelState()
+	for _, r := range c.state.within(string(from), text(to), nil) {
+		state.put(r.key, r.value)
+	}
+	dir = w.newDir()
+	w.must("restore a part", Restore(context.Background(), dir, []Part{{Dir: c.dir, From: from, To: to}}, &w.o.Options))
+	w.verify(modelCheckpoint{dir, state})
+	options := w.o.Options
+	options.Log = LogOff
+	db, err := Open(dir, &options)
+	if !w.must("open a part", err) {
+		return dir, state
+	}
+	for range w.rng.IntN(5) {
+		op := w.op()
+		if !strings.HasPrefix(op.key, string(from)) && op.key < string(from) || to != nil && op.key >= string(to) || w.expected(op) != nil {
+			continue
+		}
+		w.log("  in %s: %v", dir, op)
+		var b Batch
+		b.add(op.kind, []byte(op.key), []byte(op.value))
+		w.must("write to a part", db.Apply(&b))
+		state.apply(w.o.Split, op)
+	}
+	if w.rng.IntN(2) == 0 {
+		w.must("compact a part", db.Compact())
+	}
+	w.must("close a part", db.Close())
+	return dir, state
+}

@@ -1,0 +1,101 @@
+package lsm
+
+import (
+	"math/rand/v2"
+	"sync"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// randomPicker picks anything that may be picked, and nothing every other time.
+type randomPicker struct {
+	mu  sync.Mutex
+	rng *rand.Rand
+}
+
+func (p *randomPicker) Pick(s Shape) *Pick {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range p.rng.IntN(8) {
+		pick := Pick{To: p.rng.IntN(4)}
+		keep := 1 + p.rng.IntN(3)
+		for level := range pick.To + 1 {
+			for _, t := range s.Levels[level] {
+				if p.rng.IntN(keep+1) < keep {
+					pick.Files = append(pick.Files, t.Number)
+				}
+			}
+		}
+		if len(pick.Files) > 0 && isInOrder(s, pick) {
+			return &pick
+		}
+	}
+	return nil
+}
+
+// isInOrder says whether a pick leaves every entry in its place among the others
+// of its key, by the definition: of two tables that overlap, the one that was
+// newer before is so after, and no two of a level are in each other's way. What is
+// written to level 0 is one run there: nothing that it overlaps stays between its
+// inputs, or it would not be known what is older.
+func isInOrder(s Shape, p Pick) bool {
+	type placed struct {
+		bounds  run.Range
+		age     [2]int // level, place on level 0
+		after   [2]int
+		isInput bool
+	}
+	picked := make(map[uint64]bool)
+	for _, n := range p.Files {
+		picked[n] = true
+	}
+	var all []placed
+	first, last := -1, -1
+	for at, t := range s.Levels[0] {
+		if !picked[t.Number] {
+			continue
+		}
+		if last = at; first < 0 {
+			first = at
+		}
+	}
+	for level, tables := range s.Levels {
+		for at, t := range tables {
+			age := [2]int{level, 0}
+			if level == 0 {
+				age[1] = at
+			}
+			one := placed{bounds: t.bounds(), age: age, after: age, isInput: picked[t.Number]}
+			if one.isInput {
+				if level > p.To {
+					return false
+				}
+				if one.after = [2]int{p.To, 0}; p.To == 0 {
+					one.after[1] = first
+				}
+			}
+			all = append(all, one)
+		}
+	}
+	older := func(a, b [2]int) int {
+		if a[0] != b[0] {
+			return a[0] - b[0]
+		}
+		return a[1] - b[1]
+	}
+	for _, a := range all {
+		for _, b := range all {
+			if !a.isInput || b.isInput || !a.bounds.Overlaps(b.bounds) {
+				continue
+			}
+			before, after := older(a.age, b.age), older(a.after, b.after)
+			if after == 0 || (before < 0) != (after < 0) {
+				return false
+			}
+			if p.To == 0 && b.age[0] == 0 && first < b.age[1] && b.age[1] < last {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,293 @@
+package lsm
+
+import (
+	"errors"
+	"io"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// modelView is a view and what the store had when it was taken.
+type modelView struct {
+	*View
+	state *modelState
+}
+
+// modelScan is an iterator of what does not change.
+type modelScan struct {
+	*Iterator
+	state *modelState
+	from  string // the lowest key that may come next
+	to    *string
+}
+
+// modelCursor is an iterator of a prefix.
+type modelCursor struct {
+	*Iterator
+	prefix string
+	from   string // the lowest key that may come next
+}
+
+func text(b []byte) *string {
+	if b == nil {
+		return nil
+	}
+	s := string(b)
+	return &s
+}
+
+// isValue compares what a read has returned with a value of the model.
+func (w *world) isValue(what, key string, got []byte, found bool, err error, state *modelState) {
+	want, exists := state.get(key)
+	switch {
+	case exists && int64(len(want)) > w.o.limit():
+		if !errors.Is(err, ErrTooLarge) || found {
+			w.violate("%s %q: %v of %d bytes, limit %d", what, key, err, len(want), w.o.limit())
+		}
+	case err != nil || found != exists || string(got) != want:
+		w.violate("%s %q: %s, %v, %v instead of %s, %v", what, key, abridged(string(got)), found, err, abridged(want), exists)
+	}
+}
+
+func (o *modelOptions) limit() int64 {
+	if o.MaxValueSize == 0 {
+		return MaxValueSize
+	}
+	return o.MaxValueSize
+}
+
+func (w *world) get() {
+	key := w.o.key(w.rng)
+	w.log("get %q", key)
+	got, found, err := w.db.Get([]byte(key), []byte("dst"))
+	if string(got[:3]) != "dst" {
+		w.violate("get %q: dst has changed", key)
+	}
+	w.isValue("get", key, got[3:], found, err, w.model)
+}
+
+func (w *world) peek() {
+	key := w.o.key(w.rng)
+	w.log("peek %q", key)
+	got, found, err := w.db.Peek([]byte(key))
+	w.isValue("peek", key, got, found, err, w.model)
+}
+
+// stream reads a value in pieces, of any size.
+func (w *world) stream(what, key string, state *modelState, do func([]byte) (io.ReadCloser, int64, bool, error)) {
+	w.log("%s %q", what, key)
+	r, size, found, err := do([]byte(key))
+	if !w.must(what, err) {
+		return
+	}
+	want, exists := state.get(key)
+	if found != exists {
+		w.violate("%s %q: %v instead of %v", what, key, found, exists)
+		return
+	}
+	if !found {
+		return
+	}
+	got, err := io.ReadAll(r)
+	if err = errors.Join(err, r.Close()); err != nil || string(got) != want || size != int64(len(want)) {
+		w.violate("%s %q: %s, size %d, %v instead of %s", what, key, abridged(string(got)), size, err, abridged(want))
+	}
+}
+
+func (w *world) streamStore() {
+	w.stream("stream", w.o.key(w.rng), w.model, func(key []byte) (r io.ReadCloser, n int64, found bool, err error) {
+		err = w.sealed(func() error {
+			r, n, found, err = w.db.Stream(key)
+			return err
+		})
+		return r, n, found, err
+	})
+}
+
+// bound is one of a scan, nil every now and then.
+func (w *world) bound() []byte {
+	if w.rng.IntN(3) == 0 {
+		return nil
+	}
+	return []byte(w.o.key(w.rng))
+}
+
+func (w *world) openScan() {
+	from, to := w.bound(), w.bound()
+	w.log("scan from %q to %q", from, to)
+	var it *Iterator
+	w.must("iterator", w.sealed(func() (err error) {
+		it, err = w.db.Iterator(from, to)
+		return err
+	}))
+	if it != nil {
+		w.keepScan(it, w.model.clone(), from, to)
+	}
+}
+
+func (w *world) keepScan(it *Iterator, state *modelState, from, to []byte) {
+	s := &modelScan{it, state, string(from), text(to)}
+	clear(from) // which must not have been kept
+	clear(to)
+	w.scans = append(w.scans, s)
+	if len(w.scans) > 3 {
+		w.must("close a scan", w.scans[0].Close())
+		w.scans = w.scans[1:]
+	}
+	w.moveScan(s)
+}
+
+// moveScan takes some steps of a scan, or all.
+func (w *world) moveScan(s *modelScan) {
+	lowest := string(s.within.From)
+	if w.rng.IntN(3) == 0 {
+		key := w.o.key(w.rng)
+		w.log("  seek %q", key)
+		s.from = max(key, lowest)
+		if !w.isRow("seek", s.Seek([]byte(key)), s.Iterator, s.state, &s.from, s.to, nil) {
+			return
+		}
+	}
+	for range chosen(w.rng, 1, 3, 1000) {
+		if !w.isRow("next", s.Next(), s.Iterator, s.state, &s.from, s.to, nil) {
+			return
+		}
+	}
+}
+
+// isRow compares where an iterator stands with the first row of the model from a
+// key on, and moves the key behind it.
+func (w *world) isRow(what string, ok bool, it *Iterator, state *modelState, from *string, to *string, of func(string) bool) bool {
+	row, exists := state.next(*from)
+	for exists && of != nil && !of(row.key) && (to == nil || row.key < *to) {
+		row, exists = state.next(row.key + "\x00")
+	}
+	exists = exists && (to == nil || row.key < *to)
+	if ok != exists || it.Err() != nil {
+		w.violate("%s: %v at %q, %v; the model has %v at %q", what, ok, it.Key(), it.Err(), exists, row.key)
+		return false
+	}
+	if !ok {
+		return false
+	}
+	if string(it.Key()) != row.key || it.ValueSize() != int64(len(row.value)) {
+		w.violate("%s: %q with %d bytes instead of %q with %d", what, it.Key(), it.ValueSize(), row.key, len(row.value))
+		return false
+	}
+	*from = row.key + "\x00"
+	got, err := it.Value()
+	w.isValue(what, row.key, got, err == nil, err, state)
+	return true
+}
+
+func (w *world) openView() {
+	w.log("view")
+	var v *View
+	if !w.must("view", w.sealed(func() (err error) { v, err = w.db.View(); return err })) {
+		return
+	}
+	w.views = append(w.views, &modelView{v, w.model.clone()})
+	if len(w.views) > 3 {
+		i := w.rng.IntN(3)
+		w.must("close a view", w.views[i].Close())
+		w.views = append(w.views[:i], w.views[i+1:]...)
+	}
+}
+
+// useViews does something with each view.
+func (w *world) useViews() {
+	for i, v := range w.views {
+		w.log("view %d", i)
+		switch w.rng.IntN(3) {
+		case 0:
+			for range 5 {
+				key := w.o.key(w.rng)
+				got, found, err := v.Get([]byte(key), nil)
+				w.isValue("get of a view", key, got, found, err, v.state)
+			}
+		case 1:
+			w.stream("stream of a view", w.o.key(w.rng), v.state, v.Stream)
+		case 2:
+			from, to := w.bound(), w.bound()
+			w.log("  scan from %q to %q", from, to)
+			it, err := v.Iterator(from, to)
+			if w.must("iterator of a view", err) {
+				w.keepScan(it, v.state, from, to)
+			}
+		}
+	}
+}
+
+func (w *world) useScans() {
+	for i, s := range w.scans {
+		w.log("scan %d goes on", i)
+		w.moveScan(s)
+	}
+}
+
+func (w *world) openCursor() {
+	prefix := w.o.prefix(w.rng)
+	w.log("prefix %q", prefix)
+	buffer := []byte(prefix)
+	it, err := w.db.Prefix(buffer)
+	if w.o.Split.Func([]byte(prefix)) != len(prefix) {
+		if !errors.Is(err, ErrRange) {
+			w.violate("prefix %q: %v", prefix, err)
+		}
+		return
+	}
+	if !w.must("prefix", err) {
+		return
+	}
+	clear(buffer)
+	w.cursors = append(w.cursors, &modelCursor{it, prefix, prefix})
+	if len(w.cursors) > 3 {
+		w.must("close a cursor", w.cursors[0].Close())
+		w.cursors = w.cursors[1:]
+	}
+}
+
+// useCursors takes steps of each, of the store as it is now.
+func (w *world) useCursors() {
+	for i, c := range w.cursors {
+		to := text(run.PrefixRange([]byte(c.prefix)).To)
+		of := func(key string) bool { return modelPrefix(w.o.Split, key) == c.prefix }
+		if w.rng.IntN(6) == 0 {
+			key := chosen(w.rng, w.o.key(w.rng), c.prefix+"b")
+			w.log("cursor %d: seek %q", i, key)
+			c.from = max(key, c.prefix)
+			w.isRow("seek of a cursor", c.Seek([]byte(key)), c.Iterator, w.model, &c.from, to, of)
+		}
+		n := w.rng.IntN(3)
+		w.log("cursor %d: next, %d times", i, n)
+		for range n {
+			w.isRow("next of a cursor", c.Next(), c.Iterator, w.model, &c.from, to, of)
+		}
+	}
+}
+
+// rows are those that a store has.
+func storeRows(db *DB) (rows []modelRow, err error) {
+	it, err := db.Iterator(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	for it.Next() {
+		value, err := io.ReadAll(it.ValueReader())
+		if err != nil {
+			return nil, errors.Join(err, it.Close())
+		}
+		rows = append(rows, modelRow{string(it.Key()), string(value)})
+	}
+	return rows, errors.Join(it.Err(), it.Close())
+}
+
+// compareAll reads the whole store.
+func (w *world) compareAll() {
+	var rows []modelRow
+	if w.must("read all", w.sealed(func() (err error) { rows, err = storeRows(w.db); return err })) {
+		if d := w.model.difference(rows); d != "" {
+			w.violate("the store is not as it must be: %s", d)
+		}
+	}
+}

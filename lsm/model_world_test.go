@@ -1,0 +1,249 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// world is a store with its model, and what else a program has open.
+type world struct {
+	o     modelOptions
+	rng   *rand.Rand // of the operation under way
+	mem   *vfs.Mem   // under the store, nil if it is a real disk
+	root  string
+	dir   string // of the store
+	dirs  int    // made so far
+	db    *DB
+	model *modelState
+
+	views       []*modelView
+	scans       []*modelScan
+	cursors     []*modelCursor
+	checkpoints []modelCheckpoint
+
+	// What may be left by a crash. See crash.
+	ends    map[uint64]*modelState // by run, as it was when the run had ended
+	history []*modelState          // after each operation since the store was opened
+	flushed int                    // the first of history that is safe
+	safeRun uint64                 // newest run that is safe
+
+	log       func(string, ...any)
+	mu        sync.Mutex
+	violation error // guarded by mu: workers report too
+	seen      *modelCounts
+}
+
+// modelCounts say how much a test has proved.
+type modelCounts struct {
+	Operations, Flushes, Compactions, Crashes, Lost, Checkpoints, Restores, Reopened, Large int64
+}
+
+func (c *modelCounts) add(o modelCounts) {
+	c.Operations += o.Operations
+	c.Flushes += o.Flushes
+	c.Compactions += o.Compactions
+	c.Crashes += o.Crashes
+	c.Lost += o.Lost
+	c.Checkpoints += o.Checkpoints
+	c.Restores += o.Restores
+	c.Reopened += o.Reopened
+	c.Large += o.Large
+}
+
+func newWorld(o modelOptions, root string, log func(string, ...any), seen *modelCounts) *world {
+	w := &world{o: o, root: root, model: newModelState(), log: log, seen: seen}
+	w.mem, _ = o.FS.(*vfs.Mem)
+	if w.o.shared {
+		w.o.Budget = NewBudget(8 << 20)
+	}
+	w.o.Events = Events{
+		FlushFailed:      w.hasFailed("flush"),
+		CompactionFailed: w.hasFailed("compaction"),
+		LeftBehind:       w.hasFailed("removal"),
+		Failed:           w.hasFailed("store"),
+		TableRemoved: func(i TableInfo) {
+			if i.Err != nil {
+				w.violate("table not removed: %v", i.Err)
+			}
+		},
+	}
+	w.dir = w.newDir()
+	return w
+}
+
+func (w *world) hasFailed(what string) func(error) {
+	return func(err error) { w.violate("%s failed: %v", what, err) }
+}
+
+func (w *world) newDir() string {
+	w.dirs++
+	return filepath.Join(w.root, fmt.Sprint("dir-", w.dirs))
+}
+
+// violate takes down what is not as it must be.
+func (w *world) violate(format string, arguments ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.violation == nil {
+		w.violation = fmt.Errorf(format, arguments...)
+	}
+}
+
+func (w *world) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.violation
+}
+
+// must is for what may not fail.
+func (w *world) must(what string, err error) bool {
+	if err != nil {
+		w.violate("%s: %v", what, err)
+	}
+	return err == nil
+}
+
+// open opens the store with other options.
+func (w *world) open() {
+	w.o.vary(w.rng)
+	w.log("open: %v", &w.o)
+	options := w.o.Options
+	db, err := Open(w.dir, &options)
+	if !w.must("open", err) {
+		return
+	}
+	w.db = db
+	w.begin()
+}
+
+// begin is after opening: all that there is has survived.
+func (w *world) begin() {
+	w.ends = map[uint64]*modelState{w.db.flushedRun: w.model.clone()}
+	w.safeRun = w.db.flushedRun
+	w.history, w.flushed = []*modelState{w.model.clone()}, 0
+}
+
+func (w *world) activeRun() uint64 {
+	w.db.owner.Lock()
+	defer w.db.owner.Unlock()
+	return w.db.activeRun
+}
+
+// write does an operation that changes the model, unless it fails as expected.
+// Runs that end do so before it; the last one after it if it is a run of its own.
+func (w *world) write(what string, expected error, do func() error, change func()) {
+	w.log("%s", what)
+	before, run := w.model.clone(), w.activeRun()
+	err := do()
+	if !errors.Is(err, expected) || expected == nil && err != nil {
+		w.violate("%s: %v instead of %v", what, err, expected)
+		return
+	}
+	if err == nil {
+		change()
+		if w.o.Log != LogBuffered {
+			w.history, w.flushed = w.history[:0], 0
+		}
+		w.history = append(w.history, w.model.clone())
+	}
+	w.runsEnded(run, before, w.activeRun())
+}
+
+func (w *world) runsEnded(from uint64, before *modelState, to uint64) {
+	for ; from < to; from++ {
+		w.ends[from] = before
+	}
+}
+
+// sealed is runsEnded for what changes nothing.
+func (w *world) sealed(do func() error) error {
+	run := w.activeRun()
+	err := do()
+	w.runsEnded(run, w.model.clone(), w.activeRun())
+	return err
+}
+
+// isSafe is after a flush.
+func (w *world) isSafe() {
+	w.safeRun, w.flushed = w.activeRun()-1, len(w.history)-1
+}
+
+// close closes the store, and before it what is open, or after it.
+func (w *world) close() (left bool) {
+	left = w.rng.IntN(3) == 0 && len(w.views)+len(w.scans)+len(w.cursors) > 0
+	if !left {
+		w.closeAll()
+	}
+	w.log("close, open things left: %v", left)
+	err := w.db.Close()
+	if left != errors.Is(err, ErrOpen) || !left && err != nil {
+		w.violate("close: %v", err)
+	}
+	if left {
+		w.areClosed()
+		w.closeAll()
+	}
+	return left
+}
+
+// areClosed checks that what is still open says so.
+func (w *world) areClosed() {
+	for _, v := range w.views {
+		if _, _, err := v.Get(nil, nil); !errors.Is(err, ErrClosed) {
+			w.violate("a view of a closed store: %v", err)
+		}
+	}
+	for _, s := range w.scans {
+		if s.Next() || !errors.Is(s.Err(), ErrClosed) {
+			w.violate("a scan of a closed store: %v", s.Err())
+		}
+	}
+	for _, c := range w.cursors {
+		if c.Next() || !errors.Is(c.Err(), ErrClosed) {
+			w.violate("a cursor of a closed store: %v", c.Err())
+		}
+	}
+	if err := w.db.Close(); !errors.Is(err, ErrClosed) {
+		w.violate("second close: %v", err)
+	}
+}
+
+// closeAll closes everything but the store.
+func (w *world) closeAll() {
+	for _, v := range w.views {
+		if err := v.Close(); err != nil && !errors.Is(err, ErrClosed) {
+			w.violate("close a view: %v", err)
+		}
+	}
+	for _, s := range w.scans {
+		w.must("close a scan", s.Close())
+	}
+	for _, c := range w.cursors {
+		w.must("close a cursor", c.Close())
+	}
+	w.views, w.scans, w.cursors = nil, nil, nil
+}
+
+// end closes everything.
+func (w *world) end() {
+	if w.db == nil {
+		return
+	}
+	m := w.db.Metrics()
+	w.seen.Flushes += m.Flushes
+	w.seen.Compactions += m.Compactions
+	w.closeAll()
+	w.must("close", w.db.Close())
+	w.db = nil
+	if w.o.Budget != nil && w.failed() == nil {
+		if used := w.o.Budget.slabs.Used(); used > w.o.Budget.Limit() {
+			w.violate("%d bytes of the budget are in use and nothing is open", used)
+		}
+		w.o.Budget.close()
+	}
+}

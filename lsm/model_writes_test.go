@@ -1,0 +1,124 @@
+package lsm
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// value is a random one, large every now and then.
+func (w *world) value() string {
+	n := chosen(w.rng, 0, 1, 3, 10, 30, 100)
+	switch w.rng.IntN(600) {
+	case 0:
+		n = int(min(maxMemtableEntry, w.db.o.Budget.Limit()/16)) - 100 + w.rng.IntN(2000) // about what a memtable takes
+	case 1, 2:
+		n = 3000
+	}
+	piece := fmt.Sprintf("%d.", w.rng.IntN(1000))
+	return strings.Repeat(piece, n/len(piece)+1)[:n]
+}
+
+// op is an operation on a key.
+func (w *world) op() modelOp {
+	switch w.rng.IntN(20) {
+	case 0:
+		return modelOp{run.DeletePrefix, w.o.prefix(w.rng), ""}
+	case 1, 2, 3:
+		return modelOp{run.Delete, w.o.key(w.rng), ""}
+	case 4, 5, 6, 7, 8, 9:
+		return modelOp{run.Append, w.o.key(w.rng), w.value()}
+	}
+	return modelOp{run.Set, w.o.key(w.rng), w.value()}
+}
+
+// expected is what the store says of an operation.
+func (w *world) expected(op modelOp) error {
+	switch {
+	case op.kind == run.DeletePrefix && w.o.Split.Func([]byte(op.key)) != len(op.key):
+		return ErrRange
+	case w.o.MaxKeySize > 0 && int64(len(op.key)) > w.o.MaxKeySize, int64(len(op.value)) > w.o.limit():
+		return ErrTooLarge
+	}
+	return nil
+}
+
+func (w *world) writeOne() {
+	op := w.op()
+	key, value := []byte(op.key), []byte(op.value)
+	do := map[run.Kind]func() error{
+		run.Set:          func() error { return w.db.Put(key, value) },
+		run.Delete:       func() error { return w.db.Delete(key) },
+		run.Append:       func() error { return w.db.Append(key, value) },
+		run.DeletePrefix: func() error { return w.db.DeletePrefix(key) },
+	}
+	isLarge := w.isLarge(op.size()) && w.expected(op) == nil
+	w.write(op.String(), w.expected(op), do[op.kind], func() { w.model.apply(w.o.Split, op) })
+	clear(key) // which must not have been kept
+	clear(value)
+	w.largeEnded(isLarge)
+}
+
+func (w *world) isLarge(bytes int64) bool { return w.db.isLarge(bytes) }
+
+// largeEnded says that the last run to end has the last write.
+func (w *world) largeEnded(isLarge bool) {
+	if isLarge {
+		w.seen.Large++
+		w.ends[w.activeRun()-1] = w.model.clone()
+	}
+}
+
+func (w *world) writeBatch() {
+	var b Batch
+	var expected error
+	var ops []modelOp
+	var lines []string
+	total := int64(0)
+	for range w.rng.IntN(12) {
+		op := w.op()
+		if err := w.expected(op); err != nil && expected == nil {
+			expected = err
+		}
+		key, value := []byte(op.key), []byte(op.value)
+		switch op.kind {
+		case run.Set:
+			b.Put(key, value)
+		case run.Delete:
+			b.Delete(key)
+		case run.Append:
+			b.Append(key, value)
+		case run.DeletePrefix:
+			b.DeletePrefix(key)
+		}
+		clear(key) // which must not have been kept
+		clear(value)
+		ops, lines, total = append(ops, op), append(lines, op.String()), total+op.size()
+	}
+	isLarge := w.isLarge(total) && expected == nil
+	w.write("batch: "+strings.Join(lines, ", "), expected, func() error { return w.db.Apply(&b) }, func() {
+		for _, op := range ops {
+			w.model.apply(w.o.Split, op)
+		}
+	})
+	w.largeEnded(isLarge)
+}
+
+// deleteRange takes partitions away, and rarely everything.
+func (w *world) deleteRange() {
+	from, to := w.o.partition(w.rng), w.o.partition(w.rng)
+	if len(from) == 0 && to == nil && w.rng.IntN(10) > 0 {
+		return
+	}
+	var expected error
+	if to != nil && string(from) >= string(to) {
+		expected = ErrRange
+	}
+	low, high := string(from), text(to)
+	// What there is ends as a run before the tombstone.
+	w.write(fmt.Sprintf("delete from %q to %q", from, to), expected, func() error { return w.db.DeleteRange(from, to) },
+		func() { w.model.deleteAll(w.model.within(low, high, nil)) })
+	clear(from)
+	clear(to)
+}
