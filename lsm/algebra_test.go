@@ -1,0 +1,231 @@
+package lsm
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// algebraOps are the operations on a key, the last two on what covers it.
+var algebraOps = []run.Kind{run.Set, run.Delete, run.Append, run.DeletePrefix, opRange}
+
+// algebraCase is operations on one key. It has a partition to itself.
+type algebraCase struct {
+	partition string
+	below     bool // a run far below has the key
+	ops       []run.Kind
+}
+
+func (c *algebraCase) key() []byte { return []byte(c.partition + "/k") }
+
+// algebraCases are all sequences of operations that delete ranges in the steps of
+// a mask and in no others: they do so together, because that ends a run. Pairs
+// are triples that begin with nothing.
+func algebraCases(mask int) (cases []algebraCase) {
+	for n := range 6 * 5 * 5 {
+		c := algebraCase{}
+		is := 0
+		if first := n % 6; first < 5 {
+			c.ops = append(c.ops, algebraOps[first])
+		} else {
+			c.ops = append(c.ops, 0)
+		}
+		c.ops = append(c.ops, algebraOps[n/6%5], algebraOps[n/30])
+		for i, op := range c.ops {
+			if op == opRange {
+				is |= 1 << i
+			}
+		}
+		if is != mask {
+			continue
+		}
+		for _, c.below = range []bool{false, true} {
+			c.partition = string([]byte{byte(len(cases)/26) + 'a', byte(len(cases)%26) + 'a'})
+			cases = append(cases, c)
+		}
+	}
+	return cases
+}
+
+// do does the operations of one step.
+func (c *algebraCase) do(t testing.TB, db *DB, step int) {
+	var err error
+	switch c.ops[step] {
+	case run.Set:
+		err = db.Put(c.key(), []byte{'S', byte('0' + step)})
+	case run.Delete:
+		err = db.Delete(c.key())
+	case run.Append:
+		err = db.Append(c.key(), []byte{'A', byte('0' + step)})
+	case run.DeletePrefix:
+		err = db.DeletePrefix([]byte(c.partition + "/"))
+	case opRange:
+		err = db.DeleteRange([]byte(c.partition), run.Successor([]byte(c.partition)))
+	}
+	require.NoError(t, err)
+}
+
+// value is what the operations come to, and what they say without what lies below
+// of them: Set, Delete, Append, or 0.
+func (c *algebraCase) value() (value string, kind run.Kind) {
+	for step, op := range c.ops {
+		switch op {
+		case run.Set:
+			value, kind = fmt.Sprint("S", step), run.Set
+		case run.Append:
+			value += fmt.Sprint("A", step)
+			if kind = run.Set; step == 0 || kindsOnly(c.ops[:step], 0, run.Append) {
+				kind = run.Append
+			}
+		case run.Delete, run.DeletePrefix, opRange:
+			value, kind = "", run.Delete
+		}
+	}
+	return value, kind
+}
+
+// kindsOnly says whether operations are of some kinds only.
+func kindsOnly(ops []run.Kind, kinds ...run.Kind) bool {
+	for _, op := range ops {
+		if op != kinds[0] && op != kinds[len(kinds)-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// verdict is a Filter that says the same of every entry.
+type verdict Decision
+
+func (v verdict) Decide(batch []FilterEntry) {
+	for i := range batch {
+		batch[i].Decision, batch[i].NewValue = Decision(v), []byte("N")
+	}
+}
+
+// want is what a read gives, "-" for nothing; filtered is after a filter has seen
+// what the operations said, and not what lies below.
+func (c *algebraCase) want(filter Filter, filtered bool) string {
+	value, kind := c.value()
+	if v, ok := filter.(verdict); ok && filtered && kind.HasValue() {
+		switch {
+		case Decision(v) == Replace:
+			value = "N"
+		case Decision(v) == Drop && kind == run.Set:
+			kind = run.Delete
+		case Decision(v) == Drop:
+			value, kind = "", 0
+		}
+	}
+	switch {
+	case kind == run.Set, kind == run.Append && !c.below:
+		return value
+	case c.below && kind != run.Delete:
+		return "below" + value
+	}
+	return "-"
+}
+
+// verify reads the key in every way.
+func (c *algebraCase) verify(t testing.TB, db *DB, where string, want string) {
+	what := fmt.Sprintf("%s: %v below %v", where, c.ops, c.below)
+	got, found, err := db.Get(c.key(), nil)
+	require.NoError(t, err)
+	require.Equal(t, want != "-", found, what)
+	if found {
+		require.Equal(t, want, string(got), what)
+	}
+	cursor, err := db.Prefix([]byte(c.partition + "/"))
+	require.NoError(t, err)
+	require.Equal(t, found, cursor.Next(), what)
+	if found {
+		got, err = cursor.Value()
+		require.NoError(t, err)
+		require.Equal(t, want, string(got), what)
+	}
+	require.NoError(t, cursor.Close())
+}
+
+// verifyAll reads all keys one by one, and in one walk.
+func verifyAll(t testing.TB, db *DB, where string, cases []algebraCase, want func(*algebraCase) string) {
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	for i := range cases {
+		c, expected := &cases[i], want(&cases[i])
+		c.verify(t, db, where, expected)
+		if expected != "-" {
+			require.True(t, it.Next(), where)
+			require.Equal(t, c.key(), it.Key(), where)
+			value, err := it.Value()
+			require.NoError(t, err)
+			require.Equal(t, expected, string(value), where)
+		}
+	}
+	require.False(t, it.Next(), where)
+	require.NoError(t, it.Err())
+	require.NoError(t, it.Close())
+}
+
+// Every sequence of two and three operations, with a run that ends at any places
+// between them, over a run that has the key and without one: in memory, in files
+// of level 0, joined there, in the level below, and with all in one run.
+func TestOperationsAddUpWhereverTheyAre(t *testing.T) {
+	filters := []Filter{nil, verdict(Keep), verdict(Drop), verdict(Replace)}
+	for mask := range 8 {
+		cases := algebraCases(mask)
+		for cuts := range 4 {
+			for _, filter := range filters {
+				for _, to := range []int{0, 1} {
+					playAlgebra(t, cases, cuts, filter, to)
+				}
+			}
+		}
+	}
+}
+
+// playAlgebra does the cases side by side; a run ends behind step i if bit i is
+// set in cuts.
+func playAlgebra(t *testing.T, cases []algebraCase, cuts int, filter Filter, to int) {
+	db := memoryStore(t, Options{Split: modelSplits[2], PartitionBytes: 2, Picker: idle{}, Filter: filter})
+	for i := range cases {
+		if c := &cases[i]; c.below {
+			require.NoError(t, db.Put(c.key(), []byte("below")))
+		}
+	}
+	require.NoError(t, db.Put([]byte("~~"), nil)) // so that there is one
+	flushed(t, db)
+	compactLevels(t, db, 2, 0)
+	require.NoError(t, db.Delete([]byte("~~")))
+	for step := range 3 {
+		for i := range cases {
+			cases[i].do(t, db, step)
+		}
+		if cuts>>step&1 == 1 {
+			require.NoError(t, db.Seal())
+		}
+	}
+	where := fmt.Sprintf("cuts %b, filter %v, to %d: ", cuts, filter, to)
+	before := func(c *algebraCase) string { return c.want(filter, false) }
+	for i := range cases {
+		cases[i].verify(t, db, where+"active", before(&cases[i]))
+	}
+	verifyAll(t, db, where+"sealed", cases, before)
+	flushed(t, db)
+	verifyAll(t, db, where+"flushed", cases, before)
+	rewritten := to == 0 || len(treeOf(db).levels[0]) > 1 // else the table has only moved
+	compactLevels(t, db, to, 0)
+	after := func(c *algebraCase) string { return c.want(filter, rewritten) }
+	verifyAll(t, db, where+"compacted", cases, after)
+	if filter == nil {
+		require.NoError(t, db.Compact())
+		verifyAll(t, db, where+"in one run", cases, before)
+		for _, f := range treeOf(db).levels[2] {
+			info := f.table.Info()
+			require.Zero(t, info.Deletes+info.Appends+info.Tombstones+int64(len(f.table.Ranges())), "what is deleted stays in the lowest run")
+		}
+	}
+	require.NoError(t, db.Close())
+}
