@@ -186,16 +186,16 @@ func (c *compaction) files() (files []*file) {
 	return files
 }
 
-// isMove says whether the one input can go down as it is. A file of tombstones
-// under which nothing is left is rewritten, into nothing.
+// isMove says whether the one input can go down as it is. A file with deletes or
+// tombstones under which nothing is left is rewritten, without them.
 func (c *compaction) isMove() bool {
 	files := c.files()
 	if len(files) != 1 || c.from == c.to {
 		return false
 	}
 	f := files[0]
-	hasTombstones := f.tombstones > 0 || len(f.table.Ranges()) > 0
-	return !hasTombstones || !c.isLowest(f.bounds)
+	deletes := f.tombstones > 0 || f.table.Info().Deletes > 0 || len(f.table.Ranges()) > 0
+	return !deletes || !c.isLowest(f.bounds)
 }
 
 // merge writes the outputs.

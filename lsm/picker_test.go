@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,14 @@ func compactLevels(t testing.TB, db *DB, to int, levels ...int) {
 	}
 	require.NoError(t, db.compact(now, pick))
 	require.NoError(t, treeOf(db).check())
+}
+
+// tablesOf is how many tables each level has.
+func tablesOf(db *DB) (n [numLevels]int) {
+	for level, files := range treeOf(db).levels {
+		n[level] = len(files)
+	}
+	return n
 }
 
 // boundsOf is where the tables of a level begin and end.
@@ -85,4 +94,126 @@ func TestRunWithTheLowestKeyEndsBeforeTablesThatStay(t *testing.T) {
 	flushed(t, db, db.Put([]byte("z"), nil))
 	compactLevels(t, db, 1, 0)
 	require.Equal(t, "[,a\x00) [m,m\x00) [z,z\x00) ", boundsOf(db, 1))
+}
+
+func TestCompactLeavesNothingOfWhatIsDeleted(t *testing.T) {
+	for name, remove := range map[string]func(*DB) error{
+		"delete":        func(db *DB) error { return db.Delete([]byte("key")) },
+		"delete prefix": func(db *DB) error { return db.DeletePrefix([]byte("key")) },
+		"delete range":  func(db *DB) error { return db.DeleteRange(nil, nil) },
+	} {
+		db := memoryStore(t, Options{Picker: idle{}})
+		require.NoError(t, remove(db))
+		require.NoError(t, db.Compact())
+		require.Equal(t, [numLevels]int{}, tablesOf(db), name)
+	}
+}
+
+// randomShape is levels of tables with random bounds, above level 0 apart from
+// each other.
+func randomShape(rng *rand.Rand) (s Shape) {
+	number := uint64(0)
+	table := func(from, to int) Table {
+		number++
+		return Table{Number: number, Bytes: 1 + int64(rng.IntN(100)), From: []byte{byte(from)}, To: []byte{byte(to)}}
+	}
+	for range rng.IntN(5) {
+		from := rng.IntN(10)
+		s.Levels[0] = append(s.Levels[0], table(from, from+1+rng.IntN(10-from)))
+	}
+	for level := 1; level < 4; level++ {
+		for from := rng.IntN(4); from < 10; from += rng.IntN(4) {
+			to := from + 1 + rng.IntN(3)
+			s.Levels[level] = append(s.Levels[level], table(from, to))
+			from = to
+		}
+	}
+	return s
+}
+
+// treeOfShape is a tree without files.
+func treeOfShape(s Shape) *tree {
+	t := &tree{}
+	for level, tables := range s.Levels {
+		for at, x := range tables {
+			t.levels[level] = append(t.levels[level], &file{fileMeta: fileMeta{
+				number: x.Number, run: uint64(100 - at), size: x.Bytes, bounds: x.bounds(),
+			}})
+		}
+	}
+	return t
+}
+
+func TestPicksThatChangeTheOrderAreRefusedAndNoOthers(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	right, wrong := 0, 0
+	for range 3000 {
+		s := randomShape(rng)
+		tree := treeOfShape(s)
+		require.NoError(t, tree.check())
+		for range 30 {
+			p := Pick{To: rng.IntN(4)}
+			inputs := make(map[*file]bool)
+			chance := 1 + rng.IntN(8)
+			for level, files := range tree.levels {
+				for _, f := range files {
+					if level <= p.To+rng.IntN(20)/19 && rng.IntN(8) < chance {
+						p.Files, inputs[f] = append(p.Files, f.number), true
+					}
+				}
+			}
+			err := checkPick(tree, inputs, p.To)
+			if isInOrder(s, p) {
+				right++
+				require.NoError(t, err, "%+v of %+v", p, s)
+			} else {
+				wrong++
+				require.ErrorIs(t, err, ErrOption, "%+v of %+v", p, s)
+			}
+		}
+	}
+	require.Greater(t, right, 10_000)
+	require.Greater(t, wrong, 10_000)
+}
+
+func TestPickersPickInOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	for _, picker := range []Picker{NewLeveled(), NewTiered(0), NewTiered(2)} {
+		picked := 0
+		for range 10_000 {
+			s := randomShape(rng)
+			s.MemtableBytes, s.FileBytes = chosen[int64](rng, 1, 10, 100), chosen[int64](rng, 1, 10, 100)
+			if p := picker.Pick(s); p != nil {
+				picked++
+				require.True(t, isInOrder(s, *p), "%T: %+v of %+v", picker, p, s)
+			}
+		}
+		require.Greater(t, picked, 1000)
+	}
+}
+
+func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
+	db := memoryStore(t, Options{Picker: idle{}, PartitionBytes: 1, FileBytes: 1})
+	putAll(t, db, "a", "b", "c")
+	flushed(t, db)
+	compactLevels(t, db, 2, 0)
+	require.Equal(t, "[a,a\x00) [b,b\x00) [c,c\x00) ", boundsOf(db, 2))
+	db.compacting.Lock() // the worker would do it
+	putAll(t, db, "b")
+	flushed(t, db)
+	putAll(t, db, "b", "c")
+	flushed(t, db)
+	require.NoError(t, db.DeleteRange([]byte("b"), []byte("c")))
+	putAll(t, db, "b")
+	flushed(t, db)
+	covered := coveredFiles(treeOf(db))
+	require.NoError(t, db.dropFiles(covered))
+	db.compacting.Unlock()
+	require.Len(t, covered, 2)
+	require.Equal(t, "[b,c) [b,c\x00) ", boundsOf(db, 0), "its own run, and one that has more, stay")
+	require.Equal(t, "[a,a\x00) [c,c\x00) ", boundsOf(db, 2))
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, "a b c ", keysOf(t, it))
+	require.NoError(t, it.Close())
 }
