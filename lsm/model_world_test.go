@@ -43,18 +43,6 @@ type modelCounts struct {
 	Operations, Flushes, Compactions, Crashes, Lost, Checkpoints, Restores, Reopened, Large int64
 }
 
-func (c *modelCounts) add(o modelCounts) {
-	c.Operations += o.Operations
-	c.Flushes += o.Flushes
-	c.Compactions += o.Compactions
-	c.Crashes += o.Crashes
-	c.Lost += o.Lost
-	c.Checkpoints += o.Checkpoints
-	c.Restores += o.Restores
-	c.Reopened += o.Reopened
-	c.Large += o.Large
-}
-
 func newWorld(o modelOptions, root string, log func(string, ...any), seen *modelCounts) *world {
 	w := &world{o: o, root: root, model: newModelState(), log: log, seen: seen}
 	w.mem, _ = o.FS.(*vfs.Mem)
