@@ -194,7 +194,9 @@ func TestPickersPickInOrder(t *testing.T) {
 
 func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, PartitionBytes: 1, FileBytes: 1})
-	putAll(t, db, "a", "b", "c")
+	putAll(t, db, "a", "b")
+	flushed(t, db)
+	putAll(t, db, "c")
 	flushed(t, db)
 	compactLevels(t, db, 2, 0)
 	require.Equal(t, "[a,a\x00) [b,b\x00) [c,c\x00) ", boundsOf(db, 2))
