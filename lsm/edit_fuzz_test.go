@@ -1,0 +1,107 @@
+package lsm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"runtime/metrics"
+	"testing"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/memtable"
+)
+
+// allocatedIn is how many bytes a function allocates, freed or not.
+func allocatedIn(f func()) uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	before := sample[0].Value.Uint64()
+	f()
+	metrics.Read(sample)
+	return sample[0].Value.Uint64() - before
+}
+
+// sampleEdits are edits with everything that one may have.
+func sampleEdits() []*edit {
+	meta := fileMeta{
+		number: 7, run: 3, identity: [16]byte{1, 2, 3}, size: 4000, entries: 17, tombstones: 2,
+		bounds: run.Range{From: []byte("a"), To: []byte("b")},
+	}
+	clipped := meta
+	clipped.number, clipped.clip = 300, run.Range{From: []byte("aa"), To: []byte{}}
+	clipped.bounds.To = nil
+	return []*edit{
+		{},
+		{first: true, identity: [16]byte{9}, split: "whole", partitionBytes: 2, nextFile: 1, nextRun: 1},
+		{flushed: 1 << 40, nextFile: maxFileNumber, nextRun: 129, firstLog: 128,
+			removed: []place{{0, 1}, {6, maxFileNumber}}, added: []placed{{0, meta}, {6, clipped}}},
+	}
+}
+
+// An edit that is read is written as the same bytes, and takes no more memory
+// than they account for. Nothing else is read.
+func FuzzLsmManifestEdit(f *testing.F) {
+	for _, e := range sampleEdits() {
+		b := e.encode()
+		f.Add(b)
+		f.Add(b[:len(b)/2])
+		f.Add(append(b, 0))
+	}
+	f.Add(binary.AppendUvarint([]byte{editVersion, 0, 0, 0, 0, 0}, 1<<60))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var e *edit
+		var err error
+		took := allocatedIn(func() { e, err = decodeEdit(b) })
+		if limit := 1<<20 + 64*uint64(len(b)); took > limit {
+			t.Fatalf("%d bytes of edit take %d of memory", len(b), took)
+		}
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if again := e.encode(); !bytes.Equal(b, again) {
+			t.Fatalf("%x is read and would be written as %x", b, again)
+		}
+	})
+}
+
+// A log record is applied or ErrCorrupt, whatever is in it.
+func FuzzLsmLogRecord(f *testing.F) {
+	var b Batch
+	b.Put([]byte("key"), []byte("value"))
+	b.Append([]byte("key"), nil)
+	b.Delete([]byte("gone"))
+	b.DeletePrefix([]byte("p/"))
+	f.Add(b.record)
+	f.Add(appendOp([]byte{recordOps}, opRange, []byte("a"), []byte("b")))
+	f.Add(appendOp([]byte{recordOps}, run.Set, nil, nil)[:3])
+	f.Add([]byte{recordRun, 3})
+	f.Add(sampleEdits()[2].added[0].meta.append([]byte{recordFile}))
+	f.Add([]byte{})
+	o := Options{Split: modelSplits[2], FS: vfs.NewMem(vfs.MemOptions{}), NewMemtable: memtable.NewHash}
+	db, err := Open("db", &o)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = db.Close() })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1<<16 {
+			return
+		}
+		for _, active := range []uint64{0, 2} {
+			r := replayer{db: db, flushed: 1, active: active}
+			var err error
+			took := allocatedIn(func() { err = r.record(b, 0) })
+			r.release()
+			if limit := 1<<20 + 64*uint64(len(b)); took > limit {
+				t.Fatalf("a record of %d bytes takes %d of memory", len(b), took)
+			}
+			if err != nil && !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
+		}
+	})
+}
