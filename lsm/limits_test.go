@@ -1,0 +1,338 @@
+package lsm
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"os"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// limits are those of a test: in memtables, and large enough for files of their
+// own.
+var limits = map[string]struct{ key, value int64 }{
+	"small": {11, 40},
+	"large": {300 << 10, 300 << 10},
+}
+
+var allLogModes = []LogMode{LogOff, LogBuffered, LogSynced}
+
+// sized is a key or a value of so many bytes.
+func sized(bytesOf int64, with byte) []byte { return bytes.Repeat([]byte{with}, int(bytesOf)) }
+
+// writePaths are all ways by which a key, and a value where there is one, come
+// in.
+var writePaths = map[string]struct {
+	write    func(db *DB, key, value []byte) error
+	hasValue bool
+}{
+	"Put":                {(*DB).Put, true},
+	"Append":             {(*DB).Append, true},
+	"Delete":             {func(db *DB, key, _ []byte) error { return db.Delete(key) }, false},
+	"DeletePrefix":       {func(db *DB, key, _ []byte) error { return db.DeletePrefix(key) }, false},
+	"Batch.Put":          {inBatch(func(b *Batch, key, value []byte) { b.Put(key, value) }), true},
+	"Batch.Append":       {inBatch(func(b *Batch, key, value []byte) { b.Append(key, value) }), true},
+	"Batch.Delete":       {inBatch(func(b *Batch, key, _ []byte) { b.Delete(key) }), false},
+	"Batch.DeletePrefix": {inBatch(func(b *Batch, key, _ []byte) { b.DeletePrefix(key) }), false},
+}
+
+// inBatch makes an operation one in the middle of a batch.
+func inBatch(add func(b *Batch, key, value []byte)) func(db *DB, key, value []byte) error {
+	return func(db *DB, key, value []byte) error {
+		var b Batch
+		b.Put([]byte("first"), []byte("of a batch"))
+		add(&b, key, value)
+		b.Put([]byte("last"), []byte("of a batch"))
+		return db.Apply(&b)
+	}
+}
+
+// requireSizeError is for an error that tells both sizes.
+func requireSizeError(t *testing.T, err error, what string, size, limit int64) {
+	t.Helper()
+	require.ErrorIs(t, err, ErrTooLarge)
+	var sizes *SizeError
+	require.ErrorAs(t, err, &sizes)
+	require.Equal(t, &SizeError{what, size, limit}, sizes)
+}
+
+func TestLimitsAreExactOnEveryPath(t *testing.T) {
+	for size, limit := range limits {
+		for _, mode := range allLogModes {
+			for name, path := range writePaths {
+				t.Run(fmt.Sprint(size, mode, name), func(t *testing.T) {
+					o := &Options{
+						FS: vfs.NewMem(vfs.MemOptions{}), Log: mode, Budget: goldenBudget,
+						MaxKeySize: limit.key, MaxValueSize: limit.value,
+					}
+					db, err := Open("db", o)
+					require.NoError(t, err)
+					key, value := sized(limit.key, 'k'), sized(limit.value, 'v')
+					want := map[string]string{"other": "value", string(key): ""}
+					require.NoError(t, db.Put([]byte("other"), []byte("value")))
+					require.NoError(t, db.Put(key, nil))
+
+					err = path.write(db, append(key, 'k'), nil)
+					requireSizeError(t, err, "key", limit.key+1, limit.key)
+					if path.hasValue {
+						err = path.write(db, []byte("other"), append(value, 'v'))
+						requireSizeError(t, err, "value", limit.value+1, limit.value)
+					}
+					requireContent(t, db, want)
+					_, found, err := db.Get(append(key, 'k'), nil)
+					require.NoError(t, err)
+					require.False(t, found)
+
+					require.NoError(t, path.write(db, key, value))
+					delete(want, string(key))
+					if path.hasValue {
+						want[string(key)] = string(value)
+					}
+					if strings.HasPrefix(name, "Batch") {
+						want["first"], want["last"] = "of a batch", "of a batch"
+					}
+					requireContent(t, db, want)
+					for range 2 {
+						require.NoError(t, db.Close())
+						db, err = Open("db", o)
+						require.NoError(t, err)
+						requireContent(t, db, want)
+						require.NoError(t, db.Compact())
+					}
+					require.NoError(t, db.Close())
+				})
+			}
+		}
+	}
+}
+
+// outgrown are ways by which appends make a value larger than the limit.
+var outgrown = map[string]func(db *DB, key, piece []byte) error{
+	"one by one": func(db *DB, key, piece []byte) error {
+		return errors.Join(db.Append(key, piece), db.Append(key, piece), db.Append(key, piece))
+	},
+	"in runs": func(db *DB, key, piece []byte) error {
+		return errors.Join(db.Put(key, piece), db.Seal(), db.Append(key, piece), db.Flush(), db.Append(key, piece))
+	},
+	"in a batch": func(db *DB, key, piece []byte) error {
+		var b Batch
+		b.Put(key, piece)
+		b.Append(key, piece)
+		b.Append(key, piece)
+		return db.Apply(&b)
+	},
+}
+
+func TestOutgrownValuesAreStreamsOnly(t *testing.T) {
+	for size, limit := range limits {
+		for _, mode := range allLogModes {
+			for name, grow := range outgrown {
+				t.Run(fmt.Sprint(size, mode, name), func(t *testing.T) {
+					o := &Options{FS: vfs.NewMem(vfs.MemOptions{}), Log: mode, Budget: goldenBudget, MaxValueSize: limit.value}
+					db, err := Open("db", o)
+					require.NoError(t, err)
+					key, piece := []byte("key"), sized(limit.value/2, 'v')
+					require.NoError(t, db.Put(key, piece))
+					require.NoError(t, db.Append(key, piece))
+					require.NoError(t, db.Put([]byte("other"), []byte("value")))
+					requireContent(t, db, map[string]string{"key": string(piece) + string(piece), "other": "value"})
+					require.NoError(t, db.Delete(key))
+
+					require.NoError(t, grow(db, key, piece))
+					want := bytes.Repeat(piece, 3)
+					requireOutgrown(t, db, key, want, limit.value)
+					require.NoError(t, db.Flush())
+					requireOutgrown(t, db, key, want, limit.value)
+					for range 2 {
+						require.NoError(t, db.Close())
+						db, err = Open("db", o)
+						require.NoError(t, err)
+						requireOutgrown(t, db, key, want, limit.value)
+						require.NoError(t, db.Compact())
+						requireOutgrown(t, db, key, want, limit.value)
+					}
+					require.NoError(t, db.Append(key, piece))
+					requireOutgrown(t, db, key, append(want, piece...), limit.value)
+					require.NoError(t, db.Put(key, piece))
+					requireContent(t, db, map[string]string{"key": string(piece), "other": "value"})
+					require.NoError(t, db.Close())
+				})
+			}
+		}
+	}
+}
+
+// requireOutgrown reads a value above the limit by every way there is.
+func requireOutgrown(t *testing.T, db *DB, key, want []byte, limit int64) {
+	t.Helper()
+	size := int64(len(want))
+	tooLarge := func(value []byte, err error) {
+		t.Helper()
+		require.Empty(t, value)
+		requireSizeError(t, err, "value", size, limit)
+	}
+	equal := func(r io.Reader) {
+		t.Helper()
+		got, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got), "%d bytes, %d were written", len(got), size)
+	}
+	value, _, err := db.Get(key, nil)
+	tooLarge(value, err)
+	value, _, err = db.Peek(key)
+	tooLarge(value, err)
+	value, _, err = db.Get([]byte("other"), nil)
+	require.NoError(t, err)
+	require.Equal(t, "value", string(value))
+
+	v, err := db.View()
+	require.NoError(t, err)
+	value, _, err = v.Get(key, nil)
+	tooLarge(value, err)
+	for _, stream := range []func([]byte) (io.ReadCloser, int64, bool, error){db.Stream, v.Stream} {
+		r, n, found, err := stream(key)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, size, n)
+		equal(r)
+		require.NoError(t, r.Close())
+	}
+	it, err := v.Iterator(nil, nil)
+	require.NoError(t, err)
+	require.True(t, it.Next())
+	tooLarge(it.Value())
+	require.Equal(t, size, it.ValueSize())
+	equal(it.ValueReader())
+	require.True(t, it.Next())
+	value, err = it.Value()
+	require.NoError(t, err)
+	require.Equal(t, "value", string(value))
+	require.NoError(t, it.Close())
+	require.NoError(t, v.Close())
+
+	live, err := db.Prefix(key)
+	require.NoError(t, err)
+	require.True(t, live.Next())
+	tooLarge(live.Value())
+	require.Equal(t, size, live.ValueSize())
+	require.False(t, live.Next())
+	require.NoError(t, live.Err())
+	require.NoError(t, live.Close())
+}
+
+// TestBorderOf2GiB has values of 2^31 bytes and one more, and a key of 2^31, on
+// a disk.
+func TestBorderOf2GiB(t *testing.T) {
+	const needed = 16 << 30
+	available := availableMemory()
+	switch {
+	case testing.Short():
+		t.Skip("values of 2 GiB are not for -short")
+	case modelUnderRace:
+		t.Skip("values of 2 GiB are not for -race")
+	case bits.UintSize < 64:
+		t.Skip("this system has no addresses for values of 2 GiB")
+	case available < needed:
+		t.Skipf("values of 2 GiB want %d bytes of memory, %d are available", int64(needed), available)
+	}
+	defer debug.FreeOSMemory()
+	dir := t.TempDir()
+	o := &Options{Log: LogSynced}
+	db, err := Open(dir, o)
+	require.NoError(t, err)
+	border := int64(1) << 31
+	long := make([]byte, border+1)
+	for i := range long {
+		long[i] = byte(i >> 20)
+	}
+	exact := long[:border:border]
+	small := []byte("a")
+
+	requireSizeError(t, db.Put(small, long), "value", border+1, border)
+	requireSizeError(t, db.Append(small, long), "value", border+1, border)
+	requireSizeError(t, db.Put(long, small), "key", border+1, border)
+	requireSizeError(t, db.Delete(long), "key", border+1, border)
+	var b Batch
+	b.Put(small, long)
+	requireSizeError(t, db.Apply(&b), "value", border+1, border)
+
+	require.NoError(t, db.Put(small, exact))
+	requireWhole(t, db, small, exact)
+	require.NoError(t, db.Put(exact, small))
+	requireWhole(t, db, exact, small)
+	require.NoError(t, db.Append(small, long[border:])) // one byte more
+	requireLong(t, db, small, long)
+
+	require.NoError(t, db.Close())
+	db, err = Open(dir, o)
+	require.NoError(t, err)
+	requireLong(t, db, small, long)
+	requireWhole(t, db, exact, small)
+	require.NoError(t, db.Compact())
+	requireLong(t, db, small, long)
+	requireWhole(t, db, exact, small)
+
+	require.NoError(t, db.Delete(exact))
+	_, found, err := db.Get(exact, nil)
+	require.NoError(t, err)
+	require.False(t, found)
+	require.NoError(t, db.Put(small, exact))
+	requireWhole(t, db, small, exact)
+	require.NoError(t, db.Close())
+}
+
+func requireWhole(t *testing.T, db *DB, key, want []byte) {
+	t.Helper()
+	got, found, err := db.Get(key, nil)
+	require.NoError(t, err)
+	require.True(t, found && bytes.Equal(want, got))
+}
+
+// requireLong reads a value above the limit.
+func requireLong(t *testing.T, db *DB, key, want []byte) {
+	t.Helper()
+	limit := MaxValueSize
+	_, _, err := db.Get(key, nil)
+	requireSizeError(t, err, "value", limit+1, limit)
+	_, _, err = db.Peek(key)
+	requireSizeError(t, err, "value", limit+1, limit)
+	r, size, found, err := db.Stream(key)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, limit+1, size)
+	piece := make([]byte, 1<<20)
+	for len(want) > 0 {
+		n, err := io.ReadFull(r, piece)
+		require.True(t, err == nil || err == io.ErrUnexpectedEOF)
+		require.True(t, bytes.Equal(want[:n], piece[:n]))
+		want = want[n:]
+	}
+	n, err := r.Read(piece)
+	require.Zero(t, n)
+	require.Equal(t, io.EOF, err)
+	require.NoError(t, r.Close())
+}
+
+// availableMemory is in bytes, 0 if it is not known.
+func availableMemory() (n int64) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if _, err := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &n); err == nil {
+			return n << 10
+		}
+	}
+	return 0
+}
