@@ -46,7 +46,7 @@ type DB struct {
 	probe      run.Probe     // scratch of the operation under way
 	finding    run.Finding   // the same
 	peeked     []byte        // what Peek has put together
-	idle       *Iterator     // of a prefix, closed, to be used again
+	idle       *Iterator     // of a prefix, closed, whose memory is used again
 	unpaid     int64         // bytes written since the last payment: see pay
 	debt       time.Duration // not slept yet
 	closed     bool

@@ -103,3 +103,18 @@ func TestValueAboveTheLimitIsReadAsAStreamOnly(t *testing.T) {
 		require.NoError(t, db.Compact())
 	}
 }
+
+func TestSecondCloseDoesNothingToLaterWalks(t *testing.T) {
+	db := memoryStore(t, Options{})
+	putAll(t, db, "a", "b")
+	first, err := db.Prefix([]byte("a"))
+	require.NoError(t, err)
+	require.NoError(t, first.Close())
+	second, err := db.Prefix([]byte("b"))
+	require.NoError(t, err)
+	require.NoError(t, first.Close())
+	require.False(t, first.Next())
+	require.ErrorIs(t, first.Err(), ErrClosed)
+	require.Equal(t, "b ", keysOf(t, second))
+	require.NoError(t, second.Close())
+}

@@ -40,12 +40,12 @@ func (db *DB) Prefix(prefix []byte) (*Iterator, error) {
 		return nil, err
 	}
 	defer db.owner.Unlock()
-	it := db.idle
-	db.idle = nil
-	if it == nil {
-		it = &Iterator{db: db}
+	it := &Iterator{db: db}
+	if idle := db.idle; idle != nil {
+		// Its memory, not itself: whoever closed it may do so again.
+		it.merger, it.live, it.value = idle.merger, idle.live, idle.value
+		db.idle = nil
 	}
-	it.begun, it.valid, it.err = false, false, nil
 	it.opened = callerOf()
 	l := &it.live
 	l.on = true
@@ -224,7 +224,8 @@ func (it *Iterator) liveValue() ([]byte, error) {
 // last is the key that the iterator stands at.
 func (l *live) last() []byte { return l.from[:len(l.from)-1] }
 
-// closeLive ends a live iterator. It is kept for the next one. The lock is held.
+// closeLive ends a live iterator. Its memory is kept for the next one. The lock is
+// held.
 func (it *Iterator) closeLive() error {
 	it.closeSources()
 	it.live.on = false
