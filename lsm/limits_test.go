@@ -229,64 +229,88 @@ func requireOutgrown(t *testing.T, db *DB, key, want []byte, limit int64) {
 	require.NoError(t, live.Close())
 }
 
-// TestBorderOf2GiB has values of 2^31 bytes and one more, and a key of 2^31, on
-// a disk.
-func TestBorderOf2GiB(t *testing.T) {
+// The borders are 2^31 bytes, and one more is too large.
+var border = int64(1) << 31 // no constant: an int of 32 bits does not take it
+
+// openAtTheBorder opens a store on a disk, and makes one byte more than the
+// border. It skips the test where that is too much.
+func openAtTheBorder(t *testing.T) (db *DB, dir string, long []byte) {
+	t.Helper()
 	const needed = 16 << 30
 	available := availableMemory()
 	switch {
 	case testing.Short():
-		t.Skip("values of 2 GiB are not for -short")
+		t.Skip("2 GiB are not for -short")
 	case modelUnderRace:
-		t.Skip("values of 2 GiB are not for -race")
+		t.Skip("2 GiB are not for -race")
 	case bits.UintSize < 64:
-		t.Skip("this system has no addresses for values of 2 GiB")
+		t.Skip("this system has no addresses for 2 GiB")
 	case available < needed:
-		t.Skipf("values of 2 GiB want %d bytes of memory, %d are available", int64(needed), available)
+		t.Skipf("2 GiB want %d bytes of memory, %d are available", int64(needed), available)
 	}
-	defer debug.FreeOSMemory()
-	dir := t.TempDir()
-	o := &Options{Log: LogSynced}
-	db, err := Open(dir, o)
-	require.NoError(t, err)
-	border := int64(1) << 31
-	long := make([]byte, border+1)
+	// Garbage of this size is collected at once.
+	percent := debug.SetGCPercent(5)
+	t.Cleanup(func() {
+		debug.SetGCPercent(percent)
+		debug.FreeOSMemory()
+	})
+	dir = t.TempDir()
+	db = openOnDisk(t, dir)
+	long = make([]byte, border+1)
 	for i := range long {
 		long[i] = byte(i >> 20)
 	}
-	exact := long[:border:border]
-	small := []byte("a")
+	return db, dir, long
+}
 
-	requireSizeError(t, db.Put(small, long), "value", border+1, border)
-	requireSizeError(t, db.Append(small, long), "value", border+1, border)
-	requireSizeError(t, db.Put(long, small), "key", border+1, border)
-	requireSizeError(t, db.Delete(long), "key", border+1, border)
+func openOnDisk(t *testing.T, dir string) *DB {
+	t.Helper()
+	db, err := Open(dir, &Options{Log: LogSynced})
+	require.NoError(t, err)
+	return db
+}
+
+func TestBorderOfValues(t *testing.T) {
+	db, dir, long := openAtTheBorder(t)
+	exact := long[:border:border]
+	key := []byte("a")
+	requireSizeError(t, db.Put(key, long), "value", border+1, border)
+	requireSizeError(t, db.Append(key, long), "value", border+1, border)
 	var b Batch
-	b.Put(small, long)
+	b.Put(key, long)
 	requireSizeError(t, db.Apply(&b), "value", border+1, border)
 
-	require.NoError(t, db.Put(small, exact))
-	requireWhole(t, db, small, exact)
-	require.NoError(t, db.Put(exact, small))
-	requireWhole(t, db, exact, small)
-	require.NoError(t, db.Append(small, long[border:])) // one byte more
-	requireLong(t, db, small, long)
-
+	require.NoError(t, db.Put(key, exact))
+	requireWhole(t, db, key, exact)
+	require.NoError(t, db.Append(key, long[border:])) // one byte more
+	requireLong(t, db, key, long)
 	require.NoError(t, db.Close())
-	db, err = Open(dir, o)
-	require.NoError(t, err)
-	requireLong(t, db, small, long)
-	requireWhole(t, db, exact, small)
+	db = openOnDisk(t, dir)
 	require.NoError(t, db.Compact())
-	requireLong(t, db, small, long)
-	requireWhole(t, db, exact, small)
+	requireLong(t, db, key, long)
+	require.NoError(t, db.Put(key, exact))
+	require.NoError(t, db.Close())
+	db = openOnDisk(t, dir)
+	requireWhole(t, db, key, exact)
+	require.NoError(t, db.Close())
+}
 
-	require.NoError(t, db.Delete(exact))
-	_, found, err := db.Get(exact, nil)
-	require.NoError(t, err)
-	require.False(t, found)
-	require.NoError(t, db.Put(small, exact))
-	requireWhole(t, db, small, exact)
+func TestBorderOfKeys(t *testing.T) {
+	db, dir, long := openAtTheBorder(t)
+	exact := long[:border:border]
+	value := []byte("value")
+	requireSizeError(t, db.Put(long, value), "key", border+1, border)
+	requireSizeError(t, db.Append(long, value), "key", border+1, border)
+	requireSizeError(t, db.Delete(long), "key", border+1, border)
+	var b Batch
+	b.Put(long, value)
+	requireSizeError(t, db.Apply(&b), "key", border+1, border)
+
+	require.NoError(t, db.Put(exact, value))
+	requireWhole(t, db, exact, value)
+	require.NoError(t, db.Close())
+	db = openOnDisk(t, dir)
+	requireWhole(t, db, exact, value)
 	require.NoError(t, db.Close())
 }
 
