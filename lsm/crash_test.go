@@ -65,6 +65,10 @@ var (
 
 var logModes = map[string]LogMode{"off": LogOff, "buffered": LogBuffered, "synced": LogSynced}
 
+// raceStride is after how many operations there is a crash under the race
+// detector, which makes them ten times as slow.
+const raceStride = 40
+
 // keptAfterACrash are the ways in which a power cut treats what was not synced.
 func keptAfterACrash(crash int64, partly int) []vfs.CrashOptions {
 	kept := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
@@ -89,6 +93,9 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 				var operations, crashes, again atomic.Int64
 				crash := func(op vfs.Op, file string) {
 					n := operations.Add(1)
+					if modelUnderRace && n%raceStride != 0 {
+						return
+					}
 					for i, kept := range keptAfterACrash(n, *crashSeeds) {
 						crashes.Add(1)
 						left, p := s.promised(func() *vfs.Mem { return mem.CrashClone(kept) })
