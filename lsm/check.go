@@ -28,7 +28,7 @@ type Problem struct {
 }
 
 // Check reads everything in the directory of a store that is closed, and says
-// what is wrong where. It changes nothing. The error is of what kept it from
+// what is wrong where. It changes nothing, but for making LOCK if it is missing. The error is of what kept it from
 // looking; problems are in the report, and make the error ErrCorrupt.
 func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 	o, err := options.complete()

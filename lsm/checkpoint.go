@@ -65,7 +65,7 @@ func (v *View) flushed() (*edit, error) {
 }
 
 // Part is a checkpoint, or a closed store, of which Restore takes a range of
-// partitions.
+// partitions. Of a store that is open, and keeps no log, it takes what is flushed.
 type Part struct {
 	Dir      string
 	From, To []byte // as DeleteRange takes them

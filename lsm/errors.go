@@ -39,8 +39,9 @@ var (
 	// partitions.
 	ErrRange = errors.New("invalid range")
 	// ErrFailed is returned by writes after the log or the manifest could not be
-	// written. Nothing is known then about what the disk has; reads go on, and
-	// opening the store again finds out.
+	// written. Nothing is known then about what the disk has; Get and Peek go
+	// on, views and scans do unless there is something to seal, and opening the
+	// store again finds out.
 	ErrFailed = errors.New("store has failed")
 	// ErrStalled is returned by a write for which there is no memory left since
 	// what is sealed cannot be flushed; its cause is wrapped. The write has not

@@ -34,13 +34,8 @@ func (db *DB) Iterator(from, to []byte) (*Iterator, error) {
 		return nil, err
 	}
 	defer db.owner.Unlock()
-	if db.active.Len() > 0 {
-		if db.failed != nil {
-			return nil, db.failed
-		}
-		if err := db.seal(); err != nil {
-			return nil, err
-		}
+	if err := db.sealToRead(); err != nil {
+		return nil, err
 	}
 	return db.scan(db.current, run.Range{From: from, To: to}), nil
 }

@@ -55,7 +55,8 @@ type Options struct {
 	Split Split
 	// PartitionBytes is how many bytes at the front of a key name its partition:
 	// files end at borders of partitions, and DeleteRange and clips take whole
-	// ones. Each prefix has at least so many. It is part of the store. Default
+	// ones. Each prefix must have at least so many, which is not checked. It is
+	// part of the store. Default
 	// 0: all is one partition.
 	PartitionBytes int
 

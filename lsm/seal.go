@@ -28,6 +28,15 @@ func (db *DB) seal() error {
 	return db.beginRun(r)
 }
 
+// sealToRead makes all that was written runs, for views and scans. A store that
+// has failed cannot seal, and need not if nothing was written since it last did.
+func (db *DB) sealToRead() error {
+	if db.active.Len() > 0 && db.failed != nil {
+		return db.failed
+	}
+	return db.seal()
+}
+
 // beginRun begins the next run behind one that has ended.
 func (db *DB) beginRun(ended *sealedRun) error {
 	db.install(db.current.withRun(ended))

@@ -27,13 +27,8 @@ func (db *DB) View() (*View, error) {
 		return nil, err
 	}
 	defer db.owner.Unlock()
-	if db.active.Len() > 0 {
-		if db.failed != nil {
-			return nil, db.failed
-		}
-		if err := db.seal(); err != nil {
-			return nil, err
-		}
+	if err := db.sealToRead(); err != nil {
+		return nil, err
 	}
 	v := &View{db: db, run: db.activeRun - 1, version: db.current, opened: callerOf()}
 	v.version.refs++
