@@ -1,6 +1,13 @@
 package main
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/weirstate/weir/bench/peers/rocksdb"
+)
 
 // errUnsupported is returned by an engine that cannot do an operation; its row
 // is left out.
@@ -32,9 +39,27 @@ type engine interface {
 	Close() error
 }
 
+// bulk is an engine behind a bridge: what is read by known keys can be asked for
+// a chunk at a time, so that crossing the bridge is not charged to it.
+type bulk interface {
+	// Batch takes the keys of the next operation.
+	Batch(n int, key func() []byte)
+
+	// GetBatch reads them, and counts those that are there.
+	GetBatch() (found int, err error)
+
+	// ChangeBatch reads them, puts their values back with a number in the first
+	// 8 bytes, and counts them.
+	ChangeBatch(stamp uint64) (found int, err error)
+}
+
+// chunk is how many operations cross a bridge together.
+const chunk = 64
+
 // layout is what a store is told about its keys.
 type layout struct {
-	prefixBytes int // keys have a prefix of so many bytes; 0: they are their own
+	prefixBytes int  // keys have a prefix of so many bytes; 0: they are their own
+	timed       bool // single operations are timed: none may be put off
 }
 
 // budgetBytes is the memory of an engine in all.
@@ -42,7 +67,22 @@ const budgetBytes = 512 << 20
 
 // engines open in a directory that exists.
 var engines = map[string]func(dir string, l layout) (engine, error){
-	"gomap":  openGomap,
-	"pebble": openPebble,
-	"weir":   openWeir,
+	"badger":  openBadger,
+	"gomap":   openGomap,
+	"pebble":  openPebble,
+	"rocksdb": openRocks,
+	"weir":    openWeir,
+}
+
+// available are the engines that this machine has, in order, and what is
+// missing for the others.
+func available() (names []string, missing error) {
+	for _, name := range slices.Sorted(maps.Keys(engines)) {
+		if name == "rocksdb" && rocksdb.Available() != nil {
+			missing = fmt.Errorf("rocksdb is left out: %w; ./install.sh installs it", rocksdb.Available())
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, missing
 }

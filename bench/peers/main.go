@@ -55,7 +55,7 @@ func compare(ctx context.Context, arguments []string, out, progress io.Writer) e
 }
 
 func parse(arguments []string, out io.Writer) (o options, err error) {
-	known := slices.Sorted(maps.Keys(engines))
+	known, missing := available()
 	kinds := slices.Sorted(maps.Keys(keyKinds))
 	f := flag.NewFlagSet("peers", flag.ContinueOnError)
 	f.SetOutput(out)
@@ -71,16 +71,24 @@ func parse(arguments []string, out io.Writer) (o options, err error) {
 	if err := f.Parse(arguments); err != nil {
 		return o, err
 	}
+	if missing != nil {
+		fmt.Fprintln(out, missing)
+	}
 	o.engines, o.workloads = strings.Split(*picked, ","), workloadNames()
 	if *rows != "" {
 		o.workloads = strings.Split(*rows, ",")
 	}
-	return o, o.check(f.Args(), known, kinds)
+	return o, o.check(f.Args(), kinds)
 }
 
-func (o options) check(rest, known, kinds []string) error {
+func (o options) check(rest, kinds []string) error {
+	known, missing := available()
 	for _, name := range o.engines {
-		if !slices.Contains(known, name) {
+		switch {
+		case slices.Contains(known, name):
+		case engines[name] != nil:
+			return missing
+		default:
 			return fmt.Errorf("unknown engine %q", name)
 		}
 	}

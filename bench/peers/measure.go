@@ -62,6 +62,23 @@ func (m *meter) repeat(n int, do func(i int) error) error {
 	return nil
 }
 
+// chunks measures n operations, so many in a call; done is how many there were.
+func (m *meter) chunks(n int, do func(n, done int) error) error {
+	m.start()
+	defer m.stop()
+	for m.done < n {
+		size := min(chunk, n-m.done)
+		if err := do(size, m.done); err != nil {
+			return err
+		}
+		m.done += size
+		if err := m.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // histogram counts durations in buckets of at most 1/16 of their value.
 type histogram struct {
 	counts [64 * 16]int

@@ -16,6 +16,7 @@ type result struct {
 	engine, workload string
 	nanos, cpuNanos  []float64 // per operation
 	diskBytes        []int64
+	peakBytes        []int64 // of memory, above what the process used before
 	traced           histogram
 }
 
@@ -57,6 +58,8 @@ func (r *runner) store(ctx context.Context, name string, s store, trace bool) (e
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	debug.FreeOSMemory() // what the engine before has left
+	before := memory()
+	s.layout.timed = trace
 	e, err := engines[name](dir, s.layout)
 	if err != nil {
 		return err
@@ -69,6 +72,7 @@ func (r *runner) store(ctx context.Context, name string, s store, trace bool) (e
 			continue
 		}
 		b.meter = &meter{ctx: ctx, trace: trace}
+		resetPeak()
 		err := w.run(b)
 		if errors.Is(err, errUnsupported) {
 			continue
@@ -77,7 +81,7 @@ func (r *runner) store(ctx context.Context, name string, s store, trace bool) (e
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 		if wanted {
-			r.result(name, w.name).add(b.meter, e.DiskBytes())
+			r.result(name, w.name).add(b.meter, e.DiskBytes(), peakMemory()-before)
 		}
 	}
 	return nil
@@ -94,7 +98,7 @@ func (r *runner) result(engine, workload string) *result {
 	return made
 }
 
-func (r *result) add(m *meter, diskBytes int64) {
+func (r *result) add(m *meter, diskBytes, peakBytes int64) {
 	if m.trace {
 		r.traced = m.delays
 		return
@@ -103,6 +107,7 @@ func (r *result) add(m *meter, diskBytes int64) {
 	r.nanos = append(r.nanos, float64(m.elapsed)/ops)
 	r.cpuNanos = append(r.cpuNanos, float64(m.elapsedCPU)/ops)
 	r.diskBytes = append(r.diskBytes, diskBytes)
+	r.peakBytes = append(r.peakBytes, peakBytes)
 }
 
 func median[T int64 | float64 | time.Duration](values []T) T {

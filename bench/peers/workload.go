@@ -107,48 +107,76 @@ func (b *bench) settle() error {
 	return b.repeat(1, func(int) error { return b.engine.Settle() })
 }
 
-// find is a Get that must find, or must not.
-func (b *bench) find(key []byte, want bool) ([]byte, error) {
-	value, found, err := b.engine.Get(key)
-	if err == nil && found != want {
-		err = fmt.Errorf("key found: %v, should be %v", found, want)
+// reads measures Gets of keys that must be there, or must not.
+func (b *bench) reads(next func() uint64, want bool) error {
+	key := func() []byte { return b.keyOf(next()) }
+	if engine, ok := b.engine.(bulk); ok && !b.trace {
+		return b.chunks(b.ops, func(n, _ int) error {
+			engine.Batch(n, key)
+			found, err := engine.GetBatch()
+			return unlike(err, found, n, want)
+		})
 	}
-	return value, err
-}
-
-func (b *bench) get() error {
-	r := b.random()
 	return b.repeat(b.ops, func(int) error {
-		_, err := b.find(b.keyOf(r.Uint64N(uint64(b.keys))), true)
-		return err
+		_, found, err := b.engine.Get(key())
+		return unlike(err, count(found), 1, want)
 	})
 }
+
+func count(found bool) int {
+	if found {
+		return 1
+	}
+	return 0
+}
+
+// unlike is an error if not all of n keys were found, or any that should not be.
+func unlike(err error, found, n int, want bool) error {
+	if err == nil && found != n*count(want) {
+		err = fmt.Errorf("%d of %d keys found, should be there: %v", found, n, want)
+	}
+	return err
+}
+
+func (b *bench) get() error { return b.reads(b.uniform(), true) }
 
 func (b *bench) getAbsent() error {
-	r := b.random()
-	return b.repeat(b.ops, func(int) error {
-		_, err := b.find(b.keyOf(uint64(b.keys)+r.Uint64N(uint64(b.keys))), false)
-		return err
-	})
+	next := b.uniform()
+	return b.reads(func() uint64 { return uint64(b.keys) + next() }, false)
 }
 
 // rmw reads a value, changes its first bytes and writes it.
 func (b *bench) rmw(next func() uint64, before func() error) error {
+	if engine, ok := b.engine.(bulk); ok && !b.trace {
+		return b.chunks(b.ops, func(n, done int) error {
+			if err := before(); err != nil {
+				return err
+			}
+			engine.Batch(n, func() []byte { return b.keyOf(next()) })
+			found, err := engine.ChangeBatch(uint64(done))
+			return unlike(err, found, n, true)
+		})
+	}
 	return b.repeat(b.ops, func(i int) error {
-		if err := before(); err != nil {
-			return err
+		if i%chunk == 0 {
+			if err := before(); err != nil {
+				return err
+			}
 		}
-		key := b.keyOf(next())
-		value, err := b.find(key, true)
-		if err != nil {
-			return err
-		}
-		b.value = append(b.value[:0], value...)
-		if len(b.value) >= 8 {
-			binary.LittleEndian.PutUint64(b.value, uint64(i))
-		}
-		return b.engine.Put(key, b.value)
+		return b.change(b.keyOf(next()), uint64(i))
 	})
+}
+
+func (b *bench) change(key []byte, stamp uint64) error {
+	value, found, err := b.engine.Get(key)
+	if err := unlike(err, count(found), 1, true); err != nil {
+		return err
+	}
+	b.value = append(b.value[:0], value...)
+	if len(b.value) >= 8 {
+		binary.LittleEndian.PutUint64(b.value, stamp)
+	}
+	return b.engine.Put(key, b.value)
 }
 
 func nothing() error { return nil }
@@ -168,7 +196,7 @@ func (b *bench) rmwUniform() error { return b.rmw(b.uniform(), nothing) }
 func (b *bench) rmwSnapshots() error {
 	var last time.Time
 	return b.rmw(b.uniform(), func() error {
-		if b.meter.done%64 > 0 || time.Since(last) < sealEvery {
+		if time.Since(last) < sealEvery {
 			return nil
 		}
 		last = time.Now()
@@ -217,11 +245,21 @@ func (b *bench) append() error {
 	})
 }
 
+// getAppended reads values that were appended to; all are there but for one in
+// e^pieces.
 func (b *bench) getAppended() error {
 	r := b.random()
 	lists := uint64(min(listCount, b.keys))
+	next := func() uint64 { return r.Uint64N(lists) }
+	if engine, ok := b.engine.(bulk); ok && !b.trace {
+		return b.chunks(b.ops, func(n, _ int) error {
+			engine.Batch(n, func() []byte { return b.keyOf(next()) })
+			_, err := engine.GetBatch()
+			return err
+		})
+	}
 	return b.repeat(b.ops, func(int) error {
-		_, _, err := b.engine.Get(b.keyOf(r.Uint64N(lists)))
+		_, _, err := b.engine.Get(b.keyOf(next()))
 		return err
 	})
 }
