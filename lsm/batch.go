@@ -94,6 +94,9 @@ func (db *DB) Apply(b *Batch) error {
 		if err == nil && op.kind == run.DeletePrefix {
 			err = db.o.checkPrefix(op.key)
 		}
+		if err == nil {
+			err = db.o.checkKey(op.key)
+		}
 		if err != nil {
 			return fmt.Errorf("operation %d of the batch: %w", i, err)
 		}

@@ -177,3 +177,62 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 	}
 	require.Greater(t, failed, 5)
 }
+
+// A key whose prefix has fewer bytes than name a partition was taken. The tombstone
+// of such a prefix reaches over partitions, at whose borders tables end, so that
+// their bounds overlapped and no compaction could become part of the tree any more.
+// Protection: Options.checkKey, on every path and in logs.
+func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
+	for _, mode := range allLogModes {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		o := &Options{FS: mem, Log: mode, Budget: goldenBudget, PartitionBytes: 3, Split: modelSplits[2], FileBytes: 1}
+		db, err := Open("db", o)
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("ab/"), nil)) // just long enough
+		require.NoError(t, db.DeletePrefix([]byte("abc")))
+		for name, path := range writePaths {
+			if !strings.HasPrefix(name, "Batch") {
+				for _, key := range []string{"", "a", "ab", "a/", "a/long", "/"} {
+					if name == "DeletePrefix" && key == "a/long" {
+						continue // no prefix
+					}
+					require.ErrorIs(t, path.write(db, []byte(key), nil), ErrPartition, "%s of %q", name, key)
+				}
+			}
+		}
+		var b Batch
+		b.Put([]byte("abc"), nil)
+		b.DeletePrefix([]byte("a/"))
+		require.ErrorIs(t, db.Apply(&b), ErrPartition)
+		requireContent(t, db, map[string]string{"ab/": ""})
+		require.NoError(t, db.Close())
+	}
+	short := goldenLog(t, readGolden(t, "v1-run.record"), pageRecord(2, func(p *page) { p.op(4, "a") }))
+	_, err := Open("db", goldenOptions(short, LogOff))
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
+// A table that ended before a key of more than 1 KiB kept its range tombstone up
+// to the whole key, while the next one begins at the first 1 KiB: their bounds
+// overlapped, and compactions were refused for good. Protection: endFile cuts the
+// border as bounds are cut.
+func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
+	long := func(partition string) string { return partition + strings.Repeat("long", 500) }
+	for _, size := range []int{1, maxBorderBytes - 1, maxBorderBytes, maxBorderBytes + 1, 2000} {
+		db := memoryStore(t, Options{Picker: idle{}, PartitionBytes: 1, FileBytes: 1, Budget: goldenBudget})
+		putAll(t, db, "a", long("b"), long("c"), "d")
+		flushed(t, db)
+		compactLevels(t, db, 2, 0)
+		flushed(t, db, db.DeleteRange([]byte("a"), []byte("d")))
+		putAll(t, db, long("b")[:size], long("c")[:size])
+		flushed(t, db)
+		compactLevels(t, db, 1, 0)
+		require.Equal(t, 2, tablesOf(db)[1])
+		at := long("c")[:min(size, maxBorderBytes)]
+		require.Equal(t, fmt.Sprintf("[a,%s) [%s,d) ", at, at), boundsOf(db, 1))
+		it, err := db.Iterator(nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, long("b")[:size]+" "+long("c")[:size]+" d ", keysOf(t, it))
+		require.NoError(t, it.Close())
+	}
+}

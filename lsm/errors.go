@@ -35,6 +35,9 @@ var (
 	// reading a value as a whole that appends have made larger than that. See
 	// SizeError.
 	ErrTooLarge = errors.New("too large")
+	// ErrPartition is returned by writes of a key, or of a prefix, whose prefix has
+	// fewer bytes than name a partition. See Options.PartitionBytes.
+	ErrPartition = errors.New("prefix names no partition")
 	// ErrRange is returned for bounds that are none: DeleteRange and clips take
 	// partitions.
 	ErrRange = errors.New("invalid range")

@@ -247,7 +247,7 @@ func (r *replayer) ops(p *parser) error {
 		if p.err != nil {
 			break
 		}
-		if !kind.Valid() && kind != opRange || int64(len(key)+len(value)) > maxMemtableEntry {
+		if !r.fits(kind, key, value) {
 			p.fail("operation")
 			break
 		}
@@ -256,6 +256,14 @@ func (r *replayer) ops(p *parser) error {
 		}
 	}
 	return p.end("log record")
+}
+
+// fits says whether a store like this one notes such an operation.
+func (r *replayer) fits(kind run.Kind, key, value []byte) bool {
+	if int64(len(key)+len(value)) > maxMemtableEntry {
+		return false
+	}
+	return kind == opRange || kind.Valid() && r.db.o.checkKey(key) == nil
 }
 
 func (r *replayer) apply(kind run.Kind, key, value []byte) {

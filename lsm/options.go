@@ -55,9 +55,8 @@ type Options struct {
 	Split Split
 	// PartitionBytes is how many bytes at the front of a key name its partition:
 	// files end at borders of partitions, and DeleteRange and clips take whole
-	// ones. Each prefix must have at least so many, which is not checked. It is
-	// part of the store. Default
-	// 0: all is one partition.
+	// ones. A write of a key whose prefix has fewer is ErrPartition. It is part of
+	// the store. Default 0: all is one partition.
 	PartitionBytes int
 
 	// Log says what becomes of writes that are not flushed yet. Default LogOff.

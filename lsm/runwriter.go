@@ -146,8 +146,13 @@ func (w *runWriter) begin() (err error) {
 	return err
 }
 
-// endFile ends the file before a key, nil for the end of the run.
+// endFile ends the file before a key, nil for the end of the run. The next one
+// begins where this one ends as bounds have it, or a tombstone would make them
+// overlap.
 func (w *runWriter) endFile(to []byte) error {
+	if to != nil {
+		to = slices.Clone(head(to, maxBorderBytes))
+	}
 	within := run.Range{From: w.from, To: to}
 	for _, r := range w.ranges.Clip(within) {
 		if err := w.out.AddRange(r); err != nil {
@@ -160,7 +165,7 @@ func (w *runWriter) endFile(to []byte) error {
 		return err
 	}
 	w.c.outputs = append(w.c.outputs, f)
-	w.from = slices.Clone(head(to, maxBorderBytes))
+	w.from = to
 	return nil
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 // Put gives a key a value. It is an ErrTooLarge if one of them is above its
-// limit; the old value stays then. The bytes are copied.
+// limit, and ErrPartition if the key names no partition, as for all writes; the
+// old value stays then. The bytes are copied.
 func (db *DB) Put(key, value []byte) error { return db.write(run.Set, key, value) }
 
 // Delete takes the key's value away.
@@ -76,6 +77,18 @@ func (o *Options) checkPartitions(r run.Range) error {
 	return nil
 }
 
+// checkKey says whether a key names a partition. If not, the tombstone of its
+// prefix would reach over several.
+func (o *Options) checkKey(key []byte) error {
+	if o.PartitionBytes == 0 {
+		return nil
+	}
+	if n := o.Split.Func(key); n < o.PartitionBytes {
+		return fmt.Errorf("prefix of %d bytes, partitions have %d: %w", n, o.PartitionBytes, ErrPartition)
+	}
+	return nil
+}
+
 // logEnd is how far a log must be on the disk for a write to have happened for
 // good. The zero value is nowhere.
 type logEnd struct {
@@ -117,6 +130,9 @@ func (db *DB) isLarge(bytes int64) bool {
 // write carries out one operation.
 func (db *DB) write(kind run.Kind, key, value []byte) error {
 	if err := db.o.checkSize(key, value); err != nil {
+		return err
+	}
+	if err := db.o.checkKey(key); err != nil {
 		return err
 	}
 	if err := db.enterToWrite(); err != nil {
