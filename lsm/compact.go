@@ -122,9 +122,13 @@ func (db *DB) newCompaction(t *tree, pick Pick) (*compaction, error) {
 	if c.to < 0 || c.to >= numLevels {
 		return nil, fmt.Errorf("level %d: %w", c.to, ErrOption)
 	}
+	wanted := make(map[uint64]bool, len(pick.Files))
+	for _, number := range pick.Files {
+		wanted[number] = true
+	}
 	for level, files := range t.levels {
 		for _, f := range files {
-			if slices.Contains(pick.Files, f.number) {
+			if wanted[f.number] {
 				c.inputs[f] = true
 				c.from = min(c.from, level)
 				c.run = max(c.run, f.run)
@@ -268,7 +272,7 @@ func (c *compaction) ranges(sources []source) (all run.Ranges) {
 	}
 	for _, r := range all {
 		for _, files := range c.older {
-			if len(overlapping(files, r)) > 0 {
+			if len(spanned(files, boundsOfFile, r)) > 0 {
 				needed.Add(r)
 				break
 			}

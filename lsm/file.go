@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/weirstate/weir/internal/run"
@@ -79,15 +80,28 @@ func find(level []*file, key []byte) *file {
 	return level[lo]
 }
 
-// overlapping are the files of a level whose bounds overlap a range.
-func overlapping(level []*file, r run.Range) (found []*file) {
-	for _, f := range level {
+// overlapping are the files of level 0 whose bounds overlap a range.
+func overlapping(level0 []*file, r run.Range) (found []*file) {
+	for _, f := range level0 {
 		if f.bounds.Overlaps(r) {
 			found = append(found, f)
 		}
 	}
 	return found
 }
+
+// spanned is the part of a level above 0, of files or as a Picker sees it, that
+// overlaps a range. It is found by halving.
+func spanned[T any](level []T, bounds func(T) run.Range, r run.Range) []T {
+	from := sort.Search(len(level), func(i int) bool { return !bounds(level[i]).Before(r.From) })
+	to := from
+	for to < len(level) && bounds(level[to]).Overlaps(r) {
+		to++
+	}
+	return level[from:to]
+}
+
+func boundsOfFile(f *file) run.Range { return f.bounds }
 
 // change returns the tree after files have gone and come.
 func (t *tree) change(removed map[*file]bool, added [numLevels][]*file) (*tree, error) {

@@ -71,7 +71,7 @@ func (db *DB) sourcesOf(v *version, within run.Range, o sstable.IteratorOptions)
 		sources = append(sources, db.sourceOf([]*file{f}, o))
 	}
 	for _, level := range v.tree.levels[1:] {
-		if files := overlapping(level, within); len(files) > 0 {
+		if files := spanned(level, boundsOfFile, within); len(files) > 0 {
 			sources = append(sources, db.sourceOf(files, o))
 		}
 	}

@@ -76,7 +76,7 @@ func pickFile(s Shape, level int) *Pick {
 	bestCost := -1.0
 	for _, t := range s.Levels[level] {
 		one := []Table{t}
-		over := tablesOver(s.Levels[level+1], one)
+		over := spanned(s.Levels[level+1], Table.bounds, t.bounds())
 		cost := float64(bytesOf(over)) / float64(max(t.Bytes, 1))
 		if bestCost < 0 || cost < bestCost {
 			best, bestCost = Pick{Files: numbersOf(one, over), To: level + 1}, cost

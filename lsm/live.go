@@ -96,7 +96,7 @@ func (it *Iterator) liveSources(sources []source) []source {
 		if f := find(level, l.prefix); f != nil && f.bounds.To != nil && it.within.To != nil && bytes.Compare(it.within.To, f.bounds.To) <= 0 {
 			sources, hides = it.addTables(sources, []*file{f}) // nearly always
 		} else {
-			sources, hides = it.addTables(sources, overlapping(level, it.within))
+			sources, hides = it.addTables(sources, slices.Clone(spanned(level, boundsOfFile, it.within)))
 		}
 	}
 	return sources

@@ -104,7 +104,7 @@ func checkPick(t *tree, inputs map[*file]bool, to int) error {
 				between = append(between, files[at:])
 			}
 			for l := max(level, 1); l <= to; l++ {
-				between = append(between, t.levels[l])
+				between = append(between, spanned(t.levels[l], boundsOfFile, f.bounds))
 			}
 			if other := staying(between, inputs, f); other != nil {
 				return fmt.Errorf("table %d is in the way of table %d: %w", other.number, f.number, ErrOption)

@@ -2,10 +2,13 @@ package lsm
 
 import (
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
 )
 
 // idle is a Picker that leaves everything as it is.
@@ -189,6 +192,37 @@ func TestPickersPickInOrder(t *testing.T) {
 			}
 		}
 		require.Greater(t, picked, 1000)
+	}
+}
+
+// Compactions of thousands of tables look for each of them, and for what it
+// overlaps below.
+func TestTablesAreFoundWithoutLookingAtAll(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for n := range 300 {
+		var level []run.Range
+		for at := rng.IntN(3); at < 2*n; at += rng.IntN(3) {
+			to := at + 1 + rng.IntN(3)
+			level = append(level, run.Range{From: fmt.Appendf(nil, "%04d", at), To: fmt.Appendf(nil, "%04d", to)})
+			at = to
+		}
+		for range 20 {
+			from := rng.IntN(2*n + 2)
+			r := run.Range{From: fmt.Appendf(nil, "%04d", from), To: fmt.Appendf(nil, "%04d", from+rng.IntN(20))}
+			if rng.IntN(5) == 0 {
+				r.To = nil
+			}
+			looked := 0
+			got := spanned(level, func(r run.Range) run.Range { looked++; return r }, r)
+			var want []run.Range
+			for _, other := range level {
+				if other.Overlaps(r) {
+					want = append(want, other)
+				}
+			}
+			require.Equal(t, want, append([]run.Range(nil), got...))
+			require.LessOrEqual(t, looked, len(want)+bits.Len(uint(len(level)))+1)
+		}
 	}
 }
 
