@@ -8,7 +8,7 @@ import (
 )
 
 // badge is Badger, whose transactions are its only way in: one per write. It has
-// no operand that appends, so a value is read and written.
+// no operand that appends.
 type badge struct {
 	db       *badger.DB
 	snapshot *badger.Txn
@@ -54,13 +54,7 @@ func (b *badge) Delete(key []byte) error {
 	return b.write(func(t *badger.Txn) error { return t.Delete(clone(key)) })
 }
 
-func (b *badge) Append(key, value []byte) error {
-	old, _, err := b.Get(key)
-	if err != nil {
-		return err
-	}
-	return b.Put(key, append(clone(old), value...))
-}
+func (b *badge) Append(_, _ []byte) error { return errUnsupported }
 
 func (b *badge) Get(key []byte) ([]byte, bool, error) {
 	if b.read == nil {

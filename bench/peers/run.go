@@ -75,6 +75,9 @@ func (r *runner) store(ctx context.Context, name string, s store, trace bool) (e
 		resetPeak()
 		err := w.run(b)
 		if errors.Is(err, errUnsupported) {
+			if w.needed {
+				return nil
+			}
 			continue
 		}
 		if err != nil {
