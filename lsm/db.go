@@ -65,11 +65,11 @@ type DB struct {
 	janitor  janitor
 	counters counters
 
-	ctx      context.Context // ends with the store
-	stop     context.CancelFunc
-	flushes  chan struct{} // wakes the flusher
-	compacts chan struct{} // wakes the compactor
-	workers  sync.WaitGroup
+	ctx       context.Context // ends with the store
+	stop      context.CancelFunc
+	flusher   worker
+	compactor worker
+	workers   sync.WaitGroup
 	// compacting is held by whoever compacts: the worker, or Compact.
 	compacting sync.Mutex
 }

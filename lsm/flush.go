@@ -21,7 +21,7 @@ func (db *DB) Flush() error {
 		return err
 	}
 	db.stuck = nil // it may be otherwise now
-	wake(db.flushes)
+	db.flusher.wake()
 	return db.waitForRun(db.activeRun - 1)
 }
 
@@ -39,41 +39,6 @@ func (db *DB) waitForRun(number uint64) error {
 		db.progress.Wait()
 		if err := db.mayWrite(); err != nil {
 			return err
-		}
-	}
-}
-
-// Pauses of the workers after an error that may pass, such as a full disk.
-const (
-	minRetryPause = 10 * time.Millisecond
-	maxRetryPause = 5 * time.Second
-)
-
-// work is a worker: it does what there is to do whenever it is woken, and tries
-// again after an error.
-func (db *DB) work(woken <-chan struct{}, do func() (more bool, err error), report func(error)) {
-	defer db.workers.Done()
-	pause := minRetryPause
-	for {
-		more, err := do()
-		if db.ctx.Err() != nil {
-			return
-		}
-		report(err)
-		var retry <-chan time.Time
-		switch {
-		case err != nil:
-			retry = time.After(pause)
-			pause = min(2*pause, maxRetryPause)
-		case more:
-			pause = minRetryPause
-			continue
-		}
-		select {
-		case <-woken:
-		case <-retry:
-		case <-db.ctx.Done():
-			return
 		}
 	}
 }
@@ -129,7 +94,7 @@ func (db *DB) flush(r *sealedRun) error {
 		db.counters.flushed(info)
 		db.o.Events.Flushed(info)
 	}
-	wake(db.compacts)
+	db.compactor.wake()
 	return nil
 }
 

@@ -13,6 +13,10 @@ type Metrics struct {
 	// MemtableBytes is what memtables take, of all memory that BudgetUsed has.
 	MemtableBytes           int64
 	BudgetUsed, BudgetLimit int64
+	// Flushing and Compacting say whether the workers do something, or have not
+	// looked yet whether they must. A store to which nobody writes, and for which
+	// both are false, stays as it is. Compact is not counted.
+	Flushing, Compacting bool
 
 	Flushes     int64
 	Compactions int64 // moves and drops included
@@ -51,6 +55,8 @@ func (db *DB) Metrics() (m Metrics) {
 	m.Sealed = len(db.current.memory)
 	m.MemtableBytes = db.active.Bytes() + db.sealedBytes()
 	m.BudgetUsed, m.BudgetLimit = db.o.Budget.Used(), db.o.Budget.Limit()
+	m.Flushing = db.flusher.isBusy() // first: a flush wakes the compactor at its end
+	m.Compacting = db.compactor.isBusy()
 	c := &db.counters
 	m.Flushes, m.Compactions = c.flushes.Load(), c.compactions.Load()
 	m.FlushedBytes, m.CompactedBytes = c.flushedBytes.Load(), c.compactedBytes.Load()

@@ -35,8 +35,8 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
 		nextFile: 1, activeRun: 1,
 		views: make(map[*View]bool), iterators: make(map[*Iterator]bool),
-		flushes: make(chan struct{}, 1), compacts: make(chan struct{}, 1),
 	}
+	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
 	db.owner.Mutex = &sync.Mutex{}
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.progress.L = &db.owner
@@ -73,9 +73,9 @@ func (db *DB) open() error {
 		return err
 	}
 	db.workers.Add(2)
-	go db.work(db.flushes, db.flushOldest, db.reportFlush)
-	go db.work(db.compacts, db.compactOnce, db.reportCompaction)
-	wake(db.compacts)
+	go db.work(&db.flusher, db.flushOldest, db.reportFlush)
+	go db.work(&db.compactor, db.compactOnce, db.reportCompaction)
+	db.compactor.wake()
 	return nil
 }
 

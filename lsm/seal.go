@@ -41,7 +41,7 @@ func (db *DB) sealToRead() error {
 func (db *DB) beginRun(ended *sealedRun) error {
 	db.install(db.current.withRun(ended))
 	db.activeRun++
-	wake(db.flushes)
+	db.flusher.wake()
 	if db.log == nil {
 		return nil
 	}
@@ -53,14 +53,6 @@ func (db *DB) beginRun(ended *sealedRun) error {
 		return db.failLocked(err)
 	}
 	return nil
-}
-
-// wake tells a worker that there may be something to do.
-func wake(worker chan struct{}) {
-	select {
-	case worker <- struct{}{}:
-	default:
-	}
 }
 
 // makeRoom sees to it that the active memtable may take a write of so many bytes.
@@ -77,7 +69,7 @@ func (db *DB) makeRoom(bytes int64) error {
 		case full && !db.mustWait():
 			return db.seal()
 		case db.stuck != nil:
-			wake(db.flushes) // so that the next write may find it otherwise
+			db.flusher.wake() // so that the next write may find it otherwise
 			return db.stuck
 		}
 		begun := time.Now()

@@ -1,0 +1,61 @@
+package lsm
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// settled waits until the workers have nothing to do.
+func settled(t *testing.T, db *DB) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		m := db.Metrics()
+		return !m.Flushing && !m.Compacting
+	}, time.Minute, time.Millisecond)
+}
+
+func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
+	db := memoryStore(t, Options{Budget: goldenBudget})
+	settled(t, db)
+
+	db.manifest.mu.Lock() // the flusher gets no further
+	putAll(t, db, "a")
+	err := db.Seal()
+	flushing := db.Metrics().Flushing
+	db.manifest.mu.Unlock()
+	require.NoError(t, err)
+	require.True(t, flushing)
+	settled(t, db)
+	require.Zero(t, db.Metrics().Sealed)
+
+	db.compacting.Lock()
+	compacting := true
+	for range joinRuns {
+		putAll(t, db, "a")
+		flushed(t, db)
+		compacting = compacting && db.Metrics().Compacting
+	}
+	db.compacting.Unlock()
+	require.True(t, compacting)
+	settled(t, db)
+	require.Less(t, tablesOf(db)[0], joinRuns)
+}
+
+// Nothing happens any more once the metrics say so, whatever was written.
+func TestSettledStoresStayAsTheyAre(t *testing.T) {
+	db := memoryStore(t, Options{Budget: goldenBudget, MemtableBytes: 100, FileBytes: 100})
+	for round := range 200 {
+		for i := range 1 + round%7 {
+			require.NoError(t, db.Put(fmt.Appendf(nil, "%d", round*i%50), make([]byte, 60)))
+		}
+		settled(t, db)
+		db.owner.Lock()
+		sealed, pick := len(db.current.memory), db.o.Picker.Pick(db.shape())
+		db.owner.Unlock()
+		require.Zero(t, sealed)
+		require.Nil(t, pick)
+	}
+}
