@@ -63,18 +63,13 @@ func (w *weir) Snapshot() error {
 	return errors.Join(err, viewErr)
 }
 
-// Settle waits until no compaction has ended for a while: the tree does not say
-// whether one runs.
+// Settle waits until the workers have nothing to do.
 func (w *weir) Settle() error {
 	if err := w.db.Flush(); err != nil {
 		return err
 	}
-	before := w.db.Metrics().CompactedBytes
-	for idle := 0; idle < 20; idle++ {
-		time.Sleep(50 * time.Millisecond)
-		if now := w.db.Metrics().CompactedBytes; now != before {
-			before, idle = now, 0
-		}
+	for m := w.db.Metrics(); m.Flushing || m.Compacting; m = w.db.Metrics() {
+		time.Sleep(time.Millisecond)
 	}
 	return nil
 }
