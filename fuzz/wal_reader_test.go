@@ -89,13 +89,13 @@ func assembledLog(in *input) []byte {
 	log = binary.BigEndian.AppendUint64(log, xxhash.Sum64(log))
 	borders := []int{0, len(log)}
 	for in.more() && len(log) < 1<<16 {
-		kind := "DDDDDDEX"[in.choice(8)]
+		kind := "DDDDDMEX"[in.choice(8)]
 		synced := borders[in.choice(len(borders))]
 		payload := in.bytes(60)
 		if kind == 'D' && in.choice(4) > 0 {
 			payload = append(binary.AppendUvarint(nil, uint64(len(payload))), payload...)
 		}
-		if kind == 'E' {
+		if kind == 'E' || kind == 'M' {
 			synced, payload = len(log), payload[:0]
 		}
 		log = appendLogFrame(log, identity[:8], kind, synced, payload)

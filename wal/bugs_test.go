@@ -104,7 +104,7 @@ func TestBug28SizesAreNotTrusted(t *testing.T) {
 // was synced before them, and source.scan looks for the highest.
 func TestBug34TornTailAndDamageAreToldApart(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(20), syncAllBut(0), add(30), flush, add(40), flush)
-	at := frames(log)
+	at := dataFrames(log)
 	for frame, want := range []error{ErrCorrupt, ErrCorrupt, nil, nil} {
 		damaged := bytes.Clone(log)
 		damaged[at[frame]+frameBytes] ^= 1

@@ -35,6 +35,10 @@ func (b *builder) frame(kind byte, synced int, payload []byte) int {
 	return len(b.log)
 }
 
+// mark adds a mark, end an end.
+func (b *builder) mark() { b.frame('M', len(b.log), nil) }
+func (b *builder) end()  { b.frame('E', len(b.log), nil) }
+
 // sequence is records as payload.
 func sequence(of ...[]byte) (payload []byte) {
 	for _, r := range of {
@@ -59,6 +63,10 @@ func TestNonsenseWithRightChecksumsIsRefused(t *testing.T) {
 			at := b.frame('D', 0, sequence(make([]byte, 10))[:5])
 			b.frame('E', at, nil)
 		},
+		"mark within a record": func(b *builder) {
+			b.frame('D', 0, sequence(make([]byte, 10))[:5])
+			b.mark()
+		},
 		"data behind the end": func(b *builder) {
 			b.frame('E', 36, nil)
 			b.frame('D', 36, sequence([]byte("r")))
@@ -78,12 +86,14 @@ func TestNonsenseWithRightChecksumsIsRefused(t *testing.T) {
 // Frames that no writer writes are none, whatever their checksum.
 func TestFramesOutsideTheLimitsAreNone(t *testing.T) {
 	for name, frame := range map[string]func(b *builder){
-		"empty data":               func(b *builder) { b.frame('D', 36, nil) },
-		"data that is too long":    func(b *builder) { b.frame('D', 36, make([]byte, 1<<20+1)) },
-		"unknown kind":             func(b *builder) { b.frame('C', 36, []byte{0}) },
-		"end with a payload":       func(b *builder) { b.frame('E', len(b.log), []byte{0}) },
-		"end of what is no longer": func(b *builder) { b.frame('E', 36, nil) },
-		"synced behind itself":     func(b *builder) { b.frame('D', len(b.log)+1, []byte{0}) },
+		"empty data":                func(b *builder) { b.frame('D', 36, nil) },
+		"data that is too long":     func(b *builder) { b.frame('D', 36, make([]byte, 1<<20+1)) },
+		"unknown kind":              func(b *builder) { b.frame('C', 36, []byte{0}) },
+		"end with a payload":        func(b *builder) { b.frame('E', len(b.log), []byte{0}) },
+		"mark with a payload":       func(b *builder) { b.frame('M', len(b.log), []byte{0}) },
+		"mark of what is no longer": func(b *builder) { b.frame('M', 36, nil) },
+		"end of what is no longer":  func(b *builder) { b.frame('E', 36, nil) },
+		"synced behind itself":      func(b *builder) { b.frame('D', len(b.log)+1, []byte{0}) },
 	} {
 		b := built(someIdentity, 1, 0)
 		at := b.frame('D', 0, sequence([]byte("r")))

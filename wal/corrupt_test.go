@@ -106,6 +106,28 @@ func TestAFlipBelowWhatWasSyncedIsCorruptionAndAboveAnEnd(t *testing.T) {
 	}
 }
 
+// What was synced is known to have been, also if nothing was written after it.
+func TestAFlipInWhatWasSyncedLastIsCorruption(t *testing.T) {
+	for cut := 1; cut <= len(grouped); cut++ {
+		log, s := logOf(t, grouped[:cut]...)
+		if s.acknowledged == 0 || s.acknowledged < len(s.ends) {
+			continue
+		}
+		synced := int(s.ends[s.acknowledged-1])
+		require.Equal(t, synced+frameBytes, len(log))
+		altered(log, func(log []byte, at int, how string) {
+			records, _, o, err := read(memOf(t, log))
+			if at < synced {
+				require.ErrorIs(t, err, ErrCorrupt, "byte %d of %d %s", at, len(log), how)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, s.begun, records)
+			require.True(t, o.Torn)
+		})
+	}
+}
+
 // The header that proves it may lie anywhere, over the border of what is read at
 // a time too.
 func TestTheProofOfDamageIsFoundWhereverItLies(t *testing.T) {
@@ -145,17 +167,19 @@ func TestBytesOfAnotherLogAreATornTail(t *testing.T) {
 // A frame that stands where another was is not one.
 func TestMisplacedFramesAreNotRead(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(10), syncAllBut(0), add(10), syncAllBut(0), add(10), syncAllBut(0))
-	at := frames(log)
+	at := dataFrames(log)
 	require.Len(t, at, 5)
-	for i := range 4 {
-		for j := range 4 {
-			if i == j {
-				continue
-			}
+	for n := range 4 * 4 * 2 {
+		i, j, withMark := n%4, n/4%4, n/16 == 1
+		if i != j {
 			moved := bytes.Clone(log)
-			copy(moved[at[j]:at[j+1]], log[at[i]:])
+			to := moved[at[j]:at[j+1]]
+			if !withMark {
+				to = to[:len(to)-frameBytes]
+			}
+			copy(to, log[at[i]:])
 			records, _, _, err := read(memOf(t, moved))
-			if j < 3 { // the last one tells of those before
+			if j < 3 || !withMark { // the last one tells of those before
 				require.ErrorIs(t, err, ErrCorrupt)
 			} else {
 				require.NoError(t, err)

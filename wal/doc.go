@@ -11,8 +11,8 @@
 // written, the file is corrupt. To tell the two apart, what is written in one
 // piece, a frame, says up to where the file was durable before it: damage below
 // the highest such position in the file is corruption, damage above it the end.
-// So damage in the last group that was synced is taken for the end, as long as
-// nothing was written after it. A log that was closed clean ends with a frame
+// A mark, a frame without records, says it of the last group that was synced, as
+// long as nothing is written after it. A log that was closed clean ends with a frame
 // that says that all before it is durable. The format is on the page
 // docs/format-wal.md.
 package wal

@@ -25,6 +25,8 @@ const (
 const (
 	kindData byte = 'D'
 	kindEnd  byte = 'E'
+	// kindMark says that what is before it was synced, and nothing else.
+	kindMark byte = 'M'
 )
 
 // Identity is a random number by which a log is told from every other.
@@ -100,16 +102,16 @@ func parseFrame(b []byte, at int64) (f frame, ok bool) {
 	switch f.kind {
 	case kindData:
 		return f, 0 < f.length && f.length <= payloadBytes
-	case kindEnd:
+	case kindEnd, kindMark:
 		return f, f.length == 0 && f.synced == at
 	}
 	return f, false
 }
 
-// endFrame is the frame with which a log ends at a position.
-func endFrame(tag []byte, at int64) []byte {
+// emptyFrame is an end or a mark at a position: all before it was synced.
+func emptyFrame(tag []byte, at int64, kind byte) []byte {
 	b := make([]byte, frameBytes)
-	putFrame(b, tag, at, frame{synced: at, checksum: xxhash.Sum64(nil), kind: kindEnd})
+	putFrame(b, tag, at, frame{synced: at, checksum: xxhash.Sum64(nil), kind: kind})
 	return b
 }
 
@@ -117,7 +119,7 @@ func endFrame(tag []byte, at int64) []byte {
 // frame of which one byte was altered. A crash while it is written may leave it
 // with zeros in front or behind, but with no other difference.
 func isAlteredEnd(b, tag []byte, at int64) bool {
-	want := endFrame(tag, at)
+	want := emptyFrame(tag, at, kindEnd)
 	if len(b) != len(want) {
 		return false
 	}

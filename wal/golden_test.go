@@ -33,7 +33,7 @@ var fixtures = []fixture{
 	{
 		file:    "v1-empty.wal",
 		write:   func(t *testing.T, w *Writer) { require.NoError(t, w.Close(true)) },
-		build:   func(b *builder) { b.frame('E', 36, nil) },
+		build:   func(b *builder) { b.end() },
 		outcome: Outcome{Size: 36, Clean: true},
 	},
 	{
@@ -46,11 +46,13 @@ var fixtures = []fixture{
 		},
 		build: func(b *builder) {
 			at := b.frame('D', 0, []byte("\x05first"))
+			b.mark()
 			b.frame('D', at, []byte("\x06second\x00"))
-			b.frame('E', b.frame('D', at, []byte("\x05third")), nil)
+			b.frame('D', at, []byte("\x05third"))
+			b.end()
 		},
 		records: []string{"first", "second", "", "third"},
-		outcome: Outcome{Size: 36 + 3*36 + 20, Clean: true},
+		outcome: Outcome{Size: 36 + 4*36 + 20, Clean: true},
 	},
 	{
 		file: "v1-unclean.wal",
@@ -63,10 +65,27 @@ var fixtures = []fixture{
 		build: func(b *builder) {
 			b.frame('D', 0, []byte("\x05first"))
 			at := b.frame('D', 0, []byte("\x06second"))
+			b.mark()
 			b.frame('D', at, []byte("\x05third"))
 		},
 		records: []string{"first", "second", "third"},
-		outcome: Outcome{Size: 36 + 3*36 + 19},
+		outcome: Outcome{Size: 36 + 4*36 + 19},
+	},
+	{
+		file: "v1-synced.wal",
+		write: func(t *testing.T, w *Writer) {
+			synced(t, w, "first")
+			synced(t, w, "second")
+			require.NoError(t, w.Close(false))
+		},
+		build: func(b *builder) {
+			at := b.frame('D', 0, []byte("\x05first"))
+			b.mark()
+			b.frame('D', at, []byte("\x06second"))
+			b.mark()
+		},
+		records: []string{"first", "second"},
+		outcome: Outcome{Size: 36 + 4*36 + 13},
 	},
 	{
 		file: "v1-long.wal", // with a record in three frames

@@ -44,6 +44,17 @@ func frames(log []byte) (at []int) {
 	return append(at, len(log))
 }
 
+// dataFrames are the positions of the frames with records, and the end.
+func dataFrames(log []byte) (at []int) {
+	all := frames(log)
+	for _, i := range all[:len(all)-1] {
+		if log[i+frameBytes-1] == kindData {
+			at = append(at, i)
+		}
+	}
+	return append(at, len(log))
+}
+
 // frameBefore is where the frame of a whole log begins that a position is in.
 func frameBefore(log []byte, position int) int {
 	before := 0

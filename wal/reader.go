@@ -15,7 +15,8 @@ type Outcome struct {
 	// Identity is that of the Writer; zero if not even the header is left.
 	Identity Identity
 
-	// Size is the position behind the last record that was read.
+	// Size is the position behind the last record that was read, and behind the
+	// mark that may follow it.
 	Size int64
 
 	// Clean is set if the log was closed clean.
@@ -91,6 +92,9 @@ func (r *reader) read() error {
 			at += frameBytes
 			err = r.records(payload, at)
 			at += int64(f.length)
+		case f.kind == kindMark:
+			err = r.mark(at)
+			at += frameBytes
 		case f.kind == kindEnd:
 			err = r.end(at)
 		default:
@@ -146,6 +150,15 @@ func (r *reader) end(at int64) error {
 		return corrupt(at, "end in the middle")
 	}
 	r.outcome.Clean = true
+	return nil
+}
+
+// mark is reached at a mark: it has served, since all before it was read.
+func (r *reader) mark(at int64) error {
+	if r.missing > 0 {
+		return corrupt(at, "mark in the middle")
+	}
+	r.outcome.Size = at + frameBytes
 	return nil
 }
 

@@ -43,7 +43,26 @@ func (w *Writer) sync() {
 		err := w.file.Sync()
 		w.mu.Lock()
 		w.settle(err, &w.durable, to)
+		w.mark()
 	}
 	w.syncing = false
 	w.cond.Broadcast()
+}
+
+// mark writes behind what was synced that it was, so that damage to it is found
+// also if nothing else is written. The mark is not synced itself. There is none
+// if more was appended meanwhile: the frame that comes next, or the mark of the
+// next sync, says the same. Needs mu, which it gives up meanwhile.
+func (w *Writer) mark() {
+	if w.err != nil || w.closed || w.writing || len(w.open) > frameBytes || w.durable < w.start {
+		return
+	}
+	at := w.start
+	w.start, w.marked = at+frameBytes, frameBytes
+	w.writing = true
+	w.mu.Unlock()
+	err := writeAll(w.file, emptyFrame(w.identity.tag(), at, kindMark))
+	w.mu.Lock()
+	w.writing = false
+	w.settle(err, &w.written, at+frameBytes)
 }

@@ -37,6 +37,41 @@ func TestOneSyncIsForAllWhoWait(t *testing.T) {
 	})
 }
 
+// A mark is written behind each group that was synced, and takes no sync.
+func TestMarksAreNotSynced(t *testing.T) {
+	faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{})
+	w, err := Create(faulty, logName, Options{})
+	require.NoError(t, err)
+	for i := range 10 {
+		synced(t, w, "record")
+		require.NoError(t, w.SyncTo(w.Size()))
+		require.Equal(t, i+1, faulty.Count(vfs.OpSync))
+		require.Equal(t, 1+2*(i+1), faulty.Count(vfs.OpWrite), "the header, frames and marks")
+	}
+	require.NoError(t, w.Close(true))
+	require.Equal(t, 12, faulty.Count(vfs.OpSync), "what the end says, and the end")
+}
+
+// What was synced was, whatever becomes of its mark. Nothing is written after it.
+func TestAMarkThatFailsIsTheEndOfWriting(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	for _, fault := range []error{syscall.EIO, vfs.ShortWrite(syscall.ENOSPC)} {
+		require.NoError(t, mem.RemoveAll(logName))
+		w, err := Create(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(2, fault, vfs.OpWrite)}), logName, Options{})
+		require.NoError(t, err)
+		require.NoError(t, mem.SyncDir("."))
+		end, err := w.Append([]byte("record"))
+		require.NoError(t, err)
+		require.NoError(t, w.SyncTo(end))
+		_, err = w.Append(nil)
+		require.ErrorIs(t, err, ErrFailed)
+		require.ErrorIs(t, w.Close(true), ErrFailed)
+		records, _, _, err := read(mem.CrashClone(vfs.CrashOptions{}))
+		require.NoError(t, err)
+		require.Len(t, records, 1)
+	}
+}
+
 // holding makes all operations of a kind wait for a channel, and all but the
 // first fail.
 func holding(op vfs.Op, held chan struct{}, err error) vfs.Plan {

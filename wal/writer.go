@@ -40,6 +40,8 @@ type Writer struct {
 	written int64 // all below was handed to the system
 	start   int64 // where the open frame will begin
 
+	marked int64 // size of the mark before start, 0 if there is none
+
 	open  []byte // the open frame, space for its header first
 	spare []byte // the other buffer; in use while writing
 
@@ -154,13 +156,13 @@ func (w *Writer) add(p []byte) error {
 // end is the position behind what was appended. Needs mu.
 func (w *Writer) end() int64 {
 	if len(w.open) == frameBytes {
-		return w.start
+		return w.start - w.marked
 	}
 	return w.start + int64(len(w.open))
 }
 
-// Size returns the position behind the last record: the length of the file once
-// everything is handed to the system.
+// Size returns the position behind the last record: the length of the file, but
+// for a mark, once everything is handed to the system.
 func (w *Writer) Size() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -188,6 +190,7 @@ func (w *Writer) handOver() error {
 	full, at, synced := w.open, w.start, w.durable
 	w.open = w.spare[:frameBytes]
 	w.start += int64(len(full))
+	w.marked = 0
 	w.writing = true
 	w.mu.Unlock()
 
@@ -256,10 +259,11 @@ func (w *Writer) Close(clean bool) error {
 // writeEnd ends a log that holds nothing in memory. Needs mu, which it gives up
 // meanwhile.
 func (w *Writer) writeEnd() error {
+	w.marked = 0 // it is synced like a record: what the end says holds for it too
 	if err := w.syncTo(w.start); err != nil {
 		return err
 	}
-	end := endFrame(w.identity.tag(), w.start)
+	end := emptyFrame(w.identity.tag(), w.start, kindEnd)
 	at := w.start + int64(len(end))
 	w.settle(writeAll(w.file, end), &w.written, at)
 	w.start = at
