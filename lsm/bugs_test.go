@@ -2,9 +2,11 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -159,11 +161,19 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		require.NoError(t, db.Flush())
-		plan = vfs.FailNth(n, syscall.EIO)
+		nth, hit := vfs.FailNth(n, syscall.EIO), false
+		plan = func(c vfs.Call) error {
+			err := nth(c)
+			hit = hit || err != nil
+			return err
+		}
 		err = db.Checkpoint(t.Context(), "copy")
 		plan = func(vfs.Call) error { return nil }
 		if err == nil {
 			require.NoError(t, db.Close())
+			if hit {
+				continue
+			}
 			break
 		}
 		failed++
@@ -235,4 +245,218 @@ func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
 		require.Equal(t, long("b")[:size]+" "+long("c")[:size]+" d ", keysOf(t, it))
 		require.NoError(t, it.Close())
 	}
+}
+
+// failWhen is a disk of which the operations fail that a test chooses, once on.
+func failWhen(mem *vfs.Mem, on *atomic.Bool, which func(vfs.Call) bool) *faultyDisk {
+	return newFaultyDisk(mem, func(c vfs.Call) error {
+		if on.Load() && which(c) {
+			return syscall.EIO
+		}
+		return nil
+	})
+}
+
+// A checkpoint of a store that had failed waited for ever for a flush that nobody
+// would do. Protection: waitForRun asks whether the store has failed before it
+// waits.
+func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
+	var on atomic.Bool
+	disk := failWhen(vfs.NewMem(vfs.MemOptions{}), &on, func(c vfs.Call) bool {
+		return c.Op == vfs.OpSync && strings.Contains(c.Name, manifestPrefix)
+	})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	on.Store(true)
+	require.ErrorIs(t, db.Flush(), ErrFailed)
+	require.NoError(t, bounded(func() { err = db.Checkpoint(t.Context(), "copy") }))
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorIs(t, err, syscall.EIO)
+	require.ErrorIs(t, db.Close(), ErrFailed)
+}
+
+// Files stayed open after large writes that the log could not note, logs that
+// could not be followed by another one, and compactions whose end could not be
+// written. Protection: applyLarge, openLog and merge close what they give up.
+func TestWhatFailsLeavesNothingOpen(t *testing.T) {
+	large := strings.Repeat("large", storyLarge/5+1)
+	steps := []storyStep{
+		open, put("m:01", strings.Repeat("1", 400)), put("m:02", large), put("m:03", strings.Repeat("3", 400)),
+		put("m:04", strings.Repeat("4", 400)), flush, put("m:05", "5"), compact, closeStore,
+	}
+	for _, mode := range allLogModes {
+		for n := 0; ; n++ {
+			o := newOrdeal(onceFault(syscall.EIO), n, mode, 600)
+			o.blind = true
+			o.o.Filter = sameFilter{} // it holds entries back until the end
+			require.NoError(t, bounded(func() {
+				o.endure(steps)
+				o.close()
+			}), "operation %d", n)
+			require.NoError(t, o.wrong, "operation %d", n)
+			if o.disk.hits.Load() == 0 {
+				require.Greater(t, n, 50)
+				break
+			}
+		}
+	}
+}
+
+// A manifest that could not become the current one, and one that had been it when
+// opening failed later, stayed: a store that was opened again and again on a full
+// disk made it ever fuller. Protection: removeUnnamed, removeManifests.
+func TestFailedOpensLeaveNothing(t *testing.T) {
+	for _, last := range []struct {
+		op   vfs.Op
+		name string
+	}{{vfs.OpSync, manifestPrefix}, {vfs.OpCreate, currentName}, {vfs.OpRename, currentName}, {vfs.OpCreate, logSuffix}} {
+		var on atomic.Bool
+		mem := vfs.NewMem(vfs.MemOptions{})
+		disk := failWhen(mem, &on, func(c vfs.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })
+		o := &Options{FS: disk, Budget: storyBudget, Log: LogSynced}
+		db, err := Open("db", o)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+		before, err := mem.List("db")
+		require.NoError(t, err)
+		on.Store(true)
+		for range 3 {
+			_, err = Open("db", o)
+			require.ErrorIs(t, err, syscall.EIO, "%v of %s", last.op, last.name)
+		}
+		after, err := mem.List("db")
+		require.NoError(t, err)
+		require.Len(t, after, len(before), "%v of %s: %v", last.op, last.name, after)
+		on.Store(false)
+		db, err = Open("db", o)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+	}
+}
+
+// A file with the highest number that a name can have made the store write a
+// manifest that no one could read. Protection: maxNextNumber.
+func TestNumbersNeverRunOut(t *testing.T) {
+	for _, number := range []uint64{maxFileNumber, maxFileNumber - 1, maxNextNumber + 1} {
+		for _, name := range []string{tableName(number), logName(number), manifestName(number)} {
+			mem := vfs.NewMem(vfs.MemOptions{})
+			o := &Options{FS: mem, Budget: storyBudget}
+			db, err := Open("db", o)
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+			f, err := mem.Create("db/" + name)
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+			for range 2 {
+				_, err = Open("db", o)
+				require.ErrorIs(t, err, ErrCorrupt, name)
+			}
+			require.NoError(t, mem.Remove("db/"+name))
+			db, err = Open("db", o)
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+		}
+	}
+	for _, e := range []edit{{nextFile: maxFileNumber}, {nextRun: maxFileNumber}, {flushed: maxFileNumber}} {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		require.NoError(t, mem.MkdirAll("db"))
+		e.first, e.split = true, WholeKey.Name
+		w, err := writeManifest(mem, "db", 1, &e)
+		require.NoError(t, err)
+		require.NoError(t, w.Close(true))
+		_, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+		require.ErrorIs(t, err, ErrCorrupt)
+	}
+}
+
+// A change that is none made the run that it should have flushed count as flushed.
+// Protection: commit looks at the tree before it changes anything.
+func TestChangesThatAreNoneChangeNothing(t *testing.T) {
+	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget})
+	putAll(t, db, "a")
+	flushed(t, db)
+	before := db.flushedRun
+	c := change{flushed: &sealedRun{number: 99}}
+	c.added[0] = treeOf(db).levels[0]
+	require.ErrorIs(t, db.commit(&c), ErrCorrupt)
+	require.Equal(t, before, db.flushedRun)
+}
+
+// A check that was ended left tables open. Protection: checkTables closes them.
+func TestChecksThatAreEndedLeaveNothingOpen(t *testing.T) {
+	disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), func(vfs.Call) error { return nil })
+	o := &Options{FS: disk, Budget: storyBudget, Picker: idle{}}
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	for range 3 {
+		putAll(t, db, "a")
+		flushed(t, db)
+	}
+	require.NoError(t, db.Close())
+	for n := range 3 {
+		_, err = Check(&endsAfter{t.Context(), n}, "db", o)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, ErrCorrupt)
+		require.NoError(t, nothingOpen(disk))
+	}
+}
+
+// endsAfter is a context that has ended when it is asked for the n-th time.
+type endsAfter struct {
+	context.Context
+	n int
+}
+
+func (c *endsAfter) Err() error {
+	if c.n--; c.n < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// panics is a Filter and a Picker.
+type panics struct{ with any }
+
+func (p panics) Decide([]FilterEntry) { panic(p.with) }
+func (p panics) Pick(Shape) *Pick     { panic(p.with) }
+
+// A panic of a Filter or a Picker in a goroutine of the store was the end of the
+// program. Protection: failOnPanic.
+func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
+	for name, o := range map[string]Options{"filter lsm.panics": {Filter: panics{"user bytes"}}, "picker lsm.panics": {Picker: panics{"user bytes"}}} {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		failed := make(chan error, 1)
+		o.FS, o.Budget = mem, storyBudget
+		o.Events.Failed = func(err error) { failed <- err }
+		db, err := Open("db", &o)
+		require.NoError(t, err)
+		if o.Filter != nil {
+			putAll(t, db, "a")
+			flushed(t, db)
+			putAll(t, db, "b")
+			require.ErrorIs(t, db.Compact(), ErrFailed)
+		}
+		for _, err := range []error{<-failed, db.Put([]byte("a"), nil), db.Flush(), db.Compact(), db.Close()} {
+			require.ErrorIs(t, err, ErrFailed)
+			var of *PanicError
+			require.ErrorAs(t, err, &of)
+			require.Equal(t, "user bytes", of.Value)
+			require.Contains(t, string(of.Stack), "panics")
+			require.Contains(t, err.Error(), name+" has panicked with a string")
+			require.NotContains(t, err.Error(), "user bytes")
+		}
+		db, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+		require.NoError(t, err)
+		if o.Filter != nil {
+			requireContent(t, db, map[string]string{"a": "of a", "b": "of b"})
+		}
+		require.NoError(t, db.Close())
+	}
+	var empty []int
+	defer func() {
+		err := &PanicError{What: "filter", Value: recover()}
+		require.Equal(t, "filter has panicked: runtime error: index out of range [3] with length 0", err.Error())
+	}()
+	_ = empty[len("abc")]
 }

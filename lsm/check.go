@@ -116,7 +116,7 @@ func (c *checker) checkTables(catalog *catalog, needed map[string]bool) error {
 	t := &tree{}
 	for _, p := range catalog.sorted() {
 		if c.ctx.Err() != nil {
-			return context.Cause(c.ctx)
+			return errors.Join(context.Cause(c.ctx), closeAll(t))
 		}
 		name := tableName(p.meta.number)
 		needed[name] = true

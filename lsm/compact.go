@@ -37,9 +37,9 @@ func (db *DB) compactOnce() (more bool, err error) {
 	if covered := coveredFiles(t); len(covered) > 0 {
 		return true, db.dropFiles(covered)
 	}
-	pick := db.o.Picker.Pick(shape)
-	if pick == nil || len(pick.Files) == 0 {
-		return false, nil
+	pick, err := db.askPicker(shape)
+	if err != nil || pick == nil || len(pick.Files) == 0 {
+		return false, err
 	}
 	return true, db.compact(t, *pick)
 }
@@ -220,10 +220,14 @@ func (c *compaction) merge() error {
 			}
 		}
 	}
-	if m.err != nil {
-		return errors.Join(m.err, w.abort())
+	err := m.err
+	if err == nil {
+		err = w.finish()
 	}
-	return w.finish()
+	if err != nil {
+		return errors.Join(err, w.abort())
+	}
+	return nil
 }
 
 // giveWay lets flushes go first: writes wait for them sooner than for

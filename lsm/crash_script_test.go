@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirstate/weir/internal/vfs"
@@ -34,6 +35,9 @@ type story struct {
 	// viewed is the state that view has.
 	viewed storyState
 
+	// compactionFailed is set by a compaction that has failed.
+	compactionFailed atomic.Bool
+
 	mu     sync.Mutex   // guards what follows: the store's workers make crashes too
 	states []storyState // after each write, the first of an empty store; never changed
 	acked  int          // the state after the newest write that has returned
@@ -57,13 +61,15 @@ type storyStep func(*story) error
 const storyDir = "stores/db"
 
 func newStory(fsys vfs.FS, mode LogMode, memtableBytes int64) *story {
-	return &story{
+	s := &story{
 		o: Options{
 			FS: fsys, Log: mode, Split: storySplit, PartitionBytes: 1, MemtableBytes: memtableBytes,
 			FileBytes: 700, BlockBytes: 512, Compression: []Compression{NoCompression}, Budget: storyBudget,
 		},
 		states: []storyState{{}}, seals: map[int]bool{0: true},
 	}
+	s.o.Events.CompactionFailed = func(error) { s.compactionFailed.Store(true) }
+	return s
 }
 
 // storyBudget makes opening a store cheap. Large is what is above a sixteenth.
@@ -149,6 +155,8 @@ func (s *story) durable(do func(*DB) error) error {
 // copyTo is a step that makes another store.
 func (s *story) copyTo(dir string, state storyState, do func() error) error {
 	s.mu.Lock()
+	// One that has failed is tried again.
+	s.copies = slices.DeleteFunc(s.copies, func(c storyCopy) bool { return c.dir == dir && !c.done })
 	at := len(s.copies)
 	s.copies = append(s.copies, storyCopy{dir: dir, state: state})
 	s.mu.Unlock()
@@ -167,6 +175,39 @@ func (s *story) violate(err error) {
 
 // current is the state as far as it is known.
 func (s *story) current() storyState { return s.states[s.acked] }
+
+// allowed are the states that reads may give.
+func (s *story) allowed() []storyState {
+	if s.failed {
+		return []storyState{s.current(), s.states[len(s.states)-1]}
+	}
+	return []storyState{s.current()}
+}
+
+// found is the state of those allowed that a store has. Reads do not change what
+// a failed store has.
+func (s *story) found() storyState {
+	if got, err := contentOf(s.db); err == nil {
+		for _, state := range s.allowed() {
+			if maps.Equal(got, state) {
+				return state
+			}
+		}
+	}
+	return s.current()
+}
+
+// isAllowed says whether reads may give a state.
+func (s *story) isAllowed(got storyState) bool {
+	return slices.ContainsFunc(s.allowed(), func(state storyState) bool { return maps.Equal(got, state) })
+}
+
+// mayEnd notes that a run may end now.
+func (s *story) mayEnd() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seals[len(s.states)-1] = true
+}
 
 func open(s *story) (err error) {
 	s.db, err = Open(storyDir, &s.o)
@@ -229,9 +270,7 @@ func batchOf(prefix, value string) storyStep {
 }
 
 func seal(s *story) error {
-	s.mu.Lock()
-	s.seals[len(s.states)-1] = true
-	s.mu.Unlock()
+	s.mayEnd()
 	return s.db.Seal()
 }
 
@@ -245,7 +284,7 @@ func reopen(s *story) error { return errors.Join(closeStore(s), open(s)) }
 
 func checkpointTo(dir string) storyStep {
 	return func(s *story) error {
-		return s.copyTo(dir, s.current(), func() error {
+		return s.copyTo(dir, s.found(), func() error {
 			return s.durable(func(db *DB) error { return db.Checkpoint(context.Background(), dir) })
 		})
 	}
@@ -257,6 +296,9 @@ func restoreTo(dir, low, high string) storyStep {
 	return func(s *story) error {
 		state := storyState{}
 		for _, c := range s.copies {
+			if !c.done && (c.dir == low || c.dir == high) {
+				return nil // that one has failed
+			}
 			for k, v := range c.state {
 				if c.dir == low && k < "c" || c.dir == high && k >= "c" {
 					state[k] = v
@@ -272,32 +314,36 @@ func restoreTo(dir, low, high string) storyStep {
 }
 
 func takeView(s *story) (err error) {
-	s.mu.Lock()
-	s.seals[len(s.states)-1] = true
-	s.mu.Unlock()
+	s.mayEnd()
+	s.viewed = s.found()
 	s.view, err = s.db.View()
-	s.viewed = s.current()
 	return err
 }
 
-// closeView compares what the view has before it closes it.
+// closeView compares what the view has, if there is one, before it closes it.
 func closeView(s *story) error {
-	it, err := s.view.Iterator(nil, nil)
+	v := s.view
+	if v == nil {
+		return nil
+	}
+	s.view = nil
+	it, err := v.Iterator(nil, nil)
 	if err != nil {
-		return err
+		return errors.Join(err, v.Close())
 	}
 	got, err := walk(it)
 	if err == nil && !maps.Equal(got, s.viewed) {
 		s.violate(errors.New("the view has changed"))
 	}
-	return errors.Join(err, s.view.Close())
+	return errors.Join(err, v.Close())
 }
 
 // settle waits until the workers have nothing to do, or cannot do it.
 func settle(s *story) error {
+	s.compactionFailed.Store(false)
 	for range 400 {
 		s.db.owner.Lock()
-		stop := s.db.failed != nil || s.db.stuck != nil
+		stop := s.db.failed != nil || s.db.stuck != nil || s.db.damaged || s.compactionFailed.Load()
 		idle := len(s.db.current.memory) == 0
 		s.db.owner.Unlock()
 		if idle {
@@ -321,7 +367,7 @@ func look(s *story) error {
 	if err != nil {
 		return err
 	}
-	if !maps.Equal(got, s.current()) && !(s.failed && maps.Equal(got, s.states[len(s.states)-1])) {
+	if !s.isAllowed(got) {
 		s.violate(fmt.Errorf("reads give %d keys that are not those written", len(got)))
 	}
 	return nil
@@ -403,13 +449,18 @@ func (s *story) promised(crash func() *vfs.Mem) (*vfs.Mem, promise) {
 	mem := crash()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := promise{copies: copies}
+	return mem, promise{states: s.survivors(kept), copies: copies}
+}
+
+// survivors are the states of which a crash may leave one, if it must not go
+// back behind a state.
+func (s *story) survivors(kept int) (states []storyState) {
 	for i, state := range s.states {
 		if i == kept || i > kept && (s.o.Log != LogOff || s.seals[i]) {
-			p.states = append(p.states, state)
+			states = append(states, state)
 		}
 	}
-	return mem, p
+	return states
 }
 
 // verify opens what a crash has left and compares it with what was promised.

@@ -135,6 +135,10 @@ const fileMetaBytes = 1 + 2 + 16 + 3 + 2 + 2
 // maxFileNumber is the highest that a name has room for.
 const maxFileNumber = 9999999999999999999
 
+// maxNextNumber leaves room for all numbers that a store can give out until it is
+// opened again: 2^48 are 30,000 a second for 300 years.
+const maxNextNumber = maxFileNumber - 1<<48
+
 // parser reads what encode writes. After an error it gives zeros.
 type parser struct {
 	rest []byte

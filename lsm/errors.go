@@ -42,7 +42,7 @@ var (
 	// partitions.
 	ErrRange = errors.New("invalid range")
 	// ErrFailed is returned by writes after the log or the manifest could not be
-	// written. Nothing is known then about what the disk has; Get and Peek go
+	// written, or a Filter or a Picker has panicked: see PanicError. Nothing is known then about what the disk has; Get and Peek go
 	// on, views and scans do unless there is something to seal, and opening the
 	// store again finds out.
 	ErrFailed = errors.New("store has failed")

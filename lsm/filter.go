@@ -7,7 +7,7 @@ package lsm
 type Filter interface {
 	// Decide looks at entries, in the order of their keys, and sets Decision
 	// where one is not to stay as it is. Keys and values are good until it
-	// returns. A panic of it is the panic of the program.
+	// returns. A panic of it is ErrFailed for the store: see PanicError.
 	Decide(batch []FilterEntry)
 }
 

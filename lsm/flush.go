@@ -20,26 +20,26 @@ func (db *DB) Flush() error {
 	if err := db.seal(); err != nil {
 		return err
 	}
-	db.stuck = nil // it may be otherwise now
-	db.flusher.wake()
 	return db.waitForRun(db.activeRun - 1)
 }
 
-// waitForRun waits until a run and all before it are in the tree. The lock is
-// held, but not while it waits.
+// waitForRun has a run and all before it flushed, and waits until they are in the
+// tree. The lock is held, but not while it waits.
 func (db *DB) waitForRun(number uint64) error {
+	db.stuck = nil // it may be otherwise now
+	db.flusher.wake()
 	for {
 		memory := db.current.memory
 		if len(memory) == 0 || memory[len(memory)-1].number > number {
 			return nil
 		}
+		if err := db.mayWrite(); err != nil {
+			return err
+		}
 		if db.stuck != nil {
 			return db.stuck
 		}
 		db.progress.Wait()
-		if err := db.mayWrite(); err != nil {
-			return err
-		}
 	}
 }
 
@@ -232,9 +232,9 @@ func (db *DB) applyLarge(operations []operation) (end logEnd, err error) {
 		return end, err
 	}
 	if db.log != nil {
-		at, err := db.logFile(f)
-		if err != nil {
-			return end, db.failLocked(err)
+		at, err := db.logLarge(f)
+		if err != nil { // the file stays: the log may speak of it
+			return end, db.failLocked(errors.Join(err, f.table.Close()))
 		}
 		end = db.logEnd(at)
 	}
@@ -246,7 +246,7 @@ func (db *DB) applyLarge(operations []operation) (end logEnd, err error) {
 // writeLarge writes operations into a table, which is on the disk then.
 func (db *DB) writeLarge(operations []operation) (*file, error) {
 	db.nextFile++
-	f, err := db.writeTable(db.nextFile-1, db.activeRun, nil, func(w *tableWriter) error {
+	return db.writeTable(db.nextFile-1, db.activeRun, nil, func(w *tableWriter) error {
 		for _, e := range resolve(&db.o.Split, operations) {
 			if err := w.add(&e); err != nil {
 				return err
@@ -254,11 +254,12 @@ func (db *DB) writeLarge(operations []operation) (*file, error) {
 		}
 		return nil
 	})
-	if err == nil && db.log != nil {
-		// Before the log speaks of it.
-		if err = db.fs.SyncDir(db.dir); err != nil {
-			err = db.failLocked(err)
-		}
+}
+
+// logLarge notes that a run is a file. Its name is durable before that.
+func (db *DB) logLarge(f *file) (end int64, err error) {
+	if err := db.fs.SyncDir(db.dir); err != nil {
+		return 0, err
 	}
-	return f, err
+	return db.logFile(f)
 }

@@ -24,6 +24,7 @@ type live struct {
 	// brought up to date.
 	generation uint64
 	writes     uint64
+	err        error // of finding the sources
 
 	memory []run.Iterator // of memtables, to be used again
 	tables []*sstable.Iterator
@@ -62,12 +63,16 @@ func (it *Iterator) rebuild() {
 	it.closeSources()
 	it.version = db.current
 	it.version.refs++
-	l.generation, l.writes = db.generation, db.writes
+	l.generation, l.writes, l.err = db.generation, db.writes, nil
 	it.merger.reset(&db.o.Split, it.liveSources(it.merger.sources[:0]))
+	if l.err != nil {
+		it.merger.fail(l.err)
+	}
 }
 
 // liveSources are the runs that may have keys with the prefix, from the newest
-// to the first one that hides all older ones.
+// to the first one that hides all older ones. What keeps it from finding out is
+// in live.err.
 func (it *Iterator) liveSources(sources []source) []source {
 	db, l := it.db, &it.live
 	sources, hides := it.addMemory(sources, db.active.Table)
@@ -131,8 +136,8 @@ func (it *Iterator) addTables(sources []source, files []*file) (_ []source, hide
 		return sources, false
 	}
 	hides, err := it.db.hides(files, &l.probe, true)
-	if err != nil {
-		it.merger.fail(err)
+	if err != nil && l.err == nil {
+		l.err = err
 	}
 	s := source{hides: hidesNothing}
 	for _, f := range files {

@@ -37,10 +37,10 @@ func (db *DB) openLog(number uint64) error {
 	if err != nil {
 		return err
 	}
-	db.log, db.logNumber = w, number
 	if err := db.fs.SyncDir(db.dir); err != nil {
-		return err
+		return errors.Join(err, w.Close(false))
 	}
+	db.log, db.logNumber = w, number
 	return db.logRun()
 }
 

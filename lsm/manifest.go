@@ -75,12 +75,13 @@ func (db *DB) commit(c *change) error {
 	}
 	before := db.current.tree // whoever changes it holds manifest.mu
 	next, err := before.change(c.removed, c.added)
+	if err != nil {
+		db.owner.Unlock()
+		return err
+	}
 	e := c.edit(before)
 	db.fillIn(e, c.flushed)
 	db.owner.Unlock()
-	if err != nil {
-		return err
-	}
 	if err := db.writeEdit(e); err != nil {
 		return db.fail(fmt.Errorf("manifest: %w", err))
 	}
@@ -187,9 +188,18 @@ func writeManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writ
 		})
 	}
 	if err != nil {
-		return nil, errors.Join(err, w.Close(false))
+		return nil, errors.Join(err, ignoreFailed(w.Close(false)), removeUnnamed(fsys, dir, number))
 	}
 	return w, nil
+}
+
+// removeUnnamed removes a manifest that could not become the current one, unless
+// CURRENT names it, or cannot say.
+func removeUnnamed(fsys vfs.FS, dir string, number uint64) error {
+	if current, err := currentManifest(fsys, dir); err != nil || current == number {
+		return err
+	}
+	return ignoreMissing(fsys.Remove(filepath.Join(dir, manifestName(number))))
 }
 
 // maxEditBytes limits the edit that a manifest begins with: some hundred
@@ -252,6 +262,9 @@ func readManifest(fsys vfs.FS, dir string, number uint64) (*catalog, error) {
 	})
 	if err == nil && !c.first {
 		err = fmt.Errorf("no edit: %w", ErrCorrupt)
+	}
+	if err == nil && max(c.nextFile, c.nextRun, c.flushed) > maxNextNumber {
+		err = fmt.Errorf("numbers that were never given out: %w", ErrCorrupt)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("manifest %d: %w", number, ofLog(missing(err)))

@@ -159,11 +159,16 @@ func (db *DB) recover(names []string, c *catalog) error {
 	// No number is given out that a file has: a manifest that got lost may
 	// have spoken of it.
 	for _, name := range names {
-		db.nextFile = max(db.nextFile, fileNumber(name)+1)
+		number := fileNumber(name)
+		if number > maxNextNumber {
+			return fmt.Errorf("%s has a number that was never given out: %w", name, ErrCorrupt)
+		}
+		db.nextFile = max(db.nextFile, number+1)
 	}
 	if err := db.newManifest(); err != nil {
 		return err
 	}
+	db.removeManifests(names)
 	if db.logNumber > 0 {
 		if err := db.replay(logs, db.flushedRun); err != nil {
 			return err
@@ -180,6 +185,17 @@ func (db *DB) recover(names []string, c *catalog) error {
 		}
 	}
 	return db.commit(&change{})
+}
+
+// removeManifests removes those that were there before the one that counts from
+// now on: an open that fails later, and is tried again and again, would leave
+// ever more of them.
+func (db *DB) removeManifests(names []string) {
+	for _, name := range names {
+		if kindOfFile(name) == manifestFile {
+			db.report(ignoreMissing(db.fs.Remove(db.path(name))))
+		}
+	}
 }
 
 // adopt brings a run that was read from a log to the tree.

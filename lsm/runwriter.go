@@ -247,7 +247,9 @@ func (w *runWriter) filterLarge(e run.Entry, m *merger) error {
 func (w *runWriter) decide() error {
 	b := &w.batch
 	if len(b.asked) > 0 {
-		w.c.db.o.Filter.Decide(b.asked)
+		if err := w.c.db.askFilter(b.asked); err != nil {
+			return err
+		}
 	}
 	for i, at := range b.index {
 		b.apply(at, &b.asked[i])

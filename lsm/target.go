@@ -32,9 +32,10 @@ func makeStore(ctx context.Context, fsys vfs.FS, dir string, e *edit, from func(
 		err = t.finish(e)
 	}
 	if err != nil {
-		err = errors.Join(err, t.clear())
+		return errors.Join(err, t.clear(), t.lock.Close())
 	}
-	return errors.Join(err, t.lock.Close())
+	_ = t.lock.Close() // it is released, and the store is there
+	return nil
 }
 
 // newTarget locks a directory, which must have nothing in it.

@@ -1,0 +1,339 @@
+package lsm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// ordeal is a story on a disk with a fault. It goes on after steps that fail.
+type ordeal struct {
+	*story
+	disk    *faultyDisk
+	cause   error // what errors of the fault are
+	lasting bool  // the fault stays until it is lifted
+	begun   *DB   // the store whose state is known
+	errors  int   // that calls gave
+	blind   bool  // nothing is read
+}
+
+// endure takes all steps, and looks at what reads give every few of them, and
+// for some time after the fault.
+func (o *ordeal) endure(steps []storyStep) {
+	since := 0 // the fault, in steps
+	for i, step := range steps {
+		if o.db == nil && i > 0 && !o.reopened() {
+			return
+		}
+		copies, errorsBefore, hits := len(o.copies), o.errors, o.disk.hits.Load()
+		err := step(o.story)
+		o.expect(err)
+		if err != nil && !o.lasting && len(o.copies) > copies && o.db.mayWriteNow() == nil {
+			// What a failed checkpoint has left is in nobody's way.
+			o.expectNone("a checkpoint that is tried again", step(o.story))
+		}
+		if o.db != nil && o.db != o.begun {
+			o.begin()
+		}
+		if o.disk.hits.Load() > hits || o.errors > errorsBefore {
+			since = 0
+		}
+		if since++; o.db != nil && !o.blind && (since < 3 || i%11 == 5) {
+			o.inspect()
+		}
+		if o.wrong != nil {
+			return
+		}
+	}
+}
+
+// reopened opens a store again that could not be opened before.
+func (o *ordeal) reopened() bool {
+	for range 3 {
+		err := open(o.story)
+		o.expect(err)
+		if err == nil {
+			o.begin()
+			return true
+		}
+	}
+	if !o.lasting {
+		o.violate(errors.New("a store cannot be opened after the fault"))
+	}
+	return false
+}
+
+// begin finds out what a store has that was opened: one of the states that the
+// one before promised.
+func (o *ordeal) begin() {
+	got, err := contentOf(o.db)
+	o.expect(err)
+	if err != nil { // nothing is known until it can be read
+		o.expect(o.db.Close())
+		o.db = nil
+		return
+	}
+	may := o.survivors(o.kept)
+	at := slices.IndexFunc(may, func(state storyState) bool { return maps.Equal(state, got) })
+	if at < 0 {
+		o.violate(fmt.Errorf("opened again it has %d keys, which is none of %d states", len(got), len(may)))
+		return
+	}
+	o.mu.Lock()
+	o.states, o.seals = []storyState{may[at]}, map[int]bool{0: true}
+	o.acked, o.kept, o.failed = 0, 0, false
+	o.mu.Unlock()
+	o.begun = o.db
+}
+
+// expect sees to it that an error tells of the fault, and of nothing else.
+func (o *ordeal) expect(err error) {
+	if err == nil {
+		return
+	}
+	o.errors++
+	switch {
+	case !errors.Is(err, o.cause):
+		o.expectNone("an error that is not the fault's", err)
+	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrVersion), errors.Is(err, ErrNotStore), errors.Is(err, ErrClosed):
+		o.expectNone("a fault that is taken for something else", err)
+	}
+}
+
+func (o *ordeal) expectNone(what string, err error) {
+	if err != nil {
+		o.mu.Lock()
+		o.violate(fmt.Errorf("%s: %w", what, err))
+		o.mu.Unlock()
+	}
+}
+
+// inspect compares all ways to read. Each gives what there is or an error.
+func (o *ordeal) inspect() {
+	if errors.Is(o.db.mayWriteNow(), ErrClosed) {
+		return
+	}
+	o.mayEnd()
+	for name, read := range readsOfStories {
+		got, err := read(o.db)
+		o.expect(err)
+		if err == nil && !o.isAllowed(got) {
+			o.violate(fmt.Errorf("%s gives %d keys that are not those written", name, len(got)))
+		}
+	}
+}
+
+func (db *DB) mayWriteNow() error {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	return db.mayWrite()
+}
+
+// readsOfStories are the ways to read a store.
+var readsOfStories = map[string]func(*DB) (storyState, error){
+	"Get": contentOf,
+	"Peek": func(db *DB) (storyState, error) {
+		return gather(func(key []byte) ([]byte, bool, error) { return db.Peek(key) })
+	},
+	"Stream": func(db *DB) (storyState, error) {
+		return gather(func(key []byte) ([]byte, bool, error) { return streamed(db.Stream(key)) })
+	},
+	"Iterator": func(db *DB) (storyState, error) {
+		it, err := db.Iterator(nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		return walk(it)
+	},
+	"Prefix": walkPrefixes,
+	"a view": readView,
+	"Iterator, by Seek": func(db *DB) (storyState, error) {
+		it, err := db.Iterator(nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		got, err := gather(func(key []byte) ([]byte, bool, error) {
+			if !it.Seek(key) || !bytes.Equal(it.Key(), key) {
+				return nil, false, it.Err()
+			}
+			value, err := it.Value()
+			return value, err == nil, err
+		})
+		return got, errors.Join(err, it.Close())
+	},
+}
+
+// gather reads all keys of stories.
+func gather(read func(key []byte) ([]byte, bool, error)) (storyState, error) {
+	got := storyState{}
+	for _, key := range keysOfStories {
+		value, found, err := read([]byte(key))
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			got[key] = string(value)
+		}
+	}
+	return got, nil
+}
+
+// streamed reads what Stream has returned.
+func streamed(r io.ReadCloser, size int64, found bool, err error) ([]byte, bool, error) {
+	if err != nil || !found {
+		return nil, false, err
+	}
+	value, err := io.ReadAll(r)
+	if err == nil && int64(len(value)) != size {
+		err = fmt.Errorf("a stream has %d bytes, not %d", len(value), size)
+	}
+	return value, true, errors.Join(err, r.Close())
+}
+
+// walkPrefixes reads everything by cursors.
+func walkPrefixes(db *DB) (storyState, error) {
+	got := storyState{}
+	for _, prefix := range prefixesOfStories {
+		it, err := db.Prefix([]byte(prefix))
+		if err != nil {
+			return nil, err
+		}
+		of, err := walk(it)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(got, of)
+	}
+	return got, nil
+}
+
+// prefixesOfStories are those of the keys of stories.
+var prefixesOfStories = func() (prefixes []string) {
+	for _, key := range keysOfStories {
+		prefixes = append(prefixes, key[:storySplit.Func([]byte(key))])
+	}
+	slices.Sort(prefixes)
+	return slices.Compact(prefixes)
+}()
+
+// readView reads everything of a view, twice.
+func readView(db *DB) (got storyState, err error) {
+	v, err := db.View()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	it, err := v.Iterator(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if got, err = walk(it); err != nil {
+		return nil, err
+	}
+	byGet, err := gather(func(key []byte) ([]byte, bool, error) { return v.Get(key, nil) })
+	if err == nil && !maps.Equal(got, byGet) {
+		err = errors.New("two ways to read a view differ")
+	}
+	return got, err
+}
+
+// close closes what is open, and sees to it that nothing is left of it.
+func (o *ordeal) close() {
+	if o.db != nil {
+		o.expect(closeView(o.story))
+		if err := o.db.Close(); !errors.Is(err, ErrClosed) {
+			o.expect(err)
+		}
+	}
+	o.expectNone("after Close", nothingOpen(o.disk))
+}
+
+// recover opens the store again without the fault: after a power cut, and as it
+// is.
+func (o *ordeal) recover(powerCut bool) {
+	o.disk.lifted.Store(true)
+	if powerCut {
+		left, p := o.promised(func() *vfs.Mem { return o.disk.mem.CrashClone(vfs.CrashOptions{}) })
+		o.expectNone("after a power cut", p.verify(o.o, left))
+	}
+	_, p := o.promised(func() *vfs.Mem { return o.disk.mem })
+	o.expectNone("without the fault", p.verify(o.o, o.disk.mem))
+	o.expectNone("at work again", works(o.o, o.disk.mem))
+}
+
+// nothingOpen says what is open on a disk without stores, and which goroutines
+// are left of them.
+func nothingOpen(disk *faultyDisk) error {
+	if left := disk.left(); len(left) > 0 {
+		return fmt.Errorf("left open are %v", left)
+	}
+	return noWorkersLeft()
+}
+
+// works sees to it that a store can do everything.
+func works(o Options, fsys vfs.FS) error {
+	o.FS = fsys
+	db, err := Open(storyDir, &o)
+	if err != nil {
+		return err
+	}
+	want, err := scanned(db)
+	if err == nil {
+		err = db.Put([]byte("x"), []byte("works"))
+	}
+	if err == nil {
+		err = db.Compact()
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	want["x"] = "works"
+	report, err := Check(context.Background(), storyDir, &o)
+	if err == nil && len(report.Leftovers) > 0 {
+		err = fmt.Errorf("left over are %v", report.Leftovers)
+	}
+	return errors.Join(err, holds(o, storyDir, want))
+}
+
+// maxWaits is for ten seconds of milliseconds: a goroutine that has nothing more to do
+// ends long before.
+const maxWaits = 10_000
+
+// noWorkersLeft waits until no goroutine of a store is left.
+func noWorkersLeft() error {
+	stacks := make([]byte, 1<<20)
+	for range maxWaits {
+		all := string(stacks[:runtime.Stack(stacks, true)])
+		if !strings.Contains(all, "lsm.(*DB).work") && !strings.Contains(all, "lsm.(*janitor).work") {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("goroutines are left:\n%s", stacks[:runtime.Stack(stacks, true)])
+}
+
+// bounded runs something that must end. If it does not it returns the stacks of
+// all goroutines.
+func bounded(run func()) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(2 * time.Minute):
+		stacks := make([]byte, 4<<20)
+		return fmt.Errorf("it hangs:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
+}
