@@ -111,11 +111,9 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// finish writes the manifest. The directory is a store from then on.
+// finish writes the manifest, by which the names of the tables become durable as
+// well. The directory is a store from then on.
 func (t *target) finish(e *edit) error {
-	if err := t.fs.SyncDir(t.dir); err != nil {
-		return err
-	}
 	number := e.nextFile
 	e.nextFile++
 	e.firstLog = e.nextFile // none
