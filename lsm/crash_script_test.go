@@ -35,6 +35,10 @@ type story struct {
 	// viewed is the state that view has.
 	viewed storyState
 
+	// manifestBytes is the size at which manifests are written anew, 0 for the
+	// usual one.
+	manifestBytes int64
+
 	// compactionFailed is set by a compaction that has failed.
 	compactionFailed atomic.Bool
 
@@ -210,7 +214,11 @@ func (s *story) mayEnd() {
 }
 
 func open(s *story) (err error) {
-	s.db, err = Open(storyDir, &s.o)
+	if s.db, err = Open(storyDir, &s.o); err == nil && s.manifestBytes > 0 {
+		s.db.manifest.mu.Lock()
+		s.db.manifest.maxBytes = s.manifestBytes
+		s.db.manifest.mu.Unlock()
+	}
 	return err
 }
 

@@ -37,7 +37,11 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 		for logName, mode := range logModes {
 			t.Run(name+"/"+logName, func(t *testing.T) {
 				runs := 0
-				for free := int64(0); ; free += max(int64(faultsStride()), free/8) {
+				steps := int64(8) // by which sizes are apart
+				if modelUnderRace {
+					steps = 2
+				}
+				for free := int64(0); ; free += max(int64(faultsStride()), free/steps) {
 					runs++
 					disk := smallDisk(t, free)
 					o := &ordeal{story: newStory(disk, mode, memtableOf(name)), disk: disk, cause: syscall.ENOSPC, lasting: true}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/weirstate/weir/internal/vfs"
@@ -308,9 +309,17 @@ func works(o Options, fsys vfs.FS) error {
 // ends long before.
 const maxWaits = 10_000
 
+// stacks is memory for those of all goroutines: to make it anew for each story
+// takes longer than the story.
+var (
+	stacksMu sync.Mutex
+	stacks   = make([]byte, 1<<20)
+)
+
 // noWorkersLeft waits until no goroutine of a store is left.
 func noWorkersLeft() error {
-	stacks := make([]byte, 1<<20)
+	stacksMu.Lock()
+	defer stacksMu.Unlock()
 	for range maxWaits {
 		all := string(stacks[:runtime.Stack(stacks, true)])
 		if !strings.Contains(all, "lsm.(*DB).work") && !strings.Contains(all, "lsm.(*janitor).work") {
@@ -333,7 +342,7 @@ func bounded(run func()) error {
 	case <-done:
 		return nil
 	case <-time.After(2 * time.Minute):
-		stacks := make([]byte, 4<<20)
-		return fmt.Errorf("it hangs:\n%s", stacks[:runtime.Stack(stacks, true)])
+		all := make([]byte, 4<<20)
+		return fmt.Errorf("it hangs:\n%s", all[:runtime.Stack(all, true)])
 	}
 }

@@ -22,16 +22,18 @@ import (
 type manifest struct {
 	// mu is held for as long as the tree changes, and is taken before the lock
 	// of the store.
-	mu     sync.Mutex
-	w      *wal.Writer
-	number uint64
+	mu       sync.Mutex
+	w        *wal.Writer
+	number   uint64
+	maxBytes int64 // size at which it is written anew
 }
 
 const (
 	manifestPrefix = "MANIFEST-"
 	currentName    = "CURRENT"
 	lockName       = "LOCK"
-	// maxManifestBytes is the size at which a manifest is written anew.
+	// maxManifestBytes is the size at which a manifest is written anew, but in
+	// some tests.
 	maxManifestBytes = 4 << 20
 )
 
@@ -132,7 +134,7 @@ func (db *DB) adoptChange(c *change, next *tree) {
 // renewManifest begins a new manifest if the one there is has become large. If
 // that fails the store has failed; the change before it has been made.
 func (db *DB) renewManifest() {
-	if db.manifest.w.Size() >= maxManifestBytes {
+	if db.manifest.w.Size() >= db.manifest.maxBytes {
 		_ = db.newManifest()
 	}
 }

@@ -40,6 +40,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.owner.Mutex = &sync.Mutex{}
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.progress.L = &db.owner
+	db.manifest.maxBytes = maxManifestBytes
 	db.janitor.init(db)
 	db.current = newVersion(nil, &tree{})
 	db.active = db.newTable()
