@@ -111,6 +111,9 @@ func (db *DB) compact(t *tree, pick Pick) error {
 	if err := db.commit(change); err != nil {
 		return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(false)))
 	}
+	db.owner.Lock()
+	db.detours = 0
+	db.owner.Unlock()
 	info.Took = time.Since(begun)
 	db.counters.compacted(info)
 	db.o.Events.Compacted(info)

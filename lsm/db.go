@@ -39,6 +39,7 @@ type DB struct {
 	active     runTable
 	activeRun  uint64
 	writes     uint64 // counts them, for iterators
+	detours    int64  // see Shape.Detours
 	nextFile   uint64
 	flushedRun uint64 // newest run in the tree
 	views      map[*View]bool

@@ -38,7 +38,7 @@ func (leveled) Pick(s Shape) *Pick {
 	}
 	switch {
 	case best < 0:
-		return nil
+		return pickForReads(s)
 	case best == 0:
 		return pickLevel0(s)
 	}
@@ -68,6 +68,44 @@ func smallRuns(runs []Table, memtableBytes int64) []Table {
 		sum += t.Bytes
 	}
 	return runs
+}
+
+// detourBytes is how much may be rewritten to save as many detours as there were
+// since the last compaction. A detour costs about half a microsecond, in which
+// another core rewrites 50 bytes; it counts for more because reads wait and a
+// compaction does not.
+const detourBytes = 256
+
+// pickForReads joins runs, though none is above its size, as soon as reads have
+// paid for it: by a rule like that of LevelDB, where seeks do, so that what is
+// read much and written little becomes one run.
+func pickForReads(s Shape) *Pick {
+	if s.Detours == 0 {
+		return nil
+	}
+	pick := pickJoin(s)
+	if pick == nil || s.bytesOf(pick) > s.Detours*detourBytes {
+		return nil
+	}
+	return pick
+}
+
+// pickJoin is the next step towards one run: level 0 first, then the highest
+// level with one below.
+func pickJoin(s Shape) *Pick {
+	lowest := numLevels - 1
+	for lowest > 0 && len(s.Levels[lowest]) == 0 {
+		lowest--
+	}
+	if top := s.Levels[0]; len(top) > 1 || len(top) == 1 && lowest > 0 {
+		return &Pick{Files: numbersOf(top, tablesOver(s.Levels[1], top)), To: 1}
+	}
+	for level := 1; level < lowest; level++ {
+		if len(s.Levels[level]) > 0 {
+			return pickFile(s, level)
+		}
+	}
+	return nil
 }
 
 // pickFile brings one file of a level down.

@@ -25,6 +25,7 @@ type live struct {
 	generation uint64
 	writes     uint64
 	err        error // of finding the sources
+	runs       int   // of tables, among the sources
 
 	memory []run.Iterator // of memtables, to be used again
 	tables []*sstable.Iterator
@@ -63,8 +64,10 @@ func (it *Iterator) rebuild() {
 	it.closeSources()
 	it.version = db.current
 	it.version.refs++
-	l.generation, l.writes, l.err = db.generation, db.writes, nil
-	it.merger.reset(&db.o.Split, it.liveSources(it.merger.sources[:0]))
+	l.generation, l.writes, l.err, l.runs = db.generation, db.writes, nil, 0
+	sources := it.liveSources(it.merger.sources[:0])
+	db.detour(detoursOfWalk * (l.runs - 1))
+	it.merger.reset(&db.o.Split, sources)
 	if l.err != nil {
 		it.merger.fail(l.err)
 	}
@@ -107,6 +110,11 @@ func (it *Iterator) liveSources(sources []source) []source {
 	return sources
 }
 
+// detoursOfWalk is what a table more costs a walk of a prefix, against what it
+// costs a Get: it is entered for a copy of a block, not of an entry, and each step
+// compares with it.
+const detoursOfWalk = 8
+
 // addMemory adds a memtable. hides says that no older run counts.
 func (it *Iterator) addMemory(sources []source, table memtable.Table) (_ []source, hides bool) {
 	l := &it.live
@@ -135,6 +143,7 @@ func (it *Iterator) addTables(sources []source, files []*file) (_ []source, hide
 	if len(files) == 0 {
 		return sources, false
 	}
+	l.runs++
 	hides, err := it.db.hides(files, &l.probe, true)
 	if err != nil && l.err == nil {
 		l.err = err

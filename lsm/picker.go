@@ -27,6 +27,10 @@ type Shape struct {
 	// the oldest, each a run of its own; of the others ascending by key, apart
 	// from each other, one run together.
 	Levels [numLevels][]Table
+	// Detours is how often since the last compaction a read has looked into a
+	// table more than one, because the value is in pieces or a prefix in several
+	// tables.
+	Detours int64
 	// MemtableBytes and FileBytes are those of Options.
 	MemtableBytes, FileBytes int64
 }
@@ -46,6 +50,18 @@ func (t Table) bounds() run.Range { return run.Range{From: t.From, To: t.To} }
 func bytesOf(tables []Table) (n int64) {
 	for _, t := range tables {
 		n += t.Bytes
+	}
+	return n
+}
+
+// bytesOf is the size of the tables of a pick.
+func (s *Shape) bytesOf(p *Pick) (n int64) {
+	for _, tables := range s.Levels {
+		for _, t := range tables {
+			if slices.Contains(p.Files, t.Number) {
+				n += t.Bytes
+			}
+		}
 	}
 	return n
 }
@@ -71,7 +87,7 @@ func numbersOf(groups ...[]Table) (numbers []uint64) {
 
 // shape describes the current tree. The lock is held.
 func (db *DB) shape() Shape {
-	s := Shape{MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes}
+	s := Shape{Detours: db.detours, MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes}
 	for level, files := range db.current.tree.levels {
 		for _, f := range files {
 			s.Levels[level] = append(s.Levels[level], Table{

@@ -186,6 +186,7 @@ func TestPickersPickInOrder(t *testing.T) {
 		for range 10_000 {
 			s := randomShape(rng)
 			s.MemtableBytes, s.FileBytes = chosen[int64](rng, 1, 10, 100), chosen[int64](rng, 1, 10, 100)
+			s.Detours = chosen[int64](rng, 0, 1, 1000)
 			if p := picker.Pick(s); p != nil {
 				picked++
 				require.True(t, isInOrder(s, *p), "%T: %+v of %+v", picker, p, s)

@@ -82,8 +82,30 @@ func (db *DB) find(v *version, active bool, key []byte) (err error) {
 			return err
 		}
 	}
-	return db.findInTree(v.tree)
+	before := f.Pieces()
+	err = db.findInTree(v.tree)
+	db.detour(f.Pieces() - before - 1)
+	return err
 }
+
+// detour counts tables that a read had to look into besides the first. Now and
+// then the compactor may look whether it has become worth its while to join
+// them. The lock is held.
+func (db *DB) detour(n int) {
+	if n <= 0 {
+		return
+	}
+	before := db.detours
+	db.detours += int64(n)
+	if db.detours/detoursUnseen != before/detoursUnseen {
+		db.compactor.wake()
+	}
+}
+
+// detoursUnseen is how many there may be until the compactor looks: so few that
+// it looks long before they pay for a small table, and so many that looking costs
+// nothing.
+const detoursUnseen = 4096
 
 func (db *DB) findInTree(t *tree) error {
 	f, p := &db.finding, &db.probe

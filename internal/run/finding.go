@@ -58,6 +58,9 @@ func (f *Finding) Exists() bool { return f.count > 0 }
 // Size of the value in bytes.
 func (f *Finding) Size() int64 { return f.size }
 
+// Pieces is how many entries the value comes from.
+func (f *Finding) Pieces() int { return f.count }
+
 // Whole returns the value if it lies in memory in one piece.
 func (f *Finding) Whole() ([]byte, bool) {
 	if f.count != 1 || f.newest.Large != nil {

@@ -1,0 +1,112 @@
+package lsm
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// inPieces is a store of keys whose values are in three runs of level 0, a piece
+// in each.
+func inPieces(t *testing.T, picker Picker) *DB {
+	db := memoryStore(t, Options{Picker: picker, Split: Split{Name: "one", Func: func(key []byte) int { return min(1, len(key)) }}})
+	for piece := range 3 {
+		for i := range 100 {
+			require.NoError(t, db.Append(fmt.Appendf(nil, "k%02d", i), fmt.Append(nil, piece)))
+		}
+		require.NoError(t, db.Flush())
+	}
+	require.Equal(t, 3, tablesOf(db)[0])
+	return db
+}
+
+func detoursOf(db *DB) int64 {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	return db.detours
+}
+
+func getPieces(t *testing.T, db *DB) {
+	value, _, err := db.Get([]byte("k42"), nil)
+	require.NoError(t, err)
+	require.Equal(t, "012", string(value))
+}
+
+func walkPieces(t *testing.T, db *DB) {
+	it, err := db.Prefix([]byte("k"))
+	require.NoError(t, err)
+	require.Equal(t, 100, len(strings.Fields(keysOf(t, it))))
+	require.NoError(t, it.Close())
+}
+
+func TestDetoursAreTablesBesidesTheFirst(t *testing.T) {
+	db := inPieces(t, idle{})
+	getPieces(t, db)
+	require.EqualValues(t, 2, detoursOf(db))
+	walkPieces(t, db)
+	require.EqualValues(t, 2+2*detoursOfWalk, detoursOf(db))
+}
+
+func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
+	for _, read := range []func(*testing.T, *DB){getPieces, walkPieces} {
+		db := inPieces(t, nil)
+		require.Eventually(t, func() bool {
+			for range detoursUnseen / 2 {
+				read(t, db)
+			}
+			return tablesOf(db) == [numLevels]int{1: 1} && detoursOf(db) == 0
+		}, 10*time.Second, time.Millisecond)
+		read(t, db)
+	}
+}
+
+// Filters keep reads from tables without the key: those are no detours, and there
+// is nothing to gain.
+func TestReadsOfOneTableJoinNothing(t *testing.T) {
+	db := memoryStore(t, Options{})
+	for run := range 3 {
+		for i := range 100 {
+			require.NoError(t, db.Put(fmt.Appendf(nil, "k%02d%d", i, run), []byte("v")))
+		}
+		require.NoError(t, db.Flush())
+	}
+	for range 2 * detoursUnseen {
+		_, found, err := db.Get([]byte("k421"), nil)
+		require.NoError(t, err)
+		require.True(t, found)
+	}
+	require.Zero(t, detoursOf(db))
+	require.Equal(t, 3, tablesOf(db)[0])
+}
+
+// What reads have paid for is done, and no more.
+func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
+	table := func(number uint64, from, to byte) Table {
+		return Table{Number: number, Bytes: 1 << 20, From: []byte{from}, To: []byte{to}}
+	}
+	s := Shape{MemtableBytes: 1 << 30, FileBytes: 1 << 30}
+	s.Levels[1] = []Table{table(3, 'a', 'c'), table(4, 'c', 'e')}
+	s.Levels[3] = []Table{table(5, 'a', 'b')}
+	s.Levels[0] = []Table{table(2, 'a', 'b'), table(1, 'a', 'b')}
+	for _, step := range []struct {
+		bytes int64 // rewritten
+		pick  *Pick
+		then  func()
+	}{
+		{3 << 20, &Pick{Files: []uint64{2, 1, 3}, To: 1}, func() { s.Levels[0] = nil }},
+		{1 << 20, &Pick{Files: []uint64{3}, To: 2}, func() { s.Levels[1], s.Levels[2] = s.Levels[1][1:], s.Levels[1][:1] }},
+		{1 << 20, &Pick{Files: []uint64{4}, To: 2}, func() { s.Levels[1], s.Levels[2] = nil, []Table{table(3, 'a', 'c'), table(4, 'c', 'e')} }},
+		{1 << 20, &Pick{Files: []uint64{4}, To: 3}, func() { s.Levels[2] = s.Levels[2][:1] }},
+		{2 << 20, &Pick{Files: []uint64{3, 5}, To: 3}, func() { s.Levels[2] = nil }},
+		{0, nil, func() {}},
+	} {
+		s.Detours = max(step.bytes/detourBytes-1, 0)
+		require.Nil(t, NewLeveled().Pick(s), "%d bytes", step.bytes)
+		s.Detours = step.bytes / detourBytes
+		require.Equal(t, step.pick, NewLeveled().Pick(s), "%d bytes", step.bytes)
+		step.then()
+	}
+}
