@@ -288,12 +288,12 @@ func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 		func() { require.NoError(t, db.Seal()) },
 		func() { flushed(t, db) },
 		func() {
+			db.compacting.Lock() // the worker drops what is covered
+			defer db.compacting.Unlock()
 			db.owner.Lock()
 			shape := db.shape()
 			db.owner.Unlock()
 			if p := random.Pick(shape); p != nil {
-				db.compacting.Lock()
-				defer db.compacting.Unlock()
 				c, err := db.newCompaction(treeOf(db), *p)
 				require.NoError(t, err)
 				if c.isMove() {
