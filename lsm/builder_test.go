@@ -110,8 +110,8 @@ func (p *page) op(kind byte, texts ...string) {
 	}
 }
 
-// pageCurrent is the content of CURRENT.
-func pageCurrent(manifest int) []byte {
-	name := fmt.Sprintf("MANIFEST-%06d", manifest)
-	return slices.Concat([]byte(name), fmt.Appendf(nil, " %016x\n", xxhash.Sum64String(name)))
+// pageCurrent is the content of CURRENT, of a manifest whose file has an identity.
+func pageCurrent(manifest int, identity string) []byte {
+	content := fmt.Sprintf("MANIFEST-%06d %x", manifest, identity)
+	return slices.Concat([]byte(content), fmt.Appendf(nil, " %016x\n", xxhash.Sum64String(content)))
 }

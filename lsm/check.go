@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io/fs"
 
-	"github.com/weirstate/weir/internal/vfs"
-	"github.com/weirstate/weir/wal"
+	"github.com/weirstate/weir/internal/run"
 )
 
 // Report is what Check has found.
@@ -28,15 +27,19 @@ type Problem struct {
 }
 
 // Check reads everything in the directory of a store that is closed, and says
-// what is wrong where. It changes nothing, but for making LOCK if it is missing. The error is of what kept it from
-// looking; problems are in the report, and make the error ErrCorrupt.
+// what is wrong where. It changes nothing. It is ErrLocked if the store is open, or
+// was opened meanwhile, and ErrNotStore if the directory has nothing of a store.
+// The error is of what kept it from looking; problems are in the report, and make
+// the error ErrCorrupt.
 func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 	o, err := options.complete()
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
-	c := checker{ctx: ctx, dir: dir, o: &o, fs: o.FS, report: &Report{}}
-	if err := c.check(); err != nil {
+	db := newDB(dir, o, options == nil || options.Budget == nil)
+	defer db.dispose()
+	c := checker{ctx: ctx, db: db, report: &Report{}, tree: &tree{}, needed: make(map[string]bool)}
+	if err := c.whileClosed(); err != nil {
 		return c.report, fmt.Errorf("check store: %w", err)
 	}
 	if n := len(c.report.Problems); n > 0 {
@@ -46,94 +49,117 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 	return c.report, nil
 }
 
+// checker looks at what Open would read, with the code that Open has for it.
 type checker struct {
 	ctx    context.Context
-	dir    string
-	o      *Options
-	fs     vfs.FS
+	db     *DB // has nothing but its directory and options
 	report *Report
 
-	flushed uint64 // newest run in the tree
+	tree   *tree           // with the tables that only logs speak of
+	needed map[string]bool // files
 }
 
-func (c *checker) problem(file string, err error) {
-	if err != nil {
+// found takes an error of a file: damage is a problem, and anything else what keeps
+// it from looking.
+func (c *checker) found(file string, err error) error {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) {
 		c.report.Problems = append(c.report.Problems, Problem{file, err})
+		return nil
 	}
+	return err
+}
+
+// whileClosed checks a store that is closed, and keeps it so.
+func (c *checker) whileClosed() error {
+	name := c.db.path(lockName)
+	if _, err := c.db.fs.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		return c.watched()
+	}
+	lock, err := c.db.fs.Lock(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.check(), lock.Close())
+}
+
+// watched checks a store without a lock file, as a copy is, which is not to have one
+// made. Whoever opens it meanwhile begins a manifest.
+func (c *checker) watched() error {
+	before, _, _ := readCurrent(c.db.fs, c.db.dir)
+	err := c.check()
+	if after, _, _ := readCurrent(c.db.fs, c.db.dir); after != before {
+		return ErrLocked
+	}
+	return err
 }
 
 func (c *checker) check() error {
-	lock, err := c.fs.Lock(filepath.Join(c.dir, lockName))
+	names, err := c.db.fs.List(c.db.dir)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
-	names, err := c.fs.List(c.dir)
-	if err != nil {
-		return err
-	}
-	number, err := currentManifest(c.fs, c.dir)
-	if errors.Is(err, ErrCorrupt) {
-		c.problem(currentName, err)
-		return nil
+	catalog, file, err := readCatalog(c.db.fs, c.db.dir)
+	if err == nil && catalog == nil {
+		if err = checkEmpty(names); err == nil {
+			return ErrNotStore
+		}
 	}
 	if err != nil {
+		return c.found(file, err)
+	}
+	if err := catalog.checkOptions(&c.db.o); err != nil {
 		return err
 	}
-	if number == 0 {
-		return ErrNotStore
+	c.needed[file] = true
+	err = c.checkTables(catalog)
+	if err == nil {
+		err = c.checkLogs(catalog, names)
 	}
-	catalog, err := readManifest(c.fs, c.dir, number)
-	if err != nil {
-		c.problem(manifestName(number), err)
-		return nil
+	for level, files := range c.tree.levels {
+		sortLevel(level, files)
 	}
-	if err := catalog.checkOptions(c.o); err != nil {
-		return err
+	if err == nil {
+		err = c.found(file, c.tree.check())
 	}
-	c.flushed = catalog.flushed
-	needed := map[string]bool{manifestName(number): true}
-	if err := c.checkTables(catalog, needed); err != nil {
-		return err
-	}
-	if err := c.checkLogs(logNumbers(names, catalog.firstLog), needed); err != nil {
-		return err
-	}
+	c.leftovers(names)
+	return errors.Join(err, closeAll(c.tree))
+}
+
+// leftovers are files of the store that were not needed.
+func (c *checker) leftovers(names []string) {
 	for _, name := range names {
 		switch kindOfFile(name) {
 		case tableFile, logFile, manifestFile, currentTemp:
-			if !needed[name] {
+			if !c.needed[name] {
 				c.report.Leftovers = append(c.report.Leftovers, name)
 			}
+		}
+	}
+}
+
+func (c *checker) checkTables(catalog *catalog) error {
+	for _, p := range catalog.sorted() {
+		if err := c.table(p.level, p.meta); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (c *checker) checkTables(catalog *catalog, needed map[string]bool) error {
-	db := newDB(c.dir, *c.o, false)
-	defer db.active.Release()
-	t := &tree{}
-	for _, p := range catalog.sorted() {
-		if c.ctx.Err() != nil {
-			return errors.Join(context.Cause(c.ctx), closeAll(t))
-		}
-		name := tableName(p.meta.number)
-		needed[name] = true
-		c.report.Tables++
-		f, err := db.openTable(p.meta)
-		if err != nil {
-			c.problem(name, err)
-			continue
-		}
-		c.problem(name, c.checkTable(f))
-		t.levels[p.level] = append(t.levels[p.level], f)
+// table checks a table, and brings it to the tree.
+func (c *checker) table(level int, m fileMeta) error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
 	}
-	for level, files := range t.levels {
-		sortLevel(level, files)
+	name := tableName(m.number)
+	c.needed[name] = true
+	c.report.Tables++
+	f, err := c.db.openTable(m)
+	if err != nil {
+		return c.found(name, err)
 	}
-	c.problem(manifestPrefix, t.check())
-	return closeAll(t)
+	c.tree.levels[level] = append(c.tree.levels[level], f)
+	return c.found(name, c.checkTable(f))
 }
 
 // checkTable reads a table and compares it with what the manifest says of it.
@@ -154,54 +180,32 @@ func (c *checker) checkTable(f *file) error {
 }
 
 // checkLogs reads the logs, and the tables that only they speak of.
-func (c *checker) checkLogs(numbers []uint64, needed map[string]bool) error {
-	db := newDB(c.dir, *c.o, false)
-	defer db.active.Release()
+func (c *checker) checkLogs(catalog *catalog, names []string) error {
+	numbers, err := catalog.logs(names)
+	if err != nil {
+		return c.found(logName(catalog.firstLog), err)
+	}
 	for _, number := range numbers {
-		name := logName(number)
-		needed[name] = true
+		c.needed[logName(number)] = true
+	}
+	r := newReplayer(&c.db.o, catalog, (*checkedLogs)(c))
+	err = r.read(c.db.fs, c.db.dir, numbers, func(info LogInfo) {
 		c.report.Logs++
-		outcome, err := wal.Read(c.fs, filepath.Join(c.dir, name), func(record []byte, _ int64) error {
-			return c.checkRecord(db, record, needed)
-		})
-		c.report.Bytes += outcome.Size
-		switch err = ofLog(err); {
-		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrVersion):
-			c.problem(name, err)
-		case err != nil:
-			return err
-		}
-		if !outcome.Clean {
-			break
-		}
+		c.report.Bytes += info.Bytes
+	})
+	return c.found(logName(r.log), err)
+}
+
+// checkedLogs is a checker as it takes what logs have.
+type checkedLogs checker
+
+func (c *checkedLogs) beginRun(uint64) error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
 	}
 	return nil
 }
 
-// checkRecord checks the table that a record of a log speaks of, if any.
-func (c *checker) checkRecord(db *DB, record []byte, needed map[string]bool) error {
-	if c.ctx.Err() != nil {
-		return context.Cause(c.ctx)
-	}
-	p := parser{rest: record}
-	if p.byte() != recordFile {
-		return nil
-	}
-	m := p.fileMeta()
-	if err := p.end("log record"); err != nil {
-		return err
-	}
-	name := tableName(m.number)
-	if needed[name] || m.run <= c.flushed { // the tree has it, or had
-		return nil
-	}
-	needed[name] = true
-	c.report.Tables++
-	f, err := db.openTable(m)
-	if err != nil {
-		c.problem(name, err)
-		return nil
-	}
-	c.problem(name, c.checkTable(f))
-	return f.table.Close()
-}
+func (c *checkedLogs) operation(run.Kind, []byte, []byte) {}
+
+func (c *checkedLogs) table(m fileMeta) error { return (*checker)(c).table(0, m) }

@@ -1,9 +1,11 @@
 package lsm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/weirstate/weir/internal/run"
@@ -64,8 +66,9 @@ func (v *View) flushed() (*edit, error) {
 	return e, nil
 }
 
-// Part is a checkpoint, or a closed store, of which Restore takes a range of
-// partitions. Of a store that is open, and keeps no log, it takes what is flushed.
+// Part is a checkpoint, or a store that was closed without an error, of which
+// Restore takes a range of partitions. It is not opened before Restore has
+// returned. Several may restore from one at the same time.
 type Part struct {
 	Dir      string
 	From, To []byte // as DeleteRange takes them
@@ -74,7 +77,9 @@ type Part struct {
 // Restore makes a store, in a directory that is empty or missing, out of parts of
 // others, whose ranges must not overlap. Files are shared or copied as
 // Checkpoint does; no key is read or written. Of the options it takes those
-// that belong to a store, and FS. Open opens the result.
+// that belong to a store, and FS. Open opens the result. A part that is open, or
+// was not closed, is ErrOption. Tables of parts are not read: damage in them is
+// found by Open, by reads and by Check.
 func Restore(ctx context.Context, dir string, parts []Part, options *Options) error {
 	o, err := options.complete()
 	if err != nil {
@@ -139,26 +144,31 @@ func (r *restoring) addPart(part Part) error {
 }
 
 // readPart reads what a store consists of. One with a log has writes that are in
-// no table.
+// no table, and one whose manifest has not ended may be open, or have lost edits.
 func (r *restoring) readPart(dir string) (*catalog, error) {
-	number, err := currentManifest(r.o.FS, dir)
-	if err != nil {
-		return nil, err
+	c, _, err := readCatalog(r.o.FS, dir)
+	if err == nil && c == nil {
+		err = r.noStore(dir)
 	}
-	if number == 0 {
-		return nil, ErrNotStore
-	}
-	c, err := readManifest(r.o.FS, dir, number)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.checkOptions(r.o); err != nil {
 		return nil, err
 	}
-	if c.firstLog < c.nextFile {
-		return nil, fmt.Errorf("the store has a log: open and close it first: %w", ErrOption)
+	if !c.closed || c.firstLog < c.nextFile {
+		return nil, fmt.Errorf("the store was not closed: open and close it first: %w", ErrOption)
 	}
 	return c, nil
+}
+
+// noStore says what a directory without CURRENT is.
+func (r *restoring) noStore(dir string) error {
+	names, err := r.o.FS.List(dir)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = cmp.Or(checkEmpty(names), ErrNotStore)
+	}
+	return err
 }
 
 func (r *restoring) addTable(dir string, p placed, within run.Range) {

@@ -92,10 +92,11 @@ func FuzzLsmLogRecord(f *testing.F) {
 			return
 		}
 		for _, active := range []uint64{0, 2} {
-			r := replayer{db: db, flushed: 1, active: active}
+			to := recovery{db: db, active: active}
+			r := replayer{o: &o, flushed: 1, to: &to, begun: true, active: active}
 			var err error
 			took := allocatedIn(func() { err = r.record(b, 0) })
-			r.release()
+			to.release()
 			// Slabs are on Go's heap where the system gives no other memory, and
 			// under the race detector.
 			if limit := 4<<20 + 64*uint64(len(b)); took > limit {

@@ -167,8 +167,9 @@ func TestEditsAreWrittenByteForByte(t *testing.T) {
 		golden(t, file, g.edit.encode())
 		golden(t, file, g.page.build())
 	}
-	require.Equal(t, string(pageCurrent(7)), currentContent(7))
-	require.Equal(t, string(pageCurrent(12_345_678)), currentContent(12_345_678))
+	for _, n := range []uint64{7, 12_345_678} {
+		require.Equal(t, string(pageCurrent(int(n), otherIdentity)), currentContent(n, wal.Identity([]byte(otherIdentity))))
+	}
 }
 
 func TestEditsAreRead(t *testing.T) {
@@ -229,6 +230,10 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
+	golden(t, "v1-log.record", goldenHead(goldenIdentity, 2))
+	golden(t, "v1-log.record", firstRecord([16]byte([]byte(goldenIdentity)), 2))
+	require.Equal(t, goldenHead(string(db.identity[:]), db.logNumber), records[0])
+	records = records[1:]
 	require.Len(t, records, len(goldenRecords))
 	for i, g := range goldenRecords {
 		golden(t, g.file, records[i])
@@ -249,13 +254,21 @@ func goldenLog(t *testing.T, records ...[]byte) *vfs.Mem {
 	mem := vfs.NewMem(vfs.MemOptions{})
 	require.NoError(t, mem.MkdirAll("db"))
 	first := pageEdit{version: 1, first: 1, identity: goldenIdentity, split: "colon", partition: 2, nextFile: 3, nextRun: 1, firstLog: 2}
-	writeRecords(t, mem, "db/MANIFEST-000001", first.build())
-	writeRecords(t, mem, "db/000002.log", records...)
-	writeFile(t, mem, "db/CURRENT", pageCurrent(1))
+	manifest := writeRecords(t, mem, "db/MANIFEST-000001", first.build())
+	writeRecords(t, mem, "db/000002.log", append([][]byte{goldenHead(goldenIdentity, 2)}, records...)...)
+	writeFile(t, mem, "db/CURRENT", pageCurrent(1, string(manifest[:])))
 	return mem
 }
 
-func writeRecords(t *testing.T, mem *vfs.Mem, name string, records ...[]byte) {
+// goldenHead is the first record of a log.
+func goldenHead(identity string, number uint64) []byte {
+	return pageRecord(4, func(p *page) {
+		p.raw(identity)
+		p.uvarint(number)
+	})
+}
+
+func writeRecords(t *testing.T, mem *vfs.Mem, name string, records ...[]byte) wal.Identity {
 	t.Helper()
 	w, err := wal.Create(mem, name, wal.Options{})
 	require.NoError(t, err)
@@ -264,6 +277,19 @@ func writeRecords(t *testing.T, mem *vfs.Mem, name string, records ...[]byte) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.Close(false))
+	return w.Identity()
+}
+
+// currentManifest is the number of the manifest that counts, 0 if there is none.
+func currentManifest(fsys vfs.FS, dir string) (uint64, error) {
+	number, _, err := readCurrent(fsys, dir)
+	return number, err
+}
+
+// readManifest is the catalog by the manifest that counts, which has a number.
+func readManifest(fsys vfs.FS, dir string, _ uint64) (*catalog, error) {
+	c, _, err := readCatalog(fsys, dir)
+	return c, err
 }
 
 func writeFile(t *testing.T, fsys vfs.FS, name string, content []byte) {

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
@@ -185,7 +187,7 @@ func writeManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writ
 	}
 	if err == nil {
 		err = vfs.Publish(fsys, filepath.Join(dir, currentName), func(to io.Writer) error {
-			_, err := io.WriteString(to, currentContent(number))
+			_, err := io.WriteString(to, currentContent(number, w.Identity()))
 			return err
 		})
 	}
@@ -198,7 +200,7 @@ func writeManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writ
 // removeUnnamed removes a manifest that could not become the current one, unless
 // CURRENT names it, or cannot say.
 func removeUnnamed(fsys vfs.FS, dir string, number uint64) error {
-	if current, err := currentManifest(fsys, dir); err != nil || current == number {
+	if current, _, err := readCurrent(fsys, dir); err != nil || current == number {
 		return err
 	}
 	return ignoreMissing(fsys.Remove(filepath.Join(dir, manifestName(number))))
@@ -208,28 +210,31 @@ func removeUnnamed(fsys vfs.FS, dir string, number uint64) error {
 // thousand tables.
 const maxEditBytes = 256 << 20
 
-// currentContent names a manifest, with a checksum.
-func currentContent(number uint64) string {
-	name := manifestName(number)
-	return fmt.Sprintf("%s %016x\n", name, run.Hash([]byte(name)))
+// currentContent names a manifest and the identity of its file, with a checksum.
+func currentContent(number uint64, file wal.Identity) string {
+	content := fmt.Sprintf("%s %x", manifestName(number), file[:])
+	return fmt.Sprintf("%s %016x\n", content, run.Hash([]byte(content)))
 }
 
-// currentManifest is the number of the current manifest; 0 if the directory has
-// none.
-func currentManifest(fsys vfs.FS, dir string) (uint64, error) {
+// readCurrent reads the number of the manifest that counts, and the identity that
+// its file has; 0 if the directory has none.
+func readCurrent(fsys vfs.FS, dir string) (number uint64, file wal.Identity, err error) {
 	content, err := readFile(fsys, filepath.Join(dir, currentName), 100)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, file, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, file, missing(err)
 	}
-	name, _, _ := strings.Cut(string(content), " ")
+	name, rest, _ := strings.Cut(string(content), " ")
+	digits, _, _ := strings.Cut(rest, " ")
 	number, ok := parseNumber(name, manifestPrefix, "")
-	if !ok || string(content) != currentContent(number) {
-		return 0, fmt.Errorf("%s: %w", currentName, ErrCorrupt)
+	identity, err := hex.DecodeString(digits)
+	copy(file[:], identity)
+	if !ok || err != nil || string(content) != currentContent(number, file) {
+		return 0, file, fmt.Errorf("%s: %w", currentName, ErrCorrupt)
 	}
-	return number, nil
+	return number, file, nil
 }
 
 // readFile reads a small file.
@@ -250,33 +255,49 @@ func readFile(fsys vfs.FS, name string, maxBytes int64) ([]byte, error) {
 type catalog struct {
 	edit                     // the last one, with what the first one says
 	tables map[uint64]placed // by number
+	closed bool              // the store was closed, and not opened since
 }
 
-// readManifest reads a manifest.
-func readManifest(fsys vfs.FS, dir string, number uint64) (*catalog, error) {
+// readCatalog reads the manifest that counts; nil if the directory has none. The
+// file is where a problem is.
+func readCatalog(fsys vfs.FS, dir string) (c *catalog, file string, err error) {
+	number, identity, err := readCurrent(fsys, dir)
+	if err != nil || number == 0 {
+		return nil, currentName, err
+	}
+	c, err = readEdits(fsys, dir, number, identity)
+	return c, manifestName(number), err
+}
+
+// readEdits reads a manifest, whose file has an identity.
+func readEdits(fsys vfs.FS, dir string, number uint64, file wal.Identity) (*catalog, error) {
 	c := &catalog{tables: make(map[uint64]placed)}
-	_, err := wal.Read(fsys, filepath.Join(dir, manifestName(number)), func(record []byte, _ int64) error {
+	outcome, err := wal.Read(fsys, filepath.Join(dir, manifestName(number)), func(record []byte, _ int64) error {
 		e, err := decodeEdit(record)
 		if err != nil {
 			return err
 		}
 		return c.apply(e)
 	})
-	if err == nil && !c.first {
+	switch {
+	case err != nil:
+	case !c.first:
 		err = fmt.Errorf("no edit: %w", ErrCorrupt)
-	}
-	if err == nil && max(c.nextFile, c.nextRun, c.flushed) > maxNextNumber {
+	case max(c.nextFile, c.nextRun, c.flushed) > maxNextNumber:
 		err = fmt.Errorf("numbers that were never given out: %w", ErrCorrupt)
+	case outcome.Identity != file:
+		err = fmt.Errorf("another one than %s names: %w", currentName, ErrCorrupt)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("manifest %d: %w", number, ofLog(missing(err)))
 	}
+	c.closed = outcome.Clean
 	return c, nil
 }
 
-// missing is what a file is that must be there and is not.
+// missing is what a file is that must be there and is not, or is a directory.
 func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err

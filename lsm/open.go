@@ -82,33 +82,37 @@ func (db *DB) open() error {
 
 // readCatalog reads what the manifest says, or makes a store.
 func (db *DB) readCatalog(names []string) (*catalog, error) {
-	number, err := currentManifest(db.fs, db.dir)
+	c, _, err := readCatalog(db.fs, db.dir)
 	if err != nil {
 		return nil, err
 	}
-	if number == 0 {
-		return db.newCatalog(names)
+	if c != nil {
+		return c, c.checkOptions(&db.o)
 	}
-	c, err := readManifest(db.fs, db.dir, number)
-	if err != nil {
+	if err := checkEmpty(names); err != nil {
 		return nil, err
 	}
-	return c, c.checkOptions(&db.o)
+	return &catalog{edit: edit{first: true, identity: newIdentity(), nextFile: 1, nextRun: 1, firstLog: 1}}, nil
 }
 
-// newCatalog is that of a store which is about to be made. Making one may have
-// been cut off before: then there are manifests, and no table or log.
-func (db *DB) newCatalog(names []string) (*catalog, error) {
+// checkEmpty says whether a store may be made in a directory without CURRENT, which
+// has these files. Making one may have been cut off before: then there are
+// manifests, and no table or log.
+func checkEmpty(names []string) error {
+	var lost string
 	for _, name := range names {
 		switch kindOfFile(name) {
 		case manifestFile, lockFile, currentTemp:
 		case tableFile, logFile:
-			return nil, fmt.Errorf("%s is missing, and there is %s: %w", currentName, name, ErrCorrupt)
+			lost = name
 		default:
-			return nil, fmt.Errorf("the directory has other files: %w", ErrNotStore)
+			return fmt.Errorf("the directory has other files: %w", ErrNotStore)
 		}
 	}
-	return &catalog{edit: edit{first: true, identity: newIdentity(), nextFile: 1, nextRun: 1, firstLog: 1}}, nil
+	if lost != "" {
+		return fmt.Errorf("%s is missing, and there is %s: %w", currentName, lost, ErrCorrupt)
+	}
+	return nil
 }
 
 // newIdentity is by which a store is told from others.
@@ -150,12 +154,12 @@ func closeAll(t *tree) (err error) {
 
 // recover brings back what logs have, and begins a manifest and a log.
 func (db *DB) recover(names []string, c *catalog) error {
-	logs := logNumbers(names, c.firstLog)
-	if c.firstLog < c.nextFile {
-		if len(logs) == 0 || logs[0] != c.firstLog {
-			return fmt.Errorf("log %d is missing: %w", c.firstLog, ErrCorrupt)
-		}
-		db.logNumber = c.firstLog
+	logs, err := c.logs(names)
+	if err != nil {
+		return err
+	}
+	if len(logs) > 0 {
+		db.logNumber = logs[0] // for the edits before they are replayed
 	}
 	// No number is given out that a file has: a manifest that got lost may
 	// have spoken of it.
@@ -170,10 +174,8 @@ func (db *DB) recover(names []string, c *catalog) error {
 		return err
 	}
 	db.removeManifests(names)
-	if db.logNumber > 0 {
-		if err := db.replay(logs, db.flushedRun); err != nil {
-			return err
-		}
+	if err := db.replay(logs, c); err != nil {
+		return err
 	}
 	// Runs that nothing is left of are in the tree as well as any.
 	db.activeRun = max(db.activeRun, db.flushedRun+1)
@@ -239,14 +241,20 @@ func (db *DB) giveUp() error {
 	db.stop()
 	db.workers.Wait()
 	if db.dirLock == nil {
-		db.active.Release()
-		if db.ownsBudget {
-			db.o.Budget.close()
-		}
+		db.dispose()
 		return nil
 	}
 	db.closed = true
 	return db.release()
+}
+
+// dispose gives back what a store that was not opened has.
+func (db *DB) dispose() {
+	db.stop()
+	db.active.Release()
+	if db.ownsBudget {
+		db.o.Budget.close()
+	}
 }
 
 // fileKind is what a file in the directory of a store is.

@@ -1,0 +1,210 @@
+package lsm
+
+import (
+	"bytes"
+	"io/fs"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// The tests of this file stand for bugs of this store, before it was released, with
+// files that are damaged, missing or others. Each names the protection that it
+// guards, and was seen to fail without it.
+
+// requireProblem checks the store db, of which a file is not as it should be, and
+// opens it.
+func requireProblem(t *testing.T, mem *vfs.Mem, file string) {
+	t.Helper()
+	report, err := Check(t.Context(), "db", goldenOptions(mem, LogOff))
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.Len(t, report.Problems, 1)
+	require.Equal(t, file, report.Problems[0].File)
+	_, err = Open("db", goldenOptions(mem, LogOff))
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
+// Check did not look for the first log, and read on behind the last. Protection: it
+// shares catalog.logs and replayer.read with Open.
+func TestCheckSeesThatALogIsMissing(t *testing.T) {
+	for last := range 2 {
+		mem := makeRotated(t)
+		names, err := mem.List("db")
+		require.NoError(t, err)
+		logs := logNumbers(names, 1)
+		require.Len(t, logs, 2)
+		require.NoError(t, mem.Remove("db/"+logName(logs[last])))
+		requireProblem(t, mem, logName(logs[0]))
+	}
+}
+
+// makeRotated makes a store that was not closed and has two logs, each with
+// something that no table has.
+func makeRotated(t *testing.T) *vfs.Mem {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o := goldenOptions(mem, LogSynced)
+	o.MemtableBytes = 300
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	db.manifest.mu.Lock() // the flusher gets no further
+	first := db.logNumber
+	for _, key := range []string{"aa:1", "aa:2", "aa:3"} {
+		require.NoError(t, db.Put([]byte(key), bytes.Repeat([]byte(key), 40)))
+	}
+	require.Greater(t, db.logNumber, first)
+	left := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	db.manifest.mu.Unlock()
+	require.NoError(t, db.Close())
+	return left
+}
+
+// Check made a lock file in a directory that had none. Protection: checker.watched.
+func TestCheckChangesNothing(t *testing.T) {
+	mem := makeClosed(t)
+	require.NoError(t, mem.Remove("db/"+lockName))
+	disk, on := readOnly(mem)
+	on.Store(true)
+	_, err := Check(t.Context(), "db", goldenOptions(disk, LogOff))
+	require.NoError(t, err)
+	_, err = mem.Stat("db/" + lockName)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, mem.MkdirAll("empty"))
+	_, err = Check(t.Context(), "empty", goldenOptions(disk, LogOff))
+	require.ErrorIs(t, err, ErrNotStore)
+
+	// Somebody opens the store while Check looks at it, and closes it.
+	opened := false
+	disk = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+		if c.Op == vfs.OpList && !opened {
+			opened = true
+			db, err := Open("db", goldenOptions(mem, LogOff))
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+			require.NoError(t, mem.Remove("db/"+lockName))
+		}
+		return nil
+	}})
+	_, err = Check(t.Context(), "db", goldenOptions(disk, LogOff))
+	require.ErrorIs(t, err, ErrLocked)
+}
+
+// Check said ErrNotStore of a store without CURRENT, and Restore too. Protection:
+// checkEmpty says it for all.
+func TestAStoreWithoutCurrentIsNotCalledNone(t *testing.T) {
+	mem := makeClosed(t)
+	require.NoError(t, mem.Remove("db/"+currentName))
+	requireProblem(t, mem, currentName)
+	parts := []Part{{Dir: "db"}}
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(mem, LogOff)), ErrCorrupt)
+	writeFile(t, mem, "db/photo.jpg", []byte("mine"))
+	_, err := Check(t.Context(), "db", goldenOptions(mem, LogOff))
+	require.ErrorIs(t, err, ErrNotStore)
+	_, err = Open("db", goldenOptions(mem, LogOff))
+	require.ErrorIs(t, err, ErrNotStore)
+}
+
+// Check looked at records only that speak of tables. Protection: it reads logs with
+// the replayer.
+func TestCheckReadsEveryRecordOfLogs(t *testing.T) {
+	begin := readGolden(t, "v1-run.record")
+	for name, records := range map[string][][]byte{
+		"kind":                  {begin, {5}},
+		"nothing":               {begin, {}},
+		"no run":                {readGolden(t, "v1-set.record")},
+		"run in a gap":          {begin, pageRecord(1, func(p *page) { p.uvarint(3) })},
+		"kind of operation":     {begin, pageRecord(2, func(p *page) { p.op(5, "aa:1") })},
+		"operation that is cut": {begin, readGolden(t, "v1-set.record")[:5]},
+		"table of no run":       {begin, readGolden(t, "v1-file.record")},
+		"partition":             {begin, pageRecord(2, func(p *page) { p.op(1, "a", "") })},
+		"second head":           {begin, goldenHead(goldenIdentity, 2)},
+	} {
+		t.Run(name, func(t *testing.T) { requireProblem(t, goldenLog(t, records...), "000002.log") })
+	}
+}
+
+// Restore took a store that was open and had no log, as it was last flushed.
+// Protection: it takes a manifest only that has ended.
+func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o := goldenOptions(mem, LogOff)
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("aa:1"), []byte("flushed")))
+	require.NoError(t, db.Flush())
+	require.NoError(t, db.Put([]byte("aa:1"), []byte("not flushed")))
+	parts := []Part{{Dir: "db"}}
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, o), ErrOption)
+	crashed := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(crashed, LogOff)), ErrOption)
+	require.NoError(t, db.Close())
+	require.NoError(t, Restore(t.Context(), "to", parts, o))
+	db, err = Open("to", o)
+	require.NoError(t, err)
+	requireContent(t, db, map[string]string{"aa:1": "not flushed"})
+	require.NoError(t, db.Close())
+}
+
+// The manifest of an empty store in the place of another one's made that empty, and
+// its tables were removed. Protection: CURRENT has the identity of the file.
+func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db, err := Open("db", goldenOptions(mem, LogOff))
+	require.NoError(t, err)
+	putAll(t, db, "aa:1")
+	require.NoError(t, db.Close())
+	number, err := currentManifest(mem, "db")
+	require.NoError(t, err)
+	empty, err := Open("empty", goldenOptions(mem, LogOff))
+	require.NoError(t, err)
+	require.NoError(t, empty.Close())
+	other, err := currentManifest(mem, "empty")
+	require.NoError(t, err)
+
+	good := replace(t, mem, badFile{"db/" + manifestName(number), contentOfFile(t, mem, "empty/"+manifestName(other))})
+	requireProblem(t, mem, manifestName(number))
+	replace(t, mem, good)
+	db, err = Open("db", goldenOptions(mem, LogOff))
+	require.NoError(t, err)
+	requireContent(t, db, map[string]string{"aa:1": "of aa:1"})
+	require.NoError(t, db.Close())
+}
+
+func contentOfFile(t *testing.T, fsys vfs.FS, name string) []byte {
+	t.Helper()
+	b, err := readFile(fsys, name, 1<<20)
+	require.NoError(t, err)
+	return b
+}
+
+// The log of another store was replayed if its runs had the right numbers.
+// Protection: the first record of a log has the store's identity and its number.
+func TestLogsOfOtherStoresAreNotReplayed(t *testing.T) {
+	begin, set := readGolden(t, "v1-run.record"), readGolden(t, "v1-set.record")
+	for name, head := range map[string][]byte{
+		"another store":  goldenHead(otherIdentity, 2),
+		"another number": goldenHead(goldenIdentity, 3),
+		"none":           begin,
+	} {
+		mem := goldenLog(t)
+		require.NoError(t, mem.Remove("db/000002.log"))
+		writeRecords(t, mem, "db/000002.log", head, begin, set)
+		t.Run(name, func(t *testing.T) { requireProblem(t, mem, "000002.log") })
+	}
+}
+
+// A log that had lost its end hid all that the next ones have. Protection:
+// replayer.behindCut.
+func TestNoLogIsCutBeforeOneWithMore(t *testing.T) {
+	whole := makeRotated(t)
+	names, err := whole.List("db")
+	require.NoError(t, err)
+	logs := logNumbers(names, 1)
+	log := contentOfFile(t, whole, "db/"+logName(logs[0]))
+	for size := range log {
+		mem := whole.CrashClone(vfs.CrashOptions{})
+		replace(t, mem, badFile{"db/" + logName(logs[0]), log[:size]})
+		requireProblem(t, mem, logName(logs[1]))
+	}
+}

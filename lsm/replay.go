@@ -1,0 +1,235 @@
+package lsm
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/wal"
+)
+
+// logs are those that the store needs, of the files in its directory.
+func (c *catalog) logs(names []string) ([]uint64, error) {
+	if c.firstLog >= c.nextFile {
+		return nil, nil
+	}
+	numbers := logNumbers(names, c.firstLog)
+	if len(numbers) == 0 || numbers[0] != c.firstLog {
+		return nil, fmt.Errorf("log %d is missing: %w", c.firstLog, ErrCorrupt)
+	}
+	return numbers, nil
+}
+
+// replayer reads the logs of a store. Whatever a store like this one would not
+// have written is ErrCorrupt; what the tree does not have goes to a target.
+type replayer struct {
+	o        *Options
+	identity [16]byte // of the store
+	flushed  uint64   // runs up to this one are in the tree
+	to       replayTarget
+
+	log    uint64 // that is being read
+	begun  bool   // its first record was read
+	cut    bool   // a log before it has lost its end
+	active uint64 // run whose records come
+	filled bool   // it has some
+}
+
+// replayTarget takes what logs have.
+type replayTarget interface {
+	// beginRun ends the run before and begins one, also one that the tree has.
+	beginRun(number uint64) error
+	// operation is one of a run that the tree does not have. Key and value are
+	// valid until the next call.
+	operation(kind run.Kind, key, value []byte)
+	// table is all of a run that the tree does not have.
+	table(m fileMeta) error
+}
+
+func newReplayer(o *Options, c *catalog, to replayTarget) *replayer {
+	return &replayer{o: o, identity: c.identity, flushed: c.flushed, to: to}
+}
+
+// read reads logs, in order. The first that has lost its end is the last one that
+// counts: nothing was written to the next one before it had ended clean.
+func (r *replayer) read(fsys vfs.FS, dir string, numbers []uint64, done func(LogInfo)) error {
+	for i, number := range numbers {
+		r.log, r.begun = number, false
+		outcome, err := wal.Read(fsys, filepath.Join(dir, logName(number)), r.record)
+		// A log that was closed with its store ends with a run that is empty.
+		if err == nil && outcome.Clean && !r.cut && i == len(numbers)-1 && r.filled {
+			err = fmt.Errorf("the log behind it is missing: %w", ErrCorrupt)
+		}
+		if err != nil {
+			return fmt.Errorf("log %d: %w", number, ofLog(missing(err)))
+		}
+		if !r.cut {
+			done(LogInfo{Log: number, Bytes: outcome.Size, Clean: outcome.Clean})
+		}
+		r.cut = r.cut || !outcome.Clean
+	}
+	return nil
+}
+
+func (r *replayer) record(b []byte, _ int64) error {
+	p := parser{rest: b}
+	kind := p.byte()
+	if !r.begun {
+		r.begun = true
+		if !bytes.Equal(b, firstRecord(r.identity, r.log)) {
+			return fmt.Errorf("it belongs to another store, or has another number: %w", ErrCorrupt)
+		}
+		return nil
+	}
+	if r.cut {
+		return r.behindCut(kind)
+	}
+	r.filled = r.filled || kind != recordRun
+	if kind != recordRun && r.active == 0 {
+		return fmt.Errorf("record before the first run: %w", ErrCorrupt)
+	}
+	switch kind {
+	case recordRun:
+		number := p.uvarint(maxFileNumber)
+		if err := p.end("log record"); err != nil {
+			return err
+		}
+		return r.beginRun(number)
+	case recordFile:
+		m := p.fileMeta()
+		if err := p.end("log record"); err != nil {
+			return err
+		}
+		return r.table(m)
+	case recordOps:
+		return r.ops(&p)
+	}
+	return fmt.Errorf("log record of kind %d: %w", kind, ErrCorrupt)
+}
+
+// behindCut takes a record of a log before which one has lost its end. It has a run
+// that begins at most: the one before ends for good before there is more.
+func (r *replayer) behindCut(kind byte) error {
+	if kind != recordRun {
+		return fmt.Errorf("a log before it has lost its end: %w", ErrCorrupt)
+	}
+	return nil
+}
+
+// beginRun ends the run before. The first run of a log is that with which the one
+// before has ended, or the next.
+func (r *replayer) beginRun(number uint64) error {
+	if number < r.active || number > max(r.active, r.flushed)+1 {
+		return fmt.Errorf("run %d behind run %d: %w", number, max(r.active, r.flushed), ErrCorrupt)
+	}
+	if number == r.active {
+		return nil
+	}
+	r.active, r.filled = number, false
+	return r.to.beginRun(number)
+}
+
+func (r *replayer) table(m fileMeta) error {
+	if r.active <= r.flushed {
+		return nil
+	}
+	if m.run != r.active {
+		return fmt.Errorf("table %d of run %d in run %d: %w", m.number, m.run, r.active, ErrCorrupt)
+	}
+	return r.to.table(m)
+}
+
+// ops gives operations to the target. A record is whole or damaged, and the log
+// has found out: whatever does not fit here was written so.
+func (r *replayer) ops(p *parser) error {
+	for len(p.rest) > 0 {
+		kind := run.Kind(p.byte())
+		key := p.bytes(uint64(maxMemtableEntry))
+		var value []byte
+		if kind.HasValue() || kind == opRange {
+			value = p.bytes(uint64(maxMemtableEntry))
+		}
+		if p.err != nil {
+			break
+		}
+		if !r.fits(kind, key, value) {
+			p.fail("operation")
+			break
+		}
+		if r.active > r.flushed {
+			r.to.operation(kind, key, value)
+		}
+	}
+	return p.end("log record")
+}
+
+// fits says whether a store like this one notes such an operation.
+func (r *replayer) fits(kind run.Kind, key, value []byte) bool {
+	if int64(len(key)+len(value)) > maxMemtableEntry {
+		return false
+	}
+	return kind == opRange || kind.Valid() && r.o.checkKey(key) == nil
+}
+
+// recovery brings back what logs have: each run as a file of level 0.
+type recovery struct {
+	db     *DB
+	active uint64
+	memory runTable
+	probe  run.Probe
+}
+
+// replay brings back what the logs have that the tree has not.
+func (db *DB) replay(numbers []uint64, c *catalog) error {
+	r := recovery{db: db}
+	defer r.release()
+	if err := newReplayer(&db.o, c, &r).read(db.fs, db.dir, numbers, db.o.Events.LogReplayed); err != nil {
+		return err
+	}
+	return r.endRun()
+}
+
+func (r *recovery) beginRun(number uint64) error {
+	if err := r.endRun(); err != nil {
+		return err
+	}
+	r.active = number
+	r.db.activeRun = max(r.db.activeRun, number)
+	return nil
+}
+
+// endRun brings what the run has to the tree.
+func (r *recovery) endRun() error {
+	if r.memory.Table == nil || r.memory.Len() == 0 {
+		return nil
+	}
+	table := r.memory
+	r.memory = runTable{}
+	table.Seal()
+	return r.db.adopt(&sealedRun{number: r.active, table: table})
+}
+
+func (r *recovery) operation(kind run.Kind, key, value []byte) {
+	if r.memory.Table == nil {
+		r.memory = r.db.newTable()
+	}
+	r.memory.apply(&r.db.o.Split, &r.probe, kind, key, value)
+}
+
+func (r *recovery) table(m fileMeta) error {
+	f, err := r.db.openTable(m)
+	if err != nil {
+		return err
+	}
+	r.db.nextFile = max(r.db.nextFile, m.number+1)
+	f.refs++ // the run's
+	return r.db.adopt(&sealedRun{number: r.active, file: f})
+}
+
+func (r *recovery) release() {
+	if r.memory.Table != nil {
+		r.memory.Release()
+	}
+}
