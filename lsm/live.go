@@ -18,7 +18,8 @@ type live struct {
 	probe  run.Probe
 	// from is the lowest key that the next step may give: what was sought, or the
 	// last key and a zero byte.
-	from []byte
+	from  []byte
+	value []byte // where the iterator stands, unless it is large
 
 	// generation and writes are those of the store when the sources were
 	// brought up to date.
@@ -148,7 +149,7 @@ func (it *Iterator) addTables(sources []source, files []*file) (_ []source, hide
 	if err != nil && l.err == nil {
 		l.err = err
 	}
-	s := source{hides: hidesNothing}
+	s := source{hides: hidesNothing, copies: true}
 	for _, f := range files {
 		s.ranges = append(s.ranges, f.table.Ranges()...)
 	}
@@ -210,15 +211,20 @@ func (it *Iterator) followWrites() {
 	it.merger.seek(l.from)
 }
 
-// stand copies the current entry: the owner may write before it is read.
+// stand copies the current entry, unless it is a copy: the owner may write before
+// it is read.
 func (it *Iterator) stand() error {
 	l, m := &it.live, &it.merger
 	l.from = append(append(l.from[:0], m.key...), 0)
 	if m.finding.Size() > maxPeeked {
 		return nil // Value looks it up again
 	}
+	if value, ok := m.copy(); ok {
+		l.value = value
+		return nil
+	}
 	value, err := m.finding.AppendTo(it.value[:0])
-	it.value = value
+	it.value, l.value = value, value
 	return err
 }
 
@@ -229,7 +235,7 @@ func (it *Iterator) liveValue() ([]byte, error) {
 		return nil, err
 	}
 	if size <= maxPeeked {
-		return it.value, nil
+		return it.live.value, nil
 	}
 	value, _, err := it.db.Get(it.live.last(), nil)
 	return value, err

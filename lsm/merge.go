@@ -14,6 +14,10 @@ type source struct {
 	// hides says whether a tombstone of the run covers the prefix of a probe.
 	hides func(*run.Probe) (bool, error)
 
+	// copies says that an entry is a copy, which stays as it is while the store
+	// is written to.
+	copies bool
+
 	entry *run.Entry // the current one
 	at    int        // the first of ranges that does not end before the last key
 }
@@ -309,6 +313,14 @@ func (m *merger) down(at int) {
 		m.heap[at], m.heap[child] = m.heap[child], m.heap[at]
 		at = child
 	}
+}
+
+// copy is the current value if it stays as it is while the store is written to.
+func (m *merger) copy() ([]byte, bool) {
+	if !m.alone || !m.sources[m.heap[0]].copies {
+		return nil, false
+	}
+	return m.finding.Whole()
 }
 
 // close closes all sources.
