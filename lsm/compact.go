@@ -50,8 +50,9 @@ func (db *DB) reportCompaction(err error) {
 		return
 	}
 	db.owner.Lock()
-	// What is damaged stays so; what the picker wants wrongly it will again.
-	db.damaged = db.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrOption)
+	// What is damaged stays so; what the picker or the filter wants wrongly it will
+	// again.
+	db.damaged = db.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrOption) || errors.Is(err, ErrTooLarge)
 	db.owner.Unlock()
 	db.o.Events.CompactionFailed(err)
 }

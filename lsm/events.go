@@ -15,7 +15,7 @@ type Events struct {
 	// Compacted is called when a compaction has become part of the tree.
 	Compacted func(CompactionInfo)
 	// CompactionFailed is called when a compaction has failed; it is tried
-	// again, unless a file is damaged.
+	// again, unless a file is damaged or the Picker or the Filter is wrong.
 	CompactionFailed func(error)
 	// TableRemoved is called when the file of a table that nobody needs any
 	// more was removed, or could not be.

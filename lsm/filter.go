@@ -36,7 +36,9 @@ type FilterEntry struct {
 	Appended bool
 
 	Decision Decision
-	NewValue []byte // kept until the batch is written
+	// NewValue is kept until the batch is written. One above the limit of values
+	// is ErrTooLarge: the compaction changes nothing.
+	NewValue []byte
 }
 
 const (

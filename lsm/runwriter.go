@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
@@ -252,7 +253,13 @@ func (w *runWriter) decide() error {
 		}
 	}
 	for i, at := range b.index {
-		b.apply(at, &b.asked[i])
+		asked := &b.asked[i]
+		if asked.Decision == Replace {
+			if err := w.c.db.o.checkSize(nil, asked.NewValue); err != nil {
+				return fmt.Errorf("new value of the filter: %w", err)
+			}
+		}
+		b.apply(at, asked)
 	}
 	for i := range b.entries {
 		if e := &b.entries[i]; e.Kind != 0 {

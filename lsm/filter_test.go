@@ -1,0 +1,109 @@
+package lsm
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// decider is a Filter of one function.
+type decider func(e *FilterEntry)
+
+func (d decider) Decide(batch []FilterEntry) {
+	for i := range batch {
+		d(&batch[i])
+	}
+}
+
+// filterSizes are values that a Filter sees whole, just so, and the beginning of.
+var filterSizes = []int{0, 1, filterBatchBytes - 1, filterBatchBytes, filterBatchBytes + 1, 3 * filterBatchBytes}
+
+// A value of any size is kept, dropped and replaced: written as a whole, or as a
+// piece over one that no compaction sees. Of a large one the Filter gets the
+// beginning.
+func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
+	for _, size := range filterSizes {
+		for _, appended := range []bool{false, true} {
+			for decision, newSize := range map[Decision]int{Keep: 0, Drop: 0, Replace: 3 * filterBatchBytes} {
+				value := strings.Repeat("v", size)
+				asked := 0
+				db := memoryStore(t, Options{Budget: storyBudget, Picker: idle{}, Filter: decider(func(e *FilterEntry) {
+					if string(e.Key) != "k" {
+						return
+					}
+					asked++
+					require.Equal(t, int64(size), e.Size)
+					require.Equal(t, appended, e.Appended)
+					require.True(t, value[:min(size, filterBatchBytes)] == string(e.Value))
+					e.Decision, e.NewValue = decision, make([]byte, newSize)
+				})})
+				want := map[string]string{"j": "of j", "l": "of l"}
+				if appended {
+					flushed(t, db, db.Put([]byte("k"), []byte("below")))
+					compactLevels(t, db, 2, 0) // it moves
+				}
+				putAll(t, db, "j")
+				flushed(t, db)
+				putAll(t, db, "l")
+				if appended {
+					require.NoError(t, db.Append([]byte("k"), []byte(value)))
+					want["k"] = "below"
+				} else {
+					require.NoError(t, db.Put([]byte("k"), []byte(value)))
+				}
+				flushed(t, db)
+				compactLevels(t, db, 1, 0)
+				require.Equal(t, 1, asked, "%d bytes", size)
+				switch decision {
+				case Keep:
+					want["k"] += value
+				case Replace:
+					want["k"] += string(make([]byte, newSize))
+				}
+				requireContent(t, db, want)
+			}
+		}
+	}
+}
+
+// A new value above the limit is an error that tells both sizes, and nothing is
+// lost; the worker does not try it again and again.
+func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
+	for _, over := range []int{0, 1} {
+		var asked atomic.Int64
+		failed := make(chan error, 10)
+		o := Options{Budget: goldenBudget, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
+			asked.Add(1)
+			if string(e.Key) == "b" {
+				e.Decision, e.NewValue = Replace, make([]byte, 50+over)
+			}
+		})}
+		o.Events.CompactionFailed = func(err error) { failed <- err }
+		db := memoryStore(t, o)
+		want := map[string]string{"a": "of a", "b": "of b", "c": "of c"}
+		for range joinRuns {
+			putAll(t, db, "a", "b", "c")
+			flushed(t, db)
+		}
+		settled(t, db)
+		if over == 0 {
+			want["b"] = string(make([]byte, 50))
+			requireContent(t, db, want)
+			require.NoError(t, db.Compact())
+			continue
+		}
+		require.Len(t, failed, 1)
+		requireSizeError(t, <-failed, "value", 51, 50)
+		before := asked.Load()
+		requireSizeError(t, db.Compact(), "value", 51, 50)
+		requireContent(t, db, want)
+		require.Greater(t, asked.Load(), before)
+		putAll(t, db, "a")
+		flushed(t, db)
+		settled(t, db)
+		require.Empty(t, failed)
+		requireContent(t, db, want)
+	}
+}
