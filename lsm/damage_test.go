@@ -1,0 +1,289 @@
+package lsm
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/wal"
+)
+
+// Whatever happens to one file of a store, reading it is an error or the right
+// answer. The right answer is what the store had, but for what a log or a manifest
+// may lose (docs/format-wal.md):
+//
+//   - Of a log that was not closed, the end of what was not synced: then it is an
+//     earlier state, no earlier than what was synced, or is in tables.
+//   - Of a log or a manifest that was cut behind a record, what came after it: a
+//     crash leaves the same. It is an earlier state, or an error.
+
+var (
+	damageBits = flag.Int("lsm.damagebits", 1, "bits that are flipped in each byte, one by one")
+	damageStep = flag.Int("lsm.damagestep", 3, "every how many bytes files are cut, and tables inverted")
+)
+
+// markBytes is the size of the mark at the end of a log that was synced and not
+// closed: nothing is behind it to tell that it is damaged, and nothing is lost.
+const markBytes = 36
+
+// raceDamage is how many times as far apart damage lies under the race detector.
+const raceDamage = 60
+
+// everyStore calls a function with each store.
+func everyStore(t *testing.T, do func(t *testing.T, d *damagedStore)) {
+	for name := range damageStories {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			do(t, newDamagedStore(t, name))
+		})
+	}
+}
+
+// everyFile calls a function with each file of each store.
+func everyFile(t *testing.T, do func(t *testing.T, d *damagedStore, file string, content []byte)) {
+	everyStore(t, func(t *testing.T, d *damagedStore) {
+		for _, file := range d.files(t) {
+			do(t, d, file, contentOfFile(t, d.disk, d.path(file)))
+		}
+	})
+}
+
+// steps are the positions in a file, n apart.
+func steps(size, n int, do func(at int)) {
+	if modelUnderRace {
+		n *= raceDamage
+	}
+	for at := 0; at < size; at += n {
+		do(at)
+	}
+}
+
+// altered calls a function with a file in which one byte is another: bits of each
+// are flipped, all of them in a small file, and some are inverted.
+func altered(content []byte, do func(content []byte, at int)) {
+	bits := *damageBits
+	if len(content) < 100 {
+		bits = 8
+	}
+	steps(len(content), 1, func(at int) {
+		was := content[at]
+		for i := range bits {
+			content[at] = was ^ 1<<((at+i)%8)
+			do(content, at)
+		}
+		if at%*damageStep == 0 {
+			content[at] = ^was
+			do(content, at)
+		}
+		content[at] = was
+	})
+}
+
+func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
+	everyStore(t, func(t *testing.T, d *damagedStore) {
+		c, manifest, err := readCatalog(d.disk, d.dir)
+		require.NoError(t, err)
+		require.Equal(t, strings.HasPrefix(d.name, "closed"), c.closed)
+		edits := 0
+		_, err = wal.Read(d.disk, d.path(manifest), func([]byte, int64) error { edits++; return nil })
+		require.NoError(t, err)
+		require.Greater(t, edits, 4)
+		logs, err := c.logs(d.files(t))
+		require.NoError(t, err)
+		j := d.judge(d.disk.CrashClone(vfs.CrashOptions{}))
+		if strings.Contains(d.name, "cut off, with a ") {
+			require.Greater(t, len(logs), 1)
+			require.Greater(t, j.report.Tables, len(c.tables), "one of which only a log speaks")
+		} else {
+			require.Empty(t, logs)
+		}
+
+		o := d.o
+		o.FS = d.disk.CrashClone(vfs.CrashOptions{})
+		db, err := Open(d.dir, &o)
+		require.NoError(t, err)
+		deep, tombstones, ranges := 0, int64(0), 0
+		for level, files := range db.current.tree.levels {
+			for _, f := range files {
+				deep, tombstones, ranges = deep+level, tombstones+f.tombstones, ranges+len(f.table.Ranges())
+			}
+		}
+		require.Positive(t, deep)
+		require.Positive(t, tombstones)
+		require.Positive(t, ranges)
+		require.NoError(t, db.Close())
+	})
+}
+
+// Check sees every byte that is not as it was written, but for those that a crash
+// might have left so: of a log that was not closed, the mark at its end, and what
+// was not synced.
+func TestEveryByteOfAStoreIsKnown(t *testing.T) {
+	everyFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
+		kind, known := kindOfFile(file), len(content)
+		if kind == logFile || kind == manifestFile {
+			known = d.knownOf(t, file, len(content))
+		}
+		altered(content, func(content []byte, at int) {
+			j := d.judge(d.with(t, file, content))
+			floor := len(d.states) - 1
+			if kind == logFile && at >= known && d.unsynced {
+				floor = d.floor
+			}
+			d.require(t, j, file, floor, fmt.Sprintf("byte %d of %s", at, file))
+			if at < known {
+				requireSeen(t, j, file, fmt.Sprintf("byte %d of %s", at, file))
+			} else {
+				require.NoError(t, j.err, "byte %d of %s", at, file)
+			}
+		})
+	})
+}
+
+// knownOf is up to where damage to a log or a manifest is known to be none that a
+// crash has left.
+func (d *damagedStore) knownOf(t *testing.T, file string, size int) int {
+	outcome, err := wal.Read(d.disk, d.path(file), func([]byte, int64) error { return nil })
+	require.NoError(t, err)
+	switch {
+	case outcome.Clean:
+		return size
+	case kindOfFile(file) == logFile && d.unsynced:
+		return 0
+	}
+	return size - markBytes
+}
+
+// A file that is cut is known to be, but for the end of a log and of a manifest,
+// which a crash may have cut.
+func TestEveryFileThatIsCutIsKnownOrAnEarlierState(t *testing.T) {
+	everyFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
+		kind := kindOfFile(file)
+		steps(len(content), *damageStep, func(size int) {
+			j := d.judge(d.with(t, file, content[:size]))
+			d.require(t, j, d.namedFor(file, j), d.floorOfCut(file), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
+			if kind == tableFile || kind == currentFile {
+				require.Error(t, j.err, "%s cut to %d", file, size)
+			}
+		})
+	})
+}
+
+// floorOfCut is the earliest state that a cut of a file may leave. Tables speak for
+// what they have whatever is cut of logs; the manifest speaks for tables.
+func (d *damagedStore) floorOfCut(file string) int {
+	switch kindOfFile(file) {
+	case logFile:
+		return d.floor
+	case manifestFile:
+		return 0
+	}
+	return len(d.states) - 1
+}
+
+// namedFor is the file that Check names for damage to another. What is cut of a
+// manifest or a log shows by what it spoke of, or by what follows it.
+func (d *damagedStore) namedFor(file string, j judgement) string {
+	kind := kindOfFile(file)
+	if (kind == manifestFile || kind == logFile) && len(j.report.Problems) > 0 {
+		return j.report.Problems[0].File
+	}
+	return file
+}
+
+// A file that is missing, empty, a directory, or another of its kind is known to
+// be. Only the last log may be empty: a crash leaves that.
+func TestEveryFileThatIsAnotherIsKnown(t *testing.T) {
+	everyStore(t, func(t *testing.T, d *damagedStore) {
+		twin := newDamagedStore(t, d.name) // the same but for identities
+		twin.name = "another store"
+		for _, file := range d.files(t) {
+			known := func(what string, disk *vfs.Mem) {
+				j := d.judge(disk)
+				require.Error(t, j.err, "%s is %s", file, what)
+				d.require(t, j, j.report.Problems[0].File, 0, fmt.Sprintf("%s is %s", file, what))
+			}
+			known("missing", d.with(t, file, nil))
+			directory := d.with(t, file, nil)
+			require.NoError(t, directory.MkdirAll(d.path(file)))
+			known("a directory", directory)
+			if file != d.lastLog(t) {
+				known("empty", d.with(t, file, []byte{}))
+			}
+			for _, of := range []*damagedStore{d, twin} {
+				for _, other := range of.files(t) {
+					if kindOfFile(other) == kindOfFile(file) && (other != file || of == twin) {
+						known(other+" of "+of.name, d.with(t, file, contentOfFile(t, of.disk, of.path(other))))
+					}
+				}
+			}
+		}
+	})
+}
+
+// lastLog is the log that has not ended, empty if there is none.
+func (d *damagedStore) lastLog(t *testing.T) string {
+	names := d.files(t)
+	numbers := logNumbers(names, 1)
+	if len(numbers) == 0 {
+		return ""
+	}
+	return logName(numbers[len(numbers)-1])
+}
+
+// A directory in the place of the lock keeps everybody out, and is no damage.
+func TestALockThatIsADirectory(t *testing.T) {
+	d := newDamagedStore(t, "closed, with a log")
+	disk := d.with(t, lockName, nil)
+	require.NoError(t, disk.MkdirAll(d.path(lockName)))
+	j := d.judge(disk)
+	require.ErrorIs(t, j.err, syscall.EISDIR)
+	require.ErrorIs(t, j.checkErr, syscall.EISDIR)
+	require.NoError(t, disk.Remove(d.path(lockName)))
+	require.Equal(t, len(d.states)-1, d.stateOf(d.judge(disk)))
+}
+
+// What Restore makes of a store that is damaged is an error, or a store that is
+// damaged just so: never one with something else in it.
+func TestRestoresOfDamagedStoresAreKnown(t *testing.T) {
+	d := newDamagedStore(t, "closed, without a log")
+	twin := newDamagedStore(t, d.name)
+	for _, file := range d.files(t) {
+		content := contentOfFile(t, d.disk, d.path(file))
+		altered(content, func(content []byte, at int) {
+			d.requireRestore(t, d.with(t, file, content), fmt.Sprintf("byte %d of %s", at, file))
+		})
+		steps(len(content), *damageStep, func(size int) {
+			d.requireRestore(t, d.with(t, file, content[:size]), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
+		})
+		d.requireRestore(t, d.with(t, file, nil), fmt.Sprintf("%s is missing", file))
+		d.requireRestore(t, d.with(t, file, contentOfFile(t, twin.disk, d.path(file))), fmt.Sprintf("%s of another store", file))
+	}
+}
+
+// requireRestore restores from a disk with damage in two parts, whose tables are
+// clipped.
+func (d *damagedStore) requireRestore(t *testing.T, disk *vfs.Mem, what string) {
+	t.Helper()
+	o := d.o
+	o.FS = disk
+	err := Restore(t.Context(), "to", []Part{{d.dir, nil, []byte("c")}, {d.dir, []byte("c"), nil}}, &o)
+	if err != nil {
+		require.True(t, isTyped(err) || errors.Is(err, ErrOption), "%s: %v", what, err)
+		number, err := currentManifest(disk, "to")
+		require.NoError(t, err)
+		require.Zero(t, number, what)
+		return
+	}
+	to := *d
+	to.dir = "to"
+	j := to.judge(disk)
+	require.ErrorIs(t, j.checkErr, ErrCorrupt, what)
+	to.require(t, j, j.report.Problems[0].File, len(d.states)-1, what)
+}
