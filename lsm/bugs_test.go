@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -259,7 +260,7 @@ func failWhen(mem *vfs.Mem, on *atomic.Bool, which func(vfs.Call) bool) *faultyD
 
 // A checkpoint of a store that had failed waited for ever for a flush that nobody
 // would do. Protection: waitForRun asks whether the store has failed before it
-// waits.
+// waits, and wakes the flusher, which tells.
 func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 	var on atomic.Bool
 	disk := failWhen(vfs.NewMem(vfs.MemOptions{}), &on, func(c vfs.Call) bool {
@@ -276,29 +277,65 @@ func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 	require.ErrorIs(t, db.Close(), ErrFailed)
 }
 
+// A checkpoint that was tried again gave the error of the last flush, without a
+// new one. Protection: waitForRun forgets the error.
+func TestCheckpointFlushesAgain(t *testing.T) {
+	db := memoryStore(t, Options{Budget: storyBudget})
+	db.manifest.mu.Lock() // the flusher gets no further
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	require.NoError(t, db.Seal())
+	db.owner.Lock()
+	db.stuck = ErrStalled
+	db.owner.Unlock()
+	done := make(chan error)
+	go func() { done <- db.Checkpoint(t.Context(), "copy") }()
+	for isStuck := true; isStuck; runtime.Gosched() {
+		select {
+		case err := <-done:
+			db.manifest.mu.Unlock()
+			require.NoError(t, err)
+		default:
+		}
+		db.owner.Lock()
+		isStuck = db.stuck != nil
+		db.owner.Unlock()
+	}
+	db.manifest.mu.Unlock()
+	require.NoError(t, <-done)
+}
+
 // Files stayed open after large writes that the log could not note, logs that
 // could not be followed by another one, and compactions whose end could not be
 // written. Protection: applyLarge, openLog and merge close what they give up.
 func TestWhatFailsLeavesNothingOpen(t *testing.T) {
 	large := strings.Repeat("large", storyLarge/5+1)
-	steps := []storyStep{
+	logged := []storyStep{
 		open, put("m:01", strings.Repeat("1", 400)), put("m:02", large), put("m:03", strings.Repeat("3", 400)),
-		put("m:04", strings.Repeat("4", 400)), flush, put("m:05", "5"), compact, closeStore,
+		put("m:04", strings.Repeat("4", 400)), flush, put("m:05", "5"), closeStore,
 	}
-	for _, mode := range allLogModes {
-		stride := 1
-		if modelUnderRace {
-			stride = 5
-		}
+	merged := []storyStep{open}
+	for i := range 5 { // tables are written in pieces of 256 KiB: the second one when a merge ends
+		merged = append(merged, put(fmt.Sprintf("m:%02d", i), strings.Repeat("x", 100<<10)))
+	}
+	merged = append(merged, flush, put("m:05", "5"), compact, closeStore)
+	stride := 1
+	if modelUnderRace {
+		stride = 5
+	}
+	for name, s := range map[string]struct {
+		steps []storyStep
+		mode  LogMode
+		bytes int64 // of a memtable
+	}{"buffered": {logged, LogBuffered, 600}, "synced": {logged, LogSynced, 600}, "merged": {merged, LogOff, 1 << 20}} {
 		for n := 0; ; n += stride {
-			o := newOrdeal(fault{cause: syscall.EIO}, n, mode, 600)
+			o := newOrdeal(fault{cause: syscall.EIO}, n, s.mode, s.bytes)
 			o.blind = true
 			o.o.Filter = sameFilter{} // it holds entries back until the end
 			require.NoError(t, bounded(func() {
-				o.endure(steps)
+				o.endure(s.steps)
 				o.close()
-			}), "operation %d", n)
-			require.NoError(t, o.wrong, "operation %d", n)
+			}), "%s, operation %d", name, n)
+			require.NoError(t, o.wrong, "%s, operation %d", name, n)
 			if o.disk.hits.Load() == 0 {
 				require.Greater(t, n, 50)
 				break

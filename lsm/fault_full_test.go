@@ -39,7 +39,7 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 				runs := 0
 				steps := int64(8) // by which sizes are apart
 				if modelUnderRace {
-					steps = 2
+					steps = 1
 				}
 				for free := int64(0); ; free += max(int64(faultsStride()), free/steps) {
 					runs++
