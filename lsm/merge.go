@@ -394,7 +394,7 @@ func (l *levelIterator) Next() bool {
 	if l.it == nil {
 		return l.enter(func(it run.Iterator) bool { return it.Seek(nil) })
 	}
-	return l.enter(run.Iterator.Next)
+	return l.it.Next() || l.enter(run.Iterator.Next)
 }
 
 // Entry implements run.Iterator.

@@ -139,16 +139,25 @@ func (it *Iterator) read() bool {
 		it.done = true
 		return false
 	}
-	it.entry = run.Entry{Key: it.key, Kind: e.kind()}
-	if e.form&formLarge == 0 {
+	it.entry.Key, it.entry.Kind = it.key, e.kind()
+	if e.form&formLarge == 0 && it.entry.Value.Large == nil { // nearly always
 		it.entry.Value.Bytes = e.value
+		return true
+	}
+	return it.readValue(&e)
+}
+
+// readValue is the rest of read for a large value, and for the entry after one.
+func (it *Iterator) readValue(e *item) bool {
+	if e.form&formLarge == 0 {
+		it.entry.Value = run.Value{Bytes: e.value}
 		return true
 	}
 	l, ok := it.table.newLarge(e.value)
 	if !ok {
 		return it.corrupt()
 	}
-	it.entry.Value.Large = l
+	it.entry.Value = run.Value{Large: l}
 	return true
 }
 
