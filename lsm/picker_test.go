@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -253,4 +256,65 @@ func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "a b c ", keysOf(t, it))
 	require.NoError(t, it.Close())
+}
+
+// pickers are those of the golden files.
+var pickers = map[string]Picker{"leveled": NewLeveled(), "tiered": NewTiered(0), "tiered-2": NewTiered(2)}
+
+// A golden file has trees and what is picked of each. A tree has a title, memtables
+// and files of 10 bytes, and a line for each level that has tables:
+//
+//	L<level> <number>:<bytes>:<from>-<to> ...
+//
+// where a <to> of ~ is the end of all keys.
+func TestPicksAreThoseOfTheGoldenFiles(t *testing.T) {
+	for name, picker := range pickers {
+		file := filepath.Join("testdata", "picker-"+name+".txt")
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var got []string
+		for _, tree := range strings.Split(strings.TrimSpace(string(content)), "\n\n") {
+			tree, _, _ = strings.Cut(tree, "\n->")
+			s := parseShape(t, tree)
+			require.NoError(t, treeOfShape(s).check(), tree)
+			picked := "nothing"
+			if p := picker.Pick(s); p != nil {
+				picked = fmt.Sprintf("%v to level %d", p.Files, p.To)
+				require.True(t, isInOrder(s, *p), tree)
+			}
+			got = append(got, tree+"\n-> "+picked)
+		}
+		text := strings.Join(got, "\n\n") + "\n"
+		if *update {
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+		}
+		content, err = os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, text, string(content))
+	}
+}
+
+// parseShape reads a tree of a golden file.
+func parseShape(t *testing.T, text string) Shape {
+	t.Helper()
+	s := Shape{MemtableBytes: 10, FileBytes: 10}
+	for _, line := range strings.Split(text, "\n") {
+		words := strings.Fields(line)
+		if words[0][0] != 'L' {
+			continue // the title
+		}
+		level := int(words[0][1] - '0')
+		for _, word := range words[1:] {
+			var x Table
+			var bounds string
+			_, err := fmt.Sscanf(strings.ReplaceAll(word, ":", " "), "%d %d %s", &x.Number, &x.Bytes, &bounds)
+			require.NoError(t, err, word)
+			from, to, _ := strings.Cut(bounds, "-")
+			if x.From = []byte(from); to != "~" {
+				x.To = []byte(to)
+			}
+			s.Levels[level] = append(s.Levels[level], x)
+		}
+	}
+	return s
 }

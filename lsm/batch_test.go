@@ -1,0 +1,110 @@
+package lsm
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// batchSizes make a batch one of a memtable, of more than MemtableBytes, and of so
+// much that it is a run of its own.
+var batchSizes = map[string]int{"small": 1, "more than a memtable": 5000, "a file of its own": storyLarge}
+
+func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
+	for _, bytes := range batchSizes {
+		for _, mode := range allLogModes {
+			mem := vfs.NewMem(vfs.MemOptions{})
+			o := Options{FS: mem, Log: mode, Budget: storyBudget, MemtableBytes: 3000, Split: modelSplits[2]}
+			db, err := Open("db", &o)
+			require.NoError(t, err)
+			putAll(t, db, "a/1", "a/2", "b/1", "b/2", "c/1")
+			var b Batch
+			b.Append([]byte("a/1"), []byte("+"))  // onto what there is
+			b.Put([]byte("a/2"), []byte("new"))   // twice
+			b.Append([]byte("a/2"), []byte("er")) //
+			b.Put([]byte("b/3"), []byte("gone"))  // before its prefix goes
+			b.DeletePrefix([]byte("b/"))          //
+			b.Append([]byte("b/1"), []byte("x"))  // onto nothing
+			b.Append([]byte("b/1"), []byte("y"))  //
+			b.Delete([]byte("c/1"))               //
+			b.Append([]byte("c/1"), []byte("z"))  // onto nothing
+			b.Put([]byte("c/2"), []byte("gone"))  //
+			b.Delete([]byte("c/2"))               //
+			b.Put([]byte("d/"), make([]byte, bytes))
+			b.DeletePrefix([]byte("e/"))
+			b.DeletePrefix([]byte("e/"))
+			require.Equal(t, 14, b.Len())
+			require.NoError(t, db.Apply(&b))
+			want := map[string]string{"a/1": "of a/1+", "a/2": "newer", "b/1": "xy", "c/1": "z", "d/": string(make([]byte, bytes))}
+			requireContent(t, db, want)
+			require.NoError(t, db.Compact())
+			requireContent(t, db, want)
+			require.NoError(t, db.Close())
+			requireOpens(t, o, mem, want)
+		}
+	}
+}
+
+func TestBatchMayBeUsedAgain(t *testing.T) {
+	for name, bytes := range batchSizes {
+		db := memoryStore(t, Options{Budget: storyBudget, MemtableBytes: 3000, MaxKeySize: 100})
+		var b Batch
+		require.NoError(t, db.Apply(&b), "an empty one")
+		db.owner.Lock()
+		writes := db.writes
+		db.owner.Unlock()
+		require.Zero(t, writes)
+		piece := strings.Repeat("p", bytes)
+		b.Append([]byte("k"), []byte(piece))
+		b.Append([]byte("l"), []byte("l"))
+		require.NoError(t, db.Apply(&b))
+		require.NoError(t, db.Apply(&b)) // it stays as it is
+		requireContent(t, db, map[string]string{"k": piece + piece, "l": "ll"})
+
+		b.Put(make([]byte, 101), nil)
+		requireSizeError(t, db.Apply(&b), "key", 101, 100)
+		requireContent(t, db, map[string]string{"k": piece + piece, "l": "ll"})
+		require.Equal(t, 3, b.Len())
+		b.Reset()
+		require.Zero(t, b.Len())
+		require.NoError(t, db.Apply(&b))
+		b.Delete([]byte("k"))
+		require.NoError(t, db.Apply(&b), "after an error, %s", name)
+		requireContent(t, db, map[string]string{"l": "ll"})
+	}
+}
+
+// A batch knows what can never be, before any store does.
+func TestBatchKeepsItsFirstErrorUntilReset(t *testing.T) {
+	b := Batch{err: &SizeError{"value", MaxValueSize + 1, MaxValueSize}} // as add leaves it
+	db := memoryStore(t, Options{Budget: goldenBudget})
+	b.Put([]byte("k"), nil)
+	for range 2 {
+		requireSizeError(t, db.Apply(&b), "value", MaxValueSize+1, MaxValueSize)
+	}
+	requireContent(t, db, map[string]string{})
+	b.Reset()
+	b.Put([]byte("k"), nil)
+	require.NoError(t, db.Apply(&b))
+	requireContent(t, db, map[string]string{"k": ""})
+}
+
+func TestBatchAfterCloseChangesNothing(t *testing.T) {
+	for _, mode := range allLogModes {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		o := Options{FS: mem, Log: mode, Budget: goldenBudget}
+		db, err := Open("db", &o)
+		require.NoError(t, err)
+		var b Batch
+		for i := range 3 {
+			b.Put(fmt.Append(nil, i), nil)
+		}
+		require.NoError(t, db.Close())
+		require.ErrorIs(t, db.Apply(&b), ErrClosed)
+		requireOpens(t, o, mem, map[string]string{})
+	}
+}

@@ -1,0 +1,106 @@
+package lsm
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/sstable"
+)
+
+// A table ends at a border of partitions once it has its size, at one of prefixes
+// once it has twice that, and nowhere else. Its range tombstones end with it, and
+// together they are those that there were.
+func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
+	const fileBytes = 4000
+	rng := rand.New(rand.NewPCG(5, 5))
+	atPartitions, atPrefixes := 0, 0
+	for range 40 {
+		db := memoryStore(t, Options{
+			Picker: idle{}, Budget: goldenBudget, Split: modelSplits[2], PartitionBytes: 1, FileBytes: fileBytes,
+			BlockBytes: 512, Compression: []Compression{NoCompression},
+		})
+		for range 2 { // one run alone would only move
+			for p := range byte(6) {
+				entries := chosen(rng, 1, 10, 100, 400)
+				for i := range entries {
+					key := fmt.Appendf(nil, "%c%d/%d", 'a'+p, i/30, i)
+					require.NoError(t, db.Put(key, bytes.Repeat(key, 1+rng.IntN(20))))
+				}
+			}
+			flushed(t, db)
+		}
+		compactLevels(t, db, 2, 0)
+		ranges, v := deleteSome(t, db, rng)
+
+		var ofTables run.Ranges
+		for _, f := range v.version.tree.levels[1] {
+			for _, r := range f.table.Ranges() {
+				require.True(t, includes(f.bounds, r))
+				ofTables.Add(r)
+			}
+		}
+		require.Equal(t, ranges, ofTables)
+		for _, level := range v.version.tree.levels[1:3] {
+			for i := 1; i < len(level); i++ {
+				before, border := level[i-1], level[i].bounds.From
+				last := lastKey(t, before)
+				require.GreaterOrEqual(t, before.size, int64(fileBytes))
+				if last[0] != border[0] {
+					atPartitions++
+					continue
+				}
+				atPrefixes++
+				split := db.o.Split.Func
+				require.NotEqual(t, last[:split(last)], border[:split(border)])
+				require.GreaterOrEqual(t, before.size, int64(2*fileBytes))
+			}
+		}
+		require.NoError(t, v.Close())
+	}
+	require.Greater(t, atPartitions, 20)
+	require.Greater(t, atPrefixes, 20)
+}
+
+// deleteSome deletes ranges, and writes to them again, in runs that it brings to
+// level 1 together. The worker drops no table under them meanwhile.
+func deleteSome(t *testing.T, db *DB, rng *rand.Rand) (ranges run.Ranges, v *View) {
+	t.Helper()
+	db.compacting.Lock()
+	defer db.compacting.Unlock()
+	for range 1 + rng.IntN(3) {
+		from := byte('a' + rng.IntN(5))
+		r := run.Range{From: []byte{from}, To: []byte{from + 1 + byte(rng.IntN(3))}}
+		ranges.Add(r)
+		flushed(t, db, db.DeleteRange(r.From, r.To))
+	}
+	for i := range 300 {
+		key := fmt.Appendf(nil, "%c%d/%d", 'a'+i%6, i/60, i)
+		require.NoError(t, db.Put(key, bytes.Repeat(key, 1+rng.IntN(20))))
+	}
+	flushed(t, db)
+	pick := Pick{To: 1}
+	for _, f := range treeOf(db).levels[0] {
+		pick.Files = append(pick.Files, f.number)
+	}
+	require.NoError(t, db.compact(treeOf(db), pick))
+	v, err := db.View()
+	require.NoError(t, err)
+	return ranges, v
+}
+
+// lastKey is the last one of a table.
+func lastKey(t *testing.T, f *file) (key []byte) {
+	t.Helper()
+	it := f.table.Iterator(sstable.IteratorOptions{})
+	for ok := it.Seek(nil); ok; ok = it.Next() {
+		key = append(key[:0], it.Entry().Key...)
+	}
+	require.NoError(t, it.Err())
+	require.NoError(t, it.Close())
+	return key
+}
