@@ -37,8 +37,19 @@ type FilterEntry struct {
 
 	Decision Decision
 	// NewValue is kept until the batch is written. One above the limit of values
-	// is ErrTooLarge: the compaction changes nothing.
+	// is ErrTooLarge, unless it replaces one that is as large: the compaction
+	// changes nothing.
 	NewValue []byte
+}
+
+// checkNew says whether the new value, if there is one, is not too large. Values
+// that appends have made so may go on.
+func (e *FilterEntry) checkNew(limit int64) error {
+	limit = max(limit, e.Size)
+	if size := int64(len(e.NewValue)); e.Decision == Replace && size > limit {
+		return &SizeError{"value", size, limit}
+	}
+	return nil
 }
 
 const (

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"bytes"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -105,5 +106,31 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 		settled(t, db)
 		require.Empty(t, failed)
 		requireContent(t, db, want)
+	}
+}
+
+// What appends have made too large may be replaced by as much.
+func TestFilterMayReplaceWhatAppendsHaveMadeTooLarge(t *testing.T) {
+	for _, over := range []int{0, 1} {
+		db := memoryStore(t, Options{Budget: goldenBudget, Picker: idle{}, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
+			if string(e.Key) == "k" {
+				e.Decision, e.NewValue = Replace, make([]byte, int(e.Size)+over)
+			}
+		})})
+		for range 2 {
+			require.NoError(t, db.Append([]byte("k"), []byte(strings.Repeat("v", 40))))
+		}
+		flushed(t, db, db.Put([]byte("other"), []byte("value")), db.Delete([]byte("gone")))
+		err := db.Compact()
+		if over > 0 {
+			requireSizeError(t, err, "value", 81, 80)
+			requireOutgrown(t, db, []byte("k"), bytes.Repeat([]byte("v"), 80), 50)
+			continue
+		}
+		require.NoError(t, err)
+		value, size, _, err := db.Stream([]byte("k"))
+		require.NoError(t, err)
+		require.NoError(t, value.Close())
+		require.Equal(t, int64(80), size)
 	}
 }

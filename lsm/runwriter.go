@@ -254,10 +254,8 @@ func (w *runWriter) decide() error {
 	}
 	for i, at := range b.index {
 		asked := &b.asked[i]
-		if asked.Decision == Replace {
-			if err := w.c.db.o.checkSize(nil, asked.NewValue); err != nil {
-				return fmt.Errorf("new value of the filter: %w", err)
-			}
+		if err := asked.checkNew(w.c.db.o.MaxValueSize); err != nil {
+			return fmt.Errorf("new value of the filter: %w", err)
 		}
 		b.apply(at, asked)
 	}
