@@ -1,10 +1,7 @@
 package lsm
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
-	"slices"
 
 	"github.com/weirstate/weir/internal/run"
 )
@@ -134,76 +131,4 @@ func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err erro
 	}
 	db.writes++
 	return end, nil
-}
-
-// group is the entries with one prefix.
-type group struct {
-	tombstone bool
-	points    map[string]*point
-}
-
-// point is what operations on one key come to.
-type point struct {
-	operation
-	more [][]byte // appended since
-}
-
-// resolve makes a run of operations: at most one entry for a key, in order. The
-// tombstone of a prefix takes the entries before it away.
-func resolve(split *Split, operations []operation) []run.Entry {
-	if len(operations) == 1 { // it may have a key of 2 GiB
-		op := operations[0]
-		return []run.Entry{{Key: op.key, Kind: op.kind, Value: run.Value{Bytes: op.value}}}
-	}
-	groups := make(map[string]*group)
-	for _, op := range operations {
-		prefix := string(op.key[:split.Func(op.key)])
-		g := groups[prefix]
-		if g == nil {
-			g = &group{points: make(map[string]*point)}
-			groups[prefix] = g
-		}
-		g.add(op)
-	}
-	var entries []run.Entry
-	for prefix, g := range groups {
-		if g.tombstone {
-			entries = append(entries, run.Entry{Key: []byte(prefix), Kind: run.DeletePrefix})
-		}
-		for _, p := range g.points {
-			entries = append(entries, p.entry())
-		}
-	}
-	slices.SortFunc(entries, func(a, b run.Entry) int {
-		if c := bytes.Compare(a.Key, b.Key); c != 0 {
-			return c
-		}
-		return cmp.Compare(b.Kind, a.Kind) // DeletePrefix is the highest
-	})
-	return entries
-}
-
-func (g *group) add(op operation) {
-	if op.kind == run.DeletePrefix {
-		*g = group{tombstone: true, points: make(map[string]*point)}
-		return
-	}
-	there := g.points[string(op.key)]
-	switch {
-	case there == nil:
-		g.points[string(op.key)] = &point{operation: op}
-	case op.kind == run.Append && there.kind.HasValue():
-		there.more = append(there.more, op.value)
-	default:
-		op.kind = there.kind.Then(op.kind)
-		*there = point{operation: op}
-	}
-}
-
-func (p *point) entry() run.Entry {
-	value := p.value
-	if len(p.more) > 0 {
-		value = slices.Concat(append([][]byte{value}, p.more...)...)
-	}
-	return run.Entry{Key: p.key, Kind: p.kind, Value: run.Value{Bytes: value}}
 }

@@ -3,9 +3,12 @@ package lsm
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/wal"
 )
 
 // Errors of opening.
@@ -42,9 +45,9 @@ var (
 	// partitions.
 	ErrRange = errors.New("invalid range")
 	// ErrFailed is returned by writes after the log or the manifest could not be
-	// written, or a Filter or a Picker has panicked: see PanicError. Nothing is known then about what the disk has; Get and Peek go
-	// on, views and scans do unless there is something to seal, and opening the
-	// store again finds out.
+	// written, or a Filter or a Picker has panicked: see PanicError. Nothing is
+	// known then about what the disk has; Get and Peek go on, views and scans do
+	// unless there is something to seal, and opening the store again finds out.
 	ErrFailed = errors.New("store has failed")
 	// ErrStalled is returned by a write for which there is no memory left since
 	// what is sealed cannot be flushed; its cause is wrapped. The write has not
@@ -68,3 +71,38 @@ func (e *SizeError) Error() string {
 
 // Is makes it an ErrTooLarge.
 func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }
+
+// missing is what a file is that must be there and is not, or is a directory.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// ofLog makes errors of the room wal those of this one.
+func ofLog(err error) error {
+	switch {
+	case errors.Is(err, wal.ErrCorrupt):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	case errors.Is(err, wal.ErrVersion):
+		return fmt.Errorf("%w: %w", ErrVersion, err)
+	}
+	return err
+}
+
+// ignoreFailed is for closing what has failed before, and has said so.
+func ignoreFailed(err error) error {
+	if errors.Is(err, wal.ErrFailed) {
+		return nil
+	}
+	return err
+}
+
+// ignoreMissing is for removing what may have gone.
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,5 +1,13 @@
 package lsm
 
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
 // Filter decides on entries when they are compacted: state that has expired goes,
 // and values move to a newer form. It sees an entry once in a while and maybe
 // never, so it must not be the only one that decides. It is called by one
@@ -57,3 +65,104 @@ const (
 	filterBatch      = 256
 	filterBatchBytes = 256 << 10
 )
+
+// batch is entries that wait for the decision of a Filter.
+type batch struct {
+	entries []run.Entry
+	asked   []FilterEntry // those with a value; index says which
+	index   []int
+	bytes   int64
+}
+
+// filter takes the current entry of a merger for the Filter.
+func (w *runWriter) filter(m *merger) error {
+	b := &w.batch
+	e := run.Entry{Key: slices.Clone(m.key), Kind: m.kind}
+	if m.kind.HasValue() {
+		size := m.finding.Size()
+		if size > filterBatchBytes {
+			return w.filterLarge(e, m)
+		}
+		value, err := m.finding.AppendTo(nil)
+		if err != nil {
+			return err
+		}
+		e.Value.Bytes = value
+		b.ask(len(b.entries), FilterEntry{Key: e.Key, Value: value, Size: size, Appended: e.Kind == run.Append})
+		b.bytes += size
+	}
+	b.entries = append(b.entries, e)
+	b.bytes += int64(len(e.Key))
+	if len(b.entries) < filterBatch && b.bytes < filterBatchBytes {
+		return nil
+	}
+	return w.decide()
+}
+
+func (b *batch) ask(at int, e FilterEntry) {
+	b.asked = append(b.asked, e)
+	b.index = append(b.index, at)
+}
+
+// filterLarge decides on an entry whose value stays in its file.
+func (w *runWriter) filterLarge(e run.Entry, m *merger) error {
+	e.Value = joined(&m.finding)
+	beginning := make([]byte, filterBatchBytes)
+	n, err := readFull(e.Value.Reader(), beginning)
+	if err != nil {
+		return err
+	}
+	b := &w.batch
+	b.ask(len(b.entries), FilterEntry{Key: e.Key, Value: beginning[:n], Size: m.finding.Size(), Appended: e.Kind == run.Append})
+	b.entries = append(b.entries, e)
+	return w.decide()
+}
+
+// decide asks the Filter and writes what is left.
+func (w *runWriter) decide() error {
+	b := &w.batch
+	if len(b.asked) > 0 {
+		if err := w.c.db.askFilter(b.asked); err != nil {
+			return err
+		}
+	}
+	for i, at := range b.index {
+		asked := &b.asked[i]
+		if err := asked.checkNew(w.c.db.o.MaxValueSize); err != nil {
+			return fmt.Errorf("new value of the filter: %w", err)
+		}
+		b.apply(at, asked)
+	}
+	for i := range b.entries {
+		if e := &b.entries[i]; e.Kind != 0 {
+			if err := w.put(e); err != nil {
+				return err
+			}
+		}
+	}
+	*b = batch{entries: b.entries[:0], asked: b.asked[:0], index: b.index[:0]}
+	return nil
+}
+
+// apply carries out a decision. A kind of 0 is no entry.
+func (b *batch) apply(at int, asked *FilterEntry) {
+	e := &b.entries[at]
+	switch asked.Decision {
+	case Drop:
+		e.Value = run.Value{}
+		if e.Kind = 0; !asked.Appended {
+			e.Kind = run.Delete
+		}
+	case Replace:
+		e.Value = run.Value{Bytes: asked.NewValue}
+	}
+}
+
+// readFull reads until b is full or there is no more.
+func readFull(r io.Reader, b []byte) (int, error) {
+	n, err := io.ReadFull(r, b)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return n, err
+}

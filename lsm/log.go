@@ -3,8 +3,6 @@ package lsm
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -27,10 +25,6 @@ const (
 
 // opRange is a DeleteRange among operations; the others are kinds of entries.
 const opRange run.Kind = 16
-
-const logSuffix = ".log"
-
-func logName(number uint64) string { return fmt.Sprintf("%06d%s", number, logSuffix) }
 
 // openLog begins a new log with the run that is active, and makes its name
 // durable.
@@ -150,12 +144,4 @@ func logNumbers(names []string, first uint64) (numbers []uint64) {
 	}
 	slices.Sort(numbers)
 	return numbers
-}
-
-// ignoreMissing is for removing what may have gone.
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

@@ -1,18 +1,14 @@
 package lsm
 
 import (
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
@@ -30,16 +26,9 @@ type manifest struct {
 	maxBytes int64 // size at which it is written anew
 }
 
-const (
-	manifestPrefix = "MANIFEST-"
-	currentName    = "CURRENT"
-	lockName       = "LOCK"
-	// maxManifestBytes is the size at which a manifest is written anew, but in
-	// some tests.
-	maxManifestBytes = 4 << 20
-)
-
-func manifestName(number uint64) string { return fmt.Sprintf("%s%06d", manifestPrefix, number) }
+// maxManifestBytes is the size at which a manifest is written anew, but in some
+// tests.
+const maxManifestBytes = 4 << 20
 
 // change is what happens to the tree in one step.
 type change struct {
@@ -251,122 +240,9 @@ func readFile(fsys vfs.FS, name string, maxBytes int64) ([]byte, error) {
 	return content, err
 }
 
-// catalog is what the edits of a manifest come to.
-type catalog struct {
-	edit                     // the last one, with what the first one says
-	tables map[uint64]placed // by number
-	closed bool              // the store was closed, and not opened since
-}
-
-// readCatalog reads the manifest that counts; nil if the directory has none. The
-// file is where a problem is.
-func readCatalog(fsys vfs.FS, dir string) (c *catalog, file string, err error) {
-	number, identity, err := readCurrent(fsys, dir)
-	if err != nil || number == 0 {
-		return nil, currentName, err
-	}
-	c, err = readEdits(fsys, dir, number, identity)
-	return c, manifestName(number), err
-}
-
-// readEdits reads a manifest, whose file has an identity.
-func readEdits(fsys vfs.FS, dir string, number uint64, file wal.Identity) (*catalog, error) {
-	c := &catalog{tables: make(map[uint64]placed)}
-	outcome, err := wal.Read(fsys, filepath.Join(dir, manifestName(number)), func(record []byte, _ int64) error {
-		e, err := decodeEdit(record)
-		if err != nil {
-			return err
-		}
-		return c.apply(e)
-	})
-	switch {
-	case err != nil:
-	case !c.first:
-		err = fmt.Errorf("no edit: %w", ErrCorrupt)
-	case max(c.nextFile, c.nextRun, c.flushed) > maxNextNumber:
-		err = fmt.Errorf("numbers that were never given out: %w", ErrCorrupt)
-	case outcome.Identity != file:
-		err = fmt.Errorf("another one than %s names: %w", currentName, ErrCorrupt)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("manifest %d: %w", number, ofLog(missing(err)))
-	}
-	c.closed = outcome.Clean
-	return c, nil
-}
-
-// missing is what a file is that must be there and is not, or is a directory.
-func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return err
-}
-
-// ofLog makes errors of the room wal those of this one.
-func ofLog(err error) error {
-	switch {
-	case errors.Is(err, wal.ErrCorrupt):
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	case errors.Is(err, wal.ErrVersion):
-		return fmt.Errorf("%w: %w", ErrVersion, err)
-	}
-	return err
-}
-
-// sorted are the tables by level and number.
-func (c *catalog) sorted() []placed {
-	return slices.SortedFunc(maps.Values(c.tables), func(a, b placed) int {
-		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.meta.number, b.meta.number))
-	})
-}
-
-// checkOptions compares what can never change.
-func (c *catalog) checkOptions(o *Options) error {
-	if c.split != o.Split.Name || c.partitionBytes != o.PartitionBytes {
-		return fmt.Errorf("split %q and partitions of %d bytes, made with %q and %d: %w",
-			o.Split.Name, o.PartitionBytes, c.split, c.partitionBytes, ErrMismatch)
-	}
-	return nil
-}
-
-func (c *catalog) apply(e *edit) error {
-	if e.first == c.first {
-		return fmt.Errorf("the first edit, and only that, is the first: %w", ErrCorrupt)
-	}
-	if e.flushed < c.flushed || e.nextFile < c.nextFile || e.nextRun < c.nextRun || e.firstLog < c.firstLog {
-		return fmt.Errorf("a number falls: %w", ErrCorrupt)
-	}
-	for _, r := range e.removed {
-		if there, ok := c.tables[r.number]; !ok || there.level != r.level {
-			return fmt.Errorf("table %d is removed and was not there: %w", r.number, ErrCorrupt)
-		}
-		delete(c.tables, r.number)
-	}
-	for _, a := range e.added {
-		if _, twice := c.tables[a.meta.number]; twice || a.meta.number >= e.nextFile {
-			return fmt.Errorf("table %d is there twice, or its number was not given out: %w", a.meta.number, ErrCorrupt)
-		}
-		c.tables[a.meta.number] = a
-	}
-	if e.first {
-		c.edit = *e
-	}
-	c.flushed, c.nextFile, c.nextRun, c.firstLog = e.flushed, e.nextFile, e.nextRun, e.firstLog
-	return nil
-}
-
 func (m *manifest) close() error {
 	if m.w == nil {
 		return nil
 	}
 	return ignoreFailed(m.w.Close(true))
-}
-
-// ignoreFailed is for closing what has failed before, and has said so.
-func ignoreFailed(err error) error {
-	if errors.Is(err, wal.ErrFailed) {
-		return nil
-	}
-	return err
 }

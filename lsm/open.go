@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/weirstate/weir/internal/vfs"
@@ -255,59 +253,4 @@ func (db *DB) dispose() {
 	if db.ownsBudget {
 		db.o.Budget.close()
 	}
-}
-
-// fileKind is what a file in the directory of a store is.
-type fileKind int
-
-const (
-	otherFile fileKind = iota
-	tableFile
-	logFile
-	manifestFile
-	lockFile
-	currentFile
-	currentTemp // CURRENT before it is
-)
-
-func kindOfFile(name string) fileKind {
-	switch {
-	case name == lockName:
-		return lockFile
-	case name == currentName:
-		return currentFile
-	case strings.HasPrefix(name, currentName+".") && strings.HasSuffix(name, vfs.TempSuffix):
-		return currentTemp
-	}
-	for _, k := range numberedFiles {
-		if _, ok := parseNumber(name, k.prefix, k.suffix); ok {
-			return k.kind
-		}
-	}
-	return otherFile
-}
-
-// numberedFiles are the kinds of file with a number in the name.
-var numberedFiles = []struct {
-	kind           fileKind
-	prefix, suffix string
-}{
-	{tableFile, "", tableSuffix},
-	{logFile, "", logSuffix},
-	{manifestFile, manifestPrefix, ""},
-}
-
-// fileNumber is the number in the name of a file, 0 if it has none.
-func fileNumber(name string) uint64 {
-	i := slices.IndexFunc(numberedFiles, func(k struct {
-		kind           fileKind
-		prefix, suffix string
-	}) bool {
-		return k.kind == kindOfFile(name)
-	})
-	if i < 0 {
-		return 0
-	}
-	number, _ := parseNumber(name, numberedFiles[i].prefix, numberedFiles[i].suffix)
-	return number
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
@@ -196,34 +195,4 @@ func (o *Options) checkSize(key, value []byte) error {
 		return &SizeError{"value", size, o.MaxValueSize}
 	}
 	return nil
-}
-
-// Budget is memory that stores have together: for memtables, blocks of files,
-// filters and indexes.
-//
-// Thread safety: safe for concurrent use.
-type Budget struct {
-	slabs *slab.Budget
-	cache *sstable.Cache
-}
-
-// NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.
-// Blocks are cached that are no larger than the default of Options.BlockBytes.
-func NewBudget(bytes int64) *Budget { return newBudget(bytes, sstable.DefaultBlockBytes) }
-
-func newBudget(bytes int64, blockBytes int) *Budget {
-	slabs := slab.NewBudget(bytes)
-	return &Budget{slabs: slabs, cache: sstable.NewCache(slabs, blockBytes)}
-}
-
-// Limit is the size of the budget in bytes.
-func (b *Budget) Limit() int64 { return b.slabs.Limit() }
-
-// Used is what is in use, in bytes.
-func (b *Budget) Used() int64 { return b.slabs.Used() }
-
-// close gives the memory back that nobody uses.
-func (b *Budget) close() {
-	b.cache.Close()
-	b.slabs.Close()
 }

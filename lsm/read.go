@@ -1,9 +1,5 @@
 package lsm
 
-import (
-	"io"
-)
-
 // Get adds the key's value to dst and says whether there is one. It is
 // ErrTooLarge for a value that appends have made larger than the limit: Stream
 // reads it.
@@ -127,28 +123,4 @@ func (db *DB) findInTree(t *tree) error {
 		}
 	}
 	return nil
-}
-
-// Stream reads the key's value in pieces, whatever its size: size is what it
-// will give, found is false if there is none. It belongs to a snapshot of its
-// own; whoever asks closes it.
-func (db *DB) Stream(key []byte) (value io.ReadCloser, size int64, found bool, err error) {
-	v, err := db.View()
-	if err != nil {
-		return nil, 0, false, err
-	}
-	value, size, found, err = v.Stream(key)
-	if err != nil || !found {
-		return nil, 0, false, closeAfter(v, err)
-	}
-	return &ownedStream{value, v}, size, true, nil
-}
-
-// readFull reads until b is full or there is no more.
-func readFull(r io.Reader, b []byte) (int, error) {
-	n, err := io.ReadFull(r, b)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = nil
-	}
-	return n, err
 }

@@ -10,18 +10,6 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// logs are those that the store needs, of the files in its directory.
-func (c *catalog) logs(names []string) ([]uint64, error) {
-	if c.firstLog >= c.nextFile {
-		return nil, nil
-	}
-	numbers := logNumbers(names, c.firstLog)
-	if len(numbers) == 0 || numbers[0] != c.firstLog {
-		return nil, fmt.Errorf("log %d is missing: %w", c.firstLog, ErrCorrupt)
-	}
-	return numbers, nil
-}
-
 // replayer reads the logs of a store. Whatever a store like this one would not
 // have written is ErrCorrupt; what the tree does not have goes to a target.
 type replayer struct {

@@ -1,12 +1,6 @@
 package lsm
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"runtime"
-	"strings"
-
 	"github.com/weirstate/weir/internal/run"
 )
 
@@ -98,73 +92,4 @@ func (v *View) Iterator(from, to []byte) (*Iterator, error) {
 	}
 	defer v.db.owner.Unlock()
 	return v.db.scan(v.version, run.Range{From: from, To: to}), nil
-}
-
-// Stream reads a value in pieces: see DB.Stream. Close it.
-func (v *View) Stream(key []byte) (value io.ReadCloser, size int64, found bool, err error) {
-	it, err := v.Iterator(key, append(key[:len(key):len(key)], 0))
-	if err != nil {
-		return nil, 0, false, err
-	}
-	if !it.Next() {
-		return nil, 0, false, errors.Join(it.Err(), it.Close())
-	}
-	return &stream{it.merger.finding.Reader(), it}, it.merger.finding.Size(), true, nil
-}
-
-// stream is a value with the iterator that stands at it.
-type stream struct {
-	io.Reader
-	it *Iterator
-}
-
-// Close implements io.Closer.
-func (s *stream) Close() error { return s.it.Close() }
-
-// ownedStream is a stream with a view of its own.
-type ownedStream struct {
-	io.ReadCloser
-	v *View
-}
-
-// Close implements io.Closer.
-func (s *ownedStream) Close() error { return errors.Join(s.ReadCloser.Close(), s.v.Close()) }
-
-func closeAfter(c io.Closer, err error) error { return errors.Join(err, c.Close()) }
-
-// caller is where something was opened.
-type caller [8]uintptr
-
-// callerOf is where the exported function that calls it was called.
-func callerOf() (c caller) {
-	runtime.Callers(3, c[:])
-	return c
-}
-
-// String gives the first place outside of this package.
-func (c caller) String() string {
-	frames := runtime.CallersFrames(c[:])
-	for {
-		frame, more := frames.Next()
-		inside := strings.Contains(frame.Function, "weir/lsm.") && !strings.HasSuffix(frame.File, "_test.go")
-		if !more || !inside {
-			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
-		}
-	}
-}
-
-// leftOpen says where views and iterators were opened that still are. The lock
-// is held.
-func (db *DB) leftOpen() error {
-	var places []string
-	for v := range db.views {
-		places = append(places, "view of "+v.opened.String())
-	}
-	for it := range db.iterators {
-		places = append(places, "iterator of "+it.opened.String())
-	}
-	if len(places) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d views and iterators are %w: %s", len(places), ErrOpen, strings.Join(places, ", "))
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -116,15 +115,6 @@ func (e logEnd) sync() error {
 		return ErrClosed
 	}
 	return e.db.failed
-}
-
-// maxMemtableEntry limits what goes to a memtable.
-const maxMemtableEntry = memtable.MaxEntryBytes
-
-// isLarge says whether a write goes to a file of its own: a memtable would be
-// full of it.
-func (db *DB) isLarge(bytes int64) bool {
-	return bytes > min(maxMemtableEntry, db.o.Budget.Limit()/16)
 }
 
 // write carries out one operation.

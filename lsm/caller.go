@@ -1,0 +1,44 @@
+package lsm
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// caller is where something was opened.
+type caller [8]uintptr
+
+// callerOf is where the exported function that calls it was called.
+func callerOf() (c caller) {
+	runtime.Callers(3, c[:])
+	return c
+}
+
+// String gives the first place outside of this package.
+func (c caller) String() string {
+	frames := runtime.CallersFrames(c[:])
+	for {
+		frame, more := frames.Next()
+		inside := strings.Contains(frame.Function, "weir/lsm.") && !strings.HasSuffix(frame.File, "_test.go")
+		if !more || !inside {
+			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
+		}
+	}
+}
+
+// leftOpen says where views and iterators were opened that still are. The lock
+// is held.
+func (db *DB) leftOpen() error {
+	var places []string
+	for v := range db.views {
+		places = append(places, "view of "+v.opened.String())
+	}
+	for it := range db.iterators {
+		places = append(places, "iterator of "+it.opened.String())
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d views and iterators are %w: %s", len(places), ErrOpen, strings.Join(places, ", "))
+}

@@ -1,0 +1,217 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/sstable"
+)
+
+// compaction makes one run of a level out of several.
+type compaction struct {
+	db     *DB
+	before *tree // as it was when the compaction was chosen
+	from   int   // level of the first input
+	to     int
+	inputs map[*file]bool
+	run    uint64 // newest of the inputs
+
+	older   [][]*file // runs that may have older entries: see isLowest
+	olderAt []int     // per run: the first file that does not end before the key
+	outputs []*file
+}
+
+func (db *DB) newCompaction(t *tree, pick Pick) (*compaction, error) {
+	c := &compaction{db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool)}
+	if c.to < 0 || c.to >= numLevels {
+		return nil, fmt.Errorf("level %d: %w", c.to, ErrOption)
+	}
+	wanted := make(map[uint64]bool, len(pick.Files))
+	for _, number := range pick.Files {
+		wanted[number] = true
+	}
+	for level, files := range t.levels {
+		for _, f := range files {
+			if wanted[f.number] {
+				c.inputs[f] = true
+				c.from = min(c.from, level)
+				c.run = max(c.run, f.run)
+			}
+		}
+	}
+	if len(c.inputs) != len(pick.Files) {
+		return nil, fmt.Errorf("a table that is not there, or twice: %w", ErrOption)
+	}
+	if err := checkPick(t, c.inputs, c.to); err != nil {
+		return nil, err
+	}
+	c.findOlder()
+	return c, nil
+}
+
+// findOlder finds the runs that are older than the output. What overlaps it of
+// level 0 and is no input is newer, or the pick was refused.
+func (c *compaction) findOlder() {
+	if c.to == 0 {
+		_, oldest := inputsOfLevel0(c.before, c.inputs)
+		for _, f := range c.before.levels[0][oldest+1:] {
+			c.older = append(c.older, []*file{f})
+		}
+	}
+	for _, level := range c.before.levels[c.to+1:] {
+		if len(level) > 0 {
+			c.older = append(c.older, level)
+		}
+	}
+	c.olderAt = make([]int, len(c.older))
+}
+
+// isLowest says whether no older run may have keys of a range. Ranges come in
+// the order of where they begin.
+func (c *compaction) isLowest(r run.Range) bool {
+	for i, files := range c.older {
+		at := c.olderAt[i]
+		for at < len(files) && files[at].bounds.Before(r.From) {
+			at++
+		}
+		c.olderAt[i] = at
+		if at < len(files) && files[at].bounds.Overlaps(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// files are the inputs.
+func (c *compaction) files() (files []*file) {
+	for _, level := range c.before.levels {
+		for _, f := range level {
+			if c.inputs[f] {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+// isMove says whether the one input can go down as it is. A file with deletes or
+// tombstones under which nothing is left is rewritten, without them.
+func (c *compaction) isMove() bool {
+	files := c.files()
+	if len(files) != 1 || c.from == c.to {
+		return false
+	}
+	f := files[0]
+	deletes := f.tombstones > 0 || f.table.Info().Deletes > 0 || len(f.table.Ranges()) > 0
+	return !deletes || !c.isLowest(f.bounds)
+}
+
+// merge writes the outputs.
+func (c *compaction) merge() error {
+	var m merger
+	m.reset(&c.db.o.Split, c.sources())
+	defer m.close()
+	w := &runWriter{c: c, ranges: c.ranges(m.sources), obstacles: c.obstacles()}
+	clear(c.olderAt)
+	m.seek(nil)
+	for n := 1; m.next(); n++ {
+		if err := w.write(&m); err != nil {
+			return errors.Join(err, w.abort())
+		}
+		if n%stopEntries == 0 {
+			if err := c.db.giveWay(); err != nil {
+				return errors.Join(err, w.abort())
+			}
+		}
+	}
+	err := m.err
+	if err == nil {
+		err = w.finish()
+	}
+	if err != nil {
+		return errors.Join(err, w.abort())
+	}
+	return nil
+}
+
+// giveWay lets flushes go first: writes wait for them sooner than for
+// compactions.
+func (db *DB) giveWay() error {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	for len(db.current.memory) > 0 && db.stuck == nil && !db.closed && db.failed == nil && db.sealedBytes() > 0 {
+		db.progress.Wait()
+	}
+	if db.closed || db.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return db.failed
+}
+
+// sources are the inputs as runs, from the newest to the oldest.
+func (c *compaction) sources() (sources []source) {
+	o := sstable.IteratorOptions{Readahead: readahead}
+	for level, files := range c.before.levels {
+		var ours []*file
+		for _, f := range files {
+			if !c.inputs[f] {
+				continue
+			}
+			if ours = append(ours, f); level == 0 {
+				sources = append(sources, c.db.sourceOf(ours, o))
+				ours = nil
+			}
+		}
+		if len(ours) > 0 {
+			sources = append(sources, c.db.sourceOf(ours, o))
+		}
+	}
+	return sources
+}
+
+// ranges are the range tombstones of the output: those of the inputs, but for
+// what no older run has anything under.
+func (c *compaction) ranges(sources []source) (all run.Ranges) {
+	var needed run.Ranges
+	for _, s := range sources {
+		for _, r := range s.ranges {
+			all.Add(r)
+		}
+	}
+	for _, r := range all {
+		for _, files := range c.older {
+			if len(spanned(files, boundsOfFile, r)) > 0 {
+				needed.Add(r)
+				break
+			}
+		}
+	}
+	return needed
+}
+
+// obstacles are the files of the output's level that stay. No file of the run may
+// reach over one.
+func (c *compaction) obstacles() (files []*file) {
+	if c.to == 0 {
+		return nil
+	}
+	for _, f := range c.before.levels[c.to] {
+		if !c.inputs[f] {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// discard closes outputs that do not become part of the tree, and removes them
+// unless the manifest may speak of them.
+func (c *compaction) discard(remove bool) (err error) {
+	for _, f := range c.outputs {
+		err = errors.Join(err, c.db.closeTable(f))
+		if remove {
+			c.db.report(ignoreMissing(c.db.fs.Remove(c.db.path(tableName(f.number)))))
+		}
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package lsm
+
+import (
+	"time"
+
+	"github.com/weirstate/weir/internal/slab"
+)
+
+// makeRoom sees to it that the active memtable may take a write of so many bytes.
+// It may wait, without the lock.
+func (db *DB) makeRoom(bytes int64) error {
+	if err := db.pay(bytes); err != nil {
+		return err
+	}
+	for {
+		full := db.active.isFull(db.o.MemtableBytes)
+		switch {
+		case !full && (db.active.Len() > 0 || !db.mustWait()):
+			return nil
+		case full && !db.mustWait():
+			return db.seal()
+		case db.stuck != nil:
+			db.flusher.wake() // so that the next write may find it otherwise
+			return db.stuck
+		}
+		begun := time.Now()
+		db.progress.Wait()
+		db.counters.stalled(time.Since(begun))
+		db.o.Events.Stalled(time.Since(begun))
+		if err := db.mayWrite(); err != nil {
+			return err
+		}
+	}
+}
+
+// mayWrite says why nothing can be written after the lock was released.
+func (db *DB) mayWrite() error {
+	if db.closed {
+		return ErrClosed
+	}
+	return db.failed
+}
+
+// mustWait says whether sealed memtables take so much that another one does not
+// fit in. Two may always wait, so that one is written while the other fills.
+func (db *DB) mustWait() bool {
+	return len(db.current.memory) >= 2 && db.sealedBytes()+db.o.MemtableBytes > db.memtableBudget()
+}
+
+// sealedBytes is what sealed memtables take.
+func (db *DB) sealedBytes() (n int64) {
+	for _, r := range db.current.memory {
+		if r.table != nil {
+			n += r.table.Bytes()
+		}
+	}
+	return n
+}
+
+// memtableBudget is the part of the budget that is for memtables: half.
+func (db *DB) memtableBudget() int64 { return db.o.Budget.Limit() / 2 }
+
+// Writes slow down gradually when the workers cannot keep up, long before one
+// would have to wait.
+const (
+	// paymentBytes is how much is written between two looks at the pressure.
+	paymentBytes = 64 << 10
+	// maxPayment is for so much at the highest pressure: 6.4 MB/s remain.
+	maxPayment = 10 * time.Millisecond
+	// minPayment is the least that is slept: timers are no finer.
+	minPayment = time.Millisecond
+	// Runs of level 0 from where on writes slow down, and to where they do
+	// ever more.
+	slowRuns, slowestRuns = 12, 36
+)
+
+// pay makes the writer wait as the pressure asks for.
+func (db *DB) pay(bytes int64) error {
+	if db.unpaid += bytes; db.unpaid < paymentBytes {
+		return nil
+	}
+	db.giveBack()
+	p := db.pressure()
+	db.debt += time.Duration(p * p * float64(maxPayment) * float64(db.unpaid) / paymentBytes)
+	db.unpaid = 0
+	if db.debt < minPayment {
+		return nil
+	}
+	wait := min(db.debt, maxPayment)
+	db.debt = 0
+	db.owner.Unlock()
+	time.Sleep(wait)
+	db.owner.Lock()
+	db.counters.slowed(wait)
+	return db.mayWrite()
+}
+
+// giveBack takes memory from the cache for the memtable to grow into. The cache
+// takes what the budget has, and when the memtable asks for more its own store's
+// lock is held, so that nobody could evict.
+func (db *DB) giveBack() {
+	b := db.o.Budget
+	for range maxGivenBack {
+		if b.slabs.Used()+slab.Bytes <= b.slabs.Limit() || !b.cache.GiveBack(&db.owner) {
+			return
+		}
+	}
+}
+
+// maxGivenBack bounds how many slabs are taken back at a time: one is written
+// to in 16 payments.
+const maxGivenBack = 2
+
+// pressure is from 0, none, to 1.
+func (db *DB) pressure() float64 {
+	memory := float64(db.sealedBytes()+db.active.Bytes()) / float64(db.memtableBudget())
+	runs := float64(len(db.current.tree.levels[0])-slowRuns) / (slowestRuns - slowRuns)
+	p := runs
+	if len(db.current.memory) >= 2 {
+		p = max(p, 2*memory-1)
+	}
+	return min(max(p, 0), 1)
+}

@@ -1,0 +1,46 @@
+package lsm
+
+import (
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/memtable"
+)
+
+// runTable is a memtable with what was written to it.
+type runTable struct {
+	memtable.Table
+	writtenBytes int64
+}
+
+// newTable makes a memtable.
+func (db *DB) newTable() runTable {
+	return runTable{Table: db.o.NewMemtable(memtable.Options{Budget: db.o.Budget.slabs})}
+}
+
+// apply carries out an operation. The probe is scratch; it has the key then.
+func (t *runTable) apply(split *Split, p *run.Probe, kind run.Kind, key, value []byte) {
+	t.writtenBytes += int64(len(key)) + int64(len(value))
+	if kind == opRange {
+		t.DeleteRange(rangeOf(key, value))
+		return
+	}
+	split.Prepare(p, key)
+	switch kind {
+	case run.Set:
+		t.Set(p, value)
+	case run.Delete:
+		t.Delete(p)
+	case run.Append:
+		t.Append(p, value)
+	case run.DeletePrefix:
+		t.DeletePrefix(p)
+	}
+}
+
+// isFull says whether the memtable has its size. A limit below a slab, as tests
+// have it, is one of bytes written, since memory comes in slabs.
+func (t *runTable) isFull(limitBytes int64) bool {
+	if limitBytes < minMemtableBytes {
+		return t.writtenBytes >= limitBytes
+	}
+	return t.Bytes() > limitBytes
+}
