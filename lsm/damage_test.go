@@ -276,7 +276,7 @@ func (d *damagedStore) requireRestore(t *testing.T, disk *vfs.Mem, what string) 
 	err := Restore(t.Context(), "to", []Part{{d.dir, nil, []byte("c")}, {d.dir, []byte("c"), nil}}, &o)
 	if err != nil {
 		require.True(t, isTyped(err) || errors.Is(err, ErrOption), "%s: %v", what, err)
-		number, err := currentManifest(disk, "to")
+		number, _, err := readCurrent(disk, "to")
 		require.NoError(t, err)
 		require.Zero(t, number, what)
 		return

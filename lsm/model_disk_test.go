@@ -105,11 +105,7 @@ func (w *world) crash() {
 
 // flushedIn is the newest run of which the manifest of a store knows.
 func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
-	number, err := currentManifest(fsys, dir)
-	if err != nil {
-		return 0, err
-	}
-	c, err := readManifest(fsys, dir, number)
+	c, _, err := readCatalog(fsys, dir)
 	if err != nil {
 		return 0, err
 	}

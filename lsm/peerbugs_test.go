@@ -20,8 +20,8 @@ import (
 )
 
 // The tests of this file stand for bugs that other systems had in what they do
-// with files; those in peerbugs_tree_test.go for bugs in what they do with runs.
-// Each names the protection that it guards, and was seen to fail without it.
+// with files; those of peerbugs_tree_test.go and peerbugs_reads_test.go stand for
+// bugs in what they do with runs. Each names the protection that it guards, and was seen to fail without it.
 
 // watched is a disk that is looked at after each operation that changes it, by one
 // goroutine at a time: the store's workers change it too. The first error is kept.
@@ -96,11 +96,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 		for _, kept := range keptAfterACrash(n, 3) {
 			left := mem.CrashClone(kept)
 			for _, dir := range []string{"db", "copy", "half"} {
-				number, err := currentManifest(left, dir)
-				if number > 0 {
-					_, err = readManifest(left, dir, number)
-				}
-				if err != nil {
+				if _, _, err := readCatalog(left, dir); err != nil {
 					return fmt.Errorf("%s, %v kept: %w", dir, kept.Keep, err)
 				}
 			}
@@ -254,7 +250,8 @@ func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 // rocksdb#7784, #6316: a full disk made a store that could not be opened any more,
 // also when there was space again: recovery crashed each time, or the manifest was
 // cut in its middle. Protection: what Open writes are new files, and what it does
-// not finish is a leftover. Fails if Open removes leftovers before it has recovered.
+// not finish is a leftover. Fails if Open removes leftovers before it has
+// recovered.
 func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 	left, o, want := unflushed(t)
 	var used int64

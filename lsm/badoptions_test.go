@@ -1,0 +1,164 @@
+package lsm
+
+import (
+	"context"
+	"io/fs"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+func TestOptionsThatMakeNoSense(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	for name, change := range map[string]func(o *Options){
+		"split without a name":     func(o *Options) { o.Split.Name = "" },
+		"partitions below zero":    func(o *Options) { o.PartitionBytes = -1 },
+		"partitions that are long": func(o *Options) { o.PartitionBytes = 65 },
+		"log mode":                 func(o *Options) { o.Log = 3 },
+		"small blocks":             func(o *Options) { o.BlockBytes = 511 },
+		"large blocks":             func(o *Options) { o.BlockBytes = 1 << 20 },
+		"files below zero":         func(o *Options) { o.FileBytes = -1 },
+		"memtables below zero":     func(o *Options) { o.MemtableBytes = -1 },
+		"budget below zero":        func(o *Options) { o.BudgetBytes = -1 },
+		"keys above the limit":     func(o *Options) { o.MaxKeySize = MaxKeySize + 1 },
+		"keys below zero":          func(o *Options) { o.MaxKeySize = -1 },
+		"values above the limit":   func(o *Options) { o.MaxValueSize = MaxValueSize + 1 },
+		"values below zero":        func(o *Options) { o.MaxValueSize = -1 },
+		"compression":              func(o *Options) { o.Compression = []Compression{S2, 3} },
+	} {
+		o := goldenOptions(mem, LogOff)
+		change(o)
+		_, err := Open("db", o)
+		require.ErrorIs(t, err, ErrOption, name)
+		_, err = Check(t.Context(), "db", o)
+		require.ErrorIs(t, err, ErrOption, name)
+		require.ErrorIs(t, Restore(t.Context(), "db", nil, o), ErrOption, name)
+	}
+	_, err := mem.List("db")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestOptionsThatCannotChange(t *testing.T) {
+	mem := makeClosed(t)
+	for name, change := range map[string]func(o *Options){
+		"split":      func(o *Options) { o.Split = WholeKey },
+		"partitions": func(o *Options) { o.PartitionBytes = 1 },
+	} {
+		o := goldenOptions(mem, LogOff)
+		change(o)
+		_, err := Open("db", o)
+		require.ErrorIs(t, err, ErrMismatch, name)
+		_, err = Check(t.Context(), "db", o)
+		require.ErrorIs(t, err, ErrMismatch, name)
+		require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "db"}}, o), ErrMismatch, name)
+	}
+	db, err := Open("db", goldenOptions(mem, LogOff))
+	require.NoError(t, err)
+	requireContent(t, db, goldenStores["v1-closed"].want())
+	require.NoError(t, db.Close())
+}
+
+// badRanges are none of partitions of two bytes.
+var badRanges = [][2][]byte{
+	{[]byte("abc"), nil},
+	{nil, []byte("abc")},
+	{[]byte("b"), []byte("a")},
+	{[]byte("b"), []byte("b")},
+	{[]byte("b"), {}},
+	{nil, {}},
+	{[]byte("ab"), []byte("a")},
+}
+
+func TestBoundsThatAreNone(t *testing.T) {
+	for _, mode := range []LogMode{LogOff, LogSynced} {
+		mem := makeClosed(t)
+		db, err := Open("db", goldenOptions(mem, mode))
+		require.NoError(t, err)
+		for i, r := range badRanges {
+			require.ErrorIs(t, db.DeleteRange(r[0], r[1]), ErrRange, "%d", i)
+			parts := []Part{{Dir: "one", From: r[0], To: r[1]}}
+			require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(mem, mode)), ErrRange, "%d", i)
+		}
+		for _, prefix := range []string{"aa:1", "a:b", ":x"} {
+			require.ErrorIs(t, db.DeletePrefix([]byte(prefix)), ErrRange)
+			_, err := db.Prefix([]byte(prefix))
+			require.ErrorIs(t, err, ErrRange)
+			var b Batch
+			b.Put([]byte("aa:1"), nil)
+			b.DeletePrefix([]byte(prefix))
+			require.ErrorIs(t, db.Apply(&b), ErrRange)
+		}
+		require.NoError(t, db.Close())
+		db, err = Open("db", goldenOptions(mem, mode))
+		require.NoError(t, err)
+		requireContent(t, db, goldenStores["v1-closed"].want())
+		require.NoError(t, db.Close())
+	}
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db, err := Open("db", &Options{FS: mem, Budget: goldenBudget}) // one partition
+	require.NoError(t, err)
+	require.ErrorIs(t, db.DeleteRange([]byte("a"), nil), ErrRange)
+	require.ErrorIs(t, db.DeleteRange(nil, []byte("a")), ErrRange)
+	require.NoError(t, db.DeleteRange(nil, nil))
+	require.NoError(t, db.Close())
+}
+
+// A restore that is not possible leaves nothing behind, and the parts as they
+// were.
+func TestRestoresThatAreNotPossible(t *testing.T) {
+	mem := makeClosed(t)
+	open, err := Open("open", goldenOptions(mem, LogSynced))
+	require.NoError(t, err)
+	defer open.Close()
+	whole, err := Open("whole", &Options{FS: mem, Budget: goldenBudget})
+	require.NoError(t, err)
+	require.NoError(t, whole.Close())
+	copyFiles(t, mem, "half", mem, "one")
+	names, err := mem.List("half")
+	require.NoError(t, err)
+	for _, name := range names {
+		if kindOfFile(name) == tableFile {
+			require.NoError(t, mem.Remove("half/"+name))
+		}
+	}
+	a, b, c := []byte("a"), []byte("b"), []byte("c")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, try := range map[string]struct {
+		ctx   context.Context
+		parts []Part
+		want  error
+	}{
+		"all twice":              {t.Context(), []Part{{"one", nil, nil}, {"two", nil, nil}}, ErrRange},
+		"overlap by a partition": {t.Context(), []Part{{"one", nil, b}, {"two", []byte("a\xff"), nil}}, ErrRange},
+		"one in another":         {t.Context(), []Part{{"one", a, nil}, {"two", b, c}}, ErrRange},
+		"the same store twice":   {t.Context(), []Part{{"one", a, c}, {"one", b, nil}}, ErrRange},
+		"another split":          {t.Context(), []Part{{"one", nil, b}, {"whole", b, nil}}, ErrMismatch},
+		"with a log":             {t.Context(), []Part{{"one", nil, b}, {"open", b, nil}}, ErrOption},
+		"no store":               {t.Context(), []Part{{"one", nil, b}, {"nowhere", b, nil}}, ErrNotStore},
+		"half a store":           {t.Context(), []Part{{"one", nil, b}, {"half", b, nil}}, ErrCorrupt},
+		"cancelled":              {cancelled, []Part{{"one", nil, b}, {"two", b, nil}}, context.Canceled},
+	} {
+		require.ErrorIs(t, Restore(try.ctx, "to", try.parts, goldenOptions(mem, LogOff)), try.want, name)
+		left, err := mem.List("to")
+		if err == nil {
+			require.Subset(t, []string{lockName}, left, name)
+		}
+	}
+	db, err := Open("db", goldenOptions(mem, LogOff))
+	require.NoError(t, err)
+	requireContent(t, db, goldenStores["v1-closed"].want())
+	require.NoError(t, db.Close())
+	parts := []Part{{"one", nil, b}, {"two", b, nil}}
+	require.NoError(t, Restore(t.Context(), "to", parts, goldenOptions(mem, LogOff)))
+	want := goldenFilled("one", func(key string) bool { return key < "b" })
+	for key, value := range goldenFilled("two", func(key string) bool { return key >= "b" }) {
+		want[key] = value
+	}
+	db, err = Open("to", goldenOptions(mem, LogOff))
+	require.NoError(t, err)
+	requireContent(t, db, want)
+	require.NoError(t, db.Close())
+}

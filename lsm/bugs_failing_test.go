@@ -1,0 +1,307 @@
+package lsm
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// The tests of this file stand for bugs in what the store did after an error, or a
+// panic: see bugs_test.go.
+
+// failWhen is a disk of which the operations fail that a test chooses, once on.
+func failWhen(mem *vfs.Mem, on *atomic.Bool, which func(vfs.Call) bool) *faultyDisk {
+	return newFaultyDisk(mem, func(c vfs.Call) error {
+		if on.Load() && which(c) {
+			return syscall.EIO
+		}
+		return nil
+	})
+}
+
+// A manifest that could not be written anew made the change before it fail, which
+// then closed tables that were in use. Protection: commit does not return what
+// renewManifest comes to; reads go on.
+func TestReadsGoOnWhenTheManifestCannotBeWrittenAnew(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	failing := false
+	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+		if failing && c.Op == vfs.OpCreate && strings.Contains(c.Name, manifestPrefix) {
+			return syscall.EIO
+		}
+		return nil
+	}})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
+	require.NoError(t, err)
+	for i := range 3 {
+		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
+		require.NoError(t, db.Flush())
+	}
+	db.manifest.mu.Lock()
+	for db.manifest.w.Size() < maxManifestBytes { // edits that say nothing
+		db.owner.Lock()
+		e := &edit{split: string(make([]byte, maxSplitName))}
+		db.fillIn(e, nil)
+		db.owner.Unlock()
+		_, err := db.manifest.w.Append(e.encode())
+		require.NoError(t, err)
+	}
+	failing = true
+	db.manifest.mu.Unlock()
+	_ = db.Compact()
+	require.ErrorIs(t, db.Put([]byte("k"), nil), ErrFailed)
+	for i := range 3 {
+		got, found, err := db.Get(fmt.Appendf(nil, "%d", i), nil)
+		require.NoError(t, err)
+		require.True(t, found && string(got) == "value")
+	}
+	require.ErrorIs(t, db.Close(), ErrFailed)
+	db, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+	require.NoError(t, err)
+	got, err := contentOf(db)
+	require.NoError(t, err)
+	require.Empty(t, got)
+	require.NoError(t, db.Close())
+}
+
+// A checkpoint that had failed was a store after a power cut. Protection:
+// target.clear makes the removal of CURRENT durable.
+func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
+	failed := 0
+	for n := range 400 {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		var plan vfs.Plan = func(vfs.Call) error { return nil }
+		db, err := Open("db", &Options{FS: vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error { return plan(c) }}), Budget: storyBudget})
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("k"), []byte("v")))
+		require.NoError(t, db.Flush())
+		nth, hit := vfs.FailNth(n, syscall.EIO), false
+		plan = func(c vfs.Call) error {
+			err := nth(c)
+			hit = hit || err != nil
+			return err
+		}
+		err = db.Checkpoint(t.Context(), "copy")
+		plan = func(vfs.Call) error { return nil }
+		if err == nil {
+			require.NoError(t, db.Close())
+			if hit {
+				continue
+			}
+			break
+		}
+		failed++
+		for _, keep := range []float64{0, 1} {
+			left := mem.CrashClone(vfs.CrashOptions{Keep: keep})
+			number, _, err := readCurrent(left, "copy")
+			require.NoError(t, err)
+			require.Zero(t, number, "operation %d failed, %v kept", n, keep)
+		}
+		_ = db.Close()
+	}
+	require.Greater(t, failed, 5)
+}
+
+// A checkpoint of a store that had failed waited for ever for a flush that nobody
+// would do. Protection: waitForRun asks whether the store has failed before it
+// waits, and wakes the flusher, which tells.
+func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
+	var on atomic.Bool
+	disk := failWhen(vfs.NewMem(vfs.MemOptions{}), &on, func(c vfs.Call) bool {
+		return c.Op == vfs.OpSync && strings.Contains(c.Name, manifestPrefix)
+	})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	on.Store(true)
+	require.ErrorIs(t, db.Flush(), ErrFailed)
+	require.NoError(t, bounded(func() { err = db.Checkpoint(t.Context(), "copy") }))
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorIs(t, err, syscall.EIO)
+	require.ErrorIs(t, db.Close(), ErrFailed)
+}
+
+// A checkpoint that was tried again gave the error of the last flush, without a
+// new one. Protection: waitForRun forgets the error.
+func TestCheckpointFlushesAgain(t *testing.T) {
+	db := memoryStore(t, Options{Budget: storyBudget})
+	db.manifest.mu.Lock() // the flusher gets no further
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	require.NoError(t, db.Seal())
+	db.owner.Lock()
+	db.stuck = ErrStalled
+	db.owner.Unlock()
+	done := make(chan error)
+	go func() { done <- db.Checkpoint(t.Context(), "copy") }()
+	for isStuck := true; isStuck; runtime.Gosched() {
+		select {
+		case err := <-done:
+			db.manifest.mu.Unlock()
+			require.NoError(t, err)
+		default:
+		}
+		db.owner.Lock()
+		isStuck = db.stuck != nil
+		db.owner.Unlock()
+	}
+	db.manifest.mu.Unlock()
+	require.NoError(t, <-done)
+}
+
+// Files stayed open after large writes that the log could not note, logs that
+// could not be followed by another one, and compactions whose end could not be
+// written. Protection: applyLarge, openLog and merge close what they give up.
+func TestWhatFailsLeavesNothingOpen(t *testing.T) {
+	large := strings.Repeat("large", storyLarge/5+1)
+	logged := []storyStep{
+		open, put("m:01", strings.Repeat("1", 400)), put("m:02", large), put("m:03", strings.Repeat("3", 400)),
+		put("m:04", strings.Repeat("4", 400)), flush, put("m:05", "5"), closeStore,
+	}
+	merged := []storyStep{open}
+	for i := range 5 { // tables are written in pieces of 256 KiB: the second one when a merge ends
+		merged = append(merged, put(fmt.Sprintf("m:%02d", i), strings.Repeat("x", 100<<10)))
+	}
+	merged = append(merged, flush, put("m:05", "5"), compact, closeStore)
+	stride := 1
+	if modelUnderRace {
+		stride = 5
+	}
+	for name, s := range map[string]struct {
+		steps []storyStep
+		mode  LogMode
+		bytes int64 // of a memtable
+	}{"buffered": {logged, LogBuffered, 600}, "synced": {logged, LogSynced, 600}, "merged": {merged, LogOff, 1 << 20}} {
+		for n := 0; ; n += stride {
+			o := newOrdeal(fault{cause: syscall.EIO}, n, s.mode, s.bytes)
+			o.blind = true
+			o.o.Filter = sameFilter{} // it holds entries back until the end
+			require.NoError(t, bounded(func() {
+				o.endure(s.steps)
+				o.close()
+			}), "%s, operation %d", name, n)
+			require.NoError(t, o.wrong, "%s, operation %d", name, n)
+			if o.disk.hits.Load() == 0 {
+				require.Greater(t, n, 50)
+				break
+			}
+		}
+	}
+}
+
+// A manifest that could not become the current one, and one that had been it when
+// opening failed later, stayed: a store that was opened again and again on a full
+// disk made it ever fuller. Protection: removeUnnamed, removeManifests.
+func TestFailedOpensLeaveNothing(t *testing.T) {
+	for _, last := range []struct {
+		op   vfs.Op
+		name string
+	}{{vfs.OpSync, manifestPrefix}, {vfs.OpCreate, currentName}, {vfs.OpRename, currentName}, {vfs.OpCreate, logSuffix}} {
+		var on atomic.Bool
+		mem := vfs.NewMem(vfs.MemOptions{})
+		disk := failWhen(mem, &on, func(c vfs.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })
+		o := &Options{FS: disk, Budget: storyBudget, Log: LogSynced}
+		db, err := Open("db", o)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+		before, err := mem.List("db")
+		require.NoError(t, err)
+		on.Store(true)
+		for range 3 {
+			_, err = Open("db", o)
+			require.ErrorIs(t, err, syscall.EIO, "%v of %s", last.op, last.name)
+		}
+		after, err := mem.List("db")
+		require.NoError(t, err)
+		require.Len(t, after, len(before), "%v of %s: %v", last.op, last.name, after)
+		on.Store(false)
+		db, err = Open("db", o)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+	}
+}
+
+// A check that was ended left tables open. Protection: checker.check closes them.
+func TestChecksThatAreEndedLeaveNothingOpen(t *testing.T) {
+	disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), func(vfs.Call) error { return nil })
+	o := &Options{FS: disk, Budget: storyBudget, Picker: idle{}}
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	for range 3 {
+		putAll(t, db, "a")
+		flushed(t, db)
+	}
+	require.NoError(t, db.Close())
+	for n := range 3 {
+		_, err = Check(&endsAfter{t.Context(), n}, "db", o)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, ErrCorrupt)
+		require.NoError(t, nothingOpen(disk))
+	}
+}
+
+// endsAfter is a context that has ended when it is asked for the n-th time.
+type endsAfter struct {
+	context.Context
+	n int
+}
+
+func (c *endsAfter) Err() error {
+	if c.n--; c.n < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// panics is a Filter and a Picker.
+type panics struct{ with any }
+
+func (p panics) Decide([]FilterEntry) { panic(p.with) }
+func (p panics) Pick(Shape) *Pick     { panic(p.with) }
+
+// A panic of a Filter or a Picker in a goroutine of the store was the end of the
+// program. Protection: failOnPanic.
+func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
+	for name, o := range map[string]Options{"filter lsm.panics": {Filter: panics{"user bytes"}}, "picker lsm.panics": {Picker: panics{"user bytes"}}} {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		failed := make(chan error, 1)
+		o.FS, o.Budget = mem, storyBudget
+		o.Events.Failed = func(err error) { failed <- err }
+		db, err := Open("db", &o)
+		require.NoError(t, err)
+		if o.Filter != nil {
+			putAll(t, db, "a")
+			flushed(t, db)
+			putAll(t, db, "b")
+			require.ErrorIs(t, db.Compact(), ErrFailed)
+		}
+		for _, err := range []error{<-failed, db.Put([]byte("a"), nil), db.Flush(), db.Compact(), db.Close()} {
+			require.ErrorIs(t, err, ErrFailed)
+			var of *PanicError
+			require.ErrorAs(t, err, &of)
+			require.Equal(t, "user bytes", of.Value)
+			require.Contains(t, string(of.Stack), "panics")
+			require.Contains(t, err.Error(), name+" has panicked with a string")
+			require.NotContains(t, err.Error(), "user bytes")
+		}
+		db, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+		require.NoError(t, err)
+		if o.Filter != nil {
+			requireContent(t, db, map[string]string{"a": "of a", "b": "of b"})
+		}
+		require.NoError(t, db.Close())
+	}
+	var empty []int
+	defer func() {
+		err := &PanicError{What: "filter", Value: recover()}
+		require.Equal(t, "filter has panicked: runtime error: index out of range [3] with length 0", err.Error())
+	}()
+	_ = empty[len("abc")]
+}

@@ -1,0 +1,200 @@
+package lsm
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// goldenBudget makes opening a store cheap.
+var goldenBudget = NewBudget(4 << 20)
+
+func goldenOptions(fsys vfs.FS, mode LogMode) *Options {
+	return &Options{FS: fsys, Log: mode, Split: colon, PartitionBytes: 2, BlockBytes: 512, FileBytes: 600, Budget: goldenBudget}
+}
+
+func requireContent(t *testing.T, db *DB, want map[string]string) {
+	t.Helper()
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	got := map[string]string{}
+	for it.Next() {
+		value, err := it.Value()
+		require.NoError(t, err)
+		got[string(it.Key())] = string(value)
+		one, found, err := db.Get(it.Key(), nil)
+		require.NoError(t, err)
+		require.True(t, found && bytes.Equal(one, value))
+	}
+	require.NoError(t, it.Err())
+	require.NoError(t, it.Close())
+	require.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got)))
+	for key, value := range want {
+		require.True(t, value == got[key], "%s has %d bytes, not %d", key, len(got[key]), len(value))
+	}
+}
+
+// goldenFill writes what a store of the fixtures begins with, in several runs.
+func goldenFill(t *testing.T, db *DB, salt string) {
+	t.Helper()
+	for round := range 3 {
+		for i := range 40 {
+			key := fmt.Appendf(nil, "%c%c:%d", 'a'+i%20, 'a'+i/20, round%2)
+			require.NoError(t, db.Append(key, fmt.Appendf(nil, "%s %d %d;", salt, round, i)))
+		}
+		require.NoError(t, db.Flush())
+		if round == 1 {
+			require.NoError(t, db.Compact())
+		}
+	}
+}
+
+// goldenFilled is what goldenFill leaves below a key, or from it on.
+func goldenFilled(salt string, keep func(key string) bool) map[string]string {
+	want := map[string]string{}
+	for round := range 3 {
+		for i := range 40 {
+			if key := fmt.Sprintf("%c%c:%d", 'a'+i%20, 'a'+i/20, round%2); keep(key) {
+				want[key] += fmt.Sprintf("%s %d %d;", salt, round, i)
+			}
+		}
+	}
+	return want
+}
+
+// goldenLarge is a value above a sixteenth of the budget.
+var goldenLarge = strings.Repeat("large value ", 4<<20/16/10)
+
+// goldenStores are directories, with what is in them.
+var goldenStores = map[string]struct {
+	make func(t *testing.T) *vfs.Mem // in the directory db
+	want func() map[string]string
+}{
+	"v1-closed": {makeClosed, func() map[string]string {
+		want := goldenFilled("one", func(key string) bool { return key < "cb" })
+		maps.Copy(want, goldenFilled("two", func(key string) bool { return key >= "cb" && key < "g" }))
+		maps.Copy(want, map[string]string{"aa:new": "new", "hh:1": goldenLarge, "cb:1": want["cb:1"] + "more"})
+		delete(want, "ca:0")
+		delete(want, "db:0")
+		delete(want, "db:1")
+		return want
+	}},
+	"v1-open": {makeOpen, func() map[string]string {
+		want := goldenFilled("one", func(string) bool { return true })
+		maps.Copy(want, map[string]string{"aa:new": "new", "hh:1": goldenLarge, "zz:1": "zz", "zz:2": "zz2"})
+		delete(want, "aa:1")
+		return want
+	}},
+}
+
+// makeClosed makes a store out of two, writes to it and closes it.
+func makeClosed(t *testing.T) *vfs.Mem {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	for _, part := range []string{"one", "two"} {
+		db, err := Open(part, goldenOptions(mem, LogOff))
+		require.NoError(t, err)
+		goldenFill(t, db, part)
+		require.NoError(t, db.Close())
+	}
+	o := goldenOptions(mem, LogSynced)
+	parts := []Part{{"one", nil, []byte("cb")}, {"two", []byte("cb"), []byte("g")}}
+	require.NoError(t, Restore(t.Context(), "db", parts, o))
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("aa:new"), []byte("new")))
+	require.NoError(t, db.Append([]byte("cb:1"), []byte("more")))
+	require.NoError(t, db.Delete([]byte("ca:0")))
+	require.NoError(t, db.DeletePrefix([]byte("db:")))
+	require.NoError(t, db.Put([]byte("hh:1"), []byte(goldenLarge)))
+	require.NoError(t, db.DeleteRange([]byte("x"), nil))
+	require.NoError(t, db.Close())
+	return mem
+}
+
+// makeOpen makes a store that was never closed: of some writes only logs speak,
+// and of one a log and a table.
+func makeOpen(t *testing.T) *vfs.Mem {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db, err := Open("db", goldenOptions(mem, LogSynced))
+	require.NoError(t, err)
+	goldenFill(t, db, "one")
+	db.manifest.mu.Lock() // the flusher gets no further
+	require.NoError(t, db.Put([]byte("aa:new"), []byte("new")))
+	require.NoError(t, db.Delete([]byte("aa:1")))
+	require.NoError(t, db.Put([]byte("hh:1"), []byte(goldenLarge)))
+	var b Batch
+	b.Put([]byte("zz:1"), []byte("zz"))
+	b.Append([]byte("zz:2"), []byte("zz2"))
+	require.NoError(t, db.Apply(&b))
+	left := mem.CrashClone(vfs.CrashOptions{Keep: 0})
+	db.manifest.mu.Unlock()
+	require.NoError(t, db.Close())
+	return left
+}
+
+// TestStoresAreRead opens the stores of the fixtures, or copies of them.
+func TestStoresAreRead(t *testing.T) {
+	for name, g := range goldenStores {
+		dir := filepath.Join("testdata", name)
+		if *update {
+			require.NoError(t, os.RemoveAll(dir))
+			copyFiles(t, vfs.Real{}, dir, g.make(t), "db")
+		}
+		mem := vfs.NewMem(vfs.MemOptions{})
+		copyFiles(t, mem, "db", vfs.Real{}, dir)
+		report, err := Check(t.Context(), "db", goldenOptions(mem, LogOff))
+		require.NoError(t, err, name)
+		require.Empty(t, report.Problems)
+		require.Positive(t, report.Tables)
+
+		c, _, err := readCatalog(mem, "db")
+		require.NoError(t, err)
+		clips := 0
+		for _, p := range c.tables {
+			if p.meta.clip.To != nil || len(p.meta.clip.From) > 0 {
+				clips++
+			}
+		}
+		if name == "v1-closed" {
+			require.Positive(t, clips)
+			require.Empty(t, report.Leftovers)
+			require.Zero(t, report.Logs)
+		} else {
+			require.Positive(t, report.Logs)
+		}
+
+		for range 2 {
+			db, err := Open("db", goldenOptions(mem, LogOff))
+			require.NoError(t, err, name)
+			requireContent(t, db, g.want())
+			require.NoError(t, db.Compact())
+			requireContent(t, db, g.want())
+			require.NoError(t, db.Close())
+		}
+	}
+}
+
+// copyFiles copies the files of a store but for the lock.
+func copyFiles(t *testing.T, to vfs.FS, toDir string, from vfs.FS, fromDir string) {
+	t.Helper()
+	require.NoError(t, to.MkdirAll(toDir))
+	names, err := from.List(fromDir)
+	require.NoError(t, err)
+	for _, name := range names {
+		if name == lockName {
+			continue
+		}
+		content, err := readFile(from, filepath.Join(fromDir, name), 1<<20)
+		require.NoError(t, err)
+		writeFile(t, to, filepath.Join(toDir, name), content)
+	}
+}

@@ -1,0 +1,92 @@
+package lsm
+
+import (
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// readOnly is a disk that can be made read-only.
+func readOnly(inner vfs.FS) (disk vfs.FS, on *atomic.Bool) {
+	on = new(atomic.Bool)
+	return vfs.NewFaulty(inner, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+		if on.Load() && c.Op.Mutates() {
+			return syscall.EROFS
+		}
+		return nil
+	}}), on
+}
+
+func TestReadOnlyDisksAreTold(t *testing.T) {
+	for store, g := range goldenStores {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", store))
+		disk, on := readOnly(mem)
+		on.Store(true)
+		for _, mode := range []LogMode{LogOff, LogSynced} {
+			_, err := Open("db", goldenOptions(disk, mode))
+			require.ErrorIs(t, err, syscall.EROFS)
+			_, err = Open("new", goldenOptions(disk, mode))
+			require.ErrorIs(t, err, syscall.EROFS)
+			require.ErrorIs(t, Restore(t.Context(), "new", nil, goldenOptions(disk, mode)), syscall.EROFS)
+		}
+		on.Store(false)
+		db, err := Open("db", goldenOptions(disk, LogOff))
+		require.NoError(t, err)
+		requireContent(t, db, g.want())
+		require.NoError(t, db.Close())
+	}
+}
+
+// A disk that becomes read-only while the store is open ends writing at the
+// latest when something must be on it; reads go on, and what had returned stays.
+func TestDisksThatBecomeReadOnly(t *testing.T) {
+	for _, mode := range allLogModes {
+		disk, on := readOnly(vfs.NewMem(vfs.MemOptions{}))
+		db, err := Open("db", goldenOptions(disk, mode))
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("aa:1"), []byte("flushed")))
+		require.NoError(t, db.Flush())
+		require.NoError(t, db.Put([]byte("aa:2"), []byte("not flushed")))
+		on.Store(true)
+		want := ErrStalled
+		if mode == LogSynced {
+			want = ErrFailed
+		}
+		for range 2 {
+			if mode == LogSynced {
+				require.ErrorIs(t, db.Put([]byte("aa:3"), nil), ErrFailed)
+			}
+			err = db.Flush()
+			require.ErrorIs(t, err, want)
+			require.ErrorIs(t, err, syscall.EROFS)
+			require.Error(t, db.Checkpoint(t.Context(), "copy"))
+			for key, value := range map[string]string{"aa:1": "flushed", "aa:2": "not flushed"} {
+				got, found, err := db.Get([]byte(key), nil)
+				require.NoError(t, err)
+				require.True(t, found && string(got) == value)
+			}
+		}
+		on.Store(false)
+		if mode != LogSynced { // the flusher tries again
+			require.NoError(t, db.Flush())
+			require.NoError(t, db.Close())
+		} else {
+			require.ErrorIs(t, db.Close(), ErrFailed)
+		}
+		db, err = Open("db", goldenOptions(disk, mode))
+		require.NoError(t, err)
+		got, found, err := db.Get([]byte("aa:1"), nil)
+		require.NoError(t, err)
+		require.True(t, found && string(got) == "flushed")
+		_, found, err = db.Get([]byte("aa:2"), nil)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.NoError(t, db.Close())
+	}
+}

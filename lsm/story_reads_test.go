@@ -1,0 +1,69 @@
+package lsm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// keysOfStories are all keys that stories write, and some more.
+var keysOfStories = func() (keys []string) {
+	for _, p := range []string{"a:", "b:", "c:", "d:", "e:", "x"} {
+		keys = append(keys, p, p+"1", p+"2", p+"3", p+"4", p+"gone")
+	}
+	for i := range 30 {
+		keys = append(keys, fmt.Sprintf("m:%02d", i))
+	}
+	return keys
+}()
+
+// contentOf reads all of a store by Get, which seals nothing.
+func contentOf(db *DB) (storyState, error) {
+	got := storyState{}
+	for _, key := range keysOfStories {
+		value, ok, err := db.Get([]byte(key), nil)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			got[key] = string(value)
+		}
+	}
+	return got, nil
+}
+
+// walk reads all that an iterator gives, and closes it.
+func walk(it *Iterator) (storyState, error) {
+	got := storyState{}
+	var last []byte
+	for it.Next() {
+		if len(got) > 0 && bytes.Compare(last, it.Key()) >= 0 {
+			return nil, errors.Join(errors.New("keys do not ascend"), it.Close())
+		}
+		last = append(last[:0], it.Key()...)
+		value, err := it.Value()
+		if err != nil {
+			return nil, errors.Join(err, it.Close())
+		}
+		got[string(last)] = string(value)
+	}
+	return got, errors.Join(it.Err(), it.Close())
+}
+
+// scanned reads all of a store both ways, and compares the two.
+func scanned(db *DB) (storyState, error) {
+	it, err := db.Iterator(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	got, err := walk(it)
+	if err != nil {
+		return nil, err
+	}
+	byGet, err := contentOf(db)
+	if err == nil && !maps.Equal(got, byGet) {
+		err = fmt.Errorf("a scan gives %d keys, and Get others", len(got))
+	}
+	return got, err
+}

@@ -1,0 +1,178 @@
+package lsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+func open(s *story) (err error) {
+	if s.db, err = Open(storyDir, &s.o); err == nil && s.manifestBytes > 0 {
+		s.db.manifest.mu.Lock()
+		s.db.manifest.maxBytes = s.manifestBytes
+		s.db.manifest.mu.Unlock()
+	}
+	return err
+}
+
+func put(key, value string) storyStep {
+	return func(s *story) error {
+		return s.write(func(m storyState) { m[key] = value },
+			func(db *DB) error { return db.Put([]byte(key), []byte(value)) })
+	}
+}
+
+func add(key, value string) storyStep {
+	return func(s *story) error {
+		return s.write(func(m storyState) { m[key] += value },
+			func(db *DB) error { return db.Append([]byte(key), []byte(value)) })
+	}
+}
+
+func del(key string) storyStep {
+	return func(s *story) error {
+		return s.write(func(m storyState) { delete(m, key) },
+			func(db *DB) error { return db.Delete([]byte(key)) })
+	}
+}
+
+func delPrefix(prefix string) storyStep {
+	return func(s *story) error {
+		return s.write(func(m storyState) { m.drop(func(k string) bool { return strings.HasPrefix(k, prefix) }) },
+			func(db *DB) error { return db.DeletePrefix([]byte(prefix)) })
+	}
+}
+
+func delRange(from, to string) storyStep {
+	return func(s *story) error {
+		return s.write(func(m storyState) { m.drop(func(k string) bool { return from <= k && k < to }) },
+			func(db *DB) error { return db.DeleteRange([]byte(from), []byte(to)) })
+	}
+}
+
+func (m storyState) drop(which func(string) bool) {
+	maps.DeleteFunc(m, func(k, _ string) bool { return which(k) })
+}
+
+// batch clears a prefix and writes two keys of it.
+func batchOf(prefix, value string) storyStep {
+	return func(s *story) error {
+		var b Batch
+		b.Put([]byte(prefix+"gone"), []byte("gone"))
+		b.DeletePrefix([]byte(prefix))
+		b.Put([]byte(prefix+"1"), []byte(value))
+		b.Append([]byte(prefix+"2"), []byte(value))
+		b.Append([]byte(prefix+"2"), []byte("!"))
+		return s.write(func(m storyState) {
+			m.drop(func(k string) bool { return strings.HasPrefix(k, prefix) })
+			m[prefix+"1"], m[prefix+"2"] = value, value+"!"
+		}, func(db *DB) error { return db.Apply(&b) })
+	}
+}
+
+func seal(s *story) error {
+	s.mayEnd()
+	return s.db.Seal()
+}
+
+func flush(s *story) error { return s.durable((*DB).Flush) }
+
+func compact(s *story) error { return s.durable((*DB).Compact) }
+
+func closeStore(s *story) error { return s.durable((*DB).Close) }
+
+func reopen(s *story) error { return errors.Join(closeStore(s), open(s)) }
+
+func checkpointTo(dir string) storyStep {
+	return func(s *story) error {
+		return s.copyTo(dir, s.found(), func() error {
+			return s.durable(func(db *DB) error { return db.Checkpoint(context.Background(), dir) })
+		})
+	}
+}
+
+// restoreTo makes a store of the keys below c of one copy, and the others of
+// another.
+func restoreTo(dir, low, high string) storyStep {
+	return func(s *story) error {
+		state := storyState{}
+		for _, c := range s.copies {
+			if !c.done && (c.dir == low || c.dir == high) {
+				return nil // that one has failed
+			}
+			for k, v := range c.state {
+				if c.dir == low && k < "c" || c.dir == high && k >= "c" {
+					state[k] = v
+				}
+			}
+		}
+		return s.copyTo(dir, state, func() error {
+			return Restore(context.Background(), dir, []Part{
+				{Dir: low, To: []byte("c")}, {Dir: high, From: []byte("c")},
+			}, &s.o)
+		})
+	}
+}
+
+func takeView(s *story) (err error) {
+	s.mayEnd()
+	s.viewed = s.found()
+	s.view, err = s.db.View()
+	return err
+}
+
+// closeView compares what the view has, if there is one, before it closes it.
+func closeView(s *story) error {
+	v := s.view
+	if v == nil {
+		return nil
+	}
+	s.view = nil
+	it, err := v.Iterator(nil, nil)
+	if err != nil {
+		return errors.Join(err, v.Close())
+	}
+	got, err := walk(it)
+	if err == nil && !maps.Equal(got, s.viewed) {
+		s.violate(errors.New("the view has changed"))
+	}
+	return errors.Join(err, v.Close())
+}
+
+// settle waits until the workers have nothing to do, or cannot do it.
+func settle(s *story) error {
+	s.compactionFailed.Store(false)
+	for range 400 {
+		s.db.owner.Lock()
+		stop := s.db.failed != nil || s.db.stuck != nil || s.db.damaged || s.compactionFailed.Load()
+		idle := len(s.db.current.memory) == 0
+		s.db.owner.Unlock()
+		if idle {
+			s.db.compacting.Lock()
+			s.db.owner.Lock()
+			idle = s.db.o.Picker.Pick(s.db.shape()) == nil
+			s.db.owner.Unlock()
+			s.db.compacting.Unlock()
+		}
+		if stop || idle {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
+
+// look compares what reads give with what there should be.
+func look(s *story) error {
+	got, err := contentOf(s.db)
+	if err != nil {
+		return err
+	}
+	if !s.isAllowed(got) {
+		s.violate(fmt.Errorf("reads give %d keys that are not those written", len(got)))
+	}
+	return nil
+}
