@@ -82,8 +82,8 @@ func (c *checker) whileClosed() error {
 	return errors.Join(c.check(), lock.Close())
 }
 
-// watched checks a store without a lock file, as a copy is, which is not to have one
-// made. Whoever opens it meanwhile begins a manifest.
+// watched checks a store without a lock file, as a copy is, which is not to have
+// one made. Whoever opens it meanwhile begins a manifest.
 func (c *checker) watched() error {
 	before, _, _ := readCurrent(c.db.fs, c.db.dir)
 	err := c.check()

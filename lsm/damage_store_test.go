@@ -87,8 +87,8 @@ func cutOffWithLogs(t *testing.T, s *story) (left *vfs.Mem, floor int) {
 
 func (s *story) disk() *vfs.Mem { return s.o.FS.(*vfs.Mem) }
 
-// newDamagedStore makes a store by a story. Each call makes files that say the same,
-// but for their identities.
+// newDamagedStore makes a store by a story. Each call makes files that say the
+// same, but for their identities.
 func newDamagedStore(t *testing.T, name string) *damagedStore {
 	s := newStory(vfs.NewMem(vfs.MemOptions{}), damageStories[name].mode, 300)
 	s.o.Compression, s.o.Picker = []Compression{S2}, idle{}
@@ -184,9 +184,9 @@ func (d *damagedStore) stateOf(j judgement) int {
 	return -1
 }
 
-// require is what holds for any damage to a file: an error that tells what it is, of
-// which Check knows too, or the state that the store had, or an earlier one that is
-// no earlier than floor. No memory is taken for what is not there.
+// require is what holds for any damage to a file: an error that tells what it is,
+// of which Check knows too, or the state that the store had, or an earlier one
+// that is no earlier than floor. No memory is taken for what is not there.
 func (d *damagedStore) require(t *testing.T, j judgement, file string, floor int, what string) {
 	t.Helper()
 	const maxBytes = 64 << 20 // some of it is of stores that are looked at at the same time

@@ -305,8 +305,8 @@ func works(o Options, fsys vfs.FS) error {
 	return errors.Join(err, holds(o, storyDir, want))
 }
 
-// maxWaits is for ten seconds of milliseconds: a goroutine that has nothing more to do
-// ends long before.
+// maxWaits is for ten seconds of milliseconds: a goroutine that has nothing more
+// to do ends long before.
 const maxWaits = 10_000
 
 // stacks is memory for those of all goroutines: to make it anew for each story

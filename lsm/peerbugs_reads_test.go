@@ -42,118 +42,136 @@ func failingReads(mem *vfs.Mem) (disk vfs.FS, arm func(n int) (failed *atomic.Bo
 	}
 }
 
-// rocksdb 8.7.0: a read error in a compaction lost data, and one under a DeleteRange
-// made an iterator wrong. Protection: merger.push and advanceFirst take the error
-// of a source that ends, findTombstone that of looking for one, and
-// levelIterator.enter that of a table; nothing becomes part of the tree after one.
-// Fails without any one of the four.
-func TestBug30ReadErrorsAreErrors(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
-	disk, arm := failingReads(mem)
-	o := Options{FS: disk, Budget: goldenBudget, Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1, FileBytes: 3000, BlockBytes: 512, Compression: []Compression{NoCompression}}
-	db, err := Open("db", &o)
-	require.NoError(t, err)
-	want := map[string]string{}
-	for i := range 60 { // in one run only
-		key := fmt.Sprintf("%c/%03d", 'q'+i/10, i)
-		want[key] = strings.Repeat(fmt.Sprint(i), 100)
+// writeRuns writes runs of which some hide what others have, and returns what is
+// left.
+func writeRuns(t *testing.T, db *DB) (want map[string]string) {
+	t.Helper()
+	want = map[string]string{}
+	put := func(key, value string) {
+		want[key] = strings.Repeat(value, 100)
 		require.NoError(t, db.Put([]byte(key), []byte(want[key])))
 	}
-	for round := range 3 {
+	forget := func(partitions string) {
+		maps.DeleteFunc(want, func(key, _ string) bool { return strings.Contains(partitions, key[:1]) })
+	}
+	for i := range 60 { // in one run only
+		put(fmt.Sprintf("%c/%03d", 'q'+i/10, i), fmt.Sprint(i))
+	}
+	round := func(n int) {
 		for i := range 160 {
 			key := fmt.Sprintf("%c/%03d", 'a'+i%16, i)
-			if round == 2 && key == "e/148" {
+			if n == 2 && key == "e/148" {
 				continue // it stays deleted
 			}
-			want[key] = strings.Repeat(fmt.Sprint(round, i), 100)
-			require.NoError(t, db.Put([]byte(key), []byte(want[key])))
-			if i == 80 && round == 0 {
+			put(key, fmt.Sprint(n, i))
+			if i == 80 && n == 0 {
 				flushed(t, db) // one run alone would only move
 			}
 		}
-		if round == 1 {
-			require.NoError(t, db.DeleteRange([]byte("b"), []byte("d")))
-			require.NoError(t, db.DeletePrefix([]byte("e/")))
-			maps.DeleteFunc(want, func(key, _ string) bool { return strings.Contains("bce", key[:1]) })
-		}
-		if round == 2 {
-			break // the newest run deletes
-		}
-		flushed(t, db)
-		if round == 0 {
-			compactLevels(t, db, 2, 0)
-		}
 	}
+	round(0)
+	flushed(t, db)
+	compactLevels(t, db, 2, 0)
+	round(1)
+	require.NoError(t, db.DeleteRange([]byte("b"), []byte("d")))
+	require.NoError(t, db.DeletePrefix([]byte("e/")))
+	forget("bce")
+	flushed(t, db)
+	round(2)
 	require.NoError(t, db.DeleteRange([]byte("c"), []byte("e")))
-	maps.DeleteFunc(want, func(key, _ string) bool { return strings.Contains("cd", key[:1]) })
-	require.NoError(t, db.Close())
-	keys := slices.Sorted(maps.Keys(want))
-
-	scans, compactions := 0, 0
-	for n, done := 0, false; !done; n++ { // of the whole, and from behind a tombstone
-		done = true
-		for _, from := range []string{"", "e/140"} {
-			db, err := Open("db", &o)
-			require.NoError(t, err)
-			failed := arm(n)
-			it, err := db.Iterator(nil, nil)
-			require.NoError(t, err)
-			at, _ := slices.BinarySearch(keys, from)
-			for ok := it.Seek([]byte(from)); ok; ok = it.Next() {
-				require.Equal(t, keys[at], string(it.Key()), "read %d fails", n)
-				value, err := it.Value()
-				if err == nil {
-					require.Equal(t, want[keys[at]], string(value))
-				}
-				at++
-			}
-			if failed.Load() {
-				scans++
-				done = false
-				require.ErrorIs(t, it.Err(), syscall.EIO)
-			} else {
-				require.NoError(t, it.Err())
-				require.Len(t, keys, at)
-			}
-			require.NoError(t, it.Close())
-			arm(-1)
-			require.NoError(t, db.Close())
-		}
-	}
-	for n := 0; ; n++ { // a compaction
-		left := mem.CrashClone(vfs.CrashOptions{Keep: 1})
-		disk, arm := failingReads(left)
-		o := o
-		o.FS = disk
-		db, err := Open("db", &o)
-		require.NoError(t, err)
-		failed := arm(n)
-		err = db.Compact()
-		arm(-1)
-		requireContent(t, db, want)
-		if failed.Load() {
-			compactions++
-			require.ErrorIs(t, err, syscall.EIO)
-			require.NoError(t, db.Close())
-			db, err = Open("db", &o)
-			require.NoError(t, err)
-			requireContent(t, db, want)
-			err = db.Compact()
-		}
-		require.NoError(t, err)
-		requireContent(t, db, want)
-		require.NoError(t, db.Close())
-		if !failed.Load() {
-			break
-		}
-	}
-	require.Greater(t, scans, 10)
-	require.Greater(t, compactions, 20)
+	forget("cd")
+	return want
 }
 
-// badger#1049: a byte of a value was not the one that was written, and was returned.
-// Protection: blocks and large values have checksums, which are compared whenever
-// they are read from the disk. Fails if they are not.
+// rocksdb 8.7.0: a read error in a compaction lost data, and one under a
+// DeleteRange made an iterator wrong. Protection: merger.push and advanceFirst
+// take the error of a source that ends, findTombstone that of looking for one,
+// and levelIterator.enter that of a table; nothing becomes part of the tree after
+// one. Fails without any one of the four.
+func TestBug30ReadErrorsAreErrors(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o := Options{FS: mem, Budget: goldenBudget, Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1, FileBytes: 3000, BlockBytes: 512, Compression: []Compression{NoCompression}}
+	db, err := Open("db", &o)
+	require.NoError(t, err)
+	want := writeRuns(t, db)
+	require.NoError(t, db.Close())
+
+	count := func(failing func(o Options, mem *vfs.Mem, n int) (failed bool)) (n int) {
+		for failing(o, mem.CrashClone(vfs.CrashOptions{Keep: 1}), n) {
+			n++
+		}
+		return n
+	}
+	for _, from := range []string{"", "e/140"} { // of the whole, and from behind a tombstone
+		require.Greater(t, count(func(o Options, mem *vfs.Mem, n int) bool {
+			return scanFails(t, o, mem, n, from, want)
+		}), 10)
+	}
+	require.Greater(t, count(func(o Options, mem *vfs.Mem, n int) bool {
+		return compactionFails(t, o, mem, n, want)
+	}), 20)
+}
+
+// scanFails scans a store from a key on while its n-th read fails, and says whether
+// there was one.
+func scanFails(t *testing.T, o Options, mem *vfs.Mem, n int, from string, want map[string]string) bool {
+	disk, arm := failingReads(mem)
+	o.FS = disk
+	db, err := Open("db", &o)
+	require.NoError(t, err)
+	keys := slices.Sorted(maps.Keys(want))
+	at, _ := slices.BinarySearch(keys, from)
+	failed := arm(n)
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	for ok := it.Seek([]byte(from)); ok; ok = it.Next() {
+		require.Equal(t, keys[at], string(it.Key()), "read %d fails", n)
+		value, err := it.Value()
+		if err == nil {
+			require.Equal(t, want[keys[at]], string(value))
+		}
+		at++
+	}
+	if failed.Load() {
+		require.ErrorIs(t, it.Err(), syscall.EIO)
+	} else {
+		require.NoError(t, it.Err())
+		require.Len(t, keys, at)
+	}
+	require.NoError(t, it.Close())
+	arm(-1)
+	require.NoError(t, db.Close())
+	return failed.Load()
+}
+
+// compactionFails compacts a store while its n-th read fails, and says whether
+// there was one.
+func compactionFails(t *testing.T, o Options, mem *vfs.Mem, n int, want map[string]string) bool {
+	disk, arm := failingReads(mem)
+	o.FS = disk
+	db, err := Open("db", &o)
+	require.NoError(t, err)
+	failed := arm(n)
+	err = db.Compact()
+	arm(-1)
+	requireContent(t, db, want)
+	if failed.Load() {
+		require.ErrorIs(t, err, syscall.EIO)
+		require.NoError(t, db.Close())
+		db, err = Open("db", &o)
+		require.NoError(t, err)
+		requireContent(t, db, want)
+		err = db.Compact()
+	}
+	require.NoError(t, err)
+	requireContent(t, db, want)
+	require.NoError(t, db.Close())
+	return failed.Load()
+}
+
+// badger#1049: a byte of a value was not the one that was written, and was
+// returned. Protection: blocks and large values have checksums, which are
+// compared whenever they are read from the disk. Fails if they are not.
 func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
 	for name, value := range map[string]string{
 		"small": "a value that stands in a block",

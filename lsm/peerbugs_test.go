@@ -20,8 +20,9 @@ import (
 )
 
 // The tests of this file stand for bugs that other systems had in what they do
-// with files; those of peerbugs_tree_test.go and peerbugs_reads_test.go stand for
-// bugs in what they do with runs. Each names the protection that it guards, and was seen to fail without it.
+// with files; those of the other files named peerbugs stand for bugs in what they
+// do with runs. Each names the protection that it guards, and was seen to fail
+// without it.
 
 // watched is a disk that is looked at after each operation that changes it, by one
 // goroutine at a time: the store's workers change it too. The first error is kept.
@@ -185,7 +186,7 @@ func requireOpens(t *testing.T, o Options, fsys vfs.FS, want map[string]string) 
 	require.NoError(t, db.Close())
 }
 
-// opens is requireOpens outside of a test's goroutine. It does not close clean.
+// opens is requireOpens outside of a test's goroutine. It looks at no other keys.
 func opens(o Options, fsys vfs.FS, want map[string]string) error {
 	o.FS = fsys
 	db, err := Open("db", &o)
@@ -336,7 +337,7 @@ func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 // written, and with another sync, so that a write counted as durable which was not.
 // Protection: wal.Writer.sync takes down what was written before it began, after it
 // has ended. Fails if it takes down what is written when it ends, or does so before
-// it syncs; and if logEnd.sync takes a log that was followed for one that failed.
+// it syncs.
 func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	mem := vfs.NewMem(vfs.MemOptions{})
 	var armed atomic.Bool
@@ -364,11 +365,6 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	})}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
-	survives := func(key string) {
-		t.Helper()
-		left := mem.CrashClone(vfs.CrashOptions{})
-		require.NoError(t, opens(o, left, map[string]string{key: "of " + key}), "%q is gone", key)
-	}
 	put := func(key string) (done chan error) {
 		done = make(chan error, 1)
 		go func() { done <- db.Put([]byte(key), []byte("of "+key)) }()
@@ -389,7 +385,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	go func() { waited <- logEnd{db.log, all, db}.sync() }()
 	select {
 	case <-waited: // it did not wait for the sync that is held
-		survives("one")
+		requireSurvives(t, o, mem, "one")
 		t.Fatal("a write waits for no sync and is durable")
 	case <-ended:
 	}
@@ -401,10 +397,19 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	goOn <- struct{}{}
 	require.NoError(t, <-one)
 	require.NoError(t, <-waited)
-	survives("one")
+	requireSurvives(t, o, mem, "one")
 	require.NoError(t, <-two)
-	survives("two")
+	requireSurvives(t, o, mem, "two")
+	require.NoError(t, db.Close())
+}
 
+// The same of a sync of a log that another one follows meanwhile. Protection:
+// logEnd.sync. Fails if it takes a log that was followed for one that failed.
+func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o := Options{Log: LogSynced, Budget: storyBudget, MemtableBytes: 200, FS: mem}
+	db, err := Open("db", &o)
+	require.NoError(t, err)
 	db.owner.Lock() // as write does
 	end, err := db.apply(run.Set, []byte("three"), []byte("of three"))
 	db.owner.Unlock()
@@ -421,9 +426,16 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	}
 	require.ErrorIs(t, end.log.SyncTo(end.end), fs.ErrClosed)
 	require.NoError(t, end.sync())
-	survives("three")
+	requireSurvives(t, o, mem, "three")
 	require.NoError(t, db.Put([]byte("four"), nil))
 	require.NoError(t, db.Close())
+}
+
+// requireSurvives crashes a store, which must have a key then.
+func requireSurvives(t *testing.T, o Options, mem *vfs.Mem, key string) {
+	t.Helper()
+	left := mem.CrashClone(vfs.CrashOptions{})
+	require.NoError(t, opens(o, left, map[string]string{key: "of " + key}), "%q is gone", key)
 }
 
 // rocksdb 6.16.0: a checkpoint of several column families, which were written to

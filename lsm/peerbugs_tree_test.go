@@ -3,8 +3,6 @@ package lsm
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,11 +33,9 @@ func (o *once) Pick(Shape) *Pick { return o.pick.Swap(nil) }
 
 // badger#2310, rocksdb 6.11: a key that was deleted came back: what collected old
 // values raced with a compaction, or two compactions had the same inputs.
-// Protection: DB.compacting is held by whoever compacts, a delete goes only if
-// compaction.isLowest, and what comes to level 0 meanwhile is no input. Fails if
-// Compact or the worker does not hold the lock, and if isLowest does not look at
-// what is on level 0, or on lower levels.
-func TestBug29DeletedKeysStayDeleted(t *testing.T) {
+// Protection: DB.compacting is held by whoever compacts, and what comes to level 0
+// meanwhile is no input. Fails if Compact or the worker does not hold the lock.
+func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 	for _, by := range []string{"Compact", "the worker"} {
 		mem := vfs.NewMem(vfs.MemOptions{})
 		disk, do := creating(mem)
@@ -85,8 +81,12 @@ func TestBug29DeletedKeysStayDeleted(t *testing.T) {
 		}
 		require.NoError(t, db.Close())
 	}
+}
 
-	// The delete is compacted, and what it deletes is not.
+// The same of a delete that is compacted while what it deletes is not.
+// Protection: a delete goes only if compaction.isLowest. Fails if that does not
+// look at what is on level 0, or on lower levels.
+func TestBug29DeletesGoWithWhatTheyDelete(t *testing.T) {
 	for name, remove := range map[string]func(db *DB) error{
 		"delete":        func(db *DB) error { return db.Delete([]byte("b/1")) },
 		"delete prefix": func(db *DB) error { return db.DeletePrefix([]byte("b/")) },
@@ -128,127 +128,10 @@ func compactRuns(t *testing.T, db *DB, places ...int) {
 	require.NoError(t, db.compact(now, pick))
 }
 
-// pebble 69780c3, badger#926: a file that was still in use counted as obsolete and
-// was removed. Protection: versions count references to their trees, and trees
-// those to their files; a file that only moves is in both trees. Fails if a tree
-// does not count a file that another one has, or View.replace lets the tree go.
-func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
-	o := Options{FS: mem, Budget: storyBudget, FileBytes: 200, Split: modelSplits[2], PartitionBytes: 1}
-	rng := rand.New(rand.NewPCG(31, 31))
-	o.Picker = idle{}
-	random := &randomPicker{rng: rng}
-	db, err := Open("db", &o)
-	require.NoError(t, err)
-	var views []*View
-	var iterators []*Iterator
-	kept, moved := 0, 0
-	steps := []func(){
-		func() { putAll(t, db, fmt.Sprintf("%c/%d", 'a'+rng.IntN(5), rng.IntN(50))) },
-		func() { require.NoError(t, db.DeleteRange([]byte{byte('a' + rng.IntN(5))}, nil)) },
-		func() { require.NoError(t, db.Put([]byte("large"), make([]byte, storyLarge))) },
-		func() { require.NoError(t, db.Seal()) },
-		func() { flushed(t, db) },
-		func() {
-			db.compacting.Lock() // the worker drops what is covered
-			defer db.compacting.Unlock()
-			db.owner.Lock()
-			shape := db.shape()
-			db.owner.Unlock()
-			if p := random.Pick(shape); p != nil {
-				c, err := db.newCompaction(treeOf(db), *p)
-				require.NoError(t, err)
-				if c.isMove() {
-					moved++
-				}
-				require.NoError(t, db.compact(treeOf(db), *p))
-			}
-		},
-		func() {
-			v, err := db.View()
-			require.NoError(t, err)
-			views = append(views, v)
-		},
-		func() {
-			it, err := db.Iterator(nil, nil)
-			require.NoError(t, err)
-			iterators = append(iterators, it)
-		},
-		func() {
-			if n := len(views); n > 0 {
-				i := rng.IntN(n)
-				require.NoError(t, views[i].Close())
-				views = slices.Delete(views, i, i+1)
-			}
-		},
-		func() {
-			if n := len(iterators); n > 0 {
-				i := rng.IntN(n)
-				keysOf(t, iterators[i])
-				require.NoError(t, iterators[i].Close())
-				iterators = slices.Delete(iterators, i, i+1)
-			}
-		},
-	}
-	for range 3000 {
-		steps[chosen(rng, 0, 0, 0, 1, 3, 4, 4, 5, 5, 5, 6, 7, 8, 9, rng.IntN(len(steps)))]()
-		if rng.IntN(4) > 0 {
-			continue // what a run in memory was written to is known once it is flushed
-		}
-		flushed(t, db)
-		settled(t, db)
-		require.NoError(t, db.janitor.close())
-		inUse := map[string]bool{}
-		use := func(v *version) {
-			for _, files := range v.tree.levels {
-				for _, f := range files {
-					inUse[tableName(f.number)] = true
-				}
-			}
-			for _, r := range v.memory {
-				if r.file != nil {
-					inUse[tableName(r.file.number)] = true
-				}
-			}
-		}
-		db.owner.Lock()
-		use(db.current)
-		current := len(inUse)
-		for _, v := range views {
-			use(v.version)
-		}
-		for _, it := range iterators {
-			use(it.version)
-		}
-		db.owner.Unlock()
-		if len(inUse) > current {
-			kept++
-		}
-		there := map[string]bool{}
-		names, err := mem.List("db")
-		require.NoError(t, err)
-		for _, name := range names {
-			if kindOfFile(name) == tableFile {
-				there[name] = true
-			}
-		}
-		require.Equal(t, inUse, there)
-	}
-	for _, v := range views {
-		require.NoError(t, v.Close())
-	}
-	for _, it := range iterators {
-		require.NoError(t, it.Close())
-	}
-	require.NoError(t, db.Close())
-	require.Greater(t, kept, 100)
-	require.Greater(t, moved, 20)
-}
-
-// cockroach#102176, rocksdb 7.10.0: tables of level 0 were in the wrong order, and an
-// old entry, or an old delete, stood before a newer one. Protection: sortLevel
-// orders level 0 by the newest run in a table, and joins keep that number. Fails if
-// it goes by the number of the file.
+// cockroach#102176, rocksdb 7.10.0: tables of level 0 were in the wrong order,
+// and an old entry, or an old delete, stood before a newer one. Protection:
+// sortLevel orders level 0 by the newest run in a table, and joins keep that
+// number. Fails if it goes by the number of the file.
 func TestBug32Level0IsInTheOrderOfRuns(t *testing.T) {
 	writes := []func(db *DB) error{
 		func(db *DB) error { return db.Put([]byte("k"), []byte("0")) },

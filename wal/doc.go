@@ -10,9 +10,9 @@
 // is never returned. What was synced is there, and if it is not as it was
 // written, the file is corrupt. To tell the two apart, what is written in one
 // piece, a frame, says up to where the file was durable before it: damage below
-// the highest such position in the file is corruption, damage above it the end.
-// A mark, a frame without records, says it of the last group that was synced, as
-// long as nothing is written after it. A log that was closed clean ends with a frame
-// that says that all before it is durable. The format is on the page
+// the highest such position in the file is corruption, damage above it the end. A
+// mark, a frame without records, says it of the last group that was synced, as
+// long as nothing is written after it. A log that was closed clean ends with a
+// frame that says that all before it is durable. The format is on the page
 // docs/format-wal.md.
 package wal
