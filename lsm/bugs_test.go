@@ -208,3 +208,34 @@ func TestChangesThatAreNoneChangeNothing(t *testing.T) {
 	require.ErrorIs(t, db.commit(&c), ErrCorrupt)
 	require.Equal(t, before, db.flushedRun)
 }
+
+// What Peek returned was overwritten, or no memory at all any more, once the
+// memtable that it was in had been flushed. Protection: Peek copies what is in a
+// sealed memtable.
+func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
+	for name, write := range map[string]func(*DB, []byte, []byte) error{"put": (*DB).Put, "append": (*DB).Append} {
+		db := memoryStore(t, Options{BudgetBytes: 4 << 20})
+		key, value := []byte("k"), bytes.Repeat([]byte("v"), 1000)
+		require.NoError(t, write(db, key, value))
+		db.manifest.mu.Lock() // the flusher gets no further
+		require.NoError(t, db.Seal())
+		peeked, found, err := db.Peek(key)
+		require.NoError(t, err)
+		require.True(t, found)
+		db.manifest.mu.Unlock()
+		db.owner.Lock()
+		for len(db.current.memory) > 0 {
+			db.progress.Wait()
+		}
+		db.owner.Unlock()
+		slabs := db.o.Budget.slabs
+		again := [][]byte{slabs.Get(), slabs.Get(), slabs.Get()}
+		for _, slab := range again {
+			clear(slab)
+		}
+		require.Equal(t, string(value), string(peeked), name)
+		for _, slab := range again {
+			slabs.Put(slab)
+		}
+	}
+}

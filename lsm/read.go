@@ -42,7 +42,7 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.find(db.current, true, key); err != nil {
 		return nil, false, err
 	}
-	if whole, ok := db.finding.Whole(); ok && db.o.checkWhole(db.finding.Size()) == nil {
+	if whole, ok := db.finding.Whole(); ok && !db.passing && db.o.checkWhole(db.finding.Size()) == nil {
 		db.owner.Keep()
 		return whole, true, nil
 	}
@@ -60,6 +60,7 @@ const maxPeeked = 1 << 20
 func (db *DB) find(v *version, active bool, key []byte) (err error) {
 	f, p := &db.finding, &db.probe
 	f.Reset()
+	db.passing = false
 	if int64(len(key)) > db.o.MaxKeySize {
 		return nil // nobody can have written it
 	}
@@ -71,6 +72,7 @@ func (db *DB) find(v *version, active bool, key []byte) (err error) {
 		var last bool
 		if r.table != nil {
 			last = r.table.Get(p, f)
+			db.passing = f.Exists()
 		} else {
 			last, err = r.file.table.Get(p, f)
 		}
