@@ -1,8 +1,6 @@
 package memtable
 
 import (
-	"bytes"
-	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -143,14 +141,7 @@ func (t *hashTable) prefixHidden(p *run.Probe) bool {
 
 // Hides implements Table.
 func (t *hashTable) Hides(p *run.Probe) bool {
-	return t.tombstones > 0 && t.prefixHidden(p) || CoversPrefix(t.ranges, p.Prefix())
-}
-
-// CoversPrefix says whether all keys that begin with a prefix lie in one of the
-// ranges.
-func CoversPrefix(s run.Ranges, prefix []byte) bool {
-	i := sort.Search(len(s), func(i int) bool { return !s[i].Before(prefix) })
-	return i < len(s) && s[i].Contains(prefix) && (s[i].To == nil || !bytes.HasPrefix(s[i].To, prefix))
+	return t.tombstones > 0 && t.prefixHidden(p) || t.ranges.CoversPrefix(p.Prefix())
 }
 
 // Ranges implements Table.

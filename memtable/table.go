@@ -12,8 +12,7 @@ const MaxEntryBytes int64 = 768 << 10
 
 // Options are what a table is made with.
 type Options struct {
-	// Budget is where memory comes from. Default: one of the table's own, of
-	// slab.DefaultBudgetBytes.
+	// Budget is where memory comes from. Default: one of the table's own, 64 MiB.
 	Budget *slab.Budget
 }
 

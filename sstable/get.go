@@ -1,7 +1,6 @@
 package sstable
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"github.com/weirstate/weir/internal/run"
@@ -58,13 +57,8 @@ func (t *Table) covers(p *run.Probe) (bool, error) {
 // Hides says whether a tombstone covers all keys with the prefix. The caller
 // holds the owner's lock.
 func (t *Table) Hides(p *run.Probe) (bool, error) {
-	prefix := p.Prefix()
-	for _, r := range t.ranges {
-		// An end above the prefix that does not begin with it is above all keys
-		// that do.
-		if r.Contains(prefix) && (r.To == nil || !bytes.HasPrefix(r.To, prefix)) {
-			return true, nil
-		}
+	if t.ranges.CoversPrefix(p.Prefix()) {
+		return true, nil
 	}
 	return t.hasTombstone(p)
 }

@@ -82,11 +82,27 @@ func (r Range) endsBefore(key []byte) bool { return r.To != nil && bytes.Compare
 
 // Covers says whether a key lies in one of the ranges.
 func (s Ranges) Covers(key []byte) bool {
+	return s.find(key) >= 0
+}
+
+// CoversPrefix says whether all keys that begin with a prefix lie in one of the
+// ranges.
+func (s Ranges) CoversPrefix(prefix []byte) bool {
+	i := s.find(prefix)
+	// An end above the prefix that does not begin with it is above all keys that do.
+	return i >= 0 && (s[i].To == nil || !bytes.HasPrefix(s[i].To, prefix))
+}
+
+// find is the place of the range in which a key lies, -1 if it lies in none.
+func (s Ranges) find(key []byte) int {
 	if len(s) == 0 {
-		return false
+		return -1
 	}
 	i := sort.Search(len(s), func(i int) bool { return !s[i].Before(key) })
-	return i < len(s) && s[i].Contains(key)
+	if i == len(s) || !s[i].Contains(key) {
+		return -1
+	}
+	return i
 }
 
 // Clip returns the parts that lie within a range.

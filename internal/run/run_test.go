@@ -71,6 +71,28 @@ func TestRangesAreTheUnionOfWhatWasAdded(t *testing.T) {
 	}
 }
 
+func TestPrefixesAreCoveredWhole(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	covered := 0
+	for range 2000 {
+		var set Ranges
+		for range rng.IntN(6) {
+			set.Add(randomRange(rng))
+		}
+		for _, prefix := range allKeys() {
+			whole := PrefixRange(prefix)
+			clipped := set.Clip(whole)
+			want := len(clipped) == 1 && bytes.Equal(clipped[0].From, whole.From) &&
+				(clipped[0].To == nil) == (whole.To == nil) && bytes.Equal(clipped[0].To, whole.To)
+			require.Equal(t, want, set.CoversPrefix(prefix), "%x in %x", prefix, set)
+			if want {
+				covered++
+			}
+		}
+	}
+	require.Greater(t, covered, 1000)
+}
+
 func TestRangesThatMayNotBeAreFound(t *testing.T) {
 	require.True(t, Ranges{{[]byte("a"), []byte("b")}, {[]byte("c"), nil}}.Valid())
 	for _, s := range []Ranges{

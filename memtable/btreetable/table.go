@@ -105,7 +105,7 @@ func (t *table) prefixHidden(p *run.Probe) bool {
 
 // Hides implements memtable.Table.
 func (t *table) Hides(p *run.Probe) bool {
-	return t.prefixHidden(p) || memtable.CoversPrefix(t.ranges, p.Prefix())
+	return t.prefixHidden(p) || t.ranges.CoversPrefix(p.Prefix())
 }
 
 // Ranges implements memtable.Table.
