@@ -47,7 +47,7 @@ func TestDetoursAreTablesBesidesTheFirst(t *testing.T) {
 	getPieces(t, db)
 	require.EqualValues(t, 2, detoursOf(db))
 	walkPieces(t, db)
-	require.EqualValues(t, 2+2*detoursOfWalk, detoursOf(db))
+	require.EqualValues(t, 2+2*(detoursOfSeek+100/stepsOfDetour), detoursOf(db))
 }
 
 func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
@@ -57,9 +57,12 @@ func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
 			for range detoursUnseen / 2 {
 				read(t, db)
 			}
-			return tablesOf(db) == [numLevels]int{1: 1} && detoursOf(db) == 0
+			return tablesOf(db) == [numLevels]int{1: 1}
 		}, 10*time.Second, time.Millisecond)
 		read(t, db)
+		before := detoursOf(db)
+		read(t, db)
+		require.LessOrEqual(t, detoursOf(db), before)
 	}
 }
 

@@ -27,6 +27,7 @@ type live struct {
 	writes     uint64
 	err        error // of finding the sources
 	runs       int   // of tables, among the sources
+	steps      int   // since then
 
 	memory []run.Iterator // of memtables, to be used again
 	tables []*sstable.Iterator
@@ -65,10 +66,8 @@ func (it *Iterator) rebuild() {
 	it.closeSources()
 	it.version = db.current
 	it.version.refs++
-	l.generation, l.writes, l.err, l.runs = db.generation, db.writes, nil, 0
-	sources := it.liveSources(it.merger.sources[:0])
-	db.detour(detoursOfWalk * (l.runs - 1))
-	it.merger.reset(&db.o.Split, sources)
+	l.generation, l.writes, l.err = db.generation, db.writes, nil
+	it.merger.reset(&db.o.Split, it.liveSources(it.merger.sources[:0]))
 	if l.err != nil {
 		it.merger.fail(l.err)
 	}
@@ -111,10 +110,12 @@ func (it *Iterator) liveSources(sources []source) []source {
 	return sources
 }
 
-// detoursOfWalk is what a table more costs a walk of a prefix, against what it
-// costs a Get: it is entered for a copy of a block, not of an entry, and each step
-// compares with it.
-const detoursOfWalk = 8
+// What a table more costs a walk of a prefix, against what it costs a Get: it is
+// entered by a copy of a block, and each step compares with it.
+const (
+	detoursOfSeek = 8
+	stepsOfDetour = 8
+)
 
 // addMemory adds a memtable. hides says that no older run counts.
 func (it *Iterator) addMemory(sources []source, table memtable.Table) (_ []source, hides bool) {
@@ -181,6 +182,8 @@ func (it *Iterator) closeSources() {
 		return
 	}
 	l := &it.live
+	it.db.detour((l.runs - 1) * (detoursOfSeek + l.steps/stepsOfDetour))
+	l.runs, l.steps = 0, 0
 	for i := range it.merger.sources {
 		s := &it.merger.sources[i]
 		if err := s.Close(); err != nil {
@@ -215,6 +218,7 @@ func (it *Iterator) followWrites() {
 // it is read.
 func (it *Iterator) stand() error {
 	l, m := &it.live, &it.merger
+	l.steps++
 	l.from = append(append(l.from[:0], m.key...), 0)
 	if m.finding.Size() > maxPeeked {
 		return nil // Value looks it up again

@@ -67,7 +67,7 @@ type Options struct {
 	// BudgetBytes is the size of the store's own budget. Default 64 MiB.
 	BudgetBytes int64
 	// MemtableBytes is the size at which a memtable is sealed by itself.
-	// Default 1/16 of the budget, 1 MiB to 64 MiB.
+	// Default 1/8 of the budget, 1 MiB to 64 MiB.
 	MemtableBytes int64
 	// BlockBytes is the size of a data block before compression. Smaller blocks
 	// make reads from disk cheaper, larger ones compress better. Default 4 KiB.
@@ -143,7 +143,7 @@ func (o *Options) complete() (Options, error) {
 	if c.Budget == nil {
 		c.Budget = newBudget(c.BudgetBytes, c.BlockBytes)
 	}
-	byDefault := min(max(c.Budget.Limit()/16, minMemtableBytes), maxMemtableBytes)
+	byDefault := min(max(c.Budget.Limit()/8, minMemtableBytes), maxMemtableBytes)
 	c.MemtableBytes = cmp.Or(c.MemtableBytes, byDefault)
 	c.Events.complete()
 	return c, nil

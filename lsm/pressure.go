@@ -111,13 +111,14 @@ func (db *DB) giveBack() {
 // to in 16 payments.
 const maxGivenBack = 2
 
-// pressure is from 0, none, to 1.
+// pressure is from 0, none, to 1. Memtables press in the last quarter of their part
+// of the budget: one that fills beside two sealed ones, all of the usual size, does not.
 func (db *DB) pressure() float64 {
 	memory := float64(db.sealedBytes()+db.active.Bytes()) / float64(db.memtableBudget())
 	runs := float64(len(db.current.tree.levels[0])-slowRuns) / (slowestRuns - slowRuns)
 	p := runs
 	if len(db.current.memory) >= 2 {
-		p = max(p, 2*memory-1)
+		p = max(p, 4*memory-3)
 	}
 	return min(max(p, 0), 1)
 }
