@@ -72,6 +72,9 @@ func (c *catalog) apply(e *edit) error {
 		if _, twice := c.tables[a.meta.number]; twice || a.meta.number >= e.nextFile {
 			return fmt.Errorf("table %d is there twice, or its number was not given out: %w", a.meta.number, ErrCorrupt)
 		}
+		if a.meta.run > e.flushed {
+			return fmt.Errorf("table %d of run %d, there are %d: %w", a.meta.number, a.meta.run, e.flushed, ErrCorrupt)
+		}
 		c.tables[a.meta.number] = a
 	}
 	if e.first {

@@ -118,9 +118,9 @@ func (r *restoring) plan(parts []Part) error {
 	return nil
 }
 
-// addPart takes over the tables that have keys in the range of a part. Runs of
-// level 0 keep their numbers: those of different parts have no keys in common,
-// so that their order does not matter.
+// addPart takes over the tables that have keys in the range of a part. Its runs
+// are numbered on from those of the parts before: they have no keys in common, so
+// that their order does not matter, but no two runs of a store may have one number.
 func (r *restoring) addPart(part Part) error {
 	within := run.Range{From: part.From, To: part.To}
 	if err := r.o.checkPartitions(within); err != nil {
@@ -134,12 +134,16 @@ func (r *restoring) addPart(part Part) error {
 	if err != nil {
 		return err
 	}
+	if c.flushed >= maxNextNumber-r.edit.flushed {
+		return fmt.Errorf("%d runs behind %d of other parts: %w", c.flushed, r.edit.flushed, ErrCorrupt)
+	}
 	for _, p := range c.sorted() {
 		if p.meta.bounds.Overlaps(within) {
+			p.meta.run += r.edit.flushed
 			r.addTable(part.Dir, p, within)
 		}
 	}
-	r.edit.flushed = max(r.edit.flushed, c.flushed)
+	r.edit.flushed += c.flushed
 	return nil
 }
 
