@@ -20,8 +20,8 @@ import (
 // It has one owner, the goroutine that writes; its lock is then never waited for.
 // Two goroutines of the store's own work beside it: one flushes, one compacts.
 //
-// Thread safety: all methods are safe for concurrent use, but for Peek and for
-// iterators, which belong to the owner.
+// Thread safety: all methods are safe for concurrent use, but for Peek and Prefix,
+// which are the owner's. An iterator belongs to one goroutine.
 type DB struct {
 	o          Options
 	ownsBudget bool

@@ -16,20 +16,23 @@ var (
 	// ErrLocked is returned when a store is open already, here or in another
 	// process.
 	ErrLocked = vfs.ErrLocked
-	// ErrNotStore is returned for a directory that has files but no store.
+	// ErrNotStore is returned for a directory that has files but no store and, where
+	// one is to be made of others, for any that is not empty.
 	ErrNotStore = errors.New("not a store")
 	// ErrVersion is returned for a format of a later version.
 	ErrVersion = sstable.ErrVersion
 	// ErrMismatch is returned when options differ from those that the store was
 	// made with and that can never change.
 	ErrMismatch = errors.New("option differs from what the store was made with")
-	// ErrOption is returned when an option makes no sense.
+	// ErrOption is returned when an option makes no sense, when a part of Restore is
+	// open or was not closed, and by a compaction when a Picker picks what would
+	// change the order of entries.
 	ErrOption = errors.New("invalid option")
 )
 
 // Errors of working.
 var (
-	// ErrCorrupt is returned when a file does not hold what was written.
+	// ErrCorrupt is returned when a file does not hold what was written, or is gone.
 	ErrCorrupt = sstable.ErrCorrupt
 	// ErrClosed is returned after Close, and for a view or an iterator after
 	// its own.
@@ -41,8 +44,9 @@ var (
 	// ErrPartition is returned by writes of a key, or of a prefix, whose prefix has
 	// fewer bytes than name a partition. See Options.PartitionBytes.
 	ErrPartition = errors.New("prefix names no partition")
-	// ErrRange is returned for bounds that are none: DeleteRange and clips take
-	// partitions.
+	// ErrRange is returned for bounds that are none: DeleteRange and Restore take
+	// partitions, which must not overlap in parts, and DeletePrefix and Prefix what
+	// Options.Split cuts.
 	ErrRange = errors.New("invalid range")
 	// ErrFailed is returned by writes after the log or the manifest could not be
 	// written, or a Filter or a Picker has panicked: see PanicError. Nothing is

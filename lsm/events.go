@@ -32,8 +32,8 @@ type Events struct {
 
 // LogInfo describes a log that was read.
 type LogInfo struct {
-	Log   uint64
-	Bytes int64 // that count
+	Log   uint64 // number, which names it
+	Bytes int64  // that count
 	// Clean says that the log has its end. If not, what was written last may
 	// be gone, as far as no sync was waited for.
 	Clean bool
@@ -41,9 +41,9 @@ type LogInfo struct {
 
 // FlushInfo describes a flush.
 type FlushInfo struct {
-	Run     uint64
-	File    uint64
-	Bytes   int64 // of the file
+	Run     uint64 // number
+	File    uint64 // number, which names it
+	Bytes   int64  // of the file
 	Entries int64
 	Took    time.Duration
 }
@@ -52,19 +52,23 @@ type FlushInfo struct {
 type CompactionInfo struct {
 	// From and To are levels: of the first input, and of the output.
 	From, To int
-	// Files and bytes that were read, and written. A move reads and writes
-	// nothing.
+	// Files and bytes that were read, and written.
 	FilesRead, FilesWritten int
 	BytesRead, BytesWritten int64
-	Moved, Dropped          bool
-	Took                    time.Duration
+	// Moved says that a file went to another level as it is: nothing was read or
+	// written.
+	Moved bool
+	// Dropped says that FilesRead files went unread, since a newer DeleteRange hides
+	// all that they have. From and To are not set.
+	Dropped bool
+	Took    time.Duration
 }
 
 // TableInfo describes a file that was removed.
 type TableInfo struct {
-	File  uint64
+	File  uint64 // number, which names it
 	Bytes int64
-	Err   error
+	Err   error // nil if it is gone
 }
 
 // complete fills in functions that do nothing.

@@ -61,13 +61,13 @@ func (e *FilterEntry) checkNew(limit int64) error {
 }
 
 const (
-	// filterBatch bounds what a Filter decides on at a time.
-	filterBatch      = 256
-	filterBatchBytes = 256 << 10
+	// filterBatchEntries bounds what a Filter decides on at a time.
+	filterBatchEntries = 256
+	filterBatchBytes   = 256 << 10
 )
 
-// batch is entries that wait for the decision of a Filter.
-type batch struct {
+// filterBatch is entries that wait for the decision of a Filter.
+type filterBatch struct {
 	entries []run.Entry
 	asked   []FilterEntry // those with a value; index says which
 	index   []int
@@ -93,13 +93,13 @@ func (w *runWriter) filter(m *merger) error {
 	}
 	b.entries = append(b.entries, e)
 	b.bytes += int64(len(e.Key))
-	if len(b.entries) < filterBatch && b.bytes < filterBatchBytes {
+	if len(b.entries) < filterBatchEntries && b.bytes < filterBatchBytes {
 		return nil
 	}
 	return w.decide()
 }
 
-func (b *batch) ask(at int, e FilterEntry) {
+func (b *filterBatch) ask(at int, e FilterEntry) {
 	b.asked = append(b.asked, e)
 	b.index = append(b.index, at)
 }
@@ -140,12 +140,12 @@ func (w *runWriter) decide() error {
 			}
 		}
 	}
-	*b = batch{entries: b.entries[:0], asked: b.asked[:0], index: b.index[:0]}
+	*b = filterBatch{entries: b.entries[:0], asked: b.asked[:0], index: b.index[:0]}
 	return nil
 }
 
 // apply carries out a decision. A kind of 0 is no entry.
-func (b *batch) apply(at int, asked *FilterEntry) {
+func (b *filterBatch) apply(at int, asked *FilterEntry) {
 	e := &b.entries[at]
 	switch asked.Decision {
 	case Drop:

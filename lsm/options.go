@@ -90,7 +90,8 @@ type Options struct {
 	// Filter, if not nil, decides on entries when they are compacted. See
 	// Filter.
 	Filter Filter
-	// NewMemtable makes memtables. Default memtable.NewHash.
+	// NewMemtable makes memtables, for experiments: another kind belongs to this
+	// module, as memtable/btreetable does. Default memtable.NewHash.
 	NewMemtable func(memtable.Options) memtable.Table
 	// Picker chooses what to compact. It belongs to one store. Default
 	// NewLeveled.
@@ -98,7 +99,8 @@ type Options struct {
 	// Events are told what goes on. Default: nobody.
 	Events Events
 
-	// FS is the file system. Default: the operating system's.
+	// FS is the file system. Default: the operating system's; others are for tests
+	// of this module.
 	FS vfs.FS
 }
 

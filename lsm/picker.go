@@ -35,13 +35,14 @@ type Shape struct {
 	MemtableBytes, FileBytes int64
 }
 
-// Table is a table of the tree.
+// Table is a table of the tree as a Picker sees it. Its bytes are not the Picker's
+// to change.
 type Table struct {
 	Number     uint64
-	Bytes      int64
+	Bytes      int64  // of the file
 	From, To   []byte // bounds, To excluded; nil is beyond the highest key
-	Entries    int64
-	Tombstones int64
+	Entries    int64  // sets, deletes and appends
+	Tombstones int64  // of prefixes
 }
 
 func (t Table) bounds() run.Range { return run.Range{From: t.From, To: t.To} }

@@ -18,7 +18,7 @@ type runWriter struct {
 	out       *tableWriter
 	last      []byte // key that was written last
 	reach     []byte // the tombstone of the file that reaches furthest, nil if none
-	batch     batch
+	batch     filterBatch
 }
 
 // write takes the current entry of a merger.
