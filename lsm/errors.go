@@ -16,23 +16,24 @@ var (
 	// ErrLocked is returned when a store is open already, here or in another
 	// process.
 	ErrLocked = vfs.ErrLocked
-	// ErrNotStore is returned for a directory that has files but no store and, where
-	// one is to be made of others, for any that is not empty.
+	// ErrNotStore is returned for a directory that has files but no store and,
+	// where one is to be made of others, for any that is not empty.
 	ErrNotStore = errors.New("not a store")
 	// ErrVersion is returned for a format of a later version.
 	ErrVersion = sstable.ErrVersion
 	// ErrMismatch is returned when options differ from those that the store was
 	// made with and that can never change.
 	ErrMismatch = errors.New("option differs from what the store was made with")
-	// ErrOption is returned when an option makes no sense, when a part of Restore is
-	// open or was not closed, and by a compaction when a Picker picks what would
-	// change the order of entries.
+	// ErrOption is returned when an option makes no sense, when a part of Restore
+	// is open or was not closed, and by a compaction when a Picker picks what
+	// would change the order of entries.
 	ErrOption = errors.New("invalid option")
 )
 
 // Errors of working.
 var (
-	// ErrCorrupt is returned when a file does not hold what was written, or is gone.
+	// ErrCorrupt is returned when a file does not hold what was written, or is
+	// gone.
 	ErrCorrupt = sstable.ErrCorrupt
 	// ErrClosed is returned after Close, and for a view or an iterator after
 	// its own.

@@ -58,8 +58,8 @@ type CompactionInfo struct {
 	// Moved says that a file went to another level as it is: nothing was read or
 	// written.
 	Moved bool
-	// Dropped says that FilesRead files went unread, since a newer DeleteRange hides
-	// all that they have. From and To are not set.
+	// Dropped says that FilesRead files went unread, since a newer DeleteRange
+	// hides all that they have. From and To are not set.
 	Dropped bool
 	Took    time.Duration
 }

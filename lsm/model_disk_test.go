@@ -81,15 +81,10 @@ func (w *world) crash() {
 	if !w.must("read the manifest", err) {
 		return
 	}
-	w.o.vary(w.rng)
-	w.log("open: %v", &w.o)
-	options := w.o.Options
-	db, err := Open(w.dir, &options)
-	if !w.must("open after a crash", err) {
+	if !w.openDB("open after a crash") {
 		return
 	}
-	w.db = db
-	rows, err := storeRows(db)
+	rows, err := storeRows(w.db)
 	if !w.must("read after a crash", err) {
 		return
 	}

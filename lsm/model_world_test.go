@@ -96,17 +96,23 @@ func (w *world) must(what string, err error) bool {
 	return err == nil
 }
 
-// open opens the store with other options.
+// open opens the store, of which nothing is lost.
 func (w *world) open() {
+	if w.openDB("open") {
+		w.begin()
+	}
+}
+
+// openDB opens the store with other options.
+func (w *world) openDB(what string) bool {
 	w.o.vary(w.rng)
 	w.log("open: %v", &w.o)
 	options := w.o.Options
 	db, err := Open(w.dir, &options)
-	if !w.must("open", err) {
-		return
+	if w.must(what, err) {
+		w.db = db
 	}
-	w.db = db
-	w.begin()
+	return err == nil
 }
 
 // begin is after opening: all that there is has survived.

@@ -89,7 +89,8 @@ func (s Ranges) Covers(key []byte) bool {
 // ranges.
 func (s Ranges) CoversPrefix(prefix []byte) bool {
 	i := s.find(prefix)
-	// An end above the prefix that does not begin with it is above all keys that do.
+	// An end above the prefix that does not begin with it is above all keys that
+	// do.
 	return i >= 0 && (s[i].To == nil || !bytes.HasPrefix(s[i].To, prefix))
 }
 
