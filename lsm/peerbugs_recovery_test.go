@@ -1,0 +1,207 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// unflushed is what a crash leaves of a store with some logs, of which no run is
+// in the tree but the first, and what is in it.
+func unflushed(t *testing.T) (left *vfs.Mem, o Options, want map[string]string) {
+	t.Helper()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o = Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20, Split: storySplit}
+	db, err := Open("db", &o)
+	require.NoError(t, err)
+	o.Budget, o.BudgetBytes = storyBudget, 0
+	want = map[string]string{"a:flushed": "of a:flushed"}
+	putAll(t, db, "a:flushed")
+	flushed(t, db)
+	db.manifest.mu.Lock() // the flusher gets no further
+	for i := range 12 {
+		key, value := fmt.Sprintf("%c:%d", 'a'+i%3, i), strings.Repeat(fmt.Sprint(i), 80)
+		require.NoError(t, db.Put([]byte(key), []byte(value)))
+		want[key] = value
+	}
+	large := strings.Repeat("l", int(maxMemtableEntry)) // in a file of its own
+	require.NoError(t, db.Put([]byte("b:large"), []byte(large)))
+	require.NoError(t, db.DeletePrefix([]byte("c:")))
+	want["b:large"] = large
+	for key := range want {
+		if key[0] == 'c' {
+			delete(want, key)
+		}
+	}
+	left = mem.CrashClone(vfs.CrashOptions{})
+	db.manifest.mu.Unlock()
+	require.NoError(t, db.Close())
+	names, err := left.List("db")
+	require.NoError(t, err)
+	require.Greater(t, len(logNumbers(names, 1)), 3)
+	return left, o, want
+}
+
+// requireOpens opens a store, which must have what is wanted.
+func requireOpens(t *testing.T, o Options, fsys vfs.FS, want map[string]string) {
+	t.Helper()
+	o.FS = fsys
+	db, err := Open("db", &o)
+	require.NoError(t, err)
+	requireContent(t, db, want)
+	require.NoError(t, db.Close())
+}
+
+// opens is requireOpens outside of a test's goroutine. It looks at no other keys.
+func opens(o Options, fsys vfs.FS, want map[string]string) error {
+	o.FS = fsys
+	db, err := Open("db", &o)
+	if err != nil {
+		return err
+	}
+	for key, value := range want {
+		got, found, err := db.Get([]byte(key), nil)
+		if err != nil || !found || string(got) != value {
+			return errors.Join(fmt.Errorf("%q, found %v, is not what it was", key, found), err, db.Close())
+		}
+	}
+	return db.Close()
+}
+
+// rocksdb#9634, #9922, and a fix of 7.3.0: a second crash, during the recovery
+// from the first, left a store that was inconsistent, or whose logs were removed
+// before the tree had what is in them. Protection: recover says that no log is
+// needed when all runs are in the tree, and removes files after that. Fails if
+// the edit with the new first log comes before the replay.
+func TestBug22RecoveryMayCrashTwice(t *testing.T) {
+	left, o, want := unflushed(t)
+	var again int64
+	crashing := func(mem *vfs.Mem, every int64, then func(n int64, left *vfs.Mem) error) {
+		disk := watch(mem, func(n int64, _ vfs.Op, _ string) error {
+			if n%every != 0 || modelUnderRace && n%8 != 0 {
+				return nil
+			}
+			for _, kept := range keptAfterACrash(n, 1) {
+				if err := then(n, mem.CrashClone(kept)); err != nil {
+					return fmt.Errorf("%v kept: %w", kept.Keep, err)
+				}
+			}
+			return nil
+		})
+		require.NoError(t, opens(o, disk, want))
+		disk.requireRight(t, 40)
+	}
+	crashing(left.CrashClone(vfs.CrashOptions{}), 1, func(_ int64, left *vfs.Mem) error { return opens(o, left, want) })
+	var once []*vfs.Mem
+	crashing(left.CrashClone(vfs.CrashOptions{}), 4, func(_ int64, left *vfs.Mem) error {
+		once = append(once, left)
+		return nil
+	})
+	for i, mem := range once {
+		disk := watch(mem, func(n int64, _ vfs.Op, _ string) error {
+			if (n+int64(i))%5 != 0 {
+				return nil
+			}
+			again++
+			return opens(o, mem.CrashClone(keptAfterACrash(n, 1)[again%3]), want)
+		})
+		require.NoError(t, opens(o, disk, want))
+		disk.looking.Store(false)
+		require.NoError(t, disk.wrong)
+	}
+	if !modelUnderRace {
+		require.Greater(t, again, int64(100))
+	}
+}
+
+// rocksdb#7784, #6316: a full disk made a store that could not be opened any more,
+// also when there was space again: recovery crashed each time, or the manifest was
+// cut in its middle. Protection: what Open writes are new files, and what it does
+// not finish is a leftover. Fails if Open removes leftovers before it has
+// recovered.
+func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
+	left, o, want := unflushed(t)
+	var used int64
+	names, err := left.List("db")
+	require.NoError(t, err)
+	for _, name := range names {
+		info, err := left.Stat("db/" + name)
+		require.NoError(t, err)
+		used += info.Size()
+	}
+	full := 0
+	for free, done := int64(0), false; !done; free += 97 {
+		mem := vfs.NewMem(vfs.MemOptions{MaxBytes: used + free + 4<<10})
+		copyFiles(t, mem, "db", left, "db")
+		writeFile(t, mem, "other", make([]byte, 4<<10))
+		o.FS = mem
+		for range 3 {
+			db, err := Open("db", &o)
+			if done = err == nil; done {
+				requireContent(t, db, want)
+				_ = db.Close() // it may not have the space for its end
+				continue
+			}
+			full++
+			require.ErrorIs(t, err, syscall.ENOSPC, "%d bytes free", free)
+		}
+		left := vfs.NewMem(vfs.MemOptions{}) // there is space
+		copyFiles(t, left, "db", mem, "db")
+		requireOpens(t, o, left, want)
+		require.NoError(t, mem.Remove("other"))
+	}
+	require.Greater(t, full, 20)
+}
+
+// pebble#984, rocksdb#7621: a file got a number that another one had, of which an
+// edit spoke that nobody had seen. Protection: recover gives out no number that a
+// file in the directory has. Fails if it goes by the manifest alone.
+func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o := Options{Log: LogSynced, MemtableBytes: 200, Budget: storyBudget, Picker: idle{}}
+	var lives []*vfs.Mem
+	disk := watch(mem, func(int64, vfs.Op, string) error {
+		lives = append(lives, mem.CrashClone(vfs.CrashOptions{Keep: 1}))
+		return nil
+	})
+	o.FS = disk
+	db, err := Open("db", &o)
+	require.NoError(t, err)
+	for i := range 3 {
+		putAll(t, db, fmt.Sprint(i))
+		flushed(t, db)
+	}
+	require.NoError(t, db.Put([]byte("large"), make([]byte, storyLarge)))
+	require.NoError(t, db.Close())
+	disk.requireRight(t, 50)
+
+	for moment, left := range lives {
+		names, _ := left.List("db")
+		highest := uint64(0)
+		for _, name := range names {
+			highest = max(highest, fileNumber(name))
+		}
+		o.FS = vfs.NewFaulty(left, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+			if number := fileNumber(filepath.Base(c.Name)); c.Op == vfs.OpCreate && number > 0 {
+				if number <= highest {
+					return fmt.Errorf("number %d is used again", number)
+				}
+				highest = number
+			}
+			return nil
+		}})
+		for range 2 {
+			db, err := Open("db", &o)
+			require.NoError(t, err, "moment %d", moment)
+			putAll(t, db, "more")
+			require.NoError(t, db.Close())
+		}
+	}
+}
