@@ -266,7 +266,7 @@ func (w *world) useCursors() {
 	}
 }
 
-// rows are those that a store has.
+// storeRows are those that a store has.
 func storeRows(db *DB) (rows []modelRow, err error) {
 	it, err := db.Iterator(nil, nil)
 	if err != nil {

@@ -57,7 +57,7 @@ func (m storyState) drop(which func(string) bool) {
 	maps.DeleteFunc(m, func(k, _ string) bool { return which(k) })
 }
 
-// batch clears a prefix and writes two keys of it.
+// batchOf clears a prefix and writes two keys of it.
 func batchOf(prefix, value string) storyStep {
 	return func(s *story) error {
 		var b Batch

@@ -165,7 +165,7 @@ func (m *model) write(t testing.TB, f vfs.File, o WriterOptions) Info {
 	return info
 }
 
-// sameEntry reads a value that is a stream.
+// requireEntry compares two entries, and reads values that are streams.
 func requireEntry(t testing.TB, want *run.Entry, got *run.Entry) {
 	t.Helper()
 	require.Equal(t, want.Kind, got.Kind)

@@ -39,7 +39,7 @@ func add(size int) step {
 
 func flush(s *script) error { return s.w.Flush() }
 
-// syncTo syncs all but the last few records.
+// syncAllBut syncs all but the last few records.
 func syncAllBut(last int) step {
 	return func(s *script) error {
 		count := len(s.ends) - last

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// keys of up to three bytes over a small alphabet with the extremes in it.
+// randomKey has up to three bytes over a small alphabet with the extremes in it.
 func randomKey(rng *rand.Rand) []byte {
 	key := make([]byte, rng.IntN(4))
 	for i := range key {
