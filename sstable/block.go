@@ -36,7 +36,7 @@ const (
 // hashed.
 const tombstoneSalt = 0x9E3779B97F4A7C15
 
-// bucketCount is three quarters full. A probe of a bucket costs little: the hash
+// bucketCount leaves a quarter empty. A probe of a bucket costs little: the hash
 // bits in it tell most others apart.
 func bucketCount(entries int) int { return entries + entries/3 + 1 }
 

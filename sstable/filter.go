@@ -4,7 +4,7 @@ import "math/bits"
 
 // A filter is a blocked Bloom filter: Putze, Sanders, Singler, "Cache-, Hash-
 // and Space-Efficient Bloom Filters", 2007. A block has 512 bits, a line of the
-// cache; the high bits of a hash choose it, six bits or fewer in it are taken
+// cache; the high bits of a hash choose it, up to maxProbes bits in it are taken
 // from the hash multiplied.
 const (
 	filterBlockBytes = 64

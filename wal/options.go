@@ -14,8 +14,8 @@ type Options struct {
 	// needs no more than a record.
 	BufferBytes int
 
-	// MaxRecordBytes is the size of the largest record, at most and never more
-	// than 2^31 - 1. Default 1 GiB.
+	// MaxRecordBytes is the largest size of a record, never more than 2^31 - 1.
+	// Default 1 GiB.
 	MaxRecordBytes int64
 }
 
