@@ -114,7 +114,7 @@ func (db *DB) Apply(b *Batch) error {
 
 func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err error) {
 	if db.isLarge(b.bytes) {
-		return db.applyLarge(operations)
+		return db.applyLarge(b.bytes, operations)
 	}
 	if err := db.makeRoom(b.bytes); err != nil {
 		return end, err

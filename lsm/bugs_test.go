@@ -289,3 +289,27 @@ func TestTablesOfRunsThatNeverWereAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Writes that are runs of their own never waited: more than a thousand of them were
+// open files before the first was flushed, and level 0 grew without an end.
+// Protection: makeRoomForRun.
+func TestLargeWritesWaitForTheWorkers(t *testing.T) {
+	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget})
+	key, large := []byte("k"), make([]byte, storyLarge)
+	db.manifest.mu.Lock() // the flusher gets no further
+	goOn := sync.OnceFunc(db.manifest.mu.Unlock)
+	defer goOn()
+	for range maxSealedRuns {
+		require.NoError(t, db.Put(key, large))
+	}
+	db.owner.Lock()
+	db.stuck = ErrStalled // what waits is told
+	db.owner.Unlock()
+	require.ErrorIs(t, db.Put(key, large), ErrStalled)
+	require.Zero(t, db.Metrics().Slowed)
+	goOn()
+	flushed(t, db)
+	require.Len(t, treeOf(db).levels[0], slowestRuns)
+	require.NoError(t, db.Put(key, large))
+	require.Greater(t, db.Metrics().Slowed, maxPayment)
+}

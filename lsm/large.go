@@ -20,8 +20,11 @@ func (db *DB) isLarge(bytes int64) bool {
 }
 
 // applyLarge writes operations, of which there is too much for a memtable, as a
-// run of their own, into a file. The lock is held all the while.
-func (db *DB) applyLarge(operations []operation) (end logEnd, err error) {
+// run of their own, into a file. The lock is held while it does.
+func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err error) {
+	if err := db.makeRoomForRun(bytes); err != nil {
+		return end, err
+	}
 	if err := db.seal(); err != nil {
 		return end, err
 	}

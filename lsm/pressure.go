@@ -9,7 +9,7 @@ import (
 // makeRoom sees to it that the active memtable may take a write of so many bytes.
 // It may wait, without the lock.
 func (db *DB) makeRoom(bytes int64) error {
-	if err := db.pay(bytes); err != nil {
+	if err := db.pay(bytes, maxPayment); err != nil {
 		return err
 	}
 	for {
@@ -19,18 +19,34 @@ func (db *DB) makeRoom(bytes int64) error {
 			return nil
 		case full && !db.mustWait():
 			return db.seal()
-		case db.stuck != nil:
-			db.flusher.wake() // so that the next write may find it otherwise
-			return db.stuck
 		}
-		begun := time.Now()
-		db.progress.Wait()
-		db.counters.stalled(time.Since(begun))
-		db.o.Events.Stalled(time.Since(begun))
-		if err := db.mayWrite(); err != nil {
+		if err := db.waitForFlush(); err != nil {
 			return err
 		}
 	}
+}
+
+// makeRoomForRun sees to it that there may be another run, for a write of so many
+// bytes. It may wait, without the lock.
+func (db *DB) makeRoomForRun(bytes int64) error {
+	err := db.pay(bytes, maxLargePayment)
+	for err == nil && db.mustWait() {
+		err = db.waitForFlush()
+	}
+	return err
+}
+
+// waitForFlush waits until something has happened to the runs that are sealed.
+func (db *DB) waitForFlush() error {
+	if db.stuck != nil {
+		db.flusher.wake() // so that the next write may find it otherwise
+		return db.stuck
+	}
+	begun := time.Now()
+	db.progress.Wait()
+	db.counters.stalled(time.Since(begun))
+	db.o.Events.Stalled(time.Since(begun))
+	return db.mayWrite()
 }
 
 // mayWrite says why nothing can be written after the lock was released.
@@ -42,9 +58,11 @@ func (db *DB) mayWrite() error {
 }
 
 // mustWait says whether sealed memtables take so much that another one does not
-// fit in. Two may always wait, so that one is written while the other fills.
+// fit in, or runs are so many. Two may always wait, so that one is written while
+// the other fills.
 func (db *DB) mustWait() bool {
-	return len(db.current.memory) >= 2 && db.sealedBytes()+db.o.MemtableBytes > db.memtableBudget()
+	runs := len(db.current.memory)
+	return runs >= maxSealedRuns || runs >= 2 && db.sealedBytes()+db.o.MemtableBytes > db.memtableBudget()
 }
 
 // sealedBytes is what sealed memtables take.
@@ -67,15 +85,20 @@ const (
 	paymentBytes = 64 << 10
 	// maxPayment is for so much at the highest pressure: 6.4 MB/s remain.
 	maxPayment = 10 * time.Millisecond
+	// maxLargePayment is that of a write that is a run of its own, once for all of it.
+	maxLargePayment = time.Second
 	// minPayment is the least that is slept: timers are no finer.
 	minPayment = time.Millisecond
 	// Runs of level 0 from where on writes slow down, and to where they do
 	// ever more.
 	slowRuns, slowestRuns = 12, 36
+	// maxSealedRuns bounds runs that take no memory: each is a file that is open, and
+	// one more place for a read to look.
+	maxSealedRuns = slowestRuns
 )
 
-// pay makes the writer wait as the pressure asks for.
-func (db *DB) pay(bytes int64) error {
+// pay makes the writer wait as the pressure asks for, but no longer than most.
+func (db *DB) pay(bytes int64, most time.Duration) error {
 	if db.unpaid += bytes; db.unpaid < paymentBytes {
 		return nil
 	}
@@ -86,7 +109,7 @@ func (db *DB) pay(bytes int64) error {
 	if db.debt < minPayment {
 		return nil
 	}
-	wait := min(db.debt, maxPayment)
+	wait := min(db.debt, most)
 	db.debt = 0
 	db.owner.Unlock()
 	time.Sleep(wait)

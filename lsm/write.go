@@ -140,7 +140,7 @@ func (db *DB) write(kind run.Kind, key, value []byte) error {
 func (db *DB) apply(kind run.Kind, key, value []byte) (end logEnd, err error) {
 	bytes := int64(len(key)) + int64(len(value))
 	if db.isLarge(bytes) {
-		return db.applyLarge([]operation{{kind, key, value}})
+		return db.applyLarge(bytes, []operation{{kind, key, value}})
 	}
 	if err := db.makeRoom(bytes); err != nil {
 		return end, err
