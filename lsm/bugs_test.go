@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"sync"
@@ -312,4 +313,51 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 	require.Len(t, treeOf(db).levels[0], slowestRuns)
 	require.NoError(t, db.Put(key, large))
 	require.Greater(t, db.Metrics().Slowed, maxPayment)
+}
+
+// A write that came between the last flush of Close and its end was lost, and had
+// returned no error. Protection: mayWrite knows that the store is closing.
+func TestCloseLosesNoWrite(t *testing.T) {
+	for range 30 {
+		o := &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: storyBudget}
+		db, err := Open("db", o)
+		require.NoError(t, err)
+		putAll(t, db, "a", "b", "c")
+		written := make(chan int)
+		go func() {
+			n := 0
+			for db.Put(binary.AppendUvarint(nil, uint64(n)), []byte("x")) == nil {
+				n++
+			}
+			written <- n
+		}()
+		require.NoError(t, db.Close())
+		n := <-written
+		db, err = Open("db", o)
+		require.NoError(t, err)
+		for i := range n {
+			_, found, err := db.Get(binary.AppendUvarint(nil, uint64(i)), nil)
+			require.NoError(t, err)
+			require.True(t, found, "%d of %d", i, n)
+		}
+		require.NoError(t, db.Close())
+	}
+}
+
+// Close looked whether iterators were open without the lock, and gave memory back in
+// which the janitor of one that was just being closed still worked. Protection:
+// release looks before it waits for the janitor. The race detector finds it.
+func TestIteratorsMayCloseWhileTheirStoreDoes(t *testing.T) {
+	for range 10 {
+		db := memoryStore(t, Options{BudgetBytes: 4 << 20})
+		putAll(t, db, "a", "b")
+		it, err := db.Iterator(nil, nil)
+		require.NoError(t, err)
+		closed := make(chan error)
+		go func() { closed <- it.Close() }()
+		if err := db.Close(); err != nil {
+			require.ErrorIs(t, err, ErrOpen)
+		}
+		require.NoError(t, <-closed)
+	}
 }

@@ -50,6 +50,7 @@ type DB struct {
 	idle       *Iterator     // of a prefix, closed, whose memory is used again
 	unpaid     int64         // bytes written since the last payment: see pay
 	debt       time.Duration // not slept yet
+	closing    bool          // Close was called: nothing is written any more
 	closed     bool
 	shut       atomic.Bool // closed, for iterators, which look without the lock
 	failed     error       // why nothing can be written any more
@@ -91,11 +92,19 @@ func (db *DB) enterToWrite() error {
 	if err := db.enter(); err != nil {
 		return err
 	}
-	if db.failed != nil {
-		defer db.owner.Unlock()
-		return db.failed
+	if err := db.mayWrite(); err != nil {
+		db.owner.Unlock()
+		return err
 	}
 	return nil
+}
+
+// mayWrite says why nothing can be written, at first or after the lock was released.
+func (db *DB) mayWrite() error {
+	if db.closing {
+		return ErrClosed
+	}
+	return db.failed
 }
 
 // fail makes an error final: the store writes nothing any more.
@@ -130,17 +139,15 @@ func (db *DB) Close() error {
 	if err := db.enter(); err != nil {
 		return err
 	}
-	left := db.leftOpen()
-	db.owner.Unlock()
-
-	err := db.Flush()
-	if errors.Is(err, ErrClosed) {
-		return err
-	}
-	db.owner.Lock()
-	if db.closed {
+	if db.closing {
 		db.owner.Unlock()
 		return ErrClosed
+	}
+	db.closing = true // before the last seal, so that no write comes after it
+	left := db.leftOpen()
+	err := db.failed
+	if err == nil {
+		err = db.flushAll()
 	}
 	db.closed = true
 	db.shut.Store(true)
@@ -168,9 +175,10 @@ func (db *DB) release() (err error) {
 	db.janitor.keepFiles() // from here on they are those of the tree
 	db.owner.Lock()
 	db.unref(db.current)
+	unused := len(db.iterators) == 0 // the janitor gets nothing more then
 	db.owner.Unlock()
 	err = errors.Join(err, db.janitor.close(), db.manifest.close())
-	if db.ownsBudget && len(db.iterators) == 0 {
+	if db.ownsBudget && unused {
 		db.o.Budget.close()
 	}
 	return errors.Join(err, db.dirLock.Close())

@@ -12,6 +12,11 @@ func (db *DB) Flush() error {
 		return err
 	}
 	defer db.owner.Unlock()
+	return db.flushAll()
+}
+
+// flushAll is Flush under the lock, which is not held while it waits.
+func (db *DB) flushAll() error {
 	if err := db.seal(); err != nil {
 		return err
 	}
@@ -28,10 +33,12 @@ func (db *DB) waitForRun(number uint64) error {
 		if len(memory) == 0 || memory[len(memory)-1].number > number {
 			return nil
 		}
-		if err := db.mayWrite(); err != nil {
-			return err
-		}
-		if db.stuck != nil {
+		switch {
+		case db.closed:
+			return ErrClosed
+		case db.failed != nil:
+			return db.failed
+		case db.stuck != nil:
 			return db.stuck
 		}
 		db.progress.Wait()

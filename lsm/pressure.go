@@ -49,14 +49,6 @@ func (db *DB) waitForFlush() error {
 	return db.mayWrite()
 }
 
-// mayWrite says why nothing can be written after the lock was released.
-func (db *DB) mayWrite() error {
-	if db.closed {
-		return ErrClosed
-	}
-	return db.failed
-}
-
 // mustWait says whether sealed memtables take so much that another one does not
 // fit in, or runs are so many. Two may always wait, so that one is written while
 // the other fills.
