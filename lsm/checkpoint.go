@@ -29,29 +29,31 @@ func (db *DB) Checkpoint(ctx context.Context, dir string) error {
 
 // Checkpoint is DB.Checkpoint of what the view has.
 func (v *View) Checkpoint(ctx context.Context, dir string) error {
-	e, err := v.flushed()
+	e, pin, err := v.flushed()
 	if err != nil {
 		return err
 	}
 	db := v.db
-	return makeStore(ctx, db.fs, dir, e, func(i int) string {
+	err = makeStore(ctx, db.fs, dir, e, func(i int) string {
 		return db.path(tableName(e.added[i].meta.number))
 	})
+	return errors.Join(err, pin.Close())
 }
 
 // flushed waits until all of the view is in files, and describes them as the
-// first edit of a manifest.
-func (v *View) flushed() (*edit, error) {
+// first edit of a manifest. They stay until the iterator is closed: the view may be
+// before.
+func (v *View) flushed() (*edit, *Iterator, error) {
 	if err := v.enter(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	db := v.db
 	defer db.owner.Unlock()
 	if err := db.waitForRun(v.run); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if v.version == nil {
-		return nil, ErrClosed
+		return nil, nil, ErrClosed
 	}
 	e := &edit{
 		first: true, identity: db.identity, split: db.o.Split.Name, partitionBytes: db.o.PartitionBytes,
@@ -63,7 +65,7 @@ func (v *View) flushed() (*edit, error) {
 			e.nextFile = max(e.nextFile, f.number+1)
 		}
 	}
-	return e, nil
+	return e, db.scan(v.version, run.Range{}), nil
 }
 
 // Part is a checkpoint, or a store that was closed without an error, of which
