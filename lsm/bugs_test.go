@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/internal/vfs"
 )
 
-// The tests of this file, and those of bugs_failing_test.go, stand for bugs of this
+// The tests of this file, and those of bugs_failing_test.go and bugs_views_test.go, stand for bugs of this
 // store before it was released. Each names the protection that it guards, and was
 // seen to fail without it.
 
@@ -360,38 +360,4 @@ func TestIteratorsMayCloseWhileTheirStoreDoes(t *testing.T) {
 		}
 		require.NoError(t, <-closed)
 	}
-}
-
-// A view that was closed while a checkpoint was made of it let its tables go, and
-// the checkpoint said that they were missing, as of a store that is damaged.
-// Protection: View.flushed pins them.
-func TestViewsMayCloseWhileTheyAreCheckpointed(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
-	var goOn func()
-	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(op vfs.Op, _ string) {
-		if op == vfs.OpLink && goOn != nil {
-			goOn()
-		}
-	}})
-	db, err := Open("db", &Options{FS: disk, Picker: idle{}, Budget: storyBudget})
-	require.NoError(t, err)
-	for range 3 {
-		flushed(t, db, db.Append([]byte("a"), []byte("x")))
-	}
-	v, err := db.View()
-	require.NoError(t, err)
-	goOn = sync.OnceFunc(func() {
-		require.NoError(t, v.Close())
-		require.NoError(t, db.Compact())
-		require.NoError(t, db.janitor.close())
-	})
-	require.NoError(t, v.Checkpoint(t.Context(), "copy"))
-	goOn = nil
-	require.NoError(t, db.Close())
-	db, err = Open("copy", &Options{FS: mem, Budget: storyBudget})
-	require.NoError(t, err)
-	got, _, err := db.Get([]byte("a"), nil)
-	require.NoError(t, err)
-	require.Equal(t, "xxx", string(got))
-	require.NoError(t, db.Close())
 }

@@ -45,7 +45,8 @@ type DB struct {
 	iterators  map[*Iterator]bool
 	probe      run.Probe     // scratch of the operation under way
 	finding    run.Finding   // the same
-	passing    bool          // the finding has memory that a flush may release
+	viewed     run.Finding   // of views: what Peek has returned may be in the other
+	passing    bool          // a finding has memory that a flush may release
 	peeked     []byte        // what Peek has put together
 	idle       *Iterator     // of a prefix, closed, whose memory is used again
 	unpaid     int64         // bytes written since the last payment: see pay

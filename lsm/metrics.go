@@ -45,10 +45,11 @@ func (m *Metrics) DiskBytes() (n int64) {
 
 // Metrics returns the figures of the moment, zeros after Close.
 func (db *DB) Metrics() (m Metrics) {
-	if db.enter() != nil {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	if db.closed {
 		return m
 	}
-	defer db.owner.Unlock()
 	for level, files := range db.current.tree.levels {
 		m.Levels[level] = LevelMetrics{len(files), db.current.tree.bytes(level)}
 	}

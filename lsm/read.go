@@ -1,5 +1,7 @@
 package lsm
 
+import "github.com/weirstate/weir/internal/run"
+
 // Get adds the key's value to dst and says whether there is one. It is
 // ErrTooLarge for a value that appends have made larger than the limit: Stream
 // reads it.
@@ -8,20 +10,14 @@ func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
 		return dst, false, err
 	}
 	defer db.owner.Unlock()
-	return db.getLocked(db.current, true, key, dst)
-}
-
-// getLocked is Get of a version, with or without the active memtable.
-func (db *DB) getLocked(v *version, active bool, key, dst []byte) ([]byte, bool, error) {
-	if err := db.find(v, active, key); err != nil {
+	if err := db.find(&db.finding, db.current, true, key); err != nil {
 		return dst, false, err
 	}
-	return db.found(dst)
+	return db.found(&db.finding, dst)
 }
 
 // found adds what find has gathered to dst.
-func (db *DB) found(dst []byte) ([]byte, bool, error) {
-	f := &db.finding
+func (db *DB) found(f *run.Finding, dst []byte) ([]byte, bool, error) {
 	if !f.Exists() {
 		return dst, false, nil
 	}
@@ -33,20 +29,21 @@ func (db *DB) found(dst []byte) ([]byte, bool, error) {
 }
 
 // Peek is Get without a copy: the value is good until the next call of any
-// method, and must not be changed. It is for a store that one goroutine uses.
+// method, and must not be changed. It is for a store that one goroutine uses;
+// others may read views meanwhile, and Metrics.
 func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.enter(); err != nil {
 		return nil, false, err
 	}
 	defer db.owner.Unlock()
-	if err := db.find(db.current, true, key); err != nil {
+	if err := db.find(&db.finding, db.current, true, key); err != nil {
 		return nil, false, err
 	}
 	if whole, ok := db.finding.Whole(); ok && !db.passing && db.o.checkWhole(db.finding.Size()) == nil {
 		db.owner.Keep()
 		return whole, true, nil
 	}
-	value, found, err = db.found(db.peeked[:0])
+	value, found, err = db.found(&db.finding, db.peeked[:0])
 	if cap(value) <= maxPeeked {
 		db.peeked = value
 	}
@@ -56,9 +53,10 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 // maxPeeked is how much memory is kept for values that Peek puts together.
 const maxPeeked = 1 << 20
 
-// find gathers in db.finding what there is of a key. The lock is held.
-func (db *DB) find(v *version, active bool, key []byte) (err error) {
-	f, p := &db.finding, &db.probe
+// find gathers what a version has of a key, with or without the active memtable.
+// The lock is held.
+func (db *DB) find(f *run.Finding, v *version, active bool, key []byte) (err error) {
+	p := &db.probe
 	f.Reset()
 	db.passing = false
 	if int64(len(key)) > db.o.MaxKeySize {
@@ -81,7 +79,7 @@ func (db *DB) find(v *version, active bool, key []byte) (err error) {
 		}
 	}
 	before := f.Pieces()
-	err = db.findInTree(v.tree)
+	err = db.findInTree(f, v.tree)
 	db.detour(f.Pieces() - before - 1)
 	return err
 }
@@ -105,8 +103,8 @@ func (db *DB) detour(n int) {
 // nothing.
 const detoursUnseen = 4096
 
-func (db *DB) findInTree(t *tree) error {
-	f, p := &db.finding, &db.probe
+func (db *DB) findInTree(f *run.Finding, t *tree) error {
+	p := &db.probe
 	for _, file := range t.levels[0] {
 		if !file.bounds.Contains(p.Key) {
 			continue

@@ -79,9 +79,12 @@ func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
 	if err := v.enter(); err != nil {
 		return dst, false, err
 	}
-	defer v.db.owner.Unlock()
-	v.db.owner.Drop()
-	return v.db.getLocked(v.version, false, key, dst)
+	db := v.db
+	defer db.owner.Unlock()
+	if err := db.find(&db.viewed, v.version, false, key); err != nil {
+		return dst, false, err
+	}
+	return db.found(&db.viewed, dst)
 }
 
 // Iterator walks the keys from from to to, excluded, in order; nil is the lowest
