@@ -13,9 +13,9 @@ import (
 	"github.com/weirstate/weir/internal/vfs"
 )
 
-// The tests of this file, and those of bugs_failing_test.go and bugs_views_test.go, stand for bugs of this
-// store before it was released. Each names the protection that it guards, and was
-// seen to fail without it.
+// The tests of this file, and those of bugs_failing_test.go and bugs_views_test.go,
+// stand for bugs of this store before it was released. Each names the protection that
+// it guards, and was seen to fail without it.
 
 // A large write, of which only the log spoke, was removed while the log was
 // replayed. Protection: recovery.table counts the run's reference to its file.

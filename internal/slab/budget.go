@@ -28,6 +28,7 @@ type Budget struct {
 	free       [][]byte // slabs that wait, all of them touched
 	reclaimers []*Reclaimer
 	preparing  bool
+	closed     bool
 }
 
 // Reclaimer is somebody who can do with less.
@@ -120,7 +121,7 @@ func (b *Budget) Put(s []byte) {
 	s = s[:Bytes:Bytes]
 	b.mu.Lock()
 	b.usedBytes -= Bytes
-	keep := b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
+	keep := !b.closed && b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
 	if keep {
 		b.free = append(b.free, s)
 	}
@@ -148,7 +149,7 @@ func (b *Budget) Prepare(slabs int) {
 
 func (b *Budget) prepareOne(slabs int) (more bool) {
 	b.mu.Lock()
-	more = len(b.free) < slabs && b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
+	more = !b.closed && len(b.free) < slabs && b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
 	b.preparing = more
 	b.mu.Unlock()
 	if !more {
@@ -159,8 +160,14 @@ func (b *Budget) prepareOne(slabs int) (more bool) {
 		s[i] = 0
 	}
 	b.mu.Lock()
-	b.free = append(b.free, s)
+	if !b.closed {
+		b.free = append(b.free, s)
+		s = nil
+	}
 	b.mu.Unlock()
+	if s != nil {
+		release(s)
+	}
 	return true
 }
 
@@ -201,12 +208,12 @@ func (b *Budget) Free(region []byte) {
 	release(region)
 }
 
-// Close gives the slabs that wait back to the system. What is handed out stays
-// good, and may be put back.
+// Close gives the slabs that wait back to the system, and from then on none waits.
+// What is handed out stays good, and may be put back.
 func (b *Budget) Close() {
 	b.mu.Lock()
 	free := b.free
-	b.free = nil
+	b.free, b.closed = nil, true
 	b.mu.Unlock()
 	for _, s := range free {
 		release(s)

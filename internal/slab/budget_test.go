@@ -100,6 +100,22 @@ func TestPreparedSlabsStayWithinTheBudget(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 }
 
+// What came back after Close waited for ever, outside of the heap.
+func TestNoSlabWaitsAfterClose(t *testing.T) {
+	b := NewBudget(0)
+	s := b.Get()
+	b.Close()
+	b.Put(s)
+	require.Empty(t, b.free)
+	b.Prepare(2)
+	require.Eventually(t, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return !b.preparing
+	}, time.Minute, time.Millisecond)
+	require.Empty(t, b.free)
+}
+
 func TestBudgetIsSafeForConcurrentUse(t *testing.T) {
 	b := NewBudget(MinBudgetBytes)
 	var group sync.WaitGroup
