@@ -106,14 +106,14 @@ func TestNoSlabWaitsAfterClose(t *testing.T) {
 	s := b.Get()
 	b.Close()
 	b.Put(s)
-	require.Empty(t, b.free)
+	require.Zero(t, len(b.free))
 	b.Prepare(2)
 	require.Eventually(t, func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return !b.preparing
 	}, time.Minute, time.Millisecond)
-	require.Empty(t, b.free)
+	require.Zero(t, len(b.free))
 }
 
 func TestBudgetIsSafeForConcurrentUse(t *testing.T) {
