@@ -108,6 +108,13 @@ func (m *merger) fail(err error) {
 
 // next goes to the next entry and says whether there is one.
 func (m *merger) next() bool {
+	if m.alone && len(m.heap) == 1 && !m.anyRanges && m.tombstone.source < 0 {
+		if e := m.nextOfLast(); e != nil {
+			m.key, m.kind = e.Key, e.Kind
+			m.finding.Only(e.Value)
+			return true
+		}
+	}
 	for m.advance() {
 		if m.gather() {
 			return true
@@ -129,6 +136,25 @@ func (m *merger) advance() bool {
 	}
 	m.current = m.current[:0]
 	return len(m.heap) > 0
+}
+
+// nextOfLast moves on the only source that has entries left, as long as they are
+// values. It leaves all else to advance.
+func (m *merger) nextOfLast() *run.Entry {
+	s := &m.sources[m.heap[0]]
+	if !s.Next() {
+		m.alone, m.heap = false, m.heap[:0]
+		if err := s.Err(); err != nil {
+			m.fail(err)
+		}
+		return nil
+	}
+	s.entry = s.Entry()
+	if s.entry.Kind.HasValue() {
+		return s.entry
+	}
+	m.alone = false // it stands at the entry already
+	return nil
 }
 
 // advanceFirst moves on the first source of the heap.

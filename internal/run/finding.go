@@ -41,6 +41,14 @@ func (f *Finding) Add(kind Kind, v Value) (last bool) {
 	return kind != Append
 }
 
+// Only makes the finding that of one piece.
+func (f *Finding) Only(v Value) {
+	if len(f.older) > 0 {
+		f.Reset()
+	}
+	f.count, f.newest, f.size = 1, v, v.Size()
+}
+
 // AddPassing is Add for bytes that do not stay: they are copied unless nothing
 // is going to be asked before they are used.
 func (f *Finding) AddPassing(kind Kind, b []byte) (last bool) {
