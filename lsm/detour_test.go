@@ -85,6 +85,9 @@ func TestReadsOfOneTableJoinNothing(t *testing.T) {
 	require.Equal(t, 3, tablesOf(db)[0])
 }
 
+// both are the values of a bool.
+func both(yield func(bool) bool) { _ = yield(false) && yield(true) }
+
 // What reads have paid for is done, and no more.
 func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 	table := func(number uint64, from, to byte) Table {
@@ -106,10 +109,16 @@ func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 		{2 << 20, &Pick{Files: []uint64{3, 5}, To: 3}, func() { s.Levels[2] = nil }},
 		{0, nil, func() {}},
 	} {
-		s.Detours = max(step.bytes/detourBytes-1, 0)
-		require.Nil(t, NewLeveled().Pick(s), "%d bytes", step.bytes)
-		s.Detours = step.bytes / detourBytes
-		require.Equal(t, step.pick, NewLeveled().Pick(s), "%d bytes", step.bytes)
+		for s.Settled = range both {
+			price := int64(detourBytes)
+			if s.Settled {
+				price = settledDetourBytes
+			}
+			s.Detours = max(step.bytes/price-1, 0)
+			require.Nil(t, NewLeveled().Pick(s), "%d bytes", step.bytes)
+			s.Detours = step.bytes / price
+			require.Equal(t, step.pick, NewLeveled().Pick(s), "%d bytes", step.bytes)
+		}
 		step.then()
 	}
 }

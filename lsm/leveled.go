@@ -70,11 +70,14 @@ func smallRuns(runs []Table, memtableBytes int64) []Table {
 	return runs
 }
 
-// detourBytes is how much may be rewritten to save as many detours as there were
-// since the last compaction. A detour costs about half a microsecond, in which
-// another core rewrites 50 bytes; it counts for more because reads wait and a
-// compaction does not.
-const detourBytes = 256
+// How much may be rewritten to save as many detours as there were since the last
+// compaction. A detour costs about half a microsecond, in which another core
+// rewrites 50 bytes; it counts for more because reads wait and a compaction does
+// not, and for more still where no write is about to undo it.
+const (
+	detourBytes        = 256
+	settledDetourBytes = 2048
+)
 
 // pickForReads joins runs, though none is above its size, as soon as reads have
 // paid for it: by a rule like that of LevelDB, where seeks do, so that what is
@@ -83,8 +86,12 @@ func pickForReads(s Shape) *Pick {
 	if s.Detours == 0 {
 		return nil
 	}
+	paid := s.Detours * detourBytes
+	if s.Settled {
+		paid = s.Detours * settledDetourBytes
+	}
 	pick := pickJoin(s)
-	if pick == nil || s.bytesOf(pick) > s.Detours*detourBytes {
+	if pick == nil || s.bytesOf(pick) > paid {
 		return nil
 	}
 	return pick

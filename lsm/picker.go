@@ -31,6 +31,9 @@ type Shape struct {
 	// table more than one, because the value is in pieces or a prefix in several
 	// tables.
 	Detours int64
+	// Settled says that all that was written is in tables: the store is being
+	// read, if anything.
+	Settled bool
 	// MemtableBytes and FileBytes are those of Options.
 	MemtableBytes, FileBytes int64
 }
@@ -88,7 +91,10 @@ func numbersOf(groups ...[]Table) (numbers []uint64) {
 
 // shape describes the current tree. The lock is held.
 func (db *DB) shape() Shape {
-	s := Shape{Detours: db.detours, MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes}
+	s := Shape{
+		Detours: db.detours, Settled: db.active.Len() == 0 && len(db.current.memory) == 0,
+		MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes,
+	}
 	for level, files := range db.current.tree.levels {
 		for _, f := range files {
 			s.Levels[level] = append(s.Levels[level], Table{

@@ -84,10 +84,20 @@ func (r *runner) store(ctx context.Context, name string, s store, trace bool) (e
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 		if wanted {
-			r.result(name, w.name).add(b.meter, e.DiskBytes(), peakMemory()-before)
+			r.result(name, w.name).add(b.meter, e.DiskBytes(), r.peak(before))
 		}
 	}
 	return nil
+}
+
+// peak is the memory that the process has used at most, above what it had used
+// before. An engine leaves behind what the next one uses again, so it is known
+// only where there is one.
+func (r *runner) peak(before int64) int64 {
+	if len(r.engines) > 1 {
+		return 0
+	}
+	return peakMemory() - before
 }
 
 func (r *runner) result(engine, workload string) *result {
