@@ -36,7 +36,7 @@ func NewKeyed[K any](b Backend, key codec.Codec[K]) (*Keyed[K], error) {
 	if b == nil || key == nil {
 		return nil, fmt.Errorf("keyed: backend and key codec are required: %w", ErrInvalid)
 	}
-	if err := b.Registry().bind(key.ID()); err != nil {
+	if err := b.Registry().bind(key.ID(), key.FixedSize()); err != nil {
 		return nil, fmt.Errorf("keyed: %w", err)
 	}
 	return newKeyed(b, key), nil

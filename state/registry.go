@@ -28,6 +28,7 @@ type Registry struct {
 	clock    *cow.Clock
 	states   map[ID]*declared
 	key      *codec.ID // of the Keyed, once there is one
+	keySize  int       // of that codec
 	closed   bool
 }
 
@@ -74,6 +75,11 @@ func (r *Registry) States() []Info {
 	return infos
 }
 
+// KeySize is the size in bytes of every encoded key, negative if they vary and are
+// escaped; ok is false as long as there is no Keyed. A backend of bytes needs it to
+// tell where in a composite key the prefix ends.
+func (r *Registry) KeySize() (size int, ok bool) { return r.keySize, r.key != nil }
+
 // Closed says whether Close was called.
 func (r *Registry) Closed() bool { return r.closed }
 
@@ -90,15 +96,16 @@ func (r *Registry) Freeze() (release func()) {
 	return r.clock.Freeze().Release
 }
 
-// bind records the codec of the keys, which is one for the whole backend.
-func (r *Registry) bind(key codec.ID) error {
+// bind records the codec of the keys, which is one for the whole backend, and the
+// size of what it encodes.
+func (r *Registry) bind(key codec.ID, size int) error {
 	if r.closed {
 		return ErrClosed
 	}
 	if r.key != nil && *r.key != key {
 		return fmt.Errorf("backend keyed by %v, now by %v: %w", *r.key, key, ErrStateMismatch)
 	}
-	r.key = &key
+	r.key, r.keySize = &key, size
 	return nil
 }
 

@@ -78,9 +78,14 @@ func TestSecondDeclarationSharesTheStorageOrIsAMismatch(t *testing.T) {
 
 func TestBackendHasOneKeyCodec(t *testing.T) {
 	r := newRegistry(t)
-	require.NoError(t, r.bind(codec.Int[int64]().ID()))
-	require.NoError(t, r.bind(codec.Int[int64]().ID()))
-	require.ErrorIs(t, r.bind(codec.String[string]().ID()), ErrStateMismatch)
+	_, ok := r.KeySize()
+	require.False(t, ok, "there is none yet")
+	require.NoError(t, r.bind(codec.Int[int64]().ID(), 8))
+	require.NoError(t, r.bind(codec.Int[int64]().ID(), 8))
+	require.ErrorIs(t, r.bind(codec.String[string]().ID(), -1), ErrStateMismatch)
+	size, ok := r.KeySize()
+	require.True(t, ok)
+	require.Equal(t, 8, size)
 }
 
 func TestOptionsThatMakeNoSenseAreInvalid(t *testing.T) {
