@@ -19,6 +19,15 @@ type Filter interface {
 	Decide(batch []FilterEntry)
 }
 
+// RangeFilter is a Filter that keeps most keys, and is not asked about them: entries
+// that are asked about are copied.
+type RangeFilter interface {
+	Filter
+	// FilterRange is what it is asked about: the keys from from to to, excluded; nil
+	// is beyond the highest. It is always the same.
+	FilterRange() (from, to []byte)
+}
+
 // Decision is what becomes of an entry.
 type Decision uint8
 
@@ -65,6 +74,16 @@ const (
 	filterBatchEntries = 256
 	filterBatchBytes   = 256 << 10
 )
+
+// filters says whether the Filter is asked about a key.
+func (o *Options) filters(key []byte) bool {
+	f, ok := o.Filter.(RangeFilter)
+	if !ok {
+		return o.Filter != nil
+	}
+	from, to := f.FilterRange()
+	return run.Range{From: from, To: to}.Contains(key)
+}
 
 // filterBatch is entries that wait for the decision of a Filter.
 type filterBatch struct {

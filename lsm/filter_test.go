@@ -134,3 +134,42 @@ func TestFilterMayReplaceWhatAppendsHaveMadeTooLarge(t *testing.T) {
 		require.Equal(t, int64(80), size)
 	}
 }
+
+// rangeDecider is a RangeFilter of one function.
+type rangeDecider struct {
+	decider
+	from, to []byte
+}
+
+func (d rangeDecider) FilterRange() (from, to []byte) { return d.from, d.to }
+
+// Keys before, in and behind the range are written in their order, and only those in
+// it are asked about.
+func TestRangeFilterIsAskedAboutItsRangeOnly(t *testing.T) {
+	for _, c := range []struct {
+		from, to []byte
+		dropped  string
+	}{
+		{nil, nil, "abcdef"}, {[]byte("c"), nil, "cdef"}, {nil, []byte("c"), "ab"},
+		{[]byte("b"), []byte("e"), "bcd"}, {[]byte("x"), nil, ""},
+	} {
+		asked := ""
+		filter := rangeDecider{func(e *FilterEntry) {
+			asked += string(e.Key)
+			e.Decision = Drop
+		}, c.from, c.to}
+		db := memoryStore(t, Options{Budget: goldenBudget, Picker: idle{}, Filter: filter})
+		want := map[string]string{}
+		for i, key := range []string{"b", "d", "f", "a", "c", "e"} {
+			if putAll(t, db, key); i%3 == 2 {
+				flushed(t, db)
+			}
+			if !strings.Contains(c.dropped, key) {
+				want[key] = "of " + key
+			}
+		}
+		compactLevels(t, db, 1, 0)
+		require.Equal(t, c.dropped, asked)
+		requireContent(t, db, want)
+	}
+}

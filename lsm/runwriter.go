@@ -23,8 +23,13 @@ type runWriter struct {
 
 // write takes the current entry of a merger.
 func (w *runWriter) write(m *merger) error {
-	if w.c.db.o.Filter != nil {
+	if w.c.db.o.filters(m.key) {
 		return w.filter(m)
+	}
+	if len(w.batch.entries) > 0 { // the range that is filtered has ended
+		if err := w.decide(); err != nil {
+			return err
+		}
 	}
 	e := run.Entry{Key: m.key, Kind: m.kind}
 	if m.kind.HasValue() {
