@@ -1,0 +1,170 @@
+package lsmstate
+
+import (
+	"fmt"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/state"
+)
+
+// Backend is a backend on disk. It satisfies state.ByteBackend and snapshot.Backend.
+//
+// What methods return is good until the next call of any.
+//
+// Thread safety: the task's goroutine only; a View may be read by another.
+type Backend struct {
+	registry  *state.Registry
+	options   lsm.Options
+	directory *directory
+	// tree is made when it is first needed, since how keys are cut depends on their
+	// codec. Db is its; nil before and after Close.
+	tree     *tree
+	db       *lsm.DB
+	appends  appends
+	timers   map[state.ID]*timers
+	known    int // how many timers of a key group may be in memory
+	fired    fired
+	cursors  []*cursor // open
+	key      []byte    // scratch
+	batch    lsm.Batch // scratch
+	loadedID state.ID  // of the row loaded last
+	loaded   state.Kind
+}
+
+// Open returns an empty backend that works in a directory, which it makes if need
+// be. What a crash has left of another one there is removed. It is ErrLocked if the
+// directory is in use.
+func Open(dir string, o Options) (*Backend, error) {
+	registry, err := state.NewRegistry(o.Options)
+	if err != nil {
+		return nil, fmt.Errorf("lsmstate: %w", err)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Real{}
+	}
+	d, err := openDirectory(o.FS, dir)
+	if err != nil {
+		return nil, fmt.Errorf("lsmstate: %w", err)
+	}
+	return &Backend{
+		registry:  registry,
+		options:   o.ofTree(),
+		directory: d,
+		timers:    make(map[state.ID]*timers),
+		known:     o.knownOf(registry.Keyspace().Groups.Len()),
+	}, nil
+}
+
+// Registry implements state.Backend.
+func (b *Backend) Registry() *state.Registry { return b.registry }
+
+// store returns the tree's store, which it makes the first time.
+func (b *Backend) store() (*lsm.DB, error) {
+	if b.db != nil {
+		return b.db, nil
+	}
+	if b.registry.Closed() {
+		return nil, state.ErrClosed
+	}
+	keySize, ok := b.registry.KeySize()
+	if !ok {
+		return nil, fmt.Errorf("lsmstate: no codec of keys is known yet: %w", state.ErrInvalid)
+	}
+	b.options.Split, b.options.Filter = splitOf(keySize), &b.fired
+	t, err := openTree(b.directory, &b.options)
+	if err != nil {
+		return nil, fmt.Errorf("lsmstate: %w", err)
+	}
+	b.tree, b.db = t, t.db
+	return b.db, nil
+}
+
+// Empty implements snapshot.Backend. What cannot be read is not nothing.
+func (b *Backend) Empty() bool {
+	for _, service := range b.timers {
+		for _, queue := range service {
+			if len(queue.order) > 0 {
+				return false
+			}
+		}
+	}
+	if b.db == nil {
+		return true
+	}
+	groups := b.registry.Keyspace().Groups
+	it, err := b.db.Iterator(partition(groups.First), partition(groups.Last+1))
+	if err != nil {
+		return false
+	}
+	defer it.Close()
+	return !it.Next() && it.Err() == nil
+}
+
+// partition is the first key of a partition.
+func partition(number uint16) []byte { return state.AppendHeader(nil, number, 0)[:partitionBytes] }
+
+// Load implements snapshot.Backend. Values are decoded when they are read.
+func (b *Backend) Load(key, value []byte) error {
+	if b.registry.Closed() {
+		return state.ErrClosed
+	}
+	group, id, rest, err := state.SplitHeader(key)
+	if err != nil {
+		return err
+	}
+	if owned := b.registry.Keyspace().Groups; !owned.Contains(group) {
+		return fmt.Errorf("row of key group %d, backend owns %v: %w", group, owned, state.ErrKeyGroup)
+	}
+	kind, err := b.kindOf(id)
+	if err != nil {
+		return err
+	}
+	if kind == state.KindTimers {
+		return b.registry.LoadTimer(group, id, rest, value)
+	}
+	keySize, _ := b.registry.KeySize()
+	prefix, ok := splitKey(key, keySize)
+	switch {
+	case !ok || len(value) == 0:
+		return fmt.Errorf("row of %d and %d bytes: %w", len(key), len(value), state.ErrCorrupt)
+	case kind == state.KindList:
+		return b.Append(key[:prefix], value) // with a suffix of ours
+	case kind != state.KindMap && prefix < len(key):
+		return fmt.Errorf("row of a %v state with %d bytes too many: %w", kind, len(key)-prefix, state.ErrCorrupt)
+	}
+	return b.Set(key, value)
+}
+
+// kindOf is that of a declared state. Rows of one come together.
+func (b *Backend) kindOf(id state.ID) (state.Kind, error) {
+	if b.loaded != 0 && b.loadedID == id {
+		return b.loaded, nil
+	}
+	for _, info := range b.registry.States() {
+		if info.ID() == id {
+			b.loadedID, b.loaded = id, info.Kind
+			return info.Kind, nil
+		}
+	}
+	return 0, fmt.Errorf("row of state id %#08x: %w", uint32(id), state.ErrUnknownState)
+}
+
+// Close implements state.Backend: it removes what the backend has on disk. Views
+// that are open stay readable, and the last one that is released does it then.
+func (b *Backend) Close() error {
+	if b.registry.Closed() {
+		return nil
+	}
+	b.registry.Close()
+	for _, c := range b.cursors {
+		c.end()
+	}
+	t := b.tree
+	b.tree, b.db, b.cursors = nil, nil, nil
+	clear(b.timers)
+	if t == nil {
+		return b.directory.close()
+	}
+	return t.release()
+}

@@ -1,0 +1,240 @@
+package lsmstate
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+const dir = "dir"
+
+// backendOn opens a backend in a file system.
+func backendOn(t *testing.T, fs vfs.FS, o Options) (*Backend, *state.Keyed[string]) {
+	o.FS = fs
+	b, err := Open(dir, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	k, err := state.NewKeyed(b, codec.String[string]())
+	require.NoError(t, err)
+	return b, k
+}
+
+func newFS() *vfs.Mem { return vfs.NewMem(vfs.MemOptions{}) }
+
+func valueOn(t *testing.T, k *state.Keyed[string]) state.ValueState[string] {
+	v, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: "value", Codec: codec.String[string]()})
+	require.NoError(t, err)
+	return v
+}
+
+func listOn(t *testing.T, k *state.Keyed[string]) state.ListState[string] {
+	l, err := state.ListOf(k, state.ListDescriptor[string]{Name: "list", Codec: codec.String[string]()})
+	require.NoError(t, err)
+	return l
+}
+
+func mapOn(t *testing.T, k *state.Keyed[string]) state.MapState[string, string] {
+	m, err := state.MapOf(k, state.MapDescriptor[string, string]{Name: "map", Key: codec.String[string](), Value: codec.String[string]()})
+	require.NoError(t, err)
+	return m
+}
+
+func namesIn(t *testing.T, fs vfs.FS) []string {
+	names, err := fs.List(dir)
+	require.NoError(t, err)
+	return names
+}
+
+func TestDirectoryHasOneBackend(t *testing.T) {
+	fs := newFS()
+	b, _ := backendOn(t, fs, Options{})
+	_, err := Open(dir, Options{FS: fs})
+	require.ErrorIs(t, err, ErrLocked)
+	require.NoError(t, b.Close())
+	backendOn(t, fs, Options{})
+}
+
+func TestCloseLeavesNothingOnDisk(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		fs := newFS()
+		require.NoError(t, fs.MkdirAll(dir))
+		f, err := fs.Create(filepath.Join(dir, "of somebody else"))
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		b, k := backendOn(t, fs, Options{})
+		if written {
+			require.NoError(t, k.SetKey("k"))
+			require.NoError(t, valueOn(t, k).Set("v"))
+			require.Contains(t, namesIn(t, fs), treeName)
+		}
+		require.NoError(t, b.Close())
+		require.Equal(t, []string{lockName, "of somebody else"}, namesIn(t, fs))
+	}
+}
+
+func TestWhatACrashLeftIsRemoved(t *testing.T) {
+	fs := newFS()
+	b, k := backendOn(t, fs, Options{})
+	require.NoError(t, k.SetKey("k"))
+	require.NoError(t, valueOn(t, k).Set("v"))
+	require.NoError(t, b.db.Flush())
+	crashed := fs.CrashClone(vfs.CrashOptions{Keep: 1})
+	require.Contains(t, namesIn(t, crashed), treeName)
+	c, k := backendOn(t, crashed, Options{})
+	require.NoError(t, k.SetKey("k"))
+	_, ok, err := valueOn(t, k).Get()
+	require.NoError(t, err)
+	require.False(t, ok)
+	require.True(t, c.Empty())
+}
+
+func TestViewOutlivesItsBackend(t *testing.T) {
+	fs := newFS()
+	b, k := backendOn(t, fs, Options{})
+	require.NoError(t, k.SetKey("k"))
+	require.NoError(t, valueOn(t, k).Set("v"))
+	first, second := view1(t, b), view1(t, b)
+	require.NoError(t, b.Close())
+	for _, v := range []snapshot.View{first, second} {
+		require.Contains(t, namesIn(t, fs), treeName)
+		require.Len(t, rowsOf(t, v), 1)
+		v.Release()
+		v.Release()
+	}
+	require.Equal(t, []string{lockName}, namesIn(t, fs))
+}
+
+func view1(t *testing.T, b *Backend) snapshot.View {
+	v, err := b.View()
+	require.NoError(t, err)
+	return v
+}
+
+// rowsOf are the rows of a view, a key and a value each.
+func rowsOf(t *testing.T, v snapshot.View) (rows [][2]string) {
+	groups := v.Keyspace().Groups
+	for group := int(groups.First); group <= int(groups.Last); group++ {
+		require.NoError(t, v.Rows(uint16(group), func(key, value []byte) error {
+			rows = append(rows, [2]string{string(key), string(value)})
+			return nil
+		}))
+	}
+	return rows
+}
+
+// A reader may stop, and may take groups in any order.
+func TestViewMayBeReadInAnyOrder(t *testing.T) {
+	b, k := backendOn(t, newFS(), Options{Options: state.Options{Keyspace: state.WholeKeyspace(8)}})
+	value, timers := valueOn(t, k), timersOn(t, k)
+	for i := range 100 {
+		require.NoError(t, k.SetKey(fmt.Sprint(i)))
+		require.NoError(t, value.Set("v"))
+		require.NoError(t, timers.Register(state.EventTime, int64(i), nil))
+	}
+	v := view1(t, b)
+	defer v.Release()
+	want := rowsOf(t, v)
+	require.Len(t, want, 200)
+	for _, most := range []int{1, 7, 1000} {
+		var got [][2]string
+		for group := 7; group >= 0; group-- {
+			var rows [][2]string
+			stopped := fmt.Errorf("enough")
+			for err := stopped; err != nil; most *= 2 {
+				rows = nil
+				err = v.Rows(uint16(group), func(key, value []byte) error {
+					if len(rows) == most {
+						return stopped
+					}
+					rows = append(rows, [2]string{string(key), string(value)})
+					return nil
+				})
+			}
+			got = append(rows, got...)
+		}
+		require.Equal(t, want, got)
+	}
+}
+
+// Values, entries and elements of the limit are, with what is stored before them,
+// larger than what the tree takes and gives as a whole.
+func TestValuesOfTheLimitAreStoredAndReadWhole(t *testing.T) {
+	const limit = 100
+	o := Options{tune: func(o *lsm.Options) { o.MaxValueSize = limit }}
+	o.Limits.MaxValueSize = limit
+	full := strings.Repeat("f", limit)
+	b, k := backendOn(t, newFS(), o)
+	check := func(k *state.Keyed[string]) {
+		require.NoError(t, k.SetKey("k"))
+		got, _, err := valueOn(t, k).Get()
+		require.NoError(t, err)
+		require.Equal(t, full, got)
+		got, _, err = mapOn(t, k).Get("u")
+		require.NoError(t, err)
+		require.Equal(t, full, got)
+		for e, err := range mapOn(t, k).All() {
+			require.NoError(t, err)
+			require.Equal(t, full, e.Value)
+		}
+		list, err := listOn(t, k).Get()
+		require.NoError(t, err)
+		require.Equal(t, []string{"first", full, full, "last"}, list)
+	}
+	require.NoError(t, k.SetKey("k"))
+	require.NoError(t, valueOn(t, k).Set(full))
+	require.NoError(t, mapOn(t, k).Put("u", full))
+	for _, e := range []string{"first", full, full, "last"} {
+		require.NoError(t, listOn(t, k).Add(e))
+	}
+	check(k)
+	require.NoError(t, b.db.Flush())
+	check(k)
+
+	heap, err := heapstate.NewHash(state.Options{})
+	require.NoError(t, err)
+	of, err := state.NewKeyed(heap, codec.String[string]())
+	require.NoError(t, err)
+	valueOn(t, of)
+	mapOn(t, of)
+	listOn(t, of)
+	v := view1(t, b)
+	defer v.Release()
+	for _, r := range rowsOf(t, v) {
+		require.NoError(t, heap.Load([]byte(r[0]), []byte(r[1])))
+	}
+	check(of)
+}
+
+func TestAListIsCutIntoRows(t *testing.T) {
+	const elementBytes = 1000
+	b, k := backendOn(t, newFS(), Options{})
+	list := listOn(t, k)
+	require.NoError(t, k.SetKey("k"))
+	const elements = 5000
+	for range elements {
+		require.NoError(t, list.Add(strings.Repeat("e", elementBytes)))
+	}
+	require.NoError(t, list.Add(strings.Repeat("l", 2*rowBytes)))
+	require.NoError(t, list.Add("last"))
+	v := view1(t, b)
+	defer v.Release()
+	rows := rowsOf(t, v)
+	require.Len(t, rows, (elements*elementBytes+rowBytes-1)/rowBytes+2)
+	for _, r := range rows[:len(rows)-2] {
+		require.LessOrEqual(t, len(r[1]), rowBytes)
+	}
+	got, err := list.Get()
+	require.NoError(t, err)
+	require.Len(t, got, elements+2)
+	require.Equal(t, "last", got[elements+1])
+}

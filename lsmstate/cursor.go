@@ -1,0 +1,67 @@
+package lsmstate
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/state"
+)
+
+// cursor is a live one of a prefix: the tree's.
+type cursor struct {
+	backend *Backend
+	it      *lsm.Iterator // nil once closed
+	err     error         // why it could not be opened, or was closed
+}
+
+// ScanPrefix implements state.ByteBackend, for prefixes as DeletePrefix takes them.
+func (b *Backend) ScanPrefix(prefix []byte) state.Cursor {
+	c := &cursor{backend: b}
+	db, err := b.store()
+	if err == nil {
+		c.it, err = db.Prefix(prefix)
+	}
+	if c.err = ofTree(err); c.err == nil {
+		b.cursors = append(b.cursors, c)
+	}
+	return c
+}
+
+// Next implements state.Cursor.
+func (c *cursor) Next() (key, value []byte, ok bool, err error) {
+	if c.it == nil {
+		return nil, nil, false, c.err
+	}
+	if !c.it.Next() {
+		return nil, nil, false, ofTree(c.it.Err())
+	}
+	key = c.it.Key()
+	value, err = c.it.Value()
+	if errors.Is(err, lsm.ErrTooLarge) {
+		value, ok, err = c.backend.getLarge(key)
+		return key, value, ok, err
+	}
+	if err != nil {
+		return nil, nil, false, ofTree(err)
+	}
+	return key, value, true, nil
+}
+
+// Close implements state.Cursor.
+func (c *cursor) Close() error {
+	if i := slices.Index(c.backend.cursors, c); i >= 0 {
+		c.backend.cursors = slices.Delete(c.backend.cursors, i, i+1)
+	}
+	return c.end()
+}
+
+// end closes the cursor, which is no longer listed, or about to be.
+func (c *cursor) end() error {
+	if c.it == nil {
+		return nil
+	}
+	err := c.it.Close()
+	c.it, c.err = nil, state.ErrClosed
+	return ofTree(err)
+}

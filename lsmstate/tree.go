@@ -1,0 +1,39 @@
+package lsmstate
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/weirstate/weir/lsm"
+)
+
+// tree is the store of a backend. It is closed, and removed, when the backend and
+// all of its views have let go of it.
+//
+// Thread safety: safe for concurrent use, but for db, which has an owner.
+type tree struct {
+	db        *lsm.DB
+	directory *directory
+	holders   atomic.Int32
+}
+
+// openTree makes an empty tree.
+func openTree(d *directory, o *lsm.Options) (*tree, error) {
+	db, err := lsm.Open(d.tree(), o)
+	if err != nil {
+		return nil, ofTree(err)
+	}
+	t := &tree{db: db, directory: d}
+	t.holders.Store(1)
+	return t, nil
+}
+
+func (t *tree) hold() { t.holders.Add(1) }
+
+// release gives up one hold.
+func (t *tree) release() error {
+	if t.holders.Add(-1) > 0 {
+		return nil
+	}
+	return errors.Join(ofTree(t.db.Close()), t.directory.close())
+}

@@ -1,0 +1,180 @@
+package lsmstate
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+// view is a Backend as it was at a snapshot: a view of the tree. It satisfies
+// snapshot.View.
+//
+// Thread safety: one reader, in any goroutine.
+type view struct {
+	keyspace state.Keyspace
+	states   []state.Info
+	tree     *tree // nil if there was none
+	view     *lsm.View
+	keyed    walk
+	timers   walk
+	key      []byte // scratch
+	once     sync.Once
+}
+
+// View implements snapshot.Backend: it seals the tree and pins it.
+func (b *Backend) View() (snapshot.View, error) { return b.pin() }
+
+func (b *Backend) pin() (*view, error) {
+	if b.registry.Closed() {
+		return nil, state.ErrClosed
+	}
+	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.States()}
+	if b.db == nil {
+		return v, nil
+	}
+	pinned, err := b.db.View()
+	if err != nil {
+		return nil, ofTree(err)
+	}
+	b.tree.hold()
+	v.tree, v.view = b.tree, pinned
+	v.keyed, v.timers = walk{view: pinned}, walk{view: pinned}
+	return v, nil
+}
+
+// Keyspace implements snapshot.View.
+func (v *view) Keyspace() state.Keyspace { return v.keyspace }
+
+// States implements snapshot.View.
+func (v *view) States() []state.Info { return v.states }
+
+// Rows implements snapshot.View. The tree has timers apart: those of a state go
+// before the rows of states with higher ids.
+func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
+	if v.tree == nil {
+		return nil
+	}
+	services := v.services()
+	timersBelow := func(id state.ID, all bool) error {
+		for len(services) > 0 && (all || services[0] < id) {
+			if err := v.timersOf(group, services[0], yield); err != nil {
+				return err
+			}
+			services = services[1:]
+		}
+		return nil
+	}
+	err := v.keyed.rows(partition(group), partition(group+1), func(key, value []byte) error {
+		_, id, _, err := state.SplitHeader(key)
+		if err == nil {
+			err = timersBelow(id, false)
+		}
+		if err != nil {
+			return err
+		}
+		return yield(key, value)
+	})
+	if err != nil {
+		return err
+	}
+	return timersBelow(0, true)
+}
+
+// services are the ids of the timer services, ascending.
+func (v *view) services() (ids []state.ID) {
+	for _, info := range v.states {
+		if info.Kind == state.KindTimers {
+			ids = append(ids, info.ID())
+		}
+	}
+	return ids
+}
+
+// timersOf calls yield with the timers of a service and a key group.
+func (v *view) timersOf(group uint16, id state.ID, yield func(key, value []byte) error) error {
+	for _, d := range domains {
+		if err := v.timersIn(group, id, d, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var domains = [...]state.Domain{state.EventTime, state.ProcessingTime}
+
+// timersIn is timersOf for one domain.
+func (v *view) timersIn(group uint16, id state.ID, d state.Domain, yield func(key, value []byte) error) error {
+	begin := func(s section) []byte { return appendSection(nil, group, id, s.of(d)) }
+	mark, late, timers := begin(markSection), begin(lateSection), begin(timerSection)
+	first := timers
+	err := v.timers.rows(mark, late, func(_, position []byte) error {
+		first = append(bytes.Clone(timers), position...)
+		first = append(first, 0) // the smallest key above the mark
+		return nil
+	})
+	fire := func(key, _ []byte) error {
+		v.key = state.AppendHeader(v.key[:0], group, id)
+		v.key = append(append(v.key, byte(d)), key[sectionSize:]...)
+		return yield(v.key, nil)
+	}
+	if err == nil {
+		err = v.timers.rows(late, timers, fire)
+	}
+	if err == nil {
+		err = v.timers.rows(first, begin(timerSection+1), fire)
+	}
+	return err
+}
+
+// Release implements snapshot.View. The last one may have to close the tree, whose
+// files nobody needs any more: an error of it harms nobody.
+func (v *view) Release() {
+	v.once.Do(func() {
+		if v.tree == nil {
+			return
+		}
+		_ = errors.Join(v.keyed.close(), v.timers.close(), v.view.Close(), v.tree.release())
+	})
+}
+
+// Scan implements state.Backend.
+func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
+	if b.registry.Closed() {
+		return state.ErrClosed
+	}
+	kind, err := b.kindOf(id)
+	if err != nil {
+		return err
+	}
+	v, err := b.pin()
+	if err != nil {
+		return err
+	}
+	defer v.Release()
+	if v.tree == nil {
+		return nil
+	}
+	for group := int(v.keyspace.Groups.First); group <= int(v.keyspace.Groups.Last); group++ {
+		if kind == state.KindTimers {
+			err = v.timersOf(uint16(group), id, yield)
+		} else {
+			err = v.keyed.rows(state.AppendHeader(nil, uint16(group), id), afterState(uint16(group), id), yield)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// afterState is the first key behind those of a state in a key group.
+func afterState(group uint16, id state.ID) []byte {
+	if id++; id == 0 {
+		return partition(group + 1)
+	}
+	return state.AppendHeader(nil, group, id)
+}
