@@ -6,27 +6,35 @@ import (
 	"testing"
 
 	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
 )
 
+// opener opens an empty backend. What it keeps on disk is in b.TempDir.
+type opener func(b testing.TB, o state.Options) (snapshot.Backend, error)
+
 // backends are those of the suite, by the name in the rows.
 var backends = []struct {
 	name string
-	open func(state.Options) (snapshot.Backend, error)
+	open opener
 }{
-	{"hash", func(o state.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }},
-	{"btree", func(o state.Options) (snapshot.Backend, error) { return heapstate.NewBTree(o) }},
+	{"hash", func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }},
+	{"btree", func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewBTree(o) }},
+	{"lsm", func(b testing.TB, o state.Options) (snapshot.Backend, error) {
+		return lsmstate.Open(b.TempDir(), lsmstate.Options{Options: o})
+	}},
 }
 
-// keyed opens an empty backend with int64 keys. Two key groups are what
-// Flink's suite uses.
-func keyed(b testing.TB, open func(state.Options) (snapshot.Backend, error), groups int) (snapshot.Backend, *state.Keyed[int64]) {
-	backend, err := open(state.Options{Keyspace: state.WholeKeyspace(groups)})
+// keyed opens an empty backend with int64 keys, for as long as the benchmark lasts.
+// Two key groups are what Flink's suite uses.
+func keyed(b testing.TB, open opener, groups int) (snapshot.Backend, *state.Keyed[int64]) {
+	backend, err := open(b, state.Options{Keyspace: state.WholeKeyspace(groups)})
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() { check(backend.Close()) })
 	k, err := state.NewKeyed(backend, codec.Int[int64]())
 	if err != nil {
 		b.Fatal(err)

@@ -36,7 +36,7 @@ type counters struct {
 	rng     *rand.Rand
 }
 
-func newCounters(b testing.TB, open func(state.Options) (snapshot.Backend, error), n int) *counters {
+func newCounters(b testing.TB, open opener, n int) *counters {
 	backend, k := keyed(b, open, 128)
 	c := &counters{backend: backend, keyed: k, n: n, rng: rand.New(rand.NewPCG(3, 3))}
 	c.value = must1(state.ValueOf(k, state.ValueDescriptor[int64]{Name: "counter", Codec: codec.Int[int64]()}))

@@ -205,8 +205,8 @@ func filledMaps(s store) mapOps {
 // operation itself.
 func BenchmarkState(b *testing.B) {
 	for _, o := range ops {
-		for _, s := range stores(b) {
-			b.Run(row(o.name, s.name, setupKeys), func(b *testing.B) { run(b, o, s.store) })
+		for _, s := range stores() {
+			b.Run(row(o.name, s.name, setupKeys), func(b *testing.B) { run(b, o, s.open(b)) })
 		}
 	}
 }
@@ -227,19 +227,19 @@ func run(b *testing.B, o op, s store) {
 }
 
 type namedStore struct {
-	name  string
-	store store
+	name string
+	open func(b *testing.B) store
 }
 
-func stores(b *testing.B) []namedStore {
-	list := []namedStore{{"gomap", goMaps()}}
+func stores() []namedStore {
+	list := []namedStore{{"gomap", func(*testing.B) store { return goMaps() }}}
 	for _, backend := range backends {
-		open := backend.open
-		newKeyed := func() *state.Keyed[int64] {
-			_, k := keyed(b, open, 2)
-			return k
-		}
-		list = append(list, namedStore{backend.name, weirStore(newKeyed)})
+		list = append(list, namedStore{backend.name, func(b *testing.B) store {
+			return weirStore(func() *state.Keyed[int64] {
+				_, k := keyed(b, backend.open, 2)
+				return k
+			})
+		}})
 	}
 	return list
 }
