@@ -1,8 +1,10 @@
 package lsmstate
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,24 +147,29 @@ func TestViewMayBeReadInAnyOrder(t *testing.T) {
 	defer v.Release()
 	want := rowsOf(t, v)
 	require.Len(t, want, 200)
-	for _, most := range []int{1, 7, 1000} {
-		var got [][2]string
-		for group := 7; group >= 0; group-- {
-			var rows [][2]string
-			stopped := fmt.Errorf("enough")
-			for err := stopped; err != nil; most *= 2 {
-				rows = nil
-				err = v.Rows(uint16(group), func(key, value []byte) error {
-					if len(rows) == most {
-						return stopped
-					}
-					rows = append(rows, [2]string{string(key), string(value)})
-					return nil
-				})
+	stopped := errors.New("enough")
+	read := func(group uint16, most int) (rows [][2]string, err error) {
+		err = v.Rows(group, func(key, value []byte) error {
+			if len(rows) == most {
+				return stopped
 			}
-			got = append(rows, got...)
+			rows = append(rows, [2]string{string(key), string(value)})
+			return nil
+		})
+		return rows, err
+	}
+	for _, order := range [][]uint16{{0, 1, 2, 3, 4, 5, 6, 7}, {7, 6, 5, 4, 3, 2, 1, 0}, {3, 3, 6, 4, 0, 1, 1, 5, 7, 2}} {
+		got := make([][][2]string, 8)
+		for _, group := range order {
+			for _, most := range []int{1, 3} {
+				_, err := read(group, most)
+				require.ErrorIs(t, err, stopped)
+			}
+			rows, err := read(group, len(want))
+			require.NoError(t, err)
+			got[group] = rows
 		}
-		require.Equal(t, want, got)
+		require.Equal(t, want, slices.Concat(got...))
 	}
 }
 
