@@ -245,3 +245,38 @@ func TestAListIsCutIntoRows(t *testing.T) {
 	require.Len(t, got, elements+2)
 	require.Equal(t, "last", got[elements+1])
 }
+
+func TestRowsThatCannotBeAreNotLoaded(t *testing.T) {
+	b, k := backendOn(t, newFS(), Options{Options: state.Options{Keyspace: state.SubtaskKeyspace(0, 2, 128)}})
+	valueOn(t, k)
+	listOn(t, k)
+	mapOn(t, k)
+	timersOn(t, k)
+	key := func(group uint16, name string, rest string) []byte {
+		return append(state.AppendHeader(nil, group, state.IDOf(name)), rest...)
+	}
+	const row = "k\x00\x01\x00\x01"
+	for _, bad := range []struct {
+		key  []byte
+		want error
+	}{
+		{nil, state.ErrCorrupt},
+		{key(64, "value", row), state.ErrKeyGroup},
+		{key(1<<15, "value", row), state.ErrKeyGroup},
+		{key(1, "unknown", row), state.ErrUnknownState},
+		{key(1, "value", row+"suffix"), state.ErrCorrupt},
+		{key(1, "value", "k\x00\x01"), state.ErrCorrupt},
+		{key(1, "list", "k\x00\x02"), state.ErrCorrupt},
+		{key(1, "map", ""), state.ErrCorrupt},
+		{key(1, "timers", row), state.ErrCorrupt},
+	} {
+		require.ErrorIs(t, b.Load(bad.key, []byte("\x00v")), bad.want, "%x", bad.key)
+	}
+	require.ErrorIs(t, b.Load(key(1, "value", row), nil), state.ErrCorrupt)
+	require.True(t, b.Empty())
+	require.NoError(t, b.Load(key(1, "value", row), []byte("\x00v")))
+	require.NoError(t, k.SetKeyAndGroup("k", 1))
+	got, _, err := valueOn(t, k).Get()
+	require.NoError(t, err)
+	require.Equal(t, "v", got)
+}

@@ -91,6 +91,14 @@ func checkFaulty(t *testing.T, k *state.Keyed[string], value state.ValueState[st
 		return err
 	}
 	require.Len(t, elements, rounds)
+	for round := range rounds {
+		text := fmt.Sprint(round, strings.Repeat("x", 50))
+		got, _, err := entries.Get(text)
+		if err != nil {
+			return err
+		}
+		require.Equal(t, text, got)
+	}
 	n, err := entries.Len()
 	if err == nil {
 		require.Equal(t, rounds, n)
