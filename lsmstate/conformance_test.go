@@ -47,7 +47,7 @@ func TestBackendConformsWhateverIsInFiles(t *testing.T) {
 
 func TestBackendConformsWhateverTimersAreInMemory(t *testing.T) {
 	for known := range 3 {
-		statetest.Random(t, opener(Options{tune: inFiles, knownOfGroup: known + 1}), uint64(10+known), 3000)
+		statetest.Random(t, opener(Options{tune: inFiles, knownOfGroup: known + 1}), uint64(10+known), 1000)
 	}
 }
 

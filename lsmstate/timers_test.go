@@ -126,7 +126,7 @@ func TestTimersAreThoseOfTheHeap(t *testing.T) {
 		require.NoError(t, err)
 		timers, wanted := timersOn(t, k), timersOn(t, of)
 		span := int64(10 + rng.IntN(200))
-		for step := range 2000 {
+		for step := range 1000 {
 			key, timestamp, op := fmt.Sprint(rng.IntN(5)), rng.Int64N(span), rng.IntN(100)
 			require.NoError(t, k.SetKey(key))
 			require.NoError(t, of.SetKey(key))
