@@ -12,8 +12,6 @@ const (
 	rowBytes = 1 << rowShift
 	// appendSlots is how many lists have a row of their own size. That takes 32 KiB.
 	appendSlots = 4096
-	// positionSize is that of the suffix of a list's row, in bytes.
-	positionSize = 8
 )
 
 // appends says in which row of a list an append goes, without a look at the list:
@@ -25,7 +23,8 @@ const (
 // row outgrows rowBytes but by a single append.
 type appends [appendSlots]uint64
 
-// appendRow adds the key of the row to which size bytes are to be appended.
+// appendRow adds the key of the row to which size bytes are to be appended: the
+// prefix and 8 bytes.
 func (a *appends) appendRow(dst, prefix []byte, size int) []byte {
 	slot := &a[xxhash.Sum64(prefix)%appendSlots]
 	if used := *slot % rowBytes; used > 0 && used+uint64(size) > rowBytes {
