@@ -132,15 +132,9 @@ func (b *Backend) Empty() bool {
 
 // Load implements snapshot.Backend.
 func (b *Backend) Load(key, value []byte) error {
-	if b.registry.Closed() {
-		return state.ErrClosed
-	}
-	group, id, rest, err := state.SplitHeader(key)
+	group, id, rest, err := b.registry.SplitRow(key)
 	if err != nil {
 		return err
-	}
-	if owned := b.registry.Keyspace().Groups; !owned.Contains(group) {
-		return fmt.Errorf("row of key group %d, backend owns %v: %w", group, owned, state.ErrKeyGroup)
 	}
 	if t, ok := b.tables[id]; ok {
 		return t.table.Load(group, rest, value)

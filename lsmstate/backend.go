@@ -106,15 +106,9 @@ func partition(number uint16) []byte { return state.AppendHeader(nil, number, 0)
 
 // Load implements snapshot.Backend. Values are decoded when they are read.
 func (b *Backend) Load(key, value []byte) error {
-	if b.registry.Closed() {
-		return state.ErrClosed
-	}
-	group, id, rest, err := state.SplitHeader(key)
+	group, id, rest, err := b.registry.SplitRow(key)
 	if err != nil {
 		return err
-	}
-	if owned := b.registry.Keyspace().Groups; !owned.Contains(group) {
-		return fmt.Errorf("row of key group %d, backend owns %v: %w", group, owned, state.ErrKeyGroup)
 	}
 	kind, err := b.kindOf(id)
 	if err != nil {

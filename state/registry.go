@@ -80,6 +80,21 @@ func (r *Registry) States() []Info {
 // tell where in a composite key the prefix ends.
 func (r *Registry) KeySize() (size int, ok bool) { return r.keySize, r.key != nil }
 
+// SplitRow is SplitHeader for the row of a snapshot that a backend loads. It is
+// ErrClosed if the backend is closed, and ErrKeyGroup if it does not own the group.
+func (r *Registry) SplitRow(key []byte) (group uint16, id ID, rest []byte, err error) {
+	if r.closed {
+		return 0, 0, nil, ErrClosed
+	}
+	if group, id, rest, err = SplitHeader(key); err != nil {
+		return 0, 0, nil, err
+	}
+	if owned := r.keyspace.Groups; !owned.Contains(group) {
+		return 0, 0, nil, fmt.Errorf("row of key group %d, backend owns %v: %w", group, owned, ErrKeyGroup)
+	}
+	return group, id, rest, nil
+}
+
 // Closed says whether Close was called.
 func (r *Registry) Closed() bool { return r.closed }
 

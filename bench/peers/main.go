@@ -71,7 +71,7 @@ func parse(arguments []string, out io.Writer) (o options, err error) {
 	if err := f.Parse(arguments); err != nil {
 		return o, err
 	}
-	if missing != nil {
+	if missing != nil && *picked == strings.Join(known, ",") { // nobody has chosen
 		fmt.Fprintln(out, missing)
 	}
 	o.engines, o.workloads = strings.Split(*picked, ","), workloadNames()

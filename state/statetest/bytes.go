@@ -222,12 +222,9 @@ func (b *Bytes) Load(key, value []byte) error {
 	if err := b.enter(); err != nil {
 		return err
 	}
-	group, id, rest, err := state.SplitHeader(key)
+	group, id, rest, err := b.registry.SplitRow(key)
 	if err != nil {
 		return err
-	}
-	if owned := b.registry.Keyspace().Groups; !owned.Contains(group) {
-		return fmt.Errorf("row of key group %d, backend owns %v: %w", group, owned, state.ErrKeyGroup)
 	}
 	kind, ok := b.kind(id)
 	if !ok {
