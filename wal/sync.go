@@ -51,10 +51,11 @@ func (w *Writer) sync() {
 
 // mark writes behind what was synced that it was, so that damage to it is found
 // also if nothing else is written. The mark is not synced itself. There is none
-// if more was appended meanwhile: the frame that comes next, or the mark of the
-// next sync, says the same. Needs mu, which it gives up meanwhile.
+// if more was appended meanwhile, or a record goes on in the next frame: that
+// frame, or the mark of the next sync, says the same. Needs mu, which it gives
+// up meanwhile.
 func (w *Writer) mark() {
-	if w.err != nil || w.closed || w.writing || len(w.open) > frameBytes || w.durable < w.start {
+	if w.err != nil || w.closed || w.inside || w.writing || len(w.open) > frameBytes || w.durable < w.start {
 		return
 	}
 	at := w.start

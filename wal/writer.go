@@ -41,6 +41,7 @@ type Writer struct {
 	start   int64 // where the open frame will begin
 
 	marked int64 // size of the mark before start, 0 if there is none
+	inside bool  // Append is inside a record that goes on in the next frame
 
 	open  []byte // the open frame, space for its header first
 	spare []byte // the other buffer; in use while writing
@@ -130,6 +131,8 @@ func (w *Writer) appendOver(size int64, parts [][]byte) error {
 	if w.err != nil {
 		return w.err
 	}
+	w.inside = true
+	defer func() { w.inside = false }()
 	w.open = binary.AppendUvarint(w.open, uint64(size))
 	for _, p := range parts {
 		if err := w.add(p); err != nil {
