@@ -111,7 +111,7 @@ func (m *merger) next() bool {
 	if m.alone && len(m.heap) == 1 && !m.anyRanges && m.tombstone.source < 0 {
 		if e := m.nextOfLast(); e != nil {
 			m.key, m.kind = e.Key, e.Kind
-			m.finding.Only(e.Value)
+			m.finding.Only(&e.Value)
 			return true
 		}
 	}
@@ -241,8 +241,11 @@ func (m *merger) sharesPlace(at int) bool {
 
 // takeAlone takes the entry of the only source that has the key.
 func (m *merger) takeAlone(e *run.Entry, hidden int) {
-	m.finding.Reset()
-	m.finding.Add(e.Kind, e.Value)
+	if !m.kind.HasValue() {
+		m.finding.Reset()
+		return
+	}
+	m.finding.Only(&e.Value)
 	if m.kind == run.Append && hidden < len(m.sources) {
 		m.kind = run.Set // nothing older is joined
 	}

@@ -101,14 +101,19 @@ func (b *block) number(from, i int) uint32 {
 	return binary.BigEndian.Uint32(b.raw[from+4*i:])
 }
 
-// item is an entry as it stands in a block.
+// item is an entry as it stands in a block: four words, which stay in registers.
 type item struct {
 	form          byte
-	suffix, value []byte
-	end           int // where the next one begins
+	suffix, value int // where they begin
+	end           int // where the next entry does
 }
 
-func (e *item) kind() run.Kind { return run.Kind(e.form & formKind) }
+func (e item) kind() run.Kind { return kindOf(e.form) }
+
+func kindOf(form byte) run.Kind { return run.Kind(form & formKind) }
+
+func (b *block) suffix(e item) []byte { return b.raw[e.suffix:e.value:e.value] }
+func (b *block) value(e item) []byte  { return b.raw[e.value:e.end:e.end] }
 
 // at reads the entry that begins at an offset, and says whether there is one.
 func (b *block) at(offset int) (e item, ok bool) {
@@ -135,11 +140,9 @@ func (b *block) at(offset int) (e item, ok bool) {
 	if keyBytes > rest || valueBytes > rest-keyBytes {
 		return e, false
 	}
-	middle := at + int(keyBytes)
-	e.end = middle + int(valueBytes)
-	e.suffix, e.value = raw[at:middle:middle], raw[middle:e.end:e.end]
-	kind := run.Kind(e.form & formKind)
-	return e, kind.Valid() && e.form < formLarge<<1
+	e.suffix, e.value = at, at+int(keyBytes)
+	e.end = e.value + int(valueBytes)
+	return e, e.kind().Valid() && e.form < formLarge<<1
 }
 
 // find looks for the entry of a key, its tombstone or the other one. hash is
@@ -164,7 +167,7 @@ func (b *block) find(key []byte, hash uint64, tombstone bool) (e item, found, ok
 			if e, ok = b.at(int(v^mark) - 1); !ok {
 				return e, false, false
 			}
-			if (e.kind() == run.DeletePrefix) == tombstone && bytes.Equal(e.suffix, suffix) {
+			if (e.kind() == run.DeletePrefix) == tombstone && bytes.Equal(b.suffix(e), suffix) {
 				return e, true, true
 			}
 		}
@@ -193,7 +196,7 @@ func (b *block) search(key []byte) (i int, ok bool) {
 		if !ok {
 			return 0, false
 		}
-		if bytes.Compare(e.suffix, suffix) < 0 {
+		if bytes.Compare(b.suffix(e), suffix) < 0 {
 			low = middle + 1
 		} else {
 			high = middle

@@ -15,12 +15,12 @@ func (t *Table) Get(p *run.Probe, f *run.Finding) (last bool, err error) {
 		if t.clipped && !t.clip.Contains(p.Key) {
 			return false, nil
 		}
-		e, found, err := t.find(p.Key, p.Hash, false)
+		form, value, found, err := t.find(p.Key, p.Hash, false)
 		if err != nil {
 			return false, err
 		}
 		if found {
-			if last, err = t.add(&e, f); last || err != nil {
+			if last, err = t.add(form, value, f); last || err != nil {
 				return last, err
 			}
 		}
@@ -32,15 +32,15 @@ func (t *Table) Get(p *run.Probe, f *run.Finding) (last bool, err error) {
 }
 
 // add adds an entry to a finding.
-func (t *Table) add(e *item, f *run.Finding) (last bool, err error) {
-	if e.form&formLarge == 0 {
-		return f.AddPassing(e.kind(), e.value), nil
+func (t *Table) add(form byte, value []byte, f *run.Finding) (last bool, err error) {
+	if form&formLarge == 0 {
+		return f.AddPassing(kindOf(form), value), nil
 	}
-	l, ok := t.newLarge(e.value)
+	l, ok := t.newLarge(value)
 	if !ok {
 		return false, corrupt(0, "reference to a large value")
 	}
-	return f.Add(e.kind(), run.Value{Large: l}), nil
+	return f.Add(kindOf(form), run.Value{Large: l}), nil
 }
 
 // covers says whether a tombstone covers the key.
@@ -68,7 +68,7 @@ func (t *Table) hasTombstone(p *run.Probe) (bool, error) {
 		t.clipped && !t.clip.Contains(p.Prefix()) {
 		return false, nil
 	}
-	_, found, err := t.find(p.Prefix(), p.PrefixHash, true)
+	_, _, found, err := t.find(p.Prefix(), p.PrefixHash, true)
 	return found, err
 }
 
@@ -81,21 +81,19 @@ func (t *Table) MayHold(p *run.Probe) bool {
 
 // find looks for an entry in the block that would have it. There is at least
 // one block.
-func (t *Table) find(key []byte, hash uint64, tombstone bool) (e item, found bool, err error) {
+func (t *Table) find(key []byte, hash uint64, tombstone bool) (form byte, value []byte, found bool, err error) {
 	i := t.index.find(key)
 	raw, err := t.block(i)
 	if err != nil {
-		return e, false, err
+		return 0, nil, false, err
 	}
 	var b block
-	ok := b.parse(raw)
-	if ok {
-		e, found, ok = b.find(key, hash, tombstone)
+	if b.parse(raw) {
+		if e, found, ok := b.find(key, hash, tombstone); ok {
+			return e.form, b.value(e), found, nil
+		}
 	}
-	if !ok {
-		return e, false, corrupt(t.index.offset(i), "a data block")
-	}
-	return e, found, nil
+	return 0, nil, false, corrupt(t.index.offset(i), "a data block")
 }
 
 // block returns a raw data block, in a frame or a buffer of the owner, whose

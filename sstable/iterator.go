@@ -134,26 +134,26 @@ func (it *Iterator) read() bool {
 		return it.corrupt()
 	}
 	it.next = e.end
-	it.key = append(it.key[:it.block.prefixBytes], e.suffix...)
+	it.key = append(it.key[:it.block.prefixBytes], it.block.suffix(e)...)
 	if it.at >= it.last && it.table.clip.Before(it.key) {
 		it.done = true
 		return false
 	}
 	it.entry.Key, it.entry.Kind = it.key, e.kind()
 	if e.form&formLarge == 0 && it.entry.Value.Large == nil { // nearly always
-		it.entry.Value.Bytes = e.value
+		it.entry.Value.Bytes = it.block.value(e)
 		return true
 	}
-	return it.readValue(&e)
+	return it.readValue(e)
 }
 
 // readValue is the rest of read for a large value, and for the entry after one.
-func (it *Iterator) readValue(e *item) bool {
+func (it *Iterator) readValue(e item) bool {
 	if e.form&formLarge == 0 {
-		it.entry.Value = run.Value{Bytes: e.value}
+		it.entry.Value = run.Value{Bytes: it.block.value(e)}
 		return true
 	}
-	l, ok := it.table.newLarge(e.value)
+	l, ok := it.table.newLarge(it.block.value(e))
 	if !ok {
 		return it.corrupt()
 	}

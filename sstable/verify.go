@@ -82,11 +82,11 @@ func (v *verifier) entries(ctx context.Context, b *block, i int) error {
 			return corrupt(offset, "an entry")
 		}
 		at = e.end
-		key = append(append(key[:0], b.prefix()...), e.suffix...)
-		if err := v.entry(ctx, key, &e, i); err != nil {
+		key = append(append(key[:0], b.prefix()...), b.suffix(e)...)
+		if err := v.entry(ctx, key, b.value(e), e.form, i); err != nil {
 			return err
 		}
-		v.builder.add(e.form, entryHash(e.kind(), key), key, e.value)
+		v.builder.add(e.form, entryHash(e.kind(), key), key, b.value(e))
 	}
 	if !bytes.Equal(v.builder.finish(), b.raw) {
 		return corrupt(offset, "a block that is not as its entries make it")
@@ -94,11 +94,11 @@ func (v *verifier) entries(ctx context.Context, b *block, i int) error {
 	return nil
 }
 
-func (v *verifier) entry(ctx context.Context, key []byte, e *item, i int) error {
-	x, kind := &v.table.index, e.kind()
+func (v *verifier) entry(ctx context.Context, key, value []byte, form byte, i int) error {
+	x, kind := &v.table.index, kindOf(form)
 	offset := x.offset(i)
-	large := e.form&formLarge != 0
-	valueBytes := int64(len(e.value))
+	large := form&formLarge != 0
+	valueBytes := int64(len(value))
 	switch {
 	case !v.tally.follows(kind, key):
 		return corrupt(offset, "entries out of order")
@@ -111,7 +111,7 @@ func (v *verifier) entry(ctx context.Context, key []byte, e *item, i int) error 
 	}
 	if large {
 		var err error
-		if valueBytes, err = v.large(ctx, e.value, offset); err != nil {
+		if valueBytes, err = v.large(ctx, value, offset); err != nil {
 			return err
 		}
 	}

@@ -41,12 +41,17 @@ func (f *Finding) Add(kind Kind, v Value) (last bool) {
 	return kind != Append
 }
 
-// Only makes the finding that of one piece.
-func (f *Finding) Only(v Value) {
-	if len(f.older) > 0 {
+// Only makes the finding that of one piece. It is Reset and Add for a walk: word
+// by word, since a processor waits where it reads many at once that have just
+// been written one by one.
+func (f *Finding) Only(v *Value) {
+	if len(f.older) > 0 || f.newest.Large != nil || v.Large != nil {
 		f.Reset()
+		f.Add(Set, *v)
+		return
 	}
-	f.count, f.newest, f.size = 1, v, v.Size()
+	f.newest.Bytes = v.Bytes
+	f.count, f.size = 1, int64(len(v.Bytes))
 }
 
 // AddPassing is Add for bytes that do not stay: they are copied unless nothing
