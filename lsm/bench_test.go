@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -128,6 +129,53 @@ func BenchmarkReadModifyWrite(b *testing.B) {
 			require.NoError(b, db.Close())
 		})
 	}
+}
+
+// The store under random changes with a snapshot each 100 ms, against none; files
+// is the most tables there were. Run it for a minute: -benchtime 60s.
+func BenchmarkSeals(b *testing.B) {
+	for _, every := range []time.Duration{0, 100 * time.Millisecond} {
+		b.Run(every.String(), func(b *testing.B) {
+			db := loaded(b, false)
+			rng := rand.New(rand.NewPCG(6, 6))
+			var key, value []byte
+			var view *View
+			files, last, n := 0, time.Now(), 0
+			for b.Loop() {
+				key = benchKey(key, rng.Uint64N(benchKeys))
+				peeked, _, err := db.Peek(key)
+				require.NoError(b, err)
+				value = append(value[:0], peeked...)
+				value[0]++
+				require.NoError(b, db.Put(key, value))
+				if n++; n%256 > 0 || every == 0 || time.Since(last) < every {
+					continue
+				}
+				last = time.Now()
+				if view != nil {
+					require.NoError(b, view.Close())
+				}
+				view, err = db.View()
+				require.NoError(b, err)
+				files = max(files, tables(db))
+			}
+			b.ReportMetric(float64(files), "files")
+			if view != nil {
+				require.NoError(b, view.Close())
+			}
+			require.NoError(b, db.Close())
+		})
+	}
+}
+
+// tables is how many there are, in memory or not.
+func tables(db *DB) int {
+	m := db.Metrics()
+	n := m.Sealed
+	for _, l := range m.Levels {
+		n += l.Files
+	}
+	return n
 }
 
 func BenchmarkScan(b *testing.B) {

@@ -19,10 +19,14 @@ type meter struct {
 	last       time.Time
 	elapsed    time.Duration
 	elapsedCPU time.Duration
+	read       int64 // bytes, by the process, less what it had read before
+	written    int64
 	delays     histogram
 }
 
 func (m *meter) start() {
+	read, written := traffic()
+	m.read, m.written = -read, -written
 	m.beganCPU = cpuTime()
 	m.began = time.Now()
 	m.last = m.began
@@ -31,6 +35,8 @@ func (m *meter) start() {
 func (m *meter) stop() {
 	m.elapsed = time.Since(m.began)
 	m.elapsedCPU = cpuTime() - m.beganCPU
+	read, written := traffic()
+	m.read, m.written = m.read+read, m.written+written
 }
 
 // did counts an operation; the error is that of the context.

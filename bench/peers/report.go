@@ -22,6 +22,8 @@ type row struct {
 	P999Nanos  int64   `json:"p999_ns"`
 	MaxNanos   int64   `json:"max_ns"`
 	Spread     float64 `json:"spread"`
+	Read       float64 `json:"read_bytes_per_op"`    // by system calls, also from the system's cache
+	Written    float64 `json:"written_bytes_per_op"` // the same, so write amplification without a log
 	DiskBytes  int64   `json:"disk_bytes"`
 	PeakBytes  int64   `json:"peak_rss_bytes"` // above what the process used before
 }
@@ -37,7 +39,7 @@ func (r *runner) rows() (rows []row) {
 				Engine: engine, Workload: name, Keys: r.keys, ValueBytes: r.valueBytes, KeyKind: r.keyKind,
 				Ops: found.traced.total, Nanos: median(found.nanos), CPUNanos: median(found.cpuNanos),
 				P999Nanos: int64(found.traced.percentile(0.999)), MaxNanos: int64(found.traced.max),
-				Spread: found.spread(), DiskBytes: median(found.diskBytes),
+				Spread: found.spread(), Read: median(found.read), Written: median(found.written), DiskBytes: median(found.diskBytes),
 				PeakBytes: median(found.peakBytes),
 			})
 		}
@@ -61,7 +63,7 @@ func isPeer(engine string) bool { return engine == "pebble" || engine == "rocksd
 // much of the time of the best peer weir takes.
 func writeTable(w io.Writer, rows []row) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "workload\tengine\tns/op\tCPU ns/op\tp99.9\tlongest\tspread\tdisk MB\tRSS MB\tratio\t\n")
+	fmt.Fprint(t, "workload\tengine\tns/op\tCPU ns/op\tp99.9\tlongest\tspread\tread B/op\twritten B/op\tdisk MB\tRSS MB\tratio\t\n")
 	best := make(map[string]float64)
 	for _, r := range rows {
 		if old, ok := best[r.Workload]; isPeer(r.Engine) && (!ok || r.Nanos < old) {
@@ -73,8 +75,8 @@ func writeTable(w io.Writer, rows []row) error {
 		if peer, ok := best[r.Workload]; ok && r.Engine == "weir" {
 			ratio = fmt.Sprintf("%.2f", r.Nanos/peer)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%v\t%v\t%.0f%%\t%.1f\t%.0f\t%s\t\n", r.Workload, r.Engine, r.Nanos, r.CPUNanos,
-			time.Duration(r.P999Nanos), time.Duration(r.MaxNanos), 100*r.Spread, float64(r.DiskBytes)/1e6,
+		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%v\t%v\t%.0f%%\t%.0f\t%.0f\t%.1f\t%.0f\t%s\t\n", r.Workload, r.Engine, r.Nanos, r.CPUNanos,
+			time.Duration(r.P999Nanos), time.Duration(r.MaxNanos), 100*r.Spread, r.Read, r.Written, float64(r.DiskBytes)/1e6,
 			float64(r.PeakBytes)/1e6, ratio)
 	}
 	return t.Flush()

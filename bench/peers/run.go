@@ -15,6 +15,7 @@ import (
 type result struct {
 	engine, workload string
 	nanos, cpuNanos  []float64 // per operation
+	read, written    []float64 // bytes per operation
 	diskBytes        []int64
 	peakBytes        []int64 // of memory, above what the process used before
 	traced           histogram
@@ -119,6 +120,8 @@ func (r *result) add(m *meter, diskBytes, peakBytes int64) {
 	ops := float64(max(1, m.done))
 	r.nanos = append(r.nanos, float64(m.elapsed)/ops)
 	r.cpuNanos = append(r.cpuNanos, float64(m.elapsedCPU)/ops)
+	r.read = append(r.read, float64(m.read)/ops)
+	r.written = append(r.written, float64(m.written)/ops)
 	r.diskBytes = append(r.diskBytes, diskBytes)
 	r.peakBytes = append(r.peakBytes, peakBytes)
 }
