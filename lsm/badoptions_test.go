@@ -131,15 +131,15 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 		parts []Part
 		want  error
 	}{
-		"all twice":              {t.Context(), []Part{{"one", nil, nil}, {"two", nil, nil}}, ErrRange},
-		"overlap by a partition": {t.Context(), []Part{{"one", nil, b}, {"two", []byte("a\xff"), nil}}, ErrRange},
-		"one in another":         {t.Context(), []Part{{"one", a, nil}, {"two", b, c}}, ErrRange},
-		"the same store twice":   {t.Context(), []Part{{"one", a, c}, {"one", b, nil}}, ErrRange},
-		"another split":          {t.Context(), []Part{{"one", nil, b}, {"whole", b, nil}}, ErrMismatch},
-		"with a log":             {t.Context(), []Part{{"one", nil, b}, {"open", b, nil}}, ErrOption},
-		"no store":               {t.Context(), []Part{{"one", nil, b}, {"nowhere", b, nil}}, ErrNotStore},
-		"half a store":           {t.Context(), []Part{{"one", nil, b}, {"half", b, nil}}, ErrCorrupt},
-		"cancelled":              {cancelled, []Part{{"one", nil, b}, {"two", b, nil}}, context.Canceled},
+		"all twice":              {t.Context(), []Part{{Dir: "one", From: nil, To: nil}, {Dir: "two", From: nil, To: nil}}, ErrRange},
+		"overlap by a partition": {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "two", From: []byte("a\xff"), To: nil}}, ErrRange},
+		"one in another":         {t.Context(), []Part{{Dir: "one", From: a, To: nil}, {Dir: "two", From: b, To: c}}, ErrRange},
+		"the same store twice":   {t.Context(), []Part{{Dir: "one", From: a, To: c}, {Dir: "one", From: b, To: nil}}, ErrRange},
+		"another split":          {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "whole", From: b, To: nil}}, ErrMismatch},
+		"with a log":             {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "open", From: b, To: nil}}, ErrOption},
+		"no store":               {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "nowhere", From: b, To: nil}}, ErrNotStore},
+		"half a store":           {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "half", From: b, To: nil}}, ErrCorrupt},
+		"cancelled":              {cancelled, []Part{{Dir: "one", From: nil, To: b}, {Dir: "two", From: b, To: nil}}, context.Canceled},
 	} {
 		require.ErrorIs(t, Restore(try.ctx, "to", try.parts, goldenOptions(mem, LogOff)), try.want, name)
 		left, err := mem.List("to")
@@ -151,7 +151,7 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 	require.NoError(t, err)
 	requireContent(t, db, goldenStores["v1-closed"].want())
 	require.NoError(t, db.Close())
-	parts := []Part{{"one", nil, b}, {"two", b, nil}}
+	parts := []Part{{Dir: "one", From: nil, To: b}, {Dir: "two", From: b, To: nil}}
 	require.NoError(t, Restore(t.Context(), "to", parts, goldenOptions(mem, LogOff)))
 	want := goldenFilled("one", func(key string) bool { return key < "b" })
 	for key, value := range goldenFilled("two", func(key string) bool { return key >= "b" }) {

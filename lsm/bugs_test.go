@@ -255,7 +255,7 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 		}
 		require.NoError(t, db.Close())
 	}
-	parts := []Part{{"aa", nil, []byte("b")}, {"bb", []byte("b"), nil}}
+	parts := []Part{{Dir: "aa", From: nil, To: []byte("b")}, {Dir: "bb", From: []byte("b"), To: nil}}
 	require.NoError(t, Restore(t.Context(), "db", parts, o))
 	db, err := Open("db", o)
 	require.NoError(t, err)

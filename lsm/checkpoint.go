@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/weirstate/weir/internal/run"
 )
@@ -29,7 +30,7 @@ func (db *DB) Checkpoint(ctx context.Context, dir string) error {
 
 // Checkpoint is DB.Checkpoint of what the view has.
 func (v *View) Checkpoint(ctx context.Context, dir string) error {
-	e, pin, err := v.flushed()
+	e, pin, err := v.flushed(ctx)
 	if err != nil {
 		return err
 	}
@@ -42,14 +43,14 @@ func (v *View) Checkpoint(ctx context.Context, dir string) error {
 
 // flushed waits until all of the view is in files, and describes them as the
 // first edit of a manifest. They stay until the iterator is closed: the view may be
-// before.
-func (v *View) flushed() (*edit, *Iterator, error) {
+// before. The end of the context ends the waiting.
+func (v *View) flushed(ctx context.Context) (*edit, *Iterator, error) {
 	if err := v.enter(); err != nil {
 		return nil, nil, err
 	}
 	db := v.db
 	defer db.owner.Unlock()
-	if err := db.waitForRun(v.run); err != nil {
+	if err := db.waitForRun(ctx, v.run); err != nil {
 		return nil, nil, err
 	}
 	if v.version == nil {
@@ -74,6 +75,13 @@ func (v *View) flushed() (*edit, *Iterator, error) {
 type Part struct {
 	Dir      string
 	From, To []byte // as DeleteRange takes them
+
+	// Of, if it is not nil, describes the store, of which there are files of tables
+	// only, and Dir is not used. Table says where the file of a table is. It is called
+	// for each one that is taken, in the order of their numbers in the new store,
+	// which begin at 1 with the first part and have no gaps.
+	Of    *Description
+	Table func(number uint64) (path string)
 }
 
 // Restore makes a store, in a directory that is empty or missing, out of parts of
@@ -91,7 +99,7 @@ func Restore(ctx context.Context, dir string, parts []Part, options *Options) er
 	if err := r.plan(parts); err != nil {
 		return fmt.Errorf("restore store: %w", err)
 	}
-	err = makeStore(ctx, o.FS, dir, &r.edit, func(i int) string { return r.from[i] })
+	err = makeStore(ctx, o.FS, dir, &r.edit, func(i int) string { return r.from[i]() })
 	if err != nil {
 		return fmt.Errorf("restore store: %w", err)
 	}
@@ -102,7 +110,7 @@ func Restore(ctx context.Context, dir string, parts []Part, options *Options) er
 type restoring struct {
 	o      *Options
 	edit   edit
-	from   []string // the file of each table that is added
+	from   []func() string // the file of each table that is added
 	ranges run.Ranges
 }
 
@@ -120,9 +128,7 @@ func (r *restoring) plan(parts []Part) error {
 	return nil
 }
 
-// addPart takes over the tables that have keys in the range of a part. Its runs
-// are numbered on from those of the parts before: they have no keys in common, so
-// that their order does not matter, but no two runs of a store may have one number.
+// addPart takes over the tables that have keys in the range of a part.
 func (r *restoring) addPart(part Part) error {
 	within := run.Range{From: part.From, To: part.To}
 	if err := r.o.checkPartitions(within); err != nil {
@@ -132,29 +138,43 @@ func (r *restoring) addPart(part Part) error {
 		return fmt.Errorf("it overlaps another: %w", ErrRange)
 	}
 	r.ranges.Add(within)
-	c, err := r.readPart(part.Dir)
+	c, err := r.readPart(part)
 	if err != nil {
 		return err
 	}
-	if c.flushed >= maxNextNumber-r.edit.flushed {
-		return fmt.Errorf("%d runs behind %d of other parts: %w", c.flushed, r.edit.flushed, ErrCorrupt)
+	tables := slices.DeleteFunc(c.sorted(), func(p placed) bool { return !p.meta.bounds.Overlaps(within) })
+	r.numberRuns(tables)
+	for _, p := range tables {
+		r.addTable(part, p, within)
 	}
-	for _, p := range c.sorted() {
-		if p.meta.bounds.Overlaps(within) {
-			p.meta.run += r.edit.flushed
-			r.addTable(part.Dir, p, within)
-		}
-	}
-	r.edit.flushed += c.flushed
 	return nil
+}
+
+// numberRuns counts the runs of a part on from those of the parts before, which
+// have no keys in common with it, so that their order does not matter; but no two
+// runs of a store may have one number. There are no gaps: else a store that is
+// divided and joined for ever would run out of numbers.
+func (r *restoring) numberRuns(tables []placed) {
+	var runs []uint64
+	for _, p := range tables {
+		runs = append(runs, p.meta.run)
+	}
+	slices.Sort(runs)
+	runs = slices.Compact(runs)
+	for i := range tables {
+		at, _ := slices.BinarySearch(runs, tables[i].meta.run)
+		tables[i].meta.run = r.edit.flushed + uint64(at) + 1
+	}
+	r.edit.flushed += uint64(len(runs))
 }
 
 // readPart reads what a store consists of. One with a log has writes that are in
 // no table, and one whose manifest has not ended may be open, or have lost edits.
-func (r *restoring) readPart(dir string) (*catalog, error) {
-	c, _, err := readCatalog(r.o.FS, dir)
-	if err == nil && c == nil {
-		err = r.noStore(dir)
+func (r *restoring) readPart(part Part) (c *catalog, err error) {
+	if part.Of != nil {
+		c = part.Of.catalog
+	} else if c, _, err = readCatalog(r.o.FS, part.Dir); err == nil && c == nil {
+		err = r.noStore(part.Dir)
 	}
 	if err != nil {
 		return nil, err
@@ -177,8 +197,14 @@ func (r *restoring) noStore(dir string) error {
 	return err
 }
 
-func (r *restoring) addTable(dir string, p placed, within run.Range) {
-	r.from = append(r.from, filepath.Join(dir, tableName(p.meta.number)))
+func (r *restoring) addTable(part Part, p placed, within run.Range) {
+	old := p.meta.number
+	r.from = append(r.from, func() string {
+		if part.Of != nil {
+			return part.Table(old)
+		}
+		return filepath.Join(part.Dir, tableName(old))
+	})
 	if !includes(within, p.meta.bounds) {
 		p.meta.clip = p.meta.clip.Intersect(within)
 		p.meta.bounds = p.meta.bounds.Intersect(within)

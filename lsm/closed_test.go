@@ -98,6 +98,7 @@ func requireClosedView(ctx context.Context, t *testing.T, v *View) {
 		"Get":        func() error { _, _, err := v.Get([]byte("aa:1"), nil); return err },
 		"Iterator":   func() error { _, err := v.Iterator(nil, nil); return err },
 		"Stream":     func() error { _, _, _, err := v.Stream([]byte("aa:1")); return err },
+		"Tables":     func() error { _, err := v.Tables(ctx); return err },
 	}
 	requireMethods[*View](t, calls)
 	for name, call := range calls {

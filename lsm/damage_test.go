@@ -273,7 +273,7 @@ func (d *damagedStore) requireRestore(t *testing.T, disk *vfs.Mem, what string) 
 	t.Helper()
 	o := d.o
 	o.FS = disk
-	err := Restore(t.Context(), "to", []Part{{d.dir, nil, []byte("c")}, {d.dir, []byte("c"), nil}}, &o)
+	err := Restore(t.Context(), "to", []Part{{Dir: d.dir, From: nil, To: []byte("c")}, {Dir: d.dir, From: []byte("c"), To: nil}}, &o)
 	if err != nil {
 		require.True(t, isTyped(err) || errors.Is(err, ErrOption), "%s: %v", what, err)
 		number, _, err := readCurrent(disk, "to")

@@ -111,3 +111,15 @@ func ignoreMissing(err error) error {
 	}
 	return err
 }
+
+// TableError says which table could not be opened.
+type TableError struct {
+	Number uint64 // names the file
+	Err    error
+}
+
+// Error implements error.
+func (e *TableError) Error() string { return fmt.Sprintf("table %d: %v", e.Number, e.Err) }
+
+// Unwrap returns the error.
+func (e *TableError) Unwrap() error { return e.Err }

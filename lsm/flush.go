@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -20,12 +21,17 @@ func (db *DB) flushAll() error {
 	if err := db.seal(); err != nil {
 		return err
 	}
-	return db.waitForRun(db.activeRun - 1)
+	return db.waitForRun(context.Background(), db.activeRun-1)
 }
 
 // waitForRun has a run and all before it flushed, and waits until they are in the
-// tree. The lock is held, but not while it waits.
-func (db *DB) waitForRun(number uint64) error {
+// tree, or the context ends. The lock is held, but not while it waits.
+func (db *DB) waitForRun(ctx context.Context, number uint64) error {
+	defer context.AfterFunc(ctx, func() {
+		db.owner.Lock()
+		defer db.owner.Unlock()
+		db.progress.Broadcast()
+	})()
 	db.stuck = nil // it may be otherwise now
 	db.flusher.wake()
 	for {
@@ -36,6 +42,8 @@ func (db *DB) waitForRun(number uint64) error {
 		switch {
 		case db.closed:
 			return ErrClosed
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case db.failed != nil:
 			return db.failed
 		case db.stuck != nil:

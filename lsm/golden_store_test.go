@@ -106,7 +106,7 @@ func makeClosed(t *testing.T) *vfs.Mem {
 		require.NoError(t, db.Close())
 	}
 	o := goldenOptions(mem, LogSynced)
-	parts := []Part{{"one", nil, []byte("cb")}, {"two", []byte("cb"), []byte("g")}}
+	parts := []Part{{Dir: "one", From: nil, To: []byte("cb")}, {Dir: "two", From: []byte("cb"), To: []byte("g")}}
 	require.NoError(t, Restore(t.Context(), "db", parts, o))
 	db, err := Open("db", o)
 	require.NoError(t, err)

@@ -2,7 +2,6 @@ package lsm
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
@@ -86,14 +85,14 @@ func (db *DB) openTable(m fileMeta) (*file, error) {
 	name := db.path(tableName(m.number))
 	f, err := db.fs.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("table %d: %w", m.number, missing(err))
+		return nil, &TableError{m.number, missing(err)}
 	}
 	table, err := sstable.Open(f, sstable.ReaderOptions{
 		Budget: db.o.Budget.slabs, Cache: db.o.Budget.cache, Owner: &db.owner, Split: db.o.Split,
 		Identity: m.identity, Size: m.size, Clip: m.clip,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("table %d: %w", m.number, err)
+		return nil, &TableError{m.number, err}
 	}
 	return &file{fileMeta: m, table: table}, nil
 }

@@ -1,0 +1,89 @@
+package lsm
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// Tables are the tables that a view has, as files to be copied elsewhere. Together
+// with their description Restore makes a store of the copies.
+//
+// Thread safety: safe for concurrent use, but for Close.
+type Tables struct {
+	db   *DB
+	edit *edit
+	pin  *Iterator
+}
+
+// TableFile is the file of a table. It never changes.
+type TableFile struct {
+	Number   uint64   // in its store
+	Identity [16]byte // stands in the file, and in no other
+	Bytes    int64
+	From, To []byte // all keys that count are within, To excluded; nil is the end
+}
+
+// Tables waits until all that the view has is in files, and pins them until Close.
+// The view may be closed before.
+func (v *View) Tables(ctx context.Context) (*Tables, error) {
+	e, pin, err := v.flushed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.firstLog = e.nextFile // none
+	return &Tables{v.db, e, pin}, nil
+}
+
+// List is all of them.
+func (t *Tables) List() []TableFile { return tableFiles(t.edit.added, run.Range{}) }
+
+// Describe is what a Description is parsed from. See docs/format-tree-checkpoint.md.
+func (t *Tables) Describe() []byte { return t.edit.encode() }
+
+// Open opens the file of one for reading.
+func (t *Tables) Open(number uint64) (vfs.File, error) {
+	return t.db.fs.Open(t.db.path(tableName(number)))
+}
+
+// Close lets go of them.
+func (t *Tables) Close() error { return t.pin.Close() }
+
+// Description says what Restore need know of a store besides the files of its
+// tables.
+type Description struct{ catalog *catalog }
+
+// ParseDescription reads what Tables.Describe returned. What cannot be that is
+// ErrCorrupt or ErrVersion.
+func ParseDescription(b []byte) (*Description, error) {
+	e, err := decodeEdit(b)
+	if err != nil {
+		return nil, err
+	}
+	c := &catalog{tables: make(map[uint64]placed)}
+	if err := c.apply(e); err != nil {
+		return nil, err
+	}
+	if max(c.nextFile, c.nextRun, c.flushed) > maxNextNumber || c.firstLog < c.nextFile {
+		return nil, fmt.Errorf("description of a store that was not closed: %w", ErrCorrupt)
+	}
+	c.closed = true
+	return &Description{c}, nil
+}
+
+// Tables are those that have keys from from to to, excluded, where nil is the
+// lowest or beyond the highest.
+func (d *Description) Tables(from, to []byte) []TableFile {
+	return tableFiles(d.catalog.sorted(), run.Range{From: from, To: to})
+}
+
+func tableFiles(tables []placed, within run.Range) (files []TableFile) {
+	for _, p := range tables {
+		if m := p.meta; m.bounds.Overlaps(within) {
+			files = append(files, TableFile{m.number, m.identity, m.size, m.bounds.From, m.bounds.To})
+		}
+	}
+	return files
+}

@@ -1,0 +1,154 @@
+package lsm
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// sharedOptions are how stores of these tests are made: one byte names a
+// partition.
+func sharedOptions(mem vfs.FS) *Options {
+	return &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, Budget: storyBudget}
+}
+
+// describedStore is a store with some runs, open.
+func describedStore(t *testing.T, o *Options, dir string, keys ...string) *DB {
+	db, err := Open(dir, o)
+	require.NoError(t, err)
+	for _, key := range keys {
+		flushed(t, db, db.Append([]byte(key), []byte("x")), db.Append([]byte(keys[0]), []byte("y")))
+	}
+	return db
+}
+
+// pinnedTables are the tables of a store, as a view has them.
+func pinnedTables(t *testing.T, db *DB) *Tables {
+	v, err := db.View()
+	require.NoError(t, err)
+	tables, err := v.Tables(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, v.Close())
+	return tables
+}
+
+func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
+	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	db := describedStore(t, o, "db", "aa", "bb", "cc")
+	require.NoError(t, db.Put([]byte("dd"), []byte("in memory")))
+	tables := pinnedTables(t, db)
+	require.NoError(t, db.Put([]byte("ee"), []byte("later")))
+	d, err := ParseDescription(tables.Describe())
+	require.NoError(t, err)
+	require.ElementsMatch(t, tables.List(), d.Tables(nil, nil))
+	require.Len(t, tables.List(), 4)
+
+	var asked []uint64
+	part := Part{To: []byte("d"), Of: d, Table: func(number uint64) string {
+		asked = append(asked, number)
+		return filepath.Join("db", fmt.Sprintf("%06d.sst", number))
+	}}
+	require.NoError(t, Restore(t.Context(), "to", []Part{part}, o))
+	var want []uint64
+	for _, f := range d.Tables(nil, []byte("d")) {
+		want = append(want, f.Number)
+	}
+	require.Equal(t, want, asked)
+	require.Len(t, want, 3)
+	require.NoError(t, tables.Close())
+	require.NoError(t, db.Close())
+
+	db, err = Open("to", o)
+	require.NoError(t, err)
+	requireContent(t, db, map[string]string{"aa": "xyyy", "bb": "x", "cc": "x"})
+	require.NoError(t, db.Close())
+}
+
+func TestTablesStayUntilTheyAreClosed(t *testing.T) {
+	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	db := describedStore(t, o, "db", "aa", "bb", "cc")
+	tables := pinnedTables(t, db)
+	require.NoError(t, db.Compact())
+	for _, table := range tables.List() {
+		f, err := tables.Open(table.Number)
+		require.NoError(t, err)
+		size, err := f.Size()
+		require.NoError(t, err)
+		require.Equal(t, table.Bytes, size)
+		require.NoError(t, f.Close())
+	}
+	require.NoError(t, tables.Close())
+	require.NoError(t, db.Close())
+}
+
+// A store that is divided and joined again and again, as by a job that changes its
+// parallelism for years, must not run out of numbers.
+func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
+	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	db := describedStore(t, o, "0", "aa", "bb", "cc")
+	require.NoError(t, db.Close())
+	for i := range 80 {
+		from, to := fmt.Sprint(i), fmt.Sprint(i+1)
+		parts := []Part{{Dir: from, To: []byte("b")}, {Dir: from, From: []byte("b")}}
+		require.NoError(t, Restore(t.Context(), to, parts, o), "round %d", i)
+		c, _, err := readCatalog(o.FS, to)
+		require.NoError(t, err)
+		require.EqualValues(t, 5, c.flushed) // two of the three are in both
+		require.Len(t, c.tables, 5)
+	}
+	db, err := Open("80", o)
+	require.NoError(t, err)
+	requireContent(t, db, map[string]string{"aa": "xyyy", "bb": "x", "cc": "x"})
+	require.NoError(t, db.Close())
+}
+
+func TestDescriptionsThatCannotBeAreRefused(t *testing.T) {
+	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	db := describedStore(t, o, "db", "aa", "bb")
+	tables := pinnedTables(t, db)
+	whole := tables.Describe()
+	require.NoError(t, tables.Close())
+	require.NoError(t, db.Close())
+	for n := range whole {
+		_, err := ParseDescription(whole[:n])
+		require.ErrorIs(t, err, ErrCorrupt, "%d bytes", n)
+	}
+	for name, change := range map[string]func(*edit){
+		"not the first":   func(e *edit) { e.first = false },
+		"needs a log":     func(e *edit) { e.firstLog = e.nextFile - 1 },
+		"number too high": func(e *edit) { e.nextFile, e.firstLog = maxFileNumber, maxFileNumber },
+		"run to come":     func(e *edit) { e.added[0].meta.run = e.flushed + 1 },
+		"removes":         func(e *edit) { e.removed = []place{{0, 1}} },
+	} {
+		e, err := decodeEdit(whole)
+		require.NoError(t, err)
+		change(e)
+		_, err = ParseDescription(e.encode())
+		require.ErrorIs(t, err, ErrCorrupt, name)
+	}
+}
+
+func TestWaitingForTablesEndsWithTheContext(t *testing.T) {
+	db, err := Open("db", sharedOptions(vfs.NewMem(vfs.MemOptions{})))
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("aa"), []byte("x")))
+	db.manifest.mu.Lock() // the flusher gets no further
+	v, err := db.View()
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := v.Tables(ctx)
+		ended <- err
+	}()
+	cancel(errWrongState)
+	require.ErrorIs(t, <-ended, errWrongState)
+	db.manifest.mu.Unlock()
+	require.NoError(t, v.Close())
+	require.NoError(t, db.Close())
+}
