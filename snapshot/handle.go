@@ -9,9 +9,13 @@ type Handle struct {
 	Keyspace state.Keyspace
 	// States is the name table: every state that was declared, ordered by id.
 	States []state.Info
-	// Files are in no order. The rows of a key group are all in one file.
+	// Form says how the files are read: empty for the portable format, else the
+	// form of a NativeBackend.
+	Form string
+	// Files are in no order, and the rows of a key group are all in one file; but in
+	// a native form, which has its own rules for both.
 	Files []FileRef
-	// Rows is the number of rows of bytes in the files.
+	// Rows is the number of rows of bytes in the files, 0 in a native form.
 	Rows int64
 }
 
@@ -37,6 +41,8 @@ type FileRef struct {
 	Checksum uint64
 	// Bounds are the key groups whose rows are to be taken from the file.
 	Bounds state.GroupRange
+	// Shared says that the file may belong to several snapshots: see Sharing.
+	Shared bool
 }
 
 // Identity tells files apart.

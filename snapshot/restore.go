@@ -21,7 +21,7 @@ type RestoreOptions struct {
 
 // Restored says what a restore loaded.
 type Restored struct {
-	// Rows were loaded; Unclaimed were let go.
+	// Rows were loaded; Unclaimed were let go. A native form does not count them.
 	Rows, Unclaimed int64
 }
 
@@ -31,7 +31,8 @@ type Restored struct {
 //
 // Everything that can be checked without rows is checked before the first row
 // is loaded, and then the backend is as it was. After an error past that point
-// the backend holds part of the state and is closed.
+// the backend holds part of the state and is closed, as it is after any error in
+// files of a native form.
 func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o RestoreOptions) (Restored, error) {
 	if b.Registry().Closed() {
 		return Restored{}, state.ErrClosed
@@ -42,6 +43,12 @@ func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o Res
 	plan, err := planRestore(b, handles, o)
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
+	}
+	if plan.form != "" {
+		if err := plan.adopt(ctx, src, b); err != nil {
+			return Restored{}, errors.Join(fmt.Errorf("restore: %w", err), b.Close())
+		}
+		return Restored{}, nil
 	}
 	if err := plan.check(ctx, src); err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
@@ -59,6 +66,7 @@ type restorePlan struct {
 	claimed map[state.ID]bool
 	known   map[state.ID]bool // claimed or not
 	parts   []restorePart
+	form    string // of the parts
 }
 
 type restorePart struct {
@@ -90,13 +98,25 @@ func planRestore(b Backend, handles []Handle, o RestoreOptions) (*restorePlan, e
 			p.known[info.ID()] = true
 			p.claimed[info.ID()] = p.claimed[info.ID()] || claimed[info.ID()]
 		}
-		for _, ref := range h.Files {
-			if groups, ok := intersect(ref.Bounds, p.groups); ok {
-				p.parts = append(p.parts, restorePart{handle: h, ref: ref, groups: groups})
-			}
+		p.add(h)
+	}
+	if err := p.checkCoverage(); err != nil {
+		return nil, err
+	}
+	return p, p.checkForm(b)
+}
+
+// add adds the parts of a handle: its files, or all of it in a native form.
+func (p *restorePlan) add(h Handle) {
+	files := h.Files
+	if h.Form != "" {
+		files = []FileRef{{Bounds: h.Keyspace.Groups}}
+	}
+	for _, ref := range files {
+		if groups, ok := intersect(ref.Bounds, p.groups); ok {
+			p.parts = append(p.parts, restorePart{handle: h, ref: ref, groups: groups})
 		}
 	}
-	return p, p.checkCoverage()
 }
 
 // checkCoverage sorts the parts and sees that they hold each group once.

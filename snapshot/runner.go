@@ -14,17 +14,33 @@ import (
 type Options struct {
 	// Name is the file's name in the target. Default "state".
 	Name string
-	// Compression of the rows. Default Zstd.
+	// Mode is the format. Default Portable.
+	Mode Mode
+	// Compression of the rows of the portable format. Default Zstd.
 	Compression Compression
 	// Synchronous writes the snapshot before Start returns. The task waits; set
 	// it where a second goroutine is not wanted, or to compare. Default false.
 	Synchronous bool
 }
 
+// Mode says in which format a snapshot is written.
+type Mode uint8
+
+const (
+	// Portable is the format that every backend writes and loads, in one file.
+	Portable Mode = iota
+	// Full is the native form of a NativeBackend, in files of this snapshot alone.
+	Full
+	// Incremental is Full, but that files are shared with later snapshots and those
+	// of an earlier one are not written again, if the target is a Sharing.
+	Incremental
+)
+
 // Progress says how far a snapshot is.
 type Progress struct {
 	// Groups of OfGroups key groups are written. Keys are spread evenly over
-	// key groups, so their ratio is a good estimate of the work done.
+	// key groups, so their ratio is a good estimate of the work done. A native form
+	// has all of them at its end.
 	Groups, OfGroups int
 	// Rows and Bytes are what was written so far.
 	Rows, Bytes int64
@@ -44,13 +60,17 @@ type Running struct {
 
 // Start takes a snapshot of a backend: the view at once, on the caller's
 // goroutine, which must be the task's; the writing on another goroutine. A
-// snapshot that fails, or whose context ends, leaves nothing in the target.
+// snapshot that fails, or whose context ends, leaves nothing in the target, but for
+// whole files of a native form, which are the target's to remove.
 func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error) {
 	if o.Name == "" {
 		o.Name = "state"
 	}
 	if err := CheckName(o.Name); err != nil {
 		return nil, err
+	}
+	if o.Mode > Incremental {
+		return nil, fmt.Errorf("snapshot: mode %d: %w", o.Mode, state.ErrInvalid)
 	}
 	if o.Compression > None {
 		return nil, fmt.Errorf("snapshot: compression %d: %w", o.Compression, state.ErrInvalid)
@@ -59,6 +79,10 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 	v, err := b.View()
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	if _, ok := v.(NativeView); o.Mode != Portable && !ok {
+		v.Release()
+		return nil, fmt.Errorf("snapshot: no native form: %w", ErrForm)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &Running{cancel: cancel, done: make(chan struct{})}
@@ -85,7 +109,12 @@ func (r *Running) run(ctx context.Context, v View, t Target, o Options) {
 			r.err = fmt.Errorf("snapshot %q: %w", o.Name, r.err)
 		}
 	}()
-	r.handle, r.err = writeTo(ctx, v, t, o, func(p Progress) { r.progress.Store(&p) })
+	report := func(p Progress) { r.progress.Store(&p) }
+	if o.Mode == Portable {
+		r.handle, r.err = writeTo(ctx, v, t, o, report)
+	} else {
+		r.handle, r.err = writeNative(ctx, v.(NativeView), t, o, report)
+	}
 }
 
 // Pause is how long the task was stopped: for the view, and for the writing too

@@ -28,12 +28,33 @@ type File interface {
 	Abort() error
 }
 
+// Sharing is a Target whose files may belong to several snapshots.
+type Sharing interface {
+	Target
+	// Share starts a file that later snapshots may refer to. Its name is the
+	// target's and ends with a dot and suffix. Of the reference that is returned Name
+	// and Shared are set; a target that cannot share just now says so by the latter.
+	Share(ctx context.Context, suffix string) (File, FileRef, error)
+	// Confirmed finds the file with an identity among those of the snapshot on
+	// which this one may build. It stays until this one has ended.
+	Confirmed(Identity) (FileRef, bool)
+}
+
 // Source gives the files of a snapshot back.
 //
 // Thread safety: safe for concurrent use.
 type Source interface {
 	// Open opens a file for reading; a missing one is fs.ErrNotExist.
 	Open(ctx context.Context, name string) (Object, error)
+}
+
+// Linker is a Source with files on this machine.
+type Linker interface {
+	Source
+	// Link gives a file a second name, a path that does not exist. It fails where
+	// that is not possible, and the file can be read all the same. Neither name may
+	// be written to; the file is there until both are removed.
+	Link(ctx context.Context, name, path string) error
 }
 
 // Object is an open file of a Source.
