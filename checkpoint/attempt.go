@@ -78,9 +78,9 @@ func (c *Coordinator) adopt(a *Attempt, next ID) error {
 	}
 	c.attempt, c.doubtful = a, make(map[ID]bool)
 	c.nextID = max(c.nextID, next)
-	c.latest, c.failures = 0, 0
+	c.latest, c.confirmed, c.failures = 0, nil, 0
 	if a.restored != nil {
-		c.latest = a.restored.ID
+		c.latest, c.confirmed = a.restored.ID, a.restored.sharedFiles()
 	}
 	c.triggered, c.ended = c.o.now(), time.Time{}
 	c.removals.add(c.collectLeftovers)
@@ -218,7 +218,7 @@ func (a *Attempt) trigger(now time.Time) ID {
 	c := a.c
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &pending{
-		id: c.nextID, base: c.latest, attempt: a, triggered: now, ctx: ctx, cancel: cancel,
+		id: c.nextID, base: c.latest, confirmed: c.confirmed, attempt: a, triggered: now, ctx: ctx, cancel: cancel,
 		parts: make(map[place]Part), release: c.o.Storage.release,
 	}
 	for _, s := range a.subtasks {

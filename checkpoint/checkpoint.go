@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -49,14 +50,36 @@ func (c *Checkpoint) Operator(name string) (Operator, bool) {
 	return c.Operators[i], true
 }
 
+// parts are those of all operators.
+func (c *Checkpoint) parts() iter.Seq[Part] {
+	return func(yield func(Part) bool) {
+		for _, operator := range c.Operators {
+			for _, part := range operator.Parts {
+				if !yield(part) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Bytes are those of all files and other data.
 func (c *Checkpoint) Bytes() (n int64) {
-	for _, operator := range c.Operators {
-		for _, part := range operator.Parts {
-			n += int64(len(part.Data))
-			if part.Handle != nil {
-				n += part.Handle.Bytes()
-			}
+	for part := range c.parts() {
+		n += int64(len(part.Data))
+		if part.Handle != nil {
+			n += part.Handle.Bytes()
+		}
+	}
+	return n
+}
+
+// newBytes are those of Bytes that no checkpoint before has written.
+func (c *Checkpoint) newBytes() int64 {
+	n := c.Bytes()
+	for f := range c.shared() {
+		if o, _ := parseSharedName(f.Name); o.id != c.ID {
+			n -= f.Size
 		}
 	}
 	return n

@@ -3,28 +3,56 @@ package checkpoint
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 )
 
 // What is in this file runs in the queue of removals. A removal that fails
 // leaves an orphan, never a checkpoint without files: entries go first.
 
-// retire removes the complete checkpoints that need not be kept.
+// retire removes the complete checkpoints that need not be kept, and what they alone
+// have shared.
 func (c *Coordinator) retire() {
 	ctx := context.Background()
 	entries, err := c.completed.List(ctx)
 	if err == nil {
-		for _, id := range c.outdated(entries) {
-			err = errors.Join(err, c.removeCheckpoint(ctx, id))
-		}
+		err = c.removeComplete(ctx, c.outdated(entries))
 	}
 	c.report("old checkpoints remain", err)
+}
+
+// removeComplete removes complete checkpoints. Which files they share must be known
+// before; if it cannot be, the collector finds those that nobody needs.
+func (c *Coordinator) removeComplete(ctx context.Context, entries []Entry) (err error) {
+	names := make(map[string]bool)
+	for _, e := range entries {
+		shared, unknown := c.sharedBy(ctx, e)
+		if unknown == nil {
+			maps.Copy(names, shared)
+		}
+		err = errors.Join(err, c.removeCheckpoint(ctx, e.ID))
+	}
+	if len(names) == 0 {
+		return err
+	}
+	live, unknown := c.live(ctx)
+	if unknown != nil {
+		return errors.Join(err, unknown)
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		o, _ := parseSharedName(name)
+		if live.isOrphan(o, name, false) {
+			err = errors.Join(err, c.o.Storage.objects.Remove(ctx, c.layout.shared()+name))
+		}
+	}
+	return err
 }
 
 // outdated are the entries beyond the newest ones to retain. One that cannot be
 // restored does not count, and stays for somebody to look at. One in doubt does
 // not count either. The base of a checkpoint under way stays.
-func (c *Coordinator) outdated(entries []Entry) (ids []ID) {
+func (c *Coordinator) outdated(entries []Entry) (outdated []Entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kept := 0
@@ -32,15 +60,15 @@ func (c *Coordinator) outdated(entries []Entry) (ids []ID) {
 		switch {
 		case e.Err != nil || c.distrusted[e.ID] != nil || c.doubtful[e.ID] && e.ID > c.latest:
 		case c.doubtful[e.ID]:
-			ids = append(ids, e.ID)
+			outdated = append(outdated, e)
 		case kept < c.o.Retain:
 			kept++
 		case slices.ContainsFunc(c.pending, func(p *pending) bool { return p.base == e.ID }):
 		default:
-			ids = append(ids, e.ID)
+			outdated = append(outdated, e)
 		}
 	}
-	return ids
+	return outdated
 }
 
 // removeCheckpoint removes a complete checkpoint.
@@ -48,15 +76,31 @@ func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) error {
 	if err := c.completed.Remove(ctx, id); err != nil {
 		return err
 	}
+	c.forgetShared(id)
 	return c.removeFolder(ctx, id, func(owner) bool { return true })
 }
 
 // removeAborted removes what an aborted checkpoint wrote, and nothing else.
 func (c *Coordinator) removeAborted(p *pending) {
-	err := c.removeFolder(context.Background(), p.id, func(o owner) bool {
+	ctx := context.Background()
+	err := c.removeFolder(ctx, p.id, func(o owner) bool {
 		return o.attempt == p.attempt.number || o.attempt == 0 && p.finishing
 	})
+	err = errors.Join(err, c.removeShared(ctx, owner{id: p.id, attempt: p.attempt.number, shared: true}))
 	c.report("files of an aborted checkpoint remain", err)
+}
+
+// removeShared removes what a checkpoint has shared that was never confirmed, so that
+// no other refers to it.
+func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
+	store := c.o.Storage.objects
+	objects, err := store.List(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), by.id, by.attempt))
+	for _, object := range objects {
+		if o, ok := c.layout.ownerOf(object.nameOf()); ok && o == by {
+			err = errors.Join(err, store.Remove(ctx, object.Name))
+		}
+	}
+	return err
 }
 
 // removeFolder removes from a checkpoint's folder the objects whose owner is

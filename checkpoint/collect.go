@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 )
 
 // Collect finds the orphans of the job: objects of checkpoints that are neither
@@ -31,19 +32,11 @@ func (c *Coordinator) collectLeftovers() {
 	}
 }
 
-// orphans lists them. The order matters: whatever becomes complete after the
-// first step was under way in it.
+// orphans lists them.
 func (c *Coordinator) orphans(ctx context.Context) ([]ObjectInfo, error) {
-	live, err := c.live()
+	live, err := c.live(ctx)
 	if err != nil {
 		return nil, err
-	}
-	entries, err := c.completed.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		live.complete[e.ID] = true
 	}
 	objects, err := c.o.Storage.objects.List(ctx, c.layout.root())
 	if err != nil {
@@ -51,7 +44,8 @@ func (c *Coordinator) orphans(ctx context.Context) ([]ObjectInfo, error) {
 	}
 	var orphans []ObjectInfo
 	for _, object := range objects {
-		if o, ok := c.layout.ownerOf(object.nameOf()); ok && live.isOrphan(o, object.Unfinished) {
+		name := object.nameOf()
+		if o, ok := c.layout.ownerOf(name); ok && live.isOrphan(o, path.Base(name), object.Unfinished) {
 			orphans = append(orphans, object)
 		}
 	}
@@ -72,16 +66,48 @@ type live struct {
 	underWay map[ID]bool // or in doubt, or the base of one
 	next     ID          // nothing is known from here on
 	attempt  Number      // the current one
+
+	shared map[string]bool // names that complete checkpoints refer to
+	// obscure is the newest complete checkpoint of which nobody can tell what it
+	// refers to. All that was shared up to then stays, for somebody to look at.
+	obscure ID
 }
 
-func (c *Coordinator) live() (live, error) {
+// live finds out. The order matters: whatever becomes complete after the first step
+// was under way in it, or refers to nothing that was there but what its base does.
+func (c *Coordinator) live(ctx context.Context) (*live, error) {
+	l, err := c.liveNow()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := c.completed.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		l.complete[e.ID] = true
+		names, err := c.sharedBy(ctx, e)
+		switch {
+		case err == nil:
+			maps.Copy(l.shared, names)
+		case neverReadable(err):
+			l.obscure = max(l.obscure, e.ID)
+		default:
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// liveNow is what the coordinator itself knows.
+func (c *Coordinator) liveNow() (*live, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.attempt == nil {
-		return live{}, fmt.Errorf("collect before an attempt has begun: %w", ErrOption)
+		return nil, fmt.Errorf("collect before an attempt has begun: %w", ErrOption)
 	}
-	l := live{
-		complete: make(map[ID]bool), underWay: maps.Clone(c.doubtful),
+	l := &live{
+		complete: make(map[ID]bool), underWay: maps.Clone(c.doubtful), shared: make(map[string]bool),
 		next: c.nextID, attempt: c.attempt.number,
 	}
 	for _, p := range c.pending {
@@ -91,13 +117,17 @@ func (c *Coordinator) live() (live, error) {
 	return l, nil
 }
 
-// isOrphan says whether nobody will miss an object.
-func (l live) isOrphan(o owner, unfinished bool) bool {
+// isOrphan says whether nobody will miss an object, whose name ends with base.
+func (l *live) isOrphan(o owner, base string, unfinished bool) bool {
 	switch {
 	case o.id == 0: // the record of an attempt: only what a crash left of it
 		return unfinished && o.attempt < l.attempt
 	case o.id >= l.next || o.attempt > l.attempt || l.underWay[o.id]:
 		return false
+	case unfinished:
+		return true
+	case o.shared:
+		return o.id > l.obscure && !l.shared[base]
 	}
-	return unfinished || !l.complete[o.id]
+	return !l.complete[o.id]
 }

@@ -103,6 +103,9 @@ type Stats struct {
 	// Bytes are those of all files and other data that the subtasks
 	// acknowledged.
 	Bytes int64
+	// NewBytes are those of Bytes that were written for this checkpoint, and not for
+	// one before.
+	NewBytes int64
 	// Took is the time from the trigger to the commit.
 	Took time.Duration
 }
@@ -131,15 +134,17 @@ type Coordinator struct {
 
 	mu         sync.Mutex
 	closed     bool
-	attempt    *Attempt // nil, or the newest; it may have ended
-	nextID     ID       // above every ID that was ever seen
-	latest     ID       // newest complete; 0 if there is none
+	attempt    *Attempt    // nil, or the newest; it may have ended
+	nextID     ID          // above every ID that was ever seen
+	latest     ID          // newest complete; 0 if there is none
+	confirmed  sharedFiles // of the latest
 	pending    []*pending
-	doubtful   map[ID]bool  // of this attempt: failed, but maybe complete
-	distrusted map[ID]error // complete, but their files are not as they should be
-	failures   int          // consecutive
-	triggered  time.Time    // the last one
-	ended      time.Time    // the last one
+	doubtful   map[ID]bool            // of this attempt: failed, but maybe complete
+	distrusted map[ID]error           // complete, but their files are not as they should be
+	shared     map[ID]map[string]bool // names that complete checkpoints refer to, as far as known
+	failures   int                    // consecutive
+	triggered  time.Time              // the last one
+	ended      time.Time              // the last one
 }
 
 // NewCoordinator takes over the checkpoints of a job. It fails with ErrLocked if
@@ -158,7 +163,7 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 	return &Coordinator{
 		o: o, completed: completed, layout: layout{o.Job},
 		commits: newQueue(o.spawn), removals: newQueue(o.spawn), calls: newQueue(o.spawn),
-		nextID: 1, distrusted: make(map[ID]error),
+		nextID: 1, distrusted: make(map[ID]error), shared: make(map[ID]map[string]bool),
 	}, nil
 }
 
@@ -244,7 +249,7 @@ func (c *Coordinator) finish(p *pending) {
 	p.forget() // the metadata takes its place
 	c.mu.Unlock()
 
-	stats, err := c.commit(p)
+	done, stats, err := c.commit(p)
 	if err != nil && p.ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(p.ctx), err)
 	}
@@ -256,7 +261,7 @@ func (c *Coordinator) finish(p *pending) {
 		return
 	}
 	c.end(p, nil)
-	c.latest, c.failures = p.id, 0
+	c.latest, c.confirmed, c.failures = p.id, done.sharedFiles(), 0
 	c.call(p.attempt, func(t Tasks) { t.Complete(stats) })
 	for _, older := range slices.Clone(c.pending) {
 		if older.id < p.id {
@@ -267,21 +272,23 @@ func (c *Coordinator) finish(p *pending) {
 }
 
 // commit makes a checkpoint complete.
-func (c *Coordinator) commit(p *pending) (Stats, error) {
+func (c *Coordinator) commit(p *pending) (*Checkpoint, Stats, error) {
 	checkpoint := p.checkpoint(c.o.Job)
 	data, err := encode(checkpoint)
 	if err != nil {
-		return Stats{}, err
+		return nil, Stats{}, err
 	}
 	if err := writeObject(p.ctx, c.o.Storage.objects, c.layout.metadata(p.id), data); err != nil {
 		p.inDoubt = errors.Is(err, fs.ErrExist) // whose it is, nobody knows
-		return Stats{}, fmt.Errorf("metadata: %w", err)
+		return nil, Stats{}, fmt.Errorf("metadata: %w", err)
 	}
 	p.inDoubt = true // an error may come after the fact
 	if err := c.completed.Commit(p.ctx, entryOf(checkpoint, data)); err != nil {
-		return Stats{}, fmt.Errorf("commit: %w", err)
+		return nil, Stats{}, fmt.Errorf("commit: %w", err)
 	}
-	return Stats{ID: p.id, Bytes: checkpoint.Bytes(), Took: c.o.now().Sub(p.triggered)}, nil
+	return checkpoint, Stats{
+		ID: p.id, Bytes: checkpoint.Bytes(), NewBytes: checkpoint.newBytes(), Took: c.o.now().Sub(p.triggered),
+	}, nil
 }
 
 // abort ends a checkpoint that will not be complete. The mutex is held.

@@ -254,7 +254,7 @@ func TestCheckpointWaitsForAllSubtasks(t *testing.T) {
 	r.clock = r.clock.Add(time.Second)
 	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, []byte("a")))
 	r.requireTold("complete 1")
-	require.Equal(t, Stats{ID: 1, Bytes: 3, Took: time.Second}, r.stats)
+	require.Equal(t, Stats{ID: 1, Bytes: 3, NewBytes: 3, Took: time.Second}, r.stats)
 	restored := r.begin(Subtasks{"op", 2}, Subtasks{"other", 1}).Restored()
 	require.Equal(t, []Operator{
 		{Name: "op", Parts: []Part{{Data: []byte("a")}, {Data: []byte("b")}}},

@@ -17,12 +17,15 @@ func Decode(data []byte) (*Checkpoint, error) {
 	if len(data) > maxMetadataBytes {
 		return nil, fmt.Errorf("metadata of %d bytes, limit %d: %w", len(data), maxMetadataBytes, ErrCorrupt)
 	}
-	rest, err := open(data, metadataMagic, metadataVersion)
+	rest, version, err := open(data, metadataMagic, nativeVersion)
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
-	d := decoder{parser: parser{rest: rest}, bytes: int64(len(data))}
+	d := decoder{parser: parser{rest: rest}, bytes: int64(len(data)), version: version}
 	c := d.checkpoint()
+	if c.version() != version {
+		d.fail("version that is not that of the parts")
+	}
 	if err := d.end(); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
@@ -38,6 +41,7 @@ type decoder struct {
 	bytes        int64 // the whole
 	contentBytes int64 // so far
 	parts        int   // so far
+	version      uint16
 }
 
 // What takes room in metadata takes some ten times as much in memory, so that a
@@ -91,10 +95,12 @@ func (d *decoder) operator() Operator {
 }
 
 func (d *decoder) part() (p Part) {
-	switch d.byte() {
-	case 0:
-	case 1:
-		d.handle(&p)
+	switch form := d.byte(); {
+	case form == noHandle:
+	case form == portableHandle:
+		d.handle(&p, "")
+	case form == nativeHandle && d.version >= nativeVersion:
+		d.handle(&p, d.text())
 	default:
 		d.fail("a part of unknown form")
 	}
@@ -107,8 +113,8 @@ func (d *decoder) part() (p Part) {
 	return p
 }
 
-func (d *decoder) handle(p *Part) {
-	h := &snapshot.Handle{}
+func (d *decoder) handle(p *Part, form string) {
+	h := &snapshot.Handle{Form: form}
 	p.Handle = h
 	h.Keyspace.MaxParallelism = int(d.uint32())
 	h.Keyspace.Groups = d.groups()
@@ -126,8 +132,10 @@ func (d *decoder) handle(p *Part) {
 	h.Files = slices.Grow(h.Files, n)
 	for ; n > 0 && d.err == nil; n-- {
 		f := d.file()
+		location := d.byte()
+		f.Shared = location == isShared
 		h.Files = append(h.Files, f)
-		switch d.byte() {
+		switch location {
 		case inMetadata:
 			if p.Inline == nil {
 				p.Inline = make(map[string][]byte)
@@ -135,7 +143,9 @@ func (d *decoder) handle(p *Part) {
 			p.Inline[f.Name] = d.content(uint64(f.Size)) // below zero is too much
 		case inFolder:
 		case isShared:
-			d.failWith(fmt.Errorf("shared file: %w", ErrVersion))
+			if form == "" {
+				d.failWith(fmt.Errorf("shared file of the portable format: %w", ErrVersion))
+			}
 		default:
 			d.fail("a file in an unknown place")
 		}

@@ -227,7 +227,7 @@ func encodeEntry(e Entry) []byte {
 }
 
 func decodeEntry(b []byte) (Entry, error) {
-	rest, err := open(b, entryMagic, entryVersion)
+	rest, _, err := open(b, entryMagic, entryVersion)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -115,6 +115,21 @@ func (f *Files) Open(ctx context.Context, name string) (snapshot.Object, error) 
 	return f.fs.Open(f.path(name))
 }
 
+// Link gives an object a second name, a path outside of the directory.
+func (f *Files) Link(ctx context.Context, name, path string) error {
+	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
+		return err
+	}
+	info, err := f.fs.Lstat(f.path(name))
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("object %q is no file: %w", name, errors.ErrUnsupported)
+	}
+	if err != nil {
+		return err
+	}
+	return f.fs.Link(f.path(name), path)
+}
+
 // List implements Objects.
 func (f *Files) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
 	if err := checkPrefix(prefix); err != nil {

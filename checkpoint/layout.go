@@ -4,12 +4,17 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/weirstate/weir/snapshot"
 )
 
 // layout names the objects of a job: see docs/format-checkpoint.md.
 type layout struct{ job string }
 
-const metadataName = "_metadata"
+const (
+	metadataName = "_metadata"
+	sharedFolder = "shared"
+)
 
 // root begins the names of all that a job has.
 func (l layout) root() string { return l.job + "/" }
@@ -23,10 +28,43 @@ func (l layout) metadata(id ID) string { return l.folder(id) + metadataName }
 // the names of its files. An attempt's differ from those of all others.
 func fileName(a Number, at place) string { return fmt.Sprintf("%d-%s-%d", a, at.operator, at.subtask) }
 
+// shared begins the names of what may belong to several checkpoints.
+func (l layout) shared() string { return l.root() + sharedFolder + "/" }
+
+// object is the name of the object of a file of a checkpoint.
+func (l layout) object(id ID, f snapshot.FileRef) string {
+	if f.Shared {
+		return l.shared() + f.Name
+	}
+	return l.folder(id) + f.Name
+}
+
+// sharedName begins the names of the files that a subtask shares. They differ from
+// those of every other checkpoint and attempt, and from names in a folder.
+func sharedName(id ID, a Number, at place) string { return fmt.Sprintf("s%d-%s", id, fileName(a, at)) }
+
+// parseSharedName says which checkpoint and attempt has written a shared file.
+func parseSharedName(name string) (o owner, ok bool) {
+	rest, ok := strings.CutPrefix(name, "s")
+	if !ok || snapshot.CheckName(name) != nil {
+		return o, false
+	}
+	parts := strings.SplitN(rest, "-", 3)
+	if len(parts) < 3 || parts[2] == "" {
+		return o, false
+	}
+	o.shared = true
+	o.id, ok = parseNumber[ID](parts[0])
+	var isAttempt bool
+	o.attempt, isAttempt = parseNumber[Number](parts[1])
+	return o, ok && isAttempt
+}
+
 // owner is whom an object belongs to.
 type owner struct {
 	id      ID     // of a checkpoint; 0 for the record of an attempt
 	attempt Number // 0 for what any attempt may have written
+	shared  bool   // other checkpoints may refer to it
 }
 
 // ownerOf reads an object's name, ok false if it is not one that Weir gives.
@@ -49,6 +87,8 @@ func (l layout) ownerOf(name string) (o owner, ok bool) {
 		first, _, found := strings.Cut(file, "-")
 		o.attempt, rest = parseNumber[Number](first)
 		ok = ok && rest && found
+	case folder == sharedFolder:
+		return parseSharedName(file)
 	case folder == completedFolder:
 		o.id, ok = parsePadded[ID](file)
 	case folder == attemptsFolder:

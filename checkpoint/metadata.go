@@ -13,8 +13,11 @@ import (
 
 // The metadata of a checkpoint, byte by byte: docs/format-checkpoint.md.
 const (
-	metadataMagic   = "WEIRCHKP"
-	metadataVersion = 1
+	metadataMagic = "WEIRCHKP"
+	// plainVersion is that of metadata without native forms, nativeVersion of metadata
+	// with one. A program of before must not take these for damaged.
+	plainVersion  = 1
+	nativeVersion = 2
 
 	// maxMetadataBytes limits a metadata object, contents included, and
 	// maxStructureBytes what it has besides them: decoded, that may become ten
@@ -27,12 +30,29 @@ const (
 	schemas   = 1
 )
 
+// forms of a part.
+const (
+	noHandle       = 0
+	portableHandle = 1
+	nativeHandle   = 2
+)
+
 // locations of a file.
 const (
 	inMetadata = 0 // its content follows
 	inFolder   = 1 // an object in the checkpoint's own folder
-	isShared   = 2 // kept for incremental checkpoints
+	isShared   = 2 // an object in the folder of those that are shared
 )
+
+// version is that of the metadata of a checkpoint.
+func (c *Checkpoint) version() uint16 {
+	for part := range c.parts() {
+		if part.Handle != nil && part.Handle.Form != "" {
+			return nativeVersion
+		}
+	}
+	return plainVersion
+}
 
 // encode returns the metadata of a checkpoint. It is ErrInvalid if Decode would
 // refuse what it returns.
@@ -77,7 +97,7 @@ type writer struct {
 
 func (w *writer) checkpoint(c *Checkpoint) {
 	w.out = append(w.out, metadataMagic...)
-	w.uint16(metadataVersion)
+	w.uint16(c.version())
 	w.uint16(0)
 	w.text(c.Job)
 	w.uint64(uint64(c.ID))
@@ -94,10 +114,15 @@ func (w *writer) checkpoint(c *Checkpoint) {
 }
 
 func (w *writer) part(p Part) {
-	if p.Handle == nil {
-		w.byte(0)
-	} else {
-		w.byte(1)
+	switch {
+	case p.Handle == nil:
+		w.byte(noHandle)
+	case p.Handle.Form == "":
+		w.byte(portableHandle)
+		w.handle(p)
+	default:
+		w.byte(nativeHandle)
+		w.text(p.Handle.Form)
 		w.handle(p)
 	}
 	w.uvarint(uint64(len(p.Data)))
@@ -116,10 +141,14 @@ func (w *writer) handle(p Part) {
 	w.uvarint(uint64(len(h.Files)))
 	for _, f := range h.Files {
 		w.file(f)
-		if content, ok := p.Inline[f.Name]; ok {
+		content, inline := p.Inline[f.Name]
+		switch {
+		case inline:
 			w.byte(inMetadata)
 			w.content(content)
-		} else {
+		case f.Shared:
+			w.byte(isShared)
+		default:
 			w.byte(inFolder)
 		}
 	}

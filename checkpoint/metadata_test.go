@@ -268,7 +268,7 @@ func TestWhatALaterVersionMayWriteIsErrVersion(t *testing.T) {
 	h := &snapshot.Handle{Keyspace: state.WholeKeyspace(8)}
 	f := builtFile(snapshot.FileRef{Name: "f", Bounds: h.Keyspace.Groups})
 	shared := sealedBytes(head, uv(1), txt("op"), uv(1), []byte{1}, builtHandleHead(h), uv(1), f, []byte{2}, uv(0))
-	next := sealedBytes(head[:8], u16(2), []byte("anything"))
+	next := sealedBytes(head[:8], u16(nativeVersion+1), []byte("anything"))
 	for _, data := range [][]byte{shared, next} {
 		_, err := Decode(data)
 		require.ErrorIs(t, err, ErrVersion)

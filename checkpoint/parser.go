@@ -9,22 +9,24 @@ import (
 
 // open checks what every version of metadata and entries begins and ends with,
 // and returns what is between: magic, version, two zeros; xxh64 of all before.
-func open(b []byte, magic string, version uint16) ([]byte, error) {
+// Newest is the version up to which this program knows them.
+func open(b []byte, magic string, newest uint16) (rest []byte, version uint16, err error) {
 	head := len(magic) + 2 + 2
 	end := len(b) - checksumBytes
 	switch {
 	case end < head || string(b[:len(magic)]) != magic:
-		return nil, fmt.Errorf("%d bytes with another magic: %w", len(b), ErrCorrupt)
+		return nil, 0, fmt.Errorf("%d bytes with another magic: %w", len(b), ErrCorrupt)
 	case binary.BigEndian.Uint64(b[end:]) != xxhash.Sum64(b[:end]):
-		return nil, fmt.Errorf("checksum: %w", ErrCorrupt)
+		return nil, 0, fmt.Errorf("checksum: %w", ErrCorrupt)
 	}
-	if v := binary.BigEndian.Uint16(b[len(magic):]); v != version {
-		return nil, fmt.Errorf("version %d, want %d: %w", v, version, ErrVersion)
+	version = binary.BigEndian.Uint16(b[len(magic):])
+	if version < 1 || version > newest {
+		return nil, 0, fmt.Errorf("version %d, this program knows 1 to %d: %w", version, newest, ErrVersion)
 	}
 	if b[head-2] != 0 || b[head-1] != 0 {
-		return nil, fmt.Errorf("bytes that should be zero: %w", ErrCorrupt)
+		return nil, 0, fmt.Errorf("bytes that should be zero: %w", ErrCorrupt)
 	}
-	return b[head:end:end], nil
+	return b[head:end:end], version, nil
 }
 
 // parser reads numbers and texts off a slice; after the first error all reads

@@ -18,6 +18,7 @@ type pending struct {
 	triggered time.Time
 	ctx       context.Context // ends with the checkpoint
 	cancel    context.CancelCauseFunc
+	confirmed sharedFiles // of the base; never changes
 
 	parts   map[place]Part
 	missing int   // parts that have not come

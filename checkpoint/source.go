@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -13,24 +14,29 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// source gives the files of one checkpoint, inline or not.
+// source gives the files of one checkpoint, wherever they are. Its errors name the
+// checkpoint.
 type source struct {
 	objects Objects
-	folder  string
+	layout  layout
+	id      ID // 0 without a checkpoint
 	inline  map[string][]byte
+	files   map[string]snapshot.FileRef
 }
 
 func newSource(objects Objects, l layout, c *Checkpoint) snapshot.Source {
-	s := source{objects: objects, inline: make(map[string][]byte)}
+	s := source{objects: objects, layout: l, inline: make(map[string][]byte), files: make(map[string]snapshot.FileRef)}
 	if c == nil {
 		return s
 	}
-	s.folder = l.folder(c.ID)
-	for _, operator := range c.Operators {
-		for _, part := range operator.Parts {
-			for name, content := range part.Inline {
-				s.inline[name] = content
-			}
+	s.id = c.ID
+	for part := range c.parts() {
+		maps.Copy(s.inline, part.Inline)
+		if part.Handle == nil {
+			continue
+		}
+		for _, f := range part.Handle.Files {
+			s.files[f.Name] = f
 		}
 	}
 	return s
@@ -44,10 +50,47 @@ func (s source) Open(ctx context.Context, name string) (snapshot.Object, error) 
 	if content, ok := s.inline[name]; ok {
 		return inlineObject{bytes.NewReader(content)}, nil
 	}
-	if s.folder == "" {
-		return nil, fmt.Errorf("file %q: %w", name, fs.ErrNotExist)
+	object, err := s.objectOf(name)
+	if err != nil {
+		return nil, err
 	}
-	return s.objects.Open(ctx, s.folder+name)
+	opened, err := s.objects.Open(ctx, object)
+	return opened, s.named(err)
+}
+
+// Link implements snapshot.Linker.
+func (s source) Link(ctx context.Context, name, path string) error {
+	linker, ok := s.objects.(linker)
+	if _, inline := s.inline[name]; inline || !ok {
+		return fmt.Errorf("link file %q: %w", name, errors.ErrUnsupported)
+	}
+	object, err := s.objectOf(name)
+	if err != nil {
+		return err
+	}
+	return s.named(linker.Link(ctx, object, path))
+}
+
+// linker is what Objects have beside if they are files: see snapshot.Linker.
+type linker interface {
+	Link(ctx context.Context, name, path string) error
+}
+
+// objectOf is the name of the object of a file of the checkpoint.
+func (s source) objectOf(name string) (string, error) {
+	f, ok := s.files[name]
+	if !ok {
+		return "", s.named(fmt.Errorf("file %q: %w", name, fs.ErrNotExist))
+	}
+	return s.layout.object(s.id, f), nil
+}
+
+// named adds the checkpoint to an error.
+func (s source) named(err error) error {
+	if err == nil || s.id == 0 {
+		return err
+	}
+	return fmt.Errorf("checkpoint %d: %w", s.id, err)
 }
 
 // inlineObject is a file that stands in the metadata.
@@ -95,13 +138,21 @@ func (c *Coordinator) isLost(id ID, err error) bool {
 	return c.distrusted[id] != nil
 }
 
-// load reads the metadata of a complete checkpoint.
+// load reads the metadata of a complete checkpoint that can be trusted.
 func (c *Coordinator) load(ctx context.Context, e Entry) (*Checkpoint, error) {
 	c.mu.Lock()
 	distrusted := c.distrusted[e.ID]
 	c.mu.Unlock()
-	if err := errors.Join(e.Err, distrusted); err != nil {
-		return nil, err
+	if distrusted != nil {
+		return nil, errors.Join(e.Err, distrusted)
+	}
+	return c.read(ctx, e)
+}
+
+// read reads the metadata of a complete checkpoint.
+func (c *Coordinator) read(ctx context.Context, e Entry) (*Checkpoint, error) {
+	if e.Err != nil {
+		return nil, e.Err
 	}
 	data, err := readObject(ctx, c.o.Storage.objects, c.layout.metadata(e.ID), e.Size)
 	if err != nil {

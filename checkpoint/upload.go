@@ -14,7 +14,7 @@ import (
 )
 
 // Upload takes one subtask's part of a checkpoint: the files as a
-// snapshot.Target, then the acknowledgement.
+// snapshot.Sharing, then the acknowledgement.
 //
 // Thread safety: safe for concurrent use.
 type Upload struct {
@@ -25,7 +25,7 @@ type Upload struct {
 
 	mu      sync.Mutex
 	inline  map[string][]byte // committed files that travel
-	objects map[string]bool   // committed files that do not
+	objects map[string]bool   // committed files that do not: whether they are shared
 }
 
 // Upload is where a subtask of an operator brings its part of a checkpoint. For
@@ -71,7 +71,33 @@ func (u *Upload) Create(ctx context.Context, name string) (snapshot.File, error)
 	if name != u.Name() && !strings.HasPrefix(name, u.Name()+".") {
 		return nil, fmt.Errorf("file %q of %q: %w", name, u.Name(), snapshot.ErrName)
 	}
-	return &uploadFile{u: u, ctx: ctx, name: name}, nil
+	return &uploadFile{u: u, ctx: ctx, ref: snapshot.FileRef{Name: name}}, nil
+}
+
+// Share implements snapshot.Sharing. In memory nothing is shared, since a file there
+// belongs to one acknowledgement.
+func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
+	if u.c.o.Storage.memory != nil {
+		ref := snapshot.FileRef{Name: u.Name() + "." + suffix}
+		file, err := u.Create(ctx, ref.Name)
+		return file, ref, err
+	}
+	ref := snapshot.FileRef{Name: sharedName(u.p.id, u.p.attempt.number, u.at) + "." + suffix, Shared: true}
+	if err := snapshot.CheckName(ref.Name); err != nil {
+		return nil, ref, err
+	}
+	f := &uploadFile{u: u, ctx: ctx, ref: ref}
+	if err := f.spill(); err != nil {
+		return nil, ref, errors.Join(err, f.Abort())
+	}
+	return f, ref, nil
+}
+
+// Confirmed implements snapshot.Sharing: only files of the base, which is complete
+// and stays until this checkpoint has ended, are referred to again.
+func (u *Upload) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
+	ref, ok := u.p.confirmed[id]
+	return ref, ok
 }
 
 // Acknowledge hands in the subtask's part: the handle of what was written to
@@ -106,13 +132,15 @@ func (u *Upload) part(h *snapshot.Handle, data []byte) (Part, error) {
 	part.Handle = &handle
 	for _, f := range handle.Files {
 		content, inline := u.inline[f.Name]
+		shared, committed := u.objects[f.Name]
 		switch {
 		case inline && int64(len(content)) == f.Size:
 			if part.Inline == nil {
 				part.Inline = make(map[string][]byte)
 			}
 			part.Inline[f.Name] = content
-		case !u.objects[f.Name]:
+		case f.Shared && sameShared(u.p.confirmed[f.Identity], f):
+		case !committed || shared != f.Shared:
 			return part, fmt.Errorf("file %q was not committed here: %w", f.Name, errDecline)
 		}
 	}
@@ -157,16 +185,16 @@ func (u *Upload) Decline(reason error) {
 
 // keep takes note of a committed file: an object, or one with content that
 // travels.
-func (u *Upload) keep(name string, content []byte) error {
+func (u *Upload) keep(ref snapshot.FileRef, content []byte) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.objects[name] || u.inline[name] != nil {
-		return fmt.Errorf("file %q: %w", name, fs.ErrExist)
+	if _, twice := u.objects[ref.Name]; twice || u.inline[ref.Name] != nil {
+		return fmt.Errorf("file %q: %w", ref.Name, fs.ErrExist)
 	}
 	if content != nil {
-		u.inline[name] = content
+		u.inline[ref.Name] = content
 	} else {
-		u.objects[name] = true
+		u.objects[ref.Name] = ref.Shared
 	}
 	return nil
 }
@@ -177,7 +205,7 @@ func (u *Upload) keep(name string, content []byte) error {
 type uploadFile struct {
 	u      *Upload
 	ctx    context.Context
-	name   string
+	ref    snapshot.FileRef // its name, and whether it is shared
 	held   []byte
 	object snapshot.File // nil while held
 	ended  bool
@@ -198,7 +226,7 @@ func (f *uploadFile) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if s.memory != nil {
-		return 0, fmt.Errorf("file %q has more than %d bytes: %w", f.name, s.inlineBytes, ErrStateTooLarge)
+		return 0, fmt.Errorf("file %q has more than %d bytes: %w", f.ref.Name, s.inlineBytes, ErrStateTooLarge)
 	}
 	if err := f.spill(); err != nil {
 		return 0, err
@@ -208,8 +236,7 @@ func (f *uploadFile) Write(p []byte) (int, error) {
 
 // spill makes an object of the file.
 func (f *uploadFile) spill() (err error) {
-	name := f.u.c.layout.folder(f.u.p.id) + f.name
-	if f.object, err = f.u.c.o.Storage.objects.Create(f.ctx, name); err != nil {
+	if f.object, err = f.u.c.o.Storage.objects.Create(f.ctx, f.objectName()); err != nil {
 		f.object = nil
 		return err
 	}
@@ -217,6 +244,8 @@ func (f *uploadFile) spill() (err error) {
 	f.held = nil
 	return err
 }
+
+func (f *uploadFile) objectName() string { return f.u.c.layout.object(f.u.p.id, f.ref) }
 
 // Commit implements snapshot.File.
 func (f *uploadFile) Commit() error {
@@ -227,7 +256,7 @@ func (f *uploadFile) Commit() error {
 		return context.Cause(f.u.ctx)
 	case f.object == nil:
 		f.ended = true
-		return f.u.keep(f.name, append(make([]byte, 0, len(f.held)), f.held...))
+		return f.u.keep(f.ref, append(make([]byte, 0, len(f.held)), f.held...))
 	}
 	if err := f.object.Commit(); err != nil {
 		return err
@@ -236,11 +265,11 @@ func (f *uploadFile) Commit() error {
 	if err := f.u.ctx.Err(); err != nil { // nobody will look for it again
 		return errors.Join(context.Cause(f.u.ctx), f.remove())
 	}
-	return f.u.keep(f.name, nil)
+	return f.u.keep(f.ref, nil)
 }
 
 func (f *uploadFile) remove() error {
-	return f.u.c.o.Storage.objects.Remove(context.Background(), f.u.c.layout.folder(f.u.p.id)+f.name)
+	return f.u.c.o.Storage.objects.Remove(context.Background(), f.objectName())
 }
 
 // Abort implements snapshot.File.

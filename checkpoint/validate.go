@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/weirstate/weir/snapshot"
@@ -22,7 +21,7 @@ func (c *Checkpoint) validate() error {
 	if c.ID < 1 || c.ID > maxNumber || c.Attempt < 1 || c.Attempt > maxNumber {
 		return fmt.Errorf("checkpoint %d, attempt %d", c.ID, c.Attempt)
 	}
-	parts, bytes, files := 0, int64(0), make(map[string]bool)
+	parts, files := 0, newFileList(c.ID, c.Attempt)
 	for i, operator := range c.Operators {
 		if i > 0 && c.Operators[i-1].Name >= operator.Name {
 			return fmt.Errorf("operator %q is out of order", operator.Name)
@@ -34,33 +33,10 @@ func (c *Checkpoint) validate() error {
 			return fmt.Errorf("%d parts, limit %d", parts, maxParts)
 		}
 		for _, part := range operator.Parts {
-			if err := addFiles(files, &bytes, part); err != nil {
+			if err := files.add(operator.Name, part); err != nil {
 				return fmt.Errorf("operator %q: %w", operator.Name, err)
 			}
 		}
-	}
-	return nil
-}
-
-// addFiles sees that no file is named twice in a checkpoint, and that all their
-// sizes have a sum.
-func addFiles(files map[string]bool, bytes *int64, p Part) error {
-	if *bytes > math.MaxInt64-int64(len(p.Data)) {
-		return fmt.Errorf("more than 2^63 bytes")
-	}
-	*bytes += int64(len(p.Data))
-	if p.Handle == nil {
-		return nil
-	}
-	for _, f := range p.Handle.Files {
-		if files[f.Name] {
-			return fmt.Errorf("file %q twice", f.Name)
-		}
-		files[f.Name] = true
-		if *bytes > math.MaxInt64-f.Size {
-			return fmt.Errorf("more than 2^63 bytes")
-		}
-		*bytes += f.Size
 	}
 	return nil
 }
@@ -106,6 +82,11 @@ func (p Part) validate() error {
 	if err := validateStates(p.Handle.States); err != nil {
 		return err
 	}
+	if form := p.Handle.Form; form != "" {
+		if err := snapshot.CheckForm(form); err != nil {
+			return err
+		}
+	}
 	if p.Handle.Rows < 0 {
 		return fmt.Errorf("%d rows", p.Handle.Rows)
 	}
@@ -136,6 +117,8 @@ func (p Part) validateFiles() error {
 		}
 		bounds, groups := f.Bounds, p.Handle.Keyspace.Groups
 		switch {
+		case f.Shared && p.Handle.Form == "":
+			return fmt.Errorf("file %q of the portable format is shared", f.Name)
 		case seen[f.Name]:
 			return fmt.Errorf("file %q twice", f.Name)
 		case f.Name == metadataName:
@@ -147,8 +130,8 @@ func (p Part) validateFiles() error {
 		}
 		seen[f.Name] = true
 		if content, ok := p.Inline[f.Name]; ok {
-			if inline++; int64(len(content)) != f.Size {
-				return fmt.Errorf("file %q of %d bytes, its content has %d", f.Name, f.Size, len(content))
+			if inline++; f.Shared || int64(len(content)) != f.Size {
+				return fmt.Errorf("file %q of %d bytes, its content has %d, shared %v", f.Name, f.Size, len(content), f.Shared)
 			}
 		}
 	}

@@ -1,0 +1,76 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+
+	"github.com/weirstate/weir/snapshot"
+)
+
+// sharedFiles are those that a complete checkpoint refers to, by what stands in the
+// file. It never changes.
+type sharedFiles map[snapshot.Identity]snapshot.FileRef
+
+// sharedFiles returns those of a checkpoint.
+func (c *Checkpoint) sharedFiles() sharedFiles {
+	files := make(sharedFiles)
+	for f := range c.shared() {
+		files[f.Identity] = f
+	}
+	return files
+}
+
+// shared yields every reference to a shared file. Two may be to the same file, and
+// two files may have the same content: subtasks that went on from one file, and
+// wrote it anew, have made two of it.
+func (c *Checkpoint) shared() iter.Seq[snapshot.FileRef] {
+	return func(yield func(snapshot.FileRef) bool) {
+		for part := range c.parts() {
+			if part.Handle == nil {
+				continue
+			}
+			for _, f := range part.Handle.Files {
+				if f.Shared && !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sharedBy returns the names of the shared files that a complete checkpoint refers
+// to. What one is complete with never changes.
+func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, error) {
+	c.mu.Lock()
+	names, known := c.shared[e.ID]
+	c.mu.Unlock()
+	if known {
+		return names, nil
+	}
+	checkpoint, err := c.read(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	names = make(map[string]bool)
+	for f := range checkpoint.shared() {
+		names[f.Name] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shared[e.ID] = names
+	return names, nil
+}
+
+// forgetShared forgets what a checkpoint that was removed referred to.
+func (c *Coordinator) forgetShared(id ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.shared, id)
+}
+
+// neverReadable says whether metadata will never say more than it does now.
+func neverReadable(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) || errors.Is(err, ErrForeign) || errors.Is(err, fs.ErrNotExist)
+}
