@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// Backend is a backend on disk. It satisfies state.ByteBackend and snapshot.Backend.
+// Backend is a backend on disk. It satisfies state.ByteBackend and snapshot.NativeBackend.
 //
 // What methods return is good until the next call of any.
 //
@@ -64,20 +64,36 @@ func (b *Backend) store() (*lsm.DB, error) {
 	if b.db != nil {
 		return b.db, nil
 	}
+	if err := b.prepare(); err != nil {
+		return nil, err
+	}
+	if err := b.openTree(); err != nil {
+		return nil, fmt.Errorf("lsmstate: %w", ofTree(err))
+	}
+	return b.db, nil
+}
+
+// prepare completes the options of the tree.
+func (b *Backend) prepare() error {
 	if b.registry.Closed() {
-		return nil, state.ErrClosed
+		return state.ErrClosed
 	}
 	keySize, ok := b.registry.KeySize()
 	if !ok {
-		return nil, fmt.Errorf("lsmstate: no codec of keys is known yet: %w", state.ErrInvalid)
+		return fmt.Errorf("lsmstate: no codec of keys is known yet: %w", state.ErrInvalid)
 	}
 	b.options.Split, b.options.Filter = splitOf(keySize), &b.fired
+	return nil
+}
+
+// openTree opens the tree that is in the directory, an empty one if there is none.
+func (b *Backend) openTree() error {
 	t, err := openTree(b.directory, &b.options)
 	if err != nil {
-		return nil, fmt.Errorf("lsmstate: %w", err)
+		return err
 	}
 	b.tree, b.db = t, t.db
-	return b.db, nil
+	return nil
 }
 
 // Empty implements snapshot.Backend. What cannot be read is not nothing.

@@ -10,8 +10,9 @@ import (
 
 // Names in the directory of a backend. Nothing else in it is touched.
 const (
-	lockName = "LOCK"
-	treeName = "tree"
+	lockName  = "LOCK"
+	treeName  = "tree"
+	stageName = "restore" // files of a restore under way
 )
 
 // directory is where a backend has its tree, and nobody else.
@@ -31,7 +32,7 @@ func openDirectory(fs vfs.FS, path string) (*directory, error) {
 		return nil, err
 	}
 	d := &directory{fs, path, lock}
-	if err := fs.RemoveAll(d.tree()); err != nil {
+	if err := d.clear(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return d, nil
@@ -40,7 +41,13 @@ func openDirectory(fs vfs.FS, path string) (*directory, error) {
 // tree is the directory of the tree.
 func (d *directory) tree() string { return filepath.Join(d.path, treeName) }
 
-// close removes the tree, which must be closed.
-func (d *directory) close() error {
-	return errors.Join(d.fs.RemoveAll(d.tree()), d.lock.Close())
+// stage is where a restore collects its files.
+func (d *directory) stage() string { return filepath.Join(d.path, stageName) }
+
+// clear removes all that is of the backend; the tree must be closed.
+func (d *directory) clear() error {
+	return errors.Join(d.fs.RemoveAll(d.tree()), d.fs.RemoveAll(d.stage()))
 }
+
+// close gives the directory back, empty.
+func (d *directory) close() error { return errors.Join(d.clear(), d.lock.Close()) }

@@ -5,12 +5,31 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 )
 
 // ErrLocked is returned by Open when another backend has the directory, in this
 // process or another.
 var ErrLocked = lsm.ErrLocked
+
+// ErrTooMany is returned when a native snapshot has more tables than its description
+// can have.
+var ErrTooMany = errors.New("too many tables for a snapshot")
+
+// ofDescription makes errors of what a snapshot says of a tree, and of its tables,
+// those of snapshots.
+func ofDescription(err error) error {
+	switch {
+	case errors.Is(err, lsm.ErrCorrupt):
+		return fmt.Errorf("%w: %w", snapshot.ErrCorrupt, err)
+	case errors.Is(err, lsm.ErrVersion):
+		return fmt.Errorf("%w: %w", snapshot.ErrVersion, err)
+	case errors.Is(err, lsm.ErrMismatch):
+		return fmt.Errorf("%w: %w", snapshot.ErrMismatch, err)
+	}
+	return err
+}
 
 // ofTree makes errors of the tree those of the contract.
 func ofTree(err error) error {

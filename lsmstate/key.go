@@ -55,11 +55,12 @@ func appendPosition(dst []byte, timestamp int64, row []byte) []byte {
 	return append(dst, row...)
 }
 
-// splitPosition reads what appendPosition wrote.
+// splitPosition reads what appendPosition wrote. What is shorter has no row, which
+// none has: whoever reads the row will say so.
 func splitPosition(position string) (timestamp int64, row string) {
 	var at [8]byte
-	copy(at[:], position)
-	return int64(binary.BigEndian.Uint64(at[:]) ^ 1<<63), position[len(at):]
+	n := copy(at[:], position)
+	return int64(binary.BigEndian.Uint64(at[:]) ^ 1<<63), position[n:]
 }
 
 // splitOf cuts keys behind the namespace, those of timers behind the section. It is

@@ -133,6 +133,19 @@ func (g *timerGroup) refill(position []byte) error {
 	})
 }
 
+// load reads the mark and the first timers.
+func (g *timerGroup) load() error {
+	mark, found, err := g.queue.backend.db.Get(g.section(markSection), nil)
+	if err != nil {
+		return ofTree(err)
+	}
+	if found {
+		g.mark, g.late = string(mark), true
+		g.fired.Store(&g.mark)
+	}
+	return g.refill(nil)
+}
+
 // count is the number of timers.
 func (g *timerGroup) count() (n int, err error) {
 	n = len(g.known)

@@ -50,6 +50,35 @@ func (q *timerQueue) group(number uint16) *timerGroup {
 	return *g
 }
 
+// loadTimers finds the timers that a tree which was restored has.
+func (b *Backend) loadTimers() error {
+	groups := b.registry.Keyspace().Groups
+	for _, service := range b.timers {
+		for _, q := range service {
+			for group := int(groups.First); group <= int(groups.Last); group++ {
+				if err := q.load(uint16(group)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// load is loadTimers for a key group.
+func (q *timerQueue) load(number uint16) error {
+	g := q.group(number)
+	if err := g.load(); err != nil {
+		return err
+	}
+	if len(g.known) == 0 && g.mark == "" {
+		q.groups[number-q.backend.registry.Keyspace().Groups.First] = nil
+		return nil
+	}
+	q.changed(g)
+	return nil
+}
+
 // begin begins a call that is about a timer.
 func (q *timerQueue) begin(t state.TimerEntry) (g *timerGroup, position []byte, err error) {
 	if q.failed != nil {

@@ -17,11 +17,11 @@ type tree struct {
 	holders   atomic.Int32
 }
 
-// openTree makes an empty tree.
+// openTree opens a tree, or makes an empty one.
 func openTree(d *directory, o *lsm.Options) (*tree, error) {
 	db, err := lsm.Open(d.tree(), o)
 	if err != nil {
-		return nil, ofTree(err)
+		return nil, err
 	}
 	t := &tree{db: db, directory: d}
 	t.holders.Store(1)

@@ -11,12 +11,13 @@ import (
 )
 
 // view is a Backend as it was at a snapshot: a view of the tree. It satisfies
-// snapshot.View.
+// snapshot.NativeView.
 //
 // Thread safety: one reader, in any goroutine.
 type view struct {
 	keyspace state.Keyspace
 	states   []state.Info
+	appends  []slotCount
 	tree     *tree // nil if there was none
 	view     *lsm.View
 	keyed    walk
@@ -40,6 +41,7 @@ func (b *Backend) pin() (*view, error) {
 	if err != nil {
 		return nil, ofTree(err)
 	}
+	v.appends = b.appends.counts()
 	b.tree.hold()
 	v.tree, v.view = b.tree, pinned
 	v.keyed, v.timers = walk{view: pinned}, walk{view: pinned}

@@ -3,6 +3,7 @@ package statetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -55,9 +56,11 @@ type world struct {
 	subtasks       []subtask
 	model          *model
 
-	store   *store
-	taken   int // snapshots
-	pending []*pending
+	store     *store
+	mode      snapshot.Mode
+	confirmed map[snapshot.Identity]snapshot.FileRef // files that may be shared
+	taken     int                                    // snapshots
+	pending   []*pending
 }
 
 // subtask is one backend with two programs on it.
@@ -258,12 +261,13 @@ func (w *world) begin() *pending {
 	for i, s := range w.subtasks {
 		gate := w.store.gate(w.rng.IntN(2 * w.maxParallelism))
 		name := fmt.Sprintf("%s-%d", p.name, i)
-		options := snapshot.Options{Name: name, Compression: snapshot.Compression(w.rng.IntN(2))}
+		options := snapshot.Options{Name: name, Mode: w.mode, Compression: snapshot.Compression(w.rng.IntN(2))}
 		if w.rng.IntN(8) == 0 {
 			options.Synchronous = true
 			gate.open()
 		}
-		running, err := snapshot.Start(context.Background(), s.backend(), gate, options)
+		target := sharingGate{gate, name, maps.Clone(w.confirmed)}
+		running, err := snapshot.Start(context.Background(), s.backend(), target, options)
 		require.NoError(w.t, err)
 		p.running, p.gates = append(p.running, running), append(p.gates, gate)
 	}
@@ -301,6 +305,7 @@ func (w *world) restore(h harness, p *pending, parallelism int) []subtask {
 		g.open()
 	}
 	handles := waitFor(w.t, p.running...)
+	w.confirm(handles)
 	fresh := w.open(h, parallelism)
 	for _, s := range fresh {
 		restore(w.t, s.backend(), w.store, handles...)

@@ -1,0 +1,171 @@
+package lsmstate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+// Adopt implements snapshot.NativeBackend: tables become those of the tree as they
+// are, and a part of one by a clip.
+func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []state.ID) error {
+	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
+		return !slices.ContainsFunc(h.States, func(info state.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
+	})
+	if err := b.discard(); err != nil {
+		return err
+	}
+	a := adoption{backend: b, source: src, stage: newStage(b.directory)}
+	err := a.run(ctx, handles)
+	if err = errors.Join(err, a.stage.remove()); err != nil || b.db == nil {
+		return err
+	}
+	if err := b.dropUnclaimed(unclaimed); err != nil {
+		return err
+	}
+	return b.loadTimers()
+}
+
+// discard closes a tree that has nothing in it.
+func (b *Backend) discard() error {
+	if b.tree == nil {
+		return nil
+	}
+	err := b.tree.db.Close()
+	b.tree, b.db = nil, nil
+	return errors.Join(ofTree(err), b.directory.clear())
+}
+
+// adoption is a restore from native snapshots under way.
+type adoption struct {
+	backend *Backend
+	source  snapshot.Source
+	stage   *stage
+	parts   []lsm.Part
+	wanted  []stagedFile
+	tables  []string // the file of each table of the new tree, by number from 1
+}
+
+// run makes the tree of the backend out of snapshots, if there is one in any.
+func (a *adoption) run(ctx context.Context, handles []snapshot.Handle) error {
+	for i, h := range handles {
+		if err := a.add(ctx, i, h); err != nil {
+			return err
+		}
+	}
+	if len(a.parts) == 0 {
+		return nil
+	}
+	if err := a.stage.fill(ctx, a.source, a.wanted); err != nil {
+		return err
+	}
+	b := a.backend
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	if err := lsm.Restore(ctx, b.directory.tree(), a.parts, &b.options); err != nil {
+		return ofDescription(err)
+	}
+	return a.blame(b.openTree())
+}
+
+// add reads what a snapshot consists of, and plans to take the backend's part of it.
+func (a *adoption) add(ctx context.Context, i int, h snapshot.Handle) error {
+	if len(h.Files) == 0 {
+		return fmt.Errorf("handle without files: %w", snapshot.ErrCorrupt)
+	}
+	d, err := readDescription(ctx, a.source, h.Files[0])
+	if err != nil {
+		return ofFile(h.Files[0].Name, err)
+	}
+	tree, places, err := d.files(h)
+	if err != nil {
+		return ofFile(h.Files[0].Name, err)
+	}
+	a.backend.appends.raise(d.appends)
+	if tree == nil {
+		return nil
+	}
+	for _, r := range a.rangesOf(h) {
+		for _, t := range tree.Tables(r.from, r.to) {
+			a.want(i, h, places[t.Number])
+		}
+		a.parts = append(a.parts, lsm.Part{Of: tree, From: r.from, To: r.to, Table: func(number uint64) string {
+			f := stagedOf(i, h, places[number])
+			a.tables = append(a.tables, f.name())
+			return a.stage.path(f)
+		}})
+	}
+	return nil
+}
+
+// rangesOf are the keys to take from a snapshot: all there are if it was the
+// backend's own, so that no table is taken twice, for its rows and for its timers.
+func (a *adoption) rangesOf(h snapshot.Handle) []keyRange {
+	own, groups := a.backend.registry.Keyspace().Groups, h.Keyspace.Groups
+	if own == groups {
+		return []keyRange{{}}
+	}
+	ranges := rangesOf(state.GroupRange{First: max(own.First, groups.First), Last: min(own.Last, groups.Last)})
+	return ranges[:]
+}
+
+func (a *adoption) want(i int, h snapshot.Handle, place tablePlace) {
+	a.wanted = append(a.wanted, stagedOf(i, h, place))
+}
+
+// blame says which file a table is whose opening has failed.
+func (a *adoption) blame(err error) error {
+	var table *lsm.TableError
+	if errors.As(err, &table) && 0 < table.Number && table.Number <= uint64(len(a.tables)) {
+		return ofFile(a.tables[table.Number-1], ofDescription(err))
+	}
+	return ofDescription(err)
+}
+
+// dropUnclaimed deletes the rows of states that the program has not declared, so that
+// no later snapshot has them.
+func (b *Backend) dropUnclaimed(unclaimed []state.ID) error {
+	groups := b.registry.Keyspace().Groups
+	for group := int(groups.First); group <= int(groups.Last); group++ {
+		for _, id := range unclaimed {
+			from, to := state.AppendHeader(nil, uint16(group), id), afterState(uint16(group), id)
+			if err := b.dropPrefixes(from, to); err != nil {
+				return err
+			}
+			for s := section(0); s < 2*sectionsOfDomain; s++ {
+				prefix := appendSection(nil, uint16(group), id, s)
+				if err := b.dropPrefixes(prefix, appendSection(nil, uint16(group), id, s+1)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// dropPrefixes deletes every prefix in a range of keys.
+func (b *Backend) dropPrefixes(from, to []byte) error {
+	it, err := b.db.Iterator(from, to)
+	if err != nil {
+		return ofTree(err)
+	}
+	var last []byte
+	for it.Next() {
+		prefix := it.Key()[:b.options.Split.Func(it.Key())]
+		if bytes.Equal(prefix, last) {
+			continue
+		}
+		if err := b.db.DeletePrefix(prefix); err != nil {
+			return errors.Join(ofTree(err), ofTree(it.Close()))
+		}
+		last = append(last[:0], prefix...)
+	}
+	return ofTree(errors.Join(it.Err(), it.Close()))
+}

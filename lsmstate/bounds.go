@@ -1,0 +1,59 @@
+package lsmstate
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/weirstate/weir/state"
+)
+
+// keyRange is a range of keys: from included, to not, where nil is the end.
+type keyRange struct{ from, to []byte }
+
+// rangesOf are those of the rows and of the timers of key groups.
+func rangesOf(groups state.GroupRange) [2]keyRange {
+	first, after := int(groups.First), int(groups.Last)+1
+	return [2]keyRange{
+		{border(first), border(after)},
+		{border(first + timerBit<<8), border(after + timerBit<<8)},
+	}
+}
+
+// border is the first key of a partition; nil behind the last one.
+func border(number int) []byte {
+	if number > 0xFFFF {
+		return nil
+	}
+	return partition(uint16(number))
+}
+
+// holdsBounds says whether a table with these bounds can be one of a backend of key
+// groups: it begins with the rows or timers of the first at the earliest, and ends
+// with those of the last.
+func holdsBounds(groups state.GroupRange, from, to []byte) bool {
+	rows, timers := rangesOf(groups)[0], rangesOf(groups)[1]
+	if bytes.Compare(from, rows.from) < 0 || to == nil && timers.to != nil {
+		return false
+	}
+	return timers.to == nil || bytes.Compare(to, timers.to) <= 0
+}
+
+// groupsOf are key groups beyond which a table with bounds within groups has
+// nothing: all of them if it has both rows and timers.
+func groupsOf(groups state.GroupRange, from, to []byte) state.GroupRange {
+	if len(from) < partitionBytes || len(to) < partitionBytes {
+		return groups
+	}
+	first, last := binary.BigEndian.Uint16(from), binary.BigEndian.Uint16(to)
+	if len(to) == partitionBytes {
+		last-- // it ends where that one begins
+	}
+	if (first^last)&(timerBit<<8) != 0 {
+		return groups
+	}
+	r := state.GroupRange{First: first &^ (timerBit << 8), Last: last &^ (timerBit << 8)}
+	if r.First > r.Last || !groups.Contains(r.First) || !groups.Contains(r.Last) {
+		return groups
+	}
+	return r
+}

@@ -1,0 +1,52 @@
+package statetest
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/weirstate/weir/snapshot"
+)
+
+// RandomNative is Random for a backend with a native form: all snapshots are in it.
+// Incremental ones share files with any that was restored from before.
+func RandomNative(t *testing.T, open Opener, mode snapshot.Mode, seed uint64, operations int) {
+	w := newWorld(t, open, seed)
+	defer w.explain()
+	w.mode, w.confirmed = mode, make(map[snapshot.Identity]snapshot.FileRef)
+	w.subtasks = w.open(w.h, 1+w.rng.IntN(3))
+	w.run(operations, slices.Concat(snapshotSteps, writeSteps))
+	w.compare(w.subtasks, w.model, false)
+	w.abandon()
+}
+
+// sharingGate is a gate that shares files.
+type sharingGate struct {
+	*gate
+	name      string // begins those of shared files
+	confirmed map[snapshot.Identity]snapshot.FileRef
+}
+
+// Share implements snapshot.Sharing.
+func (g sharingGate) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
+	ref := snapshot.FileRef{Name: "shared-" + g.name + "." + suffix, Shared: true}
+	f, err := g.Create(ctx, ref.Name)
+	return f, ref, err
+}
+
+// Confirmed implements snapshot.Sharing.
+func (g sharingGate) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
+	ref, ok := g.confirmed[id]
+	return ref, ok
+}
+
+// confirm lets later snapshots share the files of some.
+func (w *world) confirm(handles []snapshot.Handle) {
+	for _, h := range handles {
+		for _, f := range h.Files {
+			if f.Shared {
+				w.confirmed[f.Identity] = f
+			}
+		}
+	}
+}
