@@ -28,14 +28,22 @@ func border(number int) []byte {
 }
 
 // holdsBounds says whether a table with these bounds can be one of a backend of key
-// groups: it begins with the rows or timers of the first at the earliest, and ends
-// with those of the last.
+// groups. One with rows and timers begins with the rows of the first at the earliest,
+// and ends with the timers of the last.
 func holdsBounds(groups state.GroupRange, from, to []byte) bool {
-	rows, timers := rangesOf(groups)[0], rangesOf(groups)[1]
-	if bytes.Compare(from, rows.from) < 0 || to == nil && timers.to != nil {
-		return false
+	ranges, timers := rangesOf(groups), border(timerBit<<8)
+	switch {
+	case to != nil && bytes.Compare(to, timers) <= 0:
+		return ranges[0].holds(from, to)
+	case bytes.Compare(from, timers) >= 0:
+		return ranges[1].holds(from, to)
 	}
-	return timers.to == nil || bytes.Compare(to, timers.to) <= 0
+	return keyRange{ranges[0].from, ranges[1].to}.holds(from, to)
+}
+
+// holds says whether another range is within.
+func (r keyRange) holds(from, to []byte) bool {
+	return bytes.Compare(from, r.from) >= 0 && (r.to == nil || to != nil && bytes.Compare(to, r.to) <= 0)
 }
 
 // groupsOf are key groups beyond which a table with bounds within groups has

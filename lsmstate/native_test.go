@@ -1,10 +1,22 @@
 package lsmstate
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/statetest"
 )
 
@@ -13,10 +25,401 @@ import (
 func TestNativeSnapshotsConform(t *testing.T) {
 	for _, mode := range []snapshot.Mode{snapshot.Full, snapshot.Incremental} {
 		t.Run(fmt.Sprint(mode), func(t *testing.T) {
-			for seed := range uint64(4) {
-				statetest.RandomNative(t, opener(Options{}), mode, seed, 400)
-				statetest.RandomNative(t, opener(Options{tune: inFiles, knownOfGroup: 2}), mode, 100+seed, 400)
+			for seed := range uint64(6) {
+				statetest.RandomNative(t, opener(Options{}), mode, seed, 600)
+				statetest.RandomNative(t, opener(Options{tune: inFiles, knownOfGroup: 2}), mode, 100+seed, 600)
 			}
 		})
 	}
+}
+
+// randomText does not compress.
+func randomText(rng *rand.Rand, size int) string {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(rng.UintN(256))
+	}
+	return string(b)
+}
+
+// largeTask has some megabytes in several tables.
+func largeTask(t *testing.T, fs vfs.FS, dir string) *nativeTask {
+	n := nativeOn(t, fs, dir, 0, 1, func(o *Options) {
+		o.tune = func(o *lsm.Options) { o.MemtableBytes, o.FileBytes = 256<<10, 128<<10 }
+	})
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range 3000 {
+		n.set(fmt.Sprint(i), randomText(rng, 1000))
+	}
+	return n
+}
+
+func TestIncrementalSnapshotWritesWhatChanged(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	require.NoError(t, n.db.Compact()) // what a compaction rewrites is new
+	first, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	full := s.written
+	require.Greater(t, full, int64(3_000_000))
+	require.Equal(t, first.Bytes(), full)
+	s.confirm(first)
+	for i := range 30 {
+		n.set(fmt.Sprint(i), "changed")
+	}
+	second, err := s.save(n, "second", snapshot.Incremental)
+	require.NoError(t, err)
+	require.Less(t, s.written, full/5)
+	require.Greater(t, second.Bytes(), full/2)
+	q := nativeOn(t, mem, "two", 0, 1, nil)
+	require.NoError(t, q.restore(s, second))
+	for i := range 3000 {
+		v, ok := q.get(fmt.Sprint(i))
+		require.True(t, ok)
+		require.Equal(t, i < 30, v == "changed")
+	}
+}
+
+// What was written for a snapshot that nobody has confirmed may have been removed
+// with it: FLINK-25395. Protection: only Confirmed decides.
+func TestFilesThatWereNeverConfirmedAreWrittenAgain(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	lost, err := s.save(n, "lost", snapshot.Incremental)
+	require.NoError(t, err)
+	for _, f := range lost.Files {
+		require.NoError(t, s.Remove(f.Name))
+	}
+	h, err := s.save(n, "second", snapshot.Incremental)
+	require.NoError(t, err)
+	require.NoError(t, nativeOn(t, mem, "two", 0, 1, nil).restore(s, h))
+}
+
+func TestFullSnapshotSharesNothing(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	first, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	s.confirm(first)
+	h, err := s.save(n, "full", snapshot.Full)
+	require.NoError(t, err)
+	require.Greater(t, len(h.Files), 3)
+	for _, f := range h.Files {
+		require.True(t, strings.HasPrefix(f.Name, "full") && !f.Shared, f.Name)
+	}
+}
+
+// The tables that a snapshot has are compacted away before it is written.
+func TestSnapshotPinsItsTables(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	v, err := n.View()
+	require.NoError(t, err)
+	for i := range 3000 {
+		n.set(fmt.Sprint(i), "after")
+	}
+	require.NoError(t, n.db.Compact())
+	files, err := v.(snapshot.NativeView).WriteNative(t.Context(), s, "late", func(int64) {})
+	require.NoError(t, err)
+	v.Release()
+	q := nativeOn(t, mem, "two", 0, 1, nil)
+	require.NoError(t, q.restore(s, snapshot.Handle{Keyspace: v.Keyspace(), States: v.States(), Form: form, Files: files}))
+	got, _ := q.get("7")
+	require.Len(t, got, 1000)
+}
+
+// A key that was deleted lies in the table of a subtask that does not own it any
+// more. Protection: clips.
+func TestDeletedKeysNeverComeBack(t *testing.T) {
+	for _, links := range []bool{false, true} {
+		mem := newFS()
+		s := newShelf(t, mem)
+		s.links = links
+		one := nativeOn(t, mem, "one", 0, 1, nil)
+		for i := range 100 {
+			one.set(fmt.Sprint(i), "v")
+		}
+		h, err := s.save(one, "one", snapshot.Incremental)
+		require.NoError(t, err)
+		s.confirm(h)
+		var handles []snapshot.Handle
+		for i := range 2 {
+			n := nativeOn(t, mem, fmt.Sprint("half", i), i, 2, nil)
+			require.NoError(t, n.restore(s, h))
+			for key := range 100 {
+				if key%3 > 0 && n.owns(fmt.Sprint(key)) {
+					require.NoError(t, n.value.Clear())
+				}
+			}
+			half, err := s.save(n, fmt.Sprint("half", i), snapshot.Incremental)
+			require.NoError(t, err)
+			handles = append(handles, half)
+		}
+		again := nativeOn(t, mem, "again", 0, 1, nil)
+		require.NoError(t, again.restore(s, handles...))
+		for key := range 100 {
+			_, ok := again.get(fmt.Sprint(key))
+			require.Equal(t, key%3 == 0, ok, "key %d", key)
+		}
+	}
+}
+
+// Nothing is written into the tree before the first record.
+func TestRestoresRewriteNoTable(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	h, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	s.links = true
+	for i, space := range []struct{ subtask, parallelism int }{{0, 1}, {0, 2}, {1, 2}} {
+		disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+			if c.Op == vfs.OpWrite && strings.HasSuffix(c.Name, ".sst") {
+				return errors.New("a table is written")
+			}
+			return nil
+		}})
+		q := nativeOn(t, disk, fmt.Sprint("to", i), space.subtask, space.parallelism, nil)
+		require.NoError(t, q.restore(s, h))
+	}
+}
+
+// The rows of a list that was restored come before those of what is added next.
+// Protection: the counters of appends are in the description.
+func TestListsGoOnBehindWhatWasRestored(t *testing.T) {
+	mem := newFS()
+	s := newShelf(t, mem)
+	n := nativeOn(t, mem, "one", 0, 1, nil)
+	require.NoError(t, n.keyed.SetKey("k"))
+	var want []string
+	for i := range 6 {
+		want = append(want, fmt.Sprint(i)+strings.Repeat("x", 600<<10))
+		require.NoError(t, n.list.Add(want[i]))
+	}
+	h, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	q := nativeOn(t, mem, "two", 0, 1, nil)
+	require.NoError(t, q.restore(s, h))
+	require.NoError(t, q.keyed.SetKey("k"))
+	require.NoError(t, q.list.Add("last"))
+	got, err := q.list.Get()
+	require.NoError(t, err)
+	require.Len(t, got, 7)
+	require.Equal(t, "last", got[6])
+}
+
+func TestStateThatNobodyClaimsIsGoneForGood(t *testing.T) {
+	mem := newFS()
+	s := newShelf(t, mem)
+	n := nativeOn(t, mem, "one", 0, 1, nil)
+	entries, timers := mapOn(t, n.keyed), timersOn(t, n.keyed)
+	n.set("k", "v")
+	require.NoError(t, entries.Put("a", "b"))
+	require.NoError(t, timers.Register(state.EventTime, 5, nil))
+	h, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+
+	q := nativeOn(t, mem, "two", 0, 1, nil)
+	_, err = snapshot.Restore(t.Context(), q.Backend, s, []snapshot.Handle{h}, snapshot.RestoreOptions{AllowUnclaimed: true})
+	require.NoError(t, err)
+	got, _ := q.get("k")
+	require.Equal(t, "v", got)
+	v := view1(t, q.Backend)
+	require.Len(t, rowsOf(t, v), 1)
+	v.Release()
+	second, err := s.save(q, "second", snapshot.Incremental)
+	require.NoError(t, err)
+	second.States = h.States // as if the state had been declared all the time
+	r := nativeOn(t, mem, "three", 0, 1, nil)
+	entries, timers = mapOn(t, r.keyed), timersOn(t, r.keyed)
+	require.NoError(t, r.restore(s, second))
+	require.NoError(t, r.keyed.SetKey("k"))
+	empty, err := entries.IsEmpty()
+	require.NoError(t, err)
+	require.True(t, empty)
+	_, ok, err := timers.Next(state.EventTime)
+	require.NoError(t, err)
+	require.False(t, ok)
+}
+
+// damagedFiles are what may have become of a file of a snapshot.
+var damagedFiles = map[string]struct {
+	change func(t *testing.T, s *shelf, name, other string)
+	want   []error // one of them
+}{
+	"missing": {func(t *testing.T, s *shelf, name, _ string) {
+		require.NoError(t, s.Remove(name))
+	}, []error{fs.ErrNotExist}},
+	"truncated": {func(t *testing.T, s *shelf, name, _ string) {
+		replaceFile(t, s, name, func(b []byte) []byte { return b[:len(b)-1] })
+	}, []error{snapshot.ErrMismatch}},
+	"foreign": {func(t *testing.T, s *shelf, name, other string) {
+		content := contentOf(t, s, other)
+		replaceFile(t, s, name, func([]byte) []byte { return content })
+	}, []error{snapshot.ErrMismatch, snapshot.ErrCorrupt}},
+	"other identity": {func(t *testing.T, s *shelf, name, _ string) {
+		replaceFile(t, s, name, func(b []byte) []byte { b[20] ^= 1; return b })
+	}, []error{snapshot.ErrCorrupt, snapshot.ErrMismatch}},
+}
+
+func contentOf(t *testing.T, s *shelf, name string) []byte {
+	o, err := s.Open(t.Context(), name)
+	require.NoError(t, err)
+	size, err := o.Size()
+	require.NoError(t, err)
+	b := make([]byte, size)
+	_, err = o.ReadAt(b, 0)
+	require.NoError(t, err)
+	require.NoError(t, o.Close())
+	return b
+}
+
+func replaceFile(t *testing.T, s *shelf, name string, change func([]byte) []byte) {
+	b := change(contentOf(t, s, name))
+	require.NoError(t, s.Remove(name))
+	f, err := s.Create(t.Context(), name)
+	require.NoError(t, err)
+	_, err = f.Write(b)
+	require.NoError(t, err)
+	require.NoError(t, f.Commit())
+}
+
+func TestDamagedFilesAreNamedAndNothingIsDeleted(t *testing.T) {
+	for name, damage := range damagedFiles {
+		for _, links := range []bool{false, true} {
+			for at := range 2 {
+				mem := newFS()
+				n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+				s.links = links
+				h, err := s.save(n, "first", snapshot.Incremental)
+				require.NoError(t, err)
+				file := h.Files[at*2].Name
+				damage.change(t, s, file, h.Files[1].Name)
+				before, err := s.List()
+				require.NoError(t, err)
+				q := nativeOn(t, mem, "two", 0, 1, nil)
+				err = q.restore(s, h)
+				require.ErrorContains(t, err, fmt.Sprintf("%q", file), "%s, links %v", name, links)
+				require.True(t, errors.Is(err, damage.want[0]) || errors.Is(err, damage.want[len(damage.want)-1]), "%s: %v", name, err)
+				require.ErrorIs(t, q.keyed.SetKey("k"), state.ErrClosed)
+				after, err := s.List()
+				require.NoError(t, err)
+				require.Equal(t, before, after)
+			}
+		}
+	}
+}
+
+// lateShelf loses a file between the first look and the read.
+type lateShelf struct {
+	*shelf
+	name string
+}
+
+func (s lateShelf) Open(ctx context.Context, name string) (snapshot.Object, error) {
+	o, err := s.shelf.Open(ctx, name)
+	if name == s.name && err == nil {
+		return lostObject{o}, nil
+	}
+	return o, err
+}
+
+type lostObject struct{ snapshot.Object }
+
+func (lostObject) ReadAt([]byte, int64) (int, error) { return 0, fs.ErrNotExist }
+
+func TestFileThatIsLostWhileItIsReadIsNamed(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	h, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	for _, f := range []snapshot.FileRef{h.Files[0], h.Files[3]} {
+		q := nativeOn(t, mem, "two", 0, 1, nil)
+		err := q.restore(lateShelf{s, f.Name}, h)
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.ErrorContains(t, err, fmt.Sprintf("%q", f.Name))
+	}
+}
+
+// A disk that fills, or fails, is an error that names a file or a table, and the next
+// snapshot is whole.
+func TestDiskThatFailsDuringASnapshotLosesNothing(t *testing.T) {
+	for _, failure := range []error{syscall.ENOSPC, syscall.EIO} {
+		failed := 0
+		for n := 0; ; n++ {
+			mem := newFS()
+			task := nativeOn(t, mem, "one", 0, 1, func(o *Options) { o.tune = inFiles })
+			for i := range 300 {
+				task.set(fmt.Sprint(i), strings.Repeat("x", 400))
+			}
+			disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailFrom(n, failure)})
+			s := newShelf(t, mem)
+			broken := &shelf{fs: disk}
+			var err error
+			broken.Directory, err = snapshot.DirectoryOn(disk, shelfDir)
+			if err == nil {
+				_, err = broken.save(task, "broken", snapshot.Incremental)
+			}
+			if err == nil {
+				require.Greater(t, failed, 3)
+				break
+			}
+			require.ErrorIs(t, err, failure)
+			failed++
+			h, err := s.save(task, "whole", snapshot.Incremental)
+			require.NoError(t, err)
+			q := nativeOn(t, mem, "two", 0, 1, nil)
+			require.NoError(t, q.restore(s, h))
+			got, _ := q.get("299")
+			require.Len(t, got, 400)
+		}
+	}
+}
+
+// A snapshot that is canceled at any write leaves no goroutine at work and no file
+// that is not whole: FLINK-28984.
+func TestCanceledSnapshotLeavesNoUnfinishedFile(t *testing.T) {
+	for n := 0; ; n += 5 {
+		mem := newFS()
+		task := largeTask(t, mem, "one")
+		ctx, cancel := context.WithCancel(t.Context())
+		disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+			if c.N == n {
+				cancel()
+			}
+			return nil
+		}})
+		s := &shelf{fs: disk, name: "canceled"}
+		var err error
+		s.Directory, err = snapshot.DirectoryOn(disk, shelfDir)
+		require.NoError(t, err)
+		v := view1(t, task.Backend)
+		_, err = v.(snapshot.NativeView).WriteNative(ctx, s, "canceled", func(int64) {})
+		v.Release()
+		cancel()
+		if err == nil {
+			require.Greater(t, n, 20)
+			return
+		}
+		require.ErrorIs(t, err, context.Canceled)
+		names, err := mem.List(shelfDir)
+		require.NoError(t, err)
+		for _, name := range names {
+			_, unfinished := vfs.DraftOf(name)
+			require.False(t, unfinished, name)
+		}
+	}
+}
+
+func TestRestoreLeavesNothingBesideTheTree(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	h, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	q := nativeOn(t, mem, "two", 0, 1, nil)
+	require.NoError(t, q.restore(s, h))
+	names, err := mem.List("two")
+	require.NoError(t, err)
+	require.Equal(t, []string{lockName, treeName}, names)
+	_, err = mem.Stat(filepath.Join("two", stageName))
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }

@@ -1,0 +1,122 @@
+package lsmstate
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// shelf is a directory that shares files, and links them if it may.
+type shelf struct {
+	*snapshot.Directory
+	fs        vfs.FS
+	links     bool
+	name      string // of the snapshot under way
+	confirmed map[snapshot.Identity]snapshot.FileRef
+	written   int64 // bytes of the newest snapshot
+}
+
+const shelfDir = "shelf"
+
+func newShelf(t *testing.T, fs vfs.FS) *shelf {
+	d, err := snapshot.DirectoryOn(fs, shelfDir)
+	require.NoError(t, err)
+	return &shelf{Directory: d, fs: fs}
+}
+
+// Share implements snapshot.Sharing.
+func (s *shelf) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
+	ref := snapshot.FileRef{Name: "shared-" + s.name + "." + suffix, Shared: true}
+	f, err := s.Create(ctx, ref.Name)
+	return f, ref, err
+}
+
+// Confirmed implements snapshot.Sharing.
+func (s *shelf) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
+	ref, ok := s.confirmed[id]
+	return ref, ok
+}
+
+// Link implements snapshot.Linker.
+func (s *shelf) Link(_ context.Context, name, path string) error {
+	if !s.links {
+		return context.Canceled
+	}
+	return s.fs.Link(filepath.Join(shelfDir, name), path)
+}
+
+// save takes a native snapshot.
+func (s *shelf) save(b snapshot.Backend, name string, mode snapshot.Mode) (snapshot.Handle, error) {
+	s.name = name
+	r, err := snapshot.Start(context.Background(), b, s, snapshot.Options{Name: name, Mode: mode, Synchronous: true})
+	if err != nil {
+		return snapshot.Handle{}, err
+	}
+	h, err := r.Wait()
+	s.written = r.Progress().Bytes
+	return h, err
+}
+
+// confirm lets the next snapshots refer to the files of some, and of no others.
+func (s *shelf) confirm(handles ...snapshot.Handle) {
+	s.confirmed = make(map[snapshot.Identity]snapshot.FileRef)
+	for _, h := range handles {
+		for _, f := range h.Files {
+			if f.Shared {
+				s.confirmed[f.Identity] = f
+			}
+		}
+	}
+}
+
+// nativeTask is a backend with states on it.
+type nativeTask struct {
+	t *testing.T
+	*Backend
+	keyed *state.Keyed[string]
+	value state.ValueState[string]
+	list  state.ListState[string]
+}
+
+const nativeGroups = 16
+
+// nativeOn opens a subtask of a job in a directory of its own.
+func nativeOn(t *testing.T, fs vfs.FS, dir string, subtask, parallelism int, tune func(*Options)) *nativeTask {
+	o := Options{Options: state.Options{Keyspace: state.SubtaskKeyspace(subtask, parallelism, nativeGroups)}, FS: fs}
+	if tune != nil {
+		tune(&o)
+	}
+	b, err := Open(dir, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	k, err := state.NewKeyed(b, codec.String[string]())
+	require.NoError(t, err)
+	return &nativeTask{t, b, k, valueOn(t, k), listOn(t, k)}
+}
+
+func (n *nativeTask) set(key, value string) {
+	require.NoError(n.t, n.keyed.SetKey(key))
+	require.NoError(n.t, n.value.Set(value))
+}
+
+// owns says whether the subtask owns a key, which is then the current one.
+func (n *nativeTask) owns(key string) bool { return n.keyed.SetKey(key) == nil }
+
+func (n *nativeTask) get(key string) (string, bool) {
+	require.NoError(n.t, n.keyed.SetKey(key))
+	v, ok, err := n.value.Get()
+	require.NoError(n.t, err)
+	return v, ok
+}
+
+func (n *nativeTask) restore(src snapshot.Source, handles ...snapshot.Handle) error {
+	_, err := snapshot.Restore(context.Background(), n.Backend, src, handles, snapshot.RestoreOptions{})
+	return err
+}
