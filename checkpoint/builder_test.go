@@ -38,12 +38,24 @@ func builtEntry(e Entry) []byte {
 
 // builtHead is metadata up to the number of operators.
 func builtHead(job string, id ID, attempt Number, at time.Time) []byte {
-	return slices.Concat([]byte("WEIRCHKP"), u16(1), u16(0), txt(job), u64(uint64(id)), u64(uint64(attempt)),
+	return builtHeadOf(1, job, id, attempt, at)
+}
+
+func builtHeadOf(version uint16, job string, id ID, attempt Number, at time.Time) []byte {
+	return slices.Concat([]byte("WEIRCHKP"), u16(version), u16(0), txt(job), u64(uint64(id)), u64(uint64(attempt)),
 		u64(uint64(at.Unix())^1<<63), u32(uint32(at.Nanosecond())))
 }
 
 func built(c *Checkpoint) []byte {
-	return sealedBytes(builtHead(c.Job, c.ID, c.Attempt, c.Triggered), builtOperators(c.Operators...))
+	version := uint16(1)
+	for _, o := range c.Operators {
+		for _, p := range o.Parts {
+			if p.Handle != nil && p.Handle.Form != "" {
+				version = 2
+			}
+		}
+	}
+	return sealedBytes(builtHeadOf(version, c.Job, c.ID, c.Attempt, c.Triggered), builtOperators(c.Operators...))
 }
 
 func builtOperators(operators ...Operator) []byte {
@@ -62,13 +74,21 @@ func builtPart(p Part) []byte {
 	if p.Handle == nil {
 		return append([]byte{0}, data...)
 	}
-	b := append([]byte{1}, builtHandleHead(p.Handle)...)
+	b := []byte{1}
+	if p.Handle.Form != "" {
+		b = append([]byte{2}, txt(p.Handle.Form)...)
+	}
+	b = append(b, builtHandleHead(p.Handle)...)
 	b = append(b, uv(uint64(len(p.Handle.Files)))...)
 	for _, f := range p.Handle.Files {
 		if content, ok := p.Inline[f.Name]; ok {
 			b = slices.Concat(b, builtFile(f), []byte{0}, content)
 		} else {
-			b = append(append(b, builtFile(f)...), 1)
+			location := byte(1)
+			if f.Shared {
+				location = 2
+			}
+			b = append(append(b, builtFile(f)...), location)
 		}
 	}
 	return append(b, data...)

@@ -76,6 +76,7 @@ var fixtureEntry = Entry{ID: 42, Attempt: 3, Size: 1234, Checksum: 0x0123456789A
 
 var checkpointFixtures = map[string]func() *Checkpoint{
 	"v1-full.metadata": fullCheckpoint, "v1-empty.metadata": emptyCheckpoint,
+	"v2-native.metadata": nativeCheckpoint,
 }
 
 func readFixture(t testing.TB, name string) []byte {
@@ -123,4 +124,22 @@ func TestFormatPageIsEnoughToWriteMetadata(t *testing.T) {
 		require.Equal(t, readFixture(t, name), built(c()), name)
 	}
 	require.Equal(t, readFixture(t, "v1.entry"), builtEntry(fixtureEntry))
+}
+
+// nativeCheckpoint has parts with and without a native form, and a file that two
+// subtasks share.
+func nativeCheckpoint() *Checkpoint {
+	c := fullCheckpoint()
+	first, second := state.SubtaskKeyspace(0, 2, 8), state.SubtaskKeyspace(1, 2, 8)
+	shared := snapshot.FileRef{Name: "s7-2-op-0.12", Identity: snapshot.Identity{9}, Size: 1000, Checksum: 77, Shared: true}
+	one, two := shared, shared
+	one.Bounds, two.Bounds = first.Groups, second.Groups
+	c.Operators = append(c.Operators, Operator{"z", []Part{
+		{
+			Handle: &snapshot.Handle{Keyspace: first, Form: "lsm", Files: []snapshot.FileRef{{Name: "3-z-0", Size: 3, Bounds: first.Groups}, one}},
+			Inline: map[string][]byte{"3-z-0": []byte("abc")},
+		},
+		{Handle: &snapshot.Handle{Keyspace: second, Form: "lsm", Files: []snapshot.FileRef{{Name: "3-z-1", Size: 30000, Bounds: second.Groups}, two}}},
+	}})
+	return c
 }

@@ -28,7 +28,7 @@ func TestBoundsOfTablesAreThoseOfKeyGroups(t *testing.T) {
 		{some, "\x00\x04", "\x80\x08a", false, false, some},
 		{some, "\x00\x04", "", true, false, some},
 		{all, "\x80\x05", "", true, true, all},
-		{all, "", "\x80", false, true, all},
+		{all, "\x00\x00", "\x80", false, true, all},
 		{all, "\x00\x00", "\xff\xff\xff", false, true, all},
 	} {
 		to := []byte(c.to)

@@ -106,7 +106,7 @@ func TestDescriptionThatDoesNotFitIsRefused(t *testing.T) {
 		"other size":          {func(d *description, h *snapshot.Handle) { h.Files[1].Size++ }, snapshot.ErrMismatch},
 		"outside the groups":  {func(d *description, h *snapshot.Handle) { h.Keyspace.Groups.Last = 7 }, snapshot.ErrCorrupt},
 		"files without tree":  {func(d *description, h *snapshot.Handle) { d.tree, d.tables = nil, nil }, snapshot.ErrCorrupt},
-		"no tree":             {func(d *description, h *snapshot.Handle) { d.tree = d.tree[1:] }, snapshot.ErrVersion},
+		"no tree":             {func(d *description, h *snapshot.Handle) { d.tree = d.tree[1:] }, snapshot.ErrCorrupt},
 	} {
 		d, err := decodeDescription(contentOf(t, s, h.Files[0].Name))
 		require.NoError(t, err)
