@@ -24,7 +24,7 @@ import (
 // says. What is accepted is what that page would have written.
 func FuzzCheckpointMetadata(f *testing.F) {
 	const asTheyAre, resealing, assembling = 0, 1, 2
-	for _, name := range []string{"v1-full", "v1-empty"} {
+	for _, name := range []string{"v1-full", "v1-empty", "v2-native"} {
 		data, err := os.ReadFile("../checkpoint/testdata/" + name + ".metadata")
 		require.NoError(f, err)
 		seed(f, name, data, byte(asTheyAre))
@@ -95,13 +95,25 @@ func resealedMetadata(data []byte) []byte {
 	if len(data) < 12+8 {
 		return data
 	}
-	data = slices.Concat([]byte("WEIRCHKP\x00\x01\x00\x00"), data[12:len(data)-8])
+	version := byte(1)
+	if data[9]%2 == 0 {
+		version = 2
+	}
+	data = slices.Concat([]byte("WEIRCHKP\x00"), []byte{version, 0, 0}, data[12:len(data)-8])
 	return binary.BigEndian.AppendUint64(data, xxhash.Sum64(data))
 }
 
 // metadataHead is metadata up to the number of operators.
 func metadataHead(c *checkpoint.Checkpoint) []byte {
-	b := metadataText([]byte("WEIRCHKP\x00\x01\x00\x00"), c.Job)
+	version := byte(1)
+	for _, o := range c.Operators {
+		for _, p := range o.Parts {
+			if p.Handle != nil && p.Handle.Form != "" {
+				version = 2
+			}
+		}
+	}
+	b := metadataText(append([]byte("WEIRCHKP\x00"), version, 0, 0), c.Job)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.ID))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Attempt))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Triggered.Unix())^1<<63)
@@ -129,7 +141,12 @@ func metadataPart(b []byte, p checkpoint.Part) []byte {
 		return metadataText(append(b, 0), string(p.Data))
 	}
 	h := p.Handle
-	b = binary.BigEndian.AppendUint32(append(b, 1), uint32(h.Keyspace.MaxParallelism))
+	if h.Form == "" {
+		b = append(b, 1)
+	} else {
+		b = metadataText(append(b, 2), h.Form)
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(h.Keyspace.MaxParallelism))
 	b = metadataGroups(b, h.Keyspace.Groups)
 	b = binary.AppendUvarint(b, uint64(len(h.States)))
 	for _, s := range h.States {
@@ -147,9 +164,13 @@ func metadataPart(b []byte, p checkpoint.Part) []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(f.Size))
 		b = binary.BigEndian.AppendUint64(b, f.Checksum)
 		b = metadataGroups(b, f.Bounds)
-		if content, ok := p.Inline[f.Name]; ok {
+		content, inline := p.Inline[f.Name]
+		switch {
+		case inline:
 			b = append(append(b, 0), content...)
-		} else {
+		case f.Shared:
+			b = append(b, 2)
+		default:
 			b = append(b, 1)
 		}
 	}
