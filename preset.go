@@ -22,6 +22,8 @@ type Preset struct {
 	// Synchronous asks to write snapshots while the subtask waits: see
 	// snapshot.Options.
 	Synchronous bool
+	// Mode is the format of snapshots to ask for: see snapshot.Options.
+	Mode snapshot.Mode
 }
 
 // Index says how a heap backend finds a key: see package heapstate.

@@ -13,15 +13,16 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// Open opens the preset that a URL names: Memory, or Fs with the scheme of a
-// storage behind "fs+". All query keys are options and may be left out:
+// Open opens the preset that a URL names: Memory, or Fs or LSM with the scheme of a
+// storage behind "fs+" or "lsm+". All query keys are options and may be left out:
 //
 //	memory:?index=btree&sync=true&max-state=5MiB&frame=10MiB&total=256MiB
 //	fs+file:///var/checkpoints?index=hash&sync=false&inline=20KiB
+//	lsm+file:///var/checkpoints?dir=/var/weir&budget=64MiB&incremental=true&sync=false&inline=20KiB
 //
 // The index is hash or btree. Max-state, frame and total are those of
 // checkpoint.MemoryOptions, inline that of checkpoint.StorageOptions, 0B being
-// none. A size is a whole number and a unit: B, KiB, MiB, GiB (by 1024), kB, MB
+// none; dir, budget and incremental are those of LSMOptions. A size is a whole number and a unit: B, KiB, MiB, GiB (by 1024), kB, MB
 // or GB (by 1000). Anything else is checkpoint.ErrURL, and a size
 // that the storage refuses checkpoint.ErrOption. Errors quote no more than the
 // scheme: a URL may have a password where it should not.
@@ -36,7 +37,10 @@ func Open(ctx context.Context, rawURL string) (*Preset, error) {
 	if storage, ok := strings.CutPrefix(u.Scheme, "fs+"); ok {
 		return openFs(ctx, u, storage)
 	}
-	return nil, fmt.Errorf("preset: scheme %q is not memory, nor fs+file or another fs+: %w", u.Scheme, checkpoint.ErrURL)
+	if storage, ok := strings.CutPrefix(u.Scheme, "lsm+"); ok {
+		return openLSM(ctx, u, storage)
+	}
+	return nil, fmt.Errorf("preset: scheme %q is not memory, nor fs+file, lsm+file or another fs+ or lsm+: %w", u.Scheme, checkpoint.ErrURL)
 }
 
 func openMemory(u *url.URL) (*Preset, error) {
@@ -61,9 +65,25 @@ func openFs(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 	); err != nil {
 		return nil, fmt.Errorf("fs preset: %w", err)
 	}
+	return Fs(ctx, storageURL(u, scheme), o)
+}
+
+func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
+	o, incremental := LSMOptions{}, true
+	if err := apply(u.RawQuery, dirSetting(&o.Dir), syncSetting(&o.Synchronous), boolSetting("incremental", &incremental),
+		sizeSetting("budget", 1, &o.BudgetBytes), inlineSetting(&o.Checkpoints.InlineBytes),
+	); err != nil {
+		return nil, fmt.Errorf("lsm preset: %w", err)
+	}
+	o.Full = !incremental
+	return LSM(ctx, storageURL(u, scheme), o)
+}
+
+// storageURL is the URL of the storage of a preset.
+func storageURL(u *url.URL, scheme string) string {
 	storage := *u
 	storage.Scheme, storage.RawQuery, storage.ForceQuery = scheme, "", false
-	return Fs(ctx, storage.String(), o)
+	return storage.String()
 }
 
 // setting is a query key, what its value may be, and what takes it.
@@ -111,8 +131,15 @@ func indexSetting(to *Index) setting {
 	return oneOf("index", "hash or btree", map[string]Index{"hash": Hash, "btree": BTree}, to)
 }
 
-func syncSetting(to *bool) setting {
-	return oneOf("sync", "true or false", map[string]bool{"true": true, "false": false}, to)
+func syncSetting(to *bool) setting { return boolSetting("sync", to) }
+
+func boolSetting(key string, to *bool) setting {
+	return oneOf(key, "true or false", map[string]bool{"true": true, "false": false}, to)
+}
+
+// dirSetting is a directory.
+func dirSetting(to *string) setting {
+	return setting{"dir", "a directory", func(value string) bool { *to = value; return value != "" }}
 }
 
 // sizeSetting is a size in bytes, from least.

@@ -76,11 +76,11 @@ func TestUnusableURLsSayWhatIsAllowed(t *testing.T) {
 	const size = "a size from 1B, such as 5MiB, in B, KiB, MiB, GiB, kB, MB or GB"
 	file := "fs+" + fileURL(t)
 	for text, want := range map[string]string{
-		"":                                   "preset: scheme \"\" is not memory, nor fs+file or another fs+",
+		"":                                   "preset: scheme \"\" is not memory, nor fs+file, lsm+file or another fs+ or lsm+",
 		":":                                  "preset: the text is not a URL",
-		"memory":                             "preset: scheme \"\" is not memory, nor fs+file or another fs+",
-		"file:///tmp":                        "preset: scheme \"file\" is not memory, nor fs+file or another fs+",
-		"lsm+file:///tmp":                    "preset: scheme \"lsm+file\" is not memory, nor fs+file or another fs+",
+		"memory":                             "preset: scheme \"\" is not memory, nor fs+file, lsm+file or another fs+ or lsm+",
+		"file:///tmp":                        "preset: scheme \"file\" is not memory, nor fs+file, lsm+file or another fs+ or lsm+",
+		"tree+file:///tmp":                   "preset: scheme \"tree+file\" is not memory, nor fs+file, lsm+file or another fs+ or lsm+",
 		"fs+gopher://there":                  "fs preset: scheme \"gopher\" is not one of file",
 		"fs+:///tmp":                         "fs preset: scheme \"\" is not one of file",
 		"fs+file:relative":                   "fs preset: the path is not absolute; write file:///absolute/directory",

@@ -30,7 +30,7 @@ func (l *life) graph(preset *weir.Preset, g graphOrder) *job.Graph {
 		Name:         jobName,
 		Open:         preset.Open,
 		Parallelism:  g.Parallelism,
-		Snapshot:     snapshot.Options{Compression: l.order.Compression, Synchronous: preset.Synchronous},
+		Snapshot:     snapshot.Options{Compression: l.order.Compression, Synchronous: preset.Synchronous, Mode: preset.Mode},
 		MaxRestarts:  max(len(g.Failures)-1, 0),
 		OnCheckpoint: l.onCheckpoint,
 		OnRestore:    func(r job.RestoreReport) { l.onRestore(r, g.Parallelism) },

@@ -110,7 +110,10 @@ func (o options) plans() (all []plan) {
 	for _, backend := range o.backends {
 		all = append(all, plan{backend: backend, storage: "none", kind: uninterrupted})
 		for _, storage := range o.storages {
-			if storage == "memory" {
+			switch {
+			case storage == "memory" && (plan{backend: backend}).onDisk():
+				continue // where it works is what it is for
+			case storage == "memory":
 				all = append(all, plan{backend: backend, storage: storage, kind: failedTwice})
 				continue
 			}

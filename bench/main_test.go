@@ -42,9 +42,13 @@ func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
 	_, table, found := strings.Cut(stdout, "\nbackend")
 	require.True(t, found)
 	for _, backend := range allBackends {
-		require.Equal(t, 4, strings.Count(table, "\n"+backend+" "), stdout)
+		rows := 4
+		if (plan{backend: backend}).onDisk() {
+			rows = 3
+		}
+		require.Equal(t, rows, strings.Count(table, "\n"+backend+" "), stdout)
 	}
-	require.Contains(t, stdout, "The same result 8 times")
+	require.Contains(t, stdout, "The same result 14 times")
 
 	var written struct {
 		Machine map[string]any
@@ -52,7 +56,7 @@ func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(content(t, figures)), &written))
 	require.Contains(t, written.Machine, "cpu")
-	require.Len(t, written.Rows, 8)
+	require.Len(t, written.Rows, 14)
 	for _, row := range written.Rows {
 		require.EqualValues(t, 2000, row["records"])
 		require.Positive(t, row["records_per_s"])

@@ -28,8 +28,14 @@ type options struct {
 
 // What -backend and -storage choose from.
 var (
-	allBackends = []string{"hash", "btree"}
+	allBackends = []string{"hash", "btree", lsmFull, lsmIncremental}
 	allStorages = []string{"memory", "file"}
+)
+
+// The backends on disk, by how their checkpoints are taken.
+const (
+	lsmFull        = "lsm-full"
+	lsmIncremental = "lsm-incremental"
 )
 
 const (
@@ -80,7 +86,7 @@ func parseOptions(args []string, out io.Writer) (o options, err error) {
 		fmt.Fprint(out, usage)
 		flags.PrintDefaults()
 	}
-	backend := flags.String("backend", "all", "`kind` of backend: hash, btree or all")
+	backend := flags.String("backend", "all", "`kind` of backend: hash, btree, lsm-full, lsm-incremental or all")
 	storage := flags.String("storage", "all", "`where` checkpoints go: memory, file or all")
 	compression := flags.String("compression", "zstd", "`how` snapshots are compressed: zstd or none")
 	quick := flags.Bool("quick", false, fmt.Sprintf("stands for -records %d -checkpoint-every %v", quickRecords, quickEvery))

@@ -11,7 +11,7 @@ import (
 
 func TestBadCommandLineIsRefused(t *testing.T) {
 	for line, complaint := range map[string]string{
-		"-backend lsm":         `-backend "lsm" is not hash, btree or all`,
+		"-backend lsm":         `-backend "lsm" is not hash, btree, lsm-full, lsm-incremental or all`,
 		"-storage s3":          `-storage "s3" is not memory, file or all`,
 		"-compression gzip":    `-compression "gzip"`,
 		"-records 0":           "-records must be 32 at least",
@@ -62,11 +62,12 @@ func TestFlagsChooseTheRowsOfTheTable(t *testing.T) {
 		}
 		return rows
 	}
-	require.Len(t, rows(), 8)
+	require.Len(t, rows(), 14)
 	require.Equal(t, []string{"btree, none, uninterrupted", "btree, memory, failed twice"},
 		rows("-backend", "btree", "-storage", "memory"))
 	require.Equal(t, []string{"hash, none, uninterrupted", "hash, file, checkpointed", "hash, file, killed twice"},
 		rows("-backend", "hash", "-storage", "file"))
+	require.Equal(t, []string{"lsm-full, none, uninterrupted"}, rows("-backend", "lsm-full", "-storage", "memory"))
 }
 
 func TestLastRestoreAddsASubtask(t *testing.T) {

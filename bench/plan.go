@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // plan is one run of the job over the deck: one row of the table.
 type plan struct {
-	backend string // hash or btree
+	backend string // hash, btree, lsm-full or lsm-incremental
 	storage string // none, memory or file
 	kind    kind
 
@@ -78,19 +79,27 @@ func (p plan) order(graphs []graphOrder) order {
 
 // preset is the URL of backend and storage.
 func (p plan) preset() string {
-	query := url.Values{"index": {p.backend}}
+	query := url.Values{}
 	if p.snapshots.Synchronous {
 		query.Set("sync", "true")
-	}
-	if p.storage != "file" {
-		return "memory:?" + query.Encode()
 	}
 	path := filepath.ToSlash(filepath.Join(p.dir, "checkpoints"))
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // a drive
 	}
-	return (&url.URL{Scheme: "fs+file", Path: path, RawQuery: query.Encode()}).String()
+	scheme := "fs+file"
+	if p.onDisk() {
+		scheme = "lsm+file"
+		query.Set("dir", filepath.Join(p.dir, "trees"))
+		query.Set("incremental", strconv.FormatBool(p.backend == lsmIncremental))
+	} else if query.Set("index", p.backend); p.storage != "file" {
+		return "memory:?" + query.Encode()
+	}
+	return (&url.URL{Scheme: scheme, Path: path, RawQuery: query.Encode()}).String()
 }
+
+// onDisk says whether the backend is a tree; its checkpoints are files.
+func (p plan) onDisk() bool { return p.backend == lsmFull || p.backend == lsmIncremental }
 
 // lines are the files with the result.
 func (p plan) lines() (paths []string) {

@@ -58,6 +58,9 @@ func (r restored) handles(operator string) ([]snapshot.Handle, error) {
 // load loads the backend's key groups.
 func (r restored) load(ctx context.Context, b snapshot.Backend, handles []snapshot.Handle, allowUnclaimed bool) error {
 	_, err := snapshot.Restore(ctx, b, r.source, handles, snapshot.RestoreOptions{AllowUnclaimed: allowUnclaimed})
+	if err != nil {
+		err = fmt.Errorf("checkpoint %d: %w", r.id(), err)
+	}
 	return asDamage(err)
 }
 
@@ -160,7 +163,7 @@ func isDamage(err error) bool { return errors.As(err, new(damage)) }
 func isFinal(err error) bool {
 	return isOneOf(err, ErrInvalid, ErrKind, ErrPartition, ErrParallelism,
 		checkpoint.ErrOperator, checkpoint.ErrNotRestorable, checkpoint.ErrOption,
-		checkpoint.ErrVersion, snapshot.ErrVersion,
+		checkpoint.ErrVersion, snapshot.ErrVersion, snapshot.ErrForm,
 		state.ErrUnknownState, state.ErrIncompatible, state.ErrStateCollision, state.ErrMaxParallelism)
 }
 

@@ -98,15 +98,19 @@ func TestDescriptionThatDoesNotFitIsRefused(t *testing.T) {
 		change func(*description, *snapshot.Handle)
 		want   error
 	}{
-		"file above the list": {func(d *description, h *snapshot.Handle) { d.tables[0] = tablePlace{number: d.tables[0].number, file: 999} }, snapshot.ErrCorrupt},
-		"table nowhere":       {func(d *description, h *snapshot.Handle) { d.tables = d.tables[1:] }, snapshot.ErrCorrupt},
-		"table of no tree":    {func(d *description, h *snapshot.Handle) { d.tables = append(d.tables, tablePlace{number: 1 << 40, file: 1}) }, snapshot.ErrCorrupt},
-		"file of no table":    {func(d *description, h *snapshot.Handle) { h.Files = append(h.Files, h.Files[1]) }, snapshot.ErrCorrupt},
-		"other identity":      {func(d *description, h *snapshot.Handle) { h.Files[1].Identity[0] ^= 1 }, snapshot.ErrMismatch},
-		"other size":          {func(d *description, h *snapshot.Handle) { h.Files[1].Size++ }, snapshot.ErrMismatch},
-		"outside the groups":  {func(d *description, h *snapshot.Handle) { h.Keyspace.Groups.Last = 7 }, snapshot.ErrCorrupt},
-		"files without tree":  {func(d *description, h *snapshot.Handle) { d.tree, d.tables = nil, nil }, snapshot.ErrCorrupt},
-		"no tree":             {func(d *description, h *snapshot.Handle) { d.tree = d.tree[1:] }, snapshot.ErrCorrupt},
+		"file above the list": {func(d *description, h *snapshot.Handle) {
+			d.tables[0] = tablePlace{number: d.tables[0].number, file: 999}
+		}, snapshot.ErrCorrupt},
+		"table nowhere": {func(d *description, h *snapshot.Handle) { d.tables = d.tables[1:] }, snapshot.ErrCorrupt},
+		"table of no tree": {func(d *description, h *snapshot.Handle) {
+			d.tables = append(d.tables, tablePlace{number: 1 << 40, file: 1})
+		}, snapshot.ErrCorrupt},
+		"file of no table":   {func(d *description, h *snapshot.Handle) { h.Files = append(h.Files, h.Files[1]) }, snapshot.ErrCorrupt},
+		"other identity":     {func(d *description, h *snapshot.Handle) { h.Files[1].Identity[0] ^= 1 }, snapshot.ErrMismatch},
+		"other size":         {func(d *description, h *snapshot.Handle) { h.Files[1].Size++ }, snapshot.ErrMismatch},
+		"outside the groups": {func(d *description, h *snapshot.Handle) { h.Keyspace.Groups.Last = 7 }, snapshot.ErrCorrupt},
+		"files without tree": {func(d *description, h *snapshot.Handle) { d.tree, d.tables = nil, nil }, snapshot.ErrCorrupt},
+		"no tree":            {func(d *description, h *snapshot.Handle) { d.tree = d.tree[1:] }, snapshot.ErrCorrupt},
 	} {
 		d, err := decodeDescription(contentOf(t, s, h.Files[0].Name))
 		require.NoError(t, err)

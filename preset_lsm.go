@@ -1,0 +1,89 @@
+package weir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/lsmstate"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+// LSMOptions says how LSM works.
+type LSMOptions struct {
+	// Dir is where backends work on the local disk, each in a directory of its own
+	// below it, which other processes may share. Nothing in it is needed after a crash.
+	// It does best on the file system that checkpoints go to, if that is a local one:
+	// restores are hard links then. Default: a new directory for temporary files.
+	Dir string
+	// BudgetBytes is the memory of all backends together. Default 64 MiB.
+	BudgetBytes int64
+	// Full makes every checkpoint a whole one. Default false: files are shared with
+	// the checkpoint before.
+	Full bool
+	// Checkpoints says how the storage is used.
+	Checkpoints checkpoint.StorageOptions
+	// Synchronous is Preset.Synchronous. Default false.
+	Synchronous bool
+}
+
+// defaultBudgetBytes is that of LSMOptions.
+const defaultBudgetBytes = 64 << 20
+
+// LSM keeps state in trees on the local disk, and checkpoints, incremental ones by
+// default, as files under a URL: for jobs whose state is limited by the disk only.
+func LSM(ctx context.Context, url string, o LSMOptions) (*Preset, error) {
+	if o.BudgetBytes < 0 {
+		return nil, fmt.Errorf("lsm preset: budget of %d bytes: %w", o.BudgetBytes, state.ErrInvalid)
+	}
+	storage, err := checkpoint.OpenStorage(ctx, url, o.Checkpoints)
+	if err != nil {
+		return nil, fmt.Errorf("lsm preset: %w", err)
+	}
+	if o.Dir == "" {
+		if o.Dir, err = os.MkdirTemp("", "weir-"); err != nil {
+			return nil, fmt.Errorf("lsm preset: %w", err)
+		}
+	}
+	if o.BudgetBytes == 0 {
+		o.BudgetBytes = defaultBudgetBytes
+	}
+	mode := snapshot.Incremental
+	if o.Full {
+		mode = snapshot.Full
+	}
+	opener := treeOpener{dir: o.Dir, budget: lsm.NewBudget(o.BudgetBytes)}
+	return &Preset{Open: opener.open, Storage: storage, Synchronous: o.Synchronous, Mode: mode}, nil
+}
+
+// treeOpener opens backends in numbered directories.
+//
+// Thread safety: safe for concurrent use.
+type treeOpener struct {
+	dir    string
+	budget *lsm.Budget
+}
+
+// maxTrees is how many backends may work below a directory.
+const maxTrees = 1 << 16
+
+// open takes the first directory that nobody else has, in this process or another.
+func (t *treeOpener) open(o state.Options) (snapshot.Backend, error) {
+	for i := range maxTrees {
+		dir := filepath.Join(t.dir, "backend-"+strconv.Itoa(i))
+		b, err := lsmstate.Open(dir, lsmstate.Options{Options: o, Budget: t.budget})
+		switch {
+		case err == nil:
+			return b, nil
+		case !errors.Is(err, lsmstate.ErrLocked):
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%d backends below one directory: %w", maxTrees, lsmstate.ErrLocked)
+}
