@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirstate/weir/snapshot"
@@ -167,7 +168,7 @@ func choose(name, value string, names []string) ([]string, error) {
 		return names, nil
 	}
 	if !slices.Contains(names, value) {
-		return nil, fmt.Errorf("-%s %q is not %s, %s or all", name, value, names[0], names[1])
+		return nil, fmt.Errorf("-%s %q is not %s or all", name, value, strings.Join(names, ", "))
 	}
 	return []string{value}, nil
 }

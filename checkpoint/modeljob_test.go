@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
+	"sync/atomic"
 
-	"github.com/weirstate/weir/heapstate"
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
@@ -17,7 +20,14 @@ import (
 const (
 	modelGroups = 4
 	modelSource = "source"
+	modelShared = "counts" // its snapshots are native and incremental
 )
+
+// modelSeed makes identities of files differ.
+var modelSeed atomic.Uint64
+
+// modelGroup is the key group of a key.
+func modelGroup(key string) uint16 { return state.KeyGroup(xxhash.Sum64String(key), modelGroups) }
 
 var modelKeys = []string{"a", "b", "c", "d"}
 
@@ -26,7 +36,8 @@ var modelKeys = []string{"a", "b", "c", "d"}
 // Invariant: backend, if there is one, holds numbers.
 type modelTask struct {
 	place
-	backend *heapstate.Backend
+	backend snapshot.Backend // nil for a source
+	native  *modelNative     // the same, if it has native snapshots
 	keyed   *state.Keyed[string]
 	value   state.ValueState[int64]
 	numbers map[string]int64
@@ -40,8 +51,12 @@ func newModelTask(operator string, subtask, parallelism int) (*modelTask, error)
 	}
 	var err error
 	space := state.SubtaskKeyspace(subtask, parallelism, modelGroups)
-	if t.backend, err = heapstate.NewBTree(state.Options{Keyspace: space}); err != nil {
+	seed := modelSeed.Add(1)
+	if t.native, err = newModelNative(state.Options{Keyspace: space}, rand.New(rand.NewPCG(seed, 1))); err != nil {
 		return nil, err
+	}
+	if t.backend = t.native; operator != modelShared {
+		t.backend, t.native = t.native.Backend, nil
 	}
 	if t.keyed, err = state.NewKeyed(t.backend, codec.String[string]()); err != nil {
 		return nil, err
@@ -62,6 +77,9 @@ func (t *modelTask) write(key string, number int64) error {
 			return nil
 		}
 		return err
+	}
+	if t.native != nil {
+		t.native.written[key] = number
 	}
 	if number == 0 {
 		delete(t.numbers, key)
@@ -103,9 +121,11 @@ func (f *frozenTask) write(u *Upload) (*snapshot.Handle, error) {
 	if f.view == nil {
 		return nil, nil
 	}
-	r, err := snapshot.Start(u.Context(), f, u, snapshot.Options{
-		Name: u.Name(), Compression: snapshot.None, Synchronous: true,
-	})
+	o := snapshot.Options{Name: u.Name(), Compression: snapshot.None, Synchronous: true}
+	if _, ok := f.view.(snapshot.NativeView); ok {
+		o.Mode = snapshot.Incremental
+	}
+	r, err := snapshot.Start(u.Context(), f, u, o)
 	if err != nil {
 		return nil, err
 	}
@@ -187,6 +207,14 @@ func (t *modelTask) restore(src snapshot.Source, restored *Checkpoint, was *mome
 	done, err := snapshot.Restore(context.Background(), t.backend, src, handles, snapshot.RestoreOptions{})
 	if err != nil {
 		return err
+	}
+	if t.native != nil {
+		for key, number := range t.native.adopted {
+			if err := errors.Join(t.keyed.SetKey(key), t.value.Set(number)); err != nil {
+				return err
+			}
+			done.Rows++
+		}
 	}
 	for _, key := range modelKeys {
 		if err := t.keyed.SetKey(key); errors.Is(err, state.ErrKeyGroup) {

@@ -134,6 +134,8 @@ func TestEverySimulatedScheduleKeepsWhatItCompleted(t *testing.T) {
 				require.Greater(t, seen.Interrupts, each*5)
 				require.Greater(t, seen.Crashes, each/20)
 				require.Greater(t, seen.InDoubt, each/20)
+				require.Greater(t, seen.Shared, each/2)
+				require.Greater(t, seen.Reused, each/2)
 			}
 		})
 	}

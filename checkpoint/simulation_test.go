@@ -73,6 +73,7 @@ type simulation struct {
 // simStats count what happened in simulations, to know what they have proved.
 type simStats struct {
 	Complete, Aborted, Crashes, Restored, InDoubt, Interrupts, Faults int
+	Shared, Reused                                                    int // objects, references at the end
 }
 
 func (s *simStats) add(o simStats) {
@@ -83,6 +84,8 @@ func (s *simStats) add(o simStats) {
 	s.InDoubt += o.InDoubt
 	s.Interrupts += o.Interrupts
 	s.Faults += o.Faults
+	s.Shared += o.Shared
+	s.Reused += o.Reused
 }
 
 // simKey is a checkpoint. A later process may give an ID again of which there
@@ -518,11 +521,29 @@ func (s *simulation) checkObjects() {
 	if err != nil {
 		s.violate("list: %v", err)
 	}
+	shared := make(map[string]bool)
+	for _, e := range entries {
+		c, err := s.c.read(ctx, e)
+		if err != nil {
+			s.violate("checkpoint %d: %v", e.ID, err)
+			return
+		}
+		for f := range c.shared() {
+			shared[s.c.layout.object(e.ID, f)] = true
+			if o, _ := parseSharedName(f.Name); o.id < e.ID {
+				s.seen.Reused++
+			}
+		}
+	}
 	size := int64(0)
 	for _, object := range objects {
 		size += object.Size
 		o, ok := s.c.layout.ownerOf(object.Name)
 		isComplete := slices.ContainsFunc(entries, func(e Entry) bool { return e.ID == o.id })
+		if o.shared {
+			isComplete = shared[object.Name]
+			s.seen.Shared++
+		}
 		if !ok || o.id > 0 && !isComplete || object.Unfinished {
 			s.violate("orphan %+v", object)
 		}
