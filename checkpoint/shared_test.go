@@ -383,3 +383,61 @@ func TestSharedFilesAreValidated(t *testing.T) {
 		require.ErrorIs(t, err, ErrInvalid, name)
 	}
 }
+
+// Bug 8, FLINK-28440: what a snapshot refers to goes while it is written. Here the
+// checkpoint between it and its base does not list the file. Protection: the base of
+// a checkpoint under way stays whole.
+func TestBaseStaysUntilTheCheckpointsOnItHaveEnded(t *testing.T) {
+	r := newRig(t, Options{MaxConcurrent: 2})
+	a := r.begin()
+	r.completeShared(a, 1)
+	r.completeShared(a, 1) // the base, which has not written what it lists
+	two, three := r.trigger(a), r.trigger(a)
+	u, v := a.Upload(two, "op", 0), a.Upload(three, "op", 0)
+	h := r.nativeHandle(v, 1)
+	require.NoError(t, u.Acknowledge(r.nativeHandle(u, 2), nil))
+	r.settle()
+	require.Equal(t, two, r.stats.ID)
+	r.requireShared("s1-1-op-0.1", "s3-1-op-0.2")
+	require.NoError(t, v.Acknowledge(h, nil))
+	r.settle()
+	require.Equal(t, three, r.stats.ID)
+	r.requireShared("s1-1-op-0.1")
+}
+
+// slowObjects do something while a file is committed.
+type slowObjects struct {
+	Objects
+	meanwhile func()
+}
+
+func (s *slowObjects) Create(ctx context.Context, name string) (snapshot.File, error) {
+	f, err := s.Objects.Create(context.WithoutCancel(ctx), name)
+	return slowFile{f, s}, err
+}
+
+type slowFile struct {
+	snapshot.File
+	objects *slowObjects
+}
+
+func (f slowFile) Commit() error {
+	err := f.File.Commit()
+	if f.objects.meanwhile != nil {
+		f.objects.meanwhile()
+	}
+	return err
+}
+
+func TestSharedFileWhoseCheckpointEndsDuringItsCommitIsRemoved(t *testing.T) {
+	objects := &slowObjects{Objects: unlimited()}
+	r := newRig(t, Options{Storage: storageOn(t, objects), TolerableFailures: 9})
+	a := r.begin()
+	u := a.Upload(r.trigger(a), "op", 0)
+	f, _, err := u.Share(u.Context(), "1")
+	require.NoError(t, err)
+	objects.meanwhile = func() { u.Decline(errMood) }
+	require.ErrorIs(t, f.Commit(), errMood)
+	require.Empty(t, r.names()) // the removals of the abort have not run: they may have been before
+	r.settle()
+}
