@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
@@ -437,4 +438,28 @@ func TestRestoreLeavesNothingBesideTheTree(t *testing.T) {
 	require.Equal(t, []string{lockName, treeName}, names)
 	_, err = mem.Stat(filepath.Join("two", stageName))
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestFormsOfOtherBackendsAreRefused(t *testing.T) {
+	mem := newFS()
+	s := newShelf(t, mem)
+	space := state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}
+	heap, err := heapstate.NewHash(space)
+	require.NoError(t, err)
+	_, err = s.save(heap, "heap", snapshot.Full)
+	require.ErrorIs(t, err, snapshot.ErrForm)
+	n := nativeOn(t, mem, "one", 0, 1, nil)
+	n.set("k", "v")
+	h, err := s.save(n, "native", snapshot.Full)
+	require.NoError(t, err)
+	h.States = nil
+	_, err = snapshot.Restore(t.Context(), heap, s, []snapshot.Handle{h}, snapshot.RestoreOptions{})
+	require.ErrorIs(t, err, snapshot.ErrForm)
+	require.True(t, heap.Empty() && !heap.Registry().Closed())
+	first, second := h, h
+	first.Keyspace, second.Keyspace = state.SubtaskKeyspace(0, 2, nativeGroups), state.SubtaskKeyspace(1, 2, nativeGroups)
+	second.Form = "other"
+	q := nativeOn(t, mem, "two", 0, 1, nil)
+	require.ErrorIs(t, q.restore(s, first, second), snapshot.ErrForm)
+	require.NoError(t, q.keyed.SetKey("k"), "it is as it was")
 }
