@@ -28,10 +28,11 @@ func (c *Coordinator) removeComplete(ctx context.Context, entries []Entry) (err 
 	names := make(map[string]bool)
 	for _, e := range entries {
 		shared, unknown := c.sharedBy(ctx, e)
-		if unknown == nil {
+		gone, failed := c.removeCheckpoint(ctx, e.ID)
+		if gone && unknown == nil {
 			maps.Copy(names, shared)
 		}
-		err = errors.Join(err, c.removeCheckpoint(ctx, e.ID))
+		err = errors.Join(err, failed)
 	}
 	if len(names) == 0 {
 		return err
@@ -71,13 +72,14 @@ func (c *Coordinator) outdated(entries []Entry) (outdated []Entry) {
 	return outdated
 }
 
-// removeCheckpoint removes a complete checkpoint.
-func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) error {
+// removeCheckpoint removes a complete checkpoint. Gone says that its entry is, for
+// good: then its files may go.
+func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) (gone bool, err error) {
 	if err := c.completed.Remove(ctx, id); err != nil {
-		return err
+		return false, err
 	}
 	c.forgetShared(id)
-	return c.removeFolder(ctx, id, func(owner) bool { return true })
+	return true, c.removeFolder(ctx, id, func(owner) bool { return true })
 }
 
 // removeAborted removes what an aborted checkpoint wrote, and nothing else.

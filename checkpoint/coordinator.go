@@ -216,7 +216,7 @@ func (c *Coordinator) Discard(ctx context.Context) error {
 		return err
 	}
 	for _, e := range slices.Backward(entries) { // whatever remains is complete
-		if err := c.removeCheckpoint(ctx, e.ID); err != nil {
+		if _, err := c.removeCheckpoint(ctx, e.ID); err != nil {
 			return err
 		}
 	}

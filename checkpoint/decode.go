@@ -100,7 +100,11 @@ func (d *decoder) part() (p Part) {
 	case form == portableHandle:
 		d.handle(&p, "")
 	case form == nativeHandle && d.version >= nativeVersion:
-		d.handle(&p, d.text())
+		name := d.text()
+		if name == "" {
+			d.fail("a native form without a name")
+		}
+		d.handle(&p, name)
 	default:
 		d.fail("a part of unknown form")
 	}

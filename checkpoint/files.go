@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -115,8 +116,13 @@ func (f *Files) Open(ctx context.Context, name string) (snapshot.Object, error) 
 	return f.fs.Open(f.path(name))
 }
 
-// Link gives an object a second name, a path outside of the directory.
+// Link gives an object a second name, a path outside of the directory. Windows
+// removes no name of a file that is open by another, so it is ErrUnsupported there:
+// what is linked is kept open by a tree.
 func (f *Files) Link(ctx context.Context, name, path string) error {
+	if runtime.GOOS == "windows" {
+		return errors.ErrUnsupported
+	}
 	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
 		return err
 	}

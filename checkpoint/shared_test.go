@@ -266,6 +266,32 @@ func TestNothingIsRemovedWhileMetadataCannotBeRead(t *testing.T) {
 	r.requireShared("s1-1-op-0.1", "s1-1-op-0.9")
 }
 
+// hesitant removes entries, but cannot say that they are gone for good.
+type hesitant struct {
+	Completed
+	fail error
+}
+
+func (h *hesitant) Remove(ctx context.Context, id ID) error {
+	return errors.Join(h.Completed.Remove(ctx, id), h.fail)
+}
+
+// A power cut may bring back an entry whose removal has failed after the fact.
+func TestSharedFilesStayUntilTheEntryIsGoneForGood(t *testing.T) {
+	r := newRig(t, Options{Retain: 1})
+	h := &hesitant{Completed: r.Coordinator.completed, fail: errMood}
+	r.Coordinator.completed = h
+	a := r.begin()
+	r.completeShared(a, 1, 2)
+	r.completeShared(a, 2)
+	r.requireShared("s1-1-op-0.1", "s1-1-op-0.2")
+	h.fail = nil
+	r.completeShared(a, 3)
+	r.requireShared("s1-1-op-0.1", "s3-1-op-0.3")
+	_, err := r.Collect(context.Background(), false)
+	require.NoError(t, err)
+}
+
 // Bug 9, FLINK-35803 and FLINK-36125: subtasks that share one file, as after a change
 // of parallelism, and what is removed when only one of them goes on with it.
 func TestFileOfTwoSubtasksIsRemovedOnce(t *testing.T) {
@@ -375,6 +401,7 @@ func TestSharedFilesAreValidated(t *testing.T) {
 		"once shared and once not":  func(h *snapshot.Handle) { h.Files[0].Shared = false },
 		"in the portable format":    func(h *snapshot.Handle) { h.Form = "" },
 		"in a form without a name":  func(h *snapshot.Handle) { h.Form = "a/b" },
+		"rows that nobody counted":  func(h *snapshot.Handle) { h.Rows = 1 },
 		"bounds outside the groups": func(h *snapshot.Handle) { h.Files[0].Bounds.First = 0 },
 	} {
 		c := valid()

@@ -86,6 +86,9 @@ func (p Part) validate() error {
 		if err := snapshot.CheckForm(form); err != nil {
 			return err
 		}
+		if p.Handle.Rows != 0 {
+			return fmt.Errorf("%d rows of form %q, which counts none", p.Handle.Rows, form)
+		}
 	}
 	if p.Handle.Rows < 0 {
 		return fmt.Errorf("%d rows", p.Handle.Rows)

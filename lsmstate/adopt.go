@@ -18,28 +18,20 @@ func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snap
 	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
 		return !slices.ContainsFunc(h.States, func(info state.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
 	})
-	if err := b.discard(); err != nil {
-		return err
+	if b.tree != nil {
+		return fmt.Errorf("a backend that was used: %w", state.ErrNotEmpty)
 	}
 	a := adoption{backend: b, source: src, stage: newStage(b.directory)}
-	err := a.run(ctx, handles)
-	if err = errors.Join(err, a.stage.remove()); err != nil || b.db == nil {
+	if err := errors.Join(a.run(ctx, handles), a.stage.remove()); err != nil || len(a.parts) == 0 {
+		return err
+	}
+	if err := a.blame(b.openTree()); err != nil {
 		return err
 	}
 	if err := b.dropUnclaimed(unclaimed); err != nil {
 		return err
 	}
 	return b.loadTimers()
-}
-
-// discard closes a tree that has nothing in it.
-func (b *Backend) discard() error {
-	if b.tree == nil {
-		return nil
-	}
-	err := b.tree.db.Close()
-	b.tree, b.db = nil, nil
-	return errors.Join(ofTree(err), b.directory.clear())
 }
 
 // adoption is a restore from native snapshots under way.
@@ -52,7 +44,8 @@ type adoption struct {
 	tables  []string // the file of each table of the new tree, by number from 1
 }
 
-// run makes the tree of the backend out of snapshots, if there is one in any.
+// run makes the tree of the backend out of snapshots, if there is one in any. It is
+// not opened yet: some systems remove no name of a file that is open.
 func (a *adoption) run(ctx context.Context, handles []snapshot.Handle) error {
 	for i, h := range handles {
 		if err := a.add(ctx, i, h); err != nil {
@@ -69,10 +62,7 @@ func (a *adoption) run(ctx context.Context, handles []snapshot.Handle) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	if err := lsm.Restore(ctx, b.directory.tree(), a.parts, &b.options); err != nil {
-		return ofDescription(err)
-	}
-	return a.blame(b.openTree())
+	return ofDescription(lsm.Restore(ctx, b.directory.tree(), a.parts, &b.options))
 }
 
 // add reads what a snapshot consists of, and plans to take the backend's part of it.
@@ -131,17 +121,25 @@ func (a *adoption) blame(err error) error {
 
 // dropUnclaimed deletes the rows of states that the program has not declared, so that
 // no later snapshot has them.
-func (b *Backend) dropUnclaimed(unclaimed []state.ID) error {
+func (b *Backend) dropUnclaimed(unclaimed []state.ID) (err error) {
+	if len(unclaimed) == 0 {
+		return nil
+	}
+	v, err := b.db.View() // an iterator of the store would seal it after each delete
+	if err != nil {
+		return ofTree(err)
+	}
+	defer func() { err = errors.Join(err, ofTree(v.Close())) }()
 	groups := b.registry.Keyspace().Groups
 	for group := int(groups.First); group <= int(groups.Last); group++ {
 		for _, id := range unclaimed {
 			from, to := state.AppendHeader(nil, uint16(group), id), afterState(uint16(group), id)
-			if err := b.dropPrefixes(from, to); err != nil {
+			if err := b.dropPrefixes(v, from, to); err != nil {
 				return err
 			}
 			for s := section(0); s < 2*sectionsOfDomain; s++ {
 				prefix := appendSection(nil, uint16(group), id, s)
-				if err := b.dropPrefixes(prefix, appendSection(nil, uint16(group), id, s+1)); err != nil {
+				if err := b.dropPrefixes(v, prefix, appendSection(nil, uint16(group), id, s+1)); err != nil {
 					return err
 				}
 			}
@@ -150,9 +148,9 @@ func (b *Backend) dropUnclaimed(unclaimed []state.ID) error {
 	return nil
 }
 
-// dropPrefixes deletes every prefix in a range of keys.
-func (b *Backend) dropPrefixes(from, to []byte) error {
-	it, err := b.db.Iterator(from, to)
+// dropPrefixes deletes every prefix that a view has in a range of keys.
+func (b *Backend) dropPrefixes(v *lsm.View, from, to []byte) error {
+	it, err := v.Iterator(from, to)
 	if err != nil {
 		return ofTree(err)
 	}

@@ -34,6 +34,9 @@ const (
 
 	// maxDescriptionBytes limits a description: some hundred thousand tables.
 	maxDescriptionBytes = 64 << 20
+
+	// maxTables limits what a hostile one makes of it in memory.
+	maxTables = 1 << 20
 )
 
 // encode writes a description.
@@ -55,8 +58,9 @@ func (d *description) encode() ([]byte, error) {
 		}
 	}
 	b = binary.BigEndian.AppendUint64(b, xxhash.Sum64(b))
-	if len(b) > maxDescriptionBytes {
-		return nil, fmt.Errorf("description of %d tables takes %d bytes, limit %d: %w", len(d.tables), len(b), maxDescriptionBytes, ErrTooMany)
+	if len(b) > maxDescriptionBytes || len(d.tables) > maxTables {
+		return nil, fmt.Errorf("description of %d tables takes %d bytes, limits %d and %d: %w",
+			len(d.tables), len(b), maxTables, maxDescriptionBytes, ErrTooMany)
 	}
 	return b, nil
 }
@@ -82,7 +86,11 @@ func decodeDescription(b []byte) (*description, error) {
 	}
 	d.appends = p.counts()
 	d.tree = p.bytes()
-	for n := p.count(minPlaceBytes); n > 0 && p.err == nil; n-- {
+	n := p.count(minPlaceBytes)
+	if n > maxTables {
+		p.fail("more tables than allowed")
+	}
+	for ; n > 0 && p.err == nil; n-- {
 		d.tables = append(d.tables, p.place(d.tables))
 	}
 	return d, p.end()

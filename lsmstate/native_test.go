@@ -463,3 +463,48 @@ func TestFormsOfOtherBackendsAreRefused(t *testing.T) {
 	require.ErrorIs(t, q.restore(s, first, second), snapshot.ErrForm)
 	require.NoError(t, q.keyed.SetKey("k"), "it is as it was")
 }
+
+// Its timers' marks would hide what is restored, and its views need its tree.
+func TestBackendThatWasUsedIsNotRestoredInto(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	h, err := s.save(n, "first", snapshot.Full)
+	require.NoError(t, err)
+	q := nativeOn(t, mem, "two", 0, 1, nil)
+	timers := timersOn(t, q.keyed)
+	require.NoError(t, q.keyed.SetKey("k"))
+	require.NoError(t, timers.Register(state.EventTime, 1, nil))
+	require.Len(t, fire(t, timers, 1), 1)
+	require.True(t, q.Empty())
+	require.ErrorIs(t, q.restore(s, h), state.ErrNotEmpty)
+}
+
+// A compaction reads a mark while the task raises it.
+func TestMarkThatACompactionReadsNeverChanges(t *testing.T) {
+	mem := newFS()
+	open := func(dir string) (*nativeTask, *state.Timers[string]) {
+		n := nativeOn(t, mem, dir, 0, 1, nil)
+		return n, timersOn(t, n.keyed)
+	}
+	n, timers := open("one")
+	require.NoError(t, n.keyed.SetKey("k"))
+	for i := range int64(3) {
+		require.NoError(t, timers.Register(state.EventTime, i, nil))
+	}
+	require.Len(t, fire(t, timers, 0), 1)
+	s := newShelf(t, mem)
+	h, err := s.save(n, "first", snapshot.Full)
+	require.NoError(t, err)
+	q, timers := open("two")
+	require.NoError(t, q.restore(s, h))
+	var read, was []string
+	for _, m := range q.fired.marks {
+		if mark := m.Load(); mark != nil {
+			read = append(read, *mark)
+			was = append(was, strings.Clone(*mark))
+			defer func() { require.Contains(t, was, *mark) }()
+		}
+	}
+	require.Len(t, read, 1)
+	require.Len(t, fire(t, timers, 1), 1)
+}

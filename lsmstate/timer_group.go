@@ -113,10 +113,14 @@ func (g *timerGroup) removeRow(position []byte, hasFired bool) error {
 	if err := db.Put(g.section(markSection), position); err != nil {
 		return ofTree(err)
 	}
-	g.mark = g.known[0]
-	mark := g.mark
-	g.fired.Store(&mark)
+	g.raise(g.known[0])
 	return nil
+}
+
+// raise raises the mark, which the tree has. What compactions see of it is a copy.
+func (g *timerGroup) raise(mark string) {
+	g.mark = mark
+	g.fired.Store(&mark)
 }
 
 // refill reads the first timers behind a position, where there are none before.
@@ -140,8 +144,8 @@ func (g *timerGroup) load() error {
 		return ofTree(err)
 	}
 	if found {
-		g.mark, g.late = string(mark), true
-		g.fired.Store(&g.mark)
+		g.late = true
+		g.raise(string(mark))
 	}
 	return g.refill(nil)
 }
