@@ -22,10 +22,11 @@ import (
 //
 // The index is hash or btree. Max-state, frame and total are those of
 // checkpoint.MemoryOptions, inline that of checkpoint.StorageOptions, 0B being
-// none; dir, budget and incremental are those of LSMOptions. A size is a whole number and a unit: B, KiB, MiB, GiB (by 1024), kB, MB
-// or GB (by 1000). Anything else is checkpoint.ErrURL, and a size
-// that the storage refuses checkpoint.ErrOption. Errors quote no more than the
-// scheme: a URL may have a password where it should not.
+// none; dir, budget and incremental are those of LSMOptions. A size is a whole
+// number and a unit: B, KiB, MiB, GiB (by 1024), kB, MB or GB (by 1000). Anything
+// else is checkpoint.ErrURL, and a size that the storage refuses
+// checkpoint.ErrOption. Errors quote no more than the scheme: a URL may have a
+// password where it should not.
 func Open(ctx context.Context, rawURL string) (*Preset, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {

@@ -262,6 +262,7 @@ func (c *Coordinator) finish(p *pending) {
 	}
 	c.end(p, nil)
 	c.latest, c.confirmed, c.failures = p.id, done.sharedFiles(), 0
+	c.shared[p.id] = done.sharedNames()
 	c.call(p.attempt, func(t Tasks) { t.Complete(stats) })
 	for _, older := range slices.Clone(c.pending) {
 		if older.id < p.id {

@@ -40,6 +40,15 @@ func (c *Checkpoint) shared() iter.Seq[snapshot.FileRef] {
 	}
 }
 
+// sharedNames are those of the shared files of a checkpoint.
+func (c *Checkpoint) sharedNames() map[string]bool {
+	names := make(map[string]bool)
+	for f := range c.shared() {
+		names[f.Name] = true
+	}
+	return names
+}
+
 // sharedBy returns the names of the shared files that a complete checkpoint refers
 // to. What one is complete with never changes.
 func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, error) {
@@ -53,10 +62,7 @@ func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, e
 	if err != nil {
 		return nil, err
 	}
-	names = make(map[string]bool)
-	for f := range checkpoint.shared() {
-		names[f.Name] = true
-	}
+	names = checkpoint.sharedNames()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shared[e.ID] = names

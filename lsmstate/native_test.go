@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -507,4 +508,40 @@ func TestMarkThatACompactionReadsNeverChanges(t *testing.T) {
 	}
 	require.Len(t, read, 1)
 	require.Len(t, fire(t, timers, 1), 1)
+}
+
+// bursting is a target whose files panic.
+type bursting struct {
+	*shelf
+	open atomic.Int32
+}
+
+func (b *bursting) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
+	f, ref, err := b.shelf.Share(ctx, suffix)
+	b.open.Add(1)
+	return &burst{f, b}, ref, err
+}
+
+type burst struct {
+	snapshot.File
+	target *bursting
+}
+
+func (*burst) Write([]byte) (int, error) { panic("no more") }
+
+func (b *burst) Abort() error {
+	b.target.open.Add(-1)
+	return b.File.Abort()
+}
+
+func TestTargetThatPanicsLeavesNoUnfinishedFile(t *testing.T) {
+	mem := newFS()
+	n, b := largeTask(t, mem, "one"), &bursting{shelf: newShelf(t, mem)}
+	r, err := snapshot.Start(context.Background(), n, b, snapshot.Options{
+		Name: "first", Mode: snapshot.Incremental, Synchronous: true,
+	})
+	require.NoError(t, err)
+	_, err = r.Wait()
+	require.ErrorIs(t, err, snapshot.ErrPanic)
+	require.Zero(t, b.open.Load())
 }

@@ -14,11 +14,10 @@ import (
 )
 
 // upload writes the file of a table to the target and completes its reference.
-func (w *nativeWriter) upload(ctx context.Context, t lsm.TableFile, ref *snapshot.FileRef) error {
+func (w *nativeWriter) upload(ctx context.Context, t lsm.TableFile, ref *snapshot.FileRef) (err error) {
 	suffix := strconv.FormatUint(t.Number, 10)
 	name := snapshot.FileRef{Name: w.name + "." + suffix}
 	var f snapshot.File
-	var err error
 	if sharing, ok := w.target.(snapshot.Sharing); ok {
 		f, name, err = sharing.Share(ctx, suffix)
 	} else {
@@ -27,18 +26,24 @@ func (w *nativeWriter) upload(ctx context.Context, t lsm.TableFile, ref *snapsho
 	if err != nil {
 		return ofFile(name.Name, err)
 	}
+	committed := false
+	defer func() { // also if the target panics
+		if !committed {
+			err = errors.Join(err, f.Abort())
+		}
+	}()
 	digest := xxhash.New()
 	err = w.read(ctx, t, func(b []byte) error {
 		_, _ = digest.Write(b) // it never fails
-		_, err := f.Write(b)
-		w.wrote(int64(len(b)))
+		n, err := f.Write(b)
+		w.wrote(int64(n))
 		return err
 	})
 	if err == nil {
 		err = commit(ctx, f)
 	}
-	if err != nil {
-		return ofFile(name.Name, abort(f, err))
+	if committed = err == nil; !committed {
+		return ofFile(name.Name, err)
 	}
 	ref.Name, ref.Shared, ref.Checksum = name.Name, name.Shared, digest.Sum64()
 	return nil
