@@ -48,7 +48,7 @@ func FuzzCheckpointMetadata(f *testing.F) {
 		var c *checkpoint.Checkpoint
 		var err error
 		took := allocatedBytes(func() { c, err = checkpoint.Decode(data) })
-		if limit := 1<<20 + 64*uint64(len(data)); took > limit {
+		if limit := 4<<20 + 64*uint64(len(data)); took > limit {
 			t.Fatalf("reading %d bytes allocates %d", len(data), took)
 		}
 		if err != nil {

@@ -108,7 +108,7 @@ func decodes[T any](t *testing.T, c codec.Codec[T], strict bool, src []byte) {
 	var v T
 	var err error
 	took := allocatedBytes(func() { v, err = c.Decode(src) })
-	if limit := 1<<20 + 128*uint64(len(src)); took > limit {
+	if limit := 4<<20 + 128*uint64(len(src)); took > limit {
 		t.Fatalf("%v: decoding %d bytes allocates %d", c.ID(), len(src), took)
 	}
 	if !bytes.Equal(before, src) {
