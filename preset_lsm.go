@@ -20,7 +20,8 @@ type LSMOptions struct {
 	// Dir is where backends work on the local disk, each in a directory of its own
 	// below it, which other processes may share. Nothing in it is needed after a crash.
 	// It does best on the file system that checkpoints go to, if that is a local one:
-	// restores are hard links then. Default: a new directory for temporary files.
+	// restores are hard links then. Default: a new directory for temporary files, which
+	// is not removed, nor is what a crash leaves in it: name one for what runs long.
 	Dir string
 	// BudgetBytes is the memory of all backends together. Default 64 MiB.
 	BudgetBytes int64
