@@ -17,8 +17,7 @@ type compaction struct {
 	inputs map[*file]bool
 	run    uint64 // newest of the inputs
 
-	older   [][]*file // runs that may have older entries: see isLowest
-	olderAt []int     // per run: the first file that does not end before the key
+	older   olderRuns // than the output
 	outputs []*file
 }
 
@@ -56,31 +55,12 @@ func (c *compaction) findOlder() {
 	if c.to == 0 {
 		_, oldest := inputsOfLevel0(c.before, c.inputs)
 		for _, f := range c.before.levels[0][oldest+1:] {
-			c.older = append(c.older, []*file{f})
+			c.older.add([]*file{f})
 		}
 	}
 	for _, level := range c.before.levels[c.to+1:] {
-		if len(level) > 0 {
-			c.older = append(c.older, level)
-		}
+		c.older.add(level)
 	}
-	c.olderAt = make([]int, len(c.older))
-}
-
-// isLowest says whether no older run may have keys of a range. Ranges come in
-// the order of where they begin.
-func (c *compaction) isLowest(r run.Range) bool {
-	for i, files := range c.older {
-		at := c.olderAt[i]
-		for at < len(files) && files[at].bounds.Before(r.From) {
-			at++
-		}
-		c.olderAt[i] = at
-		if at < len(files) && files[at].bounds.Overlaps(r) {
-			return false
-		}
-	}
-	return true
 }
 
 // files are the inputs.
@@ -104,16 +84,16 @@ func (c *compaction) isMove() bool {
 	}
 	f := files[0]
 	deletes := f.tombstones > 0 || f.table.Info().Deletes > 0 || len(f.table.Ranges()) > 0
-	return !deletes || !c.isLowest(f.bounds)
+	return !deletes || c.older.mayHave(f.bounds)
 }
 
 // merge writes the outputs.
 func (c *compaction) merge() error {
 	var m merger
-	m.reset(&c.db.o.Split, c.sources())
+	m.reset(&c.db.o.Split, nil, c.sources())
 	defer m.close()
 	w := &runWriter{c: c, ranges: c.ranges(m.sources), obstacles: c.obstacles()}
-	clear(c.olderAt)
+	c.older.rewind()
 	m.seek(nil)
 	for n := 1; m.next(); n++ {
 		if err := w.write(&m); err != nil {
@@ -180,7 +160,7 @@ func (c *compaction) ranges(sources []source) (all run.Ranges) {
 		}
 	}
 	for _, r := range all {
-		for _, files := range c.older {
+		for _, files := range c.older.runs {
 			if len(spanned(files, boundsOfFile, r)) > 0 {
 				needed.Add(r)
 				break

@@ -7,20 +7,35 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/sstable"
 )
 
 // inPieces is a store of keys whose values are in three runs of level 0, a piece
-// in each.
+// in each, and of one more in memory, so that nothing is settled.
 func inPieces(t *testing.T, picker Picker) *DB {
 	db := memoryStore(t, Options{Picker: picker, Split: Split{Name: "one", Func: func(key []byte) int { return min(1, len(key)) }}})
 	for piece := range 3 {
 		for i := range 100 {
 			require.NoError(t, db.Append(fmt.Appendf(nil, "k%02d", i), fmt.Append(nil, piece)))
 		}
-		require.NoError(t, db.Flush())
+		flushUnsettled(t, db)
 	}
 	require.Equal(t, 3, tablesOf(db)[0])
 	return db
+}
+
+// flushUnsettled flushes what was written while more comes.
+func flushUnsettled(t *testing.T, db *DB) {
+	t.Helper()
+	db.owner.Lock()
+	require.NoError(t, db.seal())
+	number := db.activeRun - 1
+	_, err := db.apply(run.Set, []byte("z"), []byte("more"))
+	require.NoError(t, err)
+	require.NoError(t, db.waitForRun(t.Context(), number))
+	db.owner.Unlock()
 }
 
 func detoursOf(db *DB) int64 {
@@ -74,7 +89,7 @@ func TestReadsOfOneTableJoinNothing(t *testing.T) {
 		for i := range 100 {
 			require.NoError(t, db.Put(fmt.Appendf(nil, "k%02d%d", i, run), []byte("v")))
 		}
-		require.NoError(t, db.Flush())
+		flushUnsettled(t, db)
 	}
 	for range 2 * detoursUnseen {
 		_, found, err := db.Get([]byte("k421"), nil)
@@ -91,7 +106,11 @@ func both(yield func(bool) bool) { _ = yield(false) && yield(true) }
 // What reads have paid for is done, and no more.
 func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 	table := func(number uint64, from, to byte) Table {
-		return Table{Number: number, Bytes: 1 << 20, From: []byte{from}, To: []byte{to}}
+		t := Table{Number: number, Bytes: 1 << 20, From: []byte{from}, To: []byte{to}}
+		if number == 3 {
+			t.Bytes = 100 << 20
+		}
+		return t
 	}
 	s := Shape{MemtableBytes: 1 << 30, FileBytes: 1 << 30}
 	s.Levels[1] = []Table{table(3, 'a', 'c'), table(4, 'c', 'e')}
@@ -102,11 +121,11 @@ func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 		pick  *Pick
 		then  func()
 	}{
-		{3 << 20, &Pick{Files: []uint64{2, 1, 3}, To: 1}, func() { s.Levels[0] = nil }},
-		{1 << 20, &Pick{Files: []uint64{3}, To: 2}, func() { s.Levels[1], s.Levels[2] = s.Levels[1][1:], s.Levels[1][:1] }},
+		{102 << 20, &Pick{Files: []uint64{2, 1, 3}, To: 1}, func() { s.Levels[0] = nil }},
+		{100 << 20, &Pick{Files: []uint64{3}, To: 2}, func() { s.Levels[1], s.Levels[2] = s.Levels[1][1:], s.Levels[1][:1] }},
 		{1 << 20, &Pick{Files: []uint64{4}, To: 2}, func() { s.Levels[1], s.Levels[2] = nil, []Table{table(3, 'a', 'c'), table(4, 'c', 'e')} }},
 		{1 << 20, &Pick{Files: []uint64{4}, To: 3}, func() { s.Levels[2] = s.Levels[2][:1] }},
-		{2 << 20, &Pick{Files: []uint64{3, 5}, To: 3}, func() { s.Levels[2] = nil }},
+		{101 << 20, &Pick{Files: []uint64{3, 5}, To: 3}, func() { s.Levels[2] = nil }},
 		{0, nil, func() {}},
 	} {
 		for s.Settled = range both {
@@ -121,4 +140,52 @@ func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 		}
 		step.then()
 	}
+}
+
+// Once nothing is written any more, what has come to level 0 is joined with what it
+// overlaps, unless that is much more.
+func TestSettledStoresBecomeOneRun(t *testing.T) {
+	table := func(number uint64, bytes int64) Table {
+		return Table{Number: number, Bytes: bytes, From: []byte{'a'}, To: []byte{'b'}}
+	}
+	s := Shape{MemtableBytes: 1 << 30, FileBytes: 1 << 30}
+	s.Levels[0] = []Table{table(3, 20), table(2, 5)}
+	s.Levels[1] = []Table{table(1, 75)}
+	require.Nil(t, NewLeveled().Pick(s), "more is being written")
+	s.Settled = true
+	require.Equal(t, &Pick{Files: []uint64{3, 2, 1}, To: 1}, NewLeveled().Pick(s))
+	s.Levels[1][0].Bytes++
+	require.Nil(t, NewLeveled().Pick(s), "too little is new")
+	s.Levels[0], s.Levels[1] = s.Levels[0][:1], nil
+	require.Nil(t, NewLeveled().Pick(s), "it is one run")
+
+	db := memoryStore(t, Options{})
+	for i := range 2 {
+		require.NoError(t, db.Put([]byte{'k', byte(i)}, []byte("v")))
+		flushUnsettled(t, db)
+	}
+	require.Equal(t, 2, tablesOf(db)[0])
+	require.NoError(t, db.Flush())
+	require.Eventually(t, func() bool { return tablesOf(db) == [numLevels]int{1: 1} }, 10*time.Second, time.Millisecond)
+}
+
+// What is appended where no older run has anything is a value like others when
+// it is flushed.
+func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {
+	db := memoryStore(t, Options{Picker: idle{}})
+	kinds := func() (kinds string) {
+		db.owner.Lock()
+		defer db.owner.Unlock()
+		for _, f := range db.current.tree.levels[0] {
+			it := f.table.Iterator(sstable.IteratorOptions{})
+			for it.Next() {
+				kinds += fmt.Sprintf("%s %s, ", it.Entry().Key, it.Entry().Kind)
+			}
+		}
+		return kinds
+	}
+	flushed(t, db, db.Append([]byte("b"), []byte("1")), db.Append([]byte("d"), []byte("1")))
+	require.Equal(t, "b set, d set, ", kinds())
+	flushed(t, db, db.Append([]byte("a"), []byte("2")), db.Append([]byte("b"), []byte("2")), db.Append([]byte("e"), []byte("2")))
+	require.Equal(t, "a set, b append, e set, b set, d set, ", kinds())
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/weirstate/weir/internal/run"
 )
 
 // Flush brings everything that was written so far to the disk, for good.
@@ -116,9 +118,14 @@ func (db *DB) writeRun(r *sealedRun) (*file, error) {
 	}
 	it := r.table.Iterator()
 	defer it.Close()
+	older := db.tableRuns()
 	return db.writeTable(db.newFileNumber(), r.number, r.table.Ranges(), func(w *tableWriter) error {
 		for ok := it.Seek(nil); ok; ok = it.Next() {
-			if err := w.add(it.Entry()); err != nil {
+			e := *it.Entry()
+			if e.Kind == run.Append && !older.mayHaveKey(e.Key) {
+				e.Kind = run.Set // there is nothing that it could be joined to
+			}
+			if err := w.add(&e); err != nil {
 				return err
 			}
 			if w.entries%stopEntries == 0 && db.ctx.Err() != nil {
@@ -127,6 +134,20 @@ func (db *DB) writeRun(r *sealedRun) (*file, error) {
 		}
 		return it.Err()
 	})
+}
+
+// tableRuns are those of the tree. Compactions make others of them, which have no
+// keys besides.
+func (db *DB) tableRuns() (o olderRuns) {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	for _, f := range db.current.tree.levels[0] {
+		o.add([]*file{f})
+	}
+	for _, level := range db.current.tree.levels[1:] {
+		o.add(level)
+	}
+	return o
 }
 
 // stopEntries is how many entries are written between two looks whether the

@@ -50,7 +50,7 @@ func (db *DB) scan(v *version, within run.Range) *Iterator {
 	v.refs++
 	db.iterators[it] = true
 	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true}
-	it.merger.reset(&db.o.Split, db.sourcesOf(v, within, o))
+	it.merger.reset(&db.o.Split, nil, db.sourcesOf(v, within, o))
 	return it
 }
 

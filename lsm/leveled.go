@@ -37,6 +37,8 @@ func (leveled) Pick(s Shape) *Pick {
 		}
 	}
 	switch {
+	case best < 0 && isWorthSettling(s):
+		return pickJoin(s)
 	case best < 0:
 		return pickForReads(s)
 	case best == 0:
@@ -68,6 +70,21 @@ func smallRuns(runs []Table, memtableBytes int64) []Table {
 		sum += t.Bytes
 	}
 	return runs
+}
+
+// settledShare is which part of what is rewritten must be new.
+const settledShare = 4
+
+// isWorthSettling says whether what has come to level 0 is joined with what it
+// overlaps, though it is little: nothing is being written, so that a core is idle
+// and the next reads find one run. It is not rewritten more often than in the
+// ordinary course, a few times.
+func isWorthSettling(s Shape) bool {
+	if !s.Settled || len(s.Levels[0]) == 0 {
+		return false
+	}
+	pick := pickJoin(s)
+	return pick != nil && pick.To == 1 && settledShare*bytesOf(s.Levels[0]) >= s.bytesOf(pick)
 }
 
 // How much may be rewritten to save as many detours as there were since the last

@@ -67,7 +67,7 @@ func (it *Iterator) rebuild() {
 	it.version = db.current
 	it.version.refs++
 	l.generation, l.writes, l.err = db.generation, db.writes, nil
-	it.merger.reset(&db.o.Split, it.liveSources(it.merger.sources[:0]))
+	it.merger.reset(&db.o.Split, l.prefix, it.liveSources(it.merger.sources[:0]))
 	if l.err != nil {
 		it.merger.fail(l.err)
 	}

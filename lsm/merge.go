@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/weirstate/weir/internal/run"
 )
@@ -18,7 +19,30 @@ type source struct {
 	copies bool
 
 	entry *run.Entry // the current one
+	head  uint64     // of its key: what decides nearly every comparison
 	at    int        // the first of ranges that does not end before the last key
+}
+
+// stand takes the entry that the iterator has come to, and says whether it is one
+// of a prefix.
+func (s *source) stand(prefix []byte) bool {
+	s.entry = s.Entry()
+	if len(prefix) > 0 && !bytes.HasPrefix(s.entry.Key, prefix) {
+		return false
+	}
+	s.head = headOf(s.entry.Key[len(prefix):])
+	return true
+}
+
+// headOf is the first eight bytes of a key, as a number, or all of it and zeros:
+// where two differ they are as ordered as the keys.
+func headOf(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var b [8]byte
+	copy(b[:], key)
+	return binary.BigEndian.Uint64(b[:])
 }
 
 // isTombstone says whether the source stands at the tombstone of a prefix.
@@ -31,12 +55,14 @@ func (s *source) isTombstone() bool { return s.entry.Kind == run.DeletePrefix }
 // Thread safety: one goroutine.
 type merger struct {
 	split   *Split
+	prefix  []byte   // only keys with it are walked
 	sources []source // from the newest to the oldest
 	heap    []int    // of the sources that have an entry: see less
 	current []int    // sources of the current entry, newest first, not in heap
 	alone   bool     // the current entry is that of the first source of heap
 
 	key     []byte
+	head    uint64 // of the key
 	kind    run.Kind
 	finding run.Finding // of Set and Append
 
@@ -48,9 +74,10 @@ type merger struct {
 	err       error
 }
 
-// reset makes the merger ready for sources. Seek comes next.
-func (m *merger) reset(split *Split, sources []source) {
-	m.split, m.sources = split, sources
+// reset makes the merger ready for sources, of which it walks the keys with a
+// prefix; nil is all. Seek comes next.
+func (m *merger) reset(split *Split, prefix []byte, sources []source) {
+	m.split, m.prefix, m.sources = split, prefix, sources
 	m.heap, m.current, m.alone, m.err = m.heap[:0], m.current[:0], false, nil
 	m.anyRanges = false
 	m.tombstone.source = -1
@@ -149,7 +176,10 @@ func (m *merger) nextOfLast() *run.Entry {
 		}
 		return nil
 	}
-	s.entry = s.Entry()
+	if !s.stand(m.prefix) {
+		m.alone, m.heap = false, m.heap[:0]
+		return nil
+	}
 	if s.entry.Kind.HasValue() {
 		return s.entry
 	}
@@ -160,8 +190,7 @@ func (m *merger) nextOfLast() *run.Entry {
 // advanceFirst moves on the first source of the heap.
 func (m *merger) advanceFirst() {
 	s := &m.sources[m.heap[0]]
-	if s.Next() {
-		s.entry = s.Entry()
+	if s.Next() && s.stand(m.prefix) {
 		m.down(0)
 		return
 	}
@@ -184,10 +213,9 @@ func (m *merger) push(i int, ok bool) {
 		}
 		return
 	}
-	if m.err != nil {
+	if m.err != nil || !s.stand(m.prefix) {
 		return
 	}
-	s.entry = s.Entry()
 	m.heap = append(m.heap, i)
 	m.up(len(m.heap) - 1)
 }
@@ -207,7 +235,7 @@ func (m *merger) pop() {
 func (m *merger) gather() bool {
 	newest := m.heap[0]
 	first := m.sources[newest].entry
-	m.key, m.kind = first.Key, first.Kind
+	m.key, m.kind, m.head = first.Key, first.Kind, m.sources[newest].head
 	m.alone = !m.sharesPlace(1) && !m.sharesPlace(2)
 	if !m.alone {
 		m.pop()
@@ -236,7 +264,7 @@ func (m *merger) sharesPlace(at int) bool {
 		return false
 	}
 	s := &m.sources[m.heap[at]]
-	return bytes.Equal(s.entry.Key, m.key) && s.isTombstone() == (m.kind == run.DeletePrefix)
+	return s.head == m.head && bytes.Equal(s.entry.Key, m.key) && s.isTombstone() == (m.kind == run.DeletePrefix)
 }
 
 // takeAlone takes the entry of the only source that has the key.
@@ -306,6 +334,9 @@ func (s *source) covers(key []byte) bool {
 // same key, the newer source first.
 func (m *merger) less(a, b int) bool {
 	x, y := &m.sources[a], &m.sources[b]
+	if x.head != y.head {
+		return x.head < y.head
+	}
 	if c := bytes.Compare(x.entry.Key, y.entry.Key); c != 0 {
 		return c < 0
 	}

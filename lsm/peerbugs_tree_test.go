@@ -84,8 +84,8 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 }
 
 // The same of a delete that is compacted while what it deletes is not.
-// Protection: a delete goes only if compaction.isLowest. Fails if that does not
-// look at what is on level 0, or on lower levels.
+// Protection: a delete goes only if compaction.older has nothing of it. Fails if
+// that leaves out level 0, or lower levels.
 func TestBug29DeletesGoWithWhatTheyDelete(t *testing.T) {
 	for name, remove := range map[string]func(db *DB) error{
 		"delete":        func(db *DB) error { return db.Delete([]byte("b/1")) },

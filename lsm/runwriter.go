@@ -54,9 +54,9 @@ func (w *runWriter) put(e *run.Entry) error {
 	lowest := false
 	switch e.Kind {
 	case run.DeletePrefix:
-		lowest = w.c.isLowest(run.PrefixRange(e.Key))
+		lowest = !w.c.older.mayHave(run.PrefixRange(e.Key))
 	case run.Delete, run.Append:
-		lowest = w.c.isLowest(run.Range{From: e.Key, To: append(slices.Clip(e.Key), 0)})
+		lowest = !w.c.older.mayHaveKey(e.Key)
 	}
 	switch {
 	case lowest && e.Kind == run.Append:
