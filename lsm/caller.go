@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// caller is where something was opened.
-type caller [8]uintptr
+// caller is where something was opened: no more of the stack than what may lie in
+// this package, since each frame takes as long as a step of a walk.
+type caller [2]uintptr
 
 // callerOf is where the exported function that calls it was called.
 func callerOf() (c caller) {

@@ -175,7 +175,7 @@ func (it *Iterator) seek(key []byte) {
 func (it *Iterator) step() bool {
 	m := &it.merger
 	for m.next() && !it.isPast(m.key) {
-		if !m.kind.HasValue() || bytes.Compare(m.key, it.within.From) < 0 {
+		if !m.kind.HasValue() {
 			continue
 		}
 		if it.live.on {
@@ -188,9 +188,13 @@ func (it *Iterator) step() bool {
 	return false
 }
 
-// isPast says whether a key lies behind all that the iterator walks.
+// isPast says whether a key lies behind all that the iterator walks. What begins
+// with a prefix may have a longer one.
 func (it *Iterator) isPast(key []byte) bool {
-	return it.within.Before(key) || it.live.on && it.db.o.Split.Func(key) != len(it.live.prefix)
+	if it.live.on {
+		return it.db.o.Split.Func(key) != len(it.live.prefix)
+	}
+	return it.within.Before(key)
 }
 
 // Key is the current one. It is good until the next call.

@@ -135,12 +135,8 @@ func (m *merger) fail(err error) {
 
 // next goes to the next entry and says whether there is one.
 func (m *merger) next() bool {
-	if m.alone && len(m.heap) == 1 && !m.anyRanges && m.tombstone.source < 0 {
-		if e := m.nextOfLast(); e != nil {
-			m.key, m.kind = e.Key, e.Kind
-			m.finding.Only(&e.Value)
-			return true
-		}
+	if m.alone && !m.anyRanges && m.tombstone.source < 0 && m.nextOfFirst() {
+		return true
 	}
 	for m.advance() {
 		if m.gather() {
@@ -154,9 +150,8 @@ func (m *merger) next() bool {
 // advance moves on the sources of the current entry, and says whether any source
 // has one.
 func (m *merger) advance() bool {
-	if m.alone {
-		m.alone = false
-		m.advanceFirst()
+	if m.alone && m.advanceFirst() {
+		m.down(0)
 	}
 	for _, i := range m.current {
 		m.push(i, m.sources[i].Next())
@@ -165,43 +160,46 @@ func (m *merger) advance() bool {
 	return len(m.heap) > 0
 }
 
-// nextOfLast moves on the only source that has entries left, as long as they are
-// values. It leaves all else to advance.
-func (m *merger) nextOfLast() *run.Entry {
+// nextOfFirst moves on the source of the current entry, which no other has, and
+// takes its next one if that is before all others' and a value. It leaves all else
+// to advance and gather.
+func (m *merger) nextOfFirst() bool {
+	if !m.advanceFirst() {
+		return false
+	}
 	s := &m.sources[m.heap[0]]
-	if !s.Next() {
-		m.alone, m.heap = false, m.heap[:0]
-		if err := s.Err(); err != nil {
-			m.fail(err)
-		}
-		return nil
+	if !s.entry.Kind.HasValue() || !m.isBefore(1, s.head) || !m.isBefore(2, s.head) {
+		m.down(0)
+		return false
 	}
-	if !s.stand(m.prefix) {
-		m.alone, m.heap = false, m.heap[:0]
-		return nil
-	}
-	if s.entry.Kind.HasValue() {
-		return s.entry
-	}
-	m.alone = false // it stands at the entry already
-	return nil
+	m.alone = true
+	m.key, m.kind = s.entry.Key, s.entry.Kind
+	m.finding.Only(&s.entry.Value)
+	return true
 }
 
-// advanceFirst moves on the first source of the heap.
-func (m *merger) advanceFirst() {
+// isBefore says whether a head is below that of a place in the heap.
+func (m *merger) isBefore(at int, head uint64) bool {
+	return at >= len(m.heap) || head < m.sources[m.heap[at]].head
+}
+
+// advanceFirst moves on the first source of the heap, and says whether it has an
+// entry, which may not be the first any more. If not, it is taken off.
+func (m *merger) advanceFirst() bool {
+	m.alone = false
 	s := &m.sources[m.heap[0]]
 	if s.Next() && s.stand(m.prefix) {
-		m.down(0)
-		return
+		return true
 	}
 	if err := s.Err(); err != nil {
 		m.fail(err)
-		return
+		return false
 	}
 	last := len(m.heap) - 1
 	m.heap[0] = m.heap[last]
 	m.heap = m.heap[:last]
 	m.down(0)
+	return false
 }
 
 // push enters a source that has moved.
