@@ -3,6 +3,7 @@ package lsm
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/sstable"
@@ -98,6 +99,9 @@ func (c *compaction) merge() error {
 	for n := 1; m.next(); n++ {
 		if err := w.write(&m); err != nil {
 			return errors.Join(err, w.abort())
+		}
+		if n%yieldEntries == 0 {
+			runtime.Gosched() // the owner may be waiting for this processor
 		}
 		if n%stopEntries == 0 {
 			if err := c.db.giveWay(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/weirstate/weir/internal/run"
@@ -128,6 +129,9 @@ func (db *DB) writeRun(r *sealedRun) (*file, error) {
 			if err := w.add(&e); err != nil {
 				return err
 			}
+			if w.entries%yieldEntries == 0 {
+				runtime.Gosched() // the owner may be waiting for this processor
+			}
 			if w.entries%stopEntries == 0 && db.ctx.Err() != nil {
 				return ErrClosed
 			}
@@ -150,6 +154,10 @@ func (db *DB) tableRuns() (o olderRuns) {
 	return o
 }
 
-// stopEntries is how many entries are written between two looks whether the
-// store is closing.
-const stopEntries = 1 << 12
+// The workers look every so often whether somebody else could do something: the
+// owner, where there are fewer processors than goroutines, which would have to
+// wait for 10 ms else; and whether the store is closing.
+const (
+	yieldEntries = 1 << 9
+	stopEntries  = 1 << 12
+)
