@@ -201,16 +201,6 @@ func filledMaps(s store) mapOps {
 	return m
 }
 
-// BenchmarkState is one operation on one key: setting the current key and the
-// operation itself.
-func BenchmarkState(b *testing.B) {
-	for _, o := range ops {
-		for _, s := range stores() {
-			b.Run(row(o.name, s.name, setupKeys), func(b *testing.B) { run(b, o, s.open(b)) })
-		}
-	}
-}
-
 func run(b *testing.B, o op, s store) {
 	do := o.setup(s)
 	i := 0
@@ -224,24 +214,6 @@ func run(b *testing.B, o op, s store) {
 		do(i)
 		i++
 	}
-}
-
-type namedStore struct {
-	name string
-	open func(b *testing.B) store
-}
-
-func stores() []namedStore {
-	list := []namedStore{{"gomap", func(*testing.B) store { return goMaps() }}}
-	for _, backend := range backends {
-		list = append(list, namedStore{backend.name, func(b *testing.B) store {
-			return weirStore(func() *state.Keyed[int64] {
-				_, k := keyed(b, backend.open, 2)
-				return k
-			})
-		}})
-	}
-	return list
 }
 
 func weirStore(newKeyed func() *state.Keyed[int64]) store {

@@ -13,20 +13,6 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// BenchmarkStateBeyond holds the rows that Flink's suite leaves out: folding
-// states, merging namespaces, timers and skewed read-modify-write.
-func BenchmarkStateBeyond(b *testing.B) {
-	for _, o := range beyond {
-		b.Run(row(o.name, "gomap", setupKeys), func(b *testing.B) { loop(b, o.goMap()) })
-		for _, backend := range backends {
-			b.Run(row(o.name, backend.name, setupKeys), func(b *testing.B) {
-				_, k := keyed(b, backend.open, 2)
-				loop(b, o.weir(k))
-			})
-		}
-	}
-}
-
 func loop(b *testing.B, do func(i int)) {
 	i := 0
 	for b.Loop() {
@@ -42,6 +28,17 @@ type beyondOp struct {
 	weir  func(*state.Keyed[int64]) func(i int)
 }
 
+// on makes the state in an engine.
+func (o beyondOp) on(b *testing.B, e Engine) func(i int) {
+	if e.Open == nil {
+		return o.goMap()
+	}
+	_, k := keyed(b, e.Open, groups)
+	return o.weir(k)
+}
+
+// beyond are the rows that Flink's suite leaves out: folding states, merging
+// namespaces, timers and skewed read-modify-write.
 var beyond = []beyondOp{
 	{"reducingAdd", goAdd(oldKeys), func(k *state.Keyed[int64]) func(int) {
 		r := must1(state.ReducingOf(k, state.ReducingDescriptor[int64]{

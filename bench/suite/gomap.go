@@ -2,8 +2,6 @@ package suite
 
 import "maps"
 
-// goMaps is the floor: bare Go maps of the same types, with no snapshots, no
-// key groups, no limits and no order.
 func goMaps() store {
 	return store{value: goValues, list: goLists, maps: goMapsOfMaps}
 }

@@ -1,0 +1,66 @@
+package pebblestate
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/weirstate/weir/state"
+)
+
+// cursor is a live one: an iterator, which sees the store as it was, and another
+// one after each write.
+type cursor struct {
+	backend *Backend
+	prefix  []byte
+	it      *pebble.Iterator
+	writes  uint64 // of the backend when the iterator was made
+	from    []byte // the lowest key that comes next
+}
+
+// ScanPrefix implements state.ByteBackend.
+func (b *Backend) ScanPrefix(prefix []byte) state.Cursor {
+	p := append([]byte(nil), prefix...)
+	return &cursor{backend: b, prefix: p, from: p}
+}
+
+// Next implements state.Cursor.
+func (c *cursor) Next() (key, value []byte, ok bool, err error) {
+	if err := c.backend.enter(); err != nil {
+		return nil, nil, false, err
+	}
+	if ok, err = c.step(); !ok || err != nil {
+		return nil, nil, false, err
+	}
+	key = c.it.Key()
+	c.from = append(append(c.from[:0:0], key...), 0)
+	value, err = c.it.ValueAndErr()
+	return key, value, err == nil, err
+}
+
+// step goes to the next key.
+func (c *cursor) step() (ok bool, err error) {
+	if c.it != nil && c.writes == c.backend.writes {
+		ok = c.it.Next()
+		return ok, c.it.Error()
+	}
+	if err := c.Close(); err != nil {
+		return false, err
+	}
+	if c.it, err = c.backend.iterator(c.prefix); err != nil {
+		return false, err
+	}
+	c.writes = c.backend.writes
+	ok = c.it.SeekGE(c.from)
+	return ok, c.it.Error()
+}
+
+// Close implements state.Cursor.
+func (c *cursor) Close() error {
+	if c.it == nil {
+		return nil
+	}
+	err := errors.Join(c.it.Error(), c.it.Close())
+	c.it = nil
+	return err
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/weirstate/weir/bench/peers/pebblestate"
+	"github.com/weirstate/weir/bench/suite"
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/lsmstate"
+	"github.com/weirstate/weir/state"
+)
+
+// stateBudgetBytes is the memory of a backend.
+const stateBudgetBytes = 64 << 20
+
+// BenchmarkState is the suite of keyed state on a bare Go map, on the tree and on
+// Pebble behind the same contract.
+func BenchmarkState(b *testing.B) {
+	suite.Operations(b, suite.GoMap,
+		suite.Engine{Name: "lsm", Open: func(b testing.TB, o state.Options) (state.Backend, error) {
+			return lsmstate.Open(b.TempDir(), lsmstate.Options{Options: o, Budget: lsm.NewBudget(stateBudgetBytes)})
+		}},
+		suite.Engine{Name: "pebble", Lacks: []string{"timerRegisterAndFire"}, Open: func(b testing.TB, o state.Options) (state.Backend, error) {
+			return pebblestate.Open(b.TempDir(), pebblestate.Options{Options: o, BudgetBytes: stateBudgetBytes, Merger: joiner})
+		}},
+	)
+}
