@@ -2,6 +2,7 @@ package weir_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
 	"github.com/weirstate/weir/state/statetest"
 )
 
@@ -48,14 +50,70 @@ func TestBackendsOfOnePresetHaveDirectoriesOfTheirOwnAndUseThemAgain(t *testing.
 	require.Len(t, dirs, 3)
 }
 
+// A restore needs no table of the storage while there are local copies.
+func TestLocalRecovery(t *testing.T) {
+	ctx, url := context.Background(), fileURL(t)
+	open := func(local bool) (snapshot.Backend, *weir.Preset) {
+		p, err := weir.LSM(ctx, url, weir.LSMOptions{Dir: t.TempDir(), LocalRecovery: local})
+		require.NoError(t, err)
+		b, err := p.Open(state.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, b.Close()) })
+		return b, p
+	}
+	declare := func(b snapshot.Backend) (*state.Keyed[int64], state.ValueState[[]byte]) {
+		k, err := state.NewKeyed(b, codec.Int[int64]())
+		require.NoError(t, err)
+		v, err := state.ValueOf(k, state.ValueDescriptor[[]byte]{Name: "value", Codec: codec.Bytes()})
+		require.NoError(t, err)
+		return k, v
+	}
+	b, p := open(true)
+	k, v := declare(b)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range int64(1000) {
+		value := make([]byte, 1000)
+		for j := range value {
+			value[j] = byte(rng.Uint32())
+		}
+		require.NoError(t, k.SetKey(i))
+		require.NoError(t, v.Set(value))
+	}
+	to, err := snapshot.NewDirectory(t.TempDir())
+	require.NoError(t, err)
+	running, err := snapshot.Start(ctx, b, to, snapshot.Options{Name: "s", Mode: snapshot.Full})
+	require.NoError(t, err)
+	h, err := running.Wait()
+	require.NoError(t, err)
+	require.Greater(t, len(h.Files), 1)
+	for _, f := range h.Files[1:] {
+		require.NoError(t, to.Remove(f.Name))
+	}
+	restored, err := p.Open(state.Options{})
+	require.NoError(t, err)
+	k, v = declare(restored)
+	_, err = snapshot.Restore(ctx, restored, to, []snapshot.Handle{h}, snapshot.RestoreOptions{})
+	require.NoError(t, err)
+	require.NoError(t, k.SetKey(42))
+	value, _, err := v.Get()
+	require.NoError(t, err)
+	require.Len(t, value, 1000)
+	require.NoError(t, restored.Close())
+
+	elsewhere, _ := open(false)
+	declare(elsewhere)
+	_, err = snapshot.Restore(ctx, elsewhere, to, []snapshot.Handle{h}, snapshot.RestoreOptions{})
+	require.Error(t, err)
+}
+
 func TestLSMPresetByURL(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
-	for query, mode := range map[string]snapshot.Mode{"": snapshot.Incremental, "&incremental=false": snapshot.Full, "&incremental=true&budget=8MiB&inline=0B": snapshot.Incremental} {
+	for query, mode := range map[string]snapshot.Mode{"": snapshot.Incremental, "&incremental=false": snapshot.Full, "&incremental=true&local-recovery=true&budget=8MiB&inline=0B": snapshot.Incremental} {
 		p, err := weir.Open(ctx, "lsm+"+fileURL(t)+"?dir="+filepath.ToSlash(dir)+query)
 		require.NoError(t, err)
 		require.Equal(t, mode, p.Mode)
 	}
-	for _, query := range []string{"dir=", "incremental=1", "budget=0B", "index=hash"} {
+	for _, query := range []string{"dir=", "incremental=1", "local-recovery=1", "budget=0B", "index=hash"} {
 		_, err := weir.Open(ctx, "lsm+"+fileURL(t)+"?"+query)
 		require.ErrorIs(t, err, checkpoint.ErrURL, query)
 	}

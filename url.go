@@ -18,11 +18,12 @@ import (
 //
 //	memory:?index=btree&sync=true&max-state=5MiB&frame=10MiB&total=256MiB
 //	fs+file:///var/checkpoints?index=hash&sync=false&inline=20KiB
-//	lsm+file:///var/checkpoints?dir=/var/weir&budget=64MiB&incremental=true&sync=false&inline=20KiB
+//	lsm+file:///var/checkpoints?dir=/var/weir&budget=64MiB&incremental=true&local-recovery=false&sync=false&inline=20KiB
 //
 // The index is hash or btree. Max-state, frame and total are those of
 // checkpoint.MemoryOptions, inline that of checkpoint.StorageOptions, 0B being
-// none; dir, budget and incremental are those of LSMOptions. A size is a whole
+// none; dir, budget, incremental and
+// local-recovery are those of LSMOptions. A size is a whole
 // number and a unit: B, KiB, MiB, GiB (by 1024), kB, MB or GB (by 1000). Anything
 // else is checkpoint.ErrURL, and a size that the storage refuses
 // checkpoint.ErrOption. Errors quote no more than the scheme: a URL may have a
@@ -72,6 +73,7 @@ func openFs(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 	o, incremental := LSMOptions{}, true
 	if err := apply(u.RawQuery, dirSetting(&o.Dir), syncSetting(&o.Synchronous), boolSetting("incremental", &incremental),
+		boolSetting("local-recovery", &o.LocalRecovery),
 		sizeSetting("budget", 1, &o.BudgetBytes), inlineSetting(&o.Checkpoints.InlineBytes),
 	); err != nil {
 		return nil, fmt.Errorf("lsm preset: %w", err)

@@ -48,6 +48,12 @@ func (t *Tables) Open(number uint64) (vfs.File, error) {
 	return t.db.fs.Open(t.db.path(tableName(number)))
 }
 
+// Link gives the file of one a second name, on the file system of the store. It is
+// fs.ErrExist if that exists.
+func (t *Tables) Link(number uint64, name string) error {
+	return t.db.fs.Link(t.db.path(tableName(number)), name)
+}
+
 // Close lets go of them.
 func (t *Tables) Close() error { return t.pin.Close() }
 

@@ -17,6 +17,7 @@ type Backend struct {
 	registry  *state.Registry
 	options   lsm.Options
 	directory *directory
+	copies    *LocalCopies // nil if there are none
 	// tree is made when it is first needed, since how keys are cut depends on their
 	// codec. Db is its; nil before and after Close.
 	tree     *tree
@@ -47,8 +48,10 @@ func Open(dir string, o Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lsmstate: %w", err)
 	}
+	o.Copies.opened(1)
 	return &Backend{
 		registry:  registry,
+		copies:    o.Copies,
 		options:   o.ofTree(),
 		directory: d,
 		timers:    make(map[state.ID]*timers),
@@ -167,6 +170,7 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	b.registry.Close()
+	b.copies.opened(-1)
 	for _, c := range b.cursors {
 		c.end()
 	}

@@ -51,6 +51,9 @@ func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, 
 	if err != nil {
 		return nil, err
 	}
+	if w.tables != nil {
+		v.copies.keep(w.tables)
+	}
 	return append([]snapshot.FileRef{first}, w.files...), nil
 }
 

@@ -17,6 +17,10 @@ type Options struct {
 	// a process do. Default: one of its own of 64 MiB.
 	Budget *lsm.Budget
 
+	// Copies keeps the tables of native snapshots for restores. Backends of a process
+	// may share one. Default: none; every restore fetches its tables.
+	Copies *LocalCopies
+
 	// FS is the file system. Default: the operating system's; others are for tests
 	// of this module.
 	FS vfs.FS

@@ -16,13 +16,14 @@ import (
 
 // stage is a directory in which a restore collects the files of tables, before they
 // become those of the tree by hard links. Files are linked into it where the source
-// can, and else copied.
+// can, or a local copy is there, and else copied.
 type stage struct {
-	fs  vfs.FS
-	dir string
+	fs     vfs.FS
+	dir    string
+	copies *LocalCopies
 }
 
-func newStage(d *directory) *stage { return &stage{d.fs, d.stage()} }
+func newStage(d *directory, c *LocalCopies) *stage { return &stage{d.fs, d.stage(), c} }
 
 // stagedFile is a file of a snapshot, or a table that its description has.
 type stagedFile struct {
@@ -77,7 +78,36 @@ func (s *stage) take(ctx context.Context, src snapshot.Source, f stagedFile) err
 			return err
 		}
 	}
+	if s.takeLocal(ctx, f) {
+		return nil
+	}
 	return s.copy(ctx, src, f)
+}
+
+// takeLocal takes a local copy, if there is one that is what the snapshot says.
+func (s *stage) takeLocal(ctx context.Context, f stagedFile) bool {
+	kept, ok := s.copies.take(f.ref.Identity, s.path(f))
+	if !ok {
+		return false
+	}
+	if found, err := s.checkLink(f); found && err == nil && (!kept.inherited || s.hasContent(ctx, f)) {
+		return true
+	}
+	s.copies.forget(f.ref.Identity)
+	_ = s.fs.Remove(s.path(f)) // if it is there still, the copy says so
+	return false
+}
+
+// hasContent compares all of a file in the stage with its reference.
+func (s *stage) hasContent(ctx context.Context, f stagedFile) bool {
+	in, err := s.fs.Open(s.path(f))
+	if err != nil {
+		return false
+	}
+	defer in.Close()
+	digest := xxhash.New()
+	_, err = pieces(ctx, in, min(f.ref.Size, pieceBytes), func(b []byte) error { _, err := digest.Write(b); return err })
+	return err == nil && digest.Sum64() == f.ref.Checksum
 }
 
 // checkLink compares the size of a file that was linked; found is false if it is

@@ -18,6 +18,7 @@ type view struct {
 	keyspace state.Keyspace
 	states   []state.Info
 	appends  []slotCount
+	copies   *LocalCopies
 	tree     *tree // nil if there was none
 	view     *lsm.View
 	keyed    walk
@@ -33,7 +34,7 @@ func (b *Backend) pin() (*view, error) {
 	if b.registry.Closed() {
 		return nil, state.ErrClosed
 	}
-	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.States()}
+	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.States(), copies: b.copies}
 	if b.db == nil {
 		return v, nil
 	}

@@ -1,0 +1,189 @@
+package lsmstate
+
+import (
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/snapshot"
+)
+
+const copiesDir = "copies"
+
+// copiesOf opens the local copies that a process has left.
+func copiesOf(t *testing.T, fs vfs.FS) *LocalCopies {
+	c, err := openLocalCopies(fs, copiesDir)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() }) // some tests have closed it
+	return c
+}
+
+// copied is a snapshot of several tables, of which there are local copies, and no
+// others: the shelf has lost them.
+func copied(t *testing.T, fs vfs.FS, c *LocalCopies) (*shelf, snapshot.Handle) {
+	n, s := largeTask(t, fs, "one"), newShelf(t, fs)
+	n.copies = c
+	h, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	require.Greater(t, len(h.Files), 3)
+	for _, f := range h.Files[1:] {
+		require.NoError(t, fs.Rename(filepath.Join(shelfDir, f.Name), "lost-"+f.Name))
+	}
+	return s, h
+}
+
+// find brings back what the shelf has lost.
+func find(t *testing.T, fs vfs.FS, h snapshot.Handle) {
+	for _, f := range h.Files[1:] {
+		require.NoError(t, fs.Rename("lost-"+f.Name, filepath.Join(shelfDir, f.Name)))
+	}
+}
+
+// restoreWith restores a snapshot in a directory of its own.
+func restoreWith(t *testing.T, fs vfs.FS, dir string, c *LocalCopies, s *shelf, h snapshot.Handle) error {
+	n := nativeOn(t, fs, dir, 0, 1, func(o *Options) { o.Copies = c })
+	if err := n.restore(s, h); err != nil {
+		return err
+	}
+	for i := range 3000 {
+		v, ok := n.get(fmt.Sprint(i))
+		require.True(t, ok)
+		require.Len(t, v, 1000)
+	}
+	return nil
+}
+
+func TestRestoreTakesLocalCopies(t *testing.T) {
+	mem := newFS()
+	c := copiesOf(t, mem)
+	s, h := copied(t, mem, c)
+	require.Error(t, restoreWith(t, mem, "none", nil, s, h))
+	require.NoError(t, restoreWith(t, mem, "two", c, s, h))
+	require.NoError(t, c.Close())
+	require.NoError(t, restoreWith(t, mem, "three", copiesOf(t, mem), s, h)) // another process
+}
+
+// rewrite gives a file other content, made of what it has.
+func rewrite(t *testing.T, fs vfs.FS, path string, change func([]byte) []byte) {
+	in, err := fs.Open(path)
+	require.NoError(t, err)
+	size, err := in.Size()
+	require.NoError(t, err)
+	b := make([]byte, size)
+	_, err = in.ReadAt(b, 0)
+	require.NoError(t, err)
+	require.NoError(t, in.Close())
+	require.NoError(t, fs.Remove(path))
+	out, err := fs.Create(path)
+	require.NoError(t, err)
+	_, err = out.Write(change(b))
+	require.NoError(t, err)
+	require.NoError(t, out.Close())
+}
+
+// Whatever has become of local copies, and their directory, since another process
+// made them, the restore is right, and nobody hears of it.
+func TestLocalCopiesThatAreDamagedAreFetched(t *testing.T) {
+	for name, damage := range map[string]func(fs vfs.FS, path string){
+		"a bit": func(fs vfs.FS, path string) {
+			rewrite(t, fs, path, func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
+		},
+		"the end":    func(fs vfs.FS, path string) { rewrite(t, fs, path, func(b []byte) []byte { return b[:len(b)-1] }) },
+		"everything": func(fs vfs.FS, path string) { require.NoError(t, fs.Remove(path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := newFS()
+			c := copiesOf(t, mem)
+			s, h := copied(t, mem, c)
+			require.NoError(t, c.Close())
+			c = copiesOf(t, mem)
+			for id := range c.copies {
+				damage(mem, c.path(id))
+			}
+			require.Error(t, restoreWith(t, mem, "lost", c, s, h))
+			find(t, mem, h)
+			require.NoError(t, restoreWith(t, mem, "two", c, s, h))
+		})
+	}
+}
+
+// A copy of the process's own is not read as a whole. If a restore fails of it the next
+// attempt does without.
+func TestLocalCopiesThatFailARestoreAreForgotten(t *testing.T) {
+	mem := newFS()
+	c := copiesOf(t, mem)
+	s, h := copied(t, mem, c)
+	find(t, mem, h)
+	for id := range c.copies {
+		rewrite(t, mem, c.path(id), func(b []byte) []byte { clear(b[len(b)-100:]); return b })
+	}
+	require.ErrorIs(t, restoreWith(t, mem, "two", c, s, h), snapshot.ErrCorrupt)
+	require.NoError(t, restoreWith(t, mem, "three", c, s, h))
+}
+
+// As many tables are kept as the last snapshots had, and names of other files are
+// nobody's business.
+func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
+	mem := newFS()
+	require.NoError(t, mem.MkdirAll(copiesDir))
+	rewriteNothing, err := mem.Create(filepath.Join(copiesDir, "notes"))
+	require.NoError(t, err)
+	require.NoError(t, rewriteNothing.Close())
+	stale := filepath.Join(copiesDir, hex.EncodeToString(make([]byte, 16)))
+	left, err := mem.Create(stale)
+	require.NoError(t, err)
+	require.NoError(t, left.Close())
+
+	c := copiesOf(t, mem)
+	n, s := nativeOn(t, mem, "one", 0, 1, func(o *Options) { o.Copies = c }), newShelf(t, mem)
+	var last []map[string]bool
+	for i := range 10 {
+		n.set(fmt.Sprint(i), "value")
+		if i%4 == 3 {
+			require.NoError(t, n.db.Compact())
+		}
+		name := fmt.Sprint("s", i)
+		_, err := s.save(n, name, snapshot.Incremental)
+		require.NoError(t, err)
+		last = append(last, tablesIn(t, n))
+	}
+	names, err := mem.List(copiesDir)
+	require.NoError(t, err)
+	want := map[string]bool{"notes": true, lockName: true}
+	for _, tables := range last[len(last)-keptSnapshots:] {
+		for name := range tables {
+			want[name] = true
+		}
+	}
+	got := make(map[string]bool)
+	for _, name := range names {
+		got[name] = true
+	}
+	require.Equal(t, want, got)
+}
+
+// tablesIn are the names of copies of what a task has in tables.
+func tablesIn(t *testing.T, n *nativeTask) map[string]bool {
+	v, err := n.db.View()
+	require.NoError(t, err)
+	tables, err := v.Tables(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tables.Close()); require.NoError(t, v.Close()) }()
+	names := make(map[string]bool)
+	for _, table := range tables.List() {
+		names[hex.EncodeToString(table.Identity[:])] = true
+	}
+	return names
+}
+
+func TestLocalCopiesHaveOneProcess(t *testing.T) {
+	mem := newFS()
+	copiesOf(t, mem)
+	_, err := openLocalCopies(mem, copiesDir)
+	require.ErrorIs(t, err, lsm.ErrLocked)
+}
