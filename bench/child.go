@@ -51,7 +51,11 @@ func (l *life) carryOut(ctx context.Context) error {
 // run runs a graph to its last failure or its end.
 func (l *life) run(ctx context.Context, preset *weir.Preset, g graphOrder) error {
 	l.prepare(g)
-	running, err := l.graph(preset, g).Start(ctx)
+	graph := l.graph
+	if l.order.Deck.Keys > 0 {
+		graph = l.largeGraph
+	}
+	running, err := graph(preset, g).Start(ctx)
 	if err != nil {
 		return err
 	}

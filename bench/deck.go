@@ -19,6 +19,8 @@ type deck struct {
 	// Disorder is by how much event time a flight is earlier than one before it
 	// in its partition, at most.
 	Disorder int64
+	// Keys is above zero for the large job, whose records are made while they are read.
+	Keys int64
 }
 
 // deal makes the deck of the first n flights of a file, or of all there are. It

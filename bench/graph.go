@@ -11,7 +11,7 @@ import (
 )
 
 // jobName is also the name of the folder of its checkpoints.
-const jobName = "flights"
+const jobName = "bench"
 
 // lineFiles are the files that the sinks write.
 var lineFiles = []string{"origins.txt", "routes.txt"}
@@ -26,6 +26,18 @@ var lineFiles = []string{"origins.txt", "routes.txt"}
 // What it writes is a function of the multiset of flights: it depends neither on
 // their order nor on where the job failed.
 func (l *life) graph(preset *weir.Preset, g graphOrder) *job.Graph {
+	graph := job.New(l.options(preset, g))
+	flights := job.From(graph, "flights", &source{l.order.Deck, &l.gate}, job.SourceOptions{Disorder: l.order.Deck.Disorder})
+	distinct := job.Process(job.KeyBy(flights, codec.Int[routeDay](), flight.routeDay), "distinct", openDedup)
+	origins := job.Process(job.KeyBy(distinct, codec.Int[airport](), func(f flight) airport { return f.origin }), "origins", openOrigins)
+	routes := job.Process(job.KeyBy(distinct, codec.Int[route](), flight.route), "routes", openRoutes)
+	job.To(origins, "origin-lines", l.lines(lineFiles[0]))
+	job.To(routes, "route-lines", l.lines(lineFiles[1]))
+	return graph
+}
+
+// options are those of any job.
+func (l *life) options(preset *weir.Preset, g graphOrder) job.Options {
 	o := job.Options{
 		Name:         jobName,
 		Open:         preset.Open,
@@ -38,14 +50,7 @@ func (l *life) graph(preset *weir.Preset, g graphOrder) *job.Graph {
 	if l.order.CheckpointEvery > 0 {
 		o.Checkpoints = checkpoint.Options{Storage: preset.Storage, Interval: l.order.CheckpointEvery}
 	}
-	graph := job.New(o)
-	flights := job.From(graph, "flights", &source{l.order.Deck, &l.gate}, job.SourceOptions{Disorder: l.order.Deck.Disorder})
-	distinct := job.Process(job.KeyBy(flights, codec.Int[routeDay](), flight.routeDay), "distinct", openDedup)
-	origins := job.Process(job.KeyBy(distinct, codec.Int[airport](), func(f flight) airport { return f.origin }), "origins", openOrigins)
-	routes := job.Process(job.KeyBy(distinct, codec.Int[route](), flight.route), "routes", openRoutes)
-	job.To(origins, "origin-lines", l.lines(lineFiles[0]))
-	job.To(routes, "route-lines", l.lines(lineFiles[1]))
-	return graph
+	return o
 }
 
 // lines opens a sink.

@@ -58,9 +58,11 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // execute carries out what the command line asks for. Everything that it writes
 // is in a directory that is gone when it returns.
 func (o options) execute(ctx context.Context, stdout, stderr io.Writer) (err error) {
-	path, err := findInput(o.input)
-	if err != nil {
-		return err
+	var path string
+	if !o.large {
+		if path, err = findInput(o.input); err != nil {
+			return err
+		}
 	}
 	dir, err := os.MkdirTemp(o.dir, "weir-bench-")
 	if err != nil {
@@ -92,6 +94,12 @@ func (o options) execute(ctx context.Context, stdout, stderr io.Writer) (err err
 
 // deal makes the input of the job, and says what it is.
 func (o options) deal(ctx context.Context, path, dir string, stdout io.Writer) (deck, error) {
+	if o.large {
+		d := largeDeck(o.records)
+		_, err := fmt.Fprintf(stdout, "In:  %s keys with values of %d B, each written %d times, in %d partitions\n\n",
+			grouped(d.Keys), largeValueBytes, largeRounds, partitions)
+		return d, err
+	}
 	begun := time.Now()
 	d, err := deal(ctx, path, dir, o.records)
 	if err != nil {

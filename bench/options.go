@@ -16,6 +16,7 @@ import (
 
 // options are what the command line asks for.
 type options struct {
+	large       bool
 	backends    []string
 	storages    []string
 	parallelism int
@@ -53,6 +54,12 @@ const (
 	quickEvery   = 50 * time.Millisecond
 )
 
+// largeJob is the name of the other job, and largeEvery its time between checkpoints.
+const (
+	largeJob   = "large"
+	largeEvery = 5 * time.Second
+)
+
 const usage = `Bench runs a stream job over 3,000,000 flights on each backend: without
 checkpoints, with checkpoints into files, and then killing the process
 (SIGKILL) twice, each time after three checkpoints at least, and restoring it,
@@ -66,7 +73,13 @@ from the start of its process to its last line, reading those files included.
 The job drops repetitions, keeps totals, destinations and each day's delays of
 every origin, counts by the hour, and follows sessions on every route.
 
+-job large is about state that is larger than memory: 20,000,000 keys with values of
+100 bytes, each written twice, under a budget of 256 MiB on lsm-incremental. It
+compares every value that it reads with what was written last. -records n is for half
+as many keys.
+
   go run ./bench                                       some minutes
+  go run ./bench -job large                            some minutes, 10 GB of disk
   go run ./bench -quick                                less than half a minute
   go run ./bench -backend btree -storage memory -sync
   go run ./bench -checkpoint-every 200ms -compression none -json figures.json
@@ -87,6 +100,7 @@ func parseOptions(args []string, out io.Writer) (o options, err error) {
 		fmt.Fprint(out, usage)
 		flags.PrintDefaults()
 	}
+	name := flags.String("job", "flights", "`job` to run: flights or large")
 	backend := flags.String("backend", "all", "`kind` of backend: hash, btree, lsm-full, lsm-incremental or all")
 	storage := flags.String("storage", "all", "`where` checkpoints go: memory, file or all")
 	compression := flags.String("compression", "zstd", "`how` snapshots are compressed: zstd or none")
@@ -104,7 +118,10 @@ func parseOptions(args []string, out io.Writer) (o options, err error) {
 	if *quick {
 		o.makeQuick(flags)
 	}
-	err = o.check(*backend, *storage, *compression, flags)
+	err = o.choose(*name, *backend, *storage, flags)
+	if err == nil {
+		err = o.check(*compression, flags)
+	}
 	if err != nil {
 		fmt.Fprintf(out, "%v\nRun with -h for help.\n", err)
 	}
@@ -127,16 +144,39 @@ func (o *options) makeQuick(flags *flag.FlagSet) {
 	}
 }
 
-func (o *options) check(backend, storage, compression string, flags *flag.FlagSet) (err error) {
+// choose chooses the job and its rows. The large one is for the backend that is for
+// it, unless another one is asked for.
+func (o *options) choose(job, backend, storage string, flags *flag.FlagSet) (err error) {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if _, err := choose("job", job, []string{"flights", largeJob}); err != nil {
+		return err
+	}
+	if o.large = job == largeJob; o.large {
+		o.makeLarge(flags)
+		if !isSet(flags, "backend") {
+			backend = lsmIncremental
+		}
 	}
 	if o.backends, err = choose("backend", backend, allBackends); err != nil {
 		return err
 	}
-	if o.storages, err = choose("storage", storage, allStorages); err != nil {
-		return err
+	o.storages, err = choose("storage", storage, allStorages)
+	return err
+}
+
+// makeLarge sets what no flag has set.
+func (o *options) makeLarge(flags *flag.FlagSet) {
+	if !isSet(flags, "records") && !isSet(flags, "quick") {
+		o.records = largeKeys * largeRounds
 	}
+	if !isSet(flags, "checkpoint-every") && !isSet(flags, "quick") {
+		o.every = largeEvery
+	}
+}
+
+func (o *options) check(compression string, flags *flag.FlagSet) error {
 	compressions := map[string]snapshot.Compression{"zstd": snapshot.Zstd, "none": snapshot.None}
 	var known bool
 	if o.snapshots.Compression, known = compressions[compression]; !known {

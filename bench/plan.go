@@ -92,6 +92,9 @@ func (p plan) preset() string {
 		scheme = "lsm+file"
 		query.Set("dir", filepath.Join(p.dir, "trees"))
 		query.Set("incremental", strconv.FormatBool(p.backend == lsmIncremental))
+		if p.deck.Keys > 0 {
+			query.Set("budget", largeBudget)
+		}
 	} else if query.Set("index", p.backend); p.storage != "file" {
 		return "memory:?" + query.Encode()
 	}
@@ -103,7 +106,11 @@ func (p plan) onDisk() bool { return p.backend == lsmFull || p.backend == lsmInc
 
 // lines are the files with the result.
 func (p plan) lines() (paths []string) {
-	for _, name := range lineFiles {
+	names := lineFiles
+	if p.deck.Keys > 0 {
+		names = []string{largeSum}
+	}
+	for _, name := range names {
 		paths = append(paths, filepath.Join(p.dir, name))
 	}
 	return paths

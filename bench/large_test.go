@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir"
+	"github.com/weirstate/weir/job"
+	"github.com/weirstate/weir/state/codec"
+)
+
+func TestLargeDeckWritesEachKeyOnceARound(t *testing.T) {
+	d := largeDeck(1003)
+	require.EqualValues(t, 500, d.Keys)
+	require.EqualValues(t, 1000, d.total())
+	type place struct {
+		update
+		partition int
+	}
+	seen := make(map[place]bool)
+	for p := range partitions {
+		for i := range d.Records[p] {
+			u := d.update(p, i)
+			require.True(t, u.round == 0 || seen[place{update{u.key, u.round - 1}, p}], "%+v", u)
+			seen[place{u, p}] = true
+		}
+	}
+	require.Len(t, seen, 1000)
+}
+
+func TestLargeJobComesToOneResult(t *testing.T) {
+	dir := t.TempDir()
+	code, stdout, stderr := runBench(context.Background(), "-job", "large", "-records", "8000", "-checkpoint-every", "5ms", "-backend", "all", "-dir", dir)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "In:  4,000 keys with values of 100 B")
+	require.Contains(t, stdout, "The same result 14 times: every value was what had been written last.")
+	requireEmpty(t, dir)
+}
+
+func TestLargeJobHasItsOwnDefaults(t *testing.T) {
+	o, err := parseOptions([]string{"-job", "large"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{lsmIncremental}, o.backends)
+	require.EqualValues(t, largeKeys*largeRounds, o.records)
+	require.Equal(t, largeEvery, o.every)
+	o, err = parseOptions([]string{"-job", "large", "-backend", "hash", "-quick", "-checkpoint-every", "1s"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"hash"}, o.backends)
+	require.EqualValues(t, quickRecords, o.records)
+	require.Equal(t, time.Second, o.every)
+}
+
+// secondRound reads the input from its middle.
+type secondRound struct{ updates }
+
+func (s *secondRound) Open(ctx context.Context, partition int, _ int64) (job.Reader[update], error) {
+	return s.updates.Open(ctx, partition, s.deck.Records[partition]/largeRounds)
+}
+
+func TestLargeJobFailsOfStateThatIsLost(t *testing.T) {
+	preset, err := weir.Memory(weir.MemoryOptions{})
+	require.NoError(t, err)
+	graph := job.New(job.Options{Name: "lost", Open: preset.Open})
+	source := &secondRound{updates{deck: largeDeck(1000), gate: &gate{}}}
+	source.gate.open()
+	from := job.From(graph, "updates", job.Source[update](source), job.SourceOptions{})
+	values := job.Process(job.KeyBy(from, codec.Int[int64](), func(u update) int64 { return u.key }), "values", openValues)
+	job.To(values, "sum", func([]byte) (job.Sink[update], error) { return openSum(t.TempDir()+"/sum", nil) })
+	running, err := graph.Start(t.Context())
+	require.NoError(t, err)
+	_, err = running.Wait()
+	require.ErrorIs(t, err, errState)
+}
