@@ -1,0 +1,238 @@
+package suite
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/lsmstate"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+const (
+	nativeGroups      = 128
+	nativeBudgetBytes = 256 << 20
+)
+
+// bytesState is a backend on disk with byte values under int64 keys.
+type bytesState struct {
+	backend *lsmstate.Backend
+	keyed   *state.Keyed[int64]
+	value   state.ValueState[[]byte]
+}
+
+func newBytesState(dir string, keyspace state.Keyspace) *bytesState {
+	b := must1(lsmstate.Open(dir, lsmstate.Options{
+		Options: state.Options{Keyspace: keyspace}, Budget: lsm.NewBudget(nativeBudgetBytes),
+	}))
+	s := &bytesState{backend: b, keyed: must1(state.NewKeyed(b, codec.Int[int64]()))}
+	s.value = must1(state.ValueOf(s.keyed, state.ValueDescriptor[[]byte]{Name: "bytes", Codec: codec.Bytes()}))
+	return s
+}
+
+// owned are the keys of the backend's groups below n.
+func (s *bytesState) owned(n int) (keys []int64) {
+	for i := range int64(n) {
+		if s.keyed.SetKey(i) == nil {
+			keys = append(keys, i)
+		}
+	}
+	return keys
+}
+
+func (s *bytesState) set(rng *rand.Rand, keys []int64, size int) {
+	for _, key := range keys {
+		check(s.keyed.SetKey(key))
+		check(s.value.Set(halfCompressible(rng, size)))
+	}
+}
+
+// get reads a key that must be there.
+func (s *bytesState) get(key int64) {
+	check(s.keyed.SetKey(key))
+	if _, ok, err := s.value.Get(); !ok || err != nil {
+		panic("a key is not there")
+	}
+}
+
+// BenchmarkSnapshotIncremental is 60 incremental checkpoints in a row, with one of
+// a hundred keys rewritten before each: keys that lie together in the tree, or any. Shares
+// are of what all files of the checkpoint have together. Files that a compaction has
+// rewritten count as new.
+func BenchmarkSnapshotIncremental(b *testing.B) {
+	const turns, size = 60, 100
+	keys := 1_000_000
+	if testing.Short() {
+		keys = 10_000
+	}
+	for _, order := range []string{"clustered", "uniform"} {
+		b.Run(row("incremental-"+order, "lsm", keys), func(b *testing.B) {
+			for b.Loop() {
+				s := newBytesState(b.TempDir(), state.WholeKeyspace(nativeGroups))
+				rng := rand.New(rand.NewPCG(7, 7))
+				all := s.owned(keys)
+				if order == "clustered" {
+					slices.SortFunc(all, compareInTree)
+				} else {
+					rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+				}
+				s.set(rng, all, size)
+				job := startCheckpoints(b.TempDir())
+				shares := make([]float64, 0, turns)
+				for turn := range 1 + turns {
+					if turn > 0 {
+						from := (turn * 37 % 100) * keys / 100
+						s.set(rng, all[from:from+keys/100], size)
+					}
+					stats := job.checkpoint(func(u *checkpoint.Upload) snapshot.Handle {
+						o := snapshot.Options{Name: u.Name(), Mode: snapshot.Incremental}
+						return must1(must1(snapshot.Start(u.Context(), s.backend, u, o)).Wait())
+					})
+					if turn > 0 {
+						shares = append(shares, 100*float64(stats.NewBytes)/float64(stats.Bytes))
+					} else {
+						b.ReportMetric(float64(stats.Bytes)/1e6, "full-MB")
+					}
+				}
+				check(job.coordinator.Close())
+				check(s.backend.Close())
+				sum := 0.0
+				for _, share := range shares {
+					sum += share
+				}
+				b.ReportMetric(sum/turns, "mean-%")
+				b.ReportMetric(slices.Max(shares), "worst-%")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// compareInTree orders keys as the tree has them: by key group, then by key.
+func compareInTree(a, b int64) int {
+	place := func(key int64) uint64 {
+		encoded := binary.BigEndian.AppendUint64(nil, uint64(key)^1<<63)
+		return uint64(state.KeyGroup(xxhash.Sum64(encoded), nativeGroups))<<48 | uint64(key)
+	}
+	return cmp.Compare(place(a), place(b))
+}
+
+// linkingDirectory is a directory whose files can be linked into others.
+type linkingDirectory struct {
+	*snapshot.Directory
+	path string
+}
+
+func newLinkingDirectory(path string) *linkingDirectory {
+	return &linkingDirectory{must1(snapshot.NewDirectory(path)), path}
+}
+
+// Link implements snapshot.Linker.
+func (d *linkingDirectory) Link(_ context.Context, name, path string) error {
+	return os.Link(filepath.Join(d.path, name), path)
+}
+
+// save takes a native snapshot.
+func (d *linkingDirectory) save(s *bytesState, name string) snapshot.Handle {
+	return must1(must1(snapshot.Start(ctx, s.backend, d, snapshot.Options{Name: name, Mode: snapshot.Full})).Wait())
+}
+
+// BenchmarkSnapshotNativeRestore is native snapshots of 10,000,000 keys with values of
+// 1,000 B, half compressible, restored from a local directory: the time to open a
+// backend, restore it and read the first key, and that until 10,000 more, chosen
+// uniformly, are read. Rows are the same parallelism, from one subtask to two (the
+// slower one) and from two to one. With a cold cache of the tree, not of the system.
+func BenchmarkSnapshotNativeRestore(b *testing.B) {
+	keys, size := 10_000_000, 1000
+	if testing.Short() {
+		keys = 10_000
+	}
+	to := newLinkingDirectory(b.TempDir())
+	fill := func(name string, subtask, parallelism int) snapshot.Handle {
+		s := newBytesState(b.TempDir(), state.SubtaskKeyspace(subtask, parallelism, nativeGroups))
+		s.set(rand.New(rand.NewPCG(8, 8)), s.owned(keys), size)
+		h := to.save(s, name)
+		check(s.backend.Close())
+		return h
+	}
+	restore := func(b *testing.B, subtask, parallelism int, handles ...snapshot.Handle) (first, all time.Duration) {
+		begun := time.Now()
+		s := newBytesState(b.TempDir(), state.SubtaskKeyspace(subtask, parallelism, nativeGroups))
+		must1(snapshot.Restore(ctx, s.backend, to, handles, snapshot.RestoreOptions{}))
+		key := int64(0)
+		for s.keyed.SetKey(key) != nil {
+			key++
+		}
+		s.get(key)
+		first = time.Since(begun)
+		rng := rand.New(rand.NewPCG(9, 9))
+		for got := 0; got < 10_000; {
+			if key := rng.Int64N(int64(keys)); s.keyed.SetKey(key) == nil {
+				s.get(key)
+				got++
+			}
+		}
+		all = time.Since(begun)
+		check(s.backend.Close())
+		return first, all
+	}
+	report := func(b *testing.B, first, all time.Duration, handles ...snapshot.Handle) {
+		bytes := int64(0)
+		for _, h := range handles {
+			bytes += h.Bytes()
+		}
+		b.ReportMetric(float64(bytes)/1e9, "file-GB")
+		b.ReportMetric(milliseconds(first), "first-ms")
+		b.ReportMetric(milliseconds(all), "10000-gets-ms")
+		b.ReportMetric(0, "ns/op")
+	}
+	whole := fill("whole", 0, 1)
+	b.Run(row("native-restore-same", "lsm", keys), func(b *testing.B) {
+		for b.Loop() {
+			first, all := restore(b, 0, 1, whole)
+			report(b, first, all, whole)
+		}
+	})
+	b.Run(row("native-restore-1-to-2", "lsm", keys), func(b *testing.B) {
+		for b.Loop() {
+			first, all := restore(b, 0, 2, whole)
+			first2, all2 := restore(b, 1, 2, whole)
+			report(b, max(first, first2), max(all, all2), whole)
+		}
+	})
+	for _, f := range whole.Files {
+		check(to.Remove(f.Name))
+	}
+	halves := []snapshot.Handle{fill("left", 0, 2), fill("right", 1, 2)}
+	b.Run(row("native-restore-2-to-1", "lsm", keys), func(b *testing.B) {
+		for b.Loop() {
+			first, all := restore(b, 0, 1, halves...)
+			report(b, first, all, halves...)
+		}
+	})
+}
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+// BenchmarkSnapshotEmptyBackend is opening an empty backend on disk, and closing it.
+func BenchmarkSnapshotEmptyBackend(b *testing.B) {
+	dir := b.TempDir()
+	for b.Loop() {
+		s := newBytesState(dir, state.WholeKeyspace(nativeGroups))
+		check(s.keyed.SetKey(1))
+		check(s.value.Set([]byte("value"))) // the tree is made with the first key
+		check(s.backend.Close())
+	}
+}
