@@ -2,8 +2,10 @@ package checkpoint
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
+	"github.com/weirstate/weir/internal/parse"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
@@ -21,12 +23,12 @@ func Decode(data []byte) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
-	d := decoder{parser: parser{rest: rest}, bytes: int64(len(data)), version: version}
+	d := decoder{Parser: parse.Parser{Rest: rest, Corrupt: ErrCorrupt}, bytes: int64(len(data)), version: version}
 	c := d.checkpoint()
 	if c.version() != version {
-		d.fail("version that is not that of the parts")
+		d.Fail("version that is not that of the parts")
 	}
-	if err := d.end(); err != nil {
+	if err := d.End(); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
 	if err := c.validate(); err != nil {
@@ -37,7 +39,7 @@ func Decode(data []byte) (*Checkpoint, error) {
 
 // decoder reads metadata.
 type decoder struct {
-	parser
+	parse.Parser
 	bytes        int64 // the whole
 	contentBytes int64 // so far
 	parts        int   // so far
@@ -58,23 +60,25 @@ const (
 // count is that of the parser for things that are structure: not all that is left
 // can be, for contents may follow.
 func (d *decoder) count(minBytes int) int {
-	n := d.parser.count(minBytes)
+	n := d.Parser.Count(minBytes)
 	if n > maxStructureBytes/minBytes {
-		d.fail("a count of more structure than allowed")
+		d.Fail("a count of more structure than allowed")
 		return 0
 	}
 	return n
 }
 
+func (d *decoder) text() string { return string(d.Bytes(math.MaxUint64)) }
+
 func (d *decoder) checkpoint() *Checkpoint {
-	c := &Checkpoint{Job: d.text(), ID: ID(d.uint64()), Attempt: Number(d.uint64())}
+	c := &Checkpoint{Job: d.text(), ID: ID(d.Uint64()), Attempt: Number(d.Uint64())}
 	var err error
-	if c.Triggered, err = codec.Time().Decode(d.take(12)); err != nil {
-		d.fail("a time that is none")
+	if c.Triggered, err = codec.Time().Decode(d.Take(12)); err != nil {
+		d.Fail("a time that is none")
 	}
 	n := d.count(minOperatorBytes)
 	c.Operators = slices.Grow(c.Operators, n)
-	for ; n > 0 && d.err == nil; n-- {
+	for ; n > 0 && d.Err == nil; n-- {
 		c.Operators = append(c.Operators, d.operator())
 	}
 	return c
@@ -84,35 +88,35 @@ func (d *decoder) operator() Operator {
 	o := Operator{Name: d.text()}
 	n := d.count(minPartBytes)
 	if d.parts += n; n == 0 || d.parts > maxParts {
-		d.fail("an operator without subtasks, or too many")
+		d.Fail("an operator without subtasks, or too many")
 		return o
 	}
 	o.Parts = slices.Grow(o.Parts, n)
-	for ; n > 0 && d.err == nil; n-- {
+	for ; n > 0 && d.Err == nil; n-- {
 		o.Parts = append(o.Parts, d.part())
 	}
 	return o
 }
 
 func (d *decoder) part() (p Part) {
-	switch form := d.byte(); {
+	switch form := d.Byte(); {
 	case form == noHandle:
 	case form == portableHandle:
 		d.handle(&p, "")
 	case form == nativeHandle && d.version >= nativeVersion:
 		name := d.text()
 		if name == "" {
-			d.fail("a native form without a name")
+			d.Fail("a native form without a name")
 		}
 		d.handle(&p, name)
 	default:
-		d.fail("a part of unknown form")
+		d.Fail("a part of unknown form")
 	}
-	p.Data = d.content(d.uvarint())
+	p.Data = d.content(d.Uvarint(math.MaxUint64))
 	// What is not content yet to come is structure.
-	structure := d.bytes - d.contentBytes - int64(len(d.rest))
-	if d.err == nil && structure > maxStructureBytes {
-		d.fail("more structure than allowed")
+	structure := d.bytes - d.contentBytes - int64(len(d.Rest))
+	if d.Err == nil && structure > maxStructureBytes {
+		d.Fail("more structure than allowed")
 	}
 	return p
 }
@@ -120,23 +124,23 @@ func (d *decoder) part() (p Part) {
 func (d *decoder) handle(p *Part, form string) {
 	h := &snapshot.Handle{Form: form}
 	p.Handle = h
-	h.Keyspace.MaxParallelism = int(d.uint32())
+	h.Keyspace.MaxParallelism = int(d.Uint32())
 	h.Keyspace.Groups = d.groups()
 	n := d.count(minStateBytes)
 	if n > maxStates {
-		d.fail("too many states")
+		d.Fail("too many states")
 		return
 	}
 	h.States = slices.Grow(h.States, n)
-	for ; n > 0 && d.err == nil; n-- {
+	for ; n > 0 && d.Err == nil; n-- {
 		h.States = append(h.States, d.state())
 	}
-	h.Rows = int64(d.uint64())
+	h.Rows = int64(d.Uint64())
 	n = d.count(minFileBytes)
 	h.Files = slices.Grow(h.Files, n)
-	for ; n > 0 && d.err == nil; n-- {
+	for ; n > 0 && d.Err == nil; n-- {
 		f := d.file()
-		location := d.byte()
+		location := d.Byte()
 		f.Shared = location == isShared
 		h.Files = append(h.Files, f)
 		switch location {
@@ -148,26 +152,26 @@ func (d *decoder) handle(p *Part, form string) {
 		case inFolder:
 		case isShared:
 			if form == "" {
-				d.failWith(fmt.Errorf("shared file of the portable format: %w", ErrVersion))
+				d.FailWith(fmt.Errorf("shared file of the portable format: %w", ErrVersion))
 			}
 		default:
-			d.fail("a file in an unknown place")
+			d.Fail("a file in an unknown place")
 		}
 	}
 }
 
 func (d *decoder) state() state.Info {
-	info := state.Info{Name: d.text(), Kind: state.Kind(d.byte()), Key: d.codec()}
-	if d.uvarint() != schemas && d.err == nil {
-		d.failWith(fmt.Errorf("state with several schemas: %w", ErrVersion))
+	info := state.Info{Name: d.text(), Kind: state.Kind(d.Byte()), Key: d.codec()}
+	if d.Uvarint(math.MaxUint64) != schemas && d.Err == nil {
+		d.FailWith(fmt.Errorf("state with several schemas: %w", ErrVersion))
 	}
 	n := d.count(minCodecBytes)
 	if n > maxCodecs {
-		d.fail("too many codecs")
+		d.Fail("too many codecs")
 		return info
 	}
 	info.Codecs = slices.Grow(info.Codecs, n)
-	for ; n > 0 && d.err == nil; n-- {
+	for ; n > 0 && d.Err == nil; n-- {
 		info.Codecs = append(info.Codecs, d.codec())
 	}
 	return info
@@ -175,30 +179,26 @@ func (d *decoder) state() state.Info {
 
 func (d *decoder) codec() codec.ID {
 	id := codec.ID{Name: d.text()}
-	version := d.uvarint()
-	if version > 1<<32-1 {
-		d.fail("a codec version of more than 32 bits")
-	}
-	id.Version, id.Schema = uint32(version), d.text()
+	id.Version, id.Schema = uint32(d.Uvarint(math.MaxUint32)), d.text()
 	return id
 }
 
 func (d *decoder) file() (f snapshot.FileRef) {
 	f.Name = d.text()
-	copy(f.Identity[:], d.take(uint64(len(f.Identity))))
-	f.Size = int64(d.uint64())
-	f.Checksum = d.uint64()
+	copy(f.Identity[:], d.Take(uint64(len(f.Identity))))
+	f.Size = int64(d.Uint64())
+	f.Checksum = d.Uint64()
 	f.Bounds = d.groups()
 	return f
 }
 
 func (d *decoder) groups() state.GroupRange {
-	return state.GroupRange{First: d.uint16(), Last: d.uint16()}
+	return state.GroupRange{First: d.Uint16(), Last: d.Uint16()}
 }
 
 // content is n bytes, nil for none.
 func (d *decoder) content(n uint64) []byte {
-	b := d.take(n)
+	b := d.Take(n)
 	d.contentBytes += int64(len(b))
 	if len(b) == 0 {
 		return nil

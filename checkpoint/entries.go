@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/internal/parse"
 )
 
 // entries are the completed store on objects: one small object for each complete
@@ -231,9 +233,9 @@ func decodeEntry(b []byte) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	p := parser{rest: rest}
-	e := Entry{ID: ID(p.uint64()), Attempt: Number(p.uint64()), Size: int64(p.uint64()), Checksum: p.uint64()}
-	if err := p.end(); err != nil {
+	p := parse.Parser{Rest: rest, Corrupt: ErrCorrupt}
+	e := Entry{ID: ID(p.Uint64()), Attempt: Number(p.Uint64()), Size: int64(p.Uint64()), Checksum: p.Uint64()}
+	if err := p.End(); err != nil {
 		return Entry{}, err
 	}
 	if err := e.validate(); err != nil {

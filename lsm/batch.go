@@ -67,12 +67,12 @@ func (b *Batch) operations() (all []operation) {
 	if b.count == 0 {
 		return nil
 	}
-	p := parser{rest: b.record[1:]}
+	p := parserOf(b.record[1:])
 	for range b.count {
-		op := operation{kind: run.Kind(p.byte())}
-		op.key = p.bytes(uint64(MaxKeySize))
+		op := operation{kind: run.Kind(p.Byte())}
+		op.key = p.Bytes(uint64(MaxKeySize))
 		if op.kind.HasValue() {
-			op.value = p.bytes(uint64(MaxValueSize))
+			op.value = p.Bytes(uint64(MaxValueSize))
 		}
 		all = append(all, op)
 	}

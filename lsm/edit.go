@@ -101,28 +101,28 @@ func appendRange(b []byte, r run.Range) []byte {
 
 // decodeEdit reads an edit. What is not as encode would write it is ErrCorrupt.
 func decodeEdit(b []byte) (*edit, error) {
-	p := parser{rest: b}
-	if v := p.byte(); v != editVersion && p.err == nil {
+	p := parserOf(b)
+	if v := p.Byte(); v != editVersion && p.Err == nil {
 		return nil, fmt.Errorf("manifest edit of version %d, this program knows %d: %w", v, editVersion, ErrVersion)
 	}
 	e := &edit{}
-	switch p.byte() {
+	switch p.Byte() {
 	case 0:
 	case 1:
 		e.first = true
-		copy(e.identity[:], p.take(16))
-		e.split = string(p.bytes(maxSplitName))
-		e.partitionBytes = int(p.uvarint(maxPartitionBytes))
+		copy(e.identity[:], p.Take(16))
+		e.split = string(p.Bytes(maxSplitName))
+		e.partitionBytes = int(p.Uvarint(maxPartitionBytes))
 	default:
-		p.fail("flag")
+		p.Fail("flag")
 	}
 	for _, n := range []*uint64{&e.flushed, &e.nextFile, &e.nextRun, &e.firstLog} {
-		*n = p.uvarint(maxFileNumber)
+		*n = p.Uvarint(maxFileNumber)
 	}
-	for range p.count(2) {
-		e.removed = append(e.removed, place{p.level(), p.uvarint(maxFileNumber)})
+	for range p.Count(2) {
+		e.removed = append(e.removed, place{p.level(), p.Uvarint(maxFileNumber)})
 	}
-	for range p.count(fileMetaBytes) {
+	for range p.Count(fileMetaBytes) {
 		e.added = append(e.added, placed{p.level(), p.fileMeta()})
 	}
 	return e, p.end("manifest edit")

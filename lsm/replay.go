@@ -62,8 +62,8 @@ func (r *replayer) read(fsys vfs.FS, dir string, numbers []uint64, done func(Log
 }
 
 func (r *replayer) record(b []byte, _ int64) error {
-	p := parser{rest: b}
-	kind := p.byte()
+	p := parserOf(b)
+	kind := p.Byte()
 	if !r.begun {
 		r.begun = true
 		if !bytes.Equal(b, firstRecord(r.identity, r.log)) {
@@ -80,7 +80,7 @@ func (r *replayer) record(b []byte, _ int64) error {
 	}
 	switch kind {
 	case recordRun:
-		number := p.uvarint(maxFileNumber)
+		number := p.Uvarint(maxFileNumber)
 		if err := p.end("log record"); err != nil {
 			return err
 		}
@@ -132,18 +132,18 @@ func (r *replayer) table(m fileMeta) error {
 // ops gives operations to the target. A record is whole or damaged, and the log
 // has found out: whatever does not fit here was written so.
 func (r *replayer) ops(p *parser) error {
-	for len(p.rest) > 0 {
-		kind := run.Kind(p.byte())
-		key := p.bytes(uint64(maxMemtableEntry))
+	for len(p.Rest) > 0 {
+		kind := run.Kind(p.Byte())
+		key := p.Bytes(uint64(maxMemtableEntry))
 		var value []byte
 		if kind.HasValue() || kind == opRange {
-			value = p.bytes(uint64(maxMemtableEntry))
+			value = p.Bytes(uint64(maxMemtableEntry))
 		}
-		if p.err != nil {
+		if p.Err != nil {
 			break
 		}
 		if !r.fits(kind, key, value) {
-			p.fail("operation")
+			p.Fail("operation")
 			break
 		}
 		if r.active > r.flushed {

@@ -53,11 +53,11 @@ func appendCounts(b []byte, counts []slotCount) []byte {
 // counts reads what appendCounts has written.
 func (p *parser) counts() (counts []slotCount) {
 	next := uint64(0)
-	for n := p.count(2); n > 0; n-- {
-		slot := next + p.uvarint()
-		kib := p.uvarint()
-		if slot < next || slot >= appendSlots || kib < 1 || kib > maxCountKiB {
-			p.fail("a counter that cannot be")
+	for n := p.Count(2); n > 0; n-- {
+		slot := next + p.Uvarint(appendSlots)
+		kib := p.Uvarint(maxCountKiB)
+		if slot >= appendSlots || kib < 1 {
+			p.Fail("a counter that cannot be")
 			return nil
 		}
 		counts = append(counts, slotCount{int(slot), kib})

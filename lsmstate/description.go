@@ -3,9 +3,11 @@ package lsmstate
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/weirstate/weir/internal/parse"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 )
@@ -80,20 +82,20 @@ func decodeDescription(b []byte) (*description, error) {
 		return nil, fmt.Errorf("description of version %d, this program knows %d: %w", v, descriptionVersion, snapshot.ErrVersion)
 	}
 	d := &description{identity: snapshot.Identity(b[12:descriptionHead])}
-	p := parser{rest: b[descriptionHead:end]}
+	p := parser{parse.Parser{Rest: b[descriptionHead:end], Corrupt: snapshot.ErrCorrupt}}
 	if b[10] != 0 || b[11] != 0 {
-		p.fail("bytes that should be zero")
+		p.Fail("bytes that should be zero")
 	}
 	d.appends = p.counts()
-	d.tree = p.bytes()
-	n := p.count(minPlaceBytes)
+	d.tree = p.Bytes(maxDescriptionBytes)
+	n := p.Count(minPlaceBytes)
 	if n > maxTables {
-		p.fail("more tables than allowed")
+		p.Fail("more tables than allowed")
 	}
-	for ; n > 0 && p.err == nil; n-- {
+	for ; n > 0 && p.Err == nil; n-- {
 		d.tables = append(d.tables, p.place(d.tables))
 	}
-	return d, p.end()
+	return d, p.End()
 }
 
 // minPlaceBytes is the least that a tablePlace takes.
@@ -101,17 +103,12 @@ const minPlaceBytes = 2
 
 // place is one that goes behind others.
 func (p *parser) place(before []tablePlace) (t tablePlace) {
-	t.number = p.uvarint()
+	t.number = p.Uvarint(math.MaxUint64)
 	if n := len(before); n > 0 && before[n-1].number >= t.number {
-		p.fail("tables out of order")
+		p.Fail("tables out of order")
 	}
-	file := p.uvarint()
-	if file > maxDescriptionBytes {
-		p.fail("a file of more than there can be")
-		return t
-	}
-	if t.file = int(file); t.file == 0 {
-		t.packed = p.bytes()
+	if t.file = int(p.Uvarint(maxDescriptionBytes)); t.file == 0 {
+		t.packed = p.Bytes(maxDescriptionBytes)
 	}
 	return t
 }
