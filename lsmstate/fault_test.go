@@ -5,12 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
 )
@@ -117,5 +119,74 @@ func checkRows(t *testing.T, b *Backend, want int) error {
 	if err == nil {
 		require.Equal(t, want, n)
 	}
+	return err
+}
+
+// A disk that fails while a snapshot is restored on it, by copies or by links, makes an
+// error or does no harm. The snapshot stays, and restores on
+// another disk.
+func TestADiskThatFailsDuringARestoreLosesNothing(t *testing.T) {
+	for name, links := range map[string]bool{"copied": false, "linked": true} {
+		for _, failure := range []error{syscall.EIO, syscall.ENOSPC} {
+			t.Run(fmt.Sprint(name, " ", failure), func(t *testing.T) {
+				mem := newFS()
+				task := nativeOn(t, mem, "one", 0, 1, func(o *Options) { o.tune = inFiles })
+				for i := range 100 {
+					task.set(fmt.Sprint(i), strings.Repeat("x", 400))
+				}
+				s := newShelf(t, mem)
+				h, err := s.save(task, "whole", snapshot.Incremental)
+				require.NoError(t, err)
+				s.links = links
+				failed := 0
+				for n := 0; ; n++ {
+					var armed atomic.Bool // once the backend is open
+					disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: armedPlan(&armed, vfs.FailFrom(n, failure))})
+					err := restoreOn(t, disk, s, h, &armed)
+					if err == nil {
+						break
+					}
+					require.ErrorIs(t, err, failure, "operation %d", n)
+					failed++
+					require.NoError(t, mem.RemoveAll("broken"))
+				}
+				require.Greater(t, failed, 10)
+				q := nativeOn(t, mem, "two", 0, 1, nil)
+				require.NoError(t, q.restore(s, h))
+				got, _ := q.get("99")
+				require.Len(t, got, 400)
+			})
+		}
+	}
+}
+
+// armedPlan is a plan that begins when it is armed.
+func armedPlan(armed *atomic.Bool, plan vfs.Plan) vfs.Plan {
+	return func(c vfs.Call) error {
+		if !armed.Load() {
+			return nil
+		}
+		return plan(c)
+	}
+}
+
+// restoreOn restores on a disk that fails from when it is armed.
+func restoreOn(t *testing.T, disk vfs.FS, s *shelf, h snapshot.Handle, armed *atomic.Bool) error {
+	b, err := Open("broken", Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}, FS: disk})
+	require.NoError(t, err)
+	k, err := state.NewKeyed(b, codec.String[string]())
+	require.NoError(t, err)
+	value := valueOn(t, k)
+	listOn(t, k)
+	armed.Store(true)
+	_, err = snapshot.Restore(t.Context(), b, s, []snapshot.Handle{h}, snapshot.RestoreOptions{})
+	armed.Store(false)
+	if err == nil {
+		require.NoError(t, k.SetKey("99"))
+		got, _, err := value.Get()
+		require.NoError(t, err)
+		require.Len(t, got, 400)
+	}
+	_ = b.Close() // the disk was left in any state
 	return err
 }
