@@ -32,7 +32,7 @@ const (
 // WriteNative implements snapshot.NativeView. Tables are pinned until it returns,
 // also if the backend has long compacted them.
 func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, wrote func(int64)) ([]snapshot.FileRef, error) {
-	w := &nativeWriter{view: v, target: t, name: name, wrote: wrote}
+	w := &nativeWriter{view: v, target: t, name: name, wrote: wrote, places: make(map[snapshot.Identity]int)}
 	w.description.appends = v.appends
 	_, _ = rand.Read(w.description.identity[:]) // it never fails
 	if v.tree != nil {
@@ -65,52 +65,71 @@ type nativeWriter struct {
 	wrote       func(int64)
 	tables      *lsm.Tables
 	description description
-	files       []snapshot.FileRef // behind the description
+	files       []snapshot.FileRef        // behind the description
+	places      map[snapshot.Identity]int // of files of tables, from 1
 }
 
-// writeTables finds a place for every table: in the description, in a file of an
-// earlier snapshot, or in one to be written.
+// writeTables writes what is new of the tables.
 func (w *nativeWriter) writeTables(ctx context.Context) error {
 	tables := w.tables.List()
+	pending := w.placeFiles(tables)
+	if err := w.describeTables(ctx, tables); err != nil {
+		return err
+	}
+	return concurrently(ctx, len(pending), func(ctx context.Context, i int) error {
+		t := pending[i]
+		return w.upload(ctx, t, &w.files[w.places[snapshot.Identity(t.Identity)]-1])
+	})
+}
+
+// placeFiles finds a place for every file of a table: in the description, in an earlier
+// snapshot, or in this one, to which those that it returns are to be written. One file may
+// have several tables, of which each shows another part.
+func (w *nativeWriter) placeFiles(tables []lsm.TableFile) (pending []lsm.TableFile) {
 	sharing, _ := w.target.(snapshot.Sharing)
-	// One file may have several tables, of which each shows another part.
-	places := make(map[snapshot.Identity]int)
-	var pending []lsm.TableFile // of files to be written
 	packing := newPacking(tables)
 	for _, t := range tables {
 		id := snapshot.Identity(t.Identity)
-		if _, known := places[id]; known {
+		if w.places[id] > 0 {
 			continue
 		}
-		ref, confirmed := snapshot.FileRef{}, false
+		ref, confirmed := snapshot.FileRef{Identity: id, Size: t.Bytes}, false
 		if sharing != nil {
-			ref, confirmed = sharing.Confirmed(id)
+			if earlier, ok := sharing.Confirmed(id); ok {
+				ref, confirmed = earlier, true
+			}
 		}
-		if !confirmed && packing.takes(t) {
+		switch {
+		case confirmed:
+		case packing.takes(t):
 			continue
-		}
-		if !confirmed {
+		default:
 			pending = append(pending, t)
-			ref = snapshot.FileRef{Identity: id, Size: t.Bytes}
 		}
 		ref.Bounds = groupsOf(w.keyspace.Groups, t.From, t.To)
 		w.files = append(w.files, ref)
-		places[id] = len(w.files)
+		w.places[id] = len(w.files)
 	}
+	return pending
+}
+
+// describeTables takes down where each table is, and has the content of those without a
+// file.
+func (w *nativeWriter) describeTables(ctx context.Context, tables []lsm.TableFile) error {
 	for _, t := range tables {
-		place := tablePlace{number: t.Number, file: places[snapshot.Identity(t.Identity)]}
+		place := tablePlace{number: t.Number, file: w.places[snapshot.Identity(t.Identity)]}
 		if place.file > 0 {
 			w.extend(&w.files[place.file-1], t)
-		} else if err := w.read(ctx, t, func(b []byte) error { place.packed = append(place.packed, b...); return nil }); err != nil {
-			return err
+		} else {
+			take := func(b []byte) error { place.packed = append(place.packed, b...); return nil }
+			if err := w.read(ctx, t, take); err != nil {
+				return err
+			}
 		}
 		w.description.tables = append(w.description.tables, place)
 	}
 	slices.SortFunc(w.description.tables, func(a, b tablePlace) int { return cmp.Compare(a.number, b.number) })
-	return concurrently(ctx, len(pending), func(ctx context.Context, i int) error {
-		t := pending[i]
-		return w.upload(ctx, t, &w.files[places[snapshot.Identity(t.Identity)]-1])
-	})
+	return nil
 }
 
 // extend makes the bounds of a file those of one more of its tables.
