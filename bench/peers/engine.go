@@ -53,6 +53,12 @@ type bulk interface {
 	ChangeBatch(stamp uint64) (found int, err error)
 }
 
+// shared is an engine that several goroutines may write to at a time.
+type shared interface {
+	// PutShared is Put for them.
+	PutShared(key, value []byte) error
+}
+
 // chunk is how many operations cross a bridge together.
 const chunk = 64
 

@@ -124,6 +124,9 @@ func (p *peb) Put(key, value []byte) error {
 	return errors.Join(p.wrote(), p.db.Set(key, value, pebble.NoSync))
 }
 
+// PutShared implements shared. Nobody reads meanwhile.
+func (p *peb) PutShared(key, value []byte) error { return p.db.Set(key, value, pebble.NoSync) }
+
 func (p *peb) Delete(key []byte) error {
 	return errors.Join(p.wrote(), p.db.Delete(key, pebble.NoSync))
 }

@@ -26,6 +26,7 @@ func openWeir(dir string, l layout) (engine, error) {
 }
 
 func (w *weir) Put(key, value []byte) error                { return w.db.Put(key, value) }
+func (w *weir) PutShared(key, value []byte) error          { return w.db.Put(key, value) }
 func (w *weir) Delete(key []byte) error                    { return w.db.Delete(key) }
 func (w *weir) Append(key, value []byte) error             { return w.db.Append(key, value) }
 func (w *weir) Get(key []byte) (v []byte, f bool, e error) { return w.db.Peek(key) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -66,6 +67,9 @@ var stores = []store{
 		{"map settle", true, (*bench).settle},
 		{"map iterate", false, (*bench).mapIterate},
 	}},
+	{workloads: []workload{
+		{"put by 8 writers", false, (*bench).putShared},
+	}},
 }
 
 func workloadNames() (names []string) {
@@ -99,6 +103,50 @@ func (b *bench) load() error {
 		}
 		return b.engine.Put(b.keyOf(n), b.valueOf(i))
 	})
+}
+
+// writers is how many goroutines write to a store that is shared.
+const writers = 8
+
+// putShared is load by several goroutines, each with keys of its own. Single operations
+// are not timed.
+func (b *bench) putShared() error {
+	engine, ok := b.engine.(shared)
+	if !ok || b.trace {
+		return errUnsupported
+	}
+	b.start()
+	defer b.stop()
+	failed := make(chan error, writers)
+	for w := range writers {
+		go func() { failed <- b.putEvery(engine, w) }()
+	}
+	var err error
+	for range writers {
+		err = errors.Join(err, <-failed)
+	}
+	b.done = b.keys
+	return err
+}
+
+// putEvery puts the keys of one of the writers.
+func (b *bench) putEvery(engine shared, writer int) error {
+	order := newOrder(uint64(b.keys), 1)
+	var key []byte
+	for i := range b.keys {
+		n := order.next()
+		if i%writers != writer {
+			continue
+		}
+		key = keyKinds[b.keyKind](key[:0], n)
+		if err := engine.PutShared(key, b.valueOf(i)); err != nil {
+			return err
+		}
+		if i%1024 == writer && b.ctx.Err() != nil {
+			return b.ctx.Err()
+		}
+	}
+	return nil
 }
 
 // settle is one operation, in which all background work is done.
