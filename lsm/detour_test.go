@@ -170,10 +170,10 @@ func TestSettledStoresBecomeOneRun(t *testing.T) {
 }
 
 // What is appended where no older run has anything is a value like others when
-// it is flushed.
+// it is flushed, but where a filter may have taken away what a view has.
 func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}})
-	kinds := func() (kinds string) {
+	kinds := func(db *DB) (kinds string) {
 		db.owner.Lock()
 		defer db.owner.Unlock()
 		for _, f := range db.current.tree.levels[0] {
@@ -185,7 +185,11 @@ func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {
 		return kinds
 	}
 	flushed(t, db, db.Append([]byte("b"), []byte("1")), db.Append([]byte("d"), []byte("1")))
-	require.Equal(t, "b set, d set, ", kinds())
+	require.Equal(t, "b set, d set, ", kinds(db))
 	flushed(t, db, db.Append([]byte("a"), []byte("2")), db.Append([]byte("b"), []byte("2")), db.Append([]byte("e"), []byte("2")))
-	require.Equal(t, "a set, b append, e set, b set, d set, ", kinds())
+	require.Equal(t, "a set, b append, e set, b set, d set, ", kinds(db))
+
+	db = memoryStore(t, Options{Picker: idle{}, Filter: decider(func(*FilterEntry) {})})
+	flushed(t, db, db.Append([]byte("b"), []byte("1")))
+	require.Equal(t, "b append, ", kinds(db))
 }

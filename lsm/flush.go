@@ -123,8 +123,10 @@ func (db *DB) writeRun(r *sealedRun) (*file, error) {
 	return db.writeTable(db.newFileNumber(), r.number, r.table.Ranges(), func(w *tableWriter) error {
 		for ok := it.Seek(nil); ok; ok = it.Next() {
 			e := *it.Entry()
-			if e.Kind == run.Append && !older.mayHaveKey(e.Key) {
-				e.Kind = run.Set // there is nothing that it could be joined to
+			// An append that nothing is there for is a value. Nor was there when views of
+			// this run were opened: only a Filter takes away what they see.
+			if e.Kind == run.Append && !db.o.filters(e.Key) && !older.mayHaveKey(e.Key) {
+				e.Kind = run.Set
 			}
 			if err := w.add(&e); err != nil {
 				return err
