@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/weirstate/weir/state"
@@ -214,6 +215,8 @@ func run(b *testing.B, o op, s store) {
 		do(i)
 		i++
 	}
+	runtime.KeepAlive(sinkInt)
+	runtime.KeepAlive(sinkFloat)
 }
 
 func weirStore(newKeyed func() *state.Keyed[int64]) store {
