@@ -24,7 +24,7 @@ func TestFieldsAreReadInTheirOrder(t *testing.T) {
 	require.EqualValues(t, 7, p.Byte())
 	require.EqualValues(t, 0x1234, p.Uint16())
 	require.EqualValues(t, 0x12345678, p.Uint32())
-	require.EqualValues(t, 0x123456789abcdef0, p.Uint64())
+	require.Equal(t, uint64(0x123456789abcdef0), p.Uint64())
 	require.EqualValues(t, uint64(math.MaxUint64), p.Uvarint(math.MaxUint64))
 	require.Equal(t, 2, p.Count(3))
 	require.Equal(t, "abc", string(p.Bytes(3)))
