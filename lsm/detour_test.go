@@ -169,6 +169,20 @@ func TestSettledStoresBecomeOneRun(t *testing.T) {
 	require.Eventually(t, func() bool { return tablesOf(db) == [numLevels]int{1: 1} }, 10*time.Second, time.Millisecond)
 }
 
+// Small flushes of ascending keys do not fill level 1 with as many small tables.
+func TestSettledStoresGatherWhatOverlapsNothing(t *testing.T) {
+	db := memoryStore(t, Options{})
+	for i := range 200 {
+		require.NoError(t, db.Put(fmt.Appendf(nil, "k%03d", i), []byte("v")))
+		require.NoError(t, db.Flush())
+		for m := db.Metrics(); m.Compacting; m = db.Metrics() {
+			time.Sleep(10 * time.Microsecond)
+		}
+	}
+	tables := tablesOf(db)
+	require.Less(t, tables[0]+tables[1], 2*joinRuns)
+}
+
 // What is appended where no older run has anything is a value like others when
 // it is flushed, but where a filter may have taken away what a view has.
 func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {

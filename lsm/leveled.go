@@ -83,8 +83,13 @@ func isWorthSettling(s Shape) bool {
 	if !s.Settled || len(s.Levels[0]) == 0 {
 		return false
 	}
-	pick := pickJoin(s)
-	return pick != nil && pick.To == 1 && settledShare*bytesOf(s.Levels[0]) >= s.bytesOf(pick)
+	pick, top := pickJoin(s), s.Levels[0]
+	if pick == nil || pick.To != 1 || settledShare*bytesOf(top) < s.bytesOf(pick) {
+		return false
+	}
+	// What overlaps nothing would lie on level 1 as it is, however small: level 0 gathers it.
+	overlaps := len(pick.Files) > len(top) || len(s.Levels[1]) == 0
+	return overlaps || bytesOf(top) >= min(s.FileBytes, s.MemtableBytes)
 }
 
 // How much may be rewritten to save as many detours as there were since the last

@@ -14,7 +14,7 @@ import (
 
 // Adopt implements snapshot.NativeBackend: tables become those of the tree as they
 // are, and a part of one by a clip.
-func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []state.ID) (err error) {
+func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []state.ID) error {
 	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
 		return !slices.ContainsFunc(h.States, func(info state.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
 	})
@@ -22,11 +22,6 @@ func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snap
 		return fmt.Errorf("a backend that was used: %w", state.ErrNotEmpty)
 	}
 	a := adoption{backend: b, source: src, stage: newStage(b.directory, b.copies)}
-	defer func() {
-		if err != nil {
-			a.forgetCopies()
-		}
-	}()
 	if err := errors.Join(a.run(ctx, handles), a.stage.remove()); err != nil || len(a.parts) == 0 {
 		return err
 	}
@@ -113,14 +108,6 @@ func (a *adoption) rangesOf(h snapshot.Handle) []keyRange {
 
 func (a *adoption) want(i int, h snapshot.Handle, place tablePlace) {
 	a.wanted = append(a.wanted, stagedOf(i, h, place))
-}
-
-// forgetCopies lets go of local copies that may be to blame, so that another attempt
-// fetches the tables.
-func (a *adoption) forgetCopies() {
-	for _, f := range a.wanted {
-		a.backend.copies.forget(f.ref.Identity)
-	}
 }
 
 // blame says which file a table is whose opening has failed.

@@ -26,17 +26,11 @@ type LocalCopies struct {
 	lock io.Closer
 
 	mu        sync.Mutex
-	copies    map[snapshot.Identity]localCopy
 	backends  int // that are open
 	snapshots int // of all of them
-}
-
-// localCopy is a table that is kept.
-type localCopy struct {
-	used int // LocalCopies.snapshots when a snapshot or a restore last had it
-	// inherited says that another process has left it, which a machine's crash may have
-	// ended: the content is compared when it is used.
-	inherited bool
+	// used has the tables that are kept, and snapshots as it was when a snapshot or a
+	// restore last had each.
+	used map[snapshot.Identity]int
 }
 
 // keptSnapshots is how many of each backend's last snapshots have their tables kept:
@@ -56,14 +50,14 @@ func openLocalCopies(fs vfs.FS, dir string) (*LocalCopies, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local copies: %w", err)
 	}
-	c := &LocalCopies{fs: fs, dir: dir, lock: lock, copies: make(map[snapshot.Identity]localCopy)}
+	c := &LocalCopies{fs: fs, dir: dir, lock: lock, used: make(map[snapshot.Identity]int)}
 	names, err := fs.List(dir)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("local copies: %w", err), lock.Close())
 	}
 	for _, name := range names {
 		if id, err := hex.DecodeString(name); err == nil && len(id) == len(snapshot.Identity{}) {
-			c.copies[snapshot.Identity(id)] = localCopy{inherited: true}
+			c.used[snapshot.Identity(id)] = 0
 		}
 	}
 	return c, nil
@@ -96,44 +90,48 @@ func (c *LocalCopies) keep(tables *lsm.Tables) {
 	c.snapshots++
 	for _, t := range tables.List() {
 		id := snapshot.Identity(t.Identity)
-		kept, ok := c.copies[id]
-		if !ok {
+		if _, ok := c.used[id]; !ok {
 			if err := tables.Link(t.Number, c.path(id)); err != nil && !errors.Is(err, fs.ErrExist) {
 				continue
 			}
 		}
-		kept.used = c.snapshots
-		c.copies[id] = kept
+		c.used[id] = c.snapshots
 	}
-	for id, kept := range c.copies {
-		if c.snapshots-kept.used >= keptSnapshots*max(c.backends, 1) {
+	for id, used := range c.used {
+		if c.snapshots-used >= keptSnapshots*max(c.backends, 1) {
 			c.remove(id)
 		}
 	}
 }
 
 // take gives a table another name, and says whether it has it.
-func (c *LocalCopies) take(id snapshot.Identity, path string) (kept localCopy, ok bool) {
+func (c *LocalCopies) take(id snapshot.Identity, path string) bool {
 	if c == nil {
-		return kept, false
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if kept, ok = c.copies[id]; !ok || c.fs.Link(c.path(id), path) != nil {
-		return kept, false
+	if _, ok := c.used[id]; !ok {
+		return false
 	}
-	c.copies[id] = localCopy{used: c.snapshots, inherited: kept.inherited}
-	return kept, true
+	if c.fs.Link(c.path(id), path) != nil {
+		if _, err := c.fs.Stat(c.path(id)); err != nil {
+			delete(c.used, id) // somebody has removed it
+		}
+		return false
+	}
+	c.used[id] = c.snapshots
+	return true
 }
 
-// forget lets a table go, which may be what a restore failed of.
+// forget lets a table go that is not what it should be.
 func (c *LocalCopies) forget(id snapshot.Identity) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.copies[id]; ok {
+	if _, ok := c.used[id]; ok {
 		c.remove(id)
 	}
 }
@@ -141,5 +139,5 @@ func (c *LocalCopies) forget(id snapshot.Identity) {
 // remove removes a copy. One that stays on disk is found by the next process.
 func (c *LocalCopies) remove(id snapshot.Identity) {
 	_ = c.fs.Remove(c.path(id))
-	delete(c.copies, id)
+	delete(c.used, id)
 }

@@ -84,16 +84,18 @@ func (s *stage) take(ctx context.Context, src snapshot.Source, f stagedFile) err
 	return s.copy(ctx, src, f)
 }
 
-// takeLocal takes a local copy, if there is one that is what the snapshot says.
+// takeLocal takes a local copy, if there is one that is what the snapshot says. All of it
+// is compared: damage on the local disk may be what the restore is for.
 func (s *stage) takeLocal(ctx context.Context, f stagedFile) bool {
-	kept, ok := s.copies.take(f.ref.Identity, s.path(f))
-	if !ok {
+	if !s.copies.take(f.ref.Identity, s.path(f)) {
 		return false
 	}
-	if found, err := s.checkLink(f); found && err == nil && (!kept.inherited || s.hasContent(ctx, f)) {
+	if found, err := s.checkLink(f); found && err == nil && s.hasContent(ctx, f) {
 		return true
 	}
-	s.copies.forget(f.ref.Identity)
+	if ctx.Err() == nil {
+		s.copies.forget(f.ref.Identity)
+	}
 	_ = s.fs.Remove(s.path(f)) // if it is there still, the copy says so
 	return false
 }
