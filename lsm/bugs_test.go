@@ -204,7 +204,7 @@ func TestChangesThatAreNoneChangeNothing(t *testing.T) {
 	putAll(t, db, "a")
 	flushed(t, db)
 	before := db.flushedRun
-	c := change{flushed: &sealedRun{number: 99}}
+	c := change{flushed: []*sealedRun{{number: 99}}}
 	c.added[0] = treeOf(db).levels[0]
 	require.ErrorIs(t, db.commit(&c), ErrCorrupt)
 	require.Equal(t, before, db.flushedRun)

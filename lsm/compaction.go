@@ -124,7 +124,7 @@ func (c *compaction) merge() error {
 func (db *DB) giveWay() error {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	for len(db.current.memory) > 0 && db.stuck == nil && !db.closed && db.failed == nil && db.sealedBytes() > 0 {
+	for db.stuck == nil && !db.closed && db.mustFlush() && db.sealedBytes() > 0 {
 		db.progress.Wait()
 	}
 	if db.closed || db.ctx.Err() != nil {

@@ -41,6 +41,7 @@ type DB struct {
 	detours    int64  // see Shape.Detours
 	nextFile   uint64
 	flushedRun uint64 // newest run in the tree
+	wantedRun  uint64 // newest that somebody waits for to be there
 	views      map[*View]bool
 	iterators  map[*Iterator]bool
 	probe      run.Probe     // scratch of the operation under way

@@ -41,7 +41,7 @@ type LogInfo struct {
 
 // FlushInfo describes a flush.
 type FlushInfo struct {
-	Run     uint64 // number
+	Run     uint64 // number; of several runs, that of the newest
 	File    uint64 // number, which names it
 	Bytes   int64  // of the file
 	Entries int64

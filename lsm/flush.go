@@ -36,6 +36,7 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 		db.progress.Broadcast()
 	})()
 	db.stuck = nil // it may be otherwise now
+	db.wantedRun = max(db.wantedRun, number)
 	db.flusher.wake()
 	for {
 		memory := db.current.memory
@@ -56,18 +57,70 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 	}
 }
 
-// flushOldest brings the oldest sealed run to the tree.
-func (db *DB) flushOldest() (more bool, err error) {
+// flushDue brings runs to the tree if it is time to.
+func (db *DB) flushDue() (more bool, err error) {
 	db.owner.Lock()
-	var oldest *sealedRun
-	if n := len(db.current.memory); n > 0 && db.failed == nil {
-		oldest = db.current.memory[n-1]
-	}
+	group := db.dueRuns()
 	db.owner.Unlock()
-	if oldest == nil {
+	if len(group) == 0 {
 		return false, nil
 	}
-	return true, db.flush(oldest)
+	return true, db.flush(group)
+}
+
+// Small runs, of which seals in quick succession make many, wait for each other:
+// reads find what is new in memory, and the tree has fewer tables.
+const (
+	// maxWaitingRuns is how many there may be: a read looks into each.
+	maxWaitingRuns = 8
+	// maxRunAge is how long one may wait.
+	maxRunAge = time.Second
+)
+
+// mustFlush says whether the oldest sealed run waits no longer: somebody waits for
+// it, or it is a file, or there is a memtable's worth of runs, or many, or it is
+// old. The lock is held.
+func (db *DB) mustFlush() bool {
+	memory := db.current.memory
+	if len(memory) == 0 || db.failed != nil {
+		return false
+	}
+	oldest, bytes := memory[len(memory)-1], int64(0)
+	for _, r := range memory {
+		bytes += r.bytes
+	}
+	return oldest.number <= db.wantedRun || oldest.file != nil || bytes >= db.o.MemtableBytes ||
+		len(memory) >= maxWaitingRuns || db.mustWait() || time.Since(oldest.sealed) >= maxRunAge
+}
+
+// dueRuns are the sealed runs that become a table now, from the newest to the
+// oldest: the oldest one, and those after it as far as they come to one memtable.
+// They end where a view does that has one of them. The lock is held.
+func (db *DB) dueRuns() []*sealedRun {
+	if !db.mustFlush() {
+		return nil
+	}
+	memory := db.current.memory
+	newest := len(memory) - 1
+	bytes := memory[newest].bytes
+	for memory[newest].table != nil && newest > 0 && !db.endsView(memory[newest].number) {
+		next := memory[newest-1]
+		if bytes += next.bytes; next.table == nil || bytes > db.o.MemtableBytes {
+			break
+		}
+		newest--
+	}
+	return memory[newest:]
+}
+
+// endsView says whether a run is the newest of a view. The lock is held.
+func (db *DB) endsView(number uint64) bool {
+	for v := range db.views {
+		if v.run == number {
+			return true
+		}
+	}
+	return false
 }
 
 // reportFlush takes down how a flush has ended.
@@ -82,28 +135,29 @@ func (db *DB) reportFlush(err error) {
 	db.progress.Broadcast()
 }
 
-// flush writes a run into a file, unless it is one, and brings it to the tree.
-func (db *DB) flush(r *sealedRun) error {
+// flush writes runs into a file, unless they are one, and brings it to the tree.
+func (db *DB) flush(group []*sealedRun) error {
 	begun := time.Now()
-	f := r.file
+	newest := group[0].number
+	f := group[0].file
 	if f == nil {
 		var err error
-		if f, err = db.writeRun(r); err != nil {
-			return fmt.Errorf("flush run %d: %w", r.number, err)
+		if f, err = db.writeRuns(group); err != nil {
+			return fmt.Errorf("flush run %d: %w", newest, err)
 		}
 	}
-	change := change{flushed: r}
+	change := change{flushed: group}
 	if f != nil {
 		change.added[0] = []*file{f}
 	}
 	if err := db.commit(&change); err != nil {
-		if f != nil && f != r.file {
+		if f != nil && f != group[0].file {
 			err = errors.Join(err, db.closeTable(f))
 		}
-		return fmt.Errorf("flush run %d: %w", r.number, err)
+		return fmt.Errorf("flush run %d: %w", newest, err)
 	}
 	if f != nil {
-		info := FlushInfo{Run: r.number, File: f.number, Bytes: f.size, Entries: f.entries, Took: time.Since(begun)}
+		info := FlushInfo{Run: newest, File: f.number, Bytes: f.size, Entries: f.entries, Took: time.Since(begun)}
 		db.counters.flushed(info)
 		db.o.Events.Flushed(info)
 	}
@@ -111,20 +165,32 @@ func (db *DB) flush(r *sealedRun) error {
 	return nil
 }
 
-// writeRun writes the entries of a memtable into a file of level 0; nil if there
+// writeRuns writes the entries of memtables into a file of level 0; nil if there
 // are none.
-func (db *DB) writeRun(r *sealedRun) (*file, error) {
-	if r.table.Len() == 0 {
+func (db *DB) writeRuns(group []*sealedRun) (*file, error) {
+	var m merger
+	var ranges run.Ranges
+	var sources []source
+	for _, r := range group {
+		if r.table.Len() > 0 {
+			sources = append(sources, sourceOfMemory(r.table))
+			ranges = addAll(ranges, r.table.Ranges())
+		}
+	}
+	if len(sources) == 0 {
 		return nil, nil
 	}
-	it := r.table.Iterator()
-	defer it.Close()
+	m.reset(&db.o.Split, nil, sources)
+	defer m.close()
 	older := db.tableRuns()
-	return db.writeTable(db.newFileNumber(), r.number, r.table.Ranges(), func(w *tableWriter) error {
-		for ok := it.Seek(nil); ok; ok = it.Next() {
-			e := *it.Entry()
+	return db.writeTable(db.newFileNumber(), group[0].number, ranges, func(w *tableWriter) error {
+		for m.seek(nil); m.next(); {
+			e := run.Entry{Key: m.key, Kind: m.kind}
+			if e.Kind.HasValue() {
+				e.Value = joined(&m.finding)
+			}
 			// An append that nothing is there for is a value. Nor was there when views of
-			// this run were opened: only a Filter takes away what they see.
+			// these runs were opened: only a Filter takes away what they see.
 			if e.Kind == run.Append && !db.o.filters(e.Key) && !older.mayHaveKey(e.Key) {
 				e.Kind = run.Set
 			}
@@ -138,7 +204,7 @@ func (db *DB) writeRun(r *sealedRun) (*file, error) {
 				return ErrClosed
 			}
 		}
-		return it.Err()
+		return m.err
 	})
 }
 

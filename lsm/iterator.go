@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
 )
 
@@ -58,11 +59,7 @@ func (db *DB) scan(v *version, within run.Range) *Iterator {
 func (db *DB) sourcesOf(v *version, within run.Range, o sstable.IteratorOptions) (sources []source) {
 	for _, r := range v.memory {
 		if r.table != nil {
-			table := r.table
-			sources = append(sources, source{
-				Iterator: table.Iterator(), ranges: table.Ranges(),
-				hides: func(p *run.Probe) (bool, error) { return table.Hides(p), nil },
-			})
+			sources = append(sources, sourceOfMemory(r.table))
 		} else {
 			sources = append(sources, db.sourceOf([]*file{r.file}, o))
 		}
@@ -76,6 +73,14 @@ func (db *DB) sourcesOf(v *version, within run.Range, o sstable.IteratorOptions)
 		}
 	}
 	return sources
+}
+
+// sourceOfMemory is the run of a memtable.
+func sourceOfMemory(table memtable.Table) source {
+	return source{
+		Iterator: table.Iterator(), ranges: table.Ranges(),
+		hides: func(p *run.Probe) (bool, error) { return table.Hides(p), nil },
+	}
 }
 
 // sourceOf is a run of files that are apart from each other, ascending.

@@ -32,7 +32,7 @@ const maxManifestBytes = 4 << 20
 
 // change is what happens to the tree in one step.
 type change struct {
-	flushed *sealedRun     // that the tree has from now on, nil if none
+	flushed []*sealedRun   // the oldest ones, which the tree has from now on
 	removed map[*file]bool // those in added as well have only moved
 	added   [numLevels][]*file
 }
@@ -87,9 +87,9 @@ func (db *DB) commit(c *change) error {
 }
 
 // fillIn completes an edit. The lock is held.
-func (db *DB) fillIn(e *edit, flushed *sealedRun) {
-	if flushed != nil {
-		db.flushedRun = flushed.number
+func (db *DB) fillIn(e *edit, flushed []*sealedRun) {
+	if len(flushed) > 0 {
+		db.flushedRun = flushed[0].number
 	}
 	e.flushed, e.nextFile, e.nextRun = db.flushedRun, db.nextFile, db.activeRun
 	e.firstLog = db.firstLog(e.flushed)
@@ -111,10 +111,10 @@ func (db *DB) writeEdit(e *edit) error {
 
 // adoptChange makes a change in the store, and in its views. The lock is held.
 func (db *DB) adoptChange(c *change, next *tree) {
-	if c.flushed == nil {
+	if len(c.flushed) == 0 {
 		db.install(newVersion(db.current.memory, next))
 	} else {
-		db.install(db.current.without(c.flushed, next))
+		db.install(db.current.without(len(c.flushed), next))
 		for v := range db.views {
 			v.replace(c.flushed, c.added[0])
 		}

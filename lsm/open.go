@@ -72,7 +72,7 @@ func (db *DB) open() error {
 		return err
 	}
 	db.workers.Add(2)
-	go db.work(&db.flusher, db.flushOldest, db.reportFlush)
+	go db.work(&db.flusher, db.flushDue, db.reportFlush)
 	go db.work(&db.compactor, db.compactOnce, db.reportCompaction)
 	db.compactor.wake()
 	return nil
@@ -204,7 +204,7 @@ func (db *DB) adopt(r *sealedRun) error {
 	db.owner.Lock()
 	db.install(db.current.withRun(r))
 	db.owner.Unlock()
-	return db.flush(r)
+	return db.flush([]*sealedRun{r})
 }
 
 // removeLeftovers removes the files of the store that it does not need. Others

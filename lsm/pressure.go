@@ -43,6 +43,7 @@ func (db *DB) waitForFlush() error {
 		return db.stuck
 	}
 	begun := time.Now()
+	db.flusher.wake()
 	db.progress.Wait()
 	db.counters.stalled(time.Since(begun))
 	db.o.Events.Stalled(time.Since(begun))

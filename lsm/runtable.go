@@ -36,11 +36,16 @@ func (t *runTable) apply(split *Split, p *run.Probe, kind run.Kind, key, value [
 	}
 }
 
-// isFull says whether the memtable has its size. A limit below a slab, as tests
-// have it, is one of bytes written, since memory comes in slabs.
+// isFull says whether the memtable has its size.
 func (t *runTable) isFull(limitBytes int64) bool {
+	return t.bytesFor(limitBytes) > limitBytes
+}
+
+// bytesFor is the size that a limit is for. One below a slab, as tests have it, is
+// of bytes written, since memory comes in slabs.
+func (t *runTable) bytesFor(limitBytes int64) int64 {
 	if limitBytes < minMemtableBytes {
-		return t.writtenBytes >= limitBytes
+		return t.writtenBytes
 	}
-	return t.Bytes() > limitBytes
+	return t.Bytes()
 }

@@ -1,8 +1,10 @@
 package lsm
 
+import "time"
+
 // Seal ends the active run: what is written from now on is another one. It takes
 // constant time. A crash takes a store without a log back to a seal; see the
-// package comment.
+// package comment. Many small runs cost little: they are flushed together.
 func (db *DB) Seal() error {
 	if err := db.enterToWrite(); err != nil {
 		return err
@@ -16,7 +18,10 @@ func (db *DB) seal() error {
 	if db.active.Len() == 0 {
 		return nil
 	}
-	r := &sealedRun{number: db.activeRun, table: db.active.Table}
+	r := &sealedRun{
+		number: db.activeRun, table: db.active.Table,
+		bytes: db.active.bytesFor(db.o.MemtableBytes), sealed: time.Now(),
+	}
 	r.table.Seal()
 	db.active = db.newTable()
 	return db.beginRun(r)
@@ -36,6 +41,7 @@ func (db *DB) beginRun(ended *sealedRun) error {
 	db.install(db.current.withRun(ended))
 	db.activeRun++
 	db.flusher.wake()
+	time.AfterFunc(maxRunAge, db.flusher.wake)
 	if db.log == nil {
 		return nil
 	}

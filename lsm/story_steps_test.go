@@ -145,6 +145,10 @@ func closeView(s *story) error {
 // settle waits until the workers have nothing to do, or cannot do it.
 func settle(s *story) error {
 	s.compactionFailed.Store(false)
+	s.db.owner.Lock()
+	s.db.wantedRun = s.db.activeRun - 1
+	s.db.owner.Unlock()
+	s.db.flusher.wake()
 	for range 400 {
 		s.db.owner.Lock()
 		stop := s.db.failed != nil || s.db.stuck != nil || s.db.damaged || s.compactionFailed.Load()

@@ -1,7 +1,7 @@
 package lsm
 
 import (
-	"slices"
+	"time"
 
 	"github.com/weirstate/weir/memtable"
 )
@@ -12,7 +12,9 @@ type sealedRun struct {
 	number uint64
 	table  memtable.Table // nil if there is a file
 	file   *file          // of which it is one of the references
-	refs   int            // of versions; the lock of the store
+	bytes  int64          // of the memtable when it was sealed, to be compared with MemtableBytes
+	sealed time.Time
+	refs   int // of versions; the lock of the store
 }
 
 // version is all that the store holds but for the active memtable, at one
@@ -90,7 +92,8 @@ func (v *version) withRun(r *sealedRun) *version {
 	return newVersion(append([]*sealedRun{r}, v.memory...), v.tree)
 }
 
-// without is the version in which a run is no longer in memory but in a tree.
-func (v *version) without(r *sealedRun, t *tree) *version {
-	return newVersion(slices.DeleteFunc(slices.Clone(v.memory), func(other *sealedRun) bool { return other == r }), t)
+// without is the version in which the oldest runs in memory, so many, are in a tree
+// instead.
+func (v *version) without(oldest int, t *tree) *version {
+	return newVersion(v.memory[:len(v.memory)-oldest], t)
 }

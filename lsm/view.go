@@ -1,6 +1,8 @@
 package lsm
 
 import (
+	"slices"
+
 	"github.com/weirstate/weir/internal/run"
 )
 
@@ -59,9 +61,10 @@ func (v *View) enter() error {
 
 // replace makes the view refer to a file instead of the memory that the file was
 // written from. The lock is held.
-func (v *View) replace(flushed *sealedRun, files []*file) {
+func (v *View) replace(flushed []*sealedRun, files []*file) {
 	old := v.version
-	if n := len(old.memory); n == 0 || old.memory[n-1] != flushed {
+	n := len(old.memory)
+	if n < len(flushed) || !slices.Equal(old.memory[n-len(flushed):], flushed) {
 		return
 	}
 	var added [numLevels][]*file
@@ -70,7 +73,7 @@ func (v *View) replace(flushed *sealedRun, files []*file) {
 	if err != nil {
 		return // the memory does as well
 	}
-	v.version = old.without(flushed, next)
+	v.version = old.without(len(flushed), next)
 	v.db.unref(old)
 }
 
