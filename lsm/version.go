@@ -13,8 +13,8 @@ type sealedRun struct {
 	table  memtable.Table // nil if there is a file
 	file   *file          // of which it is one of the references
 	bytes  int64          // of the memtable when it was sealed, to be compared with MemtableBytes
-	sealed time.Time
-	refs   int // of versions; the lock of the store
+	sealed time.Time      // when it was, from which on it waits for others
+	refs   int            // of versions; the lock of the store
 }
 
 // version is all that the store holds but for the active memtable, at one
