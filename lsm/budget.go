@@ -1,6 +1,8 @@
 package lsm
 
 import (
+	"sync/atomic"
+
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/sstable"
 )
@@ -12,6 +14,8 @@ import (
 type Budget struct {
 	slabs *slab.Budget
 	cache *sstable.Cache
+	// sealedBytes is what sealed memtables took when they were sealed.
+	sealedBytes atomic.Int64
 }
 
 // NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.

@@ -124,7 +124,8 @@ func (c *compaction) merge() error {
 func (db *DB) giveWay() error {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	for db.stuck == nil && !db.closed && db.mustFlush() && db.sealedBytes() > 0 {
+	for db.stuck == nil && !db.closed && len(db.dueRuns()) > 0 && db.sealedBytes() > 0 {
+		db.flusher.wake() // nobody may have told it
 		db.progress.Wait()
 	}
 	if db.closed || db.ctx.Err() != nil {

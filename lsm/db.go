@@ -40,8 +40,9 @@ type DB struct {
 	writes     uint64 // counts them, for iterators
 	detours    int64  // see Shape.Detours
 	nextFile   uint64
-	flushedRun uint64 // newest run in the tree
-	wantedRun  uint64 // newest that somebody waits for to be there
+	flushedRun uint64        // newest run in the tree
+	wantedRun  uint64        // newest that somebody waits for to be there
+	runAge     time.Duration // that a sealed run waits for others at the most
 	views      map[*View]bool
 	iterators  map[*Iterator]bool
 	probe      run.Probe     // scratch of the operation under way

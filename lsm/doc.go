@@ -4,9 +4,10 @@
 //
 // What is written goes to a memtable. Seal ends it: from then on it is a run that
 // never changes, in memory and within a second or so in a file, which small runs
-// share. Runs are merged in the background and move down the levels. A key has one entry at most in a run, and the newer
-// run wins, so nothing is numbered: a snapshot is a seal and a set of runs. The
-// room knows bytes; it may not know what keys and values mean.
+// share. Runs are merged in the background and move down the levels. A key has one
+// entry at most in a run, and the newer run wins, so nothing is numbered: a
+// snapshot is a seal and a set of runs. The room knows bytes; it may not know what
+// keys and values mean.
 //
 // # Durability
 //

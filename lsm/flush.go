@@ -63,64 +63,27 @@ func (db *DB) flushDue() (more bool, err error) {
 	group := db.dueRuns()
 	db.owner.Unlock()
 	if len(group) == 0 {
+		db.sortRuns()
 		return false, nil
 	}
 	return true, db.flush(group)
 }
 
-// Small runs, of which seals in quick succession make many, wait for each other:
-// reads find what is new in memory, and the tree has fewer tables.
-const (
-	// maxWaitingRuns is how many there may be: a read looks into each.
-	maxWaitingRuns = 8
-	// maxRunAge is how long one may wait.
-	maxRunAge = time.Second
-)
-
-// mustFlush says whether the oldest sealed run waits no longer: somebody waits for
-// it, or it is a file, or there is a memtable's worth of runs, or many, or it is
-// old. The lock is held.
-func (db *DB) mustFlush() bool {
-	memory := db.current.memory
-	if len(memory) == 0 || db.failed != nil {
-		return false
-	}
-	oldest, bytes := memory[len(memory)-1], int64(0)
-	for _, r := range memory {
-		bytes += r.bytes
-	}
-	return oldest.number <= db.wantedRun || oldest.file != nil || bytes >= db.o.MemtableBytes ||
-		len(memory) >= maxWaitingRuns || db.mustWait() || time.Since(oldest.sealed) >= maxRunAge
-}
-
-// dueRuns are the sealed runs that become a table now, from the newest to the
-// oldest: the oldest one, and those after it as far as they come to one memtable.
-// They end where a view does that has one of them. The lock is held.
-func (db *DB) dueRuns() []*sealedRun {
-	if !db.mustFlush() {
-		return nil
-	}
-	memory := db.current.memory
-	newest := len(memory) - 1
-	bytes := memory[newest].bytes
-	for memory[newest].table != nil && newest > 0 && !db.endsView(memory[newest].number) {
-		next := memory[newest-1]
-		if bytes += next.bytes; next.table == nil || bytes > db.o.MemtableBytes {
-			break
-		}
-		newest--
-	}
-	return memory[newest:]
-}
-
-// endsView says whether a run is the newest of a view. The lock is held.
-func (db *DB) endsView(number uint64) bool {
-	for v := range db.views {
-		if v.run == number {
-			return true
+// sortRuns sorts the runs that wait, as their flush will need them, so that no scan
+// has to do so under the lock.
+func (db *DB) sortRuns() {
+	db.owner.Lock()
+	v := db.current
+	v.refs++
+	db.owner.Unlock()
+	for _, r := range v.memory {
+		if r.table != nil {
+			db.report(r.table.Iterator().Close())
 		}
 	}
-	return false
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	db.unref(v)
 }
 
 // reportFlush takes down how a flush has ended.

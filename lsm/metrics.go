@@ -13,9 +13,10 @@ type Metrics struct {
 	// MemtableBytes is what memtables take, of all memory that BudgetUsed has.
 	MemtableBytes           int64
 	BudgetUsed, BudgetLimit int64
-	// Flushing and Compacting say whether the workers do something, or have not
-	// looked yet whether they must. A store to which nobody writes, and for which
-	// both are false, stays as it is. Compact is not counted.
+	// Flushing says whether sealed runs are about to come to the tree, which small
+	// ones may take a second to do; Compacting whether tables are joined, or nobody
+	// has looked yet whether they must be. A store to which nobody writes, and for
+	// which both are false, stays as it is. Compact is not counted.
 	Flushing, Compacting bool
 
 	Flushes     int64
@@ -56,7 +57,7 @@ func (db *DB) Metrics() (m Metrics) {
 	m.Sealed = len(db.current.memory)
 	m.MemtableBytes = db.active.Bytes() + db.sealedBytes()
 	m.BudgetUsed, m.BudgetLimit = db.o.Budget.Used(), db.o.Budget.Limit()
-	m.Flushing = db.flusher.isBusy() // first: a flush wakes the compactor at its end
+	m.Flushing = db.flusher.isBusy() || m.Sealed > 0 && db.failed == nil // first: a flush wakes the compactor at its end
 	m.Compacting = db.compactor.isBusy()
 	c := &db.counters
 	m.Flushes, m.Compactions = c.flushes.Load(), c.compactions.Load()

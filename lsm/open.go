@@ -31,7 +31,7 @@ func Open(dir string, options *Options) (*DB, error) {
 func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
 		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
-		nextFile: 1, activeRun: 1,
+		nextFile: 1, activeRun: 1, runAge: maxRunAge,
 		views: make(map[*View]bool), iterators: make(map[*Iterator]bool),
 	}
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)

@@ -19,10 +19,11 @@ func (db *DB) seal() error {
 		return nil
 	}
 	r := &sealedRun{
-		number: db.activeRun, table: db.active.Table,
+		number: db.activeRun, table: db.active.Table, takes: db.active.Bytes(),
 		bytes: db.active.bytesFor(db.o.MemtableBytes), sealed: time.Now(),
 	}
 	r.table.Seal()
+	db.o.Budget.sealedBytes.Add(r.takes)
 	db.active = db.newTable()
 	return db.beginRun(r)
 }
@@ -41,7 +42,7 @@ func (db *DB) beginRun(ended *sealedRun) error {
 	db.install(db.current.withRun(ended))
 	db.activeRun++
 	db.flusher.wake()
-	time.AfterFunc(maxRunAge, db.flusher.wake)
+	db.wakeWhenOld()
 	if db.log == nil {
 		return nil
 	}

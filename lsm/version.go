@@ -13,6 +13,7 @@ type sealedRun struct {
 	table  memtable.Table // nil if there is a file
 	file   *file          // of which it is one of the references
 	bytes  int64          // of the memtable when it was sealed, to be compared with MemtableBytes
+	takes  int64          // of the budget, then
 	sealed time.Time      // when it was, from which on it waits for others
 	refs   int            // of versions; the lock of the store
 }
@@ -58,6 +59,7 @@ func (db *DB) unref(v *version) {
 		}
 		if r.table != nil {
 			r.table.Release()
+			db.o.Budget.sealedBytes.Add(-r.takes)
 		} else {
 			db.unrefFile(r.file)
 		}
