@@ -258,20 +258,18 @@ func (it *Iterator) Err() error { return it.err }
 
 // Close releases what the iterator holds. A second one does nothing.
 func (it *Iterator) Close() error {
-	var err error
-	if !it.live.on {
-		err = it.merger.close() // which takes the lock
-	}
 	it.db.owner.Lock()
 	defer it.db.owner.Unlock()
 	it.valid = false
 	delete(it.db.iterators, it)
 	switch {
 	case it.live.on:
-		it.closeLive()
-	case it.version != nil:
-		it.db.unref(it.version)
-		it.version = nil
+		return it.closeLive()
+	case it.version == nil:
+		return nil
 	}
+	err := it.merger.close()
+	it.db.unref(it.version)
+	it.version = nil
 	return err
 }

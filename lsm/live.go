@@ -250,10 +250,11 @@ func (l *live) last() []byte { return l.from[:len(l.from)-1] }
 
 // closeLive ends a live iterator. Its memory is kept for the next one. The lock is
 // held.
-func (it *Iterator) closeLive() {
+func (it *Iterator) closeLive() error {
 	it.closeSources()
 	it.live.on = false
 	it.db.idle = it
+	return nil
 }
 
 // checkPrefix says whether bytes are a prefix as the store cuts them.

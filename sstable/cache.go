@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/slab"
 )
@@ -14,11 +13,10 @@ import (
 // many as the budget gives. When it gives no more, one clock hand goes round and
 // evicts what was not used since it passed.
 //
-// There is no map: a table knows the frames of its blocks (its slots). What a tree
-// has in frames is guarded by the lock of the tree. Whoever holds that lock reads
-// its frames and evicts them; a frame of another tree is evicted only if its lock
-// is free at that moment. An iterator that reads a block for longer pins its frame,
-// as long as few are pinned: one that is keeps its slab from being given back.
+// There is no map: a table knows the frames of its blocks (its slots). There is
+// no count of references: what a tree has in frames is guarded by the lock of
+// the tree. Whoever holds that lock reads its frames and evicts them; a frame of
+// another tree is evicted only if its lock is free at that moment.
 //
 // Locks are taken in this order: one Owner's, the cache's, the budget's; other
 // Owners' by TryLock only.
@@ -31,7 +29,6 @@ type Cache struct {
 	perSlab    int
 	shift      uint // of the number of a slab in that of a frame
 	reclaimer  slab.Reclaimer
-	pins       atomic.Int64 // of all frames
 
 	// slabs is never resized. An element is written under mu, and read under mu
 	// or by who has a frame in it.
@@ -47,7 +44,7 @@ type Cache struct {
 // frames are those of a slab. The number of a frame is 1 + (slab<<shift | place).
 type frames struct {
 	memory  []byte
-	heads   []uint32 // guarded by the Owner of the frame: see sizeBits
+	heads   []uint32 // size of the block, and whether it was used; guarded by its Owner
 	holders []holder
 }
 
@@ -58,19 +55,8 @@ type holder struct {
 	block int    // guarded by owner
 }
 
-// A head is the size of the block in bytes, how many iterators have pinned it, and
-// whether it was used since the hand came by.
-const (
-	sizeBits = 21
-	sizeMask = 1<<sizeBits - 1
-	onePin   = 1 << sizeBits
-	pinMask  = usedFlag - onePin
-	usedFlag = 1 << 31
-)
-
-// slabsPerPin bounds the pins: of the slabs that a cache may have, an eighth at
-// most has any.
-const slabsPerPin = 8
+// usedFlag is set in a head when the block is used.
+const usedFlag = 1 << 31
 
 // minFrameBytes bounds what there is to say of frames beside the budget.
 const minFrameBytes = 512
@@ -125,27 +111,7 @@ func (c *Cache) hit(frame uint32) []byte {
 		s.heads[place] = head | usedFlag
 	}
 	at := place * c.frameBytes
-	return s.memory[at : at+int(head&sizeMask)]
-}
-
-// pin keeps a block in its frame until unpin, unless too many are kept; it says
-// whether it does. The lock of the owner is held.
-func (c *Cache) pin(frame uint32) bool {
-	s, place := c.place(frame)
-	if s.heads[place]&pinMask == pinMask || c.pins.Load() >= int64(max(1, len(c.slabs)/slabsPerPin)) {
-		return false
-	}
-	s.heads[place] += onePin
-	c.pins.Add(1)
-	return true
-}
-
-// unpin ends what pin began. The lock of the owner is held; the cache may be closed.
-func (c *Cache) unpin(frame uint32) {
-	if s, place := c.place(frame); s != nil {
-		s.heads[place] -= onePin
-	}
-	c.pins.Add(-1)
+	return s.memory[at : at+int(head&^usedFlag)]
 }
 
 // memory is all of a frame.
@@ -260,21 +226,16 @@ func (c *Cache) visit(frame uint32, o *Owner) bool {
 		s.heads[place] &^= usedFlag
 		return false
 	}
-	return s.clear(place, frame)
-}
-
-// isKept says whether the bytes of a frame must stay. The lock of its owner is held.
-func (s *frames) isKept(place int, frame uint32) bool {
-	return s.heads[place]&pinMask != 0 || s.holders[place].owner.kept == frame
+	return h.clear(frame)
 }
 
 // clear takes a frame from its table, if its bytes are not kept. The owner's
 // lock is held.
-func (s *frames) clear(place int, frame uint32) bool {
-	if s.isKept(place, frame) {
+func (h *holder) clear(frame uint32) bool {
+	if h.owner.kept == frame {
 		return false
 	}
-	if h := &s.holders[place]; h.table != nil {
+	if h.table != nil {
 		h.table.setSlot(h.block, 0)
 		h.table = nil
 	}
@@ -292,7 +253,7 @@ func (c *Cache) forget(t *Table) {
 			continue
 		}
 		s, place := c.place(frame)
-		if s.clear(place, frame) {
+		if s.holders[place].clear(frame) {
 			c.vacate(frame)
 		} else {
 			s.holders[place].table = nil
@@ -339,13 +300,13 @@ func (c *Cache) empty(i int, lock func(*Owner) bool) bool {
 	s := c.slabs[i]
 	for place := range s.holders {
 		h := &s.holders[place]
-		if h.owner != nil && (!lock(h.owner) || s.isKept(place, c.number(i, place))) {
+		if h.owner != nil && (!lock(h.owner) || h.owner.kept == c.number(i, place)) {
 			return false
 		}
 	}
 	for place := range s.holders {
-		if s.holders[place].owner != nil {
-			s.clear(place, c.number(i, place))
+		if h := &s.holders[place]; h.owner != nil {
+			h.clear(c.number(i, place))
 		}
 	}
 	c.free = slices.DeleteFunc(c.free, func(frame uint32) bool { return int((frame-1)>>c.shift) == i })

@@ -119,11 +119,7 @@ func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache,
 		models[i] = numbered(5000+rng.IntN(2000), id*3+byte(i), 400+rng.IntN(100))
 		tables[i] = openModel(t, &models[i], WriterOptions{BlockBytes: 512, Compression: S2}, ReaderOptions{Budget: budget, Cache: cache, Owner: owner})
 	}
-	walked := rng.IntN(len(tables))
-	it := tables[walked].Iterator(IteratorOptions{LookUp: true})
 	for range 200 {
-		sought := &models[walked].entries[rng.IntN(len(models[walked].entries))]
-		found := it.Seek(sought.Key)
 		owner.Lock()
 		for range rng.IntN(20) {
 			i := rng.IntN(len(tables))
@@ -146,11 +142,7 @@ func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache,
 			cache.GiveBack(owner)
 		}
 		owner.Unlock()
-		if !found || !bytes.Equal(sought.Value.Bytes, it.Entry().Value.Bytes) {
-			t.Error("a block was overwritten under an iterator")
-		}
 	}
-	require.NoError(t, it.Close())
 	owner.Lock()
 	defer owner.Unlock()
 	for _, table := range tables {
@@ -198,53 +190,6 @@ func TestKeptBytesStay(t *testing.T) {
 			cache.Close()
 			require.Zero(t, budget.Used())
 		}
-	}
-}
-
-// TestBlocksOfIteratorsStay walks with more iterators than may pin: others have
-// copies. All of the cache is used, and given back, beside them.
-func TestBlocksOfIteratorsStay(t *testing.T) {
-	for _, io := range []IteratorOptions{{Cached: true}, {LookUp: true}} {
-		budget := slab.NewBudget(4 * slabsPerPin * slab.Bytes)
-		cache := NewCache(budget, 512)
-		o := ReaderOptions{Budget: budget, Cache: cache, Owner: newOwner()}
-		small, large := numbered(20, 'a', 300), numbered(200_000, 'b', 300)
-		first := openModel(t, &small, WriterOptions{BlockBytes: 512}, o)
-		second := openModel(t, &large, WriterOptions{BlockBytes: 512}, o)
-		fillCache(t, first, &small) // in the cache, a block each
-		var walks []*Iterator
-		for i := range 6 {
-			it := first.Iterator(io)
-			require.True(t, it.Seek(small.entries[3*i].Key))
-			walks = append(walks, it)
-		}
-		require.EqualValues(t, 4, cache.pins.Load())
-		stay := func(when string) {
-			for i, it := range walks {
-				require.Equal(t, small.entries[3*i].Value.Bytes, it.Entry().Value.Bytes, "%s, %d", when, i)
-			}
-		}
-		fillCache(t, second, &large)
-		fillCache(t, second, &large)
-		stay("when the cache was used for others")
-		for cache.GiveBack(o.Owner) {
-		}
-		require.Positive(t, cache.slabCount)
-		fillCache(t, second, &large)
-		stay("when all that can be given back was")
-		for i, it := range walks {
-			require.True(t, it.Next())
-			require.Equal(t, small.entries[3*i+1].Value.Bytes, it.Entry().Value.Bytes)
-			require.NoError(t, it.Close())
-		}
-		require.Zero(t, cache.pins.Load())
-		for cache.GiveBack(o.Owner) {
-		}
-		require.Zero(t, cache.slabCount)
-		require.NoError(t, first.Close())
-		require.NoError(t, second.Close())
-		cache.Close()
-		require.Zero(t, budget.Used())
 	}
 }
 

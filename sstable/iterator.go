@@ -17,8 +17,8 @@ type IteratorOptions struct {
 	Cached bool
 
 	// LookUp is for who does not: the iterator takes the lock for a moment for
-	// each block, to find it in the cache. What is not there is read, and does not
-	// go into it.
+	// each block, and copies what is in the cache. What is not is read, and does
+	// not go into it.
 	LookUp bool
 }
 
@@ -30,9 +30,8 @@ type Iterator struct {
 	options IteratorOptions
 	err     error
 
-	at     int // block that is loaded, -1 for none
-	block  block
-	pinned uint32 // the frame that it is in, 0 if that is a buffer of the iterator
+	at    int // block that is loaded, -1 for none
+	block block
 	i     int  // entry in it
 	next  int  // offset of the one after it
 	done  bool // nothing follows
@@ -54,7 +53,7 @@ func (t *Table) Iterator(o IteratorOptions) *Iterator {
 }
 
 // Reset makes the iterator one of a table, which may be another, as if it were
-// new; it keeps its buffers. It was closed, or is new.
+// new; it keeps its buffers.
 func (it *Iterator) Reset(t *Table, o IteratorOptions) {
 	*it = Iterator{table: t, options: o, key: it.key[:0], raw: it.raw[:0], stored: it.stored[:0], at: -1, i: -1}
 	it.last = t.index.count - 1
@@ -69,11 +68,6 @@ func (it *Iterator) Err() error { return it.err }
 // Close implements run.Iterator. The iterator may be used again after Reset.
 func (it *Iterator) Close() error {
 	it.done, it.at = true, -1
-	if it.pinned != 0 && it.options.LookUp {
-		it.table.owner.Lock()
-		defer it.table.owner.Unlock()
-	}
-	it.unpin()
 	return nil
 }
 
@@ -193,21 +187,16 @@ func (it *Iterator) load(i int) bool {
 	return true
 }
 
-// fetch returns a raw block, in a frame that is pinned or a buffer of the iterator.
+// fetch returns a raw block, in a buffer of the iterator.
 func (it *Iterator) fetch(i int) ([]byte, error) {
 	t := it.table
 	if it.options.Cached {
-		it.unpin()
 		raw, err := t.block(i)
-		if err != nil {
-			return nil, err
-		}
-		return it.keep(raw, t.owner.used), nil
+		it.raw = append(it.raw[:0], raw...)
+		return it.raw, err
 	}
-	if it.options.LookUp && t.cache != nil {
-		if raw := it.lookUp(i); raw != nil {
-			return raw, nil
-		}
+	if it.options.LookUp && it.copyCached(i) {
+		return it.raw, nil
 	}
 	offset, size := t.index.offset(i), t.index.size(i)
 	if offset < it.from || offset+size > it.from+int64(len(it.stored)) {
@@ -226,36 +215,20 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 	return it.raw, e.unpack(it.raw, offset)
 }
 
-// lookUp returns a raw block if the cache has it, nil if not.
-func (it *Iterator) lookUp(i int) []byte {
+// copyCached copies a raw block from the cache, if it is there.
+func (it *Iterator) copyCached(i int) bool {
 	t := it.table
+	if t.cache == nil {
+		return false
+	}
 	t.owner.Lock()
 	defer t.owner.Unlock()
-	it.unpin()
 	frame := t.slot(i)
 	if frame == 0 {
-		return nil
+		return false
 	}
-	return it.keep(t.cache.hit(frame), frame)
-}
-
-// keep returns a block that stays when the lock is released: itself, if it is in
-// a frame that can be pinned, or a copy. The lock of the owner is held.
-func (it *Iterator) keep(raw []byte, frame uint32) []byte {
-	if frame != 0 && it.table.cache.pin(frame) {
-		it.pinned = frame
-		return raw
-	}
-	it.raw = append(it.raw[:0], raw...)
-	return it.raw
-}
-
-// unpin lets go of the frame. The lock of the owner is held.
-func (it *Iterator) unpin() {
-	if it.pinned != 0 {
-		it.table.cache.unpin(it.pinned)
-		it.pinned = 0
-	}
+	it.raw = append(it.raw[:0], t.cache.hit(frame)...)
+	return true
 }
 
 // ahead is how many bytes are read from a block on: whole blocks that follow
