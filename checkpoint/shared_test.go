@@ -103,7 +103,7 @@ func TestSharedFilesGoWithTheLastCheckpointThatHasThem(t *testing.T) {
 
 // Bug 1, FLINK-7268: a late removal of an attempt before takes a file that a later
 // attempt uses. Protection: what is removed is compared with what is listed then.
-func TestLateRemovalsLeaveWhatALaterAttemptUses(t *testing.T) {
+func TestBug1LateRemovalsLeaveWhatALaterAttemptUses(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	r.completeShared(a, 1)
@@ -125,7 +125,7 @@ func TestLateRemovalsLeaveWhatALaterAttemptUses(t *testing.T) {
 // Bugs 3 and 4, FLINK-24611 and FLINK-25395: an aborted checkpoint takes with it, or
 // leaves behind, what others refer to. Protection: only files of a complete checkpoint
 // are confirmed, and an abort removes what its own checkpoint has written.
-func TestAbortedCheckpointTakesItsOwnFilesOnly(t *testing.T) {
+func TestBug3And4AbortedCheckpointTakesItsOwnFilesOnly(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 3, TolerableFailures: 9})
 	a := r.begin()
 	r.completeShared(a, 1)
@@ -169,7 +169,7 @@ func TestUnconfirmedFilesAreNotReferredTo(t *testing.T) {
 
 // Bug 5, FLINK-26985: the new job deletes files of the checkpoint that it was
 // restored from and still refers to.
-func TestFilesOfTheRestoredCheckpointStayWhileTheyAreReferredTo(t *testing.T) {
+func TestBug5FilesOfTheRestoredCheckpointStayWhileTheyAreReferredTo(t *testing.T) {
 	r := newRig(t, Options{})
 	r.completeShared(r.begin(), 1, 2)
 	r, a := r.restart()
@@ -183,7 +183,7 @@ func TestFilesOfTheRestoredCheckpointStayWhileTheyAreReferredTo(t *testing.T) {
 }
 
 // Bug 6, FLINK-29913: overlapping checkpoints write one file under one name.
-func TestOverlappingCheckpointsShareUnderNamesOfTheirOwn(t *testing.T) {
+func TestBug6OverlappingCheckpointsShareUnderNamesOfTheirOwn(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 2, Retain: 2})
 	a := r.begin()
 	one, two := r.trigger(a), r.trigger(a)
@@ -202,7 +202,7 @@ func TestOverlappingCheckpointsShareUnderNamesOfTheirOwn(t *testing.T) {
 
 // Bug 7, FLINK-30461 and SPARK-42353: what a crash leaves stays for ever, or what is
 // under way is taken for it.
-func TestCollectorTakesOrphansAndNothingUnderWay(t *testing.T) {
+func TestBug7CollectorTakesOrphansAndNothingUnderWay(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, Options{})
 	a := r.begin()
@@ -294,7 +294,7 @@ func TestSharedFilesStayUntilTheEntryIsGoneForGood(t *testing.T) {
 
 // Bug 9, FLINK-35803 and FLINK-36125: subtasks that share one file, as after a change
 // of parallelism, and what is removed when only one of them goes on with it.
-func TestFileOfTwoSubtasksIsRemovedOnce(t *testing.T) {
+func TestBug9FileOfTwoSubtasksIsRemovedOnce(t *testing.T) {
 	removed := make(map[string]int)
 	objects := &moody{Objects: unlimited()}
 	r := newRig(t, Options{Storage: storageOn(t, objects)})
@@ -328,7 +328,7 @@ func TestFileOfTwoSubtasksIsRemovedOnce(t *testing.T) {
 }
 
 // Bug 11, FLINK-28984: a file that is committed when its checkpoint has ended.
-func TestSharedFileThatComesTooLateIsRemoved(t *testing.T) {
+func TestBug11SharedFileThatComesTooLateIsRemoved(t *testing.T) {
 	r := newRig(t, Options{Storage: storageOn(t, &moody{Objects: unlimited()}), TolerableFailures: 9})
 	a := r.begin()
 	u := a.Upload(r.trigger(a), "op", 0)
@@ -414,7 +414,7 @@ func TestSharedFilesAreValidated(t *testing.T) {
 // Bug 8, FLINK-28440: what a snapshot refers to goes while it is written. Here the
 // checkpoint between it and its base does not list the file. Protection: the base of
 // a checkpoint under way stays whole.
-func TestBaseStaysUntilTheCheckpointsOnItHaveEnded(t *testing.T) {
+func TestBug8BaseStaysUntilTheCheckpointsOnItHaveEnded(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 2})
 	a := r.begin()
 	r.completeShared(a, 1)

@@ -42,6 +42,7 @@ var promises = []check{
 	{"A value without an encoding is refused", unencodableValues},
 	{"What was returned stays as it was", returnedValues},
 	{"Restore at another parallelism", restoreRescaled},
+	{"Snapshots are in the codecs that their states have", codecsOfSnapshots},
 	{"Errors name the state, never the data", errorTexts},
 }
 
