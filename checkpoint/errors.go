@@ -1,6 +1,9 @@
 package checkpoint
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrCorrupt is returned for metadata or an entry of the completed store
@@ -75,3 +78,15 @@ var (
 	// ErrOption is returned for an option that is out of range.
 	ErrOption = errors.New("invalid option")
 )
+
+// SourceError is the error of a file of a checkpoint that is read to be restored.
+type SourceError struct {
+	ID  ID // of the checkpoint
+	Err error
+}
+
+// Error names the checkpoint.
+func (e *SourceError) Error() string { return fmt.Sprintf("checkpoint %d: %v", e.ID, e.Err) }
+
+// Unwrap returns Err.
+func (e *SourceError) Unwrap() error { return e.Err }

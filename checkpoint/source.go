@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -55,7 +56,10 @@ func (s source) Open(ctx context.Context, name string) (snapshot.Object, error) 
 		return nil, err
 	}
 	opened, err := s.objects.Open(ctx, object)
-	return opened, s.named(err)
+	if err != nil {
+		return nil, s.named(err)
+	}
+	return sourceObject{opened, s}, nil
 }
 
 // Link implements snapshot.Linker.
@@ -90,7 +94,22 @@ func (s source) named(err error) error {
 	if err == nil || s.id == 0 {
 		return err
 	}
-	return fmt.Errorf("checkpoint %d: %w", s.id, err)
+	return &SourceError{ID: s.id, Err: err}
+}
+
+// sourceObject is an object whose errors name the checkpoint.
+type sourceObject struct {
+	snapshot.Object
+	source source
+}
+
+// ReadAt implements io.ReaderAt.
+func (o sourceObject) ReadAt(b []byte, offset int64) (int, error) {
+	n, err := o.Object.ReadAt(b, offset)
+	if err != nil && err != io.EOF { // which is compared as it is
+		err = o.source.named(err)
+	}
+	return n, err
 }
 
 // inlineObject is a file that stands in the metadata.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
@@ -637,4 +638,11 @@ func harmNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, harm func(*t
 	require.NotEmpty(t, victim)
 	harm(t, disk, filepath.Join("checkpoints", filepath.FromSlash(victim)))
 	return newest
+}
+
+// A directory that is missing on this machine says nothing against a checkpoint.
+func TestOnlyFilesOfTheCheckpointThatAreMissingAreDamage(t *testing.T) {
+	local := &fs.PathError{Op: "mkdir", Path: "tmp", Err: fs.ErrNotExist}
+	require.False(t, isDamage(asDamage(local)))
+	require.True(t, isDamage(asDamage(&checkpoint.SourceError{ID: 1, Err: local})))
 }

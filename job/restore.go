@@ -58,7 +58,7 @@ func (r restored) handles(operator string) ([]snapshot.Handle, error) {
 // load loads the backend's key groups.
 func (r restored) load(ctx context.Context, b snapshot.Backend, handles []snapshot.Handle, allowUnclaimed bool) error {
 	_, err := snapshot.Restore(ctx, b, r.source, handles, snapshot.RestoreOptions{AllowUnclaimed: allowUnclaimed})
-	if err != nil {
+	if err != nil && !errors.As(err, new(*checkpoint.SourceError)) {
 		err = fmt.Errorf("checkpoint %d: %w", r.id(), err)
 	}
 	return asDamage(err)
@@ -146,10 +146,12 @@ type damage struct{ error }
 // Unwrap returns the error.
 func (d damage) Unwrap() error { return d.error }
 
-// asDamage marks an error of a restore that another checkpoint need not have.
+// asDamage marks an error of a restore that another checkpoint need not have. A file
+// that is missing is one if the checkpoint should have it.
 func asDamage(err error) error {
-	if isOneOf(err, snapshot.ErrCorrupt, snapshot.ErrMismatch, snapshot.ErrCoverage,
-		state.ErrCorrupt, checkpoint.ErrCorrupt, fs.ErrNotExist) {
+	missing := errors.As(err, new(*checkpoint.SourceError)) && errors.Is(err, fs.ErrNotExist)
+	if missing || isOneOf(err, snapshot.ErrCorrupt, snapshot.ErrMismatch, snapshot.ErrCoverage,
+		state.ErrCorrupt, checkpoint.ErrCorrupt) {
 		return damage{err}
 	}
 	return err
