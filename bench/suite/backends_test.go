@@ -19,9 +19,11 @@ var backends = []struct {
 }{
 	{"hash", func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }},
 	{"btree", func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewBTree(o) }},
-	{"lsm", func(b testing.TB, o state.Options) (snapshot.Backend, error) {
-		return lsmstate.Open(b.TempDir(), lsmstate.Options{Options: o})
-	}},
+	{"lsm", openLSM},
+}
+
+func openLSM(b testing.TB, o state.Options) (snapshot.Backend, error) {
+	return lsmstate.Open(b.TempDir(), lsmstate.Options{Options: o})
 }
 
 // BenchmarkState is one operation on one key: setting the current key and the

@@ -22,9 +22,10 @@ const checkpointTurns = 5
 
 // BenchmarkCheckpointWrite is checkpoints of one subtask in a directory, from
 // trigger to commit, against copying their files with a sync of each, in turn:
-// a backend with 8 B keys and 100 B values, half compressible, and, as
-// backend=bytes, a backend that costs nothing and hands over bytes that are
-// there already.
+// a backend with 8 B keys and 100 B values, half compressible; as
+// op=checkpoint-native the tree's files as they are, all of them; and, as
+// backend=bytes, a backend that costs nothing and hands over bytes that are there
+// already.
 func BenchmarkCheckpointWrite(b *testing.B) {
 	keys, size := 1_000_000, 100
 	if testing.Short() {
@@ -33,26 +34,32 @@ func BenchmarkCheckpointWrite(b *testing.B) {
 	for _, backend := range backends {
 		for _, compression := range []snapshot.Compression{snapshot.Zstd, snapshot.None} {
 			name := fmt.Sprintf("%s/compression=%s", row("checkpoint", backend.name, keys), [...]string{"zstd", "none"}[compression])
-			b.Run(name, func(b *testing.B) {
-				be, k := keyed(b, backend.open, 128)
-				defer be.Close()
-				v := must1(state.ValueOf(k, state.ValueDescriptor[[]byte]{Name: "bytes", Codec: codec.Bytes()}))
-				rng := rand.New(rand.NewPCG(5, 5))
-				for i := range keys {
-					check(k.SetKey(int64(i)))
-					check(v.Set(halfCompressible(rng, size)))
-				}
-				runtime.GC()
-				compareWithCopy(b, func(u *checkpoint.Upload) snapshot.Handle {
-					o := snapshot.Options{Name: u.Name(), Compression: compression}
-					return must1(must1(snapshot.Start(u.Context(), be, u, o)).Wait())
-				})
-			})
+			benchCheckpointWrite(b, name, backend.open, keys, size, snapshot.Options{Compression: compression})
 		}
 	}
+	benchCheckpointWrite(b, row("checkpoint-native", "lsm", keys), openLSM, keys, size, snapshot.Options{Mode: snapshot.Full})
 	b.Run(row("checkpoint", "bytes", keys), func(b *testing.B) {
 		content := halfCompressible(rand.New(rand.NewPCG(6, 6)), keys*(8+size))
 		compareWithCopy(b, func(u *checkpoint.Upload) snapshot.Handle { return uploadBytes(u, content) })
+	})
+}
+
+// benchCheckpointWrite compares checkpoints of a backend that was filled.
+func benchCheckpointWrite(b *testing.B, name string, open opener, keys, size int, o snapshot.Options) {
+	b.Run(name, func(b *testing.B) {
+		be, k := keyed(b, open, 128)
+		defer be.Close()
+		v := must1(state.ValueOf(k, state.ValueDescriptor[[]byte]{Name: "bytes", Codec: codec.Bytes()}))
+		rng := rand.New(rand.NewPCG(5, 5))
+		for i := range keys {
+			check(k.SetKey(int64(i)))
+			check(v.Set(halfCompressible(rng, size)))
+		}
+		runtime.GC()
+		compareWithCopy(b, func(u *checkpoint.Upload) snapshot.Handle {
+			o.Name = u.Name()
+			return must1(must1(snapshot.Start(u.Context(), be, u, o)).Wait())
+		})
 	})
 }
 

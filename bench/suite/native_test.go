@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -226,13 +228,49 @@ func BenchmarkSnapshotNativeRestore(b *testing.B) {
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
-// BenchmarkSnapshotEmptyBackend is opening an empty backend on disk, and closing it.
+// BenchmarkSnapshotEmptyBackend is opening a backend on disk, writing one key and
+// closing it; and what memory each of many takes that are open at once, with a budget
+// for each, pages of files that are mapped included.
 func BenchmarkSnapshotEmptyBackend(b *testing.B) {
-	dir := b.TempDir()
-	for b.Loop() {
-		s := newBytesState(dir, state.WholeKeyspace(nativeGroups))
-		check(s.keyed.SetKey(1))
-		check(s.value.Set([]byte("value"))) // the tree is made with the first key
-		check(s.backend.Close())
+	b.Run("op=open", func(b *testing.B) {
+		dir := b.TempDir()
+		for b.Loop() {
+			check(openWithOneKey(dir).backend.Close())
+		}
+	})
+	b.Run("op=memory", func(b *testing.B) {
+		const backends = 64
+		for b.Loop() {
+			before := residentBytes(b)
+			var open []*bytesState
+			for i := range backends {
+				open = append(open, openWithOneKey(filepath.Join(b.TempDir(), fmt.Sprint(i))))
+			}
+			b.ReportMetric(float64(residentBytes(b)-before)/backends/(1<<20), "MiB")
+			for _, s := range open {
+				check(s.backend.Close())
+			}
+		}
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// openWithOneKey opens a backend and makes its tree, which the first key does.
+func openWithOneKey(dir string) *bytesState {
+	s := newBytesState(dir, state.WholeKeyspace(nativeGroups))
+	check(s.keyed.SetKey(1))
+	check(s.value.Set([]byte("value")))
+	return s
+}
+
+// residentBytes is the memory of the process that is resident.
+func residentBytes(b *testing.B) int64 {
+	debug.FreeOSMemory()
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		b.Skip("no /proc: ", err)
 	}
+	var total, resident int64
+	must1(fmt.Sscan(string(statm), &total, &resident))
+	return resident * int64(os.Getpagesize())
 }
