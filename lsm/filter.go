@@ -75,15 +75,16 @@ const (
 	filterBatchBytes   = 256 << 10
 )
 
-// filters says whether the Filter is asked about a key.
-func (o *Options) filters(key []byte) bool {
-	f, ok := o.Filter.(RangeFilter)
-	if !ok {
-		return o.Filter != nil
+// filterRange is what a Filter is asked about, if there is one.
+func filterRange(f Filter) (r run.Range) {
+	if ranged, ok := f.(RangeFilter); ok {
+		r.From, r.To = ranged.FilterRange()
 	}
-	from, to := f.FilterRange()
-	return run.Range{From: from, To: to}.Contains(key)
+	return r
 }
+
+// filters says whether the Filter is asked about a key.
+func (o *Options) filters(key []byte) bool { return o.Filter != nil && o.filtered.Contains(key) }
 
 // filterBatch is entries that wait for the decision of a Filter.
 type filterBatch struct {

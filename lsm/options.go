@@ -89,7 +89,8 @@ type Options struct {
 
 	// Filter, if not nil, decides on entries when they are compacted. See
 	// Filter.
-	Filter Filter
+	Filter   Filter
+	filtered run.Range // that it is asked about
 	// NewMemtable makes memtables, for experiments: another kind belongs to this
 	// module, as memtable/btreetable does. Default memtable.NewHash.
 	NewMemtable func(memtable.Options) memtable.Table
@@ -130,6 +131,7 @@ func (o *Options) complete() (Options, error) {
 	if len(c.Compression) == 0 {
 		c.Compression = []Compression{S2}
 	}
+	c.filtered = filterRange(c.Filter)
 	if c.NewMemtable == nil {
 		c.NewMemtable = memtable.NewHash
 	}

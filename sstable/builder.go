@@ -1,7 +1,6 @@
 package sstable
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -162,6 +161,14 @@ func (b *builder) appendTables(dst []byte) []byte {
 	return dst
 }
 
+// getNumber reads an offset or a bucket; putNumber writes one.
+func getNumber(b []byte, width int) uint32 {
+	if width == 2 {
+		return uint32(binary.BigEndian.Uint16(b))
+	}
+	return binary.BigEndian.Uint32(b)
+}
+
 func putNumber(b []byte, width int, v uint32) {
 	if width == 2 {
 		binary.BigEndian.PutUint16(b, uint16(v))
@@ -175,15 +182,13 @@ func putNumber(b []byte, width int, v uint32) {
 func enter(buckets []byte, width int, hash uint64, bucket uint32) {
 	count := len(buckets) / width
 	at := bucketOf(hash, count)
-	for !bytes.Equal(buckets[at*width:(at+1)*width], emptyBucket[:width]) {
+	for getNumber(buckets[at*width:], width) != 0 {
 		if at++; at == count {
 			at = 0
 		}
 	}
 	putNumber(buckets[at*width:], width, bucket)
 }
-
-var emptyBucket [4]byte
 
 // entryHash is that of an entry in buckets and filters.
 func entryHash(kind run.Kind, key []byte) uint64 {
