@@ -1,0 +1,75 @@
+package checkpoint
+
+import "errors"
+
+// simWitness is the job of one attempt as the coordinator sees it.
+type simWitness struct {
+	s         *simulation
+	number    Number
+	triggered []ID
+	lastID    ID // of this attempt, the one restored included
+	latest    ID // complete
+}
+
+// checkpoint finds the record of a checkpoint that the coordinator speaks of.
+func (w *simWitness) checkpoint(what string, id ID) *simCheckpoint {
+	s := w.s
+	s.logf("told: %s %d", what, id)
+	cp := s.checkpoints[simKey{id, w.number}]
+	if w != s.witness {
+		s.violate("attempt %d is fenced and told: %s %d", w.number, what, id)
+	}
+	if cp == nil || cp.ended {
+		s.violate("%s %d of attempt %d, which is not under way", what, id, w.number)
+		return &simCheckpoint{was: newMoment(0)}
+	}
+	return cp
+}
+
+func (w *simWitness) Trigger(t Trigger) {
+	w.s.checkpoints[simKey{t.ID, w.number}] = &simCheckpoint{was: newMoment(len(w.s.tasks))}
+	w.checkpoint("trigger", t.ID)
+	if t.ID <= w.lastID || t.Base != w.latest {
+		w.s.violate("checkpoint %d on %d after %d, newest complete is %d", t.ID, t.Base, w.lastID, w.latest)
+	}
+	w.lastID = t.ID
+	w.triggered = append(w.triggered, t.ID)
+}
+
+func (w *simWitness) Complete(stats Stats) {
+	cp := w.checkpoint("complete", stats.ID)
+	if cp.was.missing > 0 || cp.acknowledged != len(w.s.tasks) || stats.ID <= w.latest {
+		w.s.violate("checkpoint %d is said to be complete", stats.ID)
+	}
+	cp.ended = true
+	w.latest, w.s.newest = stats.ID, stats.ID
+	w.s.reported++
+	w.s.seen.Complete++
+}
+
+func (w *simWitness) Aborted(id ID, reason error) {
+	cp := w.checkpoint("aborted", id)
+	cp.ended, cp.failed = true, true
+	w.s.seen.Aborted++
+	if reason == nil {
+		w.s.violate("checkpoint %d was aborted for no reason", id)
+	}
+}
+
+func (w *simWitness) Fail(err error) {
+	if w != w.s.witness || !errors.Is(err, ErrTooManyFailures) {
+		w.s.violate("attempt %d is told to fail: %v", w.number, err)
+	}
+}
+
+// checkAllEnded sees that every checkpoint has failed or become complete.
+func (w *simWitness) checkAllEnded() {
+	if w == nil {
+		return
+	}
+	for _, id := range w.triggered {
+		if !w.s.checkpoints[simKey{id, w.number}].ended {
+			w.s.violate("checkpoint %d has neither failed nor become complete", id)
+		}
+	}
+}

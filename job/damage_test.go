@@ -1,0 +1,105 @@
+package job
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// A damaged checkpoint is passed over for the one before it, and kept.
+func TestDamagedCheckpointIsPassedOver(t *testing.T) {
+	for name, harm := range map[string]func(*testing.T, vfs.FS, string){
+		"missing": removed,
+		"damaged": func(t *testing.T, disk vfs.FS, path string) {
+			require.NoError(t, disk.Remove(path))
+			f, err := disk.Create(path)
+			require.NoError(t, err)
+			_, err = f.Write([]byte(strings.Repeat("nothing of ours", 100)))
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, source, out := memory("damaged"), numbers(4_000, 2), &paper[count]{}
+			o.Checkpoints.Retain = 100
+			newest := damaged(t, &o, source, out, harm)
+
+			var log bytes.Buffer
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			report, err := countJob(o, source, out, nil).Run(t.Context())
+			require.NoError(t, err, "no restart is needed, nor allowed")
+			requireCounts(t, 4_000, out)
+			require.Len(t, report.Restores, 1, "the attempt before could not begin")
+			from := report.Restores[0]
+			require.NotZero(t, from.Checkpoint)
+			require.Less(t, from.Checkpoint, newest)
+			require.Len(t, from.Skipped, 1)
+			require.ErrorIs(t, from.Skipped[0], from.Cause)
+			require.ErrorContains(t, from.Skipped[0], fmt.Sprintf("checkpoint %d: ", newest))
+			require.Contains(t, log.String(), fmt.Sprintf(`msg="checkpoint passed over" job=damaged reason="checkpoint %d: `, newest))
+			require.Regexp(t, fmt.Sprintf(`msg="job goes on from a checkpoint" .*checkpoint=%d offset=%d .*cause=".*file`,
+				from.Checkpoint, from.Offset), log.String())
+			requireNoneLeft(t)
+		})
+	}
+}
+
+// A job whose checkpoints are all damaged ends, and does not begin from nothing.
+func TestJobWithoutASoundCheckpointDoesNotBegin(t *testing.T) {
+	o, source, out := memory("damaged"), numbers(4_000, 2), &paper[count]{}
+	damaged(t, &o, source, out, removed)
+	o.MaxRestarts = 3
+	report, err := countJob(o, source, out, nil).Run(t.Context())
+	require.ErrorIs(t, err, checkpoint.ErrNotRestorable)
+	require.ErrorContains(t, err, "after 0 restarts")
+	require.Empty(t, report.Restores)
+	requireNoneLeft(t)
+}
+
+// damaged is a job that was stopped, on a disk of its own, and the newest of its
+// checkpoints, which was harmed.
+func damaged(t *testing.T, o *Options, source *tape, out *paper[count], harm func(*testing.T, vfs.FS, string)) checkpoint.ID {
+	t.Helper()
+	disk := vfs.NewMem(vfs.MemOptions{})
+	files, err := checkpoint.FilesOn(disk, "checkpoints")
+	require.NoError(t, err)
+	o.Checkpoints.Storage, err = checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})
+	require.NoError(t, err)
+	stopped(t, *o, source, out)
+	return harmNewest(t, disk, files, harm)
+}
+
+func removed(t *testing.T, disk vfs.FS, path string) { require.NoError(t, disk.Remove(path)) }
+
+// harmNewest harms a file of a subtask in the newest checkpoint of all.
+func harmNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, harm func(*testing.T, vfs.FS, string)) (newest checkpoint.ID) {
+	t.Helper()
+	objects, err := files.List(t.Context(), "")
+	require.NoError(t, err)
+	var victim string
+	for _, o := range objects {
+		var id checkpoint.ID
+		if _, err := fmt.Sscanf(o.Name, "damaged/chk-%d/", &id); err == nil && id >= newest && strings.Contains(o.Name, "counts") {
+			newest, victim = id, o.Name
+		}
+	}
+	require.NotEmpty(t, victim)
+	harm(t, disk, filepath.Join("checkpoints", filepath.FromSlash(victim)))
+	return newest
+}
+
+// A directory that is missing on this machine says nothing against a checkpoint.
+func TestOnlyFilesOfTheCheckpointThatAreMissingAreDamage(t *testing.T) {
+	local := &fs.PathError{Op: "mkdir", Path: "tmp", Err: fs.ErrNotExist}
+	require.False(t, isDamage(asDamage(local)))
+	require.True(t, isDamage(asDamage(&checkpoint.SourceError{ID: 1, Err: local})))
+}
