@@ -46,6 +46,7 @@ type cutRun struct {
 	coordinator *checkpoint.Coordinator
 	attempt     *checkpoint.Attempt
 	content     map[string]string
+	budget      *lsm.Budget
 	subtasks    []*cutSubtask
 	triggers    chan checkpoint.Trigger
 	completed   chan checkpoint.ID
@@ -66,7 +67,7 @@ func (r *cutRun) Fail(error)                   {}
 // checkpoint, and compares it with what that should hold.
 func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, err error) {
 	r := &cutRun{
-		cutJob: j, disk: disk, content: make(map[string]string),
+		cutJob: j, disk: disk, content: make(map[string]string), budget: lsm.NewBudget(4 << 20),
 		triggers: make(chan checkpoint.Trigger, 1), completed: make(chan checkpoint.ID, 1),
 	}
 	defer func() {
@@ -100,7 +101,7 @@ func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, er
 
 // open opens a subtask and restores it.
 func (r *cutRun) open(dir string, space state.Keyspace) error {
-	b, err := lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk, Budget: lsm.NewBudget(4 << 20)})
+	b, err := lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk, Budget: r.budget})
 	if err != nil {
 		return err
 	}
@@ -237,6 +238,7 @@ func (r *cutRun) end() (err error) {
 	if r.coordinator != nil {
 		err = errors.Join(err, r.coordinator.Close())
 	}
+	r.budget.Close()
 	return err
 }
 

@@ -19,7 +19,8 @@ type Budget struct {
 }
 
 // NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.
-// Blocks are cached that are no larger than the default of Options.BlockBytes.
+// Blocks are cached that are no larger than the default of Options.BlockBytes. It
+// lasts as long as the process, or until Close.
 func NewBudget(bytes int64) *Budget { return newBudget(bytes, sstable.DefaultBlockBytes) }
 
 func newBudget(bytes int64, blockBytes int) *Budget {
@@ -33,8 +34,9 @@ func (b *Budget) Limit() int64 { return b.slabs.Limit() }
 // Used is what is in use, in bytes.
 func (b *Budget) Used() int64 { return b.slabs.Used() }
 
-// close gives the memory back that nobody uses.
-func (b *Budget) close() {
+// Close gives back the memory that was kept to be used again, which the collector
+// does not. All stores of the budget are closed, and so are their iterators.
+func (b *Budget) Close() {
 	b.cache.Close()
 	b.slabs.Close()
 }

@@ -182,7 +182,7 @@ func (db *DB) release() (err error) {
 	db.owner.Unlock()
 	err = errors.Join(err, db.janitor.close(), db.manifest.close())
 	if db.ownsBudget && unused {
-		db.o.Budget.close()
+		db.o.Budget.Close()
 	}
 	return errors.Join(err, db.dirLock.Close())
 }

@@ -92,6 +92,7 @@ func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 // than a run that waits once those of all are many.
 func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 	budget := NewBudget(64 << 20)
+	t.Cleanup(budget.Close)
 	const stores, seals = 16, 6
 	for n := range stores {
 		db := memoryStore(t, Options{Picker: idle{}, Budget: budget})

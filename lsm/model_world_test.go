@@ -238,6 +238,6 @@ func (w *world) end() {
 		if used := w.o.Budget.slabs.Used(); used > w.o.Budget.Limit() {
 			w.violate("%d bytes of the budget are in use and nothing is open", used)
 		}
-		w.o.Budget.close()
+		w.o.Budget.Close()
 	}
 }

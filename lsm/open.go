@@ -251,6 +251,6 @@ func (db *DB) dispose() {
 	db.stop()
 	db.active.Release()
 	if db.ownsBudget {
-		db.o.Budget.close()
+		db.o.Budget.Close()
 	}
 }

@@ -235,20 +235,20 @@ func BenchmarkSnapshotEmptyBackend(b *testing.B) {
 	b.Run("op=open", func(b *testing.B) {
 		dir := b.TempDir()
 		for b.Loop() {
-			check(openWithOneKey(dir).backend.Close())
+			check(openWithOneKey(dir).Close())
 		}
 	})
 	b.Run("op=memory", func(b *testing.B) {
 		const backends = 64
 		for b.Loop() {
 			before := residentBytes(b)
-			var open []*bytesState
+			var open []*lsmstate.Backend
 			for i := range backends {
 				open = append(open, openWithOneKey(filepath.Join(b.TempDir(), fmt.Sprint(i))))
 			}
 			b.ReportMetric(float64(residentBytes(b)-before)/backends/(1<<20), "MiB")
-			for _, s := range open {
-				check(s.backend.Close())
+			for _, backend := range open {
+				check(backend.Close())
 			}
 		}
 		b.ReportMetric(0, "ns/op")
@@ -256,11 +256,13 @@ func BenchmarkSnapshotEmptyBackend(b *testing.B) {
 }
 
 // openWithOneKey opens a backend and makes its tree, which the first key does.
-func openWithOneKey(dir string) *bytesState {
-	s := newBytesState(dir, state.WholeKeyspace(nativeGroups))
-	check(s.keyed.SetKey(1))
-	check(s.value.Set([]byte("value")))
-	return s
+func openWithOneKey(dir string) *lsmstate.Backend {
+	b := must1(lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}}))
+	k := must1(state.NewKeyed(b, codec.Int[int64]()))
+	v := must1(state.ValueOf(k, state.ValueDescriptor[int64]{Name: "number", Codec: codec.Int[int64]()}))
+	check(k.SetKey(1))
+	check(v.Set(1))
+	return b
 }
 
 // residentBytes is the memory of the process that is resident.
