@@ -28,7 +28,8 @@ type LSMOptions struct {
 	// tables that are compacted meanwhile, and gains nothing where restores are hard
 	// links already. Default false.
 	LocalRecovery bool
-	// BudgetBytes is the memory of all backends together. Default 64 MiB.
+	// BudgetBytes is the memory of all backends together, which is the preset's for as
+	// long as the process lasts. Default 64 MiB.
 	BudgetBytes int64
 	// Full makes every checkpoint a whole one. Default false: files are shared with
 	// the checkpoint before.

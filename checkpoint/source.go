@@ -103,6 +103,12 @@ type sourceObject struct {
 	source source
 }
 
+// Size implements snapshot.Object.
+func (o sourceObject) Size() (int64, error) {
+	n, err := o.Object.Size()
+	return n, o.source.named(err)
+}
+
 // ReadAt implements io.ReaderAt.
 func (o sourceObject) ReadAt(b []byte, offset int64) (int, error) {
 	n, err := o.Object.ReadAt(b, offset)

@@ -2,7 +2,9 @@ package job
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -101,5 +103,7 @@ func harmNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, harm func(*t
 func TestOnlyFilesOfTheCheckpointThatAreMissingAreDamage(t *testing.T) {
 	local := &fs.PathError{Op: "mkdir", Path: "tmp", Err: fs.ErrNotExist}
 	require.False(t, isDamage(asDamage(local)))
+	unread := &checkpoint.SourceError{ID: 1, Err: io.ErrUnexpectedEOF}
+	require.False(t, isDamage(asDamage(errors.Join(unread, local))))
 	require.True(t, isDamage(asDamage(&checkpoint.SourceError{ID: 1, Err: local})))
 }

@@ -149,7 +149,8 @@ func (d damage) Unwrap() error { return d.error }
 // asDamage marks an error of a restore that another checkpoint need not have. A file
 // that is missing is one if the checkpoint should have it.
 func asDamage(err error) error {
-	missing := errors.As(err, new(*checkpoint.SourceError)) && errors.Is(err, fs.ErrNotExist)
+	var file *checkpoint.SourceError
+	missing := errors.As(err, &file) && errors.Is(file, fs.ErrNotExist)
 	if missing || isOneOf(err, snapshot.ErrCorrupt, snapshot.ErrMismatch, snapshot.ErrCoverage,
 		state.ErrCorrupt, checkpoint.ErrCorrupt) {
 		return damage{err}

@@ -14,7 +14,8 @@ import (
 type Budget struct {
 	slabs *slab.Budget
 	cache *sstable.Cache
-	// sealedBytes is what sealed memtables took when they were sealed.
+	// sealedBytes is what memtables took when they were sealed, of those that are not
+	// in a tree yet.
 	sealedBytes atomic.Int64
 }
 
@@ -35,7 +36,8 @@ func (b *Budget) Limit() int64 { return b.slabs.Limit() }
 func (b *Budget) Used() int64 { return b.slabs.Used() }
 
 // Close gives back the memory that was kept to be used again, which the collector
-// does not. All stores of the budget are closed, and so are their iterators.
+// does not. All stores of the budget must be closed, and their iterators, or they
+// read memory that is gone. A second Close does nothing.
 func (b *Budget) Close() {
 	b.cache.Close()
 	b.slabs.Close()

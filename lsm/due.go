@@ -9,10 +9,24 @@ const (
 	maxWaitingRuns = 8
 	// maxRunAge is how long one may wait.
 	maxRunAge = time.Second
-	// waitingShare is the part of the budget that sealed memtables of all of its
-	// stores may take before none waits: the smallest of them has a slab.
+	// waitingShare says that none waits when those of all stores take more than this
+	// part of their budget, one to eight: each has a slab of 1 MiB at least, eight of
+	// the default.
 	waitingShare = 8
 )
+
+// enter takes down what a run that was sealed takes.
+func (b *Budget) enter(r *sealedRun) {
+	r.takes = r.table.Bytes()
+	b.sealedBytes.Add(r.takes)
+}
+
+// leave ends what enter began, once: when the run is in the tree, or is given up. The
+// lock of its store is held.
+func (b *Budget) leave(r *sealedRun) {
+	b.sealedBytes.Add(-r.takes)
+	r.takes = 0
+}
 
 // dueRuns are the sealed runs that become a table now, from the newest to the
 // oldest; none if they wait. The lock is held.
@@ -69,6 +83,8 @@ func (db *DB) waitNoLonger(memory []*sealedRun) bool {
 
 // isShort says whether sealed runs should leave the memory: a write would wait for
 // it when one more memtable is full, or other stores of the budget have use for it.
+// With memtables of a quarter of the budget or more it always does, and so in one of
+// less than 8 MiB.
 func (db *DB) isShort() bool {
 	b := db.o.Budget
 	return db.sealedBytes()+2*db.o.MemtableBytes > db.memtableBudget() ||

@@ -69,10 +69,14 @@ func (db *DB) flushDue() (more bool, err error) {
 	return true, db.flush(group)
 }
 
-// sortRuns sorts the runs that wait, as their flush will need them, so that no scan
-// has to do so under the lock.
+// sortRuns sorts the runs that wait, as their flush will need them, so that a scan
+// finds them sorted, which sorts under the lock what is not.
 func (db *DB) sortRuns() {
 	db.owner.Lock()
+	if db.failed != nil {
+		db.owner.Unlock()
+		return
+	}
 	v := db.current
 	v.refs++
 	db.owner.Unlock()

@@ -66,30 +66,30 @@ func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 		db := waiting(t, 1)
 		require.Zero(t, due(db))
 		db.manifest.mu.Lock() // the flusher gets no further
-		want := 1
+		want, err := 1, error(nil)
 		switch next {
 		case "a view":
-			v, err := db.View()
-			require.NoError(t, err)
-			defer v.Close()
+			var v *View
+			v, err = db.View()
+			t.Cleanup(func() { require.NoError(t, v.Close()) })
 			want = 0
 		case "a file":
-			require.NoError(t, db.Put([]byte("large"), make([]byte, 2<<20)))
+			err = db.Put([]byte("large"), make([]byte, 2<<20))
 		case "a memtable":
-			require.NoError(t, db.Put([]byte("full"), make([]byte, 400<<10)))
-			require.NoError(t, db.Seal())
+			err = errors.Join(db.Put([]byte("full"), make([]byte, 400<<10)), db.Seal())
 			db.owner.Lock()
 			db.current.memory[1].bytes = 200 << 10
 			db.owner.Unlock()
 		}
 		got := due(db)
 		db.manifest.mu.Unlock()
+		require.NoError(t, err)
 		require.Equal(t, want, got, next)
 	}
 }
 
-// Many stores that share a budget leave it to those that need it: none has more
-// than a run that waits once those of all are many.
+// Many stores that share a budget leave it to those that need it: once those of all
+// are many, what is sealed waits no longer.
 func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 	budget := NewBudget(64 << 20)
 	t.Cleanup(budget.Close)
@@ -109,6 +109,19 @@ func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 	}
 	most := budget.Limit()/waitingShare + stores<<20
 	require.Eventually(t, func() bool { return budget.sealedBytes.Load() <= most }, time.Minute, time.Millisecond)
+}
+
+// What is in the tree counts no longer, even if an iterator still has it in memory.
+func TestRunsInTheTreeDoNotCount(t *testing.T) {
+	db := waiting(t, 3)
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 3<<20, db.o.Budget.sealedBytes.Load())
+	flushed(t, db)
+	require.Zero(t, db.o.Budget.sealedBytes.Load())
+	require.Equal(t, "k0 k1 k2 ", keysOf(t, it))
+	require.NoError(t, it.Close())
+	require.Zero(t, db.o.Budget.sealedBytes.Load())
 }
 
 // A store does not get to where a write would wait for runs that wait, however large

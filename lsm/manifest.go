@@ -114,6 +114,9 @@ func (db *DB) adoptChange(c *change, next *tree) {
 	if len(c.flushed) == 0 {
 		db.install(newVersion(db.current.memory, next))
 	} else {
+		for _, r := range c.flushed {
+			db.o.Budget.leave(r)
+		}
 		db.install(db.current.without(len(c.flushed), next))
 		for v := range db.views {
 			v.replace(c.flushed, c.added[0])

@@ -57,7 +57,8 @@ func (db *DB) Metrics() (m Metrics) {
 	m.Sealed = len(db.current.memory)
 	m.MemtableBytes = db.active.Bytes() + db.sealedBytes()
 	m.BudgetUsed, m.BudgetLimit = db.o.Budget.Used(), db.o.Budget.Limit()
-	m.Flushing = db.flusher.isBusy() || m.Sealed > 0 && db.failed == nil // first: a flush wakes the compactor at its end
+	// Flushing first: a flush wakes the compactor at its end.
+	m.Flushing = db.flusher.isBusy() || m.Sealed > 0 && db.failed == nil
 	m.Compacting = db.compactor.isBusy()
 	c := &db.counters
 	m.Flushes, m.Compactions = c.flushes.Load(), c.compactions.Load()

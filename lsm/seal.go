@@ -19,11 +19,11 @@ func (db *DB) seal() error {
 		return nil
 	}
 	r := &sealedRun{
-		number: db.activeRun, table: db.active.Table, takes: db.active.Bytes(),
+		number: db.activeRun, table: db.active.Table,
 		bytes: db.active.bytesFor(db.o.MemtableBytes), sealed: time.Now(),
 	}
 	r.table.Seal()
-	db.o.Budget.sealedBytes.Add(r.takes)
+	db.o.Budget.enter(r)
 	db.active = db.newTable()
 	return db.beginRun(r)
 }

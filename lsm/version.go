@@ -13,7 +13,7 @@ type sealedRun struct {
 	table  memtable.Table // nil if there is a file
 	file   *file          // of which it is one of the references
 	bytes  int64          // of the memtable when it was sealed, to be compared with MemtableBytes
-	takes  int64          // of the budget, then
+	takes  int64          // of Budget.sealedBytes; 0 once it is in the tree
 	sealed time.Time      // when it was, from which on it waits for others
 	refs   int            // of versions; the lock of the store
 }
@@ -26,7 +26,7 @@ type sealedRun struct {
 type version struct {
 	memory []*sealedRun
 	tree   *tree
-	refs   int // the store's, views', iterators'; the lock of the store
+	refs   int // the store's, views', iterators', the flusher's; the lock of the store
 }
 
 // What follows is done under the lock of the store.
@@ -59,7 +59,7 @@ func (db *DB) unref(v *version) {
 		}
 		if r.table != nil {
 			r.table.Release()
-			db.o.Budget.sealedBytes.Add(-r.takes)
+			db.o.Budget.leave(r)
 		} else {
 			db.unrefFile(r.file)
 		}

@@ -22,6 +22,7 @@ func Example() {
 	snapshots, err := snapshot.NewDirectory(filepath.Join(path, "snapshots"))
 	check(err)
 	budget := lsm.NewBudget(64 << 20)
+	defer budget.Close() // after the backends
 	open := func(dir string) (*lsmstate.Backend, *state.Keyed[string], state.ValueState[int64]) {
 		backend, err := lsmstate.Open(filepath.Join(path, dir), lsmstate.Options{Budget: budget})
 		check(err)

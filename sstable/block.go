@@ -94,12 +94,7 @@ func (b *block) prefix() []byte {
 func (b *block) offset(i int) int { return int(b.number(b.offsets, i)) }
 
 // number is an offset or a bucket.
-func (b *block) number(from, i int) uint32 {
-	if b.width == 2 {
-		return uint32(binary.BigEndian.Uint16(b.raw[from+2*i:]))
-	}
-	return binary.BigEndian.Uint32(b.raw[from+4*i:])
-}
+func (b *block) number(from, i int) uint32 { return getNumber(b.raw[from+i*b.width:], b.width) }
 
 // item is an entry as it stands in a block: four words, which stay in registers.
 type item struct {

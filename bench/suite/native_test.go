@@ -30,18 +30,23 @@ const (
 
 // bytesState is a backend on disk with byte values under int64 keys.
 type bytesState struct {
+	budget  *lsm.Budget
 	backend *lsmstate.Backend
 	keyed   *state.Keyed[int64]
 	value   state.ValueState[[]byte]
 }
 
 func newBytesState(dir string, keyspace state.Keyspace) *bytesState {
-	b := must1(lsmstate.Open(dir, lsmstate.Options{
-		Options: state.Options{Keyspace: keyspace}, Budget: lsm.NewBudget(nativeBudgetBytes),
-	}))
-	s := &bytesState{backend: b, keyed: must1(state.NewKeyed(b, codec.Int[int64]()))}
+	budget := lsm.NewBudget(nativeBudgetBytes)
+	b := must1(lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: keyspace}, Budget: budget}))
+	s := &bytesState{budget: budget, backend: b, keyed: must1(state.NewKeyed(b, codec.Int[int64]()))}
 	s.value = must1(state.ValueOf(s.keyed, state.ValueDescriptor[[]byte]{Name: "bytes", Codec: codec.Bytes()}))
 	return s
+}
+
+func (s *bytesState) close() {
+	check(s.backend.Close())
+	s.budget.Close()
 }
 
 // owned are the keys of the backend's groups below n.
@@ -109,7 +114,7 @@ func BenchmarkSnapshotIncremental(b *testing.B) {
 					}
 				}
 				check(job.coordinator.Close())
-				check(s.backend.Close())
+				s.close()
 				sum := 0.0
 				for _, share := range shares {
 					sum += share
@@ -166,7 +171,7 @@ func BenchmarkSnapshotNativeRestore(b *testing.B) {
 		s := newBytesState(b.TempDir(), state.SubtaskKeyspace(subtask, parallelism, nativeGroups))
 		s.set(rand.New(rand.NewPCG(8, 8)), s.owned(keys), size)
 		h := to.save(s, name)
-		check(s.backend.Close())
+		s.close()
 		return h
 	}
 	restore := func(b *testing.B, subtask, parallelism int, handles ...snapshot.Handle) (first, all time.Duration) {
@@ -187,7 +192,7 @@ func BenchmarkSnapshotNativeRestore(b *testing.B) {
 			}
 		}
 		all = time.Since(begun)
-		check(s.backend.Close())
+		s.close()
 		return first, all
 	}
 	report := func(b *testing.B, first, all time.Duration, handles ...snapshot.Handle) {
