@@ -15,14 +15,19 @@ func waiting(t *testing.T, runs int) *DB {
 		Picker: idle{}, MemtableBytes: 1 << 19, PartitionBytes: 1,
 		Split: Split{Name: "two", Func: func(key []byte) int { return min(2, len(key)) }},
 	})
-	db.owner.Lock()
-	db.runAge = time.Hour
-	db.owner.Unlock()
+	setRunAge(db, time.Hour)
 	for i := range runs {
 		putAll(t, db, fmt.Sprintf("k%d", i))
 		require.NoError(t, db.Seal())
 	}
 	return db
+}
+
+// setRunAge says how long runs wait that are sealed from now on.
+func setRunAge(db *DB, age time.Duration) {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	db.runAge = age
 }
 
 func TestSmallRunsAreFlushedTogether(t *testing.T) {
@@ -47,9 +52,7 @@ func TestSmallRunsAreFlushedTogether(t *testing.T) {
 
 func TestRunsDoNotWaitForEver(t *testing.T) {
 	db := waiting(t, 0)
-	db.owner.Lock()
-	db.runAge = time.Millisecond
-	db.owner.Unlock()
+	setRunAge(db, time.Millisecond)
 	putAll(t, db, "a")
 	require.NoError(t, db.Seal())
 	require.Eventually(t, func() bool { return db.Metrics().Sealed == 0 }, time.Minute, time.Millisecond)
@@ -96,9 +99,7 @@ func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 	const stores, seals = 16, 6
 	for n := range stores {
 		db := memoryStore(t, Options{Picker: idle{}, Budget: budget})
-		db.owner.Lock()
-		db.runAge = time.Hour
-		db.owner.Unlock()
+		setRunAge(db, time.Hour)
 		for i := range seals {
 			putAll(t, db, fmt.Sprint(i))
 			require.NoError(t, db.Seal())
@@ -129,9 +130,7 @@ func TestRunsInTheTreeDoNotCount(t *testing.T) {
 func TestRunsThatWritesWaitForAreDue(t *testing.T) {
 	for _, memtableBytes := range []int64{1 << 20, 2 << 20, 3 << 20, 5 << 20, 7 << 20, 8 << 20, 1 << 30} {
 		db := memoryStore(t, Options{Picker: idle{}, BudgetBytes: 16 << 20, MemtableBytes: memtableBytes})
-		db.owner.Lock()
-		db.runAge = time.Hour
-		db.owner.Unlock()
+		setRunAge(db, time.Hour)
 		db.manifest.mu.Lock() // the flusher gets no further
 		var err error
 		wait, due := false, false
