@@ -2,6 +2,7 @@ package lsmstate
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/weirstate/weir/heapstate"
@@ -48,6 +49,28 @@ func TestBackendConformsWhateverIsInFiles(t *testing.T) {
 func TestBackendConformsWhateverTimersAreInMemory(t *testing.T) {
 	for known := range 3 {
 		statetest.Random(t, opener(Options{tune: inFiles, knownOfGroup: known + 1}), uint64(10+known), 1000)
+	}
+}
+
+// randomOptions are options of the tree as a seed has them.
+func randomOptions(seed uint64) Options {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	return Options{knownOfGroup: 1 + rng.IntN(5), tune: func(o *lsm.Options) {
+		o.MemtableBytes = 1 << (9 + rng.IntN(9))
+		o.BlockBytes = 512 << rng.IntN(4)
+		o.FileBytes = 4 << (10 + rng.IntN(8))
+		o.Compression = [][]lsm.Compression{{lsm.NoCompression}, {lsm.S2}, {lsm.S2, lsm.Zstd}}[rng.IntN(3)]
+		o.Log = lsm.LogMode(rng.IntN(3))
+		if rng.IntN(2) == 0 {
+			o.Picker = lsm.NewTiered(3 + rng.IntN(4))
+		}
+	}}
+}
+
+func TestBackendConformsWhateverTheOptions(t *testing.T) {
+	for seed := range uint64(8) {
+		statetest.Random(t, opener(randomOptions(seed)), seed, 500)
+		statetest.RandomNative(t, opener(randomOptions(seed)), snapshot.Incremental, seed, 300)
 	}
 }
 

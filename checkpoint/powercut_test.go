@@ -1,4 +1,4 @@
-package weir_test
+package checkpoint_test
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/internal/vfs"
-	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
@@ -47,7 +46,6 @@ type cutRun struct {
 	coordinator *checkpoint.Coordinator
 	attempt     *checkpoint.Attempt
 	content     map[string]string
-	budget      *lsm.Budget
 	subtasks    []*cutSubtask
 	triggers    chan checkpoint.Trigger
 	completed   chan checkpoint.ID
@@ -68,7 +66,7 @@ func (r *cutRun) Fail(error)                   {}
 // checkpoint, and compares it with what that should hold.
 func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, err error) {
 	r := &cutRun{
-		cutJob: j, disk: disk, content: make(map[string]string), budget: lsm.NewBudget(4 << 20),
+		cutJob: j, disk: disk, content: make(map[string]string),
 		triggers: make(chan checkpoint.Trigger, 1), completed: make(chan checkpoint.ID, 1),
 	}
 	defer func() {
@@ -104,7 +102,7 @@ func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, er
 
 // open opens a subtask and restores it.
 func (r *cutRun) open(dir string, space state.Keyspace) error {
-	b, err := lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk, Budget: r.budget})
+	b, err := lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk})
 	if err != nil {
 		return err
 	}
@@ -244,7 +242,6 @@ func (r *cutRun) end() (err error) {
 	if r.coordinator != nil {
 		err = errors.Join(err, r.coordinator.Close())
 	}
-	r.budget.Close()
 	return err
 }
 
