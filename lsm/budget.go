@@ -42,3 +42,16 @@ func (b *Budget) Close() {
 	b.cache.Close()
 	b.slabs.Close()
 }
+
+// enter takes down what a run that was sealed takes.
+func (b *Budget) enter(r *sealedRun) {
+	r.takes = r.table.Bytes()
+	b.sealedBytes.Add(r.takes)
+}
+
+// leave ends what enter began, once: when the run is in the tree, or is given up. The
+// lock of its store is held.
+func (b *Budget) leave(r *sealedRun) {
+	b.sealedBytes.Add(-r.takes)
+	r.takes = 0
+}

@@ -15,19 +15,6 @@ const (
 	waitingShare = 8
 )
 
-// enter takes down what a run that was sealed takes.
-func (b *Budget) enter(r *sealedRun) {
-	r.takes = r.table.Bytes()
-	b.sealedBytes.Add(r.takes)
-}
-
-// leave ends what enter began, once: when the run is in the tree, or is given up. The
-// lock of its store is held.
-func (b *Budget) leave(r *sealedRun) {
-	b.sealedBytes.Add(-r.takes)
-	r.takes = 0
-}
-
 // dueRuns are the sealed runs that become a table now, from the newest to the
 // oldest; none if they wait. The lock is held.
 func (db *DB) dueRuns() []*sealedRun {

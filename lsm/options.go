@@ -67,7 +67,8 @@ type Options struct {
 	// BudgetBytes is the size of the store's own budget. Default 64 MiB.
 	BudgetBytes int64
 	// MemtableBytes is the size at which a memtable is sealed by itself.
-	// Default 1/8 of the budget, 1 MiB to 64 MiB.
+	// Default 1/8 of the budget, 1 MiB to 64 MiB. From a quarter of the budget on, small
+	// runs do not wait for each other to be flushed together.
 	MemtableBytes int64
 	// BlockBytes is the size of a data block before compression. Smaller blocks
 	// make reads from disk cheaper, larger ones compress better. Default 4 KiB.
