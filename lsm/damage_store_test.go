@@ -162,7 +162,7 @@ func readInEveryWay(db *DB) (storyState, error) {
 		if err != nil {
 			return nil, err
 		}
-		got, err := walk(it)
+		got, err := readAllOf(it)
 		if err != nil {
 			return nil, err
 		}

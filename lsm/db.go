@@ -44,13 +44,13 @@ type DB struct {
 	wantedRun  uint64        // newest that somebody waits for to be there
 	runAge     time.Duration // that a sealed run waits for others at the most
 	views      map[*View]bool
-	iterators  map[*Iterator]bool
+	walks      []*walk       // open
 	probe      run.Probe     // scratch of the operation under way
 	finding    run.Finding   // the same
 	viewed     run.Finding   // of views: what Peek has returned may be in the other
 	passing    bool          // a finding has memory that a flush may release
 	peeked     []byte        // what Peek has put together
-	idle       *Iterator     // of a prefix, closed, whose memory is used again
+	idle       []*walk       // of prefixes, closed, whose memory is used again
 	unpaid     int64         // bytes written since the last payment: see pay
 	debt       time.Duration // not slept yet
 	closing    bool          // Close was called: nothing is written any more
@@ -178,7 +178,7 @@ func (db *DB) release() (err error) {
 	db.janitor.keepFiles() // from here on they are those of the tree
 	db.owner.Lock()
 	db.unref(db.current)
-	unused := len(db.iterators) == 0 // the janitor gets nothing more then
+	unused := len(db.walks) == 0 // the janitor gets nothing more then
 	db.owner.Unlock()
 	err = errors.Join(err, db.janitor.close(), db.manifest.close())
 	if db.ownsBudget && unused {

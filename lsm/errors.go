@@ -59,7 +59,8 @@ var (
 	// happened and may be tried again.
 	ErrStalled = errors.New("sealed data cannot be flushed")
 	// ErrOpen is returned by Close when views or iterators were still open, with
-	// the places where they were opened. The store is closed all the same.
+	// the places where they were opened, but for those of Prefix. The store is closed
+	// all the same.
 	ErrOpen = errors.New("still open")
 )
 

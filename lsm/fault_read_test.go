@@ -131,16 +131,16 @@ func TestReadErrorsBringNothingBackThatIsDeleted(t *testing.T) {
 // requireWalk seeks a key and walks on from there. All that the iterator gives is
 // there, and nothing is left out, until it has an error.
 func requireWalk(t *testing.T, db *DB, it *Iterator, from []byte, want storyState, keys []string, writes bool, what string) {
-	if it.live.on {
-		from = append(bytes.Clone(it.live.prefix), from[2:]...)
+	if it.walk.live.on {
+		from = append(bytes.Clone(it.walk.live.prefix), from[2:]...)
 	}
-	at := -1
+	at, within := -1, it.walk.within
 	for ok := it.Seek(from); ok; ok = it.Next() {
 		key := string(it.Key())
 		if at < 0 {
 			at = slices.Index(keys, key)
 			require.GreaterOrEqual(t, at, 0, "%s: %s is deleted", what, key)
-			require.True(t, at == 0 || keys[at-1] < string(max(string(from), string(it.within.From))), what)
+			require.True(t, at == 0 || keys[at-1] < string(max(string(from), string(within.From))), what)
 		}
 		require.Equal(t, keys[at], key, what)
 		value, err := it.Value()
@@ -161,6 +161,6 @@ func requireWalk(t *testing.T, db *DB, it *Iterator, from []byte, want storyStat
 		return
 	}
 	if at >= 0 && at < len(keys) {
-		require.True(t, it.within.Before([]byte(keys[at])), "%s: %s is left out", what, keys[at])
+		require.True(t, within.Before([]byte(keys[at])), "%s: %s is left out", what, keys[at])
 	}
 }

@@ -153,7 +153,7 @@ var readsOfStories = map[string]func(*DB) (storyState, error){
 		if err != nil {
 			return nil, err
 		}
-		return walk(it)
+		return readAllOf(it)
 	},
 	"Prefix": walkPrefixes,
 	"a view": readView,
@@ -208,7 +208,7 @@ func walkPrefixes(db *DB) (storyState, error) {
 		if err != nil {
 			return nil, err
 		}
-		of, err := walk(it)
+		of, err := readAllOf(it)
 		if err != nil {
 			return nil, err
 		}
@@ -237,7 +237,7 @@ func readView(db *DB) (got storyState, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if got, err = walk(it); err != nil {
+	if got, err = readAllOf(it); err != nil {
 		return nil, err
 	}
 	byGet, err := gather(func(key []byte) ([]byte, bool, error) { return v.Get(key, nil) })

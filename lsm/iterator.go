@@ -14,17 +14,75 @@ import (
 //
 // Thread safety: one goroutine; one that Prefix returned belongs to the owner.
 type Iterator struct {
-	db     *DB
-	merger merger
-	within run.Range
-	err    error
-	valid  bool // stands at an entry
-	begun  bool
-	value  []byte // put together
-	opened caller
+	walk *walk // nil once closed; its memory may be another iterator's then
+	err  error // of the walk, once closed
+}
 
-	version *version // pinned, nil once closed; the lock of the store
-	live    live     // if it is one of a prefix
+// Next goes to the next key and says whether there is one.
+func (it *Iterator) Next() bool { return it.isOpen() && it.walk.move() }
+
+// Seek goes to the first key that is at least key, and says whether there is
+// one.
+func (it *Iterator) Seek(key []byte) bool { return it.isOpen() && it.walk.moveTo(key) }
+
+// isOpen says whether the iterator may be moved.
+func (it *Iterator) isOpen() bool {
+	if it.walk == nil && it.err == nil {
+		it.err = ErrClosed
+	}
+	return it.walk != nil
+}
+
+// Key is the current one. It is good until the next call.
+func (it *Iterator) Key() []byte {
+	if it.walk == nil {
+		return nil
+	}
+	return it.walk.currentKey()
+}
+
+// Value is that of the current key. It is good until the next call. It is
+// ErrTooLarge above the limit: ValueReader reads it.
+func (it *Iterator) Value() ([]byte, error) {
+	if it.walk == nil {
+		return nil, it.err
+	}
+	return it.walk.currentValue()
+}
+
+// ValueSize is the size of the current value in bytes.
+func (it *Iterator) ValueSize() int64 {
+	if it.walk == nil || !it.walk.valid {
+		return 0
+	}
+	return it.walk.merger.finding.Size()
+}
+
+// ValueReader reads the current value in pieces. It is good until the next call.
+// Prefix returns iterators that have none: see DB.Stream.
+func (it *Iterator) ValueReader() io.Reader {
+	if it.walk == nil || !it.walk.valid || it.walk.live.on {
+		return bytes.NewReader(nil)
+	}
+	return it.walk.merger.finding.Reader()
+}
+
+// Err is what has ended the walk, nil at its end.
+func (it *Iterator) Err() error {
+	if it.walk == nil {
+		return it.err
+	}
+	return it.walk.err
+}
+
+// Close releases what the iterator holds. A second one does nothing.
+func (it *Iterator) Close() error {
+	if it.walk == nil {
+		return nil
+	}
+	w := it.walk
+	it.walk, it.err = nil, w.err
+	return w.close()
 }
 
 // Iterator walks the keys from from to to, excluded; nil is the lowest or beyond
@@ -47,12 +105,12 @@ const readahead = 256 << 10
 // scan returns an iterator over a version. The lock is held.
 func (db *DB) scan(v *version, within run.Range) *Iterator {
 	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // they are the caller's
-	it := &Iterator{db: db, within: within, version: v, opened: callerOf()}
+	w := &walk{db: db, within: within, version: v, opened: callerOf()}
 	v.refs++
-	db.iterators[it] = true
+	db.enterWalk(w)
 	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true}
-	it.merger.reset(&db.o.Split, nil, db.sourcesOf(v, within, o))
-	return it
+	w.merger.reset(&db.o.Split, nil, db.sourcesOf(v, within, o))
+	return &Iterator{walk: w}
 }
 
 // sourcesOf are the runs of a version that may have keys of a range.
@@ -109,167 +167,4 @@ func (db *DB) hides(files []*file, p *run.Probe, locked bool) (bool, error) {
 		defer db.owner.Unlock()
 	}
 	return f.table.Hides(p)
-}
-
-// enter says whether the iterator may go on. One of a prefix works under the lock
-// of the store, which is taken then.
-func (it *Iterator) enter() bool {
-	it.valid = false
-	if it.err != nil {
-		return false
-	}
-	switch {
-	case it.live.on:
-		it.db.owner.Lock()
-		if !it.db.closed {
-			return true
-		}
-		it.db.owner.Unlock()
-	case it.version != nil && !it.db.shut.Load():
-		return true
-	}
-	it.err = ErrClosed
-	return false
-}
-
-// leave ends what enter began.
-func (it *Iterator) leave() {
-	if it.live.on {
-		it.db.owner.Unlock()
-	}
-}
-
-// Next goes to the next key and says whether there is one.
-func (it *Iterator) Next() bool {
-	if !it.enter() {
-		return false
-	}
-	defer it.leave()
-	if !it.begun {
-		it.seek(it.within.From)
-	} else if it.live.on {
-		it.followWrites()
-	}
-	return it.step()
-}
-
-// Seek goes to the first key that is at least key, and says whether there is
-// one.
-func (it *Iterator) Seek(key []byte) bool {
-	if !it.enter() {
-		return false
-	}
-	defer it.leave()
-	if bytes.Compare(key, it.within.From) < 0 {
-		key = it.within.From
-	}
-	it.seek(key)
-	return it.step()
-}
-
-func (it *Iterator) seek(key []byte) {
-	it.begun = true
-	if it.live.on {
-		it.rebuild()
-		it.live.from = append(it.live.from[:0], key...)
-	}
-	it.merger.seek(key)
-}
-
-// step goes to the next entry that is a value.
-func (it *Iterator) step() bool {
-	m := &it.merger
-	for m.next() && !it.isPast(m.key) {
-		if !m.kind.HasValue() {
-			continue
-		}
-		if it.live.on {
-			it.err = it.stand()
-		}
-		it.valid = it.err == nil
-		return it.valid
-	}
-	it.err = m.err
-	return false
-}
-
-// isPast says whether a key lies behind all that the iterator walks. What begins
-// with a prefix may have a longer one.
-func (it *Iterator) isPast(key []byte) bool {
-	if it.live.on {
-		return it.db.o.Split.Func(key) != len(it.live.prefix)
-	}
-	return it.within.Before(key)
-}
-
-// Key is the current one. It is good until the next call.
-func (it *Iterator) Key() []byte {
-	switch {
-	case !it.valid:
-		return nil
-	case it.live.on:
-		return it.live.last()
-	}
-	return it.merger.key
-}
-
-// Value is that of the current key. It is good until the next call. It is
-// ErrTooLarge above the limit: ValueReader reads it.
-func (it *Iterator) Value() ([]byte, error) {
-	switch {
-	case !it.valid:
-		return nil, it.err
-	case it.live.on:
-		return it.liveValue()
-	}
-	f := &it.merger.finding
-	if err := it.db.o.checkWhole(f.Size()); err != nil {
-		return nil, err
-	}
-	if whole, ok := f.Whole(); ok {
-		return whole, nil
-	}
-	value, err := f.AppendTo(it.value[:0])
-	if cap(value) <= maxPeeked {
-		it.value = value
-	}
-	return value, err
-}
-
-// ValueSize is the size of the current value in bytes.
-func (it *Iterator) ValueSize() int64 {
-	if !it.valid {
-		return 0
-	}
-	return it.merger.finding.Size()
-}
-
-// ValueReader reads the current value in pieces. It is good until the next call.
-// Prefix returns iterators that have none: see DB.Stream.
-func (it *Iterator) ValueReader() io.Reader {
-	if !it.valid || it.live.on {
-		return bytes.NewReader(nil)
-	}
-	return it.merger.finding.Reader()
-}
-
-// Err is what has ended the walk, nil at its end.
-func (it *Iterator) Err() error { return it.err }
-
-// Close releases what the iterator holds. A second one does nothing.
-func (it *Iterator) Close() error {
-	it.db.owner.Lock()
-	defer it.db.owner.Unlock()
-	it.valid = false
-	delete(it.db.iterators, it)
-	switch {
-	case it.live.on:
-		return it.closeLive()
-	case it.version == nil:
-		return nil
-	}
-	err := it.merger.close()
-	it.db.unref(it.version)
-	it.version = nil
-	return err
 }

@@ -35,7 +35,7 @@ type live struct {
 
 // Prefix walks the keys with a prefix, which must be one as Options.Split cuts
 // it, as a live cursor: each Next goes to the smallest key above the last one, as
-// the store is at that moment. The owner may write while it walks. Close it.
+// the store is at that moment. The owner may write while it walks. Close w.
 func (db *DB) Prefix(prefix []byte) (*Iterator, error) {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return nil, err
@@ -44,82 +44,94 @@ func (db *DB) Prefix(prefix []byte) (*Iterator, error) {
 		return nil, err
 	}
 	defer db.owner.Unlock()
-	it := &Iterator{db: db}
-	if idle := db.idle; idle != nil {
-		// Its memory, not itself: whoever closed it may do so again.
-		it.merger, it.live, it.value = idle.merger, idle.live, idle.value
-		db.idle = nil
-	}
-	it.opened = callerOf()
-	l := &it.live
+	w := db.idleWalk()
+	l := &w.live
 	l.on = true
 	l.prefix = append(l.prefix[:0], prefix...)
 	db.o.Split.Prepare(&l.probe, l.prefix)
-	it.within = run.PrefixRange(l.prefix)
-	db.iterators[it] = true
-	return it, nil
+	w.within = run.PrefixRange(l.prefix)
+	db.enterWalk(w)
+	return &Iterator{walk: w}, nil
+}
+
+// maxIdle is of how many walks the memory is kept: as many as are open at a time,
+// mostly.
+const maxIdle = 4
+
+// idleWalk returns a walk with the memory of one that is closed, if there is one.
+// The lock is held.
+func (db *DB) idleWalk() *walk {
+	n := len(db.idle)
+	if n == 0 {
+		return &walk{db: db}
+	}
+	w := db.idle[n-1]
+	db.idle[n-1] = nil
+	db.idle = db.idle[:n-1]
+	w.err, w.begun = nil, false
+	return w
 }
 
 // rebuild finds the sources of the prefix anew.
-func (it *Iterator) rebuild() {
-	db, l := it.db, &it.live
-	it.closeSources()
-	it.version = db.current
-	it.version.refs++
+func (w *walk) rebuild() {
+	db, l := w.db, &w.live
+	w.closeSources()
+	w.version = db.current
+	w.version.refs++
 	l.generation, l.writes, l.err = db.generation, db.writes, nil
-	it.merger.reset(&db.o.Split, l.prefix, it.liveSources(it.merger.sources[:0]))
+	w.merger.reset(&db.o.Split, l.prefix, w.liveSources(w.merger.sources[:0]))
 	if l.err != nil {
-		it.merger.fail(l.err)
+		w.merger.fail(l.err)
 	}
 }
 
 // liveSources are the runs that may have keys with the prefix, from the newest
 // to the first one that hides all older ones. What keeps it from finding out is
 // in live.err.
-func (it *Iterator) liveSources(sources []source) []source {
-	db, l := it.db, &it.live
-	sources, hides := it.addMemory(sources, db.active.Table)
-	for _, r := range it.version.memory {
+func (w *walk) liveSources(sources []source) []source {
+	db, l := w.db, &w.live
+	sources, hides := w.addMemory(sources, db.active.Table)
+	for _, r := range w.version.memory {
 		switch {
 		case hides:
 			return sources
 		case r.table != nil:
-			sources, hides = it.addMemory(sources, r.table)
+			sources, hides = w.addMemory(sources, r.table)
 		default:
-			sources, hides = it.addTables(sources, []*file{r.file})
+			sources, hides = w.addTables(sources, []*file{r.file})
 		}
 	}
-	for _, f := range it.version.tree.levels[0] {
+	for _, f := range w.version.tree.levels[0] {
 		if hides {
 			return sources
 		}
-		if f.bounds.Overlaps(it.within) {
-			sources, hides = it.addTables(sources, []*file{f})
+		if f.bounds.Overlaps(w.within) {
+			sources, hides = w.addTables(sources, []*file{f})
 		}
 	}
-	for _, level := range it.version.tree.levels[1:] {
+	for _, level := range w.version.tree.levels[1:] {
 		if hides {
 			return sources
 		}
-		if f := find(level, l.prefix); f != nil && f.bounds.To != nil && it.within.To != nil && bytes.Compare(it.within.To, f.bounds.To) <= 0 {
-			sources, hides = it.addTables(sources, []*file{f}) // nearly always
+		if f := find(level, l.prefix); f != nil && f.bounds.To != nil && w.within.To != nil && bytes.Compare(w.within.To, f.bounds.To) <= 0 {
+			sources, hides = w.addTables(sources, []*file{f}) // nearly always
 		} else {
-			sources, hides = it.addTables(sources, slices.Clone(spanned(level, boundsOfFile, it.within)))
+			sources, hides = w.addTables(sources, slices.Clone(spanned(level, boundsOfFile, w.within)))
 		}
 	}
 	return sources
 }
 
 // What a table more costs a walk of a prefix, against what it costs a Get: it is
-// entered by a copy of a block, and each step compares with it.
+// entered by a copy of a block, and each step compares with w.
 const (
 	detoursOfSeek = 8
 	stepsOfDetour = 8
 )
 
 // addMemory adds a memtable. hides says that no older run counts.
-func (it *Iterator) addMemory(sources []source, table memtable.Table) (_ []source, hides bool) {
-	l := &it.live
+func (w *walk) addMemory(sources []source, table memtable.Table) (_ []source, hides bool) {
+	l := &w.live
 	var reuse run.Iterator
 	if n := len(l.memory); n > 0 {
 		reuse, l.memory = l.memory[n-1], l.memory[:n-1]
@@ -135,8 +147,8 @@ func (it *Iterator) addMemory(sources []source, table memtable.Table) (_ []sourc
 func hidesNothing(*run.Probe) (bool, error) { return false, nil }
 
 // addTables adds a run of files.
-func (it *Iterator) addTables(sources []source, files []*file) (_ []source, hides bool) {
-	l := &it.live
+func (w *walk) addTables(sources []source, files []*file) (_ []source, hides bool) {
+	l := &w.live
 	ranged := false
 	files = slices.DeleteFunc(slices.Clip(files), func(f *file) bool {
 		ranged = ranged || len(f.table.Ranges()) > 0
@@ -146,7 +158,7 @@ func (it *Iterator) addTables(sources []source, files []*file) (_ []source, hide
 		return sources, false
 	}
 	l.runs++
-	hides, err := it.db.hides(files, &l.probe, true)
+	hides, err := w.db.hides(files, &l.probe, true)
 	if err != nil && l.err == nil {
 		l.err = err
 	}
@@ -155,16 +167,16 @@ func (it *Iterator) addTables(sources []source, files []*file) (_ []source, hide
 		s.ranges = append(s.ranges, f.table.Ranges()...)
 	}
 	if len(files) == 1 {
-		s.Iterator = it.tableIterator(files[0])
+		s.Iterator = w.tableIterator(files[0])
 	} else {
-		s.Iterator = &levelIterator{files: files, open: it.tableIterator}
+		s.Iterator = &levelIterator{files: files, open: w.tableIterator}
 	}
 	return append(sources, s), hides
 }
 
 // tableIterator returns an iterator over a table, through the cache.
-func (it *Iterator) tableIterator(f *file) run.Iterator {
-	l := &it.live
+func (w *walk) tableIterator(f *file) run.Iterator {
+	l := &w.live
 	o := sstable.IteratorOptions{Cached: true}
 	n := len(l.tables)
 	if n == 0 {
@@ -177,17 +189,17 @@ func (it *Iterator) tableIterator(f *file) run.Iterator {
 }
 
 // closeSources keeps the iterators for the next time.
-func (it *Iterator) closeSources() {
-	if it.version == nil {
+func (w *walk) closeSources() {
+	if w.version == nil {
 		return
 	}
-	l := &it.live
-	it.db.detour((l.runs - 1) * (detoursOfSeek + l.steps/stepsOfDetour))
+	l := &w.live
+	w.db.detour((l.runs - 1) * (detoursOfSeek + l.steps/stepsOfDetour))
 	l.runs, l.steps = 0, 0
-	for i := range it.merger.sources {
-		s := &it.merger.sources[i]
+	for i := range w.merger.sources {
+		s := &w.merger.sources[i]
 		if err := s.Close(); err != nil {
-			it.db.report(err)
+			w.db.report(err)
 		}
 		switch source := s.Iterator.(type) {
 		case *sstable.Iterator:
@@ -198,26 +210,26 @@ func (it *Iterator) closeSources() {
 		}
 		*s = source{}
 	}
-	it.merger.sources = it.merger.sources[:0]
-	it.db.unref(it.version)
-	it.version = nil
+	w.merger.sources = w.merger.sources[:0]
+	w.db.unref(w.version)
+	w.version = nil
 }
 
 // followWrites brings the sources up to date with what happened since the last
 // step.
-func (it *Iterator) followWrites() {
-	db, l := it.db, &it.live
+func (w *walk) followWrites() {
+	db, l := w.db, &w.live
 	if l.generation == db.generation && l.writes == db.writes {
 		return
 	}
-	it.rebuild()
-	it.merger.seek(l.from)
+	w.rebuild()
+	w.merger.seek(l.from)
 }
 
 // stand copies the current entry, unless it is a copy: the owner may write before
 // it is read.
-func (it *Iterator) stand() error {
-	l, m := &it.live, &it.merger
+func (w *walk) stand() error {
+	l, m := &w.live, &w.merger
 	l.steps++
 	l.from = append(append(l.from[:0], m.key...), 0)
 	if m.finding.Size() > maxPeeked {
@@ -227,33 +239,35 @@ func (it *Iterator) stand() error {
 		l.value = value
 		return nil
 	}
-	value, err := m.finding.AppendTo(it.value[:0])
-	it.value, l.value = value, value
+	value, err := m.finding.AppendTo(w.value[:0])
+	w.value, l.value = value, value
 	return err
 }
 
 // liveValue is Value of a live iterator.
-func (it *Iterator) liveValue() ([]byte, error) {
-	size := it.merger.finding.Size()
-	if err := it.db.o.checkWhole(size); err != nil {
+func (w *walk) liveValue() ([]byte, error) {
+	size := w.merger.finding.Size()
+	if err := w.db.o.checkWhole(size); err != nil {
 		return nil, err
 	}
 	if size <= maxPeeked {
-		return it.live.value, nil
+		return w.live.value, nil
 	}
-	value, _, err := it.db.Get(it.live.last(), nil)
+	value, _, err := w.db.Get(w.live.last(), nil)
 	return value, err
 }
 
 // last is the key that the iterator stands at.
 func (l *live) last() []byte { return l.from[:len(l.from)-1] }
 
-// closeLive ends a live iterator. Its memory is kept for the next one. The lock is
-// held.
-func (it *Iterator) closeLive() error {
-	it.closeSources()
-	it.live.on = false
-	it.db.idle = it
+// closeLive ends the walk of a prefix. Its memory is kept for another one. The lock
+// is held.
+func (w *walk) closeLive() error {
+	w.closeSources()
+	w.live.on = false
+	if len(w.db.idle) < maxIdle {
+		w.db.idle = append(w.db.idle, w)
+	}
 	return nil
 }
 

@@ -98,9 +98,13 @@ func (m *merger) seek(key []byte) {
 	}
 }
 
-// findTombstone finds the newest tombstone that stands before key and covers it.
+// findTombstone finds the newest tombstone that stands before key and covers it. A
+// walk of a prefix has no sources that one hides.
 func (m *merger) findTombstone(key []byte) {
 	m.tombstone.source = -1
+	if len(m.prefix) > 0 {
+		return
+	}
 	var p run.Probe
 	if len(key) > 0 {
 		m.split.Prepare(&p, key)

@@ -139,7 +139,7 @@ func (w *world) keepScan(it *Iterator, state *modelState, from, to []byte) {
 
 // moveScan takes some steps of a scan, or all.
 func (w *world) moveScan(s *modelScan) {
-	lowest := string(s.within.From)
+	lowest := string(s.walk.within.From)
 	if w.rng.IntN(3) == 0 {
 		key := w.o.key(w.rng)
 		w.log("  seek %q", key)

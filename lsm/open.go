@@ -32,7 +32,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
 		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
 		nextFile: 1, activeRun: 1, runAge: maxRunAge,
-		views: make(map[*View]bool), iterators: make(map[*Iterator]bool),
+		views: make(map[*View]bool),
 	}
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
 	db.owner.Mutex = &sync.Mutex{}

@@ -126,7 +126,7 @@ func (u *usage) files() (current, all map[string]bool) {
 		maps.Copy(all, filesOf(v.version))
 	}
 	for _, it := range u.iterators {
-		maps.Copy(all, filesOf(it.version))
+		maps.Copy(all, filesOf(it.walk.version))
 	}
 	return current, all
 }

@@ -33,8 +33,8 @@ func contentOf(db *DB) (storyState, error) {
 	return got, nil
 }
 
-// walk reads all that an iterator gives, and closes it.
-func walk(it *Iterator) (storyState, error) {
+// readAllOf reads all that an iterator gives, and closes it.
+func readAllOf(it *Iterator) (storyState, error) {
 	got := storyState{}
 	var last []byte
 	for it.Next() {
@@ -57,7 +57,7 @@ func scanned(db *DB) (storyState, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := walk(it)
+	got, err := readAllOf(it)
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func closeView(s *story) error {
 	if err != nil {
 		return errors.Join(err, v.Close())
 	}
-	got, err := walk(it)
+	got, err := readAllOf(it)
 	if err == nil && !maps.Equal(got, s.viewed) {
 		s.violate(errors.New("the view has changed"))
 	}

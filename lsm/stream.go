@@ -29,7 +29,7 @@ func (v *View) Stream(key []byte) (value io.ReadCloser, size int64, found bool, 
 	if !it.Next() {
 		return nil, 0, false, errors.Join(it.Err(), it.Close())
 	}
-	return &stream{it.merger.finding.Reader(), it}, it.merger.finding.Size(), true, nil
+	return &stream{it.ValueReader(), it}, it.ValueSize(), true, nil
 }
 
 // stream is a value with the iterator that stands at it.

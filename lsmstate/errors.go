@@ -33,10 +33,17 @@ func ofDescription(err error) error {
 
 // ofTree makes errors of the tree those of the contract.
 func ofTree(err error) error {
+	if err == nil {
+		return nil
+	}
+	return translated(err)
+}
+
+// translated is ofTree of an error. Apart, so that nothing is allocated where there
+// is none.
+func translated(err error) error {
 	var size *lsm.SizeError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &size) && size.What == "key":
 		return &state.SizeError{Of: state.ErrKeyTooLarge, Size: size.Size, Limit: size.Limit}
 	case errors.As(err, &size):

@@ -5,7 +5,10 @@ import "bytes"
 // listWalks are the iterations under way over the lists of one byte state. An
 // iteration yields the list as it was at its first step, but reads it chunk by
 // chunk; so whoever is about to write to a list settles its iterations first.
-type listWalks struct{ open []*listWalk }
+type listWalks struct {
+	open []*listWalk
+	idle *listWalk // ended, used again
+}
 
 // listWalk is one of them.
 type listWalk struct {
@@ -17,7 +20,11 @@ type listWalk struct {
 }
 
 func (w *listWalks) begin(prefix []byte, b ByteBackend) *listWalk {
-	walk := &listWalk{prefix: bytes.Clone(prefix), cursor: b.ScanPrefix(prefix)}
+	walk := w.idle
+	if w.idle = nil; walk == nil {
+		walk = &listWalk{}
+	}
+	*walk = listWalk{prefix: append(walk.prefix[:0], prefix...), cursor: b.ScanPrefix(prefix), chunk: walk.chunk[:0]}
 	w.open = append(w.open, walk)
 	return walk
 }
@@ -32,6 +39,9 @@ func (w *listWalks) end(walk *listWalk) {
 		}
 	}
 	_ = walk.cursor.Close()
+	if cap(walk.chunk) <= 2*chunkBytes {
+		w.idle = walk
+	}
 }
 
 // settle makes the walks over a list independent of what happens to it.

@@ -1,0 +1,176 @@
+package lsm
+
+import (
+	"bytes"
+
+	"github.com/weirstate/weir/internal/run"
+)
+
+// walk is an iterator that is open.
+type walk struct {
+	db     *DB
+	at     int // of db.walks
+	merger merger
+	within run.Range
+	err    error
+	valid  bool // stands at an entry
+	begun  bool
+	value  []byte // put together
+	opened caller // unless it is one of a prefix
+
+	version *version // pinned, nil if none is; the lock of the store
+	live    live     // if it is one of a prefix
+}
+
+// enterWalk lists a walk. The lock is held.
+func (db *DB) enterWalk(w *walk) {
+	w.at = len(db.walks)
+	db.walks = append(db.walks, w)
+}
+
+// leaveWalk takes a walk off the list. The lock is held.
+func (db *DB) leaveWalk(w *walk) {
+	last := len(db.walks) - 1
+	moved := db.walks[last]
+	db.walks[w.at], moved.at = moved, w.at
+	db.walks[last] = nil
+	db.walks = db.walks[:last]
+}
+
+// enter says whether the iterator may go on. One of a prefix works under the lock
+// of the store, which is taken then.
+func (w *walk) enter() bool {
+	w.valid = false
+	if w.err != nil {
+		return false
+	}
+	switch {
+	case w.live.on:
+		w.db.owner.Lock()
+		if !w.db.closed {
+			return true
+		}
+		w.db.owner.Unlock()
+	case w.version != nil && !w.db.shut.Load():
+		return true
+	}
+	w.err = ErrClosed
+	return false
+}
+
+// leave ends what enter began.
+func (w *walk) leave() {
+	if w.live.on {
+		w.db.owner.Unlock()
+	}
+}
+
+// move goes to the next key and says whether there is one.
+func (w *walk) move() bool {
+	if !w.enter() {
+		return false
+	}
+	defer w.leave()
+	if !w.begun {
+		w.seek(w.within.From)
+	} else if w.live.on {
+		w.followWrites()
+	}
+	return w.step()
+}
+
+// moveTo goes to the first key that is at least key, and says whether there is one.
+func (w *walk) moveTo(key []byte) bool {
+	if !w.enter() {
+		return false
+	}
+	defer w.leave()
+	if bytes.Compare(key, w.within.From) < 0 {
+		key = w.within.From
+	}
+	w.seek(key)
+	return w.step()
+}
+
+func (w *walk) seek(key []byte) {
+	w.begun = true
+	if w.live.on {
+		w.rebuild()
+		w.live.from = append(w.live.from[:0], key...)
+	}
+	w.merger.seek(key)
+}
+
+// step goes to the next entry that is a value.
+func (w *walk) step() bool {
+	m := &w.merger
+	for m.next() && !w.isPast(m.key) {
+		if !m.kind.HasValue() {
+			continue
+		}
+		if w.live.on {
+			w.err = w.stand()
+		}
+		w.valid = w.err == nil
+		return w.valid
+	}
+	w.err = m.err
+	return false
+}
+
+// isPast says whether a key lies behind all that the iterator walks. What begins
+// with a prefix may have a longer one.
+func (w *walk) isPast(key []byte) bool {
+	if w.live.on {
+		return w.db.o.Split.Func(key) != len(w.live.prefix)
+	}
+	return w.within.Before(key)
+}
+
+// currentKey is that where the walk stands.
+func (w *walk) currentKey() []byte {
+	switch {
+	case !w.valid:
+		return nil
+	case w.live.on:
+		return w.live.last()
+	}
+	return w.merger.key
+}
+
+// currentValue is the value where the walk stands.
+func (w *walk) currentValue() ([]byte, error) {
+	switch {
+	case !w.valid:
+		return nil, w.err
+	case w.live.on:
+		return w.liveValue()
+	}
+	f := &w.merger.finding
+	if err := w.db.o.checkWhole(f.Size()); err != nil {
+		return nil, err
+	}
+	if whole, ok := f.Whole(); ok {
+		return whole, nil
+	}
+	value, err := f.AppendTo(w.value[:0])
+	if cap(value) <= maxPeeked {
+		w.value = value
+	}
+	return value, err
+}
+
+// close ends the walk.
+func (w *walk) close() error {
+	w.db.owner.Lock()
+	defer w.db.owner.Unlock()
+	w.valid = false
+	w.db.leaveWalk(w)
+	if w.live.on {
+		return w.closeLive()
+	}
+	err := w.merger.close()
+	w.db.unref(w.version)
+	w.version = nil
+	return err
+}
