@@ -9,7 +9,38 @@ import (
 	"github.com/weirstate/weir/internal/run"
 )
 
-// compactOnce does the compaction that is due.
+// minQuietTime is for how long nothing must have been written for a store to be
+// settled. One that is written to is not between a checkpoint and the next write.
+const minQuietTime = 200 * time.Millisecond
+
+// isStill says whether all that was written is in tables. The lock is held.
+func (db *DB) isStill() bool { return db.active.Len() == 0 && len(db.current.memory) == 0 }
+
+// untilQuiet is how long it is until nothing was written for a while to a store that
+// is still. The lock is held.
+func (db *DB) untilQuiet() time.Duration { return db.quietTime - time.Since(db.lastSeal) }
+
+// compactDue does the compaction that is due. If none is, but may be once it has
+// been quiet, it waits for that.
+func (db *DB) compactDue() (more bool, err error) {
+	if more, err = db.compactOnce(); more || err != nil {
+		return more, err
+	}
+	db.owner.Lock()
+	still, quiet := db.isStill() && db.failed == nil, db.untilQuiet()
+	db.owner.Unlock()
+	if !still || quiet <= 0 {
+		return false, nil
+	}
+	select {
+	case <-time.After(quiet):
+	case <-db.compactor.woken:
+	case <-db.ctx.Done():
+	}
+	return true, nil
+}
+
+// compactOnce does one compaction, if any is due.
 func (db *DB) compactOnce() (more bool, err error) {
 	db.compacting.Lock()
 	defer db.compacting.Unlock()
@@ -85,7 +116,8 @@ func (db *DB) compact(t *tree, pick Pick) error {
 		if err := c.merge(); err != nil {
 			return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(true)))
 		}
-		change.added[c.to] = c.outputs
+		change.added = c.rest
+		change.added[c.to] = append(change.added[c.to], c.outputs...)
 		info.FilesWritten = len(c.outputs)
 		for f := range c.inputs {
 			info.BytesRead += f.size

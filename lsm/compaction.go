@@ -1,9 +1,11 @@
 package lsm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/sstable"
@@ -20,10 +22,16 @@ type compaction struct {
 
 	older   olderRuns // than the output
 	outputs []*file
+
+	maxBytes int64              // see Pick
+	end      []byte             // where it has ended before its inputs, nil if it has not
+	rest     [numLevels][]*file // of inputs, from end on
 }
 
 func (db *DB) newCompaction(t *tree, pick Pick) (*compaction, error) {
-	c := &compaction{db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool)}
+	c := &compaction{
+		db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool), maxBytes: pick.MaxBytes,
+	}
 	if c.to < 0 || c.to >= numLevels {
 		return nil, fmt.Errorf("level %d: %w", c.to, ErrOption)
 	}
@@ -97,6 +105,10 @@ func (c *compaction) merge() error {
 	c.older.rewind()
 	m.seek(nil)
 	for n := 1; m.next(); n++ {
+		if w.mayEndBefore(m.key) {
+			c.end = slices.Clone(head(m.key, c.db.o.PartitionBytes))
+			break
+		}
 		if err := w.write(&m); err != nil {
 			return errors.Join(err, w.abort())
 		}
@@ -115,6 +127,31 @@ func (c *compaction) merge() error {
 	}
 	if err != nil {
 		return errors.Join(err, w.abort())
+	}
+	return c.openRests()
+}
+
+// openRests opens what the compaction has not come to of its inputs. One that lies
+// behind its end is none any more.
+func (c *compaction) openRests() error {
+	if c.end == nil {
+		return nil
+	}
+	left := run.Range{From: c.end}
+	for level, files := range c.before.levels {
+		for _, f := range files {
+			switch {
+			case !c.inputs[f] || !f.bounds.Overlaps(left):
+			case bytes.Compare(f.bounds.From, c.end) >= 0:
+				delete(c.inputs, f)
+			default:
+				rest, err := c.db.openRest(f, c.end)
+				if err != nil {
+					return err
+				}
+				c.rest[level] = append(c.rest[level], rest)
+			}
+		}
 	}
 	return nil
 }
@@ -196,6 +233,11 @@ func (c *compaction) discard(remove bool) (err error) {
 		err = errors.Join(err, c.db.closeTable(f))
 		if remove {
 			c.db.report(ignoreMissing(c.db.fs.Remove(c.db.path(tableName(f.number)))))
+		}
+	}
+	for _, files := range c.rest {
+		for _, f := range files {
+			err = errors.Join(err, c.db.closeTable(f))
 		}
 	}
 	return err

@@ -43,6 +43,8 @@ type DB struct {
 	flushedRun uint64        // newest run in the tree
 	wantedRun  uint64        // newest that somebody waits for to be there
 	runAge     time.Duration // that a sealed run waits for others at the most
+	lastSeal   time.Time
+	quietTime  time.Duration // see minQuietTime
 	views      map[*View]bool
 	walks      []*walk       // open
 	probe      run.Probe     // scratch of the operation under way

@@ -172,6 +172,7 @@ func TestSettledStoresBecomeOneRun(t *testing.T) {
 // Small flushes of ascending keys do not fill level 1 with as many small tables.
 func TestSettledStoresGatherWhatOverlapsNothing(t *testing.T) {
 	db := memoryStore(t, Options{})
+	setQuietTime(db, 0)
 	for i := range 200 {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "k%03d", i), []byte("v")))
 		require.NoError(t, db.Flush())

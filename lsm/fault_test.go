@@ -60,7 +60,7 @@ func (f fault) plan(n int) vfs.Plan {
 }
 
 var storyPickers = map[string]func() Picker{
-	"leveled": NewLeveled,
+	"leveled": func() Picker { return inParts{NewLeveled()} },
 	"tiered":  func() Picker { return NewTiered(2) },
 }
 

@@ -25,4 +25,40 @@ type file struct {
 	fileMeta
 	table *sstable.Table
 	refs  int // of trees that have it; the lock of the store
+	// parts is how many files are parts of this one on the disk, itself among
+	// them. They share it; the lock of the store.
+	parts *int
+}
+
+// newFile is a table that was opened, the only part of its file.
+func newFile(m fileMeta, table *sstable.Table) *file {
+	f := &file{fileMeta: m, table: table, parts: new(int)}
+	*f.parts = 1
+	return f
+}
+
+// isClipped says whether only a part of the file counts.
+func (m *fileMeta) isClipped() bool { return len(m.clip.From) > 0 || m.clip.To != nil }
+
+// openRest opens the part of a file from a key on as one of its own. A part that
+// has reached it does not end the file on the disk.
+func (db *DB) openRest(f *file, from []byte) (*file, error) {
+	m, within := f.fileMeta, run.Range{From: from}
+	m.clip, m.bounds = m.clip.Intersect(within), m.bounds.Intersect(within)
+	rest, err := db.openTable(m)
+	if err != nil {
+		return nil, err
+	}
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	*f.parts++
+	rest.parts = f.parts
+	return rest, nil
+}
+
+// close closes a file, and says whether it was the last part of the one on the disk.
+// The lock of the store is held: it guards the frames of the table.
+func (f *file) close() (last bool, err error) {
+	*f.parts--
+	return *f.parts == 0, f.table.Close()
 }

@@ -67,15 +67,15 @@ func (j *janitor) work() {
 
 func (j *janitor) dispose(f *file, keep bool) {
 	db := j.db
-	db.owner.Lock() // it guards the table's frames
-	err := f.table.Close()
+	db.owner.Lock()
+	last, err := f.close()
 	db.owner.Unlock()
 	if err != nil {
 		j.mu.Lock()
 		j.err = errors.Join(j.err, err)
 		j.mu.Unlock()
 	}
-	if keep {
+	if keep || !last {
 		return
 	}
 	// What stays is removed when the store is opened next.

@@ -27,7 +27,7 @@ func (leveled) Pick(s Shape) *Pick {
 	best, bestScore := -1, 1.0
 	limit := float64(max(s.MemtableBytes*level1Memtables, 4*s.FileBytes))
 	for level := range numLevels - 1 {
-		score := float64(len(s.Levels[0])) / joinRuns
+		score := runsOfLevel0(s) / joinRuns
 		if level > 0 {
 			score = float64(bytesOf(s.Levels[level])) / limit
 			limit *= levelFactor
@@ -50,12 +50,46 @@ func (leveled) Pick(s Shape) *Pick {
 // pickLevel0 joins small runs among themselves, and brings the rest to level 1.
 // Small ones come from seals in quick succession: to rewrite level 1 for each
 // few of them would cost many times their size.
+//
+// Level 0 goes down in two halves, unless it has become high. As new runs come in
+// between, no more than half of level 1 is rewritten at a time, nor uploaded by one
+// incremental checkpoint.
 func pickLevel0(s Shape) *Pick {
-	if small := smallRuns(s.Levels[0], s.MemtableBytes); len(small) >= joinRuns {
+	begun := begunRuns(s)
+	small := smallRuns(s.Levels[0][:len(s.Levels[0])-len(begun)], s.MemtableBytes)
+	if len(small) >= joinRuns {
 		return &Pick{Files: numbersOf(small), To: 0}
 	}
+	if len(begun) > 0 {
+		return &Pick{Files: numbersOf(begun, tablesOver(s.Levels[1], begun)), To: 1}
+	}
 	all := s.Levels[0]
-	return &Pick{Files: numbersOf(all, tablesOver(s.Levels[1], all)), To: 1}
+	pick := &Pick{Files: numbersOf(all, tablesOver(s.Levels[1], all)), To: 1}
+	if half := s.bytesOf(pick) / 2; half >= s.FileBytes && len(all) < 2*joinRuns {
+		pick.MaxBytes = half
+	}
+	return pick
+}
+
+// runsOfLevel0 counts the runs of level 0, those of which half is left as halves.
+func runsOfLevel0(s Shape) float64 {
+	return float64(len(s.Levels[0])) - float64(len(begunRuns(s)))/2
+}
+
+// begunRuns are the oldest runs of level 0 of which the lower half has gone down.
+func begunRuns(s Shape) []Table {
+	runs := s.Levels[0]
+	at := len(runs)
+	for at > 0 && runs[at-1].Clipped && s.liesBelow(runs[at-1].From) {
+		at--
+	}
+	return runs[at:]
+}
+
+// liesBelow says whether level 1 has a table that ends at a key or before.
+func (s *Shape) liesBelow(key []byte) bool {
+	level := s.Levels[1]
+	return len(level) > 0 && level[0].bounds().Before(key)
 }
 
 // smallRuns are the newest runs of level 0 of which each has no more than the

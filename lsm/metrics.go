@@ -15,7 +15,8 @@ type Metrics struct {
 	BudgetUsed, BudgetLimit int64
 	// Flushing says whether sealed runs are about to come to the tree, which small
 	// ones may take a second to do; Compacting whether tables are joined, or nobody
-	// has looked yet whether they must be. A store to which nobody writes, and for
+	// has looked yet whether they must be, which is once more when nothing was written
+	// for a fifth of a second. A store to which nobody writes, and for
 	// which both are false, stays as it is. Compact is not counted.
 	Flushing, Compacting bool
 

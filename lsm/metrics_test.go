@@ -17,6 +17,13 @@ func settled(t *testing.T, db *DB) {
 	}, time.Minute, time.Millisecond)
 }
 
+// setQuietTime says how long a store must be quiet to be settled.
+func setQuietTime(db *DB, d time.Duration) {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	db.quietTime = d
+}
+
 func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget})
 	settled(t, db)
@@ -47,6 +54,7 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 // Nothing happens any more once the metrics say so, whatever was written.
 func TestSettledStoresStayAsTheyAre(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget, MemtableBytes: 100, FileBytes: 100})
+	setQuietTime(db, 0)
 	for round := range 200 {
 		for i := range 1 + round%7 {
 			require.NoError(t, db.Put(fmt.Appendf(nil, "%d", round*i%50), make([]byte, 60)))

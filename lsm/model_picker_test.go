@@ -18,6 +18,9 @@ func (p *randomPicker) Pick(s Shape) *Pick {
 	defer p.mu.Unlock()
 	for range p.rng.IntN(8) {
 		pick := Pick{To: p.rng.IntN(4)}
+		if p.rng.IntN(2) == 0 {
+			pick.MaxBytes = 1 + p.rng.Int64N(2*s.FileBytes)
+		}
 		keep := 1 + p.rng.IntN(3)
 		for level := range pick.To + 1 {
 			for _, t := range s.Levels[level] {

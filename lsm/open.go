@@ -31,7 +31,7 @@ func Open(dir string, options *Options) (*DB, error) {
 func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
 		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
-		nextFile: 1, activeRun: 1, runAge: maxRunAge,
+		nextFile: 1, activeRun: 1, runAge: maxRunAge, quietTime: minQuietTime,
 		views: make(map[*View]bool),
 	}
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
@@ -73,7 +73,7 @@ func (db *DB) open() error {
 	}
 	db.workers.Add(2)
 	go db.work(&db.flusher, db.flushDue, db.reportFlush)
-	go db.work(&db.compactor, db.compactOnce, db.reportCompaction)
+	go db.work(&db.compactor, db.compactDue, db.reportCompaction)
 	db.compactor.wake()
 	return nil
 }

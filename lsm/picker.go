@@ -19,6 +19,11 @@ type Picker interface {
 type Pick struct {
 	Files []uint64
 	To    int
+	// MaxBytes ends the compaction at the first border of partitions once so much
+	// is written. What it has not come to stays where it is: a file of which a part
+	// is used up goes on with the rest. That runs of level 0 become fewer by it takes
+	// another level. 0 is no limit.
+	MaxBytes int64
 }
 
 // Shape is the tree as a Picker sees it.
@@ -31,8 +36,8 @@ type Shape struct {
 	// table more than one, because the value is in pieces or a prefix in several
 	// tables.
 	Detours int64
-	// Settled says that all that was written is in tables: the store is being
-	// read, if anything.
+	// Settled says that all that was written is in tables, and nothing was for a
+	// while: the store is being read, if anything.
 	Settled bool
 	// MemtableBytes and FileBytes are those of Options.
 	MemtableBytes, FileBytes int64
@@ -42,10 +47,11 @@ type Shape struct {
 // to change.
 type Table struct {
 	Number     uint64
-	Bytes      int64  // of the file
+	Bytes      int64  // of the part of the file that counts
+	Clipped    bool   // the file has more
 	From, To   []byte // bounds, To excluded; nil is beyond the highest key
-	Entries    int64  // sets, deletes and appends
-	Tombstones int64  // of prefixes
+	Entries    int64  // sets, deletes and appends of all of the file
+	Tombstones int64  // of prefixes, the same
 }
 
 func (t Table) bounds() run.Range { return run.Range{From: t.From, To: t.To} }
@@ -92,14 +98,14 @@ func numbersOf(groups ...[]Table) (numbers []uint64) {
 // shape describes the current tree. The lock is held.
 func (db *DB) shape() Shape {
 	s := Shape{
-		Detours: db.detours, Settled: db.active.Len() == 0 && len(db.current.memory) == 0,
+		Detours: db.detours, Settled: db.isStill() && db.untilQuiet() <= 0,
 		MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes,
 	}
 	for level, files := range db.current.tree.levels {
 		for _, f := range files {
 			s.Levels[level] = append(s.Levels[level], Table{
-				Number: f.number, Bytes: f.size, From: f.bounds.From, To: f.bounds.To,
-				Entries: f.entries, Tombstones: f.tombstones,
+				Number: f.number, Bytes: f.table.ClippedBytes(), Clipped: f.isClipped(),
+				From: f.bounds.From, To: f.bounds.To, Entries: f.entries, Tombstones: f.tombstones,
 			})
 		}
 	}

@@ -266,7 +266,8 @@ var pickers = map[string]Picker{"leveled": NewLeveled(), "tiered": NewTiered(0),
 //
 //	L<level> <number>:<bytes>:<from>-<to> ...
 //
-// where a <to> of ~ is the end of all keys.
+// where a <to> of ~ is the end of all keys. What a compaction has begun with ends with
+// ":rest".
 func TestPicksAreThoseOfTheGoldenFiles(t *testing.T) {
 	for name, picker := range pickers {
 		file := filepath.Join("testdata", "picker-"+name+".txt")
@@ -280,6 +281,9 @@ func TestPicksAreThoseOfTheGoldenFiles(t *testing.T) {
 			picked := "nothing"
 			if p := picker.Pick(s); p != nil {
 				picked = fmt.Sprintf("%v to level %d", p.Files, p.To)
+				if p.MaxBytes > 0 {
+					picked += fmt.Sprintf(", %d bytes at least", p.MaxBytes)
+				}
 				require.True(t, isInOrder(s, *p), tree)
 			}
 			got = append(got, tree+"\n-> "+picked)
@@ -307,6 +311,7 @@ func parseShape(t *testing.T, text string) Shape {
 		for _, word := range words[1:] {
 			var x Table
 			var bounds string
+			word, x.Clipped = strings.CutSuffix(word, ":rest")
 			_, err := fmt.Sscanf(strings.ReplaceAll(word, ":", " "), "%d %d %s", &x.Number, &x.Bytes, &bounds)
 			require.NoError(t, err, word)
 			from, to, _ := strings.Cut(bounds, "-")

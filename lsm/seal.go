@@ -40,6 +40,7 @@ func (db *DB) sealToRead() error {
 // beginRun begins the next run behind one that has ended.
 func (db *DB) beginRun(ended *sealedRun) error {
 	db.install(db.current.withRun(ended))
+	db.lastSeal = time.Now()
 	db.activeRun++
 	db.flusher.wake()
 	db.wakeWhenOld()

@@ -94,12 +94,13 @@ func (db *DB) openTable(m fileMeta) (*file, error) {
 	if err != nil {
 		return nil, &TableError{m.number, err}
 	}
-	return &file{fileMeta: m, table: table}, nil
+	return newFile(m, table), nil
 }
 
 // closeTable closes a table that is in no tree.
 func (db *DB) closeTable(f *file) error {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	return f.table.Close()
+	_, err := f.close()
+	return err
 }

@@ -238,6 +238,20 @@ func (t *Table) read(b []byte, offset int64) error {
 // Info is what the file says of itself, its range clipped.
 func (t *Table) Info() Info { return t.info }
 
+// ClippedBytes is about how much of the file the clip leaves; all of it if there is
+// none.
+func (t *Table) ClippedBytes() int64 {
+	x := &t.index
+	if !t.clipped || x.count == 0 {
+		return t.info.Size
+	}
+	from, to := x.find(t.clip.From), x.count-1
+	if t.clip.To != nil {
+		to = x.find(t.clip.To)
+	}
+	return x.offset(to) + x.size(to) - x.offset(from)
+}
+
 // Ranges are the range tombstones, clipped.
 func (t *Table) Ranges() run.Ranges { return t.ranges }
 

@@ -1,0 +1,176 @@
+package lsm
+
+import (
+	"io/fs"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// halves is a store with three runs of four partitions, a to d, with tombstones of
+// a prefix and of a range among them, and what it has.
+func halves(t *testing.T, disk vfs.FS) (*DB, map[string]string) {
+	db, err := Open("db", sharedOptions(disk))
+	require.NoError(t, err)
+	for _, of := range []string{"old", "newer", "new"} {
+		for _, key := range []string{"a/1", "a/2", "b/1", "b/2", "c/1", "c/2", "d/1", "d/2"} {
+			require.NoError(t, db.Put([]byte(key), []byte(of)))
+		}
+		switch of {
+		case "old":
+			require.NoError(t, db.Put([]byte("d/3"), []byte("old")))
+			require.NoError(t, db.Put([]byte("b/3"), []byte("old")))
+		case "newer":
+			require.NoError(t, db.DeleteRange([]byte("b"), []byte("d")))
+		case "new":
+			require.NoError(t, db.DeletePrefix([]byte("d/")))
+			require.NoError(t, db.Put([]byte("d/9"), []byte("new")))
+		}
+		require.NoError(t, db.Flush())
+	}
+	return db, map[string]string{
+		"a/1": "new", "a/2": "new", "b/1": "new", "b/2": "new", "c/1": "new", "c/2": "new", "d/9": "new",
+	}
+}
+
+// compactPart brings files to level 1, up to the first border of partitions.
+func compactPart(t *testing.T, db *DB, files []*file) error {
+	t.Helper()
+	db.compacting.Lock()
+	defer db.compacting.Unlock()
+	pick := Pick{To: 1, MaxBytes: 1}
+	for _, f := range files {
+		pick.Files = append(pick.Files, f.number)
+	}
+	return db.compact(treeOf(db), pick)
+}
+
+// inParts ends each compaction of a level as soon as it may. Joining runs of level 0
+// in parts would make no fewer.
+type inParts struct{ Picker }
+
+func (p inParts) Pick(s Shape) *Pick {
+	pick := p.Picker.Pick(s)
+	if pick != nil && pick.To > 0 {
+		pick.MaxBytes = 1
+	}
+	return pick
+}
+
+// waitForJanitor waits until files are gone that nobody refers to.
+func waitForJanitor(db *DB) {
+	db.janitor.mu.Lock()
+	defer db.janitor.mu.Unlock()
+	for db.janitor.working {
+		db.janitor.idle.Wait()
+	}
+}
+
+// tablesOnDisk counts the files of tables.
+func tablesOnDisk(t *testing.T, disk vfs.FS) (n int) {
+	names, err := disk.List("db")
+	require.NoError(t, err)
+	for _, name := range names {
+		if _, ok := parseNumber(name, "", tableSuffix); ok {
+			n++
+		}
+	}
+	return n
+}
+
+func TestCompactionThatEndsEarlyLeavesTheRestWhereItWas(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db, want := halves(t, mem)
+	for _, step := range []struct{ level0, level1 string }{
+		{"[b,d0) [b,d/2\x00) [b,d/3\x00) ", "[a/1,a/2\x00) "},
+		{"[c,d0) [c,d/2\x00) [c,d/3\x00) ", "[a/1,a/2\x00) [b/1,b/2\x00) "},
+		{"[d,d0) [d,d/2\x00) [d,d/3\x00) ", "[a/1,a/2\x00) [b/1,b/2\x00) [c/1,c/2\x00) "},
+		{"", "[a/1,a/2\x00) [b/1,b/2\x00) [c/1,c/2\x00) [d/9,d/9\x00) "},
+	} {
+		now := treeOf(db)
+		require.NoError(t, compactPart(t, db, now.levels[0]))
+		require.NoError(t, treeOf(db).check())
+		require.Equal(t, step.level0, boundsOf(db, 0))
+		require.Equal(t, step.level1, boundsOf(db, 1))
+		requireContent(t, db, want)
+		require.NoError(t, db.Close())
+		var err error
+		db, err = Open("db", sharedOptions(mem))
+		require.NoError(t, err)
+		requireContent(t, db, want)
+	}
+	require.Equal(t, 4, tablesOnDisk(t, mem))
+	require.NoError(t, db.Close())
+}
+
+func TestFileStaysOnTheDiskAsLongAsAPartOfItIsUsed(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db, want := halves(t, mem)
+	views := make([]*View, 0, 4)
+	for len(treeOf(db).levels[0]) > 0 {
+		v, err := db.View()
+		require.NoError(t, err)
+		views = append(views, v)
+		require.NoError(t, compactPart(t, db, treeOf(db).levels[0]))
+	}
+	require.Len(t, views, 4)
+	for _, at := range []int{1, 3, 0, 2} { // three files are part of all
+		require.Equal(t, 3+4, tablesOnDisk(t, mem))
+		value, found, err := views[at].Get([]byte("d/9"), nil)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, want["d/9"], string(value))
+		require.NoError(t, views[at].Close())
+		waitForJanitor(db)
+	}
+	require.Equal(t, 4, tablesOnDisk(t, mem))
+	require.NoError(t, db.Close())
+}
+
+// A compaction that cannot open what it leaves has not happened.
+func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db, want := halves(t, mem)
+	before := treeOf(db)
+	require.NoError(t, mem.Rename("db/"+tableName(before.levels[0][1].number), "db/hidden"))
+	err := compactPart(t, db, before.levels[0])
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, mem.Rename("db/hidden", "db/"+tableName(before.levels[0][1].number)))
+	require.Same(t, before, treeOf(db))
+	require.Equal(t, 3, tablesOnDisk(t, mem))
+	for _, f := range before.levels[0] {
+		require.Equal(t, 1, *f.parts)
+	}
+	requireContent(t, db, want)
+	require.NoError(t, db.Compact())
+	waitForJanitor(db)
+	require.Equal(t, 1, tablesOnDisk(t, mem))
+	require.NoError(t, db.Close())
+}
+
+// Keys before a border of partitions are not enough for an end there while a filter
+// has not decided about the last of them.
+func TestCompactionEndsBehindWhatItsFilterHasToDecide(t *testing.T) {
+	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	o.Filter = decider(func(e *FilterEntry) {
+		if string(e.Key) == "b/2" {
+			e.Decision = Drop
+		}
+	})
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	putAll(t, db, "a/1", "b/1", "b/2", "c/1")
+	flushed(t, db)
+	putAll(t, db, "a/1", "b/2", "c/2")
+	flushed(t, db)
+	for len(treeOf(db).levels[0]) > 0 {
+		require.NoError(t, compactPart(t, db, treeOf(db).levels[0]))
+	}
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, "a/1 b/1 c/1 c/2 ", keysOf(t, it))
+	require.NoError(t, it.Close())
+	require.NoError(t, db.Close())
+}
