@@ -9,8 +9,8 @@ import (
 	"github.com/weirstate/weir/internal/run"
 )
 
-// minQuietTime is for how long nothing must have been written for a store to be
-// settled. One that is written to is not between a checkpoint and the next write.
+// minQuietTime must pass without a write before a store counts as settled. What is
+// empty only because a checkpoint was just taken is written to again sooner.
 const minQuietTime = 200 * time.Millisecond
 
 // isStill says whether all that was written is in tables. The lock is held.
@@ -107,10 +107,10 @@ func (db *DB) compact(t *tree, pick Pick) error {
 	if err != nil {
 		return fmt.Errorf("compaction: %w", err)
 	}
-	info := CompactionInfo{From: c.from, To: c.to, FilesRead: len(c.inputs)}
+	info := CompactionInfo{From: c.from, To: c.to}
 	change := &change{removed: c.inputs}
 	if c.isMove() {
-		info.Moved, info.FilesRead = true, 0
+		info.Moved = true
 		change.added[c.to] = c.files()
 	} else {
 		if err := c.merge(); err != nil {
@@ -118,10 +118,8 @@ func (db *DB) compact(t *tree, pick Pick) error {
 		}
 		change.added = c.rest
 		change.added[c.to] = append(change.added[c.to], c.outputs...)
-		info.FilesWritten = len(c.outputs)
-		for f := range c.inputs {
-			info.BytesRead += f.size
-		}
+		info.FilesRead, info.FilesWritten = len(c.inputs), len(c.outputs)
+		info.BytesRead = c.bytesRead()
 		for _, f := range c.outputs {
 			info.BytesWritten += f.size
 		}
@@ -129,9 +127,11 @@ func (db *DB) compact(t *tree, pick Pick) error {
 	if err := db.commit(change); err != nil {
 		return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(false)))
 	}
-	db.owner.Lock()
-	db.detours = 0
-	db.owner.Unlock()
+	if c.end == nil {
+		db.owner.Lock()
+		db.detours = 0
+		db.owner.Unlock()
+	}
 	info.Took = time.Since(begun)
 	db.counters.compacted(info)
 	db.o.Events.Compacted(info)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 
@@ -23,14 +24,17 @@ type compaction struct {
 	older   olderRuns // than the output
 	outputs []*file
 
-	maxBytes int64              // see Pick
-	end      []byte             // where it has ended before its inputs, nil if it has not
-	rest     [numLevels][]*file // of inputs, from end on
+	enough int                // entries of inputs after which it ends, 0 for all
+	end    []byte             // where it has ended before its inputs, nil if it has not
+	rest   [numLevels][]*file // of inputs, from end on
 }
 
 func (db *DB) newCompaction(t *tree, pick Pick) (*compaction, error) {
 	c := &compaction{
-		db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool), maxBytes: pick.MaxBytes,
+		db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool),
+	}
+	if !(pick.Share >= 0 && pick.Share <= 1) {
+		return nil, fmt.Errorf("a share of %v: %w", pick.Share, ErrOption)
 	}
 	if c.to < 0 || c.to >= numLevels {
 		return nil, fmt.Errorf("level %d: %w", c.to, ErrOption)
@@ -53,6 +57,11 @@ func (db *DB) newCompaction(t *tree, pick Pick) (*compaction, error) {
 	}
 	if err := checkPick(t, c.inputs, c.to); err != nil {
 		return nil, err
+	}
+	if pick.Share > 0 {
+		for f := range c.inputs {
+			c.enough += int(math.Ceil(pick.Share * f.clippedEntries()))
+		}
 	}
 	c.findOlder()
 	return c, nil
@@ -93,7 +102,8 @@ func (c *compaction) isMove() bool {
 	}
 	f := files[0]
 	deletes := f.tombstones > 0 || f.table.Info().Deletes > 0 || len(f.table.Ranges()) > 0
-	return !deletes || c.older.mayHave(f.bounds)
+	mostlyUsed := f.table.ClippedBytes() < f.size/2 // the rest would stay on the disk
+	return !mostlyUsed && (!deletes || c.older.mayHave(f.bounds))
 }
 
 // merge writes the outputs.
@@ -105,7 +115,7 @@ func (c *compaction) merge() error {
 	c.older.rewind()
 	m.seek(nil)
 	for n := 1; m.next(); n++ {
-		if w.mayEndBefore(m.key) {
+		if c.enough > 0 && m.passed > c.enough && w.beginsPartition(m.key) {
 			c.end = slices.Clone(head(m.key, c.db.o.PartitionBytes))
 			break
 		}
@@ -154,6 +164,19 @@ func (c *compaction) openRests() error {
 		}
 	}
 	return nil
+}
+
+// bytesRead is about how much of the inputs the compaction has come to.
+func (c *compaction) bytesRead() (n int64) {
+	for f := range c.inputs {
+		n += f.table.ClippedBytes()
+	}
+	for _, files := range c.rest {
+		for _, f := range files {
+			n -= f.table.ClippedBytes()
+		}
+	}
+	return n
 }
 
 // giveWay lets flushes go first: writes wait for them sooner than for

@@ -37,8 +37,10 @@ func newFile(m fileMeta, table *sstable.Table) *file {
 	return f
 }
 
-// isClipped says whether only a part of the file counts.
-func (m *fileMeta) isClipped() bool { return len(m.clip.From) > 0 || m.clip.To != nil }
+// clippedEntries is about how many entries the part of the file has that counts.
+func (f *file) clippedEntries() float64 {
+	return float64(f.entries+f.tombstones) * float64(f.table.ClippedBytes()) / float64(f.size)
+}
 
 // openRest opens the part of a file from a key on as one of its own. A part that
 // has reached it does not end the file on the disk.

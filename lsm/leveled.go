@@ -1,5 +1,10 @@
 package lsm
 
+import (
+	"bytes"
+	"slices"
+)
+
 // leveled is the usual Picker: level 0 takes runs as they are flushed, each level
 // below is one run of ten times the size of the one above.
 //
@@ -51,9 +56,9 @@ func (leveled) Pick(s Shape) *Pick {
 // Small ones come from seals in quick succession: to rewrite level 1 for each
 // few of them would cost many times their size.
 //
-// Level 0 goes down in two halves, unless it has become high. As new runs come in
-// between, no more than half of level 1 is rewritten at a time, nor uploaded by one
-// incremental checkpoint.
+// Level 0 goes down in two halves, unless it has become high: about half of level 1 is
+// rewritten at a time. The second half waits for half as many new runs as there were, so
+// that one incremental checkpoint rarely has to upload both.
 func pickLevel0(s Shape) *Pick {
 	begun := begunRuns(s)
 	small := smallRuns(s.Levels[0][:len(s.Levels[0])-len(begun)], s.MemtableBytes)
@@ -65,8 +70,8 @@ func pickLevel0(s Shape) *Pick {
 	}
 	all := s.Levels[0]
 	pick := &Pick{Files: numbersOf(all, tablesOver(s.Levels[1], all)), To: 1}
-	if half := s.bytesOf(pick) / 2; half >= s.FileBytes && len(all) < 2*joinRuns {
-		pick.MaxBytes = half
+	if s.bytesOf(pick)/2 >= s.FileBytes && len(all) < 2*joinRuns {
+		pick.Share = 0.5
 	}
 	return pick
 }
@@ -76,20 +81,27 @@ func runsOfLevel0(s Shape) float64 {
 	return float64(len(s.Levels[0])) - float64(len(begunRuns(s)))/2
 }
 
-// begunRuns are the oldest runs of level 0 of which the lower half has gone down.
+// begunRuns are the oldest runs of level 0 of which the lower half has gone down, with
+// those that have nothing there.
 func begunRuns(s Shape) []Table {
 	runs := s.Levels[0]
-	at := len(runs)
-	for at > 0 && runs[at-1].Clipped && s.liesBelow(runs[at-1].From) {
-		at--
+	at := slices.IndexFunc(runs, s.isBegun)
+	if at < 0 {
+		return nil
 	}
-	return runs[at:]
+	from := len(runs)
+	for from > 0 && bytes.Compare(runs[from-1].From, runs[at].Cut) >= 0 {
+		from--
+	}
+	return runs[from:]
 }
 
-// liesBelow says whether level 1 has a table that ends at a key or before.
-func (s *Shape) liesBelow(key []byte) bool {
-	level := s.Levels[1]
-	return len(level) > 0 && level[0].bounds().Before(key)
+// isBegun says whether there are tables before where a table was cut: those that the
+// part has gone to. One that was cut when the store was restored has none.
+func (s *Shape) isBegun(t Table) bool {
+	return len(t.Cut) > 0 && slices.ContainsFunc(s.Levels[1:], func(level []Table) bool {
+		return len(level) > 0 && level[0].bounds().Before(t.Cut)
+	})
 }
 
 // smallRuns are the newest runs of level 0 of which each has no more than the

@@ -35,7 +35,7 @@ type live struct {
 
 // Prefix walks the keys with a prefix, which must be one as Options.Split cuts
 // it, as a live cursor: each Next goes to the smallest key above the last one, as
-// the store is at that moment. The owner may write while it walks. Close w.
+// the store is at that moment. The owner may write while it walks. Close it.
 func (db *DB) Prefix(prefix []byte) (*Iterator, error) {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (w *walk) liveSources(sources []source) []source {
 }
 
 // What a table more costs a walk of a prefix, against what it costs a Get: it is
-// entered by a copy of a block, and each step compares with w.
+// entered by a copy of a block, and each step compares with it.
 const (
 	detoursOfSeek = 8
 	stepsOfDetour = 8
@@ -265,7 +265,7 @@ func (l *live) last() []byte { return l.from[:len(l.from)-1] }
 func (w *walk) closeLive() error {
 	w.closeSources()
 	w.live.on = false
-	if len(w.db.idle) < maxIdle {
+	if len(w.db.idle) < maxIdle && cap(w.value)+cap(w.live.from)+cap(w.live.prefix) <= maxPeeked {
 		w.db.idle = append(w.db.idle, w)
 	}
 	return nil

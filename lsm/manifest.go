@@ -33,7 +33,7 @@ const maxManifestBytes = 4 << 20
 // change is what happens to the tree in one step.
 type change struct {
 	flushed []*sealedRun   // the oldest ones, which the tree has from now on
-	removed map[*file]bool // those in added as well have only moved
+	removed map[*file]bool // those in added as well have only moved, or go on as a part
 	added   [numLevels][]*file
 }
 

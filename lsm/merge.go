@@ -71,6 +71,7 @@ type merger struct {
 		source int // that has it; -1 if none covers the current place
 	}
 	anyRanges bool
+	passed    int // entries of sources that were come to
 	err       error
 }
 
@@ -79,7 +80,7 @@ type merger struct {
 func (m *merger) reset(split *Split, prefix []byte, sources []source) {
 	m.split, m.prefix, m.sources = split, prefix, sources
 	m.heap, m.current, m.alone, m.err = m.heap[:0], m.current[:0], false, nil
-	m.anyRanges = false
+	m.anyRanges, m.passed = false, 0
 	m.tombstone.source = -1
 	m.finding.Reset()
 	for i := range sources {
@@ -191,6 +192,7 @@ func (m *merger) isBefore(at int, head uint64) bool {
 // entry, which may not be the first any more. If not, it is taken off.
 func (m *merger) advanceFirst() bool {
 	m.alone = false
+	m.passed++
 	s := &m.sources[m.heap[0]]
 	if s.Next() && s.stand(m.prefix) {
 		return true
@@ -209,6 +211,7 @@ func (m *merger) advanceFirst() bool {
 // push enters a source that has moved.
 func (m *merger) push(i int, ok bool) {
 	s := &m.sources[i]
+	m.passed++
 	if !ok {
 		if err := s.Err(); err != nil {
 			m.fail(err)

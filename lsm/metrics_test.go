@@ -51,6 +51,29 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	require.Less(t, tablesOf(db)[0], joinRuns)
 }
 
+// A store that is written to is not settled between a flush and the next write.
+func TestStoresSettleOnceNothingWasWrittenForAWhile(t *testing.T) {
+	db := memoryStore(t, Options{})
+	setQuietTime(db, time.Hour)
+	db.owner.Lock()
+	db.lastSeal = db.lastSeal.Add(-2 * time.Hour) // it was opened long ago
+	db.owner.Unlock()
+	for range 2 {
+		putAll(t, db, "a", "b")
+		flushed(t, db)
+	}
+	require.Never(t, func() bool { return !db.Metrics().Compacting || tablesOf(db)[0] != 2 }, 50*time.Millisecond, time.Millisecond)
+	setQuietTime(db, time.Millisecond)
+	db.compactor.wake()
+	settled(t, db)
+	require.Equal(t, [numLevels]int{1: 1}, tablesOf(db))
+
+	setQuietTime(db, time.Hour)
+	putAll(t, db, "a")
+	flushed(t, db)
+	require.NoError(t, db.Close(), "while it waits")
+}
+
 // Nothing happens any more once the metrics say so, whatever was written.
 func TestSettledStoresStayAsTheyAre(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget, MemtableBytes: 100, FileBytes: 100})

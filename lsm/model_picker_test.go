@@ -19,7 +19,7 @@ func (p *randomPicker) Pick(s Shape) *Pick {
 	for range p.rng.IntN(8) {
 		pick := Pick{To: p.rng.IntN(4)}
 		if p.rng.IntN(2) == 0 {
-			pick.MaxBytes = 1 + p.rng.Int64N(2*s.FileBytes)
+			pick.Share = p.rng.Float64()
 		}
 		keep := 1 + p.rng.IntN(3)
 		for level := range pick.To + 1 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/weirstate/weir/internal/vfs"
 )
@@ -31,7 +32,7 @@ func Open(dir string, options *Options) (*DB, error) {
 func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
 		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
-		nextFile: 1, activeRun: 1, runAge: maxRunAge, quietTime: minQuietTime,
+		nextFile: 1, activeRun: 1, runAge: maxRunAge, lastSeal: time.Now(), quietTime: minQuietTime,
 		views: make(map[*View]bool),
 	}
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"io/fs"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,7 +41,7 @@ func compactPart(t *testing.T, db *DB, files []*file) error {
 	t.Helper()
 	db.compacting.Lock()
 	defer db.compacting.Unlock()
-	pick := Pick{To: 1, MaxBytes: 1}
+	pick := Pick{To: 1, Share: 1e-9}
 	for _, f := range files {
 		pick.Files = append(pick.Files, f.number)
 	}
@@ -54,7 +55,7 @@ type inParts struct{ Picker }
 func (p inParts) Pick(s Shape) *Pick {
 	pick := p.Picker.Pick(s)
 	if pick != nil && pick.To > 0 {
-		pick.MaxBytes = 1
+		pick.Share = 1e-9
 	}
 	return pick
 }
@@ -150,27 +151,40 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// Keys before a border of partitions are not enough for an end there while a filter
-// has not decided about the last of them.
-func TestCompactionEndsBehindWhatItsFilterHasToDecide(t *testing.T) {
+// What waits for the decision of a filter is not written yet, and still no border lies
+// before it.
+func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
 	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
-	o.Filter = decider(func(e *FilterEntry) {
-		if string(e.Key) == "b/2" {
-			e.Decision = Drop
-		}
-	})
+	o.Filter = rangeDecider{decider(func(*FilterEntry) {}), []byte("b"), []byte("c")}
 	db, err := Open("db", o)
 	require.NoError(t, err)
-	putAll(t, db, "a/1", "b/1", "b/2", "c/1")
-	flushed(t, db)
-	putAll(t, db, "a/1", "b/2", "c/2")
-	flushed(t, db)
-	for len(treeOf(db).levels[0]) > 0 {
-		require.NoError(t, compactPart(t, db, treeOf(db).levels[0]))
+	want := map[string]string{}
+	for _, piece := range []string{"x", "y"} {
+		for _, key := range []string{"a/1", "b/1", "b/2", "c/1"} {
+			require.NoError(t, db.Append([]byte(key), []byte(piece)))
+			want[key] = "xy"
+		}
+		flushed(t, db)
 	}
-	it, err := db.Iterator(nil, nil)
+	db.compacting.Lock()
+	now := treeOf(db)
+	err = db.compact(now, Pick{Files: []uint64{now.levels[0][0].number, now.levels[0][1].number}, To: 1, Share: 0.5})
+	db.compacting.Unlock()
 	require.NoError(t, err)
-	require.Equal(t, "a/1 b/1 c/1 c/2 ", keysOf(t, it))
-	require.NoError(t, it.Close())
+	require.Equal(t, "[a/1,b/2\x00) ", boundsOf(db, 1)) // half ends at b/1
+	require.Equal(t, "[c,c/1\x00) [c,c/1\x00) ", boundsOf(db, 0))
+	requireContent(t, db, want)
+	require.NoError(t, db.Close())
+}
+
+func TestSharesThatCannotBeAreRefused(t *testing.T) {
+	db, want := halves(t, vfs.NewMem(vfs.MemOptions{}))
+	db.compacting.Lock()
+	for _, share := range []float64{-0.1, 1.1, math.NaN(), math.Inf(1)} {
+		now := treeOf(db)
+		require.ErrorIs(t, db.compact(now, Pick{Files: []uint64{now.levels[0][0].number}, Share: share}), ErrOption)
+	}
+	db.compacting.Unlock()
+	requireContent(t, db, want)
 	require.NoError(t, db.Close())
 }

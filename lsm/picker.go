@@ -19,11 +19,11 @@ type Picker interface {
 type Pick struct {
 	Files []uint64
 	To    int
-	// MaxBytes ends the compaction at the first border of partitions once so much
-	// is written. What it has not come to stays where it is: a file of which a part
-	// is used up goes on with the rest. That runs of level 0 become fewer by it takes
-	// another level. 0 is no limit.
-	MaxBytes int64
+	// Share ends the compaction at the first border of partitions behind so much of the
+	// entries of its files, above 0 and up to 1. What it has not come to stays where it
+	// is: a file of which a part is used up goes on with the rest. If level 0 is to have
+	// fewer runs, To must be another level. 0 is all.
+	Share float64
 }
 
 // Shape is the tree as a Picker sees it.
@@ -48,8 +48,8 @@ type Shape struct {
 type Table struct {
 	Number     uint64
 	Bytes      int64  // of the part of the file that counts
-	Clipped    bool   // the file has more
 	From, To   []byte // bounds, To excluded; nil is beyond the highest key
+	Cut        []byte // where that part begins, if not at the front of the file
 	Entries    int64  // sets, deletes and appends of all of the file
 	Tombstones int64  // of prefixes, the same
 }
@@ -104,8 +104,8 @@ func (db *DB) shape() Shape {
 	for level, files := range db.current.tree.levels {
 		for _, f := range files {
 			s.Levels[level] = append(s.Levels[level], Table{
-				Number: f.number, Bytes: f.table.ClippedBytes(), Clipped: f.isClipped(),
-				From: f.bounds.From, To: f.bounds.To, Entries: f.entries, Tombstones: f.tombstones,
+				Number: f.number, Bytes: f.table.ClippedBytes(), From: f.bounds.From, To: f.bounds.To,
+				Cut: f.clip.From, Entries: f.entries, Tombstones: f.tombstones,
 			})
 		}
 	}

@@ -266,8 +266,8 @@ var pickers = map[string]Picker{"leveled": NewLeveled(), "tiered": NewTiered(0),
 //
 //	L<level> <number>:<bytes>:<from>-<to> ...
 //
-// where a <to> of ~ is the end of all keys. What a compaction has begun with ends with
-// ":rest".
+// where a <to> of ~ is the end of all keys. ":cut" behind it says that the file has
+// more before <from>.
 func TestPicksAreThoseOfTheGoldenFiles(t *testing.T) {
 	for name, picker := range pickers {
 		file := filepath.Join("testdata", "picker-"+name+".txt")
@@ -281,8 +281,8 @@ func TestPicksAreThoseOfTheGoldenFiles(t *testing.T) {
 			picked := "nothing"
 			if p := picker.Pick(s); p != nil {
 				picked = fmt.Sprintf("%v to level %d", p.Files, p.To)
-				if p.MaxBytes > 0 {
-					picked += fmt.Sprintf(", %d bytes at least", p.MaxBytes)
+				if p.Share > 0 {
+					picked += fmt.Sprintf(", %.0f %%", 100*p.Share)
 				}
 				require.True(t, isInOrder(s, *p), tree)
 			}
@@ -311,11 +311,15 @@ func parseShape(t *testing.T, text string) Shape {
 		for _, word := range words[1:] {
 			var x Table
 			var bounds string
-			word, x.Clipped = strings.CutSuffix(word, ":rest")
+			word, cut := strings.CutSuffix(word, ":cut")
 			_, err := fmt.Sscanf(strings.ReplaceAll(word, ":", " "), "%d %d %s", &x.Number, &x.Bytes, &bounds)
 			require.NoError(t, err, word)
 			from, to, _ := strings.Cut(bounds, "-")
-			if x.From = []byte(from); to != "~" {
+			x.From = []byte(from)
+			if cut {
+				x.Cut = x.From
+			}
+			if to != "~" {
 				x.To = []byte(to)
 			}
 			s.Levels[level] = append(s.Levels[level], x)

@@ -16,7 +16,6 @@ type runWriter struct {
 	obstacles []*file    // that lie behind from: see compaction.obstacles
 	from      []byte     // where the next file begins
 	out       *tableWriter
-	bytes     int64  // of files that are written
 	last      []byte // key that was written last
 	reach     []byte // the tombstone of the file that reaches furthest, nil if none
 	batch     filterBatch
@@ -109,17 +108,14 @@ func (w *runWriter) endsBefore(key []byte) bool {
 	return !bytes.Equal(w.last[:o.Split.Func(w.last)], key[:o.Split.Func(key)])
 }
 
-// mayEndBefore says whether the compaction has done what was wanted of it, and ends
-// before a key, which begins a partition.
-func (w *runWriter) mayEndBefore(key []byte) bool {
-	if w.c.maxBytes == 0 || w.out == nil || w.bytes+w.out.Size() < w.c.maxBytes {
-		return false
-	}
+// beginsPartition says whether a key is of another partition than all that was
+// written, of which there is something, or waits for the decision of a Filter.
+func (w *runWriter) beginsPartition(key []byte) bool {
 	last, n := w.last, w.c.db.o.PartitionBytes
 	if waiting := len(w.batch.entries); waiting > 0 {
 		last = w.batch.entries[waiting-1].Key
 	}
-	return !bytes.Equal(head(last, n), head(key, n))
+	return last != nil && !bytes.Equal(head(last, n), head(key, n))
 }
 
 // head is the first n bytes of a key, or all.
@@ -184,7 +180,6 @@ func (w *runWriter) endFile(to []byte) error {
 		return err
 	}
 	w.c.outputs = append(w.c.outputs, f)
-	w.bytes += f.size
 	w.from = to
 	return nil
 }

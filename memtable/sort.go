@@ -23,6 +23,7 @@ type sorter struct {
 	n      int
 	common []byte // what all keys begin with, often the name of a state
 	stale  int    // items before this one have heads from further on
+	worked int    // items that were looked at since others were let go first
 }
 
 // tombstoneItem marks an item that is a node.
@@ -69,13 +70,14 @@ func (s *sorter) add(i item) {
 	i.head = headFrom(key, len(s.common))
 	s.all[s.n] = i
 	s.n++
-	s.yield(s.n)
+	s.work(1)
 }
 
-// yield is called with numbers that ascend: the owner may be waiting for this
-// processor.
-func (s *sorter) yield(n int) {
-	if n%yieldItems == 0 {
+// work counts items that are looked at, and lets others go first now and then: the
+// owner may be waiting for this processor.
+func (s *sorter) work(items int) {
+	if s.worked += items; s.worked >= yieldItems {
+		s.worked = 0
 		runtime.Gosched()
 	}
 }
@@ -101,7 +103,7 @@ func commonBytes(a, b []byte) int {
 func (s *sorter) load(some items, from int) {
 	for i := range some {
 		some[i].head = headFrom(s.key(some[i]), from)
-		s.yield(i + 1)
+		s.work(1)
 	}
 }
 
@@ -112,7 +114,7 @@ func (s *sorter) byHead(some items, from int) {
 	for i := range some {
 		differ |= some[i].head ^ some[0].head
 	}
-	byBits(some, bits.Len64(differ))
+	s.byBits(some, bits.Len64(differ))
 	for len(some) > 0 {
 		n := 1
 		for n < len(some) && some[n].head == some[0].head {
@@ -136,7 +138,8 @@ func headFrom(key []byte, from int) uint64 {
 }
 
 // byBits sorts by head, of which only so many bits, the last ones, differ.
-func byBits(all items, differ int) {
+func (s *sorter) byBits(all items, differ int) {
+	s.work(len(all))
 	if len(all) <= comparedItems {
 		byComparing(all)
 		return
@@ -150,7 +153,7 @@ func byBits(all items, differ int) {
 	from := 0
 	for _, end := range ends {
 		if end-from > 1 && shift > 0 {
-			byBits(all[from:end], shift)
+			s.byBits(all[from:end], shift)
 		}
 		from = end
 	}

@@ -245,11 +245,15 @@ func (t *Table) ClippedBytes() int64 {
 	if !t.clipped || x.count == 0 {
 		return t.info.Size
 	}
-	from, to := x.find(t.clip.From), x.count-1
+	first, last := x.find(t.clip.From), x.count-1
 	if t.clip.To != nil {
-		to = x.find(t.clip.To)
+		last = x.find(t.clip.To)
 	}
-	return x.offset(to) + x.size(to) - x.offset(from)
+	begin := int64(headerBytes)
+	if first > 0 { // large values stand before their block
+		begin = x.offset(first-1) + x.size(first-1)
+	}
+	return x.offset(last) + x.size(last) - begin
 }
 
 // Ranges are the range tombstones, clipped.

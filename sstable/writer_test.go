@@ -285,3 +285,31 @@ func TestFilterSizeIsCountedIn64Bits(t *testing.T) {
 	require.EqualValues(t, int64(10)<<33, filterBytes(1<<36, 10))
 	require.EqualValues(t, int64(1)<<62, filterBytes(1<<62, 64))
 }
+
+func TestClipLeavesItsShareOfTheFile(t *testing.T) {
+	for name, valueBytes := range map[string]int{"small values": 100, "large ones": defaultLargeBytes + 1} {
+		_, f := newFile(t)
+		w := NewWriter(f, WriterOptions{BlockBytes: 512})
+		value, rng := make([]byte, valueBytes), rand.NewChaCha8([32]byte{})
+		for i := range 400 {
+			_, _ = rng.Read(value)
+			require.NoError(t, w.Add(&run.Entry{Key: []byte{byte(i >> 8), byte(i)}, Kind: run.Set, Value: run.Value{Bytes: value}}))
+		}
+		info, err := w.Finish()
+		require.NoError(t, err)
+		for _, c := range []struct {
+			clip run.Range
+			want float64
+		}{
+			{run.Range{}, 1},
+			{run.Range{From: []byte{0, 100}}, 0.75},
+			{run.Range{To: []byte{1, 44}}, 0.75},
+			{run.Range{From: []byte{0, 100}, To: []byte{0, 200}}, 0.25},
+			{run.Range{From: []byte{2}}, 0},
+		} {
+			table, err := Open(f, ReaderOptions{Clip: c.clip})
+			require.NoError(t, err)
+			require.InDelta(t, c.want, float64(table.ClippedBytes())/float64(info.Size), 0.1, "%s, %v", name, c.clip)
+		}
+	}
+}

@@ -39,6 +39,7 @@ func (w *listWalks) end(walk *listWalk) {
 		}
 	}
 	_ = walk.cursor.Close()
+	walk.cursor, walk.left = nil, nil
 	if cap(walk.chunk) <= 2*chunkBytes {
 		w.idle = walk
 	}
