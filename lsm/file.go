@@ -55,6 +55,7 @@ func (db *DB) openRest(f *file, from []byte) (*file, error) {
 	defer db.owner.Unlock()
 	*f.parts++
 	rest.parts = f.parts
+	rest.table.Inherit(f.table)
 	return rest, nil
 }
 

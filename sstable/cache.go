@@ -127,6 +127,12 @@ func (c *Cache) fill(frame uint32, t *Table, block, rawBytes int) {
 	s.holders[place].table, s.holders[place].block = t, block
 }
 
+// move gives a frame to another table of its owner.
+func (c *Cache) move(frame uint32, t *Table) {
+	s, place := c.place(frame)
+	s.holders[place].table = t
+}
+
 // acquire returns a frame for the owner, whose lock is held, 0 if there is none.
 func (c *Cache) acquire(o *Owner) uint32 {
 	c.mu.Lock()

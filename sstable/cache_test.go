@@ -286,3 +286,41 @@ func TestBlockLargerThanAFrameIsNotCached(t *testing.T) {
 	require.Zero(t, cache.slabCount)
 	require.NoError(t, table.Close())
 }
+
+func TestPartOfATableTakesOverWhatIsCachedOfIt(t *testing.T) {
+	m := numbered(2000, 'a', 100)
+	fs, f := newFile(t)
+	m.write(t, f, WriterOptions{})
+	again, err := fs.Open("table")
+	require.NoError(t, err)
+	cache, owner := NewCache(slab.NewBudget(0), 0), newOwner()
+	whole, part := &readsCounted{File: f}, &readsCounted{File: again}
+	table, err := Open(whole, ReaderOptions{Cache: cache, Owner: owner})
+	require.NoError(t, err)
+	readAll := func(table *Table, from, to int) {
+		for i := from; i < to; i++ {
+			require.Equal(t, m.entries[i].Value.Bytes, value(t, table, m.entries[i].Key))
+		}
+	}
+	readAll(table, 0, 2000)
+	rest, err := Open(part, ReaderOptions{Cache: cache, Owner: owner, Clip: run.Range{From: m.entries[1000].Key}})
+	require.NoError(t, err)
+	owner.Lock()
+	rest.Inherit(table)
+	owner.Unlock()
+	whole.reads, part.reads = 0, 0
+	readAll(rest, 1000, 2000)
+	require.Zero(t, part.reads)
+	readAll(table, 0, 960) // one block is half of each
+	require.Zero(t, whole.reads)
+	readAll(table, 1000, 2000)
+	require.NotZero(t, whole.reads)
+
+	require.NoError(t, table.Close())
+	readAll(rest, 1000, 2000)
+	require.Zero(t, part.reads)
+	free := len(cache.free)
+	require.NoError(t, rest.Close())
+	require.Greater(t, len(cache.free), free)
+	require.Equal(t, cache.slabCount*cache.perSlab, len(cache.free))
+}

@@ -256,6 +256,21 @@ func (t *Table) ClippedBytes() int64 {
 	return x.offset(last) + x.size(last) - begin
 }
 
+// Inherit takes over the blocks in the cache of another table of the same file, which
+// from then on finds none. The caller holds the lock of the owner, which both have.
+func (t *Table) Inherit(other *Table) {
+	if t.cache == nil || t.index.count == 0 {
+		return
+	}
+	for i := t.index.find(t.clip.From); i < t.index.count; i++ {
+		if frame := other.slot(i); frame != 0 {
+			t.cache.move(frame, t)
+			other.setSlot(i, 0)
+			t.setSlot(i, frame)
+		}
+	}
+}
+
 // Ranges are the range tombstones, clipped.
 func (t *Table) Ranges() run.Ranges { return t.ranges }
 
