@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"github.com/weirstate/weir/internal/run"
@@ -39,8 +40,8 @@ func (p *randomPicker) Pick(s Shape) *Pick {
 // isInOrder says whether a pick leaves every entry in its place among the others
 // of its key, by the definition: of two tables that overlap, the one that was
 // newer before is so after, and no two of a level are in each other's way. What is
-// written to level 0 is one run there: nothing that it overlaps stays between its
-// inputs, or it would not be known what is older.
+// written to level 0 is a file of the run of its newest input there: nothing that it
+// overlaps stays between its inputs or in that run, or it would not be known what is older.
 func isInOrder(s Shape, p Pick) bool {
 	type placed struct {
 		bounds  run.Range
@@ -100,5 +101,19 @@ func isInOrder(s Shape, p Pick) bool {
 			}
 		}
 	}
-	return true
+	return p.To > 0 || first < 0 || isApart(s.Levels[0], picked, s.Levels[0][first])
+}
+
+// isApart says whether what becomes of tables of level 0 is apart from those of the run
+// of the newest one that stay.
+func isApart(level0 []Table, picked map[uint64]bool, newest Table) bool {
+	all := newest.bounds()
+	for _, t := range level0 {
+		if picked[t.Number] {
+			all = all.Span(t.bounds())
+		}
+	}
+	return !slices.ContainsFunc(level0, func(t Table) bool {
+		return !picked[t.Number] && t.Run == newest.Run && t.bounds().Overlaps(all)
+	})
 }

@@ -28,8 +28,8 @@ type Pick struct {
 
 // Shape is the tree as a Picker sees it.
 type Shape struct {
-	// Levels has the tables of each level: of level 0 from the newest run to
-	// the oldest, each a run of its own; of the others ascending by key, apart
+	// Levels has the tables of each level: of level 0 from the newest run to the
+	// oldest, nearly always each a run of its own; of the others ascending by key, apart
 	// from each other, one run together.
 	Levels [numLevels][]Table
 	// Detours is how often since the last compaction a read has looked into a
@@ -47,6 +47,7 @@ type Shape struct {
 // to change.
 type Table struct {
 	Number     uint64
+	Run        uint64 // tables of level 0 that have the same are apart from each other
 	Bytes      int64  // of the part of the file that counts
 	From, To   []byte // bounds, To excluded; nil is beyond the highest key
 	Cut        []byte // where that part begins, if not at the front of the file
@@ -104,7 +105,7 @@ func (db *DB) shape() Shape {
 	for level, files := range db.current.tree.levels {
 		for _, f := range files {
 			s.Levels[level] = append(s.Levels[level], Table{
-				Number: f.number, Bytes: f.table.ClippedBytes(), From: f.bounds.From, To: f.bounds.To,
+				Number: f.number, Run: f.run, Bytes: f.table.ClippedBytes(), From: f.bounds.From, To: f.bounds.To,
 				Cut: f.clip.From, Entries: f.entries, Tombstones: f.tombstones,
 			})
 		}
@@ -117,6 +118,11 @@ func (db *DB) shape() Shape {
 // where it goes, or the other way round.
 func checkPick(t *tree, inputs map[*file]bool, to int) error {
 	newest, oldest := inputsOfLevel0(t, inputs)
+	if to == 0 && newest >= 0 {
+		if err := checkRun(t.levels[0], inputs, newest); err != nil {
+			return err
+		}
+	}
 	for level, files := range t.levels {
 		for at, f := range files {
 			if !inputs[f] {
@@ -138,6 +144,21 @@ func checkPick(t *tree, inputs map[*file]bool, to int) error {
 			if other := staying(between, inputs, f); other != nil {
 				return fmt.Errorf("table %d is in the way of table %d: %w", other.number, f.number, ErrOption)
 			}
+		}
+	}
+	return nil
+}
+
+// checkRun says whether inputs of level 0 may become a file of the run of the newest
+// one: no file of that run that stays may lie before the end of what they become.
+func checkRun(level0 []*file, inputs map[*file]bool, newest int) error {
+	all := level0[newest].bounds
+	for f := range inputs {
+		all = all.Span(f.bounds)
+	}
+	for _, f := range level0 {
+		if !inputs[f] && f.run == level0[newest].run && f.bounds.Overlaps(all) {
+			return fmt.Errorf("table %d is of the run that others become, and between them: %w", f.number, ErrOption)
 		}
 	}
 	return nil

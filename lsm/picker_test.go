@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"bytes"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -123,9 +124,17 @@ func randomShape(rng *rand.Rand) (s Shape) {
 		number++
 		return Table{Number: number, Bytes: 1 + int64(rng.IntN(100)), From: []byte{byte(from)}, To: []byte{byte(to)}}
 	}
-	for range rng.IntN(5) {
+	for at := range rng.IntN(6) {
 		from := rng.IntN(10)
-		s.Levels[0] = append(s.Levels[0], table(from, from+1+rng.IntN(10-from)))
+		t := table(from, from+1+rng.IntN(10-from))
+		t.Run = uint64(100 - at)
+		if rng.IntN(2) == 0 {
+			t.Cut = t.From
+		}
+		if at > 0 && rng.IntN(2) == 0 && bytes.Compare(s.Levels[0][at-1].To, t.From) <= 0 {
+			t.Run = s.Levels[0][at-1].Run
+		}
+		s.Levels[0] = append(s.Levels[0], t)
 	}
 	for level := 1; level < 4; level++ {
 		for from := rng.IntN(4); from < 10; from += rng.IntN(4) {
@@ -141,9 +150,9 @@ func randomShape(rng *rand.Rand) (s Shape) {
 func treeOfShape(s Shape) *tree {
 	t := &tree{}
 	for level, tables := range s.Levels {
-		for at, x := range tables {
+		for _, x := range tables {
 			t.levels[level] = append(t.levels[level], &file{fileMeta: fileMeta{
-				number: x.Number, run: uint64(100 - at), size: x.Bytes, bounds: x.bounds(),
+				number: x.Number, run: x.Run, size: x.Bytes, bounds: x.bounds(),
 			}})
 		}
 	}
@@ -322,6 +331,7 @@ func parseShape(t *testing.T, text string) Shape {
 			if to != "~" {
 				x.To = []byte(to)
 			}
+			x.Run = uint64(100 - len(s.Levels[level]))
 			s.Levels[level] = append(s.Levels[level], x)
 		}
 	}

@@ -20,6 +20,9 @@ func NewTiered(runs int) Picker {
 func (p tiered) Pick(s Shape) *Pick {
 	runs := s.Levels[0]
 	for from := 0; from+p.runs <= len(runs); from++ {
+		if from > 0 && runs[from].Run == runs[from-1].Run {
+			continue // both or none
+		}
 		window := runs[from : from+p.runs]
 		largest := int64(0)
 		for _, t := range window {
