@@ -23,14 +23,11 @@ func (db *DB) untilQuiet() time.Duration { return db.quietTime - time.Since(db.l
 // compactDue does the compaction that is due. If none is, but may be once it has
 // been quiet, it waits for that.
 func (db *DB) compactDue() (more bool, err error) {
-	if more, err = db.compactOnce(); more || err != nil {
-		return more, err
-	}
 	db.owner.Lock()
 	still, quiet := db.isStill() && db.failed == nil, db.untilQuiet()
 	db.owner.Unlock()
-	if !still || quiet <= 0 {
-		return false, nil
+	if more, err = db.compactOnce(); more || err != nil || !still || quiet <= 0 {
+		return more, err
 	}
 	select {
 	case <-time.After(quiet):

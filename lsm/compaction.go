@@ -30,41 +30,40 @@ type compaction struct {
 }
 
 func (db *DB) newCompaction(t *tree, pick Pick) (*compaction, error) {
-	c := &compaction{
-		db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool),
-	}
-	if !(pick.Share >= 0 && pick.Share <= 1) {
+	c := &compaction{db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool)}
+	switch {
+	case c.to < 0 || c.to >= numLevels:
+		return nil, fmt.Errorf("level %d: %w", c.to, ErrOption)
+	case !(pick.Share >= 0 && pick.Share <= 1): // nor if it is no number
 		return nil, fmt.Errorf("a share of %v: %w", pick.Share, ErrOption)
 	}
-	if c.to < 0 || c.to >= numLevels {
-		return nil, fmt.Errorf("level %d: %w", c.to, ErrOption)
-	}
-	wanted := make(map[uint64]bool, len(pick.Files))
-	for _, number := range pick.Files {
-		wanted[number] = true
-	}
-	for level, files := range t.levels {
-		for _, f := range files {
-			if wanted[f.number] {
-				c.inputs[f] = true
-				c.from = min(c.from, level)
-				c.run = max(c.run, f.run)
-			}
-		}
-	}
+	c.findInputs(pick)
 	if len(c.inputs) != len(pick.Files) {
 		return nil, fmt.Errorf("a table that is not there, or twice: %w", ErrOption)
 	}
 	if err := checkPick(t, c.inputs, c.to); err != nil {
 		return nil, err
 	}
-	if pick.Share > 0 {
-		for f := range c.inputs {
-			c.enough += int(math.Ceil(pick.Share * f.clippedEntries()))
-		}
-	}
 	c.findOlder()
 	return c, nil
+}
+
+// findInputs finds the files of a pick.
+func (c *compaction) findInputs(pick Pick) {
+	wanted := make(map[uint64]bool, len(pick.Files))
+	for _, number := range pick.Files {
+		wanted[number] = true
+	}
+	for level, files := range c.before.levels {
+		for _, f := range files {
+			if wanted[f.number] {
+				c.inputs[f] = true
+				c.from = min(c.from, level)
+				c.run = max(c.run, f.run)
+				c.enough += int(math.Ceil(pick.Share * f.clippedEntries()))
+			}
+		}
+	}
 }
 
 // findOlder finds the runs that are older than the output. What overlaps it of

@@ -43,7 +43,7 @@ type DB struct {
 	flushedRun uint64        // newest run in the tree
 	wantedRun  uint64        // newest that somebody waits for to be there
 	runAge     time.Duration // that a sealed run waits for others at the most
-	lastSeal   time.Time     // before it all is written that is not in active; at first, when the store was opened
+	lastSeal   time.Time     // when active began, or the store was opened
 	quietTime  time.Duration // see minQuietTime
 	views      map[*View]bool
 	walks      []*walk       // open

@@ -39,11 +39,11 @@ func newFile(m fileMeta, table *sstable.Table) *file {
 
 // clippedEntries is about how many entries the part of the file has that counts.
 func (f *file) clippedEntries() float64 {
-	return float64(f.entries+f.tombstones) * float64(f.table.ClippedBytes()) / float64(f.size)
+	return float64(f.entries+f.tombstones) * float64(f.table.ClippedBytes()) / float64(f.table.Info().Size)
 }
 
-// openRest opens the part of a file from a key on as one of its own. A part that
-// has reached it does not end the file on the disk.
+// openRest opens the part of a file from a key on, as a file of its own that shares the
+// one on the disk.
 func (db *DB) openRest(f *file, from []byte) (*file, error) {
 	m, within := f.fileMeta, run.Range{From: from}
 	m.clip, m.bounds = m.clip.Intersect(within), m.bounds.Intersect(within)

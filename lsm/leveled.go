@@ -1,9 +1,6 @@
 package lsm
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // leveled is the usual Picker: level 0 takes runs as they are flushed, each level
 // below is one run of ten times the size of the one above.
@@ -57,8 +54,8 @@ func (leveled) Pick(s Shape) *Pick {
 // few of them would cost many times their size.
 //
 // Level 0 goes down in two halves, unless it has become high: about half of level 1 is
-// rewritten at a time. The second half waits for half as many new runs as there were, so
-// that one incremental checkpoint rarely has to upload both.
+// rewritten at a time. The second half waits for new runs, half as many as go down at the
+// least, so that one incremental checkpoint rarely has to upload both.
 func pickLevel0(s Shape) *Pick {
 	begun := begunRuns(s)
 	small := smallRuns(s.Levels[0][:len(s.Levels[0])-len(begun)], s.MemtableBytes)
@@ -85,23 +82,37 @@ func runsOfLevel0(s Shape) float64 {
 // those that have nothing there.
 func begunRuns(s Shape) []Table {
 	runs := s.Levels[0]
-	at := slices.IndexFunc(runs, s.isBegun)
-	if at < 0 {
-		return nil
+	var cut []byte // the lowest one
+	for _, t := range runs {
+		if s.isBegun(t) && (cut == nil || bytes.Compare(t.Cut, cut) < 0) {
+			cut = t.Cut
+		}
 	}
 	from := len(runs)
-	for from > 0 && bytes.Compare(runs[from-1].From, runs[at].Cut) >= 0 {
+	for cut != nil && from > 0 && bytes.Compare(runs[from-1].From, cut) >= 0 {
 		from--
 	}
 	return runs[from:]
 }
 
-// isBegun says whether there are tables before where a table was cut: those that the
-// part has gone to. One that was cut when the store was restored has none.
+// isBegun says whether there is a table that the part before a cut has gone to: it lies
+// before it, and is of the same run or has it. Where a store was restored in parts there
+// is none.
 func (s *Shape) isBegun(t Table) bool {
-	return len(t.Cut) > 0 && slices.ContainsFunc(s.Levels[1:], func(level []Table) bool {
-		return len(level) > 0 && level[0].bounds().Before(t.Cut)
-	})
+	if len(t.Cut) == 0 {
+		return false
+	}
+	for _, level := range s.Levels[1:] {
+		for _, other := range level {
+			if !other.bounds().Before(t.Cut) {
+				break
+			}
+			if other.Run >= t.Run {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // smallRuns are the newest runs of level 0 of which each has no more than the

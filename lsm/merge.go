@@ -192,9 +192,9 @@ func (m *merger) isBefore(at int, head uint64) bool {
 // entry, which may not be the first any more. If not, it is taken off.
 func (m *merger) advanceFirst() bool {
 	m.alone = false
-	m.passed++
 	s := &m.sources[m.heap[0]]
 	if s.Next() && s.stand(m.prefix) {
+		m.passed++
 		return true
 	}
 	if err := s.Err(); err != nil {
@@ -211,7 +211,6 @@ func (m *merger) advanceFirst() bool {
 // push enters a source that has moved.
 func (m *merger) push(i int, ok bool) {
 	s := &m.sources[i]
-	m.passed++
 	if !ok {
 		if err := s.Err(); err != nil {
 			m.fail(err)
@@ -221,6 +220,7 @@ func (m *merger) push(i int, ok bool) {
 	if m.err != nil || !s.stand(m.prefix) {
 		return
 	}
+	m.passed++
 	m.heap = append(m.heap, i)
 	m.up(len(m.heap) - 1)
 }

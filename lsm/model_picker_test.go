@@ -2,7 +2,6 @@ package lsm
 
 import (
 	"math/rand/v2"
-	"slices"
 	"sync"
 
 	"github.com/weirstate/weir/internal/run"
@@ -104,16 +103,21 @@ func isInOrder(s Shape, p Pick) bool {
 	return p.To > 0 || first < 0 || isApart(s.Levels[0], picked, s.Levels[0][first])
 }
 
-// isApart says whether what becomes of tables of level 0 is apart from those of the run
-// of the newest one that stay.
+// isApart says whether level 0 is in order when one table of the run of the newest one
+// has taken the place of those that were picked.
 func isApart(level0 []Table, picked map[uint64]bool, newest Table) bool {
-	all := newest.bounds()
+	one := newest
+	var s Shape
 	for _, t := range level0 {
 		if picked[t.Number] {
-			all = all.Span(t.bounds())
+			all := one.bounds().Span(t.bounds())
+			one.From, one.To = all.From, all.To
+		} else {
+			s.Levels[0] = append(s.Levels[0], t)
 		}
 	}
-	return !slices.ContainsFunc(level0, func(t Table) bool {
-		return !picked[t.Number] && t.Run == newest.Run && t.bounds().Overlaps(all)
-	})
+	s.Levels[0] = append(s.Levels[0], one)
+	after := treeOfShape(s)
+	sortLevel(0, after.levels[0])
+	return after.check() == nil
 }

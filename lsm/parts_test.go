@@ -1,8 +1,10 @@
 package lsm
 
 import (
+	"fmt"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -186,5 +188,38 @@ func TestSharesThatCannotBeAreRefused(t *testing.T) {
 	}
 	db.compacting.Unlock()
 	requireContent(t, db, want)
+	require.NoError(t, db.Close())
+}
+
+// A file of which little is left is not moved, which would keep all of it on the disk.
+func TestWhatIsLeftOfAFileIsRewritten(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o := sharedOptions(mem)
+	var read []int64
+	o.Events.Compacted = func(i CompactionInfo) { read = append(read, i.BytesRead) }
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	value, rng := make([]byte, 1000), rand.NewChaCha8([32]byte{})
+	for i := range 100 {
+		_, _ = rng.Read(value)
+		require.NoError(t, db.Put(fmt.Appendf(nil, "a/%03d", i), value))
+	}
+	flushed(t, db, db.Put([]byte("b/1"), value))
+	flushed(t, db, db.Put([]byte("a/000"), []byte("new")))
+	files := treeOf(db).levels[0]
+	size := files[0].size + files[1].size
+	require.NoError(t, compactPart(t, db, files))
+	rest := treeOf(db).levels[0]
+	require.Len(t, rest, 1)
+	number := rest[0].number
+	require.NoError(t, compactPart(t, db, rest))
+	waitForJanitor(db)
+	require.Empty(t, treeOf(db).levels[0])
+	_, err = mem.Open("db/" + tableName(number))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.Equal(t, 2, tablesOnDisk(t, mem))
+	require.Len(t, read, 2)
+	require.Less(t, read[1], read[0]/10)
+	require.InDelta(t, size, read[0]+read[1], 10_000)
 	require.NoError(t, db.Close())
 }

@@ -32,7 +32,7 @@ type Shape struct {
 	// oldest, nearly always each a run of its own; of the others ascending by key, apart
 	// from each other, one run together.
 	Levels [numLevels][]Table
-	// Detours is how often since the last compaction a read has looked into a
+	// Detours is how often since the last compaction that did not end early a read has looked into a
 	// table more than one, because the value is in pieces or a prefix in several
 	// tables.
 	Detours int64
@@ -150,7 +150,7 @@ func checkPick(t *tree, inputs map[*file]bool, to int) error {
 }
 
 // checkRun says whether inputs of level 0 may become a file of the run of the newest
-// one: no file of that run that stays may lie before the end of what they become.
+// one: it must be apart from the files of that run that stay.
 func checkRun(level0 []*file, inputs map[*file]bool, newest int) error {
 	all := level0[newest].bounds
 	for f := range inputs {
@@ -158,7 +158,7 @@ func checkRun(level0 []*file, inputs map[*file]bool, newest int) error {
 	}
 	for _, f := range level0 {
 		if !inputs[f] && f.run == level0[newest].run && f.bounds.Overlaps(all) {
-			return fmt.Errorf("table %d is of the run that others become, and between them: %w", f.number, ErrOption)
+			return fmt.Errorf("table %d is of the run that others would become, and overlaps them: %w", f.number, ErrOption)
 		}
 	}
 	return nil

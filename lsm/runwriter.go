@@ -9,7 +9,7 @@ import (
 
 // runWriter writes what a compaction comes to into files of one run. A file ends
 // at a border of partitions once it has its size, and at a border of prefixes
-// once it has twice that. A run of level 0 is one file.
+// once it has twice that. On level 0 there is one file.
 type runWriter struct {
 	c         *compaction
 	ranges    run.Ranges // of the run; those before from are written

@@ -34,7 +34,7 @@ func (p tiered) Pick(s Shape) *Pick {
 	}
 	// Runs that fit to none must not become ever more.
 	if len(runs) >= maxTieredRuns {
-		return &Pick{Files: numbersOf(runs[:p.runs]), To: 0}
+		return &Pick{Files: numbersOf(runs[:min(p.runs, len(runs))]), To: 0}
 	}
 	return nil
 }
