@@ -52,7 +52,8 @@ type FlushInfo struct {
 type CompactionInfo struct {
 	// From and To are levels: of the first input, and of the output.
 	From, To int
-	// Files and bytes that were read, and written.
+	// Files and bytes that were read, and written. What was read of files that are
+	// not used up is taken from where they were cut.
 	FilesRead, FilesWritten int
 	BytesRead, BytesWritten int64
 	// Moved says that a file went to another level as it is: nothing was read or

@@ -25,7 +25,7 @@ func (it *Iterator) Next() bool { return it.isOpen() && it.walk.move() }
 // one.
 func (it *Iterator) Seek(key []byte) bool { return it.isOpen() && it.walk.moveTo(key) }
 
-// isOpen says whether the iterator may be moved.
+// isOpen says whether the iterator may be moved. If not, that is its error from then on.
 func (it *Iterator) isOpen() bool {
 	if it.walk == nil && it.err == nil {
 		it.err = ErrClosed

@@ -32,9 +32,9 @@ type Shape struct {
 	// oldest, nearly always each a run of its own; of the others ascending by key, apart
 	// from each other, one run together.
 	Levels [numLevels][]Table
-	// Detours is how often since the last compaction that did not end early a read has looked into a
-	// table more than one, because the value is in pieces or a prefix in several
-	// tables.
+	// Detours is how often since the last compaction that did not end early a read has
+	// looked into a table more than one, because the value is in pieces or a prefix in
+	// several tables.
 	Detours int64
 	// Settled says that all that was written is in tables, and nothing was for a
 	// while: the store is being read, if anything.

@@ -98,7 +98,7 @@ func (w *runWriter) endsBefore(key []byte) bool {
 	if bytes.Equal(before, after) {
 		return false // the bounds of the files would overlap
 	}
-	if o.PartitionBytes > 0 && !bytes.Equal(head(w.last, o.PartitionBytes), head(key, o.PartitionBytes)) {
+	if !o.sharePartition(w.last, key) {
 		return true
 	}
 	// A tombstone reaches over all keys that begin with its prefix.
@@ -111,11 +111,16 @@ func (w *runWriter) endsBefore(key []byte) bool {
 // beginsPartition says whether a key is of another partition than all that was
 // written, of which there is something, or waits for the decision of a Filter.
 func (w *runWriter) beginsPartition(key []byte) bool {
-	last, n := w.last, w.c.db.o.PartitionBytes
+	last := w.last
 	if waiting := len(w.batch.entries); waiting > 0 {
 		last = w.batch.entries[waiting-1].Key
 	}
-	return last != nil && !bytes.Equal(head(last, n), head(key, n))
+	return last != nil && !w.c.db.o.sharePartition(last, key)
+}
+
+// sharePartition says whether two keys are of one partition, as all are without any.
+func (o *Options) sharePartition(a, b []byte) bool {
+	return bytes.Equal(head(a, o.PartitionBytes), head(b, o.PartitionBytes))
 }
 
 // head is the first n bytes of a key, or all.
