@@ -66,6 +66,7 @@ func TestEverythingIsClosedAfterClose(t *testing.T) {
 			"Delete":       func() error { return db.Delete(key) },
 			"DeletePrefix": func() error { return db.DeletePrefix([]byte("aa:")) },
 			"DeleteRange":  func() error { return db.DeleteRange(nil, nil) },
+			"Discard":      db.Discard,
 			"Flush":        db.Flush,
 			"Get":          func() error { _, _, err := db.Get(key, nil); return err },
 			"Iterator":     func() error { _, err := db.Iterator(nil, nil); return err },

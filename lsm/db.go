@@ -140,7 +140,15 @@ func (db *DB) newFileNumber() uint64 {
 // iterators that are open make it ErrOpen, with the places where they were
 // opened; the store is closed all the same, and they are ErrClosed from then on.
 // A second Close is ErrClosed.
-func (db *DB) Close() error {
+func (db *DB) Close() error { return db.close(false) }
+
+// Discard closes the store as Close does but writes nothing: what no table and no log
+// has yet is lost, as in a crash. It is for a store whose directory is removed next, and
+// works on a full disk and after ErrFailed.
+func (db *DB) Discard() error { return db.close(true) }
+
+// close closes the store. If it is discarded, nothing more is written.
+func (db *DB) close(discard bool) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
@@ -150,9 +158,11 @@ func (db *DB) Close() error {
 	}
 	db.closing = true // before the last seal, so that no write comes after it
 	left := db.leftOpen()
-	err := db.failed
-	if err == nil {
-		err = db.flushAll()
+	var err error
+	if !discard {
+		if err = db.failed; err == nil {
+			err = db.flushAll()
+		}
 	}
 	db.closed = true
 	db.shut.Store(true)
@@ -163,12 +173,13 @@ func (db *DB) Close() error {
 	db.workers.Wait()
 	db.compacting.Lock() // a Compact may be under way
 	defer db.compacting.Unlock()
-	return errors.Join(err, left, db.release())
+	return errors.Join(err, left, db.release(discard))
 }
 
-// release gives everything back. Nothing else goes on.
-func (db *DB) release() (err error) {
-	err = db.closeLog()
+// release gives everything back. Nothing else goes on. If the store is discarded, the
+// log and the manifest end as they are.
+func (db *DB) release(discard bool) (err error) {
+	err = db.closeLog(discard)
 	db.owner.Lock()
 	for v := range db.views {
 		v.abandon()
@@ -182,7 +193,7 @@ func (db *DB) release() (err error) {
 	db.unref(db.current)
 	unused := len(db.walks) == 0 // the janitor gets nothing more then
 	db.owner.Unlock()
-	err = errors.Join(err, db.janitor.close(), db.manifest.close())
+	err = errors.Join(err, db.janitor.close(), db.manifest.close(discard))
 	if db.ownsBudget && unused {
 		db.o.Budget.Close()
 	}
@@ -191,9 +202,12 @@ func (db *DB) release() (err error) {
 
 // closeLog ends the log. If all that it has is in the tree it ends clean, and is
 // needed no longer.
-func (db *DB) closeLog() error {
+func (db *DB) closeLog(discard bool) error {
 	if db.log == nil {
 		return nil
+	}
+	if discard {
+		return db.log.Discard()
 	}
 	db.owner.Lock()
 	clean := db.failed == nil && db.active.Len() == 0 && len(db.current.memory) == 0

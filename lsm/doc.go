@@ -13,7 +13,8 @@
 //
 // With the log off, which is the default, a crash takes the store back to one of
 // its seals, of which the newest flushed one is the last; Flush and Checkpoint
-// make sure of a moment, and Close loses nothing. With LogBuffered a crash of
+// make sure of a moment, and Close loses nothing; Discard is a close that writes
+// nothing, for a store that is about to be removed. With LogBuffered a crash of
 // the system loses the last writes, in order; with LogSynced it loses none that
 // had returned.
 //

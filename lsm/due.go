@@ -19,7 +19,7 @@ const (
 // oldest; none if they wait. The lock is held.
 func (db *DB) dueRuns() []*sealedRun {
 	memory := db.current.memory
-	if len(memory) == 0 || db.failed != nil {
+	if len(memory) == 0 || db.failed != nil || db.closed {
 		return nil
 	}
 	group, full := db.oldestRuns(memory)

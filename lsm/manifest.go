@@ -243,9 +243,12 @@ func readFile(fsys vfs.FS, name string, maxBytes int64) ([]byte, error) {
 	return content, err
 }
 
-func (m *manifest) close() error {
-	if m.w == nil {
+func (m *manifest) close(discard bool) error {
+	switch {
+	case m.w == nil:
 		return nil
+	case discard:
+		return m.w.Discard()
 	}
 	return ignoreFailed(m.w.Close(true))
 }

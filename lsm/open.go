@@ -244,7 +244,7 @@ func (db *DB) giveUp() error {
 		return nil
 	}
 	db.closed = true
-	return db.release()
+	return db.release(false)
 }
 
 // dispose gives back what a store that was not opened has.

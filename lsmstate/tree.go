@@ -7,8 +7,8 @@ import (
 	"github.com/weirstate/weir/lsm"
 )
 
-// tree is the store of a backend. It is closed, and removed, when the backend and
-// all of its views have let go of it.
+// tree is the store of a backend. It is discarded, and its directory removed, when the
+// backend and all of its views have let go of it.
 //
 // Thread safety: safe for concurrent use, but for db, which has an owner.
 type tree struct {
@@ -35,5 +35,5 @@ func (t *tree) release() error {
 	if t.holders.Add(-1) > 0 {
 		return nil
 	}
-	return errors.Join(ofTree(t.db.Close()), t.directory.close())
+	return errors.Join(ofTree(t.db.Discard()), t.directory.close())
 }

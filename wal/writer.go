@@ -233,16 +233,27 @@ func (w *Writer) fail(err error) {
 // file is found. Otherwise what is in memory is handed to the system. The file is
 // closed in any case.
 func (w *Writer) Close(clean bool) error {
+	return w.close(func() error {
+		err := w.handOver()
+		if err == nil && clean {
+			err = w.writeEnd()
+		}
+		return err
+	})
+}
+
+// Discard is Close without a last write: what is in memory is lost.
+func (w *Writer) Discard() error { return w.close(func() error { return nil }) }
+
+// close closes the file after a last thing has been done under mu.
+func (w *Writer) close(last func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return cmp.Or(w.err, errClosed) // it is not set until the first Close is done
 	}
 	w.closed = true
-	err := w.handOver()
-	if err == nil && clean {
-		err = w.writeEnd()
-	}
+	err := last()
 	for w.writing || w.syncing {
 		w.cond.Wait()
 	}

@@ -1,0 +1,77 @@
+package lsm
+
+import (
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// What no table and no log has is lost, and the rest is there as after a crash.
+func TestDiscardWritesNothing(t *testing.T) {
+	for _, mode := range allLogModes {
+		t.Run(fmt.Sprint("log mode ", mode), func(t *testing.T) {
+			disk := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{})
+			o := &Options{FS: disk, Log: mode, Picker: idle{}}
+			db, err := Open("db", o)
+			require.NoError(t, err)
+			require.NoError(t, db.Put([]byte("flushed"), []byte("v")))
+			require.NoError(t, db.Flush())
+			require.NoError(t, db.Put([]byte("later"), []byte("v")))
+			mutations := func() [4]int {
+				return [4]int{disk.Count(vfs.OpCreate), disk.Count(vfs.OpWrite), disk.Count(vfs.OpSync), disk.Count(vfs.OpRename)}
+			}
+			before := mutations()
+			require.NoError(t, db.Discard())
+			require.Equal(t, before, mutations(), "creates, writes, syncs and renames")
+			require.ErrorIs(t, db.Discard(), ErrClosed)
+			require.ErrorIs(t, db.Close(), ErrClosed)
+
+			db, err = Open("db", o)
+			require.NoError(t, err)
+			_, found, err := db.Get([]byte("flushed"), nil)
+			require.NoError(t, err)
+			require.True(t, found)
+			_, found, err = db.Get([]byte("later"), nil)
+			require.NoError(t, err)
+			require.Equal(t, mode == LogSynced, found)
+			require.NoError(t, db.Close())
+		})
+	}
+}
+
+func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
+	for _, mode := range allLogModes {
+		var full atomic.Bool
+		disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), func(c vfs.Call) error {
+			if full.Load() && c.Op.Mutates() {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		db, err := Open("db", &Options{FS: disk, Log: mode})
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("k"), []byte("v")))
+		full.Store(true)
+		require.ErrorIs(t, db.Flush(), syscall.ENOSPC)
+		require.NoError(t, db.Discard())
+		require.NoError(t, nothingOpen(disk))
+	}
+}
+
+// Views and iterators that are open are named, and closed, as by Close.
+func TestDiscardNamesWhatIsOpen(t *testing.T) {
+	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{})})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	v, err := db.View()
+	require.NoError(t, err)
+	require.ErrorIs(t, db.Discard(), ErrOpen)
+	_, _, err = v.Get([]byte("k"), nil)
+	require.ErrorIs(t, err, ErrClosed)
+	require.ErrorIs(t, v.Close(), ErrClosed)
+}

@@ -1,0 +1,93 @@
+package lsmstate
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// fullPlan is a disk that has room until it is full, and from then on only forgets.
+func fullPlan(full *bool) vfs.Plan {
+	return func(c vfs.Call) error {
+		switch c.Op {
+		case vfs.OpCreate, vfs.OpWrite, vfs.OpSync, vfs.OpLink, vfs.OpRename:
+			if *full {
+				return syscall.ENOSPC
+			}
+		}
+		return nil
+	}
+}
+
+// fillOn writes to a backend of its own on a disk, so that its memtables have
+// something.
+func fillOn(t *testing.T, disk vfs.FS) *Backend {
+	b, err := Open(dir, Options{FS: disk})
+	require.NoError(t, err)
+	k, err := state.NewKeyed(b, codec.String[string]())
+	require.NoError(t, err)
+	value := valueOn(t, k)
+	for i := range 100 {
+		require.NoError(t, k.SetKey(fmt.Sprint(i)))
+		require.NoError(t, value.Set(strings.Repeat("v", 100)))
+	}
+	return b
+}
+
+// What a backend has is thrown away when it is closed, so that nothing need be
+// written for it.
+func TestCloseWritesNothing(t *testing.T) {
+	disk := vfs.NewFaulty(newFS(), vfs.FaultyOptions{})
+	b := fillOn(t, disk)
+	mutations := func() [4]int {
+		return [4]int{disk.Count(vfs.OpCreate), disk.Count(vfs.OpWrite), disk.Count(vfs.OpSync), disk.Count(vfs.OpRename)}
+	}
+	before := mutations()
+	require.NoError(t, b.Close())
+	require.Equal(t, before, mutations(), "creates, writes, syncs and renames")
+}
+
+func TestCloseEmptiesAFullDisk(t *testing.T) {
+	full := false
+	mem := newFS()
+	b := fillOn(t, vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: fullPlan(&full)}))
+	full = true
+	require.NoError(t, b.Close())
+	require.Equal(t, []string{lockName}, namesIn(t, mem))
+}
+
+// A restore that fails because the disk is full leaves nothing there.
+func TestARestoreOnAFullDiskLeavesNothing(t *testing.T) {
+	mem := newFS()
+	task := nativeOn(t, mem, "one", 0, 1, func(o *Options) { o.tune = inFiles })
+	for i := range 100 {
+		task.set(fmt.Sprint(i), strings.Repeat("x", 400))
+	}
+	s := newShelf(t, mem)
+	h, err := s.save(task, "whole", snapshot.Incremental)
+	require.NoError(t, err)
+	full := false
+	b, err := Open("broken", Options{
+		Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)},
+		FS:      vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: fullPlan(&full)}),
+	})
+	require.NoError(t, err)
+	k, err := state.NewKeyed(b, codec.String[string]())
+	require.NoError(t, err)
+	valueOn(t, k)
+	listOn(t, k)
+	full = true
+	_, err = snapshot.Restore(t.Context(), b, s, []snapshot.Handle{h}, snapshot.RestoreOptions{})
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	names, err := mem.List("broken")
+	require.NoError(t, err)
+	require.Equal(t, []string{lockName}, names)
+}
