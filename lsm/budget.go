@@ -1,6 +1,8 @@
 package lsm
 
 import (
+	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/slab"
@@ -17,6 +19,10 @@ type Budget struct {
 	// sealedBytes is what memtables took when they were sealed, of those that are not
 	// in a tree yet.
 	sealedBytes atomic.Int64
+
+	mu      sync.Mutex
+	holders int // stores that are open, or have iterators that are
+	closed  bool
 }
 
 // NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.
@@ -35,12 +41,40 @@ func (b *Budget) Limit() int64 { return b.slabs.Limit() }
 // Used is what is in use, in bytes.
 func (b *Budget) Used() int64 { return b.slabs.Used() }
 
-// Close gives back the memory that was kept to be used again, which the collector
-// does not. All stores of the budget must be closed, and their iterators, or they
-// read memory that is gone. A second Close does nothing.
-func (b *Budget) Close() {
-	b.cache.Close()
-	b.slabs.Close()
+// Close gives the memory back that was kept to be used again, which the collector
+// does not. It returns ErrOpen, and changes nothing, while a store of the budget is
+// open, or an iterator of a store that was closed. A second Close does nothing. Open
+// with a closed budget returns ErrClosed.
+func (b *Budget) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.holders > 0 {
+		return fmt.Errorf("budget of %d bytes: %d stores, or iterators of theirs, are %w: close them first", b.Limit(), b.holders, ErrOpen)
+	}
+	if !b.closed {
+		b.closed = true
+		b.cache.Close()
+		b.slabs.Close()
+	}
+	return nil
+}
+
+// hold notes a store, which keeps the budget from being closed until letGo.
+func (b *Budget) hold() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return fmt.Errorf("budget of %d bytes: %w", b.Limit(), ErrClosed)
+	}
+	b.holders++
+	return nil
+}
+
+// letGo ends what hold began.
+func (b *Budget) letGo() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.holders--
 }
 
 // enter takes down what a run that was sealed takes.

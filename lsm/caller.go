@@ -6,26 +6,21 @@ import (
 	"strings"
 )
 
-// caller is where something was opened: no more of the stack than what may lie in
-// this package, since each frame takes as long as a step of a walk.
-type caller [2]uintptr
+// caller is the line outside of this package that opened something. One frame of the
+// stack is all that it takes: each one costs as much as a step of a walk.
+type caller [1]uintptr
 
-// callerOf is where the exported function that calls it was called.
+// callerOf returns the line that called the exported function which calls it. Every
+// exported function that opens something calls it itself, and hands the result down.
 func callerOf() (c caller) {
 	runtime.Callers(3, c[:])
 	return c
 }
 
-// String gives the first place outside of this package.
+// String returns the file and the line.
 func (c caller) String() string {
-	frames := runtime.CallersFrames(c[:])
-	for {
-		frame, more := frames.Next()
-		inside := strings.Contains(frame.Function, "weir/lsm.") && !strings.HasSuffix(frame.File, "_test.go")
-		if !more || !inside {
-			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
-		}
-	}
+	frame, _ := runtime.CallersFrames(c[:]).Next()
+	return fmt.Sprintf("%s:%d", frame.File, frame.Line)
 }
 
 // leftOpen says where views and iterators were opened that still are, but for walks

@@ -37,6 +37,9 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	db := newDB(dir, o, options == nil || options.Budget == nil)
+	if err := o.Budget.hold(); err != nil {
+		return nil, fmt.Errorf("check store: %w", err)
+	}
 	defer db.dispose()
 	c := checker{ctx: ctx, db: db, report: &Report{}, tree: &tree{}, needed: make(map[string]bool)}
 	if err := c.whileClosed(); err != nil {
@@ -47,6 +50,13 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 			n, c.report.Problems[0].File, errors.Join(ErrCorrupt, c.report.Problems[0].Err))
 	}
 	return c.report, nil
+}
+
+// dispose gives back what a store that was not opened has.
+func (db *DB) dispose() {
+	db.stop()
+	db.active.Release()
+	db.report(db.letGoOfBudget())
 }
 
 // checker looks at what Open would read, with the code that Open has for it.

@@ -18,11 +18,12 @@ import (
 // the disk; after an error, or the end of the context, there is nothing that
 // Open would take for a store.
 func (db *DB) Checkpoint(ctx context.Context, dir string) error {
-	v, err := db.View()
+	opened := callerOf()
+	v, err := db.view(opened)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	if err := errors.Join(v.Checkpoint(ctx, dir), v.Close()); err != nil {
+	if err := errors.Join(v.checkpoint(ctx, dir, opened), v.Close()); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
@@ -30,7 +31,11 @@ func (db *DB) Checkpoint(ctx context.Context, dir string) error {
 
 // Checkpoint is DB.Checkpoint of what the view has.
 func (v *View) Checkpoint(ctx context.Context, dir string) error {
-	e, pin, err := v.flushed(ctx)
+	return v.checkpoint(ctx, dir, callerOf())
+}
+
+func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error {
+	e, pin, err := v.flushed(ctx, opened)
 	if err != nil {
 		return err
 	}
@@ -44,7 +49,7 @@ func (v *View) Checkpoint(ctx context.Context, dir string) error {
 // flushed waits until all of the view is in files, and describes them as the
 // first edit of a manifest. They stay until the iterator is closed: the view may be
 // before. The end of the context ends the waiting.
-func (v *View) flushed(ctx context.Context) (*edit, *Iterator, error) {
+func (v *View) flushed(ctx context.Context, opened caller) (*edit, *Iterator, error) {
 	if err := v.enter(); err != nil {
 		return nil, nil, err
 	}
@@ -66,7 +71,7 @@ func (v *View) flushed(ctx context.Context) (*edit, *Iterator, error) {
 			e.nextFile = max(e.nextFile, f.number+1)
 		}
 	}
-	return e, db.scan(v.version, run.Range{}), nil
+	return e, db.scan(v.version, run.Range{}, opened), nil
 }
 
 // Part is a checkpoint, or a store that was closed without an error, of which

@@ -2,10 +2,13 @@ package lsm
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -129,6 +132,132 @@ func requireClosedIterator(t *testing.T, it *Iterator, key []byte) {
 	require.NoError(t, it.Close())
 }
 
+// Readers of values went on after Close, in memory that was given back. Every handle
+// that reads is closed by itself and by its store, with the value in a memtable and in
+// a table, as bytes, as chunks and as pieces of several runs.
+func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
+	ctx := context.Background()
+	type handle struct {
+		read  func() error
+		close func() error
+	}
+	streamOf := func(r io.ReadCloser, _ int64, found bool, err error) handle {
+		require.NoError(t, err)
+		require.True(t, found)
+		return handle{func() error { _, err := r.Read(make([]byte, 1)); return err }, r.Close}
+	}
+	view := func(db *DB) *View {
+		v, err := db.View()
+		require.NoError(t, err)
+		return v
+	}
+	key := []byte("aa:1")
+	handles := map[string]func(*DB) handle{
+		"DB.Stream":   func(db *DB) handle { return streamOf(db.Stream(key)) },
+		"View.Stream": func(db *DB) handle { return streamOf(view(db).Stream(key)) },
+		"Iterator.ValueReader": func(db *DB) handle {
+			it, err := db.Iterator(key, nil)
+			require.NoError(t, err)
+			require.True(t, it.Next())
+			r := it.ValueReader()
+			return handle{func() error { _, err := r.Read(make([]byte, 1)); return err }, it.Close}
+		},
+		"Iterator": func(db *DB) handle {
+			it, err := db.Iterator(key, nil)
+			require.NoError(t, err)
+			return handle{func() error { it.Seek(key); return it.Err() }, it.Close}
+		},
+		"Prefix": func(db *DB) handle {
+			it, err := db.Prefix([]byte("aa:"))
+			require.NoError(t, err)
+			return handle{func() error { it.Seek(key); return it.Err() }, it.Close}
+		},
+		"View": func(db *DB) handle {
+			v := view(db)
+			return handle{func() error { _, _, err := v.Get(key, nil); return err }, v.Close}
+		},
+		"Tables.Open": func(db *DB) handle {
+			tables, err := view(db).Tables(ctx)
+			require.NoError(t, err)
+			number := tables.List()[0].Number
+			return handle{func() error {
+				f, err := tables.Open(number)
+				if err == nil {
+					err = f.Close()
+				}
+				return err
+			}, tables.Close}
+		},
+		"Tables.Link": func(db *DB) handle {
+			tables, err := view(db).Tables(ctx)
+			require.NoError(t, err)
+			number, n := tables.List()[0].Number, 0
+			return handle{func() error { n++; return tables.Link(number, fmt.Sprintf("link%d", n)) }, tables.Close}
+		},
+	}
+	large := make([]byte, 80<<10)
+	values := map[string]func(*DB) error{
+		"bytes":  func(db *DB) error { return db.Put(key, []byte("value")) },
+		"chunks": func(db *DB) error { return errors.Join(db.Append(key, large), db.Append(key, large)) },
+		"pieces": func(db *DB) error {
+			return errors.Join(db.Append(key, []byte("va")), db.Seal(), db.Append(key, []byte("lue")))
+		},
+	}
+	for name, open := range handles {
+		for of, write := range values {
+			for _, flushed := range []bool{false, true} {
+				for _, byStore := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s/%s/flushed=%v/store=%v", name, of, flushed, byStore), func(t *testing.T) {
+						db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: 4 << 20, Split: goldenOptions(nil, LogOff).Split})
+						require.NoError(t, err)
+						require.NoError(t, write(db))
+						if flushed {
+							require.NoError(t, db.Flush())
+						}
+						h := open(db)
+						require.NoError(t, h.read())
+						if byStore {
+							require.ErrorIs(t, db.Close(), ErrOpen)
+						} else {
+							require.NoError(t, h.close())
+						}
+						for range 2 {
+							require.ErrorIs(t, h.read(), ErrClosed)
+						}
+						if byStore {
+							_ = h.close()
+						} else {
+							_ = db.Close()
+						}
+						require.ErrorIs(t, h.read(), ErrClosed)
+					})
+				}
+			}
+		}
+	}
+}
+
+// A reader of the value before went on with memory that the step had used again.
+func TestReaderEndsWithTheStepOfItsIterator(t *testing.T) {
+	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{})})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("a"), []byte("first")))
+	require.NoError(t, db.Put([]byte("b"), []byte("second")))
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	require.True(t, it.Next())
+	r := it.ValueReader()
+	b := make([]byte, 2)
+	n, err := r.Read(b)
+	require.NoError(t, err)
+	require.Equal(t, "fi", string(b[:n]))
+	require.True(t, it.Next())
+	_, err = r.Read(b)
+	require.ErrorIs(t, err, ErrClosed)
+	require.NoError(t, it.Close())
+	require.NoError(t, db.Close())
+}
+
 func readNothing(it *Iterator) error {
 	if n, _ := it.ValueReader().Read(make([]byte, 1)); n > 0 {
 		return nil
@@ -147,7 +276,7 @@ func TestCloseNamesWhatIsOpen(t *testing.T) {
 	db, err := Open("db", goldenOptions(mem, LogOff))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
-	places := []string{here(1), here(3), "iterator of a prefix", here(7), here(9)}
+	places := []string{here(1), here(3), "iterator of a prefix", here(7), here(9), here(11), here(13)}
 	v, err := db.View()
 	require.NoError(t, err)
 	it, err := db.Iterator(nil, nil)
@@ -158,6 +287,10 @@ func TestCloseNamesWhatIsOpen(t *testing.T) {
 	require.NoError(t, err)
 	stream, _, _, err := db.Stream([]byte("aa:1"))
 	require.NoError(t, err)
+	ofViewStream, _, _, err := v.Stream([]byte("aa:1"))
+	require.NoError(t, err)
+	tables, err := v.Tables(t.Context())
+	require.NoError(t, err)
 
 	err = db.Close()
 	require.ErrorIs(t, err, ErrOpen)
@@ -165,6 +298,11 @@ func TestCloseNamesWhatIsOpen(t *testing.T) {
 		require.Contains(t, err.Error(), place, "%d", i)
 	}
 	require.NotContains(t, err.Error(), "aa:1")
+	for _, line := range strings.Split(err.Error(), ",") { // our own lines help nobody
+		require.True(t, strings.HasSuffix(line, "prefix") || strings.Contains(line, "closed_test.go"), line)
+	}
+	require.NoError(t, ofViewStream.Close())
+	require.NoError(t, tables.Close())
 	for _, it := range []*Iterator{it, live, ofView} {
 		require.False(t, it.Next())
 		require.NoError(t, it.Close())

@@ -58,6 +58,7 @@ type DB struct {
 	closing    bool          // Close was called: nothing is written any more
 	closed     bool
 	shut       atomic.Bool // closed, for iterators, which look without the lock
+	released   bool        // what is left are iterators that are open
 	failed     error       // why nothing can be written any more
 	stuck      error       // why the last flush failed, nil if it did not
 	damaged    bool        // no compaction is tried any more
@@ -191,11 +192,12 @@ func (db *DB) release(discard bool) (err error) {
 	db.janitor.keepFiles() // from here on they are those of the tree
 	db.owner.Lock()
 	db.unref(db.current)
-	unused := len(db.walks) == 0 // the janitor gets nothing more then
+	db.released = true
+	unused := len(db.walks) == 0
 	db.owner.Unlock()
 	err = errors.Join(err, db.janitor.close(), db.manifest.close(discard))
-	if db.ownsBudget && unused {
-		db.o.Budget.Close()
+	if unused {
+		err = errors.Join(err, db.letGoOfBudget())
 	}
 	return errors.Join(err, db.dirLock.Close())
 }

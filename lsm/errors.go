@@ -35,8 +35,8 @@ var (
 	// ErrCorrupt is returned when a file does not hold what was written, or is
 	// gone.
 	ErrCorrupt = sstable.ErrCorrupt
-	// ErrClosed is returned after Close, and for a view or an iterator after
-	// its own.
+	// ErrClosed is returned after Close, by a view, an iterator, a stream or Tables
+	// after its own, and by Open with a Budget that was closed.
 	ErrClosed = errors.New("closed")
 	// ErrTooLarge is returned for a key or a value above its limit, and by
 	// reading a value as a whole that appends have made larger than that. See
@@ -60,7 +60,8 @@ var (
 	ErrStalled = errors.New("sealed data cannot be flushed")
 	// ErrOpen is returned by Close when views or iterators were still open, with
 	// the places where they were opened, but for those of Prefix. The store is closed
-	// all the same.
+	// all the same. Budget.Close returns it while stores of the budget are open, and
+	// changes nothing.
 	ErrOpen = errors.New("still open")
 )
 

@@ -95,7 +95,7 @@ func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 // are many, what is sealed waits no longer.
 func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 	budget := NewBudget(64 << 20)
-	t.Cleanup(budget.Close)
+	t.Cleanup(func() { require.NoError(t, budget.Close()) })
 	const stores, seals = 16, 6
 	for n := range stores {
 		db := memoryStore(t, Options{Picker: idle{}, Budget: budget})

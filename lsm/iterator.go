@@ -33,6 +33,14 @@ func (it *Iterator) isOpen() bool {
 	return it.walk != nil
 }
 
+// checkOpen returns ErrClosed if the iterator, or the store of a scan, is closed.
+func (it *Iterator) checkOpen() error {
+	if w := it.walk; w == nil || w.db.shut.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
 // Key is the current one. It is good until the next call.
 func (it *Iterator) Key() []byte {
 	if it.walk == nil {
@@ -58,13 +66,14 @@ func (it *Iterator) ValueSize() int64 {
 	return it.walk.merger.finding.Size()
 }
 
-// ValueReader reads the current value in pieces. It is good until the next call.
+// ValueReader reads the current value in pieces. It is good until the next call of
+// Next, Seek or Close, and until the store is closed: then it returns ErrClosed.
 // Prefix returns iterators that have none: see DB.Stream.
 func (it *Iterator) ValueReader() io.Reader {
 	if it.walk == nil || !it.walk.valid || it.walk.live.on {
 		return bytes.NewReader(nil)
 	}
-	return it.walk.merger.finding.Reader()
+	return &valueReader{it: it, moves: it.walk.moves, pieces: it.walk.merger.finding.Reader()}
 }
 
 // Err is what has ended the walk, nil at its end.
@@ -89,6 +98,7 @@ func (it *Iterator) Close() error {
 // the highest. It sees the store as it is now: the store is sealed, unless
 // nothing was written since it last was. Close it.
 func (db *DB) Iterator(from, to []byte) (*Iterator, error) {
+	opened := callerOf()
 	if err := db.enter(); err != nil {
 		return nil, err
 	}
@@ -96,16 +106,16 @@ func (db *DB) Iterator(from, to []byte) (*Iterator, error) {
 	if err := db.sealToRead(); err != nil {
 		return nil, err
 	}
-	return db.scan(db.current, run.Range{From: from, To: to}), nil
+	return db.scan(db.current, run.Range{From: from, To: to}, opened), nil
 }
 
 // readahead is how much a scan reads of a file at a time.
 const readahead = 256 << 10
 
 // scan returns an iterator over a version. The lock is held.
-func (db *DB) scan(v *version, within run.Range) *Iterator {
+func (db *DB) scan(v *version, within run.Range, opened caller) *Iterator {
 	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // they are the caller's
-	w := &walk{db: db, within: within, version: v, opened: callerOf()}
+	w := &walk{db: db, within: within, version: v, opened: opened}
 	v.refs++
 	db.enterWalk(w)
 	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true}

@@ -37,8 +37,8 @@ type LevelMetrics struct {
 	Bytes int64
 }
 
-// DiskBytes is the size of all tables of the tree.
-func (m *Metrics) DiskBytes() (n int64) {
+// DiskBytes returns the size of all tables of the tree in bytes.
+func (m Metrics) DiskBytes() (n int64) {
 	for _, l := range m.Levels {
 		n += l.Bytes
 	}

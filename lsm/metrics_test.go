@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
 )
 
 // settled waits until the workers have nothing to do.
@@ -89,4 +91,13 @@ func TestSettledStoresStayAsTheyAre(t *testing.T) {
 		require.Zero(t, sealed)
 		require.Nil(t, pick)
 	}
+}
+
+func TestFiguresAreOfValues(t *testing.T) {
+	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{})})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	require.NoError(t, db.Flush())
+	require.Positive(t, db.Metrics().DiskBytes())
+	require.NoError(t, db.Close())
 }

@@ -22,6 +22,10 @@ func Open(dir string, options *Options) (*DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db := newDB(dir, o, options == nil || options.Budget == nil)
+	if err := o.Budget.hold(); err != nil {
+		db.stop()
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	if err := db.open(); err != nil {
 		return nil, fmt.Errorf("open store: %w", errors.Join(err, db.giveUp()))
 	}
@@ -240,18 +244,18 @@ func (db *DB) giveUp() error {
 	db.stop()
 	db.workers.Wait()
 	if db.dirLock == nil {
-		db.dispose()
-		return nil
+		db.active.Release()
+		return db.letGoOfBudget()
 	}
 	db.closed = true
 	return db.release(false)
 }
 
-// dispose gives back what a store that was not opened has.
-func (db *DB) dispose() {
-	db.stop()
-	db.active.Release()
+// letGoOfBudget ends the hold of the store on its budget, and closes one of its own.
+func (db *DB) letGoOfBudget() error {
+	db.o.Budget.letGo()
 	if db.ownsBudget {
-		db.o.Budget.Close()
+		return db.o.Budget.Close()
 	}
+	return nil
 }

@@ -2,27 +2,36 @@ package lsm
 
 import (
 	"errors"
+	"fmt"
 	"io"
+
+	"github.com/weirstate/weir/internal/run"
 )
 
 // Stream reads the key's value in pieces, whatever its size: size is what it
 // will give, found is false if there is none. It belongs to a snapshot of its
-// own; whoever asks closes it.
+// own; whoever asks closes it. Read returns ErrClosed afterwards, and once the store
+// is closed.
 func (db *DB) Stream(key []byte) (value io.ReadCloser, size int64, found bool, err error) {
-	v, err := db.View()
+	opened := callerOf()
+	v, err := db.view(opened)
 	if err != nil {
 		return nil, 0, false, err
 	}
-	value, size, found, err = v.Stream(key)
+	value, size, found, err = v.stream(key, opened)
 	if err != nil || !found {
-		return nil, 0, false, closeAfter(v, err)
+		return nil, 0, false, errors.Join(err, v.Close())
 	}
 	return &ownedStream{value, v}, size, true, nil
 }
 
 // Stream reads a value in pieces: see DB.Stream. Close it.
 func (v *View) Stream(key []byte) (value io.ReadCloser, size int64, found bool, err error) {
-	it, err := v.Iterator(key, append(key[:len(key):len(key)], 0))
+	return v.stream(key, callerOf())
+}
+
+func (v *View) stream(key []byte, opened caller) (value io.ReadCloser, size int64, found bool, err error) {
+	it, err := v.iterator(run.Range{From: key, To: append(key[:len(key):len(key)], 0)}, opened)
 	if err != nil {
 		return nil, 0, false, err
 	}
@@ -50,4 +59,20 @@ type ownedStream struct {
 // Close implements io.Closer.
 func (s *ownedStream) Close() error { return errors.Join(s.ReadCloser.Close(), s.v.Close()) }
 
-func closeAfter(c io.Closer, err error) error { return errors.Join(err, c.Close()) }
+// valueReader reads the value at which an iterator stands, for as long as it does.
+type valueReader struct {
+	it     *Iterator
+	moves  uint64 // of the walk, where the value is
+	pieces io.Reader
+}
+
+// Read implements io.Reader.
+func (r *valueReader) Read(p []byte) (int, error) {
+	if err := r.it.checkOpen(); err != nil {
+		return 0, err
+	}
+	if r.it.walk.moves != r.moves {
+		return 0, fmt.Errorf("the iterator has left the value: %w", ErrClosed)
+	}
+	return r.pieces.Read(p)
+}

@@ -29,7 +29,7 @@ type TableFile struct {
 // Tables waits until all that the view has is in files, and pins them until Close.
 // The view may be closed before.
 func (v *View) Tables(ctx context.Context) (*Tables, error) {
-	e, pin, err := v.flushed(ctx)
+	e, pin, err := v.flushed(ctx, callerOf())
 	if err != nil {
 		return nil, err
 	}
@@ -43,14 +43,20 @@ func (t *Tables) List() []TableFile { return tableFiles(t.edit.added, run.Range{
 // Describe is what a Description is parsed from. See docs/format-tree-checkpoint.md.
 func (t *Tables) Describe() []byte { return t.edit.encode() }
 
-// Open opens the file of one for reading.
+// Open opens the file of one for reading. It returns ErrClosed after Close.
 func (t *Tables) Open(number uint64) (vfs.File, error) {
+	if err := t.pin.checkOpen(); err != nil {
+		return nil, err
+	}
 	return t.db.fs.Open(t.db.path(tableName(number)))
 }
 
 // Link gives the file of one a second name, on the file system of the store. It is
-// fs.ErrExist if that exists.
+// fs.ErrExist if that exists, and ErrClosed after Close.
 func (t *Tables) Link(number uint64, name string) error {
+	if err := t.pin.checkOpen(); err != nil {
+		return err
+	}
 	return t.db.fs.Link(t.db.path(tableName(number)), name)
 }
 

@@ -18,7 +18,9 @@ type View struct {
 }
 
 // View seals the store and pins it as it is, in constant time. Close it.
-func (db *DB) View() (*View, error) {
+func (db *DB) View() (*View, error) { return db.view(callerOf()) }
+
+func (db *DB) view(opened caller) (*View, error) {
 	if err := db.enter(); err != nil {
 		return nil, err
 	}
@@ -26,7 +28,7 @@ func (db *DB) View() (*View, error) {
 	if err := db.sealToRead(); err != nil {
 		return nil, err
 	}
-	v := &View{db: db, run: db.activeRun - 1, version: db.current, opened: callerOf()}
+	v := &View{db: db, run: db.activeRun - 1, version: db.current, opened: opened}
 	v.version.refs++
 	db.views[v] = true
 	return v, nil
@@ -93,9 +95,13 @@ func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
 // Iterator walks the keys from from to to, excluded, in order; nil is the lowest
 // or beyond the highest. Close it. It may be used, and closed, after the view.
 func (v *View) Iterator(from, to []byte) (*Iterator, error) {
+	return v.iterator(run.Range{From: from, To: to}, callerOf())
+}
+
+func (v *View) iterator(within run.Range, opened caller) (*Iterator, error) {
 	if err := v.enter(); err != nil {
 		return nil, err
 	}
 	defer v.db.owner.Unlock()
-	return v.db.scan(v.version, run.Range{From: from, To: to}), nil
+	return v.db.scan(v.version, within, opened), nil
 }

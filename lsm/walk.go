@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/weirstate/weir/internal/run"
 )
@@ -15,6 +16,7 @@ type walk struct {
 	err    error
 	valid  bool // stands at an entry
 	begun  bool
+	moves  uint64 // counts them, for readers of values
 	value  []byte // put together
 	opened caller // unless it is one of a prefix
 
@@ -41,6 +43,7 @@ func (db *DB) leaveWalk(w *walk) {
 // of the store, which is taken then.
 func (w *walk) enter() bool {
 	w.valid = false
+	w.moves++
 	if w.err != nil {
 		return false
 	}
@@ -162,9 +165,20 @@ func (w *walk) currentValue() ([]byte, error) {
 
 // close ends the walk.
 func (w *walk) close() error {
-	w.db.owner.Lock()
-	defer w.db.owner.Unlock()
+	db := w.db
+	db.owner.Lock()
+	err := w.closeLocked()
+	last := db.released && len(db.walks) == 0
+	db.owner.Unlock()
+	if last { // the tables that it pinned are closed before the budget is let go of
+		err = errors.Join(err, db.janitor.close(), db.letGoOfBudget())
+	}
+	return err
+}
+
+func (w *walk) closeLocked() error {
 	w.valid = false
+	w.moves++ // its memory may be another walk's
 	w.db.leaveWalk(w)
 	if w.live.on {
 		return w.closeLive()

@@ -1,0 +1,58 @@
+package lsm
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// Close gave memory back that tables of an open store were read from: reads returned
+// ErrCorrupt, and a goroutine of the store panicked.
+func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	budget := NewBudget(4 << 20)
+	o := goldenOptions(mem, LogOff)
+	o.Budget, o.BudgetBytes = budget, 0
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
+	require.NoError(t, db.Flush())
+	requireContent(t, db, map[string]string{"aa:1": "value"})
+	require.ErrorIs(t, budget.Close(), ErrOpen)
+	requireContent(t, db, map[string]string{"aa:1": "value"})
+	require.NoError(t, db.Put([]byte("aa:2"), []byte("value")))
+	require.NoError(t, db.Flush())
+
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	require.True(t, it.Next())
+	require.ErrorIs(t, db.Close(), ErrOpen)
+	require.ErrorIs(t, budget.Close(), ErrOpen, "the iterator is open")
+	require.NoError(t, it.Close())
+	require.NoError(t, budget.Close())
+	require.NoError(t, budget.Close())
+	require.Zero(t, budget.Used())
+
+	_, err = Open("db", o)
+	require.ErrorIs(t, err, ErrClosed)
+	_, err = Check(t.Context(), "db", o)
+	require.ErrorIs(t, err, ErrClosed)
+}
+
+// A budget that the store made for itself was never closed if an iterator was.
+func TestLastIteratorOfAClosedStoreReleasesItsBudget(t *testing.T) {
+	o := goldenOptions(vfs.NewMem(vfs.MemOptions{}), LogOff)
+	o.Budget, o.BudgetBytes = nil, 4<<20
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
+	it, err := db.Iterator(nil, nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, db.Close(), ErrOpen)
+	require.False(t, db.o.Budget.closed)
+	require.NoError(t, it.Close())
+	require.True(t, db.o.Budget.closed)
+	require.Zero(t, db.o.Budget.Used())
+}
