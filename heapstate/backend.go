@@ -3,6 +3,8 @@ package heapstate
 import (
 	"fmt"
 
+	"github.com/google/btree"
+
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 )
@@ -16,6 +18,9 @@ type Backend struct {
 	newIndex func(state.Table) state.Index
 	tables   map[state.ID]indexed
 	timers   map[state.ID]*timers
+	// freeTimers are nodes that the queues have no use for: one list for all of them,
+	// since a list of its own would be half of what an empty service takes.
+	freeTimers *btree.FreeListG[timer]
 }
 
 // indexed is a table with the index that finds rows in it.
@@ -35,7 +40,8 @@ func NewHash(o state.Options) (*Backend, error) {
 // depend on hashes; every access costs a descent, and a key more memory than in
 // the hash backend.
 func NewBTree(o state.Options) (*Backend, error) {
-	return open(o, func(t state.Table) state.Index { return newTreeIndex(t) })
+	free := btree.NewFreeListG[treeItem](btree.DefaultFreeListSize)
+	return open(o, func(t state.Table) state.Index { return newTreeIndex(t, free) })
 }
 
 func open(o state.Options, newIndex func(state.Table) state.Index) (*Backend, error) {
@@ -44,10 +50,11 @@ func open(o state.Options, newIndex func(state.Table) state.Index) (*Backend, er
 		return nil, fmt.Errorf("heapstate: %w", err)
 	}
 	return &Backend{
-		registry: registry,
-		newIndex: newIndex,
-		tables:   make(map[state.ID]indexed),
-		timers:   make(map[state.ID]*timers),
+		registry:   registry,
+		newIndex:   newIndex,
+		tables:     make(map[state.ID]indexed),
+		timers:     make(map[state.ID]*timers),
+		freeTimers: btree.NewFreeListG[timer](btree.DefaultFreeListSize),
 	}, nil
 }
 
@@ -65,7 +72,7 @@ func (b *Backend) AddTable(info state.Info, t state.Table) (state.Index, error) 
 func (b *Backend) AddTimers(info state.Info, d state.Domain) (state.TimerQueue, error) {
 	service, ok := b.timers[info.ID()]
 	if !ok {
-		service = newTimers()
+		service = newTimers(b.freeTimers)
 		b.timers[info.ID()] = service
 	}
 	return service[d], nil

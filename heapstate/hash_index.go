@@ -31,9 +31,9 @@ const (
 // pointers but the directory's.
 type hashIndex struct {
 	table     state.Table
-	directory []*hashPage
-	shift     uint   // 64 less the bits that address the directory
-	mask      uint32 // groups of a page less one: below 63 only while there is one page
+	directory []*hashPage // of one nil until the first row comes
+	shift     uint        // 64 less the bits that address the directory
+	mask      uint32      // groups of a page less one: below 63 only while there is one page
 	pages     int
 
 	placed   []placedRow // scratch
@@ -80,7 +80,7 @@ func hasEmpty(word uint64) bool { return (word-lowBits)&^word&topBits != 0 }
 func vacant(word uint64) uint64 { return ^word & topBits }
 
 func newHashIndex(t state.Table) *hashIndex {
-	return &hashIndex{table: t, directory: []*hashPage{{}}, shift: 64, pages: 1}
+	return &hashIndex{table: t, directory: make([]*hashPage, 1), shift: 64}
 }
 
 // group is where the search for a hash begins in a page.
@@ -166,6 +166,10 @@ func (x *hashIndex) Freeze() state.FrozenIndex { return &sortedSlots{} }
 // makeRoom changes full pages, or the index, so that an insertion can be tried
 // again.
 func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
+	if head == nil {
+		x.directory[0] = x.newPage(0)
+		return nil
+	}
 	for page := head; page != nil; page = page.overflow {
 		if page.dead >= x.room()/4 {
 			x.rebuild(page)

@@ -12,7 +12,9 @@ import (
 // timers is one timer service: a queue for each domain.
 type timers [2]*timerQueue
 
-func newTimers() *timers { return &timers{newTimerQueue(), newTimerQueue()} }
+func newTimers(free *btree.FreeListG[timer]) *timers {
+	return &timers{newTimerQueue(free), newTimerQueue(free)}
+}
 
 func (t *timers) len() int { return t[0].Len() + t[1].Len() }
 
@@ -37,13 +39,13 @@ type timer struct {
 	group     uint16
 }
 
-func newTimerQueue() *timerQueue {
-	return &timerQueue{tree: btree.NewG(treeDegree, func(a, b timer) bool {
+func newTimerQueue(free *btree.FreeListG[timer]) *timerQueue {
+	return &timerQueue{tree: btree.NewWithFreeListG(treeDegree, func(a, b timer) bool {
 		if a.timestamp != b.timestamp {
 			return a.timestamp < b.timestamp
 		}
 		return a.row < b.row
-	})}
+	}, free)}
 }
 
 // Add implements state.TimerQueue. A timer that is there already, as most are

@@ -34,9 +34,9 @@ type treeItem struct {
 	group  uint16
 }
 
-func newTreeIndex(t state.Table) *treeIndex {
+func newTreeIndex(t state.Table, free *btree.FreeListG[treeItem]) *treeIndex {
 	x := &treeIndex{table: t, coming: state.Probed}
-	x.tree = btree.NewG(treeDegree, func(a, b treeItem) bool {
+	x.tree = btree.NewWithFreeListG(treeDegree, func(a, b treeItem) bool {
 		switch {
 		case a.group != b.group:
 			return a.group < b.group
@@ -48,7 +48,7 @@ func newTreeIndex(t state.Table) *treeIndex {
 			return false
 		}
 		return t.Compare(x.slotOf(a), x.slotOf(b)) < 0
-	})
+	}, free)
 	return x
 }
 

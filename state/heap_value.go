@@ -66,7 +66,7 @@ func (h *heapHandle[K, V]) put() (*V, error) {
 	return v, h.wrap(err)
 }
 
-func (h *heapHandle[K, V]) wrap(err error) error { return wrapState(h.table.info.Name, err) }
+func (h *heapHandle[K, V]) wrap(err error) error { return wrapState(h.table.name, err) }
 
 // heapValue is a ValueState on the heap.
 type heapValue[K, V any] struct {

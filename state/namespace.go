@@ -8,18 +8,14 @@ import "github.com/weirstate/weir/internal/cow"
 //
 // Thread safety: as for the table it belongs to.
 type namespaces struct {
-	numbers map[string]uint32
-	names   *cow.Array[[]byte]
+	numbers map[string]uint32 // nil until a namespace is interned, as holders
+	names   cow.Array[[]byte]
 	holders []uint64 // by number
 	free    []uint32
 }
 
 func newNamespaces(clock *cow.Clock) *namespaces {
-	return &namespaces{
-		numbers: make(map[string]uint32),
-		names:   cow.NewArray[[]byte](clock),
-		holders: make([]uint64, 1),
-	}
+	return &namespaces{names: cow.NewArray[[]byte](clock)}
 }
 
 // intern returns the number of a namespace, which is held until release.
@@ -29,6 +25,9 @@ func (n *namespaces) intern(namespace []byte) uint32 {
 	}
 	number, ok := n.numbers[string(namespace)]
 	if !ok {
+		if n.numbers == nil {
+			n.numbers, n.holders = make(map[string]uint32), make([]uint64, 1)
+		}
 		if last := len(n.free) - 1; last >= 0 {
 			number, n.free = n.free[last], n.free[:last]
 		} else {

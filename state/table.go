@@ -25,15 +25,15 @@ type row[K, V any] struct {
 // others.
 type table[K, V any] struct {
 	registry *Registry
-	info     Info
+	name     string
 	id       ID
 	format   format[V]
 	index    Index
 
-	rows   *cow.Array[row[K, V]]
-	used   *cow.Array[uint64] // a bit for each slot that holds a row
-	within *cow.Array[uint32] // namespace of each slot; empty while all are void
-	groups *cow.Array[uint16] // 1 + key group of each slot where the hash does not give it
+	rows   cow.Array[row[K, V]]
+	used   cow.Array[uint64] // a bit for each slot that holds a row
+	within cow.Array[uint32] // namespace of each slot; empty while all are void
+	groups cow.Array[uint16] // 1 + key group of each slot where the hash does not give it
 	spaces *namespaces
 
 	slots uint32 // no slot from here on was ever used
@@ -49,7 +49,8 @@ type table[K, V any] struct {
 		slot uint32 // Probed: nothing
 	}
 
-	loader *Keyed[K] // its current key is that of the row loaded last
+	backend Backend
+	loader  *Keyed[K] // its current key is that of the row loaded last; nil until one is
 }
 
 // format is how one value of a table looks in a snapshot: a scalar, or spread
@@ -77,14 +78,14 @@ func tableOf[K, V any](k *Keyed[K], b HeapBackend, info Info, f format[V]) (heap
 	storage, err := k.registry.declare(info, func() (any, error) {
 		clock := k.registry.clock
 		t := &table[K, V]{
-			registry: k.registry, info: info, id: info.ID(), format: f,
-			rows:   cow.NewArray[row[K, V]](clock),
-			used:   cow.NewArray[uint64](clock),
-			within: cow.NewArray[uint32](clock),
-			groups: cow.NewArray[uint16](clock),
-			spaces: newNamespaces(clock),
-			keys:   keyEncoder[K]{codec: k.codec},
-			loader: newKeyed(k.backend, k.codec),
+			registry: k.registry, name: info.Name, id: info.ID(), format: f,
+			rows:    cow.NewArray[row[K, V]](clock),
+			used:    cow.NewArray[uint64](clock),
+			within:  cow.NewArray[uint32](clock),
+			groups:  cow.NewArray[uint16](clock),
+			spaces:  newNamespaces(clock),
+			keys:    keyEncoder[K]{codec: k.codec},
+			backend: k.backend,
 		}
 		index, err := b.AddTable(info, t)
 		t.index = index
@@ -278,9 +279,12 @@ func (t *table[K, V]) Len() int { return t.len }
 // Load implements Table. Rows of one key and namespace that follow each other
 // seek it once.
 func (t *table[K, V]) Load(group uint16, key, value []byte) error {
+	if t.loader == nil {
+		t.loader = newKeyed(t.backend, t.keys.codec)
+	}
 	encoded, namespace, suffix, err := splitRow(key, t.loader.keySize)
 	if err != nil {
-		return wrapCorrupt(t.info.Name, err)
+		return wrapCorrupt(t.name, err)
 	}
 	if k := t.loader; !k.set || k.group != group || string(k.encoded) != string(encoded) {
 		decoded, err := k.codec.Decode(encoded)
@@ -288,7 +292,7 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 			err = k.encode(decoded)
 		}
 		if err != nil {
-			return wrapCorrupt(t.info.Name, err)
+			return wrapCorrupt(t.name, err)
 		}
 		k.key, k.group, k.set = decoded, group, true
 	}
@@ -298,17 +302,17 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	var old V
 	if ok {
 		if t.groupOf(slot) != group {
-			return wrapCorrupt(t.info.Name, fmt.Errorf("a key in key groups %d and %d", t.groupOf(slot), group))
+			return wrapCorrupt(t.name, fmt.Errorf("a key in key groups %d and %d", t.groupOf(slot), group))
 		}
 		old = t.rows.At(slot).value
 	}
 	loaded, err := t.format.load(old, t.registry.clock, suffix, value)
 	if err != nil {
-		return wrapCorrupt(t.info.Name, err)
+		return wrapCorrupt(t.name, err)
 	}
 	into, err := t.put()
 	if err != nil {
-		return wrapState(t.info.Name, err)
+		return wrapState(t.name, err)
 	}
 	*into = loaded
 	return nil
@@ -319,7 +323,7 @@ func (t *table[K, V]) Freeze() FrozenTable {
 	single, _ := t.format.(scalar[V])
 	spread, _ := t.format.(spread[V])
 	return &frozenTable[K, V]{
-		id: t.id, codec: t.keys.codec, keySize: t.loader.keySize,
+		id: t.id, codec: t.keys.codec, keySize: t.keys.codec.FixedSize(),
 		single: single.codec, spread: spread,
 		maxParallelism: t.registry.keyspace.MaxParallelism,
 		rows:           t.rows.Freeze(), used: t.used.Freeze(), within: t.within.Freeze(), groups: t.groups.Freeze(),

@@ -25,7 +25,7 @@ const (
 type Array[T any] struct {
 	clock *Clock
 	root  []*directory[T]
-	empty *directory[T] // of version 0: stands where nothing was written, is never written itself
+	empty *directory[T] // of version 0: stands for directories that were skipped, is never written; nil until one is
 }
 
 type page[T any] [pageRows]T
@@ -37,10 +37,9 @@ type directory[T any] struct {
 }
 
 // NewArray returns an empty array that is frozen together with everything else
-// on the clock.
-func NewArray[T any](clock *Clock) *Array[T] {
-	return &Array[T]{clock: clock, empty: new(directory[T])}
-}
+// on the clock. It is a value, to lie in what it belongs to; it must not be copied
+// once it is in use.
+func NewArray[T any](clock *Clock) Array[T] { return Array[T]{clock: clock} }
 
 // At returns the element at i, which must have been written before and must
 // not be modified through the pointer. The pointer is good until the next call
@@ -68,9 +67,7 @@ func (a *Array[T]) Mutable(i uint32) *T {
 // to the writer alone.
 func (a *Array[T]) own(i uint32) *T {
 	shared, now := a.clock.Shared(), a.clock.Now()
-	for int(i/dirRows) >= len(a.root) {
-		a.root = append(a.root, a.empty)
-	}
+	a.skipTo(int(i / dirRows))
 	d := a.root[i/dirRows]
 	if d.version <= shared {
 		copied := *d
@@ -87,6 +84,21 @@ func (a *Array[T]) own(i uint32) *T {
 	}
 	d.versions[p] = now
 	return &d.pages[p][i%pageRows]
+}
+
+// skipTo makes the root long enough for a directory: a new one, after the empty one in
+// the place of those that were skipped.
+func (a *Array[T]) skipTo(d int) {
+	if d < len(a.root) {
+		return
+	}
+	for d > len(a.root) {
+		if a.empty == nil {
+			a.empty = new(directory[T])
+		}
+		a.root = append(a.root, a.empty)
+	}
+	a.root = append(a.root, &directory[T]{version: a.clock.Now()})
 }
 
 // Freeze returns the array as it is now. The caller has frozen the clock just

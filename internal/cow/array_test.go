@@ -182,14 +182,14 @@ func TestFirstWriteAfterAFreezeCopiesOnePageAndLaterOnesNothing(t *testing.T) {
 	for i := range uint32(n) {
 		*array.Mutable(i) = elementOf(uint64(i))
 	}
-	require.Zero(t, writes(array, n), "nothing is frozen")
+	require.Zero(t, writes(&array, n), "nothing is frozen")
 
 	pin := clock.Freeze()
 	array.Freeze()
-	require.Equal(t, pages+1.0, writes(array, n), "each page once, and the directory")
-	require.Zero(t, writes(array, n), "what is copied belongs to the writer")
+	require.Equal(t, pages+1.0, writes(&array, n), "each page once, and the directory")
+	require.Zero(t, writes(&array, n), "what is copied belongs to the writer")
 	pin.Release()
-	require.Zero(t, writes(array, n), "after the release")
+	require.Zero(t, writes(&array, n), "after the release")
 }
 
 func TestReleasedPagesAreWrittenInPlace(t *testing.T) {
@@ -207,14 +207,14 @@ func TestReleasedPagesAreWrittenInPlace(t *testing.T) {
 	first, second := freeze(), freeze()
 	before := array.At(0)
 	second.Release()
-	require.NotZero(t, writes(array, n), "the first still sees the pages")
+	require.NotZero(t, writes(&array, n), "the first still sees the pages")
 	third := freeze()
 	first.Release()
-	require.NotZero(t, writes(array, n), "the third sees the copies")
+	require.NotZero(t, writes(&array, n), "the third sees the copies")
 	third.Release()
 	fourth := freeze()
 	fourth.Release()
-	require.Zero(t, writes(array, n), "nobody sees anything")
+	require.Zero(t, writes(&array, n), "nobody sees anything")
 	require.NotSame(t, before, array.At(0))
 	at := array.At(0)
 	array.Mutable(0).a = 1
