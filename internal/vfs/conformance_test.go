@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -71,6 +73,41 @@ var conformance = []struct {
 		requireError(t, err, syscall.EISDIR)
 		_, err = fsys.Open(at("a/b"))
 		requireError(t, err, syscall.ENOTDIR)
+	}},
+	{"DirectoryIsNoFile", func(t *testing.T, fsys FS, at func(string) string) {
+		require.NoError(t, fsys.MkdirAll(at("d")))
+		_, err := fsys.Open(at("d"))
+		requireError(t, err, ErrNotRegular)
+		requireError(t, fsys.Link(at("d"), at("e")), ErrNotRegular)
+		_, err = fsys.Lock(at("d"))
+		requireError(t, err, ErrNotRegular)
+	}},
+	{"ResolveGoesElementByElement", func(t *testing.T, fsys FS, at func(string) string) {
+		root, err := fsys.Resolve(at("."))
+		require.NoError(t, err)
+		require.NoError(t, fsys.MkdirAll(at("d/e")))
+		writeFile(t, fsys, at("a"), "")
+		for name, want := range map[string]string{
+			"/d/e": "d/e", "/d//./e/": "d/e", "/d/e/../..": "", "/d/../d/e/..": "d", "/a": "a",
+			"/x": "x", "/d/x/y/": "d/x/y", "/x/./y": "x/y", "/d/../x": "x",
+		} {
+			got, err := fsys.Resolve(root + filepath.FromSlash(name))
+			require.NoError(t, err, name)
+			require.Equal(t, filepath.Join(root, want), got, name)
+			require.True(t, strings.HasPrefix(filepath.ToSlash(got), "/") || filepath.IsAbs(got))
+		}
+		_, err = fsys.Resolve("")
+		requireError(t, err, fs.ErrInvalid)
+		if _, ok := fsys.(Real); ok && runtime.GOOS == "windows" {
+			return // it removes x/.. before it looks
+		}
+		for name, want := range map[string]error{
+			"/x/..": fs.ErrNotExist, "/x/../d": fs.ErrNotExist, "/d/x/../e": fs.ErrNotExist, "/d/x/y/..": fs.ErrNotExist,
+			"/a/": syscall.ENOTDIR, "/a/.": syscall.ENOTDIR, "/a/..": syscall.ENOTDIR, "/a/b": syscall.ENOTDIR,
+		} {
+			_, err := fsys.Resolve(root + name)
+			requireError(t, err, want)
+		}
 	}},
 	{"WriteAppendsAndMovesRead", func(t *testing.T, fsys FS, at func(string) string) {
 		f, err := fsys.Create(at("a"))

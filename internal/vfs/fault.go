@@ -155,6 +155,11 @@ func get[T any](f *Faulty, op Op, name string, run func() (T, error)) (result T,
 	return result, err
 }
 
+// Resolve implements FS.
+func (f *Faulty) Resolve(name string) (string, error) {
+	return get(f, OpResolve, name, func() (string, error) { return f.inner.Resolve(name) })
+}
+
 // Create implements FS.
 func (f *Faulty) Create(name string) (File, error) {
 	return f.file(OpCreate, name, f.inner.Create)

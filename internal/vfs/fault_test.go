@@ -16,6 +16,8 @@ import (
 func everyOp(fsys FS) []error {
 	var errs []error
 	add := func(err error) { errs = append(errs, err) }
+	_, err := fsys.Resolve("d")
+	add(err)
 	add(fsys.MkdirAll("d"))
 	lock, err := fsys.Lock("d/LOCK")
 	add(err)
@@ -68,7 +70,7 @@ func TestFaultyCountsAndNamesEveryKind(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, []string{
-		"mkdirall d", "lock d/LOCK", "create d/a", "write d/a", "sync d/a", "size d/a", "close d/a",
+		"resolve d", "mkdirall d", "lock d/LOCK", "create d/a", "write d/a", "sync d/a", "size d/a", "close d/a",
 		"syncdir d", "open d/a", "read d/a", "readat d/a", "close d/a", "link d/b", "rename d/c",
 		"list d", "stat d/c", "remove d/b", "unlock d/LOCK", "removeall d",
 	}, calls)

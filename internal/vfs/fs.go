@@ -62,11 +62,22 @@ const (
 	dirMode  fs.FileMode = 0o700
 )
 
+// ErrNotRegular is returned when something else is found where a regular file
+// belongs, or a symbolic link where a directory does. A directory in place of a
+// file is syscall.EISDIR as well.
+var ErrNotRegular = errors.New("not a regular file")
+
 // ErrLocked is returned by Lock when the file is locked already, by this
 // process or another.
 var ErrLocked = errors.New("locked by another owner")
 
 // FS is a file system. Names are native paths; Mem takes slashes as well.
+//
+// Whoever opens a directory that a caller has named passes the name to Resolve,
+// once, and uses only the result from then on: a later change of the working
+// directory or of a link on the way does not matter then. No operation follows a
+// symbolic link in the last element of its name, except Stat; Remove, RemoveAll
+// and Rename work on the link itself.
 //
 // Errors are *fs.PathError, or *os.LinkError where an operation has two names,
 // and wrap fs.ErrNotExist, fs.ErrExist, syscall.ENOSPC and the like for
@@ -74,11 +85,21 @@ var ErrLocked = errors.New("locked by another owner")
 //
 // Thread safety: all methods may be called at the same time.
 type FS interface {
+	// Resolve returns the absolute path that a name leads to, with no symbolic
+	// link in it. It goes by the kernel's rules, element by element: ".." is the
+	// parent of the directory that the elements before it lead to, and
+	// fs.ErrNotExist if they lead nowhere. Elements at the end that do not exist
+	// are kept, but a link that leads nowhere is fs.ErrNotExist, and one that
+	// leads back to itself syscall.ELOOP. An empty name is fs.ErrInvalid. On
+	// Windows, whose own rule this is, ".." removes the element before it.
+	Resolve(name string) (string, error)
+
 	// Create makes a new file, open for reading and appending, with mode 0600.
 	// It fails with fs.ErrExist if the name exists.
 	Create(name string) (File, error)
 
-	// Open opens an existing file for reading. It fails for a directory.
+	// Open opens an existing file for reading. Anything else under the name, a
+	// symbolic link included, is ErrNotRegular, and is not opened.
 	Open(name string) (File, error)
 
 	// Remove removes a file or an empty directory. A file that is open goes on
@@ -92,14 +113,16 @@ type FS interface {
 	// a directory under either name.
 	Rename(oldName, newName string) error
 
-	// Link gives a file a second name. It fails with fs.ErrExist if that exists.
+	// Link gives a file a second name. It fails with fs.ErrExist if that exists,
+	// and with ErrNotRegular for what Open refuses.
 	Link(oldName, newName string) error
 
 	// MkdirAll makes a directory and its missing parents, with mode 0700. A
-	// directory that exists is no error.
+	// directory that exists is no error, a symbolic link to one is ErrNotRegular.
 	MkdirAll(dir string) error
 
-	// List returns the base names in a directory, sorted.
+	// List returns the base names in a directory, sorted. A symbolic link to one
+	// is ErrNotRegular.
 	List(dir string) ([]string, error)
 
 	// Stat describes a file or a directory.
@@ -108,8 +131,8 @@ type FS interface {
 	// Lstat is Stat but for a symbolic link, which it describes itself.
 	Lstat(name string) (fs.FileInfo, error)
 
-	// SyncDir makes the entries of a directory durable. On Windows the real
-	// file system leaves this to NTFS's journal.
+	// SyncDir makes the entries of a directory durable. A symbolic link to one is
+	// ErrNotRegular. On Windows the real file system leaves this to NTFS's journal.
 	SyncDir(dir string) error
 
 	// Lock takes the exclusive lock that the named file stands for, making the

@@ -13,7 +13,7 @@ import (
 // lockReal locks with flock(2): the lock belongs to the open file, so it also
 // excludes this process, and the kernel releases it when the process dies.
 func lockReal(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, fileMode)
+	f, err := openRegular("lock", name, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, err
 	}

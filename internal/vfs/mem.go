@@ -23,7 +23,8 @@ type MemOptions struct {
 
 // Mem is a file system in memory that knows which of its content would survive
 // a power cut; the package comment has the rules, CrashClone the use. Names are
-// cleaned and taken relative to its root, which alone exists at first. The
+// taken relative to its root, which alone exists at first, and are cleaned, but
+// for that of Resolve. The
 // modification time of everything is the zero time.
 //
 // Thread safety: all methods may be called at the same time.
@@ -47,6 +48,17 @@ func NewMem(o MemOptions) *Mem {
 	return m
 }
 
+// Resolve implements FS. The root is what relative names begin at.
+func (m *Mem) Resolve(name string) (string, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	resolved, err := m.resolve(name)
+	if err != nil {
+		return "", &fs.PathError{Op: "resolve", Path: name, Err: err}
+	}
+	return resolved, nil
+}
+
 // Create implements FS.
 func (m *Mem) Create(name string) (File, error) {
 	m.mu.Lock()
@@ -65,7 +77,7 @@ func (m *Mem) Open(name string) (File, error) {
 	n, err := m.find(name)
 	f, ok := n.(*file)
 	if err == nil && !ok {
-		err = syscall.EISDIR
+		err = &irregular{fs.ModeDir, "file"}
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
@@ -176,7 +188,7 @@ func (m *Mem) link(oldName, newName string) error {
 		return err
 	}
 	if _, ok := n.(*dir); ok {
-		return syscall.EPERM
+		return &irregular{fs.ModeDir, "file"}
 	}
 	parent, base, err := m.findParent(newName)
 	if err != nil {
@@ -265,7 +277,7 @@ func (m *Mem) Lock(name string) (io.Closer, error) {
 	switch {
 	case err != nil:
 	case !ok:
-		err = syscall.EISDIR
+		err = &irregular{fs.ModeDir, "file"}
 	case m.locked[f]:
 		err = ErrLocked
 	}

@@ -5,7 +5,8 @@ type Op uint8
 
 // The kinds of operation: of an FS, then of a File, then of a lock.
 const (
-	OpCreate Op = iota
+	OpResolve Op = iota
+	OpCreate
 	OpOpen
 	OpRemove
 	OpRemoveAll
@@ -30,6 +31,7 @@ const (
 )
 
 var opNames = [opKinds]string{
+	OpResolve:   "resolve",
 	OpCreate:    "create",
 	OpOpen:      "open",
 	OpRemove:    "remove",

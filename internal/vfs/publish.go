@@ -83,6 +83,7 @@ func removeTemp(fsys FS, temp string) error {
 
 // MkdirAllSync makes a directory and its missing parents, as MkdirAll does, and
 // makes them durable: each new one's entry is synced before the next is made.
+// The name must come from Resolve, or lie below one that does.
 // It syncs the entry of the deepest directory that was there as well, because
 // an earlier process may have died between making and syncing it. Without this
 // a power cut can take a directory with all the synced files in it. One whose
@@ -91,8 +92,12 @@ func MkdirAllSync(fsys FS, dir string) error {
 	var missing []string // deepest first
 	at := filepath.Clean(dir)
 	for {
-		info, err := fsys.Stat(at)
-		if err == nil && !info.IsDir() {
+		info, err := fsys.Lstat(at)
+		switch {
+		case err != nil:
+		case info.Mode()&fs.ModeSymlink != 0:
+			err = &fs.PathError{Op: "mkdir", Path: at, Err: &irregular{info.Mode(), "directory"}}
+		case !info.IsDir():
 			err = &fs.PathError{Op: "mkdir", Path: at, Err: syscall.ENOTDIR}
 		}
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 )
 
@@ -18,24 +19,20 @@ var _ FS = Real{}
 // Create implements FS. Writes append without O_APPEND, since no other handle
 // writes; so io.Copy may let the kernel copy (copy_file_range refuses O_APPEND).
 func (Real) Create(name string) (File, error) {
-	return openReal(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	return &realFile{f}, nil
 }
 
 // Open implements FS.
 func (Real) Open(name string) (File, error) {
-	f, err := openReal(name, os.O_RDONLY)
+	f, err := openRegular("open", name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return &realFile{f}, nil
 }
 
 // Remove implements FS.
@@ -54,22 +51,31 @@ func (Real) Rename(oldName, newName string) error {
 }
 
 // Link implements FS.
-func (Real) Link(oldName, newName string) error { return os.Link(oldName, newName) }
+func (Real) Link(oldName, newName string) error {
+	if info, err := os.Lstat(oldName); err == nil && !info.Mode().IsRegular() {
+		return &os.LinkError{Op: "link", Old: oldName, New: newName, Err: &irregular{info.Mode(), "file"}}
+	}
+	return os.Link(oldName, newName)
+}
 
 // MkdirAll implements FS.
-func (Real) MkdirAll(dir string) error { return os.MkdirAll(dir, dirMode) }
+func (Real) MkdirAll(dir string) error {
+	if err := refuseLink("mkdir", dir); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, dirMode)
+}
 
 // List implements FS.
 func (Real) List(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	d, err := openDir("list", dir)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return names, nil
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
 }
 
 // Stat implements FS.
@@ -80,18 +86,11 @@ func (Real) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 
 // SyncDir implements FS.
 func (Real) SyncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := openDir("syncdir", dir)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	info, err := d.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return &fs.PathError{Op: "syncdir", Path: dir, Err: syscall.ENOTDIR}
-	}
 	if runtime.GOOS == "windows" { // no handle of a directory can be flushed there
 		return nil
 	}
@@ -103,14 +102,6 @@ func (Real) Lock(name string) (io.Closer, error) { return lockReal(name) }
 
 // realFile is an *os.File that knows its size.
 type realFile struct{ *os.File }
-
-func openReal(name string, flag int) (*realFile, error) {
-	f, err := os.OpenFile(name, flag, fileMode)
-	if err != nil {
-		return nil, err
-	}
-	return &realFile{f}, nil
-}
 
 // Size implements File.
 func (f *realFile) Size() (int64, error) {

@@ -92,6 +92,26 @@ func (m *Mem) findParent(name string) (parent *dir, base string, err error) {
 	return parent, elems[last], nil
 }
 
+// resolve walks a name that is not cleaned.
+func (m *Mem) resolve(name string) (string, error) {
+	if name == "" {
+		return "", fs.ErrInvalid
+	}
+	at := "/"
+	for _, elem := range strings.Split(filepath.ToSlash(name), "/") {
+		n, err := m.find(at)
+		_, isDir := n.(*dir)
+		switch {
+		case err == nil && !isDir:
+			return "", syscall.ENOTDIR
+		case err != nil && elem == "..":
+			return "", err
+		}
+		at = path.Join(at, elem)
+	}
+	return at, nil
+}
+
 // elements are the parts of a cleaned name, none for the root.
 func elements(name string) []string {
 	clean := path.Clean("/" + filepath.ToSlash(name))

@@ -1,0 +1,35 @@
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Resolve implements FS. Windows itself removes "x/.." before it looks at links.
+func (Real) Resolve(name string) (string, error) {
+	if name == "" || strings.ContainsRune(name, 0) {
+		return "", &fs.PathError{Op: "resolve", Path: name, Err: fs.ErrInvalid}
+	}
+	at, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	var missing string
+	for {
+		_, err := os.Lstat(at)
+		parent := filepath.Dir(at)
+		if !errors.Is(err, fs.ErrNotExist) || parent == at {
+			break
+		}
+		missing = filepath.Join(filepath.Base(at), missing)
+		at = parent
+	}
+	resolved, err := filepath.EvalSymlinks(at)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(resolved, missing), nil
+}
