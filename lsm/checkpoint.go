@@ -71,7 +71,7 @@ func (v *View) flushed(ctx context.Context, opened caller) (*edit, *Iterator, er
 			e.nextFile = max(e.nextFile, f.number+1)
 		}
 	}
-	return e, db.scan(v.version, run.Range{}, opened), nil
+	return e, db.scan(v.version, v.run, run.Range{}, opened), nil
 }
 
 // Part is a checkpoint, or a store that was closed without an error, of which

@@ -1,6 +1,9 @@
 package lsm
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Small runs, of which seals in quick succession make many, wait for each other:
 // reads find what is new in memory, and the tree has fewer tables.
@@ -30,8 +33,8 @@ func (db *DB) dueRuns() []*sealedRun {
 }
 
 // oldestRuns are those of one table: as far as they come to one memtable, and no
-// further than a view that has some of them. Full says that no newer run could join
-// them whatever becomes of the view.
+// further than a view or an iterator that has some of them. Full says that no newer run
+// could join them whatever becomes of the view.
 func (db *DB) oldestRuns(memory []*sealedRun) (group []*sealedRun, full bool) {
 	at := len(memory) - 1
 	bytes := memory[at].bytes
@@ -47,14 +50,14 @@ func (db *DB) oldestRuns(memory []*sealedRun) (group []*sealedRun, full bool) {
 	return memory[at:], false
 }
 
-// endsView says whether a run is the newest of a view.
+// endsView reports whether a run is the newest of a view or of an iterator.
 func (db *DB) endsView(number uint64) bool {
 	for v := range db.views {
 		if v.run == number {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(db.walks, func(w *walk) bool { return !w.live.on && w.run == number })
 }
 
 // waitNoLonger says whether the oldest run in memory is wanted by somebody, or old,

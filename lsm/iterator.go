@@ -106,20 +106,19 @@ func (db *DB) Iterator(from, to []byte) (*Iterator, error) {
 	if err := db.sealToRead(); err != nil {
 		return nil, err
 	}
-	return db.scan(db.current, run.Range{From: from, To: to}, opened), nil
+	return db.scan(db.current, db.activeRun-1, run.Range{From: from, To: to}, opened), nil
 }
 
 // readahead is how much a scan reads of a file at a time.
 const readahead = 256 << 10
 
-// scan returns an iterator over a version. The lock is held.
-func (db *DB) scan(v *version, within run.Range, opened caller) *Iterator {
+// scan returns an iterator over a version whose newest run is given. The lock is held.
+func (db *DB) scan(v *version, newest uint64, within run.Range, opened caller) *Iterator {
 	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // they are the caller's
-	w := &walk{db: db, within: within, version: v, opened: opened}
+	w := &walk{db: db, within: within, version: v, run: newest, opened: opened}
 	v.refs++
 	db.enterWalk(w)
-	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true}
-	w.merger.reset(&db.o.Split, nil, db.sourcesOf(v, within, o))
+	w.openScan()
 	return &Iterator{walk: w}
 }
 
@@ -127,7 +126,7 @@ func (db *DB) scan(v *version, within run.Range, opened caller) *Iterator {
 func (db *DB) sourcesOf(v *version, within run.Range, o sstable.IteratorOptions) (sources []source) {
 	for _, r := range v.memory {
 		if r.table != nil {
-			sources = append(sources, sourceOfMemory(r.table))
+			sources = append(sources, sourceOfSealed(r))
 		} else {
 			sources = append(sources, db.sourceOf([]*file{r.file}, o))
 		}
@@ -143,7 +142,7 @@ func (db *DB) sourcesOf(v *version, within run.Range, o sstable.IteratorOptions)
 	return sources
 }
 
-// sourceOfMemory is the run of a memtable.
+// sourceOfMemory is the run of a memtable that the caller keeps.
 func sourceOfMemory(table memtable.Table) source {
 	return source{
 		Iterator: table.Iterator(), ranges: table.Ranges(),

@@ -16,10 +16,7 @@ type live struct {
 	on     bool
 	prefix []byte
 	probe  run.Probe
-	// from is the lowest key that the next step may give: what was sought, or the
-	// last key and a zero byte.
-	from  []byte
-	value []byte // where the iterator stands, unless it is large
+	value  []byte // where the iterator stands, unless it is large
 
 	// generation and writes are those of the store when the sources were
 	// brought up to date.
@@ -223,7 +220,7 @@ func (w *walk) followWrites() {
 		return
 	}
 	w.rebuild()
-	w.merger.seek(l.from)
+	w.merger.seek(w.from)
 }
 
 // stand copies the current entry, unless it is a copy: the owner may write before
@@ -231,7 +228,7 @@ func (w *walk) followWrites() {
 func (w *walk) stand() error {
 	l, m := &w.live, &w.merger
 	l.steps++
-	l.from = append(append(l.from[:0], m.key...), 0)
+	w.from = append(append(w.from[:0], m.key...), 0)
 	if m.finding.Size() > maxPeeked {
 		return nil // Value looks it up again
 	}
@@ -253,19 +250,20 @@ func (w *walk) liveValue() ([]byte, error) {
 	if size <= maxPeeked {
 		return w.live.value, nil
 	}
-	value, _, err := w.db.Get(w.live.last(), nil)
+	value, _, err := w.db.Get(w.last(), nil)
 	return value, err
 }
 
-// last is the key that the iterator stands at.
-func (l *live) last() []byte { return l.from[:len(l.from)-1] }
+// last is the key that the iterator stands at. The walk is one of a prefix, or has runs
+// in memory.
+func (w *walk) last() []byte { return w.from[:len(w.from)-1] }
 
 // closeLive ends the walk of a prefix. Its memory is kept for another one. The lock
 // is held.
 func (w *walk) closeLive() error {
 	w.closeSources()
 	w.live.on = false
-	if len(w.db.idle) < maxIdle && cap(w.value)+cap(w.live.from)+cap(w.live.prefix) <= maxPeeked {
+	if len(w.db.idle) < maxIdle && cap(w.value)+cap(w.from)+cap(w.live.prefix) <= maxPeeked {
 		w.db.idle = append(w.db.idle, w)
 	}
 	return nil

@@ -118,9 +118,7 @@ func (db *DB) adoptChange(c *change, next *tree) {
 			db.o.Budget.leave(r)
 		}
 		db.install(db.current.without(len(c.flushed), next))
-		for v := range db.views {
-			v.replace(c.flushed, c.added[0])
-		}
+		db.replaceRuns(c.flushed, c.added[0])
 	}
 	db.progress.Broadcast()
 }

@@ -64,6 +64,7 @@ type valueReader struct {
 	it     *Iterator
 	moves  uint64 // of the walk, where the value is
 	pieces io.Reader
+	offset int64 // bytes that were read
 }
 
 // Read implements io.Reader.
@@ -74,5 +75,23 @@ func (r *valueReader) Read(p []byte) (int, error) {
 	if r.it.walk.moves != r.moves {
 		return 0, fmt.Errorf("the iterator has left the value: %w", ErrClosed)
 	}
-	return r.pieces.Read(p)
+	n, err := r.pieces.Read(p)
+	for errors.Is(err, errFlushed) && n == 0 {
+		if err = r.reopen(); err == nil {
+			n, err = r.pieces.Read(p)
+		}
+	}
+	r.offset += int64(n)
+	return n, err
+}
+
+// reopen finds the value in the file that it was flushed to.
+func (r *valueReader) reopen() error {
+	w := r.it.walk
+	if err := w.standAgain(); err != nil {
+		return err
+	}
+	r.pieces = w.merger.finding.Reader()
+	_, err := io.CopyN(io.Discard, r.pieces, r.offset)
+	return err
 }

@@ -1,6 +1,8 @@
 package lsm
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/weirstate/weir/memtable"
@@ -16,6 +18,19 @@ type sealedRun struct {
 	takes  int64          // of Budget.sealedBytes; 0 once it is in the tree
 	sealed time.Time      // when it was, from which on it waits for others
 	refs   int            // of versions; the lock of the store
+
+	// memory is held, for reading, by a scan for as long as it copies from the memtable.
+	// It is taken after the lock of the store, or without it.
+	memory sync.RWMutex
+	gone   bool // the memtable was released
+}
+
+// release gives the memory of the run back. Scans that still walk it find it gone.
+func (r *sealedRun) release() {
+	r.memory.Lock()
+	defer r.memory.Unlock()
+	r.gone = true
+	r.table.Release()
 }
 
 // version is all that the store holds but for the active memtable, at one
@@ -58,7 +73,7 @@ func (db *DB) unref(v *version) {
 			continue
 		}
 		if r.table != nil {
-			r.table.Release()
+			r.release()
 			db.o.Budget.leave(r)
 		} else {
 			db.unrefFile(r.file)
@@ -98,4 +113,59 @@ func (v *version) withRun(r *sealedRun) *version {
 // instead.
 func (v *version) without(oldest int, t *tree) *version {
 	return newVersion(v.memory[:len(v.memory)-oldest], t)
+}
+
+// replaceRuns makes views and iterators refer to files instead of the memory that the
+// files were written from, so that nobody keeps it. Views and iterators of one version
+// get one again.
+func (db *DB) replaceRuns(flushed []*sealedRun, files []*file) {
+	replaced := make(map[*version]*version)
+	next := func(old *version) *version {
+		v, known := replaced[old]
+		if !known {
+			v = old.withFiles(flushed, files)
+			replaced[old] = v
+		}
+		return v
+	}
+	for v := range db.views {
+		if now := next(v.version); now != nil {
+			now.refs++
+			db.unref(v.version)
+			v.version = now
+		}
+	}
+	for _, w := range db.walks {
+		switch {
+		case w.live.on:
+			w.closeSources() // the next step finds them anew
+		case next(w.version) != nil:
+			now := next(w.version)
+			now.refs++
+			db.unref(w.version)
+			w.version = now
+			w.stale.Store(true)
+		}
+	}
+	for _, v := range replaced {
+		if v != nil {
+			db.unref(v)
+		}
+	}
+}
+
+// withFiles returns the version with files instead of the runs that they were written
+// from, nil if the version has none of those. It has all of them or none: see oldestRuns.
+func (v *version) withFiles(flushed []*sealedRun, files []*file) *version {
+	n := len(v.memory) - len(flushed)
+	if n < 0 || !slices.Equal(v.memory[n:], flushed) {
+		return nil
+	}
+	var added [numLevels][]*file
+	added[0] = files
+	t, err := v.tree.change(nil, added)
+	if err != nil {
+		return nil // the memory holds the same data
+	}
+	return v.without(len(flushed), t)
 }

@@ -1,10 +1,6 @@
 package lsm
 
-import (
-	"slices"
-
-	"github.com/weirstate/weir/internal/run"
-)
+import "github.com/weirstate/weir/internal/run"
 
 // View is the store at a seal: a set of runs that do not change. It pins files on
 // the disk, and memory only until what is there is flushed.
@@ -61,24 +57,6 @@ func (v *View) enter() error {
 	return nil
 }
 
-// replace makes the view refer to a file instead of the memory that the file was
-// written from. The lock is held.
-func (v *View) replace(flushed []*sealedRun, files []*file) {
-	old := v.version
-	n := len(old.memory)
-	if n < len(flushed) || !slices.Equal(old.memory[n-len(flushed):], flushed) {
-		return
-	}
-	var added [numLevels][]*file
-	added[0] = files
-	next, err := old.tree.change(nil, added)
-	if err != nil {
-		return // the memory does as well
-	}
-	v.version = old.without(len(flushed), next)
-	v.db.unref(old)
-}
-
 // Get adds the key's value to dst: see DB.Get.
 func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
 	if err := v.enter(); err != nil {
@@ -103,5 +81,5 @@ func (v *View) iterator(within run.Range, opened caller) (*Iterator, error) {
 		return nil, err
 	}
 	defer v.db.owner.Unlock()
-	return v.db.scan(v.version, within, opened), nil
+	return v.db.scan(v.version, v.run, within, opened), nil
 }

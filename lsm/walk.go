@@ -3,6 +3,7 @@ package lsm
 import (
 	"bytes"
 	"errors"
+	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/run"
 )
@@ -21,7 +22,11 @@ type walk struct {
 	opened caller // unless it is one of a prefix
 
 	version *version // pinned, nil if none is; the lock of the store
-	live    live     // if it is one of a prefix
+	run     uint64   // the newest that a scan has
+	from    []byte   // the lowest key that the next step may give, unless no run is in memory
+	stale   atomic.Bool
+	memory  bool // a scan has runs in memory
+	live    live // if it is one of a prefix
 }
 
 // enterWalk lists a walk. The lock is held.
@@ -54,7 +59,7 @@ func (w *walk) enter() bool {
 			return true
 		}
 		w.db.owner.Unlock()
-	case w.version != nil && !w.db.shut.Load():
+	case !w.db.shut.Load():
 		return true
 	}
 	w.err = ErrClosed
@@ -74,10 +79,13 @@ func (w *walk) move() bool {
 		return false
 	}
 	defer w.leave()
-	if !w.begun {
+	switch {
+	case !w.begun:
 		w.seek(w.within.From)
-	} else if w.live.on {
+	case w.live.on:
 		w.followWrites()
+	case w.stale.Load():
+		w.followFlush()
 	}
 	return w.step()
 }
@@ -97,9 +105,12 @@ func (w *walk) moveTo(key []byte) bool {
 
 func (w *walk) seek(key []byte) {
 	w.begun = true
-	if w.live.on {
+	w.from = append(w.from[:0], key...)
+	switch {
+	case w.live.on:
 		w.rebuild()
-		w.live.from = append(w.live.from[:0], key...)
+	case w.stale.Load():
+		w.reopenScan()
 	}
 	w.merger.seek(key)
 }
@@ -107,18 +118,33 @@ func (w *walk) seek(key []byte) {
 // step goes to the next entry that is a value.
 func (w *walk) step() bool {
 	m := &w.merger
-	for m.next() && !w.isPast(m.key) {
+	for w.next() && !w.isPast(m.key) {
 		if !m.kind.HasValue() {
 			continue
 		}
-		if w.live.on {
+		switch {
+		case w.live.on:
 			w.err = w.stand()
+		case w.memory:
+			w.from = append(append(w.from[:0], m.key...), 0)
 		}
 		w.valid = w.err == nil
 		return w.valid
 	}
 	w.err = m.err
 	return false
+}
+
+// next goes to the next entry. If the memory of a run was given back meanwhile, it goes
+// on in the file that has the run now.
+func (w *walk) next() bool {
+	for !w.merger.next() {
+		if !errors.Is(w.merger.err, errFlushed) {
+			return false
+		}
+		w.followFlush()
+	}
+	return true
 }
 
 // isPast says whether a key lies behind all that the iterator walks. What begins
@@ -136,7 +162,7 @@ func (w *walk) currentKey() []byte {
 	case !w.valid:
 		return nil
 	case w.live.on:
-		return w.live.last()
+		return w.last()
 	}
 	return w.merger.key
 }
@@ -157,6 +183,11 @@ func (w *walk) currentValue() ([]byte, error) {
 		return whole, nil
 	}
 	value, err := f.AppendTo(w.value[:0])
+	for errors.Is(err, errFlushed) {
+		if err = w.standAgain(); err == nil {
+			value, err = f.AppendTo(w.value[:0])
+		}
+	}
 	if cap(value) <= maxPeeked {
 		w.value = value
 	}

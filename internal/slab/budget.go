@@ -25,6 +25,7 @@ type Budget struct {
 
 	mu         sync.Mutex
 	usedBytes  int64    // slabs handed out, and regions
+	peakBytes  int64    // the most that usedBytes was
 	free       [][]byte // slabs that wait, all of them touched
 	reclaimers []*Reclaimer
 	preparing  bool
@@ -53,6 +54,19 @@ func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.usedBytes
+}
+
+// Peak returns the most that was in use at one time, in bytes.
+func (b *Budget) Peak() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.peakBytes
+}
+
+// use counts bytes that are handed out. The mutex is held.
+func (b *Budget) use(bytes int64) {
+	b.usedBytes += bytes
+	b.peakBytes = max(b.peakBytes, b.usedBytes)
 }
 
 // Register adds somebody to be asked for memory, until Unregister.
@@ -93,7 +107,7 @@ func (b *Budget) Get() []byte {
 
 // take hands out a slab and releases the mutex.
 func (b *Budget) take() []byte {
-	b.usedBytes += Bytes
+	b.use(Bytes)
 	if n := len(b.free); n > 0 {
 		s := b.free[n-1]
 		b.free = b.free[:n-1]
@@ -179,7 +193,7 @@ func (b *Budget) Alloc(n int) []byte {
 		return nil
 	}
 	b.mu.Lock()
-	b.usedBytes += int64(n)
+	b.use(int64(n))
 	short := b.usedBytes > b.limitBytes
 	var surplus [][]byte
 	for len(b.free) > 0 && b.usedBytes+int64(len(b.free))*Bytes > b.limitBytes {

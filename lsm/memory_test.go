@@ -1,0 +1,184 @@
+package lsm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// fillMemtable writes so many bytes under ascending keys, from one on, in values of 1 KiB.
+func fillMemtable(t *testing.T, db *DB, from, bytesCount int) {
+	t.Helper()
+	value := make([]byte, 1<<10)
+	rng := rand.New(rand.NewPCG(uint64(from), 1))
+	for i := range bytesCount >> 10 {
+		binary.BigEndian.PutUint64(value, rng.Uint64())
+		require.NoError(t, db.Put(binary.BigEndian.AppendUint64(nil, uint64(from+i)), value))
+	}
+}
+
+// Every iterator kept the memtables that it was opened over: 40 of them held 174 MiB of
+// a budget of 16.
+func TestOpenIteratorsKeepNoMemory(t *testing.T) {
+	const limit, most = 16 << 20, 16<<20 + 1<<20
+	for _, step := range []bool{false, true} {
+		t.Run(fmt.Sprint("step=", step), func(t *testing.T) {
+			db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: limit})
+			require.NoError(t, err)
+			var open []*Iterator
+			var views []*View
+			for i := range 40 {
+				fillMemtable(t, db, i<<16, 1<<20)
+				it, err := db.Iterator(nil, nil)
+				require.NoError(t, err)
+				v, err := db.View()
+				require.NoError(t, err)
+				ofView, err := v.Iterator(nil, nil)
+				require.NoError(t, err)
+				live, err := db.Prefix(binary.BigEndian.AppendUint64(nil, uint64(i<<16)))
+				require.NoError(t, err)
+				open, views = append(open, it, ofView, live), append(views, v)
+				if step {
+					for _, it := range []*Iterator{it, ofView, live} {
+						require.True(t, it.Next())
+					}
+				}
+				fillMemtable(t, db, i<<16+1<<12, 1<<20)
+				require.NoError(t, db.Flush())
+			}
+			require.LessOrEqual(t, db.o.Budget.slabs.Peak(), int64(most))
+			for _, it := range open {
+				require.True(t, it.Next() || it.walk.live.on && step, "%v", it.Err())
+				require.NoError(t, it.Close())
+			}
+			for _, v := range views {
+				require.NoError(t, v.Close())
+			}
+			require.NoError(t, db.Close())
+		})
+	}
+}
+
+// An iterator goes on in the file that took the place of a memtable, at the next step or
+// in the middle of a value, and what it has returned stays as it was until then.
+func TestIteratorsFollowFlushes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for round := range 300 {
+		db, err := Open("db", &Options{
+			FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: 4 << 20, Split: colon,
+			NewMemtable: nil, Picker: quietPicker{},
+		})
+		require.NoError(t, err)
+		db.runAge = 1 << 40
+		want := randomRuns(t, rng, db)
+		var it *Iterator
+		if round%2 == 0 {
+			it, err = db.Iterator(nil, nil)
+		} else {
+			v, viewErr := db.View()
+			require.NoError(t, viewErr)
+			it, err = v.Iterator(nil, nil)
+			require.NoError(t, v.Close())
+		}
+		require.NoError(t, err)
+		flushAt := rng.IntN(len(want) + 1)
+		var key, value, valueCopy []byte
+		var reader io.Reader
+		for i, e := range want {
+			if i == flushAt {
+				require.NoError(t, db.Put([]byte("k:later"), []byte("unseen")))
+				require.NoError(t, db.Flush())
+				for _, r := range db.current.memory {
+					require.Nil(t, r, "all is flushed")
+				}
+				if value != nil {
+					require.Equal(t, want[i-1].key, string(key))
+					require.True(t, bytes.Equal(valueCopy, value))
+					again, err := it.Value()
+					require.NoError(t, err)
+					require.True(t, bytes.Equal(valueCopy, again))
+					rest, err := io.ReadAll(reader)
+					require.NoError(t, err)
+					require.True(t, bytes.Equal(valueCopy[min(len(valueCopy), 3):], rest))
+				}
+			}
+			require.True(t, it.Next(), "%v", it.Err())
+			key = it.Key()
+			require.Equal(t, e.key, string(key))
+			value, err = it.Value()
+			require.NoError(t, err)
+			require.True(t, e.value == string(value), "%q has %d bytes, not %d", e.key, len(value), len(e.value))
+			valueCopy = bytes.Clone(value)
+			reader = it.ValueReader()
+			_, err = io.ReadFull(reader, make([]byte, min(len(value), 3)))
+			require.NoError(t, err)
+		}
+		if flushAt == len(want) {
+			require.NoError(t, db.Flush())
+		}
+		require.False(t, it.Next())
+		require.NoError(t, it.Err())
+		require.NoError(t, it.Close())
+		require.NoError(t, db.Close())
+	}
+}
+
+// quietPicker leaves tables where they are.
+type quietPicker struct{}
+
+func (quietPicker) Pick(Shape) *Pick { return nil }
+
+type keyValue struct{ key, value string }
+
+// randomRuns writes some runs over a few keys, with values of all kinds, and returns
+// what is there in the end.
+func randomRuns(t *testing.T, rng *rand.Rand, db *DB) (all []keyValue) {
+	t.Helper()
+	keys := 1 + rng.IntN(200)
+	model := map[string]string{}
+	for range 1 + rng.IntN(4) {
+		for range rng.IntN(200) {
+			key := fmt.Sprintf("%c:%03d", 'a'+rng.IntN(3), rng.IntN(keys))
+			value := make([]byte, []int{0, 1, 10, 500, 70 << 10}[rng.IntN(100)/24])
+			for i := range value {
+				value[i] = byte(rng.Uint32())
+			}
+			switch rng.IntN(8) {
+			case 0:
+				require.NoError(t, db.Delete([]byte(key)))
+				delete(model, key)
+			case 1:
+				require.NoError(t, db.DeletePrefix([]byte(key[:2])))
+				for other := range model {
+					if other[:2] == key[:2] {
+						delete(model, other)
+					}
+				}
+			case 2, 3, 4:
+				require.NoError(t, db.Append([]byte(key), value))
+				model[key] += string(value)
+			default:
+				require.NoError(t, db.Put([]byte(key), value))
+				model[key] = string(value)
+			}
+		}
+		require.NoError(t, db.Seal())
+	}
+	return sortedModel(model)
+}
+
+func sortedModel(model map[string]string) (all []keyValue) {
+	for _, key := range slices.Sorted(maps.Keys(model)) {
+		all = append(all, keyValue{key, model[key]})
+	}
+	return all
+}

@@ -1,0 +1,219 @@
+package lsm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/sstable"
+)
+
+// An iterator that scans pins files on the disk, and no memory of memtables, however
+// long it is open. Its version changes with a flush: the file takes the place of the
+// runs that it was written from, which hold the same entries.
+//
+//	flusher (lock of the store)          goroutine of the iterator (no lock)
+//	w.version = with the file            memoryIterator copies some entries,
+//	w.stale = true                         holding run.memory
+//	run.memory.Lock: run.gone = true     next step: stale, or errFlushed from a copy
+//	memtable is given back                 -> sources of w.version, seek to w.from
+//
+// What Key and Value have returned lies in buffers of the iterator, never in a memtable.
+
+// errFlushed is returned by a source whose memory was given back. The walk goes on in
+// files then.
+var errFlushed = errors.New("the run was flushed")
+
+// openScan opens the sources of the walk's version. The lock is held.
+func (w *walk) openScan() {
+	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true}
+	w.stale.Store(false)
+	w.memory = len(w.version.memory) > 0
+	w.merger.reset(&w.db.o.Split, nil, w.db.sourcesOf(w.version, w.within, o))
+}
+
+// reopenScan is openScan once more, after a flush.
+func (w *walk) reopenScan() {
+	closed := w.merger.close()
+	w.db.owner.Lock()
+	defer w.db.owner.Unlock()
+	w.db.report(closed)
+	w.openScan()
+}
+
+// followFlush goes on, where the walk is, with the sources of its version.
+func (w *walk) followFlush() {
+	w.reopenScan()
+	w.merger.seek(w.from)
+}
+
+// standAgain makes the walk stand at its key once more, with the sources of its version.
+func (w *walk) standAgain() error {
+	m := &w.merger
+	for {
+		w.reopenScan()
+		m.seek(w.last())
+		for m.next() && !m.kind.HasValue() { // the tombstone of the key as a prefix
+		}
+		switch {
+		case errors.Is(m.err, errFlushed):
+		case m.err != nil:
+			return m.err
+		case !bytes.Equal(m.key, w.last()):
+			return fmt.Errorf("the table of a run does not have an entry that the run has: %w", ErrCorrupt)
+		default:
+			return nil
+		}
+	}
+}
+
+// sourceOfSealed is a run in memory that may be flushed while it is walked.
+func sourceOfSealed(r *sealedRun) source {
+	return source{
+		Iterator: &memoryIterator{run: r, it: r.table.Iterator()}, ranges: r.table.Ranges(),
+		hides: func(p *run.Probe) (hides bool, err error) {
+			err = r.whileThere(func() { hides = r.table.Hides(p) })
+			return hides, err
+		},
+	}
+}
+
+// whileThere calls do, which reads the memtable, unless that is gone.
+func (r *sealedRun) whileThere(do func()) error {
+	r.memory.RLock()
+	defer r.memory.RUnlock()
+	if r.gone {
+		return errFlushed
+	}
+	do()
+	return nil
+}
+
+// memoryIterator walks a sealed run in memory. It copies entries, some at a time, and
+// needs the memtable for as long as that takes.
+type memoryIterator struct {
+	run     *sealedRun
+	it      run.Iterator // of the memtable; used while that is there
+	entries []run.Entry  // copied, or large values
+	at      int          // of entries
+	bytes   []byte       // of keys and values
+	most    int          // how many entries are copied next
+	ended   bool         // nothing follows the entries
+	err     error
+}
+
+var _ run.Iterator = (*memoryIterator)(nil)
+
+const (
+	// copiedEntries are copied at a time, at first and at most: many walks end soon.
+	minCopiedEntries, maxCopiedEntries = 4, 64
+	// copiedBytes end a copy.
+	copiedBytes = 8 << 10
+	// maxCopyKept is how much memory is kept for the next copy.
+	maxCopyKept = 64 << 10
+)
+
+// Seek implements run.Iterator.
+func (m *memoryIterator) Seek(key []byte) bool {
+	m.most = minCopiedEntries
+	return m.copy(func() bool { return m.it.Seek(key) })
+}
+
+// Next implements run.Iterator.
+func (m *memoryIterator) Next() bool {
+	if m.at++; m.at < len(m.entries) {
+		return true
+	}
+	if m.ended || m.err != nil {
+		return false
+	}
+	m.most = max(minCopiedEntries, min(2*m.most, maxCopiedEntries))
+	return m.copy(m.it.Next)
+}
+
+// copy takes the entry that a move of the memtable's iterator leads to, and some that
+// follow.
+func (m *memoryIterator) copy(move func() bool) bool {
+	m.at, m.entries, m.bytes = 0, m.entries[:0], m.bytes[:0]
+	if cap(m.bytes) > maxCopyKept {
+		m.bytes = nil
+	}
+	m.err = m.run.whileThere(func() {
+		ok := move()
+		for ok && len(m.entries) < m.most && len(m.bytes) < copiedBytes {
+			m.take(m.it.Entry())
+			if len(m.entries) < m.most && len(m.bytes) < copiedBytes {
+				ok = m.it.Next()
+			}
+		}
+		m.ended = !ok
+	})
+	if m.err == nil && m.ended {
+		m.err = m.it.Err()
+	}
+	return m.err == nil && len(m.entries) > 0
+}
+
+// take copies an entry. A large value stays where it is.
+func (m *memoryIterator) take(e *run.Entry) {
+	c := run.Entry{Key: m.keep(e.Key), Kind: e.Kind}
+	if e.Value.Large != nil {
+		c.Value.Large = &memoryLarge{e.Value.Large, m.run}
+	} else {
+		c.Value.Bytes = m.keep(e.Value.Bytes)
+	}
+	m.entries = append(m.entries, c)
+}
+
+// keep copies bytes. Those that were copied before stay where they are, in the memory
+// that this may replace.
+func (m *memoryIterator) keep(b []byte) []byte {
+	from := len(m.bytes)
+	m.bytes = append(m.bytes, b...)
+	return m.bytes[from:len(m.bytes):len(m.bytes)]
+}
+
+// Entry implements run.Iterator.
+func (m *memoryIterator) Entry() *run.Entry { return &m.entries[m.at] }
+
+// Err implements run.Iterator.
+func (m *memoryIterator) Err() error { return m.err }
+
+// Close implements run.Iterator.
+func (m *memoryIterator) Close() (err error) {
+	_ = m.run.whileThere(func() { err = m.it.Close() })
+	return err
+}
+
+// memoryLarge is a large value of a memtable, read while that is there.
+type memoryLarge struct {
+	run.Large
+	of *sealedRun
+}
+
+// Reader implements run.Large.
+func (l *memoryLarge) Reader() io.Reader {
+	r := &memoryReader{of: l.of}
+	r.err = l.of.whileThere(func() { r.in = l.Large.Reader() })
+	return r
+}
+
+// memoryReader reads a large value of a memtable.
+type memoryReader struct {
+	in  io.Reader
+	of  *sealedRun
+	err error // of opening
+}
+
+// Read implements io.Reader.
+func (r *memoryReader) Read(p []byte) (n int, err error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	if gone := r.of.whileThere(func() { n, err = r.in.Read(p) }); gone != nil {
+		return 0, gone
+	}
+	return n, err
+}
