@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func FuzzWalReader(f *testing.F) {
 		var err error
 		recordBytes, last := 0, int64(36)
 		took := allocatedBytes(func() {
-			o, err = wal.Read(mem, "log", func(record []byte, end int64) error {
+			o, err = wal.Read(context.Background(), mem, "log", func(record []byte, end int64) error {
 				recordBytes += len(record)
 				if end <= last || end > int64(len(data)) {
 					t.Fatalf("record that ends at %d, the one before at %d", end, last)
@@ -67,7 +68,7 @@ func FuzzWalReader(f *testing.F) {
 			data[int(o.Size)/2] ^= 1
 			flipped := vfs.NewMem(vfs.MemOptions{})
 			writeLog(t, flipped, data)
-			if _, err := wal.Read(flipped, "log", func([]byte, int64) error { return nil }); !errors.Is(err, wal.ErrCorrupt) {
+			if _, err := wal.Read(context.Background(), flipped, "log", func([]byte, int64) error { return nil }); !errors.Is(err, wal.ErrCorrupt) {
 				t.Fatalf("a flip in a clean log: %v", err)
 			}
 		}

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -86,7 +87,7 @@ func (l *loggedRecords) step(in *input) error {
 
 func (l *loggedRecords) check(t *testing.T, fsys vfs.FS) {
 	n := 0
-	o, err := wal.Read(fsys, "log", func(record []byte, end int64) error {
+	o, err := wal.Read(context.Background(), fsys, "log", func(record []byte, end int64) error {
 		if n >= len(l.begun) || !bytes.Equal(l.begun[n], record) {
 			t.Fatalf("record %d of %d is another", n, len(l.begun))
 		}

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io/fs"
 	"path/filepath"
@@ -125,7 +126,7 @@ func TestLaterFormatsAreRefused(t *testing.T) {
 	// An edit of a later version in a file that is of this one.
 	name := storeNames(t, mem, manifestFile)[0]
 	var edits [][]byte
-	_, err := wal.Read(mem, name, func(r []byte, _ int64) error {
+	_, err := wal.Read(context.Background(), mem, name, func(r []byte, _ int64) error {
 		edits = append(edits, bytes.Clone(r))
 		return nil
 	})

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -20,19 +21,19 @@ type catalog struct {
 
 // readCatalog reads the manifest that counts; nil if the directory has none. The
 // file is where a problem is.
-func readCatalog(fsys vfs.FS, dir string) (c *catalog, file string, err error) {
+func readCatalog(ctx context.Context, fsys vfs.FS, dir string) (c *catalog, file string, err error) {
 	number, identity, err := readCurrent(fsys, dir)
 	if err != nil || number == 0 {
 		return nil, currentName, err
 	}
-	c, err = readEdits(fsys, dir, number, identity)
+	c, err = readEdits(ctx, fsys, dir, number, identity)
 	return c, manifestName(number), err
 }
 
 // readEdits reads a manifest, whose file has an identity.
-func readEdits(fsys vfs.FS, dir string, number uint64, file wal.Identity) (*catalog, error) {
+func readEdits(ctx context.Context, fsys vfs.FS, dir string, number uint64, file wal.Identity) (*catalog, error) {
 	c := &catalog{tables: make(map[uint64]placed)}
-	outcome, err := wal.Read(fsys, filepath.Join(dir, manifestName(number)), func(record []byte, _ int64) error {
+	outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, manifestName(number)), func(record []byte, _ int64) error {
 		e, err := decodeEdit(record)
 		if err != nil {
 			return err

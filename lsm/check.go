@@ -108,7 +108,7 @@ func (c *checker) check() error {
 	if err != nil {
 		return err
 	}
-	catalog, file, err := readCatalog(c.db.fs, c.db.dir)
+	catalog, file, err := readCatalog(c.ctx, c.db.fs, c.db.dir)
 	if err == nil && catalog == nil {
 		if err = checkEmpty(names); err == nil {
 			return ErrNotStore
@@ -199,7 +199,7 @@ func (c *checker) checkLogs(catalog *catalog, names []string) error {
 		c.needed[logName(number)] = true
 	}
 	r := newReplayer(&c.db.o, catalog, (*checkedLogs)(c))
-	err = r.read(c.db.fs, c.db.dir, numbers, func(info LogInfo) {
+	err = r.read(c.ctx, c.db.fs, c.db.dir, numbers, func(info LogInfo) {
 		c.report.Logs++
 		c.report.Bytes += info.Bytes
 	})

@@ -101,7 +101,7 @@ func Restore(ctx context.Context, dir string, parts []Part, options *Options) er
 		return fmt.Errorf("restore store: %w", err)
 	}
 	r := restoring{o: &o}
-	if err := r.plan(parts); err != nil {
+	if err := r.plan(ctx, parts); err != nil {
 		return fmt.Errorf("restore store: %w", err)
 	}
 	err = makeStore(ctx, o.FS, dir, &r.edit, func(i int) string { return r.from[i]() })
@@ -119,13 +119,16 @@ type restoring struct {
 	ranges run.Ranges
 }
 
-func (r *restoring) plan(parts []Part) error {
+func (r *restoring) plan(ctx context.Context, parts []Part) error {
 	r.edit = edit{
 		first: true, identity: newIdentity(), split: r.o.Split.Name, partitionBytes: r.o.PartitionBytes,
 		nextFile: 1, nextRun: 1,
 	}
 	for i, part := range parts {
-		if err := r.addPart(part); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := r.addPart(ctx, part); err != nil {
 			return fmt.Errorf("part %d: %w", i, err)
 		}
 	}
@@ -134,7 +137,7 @@ func (r *restoring) plan(parts []Part) error {
 }
 
 // addPart takes over the tables that have keys in the range of a part.
-func (r *restoring) addPart(part Part) error {
+func (r *restoring) addPart(ctx context.Context, part Part) error {
 	within := run.Range{From: part.From, To: part.To}
 	if err := r.o.checkPartitions(within); err != nil {
 		return err
@@ -143,7 +146,7 @@ func (r *restoring) addPart(part Part) error {
 		return fmt.Errorf("it overlaps another: %w", ErrRange)
 	}
 	r.ranges.Add(within)
-	c, err := r.readPart(part)
+	c, err := r.readPart(ctx, part)
 	if err != nil {
 		return err
 	}
@@ -175,10 +178,10 @@ func (r *restoring) numberRuns(tables []placed) {
 
 // readPart reads what a store consists of. One with a log has writes that are in
 // no table, and one whose manifest has not ended may be open, or have lost edits.
-func (r *restoring) readPart(part Part) (c *catalog, err error) {
+func (r *restoring) readPart(ctx context.Context, part Part) (c *catalog, err error) {
 	if part.Of != nil {
 		c = part.Of.catalog
-	} else if c, _, err = readCatalog(r.o.FS, part.Dir); err == nil && c == nil {
+	} else if c, _, err = readCatalog(ctx, r.o.FS, part.Dir); err == nil && c == nil {
 		err = r.noStore(part.Dir)
 	}
 	if err != nil {

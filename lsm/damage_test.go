@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -87,11 +88,11 @@ func altered(content []byte, do func(content []byte, at int)) {
 
 func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 	everyStore(t, func(t *testing.T, d *damagedStore) {
-		c, manifest, err := readCatalog(d.disk, d.dir)
+		c, manifest, err := readCatalog(context.Background(), d.disk, d.dir)
 		require.NoError(t, err)
 		require.Equal(t, strings.HasPrefix(d.name, "closed"), c.closed)
 		edits := 0
-		_, err = wal.Read(d.disk, d.path(manifest), func([]byte, int64) error { edits++; return nil })
+		_, err = wal.Read(context.Background(), d.disk, d.path(manifest), func([]byte, int64) error { edits++; return nil })
 		require.NoError(t, err)
 		require.Greater(t, edits, 4)
 		logs, err := c.logs(d.files(t))
@@ -149,7 +150,7 @@ func TestEveryByteOfAStoreIsKnown(t *testing.T) {
 // knownOf is up to where damage to a log or a manifest is known to be none that a
 // crash has left.
 func (d *damagedStore) knownOf(t *testing.T, file string, size int) int {
-	outcome, err := wal.Read(d.disk, d.path(file), func([]byte, int64) error { return nil })
+	outcome, err := wal.Read(context.Background(), d.disk, d.path(file), func([]byte, int64) error { return nil })
 	require.NoError(t, err)
 	switch {
 	case outcome.Clean:

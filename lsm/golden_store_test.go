@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -156,7 +157,7 @@ func TestStoresAreRead(t *testing.T) {
 		require.Empty(t, report.Problems)
 		require.Positive(t, report.Tables)
 
-		c, _, err := readCatalog(mem, "db")
+		c, _, err := readCatalog(context.Background(), mem, "db")
 		require.NoError(t, err)
 		clips := 0
 		for _, p := range c.tables {

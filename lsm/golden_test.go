@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"os"
 	"path/filepath"
@@ -222,7 +223,7 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 	}
 	require.NoError(t, db.log.Flush())
 	var records [][]byte
-	_, err = wal.Read(mem, db.path(logName(db.logNumber)), func(r []byte, _ int64) error {
+	_, err = wal.Read(context.Background(), mem, db.path(logName(db.logNumber)), func(r []byte, _ int64) error {
 		records = append(records, bytes.Clone(r))
 		return nil
 	})

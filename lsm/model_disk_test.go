@@ -100,7 +100,7 @@ func (w *world) crash() {
 
 // flushedIn is the newest run of which the manifest of a store knows.
 func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
-	c, _, err := readCatalog(fsys, dir)
+	c, _, err := readCatalog(context.Background(), fsys, dir)
 	if err != nil {
 		return 0, err
 	}

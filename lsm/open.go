@@ -17,6 +17,13 @@ import (
 // files of the store are missing or damaged, ErrVersion if a later version of
 // this package made it, ErrMismatch if options differ that cannot change.
 func Open(dir string, options *Options) (*DB, error) {
+	return OpenContext(context.Background(), dir, options)
+}
+
+// OpenContext is Open that ends with the context, whose cause it returns then. What it
+// has read of logs until then may be in tables; the next one goes on from there. The
+// store does not depend on the context once it is open.
+func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error) {
 	o, err := options.complete()
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -26,7 +33,7 @@ func Open(dir string, options *Options) (*DB, error) {
 		db.stop()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if err := db.open(); err != nil {
+	if err := db.openUntil(ctx); err != nil {
 		return nil, fmt.Errorf("open store: %w", errors.Join(err, db.giveUp()))
 	}
 	return db, nil
@@ -50,7 +57,21 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	return db
 }
 
-func (db *DB) open() error {
+// openUntil opens the store unless the context ends before it is open. The flushes of a
+// replay end with the store's own context.
+func (db *DB) openUntil(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	isOpen := context.AfterFunc(ctx, db.stop)
+	err := db.open(ctx)
+	if !isOpen() {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (db *DB) open(ctx context.Context) error {
 	if err := vfs.MkdirAllSync(db.fs, db.dir); err != nil {
 		return err
 	}
@@ -63,14 +84,14 @@ func (db *DB) open() error {
 	if err != nil {
 		return err
 	}
-	catalog, err := db.readCatalog(names)
+	catalog, err := db.readCatalog(ctx, names)
 	if err != nil {
 		return err
 	}
-	if err := db.openTree(catalog); err != nil {
+	if err := db.openTree(ctx, catalog); err != nil {
 		return err
 	}
-	if err := db.recover(names, catalog); err != nil {
+	if err := db.recover(ctx, names, catalog); err != nil {
 		return err
 	}
 	if err := db.removeLeftovers(); err != nil {
@@ -84,8 +105,8 @@ func (db *DB) open() error {
 }
 
 // readCatalog reads what the manifest says, or makes a store.
-func (db *DB) readCatalog(names []string) (*catalog, error) {
-	c, _, err := readCatalog(db.fs, db.dir)
+func (db *DB) readCatalog(ctx context.Context, names []string) (*catalog, error) {
+	c, _, err := readCatalog(ctx, db.fs, db.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +146,14 @@ func newIdentity() (id [16]byte) {
 }
 
 // openTree opens all tables.
-func (db *DB) openTree(c *catalog) error {
+func (db *DB) openTree(ctx context.Context, c *catalog) error {
 	db.identity = c.identity
 	db.nextFile, db.activeRun, db.flushedRun = c.nextFile, c.nextRun, c.flushed
 	t := &tree{}
 	for _, p := range c.tables {
+		if ctx.Err() != nil {
+			return errors.Join(context.Cause(ctx), closeAll(t))
+		}
 		f, err := db.openTable(p.meta)
 		if err != nil {
 			return errors.Join(err, closeAll(t))
@@ -156,7 +180,7 @@ func closeAll(t *tree) (err error) {
 }
 
 // recover brings back what logs have, and begins a manifest and a log.
-func (db *DB) recover(names []string, c *catalog) error {
+func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
 	logs, err := c.logs(names)
 	if err != nil {
 		return err
@@ -177,7 +201,7 @@ func (db *DB) recover(names []string, c *catalog) error {
 		return err
 	}
 	db.removeManifests(names)
-	if err := db.replay(logs, c); err != nil {
+	if err := db.replay(ctx, logs, c); err != nil {
 		return err
 	}
 	// Runs that nothing is left of are in the tree as well as any.

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -95,7 +96,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 		for _, kept := range keptAfterACrash(n, 3) {
 			left := mem.CrashClone(kept)
 			for _, dir := range []string{"db", "copy", "half"} {
-				if _, _, err := readCatalog(left, dir); err != nil {
+				if _, _, err := readCatalog(context.Background(), left, dir); err != nil {
 					return fmt.Errorf("%s, %v kept: %w", dir, kept.Keep, err)
 				}
 			}

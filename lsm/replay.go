@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path/filepath"
 
@@ -42,10 +43,10 @@ func newReplayer(o *Options, c *catalog, to replayTarget) *replayer {
 
 // read reads logs, in order. The first that has lost its end is the last one that
 // counts: nothing was written to the next one before it had ended clean.
-func (r *replayer) read(fsys vfs.FS, dir string, numbers []uint64, done func(LogInfo)) error {
+func (r *replayer) read(ctx context.Context, fsys vfs.FS, dir string, numbers []uint64, done func(LogInfo)) error {
 	for i, number := range numbers {
 		r.log, r.begun = number, false
-		outcome, err := wal.Read(fsys, filepath.Join(dir, logName(number)), r.record)
+		outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, logName(number)), r.record)
 		// A log that was closed with its store ends with a run that is empty.
 		if err == nil && outcome.Clean && !r.cut && i == len(numbers)-1 && r.filled {
 			err = fmt.Errorf("the log behind it is missing: %w", ErrCorrupt)
@@ -170,10 +171,10 @@ type recovery struct {
 }
 
 // replay brings back what the logs have that the tree has not.
-func (db *DB) replay(numbers []uint64, c *catalog) error {
+func (db *DB) replay(ctx context.Context, numbers []uint64, c *catalog) error {
 	r := recovery{db: db}
 	defer r.release()
-	if err := newReplayer(&db.o, c, &r).read(db.fs, db.dir, numbers, db.o.Events.LogReplayed); err != nil {
+	if err := newReplayer(&db.o, c, &r).read(ctx, db.fs, db.dir, numbers, db.o.Events.LogReplayed); err != nil {
 		return err
 	}
 	return r.endRun()

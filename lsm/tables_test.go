@@ -96,7 +96,7 @@ func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
 		from, to := fmt.Sprint(i), fmt.Sprint(i+1)
 		parts := []Part{{Dir: from, To: []byte("b")}, {Dir: from, From: []byte("b")}}
 		require.NoError(t, Restore(t.Context(), to, parts, o), "round %d", i)
-		c, _, err := readCatalog(o.FS, to)
+		c, _, err := readCatalog(context.Background(), o.FS, to)
 		require.NoError(t, err)
 		require.EqualValues(t, 5, c.flushed) // two of the three are in both
 		require.Len(t, c.tables, 5)

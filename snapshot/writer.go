@@ -241,7 +241,7 @@ func (w *writer) largeRow(ctx context.Context, key, value []byte) error {
 			if len(piece) < w.largeBytes {
 				continue
 			}
-			if err := ctx.Err(); err != nil {
+			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			if err := w.putBlock(kind, w.group, piece); err != nil {

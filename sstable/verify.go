@@ -13,13 +13,13 @@ import (
 // known: checksums; that blocks and chunks follow each other without a gap; that
 // blocks are what a Writer makes of their entries; order, index, filter, ranges,
 // and what the properties say. A clip does not matter. The error is ErrCorrupt
-// with an offset, or what the file or the context returned. progress, if any, is
+// with an offset, the file's, or the cause of the end of the context. progress, if any, is
 // told how many bytes of the data are done.
 func (t *Table) Verify(ctx context.Context, progress func(done, total int64)) error {
 	v := verifier{table: t, at: headerBytes}
 	for i := range t.index.count {
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if err := v.dataBlock(ctx, i); err != nil {
 			return fmt.Errorf("verifying a table: %w", err)
@@ -146,8 +146,8 @@ type contextReader struct {
 
 // Read implements io.Reader.
 func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.Err(); err != nil {
-		return 0, err
+	if r.Err() != nil {
+		return 0, context.Cause(r.Context)
 	}
 	return r.Reader.Read(p)
 }

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -118,7 +119,7 @@ func BenchmarkRead(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		got := 0
-		if _, err := Read(mem, logName, func([]byte, int64) error { got++; return nil }); err != nil || got != records {
+		if _, err := Read(context.Background(), mem, logName, func([]byte, int64) error { got++; return nil }); err != nil || got != records {
 			b.Fatal(got, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"syscall"
@@ -94,7 +95,7 @@ func TestTheFunctionsErrorEndsTheReading(t *testing.T) {
 	log, s := logOf(t, grouped...)
 	mine := errors.New("mine")
 	calls := 0
-	o, err := Read(memOf(t, log), logName, func([]byte, int64) error {
+	o, err := Read(context.Background(), memOf(t, log), logName, func([]byte, int64) error {
 		if calls++; calls == 3 {
 			return mine
 		}

@@ -17,6 +17,11 @@ const (
 	lengthBytes  = 5 // of the length of a record, at most
 	payloadBytes = 1 << 20
 
+	// maxTailBytes is how much of a file a Writer leaves unsynced at most, and so the
+	// most that a crash leaves from the first damage to the end. It is more than any
+	// log of a store has, so that a Writer hardly ever syncs for its sake.
+	maxTailBytes = 1 << 30
+
 	// maxRecordBytes is what fits an int of 32 bits, and five bytes of uvarint.
 	maxRecordBytes = 1<<31 - 1
 )
@@ -134,11 +139,4 @@ func isAlteredEnd(b, tag []byte, at int64) bool {
 	return !torn
 }
 
-func isZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
-}
+func isZero(b []byte) bool { return leadingZeros(b) == len(b) }

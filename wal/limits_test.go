@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
 	"runtime"
 	"testing"
@@ -67,7 +68,7 @@ func TestALargeRecordTakesBoundedMemory(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, w.Close(true))
 	before := allocatedBytes()
-	_, err = Read(mem, logName, func(got []byte, end int64) error {
+	_, err = Read(context.Background(), mem, logName, func(got []byte, end int64) error {
 		require.True(t, bytes.Equal(record, got))
 		return nil
 	})

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -30,13 +31,19 @@ type Outcome struct {
 // behind it, which Append returned. The record is valid until the function
 // returns.
 //
-// Damage is ErrCorrupt if it is below what is known to have been synced, and
-// else the end of the log; the records before it were read already then. An
-// unknown version is ErrVersion. What the function returns ends the reading and
-// is returned as it is, as are errors of the file system: they never count as
-// the end. Read takes the memory of the largest record, a few times over, and
-// 1 MiB.
-func Read(fsys vfs.FS, name string, do func(record []byte, end int64) error) (Outcome, error) {
+// Damage is ErrCorrupt if it is below what is known to have been synced, or if
+// more of the file follows it than a Writer leaves unsynced, and else the end of
+// the log; the records before it were read already then. An unknown version is
+// ErrVersion. What the function returns ends the reading and is returned as it
+// is, as are errors of the file system: they never count as the end. The end of
+// the context ends the reading with its cause, after at most 1 MiB more. Read
+// takes the memory of the largest record, a few times over, and 1 MiB.
+func Read(ctx context.Context, fsys vfs.FS, name string, do func(record []byte, end int64) error) (Outcome, error) {
+	return readLog(ctx, fsys, name, maxTailBytes, do)
+}
+
+// readLog is Read for a writer that leaves at most so many bytes unsynced.
+func readLog(ctx context.Context, fsys vfs.FS, name string, maxTailBytes int64, do func(record []byte, end int64) error) (Outcome, error) {
 	file, err := fsys.Open(name)
 	if err != nil {
 		return Outcome{}, err
@@ -46,7 +53,7 @@ func Read(fsys vfs.FS, name string, do func(record []byte, end int64) error) (Ou
 	if err != nil {
 		return Outcome{}, err
 	}
-	r := reader{source: source{file: file, sizeBytes: size}, do: do}
+	r := reader{source: source{ctx: ctx, file: file, sizeBytes: size}, maxTailBytes: maxTailBytes, do: do}
 	err = r.read()
 	if err == nil {
 		r.outcome.Torn = !r.outcome.Clean && r.outcome.Size < size
@@ -57,8 +64,9 @@ func Read(fsys vfs.FS, name string, do func(record []byte, end int64) error) (Ou
 // reader reads a log from front to end.
 type reader struct {
 	source
-	do      func(record []byte, end int64) error
-	outcome Outcome
+	maxTailBytes int64 // after damage, if a crash has made it
+	do           func(record []byte, end int64) error
+	outcome      Outcome
 
 	// A record that goes on in the next frame.
 	begun   []byte
@@ -127,6 +135,9 @@ func (r *reader) frame(at int64) (frame, []byte, error) {
 
 // damaged says what to make of damage at a position.
 func (r *reader) damaged(at int64, tag []byte) error {
+	if tail := r.sizeBytes - at; tail > r.maxTailBytes {
+		return corrupt(at, fmt.Sprintf("damage with %d bytes from there to the end, a crash leaves at most %d,", tail, r.maxTailBytes))
+	}
 	synced, err := r.scan(at, tag)
 	if err != nil {
 		return err

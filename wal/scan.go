@@ -22,16 +22,13 @@ func (s *source) scan(damage int64, tag []byte) (synced bool, err error) {
 	return false, nil
 }
 
-// claimsAbove tells whether there is the header of a frame among the bytes at a
-// position that says that more was synced than up to the damage.
+// claimsAbove reports whether the bytes at a position have the header of a frame
+// that says that more was synced than up to the damage.
 func claimsAbove(damage int64, b []byte, at int64, tag []byte) bool {
-	for i := 0; len(b)-i >= frameBytes; i++ {
-		if tag != nil {
-			next := bytes.Index(b[i:], tag)
-			if next < 0 || len(b)-i-next < frameBytes {
-				return false
-			}
-			i += next
+	for i := 0; ; i++ {
+		i += skip(b[i:], tag)
+		if len(b)-i < frameBytes {
+			return false
 		}
 		if synced := binary.BigEndian.Uint64(b[i+tagBytes:]); synced <= uint64(damage) {
 			continue // most of what is not a frame, before its checksum is computed
@@ -40,5 +37,33 @@ func claimsAbove(damage int64, b []byte, at int64, tag []byte) bool {
 			return true
 		}
 	}
-	return false
+}
+
+// skip returns the number of bytes before the first place where a frame may begin: at
+// the tag, or, without one, at a byte that is not zero, as the first of every tag is.
+func skip(b, tag []byte) int {
+	if tag == nil {
+		return leadingZeros(b)
+	}
+	if next := bytes.Index(b, tag); next >= 0 {
+		return next
+	}
+	return len(b)
+}
+
+// leadingZeros returns the number of zero bytes at the front. Holes of sparse files may
+// be large, so it goes by words.
+func leadingZeros(b []byte) (n int) {
+	for len(b)-n >= 32 {
+		w := b[n:][:32]
+		if binary.LittleEndian.Uint64(w)|binary.LittleEndian.Uint64(w[8:])|
+			binary.LittleEndian.Uint64(w[16:])|binary.LittleEndian.Uint64(w[24:]) != 0 {
+			break
+		}
+		n += 32
+	}
+	for n < len(b) && b[n] == 0 {
+		n++
+	}
+	return n
 }

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -13,6 +14,7 @@ const windowBytes = 256 << 10
 // source is a file through a window that moves ahead. It takes as much memory
 // as the window, or the largest piece that was asked for.
 type source struct {
+	ctx       context.Context
 	file      vfs.File
 	sizeBytes int64
 	window    []byte
@@ -33,8 +35,12 @@ func (s *source) bytes(at int64, n int) ([]byte, error) {
 	return s.window[skip:][:n], nil
 }
 
-// move makes the window begin at a position and have at least n bytes.
+// move makes the window begin at a position and have at least n bytes. All reading
+// of the file is here, and so is the look at the context.
 func (s *source) move(at int64, n int) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
 	kept := 0
 	if skip := at - s.at; 0 <= skip && skip < int64(len(s.window)) {
 		kept = copy(s.window, s.window[skip:])

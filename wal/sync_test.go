@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io/fs"
@@ -216,7 +217,7 @@ func testWhatSyncToPromised(t *testing.T) {
 // requireNumbered sees that a log has at least so many records, in order.
 func requireNumbered(t *testing.T, fsys vfs.FS, least uint32) {
 	n := uint32(0)
-	_, err := Read(fsys, logName, func(record []byte, end int64) error {
+	_, err := Read(context.Background(), fsys, logName, func(record []byte, end int64) error {
 		require.Equal(t, n, binary.BigEndian.Uint32(record))
 		n++
 		return nil

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -15,7 +16,7 @@ const logName = "log"
 
 // read returns the records of a log, and their ends.
 func read(fsys vfs.FS) (records [][]byte, ends []int64, o Outcome, err error) {
-	o, err = Read(fsys, logName, func(record []byte, end int64) error {
+	o, err = Read(context.Background(), fsys, logName, func(record []byte, end int64) error {
 		records, ends = append(records, bytes.Clone(record)), append(ends, end)
 		return nil
 	})

@@ -30,6 +30,7 @@ type Writer struct {
 	file           vfs.File
 	identity       Identity
 	maxRecordBytes int64
+	maxTailBytes   int64 // see the constant; tests lower it
 
 	mu   sync.Mutex
 	cond sync.Cond // on mu; tells of changes of writing, syncing, durable, err
@@ -74,7 +75,7 @@ func create(fsys vfs.FS, name string, o Options, id Identity) (*Writer, error) {
 		return nil, errors.Join(err, file.Close(), fsys.Remove(name))
 	}
 	w := &Writer{
-		file: file, identity: id, maxRecordBytes: o.MaxRecordBytes,
+		file: file, identity: id, maxRecordBytes: o.MaxRecordBytes, maxTailBytes: maxTailBytes,
 		written: headerBytes, start: headerBytes,
 		open:  make([]byte, frameBytes, frameBytes+o.BufferBytes),
 		spare: make([]byte, frameBytes, frameBytes+o.BufferBytes),
@@ -124,7 +125,7 @@ func (w *Writer) Append(parts ...[]byte) (end int64, err error) {
 // appendOver appends a record that may need more than the open frame. Needs mu.
 func (w *Writer) appendOver(size int64, parts [][]byte) error {
 	if w.err == nil && cap(w.open)-len(w.open) < lengthBytes { // a length lies in one frame
-		if err := w.handOver(); err != nil {
+		if err := w.spill(); err != nil {
 			return err
 		}
 	}
@@ -150,7 +151,7 @@ func (w *Writer) add(p []byte) error {
 		if p = p[n:]; len(p) == 0 {
 			return nil
 		}
-		if err := w.handOver(); err != nil {
+		if err := w.spill(); err != nil {
 			return err
 		}
 	}
@@ -177,7 +178,18 @@ func (w *Writer) Size() int64 {
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.handOver()
+	return w.spill()
+}
+
+// spill hands the open frame over, and syncs if two more frames and a mark could make
+// the unsynced tail larger than Read takes for one. Needs mu, which it gives up meanwhile.
+func (w *Writer) spill() error {
+	err := w.handOver()
+	reserve := int64(2*cap(w.open) + frameBytes)
+	if err == nil && w.written-w.durable > w.maxTailBytes-reserve {
+		err = w.syncTo(w.written)
+	}
+	return err
 }
 
 // handOver writes the open frame, if there is anything in it, and whatever else

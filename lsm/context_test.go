@@ -1,0 +1,126 @@
+package lsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+var errEnough = errors.New("enough")
+
+// endingDisk is a disk over mem, and a context that ends at the n-th operation of it from 0
+// on that reads or makes a file. It counts those that follow.
+func endingDisk(t *testing.T, mem vfs.FS, n int64) (disk *vfs.Faulty, ctx context.Context, after func() int64) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var count atomic.Int64
+	disk = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+		switch c.Op {
+		case vfs.OpOpen, vfs.OpCreate, vfs.OpRead, vfs.OpReadAt, vfs.OpLink:
+			if count.Add(1)-1 == n {
+				cancel(errEnough)
+			}
+		}
+		return nil
+	}})
+	return disk, ctx, func() int64 { return count.Load() - n - 1 }
+}
+
+// contextOptions are those of a store of many tables that has a log to replay.
+func contextOptions(fsys vfs.FS) *Options {
+	return &Options{FS: fsys, Log: LogSynced, Picker: idle{}, Budget: storyBudget}
+}
+
+// storeToReplay makes a store that was not closed: of tables, and of a log with runs.
+func storeToReplay(t *testing.T) *vfs.Mem {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db, err := Open("db", contextOptions(mem))
+	require.NoError(t, err)
+	put := func(i int) {
+		require.NoError(t, db.Put([]byte(fmt.Sprintf("%03d", i)), []byte(strings.Repeat("v", 10_000))))
+	}
+	for i := range 40 {
+		put(i)
+		require.NoError(t, db.Flush())
+	}
+	require.NoError(t, db.Seal())
+	for i := range 200 {
+		put(100 + i)
+	}
+	require.NoError(t, db.Discard())
+	return mem
+}
+
+// An opening that its context ends reads on for some operations at most, wherever it is, and
+// leaves a store that can be opened.
+func TestOpeningEndsWithItsContext(t *testing.T) {
+	left := storeToReplay(t)
+	const most = 12 // to end a file that is being written, and to say that there is no more
+	opened := false
+	for n := int64(0); !opened; n += 7 {
+		mem := left.CrashClone(vfs.CrashOptions{})
+		disk, ctx, after := endingDisk(t, mem, n)
+		db, err := OpenContext(ctx, "db", contextOptions(disk))
+		if opened = after() < 0; opened {
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+			require.Greater(t, n, int64(60))
+			break
+		}
+		if err == nil { // the operation was one of a worker, or the last one
+			require.NoError(t, db.Close())
+			continue
+		}
+		require.ErrorIs(t, err, errEnough, "operation %d", n)
+		require.LessOrEqual(t, after(), int64(most), "operation %d", n)
+		db, err = Open("db", contextOptions(mem))
+		require.NoError(t, err)
+		for _, key := range []string{"000", "039", "100", "299"} {
+			_, found, err := db.Get([]byte(key), nil)
+			require.NoError(t, err)
+			require.True(t, found, key)
+		}
+		require.NoError(t, db.Close())
+	}
+}
+
+func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
+	mem := storeToReplay(t)
+	db, err := Open("db", contextOptions(mem))
+	require.NoError(t, err)
+	require.NoError(t, db.Checkpoint(t.Context(), "copy"))
+	require.NoError(t, db.Discard())
+	for name, call := range map[string]func(ctx context.Context, fsys vfs.FS) error{
+		"check": func(ctx context.Context, fsys vfs.FS) error {
+			_, err := Check(ctx, "copy", contextOptions(fsys))
+			return err
+		},
+		"restore": func(ctx context.Context, fsys vfs.FS) error {
+			return Restore(ctx, "made", []Part{{Dir: "copy"}}, contextOptions(fsys))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for n := int64(0); ; n += 5 {
+				clone := mem.CrashClone(vfs.CrashOptions{})
+				disk, ctx, after := endingDisk(t, clone, n)
+				err := call(ctx, disk)
+				if after() < 0 {
+					require.NoError(t, err)
+					require.Greater(t, n, int64(30))
+					return
+				}
+				if err != nil {
+					require.ErrorIs(t, err, errEnough, "operation %d", n)
+				}
+				require.LessOrEqual(t, after(), int64(12), "operation %d", n)
+				require.NoError(t, errors.Join(clone.RemoveAll("made")))
+			}
+		})
+	}
+}

@@ -1,0 +1,145 @@
+package wal
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+func ignore([]byte, int64) error { return nil }
+
+// sparseOf is a file on the disk that begins with a log and is so large, with a hole.
+func sparseOf(t *testing.T, log []byte, sizeBytes int64) string {
+	name := filepath.Join(t.TempDir(), logName)
+	require.NoError(t, os.WriteFile(name, log, 0o600))
+	require.NoError(t, os.Truncate(name, sizeBytes))
+	return name
+}
+
+// No crash leaves more behind damage than a writer leaves unsynced: a larger file is
+// corrupt, also if nothing in it says so, and it is not searched for that.
+func TestALogWithAHoleAboveTheLargestTailIsCorrupt(t *testing.T) {
+	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
+	size := int64(len(log))
+	cutHeader := log[:headerBytes-1]
+	for _, c := range []struct {
+		name   string
+		log    []byte
+		damage int64
+	}{{"behind the records", log, size}, {"of the header", cutHeader, 0}} {
+		for _, tail := range []int64{maxTailBytes + 1, 4 << 30} {
+			t.Run(fmt.Sprint(c.name, " ", tail), func(t *testing.T) {
+				disk := vfs.NewFaulty(vfs.Real{}, vfs.FaultyOptions{})
+				_, err := Read(t.Context(), disk, sparseOf(t, c.log, c.damage+tail), ignore)
+				require.ErrorIs(t, err, ErrCorrupt)
+				require.LessOrEqual(t, disk.Count(vfs.OpReadAt), 4)
+			})
+		}
+	}
+}
+
+// At the largest tail, and below it, zeros are what a crash may leave.
+func TestALogWithAHoleUpToTheLargestTailEnds(t *testing.T) {
+	log, s := logOf(t, add(10), syncAllBut(0), add(20), flush)
+	size, most := int64(len(log)), int64(3*windowBytes)
+	for _, tail := range []int64{1, frameBytes, windowBytes, most - 1, most, most + 1} {
+		onDisk := sparseOf(t, log, size+tail)
+		inMemory := memOf(t, append(log[:size:size], make([]byte, tail)...))
+		for name, fsys := range map[string]vfs.FS{onDisk: vfs.Real{}, logName: inMemory} {
+			o, err := readLog(t.Context(), fsys, name, most, ignore)
+			if tail > most {
+				require.ErrorIs(t, err, ErrCorrupt)
+				continue
+			}
+			require.NoError(t, err)
+			require.Equal(t, Outcome{Identity: s.w.Identity(), Size: size, Torn: true}, o)
+		}
+	}
+}
+
+// A frame behind a hole is found wherever it begins, with and without a tag to look for.
+func TestAFrameBehindAHoleIsFound(t *testing.T) {
+	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
+	tag := log[12:][:tagBytes]
+	for hole := range 40 {
+		for _, at := range []int64{0, windowBytes - 50} {
+			position := at + int64(hole)
+			b := make([]byte, position+frameBytes)
+			copy(b[position:], emptyFrame(tag, position+1, kindMark))
+			for _, by := range [][]byte{tag, nil} {
+				require.True(t, claimsAbove(0, b, 1, by), "hole of %d bytes", position)
+			}
+			b[position+frameBytes-1] ^= 1
+			require.False(t, claimsAbove(0, b, 1, nil))
+		}
+	}
+}
+
+// What is read after a context has ended is the window that is under way.
+func TestReadingEndsWithItsContext(t *testing.T) {
+	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
+	many := []step{}
+	for range 40 {
+		many = append(many, add(60_000), flush)
+	}
+	long, _ := logOf(t, many...)
+	const size = 64 << 20
+	for name, content := range map[string][]byte{"hole": log, "records": long, "no header": log[:headerBytes-1]} {
+		t.Run(name, func(t *testing.T) {
+			file := sparseOf(t, content, size)
+			for _, last := range []int64{1, 2, 7} { // reads before the end of the context
+				ctx, cancel := context.WithCancelCause(t.Context())
+				var reads atomic.Int64
+				disk := vfs.NewFaulty(vfs.Real{}, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+					if c.Op == vfs.OpReadAt && reads.Add(1) == last {
+						cancel(errEnough)
+					}
+					return nil
+				}})
+				_, err := Read(ctx, disk, file, ignore)
+				require.ErrorIs(t, err, errEnough)
+				require.LessOrEqual(t, reads.Load(), last+1)
+			}
+		})
+	}
+}
+
+var errEnough = fmt.Errorf("enough")
+
+// A writer never leaves more unsynced than a reader takes for a tail, whoever syncs.
+func TestAWriterLeavesNoLargerTailThanAReaderTakes(t *testing.T) {
+	const most = 64 << 10
+	mem := vfs.NewMem(vfs.MemOptions{})
+	var unsynced, largest int64
+	var w *Writer
+	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(op vfs.Op, _ string) {
+		if op == vfs.OpWrite && w != nil {
+			unsynced = w.start - w.durable // a write is made without the lock, by this goroutine
+			largest = max(largest, unsynced)
+		}
+	}})
+	w, err := Create(disk, logName, Options{BufferBytes: 4 << 10})
+	require.NoError(t, err)
+	w.maxTailBytes = most
+	for i := range 200 {
+		_, err := w.Append(make([]byte, 100+i*37%9000))
+		require.NoError(t, err)
+		if i%3 == 0 {
+			require.NoError(t, w.Flush())
+		}
+	}
+	_, err = w.Append(make([]byte, 10*most)) // of many frames
+	require.NoError(t, err)
+	require.NoError(t, w.Close(false))
+	require.LessOrEqual(t, largest, int64(most))
+	require.Greater(t, largest, int64(most/2), "it syncs no more often than it must")
+	_, err = readLog(t.Context(), mem, logName, most, ignore)
+	require.NoError(t, err)
+}
