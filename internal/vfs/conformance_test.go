@@ -329,7 +329,9 @@ var conformance = []struct {
 		defer f.Close()
 		require.NoError(t, f.Sync())
 		require.NoError(t, fsys.SyncDir(at(".")))
-		requireError(t, fsys.SyncDir(at("none")), fs.ErrNotExist)
+		err = fsys.SyncDir(at("none"))
+		requireError(t, err, fs.ErrNotExist)
+		require.NotErrorIs(t, err, ErrUnsynced, "nothing was opened")
 		requireError(t, fsys.SyncDir(at("a")), syscall.ENOTDIR)
 	}},
 	{"LockExcludes", func(t *testing.T, fsys FS, at func(string) string) {

@@ -1,6 +1,8 @@
 package vfs
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -55,6 +57,16 @@ type shortWrite struct{ err error }
 func (e *shortWrite) Error() string { return "short write: " + e.err.Error() }
 func (e *shortWrite) Unwrap() error { return e.err }
 
+// NotOpened returns an error for plans that wraps err: a SyncDir that fails with it
+// could not open the directory, as under EMFILE, and has given up nothing. Other
+// operations fail with it as with any error.
+func NotOpened(err error) error { return &notOpened{err} }
+
+type notOpened struct{ err error }
+
+func (e *notOpened) Error() string { return "not opened: " + e.err.Error() }
+func (e *notOpened) Unwrap() error { return e.err }
+
 // FaultyOptions configure a Faulty. The zero value makes one that only counts.
 type FaultyOptions struct {
 	// Plan decides which operations fail. Default nil: none.
@@ -72,7 +84,8 @@ type FaultyOptions struct {
 //   - a write that fails with a ShortWrite has written half of its bytes;
 //   - a Close has closed the file or released the lock, as close(2) does;
 //   - a Sync or SyncDir has given up what it should have made durable: if a Mem
-//     is below, no later sync and no crash will keep that.
+//     is below, no later sync and no crash will keep that. A SyncDir is then
+//     ErrUnsynced; one that fails with NotOpened is not, and gives up nothing.
 //
 // Injected errors are *fs.PathError with the name of the Op.
 //
@@ -221,11 +234,21 @@ func (f *Faulty) Lstat(name string) (fs.FileInfo, error) {
 // SyncDir implements FS.
 func (f *Faulty) SyncDir(dir string) error {
 	defer f.end(OpSyncDir, dir)
-	if err := f.start(OpSyncDir, dir); err != nil {
-		f.dropUnsyncedDir(dir)
+	err := f.start(OpSyncDir, dir)
+	var not *notOpened
+	switch {
+	case err == nil:
+		return f.inner.SyncDir(dir)
+	case errors.As(err, &not):
 		return err
 	}
-	return f.inner.SyncDir(dir)
+	f.dropUnsyncedDir(dir)
+	return &fs.PathError{Op: OpSyncDir.String(), Path: dir, Err: fmt.Errorf("%w: %w", ErrUnsynced, errors.Unwrap(err))}
+}
+
+// FreeBytes implements FS. It counts as an OpStat.
+func (f *Faulty) FreeBytes(dir string) (int64, error) {
+	return get(f, OpStat, dir, func() (int64, error) { return f.inner.FreeBytes(dir) })
 }
 
 // dropUnsyncedDir implements unsyncedDirDropper.

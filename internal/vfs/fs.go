@@ -14,9 +14,9 @@
 //     of that directory has returned nil. Syncing a file does not sync its
 //     name, and syncing a directory does not sync the directory's own name:
 //     that is an entry of its parent.
-//   - After a failed Sync or SyncDir nothing is known about what it covered,
-//     and trying again does not help: Linux marks the pages clean, so that a
-//     second fsync succeeds without having written them.
+//   - After a failed Sync, and a SyncDir that is ErrUnsynced, nothing is known
+//     about what it covered, and trying again does not help: Linux marks the
+//     pages clean, so that a second fsync succeeds without having written them.
 //
 // Publish, Draft and MkdirAllSync are the recipes that follow from this.
 //
@@ -70,6 +70,11 @@ var ErrNotRegular = errors.New("not a regular file")
 // ErrLocked is returned by Lock when the file is locked already, by this
 // process or another.
 var ErrLocked = errors.New("locked by another owner")
+
+// ErrUnsynced is returned by SyncDir when the directory was opened and could not be
+// synced: entries may be lost for good, whatever a later sync returns. An error of
+// SyncDir that is not ErrUnsynced has given up nothing, and the call may be repeated.
+var ErrUnsynced = errors.New("directory could not be synced")
 
 // FS is a file system. Names are native paths; Mem takes slashes as well.
 //
@@ -131,9 +136,14 @@ type FS interface {
 	// Lstat is Stat but for a symbolic link, which it describes itself.
 	Lstat(name string) (fs.FileInfo, error)
 
-	// SyncDir makes the entries of a directory durable. A symbolic link to one is
-	// ErrNotRegular. On Windows the real file system leaves this to NTFS's journal.
+	// SyncDir makes the entries of a directory durable; see ErrUnsynced. A symbolic
+	// link to one is ErrNotRegular. On Windows the real file system leaves this to
+	// NTFS's journal.
 	SyncDir(dir string) error
+
+	// FreeBytes returns how many more bytes files in a directory may take, and
+	// errors.ErrUnsupported where the system cannot say. Quotas do not count.
+	FreeBytes(dir string) (int64, error)
 
 	// Lock takes the exclusive lock that the named file stands for, making the
 	// file if needed, and fails with ErrLocked if another owner in any process

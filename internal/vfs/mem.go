@@ -256,6 +256,13 @@ func (m *Mem) SyncDir(name string) error {
 	return nil
 }
 
+// FreeBytes implements FS.
+func (m *Mem) FreeBytes(string) (int64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return max(0, m.maxBytes-m.usedBytes), nil
+}
+
 // dropUnsyncedDir implements unsyncedDirDropper.
 func (m *Mem) dropUnsyncedDir(name string) {
 	m.mu.Lock()

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -94,7 +95,19 @@ func (Real) SyncDir(dir string) error {
 	if runtime.GOOS == "windows" { // no handle of a directory can be flushed there
 		return nil
 	}
-	return d.Sync()
+	if err := d.Sync(); err != nil {
+		return &fs.PathError{Op: "syncdir", Path: dir, Err: fmt.Errorf("%w: %w", ErrUnsynced, err)}
+	}
+	return nil
+}
+
+// FreeBytes implements FS.
+func (Real) FreeBytes(dir string) (int64, error) {
+	free, err := freeBytes(dir)
+	if err != nil {
+		return 0, &fs.PathError{Op: "free", Path: dir, Err: err}
+	}
+	return free, nil
 }
 
 // Lock implements FS.

@@ -1,0 +1,19 @@
+package vfs
+
+import (
+	"math"
+	"math/bits"
+)
+
+// saturate returns the size of so many blocks, at most the highest int64. Some
+// systems count free blocks below zero once only root may write; that is none.
+func saturate(blocks, blockBytes uint64) int64 {
+	if int64(blocks) < 0 {
+		return 0
+	}
+	high, low := bits.Mul64(blocks, blockBytes)
+	if high > 0 || low > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(low)
+}
