@@ -13,9 +13,14 @@ var (
 	ErrVersion = errors.New("log format version is not supported")
 
 	// ErrFailed is returned when a write, a sync or the close of the file has
-	// failed, and from then on by every call: nothing is known about what it
-	// covered, and trying again would not help. It wraps the cause.
+	// failed, and from then on by every call that would write. It wraps the cause.
+	// A record whose write has failed may be in the file or not. Records that were
+	// written before can still be synced, unless the error is ErrSync too.
 	ErrFailed = errors.New("log has failed")
+	// ErrSync is returned, together with ErrFailed, when a sync of the file has
+	// failed: nothing is known then about what was not durable before, and trying
+	// again would not help.
+	ErrSync = errors.New("log could not be synced")
 
 	// ErrTooLarge is returned by Append for a record above the limit, of which
 	// nothing is written.

@@ -43,23 +43,94 @@ func TestAFailureIsStickyAndLosesNothingAcknowledged(t *testing.T) {
 	t.Logf("%d faults", faults)
 }
 
-// requireSticky sees that a log gives the same error for ever and leaves the
-// file alone.
+// requireSticky sees that a log gives the same error for ever and leaves the file
+// alone, but that it syncs what was written before a write failed.
 func requireSticky(t *testing.T, w *Writer, faulty *vfs.Faulty, err error) {
 	require.ErrorIs(t, err, ErrFailed)
+	final := errors.Is(err, ErrSync)
 	before := faulty.Count()
 	for range 2 {
 		_, again := w.Append([]byte("more"))
 		require.Equal(t, err, again)
-		require.Equal(t, err, w.SyncTo(0))
-		require.Equal(t, err, w.SyncTo(w.Size()))
+		if final {
+			require.Equal(t, err, w.SyncTo(0))
+		} else {
+			require.NoError(t, w.SyncTo(0))
+		}
+		if again := w.SyncTo(w.Size()); again != nil || final { // what is durable is, if only the mark failed
+			require.Equal(t, err, again)
+		}
 		require.Equal(t, err, w.Flush())
 	}
 	require.Equal(t, before, faulty.Count())
-	for range 2 {
-		require.Equal(t, err, w.Close(true))
+	writes, closes := faulty.Count(vfs.OpWrite), faulty.Count(vfs.OpClose)
+	again := w.Close(true)
+	require.ErrorIs(t, again, ErrFailed)
+	if final {
+		require.Equal(t, err, again)
 	}
-	require.Equal(t, before+1, faulty.Count(), "the file is closed, once")
+	require.ErrorIs(t, w.Close(true), ErrFailed)
+	require.Equal(t, writes, faulty.Count(vfs.OpWrite), "nothing is written after an error")
+	require.Equal(t, closes+1, faulty.Count(vfs.OpClose), "the file is closed, once")
+	require.LessOrEqual(t, faulty.Count(), before+2)
+}
+
+// What was written before a write failed can be synced, and is there after a crash;
+// what was not is not. Close syncs it as well.
+func TestWhatWasWrittenBeforeAFailedWriteIsSynced(t *testing.T) {
+	for _, byClose := range []bool{false, true} {
+		for _, cause := range causes {
+			mem := vfs.NewMem(vfs.MemOptions{})
+			full := false
+			w, err := Create(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+				if full && c.Op == vfs.OpWrite {
+					return cause
+				}
+				return nil
+			}}), logName, Options{})
+			require.NoError(t, err)
+			require.NoError(t, mem.SyncDir("."))
+			end, err := w.Append([]byte("written"))
+			require.NoError(t, err)
+			require.NoError(t, w.Flush())
+			full = true
+			lost, err := w.Append([]byte("not written"))
+			require.NoError(t, err, "it is in memory")
+			if byClose {
+				require.ErrorIs(t, w.Close(true), ErrFailed)
+				require.ErrorIs(t, w.SyncTo(end), fs.ErrClosed)
+			} else {
+				err = w.SyncTo(lost)
+				require.ErrorIs(t, err, ErrFailed)
+				require.NotErrorIs(t, err, ErrSync)
+				require.NoError(t, w.SyncTo(end))
+			}
+			records, _, o, err := read(mem.CrashClone(vfs.CrashOptions{Keep: 0}))
+			require.NoError(t, err)
+			require.Equal(t, [][]byte{[]byte("written")}, records)
+			require.False(t, o.Clean)
+			if !byClose {
+				require.ErrorIs(t, w.Close(false), ErrFailed)
+			}
+		}
+	}
+}
+
+// An error of a sync is told from one of a write, and nothing is synced after it.
+func TestAFailedSyncIsFinal(t *testing.T) {
+	faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.ENOSPC, vfs.OpSync)})
+	w, err := Create(faulty, logName, Options{})
+	require.NoError(t, err)
+	end, err := w.Append([]byte("record"))
+	require.NoError(t, err)
+	for range 2 {
+		err := w.SyncTo(end)
+		require.ErrorIs(t, err, ErrSync)
+		require.ErrorIs(t, err, ErrFailed)
+		require.ErrorIs(t, err, syscall.ENOSPC)
+	}
+	require.ErrorIs(t, w.Close(true), ErrSync)
+	require.Equal(t, 1, faulty.Count(vfs.OpSync))
 }
 
 func TestALogThatCannotBeMadeLeavesNoFile(t *testing.T) {

@@ -27,6 +27,15 @@ type Outcome struct {
 	Torn bool
 }
 
+// CleanBytes returns the length of a file that was closed clean, which Writer.Size has
+// returned then; 0 if it was not.
+func (o *Outcome) CleanBytes() int64 {
+	if !o.Clean {
+		return 0
+	}
+	return o.Size + frameBytes
+}
+
 // Read calls a function with each record of a log, in order, and the position
 // behind it, which Append returned. The record is valid until the function
 // returns.

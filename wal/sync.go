@@ -4,12 +4,13 @@ import "fmt"
 
 // SyncTo makes everything below a position durable, which Append or Size has
 // returned. Callers that come while a sync runs wait for it to end; then one of
-// them syncs for all, whatever was appended until then.
+// them syncs for all, whatever was appended until then. After a write has failed it
+// goes on for what was written before.
 func (w *Writer) SyncTo(end int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil {
-		return w.err
+	if w.syncErr != nil {
+		return w.syncErr
 	}
 	return w.syncTo(end)
 }
@@ -21,7 +22,9 @@ func (w *Writer) syncTo(end int64) error {
 	}
 	for w.durable < end {
 		switch {
-		case w.err != nil:
+		case w.syncErr != nil:
+			return w.syncErr
+		case w.err != nil && end > w.written:
 			return w.err
 		case w.syncing:
 			w.cond.Wait()
@@ -37,16 +40,28 @@ func (w *Writer) syncTo(end int64) error {
 // synced may be durable or not, and does not count.
 func (w *Writer) sync() {
 	w.syncing = true
-	if w.handOver() == nil {
+	failed := w.err != nil
+	// When a write fails just now, those who wait look again what was written.
+	if w.handOver() == nil || failed {
 		to := w.written
 		w.mu.Unlock()
 		err := w.file.Sync()
 		w.mu.Lock()
-		w.settle(err, &w.durable, to)
+		if err == nil {
+			w.durable = to
+		} else {
+			w.failSync(err)
+		}
 		w.mark()
 	}
 	w.syncing = false
 	w.cond.Broadcast()
+}
+
+// failSync keeps the error of a sync for ever, in the place of a write's. Needs mu.
+func (w *Writer) failSync(err error) {
+	w.syncErr = fmt.Errorf("%w: %w: %w", ErrFailed, ErrSync, err)
+	w.err = w.syncErr
 }
 
 // mark writes behind what was synced that it was, so that damage to it is found
@@ -65,5 +80,5 @@ func (w *Writer) mark() {
 	err := writeAll(w.file, emptyFrame(w.identity.tag(), at, kindMark))
 	w.mu.Lock()
 	w.writing = false
-	w.settle(err, &w.written, at+frameBytes)
+	w.settle(err, at+frameBytes)
 }

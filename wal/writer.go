@@ -24,8 +24,9 @@ var errClosed = fmt.Errorf("log: %w", fs.ErrClosed)
 // Thread safety: callers serialise Append, Flush and Close. SyncTo and Size may
 // be called by anyone at any time, also while these run.
 //
-// Errors: after an operation of the file has failed, all methods return the same
-// ErrFailed, and nothing more is done to the file but to close it.
+// Errors: after a write of the file has failed, nothing more is written to it, and
+// all methods return the same ErrFailed, but for SyncTo of what was written before.
+// After a failed sync, an ErrSync, nothing is done to the file but to close it.
 type Writer struct {
 	file           vfs.File
 	identity       Identity
@@ -50,7 +51,8 @@ type Writer struct {
 	writing bool // someone writes a frame, without mu
 	syncing bool // someone syncs the file, without mu
 	closed  bool
-	err     error // what all calls return, if set
+	err     error // why nothing is written any more
+	syncErr error // why nothing is synced any more; then err is set too
 }
 
 // Create makes a new file with an empty log; it fails with fs.ErrExist if the
@@ -166,7 +168,8 @@ func (w *Writer) end() int64 {
 }
 
 // Size returns the position behind the last record: the length of the file, but
-// for a mark, once everything is handed to the system.
+// for a mark, once everything is handed to the system. After a clean Close it is the
+// length of the file.
 func (w *Writer) Size() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -218,17 +221,17 @@ func (w *Writer) handOver() error {
 	w.mu.Lock()
 	w.spare = full
 	w.writing = false
-	w.settle(err, &w.written, at+int64(len(full)))
+	w.settle(err, at+int64(len(full)))
 	return w.err
 }
 
-// settle ends a write or a sync: either all up to a position is done, or the
-// log has failed. Needs mu.
-func (w *Writer) settle(err error, done *int64, to int64) {
+// settle ends a write: either all up to a position is written, or the log has
+// failed. Needs mu.
+func (w *Writer) settle(err error, to int64) {
 	if err != nil {
 		w.fail(err)
 	} else {
-		*done = to
+		w.written = to
 	}
 	w.cond.Broadcast()
 }
@@ -242,13 +245,14 @@ func (w *Writer) fail(err error) {
 
 // Close ends the log; further calls fail with fs.ErrClosed. If clean, everything
 // is synced and an end is written behind it: from then on, any damage to the
-// file is found. Otherwise what is in memory is handed to the system. The file is
-// closed in any case.
+// file is found. If that cannot be written, what was written is synced all the
+// same. Otherwise what is in memory is handed to the system. The file is closed in
+// any case.
 func (w *Writer) Close(clean bool) error {
 	return w.close(func() error {
 		err := w.handOver()
-		if err == nil && clean {
-			err = w.writeEnd()
+		if clean {
+			err = w.endClean(err)
 		}
 		return err
 	})
@@ -275,10 +279,20 @@ func (w *Writer) close(last func() error) error {
 			err = w.err
 		}
 	}
-	if w.err == nil {
-		w.err = errClosed
-	}
+	w.err, w.syncErr = cmp.Or(w.err, errClosed), cmp.Or(w.syncErr, errClosed)
 	w.cond.Broadcast()
+	return err
+}
+
+// endClean syncs a log of which everything was handed over, but for an error, and
+// ends it if there was none. Needs mu, which it gives up meanwhile.
+func (w *Writer) endClean(err error) error {
+	if err == nil {
+		return w.writeEnd()
+	}
+	if syncErr := w.syncTo(w.written); syncErr != nil {
+		return syncErr
+	}
 	return err
 }
 
@@ -291,7 +305,7 @@ func (w *Writer) writeEnd() error {
 	}
 	end := emptyFrame(w.identity.tag(), w.start, kindEnd)
 	at := w.start + int64(len(end))
-	w.settle(writeAll(w.file, end), &w.written, at)
+	w.settle(writeAll(w.file, end), at)
 	w.start = at
 	return w.syncTo(at)
 }
