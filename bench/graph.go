@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 
 	"github.com/weirstate/weir"
@@ -54,8 +55,8 @@ func (l *life) options(preset *weir.Preset, g graphOrder) job.Options {
 }
 
 // lines opens a sink.
-func (l *life) lines(name string) func([]byte) (job.Sink[string], error) {
-	return func(restored []byte) (job.Sink[string], error) {
+func (l *life) lines(name string) func(context.Context, []byte) (job.Sink[string], error) {
+	return func(_ context.Context, restored []byte) (job.Sink[string], error) {
 		return openLines(filepath.Join(l.order.Lines, name), restored)
 	}
 }

@@ -116,7 +116,7 @@ func (l *life) largeGraph(preset *weir.Preset, g graphOrder) *job.Graph {
 	graph := job.New(l.options(preset, g))
 	from := job.From(graph, "updates", &updates{l.order.Deck, &l.gate}, job.SourceOptions{})
 	values := job.Process(job.KeyBy(from, codec.Int[int64](), func(u update) int64 { return u.key }), "values", openValues)
-	job.To(values, "sum", func(restored []byte) (job.Sink[update], error) {
+	job.To(values, "sum", func(_ context.Context, restored []byte) (job.Sink[update], error) {
 		return openSum(filepath.Join(l.order.Lines, largeSum), restored)
 	})
 	return graph

@@ -68,7 +68,7 @@ func TestLargeJobFailsOfStateThatIsLost(t *testing.T) {
 	source.gate.open()
 	from := job.From(graph, "updates", job.Source[update](source), job.SourceOptions{})
 	values := job.Process(job.KeyBy(from, codec.Int[int64](), func(u update) int64 { return u.key }), "values", openValues)
-	job.To(values, "sum", func([]byte) (job.Sink[update], error) { return openSum(t.TempDir()+"/sum", nil) })
+	job.To(values, "sum", func(context.Context, []byte) (job.Sink[update], error) { return openSum(t.TempDir()+"/sum", nil) })
 	running, err := graph.Start(t.Context())
 	require.NoError(t, err)
 	_, err = running.Wait()

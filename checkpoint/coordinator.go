@@ -176,6 +176,29 @@ func (c *Coordinator) Distrust(id ID, reason error) {
 	c.distrusted[id] = reason
 }
 
+// Cancel ends the attempt and gives up even a checkpoint whose metadata or entry is
+// being written, so that Begin and Close need not wait for a slow storage. That one may
+// be complete all the same: the next coordinator finds out. A job calls Cancel when its
+// context ends.
+func (c *Coordinator) Cancel() {
+	c.mu.Lock()
+	attempt := c.attempt
+	c.mu.Unlock()
+	if attempt == nil {
+		return
+	}
+	attempt.End()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range slices.Clone(c.pending) { // those that all have acknowledged
+		if p.finishing {
+			p.cancel(ErrEnded) // finish sees to the rest
+		} else {
+			c.abort(p, ErrEnded, false)
+		}
+	}
+}
+
 // Close ends the attempt and waits for what is under way. It never removes a
 // complete checkpoint.
 func (c *Coordinator) Close() error {
@@ -249,9 +272,12 @@ func (c *Coordinator) finish(p *pending) {
 	p.forget() // the metadata takes its place
 	c.mu.Unlock()
 
-	done, stats, err := c.commit(p)
-	if err != nil && p.ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", context.Cause(p.ctx), err)
+	// Run watches the time no longer once the job has ended.
+	ctx, release := context.WithTimeoutCause(p.ctx, c.o.Timeout, ErrTimeout)
+	defer release()
+	done, stats, err := c.commit(ctx, p)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 
 	c.mu.Lock()
@@ -273,18 +299,18 @@ func (c *Coordinator) finish(p *pending) {
 }
 
 // commit makes a checkpoint complete.
-func (c *Coordinator) commit(p *pending) (*Checkpoint, Stats, error) {
+func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Stats, error) {
 	checkpoint := p.checkpoint(c.o.Job)
 	data, err := encode(checkpoint)
 	if err != nil {
 		return nil, Stats{}, err
 	}
-	if err := writeObject(p.ctx, c.o.Storage.objects, c.layout.metadata(p.id), data); err != nil {
+	if err := writeObject(ctx, c.o.Storage.objects, c.layout.metadata(p.id), data); err != nil {
 		p.inDoubt = errors.Is(err, fs.ErrExist) // whose it is, nobody knows
 		return nil, Stats{}, fmt.Errorf("metadata: %w", err)
 	}
 	p.inDoubt = true // an error may come after the fact
-	if err := c.completed.Commit(p.ctx, entryOf(checkpoint, data)); err != nil {
+	if err := c.completed.Commit(ctx, entryOf(checkpoint, data)); err != nil {
 		return nil, Stats{}, fmt.Errorf("commit: %w", err)
 	}
 	return checkpoint, Stats{

@@ -110,8 +110,9 @@ func (a *attempt) run(cause error) error {
 		working.Go(func() { a.work(s, sync.OnceFunc(opening.Done), begin) })
 	}
 	opening.Wait()
-	var triggering sync.WaitGroup
+	var watching sync.WaitGroup
 	ctx, stop := context.WithCancel(a.ctx)
+	worked := make(chan struct{})
 	a.stopTriggers = stop
 	if a.ctx.Err() == nil {
 		a.begun = true
@@ -120,14 +121,26 @@ func (a *attempt) run(cause error) error {
 			Offset: a.restored.offset(a.graph), Took: time.Since(started),
 		})
 		if a.checkpoints != nil {
-			triggering.Go(func() { a.checkpoints.Run(ctx) })
+			watching.Go(func() { a.checkpoints.Run(ctx) })
+			watching.Go(func() { a.endCheckpoints(worked) })
 		}
 		close(begin)
 	}
 	working.Wait()
 	stop()
-	triggering.Wait()
+	close(worked)
+	watching.Wait()
 	return a.end()
+}
+
+// endCheckpoints ends the checkpoints under way as soon as the attempt has failed:
+// a subtask may be writing to one.
+func (a *attempt) endCheckpoints(worked <-chan struct{}) {
+	select {
+	case <-a.ctx.Done():
+		a.checkpoints.End()
+	case <-worked:
+	}
 }
 
 // work is the life of a subtask.

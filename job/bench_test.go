@@ -90,7 +90,7 @@ func BenchmarkPipeline(b *testing.B) {
 			for i := range c.counts {
 				s = Process(KeyBy(s, codec.Int[int64](), key), fmt.Sprint("count-", i), counted)
 			}
-			To(s, "drain", func([]byte) (Sink[int64], error) { return drain[int64]{}, nil })
+			To(s, "drain", func(context.Context, []byte) (Sink[int64], error) { return drain[int64]{}, nil })
 			b.ReportAllocs()
 			b.ResetTimer()
 			_, err := g.Run(b.Context())

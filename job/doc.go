@@ -11,4 +11,13 @@
 // element has its effect on state and on sinks exactly once, if sources read the
 // same again and sinks forget what came later. A job that ends, in whatever way,
 // leaves no goroutine behind.
+//
+// A job ends early when the context of Start ends, and an attempt when it fails. The
+// attempt's context then ends, and with it every function of the program that looks at
+// it: a source gets it in Open and Read, a sink when it is opened, an operator from
+// Task.Context, which the functions of its states, timers and windows use as well. The
+// job itself looks between two elements and two timers, and gives up the checkpoint
+// that is being written. A function that neither returns nor looks at its context keeps
+// the job from ending, since Go cannot stop it; so do functions without a context, which
+// are Options.Open, Close of readers and sinks, and reports.
 package job

@@ -111,18 +111,18 @@ func (stuck) Close(bool) error { runtime.Goexit(); return nil }
 // What ends the goroutine that calls it must not end the job without a word, nor
 // keep its checkpoints locked.
 func TestFunctionThatEndsItsGoroutineIsAFailure(t *testing.T) {
-	for name, prepare := range map[string]func(*Options, *tape) (sink func([]byte) (Sink[count], error)){
-		"restore": func(o *Options, _ *tape) func([]byte) (Sink[count], error) {
+	for name, prepare := range map[string]func(*Options, *tape) (sink func(context.Context, []byte) (Sink[count], error)){
+		"restore": func(o *Options, _ *tape) func(context.Context, []byte) (Sink[count], error) {
 			o.OnRestore = func(RestoreReport) { runtime.Goexit() }
 			return nil
 		},
-		"checkpoint": func(o *Options, s *tape) func([]byte) (Sink[count], error) {
+		"checkpoint": func(o *Options, s *tape) func(context.Context, []byte) (Sink[count], error) {
 			s.before = func(int, int64) (bool, error) { return true, nil } // wait for a checkpoint
 			o.OnCheckpoint = func(CheckpointReport) { runtime.Goexit() }
 			return nil
 		},
-		"close": func(*Options, *tape) func([]byte) (Sink[count], error) {
-			return func([]byte) (Sink[count], error) { return stuck{}, nil }
+		"close": func(*Options, *tape) func(context.Context, []byte) (Sink[count], error) {
+			return func(context.Context, []byte) (Sink[count], error) { return stuck{}, nil }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -488,7 +488,7 @@ func TestSinkCanTellARestoreFromTheBeginning(t *testing.T) {
 	o.OnCheckpoint = func(r CheckpointReport) { completed.Store(completed.Load() || r.Err == nil) }
 	g := New(o)
 	in := From(g, "numbers", source, SourceOptions{})
-	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", func(restored []byte) (Sink[count], error) {
+	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", func(_ context.Context, restored []byte) (Sink[count], error) {
 		opens = append(opens, restored)
 		return drain[count]{}, nil
 	})
@@ -515,7 +515,7 @@ func TestJobHasNotFinishedBeforeItsSinksHave(t *testing.T) {
 	var closed []bool
 	g := New(Options{Name: "reluctant", Open: hash, MaxRestarts: 1})
 	in := From(g, "numbers", numbers(1_000, 2), SourceOptions{})
-	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", func([]byte) (Sink[count], error) {
+	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", func(context.Context, []byte) (Sink[count], error) {
 		return reluctant{closed: &closed}, nil
 	})
 	report, err := g.Run(t.Context())

@@ -90,7 +90,7 @@ type paper[T any] struct {
 }
 
 // open is for To.
-func (p *paper[T]) open(restored []byte) (Sink[T], error) {
+func (p *paper[T]) open(_ context.Context, restored []byte) (Sink[T], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -51,8 +52,12 @@ func TestGraphThatMakesNoSenseDoesNotStart(t *testing.T) {
 		"no process": {good, func(g *Graph) {
 			Process(keyed(source(g)), "counts", func(*Task[int64, int]) (func(Event[int64]) error, error) { return nil, nil })
 		}, ErrInvalid},
-		"no sink":      {good, func(g *Graph) { To(source(g), "sink", func([]byte) (Sink[int64], error) { return nil, nil }) }, ErrInvalid},
-		"sink refuses": {good, func(g *Graph) { To(source(g), "sink", func([]byte) (Sink[int64], error) { return nil, errBroken }) }, errBroken},
+		"no sink": {good, func(g *Graph) {
+			To(source(g), "sink", func(context.Context, []byte) (Sink[int64], error) { return nil, nil })
+		}, ErrInvalid},
+		"sink refuses": {good, func(g *Graph) {
+			To(source(g), "sink", func(context.Context, []byte) (Sink[int64], error) { return nil, errBroken })
+		}, errBroken},
 		"no timer to call": {good, func(g *Graph) {
 			Process(keyed(source(g)), "counts", func(task *Task[int64, int]) (func(Event[int64]) error, error) {
 				_, err := task.Timers("timers", nil)

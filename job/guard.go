@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -33,6 +34,16 @@ func apart(call func() error) error {
 	}()
 	<-done
 	return err
+}
+
+// ended returns the cause of the end of a context, nil before it. It is asked between
+// two elements and two timers, since a batch of slow ones, or a timer that registers
+// the next, may take for ever.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
 }
 
 // panicked is the place of the panic that is being recovered from.

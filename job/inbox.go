@@ -51,6 +51,9 @@ type receiver[T any] interface {
 // deliver hands messages on until all senders have ended.
 func (in *inbox[T]) deliver(ctx context.Context, ticks <-chan time.Time, to receiver[T]) error {
 	for {
+		if err := ended(ctx); err != nil {
+			return err
+		}
 		m, ok := in.released()
 		if !ok {
 			select {

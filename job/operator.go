@@ -28,7 +28,7 @@ func Process[K, In, Out any](s KeyedStream[K, In], name string,
 		for i, outs := range out.connect(a, a.parallelism) {
 			a.add(name, i, &operator[K, In, Out]{
 				attempt: a, name: name, subtask: i, stream: s, open: open, in: inboxes[i], out: outs,
-				task: &Task[K, Out]{subtask: i, watermark: math.MinInt64},
+				task: &Task[K, Out]{ctx: a.ctx, subtask: i, watermark: math.MinInt64},
 			})
 		}
 		return keyedOutlets(s, ways, a.owners)
@@ -100,6 +100,9 @@ func (o *operator[K, In, Out]) run(ctx context.Context) error {
 func (o *operator[K, In, Out]) events(batch []Event[In]) error {
 	keyed, of := o.task.keyed, o.stream.of
 	for _, e := range batch {
+		if err := ended(o.task.ctx); err != nil {
+			return err
+		}
 		if err := keyed.SetKey(of(e.Value)); err != nil {
 			return err
 		}

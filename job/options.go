@@ -33,7 +33,8 @@ type Options struct {
 	// checkpoints, and a restart begins anew.
 	Checkpoints checkpoint.Options
 	// DiscardCheckpoints removes all checkpoints when the job has finished or
-	// is canceled, but not before it has begun. Default false: they are retained.
+	// is canceled, but not before it has begun; that takes the storage's time, also
+	// after the end of the context. Default false: they are retained.
 	DiscardCheckpoints bool
 	// Snapshot says how the subtasks' snapshots are written. Its Name is set by
 	// the job.

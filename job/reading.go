@@ -48,6 +48,9 @@ func (r *reading[T]) begin(ctx context.Context) error {
 	}
 	r.watermark, r.buffer = math.MinInt64, make([]Event[T], batchEvents)
 	for p := r.subtask; p < count; p += r.attempt.parallelism {
+		if err := ended(ctx); err != nil {
+			return err
+		}
 		reader, err := r.source.Open(ctx, p, positions[p].offset)
 		if err != nil {
 			return fmt.Errorf("partition %d at %d: %w", p, positions[p].offset, err)
@@ -67,8 +70,8 @@ func (r *reading[T]) run(ctx context.Context) error {
 		return err
 	}
 	for next, empty := 0, 0; r.open > 0; next = (next + 1) % len(r.partitions) {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err := ended(ctx); err != nil {
+			return err
 		}
 		if err := r.answer(); err != nil {
 			return err
@@ -103,6 +106,9 @@ func (r *reading[T]) read(ctx context.Context, p *partition[T]) (n int, err erro
 		return 0, fmt.Errorf("partition %d at %d: %w", p.number, p.offset, err)
 	}
 	for _, e := range r.buffer[:n] {
+		if err := ended(ctx); err != nil {
+			return n, err
+		}
 		p.newest = max(p.newest, e.Time)
 		if err := r.out.send(e); err != nil {
 			return n, err

@@ -100,11 +100,28 @@ func (r *Running) leave() {
 // run is the life of the job.
 func (r *Running) run(ctx context.Context) {
 	defer close(r.done)
+	var watching sync.WaitGroup
+	over := make(chan struct{})
+	watching.Go(func() { r.cancelCheckpoints(ctx, over) })
+	defer watching.Wait()
+	defer close(over)
 	err := r.repeat(ctx)
 	if closing := r.release(ctx, err); closing != nil {
 		err = errors.Join(err, closing)
 	}
 	r.err = err
+}
+
+// cancelCheckpoints keeps the job from waiting for its storage after the end of the
+// context.
+func (r *Running) cancelCheckpoints(ctx context.Context, over <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+		if r.coordinator != nil {
+			r.coordinator.Cancel()
+		}
+	case <-over:
+	}
 }
 
 // release gives the job's checkpoints up.

@@ -8,7 +8,9 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// Sink takes a stream out of the job.
+// Sink takes a stream out of the job. What may take long in it, Write and the function
+// that Snapshot returns most of all, must return an error when the context has ended
+// that it was opened with: the job waits for it.
 //
 // Thread safety: one goroutine, but for what Snapshot returns.
 type Sink[T any] interface {
@@ -18,7 +20,8 @@ type Sink[T any] interface {
 	// another goroutine, before the checkpoint can be complete. It may be nil.
 	// Its error ends the attempt: what it was to make durable may be lost.
 	Snapshot() (data []byte, sync func() error, err error)
-	// Close ends the sink, when no sync is under way. Finished says that the
+	// Close ends the sink, when no sync is under way. The context has then ended,
+	// unless the job has finished. Finished says that the
 	// job has come to its end: everything that was written must then be
 	// durable.
 	Close(finished bool) error
@@ -26,8 +29,10 @@ type Sink[T any] interface {
 
 // To adds a sink of one subtask. Open is called in each attempt with what
 // Snapshot returned for the checkpoint to go back to, nil at the beginning and
-// never nil else: the sink must forget what was written after that.
-func To[T any](s Stream[T], name string, open func(restored []byte) (Sink[T], error)) {
+// never nil else: the sink must forget what was written after that. The context is
+// that of the attempt, and the sink may keep it: it ends when the job is canceled or
+// the attempt fails.
+func To[T any](s Stream[T], name string, open func(ctx context.Context, restored []byte) (Sink[T], error)) {
 	if s.stream == nil {
 		return
 	}
@@ -49,18 +54,18 @@ func To[T any](s Stream[T], name string, open func(restored []byte) (Sink[T], er
 type writing[T any] struct {
 	attempt *attempt
 	name    string
-	open    func([]byte) (Sink[T], error)
+	open    func(context.Context, []byte) (Sink[T], error)
 	in      *inbox[T]
 	sink    Sink[T]
 }
 
 // begin implements task.
-func (w *writing[T]) begin(context.Context) error {
+func (w *writing[T]) begin(ctx context.Context) error {
 	data, err := w.attempt.restored.sink(w.name)
 	if err != nil {
 		return err
 	}
-	sink, err := w.open(data)
+	sink, err := w.open(ctx, data)
 	if err != nil {
 		return err
 	}
@@ -77,6 +82,9 @@ func (w *writing[T]) run(ctx context.Context) error { return w.in.deliver(ctx, n
 // events implements receiver.
 func (w *writing[T]) events(batch []Event[T]) error {
 	for _, e := range batch {
+		if err := ended(w.attempt.ctx); err != nil {
+			return err
+		}
 		if err := w.sink.Write(e); err != nil {
 			return err
 		}

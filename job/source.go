@@ -21,8 +21,9 @@ type Source[T any] interface {
 // Thread safety: one goroutine.
 type Reader[T any] interface {
 	// Read fills dst from its beginning, as far as it can without waiting long,
-	// and returns how much. The end of the partition is io.EOF, which may come
-	// with the last elements.
+	// and returns how much. It must return when the context ends, which is that of
+	// the attempt: the job waits for it. The end of the partition is io.EOF, which
+	// may come with the last elements.
 	Read(ctx context.Context, dst []Event[T]) (n int, err error)
 	Close() error
 }

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/weirstate/weir/state"
@@ -10,19 +11,34 @@ import (
 //
 // Thread safety: the subtask's goroutine only, as for all that it hands out.
 type Task[K, Out any] struct {
+	ctx       context.Context
 	keyed     *state.Keyed[K]
 	subtask   int
 	watermark int64
 	services  []timerService[K]
 	out       outlets[Out]
+	emitted   uint64
 	running   bool
 	failed    error // of Emit: it ends the attempt even if the operator ignores it
 }
+
+// emitsPerLook is the number of elements that Emit takes between two looks at the
+// context, each of which costs as much as an element on its way. 16 elements of 5 ms
+// are below the 100 ms in which a job is to end.
+const emitsPerLook = 16
 
 type timerService[K any] struct {
 	timers *state.Timers[K]
 	fire   func(state.Timer[K]) error
 }
+
+// Context returns the context of the attempt that the task belongs to. It ends when
+// the job is canceled or the attempt fails. Functions of the program that can take
+// long, such as those that wait for another system, must then return: the job waits
+// for them. Between two elements and two timers the job sees to that itself. The
+// functions of states and windows have no context among their arguments and take this
+// one, as they take the task.
+func (t *Task[K, Out]) Context() context.Context { return t.ctx }
 
 // Keyed is where the operator declares its state.
 func (t *Task[K, Out]) Keyed() *state.Keyed[K] { return t.keyed }
@@ -41,7 +57,12 @@ func (t *Task[K, Out]) Timers(name string, fire func(state.Timer[K]) error) (*st
 	if err != nil {
 		return nil, err
 	}
-	t.services = append(t.services, timerService[K]{timers, fire})
+	t.services = append(t.services, timerService[K]{timers, func(timer state.Timer[K]) error {
+		if err := ended(t.ctx); err != nil {
+			return err
+		}
+		return fire(timer)
+	}})
 	return timers, nil
 }
 
@@ -68,12 +89,19 @@ func (t *Task[K, Out]) fire(d state.Domain, now int64) error {
 
 // Emit puts an element out. It waits while a receiver has too much already, and
 // the element may wait for more to travel with, at most until this subtask has
-// nothing to do or the watermark rises. An error ends the attempt.
+// nothing to do or the watermark rises. An error ends the attempt; soon after the end
+// of Context there is one.
 func (t *Task[K, Out]) Emit(e Event[Out]) error {
 	if !t.running {
 		return ErrOpening
 	}
-	err := t.out.send(e)
+	var err error
+	if t.emitted++; t.emitted%emitsPerLook == 0 {
+		err = ended(t.ctx)
+	}
+	if err == nil {
+		err = t.out.send(e)
+	}
 	if err != nil && t.failed == nil {
 		t.failed = err
 	}

@@ -29,6 +29,7 @@ var backends = map[string]opener{
 
 // task is the host of windows.
 type task struct {
+	ctx       context.Context
 	backend   snapshot.Backend
 	keyed     *state.Keyed[string]
 	watermark int64
@@ -46,9 +47,10 @@ func newTask(open opener, o state.Options) (*task, error) {
 		return nil, err
 	}
 	k, err := state.NewKeyed(b, codec.String[string]())
-	return &task{backend: b, keyed: k, watermark: math.MinInt64}, err
+	return &task{ctx: context.Background(), backend: b, keyed: k, watermark: math.MinInt64}, err
 }
 
+func (t *task) Context() context.Context    { return t.ctx }
 func (t *task) Keyed() *state.Keyed[string] { return t.keyed }
 func (t *task) Watermark() int64            { return t.watermark }
 

@@ -1,6 +1,7 @@
 package window
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -9,6 +10,10 @@ import (
 
 // Host is what windows ask of the operator that they work in.
 type Host[K any] interface {
+	// Context ends when the work of the host is to end. An element is then put into
+	// no further window, and the host fires no further timer. Functions of Options
+	// and of descriptors that can take long look at it themselves.
+	Context() context.Context
 	// Keyed is where their state is declared.
 	Keyed() *state.Keyed[K]
 	// Timers declares a timer service. The host calls fire for each timer of it
@@ -164,7 +169,11 @@ func (w *Windows[K, In, Out]) assign(key K, time int64, in In) (added bool, err 
 	if w.sessions != nil {
 		return w.assignSession(key, time, in)
 	}
+	ctx := w.host.Context()
 	for at := range w.options.Assigner.windows(time) {
+		if ctx.Err() != nil { // there may be 2^20 windows
+			return false, context.Cause(ctx)
+		}
 		if w.isOver(at) {
 			continue
 		}
