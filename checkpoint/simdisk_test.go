@@ -94,7 +94,7 @@ func (d *simDisk) Link(oldName, newName string) error { return d.Faulty.Link(d.n
 
 func (d *simDisk) Remove(name string) error { return d.Faulty.Remove(d.name(name)) }
 
-func (d *simDisk) Lock(name string) (io.Closer, error) {
+func (d *simDisk) Lock(name string) (vfs.Lock, error) {
 	lock, err := d.Faulty.Lock(name)
 	if err == nil {
 		d.locks = append(d.locks, lock)

@@ -2,7 +2,6 @@ package lsm
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -83,7 +82,7 @@ func (d *faultyDisk) Open(name string) (vfs.File, error) {
 }
 
 // Lock implements vfs.FS.
-func (d *faultyDisk) Lock(name string) (io.Closer, error) {
+func (d *faultyDisk) Lock(name string) (vfs.Lock, error) {
 	l, err := d.Faulty.Lock(name)
 	if err != nil {
 		return nil, err
@@ -105,12 +104,12 @@ func (f *notedFile) Close() error {
 
 // notedLock is a lock of which the disk knows.
 type notedLock struct {
-	io.Closer
+	vfs.Lock
 	closed func()
 }
 
 // Close implements io.Closer.
 func (l *notedLock) Close() error {
 	l.closed()
-	return l.Closer.Close()
+	return l.Lock.Close()
 }

@@ -339,9 +339,11 @@ var conformance = []struct {
 		require.NoError(t, err)
 		_, err = fsys.Lock(at("LOCK"))
 		requireError(t, err, ErrLocked)
-		other, err := fsys.Lock(at("OTHER"))
+		require.NoError(t, fsys.MkdirAll(at("other")))
+		other, err := fsys.Lock(at("other/LOCK"))
 		require.NoError(t, err)
 		require.NoError(t, other.Close())
+		require.NoError(t, lock.Check())
 		require.NoError(t, lock.Close())
 		require.ErrorIs(t, lock.Close(), fs.ErrClosed)
 
@@ -355,6 +357,36 @@ var conformance = []struct {
 		require.NoError(t, fsys.MkdirAll(at("d")))
 		_, err = fsys.Lock(at("d"))
 		requireError(t, err, syscall.EISDIR)
+	}},
+	{"LockOutlivesItsFile", func(t *testing.T, fsys FS, at func(string) string) {
+		if runtime.GOOS == "windows" {
+			if _, ok := fsys.(Real); ok {
+				return // a file that is locked cannot be removed there
+			}
+		}
+		lock, err := fsys.Lock(at("LOCK"))
+		require.NoError(t, err)
+		require.NoError(t, fsys.Remove(at("LOCK")))
+		requireError(t, lock.Check(), ErrLockLost)
+		requireError(t, lock.Check(), ErrLocked)
+		_, err = fsys.Lock(at("LOCK"))
+		requireError(t, err, ErrLocked)
+		writeFile(t, fsys, at("LOCK"), "another")
+		requireError(t, lock.Check(), ErrLockLost)
+		_, err = fsys.Lock(at("LOCK"))
+		requireError(t, err, ErrLocked)
+		require.NoError(t, lock.Close())
+		lock, err = fsys.Lock(at("LOCK"))
+		require.NoError(t, err)
+		require.NoError(t, lock.Check())
+		require.NoError(t, lock.Close())
+
+		require.NoError(t, fsys.MkdirAll(at("d")))
+		lock, err = fsys.Lock(at("d/LOCK"))
+		require.NoError(t, err)
+		require.NoError(t, fsys.RemoveAll(at("d")))
+		requireError(t, lock.Check(), ErrLockLost)
+		require.NoError(t, lock.Close())
 	}},
 	{"PublishReplaces", func(t *testing.T, fsys FS, at func(string) string) {
 		for _, want := range []string{"old", "new"} {

@@ -259,8 +259,8 @@ func (f *Faulty) dropUnsyncedDir(dir string) {
 }
 
 // Lock implements FS.
-func (f *Faulty) Lock(name string) (io.Closer, error) {
-	inner, err := get(f, OpLock, name, func() (io.Closer, error) { return f.inner.Lock(name) })
+func (f *Faulty) Lock(name string) (Lock, error) {
+	inner, err := get(f, OpLock, name, func() (Lock, error) { return f.inner.Lock(name) })
 	if err != nil {
 		return nil, err
 	}
@@ -270,9 +270,12 @@ func (f *Faulty) Lock(name string) (io.Closer, error) {
 // faultyLock is a lock that Faulty.Lock gave out.
 type faultyLock struct {
 	f     *Faulty
-	inner io.Closer
+	inner Lock
 	name  string
 }
+
+// Check implements Lock. It is no operation that could fail.
+func (l *faultyLock) Check() error { return l.inner.Check() }
 
 // Close releases the lock, also when it fails.
 func (l *faultyLock) Close() error { return l.f.close(OpUnlock, l.name, l.inner) }

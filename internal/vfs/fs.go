@@ -51,6 +51,7 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 )
@@ -75,6 +76,10 @@ var ErrLocked = errors.New("locked by another owner")
 // synced: entries may be lost for good, whatever a later sync returns. An error of
 // SyncDir that is not ErrUnsynced has given up nothing, and the call may be repeated.
 var ErrUnsynced = errors.New("directory could not be synced")
+
+// ErrLockLost is returned by Lock.Check when the lock protects nothing any more.
+// It is an ErrLocked.
+var ErrLockLost = fmt.Errorf("the lock was removed or replaced while it was held: %w", ErrLocked)
 
 // FS is a file system. Names are native paths; Mem takes slashes as well.
 //
@@ -145,11 +150,28 @@ type FS interface {
 	// errors.ErrUnsupported where the system cannot say. Quotas do not count.
 	FreeBytes(dir string) (int64, error)
 
-	// Lock takes the exclusive lock that the named file stands for, making the
-	// file if needed, and fails with ErrLocked if another owner in any process
-	// has it. Closing the result unlocks; so does the end of the process (but
-	// see lock_other.go). The file stays: whoever removes it breaks the lock.
-	Lock(name string) (io.Closer, error)
+	// Lock takes the exclusive lock of a directory, which the named file in it
+	// stands for and which is made if needed. It fails with ErrLocked if another
+	// owner in any process has it. A directory has one lock: another name in it
+	// may be refused. Closing the result unlocks; so does the end of the process
+	// (but see lock_other.go). The file stays. On Unix the directory itself is
+	// locked as well, on file systems that can, so that nobody else gets the
+	// lock if the file is removed.
+	Lock(name string) (Lock, error)
+}
+
+// Lock is a lock that is held.
+//
+// Thread safety: all methods may be called at the same time.
+type Lock interface {
+	// Close unlocks.
+	io.Closer
+
+	// Check returns ErrLockLost if the name no longer leads to the file that was
+	// locked, as after the file or its directory was removed, moved or replaced.
+	// An owner checks before it publishes and before it removes anything. It is
+	// nil if it cannot tell: the operation that comes next will.
+	Check() error
 }
 
 // File is an open file. Its creator closes it; every use after that, a second

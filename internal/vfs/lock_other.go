@@ -1,18 +1,20 @@
-//go:build !(darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd)
+//go:build !(darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd || windows)
 
 package vfs
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 )
 
-// lockReal locks by the existence of the file, for systems without flock(2).
-// Unlike there, Close removes the file, and a process that dies leaves it
-// behind: it must then be removed by hand.
-func lockReal(name string) (io.Closer, error) {
+// lockReal locks by the existence of the file, for systems that have neither
+// flock(2) nor LockFileEx. Unlike there, Close removes the file, and a process
+// that dies leaves it behind: it must then be removed by hand.
+func lockReal(name string) (Lock, error) {
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "lock", Path: name, Err: &irregular{info.Mode(), "file"}}
+	}
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, &fs.PathError{Op: "lock", Path: name, Err: ErrLocked}
@@ -26,7 +28,15 @@ func lockReal(name string) (io.Closer, error) {
 // existenceLock is held as long as its file exists.
 type existenceLock struct{ f *os.File }
 
-// Close releases the lock.
+// Check implements Lock.
+func (l *existenceLock) Check() error {
+	if _, err := os.Lstat(l.f.Name()); errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "lock", Path: l.f.Name(), Err: ErrLockLost}
+	}
+	return nil
+}
+
+// Close implements Lock.
 func (l *existenceLock) Close() error {
 	if err := l.f.Close(); err != nil {
 		return err

@@ -75,9 +75,6 @@ func TestRealLockExcludesProcesses(t *testing.T) {
 }
 
 func TestRealLockEndsWithItsProcess(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("lock_other.go: the lock outlives a killed process")
-	}
 	name := filepath.Join(t.TempDir(), "LOCK")
 	child, _, said := lockProcess(t, name)
 	require.Equal(t, "<nil>\n", said)
@@ -85,5 +82,22 @@ func TestRealLockEndsWithItsProcess(t *testing.T) {
 	child.Wait()
 	mine, err := Real{}.Lock(name)
 	require.NoError(t, err)
+	require.NoError(t, mine.Close())
+}
+
+// A cleaner of old files takes the lock's file from a live owner.
+func TestRealLockExcludesProcessesWhenItsFileIsGone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // it removes no file that is locked
+	}
+	name := filepath.Join(t.TempDir(), "LOCK")
+	mine, err := Real{}.Lock(name)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(name))
+	child, stdin, said := lockProcess(t, name)
+	require.Contains(t, said, ErrLocked.Error())
+	require.NoError(t, stdin.Close())
+	require.Error(t, child.Wait())
+	require.ErrorIs(t, mine.Check(), ErrLockLost)
 	require.NoError(t, mine.Close())
 }

@@ -4,31 +4,46 @@ package vfs
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"syscall"
 )
 
-// lockReal locks with flock(2): the lock belongs to the open file, so it also
+// lockFile locks with flock(2): the lock belongs to the open file, so it also
 // excludes this process, and the kernel releases it when the process dies.
-func lockReal(name string) (io.Closer, error) {
-	f, err := openRegular("lock", name, os.O_RDWR|os.O_CREATE)
+func lockFile(f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			err = ErrLocked
+		}
+		return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+	}
+}
+
+func unlockFile(f *os.File) error { return f.Close() }
+
+// lockDir returns nil where a directory cannot be locked: over NFS flock needs a
+// file that is open for writing.
+func lockDir(name string) (*os.File, error) {
+	d, err := openDir("lock", name)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
+	if err = lockFile(d); err == nil {
+		return d, nil
 	}
-	if err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrLocked
-		}
-		return nil, &fs.PathError{Op: "lock", Path: name, Err: err}
+	d.Close()
+	if errors.Is(err, syscall.EBADF) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EOPNOTSUPP) {
+		return nil, nil
 	}
-	return f, nil
+	return nil, err
 }

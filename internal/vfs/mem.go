@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"io"
 	"io/fs"
 	"maps"
 	"math"
@@ -34,14 +33,14 @@ type Mem struct {
 	mu        sync.RWMutex // guards what follows and all nodes
 	root      *dir
 	usedBytes int64
-	locked    map[*file]bool
+	locked    map[*dir]bool
 }
 
 var _ FS = (*Mem)(nil)
 
 // NewMem returns an empty file system.
 func NewMem(o MemOptions) *Mem {
-	m := &Mem{maxBytes: o.MaxBytes, root: newDir(), locked: map[*file]bool{}}
+	m := &Mem{maxBytes: o.MaxBytes, root: newDir(), locked: map[*dir]bool{}}
 	if m.maxBytes <= 0 {
 		m.maxBytes = math.MaxInt64
 	}
@@ -273,24 +272,33 @@ func (m *Mem) dropUnsyncedDir(name string) {
 }
 
 // Lock implements FS. Locks are not carried into a crash clone.
-func (m *Mem) Lock(name string) (io.Closer, error) {
+func (m *Mem) Lock(name string) (Lock, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n, err := m.find(name)
-	if err == fs.ErrNotExist {
-		n, err = m.create(name)
-	}
-	f, ok := n.(*file)
-	switch {
-	case err != nil:
-	case !ok:
-		err = &irregular{fs.ModeDir, "file"}
-	case m.locked[f]:
-		err = ErrLocked
-	}
+	l, err := m.lock(name)
 	if err != nil {
 		return nil, &fs.PathError{Op: "lock", Path: name, Err: err}
 	}
-	m.locked[f] = true
-	return &memLock{m: m, f: f, name: name}, nil
+	return l, nil
+}
+
+func (m *Mem) lock(name string) (*memLock, error) {
+	parent, base, err := m.findParent(name)
+	if err != nil {
+		return nil, err
+	}
+	if m.locked[parent] {
+		return nil, ErrLocked
+	}
+	n, ok := parent.entries[base]
+	if !ok {
+		n = &file{}
+		m.set(parent, base, n, nil)
+	}
+	f, ok := n.(*file)
+	if !ok {
+		return nil, &irregular{fs.ModeDir, "file"}
+	}
+	m.locked[parent] = true
+	return &memLock{m: m, d: parent, f: f, name: name}, nil
 }

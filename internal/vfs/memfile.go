@@ -131,12 +131,23 @@ func (h *memFile) Close() error {
 // memLock is a lock that Mem.Lock gave out.
 type memLock struct {
 	m    *Mem
-	f    *file
+	d    *dir  // is locked
+	f    *file // stands for the lock
 	name string
 	done bool // guarded by m.mu
 }
 
-// Close releases the lock.
+// Check implements Lock.
+func (l *memLock) Check() error {
+	l.m.mu.RLock()
+	defer l.m.mu.RUnlock()
+	if n, err := l.m.find(l.name); err == nil && n == l.f || err != nil && err != fs.ErrNotExist {
+		return nil
+	}
+	return &fs.PathError{Op: "lock", Path: l.name, Err: ErrLockLost}
+}
+
+// Close implements Lock.
 func (l *memLock) Close() error {
 	l.m.mu.Lock()
 	defer l.m.mu.Unlock()
@@ -144,6 +155,6 @@ func (l *memLock) Close() error {
 		return &fs.PathError{Op: "unlock", Path: l.name, Err: fs.ErrClosed}
 	}
 	l.done = true
-	delete(l.m.locked, l.f)
+	delete(l.m.locked, l.d)
 	return nil
 }

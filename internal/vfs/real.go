@@ -2,7 +2,6 @@ package vfs
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -111,7 +110,7 @@ func (Real) FreeBytes(dir string) (int64, error) {
 }
 
 // Lock implements FS.
-func (Real) Lock(name string) (io.Closer, error) { return lockReal(name) }
+func (Real) Lock(name string) (Lock, error) { return lockReal(name) }
 
 // realFile is an *os.File that knows its size.
 type realFile struct{ *os.File }

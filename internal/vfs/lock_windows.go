@@ -1,0 +1,56 @@
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+var (
+	kernel32     = syscall.NewLazyDLL("kernel32.dll")
+	lockFileEx   = kernel32.NewProc("LockFileEx")
+	unlockFileEx = kernel32.NewProc("UnlockFileEx")
+)
+
+// Arguments and errors of LockFileEx, from winbase.h and winerror.h.
+const (
+	lockfileFailImmediately = 1
+	lockfileExclusiveLock   = 2
+
+	errorLockViolation syscall.Errno = 33
+	errorIOPending     syscall.Errno = 997
+)
+
+// lockedByte is what is locked: a byte far behind the end of the file, since
+// others cannot read what is.
+func lockedByte() *syscall.Overlapped { return &syscall.Overlapped{OffsetHigh: 1 << 30} }
+
+// lockFile locks with LockFileEx: the lock belongs to the open file, so it also
+// excludes this process, and Windows releases it when the process dies. A file
+// that is open cannot be removed.
+func lockFile(f *os.File) error {
+	ok, _, err := lockFileEx.Call(f.Fd(), lockfileExclusiveLock|lockfileFailImmediately, 0, 1, 0,
+		uintptr(unsafe.Pointer(lockedByte())))
+	if ok != 0 {
+		return nil
+	}
+	if errors.Is(err, errorLockViolation) || errors.Is(err, errorIOPending) {
+		err = ErrLocked
+	}
+	return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+}
+
+// unlockFile unlocks before it closes: Windows may take its time to unlock what
+// was closed.
+func unlockFile(f *os.File) error {
+	_, _, _ = unlockFileEx.Call(f.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(lockedByte()))) // not locked is as well
+	return f.Close()
+}
+
+// lockDir finds that a directory cannot be locked.
+func lockDir(name string) (*os.File, error) {
+	_, err := os.Lstat(name)
+	return nil, err
+}
