@@ -101,11 +101,7 @@ func (db *DB) Apply(b *Batch) error {
 	if len(operations) == 0 {
 		return nil
 	}
-	if err := db.enterToWrite(); err != nil {
-		return err
-	}
 	end, err := db.applyBatch(b, operations)
-	db.owner.Unlock()
 	if err != nil {
 		return err
 	}
@@ -113,6 +109,10 @@ func (db *DB) Apply(b *Batch) error {
 }
 
 func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err error) {
+	if err := db.enterToWrite(); err != nil {
+		return end, err
+	}
+	defer db.leaveWrite(&err)
 	if db.isLarge(b.bytes) {
 		return db.applyLarge(b.bytes, operations)
 	}

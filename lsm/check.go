@@ -55,8 +55,7 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 // dispose gives back what a store that was not opened has.
 func (db *DB) dispose() {
 	db.stop()
-	db.active.Release()
-	db.report(db.letGoOfBudget())
+	db.report(errors.Join(releaseTable(db.active.Table), db.letGoOfBudget()))
 }
 
 // checker looks at what Open would read, with the code that Open has for it.

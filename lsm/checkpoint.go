@@ -49,12 +49,12 @@ func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error 
 // flushed waits until all of the view is in files, and describes them as the
 // first edit of a manifest. They stay until the iterator is closed: the view may be
 // before. The end of the context ends the waiting.
-func (v *View) flushed(ctx context.Context, opened caller) (*edit, *Iterator, error) {
+func (v *View) flushed(ctx context.Context, opened caller) (_ *edit, _ *Iterator, err error) {
 	if err := v.enter(); err != nil {
 		return nil, nil, err
 	}
 	db := v.db
-	defer db.owner.Unlock()
+	defer db.leave(&err)
 	if err := db.waitForRun(ctx, v.run); err != nil {
 		return nil, nil, err
 	}

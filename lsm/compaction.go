@@ -107,10 +107,20 @@ func (c *compaction) isMove() bool {
 
 // merge writes the outputs.
 func (c *compaction) merge() error {
+	w := &runWriter{c: c}
+	err := c.db.guard(func() error { return c.mergeInto(w) })
+	if err != nil {
+		return errors.Join(c.db.failIfPanic(err), w.abort())
+	}
+	return c.openRests()
+}
+
+// mergeInto is merge without what follows an error, or success.
+func (c *compaction) mergeInto(w *runWriter) error {
 	var m merger
 	m.reset(&c.db.o.Split, nil, c.sources())
 	defer m.close()
-	w := &runWriter{c: c, ranges: c.ranges(m.sources), obstacles: c.obstacles()}
+	w.ranges, w.obstacles = c.ranges(m.sources), c.obstacles()
 	c.older.rewind()
 	m.seek(nil)
 	for n := 1; m.next(); n++ {
@@ -119,25 +129,21 @@ func (c *compaction) merge() error {
 			break
 		}
 		if err := w.write(&m); err != nil {
-			return errors.Join(err, w.abort())
+			return err
 		}
 		if n%yieldEntries == 0 {
 			runtime.Gosched() // the owner may be waiting for this processor
 		}
 		if n%stopEntries == 0 {
 			if err := c.db.giveWay(); err != nil {
-				return errors.Join(err, w.abort())
+				return err
 			}
 		}
 	}
-	err := m.err
-	if err == nil {
-		err = w.finish()
+	if m.err != nil {
+		return m.err
 	}
-	if err != nil {
-		return errors.Join(err, w.abort())
-	}
-	return c.openRests()
+	return w.finish()
 }
 
 // openRests opens what the compaction has not come to of its inputs. One that lies

@@ -72,6 +72,7 @@ type DB struct {
 	manifest manifest
 	janitor  janitor
 	counters counters
+	panics   *eventPanics
 
 	ctx       context.Context // ends with the store
 	stop      context.CancelFunc
@@ -162,7 +163,9 @@ func (db *DB) close(discard bool) error {
 	var err error
 	if !discard {
 		if err = db.failed; err == nil {
-			err = db.flushAll()
+			if err = db.guard(db.flushAll); isPanic(err) {
+				err = db.failLocked(err)
+			}
 		}
 	}
 	db.closed = true
@@ -174,7 +177,7 @@ func (db *DB) close(discard bool) error {
 	db.workers.Wait()
 	db.compacting.Lock() // a Compact may be under way
 	defer db.compacting.Unlock()
-	return errors.Join(err, left, db.release(discard))
+	return errors.Join(err, left, db.release(discard), db.panics.err())
 }
 
 // release gives everything back. Nothing else goes on. If the store is discarded, the
@@ -187,7 +190,7 @@ func (db *DB) release(discard bool) (err error) {
 	}
 	// Iterators that are open may be in use by others: what they pin stays until
 	// they are closed.
-	db.active.Release()
+	err = errors.Join(err, releaseTable(db.active.Table))
 	db.owner.Unlock()
 	db.janitor.keepFiles() // from here on they are those of the tree
 	db.owner.Lock()

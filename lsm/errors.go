@@ -50,7 +50,7 @@ var (
 	// Options.Split cuts.
 	ErrRange = errors.New("invalid range")
 	// ErrFailed is returned by writes after the log or the manifest could not be
-	// written, or a Filter or a Picker has panicked: see PanicError. Nothing is
+	// written, or a function of the options has panicked: see PanicError. Nothing is
 	// known then about what the disk has; Get and Peek go on, views and scans do
 	// unless there is something to seal, and opening the store again finds out.
 	ErrFailed = errors.New("store has failed")

@@ -1,10 +1,14 @@
 package lsm
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Events are functions that are told what goes on. Those that are nil are not.
 // They are called by whoever does it, some under the lock of the store: they must
-// return soon and must not call the store.
+// return soon and must not call the store. One that panics is not called any more; Close
+// returns the panic.
 type Events struct {
 	// LogReplayed is called for each log that opening has read.
 	LogReplayed func(LogInfo)
@@ -72,21 +76,38 @@ type TableInfo struct {
 	Err   error // nil if it is gone
 }
 
-// complete fills in functions that do nothing.
-func (e *Events) complete() {
-	setDefault(&e.LogReplayed)
-	setDefault(&e.Flushed)
-	setDefault(&e.FlushFailed)
-	setDefault(&e.Compacted)
-	setDefault(&e.CompactionFailed)
-	setDefault(&e.TableRemoved)
-	setDefault(&e.Stalled)
-	setDefault(&e.LeftBehind)
-	setDefault(&e.Failed)
+// guarded returns functions that never panic, and do nothing where e has none.
+func (e Events) guarded(panics *eventPanics) Events {
+	guardEvent(&e.LogReplayed, "LogReplayed", panics)
+	guardEvent(&e.Flushed, "Flushed", panics)
+	guardEvent(&e.FlushFailed, "FlushFailed", panics)
+	guardEvent(&e.Compacted, "Compacted", panics)
+	guardEvent(&e.CompactionFailed, "CompactionFailed", panics)
+	guardEvent(&e.TableRemoved, "TableRemoved", panics)
+	guardEvent(&e.Stalled, "Stalled", panics)
+	guardEvent(&e.LeftBehind, "LeftBehind", panics)
+	guardEvent(&e.Failed, "Failed", panics)
+	return e
 }
 
-func setDefault[T any](f *func(T)) {
-	if *f == nil {
+// guardEvent makes a panic of a function the last call of it.
+func guardEvent[T any](f *func(T), name string, panics *eventPanics) {
+	tell := *f
+	if tell == nil {
 		*f = func(T) {}
+		return
+	}
+	var panicked atomic.Bool
+	*f = func(info T) {
+		if panicked.Load() {
+			return
+		}
+		defer func() {
+			if v := recover(); v != nil {
+				panicked.Store(true)
+				panics.note(newPanicError("events function "+name, v))
+			}
+		}()
+		tell(info)
 	}
 }

@@ -76,11 +76,12 @@ const (
 )
 
 // filterRange is what a Filter is asked about, if there is one.
-func filterRange(f Filter) (r run.Range) {
+func filterRange(f Filter) (r run.Range, err error) {
+	defer catch(fmt.Sprintf("filter %T", f), &err)
 	if ranged, ok := f.(RangeFilter); ok {
 		r.From, r.To = ranged.FilterRange()
 	}
-	return r
+	return r, nil
 }
 
 // filters says whether the Filter is asked about a key.

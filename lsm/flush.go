@@ -11,11 +11,11 @@ import (
 )
 
 // Flush brings everything that was written so far to the disk, for good.
-func (db *DB) Flush() error {
+func (db *DB) Flush() (err error) {
 	if err := db.enterToWrite(); err != nil {
 		return err
 	}
-	defer db.owner.Unlock()
+	defer db.leaveWrite(&err)
 	return db.flushAll()
 }
 

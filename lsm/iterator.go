@@ -97,12 +97,12 @@ func (it *Iterator) Close() error {
 // Iterator walks the keys from from to to, excluded; nil is the lowest or beyond
 // the highest. It sees the store as it is now: the store is sealed, unless
 // nothing was written since it last was. Close it.
-func (db *DB) Iterator(from, to []byte) (*Iterator, error) {
+func (db *DB) Iterator(from, to []byte) (_ *Iterator, err error) {
 	opened := callerOf()
 	if err := db.enter(); err != nil {
 		return nil, err
 	}
-	defer db.owner.Unlock()
+	defer db.leaveWrite(&err)
 	if err := db.sealToRead(); err != nil {
 		return nil, err
 	}
@@ -116,9 +116,9 @@ const readahead = 256 << 10
 func (db *DB) scan(v *version, newest uint64, within run.Range, opened caller) *Iterator {
 	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // they are the caller's
 	w := &walk{db: db, within: within, version: v, run: newest, opened: opened}
+	w.openScan() // first: it calls functions of the options
 	v.refs++
 	db.enterWalk(w)
-	w.openScan()
 	return &Iterator{walk: w}
 }
 

@@ -33,14 +33,14 @@ type live struct {
 // Prefix walks the keys with a prefix, which must be one as Options.Split cuts
 // it, as a live cursor: each Next goes to the smallest key above the last one, as
 // the store is at that moment. The owner may write while it walks. Close it.
-func (db *DB) Prefix(prefix []byte) (*Iterator, error) {
+func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return nil, err
 	}
 	if err := db.enter(); err != nil {
 		return nil, err
 	}
-	defer db.owner.Unlock()
+	defer db.leave(&err)
 	w := db.idleWalk()
 	l := &w.live
 	l.on = true
@@ -271,7 +271,11 @@ func (w *walk) closeLive() error {
 
 // checkPrefix says whether bytes are a prefix as the store cuts them.
 func (o *Options) checkPrefix(prefix []byte) error {
-	if o.Split.Func(prefix) != len(prefix) {
+	n, err := o.splitAt(prefix)
+	if err != nil {
+		return err
+	}
+	if n != len(prefix) {
 		return fmt.Errorf("%d bytes are not a prefix as %q cuts them: %w", len(prefix), o.Split.Name, ErrRange)
 	}
 	return nil

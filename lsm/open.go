@@ -33,7 +33,7 @@ func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error)
 		db.stop()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if err := db.openUntil(ctx); err != nil {
+	if err := db.guard(func() error { return db.openUntil(ctx) }); err != nil {
 		return nil, fmt.Errorf("open store: %w", errors.Join(err, db.giveUp()))
 	}
 	return db, nil
@@ -44,8 +44,9 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
 		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
 		nextFile: 1, activeRun: 1, runAge: maxRunAge, lastSeal: time.Now(), quietTime: minQuietTime,
-		views: make(map[*View]bool),
+		views: make(map[*View]bool), panics: &eventPanics{},
 	}
+	db.o.Events = o.Events.guarded(db.panics)
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
 	db.owner.Mutex = &sync.Mutex{}
 	db.ctx, db.stop = context.WithCancel(context.Background())
@@ -268,8 +269,7 @@ func (db *DB) giveUp() error {
 	db.stop()
 	db.workers.Wait()
 	if db.dirLock == nil {
-		db.active.Release()
-		return db.letGoOfBudget()
+		return errors.Join(releaseTable(db.active.Table), db.letGoOfBudget())
 	}
 	db.closed = true
 	return db.release(false)

@@ -132,7 +132,6 @@ func (o *Options) complete() (Options, error) {
 	if len(c.Compression) == 0 {
 		c.Compression = []Compression{S2}
 	}
-	c.filtered = filterRange(c.Filter)
 	if c.NewMemtable == nil {
 		c.NewMemtable = memtable.NewHash
 	}
@@ -145,12 +144,15 @@ func (o *Options) complete() (Options, error) {
 	if err := c.check(); err != nil {
 		return c, fmt.Errorf("%w: %w", ErrOption, err)
 	}
+	var err error
+	if c.filtered, err = filterRange(c.Filter); err != nil {
+		return c, fmt.Errorf("%w: %w", ErrOption, err)
+	}
 	if c.Budget == nil {
 		c.Budget = newBudget(c.BudgetBytes, c.BlockBytes)
 	}
 	byDefault := min(max(c.Budget.Limit()/8, minMemtableBytes), maxMemtableBytes)
 	c.MemtableBytes = cmp.Or(c.MemtableBytes, byDefault)
-	c.Events.complete()
 	return c, nil
 }
 

@@ -9,7 +9,7 @@ func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
 	if err := db.enter(); err != nil {
 		return dst, false, err
 	}
-	defer db.owner.Unlock()
+	defer db.leave(&err)
 	if err := db.find(&db.finding, db.current, true, key); err != nil {
 		return dst, false, err
 	}
@@ -35,7 +35,7 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.enter(); err != nil {
 		return nil, false, err
 	}
-	defer db.owner.Unlock()
+	defer db.leave(&err)
 	if err := db.find(&db.finding, db.current, true, key); err != nil {
 		return nil, false, err
 	}

@@ -219,6 +219,6 @@ func (r *recovery) table(m fileMeta) error {
 
 func (r *recovery) release() {
 	if r.memory.Table != nil {
-		r.memory.Release()
+		r.db.report(releaseTable(r.memory.Table))
 	}
 }

@@ -1,6 +1,8 @@
 package lsm
 
 import (
+	"fmt"
+
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/memtable"
 )
@@ -14,6 +16,13 @@ type runTable struct {
 // newTable makes a memtable.
 func (db *DB) newTable() runTable {
 	return runTable{Table: db.o.NewMemtable(memtable.Options{Budget: db.o.Budget.slabs})}
+}
+
+// releaseTable gives the memory of a memtable back, which may be one of a caller's.
+func releaseTable(t memtable.Table) (err error) {
+	defer catch(fmt.Sprintf("memtable %T", t), &err)
+	t.Release()
+	return nil
 }
 
 // apply carries out an operation. The probe is scratch; it has the key then.

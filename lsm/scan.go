@@ -50,7 +50,8 @@ func (w *walk) followFlush() {
 }
 
 // standAgain makes the walk stand at its key once more, with the sources of its version.
-func (w *walk) standAgain() error {
+func (w *walk) standAgain() (err error) {
+	defer catch("split function", &err)
 	m := &w.merger
 	for {
 		w.reopenScan()

@@ -5,11 +5,11 @@ import "time"
 // Seal ends the active run: what is written from now on is another one. It takes
 // constant time. A crash takes a store without a log back to a seal; see the
 // package comment. Many small runs cost little: they are flushed together.
-func (db *DB) Seal() error {
+func (db *DB) Seal() (err error) {
 	if err := db.enterToWrite(); err != nil {
 		return err
 	}
-	defer db.owner.Unlock()
+	defer db.leaveWrite(&err)
 	return db.seal()
 }
 
@@ -18,13 +18,14 @@ func (db *DB) seal() error {
 	if db.active.Len() == 0 {
 		return nil
 	}
+	next := db.newTable() // first: it is a function of the options
 	r := &sealedRun{
 		number: db.activeRun, table: db.active.Table,
 		bytes: db.active.bytesFor(db.o.MemtableBytes), sealed: time.Now(),
 	}
 	r.table.Seal()
 	db.o.Budget.enter(r)
-	db.active = db.newTable()
+	db.active = next
 	return db.beginRun(r)
 }
 

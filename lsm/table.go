@@ -72,7 +72,7 @@ func (db *DB) writeTable(number, of uint64, ranges run.Ranges, fill func(*tableW
 		}
 	}
 	if err == nil {
-		err = fill(w)
+		err = db.guard(func() error { return fill(w) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.abort())

@@ -26,11 +26,11 @@ type sealedRun struct {
 }
 
 // release gives the memory of the run back. Scans that still walk it find it gone.
-func (r *sealedRun) release() {
+func (r *sealedRun) release() error {
 	r.memory.Lock()
 	defer r.memory.Unlock()
 	r.gone = true
-	r.table.Release()
+	return releaseTable(r.table)
 }
 
 // version is all that the store holds but for the active memtable, at one
@@ -73,7 +73,7 @@ func (db *DB) unref(v *version) {
 			continue
 		}
 		if r.table != nil {
-			r.release()
+			db.report(r.release())
 			db.o.Budget.leave(r)
 		} else {
 			db.unrefFile(r.file)

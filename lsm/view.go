@@ -16,11 +16,11 @@ type View struct {
 // View seals the store and pins it as it is, in constant time. Close it.
 func (db *DB) View() (*View, error) { return db.view(callerOf()) }
 
-func (db *DB) view(opened caller) (*View, error) {
+func (db *DB) view(opened caller) (_ *View, err error) {
 	if err := db.enter(); err != nil {
 		return nil, err
 	}
-	defer db.owner.Unlock()
+	defer db.leaveWrite(&err)
 	if err := db.sealToRead(); err != nil {
 		return nil, err
 	}
@@ -31,11 +31,11 @@ func (db *DB) view(opened caller) (*View, error) {
 }
 
 // Close releases what the view pins. Its iterators go on.
-func (v *View) Close() error {
+func (v *View) Close() (err error) {
 	if err := v.enter(); err != nil {
 		return err
 	}
-	defer v.db.owner.Unlock()
+	defer v.db.leave(&err)
 	v.abandon()
 	return nil
 }
@@ -63,7 +63,7 @@ func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
 		return dst, false, err
 	}
 	db := v.db
-	defer db.owner.Unlock()
+	defer db.leave(&err)
 	if err := db.find(&db.viewed, v.version, false, key); err != nil {
 		return dst, false, err
 	}
@@ -76,10 +76,10 @@ func (v *View) Iterator(from, to []byte) (*Iterator, error) {
 	return v.iterator(run.Range{From: from, To: to}, callerOf())
 }
 
-func (v *View) iterator(within run.Range, opened caller) (*Iterator, error) {
+func (v *View) iterator(within run.Range, opened caller) (_ *Iterator, err error) {
 	if err := v.enter(); err != nil {
 		return nil, err
 	}
-	defer v.db.owner.Unlock()
+	defer v.db.leave(&err)
 	return v.db.scan(v.version, v.run, within, opened), nil
 }

@@ -66,8 +66,11 @@ func (w *walk) enter() bool {
 	return false
 }
 
-// leave ends what enter began.
+// leave ends what enter began. A panic of the split function is the end of the walk.
 func (w *walk) leave() {
+	if v := recover(); v != nil {
+		w.valid, w.err = false, w.db.panicOf(v)
+	}
 	if w.live.on {
 		w.db.owner.Unlock()
 	}
@@ -197,25 +200,27 @@ func (w *walk) currentValue() ([]byte, error) {
 // close ends the walk.
 func (w *walk) close() error {
 	db := w.db
-	db.owner.Lock()
-	err := w.closeLocked()
-	last := db.released && len(db.walks) == 0
-	db.owner.Unlock()
+	last, err := w.closeLocked()
 	if last { // the tables that it pinned are closed before the budget is let go of
 		err = errors.Join(err, db.janitor.close(), db.letGoOfBudget())
 	}
 	return err
 }
 
-func (w *walk) closeLocked() error {
+// closeLocked takes the lock. Last says that nothing of a closed store is left to close.
+func (w *walk) closeLocked() (last bool, err error) {
+	db := w.db
+	db.owner.Lock()
+	defer db.leave(&err)
 	w.valid = false
 	w.moves++ // its memory may be another walk's
-	w.db.leaveWalk(w)
+	db.leaveWalk(w)
+	last = db.released && len(db.walks) == 0
 	if w.live.on {
-		return w.closeLive()
+		return last, w.closeLive()
 	}
-	err := w.merger.close()
-	w.db.unref(w.version)
+	err = w.merger.close()
+	db.unref(w.version)
 	w.version = nil
-	return err
+	return last, err
 }

@@ -42,7 +42,7 @@ func (db *DB) work(w *worker, do func() (more bool, err error), report func(erro
 	pause := minRetryPause
 	for {
 		asked := w.asked.Load()
-		more, err := do()
+		more, err := db.guarded(do)
 		if db.ctx.Err() != nil {
 			return
 		}
@@ -65,4 +65,22 @@ func (db *DB) work(w *worker, do func() (more bool, err error), report func(erro
 			return
 		}
 	}
+}
+
+// guarded calls what a worker does. A panic makes the store ErrFailed: it would come
+// again.
+func (db *DB) guarded(do func() (more bool, err error)) (more bool, err error) {
+	err = db.guard(func() (err error) {
+		more, err = do()
+		return err
+	})
+	return more, db.failIfPanic(err)
+}
+
+// failIfPanic makes an error final if it is a panic.
+func (db *DB) failIfPanic(err error) error {
+	if isPanic(err) {
+		return db.fail(err)
+	}
+	return err
 }

@@ -41,23 +41,25 @@ func (db *DB) DeleteRange(from, to []byte) error {
 	if to == nil {
 		to = []byte{} // as the log has it: no range ends at the lowest key
 	}
-	if err := db.enterToWrite(); err != nil {
-		return err
-	}
-	// A tombstone hides older runs: what there is must be one.
-	var err error
-	if db.active.Len() > len(db.active.Ranges()) {
-		err = db.seal()
-	}
-	var end logEnd
-	if err == nil {
-		end, err = db.apply(opRange, from, to)
-	}
-	db.owner.Unlock()
+	end, err := db.applyRange(from, to)
 	if err != nil {
 		return err
 	}
 	return end.sync()
+}
+
+func (db *DB) applyRange(from, to []byte) (end logEnd, err error) {
+	if err := db.enterToWrite(); err != nil {
+		return end, err
+	}
+	defer db.leaveWrite(&err)
+	// A tombstone hides older runs: what there is must be one.
+	if db.active.Len() > len(db.active.Ranges()) {
+		if err := db.seal(); err != nil {
+			return end, err
+		}
+	}
+	return db.apply(opRange, from, to)
 }
 
 // rangeOf is what DeleteRange wrote.
@@ -77,12 +79,14 @@ func (o *Options) checkPartitions(r run.Range) error {
 }
 
 // checkKey says whether a key names a partition. If not, the tombstone of its
-// prefix would reach over several.
+// prefix would reach over several. A split function that panics for the key does it
+// here, before anything is changed.
 func (o *Options) checkKey(key []byte) error {
-	if o.PartitionBytes == 0 {
-		return nil
+	n, err := o.splitAt(key)
+	if err != nil {
+		return err
 	}
-	if n := o.Split.Func(key); n < o.PartitionBytes {
+	if n < o.PartitionBytes {
 		return fmt.Errorf("prefix of %d bytes, partitions have %d: %w", n, o.PartitionBytes, ErrPartition)
 	}
 	return nil
@@ -125,15 +129,19 @@ func (db *DB) write(kind run.Kind, key, value []byte) error {
 	if err := db.o.checkKey(key); err != nil {
 		return err
 	}
-	if err := db.enterToWrite(); err != nil {
-		return err
-	}
-	end, err := db.apply(kind, key, value)
-	db.owner.Unlock()
+	end, err := db.applyOne(kind, key, value)
 	if err != nil {
 		return err
 	}
 	return end.sync()
+}
+
+func (db *DB) applyOne(kind run.Kind, key, value []byte) (end logEnd, err error) {
+	if err := db.enterToWrite(); err != nil {
+		return end, err
+	}
+	defer db.leaveWrite(&err)
+	return db.apply(kind, key, value)
 }
 
 // apply carries out one operation, under the lock.

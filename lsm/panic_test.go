@@ -1,0 +1,240 @@
+package lsm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"reflect"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/memtable"
+)
+
+// tripwire panics once, at the call that it is set to.
+type tripwire struct{ left atomic.Int64 }
+
+func (w *tripwire) set(calls int) { w.left.Store(int64(calls)) }
+
+// step reports whether it was set and has not gone off.
+func (w *tripwire) isSet() bool { return w.left.Load() > 0 }
+
+func (w *tripwire) step() {
+	if w.left.Load() > 0 && w.left.Add(-1) == 0 {
+		panic("secret key")
+	}
+}
+
+// trippedTable is a memtable every method of which may panic, but for Bytes, Len and
+// Ranges, which tell of fields.
+type trippedTable struct {
+	memtable.Table
+	wire *tripwire
+}
+
+func (t trippedTable) Set(p *run.Probe, v []byte)    { t.wire.step(); t.Table.Set(p, v) }
+func (t trippedTable) Delete(p *run.Probe)           { t.wire.step(); t.Table.Delete(p) }
+func (t trippedTable) Append(p *run.Probe, v []byte) { t.wire.step(); t.Table.Append(p, v) }
+func (t trippedTable) DeletePrefix(p *run.Probe)     { t.wire.step(); t.Table.DeletePrefix(p) }
+func (t trippedTable) DeleteRange(r run.Range)       { t.wire.step(); t.Table.DeleteRange(r) }
+func (t trippedTable) Hides(p *run.Probe) bool       { t.wire.step(); return t.Table.Hides(p) }
+func (t trippedTable) Seal()                         { t.wire.step(); t.Table.Seal() }
+func (t trippedTable) Iterator() run.Iterator        { t.wire.step(); return t.Table.Iterator() }
+func (t trippedTable) Release()                      { t.wire.step(); t.Table.Release() }
+
+func (t trippedTable) Get(p *run.Probe, f *run.Finding) bool {
+	t.wire.step()
+	return t.Table.Get(p, f)
+}
+
+func (t trippedTable) Live(p *run.Probe, reuse run.Iterator) run.Iterator {
+	t.wire.step()
+	return t.Table.Live(p, reuse)
+}
+
+// A split function or a memtable that panicked left the lock of the store held, for
+// ever. Each call of one panics in turn, in each operation.
+func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
+	ctx := context.Background()
+	key, value := []byte("aa:1"), []byte("value")
+	walked := func(it *Iterator, err error) error {
+		if err != nil {
+			return err
+		}
+		for it.Next() {
+			_, err = it.Value()
+		}
+		return errors.Join(err, it.Err(), it.Close())
+	}
+	streamed := func(r io.ReadCloser, _ int64, _ bool, err error) error {
+		if err != nil {
+			return err
+		}
+		_, err = io.ReadAll(r)
+		return errors.Join(err, r.Close())
+	}
+	viewed := func(do func(*View) error) func(*DB) error {
+		return func(db *DB) error {
+			v, err := db.View()
+			if err != nil {
+				return err
+			}
+			return errors.Join(do(v), v.Close())
+		}
+	}
+	operations := map[string]func(*DB) error{
+		"Append":       func(db *DB) error { return db.Append(key, value) },
+		"Put":          func(db *DB) error { return db.Put(key, value) },
+		"Put large":    func(db *DB) error { return db.Put(key, make([]byte, 1<<20)) },
+		"Delete":       func(db *DB) error { return db.Delete(key) },
+		"DeletePrefix": func(db *DB) error { return db.DeletePrefix([]byte("aa:")) },
+		"DeleteRange":  func(db *DB) error { return db.DeleteRange([]byte("aa"), []byte("ab")) },
+		"Apply": func(db *DB) error {
+			var b Batch
+			b.Put(key, value)
+			b.DeletePrefix([]byte("bb:"))
+			return db.Apply(&b)
+		},
+		"Get":        func(db *DB) error { _, _, err := db.Get(key, nil); return err },
+		"Peek":       func(db *DB) error { _, _, err := db.Peek(key); return err },
+		"Iterator":   func(db *DB) error { it, err := db.Iterator(key, nil); return walked(it, err) },
+		"Prefix":     func(db *DB) error { it, err := db.Prefix([]byte("aa:")); return walked(it, err) },
+		"Stream":     func(db *DB) error { return streamed(db.Stream(key)) },
+		"Seal":       (*DB).Seal,
+		"Flush":      (*DB).Flush,
+		"Compact":    (*DB).Compact,
+		"Checkpoint": func(db *DB) error { return db.Checkpoint(ctx, "copy") },
+		"View": viewed(func(v *View) error {
+			_, _, err := v.Get(key, nil)
+			it, openErr := v.Iterator(key, nil)
+			return errors.Join(err, walked(it, openErr), streamed(v.Stream(key)))
+		}),
+		"Tables": viewed(func(v *View) error {
+			tables, err := v.Tables(ctx)
+			if err != nil {
+				return err
+			}
+			return tables.Close()
+		}),
+		"Metrics": func(db *DB) error { db.Metrics(); return nil },
+		"Close":   (*DB).Close,
+		"Discard": (*DB).Discard,
+	}
+	methods := reflect.TypeFor[*DB]()
+	for i := range methods.NumMethod() {
+		require.Contains(t, operations, methods.Method(i).Name)
+	}
+	for name, operation := range operations {
+		for _, of := range []string{"split", "memtable"} {
+			t.Run(name+"/"+of, func(t *testing.T) {
+				for nth := 1; ; nth++ {
+					if !panicsAt(t, of, nth, operation) {
+						break
+					}
+				}
+			})
+		}
+	}
+}
+
+// panicsAt runs an operation during which the nth call panics, and reports whether there
+// were as many.
+func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool {
+	mem, wire := vfs.NewMem(vfs.MemOptions{}), &tripwire{}
+	o := goldenOptions(mem, LogOff)
+	o.Picker = quietPicker{}
+	split := o.Split.Func
+	switch of {
+	case "split":
+		o.Split.Func = func(key []byte) int { wire.step(); return split(key) }
+	case "memtable":
+		o.NewMemtable = func(mo memtable.Options) memtable.Table {
+			wire.step()
+			return trippedTable{memtable.NewHash(mo), wire}
+		}
+	}
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	db.runAge = time.Hour
+	for _, key := range []string{"aa:1", "aa:2", "bb:1"} {
+		require.NoError(t, db.Append([]byte(key), []byte("old")))
+		require.NoError(t, db.Flush())
+		require.NoError(t, db.Append([]byte(key), []byte("new")))
+	}
+	wire.set(nth)
+	err = operation(db)
+	again := !wire.isSet()
+	wire.set(0)
+	if err != nil {
+		var p *PanicError
+		require.ErrorAs(t, err, &p)
+		require.NotContains(t, err.Error(), "secret")
+	}
+	require.True(t, db.owner.TryLock(), "the lock is held")
+	db.owner.Unlock()
+	if !db.closed {
+		_, _, err := db.Get([]byte("aa:2"), nil)
+		require.NoError(t, err)
+		writeErr := db.Put([]byte("cc:1"), []byte("x"))
+		require.True(t, writeErr == nil || errors.Is(writeErr, ErrFailed), "%v", writeErr)
+		closed := db.Close()
+		require.True(t, closed == nil || errors.Is(closed, ErrFailed), "%v", closed)
+	}
+	o.Split.Func, o.NewMemtable = split, nil
+	db, err = Open("db", o)
+	require.NoError(t, err)
+	_, found, err := db.Get([]byte("aa:2"), nil)
+	require.NoError(t, err)
+	_ = found
+	require.NoError(t, db.Close())
+	return again
+}
+
+// A function of Events that panicked ended the process, or left the lock held.
+func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o := goldenOptions(mem, LogBuffered)
+	calls := 0
+	events := reflect.ValueOf(&o.Events).Elem()
+	for i := range events.NumField() {
+		f := events.Field(i)
+		f.Set(reflect.MakeFunc(f.Type(), func([]reflect.Value) []reflect.Value {
+			calls++
+			panic("secret key")
+		}))
+	}
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	for range 3 {
+		require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
+		require.NoError(t, db.Flush())
+		require.NoError(t, db.Compact())
+	}
+	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
+	require.Error(t, db.fail(errors.New("disk")))
+	require.ErrorIs(t, db.Put([]byte("aa:1"), []byte("value")), ErrFailed)
+	err = db.Close()
+	var p *PanicError
+	require.ErrorAs(t, err, &p)
+	require.Contains(t, err.Error(), "events function")
+	require.NotContains(t, err.Error(), "secret")
+	require.LessOrEqual(t, calls, events.NumField(), "each one panics once")
+}
+
+// A RangeFilter that panics when it is asked for its range is an error of Open.
+func TestPanicOfFilterRangeIsAnErrorOfOpen(t *testing.T) {
+	_, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), Filter: panickyRange{}})
+	require.ErrorIs(t, err, ErrOption)
+	var p *PanicError
+	require.ErrorAs(t, err, &p)
+}
+
+type panickyRange struct{}
+
+func (panickyRange) Decide([]FilterEntry)           {}
+func (panickyRange) FilterRange() (from, to []byte) { panic("no range") }
