@@ -1,7 +1,6 @@
 package lsmstate
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,13 +24,13 @@ func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snap
 	if err := errors.Join(a.run(ctx, handles), a.stage.remove()); err != nil || len(a.parts) == 0 {
 		return err
 	}
-	if err := a.blame(b.openTree()); err != nil {
+	if err := a.blame(b.openTree(ctx)); err != nil {
 		return err
 	}
-	if err := b.dropUnclaimed(unclaimed); err != nil {
+	if err := b.dropUnclaimed(ctx, unclaimed); err != nil {
 		return err
 	}
-	return b.loadTimers()
+	return b.loadTimers(ctx)
 }
 
 // adoption is a restore from native snapshots under way.
@@ -48,6 +47,9 @@ type adoption struct {
 // not opened yet: some systems remove no name of a file that is open.
 func (a *adoption) run(ctx context.Context, handles []snapshot.Handle) error {
 	for i, h := range handles {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := a.add(ctx, i, h); err != nil {
 			return err
 		}
@@ -117,53 +119,4 @@ func (a *adoption) blame(err error) error {
 		return ofFile(a.tables[table.Number-1], ofDescription(err))
 	}
 	return ofDescription(err)
-}
-
-// dropUnclaimed deletes the rows of states that the program has not declared, so that
-// no later snapshot has them.
-func (b *Backend) dropUnclaimed(unclaimed []state.ID) (err error) {
-	if len(unclaimed) == 0 {
-		return nil
-	}
-	v, err := b.db.View() // an iterator of the store would seal it after each delete
-	if err != nil {
-		return ofTree(err)
-	}
-	defer func() { err = errors.Join(err, ofTree(v.Close())) }()
-	groups := b.registry.Keyspace().Groups
-	for group := int(groups.First); group <= int(groups.Last); group++ {
-		for _, id := range unclaimed {
-			from, to := state.AppendHeader(nil, uint16(group), id), afterState(uint16(group), id)
-			if err := b.dropPrefixes(v, from, to); err != nil {
-				return err
-			}
-			for s := section(0); s < 2*sectionsOfDomain; s++ {
-				prefix := appendSection(nil, uint16(group), id, s)
-				if err := b.dropPrefixes(v, prefix, appendSection(nil, uint16(group), id, s+1)); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// dropPrefixes deletes every prefix that a view has in a range of keys.
-func (b *Backend) dropPrefixes(v *lsm.View, from, to []byte) error {
-	it, err := v.Iterator(from, to)
-	if err != nil {
-		return ofTree(err)
-	}
-	var last []byte
-	for it.Next() {
-		prefix := it.Key()[:b.options.Split.Func(it.Key())]
-		if bytes.Equal(prefix, last) {
-			continue
-		}
-		if err := b.db.DeletePrefix(prefix); err != nil {
-			return errors.Join(ofTree(err), ofTree(it.Close()))
-		}
-		last = append(last[:0], prefix...)
-	}
-	return ofTree(errors.Join(it.Err(), it.Close()))
 }

@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/weirstate/weir/internal/vfs"
@@ -70,7 +71,7 @@ func (b *Backend) store() (*lsm.DB, error) {
 	if err := b.prepare(); err != nil {
 		return nil, err
 	}
-	if err := b.openTree(); err != nil {
+	if err := b.openTree(context.Background()); err != nil {
 		return nil, fmt.Errorf("lsmstate: %w", ofTree(err))
 	}
 	return b.db, nil
@@ -90,8 +91,8 @@ func (b *Backend) prepare() error {
 }
 
 // openTree opens the tree that is in the directory, an empty one if there is none.
-func (b *Backend) openTree() error {
-	t, err := openTree(b.directory, &b.options)
+func (b *Backend) openTree(ctx context.Context) error {
+	t, err := openTree(ctx, b.directory, &b.options)
 	if err != nil {
 		return err
 	}

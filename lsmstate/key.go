@@ -41,6 +41,17 @@ func (s section) of(d state.Domain) section { return section(d)*sectionsOfDomain
 func (s section) domain() state.Domain { return state.Domain(s / sectionsOfDomain) }
 func (s section) kind() section        { return s % sectionsOfDomain }
 
+// domainsEnd is the first number that is of no domain.
+const domainsEnd = state.ProcessingTime + 1
+
+// domainOf returns the domain of a row of timers, domainsEnd or more if it has none.
+func domainOf(key []byte) state.Domain {
+	if len(key) < sectionSize {
+		return domainsEnd
+	}
+	return section(key[state.HeaderSize]).domain()
+}
+
 // appendSection adds what the keys of a section begin with.
 func appendSection(dst []byte, group uint16, id state.ID, s section) []byte {
 	at := len(dst)

@@ -2,7 +2,11 @@ package lsmstate
 
 import (
 	"container/heap"
+	"context"
+	"errors"
+	"fmt"
 
+	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/state"
 )
 
@@ -51,29 +55,37 @@ func (q *timerQueue) group(number uint16) *timerGroup {
 }
 
 // loadTimers finds the timers that a tree which was restored has.
-func (b *Backend) loadTimers() error {
-	groups := b.registry.Keyspace().Groups
-	for _, service := range b.timers {
-		for _, q := range service {
-			for group := int(groups.First); group <= int(groups.Last); group++ {
-				if err := q.load(uint16(group)); err != nil {
-					return err
-				}
+func (b *Backend) loadTimers(ctx context.Context) error {
+	if len(b.timers) == 0 {
+		return nil
+	}
+	v, err := b.db.View()
+	if err != nil {
+		return ofTree(err)
+	}
+	err = eachState(ctx, v, border(timerBit<<8), func(it *lsm.Iterator, number uint16, id state.ID) (bool, error) {
+		d := domainOf(it.Key())
+		if d >= domainsEnd {
+			return it.Next(), nil // no timer of ours
+		}
+		if service, ok := b.timers[id]; ok {
+			if err := service[d].load(number &^ (timerBit << 8)); err != nil {
+				return false, err
 			}
 		}
-	}
-	return nil
+		return it.Seek(appendSection(nil, number, id, markSection.of(d+1))), nil
+	})
+	return errors.Join(err, ofTree(v.Close()))
 }
 
 // load is loadTimers for a key group.
 func (q *timerQueue) load(number uint16) error {
+	if !q.backend.registry.Keyspace().Groups.Contains(number) {
+		return fmt.Errorf("timers of key group %d: %w", number, state.ErrCorrupt)
+	}
 	g := q.group(number)
 	if err := g.load(); err != nil {
 		return err
-	}
-	if len(g.known) == 0 && g.mark == "" {
-		q.groups[number-q.backend.registry.Keyspace().Groups.First] = nil
-		return nil
 	}
 	q.changed(g)
 	return nil

@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 
@@ -18,8 +19,8 @@ type tree struct {
 }
 
 // openTree opens a tree, or makes an empty one.
-func openTree(d *directory, o *lsm.Options) (*tree, error) {
-	db, err := lsm.Open(d.tree(), o)
+func openTree(ctx context.Context, d *directory, o *lsm.Options) (*tree, error) {
+	db, err := lsm.OpenContext(ctx, d.tree(), o)
 	if err != nil {
 		return nil, err
 	}
