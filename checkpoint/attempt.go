@@ -35,7 +35,7 @@ func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtas
 	}
 	c.beginning.Lock()
 	defer c.beginning.Unlock()
-	if err := c.clear(); err != nil {
+	if err := c.clear(ctx); err != nil {
 		return nil, err
 	}
 	number, err := c.completed.Begin(ctx)
@@ -55,7 +55,7 @@ func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtas
 }
 
 // clear makes way for a new attempt.
-func (c *Coordinator) clear() error {
+func (c *Coordinator) clear(ctx context.Context) error {
 	c.mu.Lock()
 	closed, before := c.closed, c.attempt
 	c.mu.Unlock()
@@ -65,8 +65,7 @@ func (c *Coordinator) clear() error {
 	if before != nil {
 		before.End()
 	}
-	c.commits.drain() // what has been acknowledged in full may become complete
-	return nil
+	return c.commits.drain(ctx) // what has been acknowledged in full may become complete
 }
 
 // adopt makes a the current attempt.

@@ -18,6 +18,9 @@ func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, e
 		return orphans, err
 	}
 	for _, orphan := range orphans {
+		if ctx.Err() != nil {
+			return orphans, errors.Join(err, context.Cause(ctx))
+		}
 		err = errors.Join(err, c.o.Storage.objects.Remove(ctx, orphan.Name))
 	}
 	return orphans, err

@@ -213,9 +213,9 @@ func (c *Coordinator) Close() error {
 	if attempt != nil {
 		attempt.End()
 	}
-	c.commits.drain()
-	c.removals.drain()
-	c.calls.drain()
+	for _, q := range []*queue{c.commits, c.removals, c.calls} {
+		_ = q.drain(context.Background()) // which never ends
+	}
 	return c.completed.Close()
 }
 
@@ -232,8 +232,12 @@ func (c *Coordinator) Discard(ctx context.Context) error {
 	case running:
 		return fmt.Errorf("discard the checkpoints of a job that runs: %w", ErrBusy)
 	}
-	c.commits.drain()
-	c.removals.drain()
+	if err := c.commits.drain(ctx); err != nil {
+		return err
+	}
+	if err := c.removals.drain(ctx); err != nil {
+		return err
+	}
 	entries, err := c.completed.List(ctx)
 	if err != nil {
 		return err

@@ -158,6 +158,9 @@ func (f *Files) walk(ctx context.Context, objects []ObjectInfo, dir, start strin
 		return objects, nil
 	}
 	for _, base := range names {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		of, unfinished := createdAs(base)
 		if !strings.HasPrefix(of, start) || snapshot.CheckName(of) != nil {
 			continue

@@ -1,6 +1,9 @@
 package checkpoint
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // queue runs functions one after the other, beside whoever adds them.
 //
@@ -66,15 +69,25 @@ func (q *queue) runNext() {
 	f()
 }
 
-// drain returns when nothing is waiting or running. It runs itself what waits.
-func (q *queue) drain() {
+// drain returns when nothing is waiting or running, or with its cause when the context
+// has ended. It runs itself what waits.
+func (q *queue) drain(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	defer context.AfterFunc(ctx, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.idle.Broadcast()
+	})()
 	for q.running || len(q.waiting) > 0 {
-		if q.running {
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case q.running:
 			q.idle.Wait()
-		} else {
+		default:
 			q.runNext()
 		}
 	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -80,8 +81,9 @@ func (c *LocalCopies) opened(n int) {
 	c.backends += n
 }
 
-// keep keeps the tables of a snapshot, and lets those go that none of the last had.
-func (c *LocalCopies) keep(tables *lsm.Tables) {
+// keep keeps the tables of a snapshot, as many as it can before the context ends, and lets
+// those go that none of the last had.
+func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables) {
 	if c == nil {
 		return
 	}
@@ -89,6 +91,9 @@ func (c *LocalCopies) keep(tables *lsm.Tables) {
 	defer c.mu.Unlock()
 	c.snapshots++
 	for _, t := range tables.List() {
+		if ctx.Err() != nil {
+			return
+		}
 		id := snapshot.Identity(t.Identity)
 		if _, ok := c.used[id]; !ok {
 			if err := tables.Link(t.Number, c.path(id)); err != nil && !errors.Is(err, fs.ErrExist) {

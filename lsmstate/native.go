@@ -52,7 +52,7 @@ func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, 
 		return nil, err
 	}
 	if w.tables != nil {
-		v.copies.keep(w.tables)
+		v.copies.keep(ctx, w.tables)
 	}
 	return append([]snapshot.FileRef{first}, w.files...), nil
 }

@@ -194,10 +194,7 @@ func (r *Reader) readBlock(at *section, limit int64) (f frame, raw []byte, err e
 // check reads every row of the file.
 func (r *Reader) check(ctx context.Context) error {
 	for _, s := range r.sections {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := r.Rows(s.group, func(_, _ []byte) error { return nil }); err != nil {
+		if err := r.rowsOf(ctx, s.group, func(_, _ []byte) error { return nil }); err != nil {
 			return err
 		}
 	}
@@ -207,6 +204,14 @@ func (r *Reader) check(ctx context.Context) error {
 // Rows calls yield with every row of a key group, strictly ascending by
 // composite key. Both slices are good until yield returns.
 func (r *Reader) Rows(group uint16, yield func(key, value []byte) error) error {
+	return r.rowsOf(context.Background(), group, yield)
+}
+
+// rowsOf is Rows until the context ends, which it looks at before each block.
+func (r *Reader) rowsOf(ctx context.Context, group uint16, yield func(key, value []byte) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	i, ok := slices.BinarySearchFunc(r.sections, group, func(s section, g uint16) int { return cmp.Compare(s.group, g) })
 	if !ok {
 		return nil
@@ -215,12 +220,13 @@ func (r *Reader) Rows(group uint16, yield func(key, value []byte) error) error {
 	if i+1 < len(r.sections) {
 		end = r.sections[i+1]
 	}
-	rows := rowReader{reader: r, group: group, at: r.sections[i], end: end, yield: yield}
+	rows := rowReader{ctx: ctx, reader: r, group: group, at: r.sections[i], end: end, yield: yield}
 	return rows.run()
 }
 
 // rowReader reads the rows of one section.
 type rowReader struct {
+	ctx    context.Context
 	reader *Reader
 	group  uint16
 	at     section // the next block
@@ -233,7 +239,7 @@ type rowReader struct {
 func (s *rowReader) run() error {
 	due := s.at.rows
 	for s.at.offset < s.end.offset {
-		f, raw, err := s.reader.readBlock(&s.at, s.end.offset)
+		f, raw, err := s.next()
 		if err != nil {
 			return err
 		}
@@ -256,6 +262,14 @@ func (s *rowReader) run() error {
 		return fmt.Errorf("key group %d: %d rows where %d are due: %w", s.group, s.rows, due, ErrCorrupt)
 	}
 	return nil
+}
+
+// next reads the next block of the section.
+func (s *rowReader) next() (f frame, raw []byte, err error) {
+	if s.ctx.Err() != nil {
+		return f, nil, context.Cause(s.ctx)
+	}
+	return s.reader.readBlock(&s.at, s.end.offset)
 }
 
 // block reads a block of whole rows, one at the least.
@@ -320,7 +334,7 @@ func (s *rowReader) large(raw []byte) error {
 		if s.at.offset >= s.end.offset {
 			return fmt.Errorf("large row ends early: %w", ErrCorrupt)
 		}
-		f, next, err := s.reader.readBlock(&s.at, s.end.offset)
+		f, next, err := s.next()
 		if err != nil {
 			return err
 		}

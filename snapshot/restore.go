@@ -40,7 +40,7 @@ func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o Res
 	if !b.Empty() {
 		return Restored{}, fmt.Errorf("restore: %w", state.ErrNotEmpty)
 	}
-	plan, err := planRestore(b, handles, o)
+	plan, err := planRestore(ctx, b, handles, o)
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
@@ -76,7 +76,7 @@ type restorePart struct {
 }
 
 // planRestore checks the handles against the backend and against each other.
-func planRestore(b Backend, handles []Handle, o RestoreOptions) (*restorePlan, error) {
+func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOptions) (*restorePlan, error) {
 	registry := b.Registry()
 	p := &restorePlan{
 		groups:  registry.Keyspace().Groups,
@@ -85,6 +85,9 @@ func planRestore(b Backend, handles []Handle, o RestoreOptions) (*restorePlan, e
 	}
 	names := make(map[state.ID]state.Info)
 	for _, h := range handles {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		claimed, err := registry.Check(h.States, h.Keyspace.MaxParallelism, o.AllowUnclaimed)
 		if err != nil {
 			return nil, err
@@ -157,10 +160,7 @@ func (p *restorePlan) load(ctx context.Context, src Source, b Backend) (done Res
 	for _, part := range p.parts {
 		err := part.read(ctx, src, func(r *Reader) error {
 			for group := int(part.groups.First); group <= int(part.groups.Last); group++ {
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				if err := r.Rows(uint16(group), p.loader(b, &done)); err != nil {
+				if err := r.rowsOf(ctx, uint16(group), p.loader(b, &done)); err != nil {
 					return err
 				}
 			}

@@ -384,7 +384,7 @@ func TestRestoreThatFailsInTheMiddleClosesTheBackend(t *testing.T) {
 	damaged := bytes.Clone(file)
 	damaged[middle] ^= 1
 	canceled, cancel := context.WithCancelCause(context.Background())
-	cancel(broken)
+	ending := &endingSource{Source: files, from: middle, end: func() { cancel(broken) }}
 	for name, c := range map[string]struct {
 		from snapshot.Source
 		ctx  context.Context
@@ -392,7 +392,7 @@ func TestRestoreThatFailsInTheMiddleClosesTheBackend(t *testing.T) {
 	}{
 		"damaged":    {memory{"state": damaged}, context.Background(), snapshot.ErrCorrupt},
 		"unreadable": {failingSource{files, middle, broken}, context.Background(), broken},
-		"canceled":   {files, canceled, broken},
+		"canceled":   {ending, canceled, broken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := newJob(t, eightGroups)
