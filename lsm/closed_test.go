@@ -75,6 +75,7 @@ func TestEverythingIsClosedAfterClose(t *testing.T) {
 			"Iterator":     func() error { _, err := db.Iterator(nil, nil); return err },
 			"Metrics":      func() error { db.Metrics(); return ErrClosed },
 			"Peek":         func() error { _, _, err := db.Peek(key); return err },
+			"Floor":        func() error { _, _, _, err := db.Floor(key); return err },
 			"Prefix":       func() error { _, err := db.Prefix([]byte("aa:")); return err },
 			"Put":          func() error { return db.Put(key, value) },
 			"Seal":         db.Seal,

@@ -152,7 +152,7 @@ func sourceOfMemory(table memtable.Table) source {
 
 // sourceOf is a run of files that are apart from each other, ascending.
 func (db *DB) sourceOf(files []*file, o sstable.IteratorOptions) source {
-	open := func(f *file) run.Iterator { return f.table.Iterator(o) }
+	open := func(f *file) *sstable.Iterator { return f.table.Iterator(o) }
 	s := source{hides: func(p *run.Probe) (bool, error) { return db.hides(files, p, o.Cached) }}
 	for _, f := range files {
 		s.ranges = append(s.ranges, f.table.Ranges()...)

@@ -1,21 +1,23 @@
 package lsm
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/sstable"
 )
 
 // levelIterator walks the files of a level above 0, one after the other.
 type levelIterator struct {
 	files []*file
-	open  func(*file) run.Iterator
-	at    int          // of files
-	it    run.Iterator // of the file, nil if none is open
+	open  func(*file) *sstable.Iterator
+	at    int               // of files
+	it    *sstable.Iterator // of the file, nil if none is open
 	err   error
 }
 
-var _ run.Iterator = (*levelIterator)(nil)
+var _ run.BackwardIterator = (*levelIterator)(nil)
 
 // Seek implements run.Iterator.
 func (l *levelIterator) Seek(key []byte) bool {
@@ -25,16 +27,21 @@ func (l *levelIterator) Seek(key []byte) bool {
 		}
 		return 1
 	})
+	return l.goTo(at) && l.enter(func(it *sstable.Iterator) bool { return it.Seek(key) })
+}
+
+// goTo makes a file the current one.
+func (l *levelIterator) goTo(at int) bool {
 	if at != l.at && !l.leave() {
 		return false
 	}
 	l.at = at
-	return l.enter(func(it run.Iterator) bool { return it.Seek(key) })
+	return true
 }
 
 // enter goes to the first entry from the current file on: in it by a move, in
 // later ones from their beginning.
-func (l *levelIterator) enter(move func(run.Iterator) bool) bool {
+func (l *levelIterator) enter(move func(*sstable.Iterator) bool) bool {
 	for l.err == nil && l.at < len(l.files) {
 		if l.it == nil {
 			l.it = l.open(l.files[l.at])
@@ -46,7 +53,7 @@ func (l *levelIterator) enter(move func(run.Iterator) bool) bool {
 			return false
 		}
 		l.at++
-		move = func(it run.Iterator) bool { return it.Seek(nil) }
+		move = func(it *sstable.Iterator) bool { return it.Seek(nil) }
 	}
 	return false
 }
@@ -63,9 +70,40 @@ func (l *levelIterator) leave() bool {
 // Next implements run.Iterator.
 func (l *levelIterator) Next() bool {
 	if l.it == nil {
-		return l.enter(func(it run.Iterator) bool { return it.Seek(nil) })
+		return l.enter(func(it *sstable.Iterator) bool { return it.Seek(nil) })
 	}
-	return l.it.Next() || l.enter(run.Iterator.Next)
+	return l.it.Next() || l.enter((*sstable.Iterator).Next)
+}
+
+// SeekBelow implements run.BackwardIterator.
+func (l *levelIterator) SeekBelow(key []byte) bool {
+	at := len(l.files)
+	for at > 0 && key != nil && bytes.Compare(l.files[at-1].bounds.From, key) >= 0 {
+		at--
+	}
+	return at > 0 && l.goTo(at-1) && l.enterBelow(func(it *sstable.Iterator) bool { return it.SeekBelow(key) })
+}
+
+// Prev implements run.BackwardIterator.
+func (l *levelIterator) Prev() bool { return l.it != nil && l.enterBelow((*sstable.Iterator).Prev) }
+
+// enterBelow goes to the last entry up to the current file: in it by a move, in earlier
+// ones from their end.
+func (l *levelIterator) enterBelow(move func(*sstable.Iterator) bool) bool {
+	for l.err == nil {
+		if l.it == nil {
+			l.it = l.open(l.files[l.at])
+		}
+		if move(l.it) {
+			return true
+		}
+		if l.err = l.it.Err(); l.err != nil || !l.leave() || l.at == 0 {
+			return false
+		}
+		l.at--
+		move = func(it *sstable.Iterator) bool { return it.SeekBelow(nil) }
+	}
+	return false
 }
 
 // Entry implements run.Iterator.

@@ -41,14 +41,20 @@ func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
 		return nil, err
 	}
 	defer db.leave(&err)
+	w := db.liveWalk(prefix)
+	db.enterWalk(w)
+	return &Iterator{walk: w}, nil
+}
+
+// liveWalk returns a walk of a prefix. The lock is held.
+func (db *DB) liveWalk(prefix []byte) *walk {
 	w := db.idleWalk()
 	l := &w.live
 	l.on = true
 	l.prefix = append(l.prefix[:0], prefix...)
 	db.o.Split.Prepare(&l.probe, l.prefix)
 	w.within = run.PrefixRange(l.prefix)
-	db.enterWalk(w)
-	return &Iterator{walk: w}, nil
+	return w
 }
 
 // maxIdle is of how many walks the memory is kept: as many as are open at a time,
@@ -172,7 +178,7 @@ func (w *walk) addTables(sources []source, files []*file) (_ []source, hides boo
 }
 
 // tableIterator returns an iterator over a table, through the cache.
-func (w *walk) tableIterator(f *file) run.Iterator {
+func (w *walk) tableIterator(f *file) *sstable.Iterator {
 	l := &w.live
 	o := sstable.IteratorOptions{Cached: true}
 	n := len(l.tables)

@@ -73,6 +73,20 @@ func (w *world) peek() {
 	w.isValue("peek", key, got, found, err, w.model)
 }
 
+func (w *world) floor() {
+	key := w.o.key(w.rng)
+	w.log("floor %q", key)
+	found, value, ok, err := w.db.Floor([]byte(key))
+	want, exists := w.model.floor(w.o.Split, key)
+	if exists && int64(len(want.value)) > w.o.limit() {
+		ok = errors.Is(err, ErrTooLarge) // the key is returned all the same
+		err, value = nil, []byte(want.value)
+	}
+	if err != nil || ok != exists || string(found) != want.key || string(value) != want.value {
+		w.violate("floor %q: %q = %s, %v, %v instead of %q = %s", key, found, abridged(string(value)), ok, err, want.key, abridged(want.value))
+	}
+}
+
 // stream reads a value in pieces, of any size.
 func (w *world) stream(what, key string, state *modelState, do func([]byte) (io.ReadCloser, int64, bool, error)) {
 	w.log("%s %q", what, key)

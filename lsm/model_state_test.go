@@ -103,6 +103,18 @@ func (m *modelState) next(from string) (row modelRow, ok bool) {
 	return row, ok
 }
 
+// floor is the last row up to a key that has its prefix.
+func (m *modelState) floor(split Split, key string) (row modelRow, ok bool) {
+	m.rows.DescendLessOrEqual(modelRow{key: key}, func(r modelRow) bool {
+		row, ok = r, modelPrefix(split, r.key) == modelPrefix(split, key)
+		return false
+	})
+	if !ok {
+		return modelRow{}, false
+	}
+	return row, ok
+}
+
 func (m *modelState) all() []modelRow { return m.within("", nil, nil) }
 
 // difference says where rows that were read are others than those here, "" if

@@ -52,7 +52,7 @@ func (t trippedTable) Get(p *run.Probe, f *run.Finding) bool {
 	return t.Table.Get(p, f)
 }
 
-func (t trippedTable) Live(p *run.Probe, reuse run.Iterator) run.Iterator {
+func (t trippedTable) Live(p *run.Probe, reuse run.Iterator) run.BackwardIterator {
 	t.wire.step()
 	return t.Table.Live(p, reuse)
 }
@@ -102,6 +102,7 @@ func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
 		},
 		"Get":        func(db *DB) error { _, _, err := db.Get(key, nil); return err },
 		"Peek":       func(db *DB) error { _, _, err := db.Peek(key); return err },
+		"Floor":      func(db *DB) error { _, _, _, err := db.Floor(key); return err },
 		"Iterator":   func(db *DB) error { it, err := db.Iterator(key, nil); return walked(it, err) },
 		"Prefix":     func(db *DB) error { it, err := db.Prefix([]byte("aa:")); return walked(it, err) },
 		"Stream":     func(db *DB) error { return streamed(db.Stream(key)) },

@@ -36,6 +36,11 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 		return nil, false, err
 	}
 	defer db.leave(&err)
+	return db.peek(key)
+}
+
+// peek is Peek under the lock.
+func (db *DB) peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.find(&db.finding, db.current, true, key); err != nil {
 		return nil, false, err
 	}

@@ -28,6 +28,20 @@ func (b *Backend) ScanPrefix(prefix []byte) state.Cursor {
 	return c
 }
 
+// Floor implements state.ByteBackend.
+func (b *Backend) Floor(_, key []byte) (found, value []byte, ok bool, err error) {
+	db, err := b.store()
+	if err != nil {
+		return nil, nil, false, err
+	}
+	found, value, ok, err = db.Floor(key)
+	if errors.Is(err, lsm.ErrTooLarge) {
+		value, ok, err = b.getLarge(found)
+		return found, value, ok, err
+	}
+	return found, value, ok, ofTree(err)
+}
+
 // Next implements state.Cursor.
 func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 	if c.it == nil {

@@ -40,7 +40,7 @@ const (
 )
 
 // Live implements Table.
-func (t *hashTable) Live(p *run.Probe, reuse run.Iterator) run.Iterator {
+func (t *hashTable) Live(p *run.Probe, reuse run.Iterator) run.BackwardIterator {
 	l, ok := reuse.(*live)
 	if !ok {
 		l = new(live)
@@ -115,6 +115,72 @@ func (l *live) nextSuffix() bool {
 	return true
 }
 
+// SeekBelow implements run.BackwardIterator.
+func (l *live) SeekBelow(key []byte) bool {
+	l.leaf = 0
+	switch {
+	case key == nil:
+		l.stands = atEnd
+	case bytes.Compare(key, l.prefix) <= 0:
+		l.stands = atBeginning
+	case bytes.HasPrefix(key, l.prefix):
+		l.stands = beforeFrom
+		l.from = append(l.from[:0], key...)
+	default:
+		l.stands = atEnd
+	}
+	return l.Prev()
+}
+
+// Prev implements run.BackwardIterator.
+func (l *live) Prev() bool {
+	if l.node == 0 {
+		l.node = l.t.prefixes.find(l.hash, l.prefix)
+	}
+	if l.stands > atPrefix {
+		if l.node != 0 && l.prevSuffix() {
+			return true
+		}
+		if r := l.t.keys.find(l.hash, l.prefix); r != 0 && l.t.header(r).kind() != 0 {
+			l.stands = atPrefix
+			l.give(r)
+			return true
+		}
+		l.stands = atPrefix
+	}
+	if l.stands == atPrefix && l.node != 0 && l.t.hasTombstone(l.node) {
+		l.stands = atTombstone
+		l.entry = run.Entry{Key: l.prefix, Kind: run.DeletePrefix}
+		return true
+	}
+	l.stands = atBeginning
+	return false
+}
+
+// prevSuffix goes to the last key that has a suffix, below where the walk stands.
+func (l *live) prevSuffix() bool {
+	if l.leaf != 0 && l.place > 0 && l.changes == l.t.changes(l.node) {
+		l.place--
+	} else {
+		var at *target
+		switch l.stands {
+		case atSuffix:
+			below := newTarget(l.t.key(l.last), len(l.prefix), false)
+			at = &below
+		case beforeFrom:
+			below := newTarget(l.from, len(l.prefix), false)
+			at = &below
+		}
+		if l.leaf, l.place = l.t.seekBelowLocked(l.node, at); l.leaf == 0 {
+			return false
+		}
+		l.changes, l.stands = l.t.changes(l.node), atSuffix
+	}
+	l.touched = l.place + 1
+	l.give(l.t.blockAt(l.leaf).record(l.place))
+	return true
+}
+
 // lookAhead is that of walk.
 func (l *live) lookAhead(b block) {
 	l.touched = min(l.place+aheadItems, b.entries())
@@ -131,6 +197,15 @@ func (t *hashTable) seekLocked(node ref, at *target) (leaf ref, place int) {
 		defer t.walking.Unlock()
 	}
 	return t.seek(t.root(node), at)
+}
+
+// seekBelowLocked is seekBelow as seekLocked is seek.
+func (t *hashTable) seekBelowLocked(node ref, at *target) (leaf ref, place int) {
+	if t.sealed {
+		t.walking.Lock()
+		defer t.walking.Unlock()
+	}
+	return t.seekBelow(t.root(node), at)
 }
 
 // give makes a record the current entry.

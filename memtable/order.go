@@ -312,6 +312,40 @@ func (m *memory) seek(root ref, at *target) (leaf ref, place int) {
 	return after, 0
 }
 
+// seekBelow returns the leaf and the place in it of the last entry that is below what
+// is looked for, or of the last one at all if that is nil; 0 if there is none. The leaf
+// is sorted.
+func (m *memory) seekBelow(root ref, at *target) (leaf ref, place int) {
+	if root == 0 {
+		return 0, 0
+	}
+	var before ref // the block beside the path
+	for m.blockAt(root).level() > 0 {
+		b := m.blockAt(root)
+		i := b.entries() - 1
+		if at != nil {
+			i = m.search(b, 1, at) - 1
+		}
+		if i > 0 {
+			before = b.child(i - 1)
+		}
+		root = b.child(i)
+	}
+	b := m.blockAt(root)
+	m.sortLeaf(b)
+	i := b.entries()
+	if at != nil {
+		i = m.search(b, 0, at)
+	}
+	if i > 0 || before == 0 {
+		if i == 0 {
+			return 0, 0
+		}
+		return root, i - 1
+	}
+	return m.seekBelow(before, nil)
+}
+
 // takeApart frees the blocks of a tree and calls do with every record.
 func (m *memory) takeApart(root ref, do func(record ref)) {
 	b := m.blockAt(root)

@@ -54,7 +54,7 @@ type Table interface {
 	// the owner may write between calls; the entry is good until it does.
 	// What reuse, if it is not nil, held is lost: it is an iterator that an
 	// earlier call on a table of the same kind returned, and nobody uses.
-	Live(p *run.Probe, reuse run.Iterator) run.Iterator
+	Live(p *run.Probe, reuse run.Iterator) run.BackwardIterator
 
 	// Len is the number of entries, prefix and range tombstones among them.
 	Len() int

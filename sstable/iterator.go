@@ -22,7 +22,7 @@ type IteratorOptions struct {
 	LookUp bool
 }
 
-// Iterator walks the entries of a table. It implements run.Iterator.
+// Iterator walks the entries of a table. It implements run.BackwardIterator.
 //
 // Thread safety: one goroutine. It has its own buffers.
 type Iterator struct {
@@ -125,6 +125,59 @@ func (it *Iterator) nextBlock() bool {
 	}
 	it.i, it.next = 0, 0
 	return it.read()
+}
+
+// SeekBelow implements run.BackwardIterator.
+func (it *Iterator) SeekBelow(key []byte) bool {
+	t := it.table
+	if it.err != nil || t.index.count == 0 {
+		it.done = true
+		return false
+	}
+	if to := t.clip.To; to != nil && (key == nil || bytes.Compare(to, key) < 0) {
+		key = to
+	}
+	block := t.index.count - 1
+	if key != nil {
+		block = t.index.find(key)
+	}
+	if !it.load(block) {
+		return false
+	}
+	it.i = it.block.count
+	if key != nil {
+		i, ok := it.block.search(key)
+		if !ok {
+			return it.corrupt()
+		}
+		it.i = i
+	}
+	it.done = false
+	return it.Prev()
+}
+
+// Prev implements run.BackwardIterator.
+func (it *Iterator) Prev() bool {
+	if it.done || it.err != nil || it.at < 0 {
+		return false
+	}
+	if it.i == 0 {
+		if it.at == 0 {
+			it.done = true
+			return false
+		}
+		if !it.load(it.at - 1) {
+			return false
+		}
+		it.i = it.block.count
+	}
+	it.i--
+	it.next = it.block.offset(it.i)
+	if !it.read() {
+		return false
+	}
+	it.done = it.table.clipped && bytes.Compare(it.key, it.table.clip.From) < 0
+	return !it.done
 }
 
 // read makes the entry at next the current one.

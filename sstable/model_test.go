@@ -305,5 +305,39 @@ func requireWalks(t testing.TB, rng *rand.Rand, m *model, table *Table, o Iterat
 		}
 		require.NoError(t, it.Err())
 	}
+	requireBackwardWalks(t, rng, m, it)
 	require.NoError(t, it.Close())
+}
+
+func requireBackwardWalks(t testing.TB, rng *rand.Rand, m *model, it *Iterator) {
+	t.Helper()
+	for n := range 20 {
+		below, ok := len(m.entries), false
+		if n == 0 {
+			ok = it.SeekBelow(nil)
+		} else {
+			key := randomKey(rng)
+			if len(m.entries) > 0 && rng.IntN(2) == 0 {
+				key = append([]byte{}, m.entries[rng.IntN(len(m.entries))].Key...)
+			}
+			below, ok = m.seek(key), it.SeekBelow(key)
+		}
+		last := 0
+		if n > 0 {
+			last = max(0, below-rng.IntN(5))
+		}
+		for i := below - 1; i >= last; i-- {
+			require.True(t, ok, "%d of %d: %v", i, len(m.entries), it.Err())
+			requireEntry(t, &m.entries[i], it.Entry())
+			ok = it.Prev()
+		}
+		require.Equal(t, last > 0, ok)
+		if ok && rng.IntN(2) == 0 { // and forth again
+			if ok = it.Next(); last < below {
+				require.True(t, ok)
+				requireEntry(t, &m.entries[last], it.Entry())
+			}
+		}
+		require.NoError(t, it.Err())
+	}
 }

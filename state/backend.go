@@ -55,6 +55,10 @@ type ByteBackend interface {
 	DeletePrefix(prefix []byte) error
 	// ScanPrefix returns a cursor before the first key that starts with prefix.
 	ScanPrefix(prefix []byte) Cursor
+	// Floor returns the row with the greatest key at or below key, of those that
+	// start with prefix, as key does. It must find it without a walk over the rows
+	// below.
+	Floor(prefix, key []byte) (found, value []byte, ok bool, err error)
 }
 
 // Cursor walks the rows under a prefix. It is live: each step goes to the

@@ -44,6 +44,35 @@ func (h *byteMap[K, UK, UV]) Contains(key UK) (bool, error) {
 	return ok, h.wrap(err)
 }
 
+func (h *byteMap[K, UK, UV]) Floor(key UK) (e Entry[UK, UV], ok bool, err error) {
+	if err := h.row(); err != nil {
+		return e, false, err
+	}
+	prefix := len(h.key)
+	if h.key, err = h.keys.Append(h.key, key); err != nil {
+		return e, false, h.wrap(err)
+	}
+	found, stored, ok, err := h.backend.Floor(h.key[:prefix], h.key)
+	if err != nil || !ok {
+		return e, false, h.wrap(err)
+	}
+	if e, err = h.entry(found[prefix:], stored); err != nil {
+		return Entry[UK, UV]{}, false, err
+	}
+	return e, true, nil
+}
+
+// entry decodes what follows the prefix of a row's key, and the stored value.
+func (h *byteMap[K, UK, UV]) entry(suffix, stored []byte) (e Entry[UK, UV], err error) {
+	if e.Key, err = h.keys.Decode(suffix); err == nil {
+		e.Value, err = decodeStored(h.values, stored)
+	}
+	if err != nil {
+		err = wrapCorrupt(h.info.Name, err)
+	}
+	return e, err
+}
+
 func (h *byteMap[K, UK, UV]) Put(key UK, value UV) error {
 	if err := h.check(key, value); err != nil {
 		return err
@@ -97,15 +126,8 @@ func (h *byteMap[K, UK, UV]) Values() iter.Seq2[UV, error] { return valuesOf(h.A
 func (h *byteMap[K, UK, UV]) All() iter.Seq2[Entry[UK, UV], error] {
 	return func(yield func(Entry[UK, UV], error) bool) {
 		err := h.walk(func(suffix, stored []byte) (bool, error) {
-			var e Entry[UK, UV]
-			var err error
-			if e.Key, err = h.keys.Decode(suffix); err != nil {
-				return false, wrapCorrupt(h.info.Name, err)
-			}
-			if e.Value, err = decodeStored(h.values, stored); err != nil {
-				return false, wrapCorrupt(h.info.Name, err)
-			}
-			return yield(e, nil), nil
+			e, err := h.entry(suffix, stored)
+			return err == nil && yield(e, nil), err
 		})
 		if err != nil {
 			yield(Entry[UK, UV]{}, err)

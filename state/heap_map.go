@@ -51,6 +51,15 @@ func (h *heapMap[K, UK, UV]) Contains(key UK) (bool, error) {
 	return ok, err
 }
 
+func (h *heapMap[K, UK, UV]) Floor(key UK) (e Entry[UK, UV], ok bool, err error) {
+	m, err := h.readFor(key)
+	if err != nil {
+		return e, false, err
+	}
+	e, ok = m.floor(h.key, key)
+	return e, ok, nil
+}
+
 func (h *heapMap[K, UK, UV]) Len() (int, error) {
 	m, err := h.read()
 	return m.len(), err

@@ -22,6 +22,10 @@ type MapState[UK comparable, UV any] interface {
 	Get(UK) (value UV, ok bool, err error)
 	// Contains says whether there is a value under a user key.
 	Contains(UK) (bool, error)
+	// Floor returns the entry with the greatest user key at or below a user key, in
+	// the order of their encodings, ok false if there is none. It takes about as long
+	// as Get, however many entries the map has. The value must not be modified.
+	Floor(UK) (e Entry[UK, UV], ok bool, err error)
 	// Put stores a value, which must not be modified afterwards.
 	Put(UK, UV) error
 	// PutAll stores all entries or, on an error of an entry, none. A nil map

@@ -85,6 +85,28 @@ func (m *sortedMap[UK, UV]) get(c codec.Codec[UK], key UK) (value UV, ok bool) {
 	return value, false
 }
 
+// floor returns the entry with the greatest user key at or below key.
+func (m *sortedMap[UK, UV]) floor(c codec.Codec[UK], key UK) (e Entry[UK, UV], ok bool) {
+	if m == nil {
+		return e, false
+	}
+	if m.tree != nil {
+		m.tree.DescendLessOrEqual(Entry[UK, UV]{Key: key}, func(found Entry[UK, UV]) bool {
+			e, ok = found, true
+			return false
+		})
+		return e, ok
+	}
+	i, found := m.at(c, key)
+	if !found {
+		i--
+	}
+	if i < 0 {
+		return e, false
+	}
+	return m.small[i], true
+}
+
 // put stores an entry in a map that mutable returned.
 func (m *sortedMap[UK, UV]) put(c codec.Codec[UK], key UK, value UV) {
 	e := Entry[UK, UV]{key, value}

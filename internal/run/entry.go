@@ -124,3 +124,14 @@ type Iterator interface {
 	// Close gives back what the iterator holds.
 	Close() error
 }
+
+// BackwardIterator is an Iterator that goes both ways.
+type BackwardIterator interface {
+	Iterator
+	// SeekBelow goes to the last entry whose key is below key, and says whether there
+	// is one; nil is above all keys.
+	SeekBelow(key []byte) bool
+	// Prev goes to the entry before the current one and says whether there is one. If
+	// not, the iterator stands nowhere: a seek comes next.
+	Prev() bool
+}

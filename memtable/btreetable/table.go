@@ -112,7 +112,7 @@ func (t *table) Hides(p *run.Probe) bool {
 func (t *table) Ranges() run.Ranges { return t.ranges }
 
 // Live implements memtable.Table.
-func (t *table) Live(p *run.Probe, _ run.Iterator) run.Iterator {
+func (t *table) Live(p *run.Probe, _ run.Iterator) run.BackwardIterator {
 	return &walk{t: t, prefix: string(p.Prefix()), one: true}
 }
 

@@ -48,8 +48,55 @@ func (w *walk) Next() bool {
 	if w.at == nil {
 		return false
 	}
+	w.stand()
+	return true
+}
+
+// stand makes the entry that was found the current one.
+func (w *walk) stand() {
 	w.from, w.given = &entry{key: w.at.key, kind: w.at.kind}, true
 	w.entry = run.Entry{Key: []byte(w.at.key), Kind: w.at.kind, Value: run.Value{Bytes: w.at.value}}
+}
+
+// SeekBelow implements run.BackwardIterator, for walks of one prefix.
+func (w *walk) SeekBelow(key []byte) bool {
+	switch {
+	case key == nil:
+		w.from = nil
+	default:
+		w.from, w.given = lowest(string(key)), false
+	}
+	return w.below()
+}
+
+// Prev implements run.BackwardIterator.
+func (w *walk) Prev() bool { return w.from != nil && w.below() }
+
+// below goes to the last entry below from, of all if that is nil.
+func (w *walk) below() bool {
+	w.at = nil
+	visit := func(e *entry) bool {
+		switch {
+		case w.from != nil && !less(e, w.from):
+			return true
+		case e.key < w.prefix:
+			return false
+		case !strings.HasPrefix(e.key, w.prefix) || e.prefixLen != len(w.prefix):
+			return true // of another prefix
+		}
+		w.at = e
+		return false
+	}
+	if w.from == nil {
+		w.t.entries.Descend(visit)
+	} else {
+		w.t.entries.DescendLessOrEqual(w.from, visit)
+	}
+	if w.at == nil {
+		w.from = nil
+		return false
+	}
+	w.stand()
 	return true
 }
 

@@ -3,6 +3,8 @@ package memtabletest
 import (
 	"bytes"
 	"io"
+	"slices"
+	"sort"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,8 +102,53 @@ func (p *pair) live(prefix string, reuse run.Iterator) run.Iterator {
 	p.t.Helper()
 	it := p.table.Live(p.probe(prefix), reuse)
 	p.spoil()
-	compareRows(p.t, p.model.rows(func(key string) bool { return prefixOf(key) == prefix }), it)
+	rows := p.model.rows(func(key string) bool { return prefixOf(key) == prefix })
+	compareRows(p.t, rows, it)
+	p.backward(rows, it)
 	return it
+}
+
+// backward walks the rows of a prefix from the last to the first, and from some keys.
+func (p *pair) backward(rows []row, it run.BackwardIterator) {
+	p.t.Helper()
+	n := len(rows)
+	compareBackward(p.t, rows, it.SeekBelow(nil), it)
+	for i := 0; i < n; i += 1 + n/20 {
+		for _, key := range []string{rows[i].key, rows[i].key + "\x00", rows[i].key[:len(rows[i].key)/2]} {
+			below := sort.Search(n, func(i int) bool { return rows[i].key >= key })
+			from := max(below-100, 0)
+			p.buffer = append(p.buffer[:0], key...)
+			ok := it.SeekBelow(p.buffer)
+			p.spoil()
+			require.Equal(p.t, below > 0, ok)
+			if from == 0 {
+				compareBackward(p.t, rows[:below], ok, it)
+			} else {
+				compareSomeBackward(p.t, rows[from:below], it)
+			}
+		}
+	}
+}
+
+// compareBackward expects rows, the last one first, from where an iterator stands if ok.
+func compareBackward(t *testing.T, want []row, ok bool, it run.BackwardIterator) {
+	t.Helper()
+	require.Equal(t, len(want) > 0, ok)
+	if ok {
+		compareSomeBackward(t, want, it)
+		require.False(t, it.Prev())
+	}
+	require.NoError(t, it.Err())
+}
+
+func compareSomeBackward(t *testing.T, want []row, it run.BackwardIterator) {
+	t.Helper()
+	for i, w := range slices.Backward(want) {
+		requireRow(t, w, it.Entry())
+		if i > 0 {
+			require.True(t, it.Prev(), "before %q", w.key)
+		}
+	}
 }
 
 // compareRows expects rows from where an iterator stands.

@@ -158,6 +158,22 @@ func (b *Bytes) ScanPrefix(prefix []byte) state.Cursor {
 	return &bytesCursor{backend: b, prefix: bytes.Clone(prefix), from: bytes.Clone(prefix)}
 }
 
+// Floor implements state.ByteBackend.
+func (b *Bytes) Floor(prefix, key []byte) (found, value []byte, ok bool, err error) {
+	if err := b.enter(); err != nil {
+		return nil, nil, false, err
+	}
+	var last row
+	b.rows.DescendLessOrEqual(row{key: key}, func(r row) bool {
+		last, ok = r, bytes.HasPrefix(r.key, prefix)
+		return false
+	})
+	if !ok {
+		return nil, nil, false, nil
+	}
+	return b.loans.lend(last.key), b.loans.lend(last.value), true, nil
+}
+
 // bytesCursor looks for its next row at each step, so it is live by nature.
 type bytesCursor struct {
 	backend      *Bytes

@@ -21,6 +21,7 @@ func TestWhatBytesLendsIsSpoiledByTheNextCall(t *testing.T) {
 		"Append":       func() { err = b.Append([]byte("list"), []byte("e")) },
 		"DeletePrefix": func() { err = b.DeletePrefix([]byte("list")) },
 		"ScanPrefix":   func() { err = b.ScanPrefix(nil).Close() },
+		"Floor":        func() { _, _, _, err = b.Floor(nil, []byte("other")) },
 		"View":         func() { _, err = b.View() },
 	} {
 		value, ok, getErr := b.Get([]byte("key"))

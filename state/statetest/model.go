@@ -94,6 +94,17 @@ func (m *model) above(at place, after string, started bool) (next entry, ok bool
 	return next, false
 }
 
+// floor is the last entry of a map whose key is not above one.
+func (m *model) floor(at place, key string) (last entry, ok bool) {
+	for _, e := range m.entries(at) {
+		if e.Key > key {
+			break
+		}
+		last, ok = e, true
+	}
+	return last, ok
+}
+
 // places are where the named state has something.
 func (m *model) places(name string) []place {
 	switch name {

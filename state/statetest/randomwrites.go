@@ -120,7 +120,7 @@ func (w *world) stepMap() {
 	p := w.enter(at.key)
 	require.NoError(w.t, p.entries.SetNamespace([]byte(at.space)))
 	key := w.userKey()
-	switch w.rng.IntN(24) {
+	switch w.rng.IntN(27) {
 	case 0, 1, 2, 3, 4, 5:
 		w.putEntry(p, at, key)
 	case 6, 7, 8, 9:
@@ -140,6 +140,10 @@ func (w *world) stepMap() {
 		w.note("%q Map.Get %q", at, key)
 		want, stored := w.model.maps[at][key]
 		requireEntry(w.t, p, key, want, stored)
+	case 21, 22, 23:
+		w.note("%q Map.Floor %q", at, key)
+		want, ok := w.model.floor(at, key)
+		requireFloor(w.t, p.entries, key, want, ok)
 	default:
 		w.note("%q Map.All", at)
 		requireMap(w.t, w.model.entries(at), p.entries)

@@ -24,6 +24,23 @@ func (b *Backend) ScanPrefix(prefix []byte) state.Cursor {
 	return &cursor{backend: b, prefix: p, from: p}
 }
 
+// Floor implements state.ByteBackend.
+func (b *Backend) Floor(prefix, key []byte) (found, value []byte, ok bool, err error) {
+	if err := b.enter(); err != nil {
+		return nil, nil, false, err
+	}
+	it, err := b.iterator(prefix)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	if ok = it.SeekLT(append(append([]byte(nil), key...), 0)); ok {
+		value, err = it.ValueAndErr()
+		found, value = append([]byte(nil), it.Key()...), append([]byte(nil), value...)
+	}
+	err = errors.Join(err, it.Error(), it.Close())
+	return found, value, ok && err == nil, err
+}
+
 // Next implements state.Cursor.
 func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 	if err := c.backend.enter(); err != nil {
