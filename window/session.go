@@ -1,6 +1,11 @@
 package window
 
-import "github.com/weirstate/weir/state"
+import (
+	"math"
+	"slices"
+
+	"github.com/weirstate/weir/state"
+)
 
 // sessions are the sessions of each key that are not over. Contents stay under
 // the namespace that they began in while their session grows, so the map leads
@@ -28,24 +33,25 @@ type union struct {
 }
 
 // union returns the session that an element of the current key will be in.
-// Nothing changes yet: it may be over.
+// Nothing changes yet: it may be over. It goes from the latest session that touches the
+// element down to the first that does not: by the invariant none below does either.
 func (s *sessions) union(element Window) (union, error) {
 	u := union{window: element, space: element}
-	for part, err := range s.All() {
-		switch {
-		case err != nil:
+	last := Window{element.End, math.MaxInt64}
+	for {
+		part, ok, err := s.Floor(last)
+		if err != nil {
 			return u, err
-		case part.Key.Start > element.End:
+		}
+		if !ok || part.Key.End < element.Start {
+			slices.Reverse(u.parts)
 			return u, nil
-		case part.Key.End < element.Start:
-			continue
-		case len(u.parts) == 0:
-			u.space = part.Value
 		}
 		u.window = Window{min(u.window.Start, part.Key.Start), max(u.window.End, part.Key.End)}
+		u.space = part.Value
 		u.parts = append(u.parts, part)
+		last = Window{part.Key.Start, part.Key.End - 1}
 	}
-	return u, nil
 }
 
 // moved says whether the session has another window than before.
