@@ -36,7 +36,7 @@ func builtEntry(e Entry) []byte {
 	return sealedBytes([]byte("WEIRDONE"), u16(1), u16(0), u64(uint64(e.ID)), u64(uint64(e.Attempt)), u64(uint64(e.Size)), u64(e.Checksum))
 }
 
-// builtHead is metadata up to the number of operators.
+// builtHead is metadata of version 1 up to the number of operators.
 func builtHead(job string, id ID, attempt Number, at time.Time) []byte {
 	return builtHeadOf(1, job, id, attempt, at)
 }
@@ -46,30 +46,38 @@ func builtHeadOf(version uint16, job string, id ID, attempt Number, at time.Time
 		u64(uint64(at.Unix())^1<<63), u32(uint32(at.Nanosecond())))
 }
 
-func built(c *Checkpoint) []byte {
-	version := uint16(1)
+// built is metadata of the newest version, builtAs of any.
+func built(c *Checkpoint) []byte { return builtAs(3, c) }
+
+func builtAs(version uint16, c *Checkpoint) []byte {
+	var tables, operators []byte
+	numbers := make(map[string]int)
 	for _, o := range c.Operators {
+		operators = slices.Concat(operators, txt(o.Name), uv(uint64(len(o.Parts))))
 		for _, p := range o.Parts {
-			if p.Handle != nil && p.Handle.Form != "" {
-				version = 2
+			var table []byte
+			if p.Handle != nil {
+				table = builtTable(p.Handle.States)
 			}
+			if version >= 3 && p.Handle != nil {
+				n, seen := numbers[string(table)]
+				if !seen {
+					n, tables = len(numbers), append(tables, table...)
+					numbers[string(table)] = n
+				}
+				table = uv(uint64(n))
+			}
+			operators = append(operators, builtPart(p, table)...)
 		}
 	}
-	return sealedBytes(builtHeadOf(version, c.Job, c.ID, c.Attempt, c.Triggered), builtOperators(c.Operators...))
-}
-
-func builtOperators(operators ...Operator) []byte {
-	b := uv(uint64(len(operators)))
-	for _, o := range operators {
-		b = slices.Concat(b, txt(o.Name), uv(uint64(len(o.Parts))))
-		for _, p := range o.Parts {
-			b = append(b, builtPart(p)...)
-		}
+	if version >= 3 {
+		tables = append(uv(uint64(len(numbers))), tables...)
 	}
-	return b
+	return sealedBytes(builtHeadOf(version, c.Job, c.ID, c.Attempt, c.Triggered), tables, uv(uint64(len(c.Operators))), operators)
 }
 
-func builtPart(p Part) []byte {
+// builtPart is a part with a name table, or the number of one.
+func builtPart(p Part, table []byte) []byte {
 	data := append(uv(uint64(len(p.Data))), p.Data...)
 	if p.Handle == nil {
 		return append([]byte{0}, data...)
@@ -78,7 +86,7 @@ func builtPart(p Part) []byte {
 	if p.Handle.Form != "" {
 		b = append([]byte{2}, txt(p.Handle.Form)...)
 	}
-	b = append(b, builtHandleHead(p.Handle)...)
+	b = append(b, builtHandleHead(p.Handle, table)...)
 	b = append(b, uv(uint64(len(p.Handle.Files)))...)
 	for _, f := range p.Handle.Files {
 		if content, ok := p.Inline[f.Name]; ok {
@@ -95,15 +103,19 @@ func builtPart(p Part) []byte {
 }
 
 // builtHandleHead is a handle up to the number of files.
-func builtHandleHead(h *snapshot.Handle) []byte {
-	b := slices.Concat(u32(uint32(h.Keyspace.MaxParallelism)), builtGroups(h.Keyspace.Groups), uv(uint64(len(h.States))))
-	for _, s := range h.States {
+func builtHandleHead(h *snapshot.Handle, table []byte) []byte {
+	return slices.Concat(u32(uint32(h.Keyspace.MaxParallelism)), builtGroups(h.Keyspace.Groups), table, u64(uint64(h.Rows)))
+}
+
+func builtTable(states []state.Info) []byte {
+	b := uv(uint64(len(states)))
+	for _, s := range states {
 		b = append(b, slices.Concat(txt(s.Name), []byte{byte(s.Kind)}, builtCodec(s.Key), []byte{1}, uv(uint64(len(s.Codecs))))...)
 		for _, id := range s.Codecs {
 			b = append(b, builtCodec(id)...)
 		}
 	}
-	return append(b, u64(uint64(h.Rows))...)
+	return b
 }
 
 func builtCodec(id codec.ID) []byte {
@@ -116,3 +128,11 @@ func builtFile(f snapshot.FileRef) []byte {
 }
 
 func builtGroups(r state.GroupRange) []byte { return append(u16(r.First), u16(r.Last)...) }
+
+// builtPartSize is the size of a part that is the only one, with its name table.
+func builtPartSize(p Part) int {
+	if p.Handle == nil {
+		return len(uv(0)) + len(builtPart(p, nil))
+	}
+	return len(uv(1)) + len(builtTable(p.Handle.States)) + len(builtPart(p, uv(0)))
+}

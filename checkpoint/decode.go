@@ -19,14 +19,17 @@ func Decode(data []byte) (*Checkpoint, error) {
 	if len(data) > maxMetadataBytes {
 		return nil, fmt.Errorf("metadata of %d bytes, limit %d: %w", len(data), maxMetadataBytes, ErrCorrupt)
 	}
-	rest, version, err := open(data, metadataMagic, nativeVersion)
+	rest, version, err := open(data, metadataMagic, tablesVersion)
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
 	d := decoder{Parser: parse.Parser{Rest: rest, Corrupt: ErrCorrupt}, bytes: int64(len(data)), version: version}
 	c := d.checkpoint()
-	if c.version() != version {
+	switch {
+	case version == nativeVersion && !d.native:
 		d.Fail("version that is not that of the parts")
+	case d.tablesUsed < len(d.tables):
+		d.Fail("name tables that no handle refers to")
 	}
 	if err := d.End(); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
@@ -44,6 +47,9 @@ type decoder struct {
 	contentBytes int64 // so far
 	parts        int   // so far
 	version      uint16
+	native       bool           // there is a part with a native form
+	tables       [][]state.Info // of the whole; handles share them
+	tablesUsed   int            // handles so far refer to as many, the first
 }
 
 // What takes room in metadata takes some ten times as much in memory, so that a
@@ -76,6 +82,7 @@ func (d *decoder) checkpoint() *Checkpoint {
 	if c.Triggered, err = codec.Time().Decode(d.Take(12)); err != nil {
 		d.Fail("a time that is none")
 	}
+	d.nameTables()
 	n := d.count(minOperatorBytes)
 	c.Operators = slices.Grow(c.Operators, n)
 	for ; n > 0 && d.Err == nil; n-- {
@@ -108,17 +115,22 @@ func (d *decoder) part() (p Part) {
 		if name == "" {
 			d.Fail("a native form without a name")
 		}
+		d.native = true
 		d.handle(&p, name)
 	default:
 		d.Fail("a part of unknown form")
 	}
 	p.Data = d.content(d.Uvarint(math.MaxUint64))
-	// What is not content yet to come is structure.
+	d.checkStructure()
+	return p
+}
+
+// checkStructure counts what was read so far and is no content.
+func (d *decoder) checkStructure() {
 	structure := d.bytes - d.contentBytes - int64(len(d.Rest))
 	if d.Err == nil && structure > maxStructureBytes {
 		d.Fail("more structure than allowed")
 	}
-	return p
 }
 
 func (d *decoder) handle(p *Part, form string) {
@@ -126,17 +138,9 @@ func (d *decoder) handle(p *Part, form string) {
 	p.Handle = h
 	h.Keyspace.MaxParallelism = int(d.Uint32())
 	h.Keyspace.Groups = d.groups()
-	n := d.count(minStateBytes)
-	if n > maxStates {
-		d.Fail("too many states")
-		return
-	}
-	h.States = slices.Grow(h.States, n)
-	for ; n > 0 && d.Err == nil; n-- {
-		h.States = append(h.States, d.state())
-	}
+	h.States = d.handleTable()
 	h.Rows = int64(d.Uint64())
-	n = d.count(minFileBytes)
+	n := d.count(minFileBytes)
 	h.Files = slices.Grow(h.Files, n)
 	for ; n > 0 && d.Err == nil; n-- {
 		f := d.file()

@@ -19,6 +19,11 @@ var (
 	// or too much of something.
 	ErrInvalid = errors.New("invalid checkpoint")
 
+	// ErrTooLarge is returned for a checkpoint whose metadata would be above a limit,
+	// contents of files and other data apart or not: there are too many subtasks, states
+	// or files, or the names and schemas of their codecs are too long.
+	ErrTooLarge = errors.New("checkpoint is too large for its metadata")
+
 	// ErrForeign is returned for the metadata of another job.
 	ErrForeign = errors.New("checkpoint of another job")
 

@@ -2,10 +2,12 @@ package checkpoint
 
 import (
 	"bytes"
+	"encoding/binary"
 	"flag"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,10 +76,15 @@ func emptyCheckpoint() *Checkpoint {
 
 var fixtureEntry = Entry{ID: 42, Attempt: 3, Size: 1234, Checksum: 0x0123456789ABCDEF}
 
+// checkpointFixtures are metadata of every version; only that of the newest is written.
 var checkpointFixtures = map[string]func() *Checkpoint{
 	"v1-full.metadata": fullCheckpoint, "v1-empty.metadata": emptyCheckpoint,
 	"v2-native.metadata": nativeCheckpoint,
+	"v3-full.metadata":   fullCheckpoint, "v3-empty.metadata": emptyCheckpoint, "v3-native.metadata": nativeCheckpoint,
 }
+
+// versionOf is the version of metadata.
+func versionOf(data []byte) uint16 { return binary.BigEndian.Uint16(data[len(metadataMagic):]) }
 
 func readFixture(t testing.TB, name string) []byte {
 	b, err := os.ReadFile(filepath.Join("testdata", name))
@@ -92,12 +99,14 @@ func encoded(t testing.TB, c *Checkpoint) []byte {
 	return b
 }
 
-// A difference means that version 1 does not look as it did: raise the version,
+// A difference means that a version does not look as it did: raise the version,
 // or find out why.
 func TestFixturesAreWrittenByteForByte(t *testing.T) {
 	written := map[string][]byte{"v1.entry": encodeEntry(fixtureEntry)}
 	for name, c := range checkpointFixtures {
-		written[name] = encoded(t, c())
+		if strings.HasPrefix(name, "v3") {
+			written[name] = encoded(t, c())
+		}
 	}
 	for name, data := range written {
 		if *update {
@@ -121,7 +130,8 @@ func TestFixturesAreRead(t *testing.T) {
 // The builder is a second reading of the format page.
 func TestFormatPageIsEnoughToWriteMetadata(t *testing.T) {
 	for name, c := range checkpointFixtures {
-		require.Equal(t, readFixture(t, name), built(c()), name)
+		data := readFixture(t, name)
+		require.Equal(t, data, builtAs(versionOf(data), c()), name)
 	}
 	require.Equal(t, readFixture(t, "v1.entry"), builtEntry(fixtureEntry))
 }

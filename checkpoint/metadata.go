@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -14,10 +15,12 @@ import (
 // The metadata of a checkpoint, byte by byte: docs/format-checkpoint.md.
 const (
 	metadataMagic = "WEIRCHKP"
-	// plainVersion is that of metadata without native forms, nativeVersion of metadata
-	// with one. A program of before must not take these for damaged.
+	// tablesVersion is that of metadata which has each name table once, and of the data
+	// of subtasks with watermarks and positions in bytes. Before there were plainVersion,
+	// without native forms, and nativeVersion, with one; both are read only.
 	plainVersion  = 1
 	nativeVersion = 2
+	tablesVersion = 3
 
 	// maxMetadataBytes limits a metadata object, contents included, and
 	// maxStructureBytes what it has besides them: decoded, that may become ten
@@ -44,52 +47,51 @@ const (
 	isShared   = 2 // an object in the folder of those that are shared
 )
 
-// version is that of the metadata of a checkpoint.
-func (c *Checkpoint) version() uint16 {
-	for part := range c.parts() {
-		if part.Handle != nil && part.Handle.Form != "" {
-			return nativeVersion
-		}
-	}
-	return plainVersion
-}
-
-// encode returns the metadata of a checkpoint. It is ErrInvalid if Decode would
-// refuse what it returns.
+// encode returns the metadata of a checkpoint. It is ErrInvalid or ErrTooLarge if
+// Decode would refuse what it returns.
 func encode(c *Checkpoint) ([]byte, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	count := writer{counting: true}
-	count.checkpoint(c)
-	size := int64(len(count.out)) + count.contentBytes + checksumBytes
-	if err := checkSize(size, count.contentBytes); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	tables := tablesOf(c.parts())
+	size, contentBytes := c.size(tables)
+	if err := checkSize(size, contentBytes); err != nil {
+		return nil, err
 	}
-	w := writer{out: make([]byte, 0, size)}
+	w := writer{out: make([]byte, 0, size), tables: tables}
 	w.checkpoint(c)
 	return binary.BigEndian.AppendUint64(w.out, xxhash.Sum64(w.out)), nil
+}
+
+// size returns the size in bytes of the metadata of a checkpoint, and how much of it is
+// contents.
+func (c *Checkpoint) size(tables *nameTables) (bytes, contentBytes int64) {
+	w := writer{counting: true, tables: tables}
+	w.checkpoint(c)
+	return int64(len(w.out)) + w.contentBytes + checksumBytes, w.contentBytes
 }
 
 // checkSize compares metadata with the limits.
 func checkSize(bytes, contentBytes int64) error {
 	if bytes > maxMetadataBytes || bytes-contentBytes > maxStructureBytes {
-		return fmt.Errorf("metadata of %d bytes, limit %d, and of %d without contents, limit %d",
-			bytes, maxMetadataBytes, bytes-contentBytes, maxStructureBytes)
+		return fmt.Errorf("metadata of %d bytes, limit %d, and of %d without contents, limit %d: %w",
+			bytes, maxMetadataBytes, bytes-contentBytes, maxStructureBytes, ErrTooLarge)
 	}
 	return nil
 }
 
-// partSize is how many bytes a part takes in the metadata.
+// partSize returns the size in bytes of a part and its name table.
 func partSize(p Part) int64 {
-	w := writer{counting: true}
+	w := writer{counting: true, tables: tablesOf(slices.Values([]Part{p}))}
+	w.nameTables()
 	w.part(p)
 	return int64(len(w.out)) + w.contentBytes
 }
 
 // writer appends to metadata.
 type writer struct {
-	out []byte
+	out    []byte
+	tables *nameTables
 	// counting leaves contents out and adds up their sizes.
 	counting     bool
 	contentBytes int64
@@ -97,12 +99,13 @@ type writer struct {
 
 func (w *writer) checkpoint(c *Checkpoint) {
 	w.out = append(w.out, metadataMagic...)
-	w.uint16(c.version())
+	w.uint16(tablesVersion)
 	w.uint16(0)
 	w.text(c.Job)
 	w.uint64(uint64(c.ID))
 	w.uint64(uint64(c.Attempt))
 	w.out, _ = codec.Time().Append(w.out, c.Triggered) // every time has an encoding
+	w.nameTables()
 	w.uvarint(uint64(len(c.Operators)))
 	for _, operator := range c.Operators {
 		w.text(operator.Name)
@@ -110,6 +113,13 @@ func (w *writer) checkpoint(c *Checkpoint) {
 		for _, part := range operator.Parts {
 			w.part(part)
 		}
+	}
+}
+
+func (w *writer) nameTables() {
+	w.uvarint(uint64(len(w.tables.encoded)))
+	for _, table := range w.tables.encoded {
+		w.out = append(w.out, table...)
 	}
 }
 
@@ -133,10 +143,7 @@ func (w *writer) handle(p Part) {
 	h := p.Handle
 	w.uint32(uint32(h.Keyspace.MaxParallelism))
 	w.groups(h.Keyspace.Groups)
-	w.uvarint(uint64(len(h.States)))
-	for _, info := range h.States {
-		w.state(info)
-	}
+	w.uvarint(uint64(w.tables.of[h]))
 	w.uint64(uint64(h.Rows))
 	w.uvarint(uint64(len(h.Files)))
 	for _, f := range h.Files {
@@ -151,6 +158,13 @@ func (w *writer) handle(p Part) {
 		default:
 			w.byte(inFolder)
 		}
+	}
+}
+
+func (w *writer) table(states []state.Info) {
+	w.uvarint(uint64(len(states)))
+	for _, info := range states {
+		w.state(info)
 	}
 }
 

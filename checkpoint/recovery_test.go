@@ -136,7 +136,7 @@ func TestErrorsThatMayPassAreNotPassedOver(t *testing.T) {
 
 func TestCheckpointOfALaterVersionIsNotPassedOver(t *testing.T) {
 	later := func(b []byte) []byte {
-		b[len(metadataMagic)+1] = nativeVersion + 1
+		b[len(metadataMagic)+1] = tablesVersion + 1
 		return reseal(b)
 	}
 	for name, change := range map[string]func(*rig){

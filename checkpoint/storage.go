@@ -38,8 +38,8 @@ type MemoryOptions struct {
 	// MaxStateBytes limits one file of one subtask. Default 5 MiB; more than
 	// FrameBytes is capped to it.
 	MaxStateBytes int64
-	// FrameBytes limits a whole acknowledgement, as metadata encodes it.
-	// Default 10 MiB.
+	// FrameBytes limits a whole acknowledgement, as metadata encodes it, with its
+	// name table. Default 10 MiB.
 	FrameBytes int64
 	// TotalBytes limits what retained and pending checkpoints come to.
 	// Default 256 MiB.
@@ -87,7 +87,11 @@ func NewMemory(o MemoryOptions) *Storage {
 // checkPart returns the size of an acknowledgement as metadata encodes it, or
 // why it cannot be taken.
 func (s *Storage) checkPart(p Part) (int64, error) {
-	if err := p.validate(); err != nil {
+	err := p.validate()
+	if err == nil && p.Handle != nil {
+		err = validateStates(p.Handle.States)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	size := partSize(p)

@@ -58,7 +58,7 @@ func TestFrameMayBeFullToTheByte(t *testing.T) {
 		Data:   make([]byte, 300),
 		Inline: map[string][]byte{"f": make([]byte, 500)},
 	}
-	want := int64(len(builtPart(p)))
+	want := int64(builtPartSize(p))
 	size, err := NewMemory(MemoryOptions{FrameBytes: want}).checkPart(p)
 	require.NoError(t, err)
 	require.Equal(t, want, size)

@@ -21,6 +21,9 @@ func (c *Checkpoint) validate() error {
 	if c.ID < 1 || c.ID > maxNumber || c.Attempt < 1 || c.Attempt > maxNumber {
 		return fmt.Errorf("checkpoint %d, attempt %d", c.ID, c.Attempt)
 	}
+	if err := c.validateTables(); err != nil {
+		return err
+	}
 	parts, files := 0, newFileList(c.ID, c.Attempt)
 	for i, operator := range c.Operators {
 		if i > 0 && c.Operators[i-1].Name >= operator.Name {
@@ -79,9 +82,6 @@ func (p Part) validate() error {
 	if err := p.Handle.Keyspace.Validate(); err != nil {
 		return err
 	}
-	if err := validateStates(p.Handle.States); err != nil {
-		return err
-	}
 	if form := p.Handle.Form; form != "" {
 		if err := snapshot.CheckForm(form); err != nil {
 			return err
@@ -94,6 +94,25 @@ func (p Part) validate() error {
 		return fmt.Errorf("%d rows", p.Handle.Rows)
 	}
 	return p.validateFiles()
+}
+
+// validateTables checks each name table once, however many handles share it.
+func (c *Checkpoint) validateTables() error {
+	checked := make(map[*state.Info]int) // size of a table by its first state
+	for part := range c.parts() {
+		if part.Handle == nil || len(part.Handle.States) == 0 {
+			continue
+		}
+		states := part.Handle.States
+		if checked[&states[0]] == len(states) {
+			continue
+		}
+		if err := validateStates(states); err != nil {
+			return err
+		}
+		checked[&states[0]] = len(states)
+	}
+	return nil
 }
 
 // validateStates accepts what a registry can produce, ordered by id.

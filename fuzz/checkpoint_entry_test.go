@@ -23,7 +23,7 @@ func FuzzCheckpointEntry(f *testing.F) {
 	require.NoError(f, err)
 	metadata, err := os.ReadFile("../checkpoint/testdata/v1-full.metadata")
 	require.NoError(f, err)
-	empty := writtenMetadata(&checkpoint.Checkpoint{Job: "flights", ID: 42, Attempt: 3})
+	empty := writtenMetadata(1, &checkpoint.Checkpoint{Job: "flights", ID: 42, Attempt: 3})
 	seed(f, "as it is", entry, metadata, byte(asTheyAre))
 	seed(f, "resealed", entry, metadata, byte(resealing))
 	seed(f, "fitting", entry, metadata, byte(fitting))

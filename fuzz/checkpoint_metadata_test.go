@@ -24,14 +24,19 @@ import (
 // says. What is accepted is what that page would have written.
 func FuzzCheckpointMetadata(f *testing.F) {
 	const asTheyAre, resealing, assembling = 0, 1, 2
-	for _, name := range []string{"v1-full", "v1-empty", "v2-native"} {
+	for _, name := range []string{"v1-full", "v1-empty", "v2-native", "v3-full", "v3-empty", "v3-native"} {
 		data, err := os.ReadFile("../checkpoint/testdata/" + name + ".metadata")
 		require.NoError(f, err)
 		seed(f, name, data, byte(asTheyAre))
 		seed(f, name+" resealed", data, byte(resealing))
 	}
-	seed(f, "huge count", resealedMetadata(append(metadataHead(&checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1}),
-		"\xff\xff\xff\xff\xff\xff\xff\xff\x7f........"...)), byte(asTheyAre))
+	for version := range byte(3) {
+		head := metadataHead(version+1, &checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1})
+		seed(f, fmt.Sprint("huge count ", version+1), sealedMetadata(append(head, "\xff\xff\xff\xff\xff\xff\xff\xff\x7f........"...)), byte(asTheyAre))
+	}
+	seed(f, "one table of many handles", writtenMetadata(3, crowdedCheckpoint()), byte(asTheyAre))
+	seed(f, "one table many times", sealedMetadata(append(metadataHead(3, &checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1}),
+		append([]byte{100}, make([]byte, 101)...)...)), byte(asTheyAre))
 	for i := range uint64(8) {
 		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 200), byte(assembling))
 	}
@@ -41,8 +46,10 @@ func FuzzCheckpointMetadata(f *testing.F) {
 		case resealing:
 			data = resealedMetadata(data)
 		case assembling:
-			want = someCheckpoint(&input{data})
-			data = writtenMetadata(want)
+			in := &input{data}
+			version := byte(1 + in.choice(3))
+			want = someCheckpoint(in, version)
+			data = writtenMetadata(version, want)
 		}
 		before := bytes.Clone(data)
 		var c *checkpoint.Checkpoint
@@ -57,7 +64,7 @@ func FuzzCheckpointMetadata(f *testing.F) {
 			}
 			return
 		}
-		if !bytes.Equal(writtenMetadata(c), data) || !bytes.Equal(before, data) {
+		if !bytes.Equal(writtenMetadata(data[9], c), data) || !bytes.Equal(before, data) {
 			t.Fatal("what was accepted is not what would be written")
 		}
 		if want != nil {
@@ -95,24 +102,14 @@ func resealedMetadata(data []byte) []byte {
 	if len(data) < 12+8 {
 		return data
 	}
-	version := byte(1)
-	if data[9]%2 == 0 {
-		version = 2
-	}
-	data = slices.Concat([]byte("WEIRCHKP\x00"), []byte{version, 0, 0}, data[12:len(data)-8])
-	return binary.BigEndian.AppendUint64(data, xxhash.Sum64(data))
+	version := 1 + (data[9]+2)%3 // that of a fixture stays
+	return sealedMetadata(slices.Concat([]byte("WEIRCHKP\x00"), []byte{version, 0, 0}, data[12:len(data)-8]))
 }
 
-// metadataHead is metadata up to the number of operators.
-func metadataHead(c *checkpoint.Checkpoint) []byte {
-	version := byte(1)
-	for _, o := range c.Operators {
-		for _, p := range o.Parts {
-			if p.Handle != nil && p.Handle.Form != "" {
-				version = 2
-			}
-		}
-	}
+func sealedMetadata(b []byte) []byte { return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b)) }
+
+// metadataHead is metadata up to the name tables.
+func metadataHead(version byte, c *checkpoint.Checkpoint) []byte {
 	b := metadataText(append([]byte("WEIRCHKP\x00"), version, 0, 0), c.Job)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.ID))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Attempt))
@@ -125,18 +122,50 @@ func metadataText(b []byte, s string) []byte {
 }
 
 // writtenMetadata is metadata as the format page says, sense or nonsense.
-func writtenMetadata(c *checkpoint.Checkpoint) []byte {
-	b := binary.AppendUvarint(metadataHead(c), uint64(len(c.Operators)))
+func writtenMetadata(version byte, c *checkpoint.Checkpoint) []byte {
+	var tables, operators []byte
+	numbers := make(map[string]int)
 	for _, o := range c.Operators {
-		b = binary.AppendUvarint(metadataText(b, o.Name), uint64(len(o.Parts)))
+		operators = binary.AppendUvarint(metadataText(operators, o.Name), uint64(len(o.Parts)))
 		for _, p := range o.Parts {
-			b = metadataPart(b, p)
+			var table []byte
+			if p.Handle != nil {
+				table = metadataTable(p.Handle.States)
+			}
+			if version >= 3 && p.Handle != nil {
+				n, ok := numbers[string(table)]
+				if !ok {
+					n, tables = len(numbers), append(tables, table...)
+					numbers[string(table)] = n
+				}
+				table = binary.AppendUvarint(nil, uint64(n))
+			}
+			operators = metadataPart(operators, p, table)
 		}
 	}
-	return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b))
+	b := metadataHead(version, c)
+	if version >= 3 {
+		b = append(binary.AppendUvarint(b, uint64(len(numbers))), tables...)
+	}
+	return sealedMetadata(append(binary.AppendUvarint(b, uint64(len(c.Operators))), operators...))
 }
 
-func metadataPart(b []byte, p checkpoint.Part) []byte {
+// metadataTable is a name table.
+func metadataTable(states []state.Info) []byte {
+	b := binary.AppendUvarint(nil, uint64(len(states)))
+	for _, s := range states {
+		b = append(metadataText(b, s.Name), byte(s.Kind))
+		b = append(metadataCodec(b, s.Key), 1)
+		b = binary.AppendUvarint(b, uint64(len(s.Codecs)))
+		for _, id := range s.Codecs {
+			b = metadataCodec(b, id)
+		}
+	}
+	return b
+}
+
+// metadataPart is a part with a name table, or the number of one.
+func metadataPart(b []byte, p checkpoint.Part, table []byte) []byte {
 	if p.Handle == nil {
 		return metadataText(append(b, 0), string(p.Data))
 	}
@@ -148,15 +177,7 @@ func metadataPart(b []byte, p checkpoint.Part) []byte {
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(h.Keyspace.MaxParallelism))
 	b = metadataGroups(b, h.Keyspace.Groups)
-	b = binary.AppendUvarint(b, uint64(len(h.States)))
-	for _, s := range h.States {
-		b = append(metadataText(b, s.Name), byte(s.Kind))
-		b = append(metadataCodec(b, s.Key), 1)
-		b = binary.AppendUvarint(b, uint64(len(s.Codecs)))
-		for _, id := range s.Codecs {
-			b = metadataCodec(b, id)
-		}
-	}
+	b = append(b, table...)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Rows))
 	b = binary.AppendUvarint(b, uint64(len(h.Files)))
 	for _, f := range h.Files {
@@ -186,8 +207,21 @@ func metadataCodec(b []byte, id codec.ID) []byte {
 	return metadataText(b, id.Schema)
 }
 
+// crowdedCheckpoint has a hundred handles with one name table.
+func crowdedCheckpoint() *checkpoint.Checkpoint {
+	c := &checkpoint.Checkpoint{Job: "job", ID: 1, Attempt: 1, Triggered: time.Unix(0, 0).UTC()}
+	states := []state.Info{{Name: "timers", Kind: state.KindTimers, Key: codec.ID{Name: "string", Version: 1, Schema: "a long one"}}}
+	op := checkpoint.Operator{Name: "op"}
+	for i := range 100 {
+		space := state.SubtaskKeyspace(i, 100, 128)
+		op.Parts = append(op.Parts, checkpoint.Part{Handle: &snapshot.Handle{Keyspace: space, States: states}})
+	}
+	c.Operators = []checkpoint.Operator{op}
+	return c
+}
+
 // someCheckpoint is one that is mostly sound.
-func someCheckpoint(in *input) *checkpoint.Checkpoint {
+func someCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Job: "job", ID: checkpoint.ID(1 + in.byte()), Attempt: checkpoint.Number(in.byte()),
 		Triggered: time.Unix(int64(in.uint64()), int64(in.byte())).UTC(),
@@ -195,7 +229,11 @@ func someCheckpoint(in *input) *checkpoint.Checkpoint {
 	for i := range in.choice(4) {
 		o := checkpoint.Operator{Name: fmt.Sprint("op", i)}
 		for j := range in.choice(4) {
-			o.Parts = append(o.Parts, somePart(in, i, j))
+			p := somePart(in, i, j)
+			if version >= 2 && p.Handle != nil && in.choice(2) == 0 {
+				p.Handle.Form, p.Handle.Rows = "lsm", 0
+			}
+			o.Parts = append(o.Parts, p)
 		}
 		c.Operators = append(c.Operators, o)
 	}

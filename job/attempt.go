@@ -114,6 +114,9 @@ func (a *attempt) run(cause error) error {
 	ctx, stop := context.WithCancel(a.ctx)
 	worked := make(chan struct{})
 	a.stopTriggers = stop
+	if err := a.checkDeclared(); err != nil {
+		a.fail(err)
+	}
 	if a.ctx.Err() == nil {
 		a.begun = true
 		a.running.restored(a, RestoreReport{
@@ -131,6 +134,28 @@ func (a *attempt) run(cause error) error {
 	close(worked)
 	watching.Wait()
 	return a.end()
+}
+
+// declaring is a subtask with a backend.
+type declaring interface {
+	// declared returns a handle of a snapshot of which only key groups and states are
+	// known.
+	declared() snapshot.Handle
+}
+
+// checkDeclared returns an error if no checkpoint could ever hold the states that the
+// subtasks declared when they were opened.
+func (a *attempt) checkDeclared() error {
+	if a.checkpoints == nil || a.ctx.Err() != nil {
+		return nil
+	}
+	handles := make(map[string][]snapshot.Handle)
+	for _, s := range a.tasks { // those of an operator in their order
+		if o, ok := s.task.(declaring); ok {
+			handles[s.operator] = append(handles[s.operator], o.declared())
+		}
+	}
+	return a.checkpoints.CheckDeclared(handles)
 }
 
 // endCheckpoints ends the checkpoints under way as soon as the attempt has failed:

@@ -85,6 +85,12 @@ func (o *operator[K, In, Out]) begin(ctx context.Context) error {
 	return o.attempt.restored.load(ctx, o.backend, handles, options.Checkpoints.AllowUnclaimed)
 }
 
+// declared implements declaring.
+func (o *operator[K, In, Out]) declared() snapshot.Handle {
+	registry := o.backend.Registry()
+	return snapshot.Handle{Keyspace: registry.Keyspace(), States: registry.States()}
+}
+
 // run implements task.
 func (o *operator[K, In, Out]) run(ctx context.Context) error {
 	ticks := time.NewTicker(tickEvery)

@@ -84,9 +84,13 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 		known:   make(map[state.ID]bool),
 	}
 	names := make(map[state.ID]state.Info)
-	for _, h := range handles {
+	for i, h := range handles {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if i > 0 && sameTable(handles[i-1], h) {
+			p.add(h)
+			continue
 		}
 		claimed, err := registry.Check(h.States, h.Keyspace.MaxParallelism, o.AllowUnclaimed)
 		if err != nil {
@@ -107,6 +111,13 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 		return nil, err
 	}
 	return p, p.checkForm(b)
+}
+
+// sameTable reports whether two handles have one name table in memory, as those that
+// were read from the same metadata do: what holds for one then holds for the other.
+func sameTable(a, b Handle) bool {
+	return len(a.States) > 0 && len(a.States) == len(b.States) && &a.States[0] == &b.States[0] &&
+		a.Keyspace.MaxParallelism == b.Keyspace.MaxParallelism
 }
 
 // add adds the parts of a handle: its files, or all of it in a native form.

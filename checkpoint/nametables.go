@@ -1,0 +1,117 @@
+package checkpoint
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+// nameTables are the name tables of the handles of a checkpoint as metadata stores
+// them: each once, in the order in which handles refer to them. The subtasks of an
+// operator have one table, and it is most of what a handle is.
+//
+//	handles   counts-0  counts-1  counts-2   totals-0  totals-1
+//	              \        |        /            \       /
+//	tables         0: count, timers              1: total
+//
+// In memory a handle has a table of its own, or shares it with those that were read
+// from the same metadata.
+type nameTables struct {
+	encoded [][]byte
+	numbers map[string]int           // by encoding
+	of      map[*snapshot.Handle]int // number of the table of each handle
+}
+
+// tablesOf collects the tables of parts.
+func tablesOf(parts iter.Seq[Part]) *nameTables {
+	t := &nameTables{numbers: make(map[string]int), of: make(map[*snapshot.Handle]int)}
+	var before *snapshot.Handle
+	var w writer
+	for part := range parts {
+		h := part.Handle
+		if h == nil {
+			continue
+		}
+		if before != nil && sameTable(before.States, h.States) {
+			t.of[h] = t.of[before]
+		} else {
+			w.out = w.out[:0]
+			w.table(h.States)
+			t.of[h] = t.number(w.out)
+		}
+		before = h
+	}
+	return t
+}
+
+// number returns the number of a table, which is the next one if it is new.
+func (t *nameTables) number(encoded []byte) int {
+	n, ok := t.numbers[string(encoded)]
+	if !ok {
+		n = len(t.encoded)
+		t.numbers[string(encoded)] = n
+		t.encoded = append(t.encoded, bytes.Clone(encoded))
+	}
+	return n
+}
+
+// sameTable reports whether two tables are one in memory.
+func sameTable(a, b []state.Info) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// nameTables reads the name tables of metadata. Each is kept once, however many handles
+// refer to it.
+func (d *decoder) nameTables() {
+	if d.version < tablesVersion {
+		return
+	}
+	seen := make(map[string]bool)
+	for n := d.count(1); n > 0 && d.Err == nil; n-- {
+		before := d.Rest
+		table := d.table()
+		encoded := before[:len(before)-len(d.Rest)]
+		if d.Err == nil && seen[string(encoded)] {
+			d.Fail("a name table twice")
+		}
+		seen[string(encoded)] = true
+		d.tables = append(d.tables, slices.Clip(table))
+		d.checkStructure()
+	}
+}
+
+// handleTable reads the name table of a handle: the number of one since
+// tablesVersion, and the table itself before.
+func (d *decoder) handleTable() []state.Info {
+	if d.version < tablesVersion {
+		return d.table()
+	}
+	n := int(d.Uvarint(maxStructureBytes))
+	switch {
+	case d.Err != nil:
+	case n > d.tablesUsed || n >= len(d.tables):
+		d.Fail(fmt.Sprintf("name table %d, of %d tables the first %d were used so far", n, len(d.tables), d.tablesUsed))
+	default:
+		d.tablesUsed = max(d.tablesUsed, n+1)
+		return d.tables[n]
+	}
+	return nil
+}
+
+// table reads a name table.
+func (d *decoder) table() (states []state.Info) {
+	n := d.count(minStateBytes)
+	if n > maxStates {
+		d.Fail("too many states")
+		return nil
+	}
+	states = slices.Grow(states, n)
+	for ; n > 0 && d.Err == nil; n-- {
+		states = append(states, d.state())
+	}
+	return states
+}
