@@ -37,7 +37,7 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	db := newDB(dir, o, options == nil || options.Budget == nil)
-	if err := o.Budget.hold(); err != nil {
+	if err := o.Budget.hold(db); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	defer db.dispose()

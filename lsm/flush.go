@@ -59,6 +59,10 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 
 // flushDue brings runs to the tree if it is time to.
 func (db *DB) flushDue() (more bool, err error) {
+	if err := db.o.Budget.flushes.take(db.ctx); err != nil {
+		return false, err
+	}
+	defer db.o.Budget.flushes.give()
 	db.owner.Lock()
 	group := db.dueRuns()
 	db.owner.Unlock()

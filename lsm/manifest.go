@@ -164,7 +164,7 @@ func (db *DB) newManifest() error {
 
 // writeManifest makes a manifest with one edit the current one of a directory.
 func writeManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writer, err error) {
-	w, err := wal.Create(fsys, filepath.Join(dir, manifestName(number)), wal.Options{MaxRecordBytes: maxEditBytes})
+	w, err := wal.Create(fsys, filepath.Join(dir, manifestName(number)), wal.Options{MaxRecordBytes: maxEditBytes, BufferBytes: manifestBufferBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -199,6 +199,10 @@ func removeUnnamed(fsys vfs.FS, dir string, number uint64) error {
 // maxEditBytes limits the edit that a manifest begins with: some hundred
 // thousand tables.
 const maxEditBytes = 256 << 20
+
+// manifestBufferBytes is enough for most edits, each of which is synced. Every store has
+// such a buffer for as long as it is open.
+const manifestBufferBytes = 4 << 10
 
 // currentContent names a manifest and the identity of its file, with a checksum.
 func currentContent(number uint64, file wal.Identity) string {

@@ -29,7 +29,7 @@ func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error)
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db := newDB(dir, o, options == nil || options.Budget == nil)
-	if err := o.Budget.hold(); err != nil {
+	if err := o.Budget.hold(db); err != nil {
 		db.stop()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -277,7 +277,7 @@ func (db *DB) giveUp() error {
 
 // letGoOfBudget ends the hold of the store on its budget, and closes one of its own.
 func (db *DB) letGoOfBudget() error {
-	db.o.Budget.letGo()
+	db.o.Budget.letGo(db)
 	if db.ownsBudget {
 		return db.o.Budget.Close()
 	}
