@@ -41,6 +41,9 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	defer db.dispose()
+	if db.dir, err = db.fs.Resolve(dir); err != nil {
+		return nil, fmt.Errorf("check store: %w", err)
+	}
 	c := checker{ctx: ctx, db: db, report: &Report{}, tree: &tree{}, needed: make(map[string]bool)}
 	if err := c.whileClosed(); err != nil {
 		return c.report, fmt.Errorf("check store: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +26,7 @@ type DB struct {
 	ownsBudget bool
 	dir        string
 	fs         vfs.FS
-	dirLock    io.Closer
+	dirLock    vfs.Lock // checked before a file is made or removed, and before an edit
 	identity   [16]byte
 
 	// owner has the lock of the store, which guards what follows down to the
@@ -183,9 +182,11 @@ func (db *DB) close(discard bool) error {
 }
 
 // release gives everything back. Nothing else goes on. If the store is discarded, the
-// log and the manifest end as they are.
+// log and the manifest end as they are; so they do if the lock is lost.
 func (db *DB) release(discard bool) (err error) {
-	err = db.closeLog(discard)
+	lost := db.dirLock.Check()
+	discard = discard || lost != nil
+	err = errors.Join(lost, db.closeLog(discard))
 	db.owner.Lock()
 	for v := range db.views {
 		v.abandon()

@@ -114,7 +114,7 @@ func (db *DB) flush(group []*sealedRun) error {
 	if f == nil {
 		var err error
 		if f, err = db.writeRuns(group); err != nil {
-			return fmt.Errorf("flush run %d: %w", newest, err)
+			return fmt.Errorf("flush run %d: %w", newest, db.stopIfLost(err))
 		}
 	}
 	change := change{flushed: group}

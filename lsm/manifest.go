@@ -97,6 +97,9 @@ func (db *DB) fillIn(e *edit, flushed []*sealedRun) {
 
 // writeEdit makes an edit durable, and before it the names that it has.
 func (db *DB) writeEdit(e *edit) error {
+	if err := db.dirLock.Check(); err != nil {
+		return err
+	}
 	if len(e.added) > 0 {
 		if err := db.fs.SyncDir(db.dir); err != nil {
 			return err
@@ -148,7 +151,11 @@ func (db *DB) newManifest() error {
 	db.fillIn(e, nil)
 	db.owner.Unlock()
 
-	w, err := writeManifest(db.fs, db.dir, number, e)
+	err := db.dirLock.Check()
+	var w *wal.Writer
+	if err == nil {
+		w, err = writeManifest(db.fs, db.dir, number, e)
+	}
 	if err != nil {
 		return db.fail(fmt.Errorf("manifest: %w", err))
 	}
@@ -158,7 +165,7 @@ func (db *DB) newManifest() error {
 		return nil
 	}
 	// What is left of the old one is removed when the store is opened next.
-	db.report(errors.Join(old.Close(true), db.fs.Remove(db.path(manifestName(oldNumber)))))
+	db.report(errors.Join(old.Close(true), db.removeFile(manifestName(oldNumber))))
 	return nil
 }
 
