@@ -425,6 +425,11 @@ func TestConformance(t *testing.T) {
 			inner, dir := mem(t)
 			return NewFaulty(inner, FaultyOptions{}), dir
 		}},
+		{"Below", func(t *testing.T) (FS, string) {
+			dir, err := Real{}.Resolve(t.TempDir())
+			require.NoError(t, err)
+			return Below{FS: Real{}, Root: dir}, dir
+		}},
 		{"CrashClone", func(t *testing.T) (FS, string) {
 			return NewMem(MemOptions{}).CrashClone(CrashOptions{}), "."
 		}},

@@ -1,0 +1,149 @@
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Below is a file system that follows no symbolic link below a directory. FS
+// itself does not follow the last element of a name; Below looks at the
+// directories before it as well, down from Root, and fails with ErrNotRegular if
+// one of them is a link or a special file. Names outside of Root are not looked at.
+//
+// It looks before each operation, not in the same step: it keeps accidents and
+// links that lie there from leading elsewhere. It is no defence against somebody
+// who exchanges directories for links at the same moment.
+//
+// Thread safety: all methods may be called at the same time.
+type Below struct {
+	FS
+	Root string // the result of Resolve, cleaned
+}
+
+// check returns an error if there is a link on the way from the root to a name.
+func (b Below) check(op, name string) error {
+	if !strings.HasPrefix(name, strings.TrimSuffix(b.Root, string(filepath.Separator))+string(filepath.Separator)) {
+		return nil
+	}
+	for dir := filepath.Dir(name); ; dir = filepath.Dir(dir) {
+		info, err := b.FS.Lstat(dir)
+		switch {
+		case err == nil && !info.IsDir() && !info.Mode().IsRegular(): // a regular file is ENOTDIR
+			return &fs.PathError{Op: op, Path: dir, Err: &irregular{info.Mode(), "directory"}}
+		case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+			return err
+		case dir == b.Root:
+			return nil
+		}
+	}
+}
+
+// CheckRegular returns an ErrNotRegular that says what a name leads to, if that is
+// no regular file.
+func CheckRegular(info fs.FileInfo) error {
+	if info.Mode().IsRegular() {
+		return nil
+	}
+	return &irregular{info.Mode(), "file"}
+}
+
+// Create implements FS.
+func (b Below) Create(name string) (File, error) {
+	if err := b.check("create", name); err != nil {
+		return nil, err
+	}
+	return b.FS.Create(name)
+}
+
+// Open implements FS.
+func (b Below) Open(name string) (File, error) {
+	if err := b.check("open", name); err != nil {
+		return nil, err
+	}
+	return b.FS.Open(name)
+}
+
+// Remove implements FS.
+func (b Below) Remove(name string) error {
+	if err := b.check("remove", name); err != nil {
+		return err
+	}
+	return b.FS.Remove(name)
+}
+
+// RemoveAll implements FS.
+func (b Below) RemoveAll(name string) error {
+	if err := b.check("removeall", name); err != nil {
+		return err
+	}
+	return b.FS.RemoveAll(name)
+}
+
+// Rename implements FS.
+func (b Below) Rename(oldName, newName string) error {
+	if err := b.checkBoth("rename", oldName, newName); err != nil {
+		return err
+	}
+	return b.FS.Rename(oldName, newName)
+}
+
+// Link implements FS.
+func (b Below) Link(oldName, newName string) error {
+	if err := b.checkBoth("link", oldName, newName); err != nil {
+		return err
+	}
+	return b.FS.Link(oldName, newName)
+}
+
+func (b Below) checkBoth(op, oldName, newName string) error {
+	if err := b.check(op, oldName); err != nil {
+		return err
+	}
+	return b.check(op, newName)
+}
+
+// MkdirAll implements FS.
+func (b Below) MkdirAll(dir string) error {
+	if err := b.check("mkdir", dir); err != nil {
+		return err
+	}
+	return b.FS.MkdirAll(dir)
+}
+
+// List implements FS.
+func (b Below) List(dir string) ([]string, error) {
+	if err := b.check("list", dir); err != nil {
+		return nil, err
+	}
+	return b.FS.List(dir)
+}
+
+// Stat implements FS. It does not follow a link in the last element either.
+func (b Below) Stat(name string) (fs.FileInfo, error) { return b.Lstat(name) }
+
+// Lstat implements FS.
+func (b Below) Lstat(name string) (fs.FileInfo, error) {
+	if err := b.check("lstat", name); err != nil {
+		return nil, err
+	}
+	return b.FS.Lstat(name)
+}
+
+// SyncDir implements FS.
+func (b Below) SyncDir(dir string) error {
+	if err := b.check("syncdir", dir); err != nil {
+		return err
+	}
+	return b.FS.SyncDir(dir)
+}
+
+// Lock implements FS.
+func (b Below) Lock(name string) (Lock, error) {
+	if err := b.check("lock", name); err != nil {
+		return nil, err
+	}
+	return b.FS.Lock(name)
+}
