@@ -11,12 +11,14 @@ import (
 )
 
 // Directory is a Target and a Source in a directory of a file system, which must
-// have hard links.
+// have hard links. Links in the path of the directory, and the working directory,
+// are evaluated once, when it is opened. In it nothing is followed or read that is
+// not a regular file: that is ErrNotRegular.
 //
 // Thread safety: safe for concurrent use.
 type Directory struct {
 	fs   vfs.FS
-	path string
+	path string // absolute, and without links
 }
 
 // NewDirectory makes a directory, if there is none, and uses it.
@@ -24,16 +26,20 @@ func NewDirectory(path string) (*Directory, error) { return DirectoryOn(vfs.Real
 
 // DirectoryOn is NewDirectory on another file system.
 func DirectoryOn(fsys vfs.FS, path string) (*Directory, error) {
-	if err := vfs.MkdirAllSync(fsys, path); err != nil {
+	root, err := fsys.Resolve(path)
+	if err == nil {
+		err = vfs.MkdirAllSync(fsys, root)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("snapshot directory: %w", err)
 	}
-	return &Directory{fsys, path}, nil
+	return &Directory{fsys, root}, nil
 }
 
 // Create implements Target. A file is a vfs.Draft; a crash may leave it there
 // until RemoveLeftovers.
-func (d *Directory) Create(_ context.Context, name string) (File, error) {
-	if err := CheckName(name); err != nil {
+func (d *Directory) Create(ctx context.Context, name string) (File, error) {
+	if err := errors.Join(context.Cause(ctx), CheckName(name)); err != nil {
 		return nil, err
 	}
 	f, err := vfs.NewDraft(d.fs, filepath.Join(d.path, name))
@@ -44,14 +50,14 @@ func (d *Directory) Create(_ context.Context, name string) (File, error) {
 }
 
 // Open implements Source.
-func (d *Directory) Open(_ context.Context, name string) (Object, error) {
-	if err := CheckName(name); err != nil {
+func (d *Directory) Open(ctx context.Context, name string) (Object, error) {
+	if err := errors.Join(context.Cause(ctx), CheckName(name)); err != nil {
 		return nil, err
 	}
 	return d.fs.Open(filepath.Join(d.path, name))
 }
 
-// Remove removes a file.
+// Remove removes a file. Of a symbolic link it removes the link itself.
 func (d *Directory) Remove(name string) error {
 	if err := CheckName(name); err != nil {
 		return err
@@ -59,7 +65,8 @@ func (d *Directory) Remove(name string) error {
 	return d.fs.Remove(filepath.Join(d.path, name))
 }
 
-// List is the names of all files, sorted.
+// List returns the names of all files, sorted. Other things that have the name of a
+// file are among them; Open says what they are.
 func (d *Directory) List() ([]string, error) {
 	names, err := d.fs.List(d.path)
 	if err != nil {
@@ -69,7 +76,8 @@ func (d *Directory) List() ([]string, error) {
 }
 
 // RemoveLeftovers removes the files that a crash left unfinished. Nobody else may
-// be writing to the directory.
+// be writing to the directory. What has such a name and is no file stays, and is
+// ErrNotRegular.
 func (d *Directory) RemoveLeftovers() error {
 	names, err := d.fs.List(d.path)
 	if err != nil {
@@ -77,8 +85,19 @@ func (d *Directory) RemoveLeftovers() error {
 	}
 	for _, name := range names {
 		if _, ok := vfs.DraftOf(name); ok {
-			err = errors.Join(err, d.fs.Remove(filepath.Join(d.path, name)))
+			err = errors.Join(err, d.removeLeftover(filepath.Join(d.path, name)))
 		}
 	}
 	return err
+}
+
+func (d *Directory) removeLeftover(path string) error {
+	info, err := d.fs.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if err := vfs.CheckRegular(info); err != nil {
+		return fmt.Errorf("leftover %q is kept: %w", path, err)
+	}
+	return d.fs.Remove(path)
 }

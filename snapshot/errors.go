@@ -1,6 +1,10 @@
 package snapshot
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
 
 var (
 	// ErrCorrupt is returned when a file is not one that Weir wrote, or not as
@@ -33,4 +37,9 @@ var (
 	// ErrName is returned for a file name that is not made of letters, digits,
 	// dots, dashes and underscores, or starts with a dot.
 	ErrName = errors.New("illegal file name")
+
+	// ErrNotRegular is returned when something else is found where a file belongs,
+	// such as a symbolic link or a named pipe, or a symbolic link where a directory
+	// does. It is not opened, followed or removed.
+	ErrNotRegular = vfs.ErrNotRegular
 )
