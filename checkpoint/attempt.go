@@ -119,7 +119,7 @@ func (a *Attempt) Skipped() []error { return a.skipped }
 
 // Source gives the files of the restored checkpoint.
 func (a *Attempt) Source() snapshot.Source {
-	return newSource(a.c.o.Storage.objects, a.c.layout, a.restored)
+	return newSource(a.c.objects, a.c.layout, a.restored)
 }
 
 // Run triggers checkpoints and watches their time until the context ends or the

@@ -87,7 +87,7 @@ func TestBug13IDsAscendWhateverTheStoreGoesThrough(t *testing.T) {
 		call string
 		time int // from 1
 	}{
-		{"list job/", 1}, {"list job/completed/", 1}, {"list job/completed/", 2}, {"list job/attempts/", 1}, {"create job/attempts/", 1},
+		{"list job/", 1}, {"list job/completed", 1}, {"list job/completed", 2}, {"list job/attempts", 1}, {"create job/attempts/", 1},
 	} {
 		calls := 0
 		objects.fail = func(op, name string) error {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/weirstate/weir/snapshot"
 )
 
 // What is in this file runs in the queue of removals. A removal that fails
@@ -28,6 +30,10 @@ func (c *Coordinator) removeComplete(ctx context.Context, entries []Entry) (err 
 	names := make(map[string]bool)
 	for _, e := range entries {
 		shared, unknown := c.sharedBy(ctx, e)
+		if errors.Is(unknown, snapshot.ErrNotRegular) && c.isLost(e.ID, unknown) { // somebody can mend it
+			err = errors.Join(err, fmt.Errorf("checkpoint %d is kept: %w", e.ID, unknown))
+			continue
+		}
 		gone, failed := c.removeCheckpoint(ctx, e.ID)
 		if gone && unknown == nil {
 			maps.Copy(names, shared)
@@ -44,7 +50,7 @@ func (c *Coordinator) removeComplete(ctx context.Context, entries []Entry) (err 
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		o, _ := parseSharedName(name)
 		if live.isOrphan(o, name, false) {
-			err = errors.Join(err, c.o.Storage.objects.Remove(ctx, c.layout.shared()+name))
+			err = errors.Join(err, c.objects.Remove(ctx, c.layout.shared()+name))
 		}
 	}
 	return err
@@ -95,10 +101,10 @@ func (c *Coordinator) removeAborted(p *pending) {
 // removeShared removes what a checkpoint has shared that was never confirmed, so that
 // no other refers to it.
 func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
-	store := c.o.Storage.objects
+	store := c.objects
 	objects, err := store.List(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), by.id, by.attempt))
 	for _, object := range objects {
-		if o, ok := c.layout.ownerOf(object.nameOf()); ok && o == by {
+		if o, ok := c.layout.ownerOf(object.nameOf()); ok && o == by && !object.isDirectory() {
 			err = errors.Join(err, store.Remove(ctx, object.Name))
 		}
 	}
@@ -108,7 +114,7 @@ func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
 // removeFolder removes from a checkpoint's folder the objects whose owner is
 // right, metadata first.
 func (c *Coordinator) removeFolder(ctx context.Context, id ID, right func(owner) bool) error {
-	store := c.o.Storage.objects
+	store := c.objects
 	if right(owner{id: id}) {
 		if err := store.Remove(ctx, c.layout.metadata(id)); err != nil {
 			return err
@@ -116,7 +122,7 @@ func (c *Coordinator) removeFolder(ctx context.Context, id ID, right func(owner)
 	}
 	objects, err := store.List(ctx, c.layout.folder(id))
 	for _, object := range objects {
-		if o, ok := c.layout.ownerOf(object.nameOf()); ok && right(o) {
+		if o, ok := c.layout.ownerOf(object.nameOf()); ok && right(o) && !object.isDirectory() {
 			err = errors.Join(err, store.Remove(ctx, object.Name))
 		}
 	}

@@ -11,17 +11,26 @@ import (
 // Collect finds the orphans of the job: objects of checkpoints that are neither
 // complete nor under way, left by crashes and by removals that failed. It
 // returns them and, unless it is a dry run, removes them. Only names that Weir
-// gives, in the folder of the job, are ever looked at.
+// gives, in the folder of the job, are ever looked at. What has such a name and is
+// no object stays, and is reported by an error, a snapshot.ErrNotRegular, when all
+// else is done.
 func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, error) {
-	orphans, err := c.orphans(ctx)
-	if err != nil || dryRun {
-		return orphans, err
+	orphans, irregular, err := c.orphans(ctx)
+	if err != nil {
+		return nil, err
 	}
 	for _, orphan := range orphans {
+		if dryRun {
+			break
+		}
 		if ctx.Err() != nil {
 			return orphans, errors.Join(err, context.Cause(ctx))
 		}
-		err = errors.Join(err, c.o.Storage.objects.Remove(ctx, orphan.Name))
+		err = errors.Join(err, c.objects.Remove(ctx, orphan.Name))
+	}
+	if len(irregular) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d things in the place of objects are kept, the first is %q: %w",
+			len(irregular), irregular[0].Name, irregular[0].Irregular))
 	}
 	return orphans, err
 }
@@ -35,32 +44,27 @@ func (c *Coordinator) collectLeftovers() {
 	}
 }
 
-// orphans lists them.
-func (c *Coordinator) orphans(ctx context.Context) ([]ObjectInfo, error) {
+// orphans lists them, and what is there in place of objects.
+func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectInfo, err error) {
 	live, err := c.live(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	objects, err := c.o.Storage.objects.List(ctx, c.layout.root())
+	objects, err := c.objects.List(ctx, c.layout.root())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var orphans []ObjectInfo
 	for _, object := range objects {
 		name := object.nameOf()
-		if o, ok := c.layout.ownerOf(name); ok && live.isOrphan(o, path.Base(name), object.Unfinished) {
+		o, ok := c.layout.ownerOf(name)
+		switch {
+		case object.Irregular != nil && (ok || c.layout.isFolder(name) && !object.isDirectory()):
+			irregular = append(irregular, object)
+		case object.Irregular == nil && ok && live.isOrphan(o, path.Base(name), object.Unfinished):
 			orphans = append(orphans, object)
 		}
 	}
-	return orphans, nil
-}
-
-// nameOf is the name that an object has or was to have.
-func (o ObjectInfo) nameOf() string {
-	if o.Unfinished {
-		return o.Of
-	}
-	return o.Name
+	return orphans, irregular, nil
 }
 
 // live is what objects may belong to.
@@ -93,7 +97,7 @@ func (c *Coordinator) live(ctx context.Context) (*live, error) {
 		switch {
 		case err == nil:
 			maps.Copy(l.shared, names)
-		case neverReadable(err):
+		case isUnreadable(err) || errors.Is(err, ErrVersion) || errors.Is(err, ErrForeign):
 			l.obscure = max(l.obscure, e.ID)
 		default:
 			return nil, err

@@ -25,8 +25,8 @@ type Completed interface {
 	// whether the entry is there.
 	Commit(ctx context.Context, e Entry) error
 	// List returns all entries ordered by ID. One that cannot be read because
-	// of what it holds comes with Err; one that cannot be read otherwise is an
-	// error of List.
+	// of what it holds, or because it is no file, comes with Err; one that cannot
+	// be read otherwise is an error of List.
 	List(ctx context.Context) ([]Entry, error)
 	// Remove removes an entry, durably; removing nothing is no error.
 	Remove(ctx context.Context, id ID) error

@@ -125,6 +125,7 @@ type Subtasks struct {
 // Thread safety: safe for concurrent use.
 type Coordinator struct {
 	o         Options
+	objects   Objects // of the job
 	completed Completed
 	layout    layout
 
@@ -154,14 +155,18 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("coordinator: %w", err)
 	}
+	objects, err := o.Storage.open(o.Job)
+	if err != nil {
+		return nil, fmt.Errorf("coordinator of job %q: %w", o.Job, err)
+	}
 	completed := o.Completed
 	if completed == nil {
-		if completed, err = openEntries(ctx, o.Storage.objects, o.Job); err != nil {
+		if completed, err = openEntries(ctx, objects, o.Job); err != nil {
 			return nil, fmt.Errorf("coordinator of job %q: %w", o.Job, err)
 		}
 	}
 	return &Coordinator{
-		o: o, completed: completed, layout: layout{o.Job},
+		o: o, objects: objects, completed: completed, layout: layout{o.Job},
 		commits: newQueue(o.spawn), removals: newQueue(o.spawn), calls: newQueue(o.spawn),
 		nextID: 1, distrusted: make(map[ID]error), shared: make(map[ID]map[string]bool),
 	}, nil
@@ -309,7 +314,7 @@ func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Stat
 	if err != nil {
 		return nil, Stats{}, err
 	}
-	if err := writeObject(ctx, c.o.Storage.objects, c.layout.metadata(p.id), data); err != nil {
+	if err := writeObject(ctx, c.objects, c.layout.metadata(p.id), data); err != nil {
 		p.inDoubt = errors.Is(err, fs.ErrExist) // whose it is, nobody knows
 		return nil, Stats{}, fmt.Errorf("metadata: %w", err)
 	}

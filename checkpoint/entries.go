@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -63,14 +64,37 @@ func (s *entries) name(folder, number string) string {
 	return s.layout.root() + folder + "/" + number
 }
 
+// list lists the objects of a folder. It sees that the folder is one: what is in it
+// would otherwise be taken for nothing.
+func (s *entries) list(ctx context.Context, folder string) ([]ObjectInfo, error) {
+	name := s.layout.root() + folder
+	listed, err := s.objects.List(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var objects []ObjectInfo
+	for _, o := range listed {
+		switch {
+		case strings.HasPrefix(o.nameOf(), name+"/"):
+			objects = append(objects, o)
+		case o.Name == name && !o.isDirectory():
+			return nil, fmt.Errorf("%q is no folder: %w", name, cmp.Or(o.Irregular, ErrCorrupt))
+		}
+	}
+	return objects, nil
+}
+
 // begun lists the attempts of which there is a trace, ascending, and the objects
 // that are it.
 func (s *entries) begun(ctx context.Context) (highest Number, names []string, err error) {
-	objects, err := s.objects.List(ctx, s.name(attemptsFolder, ""))
+	objects, err := s.list(ctx, attemptsFolder)
 	for _, o := range objects {
 		number, ok := parsePadded[Number](strings.TrimPrefix(o.nameOf(), s.name(attemptsFolder, "")))
-		if ok {
-			highest = max(highest, number)
+		if !ok {
+			continue
+		}
+		highest = max(highest, number)
+		if o.Irregular == nil {
 			names = append(names, o.Name)
 		}
 	}
@@ -133,7 +157,7 @@ func (s *entries) List(ctx context.Context) ([]Entry, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	objects, err := s.objects.List(ctx, s.name(completedFolder, ""))
+	objects, err := s.list(ctx, completedFolder)
 	if err != nil {
 		return nil, err
 	}
@@ -143,16 +167,13 @@ func (s *entries) List(ctx context.Context) ([]Entry, error) {
 		if !ok {
 			continue
 		}
-		e, err := s.read(ctx, o)
+		e, err := s.read(ctx, o, id)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
 			continue
-		case err == nil && e.ID != id:
-			err = fmt.Errorf("it is that of checkpoint %d: %w", e.ID, ErrCorrupt)
-		case err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion):
+		case err != nil && !isUnreadable(err) && !errors.Is(err, ErrVersion):
 			return nil, err
-		}
-		if err != nil {
+		case err != nil:
 			e = Entry{ID: id, Err: fmt.Errorf("entry of the completed store: %w", err)}
 		}
 		entries = append(entries, e)
@@ -160,17 +181,24 @@ func (s *entries) List(ctx context.Context) ([]Entry, error) {
 	return entries, nil
 }
 
-// read reads an entry. Only so much is read that an entry of another version can
-// be told from damage.
-func (s *entries) read(ctx context.Context, o ObjectInfo) (Entry, error) {
-	if o.Size > maxEntryBytes {
+// read reads the entry of a checkpoint. Only so much is read that an entry of another
+// version can be told from damage.
+func (s *entries) read(ctx context.Context, o ObjectInfo, id ID) (Entry, error) {
+	switch {
+	case o.Irregular != nil:
+		return Entry{}, o.Irregular
+	case o.Size > maxEntryBytes:
 		return Entry{}, fmt.Errorf("%d bytes: %w", o.Size, ErrCorrupt)
 	}
 	data, err := readObject(ctx, s.objects, o.Name, o.Size)
 	if err != nil {
 		return Entry{}, err
 	}
-	return decodeEntry(data)
+	e, err := decodeEntry(data)
+	if err == nil && e.ID != id {
+		err = fmt.Errorf("it is that of checkpoint %d: %w", e.ID, ErrCorrupt)
+	}
+	return e, err
 }
 
 // Remove implements Completed.

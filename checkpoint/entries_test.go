@@ -244,7 +244,7 @@ func TestTransientErrorIsNeverTakenForDamage(t *testing.T) {
 	for _, op := range []vfs.Op{vfs.OpList, vfs.OpStat, vfs.OpOpen, vfs.OpSize, vfs.OpReadAt} {
 		files := filesOn(t, mem)
 		faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.EIO, op)})
-		files.fs.FS = faulty
+		files.watch.FS = faulty
 		s := &entries{objects: files, layout: layout{"job"}}
 		_, err := s.List(context.Background())
 		require.ErrorIs(t, err, syscall.EIO, "%v", op)

@@ -9,10 +9,8 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/weirstate/weir/internal/vfs"
@@ -21,8 +19,13 @@ import (
 
 // Files are Objects, and a Locker, in a directory of a file system, which must
 // have hard links. An object is a file, the parts of its name before the last
-// are directories, which come and go with what is in them. A symbolic link below
-// the directory is not listed, nor is anything removed through one.
+// are directories, which come and go with what is in them.
+//
+// Links in the path of the directory are evaluated once, when it is opened, and so
+// is the working directory. Below it no symbolic link is followed: an operation
+// that would have to is snapshot.ErrNotRegular, as is one that finds something else
+// where a file belongs. Such things are listed as irregular. Remove removes a
+// symbolic link itself, never what it leads to.
 //
 // Commit and Remove are durable when they have returned nil. After a Remove that
 // could not be made so, another one of the same object, by now gone, fails as
@@ -30,8 +33,16 @@ import (
 //
 // Thread safety: safe for concurrent use.
 type Files struct {
-	fs   *syncWatch
-	root string
+	fs     vfs.FS // watch, without links below root
+	root   string // absolute, and without links
+	prefix string // begins all names, and stands for root: see folder
+	*directories
+}
+
+// directories are what Files know of the directories of a file system. Files of
+// the same directory and of folders in it share them.
+type directories struct {
+	watch *syncWatch
 
 	// mu is held while a directory is made for a file or removed for want of
 	// one.
@@ -46,18 +57,45 @@ func NewFiles(path string) (*Files, error) { return FilesOn(vfs.Real{}, path) }
 
 // FilesOn is NewFiles on another file system.
 func FilesOn(fsys vfs.FS, path string) (*Files, error) {
-	if err := vfs.MkdirAllSync(fsys, path); err != nil {
+	root, err := fsys.Resolve(path)
+	if err == nil {
+		err = vfs.MkdirAllSync(fsys, root)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("checkpoint directory: %w", err)
 	}
-	return &Files{
-		fs: &syncWatch{FS: fsys}, root: filepath.Clean(path),
-		made: make(map[string]bool), unsure: make(map[string]bool),
-	}, nil
+	return newFiles(root, "", &directories{
+		watch: &syncWatch{FS: fsys}, made: make(map[string]bool), unsure: make(map[string]bool),
+	}), nil
+}
+
+func newFiles(root, prefix string, d *directories) *Files {
+	root = filepath.Clean(root)
+	return &Files{fs: vfs.Below{FS: d.watch, Root: root}, root: root, prefix: prefix, directories: d}
+}
+
+// folder returns the Files of the objects whose names begin with a folder and a
+// slash. The caller has named the folder: if it is a symbolic link, it is evaluated
+// now, and what it led to is used from now on.
+func (f *Files) folder(name string) (Objects, error) {
+	if err := snapshot.CheckName(name); err != nil {
+		return nil, err
+	}
+	root, err := f.fs.Resolve(f.path(name))
+	if err == nil {
+		if _, err = f.fs.List(root); errors.Is(err, fs.ErrNotExist) {
+			err = nil // the first object makes it
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("folder %q: %w", name, err)
+	}
+	return newFiles(root, f.prefix+name+"/", f.directories), nil
 }
 
 // Create implements Objects.
 func (f *Files) Create(ctx context.Context, name string) (snapshot.File, error) {
-	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
+	if err := errors.Join(context.Cause(ctx), f.check(name)); err != nil {
 		return nil, err
 	}
 	path := f.path(name)
@@ -88,7 +126,7 @@ func (f *Files) makeDir(dir string) error {
 	if f.made[dir] {
 		return nil
 	}
-	err := f.fs.watched(func() error { return vfs.MkdirAllSync(f.fs, dir) })
+	err := f.watch.watched(func() error { return vfs.MkdirAllSync(f.fs, dir) })
 	if err != nil {
 		f.removeEmpty(dir)
 		return err
@@ -98,10 +136,16 @@ func (f *Files) makeDir(dir string) error {
 }
 
 // removeEmpty removes a directory and those above it, up to the root, as long as
-// they are empty. The mutex is held.
+// they are empty. What is no directory stays. The mutex is held.
 func (f *Files) removeEmpty(dir string) {
 	for ; dir != f.root; dir = filepath.Dir(dir) {
-		if err := f.fs.Remove(dir); err != nil && !isMissing(err) {
+		info, err := f.fs.Lstat(dir)
+		if err == nil && info.IsDir() {
+			err = f.fs.Remove(dir)
+		} else if err == nil {
+			return
+		}
+		if err != nil && !isMissing(err) {
 			return
 		}
 		delete(f.made, dir)
@@ -110,10 +154,17 @@ func (f *Files) removeEmpty(dir string) {
 
 // Open implements Objects.
 func (f *Files) Open(ctx context.Context, name string) (snapshot.Object, error) {
-	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
+	if err := errors.Join(context.Cause(ctx), f.check(name)); err != nil {
 		return nil, err
 	}
-	return f.fs.Open(f.path(name))
+	file, err := f.fs.Open(f.path(name))
+	if errors.Is(err, syscall.ENOTDIR) { // below a file
+		err = fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
 }
 
 // Link gives an object a second name, a path outside of the directory. Windows
@@ -123,81 +174,21 @@ func (f *Files) Link(ctx context.Context, name, path string) error {
 	if runtime.GOOS == "windows" {
 		return errors.ErrUnsupported
 	}
-	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
-		return err
-	}
-	info, err := f.fs.Lstat(f.path(name))
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("object %q is no file: %w", name, errors.ErrUnsupported)
-	}
-	if err != nil {
+	if err := errors.Join(context.Cause(ctx), f.check(name)); err != nil {
 		return err
 	}
 	return f.fs.Link(f.path(name), path)
-}
-
-// List implements Objects.
-func (f *Files) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
-	if err := checkPrefix(prefix); err != nil {
-		return nil, err
-	}
-	dir, start := path.Split(prefix)
-	objects, err := f.walk(ctx, nil, dir, start)
-	slices.SortFunc(objects, func(a, b ObjectInfo) int { return strings.Compare(a.Name, b.Name) })
-	return objects, err
-}
-
-// walk adds what is in a directory, "" or one with a slash behind it, under names
-// that begin with start, and all below it.
-func (f *Files) walk(ctx context.Context, objects []ObjectInfo, dir, start string) ([]ObjectInfo, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	names, err := f.fs.List(f.path(dir))
-	if isMissing(err) {
-		return objects, nil
-	}
-	for _, base := range names {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		of, unfinished := createdAs(base)
-		if !strings.HasPrefix(of, start) || snapshot.CheckName(of) != nil {
-			continue
-		}
-		var info fs.FileInfo
-		info, err = f.fs.Lstat(f.path(dir + base))
-		switch {
-		case isMissing(err): // by now
-			err = nil
-		case err != nil:
-			return nil, err
-		case info.IsDir() && !unfinished:
-			objects, err = f.walk(ctx, objects, dir+base+"/", "")
-		case info.Mode().IsRegular() && unfinished:
-			objects = append(objects, ObjectInfo{Name: dir + base, Size: info.Size(), Unfinished: true, Of: dir + of})
-		case info.Mode().IsRegular():
-			objects = append(objects, ObjectInfo{Name: dir + base, Size: info.Size()})
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return objects, err
 }
 
 // Remove implements Objects.
 func (f *Files) Remove(ctx context.Context, name string) error {
 	dir, base := path.Split(name)
 	of, unfinished := createdAs(base)
-	if err := errors.Join(context.Cause(ctx), checkObjectName(dir+of)); err != nil {
+	if err := errors.Join(context.Cause(ctx), f.check(dir+of)); err != nil {
 		return err
 	}
 	path := f.path(name)
-	none, err := f.checkParents(path)
-	if none || err != nil {
-		return err
-	}
+	var err error
 	if unfinished {
 		err = ignoreMissing(f.fs.Remove(path)) // nothing is lost if it comes back
 	} else {
@@ -215,7 +206,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 // remove removes a file durably.
 func (f *Files) remove(path string) error {
 	gone := false
-	err := f.fs.watched(func() error {
+	err := f.watch.watched(func() error {
 		err := f.fs.Remove(path)
 		gone = err == nil
 		if err := ignoreMissing(err); err != nil {
@@ -247,27 +238,9 @@ func (f *Files) syncAbove(path string) error {
 	}
 }
 
-// checkParents sees that no link leads from the root to a file. If another file
-// does, there is none.
-func (f *Files) checkParents(path string) (none bool, err error) {
-	for dir := filepath.Dir(path); dir != f.root; dir = filepath.Dir(dir) {
-		info, err := f.fs.Lstat(dir)
-		switch {
-		case isMissing(err):
-		case err != nil:
-			return false, err
-		case info.Mode().IsRegular():
-			return true, nil
-		case !info.IsDir():
-			return false, &fs.PathError{Op: "remove", Path: path, Err: syscall.ENOTDIR}
-		}
-	}
-	return false, nil
-}
-
 // Lock implements Locker. The file that stands for the lock is hidden, and stays.
 func (f *Files) Lock(ctx context.Context, name string) (io.Closer, error) {
-	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
+	if err := errors.Join(context.Cause(ctx), f.check(name)); err != nil {
 		return nil, err
 	}
 	dir, base := path.Split(name)
@@ -284,14 +257,21 @@ func (f *Files) Lock(ctx context.Context, name string) (io.Closer, error) {
 	return lock, err
 }
 
-func (f *Files) path(name string) string { return filepath.Join(f.root, filepath.FromSlash(name)) }
+// path is where an object is, or the directory of some.
+func (f *Files) path(name string) string {
+	return filepath.Join(f.root, filepath.FromSlash(strings.TrimPrefix(name, f.prefix)))
+}
 
-// createdAs is the base name under which a file was created.
-func createdAs(base string) (of string, unfinished bool) {
-	if of, unfinished = vfs.DraftOf(base); unfinished {
-		return of, true
+// check returns snapshot.ErrName for a name that is none of an object, or of one
+// outside of the folder.
+func (f *Files) check(name string) error {
+	if err := checkObjectName(name); err != nil {
+		return err
 	}
-	return base, false
+	if !strings.HasPrefix(name, f.prefix) {
+		return fmt.Errorf("object %q is not in %q: %w", name, f.prefix, snapshot.ErrName)
+	}
+	return nil
 }
 
 // isMissing says whether an error means that there is nothing under a path.
@@ -316,7 +296,7 @@ type filesFile struct {
 
 // Commit implements snapshot.File.
 func (f *filesFile) Commit() error {
-	err := f.files.fs.watched(f.Draft.Commit)
+	err := f.files.watch.watched(f.Draft.Commit)
 	f.ended = err == nil
 	if errors.Is(err, errSync) {
 		err = errors.Join(err, f.files.fs.Remove(f.path))
@@ -335,35 +315,4 @@ func (f *filesFile) Abort() error {
 	defer f.files.mu.Unlock()
 	f.files.removeEmpty(filepath.Dir(f.path))
 	return err
-}
-
-// syncWatch is a file system that counts the failures of SyncDir. One that fails
-// gives up for good what others wanted to have synced, and the next succeeds.
-type syncWatch struct {
-	vfs.FS
-	failures atomic.Int64
-}
-
-var errSync = errors.New("a sync of the directory has failed")
-
-// SyncDir implements vfs.FS.
-func (w *syncWatch) SyncDir(dir string) error {
-	err := w.FS.SyncDir(dir)
-	if err != nil && !isMissing(err) {
-		w.failures.Add(1)
-	}
-	return err
-}
-
-// watched runs a change of directories that syncs them. It is errSync if somebody
-// else's sync has failed since it began.
-func (w *syncWatch) watched(change func() error) error {
-	before := w.failures.Load()
-	if err := change(); err != nil {
-		return err
-	}
-	if w.failures.Load() != before {
-		return errSync
-	}
-	return nil
 }

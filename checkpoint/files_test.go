@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
 )
 
 // tree is all that is in a file system below root, directories with a slash.
@@ -63,7 +64,7 @@ func TestUnfinishedFilesAreListedAndCanBeRemoved(t *testing.T) {
 	require.Equal(t, []string{"job/chk-1/b?"}, namesOf(t, files, "job/chk-1/b"))
 
 	left := filesOn(t, mem.CrashClone(vfs.CrashOptions{Keep: 1}))
-	listed, err := left.List(ctx, "job/chk-")
+	listed, err := left.List(ctx, "job/chk-1/")
 	require.NoError(t, err)
 	require.Len(t, listed, 1)
 	require.Positive(t, listed[0].Size)
@@ -120,7 +121,7 @@ func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
 		entered, leave := make(chan struct{}), make(chan struct{})
 		syncs := 0
 		faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-			if c.Op != vfs.OpSyncDir || filepath.ToSlash(c.Name) != "root/job" {
+			if c.Op != vfs.OpSyncDir || filepath.ToSlash(c.Name) != "/root/job" {
 				return nil
 			}
 			switch syncs++; syncs {
@@ -196,7 +197,7 @@ func TestRemovalIsDurableThoughItsDirectoryHasGone(t *testing.T) {
 	require.Equal(t, []string{"job/a"}, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""))
 }
 
-func TestForeignFilesAreNeitherListedNorFollowed(t *testing.T) {
+func TestLinksAreListedAsIrregularAndNeverFollowed(t *testing.T) {
 	if _, err := os.Lstat("/dev/null"); err != nil {
 		t.Skip("needs symbolic links")
 	}
@@ -212,9 +213,9 @@ func TestForeignFilesAreNeitherListedNorFollowed(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(root, "job", ".hidden"), nil, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "job", "with space"), nil, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "job", "draft.tmp"), nil, 0o600))
-	require.Equal(t, []string{"job/a", "job/draft.tmp"}, namesOf(t, files, ""))
+	require.Equal(t, []string{"job/a", "job/b!", "job/chk-1!", "job/draft.tmp", "job/loop!"}, namesOf(t, files, ""))
 
-	require.ErrorIs(t, files.Remove(ctx, "job/chk-1/precious"), syscall.ENOTDIR)
+	require.ErrorIs(t, files.Remove(ctx, "job/chk-1/precious"), snapshot.ErrNotRegular)
 	require.NoError(t, files.Remove(ctx, "job/b"), "the link itself")
 	require.NoError(t, files.Remove(ctx, "job/a"))
 	require.FileExists(t, filepath.Join(outside, "precious"))
@@ -245,7 +246,7 @@ func TestReadErrorsOfTheDirectoryAreNotTakenForNothing(t *testing.T) {
 	putObject(t, filesOn(t, mem), "job/a", "1")
 	for _, op := range []vfs.Op{vfs.OpList, vfs.OpStat} {
 		files := filesOn(t, mem)
-		files.fs.FS = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.EIO, op)})
+		files.watch.FS = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.EIO, op)})
 		_, err := files.List(ctx, "job/")
 		require.ErrorIs(t, err, syscall.EIO)
 		require.Equal(t, []string{"job/a"}, namesOf(t, files, ""))

@@ -67,6 +67,28 @@ type owner struct {
 	shared  bool   // other checkpoints may refer to it
 }
 
+// checkpointOf returns the checkpoint that a name is of, 0 if it is of none. What is
+// in its folder need not have a name that Weir gives.
+func (l layout) checkpointOf(name string) ID {
+	folder, _, _ := strings.Cut(strings.TrimPrefix(name, l.root()), "/")
+	if number, ok := strings.CutPrefix(folder, "chk-"); ok {
+		if id, ok := parseNumber[ID](number); ok {
+			return id
+		}
+	}
+	if o, ok := l.ownerOf(name); ok {
+		return o.id
+	}
+	return 0
+}
+
+// isFolder reports whether a name is one that Weir gives to a folder of the job.
+func (l layout) isFolder(name string) bool {
+	folder, ok := strings.CutPrefix(name, l.root())
+	return ok && (folder == completedFolder || folder == attemptsFolder || folder == sharedFolder ||
+		!strings.Contains(folder, "/") && l.checkpointOf(name) != 0)
+}
+
 // ownerOf reads an object's name, ok false if it is not one that Weir gives.
 func (l layout) ownerOf(name string) (o owner, ok bool) {
 	rest, ok := strings.CutPrefix(name, l.root())
@@ -74,7 +96,7 @@ func (l layout) ownerOf(name string) (o owner, ok bool) {
 		return o, false
 	}
 	folder, file, ok := strings.Cut(rest, "/")
-	if !ok {
+	if !ok || strings.Contains(file, "/") {
 		return o, false
 	}
 	number, isCheckpoint := strings.CutPrefix(folder, "chk-")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/weirstate/weir/snapshot"
 )
@@ -23,7 +24,9 @@ type Objects interface {
 	// Source reads ranges of objects; a missing one is fs.ErrNotExist.
 	snapshot.Source
 	// List describes every object whose name starts with prefix, ordered by
-	// name. Of an unfinished one, Of is what counts for prefix.
+	// name. Of an unfinished one, Of is what counts for prefix. Whatever else
+	// has such a name is listed as irregular, so that it is not taken for
+	// nothing; so are the directories of a store that has some.
 	List(ctx context.Context, prefix string) ([]ObjectInfo, error)
 	// Remove removes an object, finished or not, by the name that List gave;
 	// removing nothing is no error.
@@ -40,13 +43,35 @@ type ObjectInfo struct {
 	Unfinished bool
 	// Of is the name that an unfinished object was created under.
 	Of string
+	// Irregular is nil for an object. Otherwise it is a snapshot.ErrNotRegular that
+	// says what has the name: a directory (syscall.EISDIR as well), a symbolic link,
+	// a device. If an object belongs there, nobody can tell what it was: it is kept
+	// until somebody has looked at it.
+	Irregular error
 }
+
+// nameOf is the name that an object has or was to have.
+func (o ObjectInfo) nameOf() string {
+	if o.Unfinished {
+		return o.Of
+	}
+	return o.Name
+}
+
+// isDirectory reports whether the name is that of a directory.
+func (o ObjectInfo) isDirectory() bool { return errors.Is(o.Irregular, syscall.EISDIR) }
 
 // Locker is what Objects have beside if they can keep a second process out.
 type Locker interface {
 	// Lock takes an exclusive lock of a name until the result is closed or the
 	// process ends. It is ErrLocked if another owner has it.
 	Lock(ctx context.Context, name string) (io.Closer, error)
+}
+
+// folderer is what Objects have beside if folders can be elsewhere: see
+// Files.folder.
+type folderer interface {
+	folder(name string) (Objects, error)
 }
 
 // checkObjectName returns snapshot.ErrName for a name that no Objects accept.

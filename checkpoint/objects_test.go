@@ -60,15 +60,20 @@ func getObject(t testing.TB, objects Objects, name string) string {
 	return string(content)
 }
 
-// namesOf lists names, those of unfinished objects with a question mark.
+// namesOf lists names, those of unfinished objects with a question mark and those of
+// irregular ones, but for directories, with an exclamation mark.
 func namesOf(t testing.TB, objects Objects, prefix string) (names []string) {
 	t.Helper()
 	listed, err := objects.List(context.Background(), prefix)
 	require.NoError(t, err)
 	for _, o := range listed {
-		if o.Unfinished {
+		switch {
+		case o.isDirectory():
+		case o.Irregular != nil:
+			names = append(names, o.Name+"!")
+		case o.Unfinished:
 			names = append(names, o.Of+"?")
-		} else {
+		default:
 			names = append(names, o.Name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -287,13 +288,13 @@ func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
 	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(op vfs.Op, name string) {
 		mu.Lock()
 		defer mu.Unlock()
-		if violation != nil || !strings.HasPrefix(name, "checkpoints") {
+		if violation != nil || !strings.HasPrefix(filepath.ToSlash(name), "/checkpoints") {
 			return
 		}
 		if cuts++; testing.Short() && cuts%8 > 0 {
 			return
 		}
-		if strings.Contains(name, "/shared/") {
+		if strings.Contains(filepath.ToSlash(name), "/shared/") {
 			shared++
 		}
 		for i, keep := range [][]float64{{0, 0.5}, {0, 1}, {0}, {0.5}}[tried%4] {

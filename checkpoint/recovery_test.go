@@ -111,7 +111,7 @@ func TestJobWhoseCheckpointsAreAllDamagedDoesNotBegin(t *testing.T) {
 // A newer checkpoint that may be read another time must not be passed over: the
 // job would go back without need.
 func TestErrorsThatMayPassAreNotPassedOver(t *testing.T) {
-	for _, broken := range []string{"open job/chk-2/_metadata", "open job/completed/" + padded(ID(2)), "list job/completed/", "list job/"} {
+	for _, broken := range []string{"open job/chk-2/_metadata", "open job/completed/" + padded(ID(2)), "list job/completed", "list job/"} {
 		objects := &moody{Objects: unlimited()}
 		r := newRig(t, Options{Storage: storageOn(t, objects), Retain: 2})
 		a := r.begin()

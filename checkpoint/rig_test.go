@@ -204,7 +204,7 @@ func (r *rig) names() (names []string) {
 	objects, err := r.o.Storage.objects.List(context.Background(), "")
 	require.NoError(r.t, err)
 	for _, o := range objects {
-		if owner, ok := r.layout.ownerOf(o.Name); !ok || owner.id > 0 {
+		if owner, ok := r.layout.ownerOf(o.Name); (!ok || owner.id > 0) && !o.isDirectory() {
 			names = append(names, o.Name)
 		}
 	}

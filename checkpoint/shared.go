@@ -2,8 +2,6 @@ package checkpoint
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"iter"
 
 	"github.com/weirstate/weir/snapshot"
@@ -74,9 +72,4 @@ func (c *Coordinator) forgetShared(id ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.shared, id)
-}
-
-// neverReadable says whether metadata will never say more than it does now.
-func neverReadable(err error) bool {
-	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) || errors.Is(err, ErrForeign) || errors.Is(err, fs.ErrNotExist)
 }

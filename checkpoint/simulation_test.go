@@ -465,6 +465,9 @@ func (s *simulation) checkObjects() {
 	}
 	size := int64(0)
 	for _, object := range objects {
+		if object.isDirectory() {
+			continue
+		}
 		size += object.Size
 		o, ok := s.c.layout.ownerOf(object.Name)
 		isComplete := slices.ContainsFunc(entries, func(e Entry) bool { return e.ID == o.id })
@@ -518,7 +521,7 @@ func (s *simulation) discard() {
 		s.violate("list: %v", err)
 	}
 	for _, object := range objects {
-		if o, ok := s.c.layout.ownerOf(object.Name); !ok || o.id > 0 {
+		if o, ok := s.c.layout.ownerOf(object.Name); (!ok || o.id > 0) && !object.isDirectory() {
 			s.violate("%q is left after everything has been discarded", object.Name)
 		}
 	}

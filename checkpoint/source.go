@@ -157,10 +157,16 @@ func (c *Coordinator) choose(ctx context.Context, a *Attempt) error {
 func (c *Coordinator) isLost(id ID, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.distrusted[id] == nil && (errors.Is(err, ErrCorrupt) || errors.Is(err, fs.ErrNotExist)) {
+	if c.distrusted[id] == nil && isUnreadable(err) {
 		c.distrusted[id] = err
 	}
 	return c.distrusted[id] != nil
+}
+
+// isUnreadable reports whether an entry or metadata is there but not as it was
+// written, or is missing. Reading it again, or with another program, does not help.
+func isUnreadable(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrNotRegular)
 }
 
 // load reads the metadata of a complete checkpoint that can be trusted.
@@ -179,7 +185,7 @@ func (c *Coordinator) read(ctx context.Context, e Entry) (*Checkpoint, error) {
 	if e.Err != nil {
 		return nil, e.Err
 	}
-	data, err := readObject(ctx, c.o.Storage.objects, c.layout.metadata(e.ID), e.Size)
+	data, err := readObject(ctx, c.objects, c.layout.metadata(e.ID), e.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -219,15 +225,13 @@ func (o Operator) isEmpty() bool {
 // nextFree is above the numbers of all checkpoints of which there is a trace,
 // complete or not.
 func (c *Coordinator) nextFree(ctx context.Context) (ID, error) {
-	objects, err := c.o.Storage.objects.List(ctx, c.layout.root())
+	objects, err := c.objects.List(ctx, c.layout.root())
 	if err != nil {
 		return 0, err
 	}
 	last := ID(0)
 	for _, object := range objects {
-		if o, ok := c.layout.ownerOf(object.nameOf()); ok {
-			last = max(last, o.id)
-		}
+		last = max(last, c.layout.checkpointOf(object.nameOf()))
 	}
 	entries, err := c.completed.List(ctx)
 	for _, e := range entries {

@@ -61,6 +61,14 @@ func NewStorage(objects Objects, o StorageOptions) (*Storage, error) {
 	return &Storage{objects: objects, inlineBytes: cmp.Or(o.InlineBytes, defaultInlineBytes)}, nil
 }
 
+// open opens the objects of a job.
+func (s *Storage) open(job string) (Objects, error) {
+	if f, ok := s.objects.(folderer); ok {
+		return f.folder(job)
+	}
+	return s.objects, nil
+}
+
 // OpenStorage is NewStorage of the objects that OpenObjects opens.
 func OpenStorage(ctx context.Context, url string, o StorageOptions) (*Storage, error) {
 	objects, err := OpenObjects(ctx, url)

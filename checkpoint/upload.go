@@ -236,7 +236,7 @@ func (f *uploadFile) Write(p []byte) (int, error) {
 
 // spill makes an object of the file.
 func (f *uploadFile) spill() (err error) {
-	if f.object, err = f.u.c.o.Storage.objects.Create(f.ctx, f.objectName()); err != nil {
+	if f.object, err = f.u.c.objects.Create(f.ctx, f.objectName()); err != nil {
 		f.object = nil
 		return err
 	}
@@ -269,7 +269,7 @@ func (f *uploadFile) Commit() error {
 }
 
 func (f *uploadFile) remove() error {
-	return f.u.c.o.Storage.objects.Remove(context.Background(), f.objectName())
+	return f.u.c.objects.Remove(context.Background(), f.objectName())
 }
 
 // Abort implements snapshot.File.

@@ -1,0 +1,381 @@
+//go:build unix
+
+package checkpoint
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
+)
+
+// replacements put something else in the place of a file or a directory, whose
+// content is elsewhere then.
+var replacements = map[string]func(t *testing.T, path, elsewhere string){
+	"link": func(t *testing.T, path, elsewhere string) {
+		require.NoError(t, os.Symlink(elsewhere, path))
+	},
+	"dangling link": func(t *testing.T, path, elsewhere string) {
+		require.NoError(t, os.Symlink(elsewhere+"-gone", path))
+	},
+	"empty directory": func(t *testing.T, path, _ string) {
+		require.NoError(t, os.Mkdir(path, 0o700))
+	},
+	"directory": func(t *testing.T, path, elsewhere string) {
+		require.NoError(t, os.Mkdir(path, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(path, filepath.Base(elsewhere)), nil, 0o600))
+	},
+	"named pipe": func(t *testing.T, path, _ string) {
+		require.NoError(t, syscall.Mkfifo(path, 0o600))
+	},
+	"socket": func(t *testing.T, path, _ string) {
+		require.NoError(t, syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0))
+	},
+}
+
+// replaceOnDisk moves what is at a path elsewhere and puts something in its place.
+func replaceOnDisk(t *testing.T, path, by string) {
+	t.Helper()
+	elsewhere := filepath.Join(t.TempDir(), filepath.Base(path))
+	require.NoError(t, os.Rename(path, elsewhere))
+	replacements[by](t, path, elsewhere)
+}
+
+// diskOf is all that is below a directory, with the contents of files and the
+// targets of links.
+func diskOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, path)
+		content := d.Type().String()
+		switch {
+		case d.Type().IsRegular():
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			content = string(data)
+		case d.Type()&fs.ModeSymlink != 0:
+			content, err = os.Readlink(path)
+		}
+		found[filepath.ToSlash(rel)] = content
+		return err
+	}))
+	return found
+}
+
+// requireKept sees that all of a job's files are as they were, but for attempts.
+func requireKept(t *testing.T, before, after map[string]string) {
+	t.Helper()
+	for name, content := range before {
+		if !strings.HasPrefix(name, "job/attempts/") {
+			require.Contains(t, after, name)
+			require.Equal(t, content, after[name], name)
+		}
+	}
+}
+
+// soon runs what must not wait for a named pipe.
+func soon(t *testing.T, run func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run()
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("it hangs")
+	}
+}
+
+// diskRig is a coordinator with two complete checkpoints on a disk. The first one's
+// shared file is not in the second.
+func diskRig(t *testing.T, retain int) (r *rig, root string) {
+	root = t.TempDir()
+	files, err := NewFiles(root)
+	require.NoError(t, err)
+	r = newRig(t, Options{Storage: storageWithout(t, files), Retain: retain})
+	a := r.begin()
+	r.completeShared(a, 1, 2)
+	r.completeShared(a, 2, 3)
+	a.End()
+	require.NoError(t, r.Close())
+	return r, root
+}
+
+// reopen is another coordinator on the disk, after whatever was done to it.
+func (r *rig) reopen() *rig {
+	o := r.o
+	o.Completed = nil
+	return newRig(r.t, o)
+}
+
+func completedPath(root string, id ID) string {
+	return filepath.Join(root, "job", completedFolder, padded(id))
+}
+
+func TestEntriesThatAreNoFilesAreNotTakenForNothing(t *testing.T) {
+	for by := range replacements {
+		t.Run(by, func(t *testing.T) {
+			r, root := diskRig(t, 2)
+			for _, id := range []ID{1, 2} {
+				replaceOnDisk(t, completedPath(root, id), by)
+			}
+			before := diskOf(t, root)
+			r = r.reopen()
+			soon(t, func() {
+				_, err := r.Begin(context.Background(), r, oneTask)
+				require.ErrorIs(t, err, ErrNotRestorable)
+				require.ErrorIs(t, err, snapshot.ErrNotRegular)
+				require.ErrorContains(t, err, by[strings.LastIndex(by, " ")+1:])
+				r.settle()
+			})
+			requireKept(t, before, diskOf(t, root))
+			require.NoError(t, r.Close())
+		})
+	}
+}
+
+func TestCheckpointOfAnEntryThatIsNoFileIsKeptAndReported(t *testing.T) {
+	for by := range replacements {
+		t.Run(by, func(t *testing.T) {
+			r, root := diskRig(t, 2)
+			replaceOnDisk(t, completedPath(root, 2), by)
+			before := diskOf(t, root)
+			r = r.reopen()
+			a := r.begin()
+			require.Equal(t, ID(1), a.Restored().ID)
+			require.Len(t, a.Skipped(), 1)
+			require.ErrorIs(t, a.Skipped()[0], snapshot.ErrNotRegular)
+			require.Contains(t, r.logged, "checkpoint passed over")
+			requireKept(t, before, diskOf(t, root))
+			for range 3 {
+				r.completeShared(a, 4)
+			}
+			require.Equal(t, []ID{2, 4, 5}, r.ids())
+			after := diskOf(t, root)
+			for name := range before {
+				if strings.HasPrefix(name, "job/chk-2/") || strings.HasPrefix(name, "job/shared/") {
+					require.Contains(t, after, name)
+				}
+			}
+			_, err := r.Collect(context.Background(), true)
+			require.ErrorIs(t, err, snapshot.ErrNotRegular)
+			require.NoError(t, r.Close())
+		})
+	}
+}
+
+func TestMetadataThatIsNoFileIsKeptAndReported(t *testing.T) {
+	for by := range replacements {
+		for _, what := range []string{"chk-2/_metadata", "chk-2"} {
+			t.Run(what+" "+by, func(t *testing.T) {
+				r, root := diskRig(t, 2)
+				replaceOnDisk(t, filepath.Join(root, "job", what), by)
+				before := diskOf(t, root)
+				r = r.reopen()
+				soon(t, func() {
+					a := r.begin()
+					require.Equal(t, ID(1), a.Restored().ID)
+					require.Len(t, a.Skipped(), 1)
+					for range 3 {
+						r.completeShared(a, 2, 4)
+					}
+				})
+				after := diskOf(t, root)
+				for name := range before {
+					if strings.HasPrefix(name, "job/chk-2") || strings.HasPrefix(name, "job/shared/") {
+						require.Contains(t, after, name)
+					}
+				}
+				require.Contains(t, after, "job/completed/"+padded(ID(2)))
+				require.NoError(t, r.Close())
+			})
+		}
+	}
+}
+
+// An old checkpoint goes when a new one is complete. If nobody can tell which shared
+// files it has, since it is not where it was, it stays.
+func TestOldCheckpointWhoseMetadataIsNoFileIsKept(t *testing.T) {
+	for _, by := range []string{"link", "named pipe", "directory"} {
+		r, root := diskRig(t, 2)
+		replaceOnDisk(t, filepath.Join(root, "job", "chk-1", metadataName), by)
+		before := diskOf(t, root)
+		r = r.reopen()
+		a := r.begin()
+		require.Equal(t, ID(2), a.Restored().ID)
+		for range 3 {
+			r.completeShared(a, 4)
+		}
+		require.Contains(t, r.ids(), ID(1))
+		after := diskOf(t, root)
+		for _, name := range []string{"job/chk-1/_metadata", "job/shared/s1-1-op-0.1", "job/shared/s1-1-op-0.2"} {
+			require.Contains(t, after, name)
+			require.Equal(t, before[name], after[name])
+		}
+		require.Contains(t, r.logged, "old checkpoints remain")
+		require.NoError(t, r.Close())
+	}
+}
+
+// A folder that is none is an error, and nothing is concluded from what seems not to
+// be in it.
+func TestFoldersThatAreNoneAreNotTakenForEmpty(t *testing.T) {
+	ways := map[string]func(t *testing.T, path, elsewhere string){
+		"file": func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600)) },
+	}
+	for by, replace := range replacements {
+		if !strings.Contains(by, "directory") {
+			ways[by] = replace
+		}
+	}
+	for _, folder := range []string{completedFolder, attemptsFolder} {
+		for by, replace := range ways {
+			t.Run(folder+" "+by, func(t *testing.T) {
+				r, root := diskRig(t, 2)
+				path := filepath.Join(root, "job", folder)
+				elsewhere := filepath.Join(t.TempDir(), folder)
+				require.NoError(t, os.Rename(path, elsewhere))
+				replace(t, path, elsewhere)
+				before, beforeThere := diskOf(t, root), diskOf(t, elsewhere)
+				r = r.reopen()
+				soon(t, func() {
+					_, err := r.Begin(context.Background(), r, oneTask)
+					require.Error(t, err)
+					if by != "file" {
+						require.ErrorIs(t, err, snapshot.ErrNotRegular)
+					}
+					r.settle()
+				})
+				requireKept(t, before, diskOf(t, root))
+				require.Equal(t, beforeThere, diskOf(t, elsewhere))
+				require.NoError(t, r.Close())
+			})
+		}
+	}
+}
+
+// The shared files of a checkpoint are elsewhere: it cannot be restored, and nothing
+// of it goes.
+func TestSharedFilesThatAreNoFilesAreKept(t *testing.T) {
+	for by := range replacements {
+		for _, what := range []string{"shared", "shared/s2-1-op-0.3"} {
+			if what == "shared" && strings.Contains(by, "directory") {
+				continue
+			}
+			t.Run(what+" "+by, func(t *testing.T) {
+				r, root := diskRig(t, 2)
+				replaceOnDisk(t, filepath.Join(root, "job", what), by)
+				before := diskOf(t, root)
+				r = r.reopen()
+				a := r.begin()
+				soon(t, func() {
+					_, err := a.Source().Open(context.Background(), "s2-1-op-0.3")
+					require.ErrorIs(t, err, snapshot.ErrNotRegular)
+				})
+				requireKept(t, before, diskOf(t, root))
+				require.Contains(t, r.logged, "leftovers of earlier attempts remain", "it is reported")
+				require.NoError(t, r.Close())
+			})
+		}
+	}
+}
+
+// What has the name of an orphan and is no object is kept: nobody knows what it is.
+func TestCollectorKeepsAndReportsWhatIsNoObject(t *testing.T) {
+	for by := range replacements {
+		t.Run(by, func(t *testing.T) {
+			r, root := diskRig(t, 2)
+			job, elsewhere := filepath.Join(root, "job"), filepath.Join(t.TempDir(), "mine")
+			require.NoError(t, os.WriteFile(elsewhere, []byte("mine"), 0o600))
+			require.NoError(t, os.MkdirAll(filepath.Join(job, "chk-9"), 0o700))
+			for _, name := range []string{"chk-9/1-op-0", "chk-9/_metadata", "chk-8", "shared/s9-1-op-0.1", "attempts/" + padded(ID(9)), "attempts/.x.01234567.tmp"} {
+				replacements[by](t, filepath.Join(job, name), elsewhere)
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(job, "chk-9/1-op-1"), nil, 0o600))
+			before := diskOf(t, root)
+			delete(before, "job/chk-9/1-op-1")
+			r = r.reopen()
+			a := r.begin()
+			require.Greater(t, a.Number(), Number(9))
+			require.Greater(t, r.trigger(a), ID(9))
+			after := diskOf(t, root)
+			require.NotContains(t, after, "job/chk-9/1-op-1", "an orphan")
+			for name, content := range before {
+				if name != "job/attempts/"+padded(ID(1)) {
+					require.Contains(t, after, name)
+					require.Equal(t, content, after[name], name)
+				}
+			}
+			orphans, err := r.Collect(context.Background(), false)
+			require.Empty(t, orphans)
+			require.ErrorIs(t, err, snapshot.ErrNotRegular)
+			require.NoError(t, r.Close())
+		})
+	}
+}
+
+// Entries and metadata that may not be read are no reason to go on without them.
+func TestWhatMayNotBeReadIsAnErrorAndKept(t *testing.T) {
+	for _, what := range []string{"job/completed/" + padded(ID(2)), "job/chk-2/_metadata"} {
+		objects := &moody{Objects: unlimited()}
+		r := newRig(t, Options{Storage: storageWithout(t, objects), Retain: 2})
+		a := r.begin()
+		r.completeShared(a, 1)
+		r.completeShared(a, 2)
+		before := r.names()
+		r = r.again()
+		objects.fail = func(op, name string) error {
+			if op == "open" && name == what {
+				return fs.ErrPermission
+			}
+			return nil
+		}
+		_, err := r.Begin(context.Background(), r, oneTask)
+		require.ErrorIs(t, err, fs.ErrPermission)
+		r.settle()
+		require.Equal(t, before, r.names())
+	}
+}
+
+func TestCreateBelowAFileLeavesIt(t *testing.T) {
+	ctx := context.Background()
+	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
+		if _, ok := objects.(*Files); !ok {
+			return // objects in memory have no directories
+		}
+		putObject(t, objects, "job/chk-3", "mine")
+		_, err := objects.Create(ctx, "job/chk-3/a")
+		require.ErrorIs(t, err, syscall.ENOTDIR)
+		require.NoError(t, objects.Remove(ctx, "job/chk-3/a"))
+		_, err = objects.Lock(ctx, "job/chk-3/lock")
+		require.ErrorIs(t, err, syscall.ENOTDIR)
+		require.Equal(t, "mine", getObject(t, objects, "job/chk-3"))
+	})
+}
+
+// A directory of the user in place of a file has things of the user in it.
+func TestFilesBelowADirectoryInPlaceOfAFileAreNotOurs(t *testing.T) {
+	for name, ours := range map[string]bool{
+		"job/chk-7/1-op-0": true, "job/chk-7/1-op-0/mine": false, "job/shared/s1-1-op-0.1/mine": false,
+		"job/completed/0000000000000000001/mine": false, "job/attempts/0000000000000000001/mine": false,
+	} {
+		_, ok := layout{"job"}.ownerOf(name)
+		require.Equal(t, ours, ok, name)
+	}
+}

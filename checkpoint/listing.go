@@ -1,0 +1,82 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
+)
+
+// List implements Objects.
+func (f *Files) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
+	if err := checkPrefix(prefix); err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(prefix, f.prefix) {
+		return nil, fmt.Errorf("objects %q are not in %q: %w", prefix, f.prefix, snapshot.ErrName)
+	}
+	dir, start := path.Split(prefix)
+	objects, err := f.walk(ctx, nil, dir, start)
+	slices.SortFunc(objects, func(a, b ObjectInfo) int { return strings.Compare(a.Name, b.Name) })
+	return objects, err
+}
+
+// walk adds what is in a directory, "" or one with a slash behind it, under names
+// that begin with start, and all below it.
+func (f *Files) walk(ctx context.Context, objects []ObjectInfo, dir, start string) ([]ObjectInfo, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	bases, err := f.fs.List(f.path(dir))
+	if isMissing(err) {
+		return objects, nil
+	}
+	for _, base := range bases {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		of, unfinished := createdAs(base)
+		if !strings.HasPrefix(of, start) || snapshot.CheckName(of) != nil {
+			continue
+		}
+		info, err := f.fs.Lstat(f.path(dir + base))
+		if isMissing(err) { // by now
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, describe(info, dir, base))
+		if info.IsDir() && !unfinished {
+			if objects, err = f.walk(ctx, objects, dir+base+"/", ""); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return objects, err
+}
+
+// describe describes what lies under a base name in a directory.
+func describe(info fs.FileInfo, dir, base string) ObjectInfo {
+	o := ObjectInfo{Name: dir + base, Irregular: vfs.CheckRegular(info)}
+	if of, unfinished := createdAs(base); unfinished {
+		o.Unfinished, o.Of = true, dir+of
+	}
+	if o.Irregular == nil {
+		o.Size = info.Size()
+	}
+	return o
+}
+
+// createdAs is the base name under which a file was created.
+func createdAs(base string) (of string, unfinished bool) {
+	if of, unfinished = vfs.DraftOf(base); unfinished {
+		return of, true
+	}
+	return base, false
+}
