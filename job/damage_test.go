@@ -21,6 +21,10 @@ import (
 func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	for name, harm := range map[string]func(*testing.T, vfs.FS, string){
 		"missing": removed,
+		"no file": func(t *testing.T, disk vfs.FS, path string) {
+			require.NoError(t, disk.Remove(path))
+			require.NoError(t, disk.MkdirAll(path))
+		},
 		"damaged": func(t *testing.T, disk vfs.FS, path string) {
 			require.NoError(t, disk.Remove(path))
 			f, err := disk.Create(path)

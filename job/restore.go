@@ -147,10 +147,10 @@ type damage struct{ error }
 func (d damage) Unwrap() error { return d.error }
 
 // asDamage marks an error of a restore that another checkpoint need not have. A file
-// that is missing is one if the checkpoint should have it.
+// that is missing, or is no file, is one if the checkpoint should have it.
 func asDamage(err error) error {
 	var file *checkpoint.SourceError
-	missing := errors.As(err, &file) && errors.Is(file, fs.ErrNotExist)
+	missing := errors.As(err, &file) && isOneOf(file, fs.ErrNotExist, snapshot.ErrNotRegular)
 	if missing || isOneOf(err, snapshot.ErrCorrupt, snapshot.ErrMismatch, snapshot.ErrCoverage,
 		state.ErrCorrupt, checkpoint.ErrCorrupt) {
 		return damage{err}
