@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,9 +21,17 @@ type Budget struct {
 	// in a tree yet.
 	sealedBytes atomic.Int64
 
-	mu      sync.Mutex
-	holders int // stores that are open, or have iterators that are
-	closed  bool
+	// activeBytes is what active memtables take, as far as their stores have said.
+	activeBytes atomic.Int64
+
+	// flushes and compactions bound how many of each are under way in all stores: each
+	// has buffers beside the budget.
+	flushes, compactions slots
+
+	mu     sync.Mutex
+	stores []*DB // that are open, or have iterators that are
+	freed  chan struct{}
+	closed bool
 }
 
 // NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.
@@ -32,7 +41,10 @@ func NewBudget(bytes int64) *Budget { return newBudget(bytes, sstable.DefaultBlo
 
 func newBudget(bytes int64, blockBytes int) *Budget {
 	slabs := slab.NewBudget(bytes)
-	return &Budget{slabs: slabs, cache: sstable.NewCache(slabs, blockBytes)}
+	return &Budget{
+		slabs: slabs, cache: sstable.NewCache(slabs, blockBytes), freed: make(chan struct{}),
+		flushes: make(slots, jobsAtATime), compactions: make(slots, jobsAtATime),
+	}
 }
 
 // Limit is the size of the budget in bytes.
@@ -48,8 +60,8 @@ func (b *Budget) Used() int64 { return b.slabs.Used() }
 func (b *Budget) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.holders > 0 {
-		return fmt.Errorf("budget of %d bytes: %d stores, or iterators of theirs, are %w: close them first", b.Limit(), b.holders, ErrOpen)
+	if n := len(b.stores); n > 0 {
+		return fmt.Errorf("budget of %d bytes: %d stores, or iterators of theirs, are %w: close them first", b.Limit(), n, ErrOpen)
 	}
 	if !b.closed {
 		b.closed = true
@@ -60,32 +72,55 @@ func (b *Budget) Close() error {
 }
 
 // hold notes a store, which keeps the budget from being closed until letGo.
-func (b *Budget) hold() error {
+func (b *Budget) hold(db *DB) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return fmt.Errorf("budget of %d bytes: %w", b.Limit(), ErrClosed)
 	}
-	b.holders++
+	b.stores = append(b.stores, db)
+	b.shareCache()
 	return nil
 }
 
 // letGo ends what hold began.
-func (b *Budget) letGo() {
+func (b *Budget) letGo(db *DB) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.holders--
+	b.stores = slices.DeleteFunc(b.stores, func(other *DB) bool { return other == db })
+	b.shareCache()
+}
+
+// shareCache keeps half of the budget free of blocks if several stores have it: blocks
+// of stores that are at work cannot be evicted when a memtable of another one grows.
+// The mutex is held.
+func (b *Budget) shareCache() {
+	most := b.Limit()
+	if len(b.stores) > 1 {
+		most /= 2
+	}
+	b.cache.SetMost(most)
 }
 
 // enter takes down what a run that was sealed takes.
 func (b *Budget) enter(r *sealedRun) {
-	r.takes = r.table.Bytes()
+	r.takes = r.table.Bytes() + sortedEntryBytes*int64(r.table.Len())
 	b.sealedBytes.Add(r.takes)
 }
+
+// sortedEntryBytes is what sorting takes for each entry of a run: see memtable.
+const sortedEntryBytes = 16
 
 // leave ends what enter began, once: when the run is in the tree, or is given up. The
 // lock of its store is held.
 func (b *Budget) leave(r *sealedRun) {
+	if r.takes == 0 {
+		return
+	}
 	b.sealedBytes.Add(-r.takes)
 	r.takes = 0
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.freed)
+	b.freed = make(chan struct{})
 }

@@ -37,10 +37,13 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	db := newDB(dir, o, options == nil || options.Budget == nil)
-	if err := o.Budget.hold(); err != nil {
+	if err := o.Budget.hold(db); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	defer db.dispose()
+	if db.dir, err = db.fs.Resolve(dir); err != nil {
+		return nil, fmt.Errorf("check store: %w", err)
+	}
 	c := checker{ctx: ctx, db: db, report: &Report{}, tree: &tree{}, needed: make(map[string]bool)}
 	if err := c.whileClosed(); err != nil {
 		return c.report, fmt.Errorf("check store: %w", err)

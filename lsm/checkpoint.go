@@ -35,6 +35,10 @@ func (v *View) Checkpoint(ctx context.Context, dir string) error {
 }
 
 func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error {
+	dir, err := v.db.fs.Resolve(dir)
+	if err != nil {
+		return err
+	}
 	e, pin, err := v.flushed(ctx, opened)
 	if err != nil {
 		return err
@@ -101,10 +105,13 @@ func Restore(ctx context.Context, dir string, parts []Part, options *Options) er
 		return fmt.Errorf("restore store: %w", err)
 	}
 	r := restoring{o: &o}
-	if err := r.plan(ctx, parts); err != nil {
-		return fmt.Errorf("restore store: %w", err)
+	dir, err = o.FS.Resolve(dir)
+	if err == nil {
+		err = r.plan(ctx, parts)
 	}
-	err = makeStore(ctx, o.FS, dir, &r.edit, func(i int) string { return r.from[i]() })
+	if err == nil {
+		err = makeStore(ctx, o.FS, dir, &r.edit, func(i int) string { return r.from[i]() })
+	}
 	if err != nil {
 		return fmt.Errorf("restore store: %w", err)
 	}
@@ -146,6 +153,13 @@ func (r *restoring) addPart(ctx context.Context, part Part) error {
 		return fmt.Errorf("it overlaps another: %w", ErrRange)
 	}
 	r.ranges.Add(within)
+	if part.Of == nil {
+		dir, err := r.o.FS.Resolve(part.Dir)
+		if err != nil {
+			return err
+		}
+		part.Dir = dir
+	}
 	c, err := r.readPart(ctx, part)
 	if err != nil {
 		return err

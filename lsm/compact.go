@@ -99,6 +99,10 @@ func (db *DB) Compact() error {
 // compact carries out a pick. db.compacting is held, so that files only come
 // to level 0 meanwhile, before all that are there.
 func (db *DB) compact(t *tree, pick Pick) error {
+	if err := db.o.Budget.compactions.take(db.ctx); err != nil {
+		return err
+	}
+	defer db.o.Budget.compactions.give()
 	begun := time.Now()
 	c, err := db.newCompaction(t, pick)
 	if err != nil {

@@ -260,7 +260,7 @@ func (c *compaction) discard(remove bool) (err error) {
 	for _, f := range c.outputs {
 		err = errors.Join(err, c.db.closeTable(f))
 		if remove {
-			c.db.report(ignoreMissing(c.db.fs.Remove(c.db.path(tableName(f.number)))))
+			c.db.report(c.db.removeFile(tableName(f.number)))
 		}
 	}
 	for _, files := range c.rest {

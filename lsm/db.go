@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +26,7 @@ type DB struct {
 	ownsBudget bool
 	dir        string
 	fs         vfs.FS
-	dirLock    io.Closer
+	dirLock    vfs.Lock // checked before a file is made or removed, and before an edit
 	identity   [16]byte
 
 	// owner has the lock of the store, which guards what follows down to the
@@ -39,30 +38,32 @@ type DB struct {
 	activeRun  uint64
 	writes     uint64 // counts them, for iterators
 	detours    int64  // see Shape.Detours
-	nextFile   uint64
-	flushedRun uint64        // newest run in the tree
-	wantedRun  uint64        // newest that somebody waits for to be there
-	runAge     time.Duration // that a sealed run waits for others at the most
-	lastSeal   time.Time     // when active began, or the store was opened
-	quietTime  time.Duration // see minQuietTime
-	views      map[*View]bool
-	walks      []*walk       // open
-	probe      run.Probe     // scratch of the operation under way
-	finding    run.Finding   // the same
-	viewed     run.Finding   // of views: what Peek has returned may be in the other
-	passing    bool          // a finding has memory that a flush may release
-	peeked     []byte        // what Peek has put together
-	idle       []*walk       // of prefixes, closed, whose memory is used again
-	unpaid     int64         // bytes written since the last payment: see pay
-	debt       time.Duration // not slept yet
-	closing    bool          // Close was called: nothing is written any more
-	closed     bool
-	shut       atomic.Bool // closed, for iterators, which look without the lock
-	released   bool        // what is left are iterators that are open
-	failed     error       // why nothing can be written any more
-	stuck      error       // why the last flush failed, nil if it did not
-	damaged    bool        // no compaction is tried any more
-	progress   sync.Cond   // flushes, compactions and failures, on the lock
+	// activeBytes is what active takes, as far as the budget was told. Others read it.
+	activeBytes atomic.Int64
+	nextFile    uint64
+	flushedRun  uint64        // newest run in the tree
+	wantedRun   uint64        // newest that somebody waits for to be there
+	runAge      time.Duration // that a sealed run waits for others at the most
+	lastSeal    time.Time     // when active began, or the store was opened
+	quietTime   time.Duration // see minQuietTime
+	views       map[*View]bool
+	walks       []*walk       // open
+	probe       run.Probe     // scratch of the operation under way
+	finding     run.Finding   // the same
+	viewed      run.Finding   // of views: what Peek has returned may be in the other
+	passing     bool          // a finding has memory that a flush may release
+	peeked      []byte        // what Peek has put together
+	idle        []*walk       // of prefixes, closed, whose memory is used again
+	unpaid      int64         // bytes written since the last payment: see pay
+	debt        time.Duration // not slept yet
+	closing     bool          // Close was called: nothing is written any more
+	closed      bool
+	shut        atomic.Bool // closed, for iterators, which look without the lock
+	released    bool        // what is left are iterators that are open
+	failed      error       // why nothing can be written any more
+	stuck       error       // why the last flush failed, nil if it did not
+	damaged     bool        // no compaction is tried any more
+	progress    sync.Cond   // flushes, compactions and failures, on the lock
 
 	log       *wal.Writer // nil if there is none
 	logNumber uint64
@@ -181,15 +182,18 @@ func (db *DB) close(discard bool) error {
 }
 
 // release gives everything back. Nothing else goes on. If the store is discarded, the
-// log and the manifest end as they are.
+// log and the manifest end as they are; so they do if the lock is lost.
 func (db *DB) release(discard bool) (err error) {
-	err = db.closeLog(discard)
+	lost := db.dirLock.Check()
+	discard = discard || lost != nil
+	err = errors.Join(lost, db.closeLog(discard))
 	db.owner.Lock()
 	for v := range db.views {
 		v.abandon()
 	}
 	// Iterators that are open may be in use by others: what they pin stays until
 	// they are closed.
+	db.forgetActive()
 	err = errors.Join(err, releaseTable(db.active.Table))
 	db.owner.Unlock()
 	db.janitor.keepFiles() // from here on they are those of the tree

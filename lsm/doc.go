@@ -18,6 +18,13 @@
 // the system loses the last writes, in order; with LogSynced it loses none that
 // had returned.
 //
+// # Directory
+//
+// A store resolves the name of its directory once, when it is opened, by the rules of
+// the kernel: "current/../data" is beside the directory that current leads to. A later
+// change of the working directory or of a link does not move it. One DB has the
+// directory at a time; see ErrLocked and ErrLockLost.
+//
 // # Errors
 //
 // Every error is one of errors.go or of the file system, wrapped with what was

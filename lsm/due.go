@@ -13,8 +13,7 @@ const (
 	// maxRunAge is how long one may wait.
 	maxRunAge = time.Second
 	// waitingShare says that none waits when those of all stores take more than this
-	// part of their budget, one to eight: each has a slab of 1 MiB at least, eight of
-	// the default.
+	// part of their budget, one to eight.
 	waitingShare = 8
 )
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/sstable"
@@ -16,6 +15,12 @@ var (
 	// ErrLocked is returned when a store is open already, here or in another
 	// process.
 	ErrLocked = vfs.ErrLocked
+	// ErrLockLost is returned by writes, with ErrFailed, and by Close, after the file
+	// LOCK or the directory of the store was removed, moved or replaced while the
+	// store was open. The store looks before it makes, publishes or removes a file
+	// and before each edit of the manifest: it does neither from then on. It is an
+	// ErrLocked.
+	ErrLockLost = vfs.ErrLockLost
 	// ErrNotStore is returned for a directory that has files but no store and,
 	// where one is to be made of others, for any that is not empty.
 	ErrNotStore = errors.New("not a store")
@@ -35,6 +40,11 @@ var (
 	// ErrCorrupt is returned when a file does not hold what was written, or is
 	// gone.
 	ErrCorrupt = sstable.ErrCorrupt
+	// ErrNotRegular is returned when a directory, a symbolic link, a named pipe or the
+	// like has the name of a file of the store. If the store needs that file, it is
+	// ErrCorrupt as well; if not, it is kept, and Events.LeftBehind is told. A copy
+	// made with cp -aL has no links.
+	ErrNotRegular = vfs.ErrNotRegular
 	// ErrClosed is returned after Close, by a view, an iterator, a stream or Tables
 	// after its own, and by Open with a Budget that was closed.
 	ErrClosed = errors.New("closed")
@@ -79,9 +89,9 @@ func (e *SizeError) Error() string {
 // Is makes it an ErrTooLarge.
 func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }
 
-// missing is what a file is that must be there and is not, or is a directory.
+// missing is what a file is that must be there and is not, or is no regular file.
 func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotRegular) {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err

@@ -28,7 +28,8 @@ type Events struct {
 	// up.
 	Stalled func(time.Duration)
 	// LeftBehind is called when a file that nobody needs could not be removed,
-	// or closed. It is removed when the store is opened next.
+	// or closed. It is removed when the store is opened next, unless it is
+	// ErrNotRegular: somebody else has put it there, and it stays.
 	LeftBehind func(error)
 	// Failed is called when the store writes nothing any more: see ErrFailed.
 	Failed func(error)

@@ -59,6 +59,10 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 
 // flushDue brings runs to the tree if it is time to.
 func (db *DB) flushDue() (more bool, err error) {
+	if err := db.o.Budget.flushes.take(db.ctx); err != nil {
+		return false, err
+	}
+	defer db.o.Budget.flushes.give()
 	db.owner.Lock()
 	group := db.dueRuns()
 	db.owner.Unlock()
@@ -110,7 +114,7 @@ func (db *DB) flush(group []*sealedRun) error {
 	if f == nil {
 		var err error
 		if f, err = db.writeRuns(group); err != nil {
-			return fmt.Errorf("flush run %d: %w", newest, err)
+			return fmt.Errorf("flush run %d: %w", newest, db.stopIfLost(err))
 		}
 	}
 	change := change{flushed: group}

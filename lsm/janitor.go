@@ -79,7 +79,7 @@ func (j *janitor) dispose(f *file, keep bool) {
 		return
 	}
 	// What stays is removed when the store is opened next.
-	err = db.fs.Remove(db.path(tableName(f.number)))
+	err = db.removeFile(tableName(f.number))
 	db.o.Events.TableRemoved(TableInfo{File: f.number, Bytes: f.size, Err: err})
 }
 

@@ -29,6 +29,9 @@ const opRange run.Kind = 16
 // openLog begins a new log with the run that is active, and makes its name
 // durable.
 func (db *DB) openLog(number uint64) error {
+	if err := db.dirLock.Check(); err != nil {
+		return err
+	}
 	w, err := wal.Create(db.fs, filepath.Join(db.dir, logName(number)), wal.Options{MaxRecordBytes: maxLogRecord})
 	if err != nil {
 		return err
@@ -130,7 +133,7 @@ func (db *DB) removeLogs(first uint64) {
 	}
 	db.owner.Unlock()
 	for _, l := range gone {
-		db.report(db.fs.Remove(db.path(logName(l.number))))
+		db.report(db.removeFile(logName(l.number)))
 	}
 }
 

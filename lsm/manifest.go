@@ -97,6 +97,9 @@ func (db *DB) fillIn(e *edit, flushed []*sealedRun) {
 
 // writeEdit makes an edit durable, and before it the names that it has.
 func (db *DB) writeEdit(e *edit) error {
+	if err := db.dirLock.Check(); err != nil {
+		return err
+	}
 	if len(e.added) > 0 {
 		if err := db.fs.SyncDir(db.dir); err != nil {
 			return err
@@ -148,7 +151,11 @@ func (db *DB) newManifest() error {
 	db.fillIn(e, nil)
 	db.owner.Unlock()
 
-	w, err := writeManifest(db.fs, db.dir, number, e)
+	err := db.dirLock.Check()
+	var w *wal.Writer
+	if err == nil {
+		w, err = writeManifest(db.fs, db.dir, number, e)
+	}
 	if err != nil {
 		return db.fail(fmt.Errorf("manifest: %w", err))
 	}
@@ -158,13 +165,13 @@ func (db *DB) newManifest() error {
 		return nil
 	}
 	// What is left of the old one is removed when the store is opened next.
-	db.report(errors.Join(old.Close(true), db.fs.Remove(db.path(manifestName(oldNumber)))))
+	db.report(errors.Join(old.Close(true), db.removeFile(manifestName(oldNumber))))
 	return nil
 }
 
 // writeManifest makes a manifest with one edit the current one of a directory.
 func writeManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writer, err error) {
-	w, err := wal.Create(fsys, filepath.Join(dir, manifestName(number)), wal.Options{MaxRecordBytes: maxEditBytes})
+	w, err := wal.Create(fsys, filepath.Join(dir, manifestName(number)), wal.Options{MaxRecordBytes: maxEditBytes, BufferBytes: manifestBufferBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -199,6 +206,10 @@ func removeUnnamed(fsys vfs.FS, dir string, number uint64) error {
 // maxEditBytes limits the edit that a manifest begins with: some hundred
 // thousand tables.
 const maxEditBytes = 256 << 20
+
+// manifestBufferBytes is enough for most edits, each of which is synced. Every store has
+// such a buffer for as long as it is open.
+const manifestBufferBytes = 4 << 10
 
 // currentContent names a manifest and the identity of its file, with a checksum.
 func currentContent(number uint64, file wal.Identity) string {

@@ -3,15 +3,18 @@ package lsm
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/internal/vfs"
 )
 
@@ -181,4 +184,107 @@ func sortedModel(model map[string]string) (all []keyValue) {
 		all = append(all, keyValue{key, model[key]})
 	}
 	return all
+}
+
+// Each store took a slab of 1 MiB with its first write: 100 stores took 100 MiB of a
+// budget of 8. They share it as they need it, whatever each of them does.
+func TestManyStoresKeepWithinOneBudget(t *testing.T) {
+	const limit = 8 << 20
+	for _, stores := range []int{1, 10, 100} {
+		for _, bytesEach := range []int{1 << 10, 20 << 20 / stores} {
+			t.Run(fmt.Sprintf("stores=%d/bytes=%d", stores, bytesEach), func(t *testing.T) {
+				budget := NewBudget(limit)
+				var open []*DB
+				for range stores {
+					db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: budget})
+					require.NoError(t, err)
+					open = append(open, db)
+				}
+				for from := 0; from < bytesEach; from += 16 << 10 { // all of them at once
+					for _, db := range open {
+						fillMemtable(t, db, from>>10, min(bytesEach, 16<<10))
+					}
+				}
+				most := int64(limit) + int64(stores)*leastSharedBytes
+				require.LessOrEqual(t, budget.slabs.Peak(), most)
+				if bytesEach <= slab.FirstBytes/2 {
+					require.LessOrEqual(t, budget.slabs.Peak(), int64(stores)*slab.FirstBytes)
+				}
+				for _, db := range open {
+					it, err := db.Iterator(nil, nil)
+					require.NoError(t, err)
+					n := 0
+					for it.Next() {
+						n++
+					}
+					require.NoError(t, it.Err())
+					require.NoError(t, it.Close())
+					require.Equal(t, wantEntries(bytesEach), n)
+				}
+				require.LessOrEqual(t, budget.slabs.Peak(), most)
+				for _, db := range open {
+					require.NoError(t, db.Close())
+				}
+				require.Zero(t, budget.activeBytes.Load())
+				require.Zero(t, budget.sealedBytes.Load())
+				require.NoError(t, budget.Close())
+			})
+		}
+	}
+}
+
+// wantEntries is how many entries of 1 KiB so many bytes come to, in steps of 16.
+func wantEntries(bytesEach int) int {
+	if bytesEach < 16<<10 {
+		return bytesEach >> 10
+	}
+	return (bytesEach + 16<<10 - 1) >> 14 << 4
+}
+
+// Stores that write at the same time seal each other's memtables, and lose nothing.
+func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
+	budget := NewBudget(4 << 20)
+	var group sync.WaitGroup
+	var open []*DB
+	for i := range 16 {
+		o := &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: budget}
+		if i%2 == 1 {
+			o.Log = LogBuffered
+		}
+		db, err := Open("db", o)
+		require.NoError(t, err)
+		open = append(open, db)
+	}
+	errs := make([]error, len(open))
+	for i, db := range open {
+		group.Go(func() {
+			value := make([]byte, 100)
+			for n := range 6000 {
+				key := binary.BigEndian.AppendUint64(nil, uint64(n*7%6000))
+				if err := db.Put(key, value); err != nil {
+					errs[i] = err
+					return
+				}
+				if got, found, err := db.Get(key, nil); err != nil || !found || len(got) != 100 {
+					errs[i] = fmt.Errorf("%v, %d bytes: %w", found, len(got), err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	require.NoError(t, errors.Join(errs...))
+	for _, db := range open {
+		it, err := db.Iterator(nil, nil)
+		require.NoError(t, err)
+		n := 0
+		for it.Next() {
+			n++
+		}
+		require.NoError(t, it.Close())
+		require.Equal(t, 6000, n)
+		require.NoError(t, db.Close())
+	}
+	require.LessOrEqual(t, budget.slabs.Peak(), budget.Limit()+16*leastSharedBytes)
+	require.NoError(t, budget.Close())
 }

@@ -174,7 +174,7 @@ func TestStoreIsASortedMap(t *testing.T) {
 			t.Logf("%+v", seen)
 			if n >= 24_000 { // else it has proved nothing
 				each := int64(n / shards)
-				require.Greater(t, seen.Flushes, each/20)
+				require.Greater(t, seen.Flushes, each/30)
 				require.Greater(t, seen.Compactions, each/100)
 				require.Greater(t, seen.Crashes, each/1000)
 				require.Greater(t, seen.Lost, each/8000)

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/weirstate/weir/internal/vfs"
 )
 
 // Open opens the store in a directory, or makes one if the directory is empty or
@@ -16,6 +14,9 @@ import (
 // open, ErrNotStore for a directory with anything else in it, ErrCorrupt if
 // files of the store are missing or damaged, ErrVersion if a later version of
 // this package made it, ErrMismatch if options differ that cannot change.
+//
+// Symbolic links in dir and a working directory that it is relative to matter while
+// Open runs, not later. In the directory no link is followed: see ErrNotRegular.
 func Open(dir string, options *Options) (*DB, error) {
 	return OpenContext(context.Background(), dir, options)
 }
@@ -29,7 +30,7 @@ func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error)
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db := newDB(dir, o, options == nil || options.Budget == nil)
-	if err := o.Budget.hold(); err != nil {
+	if err := o.Budget.hold(db); err != nil {
 		db.stop()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -72,15 +73,13 @@ func (db *DB) openUntil(ctx context.Context) error {
 	return err
 }
 
-func (db *DB) open(ctx context.Context) error {
-	if err := vfs.MkdirAllSync(db.fs, db.dir); err != nil {
+func (db *DB) open(ctx context.Context) (err error) {
+	if db.dir, err = db.fs.Resolve(db.dir); err != nil {
 		return err
 	}
-	lock, err := db.fs.Lock(db.path(lockName))
-	if err != nil {
+	if db.dirLock, err = takeDirectory(db.fs, db.dir); err != nil {
 		return err
 	}
-	db.dirLock = lock
 	names, err := db.fs.List(db.dir)
 	if err != nil {
 		return err
@@ -224,7 +223,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
 func (db *DB) removeManifests(names []string) {
 	for _, name := range names {
 		if kindOfFile(name) == manifestFile {
-			db.report(ignoreMissing(db.fs.Remove(db.path(name))))
+			db.report(db.removeFile(name))
 		}
 	}
 }
@@ -257,7 +256,7 @@ func (db *DB) removeLeftovers() error {
 		switch kindOfFile(name) {
 		case manifestFile, tableFile, logFile, currentTemp:
 			if !needed[name] {
-				db.report(ignoreMissing(db.fs.Remove(db.path(name))))
+				db.report(db.removeFile(name))
 			}
 		}
 	}
@@ -277,7 +276,7 @@ func (db *DB) giveUp() error {
 
 // letGoOfBudget ends the hold of the store on its budget, and closes one of its own.
 func (db *DB) letGoOfBudget() error {
-	db.o.Budget.letGo()
+	db.o.Budget.letGo(db)
 	if db.ownsBudget {
 		return db.o.Budget.Close()
 	}

@@ -265,7 +265,7 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 				return errors.Join(db.Apply(&b), db.Flush(), db.Compact())
 			}
 			o.FS = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-				if !strings.HasPrefix(c.Name, "copy") {
+				if !strings.HasPrefix(c.Name, "/copy") {
 					return nil
 				}
 				if err := write(); err != nil {

@@ -1,16 +1,17 @@
 package lsm
 
-import (
-	"time"
-
-	"github.com/weirstate/weir/internal/slab"
-)
+import "time"
 
 // makeRoom sees to it that the active memtable may take a write of so many bytes.
 // It may wait, without the lock.
 func (db *DB) makeRoom(bytes int64) error {
 	if err := db.pay(bytes, maxPayment); err != nil {
 		return err
+	}
+	if db.countActive() {
+		if err := db.share(); err != nil {
+			return err
+		}
 	}
 	for {
 		full := db.active.isFull(db.o.MemtableBytes)
@@ -110,22 +111,6 @@ func (db *DB) pay(bytes int64, most time.Duration) error {
 	db.counters.slowed(wait)
 	return db.mayWrite()
 }
-
-// giveBack takes memory from the cache for the memtable to grow into. The cache
-// takes what the budget has, and when the memtable asks for more its own store's
-// lock is held, so that nobody could evict.
-func (db *DB) giveBack() {
-	b := db.o.Budget
-	for range maxGivenBack {
-		if b.slabs.Used()+slab.Bytes <= b.slabs.Limit() || !b.cache.GiveBack(&db.owner) {
-			return
-		}
-	}
-}
-
-// maxGivenBack bounds how many slabs are taken back at a time: one is written
-// to in 16 payments.
-const maxGivenBack = 2
 
 // pressure is from 0, none, to 1. Memtables press in the last quarter of their part
 // of the budget: one that fills beside two sealed ones, all of the usual size, does not.

@@ -162,6 +162,7 @@ func (w *runWriter) endAt(to []byte) error {
 func (w *runWriter) begin() (err error) {
 	if w.out == nil {
 		w.out, err = w.c.db.createTable(w.c.to, w.c.db.newFileNumber(), w.c.run)
+		err = w.c.db.stopIfLost(err)
 	}
 	return err
 }

@@ -25,6 +25,7 @@ func (db *DB) seal() error {
 	}
 	r.table.Seal()
 	db.o.Budget.enter(r)
+	db.forgetActive()
 	db.active = next
 	return db.beginRun(r)
 }

@@ -20,6 +20,9 @@ type tableWriter struct {
 
 // createTable begins a table of a level.
 func (db *DB) createTable(level int, number, run uint64) (*tableWriter, error) {
+	if err := db.dirLock.Check(); err != nil {
+		return nil, err
+	}
 	f, err := db.fs.Create(db.path(tableName(number)))
 	if err != nil {
 		return nil, err
@@ -57,7 +60,7 @@ func (w *tableWriter) finish() (*file, error) {
 func (w *tableWriter) abort() error { return errors.Join(w.file.Close(), w.remove()) }
 
 func (w *tableWriter) remove() error {
-	return ignoreMissing(w.db.fs.Remove(w.db.path(tableName(w.number))))
+	return w.db.removeFile(tableName(w.number))
 }
 
 // writeTable writes a run into one table of level 0.

@@ -43,18 +43,25 @@ func (t *Tables) List() []TableFile { return tableFiles(t.edit.added, run.Range{
 // Describe is what a Description is parsed from. See docs/format-tree-checkpoint.md.
 func (t *Tables) Describe() []byte { return t.edit.encode() }
 
-// Open opens the file of one for reading. It returns ErrClosed after Close.
+// Open opens the file of one for reading. It returns ErrClosed after Close, and
+// ErrLockLost if another store may be where this one was.
 func (t *Tables) Open(number uint64) (vfs.File, error) {
 	if err := t.pin.checkOpen(); err != nil {
+		return nil, err
+	}
+	if err := t.db.dirLock.Check(); err != nil {
 		return nil, err
 	}
 	return t.db.fs.Open(t.db.path(tableName(number)))
 }
 
 // Link gives the file of one a second name, on the file system of the store. It is
-// fs.ErrExist if that exists, and ErrClosed after Close.
+// fs.ErrExist if that exists; otherwise it returns what Open does.
 func (t *Tables) Link(number uint64, name string) error {
 	if err := t.pin.checkOpen(); err != nil {
+		return err
+	}
+	if err := t.db.dirLock.Check(); err != nil {
 		return err
 	}
 	return t.db.fs.Link(t.db.path(tableName(number)), name)

@@ -14,7 +14,7 @@ import (
 type target struct {
 	fs   vfs.FS
 	dir  string
-	lock io.Closer
+	lock vfs.Lock
 	made []string // tables
 }
 
@@ -40,10 +40,7 @@ func makeStore(ctx context.Context, fsys vfs.FS, dir string, e *edit, from func(
 
 // newTarget locks a directory, which must have nothing in it.
 func newTarget(fsys vfs.FS, dir string) (*target, error) {
-	if err := vfs.MkdirAllSync(fsys, dir); err != nil {
-		return nil, err
-	}
-	lock, err := fsys.Lock(filepath.Join(dir, lockName))
+	lock, err := takeDirectory(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +114,9 @@ func (t *target) finish(e *edit) error {
 	number := e.nextFile
 	e.nextFile++
 	e.firstLog = e.nextFile // none
+	if err := t.lock.Check(); err != nil {
+		return err
+	}
 	w, err := writeManifest(t.fs, t.dir, number, e)
 	if err != nil {
 		return err
@@ -124,11 +124,14 @@ func (t *target) finish(e *edit) error {
 	return w.Close(true)
 }
 
-// clear removes what was made. CURRENT goes first, for good: without it the rest
-// is nothing.
+// clear removes what was made, unless the lock is lost. CURRENT goes first, for
+// good: without it the rest is nothing.
 func (t *target) clear() error {
+	if err := t.lock.Check(); err != nil {
+		return err
+	}
 	names, err := t.fs.List(t.dir)
-	remove := func(name string) { err = errors.Join(err, ignoreMissing(t.fs.Remove(name))) }
+	remove := func(name string) { err = errors.Join(err, ignoreMissing(vfs.RemoveFile(t.fs, name))) }
 	remove(filepath.Join(t.dir, currentName))
 	err = errors.Join(err, t.fs.SyncDir(t.dir))
 	for _, name := range names {

@@ -33,16 +33,21 @@ const (
 //
 // Thread safety: that of the table.
 type memory struct {
-	budget *slab.Budget
-	slabs  []*[slab.Bytes]byte
-	next   ref // of the slab that is being filled
-	room   int // bytes from next on
-	free   [classes]ref
+	budget  *slab.Budget
+	slabs   []*[slab.Bytes]byte
+	counted int // bytes of the first slab that may be used: it grows
+	next    ref // of the slab that is being filled
+	room    int // bytes from next on
+	free    [classes]ref
 }
 
 // preparedSlabs is how many slabs wait while a table grows: the first touch of
 // one takes longer than to fill it.
 const preparedSlabs = 2
+
+// maxGrowthBytes is by how much the first slab grows at the most: what stores that share
+// a budget have counted and do not use is less than that for each.
+const maxGrowthBytes = 64 << 10
 
 // at returns the bytes from a place to the end of its slab.
 func (m *memory) at(r ref) []byte { return m.slabs[r>>slabShift][r&slabMask:] }
@@ -69,21 +74,46 @@ func (m *memory) alloc(n int) ref {
 	return r
 }
 
-// allocBeyond takes a slab for n bytes. The slab that has more left after that is
-// filled on.
+// allocBeyond makes room for n bytes: the first slab grows, or there is another. The slab
+// that has more left after that is filled on.
 func (m *memory) allocBeyond(n int) ref {
+	if len(m.slabs) == 0 {
+		s, counted := m.budget.GetGrowing()
+		m.slabs, m.counted = append(m.slabs, (*[slab.Bytes]byte)(s)), counted
+		m.next, m.room = lineBytes, counted-lineBytes
+		return m.alloc(n)
+	}
+	if len(m.slabs) == 1 && m.growFirst(n) {
+		return m.alloc(n)
+	}
 	r := ref(len(m.slabs)) << slabShift
 	m.slabs = append(m.slabs, (*[slab.Bytes]byte)(m.budget.Get()))
 	m.budget.Prepare(preparedSlabs)
 	used := n
-	if r == 0 {
-		r = lineBytes
-		used += lineBytes
-	}
 	if slab.Bytes-used >= m.room {
 		m.next, m.room = r+ref(n), slab.Bytes-used
 	}
 	return r
+}
+
+// growFirst makes the first slab larger, the only one, for n bytes and what they are
+// aligned to. It reports whether that is enough.
+func (m *memory) growFirst(n int) bool {
+	needed := m.counted - m.room + n + lineBytes
+	if needed > slab.Bytes {
+		return false
+	}
+	grown := m.counted
+	for grown < needed {
+		grown += min(grown, maxGrowthBytes)
+	}
+	if grown == slab.Bytes {
+		m.budget.Prepare(preparedSlabs)
+	}
+	m.budget.Grow(grown - m.counted)
+	m.room += grown - m.counted
+	m.counted = grown
+	return true
 }
 
 // class is that of the smallest blocks with n bytes or more.
@@ -108,12 +138,21 @@ func (m *memory) freeBlock(r ref, class int) {
 }
 
 // bytes is how much memory was taken.
-func (m *memory) bytes() int64 { return int64(len(m.slabs)) * slab.Bytes }
+func (m *memory) bytes() int64 {
+	if len(m.slabs) == 0 {
+		return 0
+	}
+	return int64(len(m.slabs)-1)*slab.Bytes + int64(m.counted)
+}
 
 // release gives all memory back.
 func (m *memory) release() {
-	for _, s := range m.slabs {
-		m.budget.Put(s[:])
+	for i, s := range m.slabs {
+		if i == 0 {
+			m.budget.PutGrowing(s[:], m.counted)
+		} else {
+			m.budget.Put(s[:])
+		}
 	}
 	*m = memory{budget: m.budget}
 }

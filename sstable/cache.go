@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/slab"
 )
@@ -33,6 +34,8 @@ type Cache struct {
 	// slabs is never resized. An element is written under mu, and read under mu
 	// or by who has a frame in it.
 	slabs []*frames
+
+	most atomic.Int64 // of slabs
 
 	mu        sync.Mutex
 	free      []uint32
@@ -76,9 +79,16 @@ func NewCache(b *slab.Budget, frameBytes int) *Cache {
 	c.shift = uint(bits.Len(uint(c.perSlab - 1)))
 	most := min(b.Limit()/slab.Bytes, int64(math.MaxUint32>>c.shift))
 	c.slabs = make([]*frames, most)
+	c.most.Store(most)
 	c.reclaimer.Reclaim = func() bool { return c.GiveBack(nil) }
 	b.Register(&c.reclaimer)
 	return c
+}
+
+// SetMost limits the memory of the cache, to a slab at least. What it has beyond that
+// goes when others need it.
+func (c *Cache) SetMost(bytes int64) {
+	c.most.Store(min(max(bytes/slab.Bytes, 1), int64(len(c.slabs))))
 }
 
 // Close gives the memory back. All tables are closed.
@@ -177,7 +187,7 @@ func (c *Cache) takeFree() uint32 {
 
 // grow takes a slab of the budget if it has one.
 func (c *Cache) grow() bool {
-	if c.slabCount == len(c.slabs) {
+	if int64(c.slabCount) >= c.most.Load() {
 		return false
 	}
 	memory := c.budget.TryGet()

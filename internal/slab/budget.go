@@ -10,6 +10,9 @@ import (
 // enough for a budget of some MiB to have several.
 const Bytes = 1 << 20
 
+// FirstBytes is how much of a slab that grows counts at first. It doubles.
+const FirstBytes = 16 << 10
+
 // MinBudgetBytes is the least that a budget has.
 const MinBudgetBytes = 4 * Bytes
 
@@ -105,6 +108,62 @@ func (b *Budget) Get() []byte {
 	return b.take()
 }
 
+// GetGrowing returns a slab of which the first counted bytes may be used, with any
+// content. Grow counts more of them: what was never touched takes no memory. A store
+// that has little so takes little. Many slabs that wait are a reason to hand out a whole
+// one, which was touched before.
+func (b *Budget) GetGrowing() (s []byte, counted int) {
+	b.mu.Lock()
+	if len(b.free) > 0 && b.usedBytes+Bytes <= b.limitBytes/2 {
+		return b.take(), Bytes
+	}
+	b.count(FirstBytes)
+	return allocate(Bytes), FirstBytes
+}
+
+// Grow counts so many bytes more of a slab that grows.
+func (b *Budget) Grow(bytes int) {
+	b.mu.Lock()
+	b.count(bytes)
+}
+
+// count counts bytes, for which others make way if need be, and releases the mutex.
+func (b *Budget) count(bytes int) {
+	b.use(int64(bytes))
+	short := b.usedBytes > b.limitBytes
+	surplus := b.surplus()
+	b.mu.Unlock()
+	for _, s := range surplus {
+		release(s)
+	}
+	if short {
+		b.reclaim()
+	}
+}
+
+// surplus takes out the slabs that wait and are beyond the limit. The mutex is held.
+func (b *Budget) surplus() (slabs [][]byte) {
+	for len(b.free) > 0 && b.usedBytes+int64(len(b.free))*Bytes > b.limitBytes {
+		last := len(b.free) - 1
+		slabs = append(slabs, b.free[last])
+		b.free = b.free[:last]
+	}
+	return slabs
+}
+
+// PutGrowing takes back a slab that GetGrowing returned, of which so many bytes were
+// counted.
+func (b *Budget) PutGrowing(s []byte, counted int) {
+	if counted == Bytes {
+		b.Put(s)
+		return
+	}
+	b.mu.Lock()
+	b.usedBytes -= int64(counted)
+	b.mu.Unlock()
+	release(s[:Bytes:Bytes])
+}
+
 // take hands out a slab and releases the mutex.
 func (b *Budget) take() []byte {
 	b.use(Bytes)
@@ -193,21 +252,7 @@ func (b *Budget) Alloc(n int) []byte {
 		return nil
 	}
 	b.mu.Lock()
-	b.use(int64(n))
-	short := b.usedBytes > b.limitBytes
-	var surplus [][]byte
-	for len(b.free) > 0 && b.usedBytes+int64(len(b.free))*Bytes > b.limitBytes {
-		last := len(b.free) - 1
-		surplus = append(surplus, b.free[last])
-		b.free = b.free[:last]
-	}
-	b.mu.Unlock()
-	for _, s := range surplus {
-		release(s)
-	}
-	if short {
-		b.reclaim()
-	}
+	b.count(n)
 	return allocate(n)
 }
 

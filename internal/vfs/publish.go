@@ -81,6 +81,19 @@ func removeTemp(fsys FS, temp string) error {
 	return nil
 }
 
+// RemoveFile removes a regular file. Anything else under the name, a symbolic link
+// included, is ErrNotRegular and stays.
+func RemoveFile(fsys FS, name string) error {
+	info, err := fsys.Lstat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "remove", Path: name, Err: &irregular{info.Mode(), "file"}}
+	}
+	if err != nil {
+		return err
+	}
+	return fsys.Remove(name)
+}
+
 // MkdirAllSync makes a directory and its missing parents, as MkdirAll does, and
 // makes them durable: each new one's entry is synced before the next is made.
 // The name must come from Resolve, or lie below one that does.

@@ -1,0 +1,104 @@
+package lsm
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// losses are ways in which a store's lock goes while it is open.
+var losses = map[string]func(t *testing.T, fsys vfs.FS, dir string){
+	"removed": func(t *testing.T, fsys vfs.FS, dir string) {
+		require.NoError(t, fsys.Remove(filepath.Join(dir, lockName)))
+	},
+	"replaced": func(t *testing.T, fsys vfs.FS, dir string) {
+		require.NoError(t, fsys.Remove(filepath.Join(dir, lockName)))
+		f, err := fsys.Create(filepath.Join(dir, lockName))
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	},
+}
+
+// A cleaner of old files takes the lock of a live store: neither does another
+// store get the directory, nor does this one change anything in it from then on.
+func TestStoreThatHasLostItsLockStops(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // it removes no file that is locked
+	}
+	for how, lose := range losses {
+		for _, mode := range []LogMode{LogOff, LogSynced} {
+			for name, fsys := range map[string]vfs.FS{"mem": vfs.NewMem(vfs.MemOptions{}), "real": vfs.Real{}} {
+				t.Run(fmt.Sprint(how, " ", name, " ", mode), func(t *testing.T) {
+					dir := filepath.Join(t.TempDir(), "db")
+					o := &Options{FS: fsys, Log: mode}
+					db, err := Open(dir, o)
+					require.NoError(t, err)
+					require.NoError(t, db.Put([]byte("key"), []byte("value")))
+					require.NoError(t, db.Flush())
+					require.NoError(t, db.Put([]byte("later"), []byte("value")))
+					lose(t, fsys, dir)
+
+					_, err = Open(dir, o)
+					require.ErrorIs(t, err, ErrLocked)
+					err = db.Flush()
+					require.ErrorIs(t, err, ErrLockLost)
+					require.ErrorIs(t, err, ErrFailed)
+					require.ErrorIs(t, err, ErrLocked)
+					require.ErrorIs(t, db.Put([]byte("later"), []byte("value")), ErrLockLost)
+					value, found, err := db.Get([]byte("later"), nil)
+					require.NoError(t, err)
+					require.True(t, found)
+					require.Equal(t, "value", string(value))
+					before := contentsIn(t, fsys, dir)
+					require.ErrorIs(t, db.Close(), ErrLockLost)
+					require.Equal(t, before, contentsIn(t, fsys, dir))
+
+					db, err = Open(dir, o)
+					require.NoError(t, err)
+					_, found, err = db.Get([]byte("key"), nil)
+					require.NoError(t, err)
+					require.True(t, found)
+					require.NoError(t, db.Close())
+				})
+			}
+		}
+	}
+}
+
+// The directory of a live store is removed, and another store made there.
+func TestStoreWhoseDirectoryWasReplacedChangesNothingInTheNewOne(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // it removes no file that is open
+	}
+	dir := filepath.Join(t.TempDir(), "db")
+	old := filled(t, dir)
+	require.NoError(t, os.RemoveAll(dir))
+	db := filled(t, dir)
+	require.NoError(t, db.Flush())
+	before := contentsIn(t, vfs.Real{}, dir)
+	require.Error(t, old.Flush())
+	require.ErrorIs(t, old.Close(), ErrLockLost)
+	require.Equal(t, before, contentsIn(t, vfs.Real{}, dir))
+	require.NoError(t, db.Close())
+	requireFilled(t, dir)
+}
+
+// contentsIn returns the content of every file of a store.
+func contentsIn(t *testing.T, fsys vfs.FS, dir string) map[string]string {
+	t.Helper()
+	names, err := fsys.List(dir)
+	require.NoError(t, err)
+	all := make(map[string]string)
+	for _, name := range names {
+		content, err := readFile(fsys, filepath.Join(dir, name), 1<<20)
+		require.NoError(t, err)
+		all[name] = string(content)
+	}
+	return all
+}

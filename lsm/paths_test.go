@@ -1,0 +1,108 @@
+package lsm
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// filled opens a store, writes to it and returns it open.
+func filled(t *testing.T, dir string) *DB {
+	t.Helper()
+	db, err := Open(dir, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("key"), []byte("value")))
+	return db
+}
+
+// requireFilled opens a store and finds what filled has written.
+func requireFilled(t *testing.T, dir string) {
+	t.Helper()
+	_, err := Check(context.Background(), dir, nil)
+	require.NoError(t, err)
+	db, err := Open(dir, nil)
+	require.NoError(t, err)
+	value, found, err := db.Get([]byte("key"), nil)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, "value", string(value))
+	require.NoError(t, db.Close())
+}
+
+// filesIn returns what is in a directory and all below it.
+func filesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && path != dir {
+			names = append(names, path[len(dir)+1:])
+		}
+		return err
+	}))
+	return names
+}
+
+func TestStoreStaysWhereItWasOpened(t *testing.T) {
+	here, there := t.TempDir(), t.TempDir()
+	t.Chdir(here)
+	db := filled(t, "store")
+	t.Chdir(there)
+	require.NoError(t, db.Checkpoint(t.Context(), "checkpoint"))
+	require.NoError(t, db.Close())
+	requireFilled(t, filepath.Join(here, "store"))
+	requireFilled(t, "checkpoint")
+
+	require.NoError(t, Restore(t.Context(), "restored", []Part{{Dir: "../" + filepath.Base(there) + "/checkpoint"}}, nil))
+	requireFilled(t, filepath.Join(there, "restored"))
+	require.Equal(t, []string{"store"}, filesIn(t, here)[:1])
+	for _, name := range filesIn(t, there) {
+		require.NotEqual(t, "store", name)
+	}
+}
+
+func TestParentOfAMissingDirectoryIsMissing(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if _, err := os.Lstat("a/../store"); err == nil {
+		t.Fatal("the system resolves it")
+	}
+	name := "a" + string(filepath.Separator) + ".." + string(filepath.Separator) + "store"
+	_, err := Open(name, nil)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = Check(t.Context(), name, nil)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorIs(t, Restore(t.Context(), name, nil, nil), fs.ErrNotExist)
+	db := filled(t, "there")
+	require.ErrorIs(t, db.Checkpoint(t.Context(), name), fs.ErrNotExist)
+	require.NoError(t, db.Close())
+	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "a/../there"}}, nil), fs.ErrNotExist)
+	for _, name := range filesIn(t, dir) {
+		require.Equal(t, "there", filepath.ToSlash(name)[:len("there")])
+	}
+}
+
+func TestNoNameIsNoDirectory(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, err := Open("", nil)
+	require.ErrorIs(t, err, fs.ErrInvalid)
+	_, err = Check(t.Context(), "", nil)
+	require.ErrorIs(t, err, fs.ErrInvalid)
+	require.ErrorIs(t, Restore(t.Context(), "", nil, nil), fs.ErrInvalid)
+	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{}}, nil), fs.ErrInvalid)
+	require.Empty(t, filesIn(t, "."))
+}
+
+// Not even a lock is made in a directory of somebody else.
+func TestDirectoryOfSomebodyElseIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes"), nil, 0o600))
+	_, err := Open(dir, nil)
+	require.ErrorIs(t, err, ErrNotStore)
+	require.ErrorIs(t, Restore(t.Context(), dir, nil, nil), ErrNotStore)
+	_, err = Check(t.Context(), dir, nil)
+	require.ErrorIs(t, err, ErrNotStore)
+	require.Equal(t, []string{"notes"}, filesIn(t, dir))
+}

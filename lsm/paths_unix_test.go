@@ -1,0 +1,143 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package lsm
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// With app/current -> releases/7, app/current/../data is app/releases/data.
+func TestLinksInTheNameOfAStoreAreTheKernels(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "app/releases/7"), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "app/releases/8"), 0o700))
+	current := filepath.Join(root, "app/current")
+	require.NoError(t, os.Symlink("releases/7", current))
+	up := filled(t, current+"/../data")
+	in := filled(t, current)
+	require.NoError(t, os.Remove(current))
+	require.NoError(t, os.Symlink("releases/8", current)) // the next release is rolled out
+	require.NoError(t, up.Close())
+	require.NoError(t, in.Close())
+	requireFilled(t, filepath.Join(root, "app/releases/data"))
+	requireFilled(t, filepath.Join(root, "app/releases/7"))
+	require.Empty(t, filesIn(t, filepath.Join(root, "app/releases/8")))
+	require.NoDirExists(t, filepath.Join(root, "app/data"))
+}
+
+// plants put something else in the place of a file, or where none is.
+var plants = map[string]func(t *testing.T, path string){
+	"link": func(t *testing.T, path string) {
+		elsewhere := filepath.Join(t.TempDir(), "copy")
+		if err := os.Rename(path, elsewhere); err != nil {
+			require.NoError(t, os.WriteFile(elsewhere, []byte("elsewhere"), 0o600))
+		}
+		require.NoError(t, os.Symlink(elsewhere, path))
+		t.Cleanup(func() { require.FileExists(t, elsewhere) })
+	},
+	"dangling link": func(t *testing.T, path string) {
+		_ = os.Remove(path)
+		require.NoError(t, os.Symlink("none", path))
+	},
+	"link to a device": func(t *testing.T, path string) {
+		_ = os.Remove(path)
+		require.NoError(t, os.Symlink("/dev/zero", path))
+	},
+	"named pipe": func(t *testing.T, path string) {
+		_ = os.Remove(path)
+		require.NoError(t, syscall.Mkfifo(path, 0o600))
+	},
+	"directory": func(t *testing.T, path string) {
+		_ = os.Remove(path)
+		require.NoError(t, os.Mkdir(path, 0o700))
+	},
+}
+
+// A hang here is stopped by the time limit of the test binary.
+func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
+	for kind, plant := range plants {
+		for _, file := range []string{currentName, manifestPrefix, tableSuffix, logSuffix, lockName} {
+			t.Run(kind+"/"+file, func(t *testing.T) {
+				dir := t.TempDir()
+				o := &Options{Log: LogSynced}
+				db, err := Open(dir, o)
+				require.NoError(t, err)
+				require.NoError(t, db.Put([]byte("key"), []byte("value")))
+				require.NoError(t, db.Flush())
+				require.NoError(t, db.Put([]byte("key2"), []byte("value")))
+				require.NoError(t, db.Discard()) // as a crash does: the log is needed
+				plant(t, filepath.Join(dir, fileIn(t, dir, file)))
+				before := filesIn(t, dir)
+
+				_, err = Open(dir, o)
+				require.ErrorIs(t, err, ErrNotRegular)
+				require.ErrorContains(t, err, strings.TrimPrefix(kind[:4], "dang"))
+				report, err := Check(t.Context(), dir, o)
+				require.ErrorIs(t, err, ErrNotRegular)
+				if file != lockName {
+					require.ErrorIs(t, err, ErrCorrupt)
+					require.Len(t, report.Problems, 1)
+				}
+				if file == currentName || file == manifestPrefix {
+					require.ErrorIs(t, Restore(t.Context(), filepath.Join(t.TempDir(), "to"), []Part{{Dir: dir}}, o), ErrNotRegular)
+				}
+				after := filesIn(t, dir)
+				if file == logSuffix { // a new manifest comes before the logs are read
+					before, after = withoutManifests(before), withoutManifests(after)
+				}
+				require.Equal(t, before, after)
+			})
+		}
+	}
+}
+
+func withoutManifests(names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, manifestPrefix) })
+}
+
+// fileIn returns the name of a file of a store by a part of its name.
+func fileIn(t *testing.T, dir, part string) string {
+	t.Helper()
+	for _, name := range filesIn(t, dir) {
+		if strings.Contains(name, part) {
+			return name
+		}
+	}
+	t.Fatalf("no %s in %v", part, filesIn(t, dir))
+	return ""
+}
+
+func TestIrregularLeftoversAreKeptAndReported(t *testing.T) {
+	leftovers := []string{"000090.sst", "000001.log", "MANIFEST-000091", "CURRENT.1.tmp"}
+	for kind, plant := range plants {
+		t.Run(kind, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, filled(t, dir).Close())
+			for _, name := range leftovers {
+				plant(t, filepath.Join(dir, name))
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "000092.sst"), nil, 0o600)) // a crash's
+			var kept []string
+			db, err := Open(dir, &Options{Events: Events{LeftBehind: func(err error) {
+				require.ErrorIs(t, err, ErrNotRegular)
+				kept = append(kept, err.Error())
+			}}})
+			require.NoError(t, err)
+			require.NoError(t, db.Put([]byte("key"), []byte("value")))
+			require.NoError(t, db.Close())
+			for _, name := range leftovers {
+				require.Contains(t, filesIn(t, dir), name)
+				require.Contains(t, strings.Join(kept, "\n"), name)
+			}
+			require.NotContains(t, filesIn(t, dir), "000092.sst")
+			requireFilled(t, dir)
+		})
+	}
+}
