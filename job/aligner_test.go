@@ -91,3 +91,15 @@ func TestWatermarkOfTheEndComesBeforeTheBarrier(t *testing.T) {
 	a.take(0, barrierOf(1))
 	require.Equal(t, []mark{watermarkOf(9), barrierOf(1)}, a.take(1, theEnd))
 }
+
+// A sender may begin anew with less than what the checkpoint had, as one does whose
+// partition is new.
+func TestWatermarkNeverFallsBelowTheRestoredOne(t *testing.T) {
+	in := newInbox[int](2)
+	in.resume(50)
+	a := in.aligner
+	require.Empty(t, a.take(0, watermarkOf(100)), "the other sender is silent")
+	require.Empty(t, a.take(1, watermarkOf(10)))
+	require.Empty(t, a.take(1, watermarkOf(50)))
+	require.Equal(t, []mark{watermarkOf(60)}, a.take(1, watermarkOf(60)))
+}

@@ -51,8 +51,8 @@ func hop(task *Task[int64, int64]) (func(Event[int64]) error, error) {
 	return task.Emit, nil
 }
 
-// counted is an operator that counts what it gets.
-func counted(task *Task[int64, int64]) (func(Event[int64]) error, error) {
+// countEach is an operator that counts what it gets.
+func countEach(task *Task[int64, int64]) (func(Event[int64]) error, error) {
 	counts, err := state.ValueOf(task.Keyed(), state.ValueDescriptor[int64]{Name: "count", Codec: codec.Int[int64]()})
 	return func(e Event[int64]) error {
 		n, _, err := counts.Get()
@@ -88,7 +88,7 @@ func BenchmarkPipeline(b *testing.B) {
 				s = Process(KeyBy(s, codec.Int[int64](), key), fmt.Sprint("hop-", i), hop)
 			}
 			for i := range c.counts {
-				s = Process(KeyBy(s, codec.Int[int64](), key), fmt.Sprint("count-", i), counted)
+				s = Process(KeyBy(s, codec.Int[int64](), key), fmt.Sprint("count-", i), countEach)
 			}
 			To(s, "drain", func(context.Context, []byte) (Sink[int64], error) { return drain[int64]{}, nil })
 			b.ReportAllocs()

@@ -35,6 +35,10 @@ var (
 	// reports more than it was given room for.
 	ErrReader = errors.New("the source breaks its contract")
 
+	// ErrPosition is returned when a PositionReader returns more than
+	// MaxPositionBytes.
+	ErrPosition = errors.New("the position of a source is too large")
+
 	// ErrNoCheckpoints is returned by Running.Checkpoint for a job without a
 	// storage.
 	ErrNoCheckpoints = errors.New("the job has no storage for checkpoints")

@@ -32,6 +32,11 @@ func newInbox[T any](senders int) *inbox[T] {
 	return in
 }
 
+// resume makes the watermark of a checkpoint that of all senders, until each has sent a
+// higher one: a sender may be silent for long, and what the others send meanwhile must
+// not find an earlier time than before.
+func (in *inbox[T]) resume(watermark int64) { in.aligner.watermark = watermark }
+
 // receiver is a subtask as its inbox sees it.
 type receiver[T any] interface {
 	// events come in the order of each sender. The slice is good until the call

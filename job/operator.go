@@ -64,6 +64,12 @@ func (o *operator[K, In, Out]) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	watermark, err := o.attempt.restored.watermark(o.name)
+	if err != nil {
+		return err
+	}
+	o.task.watermark = watermark
+	o.in.resume(watermark)
 	space := state.SubtaskKeyspace(o.subtask, o.attempt.parallelism, len(o.attempt.owners))
 	backend, err := options.Open(state.Options{Keyspace: space, Limits: options.Limits})
 	if err != nil {
@@ -96,6 +102,11 @@ func (o *operator[K, In, Out]) run(ctx context.Context) error {
 	ticks := time.NewTicker(tickEvery)
 	defer ticks.Stop()
 	o.task.out, o.task.running = o.out, true
+	if at := o.task.watermark; at > math.MinInt64 { // those after this one are at it as well
+		if err := o.out.mark(mark{kind: watermarkMark, watermark: at}); err != nil {
+			return err
+		}
+	}
 	if err := o.in.deliver(ctx, ticks.C, o); err != nil {
 		return err
 	}
@@ -159,12 +170,13 @@ func (o *operator[K, In, Out]) snapshot(id checkpoint.ID, u *checkpoint.Upload) 
 		return
 	}
 	o.attempt.paused(id, running.Pause())
+	data := encodeWatermark(o.task.watermark)
 	o.attempt.aside(func() error {
 		handle, err := running.Wait()
 		if err != nil {
 			u.Decline(err)
 		} else {
-			acknowledge(u, &handle, nil)
+			acknowledge(u, &handle, data)
 		}
 		return nil
 	})

@@ -1,7 +1,10 @@
 package job
 
 import (
+	"bytes"
+	"encoding/binary"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,40 +13,86 @@ import (
 )
 
 var somePositions = []position{
-	{0, 0, math.MinInt64}, {3, 1, -5}, {1 << 20, math.MaxInt64, math.MaxInt64},
+	{number: 0, at: encodeCount(0), newest: math.MinInt64},
+	{number: 3, at: encodeCount(1), records: 1, newest: -5, ended: true},
+	{number: 4, at: []byte{}, own: true, records: 7, newest: 1},
+	{number: 1 << 20, at: bytes.Repeat([]byte("at"), MaxPositionBytes/2), own: true, ended: true, records: math.MaxInt64, newest: math.MaxInt64},
+}
+
+// decodedPositions are those of data.
+func decodedPositions(t testing.TB, data []byte) (all []position) {
+	t.Helper()
+	require.NoError(t, decodePositions(data, func(p position) error {
+		all = append(all, p)
+		return nil
+	}))
+	return all
 }
 
 func TestPositionsComeBack(t *testing.T) {
 	for n := range len(somePositions) + 1 {
-		var back []position
-		require.NoError(t, decodePositions(encodePositions(somePositions[:n]), func(p position) error {
-			back = append(back, p)
-			return nil
-		}))
+		back := decodedPositions(t, encodePositions(somePositions[:n]))
 		require.Equal(t, somePositions[:n], append([]position{}, back...))
 	}
 }
 
-func TestDamagedPositionsAreCorrupt(t *testing.T) {
-	good := encodePositions(somePositions)
-	nothing := func(position) error { return nil }
-	whole := map[int]bool{}
-	for n := range len(somePositions) {
-		whole[len(encodePositions(somePositions[:n]))] = true
+// writtenCounts are positions as a program wrote them that only counted.
+func writtenCounts(all ...position) []byte {
+	data := []byte{1}
+	for _, p := range all {
+		data = binary.AppendUvarint(data, uint64(p.number))
+		data = binary.AppendUvarint(data, uint64(p.records))
+		data = binary.AppendVarint(data, p.newest)
 	}
-	for n := range good {
-		if err := decodePositions(good[:n], nothing); whole[n] {
-			require.NoError(t, err)
-		} else {
-			require.ErrorIs(t, err, checkpoint.ErrCorrupt, "%d bytes", n)
+	return data
+}
+
+func TestPositionsThatOnlyCountAreRead(t *testing.T) {
+	// By hand: partition 0 at 0 without a time, 3 at 300 with the time -5.
+	data := []byte{1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 3, 0xac, 0x02, 9}
+	want := []position{
+		{number: 0, at: []byte{0}, newest: math.MinInt64},
+		{number: 3, at: []byte{0xac, 0x02}, records: 300, newest: -5},
+	}
+	require.Equal(t, data, writtenCounts(want...))
+	require.Equal(t, want, decodedPositions(t, data))
+}
+
+func TestDamagedPositionsAreCorrupt(t *testing.T) {
+	nothing := func(position) error { return nil }
+	endless := bytes.Repeat([]byte{0xff}, 9)
+	for name, encode := range map[string]func([]position) []byte{
+		"positions": encodePositions,
+		"counts":    func(all []position) []byte { return writtenCounts(all...) },
+	} {
+		some := slices.Clone(somePositions)
+		some[3].at = []byte("at")
+		whole := map[int]bool{}
+		for n := range some {
+			whole[len(encode(some[:n]))] = true
+		}
+		good := encode(some)
+		for n := range good {
+			if err := decodePositions(good[:n], nothing); whole[n] {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, checkpoint.ErrCorrupt, "%s: %d bytes", name, n)
+			}
 		}
 	}
+	newest := make([]byte, 8)
 	for name, data := range map[string][]byte{
-		"nothing":          nil,
-		"endless number":   {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0, 0},
-		"partition 2^40":   {1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 0, 0},
-		"offset below 0":   {1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0},
-		"number and break": {1, 0x80},
+		"nothing":            nil,
+		"endless count":      slices.Concat([]byte{1}, endless, []byte{1, 0, 0}),
+		"partition 2^40":     {1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 0, 0},
+		"count below 0":      slices.Concat([]byte{1, 0}, endless, []byte{1, 0}),
+		"count and break":    {1, 0x80},
+		"partition 2^31":     slices.Concat([]byte{3, 0x80, 0x80, 0x80, 0x80, 0x08, 0, 0}, newest, []byte{0}),
+		"a third flag":       slices.Concat([]byte{3, 0, 4, 0}, newest, []byte{0}),
+		"records below 0":    slices.Concat([]byte{3, 0, 0}, endless, []byte{1}, newest, []byte{0}),
+		"a long number":      slices.Concat([]byte{3, 0x80, 0, 0, 0}, newest, []byte{0}),
+		"position of 2^60":   slices.Concat([]byte{3, 0, 2, 0}, newest, []byte{0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10}),
+		"position too large": slices.Concat([]byte{3, 0, 2, 0}, newest, binary.AppendUvarint(nil, MaxPositionBytes+1), make([]byte, MaxPositionBytes+1)),
 	} {
 		require.ErrorIs(t, decodePositions(data, nothing), checkpoint.ErrCorrupt, name)
 	}
@@ -52,11 +101,84 @@ func TestDamagedPositionsAreCorrupt(t *testing.T) {
 
 // Two subtasks that read the same partition would count its elements twice.
 func TestPartitionInTwoPartsIsDamage(t *testing.T) {
-	part := checkpoint.Part{Data: encodePositions([]position{{number: 1, offset: 10}})}
+	part := checkpoint.Part{Data: encodePositions([]position{{number: 1, records: 10}})}
 	r := restored{checkpoint: &checkpoint.Checkpoint{
 		Operators: []checkpoint.Operator{{Name: "source", Parts: []checkpoint.Part{part, part}}},
 	}}
 	_, err := r.positions("source", 3)
 	require.ErrorIs(t, err, checkpoint.ErrCorrupt)
 	require.True(t, isDamage(err))
+}
+
+func TestCountThatIsNoneIsDamage(t *testing.T) {
+	for _, at := range [][]byte{{}, {0x80}, {1, 1}, bytes.Repeat([]byte{0xff}, 10)} {
+		_, err := counted[int64]{numbers(10, 1)}.Open(t.Context(), 0, at)
+		require.ErrorIs(t, err, checkpoint.ErrCorrupt)
+		require.True(t, isDamage(err))
+	}
+}
+
+func TestWatermarkComesBack(t *testing.T) {
+	for _, w := range []int64{math.MinInt64, -1, 0, 1, math.MaxInt64} {
+		back, err := decodeWatermark(encodeWatermark(w))
+		require.NoError(t, err)
+		require.Equal(t, w, back)
+	}
+	w, err := decodeWatermark(nil)
+	require.NoError(t, err)
+	require.Equal(t, int64(math.MinInt64), w, "an earlier program left none")
+	for _, data := range [][]byte{{watermarkData}, {watermarkData, 0, 0, 0, 0, 0, 0, 0}, append(encodeWatermark(1), 0)} {
+		_, err := decodeWatermark(data)
+		require.ErrorIs(t, err, checkpoint.ErrCorrupt)
+	}
+	_, err = decodeWatermark([]byte{sinkData})
+	require.ErrorIs(t, err, ErrKind)
+}
+
+// What the subtasks of an operator left is taken together, whichever key groups went
+// where. A subtask that left nothing knows nothing.
+func TestLowestWatermarkOfAllSubtasksIsRestored(t *testing.T) {
+	for _, c := range []struct {
+		parts [][]byte
+		want  int64
+	}{
+		{nil, math.MinInt64},
+		{[][]byte{encodeWatermark(7), encodeWatermark(5), encodeWatermark(9)}, 5},
+		{[][]byte{encodeWatermark(math.MaxInt64)}, math.MaxInt64},
+		{[][]byte{encodeWatermark(7), nil}, math.MinInt64},
+	} {
+		r := restored{}
+		if c.parts != nil {
+			o := checkpoint.Operator{Name: "op"}
+			for _, data := range c.parts {
+				o.Parts = append(o.Parts, checkpoint.Part{Data: data})
+			}
+			r.checkpoint = &checkpoint.Checkpoint{Operators: []checkpoint.Operator{o}}
+		}
+		w, err := r.watermark("op")
+		require.NoError(t, err)
+		require.Equal(t, c.want, w)
+	}
+}
+
+// Any bytes are positions that are written as they were read, or refused.
+func FuzzPositions(f *testing.F) {
+	for n := range len(somePositions) {
+		f.Add(encodePositions(somePositions[:n]))
+		f.Add(writtenCounts(somePositions[:n]...))
+	}
+	f.Add([]byte{positionsData, 0, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var all []position
+		err := decodePositions(data, func(p position) error {
+			if p.number < 0 || p.records < 0 || len(p.at) > MaxPositionBytes {
+				t.Fatalf("%+v", p)
+			}
+			all = append(all, p)
+			return nil
+		})
+		if err == nil && data[0] == positionsData && !bytes.Equal(encodePositions(all), data) {
+			t.Fatal("what was accepted is not what would be written")
+		}
+	})
 }

@@ -22,7 +22,8 @@ type reading[T any] struct {
 	attempt  *attempt
 	name     string
 	subtask  int
-	source   Source[T]
+	source   PositionSource[T]
+	own      bool // its positions are its own
 	disorder int64
 	out      outlets[T]
 	wake     <-chan struct{} // there is a trigger
@@ -36,7 +37,7 @@ type reading[T any] struct {
 
 type partition[T any] struct {
 	position
-	reader Reader[T] // nil at the end
+	reader PositionReader[T] // nil at the end
 }
 
 // begin implements task.
@@ -51,16 +52,31 @@ func (r *reading[T]) begin(ctx context.Context) error {
 		if err := ended(ctx); err != nil {
 			return err
 		}
-		reader, err := r.source.Open(ctx, p, positions[p].offset)
-		if err != nil {
-			return fmt.Errorf("partition %d at %d: %w", p, positions[p].offset, err)
+		if err := r.openPartition(ctx, positions[p]); err != nil {
+			return fmt.Errorf("partition %d after %d elements: %w", p, positions[p].records, err)
 		}
-		if reader == nil {
-			return fmt.Errorf("partition %d: no reader: %w", p, ErrReader)
+	}
+	return nil
+}
+
+// openPartition opens a partition, unless it has ended.
+func (r *reading[T]) openPartition(ctx context.Context, at position) error {
+	if at.at != nil && at.own != r.own {
+		return fmt.Errorf("its position in the checkpoint counts elements: %t, and the source does: %t: %w", !at.own, !r.own, ErrKind)
+	}
+	at.own = r.own
+	p := partition[T]{position: at}
+	if !at.ended {
+		var err error
+		if p.reader, err = r.source.Open(ctx, at.number, at.at); err != nil {
+			return err
 		}
-		r.partitions = append(r.partitions, partition[T]{positions[p], reader})
+		if p.reader == nil {
+			return fmt.Errorf("no reader: %w", ErrReader)
+		}
 		r.open++
 	}
+	r.partitions = append(r.partitions, p)
 	return nil
 }
 
@@ -103,7 +119,7 @@ func (r *reading[T]) read(ctx context.Context, p *partition[T]) (n int, err erro
 		return 0, fmt.Errorf("partition %d: %d elements in place of at most %d: %w", p.number, n, len(r.buffer), ErrReader)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("partition %d at %d: %w", p.number, p.offset, err)
+		return 0, fmt.Errorf("partition %d after %d elements: %w", p.number, p.records, err)
 	}
 	for _, e := range r.buffer[:n] {
 		if err := ended(ctx); err != nil {
@@ -114,17 +130,44 @@ func (r *reading[T]) read(ctx context.Context, p *partition[T]) (n int, err erro
 			return n, err
 		}
 	}
-	p.offset += int64(n)
+	p.records += int64(n)
 	r.attempt.records.Add(int64(n))
 	if err != nil {
 		r.open--
-		reader := p.reader
-		p.reader = nil
-		if err := reader.Close(); err != nil {
-			return n, fmt.Errorf("partition %d: %w", p.number, err)
+		if err := p.end(); err != nil {
+			return n, err
 		}
 	}
 	return n, r.advance()
+}
+
+// end notes that a partition is at its end, and closes its reader.
+func (p *partition[T]) end() error {
+	if err := p.locate(); err != nil {
+		return err
+	}
+	reader := p.reader
+	p.ended, p.reader = true, nil
+	if err := reader.Close(); err != nil {
+		return fmt.Errorf("partition %d: %w", p.number, err)
+	}
+	return nil
+}
+
+// locate takes down where the reader is.
+func (p *partition[T]) locate() error {
+	if p.reader == nil {
+		return nil
+	}
+	at, err := p.reader.Position()
+	if err == nil && len(at) > MaxPositionBytes {
+		err = fmt.Errorf("%d bytes, limit %d: %w", len(at), MaxPositionBytes, ErrPosition)
+	}
+	if err != nil {
+		return fmt.Errorf("position of partition %d after %d elements: %w", p.number, p.records, err)
+	}
+	p.at = at
+	return nil
 }
 
 // advance sends the watermark, if it has risen, to which the open partitions
@@ -156,8 +199,11 @@ func (r *reading[T]) answer() error {
 	}
 	r.passed = id
 	positions := make([]position, len(r.partitions))
-	for i, p := range r.partitions {
-		positions[i] = p.position
+	for i := range r.partitions {
+		if err := r.partitions[i].locate(); err != nil {
+			return err
+		}
+		positions[i] = r.partitions[i].position
 	}
 	acknowledge(r.attempt.checkpoints.Upload(id, r.name, r.subtask), nil, encodePositions(positions))
 	return r.out.mark(mark{kind: barrierMark, checkpoint: id})

@@ -55,6 +55,26 @@ func (r restored) handles(operator string) ([]snapshot.Handle, error) {
 	return handles, nil
 }
 
+// watermark returns the watermark of a keyed operator, math.MinInt64 if that is unknown.
+// All subtasks had the same at the barrier: they have the same senders, which tell all of
+// them. The lowest one would be right if they had not, since it makes fewer elements late
+// than the subtask thought that had another.
+func (r restored) watermark(operator string) (int64, error) {
+	parts := r.parts(operator)
+	if len(parts) == 0 {
+		return math.MinInt64, nil
+	}
+	lowest := int64(math.MaxInt64)
+	for _, part := range parts {
+		watermark, err := decodeWatermark(part.Data)
+		if err != nil {
+			return 0, asDamage(err)
+		}
+		lowest = min(lowest, watermark)
+	}
+	return lowest, nil
+}
+
 // load loads the backend's key groups.
 func (r restored) load(ctx context.Context, b snapshot.Backend, handles []snapshot.Handle, allowUnclaimed bool) error {
 	_, err := snapshot.Restore(ctx, b, r.source, handles, snapshot.RestoreOptions{AllowUnclaimed: allowUnclaimed})
@@ -91,7 +111,7 @@ func (r restored) offset(g *Graph) (sum int64) {
 	for _, n := range g.nodes {
 		if n.kind == sourceNode {
 			_ = r.eachPosition(n.name, func(p position) error {
-				sum += p.offset
+				sum += p.records
 				return nil
 			})
 		}

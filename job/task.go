@@ -109,7 +109,8 @@ func (t *Task[K, Out]) Emit(e Event[Out]) error {
 }
 
 // Watermark is the event time up to which all elements have come, math.MinInt64
-// at first and math.MaxInt64 after the last one.
+// at first and math.MaxInt64 after the last one. It never goes back, and after a restore
+// it is what it was in the checkpoint.
 func (t *Task[K, Out]) Watermark() int64 { return t.watermark }
 
 // Subtask is the number of this subtask, from 0.

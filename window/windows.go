@@ -20,7 +20,9 @@ type Host[K any] interface {
 	// that the watermark has reached, before the next element.
 	Timers(name string, fire func(state.Timer[K]) error) (*state.Timers[K], error)
 	// Watermark is the event time up to which all elements are expected to have
-	// come. It never goes back, but may begin anew after a restore.
+	// come. It never goes back. After a restore it should be what it was in the
+	// snapshot: if it begins anew, an element that was late is not, and windows that
+	// have fired do so again.
 	Watermark() int64
 }
 

@@ -42,7 +42,7 @@ var house = []room{
 		tests: []string{"window", "state/statetest"}},
 	// A job is handed a backend factory and a storage; it knows no backend.
 	{path: "job",
-		ours:  []string{"checkpoint", "window", "snapshot", "state", "state/codec"},
+		ours:  []string{"checkpoint", "window", "snapshot", "state", "state/codec", "internal/parse"},
 		tests: []string{"heapstate", "lsmstate", "internal/vfs"}},
 
 	{path: "heapstate",

@@ -1,0 +1,146 @@
+package job
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/window"
+)
+
+// windowJob counts the elements of windows of ten, as they fire, behind some operators
+// that only hand on. All elements have one key.
+func windowJob(o Options, s Source[int64], hops int, out *paper[window.Window], after ...func(Stream[int64])) *Graph {
+	g := New(o)
+	key := func(int64) int64 { return 0 }
+	in := From(g, "numbers", s, SourceOptions{})
+	for i := range hops {
+		in = Process(KeyBy(in, codec.Int[int64](), key), fmt.Sprint("hop-", i), hop)
+	}
+	for _, consume := range after {
+		consume(in)
+	}
+	fired := Process(KeyBy(in, codec.Int[int64](), key), "windows", func(task *Task[int64, window.Window]) (func(Event[int64]) error, error) {
+		windows, err := window.List(task, window.Options[int64, int64, []int64]{
+			Assigner: window.Tumbling(10, 0),
+			Emit: func(r window.Result[int64, []int64]) error {
+				return task.Emit(Event[window.Window]{r.Window.End, r.Window})
+			},
+		}, state.ListDescriptor[int64]{Name: "elements", Codec: codec.Int[int64]()})
+		return func(e Event[int64]) error { return windows.Add(e.Time, e.Value) }, err
+	})
+	To(fired, "paper", out.open)
+	return g
+}
+
+// span are the times from first to last.
+func span(first, last int64) (all []int64) {
+	for at := first; at <= last; at++ {
+		all = append(all, at)
+	}
+	return all
+}
+
+// requireFiredOnce says that no window fired twice, and that the one of [0, 10) did.
+func requireFiredOnce(t *testing.T, out *paper[window.Window]) {
+	t.Helper()
+	fired := make(map[window.Window]int)
+	for _, e := range out.written() {
+		fired[e.Value]++
+		require.Equal(t, 1, fired[e.Value], "%v", e.Value)
+	}
+	require.Equal(t, 1, fired[window.Window{Start: 0, End: 10}])
+}
+
+// interrupted runs a job to a checkpoint after some elements of partition 0 and all of
+// the others, and fails it. Then change makes of the source what there is at the restart.
+func interrupted(t *testing.T, o Options, source *tape, hops int, at int64, change func(*Options), after ...func(Stream[int64])) *paper[window.Window] {
+	t.Helper()
+	out := &paper[window.Window]{}
+	var limit atomic.Int64
+	limit.Store(at)
+	source.before = func(partition int, offset int64) (bool, error) { return partition == 0 && offset >= limit.Load(), nil }
+	records := at
+	for _, others := range source.partitions[1:] {
+		records += int64(len(others))
+	}
+	stopAfter(t, o, func(o Options) *Graph { return windowJob(o, source, hops, out) }, records)
+	source.before = nil
+	change(&o)
+	report, err := windowJob(o, source, hops, out, after...).Run(t.Context())
+	require.NoError(t, err)
+	require.NotZero(t, report.Restores[0].Checkpoint)
+	return out
+}
+
+// Partition 1 has ended and holds up the watermark no longer. After a restore it must
+// not do so again: an element that was late would not be, and its window, which fired
+// long ago, would fire again.
+func TestWatermarkDoesNotFallBackWhenAPartitionHadEnded(t *testing.T) {
+	for parallelism := 1; parallelism <= 3; parallelism++ {
+		for hops := range 2 {
+			t.Run(fmt.Sprint(parallelism, "/", hops), func(t *testing.T) {
+				late := append(append(span(100, 1150), 5), span(1151, 2099)...)
+				source := &tape{partitions: [][]Event[int64]{times(late...), times(1)}, batch: 100}
+				o := memory("ended")
+				o.Parallelism = parallelism
+				out := interrupted(t, o, source, hops, 1_000, func(*Options) {})
+				requireFiredOnce(t, out)
+			})
+		}
+	}
+}
+
+// The same when the partition is not there any more as such: it is new, has nothing yet,
+// and is read by a subtask that has no watermark to send. What an operator has fired is
+// in its state, so the watermark is as well.
+func TestWatermarkDoesNotFallBackForANewPartition(t *testing.T) {
+	for parallelism := 1; parallelism <= 3; parallelism++ {
+		for hops := range 2 {
+			t.Run(fmt.Sprint(parallelism, "/", hops), func(t *testing.T) {
+				late := append(append(span(1, 1150), 5), span(1151, 2099)...)
+				source := &tape{partitions: [][]Event[int64]{times(late...)}, batch: 100}
+				o := memory("grown")
+				o.MaxParallelism = 4
+				out := interrupted(t, o, source, hops, 1_000, func(o *Options) {
+					o.Parallelism = parallelism
+					source.partitions = append(source.partitions, times(3_000))
+					source.before = heldUntil(source, 0, 2_100)
+				})
+				requireFiredOnce(t, out)
+			})
+		}
+	}
+}
+
+// An operator that was added behind another one hears at once how far that is.
+func TestOperatorThatIsNewGetsTheRestoredWatermark(t *testing.T) {
+	source := &tape{partitions: [][]Event[int64]{times(span(1, 2099)...)}, batch: 100}
+	notes := &paper[note]{}
+	grow := func(*Options) {
+		source.partitions = append(source.partitions, times(3_000))
+		source.before = heldUntil(source, 0, 2_100)
+	}
+	interrupted(t, memory("added"), source, 1, 1_000, grow, func(in Stream[int64]) {
+		key := func(int64) int64 { return 0 }
+		To(Process(KeyBy(in, codec.Int[int64](), key), "notes", noting()), "more-paper", notes.open)
+	})
+	require.NotEmpty(t, notes.written())
+	require.EqualValues(t, 999, notes.written()[0].Value.watermark)
+}
+
+// heldUntil holds all partitions but one back until that one has been read to an offset.
+func heldUntil(source *tape, partition int, offset int64) func(int, int64) (bool, error) {
+	var read atomic.Int64
+	return func(p int, at int64) (bool, error) {
+		if p == partition {
+			read.Store(at)
+			return false, nil
+		}
+		return read.Load() < min(offset, int64(len(source.partitions[partition])))-int64(source.batch), nil
+	}
+}
