@@ -33,6 +33,12 @@ func Open(ctx context.Context, rawURL string) (*Preset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preset: the text is not a URL: %w", checkpoint.ErrURL)
 	}
+	if u.ForceQuery {
+		return nil, fmt.Errorf("preset: the query is empty; leave out the question mark: %w", checkpoint.ErrURL)
+	}
+	if strings.HasSuffix(rawURL, "#") {
+		return nil, fmt.Errorf("preset: the fragment is empty; leave out the number sign: %w", checkpoint.ErrURL)
+	}
 	if u.Scheme == "memory" {
 		return openMemory(u)
 	}
@@ -85,7 +91,7 @@ func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 // storageURL is the URL of the storage of a preset.
 func storageURL(u *url.URL, scheme string) string {
 	storage := *u
-	storage.Scheme, storage.RawQuery, storage.ForceQuery = scheme, "", false
+	storage.Scheme, storage.RawQuery = scheme, ""
 	return storage.String()
 }
 
@@ -98,7 +104,8 @@ type setting struct {
 // apply gives the values of a query to settings.
 func apply(query string, settings ...setting) error {
 	values, err := url.ParseQuery(query)
-	if err != nil { // its text quotes the query
+	empty := query != "" && slices.Contains(strings.Split(query, "&"), "")
+	if err != nil || empty { // its text quotes the query
 		return fmt.Errorf("the query is malformed: %w", checkpoint.ErrURL)
 	}
 	var known []string

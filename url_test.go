@@ -21,7 +21,7 @@ func TestMemoryURLIsItsOptions(t *testing.T) {
 	for text, want := range map[string]weir.MemoryOptions{
 		"memory:":                       {},
 		"memory://":                     {},
-		"MEMORY:?":                      {},
+		"MEMORY:":                       {},
 		"memory:?index=hash&sync=false": {},
 		"memory:?index=%62tree":         {Index: weir.BTree},
 		"memory:?sync=true":             {Synchronous: true},
@@ -46,7 +46,6 @@ func TestFsURLIsItsOptions(t *testing.T) {
 	inline := func(bytes int64) checkpoint.StorageOptions { return checkpoint.StorageOptions{InlineBytes: bytes} }
 	for query, want := range map[string]weir.FsOptions{
 		"":                         {},
-		"?":                        {},
 		"?index=hash&sync=false":   {},
 		"?index=btree":             {Index: weir.BTree},
 		"?sync=true&inline=100kB":  {Synchronous: true, Checkpoints: inline(100e3)},
@@ -89,6 +88,15 @@ func TestUnusableURLsSayWhatIsAllowed(t *testing.T) {
 		"memory://host":                      "memory preset: the URL has more than a query",
 		"memory:///path":                     "memory preset: the URL has more than a query",
 		"memory:?index=hash#part":            "memory preset: the URL has more than a query",
+		"memory:?":                           "preset: the query is empty; leave out the question mark",
+		"memory://?":                         "preset: the query is empty; leave out the question mark",
+		file + "?":                           "preset: the query is empty; leave out the question mark",
+		"lsm" + file[2:] + "?":               "preset: the query is empty; leave out the question mark",
+		file + "#":                           "preset: the fragment is empty; leave out the number sign",
+		"memory:#":                           "preset: the fragment is empty; leave out the number sign",
+		"memory:?&":                          "memory preset: the query is malformed",
+		file + "?&sync=true":                 "fs preset: the query is malformed",
+		file + "?sync=true&":                 "fs preset: the query is malformed",
 		"memory:?a;b":                        "memory preset: the query is malformed",
 		"memory:?sync=%zz":                   "memory preset: the query is malformed",
 		"memory:?inline=1MiB":                "memory preset: a query key is none of index, sync, max-state, frame, total",

@@ -45,6 +45,9 @@ func OpenObjects(ctx context.Context, rawURL string) (Objects, error) {
 	if err != nil { // its text quotes the URL
 		return nil, fmt.Errorf("the text is not a URL: %w", ErrURL)
 	}
+	if strings.HasSuffix(rawURL, "#") {
+		return nil, fmt.Errorf("the fragment is empty; leave out the number sign: %w", ErrURL)
+	}
 	if err := refuseSecrets(u); err != nil {
 		return nil, err
 	}
@@ -94,7 +97,7 @@ func openFileURL(_ context.Context, u *url.URL) (Objects, error) {
 	case strings.ContainsRune(u.Path, 0):
 		return nil, refuse("the path has a zero byte")
 	}
-	path := filepath.FromSlash(u.Path)
+	path := filepath.FromSlash(u.Path)       // as it is: cleaning it could lead elsewhere
 	if filepath.VolumeName(path[1:]) != "" { // Windows: /C:/directory
 		path = path[1:]
 	}

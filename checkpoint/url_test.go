@@ -31,7 +31,7 @@ func TestURLThatNamesNoStorageIsRefused(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, u := range []string{
 		"", "/tmp/x", "file", "file:", "file:x", "file:x/y", "file:/x", "file://", "file://x", "file://host/x", "file://localhost",
-		"file://localhost:80/x", "file:///x#fragment", "file:///x?", "file:///x?mode=0700", "file:///x%00y", "file:///%zz",
+		"file://localhost:80/x", "file:///x#fragment", "file:///x#", "file:///x?", "file:///x?mode=0700", "file:///x%00y", "file:///%zz",
 		"s3://bucket/x", "FILE2:///x", "://", "file:///x?a=%zz", "file:///x?a;b", "fi le:///x",
 	} {
 		_, err := OpenObjects(context.Background(), u)
