@@ -24,6 +24,22 @@ type Preset struct {
 	Synchronous bool
 	// Mode is the format of snapshots to ask for: see snapshot.Options.
 	Mode snapshot.Mode
+
+	close func() error // nil if there is nothing to release
+}
+
+// Close releases what the preset holds for its backends: with LSM the memory of the
+// budget, the local copies, and the directory if the preset has made it. While a
+// backend is open, or an iterator or view of one that was closed, Close returns
+// lsm.ErrOpen and releases nothing; close them, then the preset again. After Close,
+// Open returns state.ErrClosed; a second Close does nothing. Storage stays usable.
+//
+// Memory and Fs hold nothing, and their Close does nothing.
+func (p *Preset) Close() error {
+	if p.close == nil {
+		return nil
+	}
+	return p.close()
 }
 
 // Index says how a heap backend finds a key: see package heapstate.

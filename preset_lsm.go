@@ -1,14 +1,17 @@
 package weir
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
@@ -20,16 +23,17 @@ type LSMOptions struct {
 	// Dir is where backends work on the local disk, each in a directory of its own
 	// below it, which other processes may share. Nothing in it is needed after a crash.
 	// It does best on the file system that checkpoints go to, if that is a local one:
-	// restores are hard links then. Default: a new directory for temporary files, which
-	// is not removed, nor is what a crash leaves in it: name one for what runs long.
+	// restores are hard links then. A relative path, and links in it, are evaluated
+	// once, by LSM. Default: a new directory for temporary files, which Close removes
+	// and a crash leaves: name one for what runs long.
 	Dir string
 	// LocalRecovery keeps the tables of the last checkpoints in Dir as well, so that a
 	// restore on the same machine fetches only what is not there. It takes disk space for
 	// tables that are compacted meanwhile, and gains nothing where restores are hard
 	// links already. Default false.
 	LocalRecovery bool
-	// BudgetBytes is the memory of all backends together, which is the preset's for as
-	// long as the process lasts. Default 64 MiB.
+	// BudgetBytes is the memory of all backends together, which is the preset's until
+	// Close. Default 64 MiB.
 	BudgetBytes int64
 	// Full makes every checkpoint a whole one. Default false: files are shared with
 	// the checkpoint before.
@@ -53,54 +57,129 @@ func LSM(ctx context.Context, url string, o LSMOptions) (*Preset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lsm preset: %w", err)
 	}
-	if o.Dir == "" {
-		if o.Dir, err = os.MkdirTemp("", "weir-"); err != nil {
-			return nil, fmt.Errorf("lsm preset: %w", err)
-		}
-	}
-	if o.BudgetBytes == 0 {
-		o.BudgetBytes = defaultBudgetBytes
+	opener, err := newTreeOpener(o)
+	if err != nil {
+		return nil, fmt.Errorf("lsm preset: %w", err)
 	}
 	mode := snapshot.Incremental
 	if o.Full {
 		mode = snapshot.Full
 	}
-	opener := treeOpener{dir: o.Dir, budget: lsm.NewBudget(o.BudgetBytes)}
-	if o.LocalRecovery {
-		if err := opener.openCopies(); err != nil {
-			return nil, fmt.Errorf("lsm preset: %w", err)
-		}
-	}
-	return &Preset{Open: opener.open, Storage: storage, Synchronous: o.Synchronous, Mode: mode}, nil
+	return &Preset{
+		Open: opener.openBackend, Storage: storage, Synchronous: o.Synchronous, Mode: mode, close: opener.close,
+	}, nil
 }
 
 // treeOpener opens backends in numbered directories.
 //
 // Thread safety: safe for concurrent use.
 type treeOpener struct {
-	dir    string
-	budget *lsm.Budget
-	copies *lsmstate.LocalCopies // nil if there are none
+	dir       string // absolute, and without links
+	temporary bool   // the opener has made dir
+	budget    *lsm.Budget
+	copies    *lsmstate.LocalCopies // nil if there are none
+
+	mu     sync.Mutex // not held while a backend is opened
+	open   int        // backends that are open, or being opened
+	closed bool
 }
 
-// open opens a backend.
-func (t *treeOpener) open(o state.Options) (b snapshot.Backend, err error) {
-	err = t.claim("backend-", func(dir string) error {
-		opened, err := lsmstate.Open(dir, lsmstate.Options{Options: o, Budget: t.budget, Copies: t.copies})
-		if err == nil {
-			b = opened
+func newTreeOpener(o LSMOptions) (t *treeOpener, err error) {
+	t = &treeOpener{temporary: o.Dir == ""}
+	if t.temporary {
+		if o.Dir, err = os.MkdirTemp("", "weir-"); err != nil {
+			return nil, err
 		}
+	}
+	t.budget = lsm.NewBudget(cmp.Or(o.BudgetBytes, defaultBudgetBytes))
+	if t.dir, err = (vfs.Real{}).Resolve(o.Dir); err == nil && o.LocalRecovery {
+		err = t.openCopies()
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
+}
+
+// openBackend implements Preset.Open.
+func (t *treeOpener) openBackend(o state.Options) (snapshot.Backend, error) {
+	if err := t.enter(); err != nil {
+		return nil, err
+	}
+	b := &countedBackend{opener: t}
+	err := t.claim("backend-", func(dir string) (err error) {
+		b.Backend, err = lsmstate.Open(dir, lsmstate.Options{Options: o, Budget: t.budget, Copies: t.copies})
 		return err
 	})
-	return b, err
+	if err != nil {
+		t.leave()
+		return nil, err
+	}
+	return b, nil
 }
 
-// openCopies opens local copies, for as long as the process lasts.
+// countedBackend is a backend that keeps its preset from being closed. A backend makes
+// its store late, and anew for a restore, so that the budget alone does not know of it.
+type countedBackend struct {
+	*lsmstate.Backend
+	opener *treeOpener
+	left   sync.Once
+}
+
+// Close implements snapshot.Backend.
+func (b *countedBackend) Close() error {
+	defer b.left.Do(b.opener.leave)
+	return b.Backend.Close()
+}
+
+// enter counts a backend. It fails once the opener is closed.
+func (t *treeOpener) enter() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return fmt.Errorf("lsm preset: %w", state.ErrClosed)
+	}
+	t.open++
+	return nil
+}
+
+// leave ends what enter began.
+func (t *treeOpener) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open--
+}
+
+// openCopies opens local copies.
 func (t *treeOpener) openCopies() error {
 	return t.claim("copies-", func(dir string) (err error) {
 		t.copies, err = lsmstate.OpenLocalCopies(dir)
 		return err
 	})
+}
+
+// close implements Preset.Close.
+func (t *treeOpener) close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	if t.open > 0 {
+		return fmt.Errorf("lsm preset: %d backends are %w: close them first", t.open, lsm.ErrOpen)
+	}
+	err := t.budget.Close()
+	if err != nil {
+		return fmt.Errorf("lsm preset: %w", err)
+	}
+	t.closed = true
+	if t.copies != nil {
+		err = t.copies.Close()
+	}
+	if t.temporary && t.dir != "" {
+		err = errors.Join(err, os.RemoveAll(t.dir))
+	}
+	return err
 }
 
 // maxClaims is how many directories of a kind there may be.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/weirstate/weir"
 	"github.com/weirstate/weir/checkpoint"
-	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
@@ -38,7 +37,7 @@ func TestBackendsOfOnePresetHaveDirectoriesOfTheirOwnAndUseThemAgain(t *testing.
 		for _, p := range []*weir.Preset{one, one, two} {
 			b, err := p.Open(state.Options{})
 			require.NoError(t, err)
-			require.IsType(t, &lsmstate.Backend{}, b)
+			require.Implements(t, (*snapshot.NativeBackend)(nil), b)
 			backends = append(backends, b)
 		}
 		for _, b := range backends {

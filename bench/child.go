@@ -45,7 +45,7 @@ func (l *life) carryOut(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return preset.Close()
 }
 
 // run runs a graph to its last failure or its end.

@@ -1,0 +1,90 @@
+package weir_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir"
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+)
+
+func TestClosedPresetHoldsNothing(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	t.Setenv("TMP", temporary)
+	p, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{LocalRecovery: true})
+	require.NoError(t, err)
+	one, err := p.Open(state.Options{})
+	require.NoError(t, err)
+	two, err := p.Open(state.Options{})
+	require.NoError(t, err)
+	for _, b := range []snapshot.Backend{one, two} {
+		require.ErrorIs(t, p.Close(), lsm.ErrOpen)
+		again, err := p.Open(state.Options{})
+		require.NoError(t, err, "nothing was closed")
+		require.NoError(t, again.Close())
+		require.NoError(t, b.Close())
+	}
+	require.NoError(t, p.Close())
+	require.NoError(t, p.Close())
+	b, err := p.Open(state.Options{})
+	require.ErrorIs(t, err, state.ErrClosed)
+	require.True(t, b == nil)
+	left, err := os.ReadDir(temporary)
+	require.NoError(t, err)
+	require.Empty(t, left, "the directory that the preset has made")
+}
+
+// A directory that the caller has named stays, and the next preset takes over what is
+// in it.
+func TestClosedPresetLeavesTheDirectoryToTheNextOne(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		p, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir, LocalRecovery: true})
+		require.NoError(t, err)
+		b, err := p.Open(state.Options{})
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+		require.NoError(t, p.Close())
+	}
+	copies, err := filepath.Glob(filepath.Join(dir, "copies-*"))
+	require.NoError(t, err)
+	require.Len(t, copies, 1, "the lock of the first preset is gone")
+}
+
+func TestPresetOnTheHeapCanBeClosed(t *testing.T) {
+	p, err := weir.Memory(weir.MemoryOptions{})
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+	require.NoError(t, p.Close())
+	require.NoError(t, (&weir.Preset{}).Close())
+}
+
+// The directory of a preset is what its name led to when the preset was made.
+func TestDirectoryOfAPresetIsResolvedOnce(t *testing.T) {
+	base := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(base, "releases", "7"), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(base, "other"), 0o700))
+	require.NoError(t, os.Symlink("releases/7", filepath.Join(base, "current")))
+	for path, want := range map[string]string{"current/../data": "releases/data", "work": "work"} {
+		t.Chdir(base)
+		p, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: path, LocalRecovery: true})
+		require.NoError(t, err)
+		t.Chdir(filepath.Join(base, "other"))
+		b, err := p.Open(state.Options{})
+		require.NoError(t, err)
+		require.DirExists(t, filepath.Join(base, filepath.FromSlash(want), "backend-0"))
+		require.DirExists(t, filepath.Join(base, filepath.FromSlash(want), "copies-0"))
+		require.NoError(t, b.Close())
+		require.NoError(t, p.Close())
+		left, err := os.ReadDir(filepath.Join(base, "other"))
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
+}
