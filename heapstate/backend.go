@@ -2,6 +2,7 @@ package heapstate
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/google/btree"
 
@@ -16,17 +17,25 @@ import (
 type Backend struct {
 	registry *state.Registry
 	newIndex func(state.Table) state.Index
-	tables   map[state.ID]indexed
-	timers   map[state.ID]*timers
+	parts    *parts
 	// freeTimers are nodes that the queues have no use for: one list for all of them,
 	// since a list of its own would be half of what an empty service takes.
 	freeTimers *btree.FreeListG[timer]
 }
 
-// indexed is a table with the index that finds rows in it.
-type indexed struct {
-	table state.Table
-	index state.Index
+// parts is what the declared states of a backend are kept in. Views share it, since they
+// take their states from it when they are read.
+//
+// Thread safety: safe for the task's goroutine, which declares states, and for readers of
+// views beside it.
+type parts struct {
+	mu     sync.Mutex // held where the maps change, and where a view reads them
+	tables map[state.ID]state.Table
+	timers map[state.ID]*timers
+}
+
+func newParts() *parts {
+	return &parts{tables: make(map[state.ID]state.Table), timers: make(map[state.ID]*timers)}
 }
 
 // NewHash returns an empty backend that finds keys by a hash table: the fastest
@@ -52,8 +61,7 @@ func open(o state.Options, newIndex func(state.Table) state.Index) (*Backend, er
 	return &Backend{
 		registry:   registry,
 		newIndex:   newIndex,
-		tables:     make(map[state.ID]indexed),
-		timers:     make(map[state.ID]*timers),
+		parts:      newParts(),
 		freeTimers: btree.NewFreeListG[timer](btree.DefaultFreeListSize),
 	}, nil
 }
@@ -63,19 +71,22 @@ func (b *Backend) Registry() *state.Registry { return b.registry }
 
 // AddTable implements state.HeapBackend.
 func (b *Backend) AddTable(info state.Info, t state.Table) (state.Index, error) {
-	index := b.newIndex(t)
-	b.tables[info.ID()] = indexed{t, index}
-	return index, nil
+	b.parts.mu.Lock()
+	defer b.parts.mu.Unlock()
+	b.parts.tables[info.ID()] = t
+	return b.newIndex(t), nil
 }
 
 // AddTimers implements state.Backend.
 func (b *Backend) AddTimers(info state.Info, d state.Domain) (state.TimerQueue, error) {
-	service, ok := b.timers[info.ID()]
+	b.parts.mu.Lock()
+	defer b.parts.mu.Unlock()
+	service, ok := b.parts.timers[info.ID()]
 	if !ok {
-		service = newTimers(b.freeTimers)
-		b.timers[info.ID()] = service
+		service = newTimers(b.registry, b.freeTimers)
+		b.parts.timers[info.ID()] = service
 	}
-	return service[d], nil
+	return service.queues[d], nil
 }
 
 // Scan implements state.Backend.
@@ -83,9 +94,9 @@ func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
 	if b.registry.Closed() {
 		return state.ErrClosed
 	}
-	release := b.registry.Freeze()
-	defer release()
-	rows := b.freeze(id)
+	pin := b.registry.Freeze()
+	defer pin.Release()
+	rows := b.parts.frozen(pin, id)
 	if rows == nil {
 		return state.ErrUnknownState
 	}
@@ -98,38 +109,40 @@ func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
 	return nil
 }
 
-// View implements snapshot.Backend. It takes time for each state, not for what
-// the states hold.
+// View implements snapshot.Backend. It takes the same time whatever the states hold and
+// however many there are.
 func (b *Backend) View() (snapshot.View, error) {
 	if b.registry.Closed() {
 		return nil, state.ErrClosed
 	}
-	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.States(), release: b.registry.Freeze()}
-	for _, info := range v.states {
-		v.frozen = append(v.frozen, b.freeze(info.ID()))
-	}
-	return v, nil
+	return &view{
+		keyspace: b.registry.Keyspace(), states: b.registry.StateList(),
+		parts: b.parts, pin: b.registry.Freeze(),
+	}, nil
 }
 
-// freeze returns one state as it is now, nil if there is none with the id.
-func (b *Backend) freeze(id state.ID) frozenState {
-	if t, ok := b.tables[id]; ok {
-		return &frozenRows{table: t.table.Freeze(), index: t.index.Freeze()}
+// frozen returns one state as it was at a freeze, nil if there was none with the id.
+func (p *parts) frozen(pin *state.Pin, id state.ID) frozenState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t, ok := p.tables[id]; ok {
+		table, index := t.Frozen(pin)
+		return &frozenRows{table: table, index: index}
 	}
-	if t, ok := b.timers[id]; ok {
-		return t.freeze(id)
+	if t, ok := p.timers[id]; ok {
+		return t.frozen(pin, id)
 	}
 	return nil
 }
 
 // Empty implements snapshot.Backend.
 func (b *Backend) Empty() bool {
-	for _, t := range b.tables {
-		if t.table.Len() > 0 {
+	for _, t := range b.parts.tables {
+		if t.Len() > 0 {
 			return false
 		}
 	}
-	for _, t := range b.timers {
+	for _, t := range b.parts.timers {
 		if t.len() > 0 {
 			return false
 		}
@@ -143,8 +156,8 @@ func (b *Backend) Load(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	if t, ok := b.tables[id]; ok {
-		return t.table.Load(group, rest, value)
+	if t, ok := b.parts.tables[id]; ok {
+		return t.Load(group, rest, value)
 	}
 	return b.registry.LoadTimer(group, id, rest, value)
 }
@@ -152,7 +165,6 @@ func (b *Backend) Load(key, value []byte) error {
 // Close implements state.Backend. Views that are open stay readable.
 func (b *Backend) Close() error {
 	b.registry.Close()
-	clear(b.tables)
-	clear(b.timers)
+	b.parts = newParts() // views have the other ones
 	return nil
 }

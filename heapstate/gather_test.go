@@ -131,9 +131,9 @@ func TestRowsMayBeAskedForInAnotherOrderThanTheyWereGathered(t *testing.T) {
 		require.NoError(t, k.SetKey(i))
 		require.NoError(t, v.Set(i))
 	}
-	release := b.Registry().Freeze()
-	defer release()
-	table := spy.table.Freeze()
+	pin := b.Registry().Freeze()
+	defer pin.Release()
+	table, _ := spy.table.Frozen(pin)
 	require.Equal(t, 3, table.Gather([]uint32{1, 2, 3}, 0))
 	for _, slot := range []uint32{1, 3, 9, 2, 2, 0} {
 		require.NoError(t, table.Rows(slot, 0, new(state.RowBuffer), func(_, value []byte) error {

@@ -9,26 +9,44 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// timers is one timer service: a queue for each domain.
-type timers [2]*timerQueue
-
-func newTimers(free *btree.FreeListG[timer]) *timers {
-	return &timers{newTimerQueue(free), newTimerQueue(free)}
+// timers is one timer service: a queue for each domain, which are frozen as one.
+type timers struct {
+	unit   *state.Unit
+	queues [2]*timerQueue
 }
 
-func (t *timers) len() int { return t[0].Len() + t[1].Len() }
-
-func (t *timers) freeze(id state.ID) *frozenTimers {
-	f := &frozenTimers{id: id}
-	for d, queue := range t {
-		f.trees[d] = queue.tree.Clone()
+func newTimers(r *state.Registry, free *btree.FreeListG[timer]) *timers {
+	t := &timers{}
+	t.unit = r.NewUnit(t.take)
+	for d := range t.queues {
+		t.queues[d] = newTimerQueue(t.unit, free)
 	}
-	return f
+	return t
+}
+
+func (t *timers) len() int { return t.queues[0].Len() + t.queues[1].Len() }
+
+// timerTrees are the timers of a service at a snapshot, by domain.
+type timerTrees [2]*btree.BTreeG[timer]
+
+func (t *timers) take() any {
+	var trees timerTrees
+	for d, queue := range t.queues {
+		trees[d] = queue.tree.Clone()
+	}
+	return trees
+}
+
+// frozen returns the service as it was at a freeze.
+func (t *timers) frozen(pin *state.Pin, id state.ID) *frozenTimers {
+	trees, _ := pin.Of(t.unit).(timerTrees)
+	return &frozenTimers{id: id, trees: trees}
 }
 
 // timerQueue is a B-tree of the timers of one domain: a priority queue that
 // finds duplicates and is cloned in constant time.
 type timerQueue struct {
+	unit  *state.Unit
 	tree  *btree.BTreeG[timer]
 	first []byte // scratch for First
 }
@@ -39,8 +57,8 @@ type timer struct {
 	group     uint16
 }
 
-func newTimerQueue(free *btree.FreeListG[timer]) *timerQueue {
-	return &timerQueue{tree: btree.NewWithFreeListG(treeDegree, func(a, b timer) bool {
+func newTimerQueue(u *state.Unit, free *btree.FreeListG[timer]) *timerQueue {
+	return &timerQueue{unit: u, tree: btree.NewWithFreeListG(treeDegree, func(a, b timer) bool {
 		if a.timestamp != b.timestamp {
 			return a.timestamp < b.timestamp
 		}
@@ -53,6 +71,7 @@ func newTimerQueue(free *btree.FreeListG[timer]) *timerQueue {
 // it: no memory, and no copy of a node that a snapshot holds.
 func (q *timerQueue) Add(t state.TimerEntry) error {
 	if !q.tree.Has(borrowed(t)) {
+		q.unit.Touch()
 		q.tree.ReplaceOrInsert(timer{t.Timestamp, string(t.Row), t.Group})
 	}
 	return nil
@@ -60,6 +79,7 @@ func (q *timerQueue) Add(t state.TimerEntry) error {
 
 // Remove implements state.TimerQueue.
 func (q *timerQueue) Remove(t state.TimerEntry) error {
+	q.unit.Touch()
 	q.tree.Delete(borrowed(t))
 	return nil
 }
@@ -85,7 +105,7 @@ func (q *timerQueue) Len() int { return q.tree.Len() }
 // frozenTimers is a timer service at a snapshot.
 type frozenTimers struct {
 	id       state.ID
-	trees    [2]*btree.BTreeG[timer]
+	trees    timerTrees
 	dealt    [2]dealtTimers
 	row, key []byte // scratch
 }

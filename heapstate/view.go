@@ -11,9 +11,10 @@ import (
 // Thread safety: one reader, in any goroutine.
 type view struct {
 	keyspace state.Keyspace
-	states   []state.Info
-	frozen   []frozenState // as states
-	release  func()
+	states   *state.StateList
+	parts    *parts
+	pin      *state.Pin
+	frozen   []frozenState // as the states; taken when rows are first asked for
 	once     sync.Once
 }
 
@@ -40,10 +41,13 @@ func (f *frozenRows) rows(group uint16, yield func(key, value []byte) error) err
 func (v *view) Keyspace() state.Keyspace { return v.keyspace }
 
 // States implements snapshot.View.
-func (v *view) States() []state.Info { return v.states }
+func (v *view) States() []state.Info { return v.states.States() }
 
 // Rows implements snapshot.View.
 func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
+	if v.frozen == nil {
+		v.take()
+	}
 	for _, f := range v.frozen {
 		if err := f.rows(group, yield); err != nil {
 			return err
@@ -52,10 +56,19 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	return nil
 }
 
+// take takes the states as they were at the snapshot.
+func (v *view) take() {
+	states := v.States()
+	v.frozen = make([]frozenState, len(states))
+	for i, info := range states {
+		v.frozen[i] = v.parts.frozen(v.pin, info.ID())
+	}
+}
+
 // Release implements snapshot.View.
 func (v *view) Release() {
 	v.once.Do(func() {
-		v.release()
-		v.frozen = nil
+		v.pin.Release()
+		v.parts, v.frozen = nil, nil
 	})
 }

@@ -21,17 +21,15 @@ type Backend struct {
 	copies    *LocalCopies // nil if there are none
 	// tree is made when it is first needed, since how keys are cut depends on their
 	// codec. Db is its; nil before and after Close.
-	tree     *tree
-	db       *lsm.DB
-	appends  appends
-	timers   map[state.ID]*timers
-	known    int // how many timers of a key group may be in memory
-	fired    fired
-	cursors  []*cursor // open
-	key      []byte    // scratch
-	batch    lsm.Batch // scratch
-	loadedID state.ID  // of the row loaded last
-	loaded   state.Kind
+	tree    *tree
+	db      *lsm.DB
+	appends appends
+	timers  map[state.ID]*timers
+	known   int // how many timers of a key group may be in memory
+	fired   fired
+	cursors []*cursor // open
+	key     []byte    // scratch
+	batch   lsm.Batch // scratch
 }
 
 // Open returns an empty backend that works in a directory, which it makes if need
@@ -150,18 +148,13 @@ func (b *Backend) Load(key, value []byte) error {
 	return b.Set(key, value)
 }
 
-// kindOf is that of a declared state. Rows of one come together.
+// kindOf returns the kind of a declared state.
 func (b *Backend) kindOf(id state.ID) (state.Kind, error) {
-	if b.loaded != 0 && b.loadedID == id {
-		return b.loaded, nil
+	info, ok := b.registry.Info(id)
+	if !ok {
+		return 0, fmt.Errorf("row of state id %#08x: %w", uint32(id), state.ErrUnknownState)
 	}
-	for _, info := range b.registry.States() {
-		if info.ID() == id {
-			b.loadedID, b.loaded = id, info.Kind
-			return info.Kind, nil
-		}
-	}
-	return 0, fmt.Errorf("row of state id %#08x: %w", uint32(id), state.ErrUnknownState)
+	return info.Kind, nil
 }
 
 // Close implements state.Backend: it removes what the backend has on disk. Views

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -279,4 +280,29 @@ func TestRowsThatCannotBeAreNotLoaded(t *testing.T) {
 	got, _, err := valueOn(t, k).Get()
 	require.NoError(t, err)
 	require.Equal(t, "v", got)
+}
+
+// A row is loaded at the same cost whatever state the row before belongs to.
+func TestLoadingDoesNotCostByTheNumberOfStates(t *testing.T) {
+	const states, rows = 1000, 2000
+	b, k := backendOn(t, newFS(), Options{Options: oneGroup()})
+	for i := range states {
+		_, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: fmt.Sprint("state ", i), Codec: codec.String[string]()})
+		require.NoError(t, err)
+	}
+	var keys [][]byte
+	for i := range rows {
+		id := state.IDOf(fmt.Sprint("state ", i%states))
+		keys = append(keys, append(state.AppendHeader(nil, 0, id), fmt.Sprint(i, "\x00\x01\x00\x01")...))
+	}
+	require.NoError(t, b.Load(keys[0], []byte("value"))) // which makes the tree
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, key := range keys {
+		if err := b.Load(key, []byte("value")); err != nil {
+			require.NoError(t, err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/rows, uint64(4<<10), "bytes a row")
 }

@@ -16,14 +16,15 @@ import (
 // Thread safety: one reader, in any goroutine.
 type view struct {
 	keyspace state.Keyspace
-	states   []state.Info
+	states   *state.StateList
 	appends  []slotCount
 	copies   *LocalCopies
 	tree     *tree // nil if there was none
 	view     *lsm.View
 	keyed    walk
 	timers   walk
-	key      []byte // scratch
+	services []state.ID // of timers; nil until they are asked for
+	key      []byte     // scratch
 	once     sync.Once
 }
 
@@ -34,7 +35,7 @@ func (b *Backend) pin() (*view, error) {
 	if b.registry.Closed() {
 		return nil, state.ErrClosed
 	}
-	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.States(), copies: b.copies}
+	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.StateList(), copies: b.copies}
 	if b.db == nil {
 		return v, nil
 	}
@@ -53,7 +54,7 @@ func (b *Backend) pin() (*view, error) {
 func (v *view) Keyspace() state.Keyspace { return v.keyspace }
 
 // States implements snapshot.View.
-func (v *view) States() []state.Info { return v.states }
+func (v *view) States() []state.Info { return v.states.States() }
 
 // Rows implements snapshot.View. The tree has timers apart: those of a state go
 // before the rows of states with higher ids.
@@ -61,7 +62,7 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	if v.tree == nil {
 		return nil
 	}
-	services := v.services()
+	services := v.timerServices()
 	timersBelow := func(id state.ID, all bool) error {
 		for len(services) > 0 && (all || services[0] < id) {
 			if err := v.timersOf(group, services[0], yield); err != nil {
@@ -87,14 +88,18 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	return timersBelow(0, true)
 }
 
-// services are the ids of the timer services, ascending.
-func (v *view) services() (ids []state.ID) {
-	for _, info := range v.states {
-		if info.Kind == state.KindTimers {
-			ids = append(ids, info.ID())
+// timerServices returns the ids of the timer services, ascending. They are found once, by the
+// reader, which asks for each key group.
+func (v *view) timerServices() []state.ID {
+	if v.services == nil {
+		v.services = []state.ID{}
+		for _, info := range v.States() {
+			if info.Kind == state.KindTimers {
+				v.services = append(v.services, info.ID())
+			}
 		}
 	}
-	return ids
+	return v.services
 }
 
 // timersOf calls yield with the timers of a service and a key group.

@@ -6,7 +6,8 @@ import "github.com/weirstate/weir/state"
 type Backend interface {
 	state.Backend
 	// View is the synchronous half of a snapshot: what the backend holds now,
-	// in time that does not depend on how much it is. Several may be open.
+	// in time that depends neither on how much it is nor on the number of
+	// states. Several may be open.
 	View() (View, error)
 	// Empty says whether the backend holds nothing.
 	Empty() bool

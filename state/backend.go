@@ -84,7 +84,8 @@ type Index interface {
 	// Delete gives back the slot of the probed row, which Find has just found.
 	Delete(hash uint64, slot uint32)
 	// Freeze returns what Ascend needs of the index as it is now, in constant
-	// time.
+	// time. The goroutine that reads a snapshot may call it, but only while the
+	// index does not change.
 	Freeze() FrozenIndex
 }
 
@@ -125,9 +126,9 @@ type Table interface {
 	// composite key. Rows come in the order of their keys. Bytes that do not
 	// decode are ErrCorrupt.
 	Load(group uint16, key, value []byte) error
-	// Freeze returns the table as it is now, in constant time. The backend
-	// calls it between Registry.Freeze and the next write.
-	Freeze() FrozenTable
+	// Frozen returns the table and its index as they were at a freeze, from any
+	// goroutine; nil if the table was declared later, or the pin was released.
+	Frozen(p *Pin) (FrozenTable, FrozenIndex)
 }
 
 // FrozenTable is a Table as it was at a snapshot. It is read by one goroutine

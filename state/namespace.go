@@ -14,8 +14,8 @@ type namespaces struct {
 	free    []uint32
 }
 
-func newNamespaces(clock *cow.Clock) *namespaces {
-	return &namespaces{names: cow.NewArray[[]byte](clock)}
+func newNamespaces(u *Unit) *namespaces {
+	return &namespaces{names: cow.NewArray[[]byte](u)}
 }
 
 // intern returns the number of a namespace, which is held until release.

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -27,14 +26,16 @@ type Registry struct {
 	limits   Limits
 	clock    *cow.Clock
 	states   map[ID]*declared
-	key      *codec.ID // of the Keyed, once there is one
-	keySize  int       // of that codec
+	order    []*Info    // of the states, as they were declared; it only grows
+	list     *StateList // of order, nil until it is asked for
+	key      *codec.ID  // of the Keyed, once there is one
+	keySize  int        // of that codec
 	closed   bool
 }
 
 // declared is one state: its info and the storage that its handles share.
 type declared struct {
-	info    Info
+	info    *Info
 	storage any
 }
 
@@ -65,14 +66,24 @@ func (r *Registry) Keyspace() Keyspace { return r.keyspace }
 // Limits are the limits in force.
 func (r *Registry) Limits() Limits { return r.limits }
 
-// States are the declared states, ordered by id.
-func (r *Registry) States() []Info {
-	infos := make([]Info, 0, len(r.states))
-	for _, d := range r.states {
-		infos = append(infos, d.info)
+// States returns the declared states, ordered by id. They must not be modified.
+func (r *Registry) States() []Info { return r.StateList().States() }
+
+// StateList returns the declared states in constant time, to be sorted later by whoever
+// asks for them.
+func (r *Registry) StateList() *StateList {
+	if r.list == nil {
+		r.list = &StateList{declared: slices.Clip(r.order)}
 	}
-	slices.SortFunc(infos, func(a, b Info) int { return cmp.Compare(a.ID(), b.ID()) })
-	return infos
+	return r.list
+}
+
+// Info returns the declared state with an id.
+func (r *Registry) Info(id ID) (info Info, ok bool) {
+	if d, ok := r.states[id]; ok {
+		return *d.info, true
+	}
+	return info, false
 }
 
 // KeySize is the size in bytes of every encoded key, negative if they vary and are
@@ -103,12 +114,7 @@ func (r *Registry) Closed() bool { return r.closed }
 func (r *Registry) Close() {
 	r.closed = true
 	clear(r.states) // and with them the tables, whoever still holds the backend
-}
-
-// Freeze starts a snapshot of all tables: what is written after it goes to
-// copies until release is called, which may be from any goroutine.
-func (r *Registry) Freeze() (release func()) {
-	return r.clock.Freeze().Release
+	r.order, r.list = nil, nil
 }
 
 // bind records the codec of the keys, which is one for the whole backend, and the
@@ -138,7 +144,7 @@ func (r *Registry) declare(info Info, create func() (any, error)) (any, error) {
 		case d.info.Name != info.Name:
 			return nil, fmt.Errorf("state %q has the id of %q, rename one: %w", info.Name, d.info.Name, ErrStateCollision)
 		case !d.info.Equal(info):
-			return nil, fmt.Errorf("state %q: %v, declared as %v: %w", info.Name, info, d.info, ErrStateMismatch)
+			return nil, fmt.Errorf("state %q: %v, declared as %v: %w", info.Name, info, *d.info, ErrStateMismatch)
 		}
 		return d.storage, nil
 	}
@@ -146,7 +152,8 @@ func (r *Registry) declare(info Info, create func() (any, error)) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state %q: %w", info.Name, err)
 	}
-	r.states[info.ID()] = &declared{info, storage}
+	r.states[info.ID()] = &declared{&info, storage}
+	r.order, r.list = append(r.order, &info), nil
 	return storage, nil
 }
 
@@ -172,7 +179,7 @@ func (r *Registry) Check(infos []Info, maxParallelism int, allowUnclaimed bool) 
 		case d.info.Name != info.Name:
 			return nil, fmt.Errorf("state %q of the snapshot has the id of %q: %w", info.Name, d.info.Name, ErrStateCollision)
 		case !d.info.Equal(info):
-			return nil, fmt.Errorf("state %q: written as %v, declared as %v: %w", info.Name, info, d.info, ErrIncompatible)
+			return nil, fmt.Errorf("state %q: written as %v, declared as %v: %w", info.Name, info, *d.info, ErrIncompatible)
 		default:
 			claimed[info.ID()] = true
 		}

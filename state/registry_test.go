@@ -1,6 +1,9 @@
 package state
 
 import (
+	"cmp"
+	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -99,4 +102,53 @@ func TestOptionsThatMakeNoSenseAreInvalid(t *testing.T) {
 		_, err := NewRegistry(o)
 		require.ErrorIs(t, err, ErrInvalid, "%+v", o)
 	}
+}
+
+// Declaring a state, and asking for the list after each, costs the same however many there
+// are.
+func TestDeclarationsDoNotCostByTheNumberOfStates(t *testing.T) {
+	cost := func(states int) uint64 {
+		infos := make([]Info, states)
+		for i := range infos {
+			infos[i] = valueInfo("state " + strconv.Itoa(i))
+		}
+		r := newRegistry(t)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for _, info := range infos {
+			if _, err := r.declare(info, nothing); err != nil {
+				require.NoError(t, err)
+			}
+			r.StateList()
+		}
+		runtime.ReadMemStats(&after)
+		require.Len(t, r.States(), states)
+		return (after.TotalAlloc - before.TotalAlloc) / uint64(states)
+	}
+	require.LessOrEqual(t, cost(10_000), 2*cost(100)+200)
+}
+
+func TestAListOfStatesIsSortedAndStaysAsItIs(t *testing.T) {
+	r := newRegistry(t)
+	var lists []*StateList
+	for i := range 50 {
+		lists = append(lists, r.StateList())
+		_, err := r.declare(valueInfo("state "+strconv.Itoa(i)), nothing)
+		require.NoError(t, err)
+		require.NotSame(t, lists[i], r.StateList())
+		require.Same(t, r.StateList(), r.StateList())
+	}
+	for i, l := range lists {
+		states := l.States()
+		require.Len(t, states, i)
+		require.True(t, slices.IsSortedFunc(states, func(a, b Info) int { return cmp.Compare(a.ID(), b.ID()) }))
+	}
+	info, ok := r.Info(IDOf("state 7"))
+	require.True(t, ok)
+	require.Equal(t, "state 7", info.Name)
+	_, ok = r.Info(IDOf("another"))
+	require.False(t, ok)
+	r.Close()
+	require.Empty(t, r.States())
+	require.Len(t, lists[49].States(), 49)
 }

@@ -25,6 +25,7 @@ type row[K, V any] struct {
 // others.
 type table[K, V any] struct {
 	registry *Registry
+	unit     *Unit // the table and its index; see Frozen
 	name     string
 	id       ID
 	format   format[V]
@@ -76,17 +77,17 @@ type RowBuffer struct{ key, value []byte }
 // tableOf returns the table behind a declared state.
 func tableOf[K, V any](k *Keyed[K], b HeapBackend, info Info, f format[V]) (heapHandle[K, V], error) {
 	storage, err := k.registry.declare(info, func() (any, error) {
-		clock := k.registry.clock
 		t := &table[K, V]{
 			registry: k.registry, name: info.Name, id: info.ID(), format: f,
-			rows:    cow.NewArray[row[K, V]](clock),
-			used:    cow.NewArray[uint64](clock),
-			within:  cow.NewArray[uint32](clock),
-			groups:  cow.NewArray[uint16](clock),
-			spaces:  newNamespaces(clock),
 			keys:    keyEncoder[K]{codec: k.codec},
 			backend: k.backend,
 		}
+		t.unit = k.registry.NewUnit(t.take)
+		t.rows = cow.NewArray[row[K, V]](t.unit)
+		t.used = cow.NewArray[uint64](t.unit)
+		t.within = cow.NewArray[uint32](t.unit)
+		t.groups = cow.NewArray[uint16](t.unit)
+		t.spaces = newNamespaces(t.unit)
 		index, err := b.AddTable(info, t)
 		t.index = index
 		return t, err
@@ -149,6 +150,7 @@ func (t *table[K, V]) insert() error {
 	if err := t.at.fits(t.spaces.name(t.space), 0); err != nil {
 		return err
 	}
+	t.unit.Touch()
 	slot, err := t.index.Insert(t.hash())
 	if err != nil {
 		return err
@@ -171,6 +173,7 @@ func (t *table[K, V]) remove() {
 		return
 	}
 	t.mods++
+	t.unit.Touch()
 	t.index.Delete(t.hash(), slot)
 	t.vacate(slot)
 	t.spaces.release(t.space)
@@ -318,8 +321,23 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	return nil
 }
 
-// Freeze implements Table.
-func (t *table[K, V]) Freeze() FrozenTable {
+// taken is a table with its index as a snapshot has them.
+type taken struct {
+	table FrozenTable
+	index FrozenIndex
+}
+
+// Frozen implements Table.
+func (t *table[K, V]) Frozen(p *Pin) (FrozenTable, FrozenIndex) {
+	f, _ := p.Of(t.unit).(taken)
+	return f.table, f.index
+}
+
+// take returns the table and its index as they are now. While it runs nothing of what it
+// reads may change: whatever changes them touches the unit before.
+func (t *table[K, V]) take() any { return taken{t.freeze(), t.index.Freeze()} }
+
+func (t *table[K, V]) freeze() FrozenTable {
 	single, _ := t.format.(scalar[V])
 	spread, _ := t.format.(spread[V])
 	return &frozenTable[K, V]{

@@ -104,6 +104,38 @@ func BenchmarkSnapshotPause(b *testing.B) {
 	})
 }
 
+// BenchmarkPauseStates is the pause by the number of states, all of which are written to
+// between two views: it must not grow with them.
+func BenchmarkPauseStates(b *testing.B) {
+	for _, states := range []int{10, 10_000} {
+		for _, backend := range backends {
+			b.Run(fmt.Sprintf("states=%d/%s", states, backend.name), func(b *testing.B) {
+				opened, k := keyed(b, backend.open, 128)
+				defer opened.Close()
+				values := make([]state.ValueState[int64], states)
+				for i := range values {
+					values[i] = must1(state.ValueOf(k, state.ValueDescriptor[int64]{Name: fmt.Sprint(i), Codec: codec.Int[int64]()}))
+				}
+				check(k.SetKey(1))
+				var pauses []time.Duration
+				for b.Loop() {
+					for _, v := range values {
+						check(v.Set(1))
+					}
+					begin := time.Now()
+					v := must1(opened.View())
+					pauses = append(pauses, time.Since(begin))
+					v.Release()
+				}
+				slices.Sort(pauses)
+				b.ReportMetric(float64(pauses[len(pauses)/2].Nanoseconds())/1e3, "p50-µs")
+				b.ReportMetric(float64(pauses[len(pauses)-1].Nanoseconds())/1e3, "max-µs")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
 // stretch runs updates for some time and says how many there were a second and
 // how long the longest took. Between updates it calls beside, now and then.
 func (c *counters) stretch(d time.Duration, beside func()) (perSecond float64, longest time.Duration) {

@@ -23,7 +23,7 @@ const (
 // Thread safety: one writer, which is also the only reader of the Array
 // itself. A Frozen may be read from other goroutines while the writer goes on.
 type Array[T any] struct {
-	clock *Clock
+	unit  *Unit
 	root  []*directory[T]
 	empty *directory[T] // of version 0: stands for directories that were skipped, is never written; nil until one is
 }
@@ -36,10 +36,9 @@ type directory[T any] struct {
 	pages    [dirPages]*page[T]
 }
 
-// NewArray returns an empty array that is frozen together with everything else
-// on the clock. It is a value, to lie in what it belongs to; it must not be copied
-// once it is in use.
-func NewArray[T any](clock *Clock) Array[T] { return Array[T]{clock: clock} }
+// NewArray returns an empty array that belongs to a unit. It is a value, to lie in
+// what it belongs to; it must not be copied once it is in use.
+func NewArray[T any](u *Unit) Array[T] { return Array[T]{unit: u} }
 
 // At returns the element at i, which must have been written before and must
 // not be modified through the pointer. The pointer is good until the next call
@@ -56,7 +55,7 @@ func (a *Array[T]) Get(i uint32) T { return get(a.root, i) }
 func (a *Array[T]) Mutable(i uint32) *T {
 	if int(i/dirRows) < len(a.root) {
 		d, p := a.root[i/dirRows], i/pageRows%dirPages
-		if d.versions[p] > a.clock.Shared() {
+		if d.versions[p] > a.unit.clock.Shared() {
 			return &d.pages[p][i%pageRows]
 		}
 	}
@@ -64,9 +63,11 @@ func (a *Array[T]) Mutable(i uint32) *T {
 }
 
 // own is the slow half of Mutable: it makes directory and page exist and belong
-// to the writer alone.
+// to the writer alone. The first write after a freeze comes here, since no page is
+// newer than the freeze then.
 func (a *Array[T]) own(i uint32) *T {
-	shared, now := a.clock.Shared(), a.clock.Now()
+	a.unit.Touch()
+	shared, now := a.unit.clock.Shared(), a.unit.clock.Now()
 	a.skipTo(int(i / dirRows))
 	d := a.root[i/dirRows]
 	if d.version <= shared {
@@ -98,11 +99,11 @@ func (a *Array[T]) skipTo(d int) {
 		}
 		a.root = append(a.root, a.empty)
 	}
-	a.root = append(a.root, &directory[T]{version: a.clock.Now()})
+	a.root = append(a.root, &directory[T]{version: a.unit.clock.Now()})
 }
 
-// Freeze returns the array as it is now. The caller has frozen the clock just
-// before. It copies the root: 8 B for every 8,192 elements.
+// Freeze returns the array as it is now, for the take of its unit. It copies the
+// root: 8 B for every 8,192 elements.
 func (a *Array[T]) Freeze() Frozen[T] { return Frozen[T]{slices.Clone(a.root)} }
 
 // Frozen is an Array as it was at a freeze.

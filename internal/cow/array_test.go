@@ -17,6 +17,9 @@ type element struct {
 
 func elementOf(n uint64) element { return element{n, ^n, n * n} }
 
+// nothing is the take of a unit whose arrays a test freezes itself.
+func nothing() any { return nil }
+
 // moment is a freeze and what the array held then.
 type moment struct {
 	pin    *Pin
@@ -44,7 +47,7 @@ func TestArrayIsASliceAndAFreezeIsACopyOfIt(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			clock := NewClock()
-			array := NewArray[element](clock)
+			array := NewArray[element](clock.NewUnit(nothing))
 			var model []element
 			var open []*moment
 			written := make(map[uint32]bool)
@@ -102,7 +105,7 @@ func TestArrayHoldsElementsOfEverySize(t *testing.T) {
 func testSize[T comparable](t *testing.T, element func(int) T) {
 	t.Run(fmt.Sprintf("%T", element(0)), func(t *testing.T) {
 		clock := NewClock()
-		array := NewArray[T](clock)
+		array := NewArray[T](clock.NewUnit(nothing))
 		const n = 1200 // several pages, the last one not full
 		for i := range n {
 			*array.Mutable(uint32(i)) = element(i)
@@ -123,7 +126,7 @@ func testSize[T comparable](t *testing.T, element func(int) T) {
 // Elements beside one that was written are zero, whatever was copied between.
 func TestElementNeverWrittenIsZero(t *testing.T) {
 	clock := NewClock()
-	array := NewArray[element](clock)
+	array := NewArray[element](clock.NewUnit(nothing))
 	require.Zero(t, array.Get(0))
 	require.Zero(t, array.Get(1<<32-1))
 	for i := uint32(0); i < 1000; i += 7 {
@@ -141,7 +144,7 @@ func TestElementNeverWrittenIsZero(t *testing.T) {
 
 // What lies between two elements that are far apart is not there.
 func TestWriteFarAheadMakesOnePage(t *testing.T) {
-	array := NewArray[element](NewClock())
+	array := NewArray[element](NewClock().NewUnit(nothing))
 	const far = 1<<22 + 1
 	*array.Mutable(far) = elementOf(1)
 	require.Equal(t, elementOf(1), *array.At(far))
@@ -178,13 +181,14 @@ func TestFirstWriteAfterAFreezeCopiesOnePageAndLaterOnesNothing(t *testing.T) {
 	const n = dirRows // one directory
 	const pages = dirPages
 	clock := NewClock()
-	array := NewArray[element](clock)
+	array := NewArray[element](clock.NewUnit(nothing))
 	for i := range uint32(n) {
 		*array.Mutable(i) = elementOf(uint64(i))
 	}
 	require.Zero(t, writes(&array, n), "nothing is frozen")
 
 	pin := clock.Freeze()
+	array.unit.Touch() // takes the unit
 	array.Freeze()
 	require.Equal(t, pages+1.0, writes(&array, n), "each page once, and the directory")
 	require.Zero(t, writes(&array, n), "what is copied belongs to the writer")
@@ -195,7 +199,7 @@ func TestFirstWriteAfterAFreezeCopiesOnePageAndLaterOnesNothing(t *testing.T) {
 func TestReleasedPagesAreWrittenInPlace(t *testing.T) {
 	const n = 10_000
 	clock := NewClock()
-	array := NewArray[element](clock)
+	array := NewArray[element](clock.NewUnit(nothing))
 	for i := range uint32(n) {
 		*array.Mutable(i) = elementOf(uint64(i))
 	}
@@ -226,7 +230,7 @@ func TestReleasedPagesAreWrittenInPlace(t *testing.T) {
 func TestReadersOfFreezesAndTheWriterDoNotMeet(t *testing.T) {
 	const n, freezes = 3000, 60
 	clock := NewClock()
-	array := NewArray[element](clock)
+	array := NewArray[element](clock.NewUnit(nothing))
 	var readers sync.WaitGroup
 	var wrong atomic.Int64
 	r := rand.New(rand.NewPCG(1, 2))
@@ -260,7 +264,7 @@ func TestReadersOfFreezesAndTheWriterDoNotMeet(t *testing.T) {
 }
 
 func TestWritingFarAheadAllocatesNoDirectoriesBetween(t *testing.T) {
-	array := NewArray[uint64](NewClock())
+	array := NewArray[uint64](NewClock().NewUnit(nothing))
 	*array.Mutable(1<<32 - 1) = 7
 	written := 0
 	for _, d := range array.root {

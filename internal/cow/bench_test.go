@@ -21,7 +21,7 @@ func benchmarkUpdate[T [2]uint64 | [8]uint64 | [32]uint64](b *testing.B) {
 	var zero T
 	b.Run(fmt.Sprintf("element=%dB", unsafe.Sizeof(zero)), func(b *testing.B) {
 		clock := NewClock()
-		array := NewArray[T](clock)
+		array := NewArray[T](clock.NewUnit(nothing))
 		for i := range uint32(elements) {
 			*array.Mutable(i) = zero
 		}
@@ -45,7 +45,7 @@ func benchmarkUpdate[T [2]uint64 | [8]uint64 | [32]uint64](b *testing.B) {
 // BenchmarkFreeze is how long a snapshot of a million elements stops the task.
 func BenchmarkFreeze(b *testing.B) {
 	clock := NewClock()
-	array := NewArray[uint64](clock)
+	array := NewArray[uint64](clock.NewUnit(nothing))
 	for i := range uint32(1 << 20) {
 		*array.Mutable(i) = 1
 	}

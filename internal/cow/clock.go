@@ -1,8 +1,8 @@
-// Package cow holds paged arrays that can be frozen in time that does not
-// depend on what they hold: a freeze numbers a version and copies a small
-// root, and what is written afterwards is copied page by page, once. It is the
-// whole snapshot story of the heap backends. The room knows nothing of keys,
-// states or files.
+// Package cow holds paged arrays that can be frozen in time that depends
+// neither on what they hold nor on how many there are: a freeze numbers a
+// version. The first write to an array afterwards copies a small root, and what
+// is written is copied page by page, once. It is the whole snapshot story of the
+// heap backends. The room knows nothing of keys, states or files.
 package cow
 
 import (
@@ -16,8 +16,8 @@ import (
 // present version and starts the next one, so a page is visible to a freeze
 // exactly if the page's version is not above the freeze's.
 //
-// Thread safety: Freeze and Now are for the arrays' one writer; Shared and
-// Pin.Release may be called from anywhere.
+// Thread safety: Freeze, Now and NewUnit are for the arrays' one writer; Shared
+// and the methods of Pin may be called from anywhere.
 type Clock struct {
 	now    uint64        // version that pages written now receive; above every pin
 	shared atomic.Uint64 // highest version that a pin still sees, 0 if there is none
@@ -38,8 +38,8 @@ func (c *Clock) Now() uint64 { return c.now }
 // version up to it must be copied before it is written.
 func (c *Clock) Shared() uint64 { return c.shared.Load() }
 
-// Freeze pins the present version and starts the next. The arrays that belong
-// to the freeze are frozen by their own Freeze before anything is written.
+// Freeze pins the present version and starts the next, in constant time. The
+// units that belong to the freeze are taken later: see Unit.
 func (c *Clock) Freeze() *Pin {
 	p := &Pin{clock: c, version: c.now}
 	c.now++
@@ -54,6 +54,7 @@ func (c *Clock) Freeze() *Pin {
 type Pin struct {
 	clock   *Clock
 	version uint64
+	units   map[*Unit]any // that were taken; the mutex of the clock
 }
 
 // Release lets the writer write in place again what only this pin saw, and
@@ -64,6 +65,7 @@ func (p *Pin) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.pins, p)
+	p.units = nil
 	highest := uint64(0)
 	for q := range c.pins {
 		highest = max(highest, q.version)

@@ -222,12 +222,8 @@ func (b *Bytes) Scan(id state.ID, yield func(key, value []byte) error) error {
 }
 
 func (b *Bytes) kind(id state.ID) (state.Kind, bool) {
-	for _, info := range b.registry.States() {
-		if info.ID() == id {
-			return info.Kind, true
-		}
-	}
-	return 0, false
+	info, ok := b.registry.Info(id)
+	return info.Kind, ok
 }
 
 // Empty implements snapshot.Backend.
@@ -259,13 +255,13 @@ func (b *Bytes) View() (snapshot.View, error) {
 	if err := b.enter(); err != nil {
 		return nil, err
 	}
-	return &bytesView{b.registry.Keyspace(), b.registry.States(), b.rows.Clone()}, nil
+	return &bytesView{b.registry.Keyspace(), b.registry.StateList(), b.rows.Clone()}, nil
 }
 
 // bytesView is a Bytes as it was.
 type bytesView struct {
 	keyspace state.Keyspace
-	states   []state.Info
+	states   *state.StateList
 	rows     *btree.BTreeG[row]
 }
 
@@ -273,7 +269,7 @@ type bytesView struct {
 func (v *bytesView) Keyspace() state.Keyspace { return v.keyspace }
 
 // States implements snapshot.View.
-func (v *bytesView) States() []state.Info { return v.states }
+func (v *bytesView) States() []state.Info { return v.states.States() }
 
 // Rows implements snapshot.View: a key group is the first two bytes of a key.
 func (v *bytesView) Rows(group uint16, yield func(key, value []byte) error) error {

@@ -45,6 +45,7 @@ var promises = []check{
 	{"Restore at another parallelism", restoreRescaled},
 	{"Snapshots are in the codecs that their states have", codecsOfSnapshots},
 	{"Errors name the state, never the data", errorTexts},
+	{"A view costs the same for any number of states", viewCosts},
 }
 
 // The random part of Run: each seed begins some 50 snapshots, compares 30 of

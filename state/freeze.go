@@ -1,0 +1,21 @@
+package state
+
+import "github.com/weirstate/weir/internal/cow"
+
+// Pin is a backend's tables, and what else it has made units of, as they were at one
+// moment. Its Of returns a Unit as it was, from any goroutine; Release ends the snapshot,
+// and releasing twice does nothing.
+type Pin = cow.Pin
+
+// Unit is what a heap backend keeps beside its tables and freezes with them, such as a
+// queue of timers. Its Touch must be called before each change.
+type Unit = cow.Unit
+
+// Freeze starts a snapshot of all tables and units, in time that depends neither on what
+// they hold nor on how many there are: each is taken before it next changes, or when the
+// snapshot first asks for it.
+func (r *Registry) Freeze() *Pin { return r.clock.Freeze() }
+
+// NewUnit returns a unit. Take returns it as it is now. It may be called by the goroutine
+// that reads a snapshot, but only while the unit does not change.
+func (r *Registry) NewUnit(take func() any) *Unit { return r.clock.NewUnit(take) }

@@ -1,0 +1,61 @@
+package statetest
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/state"
+)
+
+// viewCosts sees that a view does not cost the task by the number of states. What it
+// allocates is counted, since time depends on the machine.
+func viewCosts(t *testing.T, h harness) {
+	manyStates := 5000
+	if testing.Short() {
+		manyStates = 1000
+	}
+	few, many := h.viewCost(t, 10), h.viewCost(t, manyStates)
+	require.LessOrEqual(t, many.objects, few.objects+100, "objects for %d states", manyStates)
+	require.LessOrEqual(t, many.bytes, few.bytes+32<<10, "bytes for %d states", manyStates)
+}
+
+// allocations are what a call has allocated.
+type allocations struct{ objects, bytes uint64 }
+
+// viewCost returns what taking a view allocates after all of so many states were written
+// to: the least of some runs, since a backend may be at work beside it.
+func (h harness) viewCost(t *testing.T, states int) allocations {
+	b := h.backend(t, state.Options{Keyspace: state.WholeKeyspace(1)})
+	k := keyedOn(t, b, text)
+	values := make([]state.ValueState[string], states)
+	for i := range values {
+		values[i] = valueOn(t, k, fmt.Sprint("state ", i), text)
+	}
+	require.NoError(t, k.SetKey("k"))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	least := allocations{1 << 62, 1 << 62}
+	for run := range 8 {
+		for _, v := range values {
+			if err := v.Set(fmt.Sprint(run)); err != nil {
+				require.NoError(t, err)
+			}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		v, err := b.View()
+		runtime.ReadMemStats(&after)
+		require.NoError(t, err)
+		least.objects = min(least.objects, after.Mallocs-before.Mallocs)
+		least.bytes = min(least.bytes, after.TotalAlloc-before.TotalAlloc)
+		require.Len(t, v.States(), states)
+		if run%2 == 0 { // so that some are open when the states are written to
+			defer v.Release()
+		} else {
+			v.Release()
+		}
+	}
+	return least
+}
