@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/weirstate/weir/checkpoint"
@@ -34,8 +35,11 @@ func newInbox[T any](senders int) *inbox[T] {
 
 // resume makes the watermark of a checkpoint that of all senders, until each has sent a
 // higher one: a sender may be silent for long, and what the others send meanwhile must
-// not find an earlier time than before.
-func (in *inbox[T]) resume(watermark int64) { in.aligner.watermark = watermark }
+// not find an earlier time than before. That of the end stays to come: new partitions
+// may bring more, and their timers are to fire at the end of them.
+func (in *inbox[T]) resume(watermark int64) {
+	in.aligner.watermark = min(watermark, math.MaxInt64-1)
+}
 
 // receiver is a subtask as its inbox sees it.
 type receiver[T any] interface {

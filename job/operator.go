@@ -102,7 +102,7 @@ func (o *operator[K, In, Out]) run(ctx context.Context) error {
 	ticks := time.NewTicker(tickEvery)
 	defer ticks.Stop()
 	o.task.out, o.task.running = o.out, true
-	if at := o.task.watermark; at > math.MinInt64 { // those after this one are at it as well
+	if at := o.in.aligner.watermark; at > math.MinInt64 { // those after this one are at it as well
 		if err := o.out.mark(mark{kind: watermarkMark, watermark: at}); err != nil {
 			return err
 		}

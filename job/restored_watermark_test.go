@@ -2,11 +2,14 @@ package job
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
 	"github.com/weirstate/weir/window"
@@ -144,3 +147,67 @@ func heldUntil(source *tape, partition int, offset int64) func(int, int64) (bool
 		return read.Load() < min(offset, int64(len(source.partitions[partition])))-int64(source.batch), nil
 	}
 }
+
+// All partitions had ended in the checkpoint, and there is a new one: all that it brings
+// is late, but its timers must not wait for ever.
+func TestTimersFireAtTheEndEvenIfTheCheckpointWasAtTheEnd(t *testing.T) {
+	o, out := memory("at-the-end"), &paper[note]{}
+	o.MaxParallelism = 1
+	o.Checkpoints.Interval = 0
+	build := func(partitions ...[]Event[int64]) *Graph {
+		return noteJob(o, &tape{partitions: partitions}, 0, out, 10)
+	}
+	completeByHand(t, o, map[string]func(*checkpoint.Upload) error{
+		"numbers": func(u *checkpoint.Upload) error {
+			return u.Acknowledge(nil, encodePositions([]position{{at: encodeCount(1), records: 1, newest: 100, ended: true}}))
+		},
+		"notes": func(u *checkpoint.Upload) error {
+			backend, err := hash(state.Options{Keyspace: state.WholeKeyspace(1)})
+			require.NoError(t, err)
+			writing, err := snapshot.Start(u.Context(), backend, u, snapshot.Options{Name: u.Name(), Synchronous: true})
+			require.NoError(t, err)
+			handle, err := writing.Wait()
+			require.NoError(t, err)
+			return u.Acknowledge(&handle, encodeWatermark(math.MaxInt64))
+		},
+		"paper": func(u *checkpoint.Upload) error {
+			return u.Acknowledge(nil, append([]byte{sinkData}, make([]byte, 8)...))
+		},
+	})
+	_, err := build(times(100), times(5)).Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []Event[note]{
+		{5, note{5, false, math.MaxInt64}}, {10, note{10, true, math.MaxInt64}},
+	}, out.written())
+}
+
+// completeByHand completes a checkpoint of operators of one subtask.
+func completeByHand(t *testing.T, o Options, parts map[string]func(*checkpoint.Upload) error) {
+	t.Helper()
+	o.Checkpoints.Job = o.Name
+	c, err := checkpoint.NewCoordinator(t.Context(), o.Checkpoints)
+	require.NoError(t, err)
+	told := &completeTasks{complete: make(chan struct{})}
+	var operators []checkpoint.Subtasks
+	for name := range parts {
+		operators = append(operators, checkpoint.Subtasks{Operator: name, Parallelism: 1})
+	}
+	a, err := c.Begin(t.Context(), told, operators)
+	require.NoError(t, err)
+	id, err := a.Trigger()
+	require.NoError(t, err)
+	for name, acknowledge := range parts {
+		require.NoError(t, acknowledge(a.Upload(id, name, 0)))
+	}
+	<-told.complete
+	require.NoError(t, c.Close())
+}
+
+// completeTasks wait for a checkpoint.
+type completeTasks struct {
+	checkpoint.Tasks
+	complete chan struct{}
+}
+
+func (c *completeTasks) Trigger(checkpoint.Trigger) {}
+func (c *completeTasks) Complete(checkpoint.Stats)  { close(c.complete) }
