@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -35,4 +36,30 @@ func TestCancelGivesUpWhatIsBeingCommitted(t *testing.T) {
 		_, next := r.restart()
 		require.Equal(t, complete, next.Restored() != nil)
 	}
+}
+
+// hanging are objects that are removed and listed when the context has ended.
+type hanging struct{ Objects }
+
+func (h hanging) Remove(ctx context.Context, name string) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// What an aborted checkpoint wrote may stay as orphans, for the next attempt.
+func TestCancelDoesNotWaitForRemovals(t *testing.T) {
+	objects := unlimited()
+	r := newRig(t, Options{Storage: storageOn(t, hanging{objects})})
+	a := r.begin()
+	u := a.Upload(r.trigger(a), "op", 0)
+	r.write(u, u.Name(), 1<<20)
+	r.Cancel()
+	r.requireTold("trigger 1 on 0", "aborted 1")
+	require.NoError(t, r.Close())
+	require.Contains(t, r.logged, "files of an aborted checkpoint remain")
+
+	next := newRig(t, Options{Storage: storageOn(t, objects)})
+	require.NotEmpty(t, next.names())
+	next.begin()
+	require.Empty(t, next.names())
 }

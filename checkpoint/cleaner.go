@@ -16,7 +16,7 @@ import (
 // retire removes the complete checkpoints that need not be kept, and what they alone
 // have shared.
 func (c *Coordinator) retire() {
-	ctx := context.Background()
+	ctx := c.removing
 	entries, err := c.completed.List(ctx)
 	if err == nil {
 		err = c.removeComplete(ctx, c.outdated(entries))
@@ -90,7 +90,7 @@ func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) (gone bool, e
 
 // removeAborted removes what an aborted checkpoint wrote, and nothing else.
 func (c *Coordinator) removeAborted(p *pending) {
-	ctx := context.Background()
+	ctx := c.removing
 	err := c.removeFolder(ctx, p.id, func(o owner) bool {
 		return o.attempt == p.attempt.number || o.attempt == 0 && p.finishing
 	})

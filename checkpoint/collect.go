@@ -37,7 +37,7 @@ func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, e
 
 // collectLeftovers is Collect at the beginning of an attempt.
 func (c *Coordinator) collectLeftovers() {
-	orphans, err := c.Collect(context.Background(), false)
+	orphans, err := c.Collect(c.removing, false)
 	c.report("leftovers of earlier attempts remain", err)
 	if len(orphans) > 0 {
 		c.o.Logger.Info("leftovers of earlier attempts", "job", c.o.Job, "objects", len(orphans))

@@ -131,6 +131,9 @@ type Coordinator struct {
 
 	commits, removals, calls *queue
 
+	removing     context.Context // of the queue of removals
+	stopRemoving context.CancelFunc
+
 	beginning sync.Mutex // held by Begin
 
 	mu         sync.Mutex
@@ -165,7 +168,9 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 			return nil, fmt.Errorf("coordinator of job %q: %w", o.Job, err)
 		}
 	}
+	removing, stopRemoving := context.WithCancel(context.Background())
 	return &Coordinator{
+		removing: removing, stopRemoving: stopRemoving,
 		o: o, objects: objects, completed: completed, layout: layout{o.Job},
 		commits: newQueue(o.spawn), removals: newQueue(o.spawn), calls: newQueue(o.spawn),
 		nextID: 1, distrusted: make(map[ID]error), shared: make(map[ID]map[string]bool),
@@ -183,9 +188,10 @@ func (c *Coordinator) Distrust(id ID, reason error) {
 
 // Cancel ends the attempt and gives up even a checkpoint whose metadata or entry is
 // being written, so that Begin and Close need not wait for a slow storage. That one may
-// be complete all the same: the next coordinator finds out. A job calls Cancel when its
-// context ends.
+// be complete all the same: the next coordinator finds out. Removals have removalGrace
+// left; what they do not get to are orphans. A job calls Cancel when its context ends.
 func (c *Coordinator) Cancel() {
+	time.AfterFunc(removalGrace, c.stopRemoving)
 	c.mu.Lock()
 	attempt := c.attempt
 	c.mu.Unlock()
@@ -204,6 +210,10 @@ func (c *Coordinator) Cancel() {
 	}
 }
 
+// removalGrace is how long removals may go on after Cancel. On a disk it is enough for
+// what an aborted checkpoint wrote; a job is to end within 100 ms.
+const removalGrace = 50 * time.Millisecond
+
 // Close ends the attempt and waits for what is under way. It never removes a
 // complete checkpoint.
 func (c *Coordinator) Close() error {
@@ -221,6 +231,7 @@ func (c *Coordinator) Close() error {
 	for _, q := range []*queue{c.commits, c.removals, c.calls} {
 		_ = q.drain(context.Background()) // which never ends
 	}
+	c.stopRemoving()
 	return c.completed.Close()
 }
 
