@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 
 	"github.com/weirstate/weir/checkpoint"
@@ -21,7 +19,10 @@ import (
 // LSMOptions says how LSM works.
 type LSMOptions struct {
 	// Dir is where backends work on the local disk, each in a directory of its own
-	// below it, which other processes may share. Nothing in it is needed after a crash.
+	// below it, which other processes may share. Nothing in it is needed after a crash,
+	// and LSM removes what crashes have left of backends, whatever the parallelism was.
+	// Below it no symbolic link is followed, and only directories that backends have
+	// marked as theirs are cleared.
 	// It does best on the file system that checkpoints go to, if that is a local one:
 	// restores are hard links then. A relative path, and links in it, are evaluated
 	// once, by LSM. Default: a new directory for temporary files, which Close removes
@@ -92,8 +93,11 @@ func newTreeOpener(o LSMOptions) (t *treeOpener, err error) {
 		}
 	}
 	t.budget = lsm.NewBudget(cmp.Or(o.BudgetBytes, defaultBudgetBytes))
-	if t.dir, err = (vfs.Real{}).Resolve(o.Dir); err == nil && o.LocalRecovery {
-		err = t.openCopies()
+	if t.dir, err = (vfs.Real{}).Resolve(o.Dir); err == nil {
+		t.removeLeftovers()
+		if o.LocalRecovery {
+			err = t.openCopies()
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, t.close())
@@ -107,7 +111,7 @@ func (t *treeOpener) openBackend(o state.Options) (snapshot.Backend, error) {
 		return nil, err
 	}
 	b := &countedBackend{opener: t}
-	err := t.claim("backend-", func(dir string) (err error) {
+	err := t.claim(backendPrefix, func(dir string) (err error) {
 		b.Backend, err = lsmstate.Open(dir, lsmstate.Options{Options: o, Budget: t.budget, Copies: t.copies})
 		return err
 	})
@@ -180,19 +184,4 @@ func (t *treeOpener) close() error {
 		err = errors.Join(err, os.RemoveAll(t.dir))
 	}
 	return err
-}
-
-// maxClaims is how many directories of a kind there may be.
-const maxClaims = 1 << 16
-
-// claim opens the first numbered directory that nobody else has, in this process or
-// another.
-func (t *treeOpener) claim(name string, open func(dir string) error) error {
-	for i := range maxClaims {
-		err := open(filepath.Join(t.dir, name+strconv.Itoa(i)))
-		if !errors.Is(err, lsmstate.ErrLocked) {
-			return err
-		}
-	}
-	return fmt.Errorf("%d directories %s* in one: %w", maxClaims, name, lsmstate.ErrLocked)
 }

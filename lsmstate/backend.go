@@ -33,8 +33,11 @@ type Backend struct {
 }
 
 // Open returns an empty backend that works in a directory, which it makes if need
-// be. What a crash has left of another one there is removed. It is ErrLocked if the
-// directory is in use.
+// be. It must be empty or one that a backend has worked in, which a file there tells:
+// any other is ErrNotStore. What a crash has left of another backend there is removed.
+// It is ErrLocked if the directory is in use. Symbolic links in dir and a working
+// directory that it is relative to matter while Open runs, not later; below dir no link
+// is followed.
 func Open(dir string, o Options) (*Backend, error) {
 	registry, err := state.NewRegistry(o.Options)
 	if err != nil {

@@ -70,18 +70,17 @@ func TestDirectoryHasOneBackend(t *testing.T) {
 func TestCloseLeavesNothingOnDisk(t *testing.T) {
 	for _, written := range []bool{false, true} {
 		fs := newFS()
-		require.NoError(t, fs.MkdirAll(dir))
+		b, k := backendOn(t, fs, Options{})
 		f, err := fs.Create(filepath.Join(dir, "of somebody else"))
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
-		b, k := backendOn(t, fs, Options{})
 		if written {
 			require.NoError(t, k.SetKey("k"))
 			require.NoError(t, valueOn(t, k).Set("v"))
 			require.Contains(t, namesIn(t, fs), treeName)
 		}
 		require.NoError(t, b.Close())
-		require.Equal(t, []string{lockName, "of somebody else"}, namesIn(t, fs))
+		require.Equal(t, []string{lockName, backendMarker, "of somebody else"}, namesIn(t, fs))
 	}
 }
 
@@ -114,7 +113,7 @@ func TestViewOutlivesItsBackend(t *testing.T) {
 		v.Release()
 		v.Release()
 	}
-	require.Equal(t, []string{lockName}, namesIn(t, fs))
+	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, fs))
 }
 
 func view1(t *testing.T, b *Backend) snapshot.View {

@@ -61,7 +61,7 @@ func TestCloseEmptiesAFullDisk(t *testing.T) {
 	b := fillOn(t, vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: fullPlan(&full)}))
 	full = true
 	require.NoError(t, b.Close())
-	require.Equal(t, []string{lockName}, namesIn(t, mem))
+	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, mem))
 }
 
 // A restore that fails because the disk is full leaves nothing there.
@@ -89,5 +89,5 @@ func TestARestoreOnAFullDiskLeavesNothing(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	names, err := mem.List("broken")
 	require.NoError(t, err)
-	require.Equal(t, []string{lockName}, names)
+	require.Equal(t, []string{lockName, backendMarker}, names)
 }

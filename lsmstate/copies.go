@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"sync"
@@ -24,7 +23,7 @@ import (
 type LocalCopies struct {
 	fs   vfs.FS
 	dir  string
-	lock io.Closer
+	lock vfs.Lock // checked before a copy is made or removed
 
 	mu        sync.Mutex
 	backends  int // that are open
@@ -39,26 +38,24 @@ type LocalCopies struct {
 const keptSnapshots = 3
 
 // OpenLocalCopies takes a directory, which it makes if need be, with what another
-// process has left there. It is ErrLocked if the directory is in use. Tables can only be
-// linked within a file system.
+// process has left there. It must be empty or one that had copies, which a file there
+// tells: any other is ErrNotStore. It is ErrLocked if the directory is in use. The name
+// is resolved as that of Open. Tables can only be linked within a file system.
 func OpenLocalCopies(dir string) (*LocalCopies, error) { return openLocalCopies(vfs.Real{}, dir) }
 
-func openLocalCopies(fs vfs.FS, dir string) (*LocalCopies, error) {
-	if err := fs.MkdirAll(dir); err != nil {
-		return nil, fmt.Errorf("local copies: %w", err)
-	}
-	lock, err := fs.Lock(filepath.Join(dir, lockName))
+func openLocalCopies(fsys vfs.FS, dir string) (*LocalCopies, error) {
+	path, lock, err := claimOfCopies(fsys).take(dir)
 	if err != nil {
 		return nil, fmt.Errorf("local copies: %w", err)
 	}
-	c := &LocalCopies{fs: fs, dir: dir, lock: lock, used: make(map[snapshot.Identity]int)}
-	names, err := fs.List(dir)
+	c := &LocalCopies{fs: fsys, dir: path, lock: lock, used: make(map[snapshot.Identity]int)}
+	names, err := fsys.List(path)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("local copies: %w", err), lock.Close())
 	}
 	for _, name := range names {
-		if id, err := hex.DecodeString(name); err == nil && len(id) == len(snapshot.Identity{}) {
-			c.used[snapshot.Identity(id)] = 0
+		if id, ok := parseCopy(name); ok {
+			c.used[id] = 0
 		}
 	}
 	return c, nil
@@ -89,6 +86,9 @@ func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.lock.Check() != nil {
+		return
+	}
 	c.snapshots++
 	for _, t := range tables.List() {
 		if ctx.Err() != nil {
@@ -120,8 +120,8 @@ func (c *LocalCopies) take(id snapshot.Identity, path string) bool {
 		return false
 	}
 	if c.fs.Link(c.path(id), path) != nil {
-		if _, err := c.fs.Stat(c.path(id)); err != nil {
-			delete(c.used, id) // somebody has removed it
+		if info, err := c.fs.Lstat(c.path(id)); err != nil || !info.Mode().IsRegular() {
+			delete(c.used, id) // somebody has removed or replaced it
 		}
 		return false
 	}
@@ -141,8 +141,11 @@ func (c *LocalCopies) forget(id snapshot.Identity) {
 	}
 }
 
-// remove removes a copy. One that stays on disk is found by the next process.
+// remove removes a copy. One that stays on disk is found by the next process; what is
+// no regular file was not made here.
 func (c *LocalCopies) remove(id snapshot.Identity) {
-	_ = c.fs.Remove(c.path(id))
+	if c.lock.Check() == nil {
+		_ = vfs.RemoveFile(c.fs, c.path(id))
+	}
 	delete(c.used, id)
 }

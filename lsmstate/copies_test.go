@@ -131,6 +131,7 @@ func TestLocalCopiesOfTheProcessAreCompared(t *testing.T) {
 func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
 	mem := newFS()
 	require.NoError(t, mem.MkdirAll(copiesDir))
+	require.NoError(t, copiesOf(t, mem).Close())
 	rewriteNothing, err := mem.Create(filepath.Join(copiesDir, "notes"))
 	require.NoError(t, err)
 	require.NoError(t, rewriteNothing.Close())
@@ -157,7 +158,7 @@ func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
 	}
 	names, err := mem.List(copiesDir)
 	require.NoError(t, err)
-	want := map[string]bool{"notes": true, lockName: true}
+	want := map[string]bool{"notes": true, lockName: true, copiesMarker: true}
 	for _, tables := range last[len(last)-keptSnapshots:] {
 		for name := range tables {
 			want[name] = true

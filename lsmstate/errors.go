@@ -9,9 +9,22 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// ErrLocked is returned by Open when another backend has the directory, in this
-// process or another.
+// ErrLocked is returned by Open when another backend has the directory, or a store the
+// tree in it, in this process or another.
 var ErrLocked = lsm.ErrLocked
+
+// ErrLockLost is returned after the lock of a directory was removed, moved or replaced
+// while it was in use: see lsm.ErrLockLost. Nothing in the directory is changed or
+// removed from then on. It is an ErrLocked.
+var ErrLockLost = lsm.ErrLockLost
+
+// ErrNotStore is returned for a directory that has other files, and not the marker by
+// which one is told that a backend, or local copies, may remove files of.
+var ErrNotStore = lsm.ErrNotStore
+
+// ErrNotRegular is returned when something else, such as a symbolic link, is found
+// where a file or a directory of a backend belongs. It stays.
+var ErrNotRegular = lsm.ErrNotRegular
 
 // ErrTooMany is returned when a native snapshot has more tables than its description
 // can have.

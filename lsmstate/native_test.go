@@ -436,7 +436,7 @@ func TestRestoreLeavesNothingBesideTheTree(t *testing.T) {
 	require.NoError(t, q.restore(s, h))
 	names, err := mem.List("two")
 	require.NoError(t, err)
-	require.Equal(t, []string{lockName, treeName}, names)
+	require.Equal(t, []string{lockName, backendMarker, treeName}, names)
 	_, err = mem.Stat(filepath.Join("two", stageName))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }

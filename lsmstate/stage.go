@@ -18,12 +18,13 @@ import (
 // become those of the tree by hard links. Files are linked into it where the source
 // can, or a local copy is there, and else copied.
 type stage struct {
-	fs     vfs.FS
-	dir    string
-	copies *LocalCopies
+	fs        vfs.FS
+	directory *directory
+	dir       string
+	copies    *LocalCopies
 }
 
-func newStage(d *directory, c *LocalCopies) *stage { return &stage{d.fs, d.stage(), c} }
+func newStage(d *directory, c *LocalCopies) *stage { return &stage{d.fs, d, d.stage(), c} }
 
 // stagedFile is a file of a snapshot, or a table that its description has.
 type stagedFile struct {
@@ -48,7 +49,7 @@ func stagedOf(handle int, h snapshot.Handle, place tablePlace) stagedFile {
 func (s *stage) path(f stagedFile) string { return filepath.Join(s.dir, f.base) }
 
 // remove removes it.
-func (s *stage) remove() error { return s.fs.RemoveAll(s.dir) }
+func (s *stage) remove() error { return s.directory.clearStage() }
 
 // fill collects files, each once.
 func (s *stage) fill(ctx context.Context, src snapshot.Source, files []stagedFile) error {
@@ -115,7 +116,7 @@ func (s *stage) hasContent(ctx context.Context, f stagedFile) bool {
 // checkLink compares the size of a file that was linked; found is false if it is
 // elsewhere, as with a source on another file system than the backend's.
 func (s *stage) checkLink(f stagedFile) (found bool, err error) {
-	info, err := s.fs.Stat(s.path(f))
+	info, err := s.fs.Lstat(s.path(f))
 	if err != nil {
 		return false, nil
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 // tree is the store of a backend. It is discarded, and its directory removed, when the
-// backend and all of its views have let go of it.
+// backend and all of its views have let go of it. If a lock of it was lost, the
+// directory stays as it is.
 //
 // Thread safety: safe for concurrent use, but for db, which has an owner.
 type tree struct {
@@ -36,5 +37,9 @@ func (t *tree) release() error {
 	if t.holders.Add(-1) > 0 {
 		return nil
 	}
-	return errors.Join(ofTree(t.db.Discard()), t.directory.close())
+	err := ofTree(t.db.Discard())
+	if errors.Is(err, ErrLockLost) { // what is there may be somebody else's
+		return errors.Join(err, t.directory.lock.Close())
+	}
+	return errors.Join(err, t.directory.close())
 }

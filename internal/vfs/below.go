@@ -50,6 +50,18 @@ func CheckRegular(info fs.FileInfo) error {
 	return &irregular{info.Mode(), "file"}
 }
 
+// CheckDirectory returns an ErrNotRegular that says what a name leads to, if that is
+// no directory, and syscall.ENOTDIR for a regular file.
+func CheckDirectory(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return nil
+	case info.Mode().IsRegular():
+		return syscall.ENOTDIR
+	}
+	return &irregular{info.Mode(), "directory"}
+}
+
 // Create implements FS.
 func (b Below) Create(name string) (File, error) {
 	if err := b.check("create", name); err != nil {

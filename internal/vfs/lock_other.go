@@ -41,5 +41,8 @@ func (l *existenceLock) Close() error {
 	if err := l.f.Close(); err != nil {
 		return err
 	}
-	return os.Remove(l.f.Name())
+	if err := os.Remove(l.f.Name()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

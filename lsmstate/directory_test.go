@@ -1,0 +1,201 @@
+package lsmstate
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm"
+)
+
+// fileOn makes a file, and the directories above it.
+func fileOn(t *testing.T, fsys vfs.FS, name string) {
+	t.Helper()
+	require.NoError(t, fsys.MkdirAll(filepath.Dir(name)))
+	f, err := fsys.Create(name)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+}
+
+// treeOf lists a directory and all below it.
+func treeOf(t *testing.T, fsys vfs.FS, dir string) (all []string) {
+	t.Helper()
+	names, err := fsys.List(dir)
+	require.NoError(t, err)
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		all = append(all, path)
+		info, err := fsys.Lstat(path)
+		require.NoError(t, err)
+		if info.IsDir() {
+			all = append(all, treeOf(t, fsys, path)...)
+		}
+	}
+	return all
+}
+
+// storeOn makes a store with an entry, closed.
+func storeOn(t *testing.T, fsys vfs.FS, dir string) {
+	t.Helper()
+	db, err := lsm.Open(dir, &lsm.Options{FS: fsys})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("key"), []byte("value")))
+	require.NoError(t, db.Close())
+}
+
+// somebodyElses are directories that are not a backend's, nor of copies.
+var somebodyElses = map[string]func(t *testing.T, fsys vfs.FS){
+	"files":          func(t *testing.T, fsys vfs.FS) { fileOn(t, fsys, "dir/notes") },
+	"files and lock": func(t *testing.T, fsys vfs.FS) { fileOn(t, fsys, "dir/notes"); fileOn(t, fsys, "dir/LOCK") },
+	"folder of trees": func(t *testing.T, fsys vfs.FS) {
+		fileOn(t, fsys, "dir/tree/oak")
+		fileOn(t, fsys, "dir/restore/chair")
+	},
+	"folder of trees and lock": func(t *testing.T, fsys vfs.FS) { fileOn(t, fsys, "dir/tree/oak"); fileOn(t, fsys, "dir/LOCK") },
+	"store":                    func(t *testing.T, fsys vfs.FS) { storeOn(t, fsys, "dir") },
+	"store below":              func(t *testing.T, fsys vfs.FS) { storeOn(t, fsys, "dir/tree") },
+	"store and notes": func(t *testing.T, fsys vfs.FS) {
+		storeOn(t, fsys, "dir/tree")
+		fileOn(t, fsys, "dir/LOCK")
+		fileOn(t, fsys, "dir/notes")
+	},
+}
+
+func TestDirectoryOfSomebodyElseIsRefusedAndLeftAlone(t *testing.T) {
+	for name, fill := range somebodyElses {
+		t.Run(name, func(t *testing.T) {
+			mem := newFS()
+			fill(t, mem)
+			before := treeOf(t, mem, "dir")
+			_, err := Open("dir", Options{FS: mem})
+			require.ErrorIs(t, err, ErrNotStore)
+			_, err = openLocalCopies(mem, "dir")
+			require.ErrorIs(t, err, ErrNotStore)
+			require.ErrorIs(t, removeLeftovers(mem, "dir"), ErrNotStore)
+			require.Equal(t, before, treeOf(t, mem, "dir"))
+		})
+	}
+}
+
+func TestDirectoryOfAnEarlierVersionIsTaken(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		mem := newFS()
+		storeOn(t, mem, "dir/tree")
+		fileOn(t, mem, "dir/restore/0.1")
+		fileOn(t, mem, "dir/LOCK")
+		if open {
+			b, err := Open("dir", Options{FS: mem})
+			require.NoError(t, err)
+			require.Equal(t, []string{lockName, backendMarker}, namesIn(t, mem))
+			require.NoError(t, b.Close())
+		} else {
+			require.NoError(t, removeLeftovers(mem, "dir"))
+			require.Empty(t, treeOf(t, mem, "/"))
+		}
+	}
+	mem := newFS()
+	fileOn(t, mem, "dir/LOCK")
+	fileOn(t, mem, "dir/000102030405060708090a0b0c0d0e0f")
+	c, err := openLocalCopies(mem, "dir")
+	require.NoError(t, err)
+	require.Len(t, c.used, 1)
+	require.NoError(t, c.Close())
+}
+
+func TestTreeThatIsOpenIsNotCleared(t *testing.T) {
+	mem := newFS()
+	b, err := Open("dir", Options{FS: mem})
+	require.NoError(t, err)
+	require.NoError(t, b.Close())
+	db, err := lsm.Open("dir/tree", &lsm.Options{FS: mem})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("key"), []byte("value")))
+	before := treeOf(t, mem, "dir")
+	_, err = Open("dir", Options{FS: mem})
+	require.ErrorIs(t, err, ErrLocked)
+	require.ErrorIs(t, removeLeftovers(mem, "dir"), ErrLocked)
+	require.Equal(t, before, treeOf(t, mem, "dir"))
+	require.NoError(t, db.Close())
+}
+
+// A cleaner of old files removes a lock of a live backend: nobody else gets the
+// directory, and closing it clears nothing.
+func TestBackendThatHasLostALockClearsNothing(t *testing.T) {
+	for _, lost := range []string{"dir/LOCK", "dir/tree/LOCK"} {
+		mem := newFS()
+		b := fillOn(t, mem)
+		view, err := b.View()
+		require.NoError(t, err)
+		require.NoError(t, mem.Remove(lost))
+		_, err = Open("dir", Options{FS: mem})
+		require.ErrorIs(t, err, ErrLocked)
+		before := treeOf(t, mem, "dir")
+		require.NoError(t, b.Close()) // the view holds the tree
+		view.Release()
+		require.Equal(t, before, treeOf(t, mem, "dir"))
+
+		b = fillOn(t, mem)
+		require.NoError(t, mem.Remove(lost))
+		before = treeOf(t, mem, "dir")
+		require.ErrorIs(t, b.Close(), ErrLockLost, lost)
+		require.Equal(t, before, treeOf(t, mem, "dir"))
+		b, err = Open("dir", Options{FS: mem})
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+		require.Equal(t, []string{lockName, backendMarker}, namesIn(t, mem))
+	}
+}
+
+func TestCopiesThatHaveLostTheirLockRemoveNothing(t *testing.T) {
+	mem := newFS()
+	c := copiesOf(t, mem)
+	_, h := copied(t, mem, c)
+	require.NotEmpty(t, c.used)
+	require.NoError(t, mem.Remove(filepath.Join(copiesDir, lockName)))
+	before := treeOf(t, mem, copiesDir)
+	for _, id := range slices.Collect(maps.Keys(c.used)) {
+		c.forget(id)
+	}
+	require.NotEmpty(t, h.Files)
+	require.Equal(t, before, treeOf(t, mem, copiesDir))
+}
+
+func TestRemoveLeftoversRemovesWhatACrashLeft(t *testing.T) {
+	mem := newFS()
+	b := fillOn(t, mem)
+	require.ErrorIs(t, removeLeftovers(mem, "dir"), ErrLocked)
+	crashed := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	require.NoError(t, b.Close())
+	fileOn(t, crashed, "dir/restore/0.1")
+	kept := crashed.CrashClone(vfs.CrashOptions{Keep: 1})
+	require.NoError(t, removeLeftovers(crashed, "dir"))
+	require.Empty(t, treeOf(t, crashed, "/"))
+
+	fileOn(t, kept, "dir/notes")
+	require.NoError(t, removeLeftovers(kept, "dir"))
+	require.Equal(t, []string{filepath.FromSlash("/dir"), filepath.FromSlash("/dir/notes")}, treeOf(t, kept, filepath.FromSlash("/")))
+	require.ErrorIs(t, removeLeftovers(kept, "none"), ErrNotStore)
+}
+
+// Whatever fails while a directory is cleared, trying again works.
+func TestRemoveLeftoversUnderEveryFault(t *testing.T) {
+	mem := newFS()
+	b := fillOn(t, mem)
+	image := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	require.NoError(t, b.Close())
+	counted := vfs.NewFaulty(image.CrashClone(vfs.CrashOptions{Keep: 1}), vfs.FaultyOptions{})
+	require.NoError(t, removeLeftovers(counted, "dir"))
+	for n := range counted.Count() {
+		left := image.CrashClone(vfs.CrashOptions{Keep: 1})
+		_ = removeLeftovers(vfs.NewFaulty(left, vfs.FaultyOptions{Plan: vfs.FailNth(n, syscall.EIO)}), "dir")
+		b, err := Open("dir", Options{FS: left})
+		require.NoError(t, err, n)
+		require.NoError(t, b.Close())
+		require.Equal(t, []string{lockName, backendMarker}, namesIn(t, left))
+	}
+}

@@ -1,0 +1,81 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package lsmstate
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// A backend that was opened by a relative name removes nothing of another place.
+func TestBackendStaysWhereItWasOpened(t *testing.T) {
+	here, there := t.TempDir(), t.TempDir()
+	storeOn(t, vfs.Real{}, filepath.Join(there, "dir/tree"))
+	before := treeOf(t, vfs.Real{}, there)
+	t.Chdir(here)
+	b := fillOn(t, vfs.Real{})
+	copies, err := OpenLocalCopies("copies")
+	require.NoError(t, err)
+	require.NoError(t, b.db.Flush())
+	t.Chdir(there)
+	require.NoError(t, b.Close())
+	copies.forget([16]byte{})
+	require.NoError(t, copies.Close())
+	require.Equal(t, before, treeOf(t, vfs.Real{}, there))
+	t.Chdir(here)
+	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, vfs.Real{}))
+}
+
+func TestLinksOfABackendAreNotFollowed(t *testing.T) {
+	for name, to := range map[string]string{
+		treeName: "elsewhere", stageName: "elsewhere", backendMarker: "elsewhere/oak", lockName: "elsewhere/oak",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			fileOn(t, vfs.Real{}, "elsewhere/oak")
+			b, err := Open("dir", Options{})
+			require.NoError(t, err)
+			require.NoError(t, b.Close())
+			_ = os.Remove(filepath.Join("dir", name))
+			require.NoError(t, os.Symlink("../"+to, filepath.Join("dir", name)))
+			before := treeOf(t, vfs.Real{}, ".")
+			_, err = Open("dir", Options{})
+			require.ErrorIs(t, err, ErrNotRegular)
+			require.ErrorIs(t, RemoveLeftovers("dir"), ErrNotRegular)
+			require.Equal(t, before, treeOf(t, vfs.Real{}, "."))
+		})
+	}
+}
+
+// Neither a named pipe nor a link in the place of a copy is used or removed.
+func TestIrregularCopiesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	c, err := OpenLocalCopies(dir)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	pipe, link := filepath.Join(dir, "000102030405060708090a0b0c0d0e0f"), filepath.Join(dir, "0f0102030405060708090a0b0c0d0e0f")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.NoError(t, os.Symlink(copiesMarker, link))
+	c, err = OpenLocalCopies(dir)
+	require.NoError(t, err)
+	before := treeOf(t, vfs.Real{}, dir)
+	require.Len(t, c.used, 2)
+	for id := range c.used {
+		require.False(t, c.take(id, filepath.Join(t.TempDir(), "taken")))
+	}
+	require.Empty(t, c.used)
+	require.NoError(t, c.Close())
+	c, err = OpenLocalCopies(dir)
+	require.NoError(t, err)
+	for id := range c.used {
+		c.forget(id)
+	}
+	require.NoError(t, c.Close())
+	require.Equal(t, before, treeOf(t, vfs.Real{}, dir))
+}
