@@ -120,11 +120,9 @@ func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err erro
 		return end, err
 	}
 	if db.log != nil {
-		at, err := db.log.Append(b.record)
-		if err != nil {
-			return end, db.failLocked(err)
+		if end, err = db.logRecord(b.record); err != nil {
+			return end, err
 		}
-		end = db.logEnd(at)
 	}
 	for _, op := range operations {
 		db.active.apply(&db.o.Split, &db.probe, op.kind, op.key, op.value)

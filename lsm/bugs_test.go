@@ -189,9 +189,10 @@ func TestNumbersNeverRunOut(t *testing.T) {
 		mem := vfs.NewMem(vfs.MemOptions{})
 		require.NoError(t, mem.MkdirAll("db"))
 		e.first, e.split = true, WholeKey.Name
-		w, err := writeManifest(mem, "db", 1, &e)
+		w, err := createManifest(mem, "db", 1, &e)
 		require.NoError(t, err)
 		require.NoError(t, w.Close(true))
+		require.NoError(t, current{number: 1, file: w.Identity()}.publish(mem, "db"))
 		_, err = Open("db", &Options{FS: mem, Budget: storyBudget})
 		require.ErrorIs(t, err, ErrCorrupt)
 	}

@@ -111,7 +111,16 @@ func (p *page) op(kind byte, texts ...string) {
 }
 
 // pageCurrent is the content of CURRENT, of a manifest whose file has an identity.
-func pageCurrent(manifest int, identity string) []byte {
-	content := fmt.Sprintf("MANIFEST-%06d %x", manifest, identity)
+func pageCurrent(manifest uint64, identity string) []byte {
+	return pageSummed(fmt.Sprintf("MANIFEST-%06d %x", manifest, identity))
+}
+
+// pageClosedCurrent is the content of CURRENT of a store that was closed.
+func pageClosedCurrent(manifest uint64, identity string, size int64) []byte {
+	return pageSummed(fmt.Sprintf("2 MANIFEST-%06d %x %d", manifest, identity, size))
+}
+
+// pageSummed is a line with its checksum.
+func pageSummed(content string) []byte {
 	return slices.Concat([]byte(content), fmt.Appendf(nil, " %016x\n", xxhash.Sum64String(content)))
 }

@@ -22,18 +22,18 @@ type catalog struct {
 // readCatalog reads the manifest that counts; nil if the directory has none. The
 // file is where a problem is.
 func readCatalog(ctx context.Context, fsys vfs.FS, dir string) (c *catalog, file string, err error) {
-	number, identity, err := readCurrent(fsys, dir)
-	if err != nil || number == 0 {
+	from, err := readCurrent(fsys, dir)
+	if err != nil || from.number == 0 {
 		return nil, currentName, err
 	}
-	c, err = readEdits(ctx, fsys, dir, number, identity)
-	return c, manifestName(number), err
+	c, err = readEdits(ctx, fsys, dir, from)
+	return c, manifestName(from.number), err
 }
 
-// readEdits reads a manifest, whose file has an identity.
-func readEdits(ctx context.Context, fsys vfs.FS, dir string, number uint64, file wal.Identity) (*catalog, error) {
+// readEdits reads a manifest as CURRENT describes it.
+func readEdits(ctx context.Context, fsys vfs.FS, dir string, from current) (*catalog, error) {
 	c := &catalog{tables: make(map[uint64]placed)}
-	outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, manifestName(number)), func(record []byte, _ int64) error {
+	outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, manifestName(from.number)), func(record []byte, _ int64) error {
 		e, err := decodeEdit(record)
 		if err != nil {
 			return err
@@ -42,15 +42,18 @@ func readEdits(ctx context.Context, fsys vfs.FS, dir string, number uint64, file
 	})
 	switch {
 	case err != nil:
+	case from.closedBytes > 0 && outcome.CleanBytes() != from.closedBytes:
+		err = fmt.Errorf("the store was closed with a manifest of %d bytes, and what is left of it ends at %d without its end; "+
+			"nothing was removed: bring the file back, or restore a checkpoint: %w", from.closedBytes, outcome.Size, ErrCorrupt)
 	case !c.first:
 		err = fmt.Errorf("no edit: %w", ErrCorrupt)
 	case max(c.nextFile, c.nextRun, c.flushed) > maxNextNumber:
 		err = fmt.Errorf("numbers that were never given out: %w", ErrCorrupt)
-	case outcome.Identity != file:
+	case outcome.Identity != from.file:
 		err = fmt.Errorf("another one than %s names: %w", currentName, ErrCorrupt)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("manifest %d: %w", number, ofLog(missing(err)))
+		return nil, fmt.Errorf("manifest %d: %w", from.number, ofLog(missing(err)))
 	}
 	c.closed = outcome.Clean
 	return c, nil

@@ -18,6 +18,10 @@ type Report struct {
 	// Leftovers are files of the store that it does not need: what a crash has
 	// left. Opening the store removes them.
 	Leftovers []string
+	// Lost are whole tables that no manifest names and that may have data which the
+	// store has lost: those that were set aside, and those that opening the store
+	// would. See docs/format-manifest.md.
+	Lost []string
 }
 
 // Problem is something wrong in a file.
@@ -97,9 +101,9 @@ func (c *checker) whileClosed() error {
 // watched checks a store without a lock file, as a copy is, which is not to have
 // one made. Whoever opens it meanwhile begins a manifest.
 func (c *checker) watched() error {
-	before, _, _ := readCurrent(c.db.fs, c.db.dir)
+	before, _ := readCurrent(c.db.fs, c.db.dir)
 	err := c.check()
-	if after, _, _ := readCurrent(c.db.fs, c.db.dir); after != before {
+	if after, _ := readCurrent(c.db.fs, c.db.dir); after != before {
 		return ErrLocked
 	}
 	return err
@@ -133,18 +137,24 @@ func (c *checker) check() error {
 	if err == nil {
 		err = c.found(file, c.tree.check())
 	}
-	c.leftovers(names)
+	c.leftovers(names, catalog)
 	return errors.Join(err, closeAll(c.tree))
 }
 
-// leftovers are files of the store that were not needed.
-func (c *checker) leftovers(names []string) {
+// leftovers are files of the store that were not needed, or are lost.
+func (c *checker) leftovers(names []string, catalog *catalog) {
+	lost := make(map[string]bool)
+	for _, number := range catalog.unlistedTables(names) {
+		if name := tableName(number); !c.needed[name] {
+			lost[name] = c.db.isWhole(number)
+		}
+	}
 	for _, name := range names {
-		switch kindOfFile(name) {
-		case tableFile, logFile, manifestFile, currentTemp:
-			if !c.needed[name] {
-				c.report.Leftovers = append(c.report.Leftovers, name)
-			}
+		switch kind := kindOfFile(name); {
+		case kind == lostFile, lost[name]:
+			c.report.Lost = append(c.report.Lost, name)
+		case kind.isRemovable() && !c.needed[name]:
+			c.report.Leftovers = append(c.report.Leftovers, name)
 		}
 	}
 }

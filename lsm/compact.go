@@ -114,8 +114,11 @@ func (db *DB) compact(t *tree, pick Pick) error {
 		info.Moved = true
 		change.added[c.to] = c.files()
 	} else {
+		if err := db.mendManifest(); err != nil {
+			return fmt.Errorf("compaction of level %d: %w", c.from, err)
+		}
 		if err := c.merge(); err != nil {
-			return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(true)))
+			return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(false)))
 		}
 		change.added = c.rest
 		change.added[c.to] = append(change.added[c.to], c.outputs...)
@@ -126,7 +129,7 @@ func (db *DB) compact(t *tree, pick Pick) error {
 		}
 	}
 	if err := db.commit(change); err != nil {
-		return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(false)))
+		return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(true)))
 	}
 	if c.end == nil {
 		db.owner.Lock()

@@ -254,12 +254,14 @@ func (c *compaction) obstacles() (files []*file) {
 	return files
 }
 
-// discard closes outputs that do not become part of the tree, and removes them
-// unless the manifest may speak of them.
-func (c *compaction) discard(remove bool) (err error) {
-	for _, f := range c.outputs {
-		err = errors.Join(err, c.db.closeTable(f))
-		if remove {
+// discard gives outputs up that do not become part of the tree. A manifest may name
+// them only if it was tried to commit them.
+func (c *compaction) discard(committed bool) (err error) {
+	if committed {
+		err = c.db.giveUpTables(c.outputs...)
+	} else {
+		for _, f := range c.outputs {
+			err = errors.Join(err, c.db.closeTable(f))
 			c.db.report(c.db.removeFile(tableName(f.number)))
 		}
 	}

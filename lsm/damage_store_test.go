@@ -101,7 +101,7 @@ func newDamagedStore(t *testing.T, name string) *damagedStore {
 	require.NoError(t, j.err)
 	require.NoError(t, j.checkErr)
 	require.Equal(t, len(d.states)-1, d.stateOf(j))
-	for _, name := range j.report.Leftovers { // what a flush had begun
+	for _, name := range slices.Concat(j.report.Leftovers, j.report.Lost) { // what a flush had begun
 		require.NoError(t, d.disk.Remove(d.path(name)))
 	}
 	return d

@@ -277,9 +277,9 @@ func (d *damagedStore) requireRestore(t *testing.T, disk *vfs.Mem, what string) 
 	err := Restore(t.Context(), "to", []Part{{Dir: d.dir, From: nil, To: []byte("c")}, {Dir: d.dir, From: []byte("c"), To: nil}}, &o)
 	if err != nil {
 		require.True(t, isTyped(err) || errors.Is(err, ErrOption), "%s: %v", what, err)
-		number, _, err := readCurrent(disk, "to")
+		c, err := readCurrent(disk, "to")
 		require.NoError(t, err)
-		require.Zero(t, number, what)
+		require.Zero(t, c.number, what)
 		return
 	}
 	to := *d

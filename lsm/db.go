@@ -66,9 +66,10 @@ type DB struct {
 	progress    sync.Cond   // flushes, compactions and failures, on the lock
 
 	log       *wal.Writer // nil if there is none
-	logNumber uint64
+	logNumber uint64      // 0 between a log that could not be written and the next
 	logs      []oldLog
 	logHead   [32]byte
+	logLost   error // ErrStalled: why nothing is written to the log; see loseLog
 
 	manifest manifest
 	janitor  janitor
@@ -186,7 +187,9 @@ func (db *DB) close(discard bool) error {
 func (db *DB) release(discard bool) (err error) {
 	lost := db.dirLock.Check()
 	discard = discard || lost != nil
-	err = errors.Join(lost, db.closeLog(discard))
+	err = db.closeLog(discard)
+	complete := err == nil && db.isComplete()
+	err = errors.Join(lost, err)
 	db.owner.Lock()
 	for v := range db.views {
 		v.abandon()
@@ -202,33 +205,19 @@ func (db *DB) release(discard bool) (err error) {
 	db.released = true
 	unused := len(db.walks) == 0
 	db.owner.Unlock()
-	err = errors.Join(err, db.janitor.close(), db.manifest.close(discard))
+	err = errors.Join(err, db.janitor.close(), db.closeManifest(discard, complete))
 	if unused {
 		err = errors.Join(err, db.letGoOfBudget())
 	}
 	return errors.Join(err, db.dirLock.Close())
 }
 
-// closeLog ends the log. If all that it has is in the tree it ends clean, and is
-// needed no longer.
-func (db *DB) closeLog(discard bool) error {
-	if db.log == nil {
-		return nil
-	}
-	if discard {
-		return db.log.Discard()
-	}
+// isComplete reports whether all that was written is in the tree, and nothing has
+// failed for good.
+func (db *DB) isComplete() bool {
 	db.owner.Lock()
-	clean := db.failed == nil && db.active.Len() == 0 && len(db.current.memory) == 0
-	db.owner.Unlock()
-	if err := db.log.Close(clean); err != nil || !clean {
-		return ignoreFailed(err)
-	}
-	db.owner.Lock()
-	db.logs = append(db.logs, oldLog{db.logNumber, db.activeRun - 1})
-	db.logNumber = 0
-	db.owner.Unlock()
-	return db.commit(&change{})
+	defer db.owner.Unlock()
+	return db.failed == nil && db.isStill()
 }
 
 // report tells of an error that harms nobody.

@@ -59,15 +59,17 @@ var (
 	// partitions, which must not overlap in parts, and DeletePrefix and Prefix what
 	// Options.Split cuts.
 	ErrRange = errors.New("invalid range")
-	// ErrFailed is returned by writes after the log or the manifest could not be
-	// written, or a function of the options has panicked: see PanicError. Nothing is
-	// known then about what the disk has; Get and Peek go on, views and scans do
-	// unless there is something to seal, and opening the store again finds out.
+	// ErrFailed is returned by writes after the log, the manifest or the directory
+	// could not be synced, the lock was lost, or a function of the options has panicked:
+	// see PanicError. Nothing is known then about what the disk has; Get and Peek go on,
+	// views and scans do unless there is something to seal, and opening the store again
+	// finds out.
 	ErrFailed = errors.New("store has failed")
-	// ErrStalled is returned by a write for which there is no memory left since
-	// what is sealed cannot be flushed; its cause is wrapped. The write has not
-	// happened and may be tried again.
-	ErrStalled = errors.New("sealed data cannot be flushed")
+	// ErrStalled is returned by a write for which there is no memory left since what
+	// is sealed cannot be flushed, or which the disk has no room for; its cause is
+	// wrapped. The write is not visible and may be tried again. With a log, a crash may
+	// bring it all the same.
+	ErrStalled = errors.New("writes are stalled: the disk does not take them")
 	// ErrOpen is returned by Close when views or iterators were still open, with
 	// the places where they were opened, but for those of Prefix. The store is closed
 	// all the same. Budget.Close returns it while stores of the budget are open, and
@@ -95,6 +97,14 @@ func missing(err error) error {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
+}
+
+// isFinal reports whether an error ends the store. After a failed sync of the log, of
+// the manifest or of the directory, nothing is known about what should be on the disk,
+// and without its lock the store may not write. After any other error of writing, as
+// on a full disk, other files do.
+func isFinal(err error) bool {
+	return errors.Is(err, wal.ErrSync) || errors.Is(err, vfs.ErrUnsynced) || errors.Is(err, ErrLockLost)
 }
 
 // ofLog makes errors of the room wal those of this one.

@@ -18,8 +18,8 @@ type Events struct {
 	FlushFailed func(error)
 	// Compacted is called when a compaction has become part of the tree.
 	Compacted func(CompactionInfo)
-	// CompactionFailed is called when a compaction has failed; it is tried
-	// again, unless a file is damaged or the Picker or the Filter is wrong.
+	// CompactionFailed is called when a compaction has failed, or waits for room on
+	// the disk; it is tried again, unless a file is damaged or the Picker or the Filter is wrong.
 	CompactionFailed func(error)
 	// TableRemoved is called when the file of a table that nobody needs any
 	// more was removed, or could not be.
@@ -31,6 +31,13 @@ type Events struct {
 	// or closed. It is removed when the store is opened next, unless it is
 	// ErrNotRegular: somebody else has put it there, and it stays.
 	LeftBehind func(error)
+	// LogFailed is called when the log could not be written. Writes are ErrStalled
+	// until all that it has is in tables and there is a new one.
+	LogFailed func(error)
+	// TableLost is called when opening the store has found a whole table that no
+	// manifest names, after an end without Close, and has set it aside: its file
+	// ends with ".lost" then. See docs/format-manifest.md.
+	TableLost func(TableInfo)
 	// Failed is called when the store writes nothing any more: see ErrFailed.
 	Failed func(error)
 }
@@ -70,11 +77,11 @@ type CompactionInfo struct {
 	Took    time.Duration
 }
 
-// TableInfo describes a file that was removed.
+// TableInfo describes a file that was removed, or set aside.
 type TableInfo struct {
 	File  uint64 // number, which names it
 	Bytes int64
-	Err   error // nil if it is gone
+	Err   error // nil if it was
 }
 
 // guarded returns functions that never panic, and do nothing where e has none.
@@ -87,6 +94,8 @@ func (e Events) guarded(panics *eventPanics) Events {
 	guardEvent(&e.TableRemoved, "TableRemoved", panics)
 	guardEvent(&e.Stalled, "Stalled", panics)
 	guardEvent(&e.LeftBehind, "LeftBehind", panics)
+	guardEvent(&e.LogFailed, "LogFailed", panics)
+	guardEvent(&e.TableLost, "TableLost", panics)
 	guardEvent(&e.Failed, "Failed", panics)
 	return e
 }

@@ -91,7 +91,7 @@ func (o *ordeal) begin() {
 	}
 	o.mu.Lock()
 	o.states, o.seals = []storyState{may[at]}, map[int]bool{0: true}
-	o.acked, o.kept, o.failed = 0, 0, false
+	o.acked, o.kept, o.failed, o.refused = 0, 0, false, nil
 	o.mu.Unlock()
 	o.begun = o.db
 }

@@ -16,7 +16,10 @@ func (db *DB) Flush() (err error) {
 		return err
 	}
 	defer db.leaveWrite(&err)
-	return db.flushAll()
+	if err := db.flushAll(); err != nil {
+		return err
+	}
+	return db.waitForLog()
 }
 
 // flushAll is Flush under the lock, which is not held while it waits.
@@ -63,10 +66,16 @@ func (db *DB) flushDue() (more bool, err error) {
 		return false, err
 	}
 	defer db.o.Budget.flushes.give()
+	if err := db.mendManifest(); err != nil {
+		return false, err
+	}
 	db.owner.Lock()
 	group := db.dueRuns()
 	db.owner.Unlock()
 	if len(group) == 0 {
+		if err := db.mendLog(); err != nil {
+			return false, err
+		}
 		db.sortRuns()
 		return false, nil
 	}
@@ -123,7 +132,7 @@ func (db *DB) flush(group []*sealedRun) error {
 	}
 	if err := db.commit(&change); err != nil {
 		if f != nil && f != group[0].file {
-			err = errors.Join(err, db.closeTable(f))
+			err = errors.Join(err, db.giveUpTables(f))
 		}
 		return fmt.Errorf("flush run %d: %w", newest, err)
 	}

@@ -165,9 +165,48 @@ func TestEditsAreWrittenByteForByte(t *testing.T) {
 		golden(t, file, g.edit.encode())
 		golden(t, file, g.page.build())
 	}
-	for _, n := range []uint64{7, 12_345_678} {
-		require.Equal(t, string(pageCurrent(int(n), otherIdentity)), currentContent(n, wal.Identity([]byte(otherIdentity))))
+}
+
+// goldenCurrents are contents of CURRENT, and what the page makes of them.
+var goldenCurrents = map[string]struct {
+	current current
+	page    []byte
+}{
+	"v1-7.current":      {current{number: 7, file: wal.Identity([]byte(otherIdentity))}, pageCurrent(7, otherIdentity)},
+	"v1-large.current":  {current{number: 12_345_678, file: wal.Identity([]byte(goldenIdentity))}, pageCurrent(12_345_678, goldenIdentity)},
+	"v2-closed.current": {current{7, wal.Identity([]byte(otherIdentity)), 4711}, pageClosedCurrent(7, otherIdentity, 4711)},
+	"v2-highest.current": {
+		current{maxFileNumber, wal.Identity([]byte(goldenIdentity)), 1<<63 - 1},
+		pageClosedCurrent(maxFileNumber, goldenIdentity, 1<<63-1),
+	},
+}
+
+// A difference means that CURRENT does not look as it did: raise the version, or
+// find out why.
+func TestCurrentIsWrittenByteForByteAndRead(t *testing.T) {
+	for file, g := range goldenCurrents {
+		golden(t, file, []byte(g.current.content()))
+		golden(t, file, g.page)
+		b := readGolden(t, file)
+		require.LessOrEqual(t, len(b), maxCurrentBytes)
+		c, err := parseCurrent(string(b))
+		require.NoError(t, err, file)
+		require.Equal(t, g.current, c, file)
+		for n := range b {
+			_, err := parseCurrent(string(b[:n]))
+			require.ErrorIs(t, err, ErrCorrupt, "%s cut to %d bytes", file, n)
+			for bit := range 8 {
+				flipped := bytes.Clone(b)
+				flipped[n] ^= 1 << bit
+				_, err := parseCurrent(string(flipped))
+				require.ErrorIs(t, err, ErrCorrupt, "%s, bit %d of byte %d", file, bit, n)
+			}
+		}
+		_, err = parseCurrent(string(b) + "\n")
+		require.ErrorIs(t, err, ErrCorrupt)
 	}
+	_, err := parseCurrent(string(pageSummed("3 something else")))
+	require.ErrorIs(t, err, ErrVersion)
 }
 
 func TestEditsAreRead(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
@@ -28,16 +29,17 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 	if err := db.seal(); err != nil {
 		return end, err
 	}
+	if db.logLost != nil {
+		return end, db.refuse()
+	}
 	f, err := db.writeLarge(operations)
 	if err != nil {
-		return end, err
+		return end, db.refuseLarge(err)
 	}
 	if db.log != nil {
-		at, err := db.logLarge(f)
-		if err != nil { // the file stays: the log may speak of it
-			return end, db.failLocked(errors.Join(err, f.table.Close()))
+		if end, err = db.logLarge(f); err != nil {
+			return end, err
 		}
-		end = db.logEnd(at)
 	}
 	f.refs++ // the run's
 	db.writes++
@@ -57,12 +59,30 @@ func (db *DB) writeLarge(operations []operation) (*file, error) {
 	})
 }
 
-// logLarge notes that a run is a file. Its name is durable before that.
-func (db *DB) logLarge(f *file) (end int64, err error) {
-	if err := db.fs.SyncDir(db.dir); err != nil {
-		return 0, err
+// refuseLarge returns the error for a write whose table could not be made. The lock is
+// held.
+func (db *DB) refuseLarge(err error) error {
+	if isFinal(err) {
+		return db.failLocked(err)
 	}
-	return db.logFile(f)
+	return fmt.Errorf("%w: %w", ErrStalled, err)
+}
+
+// logLarge notes that a run is a file. Its name is durable before that. If the log
+// cannot be written it may name the file all the same, which stays as long as the log.
+func (db *DB) logLarge(f *file) (end logEnd, err error) {
+	name := tableName(f.number)
+	if err := db.fs.SyncDir(db.dir); err != nil {
+		return end, db.refuseLarge(errors.Join(err, f.table.Close(), db.removeFile(name)))
+	}
+	end, err = db.logRecord(f.append([]byte{recordFile}))
+	if err != nil {
+		db.report(f.table.Close())
+		if n := len(db.logs); n > 0 && db.failed == nil {
+			db.logs[n-1].table = name
+		}
+	}
+	return end, err
 }
 
 // group is the entries with one prefix.

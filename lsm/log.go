@@ -3,7 +3,6 @@ package lsm
 import (
 	"encoding/binary"
 	"errors"
-	"path/filepath"
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
@@ -26,23 +25,37 @@ const (
 // opRange is a DeleteRange among operations; the others are kinds of entries.
 const opRange run.Kind = 16
 
-// openLog begins a new log with the run that is active, and makes its name
-// durable.
-func (db *DB) openLog(number uint64) error {
+// createLog creates a log file with its first record in memory. Its name is durable
+// then; after an error it is gone.
+func (db *DB) createLog(number uint64) (*wal.Writer, error) {
 	if err := db.dirLock.Check(); err != nil {
-		return err
+		return nil, err
 	}
-	w, err := wal.Create(db.fs, filepath.Join(db.dir, logName(number)), wal.Options{MaxRecordBytes: maxLogRecord})
+	name := db.path(logName(number))
+	w, err := wal.Create(db.fs, name, wal.Options{MaxRecordBytes: maxLogRecord})
+	if err != nil {
+		return nil, err
+	}
+	err = db.fs.SyncDir(db.dir)
+	if err == nil {
+		_, err = w.Append(firstRecord(db.identity, number))
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.Discard(), db.removeFile(logName(number)))
+	}
+	return w, nil
+}
+
+// openLog begins a log with the run that is active. Nothing else goes on, or the
+// lock is held.
+func (db *DB) openLog() error {
+	number := db.nextFile
+	db.nextFile++
+	w, err := db.createLog(number)
 	if err != nil {
 		return err
 	}
-	if err := db.fs.SyncDir(db.dir); err != nil {
-		return errors.Join(err, w.Close(false))
-	}
 	db.log, db.logNumber = w, number
-	if _, err := w.Append(firstRecord(db.identity, number)); err != nil {
-		return err
-	}
 	return db.logRun()
 }
 
@@ -62,19 +75,43 @@ func (db *DB) logRun() error {
 }
 
 // logOp notes one operation.
-func (db *DB) logOp(kind run.Kind, key, value []byte) (end int64, err error) {
+func (db *DB) logOp(kind run.Kind, key, value []byte) (end logEnd, err error) {
+	if db.logLost != nil {
+		return end, db.refuse()
+	}
 	head := append(db.logHead[:0], recordOps, byte(kind))
 	head = binary.AppendUvarint(head, uint64(len(key)))
 	split := len(head)
 	if kind.HasValue() || kind == opRange {
 		head = binary.AppendUvarint(head, uint64(len(value)))
 	}
-	return db.log.Append(head[:split], key, head[split:], value)
+	at, err := db.log.Append(head[:split], key, head[split:], value)
+	return db.logged(at, err)
 }
 
-// logFile notes that a run is a file.
-func (db *DB) logFile(f *file) (end int64, err error) {
-	return db.log.Append(f.append([]byte{recordFile}))
+// logRecord notes operations that are a record already.
+func (db *DB) logRecord(record []byte) (end logEnd, err error) {
+	if db.logLost != nil {
+		return end, db.refuse()
+	}
+	at, err := db.log.Append(record)
+	return db.logged(at, err)
+}
+
+// logged ends what notes a write, before anything of it happens. In a log that is
+// synced the record is with the system then: a write that finds no room for it can
+// still be refused. The sync is shared by those who wait for it without the lock.
+func (db *DB) logged(at int64, err error) (end logEnd, _ error) {
+	if db.o.Log == LogSynced {
+		if err == nil {
+			err = db.log.Flush()
+		}
+		end = logEnd{db.log, at, db}
+	}
+	if err != nil {
+		return logEnd{}, db.loseLog(err)
+	}
+	return end, nil
 }
 
 // appendOp adds an operation to a record, as logOp writes it.
@@ -87,25 +124,33 @@ func appendOp(b []byte, kind run.Kind, key, value []byte) []byte {
 	return b
 }
 
-// rotateLog begins another log if the one there is has become large. The old one
-// ends for good before a write is noted in the new one: what comes later must
-// never survive without what came before. The new one is there before that, so
-// that a log which has ended and is the last one tells that another is missing.
+// rotateLog begins another log if the one there is has become large, and says so; if
+// it cannot be made, the old one goes on. The old one ends for good before a write is
+// noted in the new one: what comes later must never survive without what came before.
+// The new one is there before that, so that a log which has ended and is the last one
+// tells that another is missing.
 func (db *DB) rotateLog() (rotated bool, err error) {
 	if db.log.Size() < db.o.MemtableBytes {
 		return false, nil
 	}
 	old, oldNumber := db.log, db.logNumber
-	db.nextFile++
-	if err := db.openLog(db.nextFile - 1); err != nil {
-		return false, err
+	if err := db.openLog(); err != nil {
+		if isFinal(err) {
+			return false, err
+		}
+		return false, nil
 	}
-	db.logs = append(db.logs, oldLog{oldNumber, db.activeRun - 1})
+	db.logs = append(db.logs, oldLog{number: oldNumber, lastRun: db.activeRun - 1})
 	return true, old.Close(true)
 }
 
-// oldLog is a log that has ended. It is needed until its last run is flushed.
-type oldLog struct{ number, lastRun uint64 }
+// oldLog is a log that has ended, or could not be written any more. It is needed
+// until its last run is flushed.
+type oldLog struct {
+	number, lastRun uint64
+	w               *wal.Writer // still open if it could not be written
+	table           string      // of a write that was refused, which the log may name
+}
 
 // firstLog is the oldest log that is needed when all runs up to flushed are in
 // the tree: the number of the next file if none is, so that any lower one is
@@ -133,8 +178,45 @@ func (db *DB) removeLogs(first uint64) {
 	}
 	db.owner.Unlock()
 	for _, l := range gone {
+		if l.w != nil {
+			db.report(ignoreFailed(l.w.Close(false)))
+		}
 		db.report(db.removeFile(logName(l.number)))
+		if l.table != "" {
+			db.report(db.removeFile(l.table))
+		}
 	}
+}
+
+// closeLog ends the log. If all that it has is in the tree it is needed no longer,
+// however it ends. If the store is discarded nothing is written.
+func (db *DB) closeLog(discard bool) (err error) {
+	if db.log == nil {
+		return nil
+	}
+	for _, l := range db.logs {
+		if l.w != nil {
+			db.report(l.w.Discard())
+		}
+	}
+	switch {
+	case db.logNumber == 0: // it was one of these
+	case discard:
+		err = db.log.Discard()
+	default:
+		err = ignoreFailed(db.log.Close(false))
+	}
+	if discard || !db.isComplete() {
+		return err
+	}
+	db.report(err)
+	db.owner.Lock()
+	if db.logNumber != 0 {
+		db.logs = append(db.logs, oldLog{number: db.logNumber, lastRun: db.activeRun - 1})
+		db.logNumber = 0
+	}
+	db.owner.Unlock()
+	return db.commit(&change{})
 }
 
 // logNumbers are those of the log files in a directory, ascending, from the

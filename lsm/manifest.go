@@ -1,22 +1,23 @@
 package lsm
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"path/filepath"
-	"strings"
 	"sync"
+	"sync/atomic"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/wal"
 )
 
 // manifest is the file that says which tables make the tree: edits, each on the
 // disk before it counts.
+//
+// A write that fails, as on a full disk, ends a manifest: it may have the edit or
+// not, so nothing is added to it, and the next change begins a new one. Until
+// CURRENT names that for good, the files stay that the old one may name. A failed
+// sync ends the store: see isFinal.
 type manifest struct {
 	// mu is held for as long as the tree changes, and is taken before the lock
 	// of the store.
@@ -24,6 +25,12 @@ type manifest struct {
 	w        *wal.Writer
 	number   uint64
 	maxBytes int64 // size at which it is written anew
+	// inDoubt is set after a write of the manifest or of CURRENT has failed. It
+	// changes under mu.
+	inDoubt atomic.Bool
+	// unnamed are files that are removed as soon as no manifest that may count
+	// names them: tables, and manifests themselves.
+	unnamed []string
 }
 
 // maxManifestBytes is the size at which a manifest is written anew, but in some
@@ -55,12 +62,15 @@ func (c *change) edit(before *tree) *edit {
 	return e
 }
 
-// commit makes a change: in the manifest, then in the store. A manifest that
-// cannot be written is the end of writing; what it would have referred to stays,
-// since it may turn out to be referred to.
+// commit makes a change: in the manifest, then in the store. After an error the
+// change has not happened, and may be tried again with other files unless the store
+// has failed; the caller gives the tables of this one up: see giveUpTables.
 func (db *DB) commit(c *change) error {
 	db.manifest.mu.Lock()
 	defer db.manifest.mu.Unlock()
+	if err := db.settleManifest(); err != nil {
+		return err
+	}
 	db.owner.Lock()
 	if db.failed != nil {
 		defer db.owner.Unlock()
@@ -76,7 +86,7 @@ func (db *DB) commit(c *change) error {
 	db.fillIn(e, c.flushed)
 	db.owner.Unlock()
 	if err := db.writeEdit(e); err != nil {
-		return db.fail(fmt.Errorf("manifest: %w", err))
+		return db.manifestError(err)
 	}
 	db.owner.Lock()
 	db.adoptChange(c, next)
@@ -86,12 +96,22 @@ func (db *DB) commit(c *change) error {
 	return nil
 }
 
+// manifestError wraps an error of the manifest, and ends the store if it is final.
+func (db *DB) manifestError(err error) error {
+	err = fmt.Errorf("manifest: %w", err)
+	if isFinal(err) {
+		return db.fail(err)
+	}
+	return err
+}
+
 // fillIn completes an edit. The lock is held.
 func (db *DB) fillIn(e *edit, flushed []*sealedRun) {
+	e.flushed = db.flushedRun
 	if len(flushed) > 0 {
-		db.flushedRun = flushed[0].number
+		e.flushed = flushed[0].number
 	}
-	e.flushed, e.nextFile, e.nextRun = db.flushedRun, db.nextFile, db.activeRun
+	e.nextFile, e.nextRun = db.nextFile, db.activeRun
 	e.firstLog = db.firstLog(e.flushed)
 }
 
@@ -106,10 +126,67 @@ func (db *DB) writeEdit(e *edit) error {
 		}
 	}
 	end, err := db.manifest.w.Append(e.encode())
-	if err != nil {
-		return err
+	if err == nil {
+		err = db.manifest.w.SyncTo(end)
 	}
-	return db.manifest.w.SyncTo(end)
+	if err != nil {
+		db.manifest.inDoubt.Store(true)
+	}
+	return err
+}
+
+// settleManifest begins a new manifest if the one there is is in doubt. The mutex
+// of the manifest is held.
+func (db *DB) settleManifest() error {
+	if !db.manifest.inDoubt.Load() {
+		return nil
+	}
+	db.owner.Lock()
+	failed := db.failed
+	db.owner.Unlock()
+	if failed != nil {
+		return failed
+	}
+	return db.newManifest()
+}
+
+// mendManifest is settleManifest for the workers, before they write files that need
+// room: the new manifest makes some.
+func (db *DB) mendManifest() error {
+	if !db.manifest.inDoubt.Load() {
+		return nil
+	}
+	db.manifest.mu.Lock()
+	defer db.manifest.mu.Unlock()
+	return db.settleManifest()
+}
+
+// giveUpTables closes tables that a change should have brought to the tree. Their
+// files go as soon as no manifest can name them; when the store has failed they stay.
+func (db *DB) giveUpTables(files ...*file) (err error) {
+	for _, f := range files {
+		err = errors.Join(err, db.closeTable(f))
+	}
+	db.manifest.mu.Lock()
+	defer db.manifest.mu.Unlock()
+	for _, f := range files {
+		db.manifest.unnamed = append(db.manifest.unnamed, tableName(f.number))
+	}
+	db.owner.Lock()
+	failed := db.failed != nil
+	db.owner.Unlock()
+	if !failed && !db.manifest.inDoubt.Load() {
+		db.removeUnnamed()
+	}
+	return err
+}
+
+// removeUnnamed removes the files that no manifest names any more.
+func (db *DB) removeUnnamed() {
+	for _, name := range db.manifest.unnamed {
+		db.report(db.removeFile(name))
+	}
+	db.manifest.unnamed = nil
 }
 
 // adoptChange makes a change in the store, and in its views. The lock is held.
@@ -117,6 +194,7 @@ func (db *DB) adoptChange(c *change, next *tree) {
 	if len(c.flushed) == 0 {
 		db.install(newVersion(db.current.memory, next))
 	} else {
+		db.flushedRun = c.flushed[0].number
 		for _, r := range c.flushed {
 			db.o.Budget.leave(r)
 		}
@@ -126,8 +204,8 @@ func (db *DB) adoptChange(c *change, next *tree) {
 	db.progress.Broadcast()
 }
 
-// renewManifest begins a new manifest if the one there is has become large. If
-// that fails the store has failed; the change before it has been made.
+// renewManifest begins a new manifest if the one there is has become large. If it
+// cannot be written the old one goes on, and the next change tries again.
 func (db *DB) renewManifest() {
 	if db.manifest.w.Size() >= db.manifest.maxBytes {
 		_ = db.newManifest()
@@ -151,27 +229,36 @@ func (db *DB) newManifest() error {
 	db.fillIn(e, nil)
 	db.owner.Unlock()
 
+	m := &db.manifest
 	err := db.dirLock.Check()
 	var w *wal.Writer
 	if err == nil {
-		w, err = writeManifest(db.fs, db.dir, number, e)
+		w, err = createManifest(db.fs, db.dir, number, e)
 	}
 	if err != nil {
-		return db.fail(fmt.Errorf("manifest: %w", err))
+		return db.manifestError(err)
 	}
-	old, oldNumber := db.manifest.w, db.manifest.number
-	db.manifest.w, db.manifest.number = w, number
-	if old == nil {
-		return nil
+	m.unnamed = append(m.unnamed, manifestName(number)) // unless it becomes the current one
+	if err := (current{number: number, file: w.Identity()}).publish(db.fs, db.dir); err != nil {
+		m.inDoubt.Store(true)
+		return db.manifestError(errors.Join(err, ignoreFailed(w.Close(false)), removeNotCurrent(db.fs, db.dir, number)))
 	}
-	// What is left of the old one is removed when the store is opened next.
-	db.report(errors.Join(old.Close(true), db.removeFile(manifestName(oldNumber))))
+	m.unnamed = m.unnamed[:len(m.unnamed)-1]
+	if m.w != nil {
+		db.report(ignoreFailed(m.w.Close(false)))
+		m.unnamed = append(m.unnamed, manifestName(m.number))
+	}
+	m.w, m.number = w, number
+	m.inDoubt.Store(false)
+	db.removeUnnamed()
 	return nil
 }
 
-// writeManifest makes a manifest with one edit the current one of a directory.
-func writeManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writer, err error) {
-	w, err := wal.Create(fsys, filepath.Join(dir, manifestName(number)), wal.Options{MaxRecordBytes: maxEditBytes, BufferBytes: manifestBufferBytes})
+// createManifest writes a manifest with one edit, which is durable then, as is its
+// name. After an error it is gone.
+func createManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writer, err error) {
+	name := filepath.Join(dir, manifestName(number))
+	w, err := wal.Create(fsys, name, wal.Options{MaxRecordBytes: maxEditBytes, BufferBytes: manifestBufferBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -182,22 +269,16 @@ func writeManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writ
 	if err == nil {
 		err = fsys.SyncDir(dir)
 	}
-	if err == nil {
-		err = vfs.Publish(fsys, filepath.Join(dir, currentName), func(to io.Writer) error {
-			_, err := io.WriteString(to, currentContent(number, w.Identity()))
-			return err
-		})
-	}
 	if err != nil {
-		return nil, errors.Join(err, ignoreFailed(w.Close(false)), removeUnnamed(fsys, dir, number))
+		return nil, errors.Join(err, ignoreFailed(w.Close(false)), ignoreMissing(fsys.Remove(name)))
 	}
 	return w, nil
 }
 
-// removeUnnamed removes a manifest that could not become the current one, unless
+// removeNotCurrent removes a manifest that could not become the current one, unless
 // CURRENT names it, or cannot say.
-func removeUnnamed(fsys vfs.FS, dir string, number uint64) error {
-	if current, _, err := readCurrent(fsys, dir); err != nil || current == number {
+func removeNotCurrent(fsys vfs.FS, dir string, number uint64) error {
+	if c, err := readCurrent(fsys, dir); err != nil || c.number == number {
 		return err
 	}
 	return ignoreMissing(fsys.Remove(filepath.Join(dir, manifestName(number))))
@@ -211,53 +292,23 @@ const maxEditBytes = 256 << 20
 // such a buffer for as long as it is open.
 const manifestBufferBytes = 4 << 10
 
-// currentContent names a manifest and the identity of its file, with a checksum.
-func currentContent(number uint64, file wal.Identity) string {
-	content := fmt.Sprintf("%s %x", manifestName(number), file[:])
-	return fmt.Sprintf("%s %016x\n", content, run.Hash([]byte(content)))
-}
-
-// readCurrent reads the number of the manifest that counts, and the identity that
-// its file has; 0 if the directory has none.
-func readCurrent(fsys vfs.FS, dir string) (number uint64, file wal.Identity, err error) {
-	content, err := readFile(fsys, filepath.Join(dir, currentName), 100)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, file, nil
-	}
-	if err != nil {
-		return 0, file, missing(err)
-	}
-	name, rest, _ := strings.Cut(string(content), " ")
-	digits, _, _ := strings.Cut(rest, " ")
-	number, ok := parseNumber(name, manifestPrefix, "")
-	identity, err := hex.DecodeString(digits)
-	copy(file[:], identity)
-	if !ok || err != nil || string(content) != currentContent(number, file) {
-		return 0, file, fmt.Errorf("%s: %w", currentName, ErrCorrupt)
-	}
-	return number, file, nil
-}
-
-// readFile reads a small file.
-func readFile(fsys vfs.FS, name string, maxBytes int64) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err == nil && int64(len(content)) > maxBytes {
-		err = fmt.Errorf("%s has more than %d bytes: %w", filepath.Base(name), maxBytes, ErrCorrupt)
-	}
-	return content, err
-}
-
-func (m *manifest) close(discard bool) error {
+// closeManifest ends the manifest. If all that the store has is in its tree, CURRENT
+// says up to where: from then on, whatever the manifest loses is found.
+func (db *DB) closeManifest(discard, complete bool) error {
+	m := &db.manifest
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	switch {
 	case m.w == nil:
 		return nil
 	case discard:
 		return m.w.Discard()
+	case !complete:
+		return ignoreFailed(m.w.Close(false))
 	}
-	return ignoreFailed(m.w.Close(true))
+	err := db.settleManifest()
+	if err := errors.Join(err, m.w.Close(err == nil)); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	return current{m.number, m.w.Identity(), m.w.Size()}.publish(db.fs, db.dir)
 }

@@ -34,7 +34,18 @@ const (
 	lockFile
 	currentFile
 	currentTemp // CURRENT before it is
+	lostFile    // a table that was set aside
 )
+
+// isRemovable reports whether a file of this kind is removed when the store is opened
+// and does not need it.
+func (k fileKind) isRemovable() bool {
+	switch k {
+	case manifestFile, tableFile, logFile, currentTemp:
+		return true
+	}
+	return false
+}
 
 func kindOfFile(name string) fileKind {
 	kind, _ := parseName(name)
@@ -65,6 +76,9 @@ func parseName(name string) (kind fileKind, number uint64) {
 	}
 	if n, ok := parseNumber(name, manifestPrefix, ""); ok {
 		return manifestFile, n
+	}
+	if n, ok := lostNumber(name); ok {
+		return lostFile, n
 	}
 	return otherFile, 0
 }

@@ -127,7 +127,7 @@ func checkEmpty(names []string) error {
 	for _, name := range names {
 		switch kindOfFile(name) {
 		case manifestFile, lockFile, currentTemp:
-		case tableFile, logFile:
+		case tableFile, logFile, lostFile:
 			lost = name
 		default:
 			return fmt.Errorf("the directory has other files: %w", ErrNotStore)
@@ -197,6 +197,9 @@ func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
 		}
 		db.nextFile = max(db.nextFile, number+1)
 	}
+	if err := db.setAsideLost(ctx, names, logs, c); err != nil {
+		return err
+	}
 	if err := db.newManifest(); err != nil {
 		return err
 	}
@@ -209,8 +212,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
 	db.flushedRun = db.activeRun - 1
 	db.logNumber = 0
 	if db.o.Log != LogOff {
-		db.nextFile++
-		if err := db.openLog(db.nextFile - 1); err != nil {
+		if err := db.openLog(); err != nil {
 			return err
 		}
 	}
@@ -253,11 +255,8 @@ func (db *DB) removeLeftovers() error {
 		}
 	}
 	for _, name := range names {
-		switch kindOfFile(name) {
-		case manifestFile, tableFile, logFile, currentTemp:
-			if !needed[name] {
-				db.report(db.removeFile(name))
-			}
+		if kindOfFile(name).isRemovable() && !needed[name] {
+			db.report(db.removeFile(name))
 		}
 	}
 	return nil
@@ -271,7 +270,7 @@ func (db *DB) giveUp() error {
 		return errors.Join(releaseTable(db.active.Table), db.letGoOfBudget())
 	}
 	db.closed = true
-	return db.release(false)
+	return db.release(true)
 }
 
 // letGoOfBudget ends the hold of the store on its budget, and closes one of its own.

@@ -42,8 +42,8 @@ const (
 	// LogBuffered writes a log that the system brings to the disk when it
 	// likes. Up to 64 KiB wait in the process itself.
 	LogBuffered
-	// LogSynced lets a write return when the log has it on disk. Writers that
-	// wait at the same time share a sync.
+	// LogSynced lets a write return when the log has it on disk. The system gets it
+	// before the write is visible. Writers that wait at the same time share a sync.
 	LogSynced
 )
 

@@ -36,7 +36,7 @@ func (s *story) survivors(kept int) (states []storyState) {
 			states = append(states, state)
 		}
 	}
-	return states
+	return append(states, s.refused...)
 }
 
 // verify opens what a crash has left and compares it with what was promised.

@@ -46,7 +46,7 @@ func (db *DB) beginRun(ended *sealedRun) error {
 	db.activeRun++
 	db.flusher.wake()
 	db.wakeWhenOld()
-	if db.log == nil {
+	if db.log == nil || db.logLost != nil {
 		return nil
 	}
 	rotated, err := db.rotateLog()
@@ -54,7 +54,7 @@ func (db *DB) beginRun(ended *sealedRun) error {
 		err = db.logRun()
 	}
 	if err != nil {
-		return db.failLocked(err)
+		_ = db.loseLog(err)
 	}
-	return nil
+	return db.failed // a log that is lost does not undo the seal
 }

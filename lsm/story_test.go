@@ -44,8 +44,11 @@ type story struct {
 	kept   int          // a crash must not go back behind this state
 	seals  map[int]bool // states at which a run may have ended
 	failed bool         // a write was ErrFailed: the last state may be or not
-	copies []storyCopy
-	wrong  error // what must not be, the first
+	// refused are states that writes since the last one that returned would have made.
+	// They are not visible, but the log may have one: a crash may bring it.
+	refused []storyState
+	copies  []storyCopy
+	wrong   error // what must not be, the first
 }
 
 // storyCopy is a store made out of this one.
@@ -113,9 +116,13 @@ func (s *story) write(change func(storyState), do func(*DB) error) error {
 	case errors.Is(err, ErrFailed):
 		s.failed = true
 	case err != nil: // it has not happened
+		if s.o.Log != LogOff {
+			s.refused = append(s.refused, s.states[before+1])
+		}
 		s.states = s.states[:before+1]
 		delete(s.seals, before+1)
 	default:
+		s.refused = nil
 		s.acked = before + 1
 		s.seals[before] = wasSeal || sealed
 		s.seals[before+1] = sealed && s.db.activeIsEmpty()

@@ -117,11 +117,14 @@ func (t *target) finish(e *edit) error {
 	if err := t.lock.Check(); err != nil {
 		return err
 	}
-	w, err := writeManifest(t.fs, t.dir, number, e)
+	w, err := createManifest(t.fs, t.dir, number, e)
 	if err != nil {
 		return err
 	}
-	return w.Close(true)
+	if err := w.Close(true); err != nil {
+		return err
+	}
+	return current{number, w.Identity(), w.Size()}.publish(t.fs, t.dir)
 }
 
 // clear removes what was made, unless the lock is lost. CURRENT goes first, for

@@ -100,8 +100,8 @@ type logEnd struct {
 	db  *DB
 }
 
-// sync waits for it. A log that another one has followed meanwhile has ended
-// clean: all of it is on the disk.
+// sync waits for it. A log that was closed while the store is open was synced, or all
+// that was written to it is in the tree.
 func (e logEnd) sync() error {
 	if e.log == nil {
 		return nil
@@ -154,21 +154,11 @@ func (db *DB) apply(kind run.Kind, key, value []byte) (end logEnd, err error) {
 		return end, err
 	}
 	if db.log != nil {
-		at, err := db.logOp(kind, key, value)
-		if err != nil {
-			return end, db.failLocked(err)
+		if end, err = db.logOp(kind, key, value); err != nil {
+			return end, err
 		}
-		end = db.logEnd(at)
 	}
 	db.active.apply(&db.o.Split, &db.probe, kind, key, value)
 	db.writes++
 	return end, nil
-}
-
-// logEnd is where a write that was just noted waits for, if it does.
-func (db *DB) logEnd(at int64) (end logEnd) {
-	if db.o.Log == LogSynced {
-		end = logEnd{db.log, at, db}
-	}
-	return end
 }

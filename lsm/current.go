@@ -1,0 +1,115 @@
+package lsm
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/wal"
+)
+
+// current is the content of CURRENT: which manifest counts. See
+// docs/format-manifest.md.
+type current struct {
+	number uint64       // of the manifest; 0 if the directory has no CURRENT
+	file   wal.Identity // of its file
+	// closedBytes is the size of the manifest when the store was closed with
+	// everything in it; 0 if the store is open, or was not closed.
+	closedBytes int64
+}
+
+// Versions of CURRENT. The first has no number of its version, and no size.
+const (
+	currentWithSize = "2"
+	maxCurrentBytes = 200
+)
+
+// content is what the file holds.
+func (c current) content() string {
+	content := fmt.Sprintf("%s %x", manifestName(c.number), c.file[:])
+	if c.closedBytes > 0 {
+		content = fmt.Sprintf("%s %s %d", currentWithSize, content, c.closedBytes)
+	}
+	return fmt.Sprintf("%s %016x\n", content, run.Hash([]byte(content)))
+}
+
+// publish makes it the content of CURRENT, for good.
+func (c current) publish(fsys vfs.FS, dir string) error {
+	return vfs.Publish(fsys, filepath.Join(dir, currentName), func(to io.Writer) error {
+		_, err := io.WriteString(to, c.content())
+		return err
+	})
+}
+
+// readCurrent reads CURRENT.
+func readCurrent(fsys vfs.FS, dir string) (c current, err error) {
+	content, err := readFile(fsys, filepath.Join(dir, currentName), maxCurrentBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, missing(err)
+	}
+	if c, err = parseCurrent(string(content)); err != nil {
+		return current{}, fmt.Errorf("%s: %w", currentName, err)
+	}
+	return c, nil
+}
+
+// parseCurrent reads the content of CURRENT, which is written in one way only.
+func parseCurrent(content string) (c current, err error) {
+	body, sum, _ := cutLast(content, " ")
+	if sum != fmt.Sprintf("%016x\n", run.Hash([]byte(body))) {
+		return c, fmt.Errorf("the checksum is wrong: %w", ErrCorrupt)
+	}
+	fields := strings.Split(body, " ")
+	if first := fields[0]; !strings.HasPrefix(first, manifestPrefix) {
+		if first != currentWithSize {
+			return c, fmt.Errorf("version %q, this program knows 1 and 2: %w", first, ErrVersion)
+		}
+		fields = fields[1:]
+	}
+	if len(fields) < 2 {
+		return c, fmt.Errorf("%d fields: %w", len(fields), ErrCorrupt)
+	}
+	number, ok := parseNumber(fields[0], manifestPrefix, "")
+	identity, err := hex.DecodeString(fields[1])
+	c.number = number
+	copy(c.file[:], identity)
+	if len(fields) > 2 && err == nil {
+		c.closedBytes, err = strconv.ParseInt(fields[2], 10, 64)
+	}
+	if !ok || err != nil || c.content() != content {
+		return c, fmt.Errorf("it is not written as it would be: %w", ErrCorrupt)
+	}
+	return c, nil
+}
+
+// cutLast is strings.Cut at the last separator.
+func cutLast(s, separator string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, separator); i >= 0 {
+		return s[:i], s[i+len(separator):], true
+	}
+	return s, "", false
+}
+
+// readFile reads a small file.
+func readFile(fsys vfs.FS, name string, maxBytes int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err == nil && int64(len(content)) > maxBytes {
+		err = fmt.Errorf("%s has more than %d bytes: %w", filepath.Base(name), maxBytes, ErrCorrupt)
+	}
+	return content, err
+}

@@ -1,0 +1,282 @@
+package lsm
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// untilNil repeats a call until it succeeds. It is a guard against hangs only.
+func untilNil(t *testing.T, do func() error) {
+	t.Helper()
+	for hang := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
+		err := do()
+		if err == nil {
+			return
+		}
+		require.True(t, time.Now().Before(hang), "%v", err)
+	}
+}
+
+// failing is a disk of which the operations fail that a test chooses, with a cause.
+func failing(mem *vfs.Mem, on *atomic.Bool, cause error, which func(vfs.Call) bool) *faultyDisk {
+	return newFaultyDisk(mem, func(c vfs.Call) error {
+		if on.Load() && which(c) {
+			return cause
+		}
+		return nil
+	})
+}
+
+// requireHolds opens a store and compares all of it.
+func requireHolds(t *testing.T, o Options, want map[string]string) {
+	t.Helper()
+	o.Budget = storyBudget
+	db, err := Open("db", &o)
+	require.NoError(t, err)
+	requireContent(t, db, want)
+	require.NoError(t, db.Close())
+}
+
+func isOf(op vfs.Op, part string) func(vfs.Call) bool {
+	return func(c vfs.Call) bool { return c.Op == op && strings.Contains(c.Name, part) }
+}
+
+// What was in the buffer of a log when the disk became full was in no file, and was lost
+// when the store was opened again, which was the only way to write to it. Protection:
+// loseLog has it flushed.
+func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
+	var full atomic.Bool
+	mem := vfs.NewMem(vfs.MemOptions{})
+	disk := failing(mem, &full, vfs.ShortWrite(syscall.ENOSPC), isOf(vfs.OpWrite, ""))
+	lost := 0
+	o := &Options{FS: disk, Budget: storyBudget, Log: LogBuffered}
+	o.Events.LogFailed = func(err error) {
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		lost++
+	}
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	full.Store(true)
+	want := map[string]string{}
+	for i := 0; ; i++ {
+		key, value := fmt.Sprintf("%06d", i), strings.Repeat("v", 100)
+		err := db.Put([]byte(key), []byte(value))
+		if err != nil {
+			require.ErrorIs(t, err, ErrStalled)
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			break
+		}
+		want[key] = value
+	}
+	require.Greater(t, len(want), 400, "a buffer of 64 KiB")
+	require.ErrorIs(t, db.Put([]byte("refused"), nil), ErrStalled)
+	require.ErrorIs(t, db.Delete([]byte("000000")), ErrStalled)
+	requireContent(t, db, want) // reads and scans go on
+	require.ErrorIs(t, db.Flush(), ErrStalled)
+	full.Store(false)
+	require.NoError(t, db.Flush(), "there is room again")
+	require.NoError(t, db.Put([]byte("after"), nil))
+	require.Equal(t, 1, lost)
+	left := mem.CrashClone(vfs.CrashOptions{})
+	require.NoError(t, db.Close())
+	for _, disk := range []vfs.FS{mem, left} {
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: LogBuffered})
+		require.NoError(t, err)
+		delete(want, "after")
+		if disk == vfs.FS(mem) {
+			want["after"] = ""
+		}
+		requireContent(t, db, want)
+		require.NoError(t, db.Close())
+	}
+}
+
+// No new log begins before an edit is durable that retires the one which failed, and
+// nothing is added to that one.
+func TestALogThatFailedIsNotAddedTo(t *testing.T) {
+	for _, mode := range []LogMode{LogBuffered, LogSynced} {
+		var full atomic.Bool
+		mem := vfs.NewMem(vfs.MemOptions{})
+		disk := failing(mem, &full, syscall.ENOSPC, func(c vfs.Call) bool {
+			return c.Op == vfs.OpWrite && !strings.Contains(c.Name, tableSuffix) // the manifest as well
+		})
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode})
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("a"), []byte("1")))
+		log, number := db.log, db.logNumber
+		full.Store(true)
+		value := bytes.Repeat([]byte("v"), 70<<10) // more than the buffer
+		require.ErrorIs(t, db.Put([]byte("b"), value), ErrStalled)
+		size := log.Size()
+		for range 20 {
+			require.ErrorIs(t, db.Put([]byte("b"), value), ErrStalled)
+			require.ErrorIs(t, db.Flush(), ErrStalled)
+			names, err := mem.List("db")
+			require.NoError(t, err)
+			require.Equal(t, []uint64{number}, logNumbers(names, 1))
+			require.Equal(t, size, log.Size())
+			if mode == LogSynced { // it has what was acknowledged
+				requireHolds(t, Options{FS: mem.CrashClone(vfs.CrashOptions{})}, storyState{"a": "1"})
+			}
+		}
+		full.Store(false)
+		untilNil(t, func() error { return db.Put([]byte("b"), value) })
+		names, err := mem.List("db")
+		require.NoError(t, err)
+		require.Equal(t, []uint64{db.logNumber}, logNumbers(names, 1))
+		require.Greater(t, db.logNumber, number)
+		require.NoError(t, db.Close())
+		requireHolds(t, Options{FS: mem}, storyState{"a": "1", "b": string(value)})
+	}
+}
+
+// A write that waits for a sync which others share gets it, although the write of
+// another one fails meanwhile.
+func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
+	var full, slow atomic.Bool
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	mem := vfs.NewMem(vfs.MemOptions{})
+	disk := newFaultyDisk(mem, func(c vfs.Call) error {
+		isLog := strings.Contains(c.Name, logSuffix)
+		switch {
+		case isLog && c.Op == vfs.OpSync && slow.CompareAndSwap(true, false):
+			close(reached)
+			<-goOn
+		case c.Op == vfs.OpWrite && full.Load():
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: LogSynced})
+	require.NoError(t, err)
+	slow.Store(true)
+	first := make(chan error)
+	go func() { first <- db.Put([]byte("first"), nil) }()
+	<-reached
+	full.Store(true)
+	require.ErrorIs(t, db.Put([]byte("second"), nil), ErrStalled)
+	close(goOn)
+	require.NoError(t, <-first)
+	left := mem.CrashClone(vfs.CrashOptions{})
+	requireHolds(t, Options{FS: left}, storyState{"first": ""})
+	full.Store(false)
+	untilNil(t, func() error { return db.Put([]byte("second"), nil) })
+	require.NoError(t, db.Close())
+}
+
+// A failed sync of the log or of the manifest, and of the directory that was opened,
+// is the end of writing, on a full disk as well.
+func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
+	for name, which := range map[string]func(vfs.Call) bool{
+		"log": isOf(vfs.OpSync, logSuffix), "manifest": isOf(vfs.OpSync, manifestPrefix), "directory": isOf(vfs.OpSyncDir, ""),
+	} {
+		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
+			var on atomic.Bool
+			disk := failing(vfs.NewMem(vfs.MemOptions{}), &on, cause, which)
+			db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: LogSynced})
+			require.NoError(t, err)
+			on.Store(true)
+			err = db.Put([]byte("k"), nil)
+			if err == nil {
+				err = db.Flush()
+			}
+			require.ErrorIs(t, err, ErrFailed, name)
+			require.ErrorIs(t, err, cause)
+			on.Store(false)
+			require.ErrorIs(t, db.Put([]byte("k"), nil), ErrFailed)
+			_, _, err = db.Get([]byte("k"), nil)
+			require.NoError(t, err)
+			require.ErrorIs(t, db.Close(), ErrFailed)
+		}
+	}
+}
+
+// A directory that cannot be opened, as when the process has too many files open, was
+// not synced, and is tried again.
+func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
+	large := make([]byte, storyLarge)
+	for _, mode := range allLogModes {
+		var on atomic.Bool
+		mem := vfs.NewMem(vfs.MemOptions{})
+		disk := failing(mem, &on, vfs.NotOpened(syscall.EMFILE), isOf(vfs.OpSyncDir, ""))
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode})
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("k"), []byte("v")))
+		on.Store(true)
+		err = db.Flush()
+		require.ErrorIs(t, err, ErrStalled)
+		require.ErrorIs(t, err, syscall.EMFILE)
+		if mode != LogOff {
+			err := db.Put([]byte("large"), large)
+			require.ErrorIs(t, err, ErrStalled)
+			require.ErrorIs(t, err, syscall.EMFILE)
+		}
+		on.Store(false)
+		require.NoError(t, db.Flush())
+		require.NoError(t, db.Put([]byte("large"), large))
+		require.NoError(t, db.Close())
+		requireHolds(t, Options{FS: mem}, storyState{"k": "v", "large": string(large)})
+		report, err := Check(t.Context(), "db", &Options{FS: mem, Budget: storyBudget})
+		require.NoError(t, err)
+		require.Empty(t, report.Leftovers)
+	}
+}
+
+// A failed sync of a table is not final: the file is gone, and its content comes in
+// another one, under a new number.
+func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
+	for _, mode := range allLogModes {
+		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
+			var failed atomic.Pointer[string]
+			var next atomic.Bool
+			mem := vfs.NewMem(vfs.MemOptions{})
+			disk := newFaultyDisk(mem, func(c vfs.Call) error {
+				if isOf(vfs.OpSync, tableSuffix)(c) && next.CompareAndSwap(true, false) {
+					failed.Store(&c.Name)
+					return cause
+				}
+				return nil
+			})
+			db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode, Picker: idle{}})
+			require.NoError(t, err)
+			want := storyState{}
+			large := strings.Repeat("large", storyLarge/5+1)
+			for key, write := range map[string]func() error{
+				"flush":   db.Flush,
+				"compact": db.Compact,
+				"large":   func() error { return db.Put([]byte("large"), []byte(large)) },
+			} {
+				require.NoError(t, db.Put([]byte(key), []byte(key)))
+				if key == "compact" {
+					require.NoError(t, db.Flush())
+				}
+				next.Store(true)
+				if err := write(); err != nil {
+					require.ErrorIs(t, err, cause)
+					require.NotErrorIs(t, err, ErrFailed)
+				}
+				untilNil(t, write)
+				want[key] = key
+				require.False(t, next.Load(), "it failed once")
+				_, err := mem.Stat(*failed.Load())
+				require.Error(t, err, "%s is still there", *failed.Load())
+			}
+			want["large"] = large
+			require.NoError(t, db.Flush())
+			after := mem.CrashClone(vfs.CrashOptions{})
+			require.NoError(t, db.Close())
+			for _, disk := range []vfs.FS{mem, after} {
+				requireHolds(t, Options{FS: disk}, want)
+			}
+		}
+	}
+}

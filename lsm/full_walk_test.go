@@ -1,0 +1,222 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// noRoom are the errors of a disk, a user or a file that may have no more bytes.
+// Writes fail with them before or after the first half.
+var noRoom = map[string]error{
+	"ENOSPC":       syscall.ENOSPC,
+	"ENOSPC, half": vfs.ShortWrite(syscall.ENOSPC),
+	"EDQUOT, half": vfs.ShortWrite(syscall.EDQUOT),
+	"EFBIG":        syscall.EFBIG,
+	"EFBIG, half":  vfs.ShortWrite(syscall.EFBIG),
+}
+
+// fullSteps do everything that writes to the disk of an open store.
+var fullSteps = []storyStep{
+	put("a:1", "one"), put("a:2", strings.Repeat("2", 300)), add("a:1", "more"), batchOf("b:", "batch"), put("c:1", strings.Repeat("c", 500)),
+	del("a:2"), seal, put("d:1", "dee"), delPrefix("b:"), flush, put("d:2", strings.Repeat("d", 200)), put("e:1", strings.Repeat("large ", storyLarge/5)),
+	add("d:1", "!"), delRange("c", "d"), batchOf("a:", strings.Repeat("a", 250)), compact, put("x", "ex"), put("m:01", strings.Repeat("m", 700)),
+	put("m:02", strings.Repeat("n", 700)), add("m:01", "+"), seal, put("e:2", "last"),
+}
+
+// fullWalk is a story on a disk on which there is no room for a while.
+type fullWalk struct {
+	*ordeal
+	refused int // steps that failed before there was room
+	room    int // how many do
+}
+
+// take takes steps until something is wrong. Those that fail change nothing, and
+// succeed once there is room.
+func (w *fullWalk) take(steps []storyStep) {
+	for _, step := range steps {
+		hang := time.Now().Add(time.Minute)
+		for err := step(w.story); err != nil && w.wrong == nil; err = step(w.story) {
+			w.requireRefused(err)
+			w.refused++
+			switch {
+			case !w.disk.lifted.Load():
+				w.disk.lifted.Store(w.refused >= w.room)
+			case time.Now().After(hang):
+				w.expectNone("it is refused although there is room", err)
+			default: // the flusher has not seen yet that there is
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
+		if w.wrong != nil {
+			return
+		}
+	}
+}
+
+// requireRefused wants an error that says what is wrong, and that nothing changed.
+func (w *fullWalk) requireRefused(err error) {
+	if !errors.Is(err, w.cause) || errors.Is(err, ErrFailed) || !errors.Is(err, ErrStalled) && !strings.HasPrefix(err.Error(), "compaction") {
+		w.expectNone("an error that is not one of no room", err)
+	}
+	got, err := contentOf(w.db)
+	w.expectNone("reads go on", err)
+	if !maps.Equal(w.current(), got) {
+		w.expectNone("refused", errors.New("a write that was refused is visible, or one that was not is lost"))
+	}
+}
+
+func newFullWalk(mode LogMode, plan vfs.Plan, cause error) *fullWalk {
+	disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), plan)
+	w := &fullWalk{ordeal: &ordeal{story: newStory(disk, mode, 600), disk: disk, cause: cause}}
+	if short := errors.Unwrap(cause); short != nil {
+		w.cause = short
+	}
+	w.o.Events.Failed = func(err error) { w.expectNone("the store has failed", err) }
+	return w
+}
+
+// Whichever write is the first that finds no room: those that were acknowledged stay,
+// those that were refused have changed nothing, reads go on, and once there is room the
+// store is written again without being opened again.
+func TestWritesGoOnWhenThereIsRoomAgain(t *testing.T) {
+	stride := 1
+	switch {
+	case modelUnderRace:
+		stride = 41
+	case testing.Short():
+		stride = 5
+	}
+	offset := 0
+	for _, modeName := range slices.Sorted(maps.Keys(logModes)) {
+		for _, causeName := range slices.Sorted(maps.Keys(noRoom)) {
+			t.Run(modeName+"/"+causeName, func(t *testing.T) {
+				cause := noRoom[causeName]
+				hits := 0
+				offset++
+				for n := offset % stride; ; n += stride {
+					nth := vfs.FailFrom(n, cause, vfs.OpWrite)
+					opened := false
+					w := newFullWalk(logModes[modeName], func(c vfs.Call) error {
+						if !opened {
+							return nil
+						}
+						return nth(c)
+					}, cause)
+					w.room = 1 + n%3
+					require.NoError(t, bounded(func() {
+						w.take([]storyStep{open})
+						opened = true
+						w.take(fullSteps)
+						w.disk.lifted.Store(true)
+						w.take([]storyStep{put("a:3", "last"), flush})
+						w.expectNone("content", look(w.story))
+						want := w.current()
+						left := w.disk.mem.CrashClone(vfs.CrashOptions{})
+						w.expectNone("after a power cut", holds(withFS(w.o, left), storyDir, want))
+						w.expectNone("Close", w.db.Close())
+						w.expectNone("opened again", holds(withFS(w.o, w.disk.mem), storyDir, want))
+					}), "write %d", n)
+					require.NoError(t, w.wrong, "write %d", n)
+					require.NoError(t, nothingOpen(w.disk))
+					if w.disk.hits.Load() == 0 {
+						break
+					}
+					hits++
+				}
+				require.GreaterOrEqual(t, hits, 20/stride)
+				t.Logf("%d walks", hits)
+			})
+		}
+	}
+}
+
+func withFS(o Options, fsys vfs.FS) Options {
+	o.FS = fsys
+	return o
+}
+
+// While there is no room for a manifest or for CURRENT, and after there is again, a
+// power cut after any operation loses nothing that was acknowledged.
+func TestACrashAfterAManifestCouldNotBeWritten(t *testing.T) {
+	requireCrashesSafe(t, 1, func(c vfs.Call) bool {
+		return strings.Contains(c.Name, manifestPrefix) || strings.Contains(c.Name, currentName)
+	})
+}
+
+// The same for every other write.
+func TestACrashAfterALogOrATableCouldNotBeWritten(t *testing.T) {
+	requireCrashesSafe(t, 3, func(c vfs.Call) bool {
+		return strings.Contains(c.Name, logSuffix) || strings.Contains(c.Name, tableSuffix)
+	})
+}
+
+// requireCrashesSafe has writes fail that a test chooses, every few of them the first,
+// and the power go after every operation from then on.
+func requireCrashesSafe(t *testing.T, stride int, which func(vfs.Call) bool) {
+	switch {
+	case modelUnderRace:
+		stride *= 20
+	case testing.Short():
+		stride *= 5
+	}
+	for modeName, mode := range logModes {
+		t.Run(modeName, func(t *testing.T) {
+			t.Parallel()
+			crashes := 0
+			for n := 0; ; n += stride {
+				cause := noRoom[slices.Sorted(maps.Keys(noRoom))[n%len(noRoom)]]
+				w := newFullWalk(mode, nil, cause)
+				w.room = 1 + n%3
+				nth := vfs.FailFrom(n, cause, vfs.OpWrite)
+				w.disk.Faulty = vfs.NewFaulty(w.disk.mem, vfs.FaultyOptions{
+					Plan: func(c vfs.Call) error {
+						if w.disk.lifted.Load() || !which(c) {
+							return nil
+						}
+						err := nth(c)
+						if err != nil {
+							w.disk.hits.Add(1)
+						}
+						return err
+					},
+					After: func(op vfs.Op, file string) {
+						if w.disk.hits.Load() == 0 || w.db == nil {
+							return
+						}
+						for i, kept := range keptAfterACrash(int64(n), 1) {
+							crashes++
+							left, p := w.promised(func() *vfs.Mem { return w.disk.mem.CrashClone(kept) })
+							if err := p.verify(w.o, left); err != nil {
+								w.expectNone("a crash", fmt.Errorf("%d after %v of %s: %w", i, op, file, err))
+							}
+						}
+					},
+				})
+				require.NoError(t, bounded(func() {
+					for err := open(w.story); err != nil; err = open(w.story) {
+						w.disk.lifted.Store(true) // there was no room to make it
+					}
+					w.take(fullSteps)
+					w.disk.lifted.Store(true)
+					w.take([]storyStep{put("a:3", "last"), flush, closeStore})
+				}), "write %d", n)
+				require.NoError(t, w.wrong, "write %d", n)
+				if w.disk.hits.Load() == 0 {
+					break
+				}
+			}
+			require.Positive(t, crashes)
+			t.Logf("%d crashes", crashes)
+		})
+	}
+}

@@ -1,0 +1,259 @@
+package lsm
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// contents are the files of a directory but for the lock.
+func contents(t *testing.T, fsys vfs.FS, dir string) map[string]string {
+	t.Helper()
+	names, err := fsys.List(dir)
+	require.NoError(t, err)
+	files := map[string]string{}
+	for _, name := range names {
+		if name != lockName {
+			files[name] = string(contentOfFile(t, fsys, dir+"/"+name))
+		}
+	}
+	return files
+}
+
+// storeOfRuns is a store with a table for each run, which was closed or is still open.
+func storeOfRuns(t *testing.T, mem *vfs.Mem, runs int, mode LogMode) *DB {
+	t.Helper()
+	db, err := Open("db", &Options{FS: mem, Budget: storyBudget, Picker: idle{}, Log: mode})
+	require.NoError(t, err)
+	for i := range runs {
+		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
+		require.NoError(t, db.Flush())
+	}
+	return db
+}
+
+// A closed store whose manifest had zeros at its end, or was cut, opened as an earlier
+// one or as empty, and its tables were removed. Protection: CURRENT has the size of the
+// manifest.
+func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
+	for _, mode := range allLogModes {
+		for _, copied := range []bool{false, true} { // a checkpoint is closed as well
+			mem := vfs.NewMem(vfs.MemOptions{})
+			db := storeOfRuns(t, mem, 3, mode)
+			if copied {
+				require.NoError(t, db.Checkpoint(t.Context(), "copy"))
+			}
+			require.NoError(t, db.Close())
+			dir := map[bool]string{false: "db", true: "copy"}[copied]
+			c, err := readCurrent(mem, dir)
+			require.NoError(t, err)
+			whole := contentOfFile(t, mem, dir+"/"+manifestName(c.number))
+			require.EqualValues(t, len(whole), c.closedBytes)
+			for kept := range whole {
+				zeroed := bytes.Clone(whole)
+				clear(zeroed[kept:])
+				for what, damaged := range map[string][]byte{"zeroed": zeroed, "cut": whole[:kept]} {
+					if bytes.Equal(damaged, whole) {
+						continue
+					}
+					disk := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+					replace(t, disk, badFile{dir + "/" + manifestName(c.number), damaged})
+					before := contents(t, disk, dir)
+					o := &Options{FS: disk, Budget: storyBudget, Log: mode}
+					_, err := Open(dir, o)
+					require.ErrorIs(t, err, ErrCorrupt, "%s from byte %d", what, kept)
+					require.Equal(t, before, contents(t, disk, dir), "%s from byte %d: something was changed", what, kept)
+					_, err = Check(t.Context(), dir, o)
+					require.ErrorIs(t, err, ErrCorrupt)
+					require.Error(t, Restore(t.Context(), "to", []Part{{Dir: dir}}, o))
+				}
+			}
+		}
+	}
+}
+
+// Bytes behind the end of a manifest are damage as well.
+func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	require.NoError(t, storeOfRuns(t, mem, 1, LogOff).Close())
+	c, err := readCurrent(mem, "db")
+	require.NoError(t, err)
+	name := "db/" + manifestName(c.number)
+	replace(t, mem, badFile{name, append(contentOfFile(t, mem, name), 0)})
+	_, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
+// A close that could not bring everything to the disk, and Discard, do not say that the
+// store was closed; nor does a store that is open.
+func TestOnlyACleanCloseSaysSo(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	size := func() int64 {
+		c, err := readCurrent(mem, "db")
+		require.NoError(t, err)
+		require.NotZero(t, c.number)
+		return c.closedBytes
+	}
+	db := storeOfRuns(t, mem, 1, LogOff)
+	require.Zero(t, size())
+	require.NoError(t, db.Close())
+	require.Positive(t, size())
+	db = storeOfRuns(t, mem, 1, LogOff)
+	require.Zero(t, size())
+	require.NoError(t, db.Discard())
+	require.Zero(t, size())
+	disk, on := readOnly(mem)
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("k"), nil))
+	on.Store(true)
+	require.ErrorIs(t, db.Close(), ErrStalled)
+	require.Zero(t, size())
+}
+
+// lostStore is a store that was never closed and whose manifest has lost all but its
+// first edit: nothing speaks of its tables any more.
+func lostStore(t *testing.T, runs int) *vfs.Mem {
+	t.Helper()
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db := storeOfRuns(t, mem, runs, LogOff)
+	left := mem.CrashClone(vfs.CrashOptions{})
+	require.NoError(t, db.Discard())
+	c, err := readCurrent(left, "db")
+	require.NoError(t, err)
+	name := "db/" + manifestName(c.number)
+	whole := contentOfFile(t, left, name)
+	e := edit{first: true, identity: db.identity, split: WholeKey.Name, nextFile: c.number + 1, nextRun: 1, firstLog: c.number + 1}
+	clear(whole[36+36+2+len(e.encode()):]) // behind its header and the first frame
+	replace(t, left, badFile{name, whole})
+	return left
+}
+
+// tableNumbers are those of the tables in the directory db.
+func tableNumbers(t *testing.T, mem *vfs.Mem) (numbers []uint64) {
+	t.Helper()
+	for _, name := range tableNames(t, mem) {
+		numbers = append(numbers, fileNumber(name))
+	}
+	return numbers
+}
+
+// Tables that no manifest names were removed when a store was opened that was not
+// closed. Protection: setAsideLost.
+func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
+	disk := lostStore(t, 3)
+	tables := tableNumbers(t, disk)
+	require.Len(t, tables, 3)
+	cut := contentOfFile(t, disk, "db/"+tableName(tables[2]))
+	replace(t, disk, badFile{"db/" + tableName(tables[2]), cut[:len(cut)-1]}) // a crash has cut it off
+	want := []string{lostName(tables[0]), lostName(tables[1])}
+	kept := contents(t, disk, "db")
+
+	o := &Options{FS: disk, Budget: storyBudget}
+	report, err := Check(t.Context(), "db", o)
+	require.NoError(t, err)
+	require.Equal(t, []string{tableName(tables[0]), tableName(tables[1])}, report.Lost)
+	require.Equal(t, []string{tableName(tables[2])}, report.Leftovers)
+
+	var events []TableInfo
+	o.Events.TableLost = func(info TableInfo) { events = append(events, info) }
+	for range 2 { // the second open finds them set aside
+		db, err := Open("db", o)
+		require.NoError(t, err)
+		got, err := scanned(db)
+		require.NoError(t, err)
+		require.Empty(t, got)
+		require.NoError(t, db.Put([]byte("new"), []byte("write")))
+		require.NoError(t, db.Flush())
+		require.Greater(t, slices.Min(tableNumbers(t, disk)), tables[2], "no number is given out twice")
+		require.NoError(t, db.Delete([]byte("new")))
+		require.NoError(t, db.Compact())
+		require.NoError(t, db.Close())
+		require.Len(t, events, 2)
+		for i, info := range events {
+			require.Equal(t, TableInfo{File: tables[i], Bytes: int64(len(kept[tableName(tables[i])]))}, info)
+		}
+		after := contents(t, disk, "db")
+		for i, name := range want {
+			require.Equal(t, kept[tableName(tables[i])], after[name])
+		}
+		report, err = Check(t.Context(), "db", o)
+		require.NoError(t, err)
+		require.Equal(t, want, report.Lost)
+		require.Empty(t, report.Leftovers)
+	}
+}
+
+// A crash during the open that sets tables aside loses none of them.
+func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
+	disk := lostStore(t, 3)
+	numbers := tableNumbers(t, disk)
+	copied := disk.CrashClone(vfs.CrashOptions{Keep: 1})
+	crashes := 0
+	faulty := vfs.NewFaulty(copied, vfs.FaultyOptions{After: func(op vfs.Op, _ string) {
+		for _, kept := range keptAfterACrash(int64(crashes), 2) {
+			crashes++
+			left := copied.CrashClone(kept)
+			db, err := Open("db", &Options{FS: left, Budget: storyBudget})
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+			files := contents(t, left, "db")
+			for _, number := range numbers {
+				require.Contains(t, files, lostName(number), "crash after %v", op)
+			}
+		}
+	}})
+	db, err := Open("db", &Options{FS: faulty, Budget: storyBudget})
+	require.NoError(t, err)
+	require.Greater(t, crashes, 20)
+	require.NoError(t, db.Discard())
+}
+
+// Of what was set aside the newest stay.
+func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db := storeOfRuns(t, mem, 0, LogOff)
+	require.NoError(t, db.Close())
+	var names []string
+	for number := uint64(1); number <= 4; number++ {
+		names = append(names, lostName(number))
+		writeFile(t, mem, "db/"+lostName(number), make([]byte, 10))
+	}
+	var removed []TableInfo
+	db.o.Events.TableRemoved = func(info TableInfo) { removed = append(removed, info) }
+	db.limitLost(names, 40)
+	require.Empty(t, removed)
+	db.limitLost(names, 39)
+	require.Equal(t, []TableInfo{{File: 1, Bytes: 10}}, removed)
+	db.limitLost(names[1:], 10)
+	require.Equal(t, []TableInfo{{File: 1, Bytes: 10}, {File: 3, Bytes: 10}, {File: 2, Bytes: 10}}, removed)
+	require.Contains(t, contents(t, mem, "db"), lostName(4))
+}
+
+// A table that only a log names belongs to the store.
+func TestTablesOfLogsAreNotLost(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	db := storeOfRuns(t, mem, 1, LogSynced)
+	db.manifest.mu.Lock() // the flusher gets no further
+	large := bytes.Repeat([]byte("large"), storyLarge/5+1)
+	require.NoError(t, db.Put([]byte("large"), large))
+	left := mem.CrashClone(vfs.CrashOptions{})
+	db.manifest.mu.Unlock()
+	require.NoError(t, db.Close())
+	o := &Options{FS: left, Budget: storyBudget, Log: LogSynced}
+	o.Events.TableLost = func(info TableInfo) { t.Errorf("table %d is set aside", info.File) }
+	report, err := Check(t.Context(), "db", o)
+	require.NoError(t, err)
+	require.Empty(t, report.Lost)
+	db, err = Open("db", o)
+	require.NoError(t, err)
+	got, found, err := db.Get([]byte("large"), nil)
+	require.NoError(t, err)
+	require.True(t, found && bytes.Equal(large, got))
+	require.NoError(t, db.Close())
+}

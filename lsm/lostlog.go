@@ -1,0 +1,107 @@
+package lsm
+
+import "fmt"
+
+// A log that cannot be written, as on a full disk, is never added to again: a later
+// write would survive a crash without the one that got lost. All that was
+// acknowledged is in memory, so the store goes on by bringing it to the tree:
+//
+//	a write of the log fails     that write is refused, and those after it
+//	the flusher flushes          every run that the log has something of
+//	an edit retires the log      its file goes, which makes room
+//	a new log begins             an edit names it, and writes go on
+//
+// Reads go on meanwhile. A crash before the edit leaves the log as it is: it has all
+// that was synced, and maybe the first write that was refused, whole. After a failed
+// sync nothing is known about what the log has, and the store fails for good.
+
+// loseLog ends the use of the log after an error of it, or of ending the one before,
+// and returns the error for the write at hand, which has not happened. The lock is
+// held.
+func (db *DB) loseLog(err error) error {
+	if isFinal(err) {
+		return db.failLocked(err)
+	}
+	db.logLost = fmt.Errorf("%w: log: %w", ErrStalled, err)
+	db.o.Events.LogFailed(err)
+	if err := db.seal(); err != nil {
+		return err
+	}
+	db.logs = append(db.logs, oldLog{number: db.logNumber, lastRun: db.activeRun - 1, w: db.log})
+	db.logNumber = 0
+	db.wantedRun = max(db.wantedRun, db.activeRun-1)
+	db.flusher.wake()
+	return db.logLost
+}
+
+// refuse returns the error for a write while there is no log, and wakes the flusher,
+// so that the next write may find one. The lock is held.
+func (db *DB) refuse() error {
+	db.flusher.wake()
+	return db.logLost
+}
+
+// mendLog begins a new log once nothing of the lost one is needed any more.
+func (db *DB) mendLog() error {
+	db.owner.Lock()
+	due := db.logLost != nil && db.failed == nil && !db.closing && len(db.current.memory) == 0
+	retired, opened := len(db.logs) == 0, db.logNumber != 0
+	db.owner.Unlock()
+	if !due {
+		return nil
+	}
+	if !retired {
+		if err := db.commit(&change{}); err != nil {
+			return err
+		}
+	}
+	if !opened {
+		if err := db.replaceLog(); err != nil {
+			return err
+		}
+	}
+	if err := db.commit(&change{}); err != nil { // names the new one
+		return err
+	}
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	db.logLost = nil
+	db.progress.Broadcast()
+	return nil
+}
+
+// replaceLog begins a log. The lock is not held while it is made; the mutex of the
+// manifest is, so that no edit says meanwhile that only later logs are needed.
+func (db *DB) replaceLog() error {
+	db.manifest.mu.Lock()
+	defer db.manifest.mu.Unlock()
+	number := db.newFileNumber()
+	w, err := db.createLog(number)
+	if err != nil {
+		err = fmt.Errorf("log: %w", err)
+		if isFinal(err) {
+			return db.fail(err)
+		}
+		return err
+	}
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	db.log, db.logNumber = w, number
+	return db.logRun()
+}
+
+// waitForLog waits until there is a log that takes writes, or it is known that there
+// cannot be one now. The lock is held, but not while it waits.
+func (db *DB) waitForLog() error {
+	for db.logLost != nil {
+		if err := db.mayWrite(); err != nil {
+			return err
+		}
+		if db.stuck != nil {
+			return db.stuck
+		}
+		db.flusher.wake()
+		db.progress.Wait()
+	}
+	return nil
+}
