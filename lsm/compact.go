@@ -114,7 +114,7 @@ func (db *DB) compact(t *tree, pick Pick) error {
 		info.Moved = true
 		change.added[c.to] = c.files()
 	} else {
-		if err := db.mendManifest(); err != nil {
+		if err := db.makeRoomOnDisk(c.bytesToWrite(pick.Share)); err != nil {
 			return fmt.Errorf("compaction of level %d: %w", c.from, err)
 		}
 		if err := c.merge(); err != nil {

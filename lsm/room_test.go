@@ -1,0 +1,91 @@
+package lsm
+
+import (
+	"errors"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// A merge that does not fit on the disk waits until it does. Moves and drops go on,
+// and so do flushes.
+func TestMergesWaitForRoom(t *testing.T) {
+	disk := smallDisk(t, 1<<20)
+	var merged, moved, waited atomic.Int64
+	o := &Options{FS: disk, Budget: storyBudget, Picker: idle{}, Compression: []Compression{NoCompression}, PartitionBytes: 1}
+	o.Events.Compacted = func(i CompactionInfo) {
+		if i.Moved || i.Dropped {
+			moved.Add(1)
+		} else {
+			merged.Add(1)
+		}
+	}
+	o.Events.CompactionFailed = func(err error) {
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		waited.Add(1)
+	}
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	value := make([]byte, 200<<10)
+	for _, key := range []string{"a", "b", "a"} {
+		require.NoError(t, db.Put([]byte(key), value))
+		require.NoError(t, db.Flush())
+	}
+	writes := disk.Count(vfs.OpWrite)
+	err = db.Compact() // 600 KiB, and there is less
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NotErrorIs(t, err, ErrFailed)
+	require.Equal(t, writes, disk.Count(vfs.OpWrite), "nothing is written in vain")
+	files := db.current.tree.levels[0]
+	require.NoError(t, db.compact(db.current.tree, Pick{Files: []uint64{files[len(files)-1].number}, To: 6}))
+	require.EqualValues(t, 1, moved.Load())
+	require.NoError(t, db.DeleteRange([]byte("b"), []byte("c")))
+	require.NoError(t, db.Flush())
+	require.NoError(t, disk.mem.Remove(ballastName))
+	require.NoError(t, db.Compact())
+	require.EqualValues(t, 1, merged.Load())
+	require.NoError(t, db.Close())
+	requireHolds(t, Options{FS: disk, PartitionBytes: 1}, storyState{"a": string(value)})
+}
+
+// The compactor asks again whether there is room, and the store works meanwhile.
+func TestAFullDiskDoesNotEndTheCompactor(t *testing.T) {
+	disk := smallDisk(t, 600<<10)
+	waited, merged := make(chan error, 1000), make(chan CompactionInfo, 1000)
+	o := &Options{FS: disk, Budget: storyBudget, Picker: NewTiered(2), Compression: []Compression{NoCompression}}
+	o.Events.CompactionFailed = func(err error) { waited <- err }
+	o.Events.Compacted = func(i CompactionInfo) { merged <- i }
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	value := make([]byte, 200<<10)
+	for _, key := range []string{"a", "a"} {
+		require.NoError(t, db.Put([]byte(key), value))
+		require.NoError(t, db.Flush())
+	}
+	require.ErrorIs(t, <-waited, syscall.ENOSPC)
+	require.NoError(t, db.Put([]byte("b"), []byte("fits")))
+	require.NoError(t, db.Flush())
+	require.NoError(t, disk.mem.Remove(ballastName))
+	require.Positive(t, (<-merged).FilesRead)
+	require.NoError(t, db.Close())
+}
+
+// unknownSpace is a disk that cannot say what is free.
+type unknownSpace struct{ vfs.FS }
+
+func (unknownSpace) FreeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }
+
+func TestMergesDoNotWaitWhereFreeSpaceIsNotKnown(t *testing.T) {
+	db, err := Open("db", &Options{FS: unknownSpace{vfs.NewMem(vfs.MemOptions{})}, Budget: storyBudget})
+	require.NoError(t, err)
+	for range 2 {
+		putAll(t, db, "a")
+		require.NoError(t, db.Flush())
+	}
+	require.NoError(t, db.Compact())
+	require.NoError(t, db.Close())
+}
