@@ -17,6 +17,9 @@ import (
 type Budget struct {
 	slabs *slab.Budget
 	cache *sstable.Cache
+	// handles bounds the tables that are open, and takes half of the budget at most for
+	// their indexes and filters.
+	handles *sstable.Handles
 	// sealedBytes is what memtables took when they were sealed, of those that are not
 	// in a tree yet.
 	sealedBytes atomic.Int64
@@ -43,9 +46,19 @@ func newBudget(bytes int64, blockBytes int) *Budget {
 	slabs := slab.NewBudget(bytes)
 	return &Budget{
 		slabs: slabs, cache: sstable.NewCache(slabs, blockBytes), freed: make(chan struct{}),
+		handles: sstable.NewHandles(DefaultMaxOpenFiles, slabs.Limit()/2),
 		flushes: make(slots, jobsAtATime), compactions: make(slots, jobsAtATime),
 	}
 }
+
+// DefaultMaxOpenFiles is how many tables a budget keeps open.
+const DefaultMaxOpenFiles = 1000
+
+// LimitOpenFiles bounds how many tables the stores of the budget keep open together; the
+// default is DefaultMaxOpenFiles. A table beyond it is opened again, and its index and
+// filter are read, when it is read next. Tables that iterators walk or a compaction reads
+// stay open and may be more. Each store has a few other files open besides, five at most.
+func (b *Budget) LimitOpenFiles(files int) { b.handles.SetMost(files) }
 
 // Limit is the size of the budget in bytes.
 func (b *Budget) Limit() int64 { return b.slabs.Limit() }

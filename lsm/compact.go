@@ -131,11 +131,12 @@ func (db *DB) compact(t *tree, pick Pick) error {
 	if err := db.commit(change); err != nil {
 		return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(true)))
 	}
+	db.owner.Lock()
 	if c.end == nil {
-		db.owner.Lock()
 		db.detours = 0
-		db.owner.Unlock()
 	}
+	db.o.Budget.handles.Trim(&db.owner)
+	db.owner.Unlock()
 	info.Took = time.Since(begun)
 	db.counters.compacted(info)
 	db.o.Events.Compacted(info)

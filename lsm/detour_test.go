@@ -192,7 +192,7 @@ func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {
 		db.owner.Lock()
 		defer db.owner.Unlock()
 		for _, f := range db.current.tree.levels[0] {
-			it := f.table.Iterator(sstable.IteratorOptions{})
+			it := f.table.Iterator(sstable.IteratorOptions{Cached: true})
 			for it.Next() {
 				kinds += fmt.Sprintf("%s %s, ", it.Entry().Key, it.Entry().Kind)
 			}

@@ -52,12 +52,15 @@ func (o *modelOptions) vary(rng *rand.Rand) {
 	o.NewMemtable = chosen(rng, memtable.NewHash, memtable.NewHash, btreetable.New)
 	o.Picker = chosen(rng, NewLeveled(), NewTiered(2+rng.IntN(3)), Picker(&randomPicker{rng: rand.New(rand.NewPCG(rng.Uint64(), 0))}))
 	o.Filter = chosen(rng, nil, nil, Filter(sameFilter{}))
+	if !o.shared {
+		o.MaxOpenFiles = chosen(rng, 0, 1, 3)
+	}
 }
 
 func (o *modelOptions) String() string {
-	return fmt.Sprintf("split %s, partitions of %d, limits %d and %d, words %d, real %v, shared %v, log %d, budget %d, memtable %d, block %d, file %d, filter %d, compression %v, picker %T, filter %v",
+	return fmt.Sprintf("split %s, partitions of %d, limits %d and %d, words %d, real %v, shared %v, log %d, budget %d, memtable %d, block %d, file %d, filter %d, compression %v, picker %T, filter %v, open files %d",
 		o.Split.Name, o.PartitionBytes, o.MaxKeySize, o.MaxValueSize, o.words, o.real, o.shared, o.Log, o.BudgetBytes, o.MemtableBytes,
-		o.BlockBytes, o.FileBytes, o.FilterBits, o.Compression, o.Picker, o.Filter != nil)
+		o.BlockBytes, o.FileBytes, o.FilterBits, o.Compression, o.Picker, o.Filter != nil, o.MaxOpenFiles)
 }
 
 // key is one that the store takes: its prefix names a partition.

@@ -48,6 +48,7 @@ func newWorld(o modelOptions, root string, log func(string, ...any), seen *model
 	w.mem, _ = o.FS.(*vfs.Mem)
 	if w.o.shared {
 		w.o.Budget = NewBudget(8 << 20)
+		w.o.Budget.LimitOpenFiles(2)
 	}
 	w.o.Events = Events{
 		FlushFailed:      w.hasFailed("flush"),

@@ -66,8 +66,12 @@ type Options struct {
 	Budget *Budget
 	// BudgetBytes is the size of the store's own budget. Default 64 MiB.
 	BudgetBytes int64
+	// MaxOpenFiles bounds how many tables are open if the store has a budget of its own;
+	// with a Budget that is given it must be 0: see Budget.LimitOpenFiles. Lower it where
+	// the system allows few descriptors. Default DefaultMaxOpenFiles, 1000.
+	MaxOpenFiles int
 	// MemtableBytes is the size at which a memtable is sealed by itself.
-	// Default 1/8 of the budget, 1 MiB to 64 MiB. From a quarter of the budget on, small
+	// Default 1/8 of the budget, 512 KiB to 64 MiB. From a quarter of the budget on, small
 	// runs do not wait for each other to be flushed together.
 	MemtableBytes int64
 	// BlockBytes is the size of a data block before compression. Smaller blocks
@@ -108,7 +112,7 @@ type Options struct {
 
 const (
 	defaultFileBytes = 16 << 20
-	minMemtableBytes = 1 << 20
+	minMemtableBytes = 512 << 10
 	maxMemtableBytes = 64 << 20
 	minBlockBytes    = 512
 	maxBlockBytes    = 64 << 10
@@ -150,6 +154,7 @@ func (o *Options) complete() (Options, error) {
 	}
 	if c.Budget == nil {
 		c.Budget = newBudget(c.BudgetBytes, c.BlockBytes)
+		c.Budget.LimitOpenFiles(cmp.Or(c.MaxOpenFiles, DefaultMaxOpenFiles))
 	}
 	byDefault := min(max(c.Budget.Limit()/8, minMemtableBytes), maxMemtableBytes)
 	c.MemtableBytes = cmp.Or(c.MemtableBytes, byDefault)
@@ -166,6 +171,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("log mode %d", o.Log)
 	case o.BlockBytes < minBlockBytes || o.BlockBytes > maxBlockBytes:
 		return fmt.Errorf("blocks of %d bytes, %d to %d are possible", o.BlockBytes, minBlockBytes, maxBlockBytes)
+	case o.MaxOpenFiles < 0 || o.MaxOpenFiles > 0 && o.Budget != nil:
+		return fmt.Errorf("MaxOpenFiles is %d, and must be 0 with a Budget: use Budget.LimitOpenFiles", o.MaxOpenFiles)
 	case o.FileBytes < 1 || o.MemtableBytes < 0 || o.BudgetBytes < 0:
 		return fmt.Errorf("a size is below zero")
 	case o.MaxKeySize < 1 || o.MaxKeySize > MaxKeySize || o.MaxValueSize < 1 || o.MaxValueSize > MaxValueSize:

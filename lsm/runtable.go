@@ -47,13 +47,13 @@ func (t *runTable) apply(split *Split, p *run.Probe, kind run.Kind, key, value [
 
 // isFull says whether the memtable has its size.
 func (t *runTable) isFull(limitBytes int64) bool {
-	return t.bytesFor(limitBytes) > limitBytes
+	return t.bytesFor(limitBytes) >= limitBytes
 }
 
-// bytesFor is the size that a limit is for. One below a slab, as tests have it, is
-// of bytes written, since memory comes in slabs.
+// bytesFor is the size that a limit is for. A small one, as tests have it, is of bytes
+// written, since memory comes in larger pieces.
 func (t *runTable) bytesFor(limitBytes int64) int64 {
-	if limitBytes < minMemtableBytes {
+	if limitBytes < 2*memtable.GrowthBytes {
 		return t.writtenBytes
 	}
 	return t.Bytes()

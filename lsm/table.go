@@ -86,12 +86,20 @@ func (db *DB) writeTable(number, of uint64, ranges run.Ranges, fill func(*tableW
 // openTable opens a table as the manifest, or a log, describes it.
 func (db *DB) openTable(m fileMeta) (*file, error) {
 	name := db.path(tableName(m.number))
-	f, err := db.fs.Open(name)
+	open := func() (vfs.File, error) {
+		f, err := db.fs.Open(name)
+		if err != nil {
+			return nil, &TableError{m.number, missing(err)}
+		}
+		return f, nil
+	}
+	f, err := open()
 	if err != nil {
-		return nil, &TableError{m.number, missing(err)}
+		return nil, err
 	}
 	table, err := sstable.Open(f, sstable.ReaderOptions{
 		Budget: db.o.Budget.slabs, Cache: db.o.Budget.cache, Owner: &db.owner, Split: db.o.Split,
+		Handles: db.o.Budget.handles, Reopen: open,
 		Identity: m.identity, Size: m.size, Clip: m.clip,
 	})
 	if err != nil {

@@ -215,6 +215,7 @@ func (w *walk) closeLocked() (last bool, err error) {
 	w.valid = false
 	w.moves++ // its memory may be another walk's
 	db.leaveWalk(w)
+	defer db.o.Budget.handles.Trim(&db.owner) // what the walk kept open
 	last = db.released && len(db.walks) == 0
 	if w.live.on {
 		return last, w.closeLive()

@@ -35,7 +35,7 @@ const (
 type memory struct {
 	budget  *slab.Budget
 	slabs   []*[slab.Bytes]byte
-	counted int // bytes of the first slab that may be used: it grows
+	counted int // bytes of the last slab that may be used: it grows
 	next    ref // of the slab that is being filled
 	room    int // bytes from next on
 	free    [classes]ref
@@ -45,9 +45,9 @@ type memory struct {
 // one takes longer than to fill it.
 const preparedSlabs = 2
 
-// maxGrowthBytes is by how much the first slab grows at the most: what stores that share
+// GrowthBytes is by how much a slab grows at the most: what stores that share
 // a budget have counted and do not use is less than that for each.
-const maxGrowthBytes = 64 << 10
+const GrowthBytes = 64 << 10
 
 // at returns the bytes from a place to the end of its slab.
 func (m *memory) at(r ref) []byte { return m.slabs[r>>slabShift][r&slabMask:] }
@@ -74,8 +74,8 @@ func (m *memory) alloc(n int) ref {
 	return r
 }
 
-// allocBeyond makes room for n bytes: the first slab grows, or there is another. The slab
-// that has more left after that is filled on.
+// allocBeyond makes room for n bytes: the slab that is being filled grows, or there is
+// another. The slab that has more left after that is filled on.
 func (m *memory) allocBeyond(n int) ref {
 	if len(m.slabs) == 0 {
 		s, counted := m.budget.GetGrowing()
@@ -83,31 +83,36 @@ func (m *memory) allocBeyond(n int) ref {
 		m.next, m.room = lineBytes, counted-lineBytes
 		return m.alloc(n)
 	}
-	if len(m.slabs) == 1 && m.growFirst(n) {
+	if m.growSlab(n) {
 		return m.alloc(n)
 	}
 	r := ref(len(m.slabs)) << slabShift
-	m.slabs = append(m.slabs, (*[slab.Bytes]byte)(m.budget.Get()))
-	m.budget.Prepare(preparedSlabs)
-	used := n
-	if slab.Bytes-used >= m.room {
-		m.next, m.room = r+ref(n), slab.Bytes-used
+	left := m.room + slab.Bytes - m.counted // of the slab that is being filled
+	m.budget.Grow(slab.Bytes - m.counted)
+	if left > slab.Bytes-n {
+		m.slabs = append(m.slabs, (*[slab.Bytes]byte)(m.budget.Get()))
+		m.room, m.counted = left, slab.Bytes
+		return r
 	}
-	return r
+	s, counted := m.budget.GetMore()
+	m.slabs, m.counted = append(m.slabs, (*[slab.Bytes]byte)(s)), counted
+	m.next, m.room = r, counted
+	return m.alloc(n)
 }
 
-// growFirst makes the first slab larger, the only one, for n bytes and what they are
+// growSlab counts more of the slab that is being filled, for n bytes and what they are
 // aligned to. It reports whether that is enough.
-func (m *memory) growFirst(n int) bool {
+func (m *memory) growSlab(n int) bool {
 	needed := m.counted - m.room + n + lineBytes
 	if needed > slab.Bytes {
 		return false
 	}
 	grown := m.counted
 	for grown < needed {
-		grown += min(grown, maxGrowthBytes)
+		grown += min(grown, GrowthBytes)
 	}
-	if grown == slab.Bytes {
+	grown = min(grown, slab.Bytes)
+	if grown > slab.Bytes/2 {
 		m.budget.Prepare(preparedSlabs)
 	}
 	m.budget.Grow(grown - m.counted)
@@ -148,7 +153,7 @@ func (m *memory) bytes() int64 {
 // release gives all memory back.
 func (m *memory) release() {
 	for i, s := range m.slabs {
-		if i == 0 {
+		if i == len(m.slabs)-1 {
 			m.budget.PutGrowing(s[:], m.counted)
 		} else {
 			m.budget.Put(s[:])

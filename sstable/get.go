@@ -11,6 +11,9 @@ import (
 // it adds are good until the owner's lock is released or the next block is read,
 // unless Owner.Keep keeps them. The caller holds that lock.
 func (t *Table) Get(p *run.Probe, f *run.Finding) (last bool, err error) {
+	if err := t.ready(); err != nil {
+		return false, err
+	}
 	if t.filter.mayHold(p.Hash) && t.index.count > 0 {
 		if t.clipped && !t.clip.Contains(p.Key) {
 			return false, nil
@@ -57,6 +60,9 @@ func (t *Table) covers(p *run.Probe) (bool, error) {
 // Hides says whether a tombstone covers all keys with the prefix. The caller
 // holds the owner's lock.
 func (t *Table) Hides(p *run.Probe) (bool, error) {
+	if err := t.ready(); err != nil {
+		return false, err
+	}
 	if t.ranges.CoversPrefix(p.Prefix()) {
 		return true, nil
 	}
@@ -73,9 +79,10 @@ func (t *Table) hasTombstone(p *run.Probe) (bool, error) {
 }
 
 // MayHold says whether the file may have a key with the prefix, or a tombstone
-// for it; it asks the filter. Ranges are not asked about.
+// for it; it asks the filter. Ranges are not asked about. A table that cannot be read
+// may hold anything.
 func (t *Table) MayHold(p *run.Probe) bool {
-	return t.filter.mayHold(p.PrefixHash) ||
+	return t.ready() != nil || t.filter.mayHold(p.PrefixHash) ||
 		t.info.Tombstones > 0 && t.filter.mayHold(p.PrefixHash^tombstoneSalt)
 }
 

@@ -13,7 +13,8 @@ type IteratorOptions struct {
 	Readahead int
 
 	// Cached is for who holds the lock of the owner during each call: blocks come
-	// from the cache and go into it. Default: the file is read.
+	// from the cache and go into it. Default: the file is read, by somebody who does not
+	// hold that lock, which is taken for a moment to keep the table open.
 	Cached bool
 
 	// LookUp is for who does not: the iterator takes the lock for a moment for
@@ -30,12 +31,13 @@ type Iterator struct {
 	options IteratorOptions
 	err     error
 
-	at    int // block that is loaded, -1 for none
-	block block
-	i     int  // entry in it
-	next  int  // offset of the one after it
-	done  bool // nothing follows
-	last  int  // no block after it, and all before it, lie within the clip
+	at     int // block that is loaded, -1 for none
+	block  block
+	i      int  // entry in it
+	next   int  // offset of the one after it
+	done   bool // nothing follows
+	pinned bool // the table stays open
+	last   int  // no block after it, and all before it, lie within the clip
 
 	entry run.Entry
 	key   []byte // prefix of the block, suffix of the entry
@@ -55,19 +57,42 @@ func (t *Table) Iterator(o IteratorOptions) *Iterator {
 // Reset makes the iterator one of a table, which may be another, as if it were
 // new; it keeps its buffers.
 func (it *Iterator) Reset(t *Table, o IteratorOptions) {
+	it.unpin()
 	*it = Iterator{table: t, options: o, key: it.key[:0], raw: it.raw[:0], stored: it.stored[:0], at: -1, i: -1}
+}
+
+// pin keeps the table open, and reports whether it could be opened.
+func (it *Iterator) pin() bool {
+	if it.pinned {
+		return true
+	}
+	t := it.table
+	if err := t.pin(it.options.Cached); err != nil {
+		return it.fail(err)
+	}
+	it.pinned = true
 	it.last = t.index.count - 1
 	if t.clip.To != nil && t.index.count > 0 {
 		it.last = t.index.find(t.clip.To)
+	}
+	return true
+}
+
+func (it *Iterator) unpin() {
+	if it.pinned {
+		it.table.unpin()
+		it.pinned = false
 	}
 }
 
 // Err implements run.Iterator.
 func (it *Iterator) Err() error { return it.err }
 
-// Close implements run.Iterator. The iterator may be used again after Reset.
+// Close implements run.Iterator: the table need not stay open. The iterator may be used
+// again after Reset.
 func (it *Iterator) Close() error {
 	it.done, it.at = true, -1
+	it.unpin()
 	return nil
 }
 
@@ -77,7 +102,7 @@ func (it *Iterator) Entry() *run.Entry { return &it.entry }
 // Seek implements run.Iterator.
 func (it *Iterator) Seek(key []byte) bool {
 	t := it.table
-	if it.err != nil || t.index.count == 0 {
+	if it.err != nil || !it.pin() || t.index.count == 0 {
 		it.done = true
 		return false
 	}
@@ -130,7 +155,7 @@ func (it *Iterator) nextBlock() bool {
 // SeekBelow implements run.BackwardIterator.
 func (it *Iterator) SeekBelow(key []byte) bool {
 	t := it.table
-	if it.err != nil || t.index.count == 0 {
+	if it.err != nil || !it.pin() || t.index.count == 0 {
 		it.done = true
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
@@ -19,6 +20,11 @@ type ReaderOptions struct {
 
 	// Cache for blocks. Default: none.
 	Cache *Cache
+
+	// Handles bounds what is open; Reopen opens the file again. Default: the table is
+	// open until Close.
+	Handles *Handles
+	Reopen  func() (vfs.File, error)
 
 	// Owner is the lock of the tree. Default: one of its own.
 	Owner *Owner
@@ -39,11 +45,11 @@ type ReaderOptions struct {
 
 // Table is a file that is read.
 //
-// Thread safety: whoever calls Get, Hides or Close, or uses an iterator with
+// Thread safety: whoever calls Get, Hides, MayHold or Close, or uses an iterator with
 // Cached, holds the lock of the owner. All else is safe for concurrent use until
 // Close.
 type Table struct {
-	file    vfs.File
+	file    vfs.File // nil while the table is not open, with what index, filter and slots say
 	id      identity
 	info    Info
 	split   run.Split
@@ -62,6 +68,14 @@ type Table struct {
 
 	cache *Cache
 	owner *Owner
+
+	clippedBytes int64
+	handles      *Handles
+	reopen       func() (vfs.File, error)
+	place        int          // of handles.open, which guards it
+	used         bool         // since the hand passed; guarded by owner
+	pins         atomic.Int32 // iterators; raised under the lock of owner
+	closing      error        // of closing the file; guarded by owner
 }
 
 // Open reads what is needed to read entries: the footer and what is before it,
@@ -82,6 +96,11 @@ func Open(f vfs.File, o ReaderOptions) (*Table, error) {
 	if err := t.open(o.Identity, o.Size); err != nil {
 		t.budget.Free(t.region)
 		return nil, errors.Join(fmt.Errorf("opening a table: %w", err), f.Close())
+	}
+	t.clippedBytes = t.clippedSize()
+	if o.Handles != nil && o.Reopen != nil {
+		t.handles, t.reopen, t.used = o.Handles, o.Reopen, true
+		t.handles.enter(t, false)
 	}
 	return t, nil
 }
@@ -225,6 +244,11 @@ func (t *Table) smallSection(offset, size int64) ([]byte, error) {
 
 // read fills b from an offset at which the file should have as much.
 func (t *Table) read(b []byte, offset int64) error {
+	if t.file == nil { // a large value of a table that was closed since; the lock is held
+		if err := t.reload(); err != nil {
+			return err
+		}
+	}
 	n, err := t.file.ReadAt(b, offset)
 	switch {
 	case n == len(b):
@@ -240,7 +264,9 @@ func (t *Table) Info() Info { return t.info }
 
 // ClippedBytes is about how much of the file the clip leaves; all of it if there is
 // none.
-func (t *Table) ClippedBytes() int64 {
+func (t *Table) ClippedBytes() int64 { return t.clippedBytes }
+
+func (t *Table) clippedSize() int64 {
 	x := &t.index
 	if !t.clipped || x.count == 0 {
 		return t.info.Size
@@ -259,7 +285,7 @@ func (t *Table) ClippedBytes() int64 {
 // Inherit takes over the blocks in the cache of another table of the same file, which
 // from then on finds none. The caller holds the lock of the owner, which both have.
 func (t *Table) Inherit(other *Table) {
-	if t.cache == nil || t.index.count == 0 {
+	if t.cache == nil || t.index.count == 0 || other.file == nil {
 		return
 	}
 	for i := t.index.find(t.clip.From); i < t.index.count; i++ {
@@ -277,10 +303,12 @@ func (t *Table) Ranges() run.Ranges { return t.ranges }
 // Close gives back frames, memory and file. The caller holds the lock of the
 // owner; nobody uses the table, its iterators or its large values any more.
 func (t *Table) Close() error {
-	if t.cache != nil {
-		t.cache.forget(t)
+	t.reopen = nil
+	if t.file != nil {
+		if t.handles != nil {
+			t.handles.leave(t)
+		}
+		t.unload()
 	}
-	t.budget.Free(t.region)
-	t.region, t.slots, t.filter, t.index = nil, nil, filter{}, index{}
-	return t.file.Close()
+	return t.closing
 }

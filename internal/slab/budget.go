@@ -66,6 +66,13 @@ func (b *Budget) Peak() int64 {
 	return b.peakBytes
 }
 
+// Short reports whether the budget has no slab left.
+func (b *Budget) Short() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.usedBytes+Bytes > b.limitBytes
+}
+
 // use counts bytes that are handed out. The mutex is held.
 func (b *Budget) use(bytes int64) {
 	b.usedBytes += bytes
@@ -119,6 +126,20 @@ func (b *Budget) GetGrowing() (s []byte, counted int) {
 	}
 	b.count(FirstBytes)
 	return allocate(Bytes), FirstBytes
+}
+
+// GetMore is GetGrowing for who has a slab already: one that waits is as good as any.
+func (b *Budget) GetMore() (s []byte, counted int) {
+	b.mu.Lock()
+	if n := len(b.free); n > 0 {
+		s = b.free[n-1]
+		b.free = b.free[:n-1]
+	}
+	b.count(FirstBytes)
+	if s == nil {
+		s = allocate(Bytes)
+	}
+	return s, FirstBytes
 }
 
 // Grow counts so many bytes more of a slab that grows.
