@@ -20,6 +20,8 @@ type Budget struct {
 	// handles bounds the tables that are open, and takes half of the budget at most for
 	// their indexes and filters.
 	handles *sstable.Handles
+	// readahead is for the larger buffers of scans.
+	readahead *slab.Allowance
 	// sealedBytes is what memtables took when they were sealed, of those that are not
 	// in a tree yet.
 	sealedBytes atomic.Int64
@@ -37,6 +39,10 @@ type Budget struct {
 	closed bool
 }
 
+// readaheadShare is which part of a budget scans may have besides for reading ahead, one
+// to eight.
+const readaheadShare = 8
+
 // NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.
 // Blocks are cached that are no larger than the default of Options.BlockBytes. It
 // lasts as long as the process, or until Close.
@@ -46,8 +52,9 @@ func newBudget(bytes int64, blockBytes int) *Budget {
 	slabs := slab.NewBudget(bytes)
 	return &Budget{
 		slabs: slabs, cache: sstable.NewCache(slabs, blockBytes), freed: make(chan struct{}),
-		handles: sstable.NewHandles(DefaultMaxOpenFiles, slabs.Limit()/2),
-		flushes: make(slots, jobsAtATime), compactions: make(slots, jobsAtATime),
+		readahead: slab.NewAllowance(slabs.Limit() / readaheadShare),
+		handles:   sstable.NewHandles(DefaultMaxOpenFiles, slabs.Limit()/2),
+		flushes:   make(slots, jobsAtATime), compactions: make(slots, jobsAtATime),
 	}
 }
 

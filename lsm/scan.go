@@ -28,7 +28,7 @@ var errFlushed = errors.New("the run was flushed")
 
 // openScan opens the sources of the walk's version. The lock is held.
 func (w *walk) openScan() {
-	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true}
+	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true, Allowance: w.db.o.Budget.readahead}
 	w.stale.Store(false)
 	w.memory = len(w.version.memory) > 0
 	w.merger.reset(&w.db.o.Split, nil, w.db.sourcesOf(w.version, w.within, o))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
 )
 
 // IteratorOptions say how an iterator reads.
@@ -11,6 +12,11 @@ type IteratorOptions struct {
 	// Readahead is how many bytes of file are read at once, for scans. Default:
 	// a block.
 	Readahead int
+
+	// Allowance, if not nil, is what buffers above 16 KiB are taken from: the iterator
+	// reads as much at first, and twice as much with each read that follows the one
+	// before, up to Readahead, for as long as there is some left.
+	Allowance *slab.Allowance
 
 	// Cached is for who holds the lock of the owner during each call: blocks come
 	// from the cache and go into it. Default: the file is read, by somebody who does not
@@ -45,7 +51,12 @@ type Iterator struct {
 	raw    []byte // a block
 	stored []byte // blocks
 	from   int64  // offset of stored
+	window int    // how much is read at once
+	taken  int    // of the allowance
 }
+
+// firstReadahead is how much an iterator with an allowance reads at first.
+const firstReadahead = 16 << 10
 
 // Iterator returns an iterator, which stands before the first entry.
 func (t *Table) Iterator(o IteratorOptions) *Iterator {
@@ -57,7 +68,7 @@ func (t *Table) Iterator(o IteratorOptions) *Iterator {
 // Reset makes the iterator one of a table, which may be another, as if it were
 // new; it keeps its buffers.
 func (it *Iterator) Reset(t *Table, o IteratorOptions) {
-	it.unpin()
+	_ = it.Close() // it has no error
 	*it = Iterator{table: t, options: o, key: it.key[:0], raw: it.raw[:0], stored: it.stored[:0], at: -1, i: -1}
 }
 
@@ -93,6 +104,10 @@ func (it *Iterator) Err() error { return it.err }
 func (it *Iterator) Close() error {
 	it.done, it.at = true, -1
 	it.unpin()
+	if it.taken > 0 {
+		it.options.Allowance.Give(it.taken)
+		it.taken, it.window, it.stored = 0, 0, nil
+	}
 	return nil
 }
 
@@ -278,6 +293,7 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 	}
 	offset, size := t.index.offset(i), t.index.size(i)
 	if offset < it.from || offset+size > it.from+int64(len(it.stored)) {
+		it.widen(offset)
 		it.stored, it.from = resized(it.stored, int(it.ahead(i))), offset
 		if err := t.read(it.stored, offset); err != nil {
 			it.stored = it.stored[:0]
@@ -309,13 +325,29 @@ func (it *Iterator) copyCached(i int) bool {
 	return true
 }
 
+// widen sees to how much is read at once, from an offset on.
+func (it *Iterator) widen(offset int64) {
+	o := &it.options
+	switch {
+	case o.Allowance == nil:
+		it.window = o.Readahead
+	case it.window == 0:
+		it.window = min(firstReadahead, o.Readahead)
+	case offset == it.from+int64(len(it.stored)):
+		if more := min(it.window, o.Readahead-it.window); more > 0 && o.Allowance.TryTake(more) {
+			it.window += more
+			it.taken += more
+		}
+	}
+}
+
 // ahead is how many bytes are read from a block on: whole blocks that follow
 // each other.
 func (it *Iterator) ahead(i int) int64 {
 	x := &it.table.index
 	size := x.size(i)
 	for i++; i <= it.last; i++ {
-		if x.offset(i) != x.offset(i-1)+x.size(i-1) || size+x.size(i) > int64(it.options.Readahead) {
+		if x.offset(i) != x.offset(i-1)+x.size(i-1) || size+x.size(i) > int64(it.window) {
 			break
 		}
 		size += x.size(i)
