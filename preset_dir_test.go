@@ -2,6 +2,7 @@ package weir_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,13 +22,21 @@ func openWritten(t *testing.T, p *weir.Preset) snapshot.Backend {
 	t.Helper()
 	b, err := p.Open(state.Options{})
 	require.NoError(t, err)
-	k, err := state.NewKeyed(b, codec.Int[int64]())
-	require.NoError(t, err)
-	v, err := state.ValueOf(k, state.ValueDescriptor[int64]{Name: "value", Codec: codec.Int[int64]()})
-	require.NoError(t, err)
-	require.NoError(t, k.SetKey(1))
-	require.NoError(t, v.Set(1))
+	require.NoError(t, writeTo(b))
 	return b
+}
+
+// writeTo declares a state and writes to it.
+func writeTo(b snapshot.Backend) error {
+	k, err := state.NewKeyed(b, codec.Int[int64]())
+	if err != nil {
+		return err
+	}
+	v, err := state.ValueOf(k, state.ValueDescriptor[int64]{Name: "value", Codec: codec.Int[int64]()})
+	if err != nil {
+		return err
+	}
+	return errors.Join(k.SetKey(1), v.Set(1))
 }
 
 // crashed returns a copy of a directory as the end of the process leaves it: nothing

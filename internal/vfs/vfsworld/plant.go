@@ -5,14 +5,18 @@ package vfsworld
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
 // Plant puts something at a path, in the place of what is there. That goes elsewhere in
-// the world, where a link may lead to it. It returns what it has put there.
+// the world, where a link may lead to it. It returns what it has put there: "" if the
+// directory for it cannot be, since another plant is there.
 func (w *World) Plant(path string) (kind string) {
 	moved := fmt.Sprintf("elsewhere/moved-%d", w.Rand.Uint32())
-	w.Dir(path + "/..")
+	if os.MkdirAll(filepath.Dir(w.Path(path)), 0o700) != nil {
+		return ""
+	}
 	there := os.Rename(w.Path(path), w.Path(moved)) == nil
 	if !there {
 		w.File(moved, "somebody's")
