@@ -126,6 +126,7 @@ func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err erro
 	}
 	for _, op := range operations {
 		db.active.apply(&db.o.Split, &db.probe, op.kind, op.key, op.value)
+		db.noteWrite(op.kind)
 	}
 	db.writes++
 	return end, nil

@@ -25,6 +25,7 @@ type Budget struct {
 	// sealedBytes is what memtables took when they were sealed, of those that are not
 	// in a tree yet.
 	sealedBytes atomic.Int64
+	gapBytes    atomic.Int64 // what gaps take, of all stores
 
 	// activeBytes is what active memtables take, as far as their stores have said.
 	activeBytes atomic.Int64

@@ -54,6 +54,8 @@ type DB struct {
 	passing     bool          // a finding has memory that a flush may release
 	peeked      []byte        // what Peek has put together
 	idle        []*walk       // of prefixes, closed, whose memory is used again
+	gaps        gaps          // of prefixes
+	passed      int64         // entries of runs that walks of prefixes have come to
 	unpaid      int64         // bytes written since the last payment: see pay
 	debt        time.Duration // not slept yet
 	closing     bool          // Close was called: nothing is written any more
@@ -202,6 +204,7 @@ func (db *DB) release(discard bool) (err error) {
 	db.janitor.keepFiles() // from here on they are those of the tree
 	db.owner.Lock()
 	db.unref(db.current)
+	db.gaps.clear()
 	db.released = true
 	unused := len(db.walks) == 0
 	db.owner.Unlock()

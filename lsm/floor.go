@@ -3,6 +3,7 @@ package lsm
 import (
 	"bytes"
 	"errors"
+	"math"
 
 	"github.com/weirstate/weir/internal/run"
 )
@@ -29,16 +30,20 @@ func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
 	defer func() { err = errors.Join(err, w.closeLive()) }()
 	w.rebuild()
 	w.value = append(append(w.value[:0], key...), 0)
-	ok = w.descend(w.value)
+	w.live.dead.begin()
+	ok = w.descend(w.value, math.MaxInt)
+	if w.merger.err == nil {
+		w.rememberGap()
+	}
 	return w.from, ok, w.merger.err
 }
 
 // descend goes to the greatest key with a value below a key and says whether there is
-// one: w.from is that key then.
-func (w *walk) descend(below []byte) bool {
+// one: w.from is that key then. It steps over so many entries without a value at the most.
+func (w *walk) descend(below []byte, most int) bool {
 	m := &w.merger
 	m.seekBelow(below)
-	for m.err == nil {
+	for n := 0; m.err == nil && n < most; n++ {
 		s := m.highest()
 		if s == nil {
 			return false
@@ -47,7 +52,7 @@ func (w *walk) descend(below []byte) bool {
 		if s.entry.Kind.HasValue() {
 			return true
 		}
-		m.leaveDown(w.from)
+		w.passDown()
 	}
 	return false
 }

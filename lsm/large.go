@@ -41,6 +41,12 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 			return end, err
 		}
 	}
+	for _, op := range operations {
+		if op.kind != run.Delete { // nothing can look around yet
+			db.o.Split.Prepare(&db.probe, op.key)
+			db.noteWrite(op.kind)
+		}
+	}
 	f.refs++ // the run's
 	db.writes++
 	return end, db.beginRun(&sealedRun{number: db.activeRun, file: f})

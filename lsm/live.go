@@ -26,6 +26,8 @@ type live struct {
 	runs       int   // of tables, among the sources
 	steps      int   // since then
 
+	dead deadRun // what the step under way has passed
+
 	memory []run.Iterator // of memtables, to be used again
 	tables []*sstable.Iterator
 }
@@ -199,6 +201,8 @@ func (w *walk) closeSources() {
 	l := &w.live
 	w.db.detour((l.runs - 1) * (detoursOfSeek + l.steps/stepsOfDetour))
 	l.runs, l.steps = 0, 0
+	w.db.passed += int64(w.merger.passed)
+	w.merger.passed = 0
 	for i := range w.merger.sources {
 		s := &w.merger.sources[i]
 		if err := s.Close(); err != nil {

@@ -296,8 +296,31 @@ func storeRows(db *DB) (rows []modelRow, err error) {
 	return rows, errors.Join(it.Err(), it.Close())
 }
 
+// checkGaps compares what the store remembers of deleted keys with the model.
+func (w *world) checkGaps() {
+	w.db.owner.Lock()
+	defer w.db.owner.Unlock()
+	sum := int64(0)
+	for _, of := range w.db.gaps.of {
+		sum += of.bytes
+		before := ""
+		for _, x := range of.all {
+			w.seen.Gaps++
+			in := w.model.within(string(x.first), text(x.to), func(key string) bool { return modelPrefix(w.o.Split, key) == string(of.prefix) })
+			if len(in) > 0 || string(x.first) < before || string(x.to) <= string(x.first) {
+				w.violate("gap from %q to %q, after %q, has %d keys", x.first, x.to, before, len(in))
+			}
+			before = string(x.to)
+		}
+	}
+	if sum != w.db.gaps.bytes {
+		w.violate("gaps of %d bytes are counted as %d", sum, w.db.gaps.bytes)
+	}
+}
+
 // compareAll reads the whole store.
 func (w *world) compareAll() {
+	w.checkGaps()
 	var rows []modelRow
 	if w.must("read all", w.sealed(func() (err error) { rows, err = storeRows(w.db); return err })) {
 		if d := w.model.difference(rows); d != "" {

@@ -39,7 +39,8 @@ var modelActions = []struct {
 	weight int
 	do     func(*world)
 }{
-	{400, (*world).writeOne},
+	{390, (*world).writeOne},
+	{10, (*world).drain},
 	{30, (*world).writeBatch},
 	{20, (*world).deleteRange},
 	{210, (*world).get},
@@ -182,6 +183,7 @@ func TestStoreIsASortedMap(t *testing.T) {
 				require.Greater(t, seen.Restores, each/4000)
 				require.Greater(t, seen.Reopened, each/1000)
 				require.Greater(t, seen.Large, each/8000)
+				require.Greater(t, seen.Gaps, each/100)
 			}
 		})
 	}

@@ -40,7 +40,7 @@ type world struct {
 
 // modelCounts say how much a test has proved.
 type modelCounts struct {
-	Operations, Flushes, Compactions, Crashes, Lost, Checkpoints, Restores, Reopened, Large int64
+	Operations, Flushes, Compactions, Crashes, Lost, Checkpoints, Restores, Reopened, Large, Gaps int64
 }
 
 func newWorld(o modelOptions, root string, log func(string, ...any), seen *modelCounts) *world {
@@ -112,6 +112,7 @@ func (w *world) openDB(what string) bool {
 	db, err := Open(w.dir, &options)
 	if w.must(what, err) {
 		w.db = db
+		db.gaps.least, db.gaps.every = 1, 1 // programs are short
 	}
 	return err == nil
 }

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/weirstate/weir/internal/run"
@@ -58,6 +59,22 @@ func (w *world) writeOne() {
 	clear(key) // which must not have been kept
 	clear(value)
 	w.largeEnded(isLarge)
+}
+
+// drain deletes most keys of a prefix, one by one, so that gaps grow and meet.
+func (w *world) drain() {
+	prefix := w.o.prefix(w.rng)
+	rows := w.model.within(prefix, nil, func(key string) bool { return modelPrefix(w.o.Split, key) == prefix })
+	switch w.rng.IntN(3) {
+	case 0:
+		slices.Reverse(rows)
+	case 1:
+		w.rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	}
+	for _, r := range rows[:len(rows)-min(len(rows), w.rng.IntN(3))] {
+		op := modelOp{kind: run.Delete, key: r.key}
+		w.write(op.String(), nil, func() error { return w.db.Delete([]byte(op.key)) }, func() { w.model.apply(w.o.Split, op) })
+	}
 }
 
 func (w *world) isLarge(bytes int64) bool { return w.db.isLarge(bytes) }

@@ -45,7 +45,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
 		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
 		nextFile: 1, activeRun: 1, runAge: maxRunAge, lastSeal: time.Now(), quietTime: minQuietTime,
-		views: make(map[*View]bool), panics: &eventPanics{},
+		views: make(map[*View]bool), panics: &eventPanics{}, gaps: newGaps(o.Budget),
 	}
 	db.o.Events = o.Events.guarded(db.panics)
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)

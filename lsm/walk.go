@@ -121,12 +121,17 @@ func (w *walk) seek(key []byte) {
 // step goes to the next entry that is a value.
 func (w *walk) step() bool {
 	m := &w.merger
+	w.live.dead.begin()
 	for w.next() && !w.isPast(m.key) {
 		if !m.kind.HasValue() {
+			if w.live.on {
+				w.passUp()
+			}
 			continue
 		}
 		switch {
 		case w.live.on:
+			w.rememberGap()
 			w.err = w.stand()
 		case w.memory:
 			w.from = append(append(w.from[:0], m.key...), 0)
@@ -134,7 +139,9 @@ func (w *walk) step() bool {
 		w.valid = w.err == nil
 		return w.valid
 	}
-	w.err = m.err
+	if w.err = m.err; w.err == nil && w.live.on {
+		w.rememberGap()
+	}
 	return false
 }
 

@@ -160,5 +160,6 @@ func (db *DB) apply(kind run.Kind, key, value []byte) (end logEnd, err error) {
 	}
 	db.active.apply(&db.o.Split, &db.probe, kind, key, value)
 	db.writes++
+	db.noteWrite(kind)
 	return end, nil
 }
