@@ -3,6 +3,7 @@ package lsm
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -72,6 +73,26 @@ func (q *queue) first(prefix, want int) int {
 		require.NoError(q.t, err)
 		require.Equal(q.t, want >= 0, it.Next())
 		if want >= 0 {
+			require.Equal(q.t, queueKey(prefix, want), it.Key())
+		}
+		require.NoError(q.t, it.Close())
+	})
+}
+
+// seek requires the lowest number from one on, as timers do, and returns its cost.
+func (q *queue) seek(prefix, from int, left map[int]bool) int {
+	want := slices.Min(append(slices.Collect(maps.Keys(left)), 1<<30))
+	for i := range left {
+		if i >= from && (want < from || i < want) {
+			want = i
+		}
+	}
+	return q.passing(func() {
+		it, err := q.db.Prefix(queueKey(prefix, 0)[:8])
+		require.NoError(q.t, err)
+		ok := it.Seek(queueKey(prefix, from))
+		require.Equal(q.t, want >= from && want < 1<<30, ok)
+		if ok {
 			require.Equal(q.t, queueKey(prefix, want), it.Key())
 		}
 		require.NoError(q.t, it.Close())
@@ -192,6 +213,7 @@ func TestFirstAndLastKeyCostAFewStepsWhateverWasDeleted(t *testing.T) {
 					}
 				}
 				require.LessOrEqual(t, q.first(1, lowest), most(name), "first key")
+				require.LessOrEqual(t, q.seek(1, n/2, left), most(name), "a key from the middle on")
 				require.LessOrEqual(t, q.floor(1, n, highest), most(name), "last key")
 				require.LessOrEqual(t, q.floor(1, n/2, floorOf(left, n/2)), most(name), "a key in the middle")
 				require.LessOrEqual(t, q.first(1, lowest), 100, "again")

@@ -1,0 +1,67 @@
+package suite
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
+)
+
+// queueLength is how many entries a map has that is used as a queue.
+const queueLength = 10
+
+// BenchmarkQueue is a map with ten entries, after so many with lower keys were removed.
+// The first call is reported by itself: nothing that it may have learnt counts for it.
+func BenchmarkQueue(b *testing.B) {
+	for _, backend := range backends {
+		for _, removed := range []int{1_000, 100_000, 400_000} {
+			m := drainedMap(b, backend.open, removed)
+			for _, op := range []struct {
+				name string
+				do   func()
+			}{
+				{"first", func() {
+					for e, err := range m.All() {
+						check(err)
+						sinkInt += e.Key
+						break
+					}
+				}},
+				{"isEmpty", func() { must1(m.IsEmpty()) }},
+				{"floorOfRemoved", func() { // none is there
+					_, _, err := m.Floor(int64(removed / 2))
+					check(err)
+				}},
+			} {
+				b.Run(fmt.Sprintf("%s/%s/removed=%d", op.name, backend.name, removed), func(b *testing.B) {
+					begun := time.Now()
+					op.do()
+					first := time.Since(begun)
+					for b.Loop() {
+						op.do()
+					}
+					b.ReportMetric(float64(first.Nanoseconds())/1000, "first-µs")
+				})
+			}
+		}
+	}
+}
+
+// drainedMap returns a map of ten entries, from which so many were removed.
+func drainedMap(b *testing.B, open opener, removed int) state.MapState[int64, float64] {
+	backend, err := open(b, state.Options{})
+	check(err)
+	b.Cleanup(func() { check(backend.Close()) })
+	k := must1(state.NewKeyed(state.Backend(backend), codec.Int[int64]()))
+	m := must1(state.MapOf(k, state.MapDescriptor[int64, float64]{Name: "queue", Key: codec.Int[int64](), Value: codec.Float[float64]()}))
+	check(k.SetKey(1))
+	for i := range removed + queueLength {
+		check(m.Put(int64(i), 1))
+	}
+	for i := range removed {
+		check(m.Remove(int64(i)))
+	}
+	return m
+}
