@@ -280,3 +280,22 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 		}
 	}
 }
+
+// A small write costs no call of the system and no memory without a log and with a
+// buffered one. With a synced log it is one write, one sync and the mark behind it.
+func TestWhatASmallWriteCosts(t *testing.T) {
+	for mode, perWrite := range map[LogMode]int{LogOff: 0, LogBuffered: 0, LogSynced: 3} {
+		disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), func(vfs.Call) error { return nil })
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode, Picker: idle{}})
+		require.NoError(t, err)
+		key, value := []byte("key"), []byte("value")
+		require.NoError(t, db.Put(key, value))
+		before := disk.Count()
+		allocs := testing.AllocsPerRun(100, func() { require.NoError(t, db.Put(key, value)) })
+		require.Equal(t, 101*perWrite, disk.Count()-before, "%d", mode)
+		if mode != LogSynced && !modelUnderRace {
+			require.Zero(t, allocs, "%d", mode)
+		}
+		require.NoError(t, db.Close())
+	}
+}
