@@ -48,8 +48,12 @@ func (c *Checkpoint) sharedNames() map[string]bool {
 }
 
 // sharedBy returns the names of the shared files that a complete checkpoint refers
-// to. What one is complete with never changes.
+// to. What one is complete with never changes; but of an entry that cannot be read
+// nobody knows whether it is the one that was.
 func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, error) {
+	if e.Err != nil {
+		return nil, e.Err
+	}
 	c.mu.Lock()
 	names, known := c.shared[e.ID]
 	c.mu.Unlock()

@@ -1,6 +1,7 @@
 package vfsworld
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,10 +38,16 @@ func (w *World) Disturb() {
 
 // link makes a link among the names, and notes where Disturb turns it.
 func (w *World) link(base, to, then string) string {
-	link := w.Path("names/" + base)
+	link := w.newName(base)
 	w.must(os.Symlink(to, link))
 	w.moves = append(w.moves, move{link, then})
 	return link
+}
+
+// newName returns the path of a name that there is not yet.
+func (w *World) newName(base string) string {
+	w.names++
+	return w.Path(fmt.Sprintf("names/%s-%d", base, w.names))
 }
 
 func (w *World) absolute(parent, base string) (string, bool) {
@@ -80,8 +87,12 @@ func (w *World) besideNothing(parent, base string) (string, bool) {
 
 func (w *World) throughBadLink(parent, base string) (string, bool) {
 	to := []string{"none", "bad"}[w.Rand.IntN(2)]
-	w.must(os.Symlink(to, w.Path("names/bad")))
-	return w.Path("names/bad") + strings.Repeat("/"+base, w.Rand.IntN(2)), false
+	link := w.newName("bad")
+	if to == "bad" {
+		to = filepath.Base(link)
+	}
+	w.must(os.Symlink(to, link))
+	return link + strings.Repeat("/"+base, w.Rand.IntN(2)), false
 }
 
 func (w *World) empty(string, string) (string, bool) { return "", false }

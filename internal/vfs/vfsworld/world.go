@@ -33,6 +33,7 @@ type World struct {
 	t     testing.TB
 	root  string
 	moves []move
+	names int // links made by Spell
 }
 
 // move is a link, or the working directory, that Disturb changes.
