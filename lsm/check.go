@@ -16,7 +16,8 @@ type Report struct {
 	// Problems are all that is wrong, each with the file where it is.
 	Problems []Problem
 	// Leftovers are files of the store that it does not need: what a crash has
-	// left. Opening the store removes them.
+	// left. Opening the store removes them, except what is no regular file: see
+	// ErrNotRegular.
 	Leftovers []string
 	// Lost are whole tables that no manifest names and that may have data which the
 	// store has lost: those that were set aside, and those that opening the store
