@@ -40,7 +40,7 @@ func TestFreeBytesOfTheSystem(t *testing.T) {
 
 func TestSaturateNeverOverflows(t *testing.T) {
 	require.EqualValues(t, 12, saturate(3, 4))
-	require.EqualValues(t, math.MaxInt64, saturate(1<<62, 4096))
+	require.EqualValues(t, int64(math.MaxInt64), saturate(1<<62, 4096))
 	require.Zero(t, saturate(math.MaxUint64-7, 4096), "below zero")
 }
 
