@@ -1,0 +1,46 @@
+package sstable
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// reopened is openModel for a table that may be closed when there are too many.
+func reopened(t *testing.T, m *model, h *Handles) *Table {
+	t.Helper()
+	fsys := vfs.NewMem(vfs.MemOptions{})
+	f, err := fsys.Create("table")
+	require.NoError(t, err)
+	m.write(t, f, WriterOptions{BlockBytes: 512})
+	require.NoError(t, f.Close())
+	open := func() (vfs.File, error) { return fsys.Open("table") }
+	f, err = open()
+	require.NoError(t, err)
+	table, err := Open(f, ReaderOptions{Split: m.split, Handles: h, Reopen: open})
+	require.NoError(t, err)
+	return table
+}
+
+// Verify lost its index when another table of the same bound was read, and panicked.
+func TestTableThatIsVerifiedStaysOpen(t *testing.T) {
+	m := numbered(200, 'v', 100)
+	h := NewHandles(1, 1<<20)
+	verified, other := reopened(t, &m, h), reopened(t, &m, h)
+	steps := 0
+	require.NoError(t, verified.Verify(t.Context(), func(int64, int64) {
+		steps++
+		other.owner.Lock()
+		defer other.owner.Unlock()
+		value(t, other, m.entries[steps%len(m.entries)].Key)
+	}))
+	require.Greater(t, steps, 10)
+	for _, table := range []*Table{verified, other} {
+		table.owner.Lock()
+		require.NoError(t, table.Close())
+		table.owner.Unlock()
+	}
+	require.Zero(t, h.Open())
+}
