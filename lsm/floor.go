@@ -49,7 +49,7 @@ func (w *walk) descend(below []byte, most int) bool {
 			return false
 		}
 		w.from = append(w.from[:0], s.entry.Key...)
-		if s.entry.Kind.HasValue() {
+		if s.entry.Kind.HasValue() && !m.isHidden(s) {
 			return true
 		}
 		w.passDown()
@@ -93,6 +93,21 @@ func (m *merger) land(s *source, ok bool) {
 	if err := s.Err(); err != nil {
 		m.fail(err)
 	}
+}
+
+// isHidden reports whether a range of a newer source has the key of a source. A range
+// that has all of the prefix leaves no older sources; that of a file may have a part of it.
+func (m *merger) isHidden(s *source) bool {
+	for i := range m.sources {
+		newer := &m.sources[i]
+		if newer == s {
+			return false
+		}
+		if newer.ranges.Covers(s.entry.Key) {
+			return true
+		}
+	}
+	return false
 }
 
 // highest returns the newest of the sources that have the greatest key, nil if none has
