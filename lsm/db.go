@@ -19,8 +19,8 @@ import (
 // It has one owner, the goroutine that writes; its lock is then never waited for.
 // Two goroutines of the store's own work beside it: one flushes, one compacts.
 //
-// Thread safety: all methods are safe for concurrent use, but for Peek and Prefix,
-// which are the owner's. An iterator belongs to one goroutine.
+// Thread safety: all methods are safe for concurrent use, but for Peek, Prefix
+// and Floor, which are the owner's. An iterator belongs to one goroutine.
 type DB struct {
 	o          Options
 	ownsBudget bool
