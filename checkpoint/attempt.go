@@ -57,7 +57,7 @@ func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtas
 // clear makes way for a new attempt.
 func (c *Coordinator) clear(ctx context.Context) error {
 	c.mu.Lock()
-	closed, before := c.closed, c.attempt
+	closed, before := c.closed || c.canceled, c.attempt
 	c.mu.Unlock()
 	if closed {
 		return ErrClosed
@@ -72,7 +72,7 @@ func (c *Coordinator) clear(ctx context.Context) error {
 func (c *Coordinator) adopt(a *Attempt, next ID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.closed || c.canceled {
 		return ErrClosed
 	}
 	c.attempt, c.doubtful = a, make(map[ID]bool)

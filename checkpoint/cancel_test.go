@@ -4,8 +4,11 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
 )
 
 // A storage that hangs must not keep a job from ending that was canceled. One that has
@@ -62,4 +65,61 @@ func TestCancelDoesNotWaitForRemovals(t *testing.T) {
 	require.NotEmpty(t, next.names())
 	next.begin()
 	require.Empty(t, next.names())
+}
+
+// canceling is a file whose commit cancels the job when it is done.
+type canceling struct {
+	snapshot.File
+	cancel func()
+}
+
+func (f canceling) Commit() error {
+	defer f.cancel()
+	return f.File.Commit()
+}
+
+// cancelingObjects hang when one is removed, and make canceling files.
+type cancelingObjects struct {
+	hanging
+	cancel func()
+}
+
+func (o *cancelingObjects) Create(ctx context.Context, name string) (snapshot.File, error) {
+	file, err := o.hanging.Create(ctx, name)
+	return canceling{file, o.cancel}, err
+}
+
+// A file that became complete when its checkpoint had ended is removed by its writer.
+func TestCancelDoesNotWaitForTheRemovalOfAFileThatCameTooLate(t *testing.T) {
+	objects := &cancelingObjects{hanging: hanging{unlimited()}, cancel: func() {}}
+	r := newRig(t, Options{Storage: storageOn(t, objects)})
+	a := r.begin()
+	u := a.Upload(r.trigger(a), "op", 0)
+	objects.cancel = r.Cancel
+	file, err := u.Create(u.Context(), u.Name())
+	require.NoError(t, err)
+	_, err = file.Write(make([]byte, 1<<20))
+	require.NoError(t, err)
+	committed := make(chan error, 1)
+	go func() { committed <- file.Commit() }()
+	select {
+	case err := <-committed:
+		require.ErrorIs(t, err, ErrEnded)
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "it waits for the storage")
+	}
+}
+
+// Nothing that it completes would be removed again.
+func TestNoAttemptBeginsAfterCancel(t *testing.T) {
+	for _, begun := range []bool{false, true} {
+		r := newRig(t, Options{})
+		if begun {
+			r.begin()
+		}
+		r.Cancel()
+		_, err := r.Begin(t.Context(), r, oneTask)
+		require.ErrorIs(t, err, ErrClosed)
+		require.NoError(t, r.Close())
+	}
 }

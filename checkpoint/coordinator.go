@@ -131,13 +131,14 @@ type Coordinator struct {
 
 	commits, removals, calls *queue
 
-	removing     context.Context // of the queue of removals
+	removing     context.Context // of all removals but those of Discard and Collect
 	stopRemoving context.CancelFunc
 
 	beginning sync.Mutex // held by Begin
 
 	mu         sync.Mutex
 	closed     bool
+	canceled   bool        // no attempt begins any more
 	attempt    *Attempt    // nil, or the newest; it may have ended
 	nextID     ID          // above every ID that was ever seen
 	latest     ID          // newest complete; 0 if there is none
@@ -187,12 +188,14 @@ func (c *Coordinator) Distrust(id ID, reason error) {
 }
 
 // Cancel ends the attempt and gives up even a checkpoint whose metadata or entry is
-// being written, so that Begin and Close need not wait for a slow storage. That one may
-// be complete all the same: the next coordinator finds out. Removals have removalGrace
-// left; what they do not get to are orphans. A job calls Cancel when its context ends.
+// being written, so that Close need not wait for a slow storage. That one may be complete
+// all the same: the next coordinator finds out. Removals end 50 ms later; what they do not
+// get to are orphans, for the next coordinator. Begin is ErrClosed from then on; Discard
+// works as before. A job calls Cancel when its context ends.
 func (c *Coordinator) Cancel() {
 	time.AfterFunc(removalGrace, c.stopRemoving)
 	c.mu.Lock()
+	c.canceled = true
 	attempt := c.attempt
 	c.mu.Unlock()
 	if attempt == nil {

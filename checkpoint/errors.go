@@ -42,7 +42,7 @@ var (
 	// ErrFenced is returned to an attempt after a later one has begun.
 	ErrFenced = errors.New("a later attempt has begun")
 
-	// ErrClosed is returned after Close.
+	// ErrClosed is returned after Close, and by Begin after Cancel.
 	ErrClosed = errors.New("closed")
 
 	// ErrURL is returned for a URL that names no storage.

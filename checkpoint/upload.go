@@ -269,7 +269,7 @@ func (f *uploadFile) Commit() error {
 }
 
 func (f *uploadFile) remove() error {
-	return f.u.c.objects.Remove(context.Background(), f.objectName())
+	return f.u.c.objects.Remove(f.u.c.removing, f.objectName())
 }
 
 // Abort implements snapshot.File.
