@@ -6,7 +6,7 @@
 // and no cluster. It is handed a way to open backends and a place for
 // checkpoints, and may not know which ones these are.
 //
-// After a failure the offsets of all sources, the state and the timers of all
+// After a failure the positions of all sources, the state and the timers of all
 // operators and the positions of all sinks are those of one checkpoint: each
 // element has its effect on state and on sinks exactly once, if sources read the
 // same again and sinks forget what came later. A job that ends, in whatever way,

@@ -50,7 +50,7 @@ func encodePositions(all []position) []byte {
 	return data
 }
 
-// decodePositions hands each position of the data on.
+// decodePositions hands each position of the data on; they are parts of it.
 func decodePositions(data []byte, yield func(position) error) error {
 	if len(data) > 0 && data[0] == countsData {
 		return decodeCounts(data[1:], yield)
@@ -69,7 +69,7 @@ func decodePositions(data []byte, yield func(position) error) error {
 		p.ended, p.own = flags&endedFlag != 0, flags&ownFlag != 0
 		p.records = int64(parser.Uvarint(math.MaxInt64))
 		p.newest = int64(parser.Uint64() ^ signBit)
-		p.at = append([]byte{}, parser.Bytes(MaxPositionBytes)...)
+		p.at = parser.Bytes(MaxPositionBytes)
 		if parser.Err != nil {
 			return fmt.Errorf("positions: %w", parser.Err)
 		}

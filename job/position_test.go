@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -108,6 +109,25 @@ func TestPartitionInTwoPartsIsDamage(t *testing.T) {
 	_, err := r.positions("source", 3)
 	require.ErrorIs(t, err, checkpoint.ErrCorrupt)
 	require.True(t, isDamage(err))
+}
+
+// Each subtask of a source looks at the positions of all of them, and there may be many.
+func TestPositionsOfOtherSubtasksTakeNoMemory(t *testing.T) {
+	const partitions = 100
+	var all []position
+	for i := range partitions {
+		all = append(all, position{number: i, at: make([]byte, MaxPositionBytes), own: true})
+	}
+	r := restored{checkpoint: &checkpoint.Checkpoint{Operators: []checkpoint.Operator{
+		{Name: "source", Parts: []checkpoint.Part{{Data: encodePositions(all)}}},
+	}}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	back, err := r.positions("source", partitions)
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.Equal(t, all, back)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(10*MaxPositionBytes))
 }
 
 func TestCountThatIsNoneIsDamage(t *testing.T) {

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func (r *reading[T]) openPartition(ctx context.Context, at position) error {
 	p := partition[T]{position: at}
 	if !at.ended {
 		var err error
-		if p.reader, err = r.source.Open(ctx, at.number, at.at); err != nil {
+		if p.reader, err = r.source.Open(ctx, at.number, bytes.Clone(at.at)); err != nil {
 			return err
 		}
 		if p.reader == nil {
@@ -166,7 +167,7 @@ func (p *partition[T]) locate() error {
 	if err != nil {
 		return fmt.Errorf("position of partition %d after %d elements: %w", p.number, p.records, err)
 	}
-	p.at = at
+	p.at = append([]byte{}, at...)
 	return nil
 }
 

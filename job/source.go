@@ -41,7 +41,7 @@ type PositionSource[T any] interface {
 	Partitions() int
 	// Open opens a partition at a position that a reader of it has returned: before the
 	// element that this reader would have read next. It is nil at the beginning of the
-	// partition and never nil else.
+	// partition and never nil else. The source may keep it.
 	Open(ctx context.Context, partition int, position []byte) (PositionReader[T], error)
 }
 
@@ -51,7 +51,8 @@ type PositionSource[T any] interface {
 type PositionReader[T any] interface {
 	Reader[T]
 	// Position returns where the reader is, in at most MaxPositionBytes. It is called
-	// for each checkpoint, between two calls of Read, and must return soon.
+	// for each checkpoint, between two calls of Read, and once after the end, before
+	// Close; it must return soon. The job copies the slice.
 	Position() ([]byte, error)
 }
 

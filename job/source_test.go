@@ -143,6 +143,25 @@ func TestPartitionThatHasEndedIsNotOpenedAgain(t *testing.T) {
 	require.Equal(t, []string{"nil", fmt.Sprint("number ", numberOf(100)), fmt.Sprint("number ", numberOf(200)), fmt.Sprint("number ", numberOf(300))}, log.opened[0])
 }
 
+// A source may have one buffer for the positions of all partitions.
+func TestPositionsAreCopied(t *testing.T) {
+	const n, partitions = 3_000, 3
+	o, out := memory("buffers"), &paper[count]{}
+	log := &gapped{tape: numbers(n, partitions)}
+	buffer := make([]byte, 0, 100)
+	log.locate = func(position []byte) ([]byte, error) { // there is one subtask
+		buffer = append(buffer[:0], position...)
+		return buffer, nil
+	}
+	log.batch = 100
+	log.before = func(partition int, offset int64) (bool, error) { return offset >= int64(300+100*partition), nil }
+	stopAfter(t, o, func(o Options) *Graph { return gappedJob(o, log, out) }, 300+400+500)
+	log.before = nil
+	_, err := gappedJob(o, log, out).Run(t.Context())
+	require.NoError(t, err)
+	requireCounts(t, n, out)
+}
+
 func TestPositionHasALimit(t *testing.T) {
 	for size, want := range map[int]error{MaxPositionBytes: nil, MaxPositionBytes + 1: ErrPosition} {
 		o, out := memory("positions"), &paper[count]{}
