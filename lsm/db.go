@@ -51,7 +51,7 @@ type DB struct {
 	probe       run.Probe     // scratch of the operation under way
 	finding     run.Finding   // the same
 	viewed      run.Finding   // of views: what Peek has returned may be in the other
-	passing     bool          // a finding has memory that a flush may release
+	passing     bool          // a finding has memory that may be released before the next call
 	peeked      []byte        // what Peek has put together
 	idle        []*walk       // of prefixes, closed, whose memory is used again
 	gaps        gaps          // of prefixes

@@ -28,8 +28,8 @@ func (db *DB) found(f *run.Finding, dst []byte) ([]byte, bool, error) {
 	return dst, err == nil, err
 }
 
-// Peek is Get without a copy: the value is good until the next call of any
-// method, and must not be changed. It is for a store that one goroutine uses;
+// Peek is Get into memory of the store, without a copy in most cases: the value is good
+// until the next call of any method, and must not be changed. It is for a store that one goroutine uses;
 // others may read views meanwhile, and Metrics.
 func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.enter(); err != nil {
@@ -68,8 +68,13 @@ func (db *DB) find(f *run.Finding, v *version, active bool, key []byte) (err err
 		return nil // nobody can have written it
 	}
 	db.o.Split.Prepare(p, key)
-	if active && db.active.Get(p, f) {
-		return nil
+	if active {
+		last := db.active.Get(p, f)
+		// Other stores of the budget may have the memtable sealed, and flushed, at any time.
+		db.passing = !db.ownsBudget && f.Exists()
+		if last {
+			return nil
+		}
 	}
 	for _, r := range v.memory {
 		var last bool

@@ -1,0 +1,42 @@
+package lsm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// Another store of the budget sealed the memtable that Peek's value was in, and its memory
+// was given back: reading the value ended the process.
+func TestPeekedValueStaysWhenOtherStoresNeedMemory(t *testing.T) {
+	mem, b := vfs.NewMem(vfs.MemOptions{}), NewBudget(4<<20)
+	open := func(name string) *DB {
+		db, err := Open(name, &Options{FS: mem, Budget: b, MemtableBytes: 1 << 20})
+		require.NoError(t, err)
+		return db
+	}
+	quiet, busy := open("quiet"), open("busy")
+	fillMemtable(t, quiet, 0, 800<<10)
+	want := bytes.Repeat([]byte("peeked"), 100)
+	require.NoError(t, quiet.Put([]byte("the key "), want))
+	peeked, found, err := quiet.Peek([]byte("the key "))
+	require.NoError(t, err)
+	require.True(t, found)
+
+	for i := 0; quiet.Metrics().Flushes == 0; i++ {
+		require.Less(t, i, 1<<16, "the other store needs memory")
+		require.NoError(t, busy.Put(binary.BigEndian.AppendUint64(nil, uint64(i)), make([]byte, 1<<10)))
+		if i%64 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	require.True(t, bytes.Equal(want, peeked))
+	require.NoError(t, quiet.Close())
+	require.NoError(t, busy.Close())
+	require.NoError(t, b.Close())
+}
