@@ -11,19 +11,23 @@ import (
 // CheckDeclared returns an error if no checkpoint of the attempt can become complete
 // because of what its subtasks have declared, whatever their states hold: ErrTooLarge
 // if the metadata cannot, ErrFrameTooLarge or ErrMemoryFull if the memory of the storage
-// cannot hold that alone, and ErrInvalid for states that metadata does not take. A job
-// asks before the first element, since the first checkpoint may be long after it.
+// cannot hold that alone, and ErrInvalid for states that metadata does not take. It is
+// ErrOption if an operator has another number of handles than subtasks. A job asks before
+// the first element, since the first checkpoint may be long after it.
 //
 // Handles are those of operators with backends, one for each subtask in their order,
 // with keyspace and states.
 func (a *Attempt) CheckDeclared(handles map[string][]snapshot.Handle) error {
 	c := &Checkpoint{Job: a.c.o.Job, ID: maxNumber, Attempt: a.number}
+	for name, all := range handles {
+		if !a.has(place{name, len(all) - 1}) || a.has(place{name, len(all)}) {
+			return fmt.Errorf("declared states: %d handles of operator %q, want one for each subtask: %w", len(all), name, ErrOption)
+		}
+	}
 	for _, s := range a.subtasks {
 		operator := Operator{Name: s.Operator, Parts: make([]Part, s.Parallelism)}
 		for i, h := range handles[s.Operator] {
-			if i < s.Parallelism {
-				operator.Parts[i] = a.declaredPart(place{s.Operator, i}, h)
-			}
+			operator.Parts[i] = a.declaredPart(place{s.Operator, i}, h)
 		}
 		c.Operators = append(c.Operators, operator)
 	}

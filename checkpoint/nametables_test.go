@@ -184,3 +184,21 @@ func TestDeclarationsThatNoCheckpointHoldsAreRefused(t *testing.T) {
 	h := snapshot.Handle{Keyspace: state.WholeKeyspace(8), States: []state.Info{{Name: "a", Kind: 99}}}
 	require.ErrorIs(t, a.CheckDeclared(map[string][]snapshot.Handle{"op": {h}}), ErrInvalid)
 }
+
+// A handle that is compared with nothing would be a limit that is found too late.
+func TestDeclaredHandlesAreThoseOfTheSubtasks(t *testing.T) {
+	r := newRig(t, Options{})
+	a := r.begin(Subtasks{"op", 2}, Subtasks{"source", 1})
+	handle := func(subtask int) snapshot.Handle {
+		return snapshot.Handle{Keyspace: state.SubtaskKeyspace(subtask, 8, 8)}
+	}
+	require.NoError(t, a.CheckDeclared(nil))
+	require.NoError(t, a.CheckDeclared(map[string][]snapshot.Handle{"op": {handle(0), handle(1)}}))
+	for _, handles := range []map[string][]snapshot.Handle{
+		{"op": {handle(0)}},
+		{"op": {handle(0), handle(1), handle(2)}},
+		{"other": {handle(0)}},
+	} {
+		require.ErrorIs(t, a.CheckDeclared(handles), ErrOption, "%v", handles)
+	}
+}
