@@ -2,12 +2,12 @@ package state
 
 import "github.com/weirstate/weir/internal/cow"
 
-// Pin is a backend's tables, and what else it has made units of, as they were at one
-// moment. Its Of returns a Unit as it was, from any goroutine; Release ends the snapshot,
-// and releasing twice does nothing.
+// Pin holds a backend's tables and its other units as they were at one moment. Its Of
+// returns a Unit as it was; any goroutine may call it. Release ends the snapshot, and
+// releasing twice does nothing.
 type Pin = cow.Pin
 
-// Unit is what a heap backend keeps beside its tables and freezes with them, such as a
+// Unit is data that a heap backend keeps beside its tables and freezes with them, such as a
 // queue of timers. Its Touch must be called before each change.
 type Unit = cow.Unit
 

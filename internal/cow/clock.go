@@ -1,8 +1,8 @@
 // Package cow holds paged arrays that can be frozen in time that depends
 // neither on what they hold nor on how many there are: a freeze numbers a
-// version. The first write to an array afterwards copies a small root, and what
-// is written is copied page by page, once. It is the whole snapshot story of the
-// heap backends. The room knows nothing of keys, states or files.
+// version. The first write to an array afterwards copies a small root, and the
+// first write to a page copies that page. It is the whole snapshot story of the
+// heap backends. The package knows nothing of keys, states or files.
 package cow
 
 import (

@@ -2,13 +2,13 @@ package cow
 
 import "sync/atomic"
 
-// Unit is what a freeze takes as one: arrays, and whatever else its owner freezes with
-// them, such as the columns of a table with the index over them.
+// Unit is a group of arrays that are frozen together, with other data of their owner: for
+// example the columns of a table and the index over them.
 //
 // Taking a unit costs some allocations. If a freeze took every unit, the pause of a snapshot
-// would grow with the number of states. So a freeze only opens a Pin, and a unit is taken
-// later, as it still is: before the first change after the freeze, by the writer, or when a
-// reader of the pin first asks for it, whichever comes first.
+// would grow with the number of states. So a freeze only opens a Pin, and the unit is taken
+// later but before it changes: by the writer before its first change after the freeze, or by
+// a reader of the pin when it asks for the unit, whichever comes first.
 //
 //	freeze        writer changes A       reader asks for B
 //	  |                  |                      |
@@ -25,9 +25,9 @@ type Unit struct {
 	taken atomic.Uint64
 }
 
-// NewUnit returns a unit that the pins that are open do not have. Take returns it as it is:
-// it is called by the writer or, while the writer does not change the unit, by a reader, and
-// must not use the clock.
+// NewUnit returns a unit that the open pins do not see. Take returns a copy of the unit's
+// present content. It is called by the writer or, while the writer does not change the unit,
+// by a reader, once for each pin. It must not use the clock, whose mutex is held.
 func (c *Clock) NewUnit(take func() any) *Unit {
 	u := &Unit{clock: c, take: take}
 	u.taken.Store(c.now - 1)
@@ -60,8 +60,8 @@ func (u *Unit) giveOut() {
 	u.taken.Store(max(taken, u.clock.Shared()))
 }
 
-// Of returns a unit as it was at the freeze, which is what its take returned; nil if the
-// unit is newer, or the pin was released. It may be called by any goroutine.
+// Of returns the unit as it was at the freeze: the result of its take. It returns nil if the
+// unit is newer than the freeze, or the pin was released. Any goroutine may call it.
 func (p *Pin) Of(u *Unit) any {
 	p.clock.mu.Lock()
 	defer p.clock.mu.Unlock()
