@@ -43,8 +43,11 @@ func (v *view) Keyspace() state.Keyspace { return v.keyspace }
 // States implements snapshot.View.
 func (v *view) States() []state.Info { return v.states.States() }
 
-// Rows implements snapshot.View.
+// Rows implements snapshot.View. After Release it is ErrClosed.
 func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
+	if v.parts == nil {
+		return state.ErrClosed
+	}
 	if v.frozen == nil {
 		v.take()
 	}

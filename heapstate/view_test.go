@@ -77,3 +77,24 @@ func TestViewsAreReadWhileTheTaskWritesAndDeclares(t *testing.T) {
 		require.Empty(t, wrong)
 	})
 }
+
+// A view that was released has no rows, and says so, whether it was read before or not.
+func TestARowOfAReleasedViewIsErrClosed(t *testing.T) {
+	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
+		s, err := state.TimersOf(k, "timers")
+		require.NoError(t, err)
+		require.NoError(t, k.SetKey("k"))
+		require.NoError(t, s.Register(state.EventTime, 1, nil))
+		none := func(_, _ []byte) error { return nil }
+		for _, read := range []bool{false, true} {
+			v, err := b.View()
+			require.NoError(t, err)
+			if read {
+				require.NoError(t, v.Rows(0, none))
+			}
+			v.Release()
+			v.Release()
+			require.ErrorIs(t, v.Rows(0, none), state.ErrClosed)
+		}
+	})
+}
