@@ -518,8 +518,11 @@ type bursting struct {
 
 func (b *bursting) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
 	f, ref, err := b.shelf.Share(ctx, suffix)
+	if err != nil { // the panic of another file has ended the context
+		return nil, ref, err
+	}
 	b.open.Add(1)
-	return &burst{f, b}, ref, err
+	return &burst{f, b}, ref, nil
 }
 
 type burst struct {
