@@ -47,3 +47,9 @@ func (db *DB) removeFile(name string) error {
 	}
 	return ignoreMissing(vfs.RemoveFile(db.fs, db.path(name)))
 }
+
+// isGone reports whether it is known that the directory has no file of a name.
+func (db *DB) isGone(name string) bool {
+	_, err := db.fs.Lstat(db.path(name))
+	return errors.Is(err, fs.ErrNotExist)
+}

@@ -139,6 +139,51 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 	}
 }
 
+// A log that could be made by half only, and could not be removed, stayed between two
+// others: after a crash it was taken for one that has lost its end, and Open refused the
+// store as corrupt.
+func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
+	var full, byHalf atomic.Bool
+	var half atomic.Value // the name of the log that was made by half
+	mem := vfs.NewMem(vfs.MemOptions{})
+	disk := failing(mem, &full, syscall.ENOSPC, func(c vfs.Call) bool {
+		switch {
+		case strings.Contains(c.Name, tableSuffix):
+			return c.Op == vfs.OpWrite // nothing is flushed
+		case byHalf.Load() && c.Op == vfs.OpCreate && strings.Contains(c.Name, logSuffix):
+			half.CompareAndSwap(nil, c.Name)
+		}
+		return half.Load() == c.Name && (c.Op == vfs.OpWrite || c.Op == vfs.OpRemove)
+	})
+	o := Options{FS: disk, Budget: storyBudget, Log: LogSynced, MemtableBytes: 100}
+	db, err := Open("db", &o)
+	require.NoError(t, err)
+	want := map[string]string{}
+	put := func(i int) error {
+		key, value := fmt.Sprintf("%06d", i), strings.Repeat("v", 70)
+		err := db.Put([]byte(key), []byte(value))
+		if err == nil {
+			want[key] = value
+		}
+		return err
+	}
+	require.NoError(t, put(0))
+	full.Store(true)
+	byHalf.Store(true)
+	for i := range 20 {
+		if err := put(1 + i); err != nil {
+			require.ErrorIs(t, err, ErrStalled)
+		}
+		requireHolds(t, Options{FS: mem.CrashClone(vfs.CrashOptions{})}, want)
+	}
+	require.NotNil(t, half.Load())
+	full.Store(false)
+	untilNil(t, func() error { return put(21) })
+	requireHolds(t, Options{FS: mem.CrashClone(vfs.CrashOptions{})}, want)
+	require.NoError(t, db.Close())
+	requireHolds(t, Options{FS: mem}, want)
+}
+
 // A write that waits for a sync which others share gets it, although the write of
 // another one fails meanwhile.
 func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {

@@ -26,7 +26,7 @@ const (
 const opRange run.Kind = 16
 
 // createLog creates a log file with its first record in memory. Its name is durable
-// then; after an error it is gone.
+// then; after an error it is removed, if that is possible.
 func (db *DB) createLog(number uint64) (*wal.Writer, error) {
 	if err := db.dirLock.Check(); err != nil {
 		return nil, err
@@ -125,7 +125,8 @@ func appendOp(b []byte, kind run.Kind, key, value []byte) []byte {
 }
 
 // rotateLog begins another log if the one there is has become large, and says so; if
-// it cannot be made, the old one goes on. The old one ends for good before a write is
+// it cannot be made, the old one goes on, unless the file is there all the same: no log
+// may follow one that has not ended. The old one ends for good before a write is
 // noted in the new one: what comes later must never survive without what came before.
 // The new one is there before that, so that a log which has ended and is the last one
 // tells that another is missing.
@@ -133,9 +134,9 @@ func (db *DB) rotateLog() (rotated bool, err error) {
 	if db.log.Size() < db.o.MemtableBytes {
 		return false, nil
 	}
-	old, oldNumber := db.log, db.logNumber
+	old, oldNumber, next := db.log, db.logNumber, db.nextFile
 	if err := db.openLog(); err != nil {
-		if isFinal(err) {
+		if isFinal(err) || !db.isGone(logName(next)) {
 			return false, err
 		}
 		return false, nil
