@@ -139,7 +139,7 @@ func (c *checker) check() error {
 		err = c.found(file, c.tree.check())
 	}
 	c.leftovers(names, catalog)
-	return errors.Join(err, closeAll(c.tree))
+	return errors.Join(err, c.db.closeAll(c.tree))
 }
 
 // leftovers are files of the store that were not needed, or are lost.

@@ -222,3 +222,30 @@ func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
 	}
 	require.NoError(t, budget.Close())
 }
+
+// Check, and an Open that failed, closed tables without the lock that other stores of the
+// budget take to close them: both did, and the process ended.
+func TestTablesAreClosedOnceAlthoughOtherStoresNeedTheirPlaces(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	require.NoError(t, manyTables(t, &Options{FS: mem, BudgetBytes: 4 << 20}, 60).Close())
+	b := NewBudget(4 << 20)
+	b.LimitOpenFiles(30)
+	o := &Options{FS: mem, Budget: b, Split: colon}
+	other := manyTables(t, &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: b}, 60)
+	var ended atomic.Bool
+	var group sync.WaitGroup
+	group.Go(func() {
+		for i := 0; !ended.Load(); i++ {
+			_, _, err := other.Get(fmt.Appendf(nil, "k:%03d", i%60), nil)
+			require.NoError(t, err)
+		}
+	})
+	for range 30 {
+		_, err := Check(t.Context(), "db", o)
+		require.NoError(t, err)
+	}
+	ended.Store(true)
+	group.Wait()
+	require.NoError(t, other.Close())
+	require.NoError(t, b.Close())
+}

@@ -152,11 +152,11 @@ func (db *DB) openTree(ctx context.Context, c *catalog) error {
 	t := &tree{}
 	for _, p := range c.tables {
 		if ctx.Err() != nil {
-			return errors.Join(context.Cause(ctx), closeAll(t))
+			return errors.Join(context.Cause(ctx), db.closeAll(t))
 		}
 		f, err := db.openTable(p.meta)
 		if err != nil {
-			return errors.Join(err, closeAll(t))
+			return errors.Join(err, db.closeAll(t))
 		}
 		t.levels[p.level] = append(t.levels[p.level], f)
 	}
@@ -164,16 +164,17 @@ func (db *DB) openTree(ctx context.Context, c *catalog) error {
 		sortLevel(level, files)
 	}
 	if err := t.check(); err != nil {
-		return errors.Join(err, closeAll(t))
+		return errors.Join(err, db.closeAll(t))
 	}
 	db.install(newVersion(nil, t))
 	return nil
 }
 
-func closeAll(t *tree) (err error) {
+// closeAll closes the tables of a tree that is not used.
+func (db *DB) closeAll(t *tree) (err error) {
 	for _, files := range t.levels {
 		for _, f := range files {
-			err = errors.Join(err, f.table.Close())
+			err = errors.Join(err, db.closeTable(f))
 		}
 	}
 	return err
