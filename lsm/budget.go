@@ -29,6 +29,7 @@ type Budget struct {
 
 	// activeBytes is what active memtables take, as far as their stores have said.
 	activeBytes atomic.Int64
+	leastShared int64 // leastSharedBytes; tests lower it
 
 	// flushes and compactions bound how many of each are under way in all stores: each
 	// has buffers beside the budget.
@@ -53,9 +54,10 @@ func newBudget(bytes int64, blockBytes int) *Budget {
 	slabs := slab.NewBudget(bytes)
 	return &Budget{
 		slabs: slabs, cache: sstable.NewCache(slabs, blockBytes), freed: make(chan struct{}),
-		readahead: slab.NewAllowance(slabs.Limit() / readaheadShare),
-		handles:   sstable.NewHandles(DefaultMaxOpenFiles, slabs.Limit()/2),
-		flushes:   make(slots, jobsAtATime), compactions: make(slots, jobsAtATime),
+		readahead:   slab.NewAllowance(slabs.Limit() / readaheadShare),
+		handles:     sstable.NewHandles(DefaultMaxOpenFiles, slabs.Limit()/2),
+		leastShared: leastSharedBytes,
+		flushes:     make(slots, jobsAtATime), compactions: make(slots, jobsAtATime),
 	}
 }
 

@@ -65,7 +65,7 @@ func (w *world) check(dir string, leftovers bool) {
 // moment: with no log the end of the newest run that was flushed; with a log
 // that is not synced, after any operation since the last flush; else now.
 func (w *world) crash() {
-	if w.mem == nil {
+	if w.mem == nil || w.isSealedByOthers() && w.o.Log == LogOff {
 		return
 	}
 	w.seen.Crashes++

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,7 @@ var (
 type program struct {
 	seed       uint64
 	operations []uint64 // the seed of each
+	budget     *Budget  // shared with other programs at the same time; nil if it is not
 }
 
 // programOperations is the length of a program.
@@ -80,7 +82,11 @@ func modelAction(rng *rand.Rand) func(*world) {
 // run returns what went wrong.
 func (p program) run(root string, log func(string, ...any), seen *modelCounts) error {
 	rng := rand.New(rand.NewPCG(p.seed, 1))
-	w := newWorld(newModelOptions(rng), root, log, seen)
+	o := newModelOptions(rng)
+	if p.budget != nil {
+		o.Budget, o.shared = p.budget, true
+	}
+	w := newWorld(o, root, log, seen)
 	w.rng = rng
 	w.open()
 	for _, seed := range p.operations {
@@ -187,4 +193,33 @@ func TestStoreIsASortedMap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Programs at the same time on one budget, whose stores seal each other's memtables and
+// close each other's tables all the time.
+func TestStoresOfOneBudgetAreSortedMaps(t *testing.T) {
+	programs := 8
+	if testing.Short() || modelUnderRace {
+		programs = 1
+	}
+	b := NewBudget(8 << 20)
+	b.LimitOpenFiles(2)
+	b.leastShared = 1
+	b.activeBytes.Add(b.Limit()) // there is never enough
+	var group sync.WaitGroup
+	for shard := range 4 {
+		group.Go(func() {
+			var seen modelCounts
+			for i := range programs {
+				p := newProgram(uint64(1000 + 4*i + shard))
+				p.budget = b
+				if err := p.run(t.TempDir(), unheard, &seen); err != nil {
+					t.Errorf("seed %d: %v", p.seed, err)
+				}
+			}
+			t.Logf("%+v", seen)
+		})
+	}
+	group.Wait()
+	require.NoError(t, b.Close())
 }

@@ -36,6 +36,8 @@ type world struct {
 	mu        sync.Mutex
 	violation error // guarded by mu: workers report too
 	seen      *modelCounts
+
+	ownsBudget bool // the one that is shared
 }
 
 // modelCounts say how much a test has proved.
@@ -46,7 +48,8 @@ type modelCounts struct {
 func newWorld(o modelOptions, root string, log func(string, ...any), seen *modelCounts) *world {
 	w := &world{o: o, root: root, model: newModelState(), log: log, seen: seen}
 	w.mem, _ = o.FS.(*vfs.Mem)
-	if w.o.shared {
+	if w.o.shared && w.o.Budget == nil {
+		w.ownsBudget = true
 		w.o.Budget = NewBudget(8 << 20)
 		w.o.Budget.LimitOpenFiles(2)
 	}
@@ -64,6 +67,10 @@ func newWorld(o modelOptions, root string, log func(string, ...any), seen *model
 	w.dir = w.newDir()
 	return w
 }
+
+// isSealedByOthers reports whether the world does not know what each run has: stores of
+// other programs end them.
+func (w *world) isSealedByOthers() bool { return w.o.Budget != nil && !w.ownsBudget }
 
 func (w *world) hasFailed(what string) func(error) {
 	return func(err error) { w.violate("%s failed: %v", what, err) }
@@ -236,7 +243,7 @@ func (w *world) end() {
 	w.closeAll()
 	w.must("close", w.db.Close())
 	w.db = nil
-	if w.o.Budget != nil && w.failed() == nil {
+	if w.ownsBudget && w.failed() == nil {
 		if used := w.o.Budget.slabs.Used(); used > w.o.Budget.Limit() {
 			w.violate("%d bytes of the budget are in use and nothing is open", used)
 		}

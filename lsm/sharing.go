@@ -59,7 +59,7 @@ func (db *DB) share() error {
 		db.owner.Lock()
 	}
 	// The others may be at work just now.
-	if b.activeBytes.Load() > quarter && db.activeBytes.Load() >= leastSharedBytes {
+	if b.activeBytes.Load() > quarter && db.activeBytes.Load() >= b.leastShared {
 		if err := db.sealAndFlush(); err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (b *Budget) sealLargest() bool {
 		return cmp.Compare(y.activeBytes.Load(), x.activeBytes.Load())
 	})
 	for _, db := range stores {
-		if db.activeBytes.Load() < leastSharedBytes {
+		if db.activeBytes.Load() < b.leastShared {
 			return false
 		}
 		if db.owner.TryLock() && db.sealForOthers() {
