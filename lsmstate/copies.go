@@ -79,8 +79,9 @@ func (c *LocalCopies) opened(n int) {
 }
 
 // keep keeps the tables of a snapshot, as many as it can before the context ends, and lets
-// those go that none of the last had.
-func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables) {
+// those go that none of the last had. A table without a file in the snapshot is in its
+// description: no restore would ask for a copy.
+func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables, hasFile func(snapshot.Identity) bool) {
 	if c == nil {
 		return
 	}
@@ -95,6 +96,9 @@ func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables) {
 			return
 		}
 		id := snapshot.Identity(t.Identity)
+		if !hasFile(id) {
+			continue
+		}
 		if _, ok := c.used[id]; !ok {
 			if err := tables.Link(t.Number, c.path(id)); err != nil && !errors.Is(err, fs.ErrExist) {
 				continue

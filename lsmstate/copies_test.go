@@ -3,6 +3,7 @@ package lsmstate
 import (
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 
@@ -126,6 +127,31 @@ func TestLocalCopiesOfTheProcessAreCompared(t *testing.T) {
 	require.Empty(t, c.used, "what was damaged")
 }
 
+// A small table stands in the description of the snapshot, so that nothing asks for a
+// copy, and damage to one would never be found.
+func TestTablesInTheDescriptionAreNotCopied(t *testing.T) {
+	mem := newFS()
+	c := copiesOf(t, mem)
+	n, s := nativeOn(t, mem, "one", 0, 1, func(o *Options) {
+		o.Copies = c
+		o.tune = func(o *lsm.Options) { o.Picker = idle{} } // each flush leaves its table
+	}), newShelf(t, mem)
+	n.set("large", randomText(rand.New(rand.NewPCG(1, 1)), 2*packTableBytes))
+	require.NoError(t, n.db.Flush())
+	n.set("small", "value")
+	h, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	require.Len(t, tablesIn(t, n), 2)
+	var want, got []snapshot.Identity
+	for _, f := range h.Files[1:] {
+		want = append(want, f.Identity)
+	}
+	for id := range c.used {
+		got = append(got, id)
+	}
+	require.ElementsMatch(t, want, got)
+}
+
 // As many tables are kept as the last snapshots had, and names of other files are
 // nobody's business.
 func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
@@ -146,8 +172,9 @@ func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
 		o.tune = func(o *lsm.Options) { o.Picker = idle{} } // tables change when the test says so
 	}), newShelf(t, mem)
 	var last []map[string]bool
+	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range 10 {
-		n.set(fmt.Sprint(i), "value")
+		n.set(fmt.Sprint(i), randomText(rng, 2*packTableBytes))
 		if i%4 == 3 {
 			require.NoError(t, n.db.Compact())
 		}

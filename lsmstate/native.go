@@ -52,7 +52,7 @@ func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, 
 		return nil, err
 	}
 	if w.tables != nil {
-		v.copies.keep(ctx, w.tables)
+		v.copies.keep(ctx, w.tables, w.hasFile)
 	}
 	return append([]snapshot.FileRef{first}, w.files...), nil
 }
@@ -131,6 +131,9 @@ func (w *nativeWriter) describeTables(ctx context.Context, tables []lsm.TableFil
 	slices.SortFunc(w.description.tables, func(a, b tablePlace) int { return cmp.Compare(a.number, b.number) })
 	return nil
 }
+
+// hasFile reports whether a table is a file of the snapshot, not a part of the description.
+func (w *nativeWriter) hasFile(id snapshot.Identity) bool { return w.places[id] > 0 }
 
 // extend makes the bounds of a file those of one more of its tables.
 func (w *nativeWriter) extend(f *snapshot.FileRef, t lsm.TableFile) {
