@@ -27,9 +27,10 @@ import (
 // where a file belongs. Such things are listed as irregular. Remove removes a
 // symbolic link itself, never what it leads to.
 //
-// Commit and Remove are durable when they have returned nil. After a Remove that
-// could not be made so, another one of the same object, by now gone, fails as
-// well: a power cut may bring it back.
+// Commit and Remove are durable when they have returned nil. After a Remove whose
+// sync has failed, another one of the same object, by now gone, fails as well: a
+// power cut may bring it back. If its directory could not be opened for the sync, the
+// other Remove syncs it.
 //
 // Thread safety: safe for concurrent use.
 type Files struct {
@@ -48,8 +49,10 @@ type directories struct {
 	// one.
 	mu   sync.Mutex
 	made map[string]bool // directories that are there, durably
-	// unsure are the files whose removal a power cut may undo.
-	unsure map[string]bool
+	// unsynced are the files that were removed without being able to sync that, and
+	// how many syncs had failed before. If more have by now, a power cut may bring the
+	// file back.
+	unsynced map[string]int64
 }
 
 // NewFiles makes a directory, if there is none, and uses it.
@@ -65,7 +68,7 @@ func FilesOn(fsys vfs.FS, path string) (*Files, error) {
 		return nil, fmt.Errorf("checkpoint directory: %w", err)
 	}
 	return newFiles(root, "", &directories{
-		watch: &syncWatch{FS: fsys}, made: make(map[string]bool), unsure: make(map[string]bool),
+		watch: &syncWatch{FS: fsys}, made: make(map[string]bool), unsynced: make(map[string]int64),
 	}), nil
 }
 
@@ -205,7 +208,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 
 // remove removes a file durably.
 func (f *Files) remove(path string) error {
-	gone := false
+	gone, failures := false, f.watch.failures.Load()
 	err := f.watch.watched(func() error {
 		err := f.fs.Remove(path)
 		gone = err == nil
@@ -218,13 +221,24 @@ func (f *Files) remove(path string) error {
 	defer f.mu.Unlock()
 	switch {
 	case gone && err == nil:
-		delete(f.unsure, path)
+		delete(f.unsynced, path)
 	case gone:
-		f.unsure[path] = true
-	case err == nil && f.unsure[path]:
-		err = &fs.PathError{Op: "remove", Path: path, Err: errSync}
+		f.unsynced[path] = failures
+	case err == nil:
+		err = f.settle(path)
 	}
 	return err
+}
+
+// settle finds out whether a sync that has succeeded made an earlier removal of a file
+// durable. The mutex is held.
+func (f *Files) settle(path string) error {
+	failures, ok := f.unsynced[path]
+	if ok && failures != f.watch.failures.Load() {
+		return &fs.PathError{Op: "remove", Path: path, Err: errSync}
+	}
+	delete(f.unsynced, path)
+	return nil
 }
 
 // syncAbove makes the removal of a file durable. If its directory has been

@@ -175,6 +175,34 @@ func TestRemovalThatMayComeBackIsNeverReportedAsDone(t *testing.T) {
 	require.Empty(t, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""))
 }
 
+// A directory that cannot be opened, for want of descriptors, has not been given up: what
+// others have synced is durable, and the removal is once it can be opened again.
+func TestDirectoryThatCannotBeOpenedIsSyncedTheNextTime(t *testing.T) {
+	ctx := context.Background()
+	for _, between := range []error{nil, syscall.EIO} {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		putObject(t, filesOn(t, mem), "job/a", "1")
+		var next error // of SyncDir
+		files := filesOn(t, vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+			if c.Op != vfs.OpSyncDir {
+				return nil
+			}
+			return next
+		}}))
+		next = vfs.NotOpened(syscall.EMFILE)
+		require.NoError(t, files.watch.watched(func() error { _ = files.watch.SyncDir("/root"); return nil }), "others")
+		require.ErrorIs(t, files.Remove(ctx, "job/a"), syscall.EMFILE)
+		if next = between; next != nil {
+			_ = writeObject(ctx, files, "job/b", nil)
+			next = nil
+			require.ErrorIs(t, files.Remove(ctx, "job/a"), errSync, "the other sync has given it up")
+			continue
+		}
+		require.NoError(t, files.Remove(ctx, "job/a"))
+		require.Empty(t, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""))
+	}
+}
+
 // A directory goes while somebody else's removal in it is not synced yet.
 func TestRemovalIsDurableThoughItsDirectoryHasGone(t *testing.T) {
 	ctx := context.Background()

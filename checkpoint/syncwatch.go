@@ -7,8 +7,10 @@ import (
 	"github.com/weirstate/weir/internal/vfs"
 )
 
-// syncWatch is a file system that counts the failures of SyncDir. One that fails
-// gives up for good what others wanted to have synced, and the next succeeds.
+// syncWatch is a file system that counts the syncs of directories that have failed.
+// Each gives up for good what others wanted to have synced, and the next succeeds. One
+// whose directory could not be opened, as under EMFILE, has given up nothing: see
+// vfs.ErrUnsynced.
 type syncWatch struct {
 	vfs.FS
 	failures atomic.Int64
@@ -19,7 +21,7 @@ var errSync = errors.New("a sync of the directory has failed")
 // SyncDir implements vfs.FS.
 func (w *syncWatch) SyncDir(dir string) error {
 	err := w.FS.SyncDir(dir)
-	if err != nil && !isMissing(err) {
+	if errors.Is(err, vfs.ErrUnsynced) {
 		w.failures.Add(1)
 	}
 	return err
