@@ -26,7 +26,12 @@ func lockFile(f *os.File) error {
 	}
 }
 
-func unlockFile(f *os.File) error { return f.Close() }
+// unlockFile unlocks before it closes: a child that another goroutine is just starting
+// has the open file as well, until it executes its program, and would keep the lock.
+func unlockFile(f *os.File) error {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // not locked is as well
+	return f.Close()
+}
 
 // lockDir returns nil where a directory cannot be locked: over NFS flock needs a
 // file that is open for writing.
