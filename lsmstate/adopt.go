@@ -61,7 +61,7 @@ func (a *adoption) run(ctx context.Context, handles []snapshot.Handle) error {
 		return err
 	}
 	b := a.backend
-	if err := b.prepare(); err != nil {
+	if err := errors.Join(b.prepare(), b.directory.checkTree()); err != nil {
 		return err
 	}
 	return ofDescription(lsm.Restore(ctx, b.directory.tree(), a.parts, &b.options))

@@ -42,6 +42,16 @@ func (d *directory) tree() string { return filepath.Join(d.path, treeName) }
 // stage is where a restore collects its files.
 func (d *directory) stage() string { return filepath.Join(d.path, stageName) }
 
+// checkTree returns why no tree may be opened or made: the lock was lost, or something
+// else, such as a symbolic link, has taken the place of the tree.
+func (d *directory) checkTree() error {
+	if err := d.lock.Check(); err != nil {
+		return err
+	}
+	_, err := d.has(d.tree())
+	return err
+}
+
 // clear removes all that is of the backend; the tree must be closed. After the lock
 // was lost all of it may be somebody else's, and stays.
 func (d *directory) clear() error {

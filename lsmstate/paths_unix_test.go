@@ -11,6 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/codec"
 )
 
 // A backend that was opened by a relative name removes nothing of another place.
@@ -50,6 +53,44 @@ func TestLinksOfABackendAreNotFollowed(t *testing.T) {
 			require.ErrorIs(t, RemoveLeftovers("dir"), ErrNotRegular)
 			require.Equal(t, before, treeOf(t, vfs.Real{}, "."))
 		})
+	}
+}
+
+// The tree is opened when it is first needed. A link that was planted since Open leads
+// nowhere, even to a store, and a directory whose lock was lost gets no tree and no stage.
+func TestTreeIsOpenedOnlyInADirectoryThatIsStillTheBackends(t *testing.T) {
+	mem := newFS()
+	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+	h, err := s.save(n, "first", snapshot.Incremental)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		plant func(dir string) error
+		want  error
+	}{
+		"link": {func(dir string) error { return os.Symlink("../elsewhere", filepath.Join(dir, treeName)) }, ErrNotRegular},
+		"lock": {func(dir string) error { return os.Remove(filepath.Join(dir, lockName)) }, ErrLockLost},
+	} {
+		for how, use := range map[string]func(n *nativeTask) error{
+			"set":     func(n *nativeTask) error { return n.value.Set("value") },
+			"restore": func(n *nativeTask) error { return n.restore(s, h) },
+		} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				t.Chdir(t.TempDir())
+				storeOn(t, vfs.Real{}, "elsewhere")
+				b, err := Open("dir", Options{Options: state.Options{Keyspace: state.SubtaskKeyspace(0, 1, nativeGroups)}})
+				require.NoError(t, err)
+				k, err := state.NewKeyed(b, codec.String[string]())
+				require.NoError(t, err)
+				n := &nativeTask{t, b, k, valueOn(t, k), listOn(t, k)}
+				require.NoError(t, k.SetKey("key"))
+				require.NoError(t, c.plant("dir"))
+				before := treeOf(t, vfs.Real{}, ".")
+				require.ErrorIs(t, use(n), c.want)
+				require.Equal(t, before, treeOf(t, vfs.Real{}, "."))
+				_ = b.Close() // Restore has closed it
+				require.Equal(t, before, treeOf(t, vfs.Real{}, "."))
+			})
+		}
 	}
 }
 

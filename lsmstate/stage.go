@@ -53,6 +53,9 @@ func (s *stage) remove() error { return s.directory.clearStage() }
 
 // fill collects files, each once.
 func (s *stage) fill(ctx context.Context, src snapshot.Source, files []stagedFile) error {
+	if err := s.directory.lock.Check(); err != nil {
+		return err
+	}
 	if err := s.fs.MkdirAll(s.dir); err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ type tree struct {
 
 // openTree opens a tree, or makes an empty one.
 func openTree(ctx context.Context, d *directory, o *lsm.Options) (*tree, error) {
+	if err := d.checkTree(); err != nil {
+		return nil, err
+	}
 	db, err := lsm.OpenContext(ctx, d.tree(), o)
 	if err != nil {
 		return nil, err
