@@ -90,12 +90,20 @@ func (c claim) check(path string) (marked bool, err error) {
 		filepath.Base(path), len(others), c.marker, ErrNotStore)
 }
 
-// mark makes the marker, durably: what comes next would be somebody else's without.
+// mark makes the marker, durably: what comes next would be somebody else's without. One
+// that is there may have been made by a process that died before it was durable.
 func (c claim) mark(path string) error {
 	marked, err := c.check(path)
-	if marked || err != nil {
+	if err == nil && !marked {
+		err = c.makeMarker(path)
+	}
+	if err != nil {
 		return err
 	}
+	return c.fs.SyncDir(path)
+}
+
+func (c claim) makeMarker(path string) error {
 	f, err := c.fs.Create(filepath.Join(path, c.marker))
 	if err != nil {
 		return err
@@ -103,10 +111,7 @@ func (c claim) mark(path string) error {
 	if _, err = f.Write([]byte(markerText)); err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return c.fs.SyncDir(path)
+	return errors.Join(err, f.Close())
 }
 
 // claimOfBackends takes directories of backends. An earlier version has left a lock

@@ -142,7 +142,13 @@ func removeDirectory(fsys vfs.FS, dir string) error {
 		return err
 	}
 	d := &directory{fsys, path, lock}
-	if err := d.clear(); err != nil {
+	if _, err = c.check(path); err == nil { // again: nobody else has it now
+		err = d.clear()
+	}
+	if err == nil { // a tree that came back without the marker would be somebody else's
+		err = fsys.SyncDir(path)
+	}
+	if err != nil {
 		return errors.Join(err, lock.Close())
 	}
 	return d.remove(c.marker)

@@ -2,6 +2,7 @@ package lsmstate
 
 import (
 	"maps"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -197,5 +198,45 @@ func TestRemoveLeftoversUnderEveryFault(t *testing.T) {
 		require.NoError(t, err, n)
 		require.NoError(t, b.Close())
 		require.Equal(t, []string{lockName, backendMarker}, namesIn(t, left))
+	}
+}
+
+// cuts runs something on a file system, and has one for every moment at which a power cut
+// could end it.
+func cuts(mem *vfs.Mem, run func(fsys vfs.FS)) (all []*vfs.Mem) {
+	run(vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(vfs.Op, string) {
+		for seed := range uint64(20) {
+			all = append(all, mem.CrashClone(vfs.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, 0))}))
+		}
+	}}))
+	return all
+}
+
+// usedOn leaves what a crash leaves of a backend.
+func usedOn(t *testing.T) *vfs.Mem {
+	mem := newFS()
+	require.NoError(t, vfs.MkdirAllSync(mem, "/dir"))
+	b := fillOn(t, mem)
+	require.NoError(t, b.db.Flush())
+	return mem.CrashClone(vfs.CrashOptions{Keep: 1})
+}
+
+// Whatever a power cut keeps of a removal, the next backend takes the directory.
+func TestPowerCutInARemovalLeavesNoDirectoryThatIsRefused(t *testing.T) {
+	for _, cut := range cuts(usedOn(t), func(fsys vfs.FS) { require.NoError(t, removeLeftovers(fsys, dir)) }) {
+		require.NoError(t, fillOn(t, cut).Close())
+	}
+}
+
+// The process that has made the marker could not sync it; the next one finds it there.
+func TestMarkerIsDurableBeforeThereIsATree(t *testing.T) {
+	mem := newFS()
+	require.NoError(t, vfs.MkdirAllSync(mem, "/dir"))
+	_, err := openDirectory(vfs.NewFaulty(mem, vfs.FaultyOptions{
+		Plan: vfs.FailFrom(0, vfs.NotOpened(syscall.EMFILE), vfs.OpSyncDir),
+	}), dir)
+	require.ErrorIs(t, err, syscall.EMFILE)
+	for _, cut := range cuts(mem, func(fsys vfs.FS) { require.NoError(t, fillOn(t, fsys).Close()) }) {
+		require.NoError(t, fillOn(t, cut).Close())
 	}
 }
