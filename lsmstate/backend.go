@@ -34,7 +34,8 @@ type Backend struct {
 
 // Open returns an empty backend that works in a directory, which it makes if need
 // be. It must be empty or one that a backend has worked in, which a file there tells:
-// any other is ErrNotStore. What a crash has left of another backend there is removed.
+// any other is ErrNotStore. What a crash has left of another backend there is removed; a
+// file of somebody else beside it stays, and is ErrNotStore, here and from Close.
 // It is ErrLocked if the directory is in use. Symbolic links in dir and a working
 // directory that it is relative to matter while Open runs, not later; below dir no link
 // is followed.

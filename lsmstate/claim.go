@@ -1,14 +1,18 @@
 package lsmstate
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -26,9 +30,9 @@ const markerText = "This directory belongs to a state backend of Weir, which rem
 type claim struct {
 	fs     vfs.FS
 	marker string
-	// earlier reports whether the names in a directory without a marker are those
-	// that an earlier version left, which made none.
-	earlier func(dir string, names []string) bool
+	// earlier returns nil if the entries of a directory with a lock and no marker are
+	// those of an earlier version, which made none, and else why not.
+	earlier func(dir string, names []string) error
 }
 
 // claimTries is how often another process may remove a directory, as RemoveLeftovers
@@ -78,59 +82,120 @@ func (c claim) check(path string) (marked bool, err error) {
 			err = vfs.CheckRegular(info)
 		}
 		if err != nil {
-			return false, fmt.Errorf("marker %s: %w", c.marker, err)
+			return false, fmt.Errorf("marker %s: %w", filepath.Join(path, c.marker), err)
 		}
 		return true, nil
 	}
-	others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == lockName })
-	if len(others) == 0 || len(others) < len(names) && c.earlier(path, others) {
+	others := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return name == lockName || isTemp(c.marker, name)
+	})
+	if len(others) == 0 {
 		return false, nil
 	}
-	return false, fmt.Errorf("directory %s has %d entries and no file %s, use one that is empty or missing: %w",
-		filepath.Base(path), len(others), c.marker, ErrNotStore)
-}
-
-// mark makes the marker, durably: what comes next would be somebody else's without. One
-// that is there may have been made by a process that died before it was durable.
-func (c claim) mark(path string) error {
-	marked, err := c.check(path)
-	if err == nil && !marked {
-		err = c.makeMarker(path)
-	}
-	if err != nil {
-		return err
-	}
-	return c.fs.SyncDir(path)
-}
-
-func (c claim) makeMarker(path string) error {
-	f, err := c.fs.Create(filepath.Join(path, c.marker))
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write([]byte(markerText)); err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// claimOfBackends takes directories of backends. An earlier version has left a lock
-// and a tree, and maybe what a restore had collected.
-func claimOfBackends(fsys vfs.FS) claim {
-	return claim{fsys, backendMarker, func(dir string, names []string) bool {
-		if slices.ContainsFunc(names, func(name string) bool { return name != treeName && name != stageName }) {
-			return false
+	err = fmt.Errorf("directory %s has an entry %s and no file %s; use one that is empty or missing, or move what it has: %w",
+		path, others[0], c.marker, ErrNotStore)
+	if slices.Contains(names, lockName) {
+		if reason := c.earlier(path, others); reason != nil {
+			return false, fmt.Errorf("%w (not of an earlier version either: %w)", err, reason)
 		}
-		info, err := fsys.Lstat(filepath.Join(dir, treeName, "CURRENT"))
-		return err == nil && info.Mode().IsRegular()
+		return false, nil
+	}
+	return false, err
+}
+
+// isTemp reports whether a name is that of a marker before it is published.
+func isTemp(marker, name string) bool {
+	return strings.HasPrefix(name, marker+".") && strings.HasSuffix(name, vfs.TempSuffix)
+}
+
+// removeTemps removes markers that were never published.
+func removeTemps(fsys vfs.FS, path, marker string) error {
+	names, err := fsys.List(path)
+	for _, name := range names {
+		if isTemp(marker, name) {
+			err = errors.Join(err, ignoreMissing(vfs.RemoveFile(fsys, filepath.Join(path, name))))
+		}
+	}
+	return err
+}
+
+// mark publishes the marker, durably: files of a backend would be somebody else's without
+// it. One that is there is renewed, so that a cleaner that goes by age does not take it
+// before the rest.
+func (c claim) mark(path string) error {
+	if _, err := c.check(path); err != nil {
+		return err
+	}
+	return vfs.Publish(c.fs, filepath.Join(path, c.marker), func(to io.Writer) error {
+		_, err := io.WriteString(to, markerText)
+		return err
+	})
+}
+
+// claimOfBackends takes directories of backends. An earlier version has left an empty
+// lock, a tree that is a store split as those of backends, and maybe what a restore had
+// collected.
+func claimOfBackends(fsys vfs.FS) claim {
+	return claim{fsys, backendMarker, func(dir string, names []string) error {
+		for _, name := range names {
+			if name != treeName && name != stageName {
+				return foreign(dir, name)
+			}
+		}
+		return errors.Join(checkEarlierLock(fsys, dir), checkEarlierTree(fsys, dir), checkEarlierStage(fsys, dir))
 	}}
+}
+
+// checkEarlierLock returns an error unless the lock is as backends make it.
+func checkEarlierLock(fsys vfs.FS, dir string) error {
+	info, err := fsys.Lstat(filepath.Join(dir, lockName))
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > 0) {
+		err = fmt.Errorf("%s is no empty file: %w", lockName, ErrNotStore)
+	}
+	return err
+}
+
+// checkEarlierTree returns an error unless the tree is a store that a backend has made.
+func checkEarlierTree(fsys vfs.FS, dir string) error {
+	split, err := lsm.SplitOf(context.Background(), filepath.Join(dir, treeName), &lsm.Options{FS: fsys})
+	if err == nil && !isSplitOfBackend(split) {
+		err = fmt.Errorf("the store in %s is split as %q, not by a backend: %w", treeName, split, ErrNotStore)
+	}
+	return err
+}
+
+// checkEarlierStage returns an error if a restore did not make all that is in its place.
+func checkEarlierStage(fsys vfs.FS, dir string) error {
+	stage := filepath.Join(dir, stageName)
+	names, err := fsys.List(stage)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, name := range names {
+		if !isStaged(name) {
+			return foreign(stage, name)
+		}
+		info, err := fsys.Lstat(filepath.Join(stage, name))
+		if err == nil {
+			err = vfs.CheckRegular(info)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(stage, name), err)
+		}
+	}
+	return err
 }
 
 // claimOfCopies takes directories of copies. An earlier version has left a lock and
 // copies.
 func claimOfCopies(fsys vfs.FS) claim {
-	return claim{fsys, copiesMarker, func(_ string, names []string) bool {
-		return !slices.ContainsFunc(names, func(name string) bool { _, ok := parseCopy(name); return !ok })
+	return claim{fsys, copiesMarker, func(dir string, names []string) error {
+		for _, name := range names {
+			if _, ok := parseCopy(name); !ok {
+				return foreign(dir, name)
+			}
+		}
+		return checkEarlierLock(fsys, dir)
 	}}
 }
 

@@ -1,12 +1,14 @@
 package lsmstate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm"
 )
 
 // Names in the directory of a backend, beside lock and marker. Nothing else in it is
@@ -52,36 +54,20 @@ func (d *directory) checkTree() error {
 	return err
 }
 
-// clear removes all that is of the backend; the tree must be closed. After the lock
-// was lost all of it may be somebody else's, and stays.
+// clear removes the files that backends make; the tree must be closed. Anything else
+// stays, and makes it ErrNotStore. After the lock was lost all files may be somebody
+// else's, and stay.
 func (d *directory) clear() error {
 	if err := d.lock.Check(); err != nil {
 		return err
 	}
-	return errors.Join(d.clearTree(), d.clearStage())
+	return errors.Join(d.clearTree(), d.clearStage(), removeTemps(d.fs, d.path, backendMarker))
 }
 
-// clearTree removes the tree, whose lock tells that nobody has it open.
-func (d *directory) clearTree() error {
-	there, err := d.has(d.tree())
-	if !there || err != nil {
-		return err
-	}
-	lock, err := d.fs.Lock(filepath.Join(d.tree(), lockName))
-	if err != nil {
-		return err
-	}
-	err = d.fs.RemoveAll(d.tree())
-	if closeErr := lock.Close(); closeErr != nil {
-		return errors.Join(err, closeErr)
-	}
-	if err != nil { // some systems remove no file that is locked
-		err = d.fs.RemoveAll(d.tree())
-	}
-	return err
-}
+// clearTree removes the files of the tree, whose lock tells that nobody has it open.
+func (d *directory) clearTree() error { return lsm.Destroy(d.tree(), &lsm.Options{FS: d.fs}) }
 
-// clearStage removes what a restore has collected.
+// clearStage removes what a restore has collected. Anything else stays.
 func (d *directory) clearStage() error {
 	if err := d.lock.Check(); err != nil {
 		return err
@@ -90,7 +76,28 @@ func (d *directory) clearStage() error {
 	if !there || err != nil {
 		return err
 	}
-	return d.fs.RemoveAll(d.stage())
+	names, err := d.fs.List(d.stage())
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, name := range names {
+		if isStaged(name) {
+			failed = errors.Join(failed, ignoreMissing(vfs.RemoveFile(d.fs, filepath.Join(d.stage(), name))))
+		} else {
+			failed = cmp.Or(failed, foreign(d.stage(), name))
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return d.fs.Remove(d.stage())
+}
+
+// foreign is the error of an entry that no backend makes.
+func foreign(dir, name string) error {
+	return fmt.Errorf("directory %s has an entry %s that no backend makes; move it, or use another directory: %w",
+		dir, name, ErrNotStore)
 }
 
 // has reports whether a directory is there. Anything else in its place was not made
@@ -103,7 +110,7 @@ func (d *directory) has(path string) (bool, error) {
 	case err != nil:
 		return false, err
 	case !info.IsDir():
-		return false, fmt.Errorf("%s is no directory: %w", filepath.Base(path), vfs.CheckDirectory(info))
+		return false, fmt.Errorf("%s is no directory: %w", path, vfs.CheckDirectory(info))
 	}
 	return true, nil
 }
@@ -111,10 +118,11 @@ func (d *directory) has(path string) (bool, error) {
 // close gives the directory back, empty but for lock and marker.
 func (d *directory) close() error { return errors.Join(d.clear(), d.lock.Close()) }
 
-// RemoveLeftovers removes what a backend that a crash ended has left in a directory,
+// RemoveLeftovers removes the files that a backend has left in a directory after a crash,
 // and the directory itself if nothing else is in it. It returns ErrLocked if a backend
-// has the directory, and ErrNotStore, having removed nothing, if none of a backend is
-// there.
+// has the directory, and ErrNotStore if the directory is not a backend's, which it leaves
+// as it is, or if somebody has put other entries beside the files of the tree or of a
+// restore: those entries stay.
 func RemoveLeftovers(dir string) error { return removeLeftovers(vfs.Real{}, dir) }
 
 func removeLeftovers(fsys vfs.FS, dir string) error {
@@ -135,14 +143,15 @@ func removeDirectory(fsys vfs.FS, dir string) error {
 		return err
 	}
 	if _, treeErr := fsys.Lstat(filepath.Join(path, treeName)); !marked && treeErr != nil {
-		return fmt.Errorf("nothing in it is a backend's: %w", ErrNotStore)
+		return fmt.Errorf("directory %s has nothing of a backend: %w", path, ErrNotStore)
 	}
 	lock, err := fsys.Lock(filepath.Join(path, lockName))
 	if err != nil {
 		return err
 	}
 	d := &directory{fsys, path, lock}
-	if _, err = c.check(path); err == nil { // again: nobody else has it now
+	err = c.mark(path) // which checks again: nobody else has it now
+	if err == nil {
 		err = d.clear()
 	}
 	if err == nil { // a tree that came back without the marker would be somebody else's

@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
@@ -40,10 +41,28 @@ func treeOf(t *testing.T, fsys vfs.FS, dir string) (all []string) {
 	return all
 }
 
-// storeOn makes a store with an entry, closed.
-func storeOn(t *testing.T, fsys vfs.FS, dir string) {
+// textOn makes a file with a text.
+func textOn(t *testing.T, fsys vfs.FS, name, text string) {
 	t.Helper()
-	db, err := lsm.Open(dir, &lsm.Options{FS: fsys})
+	fileOn(t, fsys, name)
+	require.NoError(t, fsys.Remove(name))
+	f, err := fsys.Create(name)
+	require.NoError(t, err)
+	_, err = f.Write([]byte(text))
+	require.NoError(t, errors.Join(err, f.Close()))
+}
+
+// storeOn makes a store with an entry, closed.
+func storeOn(t *testing.T, fsys vfs.FS, dir string) { writtenOn(t, dir, &lsm.Options{FS: fsys}) }
+
+// treeOn makes the tree of a backend, closed.
+func treeOn(t *testing.T, fsys vfs.FS, dir string) {
+	writtenOn(t, dir, &lsm.Options{FS: fsys, Split: splitOf(8)})
+}
+
+func writtenOn(t *testing.T, dir string, o *lsm.Options) {
+	t.Helper()
+	db, err := lsm.Open(dir, o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("key"), []byte("value")))
 	require.NoError(t, db.Close())
@@ -60,8 +79,28 @@ var somebodyElses = map[string]func(t *testing.T, fsys vfs.FS){
 	"folder of trees and lock": func(t *testing.T, fsys vfs.FS) { fileOn(t, fsys, "dir/tree/oak"); fileOn(t, fsys, "dir/LOCK") },
 	"store":                    func(t *testing.T, fsys vfs.FS) { storeOn(t, fsys, "dir") },
 	"store below":              func(t *testing.T, fsys vfs.FS) { storeOn(t, fsys, "dir/tree") },
+	"text in place of a store": func(t *testing.T, fsys vfs.FS) {
+		fileOn(t, fsys, "dir/LOCK")
+		textOn(t, fsys, "dir/tree/CURRENT", "track 7\n")
+		fileOn(t, fsys, "dir/tree/photo.jpg")
+	},
+	"store of somebody": func(t *testing.T, fsys vfs.FS) { fileOn(t, fsys, "dir/LOCK"); storeOn(t, fsys, "dir/tree") },
+	"store and a photo": func(t *testing.T, fsys vfs.FS) {
+		fileOn(t, fsys, "dir/LOCK")
+		treeOn(t, fsys, "dir/tree")
+		fileOn(t, fsys, "dir/tree/photo.jpg")
+	},
+	"store and a letter": func(t *testing.T, fsys vfs.FS) {
+		fileOn(t, fsys, "dir/LOCK")
+		treeOn(t, fsys, "dir/tree")
+		fileOn(t, fsys, "dir/restore/letter")
+	},
+	"lock with a text": func(t *testing.T, fsys vfs.FS) {
+		textOn(t, fsys, "dir/LOCK", "1234\n")
+		treeOn(t, fsys, "dir/tree")
+	},
 	"store and notes": func(t *testing.T, fsys vfs.FS) {
-		storeOn(t, fsys, "dir/tree")
+		treeOn(t, fsys, "dir/tree")
 		fileOn(t, fsys, "dir/LOCK")
 		fileOn(t, fsys, "dir/notes")
 	},
@@ -86,8 +125,9 @@ func TestDirectoryOfSomebodyElseIsRefusedAndLeftAlone(t *testing.T) {
 func TestDirectoryOfAnEarlierVersionIsTaken(t *testing.T) {
 	for _, open := range []bool{true, false} {
 		mem := newFS()
-		storeOn(t, mem, "dir/tree")
+		treeOn(t, mem, "dir/tree")
 		fileOn(t, mem, "dir/restore/0.1")
+		fileOn(t, mem, "dir/restore/file.a-1.sst")
 		fileOn(t, mem, "dir/LOCK")
 		if open {
 			b, err := Open("dir", Options{FS: mem})
@@ -239,4 +279,66 @@ func TestMarkerIsDurableBeforeThereIsATree(t *testing.T) {
 	for _, cut := range cuts(mem, func(fsys vfs.FS) { require.NoError(t, fillOn(t, fsys).Close()) }) {
 		require.NoError(t, fillOn(t, cut).Close())
 	}
+}
+
+// Files that somebody has put beside those of a backend stay, and every call that would
+// have removed them says so, until they are moved away.
+func TestFilesBesideThoseOfABackendStay(t *testing.T) {
+	for _, name := range []string{"dir/tree/mine.txt", "dir/tree/folder/mine.txt", "dir/restore/mine.txt", "dir/restore/0.1/mine.txt"} {
+		mem := newFS()
+		b := fillOn(t, mem)
+		fileOn(t, mem, name)
+		is := func(err error) {
+			t.Helper()
+			require.Error(t, err)
+			require.True(t, errors.Is(err, ErrNotStore) || errors.Is(err, ErrNotRegular), "%s: %v", name, err)
+			require.ErrorContains(t, err, filepath.FromSlash("/dir/"))
+			_, statErr := mem.Lstat(name)
+			require.NoError(t, statErr)
+		}
+		is(b.Close())
+		left := treeOf(t, mem, "dir")
+		require.LessOrEqual(t, len(left), 5, "%s: what a backend made is gone: %v", name, left)
+		_, err := Open("dir", Options{FS: mem})
+		is(err)
+		is(removeLeftovers(mem, "dir"))
+		require.NoError(t, mem.RemoveAll(filepath.Dir(name)))
+		b, err = Open("dir", Options{FS: mem})
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+	}
+}
+
+// A cleaner of old files removes by age: the marker of a directory in use is as young as
+// what else is in it, and a refusal says where, what was found and what to do.
+func TestMarkerIsRenewedWhenABackendOpens(t *testing.T) {
+	mem := newFS()
+	textOn(t, mem, "dir/WEIR-BACKEND", "old")
+	textOn(t, mem, "dir/WEIR-BACKEND.tmp", "cut off")
+	b, err := Open("dir", Options{FS: mem})
+	require.NoError(t, err)
+	info, err := mem.Lstat("dir/WEIR-BACKEND")
+	require.NoError(t, err)
+	require.EqualValues(t, len(markerText), info.Size())
+	require.NoError(t, b.Close())
+	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, mem))
+
+	require.NoError(t, mem.Remove("dir/WEIR-BACKEND"))
+	fileOn(t, mem, "dir/WEIR-BACKEND.1.tmp") // of a first open that was cut off
+	b, err = Open("dir", Options{FS: mem})
+	require.NoError(t, err)
+	require.NoError(t, b.Close())
+	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, mem))
+}
+
+func TestRefusalOfADirectoryNamesItAndAnEntry(t *testing.T) {
+	mem := newFS()
+	fileOn(t, mem, "some/dir/tree/oak")
+	_, err := Open("some/dir", Options{FS: mem})
+	require.ErrorContains(t, err, "directory "+filepath.FromSlash("/some/dir")+" has an entry tree and no file WEIR-BACKEND")
+	fileOn(t, mem, "some/dir/LOCK")
+	textOn(t, mem, "some/dir/tree/CURRENT", "track 7")
+	_, err = Open("some/dir", Options{FS: mem})
+	require.ErrorContains(t, err, filepath.FromSlash("/some/dir"))
+	require.ErrorContains(t, err, "tree")
 }

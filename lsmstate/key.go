@@ -78,13 +78,23 @@ func splitPosition(position string) (timestamp int64, row string) {
 // part of the tree, by its name.
 func splitOf(keySize int) lsm.Split {
 	s := lsm.Split{
-		Name: "composite key",
+		Name: splitName,
 		Func: func(key []byte) int { return prefixSize(key, keySize) },
 	}
 	if keySize >= 0 {
-		s.Name = fmt.Sprintf("composite key of %d bytes", keySize)
+		s.Name = fmt.Sprintf(splitName+" of %d bytes", keySize)
 	}
 	return s
+}
+
+// splitName begins the names of the split functions of backends.
+const splitName = "composite key"
+
+// isSplitOfBackend reports whether splitOf makes a split of that name.
+func isSplitOfBackend(name string) bool {
+	var keySize int
+	_, err := fmt.Sscanf(name, splitName+" of %d bytes", &keySize)
+	return name == splitName || err == nil && name == splitOf(keySize).Name
 }
 
 // prefixSize is the size of the prefix of a key, all of it for what is none. KeySize

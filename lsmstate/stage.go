@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -44,6 +45,17 @@ func stagedOf(handle int, h snapshot.Handle, place tablePlace) stagedFile {
 	}
 	ref := h.Files[place.file]
 	return stagedFile{ref: ref, base: "file." + ref.Name}
+}
+
+// isStaged reports whether stagedOf makes a name.
+func isStaged(base string) bool {
+	if name, ok := strings.CutPrefix(base, "file."); ok {
+		return snapshot.CheckName(name) == nil
+	}
+	handle, number, ok := strings.Cut(base, ".")
+	_, handleErr := strconv.ParseUint(handle, 10, 64)
+	_, numberErr := strconv.ParseUint(number, 10, 64)
+	return ok && handleErr == nil && numberErr == nil
 }
 
 func (s *stage) path(f stagedFile) string { return filepath.Join(s.dir, f.base) }

@@ -1,0 +1,124 @@
+package lsm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// Destroy removes a store that is not open: the files that stores make, and the directory
+// if nothing else is in it. It is ErrLocked if the store is open, and does nothing if the
+// directory is missing. Any other entry stays, and so does the directory: the error is
+// then ErrNotStore, or ErrNotRegular for an entry that has the name of a file of a store
+// and is no regular file. Of the options only FS is used. No link in dir itself is
+// followed.
+func Destroy(dir string, options *Options) error {
+	if err := destroy(options.fileSystem(), dir); err != nil {
+		return fmt.Errorf("destroy store: %w", err)
+	}
+	return nil
+}
+
+func destroy(fsys vfs.FS, dir string) error {
+	info, err := fsys.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := vfs.CheckDirectory(info); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	lock, err := fsys.Lock(filepath.Join(dir, lockName))
+	if err != nil {
+		return err
+	}
+	err = removeFiles(fsys, dir)
+	unremoved := fsys.Remove(filepath.Join(dir, lockName)) // some systems remove no file that is locked
+	err = errors.Join(err, lock.Close())
+	if unremoved != nil {
+		err = errors.Join(err, ignoreMissing(fsys.Remove(filepath.Join(dir, lockName))))
+	}
+	if err != nil {
+		return err
+	}
+	return ignoreMissing(fsys.Remove(dir))
+}
+
+// removeFiles removes the files of a store, but for its lock.
+func removeFiles(fsys vfs.FS, dir string) error {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, name := range names {
+		switch kindOfFile(name) {
+		case lockFile:
+		case otherFile:
+			failed = cmp.Or(failed, notOfStore(dir, name))
+		default:
+			failed = errors.Join(failed, ignoreMissing(vfs.RemoveFile(fsys, filepath.Join(dir, name))))
+		}
+	}
+	return failed
+}
+
+// notOfStore is the error of an entry that no store makes.
+func notOfStore(dir, name string) error {
+	return fmt.Errorf("directory %s has an entry %s that no store makes; move it, or use another directory: %w",
+		dir, name, ErrNotStore)
+}
+
+// SplitOf returns the name of the split function that the store in a directory was made
+// with: see Options.Split. It takes no lock and changes nothing. A directory without a
+// store, or with an entry that no store makes, is ErrNotStore. Of the options only FS is
+// used.
+func SplitOf(ctx context.Context, dir string, options *Options) (string, error) {
+	split, err := splitIn(ctx, options.fileSystem(), dir)
+	if err != nil {
+		return "", fmt.Errorf("split of store: %w", err)
+	}
+	return split, nil
+}
+
+func splitIn(ctx context.Context, fsys vfs.FS, dir string) (string, error) {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if kindOfFile(name) == otherFile {
+			return "", notOfStore(dir, name)
+		}
+		info, err := fsys.Lstat(filepath.Join(dir, name))
+		if err == nil {
+			err = vfs.CheckRegular(info)
+		}
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+		}
+	}
+	c, _, err := readCatalog(ctx, fsys, dir)
+	switch {
+	case err != nil:
+		return "", err
+	case c == nil:
+		return "", fmt.Errorf("directory %s has no %s: %w", dir, currentName, ErrNotStore)
+	}
+	return c.split, nil
+}
+
+// fileSystem returns the file system of options, which may be nil.
+func (o *Options) fileSystem() vfs.FS {
+	if o == nil || o.FS == nil {
+		return vfs.Real{}
+	}
+	return o.FS
+}
