@@ -82,7 +82,8 @@ type Options struct {
 	// 16 MiB.
 	FileBytes int64
 	// FilterBits is the size of filters in bits a key. Default 10; below zero
-	// there are none.
+	// there are none. Nor has a table one that more keys of one prefix are in than
+	// the budget has 32 bytes.
 	FilterBits int
 	// Compression is that of level 0, level 1 and so on; levels beyond have the
 	// last one. Default S2 on all.

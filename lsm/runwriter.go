@@ -90,7 +90,7 @@ const maxBorderBytes = 1 << 10
 // endsBefore says whether the file ends before a key.
 func (w *runWriter) endsBefore(key []byte) bool {
 	o := &w.c.db.o
-	size := w.out.Size()
+	size := w.sizeOf(w.out)
 	if size < o.FileBytes || w.c.to == 0 {
 		return false
 	}
@@ -106,6 +106,22 @@ func (w *runWriter) endsBefore(key []byte) bool {
 		return false
 	}
 	return !bytes.Equal(w.last[:o.Split.Func(w.last)], key[:o.Split.Func(key)])
+}
+
+// filterShare is which part of a budget the memory for making a filter has: a table that
+// takes more counts as if it had its size. Tables of small entries need it.
+const filterShare = 16
+
+// maxFilterShare is which part of a budget that memory may have: a table that would need
+// more has no filter. It has one prefix nearly all over, which no table divides, as a map
+// of millions of entries under one key is.
+const maxFilterShare = 4
+
+// sizeOf returns the size of a table for the purpose of ending it.
+func (w *runWriter) sizeOf(out *tableWriter) int64 {
+	o := &w.c.db.o
+	filter := float64(out.FilterMemory()) / float64(o.Budget.Limit()/filterShare)
+	return max(out.Size(), int64(filter*float64(o.FileBytes)))
 }
 
 // beginsPartition says whether a key is of another partition than all that was

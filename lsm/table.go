@@ -29,7 +29,8 @@ func (db *DB) createTable(level int, number, run uint64) (*tableWriter, error) {
 	}
 	w := sstable.NewWriter(f, sstable.WriterOptions{
 		Compression: db.o.compression(level), BlockBytes: db.o.BlockBytes,
-		FilterBits: db.o.FilterBits, Split: db.o.Split,
+		FilterBits: db.o.FilterBits, Split: db.o.Split, Budget: db.o.Budget.slabs,
+		FilterMemory: db.o.Budget.Limit() / maxFilterShare,
 	})
 	return &tableWriter{Writer: w, db: db, file: f, number: number, run: run}, nil
 }
@@ -42,6 +43,7 @@ func (w *tableWriter) add(e *run.Entry) error {
 // finish ends the table and opens it. It is on the disk then, but for its name.
 func (w *tableWriter) finish() (*file, error) {
 	info, err := w.Finish()
+	w.Release()
 	err = errors.Join(err, w.file.Close())
 	if err != nil {
 		return nil, errors.Join(err, w.remove())
@@ -57,7 +59,10 @@ func (w *tableWriter) finish() (*file, error) {
 }
 
 // abort removes what was written.
-func (w *tableWriter) abort() error { return errors.Join(w.file.Close(), w.remove()) }
+func (w *tableWriter) abort() error {
+	w.Release()
+	return errors.Join(w.file.Close(), w.remove())
+}
 
 func (w *tableWriter) remove() error {
 	return w.db.removeFile(tableName(w.number))

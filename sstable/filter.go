@@ -1,6 +1,11 @@
 package sstable
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/weirstate/weir/internal/slab"
+)
 
 // A filter is a blocked Bloom filter: Putze, Sanders, Singler, "Cache-, Hash-
 // and Space-Efficient Bloom Filters", 2007. A block has 512 bits, a line of the
@@ -64,40 +69,54 @@ func (f *filter) mayHold(hash uint64) bool {
 	return true
 }
 
-// hashes gathers what a filter is made of, without ever copying it.
+// hashes gathers what a filter is made of, without ever copying it, in memory of a
+// budget.
 type hashes struct {
-	full  [][]uint64
-	last  []uint64
-	count int64
+	budget *slab.Budget
+	full   [][]byte
+	last   []byte // that is being filled, up to its capacity
+	count  int64
 }
 
-const hashesInChunk = 8192 // 64 KiB
+const (
+	hashBytes       = 8
+	hashChunkBytes  = 64 << 10
+	firstChunkBytes = 4 << 10 // many tables are small
+)
 
 func (h *hashes) add(hash uint64) {
 	if len(h.last) == cap(h.last) {
-		if h.last != nil {
+		size := hashChunkBytes
+		if h.last == nil {
+			size = firstChunkBytes
+		} else {
 			h.full = append(h.full, h.last)
 		}
-		h.last = make([]uint64, 0, hashesInChunk)
+		h.last = h.budget.Alloc(size)[:0]
 	}
-	h.last = append(h.last, hash)
+	h.last = binary.LittleEndian.AppendUint64(h.last, hash)
 	h.count++
 }
 
-// filter makes the filter.
+// filter makes the filter, in memory of the budget.
 func (h *hashes) filter(bitsPerKey int) (filter, error) {
 	size := filterBytes(h.count, bitsPerKey)
 	if !addressable(size + trailerBytes) {
 		return filter{}, ErrTooLarge
 	}
-	f := filter{make([]byte, size, size+trailerBytes), probesFor(bitsPerKey)}
-	for _, chunk := range h.full {
-		for _, hash := range chunk {
-			f.add(hash)
+	f := filter{h.budget.Alloc(int(size) + trailerBytes)[:size], probesFor(bitsPerKey)}
+	for _, chunk := range append(h.full, h.last) {
+		for ; len(chunk) > 0; chunk = chunk[hashBytes:] {
+			f.add(binary.LittleEndian.Uint64(chunk))
 		}
 	}
-	for _, hash := range h.last {
-		f.add(hash)
-	}
 	return f, nil
+}
+
+// release gives the memory back.
+func (h *hashes) release() {
+	for _, chunk := range append(h.full, h.last) {
+		h.budget.Free(chunk[:cap(chunk)])
+	}
+	*h = hashes{budget: h.budget}
 }

@@ -2,6 +2,7 @@ package sstable
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
@@ -53,6 +54,7 @@ type Iterator struct {
 	from   int64  // offset of stored
 	window int    // how much is read at once
 	taken  int    // of the allowance
+	pooled *[pooledBytes]byte
 }
 
 // firstReadahead is how much an iterator with an allowance reads at first.
@@ -104,6 +106,10 @@ func (it *Iterator) Err() error { return it.err }
 func (it *Iterator) Close() error {
 	it.done, it.at = true, -1
 	it.unpin()
+	if it.pooled != nil {
+		readBuffers.Put(it.pooled)
+		it.pooled, it.stored = nil, nil
+	}
 	if it.taken > 0 {
 		it.options.Allowance.Give(it.taken)
 		it.taken, it.window, it.stored = 0, 0, nil
@@ -294,7 +300,7 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 	offset, size := t.index.offset(i), t.index.size(i)
 	if offset < it.from || offset+size > it.from+int64(len(it.stored)) {
 		it.widen(offset)
-		it.stored, it.from = resized(it.stored, int(it.ahead(i))), offset
+		it.stored, it.from = it.buffer(int(it.ahead(i))), offset
 		if err := t.read(it.stored, offset); err != nil {
 			it.stored = it.stored[:0]
 			return nil, err
@@ -323,6 +329,21 @@ func (it *Iterator) copyCached(i int) bool {
 	}
 	it.raw = append(it.raw[:0], t.cache.hit(frame)...)
 	return true
+}
+
+// readBuffers are for iterators without an allowance, as of compactions, whose bytes
+// nobody uses after Close: a new one for each file is much garbage.
+var readBuffers = sync.Pool{New: func() any { return new([pooledBytes]byte) }}
+
+const pooledBytes = 256 << 10
+
+// buffer returns memory for so many bytes of the file.
+func (it *Iterator) buffer(n int) []byte {
+	if n > cap(it.stored) && it.options.Allowance == nil && it.options.Readahead == pooledBytes && n <= pooledBytes {
+		it.pooled = readBuffers.Get().(*[pooledBytes]byte)
+		return it.pooled[:n]
+	}
+	return resized(it.stored, n)
 }
 
 // widen sees to how much is read at once, from an offset on.

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/internal/vfs"
 )
 
@@ -27,9 +29,17 @@ type WriterOptions struct {
 	// 1 % of the reads of absent keys. Default: 10; below 0: no filter.
 	FilterBits int
 
+	// FilterMemory bounds what the filter is made of, 8 bytes a key. A file that needs
+	// more has no filter. Default: no bound.
+	FilterMemory int64
+
 	// LargeBytes is up to which size values stand in data blocks; larger ones
 	// are a stream of chunks. Default: 64 KiB; at most 1 MiB.
 	LargeBytes int64
+
+	// Budget has the memory for what the filter is made of, until Finish or Release.
+	// Default: one of its own.
+	Budget *slab.Budget
 
 	// Split of the keys. Default: run.WholeKey.
 	Split run.Split
@@ -61,6 +71,9 @@ func (o WriterOptions) withDefaults() WriterOptions {
 	if o.Split.Func == nil {
 		o.Split = run.WholeKey
 	}
+	if o.Budget == nil {
+		o.Budget = slab.NewBudget(0)
+	}
 	if o.Identity == [16]byte{} {
 		_, _ = rand.Read(o.Identity[:]) // never fails
 	}
@@ -82,7 +95,8 @@ type Writer struct {
 	ranges  run.Ranges
 	tally   tally
 
-	out    []byte // not yet written to the file
+	buffer *[writeBytes]byte
+	out    []byte // not yet written to the file, in buffer
 	offset int64  // at the end of out
 	value  []byte // one that was a stream, or a reference
 	chunk  []byte
@@ -91,8 +105,11 @@ type Writer struct {
 	prefixed bool   // there was any
 }
 
+// writeBuffers are used again: a new one for each file is much garbage.
+var writeBuffers = sync.Pool{New: func() any { return new([writeBytes]byte) }}
+
 // NewWriter returns a writer of an empty file, which stays the caller's to
-// close.
+// close. The caller calls Release in the end.
 func NewWriter(f vfs.File, o WriterOptions) *Writer {
 	o = o.withDefaults()
 	w := &Writer{file: f, options: o, packer: packer{id: o.Identity, compression: o.Compression}}
@@ -100,7 +117,9 @@ func NewWriter(f vfs.File, o WriterOptions) *Writer {
 	if o.Compression > Zstd {
 		w.err = fmt.Errorf("compression %d: %w", o.Compression, ErrOption)
 	}
-	w.out = appendHeader(nil, w.packer.id)
+	w.hashes.budget = o.Budget
+	w.buffer = writeBuffers.Get().(*[writeBytes]byte)
+	w.out = appendHeader(w.buffer[:0], w.packer.id)
 	w.offset = headerBytes
 	return w
 }
@@ -108,6 +127,9 @@ func NewWriter(f vfs.File, o WriterOptions) *Writer {
 // Size is what was written so far and what the pending block is going to take,
 // in bytes. Filter and index come on top of it.
 func (w *Writer) Size() int64 { return w.offset + w.builder.size() }
+
+// FilterMemory is how many bytes of the budget the writer has for the filter.
+func (w *Writer) FilterMemory() int64 { return w.hashes.count * hashBytes }
 
 // Add adds an entry: ascending by key, a DeletePrefix before the entry of the
 // same key. The bytes are copied; a large value is read as a stream. The error
@@ -190,6 +212,11 @@ func (w *Writer) enterFilter(e *run.Entry, hash uint64) {
 	if w.options.FilterBits < 0 {
 		return
 	}
+	if limit := w.options.FilterMemory; limit > 0 && w.FilterMemory() >= limit {
+		w.hashes.release()
+		w.options.FilterBits = -1
+		return
+	}
 	w.hashes.add(hash)
 	if e.Kind == run.DeletePrefix {
 		return
@@ -251,6 +278,19 @@ func (w *Writer) drain() error {
 	return err
 }
 
+// Release gives back the memory of the writer, which writes nothing any more. A second
+// one does nothing.
+func (w *Writer) Release() {
+	if w.err == nil {
+		w.err = ErrFinished
+	}
+	w.hashes.release()
+	if w.buffer != nil {
+		writeBuffers.Put(w.buffer)
+		w.buffer, w.out = nil, nil
+	}
+}
+
 // Finish writes the rest and makes the file durable; not its name, which is its
 // directory's.
 func (w *Writer) Finish() (Info, error) {
@@ -279,9 +319,11 @@ func (w *Writer) finish() error {
 		if err != nil {
 			return fmt.Errorf("filter of %d hashes: %w", w.hashes.count, err)
 		}
-		w.hashes = hashes{}
+		w.hashes.release()
 		p.probes = f.probes
-		if s.filter, err = w.writeSection(f.blocks); err != nil {
+		s.filter, err = w.writeSection(f.blocks)
+		w.options.Budget.Free(f.blocks[:cap(f.blocks)])
+		if err != nil {
 			return err
 		}
 	}

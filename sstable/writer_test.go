@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/internal/vfs"
 )
 
 func TestEntriesOutOfOrderAreRefused(t *testing.T) {
@@ -259,7 +262,7 @@ func TestLongKeysAreFound(t *testing.T) {
 // Published for blocked Bloom filters of 10 bits: 1.1 to 1.3 %.
 func TestFilterHasFewFalseAnswers(t *testing.T) {
 	for bits, most := range map[int]float64{5: 0.12, 10: 0.014, 16: 0.002} {
-		var h hashes
+		h := hashes{budget: slab.NewBudget(0)}
 		const n = 100_000
 		hash := func(i int) uint64 { return run.Hash(binary.BigEndian.AppendUint32(nil, uint32(i))) }
 		for i := range n {
@@ -311,5 +314,37 @@ func TestClipLeavesItsShareOfTheFile(t *testing.T) {
 			require.NoError(t, err)
 			require.InDelta(t, c.want, float64(table.ClippedBytes())/float64(info.Size), 0.1, "%s, %v", name, c.clip)
 		}
+	}
+}
+
+// A filter takes 8 bytes a key until it is made: 40 MB of a file of 5,000,000 keys.
+func TestFileThatNeedsTooMuchForAFilterHasNone(t *testing.T) {
+	for _, keys := range []int{500, 2000} {
+		budget := slab.NewBudget(0)
+		disk := vfs.NewMem(vfs.MemOptions{})
+		f, err := disk.Create("table")
+		require.NoError(t, err)
+		w := NewWriter(f, WriterOptions{FilterMemory: 8000, Budget: budget})
+		for i := range keys {
+			require.NoError(t, w.Add(&run.Entry{Key: fmt.Appendf(nil, "%06d", i), Kind: run.Set}))
+			require.LessOrEqual(t, budget.Used(), int64(8000+hashChunkBytes))
+		}
+		_, err = w.Finish()
+		require.NoError(t, err)
+		require.Zero(t, budget.Used())
+		w.Release()
+		require.NoError(t, f.Close())
+		f, err = disk.Open("table")
+		require.NoError(t, err)
+		table, err := Open(f, ReaderOptions{})
+		require.NoError(t, err)
+		require.Equal(t, keys < 1000, len(table.filter.blocks) > 0)
+		var p run.Probe
+		run.WholeKey.Prepare(&p, fmt.Appendf(nil, "%06d", keys-1))
+		var found run.Finding
+		last, err := table.Get(&p, &found)
+		require.NoError(t, err)
+		require.True(t, last)
+		require.NoError(t, table.Close())
 	}
 }

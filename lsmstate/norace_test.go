@@ -1,0 +1,5 @@
+//go:build !race
+
+package lsmstate_test
+
+const underRace = false
