@@ -36,8 +36,9 @@ type Budget struct {
 	flushes, compactions slots
 
 	mu     sync.Mutex
-	stores []*DB // that are open, or have iterators that are
-	freed  chan struct{}
+	stores []*DB         // that are open, or have iterators that are
+	freed  chan struct{} // closed, and replaced, when a run was flushed
+	inVain bool          // none was for so long that nobody waits for it
 	closed bool
 }
 
@@ -145,5 +146,5 @@ func (b *Budget) leave(r *sealedRun) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	close(b.freed)
-	b.freed = make(chan struct{})
+	b.freed, b.inVain = make(chan struct{}), false
 }

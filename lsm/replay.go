@@ -165,6 +165,7 @@ func (r *replayer) fits(kind run.Kind, key, value []byte) bool {
 // recovery brings back what logs have: each run as a file of level 0.
 type recovery struct {
 	db     *DB
+	ctx    context.Context // of opening
 	active uint64
 	memory runTable
 	probe  run.Probe
@@ -172,7 +173,7 @@ type recovery struct {
 
 // replay brings back what the logs have that the tree has not.
 func (db *DB) replay(ctx context.Context, numbers []uint64, c *catalog) error {
-	r := recovery{db: db}
+	r := recovery{db: db, ctx: ctx}
 	defer r.release()
 	if err := newReplayer(&db.o, c, &r).read(ctx, db.fs, db.dir, numbers, db.o.Events.LogReplayed); err != nil {
 		return err
@@ -193,6 +194,9 @@ func (r *recovery) beginRun(number uint64) error {
 func (r *recovery) endRun() error {
 	if r.memory.Table == nil || r.memory.Len() == 0 {
 		return nil
+	}
+	if r.ctx.Err() != nil { // a piece of a log that is read at once may have many small runs
+		return context.Cause(r.ctx)
 	}
 	table := r.memory
 	r.memory = runTable{}

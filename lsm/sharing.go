@@ -134,13 +134,14 @@ func (db *DB) sealForOthers() (sealed bool) {
 }
 
 // waitForFlushes waits until sealed memtables take no more than so many bytes. It stops
-// when none was flushed for a second: it may be that none can be.
+// when none was flushed for a second: it may be that none can be, as on a full disk. Then
+// nobody waits again until one was.
 func (b *Budget) waitForFlushes(ctx context.Context, bytes int64) {
 	for {
 		b.mu.Lock()
-		freed := b.freed
+		freed, inVain := b.freed, b.inVain
 		b.mu.Unlock()
-		if b.sealedBytes.Load() <= bytes {
+		if b.sealedBytes.Load() <= bytes || inVain {
 			return
 		}
 		select {
@@ -148,7 +149,9 @@ func (b *Budget) waitForFlushes(ctx context.Context, bytes int64) {
 		case <-ctx.Done():
 			return
 		case <-time.After(maxLargePayment):
-			return
+			b.mu.Lock()
+			b.inVain = b.freed == freed
+			b.mu.Unlock()
 		}
 	}
 }
