@@ -28,7 +28,7 @@ type Attempt struct {
 // Begin ends the attempt before, if any, and begins a new one, which goes on
 // from the newest complete checkpoint that can be read. It is ErrNotRestorable
 // if there are some and none can, ErrOperator if the one to go on from has state
-// of another operator.
+// of another operator, and ErrLockLost if the job is another owner's by now.
 func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtasks) (*Attempt, error) {
 	if err := checkSubtasks(operators); err != nil {
 		return nil, err
@@ -62,6 +62,9 @@ func (c *Coordinator) clear(ctx context.Context) error {
 	if closed {
 		return ErrClosed
 	}
+	if err := checkLock(c.objects); err != nil {
+		return fmt.Errorf("begin an attempt of job %q: %w", c.o.Job, err)
+	}
 	if before != nil {
 		before.End()
 	}
@@ -72,8 +75,11 @@ func (c *Coordinator) clear(ctx context.Context) error {
 func (c *Coordinator) adopt(a *Attempt, next ID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.canceled {
+	switch {
+	case c.closed, c.canceled:
 		return ErrClosed
+	case c.lost != nil:
+		return c.lost
 	}
 	c.attempt, c.doubtful = a, make(map[ID]bool)
 	c.nextID = max(c.nextID, next)
@@ -202,6 +208,8 @@ func (a *Attempt) Trigger() (ID, error) {
 	a.c.mu.Lock()
 	defer a.c.mu.Unlock()
 	switch {
+	case a.c.lost != nil:
+		return 0, a.c.lost
 	case a.c.attempt != a:
 		return 0, ErrFenced
 	case a.over:
@@ -257,7 +265,10 @@ func (a *Attempt) End() {
 // why says to a late caller why the attempt is over. The coordinator's mutex is
 // held.
 func (a *Attempt) why() error {
-	if a.c.attempt != a {
+	switch {
+	case a.c.lost != nil:
+		return a.c.lost
+	case a.c.attempt != a:
 		return ErrFenced
 	}
 	return ErrEnded

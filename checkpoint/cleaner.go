@@ -16,6 +16,9 @@ import (
 // retire removes the complete checkpoints that need not be kept, and what they alone
 // have shared.
 func (c *Coordinator) retire() {
+	if checkLock(c.objects) != nil { // somebody else's by now
+		return
+	}
 	ctx := c.removing
 	entries, err := c.completed.List(ctx)
 	if err == nil {
@@ -90,6 +93,9 @@ func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) (gone bool, e
 
 // removeAborted removes what an aborted checkpoint wrote, and nothing else.
 func (c *Coordinator) removeAborted(p *pending) {
+	if checkLock(c.objects) != nil { // somebody else's by now
+		return
+	}
 	ctx := c.removing
 	err := c.removeFolder(ctx, p.id, func(o owner) bool {
 		return o.attempt == p.attempt.number || o.attempt == 0 && p.finishing

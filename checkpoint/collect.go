@@ -15,6 +15,9 @@ import (
 // no object stays, and is reported by an error, a snapshot.ErrNotRegular, when all
 // else is done.
 func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, error) {
+	if err := checkLock(c.objects); err != nil {
+		return nil, fmt.Errorf("collect: %w", err)
+	}
 	orphans, irregular, err := c.orphans(ctx)
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ type Subtasks struct {
 // Thread safety: safe for concurrent use.
 type Coordinator struct {
 	o         Options
-	objects   Objects // of the job
+	objects   Objects // of the job, guarded by its lock
 	completed Completed
 	layout    layout
 
@@ -139,6 +139,7 @@ type Coordinator struct {
 	mu         sync.Mutex
 	closed     bool
 	canceled   bool        // no attempt begins any more
+	lost       error       // why the job is another owner's by now; nil if it is not
 	attempt    *Attempt    // nil, or the newest; it may have ended
 	nextID     ID          // above every ID that was ever seen
 	latest     ID          // newest complete; 0 if there is none
@@ -165,17 +166,37 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 	}
 	completed := o.Completed
 	if completed == nil {
-		if completed, err = openEntries(ctx, objects, o.Job); err != nil {
+		entries, err := openEntries(ctx, objects, o.Job)
+		if err != nil {
 			return nil, fmt.Errorf("coordinator of job %q: %w", o.Job, err)
 		}
+		completed, objects = entries, entries.objects
 	}
 	removing, stopRemoving := context.WithCancel(context.Background())
-	return &Coordinator{
+	c := &Coordinator{
 		removing: removing, stopRemoving: stopRemoving,
 		o: o, objects: objects, completed: completed, layout: layout{o.Job},
 		commits: newQueue(o.spawn), removals: newQueue(o.spawn), calls: newQueue(o.spawn),
 		nextID: 1, distrusted: make(map[ID]error), shared: make(map[ID]map[string]bool),
-	}, nil
+	}
+	if g, ok := objects.(*guarded); ok {
+		g.tell = c.lose
+	}
+	return c, nil
+}
+
+// lose ends the attempt when the lock of the job is lost.
+func (c *Coordinator) lose(reason error) {
+	c.mu.Lock()
+	c.lost = reason
+	a := c.attempt
+	if a != nil && !a.over {
+		c.call(a, func(t Tasks) { t.Fail(reason) })
+	}
+	c.mu.Unlock()
+	if a != nil {
+		a.End()
+	}
 }
 
 // Distrust keeps later attempts from restoring a checkpoint whose files have
@@ -218,7 +239,7 @@ func (c *Coordinator) Cancel() {
 const removalGrace = 50 * time.Millisecond
 
 // Close ends the attempt and waits for what is under way. It never removes a
-// complete checkpoint.
+// complete checkpoint. It is ErrLockLost if the job's lock is not where it was.
 func (c *Coordinator) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -235,7 +256,7 @@ func (c *Coordinator) Close() error {
 		_ = q.drain(context.Background()) // which never ends
 	}
 	c.stopRemoving()
-	return c.completed.Close()
+	return errors.Join(checkLock(c.objects), c.completed.Close())
 }
 
 // Discard removes all checkpoints of the job: for a job that is over. An attempt
@@ -250,6 +271,9 @@ func (c *Coordinator) Discard(ctx context.Context) error {
 		return fmt.Errorf("discard before an attempt has begun: %w", ErrOption)
 	case running:
 		return fmt.Errorf("discard the checkpoints of a job that runs: %w", ErrBusy)
+	}
+	if err := checkLock(c.objects); err != nil {
+		return fmt.Errorf("discard the checkpoints: %w", err)
 	}
 	if err := c.commits.drain(ctx); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 // entries are the completed store on objects: one small object for each complete
 // checkpoint, one empty one for the newest attempt. See docs/format-checkpoint.md.
 type entries struct {
-	objects Objects
+	objects Objects // guarded by the lock
 	layout  layout
 
 	// mu makes what the methods do one step for each other.
@@ -49,13 +49,14 @@ func parsePadded[T ~uint64](s string) (T, bool) {
 
 // openEntries opens the completed store of a job. It is ErrLocked if somebody
 // else has.
-func openEntries(ctx context.Context, objects Objects, job string) (Completed, error) {
+func openEntries(ctx context.Context, objects Objects, job string) (*entries, error) {
 	e := &entries{objects: objects, layout: layout{job}}
 	if locker, ok := objects.(Locker); ok {
 		var err error
 		if e.lock, err = locker.Lock(ctx, e.layout.root()+lockName); err != nil {
 			return nil, err
 		}
+		e.objects = guard(objects, e.lock)
 	}
 	return e, nil
 }

@@ -39,6 +39,12 @@ var (
 	// this one, works on the same job.
 	ErrLocked = errors.New("the job's checkpoints are in use")
 
+	// ErrLockLost is returned after the lock of a job was removed, moved or replaced
+	// while the job was running, as with its folder. What is there may be somebody
+	// else's: the coordinator writes and removes nothing from then on, its attempt
+	// fails, and no other begins. It is an ErrLocked.
+	ErrLockLost error = lockLost{}
+
 	// ErrFenced is returned to an attempt after a later one has begun.
 	ErrFenced = errors.New("a later attempt has begun")
 
@@ -83,6 +89,17 @@ var (
 	// ErrOption is returned for an option that is out of range.
 	ErrOption = errors.New("invalid option")
 )
+
+// lockLost is the type of ErrLockLost. Its text is not that of ErrLocked.
+type lockLost struct{}
+
+// Error says what happened.
+func (lockLost) Error() string {
+	return "the lock of the job was removed or replaced while the job was running"
+}
+
+// Is makes it an ErrLocked.
+func (lockLost) Is(target error) bool { return target == ErrLocked }
 
 // SourceError is the error of a file of a checkpoint that is read to be restored.
 type SourceError struct {

@@ -252,7 +252,8 @@ func (f *Files) syncAbove(path string) error {
 	}
 }
 
-// Lock implements Locker. The file that stands for the lock is hidden, and stays.
+// Lock implements Locker. The file that stands for the lock is hidden, and stays. The
+// lock is a LockChecker.
 func (f *Files) Lock(ctx context.Context, name string) (io.Closer, error) {
 	if err := errors.Join(context.Cause(ctx), f.check(name)); err != nil {
 		return nil, err
@@ -265,10 +266,28 @@ func (f *Files) Lock(ctx context.Context, name string) (io.Closer, error) {
 		return nil, err
 	}
 	lock, err := f.fs.Lock(path)
-	if errors.Is(err, vfs.ErrLocked) {
-		err = fmt.Errorf("%q: %w", name, ErrLocked)
+	switch {
+	case errors.Is(err, vfs.ErrLocked):
+		return nil, fmt.Errorf("%q: %w", path, ErrLocked)
+	case err != nil:
+		return nil, err
 	}
-	return lock, err
+	return filesLock{lock, path}, nil
+}
+
+// filesLock is a lock of Files, and a LockChecker.
+type filesLock struct {
+	vfs.Lock
+	path string
+}
+
+// Check implements LockChecker.
+func (l filesLock) Check() error {
+	err := l.Lock.Check()
+	if errors.Is(err, vfs.ErrLockLost) {
+		err = fmt.Errorf("%q: %w", l.path, ErrLockLost)
+	}
+	return err
 }
 
 // path is where an object is, or the directory of some.

@@ -64,8 +64,22 @@ func (o ObjectInfo) isDirectory() bool { return errors.Is(o.Irregular, syscall.E
 // Locker is what Objects have beside if they can keep a second process out.
 type Locker interface {
 	// Lock takes an exclusive lock of a name until the result is closed or the
-	// process ends. It is ErrLocked if another owner has it.
+	// process ends. It is ErrLocked if another owner has it. A lock that can end
+	// earlier, such as a lease, or a file that somebody may remove, is a
+	// LockChecker as well.
 	Lock(ctx context.Context, name string) (io.Closer, error)
+}
+
+// LockChecker is a lock, as a Locker returns it, that can tell whether it is still
+// held. The coordinator asks it before it creates, commits or removes an object of
+// the job, so Check must be quick: the one of Files looks at one file. A lock that is
+// no LockChecker counts as held until it is closed.
+//
+// Thread safety: safe for concurrent use.
+type LockChecker interface {
+	// Check returns an error that wraps ErrLockLost if another owner may have what
+	// was locked, and nil if it is still held or that cannot be told.
+	Check() error
 }
 
 // folderer is what Objects have beside if folders can be elsewhere: see

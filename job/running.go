@@ -106,7 +106,9 @@ func (r *Running) run(ctx context.Context) {
 	defer watching.Wait()
 	defer close(over)
 	err := r.repeat(ctx)
-	if closing := r.release(ctx, err); closing != nil {
+	closing := r.release(ctx, err)
+	known := errors.Is(err, checkpoint.ErrLockLost) && errors.Is(closing, checkpoint.ErrLockLost)
+	if closing != nil && !known {
 		err = errors.Join(err, closing)
 	}
 	r.err = err
@@ -177,7 +179,7 @@ func (r *Running) once(ctx context.Context, number checkpoint.Number, cause erro
 		r.coordinator.Distrust(a.restored.id(), err)
 		return r.once(ctx, number, err) // each time from an older checkpoint
 	}
-	return err, !a.begun && isFinal(err)
+	return err, !a.begun && isFinal(err) || errors.Is(err, checkpoint.ErrLockLost)
 }
 
 // restored reports from where an attempt goes on.

@@ -51,7 +51,6 @@ package vfs
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 )
@@ -79,7 +78,16 @@ var ErrUnsynced = errors.New("directory could not be synced")
 
 // ErrLockLost is returned by Lock.Check when the lock protects nothing any more.
 // It is an ErrLocked.
-var ErrLockLost = fmt.Errorf("the lock was removed or replaced while it was held: %w", ErrLocked)
+var ErrLockLost error = lockLost{}
+
+// lockLost is the type of ErrLockLost. Its text is not that of ErrLocked.
+type lockLost struct{}
+
+// Error says what happened.
+func (lockLost) Error() string { return "the lock was removed or replaced while it was held" }
+
+// Is makes it an ErrLocked.
+func (lockLost) Is(target error) bool { return target == ErrLocked }
 
 // FS is a file system. Names are native paths; Mem takes slashes as well.
 //

@@ -1,0 +1,194 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package checkpoint
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/snapshot"
+)
+
+// losses are how the folder of a job that runs can go.
+var losses = map[string]func(t *testing.T, folder string){
+	"moved":   func(t *testing.T, folder string) { require.NoError(t, os.Rename(folder, folder+".bak")) },
+	"removed": func(t *testing.T, folder string) { require.NoError(t, os.RemoveAll(folder)) },
+	"without its lock": func(t *testing.T, folder string) {
+		require.NoError(t, os.Remove(filepath.Join(folder, ".lock")))
+	},
+}
+
+// lossRig is a coordinator with two complete checkpoints, on a disk of its own.
+func lossRig(t *testing.T, root string, ids int) (*rig, *Attempt) {
+	r := newRig(t, Options{Storage: storageWithout(t, filesIn(t, root)), TolerableFailures: 9})
+	a := r.begin()
+	for range ids {
+		r.completeShared(a, 1)
+	}
+	r.told, r.reasons = nil, nil
+	return r, a
+}
+
+// requireStopped sees that a coordinator has stopped because of its lock.
+func requireStopped(t *testing.T, r *rig, a *Attempt) {
+	t.Helper()
+	r.settle()
+	require.Contains(t, r.told, "fail")
+	require.ErrorIs(t, r.failure(), ErrLockLost)
+	_, err := a.Trigger()
+	require.ErrorIs(t, err, ErrLockLost)
+	_, err = r.Begin(context.Background(), r, oneTask)
+	require.ErrorIs(t, err, ErrLockLost)
+	require.ErrorIs(t, err, ErrLocked)
+	_, err = r.Collect(context.Background(), false)
+	require.ErrorIs(t, err, ErrLockLost)
+	require.ErrorIs(t, r.Discard(context.Background()), ErrLockLost)
+	require.ErrorIs(t, r.Close(), ErrLockLost)
+}
+
+// failure is why the tasks were first asked to fail.
+func (r *rig) failure() error {
+	of := 0
+	for _, told := range r.told {
+		switch {
+		case told == "fail":
+			return r.reasons[of]
+		case strings.HasPrefix(told, "aborted"):
+			of++
+		}
+	}
+	return nil
+}
+
+// The folder of a job that runs is moved away, and another process begins the job
+// anew in its place: what is there by now is the other's.
+func TestJobWhoseFolderWasMovedTouchesNothingOfTheNextOwner(t *testing.T) {
+	for how, lose := range losses {
+		if how == "without its lock" {
+			continue // nobody else gets the lock then
+		}
+		for _, when := range []string{"before the checkpoint", "before the commit", "before the end of an aborted one"} {
+			t.Run(how+" "+when, func(t *testing.T) {
+				root := t.TempDir()
+				first, a := lossRig(t, root, 2)
+				var u *Upload
+				var handle *snapshot.Handle
+				if when != "before the checkpoint" {
+					u = a.Upload(first.trigger(a), "op", 0)
+					handle = first.write(u, u.Name(), 100)
+				}
+				lose(t, filepath.Join(root, "job"))
+				second, b := lossRig(t, root, 1)
+				before := diskOf(t, root)
+
+				switch when {
+				case "before the checkpoint":
+					u = a.Upload(first.trigger(a), "op", 0)
+					_, _, err := u.Share(u.Context(), "1")
+					require.ErrorIs(t, err, ErrLockLost)
+				case "before the commit":
+					require.NoError(t, u.Acknowledge(handle, nil))
+				default:
+					u.Decline(errMood)
+				}
+				requireStopped(t, first, a)
+				require.Equal(t, before, diskOf(t, root))
+
+				second.completeShared(b, 2)
+				require.NoError(t, second.Close())
+				third, _ := lossRig(t, root, 0)
+				require.Equal(t, []ID{2}, third.ids())
+				require.NoError(t, third.Close())
+			})
+		}
+	}
+}
+
+// Without another process nothing is made again either.
+func TestJobFolderThatIsGoneIsNotMadeAgainByItsOwner(t *testing.T) {
+	for how, lose := range losses {
+		t.Run(how, func(t *testing.T) {
+			root := t.TempDir()
+			r, a := lossRig(t, root, 2)
+			u := a.Upload(r.trigger(a), "op", 0)
+			_, _, err := u.Share(u.Context(), "1")
+			require.NoError(t, err)
+			lose(t, filepath.Join(root, "job"))
+			before := diskOf(t, root)
+			_, _, err = u.Share(u.Context(), "2")
+			require.ErrorIs(t, err, ErrLockLost)
+			require.ErrorContains(t, err, filepath.Join("job", ".lock"))
+			require.NotContains(t, err.Error(), ErrLocked.Error())
+			requireStopped(t, r, a)
+			require.Equal(t, before, diskOf(t, root))
+		})
+	}
+}
+
+// Every change of the job's objects looks first.
+func TestEveryChangeOfAJobLooksAtItsLock(t *testing.T) {
+	ctx := context.Background()
+	root := t.TempDir()
+	s, err := openEntries(ctx, filesIn(t, root), "job")
+	require.NoError(t, err)
+	putObject(t, s.objects, "job/chk-1/1-op-0", "1")
+	file, err := s.objects.Create(ctx, "job/chk-1/1-op-1")
+	require.NoError(t, err)
+	number, err := s.Begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, s.Commit(ctx, Entry{ID: 1, Attempt: number}))
+
+	require.NoError(t, os.Remove(filepath.Join(root, "job", ".lock")))
+	before := diskOf(t, root)
+	_, err = s.Begin(ctx)
+	require.ErrorIs(t, err, ErrLockLost)
+	require.ErrorIs(t, s.Commit(ctx, Entry{ID: 2, Attempt: number}), ErrLockLost)
+	require.ErrorIs(t, s.Remove(ctx, 1), ErrLockLost)
+	_, err = s.objects.Create(ctx, "job/chk-2/1-op-0")
+	require.ErrorIs(t, err, ErrLockLost)
+	require.ErrorIs(t, s.objects.Remove(ctx, "job/chk-1/1-op-0"), ErrLockLost)
+	require.ErrorIs(t, file.Commit(), ErrLockLost)
+	require.Equal(t, before, diskOf(t, root))
+	require.NoError(t, file.Abort())
+	require.NoError(t, s.Close())
+}
+
+// leased are objects of a third party, whose lock may run out.
+type leased struct {
+	Objects
+	lock *lease
+}
+
+func (l leased) Lock(context.Context, string) (io.Closer, error) { return l.lock, nil }
+
+type lease struct{ over bool }
+
+func (l *lease) Close() error { return nil }
+
+func (l *lease) Check() error {
+	if l.over {
+		return ErrLockLost
+	}
+	return nil
+}
+
+// A storage of a third party tells by LockChecker that it has lost a lock.
+func TestLockOfAThirdPartyCanBeLost(t *testing.T) {
+	objects := leased{unlimited(), &lease{}}
+	r := newRig(t, Options{Storage: storageWithout(t, objects)})
+	a := r.begin()
+	r.completeShared(a, 1)
+	r.told, r.reasons = nil, nil
+	before := r.names()
+	u := a.Upload(r.trigger(a), "op", 0)
+	objects.lock.over = true
+	require.NoError(t, u.Acknowledge(nil, nil))
+	requireStopped(t, r, a)
+	require.Equal(t, before, r.names())
+}
