@@ -3,6 +3,7 @@ package weir
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/heapstate"
@@ -28,13 +29,13 @@ type Preset struct {
 	close func() error // nil if there is nothing to release
 }
 
-// Close releases what the preset holds for its backends: with LSM the memory of the
-// budget, the local copies, and the directory if the preset has made it. While a
-// backend is open, or an iterator or view of one that was closed, Close returns
-// lsm.ErrOpen and releases nothing; close them, then the preset again. After Close,
-// Open returns state.ErrClosed; a second Close does nothing. Storage stays usable.
+// Close ends the preset: Open returns state.ErrClosed from then on. A second Close does
+// nothing. Storage stays usable.
 //
-// Memory and Fs hold nothing, and their Close does nothing.
+// With LSM, Close releases the memory of the budget and the local copies, and removes the
+// directory if the preset has made it. While a backend is open, or an iterator or view of
+// one that was closed, Close returns lsm.ErrOpen and changes nothing; close them, then the
+// preset again. Memory and Fs hold nothing to release: backends that are open stay usable.
 func (p *Preset) Close() error {
 	if p.close == nil {
 		return nil
@@ -70,6 +71,33 @@ func backend(b *heapstate.Backend, err error) (snapshot.Backend, error) {
 	return b, nil
 }
 
+// heap returns a preset whose backends have the index. Open fails once it is closed.
+func (i Index) heap(name string) (*Preset, error) {
+	open, err := i.opener()
+	if err != nil {
+		return nil, fmt.Errorf("%s preset: %w", name, err)
+	}
+	var closed atomic.Bool
+	return &Preset{
+		Open: func(o state.Options) (snapshot.Backend, error) {
+			if closed.Load() {
+				return nil, errClosed(name)
+			}
+			return open(o)
+		},
+		close: func() error { closed.Store(true); return nil },
+	}, nil
+}
+
+// errClosed is the error of a preset of that name after Close. It is a state.ErrClosed.
+type errClosed string
+
+// Error implements error.
+func (e errClosed) Error() string { return string(e) + " preset is closed" }
+
+// Is makes it a state.ErrClosed.
+func (e errClosed) Is(target error) bool { return target == state.ErrClosed }
+
 // MemoryOptions says how Memory works.
 type MemoryOptions struct {
 	// Index of the backends. Default Hash.
@@ -84,11 +112,12 @@ type MemoryOptions struct {
 // for tests, and for jobs with little state that need to outlive their subtasks
 // only.
 func Memory(o MemoryOptions) (*Preset, error) {
-	open, err := o.Index.opener()
+	p, err := o.Index.heap("memory")
 	if err != nil {
-		return nil, fmt.Errorf("memory preset: %w", err)
+		return nil, err
 	}
-	return &Preset{Open: open, Storage: checkpoint.NewMemory(o.Checkpoints), Synchronous: o.Synchronous}, nil
+	p.Storage, p.Synchronous = checkpoint.NewMemory(o.Checkpoints), o.Synchronous
+	return p, nil
 }
 
 // FsOptions says how Fs works.
@@ -105,13 +134,14 @@ type FsOptions struct {
 // file:///var/checkpoints, of a scheme that is built in or registered with
 // checkpoint.Register: for jobs whose state fits in memory.
 func Fs(ctx context.Context, url string, o FsOptions) (*Preset, error) {
-	open, err := o.Index.opener()
+	p, err := o.Index.heap("fs")
 	if err != nil {
-		return nil, fmt.Errorf("fs preset: %w", err)
+		return nil, err
 	}
 	storage, err := checkpoint.OpenStorage(ctx, url, o.Checkpoints)
 	if err != nil {
 		return nil, fmt.Errorf("fs preset: %w", err)
 	}
-	return &Preset{Open: open, Storage: storage, Synchronous: o.Synchronous}, nil
+	p.Storage, p.Synchronous = storage, o.Synchronous
+	return p, nil
 }

@@ -88,3 +88,40 @@ func TestDirectoryOfAPresetIsResolvedOnce(t *testing.T) {
 		require.Empty(t, left)
 	}
 }
+
+func TestNoPresetOpensABackendAfterClose(t *testing.T) {
+	memory, err := weir.Memory(weir.MemoryOptions{})
+	require.NoError(t, err)
+	files, err := weir.Fs(context.Background(), fileURL(t), weir.FsOptions{Index: weir.BTree})
+	require.NoError(t, err)
+	trees, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: t.TempDir()})
+	require.NoError(t, err)
+	for name, p := range map[string]*weir.Preset{"memory": memory, "fs": files, "lsm": trees} {
+		b, err := p.Open(state.Options{})
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+		require.NoError(t, p.Close())
+		b, err = p.Open(state.Options{})
+		require.True(t, b == nil)
+		require.ErrorIs(t, err, state.ErrClosed)
+		require.EqualError(t, err, name+" preset is closed")
+	}
+}
+
+// The error of Close says what is open, in words that fit the number.
+func TestCloseOfAPresetSaysWhatIsOpen(t *testing.T) {
+	p, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: t.TempDir()})
+	require.NoError(t, err)
+	one, two := openWritten(t, p), openWritten(t, p)
+	require.ErrorContains(t, p.Close(), "2 backends are still open")
+	require.NoError(t, two.Close())
+	require.ErrorContains(t, p.Close(), "1 backend is still open")
+	v, err := one.View()
+	require.NoError(t, err)
+	require.NoError(t, one.Close())
+	err = p.Close()
+	require.ErrorIs(t, err, lsm.ErrOpen)
+	require.ErrorContains(t, err, "a view or an iterator of 1 backend is still open")
+	v.Release()
+	require.NoError(t, p.Close())
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsmstate"
@@ -15,8 +16,30 @@ import (
 // backendPrefix begins the names of the directories of backends; a number follows.
 const backendPrefix = "backend-"
 
-// removeLeftovers removes what crashes have left of backends. What is in use, cannot be
-// removed or is not a backend's stays, and is not in the way of what can be.
+// leftBehind tells of directories that are passed over, of each once.
+//
+// Thread safety: safe for concurrent use.
+type leftBehind struct {
+	mu   sync.Mutex
+	tell func(error)
+	told map[string]bool // by path
+}
+
+func (l *leftBehind) report(path string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tell == nil || l.told[path] {
+		return
+	}
+	if l.told == nil {
+		l.told = make(map[string]bool)
+	}
+	l.told[path] = true
+	l.tell(fmt.Errorf("lsm preset: left behind: %w", err))
+}
+
+// removeLeftovers removes what crashes have left of backends. A directory that is in use,
+// cannot be cleared or is not a backend's stays, and the others are cleared all the same.
 func (t *treeOpener) removeLeftovers() {
 	names, _ := vfs.Real{}.List(t.dir)
 	for _, name := range names {
@@ -25,8 +48,12 @@ func (t *treeOpener) removeLeftovers() {
 			continue
 		}
 		path := filepath.Join(t.dir, name)
-		if checkDirectory(path) == nil {
-			_ = lsmstate.RemoveLeftovers(path)
+		err := checkDirectory(path)
+		if err == nil {
+			err = lsmstate.RemoveLeftovers(path)
+		}
+		if err != nil && !errors.Is(err, lsmstate.ErrLocked) {
+			t.leftBehind.report(path, err)
 		}
 	}
 }
@@ -42,7 +69,7 @@ func checkDirectory(path string) error {
 		err = vfs.CheckDirectory(info)
 	}
 	if err != nil {
-		return fmt.Errorf("directory %s: %w", filepath.Base(path), err)
+		return fmt.Errorf("directory %s: %w", path, err)
 	}
 	return nil
 }
@@ -51,7 +78,8 @@ func checkDirectory(path string) error {
 const maxClaims = 1 << 16
 
 // claim opens the first numbered directory that nobody else has, in this process or
-// another.
+// another. One that has files and no marker is passed over: a cleaner of old files may have
+// taken the marker, and a job that must not remove the rest can still work beside it.
 func (t *treeOpener) claim(name string, open func(dir string) error) error {
 	for i := range maxClaims {
 		path := filepath.Join(t.dir, name+strconv.Itoa(i))
@@ -59,9 +87,13 @@ func (t *treeOpener) claim(name string, open func(dir string) error) error {
 		if err == nil {
 			err = open(path)
 		}
-		if !errors.Is(err, lsmstate.ErrLocked) {
+		switch {
+		case errors.Is(err, lsmstate.ErrLocked):
+		case errors.Is(err, lsmstate.ErrNotStore):
+			t.leftBehind.report(path, err)
+		default:
 			return err
 		}
 	}
-	return fmt.Errorf("%d directories %s* in one: %w", maxClaims, name, lsmstate.ErrLocked)
+	return fmt.Errorf("directory %s has %d directories %s* that cannot be used: %w", t.dir, maxClaims, name, lsmstate.ErrLocked)
 }

@@ -125,3 +125,37 @@ func TestPlantedLinkInDirIsRefused(t *testing.T) {
 		require.Empty(t, namesIn(t, elsewhere))
 	}
 }
+
+// A cleaner that removes old files takes the marker and the lock of a directory before the
+// tables: after a crash the job goes on in another directory, and its user hears of this one.
+func TestDirectoryWithoutItsMarkerIsLeftAloneAndReported(t *testing.T) {
+	dir := t.TempDir()
+	first, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir, LocalRecovery: true})
+	require.NoError(t, err)
+	b := openWritten(t, first)
+	defer b.Close()
+	image := crashed(t, dir)
+	for _, name := range []string{"backend-0/WEIR-BACKEND", "backend-0/LOCK", "copies-0/WEIR-COPIES", "copies-0/LOCK"} {
+		require.NoError(t, os.Remove(filepath.Join(image, filepath.FromSlash(name))))
+	}
+	notes := filepath.Join(image, "copies-0", "notes") // there is no copy yet
+	require.NoError(t, os.WriteFile(notes, nil, 0o600))
+	before := namesIn(t, filepath.Join(image, "backend-0", "tree"))
+
+	var told []error
+	options := weir.LSMOptions{Dir: image, LocalRecovery: true, LeftBehind: func(err error) { told = append(told, err) }}
+	p, err := weir.LSM(context.Background(), fileURL(t), options)
+	require.NoError(t, err)
+	for range 2 {
+		b := openWritten(t, p)
+		defer b.Close()
+	}
+	require.Equal(t, []string{"backend-0", "backend-1", "backend-2", "copies-0", "copies-1"}, namesIn(t, image))
+	require.Equal(t, before, namesIn(t, filepath.Join(image, "backend-0", "tree")))
+	require.FileExists(t, notes)
+	require.Len(t, told, 2, "each directory once: %v", told)
+	for i, name := range []string{"backend-0", "copies-0"} {
+		require.ErrorIs(t, told[i], lsmstate.ErrNotStore)
+		require.ErrorContains(t, told[i], filepath.Join(image, name))
+	}
+}

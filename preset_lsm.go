@@ -36,6 +36,11 @@ type LSMOptions struct {
 	// BudgetBytes is the memory of all backends together, which is the preset's until
 	// Close. Default 64 MiB.
 	BudgetBytes int64
+	// LeftBehind is called with the reason for each directory in Dir that is passed over
+	// since it has no marker of a backend, or that could not be cleared, once each. Such a
+	// directory stays as it is until the user removes it. Calls may come from any goroutine
+	// that opens a backend, one at a time. Default: nobody is told.
+	LeftBehind func(error)
 	// Full makes every checkpoint a whole one. Default false: files are shared with
 	// the checkpoint before.
 	Full bool
@@ -80,13 +85,15 @@ type treeOpener struct {
 	budget    *lsm.Budget
 	copies    *lsmstate.LocalCopies // nil if there are none
 
+	leftBehind leftBehind
+
 	mu     sync.Mutex // not held while a backend is opened
 	open   int        // backends that are open, or being opened
 	closed bool
 }
 
 func newTreeOpener(o LSMOptions) (t *treeOpener, err error) {
-	t = &treeOpener{temporary: o.Dir == ""}
+	t = &treeOpener{temporary: o.Dir == "", leftBehind: leftBehind{tell: o.LeftBehind}}
 	if t.temporary {
 		if o.Dir, err = os.MkdirTemp("", "weir-"); err != nil {
 			return nil, err
@@ -141,7 +148,7 @@ func (t *treeOpener) enter() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return fmt.Errorf("lsm preset: %w", state.ErrClosed)
+		return errClosed("lsm")
 	}
 	t.open++
 	return nil
@@ -152,6 +159,14 @@ func (t *treeOpener) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open--
+}
+
+// areOpen counts backends, in words that "still open" follows.
+func areOpen(n int) string {
+	if n == 1 {
+		return "1 backend is"
+	}
+	return fmt.Sprintf("%d backends are", n)
 }
 
 // openCopies opens local copies.
@@ -170,9 +185,12 @@ func (t *treeOpener) close() error {
 		return nil
 	}
 	if t.open > 0 {
-		return fmt.Errorf("lsm preset: %d backends are %w: close them first", t.open, lsm.ErrOpen)
+		return fmt.Errorf("lsm preset: %s %w: close the backends first", areOpen(t.open), lsm.ErrOpen)
 	}
 	err := t.budget.Close()
+	if errors.Is(err, lsm.ErrOpen) {
+		err = fmt.Errorf("a view or an iterator of %s %w: release it first", areOpen(t.budget.Stores()), lsm.ErrOpen)
+	}
 	if err != nil {
 		return fmt.Errorf("lsm preset: %w", err)
 	}

@@ -85,7 +85,8 @@ func (b *Budget) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := len(b.stores); n > 0 {
-		return fmt.Errorf("budget of %d bytes: %d stores, or iterators of theirs, are %w: close them first", b.Limit(), n, ErrOpen)
+		return fmt.Errorf("budget of %d bytes: %s, or iterators of closed ones, %w: close them first",
+			b.Limit(), counted(n, "store", "stores"), ErrOpen)
 	}
 	if !b.closed {
 		b.closed = true
@@ -93,6 +94,22 @@ func (b *Budget) Close() error {
 		b.slabs.Close()
 	}
 	return nil
+}
+
+// Stores returns how many stores use the budget. A store that is closed does for as long as
+// it has an iterator that is open.
+func (b *Budget) Stores() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.stores)
+}
+
+// counted is a number with its noun.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprint(n, " ", many)
 }
 
 // hold notes a store, which keeps the budget from being closed until letGo.

@@ -54,8 +54,8 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 		return c.report, fmt.Errorf("check store: %w", err)
 	}
 	if n := len(c.report.Problems); n > 0 {
-		return c.report, fmt.Errorf("check store: %d problems, the first in %s: %w",
-			n, c.report.Problems[0].File, errors.Join(ErrCorrupt, c.report.Problems[0].Err))
+		return c.report, fmt.Errorf("check store: %s, the first in %s: %w",
+			counted(n, "problem", "problems"), c.report.Problems[0].File, errors.Join(ErrCorrupt, c.report.Problems[0].Err))
 	}
 	return c.report, nil
 }
