@@ -288,3 +288,20 @@ func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 	require.LessOrEqual(t, budget.slabs.Peak(), budget.Limit()+16*leastSharedBytes)
 	require.NoError(t, budget.Close())
 }
+
+// A memtable whose first slab had waited counted all of it, 1 MiB, and was full with one
+// entry where that is its size: 8 MiB made 85 runs of 20 MiB, each with a slab of memory.
+func TestMemtablesAreSealedWhenTheyAreFull(t *testing.T) {
+	for _, limit := range []int64{6 << 20, 8 << 20} {
+		db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: limit})
+		require.NoError(t, err)
+		const writtenBytes = 20 << 20
+		for i := range writtenBytes / 100 {
+			key := binary.BigEndian.AppendUint64(nil, uint64(i)*0x9e3779b97f4a7c15)
+			require.NoError(t, db.Put(key, make([]byte, 92)))
+		}
+		most := 2 * writtenBytes / db.o.MemtableBytes // an entry takes more than its key and value
+		require.Less(t, int64(db.activeRun), most)
+		require.NoError(t, db.Close())
+	}
+}

@@ -142,12 +142,14 @@ func (m *memory) freeBlock(r ref, class int) {
 	m.free[class] = r
 }
 
-// bytes is how much memory was taken.
+// bytes is how much memory was taken, but for what is left of a slab that did not have to
+// grow, in steps as it would have: the size of a table says when it is full.
 func (m *memory) bytes() int64 {
 	if len(m.slabs) == 0 {
 		return 0
 	}
-	return int64(len(m.slabs)-1)*slab.Bytes + int64(m.counted)
+	left := m.room - m.room%GrowthBytes
+	return int64(len(m.slabs)-1)*slab.Bytes + int64(m.counted-left)
 }
 
 // release gives all memory back.
