@@ -14,7 +14,7 @@ import (
 // sharedOptions are how stores of these tests are made: one byte names a
 // partition.
 func sharedOptions(mem vfs.FS) *Options {
-	return &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, Budget: storyBudget}
+	return &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, BudgetBytes: 4 << 20}
 }
 
 // describedStore is a store with some runs, open.
