@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"runtime"
@@ -138,6 +139,15 @@ func (f *Files) makeDir(dir string) error {
 	return nil
 }
 
+// forget forgets that a directory, and those below it, were made: a new owner begins
+// with what is there, whatever was removed after the last one. The mutex is held.
+func (d *directories) forget(dir string) {
+	below := strings.TrimSuffix(dir, string(filepath.Separator)) + string(filepath.Separator)
+	maps.DeleteFunc(d.made, func(made string, _ bool) bool {
+		return made == dir || strings.HasPrefix(made, below)
+	})
+}
+
 // removeEmpty removes a directory and those above it, up to the root, as long as
 // they are empty. What is no directory stays. The mutex is held.
 func (f *Files) removeEmpty(dir string) {
@@ -262,6 +272,7 @@ func (f *Files) Lock(ctx context.Context, name string) (io.Closer, error) {
 	path := f.path(dir + "." + base)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.forget(filepath.Dir(path))
 	if err := f.makeDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}

@@ -280,3 +280,31 @@ func TestReadErrorsOfTheDirectoryAreNotTakenForNothing(t *testing.T) {
 		require.Equal(t, []string{"job/a"}, namesOf(t, files, ""))
 	}
 }
+
+// Whoever takes the lock of a job begins in the folder that is there, not in one that
+// an earlier owner remembers: what was removed meanwhile is made anew, durably.
+func TestFoldersThatWereRemovedBetweenTwoOwnersAreMadeAnew(t *testing.T) {
+	for _, gone := range []string{"/ck/job", "/ck"} {
+		mem := vfs.NewMem(vfs.MemOptions{})
+		files, err := FilesOn(mem, "/ck")
+		require.NoError(t, err)
+		o := Options{Storage: storageWithout(t, files)}
+		r := newRig(t, o)
+		r.completeShared(r.begin(), 1)
+		require.NoError(t, r.Close())
+		for range 2 {
+			require.NoError(t, mem.RemoveAll(gone))
+			require.NoError(t, mem.SyncDir("/"))
+			r = newRig(t, o)
+			a := r.begin()
+			require.Nil(t, a.Restored())
+			r.completeShared(a, 1)
+			require.NoError(t, r.Close())
+			left, err := FilesOn(mem.CrashClone(vfs.CrashOptions{}), "/ck") // all that is not durable is lost
+			require.NoError(t, err)
+			after := newRig(t, Options{Storage: storageWithout(t, left)})
+			require.NotNil(t, after.begin().Restored())
+			require.NoError(t, after.Close())
+		}
+	}
+}

@@ -62,7 +62,7 @@ func (g *guarded) Create(ctx context.Context, name string) (snapshot.File, error
 	}
 	file, err := g.Objects.Create(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, g.failed(err)
 	}
 	return &guardedFile{file, g}, nil
 }
@@ -72,7 +72,19 @@ func (g *guarded) Remove(ctx context.Context, name string) error {
 	if err := g.check(); err != nil {
 		return err
 	}
-	return g.Objects.Remove(ctx, name)
+	return g.failed(g.Objects.Remove(ctx, name))
+}
+
+// failed looks again after a change that has failed: the lock may be lost since the
+// last look, and be the reason.
+func (g *guarded) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if lost := g.check(); lost != nil {
+		return fmt.Errorf("%w: %w", lost, err)
+	}
+	return err
 }
 
 // Link implements linker.
@@ -94,5 +106,5 @@ func (f *guardedFile) Commit() error {
 	if err := f.guarded.check(); err != nil {
 		return err
 	}
-	return f.File.Commit()
+	return f.guarded.failed(f.File.Commit())
 }

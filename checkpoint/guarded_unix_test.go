@@ -159,6 +159,33 @@ func TestEveryChangeOfAJobLooksAtItsLock(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// The lock is looked at before a change, not in the same step. What then fails since
+// the folder is gone says so.
+func TestChangeThatFailsSinceTheFolderIsGoneIsErrLockLost(t *testing.T) {
+	ctx := context.Background()
+	for _, op := range []string{"create", "remove"} {
+		root := t.TempDir()
+		objects := &moody{Objects: filesIn(t, root)}
+		s, err := openEntries(ctx, leased{objects, &lease{}}, "job")
+		require.NoError(t, err)
+		objects.fail = func(is, _ string) error {
+			if is != op {
+				return nil
+			}
+			s.lock.(*lease).over = true
+			return errMood
+		}
+		switch op {
+		case "create":
+			_, err = s.objects.Create(ctx, "job/chk-1/1-op-0")
+		default:
+			err = s.objects.Remove(ctx, "job/chk-1/1-op-0")
+		}
+		require.ErrorIs(t, err, ErrLockLost)
+		require.ErrorIs(t, err, errMood)
+	}
+}
+
 // leased are objects of a third party, whose lock may run out.
 type leased struct {
 	Objects
