@@ -110,7 +110,7 @@ func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
 	store := c.objects
 	objects, err := store.List(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), by.id, by.attempt))
 	for _, object := range objects {
-		if o, ok := c.layout.ownerOf(object.nameOf()); ok && o == by && !object.isDirectory() {
+		if o, ok := c.layout.ownerOf(object.nameOf()); ok && o == by && object.Irregular == nil {
 			err = errors.Join(err, store.Remove(ctx, object.Name))
 		}
 	}
@@ -118,19 +118,27 @@ func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
 }
 
 // removeFolder removes from a checkpoint's folder the objects whose owner is
-// right, metadata first.
+// right, metadata first. What is there in the place of an object stays, and with it
+// the folder: Collect reports it.
 func (c *Coordinator) removeFolder(ctx context.Context, id ID, right func(owner) bool) error {
-	store := c.objects
-	if right(owner{id: id}) {
-		if err := store.Remove(ctx, c.layout.metadata(id)); err != nil {
-			return err
-		}
-	}
+	store, metadata := c.objects, c.layout.metadata(id)
 	objects, err := store.List(ctx, c.layout.folder(id))
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(objects, func(o ObjectInfo) bool { return o.Name == metadata }); i > 0 {
+		objects[0], objects[i] = objects[i], objects[0]
+	}
 	for _, object := range objects {
-		if o, ok := c.layout.ownerOf(object.nameOf()); ok && right(o) && !object.isDirectory() {
-			err = errors.Join(err, store.Remove(ctx, object.Name))
+		o, ok := c.layout.ownerOf(object.nameOf())
+		if !ok || !right(o) || object.Irregular != nil {
+			continue
 		}
+		failed := store.Remove(ctx, object.Name)
+		if failed != nil && object.Name == metadata {
+			return failed
+		}
+		err = errors.Join(err, failed)
 	}
 	return err
 }

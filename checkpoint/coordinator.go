@@ -260,7 +260,8 @@ func (c *Coordinator) Close() error {
 }
 
 // Discard removes all checkpoints of the job: for a job that is over. An attempt
-// must have begun, and ended.
+// must have begun, and ended. What is there in the place of an object stays, and is an
+// error, as with Collect.
 func (c *Coordinator) Discard(ctx context.Context) error {
 	c.mu.Lock()
 	begun := c.attempt != nil
@@ -286,6 +287,9 @@ func (c *Coordinator) Discard(ctx context.Context) error {
 		return err
 	}
 	for _, e := range slices.Backward(entries) { // whatever remains is complete
+		if errors.Is(e.Err, snapshot.ErrNotRegular) {
+			continue // Collect keeps what it may refer to, and reports it
+		}
 		if _, err := c.removeCheckpoint(ctx, e.ID); err != nil {
 			return err
 		}

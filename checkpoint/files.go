@@ -26,7 +26,7 @@ import (
 // is the working directory. Below it no symbolic link is followed: an operation
 // that would have to is snapshot.ErrNotRegular, as is one that finds something else
 // where a file belongs. Such things are listed as irregular. Remove removes a
-// symbolic link itself, never what it leads to.
+// symbolic link itself, never what it leads to; other such things stay.
 //
 // Commit and Remove are durable when they have returned nil. After a Remove whose
 // sync has failed, another one of the same object, by now gone, fails as well: a
@@ -203,7 +203,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	path := f.path(name)
 	var err error
 	if unfinished {
-		err = ignoreMissing(f.fs.Remove(path)) // nothing is lost if it comes back
+		err = ignoreMissing(vfs.RemoveFileOrLink(f.fs, path)) // nothing is lost if it comes back
 	} else {
 		err = f.remove(path)
 	}
@@ -220,7 +220,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 func (f *Files) remove(path string) error {
 	gone, failures := false, f.watch.failures.Load()
 	err := f.watch.watched(func() error {
-		err := f.fs.Remove(path)
+		err := vfs.RemoveFileOrLink(f.fs, path)
 		gone = err == nil
 		if err := ignoreMissing(err); err != nil {
 			return err

@@ -327,6 +327,71 @@ func TestCollectorKeepsAndReportsWhatIsNoObject(t *testing.T) {
 	}
 }
 
+// What has the name of a file of a checkpoint and is none stays when the checkpoint is
+// dropped, aborted or discarded, and is reported.
+func TestWhatIsNoObjectStaysWhenItsCheckpointGoes(t *testing.T) {
+	for by := range replacements {
+		t.Run(by, func(t *testing.T) {
+			r, root := diskRig(t, 1) // of which only checkpoint 2 is left
+			job, elsewhere := filepath.Join(root, "job"), filepath.Join(t.TempDir(), "mine")
+			require.NoError(t, os.WriteFile(elsewhere, []byte("mine"), 0o600))
+			planted := []string{"job/chk-2/1-other-0", "job/chk-2/9-op-0", "job/chk-2/.1-op-0.01234567.tmp", "job/chk-4/2-op-0",
+				"job/chk-4/_metadata", "job/shared/s4-2-op-0.7", "job/completed/" + padded(ID(1))}
+			plant := func(names ...string) {
+				for _, name := range names {
+					require.NoError(t, os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o700))
+					replacements[by](t, filepath.Join(root, name), elsewhere)
+				}
+			}
+			plant(planted[:3]...)
+			r = r.reopen()
+			a := r.begin()
+			require.Contains(t, r.logged, "leftovers of earlier attempts remain")
+			r.completeShared(a, 4)
+			require.Equal(t, []ID{3}, r.ids())
+			require.NotContains(t, r.logged, "old checkpoints remain")
+
+			u := a.Upload(r.trigger(a), "op", 0)
+			plant(planted[3:]...)
+			u.Decline(errMood)
+			r.settle()
+			a.End()
+			require.ErrorIs(t, r.Discard(context.Background()), snapshot.ErrNotRegular)
+			require.NoError(t, r.Close())
+
+			require.NoFileExists(t, filepath.Join(job, "chk-2", metadataName))
+			require.NoFileExists(t, filepath.Join(job, "chk-3", metadataName))
+			after := diskOf(t, root)
+			for _, name := range planted {
+				require.Contains(t, after, name)
+			}
+		})
+	}
+}
+
+// Remove removes objects, and of a link the link itself.
+func TestRemoveRefusesWhatIsNoObject(t *testing.T) {
+	for by := range replacements {
+		root, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "mine")
+		require.NoError(t, os.WriteFile(elsewhere, []byte("mine"), 0o600))
+		files := filesIn(t, root)
+		for _, name := range []string{"a", ".b.01234567.tmp"} {
+			path := filepath.Join(root, name)
+			replacements[by](t, path, elsewhere)
+			err := files.Remove(context.Background(), name)
+			_, there := os.Lstat(path)
+			if strings.Contains(by, "link") {
+				require.NoError(t, err, by)
+				require.ErrorIs(t, there, fs.ErrNotExist)
+			} else {
+				require.ErrorIs(t, err, snapshot.ErrNotRegular, by)
+				require.NoError(t, there)
+			}
+		}
+		require.FileExists(t, elsewhere)
+	}
+}
+
 // Entries and metadata that may not be read are no reason to go on without them.
 func TestWhatMayNotBeReadIsAnErrorAndKept(t *testing.T) {
 	for _, what := range []string{"job/completed/" + padded(ID(2)), "job/chk-2/_metadata"} {

@@ -57,12 +57,13 @@ func (d *Directory) Open(ctx context.Context, name string) (Object, error) {
 	return d.fs.Open(filepath.Join(d.path, name))
 }
 
-// Remove removes a file. Of a symbolic link it removes the link itself.
+// Remove removes a file. Of a symbolic link it removes the link itself; anything else
+// is ErrNotRegular and stays.
 func (d *Directory) Remove(name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	return d.fs.Remove(filepath.Join(d.path, name))
+	return vfs.RemoveFileOrLink(d.fs, filepath.Join(d.path, name))
 }
 
 // List returns the names of all files, sorted. Other things that have the name of a

@@ -83,9 +83,15 @@ func removeTemp(fsys FS, temp string) error {
 
 // RemoveFile removes a regular file. Anything else under the name, a symbolic link
 // included, is ErrNotRegular and stays.
-func RemoveFile(fsys FS, name string) error {
+func RemoveFile(fsys FS, name string) error { return removeFile(fsys, name, 0) }
+
+// RemoveFileOrLink is RemoveFile but for a symbolic link, which it removes itself.
+func RemoveFileOrLink(fsys FS, name string) error { return removeFile(fsys, name, fs.ModeSymlink) }
+
+// removeFile removes a regular file, or what has the other type.
+func removeFile(fsys FS, name string, other fs.FileMode) error {
 	info, err := fsys.Lstat(name)
-	if err == nil && !info.Mode().IsRegular() {
+	if err == nil && !info.Mode().IsRegular() && info.Mode().Type() != other {
 		err = &fs.PathError{Op: "remove", Path: name, Err: &irregular{info.Mode(), "file"}}
 	}
 	if err != nil {
