@@ -175,7 +175,7 @@ func (s *entries) List(ctx context.Context) ([]Entry, error) {
 		case err != nil && !isUnreadable(err) && !errors.Is(err, ErrVersion):
 			return nil, err
 		case err != nil:
-			e = Entry{ID: id, Err: fmt.Errorf("entry of the completed store: %w", err)}
+			e = Entry{ID: id, Err: fmt.Errorf("entry %q: %w", o.Name, err)}
 		}
 		entries = append(entries, e)
 	}

@@ -27,6 +27,14 @@ type StorageOptions struct {
 	InlineBytes int64
 }
 
+// check returns ErrOption for an option out of range.
+func (o StorageOptions) check() error {
+	if o.InlineBytes > maxInlineBytes {
+		return fmt.Errorf("storage: InlineBytes is %d, at most %d is allowed: %w", o.InlineBytes, maxInlineBytes, ErrOption)
+	}
+	return nil
+}
+
 const (
 	defaultInlineBytes = 20 << 10
 	maxInlineBytes     = 1 << 20
@@ -55,8 +63,11 @@ const (
 // NewStorage keeps checkpoints in a store of objects, those of a job under its
 // name and a slash.
 func NewStorage(objects Objects, o StorageOptions) (*Storage, error) {
-	if objects == nil || o.InlineBytes > maxInlineBytes {
-		return nil, fmt.Errorf("storage: no objects, or %d bytes inline, limit %d: %w", o.InlineBytes, maxInlineBytes, ErrOption)
+	if objects == nil {
+		return nil, fmt.Errorf("storage: objects are required: %w", ErrOption)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	return &Storage{objects: objects, inlineBytes: cmp.Or(o.InlineBytes, defaultInlineBytes)}, nil
 }
@@ -71,6 +82,9 @@ func (s *Storage) open(job string) (Objects, error) {
 
 // OpenStorage is NewStorage of the objects that OpenObjects opens.
 func OpenStorage(ctx context.Context, url string, o StorageOptions) (*Storage, error) {
+	if err := o.check(); err != nil { // before anything is made
+		return nil, err
+	}
 	objects, err := OpenObjects(ctx, url)
 	if err != nil {
 		return nil, err

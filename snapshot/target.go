@@ -72,14 +72,19 @@ const maxNameSize = 200
 // CheckName returns ErrName for a file name that no Target accepts: names come
 // back from metadata that somebody else may have written.
 func CheckName(name string) error {
-	if name == "" || len(name) > maxNameSize || name[0] == '.' {
-		return fmt.Errorf("%w: %d bytes", ErrName, len(name))
+	switch {
+	case name == "":
+		return fmt.Errorf("%w: it is empty", ErrName)
+	case len(name) > maxNameSize:
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrName, len(name), maxNameSize)
+	case name[0] == '.':
+		return fmt.Errorf("%w: it begins with a dot", ErrName)
 	}
 	for _, c := range []byte(name) {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
 		default:
-			return fmt.Errorf("%w: byte %#02x", ErrName, c)
+			return fmt.Errorf("%w: byte %#02x; letters and digits of ASCII, dots, dashes and underscores are allowed", ErrName, c)
 		}
 	}
 	return nil

@@ -15,8 +15,11 @@ type irregular struct {
 
 // Error implements error.
 func (e *irregular) Error() string {
-	return fmt.Sprintf("it is a %s where a %s belongs (a copy made with cp -aL has no links): %v",
-		kindOf(e.found), e.want, ErrNotRegular)
+	hint := ""
+	if e.found&fs.ModeSymlink != 0 {
+		hint = " (a copy made with cp -aL has no links)"
+	}
+	return fmt.Sprintf("it is a %s where a %s belongs%s: %v", kindOf(e.found), e.want, hint, ErrNotRegular)
 }
 
 // Is makes it an ErrNotRegular, and syscall.EISDIR for a directory.

@@ -1,0 +1,64 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/snapshot"
+)
+
+// Error texts say which object, what was wrong, and what is allowed.
+func TestErrorTextsSayWhichObjectAndWhatIsAllowed(t *testing.T) {
+	ctx := context.Background()
+	_, err := NewStorage(nil, StorageOptions{})
+	require.EqualError(t, err, "storage: objects are required: invalid option")
+	_, err = NewStorage(unlimited(), StorageOptions{InlineBytes: 2 << 20})
+	require.EqualError(t, err, "storage: InlineBytes is 2097152, at most 1048576 is allowed: invalid option")
+	for name, want := range map[string]string{"": "it is empty", "..": "it begins with a dot", "a/b": "letters and digits"} {
+		_, err = NewCoordinator(ctx, Options{Job: name, Storage: NewMemory(MemoryOptions{})})
+		require.ErrorIs(t, err, snapshot.ErrName)
+		require.ErrorContains(t, err, want)
+	}
+
+	objects := unlimited()
+	putObject(t, objects, "job/completed/"+padded(ID(3)), "damaged")
+	s, err := openEntries(ctx, objects, "job")
+	require.NoError(t, err)
+	entries, err := s.List(ctx)
+	require.NoError(t, err)
+	require.ErrorContains(t, entries[0].Err, `entry "job/completed/0000000000000000003"`)
+
+	files, err := FilesOn(vfs.NewMem(vfs.MemOptions{}), "/ck")
+	require.NoError(t, err)
+	_, err = files.Lock(ctx, "job/lock")
+	require.NoError(t, err)
+	_, err = files.Lock(ctx, "job/lock")
+	require.ErrorIs(t, err, ErrLocked)
+	require.ErrorContains(t, err, ".lock")
+
+	for _, lost := range []error{ErrLockLost, vfs.ErrLockLost} {
+		require.NotContains(t, lost.Error(), "another owner")
+		require.NotContains(t, lost.Error(), ErrLocked.Error())
+	}
+	require.True(t, errors.Is(ErrLockLost, ErrLocked))
+	require.True(t, errors.Is(vfs.ErrLockLost, vfs.ErrLocked))
+	require.False(t, errors.Is(ErrLocked, ErrLockLost))
+}
+
+// Options are looked at before the folder of a storage is made.
+func TestStorageWithAnOptionOutOfRangeMakesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ck")
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}
+	if filepath.VolumeName(dir) != "" {
+		u.Path = "/" + u.Path
+	}
+	_, err := OpenStorage(context.Background(), u.String(), StorageOptions{InlineBytes: 2 << 20})
+	require.ErrorIs(t, err, ErrOption)
+	require.NoDirExists(t, dir)
+}
