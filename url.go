@@ -23,7 +23,8 @@ import (
 // The index is hash or btree. Max-state, frame and total are those of
 // checkpoint.MemoryOptions, inline that of checkpoint.StorageOptions, 0B being
 // none; dir, budget, incremental and
-// local-recovery are those of LSMOptions. A size is a whole
+// local-recovery are those of LSMOptions. In values a plus sign stands for itself, and a
+// space is %20. A size is a whole
 // number and a unit: B, KiB, MiB, GiB (by 1024), kB, MB or GB (by 1000). Anything
 // else is checkpoint.ErrURL, and a size that the storage refuses
 // checkpoint.ErrOption. Errors quote no more than the scheme: a URL may have a
@@ -48,7 +49,7 @@ func Open(ctx context.Context, rawURL string) (*Preset, error) {
 	if storage, ok := strings.CutPrefix(u.Scheme, "lsm+"); ok {
 		return openLSM(ctx, u, storage)
 	}
-	return nil, fmt.Errorf("preset: scheme %q is not memory, nor fs+file, lsm+file or another fs+ or lsm+: %w", u.Scheme, checkpoint.ErrURL)
+	return nil, fmt.Errorf("preset: unknown scheme %q: want memory, fs+<scheme> or lsm+<scheme>: %w", u.Scheme, checkpoint.ErrURL)
 }
 
 func openMemory(u *url.URL) (*Preset, error) {
@@ -103,7 +104,7 @@ type setting struct {
 
 // apply gives the values of a query to settings.
 func apply(query string, settings ...setting) error {
-	values, err := url.ParseQuery(query)
+	values, err := url.ParseQuery(strings.ReplaceAll(query, "+", "%2B")) // forms would make it a space
 	empty := query != "" && slices.Contains(strings.Split(query, "&"), "")
 	if err != nil || empty { // its text quotes the query
 		return fmt.Errorf("the query is malformed: %w", checkpoint.ErrURL)
@@ -149,7 +150,7 @@ func boolSetting(key string, to *bool) setting {
 
 // dirSetting is a directory.
 func dirSetting(to *string) setting {
-	return setting{"dir", "a directory", func(value string) bool { *to = value; return value != "" }}
+	return setting{"dir", "the name of a directory: it is empty", func(value string) bool { *to = value; return value != "" }}
 }
 
 // sizeSetting is a size in bytes, from least.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirstate/weir"
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/state"
 )
 
 func TestMemoryURLIsItsOptions(t *testing.T) {
@@ -75,11 +76,11 @@ func TestUnusableURLsSayWhatIsAllowed(t *testing.T) {
 	const size = "a size from 1B, such as 5MiB, in B, KiB, MiB, GiB, kB, MB or GB"
 	file := "fs+" + fileURL(t)
 	for text, want := range map[string]string{
-		"":                                   "preset: scheme \"\" is not memory, nor fs+file, lsm+file or another fs+ or lsm+",
+		"":                                   "preset: unknown scheme \"\": want memory, fs+<scheme> or lsm+<scheme>",
 		":":                                  "preset: the text is not a URL",
-		"memory":                             "preset: scheme \"\" is not memory, nor fs+file, lsm+file or another fs+ or lsm+",
-		"file:///tmp":                        "preset: scheme \"file\" is not memory, nor fs+file, lsm+file or another fs+ or lsm+",
-		"tree+file:///tmp":                   "preset: scheme \"tree+file\" is not memory, nor fs+file, lsm+file or another fs+ or lsm+",
+		"memory":                             "preset: unknown scheme \"\": want memory, fs+<scheme> or lsm+<scheme>",
+		"file:///tmp":                        "preset: unknown scheme \"file\": want memory, fs+<scheme> or lsm+<scheme>",
+		"tree+file:///tmp":                   "preset: unknown scheme \"tree+file\": want memory, fs+<scheme> or lsm+<scheme>",
 		"fs+gopher://there":                  "fs preset: scheme \"gopher\" is not one of file",
 		"fs+:///tmp":                         "fs preset: scheme \"\" is not one of file",
 		"fs+file:relative":                   "fs preset: the path is not absolute; write file:///absolute/directory",
@@ -140,4 +141,16 @@ func TestErrorsDoNotQuoteURLs(t *testing.T) {
 		require.Error(t, err, text)
 		require.NotContains(t, err.Error(), "canary", text)
 	}
+}
+
+// Query decoding would make spaces of the plus signs, and the state would lie elsewhere.
+func TestPlusInADirectoryStandsForItself(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "c++")
+	p, err := weir.Open(context.Background(), "lsm+"+fileURL(t)+"?dir="+filepath.ToSlash(dir)+"/a%20b")
+	require.NoError(t, err)
+	b, err := p.Open(state.Options{})
+	require.NoError(t, err)
+	require.DirExists(t, filepath.Join(dir, "a b", "backend-0"))
+	require.NoError(t, b.Close())
+	require.NoError(t, p.Close())
 }

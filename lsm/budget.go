@@ -62,8 +62,9 @@ func newBudget(bytes int64, blockBytes int) *Budget {
 	}
 }
 
-// DefaultMaxOpenFiles is how many tables a budget keeps open.
-const DefaultMaxOpenFiles = 1000
+// DefaultMaxOpenFiles is how many tables a budget keeps open. With the files that each store
+// has open besides, 200 small stores stay below 1,024, the usual limit of a process.
+const DefaultMaxOpenFiles = 400
 
 // LimitOpenFiles bounds how many tables the stores of the budget keep open together; the
 // default is DefaultMaxOpenFiles. A table beyond it is opened again, and its index and

@@ -117,7 +117,7 @@ func (c *checker) check() error {
 	}
 	catalog, file, err := readCatalog(c.ctx, c.db.fs, c.db.dir)
 	if err == nil && catalog == nil {
-		if err = checkEmpty(names); err == nil {
+		if err = checkEmpty(c.db.dir, names); err == nil {
 			return ErrNotStore
 		}
 	}

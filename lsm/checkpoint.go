@@ -214,7 +214,7 @@ func (r *restoring) readPart(ctx context.Context, part Part) (c *catalog, err er
 func (r *restoring) noStore(dir string) error {
 	names, err := r.o.FS.List(dir)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = cmp.Or(checkEmpty(names), ErrNotStore)
+		err = cmp.Or(checkEmpty(dir, names), ErrNotStore)
 	}
 	return err
 }

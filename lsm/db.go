@@ -181,7 +181,18 @@ func (db *DB) close(discard bool) error {
 	db.workers.Wait()
 	db.compacting.Lock() // a Compact may be under way
 	defer db.compacting.Unlock()
-	return errors.Join(err, left, db.release(discard), db.panics.err())
+	return errors.Join(db.lostByClose(err), left, db.release(discard), db.panics.err())
+}
+
+// lostByClose says which writes are lost when a close could not flush them.
+func (db *DB) lostByClose(err error) error {
+	switch {
+	case err == nil || db.o.Log == LogSynced:
+		return err
+	case db.o.Log == LogBuffered:
+		return fmt.Errorf("writes that are in no table and not in the log are lost: %w", err)
+	}
+	return fmt.Errorf("writes that were in memory only are lost: %w", err)
 }
 
 // release gives everything back. Nothing else goes on. If the store is discarded, the

@@ -19,7 +19,7 @@ func takeDirectory(fsys vfs.FS, dir string) (vfs.Lock, error) {
 		return nil, err
 	case slices.Contains(names, currentName) || slices.Contains(names, lockName):
 	default:
-		if err := checkEmpty(names); errors.Is(err, ErrNotStore) {
+		if err := checkEmpty(dir, names); errors.Is(err, ErrNotStore) {
 			return nil, err
 		}
 	}

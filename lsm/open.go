@@ -35,7 +35,7 @@ func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error)
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := db.guard(func() error { return db.openUntil(ctx) }); err != nil {
-		return nil, fmt.Errorf("open store: %w", errors.Join(err, db.giveUp()))
+		return nil, fmt.Errorf("open store %s: %w", db.dir, errors.Join(err, db.giveUp()))
 	}
 	return db, nil
 }
@@ -113,7 +113,7 @@ func (db *DB) readCatalog(ctx context.Context, names []string) (*catalog, error)
 	if c != nil {
 		return c, c.checkOptions(&db.o)
 	}
-	if err := checkEmpty(names); err != nil {
+	if err := checkEmpty(db.dir, names); err != nil {
 		return nil, err
 	}
 	return &catalog{edit: edit{first: true, identity: newIdentity(), nextFile: 1, nextRun: 1, firstLog: 1}}, nil
@@ -122,7 +122,7 @@ func (db *DB) readCatalog(ctx context.Context, names []string) (*catalog, error)
 // checkEmpty says whether a store may be made in a directory without CURRENT, which
 // has these files. Making one may have been cut off before: then there are
 // manifests, and no table or log.
-func checkEmpty(names []string) error {
+func checkEmpty(dir string, names []string) error {
 	var lost string
 	for _, name := range names {
 		switch kindOfFile(name) {
@@ -130,11 +130,11 @@ func checkEmpty(names []string) error {
 		case tableFile, logFile, lostFile:
 			lost = name
 		default:
-			return fmt.Errorf("the directory has other files: %w", ErrNotStore)
+			return notOfStore(dir, name)
 		}
 	}
 	if lost != "" {
-		return fmt.Errorf("%s is missing, and there is %s: %w", currentName, lost, ErrCorrupt)
+		return fmt.Errorf("directory %s has %s and no %s: %w", dir, lost, currentName, ErrCorrupt)
 	}
 	return nil
 }

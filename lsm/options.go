@@ -66,9 +66,9 @@ type Options struct {
 	Budget *Budget
 	// BudgetBytes is the size of the store's own budget. Default 64 MiB.
 	BudgetBytes int64
-	// MaxOpenFiles bounds how many tables are open if the store has a budget of its own;
-	// with a Budget that is given it must be 0: see Budget.LimitOpenFiles. Lower it where
-	// the system allows few descriptors. Default DefaultMaxOpenFiles, 1000.
+	// MaxOpenFiles bounds how many tables are open. Lower it where the system allows few
+	// descriptors. Stores that share a Budget share the bound as well: leave MaxOpenFiles at 0
+	// then and call Budget.LimitOpenFiles. Default DefaultMaxOpenFiles, 400.
 	MaxOpenFiles int
 	// MemtableBytes is the size at which a memtable is sealed by itself.
 	// Default 1/8 of the budget, 512 KiB to 64 MiB. From a quarter of the budget on, small

@@ -2,6 +2,8 @@ package lsm
 
 import (
 	"errors"
+	"fmt"
+	"syscall"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
@@ -94,7 +96,7 @@ func (db *DB) openTable(m fileMeta) (*file, error) {
 	open := func() (vfs.File, error) {
 		f, err := db.fs.Open(name)
 		if err != nil {
-			return nil, &TableError{m.number, missing(err)}
+			return nil, &TableError{m.number, missing(tooManyFiles(err))}
 		}
 		return f, nil
 	}
@@ -111,6 +113,14 @@ func (db *DB) openTable(m fileMeta) (*file, error) {
 		return nil, &TableError{m.number, err}
 	}
 	return newFile(m, table), nil
+}
+
+// tooManyFiles says which option bounds the files that are open, if the system allows no more.
+func tooManyFiles(err error) error {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return fmt.Errorf("%w; raise the limit of the system (ulimit -n), or lower Options.MaxOpenFiles or Budget.LimitOpenFiles", err)
+	}
+	return err
 }
 
 // closeTable closes a table that is in no tree.

@@ -8,7 +8,7 @@ import (
 var (
 	// ErrCorrupt is returned for a file that is not as a Writer wrote it, or
 	// not the file that is asked for.
-	ErrCorrupt = errors.New("corrupt table")
+	ErrCorrupt = errors.New("corrupt file")
 
 	// ErrVersion is returned for a file of a format version that this program
 	// does not know.

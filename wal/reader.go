@@ -167,7 +167,7 @@ func (r *reader) damaged(at int64, tag []byte) error {
 // end is reached at the end frame.
 func (r *reader) end(at int64) error {
 	if r.missing > 0 || r.sizeBytes-at != frameBytes {
-		return corrupt(at, "end in the middle")
+		return corrupt(at, "the log is marked as ended, and more follows")
 	}
 	r.outcome.Clean = true
 	return nil

@@ -110,3 +110,6 @@ func refuseLink(op, name string) error {
 	}
 	return nil
 }
+
+// errEmptyName is the error of Resolve for "".
+var errEmptyName = fmt.Errorf("the name of the directory is empty: %w", fs.ErrInvalid)

@@ -51,6 +51,9 @@ func NewMem(o MemOptions) *Mem {
 func (m *Mem) Resolve(name string) (string, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if name == "" {
+		return "", &fs.PathError{Op: "resolve", Path: `""`, Err: errEmptyName}
+	}
 	resolved, err := m.resolve(name)
 	if err != nil {
 		return "", &fs.PathError{Op: "resolve", Path: name, Err: err}

@@ -16,7 +16,10 @@ const maxLinks = 40
 
 // Resolve implements FS.
 func (Real) Resolve(name string) (string, error) {
-	if name == "" || strings.ContainsRune(name, 0) {
+	if name == "" {
+		return "", &fs.PathError{Op: "resolve", Path: `""`, Err: errEmptyName}
+	}
+	if strings.ContainsRune(name, 0) {
 		return "", &fs.PathError{Op: "resolve", Path: name, Err: fs.ErrInvalid}
 	}
 	r := resolution{at: "/"}

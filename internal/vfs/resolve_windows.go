@@ -10,7 +10,10 @@ import (
 
 // Resolve implements FS. Windows itself removes "x/.." before it looks at links.
 func (Real) Resolve(name string) (string, error) {
-	if name == "" || strings.ContainsRune(name, 0) {
+	if name == "" {
+		return "", &fs.PathError{Op: "resolve", Path: `""`, Err: errEmptyName}
+	}
+	if strings.ContainsRune(name, 0) {
 		return "", &fs.PathError{Op: "resolve", Path: name, Err: fs.ErrInvalid}
 	}
 	at, err := filepath.Abs(name)

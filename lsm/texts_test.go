@@ -1,0 +1,70 @@
+package lsm
+
+import (
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/vfs"
+)
+
+// Errors name the directory, what was found there, and what to do.
+func TestErrorsNameTheDirectoryAndWhatToDo(t *testing.T) {
+	mem := vfs.NewMem(vfs.MemOptions{})
+	o := &Options{FS: mem}
+	open := func(dir string) error {
+		db, err := Open(dir, o)
+		if err == nil {
+			require.NoError(t, db.Close())
+		}
+		return err
+	}
+	require.NoError(t, mem.MkdirAll("/some/dir"))
+	create(t, mem, "/some/dir/notes")
+	require.ErrorContains(t, open("/some/dir"), "/some/dir has an entry notes that no store makes")
+	require.ErrorContains(t, open(""), "the name of the directory is empty")
+
+	require.NoError(t, open("/store"))
+	require.NoError(t, mem.Remove("/store/CURRENT"))
+	create(t, mem, "/store/CURRENT")
+	err := open("/store")
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, "/store: CURRENT")
+	require.NotContains(t, err.Error(), "table")
+}
+
+func create(t *testing.T, fsys vfs.FS, name string) {
+	t.Helper()
+	f, err := fsys.Create(name)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+}
+
+func TestErrorOfTooManyOpenFilesNamesTheOptions(t *testing.T) {
+	err := tooManyFiles(syscall.EMFILE)
+	require.ErrorIs(t, err, syscall.EMFILE)
+	require.ErrorContains(t, err, "MaxOpenFiles")
+	require.NoError(t, tooManyFiles(nil))
+}
+
+// Close on a full disk says which writes are gone.
+func TestCloseOnAFullDiskSaysWhatIsLost(t *testing.T) {
+	for mode, want := range map[LogMode]string{
+		LogOff: "writes that were in memory only are lost", LogBuffered: "writes that are in no table and not in the log are lost", LogSynced: "",
+	} {
+		var full atomic.Bool
+		fsys := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: func(vfs.Call) error {
+			if full.Load() {
+				return syscall.ENOSPC
+			}
+			return nil
+		}})
+		db, err := Open("store", &Options{FS: fsys, Log: mode})
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("key"), []byte("value")))
+		full.Store(true)
+		require.ErrorContains(t, db.Close(), want)
+	}
+}
