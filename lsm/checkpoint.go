@@ -44,9 +44,11 @@ func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error 
 		return err
 	}
 	db := v.db
-	err = makeStore(ctx, db.fs, dir, e, func(i int) string {
-		return db.path(tableName(e.added[i].meta.number))
-	})
+	if err = db.dirLock.Check(); err == nil { // the tables may be another store's
+		err = makeStore(ctx, db.fs, dir, e, func(i int) string {
+			return db.path(tableName(e.added[i].meta.number))
+		})
+	}
 	return errors.Join(err, pin.Close())
 }
 

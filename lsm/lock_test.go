@@ -89,6 +89,45 @@ func TestStoreWhoseDirectoryWasReplacedChangesNothingInTheNewOne(t *testing.T) {
 	requireFilled(t, dir)
 }
 
+// Tables of the new store have the names of the old one's.
+func TestStoreWhoseDirectoryWasReplacedMakesNoCheckpointOfTheNewOne(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // it removes no file that is open
+	}
+	dir, to := filepath.Join(t.TempDir(), "db"), filepath.Join(t.TempDir(), "to")
+	old := filled(t, dir)
+	require.NoError(t, old.Flush())
+	require.NoError(t, os.RemoveAll(dir))
+	db := filled(t, dir)
+	require.NoError(t, db.Flush())
+	require.ErrorIs(t, old.Checkpoint(t.Context(), to), ErrLockLost)
+	require.NoDirExists(t, to)
+	require.ErrorIs(t, old.Close(), ErrLockLost)
+	require.NoError(t, db.Close())
+}
+
+// The lock of a directory is lost while a store is made there.
+func TestStoreIsNotMadeWhereTheLockIsLost(t *testing.T) {
+	fsys := vfs.NewMem(vfs.MemOptions{})
+	e := &edit{first: true, nextFile: 3, nextRun: 1}
+	for number := range uint64(2) {
+		f, err := fsys.Create(fmt.Sprint("table", number))
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		e.added = append(e.added, placed{meta: fileMeta{number: number + 1}})
+	}
+	err := makeStore(t.Context(), fsys, "/db", e, func(i int) string {
+		if i == 1 {
+			require.NoError(t, fsys.Remove("/db/"+lockName))
+		}
+		return fmt.Sprint("table", i)
+	})
+	require.ErrorIs(t, err, ErrLockLost)
+	names, err := fsys.List("/db")
+	require.NoError(t, err)
+	require.Equal(t, []string{tableName(1)}, names)
+}
+
 // contentsIn returns the content of every file of a store.
 func contentsIn(t *testing.T, fsys vfs.FS, dir string) map[string]string {
 	t.Helper()

@@ -59,6 +59,9 @@ func (t *target) take(ctx context.Context, from string, m fileMeta) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if err := t.lock.Check(); err != nil {
+		return err
+	}
 	to := filepath.Join(t.dir, tableName(m.number))
 	t.made = append(t.made, to)
 	if t.fs.Link(from, to) == nil {
