@@ -22,23 +22,33 @@ func lockReal(name string) (Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &existenceLock{f}, nil
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(name))
+	}
+	return &existenceLock{f, info}, nil
 }
 
 // existenceLock is held as long as its file exists.
-type existenceLock struct{ f *os.File }
+type existenceLock struct {
+	f    *os.File
+	info fs.FileInfo // of f
+}
 
 // Check implements Lock.
 func (l *existenceLock) Check() error {
-	if _, err := os.Lstat(l.f.Name()); errors.Is(err, fs.ErrNotExist) {
+	now, err := os.Lstat(l.f.Name())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, l.info) {
 		return &fs.PathError{Op: "lock", Path: l.f.Name(), Err: ErrLockLost}
 	}
 	return nil
 }
 
-// Close implements Lock.
+// Close implements Lock. A file that has taken the place of the lock's is another
+// owner's lock, and stays.
 func (l *existenceLock) Close() error {
-	if err := l.f.Close(); err != nil {
+	lost := l.Check() != nil
+	if err := l.f.Close(); err != nil || lost {
 		return err
 	}
 	if err := os.Remove(l.f.Name()); !errors.Is(err, fs.ErrNotExist) {
