@@ -24,6 +24,7 @@ func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 	})
 	require.NoError(t, err)
 	u.db = db
+	setQuietTime(db, 0) // the compactor need not wait before it rests
 	steps := []func(){
 		func() { putAll(t, db, fmt.Sprintf("%c/%d", 'a'+u.rng.IntN(5), u.rng.IntN(50))) },
 		func() { require.NoError(t, db.DeleteRange([]byte{byte('a' + u.rng.IntN(5))}, nil)) },
