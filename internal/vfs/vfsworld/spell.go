@@ -57,7 +57,7 @@ func (w *World) absolute(parent, base string) (string, bool) {
 
 func (w *World) relative(parent, base string) (string, bool) {
 	w.must(os.Chdir(w.Path("work/a")))
-	w.moves = append(w.moves, move{"", w.Path(Decoy + "/work/a")})
+	w.moves = append(w.moves, move{"", w.Path(Decoy + "/place/a")})
 	return filepath.Join("../..", parent, base), true
 }
 

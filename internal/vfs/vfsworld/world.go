@@ -52,7 +52,7 @@ func New(t testing.TB, seed uint64) *World {
 	w := &World{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, root: root}
 	w.Dir("names")
 	w.Dir("work/a")
-	w.Dir(Decoy + "/work/a")
+	w.Dir(Decoy + "/place/a")
 	w.File("elsewhere/file", "somebody's")
 	w.File("elsewhere/dir/notes", "somebody's")
 	return w
