@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -172,7 +173,7 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfs.Call) bool) {
 	for modeName, mode := range logModes {
 		t.Run(modeName, func(t *testing.T) {
 			t.Parallel()
-			crashes := 0
+			var crashes atomic.Int64 // the task's and the workers'
 			for n := 0; ; n += stride {
 				cause := noRoom[slices.Sorted(maps.Keys(noRoom))[n%len(noRoom)]]
 				w := newFullWalk(mode, nil, cause)
@@ -194,7 +195,7 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfs.Call) bool) {
 							return
 						}
 						for i, kept := range keptAfterACrash(int64(n), 1) {
-							crashes++
+							crashes.Add(1)
 							left, p := w.promised(func() *vfs.Mem { return w.disk.mem.CrashClone(kept) })
 							if err := p.verify(w.o, left); err != nil {
 								w.expectNone("a crash", fmt.Errorf("%d after %v of %s: %w", i, op, file, err))
@@ -215,8 +216,8 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfs.Call) bool) {
 					break
 				}
 			}
-			require.Positive(t, crashes)
-			t.Logf("%d crashes", crashes)
+			require.Positive(t, crashes.Load())
+			t.Logf("%d crashes", crashes.Load())
 		})
 	}
 }

@@ -43,9 +43,10 @@ func isPanic(err error) bool {
 	return errors.As(err, &p)
 }
 
-// panicOf is the error of a panic in code that calls the split function and memtables.
+// panicOf returns the error of a panic in code that calls the split function and
+// memtables. The lock need not be held.
 func (db *DB) panicOf(value any) error {
-	return newPanicError(fmt.Sprintf("split function %.64q or a memtable of type %T", db.o.Split.Name, db.active.Table), value)
+	return newPanicError(fmt.Sprintf("split function %.64q or a memtable", db.o.Split.Name), value)
 }
 
 // leave is deferred around what is done under the lock: it releases the lock, and makes
