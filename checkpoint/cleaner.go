@@ -118,8 +118,8 @@ func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
 }
 
 // removeFolder removes from a checkpoint's folder the objects whose owner is
-// right, metadata first. What is there in the place of an object stays, and with it
-// the folder: Collect reports it.
+// right, metadata first. Links, named pipes and directories in the place of an object
+// stay, and the folder with them: Collect reports them.
 func (c *Coordinator) removeFolder(ctx context.Context, id ID, right func(owner) bool) error {
 	store, metadata := c.objects, c.layout.metadata(id)
 	objects, err := store.List(ctx, c.layout.folder(id))

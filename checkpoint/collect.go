@@ -11,9 +11,9 @@ import (
 // Collect finds the orphans of the job: objects of checkpoints that are neither
 // complete nor under way, left by crashes and by removals that failed. It
 // returns them and, unless it is a dry run, removes them. Only names that Weir
-// gives, in the folder of the job, are ever looked at. What has such a name and is
-// no object stays, and is reported by an error, a snapshot.ErrNotRegular, when all
-// else is done.
+// gives, in the folder of the job, are ever looked at. A link, named
+// pipe or directory with such a name stays; Collect returns snapshot.ErrNotRegular for
+// it after all other work is done.
 func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, error) {
 	if err := checkLock(c.objects); err != nil {
 		return nil, fmt.Errorf("collect: %w", err)

@@ -260,8 +260,8 @@ func (c *Coordinator) Close() error {
 }
 
 // Discard removes all checkpoints of the job: for a job that is over. An attempt
-// must have begun, and ended. What is there in the place of an object stays, and is an
-// error, as with Collect.
+// must have begun, and ended. A link, named pipe or directory in the place of an
+// object stays; Discard returns snapshot.ErrNotRegular for it, as Collect does.
 func (c *Coordinator) Discard(ctx context.Context) error {
 	c.mu.Lock()
 	begun := c.attempt != nil

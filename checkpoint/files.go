@@ -149,7 +149,7 @@ func (d *directories) forget(dir string) {
 }
 
 // removeEmpty removes a directory and those above it, up to the root, as long as
-// they are empty. What is no directory stays. The mutex is held.
+// they are empty. It keeps everything that is not a directory. The mutex is held.
 func (f *Files) removeEmpty(dir string) {
 	for ; dir != f.root; dir = filepath.Dir(dir) {
 		info, err := f.fs.Lstat(dir)
@@ -306,8 +306,8 @@ func (f *Files) path(name string) string {
 	return filepath.Join(f.root, filepath.FromSlash(strings.TrimPrefix(name, f.prefix)))
 }
 
-// check returns snapshot.ErrName for a name that is none of an object, or of one
-// outside of the folder.
+// check returns snapshot.ErrName for an invalid object name and for an object outside
+// the folder.
 func (f *Files) check(name string) error {
 	if err := checkObjectName(name); err != nil {
 		return err

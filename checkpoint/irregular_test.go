@@ -230,8 +230,8 @@ func TestOldCheckpointWhoseMetadataIsNoFileIsKept(t *testing.T) {
 	}
 }
 
-// A folder that is none is an error, and nothing is concluded from what seems not to
-// be in it.
+// A link, pipe or file in the place of a folder is an error. The folder does not count as
+// empty.
 func TestFoldersThatAreNoneAreNotTakenForEmpty(t *testing.T) {
 	ways := map[string]func(t *testing.T, path, elsewhere string){
 		"file": func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600)) },

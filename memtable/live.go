@@ -51,6 +51,12 @@ func (t *hashTable) Live(p *run.Probe, reuse run.Iterator) run.BackwardIterator 
 
 // Seek implements run.Iterator.
 func (l *live) Seek(key []byte) bool {
+	l.standBefore(key)
+	return l.Next()
+}
+
+// standBefore stands the walk just before the first key at or above key.
+func (l *live) standBefore(key []byte) {
 	l.leaf = 0
 	switch {
 	case bytes.Compare(key, l.prefix) <= 0:
@@ -61,7 +67,6 @@ func (l *live) Seek(key []byte) bool {
 	default:
 		l.stands = atEnd
 	}
-	return l.Next()
 }
 
 // Next implements run.Iterator.
@@ -117,16 +122,7 @@ func (l *live) nextSuffix() bool {
 
 // SeekBelow implements run.BackwardIterator.
 func (l *live) SeekBelow(key []byte) bool {
-	l.leaf = 0
-	switch {
-	case key == nil:
-		l.stands = atEnd
-	case bytes.Compare(key, l.prefix) <= 0:
-		l.stands = atBeginning
-	case bytes.HasPrefix(key, l.prefix):
-		l.stands = beforeFrom
-		l.from = append(l.from[:0], key...)
-	default:
+	if l.standBefore(key); key == nil { // no bound
 		l.stands = atEnd
 	}
 	return l.Prev()
