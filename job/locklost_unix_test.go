@@ -42,8 +42,9 @@ func TestJobWhoseFolderIsGoneFailsAndDoesNotRestart(t *testing.T) {
 				folder := filepath.Join(root, "gone")
 				require.NoError(t, lose(folder))
 				if then == "checkpoint" {
-					_, err = running.Checkpoint()
-					require.NoError(t, err)
+					// An error is fine: the job may have noticed already, while it
+					// ended the checkpoint before.
+					_, _ = running.Checkpoint()
 				} else {
 					running.Fail(errBroken)
 				}

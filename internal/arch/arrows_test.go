@@ -75,9 +75,9 @@ func allows(house []room, at int, importPath string) bool {
 func allowsTest(house []room, at int, importPath string) bool {
 	if path, ours := relative(importPath); ours {
 		to := find(house, path)
-		return to >= 0 && slices.Contains(house[at].tests, house[to].path)
+		return to >= 0 && (slices.Contains(house[at].tests, house[to].path) || house[to].path == "internal/density")
 	}
-	return isOneOf(importPath, []string{testify})
+	return isOneOf(importPath, testModules)
 }
 
 // isOneOf says whether a package belongs to one of the modules.

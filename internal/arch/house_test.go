@@ -23,11 +23,15 @@ const (
 	xxhash   = "github.com/cespare/xxhash"
 	btree    = "github.com/google/btree"
 	testify  = "github.com/stretchr/testify"
+	rapid    = "pgregory.net/rapid"
+	goleak   = "go.uber.org/goleak"
 )
 
 var (
 	core       = []string{compress, xxhash, btree}
 	everything = []string{"*"}
+	// testModules may be imported by every test file, as internal/density may.
+	testModules = []string{testify, rapid, goleak}
 )
 
 // house is the picture as a table, from top to bottom: code imports only what
@@ -62,16 +66,16 @@ var house = []room{
 		ours:  []string{"memtable", "sstable", "wal", "internal/parse", "internal/run", "internal/slab", "internal/vfs"},
 		links: []string{compress, xxhash}},
 	{path: "memtable/memtabletest",
-		ours:    []string{"memtable", "internal/run", "internal/slab"},
-		modules: append([]string{testify}, core...)},
+		ours:    []string{"memtable", "internal/density", "internal/run", "internal/slab"},
+		modules: append(testModules, core...)},
 	{path: "memtable", ours: []string{"internal/run", "internal/slab"}, tests: []string{"memtable/memtabletest"}},
 	{path: "sstable", ours: []string{"internal/run", "internal/slab", "internal/vfs"}},
 	{path: "wal", ours: []string{"internal/vfs"}},
 
 	{path: "state/statetest",
-		ours:    []string{"snapshot", "state", "state/codec"},
+		ours:    []string{"snapshot", "state", "state/codec", "internal/density"},
 		tests:   []string{"heapstate"},
-		modules: append([]string{testify}, core...)},
+		modules: append(testModules, core...)},
 	{path: "snapshot",
 		ours:  []string{"state", "state/codec", "internal/vfs"},
 		tests: []string{"state/statetest", "heapstate"}},
@@ -81,6 +85,7 @@ var house = []room{
 	{path: "state/codec"},
 
 	{path: "internal/cow"},
+	{path: "internal/density"},
 	{path: "internal/parse"},
 	{path: "internal/run"},
 	{path: "internal/slab"},
