@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -42,13 +43,13 @@ func replace(t *testing.T, fsys vfs.FS, f badFile) badFile {
 }
 
 // storeNames are the files of the store db, those of a kind.
-func storeNames(t *testing.T, fsys vfs.FS, kinds ...fileKind) (names []string) {
+func storeNames(t *testing.T, fsys vfs.FS, kinds ...directory.Kind) (names []string) {
 	t.Helper()
 	all, err := fsys.List("db")
 	require.NoError(t, err)
 	for _, name := range all {
 		for _, kind := range kinds {
-			if kindOfFile(name) == kind {
+			if directory.KindOf(name) == kind {
 				names = append(names, "db/"+name)
 			}
 		}
@@ -73,7 +74,7 @@ func requireLosesNothing(t *testing.T, store string, bad badFile, want error) {
 		require.ErrorIs(t, err, want, "%s", bad.name)
 	}
 	replace(t, mem, good)
-	if strings.HasSuffix(bad.name, currentName) || strings.Contains(bad.name, manifestPrefix) {
+	if strings.HasSuffix(bad.name, directory.CurrentName) || strings.Contains(bad.name, directory.ManifestPrefix) {
 		_, err := Check(t.Context(), "db", o)
 		require.NoError(t, err)
 	}
@@ -87,13 +88,13 @@ func TestHalfDeletedStoresAreCorrupt(t *testing.T) {
 	for store := range goldenStores {
 		mem := vfs.NewMem(vfs.MemOptions{})
 		copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", store))
-		kinds := []fileKind{currentFile, manifestFile, tableFile}
+		kinds := []directory.Kind{directory.CurrentFile, directory.ManifestFile, directory.TableFile}
 		if store == "v1-open" {
-			kinds = append(kinds, logFile)
+			kinds = append(kinds, directory.LogFile)
 		}
 		for _, name := range storeNames(t, mem, kinds...) {
 			requireLosesNothing(t, store, badFile{name: name}, ErrCorrupt)
-			if kindOfFile(filepath.Base(name)) != logFile { // a crash may leave that
+			if directory.KindOf(filepath.Base(name)) != directory.LogFile { // a crash may leave that
 				requireLosesNothing(t, store, badFile{name, []byte{}}, ErrCorrupt)
 				requireLosesNothing(t, store, badFile{name, []byte("something else, of more bytes than a header has")}, ErrCorrupt)
 			}
@@ -117,14 +118,14 @@ func TestLaterFormatsAreRefused(t *testing.T) {
 		require.NoError(t, err)
 		return b
 	}
-	for _, name := range storeNames(t, mem, tableFile) {
+	for _, name := range storeNames(t, mem, directory.TableFile) {
 		requireLosesNothing(t, "v1-open", badFile{name, ofVersion2(content(name), 32)}, ErrVersion)
 	}
-	for _, name := range storeNames(t, mem, logFile, manifestFile) {
+	for _, name := range storeNames(t, mem, directory.LogFile, directory.ManifestFile) {
 		requireLosesNothing(t, "v1-open", badFile{name, ofVersion2(content(name), 28)}, ErrVersion)
 	}
 	// An edit of a later version in a file that is of this one.
-	name := storeNames(t, mem, manifestFile)[0]
+	name := storeNames(t, mem, directory.ManifestFile)[0]
 	var edits [][]byte
 	_, err := wal.Read(context.Background(), mem, name, func(r []byte, _ int64) error {
 		edits = append(edits, bytes.Clone(r))

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 func TestOptionsThatMakeNoSense(t *testing.T) {
@@ -119,7 +120,7 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 	names, err := mem.List("half")
 	require.NoError(t, err)
 	for _, name := range names {
-		if kindOfFile(name) == tableFile {
+		if directory.KindOf(name) == directory.TableFile {
 			require.NoError(t, mem.Remove("half/"+name))
 		}
 	}
@@ -144,7 +145,7 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 		require.ErrorIs(t, Restore(try.ctx, "to", try.parts, goldenOptions(mem, LogOff)), try.want, name)
 		left, err := mem.List("to")
 		if err == nil {
-			require.Subset(t, []string{lockName}, left, name)
+			require.Subset(t, []string{directory.LockName}, left, name)
 		}
 	}
 	db, err := Open("db", goldenOptions(mem, LogOff))

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // The tests of this file stand for bugs in what the store did after an error, or a
@@ -34,7 +35,7 @@ func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 	mem := vfs.NewMem(vfs.MemOptions{})
 	failing := false
 	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if failing && c.Op == vfs.OpCreate && strings.Contains(c.Name, manifestPrefix) {
+		if failing && c.Op == vfs.OpCreate && strings.Contains(c.Name, directory.ManifestPrefix) {
 			return syscall.EIO
 		}
 		return nil
@@ -117,7 +118,7 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 	var on atomic.Bool
 	disk := failWhen(vfs.NewMem(vfs.MemOptions{}), &on, func(c vfs.Call) bool {
-		return c.Op == vfs.OpSync && strings.Contains(c.Name, manifestPrefix)
+		return c.Op == vfs.OpSync && strings.Contains(c.Name, directory.ManifestPrefix)
 	})
 	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
 	require.NoError(t, err)
@@ -204,7 +205,7 @@ func TestFailedOpensLeaveNothing(t *testing.T) {
 	for _, last := range []struct {
 		op   vfs.Op
 		name string
-	}{{vfs.OpSync, manifestPrefix}, {vfs.OpCreate, currentName}, {vfs.OpRename, currentName}, {vfs.OpCreate, logSuffix}} {
+	}{{vfs.OpSync, directory.ManifestPrefix}, {vfs.OpCreate, directory.CurrentName}, {vfs.OpRename, directory.CurrentName}, {vfs.OpCreate, directory.LogSuffix}} {
 		var on atomic.Bool
 		mem := vfs.NewMem(vfs.MemOptions{})
 		disk := failWhen(mem, &on, func(c vfs.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })

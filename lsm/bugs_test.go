@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // The tests of this file, and those of bugs_failing_test.go and bugs_views_test.go,
@@ -89,16 +90,16 @@ func TestMissingLogsAreFound(t *testing.T) {
 
 	names, err := left.List("db")
 	require.NoError(t, err)
-	logs := logNumbers(names, 1)
+	logs := directory.LogNumbers(names, 1)
 	require.Greater(t, len(logs), 2)
 	for _, number := range logs[:len(logs)-1] {
 		damaged := left.CrashClone(vfs.CrashOptions{Keep: 1})
-		require.NoError(t, damaged.Remove("db/"+logName(number)))
+		require.NoError(t, damaged.Remove("db/"+directory.LogName(number)))
 		_, err := Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget})
 		require.ErrorIs(t, err, ErrCorrupt, "log %d of %v", number, logs)
 	}
 	damaged := left.CrashClone(vfs.CrashOptions{Keep: 1})
-	require.NoError(t, damaged.Remove("db/"+logName(logs[len(logs)-1])))
+	require.NoError(t, damaged.Remove("db/"+directory.LogName(logs[len(logs)-1])))
 	_, err = Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget})
 	require.ErrorIs(t, err, ErrCorrupt, "the last of %v", logs)
 }
@@ -166,7 +167,7 @@ func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
 // manifest that no one could read. Protection: maxNextNumber.
 func TestNumbersNeverRunOut(t *testing.T) {
 	for _, number := range []uint64{maxFileNumber, maxFileNumber - 1, maxNextNumber + 1} {
-		for _, name := range []string{tableName(number), logName(number), manifestName(number)} {
+		for _, name := range []string{directory.TableName(number), directory.LogName(number), directory.ManifestName(number)} {
 			mem := vfs.NewMem(vfs.MemOptions{})
 			o := &Options{FS: mem, Budget: storyBudget}
 			db, err := Open("db", o)

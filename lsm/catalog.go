@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -24,16 +25,16 @@ type catalog struct {
 func readCatalog(ctx context.Context, fsys vfs.FS, dir string) (c *catalog, file string, err error) {
 	from, err := readCurrent(fsys, dir)
 	if err != nil || from.number == 0 {
-		return nil, currentName, err
+		return nil, directory.CurrentName, err
 	}
 	c, err = readEdits(ctx, fsys, dir, from)
-	return c, manifestName(from.number), err
+	return c, directory.ManifestName(from.number), err
 }
 
 // readEdits reads a manifest as CURRENT describes it.
 func readEdits(ctx context.Context, fsys vfs.FS, dir string, from current) (*catalog, error) {
 	c := &catalog{tables: make(map[uint64]placed)}
-	outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, manifestName(from.number)), func(record []byte, _ int64) error {
+	outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, directory.ManifestName(from.number)), func(record []byte, _ int64) error {
 		e, err := decodeEdit(record)
 		if err != nil {
 			return err
@@ -50,10 +51,10 @@ func readEdits(ctx context.Context, fsys vfs.FS, dir string, from current) (*cat
 	case max(c.nextFile, c.nextRun, c.flushed) > maxNextNumber:
 		err = fmt.Errorf("numbers that were never given out: %w", ErrCorrupt)
 	case outcome.Identity != from.file:
-		err = fmt.Errorf("another one than %s names: %w", currentName, ErrCorrupt)
+		err = fmt.Errorf("another one than %s names: %w", directory.CurrentName, ErrCorrupt)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("manifest %d: %w", from.number, ofLog(missing(err)))
+		return nil, fmt.Errorf("manifest %d: %w", from.number, ofLog(directory.Missing(err)))
 	}
 	c.closed = outcome.Clean
 	return c, nil
@@ -109,7 +110,7 @@ func (c *catalog) logs(names []string) ([]uint64, error) {
 	if c.firstLog >= c.nextFile {
 		return nil, nil
 	}
-	numbers := logNumbers(names, c.firstLog)
+	numbers := directory.LogNumbers(names, c.firstLog)
 	if len(numbers) == 0 || numbers[0] != c.firstLog {
 		return nil, fmt.Errorf("log %d is missing: %w", c.firstLog, ErrCorrupt)
 	}

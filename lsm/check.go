@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // Report is what Check has found.
@@ -46,7 +47,7 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	defer db.dispose()
-	if db.dir, err = db.fs.Resolve(dir); err != nil {
+	if err := db.dir.Resolve(); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	c := checker{ctx: ctx, db: db, report: &Report{}, tree: &tree{}, needed: make(map[string]bool)}
@@ -88,11 +89,11 @@ func (c *checker) found(file string, err error) error {
 
 // whileClosed checks a store that is closed, and keeps it so.
 func (c *checker) whileClosed() error {
-	name := c.db.path(lockName)
-	if _, err := c.db.fs.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+	name := c.db.dir.Join(directory.LockName)
+	if _, err := c.db.dir.FS.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return c.watched()
 	}
-	lock, err := c.db.fs.Lock(name)
+	lock, err := c.db.dir.FS.Lock(name)
 	if err != nil {
 		return err
 	}
@@ -102,22 +103,22 @@ func (c *checker) whileClosed() error {
 // watched checks a store without a lock file, as a copy is, which is not to have
 // one made. Whoever opens it meanwhile begins a manifest.
 func (c *checker) watched() error {
-	before, _ := readCurrent(c.db.fs, c.db.dir)
+	before, _ := readCurrent(c.db.dir.FS, c.db.dir.Path)
 	err := c.check()
-	if after, _ := readCurrent(c.db.fs, c.db.dir); after != before {
+	if after, _ := readCurrent(c.db.dir.FS, c.db.dir.Path); after != before {
 		return ErrLocked
 	}
 	return err
 }
 
 func (c *checker) check() error {
-	names, err := c.db.fs.List(c.db.dir)
+	names, err := c.db.dir.FS.List(c.db.dir.Path)
 	if err != nil {
 		return err
 	}
-	catalog, file, err := readCatalog(c.ctx, c.db.fs, c.db.dir)
+	catalog, file, err := readCatalog(c.ctx, c.db.dir.FS, c.db.dir.Path)
 	if err == nil && catalog == nil {
-		if err = checkEmpty(c.db.dir, names); err == nil {
+		if err = directory.CheckEmpty(c.db.dir.Path, names); err == nil {
 			return ErrNotStore
 		}
 	}
@@ -146,15 +147,15 @@ func (c *checker) check() error {
 func (c *checker) leftovers(names []string, catalog *catalog) {
 	lost := make(map[string]bool)
 	for _, number := range catalog.unlistedTables(names) {
-		if name := tableName(number); !c.needed[name] {
+		if name := directory.TableName(number); !c.needed[name] {
 			lost[name] = c.db.isWhole(number)
 		}
 	}
 	for _, name := range names {
-		switch kind := kindOfFile(name); {
-		case kind == lostFile, lost[name]:
+		switch kind := directory.KindOf(name); {
+		case kind == directory.LostFile, lost[name]:
 			c.report.Lost = append(c.report.Lost, name)
-		case kind.isRemovable() && !c.needed[name]:
+		case kind.IsRemovable() && !c.needed[name]:
 			c.report.Leftovers = append(c.report.Leftovers, name)
 		}
 	}
@@ -174,7 +175,7 @@ func (c *checker) table(level int, m fileMeta) error {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
-	name := tableName(m.number)
+	name := directory.TableName(m.number)
 	c.needed[name] = true
 	c.report.Tables++
 	f, err := c.db.openTable(m)
@@ -206,17 +207,17 @@ func (c *checker) checkTable(f *file) error {
 func (c *checker) checkLogs(catalog *catalog, names []string) error {
 	numbers, err := catalog.logs(names)
 	if err != nil {
-		return c.found(logName(catalog.firstLog), err)
+		return c.found(directory.LogName(catalog.firstLog), err)
 	}
 	for _, number := range numbers {
-		c.needed[logName(number)] = true
+		c.needed[directory.LogName(number)] = true
 	}
 	r := newReplayer(&c.db.o, catalog, (*checkedLogs)(c))
-	err = r.read(c.ctx, c.db.fs, c.db.dir, numbers, func(info LogInfo) {
+	err = r.read(c.ctx, c.db.dir.FS, c.db.dir.Path, numbers, func(info LogInfo) {
 		c.report.Logs++
 		c.report.Bytes += info.Bytes
 	})
-	return c.found(logName(r.log), err)
+	return c.found(directory.LogName(r.log), err)
 }
 
 // checkedLogs is a checker as it takes what logs have.

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // Checkpoint makes a store of its own, in a directory that is empty or missing,
@@ -35,7 +36,7 @@ func (v *View) Checkpoint(ctx context.Context, dir string) error {
 }
 
 func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error {
-	dir, err := v.db.fs.Resolve(dir)
+	dir, err := v.db.dir.FS.Resolve(dir)
 	if err != nil {
 		return err
 	}
@@ -44,9 +45,9 @@ func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error 
 		return err
 	}
 	db := v.db
-	if err = db.dirLock.Check(); err == nil { // the tables may be another store's
-		err = makeStore(ctx, db.fs, dir, e, func(i int) string {
-			return db.path(tableName(e.added[i].meta.number))
+	if err = db.dir.Check(); err == nil { // the tables may be another store's
+		err = makeStore(ctx, db.dir.FS, dir, e, func(i int) string {
+			return db.dir.Join(directory.TableName(e.added[i].meta.number))
 		})
 	}
 	return errors.Join(err, pin.Close())
@@ -216,7 +217,7 @@ func (r *restoring) readPart(ctx context.Context, part Part) (c *catalog, err er
 func (r *restoring) noStore(dir string) error {
 	names, err := r.o.FS.List(dir)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = cmp.Or(checkEmpty(dir, names), ErrNotStore)
+		err = cmp.Or(directory.CheckEmpty(dir, names), ErrNotStore)
 	}
 	return err
 }
@@ -227,7 +228,7 @@ func (r *restoring) addTable(part Part, p placed, within run.Range) {
 		if part.Of != nil {
 			return part.Table(old)
 		}
-		return filepath.Join(part.Dir, tableName(old))
+		return filepath.Join(part.Dir, directory.TableName(old))
 	})
 	if !includes(within, p.meta.bounds) {
 		p.meta.clip = p.meta.clip.Intersect(within)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/sstable"
 )
 
@@ -262,7 +263,7 @@ func (c *compaction) discard(committed bool) (err error) {
 	} else {
 		for _, f := range c.outputs {
 			err = errors.Join(err, c.db.closeTable(f))
-			c.db.report(c.db.removeFile(tableName(f.number)))
+			c.db.report(c.db.dir.Remove(directory.TableName(f.number)))
 		}
 	}
 	for _, files := range c.rest {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -33,7 +34,7 @@ const (
 
 // content is what the file holds.
 func (c current) content() string {
-	content := fmt.Sprintf("%s %x", manifestName(c.number), c.file[:])
+	content := fmt.Sprintf("%s %x", directory.ManifestName(c.number), c.file[:])
 	if c.closedBytes > 0 {
 		content = fmt.Sprintf("%s %s %d", currentWithSize, content, c.closedBytes)
 	}
@@ -42,7 +43,7 @@ func (c current) content() string {
 
 // publish makes it the content of CURRENT, for good.
 func (c current) publish(fsys vfs.FS, dir string) error {
-	return vfs.Publish(fsys, filepath.Join(dir, currentName), func(to io.Writer) error {
+	return vfs.Publish(fsys, filepath.Join(dir, directory.CurrentName), func(to io.Writer) error {
 		_, err := io.WriteString(to, c.content())
 		return err
 	})
@@ -50,15 +51,15 @@ func (c current) publish(fsys vfs.FS, dir string) error {
 
 // readCurrent reads CURRENT.
 func readCurrent(fsys vfs.FS, dir string) (c current, err error) {
-	content, err := readFile(fsys, filepath.Join(dir, currentName), maxCurrentBytes)
+	content, err := readFile(fsys, filepath.Join(dir, directory.CurrentName), maxCurrentBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
 	if err != nil {
-		return c, missing(err)
+		return c, directory.Missing(err)
 	}
 	if c, err = parseCurrent(string(content)); err != nil {
-		return current{}, fmt.Errorf("%s: %w", currentName, err)
+		return current{}, fmt.Errorf("%s: %w", directory.CurrentName, err)
 	}
 	return c, nil
 }
@@ -70,7 +71,7 @@ func parseCurrent(content string) (c current, err error) {
 		return c, fmt.Errorf("the checksum is wrong: %w", ErrCorrupt)
 	}
 	fields := strings.Split(body, " ")
-	if first := fields[0]; !strings.HasPrefix(first, manifestPrefix) {
+	if first := fields[0]; !strings.HasPrefix(first, directory.ManifestPrefix) {
 		if first != currentWithSize {
 			return c, fmt.Errorf("version %q, this program knows 1 and 2: %w", first, ErrVersion)
 		}
@@ -79,7 +80,7 @@ func parseCurrent(content string) (c current, err error) {
 	if len(fields) < 2 {
 		return c, fmt.Errorf("%d fields: %w", len(fields), ErrCorrupt)
 	}
-	number, ok := parseNumber(fields[0], manifestPrefix, "")
+	number, ok := directory.ParseNumber(fields[0], directory.ManifestPrefix, "")
 	identity, err := hex.DecodeString(fields[1])
 	c.number = number
 	copy(c.file[:], identity)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // damagedStore is the disk of a store before it is damaged, and what there is to
@@ -111,7 +112,7 @@ func newDamagedStore(t *testing.T, name string) *damagedStore {
 func (d *damagedStore) files(t *testing.T) (names []string) {
 	names, err := d.disk.List(d.dir)
 	require.NoError(t, err)
-	return slices.DeleteFunc(names, func(name string) bool { return name == lockName })
+	return slices.DeleteFunc(names, func(name string) bool { return name == directory.LockName })
 }
 
 func (d *damagedStore) path(name string) string { return filepath.Join(d.dir, name) }

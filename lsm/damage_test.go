@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -127,14 +128,14 @@ func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 // was not synced.
 func TestEveryByteOfAStoreIsKnown(t *testing.T) {
 	everyFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
-		kind, known := kindOfFile(file), len(content)
-		if kind == logFile || kind == manifestFile {
+		kind, known := directory.KindOf(file), len(content)
+		if kind == directory.LogFile || kind == directory.ManifestFile {
 			known = d.knownOf(t, file, len(content))
 		}
 		altered(content, func(content []byte, at int) {
 			j := d.judge(d.with(t, file, content))
 			floor := len(d.states) - 1
-			if kind == logFile && at >= known && d.unsynced {
+			if kind == directory.LogFile && at >= known && d.unsynced {
 				floor = d.floor
 			}
 			d.require(t, j, file, floor, fmt.Sprintf("byte %d of %s", at, file))
@@ -155,7 +156,7 @@ func (d *damagedStore) knownOf(t *testing.T, file string, size int) int {
 	switch {
 	case outcome.Clean:
 		return size
-	case kindOfFile(file) == logFile && d.unsynced:
+	case directory.KindOf(file) == directory.LogFile && d.unsynced:
 		return 0
 	}
 	return size - markBytes
@@ -165,11 +166,11 @@ func (d *damagedStore) knownOf(t *testing.T, file string, size int) int {
 // which a crash may have cut.
 func TestEveryFileThatIsCutIsKnownOrAnEarlierState(t *testing.T) {
 	everyFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
-		kind := kindOfFile(file)
+		kind := directory.KindOf(file)
 		steps(len(content), *damageStep, func(size int) {
 			j := d.judge(d.with(t, file, content[:size]))
 			d.require(t, j, d.namedFor(file, j), d.floorOfCut(file), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
-			if kind == tableFile || kind == currentFile {
+			if kind == directory.TableFile || kind == directory.CurrentFile {
 				require.Error(t, j.err, "%s cut to %d", file, size)
 			}
 		})
@@ -179,10 +180,10 @@ func TestEveryFileThatIsCutIsKnownOrAnEarlierState(t *testing.T) {
 // floorOfCut is the earliest state that a cut of a file may leave. Tables speak for
 // what they have whatever is cut of logs; the manifest speaks for tables.
 func (d *damagedStore) floorOfCut(file string) int {
-	switch kindOfFile(file) {
-	case logFile:
+	switch directory.KindOf(file) {
+	case directory.LogFile:
 		return d.floor
-	case manifestFile:
+	case directory.ManifestFile:
 		return 0
 	}
 	return len(d.states) - 1
@@ -191,8 +192,8 @@ func (d *damagedStore) floorOfCut(file string) int {
 // namedFor is the file that Check names for damage to another. What is cut of a
 // manifest or a log shows by what it spoke of, or by what follows it.
 func (d *damagedStore) namedFor(file string, j judgement) string {
-	kind := kindOfFile(file)
-	if (kind == manifestFile || kind == logFile) && len(j.report.Problems) > 0 {
+	kind := directory.KindOf(file)
+	if (kind == directory.ManifestFile || kind == directory.LogFile) && len(j.report.Problems) > 0 {
 		return j.report.Problems[0].File
 	}
 	return file
@@ -211,15 +212,15 @@ func TestEveryFileThatIsAnotherIsKnown(t *testing.T) {
 				d.require(t, j, j.report.Problems[0].File, 0, fmt.Sprintf("%s is %s", file, what))
 			}
 			known("missing", d.with(t, file, nil))
-			directory := d.with(t, file, nil)
-			require.NoError(t, directory.MkdirAll(d.path(file)))
-			known("a directory", directory)
+			isDirectory := d.with(t, file, nil)
+			require.NoError(t, isDirectory.MkdirAll(d.path(file)))
+			known("a directory", isDirectory)
 			if file != d.lastLog(t) {
 				known("empty", d.with(t, file, []byte{}))
 			}
 			for _, of := range []*damagedStore{d, twin} {
 				for _, other := range of.files(t) {
-					if kindOfFile(other) == kindOfFile(file) && (other != file || of == twin) {
+					if directory.KindOf(other) == directory.KindOf(file) && (other != file || of == twin) {
 						known(other+" of "+of.name, d.with(t, file, contentOfFile(t, of.disk, of.path(other))))
 					}
 				}
@@ -231,22 +232,22 @@ func TestEveryFileThatIsAnotherIsKnown(t *testing.T) {
 // lastLog is the log that has not ended, empty if there is none.
 func (d *damagedStore) lastLog(t *testing.T) string {
 	names := d.files(t)
-	numbers := logNumbers(names, 1)
+	numbers := directory.LogNumbers(names, 1)
 	if len(numbers) == 0 {
 		return ""
 	}
-	return logName(numbers[len(numbers)-1])
+	return directory.LogName(numbers[len(numbers)-1])
 }
 
 // A directory in the place of the lock keeps everybody out, and is no damage.
 func TestALockThatIsADirectory(t *testing.T) {
 	d := newDamagedStore(t, "closed, with a log")
-	disk := d.with(t, lockName, nil)
-	require.NoError(t, disk.MkdirAll(d.path(lockName)))
+	disk := d.with(t, directory.LockName, nil)
+	require.NoError(t, disk.MkdirAll(d.path(directory.LockName)))
 	j := d.judge(disk)
 	require.ErrorIs(t, j.err, syscall.EISDIR)
 	require.ErrorIs(t, j.checkErr, syscall.EISDIR)
-	require.NoError(t, disk.Remove(d.path(lockName)))
+	require.NoError(t, disk.Remove(d.path(directory.LockName)))
 	require.Equal(t, len(d.states)-1, d.stateOf(d.judge(disk)))
 }
 

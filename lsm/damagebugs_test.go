@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // The tests of this file stand for bugs of this store, before it was released, with
@@ -33,10 +34,10 @@ func TestCheckSeesThatALogIsMissing(t *testing.T) {
 		mem := makeRotated(t)
 		names, err := mem.List("db")
 		require.NoError(t, err)
-		logs := logNumbers(names, 1)
+		logs := directory.LogNumbers(names, 1)
 		require.Len(t, logs, 2)
-		require.NoError(t, mem.Remove("db/"+logName(logs[last])))
-		requireProblem(t, mem, logName(logs[0]))
+		require.NoError(t, mem.Remove("db/"+directory.LogName(logs[last])))
+		requireProblem(t, mem, directory.LogName(logs[0]))
 	}
 }
 
@@ -63,12 +64,12 @@ func makeRotated(t *testing.T) *vfs.Mem {
 // Check made a lock file in a directory that had none. Protection: checker.watched.
 func TestCheckChangesNothing(t *testing.T) {
 	mem := makeClosed(t)
-	require.NoError(t, mem.Remove("db/"+lockName))
+	require.NoError(t, mem.Remove("db/"+directory.LockName))
 	disk, on := readOnly(mem)
 	on.Store(true)
 	_, err := Check(t.Context(), "db", goldenOptions(disk, LogOff))
 	require.NoError(t, err)
-	_, err = mem.Stat("db/" + lockName)
+	_, err = mem.Stat("db/" + directory.LockName)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NoError(t, mem.MkdirAll("empty"))
 	_, err = Check(t.Context(), "empty", goldenOptions(disk, LogOff))
@@ -82,7 +83,7 @@ func TestCheckChangesNothing(t *testing.T) {
 			db, err := Open("db", goldenOptions(mem, LogOff))
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
-			require.NoError(t, mem.Remove("db/"+lockName))
+			require.NoError(t, mem.Remove("db/"+directory.LockName))
 		}
 		return nil
 	}})
@@ -91,11 +92,11 @@ func TestCheckChangesNothing(t *testing.T) {
 }
 
 // Check said ErrNotStore of a store without CURRENT, and Restore too. Protection:
-// checkEmpty says it for all.
+// CheckEmpty says it for all.
 func TestAStoreWithoutCurrentIsNotCalledNone(t *testing.T) {
 	mem := makeClosed(t)
-	require.NoError(t, mem.Remove("db/"+currentName))
-	requireProblem(t, mem, currentName)
+	require.NoError(t, mem.Remove("db/"+directory.CurrentName))
+	requireProblem(t, mem, directory.CurrentName)
 	parts := []Part{{Dir: "db"}}
 	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(mem, LogOff)), ErrCorrupt)
 	writeFile(t, mem, "db/photo.jpg", []byte("mine"))
@@ -162,8 +163,8 @@ func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
 	other, err := readCurrent(mem, "empty")
 	require.NoError(t, err)
 
-	good := replace(t, mem, badFile{"db/" + manifestName(of.number), contentOfFile(t, mem, "empty/"+manifestName(other.number))})
-	requireProblem(t, mem, manifestName(of.number))
+	good := replace(t, mem, badFile{"db/" + directory.ManifestName(of.number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.number))})
+	requireProblem(t, mem, directory.ManifestName(of.number))
 	replace(t, mem, good)
 	db, err = Open("db", goldenOptions(mem, LogOff))
 	require.NoError(t, err)
@@ -200,11 +201,11 @@ func TestNoLogIsCutBeforeOneWithMore(t *testing.T) {
 	whole := makeRotated(t)
 	names, err := whole.List("db")
 	require.NoError(t, err)
-	logs := logNumbers(names, 1)
-	log := contentOfFile(t, whole, "db/"+logName(logs[0]))
+	logs := directory.LogNumbers(names, 1)
+	log := contentOfFile(t, whole, "db/"+directory.LogName(logs[0]))
 	for size := range log {
 		mem := whole.CrashClone(vfs.CrashOptions{})
-		replace(t, mem, badFile{"db/" + logName(logs[0]), log[:size]})
-		requireProblem(t, mem, logName(logs[1]))
+		replace(t, mem, badFile{"db/" + directory.LogName(logs[0]), log[:size]})
+		requireProblem(t, mem, directory.LogName(logs[1]))
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/wal"
 )
@@ -24,9 +24,7 @@ import (
 type DB struct {
 	o          Options
 	ownsBudget bool
-	dir        string
-	fs         vfs.FS
-	dirLock    vfs.Lock // checked before a file is made or removed, and before an edit
+	dir        *directory.Directory
 	identity   [16]byte
 
 	// owner has the lock of the store, which guards what follows down to the
@@ -118,6 +116,15 @@ func (db *DB) mayWrite() error {
 	return db.failed
 }
 
+// stopIfLost makes it final that the lock of the directory is lost. The lock of the
+// store is not held.
+func (db *DB) stopIfLost(err error) error {
+	if errors.Is(err, ErrLockLost) {
+		return db.fail(err)
+	}
+	return err
+}
+
 // fail makes an error final: the store writes nothing any more.
 func (db *DB) fail(err error) error {
 	db.owner.Lock()
@@ -198,7 +205,7 @@ func (db *DB) lostByClose(err error) error {
 // release gives everything back. Nothing else goes on. If the store is discarded, the
 // log and the manifest end as they are; so they do if the lock is lost.
 func (db *DB) release(discard bool) (err error) {
-	lost := db.dirLock.Check()
+	lost := db.dir.Check()
 	discard = discard || lost != nil
 	err = db.closeLog(discard)
 	complete := err == nil && db.isComplete()
@@ -223,7 +230,7 @@ func (db *DB) release(discard bool) (err error) {
 	if unused {
 		err = errors.Join(err, db.letGoOfBudget())
 	}
-	return errors.Join(err, db.dirLock.Close())
+	return errors.Join(err, db.dir.Close())
 }
 
 // isComplete reports whether all that was written is in the tree, and nothing has

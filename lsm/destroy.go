@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // Destroy removes a store that is not open: the files that stores make, and the directory
@@ -35,20 +36,20 @@ func destroy(fsys vfs.FS, dir string) error {
 	if err := vfs.CheckDirectory(info); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	lock, err := fsys.Lock(filepath.Join(dir, lockName))
+	lock, err := fsys.Lock(filepath.Join(dir, directory.LockName))
 	if err != nil {
 		return err
 	}
 	err = removeFiles(fsys, dir)
-	unremoved := fsys.Remove(filepath.Join(dir, lockName)) // some systems remove no file that is locked
+	unremoved := fsys.Remove(filepath.Join(dir, directory.LockName)) // some systems remove no file that is locked
 	err = errors.Join(err, lock.Close())
 	if unremoved != nil {
-		err = errors.Join(err, ignoreMissing(fsys.Remove(filepath.Join(dir, lockName))))
+		err = errors.Join(err, directory.IgnoreMissing(fsys.Remove(filepath.Join(dir, directory.LockName))))
 	}
 	if err != nil {
 		return err
 	}
-	return ignoreMissing(fsys.Remove(dir))
+	return directory.IgnoreMissing(fsys.Remove(dir))
 }
 
 // removeFiles removes the files of a store, but for its lock.
@@ -59,21 +60,15 @@ func removeFiles(fsys vfs.FS, dir string) error {
 	}
 	var failed error
 	for _, name := range names {
-		switch kindOfFile(name) {
-		case lockFile:
-		case otherFile:
-			failed = cmp.Or(failed, notOfStore(dir, name))
+		switch directory.KindOf(name) {
+		case directory.LockFile:
+		case directory.OtherFile:
+			failed = cmp.Or(failed, directory.NotOfStore(dir, name))
 		default:
-			failed = errors.Join(failed, ignoreMissing(vfs.RemoveFile(fsys, filepath.Join(dir, name))))
+			failed = errors.Join(failed, directory.IgnoreMissing(vfs.RemoveFile(fsys, filepath.Join(dir, name))))
 		}
 	}
 	return failed
-}
-
-// notOfStore is the error of an entry that no store makes.
-func notOfStore(dir, name string) error {
-	return fmt.Errorf("directory %s has an entry %s that no store makes; move it, or use another directory: %w",
-		dir, name, ErrNotStore)
 }
 
 // SplitOf returns the name of the split function that the store in a directory was made
@@ -94,8 +89,8 @@ func splitIn(ctx context.Context, fsys vfs.FS, dir string) (string, error) {
 		return "", err
 	}
 	for _, name := range names {
-		if kindOfFile(name) == otherFile {
-			return "", notOfStore(dir, name)
+		if directory.KindOf(name) == directory.OtherFile {
+			return "", directory.NotOfStore(dir, name)
 		}
 		info, err := fsys.Lstat(filepath.Join(dir, name))
 		if err == nil {
@@ -110,7 +105,7 @@ func splitIn(ctx context.Context, fsys vfs.FS, dir string) (string, error) {
 	case err != nil:
 		return "", err
 	case c == nil:
-		return "", fmt.Errorf("directory %s has no %s: %w", dir, currentName, ErrNotStore)
+		return "", fmt.Errorf("directory %s has no %s: %w", dir, directory.CurrentName, ErrNotStore)
 	}
 	return c.split, nil
 }

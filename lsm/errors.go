@@ -3,9 +3,9 @@ package lsm
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/wal"
 )
@@ -23,7 +23,7 @@ var (
 	ErrLockLost = vfs.ErrLockLost
 	// ErrNotStore is returned for a directory that has files but no store and,
 	// where one is to be made of others, for any that is not empty.
-	ErrNotStore = errors.New("not a store")
+	ErrNotStore = directory.ErrNotStore
 	// ErrVersion is returned for a format of a later version.
 	ErrVersion = sstable.ErrVersion
 	// ErrMismatch is returned when options differ from those that the store was
@@ -91,14 +91,6 @@ func (e *SizeError) Error() string {
 // Is makes it an ErrTooLarge.
 func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }
 
-// missing is what a file is that must be there and is not, or is no regular file.
-func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotRegular) {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return err
-}
-
 // isFinal reports whether an error ends the store. After a failed sync of the log, of
 // the manifest or of the directory, nothing is known about what should be on the disk,
 // and without its lock the store may not write. After any other error of writing, as
@@ -121,14 +113,6 @@ func ofLog(err error) error {
 // ignoreFailed is for closing what has failed before, and has said so.
 func ignoreFailed(err error) error {
 	if errors.Is(err, wal.ErrFailed) {
-		return nil
-	}
-	return err
-}
-
-// ignoreMissing is for removing what may have gone.
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // untilNil repeats a call until it succeeds. It is a guard against hangs only.
@@ -107,7 +108,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 		var full atomic.Bool
 		mem := vfs.NewMem(vfs.MemOptions{})
 		disk := failing(mem, &full, syscall.ENOSPC, func(c vfs.Call) bool {
-			return c.Op == vfs.OpWrite && !strings.Contains(c.Name, tableSuffix) // the manifest as well
+			return c.Op == vfs.OpWrite && !strings.Contains(c.Name, directory.TableSuffix) // the manifest as well
 		})
 		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode})
 		require.NoError(t, err)
@@ -122,7 +123,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 			require.ErrorIs(t, db.Flush(), ErrStalled)
 			names, err := mem.List("db")
 			require.NoError(t, err)
-			require.Equal(t, []uint64{number}, logNumbers(names, 1))
+			require.Equal(t, []uint64{number}, directory.LogNumbers(names, 1))
 			require.Equal(t, size, log.Size())
 			if mode == LogSynced { // it has what was acknowledged
 				requireHolds(t, Options{FS: mem.CrashClone(vfs.CrashOptions{})}, storyState{"a": "1"})
@@ -132,7 +133,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 		untilNil(t, func() error { return db.Put([]byte("b"), value) })
 		names, err := mem.List("db")
 		require.NoError(t, err)
-		require.Equal(t, []uint64{db.logNumber}, logNumbers(names, 1))
+		require.Equal(t, []uint64{db.logNumber}, directory.LogNumbers(names, 1))
 		require.Greater(t, db.logNumber, number)
 		require.NoError(t, db.Close())
 		requireHolds(t, Options{FS: mem}, storyState{"a": "1", "b": string(value)})
@@ -148,9 +149,9 @@ func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
 	mem := vfs.NewMem(vfs.MemOptions{})
 	disk := failing(mem, &full, syscall.ENOSPC, func(c vfs.Call) bool {
 		switch {
-		case strings.Contains(c.Name, tableSuffix):
+		case strings.Contains(c.Name, directory.TableSuffix):
 			return c.Op == vfs.OpWrite // nothing is flushed
-		case byHalf.Load() && c.Op == vfs.OpCreate && strings.Contains(c.Name, logSuffix):
+		case byHalf.Load() && c.Op == vfs.OpCreate && strings.Contains(c.Name, directory.LogSuffix):
 			half.CompareAndSwap(nil, c.Name)
 		}
 		return half.Load() == c.Name && (c.Op == vfs.OpWrite || c.Op == vfs.OpRemove)
@@ -191,7 +192,7 @@ func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	mem := vfs.NewMem(vfs.MemOptions{})
 	disk := newFaultyDisk(mem, func(c vfs.Call) error {
-		isLog := strings.Contains(c.Name, logSuffix)
+		isLog := strings.Contains(c.Name, directory.LogSuffix)
 		switch {
 		case isLog && c.Op == vfs.OpSync && slow.CompareAndSwap(true, false):
 			close(reached)
@@ -222,7 +223,7 @@ func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 // is the end of writing, on a full disk as well.
 func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
 	for name, which := range map[string]func(vfs.Call) bool{
-		"log": isOf(vfs.OpSync, logSuffix), "manifest": isOf(vfs.OpSync, manifestPrefix), "directory": isOf(vfs.OpSyncDir, ""),
+		"log": isOf(vfs.OpSync, directory.LogSuffix), "manifest": isOf(vfs.OpSync, directory.ManifestPrefix), "directory": isOf(vfs.OpSyncDir, ""),
 	} {
 		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 			var on atomic.Bool
@@ -285,7 +286,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 			var next atomic.Bool
 			mem := vfs.NewMem(vfs.MemOptions{})
 			disk := newFaultyDisk(mem, func(c vfs.Call) error {
-				if isOf(vfs.OpSync, tableSuffix)(c) && next.CompareAndSwap(true, false) {
+				if isOf(vfs.OpSync, directory.TableSuffix)(c) && next.CompareAndSwap(true, false) {
 					failed.Store(&c.Name)
 					return cause
 				}

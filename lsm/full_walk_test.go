@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // noRoom are the errors of a disk, a user or a file that may have no more bytes.
@@ -150,14 +151,14 @@ func withFS(o Options, fsys vfs.FS) Options {
 // power cut after any operation loses nothing that was acknowledged.
 func TestACrashAfterAManifestCouldNotBeWritten(t *testing.T) {
 	requireCrashesSafe(t, 1, func(c vfs.Call) bool {
-		return strings.Contains(c.Name, manifestPrefix) || strings.Contains(c.Name, currentName)
+		return strings.Contains(c.Name, directory.ManifestPrefix) || strings.Contains(c.Name, directory.CurrentName)
 	})
 }
 
 // The same for every other write.
 func TestACrashAfterALogOrATableCouldNotBeWritten(t *testing.T) {
 	requireCrashesSafe(t, 3, func(c vfs.Call) bool {
-		return strings.Contains(c.Name, logSuffix) || strings.Contains(c.Name, tableSuffix)
+		return strings.Contains(c.Name, directory.LogSuffix) || strings.Contains(c.Name, directory.TableSuffix)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // goldenBudget makes opening a store cheap.
@@ -194,7 +195,7 @@ func copyFiles(t *testing.T, to vfs.FS, toDir string, from vfs.FS, fromDir strin
 	names, err := from.List(fromDir)
 	require.NoError(t, err)
 	for _, name := range names {
-		if name == lockName {
+		if name == directory.LockName {
 			continue
 		}
 		content, err := readFile(from, filepath.Join(fromDir, name), 1<<20)

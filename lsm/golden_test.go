@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -262,7 +263,7 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 	}
 	require.NoError(t, db.log.Flush())
 	var records [][]byte
-	_, err = wal.Read(context.Background(), mem, db.path(logName(db.logNumber)), func(r []byte, _ int64) error {
+	_, err = wal.Read(context.Background(), mem, db.dir.Join(directory.LogName(db.logNumber)), func(r []byte, _ int64) error {
 		records = append(records, bytes.Clone(r))
 		return nil
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // countingFS counts the tables that are open for reading.
@@ -24,7 +25,7 @@ type countingFS struct {
 
 func (c *countingFS) Open(name string) (vfs.File, error) {
 	f, err := c.FS.Open(name)
-	if err != nil || !strings.HasSuffix(filepath.Base(name), tableSuffix) {
+	if err != nil || !strings.HasSuffix(filepath.Base(name), directory.TableSuffix) {
 		return f, err
 	}
 	c.mu.Lock()
@@ -137,8 +138,8 @@ func TestTableThatIsUsedStaysOpen(t *testing.T) {
 		}
 	}
 	files := treeOf(db).levels[0]
-	require.LessOrEqual(t, fsys.opened[tableName(files[4].number)], 3)
-	require.Greater(t, fsys.opened[tableName(files[0].number)], 20)
+	require.LessOrEqual(t, fsys.opened[directory.TableName(files[4].number)], 3)
+	require.Greater(t, fsys.opened[directory.TableName(files[0].number)], 20)
 	require.NoError(t, db.Close())
 }
 
@@ -170,7 +171,7 @@ func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 	db := manyTables(t, &Options{FS: mem, BudgetBytes: 4 << 20, MaxOpenFiles: 1}, 3)
 	_, _, err := db.Get([]byte("k:002"), nil)
 	require.NoError(t, err)
-	oldest := db.path(tableName(treeOf(db).levels[0][2].number))
+	oldest := db.dir.Join(directory.TableName(treeOf(db).levels[0][2].number))
 	require.NoError(t, mem.Rename(oldest, oldest+".away"))
 	for range 2 {
 		_, _, err = db.Get([]byte("k:000"), nil)

@@ -3,6 +3,8 @@ package lsm
 import (
 	"errors"
 	"sync"
+
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // janitor closes tables that nobody refers to any more, and removes their files,
@@ -79,7 +81,7 @@ func (j *janitor) dispose(f *file, keep bool) {
 		return
 	}
 	// What stays is removed when the store is opened next.
-	err = db.removeFile(tableName(f.number))
+	err = db.dir.Remove(directory.TableName(f.number))
 	db.o.Events.TableRemoved(TableInfo{File: f.number, Bytes: f.size, Err: err})
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/memtable"
 )
 
@@ -77,9 +78,9 @@ func (db *DB) refuseLarge(err error) error {
 // logLarge notes that a run is a file. Its name is durable before that. If the log
 // cannot be written it may name the file all the same, which stays as long as the log.
 func (db *DB) logLarge(f *file) (end logEnd, err error) {
-	name := tableName(f.number)
-	if err := db.fs.SyncDir(db.dir); err != nil {
-		return end, db.refuseLarge(errors.Join(err, f.table.Close(), db.removeFile(name)))
+	name := directory.TableName(f.number)
+	if err := db.dir.Sync(); err != nil {
+		return end, db.refuseLarge(errors.Join(err, f.table.Close(), db.dir.Remove(name)))
 	}
 	end, err = db.logRecord(f.append([]byte{recordFile}))
 	if err != nil {

@@ -10,16 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // losses are ways in which a store's lock goes while it is open.
 var losses = map[string]func(t *testing.T, fsys vfs.FS, dir string){
 	"removed": func(t *testing.T, fsys vfs.FS, dir string) {
-		require.NoError(t, fsys.Remove(filepath.Join(dir, lockName)))
+		require.NoError(t, fsys.Remove(filepath.Join(dir, directory.LockName)))
 	},
 	"replaced": func(t *testing.T, fsys vfs.FS, dir string) {
-		require.NoError(t, fsys.Remove(filepath.Join(dir, lockName)))
-		f, err := fsys.Create(filepath.Join(dir, lockName))
+		require.NoError(t, fsys.Remove(filepath.Join(dir, directory.LockName)))
+		f, err := fsys.Create(filepath.Join(dir, directory.LockName))
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
 	},
@@ -118,14 +119,14 @@ func TestStoreIsNotMadeWhereTheLockIsLost(t *testing.T) {
 	}
 	err := makeStore(t.Context(), fsys, "/db", e, func(i int) string {
 		if i == 1 {
-			require.NoError(t, fsys.Remove("/db/"+lockName))
+			require.NoError(t, fsys.Remove("/db/"+directory.LockName))
 		}
 		return fmt.Sprint("table", i)
 	})
 	require.ErrorIs(t, err, ErrLockLost)
 	names, err := fsys.List("/db")
 	require.NoError(t, err)
-	require.Equal(t, []string{tableName(1)}, names)
+	require.Equal(t, []string{directory.TableName(1)}, names)
 }
 
 // contentsIn returns the content of every file of a store.

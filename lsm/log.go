@@ -3,9 +3,9 @@ package lsm
 import (
 	"encoding/binary"
 	"errors"
-	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -28,20 +28,20 @@ const opRange run.Kind = 16
 // createLog creates a log file with its first record in memory. Its name is durable
 // then; after an error it is removed, if that is possible.
 func (db *DB) createLog(number uint64) (*wal.Writer, error) {
-	if err := db.dirLock.Check(); err != nil {
+	if err := db.dir.Check(); err != nil {
 		return nil, err
 	}
-	name := db.path(logName(number))
-	w, err := wal.Create(db.fs, name, wal.Options{MaxRecordBytes: maxLogRecord})
+	name := db.dir.Join(directory.LogName(number))
+	w, err := wal.Create(db.dir.FS, name, wal.Options{MaxRecordBytes: maxLogRecord})
 	if err != nil {
 		return nil, err
 	}
-	err = db.fs.SyncDir(db.dir)
+	err = db.dir.Sync()
 	if err == nil {
 		_, err = w.Append(firstRecord(db.identity, number))
 	}
 	if err != nil {
-		return nil, errors.Join(err, w.Discard(), db.removeFile(logName(number)))
+		return nil, errors.Join(err, w.Discard(), db.dir.Remove(directory.LogName(number)))
 	}
 	return w, nil
 }
@@ -136,7 +136,7 @@ func (db *DB) rotateLog() (rotated bool, err error) {
 	}
 	old, oldNumber, next := db.log, db.logNumber, db.nextFile
 	if err := db.openLog(); err != nil {
-		if isFinal(err) || !db.isGone(logName(next)) {
+		if isFinal(err) || !db.dir.IsGone(directory.LogName(next)) {
 			return false, err
 		}
 		return false, nil
@@ -182,9 +182,9 @@ func (db *DB) removeLogs(first uint64) {
 		if l.w != nil {
 			db.report(ignoreFailed(l.w.Close(false)))
 		}
-		db.report(db.removeFile(logName(l.number)))
+		db.report(db.dir.Remove(directory.LogName(l.number)))
 		if l.table != "" {
-			db.report(db.removeFile(l.table))
+			db.report(db.dir.Remove(l.table))
 		}
 	}
 }
@@ -218,16 +218,4 @@ func (db *DB) closeLog(discard bool) (err error) {
 	}
 	db.owner.Unlock()
 	return db.commit(&change{})
-}
-
-// logNumbers are those of the log files in a directory, ascending, from the
-// first one that is needed on.
-func logNumbers(names []string, first uint64) (numbers []uint64) {
-	for _, name := range names {
-		if n, ok := parseNumber(name, "", logSuffix); ok && n >= first {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers
 }

@@ -5,18 +5,15 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // After an end without Close there may be tables that no manifest names. Most are of
 // a flush or a compaction that a crash has cut off, and nothing is lost with them. But a
 // manifest that has lost its end, as when a disk gives zeros for it, leaves the same,
 // and then they have data. So whole ones are set aside and not removed.
-
-// lostSuffix follows the name of a table that was set aside.
-const lostSuffix = ".lost"
 
 // maxLostBytes is how much is kept of tables that were set aside, or as much as the
 // tables of the tree have if that is more.
@@ -29,7 +26,7 @@ func (c *catalog) unlistedTables(names []string) (numbers []uint64) {
 		return nil
 	}
 	for _, name := range names {
-		if kind, number := parseName(name); kind == tableFile && number >= c.nextFile {
+		if kind, number := directory.ParseName(name); kind == directory.TableFile && number >= c.nextFile {
 			numbers = append(numbers, number)
 		}
 	}
@@ -59,41 +56,30 @@ func (db *DB) setAsideLost(ctx context.Context, names []string, logs []uint64, c
 		unlisted = slices.DeleteFunc(unlisted, func(n uint64) bool { return named[n] || !db.isWhole(n) })
 	}
 	for _, number := range unlisted {
-		info := TableInfo{File: number, Bytes: db.fileBytes(tableName(number))}
-		if err := db.fs.Rename(db.path(tableName(number)), db.path(lostName(number))); err != nil {
+		info := TableInfo{File: number, Bytes: db.dir.FileBytes(directory.TableName(number))}
+		if err := db.dir.FS.Rename(db.dir.Join(directory.TableName(number)), db.dir.Join(directory.LostName(number))); err != nil {
 			return err
 		}
 		db.o.Events.TableLost(info)
-		names = append(names, lostName(number))
+		names = append(names, directory.LostName(number))
 	}
 	db.limitLost(names, max(maxLostBytes, c.tableBytes()))
 	return nil
 }
 
-func lostName(number uint64) string { return tableName(number) + lostSuffix }
-
 // limitLost removes the oldest of the tables that were set aside, as far as all
 // together are above a limit.
 func (db *DB) limitLost(names []string, limitBytes int64) {
-	lost := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return kindOfFile(name) != lostFile })
-	slices.SortFunc(lost, func(a, b string) int { return cmp.Compare(fileNumber(b), fileNumber(a)) })
+	lost := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return directory.KindOf(name) != directory.LostFile })
+	slices.SortFunc(lost, func(a, b string) int { return cmp.Compare(directory.NumberOf(b), directory.NumberOf(a)) })
 	for _, name := range lost {
-		bytes := db.fileBytes(name)
+		bytes := db.dir.FileBytes(name)
 		if limitBytes -= bytes; limitBytes >= 0 {
 			continue
 		}
-		err := db.removeFile(name)
-		db.o.Events.TableRemoved(TableInfo{File: fileNumber(name), Bytes: bytes, Err: err})
+		err := db.dir.Remove(name)
+		db.o.Events.TableRemoved(TableInfo{File: directory.NumberOf(name), Bytes: bytes, Err: err})
 	}
-}
-
-// fileBytes is the size of a file in the directory, 0 if it cannot be told.
-func (db *DB) fileBytes(name string) int64 {
-	info, err := db.fs.Lstat(db.path(name))
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }
 
 // tableBytes is the size of all tables of the tree.
@@ -107,7 +93,7 @@ func (c *catalog) tableBytes() (n int64) {
 // tablesOfLogs are the numbers of the tables that logs name.
 func (db *DB) tablesOfLogs(ctx context.Context, logs []uint64, c *catalog) (namedTables, error) {
 	named := namedTables{}
-	err := newReplayer(&db.o, c, named).read(ctx, db.fs, db.dir, logs, func(LogInfo) {})
+	err := newReplayer(&db.o, c, named).read(ctx, db.dir.FS, db.dir.Path, logs, func(LogInfo) {})
 	return named, err
 }
 
@@ -121,13 +107,4 @@ func (namedTables) operation(run.Kind, []byte, []byte) {}
 func (t namedTables) table(m fileMeta) error {
 	t[m.number] = true
 	return nil
-}
-
-// lostNumber is the number in the name of a table that was set aside.
-func lostNumber(name string) (number uint64, ok bool) {
-	table, ok := strings.CutSuffix(name, lostSuffix)
-	if !ok {
-		return 0, false
-	}
-	return parseNumber(table, "", tableSuffix)
 }

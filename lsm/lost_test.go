@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // contents are the files of a directory but for the lock.
@@ -18,7 +19,7 @@ func contents(t *testing.T, fsys vfs.FS, dir string) map[string]string {
 	require.NoError(t, err)
 	files := map[string]string{}
 	for _, name := range names {
-		if name != lockName {
+		if name != directory.LockName {
 			files[name] = string(contentOfFile(t, fsys, dir+"/"+name))
 		}
 	}
@@ -52,7 +53,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 			dir := map[bool]string{false: "db", true: "copy"}[copied]
 			c, err := readCurrent(mem, dir)
 			require.NoError(t, err)
-			whole := contentOfFile(t, mem, dir+"/"+manifestName(c.number))
+			whole := contentOfFile(t, mem, dir+"/"+directory.ManifestName(c.number))
 			require.EqualValues(t, len(whole), c.closedBytes)
 			for kept := range whole {
 				zeroed := bytes.Clone(whole)
@@ -62,7 +63,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 						continue
 					}
 					disk := mem.CrashClone(vfs.CrashOptions{Keep: 1})
-					replace(t, disk, badFile{dir + "/" + manifestName(c.number), damaged})
+					replace(t, disk, badFile{dir + "/" + directory.ManifestName(c.number), damaged})
 					before := contents(t, disk, dir)
 					o := &Options{FS: disk, Budget: storyBudget, Log: mode}
 					_, err := Open(dir, o)
@@ -83,7 +84,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
 	require.NoError(t, storeOfRuns(t, mem, 1, LogOff).Close())
 	c, err := readCurrent(mem, "db")
 	require.NoError(t, err)
-	name := "db/" + manifestName(c.number)
+	name := "db/" + directory.ManifestName(c.number)
 	replace(t, mem, badFile{name, append(contentOfFile(t, mem, name), 0)})
 	_, err = Open("db", &Options{FS: mem, Budget: storyBudget})
 	require.ErrorIs(t, err, ErrCorrupt)
@@ -126,7 +127,7 @@ func lostStore(t *testing.T, runs int) *vfs.Mem {
 	require.NoError(t, db.Discard())
 	c, err := readCurrent(left, "db")
 	require.NoError(t, err)
-	name := "db/" + manifestName(c.number)
+	name := "db/" + directory.ManifestName(c.number)
 	whole := contentOfFile(t, left, name)
 	e := edit{first: true, identity: db.identity, split: WholeKey.Name, nextFile: c.number + 1, nextRun: 1, firstLog: c.number + 1}
 	clear(whole[36+36+2+len(e.encode()):]) // behind its header and the first frame
@@ -138,7 +139,7 @@ func lostStore(t *testing.T, runs int) *vfs.Mem {
 func tableNumbers(t *testing.T, mem *vfs.Mem) (numbers []uint64) {
 	t.Helper()
 	for _, name := range tableNames(t, mem) {
-		numbers = append(numbers, fileNumber(name))
+		numbers = append(numbers, directory.NumberOf(name))
 	}
 	return numbers
 }
@@ -149,16 +150,16 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 	disk := lostStore(t, 3)
 	tables := tableNumbers(t, disk)
 	require.Len(t, tables, 3)
-	cut := contentOfFile(t, disk, "db/"+tableName(tables[2]))
-	replace(t, disk, badFile{"db/" + tableName(tables[2]), cut[:len(cut)-1]}) // a crash has cut it off
-	want := []string{lostName(tables[0]), lostName(tables[1])}
+	cut := contentOfFile(t, disk, "db/"+directory.TableName(tables[2]))
+	replace(t, disk, badFile{"db/" + directory.TableName(tables[2]), cut[:len(cut)-1]}) // a crash has cut it off
+	want := []string{directory.LostName(tables[0]), directory.LostName(tables[1])}
 	kept := contents(t, disk, "db")
 
 	o := &Options{FS: disk, Budget: storyBudget}
 	report, err := Check(t.Context(), "db", o)
 	require.NoError(t, err)
-	require.Equal(t, []string{tableName(tables[0]), tableName(tables[1])}, report.Lost)
-	require.Equal(t, []string{tableName(tables[2])}, report.Leftovers)
+	require.Equal(t, []string{directory.TableName(tables[0]), directory.TableName(tables[1])}, report.Lost)
+	require.Equal(t, []string{directory.TableName(tables[2])}, report.Leftovers)
 
 	var events []TableInfo
 	o.Events.TableLost = func(info TableInfo) { events = append(events, info) }
@@ -176,11 +177,11 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 		require.NoError(t, db.Close())
 		require.Len(t, events, 2)
 		for i, info := range events {
-			require.Equal(t, TableInfo{File: tables[i], Bytes: int64(len(kept[tableName(tables[i])]))}, info)
+			require.Equal(t, TableInfo{File: tables[i], Bytes: int64(len(kept[directory.TableName(tables[i])]))}, info)
 		}
 		after := contents(t, disk, "db")
 		for i, name := range want {
-			require.Equal(t, kept[tableName(tables[i])], after[name])
+			require.Equal(t, kept[directory.TableName(tables[i])], after[name])
 		}
 		report, err = Check(t.Context(), "db", o)
 		require.NoError(t, err)
@@ -204,7 +205,7 @@ func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 			require.NoError(t, db.Close())
 			files := contents(t, left, "db")
 			for _, number := range numbers {
-				require.Contains(t, files, lostName(number), "crash after %v", op)
+				require.Contains(t, files, directory.LostName(number), "crash after %v", op)
 			}
 		}
 	}})
@@ -221,8 +222,8 @@ func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
 	require.NoError(t, db.Close())
 	var names []string
 	for number := uint64(1); number <= 4; number++ {
-		names = append(names, lostName(number))
-		writeFile(t, mem, "db/"+lostName(number), make([]byte, 10))
+		names = append(names, directory.LostName(number))
+		writeFile(t, mem, "db/"+directory.LostName(number), make([]byte, 10))
 	}
 	var removed []TableInfo
 	db.o.Events.TableRemoved = func(info TableInfo) { removed = append(removed, info) }
@@ -232,7 +233,7 @@ func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
 	require.Equal(t, []TableInfo{{File: 1, Bytes: 10}}, removed)
 	db.limitLost(names[1:], 10)
 	require.Equal(t, []TableInfo{{File: 1, Bytes: 10}, {File: 3, Bytes: 10}, {File: 2, Bytes: 10}}, removed)
-	require.Contains(t, contents(t, mem, "db"), lostName(4))
+	require.Contains(t, contents(t, mem, "db"), directory.LostName(4))
 }
 
 // A table that only a log names belongs to the store.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -117,11 +118,11 @@ func (db *DB) fillIn(e *edit, flushed []*sealedRun) {
 
 // writeEdit makes an edit durable, and before it the names that it has.
 func (db *DB) writeEdit(e *edit) error {
-	if err := db.dirLock.Check(); err != nil {
+	if err := db.dir.Check(); err != nil {
 		return err
 	}
 	if len(e.added) > 0 {
-		if err := db.fs.SyncDir(db.dir); err != nil {
+		if err := db.dir.Sync(); err != nil {
 			return err
 		}
 	}
@@ -170,7 +171,7 @@ func (db *DB) giveUpTables(files ...*file) (err error) {
 	db.manifest.mu.Lock()
 	defer db.manifest.mu.Unlock()
 	for _, f := range files {
-		db.manifest.unnamed = append(db.manifest.unnamed, tableName(f.number))
+		db.manifest.unnamed = append(db.manifest.unnamed, directory.TableName(f.number))
 	}
 	db.owner.Lock()
 	failed := db.failed != nil
@@ -184,7 +185,7 @@ func (db *DB) giveUpTables(files ...*file) (err error) {
 // removeUnnamed removes the files that no manifest names any more.
 func (db *DB) removeUnnamed() {
 	for _, name := range db.manifest.unnamed {
-		db.report(db.removeFile(name))
+		db.report(db.dir.Remove(name))
 	}
 	db.manifest.unnamed = nil
 }
@@ -230,23 +231,23 @@ func (db *DB) newManifest() error {
 	db.owner.Unlock()
 
 	m := &db.manifest
-	err := db.dirLock.Check()
+	err := db.dir.Check()
 	var w *wal.Writer
 	if err == nil {
-		w, err = createManifest(db.fs, db.dir, number, e)
+		w, err = createManifest(db.dir.FS, db.dir.Path, number, e)
 	}
 	if err != nil {
 		return db.manifestError(err)
 	}
-	m.unnamed = append(m.unnamed, manifestName(number)) // unless it becomes the current one
-	if err := (current{number: number, file: w.Identity()}).publish(db.fs, db.dir); err != nil {
+	m.unnamed = append(m.unnamed, directory.ManifestName(number)) // unless it becomes the current one
+	if err := (current{number: number, file: w.Identity()}).publish(db.dir.FS, db.dir.Path); err != nil {
 		m.inDoubt.Store(true)
-		return db.manifestError(errors.Join(err, ignoreFailed(w.Close(false)), removeNotCurrent(db.fs, db.dir, number)))
+		return db.manifestError(errors.Join(err, ignoreFailed(w.Close(false)), removeNotCurrent(db.dir.FS, db.dir.Path, number)))
 	}
 	m.unnamed = m.unnamed[:len(m.unnamed)-1]
 	if m.w != nil {
 		db.report(ignoreFailed(m.w.Close(false)))
-		m.unnamed = append(m.unnamed, manifestName(m.number))
+		m.unnamed = append(m.unnamed, directory.ManifestName(m.number))
 	}
 	m.w, m.number = w, number
 	m.inDoubt.Store(false)
@@ -257,7 +258,7 @@ func (db *DB) newManifest() error {
 // createManifest writes a manifest with one edit, which is durable then, as is its
 // name. After an error it is gone.
 func createManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Writer, err error) {
-	name := filepath.Join(dir, manifestName(number))
+	name := filepath.Join(dir, directory.ManifestName(number))
 	w, err := wal.Create(fsys, name, wal.Options{MaxRecordBytes: maxEditBytes, BufferBytes: manifestBufferBytes})
 	if err != nil {
 		return nil, err
@@ -270,7 +271,7 @@ func createManifest(fsys vfs.FS, dir string, number uint64, e *edit) (_ *wal.Wri
 		err = fsys.SyncDir(dir)
 	}
 	if err != nil {
-		return nil, errors.Join(err, ignoreFailed(w.Close(false)), ignoreMissing(fsys.Remove(name)))
+		return nil, errors.Join(err, ignoreFailed(w.Close(false)), directory.IgnoreMissing(fsys.Remove(name)))
 	}
 	return w, nil
 }
@@ -281,7 +282,7 @@ func removeNotCurrent(fsys vfs.FS, dir string, number uint64) error {
 	if c, err := readCurrent(fsys, dir); err != nil || c.number == number {
 		return err
 	}
-	return ignoreMissing(fsys.Remove(filepath.Join(dir, manifestName(number))))
+	return directory.IgnoreMissing(fsys.Remove(filepath.Join(dir, directory.ManifestName(number))))
 }
 
 // maxEditBytes limits the edit that a manifest begins with: some hundred
@@ -310,5 +311,5 @@ func (db *DB) closeManifest(discard, complete bool) error {
 	if err := errors.Join(err, m.w.Close(err == nil)); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	return current{m.number, m.w.Identity(), m.w.Size()}.publish(db.fs, db.dir)
+	return current{m.number, m.w.Identity(), m.w.Size()}.publish(db.dir.FS, db.dir.Path)
 }

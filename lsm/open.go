@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // Open opens the store in a directory, or makes one if the directory is empty or
@@ -35,7 +37,7 @@ func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error)
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := db.guard(func() error { return db.openUntil(ctx) }); err != nil {
-		return nil, fmt.Errorf("open store %s: %w", db.dir, errors.Join(err, db.giveUp()))
+		return nil, fmt.Errorf("open store %s: %w", db.dir.Path, errors.Join(err, db.giveUp()))
 	}
 	return db, nil
 }
@@ -43,7 +45,7 @@ func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error)
 // newDB returns a store that has nothing yet.
 func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
-		o: o, ownsBudget: ownsBudget, dir: dir, fs: o.FS,
+		o: o, ownsBudget: ownsBudget, dir: directory.New(o.FS, dir),
 		nextFile: 1, activeRun: 1, runAge: maxRunAge, lastSeal: time.Now(), quietTime: minQuietTime,
 		views: make(map[*View]bool), panics: &eventPanics{}, gaps: newGaps(o.Budget),
 	}
@@ -74,13 +76,13 @@ func (db *DB) openUntil(ctx context.Context) error {
 }
 
 func (db *DB) open(ctx context.Context) (err error) {
-	if db.dir, err = db.fs.Resolve(db.dir); err != nil {
+	if err = db.dir.Resolve(); err != nil {
 		return err
 	}
-	if db.dirLock, err = takeDirectory(db.fs, db.dir); err != nil {
+	if err = db.dir.Take(); err != nil {
 		return err
 	}
-	names, err := db.fs.List(db.dir)
+	names, err := db.dir.List()
 	if err != nil {
 		return err
 	}
@@ -106,37 +108,17 @@ func (db *DB) open(ctx context.Context) (err error) {
 
 // readCatalog reads what the manifest says, or makes a store.
 func (db *DB) readCatalog(ctx context.Context, names []string) (*catalog, error) {
-	c, _, err := readCatalog(ctx, db.fs, db.dir)
+	c, _, err := readCatalog(ctx, db.dir.FS, db.dir.Path)
 	if err != nil {
 		return nil, err
 	}
 	if c != nil {
 		return c, c.checkOptions(&db.o)
 	}
-	if err := checkEmpty(db.dir, names); err != nil {
+	if err := directory.CheckEmpty(db.dir.Path, names); err != nil {
 		return nil, err
 	}
 	return &catalog{edit: edit{first: true, identity: newIdentity(), nextFile: 1, nextRun: 1, firstLog: 1}}, nil
-}
-
-// checkEmpty says whether a store may be made in a directory without CURRENT, which
-// has these files. Making one may have been cut off before: then there are
-// manifests, and no table or log.
-func checkEmpty(dir string, names []string) error {
-	var lost string
-	for _, name := range names {
-		switch kindOfFile(name) {
-		case manifestFile, lockFile, currentTemp:
-		case tableFile, logFile, lostFile:
-			lost = name
-		default:
-			return notOfStore(dir, name)
-		}
-	}
-	if lost != "" {
-		return fmt.Errorf("directory %s has %s and no %s: %w", dir, lost, currentName, ErrCorrupt)
-	}
-	return nil
 }
 
 // newIdentity is by which a store is told from others.
@@ -192,7 +174,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
 	// No number is given out that a file has: a manifest that got lost may
 	// have spoken of it.
 	for _, name := range names {
-		number := fileNumber(name)
+		number := directory.NumberOf(name)
 		if number > maxNextNumber {
 			return fmt.Errorf("%s has a number that was never given out: %w", name, ErrCorrupt)
 		}
@@ -225,8 +207,8 @@ func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
 // ever more of them.
 func (db *DB) removeManifests(names []string) {
 	for _, name := range names {
-		if kindOfFile(name) == manifestFile {
-			db.report(db.removeFile(name))
+		if directory.KindOf(name) == directory.ManifestFile {
+			db.report(db.dir.Remove(name))
 		}
 	}
 }
@@ -242,22 +224,22 @@ func (db *DB) adopt(r *sealedRun) error {
 // removeLeftovers removes the files of the store that it does not need. Others
 // are left alone.
 func (db *DB) removeLeftovers() error {
-	names, err := db.fs.List(db.dir)
+	names, err := db.dir.List()
 	if err != nil {
 		return err
 	}
-	needed := map[string]bool{manifestName(db.manifest.number): true}
+	needed := map[string]bool{directory.ManifestName(db.manifest.number): true}
 	if db.log != nil {
-		needed[logName(db.logNumber)] = true
+		needed[directory.LogName(db.logNumber)] = true
 	}
 	for _, files := range db.current.tree.levels {
 		for _, f := range files {
-			needed[tableName(f.number)] = true
+			needed[directory.TableName(f.number)] = true
 		}
 	}
 	for _, name := range names {
-		if kindOfFile(name).isRemovable() && !needed[name] {
-			db.report(db.removeFile(name))
+		if directory.KindOf(name).IsRemovable() && !needed[name] {
+			db.report(db.dir.Remove(name))
 		}
 	}
 	return nil
@@ -267,7 +249,7 @@ func (db *DB) removeLeftovers() error {
 func (db *DB) giveUp() error {
 	db.stop()
 	db.workers.Wait()
-	if db.dirLock == nil {
+	if !db.dir.IsTaken() {
 		return errors.Join(releaseTable(db.active.Table), db.letGoOfBudget())
 	}
 	db.closed = true

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // halves is a store with three runs of four partitions, a to d, with tombstones of
@@ -76,7 +77,7 @@ func tablesOnDisk(t *testing.T, disk vfs.FS) (n int) {
 	names, err := disk.List("db")
 	require.NoError(t, err)
 	for _, name := range names {
-		if _, ok := parseNumber(name, "", tableSuffix); ok {
+		if _, ok := directory.ParseNumber(name, "", directory.TableSuffix); ok {
 			n++
 		}
 	}
@@ -137,10 +138,10 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 	mem := vfs.NewMem(vfs.MemOptions{})
 	db, want := halves(t, mem)
 	before := treeOf(db)
-	require.NoError(t, mem.Rename("db/"+tableName(before.levels[0][1].number), "db/hidden"))
+	require.NoError(t, mem.Rename("db/"+directory.TableName(before.levels[0][1].number), "db/hidden"))
 	err := compactPart(t, db, before.levels[0])
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.NoError(t, mem.Rename("db/hidden", "db/"+tableName(before.levels[0][1].number)))
+	require.NoError(t, mem.Rename("db/hidden", "db/"+directory.TableName(before.levels[0][1].number)))
 	require.Same(t, before, treeOf(db))
 	require.Equal(t, 3, tablesOnDisk(t, mem))
 	for _, f := range before.levels[0] {
@@ -215,7 +216,7 @@ func TestWhatIsLeftOfAFileIsRewritten(t *testing.T) {
 	require.NoError(t, compactPart(t, db, rest))
 	waitForJanitor(db)
 	require.Empty(t, treeOf(db).levels[0])
-	_, err = mem.Open("db/" + tableName(number))
+	_, err = mem.Open("db/" + directory.TableName(number))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.Equal(t, 2, tablesOnDisk(t, mem))
 	require.Len(t, read, 2)

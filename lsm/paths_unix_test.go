@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // With app/current -> releases/7, app/current/../data is app/releases/data.
@@ -63,7 +65,7 @@ var plants = map[string]func(t *testing.T, path string){
 // A hang here is stopped by the time limit of the test binary.
 func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
 	for kind, plant := range plants {
-		for _, file := range []string{currentName, manifestPrefix, tableSuffix, logSuffix, lockName} {
+		for _, file := range []string{directory.CurrentName, directory.ManifestPrefix, directory.TableSuffix, directory.LogSuffix, directory.LockName} {
 			t.Run(kind+"/"+file, func(t *testing.T) {
 				dir := t.TempDir()
 				o := &Options{Log: LogSynced}
@@ -81,15 +83,15 @@ func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
 				require.ErrorContains(t, err, strings.TrimPrefix(kind[:4], "dang"))
 				report, err := Check(t.Context(), dir, o)
 				require.ErrorIs(t, err, ErrNotRegular)
-				if file != lockName {
+				if file != directory.LockName {
 					require.ErrorIs(t, err, ErrCorrupt)
 					require.Len(t, report.Problems, 1)
 				}
-				if file == currentName || file == manifestPrefix {
+				if file == directory.CurrentName || file == directory.ManifestPrefix {
 					require.ErrorIs(t, Restore(t.Context(), filepath.Join(t.TempDir(), "to"), []Part{{Dir: dir}}, o), ErrNotRegular)
 				}
 				after := filesIn(t, dir)
-				if file == logSuffix { // a new manifest comes before the logs are read
+				if file == directory.LogSuffix { // a new manifest comes before the logs are read
 					before, after = withoutManifests(before), withoutManifests(after)
 				}
 				require.Equal(t, before, after)
@@ -99,7 +101,7 @@ func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
 }
 
 func withoutManifests(names []string) []string {
-	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, manifestPrefix) })
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, directory.ManifestPrefix) })
 }
 
 // fileIn returns the name of a file of a store by a part of its name.

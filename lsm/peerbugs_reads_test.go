@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // failingReads is a disk on which the n-th read of a table fails, counted from
@@ -22,7 +23,7 @@ import (
 func failingReads(mem *vfs.Mem) (disk vfs.FS, arm func(n int) (failed *atomic.Bool)) {
 	var plan atomic.Pointer[func(vfs.Call) error]
 	disk = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if p := plan.Load(); p != nil && strings.HasSuffix(c.Name, tableSuffix) {
+		if p := plan.Load(); p != nil && strings.HasSuffix(c.Name, directory.TableSuffix) {
 			return (*p)(c)
 		}
 		return nil
@@ -183,7 +184,7 @@ func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
 		require.NoError(t, err)
 		flushed(t, db, db.Put([]byte("k"), []byte(value)), db.Delete([]byte("l")))
 		require.NoError(t, db.Close())
-		table := storeNames(t, mem, tableFile)[0]
+		table := storeNames(t, mem, directory.TableFile)[0]
 		good, err := readFile(mem, table, 1<<20)
 		require.NoError(t, err)
 		at := bytes.Index(good, []byte(value[:30]))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // unflushed is what a crash leaves of a store with some logs, of which no run is
@@ -45,7 +46,7 @@ func unflushed(t *testing.T) (left *vfs.Mem, o Options, want map[string]string) 
 	require.NoError(t, db.Close())
 	names, err := left.List("db")
 	require.NoError(t, err)
-	require.Greater(t, len(logNumbers(names, 1)), 3)
+	require.Greater(t, len(directory.LogNumbers(names, 1)), 3)
 	return left, o, want
 }
 
@@ -186,10 +187,10 @@ func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 		names, _ := left.List("db")
 		highest := uint64(0)
 		for _, name := range names {
-			highest = max(highest, fileNumber(name))
+			highest = max(highest, directory.NumberOf(name))
 		}
 		o.FS = vfs.NewFaulty(left, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-			if number := fileNumber(filepath.Base(c.Name)); c.Op == vfs.OpCreate && number > 0 {
+			if number := directory.NumberOf(filepath.Base(c.Name)); c.Op == vfs.OpCreate && number > 0 {
 				if number <= highest {
 					return fmt.Errorf("number %d is used again", number)
 				}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // The tests named TestBug stand for bugs that other systems had: here and in
@@ -149,7 +150,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	var armed atomic.Bool
 	begun, ended := make(chan struct{}), make(chan struct{})
 	goOn := make(chan struct{})
-	isLog := func(name string) bool { return strings.HasSuffix(name, logSuffix) }
+	isLog := func(name string) bool { return strings.HasSuffix(name, directory.LogSuffix) }
 	hold := func(at chan struct{}) {
 		at <- struct{}{}
 		<-goOn

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // creating is a disk on which do runs before a table is created, by whoever
@@ -17,7 +18,7 @@ import (
 func creating(mem *vfs.Mem) (disk vfs.FS, do *atomic.Pointer[func()]) {
 	do = new(atomic.Pointer[func()])
 	return vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if c.Op == vfs.OpCreate && strings.HasSuffix(c.Name, tableSuffix) {
+		if c.Op == vfs.OpCreate && strings.HasSuffix(c.Name, directory.TableSuffix) {
 			if f := do.Swap(nil); f != nil {
 				(*f)()
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // pebble 69780c3, badger#926: a file that was still in use counted as obsolete and
@@ -137,12 +138,12 @@ func filesOf(v *version) map[string]bool {
 	names := map[string]bool{}
 	for _, files := range v.tree.levels {
 		for _, f := range files {
-			names[tableName(f.number)] = true
+			names[directory.TableName(f.number)] = true
 		}
 	}
 	for _, r := range v.memory {
 		if r.file != nil {
-			names[tableName(r.file.number)] = true
+			names[directory.TableName(r.file.number)] = true
 		}
 	}
 	return names
@@ -153,5 +154,5 @@ func tableNames(t *testing.T, mem *vfs.Mem) []string {
 	t.Helper()
 	names, err := mem.List("db")
 	require.NoError(t, err)
-	return slices.DeleteFunc(names, func(name string) bool { return kindOfFile(name) != tableFile })
+	return slices.DeleteFunc(names, func(name string) bool { return directory.KindOf(name) != directory.TableFile })
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // promise is what must be after a crash: one of the states, and copies.
@@ -93,7 +94,7 @@ func (c *storyCopy) verify(o Options) error {
 	if _, err := o.FS.Stat(c.dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	_, noCurrent := o.FS.Stat(c.dir + "/" + currentName)
+	_, noCurrent := o.FS.Stat(c.dir + "/" + directory.CurrentName)
 	err := holds(o, c.dir, c.state)
 	switch {
 	case errors.Is(err, errWrongState) && noCurrent != nil:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -46,13 +47,13 @@ func newReplayer(o *Options, c *catalog, to replayTarget) *replayer {
 func (r *replayer) read(ctx context.Context, fsys vfs.FS, dir string, numbers []uint64, done func(LogInfo)) error {
 	for i, number := range numbers {
 		r.log, r.begun = number, false
-		outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, logName(number)), r.record)
+		outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, directory.LogName(number)), r.record)
 		// A log that was closed with its store ends with a run that is empty.
 		if err == nil && outcome.Clean && !r.cut && i == len(numbers)-1 && r.filled {
 			err = fmt.Errorf("the log behind it is missing: %w", ErrCorrupt)
 		}
 		if err != nil {
-			return fmt.Errorf("log %d: %w", number, ofLog(missing(err)))
+			return fmt.Errorf("log %d: %w", number, ofLog(directory.Missing(err)))
 		}
 		if !r.cut {
 			done(LogInfo{Log: number, Bytes: outcome.Size, Clean: outcome.Clean})
@@ -175,7 +176,7 @@ type recovery struct {
 func (db *DB) replay(ctx context.Context, numbers []uint64, c *catalog) error {
 	r := recovery{db: db, ctx: ctx}
 	defer r.release()
-	if err := newReplayer(&db.o, c, &r).read(ctx, db.fs, db.dir, numbers, db.o.Events.LogReplayed); err != nil {
+	if err := newReplayer(&db.o, c, &r).read(ctx, db.dir.FS, db.dir.Path, numbers, db.o.Events.LogReplayed); err != nil {
 		return err
 	}
 	return r.endRun()

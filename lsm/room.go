@@ -15,7 +15,7 @@ func (db *DB) makeRoomOnDisk(bytes int64) error {
 	if err := db.mendManifest(); err != nil {
 		return err
 	}
-	free, err := db.fs.FreeBytes(db.dir)
+	free, err := db.dir.FS.FreeBytes(db.dir.Path)
 	if err != nil {
 		return nil
 	}

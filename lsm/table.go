@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/sstable"
 )
 
@@ -22,10 +23,10 @@ type tableWriter struct {
 
 // createTable begins a table of a level.
 func (db *DB) createTable(level int, number, run uint64) (*tableWriter, error) {
-	if err := db.dirLock.Check(); err != nil {
+	if err := db.dir.Check(); err != nil {
 		return nil, err
 	}
-	f, err := db.fs.Create(db.path(tableName(number)))
+	f, err := db.dir.FS.Create(db.dir.Join(directory.TableName(number)))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (w *tableWriter) abort() error {
 }
 
 func (w *tableWriter) remove() error {
-	return w.db.removeFile(tableName(w.number))
+	return w.db.dir.Remove(directory.TableName(w.number))
 }
 
 // writeTable writes a run into one table of level 0.
@@ -92,11 +93,11 @@ func (db *DB) writeTable(number, of uint64, ranges run.Ranges, fill func(*tableW
 
 // openTable opens a table as the manifest, or a log, describes it.
 func (db *DB) openTable(m fileMeta) (*file, error) {
-	name := db.path(tableName(m.number))
+	name := db.dir.Join(directory.TableName(m.number))
 	open := func() (vfs.File, error) {
-		f, err := db.fs.Open(name)
+		f, err := db.dir.FS.Open(name)
 		if err != nil {
-			return nil, &TableError{m.number, missing(tooManyFiles(err))}
+			return nil, &TableError{m.number, directory.Missing(tooManyFiles(err))}
 		}
 		return f, nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // Tables are the tables that a view has, as files to be copied elsewhere. Together
@@ -49,10 +50,10 @@ func (t *Tables) Open(number uint64) (vfs.File, error) {
 	if err := t.pin.checkOpen(); err != nil {
 		return nil, err
 	}
-	if err := t.db.dirLock.Check(); err != nil {
+	if err := t.db.dir.Check(); err != nil {
 		return nil, err
 	}
-	return t.db.fs.Open(t.db.path(tableName(number)))
+	return t.db.dir.FS.Open(t.db.dir.Join(directory.TableName(number)))
 }
 
 // Link gives the file of one a second name, on the file system of the store. It is
@@ -61,10 +62,10 @@ func (t *Tables) Link(number uint64, name string) error {
 	if err := t.pin.checkOpen(); err != nil {
 		return err
 	}
-	if err := t.db.dirLock.Check(); err != nil {
+	if err := t.db.dir.Check(); err != nil {
 		return err
 	}
-	return t.db.fs.Link(t.db.path(tableName(number)), name)
+	return t.db.dir.FS.Link(t.db.dir.Join(directory.TableName(number)), name)
 }
 
 // Close lets go of them.

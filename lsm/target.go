@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // target is a directory that becomes a store.
 type target struct {
-	fs   vfs.FS
-	dir  string
-	lock vfs.Lock
+	dir  *directory.Directory
 	made []string // tables
 }
 
@@ -32,26 +30,26 @@ func makeStore(ctx context.Context, fsys vfs.FS, dir string, e *edit, from func(
 		err = t.finish(e)
 	}
 	if err != nil {
-		return errors.Join(err, t.clear(), t.lock.Close())
+		return errors.Join(err, t.clear(), t.dir.Close())
 	}
-	_ = t.lock.Close() // it is released, and the store is there
+	_ = t.dir.Close() // it is released, and the store is there
 	return nil
 }
 
 // newTarget locks a directory, which must have nothing in it.
 func newTarget(fsys vfs.FS, dir string) (*target, error) {
-	lock, err := takeDirectory(fsys, dir)
-	if err != nil {
+	d := directory.New(fsys, dir)
+	if err := d.Take(); err != nil {
 		return nil, err
 	}
-	names, err := fsys.List(dir)
+	names, err := d.List()
 	if err == nil && len(names) > 1 { // the lock
 		err = fmt.Errorf("the directory is not empty: %w", ErrNotStore)
 	}
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, d.Close())
 	}
-	return &target{fs: fsys, dir: dir, lock: lock}, nil
+	return &target{dir: d}, nil
 }
 
 // take makes the file of a table one of this directory.
@@ -59,12 +57,12 @@ func (t *target) take(ctx context.Context, from string, m fileMeta) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := t.lock.Check(); err != nil {
+	if err := t.dir.Check(); err != nil {
 		return err
 	}
-	to := filepath.Join(t.dir, tableName(m.number))
+	to := t.dir.Join(directory.TableName(m.number))
 	t.made = append(t.made, to)
-	if t.fs.Link(from, to) == nil {
+	if t.dir.FS.Link(from, to) == nil {
 		return nil
 	}
 	if err := t.copy(ctx, from, to, m.size); err != nil {
@@ -75,12 +73,12 @@ func (t *target) take(ctx context.Context, from string, m fileMeta) error {
 
 // copy copies a file and makes its content durable.
 func (t *target) copy(ctx context.Context, from, to string, size int64) error {
-	in, err := t.fs.Open(from)
+	in, err := t.dir.FS.Open(from)
 	if err != nil {
-		return missing(err)
+		return directory.Missing(err)
 	}
 	defer in.Close()
-	out, err := t.fs.Create(to)
+	out, err := t.dir.FS.Create(to)
 	if err != nil {
 		return err
 	}
@@ -117,33 +115,33 @@ func (t *target) finish(e *edit) error {
 	number := e.nextFile
 	e.nextFile++
 	e.firstLog = e.nextFile // none
-	if err := t.lock.Check(); err != nil {
+	if err := t.dir.Check(); err != nil {
 		return err
 	}
-	w, err := createManifest(t.fs, t.dir, number, e)
+	w, err := createManifest(t.dir.FS, t.dir.Path, number, e)
 	if err != nil {
 		return err
 	}
 	if err := w.Close(true); err != nil {
 		return err
 	}
-	return current{number, w.Identity(), w.Size()}.publish(t.fs, t.dir)
+	return current{number, w.Identity(), w.Size()}.publish(t.dir.FS, t.dir.Path)
 }
 
 // clear removes what was made, unless the lock is lost. CURRENT goes first, for
 // good: without it the rest is nothing.
 func (t *target) clear() error {
-	if err := t.lock.Check(); err != nil {
+	if err := t.dir.Check(); err != nil {
 		return err
 	}
-	names, err := t.fs.List(t.dir)
-	remove := func(name string) { err = errors.Join(err, ignoreMissing(vfs.RemoveFile(t.fs, name))) }
-	remove(filepath.Join(t.dir, currentName))
-	err = errors.Join(err, t.fs.SyncDir(t.dir))
+	names, err := t.dir.List()
+	remove := func(name string) { err = errors.Join(err, directory.IgnoreMissing(vfs.RemoveFile(t.dir.FS, name))) }
+	remove(t.dir.Join(directory.CurrentName))
+	err = errors.Join(err, t.dir.Sync())
 	for _, name := range names {
-		switch kindOfFile(name) {
-		case currentTemp, manifestFile:
-			remove(filepath.Join(t.dir, name))
+		switch directory.KindOf(name) {
+		case directory.CurrentTemp, directory.ManifestFile:
+			remove(t.dir.Join(name))
 		}
 	}
 	for _, name := range t.made {

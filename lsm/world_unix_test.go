@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs/vfsworld"
+	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
 // storeHome is where the store is in each world.
@@ -19,7 +20,7 @@ const storeHome = "app/state"
 
 // storePlants are the names of what is put into the directory of a store.
 var storePlants = []string{
-	currentName, lockName, "MANIFEST-000001", "000002.sst", "000003.sst", "000002.log", "CURRENT.tmp", "000090.sst",
+	directory.CurrentName, directory.LockName, "MANIFEST-000001", "000002.sst", "000003.sst", "000002.log", "CURRENT.tmp", "000090.sst",
 	"MANIFEST-000091", "notes",
 }
 
@@ -58,7 +59,7 @@ func requireAllowed(t *testing.T, changes []vfsworld.Change, home string) {
 			continue
 		}
 		require.Equal(t, home, path.Dir(c.Path), "%v", c)
-		require.NotEqual(t, otherFile, kindOfFile(path.Base(c.Path)), "%v", c)
+		require.NotEqual(t, directory.OtherFile, directory.KindOf(path.Base(c.Path)), "%v", c)
 		for _, e := range []*vfsworld.Entry{c.Before, c.After} {
 			require.True(t, e == nil || e.Type == 0, "%v", c)
 		}

@@ -63,8 +63,10 @@ var house = []room{
 		tests: []string{"state/statetest", "heapstate", "lsmstate", "snapshot"}},
 
 	{path: "lsm",
-		ours:  []string{"memtable", "sstable", "wal", "internal/parse", "internal/run", "internal/slab", "internal/vfs"},
+		ours: []string{"lsm/internal/directory",
+			"memtable", "sstable", "wal", "internal/parse", "internal/run", "internal/slab", "internal/vfs"},
 		links: []string{compress, xxhash}},
+	{path: "lsm/internal/directory", ours: []string{"sstable", "internal/vfs"}},
 	{path: "memtable/memtabletest",
 		ours:    []string{"memtable", "internal/density", "internal/run", "internal/slab"},
 		modules: append(testModules, core...)},
