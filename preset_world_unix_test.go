@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir"
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs/vfsworld"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/state"
@@ -72,10 +73,7 @@ func mayTouch(before vfsworld.Notes, c vfsworld.Change) bool {
 // Whatever lies around, a preset makes and clears directories of its own backends, and
 // nothing else.
 func TestPresetTouchesNothingElseInAnyWorld(t *testing.T) {
-	worlds := uint64(200)
-	if testing.Short() {
-		worlds = 40
-	}
+	worlds := density.Of(t, uint64(30), 200, 10_000)
 	opened, refused := 0, 0
 	for seed := range worlds {
 		w := vfsworld.New(t, seed)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 )
@@ -383,12 +384,12 @@ func TestCommittedEntriesSurviveEveryCrash(t *testing.T) {
 	t.Log(crashed, "crashes")
 }
 
-// Each operation fails once, and for good, and at the moment of a crash.
+// Each operation, or one in seven, fails once, and for good, and at the moment of a crash.
 func TestCommittedEntriesSurviveEveryFault(t *testing.T) {
-	faults := 0
+	faults, step := 0, density.Of(t, 7, 1, 1)
 	for _, fault := range []error{syscall.EIO, syscall.ENOSPC, vfs.ShortWrite(syscall.ENOSPC)} {
 		for _, plan := range []func(int, error, ...vfs.Op) vfs.Plan{vfs.FailNth, vfs.FailFrom} {
-			for n := 0; ; n++ {
+			for n := 0; ; n += step {
 				mem := vfs.NewMem(vfs.MemOptions{})
 				fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: plan(n, fault)})
 				var c storeCourse

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs"
 )
 
@@ -27,12 +28,12 @@ func TestEveryFailingOperationFailsNoMoreThanItsCheckpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// What goes wrong with one error goes wrong with any: once and for
-			// good are tried on one operation in three, the others on fewer. Two of
-			// three operations look for links on the way to a file. Steps of random
-			// length do not fall into step with them.
-			faults, step, rng := 0, 20, rand.New(rand.NewPCG(1, 1))
-			if (name == "EIO once" || way.count == forGood) && !testing.Short() && !raceEnabled {
-				step = 3
+			// good are tried on more operations than the others, all on every one if
+			// the tests are dense. Two of three operations look for links on the way
+			// to a file. Steps of random length do not fall into step with them.
+			faults, step, rng := 0, density.Of(t, 120, 20, 1), rand.New(rand.NewPCG(1, 1))
+			if name == "EIO once" || way.count == forGood {
+				step = density.Of(t, 60, 3, 1)
 			}
 			for n := 0; ; n += 1 + rng.IntN(2*step-1) {
 				s := newSimulation(scriptOptions, nil, nil)

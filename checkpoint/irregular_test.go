@@ -10,10 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/vfs/vfsworld"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -84,21 +84,6 @@ func requireKept(t *testing.T, before, after map[string]string) {
 	}
 }
 
-// soon runs what must not wait for a named pipe.
-func soon(t *testing.T, run func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		run()
-	}()
-	select {
-	case <-done:
-	case <-time.After(time.Minute):
-		t.Fatal("it hangs")
-	}
-}
-
 // diskRig is a coordinator with two complete checkpoints on a disk. The first one's
 // shared file is not in the second.
 func diskRig(t *testing.T, retain int) (r *rig, root string) {
@@ -134,7 +119,7 @@ func TestEntriesThatAreNoFilesAreNotTakenForNothing(t *testing.T) {
 			}
 			before := diskOf(t, root)
 			r = r.reopen()
-			soon(t, func() {
+			vfsworld.MustEnd(t, func() {
 				_, err := r.Begin(context.Background(), r, oneTask)
 				require.ErrorIs(t, err, ErrNotRestorable)
 				require.ErrorIs(t, err, snapshot.ErrNotRegular)
@@ -185,7 +170,7 @@ func TestMetadataThatIsNoFileIsKeptAndReported(t *testing.T) {
 				replaceOnDisk(t, filepath.Join(root, "job", what), by)
 				before := diskOf(t, root)
 				r = r.reopen()
-				soon(t, func() {
+				vfsworld.MustEnd(t, func() {
 					a := r.begin()
 					require.Equal(t, ID(1), a.Restored().ID)
 					require.Len(t, a.Skipped(), 1)
@@ -251,7 +236,7 @@ func TestFoldersThatAreNoneAreNotTakenForEmpty(t *testing.T) {
 				replace(t, path, elsewhere)
 				before, beforeThere := diskOf(t, root), diskOf(t, elsewhere)
 				r = r.reopen()
-				soon(t, func() {
+				vfsworld.MustEnd(t, func() {
 					_, err := r.Begin(context.Background(), r, oneTask)
 					require.Error(t, err)
 					if by != "file" {
@@ -281,7 +266,7 @@ func TestSharedFilesThatAreNoFilesAreKept(t *testing.T) {
 				before := diskOf(t, root)
 				r = r.reopen()
 				a := r.begin()
-				soon(t, func() {
+				vfsworld.MustEnd(t, func() {
 					_, err := a.Source().Open(context.Background(), "s2-1-op-0.3")
 					require.ErrorIs(t, err, snapshot.ErrNotRegular)
 				})

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/vfs/vfsworld"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -83,7 +84,7 @@ func TestJobFolderThatIsNoDirectoryIsRefused(t *testing.T) {
 		require.NoError(t, os.WriteFile(elsewhere, []byte("mine"), 0o600))
 		root := t.TempDir()
 		replace(t, filepath.Join(root, "job"), elsewhere)
-		soon(t, func() {
+		vfsworld.MustEnd(t, func() {
 			_, err := NewCoordinator(context.Background(), Options{Job: "job", Storage: storageOn(t, filesIn(t, root))})
 			require.ErrorContains(t, err, `folder "job"`, by)
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
@@ -278,26 +279,29 @@ func (j *cutJob) after(disk vfs.FS, reported checkpoint.ID, parallelism int) err
 
 // TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts cuts the power after each
 // operation that changes the directory of checkpoints, and keeps nothing of what was
-// not synced, all, or some of it.
+// not synced, all, or some of it. Quick tests cut it after one operation in ten.
 func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
 	mem := vfs.NewMem(vfs.MemOptions{})
 	j := &cutJob{rng: rand.New(rand.NewPCG(1, 1)), moments: make(map[checkpoint.ID]map[string]string)}
 	var mu sync.Mutex
 	var violation error
 	cuts, tried, shared := 0, 0, 0
+	every := density.Of(t, 10, 1, 1)
+	some := [][]float64{{0, 0.5}, {0, 1}, {0}, {0.5}} // in turn
+	kept := density.Of(t, some, some, [][]float64{{0, 0.5, 1}})
 	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(op vfs.Op, name string) {
 		mu.Lock()
 		defer mu.Unlock()
 		if violation != nil || !strings.HasPrefix(filepath.ToSlash(name), "/checkpoints") {
 			return
 		}
-		if cuts++; testing.Short() && cuts%8 > 0 {
+		if cuts++; cuts%every > 0 {
 			return
 		}
 		if strings.Contains(filepath.ToSlash(name), "/shared/") {
 			shared++
 		}
-		for i, keep := range [][]float64{{0, 0.5}, {0, 1}, {0}, {0.5}}[tried%4] {
+		for i, keep := range kept[tried%len(kept)] {
 			j.mu.Lock()
 			reported := j.complete
 			j.mu.Unlock()

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/density"
 )
 
 var (
-	schedules = flag.Int("checkpoint.schedules", 0, "number of schedules to simulate; default 10,000, fewer with -short or -race")
+	schedules = flag.Int("checkpoint.schedules", 0, "number of schedules to simulate; 0 for as many as WEIR_TESTS says")
 	oneSeed   = flag.Uint64("checkpoint.seed", 0, "simulate this schedule alone and print it")
 )
 
@@ -106,12 +108,8 @@ func TestEverySimulatedScheduleKeepsWhatItCompleted(t *testing.T) {
 		return
 	}
 	n := *schedules
-	switch {
-	case n > 0:
-	case testing.Short() || raceEnabled:
-		n = 1_000
-	default:
-		n = 10_000
+	if n == 0 {
+		n = density.Of(t, 400, 10_000, 1_000_000)
 	}
 	const shards = 4
 	for shard := range shards {
@@ -125,7 +123,7 @@ func TestEverySimulatedScheduleKeepsWhatItCompleted(t *testing.T) {
 				}
 			}
 			t.Logf("%+v", seen)
-			if n >= 1_000 { // else it has proved nothing
+			if n >= 400 { // else it has proved nothing
 				each := n / shards
 				require.Greater(t, seen.Complete, each*3/2)
 				require.Greater(t, seen.Aborted, each/2)

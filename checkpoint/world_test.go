@@ -18,11 +18,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs/vfsworld"
 	"github.com/weirstate/weir/snapshot"
 )
 
-var worlds = flag.Int("checkpoint.worlds", 20, "how many generated worlds of links, pipes and directories are gone through")
+var worlds = flag.Int("checkpoint.worlds", 0, "how many generated worlds of links, pipes and directories are gone through; 0 for as many as WEIR_TESTS says")
 
 // within reports whether a path is a directory or lies in it.
 func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
@@ -30,8 +31,8 @@ func within(path, dir string) bool { return path == dir || strings.HasPrefix(pat
 // forEachWorld runs a test in worlds with a directory to open.
 func forEachWorld(t *testing.T, test func(t *testing.T, w *vfsworld.Guard, root string)) {
 	n := *worlds
-	if testing.Short() {
-		n = min(n, 5)
+	if n == 0 {
+		n = density.Of(t, 4, 20, 1000)
 	}
 	for seed := range n {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/internal/vfs/vfsworld"
 	"github.com/weirstate/weir/state"
@@ -184,9 +185,4 @@ func TestLocalCopiesTouchNothingElseInAnyWorld(t *testing.T) {
 }
 
 // worlds is how many worlds a test sees.
-func worlds(t *testing.T) uint64 {
-	if testing.Short() {
-		return 60
-	}
-	return 300
-}
+func worlds(t *testing.T) uint64 { return density.Of(t, uint64(50), 300, 10_000) }

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/vfs/vfsworld"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -68,17 +68,10 @@ func TestWhatIsNoFileIsRefusedAndNeverFollowed(t *testing.T) {
 		path := filepath.Join(root, name)
 		require.NoError(t, plant(path))
 		require.NoError(t, plant(filepath.Join(root, leftover)))
-		done := make(chan error, 1)
-		go func() {
+		vfsworld.MustEnd(t, func() {
 			_, err := snapshot.ReadHandle(context.Background(), d, name)
-			done <- err
-		}()
-		select {
-		case err := <-done:
 			require.ErrorIs(t, err, snapshot.ErrNotRegular, name)
-		case <-time.After(time.Minute):
-			t.Fatal("it hangs")
-		}
+		})
 		f, err := d.Create(context.Background(), name)
 		if err == nil {
 			err = errors.Join(f.Commit(), f.Abort())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs/vfsworld"
 	"github.com/weirstate/weir/snapshot"
 )
@@ -30,11 +31,7 @@ type worldDirectory struct {
 // names and nothing else, wherever the program is and however it has named the
 // directory.
 func TestDirectoryInAnyWorldTouchesNothingElse(t *testing.T) {
-	worlds := 20
-	if testing.Short() {
-		worlds = 5
-	}
-	for seed := range worlds {
+	for seed := range density.Of(t, 5, 20, 1000) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Chdir(".") // so that it is undone
 			w := vfsworld.NewGuard(t, uint64(seed))

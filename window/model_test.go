@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/window"
 )
 
@@ -184,10 +185,7 @@ func (m *model) forget(at place) {
 // Windows do what the model says, whatever comes when, and across restores in
 // between, into any number of tasks whose watermark begins anew or goes on.
 func TestWindowsEmitWhatTheModelSays(t *testing.T) {
-	seeds := 5
-	if testing.Short() {
-		seeds = 2
-	}
+	seeds := density.Of(t, 2, 5, 200)
 	for backend, open := range backends {
 		for i, c := range windowCases {
 			for kind, d := range map[string]declare{

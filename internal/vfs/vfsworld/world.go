@@ -82,17 +82,35 @@ func (w *World) must(err error) {
 	}
 }
 
-// hangTime is far more than anything here takes.
-const hangTime = 2 * time.Minute
-
-// Run runs something that must end: what waits for a named pipe would not.
+// Run runs something that MustEnd.
 func (w *World) Run(run func()) {
 	w.t.Helper()
+	MustEnd(w.t, run)
+}
+
+// MustEnd runs something that would hang if it waited for a named pipe. Then it fails
+// the test, shortly before the test's own deadline.
+func MustEnd(t testing.TB, run func()) {
+	t.Helper()
 	done := make(chan struct{})
 	go func() { defer close(done); run() }()
 	select {
 	case <-done:
-	case <-time.After(hangTime):
-		w.t.Fatal("it hangs")
+	case <-nearDeadline(t):
+		t.Fatal("it hangs")
 	}
+}
+
+// nearDeadline returns a channel that tells shortly before a test's deadline, and never
+// if it has none.
+func nearDeadline(t testing.TB) <-chan time.Time {
+	limited, ok := t.(interface{ Deadline() (time.Time, bool) })
+	if !ok {
+		return nil
+	}
+	deadline, ok := limited.Deadline()
+	if !ok {
+		return nil
+	}
+	return time.After(time.Until(deadline) - 2*time.Second)
 }
