@@ -51,11 +51,11 @@ func (l *life) carryOut(ctx context.Context) error {
 // run runs a graph to its last failure or its end.
 func (l *life) run(ctx context.Context, preset *weir.Preset, g graphOrder) error {
 	l.prepare(g)
-	graph := l.graph
+	graph := newFlightGraph
 	if l.order.Deck.Keys > 0 {
-		graph = l.largeGraph
+		graph = newLargeGraph
 	}
-	running, err := graph(preset, g).Start(ctx)
+	running, err := graph(l.options(preset, g), l.order.Deck, &l.gate, l.order.Lines).Start(ctx)
 	if err != nil {
 		return err
 	}

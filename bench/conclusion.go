@@ -25,7 +25,7 @@ func conclude(out io.Writer, measurements []measurement) error {
 			return errDigests
 		}
 	}
-	_, err := fmt.Fprintf(out, "\nThe same result %d times: %v.\n", len(measurements), measurements[0].result)
+	_, err := fmt.Fprintf(out, "\nThe same result %d times: %s.\n", len(measurements), describe(measurements[0].result))
 	return err
 }
 
@@ -59,4 +59,13 @@ func wentOn(m measurement) string {
 func costs(with, without measurement) string {
 	return fmt.Sprintf("with a checkpoint every %v, %.1f %% of the records/s and %.1f %% of the CPU time of the run without",
 		with.plan.every, 100*with.rate()/without.rate(), 100*with.cpu.Seconds()/without.cpu.Seconds())
+}
+
+// describe counts the lines of a result.
+func describe(r result) string {
+	if r.lines["sampled"] > 0 {
+		return "every value was what had been written last"
+	}
+	return fmt.Sprintf("%s distinct flights from %s airports on %s days and in %s hours of an airport, %s sessions on routes",
+		grouped(r.flights), grouped(r.lines["total"]), grouped(r.lines["day"]), grouped(r.lines["hour"]), grouped(r.lines["session"]))
 }

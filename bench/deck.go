@@ -110,13 +110,3 @@ func (d *deck) total() (n int64) {
 	}
 	return n
 }
-
-// mayFail says whether a job that has completed so many checkpoints since it
-// last began, and has read so many records of the deck, is ready to fail.
-func (d *deck) mayFail(at failurePoint, checkpoints int, position int64) bool {
-	begin := int64(0)
-	for _, records := range d.Records {
-		begin += at.begin(records)
-	}
-	return checkpoints >= minCheckpoints && position > begin
-}

@@ -70,7 +70,7 @@ func rowOf(m measurement) documentRow {
 	r := documentRow{
 		Backend: m.plan.backend, Storage: m.plan.storage, Run: string(m.plan.kind),
 		Records: m.plan.deck.total(), RecordsPerS: m.rate(), Seconds: m.took.Seconds(), CPUSeconds: m.cpu.Seconds(),
-		Pauses: len(m.pauses()), PauseNs: pausesOf(m.pauses()),
+		Pauses: len(m.pauses()), PauseNs: pausesOf(m),
 		Checkpoints: len(m.checkpoints), CheckpointBytes: m.checkpointBytes(), CheckpointMs: milliseconds(m.checkpointTime()),
 		RestoreMs: milliseconds(m.slowestRestore()), Replayed: m.replayed,
 		PeakRSSBytes: m.peakRSS, Digest: m.result.digest(),
@@ -81,9 +81,9 @@ func rowOf(m measurement) documentRow {
 	return r
 }
 
-func pausesOf(all []time.Duration) pauses {
+func pausesOf(m measurement) pauses {
 	one := func(percent, enough int) *time.Duration {
-		p, ok := percentile(all, percent, enough)
+		p, ok := m.pause(percent, enough)
 		if !ok {
 			return nil
 		}

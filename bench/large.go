@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/weirstate/weir"
 	"github.com/weirstate/weir/job"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
@@ -50,7 +49,7 @@ type update struct{ key, round int64 }
 
 // update is the i-th record of a partition. A key is always in the same one, since
 // their number can be divided by that of partitions.
-func (d *deck) update(partition int, i int64) update {
+func updateAt(d *deck, partition int, i int64) update {
 	n := i*partitions + int64(partition)
 	return update{key: int64(mix(uint64(n % d.Keys))), round: n / d.Keys}
 }
@@ -95,7 +94,7 @@ func (r *updateReader) Read(ctx context.Context, dst []job.Event[update]) (n int
 	left := min(int64(len(dst)), r.deck.Records[r.partition]-r.at)
 	allowed := int(r.gate.pass(ctx, r.partition, r.at, left))
 	for ; n < allowed; n++ {
-		dst[n] = job.Event[update]{Time: r.at, Value: r.deck.update(r.partition, r.at)}
+		dst[n] = job.Event[update]{Time: r.at, Value: updateAt(&r.deck, r.partition, r.at)}
 		r.at++
 	}
 	r.gate.set(r.partition, r.at)
@@ -105,19 +104,20 @@ func (r *updateReader) Read(ctx context.Context, dst []job.Event[update]) (n int
 // Close implements job.Reader.
 func (r *updateReader) Close() error { return nil }
 
-// largeGraph is the large job:
+// newLargeGraph returns the large job:
 //
 //	updates  ──▶  values  ──▶  sum
 //	       by key
 //
-// Values reads what it has of the key, compares it with what was written last, and
-// writes a value of 100 bytes.
-func (l *life) largeGraph(preset *weir.Preset, g graphOrder) *job.Graph {
-	graph := job.New(l.options(preset, g))
-	from := job.From(graph, "updates", &updates{l.order.Deck, &l.gate}, job.SourceOptions{})
+// The operator values reads the value of the key, compares it with the one that was
+// written last, and writes a value of 100 bytes. The job reads the dataset as far as
+// the limit allows and writes largeSum into the directory.
+func newLargeGraph(o job.Options, d deck, limit *gate, dir string) *job.Graph {
+	graph := job.New(o)
+	from := job.From(graph, "updates", &updates{d, limit}, job.SourceOptions{})
 	values := job.Process(job.KeyBy(from, codec.Int[int64](), func(u update) int64 { return u.key }), "values", openValues)
 	job.To(values, "sum", func(_ context.Context, restored []byte) (job.Sink[update], error) {
-		return openSum(filepath.Join(l.order.Lines, largeSum), restored)
+		return openSum(filepath.Join(dir, largeSum), restored)
 	})
 	return graph
 }

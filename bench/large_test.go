@@ -23,7 +23,7 @@ func TestLargeDeckWritesEachKeyOnceARound(t *testing.T) {
 	seen := make(map[place]bool)
 	for p := range partitions {
 		for i := range d.Records[p] {
-			u := d.update(p, i)
+			u := updateAt(&d, p, i)
 			require.True(t, u.round == 0 || seen[place{update{u.key, u.round - 1}, p}], "%+v", u)
 			seen[place{u, p}] = true
 		}

@@ -7,8 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirstate/weir"
+	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/job"
+	"github.com/weirstate/weir/snapshot"
 )
+
+// jobName is also the name of the folder of its checkpoints.
+const jobName = "bench"
 
 // errOnPurpose is why subtasks fail that were told to.
 var errOnPurpose = errors.New("failed on purpose")
@@ -32,6 +38,23 @@ type life struct {
 }
 
 func newLife(out io.Writer) *life { return &life{out: json.NewEncoder(out)} }
+
+// options returns those of the job.
+func (l *life) options(preset *weir.Preset, g graphOrder) job.Options {
+	o := job.Options{
+		Name:         jobName,
+		Open:         preset.Open,
+		Parallelism:  g.Parallelism,
+		Snapshot:     snapshot.Options{Compression: l.order.Compression, Synchronous: preset.Synchronous, Mode: preset.Mode},
+		MaxRestarts:  max(len(g.Failures)-1, 0),
+		OnCheckpoint: l.onCheckpoint,
+		OnRestore:    func(r job.RestoreReport) { l.onRestore(r, g.Parallelism) },
+	}
+	if l.order.CheckpointEvery > 0 {
+		o.Checkpoints = checkpoint.Options{Storage: preset.Storage, Interval: l.order.CheckpointEvery}
+	}
+	return o
+}
 
 // prepare makes the gate ready for a graph.
 func (l *life) prepare(g graphOrder) {
@@ -95,7 +118,7 @@ func (l *life) tick() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.send(message{})
-	if l.killed || len(l.failures) == 0 || !l.order.Deck.mayFail(l.failures[0], l.checkpoints, l.gate.position()) {
+	if l.killed || len(l.failures) == 0 || !l.failures[0].isReached(l.order.Deck, l.checkpoints, l.gate.position()) {
 		return false
 	}
 	// The gate stays shut after the last failure: the job must not end before

@@ -142,7 +142,7 @@ func (o options) measureAll(ctx context.Context, d deck, dir string, stderr io.W
 			return nil, err
 		}
 		bar := startProgress(stderr, fmt.Sprintf("%-5s %-6s %-13s", p.backend, p.storage, p.kind), d.total())
-		m, err := p.measure(ctx, bar)
+		m, err := p.measure(ctx, bar.set)
 		bar.close()
 		if err != nil {
 			return nil, err

@@ -19,7 +19,7 @@ type progress struct {
 	total int64
 	begun time.Time
 	done  atomic.Int64 // of total
-	note  atomic.Pointer[string]
+	again atomic.Bool  // restored
 	stop  chan struct{}
 	ended chan struct{}
 }
@@ -53,17 +53,12 @@ func isTerminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// set says how far the work is. It may go back.
-func (p *progress) set(done int64) {
+// set takes how much of the work is done, which may be less than before, and how
+// often it was restored.
+func (p *progress) set(done int64, restores int) {
 	if p != nil {
 		p.done.Store(done)
-	}
-}
-
-// say puts a few words behind the bar.
-func (p *progress) say(note string) {
-	if p != nil {
-		p.note.Store(&note)
+		p.again.Store(restores > 0)
 	}
 }
 
@@ -105,8 +100,8 @@ func (p *progress) line() string {
 	if seconds := int64(time.Since(p.begun) / time.Second); done > 0 && done < p.total && seconds > 0 {
 		line += fmt.Sprintf(" %d s", seconds)
 	}
-	if note := p.note.Load(); note != nil {
-		line += "  " + *note
+	if p.again.Load() {
+		line += "  restored"
 	}
 	return line
 }

@@ -45,6 +45,16 @@ type failurePoint int64
 func (p failurePoint) begin(records int64) int64 { return records * int64(p) / eighths }
 func (p failurePoint) end(records int64) int64   { return records * int64(p+1) / eighths }
 
+// isReached reports whether a job that has completed so many checkpoints since it
+// last began, and has read so many records of the deck, is to fail.
+func (p failurePoint) isReached(d deck, checkpoints int, position int64) bool {
+	begin := int64(0)
+	for _, records := range d.Records {
+		begin += p.begin(records)
+	}
+	return checkpoints >= minCheckpoints && position > begin
+}
+
 const (
 	eighths = 8
 	// minRecords are enough for each eighth of a partition to have a record.

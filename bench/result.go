@@ -80,11 +80,3 @@ func totalOf(rest []byte) int64 {
 	n, _ := strconv.ParseInt(string(number), 10, 64)
 	return n
 }
-
-func (r result) String() string {
-	if r.lines["sampled"] > 0 {
-		return "every value was what had been written last"
-	}
-	return fmt.Sprintf("%s distinct flights from %s airports on %s days and in %s hours of an airport, %s sessions on routes",
-		grouped(r.flights), grouped(r.lines["total"]), grouped(r.lines["day"]), grouped(r.lines["hour"]), grouped(r.lines["session"]))
-}

@@ -26,7 +26,7 @@ type measurement struct {
 // run is a plan under way.
 type run struct {
 	plan     plan
-	bar      *progress
+	progress func(records int64, restores int) // may be nil
 	begun    time.Time
 	measured measurement
 
@@ -35,9 +35,10 @@ type run struct {
 	checkpoints int   // complete
 }
 
-// measure carries the plan out.
-func (p plan) measure(ctx context.Context, bar *progress) (measurement, error) {
-	r := &run{plan: p, bar: bar, begun: time.Now(), measured: measurement{plan: p}}
+// measure carries the plan out. While it runs it calls progress, if it is not nil,
+// with the number of records read since the beginning of the input and of restores.
+func (p plan) measure(ctx context.Context, progress func(records int64, restores int)) (measurement, error) {
+	r := &run{plan: p, progress: progress, begun: time.Now(), measured: measurement{plan: p}}
 	err := r.execute(ctx)
 	if err != nil {
 		err = fmt.Errorf("%v: %w", p, err)
@@ -80,7 +81,7 @@ func (r *run) live(ctx context.Context, graphs []graphOrder) (err error) {
 			r.measured.took = time.Since(r.begun)
 			r.measured.peakRSS = max(r.measured.peakRSS, p.peakRSS())
 			return p.finish()
-		case graphs[0].Killed && r.plan.deck.mayFail(graphs[0].Failures[0], r.checkpoints, m.Position):
+		case graphs[0].Killed && graphs[0].Failures[0].isReached(r.plan.deck, r.checkpoints, m.Position):
 			r.measured.peakRSS = max(r.measured.peakRSS, p.peakRSS())
 			return p.kill(r.note)
 		}
@@ -100,7 +101,9 @@ func (r *run) note(m message) error {
 	}
 	// A job that goes back says so some time after it has begun to.
 	r.reached = max(r.reached, m.Position)
-	r.bar.set(r.reached)
+	if r.progress != nil {
+		r.progress(r.reached, max(len(r.measured.restores)-1, 0))
+	}
 	return nil
 }
 
@@ -120,7 +123,6 @@ func (r *run) begin(from restored) error {
 			errRestore, r.checkpoints, from.Checkpoint, from.Offset)
 	case before > 0:
 		r.measured.replayed += r.reached - from.Offset
-		r.bar.say("restored")
 	}
 	r.checkpoints, r.reached = 0, from.Offset
 	r.measured.restores = append(r.measured.restores, from)
@@ -160,6 +162,12 @@ func (m measurement) pauses() (all []time.Duration) {
 		all = append(all, c.Pauses...)
 	}
 	return all
+}
+
+// pause returns a percentile of the pauses; ok is false if there are fewer of them
+// than enough.
+func (m measurement) pause(percent, enough int) (p time.Duration, ok bool) {
+	return percentile(m.pauses(), percent, enough)
 }
 
 // rate is in records of the input a second: those that were read again, and the

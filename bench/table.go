@@ -73,7 +73,7 @@ const enoughForP99 = 100
 
 // pause is a percentile of the pauses, if there are enough to tell.
 func pause(m measurement, percent, enough int) string {
-	p, ok := percentile(m.pauses(), percent, enough)
+	p, ok := m.pause(percent, enough)
 	if !ok {
 		return none
 	}
