@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // flight is one record of the input. It holds no pointers, so that the garbage
 // collector has nothing to scan in batches of them.
@@ -10,6 +13,12 @@ type flight struct {
 	distance    uint16 // miles
 	origin      airport
 	destination airport
+}
+
+// String returns the flight as a line of the input.
+func (f flight) String() string {
+	date := time.Unix(f.minute.eventTime(), 0).UTC().Format("2006-01-02 15:04")
+	return fmt.Sprintf("%s,%d,%d,%v,%v", date, f.delay, f.distance, f.origin, f.destination)
 }
 
 // airport is the three letters of an airport as a number of three digits to the

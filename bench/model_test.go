@@ -1,85 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"math"
-	"os"
-	"path/filepath"
 	"sort"
 	"strings"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 )
-
-// dayFlights of the real flights are more than a day of them, so that midnights
-// are among them.
-const dayFlights = 20_000
-
-// flightsInOrder are one of every so many of the first dayFlights.
-func flightsInOrder(t *testing.T, every int) (some []flight) {
-	input, err := findInput("")
-	require.NoError(t, err)
-	n := 0
-	for flights, err := range flightsOf(context.Background(), input, dayFlights) {
-		require.NoError(t, err)
-		for _, f := range flights {
-			if n++; n%every == 0 {
-				some = append(some, f)
-			}
-		}
-	}
-	require.Len(t, some, dayFlights/every)
-	return some
-}
-
-// sameFlights says whether two streams have the same flights in whatever order.
-func sameFlights(a, b []flight) bool {
-	count := make(map[flight]int)
-	for _, f := range a {
-		count[f]++
-	}
-	for _, f := range b {
-		count[f]--
-	}
-	for _, n := range count {
-		if n != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// writeInput writes flights, with every tenth repeated about an hour later.
-func writeInput(t *testing.T, flights []flight) (path string, repeated []flight) {
-	later := len(flights) / 20
-	for _, f := range flights {
-		repeated = append(repeated, f)
-		if at := len(repeated) - later; at > 0 && at%10 == 0 {
-			repeated = append(repeated, repeated[at])
-		}
-	}
-	lines := []string{header}
-	for _, f := range repeated {
-		lines = append(lines, format(f))
-	}
-	path = filepath.Join(t.TempDir(), "flights.csv")
-	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600))
-	return path, repeated
-}
-
-// deckOf is dealt from flights and repetitions of some; all of them are
-// returned, too.
-func deckOf(t *testing.T, flights []flight) (deck, []flight) {
-	path, repeated := writeInput(t, flights)
-	d, err := deal(context.Background(), path, t.TempDir(), math.MaxInt64)
-	require.NoError(t, err)
-	return d, repeated
-}
-
-// testDeck has few flights, but of more than a day.
-func testDeck(t *testing.T) (deck, []flight) { return deckOf(t, flightsInOrder(t, 4)) }
 
 // modelLines is the job in plain Go: no states, no timers, no stream. It shares
 // nothing with the job but how a date and an airport look like as text.
@@ -122,7 +47,7 @@ func modelLines(flights []flight) (lines []string) {
 
 // modelTime is like 2001-01-31T23:59.
 func modelTime(m minute) string {
-	line := format(flight{minute: m})
+	line := flight{minute: m}.String()
 	return line[:10] + "T" + line[11:16]
 }
 

@@ -28,18 +28,6 @@ type options struct {
 	json        string // empty for none
 }
 
-// What -backend and -storage choose from.
-var (
-	allBackends = []string{"hash", "btree", lsmFull, lsmIncremental}
-	allStorages = []string{"memory", "file"}
-)
-
-// The backends on disk, by how their checkpoints are taken.
-const (
-	lsmFull        = "lsm-full"
-	lsmIncremental = "lsm-incremental"
-)
-
 const (
 	// maxParallelism is more than any machine needs to have its fill.
 	maxParallelism = 256

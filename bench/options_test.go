@@ -69,18 +69,3 @@ func TestFlagsChooseTheRowsOfTheTable(t *testing.T) {
 		rows("-backend", "hash", "-storage", "file"))
 	require.Equal(t, []string{"lsm-full, none, uninterrupted"}, rows("-backend", "lsm-full", "-storage", "memory"))
 }
-
-func TestLastRestoreAddsASubtask(t *testing.T) {
-	for _, k := range []kind{killedTwice, failedTwice} {
-		p := plan{kind: k, parallelism: 4}
-		var parallelisms []int
-		for _, graphs := range p.processes() {
-			for _, g := range graphs {
-				parallelisms = append(parallelisms, g.Parallelism)
-			}
-		}
-		require.Equal(t, 5, parallelisms[len(parallelisms)-1])
-		require.Equal(t, 4, parallelisms[0])
-		require.Equal(t, 3, p.lives())
-	}
-}

@@ -115,9 +115,18 @@ func openPartition(path string, flights, offset int64) (*partitionReader, error)
 	return &partitionReader{file, bufio.NewReaderSize(file, readBytes)}, nil
 }
 
-// next returns the record of the next flight, good until the next call, or
+// next returns the next flight, or io.EOF.
+func (r *partitionReader) next() (flight, error) {
+	record, err := r.nextRecord()
+	if err != nil {
+		return flight{}, err
+	}
+	return readRecord(record), nil
+}
+
+// nextRecord returns the record of the next flight, good until the next call, or
 // io.EOF.
-func (r *partitionReader) next() ([]byte, error) {
+func (r *partitionReader) nextRecord() ([]byte, error) {
 	record, err := r.in.Peek(recordBytes)
 	if err != nil {
 		return nil, err

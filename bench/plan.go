@@ -11,6 +11,19 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
+// allBackends and allStorages are the values of plan.backend and of plan.storage but
+// for none.
+var (
+	allBackends = []string{"hash", "btree", lsmFull, lsmIncremental}
+	allStorages = []string{"memory", "file"}
+)
+
+// The backends on disk, by how their checkpoints are taken.
+const (
+	lsmFull        = "lsm-full"
+	lsmIncremental = "lsm-incremental"
+)
+
 // plan is one run of the job over the deck: one row of the table.
 type plan struct {
 	backend string // hash, btree, lsm-full or lsm-incremental

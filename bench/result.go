@@ -16,6 +16,9 @@ import (
 // watermark was wrong.
 var errLate = errors.New("flights were late for their windows")
 
+// maxLineBytes is the longest line that is read.
+const maxLineBytes = 256 << 10
+
 // result is what a run of the job comes to: a multiset of lines.
 //
 // Its digest is the sum, modulo 2^64, of the hashes (xxh64) of the lines: the
@@ -50,7 +53,7 @@ func (r *result) readFile(path string) error {
 		return err
 	}
 	defer file.Close()
-	in := bufio.NewReaderSize(file, readBytes)
+	in := bufio.NewReaderSize(file, maxLineBytes)
 	for {
 		line, err := in.ReadSlice('\n')
 		if err == io.EOF && len(line) == 0 {

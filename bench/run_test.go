@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,21 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 )
-
-// programArgument, as the first one, makes the tests' program the program itself.
-const programArgument = "-program"
-
-// TestMain lets the tests' program be a child, as the program itself is.
-func TestMain(m *testing.M) {
-	switch {
-	case len(os.Args) == 2 && os.Args[1] == childArgument:
-		child(os.Stdin, os.Stdout)
-	case len(os.Args) > 1 && os.Args[1] == programArgument:
-		os.Args = slices.Delete(os.Args, 1, 2)
-		main()
-	}
-	os.Exit(m.Run())
-}
 
 // testPlan has a directory of its own.
 func testPlan(t *testing.T, d deck, backend, storage string, k kind) plan {
@@ -39,7 +23,7 @@ func testPlan(t *testing.T, d deck, backend, storage string, k kind) plan {
 // linesOf are what the sinks have written, sorted.
 func linesOf(t *testing.T, p plan) (lines []string) {
 	for _, path := range p.lines() {
-		lines = append(lines, strings.Split(strings.TrimSuffix(content(t, path), "\n"), "\n")...)
+		lines = append(lines, strings.Split(strings.TrimSuffix(contentOf(t, path), "\n"), "\n")...)
 	}
 	slices.Sort(lines)
 	return lines
@@ -127,41 +111,6 @@ func TestRecordsBetweenCheckpointAndFailureAreReplayed(t *testing.T) {
 	}
 	require.NoError(t, r.note(message{Position: 90, Restored: &restored{Checkpoint: 3, Offset: 90}}))
 	require.EqualValues(t, 40, r.measured.replayed)
-}
-
-func TestChildThatFailsSaysWhy(t *testing.T) {
-	d, _ := testDeck(t)
-	require.NoError(t, os.Remove(partitionPath(d.Dir, 0)))
-	_, err := testPlan(t, d, "hash", "none", uninterrupted).measure(context.Background(), nil)
-	require.ErrorContains(t, err, "partition-0")
-}
-
-func TestChildEndsWithItsParent(t *testing.T) {
-	d, _ := testDeck(t)
-	p := testPlan(t, d, "hash", "file", killedTwice)
-	c, err := startProcess(context.Background(), p.order(p.processes()[0]))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, c.close()) }()
-	_, err = c.next()
-	require.NoError(t, err)
-	require.NoError(t, c.stdin.Close()) // as the end of the parent would
-	for err == nil {
-		_, err = c.next()
-	}
-	require.ErrorIs(t, err, io.EOF)
-}
-
-func TestNextTellsThatTheChildHasEnded(t *testing.T) {
-	d, _ := testDeck(t)
-	p := testPlan(t, d, "hash", "file", killedTwice)
-	c, err := startProcess(context.Background(), p.order(p.processes()[0]))
-	require.NoError(t, err)
-	require.NoError(t, c.command.Process.Kill())
-	for err == nil {
-		_, err = c.next()
-	}
-	require.ErrorIs(t, err, io.EOF)
-	require.NoError(t, c.close())
 }
 
 // BenchmarkJob runs the job in this process, without checkpoints. With

@@ -17,7 +17,7 @@ func (s *source) Partitions() int { return partitions }
 
 // Open implements job.Source.
 func (s *source) Open(_ context.Context, partition int, offset int64) (job.Reader[flight], error) {
-	r, err := openPartition(partitionPath(s.deck.Dir, partition), s.deck.Records[partition], offset)
+	r, err := s.deck.openPartition(partition, offset)
 	if err != nil {
 		return nil, err
 	}
@@ -37,11 +37,10 @@ type sourceReader struct {
 func (r *sourceReader) Read(ctx context.Context, dst []job.Event[flight]) (n int, err error) {
 	allowed := r.gate.pass(ctx, r.partition, r.at, int64(len(dst)))
 	for ; n < int(allowed) && err == nil; n++ {
-		var record []byte
-		if record, err = r.next(); err != nil {
+		var f flight
+		if f, err = r.next(); err != nil {
 			break
 		}
-		f := readRecord(record)
 		dst[n] = job.Event[flight]{Time: f.minute.eventTime(), Value: f}
 	}
 	r.at += int64(n)

@@ -70,12 +70,3 @@ func TestNumbersAreGrouped(t *testing.T) {
 		require.Equal(t, want, grouped(n))
 	}
 }
-
-func TestProgressLineFitsATerminal(t *testing.T) {
-	p := &progress{label: "btree memory uninterrupted", total: 3_000_000, begun: time.Now().Add(-time.Hour)}
-	for _, done := range []int64{0, 1_499_999, 3_000_000} {
-		p.set(done, 1)
-		require.Less(t, len(p.line()), lineCells)
-	}
-	require.Contains(t, p.line(), "["+strings.Repeat("#", barCells)+"] 100%")
-}

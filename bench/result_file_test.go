@@ -16,12 +16,6 @@ func writeLines(t *testing.T, l *lineFile, lines ...string) {
 	}
 }
 
-func content(t *testing.T, path string) string {
-	b, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return string(b)
-}
-
 func TestSinkCutsOffWhatWasWrittenAfterTheCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lines.txt")
 	l, err := openLines(path, nil)
@@ -30,25 +24,25 @@ func TestSinkCutsOffWhatWasWrittenAfterTheCheckpoint(t *testing.T) {
 	at, sync, err := l.Snapshot()
 	require.NoError(t, err)
 	require.NoError(t, sync())
-	require.Equal(t, "a\nbc\n", content(t, path), "a checkpoint must not hold what is only in the process")
+	require.Equal(t, "a\nbc\n", contentOf(t, path), "a checkpoint must not hold what is only in the process")
 	writeLines(t, l, "lost")
 	_, _, err = l.Snapshot()
 	require.NoError(t, err)
 	require.NoError(t, l.Close(false))
-	require.Equal(t, "a\nbc\nlost\n", content(t, path))
+	require.Equal(t, "a\nbc\nlost\n", contentOf(t, path))
 
 	for range 2 {
 		l, err = openLines(path, at)
 		require.NoError(t, err)
-		require.Equal(t, "a\nbc\n", content(t, path))
+		require.Equal(t, "a\nbc\n", contentOf(t, path))
 		writeLines(t, l, "d")
 		require.NoError(t, l.Close(true))
-		require.Equal(t, "a\nbc\nd\n", content(t, path))
+		require.Equal(t, "a\nbc\nd\n", contentOf(t, path))
 	}
 	l, err = openLines(path, nil)
 	require.NoError(t, err)
 	require.NoError(t, l.Close(true))
-	require.Empty(t, content(t, path), "a job that begins anew begins with no lines")
+	require.Empty(t, contentOf(t, path), "a job that begins anew begins with no lines")
 }
 
 func TestSinkRefusesACheckpointWhoseLinesAreGone(t *testing.T) {
@@ -65,7 +59,7 @@ func TestSinkRefusesACheckpointWhoseLinesAreGone(t *testing.T) {
 		_, err = openLines(path, restored)
 		require.ErrorIs(t, err, errLines)
 	}
-	require.Equal(t, "line", content(t, path))
+	require.Equal(t, "line", contentOf(t, path))
 	require.NoError(t, os.Remove(path))
 	_, err = openLines(path, at)
 	require.ErrorIs(t, err, errLines)

@@ -84,12 +84,12 @@ func (d *deck) count(flights int64) (written census, err error) {
 }
 
 func (d *deck) countPartition(i int, written *census) error {
-	r, err := openPartition(partitionPath(d.Dir, i), d.Records[i], 0)
+	r, err := d.openPartition(i, 0)
 	if err != nil {
 		return err
 	}
 	highest := minute(0)
-	for record, err := r.next(); ; record, err = r.next() {
+	for record, err := r.nextRecord(); ; record, err = r.nextRecord() {
 		if err == io.EOF {
 			return r.close()
 		}
@@ -101,6 +101,11 @@ func (d *deck) countPartition(i int, written *census) error {
 		highest = max(highest, f.minute)
 		d.Disorder = max(d.Disorder, (highest - f.minute).eventTime())
 	}
+}
+
+// openPartition opens a partition for reading from an offset, a number of flights.
+func (d *deck) openPartition(partition int, offset int64) (*partitionReader, error) {
+	return openPartition(partitionPath(d.Dir, partition), d.Records[partition], offset)
 }
 
 // total is the number of flights.

@@ -15,6 +15,9 @@ import (
 // checkpoint.
 var errLines = errors.New("the lines that a checkpoint goes back to are not there")
 
+// bufferBytes is the size of the buffer before a file.
+const bufferBytes = 256 << 10
+
 // lineFile is the sink: a file of lines. In a checkpoint is how long it was, and
 // a restore cuts off what was written later, which the job is about to write
 // again. It implements job.Sink.
@@ -46,7 +49,7 @@ func openLines(path string, restored []byte) (*lineFile, error) {
 	if err := cut(file, size); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &lineFile{file, bufio.NewWriterSize(file, readBytes), size}, nil
+	return &lineFile{file, bufio.NewWriterSize(file, bufferBytes), size}, nil
 }
 
 // cut shortens a file to a size that it must have, and goes there.

@@ -5,11 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,13 +19,6 @@ func runBench(ctx context.Context, args ...string) (code int, stdout, stderr str
 	var out, err bytes.Buffer
 	code = bench(ctx, args, &out, &err)
 	return code, out.String(), err.String()
-}
-
-func requireEmpty(t *testing.T, dir string) {
-	t.Helper()
-	files, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Empty(t, files)
 }
 
 func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
@@ -54,7 +44,7 @@ func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
 		Machine map[string]any
 		Rows    []map[string]any
 	}
-	require.NoError(t, json.Unmarshal([]byte(content(t, figures)), &written))
+	require.NoError(t, json.Unmarshal([]byte(contentOf(t, figures)), &written))
 	require.Contains(t, written.Machine, "cpu")
 	require.Len(t, written.Rows, 14)
 	for _, row := range written.Rows {
@@ -88,50 +78,6 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	}, time.Minute, time.Millisecond, "no directory for checkpoints")
 	interrupt()
 	<-done
-	requireEmpty(t, dir)
-}
-
-// program is the program itself, as a process that writes into a directory.
-func program(t *testing.T, dir string, args ...string) *exec.Cmd {
-	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("no signals")
-	}
-	path, err := os.Executable()
-	require.NoError(t, err)
-	args = append([]string{programArgument, "-backend", "hash", "-records", "1000", "-dir", dir}, args...)
-	return exec.Command(path, args...)
-}
-
-func TestSignalLeavesNothing(t *testing.T) {
-	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		dir := t.TempDir()
-		p := program(t, dir, "-checkpoint-every", "1m", "-storage", "file")
-		require.NoError(t, p.Start())
-		assert.Eventually(t, func() bool {
-			files, err := filepath.Glob(filepath.Join(dir, "*", "run", "checkpoints", "*"))
-			return err == nil && len(files) > 0
-		}, time.Minute, time.Millisecond, "no directory for checkpoints")
-		require.NoError(t, p.Process.Signal(signal))
-		require.Error(t, p.Wait())
-		require.Equal(t, exitInterrupted, p.ProcessState.ExitCode(), signal)
-		requireEmpty(t, dir)
-	}
-}
-
-func TestReaderThatGoesAwayLeavesNothing(t *testing.T) {
-	dir := t.TempDir()
-	p := program(t, dir, "-checkpoint-every", "5ms", "-storage", "memory")
-	var complaints bytes.Buffer
-	p.Stderr = &complaints
-	reader, writer, err := os.Pipe()
-	require.NoError(t, err)
-	require.NoError(t, reader.Close())
-	p.Stdout = writer
-	require.Error(t, p.Run())
-	require.NoError(t, writer.Close())
-	require.Equal(t, exitFailed, p.ProcessState.ExitCode())
-	require.Contains(t, complaints.String(), "broken pipe")
 	requireEmpty(t, dir)
 }
 
@@ -169,11 +115,4 @@ func TestMalformedInputFailsBeforeAnyRun(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(input+".zst", truncated[:1<<20], 0o600))
 	fails(input+".zst", "unexpected EOF")
-}
-
-func TestDigestsThatDifferAreAnError(t *testing.T) {
-	var out bytes.Buffer
-	a, b := measurement{result: result{sum: 1}}, measurement{result: result{sum: 2}}
-	require.NoError(t, conclude(&out, []measurement{a, a}))
-	require.ErrorIs(t, conclude(&out, []measurement{a, a, b}), errDigests)
 }
