@@ -7,16 +7,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/weirstate/weir/internal/bench/command"
+	"github.com/weirstate/weir/internal/bench/harness"
 )
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == childArgument {
-		child(os.Stdin, os.Stdout)
-	}
+	harness.ServeIfChild()
 	// The signals stay caught to the end: an impatient second one must not
 	// come in the way of cleaning up.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// A reader of the table that goes away makes writing it an error.
 	signal.Ignore(syscall.SIGPIPE)
-	os.Exit(bench(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(command.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

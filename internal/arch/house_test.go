@@ -40,6 +40,22 @@ var house = []room{
 	{path: "bench", ours: everything, modules: everything},
 	{path: "fuzz", ours: everything, modules: everything},
 	{path: "cmd/weir", ours: everything},
+	{path: "internal/bench/command", ours: everything, tests: []string{"internal/bench/benchtest"}},
+	{path: "internal/bench/report", ours: []string{"internal/bench/harness", "internal/bench/results"}, tests: []string{"internal/bench/dataset"}},
+	{path: "internal/bench/harness",
+		ours: []string{"internal/bench/flightjob", "internal/bench/largejob", "internal/bench/dataset", "internal/bench/results",
+			".", "job", "checkpoint", "snapshot"},
+		tests: []string{"internal/bench/benchtest"}},
+	// The graphs do not know who runs them, nor on which backend.
+	{path: "internal/bench/flightjob",
+		ours:  []string{"internal/bench/dataset", "job", "window", "state", "state/codec"},
+		tests: []string{"internal/bench/benchtest"}},
+	{path: "internal/bench/largejob",
+		ours:  []string{"internal/bench/dataset", "job", "state", "state/codec"},
+		tests: []string{"."}},
+	{path: "internal/bench/benchtest", ours: []string{"internal/bench/dataset"}, modules: append(testModules, core...)},
+	{path: "internal/bench/results"},
+	{path: "internal/bench/dataset"},
 
 	{path: ".",
 		ours:  []string{"heapstate", "lsmstate", "checkpoint", "lsm", "snapshot", "state", "state/codec", "internal/vfs"},
@@ -165,6 +181,9 @@ func TestTableOpensNoWayAroundTheRules(t *testing.T) {
 		{"snapshot", slices.Concat(backends, upper, []string{"lsm", "state/statetest"})},
 		{"state", slices.Concat(backends, upper, []string{"lsm", "snapshot", "state/statetest", "internal/vfs"})},
 		{"job", []string{".", "heapstate", "lsmstate"}},
+		{"internal/bench/flightjob", append([]string{"internal/bench/harness", "."}, backends...)},
+		{"internal/bench/largejob", append([]string{"internal/bench/harness", "."}, backends...)},
+		{"internal/bench/harness", []string{"internal/bench/report", "internal/bench/command"}},
 		{".", []string{"job"}},
 	} {
 		for _, path := range below(house, find(house, rule.from)) {

@@ -1,0 +1,124 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/bench/benchtest"
+	"github.com/weirstate/weir/internal/bench/dataset"
+	"github.com/weirstate/weir/internal/bench/harness"
+)
+
+// runBench runs the program.
+func runBench(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = Run(ctx, args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	figures := filepath.Join(t.TempDir(), "figures.json")
+	code, stdout, stderr := runBench(context.Background(),
+		"-records", "2000", "-checkpoint-every", "5ms", "-dir", dir, "-compression", "none", "-json", figures)
+	require.Zero(t, code, stderr)
+	require.Empty(t, stderr, "progress without a terminal")
+	benchtest.RequireEmpty(t, dir)
+	_, table, found := strings.Cut(stdout, "\nbackend")
+	require.True(t, found)
+	for _, backend := range harness.AllBackends {
+		rows := 4
+		if (harness.Plan{Backend: backend}).OnDisk() {
+			rows = 3
+		}
+		require.Equal(t, rows, strings.Count(table, "\n"+backend+" "), stdout)
+	}
+	require.Contains(t, stdout, "The same result 14 times")
+
+	var written struct {
+		Machine map[string]any
+		Rows    []map[string]any
+	}
+	require.NoError(t, json.Unmarshal([]byte(benchtest.ContentOf(t, figures)), &written))
+	require.Contains(t, written.Machine, "cpu")
+	require.Len(t, written.Rows, 14)
+	for _, row := range written.Rows {
+		require.EqualValues(t, 2000, row["records"])
+		require.Positive(t, row["records_per_s"])
+		require.Contains(t, table, row["digest"])
+		for _, field := range []string{"backend", "storage", "pauses", "checkpoints", "checkpoint_bytes", "checkpoint_ms", "restore_ms", "peak_rss_bytes"} {
+			require.Contains(t, row, field)
+		}
+		for _, field := range []string{"p50", "p99", "max"} {
+			require.Contains(t, row["pause_ns"], field)
+		}
+	}
+}
+
+// The interrupt comes at a time when a process runs: the job that is to be
+// killed waits minutes for its checkpoints.
+func TestInterruptLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	ctx, interrupt := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		code, stdout, stderr := runBench(ctx, "-checkpoint-every", "1m", "-backend", "hash", "-storage", "file", "-records", "1000", "-dir", dir)
+		assert.Equal(t, ExitInterrupted, code, stderr)
+		assert.NotContains(t, stdout, "digest")
+	}()
+	require.Eventually(t, func() bool {
+		files, err := filepath.Glob(filepath.Join(dir, "*", "run", "checkpoints", "*"))
+		return err == nil && len(files) > 0
+	}, time.Minute, time.Millisecond, "no directory for checkpoints")
+	interrupt()
+	<-done
+	benchtest.RequireEmpty(t, dir)
+}
+
+func TestMissingInputSaysWhatToPass(t *testing.T) {
+	code, _, stderr := runBench(context.Background(), "-input", "no/such/file.csv")
+	require.Equal(t, ExitFailed, code)
+	require.Contains(t, stderr, "-input: stat no/such/file.csv")
+
+	t.Chdir(t.TempDir())
+	code, _, stderr = runBench(context.Background())
+	require.Equal(t, ExitFailed, code)
+	require.Contains(t, stderr, "bench/data/flights-2001-h1.csv.zst is not here")
+}
+
+func TestMalformedInputFailsBeforeAnyRun(t *testing.T) {
+	path, err := dataset.FindInput()
+	require.NoError(t, err)
+	truncated, err := os.ReadFile(path)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	input := filepath.Join(t.TempDir(), "flights.csv")
+	fails := func(input, want string) {
+		code, _, stderr := runBench(context.Background(), "-input", input, "-dir", dir)
+		require.Equal(t, ExitFailed, code)
+		require.Contains(t, stderr, want)
+		benchtest.RequireEmpty(t, dir)
+	}
+	const good = "2001-01-01 00:01,33,2176,LAS,PHL\n"
+	for content, want := range map[string]string{
+		dataset.Header + "\n":                "no flights",
+		"":                                   "line 1: the header is not",
+		dataset.Header + "\n" + good + "x\n": "line 3: not 5 fields",
+		dataset.Header + "\n" + strings.Repeat(good, harness.MinRecords-1): "31 flights, too few",
+	} {
+		require.NoError(t, os.WriteFile(input, []byte(content), 0o600))
+		fails(input, "flights.csv: "+want)
+	}
+	require.NoError(t, os.WriteFile(input+".zst", truncated[:1<<20], 0o600))
+	fails(input+".zst", "unexpected EOF")
+}

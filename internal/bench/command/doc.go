@@ -1,0 +1,3 @@
+// Package command is the command line of the benchmark job: flags, the choice of rows, and
+// exit codes.
+package command

@@ -1,0 +1,14 @@
+package command
+
+import (
+	"os"
+	"testing"
+
+	"github.com/weirstate/weir/internal/bench/harness"
+)
+
+// TestMain lets the tests' program be a child process of the harness.
+func TestMain(m *testing.M) {
+	harness.ServeIfChild()
+	os.Exit(m.Run())
+}

@@ -1,0 +1,71 @@
+package command
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBadCommandLineIsRefused(t *testing.T) {
+	for line, complaint := range map[string]string{
+		"-backend lsm":         `-backend "lsm" is not hash, btree, lsm-full, lsm-incremental or all`,
+		"-storage s3":          `-storage "s3" is not memory, file or all`,
+		"-compression gzip":    `-compression "gzip"`,
+		"-records 0":           "-records must be 32 at least",
+		"-records -1":          "-records must be 32 at least",
+		"-records 31":          "-records must be 32 at least",
+		"-records x":           "-records",
+		"-checkpoint-every 0s": "-checkpoint-every must be above zero",
+		"-checkpoint-every 2m": "-checkpoint-every must be above zero and 1m0s at most",
+		"-checkpoint-every 1":  "-checkpoint-every",
+		"-parallelism 0":       "-parallelism must be 1 to 256",
+		"-parallelism 257":     "-parallelism must be 1 to 256",
+		"-json no/such/file":   "-json: stat no/such",
+		"-nonsense":            "-nonsense",
+		"file.csv":             `unexpected argument "file.csv"`,
+		"-quick -child":        "-child",
+	} {
+		code, stdout, stderr := runBench(context.Background(), strings.Fields(line)...)
+		require.Equal(t, exitUsage, code, line)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, complaint)
+	}
+}
+
+func TestHelpSaysWhatItIsAndShowsExamples(t *testing.T) {
+	code, _, stderr := runBench(context.Background(), "-h")
+	require.Zero(t, code)
+	for _, want := range []string{
+		"3,000,000 flights", "go run ./bench -quick", "-backend", "-storage", "-parallelism", "-records",
+		"-checkpoint-every", "-dir", "-input", "-json", "-sync", "-compression",
+	} {
+		require.Contains(t, stderr, want)
+	}
+}
+
+func TestQuickYieldsToOtherFlags(t *testing.T) {
+	o, err := parseOptions([]string{"-quick", "-records", "5000"}, os.Stderr)
+	require.NoError(t, err)
+	require.EqualValues(t, 5000, o.records)
+	require.Equal(t, quickEvery, o.every)
+}
+
+func TestFlagsChooseTheRowsOfTheTable(t *testing.T) {
+	rows := func(args ...string) (rows []string) {
+		o, err := parseOptions(args, os.Stderr)
+		require.NoError(t, err)
+		for _, p := range o.plans() {
+			rows = append(rows, p.String())
+		}
+		return rows
+	}
+	require.Len(t, rows(), 14)
+	require.Equal(t, []string{"btree, none, uninterrupted", "btree, memory, failed twice"},
+		rows("-backend", "btree", "-storage", "memory"))
+	require.Equal(t, []string{"hash, none, uninterrupted", "hash, file, checkpointed", "hash, file, killed twice"},
+		rows("-backend", "hash", "-storage", "file"))
+	require.Equal(t, []string{"lsm-full, none, uninterrupted"}, rows("-backend", "lsm-full", "-storage", "memory"))
+}

@@ -1,0 +1,12 @@
+package harness
+
+import (
+	"os"
+	"testing"
+)
+
+// TestMain lets the tests' program be a child process of the harness.
+func TestMain(m *testing.M) {
+	ServeIfChild()
+	os.Exit(m.Run())
+}

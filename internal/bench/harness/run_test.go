@@ -1,0 +1,137 @@
+package harness
+
+import (
+	"context"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/bench/benchtest"
+	"github.com/weirstate/weir/internal/bench/dataset"
+)
+
+// testPlan has a directory of its own.
+func testPlan(t *testing.T, d dataset.Dataset, backend, storage string, k Kind) Plan {
+	return Plan{
+		Backend: backend, Storage: storage, Kind: k,
+		Dataset: d, Dir: t.TempDir(), Parallelism: 2, CheckpointEvery: 5 * time.Millisecond,
+	}
+}
+
+// linesOf are what the sinks have written, sorted.
+func resultLinesOf(t *testing.T, p Plan) (lines []string) {
+	for _, path := range p.resultFiles() {
+		lines = append(lines, strings.Split(strings.TrimSuffix(benchtest.ContentOf(t, path), "\n"), "\n")...)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func TestJobWritesTheLinesOfTheModel(t *testing.T) {
+	d, flights := benchtest.DatasetOf(t, benchtest.FlightsInOrder(t, 1))
+	want := benchtest.ModelLines(flights)
+	slices.Sort(want)
+	for _, of := range []string{"total ", "day 2001-01-01", "day 2001-01-02", "hour ", "session "} {
+		require.True(t, slices.ContainsFunc(want, func(line string) bool { return strings.HasPrefix(line, of) }), of)
+	}
+	for _, backend := range AllBackends {
+		for _, parallelism := range []int{1, 3} {
+			p := testPlan(t, d, backend, "none", Uninterrupted)
+			p.Parallelism = parallelism
+			l := newChildRun(io.Discard)
+			l.request = p.request(p.processes()[0])
+			require.NoError(t, l.execute(context.Background()))
+			require.Equal(t, want, resultLinesOf(t, p), p)
+		}
+	}
+}
+
+func TestJobThatIsKilledTwiceWritesTheSameLines(t *testing.T) {
+	d, flights := benchtest.SmallDataset(t)
+	want := benchtest.ModelLines(flights)
+	slices.Sort(want)
+	for _, backend := range AllBackends {
+		for storage, k := range map[string]Kind{"file": KilledTwice, "memory": FailedTwice} {
+			p := testPlan(t, d, backend, storage, k)
+			m, err := p.Measure(context.Background(), nil)
+			require.NoError(t, err)
+			require.Equal(t, want, resultLinesOf(t, p), p)
+
+			require.Len(t, m.Restores, 3)
+			require.Zero(t, m.Restores[0].Checkpoint)
+			for i, r := range m.Restores[1:] {
+				require.GreaterOrEqual(t, r.Checkpoint, uint64(minCheckpoints*(i+1)), p)
+				require.Positive(t, r.Offset)
+				require.Positive(t, r.Took)
+			}
+			require.Equal(t, 3, m.Restores[2].Parallelism)
+			require.GreaterOrEqual(t, len(m.Checkpoints), 2*minCheckpoints)
+			require.EqualValues(t, benchtest.DayFlights/4, m.Result.Flights)
+		}
+	}
+}
+
+func TestLifeThatDoesNotGoOnFromTheNewestCheckpointFailsTheRun(t *testing.T) {
+	three := []Completed{{ID: 4}, {ID: 5}, {ID: 6}}
+	for name, bad := range map[string]struct {
+		checkpoints []Completed
+		from        Restored
+	}{
+		"too few checkpoints": {three[:2], Restored{Checkpoint: 5, Offset: 1}},
+		"from the beginning":  {three, Restored{}},
+		"offset zero":         {three, Restored{Checkpoint: 6}},
+		"an older one":        {three, Restored{Checkpoint: 5, Offset: 1}},
+		"another failure":     {three, Restored{Checkpoint: 6, Offset: 1, Cause: "disk full"}},
+		"a newer one skipped": {three, Restored{Checkpoint: 6, Offset: 1, Skipped: []string{"corrupt"}}},
+	} {
+		begin := func(from Restored) error {
+			r := &planRun{}
+			require.NoError(t, r.note(message{Restored: &Restored{}}))
+			for _, c := range bad.checkpoints {
+				require.NoError(t, r.note(message{Position: 10, Checkpoint: &c}))
+			}
+			return r.note(message{Restored: &from})
+		}
+		require.ErrorIs(t, begin(bad.from), ErrRestore, name)
+	}
+	r := &planRun{}
+	require.ErrorIs(t, r.note(message{Restored: &Restored{Checkpoint: 1, Offset: 1}}), ErrRestore, "leftovers of another run")
+}
+
+func TestRecordsBetweenCheckpointAndFailureAreReplayed(t *testing.T) {
+	r := &planRun{}
+	require.NoError(t, r.note(message{Restored: &Restored{}}))
+	for id := range uint64(3) {
+		require.NoError(t, r.note(message{Position: 100, Checkpoint: &Completed{ID: id + 1}}))
+	}
+	for _, position := range []int64{130, 0, 110} {
+		require.NoError(t, r.note(message{Position: position}))
+	}
+	require.NoError(t, r.note(message{Position: 90, Restored: &Restored{Checkpoint: 3, Offset: 90}}))
+	require.EqualValues(t, 40, r.measured.Replayed)
+}
+
+// BenchmarkJob runs the job in this process, without checkpoints. With
+// -cpuprofile it shows where the time goes.
+func BenchmarkJob(b *testing.B) {
+	input, err := dataset.FindInput()
+	require.NoError(b, err)
+	d, err := dataset.Prepare(context.Background(), input, b.TempDir(), math.MaxInt64)
+	require.NoError(b, err)
+	for _, backend := range AllBackends {
+		b.Run(backend, func(b *testing.B) {
+			for b.Loop() {
+				p := Plan{Backend: backend, Storage: "none", Kind: Uninterrupted, Dataset: d, Dir: b.TempDir(), Parallelism: 2}
+				l := newChildRun(io.Discard)
+				l.request = p.request(p.processes()[0])
+				require.NoError(b, l.execute(context.Background()))
+			}
+			b.ReportMetric(float64(d.Total())*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}

@@ -1,0 +1,107 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Progress draws one line on a terminal, again and again, until it is closed.
+// A nil Progress draws nothing.
+//
+// Thread safety: safe for concurrent use.
+type Progress struct {
+	out   io.Writer
+	label string
+	total int64
+	begun time.Time
+	done  atomic.Int64 // of total
+	again atomic.Bool  // restored
+	stop  chan struct{}
+	ended chan struct{}
+}
+
+const (
+	drawPeriod = 200 * time.Millisecond
+	barCells   = 24
+	// lineCells is what the narrowest usual terminal shows without a break.
+	lineCells = 79
+)
+
+// startProgress draws to a terminal, and to nothing else.
+func StartProgress(out io.Writer, label string, total int64) *Progress {
+	if !isTerminal(out) {
+		return nil
+	}
+	p := &Progress{
+		out: out, label: label, total: max(total, 1), begun: time.Now(),
+		stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	go p.run()
+	return p
+}
+
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// set takes how much of the work is done, which may be less than before, and how
+// often it was restored.
+func (p *Progress) Set(done int64, restores int) {
+	if p != nil {
+		p.done.Store(done)
+		p.again.Store(restores > 0)
+	}
+}
+
+// close wipes the line.
+func (p *Progress) Close() {
+	if p != nil {
+		close(p.stop)
+		<-p.ended
+	}
+}
+
+func (p *Progress) run() {
+	defer close(p.ended)
+	ticker := time.NewTicker(drawPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			p.draw(p.line())
+		case <-p.stop:
+			p.draw("")
+			fmt.Fprint(p.out, "\r")
+			return
+		}
+	}
+}
+
+// draw writes over the line. Blanks rather than escape codes wipe what was
+// there: every terminal knows them.
+func (p *Progress) draw(line string) {
+	fmt.Fprintf(p.out, "\r%-*.*s", lineCells, lineCells, line)
+}
+
+func (p *Progress) line() string {
+	done := min(p.done.Load(), p.total)
+	full := int(done * barCells / p.total)
+	bar := strings.Repeat("#", full) + strings.Repeat("-", barCells-full)
+	line := fmt.Sprintf("%s [%s] %3d%%", p.label, bar, done*100/p.total)
+	if seconds := int64(time.Since(p.begun) / time.Second); done > 0 && done < p.total && seconds > 0 {
+		line += fmt.Sprintf(" %d s", seconds)
+	}
+	if p.again.Load() {
+		line += "  restored"
+	}
+	return line
+}
