@@ -215,16 +215,16 @@ func playAlgebra(t *testing.T, cases []algebraCase, cuts int, filter Filter, to 
 	verifyAll(t, db, where+"sealed", cases, before)
 	flushed(t, db)
 	verifyAll(t, db, where+"flushed", cases, before)
-	rewritten := to == 0 || len(treeOf(db).levels[0]) > 1 // else the table has only moved
+	rewritten := to == 0 || len(treeOf(db).Levels[0]) > 1 // else the table has only moved
 	compactLevels(t, db, to, 0)
 	after := func(c *algebraCase) string { return c.want(filter, rewritten) }
 	verifyAll(t, db, where+"compacted", cases, after)
 	if filter == nil {
 		require.NoError(t, db.Compact())
 		verifyAll(t, db, where+"in one run", cases, before)
-		for _, f := range treeOf(db).levels[2] {
-			info := f.table.Info()
-			require.Zero(t, info.Deletes+info.Appends+info.Tombstones+int64(len(f.table.Ranges())), "what is deleted stays in the lowest run")
+		for _, f := range treeOf(db).Levels[2] {
+			info := f.Table.Info()
+			require.Zero(t, info.Deletes+info.Appends+info.Tombstones+int64(len(f.Table.Ranges())), "what is deleted stays in the lowest run")
 		}
 	}
 	require.NoError(t, db.Close())

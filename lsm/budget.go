@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 )
 
@@ -145,9 +146,9 @@ func (b *Budget) shareCache() {
 }
 
 // enter takes down what a run that was sealed takes.
-func (b *Budget) enter(r *sealedRun) {
-	r.takes = r.table.Bytes() + sortedEntryBytes*int64(r.table.Len())
-	b.sealedBytes.Add(r.takes)
+func (b *Budget) enter(r *version.SealedRun) {
+	r.Takes = r.Table.Bytes() + sortedEntryBytes*int64(r.Table.Len())
+	b.sealedBytes.Add(r.Takes)
 }
 
 // sortedEntryBytes is what sorting takes for each entry of a run: see memtable.
@@ -155,12 +156,12 @@ const sortedEntryBytes = 16
 
 // leave ends what enter began, once: when the run is in the tree, or is given up. The
 // lock of its store is held.
-func (b *Budget) leave(r *sealedRun) {
-	if r.takes == 0 {
+func (b *Budget) leave(r *version.SealedRun) {
+	if r.Takes == 0 {
 		return
 	}
-	b.sealedBytes.Add(-r.takes)
-	r.takes = 0
+	b.sealedBytes.Add(-r.Takes)
+	r.Takes = 0
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	close(b.freed)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // The tests of this file, and those of bugs_failing_test.go and bugs_views_test.go,
@@ -206,8 +207,8 @@ func TestChangesThatAreNoneChangeNothing(t *testing.T) {
 	putAll(t, db, "a")
 	flushed(t, db)
 	before := db.flushedRun
-	c := change{flushed: []*sealedRun{{number: 99}}}
-	c.added[0] = treeOf(db).levels[0]
+	c := change{flushed: []*version.SealedRun{{Number: 99}}}
+	c.added[0] = treeOf(db).Levels[0]
 	require.ErrorIs(t, db.commit(&c), ErrCorrupt)
 	require.Equal(t, before, db.flushedRun)
 }
@@ -227,7 +228,7 @@ func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 		require.True(t, found)
 		db.manifest.mu.Unlock()
 		db.owner.Lock()
-		for len(db.current.memory) > 0 {
+		for len(db.versions.Current().Memory) > 0 {
 			db.progress.Wait()
 		}
 		db.owner.Unlock()
@@ -262,13 +263,13 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 	db, err := Open("db", o)
 	require.NoError(t, err)
 	runs := make(map[uint64]bool)
-	level0 := treeOf(db).levels[0]
+	level0 := treeOf(db).Levels[0]
 	for _, f := range level0 {
-		runs[f.run] = true
+		runs[f.Run] = true
 	}
 	require.Len(t, runs, 6)
 	db.compacting.Lock()
-	require.NoError(t, db.compact(treeOf(db), Pick{Files: []uint64{level0[1].number, level0[2].number, level0[3].number}}))
+	require.NoError(t, db.compact(treeOf(db), Pick{Files: []uint64{level0[1].Number, level0[2].Number, level0[3].Number}}))
 	db.compacting.Unlock()
 	for _, part := range []string{"aa", "bb"} {
 		got, _, err := db.Get([]byte(part+"1"), nil)
@@ -284,7 +285,7 @@ func TestTablesOfRunsThatNeverWereAreRefused(t *testing.T) {
 	for run := range uint64(5) {
 		c := catalog{tables: make(map[uint64]placed)}
 		e := edit{first: true, flushed: 3, nextFile: 9, nextRun: 5}
-		e.added = []placed{{0, fileMeta{number: 1, run: run}}}
+		e.added = []placed{{0, version.FileMeta{Number: 1, Run: run}}}
 		if err := c.apply(&e); run <= 3 {
 			require.NoError(t, err)
 		} else {
@@ -312,7 +313,7 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 	require.Zero(t, db.Metrics().Slowed)
 	goOn()
 	flushed(t, db)
-	require.Len(t, treeOf(db).levels[0], slowestRuns)
+	require.Len(t, treeOf(db).Levels[0], slowestRuns)
 	require.NoError(t, db.Put(key, large))
 	require.Greater(t, db.Metrics().Slowed, maxPayment)
 }

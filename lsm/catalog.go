@@ -74,13 +74,13 @@ func (c *catalog) apply(e *edit) error {
 		delete(c.tables, r.number)
 	}
 	for _, a := range e.added {
-		if _, twice := c.tables[a.meta.number]; twice || a.meta.number >= e.nextFile {
-			return fmt.Errorf("table %d is there twice, or its number was not given out: %w", a.meta.number, ErrCorrupt)
+		if _, twice := c.tables[a.meta.Number]; twice || a.meta.Number >= e.nextFile {
+			return fmt.Errorf("table %d is there twice, or its number was not given out: %w", a.meta.Number, ErrCorrupt)
 		}
-		if a.meta.run > e.flushed {
-			return fmt.Errorf("table %d of run %d, there are %d: %w", a.meta.number, a.meta.run, e.flushed, ErrCorrupt)
+		if a.meta.Run > e.flushed {
+			return fmt.Errorf("table %d of run %d, there are %d: %w", a.meta.Number, a.meta.Run, e.flushed, ErrCorrupt)
 		}
-		c.tables[a.meta.number] = a
+		c.tables[a.meta.Number] = a
 	}
 	if e.first {
 		c.edit = *e
@@ -101,7 +101,7 @@ func (c *catalog) checkOptions(o *Options) error {
 // sorted are the tables by level and number.
 func (c *catalog) sorted() []placed {
 	return slices.SortedFunc(maps.Values(c.tables), func(a, b placed) int {
-		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.meta.number, b.meta.number))
+		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.meta.Number, b.meta.Number))
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // Report is what Check has found.
@@ -50,7 +51,7 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 	if err := db.dir.Resolve(); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
-	c := checker{ctx: ctx, db: db, report: &Report{}, tree: &tree{}, needed: make(map[string]bool)}
+	c := checker{ctx: ctx, db: db, report: &Report{}, tree: &version.Tree{}, needed: make(map[string]bool)}
 	if err := c.whileClosed(); err != nil {
 		return c.report, fmt.Errorf("check store: %w", err)
 	}
@@ -73,7 +74,7 @@ type checker struct {
 	db     *DB // has nothing but its directory and options
 	report *Report
 
-	tree   *tree           // with the tables that only logs speak of
+	tree   *version.Tree   // with the tables that only logs speak of
 	needed map[string]bool // files
 }
 
@@ -133,14 +134,14 @@ func (c *checker) check() error {
 	if err == nil {
 		err = c.checkLogs(catalog, names)
 	}
-	for level, files := range c.tree.levels {
-		sortLevel(level, files)
+	for level, files := range c.tree.Levels {
+		version.SortLevel(level, files)
 	}
 	if err == nil {
-		err = c.found(file, c.tree.check())
+		err = c.found(file, c.tree.Check())
 	}
 	c.leftovers(names, catalog)
-	return errors.Join(err, c.db.closeAll(c.tree))
+	return errors.Join(err, c.db.tables.CloseTree(c.tree))
 }
 
 // leftovers are files of the store that were not needed, or are lost.
@@ -171,33 +172,33 @@ func (c *checker) checkTables(catalog *catalog) error {
 }
 
 // table checks a table, and brings it to the tree.
-func (c *checker) table(level int, m fileMeta) error {
+func (c *checker) table(level int, m version.FileMeta) error {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
-	name := directory.TableName(m.number)
+	name := directory.TableName(m.Number)
 	c.needed[name] = true
 	c.report.Tables++
-	f, err := c.db.openTable(m)
+	f, err := c.db.tables.Open(m)
 	if err != nil {
 		return c.found(name, err)
 	}
-	c.tree.levels[level] = append(c.tree.levels[level], f)
+	c.tree.Levels[level] = append(c.tree.Levels[level], f)
 	return c.found(name, c.checkTable(f))
 }
 
 // checkTable reads a table and compares it with what the manifest says of it.
-func (c *checker) checkTable(f *file) error {
-	if err := f.table.Verify(c.ctx, nil); err != nil {
+func (c *checker) checkTable(f *version.File) error {
+	if err := f.Table.Verify(c.ctx, nil); err != nil {
 		return err
 	}
-	c.report.Bytes += f.size
-	info := f.table.Info()
-	if info.Entries != f.entries || info.Tombstones != f.tombstones {
+	c.report.Bytes += f.Size
+	info := f.Table.Info()
+	if info.Entries != f.Entries || info.Tombstones != f.Tombstones {
 		return fmt.Errorf("it has %d entries and %d tombstones, the manifest says %d and %d: %w",
-			info.Entries, info.Tombstones, f.entries, f.tombstones, ErrCorrupt)
+			info.Entries, info.Tombstones, f.Entries, f.Tombstones, ErrCorrupt)
 	}
-	if !info.Range.Empty() && !includes(f.bounds, info.Range) {
+	if !info.Range.Empty() && !f.Bounds.Includes(info.Range) {
 		return fmt.Errorf("it has keys outside of the bounds in the manifest: %w", ErrCorrupt)
 	}
 	return nil
@@ -232,4 +233,4 @@ func (c *checkedLogs) beginRun(uint64) error {
 
 func (c *checkedLogs) operation(run.Kind, []byte, []byte) {}
 
-func (c *checkedLogs) table(m fileMeta) error { return (*checker)(c).table(0, m) }
+func (c *checkedLogs) table(m version.FileMeta) error { return (*checker)(c).table(0, m) }

@@ -47,7 +47,7 @@ func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error 
 	db := v.db
 	if err = db.dir.Check(); err == nil { // the tables may be another store's
 		err = makeStore(ctx, db.dir.FS, dir, e, func(i int) string {
-			return db.dir.Join(directory.TableName(e.added[i].meta.number))
+			return db.dir.Join(directory.TableName(e.added[i].meta.Number))
 		})
 	}
 	return errors.Join(err, pin.Close())
@@ -72,10 +72,10 @@ func (v *View) flushed(ctx context.Context, opened caller) (_ *edit, _ *Iterator
 		first: true, identity: db.identity, split: db.o.Split.Name, partitionBytes: db.o.PartitionBytes,
 		flushed: v.run, nextRun: v.run + 1, nextFile: 1,
 	}
-	for level, files := range v.version.tree.levels {
+	for level, files := range v.version.Tree.Levels {
 		for _, f := range files {
-			e.added = append(e.added, placed{level, f.fileMeta})
-			e.nextFile = max(e.nextFile, f.number+1)
+			e.added = append(e.added, placed{level, f.FileMeta})
+			e.nextFile = max(e.nextFile, f.Number+1)
 		}
 	}
 	return e, db.scan(v.version, v.run, run.Range{}, opened), nil
@@ -167,7 +167,7 @@ func (r *restoring) addPart(ctx context.Context, part Part) error {
 	if err != nil {
 		return err
 	}
-	tables := slices.DeleteFunc(c.sorted(), func(p placed) bool { return !p.meta.bounds.Overlaps(within) })
+	tables := slices.DeleteFunc(c.sorted(), func(p placed) bool { return !p.meta.Bounds.Overlaps(within) })
 	r.numberRuns(tables)
 	for _, p := range tables {
 		r.addTable(part, p, within)
@@ -182,13 +182,13 @@ func (r *restoring) addPart(ctx context.Context, part Part) error {
 func (r *restoring) numberRuns(tables []placed) {
 	var runs []uint64
 	for _, p := range tables {
-		runs = append(runs, p.meta.run)
+		runs = append(runs, p.meta.Run)
 	}
 	slices.Sort(runs)
 	runs = slices.Compact(runs)
 	for i := range tables {
-		at, _ := slices.BinarySearch(runs, tables[i].meta.run)
-		tables[i].meta.run = r.edit.flushed + uint64(at) + 1
+		at, _ := slices.BinarySearch(runs, tables[i].meta.Run)
+		tables[i].meta.Run = r.edit.flushed + uint64(at) + 1
 	}
 	r.edit.flushed += uint64(len(runs))
 }
@@ -223,18 +223,18 @@ func (r *restoring) noStore(dir string) error {
 }
 
 func (r *restoring) addTable(part Part, p placed, within run.Range) {
-	old := p.meta.number
+	old := p.meta.Number
 	r.from = append(r.from, func() string {
 		if part.Of != nil {
 			return part.Table(old)
 		}
 		return filepath.Join(part.Dir, directory.TableName(old))
 	})
-	if !includes(within, p.meta.bounds) {
-		p.meta.clip = p.meta.clip.Intersect(within)
-		p.meta.bounds = p.meta.bounds.Intersect(within)
+	if !within.Includes(p.meta.Bounds) {
+		p.meta.Clip = p.meta.Clip.Intersect(within)
+		p.meta.Bounds = p.meta.Bounds.Intersect(within)
 	}
-	p.meta.number = r.edit.nextFile
+	p.meta.Number = r.edit.nextFile
 	r.edit.nextFile++
 	r.edit.added = append(r.edit.added, p)
 }

@@ -3,10 +3,9 @@ package lsm
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // minQuietTime must pass without a write before a store counts as settled. What is
@@ -14,7 +13,7 @@ import (
 const minQuietTime = 200 * time.Millisecond
 
 // isStill says whether all that was written is in tables. The lock is held.
-func (db *DB) isStill() bool { return db.active.Len() == 0 && len(db.current.memory) == 0 }
+func (db *DB) isStill() bool { return db.active.Len() == 0 && len(db.versions.Current().Memory) == 0 }
 
 // untilQuiet is how long it is until nothing was written for a while to a store that
 // is still. The lock is held.
@@ -42,12 +41,12 @@ func (db *DB) compactOnce() (more bool, err error) {
 	db.compacting.Lock()
 	defer db.compacting.Unlock()
 	db.owner.Lock()
-	failed, t, shape := db.failed != nil || db.damaged, db.current.tree, db.shape()
+	failed, t, shape := db.failed != nil || db.damaged, db.versions.Current().Tree, db.shape()
 	db.owner.Unlock()
 	if failed {
 		return false, nil
 	}
-	if covered := coveredFiles(t); len(covered) > 0 {
+	if covered := t.Covered(); len(covered) > 0 {
 		return true, db.dropFiles(covered)
 	}
 	pick, err := db.askPicker(shape)
@@ -78,15 +77,15 @@ func (db *DB) Compact() error {
 	db.compacting.Lock()
 	defer db.compacting.Unlock()
 	db.owner.Lock()
-	err, t := db.mayWrite(), db.current.tree
+	err, t := db.mayWrite(), db.versions.Current().Tree
 	db.owner.Unlock()
 	if err != nil {
 		return err
 	}
 	pick := Pick{To: 1}
-	for level, files := range t.levels {
+	for level, files := range t.Levels {
 		for _, f := range files {
-			pick.Files = append(pick.Files, f.number)
+			pick.Files = append(pick.Files, f.Number)
 			pick.To = max(pick.To, level)
 		}
 	}
@@ -98,7 +97,7 @@ func (db *DB) Compact() error {
 
 // compact carries out a pick. db.compacting is held, so that files only come
 // to level 0 meanwhile, before all that are there.
-func (db *DB) compact(t *tree, pick Pick) error {
+func (db *DB) compact(t *version.Tree, pick Pick) error {
 	if err := db.o.Budget.compactions.take(db.ctx); err != nil {
 		return err
 	}
@@ -125,7 +124,7 @@ func (db *DB) compact(t *tree, pick Pick) error {
 		info.FilesRead, info.FilesWritten = len(c.inputs), len(c.outputs)
 		info.BytesRead = c.bytesRead()
 		for _, f := range c.outputs {
-			info.BytesWritten += f.size
+			info.BytesWritten += f.Size
 		}
 	}
 	if err := db.commit(change); err != nil {
@@ -143,44 +142,9 @@ func (db *DB) compact(t *tree, pick Pick) error {
 	return nil
 }
 
-// coveredFiles are those of which a range tombstone of a newer run hides
-// everything. They need not be read to go.
-func coveredFiles(t *tree) (covered []*file) {
-	var hidden run.Ranges
-	for level, files := range t.levels {
-		for _, f := range files {
-			if slices.ContainsFunc(hidden, func(r run.Range) bool { return includes(r, f.bounds) }) {
-				covered = append(covered, f)
-			}
-			if level == 0 {
-				hidden = addAll(hidden, f.table.Ranges())
-			}
-		}
-		if level > 0 {
-			for _, f := range files {
-				hidden = addAll(hidden, f.table.Ranges())
-			}
-		}
-	}
-	return covered
-}
-
-func addAll(s, more run.Ranges) run.Ranges {
-	for _, r := range more {
-		s.Add(r)
-	}
-	return s
-}
-
-// includes says whether all of a range lies in another.
-func includes(r, inner run.Range) bool {
-	i := r.Intersect(inner)
-	return !i.Empty() && string(i.From) == string(inner.From) && (i.To == nil) == (inner.To == nil) && string(i.To) == string(inner.To)
-}
-
 // dropFiles takes files out of the tree.
-func (db *DB) dropFiles(files []*file) error {
-	c := &change{removed: make(map[*file]bool)}
+func (db *DB) dropFiles(files []*version.File) error {
+	c := &change{removed: make(map[*version.File]bool)}
 	for _, f := range files {
 		c.removed[f] = true
 	}

@@ -10,30 +10,31 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 )
 
 // compaction makes one run of a level out of several.
 type compaction struct {
 	db     *DB
-	before *tree // as it was when the compaction was chosen
-	from   int   // level of the first input
+	before *version.Tree // as it was when the compaction was chosen
+	from   int           // level of the first input
 	to     int
-	inputs map[*file]bool
+	inputs map[*version.File]bool
 	run    uint64 // newest of the inputs
 
-	older   olderRuns // than the output
-	outputs []*file
+	older   version.OlderRuns // than the output
+	outputs []*version.File
 
-	enough int                // entries of inputs after which it ends, 0 for all
-	end    []byte             // where it has ended before its inputs, nil if it has not
-	rest   [numLevels][]*file // of inputs, from end on
+	enough int                                // entries of inputs after which it ends, 0 for all
+	end    []byte                             // where it has ended before its inputs, nil if it has not
+	rest   [version.NumLevels][]*version.File // of inputs, from end on
 }
 
-func (db *DB) newCompaction(t *tree, pick Pick) (*compaction, error) {
-	c := &compaction{db: db, before: t, from: numLevels, to: pick.To, inputs: make(map[*file]bool)}
+func (db *DB) newCompaction(t *version.Tree, pick Pick) (*compaction, error) {
+	c := &compaction{db: db, before: t, from: version.NumLevels, to: pick.To, inputs: make(map[*version.File]bool)}
 	switch {
-	case c.to < 0 || c.to >= numLevels:
+	case c.to < 0 || c.to >= version.NumLevels:
 		return nil, fmt.Errorf("level %d: %w", c.to, ErrOption)
 	case !(pick.Share >= 0 && pick.Share <= 1): // nor if it is no number
 		return nil, fmt.Errorf("a share of %v: %w", pick.Share, ErrOption)
@@ -55,13 +56,13 @@ func (c *compaction) findInputs(pick Pick) {
 	for _, number := range pick.Files {
 		wanted[number] = true
 	}
-	for level, files := range c.before.levels {
+	for level, files := range c.before.Levels {
 		for _, f := range files {
-			if wanted[f.number] {
+			if wanted[f.Number] {
 				c.inputs[f] = true
 				c.from = min(c.from, level)
-				c.run = max(c.run, f.run)
-				c.enough += int(math.Ceil(pick.Share * f.clippedEntries()))
+				c.run = max(c.run, f.Run)
+				c.enough += int(math.Ceil(pick.Share * f.ClippedEntries()))
 			}
 		}
 	}
@@ -72,18 +73,18 @@ func (c *compaction) findInputs(pick Pick) {
 func (c *compaction) findOlder() {
 	if c.to == 0 {
 		_, oldest := inputsOfLevel0(c.before, c.inputs)
-		for _, f := range c.before.levels[0][oldest+1:] {
-			c.older.add([]*file{f})
+		for _, f := range c.before.Levels[0][oldest+1:] {
+			c.older.Add([]*version.File{f})
 		}
 	}
-	for _, level := range c.before.levels[c.to+1:] {
-		c.older.add(level)
+	for _, level := range c.before.Levels[c.to+1:] {
+		c.older.Add(level)
 	}
 }
 
 // files are the inputs.
-func (c *compaction) files() (files []*file) {
-	for _, level := range c.before.levels {
+func (c *compaction) files() (files []*version.File) {
+	for _, level := range c.before.Levels {
 		for _, f := range level {
 			if c.inputs[f] {
 				files = append(files, f)
@@ -101,9 +102,9 @@ func (c *compaction) isMove() bool {
 		return false
 	}
 	f := files[0]
-	deletes := f.tombstones > 0 || f.table.Info().Deletes > 0 || len(f.table.Ranges()) > 0
-	mostlyUsed := f.table.ClippedBytes() < f.size/2 // the rest would stay on the disk
-	return !mostlyUsed && (!deletes || c.older.mayHave(f.bounds))
+	deletes := f.Tombstones > 0 || f.Table.Info().Deletes > 0 || len(f.Table.Ranges()) > 0
+	mostlyUsed := f.Table.ClippedBytes() < f.Size/2 // the rest would stay on the disk
+	return !mostlyUsed && (!deletes || c.older.MayHave(f.Bounds))
 }
 
 // merge writes the outputs.
@@ -113,7 +114,7 @@ func (c *compaction) merge() error {
 	if err != nil {
 		return errors.Join(c.db.failIfPanic(err), w.abort())
 	}
-	return c.openRests()
+	return c.openRemainders()
 }
 
 // mergeInto is merge without what follows an error, or success.
@@ -122,7 +123,7 @@ func (c *compaction) mergeInto(w *runWriter) error {
 	m.reset(&c.db.o.Split, nil, c.sources())
 	defer m.close()
 	w.ranges, w.obstacles = c.ranges(m.sources), c.obstacles()
-	c.older.rewind()
+	c.older.Rewind()
 	m.seek(nil)
 	for n := 1; m.next(); n++ {
 		if c.enough > 0 && m.passed > c.enough && w.beginsPartition(m.key) {
@@ -147,21 +148,21 @@ func (c *compaction) mergeInto(w *runWriter) error {
 	return w.finish()
 }
 
-// openRests opens what the compaction has not come to of its inputs. One that lies
+// openRemainders opens what the compaction has not come to of its inputs. One that lies
 // behind its end is none any more.
-func (c *compaction) openRests() error {
+func (c *compaction) openRemainders() error {
 	if c.end == nil {
 		return nil
 	}
 	left := run.Range{From: c.end}
-	for level, files := range c.before.levels {
+	for level, files := range c.before.Levels {
 		for _, f := range files {
 			switch {
-			case !c.inputs[f] || !f.bounds.Overlaps(left):
-			case bytes.Compare(f.bounds.From, c.end) >= 0:
+			case !c.inputs[f] || !f.Bounds.Overlaps(left):
+			case bytes.Compare(f.Bounds.From, c.end) >= 0:
 				delete(c.inputs, f)
 			default:
-				rest, err := c.db.openRest(f, c.end)
+				rest, err := c.db.tables.OpenRemainder(f, c.end)
 				if err != nil {
 					return err
 				}
@@ -175,11 +176,11 @@ func (c *compaction) openRests() error {
 // bytesRead is about how much of the inputs the compaction has come to.
 func (c *compaction) bytesRead() (n int64) {
 	for f := range c.inputs {
-		n += f.table.ClippedBytes()
+		n += f.Table.ClippedBytes()
 	}
 	for _, files := range c.rest {
 		for _, f := range files {
-			n -= f.table.ClippedBytes()
+			n -= f.Table.ClippedBytes()
 		}
 	}
 	return n
@@ -203,8 +204,8 @@ func (db *DB) giveWay() error {
 // sources are the inputs as runs, from the newest to the oldest.
 func (c *compaction) sources() (sources []source) {
 	o := sstable.IteratorOptions{Readahead: readahead}
-	for level, files := range c.before.levels {
-		var ours []*file
+	for level, files := range c.before.Levels {
+		var ours []*version.File
 		for _, f := range files {
 			if !c.inputs[f] {
 				continue
@@ -231,8 +232,8 @@ func (c *compaction) ranges(sources []source) (all run.Ranges) {
 		}
 	}
 	for _, r := range all {
-		for _, files := range c.older.runs {
-			if len(spanned(files, boundsOfFile, r)) > 0 {
+		for _, files := range c.older.Runs {
+			if len(version.Spanned(files, version.BoundsOf, r)) > 0 {
 				needed.Add(r)
 				break
 			}
@@ -243,11 +244,11 @@ func (c *compaction) ranges(sources []source) (all run.Ranges) {
 
 // obstacles are the files of the output's level that stay. No file of the run may
 // reach over one.
-func (c *compaction) obstacles() (files []*file) {
+func (c *compaction) obstacles() (files []*version.File) {
 	if c.to == 0 {
 		return nil
 	}
-	for _, f := range c.before.levels[c.to] {
+	for _, f := range c.before.Levels[c.to] {
 		if !c.inputs[f] {
 			files = append(files, f)
 		}
@@ -262,13 +263,13 @@ func (c *compaction) discard(committed bool) (err error) {
 		err = c.db.giveUpTables(c.outputs...)
 	} else {
 		for _, f := range c.outputs {
-			err = errors.Join(err, c.db.closeTable(f))
-			c.db.report(c.db.dir.Remove(directory.TableName(f.number)))
+			err = errors.Join(err, c.db.tables.Close(f))
+			c.db.report(c.db.dir.Remove(directory.TableName(f.Number)))
 		}
 	}
 	for _, files := range c.rest {
 		for _, f := range files {
-			err = errors.Join(err, c.db.closeTable(f))
+			err = errors.Join(err, c.db.tables.Close(f))
 		}
 	}
 	return err

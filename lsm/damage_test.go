@@ -111,9 +111,9 @@ func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 		db, err := Open(d.dir, &o)
 		require.NoError(t, err)
 		deep, tombstones, ranges := 0, int64(0), 0
-		for level, files := range db.current.tree.levels {
+		for level, files := range db.versions.Current().Tree.Levels {
 			for _, f := range files {
-				deep, tombstones, ranges = deep+level, tombstones+f.tombstones, ranges+len(f.table.Ranges())
+				deep, tombstones, ranges = deep+level, tombstones+f.Tombstones, ranges+len(f.Table.Ranges())
 			}
 		}
 		require.Positive(t, deep)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/wal"
 )
@@ -25,17 +26,17 @@ type DB struct {
 	o          Options
 	ownsBudget bool
 	dir        *directory.Directory
+	tables     *version.TableStore
 	identity   [16]byte
 
 	// owner has the lock of the store, which guards what follows down to the
 	// next blank line, and the frames of its tables in the cache.
-	owner      sstable.Owner
-	current    *version
-	generation uint64 // counts changes of current and of active
-	active     runTable
-	activeRun  uint64
-	writes     uint64 // counts them, for iterators
-	detours    int64  // see Shape.Detours
+	owner     sstable.Owner
+	versions  version.Set
+	active    runTable
+	activeRun uint64
+	writes    uint64 // counts them, for iterators
+	detours   int64  // see Shape.Detours
 	// activeBytes is what active takes, as far as the budget was told. Others read it.
 	activeBytes atomic.Int64
 	nextFile    uint64
@@ -221,7 +222,7 @@ func (db *DB) release(discard bool) (err error) {
 	db.owner.Unlock()
 	db.janitor.keepFiles() // from here on they are those of the tree
 	db.owner.Lock()
-	db.unref(db.current)
+	db.versions.Unref(db.versions.Current())
 	db.gaps.clear()
 	db.released = true
 	unused := len(db.walks) == 0

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 )
 
@@ -72,7 +73,7 @@ func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
 			for range detoursUnseen / 2 {
 				read(t, db)
 			}
-			return tablesOf(db) == [numLevels]int{1: 1}
+			return tablesOf(db) == [version.NumLevels]int{1: 1}
 		}, 10*time.Second, time.Millisecond)
 		read(t, db)
 		before := detoursOf(db)
@@ -166,7 +167,7 @@ func TestSettledStoresBecomeOneRun(t *testing.T) {
 	}
 	require.Equal(t, 2, tablesOf(db)[0])
 	require.NoError(t, db.Flush())
-	require.Eventually(t, func() bool { return tablesOf(db) == [numLevels]int{1: 1} }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return tablesOf(db) == [version.NumLevels]int{1: 1} }, 10*time.Second, time.Millisecond)
 }
 
 // Small flushes of ascending keys do not fill level 1 with as many small tables.
@@ -191,8 +192,8 @@ func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {
 	kinds := func(db *DB) (kinds string) {
 		db.owner.Lock()
 		defer db.owner.Unlock()
-		for _, f := range db.current.tree.levels[0] {
-			it := f.table.Iterator(sstable.IteratorOptions{Cached: true})
+		for _, f := range db.versions.Current().Tree.Levels[0] {
+			it := f.Table.Iterator(sstable.IteratorOptions{Cached: true})
 			for it.Next() {
 				kinds += fmt.Sprintf("%s %s, ", it.Entry().Key, it.Entry().Kind)
 			}

@@ -1,8 +1,9 @@
 package lsm
 
 import (
-	"slices"
 	"time"
+
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // Small runs, of which seals in quick succession make many, wait for each other:
@@ -19,8 +20,8 @@ const (
 
 // dueRuns are the sealed runs that become a table now, from the newest to the
 // oldest; none if they wait. The lock is held.
-func (db *DB) dueRuns() []*sealedRun {
-	memory := db.current.memory
+func (db *DB) dueRuns() []*version.SealedRun {
+	memory := db.versions.Current().Memory
 	if len(memory) == 0 || db.failed != nil || db.closed {
 		return nil
 	}
@@ -34,39 +35,29 @@ func (db *DB) dueRuns() []*sealedRun {
 // oldestRuns are those of one table: as far as they come to one memtable, and no
 // further than a view or an iterator that has some of them. Full says that no newer run
 // could join them whatever becomes of the view.
-func (db *DB) oldestRuns(memory []*sealedRun) (group []*sealedRun, full bool) {
+func (db *DB) oldestRuns(memory []*version.SealedRun) (group []*version.SealedRun, full bool) {
 	at := len(memory) - 1
-	bytes := memory[at].bytes
-	if memory[at].file != nil {
+	bytes := memory[at].Bytes
+	if memory[at].File != nil {
 		return memory[at:], true
 	}
-	for ; at > 0 && !db.endsView(memory[at].number); at-- {
+	for ; at > 0 && !db.endsView(memory[at].Number); at-- {
 		next := memory[at-1]
-		if bytes += next.bytes; next.file != nil || bytes > db.o.MemtableBytes {
+		if bytes += next.Bytes; next.File != nil || bytes > db.o.MemtableBytes {
 			return memory[at:], true
 		}
 	}
 	return memory[at:], false
 }
 
-// endsView reports whether a run is the newest of a view or of an iterator.
-func (db *DB) endsView(number uint64) bool {
-	for v := range db.views {
-		if v.run == number {
-			return true
-		}
-	}
-	return slices.ContainsFunc(db.walks, func(w *walk) bool { return !w.live.on && w.run == number })
-}
-
 // waitNoLonger says whether the oldest run in memory is wanted by somebody, or old,
 // or there are many, or a memtable's worth, or memory is short.
-func (db *DB) waitNoLonger(memory []*sealedRun) bool {
+func (db *DB) waitNoLonger(memory []*version.SealedRun) bool {
 	oldest, bytes := memory[len(memory)-1], int64(0)
 	for _, r := range memory {
-		bytes += r.bytes
+		bytes += r.Bytes
 	}
-	return oldest.number <= db.wantedRun || time.Since(oldest.sealed) >= db.runAge ||
+	return oldest.Number <= db.wantedRun || time.Since(oldest.Sealed) >= db.runAge ||
 		len(memory) >= maxWaitingRuns || bytes >= db.o.MemtableBytes || db.isShort()
 }
 

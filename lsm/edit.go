@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // edit is a record of the manifest: one step from one tree to the next. Bytes:
@@ -36,7 +37,7 @@ type place struct {
 
 type placed struct {
 	level int
-	meta  fileMeta
+	meta  version.FileMeta
 }
 
 // editVersion is that of the encoding.
@@ -66,21 +67,21 @@ func (e *edit) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(e.added)))
 	for _, a := range e.added {
 		b = append(b, byte(a.level))
-		b = a.meta.append(b)
+		b = appendFileMeta(b, &a.meta)
 	}
 	return b
 }
 
-// append adds what the manifest, and a log, say of a table.
-func (m *fileMeta) append(b []byte) []byte {
-	b = binary.AppendUvarint(b, m.number)
-	b = binary.AppendUvarint(b, m.run)
-	b = append(b, m.identity[:]...)
-	for _, n := range []int64{m.size, m.entries, m.tombstones} {
+// appendFileMeta adds the description of a table, as the manifest and a log have it.
+func appendFileMeta(b []byte, m *version.FileMeta) []byte {
+	b = binary.AppendUvarint(b, m.Number)
+	b = binary.AppendUvarint(b, m.Run)
+	b = append(b, m.Identity[:]...)
+	for _, n := range []int64{m.Size, m.Entries, m.Tombstones} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	b = appendRange(b, m.bounds)
-	return appendRange(b, m.clip)
+	b = appendRange(b, m.Bounds)
+	return appendRange(b, m.Clip)
 }
 
 func appendBytes(b, content []byte) []byte {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 )
 
@@ -24,13 +25,13 @@ func allocatedIn(f func()) uint64 {
 
 // sampleEdits are edits with everything that one may have.
 func sampleEdits() []*edit {
-	meta := fileMeta{
-		number: 7, run: 3, identity: [16]byte{1, 2, 3}, size: 4000, entries: 17, tombstones: 2,
-		bounds: run.Range{From: []byte("a"), To: []byte("b")},
+	meta := version.FileMeta{
+		Number: 7, Run: 3, Identity: [16]byte{1, 2, 3}, Size: 4000, Entries: 17, Tombstones: 2,
+		Bounds: run.Range{From: []byte("a"), To: []byte("b")},
 	}
 	clipped := meta
-	clipped.number, clipped.clip = 300, run.Range{From: []byte("aa"), To: []byte{}}
-	clipped.bounds.To = nil
+	clipped.Number, clipped.Clip = 300, run.Range{From: []byte("aa"), To: []byte{}}
+	clipped.Bounds.To = nil
 	return []*edit{
 		{},
 		{first: true, identity: [16]byte{9}, split: "whole", partitionBytes: 2, nextFile: 1, nextRun: 1},
@@ -107,7 +108,7 @@ func FuzzLsmLogRecord(f *testing.F) {
 	f.Add(appendOp([]byte{recordOps}, opRange, []byte("a"), []byte("b")))
 	f.Add(appendOp([]byte{recordOps}, run.Set, nil, nil)[:3])
 	f.Add([]byte{recordRun, 3})
-	f.Add(sampleEdits()[2].added[0].meta.append([]byte{recordFile}))
+	f.Add(appendFileMeta([]byte{recordFile}, &sampleEdits()[2].added[0].meta))
 	f.Add([]byte{})
 	o := Options{Split: modelSplits[2], FS: vfs.NewMem(vfs.MemOptions{}), NewMemtable: memtable.NewHash}
 	db, err := Open("db", &o)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/wal"
 )
@@ -118,14 +119,5 @@ func ignoreFailed(err error) error {
 	return err
 }
 
-// TableError says which table could not be opened.
-type TableError struct {
-	Number uint64 // names the file
-	Err    error
-}
-
-// Error implements error.
-func (e *TableError) Error() string { return fmt.Sprintf("table %d: %v", e.Number, e.Err) }
-
-// Unwrap returns the error.
-func (e *TableError) Unwrap() error { return e.Err }
+// TableError says which table could not be opened, and has the error.
+type TableError = version.TableError

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // Flush brings everything that was written so far to the disk, for good.
@@ -42,8 +43,8 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 	db.wantedRun = max(db.wantedRun, number)
 	db.flusher.wake()
 	for {
-		memory := db.current.memory
-		if len(memory) == 0 || memory[len(memory)-1].number > number {
+		memory := db.versions.Current().Memory
+		if len(memory) == 0 || memory[len(memory)-1].Number > number {
 			return nil
 		}
 		switch {
@@ -90,17 +91,16 @@ func (db *DB) sortRuns() {
 		db.owner.Unlock()
 		return
 	}
-	v := db.current
-	v.refs++
+	v := db.versions.Current().Ref()
 	db.owner.Unlock()
-	for _, r := range v.memory {
-		if r.table != nil {
-			db.report(r.table.Iterator().Close())
+	for _, r := range v.Memory {
+		if r.Table != nil {
+			db.report(r.Table.Iterator().Close())
 		}
 	}
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	db.unref(v)
+	db.versions.Unref(v)
 }
 
 // reportFlush takes down how a flush has ended.
@@ -116,10 +116,10 @@ func (db *DB) reportFlush(err error) {
 }
 
 // flush writes runs into a file, unless they are one, and brings it to the tree.
-func (db *DB) flush(group []*sealedRun) error {
+func (db *DB) flush(group []*version.SealedRun) error {
 	begun := time.Now()
-	newest := group[0].number
-	f := group[0].file
+	newest := group[0].Number
+	f := group[0].File
 	if f == nil {
 		var err error
 		if f, err = db.writeRuns(group); err != nil {
@@ -128,16 +128,16 @@ func (db *DB) flush(group []*sealedRun) error {
 	}
 	change := change{flushed: group}
 	if f != nil {
-		change.added[0] = []*file{f}
+		change.added[0] = []*version.File{f}
 	}
 	if err := db.commit(&change); err != nil {
-		if f != nil && f != group[0].file {
+		if f != nil && f != group[0].File {
 			err = errors.Join(err, db.giveUpTables(f))
 		}
 		return fmt.Errorf("flush run %d: %w", newest, err)
 	}
 	if f != nil {
-		info := FlushInfo{Run: newest, File: f.number, Bytes: f.size, Entries: f.entries, Took: time.Since(begun)}
+		info := FlushInfo{Run: newest, File: f.Number, Bytes: f.Size, Entries: f.Entries, Took: time.Since(begun)}
 		db.counters.flushed(info)
 		db.o.Events.Flushed(info)
 	}
@@ -147,14 +147,14 @@ func (db *DB) flush(group []*sealedRun) error {
 
 // writeRuns writes the entries of memtables into a file of level 0; nil if there
 // are none.
-func (db *DB) writeRuns(group []*sealedRun) (*file, error) {
+func (db *DB) writeRuns(group []*version.SealedRun) (*version.File, error) {
 	var m merger
 	var ranges run.Ranges
 	var sources []source
 	for _, r := range group {
-		if r.table.Len() > 0 {
-			sources = append(sources, sourceOfMemory(r.table))
-			ranges = addAll(ranges, r.table.Ranges())
+		if r.Table.Len() > 0 {
+			sources = append(sources, sourceOfMemory(r.Table))
+			ranges.AddAll(r.Table.Ranges())
 		}
 	}
 	if len(sources) == 0 {
@@ -163,41 +163,46 @@ func (db *DB) writeRuns(group []*sealedRun) (*file, error) {
 	m.reset(&db.o.Split, nil, sources)
 	defer m.close()
 	older := db.tableRuns()
-	return db.writeTable(db.newFileNumber(), group[0].number, ranges, func(w *tableWriter) error {
-		for m.seek(nil); m.next(); {
-			e := run.Entry{Key: m.key, Kind: m.kind}
-			if e.Kind.HasValue() {
-				e.Value = joined(&m.finding)
-			}
-			// An append that nothing is there for is a value. Nor was there when views of
-			// these runs were opened: only a Filter takes away what they see.
-			if e.Kind == run.Append && !db.o.filters(e.Key) && !older.mayHaveKey(e.Key) {
-				e.Kind = run.Set
-			}
-			if err := w.add(&e); err != nil {
-				return err
-			}
-			if w.entries%yieldEntries == 0 {
-				runtime.Gosched() // the owner may be waiting for this processor
-			}
-			if w.entries%stopEntries == 0 && db.ctx.Err() != nil {
-				return ErrClosed
-			}
-		}
-		return m.err
+	return db.tables.WriteRun(db.newFileNumber(), group[0].Number, ranges, func(w *version.TableWriter) error {
+		return db.guard(func() error { return db.fillRun(w, &m, &older) })
 	})
+}
+
+// fillRun writes what a merge of memtables comes to. The older runs are those of the tree.
+func (db *DB) fillRun(w *version.TableWriter, m *merger, older *version.OlderRuns) error {
+	for m.seek(nil); m.next(); {
+		e := run.Entry{Key: m.key, Kind: m.kind}
+		if e.Kind.HasValue() {
+			e.Value = joined(&m.finding)
+		}
+		// An append that nothing is there for is a value. Nor was there when views of
+		// these runs were opened: only a Filter takes away what they see.
+		if e.Kind == run.Append && !db.o.filters(e.Key) && !older.MayHaveKey(e.Key) {
+			e.Kind = run.Set
+		}
+		if err := w.Add(&e); err != nil {
+			return err
+		}
+		if w.Entries()%yieldEntries == 0 {
+			runtime.Gosched() // the owner may be waiting for this processor
+		}
+		if w.Entries()%stopEntries == 0 && db.ctx.Err() != nil {
+			return ErrClosed
+		}
+	}
+	return m.err
 }
 
 // tableRuns are those of the tree. Compactions make others of them, which have no
 // keys besides.
-func (db *DB) tableRuns() (o olderRuns) {
+func (db *DB) tableRuns() (o version.OlderRuns) {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	for _, f := range db.current.tree.levels[0] {
-		o.add([]*file{f})
+	for _, f := range db.versions.Current().Tree.Levels[0] {
+		o.Add([]*version.File{f})
 	}
-	for _, level := range db.current.tree.levels[1:] {
-		o.add(level)
+	for _, level := range db.versions.Current().Tree.Levels[1:] {
+		o.Add(level)
 	}
 	return o
 }

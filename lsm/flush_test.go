@@ -83,7 +83,7 @@ func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 		case "a memtable":
 			err = errors.Join(db.Put([]byte("full"), make([]byte, 400<<10)), db.Seal())
 			db.owner.Lock()
-			db.current.memory[1].bytes = 200 << 10
+			db.versions.Current().Memory[1].Bytes = 200 << 10
 			db.owner.Unlock()
 		}
 		got := due(db)
@@ -214,7 +214,7 @@ func TestTablesEndWhereViewsDo(t *testing.T) {
 	putAll(t, db, "k0", "new")
 	flushed(t, db)
 	require.Equal(t, 2, tablesOf(db)[0])
-	require.Empty(t, v.version.memory)
+	require.Empty(t, v.version.Memory)
 	it, err := v.Iterator(nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, "k0 k1 k2 ", keysOf(t, it))

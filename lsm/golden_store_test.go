@@ -165,7 +165,7 @@ func TestStoresAreRead(t *testing.T) {
 		require.NoError(t, err)
 		clips := 0
 		for _, p := range c.tables {
-			if p.meta.clip.To != nil || len(p.meta.clip.From) > 0 {
+			if p.meta.Clip.To != nil || len(p.meta.Clip.From) > 0 {
 				clips++
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -45,13 +46,13 @@ var goldenEdits = map[string]struct {
 			first: true, identity: [16]byte([]byte(goldenIdentity)), split: "colon", partitionBytes: 2,
 			flushed: 300, nextFile: 1_000_001, nextRun: 301, firstLog: 999_999,
 			added: []placed{
-				{0, fileMeta{
-					number: 7, run: 300, identity: [16]byte([]byte(otherIdentity)), size: 70_000, entries: 500, tombstones: 3,
-					bounds: run.Range{From: []byte("aa:1"), To: []byte("zz:\x00")}, clip: run.Range{From: []byte{}},
+				{0, version.FileMeta{
+					Number: 7, Run: 300, Identity: [16]byte([]byte(otherIdentity)), Size: 70_000, Entries: 500, Tombstones: 3,
+					Bounds: run.Range{From: []byte("aa:1"), To: []byte("zz:\x00")}, Clip: run.Range{From: []byte{}},
 				}},
-				{6, fileMeta{
-					number: 1_000_000, run: 1, size: 1<<63 - 1,
-					bounds: run.Range{From: []byte("b"), To: []byte("bz")}, clip: run.Range{From: []byte("b"), To: []byte("bz")},
+				{6, version.FileMeta{
+					Number: 1_000_000, Run: 1, Size: 1<<63 - 1,
+					Bounds: run.Range{From: []byte("b"), To: []byte("bz")}, Clip: run.Range{From: []byte("b"), To: []byte("bz")},
 				}},
 			},
 		},
@@ -68,9 +69,9 @@ var goldenEdits = map[string]struct {
 		edit{
 			flushed: 301, nextFile: 1_000_004, nextRun: 303, firstLog: 1_000_004,
 			removed: []place{{0, 7}, {6, 1_000_000}},
-			added: []placed{{1, fileMeta{
-				number: 7, run: 300, identity: [16]byte([]byte(otherIdentity)), size: 70_000, entries: 500, tombstones: 3,
-				bounds: run.Range{From: []byte{}}, clip: run.Range{From: []byte{}},
+			added: []placed{{1, version.FileMeta{
+				Number: 7, Run: 300, Identity: [16]byte([]byte(otherIdentity)), Size: 70_000, Entries: 500, Tombstones: 3,
+				Bounds: run.Range{From: []byte{}}, Clip: run.Range{From: []byte{}},
 			}}},
 		},
 		pageEdit{
@@ -249,9 +250,9 @@ func TestFlippedEditsAreRefusedOrWrittenSo(t *testing.T) {
 }
 
 // goldenFile is a table as a log has it.
-var goldenFile = fileMeta{
-	number: 200, run: 3, identity: [16]byte([]byte(goldenIdentity)), size: 900_000, entries: 1, tombstones: 0,
-	bounds: run.Range{From: []byte("aa:1"), To: []byte("aa:1\x00")}, clip: run.Range{From: []byte{}},
+var goldenFile = version.FileMeta{
+	Number: 200, Run: 3, Identity: [16]byte([]byte(goldenIdentity)), Size: 900_000, Entries: 1, Tombstones: 0,
+	Bounds: run.Range{From: []byte("aa:1"), To: []byte("aa:1\x00")}, Clip: run.Range{From: []byte{}},
 }
 
 func TestRecordsAreWrittenByteForByte(t *testing.T) {
@@ -279,7 +280,7 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 	}
 	require.NoError(t, db.Close())
 
-	golden(t, "v1-file.record", goldenFile.append([]byte{recordFile}))
+	golden(t, "v1-file.record", appendFileMeta([]byte{recordFile}, &goldenFile))
 	golden(t, "v1-file.record", pageRecord(3, func(p *page) {
 		p.table(pageTable{0, 200, 3, goldenIdentity, 900_000, 1, 0, [2]string{"aa:1", "aa:1\x00"}, [2]string{"", noEnd}})
 	}))

@@ -137,9 +137,9 @@ func TestTableThatIsUsedStaysOpen(t *testing.T) {
 			require.True(t, found)
 		}
 	}
-	files := treeOf(db).levels[0]
-	require.LessOrEqual(t, fsys.opened[directory.TableName(files[4].number)], 3)
-	require.Greater(t, fsys.opened[directory.TableName(files[0].number)], 20)
+	files := treeOf(db).Levels[0]
+	require.LessOrEqual(t, fsys.opened[directory.TableName(files[4].Number)], 3)
+	require.Greater(t, fsys.opened[directory.TableName(files[0].Number)], 20)
 	require.NoError(t, db.Close())
 }
 
@@ -171,7 +171,7 @@ func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 	db := manyTables(t, &Options{FS: mem, BudgetBytes: 4 << 20, MaxOpenFiles: 1}, 3)
 	_, _, err := db.Get([]byte("k:002"), nil)
 	require.NoError(t, err)
-	oldest := db.dir.Join(directory.TableName(treeOf(db).levels[0][2].number))
+	oldest := db.dir.Join(directory.TableName(treeOf(db).Levels[0][2].Number))
 	require.NoError(t, mem.Rename(oldest, oldest+".away"))
 	for range 2 {
 		_, _, err = db.Get([]byte("k:000"), nil)

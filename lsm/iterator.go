@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
 )
@@ -106,36 +107,36 @@ func (db *DB) Iterator(from, to []byte) (_ *Iterator, err error) {
 	if err := db.sealToRead(); err != nil {
 		return nil, err
 	}
-	return db.scan(db.current, db.activeRun-1, run.Range{From: from, To: to}, opened), nil
+	return db.scan(db.versions.Current(), db.activeRun-1, run.Range{From: from, To: to}, opened), nil
 }
 
 // readahead is how much a scan reads of a file at a time.
 const readahead = 256 << 10
 
 // scan returns an iterator over a version whose newest run is given. The lock is held.
-func (db *DB) scan(v *version, newest uint64, within run.Range, opened caller) *Iterator {
+func (db *DB) scan(v *version.Version, newest uint64, within run.Range, opened caller) *Iterator {
 	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // they are the caller's
 	w := &walk{db: db, within: within, version: v, run: newest, opened: opened}
 	w.openScan() // first: it calls functions of the options
-	v.refs++
+	v.Ref()
 	db.enterWalk(w)
 	return &Iterator{walk: w}
 }
 
 // sourcesOf are the runs of a version that may have keys of a range.
-func (db *DB) sourcesOf(v *version, within run.Range, o sstable.IteratorOptions) (sources []source) {
-	for _, r := range v.memory {
-		if r.table != nil {
+func (db *DB) sourcesOf(v *version.Version, within run.Range, o sstable.IteratorOptions) (sources []source) {
+	for _, r := range v.Memory {
+		if r.Table != nil {
 			sources = append(sources, sourceOfSealed(r))
 		} else {
-			sources = append(sources, db.sourceOf([]*file{r.file}, o))
+			sources = append(sources, db.sourceOf([]*version.File{r.File}, o))
 		}
 	}
-	for _, f := range overlapping(v.tree.levels[0], within) {
-		sources = append(sources, db.sourceOf([]*file{f}, o))
+	for _, f := range version.Overlapping(v.Tree.Levels[0], within) {
+		sources = append(sources, db.sourceOf([]*version.File{f}, o))
 	}
-	for _, level := range v.tree.levels[1:] {
-		if files := spanned(level, boundsOfFile, within); len(files) > 0 {
+	for _, level := range v.Tree.Levels[1:] {
+		if files := version.Spanned(level, version.BoundsOf, within); len(files) > 0 {
 			sources = append(sources, db.sourceOf(files, o))
 		}
 	}
@@ -151,23 +152,23 @@ func sourceOfMemory(table memtable.Table) source {
 }
 
 // sourceOf is a run of files that are apart from each other, ascending.
-func (db *DB) sourceOf(files []*file, o sstable.IteratorOptions) source {
-	open := func(f *file) *sstable.Iterator { return f.table.Iterator(o) }
+func (db *DB) sourceOf(files []*version.File, o sstable.IteratorOptions) source {
+	open := func(f *version.File) *sstable.Iterator { return f.Table.Iterator(o) }
 	s := source{hides: func(p *run.Probe) (bool, error) { return db.hides(files, p, o.Cached) }}
 	for _, f := range files {
-		s.ranges = append(s.ranges, f.table.Ranges()...)
+		s.ranges = append(s.ranges, f.Table.Ranges()...)
 	}
 	if len(files) == 1 {
 		s.Iterator = open(files[0])
 	} else {
-		s.Iterator = &levelIterator{files: files, open: open}
+		s.Iterator = &version.LevelIterator{Files: files, Open: open}
 	}
 	return s
 }
 
 // hides says whether a tombstone of a run covers the prefix of a probe.
-func (db *DB) hides(files []*file, p *run.Probe, locked bool) (bool, error) {
-	f := find(files, p.Key)
+func (db *DB) hides(files []*version.File, p *run.Probe, locked bool) (bool, error) {
+	f := version.Find(files, p.Key)
 	if f == nil {
 		return false, nil
 	}
@@ -175,5 +176,5 @@ func (db *DB) hides(files []*file, p *run.Probe, locked bool) (bool, error) {
 		db.owner.Lock()
 		defer db.owner.Unlock()
 	}
-	return f.table.Hides(p)
+	return f.Table.Hides(p)
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // janitor closes tables that nobody refers to any more, and removes their files,
@@ -15,7 +16,7 @@ type janitor struct {
 	db *DB
 
 	mu      sync.Mutex
-	files   []*file
+	files   []*version.File
 	keep    bool // close only
 	working bool
 	idle    sync.Cond
@@ -39,7 +40,7 @@ func (j *janitor) keepFiles() {
 }
 
 // add hands over a file. It does no I/O.
-func (j *janitor) add(f *file) {
+func (j *janitor) add(f *version.File) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.files = append(j.files, f)
@@ -67,10 +68,10 @@ func (j *janitor) work() {
 	}
 }
 
-func (j *janitor) dispose(f *file, keep bool) {
+func (j *janitor) dispose(f *version.File, keep bool) {
 	db := j.db
 	db.owner.Lock()
-	last, err := f.close()
+	last, err := f.Close()
 	db.owner.Unlock()
 	if err != nil {
 		j.mu.Lock()
@@ -81,8 +82,8 @@ func (j *janitor) dispose(f *file, keep bool) {
 		return
 	}
 	// What stays is removed when the store is opened next.
-	err = db.dir.Remove(directory.TableName(f.number))
-	db.o.Events.TableRemoved(TableInfo{File: f.number, Bytes: f.size, Err: err})
+	err = db.dir.Remove(directory.TableName(f.Number))
+	db.o.Events.TableRemoved(TableInfo{File: f.Number, Bytes: f.Size, Err: err})
 }
 
 // close waits until all is done.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 )
 
@@ -48,21 +49,22 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 			db.noteWrite(op.kind)
 		}
 	}
-	f.refs++ // the run's
 	db.writes++
-	return end, db.beginRun(&sealedRun{number: db.activeRun, file: f})
+	return end, db.beginRun(version.NewSealedFile(db.activeRun, f))
 }
 
 // writeLarge writes operations into a table, which is on the disk then.
-func (db *DB) writeLarge(operations []operation) (*file, error) {
+func (db *DB) writeLarge(operations []operation) (*version.File, error) {
 	db.nextFile++
-	return db.writeTable(db.nextFile-1, db.activeRun, nil, func(w *tableWriter) error {
-		for _, e := range resolve(&db.o.Split, operations) {
-			if err := w.add(&e); err != nil {
-				return err
+	return db.tables.WriteRun(db.nextFile-1, db.activeRun, nil, func(w *version.TableWriter) error {
+		return db.guard(func() error {
+			for _, e := range resolve(&db.o.Split, operations) {
+				if err := w.Add(&e); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 }
 
@@ -77,14 +79,14 @@ func (db *DB) refuseLarge(err error) error {
 
 // logLarge notes that a run is a file. Its name is durable before that. If the log
 // cannot be written it may name the file all the same, which stays as long as the log.
-func (db *DB) logLarge(f *file) (end logEnd, err error) {
-	name := directory.TableName(f.number)
+func (db *DB) logLarge(f *version.File) (end logEnd, err error) {
+	name := directory.TableName(f.Number)
 	if err := db.dir.Sync(); err != nil {
-		return end, db.refuseLarge(errors.Join(err, f.table.Close(), db.dir.Remove(name)))
+		return end, db.refuseLarge(errors.Join(err, f.Table.Close(), db.dir.Remove(name)))
 	}
-	end, err = db.logRecord(f.append([]byte{recordFile}))
+	end, err = db.logRecord(appendFileMeta([]byte{recordFile}, &f.FileMeta))
 	if err != nil {
-		db.report(f.table.Close())
+		db.report(f.Table.Close())
 		if n := len(db.logs); n > 0 && db.failed == nil {
 			db.logs[n-1].table = name
 		}

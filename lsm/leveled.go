@@ -1,5 +1,6 @@
 package lsm
 
+import "github.com/weirstate/weir/lsm/internal/version"
 import "bytes"
 
 // leveled is the usual Picker: level 0 takes runs as they are flushed, each level
@@ -28,7 +29,7 @@ const (
 func (leveled) Pick(s Shape) *Pick {
 	best, bestScore := -1, 1.0
 	limit := float64(max(s.MemtableBytes*level1Memtables, 4*s.FileBytes))
-	for level := range numLevels - 1 {
+	for level := range version.NumLevels - 1 {
 		score := runsOfLevel0(s) / joinRuns
 		if level > 0 {
 			score = float64(bytesOf(s.Levels[level])) / limit
@@ -179,7 +180,7 @@ func pickForReads(s Shape) *Pick {
 // pickJoin is the next step towards one run: level 0 first, then the highest
 // level with one below.
 func pickJoin(s Shape) *Pick {
-	lowest := numLevels - 1
+	lowest := version.NumLevels - 1
 	for lowest > 0 && len(s.Levels[lowest]) == 0 {
 		lowest--
 	}
@@ -200,7 +201,7 @@ func pickFile(s Shape, level int) *Pick {
 	bestCost := -1.0
 	for _, t := range s.Levels[level] {
 		one := []Table{t}
-		over := spanned(s.Levels[level+1], Table.bounds, t.bounds())
+		over := version.Spanned(s.Levels[level+1], Table.bounds, t.bounds())
 		cost := float64(bytesOf(over)) / float64(max(t.Bytes, 1))
 		if bestCost < 0 || cost < bestCost {
 			best, bestCost = Pick{Files: numbersOf(one, over), To: level + 1}, cost

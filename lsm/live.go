@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
 )
@@ -81,9 +82,8 @@ func (db *DB) idleWalk() *walk {
 func (w *walk) rebuild() {
 	db, l := w.db, &w.live
 	w.closeSources()
-	w.version = db.current
-	w.version.refs++
-	l.generation, l.writes, l.err = db.generation, db.writes, nil
+	w.version = db.versions.Current().Ref()
+	l.generation, l.writes, l.err = db.versions.Generation(), db.writes, nil
 	w.merger.reset(&db.o.Split, l.prefix, w.liveSources(w.merger.sources[:0]))
 	if l.err != nil {
 		w.merger.fail(l.err)
@@ -96,32 +96,32 @@ func (w *walk) rebuild() {
 func (w *walk) liveSources(sources []source) []source {
 	db, l := w.db, &w.live
 	sources, hides := w.addMemory(sources, db.active.Table)
-	for _, r := range w.version.memory {
+	for _, r := range w.version.Memory {
 		switch {
 		case hides:
 			return sources
-		case r.table != nil:
-			sources, hides = w.addMemory(sources, r.table)
+		case r.Table != nil:
+			sources, hides = w.addMemory(sources, r.Table)
 		default:
-			sources, hides = w.addTables(sources, []*file{r.file})
+			sources, hides = w.addTables(sources, []*version.File{r.File})
 		}
 	}
-	for _, f := range w.version.tree.levels[0] {
+	for _, f := range w.version.Tree.Levels[0] {
 		if hides {
 			return sources
 		}
-		if f.bounds.Overlaps(w.within) {
-			sources, hides = w.addTables(sources, []*file{f})
+		if f.Bounds.Overlaps(w.within) {
+			sources, hides = w.addTables(sources, []*version.File{f})
 		}
 	}
-	for _, level := range w.version.tree.levels[1:] {
+	for _, level := range w.version.Tree.Levels[1:] {
 		if hides {
 			return sources
 		}
-		if f := find(level, l.prefix); f != nil && f.bounds.To != nil && w.within.To != nil && bytes.Compare(w.within.To, f.bounds.To) <= 0 {
-			sources, hides = w.addTables(sources, []*file{f}) // nearly always
+		if f := version.Find(level, l.prefix); f != nil && f.Bounds.To != nil && w.within.To != nil && bytes.Compare(w.within.To, f.Bounds.To) <= 0 {
+			sources, hides = w.addTables(sources, []*version.File{f}) // nearly always
 		} else {
-			sources, hides = w.addTables(sources, slices.Clone(spanned(level, boundsOfFile, w.within)))
+			sources, hides = w.addTables(sources, slices.Clone(version.Spanned(level, version.BoundsOf, w.within)))
 		}
 	}
 	return sources
@@ -152,12 +152,12 @@ func (w *walk) addMemory(sources []source, table memtable.Table) (_ []source, hi
 func hidesNothing(*run.Probe) (bool, error) { return false, nil }
 
 // addTables adds a run of files.
-func (w *walk) addTables(sources []source, files []*file) (_ []source, hides bool) {
+func (w *walk) addTables(sources []source, files []*version.File) (_ []source, hides bool) {
 	l := &w.live
 	ranged := false
-	files = slices.DeleteFunc(slices.Clip(files), func(f *file) bool {
-		ranged = ranged || len(f.table.Ranges()) > 0
-		return !f.table.MayHold(&l.probe) && len(f.table.Ranges()) == 0
+	files = slices.DeleteFunc(slices.Clip(files), func(f *version.File) bool {
+		ranged = ranged || len(f.Table.Ranges()) > 0
+		return !f.Table.MayHold(&l.probe) && len(f.Table.Ranges()) == 0
 	})
 	if len(files) == 0 {
 		return sources, false
@@ -169,27 +169,27 @@ func (w *walk) addTables(sources []source, files []*file) (_ []source, hides boo
 	}
 	s := source{hides: hidesNothing, copies: true}
 	for _, f := range files {
-		s.ranges = append(s.ranges, f.table.Ranges()...)
+		s.ranges = append(s.ranges, f.Table.Ranges()...)
 	}
 	if len(files) == 1 {
 		s.Iterator = w.tableIterator(files[0])
 	} else {
-		s.Iterator = &levelIterator{files: files, open: w.tableIterator}
+		s.Iterator = &version.LevelIterator{Files: files, Open: w.tableIterator}
 	}
 	return append(sources, s), hides
 }
 
 // tableIterator returns an iterator over a table, through the cache.
-func (w *walk) tableIterator(f *file) *sstable.Iterator {
+func (w *walk) tableIterator(f *version.File) *sstable.Iterator {
 	l := &w.live
 	o := sstable.IteratorOptions{Cached: true}
 	n := len(l.tables)
 	if n == 0 {
-		return f.table.Iterator(o)
+		return f.Table.Iterator(o)
 	}
 	reuse := l.tables[n-1]
 	l.tables = l.tables[:n-1]
-	reuse.Reset(f.table, o)
+	reuse.Reset(f.Table, o)
 	return reuse
 }
 
@@ -211,14 +211,14 @@ func (w *walk) closeSources() {
 		switch source := s.Iterator.(type) {
 		case *sstable.Iterator:
 			l.tables = append(l.tables, source)
-		case *levelIterator:
+		case *version.LevelIterator:
 		default:
 			l.memory = append(l.memory, source)
 		}
 		*s = source{}
 	}
 	w.merger.sources = w.merger.sources[:0]
-	w.db.unref(w.version)
+	w.db.versions.Unref(w.version)
 	w.version = nil
 }
 
@@ -226,7 +226,7 @@ func (w *walk) closeSources() {
 // step.
 func (w *walk) followWrites() {
 	db, l := w.db, &w.live
-	if l.generation == db.generation && l.writes == db.writes {
+	if l.generation == db.versions.Generation() && l.writes == db.writes {
 		return
 	}
 	w.rebuild()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // losses are ways in which a store's lock goes while it is open.
@@ -115,7 +116,7 @@ func TestStoreIsNotMadeWhereTheLockIsLost(t *testing.T) {
 		f, err := fsys.Create(fmt.Sprint("table", number))
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
-		e.added = append(e.added, placed{meta: fileMeta{number: number + 1}})
+		e.added = append(e.added, placed{meta: version.FileMeta{Number: number + 1}})
 	}
 	err := makeStore(t.Context(), fsys, "/db", e, func(i int) string {
 		if i == 1 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // After an end without Close there may be tables that no manifest names. Most are of
@@ -37,9 +38,9 @@ func (c *catalog) unlistedTables(names []string) (numbers []uint64) {
 // isWhole reports whether a file is a table that was written to its end, as far as
 // can be told. One that cannot be read, or of a later version, counts.
 func (db *DB) isWhole(number uint64) bool {
-	f, err := db.openTable(fileMeta{number: number})
+	f, err := db.tables.Open(version.FileMeta{Number: number})
 	if err == nil {
-		db.report(db.closeTable(f))
+		db.report(db.tables.Close(f))
 	}
 	return !errors.Is(err, ErrCorrupt)
 }
@@ -85,7 +86,7 @@ func (db *DB) limitLost(names []string, limitBytes int64) {
 // tableBytes is the size of all tables of the tree.
 func (c *catalog) tableBytes() (n int64) {
 	for _, p := range c.tables {
-		n += p.meta.size
+		n += p.meta.Size
 	}
 	return n
 }
@@ -104,7 +105,7 @@ func (namedTables) beginRun(uint64) error { return nil }
 
 func (namedTables) operation(run.Kind, []byte, []byte) {}
 
-func (t namedTables) table(m fileMeta) error {
-	t[m.number] = true
+func (t namedTables) table(m version.FileMeta) error {
+	t[m.Number] = true
 	return nil
 }

@@ -44,7 +44,7 @@ func (db *DB) refuse() error {
 // mendLog begins a new log once nothing of the lost one is needed any more.
 func (db *DB) mendLog() error {
 	db.owner.Lock()
-	due := db.logLost != nil && db.failed == nil && !db.closing && len(db.current.memory) == 0
+	due := db.logLost != nil && db.failed == nil && !db.closing && len(db.versions.Current().Memory) == 0
 	retired, opened := len(db.logs) == 0, db.logNumber != 0
 	db.owner.Unlock()
 	if !due {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -40,24 +41,24 @@ const maxManifestBytes = 4 << 20
 
 // change is what happens to the tree in one step.
 type change struct {
-	flushed []*sealedRun   // the oldest ones, which the tree has from now on
-	removed map[*file]bool // those in added as well have only moved, or go on as a part
-	added   [numLevels][]*file
+	flushed []*version.SealedRun   // the oldest ones, which the tree has from now on
+	removed map[*version.File]bool // those in added as well have only moved, or go on as a part
+	added   [version.NumLevels][]*version.File
 }
 
 // edit describes the change.
-func (c *change) edit(before *tree) *edit {
+func (c *change) edit(before *version.Tree) *edit {
 	e := &edit{}
-	for level, files := range before.levels {
+	for level, files := range before.Levels {
 		for _, f := range files {
 			if c.removed[f] {
-				e.removed = append(e.removed, place{level, f.number})
+				e.removed = append(e.removed, place{level, f.Number})
 			}
 		}
 	}
 	for level, files := range c.added {
 		for _, f := range files {
-			e.added = append(e.added, placed{level, f.fileMeta})
+			e.added = append(e.added, placed{level, f.FileMeta})
 		}
 	}
 	return e
@@ -77,8 +78,8 @@ func (db *DB) commit(c *change) error {
 		defer db.owner.Unlock()
 		return db.failed
 	}
-	before := db.current.tree // whoever changes it holds manifest.mu
-	next, err := before.change(c.removed, c.added)
+	before := db.versions.Current().Tree // whoever changes it holds manifest.mu
+	next, err := before.Change(c.removed, c.added)
 	if err != nil {
 		db.owner.Unlock()
 		return err
@@ -107,10 +108,10 @@ func (db *DB) manifestError(err error) error {
 }
 
 // fillIn completes an edit. The lock is held.
-func (db *DB) fillIn(e *edit, flushed []*sealedRun) {
+func (db *DB) fillIn(e *edit, flushed []*version.SealedRun) {
 	e.flushed = db.flushedRun
 	if len(flushed) > 0 {
-		e.flushed = flushed[0].number
+		e.flushed = flushed[0].Number
 	}
 	e.nextFile, e.nextRun = db.nextFile, db.activeRun
 	e.firstLog = db.firstLog(e.flushed)
@@ -164,14 +165,14 @@ func (db *DB) mendManifest() error {
 
 // giveUpTables closes tables that a change should have brought to the tree. Their
 // files go as soon as no manifest can name them; when the store has failed they stay.
-func (db *DB) giveUpTables(files ...*file) (err error) {
+func (db *DB) giveUpTables(files ...*version.File) (err error) {
 	for _, f := range files {
-		err = errors.Join(err, db.closeTable(f))
+		err = errors.Join(err, db.tables.Close(f))
 	}
 	db.manifest.mu.Lock()
 	defer db.manifest.mu.Unlock()
 	for _, f := range files {
-		db.manifest.unnamed = append(db.manifest.unnamed, directory.TableName(f.number))
+		db.manifest.unnamed = append(db.manifest.unnamed, directory.TableName(f.Number))
 	}
 	db.owner.Lock()
 	failed := db.failed != nil
@@ -191,15 +192,15 @@ func (db *DB) removeUnnamed() {
 }
 
 // adoptChange makes a change in the store, and in its views. The lock is held.
-func (db *DB) adoptChange(c *change, next *tree) {
+func (db *DB) adoptChange(c *change, next *version.Tree) {
 	if len(c.flushed) == 0 {
-		db.install(newVersion(db.current.memory, next))
+		db.versions.Install(version.New(db.versions.Current().Memory, next))
 	} else {
-		db.flushedRun = c.flushed[0].number
+		db.flushedRun = c.flushed[0].Number
 		for _, r := range c.flushed {
 			db.o.Budget.leave(r)
 		}
-		db.install(db.current.without(len(c.flushed), next))
+		db.versions.Install(db.versions.Current().Without(len(c.flushed), next))
 		db.replaceRuns(c.flushed, c.added[0])
 	}
 	db.progress.Broadcast()
@@ -219,10 +220,10 @@ func (db *DB) newManifest() error {
 	db.owner.Lock()
 	number := db.nextFile
 	db.nextFile++
-	e := (&change{}).edit(&tree{})
-	for level, files := range db.current.tree.levels {
+	e := (&change{}).edit(&version.Tree{})
+	for level, files := range db.versions.Current().Tree.Levels {
 		for _, f := range files {
-			e.added = append(e.added, placed{level, f.fileMeta})
+			e.added = append(e.added, placed{level, f.FileMeta})
 		}
 	}
 	e.first, e.identity = true, db.identity

@@ -100,7 +100,7 @@ func TestIteratorsFollowFlushes(t *testing.T) {
 			if i == flushAt {
 				require.NoError(t, db.Put([]byte("k:later"), []byte("unseen")))
 				require.NoError(t, db.Flush())
-				for _, r := range db.current.memory {
+				for _, r := range db.versions.Current().Memory {
 					require.Nil(t, r, "all is flushed")
 				}
 				if value != nil {

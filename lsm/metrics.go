@@ -3,11 +3,13 @@ package lsm
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // Metrics are figures of a store. All that counts begins when it is opened.
 type Metrics struct {
-	Levels [numLevels]LevelMetrics
+	Levels [version.NumLevels]LevelMetrics
 	// Sealed is the number of runs that are not in the tree yet.
 	Sealed int
 	// MemtableBytes is what memtables take, of all memory that BudgetUsed has.
@@ -53,10 +55,10 @@ func (db *DB) Metrics() (m Metrics) {
 	if db.closed {
 		return m
 	}
-	for level, files := range db.current.tree.levels {
-		m.Levels[level] = LevelMetrics{len(files), db.current.tree.bytes(level)}
+	for level, files := range db.versions.Current().Tree.Levels {
+		m.Levels[level] = LevelMetrics{len(files), db.versions.Current().Tree.Bytes(level)}
 	}
-	m.Sealed = len(db.current.memory)
+	m.Sealed = len(db.versions.Current().Memory)
 	m.MemtableBytes = db.active.Bytes() + db.sealedBytes()
 	m.BudgetUsed, m.BudgetLimit = db.o.Budget.Used(), db.o.Budget.Limit()
 	// Flushing first: a flush wakes the compactor at its end.

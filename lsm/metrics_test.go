@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // settled waits until the workers have nothing to do.
@@ -68,7 +69,7 @@ func TestStoresSettleOnceNothingWasWrittenForAWhile(t *testing.T) {
 	setQuietTime(db, time.Millisecond)
 	db.compactor.wake()
 	settled(t, db)
-	require.Equal(t, [numLevels]int{1: 1}, tablesOf(db))
+	require.Equal(t, [version.NumLevels]int{1: 1}, tablesOf(db))
 
 	setQuietTime(db, time.Hour)
 	putAll(t, db, "a")
@@ -86,7 +87,7 @@ func TestSettledStoresStayAsTheyAre(t *testing.T) {
 		}
 		settled(t, db)
 		db.owner.Lock()
-		sealed, pick := len(db.current.memory), db.o.Picker.Pick(db.shape())
+		sealed, pick := len(db.versions.Current().Memory), db.o.Picker.Pick(db.shape())
 		db.owner.Unlock()
 		require.Zero(t, sealed)
 		require.Nil(t, pick)

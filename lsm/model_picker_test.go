@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // randomPicker picks anything that may be picked, and nothing every other time.
@@ -118,6 +119,6 @@ func isApart(level0 []Table, picked map[uint64]bool, newest Table) bool {
 	}
 	s.Levels[0] = append(s.Levels[0], one)
 	after := treeOfShape(s)
-	sortLevel(0, after.levels[0])
-	return after.check() == nil
+	version.SortLevel(0, after.Levels[0])
+	return after.Check() == nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // Open opens the store in a directory, or makes one if the directory is empty or
@@ -56,7 +57,8 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.progress.L = &db.owner
 	db.manifest.maxBytes = maxManifestBytes
 	db.janitor.init(db)
-	db.current = newVersion(nil, &tree{})
+	db.tables = version.NewTableStore(db.dir, &db.owner, o.tables())
+	db.versions = version.NewSet(db.releaseRun, db.janitor.add)
 	db.active = db.newTable()
 	return db
 }
@@ -131,35 +133,25 @@ func newIdentity() (id [16]byte) {
 func (db *DB) openTree(ctx context.Context, c *catalog) error {
 	db.identity = c.identity
 	db.nextFile, db.activeRun, db.flushedRun = c.nextFile, c.nextRun, c.flushed
-	t := &tree{}
+	t := &version.Tree{}
 	for _, p := range c.tables {
 		if ctx.Err() != nil {
-			return errors.Join(context.Cause(ctx), db.closeAll(t))
+			return errors.Join(context.Cause(ctx), db.tables.CloseTree(t))
 		}
-		f, err := db.openTable(p.meta)
+		f, err := db.tables.Open(p.meta)
 		if err != nil {
-			return errors.Join(err, db.closeAll(t))
+			return errors.Join(err, db.tables.CloseTree(t))
 		}
-		t.levels[p.level] = append(t.levels[p.level], f)
+		t.Levels[p.level] = append(t.Levels[p.level], f)
 	}
-	for level, files := range t.levels {
-		sortLevel(level, files)
+	for level, files := range t.Levels {
+		version.SortLevel(level, files)
 	}
-	if err := t.check(); err != nil {
-		return errors.Join(err, db.closeAll(t))
+	if err := t.Check(); err != nil {
+		return errors.Join(err, db.tables.CloseTree(t))
 	}
-	db.install(newVersion(nil, t))
+	db.versions.Install(version.New(nil, t))
 	return nil
-}
-
-// closeAll closes the tables of a tree that is not used.
-func (db *DB) closeAll(t *tree) (err error) {
-	for _, files := range t.levels {
-		for _, f := range files {
-			err = errors.Join(err, db.closeTable(f))
-		}
-	}
-	return err
 }
 
 // recover brings back what logs have, and begins a manifest and a log.
@@ -214,11 +206,11 @@ func (db *DB) removeManifests(names []string) {
 }
 
 // adopt brings a run that was read from a log to the tree.
-func (db *DB) adopt(r *sealedRun) error {
+func (db *DB) adopt(r *version.SealedRun) error {
 	db.owner.Lock()
-	db.install(db.current.withRun(r))
+	db.versions.Install(db.versions.Current().WithRun(r))
 	db.owner.Unlock()
-	return db.flush([]*sealedRun{r})
+	return db.flush([]*version.SealedRun{r})
 }
 
 // removeLeftovers removes the files of the store that it does not need. Others
@@ -232,9 +224,9 @@ func (db *DB) removeLeftovers() error {
 	if db.log != nil {
 		needed[directory.LogName(db.logNumber)] = true
 	}
-	for _, files := range db.current.tree.levels {
+	for _, files := range db.versions.Current().Tree.Levels {
 		for _, f := range files {
-			needed[directory.TableName(f.number)] = true
+			needed[directory.TableName(f.Number)] = true
 		}
 	}
 	for _, name := range names {

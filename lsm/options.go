@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
 )
@@ -187,11 +188,6 @@ func (o *Options) check() error {
 	return nil
 }
 
-// compression is that of a level.
-func (o *Options) compression(level int) Compression {
-	return o.Compression[min(level, len(o.Compression)-1)]
-}
-
 // checkWhole says whether a value may be read as a whole: appends may have made
 // it larger than the limit, or than the system has addresses for.
 func (o *Options) checkWhole(size int64) error {
@@ -210,4 +206,13 @@ func (o *Options) checkSize(key, value []byte) error {
 		return &SizeError{"value", size, o.MaxValueSize}
 	}
 	return nil
+}
+
+// tables returns how tables are written and read.
+func (o *Options) tables() version.TableOptions {
+	return version.TableOptions{
+		Split: o.Split, BlockBytes: o.BlockBytes, FilterBits: o.FilterBits, Compression: o.Compression,
+		Slabs: o.Budget.slabs, Cache: o.Budget.cache, Handles: o.Budget.handles,
+		FilterMemory: o.Budget.Limit() / maxFilterShare,
+	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirstate/weir/internal/parse"
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // parser reads what encode writes.
@@ -15,7 +16,7 @@ func parserOf(b []byte) parser { return parser{parse.Parser{Rest: b, Corrupt: Er
 
 func (p *parser) level() int {
 	level := p.Byte()
-	if level >= numLevels {
+	if level >= version.NumLevels {
 		p.Fail("level")
 	}
 	return int(level)
@@ -31,12 +32,12 @@ func (p *parser) keyRange() (r run.Range) {
 	return r
 }
 
-func (p *parser) fileMeta() fileMeta {
-	m := fileMeta{number: p.Uvarint(maxFileNumber), run: p.Uvarint(maxFileNumber)}
-	copy(m.identity[:], p.Take(16))
-	m.size, m.entries, m.tombstones = p.size(), p.size(), p.size()
-	m.bounds, m.clip = p.keyRange(), p.keyRange()
-	if p.Err == nil && (m.number == 0 || m.bounds.Empty()) {
+func (p *parser) fileMeta() version.FileMeta {
+	m := version.FileMeta{Number: p.Uvarint(maxFileNumber), Run: p.Uvarint(maxFileNumber)}
+	copy(m.Identity[:], p.Take(16))
+	m.Size, m.Entries, m.Tombstones = p.size(), p.size(), p.size()
+	m.Bounds, m.Clip = p.keyRange(), p.keyRange()
+	if p.Err == nil && (m.Number == 0 || m.Bounds.Empty()) {
 		p.Fail("table without number or bounds")
 	}
 	return m

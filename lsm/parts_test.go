@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // halves is a store with three runs of four partitions, a to d, with tombstones of
@@ -40,13 +41,13 @@ func halves(t *testing.T, disk vfs.FS) (*DB, map[string]string) {
 }
 
 // compactPart brings files to level 1, up to the first border of partitions.
-func compactPart(t *testing.T, db *DB, files []*file) error {
+func compactPart(t *testing.T, db *DB, files []*version.File) error {
 	t.Helper()
 	db.compacting.Lock()
 	defer db.compacting.Unlock()
 	pick := Pick{To: 1, Share: 1e-9}
 	for _, f := range files {
-		pick.Files = append(pick.Files, f.number)
+		pick.Files = append(pick.Files, f.Number)
 	}
 	return db.compact(treeOf(db), pick)
 }
@@ -94,8 +95,8 @@ func TestCompactionThatEndsEarlyLeavesTheRestWhereItWas(t *testing.T) {
 		{"", "[a/1,a/2\x00) [b/1,b/2\x00) [c/1,c/2\x00) [d/9,d/9\x00) "},
 	} {
 		now := treeOf(db)
-		require.NoError(t, compactPart(t, db, now.levels[0]))
-		require.NoError(t, treeOf(db).check())
+		require.NoError(t, compactPart(t, db, now.Levels[0]))
+		require.NoError(t, treeOf(db).Check())
 		require.Equal(t, step.level0, boundsOf(db, 0))
 		require.Equal(t, step.level1, boundsOf(db, 1))
 		requireContent(t, db, want)
@@ -113,11 +114,11 @@ func TestFileStaysOnTheDiskAsLongAsAPartOfItIsUsed(t *testing.T) {
 	mem := vfs.NewMem(vfs.MemOptions{})
 	db, want := halves(t, mem)
 	views := make([]*View, 0, 4)
-	for len(treeOf(db).levels[0]) > 0 {
+	for len(treeOf(db).Levels[0]) > 0 {
 		v, err := db.View()
 		require.NoError(t, err)
 		views = append(views, v)
-		require.NoError(t, compactPart(t, db, treeOf(db).levels[0]))
+		require.NoError(t, compactPart(t, db, treeOf(db).Levels[0]))
 	}
 	require.Len(t, views, 4)
 	for _, at := range []int{1, 3, 0, 2} { // three files are part of all
@@ -138,14 +139,14 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 	mem := vfs.NewMem(vfs.MemOptions{})
 	db, want := halves(t, mem)
 	before := treeOf(db)
-	require.NoError(t, mem.Rename("db/"+directory.TableName(before.levels[0][1].number), "db/hidden"))
-	err := compactPart(t, db, before.levels[0])
+	require.NoError(t, mem.Rename("db/"+directory.TableName(before.Levels[0][1].Number), "db/hidden"))
+	err := compactPart(t, db, before.Levels[0])
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.NoError(t, mem.Rename("db/hidden", "db/"+directory.TableName(before.levels[0][1].number)))
+	require.NoError(t, mem.Rename("db/hidden", "db/"+directory.TableName(before.Levels[0][1].Number)))
 	require.Same(t, before, treeOf(db))
 	require.Equal(t, 3, tablesOnDisk(t, mem))
-	for _, f := range before.levels[0] {
-		require.Equal(t, 1, *f.parts)
+	for _, f := range before.Levels[0] {
+		require.Equal(t, 1, *f.Sharers)
 	}
 	requireContent(t, db, want)
 	require.NoError(t, db.Compact())
@@ -171,7 +172,7 @@ func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
 	}
 	db.compacting.Lock()
 	now := treeOf(db)
-	err = db.compact(now, Pick{Files: []uint64{now.levels[0][0].number, now.levels[0][1].number}, To: 1, Share: 0.5})
+	err = db.compact(now, Pick{Files: []uint64{now.Levels[0][0].Number, now.Levels[0][1].Number}, To: 1, Share: 0.5})
 	db.compacting.Unlock()
 	require.NoError(t, err)
 	require.Equal(t, "[a/1,b/2\x00) ", boundsOf(db, 1)) // half ends at b/1
@@ -185,7 +186,7 @@ func TestSharesThatCannotBeAreRefused(t *testing.T) {
 	db.compacting.Lock()
 	for _, share := range []float64{-0.1, 1.1, math.NaN(), math.Inf(1)} {
 		now := treeOf(db)
-		require.ErrorIs(t, db.compact(now, Pick{Files: []uint64{now.levels[0][0].number}, Share: share}), ErrOption)
+		require.ErrorIs(t, db.compact(now, Pick{Files: []uint64{now.Levels[0][0].Number}, Share: share}), ErrOption)
 	}
 	db.compacting.Unlock()
 	requireContent(t, db, want)
@@ -207,15 +208,15 @@ func TestWhatIsLeftOfAFileIsRewritten(t *testing.T) {
 	}
 	flushed(t, db, db.Put([]byte("b/1"), value))
 	flushed(t, db, db.Put([]byte("a/000"), []byte("new")))
-	files := treeOf(db).levels[0]
-	size := files[0].size + files[1].size
+	files := treeOf(db).Levels[0]
+	size := files[0].Size + files[1].Size
 	require.NoError(t, compactPart(t, db, files))
-	rest := treeOf(db).levels[0]
+	rest := treeOf(db).Levels[0]
 	require.Len(t, rest, 1)
-	number := rest[0].number
+	number := rest[0].Number
 	require.NoError(t, compactPart(t, db, rest))
 	waitForJanitor(db)
-	require.Empty(t, treeOf(db).levels[0])
+	require.Empty(t, treeOf(db).Levels[0])
 	_, err = mem.Open("db/" + directory.TableName(number))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.Equal(t, 2, tablesOnDisk(t, mem))

@@ -62,8 +62,8 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 			require.NoError(t, db.Compact())
 		} else {
 			pick := Pick{To: 2}
-			for _, f := range treeOf(db).levels[0] {
-				pick.Files = append(pick.Files, f.number)
+			for _, f := range treeOf(db).Levels[0] {
+				pick.Files = append(pick.Files, f.Number)
 			}
 			picker.pick.Store(&pick)
 			db.compactor.wake()
@@ -124,14 +124,14 @@ func compactRuns(t *testing.T, db *DB, places ...int) {
 	now := treeOf(db)
 	pick := Pick{To: 0}
 	for _, at := range places {
-		pick.Files = append(pick.Files, now.levels[0][at].number)
+		pick.Files = append(pick.Files, now.Levels[0][at].Number)
 	}
 	require.NoError(t, db.compact(now, pick))
 }
 
 // cockroach#102176, rocksdb 7.10.0: tables of level 0 were in the wrong order,
 // and an old entry, or an old delete, stood before a newer one. Protection:
-// sortLevel orders level 0 by the newest run in a table, and joins keep that
+// SortLevel orders level 0 by the newest run in a table, and joins keep that
 // number. Fails if it goes by the number of the file.
 func TestBug32Level0IsInTheOrderOfRuns(t *testing.T) {
 	writes := []func(db *DB) error{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // pebble 69780c3, badger#926: a file that was still in use counted as obsolete and
@@ -122,7 +123,7 @@ func (u *usage) closeIterator() {
 func (u *usage) files() (current, all map[string]bool) {
 	u.db.owner.Lock()
 	defer u.db.owner.Unlock()
-	current = filesOf(u.db.current)
+	current = filesOf(u.db.versions.Current())
 	all = maps.Clone(current)
 	for _, v := range u.views {
 		maps.Copy(all, filesOf(v.version))
@@ -134,16 +135,16 @@ func (u *usage) files() (current, all map[string]bool) {
 }
 
 // filesOf are the names of the tables that a version has.
-func filesOf(v *version) map[string]bool {
+func filesOf(v *version.Version) map[string]bool {
 	names := map[string]bool{}
-	for _, files := range v.tree.levels {
+	for _, files := range v.Tree.Levels {
 		for _, f := range files {
-			names[directory.TableName(f.number)] = true
+			names[directory.TableName(f.Number)] = true
 		}
 	}
-	for _, r := range v.memory {
-		if r.file != nil {
-			names[directory.TableName(r.file.number)] = true
+	for _, r := range v.Memory {
+		if r.File != nil {
+			names[directory.TableName(r.File.Number)] = true
 		}
 	}
 	return names

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // Picker chooses what to compact next. It is called by one goroutine.
@@ -31,7 +32,7 @@ type Shape struct {
 	// Levels has the tables of each level: of level 0 from the newest run to the
 	// oldest, nearly always each a run of its own; of the others ascending by key, apart
 	// from each other, one run together.
-	Levels [numLevels][]Table
+	Levels [version.NumLevels][]Table
 	// Detours is how often since the last compaction that did not end early a read has
 	// looked into a table more than one, because the value is in pieces or a prefix in
 	// several tables.
@@ -102,11 +103,11 @@ func (db *DB) shape() Shape {
 		Detours: db.detours, Settled: db.isStill() && db.untilQuiet() <= 0,
 		MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes,
 	}
-	for level, files := range db.current.tree.levels {
+	for level, files := range db.versions.Current().Tree.Levels {
 		for _, f := range files {
 			s.Levels[level] = append(s.Levels[level], Table{
-				Number: f.number, Run: f.run, Bytes: f.table.ClippedBytes(), From: f.bounds.From, To: f.bounds.To,
-				Cut: f.clip.From, Entries: f.entries, Tombstones: f.tombstones,
+				Number: f.Number, Run: f.Run, Bytes: f.Table.ClippedBytes(), From: f.Bounds.From, To: f.Bounds.To,
+				Cut: f.Clip.From, Entries: f.Entries, Tombstones: f.Tombstones,
 			})
 		}
 	}
@@ -116,22 +117,22 @@ func (db *DB) shape() Shape {
 // checkPick says whether files may become one run of a level: no file that stays
 // may have an entry that is newer than one of theirs and older than the place
 // where it goes, or the other way round.
-func checkPick(t *tree, inputs map[*file]bool, to int) error {
+func checkPick(t *version.Tree, inputs map[*version.File]bool, to int) error {
 	newest, oldest := inputsOfLevel0(t, inputs)
 	if to == 0 && newest >= 0 {
-		if err := checkRun(t.levels[0], inputs, newest); err != nil {
+		if err := checkRun(t.Levels[0], inputs, newest); err != nil {
 			return err
 		}
 	}
-	for level, files := range t.levels {
+	for level, files := range t.Levels {
 		for at, f := range files {
 			if !inputs[f] {
 				continue
 			}
 			if level > to {
-				return fmt.Errorf("table %d would go up from level %d to %d: %w", f.number, level, to, ErrOption)
+				return fmt.Errorf("table %d would go up from level %d to %d: %w", f.Number, level, to, ErrOption)
 			}
-			var between [][]*file // what lies between the input and where it goes
+			var between [][]*version.File // what lies between the input and where it goes
 			switch {
 			case to == 0: // the place of the newest input
 				between = append(between, files[newest:oldest+1])
@@ -139,10 +140,10 @@ func checkPick(t *tree, inputs map[*file]bool, to int) error {
 				between = append(between, files[at:])
 			}
 			for l := max(level, 1); l <= to; l++ {
-				between = append(between, spanned(t.levels[l], boundsOfFile, f.bounds))
+				between = append(between, version.Spanned(t.Levels[l], version.BoundsOf, f.Bounds))
 			}
 			if other := staying(between, inputs, f); other != nil {
-				return fmt.Errorf("table %d is in the way of table %d: %w", other.number, f.number, ErrOption)
+				return fmt.Errorf("table %d is in the way of table %d: %w", other.Number, f.Number, ErrOption)
 			}
 		}
 	}
@@ -151,14 +152,14 @@ func checkPick(t *tree, inputs map[*file]bool, to int) error {
 
 // checkRun says whether inputs of level 0 may become a file of the run of the newest
 // one: it must be apart from the files of that run that stay.
-func checkRun(level0 []*file, inputs map[*file]bool, newest int) error {
-	all := level0[newest].bounds
+func checkRun(level0 []*version.File, inputs map[*version.File]bool, newest int) error {
+	all := level0[newest].Bounds
 	for f := range inputs {
-		all = all.Span(f.bounds)
+		all = all.Span(f.Bounds)
 	}
 	for _, f := range level0 {
-		if !inputs[f] && f.run == level0[newest].run && f.bounds.Overlaps(all) {
-			return fmt.Errorf("table %d is of the run that others would become, and overlaps them: %w", f.number, ErrOption)
+		if !inputs[f] && f.Run == level0[newest].Run && f.Bounds.Overlaps(all) {
+			return fmt.Errorf("table %d is of the run that others would become, and overlaps them: %w", f.Number, ErrOption)
 		}
 	}
 	return nil
@@ -166,9 +167,9 @@ func checkRun(level0 []*file, inputs map[*file]bool, newest int) error {
 
 // inputsOfLevel0 are the places of the first and the last input there; -1 if
 // there is none.
-func inputsOfLevel0(t *tree, inputs map[*file]bool) (newest, oldest int) {
+func inputsOfLevel0(t *version.Tree, inputs map[*version.File]bool) (newest, oldest int) {
 	newest, oldest = -1, -1
-	for at, f := range t.levels[0] {
+	for at, f := range t.Levels[0] {
 		if !inputs[f] {
 			continue
 		}
@@ -180,10 +181,10 @@ func inputsOfLevel0(t *tree, inputs map[*file]bool) (newest, oldest int) {
 }
 
 // staying finds a file that is no input and overlaps one.
-func staying(groups [][]*file, inputs map[*file]bool, f *file) *file {
+func staying(groups [][]*version.File, inputs map[*version.File]bool, f *version.File) *version.File {
 	for _, files := range groups {
 		for _, other := range files {
-			if !inputs[other] && other.bounds.Overlaps(f.bounds) {
+			if !inputs[other] && other.Bounds.Overlaps(f.Bounds) {
 				return other
 			}
 		}

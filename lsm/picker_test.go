@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // idle is a Picker that leaves everything as it is.
@@ -21,10 +22,10 @@ type idle struct{}
 func (idle) Pick(Shape) *Pick { return nil }
 
 // treeOf is the current tree.
-func treeOf(db *DB) *tree {
+func treeOf(db *DB) *version.Tree {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	return db.current.tree
+	return db.versions.Current().Tree
 }
 
 // compactLevels brings all tables of levels to another one.
@@ -34,17 +35,17 @@ func compactLevels(t testing.TB, db *DB, to int, levels ...int) {
 	pick := Pick{To: to}
 	now := treeOf(db)
 	for _, level := range levels {
-		for _, f := range now.levels[level] {
-			pick.Files = append(pick.Files, f.number)
+		for _, f := range now.Levels[level] {
+			pick.Files = append(pick.Files, f.Number)
 		}
 	}
 	require.NoError(t, db.compact(now, pick))
-	require.NoError(t, treeOf(db).check())
+	require.NoError(t, treeOf(db).Check())
 }
 
 // tablesOf is how many tables each level has.
-func tablesOf(db *DB) (n [numLevels]int) {
-	for level, files := range treeOf(db).levels {
+func tablesOf(db *DB) (n [version.NumLevels]int) {
+	for level, files := range treeOf(db).Levels {
 		n[level] = len(files)
 	}
 	return n
@@ -52,8 +53,8 @@ func tablesOf(db *DB) (n [numLevels]int) {
 
 // boundsOf is where the tables of a level begin and end.
 func boundsOf(db *DB, level int) (text string) {
-	for _, f := range treeOf(db).levels[level] {
-		text += fmt.Sprintf("[%s,%s) ", f.bounds.From, f.bounds.To)
+	for _, f := range treeOf(db).Levels[level] {
+		text += fmt.Sprintf("[%s,%s) ", f.Bounds.From, f.Bounds.To)
 	}
 	return text
 }
@@ -112,7 +113,7 @@ func TestCompactLeavesNothingOfWhatIsDeleted(t *testing.T) {
 		db := memoryStore(t, Options{Picker: idle{}})
 		require.NoError(t, remove(db))
 		require.NoError(t, db.Compact())
-		require.Equal(t, [numLevels]int{}, tablesOf(db), name)
+		require.Equal(t, [version.NumLevels]int{}, tablesOf(db), name)
 	}
 }
 
@@ -151,12 +152,12 @@ func randomShape(rng *rand.Rand) (s Shape) {
 }
 
 // treeOfShape is a tree without files.
-func treeOfShape(s Shape) *tree {
-	t := &tree{}
+func treeOfShape(s Shape) *version.Tree {
+	t := &version.Tree{}
 	for level, tables := range s.Levels {
 		for _, x := range tables {
-			t.levels[level] = append(t.levels[level], &file{fileMeta: fileMeta{
-				number: x.Number, run: x.Run, size: x.Bytes, bounds: x.bounds(),
+			t.Levels[level] = append(t.Levels[level], &version.File{FileMeta: version.FileMeta{
+				Number: x.Number, Run: x.Run, Size: x.Bytes, Bounds: x.bounds(),
 			}})
 		}
 	}
@@ -169,15 +170,15 @@ func TestPicksThatChangeTheOrderAreRefusedAndNoOthers(t *testing.T) {
 	for range 3000 {
 		s := randomShape(rng)
 		tree := treeOfShape(s)
-		require.NoError(t, tree.check())
+		require.NoError(t, tree.Check())
 		for range 30 {
 			p := Pick{To: rng.IntN(4)}
-			inputs := make(map[*file]bool)
+			inputs := make(map[*version.File]bool)
 			chance := 1 + rng.IntN(8)
-			for level, files := range tree.levels {
+			for level, files := range tree.Levels {
 				for _, f := range files {
 					if level <= p.To+rng.IntN(20)/19 && rng.IntN(8) < chance {
-						p.Files, inputs[f] = append(p.Files, f.number), true
+						p.Files, inputs[f] = append(p.Files, f.Number), true
 					}
 				}
 			}
@@ -242,7 +243,7 @@ func TestTablesAreFoundWithoutLookingAtAll(t *testing.T) {
 				r.To = nil
 			}
 			looked := 0
-			got := spanned(level, func(r run.Range) run.Range { looked++; return r }, r)
+			got := version.Spanned(level, func(r run.Range) run.Range { looked++; return r }, r)
 			var want []run.Range
 			for _, other := range level {
 				if other.Overlaps(r) {
@@ -271,7 +272,7 @@ func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
 	require.NoError(t, db.DeleteRange([]byte("b"), []byte("c")))
 	putAll(t, db, "b")
 	flushed(t, db)
-	covered := coveredFiles(treeOf(db))
+	covered := treeOf(db).Covered()
 	require.NoError(t, db.dropFiles(covered))
 	db.compacting.Unlock()
 	require.Len(t, covered, 2)
@@ -302,7 +303,7 @@ func TestPicksAreThoseOfTheGoldenFiles(t *testing.T) {
 		for _, tree := range strings.Split(strings.TrimSpace(string(content)), "\n\n") {
 			tree, _, _ = strings.Cut(tree, "\n->")
 			s := parseShape(t, tree)
-			require.NoError(t, treeOfShape(s).check(), tree)
+			require.NoError(t, treeOfShape(s).Check(), tree)
 			picked := "nothing"
 			if p := picker.Pick(s); p != nil {
 				picked = fmt.Sprintf("%v to level %d", p.Files, p.To)

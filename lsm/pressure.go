@@ -55,15 +55,15 @@ func (db *DB) waitForFlush() error {
 // fit in, or runs are so many. Two may always wait, so that one is written while
 // the other fills.
 func (db *DB) mustWait() bool {
-	runs := len(db.current.memory)
+	runs := len(db.versions.Current().Memory)
 	return runs >= maxSealedRuns || runs >= 2 && db.sealedBytes()+db.o.MemtableBytes > db.memtableBudget()
 }
 
 // sealedBytes is what sealed memtables take.
 func (db *DB) sealedBytes() (n int64) {
-	for _, r := range db.current.memory {
-		if r.table != nil {
-			n += r.table.Bytes()
+	for _, r := range db.versions.Current().Memory {
+		if r.Table != nil {
+			n += r.Table.Bytes()
 		}
 	}
 	return n
@@ -116,9 +116,9 @@ func (db *DB) pay(bytes int64, most time.Duration) error {
 // of the budget: one that fills beside two sealed ones, all of the usual size, does not.
 func (db *DB) pressure() float64 {
 	memory := float64(db.sealedBytes()+db.active.Bytes()) / float64(db.memtableBudget())
-	runs := float64(len(db.current.tree.levels[0])-slowRuns) / (slowestRuns - slowRuns)
+	runs := float64(len(db.versions.Current().Tree.Levels[0])-slowRuns) / (slowestRuns - slowRuns)
 	p := runs
-	if len(db.current.memory) >= 2 {
+	if len(db.versions.Current().Memory) >= 2 {
 		p = max(p, 4*memory-3)
 	}
 	return min(max(p, 0), 1)

@@ -1,5 +1,6 @@
 package lsm
 
+import "github.com/weirstate/weir/lsm/internal/version"
 import "github.com/weirstate/weir/internal/run"
 
 // Get adds the key's value to dst and says whether there is one. It is
@@ -10,7 +11,7 @@ func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
 		return dst, false, err
 	}
 	defer db.leave(&err)
-	if err := db.find(&db.finding, db.current, true, key); err != nil {
+	if err := db.find(&db.finding, db.versions.Current(), true, key); err != nil {
 		return dst, false, err
 	}
 	return db.found(&db.finding, dst)
@@ -41,7 +42,7 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 
 // peek is Peek under the lock.
 func (db *DB) peek(key []byte) (value []byte, found bool, err error) {
-	if err := db.find(&db.finding, db.current, true, key); err != nil {
+	if err := db.find(&db.finding, db.versions.Current(), true, key); err != nil {
 		return nil, false, err
 	}
 	if whole, ok := db.finding.Whole(); ok && !db.passing && db.o.checkWhole(db.finding.Size()) == nil {
@@ -60,7 +61,7 @@ const maxPeeked = 1 << 20
 
 // find gathers what a version has of a key, with or without the active memtable.
 // The lock is held.
-func (db *DB) find(f *run.Finding, v *version, active bool, key []byte) (err error) {
+func (db *DB) find(f *run.Finding, v *version.Version, active bool, key []byte) (err error) {
 	p := &db.probe
 	f.Reset()
 	db.passing = false
@@ -76,20 +77,20 @@ func (db *DB) find(f *run.Finding, v *version, active bool, key []byte) (err err
 			return nil
 		}
 	}
-	for _, r := range v.memory {
+	for _, r := range v.Memory {
 		var last bool
-		if r.table != nil {
-			last = r.table.Get(p, f)
+		if r.Table != nil {
+			last = r.Table.Get(p, f)
 			db.passing = f.Exists()
 		} else {
-			last, err = r.file.table.Get(p, f)
+			last, err = r.File.Table.Get(p, f)
 		}
 		if last || err != nil {
 			return err
 		}
 	}
 	before := f.Pieces()
-	err = db.findInTree(f, v.tree)
+	err = db.findInTree(f, v.Tree)
 	db.detour(f.Pieces() - before - 1)
 	return err
 }
@@ -113,22 +114,22 @@ func (db *DB) detour(n int) {
 // nothing.
 const detoursUnseen = 4096
 
-func (db *DB) findInTree(f *run.Finding, t *tree) error {
+func (db *DB) findInTree(f *run.Finding, t *version.Tree) error {
 	p := &db.probe
-	for _, file := range t.levels[0] {
-		if !file.bounds.Contains(p.Key) {
+	for _, file := range t.Levels[0] {
+		if !file.Bounds.Contains(p.Key) {
 			continue
 		}
-		if last, err := file.table.Get(p, f); last || err != nil {
+		if last, err := file.Table.Get(p, f); last || err != nil {
 			return err
 		}
 	}
-	for _, level := range t.levels[1:] {
-		file := find(level, p.Key)
+	for _, level := range t.Levels[1:] {
+		file := version.Find(level, p.Key)
 		if file == nil {
 			continue
 		}
-		if last, err := file.table.Get(p, f); last || err != nil {
+		if last, err := file.Table.Get(p, f); last || err != nil {
 			return err
 		}
 	}

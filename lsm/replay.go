@@ -9,6 +9,7 @@ import (
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -35,7 +36,7 @@ type replayTarget interface {
 	// valid until the next call.
 	operation(kind run.Kind, key, value []byte)
 	// table is all of a run that the tree does not have.
-	table(m fileMeta) error
+	table(m version.FileMeta) error
 }
 
 func newReplayer(o *Options, c *catalog, to replayTarget) *replayer {
@@ -121,12 +122,12 @@ func (r *replayer) beginRun(number uint64) error {
 	return r.to.beginRun(number)
 }
 
-func (r *replayer) table(m fileMeta) error {
+func (r *replayer) table(m version.FileMeta) error {
 	if r.active <= r.flushed {
 		return nil
 	}
-	if m.run != r.active {
-		return fmt.Errorf("table %d of run %d in run %d: %w", m.number, m.run, r.active, ErrCorrupt)
+	if m.Run != r.active {
+		return fmt.Errorf("table %d of run %d in run %d: %w", m.Number, m.Run, r.active, ErrCorrupt)
 	}
 	return r.to.table(m)
 }
@@ -202,7 +203,7 @@ func (r *recovery) endRun() error {
 	table := r.memory
 	r.memory = runTable{}
 	table.Seal()
-	return r.db.adopt(&sealedRun{number: r.active, table: table})
+	return r.db.adopt(&version.SealedRun{Number: r.active, Table: table})
 }
 
 func (r *recovery) operation(kind run.Kind, key, value []byte) {
@@ -212,14 +213,13 @@ func (r *recovery) operation(kind run.Kind, key, value []byte) {
 	r.memory.apply(&r.db.o.Split, &r.probe, kind, key, value)
 }
 
-func (r *recovery) table(m fileMeta) error {
-	f, err := r.db.openTable(m)
+func (r *recovery) table(m version.FileMeta) error {
+	f, err := r.db.tables.Open(m)
 	if err != nil {
 		return err
 	}
-	r.db.nextFile = max(r.db.nextFile, m.number+1)
-	f.refs++ // the run's
-	return r.db.adopt(&sealedRun{number: r.active, file: f})
+	r.db.nextFile = max(r.db.nextFile, m.Number+1)
+	return r.db.adopt(version.NewSealedFile(r.active, f))
 }
 
 func (r *recovery) release() {

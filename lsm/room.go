@@ -34,9 +34,9 @@ func (db *DB) unflushedBytes() (n int64) {
 	if db.active.Len() > 0 {
 		n = db.active.bytesFor(db.o.MemtableBytes)
 	}
-	for _, r := range db.current.memory {
-		if r.table != nil {
-			n += r.bytes
+	for _, r := range db.versions.Current().Memory {
+		if r.Table != nil {
+			n += r.Bytes
 		}
 	}
 	return n
@@ -46,7 +46,7 @@ func (db *DB) unflushedBytes() (n int64) {
 // of them after which it ends.
 func (c *compaction) bytesToWrite(share float64) (n int64) {
 	for f := range c.inputs {
-		n += f.table.ClippedBytes()
+		n += f.Table.ClippedBytes()
 	}
 	if c.enough > 0 {
 		n = int64(share * float64(n))

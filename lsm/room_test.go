@@ -40,8 +40,8 @@ func TestMergesWaitForRoom(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NotErrorIs(t, err, ErrFailed)
 	require.Equal(t, writes, disk.Count(vfs.OpWrite), "nothing is written in vain")
-	files := db.current.tree.levels[0]
-	require.NoError(t, db.compact(db.current.tree, Pick{Files: []uint64{files[len(files)-1].number}, To: 6}))
+	files := db.versions.Current().Tree.Levels[0]
+	require.NoError(t, db.compact(db.versions.Current().Tree, Pick{Files: []uint64{files[len(files)-1].Number}, To: 6}))
 	require.EqualValues(t, 1, moved.Load())
 	require.NoError(t, db.DeleteRange([]byte("b"), []byte("c")))
 	require.NoError(t, db.Flush())

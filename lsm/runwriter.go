@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // runWriter writes what a compaction comes to into files of one run. A file ends
@@ -12,10 +13,10 @@ import (
 // once it has twice that. On level 0 there is one file.
 type runWriter struct {
 	c         *compaction
-	ranges    run.Ranges // of the run; those before from are written
-	obstacles []*file    // that lie behind from: see compaction.obstacles
-	from      []byte     // where the next file begins
-	out       *tableWriter
+	ranges    run.Ranges      // of the run; those before from are written
+	obstacles []*version.File // that lie behind from: see compaction.obstacles
+	from      []byte          // where the next file begins
+	out       *version.TableWriter
 	last      []byte // key that was written last
 	reach     []byte // the tombstone of the file that reaches furthest, nil if none
 	batch     filterBatch
@@ -54,9 +55,9 @@ func (w *runWriter) put(e *run.Entry) error {
 	lowest := false
 	switch e.Kind {
 	case run.DeletePrefix:
-		lowest = !w.c.older.mayHave(run.PrefixRange(e.Key))
+		lowest = !w.c.older.MayHave(run.PrefixRange(e.Key))
 	case run.Delete, run.Append:
-		lowest = !w.c.older.mayHaveKey(e.Key)
+		lowest = !w.c.older.MayHaveKey(e.Key)
 	}
 	switch {
 	case lowest && e.Kind == run.Append:
@@ -81,7 +82,7 @@ func (w *runWriter) put(e *run.Entry) error {
 	if e.Kind == run.DeletePrefix && (w.reach == nil || !bytes.HasPrefix(e.Key, w.reach)) {
 		w.reach = append([]byte{}, head(e.Key, maxBorderBytes)...)
 	}
-	return w.out.add(e)
+	return w.out.Add(e)
 }
 
 // maxBorderBytes is how far into keys the bounds of files look.
@@ -118,7 +119,7 @@ const filterShare = 16
 const maxFilterShare = 4
 
 // sizeOf returns the size of a table for the purpose of ending it.
-func (w *runWriter) sizeOf(out *tableWriter) int64 {
+func (w *runWriter) sizeOf(out *version.TableWriter) int64 {
 	o := &w.c.db.o
 	filter := float64(out.FilterMemory()) / float64(o.Budget.Limit()/filterShare)
 	return max(out.Size(), int64(filter*float64(o.FileBytes)))
@@ -146,7 +147,7 @@ func head(key []byte, n int) []byte { return key[:min(n, len(key))] }
 // has all keys up to where the run is.
 func (w *runWriter) passObstacles(upTo run.Range) error {
 	for len(w.obstacles) > 0 {
-		from := w.obstacles[0].bounds.From
+		from := w.obstacles[0].Bounds.From
 		if !upTo.Contains(from) {
 			return nil
 		}
@@ -177,7 +178,7 @@ func (w *runWriter) endAt(to []byte) error {
 // begin begins a file if none is open.
 func (w *runWriter) begin() (err error) {
 	if w.out == nil {
-		w.out, err = w.c.db.createTable(w.c.to, w.c.db.newFileNumber(), w.c.run)
+		w.out, err = w.c.db.tables.Create(w.c.to, w.c.db.newFileNumber(), w.c.run)
 		err = w.c.db.stopIfLost(err)
 	}
 	return err
@@ -196,7 +197,7 @@ func (w *runWriter) endFile(to []byte) error {
 			return err
 		}
 	}
-	f, err := w.out.finish()
+	f, err := w.out.Finish()
 	w.out, w.reach = nil, nil
 	if err != nil {
 		return err
@@ -223,7 +224,7 @@ func (w *runWriter) abort() error {
 	if w.out == nil {
 		return nil
 	}
-	err := w.out.abort()
+	err := w.out.Abort()
 	w.out = nil
 	return err
 }

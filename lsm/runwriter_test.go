@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 )
 
@@ -38,18 +39,18 @@ func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
 		ranges, v := deleteSome(t, db, rng)
 
 		var ofTables run.Ranges
-		for _, f := range v.version.tree.levels[1] {
-			for _, r := range f.table.Ranges() {
-				require.True(t, includes(f.bounds, r))
+		for _, f := range v.version.Tree.Levels[1] {
+			for _, r := range f.Table.Ranges() {
+				require.True(t, f.Bounds.Includes(r))
 				ofTables.Add(r)
 			}
 		}
 		require.Equal(t, ranges, ofTables)
-		for _, level := range v.version.tree.levels[1:3] {
+		for _, level := range v.version.Tree.Levels[1:3] {
 			for i := 1; i < len(level); i++ {
-				before, border := level[i-1], level[i].bounds.From
+				before, border := level[i-1], level[i].Bounds.From
 				last := lastKey(t, before)
-				require.GreaterOrEqual(t, before.size, int64(fileBytes))
+				require.GreaterOrEqual(t, before.Size, int64(fileBytes))
 				if last[0] != border[0] {
 					atPartitions++
 					continue
@@ -57,7 +58,7 @@ func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
 				atPrefixes++
 				split := db.o.Split.Func
 				require.NotEqual(t, last[:split(last)], border[:split(border)])
-				require.GreaterOrEqual(t, before.size, int64(2*fileBytes))
+				require.GreaterOrEqual(t, before.Size, int64(2*fileBytes))
 			}
 		}
 		require.NoError(t, v.Close())
@@ -84,8 +85,8 @@ func deleteSome(t *testing.T, db *DB, rng *rand.Rand) (ranges run.Ranges, v *Vie
 	}
 	flushed(t, db)
 	pick := Pick{To: 1}
-	for _, f := range treeOf(db).levels[0] {
-		pick.Files = append(pick.Files, f.number)
+	for _, f := range treeOf(db).Levels[0] {
+		pick.Files = append(pick.Files, f.Number)
 	}
 	require.NoError(t, db.compact(treeOf(db), pick))
 	v, err := db.View()
@@ -94,9 +95,9 @@ func deleteSome(t *testing.T, db *DB, rng *rand.Rand) (ranges run.Ranges, v *Vie
 }
 
 // lastKey is the last one of a table.
-func lastKey(t *testing.T, f *file) (key []byte) {
+func lastKey(t *testing.T, f *version.File) (key []byte) {
 	t.Helper()
-	it := f.table.Iterator(sstable.IteratorOptions{})
+	it := f.Table.Iterator(sstable.IteratorOptions{})
 	for ok := it.Seek(nil); ok; ok = it.Next() {
 		key = append(key[:0], it.Entry().Key...)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 )
 
@@ -17,20 +18,16 @@ import (
 //	flusher (lock of the store)          goroutine of the iterator (no lock)
 //	w.version = with the file            memoryIterator copies some entries,
 //	w.stale = true                         holding run.memory
-//	run.memory.Lock: run.gone = true     next step: stale, or errFlushed from a copy
+//	run.memory.Lock: run.gone = true     next step: stale, or ErrFlushed from a copy
 //	memtable is given back                 -> sources of w.version, seek to w.from
 //
 // What Key and Value have returned lies in buffers of the iterator, never in a memtable.
-
-// errFlushed is returned by a source whose memory was given back. The walk goes on in
-// files then.
-var errFlushed = errors.New("the run was flushed")
 
 // openScan opens the sources of the walk's version. The lock is held.
 func (w *walk) openScan() {
 	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true, Allowance: w.db.o.Budget.readahead}
 	w.stale.Store(false)
-	w.memory = len(w.version.memory) > 0
+	w.memory = len(w.version.Memory) > 0
 	w.merger.reset(&w.db.o.Split, nil, w.db.sourcesOf(w.version, w.within, o))
 }
 
@@ -59,7 +56,7 @@ func (w *walk) standAgain() (err error) {
 		for m.next() && !m.kind.HasValue() { // the tombstone of the key as a prefix
 		}
 		switch {
-		case errors.Is(m.err, errFlushed):
+		case errors.Is(m.err, version.ErrFlushed):
 		case m.err != nil:
 			return m.err
 		case !bytes.Equal(m.key, w.last()):
@@ -71,31 +68,20 @@ func (w *walk) standAgain() (err error) {
 }
 
 // sourceOfSealed is a run in memory that may be flushed while it is walked.
-func sourceOfSealed(r *sealedRun) source {
+func sourceOfSealed(r *version.SealedRun) source {
 	return source{
-		Iterator: &memoryIterator{run: r, it: r.table.Iterator()}, ranges: r.table.Ranges(),
+		Iterator: &memoryIterator{run: r, it: r.Table.Iterator()}, ranges: r.Table.Ranges(),
 		hides: func(p *run.Probe) (hides bool, err error) {
-			err = r.whileThere(func() { hides = r.table.Hides(p) })
+			err = r.WhileInMemory(func() { hides = r.Table.Hides(p) })
 			return hides, err
 		},
 	}
 }
 
-// whileThere calls do, which reads the memtable, unless that is gone.
-func (r *sealedRun) whileThere(do func()) error {
-	r.memory.RLock()
-	defer r.memory.RUnlock()
-	if r.gone {
-		return errFlushed
-	}
-	do()
-	return nil
-}
-
 // memoryIterator walks a sealed run in memory. It copies entries, some at a time, and
 // needs the memtable for as long as that takes.
 type memoryIterator struct {
-	run     *sealedRun
+	run     *version.SealedRun
 	it      run.Iterator // of the memtable; used while that is there
 	entries []run.Entry  // copied, or large values
 	at      int          // of entries
@@ -141,7 +127,7 @@ func (m *memoryIterator) copy(move func() bool) bool {
 	if cap(m.bytes) > maxCopyKept {
 		m.bytes = nil
 	}
-	m.err = m.run.whileThere(func() {
+	m.err = m.run.WhileInMemory(func() {
 		ok := move()
 		for ok && len(m.entries) < m.most && len(m.bytes) < copiedBytes {
 			m.take(m.it.Entry())
@@ -184,27 +170,27 @@ func (m *memoryIterator) Err() error { return m.err }
 
 // Close implements run.Iterator.
 func (m *memoryIterator) Close() (err error) {
-	_ = m.run.whileThere(func() { err = m.it.Close() })
+	_ = m.run.WhileInMemory(func() { err = m.it.Close() })
 	return err
 }
 
 // memoryLarge is a large value of a memtable, read while that is there.
 type memoryLarge struct {
 	run.Large
-	of *sealedRun
+	of *version.SealedRun
 }
 
 // Reader implements run.Large.
 func (l *memoryLarge) Reader() io.Reader {
 	r := &memoryReader{of: l.of}
-	r.err = l.of.whileThere(func() { r.in = l.Large.Reader() })
+	r.err = l.of.WhileInMemory(func() { r.in = l.Large.Reader() })
 	return r
 }
 
 // memoryReader reads a large value of a memtable.
 type memoryReader struct {
 	in  io.Reader
-	of  *sealedRun
+	of  *version.SealedRun
 	err error // of opening
 }
 
@@ -213,7 +199,7 @@ func (r *memoryReader) Read(p []byte) (n int, err error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	if gone := r.of.whileThere(func() { n, err = r.in.Read(p) }); gone != nil {
+	if gone := r.of.WhileInMemory(func() { n, err = r.in.Read(p) }); gone != nil {
 		return 0, gone
 	}
 	return n, err

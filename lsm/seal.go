@@ -1,5 +1,6 @@
 package lsm
 
+import "github.com/weirstate/weir/lsm/internal/version"
 import "time"
 
 // Seal ends the active run: what is written from now on is another one. It takes
@@ -19,11 +20,11 @@ func (db *DB) seal() error {
 		return nil
 	}
 	next := db.newTable() // first: it is a function of the options
-	r := &sealedRun{
-		number: db.activeRun, table: db.active.Table,
-		bytes: db.active.bytesFor(db.o.MemtableBytes), sealed: time.Now(),
+	r := &version.SealedRun{
+		Number: db.activeRun, Table: db.active.Table,
+		Bytes: db.active.bytesFor(db.o.MemtableBytes), Sealed: time.Now(),
 	}
-	r.table.Seal()
+	r.Table.Seal()
 	db.o.Budget.enter(r)
 	db.forgetActive()
 	db.active = next
@@ -40,8 +41,8 @@ func (db *DB) sealToRead() error {
 }
 
 // beginRun begins the next run behind one that has ended.
-func (db *DB) beginRun(ended *sealedRun) error {
-	db.install(db.current.withRun(ended))
+func (db *DB) beginRun(ended *version.SealedRun) error {
+	db.versions.Install(db.versions.Current().WithRun(ended))
 	db.lastSeal = time.Now()
 	db.activeRun++
 	db.flusher.wake()

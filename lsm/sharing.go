@@ -126,7 +126,7 @@ func (b *Budget) sealLargest() bool {
 func (db *DB) sealForOthers() (sealed bool) {
 	var err error // the store's own: it has failed then
 	defer db.leaveWrite(&err)
-	if db.closed || db.mayWrite() != nil || db.stuck != nil || db.active.Len() == 0 || len(db.current.memory) >= maxSealedRuns {
+	if db.closed || db.mayWrite() != nil || db.stuck != nil || db.active.Len() == 0 || len(db.versions.Current().Memory) >= maxSealedRuns {
 		return false
 	}
 	err = db.sealAndFlush()

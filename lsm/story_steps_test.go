@@ -152,7 +152,7 @@ func settle(s *story) error {
 	for range 400 {
 		s.db.owner.Lock()
 		stop := s.db.failed != nil || s.db.stuck != nil || s.db.damaged || s.compactionFailed.Load()
-		idle := len(s.db.current.memory) == 0
+		idle := len(s.db.versions.Current().Memory) == 0
 		s.db.owner.Unlock()
 		if idle {
 			s.db.compacting.Lock()

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // Stream reads the key's value in pieces, whatever its size: size is what it
@@ -76,7 +77,7 @@ func (r *valueReader) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("the iterator has left the value: %w", ErrClosed)
 	}
 	n, err := r.pieces.Read(p)
-	for errors.Is(err, errFlushed) && n == 0 {
+	for errors.Is(err, version.ErrFlushed) && n == 0 {
 		if err = r.reopen(); err == nil {
 			n, err = r.pieces.Read(p)
 		}

@@ -101,8 +101,8 @@ func (d *Description) Tables(from, to []byte) []TableFile {
 
 func tableFiles(tables []placed, within run.Range) (files []TableFile) {
 	for _, p := range tables {
-		if m := p.meta; m.bounds.Overlaps(within) {
-			files = append(files, TableFile{m.number, m.identity, m.size, m.bounds.From, m.bounds.To})
+		if m := p.meta; m.Bounds.Overlaps(within) {
+			files = append(files, TableFile{m.Number, m.Identity, m.Size, m.Bounds.From, m.Bounds.To})
 		}
 	}
 	return files

@@ -122,7 +122,7 @@ func TestDescriptionsThatCannotBeAreRefused(t *testing.T) {
 		"not the first":   func(e *edit) { e.first = false },
 		"needs a log":     func(e *edit) { e.firstLog = e.nextFile - 1 },
 		"number too high": func(e *edit) { e.nextFile, e.firstLog = maxFileNumber, maxFileNumber },
-		"run to come":     func(e *edit) { e.added[0].meta.run = e.flushed + 1 },
+		"run to come":     func(e *edit) { e.added[0].meta.Run = e.flushed + 1 },
 		"removes":         func(e *edit) { e.removed = []place{{0, 1}} },
 	} {
 		e, err := decodeEdit(whole)

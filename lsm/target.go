@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // target is a directory that becomes a store.
@@ -53,20 +54,20 @@ func newTarget(fsys vfs.FS, dir string) (*target, error) {
 }
 
 // take makes the file of a table one of this directory.
-func (t *target) take(ctx context.Context, from string, m fileMeta) error {
+func (t *target) take(ctx context.Context, from string, m version.FileMeta) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err := t.dir.Check(); err != nil {
 		return err
 	}
-	to := t.dir.Join(directory.TableName(m.number))
+	to := t.dir.Join(directory.TableName(m.Number))
 	t.made = append(t.made, to)
 	if t.dir.FS.Link(from, to) == nil {
 		return nil
 	}
-	if err := t.copy(ctx, from, to, m.size); err != nil {
-		return fmt.Errorf("table %d: %w", m.number, err)
+	if err := t.copy(ctx, from, to, m.Size); err != nil {
+		return fmt.Errorf("table %d: %w", m.Number, err)
 	}
 	return nil
 }

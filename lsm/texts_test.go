@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // Errors name the directory, what was found there, and what to do.
@@ -43,10 +44,10 @@ func create(t *testing.T, fsys vfs.FS, name string) {
 }
 
 func TestErrorOfTooManyOpenFilesNamesTheOptions(t *testing.T) {
-	err := tooManyFiles(syscall.EMFILE)
+	err := version.TooManyFiles(syscall.EMFILE)
 	require.ErrorIs(t, err, syscall.EMFILE)
 	require.ErrorContains(t, err, "MaxOpenFiles")
-	require.NoError(t, tooManyFiles(nil))
+	require.NoError(t, version.TooManyFiles(nil))
 }
 
 // Close on a full disk says which writes are gone.

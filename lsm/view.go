@@ -1,5 +1,6 @@
 package lsm
 
+import "github.com/weirstate/weir/lsm/internal/version"
 import "github.com/weirstate/weir/internal/run"
 
 // View is the store at a seal: a set of runs that do not change. It pins files on
@@ -8,8 +9,8 @@ import "github.com/weirstate/weir/internal/run"
 // Thread safety: safe for concurrent use; iterators belong to one goroutine.
 type View struct {
 	db      *DB
-	run     uint64   // newest that the view has
-	version *version // nil once closed; the lock of the store
+	run     uint64           // newest that the view has
+	version *version.Version // nil once closed; the lock of the store
 	opened  caller
 }
 
@@ -24,8 +25,7 @@ func (db *DB) view(opened caller) (_ *View, err error) {
 	if err := db.sealToRead(); err != nil {
 		return nil, err
 	}
-	v := &View{db: db, run: db.activeRun - 1, version: db.current, opened: opened}
-	v.version.refs++
+	v := &View{db: db, run: db.activeRun - 1, version: db.versions.Current().Ref(), opened: opened}
 	db.views[v] = true
 	return v, nil
 }
@@ -42,7 +42,7 @@ func (v *View) Close() (err error) {
 
 // abandon is Close under the lock.
 func (v *View) abandon() {
-	v.db.unref(v.version)
+	v.db.versions.Unref(v.version)
 	v.version = nil
 	delete(v.db.views, v)
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // walk is an iterator that is open.
@@ -21,9 +22,9 @@ type walk struct {
 	value  []byte // put together
 	opened caller // unless it is one of a prefix
 
-	version *version // pinned, nil if none is; the lock of the store
-	run     uint64   // the newest that a scan has
-	from    []byte   // the lowest key that the next step may give, unless no run is in memory
+	version *version.Version // pinned, nil if none is; the lock of the store
+	run     uint64           // the newest that a scan has
+	from    []byte           // the lowest key that the next step may give, unless no run is in memory
 	stale   atomic.Bool
 	memory  bool // a scan has runs in memory
 	live    live // if it is one of a prefix
@@ -149,7 +150,7 @@ func (w *walk) step() bool {
 // on in the file that has the run now.
 func (w *walk) next() bool {
 	for !w.merger.next() {
-		if !errors.Is(w.merger.err, errFlushed) {
+		if !errors.Is(w.merger.err, version.ErrFlushed) {
 			return false
 		}
 		w.followFlush()
@@ -193,7 +194,7 @@ func (w *walk) currentValue() ([]byte, error) {
 		return whole, nil
 	}
 	value, err := f.AppendTo(w.value[:0])
-	for errors.Is(err, errFlushed) {
+	for errors.Is(err, version.ErrFlushed) {
 		if err = w.standAgain(); err == nil {
 			value, err = f.AppendTo(w.value[:0])
 		}
@@ -228,7 +229,7 @@ func (w *walk) closeLocked() (last bool, err error) {
 		return last, w.closeLive()
 	}
 	err = w.merger.close()
-	db.unref(w.version)
+	db.versions.Unref(w.version)
 	w.version = nil
 	return last, err
 }

@@ -79,9 +79,11 @@ var house = []room{
 		tests: []string{"state/statetest", "heapstate", "lsmstate", "snapshot"}},
 
 	{path: "lsm",
-		ours: []string{"lsm/internal/directory",
+		ours: []string{"lsm/internal/directory", "lsm/internal/version",
 			"memtable", "sstable", "wal", "internal/parse", "internal/run", "internal/slab", "internal/vfs"},
 		links: []string{compress, xxhash}},
+	{path: "lsm/internal/version",
+		ours: []string{"lsm/internal/directory", "memtable", "sstable", "internal/run", "internal/slab", "internal/vfs"}},
 	{path: "lsm/internal/directory", ours: []string{"sstable", "internal/vfs"}},
 	{path: "memtable/memtabletest",
 		ours:    []string{"memtable", "internal/density", "internal/run", "internal/slab"},

@@ -46,6 +46,12 @@ func (r Range) Intersect(other Range) Range {
 	return r
 }
 
+// Includes reports whether all of another range, which is not empty, lies in the range.
+func (r Range) Includes(inner Range) bool {
+	i := r.Intersect(inner)
+	return !i.Empty() && bytes.Equal(i.From, inner.From) && (i.To == nil) == (inner.To == nil) && bytes.Equal(i.To, inner.To)
+}
+
 // Span is the smallest range that has all keys of two that are not empty.
 func (r Range) Span(other Range) Range {
 	if bytes.Compare(other.From, r.From) < 0 {
@@ -78,6 +84,13 @@ func (s *Ranges) Add(r Range) {
 
 // endsBefore says whether there are keys between the range and a later one that
 // begins at a key.
+// AddAll adds ranges.
+func (s *Ranges) AddAll(more Ranges) {
+	for _, r := range more {
+		s.Add(r)
+	}
+}
+
 func (r Range) endsBefore(key []byte) bool { return r.To != nil && bytes.Compare(r.To, key) < 0 }
 
 // Covers says whether a key lies in one of the ranges.

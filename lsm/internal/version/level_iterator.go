@@ -1,4 +1,4 @@
-package lsm
+package version
 
 import (
 	"bytes"
@@ -8,21 +8,21 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// levelIterator walks the files of a level above 0, one after the other.
-type levelIterator struct {
-	files []*file
-	open  func(*file) *sstable.Iterator
+// LevelIterator walks the files of a level above 0, one after the other.
+type LevelIterator struct {
+	Files []*File
+	Open  func(*File) *sstable.Iterator
 	at    int               // of files
 	it    *sstable.Iterator // of the file, nil if none is open
 	err   error
 }
 
-var _ run.BackwardIterator = (*levelIterator)(nil)
+var _ run.BackwardIterator = (*LevelIterator)(nil)
 
 // Seek implements run.Iterator.
-func (l *levelIterator) Seek(key []byte) bool {
-	at, _ := slices.BinarySearchFunc(l.files, key, func(f *file, key []byte) int {
-		if f.bounds.Before(key) {
+func (l *LevelIterator) Seek(key []byte) bool {
+	at, _ := slices.BinarySearchFunc(l.Files, key, func(f *File, key []byte) int {
+		if f.Bounds.Before(key) {
 			return -1
 		}
 		return 1
@@ -31,7 +31,7 @@ func (l *levelIterator) Seek(key []byte) bool {
 }
 
 // goTo makes a file the current one.
-func (l *levelIterator) goTo(at int) bool {
+func (l *LevelIterator) goTo(at int) bool {
 	if at != l.at && !l.leave() {
 		return false
 	}
@@ -41,10 +41,10 @@ func (l *levelIterator) goTo(at int) bool {
 
 // enter goes to the first entry from the current file on: in it by a move, in
 // later ones from their beginning.
-func (l *levelIterator) enter(move func(*sstable.Iterator) bool) bool {
-	for l.err == nil && l.at < len(l.files) {
+func (l *LevelIterator) enter(move func(*sstable.Iterator) bool) bool {
+	for l.err == nil && l.at < len(l.Files) {
 		if l.it == nil {
-			l.it = l.open(l.files[l.at])
+			l.it = l.Open(l.Files[l.at])
 		}
 		if move(l.it) {
 			return true
@@ -59,7 +59,7 @@ func (l *levelIterator) enter(move func(*sstable.Iterator) bool) bool {
 }
 
 // leave closes the file that is open.
-func (l *levelIterator) leave() bool {
+func (l *LevelIterator) leave() bool {
 	if l.it != nil {
 		l.err = l.it.Close()
 		l.it = nil
@@ -68,7 +68,7 @@ func (l *levelIterator) leave() bool {
 }
 
 // Next implements run.Iterator.
-func (l *levelIterator) Next() bool {
+func (l *LevelIterator) Next() bool {
 	if l.it == nil {
 		return l.enter(func(it *sstable.Iterator) bool { return it.Seek(nil) })
 	}
@@ -76,23 +76,23 @@ func (l *levelIterator) Next() bool {
 }
 
 // SeekBelow implements run.BackwardIterator.
-func (l *levelIterator) SeekBelow(key []byte) bool {
-	at := len(l.files)
-	for at > 0 && key != nil && bytes.Compare(l.files[at-1].bounds.From, key) >= 0 {
+func (l *LevelIterator) SeekBelow(key []byte) bool {
+	at := len(l.Files)
+	for at > 0 && key != nil && bytes.Compare(l.Files[at-1].Bounds.From, key) >= 0 {
 		at--
 	}
 	return at > 0 && l.goTo(at-1) && l.enterBelow(func(it *sstable.Iterator) bool { return it.SeekBelow(key) })
 }
 
 // Prev implements run.BackwardIterator.
-func (l *levelIterator) Prev() bool { return l.it != nil && l.enterBelow((*sstable.Iterator).Prev) }
+func (l *LevelIterator) Prev() bool { return l.it != nil && l.enterBelow((*sstable.Iterator).Prev) }
 
 // enterBelow goes to the last entry up to the current file: in it by a move, in earlier
 // ones from their end.
-func (l *levelIterator) enterBelow(move func(*sstable.Iterator) bool) bool {
+func (l *LevelIterator) enterBelow(move func(*sstable.Iterator) bool) bool {
 	for l.err == nil {
 		if l.it == nil {
-			l.it = l.open(l.files[l.at])
+			l.it = l.Open(l.Files[l.at])
 		}
 		if move(l.it) {
 			return true
@@ -107,13 +107,13 @@ func (l *levelIterator) enterBelow(move func(*sstable.Iterator) bool) bool {
 }
 
 // Entry implements run.Iterator.
-func (l *levelIterator) Entry() *run.Entry { return l.it.Entry() }
+func (l *LevelIterator) Entry() *run.Entry { return l.it.Entry() }
 
 // Err implements run.Iterator.
-func (l *levelIterator) Err() error { return l.err }
+func (l *LevelIterator) Err() error { return l.err }
 
 // Close implements run.Iterator.
-func (l *levelIterator) Close() error {
+func (l *LevelIterator) Close() error {
 	l.leave()
 	return l.err
 }

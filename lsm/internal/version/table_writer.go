@@ -1,0 +1,93 @@
+package version
+
+import (
+	"errors"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/sstable"
+)
+
+// TableWriter is a table that is being written.
+type TableWriter struct {
+	*sstable.Writer
+	store   *TableStore
+	file    vfs.File
+	number  uint64
+	run     uint64
+	entries int
+}
+
+// Create begins a table of a level.
+func (s *TableStore) Create(level int, number, run uint64) (*TableWriter, error) {
+	if err := s.dir.Check(); err != nil {
+		return nil, err
+	}
+	f, err := s.dir.FS.Create(s.dir.Join(directory.TableName(number)))
+	if err != nil {
+		return nil, err
+	}
+	w := sstable.NewWriter(f, sstable.WriterOptions{
+		Compression: s.o.compression(level), BlockBytes: s.o.BlockBytes,
+		FilterBits: s.o.FilterBits, Split: s.o.Split, Budget: s.o.Slabs, FilterMemory: s.o.FilterMemory,
+	})
+	return &TableWriter{Writer: w, store: s, file: f, number: number, run: run}, nil
+}
+
+// Add writes an entry.
+func (w *TableWriter) Add(e *run.Entry) error {
+	w.entries++
+	return w.Writer.Add(e)
+}
+
+// Entries returns how many entries were added.
+func (w *TableWriter) Entries() int { return w.entries }
+
+// Finish ends the table and opens it. It is on the disk then, but for its name.
+func (w *TableWriter) Finish() (*File, error) {
+	info, err := w.Writer.Finish()
+	w.Release()
+	err = errors.Join(err, w.file.Close())
+	if err != nil {
+		return nil, errors.Join(err, w.remove())
+	}
+	f, err := w.store.Open(FileMeta{
+		Number: w.number, Run: w.run, Identity: info.Identity, Size: info.Size, Bounds: info.Range,
+		Entries: info.Entries, Tombstones: info.Tombstones,
+	})
+	if err != nil {
+		return nil, errors.Join(err, w.remove())
+	}
+	return f, nil
+}
+
+// Abort removes what was written.
+func (w *TableWriter) Abort() error {
+	w.Release()
+	return errors.Join(w.file.Close(), w.remove())
+}
+
+func (w *TableWriter) remove() error {
+	return w.store.dir.Remove(directory.TableName(w.number))
+}
+
+// WriteRun writes a run into one table of level 0. Fill adds its entries.
+func (s *TableStore) WriteRun(number, of uint64, ranges run.Ranges, fill func(*TableWriter) error) (*File, error) {
+	w, err := s.Create(0, number, of)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range ranges {
+		if err == nil {
+			err = w.AddRange(r)
+		}
+	}
+	if err == nil {
+		err = fill(w)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.Abort())
+	}
+	return w.Finish()
+}
