@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
@@ -68,7 +69,7 @@ func randomOptions(seed uint64) Options {
 }
 
 func TestBackendConformsWhateverTheOptions(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range density.Of(t, uint64(3), 8, 500) {
 		statetest.Random(t, opener(randomOptions(seed)), seed, 500)
 		statetest.RandomNative(t, opener(randomOptions(seed)), snapshot.Incremental, seed, 300)
 	}

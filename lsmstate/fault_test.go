@@ -11,21 +11,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
 )
 
-var faultStride = flag.Int("lsmstate.faultstride", 17, "after how many operations of the disk the next one fails")
+var faultStride = flag.Int("lsmstate.faultstride", 0, "after how many operations of the disk the next one fails; 0 for what WEIR_TESTS says")
 
 // An operation of the disk that fails is an error of some call or of none, and never
 // a wrong answer.
 func TestADiskThatFailsMakesErrorsAndNoWrongAnswers(t *testing.T) {
+	stride := *faultStride
+	if stride == 0 {
+		stride = density.Of(t, 61, 17, 1)
+	}
 	for name, plan := range map[string]func(int, error, ...vfs.Op) vfs.Plan{"once": vfs.FailNth, "for ever": vfs.FailFrom} {
 		t.Run(name, func(t *testing.T) {
 			reached := true
-			for n := 0; reached; n += *faultStride {
+			for n := 0; reached; n += stride {
 				inner := newFS()
 				disk := vfs.NewFaulty(inner, vfs.FaultyOptions{Plan: plan(n, syscall.EIO)})
 				err := faultyStory(t, disk)

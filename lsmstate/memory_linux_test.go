@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
@@ -22,7 +23,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-var memoryScale = flag.Int("lsmstate.memoryscale", 1, "how many times as much the load writes whose memory a process is measured by; 10 is 5,000,000 entries")
+var memoryScale = flag.Int("lsmstate.memoryscale", 0, "how many times as much the load writes whose memory a process is measured by; 10 is 5,000,000 entries; 0 for what WEIR_TESTS says")
 
 const (
 	memoryLoadDir    = "WEIR_MEMORY_STATE_DIR"
@@ -33,9 +34,14 @@ const (
 // One key with a large map, a long list and many timers: a process took 155 MiB with a
 // budget of 16. It may take a tenth above its budget and 64 MiB.
 func TestProcessWithLargeStatesKeepsWithinItsBudget(t *testing.T) {
+	density.InCampaigns(t)
+	scale := *memoryScale
+	if scale == 0 {
+		scale = density.Of(t, 1, 1, 10)
+	}
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(self, "-test.run=^TestMemoryOfLargeStates$", fmt.Sprint("-lsmstate.memoryscale=", *memoryScale))
+	cmd := exec.Command(self, "-test.run=^TestMemoryOfLargeStates$", fmt.Sprint("-lsmstate.memoryscale=", scale))
 	cmd.Env = append(os.Environ(), memoryLoadDir+"="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -31,9 +32,9 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	for _, f := range fixtures {
 		file := f.read(t)
 		for i := range file {
-			bits := 1
+			bits := density.Of(t, 1, 1, 8)
 			if f == fixtures[0] {
-				bits = 8 // in one file: the others take too long
+				bits = density.Of(t, 2, 8, 8) // in one file: the others take too long
 			}
 			for bit := range bits {
 				mask := byte(1) << ((i + bit) % 8)

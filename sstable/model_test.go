@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/internal/vfs"
@@ -199,11 +200,7 @@ func TestTableIsTheModel(t *testing.T) {
 	budget := slab.NewBudget(0)
 	cache := NewCache(budget, 1024)
 	defer cache.Close()
-	seeds := uint64(600)
-	if raceEnabled {
-		seeds = 100
-	}
-	for seed := range seeds {
+	for seed := range density.Of(t, uint64(120), 600, 100_000) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		m := randomModel(rng, []int{3, 30, 300}[rng.IntN(3)])
 		_, f := newFile(t)

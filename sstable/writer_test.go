@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/internal/vfs"
@@ -179,9 +180,7 @@ func (r *zeroReader) Read(p []byte) (int, error) {
 
 // Values that are appended to outgrow what a value may be when it is written.
 func TestValueAboveTwoGigabytesIsAStream(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("writes and reads 2 GiB of zeros")
-	}
+	density.InCampaigns(t) // it writes and reads 2 GiB of zeros
 	const size = zeros(1<<31 + 1)
 	_, f := newFile(t)
 	w := NewWriter(f, WriterOptions{Compression: S2})

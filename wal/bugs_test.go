@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfs"
 )
 
@@ -117,9 +118,7 @@ func TestBug34TornTailAndDamageAreToldApart(t *testing.T) {
 	}
 
 	for _, zeros := range []int64{1, 35, 36, 37, 512, windowBytes - 1, windowBytes + 1, maxTailBytes} {
-		if testing.Short() {
-			zeros = min(zeros, 100<<20)
-		}
+		zeros = min(zeros, density.Of(t, int64(50<<20), maxTailBytes, maxTailBytes))
 		largest := 0
 		tail := &served{size: int64(len(log)) + zeros, bytes: func(p []byte, at int64) (int, error) {
 			largest = max(largest, len(p))

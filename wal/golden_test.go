@@ -170,7 +170,7 @@ func TestFixturesFlippedAndCut(t *testing.T) {
 		} else {
 			known = knownSynced(log)
 		}
-		altered(log, func(log []byte, at int, how string) {
+		altered(t, log, func(log []byte, at int, how string) {
 			_, _, _, err := read(memOf(t, log))
 			require.Equal(t, at < known, err != nil)
 			if err != nil {

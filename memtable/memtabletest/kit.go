@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/memtable"
 )
 
@@ -28,22 +29,17 @@ var checks = []check{
 	{"An empty table is a run", emptyTable},
 }
 
-// The random part of Run; a failure prints its seed in the name of the test.
-const (
-	runSeeds      = 6
-	runOperations = 20_000
-)
+// runOperations is the length of a program of the random part of Run. A failure prints
+// its seed in the name of the test.
+const runOperations = 20_000
 
-// Run proves that a table conforms. Each promise is a subtest.
+// Run proves that a table conforms. Each promise is a subtest. WEIR_TESTS chooses the
+// number of random programs: 1, 6 in campaigns, 1,000 in dense tests.
 func Run(t *testing.T, open func(memtable.Options) memtable.Table) {
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) { c.do(t, open) })
 	}
-	seeds := uint64(runSeeds)
-	if testing.Short() {
-		seeds = 1
-	}
-	for seed := range seeds {
+	for seed := range density.Of(t, uint64(1), 6, 1000) {
 		t.Run(fmt.Sprintf("random operations, seed %d", seed), func(t *testing.T) {
 			random(t, open, seed, runOperations)
 		})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/weirstate/weir/internal/density"
 )
 
 // check is a subtest of Run.
@@ -48,24 +50,18 @@ var promises = []check{
 	{"A view costs the same for any number of states", viewCosts},
 }
 
-// The random part of Run: each seed begins some 50 snapshots, compares 30 of
-// them after a restore and takes about a second. One seed is all with -short.
-const (
-	runSeeds      = 3
-	runOperations = 3000
-)
+// runOperations is the length of a program of the random part of Run: it begins some 50
+// snapshots, compares 30 of them after a restore and takes about a second.
+const runOperations = 3000
 
 // Run proves that a backend conforms. Each row of the table of operations is a
-// subtest; see the package comment.
+// subtest; see the package comment. WEIR_TESTS chooses the number of random programs:
+// 1, 3 in campaigns, 500 in dense tests.
 func Run(t *testing.T, open Opener) {
 	for _, c := range slices.Concat(rows, promises) {
 		t.Run(c.name, func(t *testing.T) { c.do(t, harness{open}) })
 	}
-	seeds := uint64(runSeeds)
-	if testing.Short() {
-		seeds = 1
-	}
-	for seed := range seeds {
+	for seed := range density.Of(t, uint64(1), 3, 500) {
 		t.Run(fmt.Sprintf("random operations, seed %d", seed), func(t *testing.T) {
 			Random(t, open, seed, runOperations)
 		})

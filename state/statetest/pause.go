@@ -7,16 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/state"
 )
 
 // viewCosts sees that a view does not cost the task by the number of states. What it
 // allocates is counted, since time depends on the machine.
 func viewCosts(t *testing.T, h harness) {
-	manyStates := 5000
-	if testing.Short() {
-		manyStates = 1000
-	}
+	manyStates := density.Of(t, 1000, 5000, 50_000)
 	few, many := h.viewCost(t, 10), h.viewCost(t, manyStates)
 	require.LessOrEqual(t, many.objects, few.objects+100, "objects for %d states", manyStates)
 	require.LessOrEqual(t, many.bytes, few.bytes+32<<10, "bytes for %d states", manyStates)
