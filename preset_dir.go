@@ -9,8 +9,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsmstate"
+	"github.com/weirstate/weir/vfs"
 )
 
 // backendPrefix begins the names of the directories of backends; a number follows.

@@ -9,11 +9,11 @@ import (
 	"sync"
 
 	"github.com/weirstate/weir/checkpoint"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/vfs"
 )
 
 // LSMOptions says how LSM works.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/weirstate/weir"
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs/vfsworld"
+	"github.com/weirstate/weir/internal/vfsworld"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/state"
 )

@@ -8,14 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The tests of this file stand for bugs that other systems had. Each names the
 // protection that it guards, and was seen to fail without it.
 
 // modelOn is a model job on a disk that can be cut off.
-func modelOn(t *testing.T, mem *vfs.Mem, moments map[ID]*moment) *modelRun {
+func modelOn(t *testing.T, mem *vfstest.Mem, moments map[ID]*moment) *modelRun {
 	files, err := FilesOn(mem, "checkpoints")
 	require.NoError(t, err)
 	return &modelRun{rig: newRig(t, Options{Storage: storageWithout(t, files), Retain: 2}), moments: moments}
@@ -23,9 +23,9 @@ func modelOn(t *testing.T, mem *vfs.Mem, moments map[ID]*moment) *modelRun {
 
 // requireSurvives sees that a job goes on from a checkpoint after a power cut
 // that keeps nothing but what was synced.
-func (m *modelRun) requireSurvives(mem *vfs.Mem, id ID) {
+func (m *modelRun) requireSurvives(mem *vfstest.Mem, id ID) {
 	m.t.Helper()
-	after := modelOn(m.t.(*testing.T), mem.CrashClone(vfs.CrashOptions{}), m.moments)
+	after := modelOn(m.t.(*testing.T), mem.CrashClone(vfstest.CrashOptions{}), m.moments)
 	after.beginModel(modelOperators(2, 1, 1))
 	require.NotNil(m.t, after.attempt.Restored())
 	require.Equal(m.t, id, after.attempt.Restored().ID)
@@ -36,7 +36,7 @@ func (m *modelRun) requireSurvives(mem *vfs.Mem, id ID) {
 // Protection: Draft.Commit syncs the content before it links the name, and
 // Upload.part takes no file that has not been committed.
 func TestBug10DataIsDurableBeforeItIsReferredTo(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	m := modelOn(t, mem, make(map[ID]*moment))
 	m.beginModel(modelOperators(2, 1, 1))
 	for i := range 3 {
@@ -117,7 +117,7 @@ func TestBug13IDsAscendWhateverTheStoreGoesThrough(t *testing.T) {
 // FLINK-4201: to suspend a job removed its checkpoints. Protection: Close ends
 // and waits; only Discard removes.
 func TestBug14CloseDeletesNoCheckpoint(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	m := modelOn(t, mem, make(map[ID]*moment))
 	m.beginModel(modelOperators(2, 1, 1))
 	m.checkpoint()
@@ -134,14 +134,14 @@ func TestBug14CloseDeletesNoCheckpoint(t *testing.T) {
 // acknowledgement, all of them stand in one metadata object, and one entry after
 // it makes them count.
 func TestBug18OffsetsAreThoseOfTheStateAfterEveryCrash(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	moments := make(map[ID]*moment)
 	m := &modelRun{moments: moments}
 	crashes := 0
-	fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(vfs.Op, string) {
+	fsys := vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(vfstest.Op, string) {
 		for _, keep := range []float64{0, 1} {
 			crashes++
-			after := modelOn(t, mem.CrashClone(vfs.CrashOptions{Keep: keep}), moments)
+			after := modelOn(t, mem.CrashClone(vfstest.CrashOptions{Keep: keep}), moments)
 			after.beginModel(modelOperators(1, 2, 1)) // compares offsets and state
 			require.Empty(t, after.attempt.Skipped())
 		}
@@ -166,12 +166,12 @@ func TestBug18OffsetsAreThoseOfTheStateAfterEveryCrash(t *testing.T) {
 // rocksdb#10573, leveldb#195: the directory of a durable file was not synced.
 // Protection: Draft.Commit syncs the directory, and Files.makeDir those above.
 func TestBug20NamesAreAsDurableAsWhatTheyName(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	files, err := FilesOn(mem, "a/b")
 	require.NoError(t, err)
 	for _, name := range []string{"job/one", "job/chk-1/two", "job/chk-1/three", "job/chk-2/x/four"} {
 		require.NoError(t, writeObject(context.Background(), files, name, []byte(name)))
-		after, err := FilesOn(mem.CrashClone(vfs.CrashOptions{}), "a/b")
+		after, err := FilesOn(mem.CrashClone(vfstest.CrashOptions{}), "a/b")
 		require.NoError(t, err)
 		data, err := readObject(context.Background(), after, name, int64(len(name)))
 		require.NoError(t, err)

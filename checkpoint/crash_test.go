@@ -7,15 +7,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // keptAfterACrash are the ways in which a power cut treats what was not synced:
 // nothing is kept, all, or some of it, in three ways.
-func keptAfterACrash(crash uint64) []vfs.CrashOptions {
-	kept := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
+func keptAfterACrash(crash uint64) []vfstest.CrashOptions {
+	kept := []vfstest.CrashOptions{{Keep: 0}, {Keep: 1}}
 	for seed := range uint64(3) {
-		kept = append(kept, vfs.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, crash))})
+		kept = append(kept, vfstest.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, crash))})
 	}
 	return kept
 }
@@ -42,7 +42,7 @@ func TestCheckpointsSurviveACrashAfterEveryOperation(t *testing.T) {
 					if second++; second%everySecond > 0 {
 						return
 					}
-					again := after.fork(after.mem.CrashClone(vfs.CrashOptions{
+					again := after.fork(after.mem.CrashClone(vfstest.CrashOptions{
 						Keep: float64(second/everySecond%3) / 2, Rand: rand.New(rand.NewPCG(uint64(second), 0)),
 					}))
 					again.end(modelOperators(1, 1, 1))

@@ -15,8 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 func openStore(t testing.TB, objects Objects) Completed {
@@ -120,7 +121,7 @@ func TestClosedStoreDoesNothing(t *testing.T) {
 }
 
 func TestEntryThatNoListWouldAcceptIsRefused(t *testing.T) {
-	s := openStore(t, filesOn(t, vfs.NewMem(vfs.MemOptions{})))
+	s := openStore(t, filesOn(t, vfstest.NewMem(vfstest.MemOptions{})))
 	for _, e := range []Entry{
 		{}, {ID: 1}, {Attempt: 1}, {ID: 1, Attempt: 1, Size: -1}, {ID: 1, Attempt: 1, Size: maxMetadataBytes + 1},
 		{ID: maxNumber + 1, Attempt: 1}, {ID: 1, Attempt: maxNumber + 1},
@@ -142,7 +143,7 @@ func TestOldAttemptsAreForgottenButForTheNewest(t *testing.T) {
 }
 
 func TestNumbersAreNotReusedAboveWhatIsThere(t *testing.T) {
-	objects := filesOn(t, vfs.NewMem(vfs.MemOptions{}))
+	objects := filesOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	_, err := objects.Create(context.Background(), "job/attempts/0000000000000000041") // and then the process dies
 	require.NoError(t, err)
 	for _, name := range []string{"9", "000000000000000099", "0000000000000000x99", "00000000000000000099", "0000000000000000000"} {
@@ -159,8 +160,8 @@ func TestNumbersAreNotReusedAboveWhatIsThere(t *testing.T) {
 
 // The outcome of a create is unknown: the number is not tried again.
 func TestNumberWhoseFateIsUnknownIsPassedOver(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
-	faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.EIO, vfs.OpLink)})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, syscall.EIO, vfstest.OpLink)})
 	s := openStore(t, filesOn(t, faulty))
 	_, err := s.Begin(context.Background())
 	require.ErrorIs(t, err, syscall.EIO)
@@ -239,12 +240,12 @@ func TestDamagedEntryIsReportedAndKept(t *testing.T) {
 // a moment. What cannot be read for another reason than its content is an error of
 // the whole list.
 func TestTransientErrorIsNeverTakenForDamage(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	s := openStore(t, filesOn(t, mem))
 	require.NoError(t, s.Commit(context.Background(), Entry{ID: 1, Attempt: 1}))
-	for _, op := range []vfs.Op{vfs.OpList, vfs.OpStat, vfs.OpOpen, vfs.OpSize, vfs.OpReadAt} {
+	for _, op := range []vfstest.Op{vfstest.OpList, vfstest.OpStat, vfstest.OpOpen, vfstest.OpSize, vfstest.OpReadAt} {
 		files := filesOn(t, mem)
-		faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.EIO, op)})
+		faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, syscall.EIO, op)})
 		files.watch.FS = faulty
 		s := &entries{objects: files, layout: layout{"job"}}
 		_, err := s.List(context.Background())
@@ -367,16 +368,16 @@ func (c *storeCourse) check(fsys vfs.FS) error {
 }
 
 func TestCommittedEntriesSurviveEveryCrash(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var c storeCourse
 	crashed := 0
-	crash := func(op vfs.Op, name string) {
+	crash := func(op vfstest.Op, name string) {
 		for i, keep := range keeps(uint64(crashed)) {
 			require.NoError(t, c.check(mem.CrashClone(keep)), "after %v %s, keep %d", op, name, i)
 			crashed++
 		}
 	}
-	require.NoError(t, c.run(vfs.NewFaulty(mem, vfs.FaultyOptions{After: crash})))
+	require.NoError(t, c.run(vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: crash})))
 	require.Zero(t, c.failures)
 	require.Len(t, c.done, 4)
 	require.Len(t, c.gone, 3)
@@ -387,11 +388,11 @@ func TestCommittedEntriesSurviveEveryCrash(t *testing.T) {
 // Each operation, or one in seven, fails once, and for good, and at the moment of a crash.
 func TestCommittedEntriesSurviveEveryFault(t *testing.T) {
 	faults, step := 0, density.Of(t, 7, 1, 1)
-	for _, fault := range []error{syscall.EIO, syscall.ENOSPC, vfs.ShortWrite(syscall.ENOSPC)} {
-		for _, plan := range []func(int, error, ...vfs.Op) vfs.Plan{vfs.FailNth, vfs.FailFrom} {
+	for _, fault := range []error{syscall.EIO, syscall.ENOSPC, vfstest.ShortWrite(syscall.ENOSPC)} {
+		for _, plan := range []func(int, error, ...vfstest.Op) vfstest.Plan{vfstest.FailNth, vfstest.FailFrom} {
 			for n := 0; ; n += step {
-				mem := vfs.NewMem(vfs.MemOptions{})
-				fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: plan(n, fault)})
+				mem := vfstest.NewMem(vfstest.MemOptions{})
+				fsys := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: plan(n, fault)})
 				var c storeCourse
 				if err := c.run(fsys); err != nil {
 					require.ErrorIs(t, err, fault)
@@ -401,7 +402,7 @@ func TestCommittedEntriesSurviveEveryFault(t *testing.T) {
 					break
 				}
 				faults++
-				require.NoError(t, c.check(mem.CrashClone(vfs.CrashOptions{Keep: 1})), "operation %d, %v", n, fault)
+				require.NoError(t, c.check(mem.CrashClone(vfstest.CrashOptions{Keep: 1})), "operation %d, %v", n, fault)
 				for i, keep := range keeps(uint64(n)) {
 					require.NoError(t, c.check(mem.CrashClone(keep)), "operation %d, %v, keep %d", n, fault, i)
 				}
@@ -413,12 +414,12 @@ func TestCommittedEntriesSurviveEveryFault(t *testing.T) {
 
 func TestCommittedEntriesSurviveFullDisks(t *testing.T) {
 	for room := int64(1); room < 200; room++ {
-		mem := vfs.NewMem(vfs.MemOptions{MaxBytes: room})
+		mem := vfstest.NewMem(vfstest.MemOptions{MaxBytes: room})
 		var c storeCourse
 		if err := c.run(mem); err != nil {
 			require.ErrorIs(t, err, syscall.ENOSPC)
 		}
-		require.NoError(t, c.check(mem.CrashClone(vfs.CrashOptions{})), "%d bytes", room)
+		require.NoError(t, c.check(mem.CrashClone(vfstest.CrashOptions{})), "%d bytes", room)
 		require.Equal(t, room >= 2*entryBytes+2*3, c.failures == 0, "%d bytes, %d failures", room, c.failures)
 	}
 }

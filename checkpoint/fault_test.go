@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The n-th operation on the disk fails, for many n, once or with all after it.
@@ -20,10 +20,10 @@ func TestEveryFailingOperationFailsNoMoreThanItsCheckpoint(t *testing.T) {
 	for name, way := range map[string]simFaults{
 		"EIO once":          {count: 1, err: syscall.EIO},
 		"ENOSPC once":       {count: 1, err: syscall.ENOSPC},
-		"half a write once": {count: 1, err: vfs.ShortWrite(syscall.EIO)},
+		"half a write once": {count: 1, err: vfstest.ShortWrite(syscall.EIO)},
 		"EIO twice":         {count: 2, err: syscall.EIO},
 		"EIO for good":      {count: forGood, err: syscall.EIO},
-		"full from then on": {count: forGood, err: vfs.ShortWrite(syscall.ENOSPC)},
+		"full from then on": {count: forGood, err: vfstest.ShortWrite(syscall.ENOSPC)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -66,7 +66,7 @@ func TestFullDiskFailsCheckpointsAndLosesNothing(t *testing.T) {
 	for room := int64(0); room < 8_000; room += 97 {
 		t.Run(fmt.Sprint(room), func(t *testing.T) {
 			s := newSimulation(scriptOptions, nil, nil)
-			s.mem = vfs.NewMem(vfs.MemOptions{MaxBytes: max(room, 1)})
+			s.mem = vfstest.NewMem(vfstest.MemOptions{MaxBytes: max(room, 1)})
 			s.script()
 			require.NoError(t, s.violation)
 			completed[s.reported] = true
@@ -79,13 +79,13 @@ func TestFullDiskFailsCheckpointsAndLosesNothing(t *testing.T) {
 }
 
 // roomy copies a disk to a larger one.
-func roomy(t *testing.T, full *vfs.Mem) *vfs.Mem {
-	mem := vfs.NewMem(vfs.MemOptions{})
+func roomy(t *testing.T, full *vfstest.Mem) *vfstest.Mem {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	copyTree(t, full, mem, "")
 	return mem
 }
 
-func copyTree(t *testing.T, from, to *vfs.Mem, dir string) {
+func copyTree(t *testing.T, from, to *vfstest.Mem, dir string) {
 	names, err := from.List(dir)
 	require.NoError(t, err)
 	for _, name := range names {

@@ -14,8 +14,10 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/confine"
+	"github.com/weirstate/weir/internal/durable"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Files are Objects, and a Locker, in a directory of a file system, which must
@@ -63,7 +65,7 @@ func NewFiles(path string) (*Files, error) { return FilesOn(vfs.Real{}, path) }
 func FilesOn(fsys vfs.FS, path string) (*Files, error) {
 	root, err := fsys.Resolve(path)
 	if err == nil {
-		err = vfs.MkdirAllSync(fsys, root)
+		err = durable.MkdirAll(fsys, root)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint directory: %w", err)
@@ -75,7 +77,7 @@ func FilesOn(fsys vfs.FS, path string) (*Files, error) {
 
 func newFiles(root, prefix string, d *directories) *Files {
 	root = filepath.Clean(root)
-	return &Files{fs: vfs.Below{FS: d.watch, Root: root}, root: root, prefix: prefix, directories: d}
+	return &Files{fs: confine.Below{FS: d.watch, Root: root}, root: root, prefix: prefix, directories: d}
 }
 
 // folder returns the Files of the objects whose names begin with a folder and a
@@ -109,7 +111,7 @@ func (f *Files) Create(ctx context.Context, name string) (snapshot.File, error) 
 		if err := f.makeDir(filepath.Dir(path)); err != nil {
 			return nil, err
 		}
-		draft, err := vfs.NewDraft(f.fs, path)
+		draft, err := durable.NewDraft(f.fs, path)
 		if err == nil {
 			return &filesFile{Draft: draft, files: f, path: path}, nil
 		}
@@ -130,7 +132,7 @@ func (f *Files) makeDir(dir string) error {
 	if f.made[dir] {
 		return nil
 	}
-	err := f.watch.watched(func() error { return vfs.MkdirAllSync(f.fs, dir) })
+	err := f.watch.watched(func() error { return durable.MkdirAll(f.fs, dir) })
 	if err != nil {
 		f.removeEmpty(dir)
 		return err
@@ -203,7 +205,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	path := f.path(name)
 	var err error
 	if unfinished {
-		err = ignoreMissing(vfs.RemoveFileOrLink(f.fs, path)) // nothing is lost if it comes back
+		err = ignoreMissing(confine.RemoveFileOrLink(f.fs, path)) // nothing is lost if it comes back
 	} else {
 		err = f.remove(path)
 	}
@@ -220,7 +222,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 func (f *Files) remove(path string) error {
 	gone, failures := false, f.watch.failures.Load()
 	err := f.watch.watched(func() error {
-		err := vfs.RemoveFileOrLink(f.fs, path)
+		err := confine.RemoveFileOrLink(f.fs, path)
 		gone = err == nil
 		if err := ignoreMissing(err); err != nil {
 			return err
@@ -332,7 +334,7 @@ func ignoreMissing(err error) error {
 
 // filesFile is a file of Files being written.
 type filesFile struct {
-	*vfs.Draft
+	*durable.Draft
 	files *Files
 	path  string
 	ended bool

@@ -12,8 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // tree is all that is in a file system below root, directories with a slash.
@@ -36,7 +37,7 @@ func treeOf(t testing.TB, fsys vfs.FS, dir string) (names []string) {
 
 func TestDirectoriesGoWithTheirLastFile(t *testing.T) {
 	ctx := context.Background()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	files := filesOn(t, mem)
 	putObject(t, files, "job/chk-1/a", "1")
 	putObject(t, files, "job/chk-1/b/c", "2")
@@ -48,12 +49,12 @@ func TestDirectoriesGoWithTheirLastFile(t *testing.T) {
 	require.NoError(t, files.Remove(ctx, "job/chk-1/a"))
 	require.Equal(t, []string{"root/"}, treeOf(t, mem, ""))
 	putObject(t, files, "job/chk-1/a", "again")
-	require.Equal(t, "again", getObject(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), "job/chk-1/a"))
+	require.Equal(t, "again", getObject(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), "job/chk-1/a"))
 }
 
 func TestUnfinishedFilesAreListedAndCanBeRemoved(t *testing.T) {
 	ctx := context.Background()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	files := filesOn(t, mem)
 	putObject(t, files, "job/a", "1")
 	f, err := files.Create(ctx, "job/chk-1/b")
@@ -63,7 +64,7 @@ func TestUnfinishedFilesAreListedAndCanBeRemoved(t *testing.T) {
 	require.Equal(t, []string{"job/a", "job/chk-1/b?"}, namesOf(t, files, "job/"))
 	require.Equal(t, []string{"job/chk-1/b?"}, namesOf(t, files, "job/chk-1/b"))
 
-	left := filesOn(t, mem.CrashClone(vfs.CrashOptions{Keep: 1}))
+	left := filesOn(t, mem.CrashClone(vfstest.CrashOptions{Keep: 1}))
 	listed, err := left.List(ctx, "job/chk-1/")
 	require.NoError(t, err)
 	require.Len(t, listed, 1)
@@ -75,23 +76,23 @@ func TestUnfinishedFilesAreListedAndCanBeRemoved(t *testing.T) {
 }
 
 func TestDirectoryThatExistsCostsNoFurtherSync(t *testing.T) {
-	faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{})
+	faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
 	files := filesOn(t, faulty)
 	putObject(t, files, "job/chk-1/a", "1")
-	before := faulty.Count(vfs.OpSyncDir)
+	before := faulty.Count(vfstest.OpSyncDir)
 	putObject(t, files, "job/chk-1/b", "1")
-	require.Equal(t, 1, faulty.Count(vfs.OpSyncDir)-before)
+	require.Equal(t, 1, faulty.Count(vfstest.OpSyncDir)-before)
 }
 
 // Files of two processes remove directories under each other's hands.
 func TestDirectoryRemovedByAnotherProcessIsMadeAnew(t *testing.T) {
 	ctx := context.Background()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	one, two := filesOn(t, mem), filesOn(t, mem)
 	putObject(t, one, "job/chk-1/a", "1")
 	require.NoError(t, two.Remove(ctx, "job/chk-1/a"))
 	putObject(t, one, "job/chk-1/b", "2")
-	require.Equal(t, "2", getObject(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), "job/chk-1/b"))
+	require.Equal(t, "2", getObject(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), "job/chk-1/b"))
 
 	var all sync.WaitGroup
 	for i, files := range []*Files{one, two} {
@@ -117,11 +118,11 @@ func TestDirectoryRemovedByAnotherProcessIsMadeAnew(t *testing.T) {
 func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
 	ctx := context.Background()
 	for _, what := range []string{"create", "remove"} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		entered, leave := make(chan struct{}), make(chan struct{})
 		syncs := 0
-		faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-			if c.Op != vfs.OpSyncDir || filepath.ToSlash(c.Name) != "/root/job" {
+		faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+			if c.Op != vfstest.OpSyncDir || filepath.ToSlash(c.Name) != "/root/job" {
 				return nil
 			}
 			switch syncs++; syncs {
@@ -153,7 +154,7 @@ func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
 		if what == "create" {
 			require.Equal(t, []string{"job/there"}, namesOf(t, files, ""))
 			putObject(t, files, "job/a", "3")
-			require.Equal(t, "3", getObject(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), "job/a"))
+			require.Equal(t, "3", getObject(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), "job/a"))
 		}
 	}
 }
@@ -162,17 +163,17 @@ func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
 // would let the caller remove what it refers to.
 func TestRemovalThatMayComeBackIsNeverReportedAsDone(t *testing.T) {
 	ctx := context.Background()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	putObject(t, filesOn(t, mem), "job/a", "1")
-	files := filesOn(t, vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(1, syscall.EIO, vfs.OpSyncDir)}))
+	files := filesOn(t, vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(1, syscall.EIO, vfstest.OpSyncDir)}))
 	require.ErrorIs(t, files.Remove(ctx, "job/a"), syscall.EIO)
 	require.Empty(t, namesOf(t, files, ""))
-	require.Contains(t, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""), "job/a", "it comes back")
+	require.Contains(t, namesOf(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), ""), "job/a", "it comes back")
 	require.ErrorIs(t, files.Remove(ctx, "job/a"), errSync)
 	putObject(t, files, "job/a", "2")
 	require.NoError(t, files.Remove(ctx, "job/a"))
 	require.NoError(t, files.Remove(ctx, "job/a"))
-	require.Empty(t, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""))
+	require.Empty(t, namesOf(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), ""))
 }
 
 // A directory that cannot be opened, for want of descriptors, has not been given up: what
@@ -180,16 +181,16 @@ func TestRemovalThatMayComeBackIsNeverReportedAsDone(t *testing.T) {
 func TestDirectoryThatCannotBeOpenedIsSyncedTheNextTime(t *testing.T) {
 	ctx := context.Background()
 	for _, between := range []error{nil, syscall.EIO} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		putObject(t, filesOn(t, mem), "job/a", "1")
 		var next error // of SyncDir
-		files := filesOn(t, vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-			if c.Op != vfs.OpSyncDir {
+		files := filesOn(t, vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+			if c.Op != vfstest.OpSyncDir {
 				return nil
 			}
 			return next
 		}}))
-		next = vfs.NotOpened(syscall.EMFILE)
+		next = vfstest.NotOpened(syscall.EMFILE)
 		require.NoError(t, files.watch.watched(func() error { _ = files.watch.SyncDir("/root"); return nil }), "others")
 		require.ErrorIs(t, files.Remove(ctx, "job/a"), syscall.EMFILE)
 		if next = between; next != nil {
@@ -199,21 +200,21 @@ func TestDirectoryThatCannotBeOpenedIsSyncedTheNextTime(t *testing.T) {
 			continue
 		}
 		require.NoError(t, files.Remove(ctx, "job/a"))
-		require.Empty(t, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""))
+		require.Empty(t, namesOf(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), ""))
 	}
 }
 
 // A directory goes while somebody else's removal in it is not synced yet.
 func TestRemovalIsDurableThoughItsDirectoryHasGone(t *testing.T) {
 	ctx := context.Background()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	setUp := filesOn(t, mem)
 	putObject(t, setUp, "job/a", "1")
 	putObject(t, setUp, "job/chk-1/b", "1")
 	putObject(t, setUp, "job/chk-1/c", "1")
 	hold := true
-	faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if c.Op == vfs.OpSyncDir && filepath.Base(c.Name) == "chk-1" && hold {
+	faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+		if c.Op == vfstest.OpSyncDir && filepath.Base(c.Name) == "chk-1" && hold {
 			hold = false
 			require.NoError(t, mem.Remove("root/job/chk-1/c"))
 			require.NoError(t, mem.Remove("root/job/chk-1"))
@@ -222,7 +223,7 @@ func TestRemovalIsDurableThoughItsDirectoryHasGone(t *testing.T) {
 	}})
 	require.NoError(t, filesOn(t, faulty).Remove(ctx, "job/chk-1/b"))
 	require.False(t, hold)
-	require.Equal(t, []string{"job/a"}, namesOf(t, filesOn(t, mem.CrashClone(vfs.CrashOptions{})), ""))
+	require.Equal(t, []string{"job/a"}, namesOf(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), ""))
 }
 
 func TestLinksAreListedAsIrregularAndNeverFollowed(t *testing.T) {
@@ -251,7 +252,7 @@ func TestLinksAreListedAsIrregularAndNeverFollowed(t *testing.T) {
 }
 
 func TestFilesNeedADirectory(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	f, err := mem.Create("root")
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
@@ -260,21 +261,21 @@ func TestFilesNeedADirectory(t *testing.T) {
 }
 
 // keeps are what a crash may leave of what was not synced.
-func keeps(seed uint64) []vfs.CrashOptions {
-	options := []vfs.CrashOptions{{}, {Keep: 1}}
+func keeps(seed uint64) []vfstest.CrashOptions {
+	options := []vfstest.CrashOptions{{}, {Keep: 1}}
 	for i := range uint64(4) {
-		options = append(options, vfs.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, i))})
+		options = append(options, vfstest.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, i))})
 	}
 	return options
 }
 
 func TestReadErrorsOfTheDirectoryAreNotTakenForNothing(t *testing.T) {
 	ctx := context.Background()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	putObject(t, filesOn(t, mem), "job/a", "1")
-	for _, op := range []vfs.Op{vfs.OpList, vfs.OpStat} {
+	for _, op := range []vfstest.Op{vfstest.OpList, vfstest.OpStat} {
 		files := filesOn(t, mem)
-		files.watch.FS = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.EIO, op)})
+		files.watch.FS = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, syscall.EIO, op)})
 		_, err := files.List(ctx, "job/")
 		require.ErrorIs(t, err, syscall.EIO)
 		require.Equal(t, []string{"job/a"}, namesOf(t, files, ""))
@@ -285,7 +286,7 @@ func TestReadErrorsOfTheDirectoryAreNotTakenForNothing(t *testing.T) {
 // an earlier owner remembers: what was removed meanwhile is made anew, durably.
 func TestFoldersThatWereRemovedBetweenTwoOwnersAreMadeAnew(t *testing.T) {
 	for _, gone := range []string{"/ck/job", "/ck"} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		files, err := FilesOn(mem, "/ck")
 		require.NoError(t, err)
 		o := Options{Storage: storageWithout(t, files)}
@@ -300,7 +301,7 @@ func TestFoldersThatWereRemovedBetweenTwoOwnersAreMadeAnew(t *testing.T) {
 			require.Nil(t, a.Restored())
 			r.completeShared(a, 1)
 			require.NoError(t, r.Close())
-			left, err := FilesOn(mem.CrashClone(vfs.CrashOptions{}), "/ck") // all that is not durable is lost
+			left, err := FilesOn(mem.CrashClone(vfstest.CrashOptions{}), "/ck") // all that is not durable is lost
 			require.NoError(t, err)
 			after := newRig(t, Options{Storage: storageWithout(t, left)})
 			require.NotNil(t, after.begin().Restored())

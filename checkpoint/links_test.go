@@ -13,9 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
-	"github.com/weirstate/weir/internal/vfs/vfsworld"
+	"github.com/weirstate/weir/internal/vfsworld"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The job's folder is what the caller has named: a link there is followed, when the
@@ -105,7 +105,7 @@ func TestLinkInPlaceOfANewJobFolderIsNotFollowed(t *testing.T) {
 
 func TestNamesOutsideOfTheFolderAreRefused(t *testing.T) {
 	ctx := context.Background()
-	files := filesOn(t, vfs.NewMem(vfs.MemOptions{}))
+	files := filesOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	putObject(t, files, "jobs/a", "1")
 	view, err := files.folder("job")
 	require.NoError(t, err)

@@ -8,8 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/durable"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
 )
 
 // List implements Objects.
@@ -75,7 +76,7 @@ func describe(info fs.FileInfo, dir, base string) ObjectInfo {
 
 // createdAs is the base name under which a file was created.
 func createdAs(base string) (of string, unfinished bool) {
-	if of, unfinished = vfs.DraftOf(base); unfinished {
+	if of, unfinished = durable.DraftOf(base); unfinished {
 		return of, true
 	}
 	return base, false

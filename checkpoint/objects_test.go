@@ -14,8 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // lockingObjects is what Files and objects in memory are both.
@@ -34,7 +35,7 @@ func forEachObjects(t *testing.T, test func(t *testing.T, objects lockingObjects
 		require.NoError(t, err)
 		test(t, files)
 	})
-	t.Run("files in memory", func(t *testing.T) { test(t, filesOn(t, vfs.NewMem(vfs.MemOptions{}))) })
+	t.Run("files in memory", func(t *testing.T) { test(t, filesOn(t, vfstest.NewMem(vfstest.MemOptions{}))) })
 }
 
 func filesOn(t testing.TB, fsys vfs.FS) *Files {

@@ -16,11 +16,12 @@ import (
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // cutJob is a job of one operator on the tree, whose incremental checkpoints are on
@@ -281,7 +282,7 @@ func (j *cutJob) after(disk vfs.FS, reported checkpoint.ID, parallelism int) err
 // operation that changes the directory of checkpoints, and keeps nothing of what was
 // not synced, all, or some of it. Quick tests cut it after one operation in ten.
 func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	j := &cutJob{rng: rand.New(rand.NewPCG(1, 1)), moments: make(map[checkpoint.ID]map[string]string)}
 	var mu sync.Mutex
 	var violation error
@@ -289,7 +290,7 @@ func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
 	every := density.Of(t, 10, 1, 1)
 	some := [][]float64{{0, 0.5}, {0, 1}, {0}, {0.5}} // in turn
 	kept := density.Of(t, some, some, [][]float64{{0, 0.5, 1}})
-	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(op vfs.Op, name string) {
+	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(op vfstest.Op, name string) {
 		mu.Lock()
 		defer mu.Unlock()
 		if violation != nil || !strings.HasPrefix(filepath.ToSlash(name), "/checkpoints") {
@@ -305,7 +306,7 @@ func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
 			j.mu.Lock()
 			reported := j.complete
 			j.mu.Unlock()
-			clone := mem.CrashClone(vfs.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(uint64(cuts), 1))})
+			clone := mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(uint64(cuts), 1))})
 			if err := j.after(clone, reported, 1+(cuts+i)%3); err != nil {
 				violation = fmt.Errorf("power cut after %v of %s, of which %v is kept: %w", op, name, keep, err)
 				return

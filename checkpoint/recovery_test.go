@@ -10,8 +10,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // rewriteEntry makes the entry of a checkpoint fit what its metadata has become.
@@ -328,7 +328,7 @@ func (m *modelRun) checkpoint() ID {
 }
 
 func TestBackendsRestoreAtAnyParallelism(t *testing.T) {
-	files, err := FilesOn(vfs.NewMem(vfs.MemOptions{}), "checkpoints")
+	files, err := FilesOn(vfstest.NewMem(vfstest.MemOptions{}), "checkpoints")
 	require.NoError(t, err)
 	for name, storage := range map[string]*Storage{
 		"memory": NewMemory(MemoryOptions{}), "files": storageWithout(t, files), "inline": storageOn(t, unlimited()),

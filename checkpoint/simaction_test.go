@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // simAction is something that may happen in a simulation.
@@ -235,7 +235,7 @@ func (s *simulation) actFault() {
 		f.err = errInjected
 		s.objFailing = f
 	} else {
-		f.err = []error{syscall.EIO, syscall.ENOSPC, vfs.ShortWrite(syscall.EIO)}[s.rng.IntN(3)]
+		f.err = []error{syscall.EIO, syscall.ENOSPC, vfstest.ShortWrite(syscall.EIO)}[s.rng.IntN(3)]
 		s.failing = f
 	}
 	s.logf("after %d operations %d will fail: %v", f.after, f.count, f.err)
@@ -250,11 +250,11 @@ func (s *simulation) actCrash() {
 	s.crashAfter = s.rng.IntN(40)
 	keep, seed := float64(s.rng.IntN(3))/2, s.rng.Uint64()
 	power := s.rng.IntN(3) > 0
-	s.crash = func() *vfs.Mem {
+	s.crash = func() *vfstest.Mem {
 		if !power {
 			return s.disk.mem
 		}
-		return s.disk.mem.CrashClone(vfs.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(seed, 0))})
+		return s.disk.mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(seed, 0))})
 	}
 	s.logf("the process will die after %d operations, power cut %v, keep %v", s.crashAfter, power, keep)
 }

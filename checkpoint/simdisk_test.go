@@ -6,7 +6,9 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/durable"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // errDead is the error of all that a process does after its end.
@@ -17,24 +19,24 @@ var errDead = errors.New("the process is dead")
 //
 // Thread safety: one goroutine.
 type simDisk struct {
-	*vfs.Faulty
-	mem   *vfs.Mem
-	fault func(vfs.Call) error      // decides about each operation
-	dies  func(vfs.Op, string) bool // whether the process ends before an operation
+	*vfstest.Faulty
+	mem   *vfstest.Mem
+	fault func(vfstest.Call) error      // decides about each operation
+	dies  func(vfstest.Op, string) bool // whether the process ends before an operation
 	dead  bool
 	temps map[string]string // what temporary names are in mem
 	locks []io.Closer
 }
 
 // newSimDisk starts a process on a file system.
-func newSimDisk(mem *vfs.Mem, fault func(vfs.Call) error, dies func(vfs.Op, string) bool) *simDisk {
+func newSimDisk(mem *vfstest.Mem, fault func(vfstest.Call) error, dies func(vfstest.Op, string) bool) *simDisk {
 	d := &simDisk{mem: mem, fault: fault, dies: dies, temps: make(map[string]string)}
-	d.Faulty = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: d.plan})
+	d.Faulty = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: d.plan})
 	return d
 }
 
-func (d *simDisk) plan(call vfs.Call) error {
-	if call.Op != vfs.OpSync && call.Op != vfs.OpSyncDir {
+func (d *simDisk) plan(call vfstest.Call) error {
+	if call.Op != vfstest.OpSync && call.Op != vfstest.OpSyncDir {
 		if err := d.live(call.Op, call.Name); err != nil {
 			return err
 		}
@@ -45,7 +47,7 @@ func (d *simDisk) plan(call vfs.Call) error {
 // live says whether the process lives to do an operation. Syncs ask it
 // themselves: one that never happened does not give up what it covers, as one
 // that fails does.
-func (d *simDisk) live(op vfs.Op, name string) error {
+func (d *simDisk) live(op vfstest.Op, name string) error {
 	if d.dead || d.dies(op, name) {
 		return errDead
 	}
@@ -62,15 +64,15 @@ func (d *simDisk) kill() {
 
 func (d *simDisk) Create(name string) (vfs.File, error) {
 	dir, base := filepath.Split(name)
-	if of, ok := vfs.DraftOf(base); ok {
-		d.temps[name] = filepath.Join(dir, fmt.Sprintf(".%s.%08x%s", of, d.Count(), vfs.TempSuffix))
+	if of, ok := durable.DraftOf(base); ok {
+		d.temps[name] = filepath.Join(dir, fmt.Sprintf(".%s.%08x%s", of, d.Count(), durable.TempSuffix))
 	}
 	file, err := d.Faulty.Create(d.name(name))
 	return simDiskFile{file, d, name}, err
 }
 
 func (d *simDisk) SyncDir(dir string) error {
-	if err := d.live(vfs.OpSyncDir, dir); err != nil {
+	if err := d.live(vfstest.OpSyncDir, dir); err != nil {
 		return err
 	}
 	return d.Faulty.SyncDir(dir)
@@ -84,7 +86,7 @@ type simDiskFile struct {
 }
 
 func (f simDiskFile) Sync() error {
-	if err := f.d.live(vfs.OpSync, f.name); err != nil {
+	if err := f.d.live(vfstest.OpSync, f.name); err != nil {
 		return err
 	}
 	return f.File.Sync()

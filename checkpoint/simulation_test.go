@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 const simJob = "job"
@@ -45,13 +45,13 @@ type simulation struct {
 	opening bool // Begin, Close or Discard is under way
 
 	now        time.Time
-	mem        *vfs.Mem
+	mem        *vfstest.Mem
 	disk       *simDisk // of the newest process; nil before the first
 	objects    *simObjects
 	failing    simFaults // of operations on the disk
 	objFailing simFaults // of operations on objects
 	crashAfter int       // operations on the disk, below zero never
-	crash      func() *vfs.Mem
+	crash      func() *vfstest.Mem
 	before     func() // each operation that changes the disk; nil for nothing
 
 	c       *Coordinator // nil between processes
@@ -150,7 +150,7 @@ func newSimulation(o simOptions, actions []simAction, log func(string)) *simulat
 		s.objects = &simObjects{Objects: s.o.Storage.objects, interrupt: s.interrupt, fault: s.objFailing.next}
 		s.o.Storage.objects = s.objects
 	} else {
-		s.mem = vfs.NewMem(vfs.MemOptions{})
+		s.mem = vfstest.NewMem(vfstest.MemOptions{})
 	}
 	return s
 }
@@ -182,7 +182,7 @@ func expected(err error) bool {
 }
 
 // diskFault decides about an operation on the disk.
-func (s *simulation) diskFault(call vfs.Call) error {
+func (s *simulation) diskFault(call vfstest.Call) error {
 	err := s.failing.next()
 	if err != nil {
 		s.seen.Faults++
@@ -192,7 +192,7 @@ func (s *simulation) diskFault(call vfs.Call) error {
 }
 
 // dies decides whether the process ends before an operation on the disk.
-func (s *simulation) dies(op vfs.Op, name string) bool {
+func (s *simulation) dies(op vfstest.Op, name string) bool {
 	if s.before != nil && op.Mutates() {
 		s.before()
 	}
@@ -235,7 +235,7 @@ func (s *simulation) open() error {
 }
 
 // fork is a simulation that has seen the same, on a disk as a power cut left it.
-func (s *simulation) fork(mem *vfs.Mem) *simulation {
+func (s *simulation) fork(mem *vfstest.Mem) *simulation {
 	f := newSimulation(s.o, s.actions, nil)
 	f.mem, f.now, f.number, f.newest, f.reported = mem, s.now, s.number, s.newest, s.reported
 	maps.Copy(f.checkpoints, s.checkpoints)

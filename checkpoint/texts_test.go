@@ -9,8 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Error texts say which object, what was wrong, and what is allowed.
@@ -34,7 +35,7 @@ func TestErrorTextsSayWhichObjectAndWhatIsAllowed(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, entries[0].Err, `entry "job/completed/0000000000000000003"`)
 
-	files, err := FilesOn(vfs.NewMem(vfs.MemOptions{}), "/ck")
+	files, err := FilesOn(vfstest.NewMem(vfstest.MemOptions{}), "/ck")
 	require.NoError(t, err)
 	_, err = files.Lock(ctx, "job/lock")
 	require.NoError(t, err)

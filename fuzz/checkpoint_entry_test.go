@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/checkpoint"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Any bytes stand in the completed store, as they are, with a checksum that is
@@ -41,7 +41,7 @@ func FuzzCheckpointEntry(f *testing.F) {
 			binary.BigEndian.PutUint64(entry[36:], xxhash.Sum64(metadata))
 			entry = resealedEntry(entry)
 		}
-		disk := vfs.NewMem(vfs.MemOptions{})
+		disk := vfstest.NewMem(vfstest.MemOptions{})
 		plant(t, disk, name, entry)
 		plant(t, disk, "root/flights/chk-42/_metadata", metadata)
 		took := allocatedBytes(func() { beginOn(t, disk) })
@@ -56,7 +56,7 @@ func FuzzCheckpointEntry(f *testing.F) {
 	})
 }
 
-func plant(t *testing.T, disk *vfs.Mem, name string, content []byte) {
+func plant(t *testing.T, disk *vfstest.Mem, name string, content []byte) {
 	objects, err := checkpoint.FilesOn(disk, "root")
 	require.NoError(t, err)
 	file, err := objects.Create(context.Background(), name[len("root/"):])
@@ -67,7 +67,7 @@ func plant(t *testing.T, disk *vfs.Mem, name string, content []byte) {
 }
 
 // beginOn begins an attempt of the job that has the fixture's operators.
-func beginOn(t *testing.T, disk *vfs.Mem) {
+func beginOn(t *testing.T, disk *vfstest.Mem) {
 	ctx := context.Background()
 	objects, err := checkpoint.FilesOn(disk, "root")
 	require.NoError(t, err)

@@ -12,10 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/memtable/btreetable"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Any operations on a store of any options come to what they do to a sorted map.
@@ -57,7 +57,7 @@ var lsmSplits = []lsm.Split{lsm.WholeKey, {Name: "slash", Func: func(key []byte)
 func (s *storeProgram) begin() {
 	in := &s.in
 	s.o = lsm.Options{
-		FS: vfs.NewMem(vfs.MemOptions{}), Split: lsmSplits[in.choice(2)], PartitionBytes: in.choice(2),
+		FS: vfstest.NewMem(vfstest.MemOptions{}), Split: lsmSplits[in.choice(2)], PartitionBytes: in.choice(2),
 		Log: lsm.LogMode(in.choice(3)), BudgetBytes: 4 << 20, MemtableBytes: []int64{0, 20, 300}[in.choice(3)],
 		BlockBytes: []int{0, 512}[in.choice(2)], FileBytes: []int64{0, 1, 200}[in.choice(3)], FilterBits: in.choice(3) - 1,
 		Picker:      []lsm.Picker{lsm.NewLeveled(), lsm.NewTiered(2)}[in.choice(2)],

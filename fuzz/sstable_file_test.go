@@ -15,8 +15,9 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // What is here makes tables with any parts, and right checksums: see
@@ -140,7 +141,7 @@ func resealBlocks(b, index []byte) {
 
 func tableFile(t testing.TB, data []byte) vfs.File {
 	t.Helper()
-	f, err := vfs.NewMem(vfs.MemOptions{}).Create("table")
+	f, err := vfstest.NewMem(vfstest.MemOptions{}).Create("table")
 	require.NoError(t, err)
 	_, err = f.Write(data)
 	require.NoError(t, err)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Bytes are choices for entries, ranges and options; what was written is read.
@@ -31,7 +31,7 @@ func FuzzSstableRoundTrip(f *testing.F) {
 			FilterBits: in.choice(24) - 1, LargeBytes: int64(in.choice(60)), Split: tableSplit,
 		}
 		entries, ranges := tableContent(&in)
-		file, err := vfs.NewMem(vfs.MemOptions{}).Create("table")
+		file, err := vfstest.NewMem(vfstest.MemOptions{}).Create("table")
 		require.NoError(t, err)
 		w := sstable.NewWriter(file, o)
 		for i := range entries {

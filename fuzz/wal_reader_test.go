@@ -12,7 +12,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -34,7 +34,7 @@ func FuzzWalReader(f *testing.F) {
 		if how%2 == assembling {
 			data = assembledLog(&input{data})
 		}
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		writeLog(t, mem, data)
 		var o wal.Outcome
 		var err error
@@ -66,7 +66,7 @@ func FuzzWalReader(f *testing.F) {
 		}
 		if o.Clean {
 			data[int(o.Size)/2] ^= 1
-			flipped := vfs.NewMem(vfs.MemOptions{})
+			flipped := vfstest.NewMem(vfstest.MemOptions{})
 			writeLog(t, flipped, data)
 			if _, err := wal.Read(context.Background(), flipped, "log", func([]byte, int64) error { return nil }); !errors.Is(err, wal.ErrCorrupt) {
 				t.Fatalf("a flip in a clean log: %v", err)
@@ -75,7 +75,7 @@ func FuzzWalReader(f *testing.F) {
 	})
 }
 
-func writeLog(t *testing.T, mem *vfs.Mem, data []byte) {
+func writeLog(t *testing.T, mem *vfstest.Mem, data []byte) {
 	file, err := mem.Create("log")
 	require.NoError(t, err)
 	_, err = file.Write(data)

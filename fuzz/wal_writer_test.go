@@ -12,7 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -23,12 +24,12 @@ func FuzzWalWriter(f *testing.F) {
 		seed(f, fmt.Sprint("random ", i), randomBytes(i, 60), uint16(i%3*7), uint64(i), byte(40*i))
 	}
 	f.Fuzz(func(t *testing.T, script []byte, fault uint16, choices uint64, keep byte) {
-		mem := vfs.NewMem(vfs.MemOptions{})
-		var plan vfs.Plan
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		var plan vfstest.Plan
 		if fault > 0 {
-			plan = vfs.FailNth(int(fault)+2, vfs.ShortWrite(syscall.EIO))
+			plan = vfstest.FailNth(int(fault)+2, vfstest.ShortWrite(syscall.EIO))
 		}
-		w, err := wal.Create(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: plan}), "log", wal.Options{BufferBytes: 512})
+		w, err := wal.Create(vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: plan}), "log", wal.Options{BufferBytes: 512})
 		require.NoError(t, err)
 		require.NoError(t, mem.SyncDir("."))
 		l := &loggedRecords{w: w}
@@ -41,7 +42,7 @@ func FuzzWalWriter(f *testing.F) {
 		if _, again := w.Append(nil); err != nil && again != err && !errors.Is(again, fs.ErrClosed) {
 			t.Fatalf("%v after %v", again, err)
 		}
-		l.check(t, mem.CrashClone(vfs.CrashOptions{
+		l.check(t, mem.CrashClone(vfstest.CrashOptions{
 			Keep: float64(keep) / 255, Rand: rand.New(rand.NewPCG(choices, 0)), BlockBytes: 1 + int(choices%4096),
 		}))
 	})

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/checkpoint"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/window"
 )
 
@@ -304,7 +304,7 @@ func TestFunctionsThatWaitEndWithTheJob(t *testing.T) {
 				p.tape.before = func(_ int, offset int64) (bool, error) { return offset > 0 && inCheckpoint, nil }
 				o := Options{Name: "patient", Open: hash}
 				o.Snapshot.Synchronous = p.sync
-				files, err := checkpoint.FilesOn(vfs.NewMem(vfs.MemOptions{}), "checkpoints")
+				files, err := checkpoint.FilesOn(vfstest.NewMem(vfstest.MemOptions{}), "checkpoints")
 				require.NoError(t, err)
 				o.Checkpoints.Storage, err = checkpoint.NewStorage(slowObjects{files, p.object, w.in}, checkpoint.StorageOptions{InlineBytes: -1})
 				require.NoError(t, err)

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/checkpoint"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // A damaged checkpoint is passed over for the one before it, and kept.
@@ -75,7 +76,7 @@ func TestJobWithoutASoundCheckpointDoesNotBegin(t *testing.T) {
 // checkpoints, which was harmed.
 func damaged(t *testing.T, o *Options, source *tape, out *paper[count], harm func(*testing.T, vfs.FS, string)) checkpoint.ID {
 	t.Helper()
-	disk := vfs.NewMem(vfs.MemOptions{})
+	disk := vfstest.NewMem(vfstest.MemOptions{})
 	files, err := checkpoint.FilesOn(disk, "checkpoints")
 	require.NoError(t, err)
 	o.Checkpoints.Storage, err = checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})

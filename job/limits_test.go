@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/checkpoint"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // described is an int64 whose codec has a long schema.
@@ -50,7 +50,7 @@ func declaringJob(o Options, source *tape, states, schemaBytes int, processed *a
 }
 
 func onFiles(t *testing.T) *checkpoint.Storage {
-	files, err := checkpoint.FilesOn(vfs.NewMem(vfs.MemOptions{}), "checkpoints")
+	files, err := checkpoint.FilesOn(vfstest.NewMem(vfstest.MemOptions{}), "checkpoints")
 	require.NoError(t, err)
 	storage, err := checkpoint.NewStorage(files, checkpoint.StorageOptions{})
 	require.NoError(t, err)

@@ -13,8 +13,9 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -62,7 +63,7 @@ func storeNames(t *testing.T, fsys vfs.FS, kinds ...directory.Kind) (names []str
 // one.
 func requireLosesNothing(t *testing.T, store string, bad badFile, want error) {
 	t.Helper()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", store))
 	good := replace(t, mem, bad)
 	o := goldenOptions(mem, LogOff)
@@ -86,7 +87,7 @@ func requireLosesNothing(t *testing.T, store string, bad badFile, want error) {
 
 func TestHalfDeletedStoresAreCorrupt(t *testing.T) {
 	for store := range goldenStores {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", store))
 		kinds := []directory.Kind{directory.CurrentFile, directory.ManifestFile, directory.TableFile}
 		if store == "v1-open" {
@@ -111,7 +112,7 @@ func ofVersion2(content []byte, sumAt int) []byte {
 }
 
 func TestLaterFormatsAreRefused(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", "v1-open"))
 	content := func(name string) []byte {
 		b, err := readFile(mem, name, 1<<20)
@@ -143,7 +144,7 @@ func TestLaterFormatsAreRefused(t *testing.T) {
 }
 
 func TestOtherDirectoriesAreNoStores(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(mem, LogOff)
 	for _, file := range []string{"photo.jpg", "1.sst", "MANIFEST", "CURRENT.old", "0000001.sst"} {
 		require.NoError(t, mem.RemoveAll("db"))
@@ -167,7 +168,7 @@ func TestOtherDirectoriesAreNoStores(t *testing.T) {
 }
 
 func TestStoresOutliveWhatCannotBeOpened(t *testing.T) {
-	for _, fsys := range []vfs.FS{vfs.NewMem(vfs.MemOptions{}), vfs.Real{}} {
+	for _, fsys := range []vfs.FS{vfstest.NewMem(vfstest.MemOptions{}), vfs.Real{}} {
 		dir := filepath.Join(t.TempDir(), "db")
 		o := goldenOptions(fsys, LogOff)
 		db, err := Open(dir, o)

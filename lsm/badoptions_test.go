@@ -7,12 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 func TestOptionsThatMakeNoSense(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for name, change := range map[string]func(o *Options){
 		"split without a name":     func(o *Options) { o.Split.Name = "" },
 		"partitions below zero":    func(o *Options) { o.PartitionBytes = -1 },
@@ -97,7 +97,7 @@ func TestBoundsThatAreNone(t *testing.T) {
 		requireContent(t, db, goldenStores["v1-closed"].want())
 		require.NoError(t, db.Close())
 	}
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", &Options{FS: mem, Budget: goldenBudget}) // one partition
 	require.NoError(t, err)
 	require.ErrorIs(t, db.DeleteRange([]byte("a"), nil), ErrRange)

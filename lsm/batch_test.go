@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // batchSizes make a batch one of a memtable, of more than MemtableBytes, and of so
@@ -17,7 +17,7 @@ var batchSizes = map[string]int{"small": 1, "more than a memtable": 5000, "a fil
 func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
 	for _, bytes := range batchSizes {
 		for _, mode := range allLogModes {
-			mem := vfs.NewMem(vfs.MemOptions{})
+			mem := vfstest.NewMem(vfstest.MemOptions{})
 			o := Options{FS: mem, Log: mode, Budget: storyBudget, MemtableBytes: 3000, Split: modelSplits[2]}
 			db, err := Open("db", &o)
 			require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestBatchKeepsItsFirstErrorUntilReset(t *testing.T) {
 
 func TestBatchAfterCloseChangesNothing(t *testing.T) {
 	for _, mode := range allLogModes {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := Options{FS: mem, Log: mode, Budget: goldenBudget}
 		db, err := Open("db", &o)
 		require.NoError(t, err)

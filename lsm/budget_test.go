@@ -5,13 +5,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Close gave memory back that tables of an open store were read from: reads returned
 // ErrCorrupt, and a goroutine of the store panicked.
 func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	budget := NewBudget(4 << 20)
 	o := goldenOptions(mem, LogOff)
 	o.Budget, o.BudgetBytes = budget, 0
@@ -43,7 +43,7 @@ func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
 
 // A budget that the store made for itself was never closed if an iterator was.
 func TestLastIteratorOfAClosedStoreReleasesItsBudget(t *testing.T) {
-	o := goldenOptions(vfs.NewMem(vfs.MemOptions{}), LogOff)
+	o := goldenOptions(vfstest.NewMem(vfstest.MemOptions{}), LogOff)
 	o.Budget, o.BudgetBytes = nil, 4<<20
 	db, err := Open("db", o)
 	require.NoError(t, err)

@@ -11,16 +11,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The tests of this file stand for bugs in what the store did after an error, or a
 // panic: see bugs_test.go.
 
 // failWhen is a disk of which the operations fail that a test chooses, once on.
-func failWhen(mem *vfs.Mem, on *atomic.Bool, which func(vfs.Call) bool) *faultyDisk {
-	return newFaultyDisk(mem, func(c vfs.Call) error {
+func failWhen(mem *vfstest.Mem, on *atomic.Bool, which func(vfstest.Call) bool) *faultyDisk {
+	return newFaultyDisk(mem, func(c vfstest.Call) error {
 		if on.Load() && which(c) {
 			return syscall.EIO
 		}
@@ -32,10 +32,10 @@ func failWhen(mem *vfs.Mem, on *atomic.Bool, which func(vfs.Call) bool) *faultyD
 // then closed tables that were in use. Protection: commit does not return what
 // renewManifest comes to; the old manifest goes on, and the next change tries again.
 func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	failing := false
-	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if failing && c.Op == vfs.OpCreate && strings.Contains(c.Name, directory.ManifestPrefix) {
+	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+		if failing && c.Op == vfstest.OpCreate && strings.Contains(c.Name, directory.ManifestPrefix) {
 			return syscall.EIO
 		}
 		return nil
@@ -79,20 +79,20 @@ func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 	failed := 0
 	for n := range 400 {
-		mem := vfs.NewMem(vfs.MemOptions{})
-		var plan vfs.Plan = func(vfs.Call) error { return nil }
-		db, err := Open("db", &Options{FS: vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error { return plan(c) }}), Budget: storyBudget})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		var plan vfstest.Plan = func(vfstest.Call) error { return nil }
+		db, err := Open("db", &Options{FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error { return plan(c) }}), Budget: storyBudget})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		require.NoError(t, db.Flush())
-		nth, hit := vfs.FailNth(n, syscall.EIO), false
-		plan = func(c vfs.Call) error {
+		nth, hit := vfstest.FailNth(n, syscall.EIO), false
+		plan = func(c vfstest.Call) error {
 			err := nth(c)
 			hit = hit || err != nil
 			return err
 		}
 		err = db.Checkpoint(t.Context(), "copy")
-		plan = func(vfs.Call) error { return nil }
+		plan = func(vfstest.Call) error { return nil }
 		if err == nil {
 			require.NoError(t, db.Close())
 			if hit {
@@ -102,7 +102,7 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 		}
 		failed++
 		for _, keep := range []float64{0, 1} {
-			left := mem.CrashClone(vfs.CrashOptions{Keep: keep})
+			left := mem.CrashClone(vfstest.CrashOptions{Keep: keep})
 			c, err := readCurrent(left, "copy")
 			require.NoError(t, err)
 			require.Zero(t, c.number, "operation %d failed, %v kept", n, keep)
@@ -117,8 +117,8 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 // waits, and wakes the flusher, which tells.
 func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 	var on atomic.Bool
-	disk := failWhen(vfs.NewMem(vfs.MemOptions{}), &on, func(c vfs.Call) bool {
-		return c.Op == vfs.OpSync && strings.Contains(c.Name, directory.ManifestPrefix)
+	disk := failWhen(vfstest.NewMem(vfstest.MemOptions{}), &on, func(c vfstest.Call) bool {
+		return c.Op == vfstest.OpSync && strings.Contains(c.Name, directory.ManifestPrefix)
 	})
 	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
 	require.NoError(t, err)
@@ -203,12 +203,12 @@ func TestWhatFailsLeavesNothingOpen(t *testing.T) {
 // disk made it ever fuller. Protection: removeUnnamed, removeManifests.
 func TestFailedOpensLeaveNothing(t *testing.T) {
 	for _, last := range []struct {
-		op   vfs.Op
+		op   vfstest.Op
 		name string
-	}{{vfs.OpSync, directory.ManifestPrefix}, {vfs.OpCreate, directory.CurrentName}, {vfs.OpRename, directory.CurrentName}, {vfs.OpCreate, directory.LogSuffix}} {
+	}{{vfstest.OpSync, directory.ManifestPrefix}, {vfstest.OpCreate, directory.CurrentName}, {vfstest.OpRename, directory.CurrentName}, {vfstest.OpCreate, directory.LogSuffix}} {
 		var on atomic.Bool
-		mem := vfs.NewMem(vfs.MemOptions{})
-		disk := failWhen(mem, &on, func(c vfs.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		disk := failWhen(mem, &on, func(c vfstest.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })
 		o := &Options{FS: disk, Budget: storyBudget, Log: LogSynced}
 		db, err := Open("db", o)
 		require.NoError(t, err)
@@ -232,7 +232,7 @@ func TestFailedOpensLeaveNothing(t *testing.T) {
 
 // A check that was ended left tables open. Protection: checker.check closes them.
 func TestChecksThatAreEndedLeaveNothingOpen(t *testing.T) {
-	disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), func(vfs.Call) error { return nil })
+	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
 	o := &Options{FS: disk, Budget: storyBudget, Picker: idle{}}
 	db, err := Open("db", o)
 	require.NoError(t, err)
@@ -272,7 +272,7 @@ func (p panics) Pick(Shape) *Pick     { panic(p.with) }
 // program. Protection: failOnPanic.
 func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
 	for name, o := range map[string]Options{"filter lsm.panics": {Filter: panics{"user bytes"}}, "picker lsm.panics": {Picker: panics{"user bytes"}}} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		failed := make(chan error, 1)
 		o.FS, o.Budget = mem, storyBudget
 		o.Events.Failed = func(err error) { failed <- err }

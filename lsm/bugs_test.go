@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The tests of this file, and those of bugs_failing_test.go and bugs_views_test.go,
@@ -23,7 +23,7 @@ import (
 // replayed. Protection: recovery.table counts the run's reference to its file.
 func TestLargeWritesSurviveAReplay(t *testing.T) {
 	for _, mode := range []LogMode{LogBuffered, LogSynced} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := &Options{FS: mem, Log: mode, Budget: storyBudget}
 		db, err := Open("db", o)
 		require.NoError(t, err)
@@ -31,7 +31,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 		value := bytes.Repeat([]byte("large"), storyLarge/4)
 		require.NoError(t, db.Put([]byte("k"), value))
 		require.NoError(t, db.log.Flush())
-		left := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+		left := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 		db.manifest.mu.Unlock()
 		require.NoError(t, db.Close())
 		for range 2 {
@@ -49,7 +49,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 // another one meanwhile. Protection: logEnd.sync knows that a log that was
 // followed is on the disk.
 func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget})
+	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget})
 	require.NoError(t, err)
 	large := make([]byte, storyLarge)
 	for range 5 {
@@ -78,14 +78,14 @@ func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
 // manifest names the first log that must be there, runs come without gaps, and a
 // log that ended before it was followed by another tells of it.
 func TestMissingLogsAreFound(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", &Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20})
 	require.NoError(t, err)
 	db.manifest.mu.Lock() // the flusher gets no further
 	for i := range 20 {
 		require.NoError(t, db.Put([]byte(fmt.Sprint(i)), make([]byte, 100)))
 	}
-	left := mem.CrashClone(vfs.CrashOptions{Keep: 0})
+	left := mem.CrashClone(vfstest.CrashOptions{Keep: 0})
 	db.manifest.mu.Unlock()
 	require.NoError(t, db.Close())
 
@@ -94,12 +94,12 @@ func TestMissingLogsAreFound(t *testing.T) {
 	logs := directory.LogNumbers(names, 1)
 	require.Greater(t, len(logs), 2)
 	for _, number := range logs[:len(logs)-1] {
-		damaged := left.CrashClone(vfs.CrashOptions{Keep: 1})
+		damaged := left.CrashClone(vfstest.CrashOptions{Keep: 1})
 		require.NoError(t, damaged.Remove("db/"+directory.LogName(number)))
 		_, err := Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget})
 		require.ErrorIs(t, err, ErrCorrupt, "log %d of %v", number, logs)
 	}
-	damaged := left.CrashClone(vfs.CrashOptions{Keep: 1})
+	damaged := left.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, damaged.Remove("db/"+directory.LogName(logs[len(logs)-1])))
 	_, err = Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget})
 	require.ErrorIs(t, err, ErrCorrupt, "the last of %v", logs)
@@ -111,7 +111,7 @@ func TestMissingLogsAreFound(t *testing.T) {
 // Protection: Options.checkKey, on every path and in logs.
 func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
 	for _, mode := range allLogModes {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := &Options{FS: mem, Log: mode, Budget: goldenBudget, PartitionBytes: 3, Split: modelSplits[2], FileBytes: 1}
 		db, err := Open("db", o)
 		require.NoError(t, err)
@@ -169,7 +169,7 @@ func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
 func TestNumbersNeverRunOut(t *testing.T) {
 	for _, number := range []uint64{maxFileNumber, maxFileNumber - 1, maxNextNumber + 1} {
 		for _, name := range []string{directory.TableName(number), directory.LogName(number), directory.ManifestName(number)} {
-			mem := vfs.NewMem(vfs.MemOptions{})
+			mem := vfstest.NewMem(vfstest.MemOptions{})
 			o := &Options{FS: mem, Budget: storyBudget}
 			db, err := Open("db", o)
 			require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestNumbersNeverRunOut(t *testing.T) {
 		}
 	}
 	for _, e := range []edit{{nextFile: maxFileNumber}, {nextRun: maxFileNumber}, {flushed: maxFileNumber}} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		require.NoError(t, mem.MkdirAll("db"))
 		e.first, e.split = true, WholeKey.Name
 		w, err := createManifest(mem, "db", 1, &e)
@@ -248,7 +248,7 @@ func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 // of them overlapped others of its number, which was taken for damage: nothing was
 // compacted any more. Protection: addPart counts the runs of all parts on.
 func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, Budget: storyBudget}
 	for _, part := range []string{"aa", "bb"} {
 		db, err := Open(part, o)
@@ -322,7 +322,7 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 // returned no error. Protection: mayWrite knows that the store is closing.
 func TestCloseLosesNoWrite(t *testing.T) {
 	for range 30 {
-		o := &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: storyBudget}
+		o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: storyBudget}
 		db, err := Open("db", o)
 		require.NoError(t, err)
 		putAll(t, db, "a", "b", "c")

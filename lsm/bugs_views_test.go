@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Reads of a view, and Metrics, gave up what Peek had returned: the frame in the
@@ -52,10 +52,10 @@ func TestPeekedValuesStayWhileViewsAreRead(t *testing.T) {
 // the checkpoint said that they were missing, as of a store that is damaged.
 // Protection: View.flushed pins them.
 func TestViewsMayCloseWhileTheyAreCheckpointed(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var goOn func()
-	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(op vfs.Op, _ string) {
-		if op == vfs.OpLink && goOn != nil {
+	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(op vfstest.Op, _ string) {
+		if op == vfstest.OpLink && goOn != nil {
 			goOn()
 		}
 	}})

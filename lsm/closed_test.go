@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // requireMethods sees to it that a test leaves no exported method out.
@@ -29,7 +29,7 @@ func requireMethods[T any](t *testing.T, calls map[string]func() error) {
 func TestEverythingIsClosedAfterClose(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range allLogModes {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		db, err := Open("db", goldenOptions(mem, mode))
 		require.NoError(t, err)
 		key, value := []byte("aa:1"), []byte("value")
@@ -209,7 +209,7 @@ func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
 			for _, flushed := range []bool{false, true} {
 				for _, byStore := range []bool{false, true} {
 					t.Run(fmt.Sprintf("%s/%s/flushed=%v/store=%v", name, of, flushed, byStore), func(t *testing.T) {
-						db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: 4 << 20, Split: goldenOptions(nil, LogOff).Split})
+						db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: 4 << 20, Split: goldenOptions(nil, LogOff).Split})
 						require.NoError(t, err)
 						require.NoError(t, write(db))
 						if flushed {
@@ -240,7 +240,7 @@ func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
 
 // A reader of the value before went on with memory that the step had used again.
 func TestReaderEndsWithTheStepOfItsIterator(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{})})
+	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("a"), []byte("first")))
 	require.NoError(t, db.Put([]byte("b"), []byte("second")))
@@ -273,7 +273,7 @@ func here(plus int) string {
 }
 
 func TestCloseNamesWhatIsOpen(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", goldenOptions(mem, LogOff))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))

@@ -10,19 +10,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 var errEnough = errors.New("enough")
 
 // endingDisk is a disk over mem, and a context that ends at the n-th operation of it from 0
 // on that reads or makes a file. It counts those that follow.
-func endingDisk(t *testing.T, mem vfs.FS, n int64) (disk *vfs.Faulty, ctx context.Context, after func() int64) {
+func endingDisk(t *testing.T, mem vfs.FS, n int64) (disk *vfstest.Faulty, ctx context.Context, after func() int64) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var count atomic.Int64
-	disk = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+	disk = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		switch c.Op {
-		case vfs.OpOpen, vfs.OpCreate, vfs.OpRead, vfs.OpReadAt, vfs.OpLink:
+		case vfstest.OpOpen, vfstest.OpCreate, vfstest.OpRead, vfstest.OpReadAt, vfstest.OpLink:
 			if count.Add(1)-1 == n {
 				cancel(errEnough)
 			}
@@ -38,8 +39,8 @@ func contextOptions(fsys vfs.FS) *Options {
 }
 
 // storeToReplay makes a store that was not closed: of tables, and of a log with runs.
-func storeToReplay(t *testing.T) *vfs.Mem {
-	mem := vfs.NewMem(vfs.MemOptions{})
+func storeToReplay(t *testing.T) *vfstest.Mem {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", contextOptions(mem))
 	require.NoError(t, err)
 	put := func(i int) {
@@ -64,7 +65,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 	const most = 12 // to end a file that is being written, and to say that there is no more
 	opened := false
 	for n := int64(0); !opened; n += 7 {
-		mem := left.CrashClone(vfs.CrashOptions{})
+		mem := left.CrashClone(vfstest.CrashOptions{})
 		disk, ctx, after := endingDisk(t, mem, n)
 		db, err := OpenContext(ctx, "db", contextOptions(disk))
 		if opened = after() < 0; opened {
@@ -107,7 +108,7 @@ func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for n := int64(0); ; n += 5 {
-				clone := mem.CrashClone(vfs.CrashOptions{})
+				clone := mem.CrashClone(vfstest.CrashOptions{})
 				disk, ctx, after := endingDisk(t, clone, n)
 				err := call(ctx, disk)
 				if after() < 0 {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // stories together do everything that a store does.
@@ -70,10 +70,10 @@ var logModes = map[string]LogMode{"off": LogOff, "buffered": LogBuffered, "synce
 const raceStride = 40
 
 // keptAfterACrash are the ways in which a power cut treats what was not synced.
-func keptAfterACrash(crash int64, partly int) []vfs.CrashOptions {
-	kept := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
+func keptAfterACrash(crash int64, partly int) []vfstest.CrashOptions {
+	kept := []vfstest.CrashOptions{{Keep: 0}, {Keep: 1}}
 	for seed := range partly {
-		kept = append(kept, vfs.CrashOptions{
+		kept = append(kept, vfstest.CrashOptions{
 			Keep: []float64{0.5, 0.8, 0.2}[seed%3], Rand: rand.New(rand.NewPCG(uint64(seed), uint64(crash))),
 			BlockBytes: []int{512, 16, 4096}[seed%3],
 		})
@@ -88,17 +88,17 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 		for logName, mode := range logModes {
 			t.Run(name+"/"+logName, func(t *testing.T) {
 				t.Parallel()
-				mem := vfs.NewMem(vfs.MemOptions{})
+				mem := vfstest.NewMem(vfstest.MemOptions{})
 				var s *story
 				var operations, crashes, again atomic.Int64
-				crash := func(op vfs.Op, file string) {
+				crash := func(op vfstest.Op, file string) {
 					n := operations.Add(1)
 					if modelUnderRace && n%raceStride != 0 {
 						return
 					}
 					for i, kept := range keptAfterACrash(n, *crashSeeds) {
 						crashes.Add(1)
-						left, p := s.promised(func() *vfs.Mem { return mem.CrashClone(kept) })
+						left, p := s.promised(func() *vfstest.Mem { return mem.CrashClone(kept) })
 						if (n+int64(i))%*crashRecoveries == 0 && !testing.Short() {
 							again.Add(int64(crashDuringRecovery(s, left, &p)))
 						}
@@ -109,7 +109,7 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 						}
 					}
 				}
-				s = newStory(vfs.NewFaulty(mem, vfs.FaultyOptions{After: crash}), mode, memtableOf(name))
+				s = newStory(vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: crash}), mode, memtableOf(name))
 				err := s.play(steps)
 				require.NoError(t, s.wrong)
 				require.NoError(t, err)
@@ -123,12 +123,12 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 
 // crashDuringRecovery opens a copy of what a crash has left, with another crash
 // after each operation, and says how many there were.
-func crashDuringRecovery(s *story, left *vfs.Mem, p *promise) (crashes int) {
-	copied := left.CrashClone(vfs.CrashOptions{Keep: 1})
+func crashDuringRecovery(s *story, left *vfstest.Mem, p *promise) (crashes int) {
+	copied := left.CrashClone(vfstest.CrashOptions{Keep: 1})
 	o := s.o
 	o.Events.LeftBehind = func(error) {}
 	opening := true
-	o.FS = vfs.NewFaulty(copied, vfs.FaultyOptions{After: func(op vfs.Op, file string) {
+	o.FS = vfstest.NewFaulty(copied, vfstest.FaultyOptions{After: func(op vfstest.Op, file string) {
 		if !opening {
 			return
 		}

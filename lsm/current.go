@@ -10,9 +10,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weirstate/weir/internal/durable"
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -43,7 +44,7 @@ func (c current) content() string {
 
 // publish makes it the content of CURRENT, for good.
 func (c current) publish(fsys vfs.FS, dir string) error {
-	return vfs.Publish(fsys, filepath.Join(dir, directory.CurrentName), func(to io.Writer) error {
+	return durable.Publish(fsys, filepath.Join(dir, directory.CurrentName), func(to io.Writer) error {
 		_, err := io.WriteString(to, c.content())
 		return err
 	})

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // damagedStore is the disk of a store before it is damaged, and what there is to
@@ -20,7 +20,7 @@ import (
 type damagedStore struct {
 	name   string
 	o      Options
-	disk   *vfs.Mem
+	disk   *vfstest.Mem
 	dir    string
 	states []storyState // after each write; the last one is what it has
 	// floor is the state behind which nothing that is lost of the logs goes: what
@@ -34,19 +34,19 @@ type damagedStore struct {
 // their logs.
 var damageStories = map[string]struct {
 	mode LogMode
-	make func(t *testing.T, s *story) (left *vfs.Mem, floor int)
+	make func(t *testing.T, s *story) (left *vfstest.Mem, floor int)
 }{
-	"closed, without a log": {LogOff, func(t *testing.T, s *story) (*vfs.Mem, int) {
+	"closed, without a log": {LogOff, func(t *testing.T, s *story) (*vfstest.Mem, int) {
 		require.NoError(t, s.play(append(slices.Clone(damageSteps), closeStore)))
-		return s.disk().CrashClone(vfs.CrashOptions{Keep: 1}), s.acked
+		return s.disk().CrashClone(vfstest.CrashOptions{Keep: 1}), s.acked
 	}},
-	"closed, with a log": {LogSynced, func(t *testing.T, s *story) (*vfs.Mem, int) {
+	"closed, with a log": {LogSynced, func(t *testing.T, s *story) (*vfstest.Mem, int) {
 		require.NoError(t, s.play(append(slices.Clone(damageSteps), closeStore)))
-		return s.disk().CrashClone(vfs.CrashOptions{Keep: 1}), s.acked
+		return s.disk().CrashClone(vfstest.CrashOptions{Keep: 1}), s.acked
 	}},
-	"cut off, without a log": {LogOff, func(t *testing.T, s *story) (*vfs.Mem, int) {
+	"cut off, without a log": {LogOff, func(t *testing.T, s *story) (*vfstest.Mem, int) {
 		require.NoError(t, s.play(damageSteps))
-		left := s.disk().CrashClone(vfs.CrashOptions{Keep: 1})
+		left := s.disk().CrashClone(vfstest.CrashOptions{Keep: 1})
 		require.NoError(t, s.db.Close())
 		return left, s.acked
 	}},
@@ -65,7 +65,7 @@ var damageSteps = []storyStep{
 // cutOffWithLogs cuts a store off that has several logs, of which all but the last
 // have ended, with something that no table has; and a table of which only a log
 // speaks.
-func cutOffWithLogs(t *testing.T, s *story) (left *vfs.Mem, floor int) {
+func cutOffWithLogs(t *testing.T, s *story) (left *vfstest.Mem, floor int) {
 	require.NoError(t, s.play(damageSteps[:len(damageSteps)-2]))
 	s.db.manifest.mu.Lock() // the flusher gets no further
 	for _, step := range []storyStep{
@@ -80,25 +80,25 @@ func cutOffWithLogs(t *testing.T, s *story) (left *vfs.Mem, floor int) {
 	}
 	require.Positive(t, floor)
 	require.NoError(t, s.db.log.Flush())
-	left = s.disk().CrashClone(vfs.CrashOptions{Keep: 1})
+	left = s.disk().CrashClone(vfstest.CrashOptions{Keep: 1})
 	s.db.manifest.mu.Unlock()
 	require.NoError(t, s.db.Close())
 	return left, floor
 }
 
-func (s *story) disk() *vfs.Mem { return s.o.FS.(*vfs.Mem) }
+func (s *story) disk() *vfstest.Mem { return s.o.FS.(*vfstest.Mem) }
 
 // newDamagedStore makes a store by a story. Each call makes files that say the
 // same, but for their identities.
 func newDamagedStore(t *testing.T, name string) *damagedStore {
-	s := newStory(vfs.NewMem(vfs.MemOptions{}), damageStories[name].mode, 300)
+	s := newStory(vfstest.NewMem(vfstest.MemOptions{}), damageStories[name].mode, 300)
 	s.o.Compression, s.o.Picker = []Compression{S2}, idle{}
 	disk, floor := damageStories[name].make(t, s)
 	require.NoError(t, s.wrong)
 	d := &damagedStore{
 		name: name, o: s.o, disk: disk, dir: storyDir, states: s.states, floor: floor, unsynced: s.o.Log == LogBuffered,
 	}
-	j := d.judge(d.disk.CrashClone(vfs.CrashOptions{}))
+	j := d.judge(d.disk.CrashClone(vfstest.CrashOptions{}))
 	require.NoError(t, j.err)
 	require.NoError(t, j.checkErr)
 	require.Equal(t, len(d.states)-1, d.stateOf(j))
@@ -118,8 +118,8 @@ func (d *damagedStore) files(t *testing.T) (names []string) {
 func (d *damagedStore) path(name string) string { return filepath.Join(d.dir, name) }
 
 // with is the disk with content in the place of a file; nil takes the file away.
-func (d *damagedStore) with(t *testing.T, name string, content []byte) *vfs.Mem {
-	disk := d.disk.CrashClone(vfs.CrashOptions{})
+func (d *damagedStore) with(t *testing.T, name string, content []byte) *vfstest.Mem {
+	disk := d.disk.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, disk.Remove(d.path(name)))
 	if content != nil {
 		writeFile(t, disk, d.path(name), content)
@@ -137,7 +137,7 @@ type judgement struct {
 }
 
 // judge checks a store, then opens it and reads all of it in every way.
-func (d *damagedStore) judge(disk *vfs.Mem) (j judgement) {
+func (d *damagedStore) judge(disk *vfstest.Mem) (j judgement) {
 	o := d.o
 	o.FS = disk
 	j.took = allocatedIn(func() {

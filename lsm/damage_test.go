@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -98,7 +98,7 @@ func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 		require.Greater(t, edits, 4)
 		logs, err := c.logs(d.files(t))
 		require.NoError(t, err)
-		j := d.judge(d.disk.CrashClone(vfs.CrashOptions{}))
+		j := d.judge(d.disk.CrashClone(vfstest.CrashOptions{}))
 		if strings.Contains(d.name, "cut off, with a ") {
 			require.Greater(t, len(logs), 1)
 			require.Greater(t, j.report.Tables, len(c.tables), "one of which only a log speaks")
@@ -107,7 +107,7 @@ func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 		}
 
 		o := d.o
-		o.FS = d.disk.CrashClone(vfs.CrashOptions{})
+		o.FS = d.disk.CrashClone(vfstest.CrashOptions{})
 		db, err := Open(d.dir, &o)
 		require.NoError(t, err)
 		deep, tombstones, ranges := 0, int64(0), 0
@@ -206,7 +206,7 @@ func TestEveryFileThatIsAnotherIsKnown(t *testing.T) {
 		twin := newDamagedStore(t, d.name) // the same but for identities
 		twin.name = "another store"
 		for _, file := range d.files(t) {
-			known := func(what string, disk *vfs.Mem) {
+			known := func(what string, disk *vfstest.Mem) {
 				j := d.judge(disk)
 				require.Error(t, j.err, "%s is %s", file, what)
 				d.require(t, j, j.report.Problems[0].File, 0, fmt.Sprintf("%s is %s", file, what))
@@ -271,7 +271,7 @@ func TestRestoresOfDamagedStoresAreKnown(t *testing.T) {
 
 // requireRestore restores from a disk with damage in two parts, whose tables are
 // clipped.
-func (d *damagedStore) requireRestore(t *testing.T, disk *vfs.Mem, what string) {
+func (d *damagedStore) requireRestore(t *testing.T, disk *vfstest.Mem, what string) {
 	t.Helper()
 	o := d.o
 	o.FS = disk

@@ -7,8 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The tests of this file stand for bugs of this store, before it was released, with
@@ -17,7 +18,7 @@ import (
 
 // requireProblem checks the store db, of which a file is not as it should be, and
 // opens it.
-func requireProblem(t *testing.T, mem *vfs.Mem, file string) {
+func requireProblem(t *testing.T, mem *vfstest.Mem, file string) {
 	t.Helper()
 	report, err := Check(t.Context(), "db", goldenOptions(mem, LogOff))
 	require.ErrorIs(t, err, ErrCorrupt)
@@ -43,8 +44,8 @@ func TestCheckSeesThatALogIsMissing(t *testing.T) {
 
 // makeRotated makes a store that was not closed and has two logs, each with
 // something that no table has.
-func makeRotated(t *testing.T) *vfs.Mem {
-	mem := vfs.NewMem(vfs.MemOptions{})
+func makeRotated(t *testing.T) *vfstest.Mem {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(mem, LogSynced)
 	o.MemtableBytes = 300
 	db, err := Open("db", o)
@@ -55,7 +56,7 @@ func makeRotated(t *testing.T) *vfs.Mem {
 		require.NoError(t, db.Put([]byte(key), bytes.Repeat([]byte(key), 40)))
 	}
 	require.Greater(t, db.logNumber, first)
-	left := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	left := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	db.manifest.mu.Unlock()
 	require.NoError(t, db.Close())
 	return left
@@ -77,8 +78,8 @@ func TestCheckChangesNothing(t *testing.T) {
 
 	// Somebody opens the store while Check looks at it, and closes it.
 	opened := false
-	disk = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if c.Op == vfs.OpList && !opened {
+	disk = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+		if c.Op == vfstest.OpList && !opened {
 			opened = true
 			db, err := Open("db", goldenOptions(mem, LogOff))
 			require.NoError(t, err)
@@ -128,7 +129,7 @@ func TestCheckReadsEveryRecordOfLogs(t *testing.T) {
 // Restore took a store that was open and had no log, as it was last flushed.
 // Protection: it takes a manifest only that has ended.
 func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(mem, LogOff)
 	db, err := Open("db", o)
 	require.NoError(t, err)
@@ -137,7 +138,7 @@ func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("not flushed")))
 	parts := []Part{{Dir: "db"}}
 	require.ErrorIs(t, Restore(t.Context(), "to", parts, o), ErrOption)
-	crashed := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(crashed, LogOff)), ErrOption)
 	require.NoError(t, db.Close())
 	require.NoError(t, Restore(t.Context(), "to", parts, o))
@@ -150,7 +151,7 @@ func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 // The manifest of an empty store in the place of another one's made that empty, and
 // its tables were removed. Protection: CURRENT has the identity of the file.
 func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", goldenOptions(mem, LogOff))
 	require.NoError(t, err)
 	putAll(t, db, "aa:1")
@@ -204,7 +205,7 @@ func TestNoLogIsCutBeforeOneWithMore(t *testing.T) {
 	logs := directory.LogNumbers(names, 1)
 	log := contentOfFile(t, whole, "db/"+directory.LogName(logs[0]))
 	for size := range log {
-		mem := whole.CrashClone(vfs.CrashOptions{})
+		mem := whole.CrashClone(vfstest.CrashOptions{})
 		replace(t, mem, badFile{"db/" + directory.LogName(logs[0]), log[:size]})
 		requireProblem(t, mem, directory.LogName(logs[1]))
 	}

@@ -8,8 +8,9 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/confine"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Destroy removes a store that is not open: the files that stores make, and the directory
@@ -65,7 +66,7 @@ func removeFiles(fsys vfs.FS, dir string) error {
 		case directory.OtherFile:
 			failed = cmp.Or(failed, directory.NotOfStore(dir, name))
 		default:
-			failed = errors.Join(failed, directory.IgnoreMissing(vfs.RemoveFile(fsys, filepath.Join(dir, name))))
+			failed = errors.Join(failed, directory.IgnoreMissing(confine.RemoveFile(fsys, filepath.Join(dir, name))))
 		}
 	}
 	return failed

@@ -6,21 +6,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // otherSplit is one with a name of its own.
 var otherSplit = Split{Name: "other", Func: func(key []byte) int { return len(key) }}
 
 func TestDestroyRemovesWhatAStoreMakesAndNothingElse(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem, Log: LogSynced}
 	db, err := Open("store", o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("key"), []byte("value")))
 	require.NoError(t, db.Flush())
 	require.ErrorIs(t, Destroy("store", o), ErrLocked)
-	crashed := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, db.Close())
 	for _, name := range []string{"store/notes", "store/CURRENT.tmp", "store/000009.sst.lost"} {
 		f, err := crashed.Create(name)
@@ -41,7 +41,7 @@ func TestDestroyRemovesWhatAStoreMakesAndNothingElse(t *testing.T) {
 }
 
 func TestSplitOfAStore(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for dir, split := range map[string]Split{"a": WholeKey, "b": otherSplit} {
 		db, err := Open(dir, &Options{FS: mem, Split: split})
 		require.NoError(t, err)

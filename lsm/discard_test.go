@@ -8,14 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // What no table and no log has is lost, and the rest is there as after a crash.
 func TestDiscardWritesNothing(t *testing.T) {
 	for _, mode := range allLogModes {
 		t.Run(fmt.Sprint("log mode ", mode), func(t *testing.T) {
-			disk := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{})
+			disk := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
 			o := &Options{FS: disk, Log: mode, Picker: idle{}}
 			db, err := Open("db", o)
 			require.NoError(t, err)
@@ -23,7 +23,7 @@ func TestDiscardWritesNothing(t *testing.T) {
 			require.NoError(t, db.Flush())
 			require.NoError(t, db.Put([]byte("later"), []byte("v")))
 			mutations := func() [4]int {
-				return [4]int{disk.Count(vfs.OpCreate), disk.Count(vfs.OpWrite), disk.Count(vfs.OpSync), disk.Count(vfs.OpRename)}
+				return [4]int{disk.Count(vfstest.OpCreate), disk.Count(vfstest.OpWrite), disk.Count(vfstest.OpSync), disk.Count(vfstest.OpRename)}
 			}
 			before := mutations()
 			require.NoError(t, db.Discard())
@@ -47,7 +47,7 @@ func TestDiscardWritesNothing(t *testing.T) {
 func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
 	for _, mode := range allLogModes {
 		var full atomic.Bool
-		disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), func(c vfs.Call) error {
+		disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(c vfstest.Call) error {
 			if full.Load() && c.Op.Mutates() {
 				return syscall.ENOSPC
 			}
@@ -65,7 +65,7 @@ func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
 
 // Views and iterators that are open are named, and closed, as by Close.
 func TestDiscardNamesWhatIsOpen(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{})})
+	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	v, err := db.View()

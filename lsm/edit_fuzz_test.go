@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // allocatedIn is how many bytes a function allocates, freed or not.
@@ -110,7 +110,7 @@ func FuzzLsmLogRecord(f *testing.F) {
 	f.Add([]byte{recordRun, 3})
 	f.Add(appendFileMeta([]byte{recordFile}, &sampleEdits()[2].added[0].meta))
 	f.Add([]byte{})
-	o := Options{Split: modelSplits[2], FS: vfs.NewMem(vfs.MemOptions{}), NewMemtable: memtable.NewHash}
+	o := Options{Split: modelSplits[2], FS: vfstest.NewMem(vfstest.MemOptions{}), NewMemtable: memtable.NewHash}
 	db, err := Open("db", &o)
 	if err != nil {
 		f.Fatal(err)

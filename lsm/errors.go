@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/wal"
 )
 

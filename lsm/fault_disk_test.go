@@ -7,7 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // faultyDisk is a file system in memory with a fault, which is lifted at some
@@ -15,8 +16,8 @@ import (
 //
 // Thread safety: all methods may be called at the same time.
 type faultyDisk struct {
-	*vfs.Faulty
-	mem    *vfs.Mem
+	*vfstest.Faulty
+	mem    *vfstest.Mem
 	hits   atomic.Int64
 	lifted atomic.Bool
 
@@ -26,9 +27,9 @@ type faultyDisk struct {
 }
 
 // newFaultyDisk returns a disk over mem with the fault that plan makes.
-func newFaultyDisk(mem *vfs.Mem, plan vfs.Plan) *faultyDisk {
+func newFaultyDisk(mem *vfstest.Mem, plan vfstest.Plan) *faultyDisk {
 	d := &faultyDisk{mem: mem, handles: make(map[int]string)}
-	d.Faulty = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+	d.Faulty = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if d.lifted.Load() {
 			return nil
 		}
@@ -42,7 +43,7 @@ func newFaultyDisk(mem *vfs.Mem, plan vfs.Plan) *faultyDisk {
 }
 
 // opened notes a handle, and returns what forgets it.
-func (d *faultyDisk) opened(op vfs.Op, name string) (closed func()) {
+func (d *faultyDisk) opened(op vfstest.Op, name string) (closed func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last++
@@ -62,7 +63,7 @@ func (d *faultyDisk) left() []string {
 	return slices.Sorted(maps.Values(d.handles))
 }
 
-func (d *faultyDisk) file(f vfs.File, err error, op vfs.Op, name string) (vfs.File, error) {
+func (d *faultyDisk) file(f vfs.File, err error, op vfstest.Op, name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -72,13 +73,13 @@ func (d *faultyDisk) file(f vfs.File, err error, op vfs.Op, name string) (vfs.Fi
 // Create implements vfs.FS.
 func (d *faultyDisk) Create(name string) (vfs.File, error) {
 	f, err := d.Faulty.Create(name)
-	return d.file(f, err, vfs.OpCreate, name)
+	return d.file(f, err, vfstest.OpCreate, name)
 }
 
 // Open implements vfs.FS.
 func (d *faultyDisk) Open(name string) (vfs.File, error) {
 	f, err := d.Faulty.Open(name)
-	return d.file(f, err, vfs.OpOpen, name)
+	return d.file(f, err, vfstest.OpOpen, name)
 }
 
 // Lock implements vfs.FS.
@@ -87,7 +88,7 @@ func (d *faultyDisk) Lock(name string) (vfs.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &notedLock{l, d.opened(vfs.OpLock, name)}, nil
+	return &notedLock{l, d.opened(vfstest.OpLock, name)}, nil
 }
 
 // notedFile is a file of which the disk knows that it is open.

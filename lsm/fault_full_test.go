@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // ballastBytes is more than a story needs.
@@ -20,13 +20,13 @@ const ballastName = "ballast"
 // smallDisk returns a disk on which so many bytes are free. More are when its
 // ballast is removed.
 func smallDisk(t *testing.T, freeBytes int64) *faultyDisk {
-	mem := vfs.NewMem(vfs.MemOptions{MaxBytes: ballastBytes + freeBytes})
+	mem := vfstest.NewMem(vfstest.MemOptions{MaxBytes: ballastBytes + freeBytes})
 	f, err := mem.Create(ballastName)
 	require.NoError(t, err)
 	_, err = f.Write(make([]byte, ballastBytes))
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
-	return newFaultyDisk(mem, func(vfs.Call) error { return nil })
+	return newFaultyDisk(mem, func(vfstest.Call) error { return nil })
 }
 
 // Whatever the size of a disk that is too small: calls give ENOSPC or do what

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // hiddenStore makes a store of three runs, of several blocks each: the first has
@@ -45,7 +45,7 @@ func hiddenStore(t *testing.T, o Options) storyState {
 }
 
 func hiddenOptions() Options {
-	o := newStory(vfs.NewMem(vfs.MemOptions{}), LogOff, 1<<20).o
+	o := newStory(vfstest.NewMem(vfstest.MemOptions{}), LogOff, 1<<20).o
 	o.Picker = idle{}
 	return o
 }
@@ -53,11 +53,11 @@ func hiddenOptions() Options {
 // readFails opens the store of a disk anew for each of the reads that use makes,
 // and has that one fail. It stops when there was none.
 func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
-	mem := o.FS.(*vfs.Mem)
+	mem := o.FS.(*vfstest.Mem)
 	for n := 0; ; n++ {
 		var on atomic.Bool
-		plan := vfs.FailNth(n, syscall.EIO, vfs.OpReadAt)
-		disk := newFaultyDisk(mem.CrashClone(vfs.CrashOptions{Keep: 1}), func(c vfs.Call) error {
+		plan := vfstest.FailNth(n, syscall.EIO, vfstest.OpReadAt)
+		disk := newFaultyDisk(mem.CrashClone(vfstest.CrashOptions{Keep: 1}), func(c vfstest.Call) error {
 			if on.Load() {
 				return plan(c)
 			}

@@ -13,7 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // ordeal is a story on a disk with a fault. It goes on after steps that fail.
@@ -263,10 +264,10 @@ func (o *ordeal) close() {
 func (o *ordeal) recover(powerCut bool) {
 	o.disk.lifted.Store(true)
 	if powerCut {
-		left, p := o.promised(func() *vfs.Mem { return o.disk.mem.CrashClone(vfs.CrashOptions{}) })
+		left, p := o.promised(func() *vfstest.Mem { return o.disk.mem.CrashClone(vfstest.CrashOptions{}) })
 		o.expectNone("after a power cut", p.verify(o.o, left))
 	}
-	_, p := o.promised(func() *vfs.Mem { return o.disk.mem })
+	_, p := o.promised(func() *vfstest.Mem { return o.disk.mem })
 	o.expectNone("without the fault", p.verify(o.o, o.disk.mem))
 	o.expectNone("at work again", works(o.o, o.disk.mem))
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 var faultStride = flag.Int("lsm.faultstride", 0, "after how many operations of a story the next fault is; default 23, more with -short or -race")
@@ -32,7 +32,7 @@ func faultsStride() int {
 type fault struct {
 	cause   error
 	lasting bool
-	kinds   []vfs.Op // all if there are none
+	kinds   []vfstest.Op // empty: all
 }
 
 // faults are by name. On a full disk, what takes no room succeeds.
@@ -40,23 +40,23 @@ var faults = map[string]fault{
 	"once":        {syscall.EIO, false, nil},
 	"for good":    {syscall.EIO, true, nil},
 	"full once":   {fullDisk, false, nil},
-	"full":        {fullDisk, true, []vfs.Op{vfs.OpWrite, vfs.OpCreate, vfs.OpLink, vfs.OpMkdirAll}},
-	"a read":      {syscall.EIO, false, []vfs.Op{vfs.OpRead, vfs.OpReadAt}},
-	"all reads":   {syscall.EIO, true, []vfs.Op{vfs.OpRead, vfs.OpReadAt}},
-	"a sync":      {syscall.EIO, false, []vfs.Op{vfs.OpSync, vfs.OpSyncDir}},
-	"all renames": {syscall.EIO, true, []vfs.Op{vfs.OpRename}},
-	"all removes": {syscall.EIO, true, []vfs.Op{vfs.OpRemove}},
+	"full":        {fullDisk, true, []vfstest.Op{vfstest.OpWrite, vfstest.OpCreate, vfstest.OpLink, vfstest.OpMkdirAll}},
+	"a read":      {syscall.EIO, false, []vfstest.Op{vfstest.OpRead, vfstest.OpReadAt}},
+	"all reads":   {syscall.EIO, true, []vfstest.Op{vfstest.OpRead, vfstest.OpReadAt}},
+	"a sync":      {syscall.EIO, false, []vfstest.Op{vfstest.OpSync, vfstest.OpSyncDir}},
+	"all renames": {syscall.EIO, true, []vfstest.Op{vfstest.OpRename}},
+	"all removes": {syscall.EIO, true, []vfstest.Op{vfstest.OpRemove}},
 }
 
 // fullDisk writes half before it finds no room.
-var fullDisk = vfs.ShortWrite(syscall.ENOSPC)
+var fullDisk = vfstest.ShortWrite(syscall.ENOSPC)
 
 // plan is for the n-th operation of the fault's kinds.
-func (f fault) plan(n int) vfs.Plan {
+func (f fault) plan(n int) vfstest.Plan {
 	if f.lasting {
-		return vfs.FailFrom(n, f.cause, f.kinds...)
+		return vfstest.FailFrom(n, f.cause, f.kinds...)
 	}
-	return vfs.FailNth(n, f.cause, f.kinds...)
+	return vfstest.FailNth(n, f.cause, f.kinds...)
 }
 
 var storyPickers = map[string]func() Picker{
@@ -113,6 +113,6 @@ func TestAnyOperationMayFail(t *testing.T) {
 
 // newOrdeal returns an ordeal with a fault at the n-th operation of its kinds.
 func newOrdeal(f fault, n int, mode LogMode, memtableBytes int64) *ordeal {
-	disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), f.plan(n))
+	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), f.plan(n))
 	return &ordeal{story: newStory(disk, mode, memtableBytes), disk: disk, cause: f.cause, lasting: f.lasting}
 }

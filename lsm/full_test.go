@@ -11,8 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // untilNil repeats a call until it succeeds. It is a guard against hangs only.
@@ -28,8 +29,8 @@ func untilNil(t *testing.T, do func() error) {
 }
 
 // failing is a disk of which the operations fail that a test chooses, with a cause.
-func failing(mem *vfs.Mem, on *atomic.Bool, cause error, which func(vfs.Call) bool) *faultyDisk {
-	return newFaultyDisk(mem, func(c vfs.Call) error {
+func failing(mem *vfstest.Mem, on *atomic.Bool, cause error, which func(vfstest.Call) bool) *faultyDisk {
+	return newFaultyDisk(mem, func(c vfstest.Call) error {
 		if on.Load() && which(c) {
 			return cause
 		}
@@ -47,8 +48,8 @@ func requireHolds(t *testing.T, o Options, want map[string]string) {
 	require.NoError(t, db.Close())
 }
 
-func isOf(op vfs.Op, part string) func(vfs.Call) bool {
-	return func(c vfs.Call) bool { return c.Op == op && strings.Contains(c.Name, part) }
+func isOf(op vfstest.Op, part string) func(vfstest.Call) bool {
+	return func(c vfstest.Call) bool { return c.Op == op && strings.Contains(c.Name, part) }
 }
 
 // What was in the buffer of a log when the disk became full was in no file, and was lost
@@ -56,8 +57,8 @@ func isOf(op vfs.Op, part string) func(vfs.Call) bool {
 // loseLog has it flushed.
 func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	var full atomic.Bool
-	mem := vfs.NewMem(vfs.MemOptions{})
-	disk := failing(mem, &full, vfs.ShortWrite(syscall.ENOSPC), isOf(vfs.OpWrite, ""))
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	disk := failing(mem, &full, vfstest.ShortWrite(syscall.ENOSPC), isOf(vfstest.OpWrite, ""))
 	lost := 0
 	o := &Options{FS: disk, Budget: storyBudget, Log: LogBuffered}
 	o.Events.LogFailed = func(err error) {
@@ -87,7 +88,7 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	require.NoError(t, db.Flush(), "there is room again")
 	require.NoError(t, db.Put([]byte("after"), nil))
 	require.Equal(t, 1, lost)
-	left := mem.CrashClone(vfs.CrashOptions{})
+	left := mem.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, db.Close())
 	for _, disk := range []vfs.FS{mem, left} {
 		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: LogBuffered})
@@ -106,9 +107,9 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 	for _, mode := range []LogMode{LogBuffered, LogSynced} {
 		var full atomic.Bool
-		mem := vfs.NewMem(vfs.MemOptions{})
-		disk := failing(mem, &full, syscall.ENOSPC, func(c vfs.Call) bool {
-			return c.Op == vfs.OpWrite && !strings.Contains(c.Name, directory.TableSuffix) // the manifest as well
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
+			return c.Op == vfstest.OpWrite && !strings.Contains(c.Name, directory.TableSuffix) // the manifest as well
 		})
 		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode})
 		require.NoError(t, err)
@@ -126,7 +127,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 			require.Equal(t, []uint64{number}, directory.LogNumbers(names, 1))
 			require.Equal(t, size, log.Size())
 			if mode == LogSynced { // it has what was acknowledged
-				requireHolds(t, Options{FS: mem.CrashClone(vfs.CrashOptions{})}, storyState{"a": "1"})
+				requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, storyState{"a": "1"})
 			}
 		}
 		full.Store(false)
@@ -146,15 +147,15 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
 	var full, byHalf atomic.Bool
 	var half atomic.Value // the name of the log that was made by half
-	mem := vfs.NewMem(vfs.MemOptions{})
-	disk := failing(mem, &full, syscall.ENOSPC, func(c vfs.Call) bool {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
 		switch {
 		case strings.Contains(c.Name, directory.TableSuffix):
-			return c.Op == vfs.OpWrite // nothing is flushed
-		case byHalf.Load() && c.Op == vfs.OpCreate && strings.Contains(c.Name, directory.LogSuffix):
+			return c.Op == vfstest.OpWrite // nothing is flushed
+		case byHalf.Load() && c.Op == vfstest.OpCreate && strings.Contains(c.Name, directory.LogSuffix):
 			half.CompareAndSwap(nil, c.Name)
 		}
-		return half.Load() == c.Name && (c.Op == vfs.OpWrite || c.Op == vfs.OpRemove)
+		return half.Load() == c.Name && (c.Op == vfstest.OpWrite || c.Op == vfstest.OpRemove)
 	})
 	o := Options{FS: disk, Budget: storyBudget, Log: LogSynced, MemtableBytes: 100}
 	db, err := Open("db", &o)
@@ -175,12 +176,12 @@ func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
 		if err := put(1 + i); err != nil {
 			require.ErrorIs(t, err, ErrStalled)
 		}
-		requireHolds(t, Options{FS: mem.CrashClone(vfs.CrashOptions{})}, want)
+		requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, want)
 	}
 	require.NotNil(t, half.Load())
 	full.Store(false)
 	untilNil(t, func() error { return put(21) })
-	requireHolds(t, Options{FS: mem.CrashClone(vfs.CrashOptions{})}, want)
+	requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, want)
 	require.NoError(t, db.Close())
 	requireHolds(t, Options{FS: mem}, want)
 }
@@ -190,14 +191,14 @@ func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
 func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 	var full, slow atomic.Bool
 	reached, goOn := make(chan struct{}), make(chan struct{})
-	mem := vfs.NewMem(vfs.MemOptions{})
-	disk := newFaultyDisk(mem, func(c vfs.Call) error {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	disk := newFaultyDisk(mem, func(c vfstest.Call) error {
 		isLog := strings.Contains(c.Name, directory.LogSuffix)
 		switch {
-		case isLog && c.Op == vfs.OpSync && slow.CompareAndSwap(true, false):
+		case isLog && c.Op == vfstest.OpSync && slow.CompareAndSwap(true, false):
 			close(reached)
 			<-goOn
-		case c.Op == vfs.OpWrite && full.Load():
+		case c.Op == vfstest.OpWrite && full.Load():
 			return syscall.ENOSPC
 		}
 		return nil
@@ -212,7 +213,7 @@ func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 	require.ErrorIs(t, db.Put([]byte("second"), nil), ErrStalled)
 	close(goOn)
 	require.NoError(t, <-first)
-	left := mem.CrashClone(vfs.CrashOptions{})
+	left := mem.CrashClone(vfstest.CrashOptions{})
 	requireHolds(t, Options{FS: left}, storyState{"first": ""})
 	full.Store(false)
 	untilNil(t, func() error { return db.Put([]byte("second"), nil) })
@@ -222,12 +223,12 @@ func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 // A failed sync of the log or of the manifest, and of the directory that was opened,
 // is the end of writing, on a full disk as well.
 func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
-	for name, which := range map[string]func(vfs.Call) bool{
-		"log": isOf(vfs.OpSync, directory.LogSuffix), "manifest": isOf(vfs.OpSync, directory.ManifestPrefix), "directory": isOf(vfs.OpSyncDir, ""),
+	for name, which := range map[string]func(vfstest.Call) bool{
+		"log": isOf(vfstest.OpSync, directory.LogSuffix), "manifest": isOf(vfstest.OpSync, directory.ManifestPrefix), "directory": isOf(vfstest.OpSyncDir, ""),
 	} {
 		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 			var on atomic.Bool
-			disk := failing(vfs.NewMem(vfs.MemOptions{}), &on, cause, which)
+			disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &on, cause, which)
 			db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: LogSynced})
 			require.NoError(t, err)
 			on.Store(true)
@@ -252,8 +253,8 @@ func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	large := make([]byte, storyLarge)
 	for _, mode := range allLogModes {
 		var on atomic.Bool
-		mem := vfs.NewMem(vfs.MemOptions{})
-		disk := failing(mem, &on, vfs.NotOpened(syscall.EMFILE), isOf(vfs.OpSyncDir, ""))
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		disk := failing(mem, &on, vfstest.NotOpened(syscall.EMFILE), isOf(vfstest.OpSyncDir, ""))
 		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
@@ -284,9 +285,9 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 			var failed atomic.Pointer[string]
 			var next atomic.Bool
-			mem := vfs.NewMem(vfs.MemOptions{})
-			disk := newFaultyDisk(mem, func(c vfs.Call) error {
-				if isOf(vfs.OpSync, directory.TableSuffix)(c) && next.CompareAndSwap(true, false) {
+			mem := vfstest.NewMem(vfstest.MemOptions{})
+			disk := newFaultyDisk(mem, func(c vfstest.Call) error {
+				if isOf(vfstest.OpSync, directory.TableSuffix)(c) && next.CompareAndSwap(true, false) {
 					failed.Store(&c.Name)
 					return cause
 				}
@@ -318,7 +319,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 			}
 			want["large"] = large
 			require.NoError(t, db.Flush())
-			after := mem.CrashClone(vfs.CrashOptions{})
+			after := mem.CrashClone(vfstest.CrashOptions{})
 			require.NoError(t, db.Close())
 			for _, disk := range []vfs.FS{mem, after} {
 				requireHolds(t, Options{FS: disk}, want)
@@ -331,7 +332,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 // buffered one. With a synced log it is one write, one sync and the mark behind it.
 func TestWhatASmallWriteCosts(t *testing.T) {
 	for mode, perWrite := range map[LogMode]int{LogOff: 0, LogBuffered: 0, LogSynced: 3} {
-		disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), func(vfs.Call) error { return nil })
+		disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
 		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode, Picker: idle{}})
 		require.NoError(t, err)
 		key, value := []byte("key"), []byte("value")

@@ -13,18 +13,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // noRoom are the errors of a disk, a user or a file that may have no more bytes.
 // Writes fail with them before or after the first half.
 var noRoom = map[string]error{
 	"ENOSPC":       syscall.ENOSPC,
-	"ENOSPC, half": vfs.ShortWrite(syscall.ENOSPC),
-	"EDQUOT, half": vfs.ShortWrite(syscall.EDQUOT),
+	"ENOSPC, half": vfstest.ShortWrite(syscall.ENOSPC),
+	"EDQUOT, half": vfstest.ShortWrite(syscall.EDQUOT),
 	"EFBIG":        syscall.EFBIG,
-	"EFBIG, half":  vfs.ShortWrite(syscall.EFBIG),
+	"EFBIG, half":  vfstest.ShortWrite(syscall.EFBIG),
 }
 
 // fullSteps do everything that writes to the disk of an open store.
@@ -77,8 +78,8 @@ func (w *fullWalk) requireRefused(err error) {
 	}
 }
 
-func newFullWalk(mode LogMode, plan vfs.Plan, cause error) *fullWalk {
-	disk := newFaultyDisk(vfs.NewMem(vfs.MemOptions{}), plan)
+func newFullWalk(mode LogMode, plan vfstest.Plan, cause error) *fullWalk {
+	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), plan)
 	w := &fullWalk{ordeal: &ordeal{story: newStory(disk, mode, 600), disk: disk, cause: cause}}
 	if short := errors.Unwrap(cause); short != nil {
 		w.cause = short
@@ -106,9 +107,9 @@ func TestWritesGoOnWhenThereIsRoomAgain(t *testing.T) {
 				hits := 0
 				offset++
 				for n := offset % stride; ; n += stride {
-					nth := vfs.FailFrom(n, cause, vfs.OpWrite)
+					nth := vfstest.FailFrom(n, cause, vfstest.OpWrite)
 					opened := false
-					w := newFullWalk(logModes[modeName], func(c vfs.Call) error {
+					w := newFullWalk(logModes[modeName], func(c vfstest.Call) error {
 						if !opened {
 							return nil
 						}
@@ -123,7 +124,7 @@ func TestWritesGoOnWhenThereIsRoomAgain(t *testing.T) {
 						w.take([]storyStep{put("a:3", "last"), flush})
 						w.expectNone("content", look(w.story))
 						want := w.current()
-						left := w.disk.mem.CrashClone(vfs.CrashOptions{})
+						left := w.disk.mem.CrashClone(vfstest.CrashOptions{})
 						w.expectNone("after a power cut", holds(withFS(w.o, left), storyDir, want))
 						w.expectNone("Close", w.db.Close())
 						w.expectNone("opened again", holds(withFS(w.o, w.disk.mem), storyDir, want))
@@ -150,21 +151,21 @@ func withFS(o Options, fsys vfs.FS) Options {
 // While there is no room for a manifest or for CURRENT, and after there is again, a
 // power cut after any operation loses nothing that was acknowledged.
 func TestACrashAfterAManifestCouldNotBeWritten(t *testing.T) {
-	requireCrashesSafe(t, 1, func(c vfs.Call) bool {
+	requireCrashesSafe(t, 1, func(c vfstest.Call) bool {
 		return strings.Contains(c.Name, directory.ManifestPrefix) || strings.Contains(c.Name, directory.CurrentName)
 	})
 }
 
 // The same for every other write.
 func TestACrashAfterALogOrATableCouldNotBeWritten(t *testing.T) {
-	requireCrashesSafe(t, 3, func(c vfs.Call) bool {
+	requireCrashesSafe(t, 3, func(c vfstest.Call) bool {
 		return strings.Contains(c.Name, directory.LogSuffix) || strings.Contains(c.Name, directory.TableSuffix)
 	})
 }
 
 // requireCrashesSafe has writes fail that a test chooses, every few of them the first,
 // and the power go after every operation from then on.
-func requireCrashesSafe(t *testing.T, stride int, which func(vfs.Call) bool) {
+func requireCrashesSafe(t *testing.T, stride int, which func(vfstest.Call) bool) {
 	switch {
 	case modelUnderRace:
 		stride *= 20
@@ -179,9 +180,9 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfs.Call) bool) {
 				cause := noRoom[slices.Sorted(maps.Keys(noRoom))[n%len(noRoom)]]
 				w := newFullWalk(mode, nil, cause)
 				w.room = 1 + n%3
-				nth := vfs.FailFrom(n, cause, vfs.OpWrite)
-				w.disk.Faulty = vfs.NewFaulty(w.disk.mem, vfs.FaultyOptions{
-					Plan: func(c vfs.Call) error {
+				nth := vfstest.FailFrom(n, cause, vfstest.OpWrite)
+				w.disk.Faulty = vfstest.NewFaulty(w.disk.mem, vfstest.FaultyOptions{
+					Plan: func(c vfstest.Call) error {
 						if w.disk.lifted.Load() || !which(c) {
 							return nil
 						}
@@ -191,13 +192,13 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfs.Call) bool) {
 						}
 						return err
 					},
-					After: func(op vfs.Op, file string) {
+					After: func(op vfstest.Op, file string) {
 						if w.disk.hits.Load() == 0 || w.db == nil {
 							return
 						}
 						for i, kept := range keptAfterACrash(int64(n), 1) {
 							crashes.Add(1)
-							left, p := w.promised(func() *vfs.Mem { return w.disk.mem.CrashClone(kept) })
+							left, p := w.promised(func() *vfstest.Mem { return w.disk.mem.CrashClone(kept) })
 							if err := p.verify(w.o, left); err != nil {
 								w.expectNone("a crash", fmt.Errorf("%d after %v of %s: %w", i, op, file, err))
 							}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // How many entries of runs a first key may cost, whatever was deleted before: of some
@@ -35,7 +35,7 @@ var ofEight = Split{Name: "eight", Func: func(key []byte) int { return min(8, le
 func newQueue(t *testing.T, o Options) *queue {
 	o.Split = ofEight
 	if o.FS == nil {
-		o.FS = vfs.NewMem(vfs.MemOptions{})
+		o.FS = vfstest.NewMem(vfstest.MemOptions{})
 	}
 	db, err := Open("store", &o)
 	require.NoError(t, err)
@@ -272,7 +272,7 @@ func TestStackCostsAFewSteps(t *testing.T) {
 }
 
 func TestFirstKeyAfterOpenWalksOnce(t *testing.T) {
-	fs := vfs.NewMem(vfs.MemOptions{})
+	fs := vfstest.NewMem(vfstest.MemOptions{})
 	const n = 5000
 	q := newQueue(t, Options{FS: fs, Picker: idlePicker{}})
 	for i := range n {

@@ -13,8 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // goldenBudget makes opening a store cheap.
@@ -78,7 +79,7 @@ var goldenLarge = strings.Repeat("large value ", 4<<20/16/10)
 
 // goldenStores are directories, with what is in them.
 var goldenStores = map[string]struct {
-	make func(t *testing.T) *vfs.Mem // in the directory db
+	make func(t *testing.T) *vfstest.Mem // in the directory db
 	want func() map[string]string
 }{
 	"v1-closed": {makeClosed, closedWant}, // by a writer of CURRENT of version 1
@@ -103,8 +104,8 @@ func closedWant() map[string]string {
 }
 
 // makeClosed makes a store out of two, writes to it and closes it.
-func makeClosed(t *testing.T) *vfs.Mem {
-	mem := vfs.NewMem(vfs.MemOptions{})
+func makeClosed(t *testing.T) *vfstest.Mem {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for _, part := range []string{"one", "two"} {
 		db, err := Open(part, goldenOptions(mem, LogOff))
 		require.NoError(t, err)
@@ -128,8 +129,8 @@ func makeClosed(t *testing.T) *vfs.Mem {
 
 // makeOpen makes a store that was never closed: of some writes only logs speak,
 // and of one a log and a table.
-func makeOpen(t *testing.T) *vfs.Mem {
-	mem := vfs.NewMem(vfs.MemOptions{})
+func makeOpen(t *testing.T) *vfstest.Mem {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", goldenOptions(mem, LogSynced))
 	require.NoError(t, err)
 	goldenFill(t, db, "one")
@@ -141,7 +142,7 @@ func makeOpen(t *testing.T) *vfs.Mem {
 	b.Put([]byte("zz:1"), []byte("zz"))
 	b.Append([]byte("zz:2"), []byte("zz2"))
 	require.NoError(t, db.Apply(&b))
-	left := mem.CrashClone(vfs.CrashOptions{Keep: 0})
+	left := mem.CrashClone(vfstest.CrashOptions{Keep: 0})
 	db.manifest.mu.Unlock()
 	require.NoError(t, db.Close())
 	return left
@@ -154,7 +155,7 @@ func TestStoresAreRead(t *testing.T) {
 		if _, err := os.Stat(dir); *update && os.IsNotExist(err) { // they are random, and never changed
 			copyFiles(t, vfs.Real{}, dir, g.make(t), "db")
 		}
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		copyFiles(t, mem, "db", vfs.Real{}, dir)
 		report, err := Check(t.Context(), "db", goldenOptions(mem, LogOff))
 		require.NoError(t, err, name)

@@ -12,9 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -256,7 +257,7 @@ var goldenFile = version.FileMeta{
 }
 
 func TestRecordsAreWrittenByteForByte(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", goldenOptions(mem, LogBuffered))
 	require.NoError(t, err)
 	for _, g := range goldenRecords {
@@ -288,9 +289,9 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 
 // goldenLog is a store as the pages say, without tables, of which the log has
 // records.
-func goldenLog(t *testing.T, records ...[]byte) *vfs.Mem {
+func goldenLog(t *testing.T, records ...[]byte) *vfstest.Mem {
 	t.Helper()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, mem.MkdirAll("db"))
 	first := pageEdit{version: 1, first: 1, identity: goldenIdentity, split: "colon", partition: 2, nextFile: 3, nextRun: 1, firstLog: 2}
 	manifest := writeRecords(t, mem, "db/MANIFEST-000001", first.build())
@@ -307,7 +308,7 @@ func goldenHead(identity string, number uint64) []byte {
 	})
 }
 
-func writeRecords(t *testing.T, mem *vfs.Mem, name string, records ...[]byte) wal.Identity {
+func writeRecords(t *testing.T, mem *vfstest.Mem, name string, records ...[]byte) wal.Identity {
 	t.Helper()
 	w, err := wal.Create(mem, name, wal.Options{})
 	require.NoError(t, err)

@@ -10,8 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // countingFS counts the tables that are open for reading.
@@ -68,7 +69,7 @@ func manyTables(t *testing.T, o *Options, tables int) *DB {
 // All tables of a store were open for as long as it was.
 func TestOpenTablesAreBounded(t *testing.T) {
 	const tables, most = 60, 7
-	fsys := &countingFS{FS: vfs.NewMem(vfs.MemOptions{})}
+	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
 	o := &Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: most}
 	db := manyTables(t, o, tables)
 	read := func() {
@@ -113,7 +114,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 
 	require.NoError(t, db.Compact())
 	waitForJanitor(db)
-	require.Equal(t, 1, tablesOnDisk(t, fsys.FS.(*vfs.Mem)), "tables that are not open are removed")
+	require.Equal(t, 1, tablesOnDisk(t, fsys.FS.(*vfstest.Mem)), "tables that are not open are removed")
 	require.LessOrEqual(t, fsys.open.Load(), int64(1))
 	read()
 	require.NoError(t, db.Close())
@@ -122,7 +123,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 
 // A table that is used again and again is not opened again and again.
 func TestTableThatIsUsedStaysOpen(t *testing.T) {
-	fsys := &countingFS{FS: vfs.NewMem(vfs.MemOptions{})}
+	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
 	db, err := Open("db", &Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: 3, Picker: quietPicker{}})
 	require.NoError(t, err)
 	keys := []string{"a", "b", "c", "d", "e"}
@@ -146,7 +147,7 @@ func TestTableThatIsUsedStaysOpen(t *testing.T) {
 // Indexes and filters of all tables were in memory, whatever the budget.
 func TestIndexesAndFiltersKeepWithinTheBudget(t *testing.T) {
 	const limit = 4 << 20
-	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: limit, FileBytes: 64 << 10, FilterBits: 64, BlockBytes: 512, MemtableBytes: 1 << 20})
+	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit, FileBytes: 64 << 10, FilterBits: 64, BlockBytes: 512, MemtableBytes: 1 << 20})
 	require.NoError(t, err)
 	const keys = 600_000 // 4.8 MB of filters
 	for i := range keys {
@@ -167,7 +168,7 @@ func TestIndexesAndFiltersKeepWithinTheBudget(t *testing.T) {
 
 // A table that cannot be opened again is an error of the read, and nothing else.
 func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := manyTables(t, &Options{FS: mem, BudgetBytes: 4 << 20, MaxOpenFiles: 1}, 3)
 	_, _, err := db.Get([]byte("k:002"), nil)
 	require.NoError(t, err)
@@ -192,12 +193,12 @@ func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 }
 
 func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
-	_, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: goldenBudget, MaxOpenFiles: 3})
+	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: goldenBudget, MaxOpenFiles: 3})
 	require.ErrorIs(t, err, ErrOption)
-	_, err = Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), MaxOpenFiles: -1})
+	_, err = Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), MaxOpenFiles: -1})
 	require.ErrorIs(t, err, ErrOption)
 
-	fsys := &countingFS{FS: vfs.NewMem(vfs.MemOptions{})}
+	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
 	budget := NewBudget(4 << 20)
 	budget.LimitOpenFiles(5)
 	var open []*DB
@@ -229,12 +230,12 @@ func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
 // Check, and an Open that failed, closed tables without the lock that other stores of the
 // budget take to close them: both did, and the process ended.
 func TestTablesAreClosedOnceAlthoughOtherStoresNeedTheirPlaces(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, manyTables(t, &Options{FS: mem, BudgetBytes: 4 << 20}, 60).Close())
 	b := NewBudget(4 << 20)
 	b.LimitOpenFiles(30)
 	o := &Options{FS: mem, Budget: b, Split: colon}
-	other := manyTables(t, &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: b}, 60)
+	other := manyTables(t, &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: b}, 60)
 	var ended atomic.Bool
 	var group sync.WaitGroup
 	group.Go(func() {

@@ -7,12 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // memoryStore opens a store in memory, which the test closes.
 func memoryStore(t testing.TB, o Options) *DB {
-	o.FS = vfs.NewMem(vfs.MemOptions{})
+	o.FS = vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", &o)
 	require.NoError(t, err)
 	t.Cleanup(func() {

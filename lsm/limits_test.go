@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // limits are those of a test: in memtables, and large enough for files of their
@@ -71,7 +71,7 @@ func TestLimitsAreExactOnEveryPath(t *testing.T) {
 			for name, path := range writePaths {
 				t.Run(fmt.Sprint(size, mode, name), func(t *testing.T) {
 					o := &Options{
-						FS: vfs.NewMem(vfs.MemOptions{}), Log: mode, Budget: goldenBudget,
+						FS: vfstest.NewMem(vfstest.MemOptions{}), Log: mode, Budget: goldenBudget,
 						MaxKeySize: limit.key, MaxValueSize: limit.value,
 					}
 					db, err := Open("db", o)
@@ -137,7 +137,7 @@ func TestOutgrownValuesAreStreamsOnly(t *testing.T) {
 		for _, mode := range allLogModes {
 			for name, grow := range outgrown {
 				t.Run(fmt.Sprint(size, mode, name), func(t *testing.T) {
-					o := &Options{FS: vfs.NewMem(vfs.MemOptions{}), Log: mode, Budget: goldenBudget, MaxValueSize: limit.value}
+					o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: mode, Budget: goldenBudget, MaxValueSize: limit.value}
 					db, err := Open("db", o)
 					require.NoError(t, err)
 					key, piece := []byte("key"), sized(limit.value/2, 'v')

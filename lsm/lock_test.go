@@ -9,9 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // losses are ways in which a store's lock goes while it is open.
@@ -35,7 +36,7 @@ func TestStoreThatHasLostItsLockStops(t *testing.T) {
 	}
 	for how, lose := range losses {
 		for _, mode := range []LogMode{LogOff, LogSynced} {
-			for name, fsys := range map[string]vfs.FS{"mem": vfs.NewMem(vfs.MemOptions{}), "real": vfs.Real{}} {
+			for name, fsys := range map[string]vfs.FS{"mem": vfstest.NewMem(vfstest.MemOptions{}), "real": vfs.Real{}} {
 				t.Run(fmt.Sprint(how, " ", name, " ", mode), func(t *testing.T) {
 					dir := filepath.Join(t.TempDir(), "db")
 					o := &Options{FS: fsys, Log: mode}
@@ -110,7 +111,7 @@ func TestStoreWhoseDirectoryWasReplacedMakesNoCheckpointOfTheNewOne(t *testing.T
 
 // The lock of a directory is lost while a store is made there.
 func TestStoreIsNotMadeWhereTheLockIsLost(t *testing.T) {
-	fsys := vfs.NewMem(vfs.MemOptions{})
+	fsys := vfstest.NewMem(vfstest.MemOptions{})
 	e := &edit{first: true, nextFile: 3, nextRun: 1}
 	for number := range uint64(2) {
 		f, err := fsys.Create(fmt.Sprint("table", number))

@@ -8,8 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // contents are the files of a directory but for the lock.
@@ -27,7 +28,7 @@ func contents(t *testing.T, fsys vfs.FS, dir string) map[string]string {
 }
 
 // storeOfRuns is a store with a table for each run, which was closed or is still open.
-func storeOfRuns(t *testing.T, mem *vfs.Mem, runs int, mode LogMode) *DB {
+func storeOfRuns(t *testing.T, mem *vfstest.Mem, runs int, mode LogMode) *DB {
 	t.Helper()
 	db, err := Open("db", &Options{FS: mem, Budget: storyBudget, Picker: idle{}, Log: mode})
 	require.NoError(t, err)
@@ -44,7 +45,7 @@ func storeOfRuns(t *testing.T, mem *vfs.Mem, runs int, mode LogMode) *DB {
 func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 	for _, mode := range allLogModes {
 		for _, copied := range []bool{false, true} { // a checkpoint is closed as well
-			mem := vfs.NewMem(vfs.MemOptions{})
+			mem := vfstest.NewMem(vfstest.MemOptions{})
 			db := storeOfRuns(t, mem, 3, mode)
 			if copied {
 				require.NoError(t, db.Checkpoint(t.Context(), "copy"))
@@ -62,7 +63,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 					if bytes.Equal(damaged, whole) {
 						continue
 					}
-					disk := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+					disk := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 					replace(t, disk, badFile{dir + "/" + directory.ManifestName(c.number), damaged})
 					before := contents(t, disk, dir)
 					o := &Options{FS: disk, Budget: storyBudget, Log: mode}
@@ -80,7 +81,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 
 // Bytes behind the end of a manifest are damage as well.
 func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, storeOfRuns(t, mem, 1, LogOff).Close())
 	c, err := readCurrent(mem, "db")
 	require.NoError(t, err)
@@ -93,7 +94,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
 // A close that could not bring everything to the disk, and Discard, do not say that the
 // store was closed; nor does a store that is open.
 func TestOnlyACleanCloseSaysSo(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	size := func() int64 {
 		c, err := readCurrent(mem, "db")
 		require.NoError(t, err)
@@ -119,11 +120,11 @@ func TestOnlyACleanCloseSaysSo(t *testing.T) {
 
 // lostStore is a store that was never closed and whose manifest has lost all but its
 // first edit: nothing speaks of its tables any more.
-func lostStore(t *testing.T, runs int) *vfs.Mem {
+func lostStore(t *testing.T, runs int) *vfstest.Mem {
 	t.Helper()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := storeOfRuns(t, mem, runs, LogOff)
-	left := mem.CrashClone(vfs.CrashOptions{})
+	left := mem.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, db.Discard())
 	c, err := readCurrent(left, "db")
 	require.NoError(t, err)
@@ -136,7 +137,7 @@ func lostStore(t *testing.T, runs int) *vfs.Mem {
 }
 
 // tableNumbers are those of the tables in the directory db.
-func tableNumbers(t *testing.T, mem *vfs.Mem) (numbers []uint64) {
+func tableNumbers(t *testing.T, mem *vfstest.Mem) (numbers []uint64) {
 	t.Helper()
 	for _, name := range tableNames(t, mem) {
 		numbers = append(numbers, directory.NumberOf(name))
@@ -194,9 +195,9 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 	disk := lostStore(t, 3)
 	numbers := tableNumbers(t, disk)
-	copied := disk.CrashClone(vfs.CrashOptions{Keep: 1})
+	copied := disk.CrashClone(vfstest.CrashOptions{Keep: 1})
 	crashes := 0
-	faulty := vfs.NewFaulty(copied, vfs.FaultyOptions{After: func(op vfs.Op, _ string) {
+	faulty := vfstest.NewFaulty(copied, vfstest.FaultyOptions{After: func(op vfstest.Op, _ string) {
 		for _, kept := range keptAfterACrash(int64(crashes), 2) {
 			crashes++
 			left := copied.CrashClone(kept)
@@ -217,7 +218,7 @@ func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 
 // Of what was set aside the newest stay.
 func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := storeOfRuns(t, mem, 0, LogOff)
 	require.NoError(t, db.Close())
 	var names []string
@@ -238,12 +239,12 @@ func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
 
 // A table that only a log names belongs to the store.
 func TestTablesOfLogsAreNotLost(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := storeOfRuns(t, mem, 1, LogSynced)
 	db.manifest.mu.Lock() // the flusher gets no further
 	large := bytes.Repeat([]byte("large"), storyLarge/5+1)
 	require.NoError(t, db.Put([]byte("large"), large))
-	left := mem.CrashClone(vfs.CrashOptions{})
+	left := mem.CrashClone(vfstest.CrashOptions{})
 	db.manifest.mu.Unlock()
 	require.NoError(t, db.Close())
 	o := &Options{FS: left, Budget: storyBudget, Log: LogSynced}

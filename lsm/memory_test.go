@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // fillMemtable writes so many bytes under ascending keys, from one on, in values of 1 KiB.
@@ -35,7 +35,7 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 	const limit, most = 16 << 20, 16<<20 + 1<<20
 	for _, step := range []bool{false, true} {
 		t.Run(fmt.Sprint("step=", step), func(t *testing.T) {
-			db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: limit})
+			db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit})
 			require.NoError(t, err)
 			var open []*Iterator
 			var views []*View
@@ -77,7 +77,7 @@ func TestIteratorsFollowFlushes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for round := range 300 {
 		db, err := Open("db", &Options{
-			FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: 4 << 20, Split: colon,
+			FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: 4 << 20, Split: colon,
 			NewMemtable: nil, Picker: quietPicker{},
 		})
 		require.NoError(t, err)
@@ -196,7 +196,7 @@ func TestManyStoresKeepWithinOneBudget(t *testing.T) {
 				budget := NewBudget(limit)
 				var open []*DB
 				for range stores {
-					db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: budget})
+					db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: budget})
 					require.NoError(t, err)
 					open = append(open, db)
 				}
@@ -247,7 +247,7 @@ func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 	var group sync.WaitGroup
 	var open []*DB
 	for i := range 16 {
-		o := &Options{FS: vfs.NewMem(vfs.MemOptions{}), Budget: budget}
+		o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: budget}
 		if i%2 == 1 {
 			o.Log = LogBuffered
 		}
@@ -293,7 +293,7 @@ func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 // entry where that is its size: 8 MiB made 85 runs of 20 MiB, each with a slab of memory.
 func TestMemtablesAreSealedWhenTheyAreFull(t *testing.T) {
 	for _, limit := range []int64{6 << 20, 8 << 20} {
-		db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), BudgetBytes: limit})
+		db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit})
 		require.NoError(t, err)
 		const writtenBytes = 20 << 20
 		for i := range writtenBytes / 100 {

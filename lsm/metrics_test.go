@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // settled waits until the workers have nothing to do.
@@ -95,7 +95,7 @@ func TestSettledStoresStayAsTheyAre(t *testing.T) {
 }
 
 func TestFiguresAreOfValues(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{})})
+	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Flush())

@@ -5,7 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // modelCheckpoint is a store that was made of another.
@@ -71,7 +72,7 @@ func (w *world) crash() {
 	w.seen.Crashes++
 	keep := chosen(w.rng, 0, 0.5, 0.9, 1)
 	w.log("crash, log %d, keeps %v", w.o.Log, keep)
-	left := w.mem.CrashClone(vfs.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(w.rng.Uint64(), 0))})
+	left := w.mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(w.rng.Uint64(), 0))})
 	w.count()
 	w.closeAll()
 	w.must("close", w.db.Close())

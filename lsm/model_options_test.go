@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/memtable/btreetable"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // modelOptions are the options of a program: what belongs to the store, and what
@@ -30,7 +31,7 @@ func newModelOptions(rng *rand.Rand) (o modelOptions) {
 	o.words = chosen(rng, 2, 6, 30, 200)
 	o.real = rng.IntN(40) == 0
 	o.shared = rng.IntN(4) == 0
-	o.FS = vfs.NewMem(vfs.MemOptions{})
+	o.FS = vfstest.NewMem(vfstest.MemOptions{})
 	if o.real {
 		o.FS = vfs.Real{}
 	}

@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // world is a store with its model, and what else a program has open.
 type world struct {
 	o     modelOptions
-	rng   *rand.Rand // of the operation under way
-	mem   *vfs.Mem   // under the store, nil if it is a real disk
+	rng   *rand.Rand   // of the operation under way
+	mem   *vfstest.Mem // under the store, nil if it is a real disk
 	root  string
 	dir   string // of the store
 	dirs  int    // made so far
@@ -47,7 +47,7 @@ type modelCounts struct {
 
 func newWorld(o modelOptions, root string, log func(string, ...any), seen *modelCounts) *world {
 	w := &world{o: o, root: root, model: newModelState(), log: log, seen: seen}
-	w.mem, _ = o.FS.(*vfs.Mem)
+	w.mem, _ = o.FS.(*vfstest.Mem)
 	if w.o.shared && w.o.Budget == nil {
 		w.ownsBudget = true
 		w.o.Budget = NewBudget(8 << 20)

@@ -6,10 +6,10 @@ import (
 	"math"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Limits of keys and values, in bytes. Exactly so much is legal.

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // tripwire panics once, at the call that it is set to.
@@ -146,7 +146,7 @@ func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
 // panicsAt runs an operation during which the nth call panics, and reports whether there
 // were as many.
 func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool {
-	mem, wire := vfs.NewMem(vfs.MemOptions{}), &tripwire{}
+	mem, wire := vfstest.NewMem(vfstest.MemOptions{}), &tripwire{}
 	o := goldenOptions(mem, LogOff)
 	o.Picker = quietPicker{}
 	split := o.Split.Func
@@ -198,7 +198,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 
 // A function of Events that panicked ended the process, or left the lock held.
 func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(mem, LogBuffered)
 	calls := 0
 	events := reflect.ValueOf(&o.Events).Elem()
@@ -229,7 +229,7 @@ func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 
 // A RangeFilter that panics when it is asked for its range is an error of Open.
 func TestPanicOfFilterRangeIsAnErrorOfOpen(t *testing.T) {
-	_, err := Open("db", &Options{FS: vfs.NewMem(vfs.MemOptions{}), Filter: panickyRange{}})
+	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Filter: panickyRange{}})
 	require.ErrorIs(t, err, ErrOption)
 	var p *PanicError
 	require.ErrorAs(t, err, &p)

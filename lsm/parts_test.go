@@ -9,9 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // halves is a store with three runs of four partitions, a to d, with tombstones of
@@ -86,7 +87,7 @@ func tablesOnDisk(t *testing.T, disk vfs.FS) (n int) {
 }
 
 func TestCompactionThatEndsEarlyLeavesTheRestWhereItWas(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, want := halves(t, mem)
 	for _, step := range []struct{ level0, level1 string }{
 		{"[b,d0) [b,d/2\x00) [b,d/3\x00) ", "[a/1,a/2\x00) "},
@@ -111,7 +112,7 @@ func TestCompactionThatEndsEarlyLeavesTheRestWhereItWas(t *testing.T) {
 }
 
 func TestFileStaysOnTheDiskAsLongAsAPartOfItIsUsed(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, want := halves(t, mem)
 	views := make([]*View, 0, 4)
 	for len(treeOf(db).Levels[0]) > 0 {
@@ -136,7 +137,7 @@ func TestFileStaysOnTheDiskAsLongAsAPartOfItIsUsed(t *testing.T) {
 
 // A compaction that cannot open what it leaves has not happened.
 func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, want := halves(t, mem)
 	before := treeOf(db)
 	require.NoError(t, mem.Rename("db/"+directory.TableName(before.Levels[0][1].Number), "db/hidden"))
@@ -158,7 +159,7 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 // What waits for the decision of a filter is not written yet, and still no border lies
 // before it.
 func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
-	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	o.Filter = rangeDecider{decider(func(*FilterEntry) {}), []byte("b"), []byte("c")}
 	db, err := Open("db", o)
 	require.NoError(t, err)
@@ -182,7 +183,7 @@ func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
 }
 
 func TestSharesThatCannotBeAreRefused(t *testing.T) {
-	db, want := halves(t, vfs.NewMem(vfs.MemOptions{}))
+	db, want := halves(t, vfstest.NewMem(vfstest.MemOptions{}))
 	db.compacting.Lock()
 	for _, share := range []float64{-0.1, 1.1, math.NaN(), math.Inf(1)} {
 		now := treeOf(db)
@@ -195,7 +196,7 @@ func TestSharesThatCannotBeAreRefused(t *testing.T) {
 
 // A file of which little is left is not moved, which would keep all of it on the disk.
 func TestWhatIsLeftOfAFileIsRewritten(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := sharedOptions(mem)
 	var read []int64
 	o.Events.Compacted = func(i CompactionInfo) { read = append(read, i.BytesRead) }

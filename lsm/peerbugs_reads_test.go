@@ -14,15 +14,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // failingReads is a disk on which the n-th read of a table fails, counted from
 // when it is armed; below zero none does.
-func failingReads(mem *vfs.Mem) (disk vfs.FS, arm func(n int) (failed *atomic.Bool)) {
-	var plan atomic.Pointer[func(vfs.Call) error]
-	disk = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+func failingReads(mem *vfstest.Mem) (disk vfs.FS, arm func(n int) (failed *atomic.Bool)) {
+	var plan atomic.Pointer[func(vfstest.Call) error]
+	disk = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if p := plan.Load(); p != nil && strings.HasSuffix(c.Name, directory.TableSuffix) {
 			return (*p)(c)
 		}
@@ -30,8 +31,8 @@ func failingReads(mem *vfs.Mem) (disk vfs.FS, arm func(n int) (failed *atomic.Bo
 	}})
 	return disk, func(n int) *atomic.Bool {
 		failed := new(atomic.Bool)
-		inner := vfs.FailNth(n, syscall.EIO, vfs.OpRead, vfs.OpReadAt)
-		f := func(c vfs.Call) error {
+		inner := vfstest.FailNth(n, syscall.EIO, vfstest.OpRead, vfstest.OpReadAt)
+		f := func(c vfstest.Call) error {
 			err := inner(c)
 			if err != nil {
 				failed.Store(true)
@@ -90,32 +91,32 @@ func writeRuns(t *testing.T, db *DB) (want map[string]string) {
 // and LevelIterator.enter that of a table; nothing becomes part of the tree after
 // one. Fails without any one of the four.
 func TestBug30ReadErrorsAreErrors(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{FS: mem, Budget: goldenBudget, Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1, FileBytes: 3000, BlockBytes: 512, Compression: []Compression{NoCompression}}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
 	want := writeRuns(t, db)
 	require.NoError(t, db.Close())
 
-	count := func(failing func(o Options, mem *vfs.Mem, n int) (failed bool)) (n int) {
-		for failing(o, mem.CrashClone(vfs.CrashOptions{Keep: 1}), n) {
+	count := func(failing func(o Options, mem *vfstest.Mem, n int) (failed bool)) (n int) {
+		for failing(o, mem.CrashClone(vfstest.CrashOptions{Keep: 1}), n) {
 			n++
 		}
 		return n
 	}
 	for _, from := range []string{"", "e/140"} { // of the whole, and from behind a tombstone
-		require.Greater(t, count(func(o Options, mem *vfs.Mem, n int) bool {
+		require.Greater(t, count(func(o Options, mem *vfstest.Mem, n int) bool {
 			return scanFails(t, o, mem, n, from, want)
 		}), 10)
 	}
-	require.Greater(t, count(func(o Options, mem *vfs.Mem, n int) bool {
+	require.Greater(t, count(func(o Options, mem *vfstest.Mem, n int) bool {
 		return compactionFails(t, o, mem, n, want)
 	}), 20)
 }
 
 // scanFails scans a store from a key on while its n-th read fails, and says whether
 // there was one.
-func scanFails(t *testing.T, o Options, mem *vfs.Mem, n int, from string, want map[string]string) bool {
+func scanFails(t *testing.T, o Options, mem *vfstest.Mem, n int, from string, want map[string]string) bool {
 	disk, arm := failingReads(mem)
 	o.FS = disk
 	db, err := Open("db", &o)
@@ -147,7 +148,7 @@ func scanFails(t *testing.T, o Options, mem *vfs.Mem, n int, from string, want m
 
 // compactionFails compacts a store while its n-th read fails, and says whether
 // there was one.
-func compactionFails(t *testing.T, o Options, mem *vfs.Mem, n int, want map[string]string) bool {
+func compactionFails(t *testing.T, o Options, mem *vfstest.Mem, n int, want map[string]string) bool {
 	disk, arm := failingReads(mem)
 	o.FS = disk
 	db, err := Open("db", &o)
@@ -178,7 +179,7 @@ func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
 		"small": "a value that stands in a block",
 		"large": strings.Repeat("a value that has blocks for itself;", 4000),
 	} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := Options{FS: mem, Budget: goldenBudget, Picker: idle{}, Compression: []Compression{NoCompression}}
 		db, err := Open("db", &o)
 		require.NoError(t, err)

@@ -10,15 +10,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // unflushed is what a crash leaves of a store with some logs, of which no run is
 // in the tree but the first, and what is in it.
-func unflushed(t *testing.T) (left *vfs.Mem, o Options, want map[string]string) {
+func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]string) {
 	t.Helper()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o = Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20, Split: storySplit}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
@@ -41,7 +42,7 @@ func unflushed(t *testing.T) (left *vfs.Mem, o Options, want map[string]string) 
 			delete(want, key)
 		}
 	}
-	left = mem.CrashClone(vfs.CrashOptions{})
+	left = mem.CrashClone(vfstest.CrashOptions{})
 	db.manifest.mu.Unlock()
 	require.NoError(t, db.Close())
 	names, err := left.List("db")
@@ -84,8 +85,8 @@ func opens(o Options, fsys vfs.FS, want map[string]string) error {
 func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 	left, o, want := unflushed(t)
 	var again int64
-	crashing := func(mem *vfs.Mem, every int64, then func(n int64, left *vfs.Mem) error) {
-		disk := watch(mem, func(n int64, _ vfs.Op, _ string) error {
+	crashing := func(mem *vfstest.Mem, every int64, then func(n int64, left *vfstest.Mem) error) {
+		disk := watch(mem, func(n int64, _ vfstest.Op, _ string) error {
 			if n%every != 0 || modelUnderRace && n%8 != 0 {
 				return nil
 			}
@@ -99,14 +100,14 @@ func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 		require.NoError(t, opens(o, disk, want))
 		disk.requireRight(t, 40)
 	}
-	crashing(left.CrashClone(vfs.CrashOptions{}), 1, func(_ int64, left *vfs.Mem) error { return opens(o, left, want) })
-	var once []*vfs.Mem
-	crashing(left.CrashClone(vfs.CrashOptions{}), 4, func(_ int64, left *vfs.Mem) error {
+	crashing(left.CrashClone(vfstest.CrashOptions{}), 1, func(_ int64, left *vfstest.Mem) error { return opens(o, left, want) })
+	var once []*vfstest.Mem
+	crashing(left.CrashClone(vfstest.CrashOptions{}), 4, func(_ int64, left *vfstest.Mem) error {
 		once = append(once, left)
 		return nil
 	})
 	for i, mem := range once {
-		disk := watch(mem, func(n int64, _ vfs.Op, _ string) error {
+		disk := watch(mem, func(n int64, _ vfstest.Op, _ string) error {
 			if (n+int64(i))%5 != 0 {
 				return nil
 			}
@@ -139,7 +140,7 @@ func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 	}
 	full := 0
 	for free, done := int64(0), false; !done; free += 97 {
-		mem := vfs.NewMem(vfs.MemOptions{MaxBytes: used + free + 4<<10})
+		mem := vfstest.NewMem(vfstest.MemOptions{MaxBytes: used + free + 4<<10})
 		copyFiles(t, mem, "db", left, "db")
 		writeFile(t, mem, "other", make([]byte, 4<<10))
 		o.FS = mem
@@ -153,7 +154,7 @@ func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 			full++
 			require.ErrorIs(t, err, syscall.ENOSPC, "%d bytes free", free)
 		}
-		left := vfs.NewMem(vfs.MemOptions{}) // there is space
+		left := vfstest.NewMem(vfstest.MemOptions{}) // there is space
 		copyFiles(t, left, "db", mem, "db")
 		requireOpens(t, o, left, want)
 		require.NoError(t, mem.Remove("other"))
@@ -165,11 +166,11 @@ func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 // edit spoke that nobody had seen. Protection: recover gives out no number that a
 // file in the directory has. Fails if it goes by the manifest alone.
 func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, MemtableBytes: 200, Budget: storyBudget, Picker: idle{}}
-	var lives []*vfs.Mem
-	disk := watch(mem, func(int64, vfs.Op, string) error {
-		lives = append(lives, mem.CrashClone(vfs.CrashOptions{Keep: 1}))
+	var lives []*vfstest.Mem
+	disk := watch(mem, func(int64, vfstest.Op, string) error {
+		lives = append(lives, mem.CrashClone(vfstest.CrashOptions{Keep: 1}))
 		return nil
 	})
 	o.FS = disk
@@ -189,8 +190,8 @@ func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 		for _, name := range names {
 			highest = max(highest, directory.NumberOf(name))
 		}
-		o.FS = vfs.NewFaulty(left, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-			if number := directory.NumberOf(filepath.Base(c.Name)); c.Op == vfs.OpCreate && number > 0 {
+		o.FS = vfstest.NewFaulty(left, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+			if number := directory.NumberOf(filepath.Base(c.Name)); c.Op == vfstest.OpCreate && number > 0 {
 				if number <= highest {
 					return fmt.Errorf("number %d is used again", number)
 				}

@@ -16,8 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The tests named TestBug stand for bugs that other systems had: here and in
@@ -34,9 +35,9 @@ type watched struct {
 	wrong   error
 }
 
-func watch(mem *vfs.Mem, look func(n int64, op vfs.Op, name string) error) *watched {
+func watch(mem *vfstest.Mem, look func(n int64, op vfstest.Op, name string) error) *watched {
 	w := &watched{}
-	w.FS = vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(op vfs.Op, name string) {
+	w.FS = vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(op vfstest.Op, name string) {
 		if !w.looking.Load() {
 			return
 		}
@@ -62,16 +63,16 @@ func (w *watched) requireRight(t *testing.T, looks int64) {
 }
 
 // requireStory plays a story with crashes after some of its operations.
-func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfs.Op) {
+func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.Op) {
 	t.Helper()
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var s *story
-	disk := watch(mem, func(n int64, op vfs.Op, _ string) error {
+	disk := watch(mem, func(n int64, op vfstest.Op, _ string) error {
 		if !slices.Contains(ops, op) || modelUnderRace && n%raceStride != 0 {
 			return nil
 		}
 		for _, kept := range keptAfterACrash(n, 2) {
-			left, p := s.promised(func() *vfs.Mem { return mem.CrashClone(kept) })
+			left, p := s.promised(func() *vfstest.Mem { return mem.CrashClone(kept) })
 			if err := p.verify(s.o, left); err != nil {
 				return fmt.Errorf("%v kept: %w", kept.Keep, err)
 			}
@@ -81,7 +82,7 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfs.Op) 
 	s = newStory(disk, mode, 64<<10)
 	for i, step := range steps {
 		require.NoError(t, step(s), "step %d", i)
-		left, p := s.promised(func() *vfs.Mem { return mem.CrashClone(vfs.CrashOptions{}) })
+		left, p := s.promised(func() *vfstest.Mem { return mem.CrashClone(vfstest.CrashOptions{}) })
 		require.NoError(t, p.verify(s.o, left), "after step %d", i)
 	}
 	require.NoError(t, s.wrong)
@@ -92,8 +93,8 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfs.Op) 
 // before the manifest. Protection: writeManifest syncs the manifest before it
 // publishes CURRENT. Fails if it does so after.
 func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
-	disk := watch(mem, func(n int64, _ vfs.Op, _ string) error {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	disk := watch(mem, func(n int64, _ vfstest.Op, _ string) error {
 		for _, kept := range keptAfterACrash(n, 3) {
 			left := mem.CrashClone(kept)
 			for _, dir := range []string{"db", "copy", "half"} {
@@ -127,7 +128,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 
 // rocksdb#10573, #5287, leveldb#195: directories were not synced, that of CURRENT
 // or that of tables which came from elsewhere, and a name was gone, or an old one
-// gone before the new one was there. Protection: MkdirAllSync, openLog, logLarge,
+// gone before the new one was there. Protection: durable.MkdirAll, openLog, logLarge,
 // writeEdit and writeManifest sync names before anything speaks of them. Fails
 // without any one of the five.
 func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {
@@ -136,7 +137,7 @@ func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {
 		requireStory(t, mode, []storyStep{
 			open, put("a:1", "one"), flush, put("b:1", "two"), put("b:2", large), flush, checkpointTo("copies/1"),
 			compact, put("c:1", "three"), reopen, restoreTo("copies/2", "copies/1", "copies/1"), put("a:1", "four"), closeStore,
-		}, vfs.OpCreate, vfs.OpRename, vfs.OpRemove, vfs.OpLink, vfs.OpSync, vfs.OpSyncDir)
+		}, vfstest.OpCreate, vfstest.OpRename, vfstest.OpRemove, vfstest.OpLink, vfstest.OpSync, vfstest.OpSyncDir)
 	}
 }
 
@@ -146,7 +147,7 @@ func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {
 // has ended. Fails if it takes down what is written when it ends, or does so before
 // it syncs.
 func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var armed atomic.Bool
 	begun, ended := make(chan struct{}), make(chan struct{})
 	goOn := make(chan struct{})
@@ -156,16 +157,16 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 		<-goOn
 	}
 	var first atomic.Bool
-	o := Options{Log: LogSynced, Budget: storyBudget, MemtableBytes: 200, FS: vfs.NewFaulty(mem, vfs.FaultyOptions{
-		Plan: func(c vfs.Call) error {
-			if c.Op == vfs.OpSync && isLog(c.Name) && armed.Load() {
+	o := Options{Log: LogSynced, Budget: storyBudget, MemtableBytes: 200, FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{
+		Plan: func(c vfstest.Call) error {
+			if c.Op == vfstest.OpSync && isLog(c.Name) && armed.Load() {
 				first.Store(true)
 				hold(begun)
 			}
 			return nil
 		},
-		After: func(op vfs.Op, name string) {
-			if op == vfs.OpSync && isLog(name) && first.Swap(false) && armed.Swap(false) {
+		After: func(op vfstest.Op, name string) {
+			if op == vfstest.OpSync && isLog(name) && first.Swap(false) && armed.Swap(false) {
 				hold(ended)
 			}
 		},
@@ -213,7 +214,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 // The same of a sync of a log that another one follows meanwhile. Protection:
 // logEnd.sync. Fails if it takes a log that was followed for one that failed.
 func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, Budget: storyBudget, MemtableBytes: 200, FS: mem}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
@@ -239,9 +240,9 @@ func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 }
 
 // requireSurvives crashes a store, which must have a key then.
-func requireSurvives(t *testing.T, o Options, mem *vfs.Mem, key string) {
+func requireSurvives(t *testing.T, o Options, mem *vfstest.Mem, key string) {
 	t.Helper()
-	left := mem.CrashClone(vfs.CrashOptions{})
+	left := mem.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, opens(o, left, map[string]string{key: "of " + key}), "%q is gone", key)
 }
 
@@ -253,7 +254,7 @@ func requireSurvives(t *testing.T, o Options, mem *vfs.Mem, key string) {
 func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 	for _, mode := range allLogModes {
 		for _, linked := range []bool{true, false} {
-			mem := vfs.NewMem(vfs.MemOptions{})
+			mem := vfstest.NewMem(vfstest.MemOptions{})
 			o := Options{Log: mode, Budget: storyBudget, MemtableBytes: 1 << 20, Split: storySplit, PartitionBytes: 1, FileBytes: 100, Picker: idle{}}
 			var db *DB
 			writes := 0
@@ -265,14 +266,14 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 				b.Append([]byte("c:1"), []byte("."))
 				return errors.Join(db.Apply(&b), db.Flush(), db.Compact())
 			}
-			o.FS = vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+			o.FS = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 				if !strings.HasPrefix(c.Name, "/copy") {
 					return nil
 				}
 				if err := write(); err != nil {
 					return err
 				}
-				if c.Op == vfs.OpLink && !linked {
+				if c.Op == vfstest.OpLink && !linked {
 					return syscall.EXDEV
 				}
 				return nil
@@ -289,7 +290,7 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 			require.NoError(t, db.Apply(&b))
 			require.NoError(t, db.Checkpoint(t.Context(), "copy"))
 			require.Greater(t, writes, 10)
-			left := mem.CrashClone(vfs.CrashOptions{})
+			left := mem.CrashClone(vfstest.CrashOptions{})
 			o.FS, o.Log = left, LogOff
 			taken, err := Open("copy", &o)
 			require.NoError(t, err)

@@ -9,16 +9,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // creating is a disk on which do runs before a table is created, by whoever
 // creates it; it is called once.
-func creating(mem *vfs.Mem) (disk vfs.FS, do *atomic.Pointer[func()]) {
+func creating(mem *vfstest.Mem) (disk vfs.FS, do *atomic.Pointer[func()]) {
 	do = new(atomic.Pointer[func()])
-	return vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-		if c.Op == vfs.OpCreate && strings.HasSuffix(c.Name, directory.TableSuffix) {
+	return vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+		if c.Op == vfstest.OpCreate && strings.HasSuffix(c.Name, directory.TableSuffix) {
 			if f := do.Swap(nil); f != nil {
 				(*f)()
 			}
@@ -38,7 +39,7 @@ func (o *once) Pick(Shape) *Pick { return o.pick.Swap(nil) }
 // meanwhile is no input. Fails if Compact or the worker does not hold the lock.
 func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 	for _, by := range []string{"Compact", "the worker"} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk, do := creating(mem)
 		picker := &once{}
 		o := Options{FS: disk, Budget: goldenBudget, Picker: picker}
@@ -144,7 +145,7 @@ func TestBug32Level0IsInTheOrderOfRuns(t *testing.T) {
 	for last := 1; last <= len(writes); last++ {
 		for from := range last {
 			for to := from + 2; to <= last; to++ {
-				mem := vfs.NewMem(vfs.MemOptions{})
+				mem := vfstest.NewMem(vfstest.MemOptions{})
 				o := Options{FS: mem, Budget: storyBudget, Picker: idle{}, Log: LogSynced}
 				db, err := Open("db", &o)
 				require.NoError(t, err)

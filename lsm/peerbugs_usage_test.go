@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // pebble 69780c3, badger#926: a file that was still in use counted as obsolete and
@@ -19,7 +19,7 @@ import (
 // those to their files; a file that only moves is in both trees. Fails if a tree
 // does not count a file that another one has, or View.replace lets the tree go.
 func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	u := &usage{T: t, rng: rand.New(rand.NewPCG(31, 31))}
 	db, err := Open("db", &Options{
 		FS: mem, Budget: storyBudget, FileBytes: 200, Split: modelSplits[2], PartitionBytes: 1, Picker: idle{},
@@ -151,7 +151,7 @@ func filesOf(v *version.Version) map[string]bool {
 }
 
 // tableNames are the tables in the directory of the store db.
-func tableNames(t *testing.T, mem *vfs.Mem) []string {
+func tableNames(t *testing.T, mem *vfstest.Mem) []string {
 	t.Helper()
 	names, err := mem.List("db")
 	require.NoError(t, err)

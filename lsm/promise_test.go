@@ -7,8 +7,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // promise is what must be after a crash: one of the states, and copies.
@@ -19,7 +20,7 @@ type promise struct {
 
 // promised is taken around a crash, so that it allows what was true before it or
 // after it.
-func (s *story) promised(crash func() *vfs.Mem) (*vfs.Mem, promise) {
+func (s *story) promised(crash func() *vfstest.Mem) (*vfstest.Mem, promise) {
 	s.mu.Lock()
 	kept, copies := s.kept, slices.Clone(s.copies)
 	s.mu.Unlock()

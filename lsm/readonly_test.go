@@ -8,13 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // readOnly is a disk that can be made read-only.
 func readOnly(inner vfs.FS) (disk vfs.FS, on *atomic.Bool) {
 	on = new(atomic.Bool)
-	return vfs.NewFaulty(inner, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+	return vfstest.NewFaulty(inner, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if on.Load() && c.Op.Mutates() {
 			return syscall.EROFS
 		}
@@ -24,7 +25,7 @@ func readOnly(inner vfs.FS) (disk vfs.FS, on *atomic.Bool) {
 
 func TestReadOnlyDisksAreTold(t *testing.T) {
 	for store, g := range goldenStores {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", store))
 		disk, on := readOnly(mem)
 		on.Store(true)
@@ -48,7 +49,7 @@ func TestReadOnlyDisksAreTold(t *testing.T) {
 // writes go on when it can be written again.
 func TestDisksThatBecomeReadOnly(t *testing.T) {
 	for _, mode := range allLogModes {
-		disk, on := readOnly(vfs.NewMem(vfs.MemOptions{}))
+		disk, on := readOnly(vfstest.NewMem(vfstest.MemOptions{}))
 		db, err := Open("db", goldenOptions(disk, mode))
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("aa:1"), []byte("flushed")))

@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // A merge that does not fit on the disk waits until it does. Moves and drops go on,
@@ -35,11 +36,11 @@ func TestMergesWaitForRoom(t *testing.T) {
 		require.NoError(t, db.Put([]byte(key), value))
 		require.NoError(t, db.Flush())
 	}
-	writes := disk.Count(vfs.OpWrite)
+	writes := disk.Count(vfstest.OpWrite)
 	err = db.Compact() // 600 KiB, and there is less
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NotErrorIs(t, err, ErrFailed)
-	require.Equal(t, writes, disk.Count(vfs.OpWrite), "nothing is written in vain")
+	require.Equal(t, writes, disk.Count(vfstest.OpWrite), "nothing is written in vain")
 	files := db.versions.Current().Tree.Levels[0]
 	require.NoError(t, db.compact(db.versions.Current().Tree, Pick{Files: []uint64{files[len(files)-1].Number}, To: 6}))
 	require.EqualValues(t, 1, moved.Load())
@@ -80,7 +81,7 @@ type unknownSpace struct{ vfs.FS }
 func (unknownSpace) FreeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }
 
 func TestMergesDoNotWaitWhereFreeSpaceIsNotKnown(t *testing.T) {
-	db, err := Open("db", &Options{FS: unknownSpace{vfs.NewMem(vfs.MemOptions{})}, Budget: storyBudget})
+	db, err := Open("db", &Options{FS: unknownSpace{vfstest.NewMem(vfstest.MemOptions{})}, Budget: storyBudget})
 	require.NoError(t, err)
 	for range 2 {
 		putAll(t, db, "a")

@@ -8,13 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Another store of the budget sealed the memtable that Peek's value was in, and its memory
 // was given back: reading the value ended the process.
 func TestPeekedValueStaysWhenOtherStoresNeedMemory(t *testing.T) {
-	mem, b := vfs.NewMem(vfs.MemOptions{}), NewBudget(4<<20)
+	mem, b := vfstest.NewMem(vfstest.MemOptions{}), NewBudget(4<<20)
 	open := func(name string) *DB {
 		db, err := Open(name, &Options{FS: mem, Budget: b, MemtableBytes: 1 << 20})
 		require.NoError(t, err)

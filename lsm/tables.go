@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Tables are the tables that a view has, as files to be copied elsewhere. Together

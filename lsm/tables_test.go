@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // sharedOptions are how stores of these tests are made: one byte names a
@@ -38,7 +39,7 @@ func pinnedTables(t *testing.T, db *DB) *Tables {
 }
 
 func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
-	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb", "cc")
 	require.NoError(t, db.Put([]byte("dd"), []byte("in memory")))
 	tables := pinnedTables(t, db)
@@ -70,7 +71,7 @@ func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
 }
 
 func TestTablesStayUntilTheyAreClosed(t *testing.T) {
-	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb", "cc")
 	tables := pinnedTables(t, db)
 	require.NoError(t, db.Compact())
@@ -89,7 +90,7 @@ func TestTablesStayUntilTheyAreClosed(t *testing.T) {
 // A store that is divided and joined again and again, as by a job that changes its
 // parallelism for years, must not run out of numbers.
 func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
-	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "0", "aa", "bb", "cc")
 	require.NoError(t, db.Close())
 	for i := range 80 {
@@ -108,7 +109,7 @@ func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
 }
 
 func TestDescriptionsThatCannotBeAreRefused(t *testing.T) {
-	o := sharedOptions(vfs.NewMem(vfs.MemOptions{}))
+	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb")
 	tables := pinnedTables(t, db)
 	whole := tables.Describe()
@@ -134,7 +135,7 @@ func TestDescriptionsThatCannotBeAreRefused(t *testing.T) {
 }
 
 func TestWaitingForTablesEndsWithTheContext(t *testing.T) {
-	db, err := Open("db", sharedOptions(vfs.NewMem(vfs.MemOptions{})))
+	db, err := Open("db", sharedOptions(vfstest.NewMem(vfstest.MemOptions{})))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa"), []byte("x")))
 	db.manifest.mu.Lock() // the flusher gets no further

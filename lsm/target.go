@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/confine"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs"
 )
 
 // target is a directory that becomes a store.
@@ -136,7 +137,7 @@ func (t *target) clear() error {
 		return err
 	}
 	names, err := t.dir.List()
-	remove := func(name string) { err = errors.Join(err, directory.IgnoreMissing(vfs.RemoveFile(t.dir.FS, name))) }
+	remove := func(name string) { err = errors.Join(err, directory.IgnoreMissing(confine.RemoveFile(t.dir.FS, name))) }
 	remove(t.dir.Join(directory.CurrentName))
 	err = errors.Join(err, t.dir.Sync())
 	for _, name := range names {

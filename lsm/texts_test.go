@@ -7,13 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Errors name the directory, what was found there, and what to do.
 func TestErrorsNameTheDirectoryAndWhatToDo(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem}
 	open := func(dir string) error {
 		db, err := Open(dir, o)
@@ -56,7 +57,7 @@ func TestCloseOnAFullDiskSaysWhatIsLost(t *testing.T) {
 		LogOff: "writes that were in memory only are lost", LogBuffered: "writes that are in no table and not in the log are lost", LogSynced: "",
 	} {
 		var full atomic.Bool
-		fsys := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: func(vfs.Call) error {
+		fsys := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: func(vfstest.Call) error {
 			if full.Load() {
 				return syscall.ENOSPC
 			}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs/vfsworld"
+	"github.com/weirstate/weir/internal/vfsworld"
 	"github.com/weirstate/weir/lsm/internal/directory"
 )
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Backend is a backend on disk. It satisfies state.ByteBackend and snapshot.NativeBackend.

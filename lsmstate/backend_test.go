@@ -12,11 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/heapstate"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 const dir = "dir"
@@ -32,7 +33,7 @@ func backendOn(t *testing.T, fs vfs.FS, o Options) (*Backend, *state.Keyed[strin
 	return b, k
 }
 
-func newFS() *vfs.Mem { return vfs.NewMem(vfs.MemOptions{}) }
+func newFS() *vfstest.Mem { return vfstest.NewMem(vfstest.MemOptions{}) }
 
 func valueOn(t *testing.T, k *state.Keyed[string]) state.ValueState[string] {
 	v, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: "value", Codec: codec.String[string]()})
@@ -90,7 +91,7 @@ func TestWhatACrashLeftIsRemoved(t *testing.T) {
 	require.NoError(t, k.SetKey("k"))
 	require.NoError(t, valueOn(t, k).Set("v"))
 	require.NoError(t, b.db.Flush())
-	crashed := fs.CrashClone(vfs.CrashOptions{Keep: 1})
+	crashed := fs.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.Contains(t, namesIn(t, crashed), treeName)
 	c, k := backendOn(t, crashed, Options{})
 	require.NoError(t, k.SetKey("k"))

@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/confine"
+	"github.com/weirstate/weir/internal/durable"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Names of the files by which a directory is told from others. Only a directory with
@@ -105,7 +107,7 @@ func (c claim) check(path string) (marked bool, err error) {
 
 // isTemp reports whether a name is that of a marker before it is published.
 func isTemp(marker, name string) bool {
-	return strings.HasPrefix(name, marker+".") && strings.HasSuffix(name, vfs.TempSuffix)
+	return strings.HasPrefix(name, marker+".") && strings.HasSuffix(name, durable.TempSuffix)
 }
 
 // removeTemps removes markers that were never published.
@@ -113,7 +115,7 @@ func removeTemps(fsys vfs.FS, path, marker string) error {
 	names, err := fsys.List(path)
 	for _, name := range names {
 		if isTemp(marker, name) {
-			err = errors.Join(err, ignoreMissing(vfs.RemoveFile(fsys, filepath.Join(path, name))))
+			err = errors.Join(err, ignoreMissing(confine.RemoveFile(fsys, filepath.Join(path, name))))
 		}
 	}
 	return err
@@ -126,7 +128,7 @@ func (c claim) mark(path string) error {
 	if _, err := c.check(path); err != nil {
 		return err
 	}
-	return vfs.Publish(c.fs, filepath.Join(path, c.marker), func(to io.Writer) error {
+	return durable.Publish(c.fs, filepath.Join(path, c.marker), func(to io.Writer) error {
 		_, err := io.WriteString(to, markerText)
 		return err
 	})

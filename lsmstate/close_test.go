@@ -8,17 +8,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // fullPlan is a disk that has room until it is full, and from then on only forgets.
-func fullPlan(full *bool) vfs.Plan {
-	return func(c vfs.Call) error {
+func fullPlan(full *bool) vfstest.Plan {
+	return func(c vfstest.Call) error {
 		switch c.Op {
-		case vfs.OpCreate, vfs.OpWrite, vfs.OpSync, vfs.OpLink, vfs.OpRename:
+		case vfstest.OpCreate, vfstest.OpWrite, vfstest.OpSync, vfstest.OpLink, vfstest.OpRename:
 			if *full {
 				return syscall.ENOSPC
 			}
@@ -45,10 +46,10 @@ func fillOn(t *testing.T, disk vfs.FS) *Backend {
 // What a backend has is thrown away when it is closed, so that nothing need be
 // written for it.
 func TestCloseWritesNothing(t *testing.T) {
-	disk := vfs.NewFaulty(newFS(), vfs.FaultyOptions{})
+	disk := vfstest.NewFaulty(newFS(), vfstest.FaultyOptions{})
 	b := fillOn(t, disk)
 	mutations := func() [4]int {
-		return [4]int{disk.Count(vfs.OpCreate), disk.Count(vfs.OpWrite), disk.Count(vfs.OpSync), disk.Count(vfs.OpRename)}
+		return [4]int{disk.Count(vfstest.OpCreate), disk.Count(vfstest.OpWrite), disk.Count(vfstest.OpSync), disk.Count(vfstest.OpRename)}
 	}
 	before := mutations()
 	require.NoError(t, b.Close())
@@ -58,7 +59,7 @@ func TestCloseWritesNothing(t *testing.T) {
 func TestCloseEmptiesAFullDisk(t *testing.T) {
 	full := false
 	mem := newFS()
-	b := fillOn(t, vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: fullPlan(&full)}))
+	b := fillOn(t, vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: fullPlan(&full)}))
 	full = true
 	require.NoError(t, b.Close())
 	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, mem))
@@ -77,7 +78,7 @@ func TestARestoreOnAFullDiskLeavesNothing(t *testing.T) {
 	full := false
 	b, err := Open("broken", Options{
 		Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)},
-		FS:      vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: fullPlan(&full)}),
+		FS:      vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: fullPlan(&full)}),
 	})
 	require.NoError(t, err)
 	k, err := state.NewKeyed(b, codec.String[string]())

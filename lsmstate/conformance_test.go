@@ -7,11 +7,11 @@ import (
 
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/statetest"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // open is Open as the kit wants it.
@@ -26,7 +26,7 @@ func open(dir string, o Options) (snapshot.Backend, error) {
 // opener opens backends in memory, each in a directory of its own, that share the
 // least budget there is.
 func opener(o Options) statetest.Opener {
-	o.FS, o.Budget = vfs.NewMem(vfs.MemOptions{}), lsm.NewBudget(4<<20)
+	o.FS, o.Budget = vfstest.NewMem(vfstest.MemOptions{}), lsm.NewBudget(4<<20)
 	opened := 0
 	return func(_ testing.TB, contract state.Options) (snapshot.Backend, error) {
 		opened++

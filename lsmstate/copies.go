@@ -9,9 +9,10 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/confine"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
 )
 
 // LocalCopies keeps the tables that the last native snapshots of a process's backends
@@ -149,7 +150,7 @@ func (c *LocalCopies) forget(id snapshot.Identity) {
 // no regular file was not made here.
 func (c *LocalCopies) remove(id snapshot.Identity) {
 	if c.lock.Check() == nil {
-		_ = vfs.RemoveFile(c.fs, c.path(id))
+		_ = confine.RemoveFile(c.fs, c.path(id))
 	}
 	delete(c.used, id)
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
 )
 
 const copiesDir = "copies"

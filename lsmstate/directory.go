@@ -7,8 +7,9 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/confine"
 	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Names in the directory of a backend, beside lock and marker. Nothing else in it is
@@ -83,7 +84,7 @@ func (d *directory) clearStage() error {
 	var failed error
 	for _, name := range names {
 		if isStaged(name) {
-			failed = errors.Join(failed, ignoreMissing(vfs.RemoveFile(d.fs, filepath.Join(d.stage(), name))))
+			failed = errors.Join(failed, ignoreMissing(confine.RemoveFile(d.fs, filepath.Join(d.stage(), name))))
 		} else {
 			failed = cmp.Or(failed, foreign(d.stage(), name))
 		}
@@ -166,7 +167,7 @@ func removeDirectory(fsys vfs.FS, dir string) error {
 // remove removes an empty directory, as far as the system does and nothing else is in
 // it. The lock goes last, and the directory after it only if nobody has made another.
 func (d *directory) remove(marker string) error {
-	err := ignoreMissing(vfs.RemoveFile(d.fs, filepath.Join(d.path, marker)))
+	err := ignoreMissing(confine.RemoveFile(d.fs, filepath.Join(d.path, marker)))
 	if err == nil {
 		_ = d.fs.Remove(filepath.Join(d.path, lockName))
 	}

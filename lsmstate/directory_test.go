@@ -11,8 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/durable"
 	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // fileOn makes a file, and the directories above it.
@@ -210,10 +212,10 @@ func TestRemoveLeftoversRemovesWhatACrashLeft(t *testing.T) {
 	mem := newFS()
 	b := fillOn(t, mem)
 	require.ErrorIs(t, removeLeftovers(mem, "dir"), ErrLocked)
-	crashed := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, b.Close())
 	fileOn(t, crashed, "dir/restore/0.1")
-	kept := crashed.CrashClone(vfs.CrashOptions{Keep: 1})
+	kept := crashed.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, removeLeftovers(crashed, "dir"))
 	require.Empty(t, treeOf(t, crashed, "/"))
 
@@ -227,13 +229,13 @@ func TestRemoveLeftoversRemovesWhatACrashLeft(t *testing.T) {
 func TestRemoveLeftoversUnderEveryFault(t *testing.T) {
 	mem := newFS()
 	b := fillOn(t, mem)
-	image := mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	image := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, b.Close())
-	counted := vfs.NewFaulty(image.CrashClone(vfs.CrashOptions{Keep: 1}), vfs.FaultyOptions{})
+	counted := vfstest.NewFaulty(image.CrashClone(vfstest.CrashOptions{Keep: 1}), vfstest.FaultyOptions{})
 	require.NoError(t, removeLeftovers(counted, "dir"))
 	for n := range counted.Count() {
-		left := image.CrashClone(vfs.CrashOptions{Keep: 1})
-		_ = removeLeftovers(vfs.NewFaulty(left, vfs.FaultyOptions{Plan: vfs.FailNth(n, syscall.EIO)}), "dir")
+		left := image.CrashClone(vfstest.CrashOptions{Keep: 1})
+		_ = removeLeftovers(vfstest.NewFaulty(left, vfstest.FaultyOptions{Plan: vfstest.FailNth(n, syscall.EIO)}), "dir")
 		b, err := Open("dir", Options{FS: left})
 		require.NoError(t, err, n)
 		require.NoError(t, b.Close())
@@ -243,22 +245,22 @@ func TestRemoveLeftoversUnderEveryFault(t *testing.T) {
 
 // cuts runs something on a file system, and has one for every moment at which a power cut
 // could end it.
-func cuts(mem *vfs.Mem, run func(fsys vfs.FS)) (all []*vfs.Mem) {
-	run(vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(vfs.Op, string) {
+func cuts(mem *vfstest.Mem, run func(fsys vfs.FS)) (all []*vfstest.Mem) {
+	run(vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(vfstest.Op, string) {
 		for seed := range uint64(20) {
-			all = append(all, mem.CrashClone(vfs.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, 0))}))
+			all = append(all, mem.CrashClone(vfstest.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, 0))}))
 		}
 	}}))
 	return all
 }
 
 // usedOn leaves what a crash leaves of a backend.
-func usedOn(t *testing.T) *vfs.Mem {
+func usedOn(t *testing.T) *vfstest.Mem {
 	mem := newFS()
-	require.NoError(t, vfs.MkdirAllSync(mem, "/dir"))
+	require.NoError(t, durable.MkdirAll(mem, "/dir"))
 	b := fillOn(t, mem)
 	require.NoError(t, b.db.Flush())
-	return mem.CrashClone(vfs.CrashOptions{Keep: 1})
+	return mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 }
 
 // Whatever a power cut keeps of a removal, the next backend takes the directory.
@@ -271,9 +273,9 @@ func TestPowerCutInARemovalLeavesNoDirectoryThatIsRefused(t *testing.T) {
 // The process that has made the marker could not sync it; the next one finds it there.
 func TestMarkerIsDurableBeforeThereIsATree(t *testing.T) {
 	mem := newFS()
-	require.NoError(t, vfs.MkdirAllSync(mem, "/dir"))
-	_, err := openDirectory(vfs.NewFaulty(mem, vfs.FaultyOptions{
-		Plan: vfs.FailFrom(0, vfs.NotOpened(syscall.EMFILE), vfs.OpSyncDir),
+	require.NoError(t, durable.MkdirAll(mem, "/dir"))
+	_, err := openDirectory(vfstest.NewFaulty(mem, vfstest.FaultyOptions{
+		Plan: vfstest.FailFrom(0, vfstest.NotOpened(syscall.EMFILE), vfstest.OpSyncDir),
 	}), dir)
 	require.ErrorIs(t, err, syscall.EMFILE)
 	for _, cut := range cuts(mem, func(fsys vfs.FS) { require.NoError(t, fillOn(t, fsys).Close()) }) {

@@ -12,10 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 var faultStride = flag.Int("lsmstate.faultstride", 0, "after how many operations of the disk the next one fails; 0 for what WEIR_TESTS says")
@@ -27,12 +28,12 @@ func TestADiskThatFailsMakesErrorsAndNoWrongAnswers(t *testing.T) {
 	if stride == 0 {
 		stride = density.Of(t, 61, 17, 1)
 	}
-	for name, plan := range map[string]func(int, error, ...vfs.Op) vfs.Plan{"once": vfs.FailNth, "for ever": vfs.FailFrom} {
+	for name, plan := range map[string]func(int, error, ...vfstest.Op) vfstest.Plan{"once": vfstest.FailNth, "for ever": vfstest.FailFrom} {
 		t.Run(name, func(t *testing.T) {
 			reached := true
 			for n := 0; reached; n += stride {
 				inner := newFS()
-				disk := vfs.NewFaulty(inner, vfs.FaultyOptions{Plan: plan(n, syscall.EIO)})
+				disk := vfstest.NewFaulty(inner, vfstest.FaultyOptions{Plan: plan(n, syscall.EIO)})
 				err := faultyStory(t, disk)
 				require.True(t, err == nil || errors.Is(err, syscall.EIO), "operation %d: %v", n, err)
 				reached = disk.Count() > n
@@ -146,7 +147,7 @@ func TestADiskThatFailsDuringARestoreLosesNothing(t *testing.T) {
 				failed := 0
 				for n := 0; ; n++ {
 					var armed atomic.Bool // once the backend is open
-					disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: armedPlan(&armed, vfs.FailFrom(n, failure))})
+					disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: armedPlan(&armed, vfstest.FailFrom(n, failure))})
 					err := restoreOn(t, disk, s, h, &armed)
 					if err == nil {
 						break
@@ -166,8 +167,8 @@ func TestADiskThatFailsDuringARestoreLosesNothing(t *testing.T) {
 }
 
 // armedPlan is a plan that begins when it is armed.
-func armedPlan(armed *atomic.Bool, plan vfs.Plan) vfs.Plan {
-	return func(c vfs.Call) error {
+func armedPlan(armed *atomic.Bool, plan vfstest.Plan) vfstest.Plan {
+	return func(c vfstest.Call) error {
 		if !armed.Load() {
 			return nil
 		}

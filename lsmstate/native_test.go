@@ -15,11 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/heapstate"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/durable"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/statetest"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Every snapshot of the kit's random work is a native one: overlapping, canceled,
@@ -177,8 +179,8 @@ func TestRestoresRewriteNoTable(t *testing.T) {
 	require.NoError(t, err)
 	s.links = true
 	for i, space := range []struct{ subtask, parallelism int }{{0, 1}, {0, 2}, {1, 2}} {
-		disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-			if c.Op == vfs.OpWrite && strings.HasSuffix(c.Name, ".sst") {
+		disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+			if c.Op == vfstest.OpWrite && strings.HasSuffix(c.Name, ".sst") {
 				return errors.New("a table is written")
 			}
 			return nil
@@ -368,7 +370,7 @@ func TestDiskThatFailsDuringASnapshotLosesNothing(t *testing.T) {
 			for i := range 300 {
 				task.set(fmt.Sprint(i), strings.Repeat("x", 400))
 			}
-			disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailFrom(n, failure)})
+			disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailFrom(n, failure)})
 			s := newShelf(t, mem)
 			broken := &shelf{fs: disk}
 			var err error
@@ -399,7 +401,7 @@ func TestCanceledSnapshotLeavesNoUnfinishedFile(t *testing.T) {
 		mem := newFS()
 		task := largeTask(t, mem, "one")
 		ctx, cancel := context.WithCancel(t.Context())
-		disk := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
+		disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 			if c.N == n {
 				cancel()
 			}
@@ -421,7 +423,7 @@ func TestCanceledSnapshotLeavesNoUnfinishedFile(t *testing.T) {
 		names, err := mem.List(shelfDir)
 		require.NoError(t, err)
 		for _, name := range names {
-			_, unfinished := vfs.DraftOf(name)
+			_, unfinished := durable.DraftOf(name)
 			require.False(t, unfinished, name)
 		}
 	}

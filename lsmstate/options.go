@@ -3,9 +3,9 @@ package lsmstate
 import (
 	"cmp"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Options says how a backend works. The zero value works.

@@ -10,10 +10,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs"
 )
 
 // A backend that was opened by a relative name removes nothing of another place.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
 )
 
 // stage is a directory in which a restore collects the files of tables, before they

@@ -10,10 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 const (
@@ -68,13 +69,13 @@ func TestUnclaimedStatesAreDroppedInOnePass(t *testing.T) {
 	fs := newFS()
 	s := newShelf(t, fs)
 	h := unclaimedSnapshot(t, s, fs)
-	disk := vfs.NewFaulty(fs, vfs.FaultyOptions{})
+	disk := vfstest.NewFaulty(fs, vfstest.FaultyOptions{})
 	b, k := manyGroupsOn(t, disk, "two")
 	value, timers := valueOn(t, k), timersOn(t, k)
-	before := disk.Count(vfs.OpReadAt)
+	before := disk.Count(vfstest.OpReadAt)
 	_, err := snapshot.Restore(t.Context(), b, s, []snapshot.Handle{h}, snapshot.RestoreOptions{AllowUnclaimed: true})
 	require.NoError(t, err)
-	require.LessOrEqual(t, disk.Count(vfs.OpReadAt)-before, 500)
+	require.LessOrEqual(t, disk.Count(vfstest.OpReadAt)-before, 500)
 
 	require.NoError(t, k.SetKeyAndGroup("4095", 4095))
 	got, _, err := value.Get()

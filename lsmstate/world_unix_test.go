@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
-	"github.com/weirstate/weir/internal/vfs/vfsworld"
+	"github.com/weirstate/weir/internal/vfsworld"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs"
 )
 
 // home is where the directory is in each world.

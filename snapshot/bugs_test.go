@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/heapstate"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The tests of this file stand for bugs that other systems had. Each names the
@@ -49,7 +49,7 @@ func TestBug15TaskAndSnapshotShareNothingThroughACodec(t *testing.T) {
 	}
 	backend, _, value := open()
 	require.NoError(t, value.Set(pair{1, 1}))
-	d := directoryOn(t, vfs.NewMem(vfs.MemOptions{}))
+	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	armed.Store(true)
 	r, err := snapshot.Start(context.Background(), backend, d, snapshot.Options{})
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestBug15TaskAndSnapshotShareNothingThroughACodec(t *testing.T) {
 // in one step on the task's goroutine.
 func TestBug16StateRegisteredDuringASnapshotIsInTheNextOne(t *testing.T) {
 	j := smallJob(t)
-	d := directoryOn(t, vfs.NewMem(vfs.MemOptions{}))
+	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	before, states := content(t, j.backend), j.backend.Registry().States()
 	gate, open := held(d)
 	r, err := snapshot.Start(context.Background(), j.backend, gate, snapshot.Options{Name: "before"})

@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/confine"
+	"github.com/weirstate/weir/internal/durable"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Directory is a Target and a Source in a directory of a file system, which must
@@ -28,7 +30,7 @@ func NewDirectory(path string) (*Directory, error) { return DirectoryOn(vfs.Real
 func DirectoryOn(fsys vfs.FS, path string) (*Directory, error) {
 	root, err := fsys.Resolve(path)
 	if err == nil {
-		err = vfs.MkdirAllSync(fsys, root)
+		err = durable.MkdirAll(fsys, root)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("snapshot directory: %w", err)
@@ -36,13 +38,13 @@ func DirectoryOn(fsys vfs.FS, path string) (*Directory, error) {
 	return &Directory{fsys, root}, nil
 }
 
-// Create implements Target. A file is a vfs.Draft; a crash may leave it there
+// Create implements Target. A file is a durable.Draft; a crash may leave it there
 // until RemoveLeftovers.
 func (d *Directory) Create(ctx context.Context, name string) (File, error) {
 	if err := errors.Join(context.Cause(ctx), CheckName(name)); err != nil {
 		return nil, err
 	}
-	f, err := vfs.NewDraft(d.fs, filepath.Join(d.path, name))
+	f, err := durable.NewDraft(d.fs, filepath.Join(d.path, name))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func (d *Directory) Remove(name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	return vfs.RemoveFileOrLink(d.fs, filepath.Join(d.path, name))
+	return confine.RemoveFileOrLink(d.fs, filepath.Join(d.path, name))
 }
 
 // List returns the names of all files, sorted. Other things that have the name of a
@@ -85,7 +87,7 @@ func (d *Directory) RemoveLeftovers() error {
 		return err
 	}
 	for _, name := range names {
-		if _, ok := vfs.DraftOf(name); ok {
+		if _, ok := durable.DraftOf(name); ok {
 			err = errors.Join(err, d.removeLeftover(filepath.Join(d.path, name)))
 		}
 	}

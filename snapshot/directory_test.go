@@ -14,8 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // course is what the tests of this file put a file system through: a directory
@@ -99,17 +100,17 @@ func (c *course) requireWhole(t testing.TB, fsys vfs.FS) (visible []string) {
 }
 
 func TestCrashLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	c := newCourse(t)
 	crashes := 0
 	linked := make(map[string]bool)
-	crash := func(op vfs.Op, name string) {
-		if op == vfs.OpLink {
+	crash := func(op vfstest.Op, name string) {
+		if op == vfstest.OpLink {
 			linked[filepath.Base(name)] = true
 		}
-		keeps := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
+		keeps := []vfstest.CrashOptions{{Keep: 0}, {Keep: 1}}
 		for seed := range uint64(20) {
-			keeps = append(keeps, vfs.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, uint64(crashes)))})
+			keeps = append(keeps, vfstest.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, uint64(crashes)))})
 		}
 		for _, keep := range keeps {
 			for _, name := range c.requireWhole(t, mem.CrashClone(keep)) {
@@ -118,9 +119,9 @@ func TestCrashLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 			crashes++
 		}
 	}
-	fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{After: crash})
+	fsys := vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: crash})
 	require.NoError(t, c.run(t, fsys))
-	crash(vfs.OpSync, "the end")
+	crash(vfstest.OpSync, "the end")
 	require.Equal(t, []string{"one", "two"}, list(t, mem))
 	t.Log(crashes, "crashes after", fsys.Count(), "operations")
 }
@@ -132,16 +133,16 @@ func TestEveryFailingOperationLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 		"EIO":                  syscall.EIO,
 		"ENOSPC":               syscall.ENOSPC,
 		"EACCES":               syscall.EACCES,
-		"half a write, EIO":    vfs.ShortWrite(syscall.EIO),
-		"half a write, ENOSPC": vfs.ShortWrite(syscall.ENOSPC),
+		"half a write, EIO":    vfstest.ShortWrite(syscall.EIO),
+		"half a write, ENOSPC": vfstest.ShortWrite(syscall.ENOSPC),
 	}
 	faults, survived, step := 0, 0, density.Of(t, 3, 1, 1)
 	for way, fault := range ways {
 		t.Run(way, func(t *testing.T) {
 			for n := len(way) % step; ; n += step {
-				mem := vfs.NewMem(vfs.MemOptions{})
-				var failed vfs.Op
-				fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(call vfs.Call) error {
+				mem := vfstest.NewMem(vfstest.MemOptions{})
+				var failed vfstest.Op
+				fsys := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(call vfstest.Call) error {
 					if call.N != n {
 						return nil
 					}
@@ -167,9 +168,9 @@ func TestEveryFailingOperationLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 				require.Equal(t, c.oneDone, slices.Contains(visible, "one"), "operation %d", n)
 				require.Equal(t, c.twoDone, slices.Contains(visible, "two"), "operation %d", n)
 				left := len(list(t, mem)) - len(visible)
-				require.Equal(t, failed == vfs.OpRemove, left == 1, "operation %d, %v: %d dot-files", n, failed, left)
+				require.Equal(t, failed == vfstest.OpRemove, left == 1, "operation %d, %v: %d dot-files", n, failed, left)
 				for _, keep := range []float64{0, 1} {
-					c.requireWhole(t, mem.CrashClone(vfs.CrashOptions{Keep: keep}))
+					c.requireWhole(t, mem.CrashClone(vfstest.CrashOptions{Keep: keep}))
 				}
 				// What failed works when it is tried again.
 				if !c.twoDone {
@@ -204,8 +205,8 @@ func (c *course) again(t testing.TB, fsys vfs.FS, failed *course) error {
 func TestDiskThatFailsForGoodLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 	faults := 0
 	for n := 0; ; n++ {
-		mem := vfs.NewMem(vfs.MemOptions{})
-		fsys := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailFrom(n, syscall.EIO)})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		fsys := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailFrom(n, syscall.EIO)})
 		c := newCourse(t)
 		err := c.run(t, fsys)
 		if fsys.Count() <= n {
@@ -218,7 +219,7 @@ func TestDiskThatFailsForGoodLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 		}
 		if c.made {
 			c.requireWhole(t, mem)
-			c.requireWhole(t, mem.CrashClone(vfs.CrashOptions{}))
+			c.requireWhole(t, mem.CrashClone(vfstest.CrashOptions{}))
 		}
 	}
 	t.Log(faults, "faults")
@@ -226,10 +227,10 @@ func TestDiskThatFailsForGoodLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 
 func TestFullDiskFailsTheSnapshotAndKeepsTheOthers(t *testing.T) {
 	whole := newCourse(t)
-	require.NoError(t, whole.run(t, vfs.NewMem(vfs.MemOptions{})))
+	require.NoError(t, whole.run(t, vfstest.NewMem(vfstest.MemOptions{})))
 	need := whole.one.Bytes() + whole.two.Bytes()
 	for room := int64(1); room < need; room += need / 97 {
-		mem := vfs.NewMem(vfs.MemOptions{MaxBytes: room})
+		mem := vfstest.NewMem(vfstest.MemOptions{MaxBytes: room})
 		c := newCourse(t)
 		require.ErrorIs(t, c.run(t, mem), syscall.ENOSPC, "%d of %d bytes", room, need)
 		require.False(t, c.twoDone)
@@ -239,16 +240,16 @@ func TestFullDiskFailsTheSnapshotAndKeepsTheOthers(t *testing.T) {
 			require.Equal(t, "one", name, "nothing else takes space")
 		}
 	}
-	require.NoError(t, newCourse(t).run(t, vfs.NewMem(vfs.MemOptions{MaxBytes: need})))
+	require.NoError(t, newCourse(t).run(t, vfstest.NewMem(vfstest.MemOptions{MaxBytes: need})))
 }
 
 func TestDirectoryThatMayOnlyBeReadGivesSnapshotsBack(t *testing.T) {
 	for _, refusal := range []error{syscall.EROFS, syscall.EACCES} {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		c := newCourse(t)
 		require.NoError(t, c.run(t, mem))
-		readOnly := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(call vfs.Call) error {
-			if call.Op.Mutates() && call.Op != vfs.OpSyncDir {
+		readOnly := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(call vfstest.Call) error {
+			if call.Op.Mutates() && call.Op != vfstest.OpSyncDir {
 				return refusal
 			}
 			return nil
@@ -317,7 +318,7 @@ func TestDirectoryKeepsToItsFiles(t *testing.T) {
 }
 
 func TestDirectoryNeedsADirectory(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	f, err := mem.Create("snapshots")
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
@@ -327,7 +328,7 @@ func TestDirectoryNeedsADirectory(t *testing.T) {
 }
 
 func TestLeftoversOfACrashAreRemovedAndNothingElse(t *testing.T) {
-	fsys := vfs.NewMem(vfs.MemOptions{})
+	fsys := vfstest.NewMem(vfstest.MemOptions{})
 	d := directoryOn(t, fsys)
 	whole, err := d.Create(context.Background(), "whole")
 	require.NoError(t, err)
@@ -335,7 +336,7 @@ func TestLeftoversOfACrashAreRemovedAndNothingElse(t *testing.T) {
 	_, err = d.Create(context.Background(), "unfinished") // and then the power goes
 	require.NoError(t, err)
 
-	left := fsys.CrashClone(vfs.CrashOptions{Keep: 1})
+	left := fsys.CrashClone(vfstest.CrashOptions{Keep: 1})
 	again := directoryOn(t, left)
 	require.Greater(t, len(list(t, left)), 1)
 	require.NoError(t, again.RemoveLeftovers())

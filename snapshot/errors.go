@@ -3,7 +3,7 @@ package snapshot
 import (
 	"errors"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
 )
 
 var (

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs/vfsworld"
+	"github.com/weirstate/weir/internal/vfsworld"
 	"github.com/weirstate/weir/snapshot"
 )
 

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
 )
 
 // memory is a Source of files by name.

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/heapstate"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // taken is a snapshot of a job of four users in a file in memory.
@@ -65,7 +65,7 @@ func TestRestoreGivesBackWhatWasTaken(t *testing.T) {
 }
 
 func TestEmptyBackendMakesARoundTrip(t *testing.T) {
-	d := directoryOn(t, vfs.NewMem(vfs.MemOptions{}))
+	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	h := take(t, newJob(t, eightGroups).backend, d, "state")
 	require.Zero(t, h.Rows)
 	require.True(t, restore(t, eightGroups, d, h).backend.Empty())
@@ -199,7 +199,7 @@ func TestRestoreRefusesAnotherMaxParallelism(t *testing.T) {
 func TestRestoreRefusesAMissingFile(t *testing.T) {
 	_, h, _ := taken(t)
 	requireNotRestored(t, newJob(t, eightGroups), memory{}, fs.ErrNotExist, h)
-	requireNotRestored(t, newJob(t, eightGroups), directoryOn(t, vfs.NewMem(vfs.MemOptions{})), fs.ErrNotExist, h)
+	requireNotRestored(t, newJob(t, eightGroups), directoryOn(t, vfstest.NewMem(vfstest.MemOptions{})), fs.ErrNotExist, h)
 }
 
 func TestRestoreRefusesABackendWithState(t *testing.T) {
@@ -460,7 +460,7 @@ func TestRestoreClosesEveryFileItOpened(t *testing.T) {
 // The handles of one parallelism restore at any other.
 func TestHandlesRescale(t *testing.T) {
 	const users = 60
-	d := directoryOn(t, vfs.NewMem(vfs.MemOptions{}))
+	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	whole := newJob(t, eightGroups)
 	fillJob(t, whole, users)
 	want := content(t, whole.backend)

@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/heapstate"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // hooked is a Target that calls write before each write, with its number.
@@ -71,7 +71,7 @@ func TestCancellationAtEveryWriteLeavesNothing(t *testing.T) {
 			fillJob(t, j, 6)
 			for n, last := 0, false; !last; n++ {
 				ctx, end := context.WithCancelCause(context.Background())
-				mem := vfs.NewMem(vfs.MemOptions{})
+				mem := vfstest.NewMem(vfstest.MemOptions{})
 				running := make(chan *snapshot.Running, 1)
 				last = true
 				to := hooked{directoryOn(t, mem), func(i int) {
@@ -100,7 +100,7 @@ func TestCancellationAtEveryWriteLeavesNothing(t *testing.T) {
 
 func TestContextThatHasEndedWritesNothing(t *testing.T) {
 	j := smallJob(t)
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
 	defer cancel()
 	r, err := snapshot.Start(ctx, j.backend, directoryOn(t, mem), snapshot.Options{})
@@ -112,7 +112,7 @@ func TestContextThatHasEndedWritesNothing(t *testing.T) {
 
 func TestCancelAfterTheEndDoesNothing(t *testing.T) {
 	j := smallJob(t)
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	r, err := snapshot.Start(context.Background(), j.backend, directoryOn(t, mem), snapshot.Options{})
 	require.NoError(t, err)
 	h, err := r.Wait()
@@ -129,7 +129,7 @@ func TestProgressOnlyGrowsAndEndsComplete(t *testing.T) {
 	running := make(chan *snapshot.Running, 1)
 	var r *snapshot.Running
 	var seen []snapshot.Progress
-	to := hooked{directoryOn(t, vfs.NewMem(vfs.MemOptions{})), func(int) {
+	to := hooked{directoryOn(t, vfstest.NewMem(vfstest.MemOptions{})), func(int) {
 		if r == nil {
 			r = <-running
 		}
@@ -159,7 +159,7 @@ func TestProgressOnlyGrowsAndEndsComplete(t *testing.T) {
 
 func TestSynchronousSnapshotIsDoneWhenStartReturns(t *testing.T) {
 	j := smallJob(t)
-	d := directoryOn(t, vfs.NewMem(vfs.MemOptions{}))
+	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	r, err := snapshot.Start(context.Background(), j.backend, d, snapshot.Options{Synchronous: true})
 	require.NoError(t, err)
 	requireDone(t, r, true)
@@ -171,7 +171,7 @@ func TestSynchronousSnapshotIsDoneWhenStartReturns(t *testing.T) {
 func TestAsynchronousSnapshotDoesNotHoldTheTask(t *testing.T) {
 	j := smallJob(t)
 	before := content(t, j.backend)
-	d := directoryOn(t, vfs.NewMem(vfs.MemOptions{}))
+	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	to, open := held(d)
 	r, err := snapshot.Start(context.Background(), j.backend, to, snapshot.Options{})
 	require.NoError(t, err)
@@ -201,7 +201,7 @@ func TestSecondSnapshotOfANameFailsAndTheFirstStays(t *testing.T) {
 		t.Run(fmt.Sprint("overlapping: ", overlap), func(t *testing.T) {
 			j := smallJob(t)
 			first := content(t, j.backend)
-			mem := vfs.NewMem(vfs.MemOptions{})
+			mem := vfstest.NewMem(vfstest.MemOptions{})
 			d := directoryOn(t, mem)
 			to, open := held(d)
 			var late *snapshot.Running
@@ -227,7 +227,7 @@ func TestSecondSnapshotOfANameFailsAndTheFirstStays(t *testing.T) {
 
 func TestOverlappingSnapshotsHoldEachItsOwnMoment(t *testing.T) {
 	j := newJob(t, eightGroups)
-	d := directoryOn(t, vfs.NewMem(vfs.MemOptions{}))
+	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	type open struct {
 		running *snapshot.Running
 		gate    chan struct{}
@@ -276,7 +276,7 @@ func (v *watchedView) Release() {
 
 func TestViewIsReleasedWhateverTheEnd(t *testing.T) {
 	failed := errors.New("target failed")
-	d := directoryOn(t, vfs.NewMem(vfs.MemOptions{}))
+	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
 	for name, run := range map[string]struct {
@@ -342,7 +342,7 @@ func (f failingFile) Commit() error {
 // Copies are the price of a snapshot under way, not of one that is over.
 func TestTaskWritesInPlaceAgainOnceTheSnapshotIsDone(t *testing.T) {
 	j := smallJob(t)
-	to, open := held(directoryOn(t, vfs.NewMem(vfs.MemOptions{})))
+	to, open := held(directoryOn(t, vfstest.NewMem(vfstest.MemOptions{})))
 	require.NoError(t, j.keyed.SetKey("user\x0000"))
 	set := func() {
 		if err := j.count.Set(1); err != nil {
@@ -359,7 +359,7 @@ func TestTaskWritesInPlaceAgainOnceTheSnapshotIsDone(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(10, set))
 
 	// The same for pages that were never written meanwhile.
-	r, err = snapshot.Start(context.Background(), j.backend, directoryOn(t, vfs.NewMem(vfs.MemOptions{})), snapshot.Options{})
+	r, err = snapshot.Start(context.Background(), j.backend, directoryOn(t, vfstest.NewMem(vfstest.MemOptions{})), snapshot.Options{})
 	require.NoError(t, err)
 	_, err = r.Wait()
 	require.NoError(t, err)
@@ -368,7 +368,7 @@ func TestTaskWritesInPlaceAgainOnceTheSnapshotIsDone(t *testing.T) {
 
 func TestStartRefusesWhatCannotBeWritten(t *testing.T) {
 	j := smallJob(t)
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	d := directoryOn(t, mem)
 	_, err := snapshot.Start(context.Background(), j.backend, d, snapshot.Options{Name: "a/b"})
 	require.ErrorIs(t, err, snapshot.ErrName)
@@ -422,7 +422,7 @@ func TestViewThatBreaksItsPromisesFails(t *testing.T) {
 		"name table too large":     {states: long},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mem := vfs.NewMem(vfs.MemOptions{})
+			mem := vfstest.NewMem(vfstest.MemOptions{})
 			r, err := snapshot.Start(context.Background(), fixedBackend{view: v}, directoryOn(t, mem), snapshot.Options{})
 			require.NoError(t, err)
 			_, err = r.Wait()
@@ -459,7 +459,7 @@ func TestAsynchronousHalfThatPanicsOrExitsIsAnError(t *testing.T) {
 			require.NoError(t, v.Set(1))
 			armed = true
 
-			fsys := vfs.NewMem(vfs.MemOptions{})
+			fsys := vfstest.NewMem(vfstest.MemOptions{})
 			d := directoryOn(t, fsys)
 			r, err := snapshot.Start(context.Background(), b, d, snapshot.Options{})
 			require.NoError(t, err)
@@ -476,7 +476,7 @@ func TestAsynchronousHalfThatPanicsOrExitsIsAnError(t *testing.T) {
 
 func TestUnknownCompressionIsInvalid(t *testing.T) {
 	j := smallJob(t)
-	_, err := snapshot.Start(context.Background(), j.backend, directoryOn(t, vfs.NewMem(vfs.MemOptions{})),
+	_, err := snapshot.Start(context.Background(), j.backend, directoryOn(t, vfstest.NewMem(vfstest.MemOptions{})),
 		snapshot.Options{Compression: 7})
 	require.ErrorIs(t, err, state.ErrInvalid)
 }

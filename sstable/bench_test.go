@@ -11,7 +11,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
 )
 
 const benchKeys = 1_000_000

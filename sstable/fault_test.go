@@ -8,7 +8,8 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 var errDisk = errors.New("disk")
@@ -28,13 +29,13 @@ func TestReadErrorsComeOut(t *testing.T) {
 				cache = NewCache(budget, 512)
 				r.Cache = cache
 			}
-			disk := vfs.NewMem(vfs.MemOptions{})
+			disk := vfstest.NewMem(vfstest.MemOptions{})
 			f, err := disk.Create("table")
 			require.NoError(t, err)
 			_, err = f.Write(data)
 			require.NoError(t, err)
 			require.NoError(t, f.Close())
-			faulty := vfs.NewFaulty(disk, vfs.FaultyOptions{Plan: vfs.FailNth(n, errDisk, vfs.OpReadAt, vfs.OpSize)})
+			faulty := vfstest.NewFaulty(disk, vfstest.FaultyOptions{Plan: vfstest.FailNth(n, errDisk, vfstest.OpReadAt, vfstest.OpSize)})
 			f, err = faulty.Open("table")
 			require.NoError(t, err)
 			failures := useAll(t, f, &m, r)
@@ -107,7 +108,7 @@ func TestWriteErrorsComeOut(t *testing.T) {
 	m := damagedModel(None)
 	m.entries[1].Value.Bytes = make([]byte, 3*writeBytes)
 	for n := 1; ; n++ {
-		faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: vfs.FailNth(n, errDisk, vfs.OpWrite, vfs.OpSync)})
+		faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: vfstest.FailNth(n, errDisk, vfstest.OpWrite, vfstest.OpSync)})
 		f, err := faulty.Create("table")
 		require.NoError(t, err)
 		w := NewWriter(f, WriterOptions{Split: m.split})

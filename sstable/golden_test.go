@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
 )
 
 var update = flag.Bool("update", false, "write the golden fixtures anew")

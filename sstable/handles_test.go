@@ -5,13 +5,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // reopened is openModel for a table that may be closed when there are too many.
 func reopened(t *testing.T, m *model, h *Handles) *Table {
 	t.Helper()
-	fsys := vfs.NewMem(vfs.MemOptions{})
+	fsys := vfstest.NewMem(vfstest.MemOptions{})
 	f, err := fsys.Create("table")
 	require.NoError(t, err)
 	m.write(t, f, WriterOptions{BlockBytes: 512})

@@ -14,7 +14,8 @@ import (
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // A model is what a file should have.
@@ -185,9 +186,9 @@ func randomOptions(rng *rand.Rand) WriterOptions {
 	}
 }
 
-func newFile(t testing.TB) (fs *vfs.Mem, f vfs.File) {
+func newFile(t testing.TB) (fs *vfstest.Mem, f vfs.File) {
 	t.Helper()
-	fs = vfs.NewMem(vfs.MemOptions{})
+	fs = vfstest.NewMem(vfstest.MemOptions{})
 	f, err := fs.Create("table")
 	require.NoError(t, err)
 	return fs, f

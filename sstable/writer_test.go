@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 func TestEntriesOutOfOrderAreRefused(t *testing.T) {
@@ -320,7 +320,7 @@ func TestClipLeavesItsShareOfTheFile(t *testing.T) {
 func TestFileThatNeedsTooMuchForAFilterHasNone(t *testing.T) {
 	for _, keys := range []int{500, 2000} {
 		budget := slab.NewBudget(0)
-		disk := vfs.NewMem(vfs.MemOptions{})
+		disk := vfstest.NewMem(vfstest.MemOptions{})
 		f, err := disk.Create("table")
 		require.NoError(t, err)
 		w := NewWriter(f, WriterOptions{FilterMemory: 8000, Budget: budget})

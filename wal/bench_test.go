@@ -9,7 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // rotated is how long a log gets before the tree begins another: a memtable.
@@ -67,7 +68,7 @@ func (nothingFile) Close() error                { return nil }
 func BenchmarkGroupCommit(b *testing.B) {
 	for _, writers := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
-			fsys := vfs.NewFaulty(vfs.Real{}, vfs.FaultyOptions{}) // counts
+			fsys := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{}) // counts
 			w, err := Create(fsys, filepath.Join(b.TempDir(), logName), Options{})
 			require.NoError(b, err)
 			defer w.Close(false)
@@ -100,13 +101,13 @@ func BenchmarkGroupCommit(b *testing.B) {
 				})
 			}
 			group.Wait()
-			b.ReportMetric(float64(b.N)/float64(max(1, fsys.Count(vfs.OpSync))), "records/sync")
+			b.ReportMetric(float64(b.N)/float64(max(1, fsys.Count(vfstest.OpSync))), "records/sync")
 		})
 	}
 }
 
 func BenchmarkRead(b *testing.B) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	w, err := Create(mem, logName, Options{})
 	require.NoError(b, err)
 	const records = 100_000

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // The tests of this file stand for bugs that other systems had. Each names the
@@ -55,8 +56,8 @@ func TestBug21HoleIsTheEndAndAnErrorIsNot(t *testing.T) {
 // clean). bbolt#562. Protection: Writer.settle keeps the first error, and
 // syncTo returns it before it syncs.
 func TestBug23FailedSyncIsNeverTriedAgain(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
-	faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(1, syscall.EIO, vfs.OpSync)}) // once
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(1, syscall.EIO, vfstest.OpSync)}) // once
 	w, err := Create(faulty, logName, Options{})
 	require.NoError(t, err)
 	require.NoError(t, mem.SyncDir("."))
@@ -69,8 +70,8 @@ func TestBug23FailedSyncIsNeverTriedAgain(t *testing.T) {
 	_, appendErr := w.Append([]byte("third"))
 	require.Equal(t, err, appendErr)
 	require.Equal(t, err, w.Close(true))
-	require.Equal(t, 2, faulty.Count(vfs.OpSync))
-	records, _, o, err := read(mem.CrashClone(vfs.CrashOptions{Keep: 1}))
+	require.Equal(t, 2, faulty.Count(vfstest.OpSync))
+	records, _, o, err := read(mem.CrashClone(vfstest.CrashOptions{Keep: 1}))
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{[]byte("first")}, records)
 	require.False(t, o.Clean)

@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // logOf is the content of a log that a script wrote.
 func logOf(t *testing.T, steps ...step) (log []byte, s *script) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	s = new(script)
 	require.NoError(t, s.play(mem, steps))
 	return content(t, mem), s

@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // script is a log's life, and what was said about it so far.
@@ -120,10 +121,10 @@ func (s *script) requireKept(t *testing.T, fsys vfs.FS) {
 
 // keptAfterACrash are ways in which a power cut treats what was not synced:
 // nothing is kept, all, or some of it.
-func keptAfterACrash(crash, seeds uint64) []vfs.CrashOptions {
-	kept := []vfs.CrashOptions{{Keep: 0}, {Keep: 1}}
+func keptAfterACrash(crash, seeds uint64) []vfstest.CrashOptions {
+	kept := []vfstest.CrashOptions{{Keep: 0}, {Keep: 1}}
 	for seed := range seeds {
-		kept = append(kept, vfs.CrashOptions{
+		kept = append(kept, vfstest.CrashOptions{
 			Keep: []float64{0.2, 0.5, 0.8}[seed%3], Rand: rand.New(rand.NewPCG(seed, crash)),
 			BlockBytes: []int{512, 4096, 16}[seed/3%3],
 		})
@@ -134,17 +135,17 @@ func keptAfterACrash(crash, seeds uint64) []vfs.CrashOptions {
 func TestACrashAfterAnyOperationLeavesAPrefixWithAllThatWasSynced(t *testing.T) {
 	for name, steps := range scripts {
 		t.Run(name, func(t *testing.T) {
-			mem := vfs.NewMem(vfs.MemOptions{})
+			mem := vfstest.NewMem(vfstest.MemOptions{})
 			var s script
 			operations, crashes := uint64(0), 0
-			crash := func(vfs.Op, string) {
+			crash := func(vfstest.Op, string) {
 				operations++
 				for _, kept := range keptAfterACrash(operations, 99) {
 					crashes++
 					s.requireKept(t, mem.CrashClone(kept))
 				}
 			}
-			require.NoError(t, s.play(vfs.NewFaulty(mem, vfs.FaultyOptions{After: crash}), steps))
+			require.NoError(t, s.play(vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: crash}), steps))
 			crash(0, "")
 			t.Logf("%d crashes at %d operations", crashes, operations)
 		})
@@ -154,15 +155,15 @@ func TestACrashAfterAnyOperationLeavesAPrefixWithAllThatWasSynced(t *testing.T) 
 // Without a sync nothing but the order is promised: the longest log that a
 // crash leaves, and the shortest.
 func TestWithoutASyncACrashMayTakeEverything(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var s script
 	require.NoError(t, s.play(mem, scripts["buffered"][:12]))
 	require.NoError(t, s.w.Close(false))
-	records, _, o, err := read(mem.CrashClone(vfs.CrashOptions{Keep: 1}))
+	records, _, o, err := read(mem.CrashClone(vfstest.CrashOptions{Keep: 1}))
 	require.NoError(t, err)
 	require.Len(t, records, len(s.begun))
 	require.False(t, o.Torn)
-	records, _, o, err = read(mem.CrashClone(vfs.CrashOptions{}))
+	records, _, o, err = read(mem.CrashClone(vfstest.CrashOptions{}))
 	require.NoError(t, err)
 	require.Empty(t, records)
 	require.Equal(t, Outcome{}, o)
@@ -170,7 +171,7 @@ func TestWithoutASyncACrashMayTakeEverything(t *testing.T) {
 
 // Every block of what was not synced is lost alone, the rest is there.
 func TestNothingBehindAHoleIsRead(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var s script
 	require.NoError(t, s.play(mem, []step{
 		add(10), syncAllBut(0), add(700), add(20), flush, add(30), add(40), flush, add(900), flush, add(5), flush,

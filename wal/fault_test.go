@@ -9,28 +9,28 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-var causes = []error{syscall.EIO, syscall.ENOSPC, vfs.ShortWrite(syscall.EIO)}
+var causes = []error{syscall.EIO, syscall.ENOSPC, vfstest.ShortWrite(syscall.EIO)}
 
 // Whichever operation of a log fails, once or for good: it is reported, nothing
 // is done after it, and what was acknowledged before is there.
 func TestAFailureIsStickyAndLosesNothingAcknowledged(t *testing.T) {
 	faults := 0
 	for _, steps := range scripts {
-		counting := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{})
+		counting := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
 		require.NoError(t, new(script).play(counting, steps))
 		for n := range counting.Count() {
 			for _, cause := range causes {
-				for _, plan := range []vfs.Plan{vfs.FailNth(n, cause), vfs.FailFrom(n, cause)} {
+				for _, plan := range []vfstest.Plan{vfstest.FailNth(n, cause), vfstest.FailFrom(n, cause)} {
 					faults++
-					mem := vfs.NewMem(vfs.MemOptions{})
-					faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: plan})
+					mem := vfstest.NewMem(vfstest.MemOptions{})
+					faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: plan})
 					var s script
 					err := s.play(faulty, steps)
 					require.ErrorIs(t, err, errors.Unwrap(&fs.PathError{Err: cause}))
-					if s.w != nil && !s.closing && faulty.Count(vfs.OpWrite) > 1 {
+					if s.w != nil && !s.closing && faulty.Count(vfstest.OpWrite) > 1 {
 						requireSticky(t, s.w, faulty, err)
 					}
 					for _, kept := range keptAfterACrash(uint64(n), 9) {
@@ -45,7 +45,7 @@ func TestAFailureIsStickyAndLosesNothingAcknowledged(t *testing.T) {
 
 // requireSticky sees that a log gives the same error for ever and leaves the file
 // alone, but that it syncs what was written before a write failed.
-func requireSticky(t *testing.T, w *Writer, faulty *vfs.Faulty, err error) {
+func requireSticky(t *testing.T, w *Writer, faulty *vfstest.Faulty, err error) {
 	require.ErrorIs(t, err, ErrFailed)
 	final := errors.Is(err, ErrSync)
 	before := faulty.Count()
@@ -63,15 +63,15 @@ func requireSticky(t *testing.T, w *Writer, faulty *vfs.Faulty, err error) {
 		require.Equal(t, err, w.Flush())
 	}
 	require.Equal(t, before, faulty.Count())
-	writes, closes := faulty.Count(vfs.OpWrite), faulty.Count(vfs.OpClose)
+	writes, closes := faulty.Count(vfstest.OpWrite), faulty.Count(vfstest.OpClose)
 	again := w.Close(true)
 	require.ErrorIs(t, again, ErrFailed)
 	if final {
 		require.Equal(t, err, again)
 	}
 	require.ErrorIs(t, w.Close(true), ErrFailed)
-	require.Equal(t, writes, faulty.Count(vfs.OpWrite), "nothing is written after an error")
-	require.Equal(t, closes+1, faulty.Count(vfs.OpClose), "the file is closed, once")
+	require.Equal(t, writes, faulty.Count(vfstest.OpWrite), "nothing is written after an error")
+	require.Equal(t, closes+1, faulty.Count(vfstest.OpClose), "the file is closed, once")
 	require.LessOrEqual(t, faulty.Count(), before+2)
 }
 
@@ -80,10 +80,10 @@ func requireSticky(t *testing.T, w *Writer, faulty *vfs.Faulty, err error) {
 func TestWhatWasWrittenBeforeAFailedWriteIsSynced(t *testing.T) {
 	for _, byClose := range []bool{false, true} {
 		for _, cause := range causes {
-			mem := vfs.NewMem(vfs.MemOptions{})
+			mem := vfstest.NewMem(vfstest.MemOptions{})
 			full := false
-			w, err := Create(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-				if full && c.Op == vfs.OpWrite {
+			w, err := Create(vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+				if full && c.Op == vfstest.OpWrite {
 					return cause
 				}
 				return nil
@@ -105,7 +105,7 @@ func TestWhatWasWrittenBeforeAFailedWriteIsSynced(t *testing.T) {
 				require.NotErrorIs(t, err, ErrSync)
 				require.NoError(t, w.SyncTo(end))
 			}
-			records, _, o, err := read(mem.CrashClone(vfs.CrashOptions{Keep: 0}))
+			records, _, o, err := read(mem.CrashClone(vfstest.CrashOptions{Keep: 0}))
 			require.NoError(t, err)
 			require.Equal(t, [][]byte{[]byte("written")}, records)
 			require.False(t, o.Clean)
@@ -118,7 +118,7 @@ func TestWhatWasWrittenBeforeAFailedWriteIsSynced(t *testing.T) {
 
 // An error of a sync is told from one of a write, and nothing is synced after it.
 func TestAFailedSyncIsFinal(t *testing.T) {
-	faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: vfs.FailNth(0, syscall.ENOSPC, vfs.OpSync)})
+	faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: vfstest.FailNth(0, syscall.ENOSPC, vfstest.OpSync)})
 	w, err := Create(faulty, logName, Options{})
 	require.NoError(t, err)
 	end, err := w.Append([]byte("record"))
@@ -130,13 +130,13 @@ func TestAFailedSyncIsFinal(t *testing.T) {
 		require.ErrorIs(t, err, syscall.ENOSPC)
 	}
 	require.ErrorIs(t, w.Close(true), ErrSync)
-	require.Equal(t, 1, faulty.Count(vfs.OpSync))
+	require.Equal(t, 1, faulty.Count(vfstest.OpSync))
 }
 
 func TestALogThatCannotBeMadeLeavesNoFile(t *testing.T) {
 	for _, cause := range causes {
-		mem := vfs.NewMem(vfs.MemOptions{})
-		_, err := Create(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(0, cause, vfs.OpWrite)}), logName, Options{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		_, err := Create(vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, cause, vfstest.OpWrite)}), logName, Options{})
 		require.ErrorIs(t, err, cause)
 		_, err = mem.Stat(logName)
 		require.ErrorIs(t, err, fs.ErrNotExist)
@@ -148,12 +148,12 @@ func TestAReadErrorIsNotTheEnd(t *testing.T) {
 	for _, cut := range []int{0, 1, 300} {
 		log, _ := logOf(t, grouped...)
 		mem := memOf(t, log[:len(log)-cut])
-		counting := vfs.NewFaulty(mem, vfs.FaultyOptions{})
+		counting := vfstest.NewFaulty(mem, vfstest.FaultyOptions{})
 		_, _, _, err := read(counting)
 		require.NoError(t, err)
 		failed := 0
 		for n := range counting.Count() - 1 { // the last is the Close
-			_, _, _, err := read(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(n, syscall.EIO)}))
+			_, _, _, err := read(vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(n, syscall.EIO)}))
 			require.ErrorIs(t, err, syscall.EIO)
 			require.NotErrorIs(t, err, ErrCorrupt)
 			failed++

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 var update = flag.Bool("update", false, "write the golden fixtures anew")
@@ -118,7 +118,7 @@ func synced(t *testing.T, w *Writer, records ...string) {
 }
 
 func (f fixture) written(t *testing.T) []byte {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	w, err := create(mem, logName, Options{BufferBytes: 512}, fixtureID)
 	require.NoError(t, err)
 	f.write(t, w)

@@ -7,12 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // memOf is a file system with a log of these bytes.
-func memOf(t testing.TB, content []byte) *vfs.Mem {
-	mem := vfs.NewMem(vfs.MemOptions{})
+func memOf(t testing.TB, content []byte) *vfstest.Mem {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	f, err := mem.Create(logName)
 	require.NoError(t, err)
 	_, err = f.Write(content)

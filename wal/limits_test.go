@@ -9,11 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 func TestARecordAboveTheLimitIsRefusedWhole(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	w, err := Create(mem, logName, Options{MaxRecordBytes: 10})
 	require.NoError(t, err)
 	_, err = w.Append(make([]byte, 6), make([]byte, 5))
@@ -29,7 +29,7 @@ func TestARecordAboveTheLimitIsRefusedWhole(t *testing.T) {
 }
 
 func TestNothingIsSyncedThatWasNotAppended(t *testing.T) {
-	w, err := Create(vfs.NewMem(vfs.MemOptions{}), logName, Options{})
+	w, err := Create(vfstest.NewMem(vfstest.MemOptions{}), logName, Options{})
 	require.NoError(t, err)
 	require.ErrorIs(t, w.SyncTo(w.Size()+1), ErrPosition)
 	require.NoError(t, w.SyncTo(w.Size()))
@@ -39,7 +39,7 @@ func TestNothingIsSyncedThatWasNotAppended(t *testing.T) {
 
 func TestAClosedLogIsClosed(t *testing.T) {
 	for _, clean := range []bool{false, true} {
-		w, err := Create(vfs.NewMem(vfs.MemOptions{}), logName, Options{})
+		w, err := Create(vfstest.NewMem(vfstest.MemOptions{}), logName, Options{})
 		require.NoError(t, err)
 		require.NoError(t, w.Close(clean))
 		_, err = w.Append(nil)
@@ -60,7 +60,7 @@ func TestNoLogIsWrittenOverAnother(t *testing.T) {
 // A record of many frames takes the memory of itself and of what it grew out of.
 func TestALargeRecordTakesBoundedMemory(t *testing.T) {
 	const size = 40 << 20
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	w, err := Create(mem, logName, Options{})
 	require.NoError(t, err)
 	record := bytes.Repeat([]byte("0123456789abcdef"), size/16)

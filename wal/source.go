@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
 )
 
 // windowBytes is read at a time.

@@ -13,14 +13,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // Many come while one syncs: one more sync is enough for all of them.
 func TestOneSyncIsForAllWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := make(chan struct{})
-		faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: holding(vfs.OpSync, held, nil)})
+		faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: holding(vfstest.OpSync, held, nil)})
 		w, err := Create(faulty, logName, Options{})
 		require.NoError(t, err)
 		for range 20 { // Append does not wait for the first, who syncs
@@ -31,34 +32,34 @@ func TestOneSyncIsForAllWhoWait(t *testing.T) {
 		}
 		close(held)
 		synctest.Wait()
-		require.Equal(t, 2, faulty.Count(vfs.OpSync))
+		require.Equal(t, 2, faulty.Count(vfstest.OpSync))
 		require.NoError(t, w.SyncTo(w.Size()))
-		require.Equal(t, 2, faulty.Count(vfs.OpSync), "nothing to sync")
+		require.Equal(t, 2, faulty.Count(vfstest.OpSync), "nothing to sync")
 		require.NoError(t, w.Close(false))
 	})
 }
 
 // A mark is written behind each group that was synced, and takes no sync.
 func TestMarksAreNotSynced(t *testing.T) {
-	faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{})
+	faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
 	w, err := Create(faulty, logName, Options{})
 	require.NoError(t, err)
 	for i := range 10 {
 		synced(t, w, "record")
 		require.NoError(t, w.SyncTo(w.Size()))
-		require.Equal(t, i+1, faulty.Count(vfs.OpSync))
-		require.Equal(t, 1+2*(i+1), faulty.Count(vfs.OpWrite), "the header, frames and marks")
+		require.Equal(t, i+1, faulty.Count(vfstest.OpSync))
+		require.Equal(t, 1+2*(i+1), faulty.Count(vfstest.OpWrite), "the header, frames and marks")
 	}
 	require.NoError(t, w.Close(true))
-	require.Equal(t, 12, faulty.Count(vfs.OpSync), "what the end says, and the end")
+	require.Equal(t, 12, faulty.Count(vfstest.OpSync), "what the end says, and the end")
 }
 
 // What was synced was, whatever becomes of its mark. Nothing is written after it.
 func TestAMarkThatFailsIsTheEndOfWriting(t *testing.T) {
-	mem := vfs.NewMem(vfs.MemOptions{})
-	for _, fault := range []error{syscall.EIO, vfs.ShortWrite(syscall.ENOSPC)} {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	for _, fault := range []error{syscall.EIO, vfstest.ShortWrite(syscall.ENOSPC)} {
 		require.NoError(t, mem.RemoveAll(logName))
-		w, err := Create(vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: vfs.FailNth(2, fault, vfs.OpWrite)}), logName, Options{})
+		w, err := Create(vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(2, fault, vfstest.OpWrite)}), logName, Options{})
 		require.NoError(t, err)
 		require.NoError(t, mem.SyncDir("."))
 		end, err := w.Append([]byte("record"))
@@ -67,7 +68,7 @@ func TestAMarkThatFailsIsTheEndOfWriting(t *testing.T) {
 		_, err = w.Append(nil)
 		require.ErrorIs(t, err, ErrFailed)
 		require.ErrorIs(t, w.Close(true), ErrFailed)
-		records, _, _, err := read(mem.CrashClone(vfs.CrashOptions{}))
+		records, _, _, err := read(mem.CrashClone(vfstest.CrashOptions{}))
 		require.NoError(t, err)
 		require.Len(t, records, 1)
 	}
@@ -75,9 +76,9 @@ func TestAMarkThatFailsIsTheEndOfWriting(t *testing.T) {
 
 // holding makes all operations of a kind wait for a channel, and all but the
 // first fail.
-func holding(op vfs.Op, held chan struct{}, err error) vfs.Plan {
-	fail := vfs.FailFrom(1, err, op)
-	return func(c vfs.Call) error {
+func holding(op vfstest.Op, held chan struct{}, err error) vfstest.Plan {
+	fail := vfstest.FailFrom(1, err, op)
+	return func(c vfstest.Call) error {
 		err := fail(c)
 		if c.Op == op {
 			<-held
@@ -91,7 +92,7 @@ func holding(op vfs.Op, held chan struct{}, err error) vfs.Plan {
 func TestWhatIsWrittenDuringASyncWaitsForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := make(chan struct{})
-		faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: holding(vfs.OpSync, held, syscall.EIO)})
+		faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: holding(vfstest.OpSync, held, syscall.EIO)})
 		w, err := Create(faulty, logName, Options{BufferBytes: 512})
 		require.NoError(t, err)
 		for i := range 20 {
@@ -103,10 +104,10 @@ func TestWhatIsWrittenDuringASyncWaitsForTheNext(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		require.Greater(t, faulty.Count(vfs.OpWrite), 20)
+		require.Greater(t, faulty.Count(vfstest.OpWrite), 20)
 		close(held)
 		synctest.Wait()
-		require.Equal(t, 2, faulty.Count(vfs.OpSync))
+		require.Equal(t, 2, faulty.Count(vfstest.OpSync))
 		require.ErrorIs(t, w.Close(true), syscall.EIO)
 	})
 }
@@ -115,10 +116,10 @@ func TestWhatIsWrittenDuringASyncWaitsForTheNext(t *testing.T) {
 // waits only when that is full as well.
 func TestAppendGoesOnWhileAFrameIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		var held chan struct{}
-		faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-			if held != nil && c.Op == vfs.OpWrite {
+		faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+			if held != nil && c.Op == vfstest.OpWrite {
 				<-held
 			}
 			return nil
@@ -140,7 +141,7 @@ func TestAppendGoesOnWhileAFrameIsWritten(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.Equal(t, 512/101, appended)
-		require.Equal(t, 2, faulty.Count(vfs.OpWrite), "the header and a frame")
+		require.Equal(t, 2, faulty.Count(vfstest.OpWrite), "the header and a frame")
 		close(held)
 		synctest.Wait()
 		require.Equal(t, 99, appended)
@@ -157,7 +158,7 @@ func TestAppendGoesOnWhileAFrameIsWritten(t *testing.T) {
 func TestCloseWaitsForWhoSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := make(chan struct{})
-		faulty := vfs.NewFaulty(vfs.NewMem(vfs.MemOptions{}), vfs.FaultyOptions{Plan: holding(vfs.OpSync, held, nil)})
+		faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: holding(vfstest.OpSync, held, nil)})
 		w, err := Create(faulty, logName, Options{})
 		require.NoError(t, err)
 		end, err := w.Append([]byte("record"))
@@ -166,11 +167,11 @@ func TestCloseWaitsForWhoSyncs(t *testing.T) {
 		synctest.Wait()
 		go func() { require.NoError(t, w.Close(false)) }()
 		synctest.Wait()
-		require.Zero(t, faulty.Count(vfs.OpClose))
+		require.Zero(t, faulty.Count(vfstest.OpClose))
 		require.ErrorIs(t, w.Close(false), fs.ErrClosed)
 		close(held)
 		synctest.Wait()
-		require.Equal(t, 1, faulty.Count(vfs.OpClose))
+		require.Equal(t, 1, faulty.Count(vfstest.OpClose))
 	})
 }
 
@@ -185,8 +186,8 @@ func TestWhatSyncToPromisedIsThereWhoeverSynced(t *testing.T) {
 
 func testWhatSyncToPromised(t *testing.T) {
 	const writers, each = 8, 40
-	mem := vfs.NewMem(vfs.MemOptions{})
-	faulty := vfs.NewFaulty(mem, vfs.FaultyOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{})
 	w, err := Create(faulty, logName, Options{BufferBytes: 512})
 	require.NoError(t, err)
 	require.NoError(t, mem.SyncDir("."))
@@ -204,14 +205,14 @@ func testWhatSyncToPromised(t *testing.T) {
 				require.NoError(t, err)
 				require.LessOrEqual(t, end, w.Size())
 				require.NoError(t, w.SyncTo(end))
-				requireNumbered(t, mem.CrashClone(vfs.CrashOptions{}), mine+1)
+				requireNumbered(t, mem.CrashClone(vfstest.CrashOptions{}), mine+1)
 			}
 		})
 	}
 	group.Wait()
 	require.NoError(t, w.Close(true))
 	requireNumbered(t, mem, writers*each)
-	t.Logf("%d syncs for %d records", faulty.Count(vfs.OpSync), writers*each)
+	t.Logf("%d syncs for %d records", faulty.Count(vfstest.OpSync), writers*each)
 }
 
 // requireNumbered sees that a log has at least so many records, in order.
@@ -229,7 +230,7 @@ func requireNumbered(t *testing.T, fsys vfs.FS, least uint32) {
 // Those who wait when the log is closed are told the truth.
 func TestCloseAndSyncToAtTheSameTime(t *testing.T) {
 	for range 50 {
-		mem := vfs.NewMem(vfs.MemOptions{})
+		mem := vfstest.NewMem(vfstest.MemOptions{})
 		w, err := Create(mem, logName, Options{})
 		require.NoError(t, err)
 		require.NoError(t, mem.SyncDir("."))
@@ -239,7 +240,7 @@ func TestCloseAndSyncToAtTheSameTime(t *testing.T) {
 		for range 3 {
 			group.Go(func() {
 				if w.SyncTo(end) == nil {
-					records, _, _, err := read(mem.CrashClone(vfs.CrashOptions{}))
+					records, _, _, err := read(mem.CrashClone(vfstest.CrashOptions{}))
 					require.NoError(t, err)
 					require.Len(t, records, 1)
 				}

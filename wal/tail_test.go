@@ -10,7 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 func ignore([]byte, int64) error { return nil }
@@ -36,10 +37,10 @@ func TestALogWithAHoleAboveTheLargestTailIsCorrupt(t *testing.T) {
 	}{{"behind the records", log, size}, {"of the header", cutHeader, 0}} {
 		for _, tail := range []int64{maxTailBytes + 1, 4 << 30} {
 			t.Run(fmt.Sprint(c.name, " ", tail), func(t *testing.T) {
-				disk := vfs.NewFaulty(vfs.Real{}, vfs.FaultyOptions{})
+				disk := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})
 				_, err := Read(t.Context(), disk, sparseOf(t, c.log, c.damage+tail), ignore)
 				require.ErrorIs(t, err, ErrCorrupt)
-				require.LessOrEqual(t, disk.Count(vfs.OpReadAt), 4)
+				require.LessOrEqual(t, disk.Count(vfstest.OpReadAt), 4)
 			})
 		}
 	}
@@ -97,8 +98,8 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 			for _, last := range []int64{1, 2, 7} { // reads before the end of the context
 				ctx, cancel := context.WithCancelCause(t.Context())
 				var reads atomic.Int64
-				disk := vfs.NewFaulty(vfs.Real{}, vfs.FaultyOptions{Plan: func(c vfs.Call) error {
-					if c.Op == vfs.OpReadAt && reads.Add(1) == last {
+				disk := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+					if c.Op == vfstest.OpReadAt && reads.Add(1) == last {
 						cancel(errEnough)
 					}
 					return nil
@@ -116,11 +117,11 @@ var errEnough = fmt.Errorf("enough")
 // A writer never leaves more unsynced than a reader takes for a tail, whoever syncs.
 func TestAWriterLeavesNoLargerTailThanAReaderTakes(t *testing.T) {
 	const most = 64 << 10
-	mem := vfs.NewMem(vfs.MemOptions{})
+	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var unsynced, largest int64
 	var w *Writer
-	disk := vfs.NewFaulty(mem, vfs.FaultyOptions{After: func(op vfs.Op, _ string) {
-		if op == vfs.OpWrite && w != nil {
+	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(op vfstest.Op, _ string) {
+		if op == vfstest.OpWrite && w != nil {
 			unsynced = w.start - w.durable // a write is made without the lock, by this goroutine
 			largest = max(largest, unsynced)
 		}

@@ -9,7 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 const logName = "log"
@@ -43,7 +44,7 @@ func TestRecordsComeBackWithTheirEnds(t *testing.T) {
 	for _, bufferBytes := range []int{512, 4000, 64 << 10, 1 << 20} {
 		for _, clean := range []bool{false, true} {
 			t.Run(fmt.Sprintf("buffer %d clean %v", bufferBytes, clean), func(t *testing.T) {
-				mem := vfs.NewMem(vfs.MemOptions{})
+				mem := vfstest.NewMem(vfstest.MemOptions{})
 				w, err := Create(mem, logName, Options{BufferBytes: bufferBytes})
 				require.NoError(t, err)
 				want := someRecords(bufferBytes)

@@ -75,7 +75,7 @@ func allows(house []room, at int, importPath string) bool {
 func allowsTest(house []room, at int, importPath string) bool {
 	if path, ours := relative(importPath); ours {
 		to := find(house, path)
-		return to >= 0 && (slices.Contains(house[at].tests, house[to].path) || house[to].path == "internal/density")
+		return to >= 0 && slices.Contains(slices.Concat(house[at].tests, testRooms), house[to].path)
 	}
 	return isOneOf(importPath, testModules)
 }

@@ -30,8 +30,9 @@ const (
 var (
 	core       = []string{compress, xxhash, btree}
 	everything = []string{"*"}
-	// testModules may be imported by every test file, as internal/density may.
+	// testModules and testRooms may be imported by every test file.
 	testModules = []string{testify, rapid, goleak}
+	testRooms   = []string{"internal/density", "internal/vfsworld", "vfs/vfstest", "vfs"}
 )
 
 // house is the picture as a table, from top to bottom: code imports only what
@@ -58,21 +59,21 @@ var house = []room{
 	{path: "internal/bench/dataset"},
 
 	{path: ".",
-		ours:  []string{"heapstate", "lsmstate", "checkpoint", "lsm", "snapshot", "state", "state/codec", "internal/vfs"},
+		ours:  []string{"heapstate", "lsmstate", "checkpoint", "lsm", "snapshot", "state", "state/codec", "vfs"},
 		tests: []string{"window", "state/statetest"}},
 	// A job is handed a backend factory and a storage; it knows no backend.
 	{path: "job",
 		ours:  []string{"checkpoint", "window", "snapshot", "state", "state/codec", "internal/parse"},
-		tests: []string{"heapstate", "lsmstate", "internal/vfs"}},
+		tests: []string{"heapstate", "lsmstate"}},
 
 	{path: "heapstate",
 		ours:  []string{"snapshot", "state", "state/codec"},
-		tests: []string{"state/statetest", "internal/vfs"}},
+		tests: []string{"state/statetest"}},
 	{path: "lsmstate",
-		ours:  []string{"lsm", "snapshot", "state", "state/codec", "internal/parse", "internal/vfs"},
+		ours:  []string{"lsm", "snapshot", "state", "state/codec", "internal/parse", "internal/confine", "internal/durable", "vfs"},
 		tests: []string{"state/statetest", "heapstate"}},
 	{path: "checkpoint",
-		ours:  []string{"snapshot", "state", "state/codec", "internal/parse", "internal/vfs"},
+		ours:  []string{"snapshot", "state", "state/codec", "internal/parse", "internal/confine", "internal/durable", "vfs"},
 		tests: []string{"state/statetest", "heapstate", "lsmstate"}},
 	{path: "window",
 		ours:  []string{"state", "state/codec"},
@@ -80,24 +81,24 @@ var house = []room{
 
 	{path: "lsm",
 		ours: []string{"lsm/internal/directory", "lsm/internal/version",
-			"memtable", "sstable", "wal", "internal/parse", "internal/run", "internal/slab", "internal/vfs"},
+			"memtable", "sstable", "wal", "internal/parse", "internal/run", "internal/slab", "internal/confine", "internal/durable", "vfs"},
 		links: []string{compress, xxhash}},
 	{path: "lsm/internal/version",
-		ours: []string{"lsm/internal/directory", "memtable", "sstable", "internal/run", "internal/slab", "internal/vfs"}},
-	{path: "lsm/internal/directory", ours: []string{"sstable", "internal/vfs"}},
+		ours: []string{"lsm/internal/directory", "memtable", "sstable", "internal/run", "internal/slab", "internal/confine", "internal/durable", "vfs"}},
+	{path: "lsm/internal/directory", ours: []string{"sstable", "internal/confine", "internal/durable", "vfs"}},
 	{path: "memtable/memtabletest",
 		ours:    []string{"memtable", "internal/density", "internal/run", "internal/slab"},
 		modules: append(testModules, core...)},
 	{path: "memtable", ours: []string{"internal/run", "internal/slab"}, tests: []string{"memtable/memtabletest"}},
-	{path: "sstable", ours: []string{"internal/run", "internal/slab", "internal/vfs"}},
-	{path: "wal", ours: []string{"internal/vfs"}},
+	{path: "sstable", ours: []string{"internal/run", "internal/slab", "vfs"}},
+	{path: "wal", ours: []string{"vfs"}},
 
 	{path: "state/statetest",
 		ours:    []string{"snapshot", "state", "state/codec", "internal/density"},
 		tests:   []string{"heapstate"},
 		modules: append(testModules, core...)},
 	{path: "snapshot",
-		ours:  []string{"state", "state/codec", "internal/vfs"},
+		ours:  []string{"state", "state/codec", "internal/confine", "internal/durable", "vfs"},
 		tests: []string{"state/statetest", "heapstate"}},
 	{path: "state",
 		ours:  []string{"state/codec", "internal/cow"},
@@ -109,7 +110,11 @@ var house = []room{
 	{path: "internal/parse"},
 	{path: "internal/run"},
 	{path: "internal/slab"},
-	{path: "internal/vfs"},
+	{path: "internal/vfsworld"},
+	{path: "internal/durable", ours: []string{"vfs"}, tests: []string{"internal/confine"}},
+	{path: "internal/confine", ours: []string{"vfs"}, tests: []string{"internal/durable"}},
+	{path: "vfs/vfstest", ours: []string{"vfs"}, modules: append(testModules, core...)},
+	{path: "vfs"},
 	{path: "internal/arch"},
 }
 
@@ -181,7 +186,7 @@ func TestTableOpensNoWayAroundTheRules(t *testing.T) {
 		{"checkpoint", slices.Concat(backends, []string{"lsm", "window", "job", "."})},
 		{"window", slices.Concat(backends, []string{"snapshot", "lsm", "checkpoint", "job", "."})},
 		{"snapshot", slices.Concat(backends, upper, []string{"lsm", "state/statetest"})},
-		{"state", slices.Concat(backends, upper, []string{"lsm", "snapshot", "state/statetest", "internal/vfs"})},
+		{"state", slices.Concat(backends, upper, []string{"lsm", "snapshot", "state/statetest", "vfs"})},
 		{"job", []string{".", "heapstate", "lsmstate"}},
 		{"internal/bench/flightjob", append([]string{"internal/bench/harness", "."}, backends...)},
 		{"internal/bench/largejob", append([]string{"internal/bench/harness", "."}, backends...)},

@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/confine"
+	"github.com/weirstate/weir/internal/durable"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
 )
 
 // ErrNotStore is returned for a directory that has files but no store.
@@ -46,7 +48,7 @@ func (d *Directory) Take() (err error) {
 			return err
 		}
 	}
-	if err := vfs.MkdirAllSync(d.FS, d.Path); err != nil {
+	if err := durable.MkdirAll(d.FS, d.Path); err != nil {
 		return err
 	}
 	d.lock, err = d.FS.Lock(d.Join(LockName))
@@ -79,7 +81,7 @@ func (d *Directory) Remove(name string) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
-	return IgnoreMissing(vfs.RemoveFile(d.FS, d.Join(name)))
+	return IgnoreMissing(confine.RemoveFile(d.FS, d.Join(name)))
 }
 
 // IsGone reports whether it is known that the directory has no file of a name.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weirstate/weir/internal/vfs"
+	"github.com/weirstate/weir/internal/durable"
 )
 
 // Names in the directory of a store. See docs/format-manifest.md.
@@ -74,7 +74,7 @@ func ParseName(name string) (kind Kind, number uint64) {
 		return LockFile, 0
 	case name == CurrentName:
 		return CurrentFile, 0
-	case strings.HasPrefix(name, CurrentName+".") && strings.HasSuffix(name, vfs.TempSuffix):
+	case strings.HasPrefix(name, CurrentName+".") && strings.HasSuffix(name, durable.TempSuffix):
 		return CurrentTemp, 0
 	}
 	if n, ok := ParseNumber(name, "", TableSuffix); ok {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
 )
 
 // TableOptions says how tables are written and read.

@@ -4,9 +4,9 @@ import (
 	"errors"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/internal/vfs"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
 )
 
 // TableWriter is a table that is being written.

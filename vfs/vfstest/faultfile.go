@@ -1,15 +1,19 @@
-package vfs
+package vfstest
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/weirstate/weir/vfs"
+)
 
 // faultyFile is an open file of a Faulty.
 type faultyFile struct {
 	f     *Faulty
-	inner File
+	inner vfs.File
 	name  string
 }
 
-var _ File = (*faultyFile)(nil)
+var _ vfs.File = (*faultyFile)(nil)
 
 // Read implements File.
 func (h *faultyFile) Read(p []byte) (int, error) {

@@ -3,7 +3,6 @@
 package vfs
 
 import (
-	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -140,7 +139,6 @@ func TestNothingButADirectoryIsListedOrSynced(t *testing.T) {
 		_, err := Real{}.List(name)
 		requireError(t, err, want)
 		requireError(t, Real{}.SyncDir(name), want)
-		requireError(t, MkdirAllSync(Real{}, name), want)
 	}
 }
 
@@ -161,5 +159,4 @@ func TestRemovalOfALinkRemovesTheLinkOnly(t *testing.T) {
 	require.NoError(t, Real{}.Rename(at("new"), at("tofile"))) // the link is replaced
 	require.Equal(t, "new", readFile(t, Real{}, at("tofile")))
 	require.Empty(t, readFile(t, Real{}, at("file")))
-	require.NoError(t, Publish(Real{}, at("tofile"), func(w io.Writer) error { return nil }))
 }

@@ -1,8 +1,10 @@
-package vfs
+package vfstest
 
 import (
 	"io/fs"
 	"time"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // node is what a name in a Mem leads to: a *file or a *dir. Nodes are guarded
@@ -116,6 +118,9 @@ func apply(entries map[string]node, name string, n node) {
 	}
 }
 
+// notRegular is the error of a directory where a file belongs.
+var notRegular = vfs.CheckRegular(memInfo{mode: fs.ModeDir})
+
 // memInfo is the fs.FileInfo of a node.
 type memInfo struct {
 	name      string
@@ -124,11 +129,11 @@ type memInfo struct {
 }
 
 func (f *file) info(base string) fs.FileInfo {
-	return memInfo{name: base, sizeBytes: int64(len(f.data)), mode: fileMode}
+	return memInfo{name: base, sizeBytes: int64(len(f.data)), mode: 0o600}
 }
 
 func (d *dir) info(base string) fs.FileInfo {
-	return memInfo{name: base, mode: fs.ModeDir | dirMode}
+	return memInfo{name: base, mode: fs.ModeDir | 0o700}
 }
 
 func (i memInfo) Name() string       { return i.name }

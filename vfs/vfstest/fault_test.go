@@ -1,6 +1,7 @@
-package vfs
+package vfstest
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"slices"
@@ -9,11 +10,16 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/vfs"
 )
+
+// errDisk is the error of the injected faults.
+var errDisk = syscall.EIO
 
 // everyOp is a script with each kind of operation. It goes on after errors and
 // returns them in order.
-func everyOp(fsys FS) []error {
+func everyOp(fsys vfs.FS) []error {
 	var errs []error
 	add := func(err error) { errs = append(errs, err) }
 	_, err := fsys.Resolve("d")
@@ -202,4 +208,23 @@ func TestFaultyPassesFailedSyncsThroughAnother(t *testing.T) {
 	require.Equal(t, files{"other": "other", "a": "\x00\x00\x00"}, tree(t, m.CrashClone(keepAll)))
 	require.Error(t, outer.SyncDir("/"))
 	require.Equal(t, files{"other": "other"}, tree(t, m.CrashClone(keepAll)))
+}
+
+// A SyncDir that could not open the directory gives nothing up; one that could not
+// sync it does, and says so.
+func TestSyncDirTellsWhatWasNotOpenedFromWhatWasNotSynced(t *testing.T) {
+	for _, c := range []struct {
+		err, cause error
+		final      bool
+	}{{syscall.EIO, syscall.EIO, true}, {NotOpened(syscall.EMFILE), syscall.EMFILE, false}} {
+		m := NewMem(MemOptions{})
+		faulty := NewFaulty(m, FaultyOptions{Plan: FailNth(0, c.err, OpSyncDir)})
+		writeFile(t, faulty, "a", "1")
+		err := faulty.SyncDir("/")
+		require.ErrorIs(t, err, c.cause)
+		require.Equal(t, c.final, errors.Is(err, vfs.ErrUnsynced), "%v", err)
+		require.NoError(t, faulty.SyncDir("/"))
+		_, kept := tree(t, m.CrashClone(keepNothing))["a"]
+		require.Equal(t, !c.final, kept)
+	}
 }

@@ -1,4 +1,4 @@
-package vfs
+package vfstest
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"sync/atomic"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // Call is one operation that is about to run.
@@ -91,14 +93,14 @@ type FaultyOptions struct {
 //
 // Thread safety: all methods may be called at the same time.
 type Faulty struct {
-	inner  FS
+	inner  vfs.FS
 	plan   Plan
 	after  func(op Op, name string)
 	total  atomic.Int64
 	counts [opKinds]atomic.Int64
 }
 
-var _ FS = (*Faulty)(nil)
+var _ vfs.FS = (*Faulty)(nil)
 
 // The hooks by which a failed sync gives up data. Mem and its files have them,
 // and Faulty passes them on.
@@ -108,7 +110,7 @@ type (
 )
 
 // NewFaulty returns a Faulty over inner, which it does not own.
-func NewFaulty(inner FS, o FaultyOptions) *Faulty {
+func NewFaulty(inner vfs.FS, o FaultyOptions) *Faulty {
 	f := &Faulty{inner: inner, plan: o.Plan, after: o.After}
 	if f.plan == nil {
 		f.plan = func(Call) error { return nil }
@@ -174,17 +176,17 @@ func (f *Faulty) Resolve(name string) (string, error) {
 }
 
 // Create implements FS.
-func (f *Faulty) Create(name string) (File, error) {
+func (f *Faulty) Create(name string) (vfs.File, error) {
 	return f.file(OpCreate, name, f.inner.Create)
 }
 
 // Open implements FS.
-func (f *Faulty) Open(name string) (File, error) {
+func (f *Faulty) Open(name string) (vfs.File, error) {
 	return f.file(OpOpen, name, f.inner.Open)
 }
 
-func (f *Faulty) file(op Op, name string, open func(string) (File, error)) (File, error) {
-	inner, err := get(f, op, name, func() (File, error) { return open(name) })
+func (f *Faulty) file(op Op, name string, open func(string) (vfs.File, error)) (vfs.File, error) {
+	inner, err := get(f, op, name, func() (vfs.File, error) { return open(name) })
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +245,7 @@ func (f *Faulty) SyncDir(dir string) error {
 		return err
 	}
 	f.dropUnsyncedDir(dir)
-	return &fs.PathError{Op: OpSyncDir.String(), Path: dir, Err: fmt.Errorf("%w: %w", ErrUnsynced, errors.Unwrap(err))}
+	return &fs.PathError{Op: OpSyncDir.String(), Path: dir, Err: fmt.Errorf("%w: %w", vfs.ErrUnsynced, errors.Unwrap(err))}
 }
 
 // FreeBytes implements FS. It counts as an OpStat.
@@ -259,8 +261,8 @@ func (f *Faulty) dropUnsyncedDir(dir string) {
 }
 
 // Lock implements FS.
-func (f *Faulty) Lock(name string) (Lock, error) {
-	inner, err := get(f, OpLock, name, func() (Lock, error) { return f.inner.Lock(name) })
+func (f *Faulty) Lock(name string) (vfs.Lock, error) {
+	inner, err := get(f, OpLock, name, func() (vfs.Lock, error) { return f.inner.Lock(name) })
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +272,7 @@ func (f *Faulty) Lock(name string) (Lock, error) {
 // faultyLock is a lock that Faulty.Lock gave out.
 type faultyLock struct {
 	f     *Faulty
-	inner Lock
+	inner vfs.Lock
 	name  string
 }
 

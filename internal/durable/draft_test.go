@@ -1,4 +1,4 @@
-package vfs
+package durable
 
 import (
 	"errors"
@@ -9,10 +9,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 // draftNew writes newContent to a name of its own.
-func draftNew(fsys FS, name string) error {
+func draftNew(fsys vfs.FS, name string) error {
 	d, err := NewDraft(fsys, name)
 	if err != nil {
 		return err
@@ -28,8 +31,8 @@ func draftNew(fsys FS, name string) error {
 
 func TestDraftIsWholeOrAbsentAfterACrash(t *testing.T) {
 	m := publishDisk(t, false)
-	check := func(left *Mem) error { return isWhole(left, false) }
-	faulty := NewFaulty(m, FaultyOptions{After: func(op Op, name string) {
+	check := func(left *vfstest.Mem) error { return isWhole(left, false) }
+	faulty := vfstest.NewFaulty(m, vfstest.FaultyOptions{After: func(op vfstest.Op, name string) {
 		require.NoError(t, crashes(m, check), "after %v %s", op, name)
 	}})
 	require.NoError(t, draftNew(faulty, "d/a"))
@@ -37,13 +40,13 @@ func TestDraftIsWholeOrAbsentAfterACrash(t *testing.T) {
 }
 
 func TestDraftThatFailsLeavesNothing(t *testing.T) {
-	counted := NewFaulty(publishDisk(t, false), FaultyOptions{})
+	counted := vfstest.NewFaulty(publishDisk(t, false), vfstest.FaultyOptions{})
 	require.NoError(t, draftNew(counted, "d/a"))
 	for n := range counted.Count() {
 		m := publishDisk(t, false)
-		var failed Op
-		plan := FailNth(n, errDisk)
-		err := draftNew(NewFaulty(m, FaultyOptions{Plan: func(c Call) error {
+		var failed vfstest.Op
+		plan := vfstest.FailNth(n, errDisk)
+		err := draftNew(vfstest.NewFaulty(m, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 			err := plan(c)
 			if err != nil {
 				failed = c.Op
@@ -54,7 +57,7 @@ func TestDraftThatFailsLeavesNothing(t *testing.T) {
 			require.ErrorIs(t, err, errDisk)
 			require.Equal(t, files{"d": "dir"}, tree(t, m), "operation %d, %v", n, failed)
 		} else {
-			require.Contains(t, []Op{OpStat, OpClose, OpRemove}, failed)
+			require.Contains(t, []vfstest.Op{vfstest.OpStat, vfstest.OpClose, vfstest.OpRemove}, failed)
 			require.NoError(t, crashes(m, isNew))
 		}
 	}
@@ -64,7 +67,7 @@ func TestDraftThatFailsLeavesNothing(t *testing.T) {
 // could not.
 func TestDraftIsNotCommittedBySyncingAgain(t *testing.T) {
 	m := publishDisk(t, false)
-	d, err := NewDraft(NewFaulty(m, FaultyOptions{Plan: FailNth(0, errDisk, OpSync)}), "d/a")
+	d, err := NewDraft(vfstest.NewFaulty(m, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, errDisk, vfstest.OpSync)}), "d/a")
 	require.NoError(t, err)
 	_, err = io.WriteString(d, "text")
 	require.NoError(t, err)
@@ -113,11 +116,11 @@ func TestLeftoverOfADraftTellsItsName(t *testing.T) {
 
 // alwaysTaken refuses so many names.
 type alwaysTaken struct {
-	FS
+	vfs.FS
 	refusals int
 }
 
-func (f *alwaysTaken) Create(name string) (File, error) {
+func (f *alwaysTaken) Create(name string) (vfs.File, error) {
 	if f.refusals > 0 {
 		f.refusals--
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
@@ -136,18 +139,18 @@ func TestDraftStepsOverLeftovers(t *testing.T) {
 // syncs succeed and do not bring it back.
 func TestDirectoryIsDurableWhenMakingItSucceedsAtLast(t *testing.T) {
 	for n := range 3 {
-		m := NewMem(MemOptions{})
-		faulty := NewFaulty(m, FaultyOptions{Plan: FailNth(n+1, errDisk, OpSyncDir)})
-		err := MkdirAllSync(faulty, "a/b/c")
+		m := vfstest.NewMem(vfstest.MemOptions{})
+		faulty := vfstest.NewFaulty(m, vfstest.FaultyOptions{Plan: vfstest.FailNth(n+1, errDisk, vfstest.OpSyncDir)})
+		err := MkdirAll(faulty, "a/b/c")
 		require.ErrorIs(t, err, errDisk, fmt.Sprint(n))
-		require.NoError(t, MkdirAllSync(faulty, "a/b/c"))
+		require.NoError(t, MkdirAll(faulty, "a/b/c"))
 		_, err = m.CrashClone(keepNothing).Stat("a/b/c")
 		require.NoError(t, err, fmt.Sprint(n))
 	}
 }
 
 func TestDraftNeedsItsDirectory(t *testing.T) {
-	_, err := NewDraft(NewMem(MemOptions{}), "d/a")
+	_, err := NewDraft(vfstest.NewMem(vfstest.MemOptions{}), "d/a")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	m := publishDisk(t, true)
 	_, err = NewDraft(m, "d/a/b")

@@ -1,4 +1,7 @@
-package vfs
+// Package confine keeps operations on files inside a directory: Below follows no
+// symbolic link on the way to a name, and RemoveFile removes nothing that Weir
+// cannot have made. The package may not know which files a directory has.
+package confine
 
 import (
 	"errors"
@@ -6,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // Below is a file system that follows no symbolic link below a directory. FS
@@ -19,7 +24,7 @@ import (
 //
 // Thread safety: all methods may be called at the same time.
 type Below struct {
-	FS
+	vfs.FS
 	Root string // the result of Resolve, cleaned
 }
 
@@ -32,7 +37,7 @@ func (b Below) check(op, name string) error {
 		info, err := b.FS.Lstat(dir)
 		switch {
 		case err == nil && !info.IsDir() && !info.Mode().IsRegular(): // a regular file is ENOTDIR
-			return &fs.PathError{Op: op, Path: dir, Err: &irregular{info.Mode(), "directory"}}
+			return &fs.PathError{Op: op, Path: dir, Err: vfs.CheckDirectory(info)}
 		case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 			return err
 		case dir == b.Root:
@@ -41,29 +46,8 @@ func (b Below) check(op, name string) error {
 	}
 }
 
-// CheckRegular returns an ErrNotRegular that says what a name leads to, if that is
-// no regular file.
-func CheckRegular(info fs.FileInfo) error {
-	if info.Mode().IsRegular() {
-		return nil
-	}
-	return &irregular{info.Mode(), "file"}
-}
-
-// CheckDirectory returns an ErrNotRegular that says what a name leads to, if that is
-// no directory, and syscall.ENOTDIR for a regular file.
-func CheckDirectory(info fs.FileInfo) error {
-	switch {
-	case info.IsDir():
-		return nil
-	case info.Mode().IsRegular():
-		return syscall.ENOTDIR
-	}
-	return &irregular{info.Mode(), "directory"}
-}
-
 // Create implements FS.
-func (b Below) Create(name string) (File, error) {
+func (b Below) Create(name string) (vfs.File, error) {
 	if err := b.check("create", name); err != nil {
 		return nil, err
 	}
@@ -71,7 +55,7 @@ func (b Below) Create(name string) (File, error) {
 }
 
 // Open implements FS.
-func (b Below) Open(name string) (File, error) {
+func (b Below) Open(name string) (vfs.File, error) {
 	if err := b.check("open", name); err != nil {
 		return nil, err
 	}
@@ -153,7 +137,7 @@ func (b Below) SyncDir(dir string) error {
 }
 
 // Lock implements FS.
-func (b Below) Lock(name string) (Lock, error) {
+func (b Below) Lock(name string) (vfs.Lock, error) {
 	if err := b.check("lock", name); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package vfs
+package vfstest
 
 import (
 	"bytes"
@@ -7,10 +7,11 @@ import (
 	"maps"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 var keepNothing, keepAll = CrashOptions{}, CrashOptions{Keep: 1}
@@ -311,8 +312,9 @@ func TestCrashDirectoryEntries(t *testing.T) {
 }
 
 func durableDirs(t *testing.T, m *Mem) {
-	require.NoError(t, MkdirAllSync(m, "d"))
-	require.NoError(t, MkdirAllSync(m, "e"))
+	require.NoError(t, m.MkdirAll("d"))
+	require.NoError(t, m.MkdirAll("e"))
+	require.NoError(t, m.SyncDir("/"))
 }
 
 // syncedFile has durable content, but not a durable name.
@@ -333,17 +335,6 @@ func durableFile(t *testing.T, m *Mem, name string) {
 		dir = name[:i]
 	}
 	require.NoError(t, m.SyncDir(dir))
-}
-
-func TestCrashKeepsDirectoriesOfMkdirAllSync(t *testing.T) {
-	m := NewMem(MemOptions{})
-	require.NoError(t, MkdirAllSync(m, "a/b/c"))
-	require.Equal(t, files{"a": "dir", "a/b": "dir", "a/b/c": "dir"}, tree(t, m.CrashClone(keepNothing)))
-
-	m = NewMem(MemOptions{})
-	require.NoError(t, m.MkdirAll("a")) // a process that died before it synced
-	require.NoError(t, MkdirAllSync(m, "a/b"))
-	require.Equal(t, files{"a": "dir", "a/b": "dir"}, tree(t, m.CrashClone(keepNothing)))
 }
 
 func TestCrashCloneIsIndependent(t *testing.T) {
@@ -371,7 +362,7 @@ func TestCrashCloneIsIndependent(t *testing.T) {
 	require.Equal(t, files{"a": "clone", "b": "abc", "LOCK": ""}, tree(t, clone))
 	require.Equal(t, before, tree(t, clone.CrashClone(keepNothing)))
 	_, err = m.Lock("LOCK")
-	require.ErrorIs(t, err, ErrLocked)
+	require.ErrorIs(t, err, vfs.ErrLocked)
 	lock2, err := clone.Lock("LOCK")
 	require.NoError(t, err)
 	require.NoError(t, lock2.Close())
@@ -399,7 +390,7 @@ func TestCrashOfRandomHistories(t *testing.T) {
 // written is one file of a random history. Its bytes are all its id.
 type written struct {
 	id                     byte
-	f                      File
+	f                      vfs.File
 	sizeBytes, syncedBytes int
 }
 
@@ -505,40 +496,6 @@ func TestCrashOfRenamesLosesNoFile(t *testing.T) {
 			require.Greater(t, len(left), 2, "only the directories are left")
 		}
 	}
-}
-
-func TestCrashCloneWhileOthersOperate(t *testing.T) {
-	m := NewMem(MemOptions{})
-	require.NoError(t, MkdirAllSync(m, "d"))
-	var workers sync.WaitGroup
-	for w := range 4 {
-		workers.Go(func() {
-			for i := range 50 {
-				name := fmt.Sprintf("d/%d", (w+i)%6)
-				err := Publish(m, name, writes("new", 3, 300))
-				if err != nil {
-					t.Error(err)
-				}
-				if f, err := m.Open(name); err == nil {
-					f.ReadAt(make([]byte, 10), 5)
-					f.Close()
-				}
-				m.List("d")
-				if i%10 == 9 {
-					m.Remove(name)
-				}
-			}
-		})
-	}
-	for seed := range uint64(100) {
-		for name, left := range tree(t, m.CrashClone(keepHalf(seed))) {
-			if strings.HasSuffix(name, TempSuffix) || left == "dir" {
-				continue
-			}
-			require.Equal(t, strings.Repeat("new", 300), left, name)
-		}
-	}
-	workers.Wait()
 }
 
 func TestFailedSyncLosesTheData(t *testing.T) {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package vfs
+package confine
 
 import (
 	"os"
@@ -8,10 +8,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/durable"
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 func TestBelowFollowsNoLinkOnTheWay(t *testing.T) {
-	root, err := Real{}.Resolve(t.TempDir())
+	root, err := vfs.Real{}.Resolve(t.TempDir())
 	require.NoError(t, err)
 	outside := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(outside, "d"), 0o700))
@@ -24,7 +28,7 @@ func TestBelowFollowsNoLinkOnTheWay(t *testing.T) {
 		{root, filepath.Join(root, "a", "link")},
 		{filepath.Join(root, "a", "link"), filepath.Join(root, "a", "link")}, // the root became a link
 	} {
-		fsys := Below{FS: Real{}, Root: way.root}
+		fsys := Below{FS: vfs.Real{}, Root: way.root}
 		at := func(name string) string { return filepath.Join(way.through, name) }
 		for name, operation := range map[string]func() error{
 			"create":     func() error { _, err := fsys.Create(at("d/new")); return err },
@@ -36,14 +40,14 @@ func TestBelowFollowsNoLinkOnTheWay(t *testing.T) {
 			"link":       func() error { return fsys.Link(at("d/f"), filepath.Join(root, "second")) },
 			"link to":    func() error { return fsys.Link(filepath.Join(root, "f"), at("d/second")) },
 			"mkdir":      func() error { return fsys.MkdirAll(at("new/deeper")) },
-			"mkdir sync": func() error { return MkdirAllSync(fsys, at("new/deeper")) },
+			"mkdir sync": func() error { return durable.MkdirAll(fsys, at("new/deeper")) },
 			"list":       func() error { _, err := fsys.List(at("d")); return err },
 			"stat":       func() error { _, err := fsys.Stat(at("d/f")); return err },
 			"lstat":      func() error { _, err := fsys.Lstat(at("d/f")); return err },
 			"syncdir":    func() error { return fsys.SyncDir(at("d")) },
 			"lock":       func() error { _, err := fsys.Lock(at("d/lock")); return err },
 		} {
-			requireError(t, operation(), ErrNotRegular)
+			require.ErrorIs(t, operation(), vfs.ErrNotRegular)
 			require.FileExists(t, filepath.Join(outside, "d", "f"), name)
 			entries, err := os.ReadDir(filepath.Join(outside, "d"))
 			require.NoError(t, err)
@@ -53,4 +57,12 @@ func TestBelowFollowsNoLinkOnTheWay(t *testing.T) {
 			require.Len(t, entries, 1, name)
 		}
 	}
+}
+
+func TestConformance(t *testing.T) {
+	vfstest.Run(t, func(t *testing.T) (vfs.FS, string) {
+		dir, err := vfs.Real{}.Resolve(t.TempDir())
+		require.NoError(t, err)
+		return Below{FS: vfs.Real{}, Root: dir}, dir
+	})
 }

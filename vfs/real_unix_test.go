@@ -16,7 +16,7 @@ import (
 func TestRealModesUnderUmaskZero(t *testing.T) {
 	dir := t.TempDir()
 	defer syscall.Umask(syscall.Umask(0))
-	require.NoError(t, MkdirAllSync(Real{}, filepath.Join(dir, "d/e")))
+	require.NoError(t, Real{}.MkdirAll(filepath.Join(dir, "d/e")))
 	writeFile(t, Real{}, filepath.Join(dir, "d/e/a"), "")
 	lock, err := Real{}.Lock(filepath.Join(dir, "d/LOCK"))
 	require.NoError(t, err)

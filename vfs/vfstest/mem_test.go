@@ -1,7 +1,8 @@
-package vfs
+package vfstest
 
 import (
 	"bytes"
+	"math"
 	"syscall"
 	"testing"
 
@@ -91,4 +92,21 @@ func TestMemCrashCloneKeepsTheLimit(t *testing.T) {
 	require.NoError(t, full.Remove("c"))
 	_, err = f.Write([]byte("123456"))
 	require.NoError(t, err)
+}
+
+func TestFreeBytesOfMemIsItsLimitLessAllFiles(t *testing.T) {
+	m := NewMem(MemOptions{MaxBytes: 100})
+	f, err := m.Create("a")
+	require.NoError(t, err)
+	_, err = f.Write(make([]byte, 70))
+	require.NoError(t, err)
+	free, err := m.FreeBytes("/")
+	require.NoError(t, err)
+	require.EqualValues(t, 30, free)
+	free, err = m.CrashClone(keepNothing).FreeBytes("/")
+	require.NoError(t, err)
+	require.EqualValues(t, 100, free, "the name was lost")
+	free, err = NewMem(MemOptions{}).FreeBytes("/")
+	require.NoError(t, err)
+	require.EqualValues(t, int64(math.MaxInt64), free)
 }

@@ -1,4 +1,4 @@
-package vfs
+package durable
 
 import (
 	"bufio"
@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // draftBytes is what goes from a Draft to its file at a time: who writes may do
@@ -26,8 +28,8 @@ const draftBytes = 64 << 10
 // and the first to commit gets it.
 type Draft struct {
 	*bufio.Writer
-	fs         FS
-	file       File
+	fs         vfs.FS
+	file       vfs.File
 	temp, name string
 	tried      bool // Commit was called
 	ended      bool
@@ -35,7 +37,7 @@ type Draft struct {
 
 // NewDraft begins a file in a directory that exists. It fails with fs.ErrExist
 // if the name is taken already; Commit finds out for sure.
-func NewDraft(fsys FS, name string) (*Draft, error) {
+func NewDraft(fsys vfs.FS, name string) (*Draft, error) {
 	if _, err := fsys.Stat(name); err == nil {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
@@ -48,7 +50,7 @@ func NewDraft(fsys FS, name string) (*Draft, error) {
 
 // createDraft steps over the leftovers of crashes, so that fs.ErrExist is never
 // said of a name that is free.
-func createDraft(fsys FS, name string) (temp string, file File, err error) {
+func createDraft(fsys vfs.FS, name string) (temp string, file vfs.File, err error) {
 	dir, base := filepath.Split(name)
 	for range maxTemps {
 		temp = fmt.Sprintf("%s.%s.%08x%s", dir, base, rand.Uint32(), TempSuffix)

@@ -1,4 +1,4 @@
-package vfs
+package vfstest
 
 // Op is a kind of operation on an FS, a File or a lock.
 type Op uint8

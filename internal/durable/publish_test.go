@@ -1,4 +1,4 @@
-package vfs
+package durable
 
 import (
 	"bytes"
@@ -8,10 +8,14 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/vfs"
+	"github.com/weirstate/weir/vfs/vfstest"
 )
 
 var errDisk = syscall.EIO
@@ -34,13 +38,13 @@ func writes(text string, parts, times int) func(io.Writer) error {
 	}
 }
 
-func publishNew(fsys FS) error { return Publish(fsys, "d/a", writes("new", 3, 600)) }
+func publishNew(fsys vfs.FS) error { return Publish(fsys, "d/a", writes("new", 3, 600)) }
 
 // publishDisk is a disk with the directory d and, if so wished, a durable old
 // file d/a.
-func publishDisk(t *testing.T, withOld bool) *Mem {
-	m := NewMem(MemOptions{})
-	require.NoError(t, MkdirAllSync(m, "d"))
+func publishDisk(t *testing.T, withOld bool) *vfstest.Mem {
+	m := vfstest.NewMem(vfstest.MemOptions{})
+	require.NoError(t, MkdirAll(m, "d"))
 	if withOld {
 		require.NoError(t, Publish(m, "d/a", writes("old", 1, 400)))
 	}
@@ -49,7 +53,7 @@ func publishDisk(t *testing.T, withOld bool) *Mem {
 
 // isWhole checks that d/a is the old file, or none if there was none, or the
 // new one.
-func isWhole(m *Mem, withOld bool) error {
+func isWhole(m *vfstest.Mem, withOld bool) error {
 	got, err := content(m, "d/a")
 	switch {
 	case err == nil && got == newContent:
@@ -61,7 +65,7 @@ func isWhole(m *Mem, withOld bool) error {
 	return nil
 }
 
-func isNew(m *Mem) error {
+func isNew(m *vfstest.Mem) error {
 	if got, err := content(m, "d/a"); err != nil || got != newContent {
 		return fmt.Errorf("not the new file: %d bytes, %w", len(got), errors.Join(err))
 	}
@@ -69,7 +73,7 @@ func isNew(m *Mem) error {
 }
 
 // crashes calls check on crash clones that keep nothing, random parts and all.
-func crashes(m *Mem, check func(*Mem) error) error {
+func crashes(m *vfstest.Mem, check func(*vfstest.Mem) error) error {
 	if err := check(m.CrashClone(keepNothing)); err != nil {
 		return fmt.Errorf("keep nothing: %w", err)
 	}
@@ -86,11 +90,11 @@ func crashes(m *Mem, check func(*Mem) error) error {
 
 // publishThroughCrashes publishes on a file system made over the disk, crashes
 // after every operation and after the end, and returns what is wrong then.
-func publishThroughCrashes(t *testing.T, withOld bool, over func(FS) FS) error {
+func publishThroughCrashes(t *testing.T, withOld bool, over func(vfs.FS) vfs.FS) error {
 	m := publishDisk(t, withOld)
 	var wrong error
-	faulty := NewFaulty(m, FaultyOptions{After: func(op Op, name string) {
-		err := crashes(m, func(left *Mem) error {
+	faulty := vfstest.NewFaulty(m, vfstest.FaultyOptions{After: func(op vfstest.Op, name string) {
+		err := crashes(m, func(left *vfstest.Mem) error {
 			if err := isWhole(left, withOld); err != nil {
 				return err
 			}
@@ -112,21 +116,21 @@ func publishThroughCrashes(t *testing.T, withOld bool, over func(FS) FS) error {
 
 func TestPublishIsAtomicAndDurableInCrashes(t *testing.T) {
 	for _, withOld := range []bool{false, true} {
-		require.NoError(t, publishThroughCrashes(t, withOld, func(fsys FS) FS { return fsys }))
+		require.NoError(t, publishThroughCrashes(t, withOld, func(fsys vfs.FS) vfs.FS { return fsys }))
 	}
 }
 
 // lying leaves out syncs and says that they succeeded.
 type lying struct {
-	FS
+	vfs.FS
 	aboutSync, aboutSyncDir bool
 }
 
-type lyingFile struct{ File }
+type lyingFile struct{ vfs.File }
 
 func (lyingFile) Sync() error { return nil }
 
-func (l lying) Create(name string) (File, error) {
+func (l lying) Create(name string) (vfs.File, error) {
 	f, err := l.FS.Create(name)
 	if err == nil && l.aboutSync {
 		f = lyingFile{f}
@@ -144,33 +148,33 @@ func (l lying) SyncDir(dir string) error {
 // The test above finds both syncs missing.
 func TestPublishNeedsBothSyncs(t *testing.T) {
 	for _, withOld := range []bool{false, true} {
-		require.Error(t, publishThroughCrashes(t, withOld, func(fsys FS) FS {
+		require.Error(t, publishThroughCrashes(t, withOld, func(fsys vfs.FS) vfs.FS {
 			return lying{FS: fsys, aboutSync: true}
 		}))
-		require.Error(t, publishThroughCrashes(t, withOld, func(fsys FS) FS {
+		require.Error(t, publishThroughCrashes(t, withOld, func(fsys vfs.FS) vfs.FS {
 			return lying{FS: fsys, aboutSyncDir: true}
 		}))
 	}
 }
 
 func TestPublishUnderEveryFault(t *testing.T) {
-	counted := NewFaulty(publishDisk(t, true), FaultyOptions{})
+	counted := vfstest.NewFaulty(publishDisk(t, true), vfstest.FaultyOptions{})
 	require.NoError(t, publishNew(counted))
 	for _, withOld := range []bool{false, true} {
-		for _, fault := range []error{syscall.EIO, syscall.ENOSPC, ShortWrite(syscall.ENOSPC), ShortWrite(syscall.EIO)} {
+		for _, fault := range []error{syscall.EIO, syscall.ENOSPC, vfstest.ShortWrite(syscall.ENOSPC), vfstest.ShortWrite(syscall.EIO)} {
 			for n := range counted.Count() {
-				checkPublishUnder(t, withOld, fault, FailNth(n, fault), fmt.Sprint(fault, " once at ", n))
-				checkPublishUnder(t, withOld, fault, FailFrom(n, fault), fmt.Sprint(fault, " from ", n))
+				checkPublishUnder(t, withOld, fault, vfstest.FailNth(n, fault), fmt.Sprint(fault, " once at ", n))
+				checkPublishUnder(t, withOld, fault, vfstest.FailFrom(n, fault), fmt.Sprint(fault, " from ", n))
 			}
 		}
 	}
 }
 
 // checkPublishUnder publishes under a plan that makes some operation fail.
-func checkPublishUnder(t *testing.T, withOld bool, fault error, plan Plan, where string) {
-	var failed []Op
+func checkPublishUnder(t *testing.T, withOld bool, fault error, plan vfstest.Plan, where string) {
+	var failed []vfstest.Op
 	m := publishDisk(t, withOld)
-	err := publishNew(NewFaulty(m, FaultyOptions{Plan: func(c Call) error {
+	err := publishNew(vfstest.NewFaulty(m, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		err := plan(c)
 		if err != nil {
 			failed = append(failed, c.Op)
@@ -179,17 +183,17 @@ func checkPublishUnder(t *testing.T, withOld bool, fault error, plan Plan, where
 	}}))
 	require.ErrorIs(t, err, fault, where)
 	require.NoError(t, isWhole(m, withOld), where)
-	require.Equal(t, failed[0] == OpSyncDir, isNew(m) == nil, where)
-	require.NoError(t, crashes(m, func(left *Mem) error { return isWhole(left, withOld) }), where)
+	require.Equal(t, failed[0] == vfstest.OpSyncDir, isNew(m) == nil, where)
+	require.NoError(t, crashes(m, func(left *vfstest.Mem) error { return isWhole(left, withOld) }), where)
 	names, err := m.List("d")
 	require.NoError(t, err)
-	require.Equal(t, slices.Contains(failed, OpRemove), strings.Contains(fmt.Sprint(names), TempSuffix), where)
+	require.Equal(t, slices.Contains(failed, vfstest.OpRemove), strings.Contains(fmt.Sprint(names), TempSuffix), where)
 }
 
 func TestPublishOnDisksOfEverySize(t *testing.T) {
 	for size := int64(len(oldContent)); size <= int64(len(oldContent)+len(newContent)); size += 7 {
-		m := NewMem(MemOptions{MaxBytes: size})
-		require.NoError(t, MkdirAllSync(m, "d"))
+		m := vfstest.NewMem(vfstest.MemOptions{MaxBytes: size})
+		require.NoError(t, MkdirAll(m, "d"))
 		require.NoError(t, Publish(m, "d/a", writes("old", 1, 400)))
 		err := publishNew(m)
 		require.Equal(t, size < int64(len(oldContent)+len(newContent)), err != nil)
@@ -230,7 +234,7 @@ func TestPublishStepsOverTemporaries(t *testing.T) {
 
 // movingRename fails after it has moved the file, as NFS may when an answer is
 // lost.
-type movingRename struct{ FS }
+type movingRename struct{ vfs.FS }
 
 func (f movingRename) Rename(oldName, newName string) error {
 	if err := f.FS.Rename(oldName, newName); err != nil {
@@ -245,24 +249,69 @@ func TestPublishWhenAFailedRenameMovedTheFile(t *testing.T) {
 	require.Equal(t, files{"d": "dir", "d/a": newContent}, tree(t, m))
 }
 
-func TestMkdirAllSyncUnderEveryFault(t *testing.T) {
-	disk := func(plan Plan) *Faulty {
-		m := NewMem(MemOptions{})
+func TestMkdirAllUnderEveryFault(t *testing.T) {
+	disk := func(plan vfstest.Plan) *vfstest.Faulty {
+		m := vfstest.NewMem(vfstest.MemOptions{})
 		require.NoError(t, m.MkdirAll("a"))
-		return NewFaulty(m, FaultyOptions{Plan: plan})
+		return vfstest.NewFaulty(m, vfstest.FaultyOptions{Plan: plan})
 	}
 	counted := disk(nil)
-	require.NoError(t, MkdirAllSync(counted, "a/b/c"))
-	require.Equal(t, 3, counted.Count(OpSyncDir))
+	require.NoError(t, MkdirAll(counted, "a/b/c"))
+	require.Equal(t, 3, counted.Count(vfstest.OpSyncDir))
 	for n := range counted.Count() {
-		require.ErrorIs(t, MkdirAllSync(disk(FailNth(n, errDisk)), "a/b/c"), errDisk)
+		require.ErrorIs(t, MkdirAll(disk(vfstest.FailNth(n, errDisk)), "a/b/c"), errDisk)
 	}
-	for n := range counted.Count(OpSyncDir) {
-		err := MkdirAllSync(disk(FailNth(n, fs.ErrPermission, OpSyncDir)), "a/b/c")
+	for n := range counted.Count(vfstest.OpSyncDir) {
+		err := MkdirAll(disk(vfstest.FailNth(n, fs.ErrPermission, vfstest.OpSyncDir)), "a/b/c")
 		if n == 0 { // the parent of what was there
 			require.NoError(t, err)
 		} else {
 			require.ErrorIs(t, err, fs.ErrPermission)
 		}
 	}
+}
+
+func TestCrashKeepsDirectoriesOfMkdirAll(t *testing.T) {
+	m := vfstest.NewMem(vfstest.MemOptions{})
+	require.NoError(t, MkdirAll(m, "a/b/c"))
+	require.Equal(t, files{"a": "dir", "a/b": "dir", "a/b/c": "dir"}, tree(t, m.CrashClone(keepNothing)))
+
+	m = vfstest.NewMem(vfstest.MemOptions{})
+	require.NoError(t, m.MkdirAll("a")) // a process that died before it synced
+	require.NoError(t, MkdirAll(m, "a/b"))
+	require.Equal(t, files{"a": "dir", "a/b": "dir"}, tree(t, m.CrashClone(keepNothing)))
+}
+
+func TestCrashCloneWhileOthersOperate(t *testing.T) {
+	m := vfstest.NewMem(vfstest.MemOptions{})
+	require.NoError(t, MkdirAll(m, "d"))
+	var workers sync.WaitGroup
+	for w := range 4 {
+		workers.Go(func() {
+			for i := range 50 {
+				name := fmt.Sprintf("d/%d", (w+i)%6)
+				err := Publish(m, name, writes("new", 3, 300))
+				if err != nil {
+					t.Error(err)
+				}
+				if f, err := m.Open(name); err == nil {
+					f.ReadAt(make([]byte, 10), 5)
+					f.Close()
+				}
+				m.List("d")
+				if i%10 == 9 {
+					m.Remove(name)
+				}
+			}
+		})
+	}
+	for seed := range uint64(100) {
+		for name, left := range tree(t, m.CrashClone(keepHalf(seed))) {
+			if strings.HasSuffix(name, TempSuffix) || left == "dir" {
+				continue
+			}
+			require.Equal(t, strings.Repeat("new", 300), left, name)
+		}
+	}
+	workers.Wait()
 }

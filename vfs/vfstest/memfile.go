@@ -1,10 +1,12 @@
-package vfs
+package vfstest
 
 import (
 	"errors"
 	"io"
 	"io/fs"
 	"syscall"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // memFile is an open file of a Mem. Its fields but m, f, name and writable are
@@ -18,7 +20,7 @@ type memFile struct {
 	closed   bool
 }
 
-var _ File = (*memFile)(nil)
+var _ vfs.File = (*memFile)(nil)
 
 func (m *Mem) handle(f *file, name string, writable bool) *memFile {
 	f.handles++
@@ -144,7 +146,7 @@ func (l *memLock) Check() error {
 	if n, err := l.m.find(l.name); err == nil && n == l.f || err != nil && err != fs.ErrNotExist {
 		return nil
 	}
-	return &fs.PathError{Op: "lock", Path: l.name, Err: ErrLockLost}
+	return &fs.PathError{Op: "lock", Path: l.name, Err: vfs.ErrLockLost}
 }
 
 // Close implements Lock.

@@ -46,6 +46,28 @@ func kindOf(mode fs.FileMode) string {
 	return "special file"
 }
 
+// CheckRegular returns nil for a regular file, and otherwise an error that names what
+// was found. It is ErrNotRegular, and for a directory syscall.EISDIR as well. It is
+// what an FS whose names may lead to special files makes its errors with.
+func CheckRegular(info fs.FileInfo) error {
+	if info.Mode().IsRegular() {
+		return nil
+	}
+	return &irregular{info.Mode(), "file"}
+}
+
+// CheckDirectory returns nil for a directory, syscall.ENOTDIR for a regular file, and
+// an ErrNotRegular that names what was found for anything else.
+func CheckDirectory(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return nil
+	case info.Mode().IsRegular():
+		return syscall.ENOTDIR
+	}
+	return &irregular{info.Mode(), "directory"}
+}
+
 // openRegular opens a regular file. Anything else is not even opened: opening a
 // named pipe may wait for ever, and opening a device may do something. The flags
 // and the second look are for what takes the file's place in between.

@@ -1,4 +1,4 @@
-package vfs
+package vfstest
 
 import (
 	"io/fs"
@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // MemOptions configure a Mem. The zero value is a disk without limit.
@@ -36,7 +38,7 @@ type Mem struct {
 	locked    map[*dir]bool
 }
 
-var _ FS = (*Mem)(nil)
+var _ vfs.FS = (*Mem)(nil)
 
 // NewMem returns an empty file system.
 func NewMem(o MemOptions) *Mem {
@@ -62,7 +64,7 @@ func (m *Mem) Resolve(name string) (string, error) {
 }
 
 // Create implements FS.
-func (m *Mem) Create(name string) (File, error) {
+func (m *Mem) Create(name string) (vfs.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f, err := m.create(name)
@@ -73,13 +75,13 @@ func (m *Mem) Create(name string) (File, error) {
 }
 
 // Open implements FS.
-func (m *Mem) Open(name string) (File, error) {
+func (m *Mem) Open(name string) (vfs.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, err := m.find(name)
 	f, ok := n.(*file)
 	if err == nil && !ok {
-		err = &irregular{fs.ModeDir, "file"}
+		err = notRegular
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
@@ -190,7 +192,7 @@ func (m *Mem) link(oldName, newName string) error {
 		return err
 	}
 	if _, ok := n.(*dir); ok {
-		return &irregular{fs.ModeDir, "file"}
+		return notRegular
 	}
 	parent, base, err := m.findParent(newName)
 	if err != nil {
@@ -275,7 +277,7 @@ func (m *Mem) dropUnsyncedDir(name string) {
 }
 
 // Lock implements FS. Locks are not carried into a crash clone.
-func (m *Mem) Lock(name string) (Lock, error) {
+func (m *Mem) Lock(name string) (vfs.Lock, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l, err := m.lock(name)
@@ -291,7 +293,7 @@ func (m *Mem) lock(name string) (*memLock, error) {
 		return nil, err
 	}
 	if m.locked[parent] {
-		return nil, ErrLocked
+		return nil, vfs.ErrLocked
 	}
 	n, ok := parent.entries[base]
 	if !ok {
@@ -300,7 +302,7 @@ func (m *Mem) lock(name string) (*memLock, error) {
 	}
 	f, ok := n.(*file)
 	if !ok {
-		return nil, &irregular{fs.ModeDir, "file"}
+		return nil, notRegular
 	}
 	m.locked[parent] = true
 	return &memLock{m: m, d: parent, f: f, name: name}, nil

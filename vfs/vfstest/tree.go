@@ -1,6 +1,7 @@
-package vfs
+package vfstest
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -120,3 +121,6 @@ func elements(name string) []string {
 	}
 	return strings.Split(clean[1:], "/")
 }
+
+// errEmptyName is the error of Resolve for "".
+var errEmptyName = fmt.Errorf("the name of the directory is empty: %w", fs.ErrInvalid)

@@ -1,52 +1,38 @@
-// Package vfs is the file system seam under everything that Weir writes to
-// disk. It has three implementations: Real is the operating system's, Mem
-// lives in memory and can be cloned as a power cut would leave it, and Faulty
-// makes chosen operations of any other one fail. The room may not know any
-// file format.
+// Package vfs is the file system under everything that Weir writes to disk. FS is
+// the interface, Real is the file system of the operating system. A program that
+// wants something else (encryption, limits on bandwidth, counters) wraps Real or
+// writes an FS of its own, and hands it to Weir in the options of a store, a backend
+// or a storage. Package vfs/vfstest has file systems for tests, and a test that any
+// FS can be run against. The package may not know any file format.
 //
-// # What a program may rely on
+// # What a program may rely on, and an FS must keep
 //
-// Files are append only: Create makes a new one, Write extends it, Open reads
-// it. Nothing overwrites bytes, so a file changes only by growing.
+// Files are append only: Create makes a new one, Write extends it, Open reads it.
+// Nothing overwrites bytes, so a file changes only by growing.
 //
 //   - A file's content survives a power cut once Sync has returned nil.
 //   - A directory's entries (create, rename, link, remove) survive once SyncDir
 //     of that directory has returned nil. Syncing a file does not sync its
 //     name, and syncing a directory does not sync the directory's own name:
 //     that is an entry of its parent.
+//   - Until then a power cut may keep each unsynced write and each unsynced change
+//     of an entry or lose it, in any order. But a name always leads to one of the
+//     files that it led to since the last SyncDir, and a rename loses the old name
+//     only if it keeps the new one.
 //   - After a failed Sync, and a SyncDir that is ErrUnsynced, nothing is known
-//     about what it covered, and trying again does not help: Linux marks the
-//     pages clean, so that a second fsync succeeds without having written them.
+//     about the bytes and entries concerned, and trying again does not help: Linux
+//     marks the pages clean, so that a second fsync succeeds without having written
+//     them.
+//   - An error that an operation returns is known to errors.Is, as FS lists them.
+//     Weir decides by fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
+//     errors.ErrUnsupported, syscall.ENOTDIR, syscall.EISDIR and the errors of this
+//     package; every other error means that the operation did not do its work.
 //
-// Publish, Draft and MkdirAllSync are the recipes that follow from this.
-//
-// # What Mem models
-//
-// Mem loses in a crash whatever the rules above do not promise, one by one as
-// CrashOptions choose:
-//
-//   - Unsynced data, in blocks. Any subset survives; a lost block inside a
-//     longer file reads as zeros; the last block that survives may be cut at
-//     any byte (a torn write); the new length may survive without the data.
-//   - Unsynced entry changes, each alone and in any order between names, so
-//     that a rename may survive the loss of an earlier create or remove. A name
-//     always holds one of the values that it had since the last SyncDir;
-//     renaming over a name yields the old file or the new one.
-//   - A rename is two changes. The old name goes only if the new one came, as
-//     in every journaling file system; both names may be found. A SyncDir
-//     settles its own directory only: after a rename between directories, sync
-//     the destination first.
-//   - A directory whose own entry is lost takes its content with it.
-//   - What a failed Sync or SyncDir (see Faulty) covered is never durable.
-//
-// Not modelled: damage to synced data, stale or random bytes in place of lost
-// blocks, torn directory entries, symbolic links, permissions, modification
-// times.
+// An FS may be used by many goroutines at the same time, and by many stores.
 //
 // The rules for directories follow Pillai et al., "All File Systems Are Not
 // Created Equal" (ALICE), OSDI 2014; those for failed syncs Rebello et al.,
-// "Can Applications Recover from fsync Failures?", USENIX ATC 2020. The idea
-// of a memory file system that is cloned at a crash is Pebble's.
+// "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
 package vfs
 
 import (
@@ -89,7 +75,7 @@ func (lockLost) Error() string { return "the lock was removed or replaced while 
 // Is makes it an ErrLocked.
 func (lockLost) Is(target error) bool { return target == ErrLocked }
 
-// FS is a file system. Names are native paths; Mem takes slashes as well.
+// FS is a file system. Names are native paths.
 //
 // Whoever opens a directory that a caller has named passes the name to Resolve,
 // once, and uses only the result from then on: a later change of the working
@@ -161,8 +147,8 @@ type FS interface {
 	// Lock takes the exclusive lock of a directory, which the named file in it
 	// stands for and which is made if needed. It fails with ErrLocked if another
 	// owner in any process has it. A directory has one lock: another name in it
-	// may be refused. Closing the result unlocks; so does the end of the process
-	// (but see lock_other.go). The file stays. On Unix the directory itself is
+	// may be refused. Closing the result unlocks; so does the end of the process, but
+	// for Real on systems that have neither flock(2) nor LockFileEx. The file stays. On Unix the directory itself is
 	// locked as well, on file systems that can, so that nobody else gets the
 	// lock if the file is removed.
 	Lock(name string) (Lock, error)
