@@ -64,6 +64,10 @@ func TestArrayIsASliceAndAFreezeIsACopyOfIt(t *testing.T) {
 					open[i].pin.Release()
 					open[i].pin.Release()
 					open = append(open[:i], open[i+1:]...)
+				case n == 10 && r.IntN(4) == 0:
+					array.Reset()
+					clear(written)
+					model = model[:0:0]
 				default:
 					i := uint32(r.IntN(len(model) + 1))
 					if r.IntN(2) == 0 {
@@ -263,17 +267,39 @@ func TestReadersOfFreezesAndTheWriterDoNotMeet(t *testing.T) {
 	require.Zero(t, clock.Shared())
 }
 
+// An array grows with its elements, so that many arrays may have few of them.
+func TestFewElementsTakeFewBytes(t *testing.T) {
+	clock := NewClock()
+	array := NewArray[uint64](clock.NewUnit(nothing))
+	for i, want := range []int{1, 2, 4, 4, 8, 8, 8, 8, 16} {
+		*array.Mutable(uint32(i)) = uint64(i + 1)
+		require.Len(t, array.first.rows, want)
+	}
+	for i := range uint32(firstRows + 1) {
+		require.Nil(t, array.root, "%d elements", i)
+		*array.Mutable(i) = uint64(i + 1)
+	}
+	require.Nil(t, array.first)
+	for i := range uint32(firstRows + 1) {
+		require.Equal(t, uint64(i+1), *array.At(i))
+	}
+	array.Reset()
+	require.Nil(t, array.root)
+	require.Zero(t, array.Get(0))
+}
+
 func TestWritingFarAheadAllocatesNoDirectoriesBetween(t *testing.T) {
 	array := NewArray[uint64](NewClock().NewUnit(nothing))
 	*array.Mutable(1<<32 - 1) = 7
 	written := 0
+	empty := array.root[0]
 	for _, d := range array.root {
-		if d != array.empty {
+		if d != empty {
 			written++
 		}
 	}
 	require.Equal(t, 1, written)
-	require.Zero(t, *array.empty)
+	require.Zero(t, *empty)
 	require.Equal(t, uint64(7), array.Get(1<<32-1))
 	require.Zero(t, array.Get(1<<31))
 }
