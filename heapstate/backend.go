@@ -41,7 +41,8 @@ func newParts() *parts {
 // NewHash returns an empty backend that finds keys by a hash table: the fastest
 // backend for state that fits in memory.
 func NewHash(o state.Options) (*Backend, error) {
-	return open(o, func(t state.Table) state.Index { return newHashIndex(t) })
+	scratch := new(hashScratch)
+	return open(o, func(t state.Table) state.Index { return newHashIndex(t, scratch) })
 }
 
 // NewBTree returns an empty backend that finds keys in a B-tree: its snapshots

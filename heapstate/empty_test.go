@@ -3,63 +3,261 @@ package heapstate_test
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
 )
 
-// emptyStateBytes is the most that a declared state without rows may take.
-const emptyStateBytes = 1 << 10
+const (
+	// emptyStateBytes is the most that a declared state without rows may take: table,
+	// index, handle and entries of the registry together.
+	emptyStateBytes = 1 << 10
+	// measuredStates is how many states share a measurement. At a power of two the maps of
+	// the registry have just doubled, which is their worst case.
+	measuredStates = 4096
+)
 
-// A job declares many states of which each subtask holds few rows, so an empty one
-// must cost little: table, index, handles and entries of the registry together.
-func TestEmptyStateTakesNoMoreThanAKilobyte(t *testing.T) {
-	number, text := codec.Int[int64](), codec.String[string]()
-	kinds := map[string]func(k *state.Keyed[string], name string) error{
-		"value": func(k *state.Keyed[string], name string) error {
-			_, err := state.ValueOf(k, state.ValueDescriptor[int64]{Name: name, Codec: number})
-			return err
+// sparseKind is how these tests declare a state of one kind and write to it.
+type sparseKind struct {
+	declare func(k *state.Keyed[string], name string) (any, error)
+	add     func(handle any) error // adds a row under the current key
+	clear   func(handle any) error // removes the rows under the current key
+}
+
+// clearable is implemented by the handles of all kinds but timers.
+type clearable interface{ Clear() error }
+
+func clearHandle(handle any) error { return handle.(clearable).Clear() }
+
+var (
+	number = codec.Int[int64]()
+	text   = codec.String[string]()
+)
+
+var sparseKinds = map[string]sparseKind{
+	"value": {
+		func(k *state.Keyed[string], name string) (any, error) {
+			return state.ValueOf(k, state.ValueDescriptor[int64]{Name: name, Codec: number})
 		},
-		"list": func(k *state.Keyed[string], name string) error {
-			_, err := state.ListOf(k, state.ListDescriptor[string]{Name: name, Codec: text})
-			return err
+		func(handle any) error { return handle.(state.ValueState[int64]).Set(1) },
+		clearHandle,
+	},
+	"list": {
+		func(k *state.Keyed[string], name string) (any, error) {
+			return state.ListOf(k, state.ListDescriptor[string]{Name: name, Codec: text})
 		},
-		"map": func(k *state.Keyed[string], name string) error {
-			_, err := state.MapOf(k, state.MapDescriptor[string, int64]{Name: name, Key: text, Value: number})
-			return err
+		func(handle any) error { return handle.(state.ListState[string]).Add("element") },
+		clearHandle,
+	},
+	"map": {
+		func(k *state.Keyed[string], name string) (any, error) {
+			return state.MapOf(k, state.MapDescriptor[string, int64]{Name: name, Key: text, Value: number})
 		},
-		"reducing": func(k *state.Keyed[string], name string) error {
-			_, err := state.ReducingOf(k, state.ReducingDescriptor[int64]{
+		func(handle any) error { return handle.(state.MapState[string, int64]).Put("entry", 1) },
+		clearHandle,
+	},
+	"reducing": {
+		func(k *state.Keyed[string], name string) (any, error) {
+			return state.ReducingOf(k, state.ReducingDescriptor[int64]{
 				Name: name, Codec: number, Reduce: func(a, b int64) (int64, error) { return a + b, nil },
 			})
-			return err
 		},
-		"timers": func(k *state.Keyed[string], name string) error {
-			_, err := state.TimersOf(k, name)
-			return err
+		func(handle any) error { return handle.(state.ReducingState[int64]).Add(1) },
+		clearHandle,
+	},
+	"aggregating": {
+		func(k *state.Keyed[string], name string) (any, error) {
+			return state.AggregatingOf(k, state.AggregatingDescriptor[int64, int64, int64]{
+				Name: name, Codec: number,
+				Create: func() int64 { return 0 },
+				Add:    func(a, v int64) (int64, error) { return a + v, nil },
+				Merge:  func(a, b int64) (int64, error) { return a + b, nil },
+				Result: func(a int64) (int64, error) { return a, nil },
+			})
 		},
-	}
-	for kind, declare := range kinds {
-		t.Run(kind, func(t *testing.T) {
+		func(handle any) error { return handle.(state.AggregatingState[int64, int64]).Add(1) },
+		clearHandle,
+	},
+	"timers": {
+		func(k *state.Keyed[string], name string) (any, error) { return state.TimersOf(k, name) },
+		func(handle any) error { return handle.(*state.Timers[string]).Register(state.EventTime, 1, nil) },
+		func(handle any) error { return handle.(*state.Timers[string]).Delete(state.EventTime, 1, nil) },
+	},
+}
+
+// sparseStates are many declared states of one kind.
+type sparseStates struct {
+	sparseKind
+	backend *heapstate.Backend
+	keyed   *state.Keyed[string]
+	handles []any
+	before  int // bytes of the heap before they were declared
+}
+
+// eachSparseKind runs a test for every kind, on either backend, with so many states.
+func eachSparseKind(t *testing.T, states int, test func(t *testing.T, s *sparseStates)) {
+	for name, kind := range sparseKinds {
+		t.Run(name, func(t *testing.T) {
 			both(t, state.Options{}, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
-				const states = 1000
 				names := make([]string, states)
 				for i := range names {
 					names[i] = fmt.Sprint("state ", i)
 				}
-				before := heapBytes()
-				for _, name := range names {
-					if err := declare(k, name); err != nil {
+				s := &sparseStates{sparseKind: kind, backend: b, keyed: k, handles: make([]any, states)}
+				s.before = heapBytes()
+				for i, name := range names {
+					var err error
+					if s.handles[i], err = kind.declare(k, name); err != nil {
 						require.NoError(t, err)
 					}
 				}
-				taken := heapBytes() - before
-				require.True(t, b.Empty())
-				require.LessOrEqual(t, taken/states, emptyStateBytes)
+				test(t, s)
+			})
+		})
+	}
+}
+
+// each calls do with every handle, under one of several keys.
+func (s *sparseStates) each(t *testing.T, keys int, do func(handle any) error) {
+	for key := range keys {
+		require.NoError(t, s.keyed.SetKey(fmt.Sprint("key ", key)))
+		for _, handle := range s.handles {
+			if err := do(handle); err != nil {
+				require.NoError(t, err)
+			}
+		}
+	}
+}
+
+// bytes is what a state takes, on average.
+func (s *sparseStates) bytes(t *testing.T) int {
+	taken := (heapBytes() - s.before) / len(s.handles)
+	t.Logf("%d B a state", taken)
+	runtime.KeepAlive(s)
+	return taken
+}
+
+// A job declares many states of which each subtask holds few rows, so an empty one
+// must cost little.
+func TestStateNeverUsedTakesNoMoreThanAKilobyte(t *testing.T) {
+	eachSparseKind(t, measuredStates, func(t *testing.T, s *sparseStates) {
+		require.True(t, s.backend.Empty())
+		require.LessOrEqual(t, s.bytes(t), emptyStateBytes)
+	})
+}
+
+// The first row takes no more than itself, so that whatever a state holds on to for the
+// next one is little.
+func TestStateSetAndClearedTakesNoMoreThanAKilobyte(t *testing.T) {
+	eachSparseKind(t, measuredStates, func(t *testing.T, s *sparseStates) {
+		for range 3 {
+			s.each(t, 1, s.add)
+			require.Less(t, s.bytes(t), emptyStateBytes+emptyStateBytes/4)
+			s.each(t, 1, s.clear)
+		}
+		require.True(t, s.backend.Empty())
+		require.LessOrEqual(t, s.bytes(t), emptyStateBytes)
+	})
+}
+
+// A state that had many rows and is empty again gives their memory back, but not as soon as
+// it is empty: only once nothing has changed it between two snapshots.
+func TestStateEmptyBetweenSnapshotsGivesItsMemoryBack(t *testing.T) {
+	const states, rows = 256, 100
+	eachSparseKind(t, states, func(t *testing.T, s *sparseStates) {
+		snapshot := func() {
+			view, err := s.backend.View()
+			require.NoError(t, err)
+			view.Release()
+		}
+		s.each(t, rows, s.add)
+		s.each(t, rows, s.clear)
+		s.each(t, 2, s.add)
+		snapshots := func() { // see each state once
+			for range states / 64 {
+				snapshot()
+			}
+		}
+		snapshots()
+		snapshots()
+		s.each(t, 2, s.clear)
+		require.True(t, s.backend.Empty())
+		snapshots()
+		if !strings.Contains(t.Name(), "timers") { // which keep nothing
+			require.Greater(t, s.bytes(t), 4*emptyStateBytes, "a state that was empty for a moment keeps its memory")
+		}
+		snapshots()
+		require.LessOrEqual(t, s.bytes(t), emptyStateBytes)
+		s.each(t, 1, s.add)
+		require.False(t, s.backend.Empty())
+	})
+}
+
+// Setting and clearing the only row in turn allocates nothing, though the state is empty
+// each time.
+func TestSetAndClearInTurnAllocateNothing(t *testing.T) {
+	for name, kind := range sparseKinds {
+		if name == "list" || name == "map" || name == "timers" {
+			continue // their row is an object of its own
+		}
+		t.Run(name, func(t *testing.T) {
+			both(t, state.Options{}, func(t *testing.T, _ *heapstate.Backend, k *state.Keyed[string]) {
+				handle, err := kind.declare(k, "state")
+				require.NoError(t, err)
+				require.NoError(t, k.SetKey("key"))
+				require.Zero(t, testing.AllocsPerRun(100, func() {
+					_ = kind.add(handle)
+					_ = kind.clear(handle)
+				}))
+			})
+		})
+	}
+}
+
+func TestViewKeepsTheRowsWhoseMemoryTheStateGivesBack(t *testing.T) {
+	rowsOf := func(v snapshot.View) (n int) {
+		require.NoError(t, v.Rows(0, func(_, _ []byte) error { n++; return nil }))
+		return n
+	}
+	for name, kind := range sparseKinds {
+		t.Run(name, func(t *testing.T) {
+			both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
+				handle, err := kind.declare(k, "state")
+				require.NoError(t, err)
+				each := func(keys int, do func(handle any) error) {
+					for key := range keys {
+						require.NoError(t, k.SetKey(fmt.Sprint("key ", key)))
+						require.NoError(t, do(handle))
+					}
+				}
+				view := func() snapshot.View {
+					v, err := b.View()
+					require.NoError(t, err)
+					return v
+				}
+				for _, rows := range []int{5, 500} {
+					each(rows, kind.add)
+					full := view()
+					each(rows, kind.clear)
+					for range 4 {
+						empty := view()
+						require.Zero(t, rowsOf(empty))
+						empty.Release()
+					}
+					each(3, kind.add)
+					few := view()
+					require.Equal(t, rows, rowsOf(full))
+					require.Equal(t, 3, rowsOf(few))
+					full.Release()
+					few.Release()
+					each(3, kind.clear)
+				}
 			})
 		})
 	}

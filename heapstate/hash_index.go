@@ -31,13 +31,18 @@ const (
 // pointers but the directory's.
 type hashIndex struct {
 	table     state.Table
-	directory []*hashPage // of one nil until the first row comes
+	directory []*hashPage // of one nil while few holds the rows
 	shift     uint        // 64 less the bits that address the directory
+	few       uint64      // the control bytes of slots 0 to 7 while there is no page
 	mask      uint32      // groups of a page less one: below 63 only while there is one page
-	pages     int
+	pages     uint32
+	scratch   *hashScratch
+}
 
-	placed   []placedRow // scratch
-	from, to []uint32    // scratch
+// hashScratch is memory that the indices of a backend reuse while one of them makes room.
+type hashScratch struct {
+	placed   []placedRow
+	from, to []uint32
 }
 
 // hashPage decides over the pageSlots slots from base on.
@@ -79,9 +84,15 @@ func hasEmpty(word uint64) bool { return (word-lowBits)&^word&topBits != 0 }
 // vacant marks the top bits of empty and dead bytes.
 func vacant(word uint64) uint64 { return ^word & topBits }
 
-func newHashIndex(t state.Table) *hashIndex {
-	return &hashIndex{table: t, directory: make([]*hashPage, 1), shift: 64}
+// noPages is the directory of every index without a page. It is never written.
+var noPages = make([]*hashPage, 1)
+
+func newHashIndex(t state.Table, scratch *hashScratch) *hashIndex {
+	return &hashIndex{table: t, directory: noPages, shift: 64, scratch: scratch}
 }
+
+// Reset implements state.Index.
+func (x *hashIndex) Reset() { *x = *newHashIndex(x.table, x.scratch) }
 
 // group is where the search for a hash begins in a page.
 func (x *hashIndex) group(hash uint64) uint32 { return uint32(hash>>7) & x.mask }
@@ -105,6 +116,13 @@ func (x *hashIndex) Find(hash uint64) (slot uint32, ok bool) {
 			group = (group + step) & x.mask
 		}
 	}
+	// Candidates among the first rows; none once there is a page.
+	for m := matching(x.few, control); m != 0; m &= m - 1 {
+		slot := uint32(bits.TrailingZeros64(m)) / 8
+		if x.table.Matches(slot) {
+			return slot, true
+		}
+	}
 	return 0, false
 }
 
@@ -112,6 +130,9 @@ func (x *hashIndex) Find(hash uint64) (slot uint32, ok bool) {
 func (x *hashIndex) Insert(hash uint64) (uint32, error) {
 	for {
 		head := x.directory[hash>>x.shift]
+		if head == nil && x.fewRows() < x.room() {
+			return x.placeFew(hash), nil
+		}
 		for page := head; page != nil; page = page.overflow {
 			if page.used+page.dead < x.room() {
 				return x.place(page, hash), nil
@@ -125,6 +146,16 @@ func (x *hashIndex) Insert(hash uint64) (uint32, error) {
 
 // room is the number of slots of a page that may be taken: seven eighths.
 func (x *hashIndex) room() int { return int(x.mask+1) * (groupSlots - 1) }
+
+// fewRows is the number of rows while there is no page.
+func (x *hashIndex) fewRows() int { return bits.OnesCount64(x.few & topBits) }
+
+// placeFew takes the first vacant slot while there is no page.
+func (x *hashIndex) placeFew(hash uint64) uint32 {
+	at := uint(bits.TrailingZeros64(vacant(x.few))) - 7
+	x.few |= controlOf(hash) << at
+	return uint32(at) / 8
+}
 
 // place takes the first vacant slot for a hash in a page that has room.
 func (x *hashIndex) place(page *hashPage, hash uint64) uint32 {
@@ -146,6 +177,10 @@ func (x *hashIndex) place(page *hashPage, hash uint64) uint32 {
 // Delete implements state.Index.
 func (x *hashIndex) Delete(hash uint64, slot uint32) {
 	page := x.directory[hash>>x.shift]
+	if page == nil {
+		x.few &^= 0xff << (slot * 8)
+		return
+	}
 	for slot-page.base >= pageSlots {
 		page = page.overflow
 	}
@@ -167,7 +202,10 @@ func (x *hashIndex) Freeze() state.FrozenIndex { return &sortedSlots{} }
 // again.
 func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
 	if head == nil {
-		x.directory[0] = x.newPage(0)
+		first := x.newPage(0)
+		first.control[0], first.used = x.few, x.fewRows()
+		x.few = 0
+		x.directory = []*hashPage{first}
 		return nil
 	}
 	for page := head; page != nil; page = page.overflow {
@@ -184,7 +222,7 @@ func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
 	case x.pages == 1<<32/pageSlots-1:
 		return state.ErrFull
 	case head.overflow != nil, head.depth == maxDepth,
-		head.depth == addressed && len(x.directory) >= sparse*x.pages:
+		head.depth == addressed && len(x.directory) >= sparse*int(x.pages):
 		x.lengthen(head)
 	default:
 		if head.depth == addressed {
@@ -197,7 +235,7 @@ func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
 
 // newPage returns an empty page over slots of its own.
 func (x *hashIndex) newPage(depth uint) *hashPage {
-	page := &hashPage{base: uint32(x.pages) * pageSlots, depth: depth}
+	page := &hashPage{base: x.pages * pageSlots, depth: depth}
 	x.pages++
 	return page
 }
@@ -253,7 +291,7 @@ func (x *hashIndex) split(page *hashPage, hash uint64) {
 // take takes out of a page, and returns, the rows that cannot stay where they
 // are. A row stays if its search begins in its group and stays agrees.
 func (x *hashIndex) take(page *hashPage, stays func(hash uint64) bool) []placedRow {
-	x.placed = x.placed[:0]
+	placed := x.scratch.placed[:0]
 	for group := range uint32(pageGroups) {
 		for m := page.control[group] & topBits; m != 0; m &= m - 1 {
 			at := uint(bits.TrailingZeros64(m)) - 7
@@ -264,23 +302,26 @@ func (x *hashIndex) take(page *hashPage, stays func(hash uint64) bool) []placedR
 			}
 			page.control[group] &^= 0xff << at
 			page.used--
-			x.placed = append(x.placed, placedRow{hash, slot})
+			placed = append(placed, placedRow{hash, slot})
 		}
 		page.control[group] &= page.control[group] & topBits >> 7 * 0xff
 	}
 	page.dead = 0
-	return x.placed
+	x.scratch.placed = placed
+	return placed
 }
 
 // move notes that a row goes to another slot.
 func (x *hashIndex) move(r placedRow, slot uint32) {
 	if r.slot != slot {
-		x.from, x.to = append(x.from, r.slot), append(x.to, slot)
+		s := x.scratch
+		s.from, s.to = append(s.from, r.slot), append(s.to, slot)
 	}
 }
 
 // settle lets the table move the noted rows.
 func (x *hashIndex) settle() {
-	x.table.Rearrange(x.from, x.to)
-	x.from, x.to = x.from[:0], x.to[:0]
+	s := x.scratch
+	x.table.Rearrange(s.from, s.to)
+	s.from, s.to = s.from[:0], s.to[:0]
 }

@@ -61,7 +61,7 @@ func TestHashIndexFindsWhatWasInsertedAndNothingElse(t *testing.T) {
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {
 			table := &numbers{hash: hash, rows: map[uint32]uint64{}, present: map[uint64]bool{}}
-			x := newHashIndex(table)
+			x := newHashIndex(table, new(hashScratch))
 			rng := rand.New(rand.NewPCG(1, 1))
 			const span = 1500 // three pages and more of rows that cannot be told apart
 			for range 8000 {
@@ -94,19 +94,19 @@ func TestHashIndexFindsWhatWasInsertedAndNothingElse(t *testing.T) {
 
 func TestHashIndexBoundsItsDirectoryWhenHashesAgree(t *testing.T) {
 	table := &numbers{hash: hashes["all equal"], rows: map[uint32]uint64{}}
-	x := newHashIndex(table)
+	x := newHashIndex(table, new(hashScratch))
 	for n := range uint64(3000) {
 		slot, err := x.Insert(table.hash(n))
 		require.NoError(t, err)
 		table.rows[slot] = n
 	}
-	require.LessOrEqual(t, len(x.directory), 2*sparse*x.pages)
-	require.LessOrEqual(t, x.pages, 2*3000/pageSlots+8, "pages stay filled")
+	require.LessOrEqual(t, len(x.directory), 2*sparse*int(x.pages))
+	require.LessOrEqual(t, int(x.pages), 2*3000/pageSlots+8, "pages stay filled")
 }
 
 func TestHashIndexReusesTheSlotsOfDeletedRows(t *testing.T) {
 	table := &numbers{hash: mix, rows: map[uint32]uint64{}}
-	x := newHashIndex(table)
+	x := newHashIndex(table, new(hashScratch))
 	for n := range uint64(200_000) {
 		slot, err := x.Insert(mix(n))
 		require.NoError(t, err)
@@ -119,13 +119,13 @@ func TestHashIndexReusesTheSlotsOfDeletedRows(t *testing.T) {
 			delete(table.rows, old)
 		}
 	}
-	require.LessOrEqual(t, x.pages, 8, "1,000 rows at a time")
+	require.LessOrEqual(t, int(x.pages), 8, "1,000 rows at a time")
 }
 
 func TestHashIndexMovesFewRowsAsItGrows(t *testing.T) {
 	const n = 200_000
 	table := &numbers{hash: mix, rows: map[uint32]uint64{}}
-	x := newHashIndex(table)
+	x := newHashIndex(table, new(hashScratch))
 	for i := range uint64(n) {
 		slot, err := x.Insert(mix(i))
 		require.NoError(t, err)

@@ -81,6 +81,9 @@ func (q *timerQueue) Add(t state.TimerEntry) error {
 func (q *timerQueue) Remove(t state.TimerEntry) error {
 	q.unit.Touch()
 	q.tree.Delete(borrowed(t))
+	if q.tree.Len() == 0 {
+		q.tree.Clear(true) // the last node goes to the list of free ones
+	}
 	return nil
 }
 

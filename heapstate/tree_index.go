@@ -19,8 +19,8 @@ const lowest = state.Probed - 1
 type treeIndex struct {
 	table state.Table
 	tree  *btree.BTreeG[treeItem]
-	next  uint32   // slots from here on were never used
 	free  []uint32 // slots below next that hold no row
+	next  uint32   // slots from here on hold no row
 	// coming is the slot that is being inserted, whose row is still only the
 	// probed one; else Probed.
 	coming uint32
@@ -47,7 +47,7 @@ func newTreeIndex(t state.Table, free *btree.FreeListG[treeItem]) *treeIndex {
 		case a.slot == b.slot:
 			return false
 		}
-		return t.Compare(x.slotOf(a), x.slotOf(b)) < 0
+		return x.table.Compare(x.slotOf(a), x.slotOf(b)) < 0
 	}, free)
 	return x
 }
@@ -92,7 +92,18 @@ func (x *treeIndex) Insert(uint64) (uint32, error) {
 // Delete implements state.Index.
 func (x *treeIndex) Delete(_ uint64, slot uint32) {
 	x.tree.Delete(x.probed(state.Probed))
+	if x.tree.Len() == 0 {
+		x.tree.Clear(true) // the last node goes to the list of free ones
+		x.next, x.free = 0, x.free[:0]
+		return
+	}
 	x.free = append(x.free, slot)
+}
+
+// Reset implements state.Index.
+func (x *treeIndex) Reset() {
+	x.tree.Clear(true)
+	x.next, x.free = 0, nil
 }
 
 // Freeze implements state.Index.

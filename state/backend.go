@@ -83,6 +83,9 @@ type Index interface {
 	Insert(hash uint64) (slot uint32, err error)
 	// Delete gives back the slot of the probed row, which Find has just found.
 	Delete(hash uint64, slot uint32)
+	// Reset is called while the table is empty. It gives back the memory of the
+	// rows that were there, and their slots: the table has none from then on.
+	Reset()
 	// Freeze returns what Ascend needs of the index as it is now, in constant
 	// time. The goroutine that reads a snapshot may call it, but only while the
 	// index does not change.

@@ -22,7 +22,7 @@ type byteStorage[K, V any] struct{ walks listWalks }
 
 // byteHandleOf returns a handle of a declared state.
 func byteHandleOf[K, V any](k *Keyed[K], b ByteBackend, info Info) (h byteHandle[K], shared *byteStorage[K, V], err error) {
-	storage, err := k.registry.declare(info, func() (any, error) { return &byteStorage[K, V]{}, nil })
+	storage, err := k.registry.declare(info, func(*Info) (any, error) { return &byteStorage[K, V]{}, nil })
 	if err != nil {
 		return h, nil, err
 	}

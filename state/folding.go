@@ -90,9 +90,10 @@ type AggregatingDescriptor[In, Acc, Out any] struct {
 // codec.
 func AggregatingOf[K, In, Acc, Out any](k *Keyed[K], d AggregatingDescriptor[In, Acc, Out]) (AggregatingState[In, Out], error) {
 	missing := d.Create == nil || d.Add == nil || d.Merge == nil || d.Result == nil
+	create, add := d.Create, d.Add // the closure shall not keep all of d
 	a, err := foldingOf(k, KindAggregating, d.Name, d.Codec, folding[In, Acc, Out]{
-		first: func(v In) (Acc, error) { return d.Add(d.Create(), v) },
-		add:   d.Add, merge: d.Merge, result: d.Result,
+		first: func(v In) (Acc, error) { return add(create(), v) },
+		add:   add, merge: d.Merge, result: d.Result,
 	}, missing)
 	if err != nil {
 		return nil, err

@@ -13,8 +13,12 @@ type Unit = cow.Unit
 
 // Freeze starts a snapshot of all tables and units, in time that depends neither on what
 // they hold nor on how many there are: each is taken before it next changes, or when the
-// snapshot first asks for it.
-func (r *Registry) Freeze() *Pin { return r.clock.Freeze() }
+// snapshot first asks for it. Before that it gives back the memory of some tables that have
+// been empty since the last snapshot.
+func (r *Registry) Freeze() *Pin {
+	r.idle.trim()
+	return r.clock.Freeze()
+}
 
 // NewUnit returns a unit. Take returns it as it is now. It may be called by the goroutine
 // that reads a snapshot, but only while the unit does not change.

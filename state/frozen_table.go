@@ -20,9 +20,8 @@ type frozenTable[K, V any] struct {
 	maxParallelism int
 	rows           cow.Frozen[row[K, V]]
 	used           cow.Frozen[uint64]
-	within         cow.Frozen[uint32]
 	groups         cow.Frozen[uint16]
-	names          cow.Frozen[[]byte]
+	spaces         frozenNamespaces
 	slots          uint32
 
 	last     keysRead[K]
@@ -121,12 +120,12 @@ func (f *frozenTable[K, V]) Compare(a, b uint32) int {
 }
 
 func (f *frozenTable[K, V]) namespace(slot uint32) []byte {
-	return f.names.Get(f.within.Get(slot))
+	return f.spaces.names.Get(f.spaces.within.Get(slot))
 }
 
 // appendNamespace adds a row's namespace in the form of composite keys.
 func (f *frozenTable[K, V]) appendNamespace(dst []byte, slot uint32) []byte {
-	if f.within.Get(slot) == 0 {
+	if f.spaces.within.Get(slot) == 0 {
 		return append(dst, voidNamespace...)
 	}
 	return codec.AppendEscaped(dst, f.namespace(slot))

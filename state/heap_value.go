@@ -23,7 +23,7 @@ func (h *heapHandle[K, V]) SetNamespace(namespace []byte) error {
 	if string(t.spaces.name(h.space)) == string(namespace) {
 		return nil
 	}
-	space := t.spaces.intern(namespace)
+	space := t.intern(namespace)
 	t.spaces.release(h.space)
 	h.space = space
 	return nil
@@ -66,7 +66,7 @@ func (h *heapHandle[K, V]) put() (*V, error) {
 	return v, h.wrap(err)
 }
 
-func (h *heapHandle[K, V]) wrap(err error) error { return wrapState(h.table.name, err) }
+func (h *heapHandle[K, V]) wrap(err error) error { return wrapState(h.table.info.Name, err) }
 
 // heapValue is a ValueState on the heap.
 type heapValue[K, V any] struct {

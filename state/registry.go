@@ -30,12 +30,13 @@ type Registry struct {
 	list     *StateList // of order, nil until it is asked for
 	key      *codec.ID  // of the Keyed, once there is one
 	keySize  int        // of that codec
+	idle     idleTables
 	closed   bool
 }
 
 // declared is one state: its info and the storage that its handles share.
 type declared struct {
-	info    *Info
+	info    Info
 	storage any
 }
 
@@ -81,7 +82,7 @@ func (r *Registry) StateList() *StateList {
 // Info returns the declared state with an id.
 func (r *Registry) Info(id ID) (info Info, ok bool) {
 	if d, ok := r.states[id]; ok {
-		return *d.info, true
+		return d.info, true
 	}
 	return info, false
 }
@@ -114,7 +115,7 @@ func (r *Registry) Closed() bool { return r.closed }
 func (r *Registry) Close() {
 	r.closed = true
 	clear(r.states) // and with them the tables, whoever still holds the backend
-	r.order, r.list = nil, nil
+	r.order, r.list, r.idle = nil, nil, idleTables{}
 }
 
 // bind records the codec of the keys, which is one for the whole backend, and the
@@ -132,7 +133,7 @@ func (r *Registry) bind(key codec.ID, size int) error {
 
 // declare returns the storage of a state, made by create at its first
 // declaration.
-func (r *Registry) declare(info Info, create func() (any, error)) (any, error) {
+func (r *Registry) declare(info Info, create func(*Info) (any, error)) (any, error) {
 	if r.closed {
 		return nil, fmt.Errorf("state %q: %w", info.Name, ErrClosed)
 	}
@@ -144,17 +145,18 @@ func (r *Registry) declare(info Info, create func() (any, error)) (any, error) {
 		case d.info.Name != info.Name:
 			return nil, fmt.Errorf("state %q has the id of %q, rename one: %w", info.Name, d.info.Name, ErrStateCollision)
 		case !d.info.Equal(info):
-			return nil, fmt.Errorf("state %q: %v, declared as %v: %w", info.Name, info, *d.info, ErrStateMismatch)
+			return nil, fmt.Errorf("state %q: %v, declared as %v: %w", info.Name, info, d.info, ErrStateMismatch)
 		}
 		return d.storage, nil
 	}
-	storage, err := create()
-	if err != nil {
+	d := &declared{info: info}
+	var err error
+	if d.storage, err = create(&d.info); err != nil {
 		return nil, fmt.Errorf("state %q: %w", info.Name, err)
 	}
-	r.states[info.ID()] = &declared{&info, storage}
-	r.order, r.list = append(r.order, &info), nil
-	return storage, nil
+	r.states[info.ID()] = d
+	r.order, r.list = append(r.order, &d.info), nil
+	return d.storage, nil
 }
 
 // Check compares what a snapshot holds with what is declared, before a record
@@ -179,7 +181,7 @@ func (r *Registry) Check(infos []Info, maxParallelism int, allowUnclaimed bool) 
 		case d.info.Name != info.Name:
 			return nil, fmt.Errorf("state %q of the snapshot has the id of %q: %w", info.Name, d.info.Name, ErrStateCollision)
 		case !d.info.Equal(info):
-			return nil, fmt.Errorf("state %q: written as %v, declared as %v: %w", info.Name, info, *d.info, ErrIncompatible)
+			return nil, fmt.Errorf("state %q: written as %v, declared as %v: %w", info.Name, info, d.info, ErrIncompatible)
 		default:
 			claimed[info.ID()] = true
 		}

@@ -37,7 +37,7 @@ func valueInfo(name string) Info {
 	return Info{Name: name, Kind: KindValue, Key: codec.Int[int64]().ID(), Codecs: []codec.ID{codec.Int[int64]().ID()}}
 }
 
-func nothing() (any, error) { return new(int), nil }
+func nothing(*Info) (any, error) { return new(int), nil }
 
 func TestTwoNamesWithOneIDAreRefusedAtDeclarationAndAtRestore(t *testing.T) {
 	a, b := colliding(t)

@@ -8,7 +8,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/internal/cow"
-	"github.com/weirstate/weir/state/codec"
 )
 
 // row is one entry of a heap state. Key and value lie side by side, so that a
@@ -26,32 +25,31 @@ type row[K, V any] struct {
 type table[K, V any] struct {
 	registry *Registry
 	unit     *Unit // the table and its index; see Frozen
-	name     string
-	id       ID
+	info     *Info
 	format   format[V]
 	index    Index
 
 	rows   cow.Array[row[K, V]]
-	used   cow.Array[uint64] // a bit for each slot that holds a row
-	within cow.Array[uint32] // namespace of each slot; empty while all are void
-	groups cow.Array[uint16] // 1 + key group of each slot where the hash does not give it
-	spaces *namespaces
+	used   cow.Array[uint64]  // a bit for each slot that holds a row
+	groups *cow.Array[uint16] // 1 + key group of each slot where the hash does not give it; nil while it always does
+	spaces *namespaces        // nil while every row and handle is in the void one
 
-	slots uint32 // no slot from here on was ever used
+	slots uint32 // no slot from here on was used since the last Reset of the index
+	space uint32 // the probed row is in this namespace
 	len   int
-	mods  uint64        // counts changes; a cursor seeks again when it moves
-	moved []place[K, V] // scratch for Rearrange
-	keys  keyEncoder[K]
+	mods  uint64         // counts changes; a cursor seeks again when it moves
+	idle  bool           // the registry trims the table if it stays empty
+	moved *[]place[K, V] // scratch for Rearrange, nil until it is first called
+	key   []byte         // scratch for Hash
 
-	at    *Keyed[K] // the probed row is at's current key
-	space uint32    // in this namespace
-	memo  struct {  // what the last seek found, while at's key stays
+	at   *Keyed[K] // the probed row is at's current key
+	memo struct {  // what the last seek found, while at's key stays
 		turn uint64
 		slot uint32 // Probed: nothing
 	}
 
-	backend Backend
-	loader  *Keyed[K] // its current key is that of the row loaded last; nil until one is
+	home   *Keyed[K] // the state was declared on
+	loader *Keyed[K] // its current key is that of the row loaded last; nil until one is
 }
 
 // format is how one value of a table looks in a snapshot: a scalar, or spread
@@ -76,19 +74,14 @@ type RowBuffer struct{ key, value []byte }
 
 // tableOf returns the table behind a declared state.
 func tableOf[K, V any](k *Keyed[K], b HeapBackend, info Info, f format[V]) (heapHandle[K, V], error) {
-	storage, err := k.registry.declare(info, func() (any, error) {
+	storage, err := k.registry.declare(info, func(info *Info) (any, error) {
 		t := &table[K, V]{
-			registry: k.registry, name: info.Name, id: info.ID(), format: f,
-			keys:    keyEncoder[K]{codec: k.codec},
-			backend: k.backend,
+			registry: k.registry, info: info, format: f, home: k,
 		}
 		t.unit = k.registry.NewUnit(t.take)
 		t.rows = cow.NewArray[row[K, V]](t.unit)
 		t.used = cow.NewArray[uint64](t.unit)
-		t.within = cow.NewArray[uint32](t.unit)
-		t.groups = cow.NewArray[uint16](t.unit)
-		t.spaces = newNamespaces(t.unit)
-		index, err := b.AddTable(info, t)
+		index, err := b.AddTable(*info, t)
 		t.index = index
 		return t, err
 	})
@@ -179,6 +172,29 @@ func (t *table[K, V]) remove() {
 	t.spaces.release(t.space)
 	t.len--
 	t.memo.slot = Probed
+	if t.len == 0 && t.slots > 1 && !t.idle {
+		t.idle = true
+		t.registry.idle.add(t)
+	}
+}
+
+// changes implements trimmable.
+func (t *table[K, V]) changes() uint64 { return t.mods }
+
+// trim implements trimmable.
+func (t *table[K, V]) trim() {
+	t.idle = false
+	if t.len > 0 {
+		return
+	}
+	t.unit.Touch()
+	t.index.Reset()
+	t.rows.Reset()
+	t.used.Reset()
+	t.groups, t.moved, t.slots = nil, nil, 0
+	if t.spaces.unused() {
+		t.spaces = nil
+	}
 }
 
 // place is all that a slot holds.
@@ -192,19 +208,15 @@ type place[K, V any] struct {
 func (t *table[K, V]) settle(slot uint32, p place[K, V]) {
 	*t.rows.Mutable(slot) = p.row
 	*t.used.Mutable(slot / 64) |= 1 << (slot % 64)
-	if p.space != t.within.Get(slot) {
-		*t.within.Mutable(slot) = p.space
-	}
-	if p.group != t.groups.Get(slot) {
-		*t.groups.Mutable(slot) = p.group
-	}
+	t.spaces.put(slot, p.space)
+	t.putGroup(slot, p.group)
 	t.slots = max(t.slots, slot+1)
 }
 
 // vacate empties a slot, so that nothing keeps what it pointed to, and returns
 // what was there.
 func (t *table[K, V]) vacate(slot uint32) place[K, V] {
-	p := place[K, V]{t.rows.Get(slot), t.within.Get(slot), t.groups.Get(slot)}
+	p := place[K, V]{t.rows.Get(slot), t.spaces.of(slot), t.groupAt(slot)}
 	*t.rows.Mutable(slot) = row[K, V]{}
 	*t.used.Mutable(slot / 64) &^= 1 << (slot % 64)
 	return p
@@ -212,38 +224,50 @@ func (t *table[K, V]) vacate(slot uint32) place[K, V] {
 
 // Rearrange implements Table.
 func (t *table[K, V]) Rearrange(from, to []uint32) {
+	if t.moved == nil {
+		t.moved = new([]place[K, V])
+	}
+	moved := (*t.moved)[:0]
 	for _, slot := range from {
-		t.moved = append(t.moved, t.vacate(slot))
+		moved = append(moved, t.vacate(slot))
 	}
 	for i, slot := range to {
-		t.settle(slot, t.moved[i])
+		t.settle(slot, moved[i])
 	}
-	clear(t.moved)
-	t.moved = t.moved[:0]
+	clear(moved)
+	*t.moved = moved
 }
 
-// Hash implements Table.
+// Hash implements Table. A key that has entered the table has an encoding.
 func (t *table[K, V]) Hash(slot uint32) uint64 {
-	hash := xxhash.Sum64(t.keys.encode(t.rows.At(slot).key))
-	return tableHash(hash, t.within.Get(slot))
+	t.key, _ = t.home.codec.Append(t.key[:0], t.rows.At(slot).key)
+	return tableHash(xxhash.Sum64(t.key), t.spaces.of(slot))
 }
 
-// keyEncoder encodes keys that have entered a table, and so have an encoding.
-// It belongs to one goroutine.
-type keyEncoder[K any] struct {
-	codec   codec.Codec[K]
-	scratch []byte
+// groupAt returns what groups holds for a slot.
+func (t *table[K, V]) groupAt(slot uint32) uint16 {
+	if t.groups == nil {
+		return 0
+	}
+	return t.groups.Get(slot)
 }
 
-// encode returns the encoding, which is good until the next call.
-func (e *keyEncoder[K]) encode(key K) []byte {
-	e.scratch, _ = e.codec.Append(e.scratch[:0], key)
-	return e.scratch
+// putGroup changes what groups holds for a slot.
+func (t *table[K, V]) putGroup(slot uint32, group uint16) {
+	if group == t.groupAt(slot) {
+		return
+	}
+	if t.groups == nil {
+		t.unit.Touch() // a reader that takes the unit looks at groups
+		groups := cow.NewArray[uint16](t.unit)
+		t.groups = &groups
+	}
+	*t.groups.Mutable(slot) = group
 }
 
 // groupOf is the key group of the probed row, which is in the slot.
 func (t *table[K, V]) groupOf(slot uint32) uint16 {
-	if g := t.groups.Get(slot); g != 0 {
+	if g := t.groupAt(slot); g != 0 {
 		return g - 1
 	}
 	return KeyGroup(t.at.hash, t.registry.keyspace.MaxParallelism)
@@ -251,7 +275,7 @@ func (t *table[K, V]) groupOf(slot uint32) uint16 {
 
 // Matches implements Table.
 func (t *table[K, V]) Matches(slot uint32) bool {
-	return t.at.codec.Compare(t.rows.At(slot).key, t.at.key) == 0 && t.within.Get(slot) == t.space
+	return t.at.codec.Compare(t.rows.At(slot).key, t.at.key) == 0 && t.spaces.of(slot) == t.space
 }
 
 // Compare implements Table.
@@ -273,7 +297,7 @@ func (t *table[K, V]) spaceAt(slot uint32) uint32 {
 	if slot == Probed {
 		return t.space
 	}
-	return t.within.Get(slot)
+	return t.spaces.of(slot)
 }
 
 // Len implements Table.
@@ -283,11 +307,11 @@ func (t *table[K, V]) Len() int { return t.len }
 // seek it once.
 func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	if t.loader == nil {
-		t.loader = newKeyed(t.backend, t.keys.codec)
+		t.loader = newKeyed(t.home.backend, t.home.codec)
 	}
 	encoded, namespace, suffix, err := splitRow(key, t.loader.keySize)
 	if err != nil {
-		return wrapCorrupt(t.name, err)
+		return wrapCorrupt(t.info.Name, err)
 	}
 	if k := t.loader; !k.set || k.group != group || string(k.encoded) != string(encoded) {
 		decoded, err := k.codec.Decode(encoded)
@@ -295,27 +319,27 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 			err = k.encode(decoded)
 		}
 		if err != nil {
-			return wrapCorrupt(t.name, err)
+			return wrapCorrupt(t.info.Name, err)
 		}
 		k.key, k.group, k.set = decoded, group, true
 	}
-	space := t.spaces.intern(namespace)
+	space := t.intern(namespace)
 	defer t.spaces.release(space)
 	slot, ok := t.seek(t.loader, space)
 	var old V
 	if ok {
 		if t.groupOf(slot) != group {
-			return wrapCorrupt(t.name, fmt.Errorf("a key in key groups %d and %d", t.groupOf(slot), group))
+			return wrapCorrupt(t.info.Name, fmt.Errorf("a key in key groups %d and %d", t.groupOf(slot), group))
 		}
 		old = t.rows.At(slot).value
 	}
 	loaded, err := t.format.load(old, t.registry.clock, suffix, value)
 	if err != nil {
-		return wrapCorrupt(t.name, err)
+		return wrapCorrupt(t.info.Name, err)
 	}
 	into, err := t.put()
 	if err != nil {
-		return wrapState(t.name, err)
+		return wrapState(t.info.Name, err)
 	}
 	*into = loaded
 	return nil
@@ -340,11 +364,15 @@ func (t *table[K, V]) take() any { return taken{t.freeze(), t.index.Freeze()} }
 func (t *table[K, V]) freeze() FrozenTable {
 	single, _ := t.format.(scalar[V])
 	spread, _ := t.format.(spread[V])
+	var groups cow.Frozen[uint16]
+	if t.groups != nil {
+		groups = t.groups.Freeze()
+	}
 	return &frozenTable[K, V]{
-		id: t.id, codec: t.keys.codec, keySize: t.keys.codec.FixedSize(),
+		id: t.info.ID(), codec: t.home.codec, keySize: t.home.keySize,
 		single: single.codec, spread: spread,
 		maxParallelism: t.registry.keyspace.MaxParallelism,
-		rows:           t.rows.Freeze(), used: t.used.Freeze(), within: t.within.Freeze(), groups: t.groups.Freeze(),
-		names: t.spaces.names.Freeze(), slots: t.slots,
+		rows:           t.rows.Freeze(), used: t.used.Freeze(), groups: groups,
+		spaces: t.spaces.freeze(), slots: t.slots,
 	}
 }

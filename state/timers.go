@@ -80,7 +80,7 @@ type timerService struct {
 // TimersOf declares a timer service, or returns a further handle of it.
 func TimersOf[K any](k *Keyed[K], name string) (*Timers[K], error) {
 	info := Info{Name: name, Kind: KindTimers, Key: k.codec.ID()}
-	storage, err := k.registry.declare(info, func() (any, error) {
+	storage, err := k.registry.declare(info, func(*Info) (any, error) {
 		s := &timerService{check: func(row []byte) error {
 			_, _, err := decodeTimerRow(k.codec, row)
 			return err
