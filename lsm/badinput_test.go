@@ -66,7 +66,7 @@ func requireLosesNothing(t *testing.T, store string, bad badFile, want error) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", store))
 	good := replace(t, mem, bad)
-	o := goldenOptions(mem, LogOff)
+	o := goldenOptions(t, mem, LogOff)
 	report, err := Check(t.Context(), "db", o)
 	require.ErrorIs(t, err, want, "%s", bad.name)
 	require.Equal(t, filepath.Base(bad.name), report.Problems[0].File)
@@ -145,7 +145,7 @@ func TestLaterFormatsAreRefused(t *testing.T) {
 
 func TestOtherDirectoriesAreNoStores(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := goldenOptions(mem, LogOff)
+	o := goldenOptions(t, mem, LogOff)
 	for _, file := range []string{"photo.jpg", "1.sst", "MANIFEST", "CURRENT.old", "0000001.sst"} {
 		require.NoError(t, mem.RemoveAll("db"))
 		require.NoError(t, mem.MkdirAll("db"))
@@ -170,7 +170,7 @@ func TestOtherDirectoriesAreNoStores(t *testing.T) {
 func TestStoresOutliveWhatCannotBeOpened(t *testing.T) {
 	for _, fsys := range []vfs.FS{vfstest.NewMem(vfstest.MemOptions{}), vfs.Real{}} {
 		dir := filepath.Join(t.TempDir(), "db")
-		o := goldenOptions(fsys, LogOff)
+		o := goldenOptions(t, fsys, LogOff)
 		db, err := Open(dir, o)
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))

@@ -18,7 +18,7 @@ func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
 	for _, bytes := range batchSizes {
 		for _, mode := range allLogModes {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
-			o := Options{FS: mem, Log: mode, Budget: storyBudget, MemtableBytes: 3000, Split: modelSplits[2]}
+			o := Options{FS: mem, Log: mode, Budget: storyBudget(t), MemtableBytes: 3000, Split: modelSplits[2]}
 			db, err := Open("db", &o)
 			require.NoError(t, err)
 			putAll(t, db, "a/1", "a/2", "b/1", "b/2", "c/1")
@@ -51,7 +51,7 @@ func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
 
 func TestBatchMayBeUsedAgain(t *testing.T) {
 	for name, bytes := range batchSizes {
-		db := memoryStore(t, Options{Budget: storyBudget, MemtableBytes: 3000, MaxKeySize: 100})
+		db := memoryStore(t, Options{Budget: storyBudget(t), MemtableBytes: 3000, MaxKeySize: 100})
 		var b Batch
 		require.NoError(t, db.Apply(&b), "an empty one")
 		db.owner.Lock()
@@ -81,7 +81,7 @@ func TestBatchMayBeUsedAgain(t *testing.T) {
 // A batch knows what can never be, before any store does.
 func TestBatchKeepsItsFirstErrorUntilReset(t *testing.T) {
 	b := Batch{err: &SizeError{"value", MaxValueSize + 1, MaxValueSize}} // as add leaves it
-	db := memoryStore(t, Options{Budget: goldenBudget})
+	db := memoryStore(t, Options{Budget: goldenBudget(t)})
 	b.Put([]byte("k"), nil)
 	for range 2 {
 		requireSizeError(t, db.Apply(&b), "value", MaxValueSize+1, MaxValueSize)
@@ -96,7 +96,7 @@ func TestBatchKeepsItsFirstErrorUntilReset(t *testing.T) {
 func TestBatchAfterCloseChangesNothing(t *testing.T) {
 	for _, mode := range allLogModes {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		o := Options{FS: mem, Log: mode, Budget: goldenBudget}
+		o := Options{FS: mem, Log: mode, Budget: goldenBudget(t)}
 		db, err := Open("db", &o)
 		require.NoError(t, err)
 		var b Batch

@@ -13,7 +13,7 @@ import (
 func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	budget := NewBudget(4 << 20)
-	o := goldenOptions(mem, LogOff)
+	o := goldenOptions(t, mem, LogOff)
 	o.Budget, o.BudgetBytes = budget, 0
 	db, err := Open("db", o)
 	require.NoError(t, err)
@@ -43,7 +43,7 @@ func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
 
 // A budget that the store made for itself was never closed if an iterator was.
 func TestLastIteratorOfAClosedStoreReleasesItsBudget(t *testing.T) {
-	o := goldenOptions(vfstest.NewMem(vfstest.MemOptions{}), LogOff)
+	o := goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff)
 	o.Budget, o.BudgetBytes = nil, 4<<20
 	db, err := Open("db", o)
 	require.NoError(t, err)

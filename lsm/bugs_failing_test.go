@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -40,7 +41,7 @@ func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 		}
 		return nil
 	}})
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	for i := range 3 {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
@@ -68,7 +69,7 @@ func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 	require.NoError(t, db.Compact())
 	require.Greater(t, db.manifest.number, number)
 	require.NoError(t, db.Close())
-	db, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+	db, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	requireContent(t, db, want)
 	require.NoError(t, db.Close())
@@ -81,7 +82,7 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 	for n := range 400 {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		var plan vfstest.Plan = func(vfstest.Call) error { return nil }
-		db, err := Open("db", &Options{FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error { return plan(c) }}), Budget: storyBudget})
+		db, err := Open("db", &Options{FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error { return plan(c) }}), Budget: storyBudget(t)})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		require.NoError(t, db.Flush())
@@ -120,12 +121,12 @@ func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 	disk := failWhen(vfstest.NewMem(vfstest.MemOptions{}), &on, func(c vfstest.Call) bool {
 		return c.Op == vfstest.OpSync && strings.Contains(c.Name, directory.ManifestPrefix)
 	})
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	on.Store(true)
 	require.ErrorIs(t, db.Flush(), ErrFailed)
-	require.NoError(t, bounded(func() { err = db.Checkpoint(t.Context(), "copy") }))
+	err = db.Checkpoint(t.Context(), "copy")
 	require.ErrorIs(t, err, ErrFailed)
 	require.ErrorIs(t, err, syscall.EIO)
 	require.ErrorIs(t, db.Close(), ErrFailed)
@@ -134,7 +135,7 @@ func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 // A checkpoint that was tried again gave the error of the last flush, without a
 // new one. Protection: waitForRun forgets the error.
 func TestCheckpointFlushesAgain(t *testing.T) {
-	db := memoryStore(t, Options{Budget: storyBudget})
+	db := memoryStore(t, Options{Budget: storyBudget(t)})
 	db.manifest.mu.Lock() // the flusher gets no further
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Seal())
@@ -172,23 +173,18 @@ func TestWhatFailsLeavesNothingOpen(t *testing.T) {
 		merged = append(merged, put(fmt.Sprintf("m:%02d", i), strings.Repeat("x", 100<<10)))
 	}
 	merged = append(merged, flush, put("m:05", "5"), compact, closeStore)
-	stride := 1
-	if modelUnderRace {
-		stride = 5
-	}
+	stride := density.Of(t, 5, 1, 1)
 	for name, s := range map[string]struct {
 		steps []storyStep
 		mode  LogMode
 		bytes int64 // of a memtable
 	}{"buffered": {logged, LogBuffered, 600}, "synced": {logged, LogSynced, 600}, "merged": {merged, LogOff, 1 << 20}} {
 		for n := 0; ; n += stride {
-			o := newOrdeal(fault{cause: syscall.EIO}, n, s.mode, s.bytes)
+			o := newOrdeal(t, fault{cause: syscall.EIO}, n, s.mode, s.bytes)
 			o.blind = true
 			o.o.Filter = sameFilter{} // it holds entries back until the end
-			require.NoError(t, bounded(func() {
-				o.endure(s.steps)
-				o.close()
-			}), "%s, operation %d", name, n)
+			o.endure(s.steps)
+			o.close()
 			require.NoError(t, o.wrong, "%s, operation %d", name, n)
 			if o.disk.hits.Load() == 0 {
 				require.Greater(t, n, 50)
@@ -209,7 +205,7 @@ func TestFailedOpensLeaveNothing(t *testing.T) {
 		var on atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk := failWhen(mem, &on, func(c vfstest.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })
-		o := &Options{FS: disk, Budget: storyBudget, Log: LogSynced}
+		o := &Options{FS: disk, Budget: storyBudget(t), Log: LogSynced}
 		db, err := Open("db", o)
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
@@ -233,7 +229,7 @@ func TestFailedOpensLeaveNothing(t *testing.T) {
 // A check that was ended left tables open. Protection: checker.check closes them.
 func TestChecksThatAreEndedLeaveNothingOpen(t *testing.T) {
 	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
-	o := &Options{FS: disk, Budget: storyBudget, Picker: idle{}}
+	o := &Options{FS: disk, Budget: storyBudget(t), Picker: idle{}}
 	db, err := Open("db", o)
 	require.NoError(t, err)
 	for range 3 {
@@ -274,7 +270,7 @@ func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
 	for name, o := range map[string]Options{"filter lsm.panics": {Filter: panics{"user bytes"}}, "picker lsm.panics": {Picker: panics{"user bytes"}}} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		failed := make(chan error, 1)
-		o.FS, o.Budget = mem, storyBudget
+		o.FS, o.Budget = mem, storyBudget(t)
 		o.Events.Failed = func(err error) { failed <- err }
 		db, err := Open("db", &o)
 		require.NoError(t, err)
@@ -293,7 +289,7 @@ func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
 			require.Contains(t, err.Error(), name+" has panicked with a string")
 			require.NotContains(t, err.Error(), "user bytes")
 		}
-		db, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+		db, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
 		require.NoError(t, err)
 		if o.Filter != nil {
 			requireContent(t, db, map[string]string{"a": "of a", "b": "of b"})

@@ -24,7 +24,7 @@ import (
 func TestLargeWritesSurviveAReplay(t *testing.T) {
 	for _, mode := range []LogMode{LogBuffered, LogSynced} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		o := &Options{FS: mem, Log: mode, Budget: storyBudget}
+		o := &Options{FS: mem, Log: mode, Budget: storyBudget(t)}
 		db, err := Open("db", o)
 		require.NoError(t, err)
 		db.manifest.mu.Lock() // the flusher gets no further
@@ -35,7 +35,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 		db.manifest.mu.Unlock()
 		require.NoError(t, db.Close())
 		for range 2 {
-			db, err = Open("db", &Options{FS: left, Log: mode, Budget: storyBudget})
+			db, err = Open("db", &Options{FS: left, Log: mode, Budget: storyBudget(t)})
 			require.NoError(t, err)
 			got, found, err := db.Get([]byte("k"), nil)
 			require.NoError(t, err)
@@ -49,7 +49,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 // another one meanwhile. Protection: logEnd.sync knows that a log that was
 // followed is on the disk.
 func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget})
+	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	large := make([]byte, storyLarge)
 	for range 5 {
@@ -96,12 +96,12 @@ func TestMissingLogsAreFound(t *testing.T) {
 	for _, number := range logs[:len(logs)-1] {
 		damaged := left.CrashClone(vfstest.CrashOptions{Keep: 1})
 		require.NoError(t, damaged.Remove("db/"+directory.LogName(number)))
-		_, err := Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget})
+		_, err := Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget(t)})
 		require.ErrorIs(t, err, ErrCorrupt, "log %d of %v", number, logs)
 	}
 	damaged := left.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, damaged.Remove("db/"+directory.LogName(logs[len(logs)-1])))
-	_, err = Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget})
+	_, err = Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget(t)})
 	require.ErrorIs(t, err, ErrCorrupt, "the last of %v", logs)
 }
 
@@ -112,7 +112,7 @@ func TestMissingLogsAreFound(t *testing.T) {
 func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
 	for _, mode := range allLogModes {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		o := &Options{FS: mem, Log: mode, Budget: goldenBudget, PartitionBytes: 3, Split: modelSplits[2], FileBytes: 1}
+		o := &Options{FS: mem, Log: mode, Budget: goldenBudget(t), PartitionBytes: 3, Split: modelSplits[2], FileBytes: 1}
 		db, err := Open("db", o)
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("ab/"), nil)) // just long enough
@@ -135,7 +135,7 @@ func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
 		require.NoError(t, db.Close())
 	}
 	short := goldenLog(t, readGolden(t, "v1-run.record"), pageRecord(2, func(p *page) { p.op(4, "a") }))
-	_, err := Open("db", goldenOptions(short, LogOff))
+	_, err := Open("db", goldenOptions(t, short, LogOff))
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
@@ -146,7 +146,7 @@ func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
 func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
 	long := func(partition string) string { return partition + strings.Repeat("long", 500) }
 	for _, size := range []int{1, maxBorderBytes - 1, maxBorderBytes, maxBorderBytes + 1, 2000} {
-		db := memoryStore(t, Options{Picker: idle{}, PartitionBytes: 1, FileBytes: 1, Budget: goldenBudget})
+		db := memoryStore(t, Options{Picker: idle{}, PartitionBytes: 1, FileBytes: 1, Budget: goldenBudget(t)})
 		putAll(t, db, "a", long("b"), long("c"), "d")
 		flushed(t, db)
 		compactLevels(t, db, 2, 0)
@@ -170,7 +170,7 @@ func TestNumbersNeverRunOut(t *testing.T) {
 	for _, number := range []uint64{maxFileNumber, maxFileNumber - 1, maxNextNumber + 1} {
 		for _, name := range []string{directory.TableName(number), directory.LogName(number), directory.ManifestName(number)} {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
-			o := &Options{FS: mem, Budget: storyBudget}
+			o := &Options{FS: mem, Budget: storyBudget(t)}
 			db, err := Open("db", o)
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
@@ -195,7 +195,7 @@ func TestNumbersNeverRunOut(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, w.Close(true))
 		require.NoError(t, current{number: 1, file: w.Identity()}.publish(mem, "db"))
-		_, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+		_, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
 		require.ErrorIs(t, err, ErrCorrupt)
 	}
 }
@@ -203,7 +203,7 @@ func TestNumbersNeverRunOut(t *testing.T) {
 // A change that is none made the run that it should have flushed count as flushed.
 // Protection: commit looks at the tree before it changes anything.
 func TestChangesThatAreNoneChangeNothing(t *testing.T) {
-	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget})
+	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget(t)})
 	putAll(t, db, "a")
 	flushed(t, db)
 	before := db.flushedRun
@@ -219,6 +219,7 @@ func TestChangesThatAreNoneChangeNothing(t *testing.T) {
 func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 	for name, write := range map[string]func(*DB, []byte, []byte) error{"put": (*DB).Put, "append": (*DB).Append} {
 		db := memoryStore(t, Options{BudgetBytes: 4 << 20})
+		setRunAge(db, 0)
 		key, value := []byte("k"), bytes.Repeat([]byte("v"), 1000)
 		require.NoError(t, write(db, key, value))
 		db.manifest.mu.Lock() // the flusher gets no further
@@ -249,7 +250,7 @@ func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 // compacted any more. Protection: addPart counts the runs of all parts on.
 func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, Budget: storyBudget}
+	o := &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, Budget: storyBudget(t)}
 	for _, part := range []string{"aa", "bb"} {
 		db, err := Open(part, o)
 		require.NoError(t, err)
@@ -298,7 +299,7 @@ func TestTablesOfRunsThatNeverWereAreRefused(t *testing.T) {
 // open files before the first was flushed, and level 0 grew without an end.
 // Protection: makeRoomForRun.
 func TestLargeWritesWaitForTheWorkers(t *testing.T) {
-	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget})
+	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget(t)})
 	key, large := []byte("k"), make([]byte, storyLarge)
 	db.manifest.mu.Lock() // the flusher gets no further
 	goOn := sync.OnceFunc(db.manifest.mu.Unlock)
@@ -322,7 +323,7 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 // returned no error. Protection: mayWrite knows that the store is closing.
 func TestCloseLosesNoWrite(t *testing.T) {
 	for range 30 {
-		o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: storyBudget}
+		o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: storyBudget(t)}
 		db, err := Open("db", o)
 		require.NoError(t, err)
 		putAll(t, db, "a", "b", "c")

@@ -34,14 +34,14 @@ func endingDisk(t *testing.T, mem vfs.FS, n int64) (disk *vfstest.Faulty, ctx co
 }
 
 // contextOptions are those of a store of many tables that has a log to replay.
-func contextOptions(fsys vfs.FS) *Options {
-	return &Options{FS: fsys, Log: LogSynced, Picker: idle{}, Budget: storyBudget}
+func contextOptions(t *testing.T, fsys vfs.FS) *Options {
+	return &Options{FS: fsys, Log: LogSynced, Picker: idle{}, Budget: storyBudget(t)}
 }
 
 // storeToReplay makes a store that was not closed: of tables, and of a log with runs.
 func storeToReplay(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", contextOptions(mem))
+	db, err := Open("db", contextOptions(t, mem))
 	require.NoError(t, err)
 	put := func(i int) {
 		require.NoError(t, db.Put([]byte(fmt.Sprintf("%03d", i)), []byte(strings.Repeat("v", 10_000))))
@@ -67,7 +67,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 	for n := int64(0); !opened; n += 7 {
 		mem := left.CrashClone(vfstest.CrashOptions{})
 		disk, ctx, after := endingDisk(t, mem, n)
-		db, err := OpenContext(ctx, "db", contextOptions(disk))
+		db, err := OpenContext(ctx, "db", contextOptions(t, disk))
 		if opened = after() < 0; opened {
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
@@ -80,7 +80,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 		}
 		require.ErrorIs(t, err, errEnough, "operation %d", n)
 		require.LessOrEqual(t, after(), int64(most), "operation %d", n)
-		db, err = Open("db", contextOptions(mem))
+		db, err = Open("db", contextOptions(t, mem))
 		require.NoError(t, err)
 		for _, key := range []string{"000", "039", "100", "299"} {
 			_, found, err := db.Get([]byte(key), nil)
@@ -93,17 +93,17 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 
 func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
 	mem := storeToReplay(t)
-	db, err := Open("db", contextOptions(mem))
+	db, err := Open("db", contextOptions(t, mem))
 	require.NoError(t, err)
 	require.NoError(t, db.Checkpoint(t.Context(), "copy"))
 	require.NoError(t, db.Discard())
 	for name, call := range map[string]func(ctx context.Context, fsys vfs.FS) error{
 		"check": func(ctx context.Context, fsys vfs.FS) error {
-			_, err := Check(ctx, "copy", contextOptions(fsys))
+			_, err := Check(ctx, "copy", contextOptions(t, fsys))
 			return err
 		},
 		"restore": func(ctx context.Context, fsys vfs.FS) error {
-			return Restore(ctx, "made", []Part{{Dir: "copy"}}, contextOptions(fsys))
+			return Restore(ctx, "made", []Part{{Dir: "copy"}}, contextOptions(t, fsys))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

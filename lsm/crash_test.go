@@ -59,15 +59,15 @@ func memtableOf(name string) int64 {
 }
 
 var (
-	crashSeeds      = flag.Int("lsm.crashseeds", 1, "ways in which a crash keeps a part of what was not synced")
-	crashRecoveries = flag.Int64("lsm.crashrecoveries", 61, "after how many crashes the recovery is crashed as well")
+	crashSeeds      = flag.Int("lsm.crashseeds", 0, "ways in which a crash keeps a part of what was not synced; default by WEIR_TESTS: 1, 1 or 9")
+	crashRecoveries = flag.Int64("lsm.crashrecoveries", 0, "after how many crashes the recovery is crashed as well; default by WEIR_TESTS: 61, 61 or 1")
+	crashStride     = flag.Int64("lsm.crashstride", 0, "after how many operations of a story there is a crash; default by WEIR_TESTS: 40, 1 or 1")
 )
 
 var logModes = map[string]LogMode{"off": LogOff, "buffered": LogBuffered, "synced": LogSynced}
 
-// raceStride is after how many operations there is a crash under the race
-// detector, which makes them ten times as slow.
-const raceStride = 40
+// crashesStride is the distance from crash to crash, in operations of a story.
+func crashesStride(t *testing.T) int64 { return sample(t, crashStride, 40, 1, 1) }
 
 // keptAfterACrash are the ways in which a power cut treats what was not synced.
 func keptAfterACrash(crash int64, partly int) []vfstest.CrashOptions {
@@ -81,25 +81,27 @@ func keptAfterACrash(crash int64, partly int) []vfstest.CrashOptions {
 	return kept
 }
 
-// After every operation that changes the disk the power goes; then, during some
-// of the recoveries, after every operation of theirs.
+// After operations that change the disk the power goes, after each of them in a
+// campaign; then, during some of the recoveries, after every operation of theirs.
 func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 	for name, steps := range stories {
 		for logName, mode := range logModes {
 			t.Run(name+"/"+logName, func(t *testing.T) {
 				t.Parallel()
+				stride, seeds := crashesStride(t), sample(t, crashSeeds, 1, 1, 9)
+				recoveries := sample(t, crashRecoveries, 61, 61, 1)
 				mem := vfstest.NewMem(vfstest.MemOptions{})
 				var s *story
 				var operations, crashes, again atomic.Int64
 				crash := func(op vfstest.Op, file string) {
 					n := operations.Add(1)
-					if modelUnderRace && n%raceStride != 0 {
+					if n%stride != 0 {
 						return
 					}
-					for i, kept := range keptAfterACrash(n, *crashSeeds) {
+					for i, kept := range keptAfterACrash(n, seeds) {
 						crashes.Add(1)
 						left, p := s.promised(func() *vfstest.Mem { return mem.CrashClone(kept) })
-						if (n+int64(i))%*crashRecoveries == 0 && !testing.Short() {
+						if (n/stride+int64(i))%recoveries == 0 {
 							again.Add(int64(crashDuringRecovery(s, left, &p)))
 						}
 						if err := p.verify(s.o, left); err != nil {
@@ -109,7 +111,7 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 						}
 					}
 				}
-				s = newStory(vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: crash}), mode, memtableOf(name))
+				s = newStory(t, vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: crash}), mode, memtableOf(name))
 				err := s.play(steps)
 				require.NoError(t, s.wrong)
 				require.NoError(t, err)

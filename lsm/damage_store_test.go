@@ -91,7 +91,7 @@ func (s *story) disk() *vfstest.Mem { return s.o.FS.(*vfstest.Mem) }
 // newDamagedStore makes a store by a story. Each call makes files that say the
 // same, but for their identities.
 func newDamagedStore(t *testing.T, name string) *damagedStore {
-	s := newStory(vfstest.NewMem(vfstest.MemOptions{}), damageStories[name].mode, 300)
+	s := newStory(t, vfstest.NewMem(vfstest.MemOptions{}), damageStories[name].mode, 300)
 	s.o.Compression, s.o.Picker = []Compression{S2}, idle{}
 	disk, floor := damageStories[name].make(t, s)
 	require.NoError(t, s.wrong)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/wal"
@@ -26,16 +27,13 @@ import (
 //     crash leaves the same. It is an earlier state, or an error.
 
 var (
-	damageBits = flag.Int("lsm.damagebits", 1, "bits that are flipped in each byte, one by one")
-	damageStep = flag.Int("lsm.damagestep", 3, "every how many bytes files are cut, and tables inverted")
+	damageBits = flag.Int("lsm.damagebits", 0, "bits that are flipped in each byte, one by one; default by WEIR_TESTS: 1, 1 or 8")
+	damageStep = flag.Int("lsm.damagestep", 0, "every how many bytes files are cut, and tables inverted; default by WEIR_TESTS: 3, 3 or 1")
 )
 
 // markBytes is the size of the mark at the end of a log that was synced and not
 // closed: nothing is behind it to tell that it is damaged, and nothing is lost.
 const markBytes = 36
-
-// raceDamage is how many times as far apart damage lies under the race detector.
-const raceDamage = 60
 
 // everyStore calls a function with each store.
 func everyStore(t *testing.T, do func(t *testing.T, d *damagedStore)) {
@@ -56,30 +54,34 @@ func everyFile(t *testing.T, do func(t *testing.T, d *damagedStore, file string,
 	})
 }
 
-// steps are the positions in a file, n apart.
-func steps(size, n int, do func(at int)) {
-	if modelUnderRace {
-		n *= raceDamage
-	}
+// damageStride is the distance from one damage to the next in everybody's run, of those
+// that a campaign does.
+const damageStride = 60
+
+// steps are the positions in a file, n apart, or a sample of them.
+func steps(t *testing.T, size, n int, do func(at int)) {
+	n *= density.Of(t, damageStride, 1, 1)
 	for at := 0; at < size; at += n {
 		do(at)
 	}
 }
 
+func damagesStep(t *testing.T) int { return sample(t, damageStep, 3, 3, 1) }
+
 // altered calls a function with a file in which one byte is another: bits of each
 // are flipped, all of them in a small file, and some are inverted.
-func altered(content []byte, do func(content []byte, at int)) {
-	bits := *damageBits
+func altered(t *testing.T, content []byte, do func(content []byte, at int)) {
+	bits, step := sample(t, damageBits, 1, 1, 8), damagesStep(t)
 	if len(content) < 100 {
 		bits = 8
 	}
-	steps(len(content), 1, func(at int) {
+	steps(t, len(content), 1, func(at int) {
 		was := content[at]
 		for i := range bits {
 			content[at] = was ^ 1<<((at+i)%8)
 			do(content, at)
 		}
-		if at%*damageStep == 0 {
+		if at%step == 0 {
 			content[at] = ^was
 			do(content, at)
 		}
@@ -132,7 +134,7 @@ func TestEveryByteOfAStoreIsKnown(t *testing.T) {
 		if kind == directory.LogFile || kind == directory.ManifestFile {
 			known = d.knownOf(t, file, len(content))
 		}
-		altered(content, func(content []byte, at int) {
+		altered(t, content, func(content []byte, at int) {
 			j := d.judge(d.with(t, file, content))
 			floor := len(d.states) - 1
 			if kind == directory.LogFile && at >= known && d.unsynced {
@@ -167,7 +169,7 @@ func (d *damagedStore) knownOf(t *testing.T, file string, size int) int {
 func TestEveryFileThatIsCutIsKnownOrAnEarlierState(t *testing.T) {
 	everyFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
 		kind := directory.KindOf(file)
-		steps(len(content), *damageStep, func(size int) {
+		steps(t, len(content), damagesStep(t), func(size int) {
 			j := d.judge(d.with(t, file, content[:size]))
 			d.require(t, j, d.namedFor(file, j), d.floorOfCut(file), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
 			if kind == directory.TableFile || kind == directory.CurrentFile {
@@ -258,10 +260,10 @@ func TestRestoresOfDamagedStoresAreKnown(t *testing.T) {
 	twin := newDamagedStore(t, d.name)
 	for _, file := range d.files(t) {
 		content := contentOfFile(t, d.disk, d.path(file))
-		altered(content, func(content []byte, at int) {
+		altered(t, content, func(content []byte, at int) {
 			d.requireRestore(t, d.with(t, file, content), fmt.Sprintf("byte %d of %s", at, file))
 		})
-		steps(len(content), *damageStep, func(size int) {
+		steps(t, len(content), damagesStep(t), func(size int) {
 			d.requireRestore(t, d.with(t, file, content[:size]), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
 		})
 		d.requireRestore(t, d.with(t, file, nil), fmt.Sprintf("%s is missing", file))

@@ -20,11 +20,11 @@ import (
 // opens it.
 func requireProblem(t *testing.T, mem *vfstest.Mem, file string) {
 	t.Helper()
-	report, err := Check(t.Context(), "db", goldenOptions(mem, LogOff))
+	report, err := Check(t.Context(), "db", goldenOptions(t, mem, LogOff))
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.Len(t, report.Problems, 1)
 	require.Equal(t, file, report.Problems[0].File)
-	_, err = Open("db", goldenOptions(mem, LogOff))
+	_, err = Open("db", goldenOptions(t, mem, LogOff))
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
@@ -46,7 +46,7 @@ func TestCheckSeesThatALogIsMissing(t *testing.T) {
 // something that no table has.
 func makeRotated(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := goldenOptions(mem, LogSynced)
+	o := goldenOptions(t, mem, LogSynced)
 	o.MemtableBytes = 300
 	db, err := Open("db", o)
 	require.NoError(t, err)
@@ -68,12 +68,12 @@ func TestCheckChangesNothing(t *testing.T) {
 	require.NoError(t, mem.Remove("db/"+directory.LockName))
 	disk, on := readOnly(mem)
 	on.Store(true)
-	_, err := Check(t.Context(), "db", goldenOptions(disk, LogOff))
+	_, err := Check(t.Context(), "db", goldenOptions(t, disk, LogOff))
 	require.NoError(t, err)
 	_, err = mem.Stat("db/" + directory.LockName)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NoError(t, mem.MkdirAll("empty"))
-	_, err = Check(t.Context(), "empty", goldenOptions(disk, LogOff))
+	_, err = Check(t.Context(), "empty", goldenOptions(t, disk, LogOff))
 	require.ErrorIs(t, err, ErrNotStore)
 
 	// Somebody opens the store while Check looks at it, and closes it.
@@ -81,14 +81,14 @@ func TestCheckChangesNothing(t *testing.T) {
 	disk = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if c.Op == vfstest.OpList && !opened {
 			opened = true
-			db, err := Open("db", goldenOptions(mem, LogOff))
+			db, err := Open("db", goldenOptions(t, mem, LogOff))
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 			require.NoError(t, mem.Remove("db/"+directory.LockName))
 		}
 		return nil
 	}})
-	_, err = Check(t.Context(), "db", goldenOptions(disk, LogOff))
+	_, err = Check(t.Context(), "db", goldenOptions(t, disk, LogOff))
 	require.ErrorIs(t, err, ErrLocked)
 }
 
@@ -99,11 +99,11 @@ func TestAStoreWithoutCurrentIsNotCalledNone(t *testing.T) {
 	require.NoError(t, mem.Remove("db/"+directory.CurrentName))
 	requireProblem(t, mem, directory.CurrentName)
 	parts := []Part{{Dir: "db"}}
-	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(mem, LogOff)), ErrCorrupt)
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(t, mem, LogOff)), ErrCorrupt)
 	writeFile(t, mem, "db/photo.jpg", []byte("mine"))
-	_, err := Check(t.Context(), "db", goldenOptions(mem, LogOff))
+	_, err := Check(t.Context(), "db", goldenOptions(t, mem, LogOff))
 	require.ErrorIs(t, err, ErrNotStore)
-	_, err = Open("db", goldenOptions(mem, LogOff))
+	_, err = Open("db", goldenOptions(t, mem, LogOff))
 	require.ErrorIs(t, err, ErrNotStore)
 }
 
@@ -130,7 +130,7 @@ func TestCheckReadsEveryRecordOfLogs(t *testing.T) {
 // Protection: it takes a manifest only that has ended.
 func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := goldenOptions(mem, LogOff)
+	o := goldenOptions(t, mem, LogOff)
 	db, err := Open("db", o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("flushed")))
@@ -139,7 +139,7 @@ func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 	parts := []Part{{Dir: "db"}}
 	require.ErrorIs(t, Restore(t.Context(), "to", parts, o), ErrOption)
 	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
-	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(crashed, LogOff)), ErrOption)
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(t, crashed, LogOff)), ErrOption)
 	require.NoError(t, db.Close())
 	require.NoError(t, Restore(t.Context(), "to", parts, o))
 	db, err = Open("to", o)
@@ -152,13 +152,13 @@ func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 // its tables were removed. Protection: CURRENT has the identity of the file.
 func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", goldenOptions(mem, LogOff))
+	db, err := Open("db", goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	putAll(t, db, "aa:1")
 	require.NoError(t, db.Close())
 	of, err := readCurrent(mem, "db")
 	require.NoError(t, err)
-	empty, err := Open("empty", goldenOptions(mem, LogOff))
+	empty, err := Open("empty", goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	require.NoError(t, empty.Close())
 	other, err := readCurrent(mem, "empty")
@@ -167,7 +167,7 @@ func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
 	good := replace(t, mem, badFile{"db/" + directory.ManifestName(of.number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.number))})
 	requireProblem(t, mem, directory.ManifestName(of.number))
 	replace(t, mem, good)
-	db, err = Open("db", goldenOptions(mem, LogOff))
+	db, err = Open("db", goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa:1": "of aa:1"})
 	require.NoError(t, db.Close())

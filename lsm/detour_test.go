@@ -69,12 +69,12 @@ func TestDetoursAreTablesBesidesTheFirst(t *testing.T) {
 func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
 	for _, read := range []func(*testing.T, *DB){getPieces, walkPieces} {
 		db := inPieces(t, nil)
-		require.Eventually(t, func() bool {
+		waitFor(t, "the compactor has seen it", func() bool {
 			for range detoursUnseen / 2 {
 				read(t, db)
 			}
 			return tablesOf(db) == [version.NumLevels]int{1: 1}
-		}, 10*time.Second, time.Millisecond)
+		})
 		read(t, db)
 		before := detoursOf(db)
 		read(t, db)
@@ -167,7 +167,7 @@ func TestSettledStoresBecomeOneRun(t *testing.T) {
 	}
 	require.Equal(t, 2, tablesOf(db)[0])
 	require.NoError(t, db.Flush())
-	require.Eventually(t, func() bool { return tablesOf(db) == [version.NumLevels]int{1: 1} }, 10*time.Second, time.Millisecond)
+	waitFor(t, "one table is in level 1", func() bool { return tablesOf(db) == [version.NumLevels]int{1: 1} })
 }
 
 // Small flushes of ascending keys do not fill level 1 with as many small tables.

@@ -20,6 +20,7 @@ type faultyDisk struct {
 	mem    *vfstest.Mem
 	hits   atomic.Int64
 	lifted atomic.Bool
+	before map[string]bool // goroutines of other stores
 
 	mu      sync.Mutex // guards what follows
 	last    int
@@ -28,7 +29,7 @@ type faultyDisk struct {
 
 // newFaultyDisk returns a disk over mem with the fault that plan makes.
 func newFaultyDisk(mem *vfstest.Mem, plan vfstest.Plan) *faultyDisk {
-	d := &faultyDisk{mem: mem, handles: make(map[int]string)}
+	d := &faultyDisk{mem: mem, before: workers(), handles: make(map[int]string)}
 	d.Faulty = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if d.lifted.Load() {
 			return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -37,21 +38,16 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 		for logName, mode := range logModes {
 			t.Run(name+"/"+logName, func(t *testing.T) {
 				runs := 0
-				steps := int64(8) // by which sizes are apart
-				if modelUnderRace {
-					steps = 1
-				}
-				for free := int64(0); ; free += max(int64(faultsStride()), free/steps) {
+				steps := density.Of[int64](t, 1, 8, 8) // by which sizes are apart
+				for free := int64(0); ; free += max(int64(faultsStride(t)), free/steps) {
 					runs++
 					disk := smallDisk(t, free)
-					o := &ordeal{story: newStory(disk, mode, memtableOf(name)), disk: disk, cause: syscall.ENOSPC, lasting: true}
-					require.NoError(t, bounded(func() {
-						o.endure(stories[name])
-						o.close()
-						o.openWhileFull()
-						o.expectNone("free space", disk.mem.Remove(ballastName))
-						o.recover(runs%2 == 0)
-					}), "%d bytes", free)
+					o := &ordeal{story: newStory(t, disk, mode, memtableOf(name)), disk: disk, cause: syscall.ENOSPC, lasting: true}
+					o.endure(stories[name])
+					o.close()
+					o.openWhileFull()
+					o.expectNone("free space", disk.mem.Remove(ballastName))
+					o.recover(runs%2 == 0)
 					require.NoError(t, o.wrong, "%d bytes", free)
 					if o.errors == 0 {
 						break

@@ -44,8 +44,8 @@ func hiddenStore(t *testing.T, o Options) storyState {
 	return want
 }
 
-func hiddenOptions() Options {
-	o := newStory(vfstest.NewMem(vfstest.MemOptions{}), LogOff, 1<<20).o
+func hiddenOptions(t *testing.T) Options {
+	o := newStory(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff, 1<<20).o
 	o.Picker = idle{}
 	return o
 }
@@ -83,7 +83,7 @@ func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
 // far took the place of all. Protection: merger.err is looked at before the
 // compaction ends.
 func TestReadErrorsInCompactionsLoseNothing(t *testing.T) {
-	o := hiddenOptions()
+	o := hiddenOptions(t)
 	want := hiddenStore(t, o)
 	readFails(t, o, func(db *DB, n int) {
 		for range 2 {
@@ -106,7 +106,7 @@ func TestReadErrorsInCompactionsLoseNothing(t *testing.T) {
 // Here a live cursor that could not read the tombstone of its prefix did so.
 // Protection: live.err, which the merger gets once it is ready.
 func TestReadErrorsBringNothingBackThatIsDeleted(t *testing.T) {
-	o := hiddenOptions()
+	o := hiddenOptions(t)
 	want := hiddenStore(t, o)
 	keys := slices.Sorted(maps.Keys(want))
 	open := map[string]func(db *DB) (*Iterator, error){

@@ -13,20 +13,10 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-var faultStride = flag.Int("lsm.faultstride", 0, "after how many operations of a story the next fault is; default 23, more with -short or -race")
+var faultStride = flag.Int("lsm.faultstride", 0, "after how many operations of a story the next fault is; default by WEIR_TESTS: 400, 23 or 3")
 
 // faultsStride is the distance from fault to fault.
-func faultsStride() int {
-	switch {
-	case *faultStride > 0:
-		return *faultStride
-	case modelUnderRace:
-		return 400
-	case testing.Short():
-		return 97
-	}
-	return 23
-}
+func faultsStride(t *testing.T) int { return sample(t, faultStride, 400, 23, 3) }
 
 // fault is a way in which operations of a disk fail.
 type fault struct {
@@ -70,23 +60,21 @@ var storyPickers = map[string]func() Picker{
 func TestAnyOperationMayFail(t *testing.T) {
 	offset := 0
 	for _, name := range slices.Sorted(maps.Keys(stories)) {
-		stride := faultsStride()
+		stride := faultsStride(t)
 		if name == "whole" && stride > 1 { // it has large values
 			stride *= 4
 		}
 		for _, logName := range slices.Sorted(maps.Keys(logModes)) {
 			for _, pickerName := range slices.Sorted(maps.Keys(storyPickers)) {
 				tell := func(f fault, n int) *ordeal {
-					o := newOrdeal(f, n, logModes[logName], memtableOf(name))
+					o := newOrdeal(t, f, n, logModes[logName], memtableOf(name))
 					o.o.Picker = storyPickers[pickerName]()
 					if name == "busy" {
 						o.manifestBytes = 700 // a few edits
 					}
-					require.NoError(t, bounded(func() {
-						o.endure(stories[name])
-						o.close()
-						o.recover(n%2 == 0)
-					}))
+					o.endure(stories[name])
+					o.close()
+					o.recover(n%2 == 0)
 					return o
 				}
 				t.Run(name+"/"+logName+"/"+pickerName, func(t *testing.T) {
@@ -112,7 +100,7 @@ func TestAnyOperationMayFail(t *testing.T) {
 }
 
 // newOrdeal returns an ordeal with a fault at the n-th operation of its kinds.
-func newOrdeal(f fault, n int, mode LogMode, memtableBytes int64) *ordeal {
+func newOrdeal(t *testing.T, f fault, n int, mode LogMode, memtableBytes int64) *ordeal {
 	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), f.plan(n))
-	return &ordeal{story: newStory(disk, mode, memtableBytes), disk: disk, cause: f.cause, lasting: f.lasting}
+	return &ordeal{story: newStory(t, disk, mode, memtableBytes), disk: disk, cause: f.cause, lasting: f.lasting}
 }

@@ -30,7 +30,7 @@ func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
 			for decision, newSize := range map[Decision]int{Keep: 0, Drop: 0, Replace: 3 * filterBatchBytes} {
 				value := strings.Repeat("v", size)
 				asked := 0
-				db := memoryStore(t, Options{Budget: storyBudget, Picker: idle{}, Filter: decider(func(e *FilterEntry) {
+				db := memoryStore(t, Options{Budget: storyBudget(t), Picker: idle{}, Filter: decider(func(e *FilterEntry) {
 					if string(e.Key) != "k" {
 						return
 					}
@@ -75,7 +75,7 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 	for _, over := range []int{0, 1} {
 		var asked atomic.Int64
 		failed := make(chan error, 10)
-		o := Options{Budget: goldenBudget, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
+		o := Options{Budget: goldenBudget(t), MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
 			asked.Add(1)
 			if string(e.Key) == "b" {
 				e.Decision, e.NewValue = Replace, make([]byte, 50+over)
@@ -112,7 +112,7 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 // What appends have made too large may be replaced by as much.
 func TestFilterMayReplaceWhatAppendsHaveMadeTooLarge(t *testing.T) {
 	for _, over := range []int{0, 1} {
-		db := memoryStore(t, Options{Budget: goldenBudget, Picker: idle{}, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
+		db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
 			if string(e.Key) == "k" {
 				e.Decision, e.NewValue = Replace, make([]byte, int(e.Size)+over)
 			}
@@ -159,7 +159,7 @@ func TestRangeFilterIsAskedAboutItsRangeOnly(t *testing.T) {
 				e.Decision = Drop
 			}
 		}, c.from, c.to}
-		db := memoryStore(t, Options{Budget: goldenBudget, Picker: idle{}, Filter: filter})
+		db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}, Filter: filter})
 		want := map[string]string{}
 		for i, key := range []string{"b", "d", "f", "a", "c", "e"} {
 			if putAll(t, db, key); i%3 == 2 {

@@ -34,7 +34,7 @@ func setRunAge(db *DB, age time.Duration) {
 
 func TestSmallRunsAreFlushedTogether(t *testing.T) {
 	db := waiting(t, maxWaitingRuns-1)
-	require.Eventually(t, func() bool { return !db.flusher.isBusy() }, time.Minute, time.Millisecond)
+	waitFor(t, "the flusher rests", func() bool { return !db.flusher.isBusy() })
 	m := db.Metrics()
 	require.Equal(t, maxWaitingRuns-1, m.Sealed)
 	require.True(t, m.Flushing)
@@ -47,7 +47,7 @@ func TestSmallRunsAreFlushedTogether(t *testing.T) {
 	db.manifest.mu.Unlock()
 	require.NoError(t, err)
 	require.Equal(t, maxWaitingRuns, due)
-	require.Eventually(t, func() bool { return db.Metrics().Sealed == 0 }, time.Minute, time.Millisecond)
+	waitFor(t, "no run is sealed", func() bool { return db.Metrics().Sealed == 0 })
 	require.Equal(t, 1, tablesOf(db)[0])
 	require.EqualValues(t, 1, db.Metrics().Flushes)
 }
@@ -57,7 +57,7 @@ func TestRunsDoNotWaitForEver(t *testing.T) {
 	setRunAge(db, time.Millisecond)
 	putAll(t, db, "a")
 	require.NoError(t, db.Seal())
-	require.Eventually(t, func() bool { return db.Metrics().Sealed == 0 }, time.Minute, time.Millisecond)
+	waitFor(t, "no run is sealed", func() bool { return db.Metrics().Sealed == 0 })
 }
 
 // A run that nothing can join any more is due, but for a view, which may be closed.
@@ -111,7 +111,7 @@ func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 		}
 	}
 	most := budget.Limit()/waitingShare + stores<<20
-	require.Eventually(t, func() bool { return budget.sealedBytes.Load() <= most }, time.Minute, time.Millisecond)
+	waitFor(t, "runs are flushed", func() bool { return budget.sealedBytes.Load() <= most })
 }
 
 // What is in the tree counts no longer, even if an iterator was opened before.
@@ -152,7 +152,7 @@ func TestRunsThatWritesWaitForAreDue(t *testing.T) {
 func TestRunsThatWaitAreSorted(t *testing.T) {
 	db := waiting(t, 3)
 	before := db.Metrics().MemtableBytes
-	require.Eventually(t, func() bool { return !db.flusher.isBusy() }, time.Minute, time.Millisecond)
+	waitFor(t, "the flusher rests", func() bool { return !db.flusher.isBusy() })
 	sorted := db.Metrics().MemtableBytes
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)

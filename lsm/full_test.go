@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,18 +14,6 @@ import (
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
-
-// untilNil repeats a call until it succeeds. It is a guard against hangs only.
-func untilNil(t *testing.T, do func() error) {
-	t.Helper()
-	for hang := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
-		err := do()
-		if err == nil {
-			return
-		}
-		require.True(t, time.Now().Before(hang), "%v", err)
-	}
-}
 
 // failing is a disk of which the operations fail that a test chooses, with a cause.
 func failing(mem *vfstest.Mem, on *atomic.Bool, cause error, which func(vfstest.Call) bool) *faultyDisk {
@@ -41,7 +28,7 @@ func failing(mem *vfstest.Mem, on *atomic.Bool, cause error, which func(vfstest.
 // requireHolds opens a store and compares all of it.
 func requireHolds(t *testing.T, o Options, want map[string]string) {
 	t.Helper()
-	o.Budget = storyBudget
+	o.Budget = storyBudget(t)
 	db, err := Open("db", &o)
 	require.NoError(t, err)
 	requireContent(t, db, want)
@@ -60,7 +47,7 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := failing(mem, &full, vfstest.ShortWrite(syscall.ENOSPC), isOf(vfstest.OpWrite, ""))
 	lost := 0
-	o := &Options{FS: disk, Budget: storyBudget, Log: LogBuffered}
+	o := &Options{FS: disk, Budget: storyBudget(t), Log: LogBuffered}
 	o.Events.LogFailed = func(err error) {
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		lost++
@@ -91,7 +78,7 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	left := mem.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, db.Close())
 	for _, disk := range []vfs.FS{mem, left} {
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: LogBuffered})
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: LogBuffered})
 		require.NoError(t, err)
 		delete(want, "after")
 		if disk == vfs.FS(mem) {
@@ -111,7 +98,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
 			return c.Op == vfstest.OpWrite && !strings.Contains(c.Name, directory.TableSuffix) // the manifest as well
 		})
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode})
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("a"), []byte("1")))
 		log, number := db.log, db.logNumber
@@ -157,7 +144,7 @@ func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
 		}
 		return half.Load() == c.Name && (c.Op == vfstest.OpWrite || c.Op == vfstest.OpRemove)
 	})
-	o := Options{FS: disk, Budget: storyBudget, Log: LogSynced, MemtableBytes: 100}
+	o := Options{FS: disk, Budget: storyBudget(t), Log: LogSynced, MemtableBytes: 100}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
 	want := map[string]string{}
@@ -203,7 +190,7 @@ func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 		}
 		return nil
 	})
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: LogSynced})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: LogSynced})
 	require.NoError(t, err)
 	slow.Store(true)
 	first := make(chan error)
@@ -229,7 +216,7 @@ func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
 		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 			var on atomic.Bool
 			disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &on, cause, which)
-			db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: LogSynced})
+			db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: LogSynced})
 			require.NoError(t, err)
 			on.Store(true)
 			err = db.Put([]byte("k"), nil)
@@ -255,7 +242,7 @@ func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 		var on atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk := failing(mem, &on, vfstest.NotOpened(syscall.EMFILE), isOf(vfstest.OpSyncDir, ""))
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode})
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		on.Store(true)
@@ -272,7 +259,7 @@ func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 		require.NoError(t, db.Put([]byte("large"), large))
 		require.NoError(t, db.Close())
 		requireHolds(t, Options{FS: mem}, storyState{"k": "v", "large": string(large)})
-		report, err := Check(t.Context(), "db", &Options{FS: mem, Budget: storyBudget})
+		report, err := Check(t.Context(), "db", &Options{FS: mem, Budget: storyBudget(t)})
 		require.NoError(t, err)
 		require.Empty(t, report.Leftovers)
 	}
@@ -293,7 +280,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 				}
 				return nil
 			})
-			db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode, Picker: idle{}})
+			db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode, Picker: idle{}})
 			require.NoError(t, err)
 			want := storyState{}
 			large := strings.Repeat("large", storyLarge/5+1)
@@ -333,7 +320,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 func TestWhatASmallWriteCosts(t *testing.T) {
 	for mode, perWrite := range map[LogMode]int{LogOff: 0, LogBuffered: 0, LogSynced: 3} {
 		disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget, Log: mode, Picker: idle{}})
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode, Picker: idle{}})
 		require.NoError(t, err)
 		key, value := []byte("key"), []byte("value")
 		require.NoError(t, db.Put(key, value))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -47,14 +48,13 @@ type fullWalk struct {
 // succeed once there is room.
 func (w *fullWalk) take(steps []storyStep) {
 	for _, step := range steps {
-		hang := time.Now().Add(time.Minute)
 		for err := step(w.story); err != nil && w.wrong == nil; err = step(w.story) {
 			w.requireRefused(err)
 			w.refused++
 			switch {
 			case !w.disk.lifted.Load():
 				w.disk.lifted.Store(w.refused >= w.room)
-			case time.Now().After(hang):
+			case time.Now().After(w.hang):
 				w.expectNone("it is refused although there is room", err)
 			default: // the flusher has not seen yet that there is
 				time.Sleep(100 * time.Microsecond)
@@ -78,9 +78,9 @@ func (w *fullWalk) requireRefused(err error) {
 	}
 }
 
-func newFullWalk(mode LogMode, plan vfstest.Plan, cause error) *fullWalk {
+func newFullWalk(t *testing.T, mode LogMode, plan vfstest.Plan, cause error) *fullWalk {
 	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), plan)
-	w := &fullWalk{ordeal: &ordeal{story: newStory(disk, mode, 600), disk: disk, cause: cause}}
+	w := &fullWalk{ordeal: &ordeal{story: newStory(t, disk, mode, 600), disk: disk, cause: cause}}
 	if short := errors.Unwrap(cause); short != nil {
 		w.cause = short
 	}
@@ -92,13 +92,7 @@ func newFullWalk(mode LogMode, plan vfstest.Plan, cause error) *fullWalk {
 // those that were refused have changed nothing, reads go on, and once there is room the
 // store is written again without being opened again.
 func TestWritesGoOnWhenThereIsRoomAgain(t *testing.T) {
-	stride := 1
-	switch {
-	case modelUnderRace:
-		stride = 41
-	case testing.Short():
-		stride = 5
-	}
+	stride := density.Of(t, 41, 1, 1)
 	offset := 0
 	for _, modeName := range slices.Sorted(maps.Keys(logModes)) {
 		for _, causeName := range slices.Sorted(maps.Keys(noRoom)) {
@@ -109,26 +103,24 @@ func TestWritesGoOnWhenThereIsRoomAgain(t *testing.T) {
 				for n := offset % stride; ; n += stride {
 					nth := vfstest.FailFrom(n, cause, vfstest.OpWrite)
 					opened := false
-					w := newFullWalk(logModes[modeName], func(c vfstest.Call) error {
+					w := newFullWalk(t, logModes[modeName], func(c vfstest.Call) error {
 						if !opened {
 							return nil
 						}
 						return nth(c)
 					}, cause)
 					w.room = 1 + n%3
-					require.NoError(t, bounded(func() {
-						w.take([]storyStep{open})
-						opened = true
-						w.take(fullSteps)
-						w.disk.lifted.Store(true)
-						w.take([]storyStep{put("a:3", "last"), flush})
-						w.expectNone("content", look(w.story))
-						want := w.current()
-						left := w.disk.mem.CrashClone(vfstest.CrashOptions{})
-						w.expectNone("after a power cut", holds(withFS(w.o, left), storyDir, want))
-						w.expectNone("Close", w.db.Close())
-						w.expectNone("opened again", holds(withFS(w.o, w.disk.mem), storyDir, want))
-					}), "write %d", n)
+					w.take([]storyStep{open})
+					opened = true
+					w.take(fullSteps)
+					w.disk.lifted.Store(true)
+					w.take([]storyStep{put("a:3", "last"), flush})
+					w.expectNone("content", look(w.story))
+					want := w.current()
+					left := w.disk.mem.CrashClone(vfstest.CrashOptions{})
+					w.expectNone("after a power cut", holds(withFS(w.o, left), storyDir, want))
+					w.expectNone("Close", w.db.Close())
+					w.expectNone("opened again", holds(withFS(w.o, w.disk.mem), storyDir, want))
 					require.NoError(t, w.wrong, "write %d", n)
 					require.NoError(t, nothingOpen(w.disk))
 					if w.disk.hits.Load() == 0 {
@@ -166,19 +158,14 @@ func TestACrashAfterALogOrATableCouldNotBeWritten(t *testing.T) {
 // requireCrashesSafe has writes fail that a test chooses, every few of them the first,
 // and the power go after every operation from then on.
 func requireCrashesSafe(t *testing.T, stride int, which func(vfstest.Call) bool) {
-	switch {
-	case modelUnderRace:
-		stride *= 20
-	case testing.Short():
-		stride *= 5
-	}
+	stride *= density.Of(t, 20, 1, 1)
 	for modeName, mode := range logModes {
 		t.Run(modeName, func(t *testing.T) {
 			t.Parallel()
 			var crashes atomic.Int64 // the task's and the workers'
 			for n := 0; ; n += stride {
 				cause := noRoom[slices.Sorted(maps.Keys(noRoom))[n%len(noRoom)]]
-				w := newFullWalk(mode, nil, cause)
+				w := newFullWalk(t, mode, nil, cause)
 				w.room = 1 + n%3
 				nth := vfstest.FailFrom(n, cause, vfstest.OpWrite)
 				w.disk.Faulty = vfstest.NewFaulty(w.disk.mem, vfstest.FaultyOptions{
@@ -205,14 +192,12 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfstest.Call) bool)
 						}
 					},
 				})
-				require.NoError(t, bounded(func() {
-					for err := open(w.story); err != nil; err = open(w.story) {
-						w.disk.lifted.Store(true) // there was no room to make it
-					}
-					w.take(fullSteps)
-					w.disk.lifted.Store(true)
-					w.take([]storyStep{put("a:3", "last"), flush, closeStore})
-				}), "write %d", n)
+				for err := open(w.story); err != nil; err = open(w.story) {
+					w.disk.lifted.Store(true) // there was no room to make it
+				}
+				w.take(fullSteps)
+				w.disk.lifted.Store(true)
+				w.take([]storyStep{put("a:3", "last"), flush, closeStore})
 				require.NoError(t, w.wrong, "write %d", n)
 				if w.disk.hits.Load() == 0 {
 					break

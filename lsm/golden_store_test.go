@@ -18,11 +18,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// goldenBudget makes opening a store cheap.
-var goldenBudget = NewBudget(4 << 20)
-
-func goldenOptions(fsys vfs.FS, mode LogMode) *Options {
-	return &Options{FS: fsys, Log: mode, Split: colon, PartitionBytes: 2, BlockBytes: 512, FileBytes: 600, Budget: goldenBudget}
+func goldenOptions(t testing.TB, fsys vfs.FS, mode LogMode) *Options {
+	return &Options{FS: fsys, Log: mode, Split: colon, PartitionBytes: 2, BlockBytes: 512, FileBytes: 600, Budget: goldenBudget(t)}
 }
 
 func requireContent(t *testing.T, db *DB, want map[string]string) {
@@ -107,12 +104,12 @@ func closedWant() map[string]string {
 func makeClosed(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for _, part := range []string{"one", "two"} {
-		db, err := Open(part, goldenOptions(mem, LogOff))
+		db, err := Open(part, goldenOptions(t, mem, LogOff))
 		require.NoError(t, err)
 		goldenFill(t, db, part)
 		require.NoError(t, db.Close())
 	}
-	o := goldenOptions(mem, LogSynced)
+	o := goldenOptions(t, mem, LogSynced)
 	parts := []Part{{Dir: "one", From: nil, To: []byte("cb")}, {Dir: "two", From: []byte("cb"), To: []byte("g")}}
 	require.NoError(t, Restore(t.Context(), "db", parts, o))
 	db, err := Open("db", o)
@@ -131,7 +128,7 @@ func makeClosed(t *testing.T) *vfstest.Mem {
 // and of one a log and a table.
 func makeOpen(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", goldenOptions(mem, LogSynced))
+	db, err := Open("db", goldenOptions(t, mem, LogSynced))
 	require.NoError(t, err)
 	goldenFill(t, db, "one")
 	db.manifest.mu.Lock() // the flusher gets no further
@@ -157,7 +154,7 @@ func TestStoresAreRead(t *testing.T) {
 		}
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		copyFiles(t, mem, "db", vfs.Real{}, dir)
-		report, err := Check(t.Context(), "db", goldenOptions(mem, LogOff))
+		report, err := Check(t.Context(), "db", goldenOptions(t, mem, LogOff))
 		require.NoError(t, err, name)
 		require.Empty(t, report.Problems)
 		require.Positive(t, report.Tables)
@@ -179,7 +176,7 @@ func TestStoresAreRead(t *testing.T) {
 		}
 
 		for range 2 {
-			db, err := Open("db", goldenOptions(mem, LogOff))
+			db, err := Open("db", goldenOptions(t, mem, LogOff))
 			require.NoError(t, err, name)
 			requireContent(t, db, g.want())
 			require.NoError(t, db.Compact())

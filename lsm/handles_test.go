@@ -113,8 +113,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 	require.LessOrEqual(t, fsys.open.Load(), int64(most))
 
 	require.NoError(t, db.Compact())
-	waitForJanitor(db)
-	require.Equal(t, 1, tablesOnDisk(t, fsys.FS.(*vfstest.Mem)), "tables that are not open are removed")
+	waitForTables(t, db, 1)
 	require.LessOrEqual(t, fsys.open.Load(), int64(1))
 	read()
 	require.NoError(t, db.Close())
@@ -193,7 +192,7 @@ func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 }
 
 func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
-	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: goldenBudget, MaxOpenFiles: 3})
+	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: goldenBudget(t), MaxOpenFiles: 3})
 	require.ErrorIs(t, err, ErrOption)
 	_, err = Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), MaxOpenFiles: -1})
 	require.ErrorIs(t, err, ErrOption)

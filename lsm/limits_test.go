@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -71,7 +72,7 @@ func TestLimitsAreExactOnEveryPath(t *testing.T) {
 			for name, path := range writePaths {
 				t.Run(fmt.Sprint(size, mode, name), func(t *testing.T) {
 					o := &Options{
-						FS: vfstest.NewMem(vfstest.MemOptions{}), Log: mode, Budget: goldenBudget,
+						FS: vfstest.NewMem(vfstest.MemOptions{}), Log: mode, Budget: goldenBudget(t),
 						MaxKeySize: limit.key, MaxValueSize: limit.value,
 					}
 					db, err := Open("db", o)
@@ -137,7 +138,7 @@ func TestOutgrownValuesAreStreamsOnly(t *testing.T) {
 		for _, mode := range allLogModes {
 			for name, grow := range outgrown {
 				t.Run(fmt.Sprint(size, mode, name), func(t *testing.T) {
-					o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: mode, Budget: goldenBudget, MaxValueSize: limit.value}
+					o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: mode, Budget: goldenBudget(t), MaxValueSize: limit.value}
 					db, err := Open("db", o)
 					require.NoError(t, err)
 					key, piece := []byte("key"), sized(limit.value/2, 'v')
@@ -237,12 +238,11 @@ var border = int64(1) << 31 // no constant: an int of 32 bits does not take it
 func openAtTheBorder(t *testing.T) (db *DB, dir string, long []byte) {
 	t.Helper()
 	const needed = 16 << 30
+	density.InCampaigns(t)
 	available := availableMemory()
 	switch {
-	case testing.Short():
-		t.Skip("2 GiB are not for -short")
 	case modelUnderRace:
-		t.Skip("2 GiB are not for -race")
+		t.Skip("2 GiB are too much for the race detector")
 	case bits.UintSize < 64:
 		t.Skip("this system has no addresses for 2 GiB")
 	case available < needed:

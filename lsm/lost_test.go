@@ -30,7 +30,7 @@ func contents(t *testing.T, fsys vfs.FS, dir string) map[string]string {
 // storeOfRuns is a store with a table for each run, which was closed or is still open.
 func storeOfRuns(t *testing.T, mem *vfstest.Mem, runs int, mode LogMode) *DB {
 	t.Helper()
-	db, err := Open("db", &Options{FS: mem, Budget: storyBudget, Picker: idle{}, Log: mode})
+	db, err := Open("db", &Options{FS: mem, Budget: storyBudget(t), Picker: idle{}, Log: mode})
 	require.NoError(t, err)
 	for i := range runs {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
@@ -66,7 +66,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 					disk := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 					replace(t, disk, badFile{dir + "/" + directory.ManifestName(c.number), damaged})
 					before := contents(t, disk, dir)
-					o := &Options{FS: disk, Budget: storyBudget, Log: mode}
+					o := &Options{FS: disk, Budget: storyBudget(t), Log: mode}
 					_, err := Open(dir, o)
 					require.ErrorIs(t, err, ErrCorrupt, "%s from byte %d", what, kept)
 					require.Equal(t, before, contents(t, disk, dir), "%s from byte %d: something was changed", what, kept)
@@ -87,7 +87,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
 	require.NoError(t, err)
 	name := "db/" + directory.ManifestName(c.number)
 	replace(t, mem, badFile{name, append(contentOfFile(t, mem, name), 0)})
-	_, err = Open("db", &Options{FS: mem, Budget: storyBudget})
+	_, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
@@ -110,7 +110,7 @@ func TestOnlyACleanCloseSaysSo(t *testing.T) {
 	require.NoError(t, db.Discard())
 	require.Zero(t, size())
 	disk, on := readOnly(mem)
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget})
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), nil))
 	on.Store(true)
@@ -156,7 +156,7 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 	want := []string{directory.LostName(tables[0]), directory.LostName(tables[1])}
 	kept := contents(t, disk, "db")
 
-	o := &Options{FS: disk, Budget: storyBudget}
+	o := &Options{FS: disk, Budget: storyBudget(t)}
 	report, err := Check(t.Context(), "db", o)
 	require.NoError(t, err)
 	require.Equal(t, []string{directory.TableName(tables[0]), directory.TableName(tables[1])}, report.Lost)
@@ -201,7 +201,7 @@ func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 		for _, kept := range keptAfterACrash(int64(crashes), 2) {
 			crashes++
 			left := copied.CrashClone(kept)
-			db, err := Open("db", &Options{FS: left, Budget: storyBudget})
+			db, err := Open("db", &Options{FS: left, Budget: storyBudget(t)})
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 			files := contents(t, left, "db")
@@ -210,7 +210,7 @@ func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 			}
 		}
 	}})
-	db, err := Open("db", &Options{FS: faulty, Budget: storyBudget})
+	db, err := Open("db", &Options{FS: faulty, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	require.Greater(t, crashes, 20)
 	require.NoError(t, db.Discard())
@@ -247,7 +247,7 @@ func TestTablesOfLogsAreNotLost(t *testing.T) {
 	left := mem.CrashClone(vfstest.CrashOptions{})
 	db.manifest.mu.Unlock()
 	require.NoError(t, db.Close())
-	o := &Options{FS: left, Budget: storyBudget, Log: LogSynced}
+	o := &Options{FS: left, Budget: storyBudget(t), Log: LogSynced}
 	o.Events.TableLost = func(info TableInfo) { t.Errorf("table %d is set aside", info.File) }
 	report, err := Check(t.Context(), "db", o)
 	require.NoError(t, err)

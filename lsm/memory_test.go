@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -75,7 +76,7 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 // in the middle of a value, and what it has returned stays as it was until then.
 func TestIteratorsFollowFlushes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
-	for round := range 300 {
+	for round := range density.Of(t, 60, 300, 3000) {
 		db, err := Open("db", &Options{
 			FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: 4 << 20, Split: colon,
 			NewMemtable: nil, Picker: quietPicker{},

@@ -14,10 +14,10 @@ import (
 // settled waits until the workers have nothing to do.
 func settled(t *testing.T, db *DB) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	waitFor(t, "the workers rest", func() bool {
 		m := db.Metrics()
 		return !m.Flushing && !m.Compacting
-	}, time.Minute, time.Millisecond)
+	})
 }
 
 // setQuietTime says how long a store must be quiet to be settled.
@@ -28,7 +28,9 @@ func setQuietTime(db *DB, d time.Duration) {
 }
 
 func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
-	db := memoryStore(t, Options{Budget: goldenBudget})
+	db := memoryStore(t, Options{Budget: goldenBudget(t)})
+	setQuietTime(db, 0)
+	setRunAge(db, 0)
 	settled(t, db)
 
 	db.manifest.mu.Lock() // the flusher gets no further
@@ -79,7 +81,7 @@ func TestStoresSettleOnceNothingWasWrittenForAWhile(t *testing.T) {
 
 // Nothing happens any more once the metrics say so, whatever was written.
 func TestSettledStoresStayAsTheyAre(t *testing.T) {
-	db := memoryStore(t, Options{Budget: goldenBudget, MemtableBytes: 100, FileBytes: 100})
+	db := memoryStore(t, Options{Budget: goldenBudget(t), MemtableBytes: 100, FileBytes: 100})
 	setQuietTime(db, 0)
 	for round := range 200 {
 		for i := range 1 + round%7 {

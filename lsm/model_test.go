@@ -10,10 +10,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/density"
 )
 
 var (
-	modelOperations = flag.Int("lsm.operations", 0, "number of operations to compare with the model; default 600,000, fewer with -short or -race")
+	modelOperations = flag.Int("lsm.operations", 0, "number of operations to compare with the model; default by WEIR_TESTS: 24,000, 600,000 or 100,000,000")
 	modelSeed       = flag.Uint64("lsm.seed", 0, "run the program of this seed alone and print it")
 )
 
@@ -159,14 +161,7 @@ func TestStoreIsASortedMap(t *testing.T) {
 		t.Log(newProgram(*modelSeed).describe(t.TempDir))
 		return
 	}
-	n := *modelOperations
-	switch {
-	case n > 0:
-	case testing.Short() || modelUnderRace:
-		n = 24_000
-	default:
-		n = 600_000
-	}
+	n := sample(t, modelOperations, 24_000, 600_000, 100_000_000)
 	const shards = 2
 	for shard := range shards {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
@@ -198,10 +193,7 @@ func TestStoreIsASortedMap(t *testing.T) {
 // Programs at the same time on one budget, whose stores seal each other's memtables and
 // close each other's tables all the time.
 func TestStoresOfOneBudgetAreSortedMaps(t *testing.T) {
-	programs := 8
-	if testing.Short() || modelUnderRace {
-		programs = 1
-	}
+	programs := density.Of(t, 1, 8, 80)
 	b := NewBudget(8 << 20)
 	b.LimitOpenFiles(2)
 	b.leastShared = 1

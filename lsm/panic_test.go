@@ -147,7 +147,7 @@ func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
 // were as many.
 func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool {
 	mem, wire := vfstest.NewMem(vfstest.MemOptions{}), &tripwire{}
-	o := goldenOptions(mem, LogOff)
+	o := goldenOptions(t, mem, LogOff)
 	o.Picker = quietPicker{}
 	split := o.Split.Func
 	switch of {
@@ -176,7 +176,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 		require.ErrorAs(t, err, &p)
 		require.NotContains(t, err.Error(), "secret")
 	}
-	require.Eventually(t, db.owner.TryLock, time.Minute, time.Millisecond, "the lock is held")
+	waitFor(t, "the lock is free", db.owner.TryLock)
 	db.owner.Unlock()
 	if !db.closed {
 		_, _, err := db.Get([]byte("aa:2"), nil)
@@ -199,7 +199,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 // A function of Events that panicked ended the process, or left the lock held.
 func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := goldenOptions(mem, LogBuffered)
+	o := goldenOptions(t, mem, LogBuffered)
 	calls := 0
 	events := reflect.ValueOf(&o.Events).Elem()
 	for i := range events.NumField() {

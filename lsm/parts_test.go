@@ -75,7 +75,7 @@ func waitForJanitor(db *DB) {
 }
 
 // tablesOnDisk counts the files of tables.
-func tablesOnDisk(t *testing.T, disk vfs.FS) (n int) {
+func tablesOnDisk(t testing.TB, disk vfs.FS) (n int) {
 	names, err := disk.List("db")
 	require.NoError(t, err)
 	for _, name := range names {
@@ -129,9 +129,8 @@ func TestFileStaysOnTheDiskAsLongAsAPartOfItIsUsed(t *testing.T) {
 		require.True(t, found)
 		require.Equal(t, want["d/9"], string(value))
 		require.NoError(t, views[at].Close())
-		waitForJanitor(db)
 	}
-	require.Equal(t, 4, tablesOnDisk(t, mem))
+	waitForTables(t, db, 4)
 	require.NoError(t, db.Close())
 }
 
@@ -151,8 +150,7 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 	}
 	requireContent(t, db, want)
 	require.NoError(t, db.Compact())
-	waitForJanitor(db)
-	require.Equal(t, 1, tablesOnDisk(t, mem))
+	waitForTables(t, db, 1)
 	require.NoError(t, db.Close())
 }
 
@@ -216,11 +214,10 @@ func TestWhatIsLeftOfAFileIsRewritten(t *testing.T) {
 	require.Len(t, rest, 1)
 	number := rest[0].Number
 	require.NoError(t, compactPart(t, db, rest))
-	waitForJanitor(db)
+	waitForTables(t, db, 2)
 	require.Empty(t, treeOf(db).Levels[0])
 	_, err = mem.Open("db/" + directory.TableName(number))
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.Equal(t, 2, tablesOnDisk(t, mem))
 	require.Len(t, read, 2)
 	require.Less(t, read[1], read[0]/10)
 	require.InDelta(t, size, read[0]+read[1], 10_000)

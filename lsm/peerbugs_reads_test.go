@@ -92,7 +92,7 @@ func writeRuns(t *testing.T, db *DB) (want map[string]string) {
 // one. Fails without any one of the four.
 func TestBug30ReadErrorsAreErrors(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := Options{FS: mem, Budget: goldenBudget, Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1, FileBytes: 3000, BlockBytes: 512, Compression: []Compression{NoCompression}}
+	o := Options{FS: mem, Budget: goldenBudget(t), Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1, FileBytes: 3000, BlockBytes: 512, Compression: []Compression{NoCompression}}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
 	want := writeRuns(t, db)
@@ -180,7 +180,7 @@ func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
 		"large": strings.Repeat("a value that has blocks for itself;", 4000),
 	} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		o := Options{FS: mem, Budget: goldenBudget, Picker: idle{}, Compression: []Compression{NoCompression}}
+		o := Options{FS: mem, Budget: goldenBudget(t), Picker: idle{}, Compression: []Compression{NoCompression}}
 		db, err := Open("db", &o)
 		require.NoError(t, err)
 		flushed(t, db, db.Put([]byte("k"), []byte(value)), db.Delete([]byte("l")))

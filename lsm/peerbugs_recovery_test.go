@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -23,7 +24,7 @@ func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]stri
 	o = Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20, Split: storySplit}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
-	o.Budget, o.BudgetBytes = storyBudget, 0
+	o.Budget, o.BudgetBytes = storyBudget(t), 0
 	want = map[string]string{"a:flushed": "of a:flushed"}
 	putAll(t, db, "a:flushed")
 	flushed(t, db)
@@ -84,10 +85,11 @@ func opens(o Options, fsys vfs.FS, want map[string]string) error {
 // the edit with the new first log comes before the replay.
 func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 	left, o, want := unflushed(t)
+	stride := density.Of[int64](t, 8, 1, 1)
 	var again int64
 	crashing := func(mem *vfstest.Mem, every int64, then func(n int64, left *vfstest.Mem) error) {
 		disk := watch(mem, func(n int64, _ vfstest.Op, _ string) error {
-			if n%every != 0 || modelUnderRace && n%8 != 0 {
+			if n%max(every, stride) != 0 {
 				return nil
 			}
 			for _, kept := range keptAfterACrash(n, 1) {
@@ -118,9 +120,7 @@ func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 		disk.looking.Store(false)
 		require.NoError(t, disk.wrong)
 	}
-	if !modelUnderRace {
-		require.Greater(t, again, int64(100))
-	}
+	require.Greater(t, again, density.Of[int64](t, 50, 100, 100))
 }
 
 // rocksdb#7784, #6316: a full disk made a store that could not be opened any more,
@@ -167,7 +167,7 @@ func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 // file in the directory has. Fails if it goes by the manifest alone.
 func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := Options{Log: LogSynced, MemtableBytes: 200, Budget: storyBudget, Picker: idle{}}
+	o := Options{Log: LogSynced, MemtableBytes: 200, Budget: storyBudget(t), Picker: idle{}}
 	var lives []*vfstest.Mem
 	disk := watch(mem, func(int64, vfstest.Op, string) error {
 		lives = append(lives, mem.CrashClone(vfstest.CrashOptions{Keep: 1}))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/vfs"
@@ -65,10 +66,11 @@ func (w *watched) requireRight(t *testing.T, looks int64) {
 // requireStory plays a story with crashes after some of its operations.
 func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.Op) {
 	t.Helper()
+	stride := density.Of[int64](t, 7, 1, 1)
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var s *story
 	disk := watch(mem, func(n int64, op vfstest.Op, _ string) error {
-		if !slices.Contains(ops, op) || modelUnderRace && n%raceStride != 0 {
+		if !slices.Contains(ops, op) || n%stride != 0 {
 			return nil
 		}
 		for _, kept := range keptAfterACrash(n, 2) {
@@ -79,7 +81,7 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.
 		}
 		return nil
 	})
-	s = newStory(disk, mode, 64<<10)
+	s = newStory(t, disk, mode, 64<<10)
 	for i, step := range steps {
 		require.NoError(t, step(s), "step %d", i)
 		left, p := s.promised(func() *vfstest.Mem { return mem.CrashClone(vfstest.CrashOptions{}) })
@@ -105,7 +107,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 		}
 		return nil
 	})
-	o := &Options{FS: disk, Budget: goldenBudget, PartitionBytes: 1}
+	o := &Options{FS: disk, Budget: goldenBudget(t), PartitionBytes: 1}
 	for range 2 { // it is made, and opened
 		db, err := Open("db", o)
 		require.NoError(t, err)
@@ -157,7 +159,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 		<-goOn
 	}
 	var first atomic.Bool
-	o := Options{Log: LogSynced, Budget: storyBudget, MemtableBytes: 200, FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{
+	o := Options{Log: LogSynced, Budget: storyBudget(t), MemtableBytes: 200, FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{
 		Plan: func(c vfstest.Call) error {
 			if c.Op == vfstest.OpSync && isLog(c.Name) && armed.Load() {
 				first.Store(true)
@@ -215,7 +217,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 // logEnd.sync. Fails if it takes a log that was followed for one that failed.
 func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := Options{Log: LogSynced, Budget: storyBudget, MemtableBytes: 200, FS: mem}
+	o := Options{Log: LogSynced, Budget: storyBudget(t), MemtableBytes: 200, FS: mem}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
 	db.owner.Lock() // as write does
@@ -255,7 +257,7 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 	for _, mode := range allLogModes {
 		for _, linked := range []bool{true, false} {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
-			o := Options{Log: mode, Budget: storyBudget, MemtableBytes: 1 << 20, Split: storySplit, PartitionBytes: 1, FileBytes: 100, Picker: idle{}}
+			o := Options{Log: mode, Budget: storyBudget(t), MemtableBytes: 1 << 20, Split: storySplit, PartitionBytes: 1, FileBytes: 100, Picker: idle{}}
 			var db *DB
 			writes := 0
 			write := func() error { // to two states at a time

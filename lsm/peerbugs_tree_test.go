@@ -42,7 +42,7 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk, do := creating(mem)
 		picker := &once{}
-		o := Options{FS: disk, Budget: goldenBudget, Picker: picker}
+		o := Options{FS: disk, Budget: goldenBudget(t), Picker: picker}
 		db, err := Open("db", &o)
 		require.NoError(t, err)
 		putAll(t, db, "a", "b", "c")
@@ -96,7 +96,7 @@ func TestBug29DeletesGoWithWhatTheyDelete(t *testing.T) {
 	} {
 		for below := range 4 {
 			for to := range below + 1 {
-				db := memoryStore(t, Options{Budget: goldenBudget, Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1})
+				db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1})
 				putAll(t, db, "a/1", "b/1")
 				flushed(t, db)
 				if below > 0 {
@@ -146,7 +146,7 @@ func TestBug32Level0IsInTheOrderOfRuns(t *testing.T) {
 		for from := range last {
 			for to := from + 2; to <= last; to++ {
 				mem := vfstest.NewMem(vfstest.MemOptions{})
-				o := Options{FS: mem, Budget: storyBudget, Picker: idle{}, Log: LogSynced}
+				o := Options{FS: mem, Budget: storyBudget(t), Picker: idle{}, Log: LogSynced}
 				db, err := Open("db", &o)
 				require.NoError(t, err)
 				for i := range last {

@@ -22,7 +22,7 @@ func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	u := &usage{T: t, rng: rand.New(rand.NewPCG(31, 31))}
 	db, err := Open("db", &Options{
-		FS: mem, Budget: storyBudget, FileBytes: 200, Split: modelSplits[2], PartitionBytes: 1, Picker: idle{},
+		FS: mem, Budget: storyBudget(t), FileBytes: 200, Split: modelSplits[2], PartitionBytes: 1, Picker: idle{},
 	})
 	require.NoError(t, err)
 	u.db = db

@@ -17,7 +17,7 @@ import (
 func TestMergesWaitForRoom(t *testing.T) {
 	disk := smallDisk(t, 1<<20)
 	var merged, moved, waited atomic.Int64
-	o := &Options{FS: disk, Budget: storyBudget, Picker: idle{}, Compression: []Compression{NoCompression}, PartitionBytes: 1}
+	o := &Options{FS: disk, Budget: storyBudget(t), Picker: idle{}, Compression: []Compression{NoCompression}, PartitionBytes: 1}
 	o.Events.Compacted = func(i CompactionInfo) {
 		if i.Moved || i.Dropped {
 			moved.Add(1)
@@ -57,7 +57,7 @@ func TestMergesWaitForRoom(t *testing.T) {
 func TestAFullDiskDoesNotEndTheCompactor(t *testing.T) {
 	disk := smallDisk(t, 600<<10)
 	waited, merged := make(chan error, 1000), make(chan CompactionInfo, 1000)
-	o := &Options{FS: disk, Budget: storyBudget, Picker: NewTiered(2), Compression: []Compression{NoCompression}}
+	o := &Options{FS: disk, Budget: storyBudget(t), Picker: NewTiered(2), Compression: []Compression{NoCompression}}
 	o.Events.CompactionFailed = func(err error) { waited <- err }
 	o.Events.Compacted = func(i CompactionInfo) { merged <- i }
 	db, err := Open("db", o)
@@ -81,7 +81,7 @@ type unknownSpace struct{ vfs.FS }
 func (unknownSpace) FreeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }
 
 func TestMergesDoNotWaitWhereFreeSpaceIsNotKnown(t *testing.T) {
-	db, err := Open("db", &Options{FS: unknownSpace{vfstest.NewMem(vfstest.MemOptions{})}, Budget: storyBudget})
+	db, err := Open("db", &Options{FS: unknownSpace{vfstest.NewMem(vfstest.MemOptions{})}, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	for range 2 {
 		putAll(t, db, "a")

@@ -22,7 +22,7 @@ func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
 	atPartitions, atPrefixes := 0, 0
 	for range 40 {
 		db := memoryStore(t, Options{
-			Picker: idle{}, Budget: goldenBudget, Split: modelSplits[2], PartitionBytes: 1, FileBytes: fileBytes,
+			Picker: idle{}, Budget: goldenBudget(t), Split: modelSplits[2], PartitionBytes: 1, FileBytes: fileBytes,
 			BlockBytes: 512, Compression: []Compression{NoCompression},
 		})
 		for range 2 { // one run alone would only move

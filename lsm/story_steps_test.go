@@ -149,7 +149,7 @@ func settle(s *story) error {
 	s.db.wantedRun = s.db.activeRun - 1
 	s.db.owner.Unlock()
 	s.db.flusher.wake()
-	for range 400 {
+	for {
 		s.db.owner.Lock()
 		stop := s.db.failed != nil || s.db.stuck != nil || s.db.damaged || s.compactionFailed.Load()
 		idle := len(s.db.versions.Current().Memory) == 0
@@ -162,11 +162,13 @@ func settle(s *story) error {
 			s.db.compacting.Unlock()
 		}
 		if stop || idle {
-			break
+			return nil
 		}
-		time.Sleep(time.Millisecond)
+		if time.Now().After(s.hang) {
+			return errors.New("the workers do not come to an end")
+		}
+		time.Sleep(100 * time.Microsecond)
 	}
-	return nil
 }
 
 // look compares what reads give with what there should be.

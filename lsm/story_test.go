@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"testing"
+	"time"
 
 	"github.com/weirstate/weir/vfs"
 )
@@ -30,6 +32,8 @@ type story struct {
 	view *View
 	// viewed is the state that view has.
 	viewed storyState
+
+	hang time.Time // the test ends, whatever it waits for
 
 	// manifestBytes is the size at which manifests are written anew, 0 for the
 	// usual one.
@@ -63,21 +67,19 @@ type storyStep func(*story) error
 
 const storyDir = "stores/db"
 
-func newStory(fsys vfs.FS, mode LogMode, memtableBytes int64) *story {
+func newStory(t testing.TB, fsys vfs.FS, mode LogMode, memtableBytes int64) *story {
 	s := &story{
 		o: Options{
 			FS: fsys, Log: mode, Split: storySplit, PartitionBytes: 1, MemtableBytes: memtableBytes,
-			FileBytes: 700, BlockBytes: 512, Compression: []Compression{NoCompression}, Budget: storyBudget,
+			FileBytes: 700, BlockBytes: 512, Compression: []Compression{NoCompression}, Budget: storyBudget(t),
 		},
-		states: []storyState{{}}, seals: map[int]bool{0: true},
+		states: []storyState{{}}, seals: map[int]bool{0: true}, hang: deadlineOf(t),
 	}
 	s.o.Events.CompactionFailed = func(error) { s.compactionFailed.Store(true) }
 	return s
 }
 
-// storyBudget makes opening a store cheap. Large is what is above a sixteenth.
-var storyBudget = NewBudget(8 << 20)
-
+// storyLarge is above a sixteenth of storyBudget.
 const storyLarge = 8<<20/16 + 1
 
 // play takes steps until one fails.

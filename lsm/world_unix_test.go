@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfsworld"
 	"github.com/weirstate/weir/lsm/internal/directory"
 )
@@ -148,8 +149,5 @@ func requireAllowedIn(t *testing.T, changes []vfsworld.Change, home string) {
 
 // worlds is how many worlds a test sees.
 func worlds(t *testing.T) uint64 {
-	if testing.Short() {
-		return 60
-	}
-	return 200
+	return density.Of[uint64](t, 60, 200, 1000)
 }
