@@ -23,6 +23,9 @@ type Attempt struct {
 	wake chan struct{} // Run is to look again
 	done chan struct{} // closed when over is set
 	over bool          // the coordinator's mutex
+	// queued is how many calls of TriggerAndWait wait for room: Run triggers nothing
+	// before them. The coordinator's mutex.
+	queued int
 }
 
 // Begin ends the attempt before, if any, and begins a new one, which goes on
@@ -174,7 +177,26 @@ func (a *Attempt) step() time.Duration {
 	if c.attempt != a || a.over {
 		return idleStep
 	}
-	now, next := c.o.now(), idleStep
+	now := c.o.now()
+	next := c.expire(now)
+	if c.o.Interval == 0 || len(c.pending) >= c.o.MaxConcurrent || a.queued > 0 {
+		return next // the end of a checkpoint wakes Run, and so does a TriggerAndWait
+	}
+	wait := c.o.Interval - now.Sub(c.triggered)
+	if !c.ended.IsZero() {
+		wait = max(wait, c.o.MinPause-now.Sub(c.ended))
+	}
+	if wait <= 0 {
+		a.trigger(now)
+		wait = c.o.Interval
+	}
+	return min(next, wait)
+}
+
+// expire aborts the checkpoints that have taken too long, and returns the time until the
+// next one has. The mutex is held.
+func (c *Coordinator) expire(now time.Time) time.Duration {
+	next := idleStep
 	for i := 0; i < len(c.pending); {
 		p := c.pending[i]
 		left := c.o.Timeout - now.Sub(p.triggered)
@@ -189,39 +211,34 @@ func (a *Attempt) step() time.Duration {
 			c.abort(p, ErrTimeout, true) // takes it off the list
 		}
 	}
-	if c.o.Interval == 0 || len(c.pending) >= c.o.MaxConcurrent {
-		return next // the end of a checkpoint wakes Run
-	}
-	wait := c.o.Interval - now.Sub(c.triggered)
-	if !c.ended.IsZero() {
-		wait = max(wait, c.o.MinPause-now.Sub(c.ended))
-	}
-	if wait <= 0 {
-		a.trigger(now)
-		wait = c.o.Interval
-	}
-	return min(next, wait)
+	return next
 }
 
 // Trigger starts a checkpoint now. It is ErrBusy if too many are under way.
 func (a *Attempt) Trigger() (ID, error) {
 	a.c.mu.Lock()
 	defer a.c.mu.Unlock()
+	p, err := a.tryTrigger()
+	if err != nil {
+		return 0, err
+	}
+	return p.id, nil
+}
+
+// tryTrigger starts a checkpoint unless there is no room for one, or the attempt is over.
+// The coordinator's mutex is held.
+func (a *Attempt) tryTrigger() (*pending, error) {
 	switch {
-	case a.c.lost != nil:
-		return 0, a.c.lost
-	case a.c.attempt != a:
-		return 0, ErrFenced
-	case a.over:
-		return 0, ErrEnded
+	case a.c.lost != nil || a.c.attempt != a || a.over:
+		return nil, a.why()
 	case len(a.c.pending) >= a.c.o.MaxConcurrent:
-		return 0, ErrBusy
+		return nil, ErrBusy
 	}
 	return a.trigger(a.c.o.now()), nil
 }
 
 // trigger starts a checkpoint. The coordinator's mutex is held.
-func (a *Attempt) trigger(now time.Time) ID {
+func (a *Attempt) trigger(now time.Time) *pending {
 	c := a.c
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &pending{
@@ -236,7 +253,7 @@ func (a *Attempt) trigger(now time.Time) ID {
 	c.pending = append(c.pending, p)
 	a.lookAgain() // for its timeout
 	c.call(a, func(t Tasks) { t.Trigger(Trigger{ID: p.id, Base: p.base}) })
-	return p.id
+	return p
 }
 
 // End aborts all checkpoints under way, without counting them as failed, and
@@ -250,6 +267,7 @@ func (a *Attempt) End() {
 	}
 	a.over = true
 	close(a.done)
+	c.wakeQueued()
 	if c.attempt != a {
 		return
 	}

@@ -151,6 +151,7 @@ type Coordinator struct {
 	failures   int                    // consecutive
 	triggered  time.Time              // the last one
 	ended      time.Time              // the last one
+	room       chan struct{}          // what wakeQueued closes; nil if nobody waits
 }
 
 // NewCoordinator takes over the checkpoints of a job. It fails with ErrLocked if
@@ -341,6 +342,7 @@ func (c *Coordinator) finish(p *pending) {
 	c.latest, c.confirmed, c.failures = p.id, done.sharedFiles(), 0
 	c.shared[p.id] = done.sharedNames()
 	c.call(p.attempt, func(t Tasks) { t.Complete(stats) })
+	c.settle(p, stats, nil)
 	for _, older := range slices.Clone(c.pending) {
 		if older.id < p.id {
 			c.abort(older, ErrSubsumed, false)
@@ -377,6 +379,7 @@ func (c *Coordinator) abort(p *pending, reason error, counts bool) {
 	reason = fmt.Errorf("checkpoint %d: %w", p.id, reason)
 	c.end(p, reason)
 	c.call(p.attempt, func(t Tasks) { t.Aborted(p.id, reason) })
+	c.settle(p, Stats{}, reason)
 	if p.inDoubt {
 		c.doubtful[p.id] = true
 	} else {
@@ -399,6 +402,7 @@ func (c *Coordinator) end(p *pending, reason error) {
 	c.pending = slices.DeleteFunc(c.pending, func(q *pending) bool { return q == p })
 	c.ended = c.o.now()
 	p.attempt.lookAgain()
+	c.wakeQueued()
 }
 
 // call tells the tasks of an attempt, unless a later one has begun.

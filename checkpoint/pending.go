@@ -28,6 +28,7 @@ type pending struct {
 	finishing bool // metadata or commit are being written
 	inDoubt   bool // whether it is complete, only the completed store can tell
 	over      bool
+	outcome   *outcome // nil: nobody waits for the end
 }
 
 // place is a subtask of an operator.

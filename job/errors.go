@@ -39,12 +39,12 @@ var (
 	// MaxPositionBytes.
 	ErrPosition = errors.New("the position of a source is too large")
 
-	// ErrNoCheckpoints is returned by Running.Checkpoint for a job without a
-	// storage.
+	// ErrNoCheckpoints is returned by Running.Checkpoint and CheckpointAndWait for a
+	// job without a storage.
 	ErrNoCheckpoints = errors.New("the job has no storage for checkpoints")
 
-	// ErrNotRunning is returned by Running.Checkpoint between two attempts and
-	// after the end.
+	// ErrNotRunning is returned by Running.Checkpoint and CheckpointAndWait between
+	// two attempts and after the end.
 	ErrNotRunning = errors.New("the job is not running")
 )
 

@@ -58,6 +58,26 @@ func (r *Running) Checkpoint() (checkpoint.ID, error) {
 	return a.checkpoints.Trigger()
 }
 
+// CheckpointAndWait triggers a checkpoint and returns when it is complete and OnCheckpoint
+// has been told. Called before the job is canceled, it lets the next run go on without
+// reading much again. While too many checkpoints are under way, it waits for the end of
+// one.
+//
+// It returns the reason if the checkpoint is aborted, such as checkpoint.ErrTimeout, or
+// checkpoint.ErrEnded if the attempt fails or finishes meanwhile. It is ErrNoCheckpoints
+// without a storage and ErrNotRunning between attempts. When the context ends it returns
+// the context's cause; the checkpoint goes on. OnCheckpoint and OnRestore must not call it.
+func (r *Running) CheckpointAndWait(ctx context.Context) (checkpoint.Stats, error) {
+	if r.coordinator == nil {
+		return checkpoint.Stats{}, ErrNoCheckpoints
+	}
+	a := r.attempt()
+	if a == nil {
+		return checkpoint.Stats{}, ErrNotRunning
+	}
+	return a.checkpoints.TriggerAndWait(ctx)
+}
+
 // Fail makes the current attempt fail, as a failing subtask would; between
 // attempts, the next.
 func (r *Running) Fail(reason error) {
