@@ -60,19 +60,29 @@ func (o options) execute(ctx context.Context, stdout, stderr io.Writer) (err err
 		return err
 	}
 	fmt.Fprintf(stdout, "On:  %v\n", harness.ThisMachine())
-	d, err := o.deal(ctx, path, dir, stdout)
+	d, err := o.prepare(ctx, path, dir, stdout)
 	if err != nil {
 		return err
 	}
-	measurements, err := o.measureAll(ctx, d, dir, stderr)
+	measurements, err := o.measureAll(ctx, d, dir, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	if err := report.WriteTable(stdout, measurements); err != nil {
-		return err
-	}
+	return o.conclude(stdout, measurements)
+}
+
+// conclude writes everything that follows the table.
+func (o options) conclude(stdout io.Writer, measurements []harness.Measurement) error {
 	if o.json != "" {
 		if err := report.WriteDocument(o.json, measurements); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintln(stdout); err != nil {
+		return err
+	}
+	if o.wide {
+		if err := report.Remark(stdout, measurements); err != nil {
 			return err
 		}
 	}
@@ -93,8 +103,8 @@ func (o options) inputPath() (string, error) {
 	return o.input, nil
 }
 
-// deal makes the input of the job, and says what it is.
-func (o options) deal(ctx context.Context, path, dir string, stdout io.Writer) (dataset.Dataset, error) {
+// prepare makes the input of the job, and describes it.
+func (o options) prepare(ctx context.Context, path, dir string, stdout io.Writer) (dataset.Dataset, error) {
 	if o.large {
 		d := largejob.NewDataset(o.records)
 		_, err := fmt.Fprintf(stdout, "In:  %s keys with values of %d B, each written %d times, in %d partitions\n\n",
@@ -107,51 +117,81 @@ func (o options) deal(ctx context.Context, path, dir string, stdout io.Writer) (
 		return d, err
 	}
 	if d.Total() < harness.MinRecords {
-		return d, fmt.Errorf("%s: %d flights, too few to fail twice before the end: it takes %d", path, d.Total(), harness.MinRecords)
+		return d, fmt.Errorf("%s: %d flights, too few to fail twice before the end: want at least %d", path, d.Total(), harness.MinRecords)
 	}
 	_, err = fmt.Fprintf(stdout, "In:  %s flights of %s, read and dealt into %d partitions in %.1f s, %v out of order at most\n\n",
 		report.Grouped(d.Total()), filepath.Base(path), dataset.Partitions, time.Since(begun).Seconds(), time.Duration(d.Disorder)*time.Second)
 	return d, err
 }
 
-// plans are the rows of the table.
+// plans returns the rows of the table. The first one runs without checkpoints and
+// failures: its digest is the one that all others must have. Unless all rows are asked
+// for, the others are those with failures.
 func (o options) plans() (all []harness.Plan) {
-	for _, backend := range o.backends {
-		all = append(all, harness.Plan{Backend: backend, Storage: "none", Kind: harness.Uninterrupted})
+	for i, backend := range o.backends {
+		if o.all || i == 0 {
+			all = append(all, harness.Plan{Backend: backend, Storage: "none", Kind: harness.Uninterrupted})
+		}
 		for _, storage := range o.storages {
-			switch {
-			case storage == "memory" && (harness.Plan{Backend: backend}).OnDisk():
-				continue // where it works is what it is for
-			case storage == "memory":
-				all = append(all, harness.Plan{Backend: backend, Storage: storage, Kind: harness.FailedTwice})
+			p := harness.Plan{Backend: backend, Storage: storage}
+			if storage == "memory" {
+				if !p.OnDisk() {
+					p.Kind = harness.FailedTwice
+					all = append(all, p)
+				}
 				continue
 			}
-			all = append(all,
-				harness.Plan{Backend: backend, Storage: storage, Kind: harness.Checkpointed},
-				harness.Plan{Backend: backend, Storage: storage, Kind: harness.KilledTwice})
+			if o.all {
+				p.Kind = harness.Checkpointed
+				all = append(all, p)
+			}
+			p.Kind = harness.KilledTwice
+			all = append(all, p)
 		}
 	}
 	return all
 }
 
-// measureAll carries out one plan after the other.
-func (o options) measureAll(ctx context.Context, d dataset.Dataset, dir string, stderr io.Writer) (all []harness.Measurement, err error) {
-	for _, p := range o.plans() {
+// detail chooses the columns of the table.
+func (o options) detail() report.Detail {
+	switch {
+	case o.wide:
+		return report.Wide
+	case o.all:
+		return report.Runs
+	}
+	return report.Brief
+}
+
+// measureAll executes one plan after the other, and writes the row of each when it ends.
+func (o options) measureAll(ctx context.Context, d dataset.Dataset, dir string, stdout, stderr io.Writer) (all []harness.Measurement, err error) {
+	table, err := report.NewTable(stdout, o.detail())
+	if err != nil {
+		return nil, err
+	}
+	plans := o.plans()
+	for i, p := range plans {
 		p.Dataset, p.Parallelism, p.CheckpointEvery, p.Snapshots = d, o.parallelism, o.every, o.snapshots
 		p.Dir = filepath.Join(dir, "run")
-		if err := os.Mkdir(p.Dir, 0o700); err != nil {
-			return nil, err
-		}
-		bar := report.StartProgress(stderr, fmt.Sprintf("%-5s %-6s %-13s", p.Backend, p.Storage, p.Kind), d.Total())
-		m, err := p.Measure(ctx, bar.Set)
-		bar.Close()
+		m, err := measure(ctx, p, fmt.Sprintf("run %d of %d: %v", i+1, len(plans), p), stderr)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, m)
-		if err := os.RemoveAll(p.Dir); err != nil {
+		if err := table.Add(m); err != nil {
 			return nil, err
 		}
+		all = append(all, m)
 	}
 	return all, nil
+}
+
+// measure executes a plan in a directory that it makes and removes.
+func measure(ctx context.Context, p harness.Plan, label string, stderr io.Writer) (m harness.Measurement, err error) {
+	if err := os.Mkdir(p.Dir, 0o700); err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(p.Dir)) }()
+	progress := report.StartProgress(stderr, label, p.Dataset.Total())
+	defer progress.Close()
+	return p.Measure(ctx, progress.Set)
 }

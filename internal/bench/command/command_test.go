@@ -29,9 +29,11 @@ func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	figures := filepath.Join(t.TempDir(), "figures.json")
 	code, stdout, stderr := runBench(context.Background(),
-		"-records", "2000", "-checkpoint-every", "5ms", "-dir", dir, "-compression", "none", "-json", figures)
+		"-all", "-wide", "-records", "2000", "-checkpoint-every", "5ms", "-dir", dir, "-compression", "none", "-json", figures)
 	require.Zero(t, code, stderr)
-	require.Empty(t, stderr, "progress without a terminal")
+	runs := strings.Split(strings.TrimSpace(stderr), "\n")
+	require.Len(t, runs, 14, "without a terminal, progress is a line for each run")
+	require.Equal(t, "run 14 of 14: lsm-incremental, file, killed twice", runs[13])
 	benchtest.RequireEmpty(t, dir)
 	_, table, found := strings.Cut(stdout, "\nbackend")
 	require.True(t, found)
@@ -43,6 +45,7 @@ func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
 		require.Equal(t, rows, strings.Count(table, "\n"+backend+" "), stdout)
 	}
 	require.Contains(t, stdout, "The same result 14 times")
+	require.Contains(t, stdout, "hash, file: the process was killed (SIGKILL) twice; continued from checkpoint")
 
 	var written struct {
 		Machine map[string]any
@@ -74,7 +77,8 @@ func TestInterruptLeavesNothing(t *testing.T) {
 		defer close(done)
 		code, stdout, stderr := runBench(ctx, "-checkpoint-every", "1m", "-backend", "hash", "-storage", "file", "-records", "1000", "-dir", dir)
 		assert.Equal(t, ExitInterrupted, code, stderr)
-		assert.NotContains(t, stdout, "digest")
+		assert.Contains(t, stdout, "\nhash             none", "the row of the run that has ended")
+		assert.NotContains(t, stdout, "The same result")
 	}()
 	require.Eventually(t, func() bool {
 		files, err := filepath.Glob(filepath.Join(dir, "*", "run", "checkpoints", "*"))

@@ -106,7 +106,9 @@ func TestDamagedPartitionIsAnError(t *testing.T) {
 		require.ErrorIs(t, err, ErrInput)
 	}
 
-	require.NoError(t, os.WriteFile(path, content[1:], 0o600))
-	_, err = d.OpenPartition(2, 0)
-	require.ErrorIs(t, err, ErrInput)
+	for _, ofAnotherSize := range [][]byte{content[1:], append(content, 0)} {
+		require.NoError(t, os.WriteFile(path, ofAnotherSize, 0o600))
+		_, err = d.OpenPartition(2, 0)
+		require.ErrorIs(t, err, ErrInput)
+	}
 }

@@ -52,7 +52,7 @@ const (
 	// again, and restored at a parallelism of one more.
 	KilledTwice Kind = "killed twice"
 	// FailedTwice is KilledTwice for checkpoints in memory, which would be lost with
-	// the process: all subtasks fail, and the process lives.
+	// the process: all subtasks fail, and the process does not end.
 	FailedTwice Kind = "failed twice"
 )
 

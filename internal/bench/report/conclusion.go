@@ -10,35 +10,45 @@ import (
 	"github.com/weirstate/weir/internal/bench/results"
 )
 
-// errDigests is returned when one run of the job came to another result than
-// the others.
+// ErrDigests is returned when a run of the job has another result than the first run.
 var ErrDigests = errors.New("the digests differ: a backend or a restore has changed the result")
 
-// conclude says what the table does not. It returns errDigests unless all runs
-// came to one result.
-func Conclude(out io.Writer, measurements []harness.Measurement) error {
-	fmt.Fprintln(out)
+// Remark writes a line for each measurement with failures or checkpoints: from where the
+// job continued, or what the checkpoints cost.
+func Remark(out io.Writer, measurements []harness.Measurement) error {
 	for _, m := range measurements {
 		for _, line := range remarks(m, measurements) {
-			fmt.Fprintf(out, "%s, %s: %s.\n", m.Plan.Backend, m.Plan.Storage, line)
+			if _, err := fmt.Fprintf(out, "%s, %s: %s.\n", m.Plan.Backend, m.Plan.Storage, line); err != nil {
+				return err
+			}
 		}
 	}
-	for _, m := range measurements {
-		if m.Result.Sum != measurements[0].Result.Sum {
-			return ErrDigests
-		}
-	}
-	_, err := fmt.Fprintf(out, "\nThe same result %d times: %s.\n", len(measurements), describe(measurements[0].Result))
+	_, err := fmt.Fprintln(out)
 	return err
 }
 
-// remarks are about one of the measurements.
+// Conclude compares the results. It returns ErrDigests unless they are all the same.
+func Conclude(out io.Writer, measurements []harness.Measurement) error {
+	if len(measurements) == 0 {
+		return errors.New("nothing was measured")
+	}
+	first := measurements[0]
+	for _, m := range measurements {
+		if m.Result.Sum != first.Result.Sum {
+			return fmt.Errorf("%w: %s for %v, %s for %v", ErrDigests, m.Result.Digest(), m.Plan, first.Result.Digest(), first.Plan)
+		}
+	}
+	_, err := fmt.Fprintf(out, "The same result %d times: %s.\n", len(measurements), describe(first.Result))
+	return err
+}
+
+// remarks returns the remarks on one of the measurements.
 func remarks(m harness.Measurement, all []harness.Measurement) (lines []string) {
 	switch m.Plan.Kind {
 	case harness.KilledTwice:
-		return []string{"the process was killed (SIGKILL) twice" + wentOn(m)}
+		return []string{"the process was killed (SIGKILL) twice" + recoveries(m)}
 	case harness.FailedTwice:
-		return []string{"checkpoints in memory die with their process, so the subtasks failed, twice, and the process lived" + wentOn(m)}
+		return []string{"the subtasks failed twice, and the process lived, since checkpoints in memory would be lost with it" + recoveries(m)}
 	case harness.Checkpointed:
 		for _, without := range all {
 			if without.Plan.Kind == harness.Uninterrupted && without.Plan.Backend == m.Plan.Backend {
@@ -49,16 +59,16 @@ func remarks(m harness.Measurement, all []harness.Measurement) (lines []string) 
 	return lines
 }
 
-func wentOn(m harness.Measurement) string {
+func recoveries(m harness.Measurement) string {
 	var b strings.Builder
 	for _, from := range m.Recoveries() {
-		fmt.Fprintf(&b, "; went on from checkpoint %d at record %s with %d subtasks",
+		fmt.Fprintf(&b, "; continued from checkpoint %d at record %s with %d subtasks",
 			from.Checkpoint, Grouped(from.Offset), from.Parallelism)
 	}
 	return b.String()
 }
 
-// costs compares a run with the one without checkpoints.
+// costs compares a run with the run without checkpoints.
 func costs(with, without harness.Measurement) string {
 	return fmt.Sprintf("with a checkpoint every %v, %.1f %% of the records/s and %.1f %% of the CPU time of the run without",
 		with.Plan.CheckpointEvery, 100*with.Rate()/without.Rate(), 100*with.CPU.Seconds()/without.CPU.Seconds())
@@ -67,7 +77,7 @@ func costs(with, without harness.Measurement) string {
 // describe counts the lines of a result.
 func describe(r results.Result) string {
 	if r.Lines["sampled"] > 0 {
-		return "every value was what had been written last"
+		return "every value was the one that had been written last"
 	}
 	return fmt.Sprintf("%s distinct flights from %s airports on %s days and in %s hours of an airport, %s sessions on routes",
 		Grouped(r.Flights), Grouped(r.Lines["total"]), Grouped(r.Lines["day"]), Grouped(r.Lines["hour"]), Grouped(r.Lines["session"]))

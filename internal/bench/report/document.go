@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/internal/bench/harness"
 )
 
-// document is what -json writes.
+// document is the JSON document.
 type document struct {
 	Machine harness.Machine `json:"machine"`
 	Rows    []documentRow   `json:"rows"`
@@ -38,14 +38,14 @@ type documentRow struct {
 	Restores []documentRestore `json:"restores"`
 }
 
-// pauses are percentiles, null where there are too few to tell.
+// pauses are percentiles, null where there are too few pauses.
 type pauses struct {
 	P50 *time.Duration `json:"p50"`
 	P99 *time.Duration `json:"p99"`
 	Max *time.Duration `json:"max"`
 }
 
-// documentRestore says from where a job that failed went on.
+// documentRestore is a restore after a failure.
 type documentRestore struct {
 	Checkpoint  uint64  `json:"checkpoint"`
 	Offset      int64   `json:"offset"` // records
@@ -53,11 +53,11 @@ type documentRestore struct {
 	RestoreMs   float64 `json:"restore_ms"`
 }
 
-// writeDocument writes a file, over one that may be there.
+// WriteDocument writes the measurements as JSON into a file. It replaces an old one.
 func WriteDocument(path string, measurements []harness.Measurement) error {
 	d := document{Machine: harness.ThisMachine()}
 	for _, m := range measurements {
-		d.Rows = append(d.Rows, rowOf(m))
+		d.Rows = append(d.Rows, documentRowOf(m))
 	}
 	file, err := os.Create(path)
 	if err != nil {
@@ -68,7 +68,7 @@ func WriteDocument(path string, measurements []harness.Measurement) error {
 	return errors.Join(encoder.Encode(d), file.Close())
 }
 
-func rowOf(m harness.Measurement) documentRow {
+func documentRowOf(m harness.Measurement) documentRow {
 	r := documentRow{
 		Backend: m.Plan.Backend, Storage: m.Plan.Storage, Run: string(m.Plan.Kind),
 		Records: m.Plan.Dataset.Total(), RecordsPerS: m.Rate(), Seconds: m.Took.Seconds(), CPUSeconds: m.CPU.Seconds(),

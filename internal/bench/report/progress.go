@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Progress draws one line on a terminal, again and again, until it is closed.
-// A nil Progress draws nothing.
+// Progress draws a line on a terminal several times a second until it is closed. A nil
+// Progress draws nothing.
 //
 // Thread safety: safe for concurrent use.
 type Progress struct {
@@ -19,7 +19,7 @@ type Progress struct {
 	total int64
 	begun time.Time
 	done  atomic.Int64 // of total
-	again atomic.Bool  // restored
+	again atomic.Bool  // after a restore
 	stop  chan struct{}
 	ended chan struct{}
 }
@@ -27,13 +27,15 @@ type Progress struct {
 const (
 	drawPeriod = 200 * time.Millisecond
 	barCells   = 24
-	// lineCells is what the narrowest usual terminal shows without a break.
+	// lineCells is the width of the line; the usual terminals are wider.
 	lineCells = 79
 )
 
-// startProgress draws to a terminal, and to nothing else.
+// StartProgress shows the progress of some work on a terminal. To any other output it
+// writes one line, the label, and returns nil.
 func StartProgress(out io.Writer, label string, total int64) *Progress {
 	if !isTerminal(out) {
+		fmt.Fprintln(out, label)
 		return nil
 	}
 	p := &Progress{
@@ -53,8 +55,8 @@ func isTerminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// set takes how much of the work is done, which may be less than before, and how
-// often it was restored.
+// Set takes how much of the work is done, which may be less than before, and how often
+// it was restored.
 func (p *Progress) Set(done int64, restores int) {
 	if p != nil {
 		p.done.Store(done)
@@ -62,7 +64,7 @@ func (p *Progress) Set(done int64, restores int) {
 	}
 }
 
-// close wipes the line.
+// Close wipes the line.
 func (p *Progress) Close() {
 	if p != nil {
 		close(p.stop)
@@ -86,8 +88,8 @@ func (p *Progress) run() {
 	}
 }
 
-// draw writes over the line. Blanks rather than escape codes wipe what was
-// there: every terminal knows them.
+// draw writes over the line. Blanks wipe the old one, since not every terminal knows
+// escape codes.
 func (p *Progress) draw(line string) {
 	fmt.Fprintf(p.out, "\r%-*.*s", lineCells, lineCells, line)
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -15,4 +16,12 @@ func TestProgressLineFitsATerminal(t *testing.T) {
 		require.Less(t, len(p.line()), lineCells)
 	}
 	require.Contains(t, p.line(), "["+strings.Repeat("#", barCells)+"] 100%")
+}
+
+func TestProgressIsOneLineWithoutATerminal(t *testing.T) {
+	var out bytes.Buffer
+	p := StartProgress(&out, "run 2 of 7: btree", 10)
+	p.Set(5, 0)
+	p.Close()
+	require.Equal(t, "run 2 of 7: btree\n", out.String())
 }
