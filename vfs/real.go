@@ -32,7 +32,7 @@ func (Real) Open(name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &realFile{f}, nil
+	return &openedFile{realFile{f}}, nil
 }
 
 // Remove implements FS.
@@ -123,3 +123,9 @@ func (f *realFile) Size() (int64, error) {
 	}
 	return info.Size(), nil
 }
+
+// openedFile is a realFile that is only read, so that its position is free to look for holes.
+type openedFile struct{ realFile }
+
+// NextData implements HoleFinder.
+func (f *openedFile) NextData(at, sizeBytes int64) int64 { return seekData(f.File, at, sizeBytes) }

@@ -3,11 +3,14 @@ package wal
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // scan looks behind damage for proof that it is below what was synced: for the
 // header of a frame that says so. Payloads are not looked at, so that it takes
-// one pass, whatever is in the file. Without a tag, frames of any log count.
+// one pass, whatever is in the file; of a hole it reads the first window alone.
+// Without a tag, frames of any log count.
 func (s *source) scan(damage int64, tag []byte) (synced bool, err error) {
 	for at := damage + 1; s.sizeBytes-at >= frameBytes; {
 		b, err := s.bytes(at, windowBytes)
@@ -17,7 +20,11 @@ func (s *source) scan(damage int64, tag []byte) (synced bool, err error) {
 		if claimsAbove(damage, b, at, tag) {
 			return true, nil
 		}
-		at += int64(len(b)) - frameBytes + 1
+		next := at + int64(len(b))
+		at = next - frameBytes + 1
+		if isZero(b) { // no frame begins with a zero, and the zeros may be those of a hole
+			at = max(at, vfs.NextData(s.file, next, s.sizeBytes))
+		}
 	}
 	return false, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -65,6 +66,47 @@ func TestALogWithAHoleUpToTheLargestTailEnds(t *testing.T) {
 	}
 }
 
+// A hole is not read, since the system fills its page cache with zeros for that: the first
+// read of 1 GiB takes seconds. A frame behind the hole is found.
+func TestAHoleIsNotReadAndAFrameBehindItIsFound(t *testing.T) {
+	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
+	tag := log[12:][:tagBytes]
+	for name, content := range map[string][]byte{"records": log, "no header": log[:headerBytes-1]} {
+		for _, behind := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " ", behind), func(t *testing.T) {
+				file := sparseOf(t, content, maxTailBytes)
+				if behind {
+					at := int64(maxTailBytes - 5*windowBytes - 7)
+					f, err := os.OpenFile(file, os.O_WRONLY, 0)
+					require.NoError(t, err)
+					_, err = f.WriteAt(emptyFrame(tag, at, kindMark), at)
+					require.NoError(t, err)
+					require.NoError(t, f.Close())
+				}
+				requireHoles(t, file)
+				disk := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})
+				_, err := Read(t.Context(), disk, file, ignore)
+				if behind {
+					require.ErrorIs(t, err, ErrCorrupt)
+				} else {
+					require.NoError(t, err)
+				}
+				require.LessOrEqual(t, disk.Count(vfstest.OpReadAt), 5)
+			})
+		}
+	}
+}
+
+// requireHoles skips a test where the file system does not tell where a file has holes.
+func requireHoles(t *testing.T, name string) {
+	f, err := vfs.Real{}.Open(name)
+	require.NoError(t, err)
+	defer f.Close()
+	if vfs.NextData(f, 4<<20, maxTailBytes) == 4<<20 {
+		t.Skip("the file system does not tell where holes are")
+	}
+}
+
 // A frame behind a hole is found wherever it begins, with and without a tag to look for.
 func TestAFrameBehindAHoleIsFound(t *testing.T) {
 	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
@@ -91,20 +133,20 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 		many = append(many, add(60_000), flush)
 	}
 	long, _ := logOf(t, many...)
-	const size = 64 << 20
-	for name, content := range map[string][]byte{"hole": log, "records": long, "no header": log[:headerBytes-1]} {
+	zeros := make([]byte, 8<<20) // that were written, and so are read
+	for name, content := range map[string][]byte{"zeros": log, "records": long, "no header": log[:headerBytes-1]} {
 		t.Run(name, func(t *testing.T) {
-			file := sparseOf(t, content, size)
+			mem := memOf(t, slices.Concat(content, zeros))
 			for _, last := range []int64{1, 2, 7} { // reads before the end of the context
 				ctx, cancel := context.WithCancelCause(t.Context())
 				var reads atomic.Int64
-				disk := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+				disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 					if c.Op == vfstest.OpReadAt && reads.Add(1) == last {
 						cancel(errEnough)
 					}
 					return nil
 				}})
-				_, err := Read(ctx, disk, file, ignore)
+				_, err := Read(ctx, disk, logName, ignore)
 				require.ErrorIs(t, err, errEnough)
 				require.LessOrEqual(t, reads.Load(), last+1)
 			}
