@@ -25,9 +25,17 @@ const (
 	// manyFound entries that were in no gap let looks come twice as often, and few a little
 	// more rarely: with deletes one after the other each finds exploreEvery.
 	manyFound, fewFound = 32, 16
-	// maxExplored bounds a look in each direction: what lies behind is found by others.
-	maxExplored = 1024
+	// maxExplored bounds the entries of a look in each direction, and maxExploredBytes their
+	// keys: what lies farther is found by others.
+	maxExplored      = 1024
+	maxExploredBytes = 256 << 10
 )
+
+// exploredEntries is how many entries a look passes in each direction, around a key of so
+// many bytes.
+func exploredEntries(keyBytes int) int {
+	return min(maxExplored, max(manyFound, maxExploredBytes/keyBytes))
+}
 
 // rate says when the next look is.
 type rate struct {
@@ -70,7 +78,7 @@ func (db *DB) noteWrite(kind run.Kind) {
 			g.forget(p.PrefixHash)
 		}
 	case run.Delete:
-		if n := len(p.Key); p.PrefixLen == n || n > maxGapKeyBytes {
+		if n := len(p.Key); p.PrefixLen == n || 2*int64(n) > g.maxBytes() {
 			return
 		}
 		if r := &g.rates[p.PrefixHash%uint64(len(g.rates))]; g.isDue(r) {
@@ -89,13 +97,14 @@ func (db *DB) explore(prefix, key []byte) (found int) {
 	d := &w.live.dead
 	d.begin()
 	d.add(key)
-	w.descend(key, maxExplored)
+	most := exploredEntries(len(key))
+	w.descend(key, most)
 	m := &w.merger
 	if m.err != nil {
 		return 0
 	}
 	m.seek(d.to)
-	for limit := d.stepped + maxExplored; d.stepped < limit && w.next() && !w.isPast(m.key) && !m.kind.HasValue(); {
+	for limit := d.stepped + most; d.stepped < limit && w.next() && !w.isPast(m.key) && !m.kind.HasValue(); {
 		w.passUp()
 	}
 	if m.err == nil {

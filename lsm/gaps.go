@@ -61,8 +61,9 @@ const (
 	// maxGapsOfPrefix bounds the time that one more takes. With more places than these
 	// between values, only the longest are remembered.
 	maxGapsOfPrefix = 1024
-	// maxGapKeyBytes is up to which size keys are worth their memory.
-	maxGapKeyBytes = 256
+	// gapsAtLeast is how many gaps the memory for gaps has room for: one of longer keys is
+	// not worth the others that it would drive out.
+	gapsAtLeast = 16
 	// gapShare is which part of the budget gaps of all its stores may take, one to so
 	// many, beside ownGapBytes of each store.
 	gapShare    = 64
@@ -105,7 +106,7 @@ func (g *gaps) around(p *run.Probe, key []byte) (gap, bool) {
 // add takes down that no key of the prefix of a probe has a value from first to to. Gaps
 // that it touches become one with it.
 func (g *gaps) add(p *run.Probe, first, to []byte, dead int) {
-	if max(len(first), len(to)) > maxGapKeyBytes {
+	if int64(len(first)+len(to)) > g.maxBytes() {
 		return
 	}
 	of := g.ofPrefix(p)
@@ -229,6 +230,9 @@ func (g *gaps) bound(hash uint64, of *prefixGaps) {
 		g.forget(hash)
 	}
 }
+
+// maxBytes is the most that the two keys of a gap may take.
+func (g *gaps) maxBytes() int64 { return max(ownGapBytes, g.budget.Limit()/gapShare/gapsAtLeast) }
 
 func (g *gaps) isFull() bool {
 	return g.bytes > ownGapBytes && g.budget.gapBytes.Load() > g.budget.Limit()/gapShare

@@ -24,10 +24,11 @@ const (
 )
 
 // queue is a store in memory with keys of eight bytes and numbers of eight bytes as
-// suffixes.
+// suffixes, which may be longer.
 type queue struct {
-	t  *testing.T
-	db *DB
+	t    *testing.T
+	db   *DB
+	tail []byte // of all keys
 }
 
 var ofEight = Split{Name: "eight", Func: func(key []byte) int { return min(8, len(key)) }}
@@ -40,21 +41,23 @@ func newQueue(t *testing.T, o Options) *queue {
 	db, err := Open("store", &o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	return &queue{t, db}
+	return &queue{t: t, db: db}
 }
 
 func queueKey(prefix, i int) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(prefix)), uint64(i))
 }
 
+func (q *queue) key(prefix, i int) []byte { return append(queueKey(prefix, i), q.tail...) }
+
 func (q *queue) put(prefix, i int) {
-	if err := q.db.Put(queueKey(prefix, i), []byte("value")); err != nil {
+	if err := q.db.Put(q.key(prefix, i), []byte("value")); err != nil {
 		require.NoError(q.t, err)
 	}
 }
 
 func (q *queue) remove(prefix, i int) {
-	if err := q.db.Delete(queueKey(prefix, i)); err != nil {
+	if err := q.db.Delete(q.key(prefix, i)); err != nil {
 		require.NoError(q.t, err)
 	}
 }
@@ -73,7 +76,7 @@ func (q *queue) first(prefix, want int) int {
 		require.NoError(q.t, err)
 		require.Equal(q.t, want >= 0, it.Next())
 		if want >= 0 {
-			require.Equal(q.t, queueKey(prefix, want), it.Key())
+			require.Equal(q.t, q.key(prefix, want), it.Key())
 		}
 		require.NoError(q.t, it.Close())
 	})
@@ -250,6 +253,34 @@ func TestQueueCostsAFewStepsAtAnyLength(t *testing.T) {
 			require.LessOrEqual(t, most, mostPassed)
 			require.LessOrEqual(t, sum, 100*n)
 		})
+	}
+}
+
+// Long keys have gaps as well, up to the 16th part of the memory for gaps.
+func TestQueueOfLongKeysCostsAFewSteps(t *testing.T) {
+	for _, keyBytes := range []int{300, 2_000, 30_000} {
+		for _, order := range []string{"one after the other", "at random"} {
+			t.Run(fmt.Sprint(keyBytes, " ", order), func(t *testing.T) {
+				q := newQueue(t, Options{BudgetBytes: 64 << 20})
+				q.tail = make([]byte, keyBytes-16)
+				n := min(4000, 60_000_000/keyBytes)
+				for i := range n {
+					q.put(1, i)
+				}
+				removed, most := upward(0, n-1), mostPassed
+				if order == "at random" {
+					removed, most = rand.New(rand.NewPCG(1, 1)).Perm(n-1), mostPassedAtRandom
+				}
+				looks := q.passing(func() {
+					for _, i := range removed {
+						q.remove(1, i)
+					}
+				})
+				require.LessOrEqual(t, looks, 12*n, "of all deletes")
+				require.LessOrEqual(t, q.first(1, n-1), most)
+				require.LessOrEqual(t, q.db.o.Budget.gapBytes.Load(), q.db.o.Budget.Limit()/gapShare+ownGapBytes)
+			})
+		}
 	}
 }
 
