@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/wal"
@@ -30,7 +31,7 @@ type badFile struct {
 // replace puts content in the place of a file, and returns what was there.
 func replace(t *testing.T, fsys vfs.FS, f badFile) badFile {
 	t.Helper()
-	before, err := readFile(fsys, f.name, 1<<20)
+	before, err := manifest.ReadFile(fsys, f.name, 1<<20)
 	if err == nil {
 		require.NoError(t, fsys.Remove(f.name))
 	} else {
@@ -115,7 +116,7 @@ func TestLaterFormatsAreRefused(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", "v1-open"))
 	content := func(name string) []byte {
-		b, err := readFile(mem, name, 1<<20)
+		b, err := manifest.ReadFile(mem, name, 1<<20)
 		require.NoError(t, err)
 		return b
 	}
@@ -156,7 +157,7 @@ func TestOtherDirectoriesAreNoStores(t *testing.T) {
 		require.ErrorIs(t, err, ErrNotStore, file)
 		require.ErrorIs(t, Restore(t.Context(), "db", nil, o), ErrNotStore, file)
 		require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "db"}}, o), ErrNotStore, file)
-		b, err := readFile(mem, "db/"+file, 100)
+		b, err := manifest.ReadFile(mem, "db/"+file, 100)
 		require.NoError(t, err)
 		require.Equal(t, "mine", string(b))
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 )
 
 // Batch is operations that happen together: after a crash all of them are there
@@ -67,7 +68,7 @@ func (b *Batch) operations() (all []operation) {
 	if b.count == 0 {
 		return nil
 	}
-	p := parserOf(b.record[1:])
+	p := manifest.NewParser(b.record[1:])
 	for range b.count {
 		op := operation{kind: run.Kind(p.Byte())}
 		op.key = p.Bytes(uint64(MaxKeySize))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -47,27 +48,20 @@ func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
 		require.NoError(t, db.Flush())
 	}
-	db.manifest.mu.Lock()
-	for db.manifest.w.Size() < maxManifestBytes { // edits that say nothing
-		db.owner.Lock()
-		e := &edit{split: string(make([]byte, maxSplitName))}
-		db.fillIn(e, nil)
-		db.owner.Unlock()
-		_, err := db.manifest.w.Append(e.encode())
-		require.NoError(t, err)
-	}
+	db.manifest.Lock()
+	db.manifest.MaxBytes = db.manifest.Size() // it is large enough to be written anew
 	failing = true
-	db.manifest.mu.Unlock()
-	number := db.manifest.number
+	db.manifest.Unlock()
+	number := db.manifest.Number()
 	require.NoError(t, db.Compact())
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Flush())
-	require.Equal(t, number, db.manifest.number)
+	require.Equal(t, number, db.manifest.Number())
 	want := map[string]string{"0": "value", "1": "value", "2": "value", "k": "v"}
 	requireContent(t, db, want)
 	failing = false
 	require.NoError(t, db.Compact())
-	require.Greater(t, db.manifest.number, number)
+	require.Greater(t, db.manifest.Number(), number)
 	require.NoError(t, db.Close())
 	db, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
 	require.NoError(t, err)
@@ -104,9 +98,9 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 		failed++
 		for _, keep := range []float64{0, 1} {
 			left := mem.CrashClone(vfstest.CrashOptions{Keep: keep})
-			c, err := readCurrent(left, "copy")
+			c, err := manifest.ReadCurrent(left, "copy")
 			require.NoError(t, err)
-			require.Zero(t, c.number, "operation %d failed, %v kept", n, keep)
+			require.Zero(t, c.Number, "operation %d failed, %v kept", n, keep)
 		}
 		_ = db.Close()
 	}
@@ -136,7 +130,7 @@ func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 // new one. Protection: waitForRun forgets the error.
 func TestCheckpointFlushesAgain(t *testing.T) {
 	db := memoryStore(t, Options{Budget: storyBudget(t)})
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Seal())
 	db.owner.Lock()
@@ -147,7 +141,7 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 	for isStuck := true; isStuck; runtime.Gosched() {
 		select {
 		case err := <-done:
-			db.manifest.mu.Unlock()
+			db.manifest.Unlock()
 			require.NoError(t, err)
 		default:
 		}
@@ -155,7 +149,7 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 		isStuck = db.stuck != nil
 		db.owner.Unlock()
 	}
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, <-done)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -27,12 +28,12 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 		o := &Options{FS: mem, Log: mode, Budget: storyBudget(t)}
 		db, err := Open("db", o)
 		require.NoError(t, err)
-		db.manifest.mu.Lock() // the flusher gets no further
+		db.manifest.Lock() // the flusher gets no further
 		value := bytes.Repeat([]byte("large"), storyLarge/4)
 		require.NoError(t, db.Put([]byte("k"), value))
 		require.NoError(t, db.log.Flush())
 		left := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
-		db.manifest.mu.Unlock()
+		db.manifest.Unlock()
 		require.NoError(t, db.Close())
 		for range 2 {
 			db, err = Open("db", &Options{FS: left, Log: mode, Budget: storyBudget(t)})
@@ -81,12 +82,12 @@ func TestMissingLogsAreFound(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open("db", &Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20})
 	require.NoError(t, err)
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	for i := range 20 {
 		require.NoError(t, db.Put([]byte(fmt.Sprint(i)), make([]byte, 100)))
 	}
 	left := mem.CrashClone(vfstest.CrashOptions{Keep: 0})
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, db.Close())
 
 	names, err := left.List("db")
@@ -165,9 +166,9 @@ func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
 }
 
 // A file with the highest number that a name can have made the store write a
-// manifest that no one could read. Protection: maxNextNumber.
+// manifest that no one could read. Protection: MaxNextNumber.
 func TestNumbersNeverRunOut(t *testing.T) {
-	for _, number := range []uint64{maxFileNumber, maxFileNumber - 1, maxNextNumber + 1} {
+	for _, number := range []uint64{manifest.MaxFileNumber, manifest.MaxFileNumber - 1, manifest.MaxNextNumber + 1} {
 		for _, name := range []string{directory.TableName(number), directory.LogName(number), directory.ManifestName(number)} {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
 			o := &Options{FS: mem, Budget: storyBudget(t)}
@@ -187,14 +188,14 @@ func TestNumbersNeverRunOut(t *testing.T) {
 			require.NoError(t, db.Close())
 		}
 	}
-	for _, e := range []edit{{nextFile: maxFileNumber}, {nextRun: maxFileNumber}, {flushed: maxFileNumber}} {
+	for _, e := range []manifest.Edit{{NextFile: manifest.MaxFileNumber}, {NextRun: manifest.MaxFileNumber}, {Flushed: manifest.MaxFileNumber}} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		require.NoError(t, mem.MkdirAll("db"))
-		e.first, e.split = true, WholeKey.Name
-		w, err := createManifest(mem, "db", 1, &e)
+		e.First, e.Split = true, WholeKey.Name
+		w, err := manifest.Create(mem, "db", 1, &e)
 		require.NoError(t, err)
 		require.NoError(t, w.Close(true))
-		require.NoError(t, current{number: 1, file: w.Identity()}.publish(mem, "db"))
+		require.NoError(t, manifest.Current{Number: 1, File: w.Identity()}.Publish(mem, "db"))
 		_, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
 		require.ErrorIs(t, err, ErrCorrupt)
 	}
@@ -207,8 +208,8 @@ func TestChangesThatAreNoneChangeNothing(t *testing.T) {
 	putAll(t, db, "a")
 	flushed(t, db)
 	before := db.flushedRun
-	c := change{flushed: []*version.SealedRun{{Number: 99}}}
-	c.added[0] = treeOf(db).Levels[0]
+	c := manifest.Change{Flushed: []*version.SealedRun{{Number: 99}}}
+	c.Added[0] = treeOf(db).Levels[0]
 	require.ErrorIs(t, db.commit(&c), ErrCorrupt)
 	require.Equal(t, before, db.flushedRun)
 }
@@ -222,12 +223,12 @@ func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 		setRunAge(db, 0)
 		key, value := []byte("k"), bytes.Repeat([]byte("v"), 1000)
 		require.NoError(t, write(db, key, value))
-		db.manifest.mu.Lock() // the flusher gets no further
+		db.manifest.Lock() // the flusher gets no further
 		require.NoError(t, db.Seal())
 		peeked, found, err := db.Peek(key)
 		require.NoError(t, err)
 		require.True(t, found)
-		db.manifest.mu.Unlock()
+		db.manifest.Unlock()
 		db.owner.Lock()
 		for len(db.versions.Current().Memory) > 0 {
 			db.progress.Wait()
@@ -284,10 +285,10 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 
 func TestTablesOfRunsThatNeverWereAreRefused(t *testing.T) {
 	for run := range uint64(5) {
-		c := catalog{tables: make(map[uint64]placed)}
-		e := edit{first: true, flushed: 3, nextFile: 9, nextRun: 5}
-		e.added = []placed{{0, version.FileMeta{Number: 1, Run: run}}}
-		if err := c.apply(&e); run <= 3 {
+		c := manifest.Catalog{Tables: make(map[uint64]manifest.LevelTable)}
+		e := manifest.Edit{First: true, Flushed: 3, NextFile: 9, NextRun: 5}
+		e.Added = []manifest.LevelTable{{Level: 0, Meta: version.FileMeta{Number: 1, Run: run}}}
+		if err := c.Apply(&e); run <= 3 {
 			require.NoError(t, err)
 		} else {
 			require.ErrorIs(t, err, ErrCorrupt)
@@ -301,8 +302,8 @@ func TestTablesOfRunsThatNeverWereAreRefused(t *testing.T) {
 func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget(t)})
 	key, large := []byte("k"), make([]byte, storyLarge)
-	db.manifest.mu.Lock() // the flusher gets no further
-	goOn := sync.OnceFunc(db.manifest.mu.Unlock)
+	db.manifest.Lock() // the flusher gets no further
+	goOn := sync.OnceFunc(db.manifest.Unlock)
 	defer goOn()
 	for range maxSealedRuns {
 		require.NoError(t, db.Put(key, large))

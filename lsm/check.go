@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -104,9 +105,9 @@ func (c *checker) whileClosed() error {
 // watched checks a store without a lock file, as a copy is, which is not to have
 // one made. Whoever opens it meanwhile begins a manifest.
 func (c *checker) watched() error {
-	before, _ := readCurrent(c.db.dir.FS, c.db.dir.Path)
+	before, _ := manifest.ReadCurrent(c.db.dir.FS, c.db.dir.Path)
 	err := c.check()
-	if after, _ := readCurrent(c.db.dir.FS, c.db.dir.Path); after != before {
+	if after, _ := manifest.ReadCurrent(c.db.dir.FS, c.db.dir.Path); after != before {
 		return ErrLocked
 	}
 	return err
@@ -117,7 +118,7 @@ func (c *checker) check() error {
 	if err != nil {
 		return err
 	}
-	catalog, file, err := readCatalog(c.ctx, c.db.dir.FS, c.db.dir.Path)
+	catalog, file, err := manifest.Read(c.ctx, c.db.dir.FS, c.db.dir.Path)
 	if err == nil && catalog == nil {
 		if err = directory.CheckEmpty(c.db.dir.Path, names); err == nil {
 			return ErrNotStore
@@ -126,7 +127,7 @@ func (c *checker) check() error {
 	if err != nil {
 		return c.found(file, err)
 	}
-	if err := catalog.checkOptions(&c.db.o); err != nil {
+	if err := c.db.o.checkCatalog(catalog); err != nil {
 		return err
 	}
 	c.needed[file] = true
@@ -145,9 +146,9 @@ func (c *checker) check() error {
 }
 
 // leftovers are files of the store that were not needed, or are lost.
-func (c *checker) leftovers(names []string, catalog *catalog) {
+func (c *checker) leftovers(names []string, catalog *manifest.Catalog) {
 	lost := make(map[string]bool)
-	for _, number := range catalog.unlistedTables(names) {
+	for _, number := range catalog.UnlistedTables(names) {
 		if name := directory.TableName(number); !c.needed[name] {
 			lost[name] = c.db.isWhole(number)
 		}
@@ -162,9 +163,9 @@ func (c *checker) leftovers(names []string, catalog *catalog) {
 	}
 }
 
-func (c *checker) checkTables(catalog *catalog) error {
-	for _, p := range catalog.sorted() {
-		if err := c.table(p.level, p.meta); err != nil {
+func (c *checker) checkTables(catalog *manifest.Catalog) error {
+	for _, p := range catalog.Sorted() {
+		if err := c.table(p.Level, p.Meta); err != nil {
 			return err
 		}
 	}
@@ -205,10 +206,10 @@ func (c *checker) checkTable(f *version.File) error {
 }
 
 // checkLogs reads the logs, and the tables that only they speak of.
-func (c *checker) checkLogs(catalog *catalog, names []string) error {
-	numbers, err := catalog.logs(names)
+func (c *checker) checkLogs(catalog *manifest.Catalog, names []string) error {
+	numbers, err := catalog.Logs(names)
 	if err != nil {
-		return c.found(directory.LogName(catalog.firstLog), err)
+		return c.found(directory.LogName(catalog.FirstLog), err)
 	}
 	for _, number := range numbers {
 		c.needed[directory.LogName(number)] = true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 )
 
 // Checkpoint makes a store of its own, in a directory that is empty or missing,
@@ -47,7 +48,7 @@ func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error 
 	db := v.db
 	if err = db.dir.Check(); err == nil { // the tables may be another store's
 		err = makeStore(ctx, db.dir.FS, dir, e, func(i int) string {
-			return db.dir.Join(directory.TableName(e.added[i].meta.Number))
+			return db.dir.Join(directory.TableName(e.Added[i].Meta.Number))
 		})
 	}
 	return errors.Join(err, pin.Close())
@@ -56,7 +57,7 @@ func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error 
 // flushed waits until all of the view is in files, and describes them as the
 // first edit of a manifest. They stay until the iterator is closed: the view may be
 // before. The end of the context ends the waiting.
-func (v *View) flushed(ctx context.Context, opened caller) (_ *edit, _ *Iterator, err error) {
+func (v *View) flushed(ctx context.Context, opened caller) (_ *manifest.Edit, _ *Iterator, err error) {
 	if err := v.enter(); err != nil {
 		return nil, nil, err
 	}
@@ -68,15 +69,11 @@ func (v *View) flushed(ctx context.Context, opened caller) (_ *edit, _ *Iterator
 	if v.version == nil {
 		return nil, nil, ErrClosed
 	}
-	e := &edit{
-		first: true, identity: db.identity, split: db.o.Split.Name, partitionBytes: db.o.PartitionBytes,
-		flushed: v.run, nextRun: v.run + 1, nextFile: 1,
-	}
-	for level, files := range v.version.Tree.Levels {
-		for _, f := range files {
-			e.added = append(e.added, placed{level, f.FileMeta})
-			e.nextFile = max(e.nextFile, f.Number+1)
-		}
+	e := manifest.FirstEdit(v.version.Tree)
+	e.Identity, e.Split, e.PartitionBytes = db.identity, db.o.Split.Name, db.o.PartitionBytes
+	e.Flushed, e.NextRun, e.NextFile = v.run, v.run+1, 1
+	for _, a := range e.Added {
+		e.NextFile = max(e.NextFile, a.Meta.Number+1)
 	}
 	return e, db.scan(v.version, v.run, run.Range{}, opened), nil
 }
@@ -124,15 +121,15 @@ func Restore(ctx context.Context, dir string, parts []Part, options *Options) er
 // restoring is what Restore is about to do.
 type restoring struct {
 	o      *Options
-	edit   edit
+	edit   manifest.Edit
 	from   []func() string // the file of each table that is added
 	ranges run.Ranges
 }
 
 func (r *restoring) plan(ctx context.Context, parts []Part) error {
-	r.edit = edit{
-		first: true, identity: newIdentity(), split: r.o.Split.Name, partitionBytes: r.o.PartitionBytes,
-		nextFile: 1, nextRun: 1,
+	r.edit = manifest.Edit{
+		First: true, Identity: newIdentity(), Split: r.o.Split.Name, PartitionBytes: r.o.PartitionBytes,
+		NextFile: 1, NextRun: 1,
 	}
 	for i, part := range parts {
 		if ctx.Err() != nil {
@@ -142,7 +139,7 @@ func (r *restoring) plan(ctx context.Context, parts []Part) error {
 			return fmt.Errorf("part %d: %w", i, err)
 		}
 	}
-	r.edit.nextRun = r.edit.flushed + 1
+	r.edit.NextRun = r.edit.Flushed + 1
 	return nil
 }
 
@@ -167,7 +164,7 @@ func (r *restoring) addPart(ctx context.Context, part Part) error {
 	if err != nil {
 		return err
 	}
-	tables := slices.DeleteFunc(c.sorted(), func(p placed) bool { return !p.meta.Bounds.Overlaps(within) })
+	tables := slices.DeleteFunc(c.Sorted(), func(p manifest.LevelTable) bool { return !p.Meta.Bounds.Overlaps(within) })
 	r.numberRuns(tables)
 	for _, p := range tables {
 		r.addTable(part, p, within)
@@ -179,35 +176,35 @@ func (r *restoring) addPart(ctx context.Context, part Part) error {
 // have no keys in common with it, so that their order does not matter; but no two
 // runs of a store may have one number. There are no gaps: else a store that is
 // divided and joined for ever would run out of numbers.
-func (r *restoring) numberRuns(tables []placed) {
+func (r *restoring) numberRuns(tables []manifest.LevelTable) {
 	var runs []uint64
 	for _, p := range tables {
-		runs = append(runs, p.meta.Run)
+		runs = append(runs, p.Meta.Run)
 	}
 	slices.Sort(runs)
 	runs = slices.Compact(runs)
 	for i := range tables {
-		at, _ := slices.BinarySearch(runs, tables[i].meta.Run)
-		tables[i].meta.Run = r.edit.flushed + uint64(at) + 1
+		at, _ := slices.BinarySearch(runs, tables[i].Meta.Run)
+		tables[i].Meta.Run = r.edit.Flushed + uint64(at) + 1
 	}
-	r.edit.flushed += uint64(len(runs))
+	r.edit.Flushed += uint64(len(runs))
 }
 
 // readPart reads what a store consists of. One with a log has writes that are in
 // no table, and one whose manifest has not ended may be open, or have lost edits.
-func (r *restoring) readPart(ctx context.Context, part Part) (c *catalog, err error) {
+func (r *restoring) readPart(ctx context.Context, part Part) (c *manifest.Catalog, err error) {
 	if part.Of != nil {
 		c = part.Of.catalog
-	} else if c, _, err = readCatalog(ctx, r.o.FS, part.Dir); err == nil && c == nil {
+	} else if c, _, err = manifest.Read(ctx, r.o.FS, part.Dir); err == nil && c == nil {
 		err = r.noStore(part.Dir)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkOptions(r.o); err != nil {
+	if err := r.o.checkCatalog(c); err != nil {
 		return nil, err
 	}
-	if !c.closed || c.firstLog < c.nextFile {
+	if !c.Closed || c.FirstLog < c.NextFile {
 		return nil, fmt.Errorf("the store was not closed: open and close it first: %w", ErrOption)
 	}
 	return c, nil
@@ -222,19 +219,19 @@ func (r *restoring) noStore(dir string) error {
 	return err
 }
 
-func (r *restoring) addTable(part Part, p placed, within run.Range) {
-	old := p.meta.Number
+func (r *restoring) addTable(part Part, p manifest.LevelTable, within run.Range) {
+	old := p.Meta.Number
 	r.from = append(r.from, func() string {
 		if part.Of != nil {
 			return part.Table(old)
 		}
 		return filepath.Join(part.Dir, directory.TableName(old))
 	})
-	if !within.Includes(p.meta.Bounds) {
-		p.meta.Clip = p.meta.Clip.Intersect(within)
-		p.meta.Bounds = p.meta.Bounds.Intersect(within)
+	if !within.Includes(p.Meta.Bounds) {
+		p.Meta.Clip = p.Meta.Clip.Intersect(within)
+		p.Meta.Bounds = p.Meta.Bounds.Intersect(within)
 	}
-	p.meta.Number = r.edit.nextFile
-	r.edit.nextFile++
-	r.edit.added = append(r.edit.added, p)
+	p.Meta.Number = r.edit.NextFile
+	r.edit.NextFile++
+	r.edit.Added = append(r.edit.Added, p)
 }

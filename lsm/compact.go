@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -108,10 +109,10 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 		return fmt.Errorf("compaction: %w", err)
 	}
 	info := CompactionInfo{From: c.from, To: c.to}
-	change := &change{removed: c.inputs}
+	change := &manifest.Change{Removed: c.inputs}
 	if c.isMove() {
 		info.Moved = true
-		change.added[c.to] = c.files()
+		change.Added[c.to] = c.files()
 	} else {
 		if err := db.makeRoomOnDisk(c.bytesToWrite(pick.Share)); err != nil {
 			return fmt.Errorf("compaction of level %d: %w", c.from, err)
@@ -119,8 +120,8 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 		if err := c.merge(); err != nil {
 			return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(false)))
 		}
-		change.added = c.rest
-		change.added[c.to] = append(change.added[c.to], c.outputs...)
+		change.Added = c.rest
+		change.Added[c.to] = append(change.Added[c.to], c.outputs...)
 		info.FilesRead, info.FilesWritten = len(c.inputs), len(c.outputs)
 		info.BytesRead = c.bytesRead()
 		for _, f := range c.outputs {
@@ -144,9 +145,9 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 
 // dropFiles takes files out of the tree.
 func (db *DB) dropFiles(files []*version.File) error {
-	c := &change{removed: make(map[*version.File]bool)}
+	c := &manifest.Change{Removed: make(map[*version.File]bool)}
 	for _, f := range files {
-		c.removed[f] = true
+		c.Removed[f] = true
 	}
 	if err := db.commit(c); err != nil {
 		return fmt.Errorf("drop %d tables: %w", len(files), err)

@@ -67,7 +67,7 @@ var damageSteps = []storyStep{
 // speaks.
 func cutOffWithLogs(t *testing.T, s *story) (left *vfstest.Mem, floor int) {
 	require.NoError(t, s.play(damageSteps[:len(damageSteps)-2]))
-	s.db.manifest.mu.Lock() // the flusher gets no further
+	s.db.manifest.Lock() // the flusher gets no further
 	for _, step := range []storyStep{
 		put("a:4", strings.Repeat("fill ", 80)), add("b:1", "z"), batchOf("b:", "batch"),
 		put("c:2", strings.Repeat("large ", storyLarge/5)), del("a:2"), delRange("c", "d"), put("c:3", "new"),
@@ -81,7 +81,7 @@ func cutOffWithLogs(t *testing.T, s *story) (left *vfstest.Mem, floor int) {
 	require.Positive(t, floor)
 	require.NoError(t, s.db.log.Flush())
 	left = s.disk().CrashClone(vfstest.CrashOptions{Keep: 1})
-	s.db.manifest.mu.Unlock()
+	s.db.manifest.Unlock()
 	require.NoError(t, s.db.Close())
 	return left, floor
 }

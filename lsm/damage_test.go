@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs/vfstest"
 	"github.com/weirstate/weir/wal"
 )
@@ -91,19 +92,19 @@ func altered(t *testing.T, content []byte, do func(content []byte, at int)) {
 
 func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 	everyStore(t, func(t *testing.T, d *damagedStore) {
-		c, manifest, err := readCatalog(context.Background(), d.disk, d.dir)
+		c, manifest, err := manifest.Read(context.Background(), d.disk, d.dir)
 		require.NoError(t, err)
-		require.Equal(t, strings.HasPrefix(d.name, "closed"), c.closed)
+		require.Equal(t, strings.HasPrefix(d.name, "closed"), c.Closed)
 		edits := 0
 		_, err = wal.Read(context.Background(), d.disk, d.path(manifest), func([]byte, int64) error { edits++; return nil })
 		require.NoError(t, err)
 		require.Greater(t, edits, 4)
-		logs, err := c.logs(d.files(t))
+		logs, err := c.Logs(d.files(t))
 		require.NoError(t, err)
 		j := d.judge(d.disk.CrashClone(vfstest.CrashOptions{}))
 		if strings.Contains(d.name, "cut off, with a ") {
 			require.Greater(t, len(logs), 1)
-			require.Greater(t, j.report.Tables, len(c.tables), "one of which only a log speaks")
+			require.Greater(t, j.report.Tables, len(c.Tables), "one of which only a log speaks")
 		} else {
 			require.Empty(t, logs)
 		}
@@ -280,9 +281,9 @@ func (d *damagedStore) requireRestore(t *testing.T, disk *vfstest.Mem, what stri
 	err := Restore(t.Context(), "to", []Part{{Dir: d.dir, From: nil, To: []byte("c")}, {Dir: d.dir, From: []byte("c"), To: nil}}, &o)
 	if err != nil {
 		require.True(t, isTyped(err) || errors.Is(err, ErrOption), "%s: %v", what, err)
-		c, err := readCurrent(disk, "to")
+		c, err := manifest.ReadCurrent(disk, "to")
 		require.NoError(t, err)
-		require.Zero(t, c.number, what)
+		require.Zero(t, c.Number, what)
 		return
 	}
 	to := *d

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -50,14 +51,14 @@ func makeRotated(t *testing.T) *vfstest.Mem {
 	o.MemtableBytes = 300
 	db, err := Open("db", o)
 	require.NoError(t, err)
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	first := db.logNumber
 	for _, key := range []string{"aa:1", "aa:2", "aa:3"} {
 		require.NoError(t, db.Put([]byte(key), bytes.Repeat([]byte(key), 40)))
 	}
 	require.Greater(t, db.logNumber, first)
 	left := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, db.Close())
 	return left
 }
@@ -156,16 +157,16 @@ func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
 	require.NoError(t, err)
 	putAll(t, db, "aa:1")
 	require.NoError(t, db.Close())
-	of, err := readCurrent(mem, "db")
+	of, err := manifest.ReadCurrent(mem, "db")
 	require.NoError(t, err)
 	empty, err := Open("empty", goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	require.NoError(t, empty.Close())
-	other, err := readCurrent(mem, "empty")
+	other, err := manifest.ReadCurrent(mem, "empty")
 	require.NoError(t, err)
 
-	good := replace(t, mem, badFile{"db/" + directory.ManifestName(of.number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.number))})
-	requireProblem(t, mem, directory.ManifestName(of.number))
+	good := replace(t, mem, badFile{"db/" + directory.ManifestName(of.Number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.Number))})
+	requireProblem(t, mem, directory.ManifestName(of.Number))
 	replace(t, mem, good)
 	db, err = Open("db", goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
@@ -175,7 +176,7 @@ func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
 
 func contentOfFile(t *testing.T, fsys vfs.FS, name string) []byte {
 	t.Helper()
-	b, err := readFile(fsys, name, 1<<20)
+	b, err := manifest.ReadFile(fsys, name, 1<<20)
 	require.NoError(t, err)
 	return b
 }

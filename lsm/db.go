@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/wal"
@@ -72,7 +73,7 @@ type DB struct {
 	logHead   [32]byte
 	logLost   error // ErrStalled: why nothing is written to the log; see loseLog
 
-	manifest manifest
+	manifest manifest.Manifest
 	janitor  janitor
 	counters counters
 	panics   *eventPanics

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstate/weir/internal/confine"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 )
 
@@ -101,14 +102,14 @@ func splitIn(ctx context.Context, fsys vfs.FS, dir string) (string, error) {
 			return "", fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
 		}
 	}
-	c, _, err := readCatalog(ctx, fsys, dir)
+	c, _, err := manifest.Read(ctx, fsys, dir)
 	switch {
 	case err != nil:
 		return "", err
 	case c == nil:
 		return "", fmt.Errorf("directory %s has no %s: %w", dir, directory.CurrentName, ErrNotStore)
 	}
-	return c.split, nil
+	return c.Split, nil
 }
 
 // fileSystem returns the file system of options, which may be nil.

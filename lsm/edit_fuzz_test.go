@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -24,7 +25,7 @@ func allocatedIn(f func()) uint64 {
 }
 
 // sampleEdits are edits with everything that one may have.
-func sampleEdits() []*edit {
+func sampleEdits() []*manifest.Edit {
 	meta := version.FileMeta{
 		Number: 7, Run: 3, Identity: [16]byte{1, 2, 3}, Size: 4000, Entries: 17, Tombstones: 2,
 		Bounds: run.Range{From: []byte("a"), To: []byte("b")},
@@ -32,11 +33,11 @@ func sampleEdits() []*edit {
 	clipped := meta
 	clipped.Number, clipped.Clip = 300, run.Range{From: []byte("aa"), To: []byte{}}
 	clipped.Bounds.To = nil
-	return []*edit{
+	return []*manifest.Edit{
 		{},
-		{first: true, identity: [16]byte{9}, split: "whole", partitionBytes: 2, nextFile: 1, nextRun: 1},
-		{flushed: 1 << 40, nextFile: maxFileNumber, nextRun: 129, firstLog: 128,
-			removed: []place{{0, 1}, {6, maxFileNumber}}, added: []placed{{0, meta}, {6, clipped}}},
+		{First: true, Identity: [16]byte{9}, Split: "whole", PartitionBytes: 2, NextFile: 1, NextRun: 1},
+		{Flushed: 1 << 40, NextFile: manifest.MaxFileNumber, NextRun: 129, FirstLog: 128,
+			Removed: []manifest.Location{{Level: 0, Number: 1}, {Level: 6, Number: manifest.MaxFileNumber}}, Added: []manifest.LevelTable{{Level: 0, Meta: meta}, {Level: 6, Meta: clipped}}},
 	}
 }
 
@@ -44,16 +45,16 @@ func sampleEdits() []*edit {
 // than they account for. Nothing else is read.
 func FuzzLsmManifestEdit(f *testing.F) {
 	for _, e := range sampleEdits() {
-		b := e.encode()
+		b := e.Encode()
 		f.Add(b)
 		f.Add(b[:len(b)/2])
 		f.Add(append(b, 0))
 	}
-	f.Add(binary.AppendUvarint([]byte{editVersion, 0, 0, 0, 0, 0}, 1<<60))
+	f.Add(binary.AppendUvarint([]byte{manifest.EditVersion, 0, 0, 0, 0, 0}, 1<<60))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var e *edit
+		var e *manifest.Edit
 		var err error
-		took := allocatedIn(func() { e, err = decodeEdit(b) })
+		took := allocatedIn(func() { e, err = manifest.DecodeEdit(b) })
 		if limit := 1<<20 + 64*uint64(len(b)); took > limit {
 			t.Fatalf("%d bytes of edit take %d of memory", len(b), took)
 		}
@@ -63,7 +64,7 @@ func FuzzLsmManifestEdit(f *testing.F) {
 			}
 			return
 		}
-		if again := e.encode(); !bytes.Equal(b, again) {
+		if again := e.Encode(); !bytes.Equal(b, again) {
 			t.Fatalf("%x is read and would be written as %x", b, again)
 		}
 	})
@@ -72,7 +73,7 @@ func FuzzLsmManifestEdit(f *testing.F) {
 // CURRENT that is read is written as the same bytes. Nothing else is read.
 func FuzzLsmCurrent(f *testing.F) {
 	for _, g := range goldenCurrents {
-		f.Add(g.current.content())
+		f.Add(g.current.Content())
 	}
 	for _, content := range []string{
 		"", "2", "3 MANIFEST-000007", "MANIFEST-000007", "MANIFEST-000007 00", "2 MANIFEST-000007 00 0",
@@ -83,15 +84,15 @@ func FuzzLsmCurrent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content string) {
 		// Most of what a fuzzer finds has a wrong checksum: give it the right one too.
 		for _, content := range []string{content, string(pageSummed(content))} {
-			c, err := parseCurrent(content)
+			c, err := manifest.ParseCurrent(content)
 			if err != nil {
 				if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
 					t.Fatal(err)
 				}
 				continue
 			}
-			if c.number == 0 || c.closedBytes < 0 || c.content() != content {
-				t.Fatalf("%q is read and would be written as %q", content, c.content())
+			if c.Number == 0 || c.ClosedBytes < 0 || c.Content() != content {
+				t.Fatalf("%q is read and would be written as %q", content, c.Content())
 			}
 		}
 	})
@@ -108,7 +109,7 @@ func FuzzLsmLogRecord(f *testing.F) {
 	f.Add(appendOp([]byte{recordOps}, opRange, []byte("a"), []byte("b")))
 	f.Add(appendOp([]byte{recordOps}, run.Set, nil, nil)[:3])
 	f.Add([]byte{recordRun, 3})
-	f.Add(appendFileMeta([]byte{recordFile}, &sampleEdits()[2].added[0].meta))
+	f.Add(manifest.AppendFileMeta([]byte{recordFile}, &sampleEdits()[2].Added[0].Meta))
 	f.Add([]byte{})
 	o := Options{Split: modelSplits[2], FS: vfstest.NewMem(vfstest.MemOptions{}), NewMemtable: memtable.NewHash}
 	db, err := Open("db", &o)

@@ -100,24 +100,5 @@ func isFinal(err error) bool {
 	return errors.Is(err, wal.ErrSync) || errors.Is(err, vfs.ErrUnsynced) || errors.Is(err, ErrLockLost)
 }
 
-// ofLog makes errors of the room wal those of this one.
-func ofLog(err error) error {
-	switch {
-	case errors.Is(err, wal.ErrCorrupt):
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	case errors.Is(err, wal.ErrVersion):
-		return fmt.Errorf("%w: %w", ErrVersion, err)
-	}
-	return err
-}
-
-// ignoreFailed is for closing what has failed before, and has said so.
-func ignoreFailed(err error) error {
-	if errors.Is(err, wal.ErrFailed) {
-		return nil
-	}
-	return err
-}
-
 // TableError says which table could not be opened, and has the error.
 type TableError = version.TableError

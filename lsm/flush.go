@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -126,9 +127,9 @@ func (db *DB) flush(group []*version.SealedRun) error {
 			return fmt.Errorf("flush run %d: %w", newest, db.stopIfLost(err))
 		}
 	}
-	change := change{flushed: group}
+	change := manifest.Change{Flushed: group}
 	if f != nil {
-		change.added[0] = []*version.File{f}
+		change.Added[0] = []*version.File{f}
 	}
 	if err := db.commit(&change); err != nil {
 		if f != nil && f != group[0].File {

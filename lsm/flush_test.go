@@ -39,12 +39,12 @@ func TestSmallRunsAreFlushedTogether(t *testing.T) {
 	require.Equal(t, maxWaitingRuns-1, m.Sealed)
 	require.True(t, m.Flushing)
 	putAll(t, db, "last")
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	err := db.Seal()
 	db.owner.Lock()
 	due := len(db.dueRuns())
 	db.owner.Unlock()
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, err)
 	require.Equal(t, maxWaitingRuns, due)
 	waitFor(t, "no run is sealed", func() bool { return db.Metrics().Sealed == 0 })
@@ -70,7 +70,7 @@ func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 	for _, next := range []string{"a view", "a file", "a memtable"} {
 		db := waiting(t, 1)
 		require.Zero(t, due(db))
-		db.manifest.mu.Lock() // the flusher gets no further
+		db.manifest.Lock() // the flusher gets no further
 		want, err := 1, error(nil)
 		switch next {
 		case "a view":
@@ -87,7 +87,7 @@ func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 			db.owner.Unlock()
 		}
 		got := due(db)
-		db.manifest.mu.Unlock()
+		db.manifest.Unlock()
 		require.NoError(t, err)
 		require.Equal(t, want, got, next)
 	}
@@ -133,7 +133,7 @@ func TestRunsThatWritesWaitForAreDue(t *testing.T) {
 	for _, memtableBytes := range []int64{1 << 20, 2 << 20, 3 << 20, 5 << 20, 7 << 20, 8 << 20, 1 << 30} {
 		db := memoryStore(t, Options{Picker: idle{}, BudgetBytes: 16 << 20, MemtableBytes: memtableBytes})
 		setRunAge(db, time.Hour)
-		db.manifest.mu.Lock() // the flusher gets no further
+		db.manifest.Lock() // the flusher gets no further
 		var err error
 		wait, due := false, false
 		for i := 0; i < maxWaitingRuns && err == nil && !wait && !due; i++ {
@@ -142,7 +142,7 @@ func TestRunsThatWritesWaitForAreDue(t *testing.T) {
 			wait, due = db.mustWait(), len(db.dueRuns()) > 0
 			db.owner.Unlock()
 		}
-		db.manifest.mu.Unlock()
+		db.manifest.Unlock()
 		require.NoError(t, err)
 		require.True(t, due && !wait, memtableBytes)
 	}

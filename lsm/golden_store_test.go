@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -131,7 +132,7 @@ func makeOpen(t *testing.T) *vfstest.Mem {
 	db, err := Open("db", goldenOptions(t, mem, LogSynced))
 	require.NoError(t, err)
 	goldenFill(t, db, "one")
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	require.NoError(t, db.Put([]byte("aa:new"), []byte("new")))
 	require.NoError(t, db.Delete([]byte("aa:1")))
 	require.NoError(t, db.Put([]byte("hh:1"), []byte(goldenLarge)))
@@ -140,7 +141,7 @@ func makeOpen(t *testing.T) *vfstest.Mem {
 	b.Append([]byte("zz:2"), []byte("zz2"))
 	require.NoError(t, db.Apply(&b))
 	left := mem.CrashClone(vfstest.CrashOptions{Keep: 0})
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, db.Close())
 	return left
 }
@@ -159,11 +160,11 @@ func TestStoresAreRead(t *testing.T) {
 		require.Empty(t, report.Problems)
 		require.Positive(t, report.Tables)
 
-		c, _, err := readCatalog(context.Background(), mem, "db")
+		c, _, err := manifest.Read(context.Background(), mem, "db")
 		require.NoError(t, err)
 		clips := 0
-		for _, p := range c.tables {
-			if p.meta.Clip.To != nil || len(p.meta.Clip.From) > 0 {
+		for _, p := range c.Tables {
+			if p.Meta.Clip.To != nil || len(p.Meta.Clip.From) > 0 {
 				clips++
 			}
 		}
@@ -196,7 +197,7 @@ func copyFiles(t *testing.T, to vfs.FS, toDir string, from vfs.FS, fromDir strin
 		if name == directory.LockName {
 			continue
 		}
-		content, err := readFile(from, filepath.Join(fromDir, name), 1<<20)
+		content, err := manifest.ReadFile(from, filepath.Join(fromDir, name), 1<<20)
 		require.NoError(t, err)
 		writeFile(t, to, filepath.Join(toDir, name), content)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -39,19 +40,19 @@ var colon = Split{Name: "colon", Func: func(key []byte) int {
 
 // goldenEdits are edits, and what the page makes of them.
 var goldenEdits = map[string]struct {
-	edit edit
+	edit manifest.Edit
 	page pageEdit
 }{
 	"v1-first.edit": {
-		edit{
-			first: true, identity: [16]byte([]byte(goldenIdentity)), split: "colon", partitionBytes: 2,
-			flushed: 300, nextFile: 1_000_001, nextRun: 301, firstLog: 999_999,
-			added: []placed{
-				{0, version.FileMeta{
+		manifest.Edit{
+			First: true, Identity: [16]byte([]byte(goldenIdentity)), Split: "colon", PartitionBytes: 2,
+			Flushed: 300, NextFile: 1_000_001, NextRun: 301, FirstLog: 999_999,
+			Added: []manifest.LevelTable{
+				{Level: 0, Meta: version.FileMeta{
 					Number: 7, Run: 300, Identity: [16]byte([]byte(otherIdentity)), Size: 70_000, Entries: 500, Tombstones: 3,
 					Bounds: run.Range{From: []byte("aa:1"), To: []byte("zz:\x00")}, Clip: run.Range{From: []byte{}},
 				}},
-				{6, version.FileMeta{
+				{Level: 6, Meta: version.FileMeta{
 					Number: 1_000_000, Run: 1, Size: 1<<63 - 1,
 					Bounds: run.Range{From: []byte("b"), To: []byte("bz")}, Clip: run.Range{From: []byte("b"), To: []byte("bz")},
 				}},
@@ -67,10 +68,10 @@ var goldenEdits = map[string]struct {
 		},
 	},
 	"v1-step.edit": {
-		edit{
-			flushed: 301, nextFile: 1_000_004, nextRun: 303, firstLog: 1_000_004,
-			removed: []place{{0, 7}, {6, 1_000_000}},
-			added: []placed{{1, version.FileMeta{
+		manifest.Edit{
+			Flushed: 301, NextFile: 1_000_004, NextRun: 303, FirstLog: 1_000_004,
+			Removed: []manifest.Location{{Level: 0, Number: 7}, {Level: 6, Number: 1_000_000}},
+			Added: []manifest.LevelTable{{Level: 1, Meta: version.FileMeta{
 				Number: 7, Run: 300, Identity: [16]byte([]byte(otherIdentity)), Size: 70_000, Entries: 500, Tombstones: 3,
 				Bounds: run.Range{From: []byte{}}, Clip: run.Range{From: []byte{}},
 			}}},
@@ -82,7 +83,7 @@ var goldenEdits = map[string]struct {
 		},
 	},
 	"v1-numbers.edit": {
-		edit{flushed: maxFileNumber, nextFile: maxFileNumber, nextRun: maxFileNumber, firstLog: 1},
+		manifest.Edit{Flushed: manifest.MaxFileNumber, NextFile: manifest.MaxFileNumber, NextRun: manifest.MaxFileNumber, FirstLog: 1},
 		pageEdit{version: 1, flushed: 1e19 - 1, nextFile: 1e19 - 1, nextRun: 1e19 - 1, firstLog: 1},
 	},
 }
@@ -165,22 +166,22 @@ func readGolden(t *testing.T, file string) []byte {
 // version, or find out why.
 func TestEditsAreWrittenByteForByte(t *testing.T) {
 	for file, g := range goldenEdits {
-		golden(t, file, g.edit.encode())
+		golden(t, file, g.edit.Encode())
 		golden(t, file, g.page.build())
 	}
 }
 
 // goldenCurrents are contents of CURRENT, and what the page makes of them.
 var goldenCurrents = map[string]struct {
-	current current
+	current manifest.Current
 	page    []byte
 }{
-	"v1-7.current":      {current{number: 7, file: wal.Identity([]byte(otherIdentity))}, pageCurrent(7, otherIdentity)},
-	"v1-large.current":  {current{number: 12_345_678, file: wal.Identity([]byte(goldenIdentity))}, pageCurrent(12_345_678, goldenIdentity)},
-	"v2-closed.current": {current{7, wal.Identity([]byte(otherIdentity)), 4711}, pageClosedCurrent(7, otherIdentity, 4711)},
+	"v1-7.current":      {manifest.Current{Number: 7, File: wal.Identity([]byte(otherIdentity))}, pageCurrent(7, otherIdentity)},
+	"v1-large.current":  {manifest.Current{Number: 12_345_678, File: wal.Identity([]byte(goldenIdentity))}, pageCurrent(12_345_678, goldenIdentity)},
+	"v2-closed.current": {manifest.Current{Number: 7, File: wal.Identity([]byte(otherIdentity)), ClosedBytes: 4711}, pageClosedCurrent(7, otherIdentity, 4711)},
 	"v2-highest.current": {
-		current{maxFileNumber, wal.Identity([]byte(goldenIdentity)), 1<<63 - 1},
-		pageClosedCurrent(maxFileNumber, goldenIdentity, 1<<63-1),
+		manifest.Current{Number: manifest.MaxFileNumber, File: wal.Identity([]byte(goldenIdentity)), ClosedBytes: 1<<63 - 1},
+		pageClosedCurrent(manifest.MaxFileNumber, goldenIdentity, 1<<63-1),
 	},
 }
 
@@ -188,41 +189,41 @@ var goldenCurrents = map[string]struct {
 // find out why.
 func TestCurrentIsWrittenByteForByteAndRead(t *testing.T) {
 	for file, g := range goldenCurrents {
-		golden(t, file, []byte(g.current.content()))
+		golden(t, file, []byte(g.current.Content()))
 		golden(t, file, g.page)
 		b := readGolden(t, file)
-		require.LessOrEqual(t, len(b), maxCurrentBytes)
-		c, err := parseCurrent(string(b))
+		require.LessOrEqual(t, len(b), manifest.MaxCurrentBytes)
+		c, err := manifest.ParseCurrent(string(b))
 		require.NoError(t, err, file)
 		require.Equal(t, g.current, c, file)
 		for n := range b {
-			_, err := parseCurrent(string(b[:n]))
+			_, err := manifest.ParseCurrent(string(b[:n]))
 			require.ErrorIs(t, err, ErrCorrupt, "%s cut to %d bytes", file, n)
 			for bit := range 8 {
 				flipped := bytes.Clone(b)
 				flipped[n] ^= 1 << bit
-				_, err := parseCurrent(string(flipped))
+				_, err := manifest.ParseCurrent(string(flipped))
 				require.ErrorIs(t, err, ErrCorrupt, "%s, bit %d of byte %d", file, bit, n)
 			}
 		}
-		_, err = parseCurrent(string(b) + "\n")
+		_, err = manifest.ParseCurrent(string(b) + "\n")
 		require.ErrorIs(t, err, ErrCorrupt)
 	}
-	_, err := parseCurrent(string(pageSummed("3 something else")))
+	_, err := manifest.ParseCurrent(string(pageSummed("3 something else")))
 	require.ErrorIs(t, err, ErrVersion)
 }
 
 func TestEditsAreRead(t *testing.T) {
 	for file, g := range goldenEdits {
 		b := readGolden(t, file)
-		e, err := decodeEdit(b)
+		e, err := manifest.DecodeEdit(b)
 		require.NoError(t, err, file)
 		require.Equal(t, &g.edit, e, file)
 		for n := range b {
-			_, err := decodeEdit(b[:n])
+			_, err := manifest.DecodeEdit(b[:n])
 			require.ErrorIs(t, err, ErrCorrupt, "%s cut to %d bytes", file, n)
 		}
-		_, err = decodeEdit(append(b, 0))
+		_, err = manifest.DecodeEdit(append(b, 0))
 		require.ErrorIs(t, err, ErrCorrupt)
 	}
 }
@@ -235,9 +236,9 @@ func TestFlippedEditsAreRefusedOrWrittenSo(t *testing.T) {
 			for bit := range 8 {
 				flipped := bytes.Clone(b)
 				flipped[i] ^= 1 << bit
-				e, err := decodeEdit(flipped)
+				e, err := manifest.DecodeEdit(flipped)
 				if err == nil {
-					require.True(t, bytes.Equal(flipped, e.encode()), "%s, bit %d of byte %d", file, bit, i)
+					require.True(t, bytes.Equal(flipped, e.Encode()), "%s, bit %d of byte %d", file, bit, i)
 					continue
 				}
 				want := ErrCorrupt
@@ -281,7 +282,7 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 	}
 	require.NoError(t, db.Close())
 
-	golden(t, "v1-file.record", appendFileMeta([]byte{recordFile}, &goldenFile))
+	golden(t, "v1-file.record", manifest.AppendFileMeta([]byte{recordFile}, &goldenFile))
 	golden(t, "v1-file.record", pageRecord(3, func(p *page) {
 		p.table(pageTable{0, 200, 3, goldenIdentity, 900_000, 1, 0, [2]string{"aa:1", "aa:1\x00"}, [2]string{"", noEnd}})
 	}))

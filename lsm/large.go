@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 )
@@ -84,7 +85,7 @@ func (db *DB) logLarge(f *version.File) (end logEnd, err error) {
 	if err := db.dir.Sync(); err != nil {
 		return end, db.refuseLarge(errors.Join(err, f.Table.Close(), db.dir.Remove(name)))
 	}
-	end, err = db.logRecord(appendFileMeta([]byte{recordFile}, &f.FileMeta))
+	end, err = db.logRecord(manifest.AppendFileMeta([]byte{recordFile}, &f.FileMeta))
 	if err != nil {
 		db.report(f.Table.Close())
 		if n := len(db.logs); n > 0 && db.failed == nil {

@@ -1,7 +1,10 @@
 package lsm
 
-import "github.com/weirstate/weir/lsm/internal/version"
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/weirstate/weir/lsm/internal/version"
+)
 
 // leveled is the usual Picker: level 0 takes runs as they are flushed, each level
 // below is one run of ten times the size of the one above.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -112,12 +113,12 @@ func TestStoreWhoseDirectoryWasReplacedMakesNoCheckpointOfTheNewOne(t *testing.T
 // The lock of a directory is lost while a store is made there.
 func TestStoreIsNotMadeWhereTheLockIsLost(t *testing.T) {
 	fsys := vfstest.NewMem(vfstest.MemOptions{})
-	e := &edit{first: true, nextFile: 3, nextRun: 1}
+	e := &manifest.Edit{First: true, NextFile: 3, NextRun: 1}
 	for number := range uint64(2) {
 		f, err := fsys.Create(fmt.Sprint("table", number))
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
-		e.added = append(e.added, placed{meta: version.FileMeta{Number: number + 1}})
+		e.Added = append(e.Added, manifest.LevelTable{Meta: version.FileMeta{Number: number + 1}})
 	}
 	err := makeStore(t.Context(), fsys, "/db", e, func(i int) string {
 		if i == 1 {
@@ -138,7 +139,7 @@ func contentsIn(t *testing.T, fsys vfs.FS, dir string) map[string]string {
 	require.NoError(t, err)
 	all := make(map[string]string)
 	for _, name := range names {
-		content, err := readFile(fsys, filepath.Join(dir, name), 1<<20)
+		content, err := manifest.ReadFile(fsys, filepath.Join(dir, name), 1<<20)
 		require.NoError(t, err)
 		all[name] = string(content)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -117,9 +118,9 @@ func (db *DB) logged(at int64, err error) (end logEnd, _ error) {
 // appendOp adds an operation to a record, as logOp writes it.
 func appendOp(b []byte, kind run.Kind, key, value []byte) []byte {
 	b = append(b, byte(kind))
-	b = appendBytes(b, key)
+	b = manifest.AppendBytes(b, key)
 	if kind.HasValue() || kind == opRange {
-		b = appendBytes(b, value)
+		b = manifest.AppendBytes(b, value)
 	}
 	return b
 }
@@ -153,7 +154,7 @@ type oldLog struct {
 	table           string      // of a write that was refused, which the log may name
 }
 
-// firstLog is the oldest log that is needed when all runs up to flushed are in
+// FirstLog is the oldest log that is needed when all runs up to flushed are in
 // the tree: the number of the next file if none is, so that any lower one is
 // that of a log which must be there.
 func (db *DB) firstLog(flushed uint64) uint64 {
@@ -180,7 +181,7 @@ func (db *DB) removeLogs(first uint64) {
 	db.owner.Unlock()
 	for _, l := range gone {
 		if l.w != nil {
-			db.report(ignoreFailed(l.w.Close(false)))
+			db.report(manifest.IgnoreFailed(l.w.Close(false)))
 		}
 		db.report(db.dir.Remove(directory.LogName(l.number)))
 		if l.table != "" {
@@ -205,7 +206,7 @@ func (db *DB) closeLog(discard bool) (err error) {
 	case discard:
 		err = db.log.Discard()
 	default:
-		err = ignoreFailed(db.log.Close(false))
+		err = manifest.IgnoreFailed(db.log.Close(false))
 	}
 	if discard || !db.isComplete() {
 		return err
@@ -217,5 +218,5 @@ func (db *DB) closeLog(discard bool) (err error) {
 		db.logNumber = 0
 	}
 	db.owner.Unlock()
-	return db.commit(&change{})
+	return db.commit(&manifest.Change{})
 }

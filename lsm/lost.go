@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -19,21 +20,6 @@ import (
 // maxLostBytes is how much is kept of tables that were set aside, or as much as the
 // tables of the tree have if that is more.
 const maxLostBytes = 64 << 20
-
-// unlistedTables are the numbers of tables in a directory, ascending, that were made
-// after the last edit of a manifest, if the store was not closed after it.
-func (c *catalog) unlistedTables(names []string) (numbers []uint64) {
-	if c.closed {
-		return nil
-	}
-	for _, name := range names {
-		if kind, number := directory.ParseName(name); kind == directory.TableFile && number >= c.nextFile {
-			numbers = append(numbers, number)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers
-}
 
 // isWhole reports whether a file is a table that was written to its end, as far as
 // can be told. One that cannot be read, or of a later version, counts.
@@ -47,8 +33,8 @@ func (db *DB) isWhole(number uint64) bool {
 
 // setAsideLost gives whole tables another name that neither the manifest nor a log
 // names. It is done before there is a new manifest, whose edits know no more of them.
-func (db *DB) setAsideLost(ctx context.Context, names []string, logs []uint64, c *catalog) error {
-	unlisted := c.unlistedTables(names)
+func (db *DB) setAsideLost(ctx context.Context, names []string, logs []uint64, c *manifest.Catalog) error {
+	unlisted := c.UnlistedTables(names)
 	if len(unlisted) > 0 {
 		named, err := db.tablesOfLogs(ctx, logs, c)
 		if err != nil {
@@ -64,7 +50,7 @@ func (db *DB) setAsideLost(ctx context.Context, names []string, logs []uint64, c
 		db.o.Events.TableLost(info)
 		names = append(names, directory.LostName(number))
 	}
-	db.limitLost(names, max(maxLostBytes, c.tableBytes()))
+	db.limitLost(names, max(maxLostBytes, c.TableBytes()))
 	return nil
 }
 
@@ -83,16 +69,8 @@ func (db *DB) limitLost(names []string, limitBytes int64) {
 	}
 }
 
-// tableBytes is the size of all tables of the tree.
-func (c *catalog) tableBytes() (n int64) {
-	for _, p := range c.tables {
-		n += p.meta.Size
-	}
-	return n
-}
-
 // tablesOfLogs are the numbers of the tables that logs name.
-func (db *DB) tablesOfLogs(ctx context.Context, logs []uint64, c *catalog) (namedTables, error) {
+func (db *DB) tablesOfLogs(ctx context.Context, logs []uint64, c *manifest.Catalog) (namedTables, error) {
 	named := namedTables{}
 	err := newReplayer(&db.o, c, named).read(ctx, db.dir.FS, db.dir.Path, logs, func(LogInfo) {})
 	return named, err

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -52,10 +53,10 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 			}
 			require.NoError(t, db.Close())
 			dir := map[bool]string{false: "db", true: "copy"}[copied]
-			c, err := readCurrent(mem, dir)
+			c, err := manifest.ReadCurrent(mem, dir)
 			require.NoError(t, err)
-			whole := contentOfFile(t, mem, dir+"/"+directory.ManifestName(c.number))
-			require.EqualValues(t, len(whole), c.closedBytes)
+			whole := contentOfFile(t, mem, dir+"/"+directory.ManifestName(c.Number))
+			require.EqualValues(t, len(whole), c.ClosedBytes)
 			for kept := range whole {
 				zeroed := bytes.Clone(whole)
 				clear(zeroed[kept:])
@@ -64,7 +65,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 						continue
 					}
 					disk := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
-					replace(t, disk, badFile{dir + "/" + directory.ManifestName(c.number), damaged})
+					replace(t, disk, badFile{dir + "/" + directory.ManifestName(c.Number), damaged})
 					before := contents(t, disk, dir)
 					o := &Options{FS: disk, Budget: storyBudget(t), Log: mode}
 					_, err := Open(dir, o)
@@ -83,9 +84,9 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, storeOfRuns(t, mem, 1, LogOff).Close())
-	c, err := readCurrent(mem, "db")
+	c, err := manifest.ReadCurrent(mem, "db")
 	require.NoError(t, err)
-	name := "db/" + directory.ManifestName(c.number)
+	name := "db/" + directory.ManifestName(c.Number)
 	replace(t, mem, badFile{name, append(contentOfFile(t, mem, name), 0)})
 	_, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
 	require.ErrorIs(t, err, ErrCorrupt)
@@ -96,10 +97,10 @@ func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
 func TestOnlyACleanCloseSaysSo(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	size := func() int64 {
-		c, err := readCurrent(mem, "db")
+		c, err := manifest.ReadCurrent(mem, "db")
 		require.NoError(t, err)
-		require.NotZero(t, c.number)
-		return c.closedBytes
+		require.NotZero(t, c.Number)
+		return c.ClosedBytes
 	}
 	db := storeOfRuns(t, mem, 1, LogOff)
 	require.Zero(t, size())
@@ -126,12 +127,12 @@ func lostStore(t *testing.T, runs int) *vfstest.Mem {
 	db := storeOfRuns(t, mem, runs, LogOff)
 	left := mem.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, db.Discard())
-	c, err := readCurrent(left, "db")
+	c, err := manifest.ReadCurrent(left, "db")
 	require.NoError(t, err)
-	name := "db/" + directory.ManifestName(c.number)
+	name := "db/" + directory.ManifestName(c.Number)
 	whole := contentOfFile(t, left, name)
-	e := edit{first: true, identity: db.identity, split: WholeKey.Name, nextFile: c.number + 1, nextRun: 1, firstLog: c.number + 1}
-	clear(whole[36+36+2+len(e.encode()):]) // behind its header and the first frame
+	e := manifest.Edit{First: true, Identity: db.identity, Split: WholeKey.Name, NextFile: c.Number + 1, NextRun: 1, FirstLog: c.Number + 1}
+	clear(whole[36+36+2+len(e.Encode()):]) // behind its header and the first frame
 	replace(t, left, badFile{name, whole})
 	return left
 }
@@ -241,11 +242,11 @@ func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
 func TestTablesOfLogsAreNotLost(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := storeOfRuns(t, mem, 1, LogSynced)
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	large := bytes.Repeat([]byte("large"), storyLarge/5+1)
 	require.NoError(t, db.Put([]byte("large"), large))
 	left := mem.CrashClone(vfstest.CrashOptions{})
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, db.Close())
 	o := &Options{FS: left, Budget: storyBudget(t), Log: LogSynced}
 	o.Events.TableLost = func(info TableInfo) { t.Errorf("table %d is set aside", info.File) }

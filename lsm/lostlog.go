@@ -1,5 +1,6 @@
 package lsm
 
+import "github.com/weirstate/weir/lsm/internal/manifest"
 import "fmt"
 
 // A log that cannot be written, as on a full disk, is never added to again: a later
@@ -51,7 +52,7 @@ func (db *DB) mendLog() error {
 		return nil
 	}
 	if !retired {
-		if err := db.commit(&change{}); err != nil {
+		if err := db.commit(&manifest.Change{}); err != nil {
 			return err
 		}
 	}
@@ -60,7 +61,7 @@ func (db *DB) mendLog() error {
 			return err
 		}
 	}
-	if err := db.commit(&change{}); err != nil { // names the new one
+	if err := db.commit(&manifest.Change{}); err != nil { // names the new one
 		return err
 	}
 	db.owner.Lock()
@@ -73,8 +74,8 @@ func (db *DB) mendLog() error {
 // replaceLog begins a log. The lock is not held while it is made; the mutex of the
 // manifest is, so that no edit says meanwhile that only later logs are needed.
 func (db *DB) replaceLog() error {
-	db.manifest.mu.Lock()
-	defer db.manifest.mu.Unlock()
+	db.manifest.Lock()
+	defer db.manifest.Unlock()
 	number := db.newFileNumber()
 	w, err := db.createLog(number)
 	if err != nil {

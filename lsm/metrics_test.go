@@ -33,11 +33,11 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	setRunAge(db, 0)
 	settled(t, db)
 
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	putAll(t, db, "a")
 	err := db.Seal()
 	flushing := db.Metrics().Flushing
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, err)
 	require.True(t, flushing)
 	settled(t, db)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -101,11 +102,11 @@ func (w *world) crash() {
 
 // flushedIn is the newest run of which the manifest of a store knows.
 func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
-	c, _, err := readCatalog(context.Background(), fsys, dir)
+	c, _, err := manifest.Read(context.Background(), fsys, dir)
 	if err != nil {
 		return 0, err
 	}
-	return c.flushed, nil
+	return c.Flushed, nil
 }
 
 // survivor is the state that rows are, if it may be. Without a log it is that at

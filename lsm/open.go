@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -55,7 +56,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.owner.Mutex = &sync.Mutex{}
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.progress.L = &db.owner
-	db.manifest.maxBytes = maxManifestBytes
+	db.manifest.Init(db.dir, db.report)
 	db.janitor.init(db)
 	db.tables = version.NewTableStore(db.dir, &db.owner, o.tables())
 	db.versions = version.NewSet(db.releaseRun, db.janitor.add)
@@ -108,19 +109,19 @@ func (db *DB) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// readCatalog reads what the manifest says, or makes a store.
-func (db *DB) readCatalog(ctx context.Context, names []string) (*catalog, error) {
-	c, _, err := readCatalog(ctx, db.dir.FS, db.dir.Path)
+// Read reads what the manifest says, or makes a store.
+func (db *DB) readCatalog(ctx context.Context, names []string) (*manifest.Catalog, error) {
+	c, _, err := manifest.Read(ctx, db.dir.FS, db.dir.Path)
 	if err != nil {
 		return nil, err
 	}
 	if c != nil {
-		return c, c.checkOptions(&db.o)
+		return c, db.o.checkCatalog(c)
 	}
 	if err := directory.CheckEmpty(db.dir.Path, names); err != nil {
 		return nil, err
 	}
-	return &catalog{edit: edit{first: true, identity: newIdentity(), nextFile: 1, nextRun: 1, firstLog: 1}}, nil
+	return &manifest.Catalog{Edit: manifest.Edit{First: true, Identity: newIdentity(), NextFile: 1, NextRun: 1, FirstLog: 1}}, nil
 }
 
 // newIdentity is by which a store is told from others.
@@ -130,19 +131,19 @@ func newIdentity() (id [16]byte) {
 }
 
 // openTree opens all tables.
-func (db *DB) openTree(ctx context.Context, c *catalog) error {
-	db.identity = c.identity
-	db.nextFile, db.activeRun, db.flushedRun = c.nextFile, c.nextRun, c.flushed
+func (db *DB) openTree(ctx context.Context, c *manifest.Catalog) error {
+	db.identity = c.Identity
+	db.nextFile, db.activeRun, db.flushedRun = c.NextFile, c.NextRun, c.Flushed
 	t := &version.Tree{}
-	for _, p := range c.tables {
+	for _, p := range c.Tables {
 		if ctx.Err() != nil {
 			return errors.Join(context.Cause(ctx), db.tables.CloseTree(t))
 		}
-		f, err := db.tables.Open(p.meta)
+		f, err := db.tables.Open(p.Meta)
 		if err != nil {
 			return errors.Join(err, db.tables.CloseTree(t))
 		}
-		t.Levels[p.level] = append(t.Levels[p.level], f)
+		t.Levels[p.Level] = append(t.Levels[p.Level], f)
 	}
 	for level, files := range t.Levels {
 		version.SortLevel(level, files)
@@ -155,8 +156,8 @@ func (db *DB) openTree(ctx context.Context, c *catalog) error {
 }
 
 // recover brings back what logs have, and begins a manifest and a log.
-func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
-	logs, err := c.logs(names)
+func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) error {
+	logs, err := c.Logs(names)
 	if err != nil {
 		return err
 	}
@@ -167,7 +168,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
 	// have spoken of it.
 	for _, name := range names {
 		number := directory.NumberOf(name)
-		if number > maxNextNumber {
+		if number > manifest.MaxNextNumber {
 			return fmt.Errorf("%s has a number that was never given out: %w", name, ErrCorrupt)
 		}
 		db.nextFile = max(db.nextFile, number+1)
@@ -191,7 +192,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *catalog) error {
 			return err
 		}
 	}
-	return db.commit(&change{})
+	return db.commit(&manifest.Change{})
 }
 
 // removeManifests removes those that were there before the one that counts from
@@ -220,7 +221,7 @@ func (db *DB) removeLeftovers() error {
 	if err != nil {
 		return err
 	}
-	needed := map[string]bool{directory.ManifestName(db.manifest.number): true}
+	needed := map[string]bool{directory.ManifestName(db.manifest.Number()): true}
 	if db.log != nil {
 		needed[directory.LogName(db.logNumber)] = true
 	}

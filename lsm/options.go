@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
@@ -118,8 +119,6 @@ const (
 	maxMemtableBytes = 64 << 20
 	minBlockBytes    = 512
 	maxBlockBytes    = 64 << 10
-	// maxPartitionBytes is less than the bounds of files keep of a key.
-	maxPartitionBytes = 64
 )
 
 // complete checks the options and fills in defaults.
@@ -167,8 +166,8 @@ func (o *Options) check() error {
 	switch {
 	case o.Split.Name == "":
 		return fmt.Errorf("a split function has no name")
-	case o.PartitionBytes < 0 || o.PartitionBytes > maxPartitionBytes:
-		return fmt.Errorf("partitions of %d bytes, 0 to %d are possible", o.PartitionBytes, maxPartitionBytes)
+	case o.PartitionBytes < 0 || o.PartitionBytes > manifest.MaxPartitionBytes:
+		return fmt.Errorf("partitions of %d bytes, 0 to %d are possible", o.PartitionBytes, manifest.MaxPartitionBytes)
 	case o.Log > LogSynced:
 		return fmt.Errorf("log mode %d", o.Log)
 	case o.BlockBytes < minBlockBytes || o.BlockBytes > maxBlockBytes:
@@ -215,4 +214,13 @@ func (o *Options) tables() version.TableOptions {
 		Slabs: o.Budget.slabs, Cache: o.Budget.cache, Handles: o.Budget.handles,
 		FilterMemory: o.Budget.Limit() / maxFilterShare,
 	}
+}
+
+// checkCatalog compares what can never change with what the store was made with.
+func (o *Options) checkCatalog(c *manifest.Catalog) error {
+	if c.Split != o.Split.Name || c.PartitionBytes != o.PartitionBytes {
+		return fmt.Errorf("split %q and partitions of %d bytes, made with %q and %d: %w",
+			o.Split.Name, o.PartitionBytes, c.Split, c.PartitionBytes, ErrMismatch)
+	}
+	return nil
 }

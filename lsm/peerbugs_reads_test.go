@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -186,7 +187,7 @@ func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
 		flushed(t, db, db.Put([]byte("k"), []byte(value)), db.Delete([]byte("l")))
 		require.NoError(t, db.Close())
 		table := storeNames(t, mem, directory.TableFile)[0]
-		good, err := readFile(mem, table, 1<<20)
+		good, err := manifest.ReadFile(mem, table, 1<<20)
 		require.NoError(t, err)
 		at := bytes.Index(good, []byte(value[:30]))
 		require.Positive(t, at)

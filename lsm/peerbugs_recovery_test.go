@@ -28,7 +28,7 @@ func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]stri
 	want = map[string]string{"a:flushed": "of a:flushed"}
 	putAll(t, db, "a:flushed")
 	flushed(t, db)
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	for i := range 12 {
 		key, value := fmt.Sprintf("%c:%d", 'a'+i%3, i), strings.Repeat(fmt.Sprint(i), 80)
 		require.NoError(t, db.Put([]byte(key), []byte(value)))
@@ -44,7 +44,7 @@ func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]stri
 		}
 	}
 	left = mem.CrashClone(vfstest.CrashOptions{})
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, db.Close())
 	names, err := left.List("db")
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -100,7 +101,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 		for _, kept := range keptAfterACrash(n, 3) {
 			left := mem.CrashClone(kept)
 			for _, dir := range []string{"db", "copy", "half"} {
-				if _, _, err := readCatalog(context.Background(), left, dir); err != nil {
+				if _, _, err := manifest.Read(context.Background(), left, dir); err != nil {
 					return fmt.Errorf("%s, %v kept: %w", dir, kept.Keep, err)
 				}
 			}
@@ -114,9 +115,9 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 		putAll(t, db, "a", "b")
 		flushed(t, db)
 		require.NoError(t, db.Compact())
-		db.manifest.mu.Lock()
+		db.manifest.Lock()
 		err = db.newManifest() // it has grown
-		db.manifest.mu.Unlock()
+		db.manifest.Unlock()
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
 	}
@@ -130,7 +131,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 
 // rocksdb#10573, #5287, leveldb#195: directories were not synced, that of CURRENT
 // or that of tables which came from elsewhere, and a name was gone, or an old one
-// gone before the new one was there. Protection: durable.MkdirAll, openLog, logLarge,
+// gone before the new one was there. Protection: MkdirAllSync, openLog, logLarge,
 // writeEdit and writeManifest sync names before anything speaks of them. Fails
 // without any one of the five.
 func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {

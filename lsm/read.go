@@ -1,7 +1,9 @@
 package lsm
 
-import "github.com/weirstate/weir/lsm/internal/version"
-import "github.com/weirstate/weir/internal/run"
+import (
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
+)
 
 // Get adds the key's value to dst and says whether there is one. It is
 // ErrTooLarge for a value that appends have made larger than the limit: Stream

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/wal"
@@ -39,8 +40,8 @@ type replayTarget interface {
 	table(m version.FileMeta) error
 }
 
-func newReplayer(o *Options, c *catalog, to replayTarget) *replayer {
-	return &replayer{o: o, identity: c.identity, flushed: c.flushed, to: to}
+func newReplayer(o *Options, c *manifest.Catalog, to replayTarget) *replayer {
+	return &replayer{o: o, identity: c.Identity, flushed: c.Flushed, to: to}
 }
 
 // read reads logs, in order. The first that has lost its end is the last one that
@@ -54,7 +55,7 @@ func (r *replayer) read(ctx context.Context, fsys vfs.FS, dir string, numbers []
 			err = fmt.Errorf("the log behind it is missing: %w", ErrCorrupt)
 		}
 		if err != nil {
-			return fmt.Errorf("log %d: %w", number, ofLog(directory.Missing(err)))
+			return fmt.Errorf("log %d: %w", number, manifest.LogError(directory.Missing(err)))
 		}
 		if !r.cut {
 			done(LogInfo{Log: number, Bytes: outcome.Size, Clean: outcome.Clean})
@@ -65,7 +66,7 @@ func (r *replayer) read(ctx context.Context, fsys vfs.FS, dir string, numbers []
 }
 
 func (r *replayer) record(b []byte, _ int64) error {
-	p := parserOf(b)
+	p := manifest.NewParser(b)
 	kind := p.Byte()
 	if !r.begun {
 		r.begun = true
@@ -83,14 +84,14 @@ func (r *replayer) record(b []byte, _ int64) error {
 	}
 	switch kind {
 	case recordRun:
-		number := p.Uvarint(maxFileNumber)
-		if err := p.end("log record"); err != nil {
+		number := p.Uvarint(manifest.MaxFileNumber)
+		if err := p.Finish("log record"); err != nil {
 			return err
 		}
 		return r.beginRun(number)
 	case recordFile:
-		m := p.fileMeta()
-		if err := p.end("log record"); err != nil {
+		m := p.FileMeta()
+		if err := p.Finish("log record"); err != nil {
 			return err
 		}
 		return r.table(m)
@@ -134,7 +135,7 @@ func (r *replayer) table(m version.FileMeta) error {
 
 // ops gives operations to the target. A record is whole or damaged, and the log
 // has found out: whatever does not fit here was written so.
-func (r *replayer) ops(p *parser) error {
+func (r *replayer) ops(p *manifest.Parser) error {
 	for len(p.Rest) > 0 {
 		kind := run.Kind(p.Byte())
 		key := p.Bytes(uint64(maxMemtableEntry))
@@ -153,7 +154,7 @@ func (r *replayer) ops(p *parser) error {
 			r.to.operation(kind, key, value)
 		}
 	}
-	return p.end("log record")
+	return p.Finish("log record")
 }
 
 // fits says whether a store like this one notes such an operation.
@@ -174,7 +175,7 @@ type recovery struct {
 }
 
 // replay brings back what the logs have that the tree has not.
-func (db *DB) replay(ctx context.Context, numbers []uint64, c *catalog) error {
+func (db *DB) replay(ctx context.Context, numbers []uint64, c *manifest.Catalog) error {
 	r := recovery{db: db, ctx: ctx}
 	defer r.release()
 	if err := newReplayer(&db.o, c, &r).read(ctx, db.dir.FS, db.dir.Path, numbers, db.o.Events.LogReplayed); err != nil {

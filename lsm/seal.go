@@ -1,7 +1,10 @@
 package lsm
 
-import "github.com/weirstate/weir/lsm/internal/version"
-import "time"
+import (
+	"time"
+
+	"github.com/weirstate/weir/lsm/internal/version"
+)
 
 // Seal ends the active run: what is written from now on is another one. It takes
 // constant time. A crash takes a store without a log back to a seal; see the

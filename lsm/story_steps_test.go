@@ -11,9 +11,9 @@ import (
 
 func open(s *story) (err error) {
 	if s.db, err = Open(storyDir, &s.o); err == nil && s.manifestBytes > 0 {
-		s.db.manifest.mu.Lock()
-		s.db.manifest.maxBytes = s.manifestBytes
-		s.db.manifest.mu.Unlock()
+		s.db.manifest.Lock()
+		s.db.manifest.MaxBytes = s.manifestBytes
+		s.db.manifest.Unlock()
 	}
 	return err
 }

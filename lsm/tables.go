@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 )
 
@@ -15,7 +16,7 @@ import (
 // Thread safety: safe for concurrent use, but for Close.
 type Tables struct {
 	db   *DB
-	edit *edit
+	edit *manifest.Edit
 	pin  *Iterator
 }
 
@@ -34,15 +35,15 @@ func (v *View) Tables(ctx context.Context) (*Tables, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.firstLog = e.nextFile // none
+	e.FirstLog = e.NextFile // none
 	return &Tables{v.db, e, pin}, nil
 }
 
 // List is all of them.
-func (t *Tables) List() []TableFile { return tableFiles(t.edit.added, run.Range{}) }
+func (t *Tables) List() []TableFile { return tableFiles(t.edit.Added, run.Range{}) }
 
 // Describe is what a Description is parsed from. See docs/format-tree-checkpoint.md.
-func (t *Tables) Describe() []byte { return t.edit.encode() }
+func (t *Tables) Describe() []byte { return t.edit.Encode() }
 
 // Open opens the file of one for reading. It returns ErrClosed after Close, and
 // ErrLockLost if another store may be where this one was.
@@ -73,35 +74,35 @@ func (t *Tables) Close() error { return t.pin.Close() }
 
 // Description says what Restore need know of a store besides the files of its
 // tables.
-type Description struct{ catalog *catalog }
+type Description struct{ catalog *manifest.Catalog }
 
 // ParseDescription reads what Tables.Describe returned. What cannot be that is
 // ErrCorrupt or ErrVersion.
 func ParseDescription(b []byte) (*Description, error) {
-	e, err := decodeEdit(b)
+	e, err := manifest.DecodeEdit(b)
 	if err != nil {
 		return nil, err
 	}
-	c := &catalog{tables: make(map[uint64]placed)}
-	if err := c.apply(e); err != nil {
+	c := &manifest.Catalog{Tables: make(map[uint64]manifest.LevelTable)}
+	if err := c.Apply(e); err != nil {
 		return nil, err
 	}
-	if max(c.nextFile, c.nextRun, c.flushed) > maxNextNumber || c.firstLog < c.nextFile {
+	if max(c.NextFile, c.NextRun, c.Flushed) > manifest.MaxNextNumber || c.FirstLog < c.NextFile {
 		return nil, fmt.Errorf("description of a store that was not closed: %w", ErrCorrupt)
 	}
-	c.closed = true
+	c.Closed = true
 	return &Description{c}, nil
 }
 
 // Tables are those that have keys from from to to, excluded, where nil is the
 // lowest or beyond the highest.
 func (d *Description) Tables(from, to []byte) []TableFile {
-	return tableFiles(d.catalog.sorted(), run.Range{From: from, To: to})
+	return tableFiles(d.catalog.Sorted(), run.Range{From: from, To: to})
 }
 
-func tableFiles(tables []placed, within run.Range) (files []TableFile) {
+func tableFiles(tables []manifest.LevelTable, within run.Range) (files []TableFile) {
 	for _, p := range tables {
-		if m := p.meta; m.Bounds.Overlaps(within) {
+		if m := p.Meta; m.Bounds.Overlaps(within) {
 			files = append(files, TableFile{m.Number, m.Identity, m.Size, m.Bounds.From, m.Bounds.To})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -97,10 +98,10 @@ func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
 		from, to := fmt.Sprint(i), fmt.Sprint(i+1)
 		parts := []Part{{Dir: from, To: []byte("b")}, {Dir: from, From: []byte("b")}}
 		require.NoError(t, Restore(t.Context(), to, parts, o), "round %d", i)
-		c, _, err := readCatalog(context.Background(), o.FS, to)
+		c, _, err := manifest.Read(context.Background(), o.FS, to)
 		require.NoError(t, err)
-		require.EqualValues(t, 5, c.flushed) // two of the three are in both
-		require.Len(t, c.tables, 5)
+		require.EqualValues(t, 5, c.Flushed) // two of the three are in both
+		require.Len(t, c.Tables, 5)
 	}
 	db, err := Open("80", o)
 	require.NoError(t, err)
@@ -119,17 +120,17 @@ func TestDescriptionsThatCannotBeAreRefused(t *testing.T) {
 		_, err := ParseDescription(whole[:n])
 		require.ErrorIs(t, err, ErrCorrupt, "%d bytes", n)
 	}
-	for name, change := range map[string]func(*edit){
-		"not the first":   func(e *edit) { e.first = false },
-		"needs a log":     func(e *edit) { e.firstLog = e.nextFile - 1 },
-		"number too high": func(e *edit) { e.nextFile, e.firstLog = maxFileNumber, maxFileNumber },
-		"run to come":     func(e *edit) { e.added[0].meta.Run = e.flushed + 1 },
-		"removes":         func(e *edit) { e.removed = []place{{0, 1}} },
+	for name, change := range map[string]func(*manifest.Edit){
+		"not the first":   func(e *manifest.Edit) { e.First = false },
+		"needs a log":     func(e *manifest.Edit) { e.FirstLog = e.NextFile - 1 },
+		"number too high": func(e *manifest.Edit) { e.NextFile, e.FirstLog = manifest.MaxFileNumber, manifest.MaxFileNumber },
+		"run to come":     func(e *manifest.Edit) { e.Added[0].Meta.Run = e.Flushed + 1 },
+		"removes":         func(e *manifest.Edit) { e.Removed = []manifest.Location{{Level: 0, Number: 1}} },
 	} {
-		e, err := decodeEdit(whole)
+		e, err := manifest.DecodeEdit(whole)
 		require.NoError(t, err)
 		change(e)
-		_, err = ParseDescription(e.encode())
+		_, err = ParseDescription(e.Encode())
 		require.ErrorIs(t, err, ErrCorrupt, name)
 	}
 }
@@ -138,7 +139,7 @@ func TestWaitingForTablesEndsWithTheContext(t *testing.T) {
 	db, err := Open("db", sharedOptions(vfstest.NewMem(vfstest.MemOptions{})))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa"), []byte("x")))
-	db.manifest.mu.Lock() // the flusher gets no further
+	db.manifest.Lock() // the flusher gets no further
 	v, err := db.View()
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -149,7 +150,7 @@ func TestWaitingForTablesEndsWithTheContext(t *testing.T) {
 	}()
 	cancel(errWrongState)
 	require.ErrorIs(t, <-ended, errWrongState)
-	db.manifest.mu.Unlock()
+	db.manifest.Unlock()
 	require.NoError(t, v.Close())
 	require.NoError(t, db.Close())
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/internal/confine"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/vfs"
 )
@@ -20,13 +21,13 @@ type target struct {
 
 // makeStore makes a store of the tables that an edit adds; from says where the
 // file of each is. After an error nothing of it is left.
-func makeStore(ctx context.Context, fsys vfs.FS, dir string, e *edit, from func(i int) string) error {
+func makeStore(ctx context.Context, fsys vfs.FS, dir string, e *manifest.Edit, from func(i int) string) error {
 	t, err := newTarget(fsys, dir)
 	if err != nil {
 		return err
 	}
-	for i := 0; i < len(e.added) && err == nil; i++ {
-		err = t.take(ctx, from(i), e.added[i].meta)
+	for i := 0; i < len(e.Added) && err == nil; i++ {
+		err = t.take(ctx, from(i), e.Added[i].Meta)
 	}
 	if err == nil {
 		err = t.finish(e)
@@ -113,21 +114,21 @@ func (r contextReader) Read(p []byte) (int, error) {
 
 // finish writes the manifest, by which the names of the tables become durable as
 // well. The directory is a store from then on.
-func (t *target) finish(e *edit) error {
-	number := e.nextFile
-	e.nextFile++
-	e.firstLog = e.nextFile // none
+func (t *target) finish(e *manifest.Edit) error {
+	number := e.NextFile
+	e.NextFile++
+	e.FirstLog = e.NextFile // none
 	if err := t.dir.Check(); err != nil {
 		return err
 	}
-	w, err := createManifest(t.dir.FS, t.dir.Path, number, e)
+	w, err := manifest.Create(t.dir.FS, t.dir.Path, number, e)
 	if err != nil {
 		return err
 	}
 	if err := w.Close(true); err != nil {
 		return err
 	}
-	return current{number, w.Identity(), w.Size()}.publish(t.dir.FS, t.dir.Path)
+	return manifest.Current{Number: number, File: w.Identity(), ClosedBytes: w.Size()}.Publish(t.dir.FS, t.dir.Path)
 }
 
 // clear removes what was made, unless the lock is lost. CURRENT goes first, for

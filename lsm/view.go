@@ -1,7 +1,9 @@
 package lsm
 
-import "github.com/weirstate/weir/lsm/internal/version"
-import "github.com/weirstate/weir/internal/run"
+import (
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
+)
 
 // View is the store at a seal: a set of runs that do not change. It pins files on
 // the disk, and memory only until what is there is flushed.

@@ -1,4 +1,4 @@
-package lsm
+package manifest
 
 import (
 	"fmt"
@@ -7,14 +7,15 @@ import (
 	"github.com/weirstate/weir/internal/parse"
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/sstable"
 )
 
-// parser reads what encode writes.
-type parser struct{ parse.Parser }
+// Parser reads what encode writes.
+type Parser struct{ parse.Parser }
 
-func parserOf(b []byte) parser { return parser{parse.Parser{Rest: b, Corrupt: ErrCorrupt}} }
+func NewParser(b []byte) Parser { return Parser{parse.Parser{Rest: b, Corrupt: sstable.ErrCorrupt}} }
 
-func (p *parser) level() int {
+func (p *Parser) level() int {
 	level := p.Byte()
 	if level >= version.NumLevels {
 		p.Fail("level")
@@ -22,9 +23,9 @@ func (p *parser) level() int {
 	return int(level)
 }
 
-func (p *parser) size() int64 { return int64(p.Uvarint(1<<63 - 1)) }
+func (p *Parser) size() int64 { return int64(p.Uvarint(1<<63 - 1)) }
 
-func (p *parser) keyRange() (r run.Range) {
+func (p *Parser) keyRange() (r run.Range) {
 	r.From = slices.Clone(p.Bytes(maxBoundBytes))
 	if n := p.Uvarint(maxBoundBytes + 1); n > 0 {
 		r.To = append([]byte{}, p.Take(n-1)...)
@@ -32,8 +33,8 @@ func (p *parser) keyRange() (r run.Range) {
 	return r
 }
 
-func (p *parser) fileMeta() version.FileMeta {
-	m := version.FileMeta{Number: p.Uvarint(maxFileNumber), Run: p.Uvarint(maxFileNumber)}
+func (p *Parser) FileMeta() version.FileMeta {
+	m := version.FileMeta{Number: p.Uvarint(MaxFileNumber), Run: p.Uvarint(MaxFileNumber)}
 	copy(m.Identity[:], p.Take(16))
 	m.Size, m.Entries, m.Tombstones = p.size(), p.size(), p.size()
 	m.Bounds, m.Clip = p.keyRange(), p.keyRange()
@@ -43,8 +44,8 @@ func (p *parser) fileMeta() version.FileMeta {
 	return m
 }
 
-// end says what was wrong, if anything; bytes that are left are.
-func (p *parser) end(what string) error {
+// Finish says what was wrong, if anything; bytes that are left are.
+func (p *Parser) Finish(what string) error {
 	if err := p.End(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
