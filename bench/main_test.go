@@ -9,11 +9,10 @@ import (
 	"slices"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/internal/bench/benchtest"
 	"github.com/weirstate/weir/internal/bench/command"
 	"github.com/weirstate/weir/internal/bench/harness"
@@ -49,10 +48,10 @@ func TestSignalLeavesNothing(t *testing.T) {
 		dir := t.TempDir()
 		p := program(t, dir, "-checkpoint-every", "1m", "-storage", "file")
 		require.NoError(t, p.Start())
-		assert.Eventually(t, func() bool {
+		await.True(t, func() bool {
 			files, err := filepath.Glob(filepath.Join(dir, "*", "run", "checkpoints", "*"))
 			return err == nil && len(files) > 0
-		}, time.Minute, time.Millisecond, "no directory for checkpoints")
+		}, func() string { return "no directory for checkpoints" })
 		require.NoError(t, p.Process.Signal(signal))
 		require.Error(t, p.Wait())
 		require.Equal(t, command.ExitInterrupted, p.ProcessState.ExitCode(), signal)

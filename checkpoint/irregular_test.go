@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfsworld"
+	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -119,7 +119,7 @@ func TestEntriesThatAreNoFilesAreNotTakenForNothing(t *testing.T) {
 			}
 			before := diskOf(t, root)
 			r = r.reopen()
-			vfsworld.MustEnd(t, func() {
+			await.End(t, func() {
 				_, err := r.Begin(context.Background(), r, oneTask)
 				require.ErrorIs(t, err, ErrNotRestorable)
 				require.ErrorIs(t, err, snapshot.ErrNotRegular)
@@ -170,7 +170,7 @@ func TestMetadataThatIsNoFileIsKeptAndReported(t *testing.T) {
 				replaceOnDisk(t, filepath.Join(root, "job", what), by)
 				before := diskOf(t, root)
 				r = r.reopen()
-				vfsworld.MustEnd(t, func() {
+				await.End(t, func() {
 					a := r.begin()
 					require.Equal(t, ID(1), a.Restored().ID)
 					require.Len(t, a.Skipped(), 1)
@@ -236,7 +236,7 @@ func TestFoldersThatAreNoneAreNotTakenForEmpty(t *testing.T) {
 				replace(t, path, elsewhere)
 				before, beforeThere := diskOf(t, root), diskOf(t, elsewhere)
 				r = r.reopen()
-				vfsworld.MustEnd(t, func() {
+				await.End(t, func() {
 					_, err := r.Begin(context.Background(), r, oneTask)
 					require.Error(t, err)
 					if by != "file" {
@@ -266,7 +266,7 @@ func TestSharedFilesThatAreNoFilesAreKept(t *testing.T) {
 				before := diskOf(t, root)
 				r = r.reopen()
 				a := r.begin()
-				vfsworld.MustEnd(t, func() {
+				await.End(t, func() {
 					_, err := a.Source().Open(context.Background(), "s2-1-op-0.3")
 					require.ErrorIs(t, err, snapshot.ErrNotRegular)
 				})

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfsworld"
+	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -84,7 +84,7 @@ func TestJobFolderThatIsNoDirectoryIsRefused(t *testing.T) {
 		require.NoError(t, os.WriteFile(elsewhere, []byte("mine"), 0o600))
 		root := t.TempDir()
 		replace(t, filepath.Join(root, "job"), elsewhere)
-		vfsworld.MustEnd(t, func() {
+		await.End(t, func() {
 			_, err := NewCoordinator(context.Background(), Options{Job: "job", Storage: storageOn(t, filesIn(t, root))})
 			require.ErrorContains(t, err, `folder "job"`, by)
 		})

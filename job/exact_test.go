@@ -257,7 +257,7 @@ func TestBug18OffsetsAreRestoredWithTheStateTheyBelongTo(t *testing.T) {
 	<-second
 	running.Fail(errBroken)
 	require.ErrorIs(t, (<-ended).Err, checkpoint.ErrEnded)
-	time.Sleep(20 * time.Millisecond) // enough to begin anew beside the sync
+	time.Sleep(20 * time.Millisecond) // mostly enough to begin anew beside the sync, if it did
 	close(leave)
 	report, err := running.Wait()
 	require.NoError(t, err)
@@ -277,7 +277,7 @@ func TestCheckpointIsNotCompleteBeforeTheSyncOfItsSink(t *testing.T) {
 		select {
 		case <-ended:
 			return errBroken
-		case <-time.After(50 * time.Millisecond): // is enough for the others
+		case <-time.After(50 * time.Millisecond): // is mostly enough for the others
 		}
 		synced.Store(true)
 		return nil

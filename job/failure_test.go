@@ -321,18 +321,33 @@ func TestErrorOfEmitEndsTheAttemptEvenIfIgnored(t *testing.T) {
 	require.ErrorIs(t, o.events(nil), errBroken)
 }
 
-// What is triggered after the end of the sources can only time out.
+// A checkpoint that is triggered after the end of the sources can only time out. While the sink is
+// at its first line, the job has time for many checkpoints.
 func TestNothingIsTriggeredAfterTheEndOfTheSources(t *testing.T) {
-	const interval = 50 * time.Millisecond
 	o, out := memory("tail"), &paper[count]{}
-	o.Checkpoints.Interval, o.Checkpoints.Timeout = interval, interval
-	var slow sync.Once
-	out.write = func(Event[count]) error {
-		slow.Do(func() { time.Sleep(4 * interval) })
-		return nil
+	o.Checkpoints.MaxConcurrent = 1000
+	started := make(chan struct{})
+	var running *Running
+	var once sync.Once
+	var triggered checkpoint.ID
+	out.write = func(Event[count]) (err error) {
+		once.Do(func() {
+			<-started
+			<-running.attempt().allRead
+			first, err1 := running.Checkpoint()
+			time.Sleep(20 * o.Checkpoints.Interval)
+			last, err2 := running.Checkpoint()
+			triggered, err = last-first-1, errors.Join(err1, err2)
+		})
+		return err
 	}
-	_, err := countJob(o, numbers(100, 2), out, nil).Run(t.Context())
+	var err error
+	running, err = countJob(o, numbers(100, 2), out, nil).Start(t.Context())
 	require.NoError(t, err)
+	close(started)
+	_, err = running.Wait()
+	require.NoError(t, err)
+	require.LessOrEqual(t, triggered, checkpoint.ID(1), "one may have been on its way")
 	requireCounts(t, 100, out)
 }
 

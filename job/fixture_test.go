@@ -16,6 +16,7 @@ import (
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
@@ -226,14 +227,7 @@ func requireCounts(t *testing.T, n int, out *paper[count]) {
 // one that ended the job may be on its last line.
 func requireNoneLeft(t *testing.T) {
 	t.Helper()
-	var left string
-	for range 5000 {
-		if left = goroutines(); left == "" {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	require.Empty(t, left)
+	await.True(t, func() bool { return goroutines() == "" }, goroutines)
 }
 
 // goroutines are those that were started by a job or a coordinator.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/vfsworld"
+	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -68,7 +68,7 @@ func TestWhatIsNoFileIsRefusedAndNeverFollowed(t *testing.T) {
 		path := filepath.Join(root, name)
 		require.NoError(t, plant(path))
 		require.NoError(t, plant(filepath.Join(root, leftover)))
-		vfsworld.MustEnd(t, func() {
+		await.End(t, func() {
 			_, err := snapshot.ReadHandle(context.Background(), d, name)
 			require.ErrorIs(t, err, snapshot.ErrNotRegular, name)
 		})

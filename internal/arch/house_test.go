@@ -32,7 +32,7 @@ var (
 	everything = []string{"*"}
 	// testModules and testRooms may be imported by every test file.
 	testModules = []string{testify, rapid, goleak}
-	testRooms   = []string{"internal/density", "internal/vfsworld", "vfs/vfstest", "vfs"}
+	testRooms   = []string{"internal/await", "internal/density", "internal/vfsworld", "vfs/vfstest", "vfs"}
 )
 
 // house is the picture as a table, from top to bottom: code imports only what
@@ -113,11 +113,12 @@ var house = []room{
 	{path: "internal/parse"},
 	{path: "internal/run"},
 	{path: "internal/slab"},
-	{path: "internal/vfsworld"},
+	{path: "internal/vfsworld", ours: []string{"internal/await"}},
 	{path: "internal/durable", ours: []string{"vfs"}, tests: []string{"internal/confine"}},
 	{path: "internal/confine", ours: []string{"vfs"}, tests: []string{"internal/durable"}},
 	{path: "vfs/vfstest", ours: []string{"vfs"}, modules: append(testModules, core...)},
 	{path: "vfs"},
+	{path: "internal/await"},
 	{path: "internal/arch"},
 }
 

@@ -3,9 +3,10 @@ package slab
 import (
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/internal/await"
 )
 
 func TestSlabsEndWithTheBudgetForThoseWhoCanWait(t *testing.T) {
@@ -88,16 +89,23 @@ func TestWaitingSlabsMakeWayForRegions(t *testing.T) {
 	require.Empty(t, b.free)
 }
 
+// requirePrepared waits until nothing is prepared any more.
+func requirePrepared(t *testing.T, b *Budget) {
+	t.Helper()
+	await.True(t, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return !b.preparing
+	}, func() string { return "slabs are being prepared" })
+}
+
 func TestPreparedSlabsStayWithinTheBudget(t *testing.T) {
 	b := NewBudget(MinBudgetBytes)
 	b.Get()
 	b.Prepare(100)
 	b.Prepare(100)
-	require.Eventually(t, func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return !b.preparing && len(b.free) == MinBudgetBytes/Bytes-1
-	}, 10*time.Second, time.Millisecond)
+	requirePrepared(t, b)
+	require.Len(t, b.free, MinBudgetBytes/Bytes-1)
 }
 
 // What came back after Close waited for ever, outside of the heap.
@@ -108,11 +116,7 @@ func TestNoSlabWaitsAfterClose(t *testing.T) {
 	b.Put(s)
 	require.Zero(t, len(b.free))
 	b.Prepare(2)
-	require.Eventually(t, func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return !b.preparing
-	}, time.Minute, time.Millisecond)
+	requirePrepared(t, b)
 	require.Zero(t, len(b.free))
 }
 

@@ -19,7 +19,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"github.com/weirstate/weir/internal/await"
 )
 
 // World is a directory with everything that may lie around. Paths are relative to its
@@ -82,35 +83,8 @@ func (w *World) must(err error) {
 	}
 }
 
-// Run runs something that MustEnd.
+// Run runs something that must end: what waits for a named pipe would not.
 func (w *World) Run(run func()) {
 	w.t.Helper()
-	MustEnd(w.t, run)
-}
-
-// MustEnd runs something that would hang if it waited for a named pipe. Then it fails
-// the test, shortly before the test's own deadline.
-func MustEnd(t testing.TB, run func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() { defer close(done); run() }()
-	select {
-	case <-done:
-	case <-nearDeadline(t):
-		t.Fatal("it hangs")
-	}
-}
-
-// nearDeadline returns a channel that tells shortly before a test's deadline, and never
-// if it has none.
-func nearDeadline(t testing.TB) <-chan time.Time {
-	limited, ok := t.(interface{ Deadline() (time.Time, bool) })
-	if !ok {
-		return nil
-	}
-	deadline, ok := limited.Deadline()
-	if !ok {
-		return nil
-	}
-	return time.After(time.Until(deadline) - 2*time.Second)
+	await.End(w.t, run)
 }

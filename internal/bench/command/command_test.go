@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/internal/bench/benchtest"
 	"github.com/weirstate/weir/internal/bench/dataset"
 	"github.com/weirstate/weir/internal/bench/harness"
@@ -80,10 +80,10 @@ func TestInterruptLeavesNothing(t *testing.T) {
 		assert.Contains(t, stdout, "\nhash             none", "the row of the run that has ended")
 		assert.NotContains(t, stdout, "The same result")
 	}()
-	require.Eventually(t, func() bool {
+	await.True(t, func() bool {
 		files, err := filepath.Glob(filepath.Join(dir, "*", "run", "checkpoints", "*"))
 		return err == nil && len(files) > 0
-	}, time.Minute, time.Millisecond, "no directory for checkpoints")
+	}, func() string { return "no directory for checkpoints" })
 	interrupt()
 	<-done
 	benchtest.RequireEmpty(t, dir)
