@@ -31,9 +31,9 @@ func TestEveryFailingOperationFailsNoMoreThanItsCheckpoint(t *testing.T) {
 			// good are tried on more operations than the others, all on every one if
 			// the tests are dense. Two of three operations look for links on the way
 			// to a file. Steps of random length do not fall into step with them.
-			faults, step, rng := 0, density.Of(t, 120, 20, 1), rand.New(rand.NewPCG(1, 1))
+			faults, step, rng := 0, density.Of(t, 200, 20, 1), rand.New(rand.NewPCG(1, 1))
 			if name == "EIO once" || way.count == forGood {
-				step = density.Of(t, 60, 3, 1)
+				step = density.Of(t, 100, 3, 1)
 			}
 			for n := 0; ; n += 1 + rng.IntN(2*step-1) {
 				s := newSimulation(scriptOptions, nil, nil)
@@ -63,7 +63,7 @@ func TestFullDiskFailsCheckpointsAndLosesNothing(t *testing.T) {
 	whole.script()
 	require.NoError(t, whole.violation)
 	completed := make(map[int]bool)
-	for room := int64(0); room < 8_000; room += 97 {
+	for room, step := int64(0), density.Of(t, int64(401), 97, 1); room < 8_000; room += step {
 		t.Run(fmt.Sprint(room), func(t *testing.T) {
 			s := newSimulation(scriptOptions, nil, nil)
 			s.mem = vfstest.NewMem(vfstest.MemOptions{MaxBytes: max(room, 1)})
