@@ -275,7 +275,8 @@ func (t *table[K, V]) groupOf(slot uint32) uint16 {
 
 // Matches implements Table.
 func (t *table[K, V]) Matches(slot uint32) bool {
-	return t.at.codec.Compare(t.rows.At(slot).key, t.at.key) == 0 && t.spaces.of(slot) == t.space
+	return t.at.codec.Compare(t.rows.At(slot).key, t.at.key) == 0 &&
+		(t.spaces == nil || t.spaces.of(slot) == t.space)
 }
 
 // Compare implements Table.

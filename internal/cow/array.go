@@ -63,10 +63,10 @@ func NewArray[T any](u *Unit) Array[T] { return Array[T]{unit: u} }
 // not be modified through the pointer. The pointer is good until the next call
 // of Mutable.
 func (a *Array[T]) At(i uint32) *T {
-	if a.first != nil {
-		return &a.first.rows[i]
+	if int(i/dirRows) < len(a.root) {
+		return &a.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
 	}
-	return &a.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
+	return &a.first.rows[i]
 }
 
 // Get returns the element at i, zero if it was never written.
@@ -75,15 +75,13 @@ func (a *Array[T]) Get(i uint32) T { return get(a.first, a.root, i) }
 // Mutable returns the element at i for writing, copied first if a freeze sees
 // it. The pointer is good until the next call of Mutable or Freeze.
 func (a *Array[T]) Mutable(i uint32) *T {
-	if f := a.first; f != nil {
-		if i < uint32(len(f.rows)) && f.version > a.unit.clock.Shared() {
-			return &f.rows[i]
-		}
-	} else if int(i/dirRows) < len(a.root) {
+	if int(i/dirRows) < len(a.root) {
 		d, p := a.root[i/dirRows], i/pageRows%dirPages
 		if d.versions[p] > a.unit.clock.Shared() {
 			return &d.pages[p][i%pageRows]
 		}
+	} else if f := a.first; f != nil && i < uint32(len(f.rows)) && f.version > a.unit.clock.Shared() {
+		return &f.rows[i]
 	}
 	return a.own(i)
 }
@@ -176,24 +174,22 @@ type Frozen[T any] struct {
 
 // At returns the element at i, which must have been written before the freeze.
 func (f *Frozen[T]) At(i uint32) *T {
-	if f.first != nil {
-		return &f.first.rows[i]
+	if int(i/dirRows) < len(f.root) {
+		return &f.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
 	}
-	return &f.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
+	return &f.first.rows[i]
 }
 
 // Get returns the element at i, zero if it was never written.
 func (f *Frozen[T]) Get(i uint32) T { return get(f.first, f.root, i) }
 
 func get[T any](first *first[T], root []*directory[T], i uint32) T {
-	if first != nil {
-		if i < uint32(len(first.rows)) {
-			return first.rows[i]
-		}
-	} else if int(i/dirRows) < len(root) {
+	if int(i/dirRows) < len(root) {
 		if p := root[i/dirRows].pages[i/pageRows%dirPages]; p != nil {
 			return p[i%pageRows]
 		}
+	} else if first != nil && i < uint32(len(first.rows)) {
+		return first.rows[i]
 	}
 	var zero T
 	return zero
