@@ -13,6 +13,7 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/statetest"
 )
 
@@ -51,7 +52,7 @@ func TestPresetsHaveTheIndexAskedFor(t *testing.T) {
 func indexOf(t testing.TB, p *weir.Preset) string {
 	b, err := p.Open(state.Options{})
 	require.NoError(t, err)
-	index, err := b.(state.HeapBackend).AddTable(state.Info{Name: "probe"}, nil)
+	index, err := b.(backend.HeapBackend).AddTable(backend.Info{Name: "probe"}, nil)
 	require.NoError(t, err)
 	return fmt.Sprintf("%T", index)
 }

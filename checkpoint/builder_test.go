@@ -9,7 +9,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -107,7 +107,7 @@ func builtHandleHead(h *snapshot.Handle, table []byte) []byte {
 	return slices.Concat(u32(uint32(h.Keyspace.MaxParallelism)), builtGroups(h.Keyspace.Groups), table, u64(uint64(h.Rows)))
 }
 
-func builtTable(states []state.Info) []byte {
+func builtTable(states []backend.Info) []byte {
 	b := uv(uint64(len(states)))
 	for _, s := range states {
 		b = append(b, slices.Concat(txt(s.Name), []byte{byte(s.Kind)}, builtCodec(s.Key), []byte{1}, uv(uint64(len(s.Codecs))))...)
@@ -127,7 +127,7 @@ func builtFile(f snapshot.FileRef) []byte {
 	return slices.Concat(txt(f.Name), f.Identity[:], u64(uint64(f.Size)), u64(f.Checksum), builtGroups(f.Bounds))
 }
 
-func builtGroups(r state.GroupRange) []byte { return append(u16(r.First), u16(r.Last)...) }
+func builtGroups(r backend.GroupRange) []byte { return append(u16(r.First), u16(r.Last)...) }
 
 // builtPartSize is the size of a part that is the only one, with its name table.
 func builtPartSize(p Part) int {

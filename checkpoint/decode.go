@@ -7,7 +7,7 @@ import (
 
 	"github.com/weirstate/weir/internal/parse"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -47,9 +47,9 @@ type decoder struct {
 	contentBytes int64 // so far
 	parts        int   // so far
 	version      uint16
-	native       bool           // there is a part with a native form
-	tables       [][]state.Info // of the whole; handles share them
-	tablesUsed   int            // handles so far refer to as many, the first
+	native       bool             // there is a part with a native form
+	tables       [][]backend.Info // of the whole; handles share them
+	tablesUsed   int              // handles so far refer to as many, the first
 }
 
 // What takes room in metadata takes some ten times as much in memory, so that a
@@ -164,8 +164,8 @@ func (d *decoder) handle(p *Part, form string) {
 	}
 }
 
-func (d *decoder) state() state.Info {
-	info := state.Info{Name: d.text(), Kind: state.Kind(d.Byte()), Key: d.codec()}
+func (d *decoder) state() backend.Info {
+	info := backend.Info{Name: d.text(), Kind: backend.Kind(d.Byte()), Key: d.codec()}
 	if d.Uvarint(math.MaxUint64) != schemas && d.Err == nil {
 		d.FailWith(fmt.Errorf("state with several schemas: %w", ErrVersion))
 	}
@@ -196,8 +196,8 @@ func (d *decoder) file() (f snapshot.FileRef) {
 	return f
 }
 
-func (d *decoder) groups() state.GroupRange {
-	return state.GroupRange{First: d.Uint16(), Last: d.Uint16()}
+func (d *decoder) groups() backend.GroupRange {
+	return backend.GroupRange{First: d.Uint16(), Last: d.Uint16()}
 }
 
 // content is n bytes, nil for none.

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -23,14 +23,14 @@ var update = flag.Bool("update", false, "write the golden fixtures anew")
 // fullCheckpoint has a part of every form. Each call makes another one.
 func fullCheckpoint() *Checkpoint {
 	text, number := codec.ID{Name: "string", Version: 1}, codec.ID{Name: "int64", Version: 1}
-	states := []state.Info{
-		{Name: "count", Kind: state.KindValue, Key: text, Codecs: []codec.ID{number}},
-		{Name: "events", Kind: state.KindList, Key: text, Codecs: []codec.ID{text}},
-		{Name: "totals", Kind: state.KindMap, Key: text, Codecs: []codec.ID{text, number}},
-		{Name: "order", Kind: state.KindReducing, Key: text, Codecs: []codec.ID{{Name: "order", Version: 300, Schema: "id:int64,note:string"}}},
-		{Name: "timers", Kind: state.KindTimers, Key: text},
+	states := []backend.Info{
+		{Name: "count", Kind: backend.KindValue, Key: text, Codecs: []codec.ID{number}},
+		{Name: "events", Kind: backend.KindList, Key: text, Codecs: []codec.ID{text}},
+		{Name: "totals", Kind: backend.KindMap, Key: text, Codecs: []codec.ID{text, number}},
+		{Name: "order", Kind: backend.KindReducing, Key: text, Codecs: []codec.ID{{Name: "order", Version: 300, Schema: "id:int64,note:string"}}},
+		{Name: "timers", Kind: backend.KindTimers, Key: text},
 	}
-	slices.SortFunc(states, func(a, b state.Info) int {
+	slices.SortFunc(states, func(a, b backend.Info) int {
 		if a.ID() < b.ID() {
 			return -1
 		}
@@ -38,13 +38,13 @@ func fullCheckpoint() *Checkpoint {
 	})
 	handle := func(first, last uint16, rows int64, files ...snapshot.FileRef) *snapshot.Handle {
 		return &snapshot.Handle{
-			Keyspace: state.Keyspace{MaxParallelism: 128, Groups: state.GroupRange{First: first, Last: last}},
+			Keyspace: backend.Keyspace{MaxParallelism: 128, Groups: backend.GroupRange{First: first, Last: last}},
 			States:   states, Rows: rows, Files: files,
 		}
 	}
 	file := func(name string, size int64, first, last uint16) snapshot.FileRef {
 		return snapshot.FileRef{
-			Name: name, Size: size, Checksum: 0xFEDCBA9876543210, Bounds: state.GroupRange{First: first, Last: last},
+			Name: name, Size: size, Checksum: 0xFEDCBA9876543210, Bounds: backend.GroupRange{First: first, Last: last},
 			Identity: snapshot.Identity{'f', 'i', 'x', 't', 'u', 'r', 'e', 0, 1, 2, 3, 4, 5, 6, 7, 8},
 		}
 	}
@@ -65,7 +65,7 @@ func fullCheckpoint() *Checkpoint {
 			}},
 			{Name: "idle", Parts: []Part{{}}},
 			{Name: "source", Parts: []Part{{Data: []byte{0, 1, 2}}, {Data: bytes.Repeat([]byte("offset "), 40)}}},
-			{Name: "stateless", Parts: []Part{{Handle: &snapshot.Handle{Keyspace: state.WholeKeyspace(1)}}}},
+			{Name: "stateless", Parts: []Part{{Handle: &snapshot.Handle{Keyspace: backend.WholeKeyspace(1)}}}},
 		},
 	}
 }
@@ -140,7 +140,7 @@ func TestFormatPageIsEnoughToWriteMetadata(t *testing.T) {
 // subtasks share.
 func nativeCheckpoint() *Checkpoint {
 	c := fullCheckpoint()
-	first, second := state.SubtaskKeyspace(0, 2, 8), state.SubtaskKeyspace(1, 2, 8)
+	first, second := backend.SubtaskKeyspace(0, 2, 8), backend.SubtaskKeyspace(1, 2, 8)
 	shared := snapshot.FileRef{Name: "s7-2-op-0.12", Identity: snapshot.Identity{9}, Size: 1000, Checksum: 77, Shared: true}
 	one, two := shared, shared
 	one.Bounds, two.Bounds = first.Groups, second.Groups

@@ -8,7 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -161,14 +161,14 @@ func (w *writer) handle(p Part) {
 	}
 }
 
-func (w *writer) table(states []state.Info) {
+func (w *writer) table(states []backend.Info) {
 	w.uvarint(uint64(len(states)))
 	for _, info := range states {
 		w.state(info)
 	}
 }
 
-func (w *writer) state(info state.Info) {
+func (w *writer) state(info backend.Info) {
 	w.text(info.Name)
 	w.byte(byte(info.Kind))
 	w.codec(info.Key)
@@ -193,7 +193,7 @@ func (w *writer) file(f snapshot.FileRef) {
 	w.groups(f.Bounds)
 }
 
-func (w *writer) groups(r state.GroupRange) {
+func (w *writer) groups(r backend.GroupRange) {
 	w.uint16(r.First)
 	w.uint16(r.Last)
 }

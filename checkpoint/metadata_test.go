@@ -16,7 +16,7 @@ import (
 
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -109,15 +109,15 @@ func refusals() map[string]*Checkpoint {
 		add(name, func(c *Checkpoint) { change(&c.Operators[0].Parts[1]) })
 	}
 	part("key groups of another subtask", func(p *Part) { p.Handle.Keyspace.Groups.First = 63 })
-	part("all key groups", func(p *Part) { p.Handle.Keyspace.Groups = state.GroupRange{Last: 127} })
+	part("all key groups", func(p *Part) { p.Handle.Keyspace.Groups = backend.GroupRange{Last: 127} })
 	part("another max parallelism", func(p *Part) { p.Handle.Keyspace.MaxParallelism = 256 })
 	part("no max parallelism", func(p *Part) { p.Handle.Keyspace.MaxParallelism = 0 })
 	part("key groups above all", func(p *Part) { p.Handle.Keyspace.MaxParallelism = 100 })
-	part("key groups in reverse", func(p *Part) { p.Handle.Keyspace.Groups = state.GroupRange{First: 100, Last: 64} })
+	part("key groups in reverse", func(p *Part) { p.Handle.Keyspace.Groups = backend.GroupRange{First: 100, Last: 64} })
 	part("rows below zero", func(p *Part) { p.Handle.Rows = -1 })
 	part("bounds below the handle's", func(p *Part) { p.Handle.Files[0].Bounds.First = 63 })
 	part("bounds above the handle's", func(p *Part) { p.Handle.Files[0].Bounds.Last = 101 })
-	part("bounds in reverse", func(p *Part) { p.Handle.Files[0].Bounds = state.GroupRange{First: 70, Last: 69} })
+	part("bounds in reverse", func(p *Part) { p.Handle.Files[0].Bounds = backend.GroupRange{First: 70, Last: 69} })
 	part("size below zero", func(p *Part) { p.Handle.Files[0].Size = -1 })
 	part("sizes above 2^63", func(p *Part) { p.Handle.Files[0].Size = math.MaxInt64 - 300 })
 	part("file twice", func(p *Part) { p.Handle.Files[0].Name = p.Handle.Files[1].Name })
@@ -128,17 +128,17 @@ func refusals() map[string]*Checkpoint {
 		p.Handle.States = slices.Clone(p.Handle.States)
 		slices.Reverse(p.Handle.States)
 	})
-	part("state twice", func(p *Part) { p.Handle.States = []state.Info{p.Handle.States[0], p.Handle.States[0]} })
-	part("state of no kind", func(p *Part) { p.Handle.States = []state.Info{{Name: "a", Kind: 99}} })
-	part("state without a name", func(p *Part) { p.Handle.States = []state.Info{{Kind: state.KindTimers}} })
+	part("state twice", func(p *Part) { p.Handle.States = []backend.Info{p.Handle.States[0], p.Handle.States[0]} })
+	part("state of no kind", func(p *Part) { p.Handle.States = []backend.Info{{Name: "a", Kind: 99}} })
+	part("state without a name", func(p *Part) { p.Handle.States = []backend.Info{{Kind: backend.KindTimers}} })
 	part("state with a codec too many", func(p *Part) {
-		p.Handle.States = []state.Info{{Name: "a", Kind: state.KindValue, Codecs: make([]codec.ID, 2)}}
+		p.Handle.States = []backend.Info{{Name: "a", Kind: backend.KindValue, Codecs: make([]codec.ID, 2)}}
 	})
 	part("state with many codecs", func(p *Part) {
-		p.Handle.States = []state.Info{{Name: "a", Kind: state.KindValue, Codecs: make([]codec.ID, maxCodecs+1)}}
+		p.Handle.States = []backend.Info{{Name: "a", Kind: backend.KindValue, Codecs: make([]codec.ID, maxCodecs+1)}}
 	})
 	part("too many states", func(p *Part) {
-		p.Handle.States = slices.Repeat([]state.Info{{Name: "a", Kind: state.KindTimers}}, maxStates+1)
+		p.Handle.States = slices.Repeat([]backend.Info{{Name: "a", Kind: backend.KindTimers}}, maxStates+1)
 	})
 	return cases
 }
@@ -181,7 +181,7 @@ func TestContentsThatAreNotTheFilesAreRefused(t *testing.T) {
 
 func TestHostileMetadataIsRefusedBeforeMemoryIsTaken(t *testing.T) {
 	head := builtHead("job", 1, 1, time.Unix(0, 0))
-	whole := &snapshot.Handle{Keyspace: state.WholeKeyspace(8)}
+	whole := &snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}
 	part := func(pieces ...[]byte) []byte { // of the one operator
 		return sealedBytes(append([][]byte{head, uv(1), txt("op"), uv(1)}, pieces...)...)
 	}
@@ -246,7 +246,7 @@ func TestHostileMetadataIsRefusedBeforeMemoryIsTaken(t *testing.T) {
 // take memory for all of it.
 func TestCountIsNotBelievedForTheSizeOfContents(t *testing.T) {
 	head := builtHead("job", 1, 1, time.Unix(0, 0))
-	h := builtHandleHead(&snapshot.Handle{Keyspace: state.WholeKeyspace(8)}, uv(0))
+	h := builtHandleHead(&snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}, uv(0))
 	contents := make([]byte, 6*maxStructureBytes)
 	for name, data := range map[string][]byte{
 		"operators": sealedBytes(head, uv(uint64(len(contents)/minOperatorBytes)), contents),
@@ -270,7 +270,7 @@ func totalAllocated(f func()) uint64 {
 
 func TestWhatALaterVersionMayWriteIsErrVersion(t *testing.T) {
 	head := builtHead("job", 1, 1, time.Unix(0, 0))
-	h := &snapshot.Handle{Keyspace: state.WholeKeyspace(8)}
+	h := &snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}
 	f := builtFile(snapshot.FileRef{Name: "f", Bounds: h.Keyspace.Groups})
 	shared := sealedBytes(head, uv(1), txt("op"), uv(1), []byte{1}, builtHandleHead(h, uv(0)), uv(1), f, []byte{2}, uv(0))
 	next := sealedBytes(head[:8], u16(tablesVersion+1), []byte("anything"))
@@ -285,8 +285,8 @@ func TestStructureHasALimit(t *testing.T) {
 	schema := strings.Repeat("x", maxStructureBytes)
 	c := emptyCheckpoint()
 	h := &snapshot.Handle{
-		Keyspace: state.WholeKeyspace(8),
-		States:   []state.Info{{Name: "a", Kind: state.KindTimers, Key: codec.ID{Schema: schema}}},
+		Keyspace: backend.WholeKeyspace(8),
+		States:   []backend.Info{{Name: "a", Kind: backend.KindTimers, Key: codec.ID{Schema: schema}}},
 	}
 	c.Operators = []Operator{{"op", []Part{{Handle: h}}}}
 	_, err := encode(c)
@@ -354,7 +354,7 @@ func randomCheckpoint(r *rand.Rand) *Checkpoint {
 		for j := range parallelism {
 			p := Part{Data: content()}
 			if r.IntN(4) > 0 {
-				p.Handle = &snapshot.Handle{Keyspace: state.SubtaskKeyspace(j, parallelism, 128), Rows: r.Int64()}
+				p.Handle = &snapshot.Handle{Keyspace: backend.SubtaskKeyspace(j, parallelism, 128), Rows: r.Int64()}
 				for k := range r.IntN(4) {
 					f := snapshot.FileRef{
 						Name: fmt.Sprintf("%d-%d-%d", i, j, k), Size: r.Int64N(1 << 40), Checksum: r.Uint64(),

@@ -13,7 +13,7 @@ import (
 
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // modelNative is a backend whose native snapshots are a list of files: what was
@@ -32,12 +32,12 @@ type modelNative struct {
 type modelFile struct {
 	id      snapshot.Identity
 	content map[string]int64 // never changes
-	groups  state.GroupRange
+	groups  backend.GroupRange
 }
 
 const modelForm = "model"
 
-func newModelNative(o state.Options, rng *rand.Rand) (*modelNative, error) {
+func newModelNative(o backend.Options, rng *rand.Rand) (*modelNative, error) {
 	b, err := heapstate.NewBTree(o)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (v *modelView) WriteNative(ctx context.Context, t snapshot.Target, name str
 // modelPlace is a file of the handle and what counts of it.
 type modelPlace struct {
 	File   int
-	Groups state.GroupRange
+	Groups backend.GroupRange
 }
 
 // writeModel writes and commits a file.
@@ -168,7 +168,7 @@ func readModel(ctx context.Context, src snapshot.Source, ref snapshot.FileRef, c
 }
 
 // Adopt implements snapshot.NativeBackend.
-func (m *modelNative) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, _ []state.ID) error {
+func (m *modelNative) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, _ []backend.ID) error {
 	own := m.Registry().Keyspace().Groups
 	for _, h := range handles {
 		var list []modelPlace
@@ -176,7 +176,7 @@ func (m *modelNative) Adopt(ctx context.Context, src snapshot.Source, handles []
 			return err
 		}
 		for _, place := range list {
-			f := modelFile{id: h.Files[place.File].Identity, groups: state.GroupRange{
+			f := modelFile{id: h.Files[place.File].Identity, groups: backend.GroupRange{
 				First: max(own.First, place.Groups.First, h.Keyspace.Groups.First),
 				Last:  min(own.Last, place.Groups.Last, h.Keyspace.Groups.Last),
 			}}

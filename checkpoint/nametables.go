@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // nameTables are the name tables of the handles of a checkpoint as metadata stores
@@ -60,7 +60,7 @@ func (t *nameTables) number(encoded []byte) int {
 }
 
 // sameTable reports whether two tables are one in memory.
-func sameTable(a, b []state.Info) bool {
+func sameTable(a, b []backend.Info) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
@@ -86,7 +86,7 @@ func (d *decoder) nameTables() {
 
 // handleTable reads the name table of a handle: the number of one since
 // tablesVersion, and the table itself before.
-func (d *decoder) handleTable() []state.Info {
+func (d *decoder) handleTable() []backend.Info {
 	if d.version < tablesVersion {
 		return d.table()
 	}
@@ -103,7 +103,7 @@ func (d *decoder) handleTable() []state.Info {
 }
 
 // table reads a name table.
-func (d *decoder) table() (states []state.Info) {
+func (d *decoder) table() (states []backend.Info) {
 	n := d.count(minStateBytes)
 	if n > maxStates {
 		d.Fail("too many states")

@@ -12,20 +12,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
 // statesOf are states with schemas of a size.
-func statesOf(n, schemaBytes int) []state.Info {
-	states := make([]state.Info, n)
+func statesOf(n, schemaBytes int) []backend.Info {
+	states := make([]backend.Info, n)
 	for i := range states {
-		states[i] = state.Info{
-			Name: fmt.Sprint("state-", i), Kind: state.KindValue, Key: codec.ID{Name: "string", Version: 1},
+		states[i] = backend.Info{
+			Name: fmt.Sprint("state-", i), Kind: backend.KindValue, Key: codec.ID{Name: "string", Version: 1},
 			Codecs: []codec.ID{{Name: "struct", Version: 1, Schema: strings.Repeat("s", schemaBytes)}},
 		}
 	}
-	slices.SortFunc(states, func(a, b state.Info) int { return cmp.Compare(a.ID(), b.ID()) })
+	slices.SortFunc(states, func(a, b backend.Info) int { return cmp.Compare(a.ID(), b.ID()) })
 	return states
 }
 
@@ -35,7 +35,7 @@ func wide(r *rig, subtasks, states, schemaBytes int) error {
 	id := r.trigger(a)
 	for i := range subtasks {
 		u := a.Upload(id, "op", i)
-		h := &snapshot.Handle{Keyspace: state.SubtaskKeyspace(i, subtasks, subtasks), States: statesOf(states, schemaBytes)}
+		h := &snapshot.Handle{Keyspace: backend.SubtaskKeyspace(i, subtasks, subtasks), States: statesOf(states, schemaBytes)}
 		if err := u.Acknowledge(h, nil); err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func TestNameTableIsStoredOnce(t *testing.T) {
 		c := emptyCheckpoint()
 		c.Operators = []Operator{{Name: "op"}}
 		for i := range subtasks {
-			h := &snapshot.Handle{Keyspace: state.SubtaskKeyspace(i, subtasks, 128), States: statesOf(10, schemaBytes)}
+			h := &snapshot.Handle{Keyspace: backend.SubtaskKeyspace(i, subtasks, 128), States: statesOf(10, schemaBytes)}
 			c.Operators[0].Parts = append(c.Operators[0].Parts, Part{Handle: h})
 		}
 		return len(encoded(t, c))
@@ -76,7 +76,7 @@ func TestNameTablesThatNobodyWritesAreCorrupt(t *testing.T) {
 	head := builtHeadOf(3, "job", 1, 1, time.Unix(0, 0))
 	first, second := builtTable(statesOf(1, 10)), builtTable(statesOf(2, 10))
 	part := func(group uint16, table uint64) []byte {
-		h := &snapshot.Handle{Keyspace: state.Keyspace{MaxParallelism: 8, Groups: state.GroupRange{First: group, Last: group}}}
+		h := &snapshot.Handle{Keyspace: backend.Keyspace{MaxParallelism: 8, Groups: backend.GroupRange{First: group, Last: group}}}
 		return builtPart(Part{Handle: h}, uv(table))
 	}
 	op := slices.Concat(uv(1), txt("op"), uv(2))
@@ -92,7 +92,7 @@ func TestNameTablesThatNobodyWritesAreCorrupt(t *testing.T) {
 		"with the number 2^60":     sealedBytes(head, uv(1), first, op, part(0, 0), part(1, 1<<60)),
 		"as many as 2^60":          sealedBytes(head, uv(1<<60), first, op, part(0, 0), part(1, 0)),
 		"cut off":                  sealedBytes(head, uv(1), first[:len(first)-1]),
-		"in place of their number": sealedBytes(head, uv(0), uv(1), txt("op"), uv(1), builtPart(Part{Handle: &snapshot.Handle{Keyspace: state.WholeKeyspace(8)}}, first)),
+		"in place of their number": sealedBytes(head, uv(0), uv(1), txt("op"), uv(1), builtPart(Part{Handle: &snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}}, first)),
 	} {
 		_, err := Decode(data)
 		require.ErrorIs(t, err, ErrCorrupt, name)
@@ -101,12 +101,12 @@ func TestNameTablesThatNobodyWritesAreCorrupt(t *testing.T) {
 
 // As many handles as there are key groups may refer to the largest table there is.
 func TestTableOfManyHandlesTakesMemoryOnce(t *testing.T) {
-	const subtasks = state.MaxKeyGroups
+	const subtasks = backend.MaxKeyGroups
 	c := emptyCheckpoint()
 	c.Operators = []Operator{{Name: "op"}}
 	states := statesOf(maxStates, 20)
 	for i := range subtasks {
-		h := &snapshot.Handle{Keyspace: state.SubtaskKeyspace(i, subtasks, subtasks), States: states}
+		h := &snapshot.Handle{Keyspace: backend.SubtaskKeyspace(i, subtasks, subtasks), States: states}
 		c.Operators[0].Parts = append(c.Operators[0].Parts, Part{Handle: h})
 	}
 	data := encoded(t, c)
@@ -156,7 +156,7 @@ func TestDeclarationsThatNoCheckpointHoldsAreRefused(t *testing.T) {
 			a := r.begin(Subtasks{"source", 1}, Subtasks{"op", c.subtasks})
 			handles := make([]snapshot.Handle, c.subtasks)
 			for i := range handles {
-				handles[i] = snapshot.Handle{Keyspace: state.SubtaskKeyspace(i, c.subtasks, 128), States: statesOf(c.states, c.schemaBytes)}
+				handles[i] = snapshot.Handle{Keyspace: backend.SubtaskKeyspace(i, c.subtasks, 128), States: statesOf(c.states, c.schemaBytes)}
 			}
 			err := a.CheckDeclared(map[string][]snapshot.Handle{"op": handles})
 			require.ErrorIs(t, err, c.want)
@@ -181,7 +181,7 @@ func TestDeclarationsThatNoCheckpointHoldsAreRefused(t *testing.T) {
 		})
 	}
 	a := newRig(t, Options{}).begin()
-	h := snapshot.Handle{Keyspace: state.WholeKeyspace(8), States: []state.Info{{Name: "a", Kind: 99}}}
+	h := snapshot.Handle{Keyspace: backend.WholeKeyspace(8), States: []backend.Info{{Name: "a", Kind: 99}}}
 	require.ErrorIs(t, a.CheckDeclared(map[string][]snapshot.Handle{"op": {h}}), ErrInvalid)
 }
 
@@ -190,7 +190,7 @@ func TestDeclaredHandlesAreThoseOfTheSubtasks(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin(Subtasks{"op", 2}, Subtasks{"source", 1})
 	handle := func(subtask int) snapshot.Handle {
-		return snapshot.Handle{Keyspace: state.SubtaskKeyspace(subtask, 8, 8)}
+		return snapshot.Handle{Keyspace: backend.SubtaskKeyspace(subtask, 8, 8)}
 	}
 	require.NoError(t, a.CheckDeclared(nil))
 	require.NoError(t, a.CheckDeclared(map[string][]snapshot.Handle{"op": {handle(0), handle(1)}}))

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // rig is a coordinator whose clock and queues a test moves.
@@ -194,7 +194,7 @@ func (r *rig) write(u *Upload, name string, bytes int64) *snapshot.Handle {
 
 // handleOf describes a file of some bytes.
 func handleOf(u *Upload, name string, bytes int64) *snapshot.Handle {
-	space := state.SubtaskKeyspace(u.at.subtask, 8, 8)
+	space := backend.SubtaskKeyspace(u.at.subtask, 8, 8)
 	return &snapshot.Handle{Keyspace: space, Files: []snapshot.FileRef{{Name: name, Size: bytes, Bounds: space.Groups}}}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // share writes a shared file of some bytes, whose identity is a number.
@@ -26,7 +26,7 @@ func (r *rig) share(u *Upload, identity byte, bytes int64) snapshot.FileRef {
 	return ref
 }
 
-func nativeSpace(u *Upload) state.Keyspace { return state.SubtaskKeyspace(u.at.subtask, 8, 8) }
+func nativeSpace(u *Upload) backend.Keyspace { return backend.SubtaskKeyspace(u.at.subtask, 8, 8) }
 
 // nativeHandle refers to files, those that are confirmed and those that are not yet.
 func (r *rig) nativeHandle(u *Upload, identities ...byte) *snapshot.Handle {
@@ -374,10 +374,10 @@ func TestSourceNamesTheCheckpointAndTheFile(t *testing.T) {
 
 func TestSharedFilesAreValidated(t *testing.T) {
 	valid := func() *Checkpoint {
-		space := state.SubtaskKeyspace(0, 8, 8)
+		space := backend.SubtaskKeyspace(0, 8, 8)
 		ref := snapshot.FileRef{Name: "s3-2-op-0.7", Size: 9, Bounds: space.Groups, Shared: true}
 		other := ref
-		otherSpace := state.SubtaskKeyspace(1, 8, 8)
+		otherSpace := backend.SubtaskKeyspace(1, 8, 8)
 		other.Bounds = otherSpace.Groups
 		return &Checkpoint{Job: "job", ID: 5, Attempt: 4, Operators: []Operator{{"op", []Part{
 			{Handle: &snapshot.Handle{Keyspace: space, Form: "lsm", Files: []snapshot.FileRef{{Name: "4-op-0", Size: 2, Bounds: space.Groups}, ref}}},

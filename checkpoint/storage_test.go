@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 func TestStorageOptionsHaveTheirDefaultsAndLimits(t *testing.T) {
@@ -52,8 +52,8 @@ func TestMemoryOptionsHaveTheirDefaultsAndLimits(t *testing.T) {
 func TestFrameMayBeFullToTheByte(t *testing.T) {
 	p := Part{
 		Handle: &snapshot.Handle{
-			Keyspace: state.WholeKeyspace(8),
-			Files:    []snapshot.FileRef{{Name: "f", Size: 500, Bounds: state.WholeKeyspace(8).Groups}},
+			Keyspace: backend.WholeKeyspace(8),
+			Files:    []snapshot.FileRef{{Name: "f", Size: 500, Bounds: backend.WholeKeyspace(8).Groups}},
 		},
 		Data:   make([]byte, 300),
 		Inline: map[string][]byte{"f": make([]byte, 500)},

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // maxParts limits the subtasks of a checkpoint.
@@ -52,7 +52,7 @@ func (o Operator) validate() error {
 	if len(o.Parts) == 0 {
 		return fmt.Errorf("operator %q has no parts", o.Name)
 	}
-	var spaces []state.Keyspace
+	var spaces []backend.Keyspace
 	for i, part := range o.Parts {
 		if err := part.validate(); err != nil {
 			return fmt.Errorf("operator %q, subtask %d: %w", o.Name, i, err)
@@ -61,7 +61,7 @@ func (o Operator) validate() error {
 			spaces = append(spaces, part.Handle.Keyspace)
 		}
 	}
-	slices.SortFunc(spaces, func(a, b state.Keyspace) int { return cmp.Compare(a.Groups.First, b.Groups.First) })
+	slices.SortFunc(spaces, func(a, b backend.Keyspace) int { return cmp.Compare(a.Groups.First, b.Groups.First) })
 	for i := 1; i < len(spaces); i++ {
 		before, space := spaces[i-1], spaces[i]
 		if before.MaxParallelism != space.MaxParallelism || before.Groups.Last >= space.Groups.First {
@@ -98,7 +98,7 @@ func (p Part) validate() error {
 
 // validateTables checks each name table once, however many handles share it.
 func (c *Checkpoint) validateTables() error {
-	checked := make(map[*state.Info]int) // size of a table by its first state
+	checked := make(map[*backend.Info]int) // size of a table by its first state
 	for part := range c.parts() {
 		if part.Handle == nil || len(part.Handle.States) == 0 {
 			continue
@@ -116,7 +116,7 @@ func (c *Checkpoint) validateTables() error {
 }
 
 // validateStates accepts what a registry can produce, ordered by id.
-func validateStates(states []state.Info) error {
+func validateStates(states []backend.Info) error {
 	if len(states) > maxStates {
 		return fmt.Errorf("%d states, limit %d", len(states), maxStates)
 	}

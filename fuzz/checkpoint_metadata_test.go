@@ -16,6 +16,7 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -151,7 +152,7 @@ func writtenMetadata(version byte, c *checkpoint.Checkpoint) []byte {
 }
 
 // metadataTable is a name table.
-func metadataTable(states []state.Info) []byte {
+func metadataTable(states []backend.Info) []byte {
 	b := binary.AppendUvarint(nil, uint64(len(states)))
 	for _, s := range states {
 		b = append(metadataText(b, s.Name), byte(s.Kind))
@@ -210,7 +211,7 @@ func metadataCodec(b []byte, id codec.ID) []byte {
 // crowdedCheckpoint has a hundred handles with one name table.
 func crowdedCheckpoint() *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{Job: "job", ID: 1, Attempt: 1, Triggered: time.Unix(0, 0).UTC()}
-	states := []state.Info{{Name: "timers", Kind: state.KindTimers, Key: codec.ID{Name: "string", Version: 1, Schema: "a long one"}}}
+	states := []backend.Info{{Name: "timers", Kind: backend.KindTimers, Key: codec.ID{Name: "string", Version: 1, Schema: "a long one"}}}
 	op := checkpoint.Operator{Name: "op"}
 	for i := range 100 {
 		space := state.SubtaskKeyspace(i, 100, 128)
@@ -252,7 +253,7 @@ func somePart(in *input, operator, subtask int) (p checkpoint.Part) {
 		Keyspace: state.Keyspace{MaxParallelism: 64, Groups: groups}, Rows: int64(in.uint64() >> in.choice(3)),
 	}
 	for range in.choice(3) {
-		info := state.Info{Name: in.string(), Kind: state.Kind(in.choice(8)), Key: codec.ID{Name: in.string(), Version: uint32(in.byte())}}
+		info := backend.Info{Name: in.string(), Kind: backend.Kind(in.choice(8)), Key: codec.ID{Name: in.string(), Version: uint32(in.byte())}}
 		for range in.choice(3) {
 			info.Codecs = append(info.Codecs, codec.ID{Name: in.string(), Schema: in.string()})
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -69,7 +70,7 @@ func entries[K any](t *testing.T, c codec.Codec[K], key func(string) K, all [][3
 
 	var got []place
 	var rows, prefixes [][]byte
-	require.NoError(t, b.Scan(state.IDOf("m"), func(row, value []byte) error {
+	require.NoError(t, b.Scan(backend.IDOf("m"), func(row, value []byte) error {
 		at, prefix := placeOf(t, row, c.FixedSize())
 		got = append(got, at)
 		rows, prefixes = append(rows, bytes.Clone(row)), append(prefixes, bytes.Clone(row[:prefix]))
@@ -129,15 +130,15 @@ func timers(t *testing.T, all []state.TimerEntry) {
 	var rows [][]byte
 	for i, entry := range all {
 		d := state.Domain(i % 2)
-		row := state.AppendTimerKey([]byte("x"), id, d, entry)[1:]
-		group, gotID, rest, err := state.SplitHeader(row)
+		row := backend.AppendTimerKey([]byte("x"), id, d, entry)[1:]
+		group, gotID, rest, err := backend.SplitHeader(row)
 		require.NoError(t, err)
-		gotDomain, got, err := state.SplitTimerKey(group, rest)
+		gotDomain, got, err := backend.SplitTimerKey(group, rest)
 		if err != nil || gotID != id || gotDomain != d || got.Timestamp != entry.Timestamp ||
 			got.Group != entry.Group || !bytes.Equal(got.Row, entry.Row) {
 			t.Fatalf("%v %v came back as %v %v, %v", d, entry, gotDomain, got, err)
 		}
-		rows = append(rows, state.AppendTimerKey(nil, id, 0, entry))
+		rows = append(rows, backend.AppendTimerKey(nil, id, 0, entry))
 	}
 	want := cmp.Or(cmp.Compare(all[0].Group, all[1].Group), cmp.Compare(all[0].Timestamp, all[1].Timestamp),
 		bytes.Compare(all[0].Row, all[1].Row))
@@ -148,24 +149,24 @@ func timers(t *testing.T, all []state.TimerEntry) {
 
 // headers takes any bytes for composite keys.
 func headers(t *testing.T, key []byte) {
-	group, id, rest, err := state.SplitHeader(key)
+	group, id, rest, err := backend.SplitHeader(key)
 	if err != nil {
 		if !errors.Is(err, state.ErrCorrupt) {
 			t.Fatal(err)
 		}
 		return
 	}
-	if !bytes.Equal(append(state.AppendHeader(nil, group, id), rest...), key) {
+	if !bytes.Equal(append(backend.AppendHeader(nil, group, id), rest...), key) {
 		t.Fatalf("%x is taken for %d, %d, %x", key, group, id, rest)
 	}
-	d, entry, err := state.SplitTimerKey(group, rest)
+	d, entry, err := backend.SplitTimerKey(group, rest)
 	if err != nil {
 		if !errors.Is(err, state.ErrCorrupt) {
 			t.Fatal(err)
 		}
 		return
 	}
-	if !bytes.Equal(state.AppendTimerKey(nil, id, d, entry), key) {
+	if !bytes.Equal(backend.AppendTimerKey(nil, id, d, entry), key) {
 		t.Fatalf("%x is taken for %v, %v", key, d, entry)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -118,7 +118,7 @@ func someRows(in *input, group uint16) []assembledRow {
 	n := in.byte()
 	for range 1 + n%4 {
 		name := []string{"value", "list", "mapping", "sum", "joined", "timers", "stranger"}[in.choice(7)]
-		key := state.AppendHeader(nil, group, state.IDOf(name))
+		key := backend.AppendHeader(nil, group, backend.IDOf(name))
 		if name == "timers" {
 			key = append(key, in.byte()%3)
 			key = binary.BigEndian.AppendUint64(key, uint64(in.byte())<<56)

@@ -12,6 +12,7 @@ import (
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -83,7 +84,7 @@ func newRows(t testing.TB, in *input) *rows {
 	r := &rows{t: t, space: eightGroups}
 	for in.more() {
 		group := uint16(in.choice(8))
-		key := append(state.AppendHeader(nil, group, state.IDOf("s")), in.bytes(20)...)
+		key := append(backend.AppendHeader(nil, group, backend.IDOf("s")), in.bytes(20)...)
 		r.rows[group] = append(r.rows[group], row{key, valueOf(in)})
 	}
 	for group := range r.rows {
@@ -130,7 +131,7 @@ func (r *rows) restore(h snapshot.Handle, from snapshot.Source) {
 
 // Load implements snapshot.Backend.
 func (r *rows) Load(key, value []byte) error {
-	group, _, _, err := state.SplitHeader(key)
+	group, _, _, err := backend.SplitHeader(key)
 	if err != nil || group > 7 {
 		return fmt.Errorf("key group %d: %w", group, err)
 	}
@@ -145,9 +146,9 @@ func (r *rows) View() (snapshot.View, error) { return r, nil }
 func (r *rows) Keyspace() state.Keyspace { return r.space }
 
 // States implements snapshot.View.
-func (r *rows) States() []state.Info {
+func (r *rows) States() []backend.Info {
 	bytes := codec.Bytes().ID()
-	return []state.Info{{Name: "s", Kind: state.KindValue, Key: bytes, Codecs: []codec.ID{bytes}}}
+	return []backend.Info{{Name: "s", Kind: backend.KindValue, Key: bytes, Codecs: []codec.ID{bytes}}}
 }
 
 // Rows implements snapshot.View.

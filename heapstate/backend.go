@@ -7,16 +7,16 @@ import (
 	"github.com/google/btree"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
-// Backend is a heap backend. It satisfies state.HeapBackend and
+// Backend is a heap backend. It satisfies backend.HeapBackend and
 // snapshot.Backend.
 //
 // Thread safety: the task's goroutine only; a View may be read by others.
 type Backend struct {
-	registry *state.Registry
-	newIndex func(state.Table) state.Index
+	registry *backend.Registry
+	newIndex func(backend.Table) backend.Index
 	parts    *parts
 	// freeTimers are nodes that the queues have no use for: one list for all of them,
 	// since a list of its own would be half of what an empty service takes.
@@ -30,32 +30,32 @@ type Backend struct {
 // views beside it.
 type parts struct {
 	mu     sync.Mutex // held where the maps change, and where a view reads them
-	tables map[state.ID]state.Table
-	timers map[state.ID]*timers
+	tables map[backend.ID]backend.Table
+	timers map[backend.ID]*timers
 }
 
 func newParts() *parts {
-	return &parts{tables: make(map[state.ID]state.Table), timers: make(map[state.ID]*timers)}
+	return &parts{tables: make(map[backend.ID]backend.Table), timers: make(map[backend.ID]*timers)}
 }
 
 // NewHash returns an empty backend that finds keys by a hash table: the fastest
 // backend for state that fits in memory.
-func NewHash(o state.Options) (*Backend, error) {
+func NewHash(o backend.Options) (*Backend, error) {
 	scratch := new(hashScratch)
-	return open(o, func(t state.Table) state.Index { return newHashIndex(t, scratch) })
+	return open(o, func(t backend.Table) backend.Index { return newHashIndex(t, scratch) })
 }
 
 // NewBTree returns an empty backend that finds keys in a B-tree: its snapshots
 // need no sorting, so they are written and restored faster, and it does not
 // depend on hashes; every access costs a descent, and a key more memory than in
 // the hash backend.
-func NewBTree(o state.Options) (*Backend, error) {
+func NewBTree(o backend.Options) (*Backend, error) {
 	free := btree.NewFreeListG[treeItem](btree.DefaultFreeListSize)
-	return open(o, func(t state.Table) state.Index { return newTreeIndex(t, free) })
+	return open(o, func(t backend.Table) backend.Index { return newTreeIndex(t, free) })
 }
 
-func open(o state.Options, newIndex func(state.Table) state.Index) (*Backend, error) {
-	registry, err := state.NewRegistry(o)
+func open(o backend.Options, newIndex func(backend.Table) backend.Index) (*Backend, error) {
+	registry, err := backend.NewRegistry(o)
 	if err != nil {
 		return nil, fmt.Errorf("heapstate: %w", err)
 	}
@@ -67,19 +67,19 @@ func open(o state.Options, newIndex func(state.Table) state.Index) (*Backend, er
 	}, nil
 }
 
-// Registry implements state.Backend.
-func (b *Backend) Registry() *state.Registry { return b.registry }
+// Registry implements backend.Backend.
+func (b *Backend) Registry() *backend.Registry { return b.registry }
 
-// AddTable implements state.HeapBackend.
-func (b *Backend) AddTable(info state.Info, t state.Table) (state.Index, error) {
+// AddTable implements backend.HeapBackend.
+func (b *Backend) AddTable(info backend.Info, t backend.Table) (backend.Index, error) {
 	b.parts.mu.Lock()
 	defer b.parts.mu.Unlock()
 	b.parts.tables[info.ID()] = t
 	return b.newIndex(t), nil
 }
 
-// AddTimers implements state.Backend.
-func (b *Backend) AddTimers(info state.Info, d state.Domain) (state.TimerQueue, error) {
+// AddTimers implements backend.Backend.
+func (b *Backend) AddTimers(info backend.Info, d backend.Domain) (backend.TimerQueue, error) {
 	b.parts.mu.Lock()
 	defer b.parts.mu.Unlock()
 	service, ok := b.parts.timers[info.ID()]
@@ -90,16 +90,16 @@ func (b *Backend) AddTimers(info state.Info, d state.Domain) (state.TimerQueue, 
 	return service.queues[d], nil
 }
 
-// Scan implements state.Backend.
-func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
+// Scan implements backend.Backend.
+func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error {
 	if b.registry.Closed() {
-		return state.ErrClosed
+		return backend.ErrClosed
 	}
 	pin := b.registry.Freeze()
 	defer pin.Release()
 	rows := b.parts.frozen(pin, id)
 	if rows == nil {
-		return state.ErrUnknownState
+		return backend.ErrUnknownState
 	}
 	groups := b.registry.Keyspace().Groups
 	for group := int(groups.First); group <= int(groups.Last); group++ {
@@ -114,7 +114,7 @@ func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
 // however many there are.
 func (b *Backend) View() (snapshot.View, error) {
 	if b.registry.Closed() {
-		return nil, state.ErrClosed
+		return nil, backend.ErrClosed
 	}
 	return &view{
 		keyspace: b.registry.Keyspace(), states: b.registry.StateList(),
@@ -123,7 +123,7 @@ func (b *Backend) View() (snapshot.View, error) {
 }
 
 // frozen returns one state as it was at a freeze, nil if there was none with the id.
-func (p *parts) frozen(pin *state.Pin, id state.ID) frozenState {
+func (p *parts) frozen(pin *backend.Pin, id backend.ID) frozenState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t, ok := p.tables[id]; ok {
@@ -163,7 +163,7 @@ func (b *Backend) Load(key, value []byte) error {
 	return b.registry.LoadTimer(group, id, rest, value)
 }
 
-// Close implements state.Backend. Views that are open stay readable.
+// Close implements backend.Backend. Views that are open stay readable.
 func (b *Backend) Close() error {
 	b.registry.Close()
 	b.parts = newParts() // views have the other ones

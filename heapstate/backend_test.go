@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -103,7 +104,7 @@ func TestOneKeyInTwoKeyGroupsOfASnapshotIsCorrupt(t *testing.T) {
 	_, err = state.ListOf(k, state.ListDescriptor[int8]{Name: "l", Codec: codec.Int[int8]()})
 	require.NoError(t, err)
 	row := func(group uint16) []byte {
-		key := codec.AppendEscaped(state.AppendHeader(nil, group, state.IDOf("l")), []byte("k"))
+		key := codec.AppendEscaped(backend.AppendHeader(nil, group, backend.IDOf("l")), []byte("k"))
 		return codec.AppendEscaped(key, nil)
 	}
 	require.NoError(t, b.Load(row(1), []byte{2, 0, 0x80}))

@@ -7,19 +7,21 @@ import (
 
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/statetest"
 )
 
-func openHash(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }
+func openHash(_ testing.TB, o backend.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }
 
-func openBTree(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewBTree(o) }
+func openBTree(_ testing.TB, o backend.Options) (snapshot.Backend, error) {
+	return heapstate.NewBTree(o)
+}
 
 func TestHashConforms(t *testing.T) { statetest.Run(t, openHash) }
 
 func TestBTreeConforms(t *testing.T) { statetest.Run(t, openBTree) }
 
-func openBytes(_ testing.TB, o state.Options) (snapshot.Backend, error) {
+func openBytes(_ testing.TB, o backend.Options) (snapshot.Backend, error) {
 	return statetest.NewBytes(o, 32)
 }
 

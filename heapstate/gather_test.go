@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -32,13 +33,13 @@ func TestViewHasKeysAndValuesOfAnySize(t *testing.T) {
 			require.NoError(t, k.SetKey(name))
 			require.NoError(t, value.Set(bytes.Repeat([]byte{byte(i + 1)}, size)))
 			require.NoError(t, list.Add(name))
-			key := state.AppendHeader(nil, 0, state.IDOf("value"))
+			key := backend.AppendHeader(nil, 0, backend.IDOf("value"))
 			key = codec.AppendEscaped(codec.AppendEscaped(key, []byte(name)), nil)
 			want[string(key)] = string(append([]byte{0}, bytes.Repeat([]byte{byte(i + 1)}, size)...))
 		}
 		lists := 0
 		for _, row := range viewRows(t, b) {
-			if _, id, _, _ := state.SplitHeader([]byte(row[0])); id == state.IDOf("list") {
+			if _, id, _, _ := backend.SplitHeader([]byte(row[0])); id == backend.IDOf("list") {
 				lists++
 				continue
 			}
@@ -111,10 +112,10 @@ func TestWalkOfAViewEndsWithTheErrorOfItsReader(t *testing.T) {
 // tableSpy is a backend that shows its tables.
 type tableSpy struct {
 	*heapstate.Backend
-	table state.Table
+	table backend.Table
 }
 
-func (s *tableSpy) AddTable(info state.Info, t state.Table) (state.Index, error) {
+func (s *tableSpy) AddTable(info backend.Info, t backend.Table) (backend.Index, error) {
 	s.table = t
 	return s.Backend.AddTable(info, t)
 }
@@ -136,7 +137,7 @@ func TestRowsMayBeAskedForInAnotherOrderThanTheyWereGathered(t *testing.T) {
 	table, _ := spy.table.Frozen(pin)
 	require.Equal(t, 3, table.Gather([]uint32{1, 2, 3}, 0))
 	for _, slot := range []uint32{1, 3, 9, 2, 2, 0} {
-		require.NoError(t, table.Rows(slot, 0, new(state.RowBuffer), func(_, value []byte) error {
+		require.NoError(t, table.Rows(slot, 0, func(_, value []byte) error {
 			require.Equal(t, []byte{0, 0, 0, 0, byte(slot)}, value)
 			return nil
 		}))

@@ -3,7 +3,7 @@ package heapstate
 import (
 	"math/bits"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 // The index is no part of a snapshot: rows are frozen in the table. It holds no
 // pointers but the directory's.
 type hashIndex struct {
-	table     state.Table
+	table     backend.Table
 	directory []*hashPage // of one nil while few holds the rows
 	shift     uint        // 64 less the bits that address the directory
 	few       uint64      // the control bytes of slots 0 to 7 while there is no page
@@ -87,17 +87,17 @@ func vacant(word uint64) uint64 { return ^word & topBits }
 // noPages is the directory of every index without a page. It is never written.
 var noPages = make([]*hashPage, 1)
 
-func newHashIndex(t state.Table, scratch *hashScratch) *hashIndex {
+func newHashIndex(t backend.Table, scratch *hashScratch) *hashIndex {
 	return &hashIndex{table: t, directory: noPages, shift: 64, scratch: scratch}
 }
 
-// Reset implements state.Index.
+// Reset implements backend.Index.
 func (x *hashIndex) Reset() { *x = *newHashIndex(x.table, x.scratch) }
 
 // group is where the search for a hash begins in a page.
 func (x *hashIndex) group(hash uint64) uint32 { return uint32(hash>>7) & x.mask }
 
-// Find implements state.Index.
+// Find implements backend.Index.
 func (x *hashIndex) Find(hash uint64) (slot uint32, ok bool) {
 	control := controlOf(hash)
 	for page := x.directory[hash>>x.shift]; page != nil; page = page.overflow {
@@ -126,7 +126,7 @@ func (x *hashIndex) Find(hash uint64) (slot uint32, ok bool) {
 	return 0, false
 }
 
-// Insert implements state.Index.
+// Insert implements backend.Index.
 func (x *hashIndex) Insert(hash uint64) (uint32, error) {
 	for {
 		head := x.directory[hash>>x.shift]
@@ -174,7 +174,7 @@ func (x *hashIndex) place(page *hashPage, hash uint64) uint32 {
 	}
 }
 
-// Delete implements state.Index.
+// Delete implements backend.Index.
 func (x *hashIndex) Delete(hash uint64, slot uint32) {
 	page := x.directory[hash>>x.shift]
 	if page == nil {
@@ -195,8 +195,8 @@ func (x *hashIndex) Delete(hash uint64, slot uint32) {
 	}
 }
 
-// Freeze implements state.Index.
-func (x *hashIndex) Freeze() state.FrozenIndex { return &sortedSlots{} }
+// Freeze implements backend.Index.
+func (x *hashIndex) Freeze() backend.FrozenIndex { return &sortedSlots{} }
 
 // makeRoom changes full pages, or the index, so that an insertion can be tried
 // again.
@@ -220,7 +220,7 @@ func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
 		x.mask = 2*x.mask + 1
 		x.rebuild(head)
 	case x.pages == 1<<32/pageSlots-1:
-		return state.ErrFull
+		return backend.ErrFull
 	case head.overflow != nil, head.depth == maxDepth,
 		head.depth == addressed && len(x.directory) >= sparse*int(x.pages):
 		x.lengthen(head)

@@ -6,17 +6,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // numbers is a table of numbers that hash as the test says.
 type numbers struct {
-	state.Table // what an index does not call
-	hash        func(n uint64) uint64
-	rows        map[uint32]uint64
-	present     map[uint64]bool
-	probed      uint64
-	moves       int
+	backend.Table // what an index does not call
+	hash          func(n uint64) uint64
+	rows          map[uint32]uint64
+	present       map[uint64]bool
+	probed        uint64
+	moves         int
 }
 
 func (t *numbers) Matches(slot uint32) bool {

@@ -1,11 +1,11 @@
 package heapstate
 
-import "github.com/weirstate/weir/state"
+import "github.com/weirstate/weir/state/backend"
 
 // slotBatch hands slots on in their order, after the table has read the rows of
 // a number of them together.
 type slotBatch struct {
-	table state.FrozenTable
+	table backend.FrozenTable
 	group uint16
 	yield func(slot uint32) error
 	slots []uint32
@@ -16,7 +16,7 @@ type slotBatch struct {
 const batchSlots = 64
 
 // begin makes the batch ready for a walk over one key group.
-func (b *slotBatch) begin(t state.FrozenTable, group uint16, yield func(slot uint32) error) {
+func (b *slotBatch) begin(t backend.FrozenTable, group uint16, yield func(slot uint32) error) {
 	*b = slotBatch{t, group, yield, b.slots[:0]}
 }
 

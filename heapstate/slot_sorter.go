@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // slotSorter orders slots of one key group by key and namespace: a radix sort
@@ -36,7 +36,7 @@ const (
 )
 
 // sort returns the slots in order. The result is good until the next call.
-func (s *slotSorter) sort(t state.FrozenTable, slots []uint32) []sortItem {
+func (s *slotSorter) sort(t backend.FrozenTable, slots []uint32) []sortItem {
 	s.items = slices.Grow(s.items[:0], len(slots))[:len(slots)]
 	s.spare = slices.Grow(s.spare[:0], len(slots))[:len(slots)]
 	for i, slot := range slots {
@@ -47,7 +47,7 @@ func (s *slotSorter) sort(t state.FrozenTable, slots []uint32) []sortItem {
 }
 
 // sortFrom sorts items whose keys agree in all bytes before one.
-func (s *slotSorter) sortFrom(t state.FrozenTable, items []sortItem, from int) {
+func (s *slotSorter) sortFrom(t backend.FrozenTable, items []sortItem, from int) {
 	s.load(t, items, from)
 	s.byPrefix(items)
 	for len(items) > 0 {
@@ -67,7 +67,7 @@ func (s *slotSorter) sortFrom(t state.FrozenTable, items []sortItem, from int) {
 }
 
 // load fills in the prefixes from a byte of the keys on.
-func (s *slotSorter) load(t state.FrozenTable, items []sortItem, from int) {
+func (s *slotSorter) load(t backend.FrozenTable, items []sortItem, from int) {
 	for some := range slices.Chunk(items, dealSlots) {
 		for i, item := range some {
 			s.slots[i] = item.slot

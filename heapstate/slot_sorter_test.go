@@ -9,15 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // keyTable is a frozen table with a key in each slot. Equal keys are told apart
 // by their slots, as they are by namespaces elsewhere.
 type keyTable struct {
-	state.FrozenTable // what a sorter does not call
-	keys              [][]byte
-	read              int // bytes of keys asked for
+	backend.FrozenTable // what a sorter does not call
+	keys                [][]byte
+	read                int // bytes of keys asked for
 }
 
 func (t *keyTable) Prefixes(slots []uint32, from int, prefixes []uint64) {

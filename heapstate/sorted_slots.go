@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // sortedSlots orders the slots of a frozen table whose index has no order: it
@@ -18,8 +18,8 @@ type sortedSlots struct {
 	batch  slotBatch
 }
 
-// Ascend implements state.FrozenIndex.
-func (s *sortedSlots) Ascend(t state.FrozenTable, group uint16, yield func(slot uint32) error) error {
+// Ascend implements backend.FrozenIndex.
+func (s *sortedSlots) Ascend(t backend.FrozenTable, group uint16, yield func(slot uint32) error) error {
 	if s.bounds == nil {
 		s.deal(t)
 	}
@@ -37,13 +37,13 @@ func (s *sortedSlots) Ascend(t state.FrozenTable, group uint16, yield func(slot 
 const dealSlots = 1 << 10
 
 // deal is a counting sort by key group.
-func (s *sortedSlots) deal(t state.FrozenTable) {
+func (s *sortedSlots) deal(t backend.FrozenTable) {
 	groups := make([]uint16, t.Slots())
 	for at := 0; at < len(groups); at += dealSlots {
 		some := groups[at:min(at+dealSlots, len(groups))]
 		t.Groups(uint32(at), some)
 		for _, group := range some {
-			if group != state.MaxKeyGroups {
+			if group != backend.MaxKeyGroups {
 				s.bounds.count(group)
 			}
 		}
@@ -52,7 +52,7 @@ func (s *sortedSlots) deal(t state.FrozenTable) {
 	s.slots = make([]uint32, s.bounds.sum())
 	next := slices.Clone(s.bounds)
 	for slot, group := range groups {
-		if group != state.MaxKeyGroups {
+		if group != backend.MaxKeyGroups {
 			s.slots[next[group]] = uint32(slot)
 			next[group]++
 		}

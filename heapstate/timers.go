@@ -6,16 +6,16 @@ import (
 
 	"github.com/google/btree"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // timers is one timer service: a queue for each domain, which are frozen as one.
 type timers struct {
-	unit   *state.Unit
+	unit   *backend.Unit
 	queues [2]*timerQueue
 }
 
-func newTimers(r *state.Registry, free *btree.FreeListG[timer]) *timers {
+func newTimers(r *backend.Registry, free *btree.FreeListG[timer]) *timers {
 	t := &timers{}
 	t.unit = r.NewUnit(t.take)
 	for d := range t.queues {
@@ -38,7 +38,7 @@ func (t *timers) take() any {
 }
 
 // frozen returns the service as it was at a freeze.
-func (t *timers) frozen(pin *state.Pin, id state.ID) *frozenTimers {
+func (t *timers) frozen(pin *backend.Pin, id backend.ID) *frozenTimers {
 	trees, _ := pin.Of(t.unit).(timerTrees)
 	return &frozenTimers{id: id, trees: trees}
 }
@@ -46,7 +46,7 @@ func (t *timers) frozen(pin *state.Pin, id state.ID) *frozenTimers {
 // timerQueue is a B-tree of the timers of one domain: a priority queue that
 // finds duplicates and is cloned in constant time.
 type timerQueue struct {
-	unit  *state.Unit
+	unit  *backend.Unit
 	tree  *btree.BTreeG[timer]
 	first []byte // scratch for First
 }
@@ -57,7 +57,7 @@ type timer struct {
 	group     uint16
 }
 
-func newTimerQueue(u *state.Unit, free *btree.FreeListG[timer]) *timerQueue {
+func newTimerQueue(u *backend.Unit, free *btree.FreeListG[timer]) *timerQueue {
 	return &timerQueue{unit: u, tree: btree.NewWithFreeListG(treeDegree, func(a, b timer) bool {
 		if a.timestamp != b.timestamp {
 			return a.timestamp < b.timestamp
@@ -66,10 +66,10 @@ func newTimerQueue(u *state.Unit, free *btree.FreeListG[timer]) *timerQueue {
 	}, free)}
 }
 
-// Add implements state.TimerQueue. A timer that is there already, as most are
+// Add implements backend.TimerQueue. A timer that is there already, as most are
 // that a window registers for each of its records, costs no more than finding
 // it: no memory, and no copy of a node that a snapshot holds.
-func (q *timerQueue) Add(t state.TimerEntry) error {
+func (q *timerQueue) Add(t backend.TimerEntry) error {
 	if !q.tree.Has(borrowed(t)) {
 		q.unit.Touch()
 		q.tree.ReplaceOrInsert(timer{t.Timestamp, string(t.Row), t.Group})
@@ -77,8 +77,8 @@ func (q *timerQueue) Add(t state.TimerEntry) error {
 	return nil
 }
 
-// Remove implements state.TimerQueue.
-func (q *timerQueue) Remove(t state.TimerEntry) error {
+// Remove implements backend.TimerQueue.
+func (q *timerQueue) Remove(t backend.TimerEntry) error {
 	q.unit.Touch()
 	q.tree.Delete(borrowed(t))
 	if q.tree.Len() == 0 {
@@ -88,26 +88,26 @@ func (q *timerQueue) Remove(t state.TimerEntry) error {
 }
 
 // borrowed is a timer to look for, whose row is the caller's memory.
-func borrowed(t state.TimerEntry) timer {
+func borrowed(t backend.TimerEntry) timer {
 	return timer{t.Timestamp, unsafe.String(unsafe.SliceData(t.Row), len(t.Row)), t.Group}
 }
 
-// First implements state.TimerQueue.
-func (q *timerQueue) First() (t state.TimerEntry, ok bool, err error) {
+// First implements backend.TimerQueue.
+func (q *timerQueue) First() (t backend.TimerEntry, ok bool, err error) {
 	first, ok := q.tree.Min()
 	if !ok {
 		return t, false, nil
 	}
 	q.first = append(q.first[:0], first.row...)
-	return state.TimerEntry{Timestamp: first.timestamp, Group: first.group, Row: q.first}, true, nil
+	return backend.TimerEntry{Timestamp: first.timestamp, Group: first.group, Row: q.first}, true, nil
 }
 
-// Len implements state.TimerQueue.
+// Len implements backend.TimerQueue.
 func (q *timerQueue) Len() int { return q.tree.Len() }
 
 // frozenTimers is a timer service at a snapshot.
 type frozenTimers struct {
-	id       state.ID
+	id       backend.ID
 	trees    timerTrees
 	dealt    [2]dealtTimers
 	row, key []byte // scratch
@@ -129,8 +129,8 @@ func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) e
 		from, to := dealt.bounds.of(group)
 		for _, t := range dealt.timers[from:to] {
 			f.row = append(f.row[:0], t.row...)
-			entry := state.TimerEntry{Timestamp: t.timestamp, Group: t.group, Row: f.row}
-			f.key = state.AppendTimerKey(f.key[:0], f.id, state.Domain(d), entry)
+			entry := backend.TimerEntry{Timestamp: t.timestamp, Group: t.group, Row: f.row}
+			f.key = backend.AppendTimerKey(f.key[:0], f.id, backend.Domain(d), entry)
 			if err := yield(f.key, nil); err != nil {
 				return err
 			}

@@ -3,7 +3,7 @@ package heapstate
 import (
 	"github.com/google/btree"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // treeDegree gives nodes of 31 to 63 items of 16 bytes: a node is at most
@@ -12,12 +12,12 @@ const treeDegree = 32
 
 // lowest, in the place of a slot, sorts before every slot with the same group
 // and prefix. A table never reaches it.
-const lowest = state.Probed - 1
+const lowest = backend.Probed - 1
 
 // treeIndex is a B-tree of slots, ordered by key group, key and namespace. A
 // snapshot is a clone of the tree; nodes are copied when they are next written.
 type treeIndex struct {
-	table state.Table
+	table backend.Table
 	tree  *btree.BTreeG[treeItem]
 	free  []uint32 // slots below next that hold no row
 	next  uint32   // slots from here on hold no row
@@ -34,8 +34,8 @@ type treeItem struct {
 	group  uint16
 }
 
-func newTreeIndex(t state.Table, free *btree.FreeListG[treeItem]) *treeIndex {
-	x := &treeIndex{table: t, coming: state.Probed}
+func newTreeIndex(t backend.Table, free *btree.FreeListG[treeItem]) *treeIndex {
+	x := &treeIndex{table: t, coming: backend.Probed}
 	x.tree = btree.NewWithFreeListG(treeDegree, func(a, b treeItem) bool {
 		switch {
 		case a.group != b.group:
@@ -55,7 +55,7 @@ func newTreeIndex(t state.Table, free *btree.FreeListG[treeItem]) *treeIndex {
 // slotOf is where the row of an item is to be looked at.
 func (x *treeIndex) slotOf(i treeItem) uint32 {
 	if i.slot == x.coming {
-		return state.Probed
+		return backend.Probed
 	}
 	return i.slot
 }
@@ -66,32 +66,32 @@ func (x *treeIndex) probed(slot uint32) treeItem {
 	return treeItem{prefix, slot, group}
 }
 
-// Find implements state.Index.
+// Find implements backend.Index.
 func (x *treeIndex) Find(uint64) (slot uint32, ok bool) {
-	found, ok := x.tree.Get(x.probed(state.Probed))
+	found, ok := x.tree.Get(x.probed(backend.Probed))
 	return found.slot, ok
 }
 
-// Insert implements state.Index.
+// Insert implements backend.Index.
 func (x *treeIndex) Insert(uint64) (uint32, error) {
 	slot := x.next
 	switch last := len(x.free) - 1; {
 	case last >= 0:
 		slot, x.free = x.free[last], x.free[:last]
 	case slot == lowest:
-		return 0, state.ErrFull
+		return 0, backend.ErrFull
 	default:
 		x.next++
 	}
 	x.coming = slot
 	x.tree.ReplaceOrInsert(x.probed(slot))
-	x.coming = state.Probed
+	x.coming = backend.Probed
 	return slot, nil
 }
 
-// Delete implements state.Index.
+// Delete implements backend.Index.
 func (x *treeIndex) Delete(_ uint64, slot uint32) {
-	x.tree.Delete(x.probed(state.Probed))
+	x.tree.Delete(x.probed(backend.Probed))
 	if x.tree.Len() == 0 {
 		x.tree.Clear(true) // the last node goes to the list of free ones
 		x.next, x.free = 0, x.free[:0]
@@ -100,14 +100,14 @@ func (x *treeIndex) Delete(_ uint64, slot uint32) {
 	x.free = append(x.free, slot)
 }
 
-// Reset implements state.Index.
+// Reset implements backend.Index.
 func (x *treeIndex) Reset() {
 	x.tree.Clear(true)
 	x.next, x.free = 0, nil
 }
 
-// Freeze implements state.Index.
-func (x *treeIndex) Freeze() state.FrozenIndex { return &frozenTree{tree: x.tree.Clone()} }
+// Freeze implements backend.Index.
+func (x *treeIndex) Freeze() backend.FrozenIndex { return &frozenTree{tree: x.tree.Clone()} }
 
 // frozenTree is a clone. Walking it compares bounds with items by group and
 // prefix alone, so it never looks at the live table.
@@ -116,8 +116,8 @@ type frozenTree struct {
 	batch slotBatch
 }
 
-// Ascend implements state.FrozenIndex.
-func (f *frozenTree) Ascend(t state.FrozenTable, group uint16, yield func(slot uint32) error) (err error) {
+// Ascend implements backend.FrozenIndex.
+func (f *frozenTree) Ascend(t backend.FrozenTable, group uint16, yield func(slot uint32) error) (err error) {
 	f.batch.begin(t, group, yield)
 	from := treeItem{slot: lowest, group: group}
 	f.tree.AscendGreaterOrEqual(from, func(i treeItem) bool {

@@ -3,17 +3,17 @@ package heapstate
 import (
 	"sync"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // view is a Backend as it was at a snapshot. It satisfies snapshot.View.
 //
 // Thread safety: one reader, in any goroutine.
 type view struct {
-	keyspace state.Keyspace
-	states   *state.StateList
+	keyspace backend.Keyspace
+	states   *backend.StateList
 	parts    *parts
-	pin      *state.Pin
+	pin      *backend.Pin
 	frozen   []frozenState // as the states; taken when rows are first asked for
 	once     sync.Once
 }
@@ -26,27 +26,26 @@ type frozenState interface {
 
 // frozenRows is a table with its index.
 type frozenRows struct {
-	table  state.FrozenTable
-	index  state.FrozenIndex
-	buffer state.RowBuffer
+	table backend.FrozenTable
+	index backend.FrozenIndex
 }
 
 func (f *frozenRows) rows(group uint16, yield func(key, value []byte) error) error {
 	return f.index.Ascend(f.table, group, func(slot uint32) error {
-		return f.table.Rows(slot, group, &f.buffer, yield)
+		return f.table.Rows(slot, group, yield)
 	})
 }
 
 // Keyspace implements snapshot.View.
-func (v *view) Keyspace() state.Keyspace { return v.keyspace }
+func (v *view) Keyspace() backend.Keyspace { return v.keyspace }
 
 // States implements snapshot.View.
-func (v *view) States() []state.Info { return v.states.States() }
+func (v *view) States() []backend.Info { return v.states.States() }
 
 // Rows implements snapshot.View. After Release it is ErrClosed.
 func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	if v.parts == nil {
-		return state.ErrClosed
+		return backend.ErrClosed
 	}
 	if v.frozen == nil {
 		v.take()

@@ -8,17 +8,17 @@ import (
 
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // Adopt implements snapshot.NativeBackend: tables become those of the tree as they
 // are, and a part of one by a clip.
-func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []state.ID) error {
+func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []backend.ID) error {
 	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
-		return !slices.ContainsFunc(h.States, func(info state.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
+		return !slices.ContainsFunc(h.States, func(info backend.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
 	})
 	if b.tree != nil {
-		return fmt.Errorf("a backend that was used: %w", state.ErrNotEmpty)
+		return fmt.Errorf("a backend that was used: %w", backend.ErrNotEmpty)
 	}
 	a := adoption{backend: b, source: src, stage: newStage(b.directory, b.copies)}
 	if err := errors.Join(a.run(ctx, handles), a.stage.remove()); err != nil || len(a.parts) == 0 {
@@ -104,7 +104,7 @@ func (a *adoption) rangesOf(h snapshot.Handle) []keyRange {
 	if own == groups {
 		return []keyRange{{}}
 	}
-	ranges := rangesOf(state.GroupRange{First: max(own.First, groups.First), Last: min(own.Last, groups.Last)})
+	ranges := rangesOf(backend.GroupRange{First: max(own.First, groups.First), Last: min(own.Last, groups.Last)})
 	return ranges[:]
 }
 

@@ -35,7 +35,7 @@ func (a *appends) appendRow(dst, prefix []byte, size int) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, prefix...), row)
 }
 
-// Append implements state.ByteBackend.
+// Append implements backend.ByteBackend.
 func (b *Backend) Append(prefix, value []byte) error {
 	db, err := b.store()
 	if err != nil {

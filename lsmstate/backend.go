@@ -5,17 +5,17 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/lsm"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/vfs"
 )
 
-// Backend is a backend on disk. It satisfies state.ByteBackend and snapshot.NativeBackend.
+// Backend is a backend on disk. It satisfies backend.ByteBackend and snapshot.NativeBackend.
 //
 // What methods return is good until the next call of any.
 //
 // Thread safety: the task's goroutine only; a View may be read by another.
 type Backend struct {
-	registry  *state.Registry
+	registry  *backend.Registry
 	options   lsm.Options
 	directory *directory
 	copies    *LocalCopies // nil if there are none
@@ -24,7 +24,7 @@ type Backend struct {
 	tree    *tree
 	db      *lsm.DB
 	appends appends
-	timers  map[state.ID]*timers
+	timers  map[backend.ID]*timers
 	known   int // how many timers of a key group may be in memory
 	fired   fired
 	cursors []*cursor // open
@@ -40,7 +40,7 @@ type Backend struct {
 // directory that it is relative to matter while Open runs, not later; below dir no link
 // is followed.
 func Open(dir string, o Options) (*Backend, error) {
-	registry, err := state.NewRegistry(o.Options)
+	registry, err := backend.NewRegistry(o.Options)
 	if err != nil {
 		return nil, fmt.Errorf("lsmstate: %w", err)
 	}
@@ -57,13 +57,13 @@ func Open(dir string, o Options) (*Backend, error) {
 		copies:    o.Copies,
 		options:   o.ofTree(),
 		directory: d,
-		timers:    make(map[state.ID]*timers),
+		timers:    make(map[backend.ID]*timers),
 		known:     o.knownOf(registry.Keyspace().Groups.Len()),
 	}, nil
 }
 
-// Registry implements state.Backend.
-func (b *Backend) Registry() *state.Registry { return b.registry }
+// Registry implements backend.Backend.
+func (b *Backend) Registry() *backend.Registry { return b.registry }
 
 // store returns the tree's store, which it makes the first time.
 func (b *Backend) store() (*lsm.DB, error) {
@@ -82,11 +82,11 @@ func (b *Backend) store() (*lsm.DB, error) {
 // prepare completes the options of the tree.
 func (b *Backend) prepare() error {
 	if b.registry.Closed() {
-		return state.ErrClosed
+		return backend.ErrClosed
 	}
 	keySize, ok := b.registry.KeySize()
 	if !ok {
-		return fmt.Errorf("lsmstate: no codec of keys is known yet: %w", state.ErrInvalid)
+		return fmt.Errorf("lsmstate: no codec of keys is known yet: %w", backend.ErrInvalid)
 	}
 	b.options.Split, b.options.Filter = splitOf(keySize), &b.fired
 	return nil
@@ -124,7 +124,7 @@ func (b *Backend) Empty() bool {
 }
 
 // partition is the first key of a partition.
-func partition(number uint16) []byte { return state.AppendHeader(nil, number, 0)[:partitionBytes] }
+func partition(number uint16) []byte { return backend.AppendHeader(nil, number, 0)[:partitionBytes] }
 
 // Load implements snapshot.Backend. Values are decoded when they are read.
 func (b *Backend) Load(key, value []byte) error {
@@ -136,32 +136,32 @@ func (b *Backend) Load(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	if kind == state.KindTimers {
+	if kind == backend.KindTimers {
 		return b.registry.LoadTimer(group, id, rest, value)
 	}
 	keySize, _ := b.registry.KeySize()
 	prefix, ok := splitKey(key, keySize)
 	switch {
 	case !ok || len(value) == 0:
-		return fmt.Errorf("row of %d and %d bytes: %w", len(key), len(value), state.ErrCorrupt)
-	case kind == state.KindList:
+		return fmt.Errorf("row of %d and %d bytes: %w", len(key), len(value), backend.ErrCorrupt)
+	case kind == backend.KindList:
 		return b.Append(key[:prefix], value) // with a suffix of ours
-	case kind != state.KindMap && prefix < len(key):
-		return fmt.Errorf("row of a %v state with %d bytes too many: %w", kind, len(key)-prefix, state.ErrCorrupt)
+	case kind != backend.KindMap && prefix < len(key):
+		return fmt.Errorf("row of a %v state with %d bytes too many: %w", kind, len(key)-prefix, backend.ErrCorrupt)
 	}
 	return b.Set(key, value)
 }
 
 // kindOf returns the kind of a declared state.
-func (b *Backend) kindOf(id state.ID) (state.Kind, error) {
+func (b *Backend) kindOf(id backend.ID) (backend.Kind, error) {
 	info, ok := b.registry.Info(id)
 	if !ok {
-		return 0, fmt.Errorf("row of state id %#08x: %w", uint32(id), state.ErrUnknownState)
+		return 0, fmt.Errorf("row of state id %#08x: %w", uint32(id), backend.ErrUnknownState)
 	}
 	return info.Kind, nil
 }
 
-// Close implements state.Backend: it removes what the backend has on disk. Views
+// Close implements backend.Backend: it removes what the backend has on disk. Views
 // that are open stay readable, and the last one that is released does it then.
 func (b *Backend) Close() error {
 	if b.registry.Closed() {

@@ -15,6 +15,7 @@ import (
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -254,7 +255,7 @@ func TestRowsThatCannotBeAreNotLoaded(t *testing.T) {
 	mapOn(t, k)
 	timersOn(t, k)
 	key := func(group uint16, name string, rest string) []byte {
-		return append(state.AppendHeader(nil, group, state.IDOf(name)), rest...)
+		return append(backend.AppendHeader(nil, group, backend.IDOf(name)), rest...)
 	}
 	const row = "k\x00\x01\x00\x01"
 	for _, bad := range []struct {
@@ -292,8 +293,8 @@ func TestLoadingDoesNotCostByTheNumberOfStates(t *testing.T) {
 	}
 	var keys [][]byte
 	for i := range rows {
-		id := state.IDOf(fmt.Sprint("state ", i%states))
-		keys = append(keys, append(state.AppendHeader(nil, 0, id), fmt.Sprint(i, "\x00\x01\x00\x01")...))
+		id := backend.IDOf(fmt.Sprint("state ", i%states))
+		keys = append(keys, append(backend.AppendHeader(nil, 0, id), fmt.Sprint(i, "\x00\x01\x00\x01")...))
 	}
 	require.NoError(t, b.Load(keys[0], []byte("value"))) // which makes the tree
 	var before, after runtime.MemStats

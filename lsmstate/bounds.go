@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // keyRange is a range of keys: from included, to not, where nil is the end.
 type keyRange struct{ from, to []byte }
 
 // rangesOf are those of the rows and of the timers of key groups.
-func rangesOf(groups state.GroupRange) [2]keyRange {
+func rangesOf(groups backend.GroupRange) [2]keyRange {
 	first, after := int(groups.First), int(groups.Last)+1
 	return [2]keyRange{
 		{border(first), border(after)},
@@ -30,7 +30,7 @@ func border(number int) []byte {
 // holdsBounds says whether a table with these bounds can be one of a backend of key
 // groups. One with rows and timers begins with the rows of the first at the earliest,
 // and ends with the timers of the last.
-func holdsBounds(groups state.GroupRange, from, to []byte) bool {
+func holdsBounds(groups backend.GroupRange, from, to []byte) bool {
 	ranges, timers := rangesOf(groups), border(timerBit<<8)
 	switch {
 	case to != nil && bytes.Compare(to, timers) <= 0:
@@ -48,7 +48,7 @@ func (r keyRange) holds(from, to []byte) bool {
 
 // groupsOf are key groups beyond which a table with bounds within groups has
 // nothing: all of them if it has both rows and timers.
-func groupsOf(groups state.GroupRange, from, to []byte) state.GroupRange {
+func groupsOf(groups backend.GroupRange, from, to []byte) backend.GroupRange {
 	if len(from) < partitionBytes || len(to) < partitionBytes {
 		return groups
 	}
@@ -59,7 +59,7 @@ func groupsOf(groups state.GroupRange, from, to []byte) state.GroupRange {
 	if (first^last)&(timerBit<<8) != 0 {
 		return groups
 	}
-	r := state.GroupRange{First: first &^ (timerBit << 8), Last: last &^ (timerBit << 8)}
+	r := backend.GroupRange{First: first &^ (timerBit << 8), Last: last &^ (timerBit << 8)}
 	if r.First > r.Last || !groups.Contains(r.First) || !groups.Contains(r.Last) {
 		return groups
 	}

@@ -5,22 +5,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 func TestBoundsOfTablesAreThoseOfKeyGroups(t *testing.T) {
-	some, all := state.GroupRange{First: 4, Last: 7}, state.GroupRange{First: 0, Last: state.MaxKeyGroups - 1}
+	some, all := backend.GroupRange{First: 4, Last: 7}, backend.GroupRange{First: 0, Last: backend.MaxKeyGroups - 1}
 	for _, c := range []struct {
-		groups   state.GroupRange
+		groups   backend.GroupRange
 		from, to string
 		end      bool // to is nil
 		holds    bool
-		want     state.GroupRange
+		want     backend.GroupRange
 	}{
-		{some, "\x00\x04a", "\x00\x05b", false, true, state.GroupRange{First: 4, Last: 5}},
-		{some, "\x00\x04", "\x00\x05", false, true, state.GroupRange{First: 4, Last: 4}},
+		{some, "\x00\x04a", "\x00\x05b", false, true, backend.GroupRange{First: 4, Last: 5}},
+		{some, "\x00\x04", "\x00\x05", false, true, backend.GroupRange{First: 4, Last: 4}},
 		{some, "\x00\x04", "\x00\x08", false, true, some},
-		{some, "\x80\x05", "\x80\x08", false, true, state.GroupRange{First: 5, Last: 7}},
+		{some, "\x80\x05", "\x80\x08", false, true, backend.GroupRange{First: 5, Last: 7}},
 		{some, "\x00\x05", "\x80\x06", false, true, some},
 		{some, "\x00\x03\xff", "\x00\x08", false, false, some},
 		{some, "\x00\x04", "\x00\x08a", false, false, some},

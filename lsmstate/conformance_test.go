@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/statetest"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -28,7 +28,7 @@ func open(dir string, o Options) (snapshot.Backend, error) {
 func opener(o Options) statetest.Opener {
 	o.FS, o.Budget = vfstest.NewMem(vfstest.MemOptions{}), lsm.NewBudget(4<<20)
 	opened := 0
-	return func(_ testing.TB, contract state.Options) (snapshot.Backend, error) {
+	return func(_ testing.TB, contract backend.Options) (snapshot.Backend, error) {
 		opened++
 		o.Options = contract
 		return open(fmt.Sprint("backend", opened), o)
@@ -76,13 +76,13 @@ func TestBackendConformsWhateverTheOptions(t *testing.T) {
 }
 
 func TestBackendConformsOnDisk(t *testing.T) {
-	statetest.Random(t, func(t testing.TB, o state.Options) (snapshot.Backend, error) {
+	statetest.Random(t, func(t testing.TB, o backend.Options) (snapshot.Backend, error) {
 		return open(t.TempDir(), Options{Options: o})
 	}, 0, 500)
 }
 
 func TestBackendExchangesSnapshotsWithTheOthers(t *testing.T) {
-	hash := func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }
+	hash := func(_ testing.TB, o backend.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }
 	for seed, pair := range []struct{ from, to statetest.Opener }{
 		{opener(Options{}), hash}, {hash, opener(Options{})}, {opener(Options{}), opener(Options{})},
 	} {

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/lsm"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // cursor is a live one of a prefix: the tree's.
@@ -15,8 +15,8 @@ type cursor struct {
 	err     error         // why it could not be opened, or was closed
 }
 
-// ScanPrefix implements state.ByteBackend, for prefixes as DeletePrefix takes them.
-func (b *Backend) ScanPrefix(prefix []byte) state.Cursor {
+// ScanPrefix implements backend.ByteBackend, for prefixes as DeletePrefix takes them.
+func (b *Backend) ScanPrefix(prefix []byte) backend.Cursor {
 	c := &cursor{backend: b}
 	db, err := b.store()
 	if err == nil {
@@ -28,7 +28,7 @@ func (b *Backend) ScanPrefix(prefix []byte) state.Cursor {
 	return c
 }
 
-// Floor implements state.ByteBackend.
+// Floor implements backend.ByteBackend.
 func (b *Backend) Floor(_, key []byte) (found, value []byte, ok bool, err error) {
 	db, err := b.store()
 	if err != nil {
@@ -42,7 +42,7 @@ func (b *Backend) Floor(_, key []byte) (found, value []byte, ok bool, err error)
 	return found, value, ok, ofTree(err)
 }
 
-// Next implements state.Cursor.
+// Next implements backend.Cursor.
 func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 	if c.it == nil {
 		return nil, nil, false, c.err
@@ -62,7 +62,7 @@ func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 	return key, value, true, nil
 }
 
-// Close implements state.Cursor.
+// Close implements backend.Cursor.
 func (c *cursor) Close() error {
 	if i := slices.Index(c.backend.cursors, c); i >= 0 {
 		c.backend.cursors = slices.Delete(c.backend.cursors, i, i+1)
@@ -76,6 +76,6 @@ func (c *cursor) end() error {
 		return nil
 	}
 	err := c.it.Close()
-	c.it, c.err = nil, state.ErrClosed
+	c.it, c.err = nil, backend.ErrClosed
 	return ofTree(err)
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // ErrLocked is returned by Open when another backend has the directory, or a store the
@@ -58,13 +58,13 @@ func translated(err error) error {
 	var size *lsm.SizeError
 	switch {
 	case errors.As(err, &size) && size.What == "key":
-		return &state.SizeError{Of: state.ErrKeyTooLarge, Size: size.Size, Limit: size.Limit}
+		return &backend.SizeError{Of: backend.ErrKeyTooLarge, Size: size.Size, Limit: size.Limit}
 	case errors.As(err, &size):
-		return &state.SizeError{Of: state.ErrValueTooLarge, Size: size.Size, Limit: size.Limit}
+		return &backend.SizeError{Of: backend.ErrValueTooLarge, Size: size.Size, Limit: size.Limit}
 	case errors.Is(err, lsm.ErrCorrupt):
-		return fmt.Errorf("%w: %w", state.ErrCorrupt, err)
+		return fmt.Errorf("%w: %w", backend.ErrCorrupt, err)
 	case errors.Is(err, lsm.ErrClosed):
-		return fmt.Errorf("%w: %w", state.ErrClosed, err)
+		return fmt.Errorf("%w: %w", backend.ErrClosed, err)
 	}
 	return err
 }

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirstate/weir/lsm"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // fired lets compactions drop the timers that marks hide. A mark only rises, so what
@@ -21,8 +21,8 @@ type fired struct {
 // timersOfGroup is those of one domain of a service.
 type timersOfGroup struct {
 	group  uint16
-	id     state.ID
-	domain state.Domain
+	id     backend.ID
+	domain backend.Domain
 }
 
 // mark returns the place of a mark. What is stored there holds from then on.
@@ -49,13 +49,13 @@ func (f *fired) Decide(batch []lsm.FilterEntry) {
 	var mark string
 	for i := range batch {
 		e := &batch[i]
-		if len(e.Key) < sectionSize || section(e.Key[state.HeaderSize]).kind() != timerSection {
+		if len(e.Key) < sectionSize || section(e.Key[backend.HeaderSize]).kind() != timerSection {
 			continue
 		}
 		next := timersOfGroup{
 			group:  binary.BigEndian.Uint16(e.Key) &^ (timerBit << 8),
-			id:     state.ID(binary.BigEndian.Uint32(e.Key[2:])),
-			domain: section(e.Key[state.HeaderSize]).domain(),
+			id:     backend.ID(binary.BigEndian.Uint32(e.Key[2:])),
+			domain: section(e.Key[backend.HeaderSize]).domain(),
 		}
 		if i == 0 || next != of {
 			of, mark = next, ""

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/lsm"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // partitionBytes is the part of a key by which files end: the key group.
@@ -18,7 +18,7 @@ const timerBit = 0x80
 
 // sectionSize is the size of what the timers of a section of a state have in common:
 // group, state id and section.
-const sectionSize = state.HeaderSize + 1
+const sectionSize = backend.HeaderSize + 1
 
 // section is where in the timers of a state and a key group a row stands: the byte
 // behind the header, where a composite key has the domain. What follows it is the
@@ -36,26 +36,26 @@ const (
 	sectionsOfDomain
 )
 
-func (s section) of(d state.Domain) section { return section(d)*sectionsOfDomain + s }
+func (s section) of(d backend.Domain) section { return section(d)*sectionsOfDomain + s }
 
-func (s section) domain() state.Domain { return state.Domain(s / sectionsOfDomain) }
-func (s section) kind() section        { return s % sectionsOfDomain }
+func (s section) domain() backend.Domain { return backend.Domain(s / sectionsOfDomain) }
+func (s section) kind() section          { return s % sectionsOfDomain }
 
 // domainsEnd is the first number that is of no domain.
-const domainsEnd = state.ProcessingTime + 1
+const domainsEnd = backend.ProcessingTime + 1
 
 // domainOf returns the domain of a row of timers, domainsEnd or more if it has none.
-func domainOf(key []byte) state.Domain {
+func domainOf(key []byte) backend.Domain {
 	if len(key) < sectionSize {
 		return domainsEnd
 	}
-	return section(key[state.HeaderSize]).domain()
+	return section(key[backend.HeaderSize]).domain()
 }
 
 // appendSection adds what the keys of a section begin with.
-func appendSection(dst []byte, group uint16, id state.ID, s section) []byte {
+func appendSection(dst []byte, group uint16, id backend.ID, s section) []byte {
 	at := len(dst)
-	dst = append(state.AppendHeader(dst, group, id), byte(s))
+	dst = append(backend.AppendHeader(dst, group, id), byte(s))
 	dst[at] |= timerBit
 	return dst
 }
@@ -108,15 +108,15 @@ func prefixSize(key []byte, keySize int) int {
 
 // splitKey is prefixSize for bytes that may be no key.
 func splitKey(key []byte, keySize int) (prefix int, ok bool) {
-	if len(key) < state.HeaderSize {
+	if len(key) < backend.HeaderSize {
 		return 0, false
 	}
 	if key[0]&timerBit != 0 {
 		return sectionSize, len(key) >= sectionSize
 	}
-	at, ok := state.HeaderSize+keySize, true
+	at, ok := backend.HeaderSize+keySize, true
 	if keySize < 0 {
-		at, ok = endOfEscaped(key, state.HeaderSize)
+		at, ok = endOfEscaped(key, backend.HeaderSize)
 	}
 	if !ok || at > len(key) {
 		return 0, false

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -20,7 +20,7 @@ func TestPrefixEndsBehindTheNamespace(t *testing.T) {
 					-1:       codec.AppendEscaped(nil, []byte(key)),
 					len(key): []byte(key),
 				} {
-					prefix := append(state.AppendHeader(nil, 0x7F00, 0xFFFFFFFF), form...)
+					prefix := append(backend.AppendHeader(nil, 0x7F00, 0xFFFFFFFF), form...)
 					prefix = codec.AppendEscaped(prefix, []byte(namespace))
 					whole := append(slices.Clone(prefix), suffix...)
 					n, ok := splitKey(whole, keySize)
@@ -79,8 +79,8 @@ func TestRowsOfTimersInViewsAreCompositeKeys(t *testing.T) {
 	for _, d := range domains {
 		for timestamp := range int64(3) {
 			require.NoError(t, timers.Register(d, timestamp, []byte("n")))
-			want = append(want, [2]string{string(state.AppendTimerKey(nil, state.IDOf("timers"), d,
-				state.TimerEntry{Timestamp: timestamp, Group: 5, Row: row}))})
+			want = append(want, [2]string{string(backend.AppendTimerKey(nil, backend.IDOf("timers"), d,
+				backend.TimerEntry{Timestamp: timestamp, Group: 5, Row: row}))})
 		}
 	}
 	v := view1(t, b)

@@ -4,13 +4,13 @@ import (
 	"cmp"
 
 	"github.com/weirstate/weir/lsm"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/vfs"
 )
 
 // Options says how a backend works. The zero value works.
 type Options struct {
-	state.Options
+	backend.Options
 
 	// Budget is the memory of the tree: for what is not on disk yet, and for blocks,
 	// filters and indexes of what is. Backends may share one, and do best if all of

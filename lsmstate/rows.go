@@ -6,10 +6,10 @@ import (
 	"math"
 
 	"github.com/weirstate/weir/lsm"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
-// Get implements state.ByteBackend.
+// Get implements backend.ByteBackend.
 func (b *Backend) Get(key []byte) (value []byte, ok bool, err error) {
 	db, err := b.store()
 	if err != nil {
@@ -39,7 +39,7 @@ func (b *Backend) getLarge(key []byte) (value []byte, ok bool, err error) {
 // readAll reads a value of so many bytes into the memory of dst.
 func readAll(r io.Reader, size int64, dst []byte) ([]byte, error) {
 	if size > math.MaxInt {
-		return nil, &state.SizeError{Of: state.ErrValueTooLarge, Size: size, Limit: math.MaxInt}
+		return nil, &backend.SizeError{Of: backend.ErrValueTooLarge, Size: size, Limit: math.MaxInt}
 	}
 	if int64(cap(dst)) < size {
 		dst = make([]byte, size)
@@ -49,7 +49,7 @@ func readAll(r io.Reader, size int64, dst []byte) ([]byte, error) {
 	return dst, ofTree(err)
 }
 
-// Set implements state.ByteBackend.
+// Set implements backend.ByteBackend.
 func (b *Backend) Set(key, value []byte) error {
 	db, err := b.store()
 	if err != nil {
@@ -71,7 +71,7 @@ func (b *Backend) writeLarge(begin func(key, value []byte), key, value []byte) e
 	return ofTree(err)
 }
 
-// Delete implements state.ByteBackend.
+// Delete implements backend.ByteBackend.
 func (b *Backend) Delete(key []byte) error {
 	db, err := b.store()
 	if err != nil {
@@ -80,7 +80,7 @@ func (b *Backend) Delete(key []byte) error {
 	return ofTree(db.Delete(key))
 }
 
-// DeletePrefix implements state.ByteBackend for what the tree cuts as a prefix: key
+// DeletePrefix implements backend.ByteBackend for what the tree cuts as a prefix: key
 // and namespace. It is one tombstone.
 func (b *Backend) DeletePrefix(prefix []byte) error {
 	db, err := b.store()

@@ -7,14 +7,14 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/lsm"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // timers is one timer service: a queue for each domain.
 type timers [2]*timerQueue
 
-// AddTimers implements state.Backend.
-func (b *Backend) AddTimers(info state.Info, d state.Domain) (state.TimerQueue, error) {
+// AddTimers implements backend.Backend.
+func (b *Backend) AddTimers(info backend.Info, d backend.Domain) (backend.TimerQueue, error) {
 	service, ok := b.timers[info.ID()]
 	if !ok {
 		service = &timers{}
@@ -32,8 +32,8 @@ func (b *Backend) AddTimers(info state.Info, d state.Domain) (state.TimerQueue, 
 // ones of each key group, in a heap of the groups.
 type timerQueue struct {
 	backend  *Backend
-	id       state.ID
-	domain   state.Domain
+	id       backend.ID
+	domain   backend.Domain
 	groups   []*timerGroup // from the first that the backend owns; nil before its first timer
 	known    int           // how many timers of a group may be in memory
 	order    groupHeap     // groups that have timers
@@ -63,7 +63,7 @@ func (b *Backend) loadTimers(ctx context.Context) error {
 	if err != nil {
 		return ofTree(err)
 	}
-	err = eachState(ctx, v, border(timerBit<<8), func(it *lsm.Iterator, number uint16, id state.ID) (bool, error) {
+	err = eachState(ctx, v, border(timerBit<<8), func(it *lsm.Iterator, number uint16, id backend.ID) (bool, error) {
 		d := domainOf(it.Key())
 		if d >= domainsEnd {
 			return it.Next(), nil // no timer of ours
@@ -81,7 +81,7 @@ func (b *Backend) loadTimers(ctx context.Context) error {
 // load is loadTimers for a key group.
 func (q *timerQueue) load(number uint16) error {
 	if !q.backend.registry.Keyspace().Groups.Contains(number) {
-		return fmt.Errorf("timers of key group %d: %w", number, state.ErrCorrupt)
+		return fmt.Errorf("timers of key group %d: %w", number, backend.ErrCorrupt)
 	}
 	g := q.group(number)
 	if err := g.load(); err != nil {
@@ -92,7 +92,7 @@ func (q *timerQueue) load(number uint16) error {
 }
 
 // begin begins a call that is about a timer.
-func (q *timerQueue) begin(t state.TimerEntry) (g *timerGroup, position []byte, err error) {
+func (q *timerQueue) begin(t backend.TimerEntry) (g *timerGroup, position []byte, err error) {
 	if q.failed != nil {
 		return nil, nil, q.failed
 	}
@@ -103,8 +103,8 @@ func (q *timerQueue) begin(t state.TimerEntry) (g *timerGroup, position []byte, 
 	return q.group(t.Group), q.position, nil
 }
 
-// Add implements state.TimerQueue.
-func (q *timerQueue) Add(t state.TimerEntry) error {
+// Add implements backend.TimerQueue.
+func (q *timerQueue) Add(t backend.TimerEntry) error {
 	q.offered = nil
 	g, position, err := q.begin(t)
 	if err != nil {
@@ -113,9 +113,9 @@ func (q *timerQueue) Add(t state.TimerEntry) error {
 	return g.add(position)
 }
 
-// Remove implements state.TimerQueue. One that First has just returned has fired; the
+// Remove implements backend.TimerQueue. One that First has just returned has fired; the
 // others are deleted, which costs a tombstone.
-func (q *timerQueue) Remove(t state.TimerEntry) error {
+func (q *timerQueue) Remove(t backend.TimerEntry) error {
 	offered := q.offered
 	q.offered = nil
 	g, position, err := q.begin(t)
@@ -125,13 +125,13 @@ func (q *timerQueue) Remove(t state.TimerEntry) error {
 	return g.remove(position, g == offered)
 }
 
-// First implements state.TimerQueue.
-func (q *timerQueue) First() (t state.TimerEntry, ok bool, err error) {
+// First implements backend.TimerQueue.
+func (q *timerQueue) First() (t backend.TimerEntry, ok bool, err error) {
 	if q.failed != nil {
 		return t, false, q.failed
 	}
 	if q.backend.registry.Closed() {
-		return t, false, state.ErrClosed
+		return t, false, backend.ErrClosed
 	}
 	if len(q.order) == 0 {
 		return t, false, nil
@@ -139,10 +139,10 @@ func (q *timerQueue) First() (t state.TimerEntry, ok bool, err error) {
 	q.offered = q.order[0]
 	timestamp, row := splitPosition(q.offered.first())
 	q.row = append(q.row[:0], row...)
-	return state.TimerEntry{Timestamp: timestamp, Group: q.offered.number, Row: q.row}, true, nil
+	return backend.TimerEntry{Timestamp: timestamp, Group: q.offered.number, Row: q.row}, true, nil
 }
 
-// Len implements state.TimerQueue. It counts what is not in memory.
+// Len implements backend.TimerQueue. It counts what is not in memory.
 func (q *timerQueue) Len() (n int) {
 	for _, g := range q.order {
 		more, err := g.count()

@@ -11,6 +11,7 @@ import (
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -35,7 +36,7 @@ func rowsInTree(t *testing.T, b *Backend) map[section]int {
 	it, err := b.db.Iterator([]byte{timerBit}, nil)
 	require.NoError(t, err)
 	for it.Next() {
-		rows[section(it.Key()[state.HeaderSize])]++
+		rows[section(it.Key()[backend.HeaderSize])]++
 	}
 	require.NoError(t, it.Err())
 	require.NoError(t, it.Close())

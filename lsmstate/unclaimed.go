@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/lsm"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // dropUnclaimed deletes the rows and timers of states that the program has not declared,
@@ -17,7 +17,7 @@ import (
 // One iterator goes through the tree once and seeks past all that stays. The cost depends
 // on the prefixes that are deleted and on the states that have rows in a key group, not on
 // the product of key groups and states.
-func (b *Backend) dropUnclaimed(ctx context.Context, unclaimed []state.ID) (err error) {
+func (b *Backend) dropUnclaimed(ctx context.Context, unclaimed []backend.ID) (err error) {
 	if len(unclaimed) == 0 {
 		return nil
 	}
@@ -27,13 +27,13 @@ func (b *Backend) dropUnclaimed(ctx context.Context, unclaimed []state.ID) (err 
 		return ofTree(err)
 	}
 	defer func() { err = errors.Join(err, ofTree(v.Close())) }()
-	return eachState(ctx, v, nil, func(it *lsm.Iterator, number uint16, id state.ID) (bool, error) {
+	return eachState(ctx, v, nil, func(it *lsm.Iterator, number uint16, id backend.ID) (bool, error) {
 		at, found := slices.BinarySearch(ids, id)
 		switch {
 		case found:
 			return b.dropPrefix(it)
 		case at < len(ids):
-			return it.Seek(state.AppendHeader(nil, number, ids[at])), nil
+			return it.Seek(backend.AppendHeader(nil, number, ids[at])), nil
 		case number == math.MaxUint16:
 			return false, nil
 		}
@@ -43,7 +43,7 @@ func (b *Backend) dropUnclaimed(ctx context.Context, unclaimed []state.ID) (err 
 
 // eachState calls visit with an iterator over a view from a key on, at its first row and then
 // at each one to which visit has moved it, until that reports that there is none.
-func eachState(ctx context.Context, v *lsm.View, from []byte, visit func(it *lsm.Iterator, number uint16, id state.ID) (more bool, err error)) error {
+func eachState(ctx context.Context, v *lsm.View, from []byte, visit func(it *lsm.Iterator, number uint16, id backend.ID) (more bool, err error)) error {
 	it, err := v.Iterator(from, nil)
 	if err != nil {
 		return ofTree(err)
@@ -54,8 +54,8 @@ func eachState(ctx context.Context, v *lsm.View, from []byte, visit func(it *lsm
 			break
 		}
 		var number uint16
-		var id state.ID
-		if number, id, _, err = state.SplitHeader(it.Key()); err == nil {
+		var id backend.ID
+		if number, id, _, err = backend.SplitHeader(it.Key()); err == nil {
 			more, err = visit(it, number, id)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // view is a Backend as it was at a snapshot: a view of the tree. It satisfies
@@ -15,16 +15,16 @@ import (
 //
 // Thread safety: one reader, in any goroutine.
 type view struct {
-	keyspace state.Keyspace
-	states   *state.StateList
+	keyspace backend.Keyspace
+	states   *backend.StateList
 	appends  []slotCount
 	copies   *LocalCopies
 	tree     *tree // nil if there was none
 	view     *lsm.View
 	keyed    walk
 	timers   walk
-	services []state.ID // of timers; nil until they are asked for
-	key      []byte     // scratch
+	services []backend.ID // of timers; nil until they are asked for
+	key      []byte       // scratch
 	once     sync.Once
 }
 
@@ -33,7 +33,7 @@ func (b *Backend) View() (snapshot.View, error) { return b.pin() }
 
 func (b *Backend) pin() (*view, error) {
 	if b.registry.Closed() {
-		return nil, state.ErrClosed
+		return nil, backend.ErrClosed
 	}
 	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.StateList(), copies: b.copies}
 	if b.db == nil {
@@ -51,10 +51,10 @@ func (b *Backend) pin() (*view, error) {
 }
 
 // Keyspace implements snapshot.View.
-func (v *view) Keyspace() state.Keyspace { return v.keyspace }
+func (v *view) Keyspace() backend.Keyspace { return v.keyspace }
 
 // States implements snapshot.View.
-func (v *view) States() []state.Info { return v.states.States() }
+func (v *view) States() []backend.Info { return v.states.States() }
 
 // Rows implements snapshot.View. The tree has timers apart: those of a state go
 // before the rows of states with higher ids.
@@ -63,7 +63,7 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 		return nil
 	}
 	services := v.timerServices()
-	timersBelow := func(id state.ID, all bool) error {
+	timersBelow := func(id backend.ID, all bool) error {
 		for len(services) > 0 && (all || services[0] < id) {
 			if err := v.timersOf(group, services[0], yield); err != nil {
 				return err
@@ -73,7 +73,7 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 		return nil
 	}
 	err := v.keyed.rows(partition(group), partition(group+1), func(key, value []byte) error {
-		_, id, _, err := state.SplitHeader(key)
+		_, id, _, err := backend.SplitHeader(key)
 		if err == nil {
 			err = timersBelow(id, false)
 		}
@@ -90,11 +90,11 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 
 // timerServices returns the ids of the timer services, ascending. They are found once, by the
 // reader, which asks for each key group.
-func (v *view) timerServices() []state.ID {
+func (v *view) timerServices() []backend.ID {
 	if v.services == nil {
-		v.services = []state.ID{}
+		v.services = []backend.ID{}
 		for _, info := range v.States() {
-			if info.Kind == state.KindTimers {
+			if info.Kind == backend.KindTimers {
 				v.services = append(v.services, info.ID())
 			}
 		}
@@ -103,7 +103,7 @@ func (v *view) timerServices() []state.ID {
 }
 
 // timersOf calls yield with the timers of a service and a key group.
-func (v *view) timersOf(group uint16, id state.ID, yield func(key, value []byte) error) error {
+func (v *view) timersOf(group uint16, id backend.ID, yield func(key, value []byte) error) error {
 	for _, d := range domains {
 		if err := v.timersIn(group, id, d, yield); err != nil {
 			return err
@@ -112,10 +112,10 @@ func (v *view) timersOf(group uint16, id state.ID, yield func(key, value []byte)
 	return nil
 }
 
-var domains = [...]state.Domain{state.EventTime, state.ProcessingTime}
+var domains = [...]backend.Domain{backend.EventTime, backend.ProcessingTime}
 
 // timersIn is timersOf for one domain.
-func (v *view) timersIn(group uint16, id state.ID, d state.Domain, yield func(key, value []byte) error) error {
+func (v *view) timersIn(group uint16, id backend.ID, d backend.Domain, yield func(key, value []byte) error) error {
 	begin := func(s section) []byte { return appendSection(nil, group, id, s.of(d)) }
 	mark, late, timers := begin(markSection), begin(lateSection), begin(timerSection)
 	first := timers
@@ -125,7 +125,7 @@ func (v *view) timersIn(group uint16, id state.ID, d state.Domain, yield func(ke
 		return nil
 	})
 	fire := func(key, _ []byte) error {
-		v.key = state.AppendHeader(v.key[:0], group, id)
+		v.key = backend.AppendHeader(v.key[:0], group, id)
 		v.key = append(append(v.key, byte(d)), key[sectionSize:]...)
 		return yield(v.key, nil)
 	}
@@ -149,10 +149,10 @@ func (v *view) Release() {
 	})
 }
 
-// Scan implements state.Backend.
-func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
+// Scan implements backend.Backend.
+func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error {
 	if b.registry.Closed() {
-		return state.ErrClosed
+		return backend.ErrClosed
 	}
 	kind, err := b.kindOf(id)
 	if err != nil {
@@ -167,10 +167,10 @@ func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
 		return nil
 	}
 	for group := int(v.keyspace.Groups.First); group <= int(v.keyspace.Groups.Last); group++ {
-		if kind == state.KindTimers {
+		if kind == backend.KindTimers {
 			err = v.timersOf(uint16(group), id, yield)
 		} else {
-			err = v.keyed.rows(state.AppendHeader(nil, uint16(group), id), afterState(uint16(group), id), yield)
+			err = v.keyed.rows(backend.AppendHeader(nil, uint16(group), id), afterState(uint16(group), id), yield)
 		}
 		if err != nil {
 			return err
@@ -180,9 +180,9 @@ func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
 }
 
 // afterState is the first key behind those of a state in a key group.
-func afterState(group uint16, id state.ID) []byte {
+func afterState(group uint16, id backend.ID) []byte {
 	if id++; id == 0 {
 		return partition(group + 1)
 	}
-	return state.AppendHeader(nil, group, id)
+	return backend.AppendHeader(nil, group, id)
 }

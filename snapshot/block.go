@@ -8,7 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // The portable format, version 1. docs/format-snapshot.md draws it; this file
@@ -35,7 +35,7 @@ const (
 	maxBlockBytes = 2 << 20
 	// maxValueBytes bounds a stored value: the largest value with its header,
 	// as the only element of a list chunk.
-	maxValueBytes = uint64(state.MaxValueSize) + 1 + binary.MaxVarintLen64
+	maxValueBytes = uint64(backend.MaxValueSize) + 1 + binary.MaxVarintLen64
 	// maxMetaBytes bounds the header and the index, raw.
 	maxMetaBytes = 16 << 20
 	// maxStates and maxCodecs, of one state, bound what a few compressed bytes

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -69,11 +69,11 @@ func (b *builder) frame(kind, form byte, group uint16, raw, stored uint32, bytes
 	b.blocks++
 }
 
-func (b *builder) header(space state.Keyspace, states ...state.Info) {
+func (b *builder) header(space backend.Keyspace, states ...backend.Info) {
 	b.block(kindHeader, 0, headerOf(space, states...))
 }
 
-func headerOf(space state.Keyspace, states ...state.Info) []byte {
+func headerOf(space backend.Keyspace, states ...backend.Info) []byte {
 	h := binary.BigEndian.AppendUint32(nil, uint32(space.MaxParallelism))
 	h = binary.BigEndian.AppendUint16(h, space.Groups.First)
 	h = binary.BigEndian.AppendUint16(h, space.Groups.Last)

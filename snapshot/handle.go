@@ -1,14 +1,14 @@
 package snapshot
 
-import "github.com/weirstate/weir/state"
+import "github.com/weirstate/weir/state/backend"
 
 // Handle says what one backend instance wrote for a snapshot: all that a
 // restore needs besides the files.
 type Handle struct {
 	// Keyspace is that of the backend.
-	Keyspace state.Keyspace
+	Keyspace backend.Keyspace
 	// States is the name table: every state that was declared, ordered by id.
-	States []state.Info
+	States []backend.Info
 	// Form says how the files are read: empty for the portable format, else the
 	// form of a NativeBackend.
 	Form string
@@ -40,7 +40,7 @@ type FileRef struct {
 	// restore does not read all bytes; it checks each block that it reads.
 	Checksum uint64
 	// Bounds are the key groups whose rows are to be taken from the file.
-	Bounds state.GroupRange
+	Bounds backend.GroupRange
 	// Shared says that the file may belong to several snapshots: see Sharing.
 	Shared bool
 }

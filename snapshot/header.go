@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -12,7 +12,7 @@ import (
 // name table. A state has a list of schemas, of which stored values name one
 // by number; as long as schemas do not evolve there is one.
 
-func appendHeader(dst []byte, space state.Keyspace, states []state.Info) []byte {
+func appendHeader(dst []byte, space backend.Keyspace, states []backend.Info) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(space.MaxParallelism))
 	dst = binary.BigEndian.AppendUint16(dst, space.Groups.First)
 	dst = binary.BigEndian.AppendUint16(dst, space.Groups.Last)
@@ -42,13 +42,13 @@ func appendString(dst []byte, s string) []byte {
 
 // parseHeader reads a header block. Counts are bounded by the bytes that are
 // there before anything is allocated for them.
-func parseHeader(b []byte) (space state.Keyspace, states []state.Info, err error) {
+func parseHeader(b []byte) (space backend.Keyspace, states []backend.Info, err error) {
 	p := parser{rest: b}
 	space.MaxParallelism = int(p.uint32())
-	space.Groups = state.GroupRange{First: p.uint16(), Last: p.uint16()}
+	space.Groups = backend.GroupRange{First: p.uint16(), Last: p.uint16()}
 	n := p.count(maxStates)
-	for states = make([]state.Info, 0, n); n > 0 && p.err == nil; n-- {
-		info := state.Info{Name: p.string(), Kind: state.Kind(p.byte()), Key: p.id()}
+	for states = make([]backend.Info, 0, n); n > 0 && p.err == nil; n-- {
+		info := backend.Info{Name: p.string(), Kind: backend.Kind(p.byte()), Key: p.id()}
 		if schemas := p.uvarint(); schemas != 1 && p.err == nil {
 			return space, nil, fmt.Errorf("state with %d schemas: %w", schemas, ErrVersion)
 		}
@@ -64,7 +64,7 @@ func parseHeader(b []byte) (space state.Keyspace, states []state.Info, err error
 }
 
 // checkHeader accepts what a registry can produce.
-func checkHeader(space state.Keyspace, states []state.Info) error {
+func checkHeader(space backend.Keyspace, states []backend.Info) error {
 	if err := space.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -68,7 +68,7 @@ func aFile(t testing.TB) *builder {
 
 // keyOf is the composite key of a row in the void namespace.
 func keyOf(group uint16, name, key string) []byte {
-	b := codec.AppendEscaped(state.AppendHeader(nil, group, state.IDOf(name)), []byte(key))
+	b := codec.AppendEscaped(backend.AppendHeader(nil, group, backend.IDOf(name)), []byte(key))
 	return codec.AppendEscaped(b, nil)
 }
 
@@ -97,42 +97,42 @@ func TestHostileHeadersAreRefused(t *testing.T) {
 			return b.end()
 		}
 	}
-	space := func(k state.Keyspace, states ...state.Info) func(testing.TB) []byte {
+	space := func(k backend.Keyspace, states ...backend.Info) func(testing.TB) []byte {
 		return header(func([]byte) []byte { return headerOf(k, states...) })
 	}
-	value := func(name string) state.Info {
-		return state.Info{Name: name, Kind: state.KindValue, Codecs: []codec.ID{{}}}
+	value := func(name string) backend.Info {
+		return backend.Info{Name: name, Kind: backend.KindValue, Codecs: []codec.ID{{}}}
 	}
 	requireHarmless(t, []hostileFile{
 		{"nothing", header(func([]byte) []byte { return nil }), snapshot.ErrCorrupt},
 		{"bytes too many", header(func(h []byte) []byte { return append(h, 0, 0) }), snapshot.ErrCorrupt},
-		{"no parallelism", space(state.Keyspace{}), snapshot.ErrCorrupt},
-		{"parallelism too high", space(state.Keyspace{MaxParallelism: 1 << 16}), snapshot.ErrCorrupt},
-		{"groups that are none", space(state.Keyspace{MaxParallelism: 8, Groups: state.GroupRange{First: 3, Last: 8}}), snapshot.ErrCorrupt},
-		{"groups backwards", space(state.Keyspace{MaxParallelism: 8, Groups: state.GroupRange{First: 3, Last: 2}}), snapshot.ErrCorrupt},
+		{"no parallelism", space(backend.Keyspace{}), snapshot.ErrCorrupt},
+		{"parallelism too high", space(backend.Keyspace{MaxParallelism: 1 << 16}), snapshot.ErrCorrupt},
+		{"groups beyond the last one", space(backend.Keyspace{MaxParallelism: 8, Groups: backend.GroupRange{First: 3, Last: 8}}), snapshot.ErrCorrupt},
+		{"groups backwards", space(backend.Keyspace{MaxParallelism: 8, Groups: backend.GroupRange{First: 3, Last: 2}}), snapshot.ErrCorrupt},
 		{"count of states", header(func(h []byte) []byte { return binary.AppendUvarint(h, huge) }), snapshot.ErrCorrupt},
 		{"count that never ends", header(func(h []byte) []byte { return append(h, bytes.Repeat([]byte{0xFF}, 20)...) }), snapshot.ErrCorrupt},
 		{"name", header(func(h []byte) []byte { return binary.AppendUvarint(append(h, 1), huge) }), snapshot.ErrCorrupt},
-		{"name too long", space(eightGroups, value(strings.Repeat("n", state.MaxNameSize+1))), snapshot.ErrCorrupt},
+		{"name too long", space(eightGroups, value(strings.Repeat("n", backend.MaxNameSize+1))), snapshot.ErrCorrupt},
 		{"no name", space(eightGroups, value("")), snapshot.ErrCorrupt},
 		{"state twice", space(eightGroups, value("a"), value("a")), snapshot.ErrCorrupt},
 		{"states out of order", space(eightGroups, outOfOrder(value)...), snapshot.ErrCorrupt},
-		{"unknown kind", space(eightGroups, state.Info{Name: "a", Kind: 99}), snapshot.ErrCorrupt},
-		{"codec missing", space(eightGroups, state.Info{Name: "a", Kind: state.KindMap, Codecs: []codec.ID{{}}}), snapshot.ErrCorrupt},
+		{"unknown kind", space(eightGroups, backend.Info{Name: "a", Kind: 99}), snapshot.ErrCorrupt},
+		{"codec missing", space(eightGroups, backend.Info{Name: "a", Kind: backend.KindMap, Codecs: []codec.ID{{}}}), snapshot.ErrCorrupt},
 		{"count of codecs", header(func(h []byte) []byte {
-			return binary.AppendUvarint(append(h, 1, 1, 'a', byte(state.KindList), 0, 0, 0, 1), huge)
+			return binary.AppendUvarint(append(h, 1, 1, 'a', byte(backend.KindList), 0, 0, 0, 1), huge)
 		}), snapshot.ErrCorrupt},
 		{"version of a codec", header(func(h []byte) []byte {
-			return append(binary.AppendUvarint(append(h, 1, 1, 'a', byte(state.KindTimers), 0), 1<<32), 0, 1, 0)
+			return append(binary.AppendUvarint(append(h, 1, 1, 'a', byte(backend.KindTimers), 0), 1<<32), 0, 1, 0)
 		}), snapshot.ErrCorrupt},
 		{"two schemas", header(func(h []byte) []byte {
-			return append(h, 1, 1, 'a', byte(state.KindTimers), 0, 0, 0, 2, 0, 0)
+			return append(h, 1, 1, 'a', byte(backend.KindTimers), 0, 0, 0, 2, 0, 0)
 		}), snapshot.ErrVersion},
 		{"states by the million", header(func(h []byte) []byte {
 			return bombOf(h, 1<<21, []byte{0, 1, 0, 0, 0, 1, 0})
 		}), snapshot.ErrCorrupt},
 		{"codecs by the million", header(func(h []byte) []byte {
-			h = append(h, 1, 1, 'a', byte(state.KindList), 0, 0, 0, 1)
+			h = append(h, 1, 1, 'a', byte(backend.KindList), 0, 0, 0, 1)
 			return bombOf(h, 5<<20, []byte{0, 0, 0})
 		}), snapshot.ErrCorrupt},
 		{"as many states as are allowed", header(func(h []byte) []byte {
@@ -143,9 +143,9 @@ func TestHostileHeadersAreRefused(t *testing.T) {
 }
 
 // outOfOrder is three states of which two must stand in the wrong order.
-func outOfOrder(value func(name string) state.Info) []state.Info {
-	infos := []state.Info{value("a"), value("b"), value("c")}
-	slices.SortFunc(infos, func(a, b state.Info) int { return int(b.ID()>>1) - int(a.ID()>>1) })
+func outOfOrder(value func(name string) backend.Info) []backend.Info {
+	infos := []backend.Info{value("a"), value("b"), value("c")}
+	slices.SortFunc(infos, func(a, b backend.Info) int { return int(b.ID()>>1) - int(a.ID()>>1) })
 	return infos
 }
 
@@ -450,31 +450,33 @@ func TestHostileStateIsRefused(t *testing.T) {
 		}
 	}
 	void := func(name string) []byte { return keyOf(1, name, "a") }
-	timer := func(rest ...byte) []byte { return append(state.AppendHeader(nil, 1, state.IDOf("timers")), rest...) }
+	timer := func(rest ...byte) []byte {
+		return append(backend.AppendHeader(nil, 1, backend.IDOf("timers")), rest...)
+	}
 	count := []byte{0, 0x80, 0, 0, 0, 0, 0, 0, 7}
 	requireHarmless(t, []hostileFile{
 		{"unknown state", rows(row{keyOf(1, "stranger", "a"), count}), snapshot.ErrCorrupt},
-		{"timestamp bit", rows(countRow(1, "a", 1)), state.ErrIncompatible},
-		{"another schema", rows(countRow(1, "a", 2)), state.ErrIncompatible},
-		{"no header byte", rows(row{void("count"), nil}), state.ErrCorrupt},
-		{"value too short", rows(row{void("count"), count[:8]}), state.ErrCorrupt},
-		{"value too long", rows(row{void("count"), append(count, 0)}), state.ErrCorrupt},
-		{"value of no struct", rows(row{void("order"), []byte{0, 'u', 0, 0}}), state.ErrCorrupt},
-		{"suffix where there is none", rows(row{append(void("count"), 1), count}), state.ErrCorrupt},
-		{"key without end", rows(row{void("count")[:7], count}), state.ErrCorrupt},
-		{"unknown mark in the key", rows(row{keyOf(1, "count", "a\x00")[:8], count}), state.ErrCorrupt},
-		{"no namespace", rows(row{void("count")[:9], count}), state.ErrCorrupt},
-		{"map value with timestamp bit", rows(row{append(void("totals"), 'x'), append([]byte{1}, count[1:]...)}), state.ErrIncompatible},
-		{"list element with timestamp bit", rows(row{append(void("events"), 0, 0, 0, 0), []byte{2, 1, 'x'}}), state.ErrIncompatible},
-		{"list element of another schema", rows(row{append(void("events"), 0, 0, 0, 0), []byte{2, 4, 'x'}}), state.ErrIncompatible},
-		{"list element without header byte", rows(row{append(void("events"), 0, 0, 0, 0), []byte{0}}), state.ErrCorrupt},
-		{"list element beyond its chunk", rows(row{append(void("events"), 0, 0, 0, 0), binary.AppendUvarint(nil, huge)}), state.ErrCorrupt},
-		{"list element cut", rows(row{append(void("events"), 0, 0, 0, 0), []byte{2, 0, 'x', 9, 0}}), state.ErrCorrupt},
+		{"timestamp bit", rows(countRow(1, "a", 1)), backend.ErrIncompatible},
+		{"another schema", rows(countRow(1, "a", 2)), backend.ErrIncompatible},
+		{"no header byte", rows(row{void("count"), nil}), backend.ErrCorrupt},
+		{"value too short", rows(row{void("count"), count[:8]}), backend.ErrCorrupt},
+		{"value too long", rows(row{void("count"), append(count, 0)}), backend.ErrCorrupt},
+		{"value of no struct", rows(row{void("order"), []byte{0, 'u', 0, 0}}), backend.ErrCorrupt},
+		{"suffix where none belongs", rows(row{append(void("count"), 1), count}), backend.ErrCorrupt},
+		{"key without end", rows(row{void("count")[:7], count}), backend.ErrCorrupt},
+		{"unknown mark in the key", rows(row{keyOf(1, "count", "a\x00")[:8], count}), backend.ErrCorrupt},
+		{"no namespace", rows(row{void("count")[:9], count}), backend.ErrCorrupt},
+		{"map value with timestamp bit", rows(row{append(void("totals"), 'x'), append([]byte{1}, count[1:]...)}), backend.ErrIncompatible},
+		{"list element with timestamp bit", rows(row{append(void("events"), 0, 0, 0, 0), []byte{2, 1, 'x'}}), backend.ErrIncompatible},
+		{"list element of another schema", rows(row{append(void("events"), 0, 0, 0, 0), []byte{2, 4, 'x'}}), backend.ErrIncompatible},
+		{"list element without header byte", rows(row{append(void("events"), 0, 0, 0, 0), []byte{0}}), backend.ErrCorrupt},
+		{"list element beyond its chunk", rows(row{append(void("events"), 0, 0, 0, 0), binary.AppendUvarint(nil, huge)}), backend.ErrCorrupt},
+		{"list element cut", rows(row{append(void("events"), 0, 0, 0, 0), []byte{2, 0, 'x', 9, 0}}), backend.ErrCorrupt},
 		{"slice inside a struct", rows(row{void("order"), slices.Concat(
-			[]byte{0, 'u', 0, 1, 0}, make([]byte, 8), make([]byte, 12), binary.AppendUvarint(nil, huge), []byte{0, 1, 0, 0, 1, 0})}), state.ErrCorrupt},
-		{"timer cut", rows(row{timer(0, 0x80, 0), nil}), state.ErrCorrupt},
-		{"timer of a third domain", rows(row{timer(2, 0x80, 0, 0, 0, 0, 0, 0, 0, 'a', 0, 1, 0, 1), nil}), state.ErrCorrupt},
-		{"timer with a value", rows(row{timer(0, 0x80, 0, 0, 0, 0, 0, 0, 0, 'a', 0, 1, 0, 1), count}), state.ErrCorrupt},
+			[]byte{0, 'u', 0, 1, 0}, make([]byte, 8), make([]byte, 12), binary.AppendUvarint(nil, huge), []byte{0, 1, 0, 0, 1, 0})}), backend.ErrCorrupt},
+		{"timer cut", rows(row{timer(0, 0x80, 0), nil}), backend.ErrCorrupt},
+		{"timer of a third domain", rows(row{timer(2, 0x80, 0, 0, 0, 0, 0, 0, 0, 'a', 0, 1, 0, 1), nil}), backend.ErrCorrupt},
+		{"timer with a value", rows(row{timer(0, 0x80, 0, 0, 0, 0, 0, 0, 0, 'a', 0, 1, 0, 1), count}), backend.ErrCorrupt},
 	})
 }
 

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // section is an entry of the index block: the blocks of one key group. A
@@ -33,7 +33,7 @@ func appendIndex(dst []byte, sections []section) []byte {
 func parseIndex(b []byte, first, end section) ([]section, error) {
 	p := parser{rest: b}
 	var sections []section
-	for n := p.count(state.MaxKeyGroups); n > 0 && p.err == nil; n-- {
+	for n := p.count(backend.MaxKeyGroups); n > 0 && p.err == nil; n-- {
 		sections = append(sections, section{p.uint16(), int64(p.uint64()), p.uint32(), int64(p.uint64())})
 	}
 	if err := p.end(); err != nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // NativeView is a View that can also be written as the backend keeps it: in whole
@@ -30,7 +30,7 @@ type NativeBackend interface {
 	// handles of its form; each group is in one of them. States that the program
 	// has not declared are let go. After an error the backend is of no use. One that
 	// is due to a file names it.
-	Adopt(ctx context.Context, src Source, handles []Handle, unclaimed []state.ID) error
+	Adopt(ctx context.Context, src Source, handles []Handle, unclaimed []backend.ID) error
 }
 
 // maxFormSize is what metadata takes.
@@ -86,7 +86,7 @@ func (p *restorePlan) adopt(ctx context.Context, src Source, b Backend) error {
 	for _, part := range p.parts {
 		handles = append(handles, part.handle)
 	}
-	var unclaimed []state.ID
+	var unclaimed []backend.ID
 	for id := range p.known {
 		if !p.claimed[id] {
 			unclaimed = append(unclaimed, id)

@@ -11,7 +11,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // Reader reads a file of the portable format. Whatever the file holds, it
@@ -22,8 +22,8 @@ import (
 type Reader struct {
 	file     io.ReaderAt
 	id       Identity
-	space    state.Keyspace
-	states   []state.Info
+	space    backend.Keyspace
+	states   []backend.Info
 	sections []section
 	end      section // where the index block is
 
@@ -53,10 +53,10 @@ func (r *Reader) Close() { r.decompressor.close() }
 func (r *Reader) Identity() Identity { return r.id }
 
 // Keyspace is that of the backend that was written.
-func (r *Reader) Keyspace() state.Keyspace { return r.space }
+func (r *Reader) Keyspace() backend.Keyspace { return r.space }
 
 // States is the name table, ordered by id.
-func (r *Reader) States() []state.Info { return r.states }
+func (r *Reader) States() []backend.Info { return r.states }
 
 // Len is the number of rows.
 func (r *Reader) Len() (n int64) {
@@ -299,7 +299,7 @@ func (s *rowReader) row(shared int, tail, value []byte) error {
 	}
 	s.key = append(s.key[:shared], tail...)
 	s.rows++
-	group, _, _, err := state.SplitHeader(s.key)
+	group, _, _, err := backend.SplitHeader(s.key)
 	if err != nil || group != s.group {
 		return fmt.Errorf("row of key group %d in the section of %d: %w", group, s.group, ErrCorrupt)
 	}
@@ -312,11 +312,11 @@ func (s *rowReader) large(raw []byte) error {
 	p := parser{rest: raw}
 	keySize, valueSize := p.uvarint(), p.uvarint()
 	left := uint64(len(p.rest)) + uint64(s.end.offset-s.at.offset)
-	if keySize > uint64(state.MaxKeySize) || valueSize > maxValueBytes {
+	if keySize > uint64(backend.MaxKeySize) || valueSize > maxValueBytes {
 		return fmt.Errorf("large row of %d and %d bytes: %w", keySize, valueSize, ErrCorrupt)
 	}
 	if keySize+valueSize > math.MaxInt {
-		return fmt.Errorf("large row of %d and %d bytes on a 32-bit platform: %w", keySize, valueSize, state.ErrValueTooLarge)
+		return fmt.Errorf("large row of %d and %d bytes on a 32-bit platform: %w", keySize, valueSize, backend.ErrValueTooLarge)
 	}
 	if p.err != nil || keySize > left || valueSize > left-keySize {
 		return fmt.Errorf("large row of %d and %d bytes, %d are left: %w", keySize, valueSize, left, ErrCorrupt)

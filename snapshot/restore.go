@@ -9,13 +9,13 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // RestoreOptions says what a restore accepts.
 type RestoreOptions struct {
 	// AllowUnclaimed lets state go that the program has not declared. Default
-	// false: such state is state.ErrUnknownState.
+	// false: such state is backend.ErrUnknownState.
 	AllowUnclaimed bool
 }
 
@@ -35,10 +35,10 @@ type Restored struct {
 // files of a native form.
 func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o RestoreOptions) (Restored, error) {
 	if b.Registry().Closed() {
-		return Restored{}, state.ErrClosed
+		return Restored{}, backend.ErrClosed
 	}
 	if !b.Empty() {
-		return Restored{}, fmt.Errorf("restore: %w", state.ErrNotEmpty)
+		return Restored{}, fmt.Errorf("restore: %w", backend.ErrNotEmpty)
 	}
 	plan, err := planRestore(ctx, b, handles, o)
 	if err != nil {
@@ -62,9 +62,9 @@ func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o Res
 
 // restorePlan says which file gives which key group.
 type restorePlan struct {
-	groups  state.GroupRange
-	claimed map[state.ID]bool
-	known   map[state.ID]bool // claimed or not
+	groups  backend.GroupRange
+	claimed map[backend.ID]bool
+	known   map[backend.ID]bool // claimed or not
 	parts   []restorePart
 	form    string // of the parts
 }
@@ -72,7 +72,7 @@ type restorePlan struct {
 type restorePart struct {
 	handle Handle
 	ref    FileRef
-	groups state.GroupRange // to be taken from the file
+	groups backend.GroupRange // to be taken from the file
 }
 
 // planRestore checks the handles against the backend and against each other.
@@ -80,10 +80,10 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 	registry := b.Registry()
 	p := &restorePlan{
 		groups:  registry.Keyspace().Groups,
-		claimed: make(map[state.ID]bool),
-		known:   make(map[state.ID]bool),
+		claimed: make(map[backend.ID]bool),
+		known:   make(map[backend.ID]bool),
 	}
-	names := make(map[state.ID]state.Info)
+	names := make(map[backend.ID]backend.Info)
 	for i, h := range handles {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -99,7 +99,7 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 		for _, info := range h.States {
 			if other, ok := names[info.ID()]; ok && !other.Equal(info) {
 				return nil, fmt.Errorf("handles disagree on state %q (%v) and %q (%v): %w",
-					other.Name, other, info.Name, info, state.ErrStateCollision)
+					other.Name, other, info.Name, info, backend.ErrStateCollision)
 			}
 			names[info.ID()] = info
 			p.known[info.ID()] = true
@@ -149,8 +149,8 @@ func (p *restorePlan) checkCoverage() error {
 	return nil
 }
 
-func intersect(a, b state.GroupRange) (state.GroupRange, bool) {
-	c := state.GroupRange{First: max(a.First, b.First), Last: min(a.Last, b.Last)}
+func intersect(a, b backend.GroupRange) (backend.GroupRange, bool) {
+	c := backend.GroupRange{First: max(a.First, b.First), Last: min(a.Last, b.Last)}
 	return c, c.First <= c.Last
 }
 
@@ -187,7 +187,7 @@ func (p *restorePlan) load(ctx context.Context, src Source, b Backend) (done Res
 // loader takes rows of claimed states to the backend.
 func (p *restorePlan) loader(b Backend, done *Restored) func(key, value []byte) error {
 	return func(key, value []byte) error {
-		_, id, _, err := state.SplitHeader(key)
+		_, id, _, err := backend.SplitHeader(key)
 		switch {
 		case err != nil:
 			return err
@@ -231,7 +231,7 @@ func (p restorePart) matches(object Object, reader *Reader) error {
 	case space.MaxParallelism != p.handle.Keyspace.MaxParallelism || bounds.First > bounds.Last ||
 		!space.Groups.Contains(bounds.First) || !space.Groups.Contains(bounds.Last):
 		return fmt.Errorf("file of key groups %v of %d: %w", space.Groups, space.MaxParallelism, ErrMismatch)
-	case !slices.EqualFunc(reader.States(), p.handle.States, state.Info.Equal):
+	case !slices.EqualFunc(reader.States(), p.handle.States, backend.Info.Equal):
 		return fmt.Errorf("name table: %w", ErrMismatch)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -298,10 +299,10 @@ func colliding(t testing.TB) (a, b string) {
 	names := make(map[state.ID]string)
 	for i := range 1 << 20 {
 		name := fmt.Sprint("state", i)
-		if other, ok := names[state.IDOf(name)]; ok {
+		if other, ok := names[backend.IDOf(name)]; ok {
 			return other, name
 		}
-		names[state.IDOf(name)] = name
+		names[backend.IDOf(name)] = name
 	}
 	t.Fatal("no two names with one id")
 	return "", ""

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // Options says how a snapshot is written.
@@ -70,10 +70,10 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 		return nil, err
 	}
 	if o.Mode > Incremental {
-		return nil, fmt.Errorf("snapshot: mode %d: %w", o.Mode, state.ErrInvalid)
+		return nil, fmt.Errorf("snapshot: mode %d: %w", o.Mode, backend.ErrInvalid)
 	}
 	if o.Compression > None {
-		return nil, fmt.Errorf("snapshot: compression %d: %w", o.Compression, state.ErrInvalid)
+		return nil, fmt.Errorf("snapshot: compression %d: %w", o.Compression, backend.ErrInvalid)
 	}
 	begin := time.Now()
 	v, err := b.View()

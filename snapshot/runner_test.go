@@ -15,6 +15,7 @@ import (
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -388,12 +389,12 @@ func (b fixedBackend) View() (snapshot.View, error) { return b.view, nil }
 
 // fixedView is a View of whatever a test says.
 type fixedView struct {
-	states []state.Info
+	states []backend.Info
 	rows   map[uint16][]row
 }
 
 func (v fixedView) Keyspace() state.Keyspace { return eightGroups }
-func (v fixedView) States() []state.Info     { return v.states }
+func (v fixedView) States() []backend.Info   { return v.states }
 func (v fixedView) Release()                 {}
 
 func (v fixedView) Rows(group uint16, yield func(key, value []byte) error) error {
@@ -409,8 +410,8 @@ func (v fixedView) Rows(group uint16, yield func(key, value []byte) error) error
 func TestViewThatBreaksItsPromisesFails(t *testing.T) {
 	a, b := countRow(1, "a", 0), countRow(1, "b", 0)
 	large := countRow(1, "a"+string(make([]byte, 3<<20)), 0)
-	many := make([]state.Info, 1<<16+1)
-	long := slices.Repeat([]state.Info{{Name: "a", Key: codec.ID{Schema: string(make([]byte, 1<<20))}}}, 16)
+	many := make([]backend.Info, 1<<16+1)
+	long := slices.Repeat([]backend.Info{{Name: "a", Key: codec.ID{Schema: string(make([]byte, 1<<20))}}}, 16)
 	for name, v := range map[string]fixedView{
 		"out of order":             {rows: map[uint16][]row{1: {b, a}}},
 		"key twice":                {rows: map[uint16][]row{1: {a, a}}},

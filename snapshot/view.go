@@ -1,10 +1,10 @@
 package snapshot
 
-import "github.com/weirstate/weir/state"
+import "github.com/weirstate/weir/state/backend"
 
 // Backend is a backend that can be snapshotted and restored.
 type Backend interface {
-	state.Backend
+	backend.Backend
 	// View is the synchronous half of a snapshot: what the backend holds now,
 	// in time that depends neither on how much it is nor on the number of
 	// states. Several may be open.
@@ -14,7 +14,7 @@ type Backend interface {
 	// Load adds a row of a view: a composite key and a stored value. Rows come
 	// in the order of the view, of declared states and owned groups only, into
 	// a backend that was empty. Bytes that cannot be a row are
-	// state.ErrCorrupt.
+	// backend.ErrCorrupt.
 	Load(key, value []byte) error
 }
 
@@ -24,9 +24,9 @@ type Backend interface {
 // goes on.
 type View interface {
 	// Keyspace is the backend's.
-	Keyspace() state.Keyspace
+	Keyspace() backend.Keyspace
 	// States are the states declared at the time, ordered by id.
-	States() []state.Info
+	States() []backend.Info
 	// Rows calls yield with every row of a key group, strictly ascending by
 	// composite key. Both slices are good until yield returns. An error of
 	// yield ends the walk and is returned.

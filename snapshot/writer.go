@@ -11,7 +11,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // Compression is how blocks of rows are stored.
@@ -118,7 +118,7 @@ func (w *writer) put(b []byte) error {
 }
 
 // begin writes preamble and header.
-func (w *writer) begin(space state.Keyspace, states []state.Info) error {
+func (w *writer) begin(space backend.Keyspace, states []backend.Info) error {
 	b := append(w.scratch[:0], magic...)
 	b = binary.BigEndian.AppendUint16(b, formatVersion)
 	b = append(b, 0, 0)
@@ -130,7 +130,7 @@ func (w *writer) begin(space state.Keyspace, states []state.Info) error {
 	header := appendHeader(nil, space, states)
 	if len(header) > maxMetaBytes || len(states) > maxStates {
 		return fmt.Errorf("name table of %d states in %d bytes, limits %d and %d: %w",
-			len(states), len(header), maxStates, maxMetaBytes, state.ErrInvalid)
+			len(states), len(header), maxStates, maxMetaBytes, backend.ErrInvalid)
 	}
 	return w.putBlock(headerBlock, 0, header)
 }
@@ -199,8 +199,8 @@ func appendLengths(dst []byte, a, b, c uint64) []byte {
 // nobody can write it again.
 func (w *writer) count(key []byte, shared int) error {
 	ascends := shared < len(key) && (shared == len(w.lastKey) || key[shared] > w.lastKey[shared])
-	if !ascends || len(key) < state.HeaderSize || binary.BigEndian.Uint16(key) != w.group {
-		return fmt.Errorf("row %d of the view, in key group %d: its key is out of order: %w", w.rows, w.group, state.ErrInvalid)
+	if !ascends || len(key) < backend.HeaderSize || binary.BigEndian.Uint16(key) != w.group {
+		return fmt.Errorf("row %d of the view, in key group %d: its key is out of order: %w", w.rows, w.group, backend.ErrInvalid)
 	}
 	if last := len(w.sections) - 1; last < 0 || w.sections[last].group != w.group {
 		w.sections = append(w.sections, section{group: w.group, offset: w.offset, sequence: w.sequence})

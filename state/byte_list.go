@@ -60,7 +60,7 @@ func (h *byteList[K, E]) walk(yield func(E) bool) error {
 			if chunk = rest; !yield(e) {
 				return nil
 			}
-			if h.keyed.registry.closed {
+			if h.keyed.registry.Closed() {
 				return h.wrap(ErrClosed)
 			}
 		}

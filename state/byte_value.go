@@ -1,6 +1,7 @@
 package state
 
 import (
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -8,8 +9,8 @@ import (
 // scratch memory.
 type byteHandle[K any] struct {
 	keyed     *Keyed[K]
-	backend   ByteBackend
-	info      Info
+	backend   backend.ByteBackend
+	info      backend.Info
 	id        ID
 	namespace []byte
 	key       []byte
@@ -21,8 +22,8 @@ type byteHandle[K any] struct {
 type byteStorage[K, V any] struct{ walks listWalks }
 
 // byteHandleOf returns a handle of a declared state.
-func byteHandleOf[K, V any](k *Keyed[K], b ByteBackend, info Info) (h byteHandle[K], shared *byteStorage[K, V], err error) {
-	storage, err := k.registry.declare(info, func(*Info) (any, error) { return &byteStorage[K, V]{}, nil })
+func byteHandleOf[K, V any](k *Keyed[K], b backend.ByteBackend, info backend.Info) (h byteHandle[K], shared *byteStorage[K, V], err error) {
+	storage, err := bindingOf(k.registry).Declare(info, func(*backend.Info) (any, error) { return &byteStorage[K, V]{}, nil })
 	if err != nil {
 		return h, nil, err
 	}
@@ -34,7 +35,7 @@ func byteHandleOf[K, V any](k *Keyed[K], b ByteBackend, info Info) (h byteHandle
 }
 
 func (h *byteHandle[K]) SetNamespace(namespace []byte) error {
-	if h.keyed.registry.closed {
+	if h.keyed.registry.Closed() {
 		return h.wrap(ErrClosed)
 	}
 	h.namespace = append(h.namespace[:0], namespace...)

@@ -1,7 +1,9 @@
-// Package state is the contract of keyed state: the kinds of state and what
-// each operation means, key groups, namespaces, timers, errors, and the seam
-// by which a backend is plugged in. A program declares typed states on a Keyed
-// and works on them; a backend supplies either an index over typed tables that
-// live on the heap, or a store of ordered bytes. The room may not know which
-// backends exist, nor how or where a snapshot is written.
+// Package state is keyed state as a job uses it: the kinds of state and what each operation
+// means, namespaces, timers, limits and errors. A program opens a backend, types it by its
+// keys (NewKeyed), declares states on it (ValueOf, ListOf, MapOf, ReducingOf, AggregatingOf,
+// TimersOf), sets the current key and works.
+//
+// What a backend implements is in package state/backend. The names of it that a program
+// needs too, such as Options and the errors, are handed on here. This package may not know
+// which backends exist, nor how or where a snapshot is written.
 package state

@@ -3,90 +3,66 @@ package state
 import (
 	"errors"
 	"fmt"
+
+	"github.com/weirstate/weir/state/backend"
 )
 
-// Errors of single operations. They come wrapped with the state's name and
-// with sizes, never with keys or values.
-var (
-	// ErrNoKey is returned when a state is used before SetKey, or after a
-	// SetKey that failed.
-	ErrNoKey = errors.New("no current key")
+// ErrNoKey is returned when a state is used before SetKey, or after a SetKey that failed.
+// It comes wrapped as the errors of package backend do.
+var ErrNoKey = errors.New("no current key")
 
+// Errors of single operations: those of package backend. They come wrapped with the
+// state's name and with sizes, never with keys or values.
+var (
 	// ErrKeyGroup is returned by SetKey for a key whose key group the backend
 	// does not own.
-	ErrKeyGroup = errors.New("key group is not owned by this backend")
-
+	ErrKeyGroup = backend.ErrKeyGroup
 	// ErrKeyTooLarge is returned when a composite key would outgrow
 	// Limits.MaxKeySize. The error is a *SizeError.
-	ErrKeyTooLarge = errors.New("key too large")
-
+	ErrKeyTooLarge = backend.ErrKeyTooLarge
 	// ErrValueTooLarge is returned when a value, a list element or a map entry
 	// would outgrow Limits.MaxValueSize. The error is a *SizeError.
-	ErrValueTooLarge = errors.New("value too large")
-
+	ErrValueTooLarge = backend.ErrValueTooLarge
 	// ErrFull is returned when a state holds as many rows as a table can
 	// address (2^32 - 2).
-	ErrFull = errors.New("state is full")
-
+	ErrFull = backend.ErrFull
 	// ErrClosed is returned by every operation after Close.
-	ErrClosed = errors.New("backend is closed")
+	ErrClosed = backend.ErrClosed
 )
 
-// Errors of declaration and restore.
+// Errors of declaration and restore: those of package backend.
 var (
 	// ErrStateMismatch is returned when a name is declared again with another
 	// kind, key or codec.
-	ErrStateMismatch = errors.New("state is already declared differently")
-
-	// ErrStateCollision is returned when two names have the same StateID.
-	ErrStateCollision = errors.New("two state names have the same id")
-
+	ErrStateMismatch = backend.ErrStateMismatch
+	// ErrStateCollision is returned when two names have the same id.
+	ErrStateCollision = backend.ErrStateCollision
 	// ErrInvalid is returned for a declaration or an option that makes no
 	// sense, such as an empty name or a missing codec.
-	ErrInvalid = errors.New("invalid argument")
-
+	ErrInvalid = backend.ErrInvalid
 	// ErrUnsupported is returned when a backend offers neither half of the
 	// seam, or not the half that an operation needs.
-	ErrUnsupported = errors.New("not supported by this backend")
-
+	ErrUnsupported = backend.ErrUnsupported
 	// ErrUnknownState is returned for a state that the program has not declared:
 	// on restore for one that the snapshot holds, and by Keys.
-	ErrUnknownState = errors.New("state is not declared")
-
+	ErrUnknownState = backend.ErrUnknownState
 	// ErrIncompatible is returned on restore when a state's kind or codecs are
 	// not those with which it was written.
-	ErrIncompatible = errors.New("state was written with another kind or codec")
-
+	ErrIncompatible = backend.ErrIncompatible
 	// ErrMaxParallelism is returned on restore when the snapshot was taken
 	// with another maximum parallelism than the backend has.
-	ErrMaxParallelism = errors.New("snapshot has another maximum parallelism")
-
+	ErrMaxParallelism = backend.ErrMaxParallelism
 	// ErrNotEmpty is returned on restore into a backend that already holds
 	// state.
-	ErrNotEmpty = errors.New("backend already holds state")
-
+	ErrNotEmpty = backend.ErrNotEmpty
 	// ErrCorrupt is returned when stored bytes cannot be what Weir wrote.
-	ErrCorrupt = errors.New("corrupt state")
+	ErrCorrupt = backend.ErrCorrupt
 )
 
-// SizeError says by how much a limit was exceeded. It matches ErrKeyTooLarge
-// or ErrValueTooLarge under errors.Is.
-type SizeError struct {
-	// Of is ErrKeyTooLarge or ErrValueTooLarge.
-	Of error
-	// Size and Limit are in bytes.
-	Size, Limit int64
-}
+// SizeError says by how much a limit was exceeded: see backend.SizeError.
+type SizeError = backend.SizeError
 
-// Error implements error.
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("%v: %d bytes exceed the limit of %d", e.Of, e.Size, e.Limit)
-}
-
-// Unwrap returns Of.
-func (e *SizeError) Unwrap() error { return e.Of }
-
-// wrapState says which state an error is about.
+// wrapState adds to an error which state it is about.
 func wrapState(name string, err error) error {
 	if err == nil {
 		return nil
@@ -109,7 +85,7 @@ func errNoCodec(name string) error {
 	return fmt.Errorf("state %q: no codec: %w", name, ErrInvalid)
 }
 
-func errNoSeam(name string, b Backend) error {
+func errNoSeam(name string, b backend.Backend) error {
 	return fmt.Errorf("state %q: %T is neither a HeapBackend nor a ByteBackend: %w", name, b, ErrUnsupported)
 }
 

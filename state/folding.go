@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -43,7 +44,7 @@ type ReducingDescriptor[V any] struct {
 // returns ErrStateMismatch if the name is declared with another kind or codec.
 func ReducingOf[K, V any](k *Keyed[K], d ReducingDescriptor[V]) (ReducingState[V], error) {
 	same := func(v V) (V, error) { return v, nil }
-	a, err := foldingOf(k, KindReducing, d.Name, d.Codec, folding[V, V, V]{
+	a, err := foldingOf(k, backend.KindReducing, d.Name, d.Codec, folding[V, V, V]{
 		first: same, add: d.Reduce, merge: d.Reduce, result: same,
 	}, d.Reduce == nil)
 	if err != nil {
@@ -91,7 +92,7 @@ type AggregatingDescriptor[In, Acc, Out any] struct {
 func AggregatingOf[K, In, Acc, Out any](k *Keyed[K], d AggregatingDescriptor[In, Acc, Out]) (AggregatingState[In, Out], error) {
 	missing := d.Create == nil || d.Add == nil || d.Merge == nil || d.Result == nil
 	create, add := d.Create, d.Add // the closure shall not keep all of d
-	a, err := foldingOf(k, KindAggregating, d.Name, d.Codec, folding[In, Acc, Out]{
+	a, err := foldingOf(k, backend.KindAggregating, d.Name, d.Codec, folding[In, Acc, Out]{
 		first: func(v In) (Acc, error) { return add(create(), v) },
 		add:   add, merge: d.Merge, result: d.Result,
 	}, missing)
@@ -112,7 +113,7 @@ type folding[In, Acc, Out any] struct {
 	result func(Acc) (Out, error)
 }
 
-func foldingOf[K, In, Acc, Out any](k *Keyed[K], kind Kind, name string, c codec.Codec[Acc],
+func foldingOf[K, In, Acc, Out any](k *Keyed[K], kind backend.Kind, name string, c codec.Codec[Acc],
 	f folding[In, Acc, Out], missing bool) (*folding[In, Acc, Out], error) {
 	if missing {
 		return nil, fmt.Errorf("state %q: a %v state needs all its functions: %w", name, kind, ErrInvalid)

@@ -7,6 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -26,12 +27,13 @@ type frozenTable[K, V any] struct {
 
 	last     keysRead[K]
 	gathered gathered
+	row      rowBuffer // that Rows spreads
 }
 
-// Slots implements FrozenTable.
+// Slots implements backend.FrozenTable.
 func (f *frozenTable[K, V]) Slots() uint32 { return f.slots }
 
-// Groups implements FrozenTable.
+// Groups implements backend.FrozenTable.
 func (f *frozenTable[K, V]) Groups(first uint32, groups []uint16) {
 	for i := range groups {
 		groups[i] = MaxKeyGroups
@@ -57,7 +59,7 @@ func (f *frozenTable[K, V]) groupOf(slot uint32, encoded []byte) uint16 {
 	return KeyGroup(xxhash.Sum64(encoded), f.maxParallelism)
 }
 
-// Prefixes implements FrozenTable.
+// Prefixes implements backend.FrozenTable.
 func (f *frozenTable[K, V]) Prefixes(slots []uint32, from int, prefixes []uint64) {
 	f.eachKey(slots, func(i int, encoded []byte) {
 		prefixes[i] = keyPrefix(encoded[min(from, len(encoded)):])
@@ -111,7 +113,7 @@ func (f *frozenTable[K, V]) encoded(i int) []byte {
 	return f.last.encoded[from:f.last.ends[i]]
 }
 
-// Compare implements FrozenTable.
+// Compare implements backend.FrozenTable.
 func (f *frozenTable[K, V]) Compare(a, b uint32) int {
 	if c := f.codec.Compare(f.rows.At(a).key, f.rows.At(b).key); c != 0 {
 		return c
@@ -153,12 +155,12 @@ type gatheredRow struct {
 // take a row: they are read again soon, and should still be in the first cache.
 const gatherBytes = 8 << 10
 
-// Gather implements FrozenTable.
+// Gather implements backend.FrozenTable.
 func (f *frozenTable[K, V]) Gather(slots []uint32, group uint16) int {
 	g := &f.gathered
 	*g = gathered{rows: g.rows[:0], keys: g.keys[:0], values: g.values[:0]}
 	for i := range f.read(slots) {
-		g.keys = appendKey(AppendHeader(g.keys, group, f.id), f.encoded(i), f.keySize)
+		g.keys = backend.AppendKey(backend.AppendHeader(g.keys, group, f.id), f.encoded(i), f.keySize)
 		g.keys = f.appendNamespace(g.keys, slots[i])
 		g.rows = append(g.rows, gatheredRow{slot: slots[i], key: len(g.keys)})
 	}
@@ -176,8 +178,8 @@ func (f *frozenTable[K, V]) Gather(slots []uint32, group uint16) int {
 	return len(g.rows)
 }
 
-// Rows implements FrozenTable.
-func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, b *RowBuffer, yield func(key, value []byte) error) error {
+// Rows implements backend.FrozenTable.
+func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, yield func(key, value []byte) error) error {
 	g := &f.gathered
 	if g.next == len(g.rows) || g.rows[g.next].slot != slot {
 		f.Gather([]uint32{slot}, group)
@@ -195,6 +197,6 @@ func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, b *RowBuffer, yield 
 	if f.single != nil {
 		return yield(key, g.values[from.value:to.value:to.value])
 	}
-	b.key = append(b.key[:0], key...)
-	return f.spread.rows(f.rows.At(slot).value, b, yield)
+	f.row.key = append(f.row.key[:0], key...)
+	return f.spread.rows(f.rows.At(slot).value, &f.row, yield)
 }

@@ -21,7 +21,7 @@ type heapList[K, E any] struct {
 }
 
 func newHeapList[K, E any](h heapHandle[K, []E], c codec.Codec[E]) *heapList[K, E] {
-	return &heapList[K, E]{h, c, admitsAll(h.table.registry.limits, c), codec.Normalizer(c)}
+	return &heapList[K, E]{h, c, admitsAll(h.table.registry.Limits(), c), codec.Normalizer(c)}
 }
 
 func (h *heapList[K, E]) Get() ([]E, error) {
@@ -39,7 +39,7 @@ func (h *heapList[K, E]) All() iter.Seq2[E, error] {
 			if !yield(e, nil) {
 				return
 			}
-			if h.table.registry.closed {
+			if h.table.registry.Closed() {
 				err = h.wrap(ErrClosed)
 				break
 			}
@@ -155,7 +155,7 @@ const chunkBytes = 1 << 20
 // element, whose suffix is the chunk's number (4 B).
 type chunked[E any] struct{ codec codec.Codec[E] }
 
-func (c chunked[E]) rows(list []E, b *RowBuffer, yield func(key, value []byte) error) (err error) {
+func (c chunked[E]) rows(list []E, b *rowBuffer, yield func(key, value []byte) error) (err error) {
 	prefix := len(b.key)
 	b.value = b.value[:0]
 	chunks := uint32(0)

@@ -107,10 +107,9 @@ func (h *heapMap[K, UK, UV]) store(key UK, value UV) error {
 // write returns the map under the current key for writing.
 func (h *heapMap[K, UK, UV]) write() (*sortedMap[UK, UV], error) {
 	t := h.table
-	clock := t.registry.clock
 	if m, err := h.read(); err != nil {
 		return nil, err
-	} else if m != nil && m.version > clock.Shared() {
+	} else if m != nil && m.version > t.home.clock.Shared() {
 		t.mods++
 		return m, nil
 	}
@@ -118,7 +117,7 @@ func (h *heapMap[K, UK, UV]) write() (*sortedMap[UK, UV], error) {
 	if err != nil {
 		return nil, err
 	}
-	*m = (*m).mutable(clock)
+	*m = (*m).mutable(t.home.clock)
 	return *m, nil
 }
 
@@ -169,7 +168,7 @@ func (h *heapMap[K, UK, UV]) walk(yield func(Entry[UK, UV]) bool) error {
 		m.ascend(h.key, after, func(e Entry[UK, UV]) bool {
 			last = e.Key
 			stopped = !yield(e)
-			moved = t.mods != mods || t.registry.closed
+			moved = t.mods != mods || t.registry.Closed()
 			return !stopped && !moved
 		})
 		if stopped || !moved {
@@ -185,7 +184,7 @@ func (h *heapMap[K, UK, UV]) walk(yield func(Entry[UK, UV]) bool) error {
 // again finds the map of a cursor, whatever the current key is by now.
 func (h *heapMap[K, UK, UV]) again(key K, group uint16, space uint32) (*sortedMap[UK, UV], error) {
 	there := *h
-	there.keyed, there.space = newKeyed(h.keyed.backend, h.keyed.codec), space
+	there.keyed, there.space = newKeyed(h.keyed.registry, h.keyed.codec), space
 	if err := there.keyed.SetKeyAndGroup(key, group); err != nil {
 		return nil, h.wrap(err)
 	}
@@ -199,7 +198,7 @@ type entries[UK, UV any] struct {
 	value codec.Codec[UV]
 }
 
-func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *RowBuffer, yield func(key, value []byte) error) (err error) {
+func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, yield func(key, value []byte) error) (err error) {
 	prefix := len(b.key)
 	m.ascend(f.key, nil, func(e Entry[UK, UV]) bool {
 		if b.key, err = f.key.Append(b.key[:prefix], e.Key); err != nil {

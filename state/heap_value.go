@@ -17,7 +17,7 @@ type heapHandle[K, V any] struct {
 
 func (h *heapHandle[K, V]) SetNamespace(namespace []byte) error {
 	t := h.table
-	if t.registry.closed {
+	if t.registry.Closed() {
 		return h.wrap(ErrClosed)
 	}
 	if string(t.spaces.name(h.space)) == string(namespace) {
@@ -78,7 +78,7 @@ type heapValue[K, V any] struct {
 }
 
 func newHeapValue[K, V any](h heapHandle[K, V], d ValueDescriptor[V]) *heapValue[K, V] {
-	return &heapValue[K, V]{h, d.Codec, d.Default, admitsAll(h.table.registry.limits, d.Codec), codec.Normalizer(d.Codec)}
+	return &heapValue[K, V]{h, d.Codec, d.Default, admitsAll(h.table.registry.Limits(), d.Codec), codec.Normalizer(d.Codec)}
 }
 
 func (h *heapValue[K, V]) Get() (V, bool, error) {

@@ -7,6 +7,9 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/internal/statebind"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -15,11 +18,12 @@ import (
 //
 // Thread safety: the task's goroutine only.
 type Keyed[K any] struct {
-	backend  Backend
-	registry *Registry
+	backend  backend.Backend
+	registry *backend.Registry
+	clock    *cow.Clock // of the registry
 	codec    codec.Codec[K]
 	keySize  int // codec.FixedSize
-	roomy    int // Limits.roomyKey
+	roomy    int // roomyKey
 
 	key     K
 	hash    uint64 // of the encoding
@@ -32,25 +36,33 @@ type Keyed[K any] struct {
 // NewKeyed types a backend by the codec of its keys. Several Keyed on one
 // backend are legal if their codecs are the same, each with its own current
 // key.
-func NewKeyed[K any](b Backend, key codec.Codec[K]) (*Keyed[K], error) {
+func NewKeyed[K any](b backend.Backend, key codec.Codec[K]) (*Keyed[K], error) {
 	if b == nil || key == nil {
 		return nil, fmt.Errorf("keyed: backend and key codec are required: %w", ErrInvalid)
 	}
-	if err := b.Registry().bind(key.ID(), key.FixedSize()); err != nil {
+	if err := bindingOf(b.Registry()).Bind(key.ID(), key.FixedSize()); err != nil {
 		return nil, fmt.Errorf("keyed: %w", err)
 	}
-	return newKeyed(b, key), nil
+	k := newKeyed(b.Registry(), key)
+	k.backend, k.clock = b, bindingOf(b.Registry()).Clock()
+	return k, nil
 }
 
-func newKeyed[K any](b Backend, key codec.Codec[K]) *Keyed[K] {
+// bindingOf opens the door to the half of a registry that only this package calls.
+func bindingOf(r *backend.Registry) statebind.Binding[backend.Info] {
+	return statebind.Of(r).(statebind.Binding[backend.Info])
+}
+
+// newKeyed makes one that has only what the current key needs.
+func newKeyed[K any](r *backend.Registry, key codec.Codec[K]) *Keyed[K] {
 	return &Keyed[K]{
-		backend: b, registry: b.Registry(), codec: key, keySize: key.FixedSize(),
-		roomy: b.Registry().limits.roomyKey(),
+		registry: r, codec: key, keySize: key.FixedSize(),
+		roomy: roomyKey(r.Limits()),
 	}
 }
 
 // Backend is the backend that NewKeyed was given.
-func (k *Keyed[K]) Backend() Backend { return k.backend }
+func (k *Keyed[K]) Backend() backend.Backend { return k.backend }
 
 // SetKey makes key the current key of all states. The key must not be modified
 // afterwards. It returns ErrKeyGroup if the backend does not own the key's
@@ -59,7 +71,7 @@ func (k *Keyed[K]) SetKey(key K) error {
 	if err := k.encode(key); err != nil {
 		return err
 	}
-	return k.enter(key, KeyGroup(k.hash, k.registry.keyspace.MaxParallelism))
+	return k.enter(key, KeyGroup(k.hash, k.registry.Keyspace().MaxParallelism))
 }
 
 // SetKeyAndGroup is SetKey with a key group computed by the caller: for a host
@@ -82,10 +94,10 @@ func (k *Keyed[K]) Key() (key K, ok bool) {
 
 // ready is nil if there is a current key to work on.
 func (k *Keyed[K]) ready() error {
-	if k.set && !k.registry.closed {
+	if k.set && !k.registry.Closed() {
 		return nil
 	}
-	if k.registry.closed {
+	if k.registry.Closed() {
 		return ErrClosed
 	}
 	return ErrNoKey
@@ -106,11 +118,11 @@ func (k *Keyed[K]) encode(key K) (err error) {
 
 func (k *Keyed[K]) enter(key K, group uint16) error {
 	switch r := k.registry; {
-	case r.closed:
+	case r.Closed():
 		return ErrClosed
-	case !r.keyspace.Groups.Contains(group):
+	case !r.Keyspace().Groups.Contains(group):
 		return fmt.Errorf("key group %d, backend owns %v of %d: %w",
-			group, r.keyspace.Groups, r.keyspace.MaxParallelism, ErrKeyGroup)
+			group, r.Keyspace().Groups, r.Keyspace().MaxParallelism, ErrKeyGroup)
 	}
 	if len(k.encoded) > k.roomy {
 		if err := k.fits(nil, 0); err != nil {
@@ -124,18 +136,26 @@ func (k *Keyed[K]) enter(key K, group uint16) error {
 // fits returns ErrKeyTooLarge if the composite key of the current key with a
 // namespace and a suffix outgrows the limit.
 func (k *Keyed[K]) fits(namespace []byte, suffixSize int64) error {
-	limit := k.registry.limits.MaxKeySize
+	limit := k.registry.Limits().MaxKeySize
 	// An escape at most doubles, and ends in two bytes.
-	if upper := HeaderSize + 2*int64(len(k.encoded)+len(namespace)) + 4 + suffixSize; upper <= limit {
+	if upper := backend.HeaderSize + 2*int64(len(k.encoded)+len(namespace)) + 4 + suffixSize; upper <= limit {
 		return nil
 	}
-	return k.registry.limits.checkKey(HeaderSize + keyFormSize(k.encoded, k.keySize) +
-		int64(codec.EscapedSize(namespace)) + suffixSize)
+	return checkKeySize(k.registry.Limits(), backend.HeaderSize+keyFormSize(k.encoded, k.keySize)+
+		int64(codec.EscapedSize(namespace))+suffixSize)
+}
+
+// keyFormSize is the number of bytes that backend.AppendKey adds.
+func keyFormSize(encoded []byte, keySize int) int64 {
+	if keySize >= 0 {
+		return int64(len(encoded))
+	}
+	return int64(codec.EscapedSize(encoded))
 }
 
 // appendRow adds the composite key of the current key without suffix to dst.
 func (k *Keyed[K]) appendRow(dst []byte, id ID, namespace []byte) []byte {
-	dst = appendKey(AppendHeader(dst, k.group, id), k.encoded, k.keySize)
+	dst = backend.AppendKey(backend.AppendHeader(dst, k.group, id), k.encoded, k.keySize)
 	return codec.AppendEscaped(dst, namespace)
 }
 
@@ -177,19 +197,19 @@ func (k *Keyed[K]) KeysAndNamespaces(name string) iter.Seq2[KeyAndNamespace[K], 
 var errStop = errors.New("stop")
 
 func (k *Keyed[K]) scanPairs(name string, yield func(KeyAndNamespace[K]) bool) error {
-	if k.registry.closed {
+	if k.registry.Closed() {
 		return ErrClosed
 	}
-	d, ok := k.registry.states[IDOf(name)]
-	if !ok || d.info.Name != name {
+	info, ok := k.registry.Info(backend.IDOf(name))
+	if !ok || info.Name != name {
 		return ErrUnknownState
 	}
-	if d.info.Kind == KindTimers {
+	if info.Kind == backend.KindTimers {
 		return fmt.Errorf("a timer service has no keys to list: %w", ErrUnsupported)
 	}
 	var last []byte // the pair yielded last, in the form of composite keys
-	err := k.backend.Scan(d.info.ID(), func(row, _ []byte) error {
-		encoded, namespace, suffix, err := splitRow(row[HeaderSize:], k.keySize)
+	err := k.backend.Scan(info.ID(), func(row, _ []byte) error {
+		encoded, namespace, suffix, err := backend.SplitPrefix(row[backend.HeaderSize:], k.keySize)
 		if err != nil {
 			return corrupt(err)
 		}

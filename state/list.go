@@ -3,6 +3,7 @@ package state
 import (
 	"iter"
 
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -53,15 +54,15 @@ func ListOf[K, E any](k *Keyed[K], d ListDescriptor[E]) (ListState[E], error) {
 	if d.Codec == nil {
 		return nil, errNoCodec(d.Name)
 	}
-	info := Info{Name: d.Name, Kind: KindList, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
+	info := backend.Info{Name: d.Name, Kind: backend.KindList, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
 	switch b := k.backend.(type) {
-	case HeapBackend:
+	case backend.HeapBackend:
 		h, err := tableOf(k, b, info, chunked[E]{d.Codec})
 		if err != nil {
 			return nil, err
 		}
 		return newHeapList(h, d.Codec), nil
-	case ByteBackend:
+	case backend.ByteBackend:
 		h, shared, err := byteHandleOf[K, []E](k, b, info)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,10 @@
 package state
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/weirstate/weir/state/backend"
+)
 
 // listWalks are the iterations under way over the lists of one byte state. An
 // iteration yields the list as it was at its first step, but reads it chunk by
@@ -13,13 +17,13 @@ type listWalks struct {
 // listWalk is one of them.
 type listWalk struct {
 	prefix  []byte
-	cursor  Cursor
+	cursor  backend.Cursor
 	chunk   []byte // the one handed out last
 	left    []byte // all that is left, once settled
 	settled bool
 }
 
-func (w *listWalks) begin(prefix []byte, b ByteBackend) *listWalk {
+func (w *listWalks) begin(prefix []byte, b backend.ByteBackend) *listWalk {
 	walk := w.idle
 	if w.idle = nil; walk == nil {
 		walk = &listWalk{}

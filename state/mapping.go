@@ -3,6 +3,7 @@ package state
 import (
 	"iter"
 
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -68,9 +69,9 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 	if d.Key == nil || d.Value == nil {
 		return nil, errNoCodec(d.Name)
 	}
-	info := Info{Name: d.Name, Kind: KindMap, Key: k.codec.ID(), Codecs: []codec.ID{d.Key.ID(), d.Value.ID()}}
+	info := backend.Info{Name: d.Name, Kind: backend.KindMap, Key: k.codec.ID(), Codecs: []codec.ID{d.Key.ID(), d.Value.ID()}}
 	switch b := k.backend.(type) {
-	case HeapBackend:
+	case backend.HeapBackend:
 		h, err := tableOf(k, b, info, entries[UK, UV]{d.Key, d.Value})
 		if err != nil {
 			return nil, err
@@ -79,7 +80,7 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 			heapHandle: h, key: d.Key, value: d.Value, total: codec.Total(d.Key),
 			normalKey: codec.Normalizer(d.Key), normalValue: codec.Normalizer(d.Value),
 		}, nil
-	case ByteBackend:
+	case backend.ByteBackend:
 		h, _, err := byteHandleOf[K, Entry[UK, UV]](k, b, info)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,9 @@
 package state
 
-import "github.com/weirstate/weir/internal/cow"
+import (
+	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/backend"
+)
 
 // namespaces gives every namespace in use a small number, so that a row pays
 // four bytes for it at the most and compares it at once. Number 0 is the void
@@ -17,7 +20,7 @@ type namespaces struct {
 	free    []uint32
 }
 
-func newNamespaces(u *Unit) *namespaces {
+func newNamespaces(u *backend.Unit) *namespaces {
 	return &namespaces{
 		numbers: make(map[string]uint32), holders: make([]uint64, 1),
 		names: cow.NewArray[[]byte](u), within: cow.NewArray[uint32](u),

@@ -2,12 +2,14 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/internal/cow"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // row is one entry of a heap state. Key and value lie side by side, so that a
@@ -23,11 +25,11 @@ type row[K, V any] struct {
 // Thread safety: the task's goroutine only; a frozenTable may be read by
 // others.
 type table[K, V any] struct {
-	registry *Registry
-	unit     *Unit // the table and its index; see Frozen
-	info     *Info
+	registry *backend.Registry
+	unit     *backend.Unit // the table and its index; see Frozen
+	info     *backend.Info
 	format   format[V]
-	index    Index
+	index    backend.Index
 
 	rows   cow.Array[row[K, V]]
 	used   cow.Array[uint64]  // a bit for each slot that holds a row
@@ -65,16 +67,15 @@ type spread[V any] interface {
 	format[V]
 	// rows calls yield with the rows of bytes that the value is. Their key
 	// without suffix is in the buffer.
-	rows(v V, b *RowBuffer, yield func(key, value []byte) error) error
+	rows(v V, b *rowBuffer, yield func(key, value []byte) error) error
 }
 
-// RowBuffer is memory that calls of FrozenTable.Rows reuse. The zero value is
-// ready. It belongs to one goroutine.
-type RowBuffer struct{ key, value []byte }
+// rowBuffer is memory that calls of Rows reuse. It belongs to one goroutine.
+type rowBuffer struct{ key, value []byte }
 
 // tableOf returns the table behind a declared state.
-func tableOf[K, V any](k *Keyed[K], b HeapBackend, info Info, f format[V]) (heapHandle[K, V], error) {
-	storage, err := k.registry.declare(info, func(info *Info) (any, error) {
+func tableOf[K, V any](k *Keyed[K], b backend.HeapBackend, info backend.Info, f format[V]) (heapHandle[K, V], error) {
+	storage, err := bindingOf(k.registry).Declare(info, func(info *backend.Info) (any, error) {
 		t := &table[K, V]{
 			registry: k.registry, info: info, format: f, home: k,
 		}
@@ -99,13 +100,13 @@ func tableOf[K, V any](k *Keyed[K], b HeapBackend, info Info, f format[V]) (heap
 // row the probed one.
 func (t *table[K, V]) seek(k *Keyed[K], space uint32) (slot uint32, ok bool) {
 	if t.at == k && t.memo.turn == k.turn && t.space == space {
-		return t.memo.slot, t.memo.slot != Probed
+		return t.memo.slot, t.memo.slot != backend.Probed
 	}
 	t.at = k
 	t.space = space
 	slot, ok = t.index.Find(t.hash())
 	if !ok {
-		slot = Probed
+		slot = backend.Probed
 	}
 	t.memo.turn, t.memo.slot = k.turn, slot
 	return slot, ok
@@ -114,9 +115,20 @@ func (t *table[K, V]) seek(k *Keyed[K], space uint32) (slot uint32, ok bool) {
 // hash is the hash of the probed row.
 func (t *table[K, V]) hash() uint64 { return tableHash(t.at.hash, t.space) }
 
-// Probed implements Table.
+// Probed implements backend.Table.
 func (t *table[K, V]) Probed() (group uint16, prefix uint64) {
 	return t.at.group, keyPrefix(t.at.encoded)
+}
+
+// keyPrefix is the first eight bytes of an encoded key, zeros behind, as a
+// big-endian number.
+func keyPrefix(encoded []byte) uint64 {
+	if len(encoded) >= 8 {
+		return binary.BigEndian.Uint64(encoded)
+	}
+	var first [8]byte
+	copy(first[:], encoded)
+	return binary.BigEndian.Uint64(first[:])
 }
 
 // tableHash is a key's hash with its halves swapped, since the top bits of the
@@ -130,7 +142,7 @@ func tableHash(hash uint64, space uint32) uint64 {
 // must follow a seek. The pointer is good until the next change of the table.
 func (t *table[K, V]) put() (*V, error) {
 	t.mods++
-	if t.memo.slot == Probed {
+	if t.memo.slot == backend.Probed {
 		if err := t.insert(); err != nil {
 			return nil, err
 		}
@@ -149,7 +161,7 @@ func (t *table[K, V]) insert() error {
 		return err
 	}
 	p := place[K, V]{row: row[K, V]{key: t.at.key}, space: t.space}
-	if t.at.group != KeyGroup(t.at.hash, t.registry.keyspace.MaxParallelism) {
+	if t.at.group != KeyGroup(t.at.hash, t.registry.Keyspace().MaxParallelism) {
 		p.group = t.at.group + 1
 	}
 	t.settle(slot, p)
@@ -162,7 +174,7 @@ func (t *table[K, V]) insert() error {
 // remove removes the probed row, if there is one. It must follow a seek.
 func (t *table[K, V]) remove() {
 	slot := t.memo.slot
-	if slot == Probed {
+	if slot == backend.Probed {
 		return
 	}
 	t.mods++
@@ -171,18 +183,18 @@ func (t *table[K, V]) remove() {
 	t.vacate(slot)
 	t.spaces.release(t.space)
 	t.len--
-	t.memo.slot = Probed
+	t.memo.slot = backend.Probed
 	if t.len == 0 && t.slots > 1 && !t.idle {
 		t.idle = true
-		t.registry.idle.add(t)
+		bindingOf(t.registry).Idle(t)
 	}
 }
 
-// changes implements trimmable.
-func (t *table[K, V]) changes() uint64 { return t.mods }
+// Changes implements statebind.Trimmable.
+func (t *table[K, V]) Changes() uint64 { return t.mods }
 
-// trim implements trimmable.
-func (t *table[K, V]) trim() {
+// Trim implements statebind.Trimmable.
+func (t *table[K, V]) Trim() {
 	t.idle = false
 	if t.len > 0 {
 		return
@@ -222,7 +234,7 @@ func (t *table[K, V]) vacate(slot uint32) place[K, V] {
 	return p
 }
 
-// Rearrange implements Table.
+// Rearrange implements backend.Table.
 func (t *table[K, V]) Rearrange(from, to []uint32) {
 	if t.moved == nil {
 		t.moved = new([]place[K, V])
@@ -238,7 +250,7 @@ func (t *table[K, V]) Rearrange(from, to []uint32) {
 	*t.moved = moved
 }
 
-// Hash implements Table. A key that has entered the table has an encoding.
+// Hash implements backend.Table. A key that has entered the table has an encoding.
 func (t *table[K, V]) Hash(slot uint32) uint64 {
 	t.key, _ = t.home.codec.Append(t.key[:0], t.rows.At(slot).key)
 	return tableHash(xxhash.Sum64(t.key), t.spaces.of(slot))
@@ -270,16 +282,16 @@ func (t *table[K, V]) groupOf(slot uint32) uint16 {
 	if g := t.groupAt(slot); g != 0 {
 		return g - 1
 	}
-	return KeyGroup(t.at.hash, t.registry.keyspace.MaxParallelism)
+	return KeyGroup(t.at.hash, t.registry.Keyspace().MaxParallelism)
 }
 
-// Matches implements Table.
+// Matches implements backend.Table.
 func (t *table[K, V]) Matches(slot uint32) bool {
 	return t.at.codec.Compare(t.rows.At(slot).key, t.at.key) == 0 &&
 		(t.spaces == nil || t.spaces.of(slot) == t.space)
 }
 
-// Compare implements Table.
+// Compare implements backend.Table.
 func (t *table[K, V]) Compare(a, b uint32) int {
 	if c := t.at.codec.Compare(t.keyAt(a), t.keyAt(b)); c != 0 {
 		return c
@@ -288,29 +300,29 @@ func (t *table[K, V]) Compare(a, b uint32) int {
 }
 
 func (t *table[K, V]) keyAt(slot uint32) K {
-	if slot == Probed {
+	if slot == backend.Probed {
 		return t.at.key
 	}
 	return t.rows.At(slot).key
 }
 
 func (t *table[K, V]) spaceAt(slot uint32) uint32 {
-	if slot == Probed {
+	if slot == backend.Probed {
 		return t.space
 	}
 	return t.spaces.of(slot)
 }
 
-// Len implements Table.
+// Len implements backend.Table.
 func (t *table[K, V]) Len() int { return t.len }
 
-// Load implements Table. Rows of one key and namespace that follow each other
+// Load implements backend.Table. Rows of one key and namespace that follow each other
 // seek it once.
 func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	if t.loader == nil {
-		t.loader = newKeyed(t.home.backend, t.home.codec)
+		t.loader = newKeyed(t.registry, t.home.codec)
 	}
-	encoded, namespace, suffix, err := splitRow(key, t.loader.keySize)
+	encoded, namespace, suffix, err := backend.SplitPrefix(key, t.loader.keySize)
 	if err != nil {
 		return wrapCorrupt(t.info.Name, err)
 	}
@@ -334,7 +346,7 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 		}
 		old = t.rows.At(slot).value
 	}
-	loaded, err := t.format.load(old, t.registry.clock, suffix, value)
+	loaded, err := t.format.load(old, t.home.clock, suffix, value)
 	if err != nil {
 		return wrapCorrupt(t.info.Name, err)
 	}
@@ -348,12 +360,12 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 
 // taken is a table with its index as a snapshot has them.
 type taken struct {
-	table FrozenTable
-	index FrozenIndex
+	table backend.FrozenTable
+	index backend.FrozenIndex
 }
 
-// Frozen implements Table.
-func (t *table[K, V]) Frozen(p *Pin) (FrozenTable, FrozenIndex) {
+// Frozen implements backend.Table.
+func (t *table[K, V]) Frozen(p *backend.Pin) (backend.FrozenTable, backend.FrozenIndex) {
 	f, _ := p.Of(t.unit).(taken)
 	return f.table, f.index
 }
@@ -362,7 +374,7 @@ func (t *table[K, V]) Frozen(p *Pin) (FrozenTable, FrozenIndex) {
 // reads may change: whatever changes them touches the unit before.
 func (t *table[K, V]) take() any { return taken{t.freeze(), t.index.Freeze()} }
 
-func (t *table[K, V]) freeze() FrozenTable {
+func (t *table[K, V]) freeze() backend.FrozenTable {
 	single, _ := t.format.(scalar[V])
 	spread, _ := t.format.(spread[V])
 	var groups cow.Frozen[uint16]
@@ -372,7 +384,7 @@ func (t *table[K, V]) freeze() FrozenTable {
 	return &frozenTable[K, V]{
 		id: t.info.ID(), codec: t.home.codec, keySize: t.home.keySize,
 		single: single.codec, spread: spread,
-		maxParallelism: t.registry.keyspace.MaxParallelism,
+		maxParallelism: t.registry.Keyspace().MaxParallelism,
 		rows:           t.rows.Freeze(), used: t.used.Freeze(), groups: groups,
 		spaces: t.spaces.freeze(), slots: t.slots,
 	}

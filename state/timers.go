@@ -3,29 +3,9 @@ package state
 import (
 	"fmt"
 
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
-
-// Domain says by which clock a timer fires. The numbers are written into
-// snapshots and never change.
-type Domain uint8
-
-// The two domains.
-const (
-	EventTime      Domain = 0
-	ProcessingTime Domain = 1
-)
-
-// String is "event time" or "processing time".
-func (d Domain) String() string {
-	switch d {
-	case EventTime:
-		return "event time"
-	case ProcessingTime:
-		return "processing time"
-	}
-	return fmt.Sprintf("domain %d", uint8(d))
-}
 
 // Timer is a timer that fires.
 type Timer[K any] struct {
@@ -34,30 +14,6 @@ type Timer[K any] struct {
 	Key       K
 	// Namespace is nil for the void namespace. It may be kept.
 	Namespace []byte
-}
-
-// TimerEntry is a timer as a backend sees it.
-type TimerEntry struct {
-	Timestamp int64
-	Group     uint16
-	// Row is key and namespace in the form of composite keys. Timers of one
-	// timestamp are ordered by its bytes.
-	Row []byte
-}
-
-// TimerQueue is the seam for the timers of one domain of a service: a set,
-// ordered by timestamp, then row.
-type TimerQueue interface {
-	// Add adds a timer; adding it twice is no error. The row is the caller's
-	// again when it returns.
-	Add(TimerEntry) error
-	// Remove removes a timer; removing nothing is no error.
-	Remove(TimerEntry) error
-	// First returns the first timer, ok false if there is none. The row is
-	// good until the next call and must not be modified.
-	First() (t TimerEntry, ok bool, err error)
-	// Len is the number of timers.
-	Len() int
 }
 
 // Timers is a timer service: timers of both domains, at most one for each
@@ -73,14 +29,14 @@ type Timers[K any] struct {
 
 // timerService is what the handles of one service share.
 type timerService struct {
-	queues [2]TimerQueue // by domain
+	queues [2]backend.TimerQueue // by domain
 	check  func(row []byte) error
 }
 
 // TimersOf declares a timer service, or returns a further handle of it.
 func TimersOf[K any](k *Keyed[K], name string) (*Timers[K], error) {
-	info := Info{Name: name, Kind: KindTimers, Key: k.codec.ID()}
-	storage, err := k.registry.declare(info, func(*Info) (any, error) {
+	info := backend.Info{Name: name, Kind: backend.KindTimers, Key: k.codec.ID()}
+	storage, err := bindingOf(k.registry).Declare(info, func(*backend.Info) (any, error) {
 		s := &timerService{check: func(row []byte) error {
 			_, _, err := decodeTimerRow(k.codec, row)
 			return err
@@ -99,33 +55,18 @@ func TimersOf[K any](k *Keyed[K], name string) (*Timers[K], error) {
 	return &Timers[K]{keyed: k, name: name, service: storage.(*timerService)}, nil
 }
 
-// LoadTimer adds a timer of a snapshot to its queue, given what follows the
-// header of its composite key: for backends that do not keep timers as rows.
-// Bytes that cannot be a timer's are ErrCorrupt, a state that is no timer
-// service is ErrUnknownState.
-func (r *Registry) LoadTimer(group uint16, id ID, key, value []byte) error {
-	d, ok := r.states[id]
-	if !ok || d.info.Kind != KindTimers {
-		return fmt.Errorf("row of state id %#08x: %w", uint32(id), ErrUnknownState)
+// LoadTimer adds a timer of a snapshot to its queue: see backend.Registry.LoadTimer.
+func (s *timerService) LoadTimer(d Domain, t TimerEntry) error {
+	if err := s.check(t.Row); err != nil {
+		return corrupt(err)
 	}
-	domain, entry, err := SplitTimerKey(group, key)
-	if err != nil {
-		return wrapState(d.info.Name, err)
-	}
-	service := d.storage.(*timerService)
-	if err = service.check(entry.Row); err == nil && len(value) > 0 {
-		err = fmt.Errorf("timer with a value of %d bytes", len(value))
-	}
-	if err != nil {
-		return wrapCorrupt(d.info.Name, err)
-	}
-	return wrapState(d.info.Name, service.queues[domain].Add(entry))
+	return s.queues[d].Add(t)
 }
 
 // decodeTimerRow reads key and namespace of a timer. The namespace may share
 // memory with row.
 func decodeTimerRow[K any](c codec.Codec[K], row []byte) (key K, namespace []byte, err error) {
-	encoded, namespace, suffix, err := splitRow(row, c.FixedSize())
+	encoded, namespace, suffix, err := backend.SplitPrefix(row, c.FixedSize())
 	if err != nil {
 		return key, nil, err
 	}
@@ -143,7 +84,7 @@ func (t *Timers[K]) Register(d Domain, timestamp int64, namespace []byte) error 
 	if err != nil {
 		return err
 	}
-	if err := t.keyed.fits(namespace, timeSize); err != nil {
+	if err := t.keyed.fits(namespace, backend.TimeSize); err != nil {
 		return wrapState(t.name, err)
 	}
 	return wrapState(t.name, queue.Add(entry))
@@ -159,7 +100,7 @@ func (t *Timers[K]) Delete(d Domain, timestamp int64, namespace []byte) error {
 }
 
 // entry is a timer of the current key; its row is scratch memory.
-func (t *Timers[K]) entry(d Domain, timestamp int64, namespace []byte) (TimerQueue, TimerEntry, error) {
+func (t *Timers[K]) entry(d Domain, timestamp int64, namespace []byte) (backend.TimerQueue, TimerEntry, error) {
 	queue, err := t.queue(d)
 	if err == nil {
 		err = wrapState(t.name, t.keyed.ready())
@@ -167,14 +108,14 @@ func (t *Timers[K]) entry(d Domain, timestamp int64, namespace []byte) (TimerQue
 	if err != nil {
 		return nil, TimerEntry{}, err
 	}
-	t.row = appendKey(t.row[:0], t.keyed.encoded, t.keyed.keySize)
+	t.row = backend.AppendKey(t.row[:0], t.keyed.encoded, t.keyed.keySize)
 	t.row = codec.AppendEscaped(t.row, namespace)
-	return queue, TimerEntry{timestamp, t.keyed.group, t.row}, nil
+	return queue, TimerEntry{Timestamp: timestamp, Group: t.keyed.group, Row: t.row}, nil
 }
 
-func (t *Timers[K]) queue(d Domain) (TimerQueue, error) {
+func (t *Timers[K]) queue(d Domain) (backend.TimerQueue, error) {
 	switch {
-	case t.keyed.registry.closed:
+	case t.keyed.registry.Closed():
 		return nil, wrapState(t.name, ErrClosed)
 	case d > ProcessingTime:
 		return nil, fmt.Errorf("state %q: %v: %w", t.name, d, ErrInvalid)
@@ -228,7 +169,7 @@ func (t *Timers[K]) Advance(d Domain, now int64, fire func(Timer[K]) error) erro
 }
 
 // take enters the key of a timer and removes it.
-func (t *Timers[K]) take(queue TimerQueue, first TimerEntry) (timer Timer[K], err error) {
+func (t *Timers[K]) take(queue backend.TimerQueue, first TimerEntry) (timer Timer[K], err error) {
 	t.row = append(t.row[:0], first.Row...)
 	first.Row = t.row
 	key, namespace, err := decodeTimerRow(t.keyed.codec, t.row)
@@ -239,16 +180,4 @@ func (t *Timers[K]) take(queue TimerQueue, first TimerEntry) (timer Timer[K], er
 		return timer, err
 	}
 	return Timer[K]{first.Timestamp, key, append([]byte(nil), namespace...)}, queue.Remove(first)
-}
-
-// AppendTimerKey adds the composite key of a timer to dst.
-func AppendTimerKey(dst []byte, id ID, d Domain, t TimerEntry) []byte {
-	return append(appendTime(AppendHeader(dst, t.Group, id), d, t.Timestamp), t.Row...)
-}
-
-// SplitTimerKey reads a timer from what follows the header of its composite
-// key. The row shares memory with key.
-func SplitTimerKey(group uint16, key []byte) (Domain, TimerEntry, error) {
-	d, timestamp, row, err := splitTime(key)
-	return d, TimerEntry{timestamp, group, row}, err
 }

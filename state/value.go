@@ -1,6 +1,7 @@
 package state
 
 import (
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -36,23 +37,23 @@ type ValueDescriptor[V any] struct {
 // ValueOf declares a value state, or returns a further handle of it. It
 // returns ErrStateMismatch if the name is declared with another kind or codec.
 func ValueOf[K, V any](k *Keyed[K], d ValueDescriptor[V]) (ValueState[V], error) {
-	return valueOf(k, KindValue, d)
+	return valueOf(k, backend.KindValue, d)
 }
 
 // valueOf serves every kind that stores one value.
-func valueOf[K, V any](k *Keyed[K], kind Kind, d ValueDescriptor[V]) (ValueState[V], error) {
+func valueOf[K, V any](k *Keyed[K], kind backend.Kind, d ValueDescriptor[V]) (ValueState[V], error) {
 	if d.Codec == nil {
 		return nil, errNoCodec(d.Name)
 	}
-	info := Info{Name: d.Name, Kind: kind, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
+	info := backend.Info{Name: d.Name, Kind: kind, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
 	switch b := k.backend.(type) {
-	case HeapBackend:
+	case backend.HeapBackend:
 		h, err := tableOf(k, b, info, scalar[V]{d.Codec})
 		if err != nil {
 			return nil, err
 		}
 		return newHeapValue(h, d), nil
-	case ByteBackend:
+	case backend.ByteBackend:
 		h, _, err := byteHandleOf[K, V](k, b, info)
 		if err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/statetest"
 	"github.com/weirstate/weir/window"
 )
@@ -18,23 +19,23 @@ type counted struct {
 	rows int
 }
 
-// Floor implements state.ByteBackend.
+// Floor implements backend.ByteBackend.
 func (c *counted) Floor(prefix, key []byte) (found, value []byte, ok bool, err error) {
 	c.rows++
 	return c.Bytes.Floor(prefix, key)
 }
 
-// ScanPrefix implements state.ByteBackend.
-func (c *counted) ScanPrefix(prefix []byte) state.Cursor {
+// ScanPrefix implements backend.ByteBackend.
+func (c *counted) ScanPrefix(prefix []byte) backend.Cursor {
 	return countedCursor{c.Bytes.ScanPrefix(prefix), c}
 }
 
 type countedCursor struct {
-	state.Cursor
+	backend.Cursor
 	backend *counted
 }
 
-// Next implements state.Cursor.
+// Next implements backend.Cursor.
 func (c countedCursor) Next() (key, value []byte, ok bool, err error) {
 	c.backend.rows++
 	return c.Cursor.Next()

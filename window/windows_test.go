@@ -14,6 +14,7 @@ import (
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 	"github.com/weirstate/weir/window"
 )
@@ -285,11 +286,11 @@ type counting struct {
 }
 
 type countingQueue struct {
-	state.TimerQueue
+	backend.TimerQueue
 	added *int
 }
 
-func (c counting) AddTimers(i state.Info, d state.Domain) (state.TimerQueue, error) {
+func (c counting) AddTimers(i backend.Info, d state.Domain) (backend.TimerQueue, error) {
 	q, err := c.Backend.AddTimers(i, d)
 	return countingQueue{q, c.added}, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // stateBudgetBytes is the memory of a backend.
@@ -17,10 +18,10 @@ const stateBudgetBytes = 64 << 20
 // Pebble behind the same contract.
 func BenchmarkState(b *testing.B) {
 	suite.Operations(b, suite.GoMap,
-		suite.Engine{Name: "lsm", Open: func(b testing.TB, o state.Options) (state.Backend, error) {
+		suite.Engine{Name: "lsm", Open: func(b testing.TB, o state.Options) (backend.Backend, error) {
 			return lsmstate.Open(b.TempDir(), lsmstate.Options{Options: o, Budget: lsm.NewBudget(stateBudgetBytes)})
 		}},
-		suite.Engine{Name: "pebble", Lacks: []string{"timerRegisterAndFire"}, Open: func(b testing.TB, o state.Options) (state.Backend, error) {
+		suite.Engine{Name: "pebble", Lacks: []string{"timerRegisterAndFire"}, Open: func(b testing.TB, o state.Options) (backend.Backend, error) {
 			return pebblestate.Open(b.TempDir(), pebblestate.Options{Options: o, BudgetBytes: stateBudgetBytes, Merger: joiner})
 		}},
 	)

@@ -7,6 +7,7 @@ import (
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // opener opens an empty backend. What it keeps on disk is in b.TempDir.
@@ -30,9 +31,9 @@ func openLSM(b testing.TB, o state.Options) (snapshot.Backend, error) {
 // operation itself.
 func BenchmarkState(b *testing.B) {
 	engines := []Engine{GoMap}
-	for _, backend := range backends {
-		engines = append(engines, Engine{Name: backend.name, Open: func(b testing.TB, o state.Options) (state.Backend, error) {
-			return backend.open(b, o)
+	for _, at := range backends {
+		engines = append(engines, Engine{Name: at.name, Open: func(b testing.TB, o state.Options) (backend.Backend, error) {
+			return at.open(b, o)
 		}})
 	}
 	Operations(b, engines...)

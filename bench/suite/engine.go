@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -16,7 +17,7 @@ type Engine struct {
 	Name string
 	// Open opens an empty backend, which the suite closes. What it keeps on disk is in
 	// TempDir. Nil is a bare Go map.
-	Open func(testing.TB, state.Options) (state.Backend, error)
+	Open func(testing.TB, state.Options) (backend.Backend, error)
 	// Lacks are rows that are left out.
 	Lacks []string
 }
@@ -61,7 +62,7 @@ func (e Engine) store(b *testing.B) store {
 }
 
 // keyed opens an empty backend with int64 keys, for as long as the benchmark lasts.
-func keyed[B state.Backend](b testing.TB, open func(testing.TB, state.Options) (B, error), groups int) (B, *state.Keyed[int64]) {
+func keyed[B backend.Backend](b testing.TB, open func(testing.TB, state.Options) (B, error), groups int) (B, *state.Keyed[int64]) {
 	backend, err := open(b, state.Options{Keyspace: state.WholeKeyspace(groups)})
 	if err != nil {
 		b.Fatal(err)

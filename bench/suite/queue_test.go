@@ -54,7 +54,7 @@ func drainedMap(b *testing.B, open opener, removed int) state.MapState[int64, fl
 	backend, err := open(b, state.Options{})
 	check(err)
 	b.Cleanup(func() { check(backend.Close()) })
-	k := must1(state.NewKeyed(state.Backend(backend), codec.Int[int64]()))
+	k := must1(state.NewKeyed(backend, codec.Int[int64]()))
 	m := must1(state.MapOf(k, state.MapDescriptor[int64, float64]{Name: "queue", Key: codec.Int[int64](), Value: codec.Float[float64]()}))
 	check(k.SetKey(1))
 	for i := range removed + queueLength {

@@ -111,9 +111,11 @@ func TestCheckFindsEveryWrongArrow(t *testing.T) {
 		graph graph
 		want  []string // nil: nothing is wrong
 	}{
-		"arrow down":               {graph{we + "snapshot": code("io", we+"state", we+"state/codec", compress+"/zstd")}, nil},
+		"arrow down":               {graph{we + "snapshot": code("io", we+"state/backend", we+"state/codec", compress+"/zstd")}, nil},
 		"arrow up":                 {graph{we + "snapshot": code(we + "heapstate")}, []string{"snapshot imports " + we + "heapstate"}},
 		"contract over internal":   {graph{we + "state": code(we + "snapshot")}, []string{"state imports " + we + "snapshot"}},
+		"seam knows no user":       {graph{we + "state/backend": code(we + "state")}, []string{"state/backend imports " + we + "state"}},
+		"backend knows the seam":   {graph{we + "heapstate": code(we + "state")}, []string{"heapstate imports " + we + "state"}},
 		"codec knows no state":     {graph{we + "state/codec": code(we + "state")}, []string{"state/codec imports " + we + "state"}},
 		"kit is a room":            {graph{we + "state": code(we + "state/statetest")}, []string{"state imports " + we + "state/statetest"}},
 		"parts know each other":    {graph{we + "memtable": code(we + "wal")}, []string{"memtable imports " + we + "wal"}},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -126,7 +127,7 @@ func requireGroups(t *testing.T, b snapshot.Backend, want map[uint16]int) {
 	t.Helper()
 	got := make(map[uint16]int)
 	for _, r := range viewRows(t, b) {
-		group, _, _, err := state.SplitHeader(r.key)
+		group, _, _, err := backend.SplitHeader(r.key)
 		require.NoError(t, err)
 		got[group]++
 	}
@@ -198,7 +199,7 @@ func registerTwice(t *testing.T, h harness) {
 		require.Equal(t, before, p.backend.Registry().States())
 	})
 	t.Run("two names with one id are ErrStateCollision with both", func(t *testing.T) {
-		require.Equal(t, state.IDOf(collidingName), state.IDOf(collidedName))
+		require.Equal(t, backend.IDOf(collidingName), backend.IDOf(collidedName))
 		p := h.program(t, state.Options{})
 		valueOn(t, p.keyed, collidingName, text)
 		_, err := state.ValueOf(p.keyed, state.ValueDescriptor[string]{Name: collidedName, Codec: text})
@@ -208,7 +209,7 @@ func registerTwice(t *testing.T, h harness) {
 	})
 	t.Run("what makes no sense is ErrInvalid", func(t *testing.T) {
 		p := h.program(t, state.Options{})
-		for _, name := range []string{"", strings.Repeat("n", state.MaxNameSize+1)} {
+		for _, name := range []string{"", strings.Repeat("n", backend.MaxNameSize+1)} {
 			_, err := state.ValueOf(p.keyed, state.ValueDescriptor[string]{Name: name, Codec: text})
 			require.ErrorIs(t, err, state.ErrInvalid)
 		}

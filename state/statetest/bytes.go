@@ -10,9 +10,10 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
-// Bytes is the smallest state.ByteBackend: everything it holds, timers and all,
+// Bytes is the smallest backend.ByteBackend: everything it holds, timers and all,
 // is rows of bytes in one B-tree. It is an example of a disk backend without
 // the disk, and it satisfies snapshot.Backend.
 //
@@ -22,7 +23,7 @@ import (
 //
 // Thread safety: the task's goroutine only; a View may be read by another.
 type Bytes struct {
-	registry   *state.Registry
+	registry   *backend.Registry
 	rows       *btree.BTreeG[row]
 	chunkBytes int
 	loans      loans
@@ -35,7 +36,7 @@ type row struct{ key, value []byte }
 // NewBytes returns an empty backend whose lists are kept in rows of up to
 // chunkBytes, or of one longer append.
 func NewBytes(o state.Options, chunkBytes int) (*Bytes, error) {
-	registry, err := state.NewRegistry(o)
+	registry, err := backend.NewRegistry(o)
 	if err != nil {
 		return nil, fmt.Errorf("bytes: %w", err)
 	}
@@ -55,10 +56,10 @@ func (b *Bytes) enter() error {
 	return nil
 }
 
-// Registry implements state.Backend.
-func (b *Bytes) Registry() *state.Registry { return b.registry }
+// Registry implements backend.Backend.
+func (b *Bytes) Registry() *backend.Registry { return b.registry }
 
-// Get implements state.ByteBackend.
+// Get implements backend.ByteBackend.
 func (b *Bytes) Get(key []byte) (value []byte, ok bool, err error) {
 	if err := b.enter(); err != nil {
 		return nil, false, err
@@ -67,7 +68,7 @@ func (b *Bytes) Get(key []byte) (value []byte, ok bool, err error) {
 	return b.loans.lend(found.value), ok, nil
 }
 
-// Set implements state.ByteBackend.
+// Set implements backend.ByteBackend.
 func (b *Bytes) Set(key, value []byte) error {
 	if err := b.enter(); err != nil {
 		return err
@@ -76,7 +77,7 @@ func (b *Bytes) Set(key, value []byte) error {
 	return nil
 }
 
-// Delete implements state.ByteBackend.
+// Delete implements backend.ByteBackend.
 func (b *Bytes) Delete(key []byte) error {
 	if err := b.enter(); err != nil {
 		return err
@@ -85,7 +86,7 @@ func (b *Bytes) Delete(key []byte) error {
 	return nil
 }
 
-// Append implements state.ByteBackend. The suffix of a list's rows is a number
+// Append implements backend.ByteBackend. The suffix of a list's rows is a number
 // of four bytes.
 func (b *Bytes) Append(prefix, value []byte) error {
 	if err := b.enter(); err != nil {
@@ -123,7 +124,7 @@ func nextSuffix(key []byte, prefixSize int) []byte {
 	return append(bytes.Clone(key), 0)
 }
 
-// DeletePrefix implements state.ByteBackend.
+// DeletePrefix implements backend.ByteBackend.
 func (b *Bytes) DeletePrefix(prefix []byte) error {
 	if err := b.enter(); err != nil {
 		return err
@@ -152,13 +153,13 @@ func ascend(rows *btree.BTreeG[row], prefix []byte, yield func(key, value []byte
 	return err
 }
 
-// ScanPrefix implements state.ByteBackend.
-func (b *Bytes) ScanPrefix(prefix []byte) state.Cursor {
+// ScanPrefix implements backend.ByteBackend.
+func (b *Bytes) ScanPrefix(prefix []byte) backend.Cursor {
 	b.loans.recall()
 	return &bytesCursor{backend: b, prefix: bytes.Clone(prefix), from: bytes.Clone(prefix)}
 }
 
-// Floor implements state.ByteBackend.
+// Floor implements backend.ByteBackend.
 func (b *Bytes) Floor(prefix, key []byte) (found, value []byte, ok bool, err error) {
 	if err := b.enter(); err != nil {
 		return nil, nil, false, err
@@ -180,7 +181,7 @@ type bytesCursor struct {
 	prefix, from []byte
 }
 
-// Next implements state.Cursor.
+// Next implements backend.Cursor.
 func (c *bytesCursor) Next() (key, value []byte, ok bool, err error) {
 	if err := c.backend.enter(); err != nil {
 		return nil, nil, false, err
@@ -197,13 +198,13 @@ func (c *bytesCursor) Next() (key, value []byte, ok bool, err error) {
 	return c.backend.loans.lend(next.key), c.backend.loans.lend(next.value), true, nil
 }
 
-// Close implements state.Cursor.
+// Close implements backend.Cursor.
 func (c *bytesCursor) Close() error {
 	c.backend.loans.recall()
 	return nil
 }
 
-// Scan implements state.Backend.
+// Scan implements backend.Backend.
 func (b *Bytes) Scan(id state.ID, yield func(key, value []byte) error) error {
 	if err := b.enter(); err != nil {
 		return err
@@ -214,14 +215,14 @@ func (b *Bytes) Scan(id state.ID, yield func(key, value []byte) error) error {
 	pinned := b.rows.Clone()
 	groups := b.registry.Keyspace().Groups
 	for group := int(groups.First); group <= int(groups.Last); group++ {
-		if err := ascend(pinned, state.AppendHeader(nil, uint16(group), id), yield); err != nil {
+		if err := ascend(pinned, backend.AppendHeader(nil, uint16(group), id), yield); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *Bytes) kind(id state.ID) (state.Kind, bool) {
+func (b *Bytes) kind(id state.ID) (backend.Kind, bool) {
 	info, ok := b.registry.Info(id)
 	return info.Kind, ok
 }
@@ -242,7 +243,7 @@ func (b *Bytes) Load(key, value []byte) error {
 	if !ok {
 		return fmt.Errorf("row of state id %#08x: %w", uint32(id), state.ErrUnknownState)
 	}
-	if kind == state.KindTimers {
+	if kind == backend.KindTimers {
 		if err := checkTimer(group, rest, value); err != nil {
 			return err
 		}
@@ -261,7 +262,7 @@ func (b *Bytes) View() (snapshot.View, error) {
 // bytesView is a Bytes as it was.
 type bytesView struct {
 	keyspace state.Keyspace
-	states   *state.StateList
+	states   *backend.StateList
 	rows     *btree.BTreeG[row]
 }
 
@@ -269,17 +270,17 @@ type bytesView struct {
 func (v *bytesView) Keyspace() state.Keyspace { return v.keyspace }
 
 // States implements snapshot.View.
-func (v *bytesView) States() []state.Info { return v.states.States() }
+func (v *bytesView) States() []backend.Info { return v.states.States() }
 
 // Rows implements snapshot.View: a key group is the first two bytes of a key.
 func (v *bytesView) Rows(group uint16, yield func(key, value []byte) error) error {
-	return ascend(v.rows, state.AppendHeader(nil, group, 0)[:2], yield)
+	return ascend(v.rows, backend.AppendHeader(nil, group, 0)[:2], yield)
 }
 
 // Release implements snapshot.View.
 func (v *bytesView) Release() { v.rows = newRows() }
 
-// Close implements state.Backend. Views that are open stay readable.
+// Close implements backend.Backend. Views that are open stay readable.
 func (b *Bytes) Close() error {
 	b.loans.recall()
 	b.registry.Close()

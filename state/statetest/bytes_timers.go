@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // bytesTimers is one domain of a timer service: rows like any others. A row of
@@ -17,22 +18,22 @@ type bytesTimers struct {
 	domain  state.Domain
 }
 
-// AddTimers implements state.Backend.
-func (b *Bytes) AddTimers(info state.Info, d state.Domain) (state.TimerQueue, error) {
+// AddTimers implements backend.Backend.
+func (b *Bytes) AddTimers(info backend.Info, d state.Domain) (backend.TimerQueue, error) {
 	return &bytesTimers{b, info.ID(), d}, nil
 }
 
-// Add implements state.TimerQueue.
+// Add implements backend.TimerQueue.
 func (q *bytesTimers) Add(t state.TimerEntry) error {
-	return q.backend.Set(state.AppendTimerKey(nil, q.id, q.domain, t), nil)
+	return q.backend.Set(backend.AppendTimerKey(nil, q.id, q.domain, t), nil)
 }
 
-// Remove implements state.TimerQueue.
+// Remove implements backend.TimerQueue.
 func (q *bytesTimers) Remove(t state.TimerEntry) error {
-	return q.backend.Delete(state.AppendTimerKey(nil, q.id, q.domain, t))
+	return q.backend.Delete(backend.AppendTimerKey(nil, q.id, q.domain, t))
 }
 
-// First implements state.TimerQueue.
+// First implements backend.TimerQueue.
 func (q *bytesTimers) First() (first state.TimerEntry, ok bool, err error) {
 	if err := q.backend.enter(); err != nil {
 		return first, false, err
@@ -43,7 +44,7 @@ func (q *bytesTimers) First() (first state.TimerEntry, ok bool, err error) {
 				return false
 			}
 			var t state.TimerEntry
-			if _, t, err = state.SplitTimerKey(group, r.key[state.HeaderSize:]); err == nil && (!ok || before(t, first)) {
+			if _, t, err = backend.SplitTimerKey(group, r.key[backend.HeaderSize:]); err == nil && (!ok || before(t, first)) {
 				first, ok = t, true
 			}
 			return false
@@ -57,7 +58,7 @@ func before(a, b state.TimerEntry) bool {
 	return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), bytes.Compare(a.Row, b.Row)) < 0
 }
 
-// Len implements state.TimerQueue.
+// Len implements backend.TimerQueue.
 func (q *bytesTimers) Len() (n int) {
 	q.groups(func(_ uint16, prefix []byte) {
 		ascend(q.backend.rows, prefix, func(_, _ []byte) error { n++; return nil })
@@ -70,7 +71,7 @@ func (q *bytesTimers) Len() (n int) {
 func (q *bytesTimers) groups(visit func(group uint16, prefix []byte)) {
 	owned := q.backend.registry.Keyspace().Groups
 	for group := int(owned.First); group <= int(owned.Last); group++ {
-		header := state.AppendHeader(nil, uint16(group), q.id)
+		header := backend.AppendHeader(nil, uint16(group), q.id)
 		visit(uint16(group), append(header, byte(q.domain)))
 	}
 }
@@ -80,6 +81,6 @@ func checkTimer(group uint16, key, value []byte) error {
 	if len(value) > 0 {
 		return fmt.Errorf("timer with a value of %d bytes: %w", len(value), state.ErrCorrupt)
 	}
-	_, _, err := state.SplitTimerKey(group, key)
+	_, _, err := backend.SplitTimerKey(group, key)
 	return err
 }

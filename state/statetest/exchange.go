@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/snapshot"
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -33,9 +33,9 @@ func contentOf(t *testing.T, subtasks []subtask) map[string]string {
 	content := make(map[string]string)
 	for _, s := range subtasks {
 		for _, r := range viewRows(t, s.backend()) {
-			_, id, rest, err := state.SplitHeader(r.key)
+			_, id, rest, err := backend.SplitHeader(r.key)
 			require.NoError(t, err)
-			if id == state.IDOf("list") {
+			if id == backend.IDOf("list") {
 				r.key = r.key[:len(r.key)-len(suffixOf(t, rest))]
 			}
 			content[string(r.key)] += string(r.value)

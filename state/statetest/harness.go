@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -29,7 +30,7 @@ func (h harness) backend(t *testing.T, o state.Options) snapshot.Backend {
 	return b
 }
 
-func keyedOn[K any](t *testing.T, b state.Backend, c codec.Codec[K]) *state.Keyed[K] {
+func keyedOn[K any](t *testing.T, b backend.Backend, c codec.Codec[K]) *state.Keyed[K] {
 	k, err := state.NewKeyed(b, c)
 	require.NoError(t, err)
 	return k

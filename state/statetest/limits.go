@@ -7,12 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
 // keySize is the size of the composite key of a string and a namespace.
 func keySize(key, namespace string) int64 {
-	return int64(state.HeaderSize + codec.EscapedSize([]byte(key)) + codec.EscapedSize([]byte(namespace)))
+	return int64(backend.HeaderSize + codec.EscapedSize([]byte(key)) + codec.EscapedSize([]byte(namespace)))
 }
 
 func exactLimits(t *testing.T, h harness) {
@@ -128,7 +129,7 @@ func keyLimit(t *testing.T, h harness) {
 		require.Equal(t, []string{key}, collect(t, p.keyed.Keys("value", nil)))
 	}
 	t.Run("of fixed size", func(t *testing.T) {
-		size := int64(state.HeaderSize + 8 + codec.EscapedSize(nil))
+		size := int64(backend.HeaderSize + 8 + codec.EscapedSize(nil))
 		k := keyedOn(t, h.backend(t, state.Options{Limits: state.Limits{MaxKeySize: size}}), codec.Int[int64]())
 		require.NoError(t, k.SetKey(1))
 		k = keyedOn(t, h.backend(t, state.Options{Limits: state.Limits{MaxKeySize: size - 1}}), codec.Int[int64]())

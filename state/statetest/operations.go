@@ -5,6 +5,7 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // operation is a call on a program that returns nothing but whether it went
@@ -86,7 +87,7 @@ var freeOperations = []operation{
 	{"AggregatingOf", func(p *program) error { _, err := state.AggregatingOf(p.keyed, aggregating); return err }},
 	{"TimersOf", func(p *program) error { _, err := state.TimersOf(p.keyed, "new timers"); return err }},
 	{"Scan", func(p *program) error {
-		return p.backend.Scan(state.IDOf("value"), func(_, _ []byte) error { return nil })
+		return p.backend.Scan(backend.IDOf("value"), func(_, _ []byte) error { return nil })
 	}},
 	{"View", func(p *program) error {
 		v, err := p.backend.View()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -124,7 +125,7 @@ func (p *program) dump() map[string]string {
 			all[fmt.Sprintf("%s of %q in %q", name, at.Key, at.Namespace)] = q.read(name)
 		}
 	}
-	require.NoError(p.t, p.backend.Scan(state.IDOf("timers"), func(key, _ []byte) error {
+	require.NoError(p.t, p.backend.Scan(backend.IDOf("timers"), func(key, _ []byte) error {
 		all[fmt.Sprintf("timer %q", key)] = ""
 		return nil
 	}))

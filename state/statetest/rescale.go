@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // job is a program at some parallelism: one subtask after the other.
@@ -138,7 +139,7 @@ func restoreRescaled(t *testing.T, h harness) {
 func requireOwnGroups(t *testing.T, p *program) {
 	t.Helper()
 	for _, r := range viewRows(t, p.backend) {
-		group, _, _, err := state.SplitHeader(r.key)
+		group, _, _, err := backend.SplitHeader(r.key)
 		require.NoError(t, err)
 		require.True(t, p.backend.Registry().Keyspace().Groups.Contains(group), "group %d", group)
 	}

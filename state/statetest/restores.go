@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -167,8 +168,8 @@ func corruptRows(t *testing.T, h harness) {
 	for _, r := range viewRows(t, p.backend) {
 		for _, bad := range []row{
 			{r.key[:3], r.value},
-			{r.key[:state.HeaderSize], r.value},
-			{r.key[:state.HeaderSize+2], r.value},
+			{r.key[:backend.HeaderSize], r.value},
+			{r.key[:backend.HeaderSize+2], r.value},
 			{r.key, append([]byte{storedLater}, r.value...)},
 		} {
 			q := h.program(t, state.Options{Keyspace: state.WholeKeyspace(1)})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 func overlappingSnapshots(t *testing.T, h harness) {
@@ -143,7 +144,7 @@ func overlappingSnapshots(t *testing.T, h harness) {
 		}
 		all := viewRows(t, p.backend)
 		for i, r := range all {
-			group, id, _, err := state.SplitHeader(r.key)
+			group, id, _, err := backend.SplitHeader(r.key)
 			require.NoError(t, err)
 			require.True(t, space.Groups.Contains(group))
 			require.Contains(t, known, id)
@@ -153,7 +154,7 @@ func overlappingSnapshots(t *testing.T, h harness) {
 		for id, rows := range known {
 			require.NotZero(t, rows, "rows of state %#x", id)
 		}
-		group, _, _, err := state.SplitHeader(all[0].key)
+		group, _, _, err := backend.SplitHeader(all[0].key)
 		require.NoError(t, err)
 		require.ErrorIs(t, v.Rows(group, func(_, _ []byte) error { return errRefused }), errRefused)
 		v.Release()

@@ -1,4 +1,4 @@
-// Package pebblestate keeps keyed state in Pebble: the thinnest state.ByteBackend
+// Package pebblestate keeps keyed state in Pebble: the thinnest backend.ByteBackend
 // over it, to compare what the contract costs on it and on lsmstate. It has no
 // timers and takes no snapshots.
 package pebblestate
@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // ErrTimers is for services that are declared.
@@ -19,28 +19,28 @@ var ErrTimers = errors.New("pebblestate has no timers")
 
 // Options say how the backend works.
 type Options struct {
-	state.Options
+	backend.Options
 	// BudgetBytes is for cache and memtables together.
 	BudgetBytes int64
 	// Merger joins values; Pebble's own takes a time that is quadratic in their size.
 	Merger *pebble.Merger
 }
 
-// Backend is a backend in a directory. It satisfies state.ByteBackend.
+// Backend is a backend in a directory. It satisfies backend.ByteBackend.
 //
 // Thread safety: one goroutine.
 type Backend struct {
-	registry *state.Registry
+	registry *backend.Registry
 	db       *pebble.DB
 	writes   uint64    // counts them, for cursors
 	value    io.Closer // of the last Get
 }
 
-var _ state.ByteBackend = (*Backend)(nil)
+var _ backend.ByteBackend = (*Backend)(nil)
 
 // Open opens an empty backend in an empty directory.
 func Open(dir string, o Options) (*Backend, error) {
-	registry, err := state.NewRegistry(o.Options)
+	registry, err := backend.NewRegistry(o.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -75,18 +75,18 @@ func (quiet) Infof(string, ...any)           {}
 func (quiet) Errorf(string, ...any)          {}
 func (quiet) Fatalf(format string, a ...any) { pebble.DefaultLogger.Fatalf(format, a...) }
 
-// Registry implements state.Backend.
-func (b *Backend) Registry() *state.Registry { return b.registry }
+// Registry implements backend.Backend.
+func (b *Backend) Registry() *backend.Registry { return b.registry }
 
-// AddTimers implements state.Backend.
-func (b *Backend) AddTimers(state.Info, state.Domain) (state.TimerQueue, error) {
+// AddTimers implements backend.Backend.
+func (b *Backend) AddTimers(backend.Info, backend.Domain) (backend.TimerQueue, error) {
 	return nil, ErrTimers
 }
 
 // enter begins a call.
 func (b *Backend) enter() error {
 	if b.registry.Closed() {
-		return state.ErrClosed
+		return backend.ErrClosed
 	}
 	if b.value == nil {
 		return nil
@@ -105,7 +105,7 @@ func (b *Backend) write(do func(w *pebble.DB) error) error {
 	return do(b.db)
 }
 
-// Get implements state.ByteBackend.
+// Get implements backend.ByteBackend.
 func (b *Backend) Get(key []byte) (value []byte, ok bool, err error) {
 	if err := b.enter(); err != nil {
 		return nil, false, err
@@ -117,23 +117,23 @@ func (b *Backend) Get(key []byte) (value []byte, ok bool, err error) {
 	return value, err == nil, err
 }
 
-// Set implements state.ByteBackend.
+// Set implements backend.ByteBackend.
 func (b *Backend) Set(key, value []byte) error {
 	return b.write(func(w *pebble.DB) error { return w.Set(key, value, pebble.NoSync) })
 }
 
-// Delete implements state.ByteBackend.
+// Delete implements backend.ByteBackend.
 func (b *Backend) Delete(key []byte) error {
 	return b.write(func(w *pebble.DB) error { return w.Delete(key, pebble.NoSync) })
 }
 
-// Append implements state.ByteBackend, as Flink's lists on RocksDB do: by an operand
+// Append implements backend.ByteBackend, as Flink's lists on RocksDB do: by an operand
 // of a merge.
 func (b *Backend) Append(prefix, value []byte) error {
 	return b.write(func(w *pebble.DB) error { return w.Merge(prefix, value, pebble.NoSync) })
 }
 
-// DeletePrefix implements state.ByteBackend, as Flink does on RocksDB: key by key,
+// DeletePrefix implements backend.ByteBackend, as Flink does on RocksDB: key by key,
 // since a tombstone of a range for every map that is cleared makes reads slow.
 func (b *Backend) DeletePrefix(prefix []byte) error {
 	if err := b.enter(); err != nil {
@@ -165,14 +165,14 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-// Scan implements state.Backend.
-func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
+// Scan implements backend.Backend.
+func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error {
 	if err := b.enter(); err != nil {
 		return err
 	}
 	groups := b.registry.Keyspace().Groups
 	for group := int(groups.First); group <= int(groups.Last); group++ {
-		it, err := b.iterator(state.AppendHeader(nil, uint16(group), id))
+		it, err := b.iterator(backend.AppendHeader(nil, uint16(group), id))
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (b *Backend) Scan(id state.ID, yield func(key, value []byte) error) error {
 	return nil
 }
 
-// Close implements state.Backend.
+// Close implements backend.Backend.
 func (b *Backend) Close() error {
 	if b.registry.Closed() {
 		return nil

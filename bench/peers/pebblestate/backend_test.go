@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
 )
 
@@ -29,7 +30,7 @@ func must(t testing.TB, err error) {
 }
 
 // program is a random one on one backend, and what it says on the way.
-func program(t *testing.T, b state.Backend, seed uint64) (said []string) {
+func program(t *testing.T, b backend.Backend, seed uint64) (said []string) {
 	k, err := state.NewKeyed(b, codec.String[string]())
 	must(t, err)
 	value, err := state.ValueOf(k, state.ValueDescriptor[int64]{Name: "value", Codec: codec.Int[int64]()})

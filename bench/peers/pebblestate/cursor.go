@@ -5,7 +5,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/weirstate/weir/state"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // cursor is a live one: an iterator, which sees the store as it was, and another
@@ -18,13 +18,13 @@ type cursor struct {
 	from    []byte // the lowest key that comes next
 }
 
-// ScanPrefix implements state.ByteBackend.
-func (b *Backend) ScanPrefix(prefix []byte) state.Cursor {
+// ScanPrefix implements backend.ByteBackend.
+func (b *Backend) ScanPrefix(prefix []byte) backend.Cursor {
 	p := append([]byte(nil), prefix...)
 	return &cursor{backend: b, prefix: p, from: p}
 }
 
-// Floor implements state.ByteBackend.
+// Floor implements backend.ByteBackend.
 func (b *Backend) Floor(prefix, key []byte) (found, value []byte, ok bool, err error) {
 	if err := b.enter(); err != nil {
 		return nil, nil, false, err
@@ -41,7 +41,7 @@ func (b *Backend) Floor(prefix, key []byte) (found, value []byte, ok bool, err e
 	return found, value, ok && err == nil, err
 }
 
-// Next implements state.Cursor.
+// Next implements backend.Cursor.
 func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 	if err := c.backend.enter(); err != nil {
 		return nil, nil, false, err
@@ -72,7 +72,7 @@ func (c *cursor) step() (ok bool, err error) {
 	return ok, c.it.Error()
 }
 
-// Close implements state.Cursor.
+// Close implements backend.Cursor.
 func (c *cursor) Close() error {
 	if c.it == nil {
 		return nil

@@ -1,4 +1,6 @@
-package state
+package backend
+
+import "github.com/weirstate/weir/internal/statebind"
 
 // idleTables are the heap tables that became empty and still have the memory of their
 // rows. A table that is filled and emptied in turn must not pay for that memory each
@@ -11,17 +13,9 @@ type idleTables struct{ queue []idleTable }
 
 // idleTable is a table that was empty.
 type idleTable struct {
-	table   trimmable
+	table   statebind.Trimmable
 	changes uint64 // of the table when a snapshot last saw it
 	seen    bool   // by a snapshot
-}
-
-// trimmable is a table, whatever its types.
-type trimmable interface {
-	// changes returns a number that every change of the table raises.
-	changes() uint64
-	// trim leaves the list of idle tables. It gives back all memory if the table is empty.
-	trim()
 }
 
 // trimsPerSnapshot bounds how many idle tables a snapshot looks at, since its pause must
@@ -29,17 +23,17 @@ type trimmable interface {
 const trimsPerSnapshot = 64
 
 // add appends a table, which must not be in the list.
-func (l *idleTables) add(t trimmable) { l.queue = append(l.queue, idleTable{table: t}) }
+func (l *idleTables) add(t statebind.Trimmable) { l.queue = append(l.queue, idleTable{table: t}) }
 
 // trim is called at each snapshot.
 func (l *idleTables) trim() {
 	n := min(len(l.queue), trimsPerSnapshot)
 	for _, i := range l.queue[:n] {
-		if now := i.table.changes(); !i.seen || now != i.changes {
+		if now := i.table.Changes(); !i.seen || now != i.changes {
 			l.queue = append(l.queue, idleTable{i.table, now, true})
 			continue
 		}
-		i.table.trim()
+		i.table.Trim()
 	}
 	clear(l.queue[:n])
 	if l.queue = l.queue[n:]; len(l.queue) == 0 {

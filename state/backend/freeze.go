@@ -1,4 +1,4 @@
-package state
+package backend
 
 import "github.com/weirstate/weir/internal/cow"
 

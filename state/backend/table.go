@@ -1,76 +1,4 @@
-package state
-
-// Backend is the seam between typed states and what keeps them. A backend
-// implements HeapBackend or ByteBackend; the functions of this package do the
-// rest: typing, checks, limits, namespaces, and the meaning of every operation.
-//
-// Thread safety: a backend belongs to one goroutine, the task's.
-type Backend interface {
-	// Registry is what the backend was opened with and what was declared on it.
-	// It is the same for the life of the backend.
-	Registry() *Registry
-
-	// AddTimers returns the queue of one domain of a timer service. It is
-	// called once for each domain when the service is declared.
-	AddTimers(Info, Domain) (TimerQueue, error)
-
-	// Scan calls yield with every row of a state as it is at the call: the
-	// composite key and the stored value, ordered by composite key, both good
-	// until yield returns. Yield may write to the backend; an error of yield
-	// ends the scan and is returned.
-	Scan(id ID, yield func(key, value []byte) error) error
-
-	// Close releases what the backend holds. It never deletes a snapshot.
-	// Closing twice is no error.
-	Close() error
-}
-
-// HeapBackend keeps typed tables on the heap. The tables are this package's;
-// the backend supplies an index that finds rows in them.
-type HeapBackend interface {
-	Backend
-	// AddTable returns an empty index for the table of a newly declared state.
-	AddTable(Info, Table) (Index, error)
-}
-
-// ByteBackend keeps rows of bytes ordered by composite key.
-//
-// Keys and values that are passed in are the caller's again when the method
-// returns. What is returned may be the backend's own memory: it must not be
-// modified, and is good until the next call of any method.
-type ByteBackend interface {
-	Backend
-	// Get returns the value under a key.
-	Get(key []byte) (value []byte, ok bool, err error)
-	// Set stores a value under a key.
-	Set(key, value []byte) error
-	// Delete removes a key; removing nothing is no error.
-	Delete(key []byte) error
-	// Append adds value, which is not empty, at the end of what is stored under
-	// prefix. The backend may start a new row for it, with a suffix of its own
-	// choosing, or join it to the last one: a scan of the prefix yields all
-	// that was appended, in order. A prefix is appended to or set, never both.
-	Append(prefix, value []byte) error
-	// DeletePrefix removes every key that starts with prefix.
-	DeletePrefix(prefix []byte) error
-	// ScanPrefix returns a cursor before the first key that starts with prefix.
-	ScanPrefix(prefix []byte) Cursor
-	// Floor returns the row with the greatest key at or below key, of those that
-	// start with prefix, as key does. It must find it without a walk over the rows
-	// below.
-	Floor(prefix, key []byte) (found, value []byte, ok bool, err error)
-}
-
-// Cursor walks the rows under a prefix. It is live: each step goes to the
-// smallest key that is greater than the last one returned, as the backend
-// stands at that step.
-type Cursor interface {
-	// Next moves on and returns the row, ok false at the end. Key and value
-	// are good until the next call of any method of cursor or backend.
-	Next() (key, value []byte, ok bool, err error)
-	// Close releases the cursor.
-	Close() error
-}
+package backend
 
 // Index decides in which slot of a Table a row sits, and finds it there. Slots
 // are small numbers; the lower they stay, the less memory the table takes. Keys
@@ -107,7 +35,7 @@ const Probed = ^uint32(0)
 // Table is the typed table of one heap state, as its backend sees it. The row
 // that an operation of the index is about is called the probed row.
 type Table interface {
-	// Matches says whether the row in a slot is the probed one.
+	// Matches reports whether the row in a slot is the probed one.
 	Matches(slot uint32) bool
 	// Hash is taken from key and namespace of the row in a slot. Its top half and
 	// its bottom 16 bits are good; those between are nearly the same all over a
@@ -155,7 +83,7 @@ type FrozenTable interface {
 	Gather(slots []uint32, group uint16) int
 	// Rows calls yield with the rows of bytes that one row of the table, whose
 	// key group is given, is in a snapshot: one, or one for each map entry or
-	// chunk of a list. The composite key and the stored value lie in the buffer
-	// and are good until yield returns.
-	Rows(slot uint32, group uint16, b *RowBuffer, yield func(key, value []byte) error) error
+	// chunk of a list. The composite key and the stored value are good until yield
+	// returns.
+	Rows(slot uint32, group uint16, yield func(key, value []byte) error) error
 }

@@ -1,4 +1,4 @@
-package state
+package backend
 
 import (
 	"fmt"
@@ -116,47 +116,6 @@ func (r *Registry) Close() {
 	r.closed = true
 	clear(r.states) // and with them the tables, whoever still holds the backend
 	r.order, r.list, r.idle = nil, nil, idleTables{}
-}
-
-// bind records the codec of the keys, which is one for the whole backend, and the
-// size of what it encodes.
-func (r *Registry) bind(key codec.ID, size int) error {
-	if r.closed {
-		return ErrClosed
-	}
-	if r.key != nil && *r.key != key {
-		return fmt.Errorf("backend keyed by %v, now by %v: %w", *r.key, key, ErrStateMismatch)
-	}
-	r.key, r.keySize = &key, size
-	return nil
-}
-
-// declare returns the storage of a state, made by create at its first
-// declaration.
-func (r *Registry) declare(info Info, create func(*Info) (any, error)) (any, error) {
-	if r.closed {
-		return nil, fmt.Errorf("state %q: %w", info.Name, ErrClosed)
-	}
-	if err := info.Validate(); err != nil {
-		return nil, err
-	}
-	if d, ok := r.states[info.ID()]; ok {
-		switch {
-		case d.info.Name != info.Name:
-			return nil, fmt.Errorf("state %q has the id of %q, rename one: %w", info.Name, d.info.Name, ErrStateCollision)
-		case !d.info.Equal(info):
-			return nil, fmt.Errorf("state %q: %v, declared as %v: %w", info.Name, info, d.info, ErrStateMismatch)
-		}
-		return d.storage, nil
-	}
-	d := &declared{info: info}
-	var err error
-	if d.storage, err = create(&d.info); err != nil {
-		return nil, fmt.Errorf("state %q: %w", info.Name, err)
-	}
-	r.states[info.ID()] = d
-	r.order, r.list = append(r.order, &d.info), nil
-	return d.storage, nil
 }
 
 // Check compares what a snapshot holds with what is declared, before a record

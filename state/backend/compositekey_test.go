@@ -1,4 +1,4 @@
-package state
+package backend
 
 import (
 	"bytes"
@@ -12,11 +12,11 @@ import (
 
 func TestCompositeKeyIsAsDocumented(t *testing.T) {
 	key := AppendHeader(nil, 0x0102, 0x03040506)
-	key = appendKey(key, []byte("a\x00b"), -1)
+	key = AppendKey(key, []byte("a\x00b"), -1)
 	key = append(codec.AppendEscaped(key, []byte{0xff}), "suffix"...)
 	require.Equal(t, []byte("\x01\x02\x03\x04\x05\x06a\x00\xffb\x00\x01\xff\x00\x01suffix"), key)
 
-	fixed := append(codec.AppendEscaped(appendKey(AppendHeader(nil, 1, 2), []byte{0, 0, 0, 9}, 4), nil), "x"...)
+	fixed := append(codec.AppendEscaped(AppendKey(AppendHeader(nil, 1, 2), []byte{0, 0, 0, 9}, 4), nil), "x"...)
 	require.Equal(t, []byte("\x00\x01\x00\x00\x00\x02\x00\x00\x00\x09\x00\x01x"), fixed)
 
 	timer := AppendTimerKey(nil, 2, ProcessingTime, TimerEntry{Timestamp: -1, Group: 1, Row: []byte("row")})
@@ -34,8 +34,8 @@ func TestCompositeKeysSortAsTheirPartsDo(t *testing.T) {
 	}
 	for range 20_000 {
 		k1, n1, s1, k2, n2, s2 := part(), part(), part(), part(), part(), part()
-		row1 := append(codec.AppendEscaped(appendKey(nil, k1, -1), n1), s1...)
-		row2 := append(codec.AppendEscaped(appendKey(nil, k2, -1), n2), s2...)
+		row1 := append(codec.AppendEscaped(AppendKey(nil, k1, -1), n1), s1...)
+		row2 := append(codec.AppendEscaped(AppendKey(nil, k2, -1), n2), s2...)
 		want := bytes.Compare(k1, k2)
 		if want == 0 {
 			want = bytes.Compare(n1, n2)
@@ -44,20 +44,8 @@ func TestCompositeKeysSortAsTheirPartsDo(t *testing.T) {
 			want = bytes.Compare(s1, s2)
 		}
 		require.Equal(t, want, bytes.Compare(row1, row2))
-		k, n, s, err := splitRow(row1, -1)
+		k, n, s, err := SplitPrefix(row1, -1)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(k, k1) && bytes.Equal(n, n1) && bytes.Equal(s, s1))
 	}
-}
-
-func TestStoredFormsOfALaterVersionAreRefused(t *testing.T) {
-	_, err := storedPayload(nil)
-	require.ErrorIs(t, err, ErrCorrupt)
-	for _, header := range []byte{1, 2, 0xff} {
-		_, err := storedPayload([]byte{header, 'x'})
-		require.ErrorIs(t, err, ErrIncompatible)
-	}
-	payload, err := storedPayload([]byte{0, 'x'})
-	require.NoError(t, err)
-	require.Equal(t, []byte("x"), payload)
 }

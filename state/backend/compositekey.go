@@ -1,4 +1,4 @@
-package state
+package backend
 
 import (
 	"encoding/binary"
@@ -26,8 +26,8 @@ import (
 // HeaderSize is the size in bytes of group and state id.
 const HeaderSize = 6
 
-// timeSize is the size in bytes of a timer's domain and timestamp.
-const timeSize = 9
+// TimeSize is the size in bytes of a timer's domain and timestamp.
+const TimeSize = 9
 
 // AppendHeader adds the first HeaderSize bytes of a composite key to dst.
 func AppendHeader(dst []byte, group uint16, id ID) []byte {
@@ -43,21 +43,14 @@ func SplitHeader(key []byte) (group uint16, id ID, rest []byte, err error) {
 	return binary.BigEndian.Uint16(key), ID(binary.BigEndian.Uint32(key[2:])), key[HeaderSize:], nil
 }
 
-// appendKey adds an encoded key in the form it has inside a composite key.
-// keySize is the codec's FixedSize.
-func appendKey(dst, encoded []byte, keySize int) []byte {
+// AppendKey adds an encoded key in the form it has inside a composite key.
+// KeySize is the codec's FixedSize, as in Registry.KeySize. The namespace goes after
+// it by codec.AppendEscaped.
+func AppendKey(dst, encoded []byte, keySize int) []byte {
 	if keySize >= 0 {
 		return append(dst, encoded...)
 	}
 	return codec.AppendEscaped(dst, encoded)
-}
-
-// keyFormSize is the number of bytes that appendKey adds.
-func keyFormSize(encoded []byte, keySize int) int64 {
-	if keySize >= 0 {
-		return int64(len(encoded))
-	}
-	return int64(codec.EscapedSize(encoded))
 }
 
 // splitKey takes a key off the part of a composite key that starts with it.
@@ -72,9 +65,9 @@ func splitKey(src []byte, keySize int) (encoded, rest []byte, err error) {
 	return src[:keySize], src[keySize:], nil
 }
 
-// splitRow takes key and namespace off what follows the header of a row that
-// is not a timer's. The suffix is what is left.
-func splitRow(src []byte, keySize int) (key, namespace, suffix []byte, err error) {
+// SplitPrefix takes key and namespace off what follows the header of a row that
+// is not a timer's. The suffix is what is left. The results may share memory with src.
+func SplitPrefix(src []byte, keySize int) (key, namespace, suffix []byte, err error) {
 	if key, src, err = splitKey(src, keySize); err != nil {
 		return nil, nil, nil, err
 	}
@@ -90,19 +83,8 @@ func appendTime(dst []byte, d Domain, timestamp int64) []byte {
 }
 
 func splitTime(src []byte) (d Domain, timestamp int64, rest []byte, err error) {
-	if len(src) < timeSize || Domain(src[0]) > ProcessingTime {
+	if len(src) < TimeSize || Domain(src[0]) > ProcessingTime {
 		return 0, 0, nil, fmt.Errorf("timer row of %d bytes: %w", len(src), ErrCorrupt)
 	}
-	return Domain(src[0]), int64(binary.BigEndian.Uint64(src[1:]) ^ 1<<63), src[timeSize:], nil
-}
-
-// keyPrefix is the first eight bytes of an encoded key, zeros behind, as a
-// big-endian number.
-func keyPrefix(encoded []byte) uint64 {
-	if len(encoded) >= 8 {
-		return binary.BigEndian.Uint64(encoded)
-	}
-	var first [8]byte
-	copy(first[:], encoded)
-	return binary.BigEndian.Uint64(first[:])
+	return Domain(src[0]), int64(binary.BigEndian.Uint64(src[1:]) ^ 1<<63), src[TimeSize:], nil
 }

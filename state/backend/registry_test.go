@@ -1,4 +1,4 @@
-package state
+package backend
 
 import (
 	"cmp"
@@ -43,9 +43,9 @@ func TestTwoNamesWithOneIDAreRefusedAtDeclarationAndAtRestore(t *testing.T) {
 	a, b := colliding(t)
 	require.NotEqual(t, a, b)
 	r := newRegistry(t)
-	_, err := r.declare(valueInfo(a), nothing)
+	_, err := binding{r}.Declare(valueInfo(a), nothing)
 	require.NoError(t, err)
-	_, err = r.declare(valueInfo(b), nothing)
+	_, err = binding{r}.Declare(valueInfo(b), nothing)
 	require.ErrorIs(t, err, ErrStateCollision)
 	_, err = r.Check([]Info{valueInfo(b)}, 128, false)
 	require.ErrorIs(t, err, ErrStateCollision)
@@ -58,7 +58,7 @@ func TestDeclarationsAreValidated(t *testing.T) {
 		{}, {Name: "x"}, valueInfo(""), valueInfo(long),
 		{Name: "x", Kind: KindMap, Codecs: valueInfo("x").Codecs}, {Name: "x", Kind: 77},
 	} {
-		_, err := r.declare(info, nothing)
+		_, err := binding{r}.Declare(info, nothing)
 		require.ErrorIs(t, err, ErrInvalid, "%+v", info)
 	}
 	require.Empty(t, r.States())
@@ -66,14 +66,14 @@ func TestDeclarationsAreValidated(t *testing.T) {
 
 func TestSecondDeclarationSharesTheStorageOrIsAMismatch(t *testing.T) {
 	r := newRegistry(t)
-	first, err := r.declare(valueInfo("x"), nothing)
+	first, err := binding{r}.Declare(valueInfo("x"), nothing)
 	require.NoError(t, err)
-	again, err := r.declare(valueInfo("x"), nothing)
+	again, err := binding{r}.Declare(valueInfo("x"), nothing)
 	require.NoError(t, err)
 	require.Same(t, first, again)
 	other := valueInfo("x")
 	other.Kind = KindList
-	_, err = r.declare(other, nothing)
+	_, err = binding{r}.Declare(other, nothing)
 	require.ErrorIs(t, err, ErrStateMismatch)
 	require.ErrorContains(t, err, "list")
 	require.ErrorContains(t, err, "value")
@@ -83,9 +83,9 @@ func TestBackendHasOneKeyCodec(t *testing.T) {
 	r := newRegistry(t)
 	_, ok := r.KeySize()
 	require.False(t, ok, "there is none yet")
-	require.NoError(t, r.bind(codec.Int[int64]().ID(), 8))
-	require.NoError(t, r.bind(codec.Int[int64]().ID(), 8))
-	require.ErrorIs(t, r.bind(codec.String[string]().ID(), -1), ErrStateMismatch)
+	require.NoError(t, binding{r}.Bind(codec.Int[int64]().ID(), 8))
+	require.NoError(t, binding{r}.Bind(codec.Int[int64]().ID(), 8))
+	require.ErrorIs(t, binding{r}.Bind(codec.String[string]().ID(), -1), ErrStateMismatch)
 	size, ok := r.KeySize()
 	require.True(t, ok)
 	require.Equal(t, 8, size)
@@ -116,7 +116,7 @@ func TestDeclarationsDoNotCostByTheNumberOfStates(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for _, info := range infos {
-			if _, err := r.declare(info, nothing); err != nil {
+			if _, err := (binding{r}).Declare(info, nothing); err != nil {
 				require.NoError(t, err)
 			}
 			r.StateList()
@@ -133,7 +133,7 @@ func TestAListOfStatesIsSortedAndStaysAsItIs(t *testing.T) {
 	var lists []*StateList
 	for i := range 50 {
 		lists = append(lists, r.StateList())
-		_, err := r.declare(valueInfo("state "+strconv.Itoa(i)), nothing)
+		_, err := binding{r}.Declare(valueInfo("state "+strconv.Itoa(i)), nothing)
 		require.NoError(t, err)
 		require.NotSame(t, lists[i], r.StateList())
 		require.Same(t, r.StateList(), r.StateList())
