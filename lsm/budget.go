@@ -47,6 +47,9 @@ type Budget struct {
 // to eight.
 const readaheadShare = 8
 
+// gapShare is which part of the budget gaps of all its stores may take, one to so many.
+const gapShare = 64
+
 // NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.
 // Blocks are cached that are no larger than the default of Options.BlockBytes. It
 // lasts as long as the process, or until Close.

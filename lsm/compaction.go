@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 )
@@ -119,15 +120,15 @@ func (c *compaction) merge() error {
 
 // mergeInto is merge without what follows an error, or success.
 func (c *compaction) mergeInto(w *runWriter) error {
-	var m merger
-	m.reset(&c.db.o.Split, nil, c.sources())
-	defer m.close()
-	w.ranges, w.obstacles = c.ranges(m.sources), c.obstacles()
+	var m merge.Merger
+	m.Reset(&c.db.o.Split, nil, c.sources())
+	defer m.Close()
+	w.ranges, w.obstacles = c.ranges(m.Sources), c.obstacles()
 	c.older.Rewind()
-	m.seek(nil)
-	for n := 1; m.next(); n++ {
-		if c.enough > 0 && m.passed > c.enough && w.beginsPartition(m.key) {
-			c.end = slices.Clone(head(m.key, c.db.o.PartitionBytes))
+	m.Seek(nil)
+	for n := 1; m.Next(); n++ {
+		if c.enough > 0 && m.Passed > c.enough && w.beginsPartition(m.Key) {
+			c.end = slices.Clone(head(m.Key, c.db.o.PartitionBytes))
 			break
 		}
 		if err := w.write(&m); err != nil {
@@ -142,8 +143,8 @@ func (c *compaction) mergeInto(w *runWriter) error {
 			}
 		}
 	}
-	if m.err != nil {
-		return m.err
+	if m.Err != nil {
+		return m.Err
 	}
 	return w.finish()
 }
@@ -202,7 +203,7 @@ func (db *DB) giveWay() error {
 }
 
 // sources are the inputs as runs, from the newest to the oldest.
-func (c *compaction) sources() (sources []source) {
+func (c *compaction) sources() (sources []merge.Source) {
 	o := sstable.IteratorOptions{Readahead: readahead}
 	for level, files := range c.before.Levels {
 		var ours []*version.File
@@ -211,12 +212,12 @@ func (c *compaction) sources() (sources []source) {
 				continue
 			}
 			if ours = append(ours, f); level == 0 {
-				sources = append(sources, c.db.sourceOf(ours, o))
+				sources = append(sources, merge.OfFiles(ours, &c.db.owner, o))
 				ours = nil
 			}
 		}
 		if len(ours) > 0 {
-			sources = append(sources, c.db.sourceOf(ours, o))
+			sources = append(sources, merge.OfFiles(ours, &c.db.owner, o))
 		}
 	}
 	return sources
@@ -224,10 +225,10 @@ func (c *compaction) sources() (sources []source) {
 
 // ranges are the range tombstones of the output: those of the inputs, but for
 // what no older run has anything under.
-func (c *compaction) ranges(sources []source) (all run.Ranges) {
+func (c *compaction) ranges(sources []merge.Source) (all run.Ranges) {
 	var needed run.Ranges
 	for _, s := range sources {
-		for _, r := range s.ranges {
+		for _, r := range s.Ranges {
 			all.Add(r)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/gaps"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
@@ -54,7 +55,7 @@ type DB struct {
 	passing     bool          // a finding has memory that may be released before the next call
 	peeked      []byte        // what Peek has put together
 	idle        []*walk       // of prefixes, closed, whose memory is used again
-	gaps        gaps          // of prefixes
+	gaps        gaps.Gaps     // of prefixes
 	passed      int64         // entries of runs that walks of prefixes have come to
 	unpaid      int64         // bytes written since the last payment: see pay
 	debt        time.Duration // not slept yet
@@ -224,7 +225,7 @@ func (db *DB) release(discard bool) (err error) {
 	db.janitor.keepFiles() // from here on they are those of the tree
 	db.owner.Lock()
 	db.versions.Unref(db.versions.Current())
-	db.gaps.clear()
+	db.gaps.Clear()
 	db.released = true
 	unused := len(db.walks) == 0
 	db.owner.Unlock()

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/merge"
 )
 
 // Filter decides on entries when they are compacted: state that has expired goes,
@@ -96,15 +97,15 @@ type filterBatch struct {
 }
 
 // filter takes the current entry of a merger for the Filter.
-func (w *runWriter) filter(m *merger) error {
+func (w *runWriter) filter(m *merge.Merger) error {
 	b := &w.batch
-	e := run.Entry{Key: slices.Clone(m.key), Kind: m.kind}
-	if m.kind.HasValue() {
-		size := m.finding.Size()
+	e := run.Entry{Key: slices.Clone(m.Key), Kind: m.Kind}
+	if m.Kind.HasValue() {
+		size := m.Finding.Size()
 		if size > filterBatchBytes {
 			return w.filterLarge(e, m)
 		}
-		value, err := m.finding.AppendTo(nil)
+		value, err := m.Finding.AppendTo(nil)
 		if err != nil {
 			return err
 		}
@@ -126,15 +127,15 @@ func (b *filterBatch) ask(at int, e FilterEntry) {
 }
 
 // filterLarge decides on an entry whose value stays in its file.
-func (w *runWriter) filterLarge(e run.Entry, m *merger) error {
-	e.Value = joined(&m.finding)
+func (w *runWriter) filterLarge(e run.Entry, m *merge.Merger) error {
+	e.Value = m.Value()
 	beginning := make([]byte, filterBatchBytes)
 	n, err := readFull(e.Value.Reader(), beginning)
 	if err != nil {
 		return err
 	}
 	b := &w.batch
-	b.ask(len(b.entries), FilterEntry{Key: e.Key, Value: beginning[:n], Size: m.finding.Size(), Appended: e.Kind == run.Append})
+	b.ask(len(b.entries), FilterEntry{Key: e.Key, Value: beginning[:n], Size: m.Finding.Size(), Appended: e.Kind == run.Append})
 	b.entries = append(b.entries, e)
 	return w.decide()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/manifest"
+	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -149,20 +150,20 @@ func (db *DB) flush(group []*version.SealedRun) error {
 // writeRuns writes the entries of memtables into a file of level 0; nil if there
 // are none.
 func (db *DB) writeRuns(group []*version.SealedRun) (*version.File, error) {
-	var m merger
+	var m merge.Merger
 	var ranges run.Ranges
-	var sources []source
+	var sources []merge.Source
 	for _, r := range group {
 		if r.Table.Len() > 0 {
-			sources = append(sources, sourceOfMemory(r.Table))
+			sources = append(sources, merge.OfMemtable(r.Table))
 			ranges.AddAll(r.Table.Ranges())
 		}
 	}
 	if len(sources) == 0 {
 		return nil, nil
 	}
-	m.reset(&db.o.Split, nil, sources)
-	defer m.close()
+	m.Reset(&db.o.Split, nil, sources)
+	defer m.Close()
 	older := db.tableRuns()
 	return db.tables.WriteRun(db.newFileNumber(), group[0].Number, ranges, func(w *version.TableWriter) error {
 		return db.guard(func() error { return db.fillRun(w, &m, &older) })
@@ -170,11 +171,11 @@ func (db *DB) writeRuns(group []*version.SealedRun) (*version.File, error) {
 }
 
 // fillRun writes what a merge of memtables comes to. The older runs are those of the tree.
-func (db *DB) fillRun(w *version.TableWriter, m *merger, older *version.OlderRuns) error {
-	for m.seek(nil); m.next(); {
-		e := run.Entry{Key: m.key, Kind: m.kind}
+func (db *DB) fillRun(w *version.TableWriter, m *merge.Merger, older *version.OlderRuns) error {
+	for m.Seek(nil); m.Next(); {
+		e := run.Entry{Key: m.Key, Kind: m.Kind}
 		if e.Kind.HasValue() {
-			e.Value = joined(&m.finding)
+			e.Value = m.Value()
 		}
 		// An append that nothing is there for is a value. Nor was there when views of
 		// these runs were opened: only a Filter takes away what they see.
@@ -191,7 +192,7 @@ func (db *DB) fillRun(w *version.TableWriter, m *merger, older *version.OlderRun
 			return ErrClosed
 		}
 	}
-	return m.err
+	return m.Err
 }
 
 // tableRuns are those of the tree. Compactions make others of them, which have no

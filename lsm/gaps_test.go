@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/gaps"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -278,7 +279,7 @@ func TestQueueOfLongKeysCostsAFewSteps(t *testing.T) {
 				})
 				require.LessOrEqual(t, looks, 12*n, "of all deletes")
 				require.LessOrEqual(t, q.first(1, n-1), most)
-				require.LessOrEqual(t, q.db.o.Budget.gapBytes.Load(), q.db.o.Budget.Limit()/gapShare+ownGapBytes)
+				require.LessOrEqual(t, q.db.o.Budget.gapBytes.Load(), q.db.o.Budget.Limit()/gapShare+gaps.OwnGapBytes)
 			})
 		}
 	}
@@ -335,7 +336,7 @@ func TestViewsAndScansSeeWhatWasDeletedSince(t *testing.T) {
 		q.remove(1, i)
 	}
 	q.first(1, -1)
-	require.NotEmpty(t, q.db.gaps.of)
+	require.NotEmpty(t, q.db.gaps.Of)
 	it, err := v.Iterator(nil, nil)
 	require.NoError(t, err)
 	for i := range n {
@@ -346,7 +347,7 @@ func TestViewsAndScansSeeWhatWasDeletedSince(t *testing.T) {
 	require.NoError(t, it.Close())
 	require.NoError(t, v.Close())
 	require.NoError(t, q.db.DeletePrefix(queueKey(1, 0)[:8]))
-	require.Empty(t, q.db.gaps.of)
+	require.Empty(t, q.db.gaps.Of)
 }
 
 // A value that is a run of its own, or a batch, takes its key out of a gap as well.
@@ -372,7 +373,7 @@ func TestLargeWritesCutGaps(t *testing.T) {
 // budget, which stores share.
 func TestGapsTakeABoundedPartOfTheBudget(t *testing.T) {
 	b := NewBudget(8 << 20)
-	limit := b.Limit()/gapShare + 3*ownGapBytes
+	limit := b.Limit()/gapShare + 3*gaps.OwnGapBytes
 	var queues []*queue
 	for range 3 {
 		q := newQueue(t, Options{Budget: b})
@@ -398,7 +399,7 @@ func TestGapsTakeABoundedPartOfTheBudget(t *testing.T) {
 			q.remove(5000, i)
 		}
 	}
-	require.LessOrEqual(t, len(q.db.gaps.of[run.Hash(queueKey(5000, 0)[:8])].all), maxGapsOfPrefix)
+	require.LessOrEqual(t, len(q.db.gaps.Of[run.Hash(queueKey(5000, 0)[:8])].All), gaps.MaxGapsOfPrefix)
 	require.LessOrEqual(t, b.gapBytes.Load(), limit)
 	for _, q := range queues {
 		require.NoError(t, q.db.Close())

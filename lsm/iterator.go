@@ -6,8 +6,6 @@ import (
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
-	"github.com/weirstate/weir/memtable"
-	"github.com/weirstate/weir/sstable"
 )
 
 // Iterator walks keys that have values, in ascending order. It begins before the
@@ -64,7 +62,7 @@ func (it *Iterator) ValueSize() int64 {
 	if it.walk == nil || !it.walk.valid {
 		return 0
 	}
-	return it.walk.merger.finding.Size()
+	return it.walk.merger.Finding.Size()
 }
 
 // ValueReader reads the current value in pieces. It is good until the next call of
@@ -74,7 +72,7 @@ func (it *Iterator) ValueReader() io.Reader {
 	if it.walk == nil || !it.walk.valid || it.walk.live.on {
 		return bytes.NewReader(nil)
 	}
-	return &valueReader{it: it, moves: it.walk.moves, pieces: it.walk.merger.finding.Reader()}
+	return &valueReader{it: it, moves: it.walk.moves, pieces: it.walk.merger.Finding.Reader()}
 }
 
 // Err is what has ended the walk, nil at its end.
@@ -121,60 +119,4 @@ func (db *DB) scan(v *version.Version, newest uint64, within run.Range, opened c
 	v.Ref()
 	db.enterWalk(w)
 	return &Iterator{walk: w}
-}
-
-// sourcesOf are the runs of a version that may have keys of a range.
-func (db *DB) sourcesOf(v *version.Version, within run.Range, o sstable.IteratorOptions) (sources []source) {
-	for _, r := range v.Memory {
-		if r.Table != nil {
-			sources = append(sources, sourceOfSealed(r))
-		} else {
-			sources = append(sources, db.sourceOf([]*version.File{r.File}, o))
-		}
-	}
-	for _, f := range version.Overlapping(v.Tree.Levels[0], within) {
-		sources = append(sources, db.sourceOf([]*version.File{f}, o))
-	}
-	for _, level := range v.Tree.Levels[1:] {
-		if files := version.Spanned(level, version.BoundsOf, within); len(files) > 0 {
-			sources = append(sources, db.sourceOf(files, o))
-		}
-	}
-	return sources
-}
-
-// sourceOfMemory is the run of a memtable that the caller keeps.
-func sourceOfMemory(table memtable.Table) source {
-	return source{
-		Iterator: table.Iterator(), ranges: table.Ranges(),
-		hides: func(p *run.Probe) (bool, error) { return table.Hides(p), nil },
-	}
-}
-
-// sourceOf is a run of files that are apart from each other, ascending.
-func (db *DB) sourceOf(files []*version.File, o sstable.IteratorOptions) source {
-	open := func(f *version.File) *sstable.Iterator { return f.Table.Iterator(o) }
-	s := source{hides: func(p *run.Probe) (bool, error) { return db.hides(files, p, o.Cached) }}
-	for _, f := range files {
-		s.ranges = append(s.ranges, f.Table.Ranges()...)
-	}
-	if len(files) == 1 {
-		s.Iterator = open(files[0])
-	} else {
-		s.Iterator = &version.LevelIterator{Files: files, Open: open}
-	}
-	return s
-}
-
-// hides says whether a tombstone of a run covers the prefix of a probe.
-func (db *DB) hides(files []*version.File, p *run.Probe, locked bool) (bool, error) {
-	f := version.Find(files, p.Key)
-	if f == nil {
-		return false, nil
-	}
-	if !locked {
-		db.owner.Lock()
-		defer db.owner.Unlock()
-	}
-	return f.Table.Hides(p)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/gaps"
+	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
@@ -27,7 +29,7 @@ type live struct {
 	runs       int   // of tables, among the sources
 	steps      int   // since then
 
-	dead deadRun // what the step under way has passed
+	dead gaps.DeadRun // what the step under way has passed
 
 	memory []run.Iterator // of memtables, to be used again
 	tables []*sstable.Iterator
@@ -84,16 +86,16 @@ func (w *walk) rebuild() {
 	w.closeSources()
 	w.version = db.versions.Current().Ref()
 	l.generation, l.writes, l.err = db.versions.Generation(), db.writes, nil
-	w.merger.reset(&db.o.Split, l.prefix, w.liveSources(w.merger.sources[:0]))
+	w.merger.Reset(&db.o.Split, l.prefix, w.liveSources(w.merger.Sources[:0]))
 	if l.err != nil {
-		w.merger.fail(l.err)
+		w.merger.Fail(l.err)
 	}
 }
 
 // liveSources are the runs that may have keys with the prefix, from the newest
 // to the first one that hides all older ones. What keeps it from finding out is
 // in live.err.
-func (w *walk) liveSources(sources []source) []source {
+func (w *walk) liveSources(sources []merge.Source) []merge.Source {
 	db, l := w.db, &w.live
 	sources, hides := w.addMemory(sources, db.active.Table)
 	for _, r := range w.version.Memory {
@@ -135,14 +137,14 @@ const (
 )
 
 // addMemory adds a memtable. hides says that no older run counts.
-func (w *walk) addMemory(sources []source, table memtable.Table) (_ []source, hides bool) {
+func (w *walk) addMemory(sources []merge.Source, table memtable.Table) (_ []merge.Source, hides bool) {
 	l := &w.live
 	var reuse run.Iterator
 	if n := len(l.memory); n > 0 {
 		reuse, l.memory = l.memory[n-1], l.memory[:n-1]
 	}
-	sources = append(sources, source{
-		Iterator: table.Live(&l.probe, reuse), ranges: table.Ranges(), hides: hidesNothing,
+	sources = append(sources, merge.Source{
+		Iterator: table.Live(&l.probe, reuse), Ranges: table.Ranges(), Hides: hidesNothing,
 	})
 	return sources, table.Hides(&l.probe)
 }
@@ -152,7 +154,7 @@ func (w *walk) addMemory(sources []source, table memtable.Table) (_ []source, hi
 func hidesNothing(*run.Probe) (bool, error) { return false, nil }
 
 // addTables adds a run of files.
-func (w *walk) addTables(sources []source, files []*version.File) (_ []source, hides bool) {
+func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []merge.Source, hides bool) {
 	l := &w.live
 	ranged := false
 	files = slices.DeleteFunc(slices.Clip(files), func(f *version.File) bool {
@@ -163,13 +165,13 @@ func (w *walk) addTables(sources []source, files []*version.File) (_ []source, h
 		return sources, false
 	}
 	l.runs++
-	hides, err := w.db.hides(files, &l.probe, true)
+	hides, err := merge.FilesHide(files, &l.probe)
 	if err != nil && l.err == nil {
 		l.err = err
 	}
-	s := source{hides: hidesNothing, copies: true}
+	s := merge.Source{Hides: hidesNothing, Copies: true}
 	for _, f := range files {
-		s.ranges = append(s.ranges, f.Table.Ranges()...)
+		s.Ranges = append(s.Ranges, f.Table.Ranges()...)
 	}
 	if len(files) == 1 {
 		s.Iterator = w.tableIterator(files[0])
@@ -201,10 +203,10 @@ func (w *walk) closeSources() {
 	l := &w.live
 	w.db.detour((l.runs - 1) * (detoursOfSeek + l.steps/stepsOfDetour))
 	l.runs, l.steps = 0, 0
-	w.db.passed += int64(w.merger.passed)
-	w.merger.passed = 0
-	for i := range w.merger.sources {
-		s := &w.merger.sources[i]
+	w.db.passed += int64(w.merger.Passed)
+	w.merger.Passed = 0
+	for i := range w.merger.Sources {
+		s := &w.merger.Sources[i]
 		if err := s.Close(); err != nil {
 			w.db.report(err)
 		}
@@ -215,9 +217,9 @@ func (w *walk) closeSources() {
 		default:
 			l.memory = append(l.memory, source)
 		}
-		*s = source{}
+		*s = merge.Source{}
 	}
-	w.merger.sources = w.merger.sources[:0]
+	w.merger.Sources = w.merger.Sources[:0]
 	w.db.versions.Unref(w.version)
 	w.version = nil
 }
@@ -230,7 +232,7 @@ func (w *walk) followWrites() {
 		return
 	}
 	w.rebuild()
-	w.merger.seek(w.from)
+	w.merger.Seek(w.from)
 }
 
 // stand copies the current entry, unless it is a copy: the owner may write before
@@ -238,22 +240,22 @@ func (w *walk) followWrites() {
 func (w *walk) stand() error {
 	l, m := &w.live, &w.merger
 	l.steps++
-	w.from = append(append(w.from[:0], m.key...), 0)
-	if m.finding.Size() > maxPeeked {
+	w.from = append(append(w.from[:0], m.Key...), 0)
+	if m.Finding.Size() > maxPeeked {
 		return nil // Value looks it up again
 	}
-	if value, ok := m.copy(); ok {
+	if value, ok := m.Copy(); ok {
 		l.value = value
 		return nil
 	}
-	value, err := m.finding.AppendTo(w.value[:0])
+	value, err := m.Finding.AppendTo(w.value[:0])
 	w.value, l.value = value, value
 	return err
 }
 
 // liveValue is Value of a live iterator.
 func (w *walk) liveValue() ([]byte, error) {
-	size := w.merger.finding.Size()
+	size := w.merger.Finding.Size()
 	if err := w.db.o.checkWhole(size); err != nil {
 		return nil, err
 	}

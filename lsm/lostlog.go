@@ -1,7 +1,10 @@
 package lsm
 
-import "github.com/weirstate/weir/lsm/internal/manifest"
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/weirstate/weir/lsm/internal/manifest"
+)
 
 // A log that cannot be written, as on a full disk, is never added to again: a later
 // write would survive a crash without the one that got lost. All that was

@@ -301,20 +301,20 @@ func (w *world) checkGaps() {
 	w.db.owner.Lock()
 	defer w.db.owner.Unlock()
 	sum := int64(0)
-	for _, of := range w.db.gaps.of {
-		sum += of.bytes
+	for _, of := range w.db.gaps.Of {
+		sum += of.Bytes
 		before := ""
-		for _, x := range of.all {
+		for _, x := range of.All {
 			w.seen.Gaps++
-			in := w.model.within(string(x.first), text(x.to), func(key string) bool { return modelPrefix(w.o.Split, key) == string(of.prefix) })
-			if len(in) > 0 || string(x.first) < before || string(x.to) <= string(x.first) {
-				w.violate("gap from %q to %q, after %q, has %d keys", x.first, x.to, before, len(in))
+			in := w.model.within(string(x.First), text(x.To), func(key string) bool { return modelPrefix(w.o.Split, key) == string(of.Prefix) })
+			if len(in) > 0 || string(x.First) < before || string(x.To) <= string(x.First) {
+				w.violate("gap from %q to %q, after %q, has %d keys", x.First, x.To, before, len(in))
 			}
-			before = string(x.to)
+			before = string(x.To)
 		}
 	}
-	if sum != w.db.gaps.bytes {
-		w.violate("gaps of %d bytes are counted as %d", sum, w.db.gaps.bytes)
+	if sum != w.db.gaps.Bytes {
+		w.violate("gaps of %d bytes are counted as %d", sum, w.db.gaps.Bytes)
 	}
 }
 

@@ -119,7 +119,7 @@ func (w *world) openDB(what string) bool {
 	db, err := Open(w.dir, &options)
 	if w.must(what, err) {
 		w.db = db
-		db.gaps.least, db.gaps.every = 1, 1 // programs are short
+		db.gaps.Least, db.gaps.Every = 1, 1 // programs are short
 	}
 	return err == nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/lsm/internal/gaps"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
@@ -49,7 +50,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
 		o: o, ownsBudget: ownsBudget, dir: directory.New(o.FS, dir),
 		nextFile: 1, activeRun: 1, runAge: maxRunAge, lastSeal: time.Now(), quietTime: minQuietTime,
-		views: make(map[*View]bool), panics: &eventPanics{}, gaps: newGaps(o.Budget),
+		views: make(map[*View]bool), panics: &eventPanics{}, gaps: gaps.New(&o.Budget.gapBytes, o.Budget.Limit()/gapShare),
 	}
 	db.o.Events = o.Events.guarded(db.panics)
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -23,8 +24,8 @@ type runWriter struct {
 }
 
 // write takes the current entry of a merger.
-func (w *runWriter) write(m *merger) error {
-	if w.c.db.o.filters(m.key) {
+func (w *runWriter) write(m *merge.Merger) error {
+	if w.c.db.o.filters(m.Key) {
 		return w.filter(m)
 	}
 	if len(w.batch.entries) > 0 { // the range that is filtered has ended
@@ -32,23 +33,12 @@ func (w *runWriter) write(m *merger) error {
 			return err
 		}
 	}
-	e := run.Entry{Key: m.key, Kind: m.kind}
-	if m.kind.HasValue() {
-		e.Value = joined(&m.finding)
+	e := run.Entry{Key: m.Key, Kind: m.Kind}
+	if m.Kind.HasValue() {
+		e.Value = m.Value()
 	}
 	return w.put(&e)
 }
-
-// joined is the value of a finding as one.
-func joined(f *run.Finding) run.Value {
-	if whole, ok := f.Whole(); ok {
-		return run.Value{Bytes: whole}
-	}
-	return run.Value{Large: pieces{f}}
-}
-
-// pieces makes a large value of a finding.
-type pieces struct{ *run.Finding }
 
 // put writes an entry, unless nothing is left for it to do.
 func (w *runWriter) put(e *run.Entry) error {

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 )
@@ -28,12 +27,12 @@ func (w *walk) openScan() {
 	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true, Allowance: w.db.o.Budget.readahead}
 	w.stale.Store(false)
 	w.memory = len(w.version.Memory) > 0
-	w.merger.reset(&w.db.o.Split, nil, w.db.sourcesOf(w.version, w.within, o))
+	w.merger.Reset(&w.db.o.Split, nil, merge.OfVersion(w.version, w.within, &w.db.owner, o))
 }
 
 // reopenScan is openScan once more, after a flush.
 func (w *walk) reopenScan() {
-	closed := w.merger.close()
+	closed := w.merger.Close()
 	w.db.owner.Lock()
 	defer w.db.owner.Unlock()
 	w.db.report(closed)
@@ -43,7 +42,7 @@ func (w *walk) reopenScan() {
 // followFlush goes on, where the walk is, with the sources of its version.
 func (w *walk) followFlush() {
 	w.reopenScan()
-	w.merger.seek(w.from)
+	w.merger.Seek(w.from)
 }
 
 // standAgain makes the walk stand at its key once more, with the sources of its version.
@@ -52,155 +51,17 @@ func (w *walk) standAgain() (err error) {
 	m := &w.merger
 	for {
 		w.reopenScan()
-		m.seek(w.last())
-		for m.next() && !m.kind.HasValue() { // the tombstone of the key as a prefix
+		m.Seek(w.last())
+		for m.Next() && !m.Kind.HasValue() { // the tombstone of the key as a prefix
 		}
 		switch {
-		case errors.Is(m.err, version.ErrFlushed):
-		case m.err != nil:
-			return m.err
-		case !bytes.Equal(m.key, w.last()):
+		case errors.Is(m.Err, version.ErrFlushed):
+		case m.Err != nil:
+			return m.Err
+		case !bytes.Equal(m.Key, w.last()):
 			return fmt.Errorf("the table of a run does not have an entry that the run has: %w", ErrCorrupt)
 		default:
 			return nil
 		}
 	}
-}
-
-// sourceOfSealed is a run in memory that may be flushed while it is walked.
-func sourceOfSealed(r *version.SealedRun) source {
-	return source{
-		Iterator: &memoryIterator{run: r, it: r.Table.Iterator()}, ranges: r.Table.Ranges(),
-		hides: func(p *run.Probe) (hides bool, err error) {
-			err = r.WhileInMemory(func() { hides = r.Table.Hides(p) })
-			return hides, err
-		},
-	}
-}
-
-// memoryIterator walks a sealed run in memory. It copies entries, some at a time, and
-// needs the memtable for as long as that takes.
-type memoryIterator struct {
-	run     *version.SealedRun
-	it      run.Iterator // of the memtable; used while that is there
-	entries []run.Entry  // copied, or large values
-	at      int          // of entries
-	bytes   []byte       // of keys and values
-	most    int          // how many entries are copied next
-	ended   bool         // nothing follows the entries
-	err     error
-}
-
-var _ run.Iterator = (*memoryIterator)(nil)
-
-const (
-	// copiedEntries are copied at a time, at first and at most: many walks end soon.
-	minCopiedEntries, maxCopiedEntries = 4, 64
-	// copiedBytes end a copy.
-	copiedBytes = 8 << 10
-	// maxCopyKept is how much memory is kept for the next copy.
-	maxCopyKept = 64 << 10
-)
-
-// Seek implements run.Iterator.
-func (m *memoryIterator) Seek(key []byte) bool {
-	m.most = minCopiedEntries
-	return m.copy(func() bool { return m.it.Seek(key) })
-}
-
-// Next implements run.Iterator.
-func (m *memoryIterator) Next() bool {
-	if m.at++; m.at < len(m.entries) {
-		return true
-	}
-	if m.ended || m.err != nil {
-		return false
-	}
-	m.most = max(minCopiedEntries, min(2*m.most, maxCopiedEntries))
-	return m.copy(m.it.Next)
-}
-
-// copy takes the entry that a move of the memtable's iterator leads to, and some that
-// follow.
-func (m *memoryIterator) copy(move func() bool) bool {
-	m.at, m.entries, m.bytes = 0, m.entries[:0], m.bytes[:0]
-	if cap(m.bytes) > maxCopyKept {
-		m.bytes = nil
-	}
-	m.err = m.run.WhileInMemory(func() {
-		ok := move()
-		for ok && len(m.entries) < m.most && len(m.bytes) < copiedBytes {
-			m.take(m.it.Entry())
-			if len(m.entries) < m.most && len(m.bytes) < copiedBytes {
-				ok = m.it.Next()
-			}
-		}
-		m.ended = !ok
-	})
-	if m.err == nil && m.ended {
-		m.err = m.it.Err()
-	}
-	return m.err == nil && len(m.entries) > 0
-}
-
-// take copies an entry. A large value stays where it is.
-func (m *memoryIterator) take(e *run.Entry) {
-	c := run.Entry{Key: m.keep(e.Key), Kind: e.Kind}
-	if e.Value.Large != nil {
-		c.Value.Large = &memoryLarge{e.Value.Large, m.run}
-	} else {
-		c.Value.Bytes = m.keep(e.Value.Bytes)
-	}
-	m.entries = append(m.entries, c)
-}
-
-// keep copies bytes. Those that were copied before stay where they are, in the memory
-// that this may replace.
-func (m *memoryIterator) keep(b []byte) []byte {
-	from := len(m.bytes)
-	m.bytes = append(m.bytes, b...)
-	return m.bytes[from:len(m.bytes):len(m.bytes)]
-}
-
-// Entry implements run.Iterator.
-func (m *memoryIterator) Entry() *run.Entry { return &m.entries[m.at] }
-
-// Err implements run.Iterator.
-func (m *memoryIterator) Err() error { return m.err }
-
-// Close implements run.Iterator.
-func (m *memoryIterator) Close() (err error) {
-	_ = m.run.WhileInMemory(func() { err = m.it.Close() })
-	return err
-}
-
-// memoryLarge is a large value of a memtable, read while that is there.
-type memoryLarge struct {
-	run.Large
-	of *version.SealedRun
-}
-
-// Reader implements run.Large.
-func (l *memoryLarge) Reader() io.Reader {
-	r := &memoryReader{of: l.of}
-	r.err = l.of.WhileInMemory(func() { r.in = l.Large.Reader() })
-	return r
-}
-
-// memoryReader reads a large value of a memtable.
-type memoryReader struct {
-	in  io.Reader
-	of  *version.SealedRun
-	err error // of opening
-}
-
-// Read implements io.Reader.
-func (r *memoryReader) Read(p []byte) (n int, err error) {
-	if r.err != nil {
-		return 0, r.err
-	}
-	if gone := r.of.WhileInMemory(func() { n, err = r.in.Read(p) }); gone != nil {
-		return 0, gone
-	}
-	return n, err
 }

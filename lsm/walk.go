@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -13,7 +14,7 @@ import (
 type walk struct {
 	db     *DB
 	at     int // of db.walks
-	merger merger
+	merger merge.Merger
 	within run.Range
 	err    error
 	valid  bool // stands at an entry
@@ -116,15 +117,15 @@ func (w *walk) seek(key []byte) {
 	case w.stale.Load():
 		w.reopenScan()
 	}
-	w.merger.seek(key)
+	w.merger.Seek(key)
 }
 
 // step goes to the next entry that is a value.
 func (w *walk) step() bool {
 	m := &w.merger
-	w.live.dead.begin()
-	for w.next() && !w.isPast(m.key) {
-		if !m.kind.HasValue() {
+	w.live.dead.Begin()
+	for w.next() && !w.isPast(m.Key) {
+		if !m.Kind.HasValue() {
 			if w.live.on {
 				w.passUp()
 			}
@@ -135,12 +136,12 @@ func (w *walk) step() bool {
 			w.rememberGap()
 			w.err = w.stand()
 		case w.memory:
-			w.from = append(append(w.from[:0], m.key...), 0)
+			w.from = append(append(w.from[:0], m.Key...), 0)
 		}
 		w.valid = w.err == nil
 		return w.valid
 	}
-	if w.err = m.err; w.err == nil && w.live.on {
+	if w.err = m.Err; w.err == nil && w.live.on {
 		w.rememberGap()
 	}
 	return false
@@ -149,8 +150,8 @@ func (w *walk) step() bool {
 // next goes to the next entry. If the memory of a run was given back meanwhile, it goes
 // on in the file that has the run now.
 func (w *walk) next() bool {
-	for !w.merger.next() {
-		if !errors.Is(w.merger.err, version.ErrFlushed) {
+	for !w.merger.Next() {
+		if !errors.Is(w.merger.Err, version.ErrFlushed) {
 			return false
 		}
 		w.followFlush()
@@ -175,7 +176,7 @@ func (w *walk) currentKey() []byte {
 	case w.live.on:
 		return w.last()
 	}
-	return w.merger.key
+	return w.merger.Key
 }
 
 // currentValue is the value where the walk stands.
@@ -186,7 +187,7 @@ func (w *walk) currentValue() ([]byte, error) {
 	case w.live.on:
 		return w.liveValue()
 	}
-	f := &w.merger.finding
+	f := &w.merger.Finding
 	if err := w.db.o.checkWhole(f.Size()); err != nil {
 		return nil, err
 	}
@@ -228,7 +229,7 @@ func (w *walk) closeLocked() (last bool, err error) {
 	if w.live.on {
 		return last, w.closeLive()
 	}
-	err = w.merger.close()
+	err = w.merger.Close()
 	db.versions.Unref(w.version)
 	w.version = nil
 	return last, err

@@ -1,6 +1,10 @@
 package run
 
-import "github.com/cespare/xxhash/v2"
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+)
 
 // Split cuts keys into a prefix, by which they belong together, and a suffix.
 // Clearing a prefix and walking it are one operation; hash structures and filters
@@ -39,3 +43,14 @@ func (s *Split) Prepare(p *Probe, key []byte) {
 
 // Prefix is that of the key.
 func (p *Probe) Prefix() []byte { return p.Key[:p.PrefixLen] }
+
+// Head is the first eight bytes of a key, as a number, or all of it and zeros:
+// where two differ they are as ordered as the keys.
+func Head(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var b [8]byte
+	copy(b[:], key)
+	return binary.BigEndian.Uint64(b[:])
+}

@@ -1,0 +1,80 @@
+package merge
+
+import (
+	"sync"
+
+	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/sstable"
+)
+
+// OfVersion returns the runs of a version that may have keys of a range. The lock is that
+// of the store, which is not held while they are walked.
+func OfVersion(v *version.Version, within run.Range, lock sync.Locker, o sstable.IteratorOptions) (sources []Source) {
+	for _, r := range v.Memory {
+		if r.Table != nil {
+			sources = append(sources, OfSealed(r))
+		} else {
+			sources = append(sources, OfFiles([]*version.File{r.File}, lock, o))
+		}
+	}
+	for _, f := range version.Overlapping(v.Tree.Levels[0], within) {
+		sources = append(sources, OfFiles([]*version.File{f}, lock, o))
+	}
+	for _, level := range v.Tree.Levels[1:] {
+		if files := version.Spanned(level, version.BoundsOf, within); len(files) > 0 {
+			sources = append(sources, OfFiles(files, lock, o))
+		}
+	}
+	return sources
+}
+
+// OfFiles returns a run of files that are apart from each other, ascending. The lock
+// is that of the store, which is not held while they are walked.
+func OfFiles(files []*version.File, lock sync.Locker, o sstable.IteratorOptions) Source {
+	open := func(f *version.File) *sstable.Iterator { return f.Table.Iterator(o) }
+	s := Source{Hides: func(p *run.Probe) (bool, error) {
+		lock.Lock()
+		defer lock.Unlock()
+		return FilesHide(files, p)
+	}}
+	for _, f := range files {
+		s.Ranges = append(s.Ranges, f.Table.Ranges()...)
+	}
+	if len(files) == 1 {
+		s.Iterator = open(files[0])
+	} else {
+		s.Iterator = &version.LevelIterator{Files: files, Open: open}
+	}
+	return s
+}
+
+// FilesHide reports whether a tombstone of a run of files covers the prefix of a probe. The
+// lock of the store is held.
+func FilesHide(files []*version.File, p *run.Probe) (bool, error) {
+	f := version.Find(files, p.Key)
+	if f == nil {
+		return false, nil
+	}
+	return f.Table.Hides(p)
+}
+
+// OfMemtable returns the run of a memtable that the caller keeps.
+func OfMemtable(table memtable.Table) Source {
+	return Source{
+		Iterator: table.Iterator(), Ranges: table.Ranges(),
+		Hides: func(p *run.Probe) (bool, error) { return table.Hides(p), nil },
+	}
+}
+
+// OfSealed returns a run in memory that may be flushed while it is walked.
+func OfSealed(r *version.SealedRun) Source {
+	return Source{
+		Iterator: &memoryIterator{run: r, it: r.Table.Iterator()}, Ranges: r.Table.Ranges(),
+		Hides: func(p *run.Probe) (hides bool, err error) {
+			err = r.WhileInMemory(func() { hides = r.Table.Hides(p) })
+			return hides, err
+		},
+	}
+}
