@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
@@ -146,7 +147,7 @@ func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
 // border as bounds are cut.
 func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
 	long := func(partition string) string { return partition + strings.Repeat("long", 500) }
-	for _, size := range []int{1, maxBorderBytes - 1, maxBorderBytes, maxBorderBytes + 1, 2000} {
+	for _, size := range []int{1, compaction.MaxBorderBytes - 1, compaction.MaxBorderBytes, compaction.MaxBorderBytes + 1, 2000} {
 		db := memoryStore(t, Options{Picker: idle{}, PartitionBytes: 1, FileBytes: 1, Budget: goldenBudget(t)})
 		putAll(t, db, "a", long("b"), long("c"), "d")
 		flushed(t, db)
@@ -156,7 +157,7 @@ func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
 		flushed(t, db)
 		compactLevels(t, db, 1, 0)
 		require.Equal(t, 2, tablesOf(db)[1])
-		at := long("c")[:min(size, maxBorderBytes)]
+		at := long("c")[:min(size, compaction.MaxBorderBytes)]
 		require.Equal(t, fmt.Sprintf("[a,%s) [%s,d) ", at, at), boundsOf(db, 1))
 		it, err := db.Iterator(nil, nil)
 		require.NoError(t, err)
@@ -208,7 +209,7 @@ func TestChangesThatAreNoneChangeNothing(t *testing.T) {
 	putAll(t, db, "a")
 	flushed(t, db)
 	before := db.flushedRun
-	c := manifest.Change{Flushed: []*version.SealedRun{{Number: 99}}}
+	c := version.Change{Flushed: []*version.SealedRun{{Number: 99}}}
 	c.Added[0] = treeOf(db).Levels[0]
 	require.ErrorIs(t, db.commit(&c), ErrCorrupt)
 	require.Equal(t, before, db.flushedRun)

@@ -12,7 +12,7 @@ import (
 // commit makes a change: in the manifest, then in the store. After an error the
 // change has not happened, and may be tried again with other files unless the store
 // has failed; the caller gives the tables of this one up: see giveUpTables.
-func (db *DB) commit(c *manifest.Change) error {
+func (db *DB) commit(c *version.Change) error {
 	db.manifest.Lock()
 	defer db.manifest.Unlock()
 	if err := db.settleManifest(); err != nil {
@@ -24,12 +24,12 @@ func (db *DB) commit(c *manifest.Change) error {
 		return db.failed
 	}
 	before := db.versions.Current().Tree // whoever changes it holds the mutex
-	next, err := before.Change(c.Removed, c.Added)
+	next, err := before.Apply(c)
 	if err != nil {
 		db.owner.Unlock()
 		return err
 	}
-	e := c.Edit(before)
+	e := manifest.EditOf(c, before)
 	db.fillIn(e, c.Flushed)
 	db.owner.Unlock()
 	if err := db.manifest.Append(e); err != nil {
@@ -109,7 +109,7 @@ func (db *DB) giveUpTables(files ...*version.File) (err error) {
 }
 
 // adoptChange makes a change in the store, and in its views. The lock is held.
-func (db *DB) adoptChange(c *manifest.Change, next *version.Tree) {
+func (db *DB) adoptChange(c *version.Change, next *version.Tree) {
 	if len(c.Flushed) == 0 {
 		db.versions.Install(version.New(db.versions.Current().Memory, next))
 	} else {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/weirstate/weir/lsm/internal/manifest"
+	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -104,36 +104,23 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 	}
 	defer db.o.Budget.compactions.give()
 	begun := time.Now()
-	c, err := db.newCompaction(t, pick)
+	c, err := compaction.New(&db.compaction, t, pick)
 	if err != nil {
-		return fmt.Errorf("compaction: %w", err)
+		return fmt.Errorf("compaction: %w: %w", ErrOption, err)
 	}
-	info := CompactionInfo{From: c.from, To: c.to}
-	change := &manifest.Change{Removed: c.inputs}
-	if c.isMove() {
-		info.Moved = true
-		change.Added[c.to] = c.files()
-	} else {
-		if err := db.makeRoomOnDisk(c.bytesToWrite(pick.Share)); err != nil {
-			return fmt.Errorf("compaction of level %d: %w", c.from, err)
-		}
-		if err := c.merge(); err != nil {
-			return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(false)))
-		}
-		change.Added = c.rest
-		change.Added[c.to] = append(change.Added[c.to], c.outputs...)
-		info.FilesRead, info.FilesWritten = len(c.inputs), len(c.outputs)
-		info.BytesRead = c.bytesRead()
-		for _, f := range c.outputs {
-			info.BytesWritten += f.Size
+	info := CompactionInfo{From: c.From, To: c.To, Moved: c.IsMove()}
+	if !info.Moved {
+		if err := db.merge(c, pick.Share, &info); err != nil {
+			return fmt.Errorf("compaction of level %d: %w", c.From, err)
 		}
 	}
-	if err := db.commit(change); err != nil {
-		return fmt.Errorf("compaction of level %d: %w", c.from, errors.Join(err, c.discard(true)))
+	if err := db.commit(c.Change()); err != nil {
+		err = errors.Join(err, db.giveUpTables(c.Outputs...), c.CloseRest())
+		return fmt.Errorf("compaction of level %d: %w", c.From, err)
 	}
 	db.owner.Lock()
-	if c.end == nil {
-		db.detours = 0
+	if c.End == nil {
+		db.extraReadCost = 0
 	}
 	db.o.Budget.handles.Trim(&db.owner)
 	db.owner.Unlock()
@@ -143,9 +130,25 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 	return nil
 }
 
+// merge writes the outputs of a compaction, if there is room for them.
+func (db *DB) merge(c *compaction.Compaction, share float64, info *CompactionInfo) error {
+	if err := db.makeRoomOnDisk(c.BytesToWrite(share)); err != nil {
+		return err
+	}
+	if err := c.Merge(); err != nil {
+		return errors.Join(db.stopIfLost(db.failIfPanic(err)), c.Discard())
+	}
+	info.FilesRead, info.FilesWritten = len(c.Inputs), len(c.Outputs)
+	info.BytesRead = c.BytesRead()
+	for _, f := range c.Outputs {
+		info.BytesWritten += f.Size
+	}
+	return nil
+}
+
 // dropFiles takes files out of the tree.
 func (db *DB) dropFiles(files []*version.File) error {
-	c := &manifest.Change{Removed: make(map[*version.File]bool)}
+	c := &version.Change{Removed: make(map[*version.File]bool)}
 	for _, f := range files {
 		c.Removed[f] = true
 	}
@@ -156,4 +159,51 @@ func (db *DB) dropFiles(files []*version.File) error {
 	db.counters.compacted(info)
 	db.o.Events.Compacted(info)
 	return nil
+}
+
+// shape describes the current tree. The lock is held.
+func (db *DB) shape() Shape {
+	s := Shape{
+		ExtraReadCost: db.extraReadCost, Settled: db.isStill() && db.untilQuiet() <= 0,
+		MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes,
+	}
+	for level, files := range db.versions.Current().Tree.Levels {
+		for _, f := range files {
+			s.Levels[level] = append(s.Levels[level], Table{
+				Number: f.Number, Run: f.Run, Bytes: f.Table.ClippedBytes(), From: f.Bounds.From, To: f.Bounds.To,
+				Cut: f.Clip.From, Entries: f.Entries, Tombstones: f.Tombstones,
+			})
+		}
+	}
+	return s
+}
+
+// giveWay lets flushes go first: writes wait for them sooner than for
+// compactions.
+func (db *DB) giveWay() error {
+	db.owner.Lock()
+	defer db.owner.Unlock()
+	for db.stuck == nil && !db.closed && len(db.dueRuns()) > 0 && db.sealedBytes() > 0 {
+		db.flusher.wake() // nobody may have told it
+		db.progress.Wait()
+	}
+	if db.closed || db.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return db.failed
+}
+
+// compactionConfig returns what flushes and compactions need of the store.
+func (db *DB) compactionConfig() compaction.Config {
+	o := &db.o
+	return compaction.Config{
+		Tables: db.tables, Lock: &db.owner,
+		Split: o.Split, PartitionBytes: o.PartitionBytes, FileBytes: o.FileBytes,
+		BudgetBytes: o.Budget.Limit(), MaxValueSize: o.MaxValueSize,
+		Filter: o.Filter, Filtered: o.filtered,
+		Guard:     db.guard,
+		Decide:    db.askFilter,
+		TooLarge:  func(size, limit int64) error { return &SizeError{"value", size, limit} },
+		NewNumber: db.newFileNumber, Yield: db.giveWay, Report: db.report,
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/gaps"
 	"github.com/weirstate/weir/lsm/internal/manifest"
@@ -29,16 +30,17 @@ type DB struct {
 	ownsBudget bool
 	dir        *directory.Directory
 	tables     *version.TableStore
+	compaction compaction.Config
 	identity   [16]byte
 
 	// owner has the lock of the store, which guards what follows down to the
 	// next blank line, and the frames of its tables in the cache.
-	owner     sstable.Owner
-	versions  version.Set
-	active    runTable
-	activeRun uint64
-	writes    uint64 // counts them, for iterators
-	detours   int64  // see Shape.Detours
+	owner         sstable.Owner
+	versions      version.Set
+	active        runTable
+	activeRun     uint64
+	writes        uint64 // counts them, for iterators
+	extraReadCost int64  // see Shape.ExtraReadCost
 	// activeBytes is what active takes, as far as the budget was told. Others read it.
 	activeBytes atomic.Int64
 	nextFile    uint64

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
 )
@@ -39,10 +40,10 @@ func flushUnsettled(t *testing.T, db *DB) {
 	db.owner.Unlock()
 }
 
-func detoursOf(db *DB) int64 {
+func readCostOf(db *DB) int64 {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	return db.detours
+	return db.extraReadCost
 }
 
 func getPieces(t *testing.T, db *DB) {
@@ -61,24 +62,24 @@ func walkPieces(t *testing.T, db *DB) {
 func TestDetoursAreTablesBesidesTheFirst(t *testing.T) {
 	db := inPieces(t, idle{})
 	getPieces(t, db)
-	require.EqualValues(t, 2, detoursOf(db))
+	require.EqualValues(t, 2, readCostOf(db))
 	walkPieces(t, db)
-	require.EqualValues(t, 2+2*(detoursOfSeek+100/stepsOfDetour), detoursOf(db))
+	require.EqualValues(t, 2+2*(seekReadCost+100/stepsPerReadCost), readCostOf(db))
 }
 
 func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
 	for _, read := range []func(*testing.T, *DB){getPieces, walkPieces} {
 		db := inPieces(t, nil)
 		waitFor(t, "the compactor has seen it", func() bool {
-			for range detoursUnseen / 2 {
+			for range unseenReadCost / 2 {
 				read(t, db)
 			}
 			return tablesOf(db) == [version.NumLevels]int{1: 1}
 		})
 		read(t, db)
-		before := detoursOf(db)
+		before := readCostOf(db)
 		read(t, db)
-		require.LessOrEqual(t, detoursOf(db), before)
+		require.LessOrEqual(t, readCostOf(db), before)
 	}
 }
 
@@ -92,12 +93,12 @@ func TestReadsOfOneTableJoinNothing(t *testing.T) {
 		}
 		flushUnsettled(t, db)
 	}
-	for range 2 * detoursUnseen {
+	for range 2 * unseenReadCost {
 		_, found, err := db.Get([]byte("k421"), nil)
 		require.NoError(t, err)
 		require.True(t, found)
 	}
-	require.Zero(t, detoursOf(db))
+	require.Zero(t, readCostOf(db))
 	require.Equal(t, 3, tablesOf(db)[0])
 }
 
@@ -130,13 +131,13 @@ func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 		{0, nil, func() {}},
 	} {
 		for s.Settled = range both {
-			price := int64(detourBytes)
+			price := int64(compaction.ReadCostBytes)
 			if s.Settled {
-				price = settledDetourBytes
+				price = compaction.SettledReadCostBytes
 			}
-			s.Detours = max(step.bytes/price-1, 0)
+			s.ExtraReadCost = max(step.bytes/price-1, 0)
 			require.Nil(t, NewLeveled().Pick(s), "%d bytes", step.bytes)
-			s.Detours = step.bytes / price
+			s.ExtraReadCost = step.bytes / price
 			require.Equal(t, step.pick, NewLeveled().Pick(s), "%d bytes", step.bytes)
 		}
 		step.then()
@@ -182,7 +183,7 @@ func TestSettledStoresGatherWhatOverlapsNothing(t *testing.T) {
 		}
 	}
 	tables := tablesOf(db)
-	require.Less(t, tables[0]+tables[1], 2*joinRuns)
+	require.Less(t, tables[0]+tables[1], 2*compaction.JoinRuns)
 }
 
 // What is appended where no older run has anything is a value like others when

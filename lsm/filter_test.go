@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/lsm/internal/compaction"
 )
 
 // decider is a Filter of one function.
@@ -19,7 +21,7 @@ func (d decider) Decide(batch []FilterEntry) {
 }
 
 // filterSizes are values that a Filter sees whole, just so, and the beginning of.
-var filterSizes = []int{0, 1, filterBatchBytes - 1, filterBatchBytes, filterBatchBytes + 1, 3 * filterBatchBytes}
+var filterSizes = []int{0, 1, compaction.FilterBatchBytes - 1, compaction.FilterBatchBytes, compaction.FilterBatchBytes + 1, 3 * compaction.FilterBatchBytes}
 
 // A value of any size is kept, dropped and replaced: written as a whole, or as a
 // piece over one that no compaction sees. Of a large one the Filter gets the
@@ -27,7 +29,7 @@ var filterSizes = []int{0, 1, filterBatchBytes - 1, filterBatchBytes, filterBatc
 func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
 	for _, size := range filterSizes {
 		for _, appended := range []bool{false, true} {
-			for decision, newSize := range map[Decision]int{Keep: 0, Drop: 0, Replace: 3 * filterBatchBytes} {
+			for decision, newSize := range map[Decision]int{Keep: 0, Drop: 0, Replace: 3 * compaction.FilterBatchBytes} {
 				value := strings.Repeat("v", size)
 				asked := 0
 				db := memoryStore(t, Options{Budget: storyBudget(t), Picker: idle{}, Filter: decider(func(e *FilterEntry) {
@@ -37,7 +39,7 @@ func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
 					asked++
 					require.Equal(t, int64(size), e.Size)
 					require.Equal(t, appended, e.Appended)
-					require.True(t, value[:min(size, filterBatchBytes)] == string(e.Value))
+					require.True(t, value[:min(size, compaction.FilterBatchBytes)] == string(e.Value))
 					e.Decision, e.NewValue = decision, make([]byte, newSize)
 				})})
 				want := map[string]string{"j": "of j", "l": "of l"}
@@ -84,7 +86,7 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 		o.Events.CompactionFailed = func(err error) { failed <- err }
 		db := memoryStore(t, o)
 		want := map[string]string{"a": "of a", "b": "of b", "c": "of c"}
-		for range joinRuns {
+		for range compaction.JoinRuns {
 			putAll(t, db, "a", "b", "c")
 			flushed(t, db)
 		}

@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
-	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/lsm/internal/manifest"
-	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -128,7 +124,7 @@ func (db *DB) flush(group []*version.SealedRun) error {
 			return fmt.Errorf("flush run %d: %w", newest, db.stopIfLost(err))
 		}
 	}
-	change := manifest.Change{Flushed: group}
+	change := version.Change{Flushed: group}
 	if f != nil {
 		change.Added[0] = []*version.File{f}
 	}
@@ -150,49 +146,13 @@ func (db *DB) flush(group []*version.SealedRun) error {
 // writeRuns writes the entries of memtables into a file of level 0; nil if there
 // are none.
 func (db *DB) writeRuns(group []*version.SealedRun) (*version.File, error) {
-	var m merge.Merger
-	var ranges run.Ranges
-	var sources []merge.Source
-	for _, r := range group {
-		if r.Table.Len() > 0 {
-			sources = append(sources, merge.OfMemtable(r.Table))
-			ranges.AddAll(r.Table.Ranges())
-		}
-	}
-	if len(sources) == 0 {
-		return nil, nil
-	}
-	m.Reset(&db.o.Split, nil, sources)
-	defer m.Close()
 	older := db.tableRuns()
-	return db.tables.WriteRun(db.newFileNumber(), group[0].Number, ranges, func(w *version.TableWriter) error {
-		return db.guard(func() error { return db.fillRun(w, &m, &older) })
-	})
-}
-
-// fillRun writes what a merge of memtables comes to. The older runs are those of the tree.
-func (db *DB) fillRun(w *version.TableWriter, m *merge.Merger, older *version.OlderRuns) error {
-	for m.Seek(nil); m.Next(); {
-		e := run.Entry{Key: m.Key, Kind: m.Kind}
-		if e.Kind.HasValue() {
-			e.Value = m.Value()
-		}
-		// An append that nothing is there for is a value. Nor was there when views of
-		// these runs were opened: only a Filter takes away what they see.
-		if e.Kind == run.Append && !db.o.filters(e.Key) && !older.MayHaveKey(e.Key) {
-			e.Kind = run.Set
-		}
-		if err := w.Add(&e); err != nil {
-			return err
-		}
-		if w.Entries()%yieldEntries == 0 {
-			runtime.Gosched() // the owner may be waiting for this processor
-		}
-		if w.Entries()%stopEntries == 0 && db.ctx.Err() != nil {
+	return db.compaction.WriteRuns(group, &older, func() error {
+		if db.ctx.Err() != nil {
 			return ErrClosed
 		}
-	}
-	return m.Err
+		return nil
+	})
 }
 
 // tableRuns are those of the tree. Compactions make others of them, which have no
@@ -208,11 +168,3 @@ func (db *DB) tableRuns() (o version.OlderRuns) {
 	}
 	return o
 }
-
-// The workers look every so often whether somebody else could do something: the
-// owner, where there are fewer processors than goroutines, which would have to
-// wait for 10 ms else; and whether the store is closing.
-const (
-	yieldEntries = 1 << 9
-	stopEntries  = 1 << 12
-)

@@ -108,9 +108,6 @@ func (db *DB) Iterator(from, to []byte) (_ *Iterator, err error) {
 	return db.scan(db.versions.Current(), db.activeRun-1, run.Range{From: from, To: to}, opened), nil
 }
 
-// readahead is how much a scan reads of a file at a time.
-const readahead = 256 << 10
-
 // scan returns an iterator over a version whose newest run is given. The lock is held.
 func (db *DB) scan(v *version.Version, newest uint64, within run.Range, opened caller) *Iterator {
 	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // they are the caller's

@@ -132,8 +132,8 @@ func (w *walk) liveSources(sources []merge.Source) []merge.Source {
 // What a table more costs a walk of a prefix, against what it costs a Get: it is
 // entered by a copy of a block, and each step compares with it.
 const (
-	detoursOfSeek = 8
-	stepsOfDetour = 8
+	seekReadCost     = 8
+	stepsPerReadCost = 8
 )
 
 // addMemory adds a memtable. hides says that no older run counts.
@@ -201,7 +201,7 @@ func (w *walk) closeSources() {
 		return
 	}
 	l := &w.live
-	w.db.detour((l.runs - 1) * (detoursOfSeek + l.steps/stepsOfDetour))
+	w.db.addReadCost((l.runs - 1) * (seekReadCost + l.steps/stepsPerReadCost))
 	l.runs, l.steps = 0, 0
 	w.db.passed += int64(w.merger.Passed)
 	w.merger.Passed = 0

@@ -7,6 +7,7 @@ import (
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -218,5 +219,5 @@ func (db *DB) closeLog(discard bool) (err error) {
 		db.logNumber = 0
 	}
 	db.owner.Unlock()
-	return db.commit(&manifest.Change{})
+	return db.commit(&version.Change{})
 }

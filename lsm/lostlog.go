@@ -3,7 +3,7 @@ package lsm
 import (
 	"fmt"
 
-	"github.com/weirstate/weir/lsm/internal/manifest"
+	"github.com/weirstate/weir/lsm/internal/version"
 )
 
 // A log that cannot be written, as on a full disk, is never added to again: a later
@@ -55,7 +55,7 @@ func (db *DB) mendLog() error {
 		return nil
 	}
 	if !retired {
-		if err := db.commit(&manifest.Change{}); err != nil {
+		if err := db.commit(&version.Change{}); err != nil {
 			return err
 		}
 	}
@@ -64,7 +64,7 @@ func (db *DB) mendLog() error {
 			return err
 		}
 	}
-	if err := db.commit(&manifest.Change{}); err != nil { // names the new one
+	if err := db.commit(&version.Change{}); err != nil { // names the new one
 		return err
 	}
 	db.owner.Lock()

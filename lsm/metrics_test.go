@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -45,7 +46,7 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 
 	db.compacting.Lock()
 	compacting := true
-	for range joinRuns {
+	for range compaction.JoinRuns {
 		putAll(t, db, "a")
 		flushed(t, db)
 		compacting = compacting && db.Metrics().Compacting
@@ -53,7 +54,7 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	db.compacting.Unlock()
 	require.True(t, compacting)
 	settled(t, db)
-	require.Less(t, tablesOf(db)[0], joinRuns)
+	require.Less(t, tablesOf(db)[0], compaction.JoinRuns)
 }
 
 // A store that is written to is not settled between a flush and the next write.

@@ -69,7 +69,7 @@ func isInOrder(s Shape, p Pick) bool {
 			if level == 0 {
 				age[1] = at
 			}
-			one := placed{bounds: t.bounds(), age: age, after: age, isInput: picked[t.Number]}
+			one := placed{bounds: t.Bounds(), age: age, after: age, isInput: picked[t.Number]}
 			if one.isInput {
 				if level > p.To {
 					return false
@@ -111,7 +111,7 @@ func isApart(level0 []Table, picked map[uint64]bool, newest Table) bool {
 	var s Shape
 	for _, t := range level0 {
 		if picked[t.Number] {
-			all := one.bounds().Span(t.bounds())
+			all := one.Bounds().Span(t.Bounds())
 			one.From, one.To = all.From, all.To
 		} else {
 			s.Levels[0] = append(s.Levels[0], t)

@@ -60,6 +60,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.manifest.Init(db.dir, db.report)
 	db.janitor.init(db)
 	db.tables = version.NewTableStore(db.dir, &db.owner, o.tables())
+	db.compaction = db.compactionConfig()
 	db.versions = version.NewSet(db.releaseRun, db.janitor.add)
 	db.active = db.newTable()
 	return db
@@ -193,7 +194,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 			return err
 		}
 	}
-	return db.commit(&manifest.Change{})
+	return db.commit(&version.Change{})
 }
 
 // removeManifests removes those that were there before the one that counts from

@@ -224,3 +224,8 @@ func (o *Options) checkCatalog(c *manifest.Catalog) error {
 	}
 	return nil
 }
+
+// maxFilterShare is which part of a budget that memory may have: a table that would need
+// more has no filter. It has one prefix nearly all over, which no table divides, as a map
+// of millions of entries under one key is.
+const maxFilterShare = 4

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+
+	"github.com/weirstate/weir/internal/run"
 )
 
 // PanicError is a panic of a function that the options have. No lock stays held, and
@@ -97,6 +99,15 @@ func (db *DB) askFilter(batch []FilterEntry) (err error) {
 	defer db.failOnPanic("filter", db.o.Filter, &err)
 	db.o.Filter.Decide(batch)
 	return nil
+}
+
+// filterRange returns what a Filter is asked about, if there is one.
+func filterRange(f Filter) (r run.Range, err error) {
+	defer catch(fmt.Sprintf("filter %T", f), &err)
+	if ranged, ok := f.(RangeFilter); ok {
+		r.From, r.To = ranged.FilterRange()
+	}
+	return r, nil
 }
 
 // askPicker lets the Picker pick. The lock is not held.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -82,9 +83,9 @@ func (u *usage) compact() {
 	if p == nil {
 		return
 	}
-	c, err := u.db.newCompaction(treeOf(u.db), *p)
+	c, err := compaction.New(&u.db.compaction, treeOf(u.db), *p)
 	require.NoError(u, err)
-	if c.isMove() {
+	if c.IsMove() {
 		u.moved++
 	}
 	require.NoError(u, u.db.compact(treeOf(u.db), *p))

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
@@ -157,7 +158,7 @@ func treeOfShape(s Shape) *version.Tree {
 	for level, tables := range s.Levels {
 		for _, x := range tables {
 			t.Levels[level] = append(t.Levels[level], &version.File{FileMeta: version.FileMeta{
-				Number: x.Number, Run: x.Run, Size: x.Bytes, Bounds: x.bounds(),
+				Number: x.Number, Run: x.Run, Size: x.Bytes, Bounds: x.Bounds(),
 			}})
 		}
 	}
@@ -182,13 +183,13 @@ func TestPicksThatChangeTheOrderAreRefusedAndNoOthers(t *testing.T) {
 					}
 				}
 			}
-			err := checkPick(tree, inputs, p.To)
+			err := compaction.CheckPick(tree, inputs, p.To)
 			if isInOrder(s, p) {
 				right++
 				require.NoError(t, err, "%+v of %+v", p, s)
 			} else {
 				wrong++
-				require.ErrorIs(t, err, ErrOption, "%+v of %+v", p, s)
+				require.ErrorIs(t, err, compaction.ErrPick, "%+v of %+v", p, s)
 			}
 		}
 	}
@@ -203,9 +204,9 @@ func TestPartsOfRestoredStoresAreWholeRuns(t *testing.T) {
 		s.Levels[0] = append(s.Levels[0], Table{Run: 9 - run, From: []byte("t"), To: []byte("z"), Cut: []byte("t")})
 	}
 	s.Levels[1] = []Table{{Run: 5, From: []byte("a"), To: []byte("m")}}
-	require.Equal(t, 4.0, runsOfLevel0(s))
+	require.Equal(t, 4.0, compaction.RunsOfLevel0(s))
 	s.Levels[1][0].Run = 9 // a compaction has been here
-	require.Equal(t, 2.0, runsOfLevel0(s))
+	require.Equal(t, 2.0, compaction.RunsOfLevel0(s))
 }
 
 func TestPickersPickInOrder(t *testing.T) {
@@ -215,7 +216,7 @@ func TestPickersPickInOrder(t *testing.T) {
 		for range 10_000 {
 			s := randomShape(rng)
 			s.MemtableBytes, s.FileBytes = chosen[int64](rng, 1, 10, 100), chosen[int64](rng, 1, 10, 100)
-			s.Detours = chosen[int64](rng, 0, 1, 1000)
+			s.ExtraReadCost = chosen[int64](rng, 0, 1, 1000)
 			if p := picker.Pick(s); p != nil {
 				picked++
 				require.True(t, isInOrder(s, *p), "%T: %+v of %+v", picker, p, s)

@@ -1,5 +1,6 @@
 package lsm
 
+import "github.com/weirstate/weir/lsm/internal/compaction"
 import "time"
 
 // makeRoom sees to it that the active memtable may take a write of so many bytes.
@@ -85,7 +86,7 @@ const (
 	minPayment = time.Millisecond
 	// Runs of level 0 from where on writes slow down, and to where they do
 	// ever more.
-	slowRuns, slowestRuns = 12, 36
+	slowRuns, slowestRuns = compaction.SlowRuns, 36
 	// maxSealedRuns bounds runs that take no memory: each is a file that is open, and
 	// one more place for a read to look.
 	maxSealedRuns = slowestRuns

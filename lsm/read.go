@@ -93,28 +93,28 @@ func (db *DB) find(f *run.Finding, v *version.Version, active bool, key []byte) 
 	}
 	before := f.Pieces()
 	err = db.findInTree(f, v.Tree)
-	db.detour(f.Pieces() - before - 1)
+	db.addReadCost(f.Pieces() - before - 1)
 	return err
 }
 
-// detour counts tables that a read had to look into besides the first. Now and
+// addReadCost counts tables that a read had to look into besides the first. Now and
 // then the compactor may look whether it has become worth its while to join
 // them. The lock is held.
-func (db *DB) detour(n int) {
+func (db *DB) addReadCost(n int) {
 	if n <= 0 {
 		return
 	}
-	before := db.detours
-	db.detours += int64(n)
-	if db.detours/detoursUnseen != before/detoursUnseen {
+	before := db.extraReadCost
+	db.extraReadCost += int64(n)
+	if db.extraReadCost/unseenReadCost != before/unseenReadCost {
 		db.compactor.wake()
 	}
 }
 
-// detoursUnseen is how many there may be until the compactor looks: so few that
+// unseenReadCost is how many there may be until the compactor looks: so few that
 // it looks long before they pay for a small table, and so many that looking costs
 // nothing.
-const detoursUnseen = 4096
+const unseenReadCost = 4096
 
 func (db *DB) findInTree(f *run.Finding, t *version.Tree) error {
 	p := &db.probe

@@ -41,15 +41,3 @@ func (db *DB) unflushedBytes() (n int64) {
 	}
 	return n
 }
-
-// bytesToWrite is about the most that a merge writes: all of its inputs, or the share
-// of them after which it ends.
-func (c *compaction) bytesToWrite(share float64) (n int64) {
-	for f := range c.inputs {
-		n += f.Table.ClippedBytes()
-	}
-	if c.enough > 0 {
-		n = int64(share * float64(n))
-	}
-	return n
-}

@@ -24,7 +24,7 @@ import (
 
 // openScan opens the sources of the walk's version. The lock is held.
 func (w *walk) openScan() {
-	o := sstable.IteratorOptions{Readahead: readahead, LookUp: true, Allowance: w.db.o.Budget.readahead}
+	o := sstable.IteratorOptions{Readahead: merge.Readahead, LookUp: true, Allowance: w.db.o.Budget.readahead}
 	w.stale.Store(false)
 	w.memory = len(w.version.Memory) > 0
 	w.merger.Reset(&w.db.o.Split, nil, merge.OfVersion(w.version, w.within, &w.db.owner, o))

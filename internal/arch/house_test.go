@@ -80,9 +80,11 @@ var house = []room{
 		tests: []string{"state/statetest", "state/backend", "heapstate", "lsmstate", "snapshot"}},
 
 	{path: "lsm",
-		ours: []string{"lsm/internal/gaps", "lsm/internal/merge", "lsm/internal/manifest", "lsm/internal/version", "lsm/internal/directory",
+		ours: []string{"lsm/internal/compaction", "lsm/internal/gaps", "lsm/internal/merge", "lsm/internal/manifest", "lsm/internal/version",
+			"lsm/internal/directory",
 			"memtable", "sstable", "wal", "internal/parse", "internal/run", "internal/slab", "internal/confine", "internal/durable", "vfs"},
 		links: []string{compress, xxhash}},
+	{path: "lsm/internal/compaction", ours: []string{"lsm/internal/merge", "lsm/internal/version", "sstable", "internal/run"}},
 	{path: "lsm/internal/merge", ours: []string{"lsm/internal/version", "memtable", "sstable", "internal/run"}},
 	{path: "lsm/internal/gaps", ours: []string{"internal/run"}},
 	{path: "lsm/internal/manifest",

@@ -63,6 +63,24 @@ func FirstEdit(t *version.Tree) *Edit {
 	return e
 }
 
+// EditOf describes a change of a tree.
+func EditOf(c *version.Change, before *version.Tree) *Edit {
+	e := &Edit{}
+	for level, files := range before.Levels {
+		for _, f := range files {
+			if c.Removed[f] {
+				e.Removed = append(e.Removed, Location{level, f.Number})
+			}
+		}
+	}
+	for level, files := range c.Added {
+		for _, f := range files {
+			e.Added = append(e.Added, LevelTable{level, f.FileMeta})
+		}
+	}
+	return e
+}
+
 func (e *Edit) Encode() []byte {
 	b := []byte{EditVersion, 0}
 	if e.First {

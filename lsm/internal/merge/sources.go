@@ -9,6 +9,9 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
+// Readahead is how much a walk over many keys reads of a file at a time.
+const Readahead = 256 << 10
+
 // OfVersion returns the runs of a version that may have keys of a range. The lock is that
 // of the store, which is not held while they are walked.
 func OfVersion(v *version.Version, within run.Range, lock sync.Locker, o sstable.IteratorOptions) (sources []Source) {

@@ -60,13 +60,20 @@ func Spanned[T any](level []T, bounds func(T) run.Range, r run.Range) []T {
 
 func BoundsOf(f *File) run.Range { return f.Bounds }
 
-// Change returns the tree after files have gone and come.
-func (t *Tree) Change(removed map[*File]bool, added [NumLevels][]*File) (*Tree, error) {
+// Change is what happens to the tree in one step.
+type Change struct {
+	Flushed []*SealedRun   // the oldest ones, which the tree has from now on
+	Removed map[*File]bool // those in added as well have only moved, or go on as a part
+	Added   [NumLevels][]*File
+}
+
+// Apply returns the tree after files have gone and come.
+func (t *Tree) Apply(c *Change) (*Tree, error) {
 	next := &Tree{}
 	for level := range t.Levels {
 		files := slices.Clone(t.Levels[level])
-		files = slices.DeleteFunc(files, func(f *File) bool { return removed[f] })
-		files = append(files, added[level]...)
+		files = slices.DeleteFunc(files, func(f *File) bool { return c.Removed[f] })
+		files = append(files, c.Added[level]...)
 		SortLevel(level, files)
 		next.Levels[level] = files
 	}

@@ -119,9 +119,9 @@ func (v *Version) WithFiles(flushed []*SealedRun, files []*File) *Version {
 	if n < 0 || !slices.Equal(v.Memory[n:], flushed) {
 		return nil
 	}
-	var added [NumLevels][]*File
-	added[0] = files
-	t, err := v.Tree.Change(nil, added)
+	c := &Change{}
+	c.Added[0] = files
+	t, err := v.Tree.Apply(c)
 	if err != nil {
 		return nil // the memory holds the same data
 	}

@@ -1,4 +1,4 @@
-package lsm
+package compaction
 
 import (
 	"bytes"
@@ -9,11 +9,11 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// runWriter writes what a compaction comes to into files of one run. A file ends
+// runWriter writes a compaction's output as the files of one run. A file ends
 // at a border of partitions once it has its size, and at a border of prefixes
 // once it has twice that. On level 0 there is one file.
 type runWriter struct {
-	c         *compaction
+	c         *Compaction
 	ranges    run.Ranges      // of the run; those before from are written
 	obstacles []*version.File // that lie behind from: see compaction.obstacles
 	from      []byte          // where the next file begins
@@ -25,7 +25,7 @@ type runWriter struct {
 
 // write takes the current entry of a merger.
 func (w *runWriter) write(m *merge.Merger) error {
-	if w.c.db.o.filters(m.Key) {
+	if w.c.filters(m.Key) {
 		return w.filter(m)
 	}
 	if len(w.batch.entries) > 0 { // the range that is filtered has ended
@@ -70,22 +70,22 @@ func (w *runWriter) put(e *run.Entry) error {
 	}
 	w.last = append(w.last[:0], e.Key...)
 	if e.Kind == run.DeletePrefix && (w.reach == nil || !bytes.HasPrefix(e.Key, w.reach)) {
-		w.reach = append([]byte{}, head(e.Key, maxBorderBytes)...)
+		w.reach = append([]byte{}, head(e.Key, MaxBorderBytes)...)
 	}
 	return w.out.Add(e)
 }
 
-// maxBorderBytes is how far into keys the bounds of files look.
-const maxBorderBytes = 1 << 10
+// MaxBorderBytes is how far into keys the bounds of files look.
+const MaxBorderBytes = 1 << 10
 
-// endsBefore says whether the file ends before a key.
+// endsBefore reports whether the file ends before a key.
 func (w *runWriter) endsBefore(key []byte) bool {
-	o := &w.c.db.o
+	o := w.c.Config
 	size := w.sizeOf(w.out)
-	if size < o.FileBytes || w.c.to == 0 {
+	if size < o.FileBytes || w.c.To == 0 {
 		return false
 	}
-	before, after := head(w.last, maxBorderBytes), head(key, maxBorderBytes)
+	before, after := head(w.last, MaxBorderBytes), head(key, MaxBorderBytes)
 	if bytes.Equal(before, after) {
 		return false // the bounds of the files would overlap
 	}
@@ -103,35 +103,22 @@ func (w *runWriter) endsBefore(key []byte) bool {
 // takes more counts as if it had its size. Tables of small entries need it.
 const filterShare = 16
 
-// maxFilterShare is which part of a budget that memory may have: a table that would need
-// more has no filter. It has one prefix nearly all over, which no table divides, as a map
-// of millions of entries under one key is.
-const maxFilterShare = 4
-
 // sizeOf returns the size of a table for the purpose of ending it.
 func (w *runWriter) sizeOf(out *version.TableWriter) int64 {
-	o := &w.c.db.o
-	filter := float64(out.FilterMemory()) / float64(o.Budget.Limit()/filterShare)
+	o := w.c.Config
+	filter := float64(out.FilterMemory()) / float64(o.BudgetBytes/filterShare)
 	return max(out.Size(), int64(filter*float64(o.FileBytes)))
 }
 
-// beginsPartition says whether a key is of another partition than all that was
-// written, of which there is something, or waits for the decision of a Filter.
+// beginsPartition reports whether key starts a new partition; false before the first
+// entry. Entries that wait for the decision of a Filter count as written.
 func (w *runWriter) beginsPartition(key []byte) bool {
 	last := w.last
 	if waiting := len(w.batch.entries); waiting > 0 {
 		last = w.batch.entries[waiting-1].Key
 	}
-	return last != nil && !w.c.db.o.sharePartition(last, key)
+	return last != nil && !w.c.sharePartition(last, key)
 }
-
-// sharePartition says whether two keys are of one partition, as all are without any.
-func (o *Options) sharePartition(a, b []byte) bool {
-	return bytes.Equal(head(a, o.PartitionBytes), head(b, o.PartitionBytes))
-}
-
-// head is the first n bytes of a key, or all.
-func head(key []byte, n int) []byte { return key[:min(n, len(key))] }
 
 // passObstacles ends the file before each obstacle that begins in a range, which
 // has all keys up to where the run is.
@@ -168,8 +155,7 @@ func (w *runWriter) endAt(to []byte) error {
 // begin begins a file if none is open.
 func (w *runWriter) begin() (err error) {
 	if w.out == nil {
-		w.out, err = w.c.db.tables.Create(w.c.to, w.c.db.newFileNumber(), w.c.run)
-		err = w.c.db.stopIfLost(err)
+		w.out, err = w.c.Tables.Create(w.c.To, w.c.NewNumber(), w.c.run)
 	}
 	return err
 }
@@ -179,7 +165,7 @@ func (w *runWriter) begin() (err error) {
 // overlap.
 func (w *runWriter) endFile(to []byte) error {
 	if to != nil {
-		to = slices.Clone(head(to, maxBorderBytes))
+		to = slices.Clone(head(to, MaxBorderBytes))
 	}
 	within := run.Range{From: w.from, To: to}
 	for _, r := range w.ranges.Clip(within) {
@@ -192,7 +178,7 @@ func (w *runWriter) endFile(to []byte) error {
 	if err != nil {
 		return err
 	}
-	w.c.outputs = append(w.c.outputs, f)
+	w.c.Outputs = append(w.c.Outputs, f)
 	w.from = to
 	return nil
 }
@@ -201,10 +187,10 @@ func (w *runWriter) endFile(to []byte) error {
 func (w *runWriter) finish() error {
 	err := w.decide()
 	if err == nil {
-		err = w.passObstacles(run.Range{To: w.c.end})
+		err = w.passObstacles(run.Range{To: w.c.End})
 	}
 	if err == nil {
-		err = w.endAt(w.c.end)
+		err = w.endAt(w.c.End)
 	}
 	return err
 }

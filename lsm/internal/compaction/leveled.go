@@ -1,4 +1,4 @@
-package lsm
+package compaction
 
 import (
 	"bytes"
@@ -18,13 +18,13 @@ type leveled struct{}
 func NewLeveled() Picker { return leveled{} }
 
 const (
-	// joinRuns is how many runs level 0 has when something is done about it.
-	joinRuns = 4
+	// JoinRuns is how many runs level 0 has when something is done about it.
+	JoinRuns = 4
 	// levelFactor is from one level to the next.
 	levelFactor = 10
 	// level1Memtables is the size of level 1 in memtables: as many as level 0
 	// brings at a time.
-	level1Memtables = joinRuns
+	level1Memtables = JoinRuns
 )
 
 // Pick implements Picker: the level that is the farthest above its size comes
@@ -33,7 +33,7 @@ func (leveled) Pick(s Shape) *Pick {
 	best, bestScore := -1, 1.0
 	limit := float64(max(s.MemtableBytes*level1Memtables, 4*s.FileBytes))
 	for level := range version.NumLevels - 1 {
-		score := runsOfLevel0(s) / joinRuns
+		score := RunsOfLevel0(s) / JoinRuns
 		if level > 0 {
 			score = float64(bytesOf(s.Levels[level])) / limit
 			limit *= levelFactor
@@ -63,7 +63,7 @@ func (leveled) Pick(s Shape) *Pick {
 func pickLevel0(s Shape) *Pick {
 	begun := begunRuns(s)
 	small := smallRuns(s.Levels[0][:len(s.Levels[0])-len(begun)], s.MemtableBytes)
-	if len(small) >= joinRuns {
+	if len(small) >= JoinRuns {
 		return &Pick{Files: numbersOf(small), To: 0}
 	}
 	if len(begun) > 0 {
@@ -71,14 +71,14 @@ func pickLevel0(s Shape) *Pick {
 	}
 	all := s.Levels[0]
 	pick := &Pick{Files: numbersOf(all, tablesOver(s.Levels[1], all)), To: 1}
-	if s.bytesOf(pick)/2 >= s.FileBytes && len(all) < 2*joinRuns {
+	if s.bytesOf(pick)/2 >= s.FileBytes && len(all) < 2*JoinRuns {
 		pick.Share = 0.5
 	}
 	return pick
 }
 
-// runsOfLevel0 counts the runs of level 0, those of which half is left as halves.
-func runsOfLevel0(s Shape) float64 {
+// RunsOfLevel0 counts the runs of level 0, those of which half is left as halves.
+func RunsOfLevel0(s Shape) float64 {
 	return float64(len(s.Levels[0])) - float64(len(begunRuns(s)))/2
 }
 
@@ -108,7 +108,7 @@ func (s *Shape) isBegun(t Table) bool {
 	}
 	for _, level := range s.Levels[1:] {
 		for _, other := range level {
-			if !other.bounds().Before(t.Cut) {
+			if !other.Bounds().Before(t.Cut) {
 				break
 			}
 			if other.Run >= t.Run {
@@ -153,25 +153,25 @@ func isWorthSettling(s Shape) bool {
 	return overlaps || bytesOf(top) >= min(s.FileBytes, s.MemtableBytes)
 }
 
-// How much may be rewritten to save as many detours as there were since the last
-// compaction. A detour costs about half a microsecond, in which another core
+// How much may be rewritten to save extra read cost of 1. It is about half a microsecond, in
+// which another core
 // rewrites 50 bytes; it counts for more because reads wait and a compaction does
 // not, and for more still where no write is about to undo it.
 const (
-	detourBytes        = 256
-	settledDetourBytes = 2048
+	ReadCostBytes        = 256
+	SettledReadCostBytes = 2048
 )
 
 // pickForReads joins runs, though none is above its size, as soon as reads have
 // paid for it: by a rule like that of LevelDB, where seeks do, so that what is
 // read much and written little becomes one run.
 func pickForReads(s Shape) *Pick {
-	if s.Detours == 0 {
+	if s.ExtraReadCost == 0 {
 		return nil
 	}
-	paid := s.Detours * detourBytes
+	paid := s.ExtraReadCost * ReadCostBytes
 	if s.Settled {
-		paid = s.Detours * settledDetourBytes
+		paid = s.ExtraReadCost * SettledReadCostBytes
 	}
 	pick := pickJoin(s)
 	if pick == nil || s.bytesOf(pick) > paid {
@@ -204,7 +204,7 @@ func pickFile(s Shape, level int) *Pick {
 	bestCost := -1.0
 	for _, t := range s.Levels[level] {
 		one := []Table{t}
-		over := version.Spanned(s.Levels[level+1], Table.bounds, t.bounds())
+		over := version.Spanned(s.Levels[level+1], Table.Bounds, t.Bounds())
 		cost := float64(bytesOf(over)) / float64(max(t.Bytes, 1))
 		if bestCost < 0 || cost < bestCost {
 			best, bestCost = Pick{Files: numbersOf(one, over), To: level + 1}, cost

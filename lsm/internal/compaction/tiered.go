@@ -1,4 +1,4 @@
-package lsm
+package compaction
 
 // tiered is a Picker that writes less and reads more: all runs stay on level 0,
 // and runs of about one size become one that is as large as they together.
@@ -10,7 +10,7 @@ type tiered struct{ runs int }
 // least; 0 is 4.
 func NewTiered(runs int) Picker {
 	if runs == 0 {
-		runs = joinRuns
+		runs = JoinRuns
 	}
 	return tiered{max(runs, 2)}
 }
@@ -39,5 +39,8 @@ func (p tiered) Pick(s Shape) *Pick {
 	return nil
 }
 
+// SlowRuns is how many runs level 0 has when writes begin to slow down.
+const SlowRuns = 12
+
 // maxTieredRuns is below where writes slow down.
-const maxTieredRuns = slowRuns - 2
+const maxTieredRuns = SlowRuns - 2
