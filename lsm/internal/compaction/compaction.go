@@ -154,8 +154,8 @@ func (c *Compaction) mergeInto(w *runWriter) error {
 	return w.finish()
 }
 
-// openRemainders opens what the compaction has not come to of its inputs. One that lies
-// behind its end is none any more.
+// openRemainders opens the parts of its inputs that the compaction has not come to. Inputs
+// that start after the end are dropped from the compaction.
 func (c *Compaction) openRemainders() error {
 	if c.End == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// WriteRuns writes the entries of memtables into a file of level 0; nil if there are none.
+// WriteRuns writes the entries of memtables into a file of level 0; nil if they are empty.
 // The older runs are those of the tree. Stop is called every so many entries, and may end
 // the writing.
 func (c *Config) WriteRuns(group []*version.SealedRun, older *version.OlderRuns, stop func() error) (*version.File, error) {

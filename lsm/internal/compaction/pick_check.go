@@ -63,7 +63,7 @@ func checkRun(level0 []*version.File, inputs map[*version.File]bool, newest int)
 }
 
 // inputsOfLevel0 are the places of the first and the last input there; -1 if
-// there is none.
+// none is there.
 func inputsOfLevel0(t *version.Tree, inputs map[*version.File]bool) (newest, oldest int) {
 	newest, oldest = -1, -1
 	for at, f := range t.Levels[0] {

@@ -76,7 +76,7 @@ func New(shared *atomic.Int64, limit int64) Gaps {
 	return Gaps{shared: shared, limit: limit, Of: make(map[uint64]*prefixGaps), Least: leastDead, Every: exploreEvery}
 }
 
-// ofPrefix returns the gaps of the prefix of a probe, nil if there are none.
+// ofPrefix returns the gaps of the prefix of a probe, nil if it has none.
 func (g *Gaps) ofPrefix(p *run.Probe) *prefixGaps {
 	if len(g.Of) == 0 { // nearly always
 		return nil

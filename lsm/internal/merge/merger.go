@@ -63,7 +63,7 @@ type Merger struct {
 	Err       error
 }
 
-// Reset makes the merger ready for sources, of which it walks the keys with a
+// Reset makes the merger ready for sources. It walks their keys with a
 // prefix; nil is all. Seek comes next.
 func (m *Merger) Reset(split *run.Split, prefix []byte, sources []Source) {
 	m.split, m.prefix, m.Sources = split, prefix, sources
@@ -272,8 +272,8 @@ func (m *Merger) takeAlone(e *run.Entry, hidden int) {
 	}
 }
 
-// join makes one entry of those of the current sources before hidden, of which
-// there is one at least.
+// join makes one entry of those of the current sources before hidden, one at
+// least.
 func (m *Merger) join(hidden int) {
 	m.Finding.Reset()
 	for _, i := range m.current {
