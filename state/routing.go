@@ -1,0 +1,46 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/state/codec"
+)
+
+// KeyGroupOf returns the key group of a key, as Keyed.SetKey finds it: for a program that
+// routes keys to subtasks.
+func KeyGroupOf[K any](c codec.Codec[K], key K, maxParallelism int) (uint16, error) {
+	var buffer [64]byte
+	encoded, err := c.Append(buffer[:0], key)
+	if err != nil {
+		return 0, fmt.Errorf("key: %w", err)
+	}
+	if err := checkFixedSize(len(encoded), c.FixedSize()); err != nil {
+		return 0, err
+	}
+	return EncodedKeyGroup(encoded, maxParallelism), nil
+}
+
+// EncodedKeyGroup returns the key group of a key that its codec has encoded.
+func EncodedKeyGroup(encoded []byte, maxParallelism int) uint16 {
+	return KeyGroup(xxhash.Sum64(encoded), maxParallelism)
+}
+
+// SubtaskOf returns the subtask that owns a key group at a parallelism: the one whose
+// SubtaskKeyspace has the group in its Groups. It is -1 if the arguments make no sense.
+func SubtaskOf(group uint16, parallelism, maxParallelism int) int {
+	if parallelism < 1 || parallelism > maxParallelism || maxParallelism > MaxKeyGroups || int(group) >= maxParallelism {
+		return -1
+	}
+	return int(group) * parallelism / maxParallelism
+}
+
+// checkFixedSize returns an error if an encoded key has not the size that its codec promises,
+// negative if it promises none.
+func checkFixedSize(size, fixed int) error {
+	if fixed >= 0 && size != fixed {
+		return fmt.Errorf("key: %d bytes, its codec says %d: %w", size, fixed, codec.ErrInvalidCodec)
+	}
+	return nil
+}
