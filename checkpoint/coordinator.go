@@ -134,7 +134,8 @@ type Coordinator struct {
 	removing     context.Context // of all removals but those of Discard and Collect
 	stopRemoving context.CancelFunc
 
-	beginning sync.Mutex // held by Begin
+	beginning sync.Mutex     // held by Begin
+	writers   sync.WaitGroup // snapshots that Upload.Snapshot began; added to while not closed
 
 	mu         sync.Mutex
 	closed     bool
@@ -253,6 +254,7 @@ func (c *Coordinator) Close() error {
 	if attempt != nil {
 		attempt.End()
 	}
+	c.writers.Wait() // the end of the attempt has ended their contexts
 	for _, q := range []*queue{c.commits, c.removals, c.calls} {
 		_ = q.drain(context.Background()) // which never ends
 	}

@@ -41,6 +41,9 @@ var house = []room{
 	{path: "bench", ours: everything, modules: everything},
 	{path: "fuzz", ours: everything, modules: everything},
 	{path: "cmd/weir", ours: everything},
+	// An example is what a program outside the module could be: it imports public rooms only.
+	{path: "examples",
+		ours: []string{".", "job", "heapstate", "lsmstate", "checkpoint", "window", "snapshot", "state", "state/codec"}},
 	{path: "internal/bench/command", ours: everything, tests: []string{"internal/bench/benchtest"}},
 	{path: "internal/bench/report", ours: []string{"internal/bench/harness", "internal/bench/results"}, tests: []string{"internal/bench/dataset"}},
 	{path: "internal/bench/harness",

@@ -1,0 +1,69 @@
+// Command counter is a web service that counts: POST /name adds one, GET /name reads. The
+// counts are dealt to shards, checkpointed each second, and back after kill -9 with as many
+// shards as the next start asks for.
+//
+//	go run ./examples/counter -shards 2
+//	curl -X POST localhost:8080/JFK
+//
+// Its host, host.go, is for services that have shards and no stream job.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os/signal"
+	"syscall"
+
+	"github.com/weirstate/weir"
+	"github.com/weirstate/weir/state"
+)
+
+func main() {
+	address := flag.String("listen", "localhost:8080", "address to listen on")
+	url := flag.String("state", "fs+file:///tmp/counter", "where the state lives and checkpoints go: a URL of weir.Open")
+	n := flag.Int("shards", 2, "number of shards, at most 128")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	preset := must(weir.Open(ctx, *url))
+	h := start(ctx, preset, *n)
+
+	listener := must(net.Listen("tcp", *address))
+	log.Printf("%d shards listen on %s", *n, listener.Addr())
+	server := &http.Server{Handler: h}
+	go server.Serve(listener)
+	<-ctx.Done()
+	check(server.Shutdown(context.Background()))
+	h.stop()
+	check(preset.Close())
+}
+
+// ServeHTTP implements http.Handler.
+func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var n int64
+	var err error
+	h.do(r.URL.Path, func(count state.ValueState[int64]) {
+		n, _, err = count.Get()
+		check(err)
+		if r.Method == http.MethodPost {
+			n++
+			check(count.Set(n))
+		}
+	})
+	fmt.Fprintln(w, n)
+}
+
+func must[T any](v T, err error) T {
+	check(err)
+	return v
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
