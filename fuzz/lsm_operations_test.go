@@ -28,13 +28,19 @@ func FuzzLsmOperations(f *testing.F) {
 	f.Fuzz(func(t *testing.T, program []byte) {
 		s := &storeProgram{t: t, in: input{program}, rows: map[string]string{}}
 		s.begin()
-		for steps := 0; s.in.more() && steps < 400; steps++ {
+		for steps := 0; s.in.more() && steps < mostSteps; steps++ {
 			s.step()
 		}
 		s.verify(s.db, s.rows)
 		require.NoError(t, s.db.Close())
 	})
 }
+
+// mostSteps bounds a program, so that the fuzzer tries many.
+const mostSteps = 60
+
+// lsmBudget is shared by all programs: to make memory ready takes longer than to run one.
+var lsmBudget = lsm.NewBudget(4 << 20)
 
 // storeProgram is a store and the map that it must be.
 type storeProgram struct {
@@ -58,7 +64,7 @@ func (s *storeProgram) begin() {
 	in := &s.in
 	s.o = lsm.Options{
 		FS: vfstest.NewMem(vfstest.MemOptions{}), Split: lsmSplits[in.choice(2)], PartitionBytes: in.choice(2),
-		Log: lsm.LogMode(in.choice(3)), BudgetBytes: 4 << 20, MemtableBytes: []int64{0, 20, 300}[in.choice(3)],
+		Log: lsm.LogMode(in.choice(3)), Budget: lsmBudget, MemtableBytes: []int64{0, 20, 300}[in.choice(3)],
 		BlockBytes: []int{0, 512}[in.choice(2)], FileBytes: []int64{0, 1, 200}[in.choice(3)], FilterBits: in.choice(3) - 1,
 		Picker:      []lsm.Picker{lsm.NewLeveled(), lsm.NewTiered(2)}[in.choice(2)],
 		NewMemtable: []func(memtable.Options) memtable.Table{memtable.NewHash, btreetable.New}[in.choice(2)],
