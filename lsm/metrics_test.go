@@ -30,7 +30,6 @@ func setQuietTime(db *DB, d time.Duration) {
 
 func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget(t)})
-	setQuietTime(db, 0)
 	setRunAge(db, 0)
 	settled(t, db)
 
