@@ -120,13 +120,13 @@ func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err erro
 	if err := db.makeRoom(b.bytes); err != nil {
 		return end, err
 	}
-	if db.log != nil {
+	if db.logs.w != nil {
 		if end, err = db.logRecord(b.record); err != nil {
 			return end, err
 		}
 	}
 	for _, op := range operations {
-		db.active.apply(&db.o.Split, &db.probe, op.kind, op.key, op.value)
+		db.active.apply(&db.o.Split, &db.scratch.probe, op.kind, op.key, op.value)
 		db.noteWrite(op.kind)
 	}
 	db.writes++

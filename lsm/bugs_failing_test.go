@@ -134,7 +134,7 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Seal())
 	db.owner.Lock()
-	db.stuck = ErrStalled
+	db.status.stuck = ErrStalled
 	db.owner.Unlock()
 	done := make(chan error)
 	go func() { done <- db.Checkpoint(t.Context(), "copy") }()
@@ -146,7 +146,7 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 		default:
 		}
 		db.owner.Lock()
-		isStuck = db.stuck != nil
+		isStuck = db.status.stuck != nil
 		db.owner.Unlock()
 	}
 	db.manifest.Unlock()

@@ -32,7 +32,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 		db.manifest.Lock() // the flusher gets no further
 		value := bytes.Repeat([]byte("large"), storyLarge/4)
 		require.NoError(t, db.Put([]byte("k"), value))
-		require.NoError(t, db.log.Flush())
+		require.NoError(t, db.logs.w.Flush())
 		left := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 		db.manifest.Unlock()
 		require.NoError(t, db.Close())
@@ -271,9 +271,9 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 		runs[f.Run] = true
 	}
 	require.Len(t, runs, 6)
-	db.compacting.Lock()
+	db.compactor.running.Lock()
 	require.NoError(t, db.compact(treeOf(db), Pick{Files: []uint64{level0[1].Number, level0[2].Number, level0[3].Number}}))
-	db.compacting.Unlock()
+	db.compactor.running.Unlock()
 	for _, part := range []string{"aa", "bb"} {
 		got, _, err := db.Get([]byte(part+"1"), nil)
 		require.NoError(t, err)
@@ -310,7 +310,7 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 		require.NoError(t, db.Put(key, large))
 	}
 	db.owner.Lock()
-	db.stuck = ErrStalled // what waits is told
+	db.status.stuck = ErrStalled // what waits is told
 	db.owner.Unlock()
 	require.ErrorIs(t, db.Put(key, large), ErrStalled)
 	require.Zero(t, db.Metrics().Slowed)
@@ -318,11 +318,11 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 	flushed(t, db)
 	require.Len(t, treeOf(db).Levels[0], slowestRuns)
 	require.NoError(t, db.Put(key, large))
-	require.Greater(t, db.Metrics().Slowed, maxPayment)
+	require.Greater(t, db.Metrics().Slowed, maxThrottle)
 }
 
 // A write that came between the last flush of Close and its end was lost, and had
-// returned no error. Protection: mayWrite knows that the store is closing.
+// returned no error. Protection: checkWritable knows that the store is closing.
 func TestCloseLosesNoWrite(t *testing.T) {
 	for range 30 {
 		o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: storyBudget(t)}

@@ -69,7 +69,7 @@ func TestViewsMayCloseWhileTheyAreCheckpointed(t *testing.T) {
 	goOn = sync.OnceFunc(func() {
 		require.NoError(t, v.Close())
 		require.NoError(t, db.Compact())
-		require.NoError(t, db.janitor.close())
+		require.NoError(t, db.obsolete.close())
 	})
 	require.NoError(t, v.Checkpoint(t.Context(), "copy"))
 	goOn = nil

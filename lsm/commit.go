@@ -19,9 +19,9 @@ func (db *DB) commit(c *version.Change) error {
 		return err
 	}
 	db.owner.Lock()
-	if db.failed != nil {
+	if db.status.failed != nil {
 		defer db.owner.Unlock()
-		return db.failed
+		return db.status.failed
 	}
 	before := db.versions.Current().Tree // whoever changes it holds the mutex
 	next, err := before.Apply(c)
@@ -59,7 +59,7 @@ func (db *DB) fillIn(e *manifest.Edit, flushed []*version.SealedRun) {
 		e.Flushed = flushed[0].Number
 	}
 	e.NextFile, e.NextRun = db.nextFile, db.activeRun
-	e.FirstLog = db.firstLog(e.Flushed)
+	e.FirstLog = db.logs.first(e.Flushed, db.nextFile)
 }
 
 // settleManifest begins a new manifest if the one there is is in doubt. The mutex
@@ -69,7 +69,7 @@ func (db *DB) settleManifest() error {
 		return nil
 	}
 	db.owner.Lock()
-	failed := db.failed
+	failed := db.status.failed
 	db.owner.Unlock()
 	if failed != nil {
 		return failed
@@ -100,7 +100,7 @@ func (db *DB) giveUpTables(files ...*version.File) (err error) {
 		db.manifest.GiveUp(directory.TableName(f.Number))
 	}
 	db.owner.Lock()
-	failed := db.failed != nil
+	failed := db.status.failed != nil
 	db.owner.Unlock()
 	if !failed {
 		db.manifest.RemoveUnnamed()
@@ -118,7 +118,7 @@ func (db *DB) adoptChange(c *version.Change, next *version.Tree) {
 			db.o.Budget.leave(r)
 		}
 		db.versions.Install(db.versions.Current().Without(len(c.Flushed), next))
-		db.replaceRuns(c.Flushed, c.Added[0])
+		db.pins.replaceRuns(&db.versions, c.Flushed, c.Added[0])
 	}
 	db.progress.Broadcast()
 }

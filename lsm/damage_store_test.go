@@ -72,14 +72,14 @@ func cutOffWithLogs(t *testing.T, s *story) (left *vfstest.Mem, floor int) {
 		put("a:4", strings.Repeat("fill ", 80)), add("b:1", "z"), batchOf("b:", "batch"),
 		put("c:2", strings.Repeat("large ", storyLarge/5)), del("a:2"), delRange("c", "d"), put("c:3", "new"),
 	} {
-		log := s.db.logNumber
+		log := s.db.logs.number
 		require.NoError(t, step(s))
-		if s.db.logNumber > log {
+		if s.db.logs.number > log {
 			floor = s.acked - 1 // the log ended before this write, or with it
 		}
 	}
 	require.Positive(t, floor)
-	require.NoError(t, s.db.log.Flush())
+	require.NoError(t, s.db.logs.w.Flush())
 	left = s.disk().CrashClone(vfstest.CrashOptions{Keep: 1})
 	s.db.manifest.Unlock()
 	require.NoError(t, s.db.Close())

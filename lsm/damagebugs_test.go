@@ -52,11 +52,11 @@ func makeRotated(t *testing.T) *vfstest.Mem {
 	db, err := Open("db", o)
 	require.NoError(t, err)
 	db.manifest.Lock() // the flusher gets no further
-	first := db.logNumber
+	first := db.logs.number
 	for _, key := range []string{"aa:1", "aa:2", "aa:3"} {
 		require.NoError(t, db.Put([]byte(key), bytes.Repeat([]byte(key), 40)))
 	}
-	require.Greater(t, db.logNumber, first)
+	require.Greater(t, db.logs.number, first)
 	left := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	db.manifest.Unlock()
 	require.NoError(t, db.Close())

@@ -6,19 +6,17 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/gaps"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
-	"github.com/weirstate/weir/wal"
 )
 
-// DB is a store in a directory.
+// DB is a store in a directory. It wires the rooms below it together; a concern with
+// fields of its own is a type, which says its lock.
 //
 // It has one owner, the goroutine that writes; its lock is then never waited for.
 // Two goroutines of the store's own work beside it: one flushes, one compacts.
@@ -28,72 +26,46 @@ import (
 type DB struct {
 	o          Options
 	ownsBudget bool
-	dir        *directory.Directory
+	identity   [16]byte
+	dir        *directory.Directory // checked before a file is made or removed, and before an edit
 	tables     *version.TableStore
 	compaction compaction.Config
-	identity   [16]byte
 
 	// owner has the lock of the store, which guards what follows down to the
 	// next blank line, and the frames of its tables in the cache.
-	owner         sstable.Owner
-	versions      version.Set
-	active        runTable
-	activeRun     uint64
-	writes        uint64 // counts them, for iterators
-	extraReadCost int64  // see Shape.ExtraReadCost
-	// activeBytes is what active takes, as far as the budget was told. Others read it.
-	activeBytes atomic.Int64
+	owner       sstable.Owner
+	versions    version.Set
+	active      activeMemtable
+	activeBytes atomic.Int64 // what active takes, as far as the budget was told; others read it
+	activeRun   uint64
+	flushedRun  uint64 // newest run in the tree
 	nextFile    uint64
-	flushedRun  uint64        // newest run in the tree
-	wantedRun   uint64        // newest that somebody waits for to be there
-	runAge      time.Duration // that a sealed run waits for others at the most
-	lastSeal    time.Time     // when active began, or the store was opened
-	quietTime   time.Duration // see minQuietTime
-	views       map[*View]bool
-	walks       []*walk       // open
-	probe       run.Probe     // scratch of the operation under way
-	finding     run.Finding   // the same
-	viewed      run.Finding   // of views: what Peek has returned may be in the other
-	passing     bool          // a finding has memory that may be released before the next call
-	peeked      []byte        // what Peek has put together
-	idle        []*walk       // of prefixes, closed, whose memory is used again
-	gaps        gaps.Gaps     // of prefixes
-	passed      int64         // entries of runs that walks of prefixes have come to
-	unpaid      int64         // bytes written since the last payment: see pay
-	debt        time.Duration // not slept yet
-	closing     bool          // Close was called: nothing is written any more
-	closed      bool
-	shut        atomic.Bool // closed, for iterators, which look without the lock
-	released    bool        // what is left are iterators that are open
-	failed      error       // why nothing can be written any more
-	stuck       error       // why the last flush failed, nil if it did not
-	damaged     bool        // no compaction is tried any more
-	progress    sync.Cond   // flushes, compactions and failures, on the lock
+	writes      uint64 // counts them, for iterators
+	gaps        gaps.Gaps
+	scratch     readScratch
+	pins        pins
+	throttle    writeThrottle
+	flushes     flushPolicy
+	logs        logSet
+	status      status
+	progress    sync.Cond // flushes, compactions and failures
 
-	log       *wal.Writer // nil if there is none
-	logNumber uint64      // 0 between a log that could not be written and the next
-	logs      []oldLog
-	logHead   [32]byte
-	logLost   error // ErrStalled: why nothing is written to the log; see loseLog
-
-	manifest manifest.Manifest
-	janitor  janitor
-	counters counters
-	panics   *eventPanics
-
-	ctx       context.Context // ends with the store
-	stop      context.CancelFunc
+	manifest  manifest.Manifest // has a mutex, taken before the lock of the store
+	obsolete  obsoleteFiles
 	flusher   worker
-	compactor worker
-	workers   sync.WaitGroup
-	// compacting is held by whoever compacts: the worker, or Compact.
-	compacting sync.Mutex
+	compactor compactor
+	counters  counters
+	panics    *eventPanics
+
+	ctx     context.Context // ends with the store
+	stop    context.CancelFunc
+	workers sync.WaitGroup
 }
 
 // enter takes the lock for an operation. It is released if there is an error.
 func (db *DB) enter() error {
 	db.owner.Lock()
-	if db.closed {
+	if db.status.closed {
 		db.owner.Unlock()
 		return ErrClosed
 	}
@@ -106,19 +78,11 @@ func (db *DB) enterToWrite() error {
 	if err := db.enter(); err != nil {
 		return err
 	}
-	if err := db.mayWrite(); err != nil {
+	if err := db.status.checkWritable(); err != nil {
 		db.owner.Unlock()
 		return err
 	}
 	return nil
-}
-
-// mayWrite says why nothing can be written, at first or after the lock was released.
-func (db *DB) mayWrite() error {
-	if db.closing {
-		return ErrClosed
-	}
-	return db.failed
 }
 
 // stopIfLost makes it final that the lock of the directory is lost. The lock of the
@@ -138,12 +102,12 @@ func (db *DB) fail(err error) error {
 }
 
 func (db *DB) failLocked(err error) error {
-	if db.failed == nil {
-		db.failed = fmt.Errorf("%w: %w", ErrFailed, err)
-		db.o.Events.Failed(db.failed)
+	if db.status.failed == nil {
+		db.status.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		db.o.Events.Failed(db.status.failed)
 		db.progress.Broadcast()
 	}
-	return db.failed
+	return db.status.failed
 }
 
 // newFileNumber gives out a number.
@@ -170,29 +134,29 @@ func (db *DB) close(discard bool) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
-	if db.closing {
+	if db.status.closing {
 		db.owner.Unlock()
 		return ErrClosed
 	}
-	db.closing = true // before the last seal, so that no write comes after it
-	left := db.leftOpen()
+	db.status.closing = true // before the last seal, so that no write comes after it
+	left := db.pins.leftOpen()
 	var err error
 	if !discard {
-		if err = db.failed; err == nil {
+		if err = db.status.failed; err == nil {
 			if err = db.guard(db.flushAll); isPanic(err) {
 				err = db.failLocked(err)
 			}
 		}
 	}
-	db.closed = true
-	db.shut.Store(true)
+	db.status.closed = true
+	db.status.shut.Store(true)
 	db.progress.Broadcast()
 	db.owner.Unlock()
 
 	db.stop()
 	db.workers.Wait()
-	db.compacting.Lock() // a Compact may be under way
-	defer db.compacting.Unlock()
+	db.compactor.running.Lock() // a Compact may be under way
+	defer db.compactor.running.Unlock()
 	return errors.Join(db.lostByClose(err), left, db.release(discard), db.panics.err())
 }
 
@@ -216,7 +180,7 @@ func (db *DB) release(discard bool) (err error) {
 	complete := err == nil && db.isComplete()
 	err = errors.Join(lost, err)
 	db.owner.Lock()
-	for v := range db.views {
+	for v := range db.pins.views {
 		v.abandon()
 	}
 	// Iterators that are open may be in use by others: what they pin stays until
@@ -224,14 +188,14 @@ func (db *DB) release(discard bool) (err error) {
 	db.forgetActive()
 	err = errors.Join(err, releaseTable(db.active.Table))
 	db.owner.Unlock()
-	db.janitor.keepFiles() // from here on they are those of the tree
+	db.obsolete.keepFiles() // from here on they are those of the tree
 	db.owner.Lock()
 	db.versions.Unref(db.versions.Current())
 	db.gaps.Clear()
-	db.released = true
-	unused := len(db.walks) == 0
+	db.status.released = true
+	unused := len(db.pins.walks) == 0
 	db.owner.Unlock()
-	err = errors.Join(err, db.janitor.close(), db.closeManifest(discard, complete))
+	err = errors.Join(err, db.obsolete.close(), db.closeManifest(discard, complete))
 	if unused {
 		err = errors.Join(err, db.letGoOfBudget())
 	}
@@ -243,7 +207,7 @@ func (db *DB) release(discard bool) (err error) {
 func (db *DB) isComplete() bool {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	return db.failed == nil && db.isStill()
+	return db.status.failed == nil && db.isStill()
 }
 
 // report tells of an error that harms nobody.

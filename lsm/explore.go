@@ -5,10 +5,10 @@ import (
 	"github.com/weirstate/weir/lsm/internal/gaps"
 )
 
-// noteWrite keeps the gaps right after an operation on the key of db.probe. The lock is
+// noteWrite keeps the gaps right after an operation on the key of db.scratch.probe. The lock is
 // held.
 func (db *DB) noteWrite(kind run.Kind) {
-	g, p := &db.gaps, &db.probe
+	g, p := &db.gaps, &db.scratch.probe
 	switch kind {
 	case run.Set, run.Append:
 		g.Cut(p)

@@ -137,7 +137,7 @@ func (o *ordeal) inspect() {
 func (db *DB) mayWriteNow() error {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	return db.mayWrite()
+	return db.status.checkWritable()
 }
 
 // readsOfStories are the ways to read a store.

@@ -37,8 +37,8 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 		defer db.owner.Unlock()
 		db.progress.Broadcast()
 	})()
-	db.stuck = nil // it may be otherwise now
-	db.wantedRun = max(db.wantedRun, number)
+	db.status.stuck = nil // it may be otherwise now
+	db.flushes.want(number)
 	db.flusher.wake()
 	for {
 		memory := db.versions.Current().Memory
@@ -46,14 +46,14 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 			return nil
 		}
 		switch {
-		case db.closed:
+		case db.status.closed:
 			return ErrClosed
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case db.failed != nil:
-			return db.failed
-		case db.stuck != nil:
-			return db.stuck
+		case db.status.failed != nil:
+			return db.status.failed
+		case db.status.stuck != nil:
+			return db.status.stuck
 		}
 		db.progress.Wait()
 	}
@@ -85,7 +85,7 @@ func (db *DB) flushDue() (more bool, err error) {
 // finds them sorted, which sorts under the lock what is not.
 func (db *DB) sortRuns() {
 	db.owner.Lock()
-	if db.failed != nil {
+	if db.status.failed != nil {
 		db.owner.Unlock()
 		return
 	}
@@ -105,9 +105,9 @@ func (db *DB) sortRuns() {
 func (db *DB) reportFlush(err error) {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	db.stuck = nil
+	db.status.stuck = nil
 	if err != nil {
-		db.stuck = fmt.Errorf("%w: %w", ErrStalled, err)
+		db.status.stuck = fmt.Errorf("%w: %w", ErrStalled, err)
 		db.o.Events.FlushFailed(err)
 	}
 	db.progress.Broadcast()

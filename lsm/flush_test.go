@@ -29,7 +29,7 @@ func waiting(t *testing.T, runs int) *DB {
 func setRunAge(db *DB, age time.Duration) {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	db.runAge = age
+	db.flushes.runAge = age
 }
 
 func TestSmallRunsAreFlushedTogether(t *testing.T) {

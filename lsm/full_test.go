@@ -101,7 +101,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("a"), []byte("1")))
-		log, number := db.log, db.logNumber
+		log, number := db.logs.w, db.logs.number
 		full.Store(true)
 		value := bytes.Repeat([]byte("v"), 70<<10) // more than the buffer
 		require.ErrorIs(t, db.Put([]byte("b"), value), ErrStalled)
@@ -121,8 +121,8 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 		untilNil(t, func() error { return db.Put([]byte("b"), value) })
 		names, err := mem.List("db")
 		require.NoError(t, err)
-		require.Equal(t, []uint64{db.logNumber}, directory.LogNumbers(names, 1))
-		require.Greater(t, db.logNumber, number)
+		require.Equal(t, []uint64{db.logs.number}, directory.LogNumbers(names, 1))
+		require.Greater(t, db.logs.number, number)
 		require.NoError(t, db.Close())
 		requireHolds(t, Options{FS: mem}, storyState{"a": "1", "b": string(value)})
 	}

@@ -65,9 +65,9 @@ func (q *queue) remove(prefix, i int) {
 
 // passing returns how many entries are passed meanwhile.
 func (q *queue) passing(do func()) int {
-	before := q.db.passed
+	before := q.db.scratch.passed
 	do()
-	return int(q.db.passed - before)
+	return int(q.db.scratch.passed - before)
 }
 
 // first requires the first number of a prefix, -1 for none, and returns its cost.

@@ -264,16 +264,16 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 	for _, g := range goldenRecords {
 		require.NoError(t, g.write(db), g.file)
 	}
-	require.NoError(t, db.log.Flush())
+	require.NoError(t, db.logs.w.Flush())
 	var records [][]byte
-	_, err = wal.Read(context.Background(), mem, db.dir.Join(directory.LogName(db.logNumber)), func(r []byte, _ int64) error {
+	_, err = wal.Read(context.Background(), mem, db.dir.Join(directory.LogName(db.logs.number)), func(r []byte, _ int64) error {
 		records = append(records, bytes.Clone(r))
 		return nil
 	})
 	require.NoError(t, err)
 	golden(t, "v1-log.record", goldenHead(goldenIdentity, 2))
 	golden(t, "v1-log.record", firstRecord([16]byte([]byte(goldenIdentity)), 2))
-	require.Equal(t, goldenHead(string(db.identity[:]), db.logNumber), records[0])
+	require.Equal(t, goldenHead(string(db.identity[:]), db.logs.number), records[0])
 	records = records[1:]
 	require.Len(t, records, len(goldenRecords))
 	for i, g := range goldenRecords {

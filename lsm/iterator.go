@@ -34,7 +34,7 @@ func (it *Iterator) isOpen() bool {
 
 // checkOpen returns ErrClosed if the iterator, or the store of a scan, is closed.
 func (it *Iterator) checkOpen() error {
-	if w := it.walk; w == nil || w.db.shut.Load() {
+	if w := it.walk; w == nil || w.db.status.shut.Load() {
 		return ErrClosed
 	}
 	return nil
@@ -114,6 +114,6 @@ func (db *DB) scan(v *version.Version, newest uint64, within run.Range, opened c
 	w := &walk{db: db, within: within, version: v, run: newest, opened: opened}
 	w.openScan() // first: it calls functions of the options
 	v.Ref()
-	db.enterWalk(w)
+	db.pins.enterWalk(w)
 	return &Iterator{walk: w}
 }

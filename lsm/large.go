@@ -32,21 +32,21 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 	if err := db.seal(); err != nil {
 		return end, err
 	}
-	if db.logLost != nil {
+	if db.logs.lost != nil {
 		return end, db.refuse()
 	}
 	f, err := db.writeLarge(operations)
 	if err != nil {
 		return end, db.refuseLarge(err)
 	}
-	if db.log != nil {
+	if db.logs.w != nil {
 		if end, err = db.logLarge(f); err != nil {
 			return end, err
 		}
 	}
 	for _, op := range operations {
 		if op.kind != run.Delete { // nothing can look around yet
-			db.o.Split.Prepare(&db.probe, op.key)
+			db.o.Split.Prepare(&db.scratch.probe, op.key)
 			db.noteWrite(op.kind)
 		}
 	}
@@ -88,8 +88,8 @@ func (db *DB) logLarge(f *version.File) (end logEnd, err error) {
 	end, err = db.logRecord(manifest.AppendFileMeta([]byte{recordFile}, &f.FileMeta))
 	if err != nil {
 		db.report(f.Table.Close())
-		if n := len(db.logs); n > 0 && db.failed == nil {
-			db.logs[n-1].table = name
+		if db.status.failed == nil {
+			db.logs.keepTable(name)
 		}
 	}
 	return end, err

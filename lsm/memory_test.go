@@ -82,7 +82,7 @@ func TestIteratorsFollowFlushes(t *testing.T) {
 			NewMemtable: nil, Picker: quietPicker{},
 		})
 		require.NoError(t, err)
-		db.runAge = 1 << 40
+		db.flushes.runAge = 1 << 40
 		want := randomRuns(t, rng, db)
 		var it *Iterator
 		if round%2 == 0 {

@@ -52,7 +52,7 @@ func (db *DB) Metrics() (m Metrics) {
 	db.owner.Lock()
 	var panicked error // of a memtable: the figures are zero then
 	defer db.leave(&panicked)
-	if db.closed {
+	if db.status.closed {
 		return m
 	}
 	for level, files := range db.versions.Current().Tree.Levels {
@@ -62,7 +62,7 @@ func (db *DB) Metrics() (m Metrics) {
 	m.MemtableBytes = db.active.Bytes() + db.sealedBytes()
 	m.BudgetUsed, m.BudgetLimit = db.o.Budget.Used(), db.o.Budget.Limit()
 	// Flushing first: a flush wakes the compactor at its end.
-	m.Flushing = db.flusher.isBusy() || m.Sealed > 0 && db.failed == nil
+	m.Flushing = db.flusher.isBusy() || m.Sealed > 0 && db.status.failed == nil
 	m.Compacting = db.compactor.isBusy()
 	c := &db.counters
 	m.Flushes, m.Compactions = c.flushes.Load(), c.compactions.Load()

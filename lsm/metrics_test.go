@@ -25,7 +25,7 @@ func settled(t *testing.T, db *DB) {
 func setQuietTime(db *DB, d time.Duration) {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	db.quietTime = d
+	db.compactor.quietTime = d
 }
 
 func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
@@ -43,14 +43,14 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	settled(t, db)
 	require.Zero(t, db.Metrics().Sealed)
 
-	db.compacting.Lock()
+	db.compactor.running.Lock()
 	compacting := true
 	for range compaction.JoinRuns {
 		putAll(t, db, "a")
 		flushed(t, db)
 		compacting = compacting && db.Metrics().Compacting
 	}
-	db.compacting.Unlock()
+	db.compactor.running.Unlock()
 	require.True(t, compacting)
 	settled(t, db)
 	require.Less(t, tablesOf(db)[0], compaction.JoinRuns)
@@ -61,7 +61,7 @@ func TestStoresSettleOnceNothingWasWrittenForAWhile(t *testing.T) {
 	db := memoryStore(t, Options{})
 	setQuietTime(db, time.Hour)
 	db.owner.Lock()
-	db.lastSeal = db.lastSeal.Add(-2 * time.Hour) // it was opened long ago
+	db.compactor.lastSeal = db.compactor.lastSeal.Add(-2 * time.Hour) // it was opened long ago
 	db.owner.Unlock()
 	for range 2 {
 		putAll(t, db, "a", "b")

@@ -48,20 +48,23 @@ func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error)
 // newDB returns a store that has nothing yet.
 func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
-		o: o, ownsBudget: ownsBudget, dir: directory.New(o.FS, dir),
-		nextFile: 1, activeRun: 1, runAge: maxRunAge, lastSeal: time.Now(), quietTime: minQuietTime,
-		views: make(map[*View]bool), panics: &eventPanics{}, gaps: gaps.New(&o.Budget.gapBytes, o.Budget.Limit()/gapShare),
+		o: o, ownsBudget: ownsBudget, dir: directory.New(o.FS, dir), nextFile: 1, activeRun: 1,
+		gaps: gaps.New(&o.Budget.gapBytes, o.Budget.Limit()/gapShare), panics: &eventPanics{},
 	}
+	db.pins.views = make(map[*View]bool)
+	db.flushes.memtableBytes, db.flushes.runAge = o.MemtableBytes, maxRunAge
+	db.compactor.lastSeal, db.compactor.quietTime = time.Now(), minQuietTime
 	db.o.Events = o.Events.guarded(db.panics)
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
 	db.owner.Mutex = &sync.Mutex{}
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.progress.L = &db.owner
 	db.manifest.Init(db.dir, db.report)
-	db.janitor.init(db)
 	db.tables = version.NewTableStore(db.dir, &db.owner, o.tables())
 	db.compaction = db.compactionConfig()
-	db.versions = version.NewSet(db.releaseRun, db.janitor.add)
+	db.obsolete.init(db.tables, db.o.Events.TableRemoved)
+	db.logs.init(db.dir, o.Log, db.report)
+	db.versions = version.NewSet(db.releaseRun, db.obsolete.add)
 	db.active = db.newTable()
 	return db
 }
@@ -106,7 +109,7 @@ func (db *DB) open(ctx context.Context) (err error) {
 	}
 	db.workers.Add(2)
 	go db.work(&db.flusher, db.flushDue, db.reportFlush)
-	go db.work(&db.compactor, db.compactDue, db.reportCompaction)
+	go db.work(&db.compactor.worker, db.compactDue, db.reportCompaction)
 	db.compactor.wake()
 	return nil
 }
@@ -134,7 +137,7 @@ func newIdentity() (id [16]byte) {
 
 // openTree opens all tables.
 func (db *DB) openTree(ctx context.Context, c *manifest.Catalog) error {
-	db.identity = c.Identity
+	db.identity, db.logs.store = c.Identity, c.Identity
 	db.nextFile, db.activeRun, db.flushedRun = c.NextFile, c.NextRun, c.Flushed
 	t := &version.Tree{}
 	for _, p := range c.Tables {
@@ -164,7 +167,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 		return err
 	}
 	if len(logs) > 0 {
-		db.logNumber = logs[0] // for the edits before they are replayed
+		db.logs.number = logs[0] // for the edits before they are replayed
 	}
 	// No number is given out that a file has: a manifest that got lost may
 	// have spoken of it.
@@ -188,7 +191,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 	// Runs that nothing is left of are in the tree as well as any.
 	db.activeRun = max(db.activeRun, db.flushedRun+1)
 	db.flushedRun = db.activeRun - 1
-	db.logNumber = 0
+	db.logs.number = 0
 	if db.o.Log != LogOff {
 		if err := db.openLog(); err != nil {
 			return err
@@ -224,8 +227,8 @@ func (db *DB) removeLeftovers() error {
 		return err
 	}
 	needed := map[string]bool{directory.ManifestName(db.manifest.Number()): true}
-	if db.log != nil {
-		needed[directory.LogName(db.logNumber)] = true
+	if db.logs.w != nil {
+		needed[directory.LogName(db.logs.number)] = true
 	}
 	for _, files := range db.versions.Current().Tree.Levels {
 		for _, f := range files {
@@ -247,7 +250,7 @@ func (db *DB) giveUp() error {
 	if !db.dir.IsTaken() {
 		return errors.Join(releaseTable(db.active.Table), db.letGoOfBudget())
 	}
-	db.closed = true
+	db.status.closed = true
 	return db.release(true)
 }
 

@@ -161,7 +161,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 	}
 	db, err := Open("db", o)
 	require.NoError(t, err)
-	db.runAge = time.Hour
+	db.flushes.runAge = time.Hour
 	for _, key := range []string{"aa:1", "aa:2", "bb:1"} {
 		require.NoError(t, db.Append([]byte(key), []byte("old")))
 		require.NoError(t, db.Flush())
@@ -178,7 +178,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 	}
 	waitFor(t, "the lock is free", db.owner.TryLock)
 	db.owner.Unlock()
-	if !db.closed {
+	if !db.status.closed {
 		_, _, err := db.Get([]byte("aa:2"), nil)
 		require.NoError(t, err)
 		writeErr := db.Put([]byte("cc:1"), []byte("x"))

@@ -44,8 +44,8 @@ func halves(t *testing.T, disk vfs.FS) (*DB, map[string]string) {
 // compactPart brings files to level 1, up to the first border of partitions.
 func compactPart(t *testing.T, db *DB, files []*version.File) error {
 	t.Helper()
-	db.compacting.Lock()
-	defer db.compacting.Unlock()
+	db.compactor.running.Lock()
+	defer db.compactor.running.Unlock()
 	pick := Pick{To: 1, Share: 1e-9}
 	for _, f := range files {
 		pick.Files = append(pick.Files, f.Number)
@@ -67,10 +67,10 @@ func (p inParts) Pick(s Shape) *Pick {
 
 // waitForJanitor waits until files are gone that nobody refers to.
 func waitForJanitor(db *DB) {
-	db.janitor.mu.Lock()
-	defer db.janitor.mu.Unlock()
-	for db.janitor.working {
-		db.janitor.idle.Wait()
+	db.obsolete.mu.Lock()
+	defer db.obsolete.mu.Unlock()
+	for db.obsolete.working {
+		db.obsolete.idle.Wait()
 	}
 }
 
@@ -169,10 +169,10 @@ func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
 		}
 		flushed(t, db)
 	}
-	db.compacting.Lock()
+	db.compactor.running.Lock()
 	now := treeOf(db)
 	err = db.compact(now, Pick{Files: []uint64{now.Levels[0][0].Number, now.Levels[0][1].Number}, To: 1, Share: 0.5})
-	db.compacting.Unlock()
+	db.compactor.running.Unlock()
 	require.NoError(t, err)
 	require.Equal(t, "[a/1,b/2\x00) ", boundsOf(db, 1)) // half ends at b/1
 	require.Equal(t, "[c,c/1\x00) [c,c/1\x00) ", boundsOf(db, 0))
@@ -182,12 +182,12 @@ func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
 
 func TestSharesThatCannotBeAreRefused(t *testing.T) {
 	db, want := halves(t, vfstest.NewMem(vfstest.MemOptions{}))
-	db.compacting.Lock()
+	db.compactor.running.Lock()
 	for _, share := range []float64{-0.1, 1.1, math.NaN(), math.Inf(1)} {
 		now := treeOf(db)
 		require.ErrorIs(t, db.compact(now, Pick{Files: []uint64{now.Levels[0][0].Number}, Share: share}), ErrOption)
 	}
-	db.compacting.Unlock()
+	db.compactor.running.Unlock()
 	requireContent(t, db, want)
 	require.NoError(t, db.Close())
 }

@@ -190,10 +190,10 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 		goOn <- struct{}{}
 	}()
 	db.owner.Lock()
-	all := db.log.Size()
+	all := db.logs.w.Size()
 	db.owner.Unlock()
 	waited := make(chan error, 1)
-	go func() { waited <- logEnd{db.log, all, db}.sync() }()
+	go func() { waited <- logEnd{db.logs.w, all, db}.sync() }()
 	select {
 	case <-waited: // it did not wait for the sync that is held
 		requireSurvives(t, o, mem, "one")
@@ -201,10 +201,10 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	case <-ended:
 	}
 	two := put("two") // after the sync has ended on the disk, before that is taken down
-	for db.log.Size() == all {
+	for db.logs.w.Size() == all {
 		time.Sleep(time.Millisecond)
 	}
-	require.NoError(t, db.log.Flush())
+	require.NoError(t, db.logs.w.Flush())
 	goOn <- struct{}{}
 	require.NoError(t, <-one)
 	require.NoError(t, <-waited)
@@ -226,13 +226,13 @@ func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 	db.owner.Unlock()
 	require.NoError(t, err)
 	db.owner.Lock()
-	number := db.logNumber
+	number := db.logs.number
 	db.owner.Unlock()
 	for followed := false; !followed; {
 		require.NoError(t, db.Put([]byte("filling"), make([]byte, 150)))
 		require.NoError(t, db.Seal())
 		db.owner.Lock()
-		followed = db.logNumber != number
+		followed = db.logs.number != number
 		db.owner.Unlock()
 	}
 	require.ErrorIs(t, end.log.SyncTo(end.end), fs.ErrClosed)

@@ -52,9 +52,9 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 		settled(t, db)
 		locked := false
 		meanwhile := func() {
-			locked = !db.compacting.TryLock()
+			locked = !db.compactor.running.TryLock()
 			if !locked {
-				db.compacting.Unlock()
+				db.compactor.running.Unlock()
 			}
 			err = errors.Join(db.Delete([]byte("b")), db.Flush(), db.Delete([]byte("c")), db.Seal())
 		}
@@ -120,8 +120,8 @@ func TestBug29DeletesGoWithWhatTheyDelete(t *testing.T) {
 // compactRuns joins runs of level 0, by their places there.
 func compactRuns(t *testing.T, db *DB, places ...int) {
 	t.Helper()
-	db.compacting.Lock()
-	defer db.compacting.Unlock()
+	db.compactor.running.Lock()
+	defer db.compactor.running.Unlock()
 	now := treeOf(db)
 	pick := Pick{To: 0}
 	for _, at := range places {

@@ -44,7 +44,7 @@ func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 		}
 		flushed(t, db)
 		settled(t, db)
-		require.NoError(t, db.janitor.close())
+		require.NoError(t, db.obsolete.close())
 		current, all := u.files()
 		if len(all) > len(current) {
 			kept++
@@ -74,8 +74,8 @@ type usage struct {
 
 // compact carries out any pick that is in order.
 func (u *usage) compact() {
-	u.db.compacting.Lock() // the worker drops what is covered
-	defer u.db.compacting.Unlock()
+	u.db.compactor.running.Lock() // the worker drops what is covered
+	defer u.db.compactor.running.Unlock()
 	u.db.owner.Lock()
 	shape := u.db.shape()
 	u.db.owner.Unlock()

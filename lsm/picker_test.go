@@ -31,8 +31,8 @@ func treeOf(db *DB) *version.Tree {
 
 // compactLevels brings all tables of levels to another one.
 func compactLevels(t testing.TB, db *DB, to int, levels ...int) {
-	db.compacting.Lock()
-	defer db.compacting.Unlock()
+	db.compactor.running.Lock()
+	defer db.compactor.running.Unlock()
 	pick := Pick{To: to}
 	now := treeOf(db)
 	for _, level := range levels {
@@ -265,7 +265,7 @@ func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
 	flushed(t, db)
 	compactLevels(t, db, 2, 0)
 	require.Equal(t, "[a,a\x00) [b,b\x00) [c,c\x00) ", boundsOf(db, 2))
-	db.compacting.Lock() // the worker would do it
+	db.compactor.running.Lock() // the worker would do it
 	putAll(t, db, "b")
 	flushed(t, db)
 	putAll(t, db, "b", "c")
@@ -275,7 +275,7 @@ func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
 	flushed(t, db)
 	covered := treeOf(db).Covered()
 	require.NoError(t, db.dropFiles(covered))
-	db.compacting.Unlock()
+	db.compactor.running.Unlock()
 	require.Len(t, covered, 2)
 	require.Equal(t, "[b,c) [b,c\x00) ", boundsOf(db, 0), "its own run, and one that has more, stay")
 	require.Equal(t, "[a,a\x00) [c,c\x00) ", boundsOf(db, 2))

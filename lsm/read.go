@@ -13,10 +13,10 @@ func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
 		return dst, false, err
 	}
 	defer db.leave(&err)
-	if err := db.find(&db.finding, db.versions.Current(), true, key); err != nil {
+	if err := db.find(&db.scratch.finding, db.versions.Current(), true, key); err != nil {
 		return dst, false, err
 	}
-	return db.found(&db.finding, dst)
+	return db.found(&db.scratch.finding, dst)
 }
 
 // found adds what find has gathered to dst.
@@ -44,16 +44,16 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 
 // peek is Peek under the lock.
 func (db *DB) peek(key []byte) (value []byte, found bool, err error) {
-	if err := db.find(&db.finding, db.versions.Current(), true, key); err != nil {
+	if err := db.find(&db.scratch.finding, db.versions.Current(), true, key); err != nil {
 		return nil, false, err
 	}
-	if whole, ok := db.finding.Whole(); ok && !db.passing && db.o.checkWhole(db.finding.Size()) == nil {
+	if whole, ok := db.scratch.finding.Whole(); ok && !db.scratch.passing && db.o.checkWhole(db.scratch.finding.Size()) == nil {
 		db.owner.Keep()
 		return whole, true, nil
 	}
-	value, found, err = db.found(&db.finding, db.peeked[:0])
+	value, found, err = db.found(&db.scratch.finding, db.scratch.peeked[:0])
 	if cap(value) <= maxPeeked {
-		db.peeked = value
+		db.scratch.peeked = value
 	}
 	return value, found, err
 }
@@ -64,9 +64,9 @@ const maxPeeked = 1 << 20
 // find gathers what a version has of a key, with or without the active memtable.
 // The lock is held.
 func (db *DB) find(f *run.Finding, v *version.Version, active bool, key []byte) (err error) {
-	p := &db.probe
+	p := &db.scratch.probe
 	f.Reset()
-	db.passing = false
+	db.scratch.passing = false
 	if int64(len(key)) > db.o.MaxKeySize {
 		return nil // nobody can have written it
 	}
@@ -74,7 +74,7 @@ func (db *DB) find(f *run.Finding, v *version.Version, active bool, key []byte) 
 	if active {
 		last := db.active.Get(p, f)
 		// Other stores of the budget may have the memtable sealed, and flushed, at any time.
-		db.passing = !db.ownsBudget && f.Exists()
+		db.scratch.passing = !db.ownsBudget && f.Exists()
 		if last {
 			return nil
 		}
@@ -83,7 +83,7 @@ func (db *DB) find(f *run.Finding, v *version.Version, active bool, key []byte) 
 		var last bool
 		if r.Table != nil {
 			last = r.Table.Get(p, f)
-			db.passing = f.Exists()
+			db.scratch.passing = f.Exists()
 		} else {
 			last, err = r.File.Table.Get(p, f)
 		}
@@ -93,31 +93,12 @@ func (db *DB) find(f *run.Finding, v *version.Version, active bool, key []byte) 
 	}
 	before := f.Pieces()
 	err = db.findInTree(f, v.Tree)
-	db.addReadCost(f.Pieces() - before - 1)
+	db.compactor.addReadCost(f.Pieces() - before - 1)
 	return err
 }
 
-// addReadCost counts tables that a read had to look into besides the first. Now and
-// then the compactor may look whether it has become worth its while to join
-// them. The lock is held.
-func (db *DB) addReadCost(n int) {
-	if n <= 0 {
-		return
-	}
-	before := db.extraReadCost
-	db.extraReadCost += int64(n)
-	if db.extraReadCost/unseenReadCost != before/unseenReadCost {
-		db.compactor.wake()
-	}
-}
-
-// unseenReadCost is how many there may be until the compactor looks: so few that
-// it looks long before they pay for a small table, and so many that looking costs
-// nothing.
-const unseenReadCost = 4096
-
 func (db *DB) findInTree(f *run.Finding, t *version.Tree) error {
-	p := &db.probe
+	p := &db.scratch.probe
 	for _, file := range t.Levels[0] {
 		if !file.Bounds.Contains(p.Key) {
 			continue

@@ -170,7 +170,7 @@ type recovery struct {
 	db     *DB
 	ctx    context.Context // of opening
 	active uint64
-	memory runTable
+	memory activeMemtable
 	probe  run.Probe
 }
 
@@ -202,7 +202,7 @@ func (r *recovery) endRun() error {
 		return context.Cause(r.ctx)
 	}
 	table := r.memory
-	r.memory = runTable{}
+	r.memory = activeMemtable{}
 	table.Seal()
 	return r.db.adopt(&version.SealedRun{Number: r.active, Table: table})
 }

@@ -71,8 +71,8 @@ func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
 // level 1 together. The worker drops no table under them meanwhile.
 func deleteSome(t *testing.T, db *DB, rng *rand.Rand) (ranges run.Ranges, v *View) {
 	t.Helper()
-	db.compacting.Lock()
-	defer db.compacting.Unlock()
+	db.compactor.running.Lock()
+	defer db.compactor.running.Unlock()
 	for range 1 + rng.IntN(3) {
 		from := byte('a' + rng.IntN(5))
 		r := run.Range{From: []byte{from}, To: []byte{from + 1 + byte(rng.IntN(3))}}

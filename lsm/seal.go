@@ -37,8 +37,8 @@ func (db *DB) seal() error {
 // sealToRead makes all that was written runs, for views and scans. A store that
 // has failed cannot seal, and need not if nothing was written since it last did.
 func (db *DB) sealToRead() error {
-	if db.active.Len() > 0 && db.failed != nil {
-		return db.failed
+	if db.active.Len() > 0 && db.status.failed != nil {
+		return db.status.failed
 	}
 	return db.seal()
 }
@@ -46,19 +46,19 @@ func (db *DB) sealToRead() error {
 // beginRun begins the next run behind one that has ended.
 func (db *DB) beginRun(ended *version.SealedRun) error {
 	db.versions.Install(db.versions.Current().WithRun(ended))
-	db.lastSeal = time.Now()
+	db.compactor.lastSeal = time.Now()
 	db.activeRun++
 	db.flusher.wake()
 	db.wakeWhenOld()
-	if db.log == nil || db.logLost != nil {
+	if db.logs.w == nil || db.logs.lost != nil {
 		return nil
 	}
 	rotated, err := db.rotateLog()
 	if err == nil && !rotated {
-		err = db.logRun()
+		err = db.logs.beginRun(db.activeRun)
 	}
 	if err != nil {
 		_ = db.loseLog(err)
 	}
-	return db.failed // a log that is lost does not undo the seal
+	return db.status.failed // a log that is lost does not undo the seal
 }

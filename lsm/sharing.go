@@ -46,7 +46,7 @@ func (db *DB) forgetActive() {
 // not while it waits.
 func (db *DB) share() error {
 	b := db.o.Budget
-	db.giveBack()
+	db.shrinkCache()
 	quarter := b.Limit() / 4
 	active := b.activeBytes.Load() > quarter
 	if !active && b.sealedBytes.Load() <= quarter || !b.isShared() {
@@ -67,7 +67,7 @@ func (db *DB) share() error {
 	if b.sealedBytes.Load() > quarter {
 		db.waitForOthers(quarter)
 	}
-	return db.mayWrite()
+	return db.status.checkWritable()
 }
 
 // waitForOthers waits until the sealed memtables of all stores take no more than so many
@@ -83,13 +83,13 @@ func (db *DB) waitForOthers(bytes int64) {
 
 // sealAndFlush seals the active memtable, to be flushed at once. The lock is held.
 func (db *DB) sealAndFlush() error {
-	if err := db.mayWrite(); err != nil {
+	if err := db.status.checkWritable(); err != nil {
 		return err
 	}
 	if err := db.seal(); err != nil {
 		return err
 	}
-	db.wantedRun = max(db.wantedRun, db.activeRun-1)
+	db.flushes.want(db.activeRun - 1)
 	db.flusher.wake()
 	return nil
 }
@@ -126,7 +126,7 @@ func (b *Budget) sealLargest() bool {
 func (db *DB) sealForOthers() (sealed bool) {
 	var err error // the store's own: it has failed then
 	defer db.leaveWrite(&err)
-	if db.closed || db.mayWrite() != nil || db.stuck != nil || db.active.Len() == 0 || len(db.versions.Current().Memory) >= maxSealedRuns {
+	if db.status.closed || db.status.checkWritable() != nil || db.status.stuck != nil || db.active.Len() == 0 || len(db.versions.Current().Memory) >= maxSealedRuns {
 		return false
 	}
 	err = db.sealAndFlush()
@@ -148,7 +148,7 @@ func (b *Budget) waitForFlushes(ctx context.Context, bytes int64) {
 		case <-freed:
 		case <-ctx.Done():
 			return
-		case <-time.After(maxLargePayment):
+		case <-time.After(maxLargeThrottle):
 			b.mu.Lock()
 			b.inVain = b.freed == freed
 			b.mu.Unlock()
@@ -176,18 +176,18 @@ func (s slots) take(ctx context.Context) error {
 // give gives a slot back.
 func (s slots) give() { <-s }
 
-// giveBack takes memory from the cache for the memtable to grow into. The cache
+// shrinkCache takes memory from the cache for the memtable to grow into. The cache
 // takes what the budget has, and when the memtable asks for more its own store's
 // lock is held, so that nobody could evict.
-func (db *DB) giveBack() {
+func (db *DB) shrinkCache() {
 	b := db.o.Budget
-	for range maxGivenBack {
+	for range maxShrinks {
 		if b.slabs.Used()+slab.Bytes <= b.slabs.Limit() || !b.cache.GiveBack(&db.owner) {
 			return
 		}
 	}
 }
 
-// maxGivenBack bounds how many slabs are taken back at a time: one is written
+// maxShrinks bounds how many slabs are taken back at a time: one is written
 // to in 16 payments.
-const maxGivenBack = 2
+const maxShrinks = 2

@@ -146,20 +146,20 @@ func closeView(s *story) error {
 func settle(s *story) error {
 	s.compactionFailed.Store(false)
 	s.db.owner.Lock()
-	s.db.wantedRun = s.db.activeRun - 1
+	s.db.flushes.wanted = s.db.activeRun - 1
 	s.db.owner.Unlock()
 	s.db.flusher.wake()
 	for {
 		s.db.owner.Lock()
-		stop := s.db.failed != nil || s.db.stuck != nil || s.db.damaged || s.compactionFailed.Load()
+		stop := s.db.status.failed != nil || s.db.status.stuck != nil || s.db.compactor.damaged || s.compactionFailed.Load()
 		idle := len(s.db.versions.Current().Memory) == 0
 		s.db.owner.Unlock()
 		if idle {
-			s.db.compacting.Lock()
+			s.db.compactor.running.Lock()
 			s.db.owner.Lock()
 			idle = s.db.o.Picker.Pick(s.db.shape()) == nil
 			s.db.owner.Unlock()
-			s.db.compacting.Unlock()
+			s.db.compactor.running.Unlock()
 		}
 		if stop || idle {
 			return nil

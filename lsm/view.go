@@ -28,7 +28,7 @@ func (db *DB) view(opened caller) (_ *View, err error) {
 		return nil, err
 	}
 	v := &View{db: db, run: db.activeRun - 1, version: db.versions.Current().Ref(), opened: opened}
-	db.views[v] = true
+	db.pins.views[v] = true
 	return v, nil
 }
 
@@ -46,7 +46,7 @@ func (v *View) Close() (err error) {
 func (v *View) abandon() {
 	v.db.versions.Unref(v.version)
 	v.version = nil
-	delete(v.db.views, v)
+	delete(v.db.pins.views, v)
 }
 
 // enter takes the lock of the store for an operation.
@@ -66,10 +66,10 @@ func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
 	}
 	db := v.db
 	defer db.leave(&err)
-	if err := db.find(&db.viewed, v.version, false, key); err != nil {
+	if err := db.find(&db.scratch.viewed, v.version, false, key); err != nil {
 		return dst, false, err
 	}
-	return db.found(&db.viewed, dst)
+	return db.found(&db.scratch.viewed, dst)
 }
 
 // Iterator walks the keys from from to to, excluded, in order; nil is the lowest

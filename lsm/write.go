@@ -1,12 +1,9 @@
 package lsm
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/weirstate/weir/internal/run"
-	"github.com/weirstate/weir/wal"
 )
 
 // Put gives a key a value. It is an ErrTooLarge if one of them is above its
@@ -92,35 +89,6 @@ func (o *Options) checkKey(key []byte) error {
 	return nil
 }
 
-// logEnd is how far a log must be on the disk for a write to have happened for
-// good. The zero value is nowhere.
-type logEnd struct {
-	log *wal.Writer
-	end int64
-	db  *DB
-}
-
-// sync waits for it. A log that was closed while the store is open was synced, or all
-// that was written to it is in the tree.
-func (e logEnd) sync() error {
-	if e.log == nil {
-		return nil
-	}
-	err := e.log.SyncTo(e.end)
-	if err == nil {
-		return nil
-	}
-	e.db.owner.Lock()
-	defer e.db.owner.Unlock()
-	switch {
-	case !errors.Is(err, fs.ErrClosed):
-		return e.db.failLocked(err)
-	case e.db.closed:
-		return ErrClosed
-	}
-	return e.db.failed
-}
-
 // write carries out one operation.
 func (db *DB) write(kind run.Kind, key, value []byte) error {
 	if err := db.o.checkSize(key, value); err != nil {
@@ -153,12 +121,12 @@ func (db *DB) apply(kind run.Kind, key, value []byte) (end logEnd, err error) {
 	if err := db.makeRoom(bytes); err != nil {
 		return end, err
 	}
-	if db.log != nil {
+	if db.logs.w != nil {
 		if end, err = db.logOp(kind, key, value); err != nil {
 			return end, err
 		}
 	}
-	db.active.apply(&db.o.Split, &db.probe, kind, key, value)
+	db.active.apply(&db.o.Split, &db.scratch.probe, kind, key, value)
 	db.writes++
 	db.noteWrite(kind)
 	return end, nil

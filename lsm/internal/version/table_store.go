@@ -89,10 +89,16 @@ func (s *TableStore) OpenRemainder(f *File, from []byte) (*File, error) {
 
 // Close closes a table that is in no tree. It takes the lock of the store.
 func (s *TableStore) Close(f *File) error {
+	_, err := s.Release(f)
+	return err
+}
+
+// Release closes a table that is in no tree, and reports whether it was the last virtual
+// table of its file. It takes the lock of the store.
+func (s *TableStore) Release(f *File) (last bool, err error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	_, err := f.Close()
-	return err
+	return f.Close()
 }
 
 // CloseTree closes the tables of a tree that is not used. It takes the lock of the store.

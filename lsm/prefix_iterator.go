@@ -47,36 +47,22 @@ func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
 	}
 	defer db.leave(&err)
 	w := db.liveWalk(prefix)
-	db.enterWalk(w)
+	db.pins.enterWalk(w)
 	return &Iterator{walk: w}, nil
 }
 
 // liveWalk returns a walk of a prefix. The lock is held.
 func (db *DB) liveWalk(prefix []byte) *walk {
-	w := db.idleWalk()
+	w := db.scratch.takeIdle()
+	if w == nil {
+		w = &walk{db: db}
+	}
+	w.err, w.begun = nil, false
 	l := &w.live
 	l.on = true
 	l.prefix = append(l.prefix[:0], prefix...)
 	db.o.Split.Prepare(&l.probe, l.prefix)
 	w.within = run.PrefixRange(l.prefix)
-	return w
-}
-
-// maxIdle is of how many walks the memory is kept: as many as are open at a time,
-// mostly.
-const maxIdle = 4
-
-// idleWalk returns a walk with the memory of one that is closed, if there is one.
-// The lock is held.
-func (db *DB) idleWalk() *walk {
-	n := len(db.idle)
-	if n == 0 {
-		return &walk{db: db}
-	}
-	w := db.idle[n-1]
-	db.idle[n-1] = nil
-	db.idle = db.idle[:n-1]
-	w.err, w.begun = nil, false
 	return w
 }
 
@@ -201,9 +187,9 @@ func (w *walk) closeSources() {
 		return
 	}
 	l := &w.live
-	w.db.addReadCost((l.runs - 1) * (seekReadCost + l.steps/stepsPerReadCost))
+	w.db.compactor.addReadCost((l.runs - 1) * (seekReadCost + l.steps/stepsPerReadCost))
 	l.runs, l.steps = 0, 0
-	w.db.passed += int64(w.merger.Passed)
+	w.db.scratch.passed += int64(w.merger.Passed)
 	w.merger.Passed = 0
 	for i := range w.merger.Sources {
 		s := &w.merger.Sources[i]
@@ -275,9 +261,7 @@ func (w *walk) last() []byte { return w.from[:len(w.from)-1] }
 func (w *walk) closeLive() error {
 	w.closeSources()
 	w.live.on = false
-	if len(w.db.idle) < maxIdle && cap(w.value)+cap(w.from)+cap(w.live.prefix) <= maxPeeked {
-		w.db.idle = append(w.db.idle, w)
-	}
+	w.db.scratch.keepIdle(w)
 	return nil
 }
 

@@ -3,28 +3,62 @@ package lsm
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// minQuietTime must pass without a write before a store counts as settled. What is
-// empty only because a checkpoint was just taken is written to again sooner.
+// minQuietTime must pass without a write before a store counts as settled. A memtable
+// emptied by a checkpoint usually receives writes within this time.
 const minQuietTime = 200 * time.Millisecond
 
-// isStill says whether all that was written is in tables. The lock is held.
-func (db *DB) isStill() bool { return db.active.Len() == 0 && len(db.versions.Current().Memory) == 0 }
+// compactor is the worker that compacts, and what it goes by.
+//
+// Thread safety: the lock of the store, but for running and the worker.
+type compactor struct {
+	worker
+	// running is held by whoever compacts: the worker, or Compact. It is taken before the
+	// lock of the store.
+	running sync.Mutex
 
-// untilQuiet is how long it is until nothing was written for a while to a store that
-// is still. The lock is held.
-func (db *DB) untilQuiet() time.Duration { return db.quietTime - time.Since(db.lastSeal) }
+	extraReadCost int64         // see Shape.ExtraReadCost
+	lastSeal      time.Time     // when the active memtable began, or the store was opened
+	quietTime     time.Duration // see minQuietTime
+	damaged       bool          // no compaction is tried any more
+}
+
+// untilQuiet returns how long it is until nothing was written for a while to a store that
+// is still.
+func (c *compactor) untilQuiet() time.Duration { return c.quietTime - time.Since(c.lastSeal) }
+
+// addReadCost counts tables that a read had to look into besides the first. Now and
+// then the compactor may look whether it has become worth its while to join them.
+func (c *compactor) addReadCost(n int) {
+	if n <= 0 {
+		return
+	}
+	before := c.extraReadCost
+	c.extraReadCost += int64(n)
+	if c.extraReadCost/unseenReadCost != before/unseenReadCost {
+		c.wake()
+	}
+}
+
+// unseenReadCost is how much there may be until the compactor looks: so little that
+// it looks long before it pays for a small table, and so much that looking costs
+// nothing.
+const unseenReadCost = 4096
+
+// isStill reports whether all that was written is in tables. The lock is held.
+func (db *DB) isStill() bool { return db.active.Len() == 0 && len(db.versions.Current().Memory) == 0 }
 
 // compactDue does the compaction that is due. If none is, but may be once it has
 // been quiet, it waits for that.
 func (db *DB) compactDue() (more bool, err error) {
 	db.owner.Lock()
-	still, quiet := db.isStill() && db.failed == nil, db.untilQuiet()
+	still, quiet := db.isStill() && db.status.failed == nil, db.compactor.untilQuiet()
 	db.owner.Unlock()
 	if more, err = db.compactOnce(); more || err != nil || !still || quiet <= 0 {
 		return more, err
@@ -39,10 +73,10 @@ func (db *DB) compactDue() (more bool, err error) {
 
 // compactOnce does one compaction, if any is due.
 func (db *DB) compactOnce() (more bool, err error) {
-	db.compacting.Lock()
-	defer db.compacting.Unlock()
+	db.compactor.running.Lock()
+	defer db.compactor.running.Unlock()
 	db.owner.Lock()
-	failed, t, shape := db.failed != nil || db.damaged, db.versions.Current().Tree, db.shape()
+	failed, t, shape := db.status.failed != nil || db.compactor.damaged, db.versions.Current().Tree, db.shape()
 	db.owner.Unlock()
 	if failed {
 		return false, nil
@@ -63,9 +97,9 @@ func (db *DB) reportCompaction(err error) {
 		return
 	}
 	db.owner.Lock()
-	// What is damaged stays so; what the picker or the filter wants wrongly it will
+	// Do not retry: corruption is permanent, and a faulty Picker or Filter would fail
 	// again.
-	db.damaged = db.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrOption) || errors.Is(err, ErrTooLarge)
+	db.compactor.damaged = db.compactor.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrOption) || errors.Is(err, ErrTooLarge)
 	db.owner.Unlock()
 	db.o.Events.CompactionFailed(err)
 }
@@ -75,10 +109,10 @@ func (db *DB) Compact() error {
 	if err := db.Flush(); err != nil {
 		return err
 	}
-	db.compacting.Lock()
-	defer db.compacting.Unlock()
+	db.compactor.running.Lock()
+	defer db.compactor.running.Unlock()
 	db.owner.Lock()
-	err, t := db.mayWrite(), db.versions.Current().Tree
+	err, t := db.status.checkWritable(), db.versions.Current().Tree
 	db.owner.Unlock()
 	if err != nil {
 		return err
@@ -96,7 +130,7 @@ func (db *DB) Compact() error {
 	return db.compact(t, pick)
 }
 
-// compact carries out a pick. db.compacting is held, so that files only come
+// compact carries out a pick. db.compactor.running is held, so that files only come
 // to level 0 meanwhile, before all that are there.
 func (db *DB) compact(t *version.Tree, pick Pick) error {
 	if err := db.o.Budget.compactions.take(db.ctx); err != nil {
@@ -120,7 +154,7 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 	}
 	db.owner.Lock()
 	if c.End == nil {
-		db.extraReadCost = 0
+		db.compactor.extraReadCost = 0
 	}
 	db.o.Budget.handles.Trim(&db.owner)
 	db.owner.Unlock()
@@ -164,7 +198,7 @@ func (db *DB) dropFiles(files []*version.File) error {
 // shape describes the current tree. The lock is held.
 func (db *DB) shape() Shape {
 	s := Shape{
-		ExtraReadCost: db.extraReadCost, Settled: db.isStill() && db.untilQuiet() <= 0,
+		ExtraReadCost: db.compactor.extraReadCost, Settled: db.isStill() && db.compactor.untilQuiet() <= 0,
 		MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes,
 	}
 	for level, files := range db.versions.Current().Tree.Levels {
@@ -178,19 +212,19 @@ func (db *DB) shape() Shape {
 	return s
 }
 
-// giveWay lets flushes go first: writes wait for them sooner than for
+// yieldToFlush lets flushes go first: writes wait for them sooner than for
 // compactions.
-func (db *DB) giveWay() error {
+func (db *DB) yieldToFlush() error {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	for db.stuck == nil && !db.closed && len(db.dueRuns()) > 0 && db.sealedBytes() > 0 {
+	for db.status.stuck == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.sealedBytes() > 0 {
 		db.flusher.wake() // nobody may have told it
 		db.progress.Wait()
 	}
-	if db.closed || db.ctx.Err() != nil {
+	if db.status.closed || db.ctx.Err() != nil {
 		return ErrClosed
 	}
-	return db.failed
+	return db.status.failed
 }
 
 // compactionConfig returns what flushes and compactions need of the store.
@@ -204,6 +238,6 @@ func (db *DB) compactionConfig() compaction.Config {
 		Guard:     db.guard,
 		Decide:    db.askFilter,
 		TooLarge:  func(size, limit int64) error { return &SizeError{"value", size, limit} },
-		NewNumber: db.newFileNumber, Yield: db.giveWay, Report: db.report,
+		NewNumber: db.newFileNumber, Yield: db.yieldToFlush, Report: db.report,
 	}
 }

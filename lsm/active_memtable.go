@@ -4,18 +4,19 @@ import (
 	"fmt"
 
 	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 )
 
-// runTable is a memtable with what was written to it.
-type runTable struct {
+// activeMemtable is a memtable with what was written to it.
+type activeMemtable struct {
 	memtable.Table
 	writtenBytes int64
 }
 
 // newTable makes a memtable.
-func (db *DB) newTable() runTable {
-	return runTable{Table: db.o.NewMemtable(memtable.Options{Budget: db.o.Budget.slabs})}
+func (db *DB) newTable() activeMemtable {
+	return activeMemtable{Table: db.o.NewMemtable(memtable.Options{Budget: db.o.Budget.slabs})}
 }
 
 // releaseTable gives the memory of a memtable back, which may be one of a caller's.
@@ -26,7 +27,7 @@ func releaseTable(t memtable.Table) (err error) {
 }
 
 // apply carries out an operation. The probe is scratch; it has the key then.
-func (t *runTable) apply(split *Split, p *run.Probe, kind run.Kind, key, value []byte) {
+func (t *activeMemtable) apply(split *Split, p *run.Probe, kind run.Kind, key, value []byte) {
 	t.writtenBytes += int64(len(key)) + int64(len(value))
 	if kind == opRange {
 		t.DeleteRange(rangeOf(key, value))
@@ -46,15 +47,28 @@ func (t *runTable) apply(split *Split, p *run.Probe, kind run.Kind, key, value [
 }
 
 // isFull says whether the memtable has its size.
-func (t *runTable) isFull(limitBytes int64) bool {
+func (t *activeMemtable) isFull(limitBytes int64) bool {
 	return t.bytesFor(limitBytes) >= limitBytes
 }
 
 // bytesFor is the size that a limit is for. A small one, as tests have it, is of bytes
 // written, since memory comes in larger pieces.
-func (t *runTable) bytesFor(limitBytes int64) int64 {
+func (t *activeMemtable) bytesFor(limitBytes int64) int64 {
 	if limitBytes < 2*memtable.GrowthBytes {
 		return t.writtenBytes
 	}
 	return t.Bytes()
+}
+
+// releaseRun gives the memory of a run back that no version has any more. The lock is held.
+func (db *DB) releaseRun(r *version.SealedRun) {
+	db.report(db.tryRelease(r))
+	db.o.Budget.leave(r)
+}
+
+// tryRelease releases a memtable, which may be one of a caller's.
+func (db *DB) tryRelease(r *version.SealedRun) (err error) {
+	defer catch(fmt.Sprintf("memtable %T", r.Table), &err)
+	r.Release()
+	return nil
 }

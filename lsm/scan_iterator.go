@@ -3,17 +3,19 @@ package lsm
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/sstable"
 )
 
 // walk is an iterator that is open.
 type walk struct {
 	db     *DB
-	at     int // of db.walks
+	at     int // of db.pins.walks
 	merger merge.Merger
 	within run.Range
 	err    error
@@ -31,21 +33,6 @@ type walk struct {
 	live    live // if it is one of a prefix
 }
 
-// enterWalk lists a walk. The lock is held.
-func (db *DB) enterWalk(w *walk) {
-	w.at = len(db.walks)
-	db.walks = append(db.walks, w)
-}
-
-// leaveWalk takes a walk off the list. The lock is held.
-func (db *DB) leaveWalk(w *walk) {
-	last := len(db.walks) - 1
-	moved := db.walks[last]
-	db.walks[w.at], moved.at = moved, w.at
-	db.walks[last] = nil
-	db.walks = db.walks[:last]
-}
-
 // enter says whether the iterator may go on. One of a prefix works under the lock
 // of the store, which is taken then.
 func (w *walk) enter() bool {
@@ -57,11 +44,11 @@ func (w *walk) enter() bool {
 	switch {
 	case w.live.on:
 		w.db.owner.Lock()
-		if !w.db.closed {
+		if !w.db.status.closed {
 			return true
 		}
 		w.db.owner.Unlock()
-	case !w.db.shut.Load():
+	case !w.db.status.shut.Load():
 		return true
 	}
 	w.err = ErrClosed
@@ -211,7 +198,7 @@ func (w *walk) close() error {
 	db := w.db
 	last, err := w.closeLocked()
 	if last { // the tables that it pinned are closed before the budget is let go of
-		err = errors.Join(err, db.janitor.close(), db.letGoOfBudget())
+		err = errors.Join(err, db.obsolete.close(), db.letGoOfBudget())
 	}
 	return err
 }
@@ -223,9 +210,9 @@ func (w *walk) closeLocked() (last bool, err error) {
 	defer db.leave(&err)
 	w.valid = false
 	w.moves++ // its memory may be another walk's
-	db.leaveWalk(w)
+	db.pins.leaveWalk(w)
 	defer db.o.Budget.handles.Trim(&db.owner) // what the walk kept open
-	last = db.released && len(db.walks) == 0
+	last = db.status.released && len(db.pins.walks) == 0
 	if w.live.on {
 		return last, w.closeLive()
 	}
@@ -233,4 +220,60 @@ func (w *walk) closeLocked() (last bool, err error) {
 	db.versions.Unref(w.version)
 	w.version = nil
 	return last, err
+}
+
+// An iterator that scans pins files on the disk, and no memory of memtables, however
+// long it is open. Its version changes with a flush: the file takes the place of the
+// runs that it was written from, which hold the same entries.
+//
+//	flusher (lock of the store)          goroutine of the iterator (no lock)
+//	w.version = with the file            memoryIterator copies some entries,
+//	w.stale = true                         holding run.memory
+//	run.memory.Lock: run.gone = true     next step: stale, or ErrFlushed from a copy
+//	memtable is given back                 -> sources of w.version, seek to w.from
+//
+// What Key and Value have returned lies in buffers of the iterator, never in a memtable.
+
+// openScan opens the sources of the walk's version. The lock is held.
+func (w *walk) openScan() {
+	o := sstable.IteratorOptions{Readahead: merge.Readahead, LookUp: true, Allowance: w.db.o.Budget.readahead}
+	w.stale.Store(false)
+	w.memory = len(w.version.Memory) > 0
+	w.merger.Reset(&w.db.o.Split, nil, merge.OfVersion(w.version, w.within, &w.db.owner, o))
+}
+
+// reopenScan is openScan once more, after a flush.
+func (w *walk) reopenScan() {
+	closed := w.merger.Close()
+	w.db.owner.Lock()
+	defer w.db.owner.Unlock()
+	w.db.report(closed)
+	w.openScan()
+}
+
+// followFlush goes on, where the walk is, with the sources of its version.
+func (w *walk) followFlush() {
+	w.reopenScan()
+	w.merger.Seek(w.from)
+}
+
+// standAgain makes the walk stand at its key once more, with the sources of its version.
+func (w *walk) standAgain() (err error) {
+	defer catch("split function", &err)
+	m := &w.merger
+	for {
+		w.reopenScan()
+		m.Seek(w.last())
+		for m.Next() && !m.Kind.HasValue() { // the tombstone of the key as a prefix
+		}
+		switch {
+		case errors.Is(m.Err, version.ErrFlushed):
+		case m.Err != nil:
+			return m.Err
+		case !bytes.Equal(m.Key, w.last()):
+			return fmt.Errorf("the table of a run does not have an entry that the run has: %w", ErrCorrupt)
+		default:
+			return nil
+		}
+	}
 }

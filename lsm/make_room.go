@@ -1,12 +1,13 @@
 package lsm
 
-import "github.com/weirstate/weir/lsm/internal/compaction"
-import "time"
+import (
+	"time"
+)
 
 // makeRoom sees to it that the active memtable may take a write of so many bytes.
 // It may wait, without the lock.
 func (db *DB) makeRoom(bytes int64) error {
-	if err := db.pay(bytes, maxPayment); err != nil {
+	if err := db.slowDown(bytes, maxThrottle); err != nil {
 		return err
 	}
 	if db.countActive() {
@@ -31,7 +32,7 @@ func (db *DB) makeRoom(bytes int64) error {
 // makeRoomForRun sees to it that there may be another run, for a write of so many
 // bytes. It may wait, without the lock.
 func (db *DB) makeRoomForRun(bytes int64) error {
-	err := db.pay(bytes, maxLargePayment)
+	err := db.slowDown(bytes, maxLargeThrottle)
 	for err == nil && db.mustWait() {
 		err = db.waitForFlush()
 	}
@@ -40,16 +41,16 @@ func (db *DB) makeRoomForRun(bytes int64) error {
 
 // waitForFlush waits until something has happened to the runs that are sealed.
 func (db *DB) waitForFlush() error {
-	if db.stuck != nil {
+	if db.status.stuck != nil {
 		db.flusher.wake() // so that the next write may find it otherwise
-		return db.stuck
+		return db.status.stuck
 	}
 	begun := time.Now()
 	db.flusher.wake()
 	db.progress.Wait()
 	db.counters.stalled(time.Since(begun))
 	db.o.Events.Stalled(time.Since(begun))
-	return db.mayWrite()
+	return db.status.checkWritable()
 }
 
 // mustWait says whether sealed memtables take so much that another one does not
@@ -73,46 +74,6 @@ func (db *DB) sealedBytes() (n int64) {
 // memtableBudget is the part of the budget that is for memtables: half.
 func (db *DB) memtableBudget() int64 { return db.o.Budget.Limit() / 2 }
 
-// Writes slow down gradually when the workers cannot keep up, long before one
-// would have to wait.
-const (
-	// paymentBytes is how much is written between two looks at the pressure.
-	paymentBytes = 64 << 10
-	// maxPayment is for so much at the highest pressure: 6.4 MB/s remain.
-	maxPayment = 10 * time.Millisecond
-	// maxLargePayment is that of a write that is a run of its own, once for all of it.
-	maxLargePayment = time.Second
-	// minPayment is the least that is slept: timers are no finer.
-	minPayment = time.Millisecond
-	// Runs of level 0 from where on writes slow down, and to where they do
-	// ever more.
-	slowRuns, slowestRuns = compaction.SlowRuns, 36
-	// maxSealedRuns bounds runs that take no memory: each is a file that is open, and
-	// one more place for a read to look.
-	maxSealedRuns = slowestRuns
-)
-
-// pay makes the writer wait as the pressure asks for, but no longer than most.
-func (db *DB) pay(bytes int64, most time.Duration) error {
-	if db.unpaid += bytes; db.unpaid < paymentBytes {
-		return nil
-	}
-	db.giveBack()
-	p := db.pressure()
-	db.debt += time.Duration(p * p * float64(maxPayment) * float64(db.unpaid) / paymentBytes)
-	db.unpaid = 0
-	if db.debt < minPayment {
-		return nil
-	}
-	wait := min(db.debt, most)
-	db.debt = 0
-	db.owner.Unlock()
-	time.Sleep(wait)
-	db.owner.Lock()
-	db.counters.slowed(wait)
-	return db.mayWrite()
-}
-
 // pressure is from 0, none, to 1. Memtables press in the last quarter of their part
 // of the budget: one that fills beside two sealed ones, all of the usual size, does not.
 func (db *DB) pressure() float64 {
@@ -123,4 +84,21 @@ func (db *DB) pressure() float64 {
 		p = max(p, 4*memory-3)
 	}
 	return min(max(p, 0), 1)
+}
+
+// slowDown makes the writer wait as the pressure asks for, but no longer than most.
+func (db *DB) slowDown(bytes int64, most time.Duration) error {
+	if !db.throttle.isDue(bytes) {
+		return nil
+	}
+	db.shrinkCache()
+	wait := db.throttle.wait(db.pressure(), most)
+	if wait == 0 {
+		return nil
+	}
+	db.owner.Unlock()
+	time.Sleep(wait)
+	db.owner.Lock()
+	db.counters.slowed(wait)
+	return db.status.checkWritable()
 }

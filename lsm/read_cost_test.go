@@ -43,7 +43,7 @@ func flushUnsettled(t *testing.T, db *DB) {
 func readCostOf(db *DB) int64 {
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	return db.extraReadCost
+	return db.compactor.extraReadCost
 }
 
 func getPieces(t *testing.T, db *DB) {

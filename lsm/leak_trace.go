@@ -23,14 +23,14 @@ func (c caller) String() string {
 	return fmt.Sprintf("%s:%d", frame.File, frame.Line)
 }
 
-// leftOpen says where views and iterators were opened that still are, but for walks
-// of a prefix: to note the place takes a tenth of a short one. The lock is held.
-func (db *DB) leftOpen() error {
+// leftOpen returns where views and iterators were opened that still are, but for walks
+// of a prefix: to note the place takes a tenth of a short one.
+func (p *pins) leftOpen() error {
 	var places []string
-	for v := range db.views {
+	for v := range p.views {
 		places = append(places, "view of "+v.opened.String())
 	}
-	for _, w := range db.walks {
+	for _, w := range p.walks {
 		if w.live.on {
 			places = append(places, "iterator of a prefix")
 		} else {

@@ -26,30 +26,29 @@ func (db *DB) loseLog(err error) error {
 	if isFinal(err) {
 		return db.failLocked(err)
 	}
-	db.logLost = fmt.Errorf("%w: log: %w", ErrStalled, err)
+	db.logs.lost = fmt.Errorf("%w: log: %w", ErrStalled, err)
 	db.o.Events.LogFailed(err)
 	if err := db.seal(); err != nil {
 		return err
 	}
-	db.logs = append(db.logs, oldLog{number: db.logNumber, lastRun: db.activeRun - 1, w: db.log})
-	db.logNumber = 0
-	db.wantedRun = max(db.wantedRun, db.activeRun-1)
+	db.logs.end(db.activeRun-1, true)
+	db.flushes.want(db.activeRun - 1)
 	db.flusher.wake()
-	return db.logLost
+	return db.logs.lost
 }
 
 // refuse returns the error for a write while there is no log, and wakes the flusher,
 // so that the next write may find one. The lock is held.
 func (db *DB) refuse() error {
 	db.flusher.wake()
-	return db.logLost
+	return db.logs.lost
 }
 
 // mendLog begins a new log once nothing of the lost one is needed any more.
 func (db *DB) mendLog() error {
 	db.owner.Lock()
-	due := db.logLost != nil && db.failed == nil && !db.closing && len(db.versions.Current().Memory) == 0
-	retired, opened := len(db.logs) == 0, db.logNumber != 0
+	due := db.logs.lost != nil && db.status.failed == nil && !db.status.closing && len(db.versions.Current().Memory) == 0
+	retired, opened := len(db.logs.old) == 0, db.logs.number != 0
 	db.owner.Unlock()
 	if !due {
 		return nil
@@ -69,7 +68,7 @@ func (db *DB) mendLog() error {
 	}
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	db.logLost = nil
+	db.logs.lost = nil
 	db.progress.Broadcast()
 	return nil
 }
@@ -80,7 +79,7 @@ func (db *DB) replaceLog() error {
 	db.manifest.Lock()
 	defer db.manifest.Unlock()
 	number := db.newFileNumber()
-	w, err := db.createLog(number)
+	w, err := db.logs.create(number)
 	if err != nil {
 		err = fmt.Errorf("log: %w", err)
 		if isFinal(err) {
@@ -90,19 +89,18 @@ func (db *DB) replaceLog() error {
 	}
 	db.owner.Lock()
 	defer db.owner.Unlock()
-	db.log, db.logNumber = w, number
-	return db.logRun()
+	return db.logs.use(w, number, db.activeRun)
 }
 
 // waitForLog waits until there is a log that takes writes, or it is known that there
 // cannot be one now. The lock is held, but not while it waits.
 func (db *DB) waitForLog() error {
-	for db.logLost != nil {
-		if err := db.mayWrite(); err != nil {
+	for db.logs.lost != nil {
+		if err := db.status.checkWritable(); err != nil {
 			return err
 		}
-		if db.stuck != nil {
-			return db.stuck
+		if db.status.stuck != nil {
+			return db.status.stuck
 		}
 		db.flusher.wake()
 		db.progress.Wait()
