@@ -51,6 +51,9 @@ func New(t testing.TB, seed uint64) *World {
 		t.Fatal(err)
 	}
 	w := &World{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, root: root}
+	before, err := os.Getwd()
+	w.must(err)
+	t.Cleanup(func() { w.must(os.Chdir(before)) }) // Spell and Disturb change it
 	w.Dir("names")
 	w.Dir("work/a")
 	w.Dir(Decoy + "/place/a")
