@@ -106,7 +106,7 @@ func (db *DB) Apply(b *Batch) error {
 	if err != nil {
 		return err
 	}
-	return end.sync()
+	return db.waitForSync(end)
 }
 
 func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err error) {

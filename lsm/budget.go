@@ -37,9 +37,9 @@ type Budget struct {
 	flushes, compactions slots
 
 	mu     sync.Mutex
-	stores []*DB         // that are open, or have iterators that are
-	freed  chan struct{} // closed, and replaced, when a run was flushed
-	inVain bool          // none was for so long that nobody waits for it
+	stores []*budgetShare // of stores that are open, or have iterators that are
+	freed  chan struct{}  // closed, and replaced, when a run was flushed
+	inVain bool           // none was for so long that nobody waits for it
 	closed bool
 }
 
@@ -118,22 +118,22 @@ func counted(n int, one, many string) string {
 }
 
 // hold notes a store, which keeps the budget from being closed until letGo.
-func (b *Budget) hold(db *DB) error {
+func (b *Budget) hold(s *budgetShare) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return fmt.Errorf("budget of %d bytes: %w", b.Limit(), ErrClosed)
 	}
-	b.stores = append(b.stores, db)
+	b.stores = append(b.stores, s)
 	b.shareCache()
 	return nil
 }
 
 // letGo ends what hold began.
-func (b *Budget) letGo(db *DB) {
+func (b *Budget) letGo(s *budgetShare) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.stores = slices.DeleteFunc(b.stores, func(other *DB) bool { return other == db })
+	b.stores = slices.DeleteFunc(b.stores, func(other *budgetShare) bool { return other == s })
 	b.shareCache()
 }
 

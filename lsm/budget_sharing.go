@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirstate/weir/internal/slab"
@@ -23,24 +24,36 @@ import (
 // leastSharedBytes is the most that a store keeps whatever others need.
 const leastSharedBytes = 64 << 10
 
-// countActive tells the budget what the active memtable takes, and reports whether it
-// has grown. The lock is held.
-func (db *DB) countActive() (grown bool) {
-	now := db.active.Bytes()
-	before := db.activeBytes.Load()
+// budgetShare is what a budget knows of a store.
+type budgetShare struct {
+	// activeBytes is what the active memtable takes, as far as the budget was told. It
+	// changes under the lock of the store.
+	activeBytes atomic.Int64
+	store       sealer // nil for one that is only read
+}
+
+// sealer is a store that a budget may ask for memory.
+type sealer interface {
+	// sealForOthers seals the active memtable unless the store is at work, and reports
+	// whether it did.
+	sealForOthers() bool
+}
+
+// countActive takes down what the active memtable takes, and reports whether it has grown.
+// The lock of the store is held.
+func (b *Budget) countActive(s *budgetShare, now int64) (grown bool) {
+	before := s.activeBytes.Load()
 	if now == before {
 		return false
 	}
-	db.activeBytes.Store(now)
-	db.o.Budget.activeBytes.Add(now - before)
+	s.activeBytes.Store(now)
+	b.activeBytes.Add(now - before)
 	return now > before
 }
 
 // forgetActive ends what countActive has counted, of a memtable that is active no more.
-// The lock is held.
-func (db *DB) forgetActive() {
-	db.o.Budget.activeBytes.Add(-db.activeBytes.Swap(0))
-}
+// The lock of the store is held.
+func (b *Budget) forgetActive(s *budgetShare) { b.activeBytes.Add(-s.activeBytes.Swap(0)) }
 
 // share sees to it that the stores of the budget keep within it. The lock is held, but
 // not while it waits.
@@ -59,7 +72,7 @@ func (db *DB) share() error {
 		db.owner.Lock()
 	}
 	// The others may be at work just now.
-	if b.activeBytes.Load() > quarter && db.activeBytes.Load() >= b.leastShared {
+	if b.activeBytes.Load() > quarter && db.budgetShare.activeBytes.Load() >= b.leastShared {
 		if err := db.sealAndFlush(); err != nil {
 			return err
 		}
@@ -107,23 +120,25 @@ func (b *Budget) sealLargest() bool {
 	b.mu.Lock()
 	stores := slices.Clone(b.stores)
 	b.mu.Unlock()
-	slices.SortFunc(stores, func(x, y *DB) int {
+	slices.SortFunc(stores, func(x, y *budgetShare) int {
 		return cmp.Compare(y.activeBytes.Load(), x.activeBytes.Load())
 	})
-	for _, db := range stores {
-		if db.activeBytes.Load() < b.leastShared {
+	for _, s := range stores {
+		if s.activeBytes.Load() < b.leastShared {
 			return false
 		}
-		if db.owner.TryLock() && db.sealForOthers() {
+		if s.store != nil && s.store.sealForOthers() {
 			return true
 		}
 	}
 	return false
 }
 
-// sealForOthers seals the active memtable, and reports whether it could. It releases the
-// lock.
+// sealForOthers implements sealer.
 func (db *DB) sealForOthers() (sealed bool) {
+	if !db.owner.TryLock() {
+		return false
+	}
 	var err error // the store's own: it has failed then
 	defer db.leaveWrite(&err)
 	if db.status.closed || db.status.checkWritable() != nil || db.status.stuck != nil || db.active.Len() == 0 || len(db.versions.Current().Memory) >= maxSealedRuns {

@@ -51,8 +51,8 @@ func (b *testBudgets) end(key testBudget) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for _, db := range open {
-			_ = db.Close()
+		for _, s := range open {
+			_ = s.store.(*DB).Close()
 		}
 		_ = budget.Close()
 	}()

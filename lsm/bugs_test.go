@@ -48,7 +48,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 }
 
 // A write that waited for its sync failed the store if the log was followed by
-// another one meanwhile. Protection: logEnd.sync knows that a log that was
+// another one meanwhile. Protection: waitForSync knows that a log that was
 // followed is on the disk.
 func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
 	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget(t)})

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/sstable"
 )
 
 // Report is what Check has found.
@@ -44,46 +46,54 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
-	db := newDB(dir, o, options == nil || options.Budget == nil)
-	if err := o.Budget.hold(db); err != nil {
+	o.Events = o.Events.guarded(&eventPanics{})
+	share := &budgetShare{}
+	if err := o.Budget.hold(share); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
-	defer db.dispose()
-	if err := db.dir.Resolve(); err != nil {
+	defer func() {
+		o.Budget.letGo(share)
+		if options == nil || options.Budget == nil {
+			o.Events.report(o.Budget.Close())
+		}
+	}()
+	c := newChecker(ctx, &o, directory.New(o.FS, dir))
+	if err := c.dir.Resolve(); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
-	c := checker{ctx: ctx, db: db, report: &Report{}, tree: &version.Tree{}, needed: make(map[string]bool)}
 	if err := c.whileClosed(); err != nil {
-		return c.report, fmt.Errorf("check store: %w", err)
+		return c.results, fmt.Errorf("check store: %w", err)
 	}
-	if n := len(c.report.Problems); n > 0 {
-		return c.report, fmt.Errorf("check store: %s, the first in %s: %w",
-			counted(n, "problem", "problems"), c.report.Problems[0].File, errors.Join(ErrCorrupt, c.report.Problems[0].Err))
+	if n := len(c.results.Problems); n > 0 {
+		return c.results, fmt.Errorf("check store: %s, the first in %s: %w",
+			counted(n, "problem", "problems"), c.results.Problems[0].File, errors.Join(ErrCorrupt, c.results.Problems[0].Err))
 	}
-	return c.report, nil
-}
-
-// dispose gives back what a store that was not opened has.
-func (db *DB) dispose() {
-	db.stop()
-	db.report(errors.Join(releaseTable(db.active.Table), db.letGoOfBudget()))
+	return c.results, nil
 }
 
 // checker looks at what Open would read, with the code that Open has for it.
 type checker struct {
-	ctx    context.Context
-	db     *DB // has nothing but its directory and options
-	report *Report
+	lostTables
+	ctx     context.Context
+	results *Report
 
 	tree   *version.Tree   // with the tables that only logs speak of
 	needed map[string]bool // files
+}
+
+func newChecker(ctx context.Context, o *Options, dir *directory.Directory) *checker {
+	lock := &sstable.Owner{Mutex: &sync.Mutex{}}
+	return &checker{
+		lostTables: lostTables{o, dir, version.NewTableStore(dir, lock, o.tables()), o.Events.report},
+		ctx:        ctx, results: &Report{}, tree: &version.Tree{}, needed: make(map[string]bool),
+	}
 }
 
 // found takes an error of a file: damage is a problem, and anything else what keeps
 // it from looking.
 func (c *checker) found(file string, err error) error {
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) {
-		c.report.Problems = append(c.report.Problems, Problem{file, err})
+		c.results.Problems = append(c.results.Problems, Problem{file, err})
 		return nil
 	}
 	return err
@@ -91,11 +101,11 @@ func (c *checker) found(file string, err error) error {
 
 // whileClosed checks a store that is closed, and keeps it so.
 func (c *checker) whileClosed() error {
-	name := c.db.dir.Join(directory.LockName)
-	if _, err := c.db.dir.FS.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+	name := c.dir.Join(directory.LockName)
+	if _, err := c.dir.FS.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return c.watched()
 	}
-	lock, err := c.db.dir.FS.Lock(name)
+	lock, err := c.dir.FS.Lock(name)
 	if err != nil {
 		return err
 	}
@@ -105,29 +115,29 @@ func (c *checker) whileClosed() error {
 // watched checks a store without a lock file, as a copy is, which is not to have
 // one made. Whoever opens it meanwhile begins a manifest.
 func (c *checker) watched() error {
-	before, _ := manifest.ReadCurrent(c.db.dir.FS, c.db.dir.Path)
+	before, _ := manifest.ReadCurrent(c.dir.FS, c.dir.Path)
 	err := c.check()
-	if after, _ := manifest.ReadCurrent(c.db.dir.FS, c.db.dir.Path); after != before {
+	if after, _ := manifest.ReadCurrent(c.dir.FS, c.dir.Path); after != before {
 		return ErrLocked
 	}
 	return err
 }
 
 func (c *checker) check() error {
-	names, err := c.db.dir.FS.List(c.db.dir.Path)
+	names, err := c.dir.FS.List(c.dir.Path)
 	if err != nil {
 		return err
 	}
-	catalog, file, err := manifest.Read(c.ctx, c.db.dir.FS, c.db.dir.Path)
+	catalog, file, err := manifest.Read(c.ctx, c.dir.FS, c.dir.Path)
 	if err == nil && catalog == nil {
-		if err = directory.CheckEmpty(c.db.dir.Path, names); err == nil {
+		if err = directory.CheckEmpty(c.dir.Path, names); err == nil {
 			return ErrNotStore
 		}
 	}
 	if err != nil {
 		return c.found(file, err)
 	}
-	if err := c.db.o.checkCatalog(catalog); err != nil {
+	if err := c.o.checkCatalog(catalog); err != nil {
 		return err
 	}
 	c.needed[file] = true
@@ -142,7 +152,7 @@ func (c *checker) check() error {
 		err = c.found(file, c.tree.Check())
 	}
 	c.leftovers(names, catalog)
-	return errors.Join(err, c.db.tables.CloseTree(c.tree))
+	return errors.Join(err, c.tables.CloseTree(c.tree))
 }
 
 // leftovers are files of the store that were not needed, or are lost.
@@ -150,15 +160,15 @@ func (c *checker) leftovers(names []string, catalog *manifest.Catalog) {
 	lost := make(map[string]bool)
 	for _, number := range catalog.UnlistedTables(names) {
 		if name := directory.TableName(number); !c.needed[name] {
-			lost[name] = c.db.isWhole(number)
+			lost[name] = c.isWhole(number)
 		}
 	}
 	for _, name := range names {
 		switch kind := directory.KindOf(name); {
 		case kind == directory.LostFile, lost[name]:
-			c.report.Lost = append(c.report.Lost, name)
+			c.results.Lost = append(c.results.Lost, name)
 		case kind.IsRemovable() && !c.needed[name]:
-			c.report.Leftovers = append(c.report.Leftovers, name)
+			c.results.Leftovers = append(c.results.Leftovers, name)
 		}
 	}
 }
@@ -179,8 +189,8 @@ func (c *checker) table(level int, m version.FileMeta) error {
 	}
 	name := directory.TableName(m.Number)
 	c.needed[name] = true
-	c.report.Tables++
-	f, err := c.db.tables.Open(m)
+	c.results.Tables++
+	f, err := c.tables.Open(m)
 	if err != nil {
 		return c.found(name, err)
 	}
@@ -193,7 +203,7 @@ func (c *checker) checkTable(f *version.File) error {
 	if err := f.Table.Verify(c.ctx, nil); err != nil {
 		return err
 	}
-	c.report.Bytes += f.Size
+	c.results.Bytes += f.Size
 	info := f.Table.Info()
 	if info.Entries != f.Entries || info.Tombstones != f.Tombstones {
 		return fmt.Errorf("it has %d entries and %d tombstones, the manifest says %d and %d: %w",
@@ -214,10 +224,10 @@ func (c *checker) checkLogs(catalog *manifest.Catalog, names []string) error {
 	for _, number := range numbers {
 		c.needed[directory.LogName(number)] = true
 	}
-	r := newReplayer(&c.db.o, catalog, (*checkedLogs)(c))
-	err = r.read(c.ctx, c.db.dir.FS, c.db.dir.Path, numbers, func(info LogInfo) {
-		c.report.Logs++
-		c.report.Bytes += info.Bytes
+	r := newReplayer(c.o, catalog, (*checkedLogs)(c))
+	err = r.read(c.ctx, c.dir.FS, c.dir.Path, numbers, func(info LogInfo) {
+		c.results.Logs++
+		c.results.Bytes += info.Bytes
 	})
 	return c.found(directory.LogName(r.log), err)
 }

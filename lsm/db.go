@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/weirstate/weir/lsm/internal/compaction"
 	"github.com/weirstate/weir/lsm/internal/directory"
@@ -36,7 +35,7 @@ type DB struct {
 	owner       sstable.Owner
 	versions    version.Set
 	active      activeMemtable
-	activeBytes atomic.Int64 // what active takes, as far as the budget was told; others read it
+	budgetShare budgetShare
 	activeRun   uint64
 	flushedRun  uint64 // newest run in the tree
 	nextFile    uint64
@@ -185,7 +184,7 @@ func (db *DB) release(discard bool) (err error) {
 	}
 	// Iterators that are open may be in use by others: what they pin stays until
 	// they are closed.
-	db.forgetActive()
+	db.o.Budget.forgetActive(&db.budgetShare)
 	err = errors.Join(err, releaseTable(db.active.Table))
 	db.owner.Unlock()
 	db.obsolete.keepFiles() // from here on they are those of the tree
@@ -211,8 +210,4 @@ func (db *DB) isComplete() bool {
 }
 
 // report tells of an error that harms nobody.
-func (db *DB) report(err error) {
-	if err != nil {
-		db.o.Events.LeftBehind(err)
-	}
-}
+func (db *DB) report(err error) { db.o.Events.report(err) }

@@ -84,6 +84,13 @@ type TableInfo struct {
 	Err   error // nil if it was
 }
 
+// report tells of an error that harms nobody. The functions are guarded.
+func (e *Events) report(err error) {
+	if err != nil {
+		e.LeftBehind(err)
+	}
+}
+
 // guarded returns functions that never panic, and do nothing where e has none.
 func (e Events) guarded(panics *eventPanics) Events {
 	guardEvent(&e.LogReplayed, "LogReplayed", panics)

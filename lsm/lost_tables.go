@@ -21,58 +21,66 @@ import (
 // tables of the tree have if that is more.
 const maxLostBytes = 64 << 20
 
+// lostTables finds tables that no manifest names, when a store is opened or checked.
+type lostTables struct {
+	o      *Options
+	dir    *directory.Directory
+	tables *version.TableStore
+	report func(error) // takes errors that harm nobody
+}
+
 // isWhole reports whether a file is a table that was written to its end, as far as
 // can be told. One that cannot be read, or of a later version, counts.
-func (db *DB) isWhole(number uint64) bool {
-	f, err := db.tables.Open(version.FileMeta{Number: number})
+func (l *lostTables) isWhole(number uint64) bool {
+	f, err := l.tables.Open(version.FileMeta{Number: number})
 	if err == nil {
-		db.report(db.tables.Close(f))
+		l.report(l.tables.Close(f))
 	}
 	return !errors.Is(err, ErrCorrupt)
 }
 
-// setAsideLost gives whole tables another name that neither the manifest nor a log
+// setAside gives whole tables another name that neither the manifest nor a log
 // names. It is done before there is a new manifest, whose edits know no more of them.
-func (db *DB) setAsideLost(ctx context.Context, names []string, logs []uint64, c *manifest.Catalog) error {
+func (l *lostTables) setAside(ctx context.Context, names []string, logs []uint64, c *manifest.Catalog) error {
 	unlisted := c.UnlistedTables(names)
 	if len(unlisted) > 0 {
-		named, err := db.tablesOfLogs(ctx, logs, c)
+		named, err := l.namedByLogs(ctx, logs, c)
 		if err != nil {
 			return err
 		}
-		unlisted = slices.DeleteFunc(unlisted, func(n uint64) bool { return named[n] || !db.isWhole(n) })
+		unlisted = slices.DeleteFunc(unlisted, func(n uint64) bool { return named[n] || !l.isWhole(n) })
 	}
 	for _, number := range unlisted {
-		info := TableInfo{File: number, Bytes: db.dir.FileBytes(directory.TableName(number))}
-		if err := db.dir.FS.Rename(db.dir.Join(directory.TableName(number)), db.dir.Join(directory.LostName(number))); err != nil {
+		info := TableInfo{File: number, Bytes: l.dir.FileBytes(directory.TableName(number))}
+		if err := l.dir.FS.Rename(l.dir.Join(directory.TableName(number)), l.dir.Join(directory.LostName(number))); err != nil {
 			return err
 		}
-		db.o.Events.TableLost(info)
+		l.o.Events.TableLost(info)
 		names = append(names, directory.LostName(number))
 	}
-	db.limitLost(names, max(maxLostBytes, c.TableBytes()))
+	l.limit(names, max(maxLostBytes, c.TableBytes()))
 	return nil
 }
 
-// limitLost removes the oldest of the tables that were set aside, as far as all
+// limit removes the oldest of the tables that were set aside, as far as all
 // together are above a limit.
-func (db *DB) limitLost(names []string, limitBytes int64) {
+func (l *lostTables) limit(names []string, limitBytes int64) {
 	lost := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return directory.KindOf(name) != directory.LostFile })
 	slices.SortFunc(lost, func(a, b string) int { return cmp.Compare(directory.NumberOf(b), directory.NumberOf(a)) })
 	for _, name := range lost {
-		bytes := db.dir.FileBytes(name)
+		bytes := l.dir.FileBytes(name)
 		if limitBytes -= bytes; limitBytes >= 0 {
 			continue
 		}
-		err := db.dir.Remove(name)
-		db.o.Events.TableRemoved(TableInfo{File: directory.NumberOf(name), Bytes: bytes, Err: err})
+		err := l.dir.Remove(name)
+		l.o.Events.TableRemoved(TableInfo{File: directory.NumberOf(name), Bytes: bytes, Err: err})
 	}
 }
 
-// tablesOfLogs are the numbers of the tables that logs name.
-func (db *DB) tablesOfLogs(ctx context.Context, logs []uint64, c *manifest.Catalog) (namedTables, error) {
+// namedByLogs returns the numbers of the tables that logs name.
+func (l *lostTables) namedByLogs(ctx context.Context, logs []uint64, c *manifest.Catalog) (namedTables, error) {
 	named := namedTables{}
-	err := newReplayer(&db.o, c, named).read(ctx, db.dir.FS, db.dir.Path, logs, func(LogInfo) {})
+	err := newReplayer(l.o, c, named).read(ctx, l.dir.FS, l.dir.Path, logs, func(LogInfo) {})
 	return named, err
 }
 
@@ -87,3 +95,6 @@ func (t namedTables) table(m version.FileMeta) error {
 	t[m.Number] = true
 	return nil
 }
+
+// lostTables returns what finds the lost tables of the store.
+func (db *DB) lostTables() *lostTables { return &lostTables{&db.o, db.dir, db.tables, db.report} }

@@ -229,11 +229,11 @@ func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
 	}
 	var removed []TableInfo
 	db.o.Events.TableRemoved = func(info TableInfo) { removed = append(removed, info) }
-	db.limitLost(names, 40)
+	db.lostTables().limit(names, 40)
 	require.Empty(t, removed)
-	db.limitLost(names, 39)
+	db.lostTables().limit(names, 39)
 	require.Equal(t, []TableInfo{{File: 1, Bytes: 10}}, removed)
-	db.limitLost(names[1:], 10)
+	db.lostTables().limit(names[1:], 10)
 	require.Equal(t, []TableInfo{{File: 1, Bytes: 10}, {File: 3, Bytes: 10}, {File: 2, Bytes: 10}}, removed)
 	require.Contains(t, contents(t, mem, "db"), directory.LostName(4))
 }

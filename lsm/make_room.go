@@ -10,7 +10,7 @@ func (db *DB) makeRoom(bytes int64) error {
 	if err := db.slowDown(bytes, maxThrottle); err != nil {
 		return err
 	}
-	if db.countActive() {
+	if db.o.Budget.countActive(&db.budgetShare, db.active.Bytes()) {
 		if err := db.share(); err != nil {
 			return err
 		}

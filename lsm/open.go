@@ -35,7 +35,7 @@ func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error)
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db := newDB(dir, o, options == nil || options.Budget == nil)
-	if err := o.Budget.hold(db); err != nil {
+	if err := o.Budget.hold(&db.budgetShare); err != nil {
 		db.stop()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -51,6 +51,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 		o: o, ownsBudget: ownsBudget, dir: directory.New(o.FS, dir), nextFile: 1, activeRun: 1,
 		gaps: gaps.New(&o.Budget.gapBytes, o.Budget.Limit()/gapShare), panics: &eventPanics{},
 	}
+	db.budgetShare.store = db
 	db.pins.views = make(map[*View]bool)
 	db.flushes.memtableBytes, db.flushes.runAge = o.MemtableBytes, maxRunAge
 	db.compactor.lastSeal, db.compactor.quietTime = time.Now(), minQuietTime
@@ -178,7 +179,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 		}
 		db.nextFile = max(db.nextFile, number+1)
 	}
-	if err := db.setAsideLost(ctx, names, logs, c); err != nil {
+	if err := db.lostTables().setAside(ctx, names, logs, c); err != nil {
 		return err
 	}
 	if err := db.newManifest(); err != nil {
@@ -256,7 +257,7 @@ func (db *DB) giveUp() error {
 
 // letGoOfBudget ends the hold of the store on its budget, and closes one of its own.
 func (db *DB) letGoOfBudget() error {
-	db.o.Budget.letGo(db)
+	db.o.Budget.letGo(&db.budgetShare)
 	if db.ownsBudget {
 		return db.o.Budget.Close()
 	}

@@ -193,7 +193,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	all := db.logs.w.Size()
 	db.owner.Unlock()
 	waited := make(chan error, 1)
-	go func() { waited <- logEnd{db.logs.w, all, db}.sync() }()
+	go func() { waited <- db.waitForSync(logEnd{db.logs.w, all}) }()
 	select {
 	case <-waited: // it did not wait for the sync that is held
 		requireSurvives(t, o, mem, "one")
@@ -215,7 +215,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 }
 
 // The same of a sync of a log that another one follows meanwhile. Protection:
-// logEnd.sync. Fails if it takes a log that was followed for one that failed.
+// waitForSync. Fails if it takes a log that was followed for one that failed.
 func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, Budget: storyBudget(t), MemtableBytes: 200, FS: mem}
@@ -236,7 +236,7 @@ func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 		db.owner.Unlock()
 	}
 	require.ErrorIs(t, end.log.SyncTo(end.end), fs.ErrClosed)
-	require.NoError(t, end.sync())
+	require.NoError(t, db.waitForSync(end))
 	requireSurvives(t, o, mem, "three")
 	require.NoError(t, db.Put([]byte("four"), nil))
 	require.NoError(t, db.Close())

@@ -29,7 +29,7 @@ func (db *DB) seal() error {
 	}
 	r.Table.Seal()
 	db.o.Budget.enter(r)
-	db.forgetActive()
+	db.o.Budget.forgetActive(&db.budgetShare)
 	db.active = next
 	return db.beginRun(r)
 }

@@ -42,7 +42,7 @@ func (db *DB) DeleteRange(from, to []byte) error {
 	if err != nil {
 		return err
 	}
-	return end.sync()
+	return db.waitForSync(end)
 }
 
 func (db *DB) applyRange(from, to []byte) (end logEnd, err error) {
@@ -101,7 +101,7 @@ func (db *DB) write(kind run.Kind, key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	return end.sync()
+	return db.waitForSync(end)
 }
 
 func (db *DB) applyOne(kind run.Kind, key, value []byte) (end logEnd, err error) {

@@ -14,12 +14,11 @@ import (
 type logEnd struct {
 	log *wal.Writer
 	end int64
-	db  *DB
 }
 
-// sync waits for it. A log that was closed while the store is open was synced, or all
-// that was written to it is in the tree.
-func (e logEnd) sync() error {
+// waitForSync waits until the log is so far on the disk. A log that was closed while the
+// store is open was synced, or all that was written to it is in the tree.
+func (db *DB) waitForSync(e logEnd) error {
 	if e.log == nil {
 		return nil
 	}
@@ -27,15 +26,15 @@ func (e logEnd) sync() error {
 	if err == nil {
 		return nil
 	}
-	e.db.owner.Lock()
-	defer e.db.owner.Unlock()
+	db.owner.Lock()
+	defer db.owner.Unlock()
 	switch {
 	case !errors.Is(err, fs.ErrClosed):
-		return e.db.failLocked(err)
-	case e.db.status.closed:
+		return db.failLocked(err)
+	case db.status.closed:
 		return ErrClosed
 	}
-	return e.db.status.failed
+	return db.status.failed
 }
 
 // logOp notes one operation.
@@ -64,7 +63,7 @@ func (db *DB) logged(at int64, err error) (end logEnd, _ error) {
 		if err == nil {
 			err = db.logs.w.Flush()
 		}
-		end = logEnd{db.logs.w, at, db}
+		end = logEnd{db.logs.w, at}
 	}
 	if err != nil {
 		return logEnd{}, db.loseLog(err)
