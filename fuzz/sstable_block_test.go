@@ -3,7 +3,7 @@ package fuzz
 import (
 	"testing"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // Any bytes are the data block of a table in which all else is right.

@@ -13,8 +13,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -182,8 +182,8 @@ func useTableWith(t *testing.T, data []byte, o sstable.ReaderOptions) {
 	defer func() { require.NoError(t, table.Close()) }()
 	sound := tolerable(t, table.Verify(context.Background(), nil))
 	it := table.Iterator(sstable.IteratorOptions{Cached: o.Cache != nil, Readahead: 1000})
-	var p run.Probe
-	var f run.Finding
+	var p run.LookupKey
+	var f run.Lookup
 	get := func(key []byte) error {
 		tableSplit.Prepare(&p, key)
 		f.Reset()

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -108,8 +108,8 @@ func requireTableEntry(t *testing.T, want, got *run.Entry) {
 
 // requireTableGet compares Get with its definition.
 func requireTableGet(t *testing.T, table *sstable.Table, entries []run.Entry, ranges run.Ranges, key []byte) {
-	var p run.Probe
-	var f, want run.Finding
+	var p run.LookupKey
+	var f, want run.Lookup
 	tableSplit.Prepare(&p, key)
 	wantLast := ranges.Covers(key)
 	for _, e := range entries {

@@ -3,9 +3,9 @@ package lsm
 import (
 	"fmt"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // activeMemtable is a memtable with what was written to it.
@@ -27,7 +27,7 @@ func releaseTable(t memtable.Table) (err error) {
 }
 
 // apply carries out an operation. The probe is scratch; it has the key then.
-func (t *activeMemtable) apply(split *Split, p *run.Probe, kind run.Kind, key, value []byte) {
+func (t *activeMemtable) apply(split *Split, p *run.LookupKey, kind run.Kind, key, value []byte) {
 	t.writtenBytes += int64(len(key)) + int64(len(value))
 	if kind == opRange {
 		t.DeleteRange(rangeOf(key, value))

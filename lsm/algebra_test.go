@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // algebraOps are the operations on a key, the last two on what covers it.

@@ -3,8 +3,8 @@ package lsm
 import (
 	"fmt"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/manifest"
+	"github.com/weirstate/weir/run"
 )
 
 // Batch is operations that happen together: after a crash all of them are there
@@ -126,7 +126,7 @@ func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err erro
 		}
 	}
 	for _, op := range operations {
-		db.active.apply(&db.o.Split, &db.scratch.probe, op.kind, op.key, op.value)
+		db.active.apply(&db.o.Split, &db.scratch.lookupKey, op.kind, op.key, op.value)
 		db.noteWrite(op.kind)
 	}
 	db.writes++

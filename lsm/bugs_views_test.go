@@ -14,7 +14,7 @@ import (
 
 // Reads of a view, and Metrics, gave up what Peek had returned: the frame in the
 // cache, or the bytes of an append. Protection: they drop nothing, and views have
-// a finding of their own.
+// a lookup of their own.
 func TestPeekedValuesStayWhileViewsAreRead(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, BudgetBytes: 4 << 20})
 	rng := rand.New(rand.NewPCG(1, 2))

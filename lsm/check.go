@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"sync"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 

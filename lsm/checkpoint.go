@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
+	"github.com/weirstate/weir/run"
 )
 
 // Checkpoint makes a store of its own, in a directory that is empty or missing,

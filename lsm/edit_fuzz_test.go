@@ -7,10 +7,10 @@ import (
 	"runtime/metrics"
 	"testing"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 

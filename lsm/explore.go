@@ -1,14 +1,14 @@
 package lsm
 
 import (
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/gaps"
+	"github.com/weirstate/weir/run"
 )
 
 // noteWrite keeps the gaps right after an operation on the key of db.scratch.probe. The lock is
 // held.
 func (db *DB) noteWrite(kind run.Kind) {
-	g, p := &db.gaps, &db.scratch.probe
+	g, p := &db.gaps, &db.scratch.lookupKey
 	switch kind {
 	case run.Set, run.Append:
 		g.Cut(p)
@@ -61,7 +61,7 @@ func (w *walk) passUp() {
 	if !d.Looks() {
 		return
 	}
-	if gap, ok := w.db.gaps.Around(&l.probe, m.Key); ok {
+	if gap, ok := w.db.gaps.Around(&l.lookupKey, m.Key); ok {
 		d.JumpUp(gap)
 		m.Seek(d.To)
 	}
@@ -74,7 +74,7 @@ func (w *walk) passDown() {
 	d := &l.dead
 	d.AddDown(w.from)
 	if d.Looks() {
-		if gap, ok := w.db.gaps.Around(&l.probe, w.from); ok {
+		if gap, ok := w.db.gaps.Around(&l.lookupKey, w.from); ok {
 			d.JumpDown(gap)
 			m.SeekBelow(d.First)
 			return
@@ -86,6 +86,6 @@ func (w *walk) passDown() {
 // rememberGap takes down what was passed, if it is worth it.
 func (w *walk) rememberGap() {
 	if d := &w.live.dead; d.Stepped >= w.db.gaps.Least {
-		w.db.gaps.Add(&w.live.probe, d.First, d.To, d.Stepped)
+		w.db.gaps.Add(&w.live.lookupKey, d.First, d.To, d.Stepped)
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/gaps"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 

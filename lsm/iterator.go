@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"io"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // Iterator walks keys that have values, in ascending order. It begins before the

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // maxMemtableEntry limits what goes to a memtable.
@@ -46,7 +46,7 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 	}
 	for _, op := range operations {
 		if op.kind != run.Delete { // nothing can look around yet
-			db.o.Split.Prepare(&db.scratch.probe, op.key)
+			db.o.Split.Prepare(&db.scratch.lookupKey, op.key)
 			db.noteWrite(op.kind)
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // After an end without Close there may be tables that no manifest names. Most are of

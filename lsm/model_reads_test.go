@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // modelView is a view and what the store had when it was taken.

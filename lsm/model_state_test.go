@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/btree"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // modelState is what a store holds, as a sorted map of whole values. Its clones

@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // PanicError is a panic of a function that the options have. No lock stays held, and

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -37,22 +37,22 @@ type trippedTable struct {
 	wire *tripwire
 }
 
-func (t trippedTable) Set(p *run.Probe, v []byte)    { t.wire.step(); t.Table.Set(p, v) }
-func (t trippedTable) Delete(p *run.Probe)           { t.wire.step(); t.Table.Delete(p) }
-func (t trippedTable) Append(p *run.Probe, v []byte) { t.wire.step(); t.Table.Append(p, v) }
-func (t trippedTable) DeletePrefix(p *run.Probe)     { t.wire.step(); t.Table.DeletePrefix(p) }
-func (t trippedTable) DeleteRange(r run.Range)       { t.wire.step(); t.Table.DeleteRange(r) }
-func (t trippedTable) Hides(p *run.Probe) bool       { t.wire.step(); return t.Table.Hides(p) }
-func (t trippedTable) Seal()                         { t.wire.step(); t.Table.Seal() }
-func (t trippedTable) Iterator() run.Iterator        { t.wire.step(); return t.Table.Iterator() }
-func (t trippedTable) Release()                      { t.wire.step(); t.Table.Release() }
+func (t trippedTable) Set(p *run.LookupKey, v []byte)    { t.wire.step(); t.Table.Set(p, v) }
+func (t trippedTable) Delete(p *run.LookupKey)           { t.wire.step(); t.Table.Delete(p) }
+func (t trippedTable) Append(p *run.LookupKey, v []byte) { t.wire.step(); t.Table.Append(p, v) }
+func (t trippedTable) DeletePrefix(p *run.LookupKey)     { t.wire.step(); t.Table.DeletePrefix(p) }
+func (t trippedTable) DeleteRange(r run.Range)           { t.wire.step(); t.Table.DeleteRange(r) }
+func (t trippedTable) Hides(p *run.LookupKey) bool       { t.wire.step(); return t.Table.Hides(p) }
+func (t trippedTable) Seal()                             { t.wire.step(); t.Table.Seal() }
+func (t trippedTable) Iterator() run.Iterator            { t.wire.step(); return t.Table.Iterator() }
+func (t trippedTable) Release()                          { t.wire.step(); t.Table.Release() }
 
-func (t trippedTable) Get(p *run.Probe, f *run.Finding) bool {
+func (t trippedTable) Get(p *run.LookupKey, f *run.Lookup) bool {
 	t.wire.step()
 	return t.Table.Get(p, f)
 }
 
-func (t trippedTable) Live(p *run.Probe, reuse run.Iterator) run.BackwardIterator {
+func (t trippedTable) Live(p *run.LookupKey, reuse run.Iterator) run.BackwardIterator {
 	t.wire.step()
 	return t.Table.Live(p, reuse)
 }

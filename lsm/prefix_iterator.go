@@ -5,21 +5,21 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/gaps"
 	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 
 // live is what an iterator of a prefix has besides: it follows what the owner
 // writes while it walks.
 type live struct {
-	on     bool
-	prefix []byte
-	probe  run.Probe
-	value  []byte // where the iterator stands, unless it is large
+	on        bool
+	prefix    []byte
+	lookupKey run.LookupKey
+	value     []byte // where the iterator stands, unless it is large
 
 	// generation and writes are those of the store when the sources were
 	// brought up to date.
@@ -61,7 +61,7 @@ func (db *DB) liveWalk(prefix []byte) *walk {
 	l := &w.live
 	l.on = true
 	l.prefix = append(l.prefix[:0], prefix...)
-	db.o.Split.Prepare(&l.probe, l.prefix)
+	db.o.Split.Prepare(&l.lookupKey, l.prefix)
 	w.within = run.PrefixRange(l.prefix)
 	return w
 }
@@ -130,14 +130,14 @@ func (w *walk) addMemory(sources []merge.Source, table memtable.Table) (_ []merg
 		reuse, l.memory = l.memory[n-1], l.memory[:n-1]
 	}
 	sources = append(sources, merge.Source{
-		Iterator: table.Live(&l.probe, reuse), Ranges: table.Ranges(), Hides: hidesNothing,
+		Iterator: table.Live(&l.lookupKey, reuse), Ranges: table.Ranges(), Hides: hidesNothing,
 	})
-	return sources, table.Hides(&l.probe)
+	return sources, table.Hides(&l.lookupKey)
 }
 
 // hidesNothing is for walks of a prefix: what hides one of the sources is not
 // among them.
-func hidesNothing(*run.Probe) (bool, error) { return false, nil }
+func hidesNothing(*run.LookupKey) (bool, error) { return false, nil }
 
 // addTables adds a run of files.
 func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []merge.Source, hides bool) {
@@ -145,13 +145,13 @@ func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []mer
 	ranged := false
 	files = slices.DeleteFunc(slices.Clip(files), func(f *version.File) bool {
 		ranged = ranged || len(f.Table.Ranges()) > 0
-		return !f.Table.MayHold(&l.probe) && len(f.Table.Ranges()) == 0
+		return !f.Table.MayHold(&l.lookupKey) && len(f.Table.Ranges()) == 0
 	})
 	if len(files) == 0 {
 		return sources, false
 	}
 	l.runs++
-	hides, err := merge.FilesHide(files, &l.probe)
+	hides, err := merge.FilesHide(files, &l.lookupKey)
 	if err != nil && l.err == nil {
 		l.err = err
 	}

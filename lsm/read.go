@@ -1,8 +1,8 @@
 package lsm
 
 import (
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // Get adds the key's value to dst and says whether there is one. It is
@@ -13,14 +13,14 @@ func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
 		return dst, false, err
 	}
 	defer db.leave(&err)
-	if err := db.find(&db.scratch.finding, db.versions.Current(), true, key); err != nil {
+	if err := db.find(&db.scratch.lookup, db.versions.Current(), true, key); err != nil {
 		return dst, false, err
 	}
-	return db.found(&db.scratch.finding, dst)
+	return db.found(&db.scratch.lookup, dst)
 }
 
 // found adds what find has gathered to dst.
-func (db *DB) found(f *run.Finding, dst []byte) ([]byte, bool, error) {
+func (db *DB) found(f *run.Lookup, dst []byte) ([]byte, bool, error) {
 	if !f.Exists() {
 		return dst, false, nil
 	}
@@ -44,14 +44,14 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 
 // peek is Peek under the lock.
 func (db *DB) peek(key []byte) (value []byte, found bool, err error) {
-	if err := db.find(&db.scratch.finding, db.versions.Current(), true, key); err != nil {
+	if err := db.find(&db.scratch.lookup, db.versions.Current(), true, key); err != nil {
 		return nil, false, err
 	}
-	if whole, ok := db.scratch.finding.Whole(); ok && !db.scratch.passing && db.o.checkWhole(db.scratch.finding.Size()) == nil {
+	if whole, ok := db.scratch.lookup.Whole(); ok && !db.scratch.passing && db.o.checkWhole(db.scratch.lookup.Size()) == nil {
 		db.owner.Keep()
 		return whole, true, nil
 	}
-	value, found, err = db.found(&db.scratch.finding, db.scratch.peeked[:0])
+	value, found, err = db.found(&db.scratch.lookup, db.scratch.peeked[:0])
 	if cap(value) <= maxPeeked {
 		db.scratch.peeked = value
 	}
@@ -63,8 +63,8 @@ const maxPeeked = 1 << 20
 
 // find gathers what a version has of a key, with or without the active memtable.
 // The lock is held.
-func (db *DB) find(f *run.Finding, v *version.Version, active bool, key []byte) (err error) {
-	p := &db.scratch.probe
+func (db *DB) find(f *run.Lookup, v *version.Version, active bool, key []byte) (err error) {
+	p := &db.scratch.lookupKey
 	f.Reset()
 	db.scratch.passing = false
 	if int64(len(key)) > db.o.MaxKeySize {
@@ -97,8 +97,8 @@ func (db *DB) find(f *run.Finding, v *version.Version, active bool, key []byte) 
 	return err
 }
 
-func (db *DB) findInTree(f *run.Finding, t *version.Tree) error {
-	p := &db.scratch.probe
+func (db *DB) findInTree(f *run.Lookup, t *version.Tree) error {
+	p := &db.scratch.lookupKey
 	for _, file := range t.Levels[0] {
 		if !file.Bounds.Contains(p.Key) {
 			continue

@@ -1,18 +1,18 @@
 package lsm
 
-import "github.com/weirstate/weir/internal/run"
+import "github.com/weirstate/weir/run"
 
 // readScratch is memory of reads that the next one uses again.
 //
 // Thread safety: the lock of the store.
 type readScratch struct {
-	probe   run.Probe   // of the operation under way
-	finding run.Finding // the same
-	viewed  run.Finding // of views; separate because the other may back Peek's result
-	passing bool        // a finding has memory that may be released before the next call
-	peeked  []byte      // a value that Peek has put together
-	idle    []*walk     // of prefixes, closed
-	passed  int64       // entries of runs that walks of prefixes have come to
+	lookupKey run.LookupKey // of the operation under way
+	lookup    run.Lookup    // the same
+	viewed    run.Lookup    // of views; separate because the other may back Peek's result
+	passing   bool          // a lookup has memory that may be released before the next call
+	peeked    []byte        // a value that Peek has put together
+	idle      []*walk       // of prefixes, closed
+	passed    int64         // entries of runs that walks of prefixes have come to
 }
 
 // maxIdle is of how many walks the memory is kept: as many as are open at a time,

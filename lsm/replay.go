@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/wal"
 )
@@ -167,11 +167,11 @@ func (r *replayer) fits(kind run.Kind, key, value []byte) bool {
 
 // recovery brings back what logs have: each run as a file of level 0.
 type recovery struct {
-	db     *DB
-	ctx    context.Context // of opening
-	active uint64
-	memory activeMemtable
-	probe  run.Probe
+	db        *DB
+	ctx       context.Context // of opening
+	active    uint64
+	memory    activeMemtable
+	lookupKey run.LookupKey
 }
 
 // replay brings back what the logs have that the tree has not.
@@ -211,7 +211,7 @@ func (r *recovery) operation(kind run.Kind, key, value []byte) {
 	if r.memory.Table == nil {
 		r.memory = r.db.newTable()
 	}
-	r.memory.apply(&r.db.o.Split, &r.probe, kind, key, value)
+	r.memory.apply(&r.db.o.Split, &r.lookupKey, kind, key, value)
 }
 
 func (r *recovery) table(m version.FileMeta) error {

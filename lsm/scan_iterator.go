@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // Stream reads the key's value in pieces, whatever its size: size is what it

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 )
 

@@ -1,8 +1,8 @@
 package lsm
 
 import (
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // View is the store at a seal: a set of runs that do not change. It pins files on

@@ -3,7 +3,7 @@ package lsm
 import (
 	"fmt"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // Put gives a key a value. It is an ErrTooLarge if one of them is above its
@@ -126,7 +126,7 @@ func (db *DB) apply(kind run.Kind, key, value []byte) (end logEnd, err error) {
 			return end, err
 		}
 	}
-	db.active.apply(&db.o.Split, &db.scratch.probe, kind, key, value)
+	db.active.apply(&db.o.Split, &db.scratch.lookupKey, kind, key, value)
 	db.writes++
 	db.noteWrite(kind)
 	return end, nil

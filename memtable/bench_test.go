@@ -6,10 +6,10 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/memtable/btreetable"
+	"github.com/weirstate/weir/run"
 )
 
 // One operation of each benchmark is one on the table, key and hash included:
@@ -20,9 +20,9 @@ var benchSizes = []int{100_000, 1_000_000}
 
 // keyer makes keys and probes of them without allocating.
 type keyer struct {
-	split run.Split
-	key   []byte
-	probe run.Probe
+	split     run.Split
+	key       []byte
+	lookupKey run.LookupKey
 }
 
 // wholeKeyer makes keys that stand alone: 6 bytes that all have in common, and 4.
@@ -39,23 +39,23 @@ func prefixKeyer() *keyer {
 // scramble spreads numbers, one to one.
 func scramble(i uint32) uint32 { return i * 2654435761 }
 
-func (k *keyer) at(i int) *run.Probe {
+func (k *keyer) at(i int) *run.LookupKey {
 	binary.BigEndian.PutUint32(k.key[6:], scramble(uint32(i)))
-	k.split.Prepare(&k.probe, k.key)
-	return &k.probe
+	k.split.Prepare(&k.lookupKey, k.key)
+	return &k.lookupKey
 }
 
-func (k *keyer) suffix(i, j int) *run.Probe {
+func (k *keyer) suffix(i, j int) *run.LookupKey {
 	binary.BigEndian.PutUint32(k.key[6:], scramble(uint32(i)))
 	binary.BigEndian.PutUint64(k.key[10:], uint64(j))
-	k.split.Prepare(&k.probe, k.key)
-	return &k.probe
+	k.split.Prepare(&k.lookupKey, k.key)
+	return &k.lookupKey
 }
 
-func (k *keyer) prefix(i int) *run.Probe {
+func (k *keyer) prefix(i int) *run.LookupKey {
 	binary.BigEndian.PutUint32(k.key[6:], scramble(uint32(i)))
-	k.split.Prepare(&k.probe, k.key[:10])
-	return &k.probe
+	k.split.Prepare(&k.lookupKey, k.key[:10])
+	return &k.lookupKey
 }
 
 // tables are what the same is measured on.
@@ -95,7 +95,7 @@ func perTable(b *testing.B, do func(b *testing.B, open func(memtable.Options) me
 func BenchmarkGet(b *testing.B) {
 	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
 		table, k, rng := filled(b, open, n), wholeKeyer(), rand.New(rand.NewPCG(1, 1))
-		var f run.Finding
+		var f run.Lookup
 		for range b.N {
 			f.Reset()
 			table.Get(k.at(rng.IntN(n)), &f)
@@ -109,7 +109,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkGetMissing(b *testing.B) {
 	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
 		table, k, rng := filled(b, open, n), wholeKeyer(), rand.New(rand.NewPCG(1, 1))
-		var f run.Finding
+		var f run.Lookup
 		for range b.N {
 			f.Reset()
 			if table.Get(k.at(n+rng.IntN(n)), &f) {
@@ -154,7 +154,7 @@ func BenchmarkReadModifyWrite(b *testing.B) {
 				table, k, rng := filled(b, open, n), wholeKeyer(), rand.New(rand.NewPCG(1, 1))
 				zipf := rand.NewZipf(rng, 1.1, 1, uint64(n-1))
 				value := make([]byte, 0, benchValueBytes)
-				var f run.Finding
+				var f run.Lookup
 				for range b.N {
 					i := rng.IntN(n)
 					if kind == "zipf" {

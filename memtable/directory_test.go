@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 )
 
 // Hashes that agree in the bits by which pages are chosen, or in all: somebody
@@ -33,7 +33,7 @@ func TestKeysAreFoundWhateverTheirHashes(t *testing.T) {
 					table.Set(p, p.Key)
 				}
 			}
-			var f run.Finding
+			var f run.Lookup
 			for i := range uint64(2 * n) {
 				f.Reset()
 				p := forged(i, hash(i))
@@ -57,10 +57,10 @@ func TestKeysAreFoundWhateverTheirHashes(t *testing.T) {
 	}
 }
 
-// forged is a probe of a number with any hash.
-func forged(i, hash uint64) *run.Probe {
+// forged is a lookup key of a number with any hash.
+func forged(i, hash uint64) *run.LookupKey {
 	key := binary.BigEndian.AppendUint64(nil, i)
-	return &run.Probe{Key: key, PrefixLen: 8, Hash: hash, PrefixHash: hash}
+	return &run.LookupKey{Key: key, PrefixLen: 8, Hash: hash, PrefixHash: hash}
 }
 
 // A page that could not be split is split once the directory has grown.
@@ -87,7 +87,7 @@ func TestPageWithFollowersIsSplitLater(t *testing.T) {
 		hashes = append(hashes, hash)
 	}
 	require.Zero(t, followers())
-	var f run.Finding
+	var f run.Lookup
 	for i, hash := range hashes {
 		require.True(t, table.Get(forged(uint64(i), hash), &f), "%d", i)
 	}
@@ -107,7 +107,7 @@ func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
 			table := NewHash(Options{Budget: slab.NewBudget(0)})
 			defer table.Release()
 			split := run.Split{Func: func(key []byte) int { return min(1, len(key)) }}
-			var p run.Probe
+			var p run.LookupKey
 			for i := range n {
 				split.Prepare(&p, binary.BigEndian.AppendUint32([]byte("p"), uint32(order(i))))
 				table.Set(&p, nil)
@@ -134,18 +134,18 @@ func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
 func TestPrefixesAreApartWhateverTheirHashes(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)})
 	defer table.Release()
-	probe := func(key string) *run.Probe {
+	lookupKey := func(key string) *run.LookupKey {
 		b := []byte(key)
-		return &run.Probe{Key: b, PrefixLen: 1, Hash: run.Hash(b), PrefixHash: 1}
+		return &run.LookupKey{Key: b, PrefixLen: 1, Hash: run.Hash(b), PrefixHash: 1}
 	}
 	for _, key := range []string{"a1", "b1", "a2", "b2"} {
-		table.Set(probe(key), nil)
+		table.Set(lookupKey(key), nil)
 	}
-	table.DeletePrefix(&run.Probe{Key: []byte("b"), PrefixLen: 1, Hash: 1, PrefixHash: 1})
-	require.True(t, table.Hides(probe("b3")))
-	require.False(t, table.Hides(probe("a3")))
+	table.DeletePrefix(&run.LookupKey{Key: []byte("b"), PrefixLen: 1, Hash: 1, PrefixHash: 1})
+	require.True(t, table.Hides(lookupKey("b3")))
+	require.False(t, table.Hides(lookupKey("a3")))
 	var keys []string
-	for it := table.Live(probe("a"), nil); it.Next(); {
+	for it := table.Live(lookupKey("a"), nil); it.Next(); {
 		keys = append(keys, string(it.Entry().Key))
 	}
 	require.Equal(t, []string{"a1", "a2"}, keys)
@@ -175,7 +175,7 @@ func TestWalksDoNotAllocate(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)})
 	defer table.Release()
 	split := run.Split{Func: func(key []byte) int { return min(1, len(key)) }}
-	var p run.Probe
+	var p run.LookupKey
 	for i := range uint32(1000) {
 		split.Prepare(&p, binary.BigEndian.AppendUint32([]byte("p"), i))
 		table.Append(&p, make([]byte, 100))

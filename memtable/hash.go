@@ -4,8 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 )
 
 // hashTable is the table that a tree has if nothing else is said: records in
@@ -43,7 +43,7 @@ func NewHash(o Options) Table {
 }
 
 // record returns that of a key, 0 if there is none.
-func (t *hashTable) record(p *run.Probe) ref {
+func (t *hashTable) record(p *run.LookupKey) ref {
 	if t.lastRecord != 0 && t.lastHash == p.Hash && t.keys.holds(t.lastRecord, p.Key) {
 		return t.lastRecord
 	}
@@ -56,7 +56,7 @@ func (t *hashTable) record(p *run.Probe) ref {
 
 // needRecord returns the record of a key for a write of n bytes, after which it
 // has a kind.
-func (t *hashTable) needRecord(p *run.Probe, n int) (ref, header) {
+func (t *hashTable) needRecord(p *run.LookupKey, n int) (ref, header) {
 	r := t.record(p)
 	if r == 0 {
 		if int64(len(p.Key))+int64(n) > MaxEntryBytes {
@@ -77,19 +77,19 @@ func (t *hashTable) needRecord(p *run.Probe, n int) (ref, header) {
 }
 
 // Set implements Table.
-func (t *hashTable) Set(p *run.Probe, value []byte) {
+func (t *hashTable) Set(p *run.LookupKey, value []byte) {
 	r, h := t.needRecord(p, len(value))
 	t.put(r, h, run.Set, value)
 }
 
 // Delete implements Table.
-func (t *hashTable) Delete(p *run.Probe) {
+func (t *hashTable) Delete(p *run.LookupKey) {
 	r, h := t.needRecord(p, 0)
 	t.empty(r, h, run.Delete)
 }
 
 // Append implements Table.
-func (t *hashTable) Append(p *run.Probe, value []byte) {
+func (t *hashTable) Append(p *run.LookupKey, value []byte) {
 	r, h := t.needRecord(p, len(value))
 	if h.kind().HasValue() {
 		t.join(r, h, value)
@@ -99,7 +99,7 @@ func (t *hashTable) Append(p *run.Probe, value []byte) {
 }
 
 // DeletePrefix implements Table.
-func (t *hashTable) DeletePrefix(p *run.Probe) {
+func (t *hashTable) DeletePrefix(p *run.LookupKey) {
 	if r := t.record(p); r != 0 {
 		t.forget(r)
 	}
@@ -127,20 +127,20 @@ func (t *hashTable) forget(r ref) {
 func (t *hashTable) DeleteRange(r run.Range) { t.ranges.Add(r) }
 
 // Get implements Table.
-func (t *hashTable) Get(p *run.Probe, f *run.Finding) (last bool) {
+func (t *hashTable) Get(p *run.LookupKey, f *run.Lookup) (last bool) {
 	if r := t.record(p); r != 0 && t.header(r).kind() != 0 && t.addTo(r, f) {
 		return true
 	}
 	return t.tombstones > 0 && t.prefixHidden(p) || t.ranges.Covers(p.Key)
 }
 
-func (t *hashTable) prefixHidden(p *run.Probe) bool {
+func (t *hashTable) prefixHidden(p *run.LookupKey) bool {
 	n := t.node(p)
 	return n != 0 && t.hasTombstone(n)
 }
 
 // Hides implements Table.
-func (t *hashTable) Hides(p *run.Probe) bool {
+func (t *hashTable) Hides(p *run.LookupKey) bool {
 	return t.tombstones > 0 && t.prefixHidden(p) || t.ranges.CoversPrefix(p.Prefix())
 }
 

@@ -3,7 +3,7 @@ package memtable
 import (
 	"bytes"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // live walks a prefix of a table that may change between steps. It remembers
@@ -40,7 +40,7 @@ const (
 )
 
 // Live implements Table.
-func (t *hashTable) Live(p *run.Probe, reuse run.Iterator) run.BackwardIterator {
+func (t *hashTable) Live(p *run.LookupKey, reuse run.Iterator) run.BackwardIterator {
 	l, ok := reuse.(*live)
 	if !ok {
 		l = new(live)

@@ -3,7 +3,7 @@ package memtable
 import (
 	"encoding/binary"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // A node is what the table knows of a prefix of which it has keys with suffixes,
@@ -17,8 +17,8 @@ const (
 	tombstoneBit = 1 << 63
 )
 
-// node returns that of the prefix of a probe, 0 if there is none.
-func (t *hashTable) node(p *run.Probe) ref {
+// node returns the node of the prefix of a lookup key, 0 without one.
+func (t *hashTable) node(p *run.LookupKey) ref {
 	if t.lastNode != 0 && t.lastPrefixHash == p.PrefixHash && t.prefixes.holds(t.lastNode, p.Prefix()) {
 		return t.lastNode
 	}
@@ -29,8 +29,8 @@ func (t *hashTable) node(p *run.Probe) ref {
 	return n
 }
 
-// needNode returns the node of the prefix of a probe.
-func (t *hashTable) needNode(p *run.Probe) ref {
+// needNode returns the node of the prefix of a lookup key.
+func (t *hashTable) needNode(p *run.LookupKey) ref {
 	n := t.node(p)
 	if n == 0 {
 		n = t.alloc(nodeKey + p.PrefixLen)

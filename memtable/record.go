@@ -3,7 +3,7 @@ package memtable
 import (
 	"encoding/binary"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // A record is a key with what was done to it. It stays where it is as long as

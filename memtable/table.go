@@ -1,8 +1,8 @@
 package memtable
 
 import (
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 )
 
 // MaxEntryBytes is the most that the key and the value of one write have
@@ -16,56 +16,56 @@ type Options struct {
 	Budget *slab.Budget
 }
 
-// Table is a run in memory. See package run for what operations on a key add up
-// to. Keys and values are copied; none of them is kept.
+// Table is a run in memory. Package run has the result of operations on one key. A table
+// copies keys and values and keeps none of the caller's bytes.
 //
-// Thread safety: until Seal, one goroutine at a time, the owner. After it, reads
-// are safe for concurrent use, except that an iterator belongs to one goroutine.
-// Bytes and Len are safe beside reads.
+// Thread safety: until Seal, one goroutine at a time, the owner. After it, reads are safe
+// for concurrent use, except that an iterator belongs to one goroutine. Bytes and Len may
+// be called beside reads.
 type Table interface {
-	// Set gives the key of the probe a value.
-	Set(p *run.Probe, value []byte)
-	// Delete says that the key has no value.
-	Delete(p *run.Probe)
-	// Append adds to the value of the key, in time that does not depend on how
-	// much it has.
-	Append(p *run.Probe, value []byte)
+	// Set sets the value of a key.
+	Set(k *run.LookupKey, value []byte)
+	// Delete removes the value of a key.
+	Delete(k *run.LookupKey)
+	// Append appends to the value of a key, in time that does not depend on the
+	// size of the value.
+	Append(k *run.LookupKey, value []byte)
 	// DeletePrefix removes all keys with a prefix from the table, in time that
-	// depends on their number, and leaves a tombstone for older runs. The
-	// probe's key is the prefix.
-	DeletePrefix(p *run.Probe)
-	// DeleteRange leaves a tombstone for older runs. What the table itself has
-	// stays, so the range must be free of entries, or they count as written
+	// depends on their number, and leaves a tombstone for older runs. The key of k is
+	// the prefix.
+	DeletePrefix(k *run.LookupKey)
+	// DeleteRange leaves a tombstone for older runs. The entries of the table itself
+	// stay: the caller takes care that the range has none, or they count as written
 	// after it.
 	DeleteRange(r run.Range)
 
-	// Get adds what the table has for the key and says whether older runs have
-	// nothing to add, because of that or of a tombstone. The bytes are good
-	// until the next write. A value in pieces comes with the newest first.
-	Get(p *run.Probe, f *run.Finding) (last bool)
-	// Hides says whether a tombstone of the table covers everything that older
-	// runs have with the prefix of the probe.
-	Hides(p *run.Probe) bool
-	// Ranges are the range tombstones, to be read only.
+	// Get adds the entry of a key to l, and reports whether older runs have nothing to
+	// add, because of that entry or of a tombstone. The bytes may be used until the
+	// next write. A value in pieces is added from the newest piece to the oldest.
+	Get(k *run.LookupKey, l *run.Lookup) (last bool)
+	// Hides reports whether a tombstone of the table covers all keys of older runs
+	// that have the prefix of k.
+	Hides(k *run.LookupKey) bool
+	// Ranges returns the range tombstones, which the caller only reads.
 	Ranges() run.Ranges
-	// Live walks the entries with the prefix of a probe, as they are at each
-	// step: the prefix tombstone, the key that is the prefix, the keys with
-	// suffixes. Every Next goes to the smallest entry above the one before, so
-	// the owner may write between calls; the entry is good until it does.
-	// What reuse, if it is not nil, held is lost: it is an iterator that an
-	// earlier call on a table of the same kind returned, and nobody uses.
-	Live(p *run.Probe, reuse run.Iterator) run.BackwardIterator
+	// Live returns an iterator over the entries with the prefix of k, as they are at
+	// each step: the prefix tombstone, the key that is the prefix, the keys with
+	// suffixes. Every Next goes to the smallest entry above the one before, so that the
+	// owner may write between calls; an entry may be used until the owner writes. reuse
+	// is nil, or an iterator that an earlier call on a table of the same kind returned
+	// and that nobody uses any more: the table may take its memory.
+	Live(k *run.LookupKey, reuse run.Iterator) run.BackwardIterator
 
-	// Len is the number of entries, prefix and range tombstones among them.
+	// Len returns the number of entries, including prefix and range tombstones.
 	Len() int
-	// Bytes is how much memory the table has taken.
+	// Bytes returns the memory that the table has taken, in bytes.
 	Bytes() int64
 	// Seal ends writing, in constant time.
 	Seal()
-	// Iterator walks all entries of a sealed table. The first call sorts them.
-	// Several iterators may be open.
+	// Iterator returns an iterator over all entries of a sealed table. The first call
+	// sorts them. Several iterators may be open.
 	Iterator() run.Iterator
-	// Release gives the memory back. Nobody uses the table, its iterators or
-	// what they returned any more.
+	// Release releases the memory. Nobody uses the table, its iterators or the bytes
+	// that they returned any more.
 	Release()
 }

@@ -4,15 +4,15 @@ import (
 	"io"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // joinBytes is up to which size a value in chunks is put together for a walk;
 // from there on it is read as a stream.
 const joinBytes = 64 << 10
 
-// addTo adds what a record has to a finding, the newest chunk first.
-func (m *memory) addTo(r ref, f *run.Finding) (last bool) {
+// addTo adds what a record has to a lookup, the newest chunk first.
+func (m *memory) addTo(r ref, f *run.Lookup) (last bool) {
 	b := m.at(r)
 	h := m.header(r)
 	kind := h.kind()

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"sort"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // Iterator implements Table.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 )
 
@@ -70,8 +70,8 @@ func benchTable(b *testing.B, c Compression, cacheBytes int64) *Table {
 // benchGets asks for keys in random order, or for such as are absent.
 func benchGets(b *testing.B, table *Table, absent int) {
 	split := run.WholeKey
-	var p run.Probe
-	var f run.Finding
+	var p run.LookupKey
+	var f run.Lookup
 	rng := rand.New(rand.NewPCG(2, 2))
 	var key []byte
 	get := func(i int) bool {

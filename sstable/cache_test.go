@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 )
 
@@ -40,8 +40,8 @@ func openModel(t testing.TB, m *model, o WriterOptions, r ReaderOptions) *Table 
 
 // value is what Get says.
 func value(t testing.TB, table *Table, key []byte) []byte {
-	var p run.Probe
-	var f run.Finding
+	var p run.LookupKey
+	var f run.Lookup
 	table.split.Prepare(&p, key)
 	_, err := table.Get(&p, &f)
 	require.NoError(t, err)
@@ -206,8 +206,8 @@ func TestFindingOutlivesEvictedFrames(t *testing.T) {
 		m := model{split: run.WholeKey, entries: []run.Entry{{Key: key, Kind: kind, Value: run.Value{Bytes: fmt.Append(nil, "piece", i)}}}}
 		tables = append(tables, openModel(t, &m, WriterOptions{}, o))
 	}
-	var p run.Probe
-	var f run.Finding
+	var p run.LookupKey
+	var f run.Lookup
 	run.WholeKey.Prepare(&p, key)
 	for i, table := range tables {
 		last, err := table.Get(&p, &f)

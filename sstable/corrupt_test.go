@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 )
 
 // damagedModel has few bytes in every kind of block, and a value of two chunks
@@ -57,8 +57,8 @@ func requireHonest(t *testing.T, m *model, data []byte, o ReaderOptions) (sound 
 		return err != nil
 	}
 	for _, key := range append(keysOf(m), []byte("c:9"), []byte("zz")) {
-		var p run.Probe
-		var f run.Finding
+		var p run.LookupKey
+		var f run.Lookup
 		m.split.Prepare(&p, key)
 		last, err := table.Get(&p, &f)
 		if failed(err) {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -69,8 +69,8 @@ func useAll(t *testing.T, f vfs.File, m *model, o ReaderOptions) (failures int) 
 		return failures
 	}
 	for _, key := range keysOf(m) {
-		var p run.Probe
-		var found run.Finding
+		var p run.LookupKey
+		var found run.Lookup
 		m.split.Prepare(&p, key)
 		last, err := table.Get(&p, &found)
 		if failed(err) {

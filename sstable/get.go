@@ -3,14 +3,14 @@ package sstable
 import (
 	"encoding/binary"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
-// Get adds what the file has for a key to a finding, and says whether that was
-// the last word: also if a tombstone of the file hides what is older. Bytes that
-// it adds are good until the owner's lock is released or the next block is read,
-// unless Owner.Keep keeps them. The caller holds that lock.
-func (t *Table) Get(p *run.Probe, f *run.Finding) (last bool, err error) {
+// Get adds the entry of the file for a key to a lookup, and reports whether older runs
+// have nothing to add, because of that entry or of a tombstone of the file. The bytes may
+// be used until the owner's lock is released or the next block is read, unless Owner.Keep
+// keeps them. The caller holds that lock.
+func (t *Table) Get(p *run.LookupKey, f *run.Lookup) (last bool, err error) {
 	if err := t.ready(); err != nil {
 		return false, err
 	}
@@ -34,8 +34,8 @@ func (t *Table) Get(p *run.Probe, f *run.Finding) (last bool, err error) {
 	return t.covers(p)
 }
 
-// add adds an entry to a finding.
-func (t *Table) add(form byte, value []byte, f *run.Finding) (last bool, err error) {
+// add adds an entry to a lookup.
+func (t *Table) add(form byte, value []byte, f *run.Lookup) (last bool, err error) {
 	if form&formLarge == 0 {
 		return f.AddPassing(kindOf(form), value), nil
 	}
@@ -47,7 +47,7 @@ func (t *Table) add(form byte, value []byte, f *run.Finding) (last bool, err err
 }
 
 // covers says whether a tombstone covers the key.
-func (t *Table) covers(p *run.Probe) (bool, error) {
+func (t *Table) covers(p *run.LookupKey) (bool, error) {
 	if t.clipped && !t.clip.Contains(p.Key) {
 		return false, nil
 	}
@@ -59,7 +59,7 @@ func (t *Table) covers(p *run.Probe) (bool, error) {
 
 // Hides says whether a tombstone covers all keys with the prefix. The caller
 // holds the owner's lock.
-func (t *Table) Hides(p *run.Probe) (bool, error) {
+func (t *Table) Hides(p *run.LookupKey) (bool, error) {
 	if err := t.ready(); err != nil {
 		return false, err
 	}
@@ -69,7 +69,7 @@ func (t *Table) Hides(p *run.Probe) (bool, error) {
 	return t.hasTombstone(p)
 }
 
-func (t *Table) hasTombstone(p *run.Probe) (bool, error) {
+func (t *Table) hasTombstone(p *run.LookupKey) (bool, error) {
 	if t.info.Tombstones == 0 || !t.filter.mayHold(p.PrefixHash^tombstoneSalt) ||
 		t.clipped && !t.clip.Contains(p.Prefix()) {
 		return false, nil
@@ -81,7 +81,7 @@ func (t *Table) hasTombstone(p *run.Probe) (bool, error) {
 // MayHold says whether the file may have a key with the prefix, or a tombstone
 // for it; it asks the filter. Ranges are not asked about. A table that cannot be read
 // may hold anything.
-func (t *Table) MayHold(p *run.Probe) bool {
+func (t *Table) MayHold(p *run.LookupKey) bool {
 	return t.ready() != nil || t.filter.mayHold(p.PrefixHash) ||
 		t.info.Tombstones > 0 && t.filter.mayHold(p.PrefixHash^tombstoneSalt)
 }

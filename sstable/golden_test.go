@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 )
 

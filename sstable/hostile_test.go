@@ -8,7 +8,7 @@ import (
 	"github.com/klauspost/compress/s2"
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // hostile is a file of one entry, all of whose checksums are right.
@@ -105,8 +105,8 @@ func TestNonsenseWithRightChecksumsIsFound(t *testing.T) {
 		} else {
 			require.ErrorIs(t, err, ErrCorrupt, name)
 		}
-		var p run.Probe
-		var f run.Finding
+		var p run.LookupKey
+		var f run.Lookup
 		run.WholeKey.Prepare(&p, []byte("k"))
 		_, err = table.Get(&p, &f)
 		if err == nil {

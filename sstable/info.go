@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // Info is what a file says of itself.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"sync"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 )
 
 // IteratorOptions say how an iterator reads.

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -250,8 +250,8 @@ func requireModel(t testing.TB, rng *rand.Rand, m *model, table *Table, clip run
 
 func requireGet(t testing.TB, m *model, table *Table, key []byte) {
 	t.Helper()
-	var p run.Probe
-	var f run.Finding
+	var p run.LookupKey
+	var f run.Lookup
 	m.split.Prepare(&p, key)
 	last, err := table.Get(&p, &f)
 	require.NoError(t, err)

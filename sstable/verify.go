@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // Verify reads the whole file and checks everything in it, as far as it can be

@@ -10,8 +10,8 @@ import (
 	"io"
 	"sync"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 )
 

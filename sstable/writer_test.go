@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -190,8 +190,8 @@ func TestValueAboveTwoGigabytesIsAStream(t *testing.T) {
 	require.EqualValues(t, size, info.ValueBytes)
 	table, err := Open(f, ReaderOptions{})
 	require.NoError(t, err)
-	var p run.Probe
-	var found run.Finding
+	var p run.LookupKey
+	var found run.Lookup
 	run.WholeKey.Prepare(&p, []byte("k"))
 	last, err := table.Get(&p, &found)
 	require.NoError(t, err)
@@ -338,9 +338,9 @@ func TestFileThatNeedsTooMuchForAFilterHasNone(t *testing.T) {
 		table, err := Open(f, ReaderOptions{})
 		require.NoError(t, err)
 		require.Equal(t, keys < 1000, len(table.filter.blocks) > 0)
-		var p run.Probe
+		var p run.LookupKey
 		run.WholeKey.Prepare(&p, fmt.Appendf(nil, "%06d", keys-1))
-		var found run.Finding
+		var found run.Lookup
 		last, err := table.Get(&p, &found)
 		require.NoError(t, err)
 		require.True(t, last)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/btree"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // degree is that of the tree: nodes of up to 63 entries.
@@ -50,7 +50,7 @@ func New(memtable.Options) memtable.Table {
 }
 
 // write does an operation that leaves an entry.
-func (t *table) write(p *run.Probe, op run.Kind, value []byte) {
+func (t *table) write(p *run.LookupKey, op run.Kind, value []byte) {
 	e, ok := t.entries.Get(&entry{key: string(p.Key)})
 	if !ok {
 		e = &entry{key: string(p.Key), prefixLen: p.PrefixLen}
@@ -68,16 +68,16 @@ func (t *table) write(p *run.Probe, op run.Kind, value []byte) {
 }
 
 // Set implements memtable.Table.
-func (t *table) Set(p *run.Probe, value []byte) { t.write(p, run.Set, value) }
+func (t *table) Set(p *run.LookupKey, value []byte) { t.write(p, run.Set, value) }
 
 // Delete implements memtable.Table.
-func (t *table) Delete(p *run.Probe) { t.write(p, run.Delete, nil) }
+func (t *table) Delete(p *run.LookupKey) { t.write(p, run.Delete, nil) }
 
 // Append implements memtable.Table.
-func (t *table) Append(p *run.Probe, value []byte) { t.write(p, run.Append, value) }
+func (t *table) Append(p *run.LookupKey, value []byte) { t.write(p, run.Append, value) }
 
 // DeletePrefix implements memtable.Table.
-func (t *table) DeletePrefix(p *run.Probe) {
+func (t *table) DeletePrefix(p *run.LookupKey) {
 	w := t.Live(p, nil).(*walk)
 	for w.Seek(nil) {
 		e, _ := t.entries.Delete(w.at)
@@ -91,7 +91,7 @@ func (t *table) DeletePrefix(p *run.Probe) {
 func (t *table) DeleteRange(r run.Range) { t.ranges.Add(r) }
 
 // Get implements memtable.Table.
-func (t *table) Get(p *run.Probe, f *run.Finding) (last bool) {
+func (t *table) Get(p *run.LookupKey, f *run.Lookup) (last bool) {
 	e, ok := t.entries.Get(&entry{key: string(p.Key)})
 	if ok && f.Add(e.kind, run.Value{Bytes: e.value}) {
 		return true
@@ -99,12 +99,12 @@ func (t *table) Get(p *run.Probe, f *run.Finding) (last bool) {
 	return t.prefixHidden(p) || t.ranges.Covers(p.Key)
 }
 
-func (t *table) prefixHidden(p *run.Probe) bool {
+func (t *table) prefixHidden(p *run.LookupKey) bool {
 	return t.entries.Has(&entry{key: string(p.Prefix()), kind: run.DeletePrefix})
 }
 
 // Hides implements memtable.Table.
-func (t *table) Hides(p *run.Probe) bool {
+func (t *table) Hides(p *run.LookupKey) bool {
 	return t.prefixHidden(p) || t.ranges.CoversPrefix(p.Prefix())
 }
 
@@ -112,7 +112,7 @@ func (t *table) Hides(p *run.Probe) bool {
 func (t *table) Ranges() run.Ranges { return t.ranges }
 
 // Live implements memtable.Table.
-func (t *table) Live(p *run.Probe, _ run.Iterator) run.BackwardIterator {
+func (t *table) Live(p *run.LookupKey, _ run.Iterator) run.BackwardIterator {
 	return &walk{t: t, prefix: string(p.Prefix()), one: true}
 }
 

@@ -3,7 +3,7 @@ package btreetable
 import (
 	"strings"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // walk goes through all entries, or those of one prefix. It looks for each anew,

@@ -6,7 +6,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // split cuts keys after their first slash.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // Every sequence of four operations on a key, with values that fit into the room
@@ -50,15 +50,15 @@ func prefixTombstones(t *testing.T, open func(memtable.Options) memtable.Table) 
 		p.write(key, run.Set, "value of "+key)
 	}
 	for _, prefix := range []string{"a/", "b/", "a", "/", ""} {
-		require.False(t, p.table.Hides(p.probe(prefix)))
+		require.False(t, p.table.Hides(p.lookupKey(prefix)))
 		p.write(prefix, run.DeletePrefix, "")
-		require.True(t, p.table.Hides(p.probe(prefix)), "%q", prefix)
+		require.True(t, p.table.Hides(p.lookupKey(prefix)), "%q", prefix)
 		for _, key := range keys {
 			p.get(key)
 		}
 	}
-	require.True(t, p.table.Hides(p.probe("a/1")), "a key with the prefix")
-	require.False(t, p.table.Hides(p.probe("ab/1")))
+	require.True(t, p.table.Hides(p.lookupKey("a/1")), "a key with the prefix")
+	require.False(t, p.table.Hides(p.lookupKey("ab/1")))
 	n := p.table.Len()
 	p.write("a/", run.DeletePrefix, "")
 	require.Equal(t, n, p.table.Len(), "twice is once")
@@ -80,7 +80,7 @@ func rangeTombstones(t *testing.T, open func(memtable.Options) memtable.Table) {
 		prefix string
 		hidden bool
 	}{{"a/", false}, {"b/", true}, {"b", true}, {"d/", false}, {"d", false}, {"e/", false}, {"x/", true}, {"z", true}} {
-		require.Equal(t, c.hidden, p.table.Hides(p.probe(c.prefix)), "%q", c.prefix)
+		require.Equal(t, c.hidden, p.table.Hides(p.lookupKey(c.prefix)), "%q", c.prefix)
 	}
 	for _, key := range []string{"a", "b", "c/1", "d/4", "d/5", "w", "x", "zz"} {
 		p.get(key)
@@ -129,21 +129,21 @@ func aliases(t *testing.T, open func(memtable.Options) memtable.Table) {
 		p.write("from", run.Set, "s")
 		p.write("from", run.Append, value)
 		for _, key := range []string{"from", "other", "p/other", "from"} {
-			var f run.Finding
-			p.table.Get(p.probe("from"), &f)
+			var f run.Lookup
+			p.table.Get(p.lookupKey("from"), &f)
 			b, ok := f.Whole()
 			if !ok {
 				continue // in pieces, which nobody writes
 			}
 			was := string(b)
-			p.table.Set(p.probe(key), b)
+			p.table.Set(p.lookupKey(key), b)
 			p.model.write(key, run.Set, was)
 			p.get(key)
 			f.Reset()
-			p.table.Get(p.probe("from"), &f)
+			p.table.Get(p.lookupKey("from"), &f)
 			if b, ok = f.Whole(); ok {
 				was = string(b)
-				p.table.Append(p.probe(key), b)
+				p.table.Append(p.lookupKey(key), b)
 				p.model.write(key, run.Append, was)
 				p.get(key)
 			}
@@ -215,7 +215,7 @@ func emptyTable(t *testing.T, open func(memtable.Options) memtable.Table) {
 	p.get("")
 	p.live("a", nil)
 	require.LessOrEqual(t, p.table.Bytes(), int64(slab.Bytes))
-	require.False(t, p.table.Hides(p.probe("a/")))
+	require.False(t, p.table.Hides(p.lookupKey("a/")))
 	require.Empty(t, p.table.Ranges())
 	p.all()
 }

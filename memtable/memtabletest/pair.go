@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // pair is a table and the model of it, to which the same is done.
@@ -21,9 +21,9 @@ type pair struct {
 	table  memtable.Table
 	model  *model
 
-	buffer  []byte // of keys; overwritten after each call
-	value   []byte // the same for values
-	finding run.Finding
+	buffer []byte // of keys; overwritten after each call
+	value  []byte // the same for values
+	lookup run.Lookup
 }
 
 func newPair(t *testing.T, open func(memtable.Options) memtable.Table) *pair {
@@ -31,12 +31,12 @@ func newPair(t *testing.T, open func(memtable.Options) memtable.Table) *pair {
 	return &pair{t: t, budget: budget, table: open(memtable.Options{Budget: budget}), model: newModel()}
 }
 
-// probe is good until the next call.
-func (p *pair) probe(key string) *run.Probe {
+// lookupKey is good until the next call.
+func (p *pair) lookupKey(key string) *run.LookupKey {
 	p.buffer = append(p.buffer[:0], key...)
-	var probe run.Probe
-	split.Prepare(&probe, p.buffer)
-	return &probe
+	var lookupKey run.LookupKey
+	split.Prepare(&lookupKey, p.buffer)
+	return &lookupKey
 }
 
 // spoil overwrites what a table might have kept.
@@ -51,15 +51,15 @@ func (p *pair) spoil() {
 // write does an operation on both.
 func (p *pair) write(key string, op run.Kind, value string) {
 	p.value = append(p.value[:0], value...)
-	switch probe := p.probe(key); op {
+	switch lookupKey := p.lookupKey(key); op {
 	case run.Set:
-		p.table.Set(probe, p.value)
+		p.table.Set(lookupKey, p.value)
 	case run.Append:
-		p.table.Append(probe, p.value)
+		p.table.Append(lookupKey, p.value)
 	case run.Delete:
-		p.table.Delete(probe)
+		p.table.Delete(lookupKey)
 	case run.DeletePrefix:
-		p.table.DeletePrefix(probe)
+		p.table.DeletePrefix(lookupKey)
 		p.model.deletePrefix(key)
 	}
 	if op != run.DeletePrefix {
@@ -76,17 +76,17 @@ func (p *pair) deleteRange(r run.Range) {
 // get compares what both say of a key.
 func (p *pair) get(key string) {
 	p.t.Helper()
-	compareGet(p.t, p.table, p.model, p.probe(key), &p.finding)
+	compareGet(p.t, p.table, p.model, p.lookupKey(key), &p.lookup)
 	p.spoil()
 }
 
 // compareGet compares a table with a model, neither of which changes.
-func compareGet(t *testing.T, table memtable.Table, m *model, probe *run.Probe, f *run.Finding) {
+func compareGet(t *testing.T, table memtable.Table, m *model, lookupKey *run.LookupKey, f *run.Lookup) {
 	t.Helper()
-	key := string(probe.Key)
+	key := string(lookupKey.Key)
 	want := m.entries[key]
 	f.Reset()
-	last := table.Get(probe, f)
+	last := table.Get(lookupKey, f)
 	require.Equal(t, want.kind == run.Set || want.kind == run.Delete || m.hides(key), last, "last word on %q", key)
 	require.Equal(t, want.kind.HasValue(), f.Exists(), "%q", key)
 	require.Equal(t, int64(len(want.value)), f.Size(), "%q", key)
@@ -100,7 +100,7 @@ func compareGet(t *testing.T, table memtable.Table, m *model, probe *run.Probe, 
 // live walks a prefix to its end.
 func (p *pair) live(prefix string, reuse run.Iterator) run.Iterator {
 	p.t.Helper()
-	it := p.table.Live(p.probe(prefix), reuse)
+	it := p.table.Live(p.lookupKey(prefix), reuse)
 	p.spoil()
 	rows := p.model.rows(func(key string) bool { return prefixOf(key) == prefix })
 	compareRows(p.t, rows, it)

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // Program does what bytes say, any bytes, to a table and the model, and compares

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // random does operations drawn from a seed, and compares answers on the way and

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // suffixes is how many keys of one prefix walks are tried on: more than a few
@@ -51,7 +51,7 @@ func liveWalks(t *testing.T, open func(memtable.Options) memtable.Table) {
 	reuse = p.live("nothing/", reuse)
 	reuse = p.live("other/", reuse)
 	for walk := range 4 {
-		it := p.table.Live(p.probe("p/"), reuse)
+		it := p.table.Live(p.lookupKey("p/"), reuse)
 		p.spoil()
 		var last *row
 		for {
@@ -101,7 +101,7 @@ func writeBeside(p *pair, rng *rand.Rand, near string, key func() string) {
 func liveSeeks(t *testing.T, open func(memtable.Options) memtable.Table) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	p := newPair(t, open)
-	it := p.table.Live(p.probe("p/"), nil)
+	it := p.table.Live(p.lookupKey("p/"), nil)
 	p.spoil()
 	sought := func(key string) {
 		var want *row
@@ -214,15 +214,15 @@ type reader struct {
 }
 
 func (r *reader) read(table memtable.Table, of []row) {
-	var f run.Finding
-	var probe run.Probe
-	split.Prepare(&probe, []byte("p/"))
-	r.live = collect(table.Live(&probe, nil))
+	var f run.Lookup
+	var lookupKey run.LookupKey
+	split.Prepare(&lookupKey, []byte("p/"))
+	r.live = collect(table.Live(&lookupKey, nil))
 	for _, row := range of {
-		split.Prepare(&probe, []byte(row.key))
+		split.Prepare(&lookupKey, []byte(row.key))
 		f.Reset()
-		table.Get(&probe, &f)
-		table.Hides(&probe)
+		table.Get(&lookupKey, &f)
+		table.Hides(&lookupKey)
 		b, _ := f.AppendTo(nil)
 		r.got = append(r.got, string(b))
 	}

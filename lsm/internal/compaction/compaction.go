@@ -8,9 +8,9 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 

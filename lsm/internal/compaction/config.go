@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"sync"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // Config is what flushes and compactions of a store need, all of it for as long as the

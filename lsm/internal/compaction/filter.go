@@ -5,8 +5,8 @@ import (
 	"io"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/merge"
+	"github.com/weirstate/weir/run"
 )
 
 // Filter decides on entries when they are compacted: state that has expired goes,

@@ -3,9 +3,9 @@ package compaction
 import (
 	"runtime"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // WriteRuns writes the entries of memtables into a file of level 0; nil if they are empty.

@@ -3,8 +3,8 @@ package compaction
 import (
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // Picker chooses what to compact next. It is called by one goroutine.

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // runWriter writes a compaction's output as the files of one run. A file ends

@@ -6,7 +6,7 @@ import (
 	"sort"
 	"sync/atomic"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // Gaps remembers where the keys of a prefix have no values, so that walks do not step
@@ -76,8 +76,8 @@ func New(shared *atomic.Int64, limit int64) Gaps {
 	return Gaps{shared: shared, limit: limit, Of: make(map[uint64]*prefixGaps), Least: leastDead, Every: exploreEvery}
 }
 
-// ofPrefix returns the gaps of the prefix of a probe, nil if it has none.
-func (g *Gaps) ofPrefix(p *run.Probe) *prefixGaps {
+// ofPrefix returns the gaps of the prefix of a lookup key, nil if it has none.
+func (g *Gaps) ofPrefix(p *run.LookupKey) *prefixGaps {
 	if len(g.Of) == 0 { // nearly always
 		return nil
 	}
@@ -94,8 +94,8 @@ func (p *prefixGaps) find(key []byte) (at int, ok bool) {
 	return at, at < len(p.All) && bytes.Compare(p.All[at].First, key) <= 0
 }
 
-// Around returns the gap that has a key of the prefix of a probe.
-func (g *Gaps) Around(p *run.Probe, key []byte) (Gap, bool) {
+// Around returns the gap that has a key of the prefix of a lookup key.
+func (g *Gaps) Around(p *run.LookupKey, key []byte) (Gap, bool) {
 	if found := g.ofPrefix(p); found != nil {
 		if at, ok := found.find(key); ok {
 			return found.All[at], true
@@ -104,9 +104,9 @@ func (g *Gaps) Around(p *run.Probe, key []byte) (Gap, bool) {
 	return Gap{}, false
 }
 
-// Add takes down that no key of the prefix of a probe has a value from first to to. Gaps
+// Add takes down that no key of the prefix of a lookup key has a value from first to to. Gaps
 // that it touches become one with it.
-func (g *Gaps) Add(p *run.Probe, first, to []byte, dead int) {
+func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) {
 	if int64(len(first)+len(to)) > g.MaxBytes() {
 		return
 	}
@@ -134,7 +134,7 @@ func (g *Gaps) Add(p *run.Probe, first, to []byte, dead int) {
 }
 
 // Cut takes a key that now has a value out of the gap that has it.
-func (g *Gaps) Cut(p *run.Probe) {
+func (g *Gaps) Cut(p *run.LookupKey) {
 	of := g.ofPrefix(p)
 	if of == nil {
 		return
@@ -191,8 +191,8 @@ func (g *Gaps) resize(of *prefixGaps, change int64) {
 	g.shared.Add(change)
 }
 
-// ForgetPrefix drops the gaps of the prefix of a probe.
-func (g *Gaps) ForgetPrefix(p *run.Probe) {
+// ForgetPrefix drops the gaps of the prefix of a lookup key.
+func (g *Gaps) ForgetPrefix(p *run.LookupKey) {
 	if g.ofPrefix(p) != nil {
 		g.forget(p.PrefixHash)
 	}

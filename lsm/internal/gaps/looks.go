@@ -1,6 +1,6 @@
 package gaps
 
-import "github.com/weirstate/weir/internal/run"
+import "github.com/weirstate/weir/run"
 
 // Of the deletes of keys with a suffix, every so many look around: they walk down and up
 // from their key over what is deleted, and take the gap down. So a walk that begins
@@ -41,8 +41,8 @@ type rate struct {
 	left  uint8 // until the next one
 }
 
-// IsDue counts a delete in the prefix of a probe, and reports whether it looks around.
-func (g *Gaps) IsDue(p *run.Probe) bool {
+// IsDue counts a delete in the prefix of a lookup key, and reports whether it looks around.
+func (g *Gaps) IsDue(p *run.LookupKey) bool {
 	r := g.rate(p)
 	if r.every == 0 {
 		r.every, r.left = g.Every, g.Every
@@ -55,7 +55,7 @@ func (g *Gaps) IsDue(p *run.Probe) bool {
 }
 
 // Adapt sets the rate of looks after one that found so many entries.
-func (g *Gaps) Adapt(p *run.Probe, found int) {
+func (g *Gaps) Adapt(p *run.LookupKey, found int) {
 	r := g.rate(p)
 	switch {
 	case found >= manyFound:
@@ -66,7 +66,7 @@ func (g *Gaps) Adapt(p *run.Probe, found int) {
 	r.left = r.every
 }
 
-func (g *Gaps) rate(p *run.Probe) *rate { return &g.rates[p.PrefixHash%uint64(len(g.rates))] }
+func (g *Gaps) rate(p *run.LookupKey) *rate { return &g.rates[p.PrefixHash%uint64(len(g.rates))] }
 
 // DeadRun is entries in a row that have no value, as a walk has passed them.
 type DeadRun struct {

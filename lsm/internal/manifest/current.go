@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/weirstate/weir/internal/durable"
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/wal"

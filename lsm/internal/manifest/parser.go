@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/weirstate/weir/internal/parse"
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 

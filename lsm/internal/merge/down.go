@@ -3,7 +3,7 @@ package merge
 import (
 	"bytes"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // A merger of a prefix goes down without its heap: few steps are taken, and the values

@@ -3,8 +3,8 @@ package merge
 import (
 	"io"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/run"
 )
 
 // memoryIterator walks a sealed run in memory. It copies entries, some at a time, and

@@ -3,15 +3,15 @@ package merge
 import (
 	"bytes"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 )
 
 // Source is a run in a merge: a memtable, a table of level 0, or a level.
 type Source struct {
 	run.Iterator
 	Ranges run.Ranges
-	// Hides reports whether a tombstone of the run covers the prefix of a probe.
-	Hides func(*run.Probe) (bool, error)
+	// Hides reports whether a tombstone of the run covers the prefix of a lookup key.
+	Hides func(*run.LookupKey) (bool, error)
 
 	// Copies says that an entry is a copy, which stays as it is while the store
 	// is written to.
@@ -52,7 +52,7 @@ type Merger struct {
 	Key     []byte
 	head    uint64 // of the key
 	Kind    run.Kind
-	Finding run.Finding // of Set and Append
+	Finding run.Lookup // of Set and Append
 
 	tombstone struct {
 		prefix []byte
@@ -94,7 +94,7 @@ func (m *Merger) findTombstone(key []byte) {
 	if len(m.prefix) > 0 {
 		return
 	}
-	var p run.Probe
+	var p run.LookupKey
 	if len(key) > 0 {
 		m.split.Prepare(&p, key)
 	}
@@ -375,8 +375,8 @@ func (m *Merger) Value() run.Value {
 	return run.Value{Large: pieces{&m.Finding}}
 }
 
-// pieces makes a large value of a finding.
-type pieces struct{ *run.Finding }
+// pieces makes a large value of a lookup.
+type pieces struct{ *run.Lookup }
 
 // Copy is the current value if it stays as it is while the store is written to.
 func (m *Merger) Copy() ([]byte, bool) {

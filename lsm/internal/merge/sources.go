@@ -3,9 +3,9 @@ package merge
 import (
 	"sync"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 
@@ -37,7 +37,7 @@ func OfVersion(v *version.Version, within run.Range, lock sync.Locker, o sstable
 // is that of the store, which is not held while they are walked.
 func OfFiles(files []*version.File, lock sync.Locker, o sstable.IteratorOptions) Source {
 	open := func(f *version.File) *sstable.Iterator { return f.Table.Iterator(o) }
-	s := Source{Hides: func(p *run.Probe) (bool, error) {
+	s := Source{Hides: func(p *run.LookupKey) (bool, error) {
 		lock.Lock()
 		defer lock.Unlock()
 		return FilesHide(files, p)
@@ -53,9 +53,9 @@ func OfFiles(files []*version.File, lock sync.Locker, o sstable.IteratorOptions)
 	return s
 }
 
-// FilesHide reports whether a tombstone of a run of files covers the prefix of a probe. The
+// FilesHide reports whether a tombstone of a run of files covers the prefix of a lookup key. The
 // lock of the store is held.
-func FilesHide(files []*version.File, p *run.Probe) (bool, error) {
+func FilesHide(files []*version.File, p *run.LookupKey) (bool, error) {
 	f := version.Find(files, p.Key)
 	if f == nil {
 		return false, nil
@@ -67,7 +67,7 @@ func FilesHide(files []*version.File, p *run.Probe) (bool, error) {
 func OfMemtable(table memtable.Table) Source {
 	return Source{
 		Iterator: table.Iterator(), Ranges: table.Ranges(),
-		Hides: func(p *run.Probe) (bool, error) { return table.Hides(p), nil },
+		Hides: func(p *run.LookupKey) (bool, error) { return table.Hides(p), nil },
 	}
 }
 
@@ -75,7 +75,7 @@ func OfMemtable(table memtable.Table) Source {
 func OfSealed(r *version.SealedRun) Source {
 	return Source{
 		Iterator: &memoryIterator{run: r, it: r.Table.Iterator()}, Ranges: r.Table.Ranges(),
-		Hides: func(p *run.Probe) (hides bool, err error) {
+		Hides: func(p *run.LookupKey) (hides bool, err error) {
 			err = r.WhileInMemory(func() { hides = r.Table.Hides(p) })
 			return hides, err
 		},

@@ -1,7 +1,7 @@
 package version
 
 import (
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 

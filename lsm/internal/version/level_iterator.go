@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 

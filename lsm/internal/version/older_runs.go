@@ -1,6 +1,6 @@
 package version
 
-import "github.com/weirstate/weir/internal/run"
+import "github.com/weirstate/weir/run"
 
 // OlderRuns are the runs under one that is being written. It is asked about ranges
 // in the order of where they begin.

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"syscall"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/vfs"
 )

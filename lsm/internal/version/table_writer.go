@@ -3,8 +3,8 @@ package version
 import (
 	"errors"
 
-	"github.com/weirstate/weir/internal/run"
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/vfs"
 )

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/weirstate/weir/internal/run"
+	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
 )
 

@@ -185,7 +185,7 @@ func TestAlgebraIsWhatHappensToAValue(t *testing.T) {
 				}
 				r.kind = r.kind.Then(s.op)
 			}
-			var f Finding
+			var f Lookup
 			for _, r := range slices.Backward(runs) {
 				if r.kind != 0 && f.AddPassing(r.kind, []byte(r.value)) {
 					break
@@ -205,8 +205,8 @@ func TestAlgebraIsWhatHappensToAValue(t *testing.T) {
 	}
 }
 
-func TestFindingIsWholeOnlyInOnePiece(t *testing.T) {
-	var f Finding
+func TestLookupIsWholeOnlyInOnePiece(t *testing.T) {
+	var f Lookup
 	require.True(t, f.AddPassing(Set, []byte("x")))
 	b, ok := f.Whole()
 	require.True(t, ok)
@@ -219,13 +219,13 @@ func TestFindingIsWholeOnlyInOnePiece(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestProbeHasThePrefixOfItsKey(t *testing.T) {
+func TestLookupKeyHasThePrefixOfItsKey(t *testing.T) {
 	split := Split{Name: "two", Func: func(key []byte) int { return min(2, len(key)) }}
-	var p Probe
-	split.Prepare(&p, []byte("abc"))
-	require.Equal(t, "ab", string(p.Prefix()))
-	require.Equal(t, Hash([]byte("abc")), p.Hash)
-	require.Equal(t, Hash([]byte("ab")), p.PrefixHash)
-	split.Prepare(&p, []byte("ab"))
-	require.Equal(t, p.Hash, p.PrefixHash)
+	var k LookupKey
+	split.Prepare(&k, []byte("abc"))
+	require.Equal(t, "ab", string(k.Prefix()))
+	require.Equal(t, Hash([]byte("abc")), k.Hash)
+	require.Equal(t, Hash([]byte("ab")), k.PrefixHash)
+	split.Prepare(&k, []byte("ab"))
+	require.Equal(t, k.Hash, k.PrefixHash)
 }

@@ -6,14 +6,14 @@ import (
 	"sort"
 )
 
-// Range is the keys from From, included, to To, excluded; nil is the end of all
-// keys.
+// Range is the keys from From, included, to To, excluded. A nil To is above all keys.
 type Range struct{ From, To []byte }
 
-// PrefixRange is the range of the keys that begin with a prefix.
+// PrefixRange returns the range of the keys that begin with a prefix.
 func PrefixRange(prefix []byte) Range { return Range{prefix, Successor(prefix)} }
 
-// Successor is the lowest key above all that begin with a prefix, nil if none is.
+// Successor returns the lowest key above all keys that begin with a prefix, nil if there
+// is no such key.
 func Successor(prefix []byte) []byte {
 	for n := len(prefix); n > 0; n-- {
 		if last := prefix[n-1]; last != 0xff {
@@ -23,19 +23,19 @@ func Successor(prefix []byte) []byte {
 	return nil
 }
 
-// Before says whether all of the range lies before a key.
+// Before reports whether the whole range lies before a key.
 func (r Range) Before(key []byte) bool { return r.To != nil && bytes.Compare(r.To, key) <= 0 }
 
-// Contains says whether a key lies in the range.
+// Contains reports whether a key lies in the range.
 func (r Range) Contains(key []byte) bool { return bytes.Compare(r.From, key) <= 0 && !r.Before(key) }
 
-// Empty says whether no key lies in the range.
+// Empty reports whether no key lies in the range.
 func (r Range) Empty() bool { return r.Before(r.From) }
 
-// Overlaps says whether two ranges that are not empty have a key in common.
+// Overlaps reports whether two ranges, neither of them empty, share a key.
 func (r Range) Overlaps(other Range) bool { return !r.Before(other.From) && !other.Before(r.From) }
 
-// Intersect is the range of the keys in both.
+// Intersect returns the range of the keys that lie in both.
 func (r Range) Intersect(other Range) Range {
 	if bytes.Compare(r.From, other.From) < 0 {
 		r.From = other.From
@@ -46,13 +46,13 @@ func (r Range) Intersect(other Range) Range {
 	return r
 }
 
-// Includes reports whether all of another range, which is not empty, lies in the range.
+// Includes reports whether the range has all keys of another one, which is not empty.
 func (r Range) Includes(inner Range) bool {
 	i := r.Intersect(inner)
 	return !i.Empty() && bytes.Equal(i.From, inner.From) && (i.To == nil) == (inner.To == nil) && bytes.Equal(i.To, inner.To)
 }
 
-// Span is the smallest range that has all keys of two that are not empty.
+// Span returns the smallest range that has all keys of both; neither is empty.
 func (r Range) Span(other Range) Range {
 	if bytes.Compare(other.From, r.From) < 0 {
 		r.From = other.From
@@ -63,11 +63,11 @@ func (r Range) Span(other Range) Range {
 	return r
 }
 
-// Ranges are the range tombstones of a run: ascending, apart from each other,
-// none empty. The bytes belong to the set. The zero value is empty.
+// Ranges is the set of range tombstones of a run: ascending, apart from each other, and
+// not empty. The set owns the bytes. The zero value is an empty set.
 type Ranges []Range
 
-// Add adds a range; those that it touches become one with it.
+// Add adds a copy of a range, joined with the ranges that it touches.
 func (s *Ranges) Add(r Range) {
 	if r.Empty() {
 		return
@@ -82,8 +82,6 @@ func (s *Ranges) Add(r Range) {
 	*s = slices.Replace(*s, from, to, r)
 }
 
-// endsBefore says whether there are keys between the range and a later one that
-// begins at a key.
 // AddAll adds ranges.
 func (s *Ranges) AddAll(more Ranges) {
 	for _, r := range more {
@@ -91,23 +89,24 @@ func (s *Ranges) AddAll(more Ranges) {
 	}
 }
 
+// endsBefore reports whether keys lie between the range and a later one that begins at a
+// key.
 func (r Range) endsBefore(key []byte) bool { return r.To != nil && bytes.Compare(r.To, key) < 0 }
 
-// Covers says whether a key lies in one of the ranges.
+// Covers reports whether a key lies in a range of the set.
 func (s Ranges) Covers(key []byte) bool {
 	return s.find(key) >= 0
 }
 
-// CoversPrefix says whether all keys that begin with a prefix lie in one of the
-// ranges.
+// CoversPrefix reports whether all keys that begin with a prefix lie in a range of the
+// set.
 func (s Ranges) CoversPrefix(prefix []byte) bool {
 	i := s.find(prefix)
-	// An end above the prefix that does not begin with it is above all keys that
-	// do.
+	// An end above the prefix that does not begin with it is above all keys that do.
 	return i >= 0 && (s[i].To == nil || !bytes.HasPrefix(s[i].To, prefix))
 }
 
-// find is the place of the range in which a key lies, -1 if it lies in none.
+// find returns the index of the range in which a key lies, -1 if it lies in none.
 func (s Ranges) find(key []byte) int {
 	if len(s) == 0 {
 		return -1
@@ -119,7 +118,7 @@ func (s Ranges) find(key []byte) int {
 	return i
 }
 
-// Clip returns the parts that lie within a range.
+// Clip returns the parts of the ranges that lie within a range.
 func (s Ranges) Clip(within Range) (clipped Ranges) {
 	for _, r := range s {
 		if part := r.Intersect(within); !part.Empty() {
@@ -129,7 +128,7 @@ func (s Ranges) Clip(within Range) (clipped Ranges) {
 	return clipped
 }
 
-// Valid says whether the ranges are as they must be, of data that was read.
+// Valid reports whether the ranges are as the type promises; decoders ask it.
 func (s Ranges) Valid() bool {
 	for i, r := range s {
 		if r.Empty() || i > 0 && !s[i-1].endsBefore(r.From) {
