@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -28,7 +29,7 @@ func TestPeekedValueStaysWhenOtherStoresNeedMemory(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, found)
 
-	deadline := deadlineOf(t)
+	deadline := await.Deadline(t)
 	for i := 0; quiet.Metrics().Flushes == 0; i++ {
 		require.True(t, time.Now().Before(deadline), "the other store needs memory")
 		require.NoError(t, busy.Put(binary.BigEndian.AppendUint64(nil, uint64(i)), make([]byte, 1<<10)))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
@@ -145,6 +146,7 @@ func TestTableThatIsUsedStaysOpen(t *testing.T) {
 
 // Indexes and filters of all tables were in memory, whatever the budget.
 func TestIndexesAndFiltersKeepWithinTheBudget(t *testing.T) {
+	density.InCampaigns(t)
 	const limit = 4 << 20
 	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit, FileBytes: 64 << 10, FilterBits: 64, BlockBytes: 512, MemtableBytes: 1 << 20})
 	require.NoError(t, err)

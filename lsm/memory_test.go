@@ -40,7 +40,7 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 			require.NoError(t, err)
 			var open []*Iterator
 			var views []*View
-			for i := range 40 {
+			for i := range density.Of(t, 12, 40, 40) {
 				fillMemtable(t, db, i<<16, 1<<20)
 				it, err := db.Iterator(nil, nil)
 				require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/vfs"
 )
 
@@ -73,7 +74,7 @@ func newStory(t testing.TB, fsys vfs.FS, mode LogMode, memtableBytes int64) *sto
 			FS: fsys, Log: mode, Split: storySplit, PartitionBytes: 1, MemtableBytes: memtableBytes,
 			FileBytes: 700, BlockBytes: 512, Compression: []Compression{NoCompression}, Budget: storyBudget(t),
 		},
-		states: []storyState{{}}, seals: map[int]bool{0: true}, hang: deadlineOf(t),
+		states: []storyState{{}}, seals: map[int]bool{0: true}, hang: await.Deadline(t),
 	}
 	s.o.Events.CompactionFailed = func(error) { s.compactionFailed.Store(true) }
 	return s

@@ -2,29 +2,14 @@ package lsm
 
 import (
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/weirstate/weir/internal/await"
 )
-
-// deadlineOf is when a test gives up that still waits: shortly before go test ends it, so
-// that its failure has a name. It is no limit that a loaded machine can miss.
-func deadlineOf(t testing.TB) time.Time {
-	const toTell = 10 * time.Second
-	if t, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
-		if deadline, ok := t.Deadline(); ok {
-			return deadline.Add(-toTell)
-		}
-	}
-	return time.Now().Add(24 * time.Hour)
-}
 
 // waitFor waits until a condition is true.
 func waitFor(t testing.TB, what string, isTrue func() bool) {
 	t.Helper()
-	for deadline := deadlineOf(t); !isTrue(); time.Sleep(100 * time.Microsecond) {
-		require.True(t, time.Now().Before(deadline), "still waiting: %s", what)
-	}
+	await.True(t, isTrue, func() string { return "still waiting: " + what })
 }
 
 // untilNil repeats a call until it succeeds.

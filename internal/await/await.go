@@ -17,7 +17,7 @@ const spare = 2 * time.Second
 // the test's deadline.
 func True(t testing.TB, condition func() bool, message func() string) {
 	t.Helper()
-	deadline := nearDeadline(t)
+	deadline := time.After(time.Until(Deadline(t)))
 	for !condition() {
 		select {
 		case <-deadline:
@@ -35,21 +35,18 @@ func End(t testing.TB, run func()) {
 	go func() { defer close(done); run() }()
 	select {
 	case <-done:
-	case <-nearDeadline(t):
+	case <-time.After(time.Until(Deadline(t))):
 		t.Fatal("it hangs")
 	}
 }
 
-// nearDeadline returns a channel that tells shortly before a test's deadline, and never
-// if it has none.
-func nearDeadline(t testing.TB) <-chan time.Time {
-	limited, ok := t.(interface{ Deadline() (time.Time, bool) })
-	if !ok {
-		return nil
+// Deadline returns the moment at which a test that still waits should fail, shortly
+// before go test ends it, so that the failure has a name. Without a timeout it is far away.
+func Deadline(t testing.TB) time.Time {
+	if limited, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if deadline, ok := limited.Deadline(); ok {
+			return deadline.Add(-spare)
+		}
 	}
-	deadline, ok := limited.Deadline()
-	if !ok {
-		return nil
-	}
-	return time.After(time.Until(deadline) - spare)
+	return time.Now().Add(24 * time.Hour)
 }
