@@ -119,7 +119,7 @@ func (t *treeOpener) openBackend(o state.Options) (snapshot.Backend, error) {
 	}
 	b := &countedBackend{opener: t}
 	err := t.claim(backendPrefix, func(dir string) (err error) {
-		b.Backend, err = lsmstate.Open(dir, lsmstate.Options{Options: o, Budget: t.budget, Copies: t.copies})
+		b.Backend, err = lsmstate.Create(dir, lsmstate.Options{Options: o, Budget: t.budget, Copies: t.copies})
 		return err
 	})
 	if err != nil {

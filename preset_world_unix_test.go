@@ -27,7 +27,7 @@ func prepareDir(t *testing.T, w *vfsworld.World) {
 	for _, home := range []string{presetHome, vfsworld.Decoy + "/" + presetHome} {
 		w.Dir(path.Dir(home))
 		for i := range w.Rand.IntN(4) {
-			b, err := lsmstate.Open(w.Path(home+"/backend-"+string(rune('0'+i))), lsmstate.Options{})
+			b, err := lsmstate.Create(w.Path(home+"/backend-"+string(rune('0'+i))), lsmstate.Options{})
 			require.NoError(t, err)
 			require.NoError(t, b.Close())
 			w.File(home+"/backend-"+string(rune('0'+i))+"/tree/000002.sst", "a table")

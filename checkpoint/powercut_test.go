@@ -105,7 +105,7 @@ func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, er
 
 // open opens a subtask and restores it.
 func (r *cutRun) open(dir string, space state.Keyspace) error {
-	b, err := lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk})
+	b, err := lsmstate.Create(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk})
 	if err != nil {
 		return err
 	}

@@ -32,14 +32,14 @@ type Backend struct {
 	batch   lsm.Batch // scratch
 }
 
-// Open returns an empty backend that works in a directory, which it makes if need
+// Create returns an empty backend that works in a directory, which it makes if need
 // be. It must be empty or one that a backend has worked in, which a file there tells:
 // any other is ErrNotStore. What a crash has left of another backend there is removed; a
 // file of somebody else beside it stays, and is ErrNotStore, here and from Close.
 // It is ErrLocked if the directory is in use. Symbolic links in dir and a working
-// directory that it is relative to matter while Open runs, not later; below dir no link
+// directory that it is relative to matter while Create runs, not later; below dir no link
 // is followed.
-func Open(dir string, o Options) (*Backend, error) {
+func Create(dir string, o Options) (*Backend, error) {
 	registry, err := backend.NewRegistry(o.Options)
 	if err != nil {
 		return nil, fmt.Errorf("lsmstate: %w", err)

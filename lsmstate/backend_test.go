@@ -26,7 +26,7 @@ const dir = "dir"
 // backendOn opens a backend in a file system.
 func backendOn(t *testing.T, fs vfs.FS, o Options) (*Backend, *state.Keyed[string]) {
 	o.FS = fs
-	b, err := Open(dir, o)
+	b, err := Create(dir, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	k, err := state.NewKeyed(b, codec.String[string]())
@@ -63,7 +63,7 @@ func namesIn(t *testing.T, fs vfs.FS) []string {
 func TestDirectoryHasOneBackend(t *testing.T) {
 	fs := newFS()
 	b, _ := backendOn(t, fs, Options{})
-	_, err := Open(dir, Options{FS: fs})
+	_, err := Create(dir, Options{FS: fs})
 	require.ErrorIs(t, err, ErrLocked)
 	require.NoError(t, b.Close())
 	backendOn(t, fs, Options{})

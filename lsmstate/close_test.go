@@ -31,7 +31,7 @@ func fullPlan(full *bool) vfstest.Plan {
 // fillOn writes to a backend of its own on a disk, so that its memtables have
 // something.
 func fillOn(t *testing.T, disk vfs.FS) *Backend {
-	b, err := Open(dir, Options{FS: disk})
+	b, err := Create(dir, Options{FS: disk})
 	require.NoError(t, err)
 	k, err := state.NewKeyed(b, codec.String[string]())
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestARestoreOnAFullDiskLeavesNothing(t *testing.T) {
 	h, err := s.save(task, "whole", snapshot.Incremental)
 	require.NoError(t, err)
 	full := false
-	b, err := Open("broken", Options{
+	b, err := Create("broken", Options{
 		Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)},
 		FS:      vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: fullPlan(&full)}),
 	})

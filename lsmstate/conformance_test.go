@@ -14,9 +14,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// open is Open as the kit wants it.
+// open is Create as the kit wants it.
 func open(dir string, o Options) (snapshot.Backend, error) {
-	b, err := Open(dir, o)
+	b, err := Create(dir, o)
 	if err != nil {
 		return nil, err
 	}

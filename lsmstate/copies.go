@@ -41,7 +41,7 @@ const keptSnapshots = 3
 // OpenLocalCopies takes a directory, which it makes if need be, with what another
 // process has left there. It must be empty or one that had copies, which a file there
 // tells: any other is ErrNotStore. It is ErrLocked if the directory is in use. The name
-// is resolved as that of Open. Tables can only be linked within a file system.
+// is resolved as that of Create. Tables can only be linked within a file system.
 func OpenLocalCopies(dir string) (*LocalCopies, error) { return openLocalCopies(vfs.Real{}, dir) }
 
 func openLocalCopies(fsys vfs.FS, dir string) (*LocalCopies, error) {

@@ -16,7 +16,7 @@
 //
 // The tree has no log. What makes state durable is a snapshot, and the directory of
 // a backend is worth nothing without the backend: Close empties it, and so does
-// Open after a crash.
+// Create after a crash.
 //
 // The room may not know the types of keys and values, nor what a checkpoint is.
 package lsmstate

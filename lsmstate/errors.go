@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// ErrLocked is returned by Open when another backend has the directory, or a store the
+// ErrLocked is returned by Create when another backend has the directory, or a store the
 // tree in it, in this process or another.
 var ErrLocked = lsm.ErrLocked
 

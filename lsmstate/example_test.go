@@ -24,7 +24,7 @@ func Example() {
 	budget := lsm.NewBudget(64 << 20)
 	defer budget.Close() // after the backends
 	open := func(dir string) (*lsmstate.Backend, *state.Keyed[string], state.ValueState[int64]) {
-		backend, err := lsmstate.Open(filepath.Join(path, dir), lsmstate.Options{Budget: budget})
+		backend, err := lsmstate.Create(filepath.Join(path, dir), lsmstate.Options{Budget: budget})
 		check(err)
 		keyed, err := state.NewKeyed(backend, codec.String[string]())
 		check(err)

@@ -45,7 +45,7 @@ func TestADiskThatFailsMakesErrorsAndNoWrongAnswers(t *testing.T) {
 // faultyStory works on a backend until the first error, which it returns.
 func faultyStory(t *testing.T, fs vfs.FS) (err error) {
 	o := Options{Options: oneGroup(), FS: fs, tune: inFiles, knownOfGroup: 2}
-	b, err := Open(dir, o)
+	b, err := Create(dir, o)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func armedPlan(armed *atomic.Bool, plan vfstest.Plan) vfstest.Plan {
 
 // restoreOn restores on a disk that fails from when it is armed.
 func restoreOn(t *testing.T, disk vfs.FS, s *shelf, h snapshot.Handle, armed *atomic.Bool) error {
-	b, err := Open("broken", Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}, FS: disk})
+	b, err := Create("broken", Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}, FS: disk})
 	require.NoError(t, err)
 	k, err := state.NewKeyed(b, codec.String[string]())
 	require.NoError(t, err)

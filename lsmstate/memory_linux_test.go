@@ -62,7 +62,7 @@ func TestMemoryOfLargeStates(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	b, err := lsmstate.Open(filepath.Join(dir, "backend"), lsmstate.Options{Budget: lsm.NewBudget(memoryLoadBudget)})
+	b, err := lsmstate.Create(filepath.Join(dir, "backend"), lsmstate.Options{Budget: lsm.NewBudget(memoryLoadBudget)})
 	require.NoError(t, err)
 	keyed, err := state.NewKeyed(b, codec.Int[int64]())
 	require.NoError(t, err)

@@ -93,7 +93,7 @@ func nativeOn(t *testing.T, fs vfs.FS, dir string, subtask, parallelism int, tun
 	if tune != nil {
 		tune(&o)
 	}
-	b, err := Open(dir, o)
+	b, err := Create(dir, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	k, err := state.NewKeyed(b, codec.String[string]())

@@ -56,7 +56,7 @@ func unclaimedSnapshot(t *testing.T, s *shelf, fs vfs.FS) snapshot.Handle {
 }
 
 func manyGroupsOn(t *testing.T, fs vfs.FS, dir string) (*Backend, *state.Keyed[string]) {
-	b, err := Open(dir, Options{Options: state.Options{Keyspace: state.WholeKeyspace(manyGroups)}, FS: fs})
+	b, err := Create(dir, Options{Options: state.Options{Keyspace: state.WholeKeyspace(manyGroups)}, FS: fs})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	k, err := state.NewKeyed(b, codec.String[string]())

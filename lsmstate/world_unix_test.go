@@ -37,11 +37,11 @@ func prepare(t *testing.T, w *vfsworld.World) {
 		case 1:
 			w.Dir(home)
 		case 2: // closed
-			b, err := Open(w.Path(home), Options{})
+			b, err := Create(w.Path(home), Options{})
 			require.NoError(t, err)
 			require.NoError(t, b.Close())
 		case 3: // crashed
-			b, err := Open(w.Path(home), Options{})
+			b, err := Create(w.Path(home), Options{})
 			require.NoError(t, err)
 			require.NoError(t, b.directory.lock.Close())
 			treeOn(t, vfs.Real{}, w.Path(home+"/tree"))
@@ -112,7 +112,7 @@ func TestBackendTouchesNothingElseInAnyWorld(t *testing.T) {
 				_ = RemoveLeftovers(name)
 				return
 			}
-			b, err := Open(name, Options{})
+			b, err := Create(name, Options{})
 			if err != nil {
 				refused++
 				return

@@ -19,7 +19,7 @@ const stateBudgetBytes = 64 << 20
 func BenchmarkState(b *testing.B) {
 	suite.Operations(b, suite.GoMap,
 		suite.Engine{Name: "lsm", Open: func(b testing.TB, o state.Options) (backend.Backend, error) {
-			return lsmstate.Open(b.TempDir(), lsmstate.Options{Options: o, Budget: lsm.NewBudget(stateBudgetBytes)})
+			return lsmstate.Create(b.TempDir(), lsmstate.Options{Options: o, Budget: lsm.NewBudget(stateBudgetBytes)})
 		}},
 		suite.Engine{Name: "pebble", Lacks: []string{"timerRegisterAndFire"}, Open: func(b testing.TB, o state.Options) (backend.Backend, error) {
 			return pebblestate.Open(b.TempDir(), pebblestate.Options{Options: o, BudgetBytes: stateBudgetBytes, Merger: joiner})

@@ -24,7 +24,7 @@ var backends = []struct {
 }
 
 func openLSM(b testing.TB, o state.Options) (snapshot.Backend, error) {
-	return lsmstate.Open(b.TempDir(), lsmstate.Options{Options: o})
+	return lsmstate.Create(b.TempDir(), lsmstate.Options{Options: o})
 }
 
 // BenchmarkState is one operation on one key: setting the current key and the

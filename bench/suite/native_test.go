@@ -38,7 +38,7 @@ type bytesState struct {
 
 func newBytesState(dir string, keyspace state.Keyspace) *bytesState {
 	budget := lsm.NewBudget(nativeBudgetBytes)
-	b := must1(lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: keyspace}, Budget: budget}))
+	b := must1(lsmstate.Create(dir, lsmstate.Options{Options: state.Options{Keyspace: keyspace}, Budget: budget}))
 	s := &bytesState{budget: budget, backend: b, keyed: must1(state.NewKeyed(b, codec.Int[int64]()))}
 	s.value = must1(state.ValueOf(s.keyed, state.ValueDescriptor[[]byte]{Name: "bytes", Codec: codec.Bytes()}))
 	return s
@@ -262,7 +262,7 @@ func BenchmarkSnapshotEmptyBackend(b *testing.B) {
 
 // openWithOneKey opens a backend and makes its tree, which the first key does.
 func openWithOneKey(dir string) *lsmstate.Backend {
-	b := must1(lsmstate.Open(dir, lsmstate.Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}}))
+	b := must1(lsmstate.Create(dir, lsmstate.Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}}))
 	k := must1(state.NewKeyed(b, codec.Int[int64]()))
 	v := must1(state.ValueOf(k, state.ValueDescriptor[int64]{Name: "number", Codec: codec.Int[int64]()}))
 	check(k.SetKey(1))
