@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 
@@ -12,12 +13,16 @@ import (
 type cursor struct {
 	backend *Backend
 	it      *lsm.Iterator // nil once closed
+	from    []byte        // where the first step goes; nil if that is the first key
 	err     error         // why it could not be opened, or was closed
 }
 
 // ScanPrefix implements backend.ByteBackend, for prefixes as DeletePrefix takes them.
-func (b *Backend) ScanPrefix(prefix []byte) backend.Cursor {
+func (b *Backend) ScanPrefix(prefix, from []byte) backend.Cursor {
 	c := &cursor{backend: b}
+	if len(from) > len(prefix) {
+		c.from = bytes.Clone(from)
+	}
 	db, err := b.store()
 	if err == nil {
 		c.it, err = db.Prefix(prefix)
@@ -47,7 +52,7 @@ func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 	if c.it == nil {
 		return nil, nil, false, c.err
 	}
-	if !c.it.Next() {
+	if !c.move() {
 		return nil, nil, false, ofTree(c.it.Err())
 	}
 	key = c.it.Key()
@@ -60,6 +65,16 @@ func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 		return nil, nil, false, ofTree(err)
 	}
 	return key, value, true, nil
+}
+
+// move goes to the next row, or to the first one, and reports whether there is one.
+func (c *cursor) move() bool {
+	if c.from == nil {
+		return c.it.Next()
+	}
+	from := c.from
+	c.from = nil
+	return c.it.Seek(from)
 }
 
 // Close implements backend.Cursor.

@@ -161,7 +161,7 @@ func (h *byteList[K, E]) move(into, from []byte, refusal error) error {
 	if err := h.walks.settle(into); err != nil {
 		return err
 	}
-	cursor := h.backend.ScanPrefix(from)
+	cursor := h.backend.ScanPrefix(from, from)
 	defer cursor.Close()
 	for {
 		_, chunk, ok, err := cursor.Next()

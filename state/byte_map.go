@@ -110,13 +110,13 @@ func (h *byteMap[K, UK, UV]) Remove(key UK) error {
 }
 
 func (h *byteMap[K, UK, UV]) Len() (n int, err error) {
-	err = h.walk(func(_, _ []byte) (bool, error) { n++; return true, nil })
+	err = h.walk(allRows, func(_, _ []byte) (bool, error) { n++; return true, nil })
 	return n, err
 }
 
 func (h *byteMap[K, UK, UV]) IsEmpty() (empty bool, err error) {
 	empty = true
-	err = h.walk(func(_, _ []byte) (bool, error) { empty = false; return false, nil })
+	err = h.walk(allRows, func(_, _ []byte) (bool, error) { empty = false; return false, nil })
 	return empty && err == nil, err
 }
 
@@ -124,8 +124,20 @@ func (h *byteMap[K, UK, UV]) Keys() iter.Seq2[UK, error]   { return keysOf(h.All
 func (h *byteMap[K, UK, UV]) Values() iter.Seq2[UV, error] { return valuesOf(h.All()) }
 
 func (h *byteMap[K, UK, UV]) All() iter.Seq2[Entry[UK, UV], error] {
+	return h.entries(allRows)
+}
+
+func (h *byteMap[K, UK, UV]) From(key UK) iter.Seq2[Entry[UK, UV], error] {
+	return h.entries(func(prefix []byte) (from []byte, err error) {
+		h.key, err = h.keys.Append(prefix, key)
+		return h.key, err
+	})
+}
+
+// entries yields the entries from a row on, given the prefix of all of them.
+func (h *byteMap[K, UK, UV]) entries(from func(prefix []byte) ([]byte, error)) iter.Seq2[Entry[UK, UV], error] {
 	return func(yield func(Entry[UK, UV], error) bool) {
-		err := h.walk(func(suffix, stored []byte) (bool, error) {
+		err := h.walk(from, func(suffix, stored []byte) (bool, error) {
 			e, err := h.entry(suffix, stored)
 			return err == nil && yield(e, nil), err
 		})
@@ -135,13 +147,20 @@ func (h *byteMap[K, UK, UV]) All() iter.Seq2[Entry[UK, UV], error] {
 	}
 }
 
+// allRows makes a walk begin at the first row.
+func allRows(prefix []byte) ([]byte, error) { return prefix, nil }
+
 // walk is the live cursor: the backend's, over the rows of the current key.
-func (h *byteMap[K, UK, UV]) walk(visit func(suffix, stored []byte) (bool, error)) error {
+func (h *byteMap[K, UK, UV]) walk(from func(prefix []byte) ([]byte, error), visit func(suffix, stored []byte) (bool, error)) error {
 	if err := h.row(); err != nil {
 		return err
 	}
 	prefix := len(h.key)
-	cursor := h.backend.ScanPrefix(h.key)
+	first, err := from(h.key)
+	if err != nil {
+		return h.wrap(err)
+	}
+	cursor := h.backend.ScanPrefix(first[:prefix], first)
 	defer cursor.Close()
 	for {
 		key, value, ok, err := cursor.Next()

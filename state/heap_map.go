@@ -144,7 +144,23 @@ func (h *heapMap[K, UK, UV]) Values() iter.Seq2[UV, error] { return valuesOf(h.A
 
 func (h *heapMap[K, UK, UV]) All() iter.Seq2[Entry[UK, UV], error] {
 	return func(yield func(Entry[UK, UV], error) bool) {
-		if err := h.walk(func(e Entry[UK, UV]) bool { return yield(e, nil) }); err != nil {
+		m, err := h.read()
+		if err == nil {
+			err = h.walk(m, start[UK]{}, func(e Entry[UK, UV]) bool { return yield(e, nil) })
+		}
+		if err != nil {
+			yield(Entry[UK, UV]{}, err)
+		}
+	}
+}
+
+func (h *heapMap[K, UK, UV]) From(key UK) iter.Seq2[Entry[UK, UV], error] {
+	return func(yield func(Entry[UK, UV], error) bool) {
+		m, err := h.readFor(key)
+		if err == nil {
+			err = h.walk(m, start[UK]{key: &key}, func(e Entry[UK, UV]) bool { return yield(e, nil) })
+		}
+		if err != nil {
 			yield(Entry[UK, UV]{}, err)
 		}
 	}
@@ -152,20 +168,18 @@ func (h *heapMap[K, UK, UV]) All() iter.Seq2[Entry[UK, UV], error] {
 
 // walk is the live cursor. While nothing in the table changes, it runs through
 // the map; after a change it finds key and place again.
-func (h *heapMap[K, UK, UV]) walk(yield func(Entry[UK, UV]) bool) error {
-	m, err := h.read()
-	if err != nil || m == nil {
-		return err
+func (h *heapMap[K, UK, UV]) walk(m *sortedMap[UK, UV], from start[UK], yield func(Entry[UK, UV]) bool) (err error) {
+	if m == nil {
+		return nil
 	}
 	t := h.table
 	key, group, space := h.keyed.key, h.keyed.group, h.space
 	t.spaces.hold(space)
 	defer t.spaces.release(space)
-	var after *UK
 	for {
 		var last UK
 		mods, stopped, moved := t.mods, false, false
-		m.ascend(h.key, after, func(e Entry[UK, UV]) bool {
+		m.ascend(h.key, from, func(e Entry[UK, UV]) bool {
 			last = e.Key
 			stopped = !yield(e)
 			moved = t.mods != mods || t.registry.Closed()
@@ -177,7 +191,7 @@ func (h *heapMap[K, UK, UV]) walk(yield func(Entry[UK, UV]) bool) error {
 		if m, err = h.again(key, group, space); err != nil || m == nil {
 			return err
 		}
-		after = &last
+		from = start[UK]{key: &last, above: true}
 	}
 }
 
@@ -200,7 +214,7 @@ type entries[UK, UV any] struct {
 
 func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, yield func(key, value []byte) error) (err error) {
 	prefix := len(b.key)
-	m.ascend(f.key, nil, func(e Entry[UK, UV]) bool {
+	m.ascend(f.key, start[UK]{}, func(e Entry[UK, UV]) bool {
 		if b.key, err = f.key.Append(b.key[:prefix], e.Key); err != nil {
 			return false
 		}

@@ -28,7 +28,7 @@ func (w *listWalks) begin(prefix []byte, b backend.ByteBackend) *listWalk {
 	if w.idle = nil; walk == nil {
 		walk = &listWalk{}
 	}
-	*walk = listWalk{prefix: append(walk.prefix[:0], prefix...), cursor: b.ScanPrefix(prefix), chunk: walk.chunk[:0]}
+	*walk = listWalk{prefix: append(walk.prefix[:0], prefix...), cursor: b.ScanPrefix(prefix, prefix), chunk: walk.chunk[:0]}
 	w.open = append(w.open, walk)
 	return walk
 }

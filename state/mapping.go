@@ -39,6 +39,9 @@ type MapState[UK comparable, UV any] interface {
 	Len() (int, error)
 	// IsEmpty says whether there are no entries.
 	IsEmpty() (bool, error)
+	// From yields the entries at or above a user key, in the order of their encodings. It
+	// finds the first one about as fast as Get finds an entry.
+	From(UK) iter.Seq2[Entry[UK, UV], error]
 	// All yields the entries, Keys and Values one half of each.
 	All() iter.Seq2[Entry[UK, UV], error]
 	Keys() iter.Seq2[UK, error]

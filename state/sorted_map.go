@@ -147,31 +147,37 @@ func (m *sortedMap[UK, UV]) remove(c codec.Codec[UK], key UK) {
 	}
 }
 
-// ascend calls yield with the entries above after (nil: all), in order, until
-// it returns false. Yield may change the map if it then returns false.
-func (m *sortedMap[UK, UV]) ascend(c codec.Codec[UK], after *UK, yield func(Entry[UK, UV]) bool) {
+// start is where a walk over a sortedMap begins: at a key or, if above is set, behind it.
+type start[UK any] struct {
+	key   *UK // nil: the first entry
+	above bool
+}
+
+// ascend calls yield with the entries from a start on, in order, until it returns false.
+// Yield may change the map if it then returns false.
+func (m *sortedMap[UK, UV]) ascend(c codec.Codec[UK], from start[UK], yield func(Entry[UK, UV]) bool) {
 	switch {
 	case m == nil:
 	case m.tree == nil:
-		from := 0
-		if after != nil {
-			i, ok := m.at(c, *after)
-			from = i
-			if ok {
-				from++
+		first := 0
+		if from.key != nil {
+			i, ok := m.at(c, *from.key)
+			first = i
+			if ok && from.above {
+				first++
 			}
 		}
-		for _, e := range m.small[from:] {
+		for _, e := range m.small[first:] {
 			if !yield(e) {
 				return
 			}
 		}
-	case after == nil:
+	case from.key == nil:
 		m.tree.Ascend(yield)
 	default:
-		pivot := *after
+		pivot := *from.key
 		m.tree.AscendGreaterOrEqual(Entry[UK, UV]{Key: pivot}, func(e Entry[UK, UV]) bool {
-			return c.Compare(e.Key, pivot) == 0 || yield(e)
+			return from.above && c.Compare(e.Key, pivot) == 0 || yield(e)
 		})
 	}
 }

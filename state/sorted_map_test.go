@@ -14,7 +14,7 @@ import (
 // content is all entries, by ascend.
 func content(m *sortedMap[int64, int], c codec.Codec[int64]) map[int64]int {
 	all := map[int64]int{}
-	m.ascend(c, nil, func(e Entry[int64, int]) bool {
+	m.ascend(c, start[int64]{}, func(e Entry[int64, int]) bool {
 		all[e.Key] = e.Value
 		return true
 	})
@@ -78,7 +78,7 @@ func TestSortedMapAscendsFromBehindAnyKey(t *testing.T) {
 		}
 		for after := int64(-1); after <= 2*n; after++ {
 			var got []int64
-			m.ascend(c, &after, func(e Entry[int64, int]) bool {
+			m.ascend(c, start[int64]{key: &after, above: true}, func(e Entry[int64, int]) bool {
 				got = append(got, e.Key)
 				return len(got) < 3
 			})

@@ -26,8 +26,8 @@ func (c *counted) Floor(prefix, key []byte) (found, value []byte, ok bool, err e
 }
 
 // ScanPrefix implements backend.ByteBackend.
-func (c *counted) ScanPrefix(prefix []byte) backend.Cursor {
-	return countedCursor{c.Bytes.ScanPrefix(prefix), c}
+func (c *counted) ScanPrefix(prefix, from []byte) backend.Cursor {
+	return countedCursor{c.Bytes.ScanPrefix(prefix, from), c}
 }
 
 type countedCursor struct {

@@ -58,9 +58,11 @@ type ByteBackend interface {
 	Append(prefix, value []byte) error
 	// DeletePrefix removes every key that starts with prefix.
 	DeletePrefix(prefix []byte) error
-	// ScanPrefix returns a cursor before the first key that starts with prefix. An
-	// error comes from its first step.
-	ScanPrefix(prefix []byte) Cursor
+	// ScanPrefix returns a cursor before the first key at or above from, of those that
+	// start with prefix, as from does. From the prefix on it walks all of them. It must
+	// find the first one without a walk over the rows below. An error comes from its first
+	// step.
+	ScanPrefix(prefix, from []byte) Cursor
 	// Floor returns the row with the greatest key at or below key, of those that
 	// start with prefix, as key does. It must find it without a walk over the rows
 	// below.

@@ -154,9 +154,9 @@ func ascend(rows *btree.BTreeG[row], prefix []byte, yield func(key, value []byte
 }
 
 // ScanPrefix implements backend.ByteBackend.
-func (b *Bytes) ScanPrefix(prefix []byte) backend.Cursor {
+func (b *Bytes) ScanPrefix(prefix, from []byte) backend.Cursor {
 	b.loans.recall()
-	return &bytesCursor{backend: b, prefix: bytes.Clone(prefix), from: bytes.Clone(prefix)}
+	return &bytesCursor{backend: b, prefix: bytes.Clone(prefix), from: bytes.Clone(from)}
 }
 
 // Floor implements backend.ByteBackend.

@@ -20,7 +20,7 @@ func TestWhatBytesLendsIsSpoiledByTheNextCall(t *testing.T) {
 		"Delete":       func() { err = b.Delete([]byte("other")) },
 		"Append":       func() { err = b.Append([]byte("list"), []byte("e")) },
 		"DeletePrefix": func() { err = b.DeletePrefix([]byte("list")) },
-		"ScanPrefix":   func() { err = b.ScanPrefix(nil).Close() },
+		"ScanPrefix":   func() { err = b.ScanPrefix(nil, nil).Close() },
 		"Floor":        func() { _, _, _, err = b.Floor(nil, []byte("other")) },
 		"View":         func() { _, err = b.View() },
 	} {
@@ -32,7 +32,7 @@ func TestWhatBytesLendsIsSpoiledByTheNextCall(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, rubbish, value, name)
 	}
-	cursor := b.ScanPrefix([]byte("key"))
+	cursor := b.ScanPrefix([]byte("key"), []byte("key"))
 	key, value, ok, err := cursor.Next()
 	require.NoError(t, err)
 	require.True(t, ok)

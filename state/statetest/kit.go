@@ -26,6 +26,7 @@ var rows = []check{
 	{"List past 2^31 bytes in total", listPastLimit},
 	{"Map.Get, Put, PutAll, Remove, Contains, Len, IsEmpty, All, Keys, Values, Clear", mapOperations},
 	{"Map.Floor", mapFloor},
+	{"Map.From", mapFrom},
 	{"Map iteration order", mapOrder},
 	{"Reducing.Add, Aggregating.Add", foldingOperations},
 	{"MergeNamespaces", mergeNamespaces},

@@ -105,6 +105,15 @@ func (m *model) floor(at place, key string) (last entry, ok bool) {
 	return last, ok
 }
 
+// from are the entries of a map whose key is not below one.
+func (m *model) from(at place, key string) []entry {
+	all := m.entries(at)
+	for len(all) > 0 && all[0].Key < key {
+		all = all[1:]
+	}
+	return all
+}
+
 // places are where the named state has something.
 func (m *model) places(name string) []place {
 	switch name {

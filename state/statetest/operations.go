@@ -34,6 +34,7 @@ var keyOperations = []operation{
 	{"Map.Get", func(p *program) error { _, _, err := p.entries.Get("k"); return err }},
 	{"Map.Contains", func(p *program) error { _, err := p.entries.Contains("k"); return err }},
 	{"Map.Floor", func(p *program) error { _, _, err := p.entries.Floor("k"); return err }},
+	{"Map.From", func(p *program) error { return lastError(p.entries.From("k")) }},
 	{"Map.Put", func(p *program) error { return p.entries.Put("k", "v") }},
 	{"Map.PutAll", func(p *program) error { return p.entries.PutAll(map[string]string{"k": "v"}) }},
 	{"Map.PutAll of nothing", func(p *program) error { return p.entries.PutAll(nil) }},

@@ -120,7 +120,7 @@ func (w *world) stepMap() {
 	p := w.enter(at.key)
 	require.NoError(w.t, p.entries.SetNamespace([]byte(at.space)))
 	key := w.userKey()
-	switch w.rng.IntN(27) {
+	switch w.rng.IntN(30) {
 	case 0, 1, 2, 3, 4, 5:
 		w.putEntry(p, at, key)
 	case 6, 7, 8, 9:
@@ -144,6 +144,9 @@ func (w *world) stepMap() {
 		w.note("%q Map.Floor %q", at, key)
 		want, ok := w.model.floor(at, key)
 		requireFloor(w.t, p.entries, key, want, ok)
+	case 24, 25, 26:
+		w.note("%q Map.From %q", at, key)
+		requireFrom(w.t, p.entries, key, w.model.from(at, key))
 	default:
 		w.note("%q Map.All", at)
 		requireMap(w.t, w.model.entries(at), p.entries)

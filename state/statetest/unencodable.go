@@ -29,6 +29,7 @@ func unencodableValues(t *testing.T, h harness) {
 	require.ErrorIs(t, entries.PutAll(map[int64]int64{4: 4, 3: 2}), codec.ErrUnencodable)
 	_, _, err := entries.Floor(3)
 	require.ErrorIs(t, err, codec.ErrUnencodable)
+	require.ErrorIs(t, lastError(entries.From(3)), codec.ErrUnencodable)
 	requireValue(t, 2, value)
 	requireList(t, []int64{2}, list)
 	requireMap(t, []state.Entry[int64, int64]{{Key: 2, Value: 2}}, entries)

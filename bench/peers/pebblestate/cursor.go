@@ -19,9 +19,8 @@ type cursor struct {
 }
 
 // ScanPrefix implements backend.ByteBackend.
-func (b *Backend) ScanPrefix(prefix []byte) backend.Cursor {
-	p := append([]byte(nil), prefix...)
-	return &cursor{backend: b, prefix: p, from: p}
+func (b *Backend) ScanPrefix(prefix, from []byte) backend.Cursor {
+	return &cursor{backend: b, prefix: append([]byte(nil), prefix...), from: append([]byte(nil), from...)}
 }
 
 // Floor implements backend.ByteBackend.
