@@ -17,7 +17,7 @@ func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snap
 	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
 		return !slices.ContainsFunc(h.States, func(info backend.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
 	})
-	if b.tree != nil {
+	if b.written || len(b.cursors) > 0 {
 		return fmt.Errorf("a backend that was used: %w", backend.ErrNotEmpty)
 	}
 	a := adoption{backend: b, source: src, stage: newStage(b.directory, b.copies)}
@@ -27,6 +27,7 @@ func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snap
 	if err := a.blame(b.openTree(ctx)); err != nil {
 		return err
 	}
+	b.written = true
 	if err := b.dropUnclaimed(ctx, unclaimed); err != nil {
 		return err
 	}
@@ -62,6 +63,9 @@ func (a *adoption) run(ctx context.Context, handles []snapshot.Handle) error {
 	}
 	b := a.backend
 	if err := errors.Join(b.prepare(), b.directory.checkTree()); err != nil {
+		return err
+	}
+	if err := b.discardTree(); err != nil {
 		return err
 	}
 	return ofDescription(lsm.Restore(ctx, b.directory.tree(), a.parts, &b.options))

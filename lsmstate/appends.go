@@ -37,7 +37,7 @@ func (a *appends) appendRow(dst, prefix []byte, size int) []byte {
 
 // Append implements backend.ByteBackend.
 func (b *Backend) Append(prefix, value []byte) error {
-	db, err := b.store()
+	db, err := b.writable()
 	if err != nil {
 		return err
 	}

@@ -19,10 +19,11 @@ type Backend struct {
 	options   lsm.Options
 	directory *directory
 	copies    *LocalCopies // nil if there are none
-	// tree is made when it is first needed, since how keys are cut depends on their
-	// codec. Db is its; nil before and after Close.
+	// tree is opened when the first state is declared, since how keys are cut depends on
+	// their codec, or by a restore. Db is its; nil before and after Close.
 	tree    *tree
 	db      *lsm.DB
+	written bool // something was written to the tree, or restored
 	appends appends
 	timers  map[backend.ID]*timers
 	known   int // how many timers of a key group may be in memory
@@ -38,7 +39,8 @@ type Backend struct {
 // file of somebody else beside it stays, and is ErrNotStore, here and from Close.
 // It is ErrLocked if the directory is in use. Symbolic links in dir and a working
 // directory that it is relative to matter while Create runs, not later; below dir no link
-// is followed.
+// is followed. The first state that is declared opens the tree, with what else may be
+// wrong with the disk as an error of the declaration; a restore makes a tree of its own.
 func Create(dir string, o Options) (*Backend, error) {
 	registry, err := backend.NewRegistry(o.Options)
 	if err != nil {
@@ -65,18 +67,39 @@ func Create(dir string, o Options) (*Backend, error) {
 // Registry implements backend.Backend.
 func (b *Backend) Registry() *backend.Registry { return b.registry }
 
-// store returns the tree's store, which it makes the first time.
-func (b *Backend) store() (*lsm.DB, error) {
+// AddState implements backend.ByteBackend: the first state that is declared opens the tree.
+func (b *Backend) AddState(backend.Info) error { return b.use() }
+
+// use opens the tree unless it is open.
+func (b *Backend) use() error {
 	if b.db != nil {
-		return b.db, nil
+		return nil
 	}
 	if err := b.prepare(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.openTree(context.Background()); err != nil {
-		return nil, fmt.Errorf("lsmstate: %w", ofTree(err))
+		return fmt.Errorf("lsmstate: %w", ofTree(err))
 	}
-	return b.db, nil
+	return nil
+}
+
+// store returns the tree's store, to be read.
+func (b *Backend) store() (*lsm.DB, error) {
+	switch {
+	case b.db != nil:
+		return b.db, nil
+	case b.registry.Closed():
+		return nil, backend.ErrClosed
+	}
+	return nil, fmt.Errorf("lsmstate: a row before any state is declared: %w", backend.ErrInvalid)
+}
+
+// writable returns the tree's store, to be written to.
+func (b *Backend) writable() (*lsm.DB, error) {
+	db, err := b.store()
+	b.written = b.written || err == nil
+	return db, err
 }
 
 // prepare completes the options of the tree.
@@ -102,6 +125,20 @@ func (b *Backend) openTree(ctx context.Context) error {
 	return nil
 }
 
+// discardTree discards a tree to which nothing was written, which no view has: a restore
+// makes another one in its place.
+func (b *Backend) discardTree() error {
+	t := b.tree
+	if t == nil {
+		return nil
+	}
+	b.tree, b.db = nil, nil
+	if err := t.db.Discard(); err != nil {
+		return ofTree(err)
+	}
+	return b.directory.clearTree()
+}
+
 // Empty implements snapshot.Backend. What cannot be read is not nothing.
 func (b *Backend) Empty() bool {
 	for _, service := range b.timers {
@@ -111,7 +148,7 @@ func (b *Backend) Empty() bool {
 			}
 		}
 	}
-	if b.db == nil {
+	if b.db == nil || !b.written {
 		return true
 	}
 	groups := b.registry.Keyspace().Groups

@@ -52,7 +52,11 @@ func faultyStory(t *testing.T, fs vfs.FS) (err error) {
 	defer func() { err = errors.Join(err, b.Close()) }()
 	k, err := state.NewKeyed(b, codec.String[string]())
 	require.NoError(t, err)
-	value, list, entries, timers := valueOn(t, k), listOn(t, k), mapOn(t, k), timersOn(t, k)
+	value, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: "value", Codec: codec.String[string]()})
+	if err != nil { // of the opening of the tree
+		return err
+	}
+	list, entries, timers := listOn(t, k), mapOn(t, k), timersOn(t, k)
 	const keys, rounds = 8, 12
 	next := int64(0)
 	for round := range rounds {

@@ -56,8 +56,9 @@ func TestLinksOfABackendAreNotFollowed(t *testing.T) {
 	}
 }
 
-// The tree is opened when it is first needed. A link that was planted since Open leads
-// nowhere, even to a store, and a directory whose lock was lost gets no tree and no stage.
+// The tree is opened by the first declaration, and again by a restore. A link that was
+// planted before leads nowhere, even to a store, and a directory whose lock was lost gets no
+// tree and no stage.
 func TestTreeIsOpenedOnlyInADirectoryThatIsStillTheBackends(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
@@ -67,13 +68,13 @@ func TestTreeIsOpenedOnlyInADirectoryThatIsStillTheBackends(t *testing.T) {
 		plant func(dir string) error
 		want  error
 	}{
-		"link": {func(dir string) error { return os.Symlink("../elsewhere", filepath.Join(dir, treeName)) }, ErrNotRegular},
+		"link": {func(dir string) error {
+			_ = os.Rename(filepath.Join(dir, treeName), "moved") // if it is there
+			return os.Symlink("../elsewhere", filepath.Join(dir, treeName))
+		}, ErrNotRegular},
 		"lock": {func(dir string) error { return os.Remove(filepath.Join(dir, lockName)) }, ErrLockLost},
 	} {
-		for how, use := range map[string]func(n *nativeTask) error{
-			"set":     func(n *nativeTask) error { return n.value.Set("value") },
-			"restore": func(n *nativeTask) error { return n.restore(s, h) },
-		} {
+		for _, how := range []string{"declaration", "restore"} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				t.Chdir(t.TempDir())
 				storeOn(t, vfs.Real{}, "elsewhere")
@@ -81,11 +82,14 @@ func TestTreeIsOpenedOnlyInADirectoryThatIsStillTheBackends(t *testing.T) {
 				require.NoError(t, err)
 				k, err := state.NewKeyed(b, codec.String[string]())
 				require.NoError(t, err)
-				n := &nativeTask{t, b, k, valueOn(t, k), listOn(t, k)}
-				require.NoError(t, k.SetKey("key"))
+				use := func() error { _, err := state.TimersOf(k, "timers"); return err }
+				if how == "restore" {
+					n := &nativeTask{t, b, k, valueOn(t, k), listOn(t, k)}
+					use = func() error { return n.restore(s, h) }
+				}
 				require.NoError(t, c.plant("dir"))
 				before := treeOf(t, vfs.Real{}, ".")
-				require.ErrorIs(t, use(n), c.want)
+				require.ErrorIs(t, use(), c.want)
 				require.Equal(t, before, treeOf(t, vfs.Real{}, "."))
 				_ = b.Close() // Restore has closed it
 				require.Equal(t, before, treeOf(t, vfs.Real{}, "."))

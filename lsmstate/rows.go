@@ -51,7 +51,7 @@ func readAll(r io.Reader, size int64, dst []byte) ([]byte, error) {
 
 // Set implements backend.ByteBackend.
 func (b *Backend) Set(key, value []byte) error {
-	db, err := b.store()
+	db, err := b.writable()
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (b *Backend) writeLarge(begin func(key, value []byte), key, value []byte) e
 
 // Delete implements backend.ByteBackend.
 func (b *Backend) Delete(key []byte) error {
-	db, err := b.store()
+	db, err := b.writable()
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (b *Backend) Delete(key []byte) error {
 // DeletePrefix implements backend.ByteBackend for what the tree cuts as a prefix: key
 // and namespace. It is one tombstone.
 func (b *Backend) DeletePrefix(prefix []byte) error {
-	db, err := b.store()
+	db, err := b.writable()
 	if err != nil {
 		return err
 	}

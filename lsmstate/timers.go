@@ -15,6 +15,9 @@ type timers [2]*timerQueue
 
 // AddTimers implements backend.Backend.
 func (b *Backend) AddTimers(info backend.Info, d backend.Domain) (backend.TimerQueue, error) {
+	if err := b.use(); err != nil {
+		return nil, err
+	}
 	service, ok := b.timers[info.ID()]
 	if !ok {
 		service = &timers{}
@@ -96,7 +99,7 @@ func (q *timerQueue) begin(t backend.TimerEntry) (g *timerGroup, position []byte
 	if q.failed != nil {
 		return nil, nil, q.failed
 	}
-	if _, err := q.backend.store(); err != nil {
+	if _, err := q.backend.writable(); err != nil {
 		return nil, nil, err
 	}
 	q.position = appendPosition(q.position[:0], t.Timestamp, t.Row)

@@ -19,7 +19,7 @@ type view struct {
 	states   *backend.StateList
 	appends  []slotCount
 	copies   *LocalCopies
-	tree     *tree // nil if there was none
+	tree     *tree // nil if nothing was written
 	view     *lsm.View
 	keyed    walk
 	timers   walk
@@ -36,7 +36,7 @@ func (b *Backend) pin() (*view, error) {
 		return nil, backend.ErrClosed
 	}
 	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.StateList(), copies: b.copies}
-	if b.db == nil {
+	if b.db == nil || !b.written {
 		return v, nil
 	}
 	pinned, err := b.db.View()

@@ -23,7 +23,9 @@ type byteStorage[K, V any] struct{ walks listWalks }
 
 // byteHandleOf returns a handle of a declared state.
 func byteHandleOf[K, V any](k *Keyed[K], b backend.ByteBackend, info backend.Info) (h byteHandle[K], shared *byteStorage[K, V], err error) {
-	storage, err := bindingOf(k.registry).Declare(info, func(*backend.Info) (any, error) { return &byteStorage[K, V]{}, nil })
+	storage, err := bindingOf(k.registry).Declare(info, func(*backend.Info) (any, error) {
+		return &byteStorage[K, V]{}, b.AddState(info)
+	})
 	if err != nil {
 		return h, nil, err
 	}

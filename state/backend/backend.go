@@ -45,6 +45,10 @@ type HeapBackend interface {
 // ErrClosed.
 type ByteBackend interface {
 	Backend
+	// AddState is told of a newly declared state, after the codec of keys is known
+	// and before its first row. A backend that opens what it keeps rows in only now
+	// does it here: an error is one of the declaration, which may be tried again.
+	AddState(Info) error
 	// Get returns the value under a key.
 	Get(key []byte) (value []byte, ok bool, err error)
 	// Set stores a value under a key.

@@ -59,6 +59,9 @@ func (b *Bytes) enter() error {
 // Registry implements backend.Backend.
 func (b *Bytes) Registry() *backend.Registry { return b.registry }
 
+// AddState implements backend.ByteBackend.
+func (b *Bytes) AddState(backend.Info) error { return b.enter() }
+
 // Get implements backend.ByteBackend.
 func (b *Bytes) Get(key []byte) (value []byte, ok bool, err error) {
 	if err := b.enter(); err != nil {

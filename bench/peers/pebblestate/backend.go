@@ -83,6 +83,9 @@ func (b *Backend) AddTimers(backend.Info, backend.Domain) (backend.TimerQueue, e
 	return nil, ErrTimers
 }
 
+// AddState implements backend.ByteBackend.
+func (b *Backend) AddState(backend.Info) error { return b.enter() }
+
 // enter begins a call.
 func (b *Backend) enter() error {
 	if b.registry.Closed() {
