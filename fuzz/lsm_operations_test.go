@@ -64,7 +64,7 @@ func (s *storeProgram) begin() {
 	in := &s.in
 	s.o = lsm.Options{
 		FS: vfstest.NewMem(vfstest.MemOptions{}), Split: lsmSplits[in.choice(2)], PartitionBytes: in.choice(2),
-		Log: lsm.LogMode(in.choice(3)), Budget: lsmBudget, MemtableBytes: []int64{0, 20, 300}[in.choice(3)],
+		Log: lsm.LogMode(in.choice(4)), Budget: lsmBudget, MemtableBytes: []int64{0, 20, 300}[in.choice(3)],
 		BlockBytes: []int{0, 512}[in.choice(2)], FileBytes: []int64{0, 1, 200}[in.choice(3)], FilterBits: in.choice(3) - 1,
 		Picker:      []lsm.Picker{lsm.NewLeveled(), lsm.NewTiered(2)}[in.choice(2)],
 		NewMemtable: []func(memtable.Options) memtable.Table{memtable.NewHash, btreetable.New}[in.choice(2)],

@@ -24,7 +24,7 @@ import (
 // A large write, of which only the log spoke, was removed while the log was
 // replayed. Protection: recovery.table counts the run's reference to its file.
 func TestLargeWritesSurviveAReplay(t *testing.T) {
-	for _, mode := range []LogMode{LogBuffered, LogSynced} {
+	for _, mode := range allLogModes[1:] {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := &Options{FS: mem, Log: mode, Budget: storyBudget(t)}
 		db, err := Open("db", o)

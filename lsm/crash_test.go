@@ -64,7 +64,7 @@ var (
 	crashStride     = flag.Int64("lsm.crashstride", 0, "after how many operations of a story there is a crash; default by WEIR_TESTS: 40, 1 or 1")
 )
 
-var logModes = map[string]LogMode{"off": LogOff, "buffered": LogBuffered, "synced": LogSynced}
+var logModes = map[string]LogMode{"off": LogOff, "buffered": LogBuffered, "written": LogWritten, "synced": LogSynced}
 
 // crashesStride is the distance from crash to crash, in operations of a story.
 func crashesStride(t *testing.T) int64 { return sample(t, crashStride, 40, 1, 1) }
@@ -100,7 +100,7 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 					}
 					for i, kept := range keptAfterACrash(n, seeds) {
 						crashes.Add(1)
-						left, p := s.promised(func() *vfstest.Mem { return mem.CrashClone(kept) })
+						left, p := s.promisedAfter(kept, mem)
 						if (n/stride+int64(i))%recoveries == 0 {
 							again.Add(int64(crashDuringRecovery(s, left, &p)))
 						}

@@ -162,7 +162,7 @@ func (db *DB) close(discard bool) error {
 // lostByClose says which writes are lost when a close could not flush them.
 func (db *DB) lostByClose(err error) error {
 	switch {
-	case err == nil || db.o.Log == LogSynced:
+	case err == nil || db.o.Log >= LogWritten: // the log has them
 		return err
 	case db.o.Log == LogBuffered:
 		return fmt.Errorf("writes that are in no table and not in the log are lost: %w", err)

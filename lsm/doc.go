@@ -14,18 +14,24 @@
 // With the log off, which is the default, a crash takes the store back to one of
 // its seals, of which the newest flushed one is the last; Flush and Checkpoint
 // make sure of a moment, and Close loses nothing; Discard is a close that writes
-// nothing, for a store that is about to be removed. With LogBuffered a crash loses the
-// last writes, in order: up to 64 KiB of log if the process was killed, and what the
-// system had not written yet if the power failed. With LogSynced it loses none that had
-// returned.
+// nothing, for a store that is about to be removed. With a log a crash loses the last
+// writes at most, in order:
+//
+//	mode         kill -9 loses                 a power cut loses
+//	LogOff       writes after the last flush   writes after the last flush
+//	LogBuffered  the last 64 KiB of the log    the log that is not synced
+//	LogWritten   nothing that had returned     the log that is not synced
+//	LogSynced    nothing that had returned     nothing that had returned
+//
+// The system brings a log to the disk when it likes, and the store syncs it when it begins
+// the next one, after MemtableBytes.
 //
 // # Full disks
 //
 // A write that finds no room, or fails otherwise, is refused with ErrStalled and its
 // cause, and changes nothing. Reads go on, everything that was acknowledged is kept,
-// and once there is room writes go on; the store need not be opened again. Under
-// LogSynced and LogBuffered a crash may bring a write that was refused: the log may
-// have taken it. Merges wait for room. A table that could not be synced is written
+// and once there is room writes go on; the store need not be opened again. With
+// a log a crash may bring a write that was refused: the log may have taken it. Merges wait for room. A table that could not be synced is written
 // again. Only after a failed sync of the log, the manifest or the directory nothing is
 // known about the disk, and the store is ErrFailed.
 //

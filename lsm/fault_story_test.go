@@ -264,10 +264,10 @@ func (o *ordeal) close() {
 func (o *ordeal) recover(powerCut bool) {
 	o.disk.lifted.Store(true)
 	if powerCut {
-		left, p := o.promised(func() *vfstest.Mem { return o.disk.mem.CrashClone(vfstest.CrashOptions{}) })
+		left, p := o.promisedAfter(vfstest.CrashOptions{}, o.disk.mem)
 		o.expectNone("after a power cut", p.verify(o.o, left))
 	}
-	_, p := o.promised(func() *vfstest.Mem { return o.disk.mem })
+	p := o.promisedAtClose()
 	o.expectNone("without the fault", p.verify(o.o, o.disk.mem))
 	o.expectNone("at work again", works(o.o, o.disk.mem))
 }

@@ -92,7 +92,7 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 // No new log begins before an edit is durable that retires the one which failed, and
 // nothing is added to that one.
 func TestALogThatFailedIsNotAddedTo(t *testing.T) {
-	for _, mode := range []LogMode{LogBuffered, LogSynced} {
+	for _, mode := range allLogModes[1:] {
 		var full atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
@@ -113,8 +113,9 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []uint64{number}, directory.LogNumbers(names, 1))
 			require.Equal(t, size, log.Size())
-			if mode == LogSynced { // it has what was acknowledged
-				requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, storyState{"a": "1"})
+			if mode != LogBuffered { // it has what was acknowledged
+				keep := map[LogMode]float64{LogWritten: 1, LogSynced: 0}[mode]
+				requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{Keep: keep})}, storyState{"a": "1"})
 			}
 		}
 		full.Store(false)
@@ -316,9 +317,10 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 }
 
 // A small write costs no call of the system and no memory without a log and with a
-// buffered one. With a synced log it is one write, one sync and the mark behind it.
+// buffered one, and one write if each is handed to the system. With a synced log it is
+// one write, one sync and the mark behind it.
 func TestWhatASmallWriteCosts(t *testing.T) {
-	for mode, perWrite := range map[LogMode]int{LogOff: 0, LogBuffered: 0, LogSynced: 3} {
+	for mode, perWrite := range map[LogMode]int{LogOff: 0, LogBuffered: 0, LogWritten: 1, LogSynced: 3} {
 		disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
 		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode, Picker: idle{}})
 		require.NoError(t, err)

@@ -185,7 +185,7 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfstest.Call) bool)
 						}
 						for i, kept := range keptAfterACrash(int64(n), 1) {
 							crashes.Add(1)
-							left, p := w.promised(func() *vfstest.Mem { return w.disk.mem.CrashClone(kept) })
+							left, p := w.promisedAfter(kept, w.disk.mem)
 							if err := p.verify(w.o, left); err != nil {
 								w.expectNone("a crash", fmt.Errorf("%d after %v of %s: %w", i, op, file, err))
 							}

@@ -25,7 +25,7 @@ var limits = map[string]struct{ key, value int64 }{
 	"large": {300 << 10, 300 << 10},
 }
 
-var allLogModes = []LogMode{LogOff, LogBuffered, LogSynced}
+var allLogModes = []LogMode{LogOff, LogBuffered, LogWritten, LogSynced}
 
 // sized is a key or a value of so many bytes.
 func sized(bytesOf int64, with byte) []byte { return bytes.Repeat([]byte{with}, int(bytesOf)) }

@@ -65,7 +65,8 @@ func (w *world) check(dir string, leftovers bool) {
 
 // crash takes the power away. What is found then is the store as it was at a
 // moment: with no log the end of the newest run that was flushed; with a log
-// that is not synced, after any operation since the last flush; else now.
+// that is not synced, after any operation since the last flush, but now if each write
+// was handed to the system and that has kept all; else now.
 func (w *world) crash() {
 	if w.mem == nil || w.isSealedByOthers() && w.o.Log == LogOff {
 		return
@@ -90,7 +91,7 @@ func (w *world) crash() {
 	if !w.must("read after a crash", err) {
 		return
 	}
-	if w.model = w.survivor(mode, run, rows); w.model == nil {
+	if w.model = w.survivor(mode, keep == 1, run, rows); w.model == nil {
 		w.model = before
 		return
 	}
@@ -110,15 +111,15 @@ func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
 }
 
 // survivor is the state that rows are, if it may be. Without a log it is that at
-// the end of a run.
-func (w *world) survivor(mode LogMode, run uint64, rows []modelRow) *modelState {
+// the end of a run. Killed says that nothing is lost which the system had.
+func (w *world) survivor(mode LogMode, killed bool, run uint64, rows []modelRow) *modelState {
 	var candidates []*modelState
-	switch mode {
-	case LogSynced:
+	switch {
+	case mode == LogSynced, mode == LogWritten && killed:
 		candidates = w.history[len(w.history)-1:]
-	case LogBuffered:
+	case mode != LogOff:
 		candidates = w.history[w.flushed:]
-	case LogOff:
+	default:
 		state, ok := w.ends[run]
 		if !ok || run < w.safeRun {
 			w.violate("after a crash the store is at run %d, safe is %d", run, w.safeRun)

@@ -40,7 +40,7 @@ func newModelOptions(rng *rand.Rand) (o modelOptions) {
 
 // vary chooses what may change.
 func (o *modelOptions) vary(rng *rand.Rand) {
-	o.Log = chosen(rng, LogOff, LogBuffered, LogSynced)
+	o.Log = chosen(rng, allLogModes...)
 	o.BudgetBytes = chosen[int64](rng, 4<<20, 6<<20, 20<<20)
 	o.MemtableBytes = chosen[int64](rng, 30, 300, 2000, 2000, 20_000, 0)
 	o.BlockBytes = chosen(rng, 512, 512, 4096, 64<<10)

@@ -149,7 +149,7 @@ func (w *world) write(what string, expected error, do func() error, change func(
 	}
 	if err == nil {
 		change()
-		if w.o.Log != LogBuffered {
+		if w.o.Log != LogBuffered && w.o.Log != LogWritten {
 			w.history, w.flushed = w.history[:0], 0
 		}
 		w.history = append(w.history, w.model.clone())

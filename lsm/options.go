@@ -35,7 +35,16 @@ const (
 	Zstd          = sstable.Zstd
 )
 
-// LogMode says what becomes of writes that are not flushed yet.
+// LogMode chooses what happens to writes that are not flushed yet when the store ends
+// without Close:
+//
+//	mode         kill -9 loses                 a power cut loses             a write costs
+//	LogOff       writes after the last flush   writes after the last flush   nothing more
+//	LogBuffered  the last 64 KiB of the log    the log that is not synced    a copy
+//	LogWritten   nothing that had returned     the log that is not synced    a write(2)
+//	LogSynced    nothing that had returned     nothing that had returned     a write(2) and a shared fsync
+//
+// Lost writes are always the last ones: the store has a prefix of what was written.
 type LogMode uint8
 
 const (
@@ -44,6 +53,9 @@ const (
 	// LogBuffered writes a log that the system brings to the disk when it
 	// likes. Up to 64 KiB wait in the process itself.
 	LogBuffered
+	// LogWritten hands each write to the system before it returns. It survives the end of
+	// the process, but a power cut only once the system has brought it to the disk.
+	LogWritten
 	// LogSynced lets a write return when the log has it on disk. The system gets it
 	// before the write is visible. Writers that wait at the same time share a sync.
 	LogSynced
@@ -60,7 +72,7 @@ type Options struct {
 	// the store. Default 0: all is one partition.
 	PartitionBytes int
 
-	// Log says what becomes of writes that are not flushed yet. Default LogOff.
+	// Log chooses what a crash loses of the writes that are not flushed yet. Default LogOff.
 	Log LogMode
 
 	// Budget is the memory for memtables, blocks, filters and indexes. Stores

@@ -75,7 +75,7 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.
 			return nil
 		}
 		for _, kept := range keptAfterACrash(n, 2) {
-			left, p := s.promised(func() *vfstest.Mem { return mem.CrashClone(kept) })
+			left, p := s.promisedAfter(kept, mem)
 			if err := p.verify(s.o, left); err != nil {
 				return fmt.Errorf("%v kept: %w", kept.Keep, err)
 			}
@@ -85,7 +85,7 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.
 	s = newStory(t, disk, mode, 64<<10)
 	for i, step := range steps {
 		require.NoError(t, step(s), "step %d", i)
-		left, p := s.promised(func() *vfstest.Mem { return mem.CrashClone(vfstest.CrashOptions{}) })
+		left, p := s.promisedAfter(vfstest.CrashOptions{}, mem)
 		require.NoError(t, p.verify(s.o, left), "after step %d", i)
 	}
 	require.NoError(t, s.wrong)

@@ -18,16 +18,27 @@ type promise struct {
 	copies []storyCopy
 }
 
-// promised is taken around a crash, so that it allows what was true before it or
-// after it.
-func (s *story) promised(crash func() *vfstest.Mem) (*vfstest.Mem, promise) {
+// promisedAfter makes a crash and returns what is left, and what the store has promised.
+// It looks before and after it, so that it allows what was true at either time. A crash
+// that keeps everything is the end of the process.
+func (s *story) promisedAfter(o vfstest.CrashOptions, disk *vfstest.Mem) (*vfstest.Mem, promise) {
 	s.mu.Lock()
 	kept, copies := s.kept, slices.Clone(s.copies)
+	if o.Keep == 1 && s.o.Log == LogWritten {
+		kept = s.acked
+	}
 	s.mu.Unlock()
-	mem := crash()
+	left := disk.CrashClone(o)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return mem, promise{states: s.survivors(kept), copies: copies}
+	return left, promise{states: s.survivors(kept), copies: copies}
+}
+
+// promisedAtClose returns what a store has promised that is closed.
+func (s *story) promisedAtClose() promise {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return promise{states: s.survivors(s.kept), copies: s.copies}
 }
 
 // survivors are the states of which a crash may leave one, if it must not go

@@ -55,18 +55,18 @@ func (db *DB) logRecord(record []byte) (end logEnd, err error) {
 	return db.logged(at, err)
 }
 
-// logged ends what notes a write, before anything of it happens. In a log that is
-// synced the record is with the system then: a write that finds no room for it can
+// logged ends what notes a write, before anything of it happens. Unless the log is
+// buffered the record is with the system then: a write that finds no room for it can
 // still be refused. The sync is shared by those who wait for it without the lock.
 func (db *DB) logged(at int64, err error) (end logEnd, _ error) {
-	if db.o.Log == LogSynced {
-		if err == nil {
-			err = db.logs.w.Flush()
-		}
-		end = logEnd{db.logs.w, at}
+	if err == nil && db.o.Log != LogBuffered {
+		err = db.logs.w.Flush()
 	}
 	if err != nil {
-		return logEnd{}, db.loseLog(err)
+		return end, db.loseLog(err)
+	}
+	if db.o.Log == LogSynced {
+		end = logEnd{db.logs.w, at}
 	}
 	return end, nil
 }

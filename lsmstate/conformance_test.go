@@ -61,7 +61,7 @@ func randomOptions(seed uint64) Options {
 		o.BlockBytes = 512 << rng.IntN(4)
 		o.FileBytes = 4 << (10 + rng.IntN(8))
 		o.Compression = [][]lsm.Compression{{lsm.NoCompression}, {lsm.S2}, {lsm.S2, lsm.Zstd}}[rng.IntN(3)]
-		o.Log = lsm.LogMode(rng.IntN(3))
+		o.Log = lsm.LogMode(rng.IntN(4))
 		if rng.IntN(2) == 0 {
 			o.Picker = lsm.NewTiered(3 + rng.IntN(4))
 		}
