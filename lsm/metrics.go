@@ -7,9 +7,12 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
+// NumLevels is the number of levels of a tree, level 0 included.
+const NumLevels = version.NumLevels
+
 // Metrics are figures of a store. All that counts begins when it is opened.
 type Metrics struct {
-	Levels [version.NumLevels]LevelMetrics
+	Levels [NumLevels]LevelMetrics
 	// Sealed is the number of runs that are not in the tree yet.
 	Sealed int
 	// MemtableBytes is what memtables take, of all memory that BudgetUsed has.

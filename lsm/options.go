@@ -111,8 +111,8 @@ type Options struct {
 	// Filter.
 	Filter   Filter
 	filtered run.Range // that it is asked about
-	// NewMemtable makes memtables, for experiments: another kind belongs to this
-	// module, as memtable/btreetable does. Default memtable.NewHash.
+	// NewMemtable makes memtables. An implementation of your own passes the tests of
+	// memtable/memtabletest first; see docs/extending.md. Default memtable.NewHash.
 	NewMemtable func(memtable.Options) memtable.Table
 	// Picker chooses what to compact. It belongs to one store. Default
 	// NewLeveled.
@@ -120,8 +120,8 @@ type Options struct {
 	// Events are told what goes on. Default: nobody.
 	Events Events
 
-	// FS is the file system. Default: the operating system's; others are for tests
-	// of this module.
+	// FS is the file system. An implementation of your own passes the tests of
+	// vfs/vfstest first; see docs/extending.md. Default: the operating system's.
 	FS vfs.FS
 }
 

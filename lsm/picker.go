@@ -11,11 +11,15 @@ type Picker = compaction.Picker
 // ends it early.
 type Pick = compaction.Pick
 
-// Shape is the tree as a Picker sees it: the tables of each level, what reads have cost, and
-// whether the store is being written to.
+// Shape is the tree as a Picker sees it: the tables of each of NumLevels levels
+// (Levels), the cost of reads that had to look into several tables (ExtraReadCost), whether
+// the store has not been written to for a while (Settled), and MemtableBytes and FileBytes of
+// the options. Level 0 has its tables from the newest run to the oldest, the others ascending
+// by key.
 type Shape = compaction.Shape
 
-// Table is a table of the tree as a Picker sees it.
+// Table is a table of the tree as a Picker sees it: Number names it in a Pick, Run orders
+// level 0, From and To are its bounds, Bytes is its size. The bytes are only read.
 type Table = compaction.Table
 
 // NewLeveled returns the default Picker: level 0 takes runs as they are flushed, each level

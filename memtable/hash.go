@@ -4,7 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/run"
 )
 
@@ -34,7 +33,7 @@ type hashTable struct {
 // NewHash returns an empty table. It takes memory with the first write.
 func NewHash(o Options) Table {
 	if o.Budget == nil {
-		o.Budget = slab.NewBudget(0)
+		o.Budget = NewBudget(0)
 	}
 	t := &hashTable{memory: memory{budget: o.Budget}}
 	t.keys = directory{m: &t.memory, keyFrom: headerBytes}

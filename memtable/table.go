@@ -1,9 +1,6 @@
 package memtable
 
-import (
-	"github.com/weirstate/weir/internal/slab"
-	"github.com/weirstate/weir/run"
-)
+import "github.com/weirstate/weir/run"
 
 // MaxEntryBytes is the most that the key and the value of one write have
 // together. What is larger never comes here: a record lies in one slab. A value
@@ -13,7 +10,7 @@ const MaxEntryBytes int64 = 768 << 10
 // Options are what a table is made with.
 type Options struct {
 	// Budget is where memory comes from. Default: one of the table's own, 64 MiB.
-	Budget *slab.Budget
+	Budget *Budget
 }
 
 // Table is a run in memory. Package run has the result of operations on one key. A table

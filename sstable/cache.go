@@ -70,7 +70,7 @@ const maxVisits = 1024
 
 // NewCache returns a cache of frames of at least 512 bytes and at most a slab;
 // 0 is DefaultBlockBytes. Larger blocks are not cached. Close ends it.
-func NewCache(b *slab.Budget, frameBytes int) *Cache {
+func NewCache(b *Budget, frameBytes int) *Cache {
 	if frameBytes == 0 {
 		frameBytes = DefaultBlockBytes
 	}
@@ -81,7 +81,7 @@ func NewCache(b *slab.Budget, frameBytes int) *Cache {
 	c.slabs = make([]*frames, most)
 	c.most.Store(most)
 	c.reclaimer.Reclaim = func() bool { return c.GiveBack(nil) }
-	b.Register(&c.reclaimer)
+	c.reclaimer.Register(b)
 	return c
 }
 
@@ -93,7 +93,7 @@ func (c *Cache) SetMost(bytes int64) {
 
 // Close gives the memory back. All tables are closed.
 func (c *Cache) Close() {
-	c.budget.Unregister(&c.reclaimer)
+	c.reclaimer.Unregister(c.budget)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, s := range c.slabs {

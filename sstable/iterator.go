@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"sync"
 
-	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/run"
 )
 
@@ -17,7 +16,7 @@ type IteratorOptions struct {
 	// Allowance, if not nil, is what buffers above 16 KiB are taken from: the iterator
 	// reads as much at first, and twice as much with each read that follows the one
 	// before, up to Readahead, for as long as there is some left.
-	Allowance *slab.Allowance
+	Allowance *Allowance
 
 	// Cached is for who holds the lock of the owner during each call: blocks come
 	// from the cache and go into it. Default: the file is read, by somebody who does not

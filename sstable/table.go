@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 )
@@ -16,7 +15,7 @@ import (
 type ReaderOptions struct {
 	// Budget has the memory for index, filter and slots, as long as the table is
 	// open. Default: one of its own.
-	Budget *slab.Budget
+	Budget *Budget
 
 	// Cache for blocks. Default: none.
 	Cache *Cache
@@ -62,7 +61,7 @@ type Table struct {
 	dataEnd  int64 // offset
 	sections sections
 
-	budget *slab.Budget
+	budget *Budget
 	region []byte // index, filter, slots
 	slots  []byte // 4 bytes for a block: its frame, 0 for none; guarded by owner
 
@@ -88,7 +87,7 @@ func Open(f vfs.File, o ReaderOptions) (*Table, error) {
 		t.split = run.WholeKey
 	}
 	if t.budget == nil {
-		t.budget = slab.NewBudget(0)
+		t.budget = NewBudget(0)
 	}
 	if t.owner == nil {
 		t.owner = &Owner{Mutex: new(sync.Mutex)}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 )
@@ -39,7 +38,7 @@ type WriterOptions struct {
 
 	// Budget has the memory for what the filter is made of, until Finish or Release.
 	// Default: one of its own.
-	Budget *slab.Budget
+	Budget *Budget
 
 	// Split of the keys. Default: run.WholeKey.
 	Split run.Split
@@ -72,7 +71,7 @@ func (o WriterOptions) withDefaults() WriterOptions {
 		o.Split = run.WholeKey
 	}
 	if o.Budget == nil {
-		o.Budget = slab.NewBudget(0)
+		o.Budget = NewBudget(0)
 	}
 	if o.Identity == [16]byte{} {
 		_, _ = rand.Read(o.Identity[:]) // never fails

@@ -79,15 +79,15 @@ func (b *Budget) use(bytes int64) {
 	b.peakBytes = max(b.peakBytes, b.usedBytes)
 }
 
-// Register adds somebody to be asked for memory, until Unregister.
-func (b *Budget) Register(r *Reclaimer) {
+// Register lets a budget ask r for memory, until Unregister.
+func (r *Reclaimer) Register(b *Budget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reclaimers = append(b.reclaimers, r)
 }
 
-// Unregister ends what Register began.
-func (b *Budget) Unregister(r *Reclaimer) {
+// Unregister ends the effect of Register.
+func (r *Reclaimer) Unregister(b *Budget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reclaimers = slices.DeleteFunc(b.reclaimers, func(other *Reclaimer) bool { return other == r })
@@ -142,15 +142,29 @@ func (b *Budget) GetMore() (s []byte, counted int) {
 	return s, FirstBytes
 }
 
-// Grow counts so many bytes more of a slab that grows.
-func (b *Budget) Grow(bytes int) {
+// Take counts bytes of memory that the caller has from elsewhere, such as Go's heap. The
+// budget may be exceeded; others are asked to give memory back then.
+func (b *Budget) Take(bytes int64) {
 	b.mu.Lock()
 	b.count(bytes)
 }
 
+// Give subtracts bytes that Take has counted.
+func (b *Budget) Give(bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.usedBytes -= bytes
+}
+
+// Grow counts so many bytes more of a slab that grows.
+func (b *Budget) Grow(bytes int) {
+	b.mu.Lock()
+	b.count(int64(bytes))
+}
+
 // count counts bytes, for which others make way if need be, and releases the mutex.
-func (b *Budget) count(bytes int) {
-	b.use(int64(bytes))
+func (b *Budget) count(bytes int64) {
+	b.use(bytes)
 	short := b.usedBytes > b.limitBytes
 	surplus := b.surplus()
 	b.mu.Unlock()
@@ -273,7 +287,7 @@ func (b *Budget) Alloc(n int) []byte {
 		return nil
 	}
 	b.mu.Lock()
-	b.count(n)
+	b.count(int64(n))
 	return allocate(n)
 }
 

@@ -39,7 +39,7 @@ func TestReclaimerIsAskedBeforeTheBudgetIsExceeded(t *testing.T) {
 		cached = cached[1:]
 		return true
 	}}
-	b.Register(r)
+	r.Register(b)
 	for s := b.TryGet(); s != nil; s = b.TryGet() {
 		cached = append(cached, s)
 	}
@@ -49,7 +49,7 @@ func TestReclaimerIsAskedBeforeTheBudgetIsExceeded(t *testing.T) {
 	require.Equal(t, b.Limit(), b.Used())
 	region := b.Alloc(3 * Bytes)
 	require.Len(t, cached, n-2, "one is asked for at a time")
-	b.Unregister(r)
+	r.Unregister(b)
 	b.Free(region)
 	require.Equal(t, b.Limit()-Bytes, b.Used())
 }
@@ -137,4 +137,21 @@ func TestBudgetIsSafeForConcurrentUse(t *testing.T) {
 	}
 	group.Wait()
 	require.Zero(t, b.Used())
+}
+
+func TestMemoryFromElsewhereCounts(t *testing.T) {
+	b := NewBudget(MinBudgetBytes)
+	asked := 0
+	r := &Reclaimer{Reclaim: func() bool { asked++; return false }}
+	r.Register(b)
+	b.Take(MinBudgetBytes - Bytes + 1)
+	require.Nil(t, b.TryGet(), "no slab is left")
+	require.Zero(t, asked)
+	b.Take(2 * Bytes)
+	require.Equal(t, 1, asked, "beyond the limit others are asked")
+	b.Give(MinBudgetBytes + Bytes)
+	require.EqualValues(t, 1, b.Used())
+	r.Unregister(b)
+	b.Take(2 * MinBudgetBytes)
+	require.Equal(t, 1, asked)
 }

@@ -55,6 +55,7 @@ type Table struct {
 	Tombstones int64  // of prefixes, the same
 }
 
+// Bounds returns the bounds of the table as a range.
 func (t Table) Bounds() run.Range { return run.Range{From: t.From, To: t.To} }
 
 // bytesOf is the size of tables.
