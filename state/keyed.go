@@ -110,7 +110,7 @@ func (k *Keyed[K]) encode(key K) (err error) {
 		return fmt.Errorf("key: %w", err)
 	}
 	if k.keySize >= 0 && len(k.encoded) != k.keySize {
-		return fmt.Errorf("key: %d bytes, its codec says %d: %w", len(k.encoded), k.keySize, codec.ErrInvalidCodec)
+		return errKeySize(len(k.encoded), k.keySize)
 	}
 	k.hash = xxhash.Sum64(k.encoded)
 	return nil

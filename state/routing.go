@@ -16,8 +16,8 @@ func KeyGroupOf[K any](c codec.Codec[K], key K, maxParallelism int) (uint16, err
 	if err != nil {
 		return 0, fmt.Errorf("key: %w", err)
 	}
-	if err := checkFixedSize(len(encoded), c.FixedSize()); err != nil {
-		return 0, err
+	if size := c.FixedSize(); size >= 0 && len(encoded) != size {
+		return 0, errKeySize(len(encoded), size)
 	}
 	return EncodedKeyGroup(encoded, maxParallelism), nil
 }
@@ -36,11 +36,7 @@ func SubtaskOf(group uint16, parallelism, maxParallelism int) int {
 	return int(group) * parallelism / maxParallelism
 }
 
-// checkFixedSize returns an error if an encoded key has not the size that its codec promises,
-// negative if it promises none.
-func checkFixedSize(size, fixed int) error {
-	if fixed >= 0 && size != fixed {
-		return fmt.Errorf("key: %d bytes, its codec says %d: %w", size, fixed, codec.ErrInvalidCodec)
-	}
-	return nil
+// errKeySize is the error for an encoded key that has not the size that its codec promises.
+func errKeySize(size, promised int) error {
+	return fmt.Errorf("key: %d bytes, its codec says %d: %w", size, promised, codec.ErrInvalidCodec)
 }
