@@ -15,8 +15,10 @@ import (
 
 // Limits of keys and values, in bytes. Exactly so much is legal.
 const (
-	MaxKeySize   int64 = 1 << 31
-	MaxValueSize int64 = 1 << 31
+	MaxKeySize int64 = 1 << 31
+	// MaxValueSize has room beside a value of 2^31 bytes for what a layer above stores with
+	// it: a header, or the smaller elements of a list before a large one.
+	MaxValueSize int64 = 1<<31 + 4<<20
 )
 
 // Split cuts keys into prefix and suffix. See Options.Split.

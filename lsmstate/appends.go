@@ -42,8 +42,5 @@ func (b *Backend) Append(prefix, value []byte) error {
 		return err
 	}
 	b.key = b.appends.appendRow(b.key[:0], prefix, len(value))
-	if int64(len(value)) > b.options.MaxValueSize {
-		return b.writeLarge(b.batch.Append, b.key, value)
-	}
 	return ofTree(db.Append(b.key, value))
 }

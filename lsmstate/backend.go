@@ -30,7 +30,6 @@ type Backend struct {
 	fired   fired
 	cursors []*cursor // open
 	key     []byte    // scratch
-	batch   lsm.Batch // scratch
 }
 
 // Create returns an empty backend that works in a directory, which it makes if need

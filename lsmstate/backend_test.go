@@ -176,12 +176,14 @@ func TestViewMayBeReadInAnyOrder(t *testing.T) {
 }
 
 // Values, entries and elements of the limit are, with what is stored before them,
-// larger than what the tree takes and gives as a whole.
+// larger than the limit: the tree has room for that, and for the smaller elements that
+// are stored in one row before a large one.
 func TestValuesOfTheLimitAreStoredAndReadWhole(t *testing.T) {
 	const limit = 100
-	o := Options{tune: func(o *lsm.Options) { o.MaxValueSize = limit }}
+	o := Options{tune: func(o *lsm.Options) { o.MaxValueSize = limit + lsm.MaxValueSize - backend.MaxValueSize }}
 	o.Limits.MaxValueSize = limit
 	full := strings.Repeat("f", limit)
+	elements := append(slices.Repeat([]string{full}, rowBytes/limit+2), "last")
 	b, k := backendOn(t, newFS(), o)
 	check := func(k *state.Keyed[string]) {
 		require.NoError(t, k.SetKey("k"))
@@ -197,14 +199,12 @@ func TestValuesOfTheLimitAreStoredAndReadWhole(t *testing.T) {
 		}
 		list, err := listOn(t, k).Get()
 		require.NoError(t, err)
-		require.Equal(t, []string{"first", full, full, "last"}, list)
+		require.Equal(t, elements, list)
 	}
 	require.NoError(t, k.SetKey("k"))
 	require.NoError(t, valueOn(t, k).Set(full))
 	require.NoError(t, mapOn(t, k).Put("u", full))
-	for _, e := range []string{"first", full, full, "last"} {
-		require.NoError(t, listOn(t, k).Add(e))
-	}
+	require.NoError(t, listOn(t, k).AddAll(elements))
 	check(k)
 	require.NoError(t, b.db.Flush())
 	check(k)

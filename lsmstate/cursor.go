@@ -2,7 +2,6 @@ package lsmstate
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 
 	"github.com/weirstate/weir/lsm"
@@ -40,10 +39,6 @@ func (b *Backend) Floor(_, key []byte) (found, value []byte, ok bool, err error)
 		return nil, nil, false, err
 	}
 	found, value, ok, err = db.Floor(key)
-	if errors.Is(err, lsm.ErrTooLarge) {
-		value, ok, err = b.getLarge(found)
-		return found, value, ok, err
-	}
 	return found, value, ok, ofTree(err)
 }
 
@@ -57,10 +52,6 @@ func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 	}
 	key = c.it.Key()
 	value, err = c.it.Value()
-	if errors.Is(err, lsm.ErrTooLarge) {
-		value, ok, err = c.backend.getLarge(key)
-		return key, value, ok, err
-	}
 	if err != nil {
 		return nil, nil, false, ofTree(err)
 	}

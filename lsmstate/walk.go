@@ -2,7 +2,6 @@ package lsmstate
 
 import (
 	"bytes"
-	"errors"
 
 	"github.com/weirstate/weir/lsm"
 )
@@ -16,7 +15,6 @@ type walk struct {
 	// iterator stands at the first row that is left.
 	passed []byte
 	valid  bool
-	value  []byte // of one that is large
 }
 
 // rows calls yield with the rows from from to to, excluded, where nil is the end.
@@ -72,10 +70,6 @@ func (w *walk) end(to []byte) error {
 // read is the value where the walk stands. It is good until the next step.
 func (w *walk) read() ([]byte, error) {
 	value, err := w.it.Value()
-	if errors.Is(err, lsm.ErrTooLarge) {
-		w.value, err = readAll(w.it.ValueReader(), w.it.ValueSize(), w.value)
-		return w.value, err
-	}
 	return value, ofTree(err)
 }
 
