@@ -154,10 +154,10 @@ func useTable(t *testing.T, data []byte) {
 	t.Helper()
 	budget := slab.NewBudget(0)
 	cache := sstable.NewCache(budget, 0)
-	owner := &sstable.Owner{Mutex: new(sync.Mutex)}
+	owner := &sstable.CacheLock{Mutex: new(sync.Mutex)}
 	took := allocatedBytes(func() {
 		useTableWith(t, data, sstable.ReaderOptions{Budget: budget, Split: tableSplit})
-		useTableWith(t, data, sstable.ReaderOptions{Budget: budget, Split: tableSplit, Cache: cache, Owner: owner})
+		useTableWith(t, data, sstable.ReaderOptions{Budget: budget, Split: tableSplit, Cache: cache, Lock: owner})
 	})
 	if limit := 64<<20 + 64*uint64(len(data)); took > limit {
 		t.Fatalf("a table of %d bytes allocates %d", len(data), took)

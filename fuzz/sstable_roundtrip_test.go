@@ -46,7 +46,7 @@ func FuzzSstableRoundTrip(f *testing.F) {
 		cache := sstable.NewCache(budget, 512)
 		defer cache.Close()
 		table, err := sstable.Open(file, sstable.ReaderOptions{
-			Budget: budget, Cache: cache, Owner: &sstable.Owner{Mutex: new(sync.Mutex)},
+			Budget: budget, Cache: cache, Lock: &sstable.CacheLock{Mutex: new(sync.Mutex)},
 			Split: tableSplit, Identity: info.Identity, Size: info.Size,
 		})
 		require.NoError(t, err)

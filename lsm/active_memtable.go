@@ -26,7 +26,7 @@ func releaseTable(t memtable.Table) (err error) {
 	return nil
 }
 
-// apply carries out an operation. The probe is scratch; it has the key then.
+// apply carries out an operation. The lookup key is scratch; it has the key then.
 func (t *activeMemtable) apply(split *Split, p *run.LookupKey, kind run.Kind, key, value []byte) {
 	t.writtenBytes += int64(len(key)) + int64(len(value))
 	if kind == opRange {

@@ -54,9 +54,9 @@ func TestBatchMayBeUsedAgain(t *testing.T) {
 		db := memoryStore(t, Options{Budget: storyBudget(t), MemtableBytes: 3000, MaxKeySize: 100})
 		var b Batch
 		require.NoError(t, db.Apply(&b), "an empty one")
-		db.owner.Lock()
+		db.lock.Lock()
 		writes := db.writes
-		db.owner.Unlock()
+		db.lock.Unlock()
 		require.Zero(t, writes)
 		piece := strings.Repeat("p", bytes)
 		b.Append([]byte("k"), []byte(piece))

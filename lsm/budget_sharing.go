@@ -66,10 +66,10 @@ func (db *DB) share() error {
 		return nil
 	}
 	if active {
-		db.owner.Unlock()
+		db.lock.Unlock()
 		for b.activeBytes.Load() > quarter && b.sealLargest() {
 		}
-		db.owner.Lock()
+		db.lock.Lock()
 	}
 	// The others may be at work just now.
 	if b.activeBytes.Load() > quarter && db.budgetShare.activeBytes.Load() >= b.leastShared {
@@ -87,9 +87,9 @@ func (db *DB) share() error {
 // bytes. The lock is held, but not while it waits.
 func (db *DB) waitForOthers(bytes int64) {
 	begun := time.Now()
-	db.owner.Unlock()
+	db.lock.Unlock()
 	db.o.Budget.waitForFlushes(db.ctx, bytes)
-	db.owner.Lock()
+	db.lock.Lock()
 	db.counters.stalled(time.Since(begun))
 	db.o.Events.Stalled(time.Since(begun))
 }
@@ -136,7 +136,7 @@ func (b *Budget) sealLargest() bool {
 
 // sealForOthers implements sealer.
 func (db *DB) sealForOthers() (sealed bool) {
-	if !db.owner.TryLock() {
+	if !db.lock.TryLock() {
 		return false
 	}
 	var err error // the store's own: it has failed then
@@ -197,7 +197,7 @@ func (s slots) give() { <-s }
 func (db *DB) shrinkCache() {
 	b := db.o.Budget
 	for range maxShrinks {
-		if b.slabs.Used()+slab.Bytes <= b.slabs.Limit() || !b.cache.GiveBack(&db.owner) {
+		if b.slabs.Used()+slab.Bytes <= b.slabs.Limit() || !b.cache.GiveBack(&db.lock) {
 			return
 		}
 	}

@@ -133,9 +133,9 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 	db.manifest.Lock() // the flusher gets no further
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Seal())
-	db.owner.Lock()
+	db.lock.Lock()
 	db.status.stuck = ErrStalled
-	db.owner.Unlock()
+	db.lock.Unlock()
 	done := make(chan error)
 	go func() { done <- db.Checkpoint(t.Context(), "copy") }()
 	for isStuck := true; isStuck; runtime.Gosched() {
@@ -145,9 +145,9 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 			require.NoError(t, err)
 		default:
 		}
-		db.owner.Lock()
+		db.lock.Lock()
 		isStuck = db.status.stuck != nil
-		db.owner.Unlock()
+		db.lock.Unlock()
 	}
 	db.manifest.Unlock()
 	require.NoError(t, <-done)

@@ -230,11 +230,11 @@ func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, found)
 		db.manifest.Unlock()
-		db.owner.Lock()
+		db.lock.Lock()
 		for len(db.versions.Current().Memory) > 0 {
 			db.progress.Wait()
 		}
-		db.owner.Unlock()
+		db.lock.Unlock()
 		slabs := db.o.Budget.slabs
 		again := [][]byte{slabs.Get(), slabs.Get(), slabs.Get()}
 		for _, slab := range again {
@@ -309,9 +309,9 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 	for range maxSealedRuns {
 		require.NoError(t, db.Put(key, large))
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	db.status.stuck = ErrStalled // what waits is told
-	db.owner.Unlock()
+	db.lock.Unlock()
 	require.ErrorIs(t, db.Put(key, large), ErrStalled)
 	require.Zero(t, db.Metrics().Slowed)
 	goOn()

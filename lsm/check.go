@@ -82,7 +82,7 @@ type checker struct {
 }
 
 func newChecker(ctx context.Context, o *Options, dir *directory.Directory) *checker {
-	lock := &sstable.Owner{Mutex: &sync.Mutex{}}
+	lock := &sstable.CacheLock{Mutex: &sync.Mutex{}}
 	return &checker{
 		lostTables: lostTables{o, dir, version.NewTableStore(dir, lock, o.tables()), o.Events.report},
 		ctx:        ctx, results: &Report{}, tree: &version.Tree{}, needed: make(map[string]bool),

@@ -18,26 +18,26 @@ func (db *DB) commit(c *version.Change) error {
 	if err := db.settleManifest(); err != nil {
 		return err
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	if db.status.failed != nil {
-		defer db.owner.Unlock()
+		defer db.lock.Unlock()
 		return db.status.failed
 	}
 	before := db.versions.Current().Tree // whoever changes it holds the mutex
 	next, err := before.Apply(c)
 	if err != nil {
-		db.owner.Unlock()
+		db.lock.Unlock()
 		return err
 	}
 	e := manifest.EditOf(c, before)
 	db.fillIn(e, c.Flushed)
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if err := db.manifest.Append(e); err != nil {
 		return db.manifestError(err)
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	db.adoptChange(c, next)
-	db.owner.Unlock()
+	db.lock.Unlock()
 	db.removeLogs(e.FirstLog)
 	db.renewManifest()
 	return nil
@@ -68,9 +68,9 @@ func (db *DB) settleManifest() error {
 	if !db.manifest.InDoubt() {
 		return nil
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	failed := db.status.failed
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if failed != nil {
 		return failed
 	}
@@ -99,9 +99,9 @@ func (db *DB) giveUpTables(files ...*version.File) (err error) {
 	for _, f := range files {
 		db.manifest.GiveUp(directory.TableName(f.Number))
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	failed := db.status.failed != nil
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if !failed {
 		db.manifest.RemoveUnnamed()
 	}
@@ -134,13 +134,13 @@ func (db *DB) renewManifest() {
 // newManifest begins a new manifest with all of the tree in one edit. The mutex
 // of the manifest is held, or nothing else goes on yet.
 func (db *DB) newManifest() error {
-	db.owner.Lock()
+	db.lock.Lock()
 	number := db.nextFile
 	db.nextFile++
 	e := manifest.FirstEdit(db.versions.Current().Tree)
 	e.Identity, e.Split, e.PartitionBytes = db.identity, db.o.Split.Name, db.o.PartitionBytes
 	db.fillIn(e, nil)
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if err := db.manifest.Begin(number, e); err != nil {
 		return db.manifestError(err)
 	}

@@ -57,9 +57,9 @@ func (db *DB) isStill() bool { return db.active.Len() == 0 && len(db.versions.Cu
 // compactDue does the compaction that is due. If none is, but may be once it has
 // been quiet, it waits for that.
 func (db *DB) compactDue() (more bool, err error) {
-	db.owner.Lock()
+	db.lock.Lock()
 	still, quiet := db.isStill() && db.status.failed == nil, db.compactor.untilQuiet()
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if more, err = db.compactOnce(); more || err != nil || !still || quiet <= 0 {
 		return more, err
 	}
@@ -75,9 +75,9 @@ func (db *DB) compactDue() (more bool, err error) {
 func (db *DB) compactOnce() (more bool, err error) {
 	db.compactor.running.Lock()
 	defer db.compactor.running.Unlock()
-	db.owner.Lock()
+	db.lock.Lock()
 	failed, t, shape := db.status.failed != nil || db.compactor.damaged, db.versions.Current().Tree, db.shape()
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if failed {
 		return false, nil
 	}
@@ -96,11 +96,11 @@ func (db *DB) reportCompaction(err error) {
 	if err == nil {
 		return
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	// Do not retry: corruption is permanent, and a faulty Picker or Filter would fail
 	// again.
 	db.compactor.damaged = db.compactor.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrOption) || errors.Is(err, ErrTooLarge)
-	db.owner.Unlock()
+	db.lock.Unlock()
 	db.o.Events.CompactionFailed(err)
 }
 
@@ -111,9 +111,9 @@ func (db *DB) Compact() error {
 	}
 	db.compactor.running.Lock()
 	defer db.compactor.running.Unlock()
-	db.owner.Lock()
+	db.lock.Lock()
 	err, t := db.status.checkWritable(), db.versions.Current().Tree
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if err != nil {
 		return err
 	}
@@ -152,12 +152,12 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 		err = errors.Join(err, db.giveUpTables(c.Outputs...), c.CloseRest())
 		return fmt.Errorf("compaction of level %d: %w", c.From, err)
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	if c.End == nil {
 		db.compactor.extraReadCost = 0
 	}
-	db.o.Budget.handles.Trim(&db.owner)
-	db.owner.Unlock()
+	db.o.Budget.handles.Trim(&db.lock)
+	db.lock.Unlock()
 	info.Took = time.Since(begun)
 	db.counters.compacted(info)
 	db.o.Events.Compacted(info)
@@ -215,8 +215,8 @@ func (db *DB) shape() Shape {
 // yieldToFlush lets flushes go first: writes wait for them sooner than for
 // compactions.
 func (db *DB) yieldToFlush() error {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	for db.status.stuck == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.sealedBytes() > 0 {
 		db.flusher.wake() // nobody may have told it
 		db.progress.Wait()
@@ -231,7 +231,7 @@ func (db *DB) yieldToFlush() error {
 func (db *DB) compactionConfig() compaction.Config {
 	o := &db.o
 	return compaction.Config{
-		Tables: db.tables, Lock: &db.owner,
+		Tables: db.tables, Lock: &db.lock,
 		Split: o.Split, PartitionBytes: o.PartitionBytes, FileBytes: o.FileBytes,
 		BudgetBytes: o.Budget.Limit(), MaxValueSize: o.MaxValueSize,
 		Filter: o.Filter, Filtered: o.filtered,

@@ -30,9 +30,9 @@ type DB struct {
 	tables     *version.TableStore
 	compaction compaction.Config
 
-	// owner has the lock of the store, which guards what follows down to the
+	// lock is the lock of the store, which guards what follows down to the
 	// next blank line, and the frames of its tables in the cache.
-	owner       sstable.Owner
+	lock        sstable.CacheLock
 	versions    version.Set
 	active      activeMemtable
 	budgetShare budgetShare
@@ -63,12 +63,12 @@ type DB struct {
 
 // enter takes the lock for an operation. It is released if there is an error.
 func (db *DB) enter() error {
-	db.owner.Lock()
+	db.lock.Lock()
 	if db.status.closed {
-		db.owner.Unlock()
+		db.lock.Unlock()
 		return ErrClosed
 	}
-	db.owner.Drop() // what Peek has returned is good no longer
+	db.lock.Drop() // what Peek has returned is good no longer
 	return nil
 }
 
@@ -78,7 +78,7 @@ func (db *DB) enterToWrite() error {
 		return err
 	}
 	if err := db.status.checkWritable(); err != nil {
-		db.owner.Unlock()
+		db.lock.Unlock()
 		return err
 	}
 	return nil
@@ -95,8 +95,8 @@ func (db *DB) stopIfLost(err error) error {
 
 // fail makes an error final: the store writes nothing any more.
 func (db *DB) fail(err error) error {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	return db.failLocked(err)
 }
 
@@ -111,8 +111,8 @@ func (db *DB) failLocked(err error) error {
 
 // newFileNumber gives out a number.
 func (db *DB) newFileNumber() uint64 {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	db.nextFile++
 	return db.nextFile - 1
 }
@@ -134,7 +134,7 @@ func (db *DB) close(discard bool) error {
 		return err
 	}
 	if db.status.closing {
-		db.owner.Unlock()
+		db.lock.Unlock()
 		return ErrClosed
 	}
 	db.status.closing = true // before the last seal, so that no write comes after it
@@ -150,7 +150,7 @@ func (db *DB) close(discard bool) error {
 	db.status.closed = true
 	db.status.shut.Store(true)
 	db.progress.Broadcast()
-	db.owner.Unlock()
+	db.lock.Unlock()
 
 	db.stop()
 	db.workers.Wait()
@@ -178,7 +178,7 @@ func (db *DB) release(discard bool) (err error) {
 	err = db.closeLog(discard)
 	complete := err == nil && db.isComplete()
 	err = errors.Join(lost, err)
-	db.owner.Lock()
+	db.lock.Lock()
 	for v := range db.pins.views {
 		v.abandon()
 	}
@@ -186,14 +186,14 @@ func (db *DB) release(discard bool) (err error) {
 	// they are closed.
 	db.o.Budget.forgetActive(&db.budgetShare)
 	err = errors.Join(err, releaseTable(db.active.Table))
-	db.owner.Unlock()
+	db.lock.Unlock()
 	db.obsolete.keepFiles() // from here on they are those of the tree
-	db.owner.Lock()
+	db.lock.Lock()
 	db.versions.Unref(db.versions.Current())
 	db.gaps.Clear()
 	db.status.released = true
 	unused := len(db.pins.walks) == 0
-	db.owner.Unlock()
+	db.lock.Unlock()
 	err = errors.Join(err, db.obsolete.close(), db.closeManifest(discard, complete))
 	if unused {
 		err = errors.Join(err, db.letGoOfBudget())
@@ -204,8 +204,8 @@ func (db *DB) release(discard bool) (err error) {
 // isComplete reports whether all that was written is in the tree, and nothing has
 // failed for good.
 func (db *DB) isComplete() bool {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	return db.status.failed == nil && db.isStill()
 }
 

@@ -19,9 +19,9 @@ func (db *DB) makeRoomOnDisk(bytes int64) error {
 	if err != nil {
 		return nil
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	unflushed := db.unflushedBytes()
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if bytes > free-unflushed {
 		return fmt.Errorf("it may write %d bytes, and of %d that are free memtables need %d: %w", bytes, free, unflushed, syscall.ENOSPC)
 	}

@@ -5,7 +5,7 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// noteWrite keeps the gaps right after an operation on the key of db.scratch.probe. The lock is
+// noteWrite keeps the gaps right after an operation on the key of db.scratch.lookupKey. The lock is
 // held.
 func (db *DB) noteWrite(kind run.Kind) {
 	g, p := &db.gaps, &db.scratch.lookupKey

@@ -135,8 +135,8 @@ func (o *ordeal) inspect() {
 }
 
 func (db *DB) mayWriteNow() error {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	return db.status.checkWritable()
 }
 

@@ -33,8 +33,8 @@ func (db *DB) flushAll() error {
 // tree, or the context ends. The lock is held, but not while it waits.
 func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 	defer context.AfterFunc(ctx, func() {
-		db.owner.Lock()
-		defer db.owner.Unlock()
+		db.lock.Lock()
+		defer db.lock.Unlock()
 		db.progress.Broadcast()
 	})()
 	db.status.stuck = nil // it may be otherwise now
@@ -68,9 +68,9 @@ func (db *DB) flushDue() (more bool, err error) {
 	if err := db.mendManifest(); err != nil {
 		return false, err
 	}
-	db.owner.Lock()
+	db.lock.Lock()
 	group := db.dueRuns()
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if len(group) == 0 {
 		if err := db.mendLog(); err != nil {
 			return false, err
@@ -84,27 +84,27 @@ func (db *DB) flushDue() (more bool, err error) {
 // sortRuns sorts the runs that wait, as their flush will need them, so that a scan
 // finds them sorted, which sorts under the lock what is not.
 func (db *DB) sortRuns() {
-	db.owner.Lock()
+	db.lock.Lock()
 	if db.status.failed != nil {
-		db.owner.Unlock()
+		db.lock.Unlock()
 		return
 	}
 	v := db.versions.Current().Ref()
-	db.owner.Unlock()
+	db.lock.Unlock()
 	for _, r := range v.Memory {
 		if r.Table != nil {
 			db.report(r.Table.Iterator().Close())
 		}
 	}
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	db.versions.Unref(v)
 }
 
 // reportFlush takes down how a flush has ended.
 func (db *DB) reportFlush(err error) {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	db.status.stuck = nil
 	if err != nil {
 		db.status.stuck = fmt.Errorf("%w: %w", ErrStalled, err)
@@ -158,8 +158,8 @@ func (db *DB) writeRuns(group []*version.SealedRun) (*version.File, error) {
 // tableRuns are those of the tree. Compactions make others of them, which have no
 // keys besides.
 func (db *DB) tableRuns() (o version.OlderRuns) {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	for _, f := range db.versions.Current().Tree.Levels[0] {
 		o.Add([]*version.File{f})
 	}

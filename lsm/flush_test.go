@@ -27,8 +27,8 @@ func waiting(t *testing.T, runs int) *DB {
 
 // setRunAge says how long runs wait that are sealed from now on.
 func setRunAge(db *DB, age time.Duration) {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	db.flushes.runAge = age
 }
 
@@ -41,9 +41,9 @@ func TestSmallRunsAreFlushedTogether(t *testing.T) {
 	putAll(t, db, "last")
 	db.manifest.Lock() // the flusher gets no further
 	err := db.Seal()
-	db.owner.Lock()
+	db.lock.Lock()
 	due := len(db.dueRuns())
-	db.owner.Unlock()
+	db.lock.Unlock()
 	db.manifest.Unlock()
 	require.NoError(t, err)
 	require.Equal(t, maxWaitingRuns, due)
@@ -63,8 +63,8 @@ func TestRunsDoNotWaitForEver(t *testing.T) {
 // A run that nothing can join any more is due, but for a view, which may be closed.
 func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 	due := func(db *DB) int {
-		db.owner.Lock()
-		defer db.owner.Unlock()
+		db.lock.Lock()
+		defer db.lock.Unlock()
 		return len(db.dueRuns())
 	}
 	for _, next := range []string{"a view", "a file", "a memtable"} {
@@ -82,9 +82,9 @@ func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 			err = db.Put([]byte("large"), make([]byte, 2<<20))
 		case "a memtable":
 			err = errors.Join(db.Put([]byte("full"), make([]byte, 400<<10)), db.Seal())
-			db.owner.Lock()
+			db.lock.Lock()
 			db.versions.Current().Memory[1].Bytes = 200 << 10
-			db.owner.Unlock()
+			db.lock.Unlock()
 		}
 		got := due(db)
 		db.manifest.Unlock()
@@ -138,9 +138,9 @@ func TestRunsThatWritesWaitForAreDue(t *testing.T) {
 		wait, due := false, false
 		for i := 0; i < maxWaitingRuns && err == nil && !wait && !due; i++ {
 			err = errors.Join(db.Put([]byte("k"), []byte{byte(i)}), db.Seal())
-			db.owner.Lock()
+			db.lock.Lock()
 			wait, due = db.mustWait(), len(db.dueRuns()) > 0
-			db.owner.Unlock()
+			db.lock.Unlock()
 		}
 		db.manifest.Unlock()
 		require.NoError(t, err)

@@ -62,7 +62,7 @@ func (it *Iterator) ValueSize() int64 {
 	if it.walk == nil || !it.walk.valid {
 		return 0
 	}
-	return it.walk.merger.Finding.Size()
+	return it.walk.merger.Lookup.Size()
 }
 
 // ValueReader reads the current value in pieces. It is good until the next call of
@@ -72,7 +72,7 @@ func (it *Iterator) ValueReader() io.Reader {
 	if it.walk == nil || !it.walk.valid || it.walk.live.on {
 		return bytes.NewReader(nil)
 	}
-	return &valueReader{it: it, moves: it.walk.moves, pieces: it.walk.merger.Finding.Reader()}
+	return &valueReader{it: it, moves: it.walk.moves, pieces: it.walk.merger.Lookup.Reader()}
 }
 
 // Err is what has ended the walk, nil at its end.

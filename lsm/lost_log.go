@@ -46,10 +46,10 @@ func (db *DB) refuse() error {
 
 // mendLog begins a new log once nothing of the lost one is needed any more.
 func (db *DB) mendLog() error {
-	db.owner.Lock()
+	db.lock.Lock()
 	due := db.logs.lost != nil && db.status.failed == nil && !db.status.closing && len(db.versions.Current().Memory) == 0
 	retired, opened := len(db.logs.old) == 0, db.logs.number != 0
-	db.owner.Unlock()
+	db.lock.Unlock()
 	if !due {
 		return nil
 	}
@@ -66,8 +66,8 @@ func (db *DB) mendLog() error {
 	if err := db.commit(&version.Change{}); err != nil { // names the new one
 		return err
 	}
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	db.logs.lost = nil
 	db.progress.Broadcast()
 	return nil
@@ -87,8 +87,8 @@ func (db *DB) replaceLog() error {
 		}
 		return err
 	}
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	return db.logs.use(w, number, db.activeRun)
 }
 

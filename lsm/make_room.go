@@ -96,9 +96,9 @@ func (db *DB) slowDown(bytes int64, most time.Duration) error {
 	if wait == 0 {
 		return nil
 	}
-	db.owner.Unlock()
+	db.lock.Unlock()
 	time.Sleep(wait)
-	db.owner.Lock()
+	db.lock.Lock()
 	db.counters.slowed(wait)
 	return db.status.checkWritable()
 }

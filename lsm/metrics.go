@@ -52,7 +52,7 @@ func (m Metrics) DiskBytes() (n int64) {
 
 // Metrics returns the figures of the moment, zeros after Close.
 func (db *DB) Metrics() (m Metrics) {
-	db.owner.Lock()
+	db.lock.Lock()
 	var panicked error // of a memtable: the figures are zero then
 	defer db.leave(&panicked)
 	if db.status.closed {

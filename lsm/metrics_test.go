@@ -23,8 +23,8 @@ func settled(t *testing.T, db *DB) {
 
 // setQuietTime says how long a store must be quiet to be settled.
 func setQuietTime(db *DB, d time.Duration) {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	db.compactor.quietTime = d
 }
 
@@ -60,9 +60,9 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 func TestStoresSettleOnceNothingWasWrittenForAWhile(t *testing.T) {
 	db := memoryStore(t, Options{})
 	setQuietTime(db, time.Hour)
-	db.owner.Lock()
+	db.lock.Lock()
 	db.compactor.lastSeal = db.compactor.lastSeal.Add(-2 * time.Hour) // it was opened long ago
-	db.owner.Unlock()
+	db.lock.Unlock()
 	for range 2 {
 		putAll(t, db, "a", "b")
 		flushed(t, db)
@@ -88,9 +88,9 @@ func TestSettledStoresStayAsTheyAre(t *testing.T) {
 			require.NoError(t, db.Put(fmt.Appendf(nil, "%d", round*i%50), make([]byte, 60)))
 		}
 		settled(t, db)
-		db.owner.Lock()
+		db.lock.Lock()
 		sealed, pick := len(db.versions.Current().Memory), db.o.Picker.Pick(db.shape())
-		db.owner.Unlock()
+		db.lock.Unlock()
 		require.Zero(t, sealed)
 		require.Nil(t, pick)
 	}

@@ -298,8 +298,8 @@ func storeRows(db *DB) (rows []modelRow, err error) {
 
 // checkGaps compares what the store remembers of deleted keys with the model.
 func (w *world) checkGaps() {
-	w.db.owner.Lock()
-	defer w.db.owner.Unlock()
+	w.db.lock.Lock()
+	defer w.db.lock.Unlock()
 	sum := int64(0)
 	for _, of := range w.db.gaps.Of {
 		sum += of.Bytes

@@ -132,8 +132,8 @@ func (w *world) begin() {
 }
 
 func (w *world) activeRun() uint64 {
-	w.db.owner.Lock()
-	defer w.db.owner.Unlock()
+	w.db.lock.Lock()
+	defer w.db.lock.Unlock()
 	return w.db.activeRun
 }
 

@@ -57,11 +57,11 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.compactor.lastSeal, db.compactor.quietTime = time.Now(), minQuietTime
 	db.o.Events = o.Events.guarded(db.panics)
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
-	db.owner.Mutex = &sync.Mutex{}
+	db.lock.Mutex = &sync.Mutex{}
 	db.ctx, db.stop = context.WithCancel(context.Background())
-	db.progress.L = &db.owner
+	db.progress.L = &db.lock
 	db.manifest.Init(db.dir, db.report)
-	db.tables = version.NewTableStore(db.dir, &db.owner, o.tables())
+	db.tables = version.NewTableStore(db.dir, &db.lock, o.tables())
 	db.compaction = db.compactionConfig()
 	db.obsolete.init(db.tables, db.o.Events.TableRemoved)
 	db.logs.init(db.dir, o.Log, db.report)
@@ -214,9 +214,9 @@ func (db *DB) removeManifests(names []string) {
 
 // adopt brings a run that was read from a log to the tree.
 func (db *DB) adopt(r *version.SealedRun) error {
-	db.owner.Lock()
+	db.lock.Lock()
 	db.versions.Install(db.versions.Current().WithRun(r))
-	db.owner.Unlock()
+	db.lock.Unlock()
 	return db.flush([]*version.SealedRun{r})
 }
 

@@ -57,7 +57,7 @@ func (db *DB) leave(err *error) {
 	if v := recover(); v != nil {
 		*err = db.panicOf(v)
 	}
-	db.owner.Unlock()
+	db.lock.Unlock()
 }
 
 // leaveWrite is leave for what changes the store, which has failed after a panic.
@@ -65,7 +65,7 @@ func (db *DB) leaveWrite(err *error) {
 	if v := recover(); v != nil {
 		*err = db.failLocked(db.panicOf(v))
 	}
-	db.owner.Unlock()
+	db.lock.Unlock()
 }
 
 // catch is deferred around calls of functions that the options have, without the lock

@@ -176,8 +176,8 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 		require.ErrorAs(t, err, &p)
 		require.NotContains(t, err.Error(), "secret")
 	}
-	waitFor(t, "the lock is free", db.owner.TryLock)
-	db.owner.Unlock()
+	waitFor(t, "the lock is free", db.lock.TryLock)
+	db.lock.Unlock()
 	if !db.status.closed {
 		_, _, err := db.Get([]byte("aa:2"), nil)
 		require.NoError(t, err)

@@ -189,9 +189,9 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 		time.Sleep(10 * time.Millisecond) // or whoever does not wait for it would not be seen
 		goOn <- struct{}{}
 	}()
-	db.owner.Lock()
+	db.lock.Lock()
 	all := db.logs.w.Size()
-	db.owner.Unlock()
+	db.lock.Unlock()
 	waited := make(chan error, 1)
 	go func() { waited <- db.waitForSync(logEnd{db.logs.w, all}) }()
 	select {
@@ -221,19 +221,19 @@ func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 	o := Options{Log: LogSynced, Budget: storyBudget(t), MemtableBytes: 200, FS: mem}
 	db, err := Open("db", &o)
 	require.NoError(t, err)
-	db.owner.Lock() // as write does
+	db.lock.Lock() // as write does
 	end, err := db.apply(run.Set, []byte("three"), []byte("of three"))
-	db.owner.Unlock()
+	db.lock.Unlock()
 	require.NoError(t, err)
-	db.owner.Lock()
+	db.lock.Lock()
 	number := db.logs.number
-	db.owner.Unlock()
+	db.lock.Unlock()
 	for followed := false; !followed; {
 		require.NoError(t, db.Put([]byte("filling"), make([]byte, 150)))
 		require.NoError(t, db.Seal())
-		db.owner.Lock()
+		db.lock.Lock()
 		followed = db.logs.number != number
-		db.owner.Unlock()
+		db.lock.Unlock()
 	}
 	require.ErrorIs(t, end.log.SyncTo(end.end), fs.ErrClosed)
 	require.NoError(t, db.waitForSync(end))

@@ -76,9 +76,9 @@ type usage struct {
 func (u *usage) compact() {
 	u.db.compactor.running.Lock() // the worker drops what is covered
 	defer u.db.compactor.running.Unlock()
-	u.db.owner.Lock()
+	u.db.lock.Lock()
 	shape := u.db.shape()
-	u.db.owner.Unlock()
+	u.db.lock.Unlock()
 	p := (&randomPicker{rng: u.rng}).Pick(shape)
 	if p == nil {
 		return
@@ -122,8 +122,8 @@ func (u *usage) closeIterator() {
 
 // files are those of the store as it is, and those of views and iterators as well.
 func (u *usage) files() (current, all map[string]bool) {
-	u.db.owner.Lock()
-	defer u.db.owner.Unlock()
+	u.db.lock.Lock()
+	defer u.db.lock.Unlock()
 	current = filesOf(u.db.versions.Current())
 	all = maps.Clone(current)
 	for _, v := range u.views {

@@ -24,8 +24,8 @@ func (idle) Pick(Shape) *Pick { return nil }
 
 // treeOf is the current tree.
 func treeOf(db *DB) *version.Tree {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	return db.versions.Current().Tree
 }
 

@@ -79,7 +79,7 @@ func (w *walk) rebuild() {
 }
 
 // liveSources are the runs that may have keys with the prefix, from the newest
-// to the first one that hides all older ones. What keeps it from finding out is
+// to the first one that hides all older ones. An error that keeps it from finding out is
 // in live.err.
 func (w *walk) liveSources(sources []merge.Source) []merge.Source {
 	db, l := w.db, &w.live
@@ -227,21 +227,21 @@ func (w *walk) stand() error {
 	l, m := &w.live, &w.merger
 	l.steps++
 	w.from = append(append(w.from[:0], m.Key...), 0)
-	if m.Finding.Size() > maxPeeked {
+	if m.Lookup.Size() > maxPeeked {
 		return nil // Value looks it up again
 	}
 	if value, ok := m.Copy(); ok {
 		l.value = value
 		return nil
 	}
-	value, err := m.Finding.AppendTo(w.value[:0])
+	value, err := m.Lookup.AppendTo(w.value[:0])
 	w.value, l.value = value, value
 	return err
 }
 
 // liveValue is Value of a live iterator.
 func (w *walk) liveValue() ([]byte, error) {
-	size := w.merger.Finding.Size()
+	size := w.merger.Lookup.Size()
 	if err := w.db.o.checkWhole(size); err != nil {
 		return nil, err
 	}

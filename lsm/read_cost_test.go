@@ -31,18 +31,18 @@ func inPieces(t *testing.T, picker Picker) *DB {
 // flushUnsettled flushes what was written while more comes.
 func flushUnsettled(t *testing.T, db *DB) {
 	t.Helper()
-	db.owner.Lock()
+	db.lock.Lock()
 	require.NoError(t, db.seal())
 	number := db.activeRun - 1
 	_, err := db.apply(run.Set, []byte("z"), []byte("more"))
 	require.NoError(t, err)
 	require.NoError(t, db.waitForRun(t.Context(), number))
-	db.owner.Unlock()
+	db.lock.Unlock()
 }
 
 func readCostOf(db *DB) int64 {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	return db.compactor.extraReadCost
 }
 
@@ -191,8 +191,8 @@ func TestSettledStoresGatherWhatOverlapsNothing(t *testing.T) {
 func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}})
 	kinds := func(db *DB) (kinds string) {
-		db.owner.Lock()
-		defer db.owner.Unlock()
+		db.lock.Lock()
+		defer db.lock.Unlock()
 		for _, f := range db.versions.Current().Tree.Levels[0] {
 			it := f.Table.Iterator(sstable.IteratorOptions{Cached: true})
 			for it.Next() {

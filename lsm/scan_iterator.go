@@ -43,11 +43,11 @@ func (w *walk) enter() bool {
 	}
 	switch {
 	case w.live.on:
-		w.db.owner.Lock()
+		w.db.lock.Lock()
 		if !w.db.status.closed {
 			return true
 		}
-		w.db.owner.Unlock()
+		w.db.lock.Unlock()
 	case !w.db.status.shut.Load():
 		return true
 	}
@@ -61,7 +61,7 @@ func (w *walk) leave() {
 		w.valid, w.err = false, w.db.panicOf(v)
 	}
 	if w.live.on {
-		w.db.owner.Unlock()
+		w.db.lock.Unlock()
 	}
 }
 
@@ -174,7 +174,7 @@ func (w *walk) currentValue() ([]byte, error) {
 	case w.live.on:
 		return w.liveValue()
 	}
-	f := &w.merger.Finding
+	f := &w.merger.Lookup
 	if err := w.db.o.checkWhole(f.Size()); err != nil {
 		return nil, err
 	}
@@ -206,12 +206,12 @@ func (w *walk) close() error {
 // closeLocked takes the lock. Last says that nothing of a closed store is left to close.
 func (w *walk) closeLocked() (last bool, err error) {
 	db := w.db
-	db.owner.Lock()
+	db.lock.Lock()
 	defer db.leave(&err)
 	w.valid = false
 	w.moves++ // its memory may be another walk's
 	db.pins.leaveWalk(w)
-	defer db.o.Budget.handles.Trim(&db.owner) // what the walk kept open
+	defer db.o.Budget.handles.Trim(&db.lock) // what the walk kept open
 	last = db.status.released && len(db.pins.walks) == 0
 	if w.live.on {
 		return last, w.closeLive()
@@ -239,14 +239,14 @@ func (w *walk) openScan() {
 	o := sstable.IteratorOptions{Readahead: merge.Readahead, LookUp: true, Allowance: w.db.o.Budget.readahead}
 	w.stale.Store(false)
 	w.memory = len(w.version.Memory) > 0
-	w.merger.Reset(&w.db.o.Split, nil, merge.OfVersion(w.version, w.within, &w.db.owner, o))
+	w.merger.Reset(&w.db.o.Split, nil, merge.OfVersion(w.version, w.within, &w.db.lock, o))
 }
 
 // reopenScan is openScan once more, after a flush.
 func (w *walk) reopenScan() {
 	closed := w.merger.Close()
-	w.db.owner.Lock()
-	defer w.db.owner.Unlock()
+	w.db.lock.Lock()
+	defer w.db.lock.Unlock()
 	w.db.report(closed)
 	w.openScan()
 }

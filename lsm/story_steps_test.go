@@ -145,20 +145,20 @@ func closeView(s *story) error {
 // settle waits until the workers have nothing to do, or cannot do it.
 func settle(s *story) error {
 	s.compactionFailed.Store(false)
-	s.db.owner.Lock()
+	s.db.lock.Lock()
 	s.db.flushes.wanted = s.db.activeRun - 1
-	s.db.owner.Unlock()
+	s.db.lock.Unlock()
 	s.db.flusher.wake()
 	for {
-		s.db.owner.Lock()
+		s.db.lock.Lock()
 		stop := s.db.status.failed != nil || s.db.status.stuck != nil || s.db.compactor.damaged || s.compactionFailed.Load()
 		idle := len(s.db.versions.Current().Memory) == 0
-		s.db.owner.Unlock()
+		s.db.lock.Unlock()
 		if idle {
 			s.db.compactor.running.Lock()
-			s.db.owner.Lock()
+			s.db.lock.Lock()
 			idle = s.db.o.Picker.Pick(s.db.shape()) == nil
-			s.db.owner.Unlock()
+			s.db.lock.Unlock()
 			s.db.compactor.running.Unlock()
 		}
 		if stop || idle {

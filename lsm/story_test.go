@@ -137,14 +137,14 @@ func (s *story) write(change func(storyState), do func(*DB) error) error {
 }
 
 func (s *story) activeRun() uint64 {
-	s.db.owner.Lock()
-	defer s.db.owner.Unlock()
+	s.db.lock.Lock()
+	defer s.db.lock.Unlock()
 	return s.db.activeRun
 }
 
 func (db *DB) activeIsEmpty() bool {
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	return db.active.Len() == 0
 }
 

@@ -92,7 +92,7 @@ func (r *valueReader) reopen() error {
 	if err := w.standAgain(); err != nil {
 		return err
 	}
-	r.pieces = w.merger.Finding.Reader()
+	r.pieces = w.merger.Lookup.Reader()
 	_, err := io.CopyN(io.Discard, r.pieces, r.offset)
 	return err
 }

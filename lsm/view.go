@@ -51,9 +51,9 @@ func (v *View) abandon() {
 
 // enter takes the lock of the store for an operation.
 func (v *View) enter() error {
-	v.db.owner.Lock()
+	v.db.lock.Lock()
 	if v.version == nil {
-		v.db.owner.Unlock()
+		v.db.lock.Unlock()
 		return ErrClosed
 	}
 	return nil

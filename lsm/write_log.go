@@ -26,8 +26,8 @@ func (db *DB) waitForSync(e logEnd) error {
 	if err == nil {
 		return nil
 	}
-	db.owner.Lock()
-	defer db.owner.Unlock()
+	db.lock.Lock()
+	defer db.lock.Unlock()
 	switch {
 	case !errors.Is(err, fs.ErrClosed):
 		return db.failLocked(err)
@@ -89,9 +89,9 @@ func (db *DB) rotateLog() (rotated bool, err error) {
 
 // removeLogs removes the logs before the first one that is needed.
 func (db *DB) removeLogs(first uint64) {
-	db.owner.Lock()
+	db.lock.Lock()
 	gone := db.logs.retire(first)
-	db.owner.Unlock()
+	db.lock.Unlock()
 	db.logs.remove(gone)
 }
 
@@ -106,10 +106,10 @@ func (db *DB) closeLog(discard bool) error {
 		return err
 	}
 	db.report(err)
-	db.owner.Lock()
+	db.lock.Lock()
 	if db.logs.number != 0 {
 		db.logs.end(db.activeRun-1, false)
 	}
-	db.owner.Unlock()
+	db.lock.Unlock()
 	return db.commit(&version.Change{})
 }

@@ -52,7 +52,7 @@ func benchTable(b *testing.B, c Compression, cacheBytes int64) *Table {
 	f, err := real.Create(name)
 	require.NoError(b, err)
 	writeBench(b, f, benchKeys, benchOptions(c))
-	o := ReaderOptions{Owner: newOwner(), Budget: slab.NewBudget(256 << 20)}
+	o := ReaderOptions{Lock: newCacheLock(), Budget: slab.NewBudget(256 << 20)}
 	if cacheBytes > 0 {
 		o.Cache = NewCache(slab.NewBudget(cacheBytes), 0)
 		b.Cleanup(o.Cache.Close)

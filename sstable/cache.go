@@ -19,11 +19,11 @@ import (
 // the tree. Whoever holds that lock reads its frames and evicts them; a frame of
 // another tree is evicted only if its lock is free at that moment.
 //
-// Locks are taken in this order: one Owner's, the cache's, the budget's; other
-// Owners' by TryLock only.
+// Locks are taken in this order: one CacheLock, the cache's, the budget's; other
+// CacheLocks by TryLock only.
 //
 // Thread safety: safe for concurrent use, as far as the caller holds the lock of
-// the Owner that is named.
+// the CacheLock that is named.
 type Cache struct {
 	budget     *slab.Budget
 	frameBytes int
@@ -47,15 +47,15 @@ type Cache struct {
 // frames are those of a slab. The number of a frame is 1 + (slab<<shift | place).
 type frames struct {
 	memory  []byte
-	heads   []uint32 // size of the block, and whether it was used; guarded by its Owner
+	heads   []uint32 // size of the block, and whether it was used; guarded by its CacheLock
 	holders []holder
 }
 
 // holder is whose frame it is.
 type holder struct {
-	owner *Owner // nil: free; guarded by Cache.mu
-	table *Table // nil: being filled, or kept for bytes of a table that is closed; guarded by owner
-	block int    // guarded by owner
+	owner *CacheLock // nil: free; guarded by Cache.mu
+	table *Table     // nil: being filled, or kept for bytes of a table that is closed; guarded by owner
+	block int        // guarded by owner
 }
 
 // usedFlag is set in a head when the block is used.
@@ -144,7 +144,7 @@ func (c *Cache) move(frame uint32, t *Table) {
 }
 
 // acquire returns a frame for the owner, whose lock is held, 0 if there is none.
-func (c *Cache) acquire(o *Owner) uint32 {
+func (c *Cache) acquire(o *CacheLock) uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	frame := c.takeFree()
@@ -205,7 +205,7 @@ func (c *Cache) grow() bool {
 
 // evict turns the hand until it finds a frame that was not used since it last
 // came by.
-func (c *Cache) evict(o *Owner) uint32 {
+func (c *Cache) evict(o *CacheLock) uint32 {
 	if c.slabCount == 0 {
 		return 0
 	}
@@ -226,7 +226,7 @@ func (c *Cache) evict(o *Owner) uint32 {
 }
 
 // visit evicts a frame if that is possible and it was not used.
-func (c *Cache) visit(frame uint32, o *Owner) bool {
+func (c *Cache) visit(frame uint32, o *CacheLock) bool {
 	s, place := c.place(frame)
 	h := &s.holders[place]
 	if h.owner == nil {
@@ -278,20 +278,20 @@ func (c *Cache) forget(t *Table) {
 }
 
 // GiveBack empties a slab and gives it back to the budget, if it finds one in
-// which no frame is kept or belongs to an Owner that is locked by others; holds
-// is the Owner whose lock the caller holds, nil for none. What that one's last
+// which no frame is kept or belongs to a CacheLock that is locked by others; holds
+// is the one that the caller holds, nil for none. What that one's last
 // Get returned is good no longer, unless it is kept. The budget asks for it too,
-// without an Owner.
-func (c *Cache) GiveBack(holds *Owner) bool {
+// without a CacheLock.
+func (c *Cache) GiveBack(holds *CacheLock) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var locked []*Owner
+	var locked []*CacheLock
 	defer func() {
 		for _, o := range locked {
 			o.Unlock()
 		}
 	}()
-	lock := func(o *Owner) bool {
+	lock := func(o *CacheLock) bool {
 		if o == holds || slices.Contains(locked, o) {
 			return true
 		}
@@ -312,7 +312,7 @@ func (c *Cache) GiveBack(holds *Owner) bool {
 
 // empty gives a slab back if all its frames can be had. The locks that it takes
 // are held until the caller releases them.
-func (c *Cache) empty(i int, lock func(*Owner) bool) bool {
+func (c *Cache) empty(i int, lock func(*CacheLock) bool) bool {
 	s := c.slabs[i]
 	for place := range s.holders {
 		h := &s.holders[place]

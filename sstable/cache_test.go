@@ -67,7 +67,7 @@ func TestBlockIsReadOnceWhileThereIsRoom(t *testing.T) {
 	m.write(t, f, WriterOptions{})
 	counted := &readsCounted{File: f}
 	cache := NewCache(slab.NewBudget(0), 0)
-	table, err := Open(counted, ReaderOptions{Cache: cache, Owner: newOwner()})
+	table, err := Open(counted, ReaderOptions{Cache: cache, Lock: newCacheLock()})
 	require.NoError(t, err)
 	for range 3 {
 		counted.reads = 0
@@ -96,7 +96,7 @@ func TestOwnersShareACacheThatIsTooSmall(t *testing.T) {
 	for id := range 3 {
 		all.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(id), 1))
-			owner := newOwner()
+			owner := newCacheLock()
 			for range rounds {
 				shareCache(t, rng, budget, cache, owner, byte(id))
 			}
@@ -112,12 +112,12 @@ func TestOwnersShareACacheThatIsTooSmall(t *testing.T) {
 	require.Zero(t, budget.Used())
 }
 
-func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache, owner *Owner, id byte) {
+func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache, owner *CacheLock, id byte) {
 	var tables [3]*Table
 	var models [3]model
 	for i := range tables {
 		models[i] = numbered(5000+rng.IntN(2000), id*3+byte(i), 400+rng.IntN(100))
-		tables[i] = openModel(t, &models[i], WriterOptions{BlockBytes: 512, Compression: S2}, ReaderOptions{Budget: budget, Cache: cache, Owner: owner})
+		tables[i] = openModel(t, &models[i], WriterOptions{BlockBytes: 512, Compression: S2}, ReaderOptions{Budget: budget, Cache: cache, Lock: owner})
 	}
 	for range 200 {
 		owner.Lock()
@@ -164,7 +164,7 @@ func TestKeptBytesStay(t *testing.T) {
 		for _, c := range []Compression{None, S2} {
 			budget := slab.NewBudget(slab.MinBudgetBytes)
 			cache := NewCache(budget, 512)
-			o := ReaderOptions{Budget: budget, Owner: newOwner()}
+			o := ReaderOptions{Budget: budget, Lock: newCacheLock()}
 			if cached {
 				o.Cache = cache
 			}
@@ -173,17 +173,17 @@ func TestKeptBytesStay(t *testing.T) {
 			second := openModel(t, &large, WriterOptions{BlockBytes: 512, Compression: c}, o)
 			want := small.entries[3]
 			kept := value(t, first, want.Key)
-			o.Owner.Keep()
+			o.Lock.Keep()
 			fillCache(t, second, &large)
 			require.Equal(t, want.Value.Bytes, kept)
 			require.NoError(t, first.Close())
 			fillCache(t, second, &large)
 			require.Equal(t, want.Value.Bytes, kept, "after Close")
-			for cache.GiveBack(o.Owner) {
+			for cache.GiveBack(o.Lock) {
 			}
 			require.Equal(t, want.Value.Bytes, kept, "after all that can be given back was")
-			o.Owner.Drop()
-			for cache.GiveBack(o.Owner) {
+			o.Lock.Drop()
+			for cache.GiveBack(o.Lock) {
 			}
 			require.Zero(t, cache.slabCount)
 			require.NoError(t, second.Close())
@@ -194,10 +194,10 @@ func TestKeptBytesStay(t *testing.T) {
 }
 
 // Pieces that were found earlier stay while more is read.
-func TestFindingOutlivesEvictedFrames(t *testing.T) {
+func TestLookupsOutliveEvictedFrames(t *testing.T) {
 	budget := slab.NewBudget(slab.MinBudgetBytes)
 	cache := NewCache(budget, 512)
-	o := ReaderOptions{Budget: budget, Cache: cache, Owner: newOwner()}
+	o := ReaderOptions{Budget: budget, Cache: cache, Lock: newCacheLock()}
 	key := []byte("key")
 	large := numbered(30000, 'b', 300)
 	other := openModel(t, &large, WriterOptions{BlockBytes: 512}, o)
@@ -223,13 +223,13 @@ func TestFindingOutlivesEvictedFrames(t *testing.T) {
 	}
 }
 
-func TestLockedOwnersAreNotEvicted(t *testing.T) {
+func TestHeldCacheLocksAreNotEvicted(t *testing.T) {
 	budget := slab.NewBudget(slab.MinBudgetBytes)
 	cache := NewCache(budget, 512)
 	m := numbered(30000, 'a', 300)
-	o := ReaderOptions{Cache: cache, Owner: newOwner()}
+	o := ReaderOptions{Cache: cache, Lock: newCacheLock()}
 	first := openModel(t, &m, WriterOptions{BlockBytes: 512}, o)
-	o.Owner = newOwner()
+	o.Lock = newCacheLock()
 	second := openModel(t, &m, WriterOptions{BlockBytes: 512}, o)
 	fillCache(t, first, &m)
 	frames := func(table *Table) (n int) {
@@ -242,12 +242,12 @@ func TestLockedOwnersAreNotEvicted(t *testing.T) {
 	}
 	before := frames(first)
 	require.Equal(t, cache.slabCount*cache.perSlab, before, "all frames")
-	first.owner.Lock()
+	first.lock.Lock()
 	require.False(t, cache.GiveBack(nil))
 	fillCache(t, second, &m)
 	require.Equal(t, before, frames(first))
 	require.Zero(t, frames(second))
-	first.owner.Unlock()
+	first.lock.Unlock()
 	fillCache(t, second, &m)
 	require.Positive(t, frames(second))
 	require.Equal(t, before, frames(first)+frames(second))
@@ -261,7 +261,7 @@ func TestLockedOwnersAreNotEvicted(t *testing.T) {
 func TestHotBlocksOutliveAScan(t *testing.T) {
 	cache := NewCache(slab.NewBudget(slab.MinBudgetBytes), 512)
 	m := numbered(30000, 'a', 300)
-	table := openModel(t, &m, WriterOptions{BlockBytes: 512}, ReaderOptions{Cache: cache, Owner: newOwner()})
+	table := openModel(t, &m, WriterOptions{BlockBytes: 512}, ReaderOptions{Cache: cache, Lock: newCacheLock()})
 	hot := table.index.find(m.entries[7].Key)
 	for i := range m.entries {
 		value(t, table, m.entries[7].Key)
@@ -281,7 +281,7 @@ func TestHotBlocksOutliveAScan(t *testing.T) {
 func TestBlockLargerThanAFrameIsNotCached(t *testing.T) {
 	cache := NewCache(slab.NewBudget(0), 512)
 	m := numbered(100, 'a', 600)
-	table := openModel(t, &m, WriterOptions{}, ReaderOptions{Cache: cache, Owner: newOwner()})
+	table := openModel(t, &m, WriterOptions{}, ReaderOptions{Cache: cache, Lock: newCacheLock()})
 	fillCache(t, table, &m)
 	require.Zero(t, cache.slabCount)
 	require.NoError(t, table.Close())
@@ -293,9 +293,9 @@ func TestPartOfATableTakesOverWhatIsCachedOfIt(t *testing.T) {
 	m.write(t, f, WriterOptions{})
 	again, err := fs.Open("table")
 	require.NoError(t, err)
-	cache, owner := NewCache(slab.NewBudget(0), 0), newOwner()
+	cache, owner := NewCache(slab.NewBudget(0), 0), newCacheLock()
 	whole, part := &readsCounted{File: f}, &readsCounted{File: again}
-	table, err := Open(whole, ReaderOptions{Cache: cache, Owner: owner})
+	table, err := Open(whole, ReaderOptions{Cache: cache, Lock: owner})
 	require.NoError(t, err)
 	readAll := func(table *Table, from, to int) {
 		for i := from; i < to; i++ {
@@ -303,7 +303,7 @@ func TestPartOfATableTakesOverWhatIsCachedOfIt(t *testing.T) {
 		}
 	}
 	readAll(table, 0, 2000)
-	rest, err := Open(part, ReaderOptions{Cache: cache, Owner: owner, Clip: run.Range{From: m.entries[1000].Key}})
+	rest, err := Open(part, ReaderOptions{Cache: cache, Lock: owner, Clip: run.Range{From: m.entries[1000].Key}})
 	require.NoError(t, err)
 	owner.Lock()
 	rest.Inherit(table)

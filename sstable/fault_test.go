@@ -23,7 +23,7 @@ func TestReadErrorsComeOut(t *testing.T) {
 	for _, cached := range []bool{false, true} {
 		for n := 1; ; n++ {
 			budget := slab.NewBudget(0)
-			r := ReaderOptions{Split: m.split, Budget: budget, Owner: newOwner()}
+			r := ReaderOptions{Split: m.split, Budget: budget, Lock: newCacheLock()}
 			var cache *Cache
 			if cached {
 				cache = NewCache(budget, 512)

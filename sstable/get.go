@@ -8,7 +8,7 @@ import (
 
 // Get adds the entry of the file for a key to a lookup, and reports whether older runs
 // have nothing to add, because of that entry or of a tombstone of the file. The bytes may
-// be used until the owner's lock is released or the next block is read, unless Owner.Keep
+// be used until the owner's lock is released or the next block is read, unless CacheLock.Keep
 // keeps them. The caller holds that lock.
 func (t *Table) Get(p *run.LookupKey, f *run.Lookup) (last bool, err error) {
 	if err := t.ready(); err != nil {
@@ -110,7 +110,7 @@ func (t *Table) block(i int) ([]byte, error) {
 		return t.load(i)
 	}
 	if frame := t.slot(i); frame != 0 {
-		t.owner.used = frame
+		t.lock.used = frame
 		return t.cache.hit(frame), nil
 	}
 	return t.load(i)
@@ -121,7 +121,7 @@ func (t *Table) setSlot(i int, frame uint32) { binary.NativeEndian.PutUint32(t.s
 
 // load reads a block from the file.
 func (t *Table) load(i int) ([]byte, error) {
-	o, offset := t.owner, t.index.offset(i)
+	o, offset := t.lock, t.index.offset(i)
 	o.stored = resized(o.stored, int(t.index.size(i)))
 	if cap(o.stored) > maxKeptBytes {
 		defer func() { o.stored = nil }()
@@ -155,6 +155,6 @@ func (t *Table) fill(frame uint32, i int, e *envelope, offset int64) ([]byte, er
 	}
 	t.cache.fill(frame, t, i, e.rawBytes)
 	t.setSlot(i, frame)
-	t.owner.used = frame
+	t.lock.used = frame
 	return raw, nil
 }

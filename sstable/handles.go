@@ -12,10 +12,10 @@ import (
 // their indexes and filters. When there are too many, one clock hand goes round and
 // closes what was not used since it passed; the table is opened again when it is read.
 //
-// A table that an iterator walks stays open. Neither does one close whose Owner is at
+// A table that an iterator walks stays open. Neither does one close whose CacheLock is at
 // work just then, so that there may be some more for a while.
 //
-// Locks are taken in this order: one Owner's, that of Handles, the cache's; other Owners'
+// Locks are taken in this order: one CacheLock, that of Handles, the cache's; other CacheLocks
 // by TryLock only.
 //
 // Thread safety: safe for concurrent use.
@@ -51,14 +51,14 @@ func (h *Handles) Open() int {
 }
 
 // enter notes a table that was opened, and closes others if there are too many. Locked
-// says that the caller holds the lock of its Owner.
+// says that the caller holds its CacheLock.
 func (h *Handles) enter(t *Table, locked bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t.place = len(h.open)
 	h.open = append(h.open, t)
 	h.bytes += int64(len(t.region))
-	held := t.owner
+	held := t.lock
 	if !locked {
 		held = nil
 	}
@@ -66,8 +66,8 @@ func (h *Handles) enter(t *Table, locked bool) {
 }
 
 // Trim closes tables that had to stay open when they were too many, as after the end of
-// an iterator. The caller holds the lock of the Owner.
-func (h *Handles) Trim(held *Owner) {
+// an iterator. The caller holds the CacheLock.
+func (h *Handles) Trim(held *CacheLock) {
 	if h.over.Load() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -75,9 +75,9 @@ func (h *Handles) Trim(held *Owner) {
 	}
 }
 
-// trim closes tables while there are too many, but for one. Held is the Owner whose lock
+// trim closes tables while there are too many, but for one. Held is the CacheLock that
 // the caller holds, nil for none. The mutex is held.
-func (h *Handles) trim(but *Table, held *Owner) {
+func (h *Handles) trim(but *Table, held *CacheLock) {
 	for visits := min(2*len(h.open), maxVisits); visits > 0 && h.isOver(); visits-- {
 		h.visit(but, held)
 	}
@@ -89,7 +89,7 @@ func (h *Handles) isOver() bool {
 }
 
 // visit closes the table at the hand if it can be had and was not used.
-func (h *Handles) visit(but *Table, held *Owner) {
+func (h *Handles) visit(but *Table, held *CacheLock) {
 	h.hand++
 	if h.hand >= len(h.open) {
 		h.hand = 0
@@ -98,11 +98,11 @@ func (h *Handles) visit(but *Table, held *Owner) {
 	if x == but {
 		return
 	}
-	if x.owner != held {
-		if !x.owner.TryLock() {
+	if x.lock != held {
+		if !x.lock.TryLock() {
 			return
 		}
-		defer x.owner.Unlock()
+		defer x.lock.Unlock()
 	}
 	switch {
 	case x.pins.Load() > 0:
@@ -114,7 +114,7 @@ func (h *Handles) visit(but *Table, held *Owner) {
 	}
 }
 
-// leave forgets a table that is open. The lock of its Owner is held.
+// leave forgets a table that is open. Its CacheLock is held.
 func (h *Handles) leave(t *Table) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -131,7 +131,7 @@ func (h *Handles) remove(t *Table) {
 	h.bytes -= int64(len(t.region))
 }
 
-// ready sees to it that the table is open. The lock of the Owner is held.
+// ready sees to it that the table is open. The CacheLock is held.
 func (t *Table) ready() error {
 	if t.file == nil {
 		return t.reload()
@@ -152,9 +152,9 @@ func (t *Table) reload() error {
 	if err != nil {
 		return err
 	}
-	again := &Table{file: f, split: t.split, clip: t.clip, clipped: t.clipped, cache: t.cache, owner: t.owner, budget: t.budget}
+	again := &Table{file: f, split: t.split, clip: t.clip, clipped: t.clipped, cache: t.cache, lock: t.lock, budget: t.budget}
 	if t.cache != nil && t.budget.Short() {
-		t.cache.GiveBack(t.owner)
+		t.cache.GiveBack(t.lock)
 	}
 	if err := again.open(t.id, t.info.Size); err != nil {
 		t.budget.Free(again.region)
@@ -166,7 +166,7 @@ func (t *Table) reload() error {
 	return nil
 }
 
-// unload gives up file and memory until the table is read again. The lock of the Owner
+// unload gives up file and memory until the table is read again. The CacheLock
 // is held, and no iterator walks the table.
 func (t *Table) unload() {
 	if t.cache != nil {
@@ -179,14 +179,14 @@ func (t *Table) unload() {
 }
 
 // pin keeps the table open until unpin. Locked says that the caller holds the lock of the
-// Owner.
+// CacheLock.
 func (t *Table) pin(locked bool) error {
 	if t.handles == nil {
 		return nil
 	}
 	if !locked {
-		t.owner.Lock()
-		defer t.owner.Unlock()
+		t.lock.Lock()
+		defer t.lock.Unlock()
 	}
 	err := t.ready()
 	if err == nil {

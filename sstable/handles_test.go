@@ -33,15 +33,15 @@ func TestTableThatIsVerifiedStaysOpen(t *testing.T) {
 	steps := 0
 	require.NoError(t, verified.Verify(t.Context(), func(int64, int64) {
 		steps++
-		other.owner.Lock()
-		defer other.owner.Unlock()
+		other.lock.Lock()
+		defer other.lock.Unlock()
 		value(t, other, m.entries[steps%len(m.entries)].Key)
 	}))
 	require.Greater(t, steps, 10)
 	for _, table := range []*Table{verified, other} {
-		table.owner.Lock()
+		table.lock.Lock()
 		require.NoError(t, table.Close())
-		table.owner.Unlock()
+		table.lock.Unlock()
 	}
 	require.Zero(t, h.Open())
 }

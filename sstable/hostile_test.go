@@ -117,7 +117,7 @@ func TestNonsenseWithRightChecksumsIsFound(t *testing.T) {
 		} else {
 			require.ErrorIs(t, err, ErrCorrupt, name)
 		}
-		require.LessOrEqual(t, cap(table.owner.raw), maxPackedBytes, name)
+		require.LessOrEqual(t, cap(table.lock.raw), maxPackedBytes, name)
 		require.NoError(t, table.Close())
 	}
 }

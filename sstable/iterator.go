@@ -320,8 +320,8 @@ func (it *Iterator) copyCached(i int) bool {
 	if t.cache == nil {
 		return false
 	}
-	t.owner.Lock()
-	defer t.owner.Unlock()
+	t.lock.Lock()
+	defer t.lock.Unlock()
 	frame := t.slot(i)
 	if frame == 0 {
 		return false

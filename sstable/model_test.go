@@ -194,7 +194,7 @@ func newFile(t testing.TB) (fs *vfstest.Mem, f vfs.File) {
 	return fs, f
 }
 
-func newOwner() *Owner { return &Owner{Mutex: new(sync.Mutex)} }
+func newCacheLock() *CacheLock { return &CacheLock{Mutex: new(sync.Mutex)} }
 
 // All kinds, sizes, splits, options and clips.
 func TestTableIsTheModel(t *testing.T) {
@@ -206,7 +206,7 @@ func TestTableIsTheModel(t *testing.T) {
 		m := randomModel(rng, []int{3, 30, 300}[rng.IntN(3)])
 		_, f := newFile(t)
 		info := m.write(t, f, randomOptions(rng))
-		o := ReaderOptions{Budget: budget, Split: m.split, Identity: info.Identity, Size: info.Size, Owner: newOwner()}
+		o := ReaderOptions{Budget: budget, Split: m.split, Identity: info.Identity, Size: info.Size, Lock: newCacheLock()}
 		if rng.IntN(3) > 0 {
 			o.Cache = cache
 		}

@@ -25,8 +25,8 @@ type ReaderOptions struct {
 	Handles *Handles
 	Reopen  func() (vfs.File, error)
 
-	// Owner is the lock of the tree. Default: one of its own.
-	Owner *Owner
+	// Lock is the lock of the tree. Default: one of its own.
+	Lock *CacheLock
 
 	// Split must be the one of the file. Default: run.WholeKey.
 	Split run.Split
@@ -66,7 +66,7 @@ type Table struct {
 	slots  []byte // 4 bytes for a block: its frame, 0 for none; guarded by owner
 
 	cache *Cache
-	owner *Owner
+	lock  *CacheLock
 
 	clippedBytes int64
 	handles      *Handles
@@ -81,7 +81,7 @@ type Table struct {
 // into memory of the budget. It takes the file over, also if it fails. The error
 // is ErrCorrupt, ErrVersion or ErrSplit, or what the file returned.
 func Open(f vfs.File, o ReaderOptions) (*Table, error) {
-	t := &Table{file: f, split: o.Split, clip: o.Clip, cache: o.Cache, owner: o.Owner, budget: o.Budget}
+	t := &Table{file: f, split: o.Split, clip: o.Clip, cache: o.Cache, lock: o.Lock, budget: o.Budget}
 	t.clipped = len(o.Clip.From) > 0 || o.Clip.To != nil
 	if t.split.Func == nil {
 		t.split = run.WholeKey
@@ -89,8 +89,8 @@ func Open(f vfs.File, o ReaderOptions) (*Table, error) {
 	if t.budget == nil {
 		t.budget = NewBudget(0)
 	}
-	if t.owner == nil {
-		t.owner = &Owner{Mutex: new(sync.Mutex)}
+	if t.lock == nil {
+		t.lock = &CacheLock{Mutex: new(sync.Mutex)}
 	}
 	if err := t.open(o.Identity, o.Size); err != nil {
 		t.budget.Free(t.region)

@@ -15,7 +15,7 @@ import (
 // and what the properties say. A clip does not matter. The error is ErrCorrupt
 // with an offset, the file's, or the cause of the end of the context. progress, if any, is
 // told how many bytes of the data are done. The caller does not hold the lock of the
-// Owner, which is taken for a moment to keep the table open.
+// CacheLock, which is taken for a moment to keep the table open.
 func (t *Table) Verify(ctx context.Context, progress func(done, total int64)) error {
 	if err := t.pin(false); err != nil {
 		return fmt.Errorf("verifying a table: %w", err)

@@ -89,11 +89,11 @@ func (w *runWriter) filter(m *merge.Merger) error {
 	b := &w.batch
 	e := run.Entry{Key: slices.Clone(m.Key), Kind: m.Kind}
 	if m.Kind.HasValue() {
-		size := m.Finding.Size()
+		size := m.Lookup.Size()
 		if size > FilterBatchBytes {
 			return w.filterLarge(e, m)
 		}
-		value, err := m.Finding.AppendTo(nil)
+		value, err := m.Lookup.AppendTo(nil)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (w *runWriter) filterLarge(e run.Entry, m *merge.Merger) error {
 		return err
 	}
 	b := &w.batch
-	b.ask(len(b.entries), FilterEntry{Key: e.Key, Value: beginning[:n], Size: m.Finding.Size(), Appended: e.Kind == run.Append})
+	b.ask(len(b.entries), FilterEntry{Key: e.Key, Value: beginning[:n], Size: m.Lookup.Size(), Appended: e.Kind == run.Append})
 	b.entries = append(b.entries, e)
 	return w.decide()
 }

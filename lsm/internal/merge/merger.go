@@ -49,10 +49,10 @@ type Merger struct {
 	current []int    // sources of the current entry, newest first, not in heap
 	alone   bool     // the current entry is that of the first source of heap
 
-	Key     []byte
-	head    uint64 // of the key
-	Kind    run.Kind
-	Finding run.Lookup // of Set and Append
+	Key    []byte
+	head   uint64 // of the key
+	Kind   run.Kind
+	Lookup run.Lookup // of Set and Append
 
 	tombstone struct {
 		prefix []byte
@@ -70,7 +70,7 @@ func (m *Merger) Reset(split *run.Split, prefix []byte, sources []Source) {
 	m.heap, m.current, m.alone, m.Err = m.heap[:0], m.current[:0], false, nil
 	m.anyRanges, m.Passed = false, 0
 	m.tombstone.source = -1
-	m.Finding.Reset()
+	m.Lookup.Reset()
 	for i := range sources {
 		m.anyRanges = m.anyRanges || len(sources[i].Ranges) > 0
 	}
@@ -136,7 +136,7 @@ func (m *Merger) Next() bool {
 			return true
 		}
 	}
-	m.Finding.Reset()
+	m.Lookup.Reset()
 	return false
 }
 
@@ -167,7 +167,7 @@ func (m *Merger) nextOfFirst() bool {
 	}
 	m.alone = true
 	m.Key, m.Kind = s.Current.Key, s.Current.Kind
-	m.Finding.Only(&s.Current.Value)
+	m.Lookup.Only(&s.Current.Value)
 	return true
 }
 
@@ -263,10 +263,10 @@ func (m *Merger) sharesPlace(at int) bool {
 // takeAlone takes the entry of the only source that has the key.
 func (m *Merger) takeAlone(e *run.Entry, hidden int) {
 	if !m.Kind.HasValue() {
-		m.Finding.Reset()
+		m.Lookup.Reset()
 		return
 	}
-	m.Finding.Only(&e.Value)
+	m.Lookup.Only(&e.Value)
 	if m.Kind == run.Append && hidden < len(m.Sources) {
 		m.Kind = run.Set // nothing older is joined
 	}
@@ -275,19 +275,19 @@ func (m *Merger) takeAlone(e *run.Entry, hidden int) {
 // join makes one entry of those of the current sources before hidden, one at
 // least.
 func (m *Merger) join(hidden int) {
-	m.Finding.Reset()
+	m.Lookup.Reset()
 	for _, i := range m.current {
 		if i >= hidden {
 			break
 		}
 		e := m.Sources[i].Current
 		m.Kind = e.Kind
-		if m.Finding.Add(e.Kind, e.Value) {
+		if m.Lookup.Add(e.Kind, e.Value) {
 			break
 		}
 	}
 	switch {
-	case !m.Finding.Exists():
+	case !m.Lookup.Exists():
 		m.Kind = run.Delete
 	case m.Kind == run.Delete || hidden < len(m.Sources):
 		m.Kind = run.Set // nothing older is joined
@@ -369,10 +369,10 @@ func (m *Merger) down(at int) {
 
 // Value returns the current value, which stays in its pieces if it has several.
 func (m *Merger) Value() run.Value {
-	if whole, ok := m.Finding.Whole(); ok {
+	if whole, ok := m.Lookup.Whole(); ok {
 		return run.Value{Bytes: whole}
 	}
-	return run.Value{Large: pieces{&m.Finding}}
+	return run.Value{Large: pieces{&m.Lookup}}
 }
 
 // pieces makes a large value of a lookup.
@@ -383,7 +383,7 @@ func (m *Merger) Copy() ([]byte, bool) {
 	if !m.alone || !m.Sources[m.heap[0]].Copies {
 		return nil, false
 	}
-	return m.Finding.Whole()
+	return m.Lookup.Whole()
 }
 
 // Close closes all sources.
@@ -394,6 +394,6 @@ func (m *Merger) Close() (err error) {
 		}
 	}
 	m.Sources = nil
-	m.Finding.Reset()
+	m.Lookup.Reset()
 	return err
 }

@@ -35,13 +35,13 @@ func (o *TableOptions) compression(level int) sstable.Compression {
 // Thread safety: safe for concurrent use. Methods that take the lock of the store say so.
 type TableStore struct {
 	dir  *directory.Directory
-	lock *sstable.Owner
+	lock *sstable.CacheLock
 	o    TableOptions
 }
 
 // NewTableStore returns the tables of a directory. The lock of the store guards their
 // frames in the cache.
-func NewTableStore(dir *directory.Directory, lock *sstable.Owner, o TableOptions) *TableStore {
+func NewTableStore(dir *directory.Directory, lock *sstable.CacheLock, o TableOptions) *TableStore {
 	return &TableStore{dir, lock, o}
 }
 
@@ -60,7 +60,7 @@ func (s *TableStore) Open(m FileMeta) (*File, error) {
 		return nil, err
 	}
 	table, err := sstable.Open(f, sstable.ReaderOptions{
-		Budget: s.o.Slabs, Cache: s.o.Cache, Owner: s.lock, Split: s.o.Split,
+		Budget: s.o.Slabs, Cache: s.o.Cache, Lock: s.lock, Split: s.o.Split,
 		Handles: s.o.Handles, Reopen: open,
 		Identity: m.Identity, Size: m.Size, Clip: m.Clip,
 	})

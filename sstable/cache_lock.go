@@ -2,10 +2,10 @@ package sstable
 
 import "sync"
 
-// Owner is the lock of a tree, and what it guards of the tree's tables: their
+// CacheLock is the lock of a tree, and what it guards of the tree's tables: their
 // frames, their slots, and the buffers for blocks that are in no frame. One
-// Owner has one Cache.
-type Owner struct {
+// CacheLock has one Cache.
+type CacheLock struct {
 	*sync.Mutex
 
 	used uint32 // frame of the last block, 0 if it is in a buffer
@@ -16,7 +16,7 @@ type Owner struct {
 
 // Keep sees to it that the bytes of the last Get stay after the lock is
 // released, until Drop or the next Keep. The caller holds the lock.
-func (o *Owner) Keep() {
+func (o *CacheLock) Keep() {
 	o.kept = o.used
 	if o.used == 0 {
 		o.stored, o.raw = nil, nil // the collector keeps them
@@ -24,4 +24,4 @@ func (o *Owner) Keep() {
 }
 
 // Drop ends what Keep began. The caller holds the lock.
-func (o *Owner) Drop() { o.kept = 0 }
+func (o *CacheLock) Drop() { o.kept = 0 }
