@@ -197,18 +197,9 @@ func (db *DB) dropFiles(files []*version.File) error {
 
 // shape describes the current tree. The lock is held.
 func (db *DB) shape() Shape {
-	s := Shape{
-		ExtraReadCost: db.compactor.extraReadCost, Settled: db.isStill() && db.compactor.untilQuiet() <= 0,
-		MemtableBytes: db.o.MemtableBytes, FileBytes: db.o.FileBytes,
-	}
-	for level, files := range db.versions.Current().Tree.Levels {
-		for _, f := range files {
-			s.Levels[level] = append(s.Levels[level], Table{
-				Number: f.Number, Run: f.Run, Bytes: f.Table.ClippedBytes(), From: f.Bounds.From, To: f.Bounds.To,
-				Cut: f.Clip.From, Entries: f.Entries, Tombstones: f.Tombstones,
-			})
-		}
-	}
+	s := compaction.ShapeOf(db.versions.Current().Tree)
+	s.ExtraReadCost, s.Settled = db.compactor.extraReadCost, db.isStill() && db.compactor.untilQuiet() <= 0
+	s.MemtableBytes, s.FileBytes = db.o.MemtableBytes, db.o.FileBytes
 	return s
 }
 
@@ -217,7 +208,7 @@ func (db *DB) shape() Shape {
 func (db *DB) yieldToFlush() error {
 	db.lock.Lock()
 	defer db.lock.Unlock()
-	for db.status.stuck == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.sealedBytes() > 0 {
+	for db.status.stuck == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.versions.Current().MemoryBytes() > 0 {
 		db.flusher.wake() // nobody may have told it
 		db.progress.Wait()
 	}

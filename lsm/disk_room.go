@@ -34,10 +34,5 @@ func (db *DB) unflushedBytes() (n int64) {
 	if db.active.Len() > 0 {
 		n = db.active.bytesFor(db.o.MemtableBytes)
 	}
-	for _, r := range db.versions.Current().Memory {
-		if r.Table != nil {
-			n += r.Bytes
-		}
-	}
-	return n
+	return n + db.versions.Current().UnflushedBytes()
 }

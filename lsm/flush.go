@@ -146,25 +146,13 @@ func (db *DB) flush(group []*version.SealedRun) error {
 // writeRuns writes the entries of memtables into a file of level 0; nil if there
 // are none.
 func (db *DB) writeRuns(group []*version.SealedRun) (*version.File, error) {
-	older := db.tableRuns()
+	db.lock.Lock()
+	older := db.versions.Current().Tree.Runs() // compactions change them, but not which keys they have
+	db.lock.Unlock()
 	return db.compaction.WriteRuns(group, &older, func() error {
 		if db.ctx.Err() != nil {
 			return ErrClosed
 		}
 		return nil
 	})
-}
-
-// tableRuns are those of the tree. Compactions make others of them, which have no
-// keys besides.
-func (db *DB) tableRuns() (o version.OlderRuns) {
-	db.lock.Lock()
-	defer db.lock.Unlock()
-	for _, f := range db.versions.Current().Tree.Levels[0] {
-		o.Add([]*version.File{f})
-	}
-	for _, level := range db.versions.Current().Tree.Levels[1:] {
-		o.Add(level)
-	}
-	return o
 }

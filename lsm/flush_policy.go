@@ -88,7 +88,7 @@ func (db *DB) dueRuns() []*version.SealedRun {
 // less than 8 MiB.
 func (db *DB) isShort() bool {
 	b := db.o.Budget
-	return db.sealedBytes()+2*db.o.MemtableBytes > db.memtableBudget() ||
+	return db.versions.Current().MemoryBytes()+2*db.o.MemtableBytes > db.memtableBudget() ||
 		b.sealedBytes.Load() > b.Limit()/waitingShare
 }
 

@@ -58,17 +58,7 @@ func (db *DB) waitForFlush() error {
 // the other fills.
 func (db *DB) mustWait() bool {
 	runs := len(db.versions.Current().Memory)
-	return runs >= maxSealedRuns || runs >= 2 && db.sealedBytes()+db.o.MemtableBytes > db.memtableBudget()
-}
-
-// sealedBytes is what sealed memtables take.
-func (db *DB) sealedBytes() (n int64) {
-	for _, r := range db.versions.Current().Memory {
-		if r.Table != nil {
-			n += r.Table.Bytes()
-		}
-	}
-	return n
+	return runs >= maxSealedRuns || runs >= 2 && db.versions.Current().MemoryBytes()+db.o.MemtableBytes > db.memtableBudget()
 }
 
 // memtableBudget is the part of the budget that is for memtables: half.
@@ -77,7 +67,7 @@ func (db *DB) memtableBudget() int64 { return db.o.Budget.Limit() / 2 }
 // pressure is from 0, none, to 1. Memtables press in the last quarter of their part
 // of the budget: one that fills beside two sealed ones, all of the usual size, does not.
 func (db *DB) pressure() float64 {
-	memory := float64(db.sealedBytes()+db.active.Bytes()) / float64(db.memtableBudget())
+	memory := float64(db.versions.Current().MemoryBytes()+db.active.Bytes()) / float64(db.memtableBudget())
 	runs := float64(len(db.versions.Current().Tree.Levels[0])-slowRuns) / (slowestRuns - slowRuns)
 	p := runs
 	if len(db.versions.Current().Memory) >= 2 {

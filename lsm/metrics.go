@@ -62,7 +62,7 @@ func (db *DB) Metrics() (m Metrics) {
 		m.Levels[level] = LevelMetrics{len(files), db.versions.Current().Tree.Bytes(level)}
 	}
 	m.Sealed = len(db.versions.Current().Memory)
-	m.MemtableBytes = db.active.Bytes() + db.sealedBytes()
+	m.MemtableBytes = db.active.Bytes() + db.versions.Current().MemoryBytes()
 	m.BudgetUsed, m.BudgetLimit = db.o.Budget.Used(), db.o.Budget.Limit()
 	// Flushing first: a flush wakes the compactor at its end.
 	m.Flushing = db.flusher.isBusy() || m.Sealed > 0 && db.status.failed == nil

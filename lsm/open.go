@@ -185,7 +185,8 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 	if err := db.newManifest(); err != nil {
 		return err
 	}
-	db.removeManifests(names)
+	// An open that fails later, and is tried again and again, would leave ever more of them.
+	db.dir.RemoveAll(names, func(kind directory.Kind, _ string) bool { return kind == directory.ManifestFile }, db.report)
 	if err := db.replay(ctx, logs, c); err != nil {
 		return err
 	}
@@ -199,17 +200,6 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 		}
 	}
 	return db.commit(&version.Change{})
-}
-
-// removeManifests removes those that were there before the one that counts from
-// now on: an open that fails later, and is tried again and again, would leave
-// ever more of them.
-func (db *DB) removeManifests(names []string) {
-	for _, name := range names {
-		if directory.KindOf(name) == directory.ManifestFile {
-			db.report(db.dir.Remove(name))
-		}
-	}
 }
 
 // adopt brings a run that was read from a log to the tree.
@@ -236,11 +226,9 @@ func (db *DB) removeLeftovers() error {
 			needed[directory.TableName(f.Number)] = true
 		}
 	}
-	for _, name := range names {
-		if directory.KindOf(name).IsRemovable() && !needed[name] {
-			db.report(db.dir.Remove(name))
-		}
-	}
+	db.dir.RemoveAll(names, func(kind directory.Kind, name string) bool {
+		return kind.IsRemovable() && !needed[name]
+	}, db.report)
 	return nil
 }
 

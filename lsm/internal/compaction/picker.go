@@ -58,6 +58,19 @@ type Table struct {
 // Bounds returns the bounds of the table as a range.
 func (t Table) Bounds() run.Range { return run.Range{From: t.From, To: t.To} }
 
+// ShapeOf returns the levels of a tree.
+func ShapeOf(t *version.Tree) (s Shape) {
+	for level, files := range t.Levels {
+		for _, f := range files {
+			s.Levels[level] = append(s.Levels[level], Table{
+				Number: f.Number, Run: f.Run, Bytes: f.Table.ClippedBytes(), From: f.Bounds.From, To: f.Bounds.To,
+				Cut: f.Clip.From, Entries: f.Entries, Tombstones: f.Tombstones,
+			})
+		}
+	}
+	return s
+}
+
 // bytesOf is the size of tables.
 func bytesOf(tables []Table) (n int64) {
 	for _, t := range tables {

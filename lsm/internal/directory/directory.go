@@ -84,6 +84,17 @@ func (d *Directory) Remove(name string) error {
 	return IgnoreMissing(confine.RemoveFile(d.FS, d.Join(name)))
 }
 
+// RemoveAll removes the files, of those that were listed, that a function tells.
+func (d *Directory) RemoveAll(names []string, remove func(Kind, string) bool, report func(error)) {
+	for _, name := range names {
+		if remove(KindOf(name), name) {
+			if err := d.Remove(name); err != nil {
+				report(err)
+			}
+		}
+	}
+}
+
 // IsGone reports whether it is known that the directory has no file of a name.
 func (d *Directory) IsGone(name string) bool {
 	_, err := d.FS.Lstat(d.Join(name))

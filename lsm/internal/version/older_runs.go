@@ -37,3 +37,14 @@ func (o *OlderRuns) MayHave(r run.Range) bool {
 func (o *OlderRuns) MayHaveKey(key []byte) bool {
 	return len(o.Runs) > 0 && o.MayHave(run.Range{From: key, To: append(append(make([]byte, 0, len(key)+1), key...), 0)})
 }
+
+// Runs returns all runs of a tree.
+func (t *Tree) Runs() (o OlderRuns) {
+	for _, f := range t.Levels[0] {
+		o.Add([]*File{f})
+	}
+	for _, level := range t.Levels[1:] {
+		o.Add(level)
+	}
+	return o
+}

@@ -101,6 +101,26 @@ func (v *Version) Ref() *Version {
 	return v
 }
 
+// MemoryBytes returns what the memtables of the sealed runs take.
+func (v *Version) MemoryBytes() (n int64) {
+	for _, r := range v.Memory {
+		if r.Table != nil {
+			n += r.Table.Bytes()
+		}
+	}
+	return n
+}
+
+// UnflushedBytes returns about what flushes of the memtables would write.
+func (v *Version) UnflushedBytes() (n int64) {
+	for _, r := range v.Memory {
+		if r.Table != nil {
+			n += r.Bytes
+		}
+	}
+	return n
+}
+
 // WithRun is the version with a newer run before it.
 func (v *Version) WithRun(r *SealedRun) *Version {
 	return New(append([]*SealedRun{r}, v.Memory...), v.Tree)
