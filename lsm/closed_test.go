@@ -80,6 +80,7 @@ func TestEverythingIsClosedAfterClose(t *testing.T) {
 			"Put":          func() error { return db.Put(key, value) },
 			"Seal":         db.Seal,
 			"Stream":       func() error { _, _, _, err := db.Stream(key); return err },
+			"SyncLog":      db.SyncLog,
 			"View":         func() error { _, err := db.View(); return err },
 		}
 		requireMethods[*DB](t, calls)

@@ -17,13 +17,13 @@ import (
 var stories = map[string][]storyStep{
 	"whole": {
 		open, put("a:1", "one"), put("a:2", "two"), add("a:3", "x"), seal, put("b:1", "first"), add("a:3", "y"), del("a:1"),
-		look, flush, delPrefix("a:"), put("a:4", "four"), put("c:1", "see"), batchOf("b:", "batch"), seal,
+		look, flush, delPrefix("a:"), put("a:4", "four"), put("c:1", "see"), syncLog, batchOf("b:", "batch"), seal,
 		add("a:4", "+"), delRange("b", "c"), put("b:2", "after"), takeView, put("d:1", "dee"), flush, settle,
 		put("a:1", strings.Repeat("1", 900)), put("c:2", strings.Repeat("2", 900)), flush, put("e:1", strings.Repeat("e", 800)), compact,
 		closeView, put("d:2", strings.Repeat("large ", storyLarge/5)), add("d:2", "more"), put("d:3", "3"),
 		checkpointTo("copies/1"), put("a:2", "later"), del("c:1"), add("d:1", "!"), checkpointTo("copies/2"),
 		restoreTo("copies/3", "copies/1", "copies/2"), look, reopen, look, put("e:2", "again"),
-		delPrefix("d:"), batchOf("c:", strings.Repeat("large", storyLarge/5)), put("e:3", "3"), reopen,
+		delPrefix("d:"), batchOf("c:", strings.Repeat("large", storyLarge/5)), put("e:3", "3"), syncLog, reopen,
 		put("a:3", "last"), settle, compact, put("a:4", "lost?"), seal, put("b:4", "lost!"), look, closeStore,
 	},
 	// Small memtables: runs end by themselves, logs are many, the workers are busy.
@@ -37,7 +37,7 @@ func busyStory() []storyStep {
 		key := fmt.Sprintf("m:%02d", rng.IntN(30))
 		switch rng.IntN(8) {
 		case 0:
-			steps = append(steps, del(key))
+			steps = append(steps, del(key), syncLog)
 		case 1, 2:
 			steps = append(steps, add(key, strings.Repeat("+", rng.IntN(60))))
 		default:

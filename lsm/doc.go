@@ -24,7 +24,7 @@
 //	LogSynced    nothing that had returned     nothing that had returned
 //
 // The system brings a log to the disk when it likes, and the store syncs it when it begins
-// the next one, after MemtableBytes.
+// the next one, after MemtableBytes. SyncLog syncs it at any time.
 //
 // # Full disks
 //

@@ -71,6 +71,8 @@ var (
 	// wrapped. The write is not visible and may be tried again. With a log, a crash may
 	// bring it all the same.
 	ErrStalled = errors.New("writes are stalled: the disk does not take them")
+	// ErrNoLog is returned by SyncLog for a store whose log is off.
+	ErrNoLog = errors.New("the store has no log")
 	// ErrOpen is returned by Close when views or iterators were still open, with
 	// the places where they were opened, but for those of Prefix. The store is closed
 	// all the same. Budget.Close returns it while stores of the budget are open, and

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strings"
 
@@ -20,6 +21,21 @@ func (w *world) flush() {
 	w.log("flush")
 	if w.must("flush", w.sealed(w.db.Flush)) {
 		w.isSafe()
+	}
+}
+
+// syncLog makes safe what the log has, and needs one.
+func (w *world) syncLog() {
+	w.log("sync log")
+	err := w.sealed(w.db.SyncLog)
+	if w.o.Log == LogOff {
+		if !errors.Is(err, ErrNoLog) {
+			w.violate("sync log: %v instead of %v", err, ErrNoLog)
+		}
+		return
+	}
+	if w.must("sync log", err) {
+		w.history, w.flushed = []*modelState{w.model.clone()}, 0
 	}
 }
 

@@ -59,6 +59,7 @@ var modelActions = []struct {
 	{90, (*world).useCursors},
 	{15, (*world).seal},
 	{6, (*world).flush},
+	{4, (*world).syncLog},
 	{2, (*world).compact},
 	{3, (*world).reopen},
 	{3, (*world).crash},

@@ -80,6 +80,14 @@ func seal(s *story) error {
 
 func flush(s *story) error { return s.durable((*DB).Flush) }
 
+// syncLog is a step for stores of any log mode.
+func syncLog(s *story) error {
+	if s.o.Log == LogOff {
+		return nil
+	}
+	return s.durable((*DB).SyncLog)
+}
+
 func compact(s *story) error { return s.durable((*DB).Compact) }
 
 func closeStore(s *story) error { return s.durable((*DB).Close) }

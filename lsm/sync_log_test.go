@@ -1,0 +1,88 @@
+package lsm
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/vfs/vfstest"
+)
+
+// A power cut after SyncLog takes nothing that was written before, in whichever log or
+// table it is.
+func TestSyncLogMakesWritesDurable(t *testing.T) {
+	for _, mode := range allLogModes[1:] {
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		s := newStory(t, mem, mode, 1000)
+		require.NoError(t, open(s))
+		for i := range 40 {
+			require.NoError(t, put(fmt.Sprintf("m:%02d", i%30), strings.Repeat(fmt.Sprint(i%10), 90))(s))
+			if i%7 == 3 {
+				require.NoError(t, syncLog(s))
+				left := mem.CrashClone(vfstest.CrashOptions{})
+				require.NoError(t, holds(withFS(s.o, left), storyDir, s.states[s.acked]), "mode %d, write %d", mode, i)
+			}
+		}
+		require.NoError(t, s.db.Close())
+	}
+}
+
+func TestSyncLogWithoutALogIsAnError(t *testing.T) {
+	db, err := Open("db", goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
+	require.NoError(t, err)
+	require.ErrorIs(t, db.SyncLog(), ErrNoLog)
+	require.NoError(t, db.Close())
+	require.ErrorIs(t, db.SyncLog(), ErrClosed)
+}
+
+// SyncLog on a full disk keeps its promise or is refused: what only the buffer of a lost
+// log had comes to the tree.
+func TestSyncLogOnAFullDisk(t *testing.T) {
+	for _, mode := range allLogModes[1:] {
+		var full, tablesFit atomic.Bool
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
+			return c.Op == vfstest.OpWrite && !(tablesFit.Load() && !strings.Contains(c.Name, directory.LogSuffix))
+		})
+		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode})
+		require.NoError(t, err)
+		require.NoError(t, db.Put([]byte("k"), []byte("v")))
+		full.Store(true)
+		if mode != LogBuffered { // their logs have everything already
+			require.ErrorIs(t, db.Put([]byte("refused"), nil), ErrStalled)
+		}
+		for range 2 {
+			err := db.SyncLog()
+			require.ErrorIs(t, err, ErrStalled)
+			require.ErrorIs(t, err, syscall.ENOSPC)
+		}
+		tablesFit.Store(true)
+		require.NoError(t, db.SyncLog(), "there is room for tables")
+		requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, storyState{"k": "v"})
+		full.Store(false)
+		untilNil(t, func() error { return db.Put([]byte("k2"), []byte("v")) })
+		require.NoError(t, db.SyncLog())
+		requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, storyState{"k": "v", "k2": "v"})
+		require.NoError(t, db.Close())
+	}
+}
+
+// After a failed fsync nobody knows what the log has: the store writes nothing any more.
+func TestFailedSyncOfSyncLogEndsTheStore(t *testing.T) {
+	var broken atomic.Bool
+	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &broken, syscall.EIO, isOf(vfstest.OpSync, directory.LogSuffix))
+	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: LogWritten})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	broken.Store(true)
+	require.ErrorIs(t, db.SyncLog(), ErrFailed)
+	broken.Store(false)
+	require.ErrorIs(t, db.SyncLog(), ErrFailed)
+	require.ErrorIs(t, db.Put([]byte("k"), nil), ErrFailed)
+	require.ErrorIs(t, db.Close(), ErrFailed)
+}
