@@ -3,6 +3,7 @@ package lsmstate
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/state/backend"
@@ -13,7 +14,7 @@ import (
 //
 // What methods return is good until the next call of any.
 //
-// Thread safety: the task's goroutine only; a View may be read by another.
+// Thread safety: the task's goroutine only, but for Metrics; a View may be read by another.
 type Backend struct {
 	registry  *backend.Registry
 	options   lsm.Options
@@ -23,7 +24,8 @@ type Backend struct {
 	// their codec, or by a restore. Db is its; nil before and after Close.
 	tree    *tree
 	db      *lsm.DB
-	written bool // something was written to the tree, or restored
+	metered atomic.Pointer[lsm.DB] // db, for Metrics
+	written bool                   // something was written to the tree, or restored
 	appends appends
 	timers  map[backend.ID]*timers
 	known   int // how many timers of a key group may be in memory
@@ -42,6 +44,9 @@ type Backend struct {
 // wrong with the disk as an error of the declaration; a restore makes a tree of its own.
 func Create(dir string, o Options) (*Backend, error) {
 	registry, err := backend.NewRegistry(o.Options)
+	if err == nil {
+		err = o.check()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lsmstate: %w", err)
 	}
@@ -53,18 +58,33 @@ func Create(dir string, o Options) (*Backend, error) {
 		return nil, fmt.Errorf("lsmstate: %w", err)
 	}
 	o.Copies.opened(1)
-	return &Backend{
+	b := &Backend{
 		registry:  registry,
 		copies:    o.Copies,
 		options:   o.ofTree(),
 		directory: d,
 		timers:    make(map[backend.ID]*timers),
 		known:     o.knownOf(registry.Keyspace().Groups.Len()),
-	}, nil
+	}
+	b.options.Filter = &b.fired
+	if o.Filter != nil {
+		b.options.Filter = &rowFilter{user: o.Filter, fired: &b.fired}
+	}
+	return b, nil
 }
 
 // Registry implements backend.Backend.
 func (b *Backend) Registry() *backend.Registry { return b.registry }
+
+// Metrics returns the figures of the tree, which begin when it is made. It is false before
+// that and after Close. Any goroutine may call it.
+func (b *Backend) Metrics() (lsm.Metrics, bool) {
+	db := b.metered.Load()
+	if db == nil {
+		return lsm.Metrics{}, false
+	}
+	return db.Metrics(), true
+}
 
 // AddState implements backend.ByteBackend: the first state that is declared opens the tree.
 func (b *Backend) AddState(backend.Info) error { return b.use() }
@@ -110,7 +130,7 @@ func (b *Backend) prepare() error {
 	if !ok {
 		return fmt.Errorf("lsmstate: no codec of keys is known yet: %w", backend.ErrInvalid)
 	}
-	b.options.Split, b.options.Filter = splitOf(keySize), &b.fired
+	b.options.Split = splitOf(keySize)
 	return nil
 }
 
@@ -121,6 +141,7 @@ func (b *Backend) openTree(ctx context.Context) error {
 		return err
 	}
 	b.tree, b.db = t, t.db
+	b.metered.Store(t.db)
 	return nil
 }
 
@@ -132,6 +153,7 @@ func (b *Backend) discardTree() error {
 		return nil
 	}
 	b.tree, b.db = nil, nil
+	b.metered.Store(nil)
 	if err := t.db.Discard(); err != nil {
 		return ofTree(err)
 	}
@@ -160,7 +182,7 @@ func (b *Backend) Empty() bool {
 }
 
 // partition is the first key of a partition.
-func partition(number uint16) []byte { return backend.AppendHeader(nil, number, 0)[:partitionBytes] }
+func partition(number uint16) []byte { return backend.AppendHeader(nil, number, 0)[:PartitionBytes] }
 
 // Load implements snapshot.Backend. Values are decoded when they are read.
 func (b *Backend) Load(key, value []byte) error {
@@ -210,6 +232,7 @@ func (b *Backend) Close() error {
 	}
 	t := b.tree
 	b.tree, b.db, b.cursors = nil, nil, nil
+	b.metered.Store(nil)
 	clear(b.timers)
 	if t == nil {
 		return b.directory.close()

@@ -49,11 +49,11 @@ func (r keyRange) holds(from, to []byte) bool {
 // groupsOf are key groups beyond which a table with bounds within groups has
 // nothing: all of them if it has both rows and timers.
 func groupsOf(groups backend.GroupRange, from, to []byte) backend.GroupRange {
-	if len(from) < partitionBytes || len(to) < partitionBytes {
+	if len(from) < PartitionBytes || len(to) < PartitionBytes {
 		return groups
 	}
 	first, last := binary.BigEndian.Uint16(from), binary.BigEndian.Uint16(to)
-	if len(to) == partitionBytes {
+	if len(to) == PartitionBytes {
 		last-- // it ends where that one begins
 	}
 	if (first^last)&(timerBit<<8) != 0 {

@@ -160,8 +160,8 @@ func checkEarlierLock(fsys vfs.FS, dir string) error {
 // checkEarlierTree returns an error unless the tree is a store that a backend has made.
 func checkEarlierTree(fsys vfs.FS, dir string) error {
 	split, err := lsm.SplitOf(context.Background(), filepath.Join(dir, treeName), &lsm.Options{FS: fsys})
-	if err == nil && !isSplitOfBackend(split) {
-		err = fmt.Errorf("the store in %s is split as %q, not by a backend: %w", treeName, split, ErrNotStore)
+	if err == nil {
+		_, err = Split(split)
 	}
 	return err
 }

@@ -56,16 +56,20 @@ func TestBackendConformsWhateverTimersAreInMemory(t *testing.T) {
 // randomOptions are options of the tree as a seed has them.
 func randomOptions(seed uint64) Options {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	return Options{knownOfGroup: 1 + rng.IntN(5), tune: func(o *lsm.Options) {
-		o.MemtableBytes = 1 << (9 + rng.IntN(9))
-		o.BlockBytes = 512 << rng.IntN(4)
-		o.FileBytes = 4 << (10 + rng.IntN(8))
-		o.Compression = [][]lsm.Compression{{lsm.NoCompression}, {lsm.S2}, {lsm.S2, lsm.Zstd}}[rng.IntN(3)]
-		o.Log = lsm.LogMode(rng.IntN(4))
-		if rng.IntN(2) == 0 {
-			o.Picker = lsm.NewTiered(3 + rng.IntN(4))
-		}
-	}}
+	o := Options{
+		knownOfGroup: 1 + rng.IntN(5),
+		Compression:  [][]lsm.Compression{{lsm.NoCompression}, {lsm.S2}, {lsm.S2, lsm.Zstd}}[rng.IntN(3)],
+		tune: func(o *lsm.Options) {
+			o.MemtableBytes = 1 << (9 + rng.IntN(9))
+			o.BlockBytes = 512 << rng.IntN(4)
+			o.FileBytes = 4 << (10 + rng.IntN(8))
+			o.Log = lsm.LogMode(rng.IntN(4))
+		},
+	}
+	if rng.IntN(2) == 0 {
+		o.Picker = lsm.NewTiered(3 + rng.IntN(4))
+	}
+	return o
 }
 
 func TestBackendConformsWhateverTheOptions(t *testing.T) {

@@ -134,7 +134,7 @@ func TestTablesInTheDescriptionAreNotCopied(t *testing.T) {
 	c := copiesOf(t, mem)
 	n, s := nativeOn(t, mem, "one", 0, 1, func(o *Options) {
 		o.Copies = c
-		o.tune = func(o *lsm.Options) { o.Picker = idle{} } // each flush leaves its table
+		o.Picker = idle{} // each flush leaves its table
 	}), newShelf(t, mem)
 	n.set("large", randomText(rand.New(rand.NewPCG(1, 1)), 2*packTableBytes))
 	require.NoError(t, n.db.Flush())
@@ -169,7 +169,7 @@ func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
 	c := copiesOf(t, mem)
 	n, s := nativeOn(t, mem, "one", 0, 1, func(o *Options) {
 		o.Copies = c
-		o.tune = func(o *lsm.Options) { o.Picker = idle{} } // tables change when the test says so
+		o.Picker = idle{} // tables change when the test says so
 	}), newShelf(t, mem)
 	var last []map[string]bool
 	rng := rand.New(rand.NewPCG(1, 1))

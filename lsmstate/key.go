@@ -9,8 +9,9 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// partitionBytes is the part of a key by which files end: the key group.
-const partitionBytes = 2
+// PartitionBytes is the size of the part of a key at whose borders tables end: the key
+// group. It is lsm.Options.PartitionBytes for the tree of a backend.
+const PartitionBytes = 2
 
 // Timers of a key group are in a partition of their own. Its number is that of the
 // group with the top bit set, which no key group has.
@@ -90,11 +91,19 @@ func splitOf(keySize int) lsm.Split {
 // splitName begins the names of the split functions of backends.
 const splitName = "composite key"
 
-// isSplitOfBackend reports whether splitOf makes a split of that name.
-func isSplitOfBackend(name string) bool {
+// Split returns the split function of a name that lsm.SplitOf has read from the tree of a
+// backend, which is the folder tree in its directory: with it and PartitionBytes, lsm.Check
+// and tools open trees and tables of backends. It is ErrNotStore for any other name.
+func Split(name string) (lsm.Split, error) {
+	if name == splitName {
+		return splitOf(-1), nil
+	}
 	var keySize int
 	_, err := fmt.Sscanf(name, splitName+" of %d bytes", &keySize)
-	return name == splitName || err == nil && name == splitOf(keySize).Name
+	if s := splitOf(keySize); err == nil && s.Name == name {
+		return s, nil
+	}
+	return lsm.Split{}, fmt.Errorf("a store is split as %.64q, not by a backend: %w", name, ErrNotStore)
 }
 
 // prefixSize is the size of the prefix of a key, all of it for what is none. KeySize

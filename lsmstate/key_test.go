@@ -50,7 +50,7 @@ func FuzzSplit(f *testing.F) {
 		require.Equal(t, n, prefixSize(key[:n], keySize), "of the prefix alone")
 		if _, ok := splitKey(key, keySize); ok {
 			require.Equal(t, n, prefixSize(append(bytes.Clone(key[:n]), suffix...), keySize), "of another key with the prefix")
-			require.GreaterOrEqual(t, n, partitionBytes)
+			require.GreaterOrEqual(t, n, PartitionBytes)
 		}
 	})
 }

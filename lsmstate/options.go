@@ -2,6 +2,7 @@ package lsmstate
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/state/backend"
@@ -20,6 +21,24 @@ type Options struct {
 	// Copies keeps the tables of native snapshots for restores. Backends of a process
 	// may share one. Default: none; every restore fetches its tables.
 	Copies *LocalCopies
+
+	// Events are told what the tree does: see lsm.Events. Default: nobody is told.
+	Events lsm.Events
+
+	// Compression is that of level 0 of the tree, level 1 and so on; levels beyond have
+	// the last one. Default lsm.S2 on all.
+	Compression []lsm.Compression
+
+	// Picker chooses what the tree compacts. It belongs to one backend. Default
+	// lsm.NewLeveled.
+	Picker lsm.Picker
+
+	// Filter decides on rows of keyed state when the tree compacts them; see lsm.Filter.
+	// Keys and values are as in docs/format-key.md: backend.SplitHeader tells of which
+	// state a row is, and a new value must be one that the state can read. A chunk of a
+	// list may come in pieces, as it was appended, each of whole elements. The filter is
+	// not asked about timers. It belongs to one backend. Default: every row stays.
+	Filter lsm.Filter
 
 	// FS is the file system. Default: the operating system's; others are for tests
 	// of this module.
@@ -41,12 +60,26 @@ func (o *Options) knownOf(groups int) int {
 	return cmp.Or(o.knownOfGroup, min(max(knownTimers/groups, 4), 64))
 }
 
-// ofTree are the options of the tree, but for what depends on the codec of keys.
+// check returns an error for options that no tree can have.
+func (o *Options) check() error {
+	for level, c := range o.Compression {
+		if c > lsm.Zstd {
+			return fmt.Errorf("compression %d of level %d, 0 to %d are possible: %w", c, level, lsm.Zstd, backend.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// ofTree returns the options of the tree, but for Filter and what depends on the codec
+// of keys.
 func (o *Options) ofTree() lsm.Options {
 	t := lsm.Options{
-		PartitionBytes: partitionBytes,
+		PartitionBytes: PartitionBytes,
 		Budget:         o.Budget,
 		MaxValueSize:   lsm.MaxValueSize,
+		Events:         o.Events,
+		Compression:    o.Compression,
+		Picker:         o.Picker,
 		FS:             o.FS,
 	}
 	if o.tune != nil {

@@ -46,7 +46,7 @@ func rowsInTree(t *testing.T, b *Backend) map[section]int {
 func oneGroup() state.Options { return state.Options{Keyspace: state.WholeKeyspace(1)} }
 
 func TestFiringRaisesTheMarkAndCompactionDropsWhatItHides(t *testing.T) {
-	b, k := backendOn(t, newFS(), Options{Options: oneGroup(), tune: func(o *lsm.Options) { o.Picker = idle{} }})
+	b, k := backendOn(t, newFS(), Options{Options: oneGroup(), Picker: idle{}})
 	timers := timersOn(t, k)
 	const all, due = 1000, 700
 	for i := range all {

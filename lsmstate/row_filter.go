@@ -1,0 +1,57 @@
+package lsmstate
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/weirstate/weir/lsm"
+)
+
+// rowFilter asks the user's filter about rows of keyed state, and fired about timers.
+//
+// Thread safety: lsm calls it from one goroutine at a time.
+type rowFilter struct {
+	user  lsm.Filter
+	fired *fired
+}
+
+// FilterRange implements lsm.RangeFilter: from the first key that the user's filter is
+// asked about to the last timer.
+func (f *rowFilter) FilterRange() (from, to []byte) {
+	from, _ = f.userRange()
+	return from, nil
+}
+
+// userRange returns the range that the user's filter is asked about. It ends before the
+// partitions of timers.
+func (f *rowFilter) userRange() (from, to []byte) {
+	if ranged, ok := f.user.(lsm.RangeFilter); ok {
+		from, to = ranged.FilterRange()
+	}
+	timers, _ := f.fired.FilterRange()
+	if to == nil || bytes.Compare(to, timers) > 0 {
+		to = timers
+	}
+	if bytes.Compare(from, to) > 0 {
+		from = to
+	}
+	return from, to
+}
+
+// Decide implements lsm.Filter.
+func (f *rowFilter) Decide(batch []lsm.FilterEntry) {
+	from, to := f.userRange()
+	timers, _ := f.fired.FilterRange()
+	if users := batch[firstAt(batch, from):firstAt(batch, to)]; len(users) > 0 {
+		f.user.Decide(users)
+	}
+	f.fired.Decide(batch[firstAt(batch, timers):])
+}
+
+// firstAt returns the index of the first entry whose key is not below one.
+func firstAt(batch []lsm.FilterEntry, key []byte) int {
+	i, _ := slices.BinarySearchFunc(batch, key, func(e lsm.FilterEntry, key []byte) int {
+		return bytes.Compare(e.Key, key)
+	})
+	return i
+}
