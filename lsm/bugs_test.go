@@ -351,8 +351,8 @@ func TestCloseLosesNoWrite(t *testing.T) {
 }
 
 // Close looked whether iterators were open without the lock, and gave memory back in
-// which the janitor of one that was just being closed still worked. Protection:
-// release looks before it waits for the janitor. The race detector finds it.
+// which the goroutine for obsolete files of one that was just being closed still worked. Protection:
+// release looks before it waits for that. The race detector finds it.
 func TestIteratorsMayCloseWhileTheirStoreDoes(t *testing.T) {
 	for range 10 {
 		db := memoryStore(t, Options{BudgetBytes: 4 << 20})

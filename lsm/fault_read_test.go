@@ -80,7 +80,7 @@ func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
 }
 
 // RocksDB lost data when a compaction could not read (8.7.0): what it had read so
-// far took the place of all. Protection: merger.err is looked at before the
+// far took the place of all. Protection: Merger.Err is looked at before the
 // compaction ends.
 func TestReadErrorsInCompactionsLoseNothing(t *testing.T) {
 	o := hiddenOptions(t)

@@ -39,7 +39,7 @@ func (o *ordeal) endure(steps []storyStep) {
 		copies, errorsBefore, hits := len(o.copies), o.errors, o.disk.hits.Load()
 		err := step(o.story)
 		o.expect(err)
-		if err != nil && !o.lasting && len(o.copies) > copies && o.db.mayWriteNow() == nil {
+		if err != nil && !o.lasting && len(o.copies) > copies && o.db.checkWritableNow() == nil {
 			// What a failed checkpoint has left is in nobody's way.
 			o.expectNone("a checkpoint that is tried again", step(o.story))
 		}
@@ -121,7 +121,7 @@ func (o *ordeal) expectNone(what string, err error) {
 
 // inspect compares all ways to read. Each gives what there is or an error.
 func (o *ordeal) inspect() {
-	if errors.Is(o.db.mayWriteNow(), ErrClosed) {
+	if errors.Is(o.db.checkWritableNow(), ErrClosed) {
 		return
 	}
 	o.mayEnd()
@@ -134,7 +134,7 @@ func (o *ordeal) inspect() {
 	}
 }
 
-func (db *DB) mayWriteNow() error {
+func (db *DB) checkWritableNow() error {
 	db.lock.Lock()
 	defer db.lock.Unlock()
 	return db.status.checkWritable()
@@ -334,7 +334,7 @@ func workers() map[string]bool {
 	defer stacksMu.Unlock()
 	of := make(map[string]bool)
 	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-		if strings.Contains(stack, "lsm.(*DB).work") || strings.Contains(stack, "lsm.(*janitor).work") {
+		if strings.Contains(stack, "lsm.(*DB).work") || strings.Contains(stack, "lsm.(*obsoleteFiles).work") {
 			id, _, _ := strings.Cut(stack, " [")
 			of[id] = true
 		}

@@ -131,7 +131,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 
 // rocksdb#10573, #5287, leveldb#195: directories were not synced, that of CURRENT
 // or that of tables which came from elsewhere, and a name was gone, or an old one
-// gone before the new one was there. Protection: MkdirAllSync, openLog, logLarge,
+// gone before the new one was there. Protection: durable.MkdirAll, openLog, logLarge,
 // writeEdit and writeManifest sync names before anything speaks of them. Fails
 // without any one of the five.
 func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {

@@ -59,7 +59,7 @@ func walkPieces(t *testing.T, db *DB) {
 	require.NoError(t, it.Close())
 }
 
-func TestDetoursAreTablesBesidesTheFirst(t *testing.T) {
+func TestExtraReadCostIsOfTablesBesidesTheFirst(t *testing.T) {
 	db := inPieces(t, idle{})
 	getPieces(t, db)
 	require.EqualValues(t, 2, readCostOf(db))
@@ -83,7 +83,7 @@ func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
 	}
 }
 
-// Filters keep reads from tables without the key: those are no detours, and there
+// Filters keep reads from tables without the key: those cost nothing extra, and there
 // is nothing to gain.
 func TestReadsOfOneTableJoinNothing(t *testing.T) {
 	db := memoryStore(t, Options{})
