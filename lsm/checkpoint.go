@@ -85,12 +85,12 @@ type Part struct {
 	Dir      string
 	From, To []byte // as DeleteRange takes them
 
-	// Of, if it is not nil, describes the store, of which there are files of tables
+	// Description, if it is not nil, describes the store, of which there are files of tables
 	// only, and Dir is not used. Table says where the file of a table is. It is called
 	// for each one that is taken, in the order of their numbers in the new store,
 	// which begin at 1 with the first part and have no gaps.
-	Of    *Description
-	Table func(number uint64) (path string)
+	Description *Description
+	Table       func(number uint64) (path string)
 }
 
 // Restore makes a store, in a directory that is empty or missing, out of parts of
@@ -153,7 +153,7 @@ func (r *restoring) addPart(ctx context.Context, part Part) error {
 		return fmt.Errorf("it overlaps another: %w", ErrRange)
 	}
 	r.ranges.Add(within)
-	if part.Of == nil {
+	if part.Description == nil {
 		dir, err := r.o.FS.Resolve(part.Dir)
 		if err != nil {
 			return err
@@ -193,8 +193,8 @@ func (r *restoring) numberRuns(tables []manifest.LevelTable) {
 // readPart reads what a store consists of. One with a log has writes that are in
 // no table, and one whose manifest has not ended may be open, or have lost edits.
 func (r *restoring) readPart(ctx context.Context, part Part) (c *manifest.Catalog, err error) {
-	if part.Of != nil {
-		c = part.Of.catalog
+	if part.Description != nil {
+		c = part.Description.catalog
 	} else if c, _, err = manifest.Read(ctx, r.o.FS, part.Dir); err == nil && c == nil {
 		err = r.noStore(part.Dir)
 	}
@@ -222,7 +222,7 @@ func (r *restoring) noStore(dir string) error {
 func (r *restoring) addTable(part Part, p manifest.LevelTable, within run.Range) {
 	old := p.Meta.Number
 	r.from = append(r.from, func() string {
-		if part.Of != nil {
+		if part.Description != nil {
 			return part.Table(old)
 		}
 		return filepath.Join(part.Dir, directory.TableName(old))

@@ -36,7 +36,7 @@ func (db *DB) commit(c *version.Change) error {
 		return db.manifestError(err)
 	}
 	db.lock.Lock()
-	db.adoptChange(c, next)
+	db.applyChange(c, next)
 	db.lock.Unlock()
 	db.removeLogs(e.FirstLog)
 	db.renewManifest()
@@ -108,8 +108,8 @@ func (db *DB) giveUpTables(files ...*version.File) (err error) {
 	return err
 }
 
-// adoptChange makes a change in the store, and in its views. The lock is held.
-func (db *DB) adoptChange(c *version.Change, next *version.Tree) {
+// applyChange makes a change in the store, and in its views. The lock is held.
+func (db *DB) applyChange(c *version.Change, next *version.Tree) {
 	if len(c.Flushed) == 0 {
 		db.versions.Install(version.New(db.versions.Current().Memory, next))
 	} else {

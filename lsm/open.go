@@ -202,8 +202,8 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 	return db.commit(&version.Change{})
 }
 
-// adopt brings a run that was read from a log to the tree.
-func (db *DB) adopt(r *version.SealedRun) error {
+// recoverRun brings a run that was read from a log to the tree.
+func (db *DB) recoverRun(r *version.SealedRun) error {
 	db.lock.Lock()
 	db.versions.Install(db.versions.Current().WithRun(r))
 	db.lock.Unlock()

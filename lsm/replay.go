@@ -204,7 +204,7 @@ func (r *recovery) endRun() error {
 	table := r.memory
 	r.memory = activeMemtable{}
 	table.Seal()
-	return r.db.adopt(&version.SealedRun{Number: r.active, Table: table})
+	return r.db.recoverRun(&version.SealedRun{Number: r.active, Table: table})
 }
 
 func (r *recovery) operation(kind run.Kind, key, value []byte) {
@@ -220,7 +220,7 @@ func (r *recovery) table(m version.FileMeta) error {
 		return err
 	}
 	r.db.nextFile = max(r.db.nextFile, m.Number+1)
-	return r.db.adopt(version.NewSealedFile(r.active, f))
+	return r.db.recoverRun(version.NewSealedFile(r.active, f))
 }
 
 func (r *recovery) release() {

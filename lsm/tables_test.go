@@ -51,7 +51,7 @@ func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
 	require.Len(t, tables.List(), 4)
 
 	var asked []uint64
-	part := Part{To: []byte("d"), Of: d, Table: func(number uint64) string {
+	part := Part{To: []byte("d"), Description: d, Table: func(number uint64) string {
 		asked = append(asked, number)
 		return filepath.Join("db", fmt.Sprintf("%06d.sst", number))
 	}}

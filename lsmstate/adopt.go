@@ -92,7 +92,7 @@ func (a *adoption) add(ctx context.Context, i int, h snapshot.Handle) error {
 		for _, t := range tree.Tables(r.from, r.to) {
 			a.want(i, h, places[t.Number])
 		}
-		a.parts = append(a.parts, lsm.Part{Of: tree, From: r.from, To: r.to, Table: func(number uint64) string {
+		a.parts = append(a.parts, lsm.Part{Description: tree, From: r.from, To: r.to, Table: func(number uint64) string {
 			f := stagedOf(i, h, places[number])
 			a.tables = append(a.tables, f.name())
 			return a.stage.path(f)
