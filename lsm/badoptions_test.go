@@ -17,7 +17,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"split without a name":     func(o *Options) { o.Split.Name = "" },
 		"partitions below zero":    func(o *Options) { o.PartitionBytes = -1 },
 		"partitions that are long": func(o *Options) { o.PartitionBytes = 65 },
-		"log mode":                 func(o *Options) { o.Log = 3 },
+		"log mode":                 func(o *Options) { o.Log = LogSynced + 1 },
 		"small blocks":             func(o *Options) { o.BlockBytes = 511 },
 		"large blocks":             func(o *Options) { o.BlockBytes = 1 << 20 },
 		"files below zero":         func(o *Options) { o.FileBytes = -1 },

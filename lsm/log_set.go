@@ -35,7 +35,6 @@ const maxLogRecord = 1 << 30
 // Thread safety: the lock of the store, but for create and remove.
 type logSet struct {
 	dir    *directory.Directory
-	mode   LogMode
 	store  [16]byte    // identity of the store
 	report func(error) // takes errors that harm nobody
 
@@ -53,8 +52,8 @@ type oldLog struct {
 	table           string      // of a write that was refused, which the log may name
 }
 
-func (l *logSet) init(dir *directory.Directory, mode LogMode, report func(error)) {
-	l.dir, l.mode, l.report = dir, mode, report
+func (l *logSet) init(dir *directory.Directory, report func(error)) {
+	l.dir, l.report = dir, report
 }
 
 // create creates a log file with its first record in memory. Its name is durable

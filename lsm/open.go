@@ -64,7 +64,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.tables = version.NewTableStore(db.dir, &db.lock, o.tables())
 	db.compaction = db.compactionConfig()
 	db.obsolete.init(db.tables, db.o.Events.TableRemoved)
-	db.logs.init(db.dir, o.Log, db.report)
+	db.logs.init(db.dir, db.report)
 	db.versions = version.NewSet(db.releaseRun, db.obsolete.add)
 	db.active = db.newTable()
 	return db
