@@ -85,7 +85,7 @@ type Part struct {
 	Dir      string
 	From, To []byte // as DeleteRange takes them
 
-	// Description, if it is not nil, describes the store, of which there are files of tables
+	// Description, if it is not nil, describes the store. Then there are files of tables
 	// only, and Dir is not used. Table says where the file of a table is. It is called
 	// for each one that is taken, in the order of their numbers in the new store,
 	// which begin at 1 with the first part and have no gaps.
