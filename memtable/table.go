@@ -48,8 +48,9 @@ type Table interface {
 	// Live returns an iterator over the entries with the prefix of k, as they are at
 	// each step: the prefix tombstone, the key that is the prefix, the keys with
 	// suffixes. Every Next goes to the smallest entry above the one before, so that the
-	// owner may write between calls; an entry may be used until the owner writes. reuse
-	// is nil, or an iterator that an earlier call on a table of the same kind returned
+	// owner may write between calls; an entry may be used until the owner writes. At the
+	// end, or after a Seek that found nothing, Next finds entries that were written above
+	// that place meanwhile. reuse is nil, or an iterator that an earlier call on a table of the same kind returned
 	// and that nobody uses any more: the table may take its memory.
 	Live(k *run.LookupKey, reuse run.Iterator) run.BackwardIterator
 
