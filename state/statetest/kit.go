@@ -14,9 +14,19 @@ type check struct {
 	do   func(*testing.T, harness)
 }
 
+// properties are the checks that make up a row, each a subtest of it.
+type properties []check
+
+// run runs each check as a subtest under the check's name.
+func (p properties) run(t *testing.T, h harness) {
+	for _, c := range p {
+		t.Run(c.name, func(t *testing.T) { c.do(t, h) })
+	}
+}
+
 // rows are those rows of the table of operations that a backend can answer, by
 // the table's names and in its order.
-var rows = []check{
+var rows = properties{
 	{"access without a current key", accessWithoutKey},
 	{"key outside the backend's key groups", keyOutsideGroups},
 	{"register the same name twice", registerTwice},
@@ -31,7 +41,7 @@ var rows = []check{
 	{"Reducing.Add, Aggregating.Add", foldingOperations},
 	{"MergeNamespaces", mergeNamespaces},
 	{"Keys, KeysAndNamespaces", listingKeys},
-	{"Timers", timerOperations},
+	{"Timers", timerOperations.run},
 	{"Snapshot while state is being registered, or snapshots overlap", overlappingSnapshots},
 	{"Restore with lower max parallelism than recorded, unknown state, incompatible codec", restoreErrors},
 	{"Key equality", keyEquality},
@@ -41,7 +51,7 @@ var rows = []check{
 }
 
 // promises are no rows of the table: the contract makes them in other places.
-var promises = []check{
+var promises = properties{
 	{"Keys and namespaces are apart", placesApart},
 	{"A value without an encoding is refused", unencodableValues},
 	{"What was returned stays as it was", returnedValues},
@@ -59,9 +69,7 @@ const runOperations = 3000
 // subtest; see the package comment. WEIR_TESTS chooses the number of random programs:
 // 1, 3 in campaigns, 500 in dense tests.
 func Run(t *testing.T, open Opener) {
-	for _, c := range slices.Concat(rows, promises) {
-		t.Run(c.name, func(t *testing.T) { c.do(t, harness{open}) })
-	}
+	slices.Concat(rows, promises).run(t, harness{open})
 	for seed := range density.Of(t, uint64(1), 3, 500) {
 		t.Run(fmt.Sprintf("random operations, seed %d", seed), func(t *testing.T) {
 			Random(t, open, seed, runOperations)
