@@ -9,179 +9,209 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-func foldingOperations(t *testing.T, h harness) {
-	t.Run("the functions are applied in the order of arrival", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		requireNothing(t, p.reduced)
-		requireNothing(t, p.joined)
-		for i, s := range []string{"c", "a", "b"} {
-			require.NoError(t, p.reduced.Add(s))
-			require.NoError(t, p.joined.Add(int64(3-i)))
-		}
-		requireValue(t, "cab", p.reduced)
-		requireValue(t, "<,3,2,1>", p.joined)
-		require.NoError(t, p.reduced.Clear())
-		require.NoError(t, p.joined.Clear())
-		requireNothing(t, p.reduced)
-		requireNothing(t, p.joined)
-		require.True(t, p.backend.Empty())
-	})
-	t.Run("the first value is stored as it is", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		require.NoError(t, p.reduced.Add(refusedText))
-		requireValue(t, refusedText, p.reduced)
-	})
-	t.Run("an error of a function leaves the old value", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		require.ErrorIs(t, p.joined.Add(refusedNumber), errRefused)
-		requireNothing(t, p.joined)
-		require.True(t, p.backend.Empty())
-		require.NoError(t, p.reduced.Add("old"))
-		require.NoError(t, p.joined.Add(7))
-		require.ErrorIs(t, p.reduced.Add(refusedText), errRefused)
-		require.ErrorIs(t, p.joined.Add(refusedNumber), errRefused)
-		requireValue(t, "old", p.reduced)
-		requireValue(t, "<,7>", p.joined)
-	})
-	t.Run("a result above the limit leaves the old value", func(t *testing.T) {
-		p := h.program(t, state.Options{Limits: state.Limits{MaxValueSize: 8}})
-		p.at("k")
-		require.NoError(t, p.reduced.Add("12345678"))
-		require.NoError(t, p.joined.Add(1234567))
-		requireSizeError(t, p.reduced.Add("9"), state.ErrValueTooLarge, 9, 8)
-		requireSizeError(t, p.joined.Add(8), state.ErrValueTooLarge, 10, 8)
-		requireValue(t, "12345678", p.reduced)
-		requireValue(t, "<,1234567>", p.joined)
-	})
-	t.Run("an error of Result is returned and changes nothing", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		d := aggregating
-		d.Result = func(string) (string, error) { return "half", errRefused }
-		failing, err := state.AggregatingOf(p.keyed, d)
-		require.NoError(t, err)
-		p.at("k")
-		_, ok, err := failing.Get()
-		require.NoError(t, err, "there is nothing to read out")
-		require.False(t, ok)
-		require.NoError(t, failing.Add(1))
-		_, ok, err = failing.Get()
-		require.ErrorIs(t, err, errRefused)
-		require.False(t, ok)
-		requireValue(t, "<,1>", p.joined)
-	})
+// foldingOperations are the properties of reducing and aggregating states.
+var foldingOperations = properties{
+	{"the functions are applied in the order of arrival", foldsInOrder},
+	{"the first value is stored as it is", firstFoldedUnchanged},
+	{"an error of a function leaves the old value", foldErrorKeepsOld},
+	{"a result above the limit leaves the old value", foldLimitKeepsOld},
+	{"an error of Result is returned and changes nothing", resultErrorChangesNothing},
 }
 
-func mergeNamespaces(t *testing.T, h harness) {
-	t.Run("target first, then the sources in the order given", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.fillSpaces("t", "a", "b", "c")
-		p.merge("t", "c", "a")
-		p.requireSpace("t", "t", "c", "a")
-		p.requireSpace("a")
-		p.requireSpace("b", "b")
-		p.requireSpace("c")
-	})
-	t.Run("repetitions and the target among the sources are passed over", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.fillSpaces("t", "a", "b")
-		p.merge("t", "b", "t", "b", "a", "b", "t")
-		p.requireSpace("t", "t", "b", "a")
-		p.requireSpace("a")
-		p.requireSpace("b")
-	})
-	t.Run("sources may have nothing, and so may the target", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.fillSpaces("a", "b")
-		p.merge("t", "none", "b", "nothing", "a")
-		p.requireSpace("t", "b", "a")
-		p.requireSpace("a")
-		p.requireSpace("b")
-	})
-	t.Run("nothing to merge is no error", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.fillSpaces("t")
-		p.merge("t")
-		p.merge("t", "t")
-		p.merge("t", "none", "nothing")
-		p.requireSpace("t", "t")
-		p.merge("new", "none")
-		p.requireSpace("new")
-	})
-	t.Run("nothing to merge is no error, whatever the target", func(t *testing.T) {
-		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: 64}})
-		p.at("k")
-		p.merge(strings.Repeat("n", 64), "none")
-	})
-	t.Run("the void namespace is one like any other", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.fillSpaces("", "a")
-		p.merge("", "a", "")
-		p.requireSpace("", "", "a")
-		p.merge("t", "")
-		p.requireSpace("t", "", "a")
-		p.requireSpace("")
-	})
-	t.Run("the handle's namespace is not moved and makes no difference", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.fillSpaces("a", "b", "mine")
-		p.in("mine")
-		p.merge("a", "b")
-		p.requireHere("mine")
-		p.merge("mine", "a")
-		p.requireHere("mine", "a", "b")
-	})
-	t.Run("other keys and other states are left alone", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("other")
-		p.in("a")
-		p.fill("x")
-		p.fillSpaces("t", "a")
-		require.NoError(t, p.value.Set("v"))
-		require.NoError(t, p.entries.Put("k", "v"))
-		p.merge("t", "a")
-		requireValue(t, "v", p.value)
-		requireMap(t, []entry{{Key: "k", Value: "v"}}, p.entries)
-		p.at("other")
-		p.in("a")
-		p.requireFilled("x")
-	})
-	t.Run("a merge that fails changes nothing", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.fillSpaces("t", "a", "b")
-		p.in("b")
-		require.NoError(t, p.reduced.Clear())
-		require.NoError(t, p.reduced.Add(refusedText))
-		require.NoError(t, p.joined.Add(-2))
-		require.ErrorIs(t, p.reduced.MergeNamespaces([]byte("t"), sources("a", "b")), errRefused)
-		require.ErrorIs(t, p.joined.MergeNamespaces([]byte("t"), sources("a", "b")), errRefused)
-		requireValue(t, refusedText, p.reduced)
-		p.requireSpace("t", "t")
-		p.requireSpace("a", "a")
-	})
-	t.Run("a target that is too large changes nothing", func(t *testing.T) {
-		const limit = 64
-		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: limit}})
-		p.fillSpaces("a", "b")
-		large := strings.Repeat("n", limit)
-		size := keySize("k", large)
-		requireSizeError(t, p.list.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
-		requireSizeError(t, p.reduced.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
-		requireSizeError(t, p.joined.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
-		p.requireSpace("a", "a")
-		p.requireSpace("b", "b")
-	})
-	t.Run("a merged list goes on in a snapshot", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.fillSpaces("t", "a", "b")
-		p.merge("t", "b", "a")
-		q := h.again(t, p)
-		q.at("k")
-		q.requireSpace("t", "t", "b", "a")
-		q.requireSpace("a")
-	})
+func foldsInOrder(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	requireNothing(t, p.reduced)
+	requireNothing(t, p.joined)
+	for i, s := range []string{"c", "a", "b"} {
+		require.NoError(t, p.reduced.Add(s))
+		require.NoError(t, p.joined.Add(int64(3-i)))
+	}
+	requireValue(t, "cab", p.reduced)
+	requireValue(t, "<,3,2,1>", p.joined)
+	require.NoError(t, p.reduced.Clear())
+	require.NoError(t, p.joined.Clear())
+	requireNothing(t, p.reduced)
+	requireNothing(t, p.joined)
+	require.True(t, p.backend.Empty())
+}
+
+func firstFoldedUnchanged(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	require.NoError(t, p.reduced.Add(refusedText))
+	requireValue(t, refusedText, p.reduced)
+}
+
+func foldErrorKeepsOld(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	require.ErrorIs(t, p.joined.Add(refusedNumber), errRefused)
+	requireNothing(t, p.joined)
+	require.True(t, p.backend.Empty())
+	require.NoError(t, p.reduced.Add("old"))
+	require.NoError(t, p.joined.Add(7))
+	require.ErrorIs(t, p.reduced.Add(refusedText), errRefused)
+	require.ErrorIs(t, p.joined.Add(refusedNumber), errRefused)
+	requireValue(t, "old", p.reduced)
+	requireValue(t, "<,7>", p.joined)
+}
+
+func foldLimitKeepsOld(t *testing.T, h harness) {
+	p := h.program(t, state.Options{Limits: state.Limits{MaxValueSize: 8}})
+	p.at("k")
+	require.NoError(t, p.reduced.Add("12345678"))
+	require.NoError(t, p.joined.Add(1234567))
+	requireSizeError(t, p.reduced.Add("9"), state.ErrValueTooLarge, 9, 8)
+	requireSizeError(t, p.joined.Add(8), state.ErrValueTooLarge, 10, 8)
+	requireValue(t, "12345678", p.reduced)
+	requireValue(t, "<,1234567>", p.joined)
+}
+
+func resultErrorChangesNothing(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	d := aggregating
+	d.Result = func(string) (string, error) { return "half", errRefused }
+	failing, err := state.AggregatingOf(p.keyed, d)
+	require.NoError(t, err)
+	p.at("k")
+	_, ok, err := failing.Get()
+	require.NoError(t, err, "there is nothing to read out")
+	require.False(t, ok)
+	require.NoError(t, failing.Add(1))
+	_, ok, err = failing.Get()
+	require.ErrorIs(t, err, errRefused)
+	require.False(t, ok)
+	requireValue(t, "<,1>", p.joined)
+}
+
+// mergeNamespaces are the properties of MergeNamespaces.
+var mergeNamespaces = properties{
+	{"target first, then the sources in the order given", mergesInOrder},
+	{"repetitions and the target among the sources are passed over", mergeIgnoresRepetitions},
+	{"sources may have nothing, and so may the target", mergesEmptyNamespaces},
+	{"nothing to merge is no error", mergesNothing},
+	{"nothing to merge is no error, whatever the target", mergesNothingIntoLarge},
+	{"the void namespace is one like any other", mergesVoidNamespace},
+	{"the handle's namespace is not moved and makes no difference", mergeKeepsNamespace},
+	{"other keys and other states are left alone", mergeLeavesOthers},
+	{"a merge that fails changes nothing", failedMergeChangesNothing},
+	{"a target that is too large changes nothing", largeMergeTargetRefused},
+	{"a merged list goes on in a snapshot", mergedListInSnapshot},
+}
+
+func mergesInOrder(t *testing.T, h harness) {
+	p := h.spaces(t, "t", "a", "b", "c")
+	p.merge("t", "c", "a")
+	p.requireSpace("t", "t", "c", "a")
+	p.requireSpace("a")
+	p.requireSpace("b", "b")
+	p.requireSpace("c")
+}
+
+func mergeIgnoresRepetitions(t *testing.T, h harness) {
+	p := h.spaces(t, "t", "a", "b")
+	p.merge("t", "b", "t", "b", "a", "b", "t")
+	p.requireSpace("t", "t", "b", "a")
+	p.requireSpace("a")
+	p.requireSpace("b")
+}
+
+func mergesEmptyNamespaces(t *testing.T, h harness) {
+	p := h.spaces(t, "a", "b")
+	p.merge("t", "none", "b", "nothing", "a")
+	p.requireSpace("t", "b", "a")
+	p.requireSpace("a")
+	p.requireSpace("b")
+}
+
+func mergesNothing(t *testing.T, h harness) {
+	p := h.spaces(t, "t")
+	p.merge("t")
+	p.merge("t", "t")
+	p.merge("t", "none", "nothing")
+	p.requireSpace("t", "t")
+	p.merge("new", "none")
+	p.requireSpace("new")
+}
+
+func mergesNothingIntoLarge(t *testing.T, h harness) {
+	p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: 64}})
+	p.at("k")
+	p.merge(strings.Repeat("n", 64), "none")
+}
+
+func mergesVoidNamespace(t *testing.T, h harness) {
+	p := h.spaces(t, "", "a")
+	p.merge("", "a", "")
+	p.requireSpace("", "", "a")
+	p.merge("t", "")
+	p.requireSpace("t", "", "a")
+	p.requireSpace("")
+}
+
+func mergeKeepsNamespace(t *testing.T, h harness) {
+	p := h.spaces(t, "a", "b", "mine")
+	p.in("mine")
+	p.merge("a", "b")
+	p.requireHere("mine")
+	p.merge("mine", "a")
+	p.requireHere("mine", "a", "b")
+}
+
+func mergeLeavesOthers(t *testing.T, h harness) {
+	p := h.at(t, "other")
+	p.in("a")
+	p.fill("x")
+	p.fillSpaces("t", "a")
+	require.NoError(t, p.value.Set("v"))
+	require.NoError(t, p.entries.Put("k", "v"))
+	p.merge("t", "a")
+	requireValue(t, "v", p.value)
+	requireMap(t, []entry{{Key: "k", Value: "v"}}, p.entries)
+	p.at("other")
+	p.in("a")
+	p.requireFilled("x")
+}
+
+func failedMergeChangesNothing(t *testing.T, h harness) {
+	p := h.spaces(t, "t", "a", "b")
+	p.in("b")
+	require.NoError(t, p.reduced.Clear())
+	require.NoError(t, p.reduced.Add(refusedText))
+	require.NoError(t, p.joined.Add(-2))
+	require.ErrorIs(t, p.reduced.MergeNamespaces([]byte("t"), sources("a", "b")), errRefused)
+	require.ErrorIs(t, p.joined.MergeNamespaces([]byte("t"), sources("a", "b")), errRefused)
+	requireValue(t, refusedText, p.reduced)
+	p.requireSpace("t", "t")
+	p.requireSpace("a", "a")
+}
+
+func largeMergeTargetRefused(t *testing.T, h harness) {
+	const limit = 64
+	p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: limit}})
+	p.fillSpaces("a", "b")
+	large := strings.Repeat("n", limit)
+	size := keySize("k", large)
+	requireSizeError(t, p.list.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
+	requireSizeError(t, p.reduced.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
+	requireSizeError(t, p.joined.MergeNamespaces([]byte(large), sources("a", "b")), state.ErrKeyTooLarge, size, limit)
+	p.requireSpace("a", "a")
+	p.requireSpace("b", "b")
+}
+
+func mergedListInSnapshot(t *testing.T, h harness) {
+	p := h.spaces(t, "t", "a", "b")
+	p.merge("t", "b", "a")
+	q := h.again(t, p)
+	q.at("k")
+	q.requireSpace("t", "t", "b", "a")
+	q.requireSpace("a")
+}
+
+// spaces opens a program whose namespaces are filled by fillSpaces.
+func (h harness) spaces(t *testing.T, names ...string) *program {
+	t.Helper()
+	p := h.program(t, state.Options{})
+	p.fillSpaces(names...)
+	return p
 }
 
 // fillSpaces gives each namespace of key "k" something that tells where it is

@@ -126,6 +126,22 @@ func requireMap[UK comparable, UV any](t *testing.T, want []state.Entry[UK, UV],
 	require.Equal(t, len(want) == 0, empty)
 }
 
+// at opens a program with the default options and makes a key the current one.
+func (h harness) at(t *testing.T, key string) *program {
+	t.Helper()
+	p := h.program(t, state.Options{})
+	p.at(key)
+	return p
+}
+
+// restored opens a program and restores it from handles.
+func (h harness) restored(t *testing.T, o state.Options, source snapshot.Source, handles ...snapshot.Handle) *program {
+	t.Helper()
+	p := h.program(t, o)
+	restore(t, p.backend, source, handles...)
+	return p
+}
+
 // start begins a snapshot, to be waited for.
 func start(t *testing.T, b snapshot.Backend, target snapshot.Target, name string) *snapshot.Running {
 	t.Helper()
