@@ -32,7 +32,7 @@ var rows = properties{
 	{"register the same name twice", registerTwice},
 	{"Value.Get of nothing", valueOfNothing},
 	{"Value.Set of a nil pointer", valueOfNilPointer},
-	{"List.Add, AddAll, Set, Clear, Get, All", listOperations},
+	{"List.Add, AddAll, Set, Clear, Get, All", listOperations.run},
 	{"List past 2^31 bytes in total", listPastLimit},
 	{"Map.Get, Put, PutAll, Remove, Contains, Len, IsEmpty, All, Keys, Values, Clear", mapOperations},
 	{"Map.Floor", mapFloor},

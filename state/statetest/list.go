@@ -12,105 +12,113 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-func listOperations(t *testing.T, h harness) {
-	t.Run("order is kept", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		requireList(t, nil, p.list)
-		require.NoError(t, p.list.Add("c"))
-		require.NoError(t, p.list.AddAll([]string{"a", "b"}))
-		require.NoError(t, p.list.Add("c"))
-		require.NoError(t, p.list.Add(""))
-		requireList(t, []string{"c", "a", "b", "c", ""}, p.list)
-	})
-	t.Run("Set replaces, Set of an empty list and Clear remove", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		for _, empty := range []func() error{
-			p.list.Clear,
-			func() error { return p.list.Set(nil) },
-			func() error { return p.list.Set([]string{}) },
-		} {
-			require.NoError(t, empty(), "removing nothing")
-			require.NoError(t, p.list.AddAll([]string{"a", "b", "c"}))
-			require.NoError(t, p.list.Set([]string{"d"}))
-			requireList(t, []string{"d"}, p.list)
-			require.NoError(t, p.list.Add("e"))
-			requireList(t, []string{"d", "e"}, p.list)
-			require.NoError(t, empty())
-			requireList(t, nil, p.list)
-			require.Empty(t, collect(t, p.keyed.Keys("list", nil)))
-			require.True(t, p.backend.Empty())
-		}
-	})
-	t.Run("AddAll of nothing does nothing", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		require.NoError(t, p.list.AddAll(nil))
-		require.NoError(t, p.list.AddAll([]string{}))
-		require.True(t, p.backend.Empty())
-		require.NoError(t, p.list.Add("a"))
-		require.NoError(t, p.list.AddAll(nil))
-		requireList(t, []string{"a"}, p.list)
-	})
-	t.Run("what was handed over or returned is not written to", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		mine := make([]string, 2, 8)
-		require.NoError(t, p.list.Set(mine))
-		require.NoError(t, p.list.Add("added"))
-		require.Empty(t, mine[:3][2], "Add wrote into the array that Set was given")
-		got, err := p.list.Get()
-		require.NoError(t, err)
-		require.Equal(t, len(got), cap(got))
-		require.NoError(t, p.list.Add("later"))
-		_ = append(got, "mine")
-		requireList(t, []string{"", "", "added", "later"}, p.list)
-		require.NoError(t, p.list.Set([]string{"x"}))
-		require.Equal(t, []string{"", "", "added"}, got)
-	})
-	t.Run("All is the list at its first step", func(t *testing.T) { listAllWhileWriting(t, h) })
-	t.Run("All may be left early and taken again", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
+// listOperations are the properties of list states.
+var listOperations = properties{
+	{"order is kept", listKeepsOrder},
+	{"Set replaces, Set of an empty list and Clear remove", listSetReplaces},
+	{"AddAll of nothing does nothing", listAddAllOfNothing},
+	{"what was handed over or returned is not written to", listSharesNoMemory},
+	{"All is the list at its first step", listAllWhileWriting},
+	{"All may be left early and taken again", listAllLeftEarly},
+	{"long lists and large elements come back from a snapshot", longListsInSnapshot},
+}
+
+func listKeepsOrder(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	requireList(t, nil, p.list)
+	require.NoError(t, p.list.Add("c"))
+	require.NoError(t, p.list.AddAll([]string{"a", "b"}))
+	require.NoError(t, p.list.Add("c"))
+	require.NoError(t, p.list.Add(""))
+	requireList(t, []string{"c", "a", "b", "c", ""}, p.list)
+}
+
+func listSetReplaces(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	for _, empty := range []func() error{
+		p.list.Clear,
+		func() error { return p.list.Set(nil) },
+		func() error { return p.list.Set([]string{}) },
+	} {
+		require.NoError(t, empty(), "removing nothing")
 		require.NoError(t, p.list.AddAll([]string{"a", "b", "c"}))
-		all := p.list.All()
-		for e, err := range all {
-			require.NoError(t, err)
-			require.Equal(t, "a", e)
-			break
-		}
-		require.Equal(t, []string{"a", "b", "c"}, collect(t, all))
-	})
-	t.Run("long lists and large elements come back from a snapshot", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		// Heap backends cut lists at 1 MiB, snapshots set rows of 2 MiB apart.
-		sizes := []int{1, 400 << 10, 400 << 10, 400 << 10, 0, 1500 << 10, 1, 2500 << 10, 3}
-		var want []string
-		for i, size := range sizes {
-			want = append(want, strings.Repeat(string(rune('a'+i)), size))
-		}
-		p.at("large")
-		require.NoError(t, p.list.AddAll(want))
-		p.at("long")
-		var long []string
-		for i := range 3000 {
-			long = append(long, fmt.Sprint(i))
-			require.NoError(t, p.list.Add(long[i]))
-		}
-		for q := range chain(p, h.again(t, p)) {
-			q.at("large")
-			got, err := q.list.Get()
-			require.NoError(t, err)
-			require.True(t, slices.Equal(want, got))
-			require.NoError(t, q.list.Add("behind"))
-			got, err = q.list.Get()
-			require.NoError(t, err)
-			require.True(t, slices.Equal(append(slices.Clip(want), "behind"), got))
-			q.at("long")
-			requireList(t, long, q.list)
-		}
-	})
+		require.NoError(t, p.list.Set([]string{"d"}))
+		requireList(t, []string{"d"}, p.list)
+		require.NoError(t, p.list.Add("e"))
+		requireList(t, []string{"d", "e"}, p.list)
+		require.NoError(t, empty())
+		requireList(t, nil, p.list)
+		require.Empty(t, collect(t, p.keyed.Keys("list", nil)))
+		require.True(t, p.backend.Empty())
+	}
+}
+
+func listAddAllOfNothing(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	require.NoError(t, p.list.AddAll(nil))
+	require.NoError(t, p.list.AddAll([]string{}))
+	require.True(t, p.backend.Empty())
+	require.NoError(t, p.list.Add("a"))
+	require.NoError(t, p.list.AddAll(nil))
+	requireList(t, []string{"a"}, p.list)
+}
+
+func listSharesNoMemory(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	mine := make([]string, 2, 8)
+	require.NoError(t, p.list.Set(mine))
+	require.NoError(t, p.list.Add("added"))
+	require.Empty(t, mine[:3][2], "Add wrote into the array that Set was given")
+	got, err := p.list.Get()
+	require.NoError(t, err)
+	require.Equal(t, len(got), cap(got))
+	require.NoError(t, p.list.Add("later"))
+	_ = append(got, "mine")
+	requireList(t, []string{"", "", "added", "later"}, p.list)
+	require.NoError(t, p.list.Set([]string{"x"}))
+	require.Equal(t, []string{"", "", "added"}, got)
+}
+
+func listAllLeftEarly(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	require.NoError(t, p.list.AddAll([]string{"a", "b", "c"}))
+	all := p.list.All()
+	for e, err := range all {
+		require.NoError(t, err)
+		require.Equal(t, "a", e)
+		break
+	}
+	require.Equal(t, []string{"a", "b", "c"}, collect(t, all))
+}
+
+func longListsInSnapshot(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	// Heap backends cut lists at 1 MiB, snapshots set rows of 2 MiB apart.
+	sizes := []int{1, 400 << 10, 400 << 10, 400 << 10, 0, 1500 << 10, 1, 2500 << 10, 3}
+	var want []string
+	for i, size := range sizes {
+		want = append(want, strings.Repeat(string(rune('a'+i)), size))
+	}
+	p.at("large")
+	require.NoError(t, p.list.AddAll(want))
+	p.at("long")
+	var long []string
+	for i := range 3000 {
+		long = append(long, fmt.Sprint(i))
+		require.NoError(t, p.list.Add(long[i]))
+	}
+	for q := range chain(p, h.again(t, p)) {
+		q.at("large")
+		got, err := q.list.Get()
+		require.NoError(t, err)
+		require.True(t, slices.Equal(want, got))
+		require.NoError(t, q.list.Add("behind"))
+		got, err = q.list.Get()
+		require.NoError(t, err)
+		require.True(t, slices.Equal(append(slices.Clip(want), "behind"), got))
+		q.at("long")
+		requireList(t, long, q.list)
+	}
 }
 
 // chain yields its arguments.
@@ -129,8 +137,7 @@ func listAllWhileWriting(t *testing.T, h harness) {
 	}
 	for name, write := range writes {
 		t.Run("while the loop does "+name, func(t *testing.T) {
-			p := h.program(t, state.Options{})
-			p.at("k")
+			p := h.at(t, "k")
 			want := []string{"a", "b", "c", "d"}
 			for _, e := range want { // one by one: a row each, where rows are small
 				require.NoError(t, p.list.Add(e))
