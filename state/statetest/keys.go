@@ -16,114 +16,127 @@ import (
 // keyedStates are the states of a program that have keys to list.
 var keyedStates = []string{"value", "list", "map", "reducing", "aggregating"}
 
-func listingKeys(t *testing.T, h harness) {
-	t.Run("every key once, by key group and encoding", func(t *testing.T) {
-		p := h.program(t, state.Options{Keyspace: state.WholeKeyspace(7)})
+// listingKeys are the properties of Keys and KeysAndNamespaces.
+var listingKeys = properties{
+	{"every key once, by key group and encoding", keysListedOnce},
+	{"a key's namespaces follow each other by their bytes, the void one is nil", namespacesListedInOrder},
+	{"a key that has nothing any more is not listed", emptyKeysNotListed},
+	{"writing meanwhile changes nothing of what is yielded", keysListedWhileWriting},
+	{"listings may be nested, and left early", listingsNestedAndLeftEarly},
+	{"what cannot be listed is an error", listingUnknownStates},
+}
+
+func keysListedOnce(t *testing.T, h harness) {
+	p := h.program(t, state.Options{Keyspace: state.WholeKeyspace(7)})
+	var keys []string
+	for i := range 100 {
+		key := fmt.Sprint(i * 31 % 100)
+		keys = append(keys, key)
+		p.at(key)
+		p.fill("x")
+		p.fill("yy")
+		p.putNumbered(i)
+		p.in("n")
+		p.fill("z")
+		p.in("")
+	}
+	want := sortedKeys(keys, 7)
+	for _, name := range keyedStates {
+		require.Equal(t, want, collect(t, p.keyed.Keys(name, nil)), name)
+		require.Equal(t, want, collect(t, p.keyed.Keys(name, []byte("n"))), name)
+		require.Empty(t, collect(t, p.keyed.Keys(name, []byte("x"))), name)
+	}
+}
+
+func namespacesListedInOrder(t *testing.T, h harness) {
+	p := h.program(t, state.Options{Keyspace: state.WholeKeyspace(1)})
+	var want []state.KeyAndNamespace[string]
+	for _, key := range []string{"", "a", "a\x00", "ab"} {
+		for _, space := range []string{"", "\x00", "\x00\x01", "a", "a\xff", "b"} {
+			want = append(want, state.KeyAndNamespace[string]{Key: key, Namespace: []byte(space)})
+			if space == "" {
+				want[len(want)-1].Namespace = nil
+			}
+		}
+	}
+	for i := range want {
+		at := want[(i*7+3)%len(want)]
+		p.at(at.Key)
+		p.in(string(at.Namespace))
+		p.fill("x")
+		p.fill("y")
+	}
+	for _, name := range keyedStates {
+		require.Equal(t, want, collect(t, p.keyed.KeysAndNamespaces(name)), name)
+	}
+}
+
+func emptyKeysNotListed(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	for _, key := range []string{"a", "b"} {
+		p.at(key)
+		p.fill("x")
+	}
+	p.clear()
+	for _, name := range keyedStates {
+		require.Equal(t, []string{"a"}, collect(t, p.keyed.Keys(name, nil)), name)
+	}
+}
+
+func keysListedWhileWriting(t *testing.T, h harness) {
+	for _, name := range keyedStates {
+		p := h.program(t, state.Options{})
 		var keys []string
-		for i := range 100 {
-			key := fmt.Sprint(i * 31 % 100)
-			keys = append(keys, key)
-			p.at(key)
-			p.fill("x")
-			p.fill("yy")
-			p.putNumbered(i)
-			p.in("n")
-			p.fill("z")
-			p.in("")
-		}
-		want := sortedKeys(keys, 7)
-		for _, name := range keyedStates {
-			require.Equal(t, want, collect(t, p.keyed.Keys(name, nil)), name)
-			require.Equal(t, want, collect(t, p.keyed.Keys(name, []byte("n"))), name)
-			require.Empty(t, collect(t, p.keyed.Keys(name, []byte("x"))), name)
-		}
-	})
-	t.Run("a key's namespaces follow each other by their bytes, the void one is nil", func(t *testing.T) {
-		p := h.program(t, state.Options{Keyspace: state.WholeKeyspace(1)})
-		var want []state.KeyAndNamespace[string]
-		for _, key := range []string{"", "a", "a\x00", "ab"} {
-			for _, space := range []string{"", "\x00", "\x00\x01", "a", "a\xff", "b"} {
-				want = append(want, state.KeyAndNamespace[string]{Key: key, Namespace: []byte(space)})
-				if space == "" {
-					want[len(want)-1].Namespace = nil
-				}
-			}
-		}
-		for i := range want {
-			at := want[(i*7+3)%len(want)]
-			p.at(at.Key)
-			p.in(string(at.Namespace))
-			p.fill("x")
-			p.fill("y")
-		}
-		for _, name := range keyedStates {
-			require.Equal(t, want, collect(t, p.keyed.KeysAndNamespaces(name)), name)
-		}
-	})
-	t.Run("a key that has nothing any more is not listed", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		for _, key := range []string{"a", "b"} {
-			p.at(key)
+		for i := range 50 {
+			keys = append(keys, fmt.Sprint(i))
+			p.at(keys[i])
 			p.fill("x")
 		}
-		p.clear()
-		for _, name := range keyedStates {
-			require.Equal(t, []string{"a"}, collect(t, p.keyed.Keys(name, nil)), name)
-		}
-	})
-	t.Run("writing meanwhile changes nothing of what is yielded", func(t *testing.T) {
-		for _, name := range keyedStates {
-			p := h.program(t, state.Options{})
-			var keys []string
-			for i := range 50 {
-				keys = append(keys, fmt.Sprint(i))
-				p.at(keys[i])
-				p.fill("x")
-			}
-			want := sortedKeys(keys, p.backend.Registry().Keyspace().MaxParallelism)
-			var got []string
-			for key, err := range p.keyed.Keys(name, nil) {
-				require.NoError(t, err)
-				got = append(got, key)
-				require.LessOrEqual(t, len(got), len(want))
-				p.at(want[len(want)-1-len(got)%len(want)])
-				p.clear()
-				p.at("new " + key)
-				p.in("n")
-				p.fill("y")
-				p.in("")
-				p.fill("z")
-			}
-			require.Equal(t, want, got, name)
-		}
-	})
-	t.Run("listings may be nested, and left early", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		for i := range 10 {
-			p.at(fmt.Sprint(i))
-			p.fill("x")
-		}
-		all := p.keyed.Keys("map", nil)
-		want := collect(t, all)
-		var outer []string
-		for key, err := range all {
+		want := sortedKeys(keys, p.backend.Registry().Keyspace().MaxParallelism)
+		var got []string
+		for key, err := range p.keyed.Keys(name, nil) {
 			require.NoError(t, err)
-			require.Equal(t, want, collect(t, all))
-			if outer = append(outer, key); len(outer) == 5 {
-				break
-			}
+			got = append(got, key)
+			require.LessOrEqual(t, len(got), len(want))
+			p.at(want[len(want)-1-len(got)%len(want)])
+			p.clear()
+			p.at("new " + key)
+			p.in("n")
+			p.fill("y")
+			p.in("")
+			p.fill("z")
 		}
-		require.Equal(t, want[:5], outer)
+		require.Equal(t, want, got, name)
+	}
+}
+
+func listingsNestedAndLeftEarly(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	for i := range 10 {
+		p.at(fmt.Sprint(i))
+		p.fill("x")
+	}
+	all := p.keyed.Keys("map", nil)
+	want := collect(t, all)
+	var outer []string
+	for key, err := range all {
+		require.NoError(t, err)
 		require.Equal(t, want, collect(t, all))
-	})
-	t.Run("what cannot be listed is an error", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		for name, want := range map[string]error{"unknown": state.ErrUnknownState, "timers": state.ErrUnsupported} {
-			require.ErrorIs(t, onlyError(t, p.keyed.Keys(name, nil)), want)
-			require.ErrorIs(t, onlyError(t, p.keyed.KeysAndNamespaces(name)), want)
-			require.ErrorContains(t, onlyError(t, p.keyed.Keys(name, nil)), name)
+		if outer = append(outer, key); len(outer) == 5 {
+			break
 		}
-	})
+	}
+	require.Equal(t, want[:5], outer)
+	require.Equal(t, want, collect(t, all))
+}
+
+func listingUnknownStates(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	for name, want := range map[string]error{"unknown": state.ErrUnknownState, "timers": state.ErrUnsupported} {
+		require.ErrorIs(t, onlyError(t, p.keyed.Keys(name, nil)), want)
+		require.ErrorIs(t, onlyError(t, p.keyed.KeysAndNamespaces(name)), want)
+		require.ErrorContains(t, onlyError(t, p.keyed.Keys(name, nil)), name)
+	}
 }
 
 // sortedKeys is the order in which keys are listed.

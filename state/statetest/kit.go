@@ -40,7 +40,7 @@ var rows = properties{
 	{"Map iteration order", mapOrder},
 	{"Reducing.Add, Aggregating.Add", foldingOperations.run},
 	{"MergeNamespaces", mergeNamespaces.run},
-	{"Keys, KeysAndNamespaces", listingKeys},
+	{"Keys, KeysAndNamespaces", listingKeys.run},
 	{"Timers", timerOperations.run},
 	{"Snapshot while state is being registered, or snapshots overlap", overlappingSnapshots},
 	{"Restore with lower max parallelism than recorded, unknown state, incompatible codec", restoreErrors},
