@@ -55,7 +55,7 @@ var promises = properties{
 	{"Keys and namespaces are apart", placesApart},
 	{"A value without an encoding is refused", unencodableValues},
 	{"What was returned stays as it was", returnedValues},
-	{"Restore at another parallelism", restoreRescaled},
+	{"Restore at another parallelism", restoreRescaled.run},
 	{"Snapshots are in the codecs that their states have", codecsOfSnapshots},
 	{"Errors name the state, never the data", errorTexts},
 	{"A view costs the same for any number of states", viewCosts},
