@@ -42,7 +42,7 @@ var rows = properties{
 	{"MergeNamespaces", mergeNamespaces.run},
 	{"Keys, KeysAndNamespaces", listingKeys.run},
 	{"Timers", timerOperations.run},
-	{"Snapshot while state is being registered, or snapshots overlap", overlappingSnapshots},
+	{"Snapshot while state is being registered, or snapshots overlap", overlappingSnapshots.run},
 	{"Restore with lower max parallelism than recorded, unknown state, incompatible codec", restoreErrors},
 	{"Key equality", keyEquality},
 	{"Exactly 2^31 bytes", exactLimits},

@@ -13,153 +13,161 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-func overlappingSnapshots(t *testing.T, h harness) {
-	t.Run("a snapshot sees nothing written after it", func(t *testing.T) { snapshotIsolation(t, h) })
-	t.Run("state registered meanwhile is in the next one", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		p.fill("x")
-		s := newStore()
-		gate := s.gate(0)
-		first := start(t, p.backend, gate, "first")
-		late := listOn(t, p.keyed, "late", text)
-		require.NoError(t, late.AddAll([]string{"a", "b"}))
-		second := start(t, p.backend, gate, "second")
-		require.NoError(t, late.Clear())
-		p.clear()
-		gate.open()
-		handles := waitFor(t, first, second)
-		require.Len(t, handles[0].States, 6)
-		require.Len(t, handles[1].States, 7)
-		for i, want := range [][]string{nil, {"a", "b"}} {
-			q := h.program(t, state.Options{})
-			late := listOn(t, q.keyed, "late", text)
-			restore(t, q.backend, s, handles[i])
-			q.at("k")
-			q.requireFilled("x")
-			requireList(t, want, late)
-		}
-	})
-	t.Run("overlapping snapshots are each as at their start", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		s := newStore()
-		var want []map[string]string
-		var gates []*gate
-		var running []*snapshot.Running
-		for round := range 5 {
-			p.work(round)
-			want = append(want, p.dump())
-			gates = append(gates, s.gate(round*3))
-			running = append(running, start(t, p.backend, gates[round], fmt.Sprint(round)))
-		}
-		p.work(5)
-		after := p.dump()
-		for _, i := range []int{2, 4, 0, 1, 3} {
-			gates[i].open()
-			q := h.program(t, state.Options{})
-			restore(t, q.backend, s, waitFor(t, running[i])...)
-			require.Equal(t, want[i], q.dump(), "snapshot %d", i)
-			p.work(6 + i)
-			p.work(6 + i)
-		}
-		require.NotEqual(t, after, p.dump())
-	})
-	t.Run("a snapshot runs while thousands of keys change", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		for i := range 4000 {
-			p.at(fmt.Sprint(i))
-			require.NoError(t, p.value.Set(fmt.Sprint(i)))
-		}
-		s := newStore()
-		running := start(t, p.backend, s, "state")
-		for i := range 4000 {
-			p.at(fmt.Sprint(i*7919%4000 + 1000))
-			require.NoError(t, p.value.Set("after"))
-		}
+// overlappingSnapshots are the properties of snapshots and views.
+var overlappingSnapshots = properties{
+	{"a snapshot sees nothing written after it", snapshotIsolation},
+	{"state registered meanwhile is in the next one", stateRegisteredDuringSnapshot},
+	{"overlapping snapshots are each as at their start", snapshotsOverlap},
+	{"a snapshot runs while thousands of keys change", keysChangeDuringSnapshot},
+	{"a synchronous snapshot is done when Start returns", snapshotSynchronous},
+	{"a canceled snapshot leaves nothing and disturbs no other", snapshotCanceled},
+	{"the rows of a view are ascending, of its groups and states", viewRowsAscend},
+}
+
+func stateRegisteredDuringSnapshot(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	p.fill("x")
+	s := newStore()
+	gate := s.gate(0)
+	first := start(t, p.backend, gate, "first")
+	late := listOn(t, p.keyed, "late", text)
+	require.NoError(t, late.AddAll([]string{"a", "b"}))
+	second := start(t, p.backend, gate, "second")
+	require.NoError(t, late.Clear())
+	p.clear()
+	gate.open()
+	handles := waitFor(t, first, second)
+	require.Len(t, handles[0].States, 6)
+	require.Len(t, handles[1].States, 7)
+	for i, want := range [][]string{nil, {"a", "b"}} {
 		q := h.program(t, state.Options{})
-		restore(t, q.backend, s, waitFor(t, running)...)
-		require.Len(t, collect(t, q.keyed.Keys("value", nil)), 4000)
-		for i := range 4000 {
-			q.at(fmt.Sprint(i))
-			requireValue(t, fmt.Sprint(i), q.value)
-		}
-	})
-	t.Run("a synchronous snapshot is done when Start returns", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.work(1)
-		want := p.dump()
-		s := newStore()
-		running, err := snapshot.Start(context.Background(), p.backend, s, snapshot.Options{Synchronous: true})
-		require.NoError(t, err)
-		select {
-		case <-running.Done():
-		default:
-			require.Fail(t, "it still runs")
-		}
-		p.work(2)
-		q := h.program(t, state.Options{})
-		restore(t, q.backend, s, waitFor(t, running)...)
+		late := listOn(t, q.keyed, "late", text)
+		restore(t, q.backend, s, handles[i])
+		q.at("k")
+		q.requireFilled("x")
+		requireList(t, want, late)
+	}
+}
+
+func snapshotsOverlap(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	s := newStore()
+	var want []map[string]string
+	var gates []*gate
+	var running []*snapshot.Running
+	for round := range 5 {
+		p.work(round)
+		want = append(want, p.dump())
+		gates = append(gates, s.gate(round*3))
+		running = append(running, start(t, p.backend, gates[round], fmt.Sprint(round)))
+	}
+	p.work(5)
+	after := p.dump()
+	for _, i := range []int{2, 4, 0, 1, 3} {
+		gates[i].open()
+		q := h.restored(t, state.Options{}, s, waitFor(t, running[i])...)
+		require.Equal(t, want[i], q.dump(), "snapshot %d", i)
+		p.work(6 + i)
+		p.work(6 + i)
+	}
+	require.NotEqual(t, after, p.dump())
+}
+
+func keysChangeDuringSnapshot(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	for i := range 4000 {
+		p.at(fmt.Sprint(i))
+		require.NoError(t, p.value.Set(fmt.Sprint(i)))
+	}
+	s := newStore()
+	running := start(t, p.backend, s, "state")
+	for i := range 4000 {
+		p.at(fmt.Sprint(i*7919%4000 + 1000))
+		require.NoError(t, p.value.Set("after"))
+	}
+	q := h.restored(t, state.Options{}, s, waitFor(t, running)...)
+	require.Len(t, collect(t, q.keyed.Keys("value", nil)), 4000)
+	for i := range 4000 {
+		q.at(fmt.Sprint(i))
+		requireValue(t, fmt.Sprint(i), q.value)
+	}
+}
+
+func snapshotSynchronous(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	p.work(1)
+	want := p.dump()
+	s := newStore()
+	running, err := snapshot.Start(context.Background(), p.backend, s, snapshot.Options{Synchronous: true})
+	require.NoError(t, err)
+	select {
+	case <-running.Done():
+	default:
+		require.Fail(t, "it still runs")
+	}
+	p.work(2)
+	q := h.restored(t, state.Options{}, s, waitFor(t, running)...)
+	require.Equal(t, want, q.dump())
+}
+
+func snapshotCanceled(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	p.work(1)
+	want := p.dump()
+	s := newStore()
+	gate, never := s.gate(0), s.gate(0)
+	before := start(t, p.backend, gate, "before")
+	canceled := start(t, p.backend, never, "canceled")
+	behind := start(t, p.backend, gate, "behind")
+	canceled.Cancel()
+	_, err := canceled.Wait()
+	require.ErrorIs(t, err, snapshot.ErrCanceled)
+	p.work(2)
+	gate.open()
+	for _, handle := range waitFor(t, before, behind) {
+		q := h.restored(t, state.Options{}, s, handle)
 		require.Equal(t, want, q.dump())
-	})
-	t.Run("a canceled snapshot leaves nothing and disturbs no other", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.work(1)
-		want := p.dump()
-		s := newStore()
-		gate, never := s.gate(0), s.gate(0)
-		before := start(t, p.backend, gate, "before")
-		canceled := start(t, p.backend, never, "canceled")
-		behind := start(t, p.backend, gate, "behind")
-		canceled.Cancel()
-		_, err := canceled.Wait()
-		require.ErrorIs(t, err, snapshot.ErrCanceled)
-		p.work(2)
-		gate.open()
-		for _, handle := range waitFor(t, before, behind) {
-			q := h.program(t, state.Options{})
-			restore(t, q.backend, s, handle)
-			require.Equal(t, want, q.dump())
-		}
-		require.NotContains(t, s.content(), "canceled")
-	})
-	t.Run("the rows of a view are ascending, of its groups and states", func(t *testing.T) {
-		space := state.SubtaskKeyspace(1, 3, 50)
-		p := h.program(t, state.Options{Keyspace: space})
-		for i, key := range keysIn(t, space, 40) {
-			p.at(key)
-			p.fill("x")
-			p.putNumbered(i * 2)
-			p.in(fmt.Sprint(i % 3))
-			p.fill("y")
-			p.in("")
-		}
-		v, err := p.backend.View()
+	}
+	require.NotContains(t, s.content(), "canceled")
+}
+
+func viewRowsAscend(t *testing.T, h harness) {
+	space := state.SubtaskKeyspace(1, 3, 50)
+	p := h.program(t, state.Options{Keyspace: space})
+	for i, key := range keysIn(t, space, 40) {
+		p.at(key)
+		p.fill("x")
+		p.putNumbered(i * 2)
+		p.in(fmt.Sprint(i % 3))
+		p.fill("y")
+		p.in("")
+	}
+	v, err := p.backend.View()
+	require.NoError(t, err)
+	defer v.Release()
+	require.Equal(t, space, v.Keyspace())
+	require.Equal(t, p.backend.Registry().States(), v.States())
+	known := make(map[state.ID]int)
+	for _, info := range v.States() {
+		known[info.ID()] = 0
+	}
+	all := viewRows(t, p.backend)
+	for i, r := range all {
+		group, id, _, err := backend.SplitHeader(r.key)
 		require.NoError(t, err)
-		defer v.Release()
-		require.Equal(t, space, v.Keyspace())
-		require.Equal(t, p.backend.Registry().States(), v.States())
-		known := make(map[state.ID]int)
-		for _, info := range v.States() {
-			known[info.ID()] = 0
-		}
-		all := viewRows(t, p.backend)
-		for i, r := range all {
-			group, id, _, err := backend.SplitHeader(r.key)
-			require.NoError(t, err)
-			require.True(t, space.Groups.Contains(group))
-			require.Contains(t, known, id)
-			known[id]++
-			require.True(t, i == 0 || bytes.Compare(all[i-1].key, r.key) < 0, "row %d", i)
-		}
-		for id, rows := range known {
-			require.NotZero(t, rows, "rows of state %#x", id)
-		}
-		group, _, _, err := backend.SplitHeader(all[0].key)
-		require.NoError(t, err)
-		require.ErrorIs(t, v.Rows(group, func(_, _ []byte) error { return errRefused }), errRefused)
-		v.Release()
-		v.Release()
-	})
+		require.True(t, space.Groups.Contains(group))
+		require.Contains(t, known, id)
+		known[id]++
+		require.True(t, i == 0 || bytes.Compare(all[i-1].key, r.key) < 0, "row %d", i)
+	}
+	for id, rows := range known {
+		require.NotZero(t, rows, "rows of state %#x", id)
+	}
+	group, _, _, err := backend.SplitHeader(all[0].key)
+	require.NoError(t, err)
+	require.ErrorIs(t, v.Rows(group, func(_, _ []byte) error { return errRefused }), errRefused)
+	v.Release()
+	v.Release()
 }
 
 // waitFor waits for snapshots that must go well.
@@ -205,8 +213,7 @@ func snapshotIsolation(t *testing.T, h harness) {
 			}
 		}
 		gate.open()
-		q := h.program(t, state.Options{Keyspace: state.WholeKeyspace(8)})
-		restore(t, q.backend, s, waitFor(t, running)...)
+		q := h.restored(t, state.Options{Keyspace: state.WholeKeyspace(8)}, s, waitFor(t, running)...)
 		require.Equal(t, before, q.dump(), "snapshot before %s", op.name)
 		require.Equal(t, undisturbed.dump(), p.dump(), "backend after %s", op.name)
 	}
