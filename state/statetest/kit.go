@@ -46,8 +46,8 @@ var rows = properties{
 	{"Restore with lower max parallelism than recorded, unknown state, incompatible codec", restoreErrors},
 	{"Key equality", keyEquality},
 	{"Exactly 2^31 bytes", exactLimits},
-	{"Use after Close", useAfterClose},
-	{"Close", closing},
+	{"Use after Close", useAfterClose.run},
+	{"Close", closing.run},
 }
 
 // promises are no rows of the table: the contract makes them in other places.
