@@ -137,86 +137,99 @@ func requireGroups(t *testing.T, b snapshot.Backend, want map[uint16]int) {
 // Two names with one id, found by trying numbers.
 const collidingName, collidedName = "state-19104", "state-126841"
 
-func registerTwice(t *testing.T, h harness) {
-	t.Run("same kind and codec are the same state", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		q := programOn(t, p.backend)
-		p.at("k")
-		q.at("k")
-		p.fill("x")
-		q.requireFilled("x")
-		require.Len(t, p.backend.Registry().States(), 6)
-	})
-	t.Run("every Keyed has its own key, every handle its own namespace", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		q := programOn(t, p.backend)
-		p.at("k")
-		q.at("l")
-		p.fill("x")
-		q.in("n")
-		q.fill("y")
-		p.requireFilled("x")
-		q.requireFilled("y")
-		again := valueOn(t, p.keyed, "value", text)
-		require.NoError(t, again.SetNamespace([]byte("n")))
-		requireNothing(t, again)
-		requireValue(t, "vx", p.value)
-	})
-	t.Run("other Go types under the same codec are ErrStateMismatch", func(t *testing.T) {
-		type other string
-		p := h.program(t, state.Options{})
-		c := codec.String[other]()
-		_, asValue := state.ValueOf(p.keyed, state.ValueDescriptor[other]{Name: "value", Codec: c})
-		_, asList := state.ListOf(p.keyed, state.ListDescriptor[other]{Name: "list", Codec: c})
-		_, asMap := state.MapOf(p.keyed, state.MapDescriptor[other, other]{Name: "map", Key: c, Value: c})
-		require.ErrorIs(t, asValue, state.ErrStateMismatch)
-		require.ErrorIs(t, asList, state.ErrStateMismatch)
-		require.ErrorIs(t, asMap, state.ErrStateMismatch)
-	})
-	t.Run("another kind or codec is ErrStateMismatch with both", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		before := p.backend.Registry().States()
-		number := codec.Int[int64]()
-		_, asCodec := state.ValueOf(p.keyed, state.ValueDescriptor[int64]{Name: "value", Codec: number})
-		_, asList := state.ListOf(p.keyed, state.ListDescriptor[string]{Name: "value", Codec: text})
-		_, asUserKey := state.MapOf(p.keyed, state.MapDescriptor[int64, string]{Name: "map", Key: number, Value: text})
-		_, asReducing := state.ReducingOf(p.keyed, state.ReducingDescriptor[string]{Name: "aggregating", Codec: text, Reduce: reduce})
-		_, asTimers := state.TimersOf(p.keyed, "list")
-		for declared, err := range map[string]error{
-			"value of [string/1] by string/1 | value of [int64/1] by string/1":               asCodec,
-			"value of [string/1] by string/1 | list of [string/1] by string/1":               asList,
-			"map of [string/1 string/1] by string/1 | map of [int64/1 string/1] by string/1": asUserKey,
-			"aggregating of [string/1] by string/1 | reducing of [string/1] by string/1":     asReducing,
-			"list of [string/1] by string/1 | timers of [] by string/1":                      asTimers,
-		} {
-			require.ErrorIs(t, err, state.ErrStateMismatch, declared)
-			for _, both := range strings.Split(declared, " | ") {
-				require.ErrorContains(t, err, both)
-			}
+// registerTwice are the properties of declarations.
+var registerTwice = properties{
+	{"same kind and codec are the same state", sameStateTwice},
+	{"every Keyed has its own key, every handle its own namespace", handlesHaveOwnPlaces},
+	{"other Go types under the same codec are ErrStateMismatch", otherTypesRefused},
+	{"another kind or codec is ErrStateMismatch with both", otherDeclarationsRefused},
+	{"two names with one id are ErrStateCollision with both", collidingNamesRefused},
+	{"what makes no sense is ErrInvalid", invalidDeclarations},
+}
+
+func sameStateTwice(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	q := programOn(t, p.backend)
+	p.at("k")
+	q.at("k")
+	p.fill("x")
+	q.requireFilled("x")
+	require.Len(t, p.backend.Registry().States(), 6)
+}
+
+func handlesHaveOwnPlaces(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	q := programOn(t, p.backend)
+	p.at("k")
+	q.at("l")
+	p.fill("x")
+	q.in("n")
+	q.fill("y")
+	p.requireFilled("x")
+	q.requireFilled("y")
+	again := valueOn(t, p.keyed, "value", text)
+	require.NoError(t, again.SetNamespace([]byte("n")))
+	requireNothing(t, again)
+	requireValue(t, "vx", p.value)
+}
+
+func otherTypesRefused(t *testing.T, h harness) {
+	type other string
+	p := h.program(t, state.Options{})
+	c := codec.String[other]()
+	_, asValue := state.ValueOf(p.keyed, state.ValueDescriptor[other]{Name: "value", Codec: c})
+	_, asList := state.ListOf(p.keyed, state.ListDescriptor[other]{Name: "list", Codec: c})
+	_, asMap := state.MapOf(p.keyed, state.MapDescriptor[other, other]{Name: "map", Key: c, Value: c})
+	require.ErrorIs(t, asValue, state.ErrStateMismatch)
+	require.ErrorIs(t, asList, state.ErrStateMismatch)
+	require.ErrorIs(t, asMap, state.ErrStateMismatch)
+}
+
+func otherDeclarationsRefused(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	before := p.backend.Registry().States()
+	number := codec.Int[int64]()
+	_, asCodec := state.ValueOf(p.keyed, state.ValueDescriptor[int64]{Name: "value", Codec: number})
+	_, asList := state.ListOf(p.keyed, state.ListDescriptor[string]{Name: "value", Codec: text})
+	_, asUserKey := state.MapOf(p.keyed, state.MapDescriptor[int64, string]{Name: "map", Key: number, Value: text})
+	_, asReducing := state.ReducingOf(p.keyed, state.ReducingDescriptor[string]{Name: "aggregating", Codec: text, Reduce: reduce})
+	_, asTimers := state.TimersOf(p.keyed, "list")
+	for declared, err := range map[string]error{
+		"value of [string/1] by string/1 | value of [int64/1] by string/1":               asCodec,
+		"value of [string/1] by string/1 | list of [string/1] by string/1":               asList,
+		"map of [string/1 string/1] by string/1 | map of [int64/1 string/1] by string/1": asUserKey,
+		"aggregating of [string/1] by string/1 | reducing of [string/1] by string/1":     asReducing,
+		"list of [string/1] by string/1 | timers of [] by string/1":                      asTimers,
+	} {
+		require.ErrorIs(t, err, state.ErrStateMismatch, declared)
+		for _, both := range strings.Split(declared, " | ") {
+			require.ErrorContains(t, err, both)
 		}
-		_, err := state.NewKeyed(p.backend, number)
-		require.ErrorIs(t, err, state.ErrStateMismatch, "another codec of the keys")
-		require.Equal(t, before, p.backend.Registry().States())
-	})
-	t.Run("two names with one id are ErrStateCollision with both", func(t *testing.T) {
-		require.Equal(t, backend.IDOf(collidingName), backend.IDOf(collidedName))
-		p := h.program(t, state.Options{})
-		valueOn(t, p.keyed, collidingName, text)
-		_, err := state.ValueOf(p.keyed, state.ValueDescriptor[string]{Name: collidedName, Codec: text})
-		require.ErrorIs(t, err, state.ErrStateCollision)
-		require.ErrorContains(t, err, collidingName)
-		require.ErrorContains(t, err, collidedName)
-	})
-	t.Run("what makes no sense is ErrInvalid", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		for _, name := range []string{"", strings.Repeat("n", backend.MaxNameSize+1)} {
-			_, err := state.ValueOf(p.keyed, state.ValueDescriptor[string]{Name: name, Codec: text})
-			require.ErrorIs(t, err, state.ErrInvalid)
-		}
-		_, err := state.ListOf(p.keyed, state.ListDescriptor[string]{Name: "l"})
-		require.ErrorIs(t, err, state.ErrInvalid, "no codec")
-		_, err = state.ReducingOf(p.keyed, state.ReducingDescriptor[string]{Name: "r", Codec: text})
-		require.ErrorIs(t, err, state.ErrInvalid, "no function")
-		require.Len(t, p.backend.Registry().States(), 6)
-	})
+	}
+	_, err := state.NewKeyed(p.backend, number)
+	require.ErrorIs(t, err, state.ErrStateMismatch, "another codec of the keys")
+	require.Equal(t, before, p.backend.Registry().States())
+}
+
+func collidingNamesRefused(t *testing.T, h harness) {
+	require.Equal(t, backend.IDOf(collidingName), backend.IDOf(collidedName))
+	p := h.program(t, state.Options{})
+	valueOn(t, p.keyed, collidingName, text)
+	_, err := state.ValueOf(p.keyed, state.ValueDescriptor[string]{Name: collidedName, Codec: text})
+	require.ErrorIs(t, err, state.ErrStateCollision)
+	require.ErrorContains(t, err, collidingName)
+	require.ErrorContains(t, err, collidedName)
+}
+
+func invalidDeclarations(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	for _, name := range []string{"", strings.Repeat("n", backend.MaxNameSize+1)} {
+		_, err := state.ValueOf(p.keyed, state.ValueDescriptor[string]{Name: name, Codec: text})
+		require.ErrorIs(t, err, state.ErrInvalid)
+	}
+	_, err := state.ListOf(p.keyed, state.ListDescriptor[string]{Name: "l"})
+	require.ErrorIs(t, err, state.ErrInvalid, "no codec")
+	_, err = state.ReducingOf(p.keyed, state.ReducingDescriptor[string]{Name: "r", Codec: text})
+	require.ErrorIs(t, err, state.ErrInvalid, "no function")
+	require.Len(t, p.backend.Registry().States(), 6)
 }

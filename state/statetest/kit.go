@@ -29,7 +29,7 @@ func (p properties) run(t *testing.T, h harness) {
 var rows = properties{
 	{"access without a current key", accessWithoutKey},
 	{"key outside the backend's key groups", keyOutsideGroups},
-	{"register the same name twice", registerTwice},
+	{"register the same name twice", registerTwice.run},
 	{"Value.Get of nothing", valueOfNothing},
 	{"Value.Set of a nil pointer", valueOfNilPointer},
 	{"List.Add, AddAll, Set, Clear, Get, All", listOperations.run},
