@@ -45,12 +45,18 @@ func TestASetLetsGoOfWhatNoVersionHas(t *testing.T) {
 	s.Unref(pinned)
 	require.Equal(t, released{runs: []uint64{1}}, r, "the tree has the file of the other")
 
+	// Two versions share the tree.
+	pinned = s.Current().Ref()
+	s.Install(s.Current().WithRun(NewSealedFile(3, fileOf(9, 3, "a", "b"))))
+	s.Unref(pinned)
+	require.Empty(t, r.files, "the current version has the tree")
+
 	// A compaction takes both files away.
 	next, err = next.Apply(&Change{Removed: map[*File]bool{large: true, c.Added[0][0]: true}})
 	require.NoError(t, err)
 	s.Install(New(nil, next))
-	require.ElementsMatch(t, []uint64{7, 8}, r.files)
-	require.EqualValues(t, 4, s.Generation())
+	require.ElementsMatch(t, []uint64{7, 8, 9}, r.files)
+	require.EqualValues(t, 5, s.Generation())
 }
 
 func TestViewsSwitchToFilesOnlyIfTheyHaveAllOfTheRuns(t *testing.T) {
@@ -67,6 +73,8 @@ func TestViewsSwitchToFilesOnlyIfTheyHaveAllOfTheRuns(t *testing.T) {
 	require.Nil(t, old.WithFiles(flushed, files))
 	require.Empty(t, whole.WithFiles(flushed, files).Memory)
 	require.Equal(t, []*SealedRun{third}, s.Current().WithFiles(flushed, files).Memory)
+	later := New([]*SealedRun{NewSealedFile(4, fileOf(4, 4, "a", "b")), third}, &Tree{})
+	require.Nil(t, later.WithFiles(flushed, files))
 }
 
 func TestChangesKeepLevelsInOrderAndApart(t *testing.T) {
