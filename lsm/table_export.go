@@ -15,7 +15,7 @@ import (
 //
 // Thread safety: safe for concurrent use, but for Close.
 type Tables struct {
-	db   *DB
+	dir  *directory.Directory
 	edit *manifest.Edit
 	pin  *Iterator
 }
@@ -36,7 +36,7 @@ func (v *View) Tables(ctx context.Context) (*Tables, error) {
 		return nil, err
 	}
 	e.FirstLog = e.NextFile // none
-	return &Tables{v.db, e, pin}, nil
+	return &Tables{v.db.dir, e, pin}, nil
 }
 
 // List is all of them.
@@ -51,10 +51,10 @@ func (t *Tables) Open(number uint64) (vfs.File, error) {
 	if err := t.pin.checkOpen(); err != nil {
 		return nil, err
 	}
-	if err := t.db.dir.Check(); err != nil {
+	if err := t.dir.Check(); err != nil {
 		return nil, err
 	}
-	return t.db.dir.FS.Open(t.db.dir.Join(directory.TableName(number)))
+	return t.dir.FS.Open(t.dir.Join(directory.TableName(number)))
 }
 
 // Link gives the file of one a second name, on the file system of the store. It is
@@ -63,10 +63,10 @@ func (t *Tables) Link(number uint64, name string) error {
 	if err := t.pin.checkOpen(); err != nil {
 		return err
 	}
-	if err := t.db.dir.Check(); err != nil {
+	if err := t.dir.Check(); err != nil {
 		return err
 	}
-	return t.db.dir.FS.Link(t.db.dir.Join(directory.TableName(number)), name)
+	return t.dir.FS.Link(t.dir.Join(directory.TableName(number)), name)
 }
 
 // Close lets go of them.
