@@ -158,7 +158,8 @@ type FS interface {
 //
 // Thread safety: all methods may be called at the same time.
 type Lock interface {
-	// Close unlocks.
+	// Close unlocks. A second Close does nothing and returns nil: the first one has
+	// returned the error, if any.
 	io.Closer
 
 	// Check returns ErrLockLost if the name no longer leads to the file that was

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // lockTries is how often the file of a lock may be replaced between opening and
@@ -51,6 +52,7 @@ func tryLock(name string) (*fileLock, error) {
 type fileLock struct {
 	name      string
 	file, dir *os.File // nil if not locked
+	closing   sync.Once
 }
 
 // Check implements Lock.
@@ -67,10 +69,12 @@ func (l *fileLock) Check() error {
 
 // Close implements Lock.
 func (l *fileLock) Close() (err error) {
-	for _, f := range []*os.File{l.file, l.dir} {
-		if f != nil {
-			err = errors.Join(err, unlockFile(f))
+	l.closing.Do(func() {
+		for _, f := range []*os.File{l.file, l.dir} {
+			if f != nil {
+				err = errors.Join(err, unlockFile(f))
+			}
 		}
-	}
+	})
 	return err
 }

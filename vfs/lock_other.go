@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"sync"
 )
 
 // lockReal locks by the existence of the file, for systems that have neither
@@ -26,13 +27,14 @@ func lockReal(name string) (Lock, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(name))
 	}
-	return &existenceLock{f, info}, nil
+	return &existenceLock{f: f, info: info}, nil
 }
 
 // existenceLock is held as long as its file exists.
 type existenceLock struct {
-	f    *os.File
-	info fs.FileInfo // of f
+	f       *os.File
+	info    fs.FileInfo // of f
+	closing sync.Once
 }
 
 // Check implements Lock.
@@ -46,7 +48,13 @@ func (l *existenceLock) Check() error {
 
 // Close implements Lock. A file that has taken the place of the lock's is another
 // owner's lock, and stays.
-func (l *existenceLock) Close() error {
+func (l *existenceLock) Close() (err error) {
+	l.closing.Do(func() { err = l.unlock() })
+	return err
+}
+
+// unlock removes the file that the lock made.
+func (l *existenceLock) unlock() error {
 	lost := l.Check() != nil
 	if err := l.f.Close(); err != nil || lost {
 		return err

@@ -33,9 +33,9 @@ func Run(t *testing.T, open func(t *testing.T) (fsys vfs.FS, dir string)) {
 // conformance holds for every FS. Each case gets an empty directory.
 var conformance = []struct {
 	name string
-	test func(t *testing.T, fsys vfs.FS, at func(name string) string)
+	test func(t testing.TB, fsys vfs.FS, at func(name string) string)
 }{
-	{"CreateIsExclusive", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"CreateIsExclusive", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		writeFile(t, fsys, at("a"), "first")
 		_, err := fsys.Create(at("a"))
 		requireError(t, err, fs.ErrExist)
@@ -48,7 +48,7 @@ var conformance = []struct {
 		requireError(t, err, syscall.ENOTDIR)
 		require.Equal(t, "first", readFile(t, fsys, at("a")))
 	}},
-	{"OpenReadsOnly", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"OpenReadsOnly", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		_, err := fsys.Open(at("a"))
 		requireError(t, err, fs.ErrNotExist)
 		writeFile(t, fsys, at("a"), "content")
@@ -63,7 +63,7 @@ var conformance = []struct {
 		_, err = fsys.Open(at("a/b"))
 		requireError(t, err, syscall.ENOTDIR)
 	}},
-	{"DirectoryIsNoFile", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"DirectoryIsNoFile", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		require.NoError(t, fsys.MkdirAll(at("d")))
 		_, err := fsys.Open(at("d"))
 		requireError(t, err, vfs.ErrNotRegular)
@@ -71,7 +71,7 @@ var conformance = []struct {
 		_, err = fsys.Lock(at("d"))
 		requireError(t, err, vfs.ErrNotRegular)
 	}},
-	{"ResolveGoesElementByElement", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"ResolveGoesElementByElement", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		root, err := fsys.Resolve(at("."))
 		require.NoError(t, err)
 		require.NoError(t, fsys.MkdirAll(at("d/e")))
@@ -98,7 +98,7 @@ var conformance = []struct {
 			requireError(t, err, want)
 		}
 	}},
-	{"WriteAppendsAndMovesRead", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"WriteAppendsAndMovesRead", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		f, err := fsys.Create(at("a"))
 		require.NoError(t, err)
 		defer f.Close()
@@ -131,7 +131,7 @@ var conformance = []struct {
 		require.NoError(t, err)
 		require.Equal(t, "efghiabc", string(rest))
 	}},
-	{"ReadsAtTheEnd", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"ReadsAtTheEnd", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		writeFile(t, fsys, at("a"), "abc")
 		f, err := fsys.Open(at("a"))
 		require.NoError(t, err)
@@ -152,7 +152,7 @@ var conformance = []struct {
 		_, err = f.ReadAt(b, -1)
 		require.Error(t, err)
 	}},
-	{"UseAfterCloseFails", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"UseAfterCloseFails", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		f, err := fsys.Create(at("a"))
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
@@ -167,7 +167,7 @@ var conformance = []struct {
 		requireError(t, f.Sync(), fs.ErrClosed)
 		requireError(t, f.Close(), fs.ErrClosed)
 	}},
-	{"RemoveLeavesOpenFiles", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"RemoveLeavesOpenFiles", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		requireError(t, fsys.Remove(at("a")), fs.ErrNotExist)
 		f, err := fsys.Create(at("a"))
 		require.NoError(t, err)
@@ -188,7 +188,7 @@ var conformance = []struct {
 		require.Equal(t, "abcdef", string(b))
 		require.Equal(t, "another", readFile(t, fsys, at("a")))
 	}},
-	{"RemoveOfDirectories", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"RemoveOfDirectories", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		require.NoError(t, fsys.MkdirAll(at("d/e")))
 		requireError(t, fsys.Remove(at("d")), syscall.ENOTEMPTY)
 		require.NoError(t, fsys.Remove(at("d/e")))
@@ -196,7 +196,7 @@ var conformance = []struct {
 		_, err := fsys.Stat(at("d"))
 		requireError(t, err, fs.ErrNotExist)
 	}},
-	{"RemoveAll", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"RemoveAll", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		require.NoError(t, fsys.MkdirAll(at("d/e")))
 		writeFile(t, fsys, at("d/a"), "1")
 		writeFile(t, fsys, at("d/e/b"), "2")
@@ -209,7 +209,7 @@ var conformance = []struct {
 		require.NoError(t, err)
 		require.Empty(t, names)
 	}},
-	{"RenameReplacesAndLeavesOpenFiles", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"RenameReplacesAndLeavesOpenFiles", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		requireError(t, fsys.Rename(at("a"), at("b")), fs.ErrNotExist)
 		writeFile(t, fsys, at("b"), "old")
 		old, err := fsys.Open(at("b"))
@@ -235,14 +235,14 @@ var conformance = []struct {
 		requireError(t, fsys.Rename(at("d/c"), at("none/c")), fs.ErrNotExist)
 		require.Equal(t, "new", readFile(t, fsys, at("d/c")))
 	}},
-	{"RenameRefusesDirectories", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"RenameRefusesDirectories", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		require.NoError(t, fsys.MkdirAll(at("d")))
 		writeFile(t, fsys, at("a"), "1")
 		requireError(t, fsys.Rename(at("a"), at("d")), fs.ErrExist)
 		requireError(t, fsys.Rename(at("d"), at("a")), syscall.EISDIR)
 		requireError(t, fsys.Rename(at("d"), at("e")), syscall.EISDIR)
 	}},
-	{"LinkIsASecondName", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"LinkIsASecondName", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		requireError(t, fsys.Link(at("a"), at("b")), fs.ErrNotExist)
 		f, err := fsys.Create(at("a"))
 		require.NoError(t, err)
@@ -259,7 +259,7 @@ var conformance = []struct {
 		require.NoError(t, fsys.MkdirAll(at("d")))
 		require.Error(t, fsys.Link(at("d"), at("e")))
 	}},
-	{"MkdirAll", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"MkdirAll", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		require.NoError(t, fsys.MkdirAll(at("d/e/f")))
 		require.NoError(t, fsys.MkdirAll(at("d/e/f")))
 		info, err := fsys.Stat(at("d/e/f"))
@@ -269,7 +269,7 @@ var conformance = []struct {
 		requireError(t, fsys.MkdirAll(at("a")), syscall.ENOTDIR)
 		requireError(t, fsys.MkdirAll(at("a/b")), syscall.ENOTDIR)
 	}},
-	{"ListIsSorted", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"ListIsSorted", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		for _, name := range []string{"b", "c", "B", "a"} {
 			writeFile(t, fsys, at(name), "")
 		}
@@ -282,7 +282,7 @@ var conformance = []struct {
 		_, err = fsys.List(at("a"))
 		requireError(t, err, syscall.ENOTDIR)
 	}},
-	{"StatAndModes", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"StatAndModes", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		require.NoError(t, fsys.MkdirAll(at("d/e")))
 		writeFile(t, fsys, at("d/a"), "abc")
 		info, err := fsys.Stat(at("d/a"))
@@ -305,7 +305,7 @@ var conformance = []struct {
 		_, err = fsys.Lstat(at("d/b"))
 		requireError(t, err, fs.ErrNotExist)
 	}},
-	{"SyncAndSyncDir", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"SyncAndSyncDir", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		f, err := fsys.Create(at("a"))
 		require.NoError(t, err)
 		defer f.Close()
@@ -316,7 +316,7 @@ var conformance = []struct {
 		require.NotErrorIs(t, err, vfs.ErrUnsynced, "nothing was opened")
 		requireError(t, fsys.SyncDir(at("a")), syscall.ENOTDIR)
 	}},
-	{"LockExcludes", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"LockExcludes", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		lock, err := fsys.Lock(at("LOCK"))
 		require.NoError(t, err)
 		_, err = fsys.Lock(at("LOCK"))
@@ -327,10 +327,12 @@ var conformance = []struct {
 		require.NoError(t, other.Close())
 		require.NoError(t, lock.Check())
 		require.NoError(t, lock.Close())
-		require.ErrorIs(t, lock.Close(), fs.ErrClosed)
+		require.NoError(t, lock.Close(), "twice")
 
+		closed := lock
 		lock, err = fsys.Lock(at("LOCK"))
 		require.NoError(t, err)
+		require.NoError(t, closed.Close(), "beside another owner")
 		_, err = fsys.Lock(at("LOCK"))
 		requireError(t, err, vfs.ErrLocked)
 		require.NoError(t, lock.Close())
@@ -340,7 +342,7 @@ var conformance = []struct {
 		_, err = fsys.Lock(at("d"))
 		requireError(t, err, syscall.EISDIR)
 	}},
-	{"LockOutlivesItsFile", func(t *testing.T, fsys vfs.FS, at func(string) string) {
+	{"LockOutlivesItsFile", func(t testing.TB, fsys vfs.FS, at func(string) string) {
 		if runtime.GOOS == "windows" {
 			return // a file that is locked cannot be removed there
 		}
@@ -371,7 +373,7 @@ var conformance = []struct {
 }
 
 // requireError checks that the error is target, under an error with names.
-func requireError(t *testing.T, err, target error) {
+func requireError(t testing.TB, err, target error) {
 	t.Helper()
 	require.ErrorIs(t, err, target)
 	switch err.(type) {
@@ -382,7 +384,7 @@ func requireError(t *testing.T, err, target error) {
 }
 
 // requireMode checks type and permissions. Windows has no permissions.
-func requireMode(t *testing.T, want fs.FileMode, info fs.FileInfo) {
+func requireMode(t testing.TB, want fs.FileMode, info fs.FileInfo) {
 	t.Helper()
 	got := info.Mode()
 	if runtime.GOOS == "windows" {
@@ -392,7 +394,7 @@ func requireMode(t *testing.T, want fs.FileMode, info fs.FileInfo) {
 }
 
 // writeFile creates a file and leaves it closed, unsynced.
-func writeFile(t *testing.T, fsys vfs.FS, name, content string) {
+func writeFile(t testing.TB, fsys vfs.FS, name, content string) {
 	t.Helper()
 	f, err := fsys.Create(name)
 	require.NoError(t, err)
@@ -401,7 +403,7 @@ func writeFile(t *testing.T, fsys vfs.FS, name, content string) {
 	require.NoError(t, f.Close())
 }
 
-func readFile(t *testing.T, fsys vfs.FS, name string) string {
+func readFile(t testing.TB, fsys vfs.FS, name string) string {
 	t.Helper()
 	content, err := content(fsys, name)
 	require.NoError(t, err)

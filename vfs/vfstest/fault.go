@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/weirstate/weir/vfs"
@@ -271,16 +272,20 @@ func (f *Faulty) Lock(name string) (vfs.Lock, error) {
 
 // faultyLock is a lock that Faulty.Lock gave out.
 type faultyLock struct {
-	f     *Faulty
-	inner vfs.Lock
-	name  string
+	f       *Faulty
+	inner   vfs.Lock
+	name    string
+	closing sync.Once
 }
 
 // Check implements Lock. It is no operation that could fail.
 func (l *faultyLock) Check() error { return l.inner.Check() }
 
-// Close releases the lock, also when it fails.
-func (l *faultyLock) Close() error { return l.f.close(OpUnlock, l.name, l.inner) }
+// Close releases the lock, also when it fails. A second one is no operation.
+func (l *faultyLock) Close() (err error) {
+	l.closing.Do(func() { err = l.f.close(OpUnlock, l.name, l.inner) })
+	return err
+}
 
 func (f *Faulty) close(op Op, name string, inner io.Closer) error {
 	err := f.start(op, name)

@@ -153,10 +153,9 @@ func (l *memLock) Check() error {
 func (l *memLock) Close() error {
 	l.m.mu.Lock()
 	defer l.m.mu.Unlock()
-	if l.done {
-		return &fs.PathError{Op: "unlock", Path: l.name, Err: fs.ErrClosed}
+	if !l.done {
+		l.done = true
+		delete(l.m.locked, l.d)
 	}
-	l.done = true
-	delete(l.m.locked, l.d)
 	return nil
 }
