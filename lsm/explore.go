@@ -15,7 +15,7 @@ func (db *DB) noteWrite(kind run.Kind) {
 	case run.DeletePrefix:
 		g.ForgetPrefix(p)
 	case run.Delete:
-		if n := len(p.Key); p.PrefixLen == n || 2*int64(n) > g.MaxBytes() {
+		if n := len(p.Key); p.PrefixLen == n || 2*int64(n) >= g.MaxBytes() { // the end of a gap has a byte more
 			return
 		}
 		if g.IsDue(p) {
@@ -25,8 +25,8 @@ func (db *DB) noteWrite(kind run.Kind) {
 }
 
 // explore walks down and up from a key that was deleted, over what is, and remembers
-// that. It returns how many entries it stepped over. An error ends it: whoever reads will
-// meet it again.
+// that. It returns how many entries it stepped over, 0 if they cannot be remembered, so that
+// looks in vain come rarely. An error ends it: whoever reads will meet it again.
 func (db *DB) explore(prefix, key []byte) (found int) {
 	w := db.liveWalk(prefix)
 	defer func() { db.report(w.closeLive()) }()
@@ -44,8 +44,8 @@ func (db *DB) explore(prefix, key []byte) (found int) {
 	for limit := d.Stepped + most; d.Stepped < limit && w.next() && !w.isPast(m.Key) && !m.Kind.HasValue(); {
 		w.passUp()
 	}
-	if m.Err == nil {
-		w.rememberGap()
+	if m.Err != nil || !w.rememberGap() {
+		return 0
 	}
 	return d.Stepped - 1
 }
@@ -83,9 +83,9 @@ func (w *walk) passDown() {
 	m.LeaveDown(w.from)
 }
 
-// rememberGap takes down what was passed, if it is worth it.
-func (w *walk) rememberGap() {
-	if d := &w.live.dead; d.Stepped >= w.db.gaps.Least {
-		w.db.gaps.Add(&w.live.lookupKey, d.First, d.To, d.Stepped)
-	}
+// rememberGap takes down what was passed, if it is worth it. It returns false if it was, and
+// there is no room for the gap.
+func (w *walk) rememberGap() bool {
+	d := &w.live.dead
+	return d.Stepped < w.db.gaps.Least || w.db.gaps.Add(&w.live.lookupKey, d.First, d.To, d.Stepped)
 }

@@ -285,6 +285,41 @@ func TestQueueOfLongKeysCostsAFewSteps(t *testing.T) {
 	}
 }
 
+// Where gaps are too long to be remembered, looks come rarely: each would find all again.
+func TestDeletesHardlyLookForGapsThatAreTooLong(t *testing.T) {
+	const n = 3000
+	for name, c := range map[string]struct {
+		tailOf  func(i int) int
+		inPairs bool
+	}{
+		// Two keys and the byte that the end of a gap has more are too long.
+		"every key": {func(int) int { return 2048 - 16 }, false},
+		// A long one is deleted, and then the short one between it and another long one.
+		"every other": {func(i int) int { return 3000 * (1 - i%2) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := newQueue(t, Options{BudgetBytes: 1 << 20})
+			require.EqualValues(t, 4<<10, q.db.gaps.MaxBytes())
+			tail := make([]byte, 3000)
+			for i := range n {
+				q.tail = tail[:c.tailOf(i)]
+				q.put(1, i)
+			}
+			removed := upward(0, n-1)
+			for i := 1; c.inPairs && i+1 < len(removed); i += 2 {
+				removed[i], removed[i+1] = removed[i+1], removed[i]
+			}
+			looks := q.passing(func() {
+				for _, i := range removed {
+					q.tail = tail[:c.tailOf(i)]
+					q.remove(1, i)
+				}
+			})
+			require.LessOrEqual(t, looks, 12*n)
+		})
+	}
+}
+
 // The last key of a stack, with Floor.
 func TestStackCostsAFewSteps(t *testing.T) {
 	q := newQueue(t, Options{MemtableBytes: 200_000})

@@ -105,10 +105,11 @@ func (g *Gaps) Around(p *run.LookupKey, key []byte) (Gap, bool) {
 }
 
 // Add takes down that no key of the prefix of a lookup key has a value from first to to. Gaps
-// that it touches become one with it.
-func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) {
+// that it touches become one with it. It reports whether the gap is remembered: there is
+// no room for one of keys that are too long, nor for a small one if all others are longer.
+func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) bool {
 	if int64(len(first)+len(to)) > g.MaxBytes() {
-		return
+		return false
 	}
 	of := g.ofPrefix(p)
 	if of == nil {
@@ -131,6 +132,8 @@ func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) {
 	}
 	g.replace(of, i, j, Gap{bytes.Clone(one.First), bytes.Clone(one.To), one.dead})
 	g.bound(p.PrefixHash, of)
+	_, remembered := g.Around(p, first)
+	return remembered
 }
 
 // Cut takes a key that now has a value out of the gap that has it.
