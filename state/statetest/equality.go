@@ -11,68 +11,84 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-func keyEquality(t *testing.T, h harness) {
+// keyEquality lists the properties of keys, user keys, values and namespaces that look alike.
+var keyEquality = properties{
+	{"one instant in two zones is one key", oneInstantOneKey},
+	{"a NaN is the same key as itself", nanEqualsItself},
+	{"the two zeros are two keys, and so are two NaNs", zerosAndNaNsApart},
+	{"two pointers to one value are one key", pointersToOneValue},
+	{"nil and empty are one key, listed as nil", nilAndEmptyKeys},
+	{"nil and empty are one value, returned as nil", nilAndEmptyValues},
+	{"a nil and an empty namespace are the void one", nilAndEmptyNamespaces},
+	{"the bytes of a namespace are copied", namespaceBytesCopied},
+}
+
+func oneInstantOneKey(t *testing.T, h harness) {
 	noon := time.Date(2001, 1, 1, 12, 0, 0, 5, time.UTC)
 	abroad := noon.In(time.FixedZone("abroad", 3600))
 	require.True(t, noon.Equal(abroad) && noon != abroad)
-	t.Run("one instant in two zones is one key", func(t *testing.T) {
-		requireSameKey(t, h, codec.Time(), noon, abroad)
-		requireSameUserKey(t, h, codec.Time(), noon, abroad)
-	})
-	t.Run("a NaN is the same key as itself", func(t *testing.T) {
-		requireSameKey(t, h, codec.Float[float64](), math.NaN(), math.NaN())
-		requireSameUserKey(t, h, codec.Float[float64](), math.NaN(), math.NaN())
-	})
-	t.Run("the two zeros are two keys, and so are two NaNs", func(t *testing.T) {
-		other := math.Float64frombits(math.Float64bits(math.NaN()) + 1)
-		requireOtherKey(t, h, codec.Float[float64](), 0, math.Copysign(0, -1))
-		requireOtherUserKey(t, h, codec.Float[float64](), 0, math.Copysign(0, -1))
-		requireOtherKey(t, h, codec.Float[float64](), math.NaN(), other)
-		requireOtherUserKey(t, h, codec.Float[float64](), math.NaN(), other)
-	})
-	t.Run("two pointers to one value are one key", func(t *testing.T) {
-		a, b := "word", "word"
-		requireSameKey(t, h, codec.Pointer(text), &a, &b)
-		requireSameUserKey(t, h, codec.Pointer(text), &a, &b)
-		requireOtherKey(t, h, codec.Pointer(text), &a, nil)
-		requireOtherUserKey(t, h, codec.Pointer(text), &a, nil)
-	})
-	t.Run("nil and empty are one key, listed as nil", func(t *testing.T) {
-		requireSameKey(t, h, codec.Bytes(), nil, []byte{})
-		requireSameKey(t, h, codec.Slice(codec.Int[int64]()), nil, []int64{})
-		require.Equal(t, [][]byte{nil}, listedKeys(t, h, codec.Bytes(), []byte{}))
-		require.Equal(t, [][]int64{nil}, listedKeys(t, h, codec.Slice(codec.Int[int64]()), []int64{}))
-	})
-	t.Run("nil and empty are one value, returned as nil", func(t *testing.T) {
-		requireNilValue(t, h, codec.Bytes(), []byte{})
-		requireNilValue(t, h, codec.Slice(text), []string{})
-		requireNilValue(t, h, codec.Map(text, text), map[string]string{})
-	})
-	t.Run("a nil and an empty namespace are the void one", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		require.NoError(t, p.value.Set("v"))
-		require.NoError(t, p.value.SetNamespace([]byte{}))
-		requireValue(t, "v", p.value)
-		require.NoError(t, p.value.SetNamespace(nil))
-		requireValue(t, "v", p.value)
-		require.Equal(t, []string{"k"}, collect(t, p.keyed.Keys("value", []byte{})))
-	})
-	t.Run("the bytes of a namespace are copied", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		mine := []byte("mine")
-		p.at("k")
-		for _, handle := range []interface{ SetNamespace([]byte) error }{p.value, p.list, p.entries, p.reduced, p.joined} {
-			require.NoError(t, handle.SetNamespace(mine))
-		}
-		p.fill("x")
-		require.NoError(t, p.timers.Register(state.EventTime, 9, mine))
-		copy(mine, "gone")
-		p.requireFilled("x")
-		p.in("gone")
-		p.requireBare()
-		require.Equal(t, []fired{{1, "k", "x"}, {9, "k", "mine"}}, p.advance(state.EventTime, 9, nil))
-	})
+	requireSameKey(t, h, codec.Time(), noon, abroad)
+	requireSameUserKey(t, h, codec.Time(), noon, abroad)
+}
+
+func nanEqualsItself(t *testing.T, h harness) {
+	requireSameKey(t, h, codec.Float[float64](), math.NaN(), math.NaN())
+	requireSameUserKey(t, h, codec.Float[float64](), math.NaN(), math.NaN())
+}
+
+func zerosAndNaNsApart(t *testing.T, h harness) {
+	other := math.Float64frombits(math.Float64bits(math.NaN()) + 1)
+	requireOtherKey(t, h, codec.Float[float64](), 0, math.Copysign(0, -1))
+	requireOtherUserKey(t, h, codec.Float[float64](), 0, math.Copysign(0, -1))
+	requireOtherKey(t, h, codec.Float[float64](), math.NaN(), other)
+	requireOtherUserKey(t, h, codec.Float[float64](), math.NaN(), other)
+}
+
+func pointersToOneValue(t *testing.T, h harness) {
+	a, b := "word", "word"
+	requireSameKey(t, h, codec.Pointer(text), &a, &b)
+	requireSameUserKey(t, h, codec.Pointer(text), &a, &b)
+	requireOtherKey(t, h, codec.Pointer(text), &a, nil)
+	requireOtherUserKey(t, h, codec.Pointer(text), &a, nil)
+}
+
+func nilAndEmptyKeys(t *testing.T, h harness) {
+	requireSameKey(t, h, codec.Bytes(), nil, []byte{})
+	requireSameKey(t, h, codec.Slice(codec.Int[int64]()), nil, []int64{})
+	require.Equal(t, [][]byte{nil}, listedKeys(t, h, codec.Bytes(), []byte{}))
+	require.Equal(t, [][]int64{nil}, listedKeys(t, h, codec.Slice(codec.Int[int64]()), []int64{}))
+}
+
+func nilAndEmptyValues(t *testing.T, h harness) {
+	requireNilValue(t, h, codec.Bytes(), []byte{})
+	requireNilValue(t, h, codec.Slice(text), []string{})
+	requireNilValue(t, h, codec.Map(text, text), map[string]string{})
+}
+
+func nilAndEmptyNamespaces(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	require.NoError(t, p.value.Set("v"))
+	require.NoError(t, p.value.SetNamespace([]byte{}))
+	requireValue(t, "v", p.value)
+	require.NoError(t, p.value.SetNamespace(nil))
+	requireValue(t, "v", p.value)
+	require.Equal(t, []string{"k"}, collect(t, p.keyed.Keys("value", []byte{})))
+}
+
+func namespaceBytesCopied(t *testing.T, h harness) {
+	p := h.program(t, state.Options{})
+	mine := []byte("mine")
+	p.at("k")
+	for _, handle := range []interface{ SetNamespace([]byte) error }{p.value, p.list, p.entries, p.reduced, p.joined} {
+		require.NoError(t, handle.SetNamespace(mine))
+	}
+	p.fill("x")
+	require.NoError(t, p.timers.Register(state.EventTime, 9, mine))
+	copy(mine, "gone")
+	p.requireFilled("x")
+	p.in("gone")
+	p.requireBare()
+	require.Equal(t, []fired{{1, "k", "x"}, {9, "k", "mine"}}, p.advance(state.EventTime, 9, nil))
 }
 
 // keyedBy opens a backend with a state that is keyed by a codec.
@@ -127,8 +143,7 @@ func listedKeys[K any](t *testing.T, h harness, c codec.Codec[K], key K) []K {
 
 // userKeyed opens a map state whose user keys have a codec.
 func userKeyed[UK comparable](t *testing.T, h harness, c codec.Codec[UK]) state.MapState[UK, string] {
-	p := h.program(t, state.Options{})
-	p.at("k")
+	p := h.at(t, "k")
 	return mapOn(t, p.keyed, "by user key", c, text)
 }
 

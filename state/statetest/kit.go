@@ -44,7 +44,7 @@ var rows = properties{
 	{"Timers", timerOperations.run},
 	{"Snapshot while state is being registered, or snapshots overlap", overlappingSnapshots.run},
 	{"Restore with lower max parallelism than recorded, unknown state, incompatible codec", restoreErrors},
-	{"Key equality", keyEquality},
+	{"Key equality", keyEquality.run},
 	{"Exactly 2^31 bytes", exactLimits},
 	{"Use after Close", useAfterClose.run},
 	{"Close", closing.run},
