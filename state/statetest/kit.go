@@ -34,7 +34,7 @@ var rows = properties{
 	{"Value.Set of a nil pointer", valueOfNilPointer},
 	{"List.Add, AddAll, Set, Clear, Get, All", listOperations.run},
 	{"List past 2^31 bytes in total", listPastLimit},
-	{"Map.Get, Put, PutAll, Remove, Contains, Len, IsEmpty, All, Keys, Values, Clear", mapOperations},
+	{"Map.Get, Put, PutAll, Remove, Contains, Len, IsEmpty, All, Keys, Values, Clear", mapOperations.run},
 	{"Map.Floor", mapFloor},
 	{"Map.From", mapFrom},
 	{"Map iteration order", mapOrder},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,74 +15,77 @@ import (
 
 type entry = state.Entry[string, string]
 
-func mapOperations(t *testing.T, h harness) {
-	t.Run("entries are put, read and removed one by one", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		requireMap(t, nil, p.entries)
-		require.NoError(t, p.entries.Put("b", "1"))
-		require.NoError(t, p.entries.Put("", "2"))
-		require.NoError(t, p.entries.Put("a", ""))
-		require.NoError(t, p.entries.Put("b", "3"))
-		requireMap(t, []entry{{Key: "", Value: "2"}, {Key: "a", Value: ""}, {Key: "b", Value: "3"}}, p.entries)
-		requireEntry(t, p, "b", "3", true)
-		requireEntry(t, p, "a", "", true)
-		requireEntry(t, p, "c", "", false)
-		require.NoError(t, p.entries.Remove("a"))
-		require.NoError(t, p.entries.Remove("a"), "removing nothing")
-		requireEntry(t, p, "a", "", false)
-		requireMap(t, []entry{{Key: "", Value: "2"}, {Key: "b", Value: "3"}}, p.entries)
-	})
-	t.Run("PutAll adds and replaces, of a nil map it does nothing", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		require.NoError(t, p.entries.PutAll(nil))
-		require.NoError(t, p.entries.PutAll(map[string]string{}))
-		require.True(t, p.backend.Empty())
-		require.NoError(t, p.entries.PutAll(map[string]string{"a": "1", "b": "1"}))
-		require.NoError(t, p.entries.PutAll(map[string]string{"b": "2", "c": "2"}))
-		require.NoError(t, p.entries.PutAll(nil))
-		requireMap(t, []entry{{Key: "a", Value: "1"}, {Key: "b", Value: "2"}, {Key: "c", Value: "2"}}, p.entries)
-	})
-	t.Run("removing the last entry, or Clear, removes the state", func(t *testing.T) {
-		for _, n := range []int{1, 2, 64, 65, 130} {
-			p := h.program(t, state.Options{})
-			p.at("k")
-			p.putNumbered(n)
-			for i := range n {
-				require.Equal(t, []string{"k"}, collect(t, p.keyed.Keys("map", nil)))
-				require.NoError(t, p.entries.Remove(numbered(i)))
-			}
-			p.requireNoMap()
-			p.putNumbered(n)
-			require.NoError(t, p.entries.Clear())
-			p.requireNoMap()
-			require.NoError(t, p.entries.Clear(), "clearing nothing")
-			require.NoError(t, p.entries.Put("a", "b"))
-			requireMap(t, []entry{{Key: "a", Value: "b"}}, p.entries)
+// mapOperations lists the properties of map states.
+var mapOperations = properties{
+	{"entries are put, read and removed one by one", mapEntries},
+	{"PutAll adds and replaces, of a nil map it does nothing", mapPutAll},
+	{"removing the last entry, or Clear, removes the state", emptyMapRemovesState},
+	{"iteration is a live cursor", liveCursor},
+	{"Keys and Values are live cursors too", mapKeysAndValuesLive},
+}
+
+func mapEntries(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	requireMap(t, nil, p.entries)
+	require.NoError(t, p.entries.Put("b", "1"))
+	require.NoError(t, p.entries.Put("", "2"))
+	require.NoError(t, p.entries.Put("a", ""))
+	require.NoError(t, p.entries.Put("b", "3"))
+	requireMap(t, []entry{{Key: "", Value: "2"}, {Key: "a", Value: ""}, {Key: "b", Value: "3"}}, p.entries)
+	requireEntry(t, p, "b", "3", true)
+	requireEntry(t, p, "a", "", true)
+	requireEntry(t, p, "c", "", false)
+	require.NoError(t, p.entries.Remove("a"))
+	require.NoError(t, p.entries.Remove("a"), "removing nothing")
+	requireEntry(t, p, "a", "", false)
+	requireMap(t, []entry{{Key: "", Value: "2"}, {Key: "b", Value: "3"}}, p.entries)
+}
+
+func mapPutAll(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	require.NoError(t, p.entries.PutAll(nil))
+	require.NoError(t, p.entries.PutAll(map[string]string{}))
+	require.True(t, p.backend.Empty())
+	require.NoError(t, p.entries.PutAll(map[string]string{"a": "1", "b": "1"}))
+	require.NoError(t, p.entries.PutAll(map[string]string{"b": "2", "c": "2"}))
+	require.NoError(t, p.entries.PutAll(nil))
+	requireMap(t, []entry{{Key: "a", Value: "1"}, {Key: "b", Value: "2"}, {Key: "c", Value: "2"}}, p.entries)
+}
+
+func emptyMapRemovesState(t *testing.T, h harness) {
+	for _, n := range []int{1, 2, 64, 65, 130} {
+		p := h.at(t, "k")
+		p.putNumbered(n)
+		for i := range n {
+			require.Equal(t, []string{"k"}, collect(t, p.keyed.Keys("map", nil)))
+			require.NoError(t, p.entries.Remove(numbered(i)))
 		}
-	})
-	for _, n := range []int{3, 62, 63, 64, 65, 66, 200} {
-		t.Run(fmt.Sprintf("iteration over %d entries is a live cursor", n), func(t *testing.T) { liveCursor(t, h, n) })
+		p.requireNoMap()
+		p.putNumbered(n)
+		require.NoError(t, p.entries.Clear())
+		p.requireNoMap()
+		require.NoError(t, p.entries.Clear(), "clearing nothing")
+		require.NoError(t, p.entries.Put("a", "b"))
+		requireMap(t, []entry{{Key: "a", Value: "b"}}, p.entries)
 	}
-	t.Run("Keys and Values are live cursors too", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		p.putNumbered(4)
-		var keys, values []string
-		for key, err := range p.entries.Keys() {
-			require.NoError(t, err)
-			keys = append(keys, key)
-			require.NoError(t, p.entries.Remove(numbered(2)))
-		}
-		for value, err := range p.entries.Values() {
-			require.NoError(t, err)
-			values = append(values, value)
-			require.NoError(t, p.entries.Put(numbered(3), "new"))
-		}
-		require.Equal(t, []string{numbered(0), numbered(1), numbered(3)}, keys)
-		require.Equal(t, []string{"v0", "v1", "new"}, values)
-	})
+}
+
+func mapKeysAndValuesLive(t *testing.T, h harness) {
+	p := h.at(t, "k")
+	p.putNumbered(4)
+	var keys, values []string
+	for key, err := range p.entries.Keys() {
+		require.NoError(t, err)
+		keys = append(keys, key)
+		require.NoError(t, p.entries.Remove(numbered(2)))
+	}
+	for value, err := range p.entries.Values() {
+		require.NoError(t, err)
+		values = append(values, value)
+		require.NoError(t, p.entries.Put(numbered(3), "new"))
+	}
+	require.Equal(t, []string{numbered(0), numbered(1), numbered(3)}, keys)
+	require.Equal(t, []string{"v0", "v1", "new"}, values)
 }
 
 // requireNoMap checks that nothing is left of a map under the current key.
@@ -117,148 +119,6 @@ func (p *program) putNumbered(n int) {
 		}
 		require.NoError(p.t, p.entries.Put(numbered(i), fmt.Sprint("v", i)))
 	}
-}
-
-// liveCursor writes inside a loop over n entries. At entry n/2 the loop does
-// something; the rest of the walk must be what the map has become.
-func liveCursor(t *testing.T, h harness, n int) {
-	middle := n / 2
-	rest := func(from int) (keys []string) {
-		for i := from; i < n; i++ {
-			keys = append(keys, numbered(i))
-		}
-		return keys
-	}
-	for _, c := range []struct {
-		name string
-		do   func(*program) error
-		rest []string // keys that the walk goes on with
-	}{
-		{"nothing", func(*program) error { return nil }, rest(middle + 1)},
-		{"inserts just ahead", func(p *program) error { return p.entries.Put(numbered(middle)+"x", "") },
-			append([]string{numbered(middle) + "x"}, rest(middle+1)...)},
-		{"inserts just behind", func(p *program) error { return p.entries.Put(numbered(middle-1)+"x", "") }, rest(middle + 1)},
-		{"inserts at the end", func(p *program) error { return p.entries.Put("z", "") }, append(rest(middle+1), "z")},
-		{"removes the next", func(p *program) error { return p.entries.Remove(numbered(middle + 1)) }, rest(middle + 2)},
-		{"removes the current", func(p *program) error { return p.entries.Remove(numbered(middle)) }, rest(middle + 1)},
-		{"removes one behind", func(p *program) error { return p.entries.Remove(numbered(middle - 1)) }, rest(middle + 1)},
-		{"clears", func(p *program) error { return p.entries.Clear() }, nil},
-		{"clears and starts anew", func(p *program) error {
-			if err := p.entries.Clear(); err != nil {
-				return err
-			}
-			return p.entries.PutAll(map[string]string{"": "", numbered(middle) + "y": "", "z": ""})
-		}, []string{numbered(middle) + "y", "z"}},
-		{"moves on to another key and clears that", func(p *program) error {
-			if err := p.keyed.SetKey("other"); err != nil {
-				return err
-			}
-			return p.entries.Clear()
-		}, rest(middle + 1)},
-		{"moves on to a key that is refused", func(p *program) error {
-			require.ErrorIs(t, p.keyed.SetKeyAndGroup("k", 1<<15), state.ErrKeyGroup)
-			return nil
-		}, rest(middle + 1)},
-		{"moves on to another namespace and removes the next there", func(p *program) error {
-			if err := p.entries.SetNamespace([]byte("other")); err != nil {
-				return err
-			}
-			return p.entries.Remove(numbered(middle + 1))
-		}, rest(middle + 1)},
-		{"moves on, and another handle removes the next here", func(p *program) error {
-			q := programOn(p.t, p.backend)
-			q.at("k")
-			p.at("other")
-			return q.entries.Remove(numbered(middle + 1))
-		}, rest(middle + 2)},
-		{"starts a snapshot and removes the next", func(p *program) error {
-			save(p.t, p.backend, newStore(), "state")
-			return p.entries.Remove(numbered(middle + 1))
-		}, rest(middle + 2)},
-		{"walks the map itself", func(p *program) error { collect(p.t, p.entries.All()); return nil }, rest(middle + 1)},
-		{"doubles the map ahead", func(p *program) error {
-			for i := range n {
-				if err := p.entries.Put(numbered(i)+"x", ""); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, doubled(rest(middle))[1:]},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			p := h.program(t, state.Options{})
-			for _, at := range []place{{"other", ""}, {"k", "other"}, {"k", ""}} {
-				p.at(at.key)
-				p.in(at.space)
-				p.putNumbered(n)
-			}
-			var got []string
-			for e, err := range p.entries.All() {
-				require.NoError(t, err)
-				got = append(got, e.Key)
-				if e.Key == numbered(middle) {
-					require.NoError(t, c.do(p))
-				}
-			}
-			require.Equal(t, append(rest(0)[:middle+1], c.rest...), got)
-		})
-	}
-	t.Run("clears its namespace, and others are born", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		p.in("dying")
-		p.putNumbered(n)
-		seen := 0
-		for e, err := range p.entries.All() {
-			require.NoError(t, err)
-			seen++
-			if e.Key == numbered(middle) {
-				require.NoError(t, p.entries.Clear())
-				for _, space := range []string{"born", "and another"} {
-					p.in(space)
-					p.putNumbered(n)
-				}
-			}
-		}
-		require.Equal(t, middle+1, seen)
-	})
-	t.Run("a value written ahead is the one read", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		p.putNumbered(n)
-		for e, err := range p.entries.All() {
-			require.NoError(t, err)
-			if e.Key > numbered(0) {
-				require.Equal(t, "after "+e.Key, e.Value)
-			}
-			i, err := strconv.Atoi(e.Key)
-			require.NoError(t, err)
-			if i+1 < n {
-				require.NoError(t, p.entries.Put(numbered(i+1), "after "+numbered(i+1)))
-			}
-		}
-	})
-	t.Run("the loop may remove all it sees", func(t *testing.T) {
-		p := h.program(t, state.Options{})
-		p.at("k")
-		p.putNumbered(n)
-		seen := 0
-		for e, err := range p.entries.All() {
-			require.NoError(t, err)
-			require.NoError(t, p.entries.Remove(e.Key))
-			seen++
-		}
-		require.Equal(t, n, seen)
-		p.requireNoMap()
-	})
-}
-
-// doubled puts behind each key the one with an x.
-func doubled(keys []string) (both []string) {
-	for _, key := range keys {
-		both = append(both, key, key+"x")
-	}
-	return both
 }
 
 func mapOrder(t *testing.T, h harness) {
