@@ -14,80 +14,110 @@ import (
 // key, namespace, value and user key of the test.
 const canary = "CANARY"
 
-func errorTexts(t *testing.T, h harness) {
-	large := strings.Repeat(canary, 30)
-	options := state.Options{
-		Keyspace: state.SubtaskKeyspace(0, 2, 64),
-		Limits:   state.Limits{MaxKeySize: 100, MaxValueSize: 50},
-	}
-	key := ""
-	for i := 0; key == ""; i++ {
-		if try := canary + strings.Repeat("x", i); options.Keyspace.Groups.Contains(groupOf(try, 64)) {
-			key = try
-		}
-	}
-	p := h.program(t, options)
-	p.at(key)
+// errorTexts lists the properties of the texts of errors.
+var errorTexts = properties{
+	{"sizes", sizeErrorsQuiet},
+	{"functions", functionErrorsQuiet},
+	{"codecs", codecErrorsQuiet},
+	{"keys", keyErrorsQuiet},
+	{"after Close", closedErrorsQuiet},
+}
+
+// largeCanary is above the limits of canaryOptions.
+var largeCanary = strings.Repeat(canary, 30)
+
+var canaryOptions = state.Options{
+	Keyspace: state.SubtaskKeyspace(0, 2, 64),
+	Limits:   state.Limits{MaxKeySize: 100, MaxValueSize: 50},
+}
+
+// canaries opens a program whose current key, namespace and content have the canary.
+func (h harness) canaries(t *testing.T) *program {
+	t.Helper()
+	p := h.program(t, canaryOptions)
+	p.at(canaryKey())
 	p.in(canary)
 	p.fillCanaries()
-	t.Run("sizes", func(t *testing.T) {
-		requireText(t, "value", p.value.Set(large))
-		requireText(t, "list", p.list.Add(large))
-		requireText(t, "list", p.list.AddAll([]string{canary, large}))
-		requireText(t, "list", p.list.Set([]string{canary, large}))
-		requireText(t, "map", p.entries.Put(canary, large))
-		requireText(t, "map", p.entries.Put(large, canary))
-		requireText(t, "map", p.entries.PutAll(map[string]string{large: canary}))
-		requireText(t, "timers", p.timers.Register(state.EventTime, 1, []byte(large)))
-		requireText(t, "list", p.list.MergeNamespaces([]byte(large), sources(canary)))
-		requireText(t, "reducing", p.reduced.MergeNamespaces([]byte(large), sources(canary)))
-		requireText(t, "aggregating", p.joined.MergeNamespaces([]byte(large), sources(canary)))
-	})
-	t.Run("functions", func(t *testing.T) {
-		requireText(t, "reducing", p.reduced.Add(refusedText))
-		requireText(t, "aggregating", p.joined.Add(refusedNumber))
-	})
-	t.Run("codecs", func(t *testing.T) {
-		q := h.program(t, options)
-		plain := codec.Func(canaryFree, 1,
-			func(dst []byte, s string) ([]byte, error) { return append(dst, s...), nil },
-			func([]byte) (string, error) { return "", errRefused })
-		entries := mapOn(t, q.keyed, "undecodable", text, plain)
-		q.at(key)
-		require.NoError(t, entries.Put(canary, canary))
-		s := newStore()
-		handle := save(t, q.backend, s, "state")
-		r := h.program(t, options)
-		entries = mapOn(t, r.keyed, "undecodable", text, plain)
-		_, err := restoring(r.backend, s, handle)
-		if err == nil { // a backend that keeps bytes decodes when it reads
-			r.at(key)
-			err = lastError(entries.All())
+	return p
+}
+
+// canaryKey returns a key with the canary whose group canaryOptions have.
+func canaryKey() string {
+	for i := 0; ; i++ {
+		if key := canary + strings.Repeat("x", i); canaryOptions.Keyspace.Groups.Contains(groupOf(key, 64)) {
+			return key
 		}
-		require.ErrorIs(t, err, state.ErrCorrupt)
-		requireText(t, "undecodable", err)
-	})
-	t.Run("keys", func(t *testing.T) {
-		requireQuiet(t, p.keyed.SetKey(large))
-		for i := range 40 {
-			if err := p.keyed.SetKey(canary + strings.Repeat("y", i)); err != nil {
-				require.ErrorIs(t, err, state.ErrKeyGroup)
-				requireQuiet(t, err)
-			}
+	}
+}
+
+func sizeErrorsQuiet(t *testing.T, h harness) {
+	p := h.canaries(t)
+	requireText(t, "value", p.value.Set(largeCanary))
+	requireText(t, "list", p.list.Add(largeCanary))
+	requireText(t, "list", p.list.AddAll([]string{canary, largeCanary}))
+	requireText(t, "list", p.list.Set([]string{canary, largeCanary}))
+	requireText(t, "map", p.entries.Put(canary, largeCanary))
+	requireText(t, "map", p.entries.Put(largeCanary, canary))
+	requireText(t, "map", p.entries.PutAll(map[string]string{largeCanary: canary}))
+	requireText(t, "timers", p.timers.Register(state.EventTime, 1, []byte(largeCanary)))
+	requireText(t, "list", p.list.MergeNamespaces([]byte(largeCanary), sources(canary)))
+	requireText(t, "reducing", p.reduced.MergeNamespaces([]byte(largeCanary), sources(canary)))
+	requireText(t, "aggregating", p.joined.MergeNamespaces([]byte(largeCanary), sources(canary)))
+}
+
+func functionErrorsQuiet(t *testing.T, h harness) {
+	p := h.canaries(t)
+	requireText(t, "reducing", p.reduced.Add(refusedText))
+	requireText(t, "aggregating", p.joined.Add(refusedNumber))
+}
+
+func codecErrorsQuiet(t *testing.T, h harness) {
+	p := h.program(t, canaryOptions)
+	plain := codec.Func(canaryFree, 1,
+		func(dst []byte, s string) ([]byte, error) { return append(dst, s...), nil },
+		func([]byte) (string, error) { return "", errRefused })
+	entries := mapOn(t, p.keyed, "undecodable", text, plain)
+	p.at(canaryKey())
+	require.NoError(t, entries.Put(canary, canary))
+	s := newStore()
+	handle := save(t, p.backend, s, "state")
+	q := h.program(t, canaryOptions)
+	entries = mapOn(t, q.keyed, "undecodable", text, plain)
+	_, err := restoring(q.backend, s, handle)
+	if err == nil { // a backend that keeps bytes decodes when it reads
+		q.at(canaryKey())
+		err = lastError(entries.All())
+	}
+	require.ErrorIs(t, err, state.ErrCorrupt)
+	requireText(t, "undecodable", err)
+}
+
+func keyErrorsQuiet(t *testing.T, h harness) {
+	p := h.canaries(t)
+	requireQuiet(t, p.keyed.SetKey(largeCanary))
+	for i := range 40 {
+		if err := p.keyed.SetKey(canary + strings.Repeat("y", i)); err != nil {
+			require.ErrorIs(t, err, state.ErrKeyGroup)
+			requireQuiet(t, err)
 		}
-		requireQuiet(t, p.keyed.SetKeyAndGroup(canary, 63))
-		for _, op := range keyOperations {
-			requireQuiet(t, op.do(p))
-			requireText(t, strings.ToLower(strings.Split(op.name, ".")[0]), op.do(p))
-		}
-	})
-	t.Run("after Close", func(t *testing.T) {
-		require.NoError(t, p.backend.Close())
-		for _, op := range keyOperations {
-			requireText(t, strings.ToLower(strings.Split(op.name, ".")[0]), op.do(p))
-		}
-		requireText(t, "value", lastError(p.keyed.Keys("value", []byte(canary))))
-	})
+	}
+	requireQuiet(t, p.keyed.SetKeyAndGroup(canary, 63))
+	p.requireQuietOperations()
+}
+
+func closedErrorsQuiet(t *testing.T, h harness) {
+	p := h.canaries(t)
+	require.NoError(t, p.backend.Close())
+	p.requireQuietOperations()
+	requireText(t, "value", lastError(p.keyed.Keys("value", []byte(canary))))
+}
+
+// requireQuietOperations checks the error of each operation on a key.
+func (p *program) requireQuietOperations() {
+	p.t.Helper()
+	for _, op := range keyOperations {
+		requireText(p.t, strings.ToLower(strings.Split(op.name, ".")[0]), op.do(p))
+	}
 }
 
 const canaryFree = "undecodable text"

@@ -57,7 +57,7 @@ var promises = properties{
 	{"What was returned stays as it was", returnedValues},
 	{"Restore at another parallelism", restoreRescaled.run},
 	{"Snapshots are in the codecs that their states have", codecsOfSnapshots},
-	{"Errors name the state, never the data", errorTexts},
+	{"Errors name the state, never the data", errorTexts.run},
 	{"A view costs the same for any number of states", viewCosts},
 }
 
