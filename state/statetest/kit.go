@@ -43,7 +43,7 @@ var rows = properties{
 	{"Keys, KeysAndNamespaces", listingKeys.run},
 	{"Timers", timerOperations.run},
 	{"Snapshot while state is being registered, or snapshots overlap", overlappingSnapshots.run},
-	{"Restore with lower max parallelism than recorded, unknown state, incompatible codec", restoreErrors},
+	{"Restore with lower max parallelism than recorded, unknown state, incompatible codec", restoreErrors.run},
 	{"Key equality", keyEquality.run},
 	{"Exactly 2^31 bytes", exactLimits},
 	{"Use after Close", useAfterClose.run},

@@ -17,107 +17,150 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-func restoreErrors(t *testing.T, h harness) {
-	const maxParallelism = 64
-	whole := state.Options{Keyspace: state.WholeKeyspace(maxParallelism)}
-	p := h.program(t, whole)
+// restoreErrors lists the properties of a restore that fails and of the backend
+// after it.
+var restoreErrors = properties{
+	{"a restore that does not fit is an error before any record", failedRestores},
+	{"a backend that holds state is ErrNotEmpty and keeps it", restoreIntoState},
+	{"after an error the right restore works", restoreAfterError},
+	{"AllowUnclaimed lets unknown state go and nothing else", restoreUnclaimed},
+	{"a row that cannot be one is ErrCorrupt", corruptRows},
+}
+
+// savedGroups is the number of key groups of a saved program.
+const savedGroups = 64
+
+var savedOptions = state.Options{Keyspace: state.WholeKeyspace(savedGroups)}
+
+// saved is a snapshot of a program and the content that it must have.
+type saved struct {
+	store  *store
+	handle snapshot.Handle
+	want   map[string]string
+}
+
+// saved takes a snapshot of a program that has worked.
+func (h harness) saved(t *testing.T) saved {
+	t.Helper()
+	p := h.program(t, savedOptions)
 	p.work(1)
 	want := p.dump()
 	s := newStore()
-	handle := save(t, p.backend, s, "state")
+	return saved{s, save(t, p.backend, s, "state"), want}
+}
 
+// failedRestore is a restore that must fail.
+type failedRestore struct {
+	name    string
+	space   state.Keyspace                          // zero: that of the snapshot
+	declare func(*testing.T, snapshot.Backend)      // nil: the states of a program
+	handles func(snapshot.Handle) []snapshot.Handle // nil: the snapshot's
+	options snapshot.RestoreOptions
+	want    error
+	says    string
+}
+
+var allowUnclaimed = snapshot.RestoreOptions{AllowUnclaimed: true}
+
+func failedRestores(t *testing.T, h harness) {
+	snap := h.saved(t)
 	number := codec.Int[int64]()
-	for _, c := range []struct {
-		name    string
-		space   state.Keyspace
-		declare func(*testing.T, snapshot.Backend)
-		handles []snapshot.Handle
-		options snapshot.RestoreOptions
-		want    error
-		says    string
-	}{
-		{name: "a lower max parallelism", space: state.WholeKeyspace(maxParallelism / 2), want: state.ErrMaxParallelism, says: "64"},
-		{name: "a higher max parallelism", space: state.WholeKeyspace(maxParallelism * 2), want: state.ErrMaxParallelism, says: "128"},
+	for _, c := range []failedRestore{
+		{name: "a lower max parallelism", space: state.WholeKeyspace(savedGroups / 2), want: state.ErrMaxParallelism, says: "64"},
+		{name: "a higher max parallelism", space: state.WholeKeyspace(savedGroups * 2), want: state.ErrMaxParallelism, says: "128"},
 		{name: "a state that nobody declared", want: state.ErrUnknownState, says: `"`,
 			declare: func(t *testing.T, b snapshot.Backend) { valueOn(t, keyedOn(t, b, text), "value", text) }},
-		{name: "another kind", want: state.ErrIncompatible, says: `"list"`,
-			options: snapshot.RestoreOptions{AllowUnclaimed: true},
+		{name: "another kind", want: state.ErrIncompatible, says: `"list"`, options: allowUnclaimed,
 			declare: func(t *testing.T, b snapshot.Backend) { valueOn(t, keyedOn(t, b, text), "list", text) }},
-		{name: "another codec", want: state.ErrIncompatible, says: "int64/1",
-			options: snapshot.RestoreOptions{AllowUnclaimed: true},
+		{name: "another codec", want: state.ErrIncompatible, says: "int64/1", options: allowUnclaimed,
 			declare: func(t *testing.T, b snapshot.Backend) { valueOn(t, keyedOn(t, b, text), "value", number) }},
-		{name: "another codec of the user keys", want: state.ErrIncompatible, says: "int64/1",
-			options: snapshot.RestoreOptions{AllowUnclaimed: true},
+		{name: "another codec of the user keys", want: state.ErrIncompatible, says: "int64/1", options: allowUnclaimed,
 			declare: func(t *testing.T, b snapshot.Backend) { mapOn(t, keyedOn(t, b, text), "map", number, text) }},
-		{name: "another codec of the keys", want: state.ErrIncompatible, says: "int64/1",
-			options: snapshot.RestoreOptions{AllowUnclaimed: true},
+		{name: "another codec of the keys", want: state.ErrIncompatible, says: "int64/1", options: allowUnclaimed,
 			declare: func(t *testing.T, b snapshot.Backend) { timersOn(t, keyedOn(t, b, number)) }},
-		{name: "no handle", handles: []snapshot.Handle{}, want: snapshot.ErrCoverage, says: "63"},
-		{name: "one handle twice", handles: []snapshot.Handle{handle, handle}, want: snapshot.ErrCoverage},
-		{name: "a file that is not there", handles: []snapshot.Handle{renamed(handle, "gone")}, want: fs.ErrNotExist, says: "gone"},
+		{name: "no handle", want: snapshot.ErrCoverage, says: "63",
+			handles: func(snapshot.Handle) []snapshot.Handle { return nil }},
+		{name: "one handle twice", want: snapshot.ErrCoverage,
+			handles: func(h snapshot.Handle) []snapshot.Handle { return []snapshot.Handle{h, h} }},
+		{name: "a file that is not there", want: fs.ErrNotExist, says: "gone",
+			handles: func(h snapshot.Handle) []snapshot.Handle { return []snapshot.Handle{renamed(h, "gone")} }},
 	} {
-		t.Run(c.name+" is an error before any record", func(t *testing.T) {
-			if c.space == (state.Keyspace{}) {
-				c.space = whole.Keyspace
-			}
-			if c.handles == nil {
-				c.handles = []snapshot.Handle{handle}
-			}
-			b := h.backend(t, state.Options{Keyspace: c.space})
-			if c.declare == nil {
-				c.declare = func(t *testing.T, b snapshot.Backend) { programOn(t, b) }
-			}
-			c.declare(t, b)
-			states := b.Registry().States()
-			done, err := snapshot.Restore(context.Background(), b, s, c.handles, c.options)
-			require.ErrorIs(t, err, c.want)
-			require.ErrorContains(t, err, c.says)
-			require.Zero(t, done)
-			require.True(t, b.Empty())
-			require.False(t, b.Registry().Closed())
-			require.Equal(t, states, b.Registry().States())
-			requireUsable(t, b)
-		})
+		t.Run(c.name, func(t *testing.T) { c.requireFails(t, h, snap) })
 	}
-	t.Run("a backend that holds state is ErrNotEmpty and keeps it", func(t *testing.T) {
-		q := h.program(t, whole)
-		q.at("k")
-		q.fill("x")
-		before := q.dump()
-		_, err := snapshot.Restore(context.Background(), q.backend, s, []snapshot.Handle{handle}, snapshot.RestoreOptions{})
-		require.ErrorIs(t, err, state.ErrNotEmpty)
-		require.Equal(t, before, q.dump())
-	})
-	t.Run("after an error the right restore works", func(t *testing.T) {
-		q := h.program(t, whole)
-		_, err := snapshot.Restore(context.Background(), q.backend, s, nil, snapshot.RestoreOptions{})
-		require.ErrorIs(t, err, snapshot.ErrCoverage)
-		restore(t, q.backend, s, handle)
-		require.Equal(t, want, q.dump())
-	})
-	t.Run("AllowUnclaimed lets unknown state go and nothing else", func(t *testing.T) {
-		b := h.backend(t, whole)
-		k := keyedOn(t, b, text)
-		list, timers := listOn(t, k, "list", text), timersOn(t, k)
-		listOn(t, k, "new", text)
-		done, err := snapshot.Restore(context.Background(), b, s, []snapshot.Handle{handle}, snapshot.RestoreOptions{AllowUnclaimed: true})
+}
+
+// requireFails restores and checks that the backend is as it was, and usable.
+func (c failedRestore) requireFails(t *testing.T, h harness, snap saved) {
+	b := h.backend(t, c.backendOptions())
+	if c.declare != nil {
+		c.declare(t, b)
+	} else {
+		programOn(t, b)
+	}
+	handles := []snapshot.Handle{snap.handle}
+	if c.handles != nil {
+		handles = c.handles(snap.handle)
+	}
+	states := b.Registry().States()
+	done, err := snapshot.Restore(context.Background(), b, snap.store, handles, c.options)
+	require.ErrorIs(t, err, c.want)
+	require.ErrorContains(t, err, c.says)
+	require.Zero(t, done)
+	require.True(t, b.Empty())
+	require.False(t, b.Registry().Closed())
+	require.Equal(t, states, b.Registry().States())
+	requireUsable(t, b)
+}
+
+func (c failedRestore) backendOptions() state.Options {
+	if c.space == (state.Keyspace{}) {
+		return savedOptions
+	}
+	return state.Options{Keyspace: c.space}
+}
+
+func restoreIntoState(t *testing.T, h harness) {
+	snap := h.saved(t)
+	p := h.program(t, savedOptions)
+	p.at("k")
+	p.fill("x")
+	before := p.dump()
+	_, err := restoring(p.backend, snap.store, snap.handle)
+	require.ErrorIs(t, err, state.ErrNotEmpty)
+	require.Equal(t, before, p.dump())
+}
+
+func restoreAfterError(t *testing.T, h harness) {
+	snap := h.saved(t)
+	p := h.program(t, savedOptions)
+	_, err := restoring(p.backend, snap.store)
+	require.ErrorIs(t, err, snapshot.ErrCoverage)
+	restore(t, p.backend, snap.store, snap.handle)
+	require.Equal(t, snap.want, p.dump())
+}
+
+func restoreUnclaimed(t *testing.T, h harness) {
+	snap := h.saved(t)
+	b := h.backend(t, savedOptions)
+	k := keyedOn(t, b, text)
+	list, timers := listOn(t, k, "list", text), timersOn(t, k)
+	listOn(t, k, "new", text)
+	done, err := snapshot.Restore(context.Background(), b, snap.store, []snapshot.Handle{snap.handle}, allowUnclaimed)
+	require.NoError(t, err)
+	require.Equal(t, snap.handle.Rows, done.Rows+done.Unclaimed)
+	require.NotZero(t, done.Unclaimed)
+	for at, err := range k.KeysAndNamespaces("list") {
 		require.NoError(t, err)
-		require.Equal(t, handle.Rows, done.Rows+done.Unclaimed)
-		require.NotZero(t, done.Unclaimed)
-		for at, err := range k.KeysAndNamespaces("list") {
-			require.NoError(t, err)
-			require.NoError(t, k.SetKey(at.Key))
-			require.NoError(t, list.SetNamespace(at.Namespace))
-			name := fmt.Sprintf("list of %q in %q", at.Key, at.Namespace)
-			require.Equal(t, want[name], fmt.Sprintf("%q", collect(t, list.All())))
-		}
-		n, err := timers.Len(state.EventTime)
-		require.NoError(t, err)
-		require.Len(t, namesOf(want, "timer"), n)
-		require.Empty(t, collect(t, k.Keys("new", nil)))
-		require.Len(t, collect(t, k.KeysAndNamespaces("list")), len(namesOf(want, "list")))
-	})
-	t.Run("a row that cannot be one is ErrCorrupt", func(t *testing.T) { corruptRows(t, h) })
+		require.NoError(t, k.SetKey(at.Key))
+		require.NoError(t, list.SetNamespace(at.Namespace))
+		name := fmt.Sprintf("list of %q in %q", at.Key, at.Namespace)
+		require.Equal(t, snap.want[name], fmt.Sprintf("%q", collect(t, list.All())))
+	}
+	n, err := timers.Len(state.EventTime)
+	require.NoError(t, err)
+	require.Len(t, namesOf(snap.want, "timer"), n)
+	require.Empty(t, collect(t, k.Keys("new", nil)))
+	require.Len(t, collect(t, k.KeysAndNamespaces("list")), len(namesOf(snap.want, "list")))
 }
 
 // namesOf are the names of a dump that are of one kind.
