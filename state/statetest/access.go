@@ -137,7 +137,7 @@ func requireGroups(t *testing.T, b snapshot.Backend, want map[uint16]int) {
 // Two names with one id, found by trying numbers.
 const collidingName, collidedName = "state-19104", "state-126841"
 
-// registerTwice are the properties of declarations.
+// registerTwice lists the properties of declarations.
 var registerTwice = properties{
 	{"same kind and codec are the same state", sameStateTwice},
 	{"every Keyed has its own key, every handle its own namespace", handlesHaveOwnPlaces},

@@ -10,7 +10,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// useAfterClose are the properties of a backend that is closed.
+// useAfterClose lists the properties of a backend that is closed.
 var useAfterClose = properties{
 	{"every operation is ErrClosed", operationsAfterClose},
 	{"a loop that is under way ends with ErrClosed", loopAfterClose},
@@ -82,7 +82,7 @@ func firingAfterClose(t *testing.T, h harness) {
 	require.Equal(t, 1, calls)
 }
 
-// closing are the properties of Close.
+// closing lists the properties of Close.
 var closing = properties{
 	{"twice is no error", closeTwice},
 	{"it never deletes a snapshot", closeKeepsSnapshots},

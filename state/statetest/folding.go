@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// foldingOperations are the properties of reducing and aggregating states.
+// foldingOperations lists the properties of reducing and aggregating states.
 var foldingOperations = properties{
 	{"the functions are applied in the order of arrival", foldsInOrder},
 	{"the first value is stored as it is", firstFoldedUnchanged},
@@ -82,7 +82,7 @@ func resultErrorChangesNothing(t *testing.T, h harness) {
 	requireValue(t, "<,1>", p.joined)
 }
 
-// mergeNamespaces are the properties of MergeNamespaces.
+// mergeNamespaces lists the properties of MergeNamespaces.
 var mergeNamespaces = properties{
 	{"target first, then the sources in the order given", mergesInOrder},
 	{"repetitions and the target among the sources are passed over", mergeIgnoresRepetitions},

@@ -16,7 +16,7 @@ import (
 // keyedStates are the states of a program that have keys to list.
 var keyedStates = []string{"value", "list", "map", "reducing", "aggregating"}
 
-// listingKeys are the properties of Keys and KeysAndNamespaces.
+// listingKeys lists the properties of Keys and KeysAndNamespaces.
 var listingKeys = properties{
 	{"every key once, by key group and encoding", keysListedOnce},
 	{"a key's namespaces follow each other by their bytes, the void one is nil", namespacesListedInOrder},

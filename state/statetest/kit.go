@@ -14,10 +14,10 @@ type check struct {
 	do   func(*testing.T, harness)
 }
 
-// properties are the checks that make up a row, each a subtest of it.
+// properties is a list of checks, each a subtest under its name.
 type properties []check
 
-// run runs each check as a subtest under the check's name.
+// run runs each check as a subtest.
 func (p properties) run(t *testing.T, h harness) {
 	for _, c := range p {
 		t.Run(c.name, func(t *testing.T) { c.do(t, h) })

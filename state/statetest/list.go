@@ -12,7 +12,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// listOperations are the properties of list states.
+// listOperations lists the properties of list states.
 var listOperations = properties{
 	{"order is kept", listKeepsOrder},
 	{"Set replaces, Set of an empty list and Clear remove", listSetReplaces},

@@ -51,7 +51,7 @@ func (j job) dump() map[string]string {
 	return all
 }
 
-// restoreRescaled are the properties of a restore at another parallelism.
+// restoreRescaled lists the properties of a restore at another parallelism.
 var restoreRescaled = properties{
 	{"the same range", restoreSameRange},
 	{"1 to 2 to 3 to 1 subtasks", restoreSplitAndMerged},

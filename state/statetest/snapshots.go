@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// overlappingSnapshots are the properties of snapshots and views.
+// overlappingSnapshots lists the properties of snapshots and views.
 var overlappingSnapshots = properties{
 	{"a snapshot sees nothing written after it", snapshotIsolation},
 	{"state registered meanwhile is in the next one", stateRegisteredDuringSnapshot},

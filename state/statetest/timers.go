@@ -59,7 +59,7 @@ func (p *program) requireTimers(d state.Domain, n int, next int64) {
 	}
 }
 
-// timerOperations are the properties of timers.
+// timerOperations lists the properties of timers.
 var timerOperations = properties{
 	{"at most one for a timestamp, key and namespace", timersAreUnique},
 	{"they fire by timestamp, then encoded key, then namespace", timersFireInOrder},
