@@ -32,10 +32,11 @@ func (c *Coordinator) settle(p *pending, stats Stats, err error) {
 // Options.Timeout itself.
 //
 // It returns the reason if the checkpoint is aborted: what a subtask declined it for,
-// ErrTimeout, or ErrEnded if the attempt ends meanwhile. It returns ErrFenced, ErrEnded or
-// ErrLockLost if the attempt is over already. When the context ends it returns the
-// context's cause, together with ErrBusy if no checkpoint could be started before; one that
-// was started goes on and may become complete. Tasks must not call it.
+// ErrTimeout, ErrSubsumed if a later one is complete before, which has all of it, or ErrEnded
+// if the attempt ends meanwhile. It returns ErrFenced, ErrEnded or ErrLockLost if the attempt
+// is over already. When the context ends it returns the context's cause, together with
+// ErrBusy if no checkpoint could be started before; one that was started goes on and may
+// become complete. Tasks must not call it.
 func (a *Attempt) TriggerAndWait(ctx context.Context) (Stats, error) {
 	p, err := a.triggerInTurn(ctx)
 	if err != nil {

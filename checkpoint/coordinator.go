@@ -38,8 +38,9 @@ type Options struct {
 	TolerableFailures int
 	// Retain is how many complete checkpoints are kept. Default 1.
 	Retain int
-	// AllowUnclaimed lets state of operators go that the job does not have.
-	// Default false: such state is ErrOperator.
+	// AllowUnclaimed lets state of operators go that the job does not have, and in
+	// Attempt.Restore states that are not declared. Default false: such state is ErrOperator
+	// or backend.ErrUnknownState.
 	AllowUnclaimed bool
 	// Logger is told what a user of the job should know. Default: discards.
 	Logger *slog.Logger

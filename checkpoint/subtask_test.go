@@ -103,6 +103,22 @@ func TestRestoreNamesOperatorAndCheckpoint(t *testing.T) {
 	require.NoError(t, a.Restore(t.Context(), backend, "op"))
 }
 
+// A name that is misspelled must not pass for an operator that left no state.
+func TestRestoreKnowsTheOperatorsOfTheAttempt(t *testing.T) {
+	r := newRig(t, Options{})
+	a := r.begin()
+	for range 2 {
+		err := a.Restore(t.Context(), newCounter(t, 0, 1), "po")
+		require.ErrorIs(t, err, ErrOption)
+		require.ErrorContains(t, err, `operator "po"`)
+		_, err = a.Upload(r.trigger(a), "op", 0).Snapshot(newCounter(t, 0, 1), snapshot.Options{}, nil)
+		require.NoError(t, err)
+		r.writers.Wait()
+		r.settle()
+		a = r.begin()
+	}
+}
+
 // viewless is a backend that has no view to give.
 type viewless struct{ *counter }
 
