@@ -307,3 +307,25 @@ func TestLoadingDoesNotCostByTheNumberOfStates(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/rows, uint64(4<<10), "bytes a row")
 }
+
+// A row of a list has elements of up to 1 MiB together, or a larger one alone: the largest
+// element fits into a row of the portable format, whatever was added with it.
+func TestLargeElementsOfAListHaveRowsOfTheirOwn(t *testing.T) {
+	small, large := strings.Repeat("s", rowBytes/3), strings.Repeat("l", 2*rowBytes)
+	elements := []string{small, large, small, small, small, small, large, large, "last"}
+	b, k := backendOn(t, newFS(), Options{})
+	require.NoError(t, k.SetKey("k"))
+	require.NoError(t, listOn(t, k).AddAll(elements))
+	list, err := listOn(t, k).Get()
+	require.NoError(t, err)
+	require.Equal(t, elements, list)
+	v := view1(t, b)
+	defer v.Release()
+	rows := rowsOf(t, v)
+	for _, row := range rows {
+		if len(row[1]) > rowBytes {
+			require.Less(t, len(row[1]), len(large)+10)
+		}
+	}
+	require.Len(t, rows, 7)
+}

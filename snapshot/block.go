@@ -33,9 +33,10 @@ const (
 	// maxBlockBytes bounds a block of rows, raw. A row that does not fit is
 	// large: it is stored raw, in blocks of its own.
 	maxBlockBytes = 2 << 20
-	// maxValueBytes bounds a stored value: the largest value with its header,
-	// as the only element of a list chunk.
-	maxValueBytes = uint64(backend.MaxValueSize) + 1 + binary.MaxVarintLen64
+	// maxValueBytes bounds a stored value: the largest value with its header, and room
+	// for the smaller elements that the row of a list has before a large one, as first
+	// versions of the byte seam wrote them.
+	maxValueBytes = uint64(backend.MaxValueSize) + 4<<20
 	// maxMetaBytes bounds the header and the index, raw.
 	maxMetaBytes = 16 << 20
 	// maxStates and maxCodecs, of one state, bound what a few compressed bytes

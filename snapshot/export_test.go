@@ -5,8 +5,9 @@ import (
 	"io"
 )
 
-// Sizes lower the sizes of blocks, in bytes. Zero leaves a size as it is.
-type Sizes struct{ Full, Large int }
+// Sizes lower the sizes of blocks, and the largest value, in bytes. Zero leaves a size as it
+// is.
+type Sizes struct{ Full, Large, Value int }
 
 // WriteView writes a view as Start would, under a known identity.
 func WriteView(out io.Writer, v View, id Identity, c Compression, s Sizes) error {
@@ -19,6 +20,9 @@ func WriteView(out io.Writer, v View, id Identity, c Compression, s Sizes) error
 	}
 	if s.Large > 0 {
 		w.largeBytes = s.Large
+	}
+	if s.Value > 0 {
+		w.valueBytes = uint64(s.Value)
 	}
 	return w.view(context.Background(), v, func(Progress) {})
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -380,6 +382,24 @@ func TestHostileRowsAreRefused(t *testing.T) {
 		{"shares more than there is", raw(2, appendRow(rowsBlock(a), 100, z.key, z.value)), snapshot.ErrCorrupt},
 		{"shares more than can be", raw(2, appendRow(rowsBlock(a), 1<<63, z.key, z.value)), snapshot.ErrCorrupt},
 	})
+}
+
+// The largest row that a reader takes has a value of 2^31 bytes and 4 MiB beside it.
+func TestReaderBoundsTheValuesOfLargeRows(t *testing.T) {
+	const most = 1<<31 + 4<<20
+	for size, want := range map[uint64]string{most: "bytes, 11 are left", most + 1: "bytes: "} {
+		key := countRow(1, "a", 0).key
+		b := hostile(t)
+		b.section(1, 1)
+		b.block(kindLarge, 1, append(binary.AppendUvarint(binary.AppendUvarint(nil, uint64(len(key))), size), key...))
+		err := readFile(b.end(), ignore)
+		if uint64(math.MaxInt) < most {
+			require.Error(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, snapshot.ErrCorrupt)
+		require.ErrorContains(t, err, fmt.Sprintf("large row of %d and %d %s", len(key), size, want))
+	}
 }
 
 func TestHostileLargeRowsAreRefused(t *testing.T) {

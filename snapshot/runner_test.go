@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -473,6 +474,16 @@ func TestAsynchronousHalfThatPanicsOrExitsIsAnError(t *testing.T) {
 			require.NoError(t, d.RemoveLeftovers())
 		})
 	}
+}
+
+// Nor would a reader take a row with a value above its limit.
+func TestViewWithAValueAboveTheLimitFails(t *testing.T) {
+	v := fixedView{rows: map[uint16][]row{1: {{countRow(1, "a", 0).key, make([]byte, 100)}}}}
+	write := func(most int) error {
+		return snapshot.WriteView(io.Discard, v, fixtureID, snapshot.None, snapshot.Sizes{Value: most})
+	}
+	require.NoError(t, write(100))
+	require.ErrorIs(t, write(99), state.ErrInvalid)
 }
 
 func TestUnknownCompressionIsInvalid(t *testing.T) {

@@ -47,8 +47,9 @@ type writer struct {
 	compressor *compressor
 	digest     xxhash.Digest // of the whole file
 
-	// blockBytes and maxBlockBytes. Tests lower them to reach the border.
+	// blockBytes, maxBlockBytes and maxValueBytes. Tests lower them to reach the border.
 	fullBytes, largeBytes int
+	valueBytes            uint64
 
 	offset   int64
 	sequence uint32
@@ -67,7 +68,7 @@ func newWriter(w io.Writer, id Identity, c Compression) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &writer{out: w, id: id, compressor: compressor, fullBytes: blockBytes, largeBytes: maxBlockBytes}
+	out := &writer{out: w, id: id, compressor: compressor, fullBytes: blockBytes, largeBytes: maxBlockBytes, valueBytes: maxValueBytes}
 	out.digest.Reset()
 	return out, nil
 }
@@ -156,7 +157,7 @@ func (w *writer) putBlock(kind blockKind, group uint16, raw []byte) error {
 // number of bytes that its key shares with the key before.
 func (w *writer) row(ctx context.Context, key, value []byte) error {
 	shared := sharedPrefix(w.lastKey, key)
-	if err := w.count(key, shared); err != nil {
+	if err := w.count(key, shared, uint64(len(value))); err != nil {
 		return err
 	}
 	if w.busy += rowCost + len(key) + len(value); w.busy > yieldBytes {
@@ -194,13 +195,17 @@ func appendLengths(dst []byte, a, b, c uint64) []byte {
 	return binary.AppendUvarint(dst, c)
 }
 
-// count enters a row, whose key shares some bytes with the key before, in the
-// index. It refuses what a reader would refuse: by then the view is gone and
+// count enters a row, whose key shares some bytes with the key before, and whose value has
+// a size, in the index. It refuses what a reader would refuse: by then the view is gone and
 // nobody can write it again.
-func (w *writer) count(key []byte, shared int) error {
+func (w *writer) count(key []byte, shared int, valueBytes uint64) error {
 	ascends := shared < len(key) && (shared == len(w.lastKey) || key[shared] > w.lastKey[shared])
 	if !ascends || len(key) < backend.HeaderSize || binary.BigEndian.Uint16(key) != w.group {
 		return fmt.Errorf("row %d of the view, in key group %d: its key is out of order: %w", w.rows, w.group, backend.ErrInvalid)
+	}
+	if int64(len(key)) > backend.MaxKeySize || valueBytes > w.valueBytes {
+		return fmt.Errorf("row %d of the view, in key group %d: %d and %d bytes, limits %d and %d: %w",
+			w.rows, w.group, len(key), valueBytes, backend.MaxKeySize, w.valueBytes, backend.ErrInvalid)
 	}
 	if last := len(w.sections) - 1; last < 0 || w.sections[last].group != w.group {
 		w.sections = append(w.sections, section{group: w.group, offset: w.offset, sequence: w.sequence})

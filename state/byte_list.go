@@ -7,8 +7,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// byteList is a ListState over bytes: appends of framed elements, in pieces of
-// about chunkBytes.
+// byteList is a ListState over bytes: appends of framed elements, in pieces of up to
+// chunkBytes, or of one larger element.
 type byteList[K, E any] struct {
 	byteHandle[K]
 	codec codec.Codec[E]
@@ -125,18 +125,30 @@ func (h *byteList[K, E]) append(elements []E) (err error) {
 	}
 	h.value = h.value[:0]
 	for i, e := range elements {
+		before := len(h.value)
 		if h.value, err = appendElement(h.value, h.codec, e); err != nil {
 			return h.wrap(err)
+		}
+		if before > 0 && len(h.value) > chunkBytes {
+			if err := h.flush(before); err != nil {
+				return err
+			}
 		}
 		if len(h.value) < chunkBytes && i < len(elements)-1 {
 			continue
 		}
-		if err := h.backend.Append(h.key, h.value); err != nil {
-			return h.wrap(err)
+		if err := h.flush(len(h.value)); err != nil {
+			return err
 		}
-		h.value = h.value[:0]
 	}
 	return nil
+}
+
+// flush appends the first bytes of h.value to the list under h.key, and keeps the rest.
+func (h *byteList[K, E]) flush(size int) error {
+	err := h.backend.Append(h.key, h.value[:size])
+	h.value = append(h.value[:0], h.value[size:]...)
+	return h.wrap(err)
 }
 
 func (h *byteList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error {
