@@ -441,3 +441,34 @@ func TestGapsTakeABoundedPartOfTheBudget(t *testing.T) {
 	}
 	require.Zero(t, b.gapBytes.Load())
 }
+
+// A large key that is put into a gap is not kept in it: gaps are bounded, and so is the
+// memory of walks that have passed it.
+func TestLargeKeysStayInNoMemoryOfGaps(t *testing.T) {
+	q := newQueue(t, Options{Budget: storyBudget(t)})
+	for _, i := range upward(0, 200) {
+		q.put(1, i)
+	}
+	for _, i := range upward(0, 200) {
+		q.remove(1, i)
+	}
+	q.first(1, -1)
+	before := q.db.gaps.Bytes
+	require.Positive(t, before)
+	large := append(queueKey(1, 100), make([]byte, maxPeeked)...)
+	require.NoError(t, q.db.Put(large, []byte("value")))
+	require.LessOrEqual(t, q.db.gaps.Bytes, before)
+	it, err := q.db.Prefix(large[:8])
+	require.NoError(t, err)
+	require.True(t, it.Next())
+	require.Equal(t, large, it.Key())
+	require.False(t, it.Next())
+	require.NoError(t, it.Close())
+
+	require.NoError(t, q.db.Delete(large))
+	q.put(1, 300)
+	q.first(1, 300)
+	for _, w := range q.db.scratch.idle {
+		require.Less(t, cap(w.live.dead.First)+cap(w.live.dead.To), maxPeeked)
+	}
+}

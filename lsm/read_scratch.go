@@ -33,7 +33,8 @@ func (s *readScratch) takeIdle() *walk {
 
 // keepIdle keeps the memory of a walk that is closed, unless it is much.
 func (s *readScratch) keepIdle(w *walk) {
-	if len(s.idle) < maxIdle && cap(w.value)+cap(w.from)+cap(w.live.prefix) <= maxPeeked {
+	l := &w.live
+	if len(s.idle) < maxIdle && cap(w.value)+cap(w.from)+cap(l.prefix)+cap(l.dead.First)+cap(l.dead.To) <= maxPeeked {
 		s.idle = append(s.idle, w)
 	}
 }

@@ -146,6 +146,13 @@ func (g *Gaps) Cut(p *run.LookupKey) {
 	if !ok {
 		return
 	}
+	if 2*int64(len(p.Key)) > g.MaxBytes() { // parts that end at the key are not worth their memory
+		g.replace(of, at, at+1)
+		if len(of.All) == 0 {
+			g.forget(p.PrefixHash)
+		}
+		return
+	}
 	old := of.All[at]
 	before := int(float64(old.dead) * share(old.First, p.Key, old.To))
 	parts := []Gap{
