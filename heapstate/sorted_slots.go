@@ -36,6 +36,23 @@ func (s *sortedSlots) Ascend(t backend.FrozenTable, group uint16, yield func(slo
 // dealSlots is some tens of microseconds of dealing. It is a multiple of 64.
 const dealSlots = 1 << 10
 
+// reader implements orderedIndex.
+func (s *sortedSlots) reader() orderedIndex { return &sortedSlots{} }
+
+// ordered implements orderedIndex. The slots are put in order where they are: Ascend sorts
+// them again, since it does not depend on the order within a group.
+func (s *sortedSlots) ordered(t backend.FrozenTable, group uint16) []uint32 {
+	if s.bounds == nil {
+		s.deal(t)
+	}
+	from, to := s.bounds.of(group)
+	slots := s.slots[from:to:to]
+	for i, item := range s.sorter.sort(t, slots) {
+		slots[i] = item.slot
+	}
+	return slots
+}
+
 // deal is a counting sort by key group.
 func (s *sortedSlots) deal(t backend.FrozenTable) {
 	groups := make([]uint16, t.Slots())

@@ -119,16 +119,31 @@ type frozenTree struct {
 // Ascend implements backend.FrozenIndex.
 func (f *frozenTree) Ascend(t backend.FrozenTable, group uint16, yield func(slot uint32) error) (err error) {
 	f.batch.begin(t, group, yield)
-	from := treeItem{slot: lowest, group: group}
-	f.tree.AscendGreaterOrEqual(from, func(i treeItem) bool {
-		if i.group != group {
-			return false
-		}
-		err = f.batch.add(i.slot)
+	f.walk(group, func(slot uint32) bool {
+		err = f.batch.add(slot)
 		return err == nil
 	})
 	if err != nil {
 		return err
 	}
 	return f.batch.flush()
+}
+
+// walk calls yield with the slots of a key group in order, until it returns false.
+func (f *frozenTree) walk(group uint16, yield func(slot uint32) bool) {
+	f.tree.AscendGreaterOrEqual(treeItem{slot: lowest, group: group}, func(i treeItem) bool {
+		return i.group == group && yield(i.slot)
+	})
+}
+
+// reader implements orderedIndex.
+func (f *frozenTree) reader() orderedIndex { return &frozenTree{tree: f.tree} }
+
+// ordered implements orderedIndex.
+func (f *frozenTree) ordered(_ backend.FrozenTable, group uint16) (slots []uint32) {
+	f.walk(group, func(slot uint32) bool {
+		slots = append(slots, slot)
+		return true
+	})
+	return slots
 }

@@ -6,16 +6,17 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// view is a Backend as it was at a snapshot. It satisfies snapshot.View.
+// view is a Backend as it was at a snapshot. It satisfies snapshot.View and backend.KeyView.
 //
-// Thread safety: one reader, in any goroutine.
+// Thread safety: one reader of Rows, in any goroutine; any number of Get and ScanPrefix.
 type view struct {
 	keyspace backend.Keyspace
 	states   *backend.StateList
 	parts    *parts
 	pin      *backend.Pin
 	frozen   []frozenState // as the states; taken when rows are first asked for
-	once     sync.Once
+	byKey    sync.Map      // *keyReader of each backend.ID that was asked for by key
+	readers  backend.Readers
 }
 
 // frozenState is one state of a view.
@@ -44,9 +45,10 @@ func (v *view) States() []backend.Info { return v.states.States() }
 
 // Rows implements snapshot.View. After Release it is ErrClosed.
 func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
-	if v.parts == nil {
-		return backend.ErrClosed
+	if err := v.readers.Enter(); err != nil {
+		return err
 	}
+	defer v.readers.Leave()
 	if v.frozen == nil {
 		v.take()
 	}
@@ -69,8 +71,49 @@ func (v *view) take() {
 
 // Release implements snapshot.View.
 func (v *view) Release() {
-	v.once.Do(func() {
+	v.readers.Close(func() {
 		v.pin.Release()
 		v.parts, v.frozen = nil, nil
+		v.byKey.Clear()
 	})
+}
+
+// Get implements backend.KeyView.
+func (v *view) Get(key, dst []byte) (value []byte, ok bool, err error) {
+	if err := v.readers.Enter(); err != nil {
+		return dst, false, err
+	}
+	defer v.readers.Leave()
+	reader, group, rest, err := v.readerOf(key)
+	if err != nil {
+		return dst, false, err
+	}
+	return reader.get(group, rest, dst)
+}
+
+// ScanPrefix implements backend.KeyView.
+func (v *view) ScanPrefix(prefix, from []byte, yield func(key, value []byte) error) error {
+	if err := v.readers.Enter(); err != nil {
+		return err
+	}
+	defer v.readers.Leave()
+	reader, group, rest, err := v.readerOf(prefix)
+	if err != nil {
+		return err
+	}
+	return reader.scan(group, rest, from[min(backend.HeaderSize, len(from)):], yield)
+}
+
+// readerOf splits a composite key and returns the reader of its state.
+func (v *view) readerOf(key []byte) (r *keyReader, group uint16, rest []byte, err error) {
+	group, id, rest, err := v.states.SplitKey(key, v.keyspace.Groups)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	known, ok := v.byKey.Load(id)
+	if !ok {
+		rows := v.parts.frozen(v.pin, id).(*frozenRows)
+		known, _ = v.byKey.LoadOrStore(id, newKeyReader(rows, v.keyspace.Groups))
+	}
+	return known.(*keyReader), group, rest, nil
 }

@@ -3,7 +3,6 @@ package lsmstate
 import (
 	"bytes"
 	"errors"
-	"sync"
 
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
@@ -11,9 +10,10 @@ import (
 )
 
 // view is a Backend as it was at a snapshot: a view of the tree. It satisfies
-// snapshot.NativeView.
+// snapshot.NativeView and backend.KeyView.
 //
-// Thread safety: one reader, in any goroutine.
+// Thread safety: one reader of rows and tables, in any goroutine; any number of Get and
+// ScanPrefix.
 type view struct {
 	keyspace backend.Keyspace
 	states   *backend.StateList
@@ -25,7 +25,7 @@ type view struct {
 	timers   walk
 	services []backend.ID // of timers; nil until they are asked for
 	key      []byte       // scratch
-	once     sync.Once
+	readers  backend.Readers
 }
 
 // View implements snapshot.Backend: it seals the tree and pins it.
@@ -141,7 +141,7 @@ func (v *view) timersIn(group uint16, id backend.ID, d backend.Domain, yield fun
 // Release implements snapshot.View. The last one may have to close the tree, whose
 // files nobody needs any more: an error of it harms nobody.
 func (v *view) Release() {
-	v.once.Do(func() {
+	v.readers.Close(func() {
 		if v.tree == nil {
 			return
 		}

@@ -20,6 +20,9 @@ type Backend interface {
 
 // View is a backend as it was at one moment. It is immutable.
 //
+// A view may be a backend.KeyView too: then any number of goroutines may query it by key,
+// with the queries of package state.
+//
 // Thread safety: one reader at a time, in any goroutine, while the backend
 // goes on.
 type View interface {

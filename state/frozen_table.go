@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -28,6 +29,13 @@ type frozenTable[K, V any] struct {
 	last     keysRead[K]
 	gathered gathered
 	row      rowBuffer // that Rows spreads
+}
+
+// Reader implements backend.FrozenTable.
+func (f *frozenTable[K, V]) Reader() backend.FrozenTable {
+	r := *f
+	r.last, r.gathered, r.row = keysRead[K]{}, gathered{}, rowBuffer{}
+	return &r
 }
 
 // Slots implements backend.FrozenTable.
@@ -180,6 +188,11 @@ func (f *frozenTable[K, V]) Gather(slots []uint32, group uint16) int {
 
 // Rows implements backend.FrozenTable.
 func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, yield func(key, value []byte) error) error {
+	return f.RowsFrom(slot, group, nil, yield)
+}
+
+// RowsFrom implements backend.FrozenTable.
+func (f *frozenTable[K, V]) RowsFrom(slot uint32, group uint16, suffix []byte, yield func(key, value []byte) error) error {
 	g := &f.gathered
 	if g.next == len(g.rows) || g.rows[g.next].slot != slot {
 		f.Gather([]uint32{slot}, group)
@@ -194,9 +207,47 @@ func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, yield func(key, valu
 		return g.err
 	}
 	key := g.keys[from.key:to.key:to.key]
-	if f.single != nil {
-		return yield(key, g.values[from.value:to.value:to.value])
+	if f.single == nil {
+		f.row.key = append(f.row.key[:0], key...)
+		return f.spread.rows(f.rows.At(slot).value, &f.row, suffix, yield)
 	}
-	f.row.key = append(f.row.key[:0], key...)
-	return f.spread.rows(f.rows.At(slot).value, &f.row, yield)
+	if len(suffix) > 0 {
+		return nil
+	}
+	return yield(key, g.values[from.value:to.value:to.value])
+}
+
+// Find implements backend.FrozenTable.
+func (f *frozenTable[K, V]) Find(slots []uint32, rest []byte) (slot uint32, suffix []byte, ok bool, err error) {
+	encoded, namespace, suffix, err := backend.SplitPrefix(rest, f.keySize)
+	if err != nil {
+		return 0, nil, false, err
+	}
+	key, err := f.codec.Decode(encoded)
+	if err != nil {
+		return 0, nil, false, corrupt(err)
+	}
+	at, ok := slices.BinarySearchFunc(slots, key, func(slot uint32, key K) int {
+		if c := f.codec.Compare(f.rows.At(slot).key, key); c != 0 {
+			return c
+		}
+		return bytes.Compare(f.namespace(slot), namespace)
+	})
+	if !ok {
+		return 0, nil, false, nil
+	}
+	return slots[at], suffix, true, nil
+}
+
+// Value implements backend.FrozenTable.
+func (f *frozenTable[K, V]) Value(slot uint32, suffix, dst []byte) (value []byte, ok bool, err error) {
+	v := f.rows.At(slot).value
+	if f.single == nil {
+		return f.spread.value(v, suffix, dst)
+	}
+	if len(suffix) > 0 {
+		return dst, false, nil
+	}
+	value, err = f.single.Append(append(dst, storedHeader), v)
+	return value, err == nil, err
 }

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -155,14 +157,17 @@ const chunkBytes = 1 << 20
 // element, whose suffix is the chunk's number (4 B).
 type chunked[E any] struct{ codec codec.Codec[E] }
 
-func (c chunked[E]) rows(list []E, b *rowBuffer, yield func(key, value []byte) error) (err error) {
+func (c chunked[E]) rows(list []E, b *rowBuffer, from []byte, yield func(key, value []byte) error) (err error) {
 	prefix := len(b.key)
 	b.value = b.value[:0]
 	chunks := uint32(0)
 	flush := func() error {
 		b.key = binary.BigEndian.AppendUint32(b.key[:prefix], chunks)
 		chunks++
-		err := yield(b.key, b.value)
+		var err error
+		if bytes.Compare(b.key[prefix:], from) >= 0 {
+			err = yield(b.key, b.value)
+		}
 		b.value = b.value[:0]
 		return err
 	}
@@ -184,16 +189,34 @@ func (c chunked[E]) rows(list []E, b *rowBuffer, yield func(key, value []byte) e
 	return flush()
 }
 
+func (c chunked[E]) value(list []E, suffix, dst []byte) (value []byte, ok bool, err error) {
+	err = c.rows(list, &rowBuffer{}, suffix, func(key, chunk []byte) error {
+		if ok = bytes.Equal(key, suffix); ok {
+			dst = append(dst, chunk...)
+		}
+		return errStop
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return dst, ok, err
+}
+
 func (c chunked[E]) load(list []E, _ *cow.Clock, _, chunk []byte) ([]E, error) {
 	if len(chunk) == 0 {
 		return nil, fmt.Errorf("list chunk without elements")
 	}
+	return appendElements(list, c.codec, chunk)
+}
+
+// appendElements adds the elements of a chunk to a list.
+func appendElements[E any](list []E, c codec.Codec[E], chunk []byte) ([]E, error) {
 	for len(chunk) > 0 {
 		payload, rest, err := nextFrame(chunk)
 		if err != nil {
 			return nil, err
 		}
-		e, err := c.codec.Decode(payload)
+		e, err := c.Decode(payload)
 		if err != nil {
 			return nil, err
 		}

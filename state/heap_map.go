@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"iter"
 
 	"github.com/weirstate/weir/internal/cow"
@@ -208,17 +209,20 @@ func (h *heapMap[K, UK, UV]) again(key K, group uint16, space uint32) (*sortedMa
 // entries is the format of maps: a row for each entry, whose suffix is the
 // encoded user key.
 type entries[UK, UV any] struct {
-	key   codec.Codec[UK]
-	value codec.Codec[UV]
+	keys   codec.Codec[UK]
+	values codec.Codec[UV]
 }
 
-func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, yield func(key, value []byte) error) (err error) {
+func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, from []byte, yield func(key, value []byte) error) (err error) {
 	prefix := len(b.key)
-	m.ascend(f.key, start[UK]{}, func(e Entry[UK, UV]) bool {
-		if b.key, err = f.key.Append(b.key[:prefix], e.Key); err != nil {
+	m.ascend(f.keys, f.start(from), func(e Entry[UK, UV]) bool {
+		if b.key, err = f.keys.Append(b.key[:prefix], e.Key); err != nil {
 			return false
 		}
-		if b.value, err = f.value.Append(append(b.value[:0], storedHeader), e.Value); err != nil {
+		if bytes.Compare(b.key[prefix:], from) < 0 {
+			return true
+		}
+		if b.value, err = f.values.Append(append(b.value[:0], storedHeader), e.Value); err != nil {
 			return false
 		}
 		err = yield(b.key, b.value)
@@ -227,16 +231,41 @@ func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, yield func(key
 	return err
 }
 
+// start returns where a walk begins that passes over what is below a suffix: its user key,
+// or the first entry if it is not the encoding of one.
+func (f entries[UK, UV]) start(suffix []byte) (s start[UK]) {
+	if len(suffix) == 0 {
+		return s
+	}
+	if key, err := f.keys.Decode(suffix); err == nil {
+		s.key = &key
+	}
+	return s
+}
+
+func (f entries[UK, UV]) value(m *sortedMap[UK, UV], suffix, dst []byte) (value []byte, ok bool, err error) {
+	key, err := f.keys.Decode(suffix)
+	if err != nil {
+		return dst, false, nil // nobody can have put it there
+	}
+	v, ok := m.get(f.keys, key)
+	if !ok {
+		return dst, false, nil
+	}
+	value, err = f.values.Append(append(dst, storedHeader), v)
+	return value, err == nil, err
+}
+
 func (f entries[UK, UV]) load(m *sortedMap[UK, UV], clock *cow.Clock, suffix, value []byte) (*sortedMap[UK, UV], error) {
-	key, err := f.key.Decode(suffix)
+	key, err := f.keys.Decode(suffix)
 	if err != nil {
 		return nil, err
 	}
-	v, err := decodeStored(f.value, value)
+	v, err := decodeStored(f.values, value)
 	if err != nil {
 		return nil, err
 	}
 	m = m.mutable(clock)
-	m.put(f.key, key, v)
+	m.put(f.keys, key, v)
 	return m, nil
 }

@@ -65,9 +65,12 @@ type format[V any] interface {
 // spread is a format of values that are any number of rows.
 type spread[V any] interface {
 	format[V]
-	// rows calls yield with the rows of bytes that the value is. Their key
-	// without suffix is in the buffer.
-	rows(v V, b *rowBuffer, yield func(key, value []byte) error) error
+	// rows calls yield with the rows of bytes that the value is, but for those whose
+	// suffix is below from. Their key without suffix is in the buffer.
+	rows(v V, b *rowBuffer, from []byte, yield func(key, value []byte) error) error
+	// value adds to dst the stored value of the row with a suffix, ok false if the
+	// value has none.
+	value(v V, suffix, dst []byte) (value []byte, ok bool, err error)
 }
 
 // rowBuffer is memory that calls of Rows reuse. It belongs to one goroutine.

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 )
@@ -17,6 +18,7 @@ type StateList struct {
 
 	once   sync.Once
 	sorted []Info
+	ids    []ID // of sorted
 }
 
 // States returns the states ordered by id. They must not be modified.
@@ -31,10 +33,27 @@ func (l *StateList) States() []Info {
 			order[i] = entry{info.ID(), i}
 		}
 		slices.SortFunc(order, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
-		l.sorted = make([]Info, len(order))
+		l.sorted, l.ids = make([]Info, len(order)), make([]ID, len(order))
 		for i, e := range order {
-			l.sorted[i] = *l.declared[e.at]
+			l.sorted[i], l.ids[i] = *l.declared[e.at], e.id
 		}
 	})
 	return l.sorted
+}
+
+// SplitKey is SplitHeader for the key that a KeyView is asked for. It is ErrKeyGroup for a
+// group that is not owned, and ErrUnknownState for a state that is not in the list or that
+// is a timer service.
+func (l *StateList) SplitKey(key []byte, owned GroupRange) (group uint16, id ID, rest []byte, err error) {
+	if group, id, rest, err = SplitHeader(key); err != nil {
+		return 0, 0, nil, err
+	}
+	if !owned.Contains(group) {
+		return 0, 0, nil, fmt.Errorf("key group %d, the view has %v: %w", group, owned, ErrKeyGroup)
+	}
+	states := l.States()
+	if at, ok := slices.BinarySearch(l.ids, id); !ok || states[at].Kind == KindTimers {
+		return 0, 0, nil, fmt.Errorf("read by key of state id %#08x: %w", uint32(id), ErrUnknownState)
+	}
+	return group, id, rest, nil
 }

@@ -86,4 +86,19 @@ type FrozenTable interface {
 	// chunk of a list. The composite key and the stored value are good until yield
 	// returns.
 	Rows(slot uint32, group uint16, yield func(key, value []byte) error) error
+	// RowsFrom is Rows without the rows whose suffix is below a given one. It finds
+	// the entry of a map that comes first without a walk over those below.
+	RowsFrom(slot uint32, group uint16, suffix []byte, yield func(key, value []byte) error) error
+	// Find returns the slot of the row whose key and namespace begin rest, the part
+	// of a composite key after its header, and the suffix that follows them. Slots are
+	// all those of its key group, in the order of Ascend.
+	//
+	// Thread safety: Find and Value may be called by any number of goroutines.
+	Find(slots []uint32, rest []byte) (slot uint32, suffix []byte, ok bool, err error)
+	// Value adds to dst the stored value of the row of bytes that a row of the table
+	// has under a suffix, ok false if it has none.
+	Value(slot uint32, suffix, dst []byte) (value []byte, ok bool, err error)
+	// Reader returns the same table for one more goroutine: it shares everything but
+	// the memory that reads use.
+	Reader() FrozenTable
 }
