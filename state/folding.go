@@ -43,9 +43,8 @@ type ReducingDescriptor[V any] struct {
 // ReducingOf declares a reducing state, or returns a further handle of it. It
 // returns ErrStateMismatch if the name is declared with another kind or codec.
 func ReducingOf[K, V any](k *Keyed[K], d ReducingDescriptor[V]) (ReducingState[V], error) {
-	same := func(v V) (V, error) { return v, nil }
 	a, err := foldingOf(k, backend.KindReducing, d.Name, d.Codec, folding[V, V, V]{
-		first: same, add: d.Reduce, merge: d.Reduce, result: same,
+		first: same[V], add: d.Reduce, merge: d.Reduce, result: same[V],
 	}, d.Reduce == nil)
 	if err != nil {
 		return nil, err

@@ -140,8 +140,13 @@ func (b *Bytes) DeletePrefix(prefix []byte) error {
 
 // ascend calls yield with copies of the rows under a prefix, spoiled once it
 // returns.
-func ascend(rows *btree.BTreeG[row], prefix []byte, yield func(key, value []byte) error) (err error) {
-	rows.AscendGreaterOrEqual(row{key: prefix}, func(r row) bool {
+func ascend(rows *btree.BTreeG[row], prefix []byte, yield func(key, value []byte) error) error {
+	return ascendFrom(rows, prefix, prefix, yield)
+}
+
+// ascendFrom is ascend from a key on.
+func ascendFrom(rows *btree.BTreeG[row], prefix, from []byte, yield func(key, value []byte) error) (err error) {
+	rows.AscendGreaterOrEqual(row{key: from}, func(r row) bool {
 		if !bytes.HasPrefix(r.key, prefix) {
 			return false
 		}
@@ -259,14 +264,16 @@ func (b *Bytes) View() (snapshot.View, error) {
 	if err := b.enter(); err != nil {
 		return nil, err
 	}
-	return &bytesView{b.registry.Keyspace(), b.registry.StateList(), b.rows.Clone()}, nil
+	return &bytesView{keyspace: b.registry.Keyspace(), states: b.registry.StateList(), rows: b.rows.Clone()}, nil
 }
 
-// bytesView is a Bytes as it was.
+// bytesView is a Bytes as it was. It satisfies backend.KeyView: a B-tree that nobody writes
+// to may be read by any number of goroutines.
 type bytesView struct {
 	keyspace state.Keyspace
 	states   *backend.StateList
 	rows     *btree.BTreeG[row]
+	readers  backend.Readers
 }
 
 // Keyspace implements snapshot.View.
@@ -277,11 +284,40 @@ func (v *bytesView) States() []backend.Info { return v.states.States() }
 
 // Rows implements snapshot.View: a key group is the first two bytes of a key.
 func (v *bytesView) Rows(group uint16, yield func(key, value []byte) error) error {
+	if err := v.readers.Enter(); err != nil {
+		return err
+	}
+	defer v.readers.Leave()
 	return ascend(v.rows, backend.AppendHeader(nil, group, 0)[:2], yield)
 }
 
+// Get implements backend.KeyView.
+func (v *bytesView) Get(key, dst []byte) (value []byte, ok bool, err error) {
+	if err := v.readers.Enter(); err != nil {
+		return dst, false, err
+	}
+	defer v.readers.Leave()
+	if _, _, _, err := v.states.SplitKey(key, v.keyspace.Groups); err != nil {
+		return dst, false, err
+	}
+	found, ok := v.rows.Get(row{key: key})
+	return append(dst, found.value...), ok, nil
+}
+
+// ScanPrefix implements backend.KeyView.
+func (v *bytesView) ScanPrefix(prefix, from []byte, yield func(key, value []byte) error) error {
+	if err := v.readers.Enter(); err != nil {
+		return err
+	}
+	defer v.readers.Leave()
+	if _, _, _, err := v.states.SplitKey(prefix, v.keyspace.Groups); err != nil {
+		return err
+	}
+	return ascendFrom(v.rows, prefix, from, yield)
+}
+
 // Release implements snapshot.View.
-func (v *bytesView) Release() { v.rows = newRows() }
+func (v *bytesView) Release() { v.readers.Close(func() { v.rows = newRows() }) }
 
 // Close implements backend.Backend. Views that are open stay readable.
 func (b *Bytes) Close() error {

@@ -59,6 +59,7 @@ var promises = properties{
 	{"Snapshots are in the codecs that their states have", codecsOfSnapshots},
 	{"Errors name the state, never the data", errorTexts.run},
 	{"A view costs the same for any number of states", viewCosts},
+	{"Queries of a view from other goroutines", viewQueries},
 }
 
 // runOperations is the length of a program of the random part of Run: it begins some 50
