@@ -21,8 +21,8 @@ func TestBackendsOfTheLSMPresetConform(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, snapshot.Incremental, p.Mode)
 	open := func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return p.Open(o) }
-	statetest.Random(t, open, 1, 300)
-	statetest.RandomNative(t, open, p.Mode, 1, 300)
+	statetest.Random(t, open, 300)
+	statetest.RandomNative(t, open, p.Mode, 300)
 }
 
 func TestBackendsOfOnePresetHaveDirectoriesOfTheirOwnAndUseThemAgain(t *testing.T) {

@@ -31,7 +31,7 @@ func TestBackendsOfPresetsConform(t *testing.T) {
 		for kind, p := range map[string]*weir.Preset{"memory": memory, "fs": fs} {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				open := func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return p.Open(o) }
-				statetest.Random(t, open, 1, 500)
+				statetest.Random(t, open, 500)
 			})
 		}
 	}

@@ -49,7 +49,7 @@ func TestBackendConformsWhateverIsInFiles(t *testing.T) {
 
 func TestBackendConformsWhateverTimersAreInMemory(t *testing.T) {
 	for known := range 3 {
-		statetest.Random(t, opener(Options{tune: inFiles, knownOfGroup: known + 1}), uint64(10+known), 1000)
+		statetest.Random(t, opener(Options{tune: inFiles, knownOfGroup: known + 1}), 1000)
 	}
 }
 
@@ -74,22 +74,22 @@ func randomOptions(seed uint64) Options {
 
 func TestBackendConformsWhateverTheOptions(t *testing.T) {
 	for seed := range density.Of(t, uint64(3), 8, 500) {
-		statetest.Random(t, opener(randomOptions(seed)), seed, 500)
-		statetest.RandomNative(t, opener(randomOptions(seed)), snapshot.Incremental, seed, 300)
+		statetest.Random(t, opener(randomOptions(seed)), 500)
+		statetest.RandomNative(t, opener(randomOptions(seed)), snapshot.Incremental, 300)
 	}
 }
 
 func TestBackendConformsOnDisk(t *testing.T) {
 	statetest.Random(t, func(t testing.TB, o backend.Options) (snapshot.Backend, error) {
 		return open(t.TempDir(), Options{Options: o})
-	}, 0, 500)
+	}, 500)
 }
 
 func TestBackendExchangesSnapshotsWithTheOthers(t *testing.T) {
 	hash := func(_ testing.TB, o backend.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }
-	for seed, pair := range []struct{ from, to statetest.Opener }{
+	for _, pair := range []struct{ from, to statetest.Opener }{
 		{opener(Options{}), hash}, {hash, opener(Options{})}, {opener(Options{}), opener(Options{})},
 	} {
-		statetest.Exchange(t, pair.from, pair.to, uint64(seed))
+		statetest.Exchange(t, pair.from, pair.to)
 	}
 }

@@ -27,8 +27,8 @@ func TestBytesConforms(t *testing.T) {
 }
 
 func TestBytesExchangeSnapshotsWhateverTheirChunks(t *testing.T) {
-	statetest.Exchange(t, bytesOf(1), bytesOf(64), 1)
-	statetest.Exchange(t, bytesOf(64), bytesOf(1), 2)
+	statetest.Exchange(t, bytesOf(1), bytesOf(64))
+	statetest.Exchange(t, bytesOf(64), bytesOf(1))
 }
 
 // rowHelpers is a Bytes whose timers, scans, views and loading are those that state/backend

@@ -9,8 +9,10 @@
 //	}
 //
 // Run has a subtest for each row of the table of operations in the
-// documentation, under the row's name, and then works at random: Random
-// compares a backend, its snapshots and its restores with a plain model.
+// documentation, under the row's name, and then runs random programs: Random
+// compares a backend, its snapshots and its restores with a plain model. Package
+// rapid draws the programs, shrinks one that fails, and tells how to run it again;
+// the failure prints its calls, which fit on a screen.
 // Exchange moves a snapshot from one backend to another; Fill gives backends
 // equal content. NewBytes is the smallest backend over bytes, an example and a
 // trap for misuse of the seam.

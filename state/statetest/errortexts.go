@@ -131,14 +131,14 @@ func (p *program) fillCanaries() {
 }
 
 // requireText checks that an error names a state and no data.
-func requireText(t *testing.T, name string, err error) {
+func requireText(t testing.TB, name string, err error) {
 	t.Helper()
 	requireQuiet(t, err)
 	require.ErrorContains(t, err, `"`+name+`"`)
 }
 
 // requireQuiet checks that an error does not quote the data.
-func requireQuiet(t *testing.T, err error) {
+func requireQuiet(t testing.TB, err error) {
 	t.Helper()
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), canary)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state/backend"
@@ -13,23 +14,22 @@ import (
 // The work that Fill and Exchange do.
 const exchangeOperations = 2000
 
-// Exchange works at random on backends of one kind and restores a snapshot of
+// Exchange runs a random program on backends of one kind and restores a snapshot of
 // them into backends of another. These must hold the same, by every read and
 // by the rows of their views; lists may be cut into rows differently.
-func Exchange(t *testing.T, from, to Opener, seed uint64) {
-	w := newWorld(t, from, seed)
-	defer w.explain()
-	w.subtasks = w.open(w.h, 1+w.rng.IntN(3))
-	w.run(exchangeOperations, writeSteps)
-	for _, parallelism := range []int{len(w.subtasks), 1 + w.rng.IntN(4)} {
-		fresh := w.restore(harness{to}, w.begin(), parallelism)
-		require.Equal(t, contentOf(t, w.subtasks), contentOf(t, fresh))
-		w.compare(fresh, w.model, true)
-	}
+func Exchange(t testing.TB, from, to Opener) {
+	tryProgram(t, from, snapshot.Portable, func(w *world) {
+		w.run(exchangeOperations, writeSteps)
+		for _, parallelism := range []int{len(w.subtasks), 1 + w.rng.IntN(4)} {
+			fresh := w.restore(harness{to}, w.begin(), parallelism)
+			require.Equal(w.t, contentOf(w.t, w.subtasks), contentOf(w.t, fresh))
+			w.compare(fresh, w.model, true)
+		}
+	})
 }
 
 // contentOf is every row of a job's views, with the rows of a list joined.
-func contentOf(t *testing.T, subtasks []subtask) map[string]string {
+func contentOf(t testing.TB, subtasks []subtask) map[string]string {
 	content := make(map[string]string)
 	for _, s := range subtasks {
 		for _, r := range viewRows(t, s.backend()) {
@@ -45,7 +45,7 @@ func contentOf(t *testing.T, subtasks []subtask) map[string]string {
 }
 
 // suffixOf is what follows key and namespace.
-func suffixOf(t *testing.T, row []byte) []byte {
+func suffixOf(t testing.TB, row []byte) []byte {
 	_, row, err := codec.SplitEscaped(nil, row)
 	require.NoError(t, err)
 	_, row, err = codec.SplitEscaped(nil, row)
@@ -53,12 +53,14 @@ func suffixOf(t *testing.T, row []byte) []byte {
 	return row
 }
 
-// Fill opens a backend that owns all key groups, declares states of every kind
-// on it and works on them at random. The same seed fills any backend alike.
-func Fill(t *testing.T, open Opener, seed uint64) snapshot.Backend {
-	w := newWorld(t, open, seed)
-	defer w.explain()
-	w.subtasks = w.open(w.h, 1)
-	w.run(exchangeOperations, writeSteps)
-	return w.subtasks[0].backend()
+// Fill opens a backend, declares states of every kind on it and works on them at random.
+// The same seed fills any backend alike.
+func Fill(t testing.TB, open Opener, seed uint64) snapshot.Backend {
+	t.Helper()
+	return rapid.Custom(func(r *rapid.T) snapshot.Backend {
+		w := newWorld(t, open, dice{r})
+		w.subtasks = w.open(w.h, 1)
+		w.run(exchangeOperations, writeSteps)
+		return w.subtasks[0].backend()
+	}).Example(int(seed))
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // requireFloor checks what Floor returns for a user key.
-func requireFloor[UK comparable, UV any](t *testing.T, s state.MapState[UK, UV], key UK, want state.Entry[UK, UV], wantOK bool) {
+func requireFloor[UK comparable, UV any](t testing.TB, s state.MapState[UK, UV], key UK, want state.Entry[UK, UV], wantOK bool) {
 	t.Helper()
 	got, ok, err := s.Floor(key)
 	require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 )
 
 // requireFrom checks what From yields for a user key.
-func requireFrom[UK comparable, UV any](t *testing.T, s state.MapState[UK, UV], key UK, want []state.Entry[UK, UV]) {
+func requireFrom[UK comparable, UV any](t testing.TB, s state.MapState[UK, UV], key UK, want []state.Entry[UK, UV]) {
 	t.Helper()
 	got := collect(t, s.From(key))
 	require.Len(t, got, len(want))

@@ -22,7 +22,7 @@ type Opener func(t testing.TB, o state.Options) (snapshot.Backend, error)
 type harness struct{ opener Opener }
 
 // backend opens a backend that is closed at the end of the test.
-func (h harness) backend(t *testing.T, o state.Options) snapshot.Backend {
+func (h harness) backend(t testing.TB, o state.Options) snapshot.Backend {
 	b, err := h.opener(t, o)
 	require.NoError(t, err)
 	require.NotNil(t, b)
@@ -30,38 +30,38 @@ func (h harness) backend(t *testing.T, o state.Options) snapshot.Backend {
 	return b
 }
 
-func keyedOn[K any](t *testing.T, b backend.Backend, c codec.Codec[K]) *state.Keyed[K] {
+func keyedOn[K any](t testing.TB, b backend.Backend, c codec.Codec[K]) *state.Keyed[K] {
 	k, err := state.NewKeyed(b, c)
 	require.NoError(t, err)
 	return k
 }
 
-func valueOn[K, V any](t *testing.T, k *state.Keyed[K], name string, c codec.Codec[V]) state.ValueState[V] {
+func valueOn[K, V any](t testing.TB, k *state.Keyed[K], name string, c codec.Codec[V]) state.ValueState[V] {
 	s, err := state.ValueOf(k, state.ValueDescriptor[V]{Name: name, Codec: c})
 	require.NoError(t, err)
 	return s
 }
 
-func listOn[K, E any](t *testing.T, k *state.Keyed[K], name string, c codec.Codec[E]) state.ListState[E] {
+func listOn[K, E any](t testing.TB, k *state.Keyed[K], name string, c codec.Codec[E]) state.ListState[E] {
 	s, err := state.ListOf(k, state.ListDescriptor[E]{Name: name, Codec: c})
 	require.NoError(t, err)
 	return s
 }
 
-func mapOn[K any, UK comparable, UV any](t *testing.T, k *state.Keyed[K], name string, key codec.Codec[UK], value codec.Codec[UV]) state.MapState[UK, UV] {
+func mapOn[K any, UK comparable, UV any](t testing.TB, k *state.Keyed[K], name string, key codec.Codec[UK], value codec.Codec[UV]) state.MapState[UK, UV] {
 	s, err := state.MapOf(k, state.MapDescriptor[UK, UV]{Name: name, Key: key, Value: value})
 	require.NoError(t, err)
 	return s
 }
 
-func timersOn[K any](t *testing.T, k *state.Keyed[K]) *state.Timers[K] {
+func timersOn[K any](t testing.TB, k *state.Keyed[K]) *state.Timers[K] {
 	s, err := state.TimersOf(k, "timers")
 	require.NoError(t, err)
 	return s
 }
 
 // collect reads an iteration that must not fail.
-func collect[T any](t *testing.T, all iter.Seq2[T, error]) (got []T) {
+func collect[T any](t testing.TB, all iter.Seq2[T, error]) (got []T) {
 	t.Helper()
 	for v, err := range all {
 		if err != nil { // called often: require is slow
@@ -83,7 +83,7 @@ func lastError[T any](all iter.Seq2[T, error]) (last error) {
 // getter is what value, reducing and aggregating states have in common.
 type getter[V any] interface{ Get() (V, bool, error) }
 
-func requireValue[V any](t *testing.T, want V, s getter[V]) {
+func requireValue[V any](t testing.TB, want V, s getter[V]) {
 	t.Helper()
 	got, ok, err := s.Get()
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func requireValue[V any](t *testing.T, want V, s getter[V]) {
 	require.Equal(t, want, got)
 }
 
-func requireNothing[V any](t *testing.T, s getter[V]) {
+func requireNothing[V any](t testing.TB, s getter[V]) {
 	t.Helper()
 	got, ok, err := s.Get()
 	require.NoError(t, err)
@@ -99,7 +99,7 @@ func requireNothing[V any](t *testing.T, s getter[V]) {
 }
 
 // requireList also checks that all ways to read the list agree.
-func requireList[E any](t *testing.T, want []E, s state.ListState[E]) {
+func requireList[E any](t testing.TB, want []E, s state.ListState[E]) {
 	t.Helper()
 	got, err := s.Get()
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func requireList[E any](t *testing.T, want []E, s state.ListState[E]) {
 }
 
 // requireMap also checks that all ways to read the map agree.
-func requireMap[UK comparable, UV any](t *testing.T, want []state.Entry[UK, UV], s state.MapState[UK, UV]) {
+func requireMap[UK comparable, UV any](t testing.TB, want []state.Entry[UK, UV], s state.MapState[UK, UV]) {
 	t.Helper()
 	require.Equal(t, want, collect(t, s.All()))
 	var keys []UK
@@ -143,7 +143,7 @@ func (h harness) restored(t *testing.T, o state.Options, source snapshot.Source,
 }
 
 // start begins a snapshot, to be waited for.
-func start(t *testing.T, b snapshot.Backend, target snapshot.Target, name string) *snapshot.Running {
+func start(t testing.TB, b snapshot.Backend, target snapshot.Target, name string) *snapshot.Running {
 	t.Helper()
 	r, err := snapshot.Start(context.Background(), b, target, snapshot.Options{Name: name})
 	require.NoError(t, err)
@@ -151,7 +151,7 @@ func start(t *testing.T, b snapshot.Backend, target snapshot.Target, name string
 }
 
 // save takes a whole snapshot.
-func save(t *testing.T, b snapshot.Backend, target snapshot.Target, name string) snapshot.Handle {
+func save(t testing.TB, b snapshot.Backend, target snapshot.Target, name string) snapshot.Handle {
 	t.Helper()
 	h, err := start(t, b, target, name).Wait()
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func save(t *testing.T, b snapshot.Backend, target snapshot.Target, name string)
 }
 
 // restore loads handles into a backend on which states are declared.
-func restore(t *testing.T, b snapshot.Backend, source snapshot.Source, handles ...snapshot.Handle) {
+func restore(t testing.TB, b snapshot.Backend, source snapshot.Source, handles ...snapshot.Handle) {
 	t.Helper()
 	_, err := restoring(b, source, handles...)
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func restoring(b snapshot.Backend, source snapshot.Source, handles ...snapshot.H
 }
 
 // viewRows are the rows of a backend, in order.
-func viewRows(t *testing.T, b snapshot.Backend) (all []row) {
+func viewRows(t testing.TB, b snapshot.Backend) (all []row) {
 	t.Helper()
 	v, err := b.View()
 	require.NoError(t, err)

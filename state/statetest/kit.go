@@ -71,9 +71,7 @@ const runOperations = 3000
 // 1, 3 in campaigns, 500 in dense tests.
 func Run(t *testing.T, open Opener) {
 	slices.Concat(rows, promises).run(t, harness{open})
-	for seed := range density.Of(t, uint64(1), 3, 500) {
-		t.Run(fmt.Sprintf("random operations, seed %d", seed), func(t *testing.T) {
-			Random(t, open, seed, runOperations)
-		})
+	for n := range density.Of(t, 1, 3, 500) {
+		t.Run(fmt.Sprintf("random program %d", n), func(t *testing.T) { Random(t, open, runOperations) })
 	}
 }

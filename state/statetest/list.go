@@ -197,7 +197,7 @@ func listPastLimit(t *testing.T, h harness) {
 }
 
 // requireSizeError checks an error that says by how much a limit was exceeded.
-func requireSizeError(t *testing.T, err, of error, size, limit int64) {
+func requireSizeError(t testing.TB, err, of error, size, limit int64) {
 	t.Helper()
 	require.ErrorIs(t, err, of)
 	var e *state.SizeError

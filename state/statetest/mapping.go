@@ -96,7 +96,7 @@ func (p *program) requireNoMap() {
 	require.True(p.t, p.backend.Empty())
 }
 
-func requireEntry(t *testing.T, p *program, key, want string, wantOK bool) {
+func requireEntry(t testing.TB, p *program, key, want string, wantOK bool) {
 	t.Helper()
 	got, ok, err := p.entries.Get(key)
 	require.NoError(t, err)
@@ -157,7 +157,7 @@ func mapOrder(t *testing.T, h harness) {
 
 // ordered puts keys into a map and returns them in the order of its iteration,
 // which a snapshot must keep.
-func ordered[UK comparable](t *testing.T, h harness, c codec.Codec[UK], keys []UK) []UK {
+func ordered[UK comparable](t testing.TB, h harness, c codec.Codec[UK], keys []UK) []UK {
 	open := func() (*program, state.MapState[UK, string]) {
 		p := h.program(t, state.Options{})
 		m := mapOn(t, p.keyed, "ordered", c, text)

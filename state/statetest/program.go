@@ -15,7 +15,7 @@ import (
 // program is a task's view of a backend: keyed by strings, with a state of
 // every kind declared on it.
 type program struct {
-	t       *testing.T
+	t       testing.TB
 	backend snapshot.Backend
 	keyed   *state.Keyed[string]
 	value   state.ValueState[string]
@@ -26,13 +26,13 @@ type program struct {
 	timers  *state.Timers[string]
 }
 
-func (h harness) program(t *testing.T, o state.Options) *program {
+func (h harness) program(t testing.TB, o state.Options) *program {
 	return programOn(t, h.backend(t, o))
 }
 
 // programOn declares the states of a program on a backend. Doing so again gives
 // further handles.
-func programOn(t *testing.T, b snapshot.Backend) *program {
+func programOn(t testing.TB, b snapshot.Backend) *program {
 	k := keyedOn(t, b, text)
 	p := &program{t: t, backend: b, keyed: k}
 	p.value = valueOn(t, k, "value", text)
@@ -52,7 +52,7 @@ var text = codec.String[string]()
 
 // again is a program of the same options that was restored from a snapshot of
 // another.
-func (h harness) again(t *testing.T, p *program) *program {
+func (h harness) again(t testing.TB, p *program) *program {
 	t.Helper()
 	s := newStore()
 	handle := save(t, p.backend, s, "state")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -16,19 +15,18 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// Random works at random on a job of a few subtasks of a backend, and compares
-// it with a model: every answer, the content of every snapshot after a restore
-// at the same or another parallelism, and now and then everything. Snapshots
-// overlap each other and the work; some are canceled; the job restarts from
-// some. All is drawn from the seed: a failure prints it with the last steps,
-// and it fails again at the same one.
-func Random(t *testing.T, open Opener, seed uint64, operations int) {
-	w := newWorld(t, open, seed)
-	defer w.explain()
-	w.subtasks = w.open(w.h, 1+w.rng.IntN(3))
-	w.run(operations, slices.Concat(snapshotSteps, writeSteps))
-	w.compare(w.subtasks, w.model, false)
-	w.abandon()
+// Random runs a random program of about so many operations on a job of a few subtasks
+// of a backend, and compares the job with a model: every answer, the content of every
+// snapshot after a restore at the same or another parallelism, and now and then
+// everything. Snapshots overlap each other and the work; some are canceled; the job
+// restarts from some. Package rapid draws the program and shrinks one that fails: the
+// failure prints the calls that are left.
+func Random(t testing.TB, open Opener, operations int) {
+	tryProgram(t, open, snapshot.Portable, func(w *world) {
+		w.run(operations, slices.Concat(writeSteps, snapshotSteps))
+		w.compare(w.subtasks, w.model, false)
+		w.abandon()
+	})
 }
 
 // World sizes: small enough that places are met again and that maps pass 64
@@ -40,16 +38,14 @@ const (
 	worldUserKeys   = 160
 	worldTime       = 50
 	worldPending    = 4
-	lastSteps       = 40 // are printed
 )
 
 // world is a job, its model, and what is drawn next.
 type world struct {
-	t    *testing.T
+	t    testing.TB // of the program; see drawn
 	h    harness
-	seed uint64
-	rng  *rand.Rand
-	done []string // every step, for explain
+	rng  dice
+	done []string // every call, for explain
 
 	maxParallelism int
 	ownGroups      bool // the caller computes key groups
@@ -66,13 +62,11 @@ type world struct {
 // subtask is one backend with two programs on it.
 type subtask [2]*program
 
-func newWorld(t *testing.T, open Opener, seed uint64) *world {
-	w := &world{
-		t: t, h: harness{open}, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)),
-		model: newModel(), store: newStore(),
-	}
+func newWorld(t testing.TB, open Opener, rng dice) *world {
+	w := &world{t: t, h: harness{open}, rng: rng, model: newModel(), store: newStore()}
 	w.maxParallelism = 4 + w.rng.IntN(28)
 	w.ownGroups = w.rng.IntN(2) == 0
+	w.subtasks = w.open(w.h, 1+w.rng.IntN(3))
 	return w
 }
 
@@ -82,13 +76,14 @@ type step struct {
 	do     func(*world)
 }
 
+// run draws about so many steps.
 func (w *world) run(operations int, steps []step) {
 	w.t.Helper()
 	total := 0
 	for _, s := range steps {
 		total += s.weight
 	}
-	for range operations {
+	w.rng.repeat(operations, func() {
 		drawn := w.rng.IntN(total)
 		for _, s := range steps {
 			if drawn -= s.weight; drawn < 0 {
@@ -96,7 +91,7 @@ func (w *world) run(operations int, steps []step) {
 				break
 			}
 		}
-	}
+	})
 }
 
 // note remembers what is being done, in case it fails.
@@ -104,11 +99,10 @@ func (w *world) note(format string, args ...any) {
 	w.done = append(w.done, fmt.Sprintf(format, args...))
 }
 
+// explain logs the calls of a program that failed.
 func (w *world) explain() {
-	if w.t.Failed() {
-		first := max(0, len(w.done)-lastSteps)
-		w.t.Logf("seed %d failed at step %d:\n\t%s", w.seed, len(w.done), strings.Join(w.done[first:], "\n\t"))
-	}
+	w.t.Logf("a program of %d calls fails at the last one, with %d subtasks and max parallelism %d:\n\t%s",
+		len(w.done), len(w.subtasks), w.maxParallelism, strings.Join(w.done, "\n\t"))
 }
 
 // open opens a job of backends.
@@ -200,8 +194,9 @@ func (w *world) text() string {
 		return refusedText
 	}
 	b := make([]byte, size)
+	first := w.rng.IntN(26)
 	for i := range b {
-		b[i] = byte('a' + w.rng.IntN(26))
+		b[i] = byte('a' + (first+i)%26)
 	}
 	return string(b)
 }
@@ -347,6 +342,16 @@ func (w *world) stepRestart() {
 	w.subtasks, w.model = fresh, p.want.clone()
 }
 
+// giveUp ends what a program that failed has left running.
+func (w *world) giveUp() {
+	for _, p := range w.pending {
+		for _, running := range p.running {
+			running.Cancel()
+			_, _ = running.Wait()
+		}
+	}
+}
+
 // abandon cancels all snapshots.
 func (w *world) abandon() {
 	for _, p := range w.pending {
@@ -355,7 +360,7 @@ func (w *world) abandon() {
 	w.pending = nil
 }
 
-func closeAll(t *testing.T, subtasks []subtask) {
+func closeAll(t testing.TB, subtasks []subtask) {
 	for _, s := range subtasks {
 		require.NoError(t, s.backend().Close())
 	}

@@ -10,14 +10,13 @@ import (
 
 // RandomNative is Random for a backend with a native form: all snapshots are in it.
 // Incremental ones share files with any that was restored from before.
-func RandomNative(t *testing.T, open Opener, mode snapshot.Mode, seed uint64, operations int) {
-	w := newWorld(t, open, seed)
-	defer w.explain()
-	w.mode, w.confirmed = mode, make(map[snapshot.Identity]snapshot.FileRef)
-	w.subtasks = w.open(w.h, 1+w.rng.IntN(3))
-	w.run(operations, slices.Concat(snapshotSteps, writeSteps))
-	w.compare(w.subtasks, w.model, false)
-	w.abandon()
+func RandomNative(t testing.TB, open Opener, mode snapshot.Mode, operations int) {
+	tryProgram(t, open, mode, func(w *world) {
+		w.confirmed = make(map[snapshot.Identity]snapshot.FileRef)
+		w.run(operations, slices.Concat(writeSteps, snapshotSteps))
+		w.compare(w.subtasks, w.model, false)
+		w.abandon()
+	})
 }
 
 // sharingGate is a gate that shares files.

@@ -171,7 +171,7 @@ func viewRowsAscend(t *testing.T, h harness) {
 }
 
 // waitFor waits for snapshots that must go well.
-func waitFor(t *testing.T, running ...*snapshot.Running) (handles []snapshot.Handle) {
+func waitFor(t testing.TB, running ...*snapshot.Running) (handles []snapshot.Handle) {
 	t.Helper()
 	for _, r := range running {
 		handle, err := r.Wait()
