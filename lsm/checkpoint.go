@@ -12,6 +12,7 @@ import (
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/run"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Checkpoint makes a store of its own, in a directory that is empty or missing,
@@ -128,7 +129,7 @@ type restoring struct {
 
 func (r *restoring) plan(ctx context.Context, parts []Part) error {
 	r.edit = manifest.Edit{
-		First: true, Identity: newIdentity(), Split: r.o.Split.Name, PartitionBytes: r.o.PartitionBytes,
+		First: true, Identity: vfs.NewIdentity(), Split: r.o.Split.Name, PartitionBytes: r.o.PartitionBytes,
 		NextFile: 1, NextRun: 1,
 	}
 	for i, part := range parts {

@@ -12,6 +12,7 @@ import (
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
 )
 
 // DB is a store in a directory. It wires the rooms below it together; a concern with
@@ -25,7 +26,7 @@ import (
 type DB struct {
 	o          Options
 	ownsBudget bool
-	identity   [16]byte
+	identity   vfs.Identity
 	dir        *directory.Directory // checked before a file is made or removed, and before an edit
 	tables     *version.TableStore
 	compaction compaction.Config

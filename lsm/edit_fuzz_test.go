@@ -11,6 +11,7 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/run"
+	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -27,7 +28,7 @@ func allocatedIn(f func()) uint64 {
 // sampleEdits are edits with everything that one may have.
 func sampleEdits() []*manifest.Edit {
 	meta := version.FileMeta{
-		Number: 7, Run: 3, Identity: [16]byte{1, 2, 3}, Size: 4000, Entries: 17, Tombstones: 2,
+		Number: 7, Run: 3, Identity: vfs.Identity{1, 2, 3}, Size: 4000, Entries: 17, Tombstones: 2,
 		Bounds: run.Range{From: []byte("a"), To: []byte("b")},
 	}
 	clipped := meta
@@ -35,7 +36,7 @@ func sampleEdits() []*manifest.Edit {
 	clipped.Bounds.To = nil
 	return []*manifest.Edit{
 		{},
-		{First: true, Identity: [16]byte{9}, Split: "whole", PartitionBytes: 2, NextFile: 1, NextRun: 1},
+		{First: true, Identity: vfs.Identity{9}, Split: "whole", PartitionBytes: 2, NextFile: 1, NextRun: 1},
 		{Flushed: 1 << 40, NextFile: manifest.MaxFileNumber, NextRun: 129, FirstLog: 128,
 			Removed: []manifest.Location{{Level: 0, Number: 1}, {Level: 6, Number: manifest.MaxFileNumber}}, Added: []manifest.LevelTable{{Level: 0, Meta: meta}, {Level: 6, Meta: clipped}}},
 	}

@@ -45,11 +45,11 @@ var goldenEdits = map[string]struct {
 }{
 	"v1-first.edit": {
 		manifest.Edit{
-			First: true, Identity: [16]byte([]byte(goldenIdentity)), Split: "colon", PartitionBytes: 2,
+			First: true, Identity: vfs.Identity([]byte(goldenIdentity)), Split: "colon", PartitionBytes: 2,
 			Flushed: 300, NextFile: 1_000_001, NextRun: 301, FirstLog: 999_999,
 			Added: []manifest.LevelTable{
 				{Level: 0, Meta: version.FileMeta{
-					Number: 7, Run: 300, Identity: [16]byte([]byte(otherIdentity)), Size: 70_000, Entries: 500, Tombstones: 3,
+					Number: 7, Run: 300, Identity: vfs.Identity([]byte(otherIdentity)), Size: 70_000, Entries: 500, Tombstones: 3,
 					Bounds: run.Range{From: []byte("aa:1"), To: []byte("zz:\x00")}, Clip: run.Range{From: []byte{}},
 				}},
 				{Level: 6, Meta: version.FileMeta{
@@ -72,7 +72,7 @@ var goldenEdits = map[string]struct {
 			Flushed: 301, NextFile: 1_000_004, NextRun: 303, FirstLog: 1_000_004,
 			Removed: []manifest.Location{{Level: 0, Number: 7}, {Level: 6, Number: 1_000_000}},
 			Added: []manifest.LevelTable{{Level: 1, Meta: version.FileMeta{
-				Number: 7, Run: 300, Identity: [16]byte([]byte(otherIdentity)), Size: 70_000, Entries: 500, Tombstones: 3,
+				Number: 7, Run: 300, Identity: vfs.Identity([]byte(otherIdentity)), Size: 70_000, Entries: 500, Tombstones: 3,
 				Bounds: run.Range{From: []byte{}}, Clip: run.Range{From: []byte{}},
 			}}},
 		},
@@ -253,7 +253,7 @@ func TestFlippedEditsAreRefusedOrWrittenSo(t *testing.T) {
 
 // goldenFile is a table as a log has it.
 var goldenFile = version.FileMeta{
-	Number: 200, Run: 3, Identity: [16]byte([]byte(goldenIdentity)), Size: 900_000, Entries: 1, Tombstones: 0,
+	Number: 200, Run: 3, Identity: vfs.Identity([]byte(goldenIdentity)), Size: 900_000, Entries: 1, Tombstones: 0,
 	Bounds: run.Range{From: []byte("aa:1"), To: []byte("aa:1\x00")}, Clip: run.Range{From: []byte{}},
 }
 
@@ -272,7 +272,7 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 	})
 	require.NoError(t, err)
 	golden(t, "v1-log.record", goldenHead(goldenIdentity, 2))
-	golden(t, "v1-log.record", firstRecord([16]byte([]byte(goldenIdentity)), 2))
+	golden(t, "v1-log.record", firstRecord(vfs.Identity([]byte(goldenIdentity)), 2))
 	require.Equal(t, goldenHead(string(db.identity[:]), db.logs.number), records[0])
 	records = records[1:]
 	require.Len(t, records, len(goldenRecords))

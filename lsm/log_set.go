@@ -7,6 +7,7 @@ import (
 	"github.com/weirstate/weir/lsm/internal/directory"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/run"
+	"github.com/weirstate/weir/vfs"
 	"github.com/weirstate/weir/wal"
 )
 
@@ -35,8 +36,8 @@ const maxLogRecord = 1 << 30
 // Thread safety: the lock of the store, but for create and remove.
 type logSet struct {
 	dir    *directory.Directory
-	store  [16]byte    // identity of the store
-	report func(error) // takes errors that harm nobody
+	store  vfs.Identity // identity of the store
+	report func(error)  // takes errors that harm nobody
 
 	w      *wal.Writer // nil without a log
 	number uint64      // 0 between a log that could not be written and the next
@@ -78,7 +79,7 @@ func (l *logSet) create(number uint64) (*wal.Writer, error) {
 }
 
 // firstRecord is the first record of a log.
-func firstRecord(store [16]byte, number uint64) []byte {
+func firstRecord(store vfs.Identity, number uint64) []byte {
 	return binary.AppendUvarint(append([]byte{recordLog}, store[:]...), number)
 }
 

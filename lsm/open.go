@@ -2,7 +2,6 @@ package lsm
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"github.com/weirstate/weir/lsm/internal/gaps"
 	"github.com/weirstate/weir/lsm/internal/manifest"
 	"github.com/weirstate/weir/lsm/internal/version"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Open opens the store in a directory, or makes one if the directory is empty or
@@ -127,13 +127,7 @@ func (db *DB) readCatalog(ctx context.Context, names []string) (*manifest.Catalo
 	if err := directory.CheckEmpty(db.dir.Path, names); err != nil {
 		return nil, err
 	}
-	return &manifest.Catalog{Edit: manifest.Edit{First: true, Identity: newIdentity(), NextFile: 1, NextRun: 1, FirstLog: 1}}, nil
-}
-
-// newIdentity is by which a store is told from others.
-func newIdentity() (id [16]byte) {
-	_, _ = rand.Read(id[:]) // it never fails
-	return id
+	return &manifest.Catalog{Edit: manifest.Edit{First: true, Identity: vfs.NewIdentity(), NextFile: 1, NextRun: 1, FirstLog: 1}}, nil
 }
 
 // openTree opens all tables.

@@ -18,8 +18,8 @@ import (
 // have written is ErrCorrupt; what the tree does not have goes to a target.
 type replayer struct {
 	o        *Options
-	identity [16]byte // of the store
-	flushed  uint64   // runs up to this one are in the tree
+	identity vfs.Identity // of the store
+	flushed  uint64       // runs up to this one are in the tree
 	to       replayTarget
 
 	log    uint64 // that is being read

@@ -22,8 +22,8 @@ type Tables struct {
 
 // TableFile is the file of a table. It never changes.
 type TableFile struct {
-	Number   uint64   // in its store
-	Identity [16]byte // stands in the file, and in no other
+	Number   uint64       // in its store
+	Identity vfs.Identity // stands in the file, and in no other
 	Bytes    int64
 	From, To []byte // all keys that count are within, To excluded; nil is the end
 }

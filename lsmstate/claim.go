@@ -2,7 +2,6 @@ package lsmstate
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -202,10 +201,7 @@ func claimOfCopies(fsys vfs.FS) claim {
 }
 
 // parseCopy reads the name of a copy.
-func parseCopy(name string) (id snapshot.Identity, ok bool) {
-	b, err := hex.DecodeString(name)
-	if err != nil || len(b) != len(id) {
-		return id, false
-	}
-	return snapshot.Identity(b), true
+func parseCopy(name string) (snapshot.Identity, bool) {
+	id, err := vfs.ParseIdentity(name)
+	return id, err == nil
 }

@@ -2,7 +2,6 @@ package lsmstate
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -66,7 +65,7 @@ func openLocalCopies(fsys vfs.FS, dir string) (*LocalCopies, error) {
 func (c *LocalCopies) Close() error { return c.lock.Close() }
 
 func (c *LocalCopies) path(id snapshot.Identity) string {
-	return filepath.Join(c.dir, hex.EncodeToString(id[:]))
+	return filepath.Join(c.dir, id.String())
 }
 
 // opened counts backends, closed ones with -1.
@@ -96,7 +95,7 @@ func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables, hasFile func
 		if ctx.Err() != nil {
 			return
 		}
-		id := snapshot.Identity(t.Identity)
+		id := t.Identity
 		if !hasFile(id) {
 			continue
 		}

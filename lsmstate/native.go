@@ -3,13 +3,13 @@ package lsmstate
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
+	"github.com/weirstate/weir/vfs"
 )
 
 // form is the native one: tables as they are, and a description of them.
@@ -34,7 +34,7 @@ const (
 func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, wrote func(int64)) ([]snapshot.FileRef, error) {
 	w := &nativeWriter{view: v, target: t, name: name, wrote: wrote, places: make(map[snapshot.Identity]int)}
 	w.description.appends = v.appends
-	_, _ = rand.Read(w.description.identity[:]) // it never fails
+	w.description.identity = vfs.NewIdentity()
 	if v.tree != nil {
 		tables, err := v.view.Tables(ctx)
 		if err != nil {
@@ -78,7 +78,7 @@ func (w *nativeWriter) writeTables(ctx context.Context) error {
 	}
 	return concurrently(ctx, len(pending), func(ctx context.Context, i int) error {
 		t := pending[i]
-		return w.upload(ctx, t, &w.files[w.places[snapshot.Identity(t.Identity)]-1])
+		return w.upload(ctx, t, &w.files[w.places[t.Identity]-1])
 	})
 }
 
@@ -89,7 +89,7 @@ func (w *nativeWriter) placeFiles(tables []lsm.TableFile) (pending []lsm.TableFi
 	sharing, _ := w.target.(snapshot.Sharing)
 	packing := newPacking(tables)
 	for _, t := range tables {
-		id := snapshot.Identity(t.Identity)
+		id := t.Identity
 		if w.places[id] > 0 {
 			continue
 		}
@@ -117,7 +117,7 @@ func (w *nativeWriter) placeFiles(tables []lsm.TableFile) (pending []lsm.TableFi
 // file.
 func (w *nativeWriter) describeTables(ctx context.Context, tables []lsm.TableFile) error {
 	for _, t := range tables {
-		place := tablePlace{number: t.Number, file: w.places[snapshot.Identity(t.Identity)]}
+		place := tablePlace{number: t.Number, file: w.places[t.Identity]}
 		if place.file > 0 {
 			w.extend(&w.files[place.file-1], t)
 		} else {

@@ -1,6 +1,9 @@
 package snapshot
 
-import "github.com/weirstate/weir/state/backend"
+import (
+	"github.com/weirstate/weir/state/backend"
+	"github.com/weirstate/weir/vfs"
+)
 
 // Handle says what one backend instance wrote for a snapshot: all that a
 // restore needs besides the files.
@@ -46,4 +49,4 @@ type FileRef struct {
 }
 
 // Identity tells files apart.
-type Identity [16]byte
+type Identity = vfs.Identity

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/state/backend"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Options says how a snapshot is written.
@@ -148,7 +149,7 @@ func writeTo(ctx context.Context, v View, t Target, o Options, progress func(Pro
 			err = errors.Join(err, file.Abort())
 		}
 	}()
-	w, err := newWriter(file, newIdentity(), o.Compression)
+	w, err := newWriter(file, vfs.NewIdentity(), o.Compression)
 	if err != nil {
 		return h, err
 	}

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -33,12 +32,6 @@ const yieldBytes = 64 << 10
 
 // rowCost is what a row counts for above the bytes of key and value.
 const rowCost = 64
-
-// newIdentity returns 16 random bytes.
-func newIdentity() (id Identity) {
-	rand.Read(id[:]) // never fails: see its documentation
-	return id
-}
 
 // writer writes one file of the portable format. It belongs to one goroutine.
 type writer struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/weirstate/weir/run"
+	"github.com/weirstate/weir/vfs"
 )
 
 // What is in this file writes tables as docs/format-sstable.md says, apart from
@@ -31,7 +32,7 @@ func bound(b []byte) []byte {
 
 // building is a file that grows.
 type building struct {
-	id       [16]byte
+	id       vfs.Identity
 	compress bool
 	file     []byte
 }
@@ -213,7 +214,7 @@ func builtProperties(split string, probes int, i Info) []byte {
 
 // built writes a whole file. groups are the entries of each data block; values
 // above largeBytes are chunks.
-func built(id [16]byte, compress bool, groups [][]run.Entry, ranges run.Ranges, split run.Split, info Info, filterBits, largeBytes int) []byte {
+func built(id vfs.Identity, compress bool, groups [][]run.Entry, ranges run.Ranges, split run.Split, info Info, filterBits, largeBytes int) []byte {
 	b := building{id: id, compress: compress}
 	b.header(1)
 	var hashes []uint64

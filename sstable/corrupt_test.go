@@ -11,6 +11,7 @@ import (
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/slab"
 	"github.com/weirstate/weir/run"
+	"github.com/weirstate/weir/vfs"
 )
 
 // damagedModel has few bytes in every kind of block, and a value of two chunks
@@ -172,7 +173,7 @@ func TestBlockAtAnotherPlaceIsFound(t *testing.T) {
 	copy(moved[to:to+size], data[from:])
 	require.False(t, requireHonest(t, &m, moved, ReaderOptions{}))
 
-	o.Identity = [16]byte{1}
+	o.Identity = vfs.Identity{1}
 	other, _ := written(t, m, o)
 	mixed := slices.Clone(data)
 	copy(mixed[from:from+size], other[from:])
@@ -187,7 +188,7 @@ func TestAnotherFileIsNotOpened(t *testing.T) {
 		o    ReaderOptions
 		want error
 	}{
-		"identity": {data, ReaderOptions{Split: colon, Identity: [16]byte{9}}, ErrCorrupt},
+		"identity": {data, ReaderOptions{Split: colon, Identity: vfs.Identity{9}}, ErrCorrupt},
 		"size":     {data, ReaderOptions{Split: colon, Size: info.Size + 1}, ErrCorrupt},
 		"split":    {data, ReaderOptions{Split: firstTwo}, ErrSplit},
 		"version":  {ofVersion(data, 2), ReaderOptions{Split: colon}, ErrVersion},

@@ -8,6 +8,8 @@ import (
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // Compression is how blocks and chunks are stored. The numbers are part of the
@@ -49,7 +51,7 @@ type zstdCodec struct {
 
 // packer makes blocks of raw bytes. It belongs to one goroutine.
 type packer struct {
-	id          identity
+	id          vfs.Identity
 	compression Compression
 	buffer      []byte
 }
@@ -89,9 +91,9 @@ func (p *packer) compress(raw []byte) ([]byte, error) {
 }
 
 // seal appends the trailer of a block.
-func seal(stored []byte, form Compression, rawBytes int, id identity, offset int64) []byte {
+func seal(stored []byte, form Compression, rawBytes int, id vfs.Identity, offset int64) []byte {
 	stored = binary.BigEndian.AppendUint64(stored, uint64(form)<<56|uint64(rawBytes))
-	return binary.BigEndian.AppendUint64(stored, id.checksum(stored, offset))
+	return binary.BigEndian.AppendUint64(stored, checksum(&id, stored, offset))
 }
 
 // envelope is a block whose checksum was right.
@@ -103,9 +105,9 @@ type envelope struct {
 
 // unseal checks a block that stands at an offset. What it accepts needs no more
 // memory than maxPackedBytes or what is stored.
-func unseal(b []byte, id *identity, offset int64) (e envelope, err error) {
+func unseal(b []byte, id *vfs.Identity, offset int64) (e envelope, err error) {
 	end := len(b) - trailerBytes
-	if end < 0 || binary.BigEndian.Uint64(b[end+8:]) != id.checksum(b[:end+8], offset) {
+	if end < 0 || binary.BigEndian.Uint64(b[end+8:]) != checksum(id, b[:end+8], offset) {
 		return e, corrupt(offset, "checksum of a block")
 	}
 	word := binary.BigEndian.Uint64(b[end:])

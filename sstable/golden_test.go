@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden fixtures anew")
 
-var fixtureIdentity = [16]byte{'f', 'i', 'x', 't', 'u', 'r', 'e', 0, 1, 2, 3, 4, 5, 6, 7, 8}
+var fixtureIdentity = vfs.Identity{'f', 'i', 'x', 't', 'u', 'r', 'e', 0, 1, 2, 3, 4, 5, 6, 7, 8}
 
 // fixtureModel has entries of all kinds, values of all forms, tombstones beside
 // the entry of their key, and ranges.
@@ -82,7 +82,7 @@ var fixtures = map[string]fixture{
 func written(t testing.TB, m model, o WriterOptions) ([]byte, Info) {
 	t.Helper()
 	_, f := newFile(t)
-	if o.Identity == (identity{}) {
+	if o.Identity == (vfs.Identity{}) {
 		o.Identity = fixtureIdentity
 	}
 	info := m.write(t, f, o)

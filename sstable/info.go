@@ -5,12 +5,13 @@ import (
 	"encoding/binary"
 
 	"github.com/weirstate/weir/run"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Info is what a file says of itself.
 type Info struct {
-	Identity [16]byte // no two files have the same
-	Size     int64    // of the file, in bytes
+	Identity vfs.Identity // no two files have the same
+	Size     int64        // of the file, in bytes
 
 	Entries    int64 // sets, deletes and appends
 	Deletes    int64 // of Entries

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // The file, version 1. docs/format-sstable.md draws it.
@@ -25,19 +27,16 @@ const (
 	trailerBytes = 16
 )
 
-// identity is what the checksums of a file are bound to.
-type identity [16]byte
-
 // checksum is that of bytes which begin at an offset of the file: the same bytes
 // elsewhere, or in another file, do not match.
-func (id *identity) checksum(b []byte, offset int64) uint64 {
+func checksum(id *vfs.Identity, b []byte, offset int64) uint64 {
 	var place [24]byte
 	copy(place[:], id[:])
 	binary.BigEndian.PutUint64(place[16:], uint64(offset))
 	return xxhash.Sum64(b) ^ xxhash.Sum64(place[:])
 }
 
-func appendHeader(b []byte, id identity) []byte {
+func appendHeader(b []byte, id vfs.Identity) []byte {
 	b = append(b, headerMagic...)
 	b = binary.BigEndian.AppendUint16(b, formatVersion)
 	b = append(b, make([]byte, 6)...)
@@ -46,7 +45,7 @@ func appendHeader(b []byte, id identity) []byte {
 }
 
 // parseHeader reads what every version begins with, and the rest if it is ours.
-func parseHeader(b []byte) (id identity, err error) {
+func parseHeader(b []byte) (id vfs.Identity, err error) {
 	switch {
 	case string(b[:8]) != headerMagic:
 		return id, corrupt(0, "no magic")
@@ -69,21 +68,21 @@ type sections struct{ filter, index, ranges, properties int64 }
 
 func (s sections) total() int64 { return s.filter + s.index + s.ranges + s.properties }
 
-func (s sections) appendFooter(b []byte, id identity, offset int64) []byte {
+func (s sections) appendFooter(b []byte, id vfs.Identity, offset int64) []byte {
 	from := len(b)
 	for _, size := range []int64{s.filter, s.index, s.ranges, s.properties} {
 		b = binary.BigEndian.AppendUint64(b, uint64(size))
 	}
-	b = binary.BigEndian.AppendUint64(b, id.checksum(b[from:], offset))
+	b = binary.BigEndian.AppendUint64(b, checksum(&id, b[from:], offset))
 	return append(b, footerMagic...)
 }
 
 // parseFooter reads the footer that stands at an offset.
-func parseFooter(b []byte, id identity, offset int64) (s sections, err error) {
+func parseFooter(b []byte, id vfs.Identity, offset int64) (s sections, err error) {
 	switch {
 	case string(b[40:]) != footerMagic:
 		return s, corrupt(offset, "no magic")
-	case binary.BigEndian.Uint64(b[32:]) != id.checksum(b[:32], offset):
+	case binary.BigEndian.Uint64(b[32:]) != checksum(&id, b[:32], offset):
 		return s, corrupt(offset, "checksum of the footer")
 	}
 	left := offset - headerBytes

@@ -33,7 +33,7 @@ type ReaderOptions struct {
 
 	// Identity and Size, in bytes, are compared with the file's if they are not
 	// zero.
-	Identity [16]byte
+	Identity vfs.Identity
 	Size     int64
 
 	// Clip bounds what there is of the file: entries and tombstones whose keys
@@ -49,7 +49,7 @@ type ReaderOptions struct {
 // Close.
 type Table struct {
 	file    vfs.File // nil while the table is not open, with what index, filter and slots say
-	id      identity
+	id      vfs.Identity
 	info    Info
 	split   run.Split
 	clip    run.Range
@@ -104,7 +104,7 @@ func Open(f vfs.File, o ReaderOptions) (*Table, error) {
 	return t, nil
 }
 
-func (t *Table) open(id identity, sizeBytes int64) error {
+func (t *Table) open(id vfs.Identity, sizeBytes int64) error {
 	size, err := t.file.Size()
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (t *Table) open(id identity, sizeBytes int64) error {
 	if t.id, err = parseHeader(header); err != nil {
 		return err
 	}
-	if id != (identity{}) && id != t.id {
+	if id != (vfs.Identity{}) && id != t.id {
 		return corrupt(0, "identity of another file")
 	}
 	at := size - footerBytes

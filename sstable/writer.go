@@ -3,7 +3,6 @@ package sstable
 import (
 	"bytes"
 	"cmp"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -44,7 +43,7 @@ type WriterOptions struct {
 	Split run.Split
 
 	// Identity of the file. Default: random, as it must be for all but tests.
-	Identity [16]byte
+	Identity vfs.Identity
 }
 
 // DefaultBlockBytes is the default of WriterOptions.BlockBytes.
@@ -73,8 +72,8 @@ func (o WriterOptions) withDefaults() WriterOptions {
 	if o.Budget == nil {
 		o.Budget = NewBudget(0)
 	}
-	if o.Identity == [16]byte{} {
-		_, _ = rand.Read(o.Identity[:]) // never fails
+	if o.Identity == (vfs.Identity{}) {
+		o.Identity = vfs.NewIdentity()
 	}
 	return o
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/weirstate/weir/vfs"
 )
 
 // docs/format-wal.md describes what is in this file. Integers are big-endian.
@@ -35,10 +37,10 @@ const (
 )
 
 // Identity is a random number by which a log is told from every other.
-type Identity [16]byte
+type Identity = vfs.Identity
 
-// tag is what every frame of a log starts with.
-func (id Identity) tag() []byte { return id[:tagBytes] }
+// tag returns the bytes that every frame of a log starts with.
+func tag(id *Identity) []byte { return id[:tagBytes] }
 
 func appendHeader(dst []byte, id Identity) []byte {
 	from := len(dst)

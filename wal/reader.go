@@ -115,7 +115,7 @@ func (r *reader) read() error {
 		case f.kind == kindEnd:
 			err = r.end(at)
 		default:
-			return r.damaged(at, id.tag())
+			return r.damaged(at, tag(&id))
 		}
 		if err != nil {
 			return err
@@ -128,7 +128,7 @@ func (r *reader) read() error {
 // or it is not as it was written.
 func (r *reader) frame(at int64) (frame, []byte, error) {
 	b, err := r.bytes(at, frameBytes)
-	if err != nil || len(b) < frameBytes || !bytes.Equal(b[:tagBytes], r.outcome.Identity.tag()) {
+	if err != nil || len(b) < frameBytes || !bytes.Equal(b[:tagBytes], tag(&r.outcome.Identity)) {
 		return frame{}, nil, err
 	}
 	f, ok := parseFrame(b, at)

@@ -77,7 +77,7 @@ func (w *Writer) mark() {
 	w.start, w.marked = at+frameBytes, frameBytes
 	w.writing = true
 	w.mu.Unlock()
-	err := writeAll(w.file, emptyFrame(w.identity.tag(), at, kindMark))
+	err := writeAll(w.file, emptyFrame(tag(&w.identity), at, kindMark))
 	w.mu.Lock()
 	w.writing = false
 	w.settle(err, at+frameBytes)

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"cmp"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -59,10 +58,7 @@ type Writer struct {
 // name exists. Nothing is synced: the caller syncs the directory before it
 // relies on the log, SyncTo syncs the content.
 func Create(fsys vfs.FS, name string, o Options) (*Writer, error) {
-	var id Identity
-	if _, err := rand.Read(id[:]); err != nil {
-		return nil, fmt.Errorf("identity of a log: %w", err)
-	}
+	id := vfs.NewIdentity()
 	id[0] = id[0]&0x7f | 0x11 // see docs/format-wal.md, "A clean end"
 	return create(fsys, name, o, id)
 }
@@ -213,7 +209,7 @@ func (w *Writer) handOver() error {
 	w.mu.Unlock()
 
 	payload := full[frameBytes:]
-	putFrame(full, w.identity.tag(), at, frame{
+	putFrame(full, tag(&w.identity), at, frame{
 		synced: synced, checksum: xxhash.Sum64(payload), length: len(payload), kind: kindData,
 	})
 	err := writeAll(w.file, full)
@@ -303,7 +299,7 @@ func (w *Writer) writeEnd() error {
 	if err := w.syncTo(w.start); err != nil {
 		return err
 	}
-	end := emptyFrame(w.identity.tag(), w.start, kindEnd)
+	end := emptyFrame(tag(&w.identity), w.start, kindEnd)
 	at := w.start + int64(len(end))
 	w.settle(writeAll(w.file, end), at)
 	w.start = at

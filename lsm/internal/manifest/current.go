@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -83,9 +82,9 @@ func ParseCurrent(content string) (c Current, err error) {
 		return c, fmt.Errorf("%d fields: %w", len(fields), sstable.ErrCorrupt)
 	}
 	number, ok := directory.ParseNumber(fields[0], directory.ManifestPrefix, "")
-	identity, err := hex.DecodeString(fields[1])
+	identity, err := vfs.ParseIdentity(fields[1])
 	c.Number = number
-	copy(c.File[:], identity)
+	c.File = identity
 	if len(fields) > 2 && err == nil {
 		c.ClosedBytes, err = strconv.ParseInt(fields[2], 10, 64)
 	}

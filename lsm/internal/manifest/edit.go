@@ -7,6 +7,7 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
 )
 
 // Edit is a record of the manifest: one step from one tree to the next. Bytes:
@@ -15,7 +16,7 @@ type Edit struct {
 	// identity, split and PartitionBytes are those of the store. They come in
 	// the first edit of a manifest, and only there.
 	First          bool
-	Identity       [16]byte
+	Identity       vfs.Identity
 	Split          string
 	PartitionBytes int
 

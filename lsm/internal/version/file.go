@@ -3,13 +3,14 @@ package version
 import (
 	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/sstable"
+	"github.com/weirstate/weir/vfs"
 )
 
 // FileMeta is what the manifest says of a table. See docs/format-manifest.md.
 type FileMeta struct {
 	Number   uint64 // names the file, never reused
 	Run      uint64 // the newest run in it: the order of level 0
-	Identity [16]byte
+	Identity vfs.Identity
 	Size     int64
 	// Bounds hold all that the file says, within clip.
 	Bounds run.Range
