@@ -64,6 +64,8 @@ func (w *world) get() {
 		w.violate("get %q: dst has changed", key)
 	}
 	w.isValue("get", key, got[3:], found, err, w.model)
+	found, err = w.db.Has([]byte(key))
+	w.isThere("has", key, found, err, w.model)
 }
 
 func (w *world) peek() {
@@ -71,6 +73,13 @@ func (w *world) peek() {
 	w.log("peek %q", key)
 	got, found, err := w.db.Peek([]byte(key))
 	w.isValue("peek", key, got, found, err, w.model)
+}
+
+// isThere compares whether there is a key with the model.
+func (w *world) isThere(what, key string, got bool, err error, state *modelState) {
+	if _, want := state.get(key); got != want || err != nil {
+		w.violate("%s %q: %v, %v instead of %v", what, key, got, err, want)
+	}
 }
 
 func (w *world) floor() {
@@ -218,6 +227,8 @@ func (w *world) useViews() {
 				key := w.o.key(w.rng)
 				got, found, err := v.Get([]byte(key), nil)
 				w.isValue("get of a view", key, got, found, err, v.state)
+				found, err = v.Has([]byte(key))
+				w.isThere("has of a view", key, found, err, v.state)
 			}
 		case 1:
 			w.stream("stream of a view", w.o.key(w.rng), v.state, v.Stream)

@@ -19,6 +19,16 @@ func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
 	return db.found(&db.scratch.lookup, dst)
 }
 
+// Has reports whether the key has a value, of whatever size. It copies nothing and stops
+// at the newest entry of the key; filters keep it from reading files without the key.
+func (db *DB) Has(key []byte) (found bool, err error) {
+	if err := db.enter(); err != nil {
+		return false, err
+	}
+	defer db.leave(&err)
+	return db.exists(&db.scratch.lookup, db.versions.Current(), true, key)
+}
+
 // found adds what find has gathered to dst.
 func (db *DB) found(f *run.Lookup, dst []byte) ([]byte, bool, error) {
 	if !f.Exists() {
@@ -63,9 +73,22 @@ const maxPeeked = 1 << 20
 
 // find gathers what a version has of a key, with or without the active memtable.
 // The lock is held.
-func (db *DB) find(f *run.Lookup, v *version.Version, active bool, key []byte) (err error) {
-	p := &db.scratch.lookupKey
+func (db *DB) find(f *run.Lookup, v *version.Version, active bool, key []byte) error {
 	f.Reset()
+	return db.findFrom(f, v, active, key)
+}
+
+// exists is find that stops at the first entry, which decides whether there is a value.
+func (db *DB) exists(f *run.Lookup, v *version.Version, active bool, key []byte) (bool, error) {
+	f.Reset()
+	f.OnlyExistence()
+	err := db.findFrom(f, v, active, key)
+	return err == nil && f.Exists(), err
+}
+
+// findFrom is find with a lookup that is empty.
+func (db *DB) findFrom(f *run.Lookup, v *version.Version, active bool, key []byte) (err error) {
+	p := &db.scratch.lookupKey
 	db.scratch.passing = false
 	if int64(len(key)) > db.o.MaxKeySize {
 		return nil // nobody can have written it

@@ -72,6 +72,15 @@ func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
 	return db.found(&db.scratch.viewed, dst)
 }
 
+// Has reports whether the key has a value: see DB.Has.
+func (v *View) Has(key []byte) (found bool, err error) {
+	if err := v.enter(); err != nil {
+		return false, err
+	}
+	defer v.db.leave(&err)
+	return v.db.exists(&v.db.scratch.viewed, v.version, false, key)
+}
+
 // Iterator walks the keys from from to to, excluded, in order; nil is the lowest
 // or beyond the highest. Close it. It may be used, and closed, after the view.
 func (v *View) Iterator(from, to []byte) (*Iterator, error) {

@@ -18,6 +18,8 @@ type Lookup struct {
 	newest Value   // the first piece: nearly always the only one
 	older  []Value // the others, newest first
 	copies []byte  // of values that their run does not keep
+
+	existence bool // nobody reads the value
 }
 
 // Reset empties the lookup.
@@ -26,8 +28,12 @@ func (l *Lookup) Reset() {
 		clear(l.older)
 		l.older, l.newest.Large = l.older[:0], nil
 	}
-	l.count, l.size, l.copies = 0, 0, l.copies[:0]
+	l.count, l.size, l.copies, l.existence = 0, 0, l.copies[:0], false
 }
+
+// OnlyExistence makes the lookup, until Reset, one that asks only whether the key has a
+// value: the first entry decides that, and no bytes are copied.
+func (l *Lookup) OnlyExistence() { l.existence = true }
 
 // Add adds the entry that a run has, a Set, Delete or Append, and reports whether it
 // decides the value, so that older runs need not be asked. A value in several pieces is
@@ -43,7 +49,7 @@ func (l *Lookup) Add(kind Kind, v Value) (last bool) {
 		l.count++
 		l.size += v.Size()
 	}
-	return kind != Append
+	return kind != Append || l.existence
 }
 
 // Only replaces the content by one piece. It is Reset and Add for the walks of the tree,
@@ -62,7 +68,7 @@ func (l *Lookup) Only(v *Value) {
 // AddPassing is Add for bytes that may change before the value is read. It copies them,
 // unless they are a Set or Delete and the only piece: the caller reads that at once.
 func (l *Lookup) AddPassing(kind Kind, b []byte) (last bool) {
-	if kind == Append || l.count > 0 {
+	if (kind == Append || l.count > 0) && !l.existence {
 		from := len(l.copies)
 		l.copies = append(l.copies, b...)
 		b = l.copies[from:len(l.copies):len(l.copies)]
