@@ -121,6 +121,8 @@ func requireClosedIterator(t *testing.T, it *Iterator, key []byte) {
 	require.Equal(t, key, it.Key())
 	calls := map[string]func() error{
 		"Next":        func() error { require.False(t, it.Next()); return it.Err() },
+		"Last":        func() error { require.False(t, it.Last()); return it.Err() },
+		"Prev":        func() error { require.False(t, it.Prev()); return it.Err() },
 		"Seek":        func() error { require.False(t, it.Seek([]byte("aa:1"))); return it.Err() },
 		"Key":         func() error { require.False(t, it.Next()); require.Nil(t, it.Key()); return it.Err() },
 		"Value":       func() error { require.False(t, it.Next()); _, err := it.Value(); return err },

@@ -38,8 +38,13 @@ func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
 // descend goes to the greatest key with a value below a key and says whether there is
 // one: w.from is that key then. It steps over so many entries without a value at the most.
 func (w *walk) descend(below []byte, most int) bool {
+	w.merger.SeekBelow(below)
+	return w.descendOn(most)
+}
+
+// descendOn is descend from where the merger is.
+func (w *walk) descendOn(most int) bool {
 	m := &w.merger
-	m.SeekBelow(below)
 	for n := 0; m.Err == nil && n < most; n++ {
 		s := m.Highest()
 		if s == nil {

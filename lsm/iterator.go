@@ -8,8 +8,8 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Iterator walks keys that have values, in ascending order. It begins before the
-// first: call Next.
+// Iterator walks keys that have values, in ascending order by Next and in descending order
+// by Prev. It begins before the first: call Next, Seek or Last.
 //
 // Thread safety: one goroutine; one that Prefix returned belongs to the owner.
 type Iterator struct {
@@ -23,6 +23,16 @@ func (it *Iterator) Next() bool { return it.isOpen() && it.walk.move() }
 // Seek goes to the first key that is at least key, and says whether there is
 // one.
 func (it *Iterator) Seek(key []byte) bool { return it.isOpen() && it.walk.moveTo(key) }
+
+// Last goes to the last key and reports whether it exists.
+func (it *Iterator) Last() bool { return it.isOpen() && it.walk.moveToLast() }
+
+// Prev goes to the key before the current one, and reports whether it exists. It goes to
+// the last key if there is no current one because Next or Seek came to the end, or because
+// the walk has not begun; Next goes to the first one after Prev came to the beginning.
+//
+// Next is the faster direction, and a change of direction costs a Seek.
+func (it *Iterator) Prev() bool { return it.isOpen() && it.walk.moveBack() }
 
 // isOpen says whether the iterator may be moved. If not, that is its error from then on.
 func (it *Iterator) isOpen() bool {
@@ -66,7 +76,7 @@ func (it *Iterator) ValueSize() int64 {
 }
 
 // ValueReader reads the current value in pieces. It is good until the next call of
-// Next, Seek or Close, and until the store is closed: then it returns ErrClosed.
+// Next, Prev, Last, Seek or Close, and until the store is closed: then it returns ErrClosed.
 // Prefix returns iterators that have none: see DB.Stream.
 func (it *Iterator) ValueReader() io.Reader {
 	if it.walk == nil || !it.walk.valid || it.walk.live.on {

@@ -16,16 +16,23 @@ type modelView struct {
 // modelScan is an iterator of what does not change.
 type modelScan struct {
 	*Iterator
+	modelPlace
 	state *modelState
-	from  string // the lowest key that may come next
 	to    *string
+}
+
+// modelPlace is where an iterator must be.
+type modelPlace struct {
+	from  string // the lowest key that may come next
+	stood bool   // it stands at the key from which from was made
+	below bool   // it has passed the first key, backward
 }
 
 // modelCursor is an iterator of a prefix.
 type modelCursor struct {
 	*Iterator
+	modelPlace
 	prefix string
-	from   string // the lowest key that may come next
 }
 
 func text(b []byte) *string {
@@ -149,7 +156,7 @@ func (w *world) openScan() {
 }
 
 func (w *world) keepScan(it *Iterator, state *modelState, from, to []byte) {
-	s := &modelScan{it, state, string(from), text(to)}
+	s := &modelScan{it, modelPlace{from: string(from)}, state, text(to)}
 	clear(from) // which must not have been kept
 	clear(to)
 	w.scans = append(w.scans, s)
@@ -167,12 +174,31 @@ func (w *world) moveScan(s *modelScan) {
 		key := w.o.key(w.rng)
 		w.log("  seek %q", key)
 		s.from = max(key, lowest)
-		if !w.isRow("seek", s.Seek([]byte(key)), s.Iterator, s.state, &s.from, s.to, nil) {
+		if !w.isRow("seek", s.Seek([]byte(key)), s.Iterator, s.state, &s.modelPlace, s.to, nil) {
 			return
 		}
 	}
-	for range chosen(w.rng, 1, 3, 1000) {
-		if !w.isRow("next", s.Next(), s.Iterator, s.state, &s.from, s.to, nil) {
+	steps := chosen(w.rng, 1, 3, 1000)
+	if w.rng.IntN(3) == 0 {
+		last := w.rng.IntN(3) == 0
+		w.log("  back, last %v", last)
+		w.moveBack(last, steps, s.Iterator, s.state, &s.modelPlace, s.to, nil)
+		return
+	}
+	for range steps {
+		if !w.isRow("next", s.Next(), s.Iterator, s.state, &s.modelPlace, s.to, nil) {
+			return
+		}
+	}
+}
+
+// moveBack takes steps backward, the first to the last row if that is told.
+func (w *world) moveBack(last bool, steps int, it *Iterator, state *modelState, at *modelPlace, to *string, of func(string) bool) {
+	if last && !w.isRowBelow("last", it.Last(), it, state, at, true, to, of) {
+		return
+	}
+	for range steps {
+		if !w.isRowBelow("prev", it.Prev(), it, state, at, false, to, of) {
 			return
 		}
 	}
@@ -180,14 +206,41 @@ func (w *world) moveScan(s *modelScan) {
 
 // isRow compares where an iterator stands with the first row of the model from a
 // key on, and moves the key behind it.
-func (w *world) isRow(what string, ok bool, it *Iterator, state *modelState, from *string, to *string, of func(string) bool) bool {
-	row, exists := state.next(*from)
+func (w *world) isRow(what string, ok bool, it *Iterator, state *modelState, at *modelPlace, to *string, of func(string) bool) bool {
+	row, exists := state.next(at.from)
 	for exists && of != nil && !of(row.key) && (to == nil || row.key < *to) {
 		row, exists = state.next(row.key + "\x00")
 	}
 	exists = exists && (to == nil || row.key < *to)
+	return w.isAt(what, ok, it, state, at, row, exists)
+}
+
+// isRowBelow compares where an iterator stands after Last or Prev with the last row of the
+// model, or with the last one below the place.
+func (w *world) isRowBelow(what string, ok bool, it *Iterator, state *modelState, at *modelPlace, last bool, to *string, of func(string) bool) bool {
+	lowest := string(it.walk.within.From)
+	var rows []modelRow
+	switch {
+	case last || !at.stood && !at.below:
+		rows = state.within(lowest, to, of)
+	case at.stood:
+		key := at.from[:len(at.from)-1]
+		rows = state.within(lowest, &key, of)
+	}
+	if len(rows) == 0 {
+		at.from = lowest
+		w.isAt(what, ok, it, state, at, modelRow{}, false)
+		at.below = true
+		return false
+	}
+	return w.isAt(what, ok, it, state, at, rows[len(rows)-1], true)
+}
+
+// isAt compares where an iterator stands with a row, and moves the place there.
+func (w *world) isAt(what string, ok bool, it *Iterator, state *modelState, at *modelPlace, row modelRow, exists bool) bool {
+	at.stood, at.below = ok, false
 	if ok != exists || it.Err() != nil {
-		w.violate("%s: %v at %q, %v; the model has %v at %q", what, ok, it.Key(), it.Err(), exists, row.key)
+		w.violate("%s (live %v, memory %v, down %v, from %q): %v at %q, %v; the model has %v at %q", what, it.walk.live.on, it.walk.memory, it.walk.down, it.walk.from, ok, it.Key(), it.Err(), exists, row.key)
 		return false
 	}
 	if !ok {
@@ -197,7 +250,7 @@ func (w *world) isRow(what string, ok bool, it *Iterator, state *modelState, fro
 		w.violate("%s: %q with %d bytes instead of %q with %d", what, it.Key(), it.ValueSize(), row.key, len(row.value))
 		return false
 	}
-	*from = row.key + "\x00"
+	at.from = row.key + "\x00"
 	got, err := it.Value()
 	w.isValue(what, row.key, got, err == nil, err, state)
 	return true
@@ -265,7 +318,7 @@ func (w *world) openCursor() {
 		return
 	}
 	clear(buffer)
-	w.cursors = append(w.cursors, &modelCursor{it, prefix, prefix})
+	w.cursors = append(w.cursors, &modelCursor{it, modelPlace{from: prefix}, prefix})
 	if len(w.cursors) > 3 {
 		w.must("close a cursor", w.cursors[0].Close())
 		w.cursors = w.cursors[1:]
@@ -281,12 +334,17 @@ func (w *world) useCursors() {
 			key := chosen(w.rng, w.o.key(w.rng), c.prefix+"b")
 			w.log("cursor %d: seek %q", i, key)
 			c.from = max(key, c.prefix)
-			w.isRow("seek of a cursor", c.Seek([]byte(key)), c.Iterator, w.model, &c.from, to, of)
+			w.isRow("seek of a cursor", c.Seek([]byte(key)), c.Iterator, w.model, &c.modelPlace, to, of)
 		}
 		n := w.rng.IntN(3)
+		if back := w.rng.IntN(6); back < 2 {
+			w.log("cursor %d: back, %d times, last %v", i, n, back == 0)
+			w.moveBack(back == 0, n, c.Iterator, w.model, &c.modelPlace, to, of)
+			continue
+		}
 		w.log("cursor %d: next, %d times", i, n)
 		for range n {
-			w.isRow("next of a cursor", c.Next(), c.Iterator, w.model, &c.from, to, of)
+			w.isRow("next of a cursor", c.Next(), c.Iterator, w.model, &c.modelPlace, to, of)
 		}
 	}
 }

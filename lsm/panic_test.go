@@ -44,7 +44,7 @@ func (t trippedTable) DeletePrefix(p *run.LookupKey)     { t.wire.step(); t.Tabl
 func (t trippedTable) DeleteRange(r run.Range)           { t.wire.step(); t.Table.DeleteRange(r) }
 func (t trippedTable) Hides(p *run.LookupKey) bool       { t.wire.step(); return t.Table.Hides(p) }
 func (t trippedTable) Seal()                             { t.wire.step(); t.Table.Seal() }
-func (t trippedTable) Iterator() run.Iterator            { t.wire.step(); return t.Table.Iterator() }
+func (t trippedTable) Iterator() run.BackwardIterator    { t.wire.step(); return t.Table.Iterator() }
 func (t trippedTable) Release()                          { t.wire.step(); t.Table.Release() }
 
 func (t trippedTable) Get(p *run.LookupKey, f *run.Lookup) bool {

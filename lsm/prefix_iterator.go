@@ -36,8 +36,8 @@ type live struct {
 }
 
 // Prefix walks the keys with a prefix, which must be one as Options.Split cuts
-// it, as a live cursor: each Next goes to the smallest key above the last one, as
-// the store is at that moment. The owner may write while it walks. Close it.
+// it, as a live cursor: each Next goes to the smallest key above the last one, and each
+// Prev to the greatest one below it, as the store is at that moment. The owner may write while it walks. Close it.
 func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (db *DB) liveWalk(prefix []byte) *walk {
 	if w == nil {
 		w = &walk{db: db}
 	}
-	w.err, w.begun = nil, false
+	w.err, w.begun, w.down = nil, false, false
 	l := &w.live
 	l.on = true
 	l.prefix = append(l.prefix[:0], prefix...)
@@ -213,12 +213,15 @@ func (w *walk) closeSources() {
 // followWrites brings the sources up to date with what happened since the last
 // step.
 func (w *walk) followWrites() {
-	db, l := w.db, &w.live
-	if l.generation == db.versions.Generation() && l.writes == db.writes {
-		return
+	if !w.isUpToDate() {
+		w.rebuild()
+		w.merger.Seek(w.from)
 	}
-	w.rebuild()
-	w.merger.Seek(w.from)
+}
+
+// isUpToDate reports whether nothing was written since the sources were found.
+func (w *walk) isUpToDate() bool {
+	return w.live.generation == w.db.versions.Generation() && w.live.writes == w.db.writes
 }
 
 // stand copies the current entry, unless it is a copy: the owner may write before

@@ -21,13 +21,14 @@ type walk struct {
 	err    error
 	valid  bool // stands at an entry
 	begun  bool
+	down   bool   // the last move went backward
 	moves  uint64 // counts them, for readers of values
 	value  []byte // put together
 	opened caller // unless it is one of a prefix
 
 	version *version.Version // pinned, nil if none is; the lock of the store
 	run     uint64           // the newest that a scan has
-	from    []byte           // the lowest key that the next step may give, unless no run is in memory
+	from    []byte           // the lowest key that the next step up may give; a scan upwards without memory leaves it
 	stale   atomic.Bool
 	memory  bool // a scan has runs in memory
 	live    live // if it is one of a prefix
@@ -67,6 +68,7 @@ func (w *walk) leave() {
 
 // move goes to the next key and says whether there is one.
 func (w *walk) move() bool {
+	stood := w.valid
 	if !w.enter() {
 		return false
 	}
@@ -74,6 +76,8 @@ func (w *walk) move() bool {
 	switch {
 	case !w.begun:
 		w.seek(w.within.From)
+	case w.down:
+		w.turnUp(stood)
 	case w.live.on:
 		w.followWrites()
 	case w.stale.Load():
@@ -96,7 +100,7 @@ func (w *walk) moveTo(key []byte) bool {
 }
 
 func (w *walk) seek(key []byte) {
-	w.begun = true
+	w.begun, w.down = true, false
 	w.from = append(w.from[:0], key...)
 	switch {
 	case w.live.on:
@@ -257,15 +261,26 @@ func (w *walk) followFlush() {
 	w.merger.Seek(w.from)
 }
 
+// seekLast brings the merger to the value where the walk stands.
+func (w *walk) seekLast() {
+	m := &w.merger
+	if w.down {
+		m.SeekBelow(w.from)
+		m.Prev()
+		return
+	}
+	m.Seek(w.last())
+	for m.Next() && !m.Kind.HasValue() { // the tombstone of the key as a prefix
+	}
+}
+
 // standAgain makes the walk stand at its key once more, with the sources of its version.
 func (w *walk) standAgain() (err error) {
 	defer catch("split function", &err)
 	m := &w.merger
 	for {
 		w.reopenScan()
-		m.Seek(w.last())
-		for m.Next() && !m.Kind.HasValue() { // the tombstone of the key as a prefix
-		}
+		w.seekLast()
 		switch {
 		case errors.Is(m.Err, version.ErrFlushed):
 		case m.Err != nil:

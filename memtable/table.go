@@ -62,7 +62,7 @@ type Table interface {
 	Seal()
 	// Iterator returns an iterator over all entries of a sealed table. The first call
 	// sorts them. Several iterators may be open.
-	Iterator() run.Iterator
+	Iterator() run.BackwardIterator
 	// Release releases the memory. Nobody uses the table, its iterators or the bytes
 	// that they returned any more.
 	Release()

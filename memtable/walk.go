@@ -8,7 +8,7 @@ import (
 )
 
 // Iterator implements Table.
-func (t *hashTable) Iterator() run.Iterator {
+func (t *hashTable) Iterator() run.BackwardIterator {
 	t.sorting.Do(t.sort)
 	return &walk{t: t, place: -1}
 }
@@ -63,15 +63,42 @@ func (w *walk) Next() bool {
 	if w.place%aheadItems == 0 {
 		w.lookAhead()
 	}
+	w.stand()
+	return true
+}
+
+// SeekBelow implements run.BackwardIterator.
+func (w *walk) SeekBelow(key []byte) bool {
+	w.place = len(w.t.sorted)
+	if key != nil {
+		s := sorter{m: &w.t.memory}
+		w.place = sort.Search(len(w.t.sorted), func(i int) bool {
+			return bytes.Compare(s.key(w.t.sorted[i]), key) >= 0
+		})
+	}
+	return w.Prev()
+}
+
+// Prev implements run.BackwardIterator.
+func (w *walk) Prev() bool {
+	w.place = max(w.place-1, -1)
+	if w.place < 0 {
+		return false
+	}
+	w.stand()
+	return true
+}
+
+// stand makes the entry at the place the current one.
+func (w *walk) stand() {
 	i := w.t.sorted[w.place]
 	if i.ref&tombstoneItem != 0 {
 		w.entry = run.Entry{Key: w.t.prefixOf(ref(i.ref &^ tombstoneItem)), Kind: run.DeletePrefix}
-		return true
+		return
 	}
 	r := ref(i.ref)
 	h := w.t.header(r)
 	w.entry = run.Entry{Key: w.t.key(r), Kind: h.kind(), Value: w.t.value(r, h, &w.scratch)}
-	return true
 }
 
 // lookAhead reads the first words of the next records. Each is a miss of every

@@ -43,6 +43,7 @@ type Iterator struct {
 	next   int  // offset of the one after it
 	done   bool // nothing follows
 	pinned bool // the table stays open
+	down   bool // goes backward
 	last   int  // no block after it, and all before it, lie within the clip
 
 	entry run.Entry
@@ -129,7 +130,7 @@ func (it *Iterator) Seek(key []byte) bool {
 	if t.clipped && bytes.Compare(key, t.clip.From) < 0 {
 		key = t.clip.From
 	}
-	it.done = false
+	it.done, it.down = false, false
 	if i := t.index.find(key); !it.load(i) {
 		return false
 	}
@@ -182,6 +183,7 @@ func (it *Iterator) SeekBelow(key []byte) bool {
 	if to := t.clip.To; to != nil && (key == nil || bytes.Compare(to, key) < 0) {
 		key = to
 	}
+	it.down = true
 	block := t.index.count - 1
 	if key != nil {
 		block = t.index.find(key)
@@ -299,8 +301,13 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 	offset, size := t.index.offset(i), t.index.size(i)
 	if offset < it.from || offset+size > it.from+int64(len(it.stored)) {
 		it.widen(offset)
-		it.stored, it.from = it.buffer(int(it.ahead(i))), offset
-		if err := t.read(it.stored, offset); err != nil {
+		first := i
+		if it.down {
+			first = it.behind(i)
+		}
+		it.from = t.index.offset(first)
+		it.stored = it.buffer(int(max(it.ahead(first), offset+size-it.from)))
+		if err := t.read(it.stored, it.from); err != nil {
 			it.stored = it.stored[:0]
 			return nil, err
 		}
@@ -359,6 +366,17 @@ func (it *Iterator) widen(offset int64) {
 			it.taken += more
 		}
 	}
+}
+
+// behind returns the first of the blocks that lie before a block, without a hole, and are
+// read with it by a walk that goes backward.
+func (it *Iterator) behind(i int) int {
+	x := &it.table.index
+	end := x.offset(i) + x.size(i)
+	for i > 0 && x.offset(i-1)+x.size(i-1) == x.offset(i) && end-x.offset(i-1) <= int64(it.window) {
+		i--
+	}
+	return i
 }
 
 // ahead is how many bytes are read from a block on: whole blocks that follow

@@ -58,7 +58,7 @@ func (w *walk) stand() {
 	w.entry = run.Entry{Key: []byte(w.at.key), Kind: w.at.kind, Value: run.Value{Bytes: w.at.value}}
 }
 
-// SeekBelow implements run.BackwardIterator, for walks of one prefix.
+// SeekBelow implements run.BackwardIterator.
 func (w *walk) SeekBelow(key []byte) bool {
 	switch {
 	case key == nil:
@@ -79,6 +79,7 @@ func (w *walk) below() bool {
 		switch {
 		case w.from != nil && !less(e, w.from):
 			return true
+		case !w.one: // every entry counts
 		case e.key < w.prefix:
 			return false
 		case !strings.HasPrefix(e.key, w.prefix) || e.prefixLen != len(w.prefix):

@@ -108,7 +108,7 @@ func (p *pair) live(prefix string, reuse run.Iterator) run.Iterator {
 	return it
 }
 
-// backward walks the rows of a prefix from the last to the first, and from some keys.
+// backward walks rows from the last to the first, and from some keys.
 func (p *pair) backward(rows []row, it run.BackwardIterator) {
 	p.t.Helper()
 	n := len(rows)
@@ -191,7 +191,7 @@ func (p *pair) all() {
 }
 
 // sealed compares the iteration of a sealed table, and some seeks.
-func (p *pair) sealed(it run.Iterator) {
+func (p *pair) sealed(it run.BackwardIterator) {
 	p.t.Helper()
 	rows := p.model.rows(all)
 	compareRows(p.t, rows, it)
@@ -209,6 +209,7 @@ func (p *pair) sealed(it run.Iterator) {
 	require.Equal(p.t, len(rows) > 0, it.Seek(nil))
 	compareFrom(p.t, rows, it)
 	require.False(p.t, it.Next())
+	p.backward(rows, it)
 	require.NoError(p.t, it.Close())
 }
 

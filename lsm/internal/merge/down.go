@@ -6,16 +6,108 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// A merger of a prefix goes down without its heap: few steps are taken, and the values
-// of what it passes do not count. The source that is asked about has its entry in
-// source.entry, nil if it has none that is lower.
+// A merger goes down without its heap: few steps are taken, and the values of what it
+// passes do not count. A source that has no entry that is lower has nil in Current, and
+// none stands at a tombstone of a prefix. That lies below the keys which it hides from
+// older sources, so it is looked up for each prefix that the merger comes to.
 
-// SeekBelow brings every source to its last entry below a key.
+// downward is the state of a merger that goes down.
+type downward struct {
+	stands bool   // at the entry of Key
+	key    []byte // memory of Key
+	known  bool   // hidden is known
+	hidden int    // the first source that a tombstone of the prefix hides
+	prefix []byte // that hidden is about
+	asked  run.LookupKey
+}
+
+// SeekBelow brings every source to its last entry below a key; nil is above all keys.
 func (m *Merger) SeekBelow(key []byte) {
+	m.heap, m.current, m.alone = m.heap[:0], m.current[:0], false
+	m.downward.stands, m.downward.known = false, false
 	for i := range m.Sources {
 		s := &m.Sources[i]
 		m.land(s, s.backward().SeekBelow(key))
 	}
+}
+
+// Prev goes to the greatest value below the current one, or below the key of SeekBelow,
+// and reports whether it exists.
+func (m *Merger) Prev() bool {
+	d := &m.downward
+	if d.stands {
+		m.LeaveDown(m.Key)
+	}
+	for m.Err == nil {
+		s := m.Highest()
+		if s == nil {
+			break
+		}
+		if d.stands = m.JoinDown(s.Current.Key); d.stands {
+			return true
+		}
+		m.LeaveDown(m.Key)
+	}
+	d.stands, m.Key = false, nil
+	m.Lookup.Reset()
+	return false
+}
+
+// JoinDown makes the value of a key, at which the sources stand that have it, the current
+// one, and reports whether it exists.
+func (m *Merger) JoinDown(key []byte) bool {
+	d := &m.downward
+	d.key = append(d.key[:0], key...)
+	m.Key, m.Kind = d.key, run.Set
+	m.Lookup.Reset()
+	hidden := m.hiddenDown()
+	for i := range m.Sources[:hidden] {
+		s := &m.Sources[i]
+		if s.Current != nil && bytes.Equal(s.Current.Key, m.Key) && m.Lookup.Add(s.Current.Kind, s.Current.Value) {
+			break
+		}
+	}
+	return m.Err == nil && m.Lookup.Exists()
+}
+
+// hiddenDown returns the first source from which the current key is hidden.
+func (m *Merger) hiddenDown() int {
+	hidden := len(m.Sources)
+	if len(m.prefix) == 0 { // else the walk has no sources that a tombstone hides
+		hidden = m.hiddenByPrefix()
+	}
+	if !m.anyRanges {
+		return hidden
+	}
+	for i := range m.Sources[:hidden] {
+		if m.Sources[i].Ranges.Covers(m.Key) {
+			return i + 1
+		}
+	}
+	return hidden
+}
+
+// hiddenByPrefix is hiddenDown without ranges. It asks the sources once for each prefix.
+func (m *Merger) hiddenByPrefix() int {
+	d := &m.downward
+	prefix := m.Key[:m.split.Func(m.Key)]
+	if d.known && bytes.Equal(d.prefix, prefix) {
+		return d.hidden
+	}
+	d.prefix, d.known, d.hidden = append(d.prefix[:0], prefix...), true, len(m.Sources)
+	m.split.Prepare(&d.asked, m.Key)
+	for i := range m.Sources {
+		hides, err := m.Sources[i].Hides(&d.asked)
+		if err != nil {
+			m.Fail(err)
+			return 0
+		}
+		if hides {
+			d.hidden = i + 1
+			break
+		}
+	}
+	return d.hidden
 }
 
 // LeaveDown brings the sources that stand at a key, the greatest of all, to their
@@ -28,15 +120,18 @@ func (m *Merger) LeaveDown(key []byte) {
 	}
 }
 
-// backward is the iterator of a source of a prefix.
+// backward is the iterator of a source of a store.
 func (s *Source) backward() run.BackwardIterator { return s.Iterator.(run.BackwardIterator) }
 
-// land takes the entry that a source has come to. The tombstone of the prefix lies below
-// all of its keys, and the walk has no sources that it hides.
+// land takes the entry that a source has come to, or the one below a tombstone. Nothing
+// lies below that of the prefix which is walked.
 func (m *Merger) land(s *Source, ok bool) {
-	if ok && s.stand(m.prefix) && !s.isTombstone() {
-		m.Passed++
-		return
+	for ok && s.stand(m.prefix) {
+		if !s.isTombstone() {
+			m.Passed++
+			return
+		}
+		ok = len(s.Current.Key) > len(m.prefix) && s.backward().Prev()
 	}
 	s.Current = nil
 	if err := s.Err(); err != nil {

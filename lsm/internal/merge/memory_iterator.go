@@ -11,16 +11,17 @@ import (
 // needs the memtable for as long as that takes.
 type memoryIterator struct {
 	run     *version.SealedRun
-	it      run.Iterator // of the memtable; used while that is there
-	entries []run.Entry  // copied, or large values
-	at      int          // of entries
-	bytes   []byte       // of keys and values
-	most    int          // how many entries are copied next
-	ended   bool         // nothing follows the entries
+	it      run.BackwardIterator // of the memtable; used while that is there
+	entries []run.Entry          // copied, or large values, in the order of the walk
+	at      int                  // of entries
+	down    bool                 // the walk goes backward
+	bytes   []byte               // of keys and values
+	most    int                  // how many entries are copied next
+	ended   bool                 // nothing follows the entries
 	err     error
 }
 
-var _ run.Iterator = (*memoryIterator)(nil)
+var _ run.BackwardIterator = (*memoryIterator)(nil)
 
 const (
 	// copiedEntries are copied at a time, at first and at most: many walks end soon.
@@ -33,7 +34,7 @@ const (
 
 // Seek implements run.Iterator.
 func (m *memoryIterator) Seek(key []byte) bool {
-	m.most = minCopiedEntries
+	m.most, m.down = minCopiedEntries, false
 	return m.copy(func() bool { return m.it.Seek(key) })
 }
 
@@ -42,11 +43,33 @@ func (m *memoryIterator) Next() bool {
 	if m.at++; m.at < len(m.entries) {
 		return true
 	}
+	return m.copyMore()
+}
+
+// SeekBelow implements run.BackwardIterator.
+func (m *memoryIterator) SeekBelow(key []byte) bool {
+	m.most, m.down = minCopiedEntries, true
+	return m.copy(func() bool { return m.it.SeekBelow(key) })
+}
+
+// Prev implements run.BackwardIterator. The entries that were copied lie downwards.
+func (m *memoryIterator) Prev() bool { return m.Next() }
+
+// copyMore copies the entries after those that were copied, in the direction of the walk.
+func (m *memoryIterator) copyMore() bool {
 	if m.ended || m.err != nil {
 		return false
 	}
 	m.most = max(minCopiedEntries, min(2*m.most, maxCopiedEntries))
-	return m.copy(m.it.Next)
+	return m.copy(m.step)
+}
+
+// step moves the memtable's iterator in the direction of the walk.
+func (m *memoryIterator) step() bool {
+	if m.down {
+		return m.it.Prev()
+	}
+	return m.it.Next()
 }
 
 // copy takes the entry that a move of the memtable's iterator leads to, and some that
@@ -61,7 +84,7 @@ func (m *memoryIterator) copy(move func() bool) bool {
 		for ok && len(m.entries) < m.most && len(m.bytes) < copiedBytes {
 			m.take(m.it.Entry())
 			if len(m.entries) < m.most && len(m.bytes) < copiedBytes {
-				ok = m.it.Next()
+				ok = m.step()
 			}
 		}
 		m.ended = !ok

@@ -59,6 +59,7 @@ type Merger struct {
 		source int // that has it; -1 if none covers the current place
 	}
 	anyRanges bool
+	downward  downward
 	Passed    int // entries of sources that were come to
 	Err       error
 }
