@@ -25,6 +25,17 @@ type Metrics struct {
 	// which both are false, stays as it is. Compact is not counted.
 	Flushing, Compacting bool
 
+	// Lookups counts keys that Get, Peek, Has or Floor looked up, in the store or in
+	// views; MemtableHits those of them that memtables decided, so that no file was asked.
+	Lookups, MemtableHits int64
+	// CacheHits and CacheMisses count blocks that reads and iterators looked for in the
+	// cache. Compactions pass it by.
+	CacheHits, CacheMisses int64
+	// FilterUseful counts files that a filter kept a lookup from reading,
+	// FilterFalsePositives files that a filter let it read although they have no entry for
+	// the key.
+	FilterUseful, FilterFalsePositives int64
+
 	Flushes     int64
 	Compactions int64 // moves and drops included
 	// FlushedBytes and CompactedBytes were written to tables; their sum by
@@ -64,6 +75,10 @@ func (db *DB) Metrics() (m Metrics) {
 	m.Sealed = len(db.versions.Current().Memory)
 	m.MemtableBytes = db.active.Bytes() + db.versions.Current().MemoryBytes()
 	m.BudgetUsed, m.BudgetLimit = db.o.Budget.Used(), db.o.Budget.Limit()
+	m.Lookups, m.MemtableHits = db.scratch.lookups, db.scratch.inMemory
+	reads := db.lock.Counts()
+	m.CacheHits, m.CacheMisses = reads.CacheHits, reads.CacheMisses
+	m.FilterUseful, m.FilterFalsePositives = reads.Useful, reads.FalsePositives
 	// Flushing first: a flush wakes the compactor at its end.
 	m.Flushing = db.flusher.isBusy() || m.Sealed > 0 && db.status.failed == nil
 	m.Compacting = db.compactor.isBusy()

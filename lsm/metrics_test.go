@@ -104,3 +104,53 @@ func TestFiguresAreOfValues(t *testing.T) {
 	require.Positive(t, db.Metrics().DiskBytes())
 	require.NoError(t, db.Close())
 }
+
+// Each read counts once, where it found its answer.
+func TestMetricsCountWhereReadsFindTheirAnswers(t *testing.T) {
+	db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}})
+	for i := range 1000 {
+		require.NoError(t, db.Put(fmt.Appendf(nil, "%04d", 2*i), []byte("on disk")))
+	}
+	require.NoError(t, db.Flush())
+	require.NoError(t, db.Put([]byte("0000"), []byte("in memory")))
+	counted := func(read func()) Metrics {
+		before := db.Metrics()
+		read()
+		m := db.Metrics()
+		return Metrics{
+			Lookups: m.Lookups - before.Lookups, MemtableHits: m.MemtableHits - before.MemtableHits,
+			CacheHits: m.CacheHits - before.CacheHits, CacheMisses: m.CacheMisses - before.CacheMisses,
+			FilterUseful: m.FilterUseful - before.FilterUseful, FilterFalsePositives: m.FilterFalsePositives - before.FilterFalsePositives,
+		}
+	}
+	get := func(key string) func() {
+		return func() {
+			_, _, err := db.Get([]byte(key), nil)
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, Metrics{Lookups: 1, MemtableHits: 1}, counted(get("0000")))
+	require.Equal(t, Metrics{Lookups: 1, CacheMisses: 1}, counted(get("1000")))
+	require.Equal(t, Metrics{Lookups: 1, CacheHits: 1}, counted(get("1000")))
+	require.NoError(t, db.Seal())
+	require.Equal(t, Metrics{Lookups: 1, MemtableHits: 1}, counted(get("0000")), "a sealed memtable")
+
+	missing := counted(func() {
+		for i := range 999 {
+			get(fmt.Sprintf("%04d", 2*i+1))()
+		}
+	})
+	require.EqualValues(t, 999, missing.Lookups)
+	require.EqualValues(t, 999, missing.FilterUseful+missing.FilterFalsePositives)
+	require.Less(t, missing.FilterFalsePositives, int64(50))
+	require.Equal(t, missing.FilterFalsePositives, missing.CacheHits+missing.CacheMisses)
+
+	scanned := counted(func() {
+		it, err := db.Iterator(nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, 1000, len(rowsOf(t, it, it.Next)))
+		require.NoError(t, it.Close())
+	})
+	require.Positive(t, scanned.CacheHits)
+	require.Positive(t, scanned.CacheMisses)
+}

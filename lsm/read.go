@@ -94,18 +94,22 @@ func (db *DB) findFrom(f *run.Lookup, v *version.Version, active bool, key []byt
 		return nil // nobody can have written it
 	}
 	db.o.Split.Prepare(p, key)
+	db.scratch.lookups++
 	if active {
 		last := db.active.Get(p, f)
 		// Other stores of the budget may have the memtable sealed, and flushed, at any time.
 		db.scratch.passing = !db.ownsBudget && f.Exists()
 		if last {
+			db.scratch.inMemory++
 			return nil
 		}
 	}
 	for _, r := range v.Memory {
 		var last bool
 		if r.Table != nil {
-			last = r.Table.Get(p, f)
+			if last = r.Table.Get(p, f); last {
+				db.scratch.inMemory++
+			}
 			db.scratch.passing = f.Exists()
 		} else {
 			last, err = r.File.Table.Get(p, f)

@@ -12,6 +12,8 @@ type readScratch struct {
 	passing   bool          // a lookup has memory that may be released before the next call
 	peeked    []byte        // a value that Peek has put together
 	idle      []*walk       // of prefixes, closed
+	lookups   int64         // keys that were looked up
+	inMemory  int64         // those that memtables decided
 	passed    int64         // entries of runs that walks of prefixes have come to
 }
 

@@ -12,7 +12,20 @@ type CacheLock struct {
 	kept uint32 // frame that is not evicted, 0 for none
 
 	stored, raw []byte // the last block read, as stored and as it was
+	counts      ReadCounts
 }
+
+// ReadCounts count what reads of the tables of one CacheLock found. Compactions and other
+// reads that pass the cache by do not count.
+type ReadCounts struct {
+	CacheHits, CacheMisses int64 // blocks that the cache had, or not
+	// Useful counts files that a filter kept Get from reading, FalsePositives files that a
+	// filter let Get read although they have no entry for the key.
+	Useful, FalsePositives int64
+}
+
+// Counts returns the counts so far. The caller holds the lock.
+func (o *CacheLock) Counts() ReadCounts { return o.counts }
 
 // Keep sees to it that the bytes of the last Get stay after the lock is
 // released, until Drop or the next Keep. The caller holds the lock.

@@ -26,7 +26,11 @@ func (t *Table) Get(p *run.LookupKey, f *run.Lookup) (last bool, err error) {
 			if last, err = t.add(form, value, f); last || err != nil {
 				return last, err
 			}
+		} else if len(t.filter.blocks) > 0 {
+			t.lock.counts.FalsePositives++
 		}
+	} else if t.index.count > 0 {
+		t.lock.counts.Useful++
 	}
 	if t.info.Tombstones == 0 && len(t.ranges) == 0 {
 		return false, nil
@@ -111,8 +115,10 @@ func (t *Table) block(i int) ([]byte, error) {
 	}
 	if frame := t.slot(i); frame != 0 {
 		t.lock.used = frame
+		t.lock.counts.CacheHits++
 		return t.cache.hit(frame), nil
 	}
+	t.lock.counts.CacheMisses++
 	return t.load(i)
 }
 

@@ -331,8 +331,10 @@ func (it *Iterator) copyCached(i int) bool {
 	defer t.lock.Unlock()
 	frame := t.slot(i)
 	if frame == 0 {
+		t.lock.counts.CacheMisses++
 		return false
 	}
+	t.lock.counts.CacheHits++
 	it.raw = append(it.raw[:0], t.cache.hit(frame)...)
 	return true
 }
