@@ -100,13 +100,20 @@ func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
 			b.DeletePrefix([]byte("bb:"))
 			return db.Apply(&b)
 		},
-		"Get":        func(db *DB) error { _, _, err := db.Get(key, nil); return err },
-		"Peek":       func(db *DB) error { _, _, err := db.Peek(key); return err },
-		"Floor":      func(db *DB) error { _, _, _, err := db.Floor(key); return err },
-		"Iterator":   func(db *DB) error { it, err := db.Iterator(key, nil); return walked(it, err) },
-		"Prefix":     func(db *DB) error { it, err := db.Prefix([]byte("aa:")); return walked(it, err) },
-		"Stream":     func(db *DB) error { return streamed(db.Stream(key)) },
-		"Seal":       (*DB).Seal,
+		"Get":      func(db *DB) error { _, _, err := db.Get(key, nil); return err },
+		"Has":      func(db *DB) error { _, err := db.Has(key); return err },
+		"Peek":     func(db *DB) error { _, _, err := db.Peek(key); return err },
+		"Floor":    func(db *DB) error { _, _, _, err := db.Floor(key); return err },
+		"Iterator": func(db *DB) error { it, err := db.Iterator(key, nil); return walked(it, err) },
+		"Prefix":   func(db *DB) error { it, err := db.Prefix([]byte("aa:")); return walked(it, err) },
+		"Stream":   func(db *DB) error { return streamed(db.Stream(key)) },
+		"Seal":     (*DB).Seal,
+		"SyncLog": func(db *DB) error {
+			if err := db.SyncLog(); !errors.Is(err, ErrNoLog) {
+				return err
+			}
+			return nil
+		},
 		"Flush":      (*DB).Flush,
 		"Compact":    (*DB).Compact,
 		"Checkpoint": func(db *DB) error { return db.Checkpoint(ctx, "copy") },
