@@ -121,7 +121,7 @@ func (db *DB) newFileNumber() uint64 {
 // Close brings what is in memory to the disk and closes the store. Views and
 // iterators that are open make it ErrOpen, with the places where they were
 // opened; the store is closed all the same, and they are ErrClosed from then on.
-// A second Close is ErrClosed.
+// A second Close returns nil: the first one has said what was lost.
 func (db *DB) Close() error { return db.close(false) }
 
 // Discard closes the store as Close does but writes nothing: what no table and no log
@@ -132,11 +132,11 @@ func (db *DB) Discard() error { return db.close(true) }
 // close closes the store. If it is discarded, nothing more is written.
 func (db *DB) close(discard bool) error {
 	if err := db.enter(); err != nil {
-		return err
+		return nil // it is closed
 	}
 	if db.status.closing {
 		db.lock.Unlock()
-		return ErrClosed
+		return nil
 	}
 	db.status.closing = true // before the last seal, so that no write comes after it
 	left := db.pins.leftOpen()

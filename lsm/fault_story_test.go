@@ -252,9 +252,7 @@ func readView(db *DB) (got storyState, err error) {
 func (o *ordeal) close() {
 	if o.db != nil {
 		o.expect(closeView(o.story))
-		if err := o.db.Close(); !errors.Is(err, ErrClosed) {
-			o.expect(err)
-		}
+		o.expect(o.db.Close())
 	}
 	o.expectNone("after Close", nothingOpen(o.disk))
 }

@@ -32,10 +32,10 @@ func (db *DB) view(opened caller) (_ *View, err error) {
 	return v, nil
 }
 
-// Close releases what the view pins. Its iterators go on.
+// Close releases what the view pins. Its iterators go on. A second Close returns nil.
 func (v *View) Close() (err error) {
 	if err := v.enter(); err != nil {
-		return err
+		return nil // it is closed
 	}
 	defer v.db.leave(&err)
 	v.abandon()

@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// errClosed is what all calls return after Close.
+// errClosed is returned by all calls after Close but another Close.
 var errClosed = fmt.Errorf("log: %w", fs.ErrClosed)
 
 // Writer writes a log. It has two buffers of which one fills while the other is
@@ -239,11 +239,11 @@ func (w *Writer) fail(err error) {
 	}
 }
 
-// Close ends the log; further calls fail with fs.ErrClosed. If clean, everything
+// Close ends the log; other calls fail with fs.ErrClosed then. If clean, everything
 // is synced and an end is written behind it: from then on, any damage to the
 // file is found. If that cannot be written, what was written is synced all the
 // same. Otherwise what is in memory is handed to the system. The file is closed in
-// any case.
+// any case. A second Close returns nil.
 func (w *Writer) Close(clean bool) error {
 	return w.close(func() error {
 		err := w.handOver()
@@ -262,7 +262,7 @@ func (w *Writer) close(last func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return cmp.Or(w.err, errClosed) // it is not set until the first Close is done
+		return nil // the first Close has returned the error
 	}
 	w.closed = true
 	err := last()
