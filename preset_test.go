@@ -65,7 +65,7 @@ func TestPresetsRefuseWhatMakesNoSense(t *testing.T) {
 	_, err = weir.Fs(context.Background(), "gopher://there", weir.FsOptions{})
 	require.ErrorIs(t, err, checkpoint.ErrURL)
 	_, err = weir.Fs(context.Background(), fileURL(t), weir.FsOptions{Checkpoints: checkpoint.StorageOptions{InlineBytes: 2 << 20}})
-	require.ErrorIs(t, err, checkpoint.ErrOption)
+	require.ErrorIs(t, err, checkpoint.ErrInvalidOption)
 }
 
 func TestBackendThatCannotOpenIsNil(t *testing.T) {

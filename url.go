@@ -27,7 +27,7 @@ import (
 // space is %20. A size is a whole
 // number and a unit: B, KiB, MiB, GiB (by 1024), kB, MB or GB (by 1000). Anything
 // else is checkpoint.ErrURL, and a size that the storage refuses
-// checkpoint.ErrOption. Errors quote no more than the scheme: a URL may have a
+// checkpoint.ErrInvalidOption. Errors quote no more than the scheme: a URL may have a
 // password where it should not.
 func Open(ctx context.Context, rawURL string) (*Preset, error) {
 	u, err := url.Parse(rawURL)

@@ -128,7 +128,7 @@ func TestUnusableURLsSayWhatIsAllowed(t *testing.T) {
 		require.Nil(t, p)
 	}
 	_, err := weir.Open(context.Background(), file+"?inline=2MiB")
-	require.ErrorIs(t, err, checkpoint.ErrOption)
+	require.ErrorIs(t, err, checkpoint.ErrInvalidOption)
 }
 
 func TestErrorsDoNotQuoteURLs(t *testing.T) {

@@ -103,12 +103,12 @@ func checkSubtasks(operators []Subtasks) error {
 		}
 		if len(s.Operator) > maxOperatorNameSize || seen[s.Operator] || s.Parallelism < 1 {
 			return fmt.Errorf("operator %q: name too long or taken, or parallelism %d below 1: %w",
-				s.Operator, s.Parallelism, ErrOption)
+				s.Operator, s.Parallelism, ErrInvalidOption)
 		}
 		seen[s.Operator] = true
 	}
 	if len(seen) == 0 {
-		return fmt.Errorf("no operators: %w", ErrOption)
+		return fmt.Errorf("no operators: %w", ErrInvalidOption)
 	}
 	return nil
 }

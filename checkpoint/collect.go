@@ -114,7 +114,7 @@ func (c *Coordinator) liveNow() (*live, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.attempt == nil {
-		return nil, fmt.Errorf("collect before an attempt has begun: %w", ErrOption)
+		return nil, fmt.Errorf("collect before an attempt has begun: %w", ErrInvalidOption)
 	}
 	l := &live{
 		complete: make(map[ID]bool), underWay: maps.Clone(c.doubtful), shared: make(map[string]bool),

@@ -55,11 +55,11 @@ const defaultTimeout = 10 * time.Minute
 func (o Options) complete() (Options, error) {
 	switch {
 	case o.Storage == nil:
-		return o, fmt.Errorf("a storage is required: %w", ErrOption)
+		return o, fmt.Errorf("a storage is required: %w", ErrInvalidOption)
 	case o.Interval < 0, o.MinPause < 0, o.Timeout < 0:
-		return o, fmt.Errorf("a time is below zero: %w", ErrOption)
+		return o, fmt.Errorf("a time is below zero: %w", ErrInvalidOption)
 	case o.MaxConcurrent < 0, o.TolerableFailures < 0, o.Retain < 0:
-		return o, fmt.Errorf("a number is below zero: %w", ErrOption)
+		return o, fmt.Errorf("a number is below zero: %w", ErrInvalidOption)
 	}
 	if err := snapshot.CheckName(o.Job); err != nil {
 		return o, fmt.Errorf("job name: %w", err)
@@ -273,7 +273,7 @@ func (c *Coordinator) Discard(ctx context.Context) error {
 	c.mu.Unlock()
 	switch {
 	case !begun:
-		return fmt.Errorf("discard before an attempt has begun: %w", ErrOption)
+		return fmt.Errorf("discard before an attempt has begun: %w", ErrInvalidOption)
 	case running:
 		return fmt.Errorf("discard the checkpoints of a job that runs: %w", ErrBusy)
 	}

@@ -528,7 +528,7 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 		{Job: "job", Storage: storage, Retain: -1},
 	} {
 		_, err := NewCoordinator(context.Background(), o)
-		require.ErrorIs(t, err, ErrOption)
+		require.ErrorIs(t, err, ErrInvalidOption)
 	}
 	for _, job := range []string{"", "..", "a/b", "/a"} {
 		_, err := NewCoordinator(context.Background(), Options{Job: job, Storage: storage})
@@ -539,7 +539,7 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 		"none": {}, "twice": {{"a", 1}, {"a", 1}}, "no subtasks": {{"a", 0}}, "long": {{strings.Repeat("a", maxOperatorNameSize+1), 1}},
 	} {
 		_, err := r.Begin(context.Background(), r, operators)
-		require.ErrorIs(t, err, ErrOption, name)
+		require.ErrorIs(t, err, ErrInvalidOption, name)
 	}
 	_, err := r.Begin(context.Background(), r, []Subtasks{{"../a", 1}})
 	require.ErrorIs(t, err, snapshot.ErrName)

@@ -12,7 +12,7 @@ import (
 // because of what its subtasks have declared, whatever their states hold: ErrTooLarge
 // if the metadata cannot, ErrFrameTooLarge or ErrMemoryFull if the memory of the storage
 // cannot hold that alone, and ErrInvalid for states that metadata does not take. It is
-// ErrOption if an operator has another number of handles than subtasks. A job asks before
+// ErrInvalidOption if an operator has another number of handles than subtasks. A job asks before
 // the first element, since the first checkpoint may be long after it.
 //
 // Handles are those of operators with backends, one for each subtask in their order,
@@ -21,7 +21,7 @@ func (a *Attempt) CheckDeclared(handles map[string][]snapshot.Handle) error {
 	c := &Checkpoint{Job: a.c.o.Job, ID: maxNumber, Attempt: a.number}
 	for name, all := range handles {
 		if !a.has(place{name, len(all) - 1}) || a.has(place{name, len(all)}) {
-			return fmt.Errorf("declared states: %d handles of operator %q, want one for each subtask: %w", len(all), name, ErrOption)
+			return fmt.Errorf("declared states: %d handles of operator %q, want one for each subtask: %w", len(all), name, ErrInvalidOption)
 		}
 	}
 	for _, s := range a.subtasks {

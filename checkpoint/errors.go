@@ -3,6 +3,8 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+
+	"github.com/weirstate/weir/internal/option"
 )
 
 var (
@@ -86,8 +88,9 @@ var (
 	// Options.MaxConcurrent allows.
 	ErrBusy = errors.New("a checkpoint is under way")
 
-	// ErrOption is returned for an option that is out of range.
-	ErrOption = errors.New("invalid option")
+	// ErrInvalidOption is returned for an option that is out of range. It is
+	// lsm.ErrInvalidOption too.
+	ErrInvalidOption = option.ErrInvalid
 )
 
 // lockLost is the type of ErrLockLost. Its text is not that of ErrLocked.

@@ -199,6 +199,6 @@ func TestDeclaredHandlesAreThoseOfTheSubtasks(t *testing.T) {
 		{"op": {handle(0), handle(1), handle(2)}},
 		{"other": {handle(0)}},
 	} {
-		require.ErrorIs(t, a.CheckDeclared(handles), ErrOption, "%v", handles)
+		require.ErrorIs(t, a.CheckDeclared(handles), ErrInvalidOption, "%v", handles)
 	}
 }

@@ -283,7 +283,7 @@ func TestCollectorTouchesOrphansOnly(t *testing.T) {
 	objects := unlimited()
 	r := newRig(t, Options{Storage: storageWithout(t, objects), MaxConcurrent: 2, Retain: 2})
 	_, err := r.Collect(ctx, false)
-	require.ErrorIs(t, err, ErrOption, "before an attempt nobody knows what is under way")
+	require.ErrorIs(t, err, ErrInvalidOption, "before an attempt nobody knows what is under way")
 	a := r.begin()
 	r.complete(a, "")
 	r.complete(a, "")
@@ -438,7 +438,7 @@ func TestDiscardRemovesEverything(t *testing.T) {
 	r.complete(a, "")
 	r = r.again()
 	store.Completed, r.completed = r.completed, store
-	require.ErrorIs(t, r.Discard(ctx), ErrOption, "before an attempt nobody knows what is there")
+	require.ErrorIs(t, r.Discard(ctx), ErrInvalidOption, "before an attempt nobody knows what is there")
 	require.Equal(t, []ID{1, 2}, r.ids())
 	a = r.begin()
 	r.replace("job/completed/"+padded(ID(1)), flip)

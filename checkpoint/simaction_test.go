@@ -212,7 +212,7 @@ func (s *simulation) actCollect() {
 	dryRun := s.rng.IntN(2) == 0
 	orphans, err := s.c.Collect(context.Background(), dryRun)
 	s.logf("collect, dry %v: %d %v", dryRun, len(orphans), err)
-	if err != nil && !expected(err) && !errors.Is(err, ErrOption) {
+	if err != nil && !expected(err) && !errors.Is(err, ErrInvalidOption) {
 		s.violate("collect: %v", err)
 	}
 }

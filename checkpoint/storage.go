@@ -27,10 +27,10 @@ type StorageOptions struct {
 	InlineBytes int64
 }
 
-// check returns ErrOption for an option out of range.
+// check returns ErrInvalidOption for an option out of range.
 func (o StorageOptions) check() error {
 	if o.InlineBytes > maxInlineBytes {
-		return fmt.Errorf("storage: InlineBytes is %d, at most %d is allowed: %w", o.InlineBytes, maxInlineBytes, ErrOption)
+		return fmt.Errorf("storage: InlineBytes is %d, at most %d is allowed: %w", o.InlineBytes, maxInlineBytes, ErrInvalidOption)
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ const (
 // name and a slash.
 func NewStorage(objects Objects, o StorageOptions) (*Storage, error) {
 	if objects == nil {
-		return nil, fmt.Errorf("storage: objects are required: %w", ErrOption)
+		return nil, fmt.Errorf("storage: objects are required: %w", ErrInvalidOption)
 	}
 	if err := o.check(); err != nil {
 		return nil, err

@@ -26,9 +26,9 @@ func TestStorageOptionsHaveTheirDefaultsAndLimits(t *testing.T) {
 	require.NoError(t, err)
 	require.Negative(t, s.inlineBytes)
 	_, err = NewStorage(objects, StorageOptions{InlineBytes: 1<<20 + 1})
-	require.ErrorIs(t, err, ErrOption)
+	require.ErrorIs(t, err, ErrInvalidOption)
 	_, err = NewStorage(nil, StorageOptions{})
-	require.ErrorIs(t, err, ErrOption)
+	require.ErrorIs(t, err, ErrInvalidOption)
 }
 
 func TestMemoryOptionsHaveTheirDefaultsAndLimits(t *testing.T) {

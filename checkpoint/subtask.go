@@ -11,10 +11,10 @@ import (
 // Restore loads into an empty backend, on which the states of the program are declared, its
 // key groups of an operator of the restored checkpoint, at any parallelism: see
 // snapshot.Restore, whose errors it returns. It does nothing if the job begins, or if the
-// operator left no state. It returns ErrOption for an operator that Begin was not told of.
+// operator left no state. It returns ErrInvalidOption for an operator that Begin was not told of.
 func (a *Attempt) Restore(ctx context.Context, b snapshot.Backend, operator string) error {
 	if !a.has(place{operator, 0}) {
-		return fmt.Errorf("restore operator %q: the attempt has no operator of that name: %w", operator, ErrOption)
+		return fmt.Errorf("restore operator %q: the attempt has no operator of that name: %w", operator, ErrInvalidOption)
 	}
 	if a.restored == nil {
 		return nil

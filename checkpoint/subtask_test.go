@@ -109,7 +109,7 @@ func TestRestoreKnowsTheOperatorsOfTheAttempt(t *testing.T) {
 	a := r.begin()
 	for range 2 {
 		err := a.Restore(t.Context(), newCounter(t, 0, 1), "po")
-		require.ErrorIs(t, err, ErrOption)
+		require.ErrorIs(t, err, ErrInvalidOption)
 		require.ErrorContains(t, err, `operator "po"`)
 		_, err = a.Upload(r.trigger(a), "op", 0).Snapshot(newCounter(t, 0, 1), snapshot.Options{}, nil)
 		require.NoError(t, err)

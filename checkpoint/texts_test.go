@@ -60,6 +60,6 @@ func TestStorageWithAnOptionOutOfRangeMakesNothing(t *testing.T) {
 		u.Path = "/" + u.Path
 	}
 	_, err := OpenStorage(context.Background(), u.String(), StorageOptions{InlineBytes: 2 << 20})
-	require.ErrorIs(t, err, ErrOption)
+	require.ErrorIs(t, err, ErrInvalidOption)
 	require.NoDirExists(t, dir)
 }

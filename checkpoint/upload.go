@@ -41,7 +41,7 @@ func (a *Attempt) Upload(id ID, operator string, subtask int) *Upload {
 	case p == nil:
 		u.p = overPending(id, a, fmt.Errorf("checkpoint %d is not under way: %w", id, ErrEnded))
 	case !a.has(u.at):
-		u.p = overPending(id, a, fmt.Errorf("subtask %d of operator %q: %w", subtask, operator, ErrOption))
+		u.p = overPending(id, a, fmt.Errorf("subtask %d of operator %q: %w", subtask, operator, ErrInvalidOption))
 	default:
 		u.p = p
 	}

@@ -185,7 +185,7 @@ func isDamage(err error) bool { return errors.As(err, new(damage)) }
 // checkpoint do not go together, or there is none left.
 func isFinal(err error) bool {
 	return isOneOf(err, ErrInvalid, ErrKind, ErrPartition, ErrParallelism,
-		checkpoint.ErrOperator, checkpoint.ErrNotRestorable, checkpoint.ErrOption, checkpoint.ErrLockLost,
+		checkpoint.ErrOperator, checkpoint.ErrNotRestorable, checkpoint.ErrInvalidOption, checkpoint.ErrLockLost,
 		checkpoint.ErrTooLarge, checkpoint.ErrInvalid, checkpoint.ErrFrameTooLarge, checkpoint.ErrMemoryFull,
 		checkpoint.ErrVersion, snapshot.ErrVersion, snapshot.ErrForm,
 		state.ErrUnknownState, state.ErrIncompatible, state.ErrStateCollision, state.ErrMaxParallelism)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -32,10 +33,10 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		o := goldenOptions(t, mem, LogOff)
 		change(o)
 		_, err := Open("db", o)
-		require.ErrorIs(t, err, ErrOption, name)
+		require.ErrorIs(t, err, ErrInvalidOption, name)
 		_, err = Check(t.Context(), "db", o)
-		require.ErrorIs(t, err, ErrOption, name)
-		require.ErrorIs(t, Restore(t.Context(), "db", nil, o), ErrOption, name)
+		require.ErrorIs(t, err, ErrInvalidOption, name)
+		require.ErrorIs(t, Restore(t.Context(), "db", nil, o), ErrInvalidOption, name)
 	}
 	_, err := mem.List("db")
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -137,7 +138,7 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 		"one in another":         {t.Context(), []Part{{Dir: "one", From: a, To: nil}, {Dir: "two", From: b, To: c}}, ErrRange},
 		"the same store twice":   {t.Context(), []Part{{Dir: "one", From: a, To: c}, {Dir: "one", From: b, To: nil}}, ErrRange},
 		"another split":          {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "whole", From: b, To: nil}}, ErrMismatch},
-		"with a log":             {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "open", From: b, To: nil}}, ErrOption},
+		"with a log":             {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "open", From: b, To: nil}}, ErrInvalidOption},
 		"no store":               {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "nowhere", From: b, To: nil}}, ErrNotStore},
 		"half a store":           {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "half", From: b, To: nil}}, ErrCorrupt},
 		"cancelled":              {cancelled, []Part{{Dir: "one", From: nil, To: b}, {Dir: "two", From: b, To: nil}}, context.Canceled},
@@ -162,4 +163,11 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 	require.NoError(t, err)
 	requireContent(t, db, want)
 	require.NoError(t, db.Close())
+}
+
+// One errors.Is finds an invalid option, whichever package checked it.
+func TestInvalidOptionIsOneError(t *testing.T) {
+	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BlockBytes: 1})
+	require.ErrorIs(t, err, ErrInvalidOption)
+	require.ErrorIs(t, err, sstable.ErrInvalidOption)
 }

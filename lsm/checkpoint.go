@@ -98,7 +98,7 @@ type Part struct {
 // others, whose ranges must not overlap. Files are shared or copied as
 // Checkpoint does; no key is read or written. Of the options it takes those
 // that belong to a store, and FS. Open opens the result. A part that is open, or
-// was not closed, is ErrOption. Tables of parts are not read: damage in them is
+// was not closed, is ErrInvalidOption. Tables of parts are not read: damage in them is
 // found by Open, by reads and by Check.
 func Restore(ctx context.Context, dir string, parts []Part, options *Options) error {
 	o, err := options.complete()
@@ -206,7 +206,7 @@ func (r *restoring) readPart(ctx context.Context, part Part) (c *manifest.Catalo
 		return nil, err
 	}
 	if !c.Closed || c.FirstLog < c.NextFile {
-		return nil, fmt.Errorf("the store was not closed: open and close it first: %w", ErrOption)
+		return nil, fmt.Errorf("the store was not closed: open and close it first: %w", ErrInvalidOption)
 	}
 	return c, nil
 }

@@ -99,7 +99,7 @@ func (db *DB) reportCompaction(err error) {
 	db.lock.Lock()
 	// Do not retry: corruption is permanent, and a faulty Picker or Filter would fail
 	// again.
-	db.compactor.damaged = db.compactor.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrOption) || errors.Is(err, ErrTooLarge)
+	db.compactor.damaged = db.compactor.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrInvalidOption) || errors.Is(err, ErrTooLarge)
 	db.lock.Unlock()
 	db.o.Events.CompactionFailed(err)
 }
@@ -140,7 +140,7 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 	begun := time.Now()
 	c, err := compaction.New(&db.compaction, t, pick)
 	if err != nil {
-		return fmt.Errorf("compaction: %w: %w", ErrOption, err)
+		return fmt.Errorf("compaction: %w: %w", ErrInvalidOption, err)
 	}
 	info := CompactionInfo{From: c.From, To: c.To, Moved: c.IsMove()}
 	if !info.Moved {

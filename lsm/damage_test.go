@@ -280,7 +280,7 @@ func (d *damagedStore) requireRestore(t *testing.T, disk *vfstest.Mem, what stri
 	o.FS = disk
 	err := Restore(t.Context(), "to", []Part{{Dir: d.dir, From: nil, To: []byte("c")}, {Dir: d.dir, From: []byte("c"), To: nil}}, &o)
 	if err != nil {
-		require.True(t, isTyped(err) || errors.Is(err, ErrOption), "%s: %v", what, err)
+		require.True(t, isTyped(err) || errors.Is(err, ErrInvalidOption), "%s: %v", what, err)
 		c, err := manifest.ReadCurrent(disk, "to")
 		require.NoError(t, err)
 		require.Zero(t, c.Number, what)

@@ -138,9 +138,9 @@ func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 	require.NoError(t, db.Flush())
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("not flushed")))
 	parts := []Part{{Dir: "db"}}
-	require.ErrorIs(t, Restore(t.Context(), "to", parts, o), ErrOption)
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, o), ErrInvalidOption)
 	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
-	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(t, crashed, LogOff)), ErrOption)
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(t, crashed, LogOff)), ErrInvalidOption)
 	require.NoError(t, db.Close())
 	require.NoError(t, Restore(t.Context(), "to", parts, o))
 	db, err = Open("to", o)

@@ -30,10 +30,10 @@ var (
 	// ErrMismatch is returned when options differ from those that the store was
 	// made with and that can never change.
 	ErrMismatch = errors.New("option differs from what the store was made with")
-	// ErrOption is returned when an option makes no sense, when a part of Restore
+	// ErrInvalidOption is returned when an option makes no sense, when a part of Restore
 	// is open or was not closed, and by a compaction when a Picker picks what
 	// would change the order of entries.
-	ErrOption = errors.New("invalid option")
+	ErrInvalidOption = sstable.ErrInvalidOption
 )
 
 // Errors of working.

@@ -195,9 +195,9 @@ func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 
 func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
 	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: goldenBudget(t), MaxOpenFiles: 3})
-	require.ErrorIs(t, err, ErrOption)
+	require.ErrorIs(t, err, ErrInvalidOption)
 	_, err = Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), MaxOpenFiles: -1})
-	require.ErrorIs(t, err, ErrOption)
+	require.ErrorIs(t, err, ErrInvalidOption)
 
 	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
 	budget := NewBudget(4 << 20)

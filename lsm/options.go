@@ -161,11 +161,11 @@ func (o *Options) complete() (Options, error) {
 		c.FS = vfs.Real{}
 	}
 	if err := c.check(); err != nil {
-		return c, fmt.Errorf("%w: %w", ErrOption, err)
+		return c, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
 	var err error
 	if c.filtered, err = filterRange(c.Filter); err != nil {
-		return c, fmt.Errorf("%w: %w", ErrOption, err)
+		return c, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
 	if c.Budget == nil {
 		c.Budget = newBudget(c.BudgetBytes, c.BlockBytes)

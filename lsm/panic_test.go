@@ -237,7 +237,7 @@ func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 // A RangeFilter that panics when it is asked for its range is an error of Open.
 func TestPanicOfFilterRangeIsAnErrorOfOpen(t *testing.T) {
 	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Filter: panickyRange{}})
-	require.ErrorIs(t, err, ErrOption)
+	require.ErrorIs(t, err, ErrInvalidOption)
 	var p *PanicError
 	require.ErrorAs(t, err, &p)
 }

@@ -185,7 +185,7 @@ func TestSharesThatCannotBeAreRefused(t *testing.T) {
 	db.compactor.running.Lock()
 	for _, share := range []float64{-0.1, 1.1, math.NaN(), math.Inf(1)} {
 		now := treeOf(db)
-		require.ErrorIs(t, db.compact(now, Pick{Files: []uint64{now.Levels[0][0].Number}, Share: share}), ErrOption)
+		require.ErrorIs(t, db.compact(now, Pick{Files: []uint64{now.Levels[0][0].Number}, Share: share}), ErrInvalidOption)
 	}
 	db.compactor.running.Unlock()
 	requireContent(t, db, want)

@@ -3,6 +3,8 @@ package sstable
 import (
 	"errors"
 	"fmt"
+
+	"github.com/weirstate/weir/internal/option"
 )
 
 var (
@@ -28,9 +30,9 @@ var (
 	// ErrFinished is returned by a Writer after Finish.
 	ErrFinished = errors.New("table is finished")
 
-	// ErrOption is returned for an option that is out of range, and for an entry
+	// ErrInvalidOption is returned for an option that is out of range, and for an entry
 	// of a kind that there is not.
-	ErrOption = errors.New("invalid option")
+	ErrInvalidOption = option.ErrInvalid
 )
 
 // corrupt says what is wrong at an offset of the file.

@@ -113,7 +113,7 @@ func NewWriter(f vfs.File, o WriterOptions) *Writer {
 	w := &Writer{file: f, options: o, packer: packer{id: o.Identity, compression: o.Compression}}
 	w.tally.info.Identity = o.Identity
 	if o.Compression > Zstd {
-		w.err = fmt.Errorf("compression %d: %w", o.Compression, ErrOption)
+		w.err = fmt.Errorf("compression %d: %w", o.Compression, ErrInvalidOption)
 	}
 	w.hashes.budget = o.Budget
 	w.buffer = writeBuffers.Get().(*[writeBytes]byte)
@@ -142,7 +142,7 @@ func (w *Writer) Add(e *run.Entry) error {
 func (w *Writer) add(e *run.Entry) error {
 	switch {
 	case !e.Kind.Valid():
-		return fmt.Errorf("entry of kind %d: %w", e.Kind, ErrOption)
+		return fmt.Errorf("entry of kind %d: %w", e.Kind, ErrInvalidOption)
 	case int64(len(e.Key)) > maxKeyBytes:
 		return fmt.Errorf("key of %d bytes, limit %d: %w", len(e.Key), maxKeyBytes, ErrTooLarge)
 	case !w.tally.follows(e.Kind, e.Key):

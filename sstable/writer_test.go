@@ -30,8 +30,8 @@ func TestEntriesOutOfOrderAreRefused(t *testing.T) {
 		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: a, Kind: run.Delete}, ErrOrder},
 		{run.Entry{Key: b, Kind: run.Set}, run.Entry{Key: a, Kind: run.Set}, ErrOrder},
 		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: nil, Kind: run.Set}, ErrOrder},
-		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: b}, ErrOption},
-		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: b, Kind: 5}, ErrOption},
+		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: b}, ErrInvalidOption},
+		{run.Entry{Key: a, Kind: run.Set}, run.Entry{Key: b, Kind: 5}, ErrInvalidOption},
 	} {
 		_, f := newFile(t)
 		w := NewWriter(f, WriterOptions{})
@@ -57,7 +57,7 @@ func TestFinishedWriterTakesNothing(t *testing.T) {
 func TestUnknownCompressionIsRefused(t *testing.T) {
 	_, f := newFile(t)
 	_, err := NewWriter(f, WriterOptions{Compression: 3}).Finish()
-	require.ErrorIs(t, err, ErrOption)
+	require.ErrorIs(t, err, ErrInvalidOption)
 }
 
 // A block that does not fit into a frame is never cached. One entry may be too

@@ -76,7 +76,7 @@ var house = []room{
 		ours:  []string{"lsm", "snapshot", "state/backend", "state/codec", "internal/parse", "internal/confine", "internal/durable", "vfs"},
 		tests: []string{"state/statetest", "heapstate", "state"}},
 	{path: "checkpoint",
-		ours:  []string{"snapshot", "state/backend", "state/codec", "internal/parse", "internal/confine", "internal/durable", "vfs"},
+		ours:  []string{"snapshot", "state/backend", "state/codec", "internal/option", "internal/parse", "internal/confine", "internal/durable", "vfs"},
 		tests: []string{"state/statetest", "heapstate", "lsmstate", "state"}},
 	{path: "window",
 		ours:  []string{"state", "state/codec"},
@@ -100,7 +100,7 @@ var house = []room{
 		ours:    []string{"memtable", "internal/density", "run", "internal/slab"},
 		modules: append(testModules, core...)},
 	{path: "memtable", ours: []string{"run", "internal/slab"}, tests: []string{"memtable/memtabletest"}},
-	{path: "sstable", ours: []string{"run", "internal/slab", "vfs"}},
+	{path: "sstable", ours: []string{"run", "internal/option", "internal/slab", "vfs"}},
 	{path: "wal", ours: []string{"vfs"}},
 	{path: "run"},
 
@@ -121,6 +121,7 @@ var house = []room{
 
 	{path: "internal/cow"},
 	{path: "internal/density"},
+	{path: "internal/option"},
 	{path: "internal/parse"},
 	{path: "internal/slab"},
 	{path: "internal/vfsworld", ours: []string{"internal/await"}},

@@ -10,7 +10,7 @@ import (
 // Picker chooses what to compact next. It is called by one goroutine.
 type Picker interface {
 	// Pick returns the next compaction, nil if the tree is fine as it is. One
-	// that would put an entry before or behind where it belongs is ErrOption
+	// that would put an entry before or behind where it belongs is ErrInvalidOption
 	// and is not carried out.
 	Pick(Shape) *Pick
 }
