@@ -232,9 +232,9 @@ func (s *storeProgram) holds(it *lsm.Iterator, rows map[string]string) {
 func (s *storeProgram) keep(op int) {
 	switch op {
 	case 12:
-		require.NoError(s.t, s.db.Flush())
+		require.NoError(s.t, s.db.Flush(context.Background()))
 	case 13:
-		require.NoError(s.t, s.db.Compact())
+		require.NoError(s.t, s.db.Compact(context.Background()))
 	case 14:
 		require.NoError(s.t, s.db.Close())
 		s.open("db")
@@ -259,7 +259,7 @@ func (s *storeProgram) checkpoint(dir string) {
 	rows := maps.Clone(s.rows)
 	maps.DeleteFunc(rows, func(k, _ string) bool { return k < from })
 	s.verify(db, rows)
-	require.NoError(s.t, db.Compact())
+	require.NoError(s.t, db.Compact(context.Background()))
 	s.verify(db, rows)
 	require.NoError(s.t, db.Close())
 }

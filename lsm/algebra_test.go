@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -220,7 +221,7 @@ func playAlgebra(t *testing.T, cases []algebraCase, cuts int, filter Filter, to 
 	after := func(c *algebraCase) string { return c.want(filter, rewritten) }
 	verifyAll(t, db, where+"compacted", cases, after)
 	if filter == nil {
-		require.NoError(t, db.Compact())
+		require.NoError(t, db.Compact(context.Background()))
 		verifyAll(t, db, where+"in one run", cases, before)
 		for _, f := range treeOf(db).Levels[2] {
 			info := f.Table.Info()

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -35,9 +36,9 @@ func storeOfLevels(t *testing.T) *DB {
 		}
 		switch round {
 		case 0, 1:
-			require.NoError(t, db.Compact())
+			require.NoError(t, db.Compact(context.Background()))
 		case 2, 3:
-			require.NoError(t, db.Flush())
+			require.NoError(t, db.Flush(context.Background()))
 		case 4:
 			require.NoError(t, db.Seal())
 		}
@@ -82,7 +83,7 @@ func TestPrevIsNextBackward(t *testing.T) {
 		for range len(rows) / 2 {
 			require.True(t, it.Prev())
 		}
-		require.NoError(t, db.Flush()) // the first time there is something in memory
+		require.NoError(t, db.Flush(context.Background())) // the first time there is something in memory
 		require.Equal(t, rows[1+len(rows)/2:], rowsOf(t, it, it.Prev))
 		slices.Reverse(rows)
 		require.Equal(t, rows, rowsOf(t, it, it.Next), "from the first again")

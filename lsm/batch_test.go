@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
 			require.NoError(t, db.Apply(&b))
 			want := map[string]string{"a/1": "of a/1+", "a/2": "newer", "b/1": "xy", "c/1": "z", "d/": string(make([]byte, bytes))}
 			requireContent(t, db, want)
-			require.NoError(t, db.Compact())
+			require.NoError(t, db.Compact(context.Background()))
 			requireContent(t, db, want)
 			require.NoError(t, db.Close())
 			requireOpens(t, o, mem, want)

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -67,9 +68,9 @@ func loaded(b *testing.B, compact bool) *DB {
 			b.Fatal(err)
 		}
 	}
-	require.NoError(b, db.Flush())
+	require.NoError(b, db.Flush(context.Background()))
 	if compact {
-		require.NoError(b, db.Compact())
+		require.NoError(b, db.Compact(context.Background()))
 	}
 	return db
 }
@@ -228,7 +229,7 @@ func BenchmarkPrefix(b *testing.B) {
 			b.Fatal(err, i)
 		}
 	}
-	require.NoError(b, db.Flush())
+	require.NoError(b, db.Flush(context.Background()))
 	rng := rand.New(rand.NewPCG(5, 5))
 	n := 0
 	for b.Loop() {

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,12 +19,12 @@ func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
 	db, err := Open("db", o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	requireContent(t, db, map[string]string{"aa:1": "value"})
 	require.ErrorIs(t, budget.Close(), ErrOpen)
 	requireContent(t, db, map[string]string{"aa:1": "value"})
 	require.NoError(t, db.Put([]byte("aa:2"), []byte("value")))
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)

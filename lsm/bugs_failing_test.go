@@ -46,21 +46,21 @@ func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 	require.NoError(t, err)
 	for i := range 3 {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	db.manifest.Lock()
 	db.manifest.MaxBytes = db.manifest.Size() // it is large enough to be written anew
 	failing = true
 	db.manifest.Unlock()
 	number := db.manifest.Number()
-	require.NoError(t, db.Compact())
+	require.NoError(t, db.Compact(context.Background()))
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	require.Equal(t, number, db.manifest.Number())
 	want := map[string]string{"0": "value", "1": "value", "2": "value", "k": "v"}
 	requireContent(t, db, want)
 	failing = false
-	require.NoError(t, db.Compact())
+	require.NoError(t, db.Compact(context.Background()))
 	require.Greater(t, db.manifest.Number(), number)
 	require.NoError(t, db.Close())
 	db, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
@@ -79,7 +79,7 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 		db, err := Open("db", &Options{FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error { return plan(c) }}), Budget: storyBudget(t)})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 		nth, hit := vfstest.FailNth(n, syscall.EIO), false
 		plan = func(c vfstest.Call) error {
 			err := nth(c)
@@ -119,7 +119,7 @@ func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	on.Store(true)
-	require.ErrorIs(t, db.Flush(), ErrFailed)
+	require.ErrorIs(t, db.Flush(context.Background()), ErrFailed)
 	err = db.Checkpoint(t.Context(), "copy")
 	require.ErrorIs(t, err, ErrFailed)
 	require.ErrorIs(t, err, syscall.EIO)
@@ -272,9 +272,9 @@ func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
 			putAll(t, db, "a")
 			flushed(t, db)
 			putAll(t, db, "b")
-			require.ErrorIs(t, db.Compact(), ErrFailed)
+			require.ErrorIs(t, db.Compact(context.Background()), ErrFailed)
 		}
-		for _, err := range []error{<-failed, db.Put([]byte("a"), nil), db.Flush(), db.Compact(), db.Close()} {
+		for _, err := range []error{<-failed, db.Put([]byte("a"), nil), db.Flush(context.Background()), db.Compact(context.Background()), db.Close()} {
 			require.ErrorIs(t, err, ErrFailed)
 			var of *PanicError
 			require.ErrorAs(t, err, &of)

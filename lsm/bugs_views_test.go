@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -68,7 +69,7 @@ func TestViewsMayCloseWhileTheyAreCheckpointed(t *testing.T) {
 	require.NoError(t, err)
 	goOn = sync.OnceFunc(func() {
 		require.NoError(t, v.Close())
-		require.NoError(t, db.Compact())
+		require.NoError(t, db.Compact(context.Background()))
 		require.NoError(t, db.obsolete.close())
 	})
 	require.NoError(t, v.Checkpoint(t.Context(), "copy"))

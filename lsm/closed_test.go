@@ -65,12 +65,12 @@ func TestEverythingIsClosedAfterClose(t *testing.T) {
 			"Apply":        func() error { return db.Apply(&batch) },
 			"Checkpoint":   func() error { return db.Checkpoint(ctx, "copy") },
 			"Close":        func() error { require.NoError(t, db.Close()); return ErrClosed },
-			"Compact":      db.Compact,
+			"Compact":      func() error { return db.Compact(context.Background()) },
 			"Delete":       func() error { return db.Delete(key) },
 			"DeletePrefix": func() error { return db.DeletePrefix([]byte("aa:")) },
 			"DeleteRange":  func() error { return db.DeleteRange(nil, nil) },
 			"Discard":      func() error { require.NoError(t, db.Discard()); return ErrClosed },
-			"Flush":        db.Flush,
+			"Flush":        func() error { return db.Flush(context.Background()) },
 			"Get":          func() error { _, _, err := db.Get(key, nil); return err },
 			"Has":          func() error { _, err := db.Has(key); return err },
 			"Iterator":     func() error { _, err := db.Iterator(nil, nil); return err },
@@ -218,7 +218,7 @@ func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
 						require.NoError(t, err)
 						require.NoError(t, write(db))
 						if flushed {
-							require.NoError(t, db.Flush())
+							require.NoError(t, db.Flush(context.Background()))
 						}
 						h := open(db)
 						require.NoError(t, h.read())

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -104,9 +105,10 @@ func (db *DB) reportCompaction(err error) {
 	db.o.Events.CompactionFailed(err)
 }
 
-// Compact flushes and merges everything into one run, without what is deleted.
-func (db *DB) Compact() error {
-	if err := db.Flush(); err != nil {
+// Compact flushes and merges everything into one run, without what is deleted. It ends with
+// the context, whose cause it returns then, and leaves the tables as they were.
+func (db *DB) Compact(ctx context.Context) error {
+	if err := db.Flush(ctx); err != nil {
 		return err
 	}
 	db.compactor.running.Lock()
@@ -127,18 +129,30 @@ func (db *DB) Compact() error {
 	if len(pick.Files) == 0 {
 		return nil
 	}
-	return db.compact(t, pick)
+	until := db.compaction
+	until.Yield = func() error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return db.yieldToFlush()
+	}
+	return db.compactWith(&until, t, pick)
 }
 
 // compact carries out a pick. db.compactor.running is held, so that files only come
 // to level 0 meanwhile, before all that are there.
 func (db *DB) compact(t *version.Tree, pick Pick) error {
+	return db.compactWith(&db.compaction, t, pick)
+}
+
+// compactWith is compact with what the compaction needs of the store.
+func (db *DB) compactWith(config *compaction.Config, t *version.Tree, pick Pick) error {
 	if err := db.o.Budget.compactions.take(db.ctx); err != nil {
 		return err
 	}
 	defer db.o.Budget.compactions.give()
 	begun := time.Now()
-	c, err := compaction.New(&db.compaction, t, pick)
+	c, err := compaction.New(config, t, pick)
 	if err != nil {
 		return fmt.Errorf("compaction: %w: %w", ErrInvalidOption, err)
 	}

@@ -48,7 +48,7 @@ func storeToReplay(t *testing.T) *vfstest.Mem {
 	}
 	for i := range 40 {
 		put(i)
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	require.NoError(t, db.Seal())
 	for i := range 200 {
@@ -124,4 +124,56 @@ func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A Flush that waits ends with its context, and what it began goes on.
+func TestFlushEndsWithItsContext(t *testing.T) {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	db, err := Open("db", contextOptions(t, mem))
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	db.manifest.Lock() // the flusher gets no further
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error)
+	go func() { ended <- db.Flush(ctx) }()
+	cancel(errEnough)
+	err = <-ended
+	db.manifest.Unlock()
+	require.ErrorIs(t, err, errEnough)
+	require.NoError(t, db.Flush(t.Context()))
+	require.NoError(t, db.Close())
+	requireHolds(t, Options{FS: mem}, storyState{"k": "v"})
+}
+
+// A Compact that is merging ends with its context, and leaves the tables as they were.
+func TestCompactEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var merging atomic.Bool
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+		if merging.Load() && c.Op == vfstest.OpCreate {
+			cancel(errEnough)
+		}
+		return nil
+	}})
+	o := contextOptions(t, disk)
+	o.Log = LogOff
+	db, err := Open("db", o)
+	require.NoError(t, err)
+	for range 2 {
+		for i := range 10_000 {
+			require.NoError(t, db.Put(fmt.Appendf(nil, "%05d", i), []byte("v")))
+		}
+		require.NoError(t, db.Flush(t.Context()))
+	}
+	tables := tablesOf(db)
+	merging.Store(true)
+	require.ErrorIs(t, db.Compact(ctx), errEnough)
+	require.Equal(t, tables, tablesOf(db))
+	require.NoError(t, db.Compact(t.Context()))
+	require.Equal(t, 1, db.Metrics().Levels[1].Files)
+	require.NoError(t, db.Close())
+	report, err := Check(t.Context(), "db", contextOptions(t, mem))
+	require.NoError(t, err)
+	require.Empty(t, report.Leftovers)
 }

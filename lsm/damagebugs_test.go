@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
 	"testing"
 
@@ -135,7 +136,7 @@ func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 	db, err := Open("db", o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("flushed")))
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("not flushed")))
 	parts := []Part{{Dir: "db"}}
 	require.ErrorIs(t, Restore(t.Context(), "to", parts, o), ErrInvalidOption)

@@ -143,7 +143,7 @@ func (db *DB) close(discard bool) error {
 	var err error
 	if !discard {
 		if err = db.status.failed; err == nil {
-			if err = db.guard(db.flushAll); isPanic(err) {
+			if err = db.guard(func() error { return db.flushAll(context.Background()) }); isPanic(err) {
 				err = db.failLocked(err)
 			}
 		}

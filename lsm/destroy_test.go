@@ -18,7 +18,7 @@ func TestDestroyRemovesWhatAStoreMakesAndNothingElse(t *testing.T) {
 	db, err := Open("store", o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("key"), []byte("value")))
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	require.ErrorIs(t, Destroy("store", o), ErrLocked)
 	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, db.Close())

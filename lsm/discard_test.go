@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"syscall"
@@ -20,7 +21,7 @@ func TestDiscardWritesNothing(t *testing.T) {
 			db, err := Open("db", o)
 			require.NoError(t, err)
 			require.NoError(t, db.Put([]byte("flushed"), []byte("v")))
-			require.NoError(t, db.Flush())
+			require.NoError(t, db.Flush(context.Background()))
 			require.NoError(t, db.Put([]byte("later"), []byte("v")))
 			mutations := func() [4]int {
 				return [4]int{disk.Count(vfstest.OpCreate), disk.Count(vfstest.OpWrite), disk.Count(vfstest.OpSync), disk.Count(vfstest.OpRename)}
@@ -57,7 +58,7 @@ func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		full.Store(true)
-		require.ErrorIs(t, db.Flush(), syscall.ENOSPC)
+		require.ErrorIs(t, db.Flush(context.Background()), syscall.ENOSPC)
 		require.NoError(t, db.Discard())
 		require.NoError(t, nothingOpen(disk))
 	}

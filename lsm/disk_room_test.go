@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"syscall"
@@ -34,10 +35,10 @@ func TestMergesWaitForRoom(t *testing.T) {
 	value := make([]byte, 200<<10)
 	for _, key := range []string{"a", "b", "a"} {
 		require.NoError(t, db.Put([]byte(key), value))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	writes := disk.Count(vfstest.OpWrite)
-	err = db.Compact() // 600 KiB, and there is less
+	err = db.Compact(context.Background()) // 600 KiB, and there is less
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NotErrorIs(t, err, ErrFailed)
 	require.Equal(t, writes, disk.Count(vfstest.OpWrite), "nothing is written in vain")
@@ -45,9 +46,9 @@ func TestMergesWaitForRoom(t *testing.T) {
 	require.NoError(t, db.compact(db.versions.Current().Tree, Pick{Files: []uint64{files[len(files)-1].Number}, To: 6}))
 	require.EqualValues(t, 1, moved.Load())
 	require.NoError(t, db.DeleteRange([]byte("b"), []byte("c")))
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	require.NoError(t, disk.mem.Remove(ballastName))
-	require.NoError(t, db.Compact())
+	require.NoError(t, db.Compact(context.Background()))
 	require.EqualValues(t, 1, merged.Load())
 	require.NoError(t, db.Close())
 	requireHolds(t, Options{FS: disk, PartitionBytes: 1}, storyState{"a": string(value)})
@@ -65,11 +66,11 @@ func TestAFullDiskDoesNotEndTheCompactor(t *testing.T) {
 	value := make([]byte, 200<<10)
 	for _, key := range []string{"a", "a"} {
 		require.NoError(t, db.Put([]byte(key), value))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	require.ErrorIs(t, <-waited, syscall.ENOSPC)
 	require.NoError(t, db.Put([]byte("b"), []byte("fits")))
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	require.NoError(t, disk.mem.Remove(ballastName))
 	require.Positive(t, (<-merged).FilesRead)
 	require.NoError(t, db.Close())
@@ -85,8 +86,8 @@ func TestMergesDoNotWaitWhereFreeSpaceIsNotKnown(t *testing.T) {
 	require.NoError(t, err)
 	for range 2 {
 		putAll(t, db, "a")
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
-	require.NoError(t, db.Compact())
+	require.NoError(t, db.Compact(context.Background()))
 	require.NoError(t, db.Close())
 }

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,7 +32,7 @@ func hiddenStore(t *testing.T, o Options) storyState {
 				require.NoError(t, db.Put([]byte(key), []byte(value)))
 			}
 		}
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	fill(strings.Repeat("hidden", 20), 1)
 	clear(want)
@@ -87,7 +88,7 @@ func TestReadErrorsInCompactionsLoseNothing(t *testing.T) {
 	want := hiddenStore(t, o)
 	readFails(t, o, func(db *DB, n int) {
 		for range 2 {
-			if err := db.Compact(); err != nil {
+			if err := db.Compact(context.Background()); err != nil {
 				require.ErrorIs(t, err, syscall.EIO)
 				require.NotErrorIs(t, err, ErrCorrupt)
 			}

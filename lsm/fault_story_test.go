@@ -292,7 +292,7 @@ func works(o Options, fsys vfs.FS) error {
 		err = db.Put([]byte("x"), []byte("works"))
 	}
 	if err == nil {
-		err = db.Compact()
+		err = db.Compact(context.Background())
 	}
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err

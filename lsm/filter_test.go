@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,13 +95,13 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 		if over == 0 {
 			want["b"] = string(make([]byte, 50))
 			requireContent(t, db, want)
-			require.NoError(t, db.Compact())
+			require.NoError(t, db.Compact(context.Background()))
 			continue
 		}
 		require.Len(t, failed, 1)
 		requireSizeError(t, <-failed, "value", 51, 50)
 		before := asked.Load()
-		requireSizeError(t, db.Compact(), "value", 51, 50)
+		requireSizeError(t, db.Compact(context.Background()), "value", 51, 50)
 		requireContent(t, db, want)
 		require.Greater(t, asked.Load(), before)
 		putAll(t, db, "a")
@@ -123,7 +124,7 @@ func TestFilterMayReplaceWhatAppendsHaveMadeTooLarge(t *testing.T) {
 			require.NoError(t, db.Append([]byte("k"), []byte(strings.Repeat("v", 40))))
 		}
 		flushed(t, db, db.Put([]byte("other"), []byte("value")), db.Delete([]byte("gone")))
-		err := db.Compact()
+		err := db.Compact(context.Background())
 		if over > 0 {
 			requireSizeError(t, err, "value", 81, 80)
 			requireOutgrown(t, db, []byte("k"), bytes.Repeat([]byte("v"), 80), 50)

@@ -9,34 +9,31 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// Flush brings everything that was written so far to the disk, for good.
-func (db *DB) Flush() (err error) {
+// Flush brings everything that was written so far to the disk, for good. It ends with the
+// context, whose cause it returns then; the flush goes on by itself.
+func (db *DB) Flush(ctx context.Context) (err error) {
 	if err := db.enterToWrite(); err != nil {
 		return err
 	}
 	defer db.leaveWrite(&err)
-	if err := db.flushAll(); err != nil {
+	if err := db.flushAll(ctx); err != nil {
 		return err
 	}
-	return db.waitForLog()
+	return db.waitForLog(ctx)
 }
 
 // flushAll is Flush under the lock, which is not held while it waits.
-func (db *DB) flushAll() error {
+func (db *DB) flushAll(ctx context.Context) error {
 	if err := db.seal(); err != nil {
 		return err
 	}
-	return db.waitForRun(context.Background(), db.activeRun-1)
+	return db.waitForRun(ctx, db.activeRun-1)
 }
 
 // waitForRun has a run and all before it flushed, and waits until they are in the
 // tree, or the context ends. The lock is held, but not while it waits.
 func (db *DB) waitForRun(ctx context.Context, number uint64) error {
-	defer context.AfterFunc(ctx, func() {
-		db.lock.Lock()
-		defer db.lock.Unlock()
-		db.progress.Broadcast()
-	})()
+	defer db.wakeAtEnd(ctx)()
 	db.status.stuck = nil // it may be otherwise now
 	db.flushes.want(number)
 	db.flusher.wake()
@@ -57,6 +54,15 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 		}
 		db.progress.Wait()
 	}
+}
+
+// wakeAtEnd wakes those who wait for progress when a context ends, until it is called off.
+func (db *DB) wakeAtEnd(ctx context.Context) (callOff func() bool) {
+	return context.AfterFunc(ctx, func() {
+		db.lock.Lock()
+		defer db.lock.Unlock()
+		db.progress.Broadcast()
+	})
 }
 
 // flushDue brings runs to the tree if it is time to.

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -70,9 +71,9 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	require.ErrorIs(t, db.Put([]byte("refused"), nil), ErrStalled)
 	require.ErrorIs(t, db.Delete([]byte("000000")), ErrStalled)
 	requireContent(t, db, want) // reads and scans go on
-	require.ErrorIs(t, db.Flush(), ErrStalled)
+	require.ErrorIs(t, db.Flush(context.Background()), ErrStalled)
 	full.Store(false)
-	require.NoError(t, db.Flush(), "there is room again")
+	require.NoError(t, db.Flush(context.Background()), "there is room again")
 	require.NoError(t, db.Put([]byte("after"), nil))
 	require.Equal(t, 1, lost)
 	left := mem.CrashClone(vfstest.CrashOptions{})
@@ -108,7 +109,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 		size := log.Size()
 		for range 20 {
 			require.ErrorIs(t, db.Put([]byte("b"), value), ErrStalled)
-			require.ErrorIs(t, db.Flush(), ErrStalled)
+			require.ErrorIs(t, db.Flush(context.Background()), ErrStalled)
 			names, err := mem.List("db")
 			require.NoError(t, err)
 			require.Equal(t, []uint64{number}, directory.LogNumbers(names, 1))
@@ -222,7 +223,7 @@ func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
 			on.Store(true)
 			err = db.Put([]byte("k"), nil)
 			if err == nil {
-				err = db.Flush()
+				err = db.Flush(context.Background())
 			}
 			require.ErrorIs(t, err, ErrFailed, name)
 			require.ErrorIs(t, err, cause)
@@ -247,7 +248,7 @@ func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		on.Store(true)
-		err = db.Flush()
+		err = db.Flush(context.Background())
 		require.ErrorIs(t, err, ErrStalled)
 		require.ErrorIs(t, err, syscall.EMFILE)
 		if mode != LogOff {
@@ -256,7 +257,7 @@ func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 			require.ErrorIs(t, err, syscall.EMFILE)
 		}
 		on.Store(false)
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 		require.NoError(t, db.Put([]byte("large"), large))
 		require.NoError(t, db.Close())
 		requireHolds(t, Options{FS: mem}, storyState{"k": "v", "large": string(large)})
@@ -286,13 +287,13 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 			want := storyState{}
 			large := strings.Repeat("large", storyLarge/5+1)
 			for key, write := range map[string]func() error{
-				"flush":   db.Flush,
-				"compact": db.Compact,
+				"flush":   func() error { return db.Flush(context.Background()) },
+				"compact": func() error { return db.Compact(context.Background()) },
 				"large":   func() error { return db.Put([]byte("large"), []byte(large)) },
 			} {
 				require.NoError(t, db.Put([]byte(key), []byte(key)))
 				if key == "compact" {
-					require.NoError(t, db.Flush())
+					require.NoError(t, db.Flush(context.Background()))
 				}
 				next.Store(true)
 				if err := write(); err != nil {
@@ -306,7 +307,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 				require.Error(t, err, "%s is still there", *failed.Load())
 			}
 			want["large"] = large
-			require.NoError(t, db.Flush())
+			require.NoError(t, db.Flush(context.Background()))
 			after := mem.CrashClone(vfstest.CrashOptions{})
 			require.NoError(t, db.Close())
 			for _, disk := range []vfs.FS{mem, after} {

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -161,9 +162,9 @@ var queuePlaces = map[string]struct {
 }{
 	"the memtable":     {Options{BudgetBytes: 256 << 20}, func(*testing.T, *DB) {}},
 	"sealed runs":      {Options{BudgetBytes: 256 << 20}, func(t *testing.T, db *DB) { require.NoError(t, db.Seal()) }},
-	"tables":           {Options{}, func(t *testing.T, db *DB) { require.NoError(t, db.Flush()) }},
-	"tables, no merge": {Options{Picker: idlePicker{}}, func(t *testing.T, db *DB) { require.NoError(t, db.Flush()) }},
-	"one run":          {Options{}, func(t *testing.T, db *DB) { require.NoError(t, db.Compact()) }},
+	"tables":           {Options{}, func(t *testing.T, db *DB) { require.NoError(t, db.Flush(context.Background())) }},
+	"tables, no merge": {Options{Picker: idlePicker{}}, func(t *testing.T, db *DB) { require.NoError(t, db.Flush(context.Background())) }},
+	"one run":          {Options{}, func(t *testing.T, db *DB) { require.NoError(t, db.Compact(context.Background())) }},
 	"many files":       {Options{MemtableBytes: 100_000, FileBytes: 10_000}, func(*testing.T, *DB) {}},
 }
 
@@ -345,7 +346,7 @@ func TestFirstKeyAfterOpenWalksOnce(t *testing.T) {
 	for i := range n {
 		q.put(1, i)
 	}
-	require.NoError(t, q.db.Flush())
+	require.NoError(t, q.db.Flush(context.Background()))
 	for i := range n - 1 {
 		q.remove(1, i)
 	}

@@ -52,9 +52,9 @@ func goldenFill(t *testing.T, db *DB, salt string) {
 			key := fmt.Appendf(nil, "%c%c:%d", 'a'+i%20, 'a'+i/20, round%2)
 			require.NoError(t, db.Append(key, fmt.Appendf(nil, "%s %d %d;", salt, round, i)))
 		}
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 		if round == 1 {
-			require.NoError(t, db.Compact())
+			require.NoError(t, db.Compact(context.Background()))
 		}
 	}
 }
@@ -180,7 +180,7 @@ func TestStoresAreRead(t *testing.T) {
 			db, err := Open("db", goldenOptions(t, mem, LogOff))
 			require.NoError(t, err, name)
 			requireContent(t, db, g.want())
-			require.NoError(t, db.Compact())
+			require.NoError(t, db.Compact(context.Background()))
 			requireContent(t, db, g.want())
 			require.NoError(t, db.Close())
 		}

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,7 @@ func manyTables(t *testing.T, o *Options, tables int) *DB {
 	for i := range tables {
 		require.NoError(t, db.Append([]byte("a:all"), []byte{byte(i)}))
 		require.NoError(t, db.Put(fmt.Appendf(nil, "k:%03d", i), fmt.Appendf(nil, "value %d", i)))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	return db
 }
@@ -113,7 +114,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 	read()
 	require.LessOrEqual(t, fsys.open.Load(), int64(most))
 
-	require.NoError(t, db.Compact())
+	require.NoError(t, db.Compact(context.Background()))
 	waitForTables(t, db, 1)
 	require.LessOrEqual(t, fsys.open.Load(), int64(1))
 	read()
@@ -129,7 +130,7 @@ func TestTableThatIsUsedStaysOpen(t *testing.T) {
 	keys := []string{"a", "b", "c", "d", "e"}
 	for _, key := range keys {
 		require.NoError(t, db.Put([]byte(key), nil))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	for i := range 200 {
 		for _, key := range []string{"a", keys[1+i%4]} {
@@ -154,7 +155,7 @@ func TestIndexesAndFiltersKeepWithinTheBudget(t *testing.T) {
 	for i := range keys {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%07d", i*7919%keys), nil))
 	}
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	for i := 0; i < keys; i += 101 {
 		_, found, err := db.Get(fmt.Appendf(nil, "%07d", i), nil)
 		require.NoError(t, err)
@@ -209,7 +210,7 @@ func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
 		open = append(open, db)
 		for n := range 4 {
 			require.NoError(t, db.Put([]byte{byte(n)}, []byte{byte(i)}))
-			require.NoError(t, db.Flush())
+			require.NoError(t, db.Flush(context.Background()))
 		}
 	}
 	for range 3 {

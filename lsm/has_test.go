@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +20,7 @@ func TestHasStopsAtTheNewestEntry(t *testing.T) {
 	key := []byte("key")
 	for range 3 {
 		require.NoError(t, db.Append(key, bytes.Repeat([]byte("v"), 90)))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	require.NoError(t, db.Append(key, []byte("newest")))
 	reads := disk.Count(vfstest.OpReadAt)

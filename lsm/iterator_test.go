@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"io"
 	"strings"
 	"testing"
@@ -100,7 +101,7 @@ func TestValueAboveTheLimitIsReadAsAStreamOnly(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, whole, string(value))
 		require.NoError(t, it.Close())
-		require.NoError(t, db.Compact())
+		require.NoError(t, db.Compact(context.Background()))
 	}
 }
 

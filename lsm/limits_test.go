@@ -3,6 +3,7 @@ package lsm
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +108,7 @@ func TestLimitsAreExactOnEveryPath(t *testing.T) {
 						db, err = Open("db", o)
 						require.NoError(t, err)
 						requireContent(t, db, want)
-						require.NoError(t, db.Compact())
+						require.NoError(t, db.Compact(context.Background()))
 					}
 					require.NoError(t, db.Close())
 				})
@@ -122,7 +123,7 @@ var outgrown = map[string]func(db *DB, key, piece []byte) error{
 		return errors.Join(db.Append(key, piece), db.Append(key, piece), db.Append(key, piece))
 	},
 	"in runs": func(db *DB, key, piece []byte) error {
-		return errors.Join(db.Put(key, piece), db.Seal(), db.Append(key, piece), db.Flush(), db.Append(key, piece))
+		return errors.Join(db.Put(key, piece), db.Seal(), db.Append(key, piece), db.Flush(context.Background()), db.Append(key, piece))
 	},
 	"in a batch": func(db *DB, key, piece []byte) error {
 		var b Batch
@@ -151,14 +152,14 @@ func TestOutgrownValuesAreStreamsOnly(t *testing.T) {
 					require.NoError(t, grow(db, key, piece))
 					want := bytes.Repeat(piece, 3)
 					requireOutgrown(t, db, key, want, limit.value)
-					require.NoError(t, db.Flush())
+					require.NoError(t, db.Flush(context.Background()))
 					requireOutgrown(t, db, key, want, limit.value)
 					for range 2 {
 						require.NoError(t, db.Close())
 						db, err = Open("db", o)
 						require.NoError(t, err)
 						requireOutgrown(t, db, key, want, limit.value)
-						require.NoError(t, db.Compact())
+						require.NoError(t, db.Compact(context.Background()))
 						requireOutgrown(t, db, key, want, limit.value)
 					}
 					require.NoError(t, db.Append(key, piece))
@@ -286,7 +287,7 @@ func TestBorderOfValues(t *testing.T) {
 	requireLong(t, db, key, long)
 	require.NoError(t, db.Close())
 	db = openOnDisk(t, dir)
-	require.NoError(t, db.Compact())
+	require.NoError(t, db.Compact(context.Background()))
 	requireLong(t, db, key, long)
 	require.NoError(t, db.Put(key, exact))
 	require.NoError(t, db.Close())

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,13 +45,13 @@ func TestStoreThatHasLostItsLockStops(t *testing.T) {
 					db, err := Open(dir, o)
 					require.NoError(t, err)
 					require.NoError(t, db.Put([]byte("key"), []byte("value")))
-					require.NoError(t, db.Flush())
+					require.NoError(t, db.Flush(context.Background()))
 					require.NoError(t, db.Put([]byte("later"), []byte("value")))
 					lose(t, fsys, dir)
 
 					_, err = Open(dir, o)
 					require.ErrorIs(t, err, ErrLocked)
-					err = db.Flush()
+					err = db.Flush(context.Background())
 					require.ErrorIs(t, err, ErrLockLost)
 					require.ErrorIs(t, err, ErrFailed)
 					require.ErrorIs(t, err, ErrLocked)
@@ -84,9 +85,9 @@ func TestStoreWhoseDirectoryWasReplacedChangesNothingInTheNewOne(t *testing.T) {
 	old := filled(t, dir)
 	require.NoError(t, os.RemoveAll(dir))
 	db := filled(t, dir)
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	before := contentsIn(t, vfs.Real{}, dir)
-	require.Error(t, old.Flush())
+	require.Error(t, old.Flush(context.Background()))
 	require.ErrorIs(t, old.Close(), ErrLockLost)
 	require.Equal(t, before, contentsIn(t, vfs.Real{}, dir))
 	require.NoError(t, db.Close())
@@ -100,10 +101,10 @@ func TestStoreWhoseDirectoryWasReplacedMakesNoCheckpointOfTheNewOne(t *testing.T
 	}
 	dir, to := filepath.Join(t.TempDir(), "db"), filepath.Join(t.TempDir(), "to")
 	old := filled(t, dir)
-	require.NoError(t, old.Flush())
+	require.NoError(t, old.Flush(context.Background()))
 	require.NoError(t, os.RemoveAll(dir))
 	db := filled(t, dir)
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	require.ErrorIs(t, old.Checkpoint(t.Context(), to), ErrLockLost)
 	require.NoDirExists(t, to)
 	require.ErrorIs(t, old.Close(), ErrLockLost)

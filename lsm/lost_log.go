@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/weirstate/weir/lsm/internal/version"
@@ -93,9 +94,16 @@ func (db *DB) replaceLog() error {
 }
 
 // waitForLog waits until there is a log that takes writes, or it is known that there
-// cannot be one now. The lock is held, but not while it waits.
-func (db *DB) waitForLog() error {
+// cannot be one now, or the context ends. The lock is held, but not while it waits.
+func (db *DB) waitForLog(ctx context.Context) error {
+	if db.logs.lost == nil {
+		return nil
+	}
+	defer db.wakeAtEnd(ctx)()
 	for db.logs.lost != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := db.status.checkWritable(); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -35,7 +36,7 @@ func storeOfRuns(t *testing.T, mem *vfstest.Mem, runs int, mode LogMode) *DB {
 	require.NoError(t, err)
 	for i := range runs {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	return db
 }
@@ -172,10 +173,10 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, got)
 		require.NoError(t, db.Put([]byte("new"), []byte("write")))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 		require.Greater(t, slices.Min(tableNumbers(t, disk)), tables[2], "no number is given out twice")
 		require.NoError(t, db.Delete([]byte("new")))
-		require.NoError(t, db.Compact())
+		require.NoError(t, db.Compact(context.Background()))
 		require.NoError(t, db.Close())
 		require.Len(t, events, 2)
 		for i, info := range events {

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 					}
 				}
 				fillMemtable(t, db, i<<16+1<<12, 1<<20)
-				require.NoError(t, db.Flush())
+				require.NoError(t, db.Flush(context.Background()))
 			}
 			require.LessOrEqual(t, db.o.Budget.slabs.Peak(), int64(most))
 			for _, it := range open {
@@ -100,7 +101,7 @@ func TestIteratorsFollowFlushes(t *testing.T) {
 		for i, e := range want {
 			if i == flushAt {
 				require.NoError(t, db.Put([]byte("k:later"), []byte("unseen")))
-				require.NoError(t, db.Flush())
+				require.NoError(t, db.Flush(context.Background()))
 				for _, r := range db.versions.Current().Memory {
 					require.Nil(t, r, "all is flushed")
 				}
@@ -127,7 +128,7 @@ func TestIteratorsFollowFlushes(t *testing.T) {
 			require.NoError(t, err)
 		}
 		if flushAt == len(want) {
-			require.NoError(t, db.Flush())
+			require.NoError(t, db.Flush(context.Background()))
 		}
 		require.False(t, it.Next())
 		require.NoError(t, it.Err())

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -100,7 +101,7 @@ func TestFiguresAreOfValues(t *testing.T) {
 	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	require.Positive(t, db.Metrics().DiskBytes())
 	require.NoError(t, db.Close())
 }
@@ -111,7 +112,7 @@ func TestMetricsCountWhereReadsFindTheirAnswers(t *testing.T) {
 	for i := range 1000 {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%04d", 2*i), []byte("on disk")))
 	}
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	require.NoError(t, db.Put([]byte("0000"), []byte("in memory")))
 	counted := func(read func()) Metrics {
 		before := db.Metrics()

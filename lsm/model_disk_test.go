@@ -19,7 +19,7 @@ type modelCheckpoint struct {
 
 func (w *world) flush() {
 	w.log("flush")
-	if w.must("flush", w.sealed(w.db.Flush)) {
+	if w.must("flush", w.sealed(func() error { return w.db.Flush(context.Background()) })) {
 		w.isSafe()
 	}
 }
@@ -41,7 +41,7 @@ func (w *world) syncLog() {
 
 func (w *world) compact() {
 	w.log("compact")
-	if w.must("compact", w.sealed(w.db.Compact)) {
+	if w.must("compact", w.sealed(func() error { return w.db.Compact(context.Background()) })) {
 		w.isSafe()
 	}
 }
@@ -256,7 +256,7 @@ func (w *world) part(c modelCheckpoint, from, to []byte) (dir string, state *mod
 		state.apply(w.o.Split, op)
 	}
 	if w.rng.IntN(2) == 0 {
-		w.must("compact a part", db.Compact())
+		w.must("compact a part", db.Compact(context.Background()))
 	}
 	w.must("close a part", db.Close())
 	return dir, state

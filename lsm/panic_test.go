@@ -114,8 +114,8 @@ func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
 			}
 			return nil
 		},
-		"Flush":      (*DB).Flush,
-		"Compact":    (*DB).Compact,
+		"Flush":      func(db *DB) error { return db.Flush(context.Background()) },
+		"Compact":    func(db *DB) error { return db.Compact(context.Background()) },
 		"Checkpoint": func(db *DB) error { return db.Checkpoint(ctx, "copy") },
 		"View": viewed(func(v *View) error {
 			_, _, err := v.Get(key, nil)
@@ -171,7 +171,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 	db.flushes.runAge = time.Hour
 	for _, key := range []string{"aa:1", "aa:2", "bb:1"} {
 		require.NoError(t, db.Append([]byte(key), []byte("old")))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 		require.NoError(t, db.Append([]byte(key), []byte("new")))
 	}
 	wire.set(nth)
@@ -220,8 +220,8 @@ func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 	require.NoError(t, err)
 	for range 3 {
 		require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
-		require.NoError(t, db.Flush())
-		require.NoError(t, db.Compact())
+		require.NoError(t, db.Flush(context.Background()))
+		require.NoError(t, db.Compact(context.Background()))
 	}
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
 	require.Error(t, db.fail(errors.New("disk")))

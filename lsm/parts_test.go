@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"math"
@@ -34,7 +35,7 @@ func halves(t *testing.T, disk vfs.FS) (*DB, map[string]string) {
 			require.NoError(t, db.DeletePrefix([]byte("d/")))
 			require.NoError(t, db.Put([]byte("d/9"), []byte("new")))
 		}
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	return db, map[string]string{
 		"a/1": "new", "a/2": "new", "b/1": "new", "b/2": "new", "c/1": "new", "c/2": "new", "d/9": "new",
@@ -149,7 +150,7 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 		require.Equal(t, 1, *f.Sharers)
 	}
 	requireContent(t, db, want)
-	require.NoError(t, db.Compact())
+	require.NoError(t, db.Compact(context.Background()))
 	waitForTables(t, db, 1)
 	require.NoError(t, db.Close())
 }

@@ -3,6 +3,7 @@
 package lsm
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,7 +73,7 @@ func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
 				db, err := Open(dir, o)
 				require.NoError(t, err)
 				require.NoError(t, db.Put([]byte("key"), []byte("value")))
-				require.NoError(t, db.Flush())
+				require.NoError(t, db.Flush(context.Background()))
 				require.NoError(t, db.Put([]byte("key2"), []byte("value")))
 				require.NoError(t, db.Discard()) // as a crash does: the log is needed
 				plant(t, filepath.Join(dir, fileIn(t, dir, file)))

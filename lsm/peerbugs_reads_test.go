@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -155,7 +156,7 @@ func compactionFails(t *testing.T, o Options, mem *vfstest.Mem, n int, want map[
 	db, err := Open("db", &o)
 	require.NoError(t, err)
 	failed := arm(n)
-	err = db.Compact()
+	err = db.Compact(context.Background())
 	arm(-1)
 	requireContent(t, db, want)
 	if failed.Load() {
@@ -164,7 +165,7 @@ func compactionFails(t *testing.T, o Options, mem *vfstest.Mem, n int, want map[
 		db, err = Open("db", &o)
 		require.NoError(t, err)
 		requireContent(t, db, want)
-		err = db.Compact()
+		err = db.Compact(context.Background())
 	}
 	require.NoError(t, err)
 	requireContent(t, db, want)
@@ -206,7 +207,7 @@ func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
 				require.ErrorIs(t, err, ErrCorrupt, "%s, byte %d, %s", name, n, way)
 				require.NotContains(t, string(got), string(bad[byteAt-1:byteAt+2]), "%s gives what is damaged", way)
 			}
-			require.ErrorIs(t, db.Compact(), ErrCorrupt)
+			require.ErrorIs(t, db.Compact(context.Background()), ErrCorrupt)
 			require.NoError(t, db.Close())
 			replace(t, mem, badFile{table, good})
 		}

@@ -114,7 +114,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 		require.NoError(t, err)
 		putAll(t, db, "a", "b")
 		flushed(t, db)
-		require.NoError(t, db.Compact())
+		require.NoError(t, db.Compact(context.Background()))
 		db.manifest.Lock()
 		err = db.newManifest() // it has grown
 		db.manifest.Unlock()
@@ -267,7 +267,7 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 				b.Put([]byte("a:1"), fmt.Append(nil, writes))
 				b.Put([]byte("b:1"), fmt.Append(nil, writes))
 				b.Append([]byte("c:1"), []byte("."))
-				return errors.Join(db.Apply(&b), db.Flush(), db.Compact())
+				return errors.Join(db.Apply(&b), db.Flush(context.Background()), db.Compact(context.Background()))
 			}
 			o.FS = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 				if !strings.HasPrefix(c.Name, "/copy") {

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,11 +57,11 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 			if !locked {
 				db.compactor.running.Unlock()
 			}
-			err = errors.Join(db.Delete([]byte("b")), db.Flush(), db.Delete([]byte("c")), db.Seal())
+			err = errors.Join(db.Delete([]byte("b")), db.Flush(context.Background()), db.Delete([]byte("c")), db.Seal())
 		}
 		do.Store(&meanwhile)
 		if by == "Compact" {
-			require.NoError(t, db.Compact())
+			require.NoError(t, db.Compact(context.Background()))
 		} else {
 			pick := Pick{To: 2}
 			for _, f := range treeOf(db).Levels[0] {
@@ -79,7 +80,7 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 			db, err = Open("db", &o)
 			require.NoError(t, err)
 			requireContent(t, db, map[string]string{"a": "of a"})
-			require.NoError(t, db.Compact())
+			require.NoError(t, db.Compact(context.Background()))
 		}
 		require.NoError(t, db.Close())
 	}
@@ -110,7 +111,7 @@ func TestBug29DeletesGoWithWhatTheyDelete(t *testing.T) {
 					compactRuns(t, db, 0, 1)
 				}
 				requireContent(t, db, map[string]string{"a/1": "of a/1", "d/1": ""})
-				require.NoError(t, db.Compact(), "%s, %d, %d", name, below, to)
+				require.NoError(t, db.Compact(context.Background()), "%s, %d, %d", name, below, to)
 				requireContent(t, db, map[string]string{"a/1": "of a/1", "d/1": ""})
 			}
 		}

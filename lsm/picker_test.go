@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -64,7 +65,7 @@ func flushed(t testing.TB, db *DB, writes ...error) {
 	for _, err := range writes {
 		require.NoError(t, err)
 	}
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 }
 
 func TestTablesDoNotEndUnderATombstone(t *testing.T) {
@@ -113,7 +114,7 @@ func TestCompactLeavesNothingOfWhatIsDeleted(t *testing.T) {
 	} {
 		db := memoryStore(t, Options{Picker: idle{}})
 		require.NoError(t, remove(db))
-		require.NoError(t, db.Compact())
+		require.NoError(t, db.Compact(context.Background()))
 		require.Equal(t, [version.NumLevels]int{}, tablesOf(db), name)
 	}
 }

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -167,7 +168,7 @@ func TestSettledStoresBecomeOneRun(t *testing.T) {
 		flushUnsettled(t, db)
 	}
 	require.Equal(t, 2, tablesOf(db)[0])
-	require.NoError(t, db.Flush())
+	require.NoError(t, db.Flush(context.Background()))
 	waitFor(t, "one table is in level 1", func() bool { return tablesOf(db) == [version.NumLevels]int{1: 1} })
 }
 
@@ -177,7 +178,7 @@ func TestSettledStoresGatherWhatOverlapsNothing(t *testing.T) {
 	setQuietTime(db, 0)
 	for i := range 200 {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "k%03d", i), []byte("v")))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 		for m := db.Metrics(); m.Compacting; m = db.Metrics() {
 			time.Sleep(10 * time.Microsecond)
 		}

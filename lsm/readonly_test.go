@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -53,14 +54,14 @@ func TestDisksThatBecomeReadOnly(t *testing.T) {
 		db, err := Open("db", goldenOptions(t, disk, mode))
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("aa:1"), []byte("flushed")))
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 		require.NoError(t, db.Put([]byte("aa:2"), []byte("not flushed")))
 		on.Store(true)
 		for range 2 {
 			if mode >= LogWritten {
 				require.ErrorIs(t, db.Put([]byte("aa:3"), nil), ErrStalled)
 			}
-			err = db.Flush()
+			err = db.Flush(context.Background())
 			require.ErrorIs(t, err, ErrStalled)
 			require.ErrorIs(t, err, syscall.EROFS)
 			require.Error(t, db.Checkpoint(t.Context(), "copy"))
@@ -71,7 +72,7 @@ func TestDisksThatBecomeReadOnly(t *testing.T) {
 			}
 		}
 		on.Store(false)
-		require.NoError(t, db.Flush()) // the flusher tries again
+		require.NoError(t, db.Flush(context.Background())) // the flusher tries again
 		require.NoError(t, db.Put([]byte("aa:4"), nil))
 		require.NoError(t, db.Close())
 		db, err = Open("db", goldenOptions(t, disk, mode))

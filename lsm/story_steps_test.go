@@ -78,7 +78,9 @@ func seal(s *story) error {
 	return s.db.Seal()
 }
 
-func flush(s *story) error { return s.durable((*DB).Flush) }
+func flush(s *story) error {
+	return s.durable(func(db *DB) error { return db.Flush(context.Background()) })
+}
 
 // syncLog is a step for stores of any log mode.
 func syncLog(s *story) error {
@@ -88,7 +90,9 @@ func syncLog(s *story) error {
 	return s.durable((*DB).SyncLog)
 }
 
-func compact(s *story) error { return s.durable((*DB).Compact) }
+func compact(s *story) error {
+	return s.durable(func(db *DB) error { return db.Compact(context.Background()) })
+}
 
 func closeStore(s *story) error { return s.durable((*DB).Close) }
 

@@ -1,5 +1,7 @@
 package lsm
 
+import "context"
+
 // SyncLog makes every write durable that has returned: no power cut takes it. It costs an
 // fsync of the log, not a flush. By log mode:
 //
@@ -36,5 +38,5 @@ func (db *DB) handOverLog() (end logEnd, err error) {
 		}
 		_ = db.loseLog(err) // flushAll returns it if it is final
 	}
-	return end, db.flushAll()
+	return end, db.flushAll(context.Background())
 }

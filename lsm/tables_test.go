@@ -75,7 +75,7 @@ func TestTablesStayUntilTheyAreClosed(t *testing.T) {
 	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb", "cc")
 	tables := pinnedTables(t, db)
-	require.NoError(t, db.Compact())
+	require.NoError(t, db.Compact(context.Background()))
 	for _, table := range tables.List() {
 		f, err := tables.Open(table.Number)
 		require.NoError(t, err)

@@ -3,6 +3,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"path"
 	"slices"
@@ -40,7 +41,7 @@ func prepareStore(t *testing.T, w *vfsworld.World) {
 			if w.Rand.IntN(2) == 0 {
 				require.NoError(t, db.Close())
 			} else {
-				require.NoError(t, errors.Join(db.Flush(), db.Put([]byte("later"), []byte("value")), db.Discard()))
+				require.NoError(t, errors.Join(db.Flush(context.Background()), db.Put([]byte("later"), []byte("value")), db.Discard()))
 			}
 		}
 	}
@@ -88,7 +89,7 @@ func TestStoreTouchesNothingElseInAnyWorld(t *testing.T) {
 			require.True(t, leads, "seed %d: %q", seed, name)
 			w.Disturb()
 			require.NoError(t, db.Put([]byte("new"), []byte("value")), "seed %d", seed)
-			require.NoError(t, errors.Join(db.Flush(), db.Compact(), db.Close()), "seed %d", seed)
+			require.NoError(t, errors.Join(db.Flush(context.Background()), db.Compact(context.Background()), db.Close()), "seed %d", seed)
 		})
 		changes := w.Changes(before)
 		if !leads {

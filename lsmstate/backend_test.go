@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -91,7 +92,7 @@ func TestWhatACrashLeftIsRemoved(t *testing.T) {
 	b, k := backendOn(t, fs, Options{})
 	require.NoError(t, k.SetKey("k"))
 	require.NoError(t, valueOn(t, k).Set("v"))
-	require.NoError(t, b.db.Flush())
+	require.NoError(t, b.db.Flush(context.Background()))
 	crashed := fs.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.Contains(t, namesIn(t, crashed), treeName)
 	c, k := backendOn(t, crashed, Options{})
@@ -206,7 +207,7 @@ func TestValuesOfTheLimitAreStoredAndReadWhole(t *testing.T) {
 	require.NoError(t, mapOn(t, k).Put("u", full))
 	require.NoError(t, listOn(t, k).AddAll(elements))
 	check(k)
-	require.NoError(t, b.db.Flush())
+	require.NoError(t, b.db.Flush(context.Background()))
 	check(k)
 
 	heap, err := heapstate.NewHash(state.Options{})

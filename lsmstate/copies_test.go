@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
@@ -137,7 +138,7 @@ func TestTablesInTheDescriptionAreNotCopied(t *testing.T) {
 		o.Picker = idle{} // each flush leaves its table
 	}), newShelf(t, mem)
 	n.set("large", randomText(rand.New(rand.NewPCG(1, 1)), 2*packTableBytes))
-	require.NoError(t, n.db.Flush())
+	require.NoError(t, n.db.Flush(context.Background()))
 	n.set("small", "value")
 	h, err := s.save(n, "first", snapshot.Incremental)
 	require.NoError(t, err)
@@ -176,7 +177,7 @@ func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
 	for i := range 10 {
 		n.set(fmt.Sprint(i), randomText(rng, 2*packTableBytes))
 		if i%4 == 3 {
-			require.NoError(t, n.db.Compact())
+			require.NoError(t, n.db.Compact(context.Background()))
 		}
 		name := fmt.Sprint("s", i)
 		_, err := s.save(n, name, snapshot.Incremental)

@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"math/rand/v2"
@@ -259,7 +260,7 @@ func usedOn(t *testing.T) *vfstest.Mem {
 	mem := newFS()
 	require.NoError(t, durable.MkdirAll(mem, "/dir"))
 	b := fillOn(t, mem)
-	require.NoError(t, b.db.Flush())
+	require.NoError(t, b.db.Flush(context.Background()))
 	return mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 }
 

@@ -61,7 +61,7 @@ func largeTask(t *testing.T, fs vfs.FS, dir string) *nativeTask {
 func TestIncrementalSnapshotWritesWhatChanged(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
-	require.NoError(t, n.db.Compact()) // what a compaction rewrites is new
+	require.NoError(t, n.db.Compact(context.Background())) // what a compaction rewrites is new
 	first, err := s.save(n, "first", snapshot.Incremental)
 	require.NoError(t, err)
 	full := s.written
@@ -122,7 +122,7 @@ func TestSnapshotPinsItsTables(t *testing.T) {
 	for i := range 3000 {
 		n.set(fmt.Sprint(i), "after")
 	}
-	require.NoError(t, n.db.Compact())
+	require.NoError(t, n.db.Compact(context.Background()))
 	files, err := v.(snapshot.NativeView).WriteNative(t.Context(), s, "late", func(int64) {})
 	require.NoError(t, err)
 	v.Release()

@@ -3,6 +3,7 @@
 package lsmstate
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -25,7 +26,7 @@ func TestBackendStaysWhereItWasOpened(t *testing.T) {
 	b := fillOn(t, vfs.Real{})
 	copies, err := OpenLocalCopies("copies")
 	require.NoError(t, err)
-	require.NoError(t, b.db.Flush())
+	require.NoError(t, b.db.Flush(context.Background()))
 	t.Chdir(there)
 	require.NoError(t, b.Close())
 	copies.forget([16]byte{})

@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -26,11 +27,11 @@ func (d decider) Decide(batch []lsm.FilterEntry) {
 // after them let none of them move as it is.
 func rewritten(t *testing.T, b *Backend) {
 	t.Helper()
-	require.NoError(t, b.db.Flush())
+	require.NoError(t, b.db.Flush(context.Background()))
 	require.NoError(t, b.db.Delete(backend.AppendHeader(nil, 0, 0)))
 	require.NoError(t, b.db.Delete([]byte{0xFF, 0xFF, 0xFF}))
-	require.NoError(t, b.db.Flush())
-	require.NoError(t, b.db.Compact())
+	require.NoError(t, b.db.Flush(context.Background()))
+	require.NoError(t, b.db.Compact(context.Background()))
 }
 
 // The user's filter drops one of two states, and never meets a timer, whose own filter

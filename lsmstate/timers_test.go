@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -53,13 +54,13 @@ func TestFiringRaisesTheMarkAndCompactionDropsWhatItHides(t *testing.T) {
 		require.NoError(t, k.SetKey("k"))
 		require.NoError(t, timers.Register(state.EventTime, int64(i), nil))
 	}
-	require.NoError(t, b.db.Flush())
+	require.NoError(t, b.db.Flush(context.Background()))
 	before := view1(t, b)
 	require.Len(t, fire(t, timers, due-1), due)
 	require.Equal(t, map[section]int{markSection: 1, timerSection: all}, rowsInTree(t, b), "no tombstones")
 	after := view1(t, b)
-	require.NoError(t, b.db.Flush())
-	require.NoError(t, b.db.Compact())
+	require.NoError(t, b.db.Flush(context.Background()))
+	require.NoError(t, b.db.Compact(context.Background()))
 	require.Equal(t, map[section]int{markSection: 1, timerSection: all - due}, rowsInTree(t, b))
 	require.Len(t, rowsOf(t, before), all)
 	require.Len(t, rowsOf(t, after), all-due)

@@ -3,6 +3,7 @@
 package lsmstate
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"path"
@@ -90,7 +91,7 @@ func write(b *Backend) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(k.SetKey("k"), v.Set("v"), b.db.Flush())
+	return errors.Join(k.SetKey("k"), v.Set("v"), b.db.Flush(context.Background()))
 }
 
 // Whatever lies around, a backend makes and clears its own files in a directory of its

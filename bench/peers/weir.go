@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -66,7 +67,7 @@ func (w *weir) Snapshot() error {
 
 // Settle waits until the workers have nothing to do.
 func (w *weir) Settle() error {
-	if err := w.db.Flush(); err != nil {
+	if err := w.db.Flush(context.Background()); err != nil {
 		return err
 	}
 	for m := w.db.Metrics(); m.Flushing || m.Compacting; m = w.db.Metrics() {
