@@ -263,6 +263,43 @@ func TestViewKeepsTheRowsWhoseMemoryTheStateGivesBack(t *testing.T) {
 	}
 }
 
+// The number of a namespace stays a handle's while the table gives its memory back; were it
+// another one's afterwards, two handles would write to the same rows.
+func TestHandleKeepsItsNamespaceWhenTheStateGivesItsMemoryBack(t *testing.T) {
+	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
+		inSpace := func(namespace string) state.ValueState[string] {
+			v, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: "state", Codec: codec.String[string]()})
+			require.NoError(t, err)
+			require.NoError(t, v.SetNamespace([]byte(namespace)))
+			return v
+		}
+		each := func(do func() error) {
+			for key := range 5 {
+				require.NoError(t, k.SetKey(fmt.Sprint("key ", key)))
+				require.NoError(t, do())
+			}
+		}
+		before := inSpace("before")
+		each(func() error { return before.Set("x") })
+		each(before.Clear)
+		for range 2 {
+			v, err := b.View()
+			require.NoError(t, err)
+			v.Release()
+		}
+		after := inSpace("after")
+		each(func() error { return before.Set("before") })
+		each(func() error { return after.Set("after") })
+		for _, v := range []state.ValueState[string]{before, inSpace("before")} {
+			each(func() error {
+				got, _, err := v.Get()
+				require.Equal(t, "before", got)
+				return err
+			})
+		}
+	})
+}
+
 // heapBytes is what is in use of the heap, without garbage.
 func heapBytes() int {
 	runtime.GC()
