@@ -3,10 +3,12 @@ package lsm
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
@@ -85,4 +87,52 @@ func TestFailedSyncOfSyncLogEndsTheStore(t *testing.T) {
 	require.ErrorIs(t, db.SyncLog(), ErrFailed)
 	require.ErrorIs(t, db.Put([]byte("k"), nil), ErrFailed)
 	require.ErrorIs(t, db.Close(), ErrFailed)
+}
+
+// While others write, and logs rotate, a power cut takes nothing that was written before a
+// SyncLog that has returned.
+func TestSyncLogWhileLogsRotate(t *testing.T) {
+	const writers, keys = 3, 60
+	for _, mode := range allLogModes[1:] {
+		mem := vfstest.NewMem(vfstest.MemOptions{})
+		o := &Options{FS: mem, Budget: storyBudget(t), Log: mode, MemtableBytes: 1000}
+		db, err := Open("db", o)
+		require.NoError(t, err)
+		var synced [writers]atomic.Int64
+		var writing sync.WaitGroup
+		for w := range writers {
+			writing.Go(func() {
+				for i := range int64(keys) {
+					assert.NoError(t, db.Put(fmt.Appendf(nil, "w:%d:%03d", w, i), make([]byte, 90)))
+					assert.NoError(t, db.SyncLog())
+					synced[w].Store(i + 1)
+				}
+			})
+		}
+		done := make(chan struct{})
+		go func() { writing.Wait(); close(done) }()
+		for cuts, ended := 0, false; !ended || cuts < 1; cuts++ {
+			select {
+			case <-done:
+				ended = true
+			default:
+			}
+			var before [writers]int64
+			for w := range writers {
+				before[w] = synced[w].Load()
+			}
+			left := Options{FS: mem.CrashClone(vfstest.CrashOptions{}), Budget: storyBudget(t), Log: mode}
+			again, err := Open("db", &left)
+			require.NoError(t, err)
+			for w := range writers {
+				for i := range before[w] {
+					_, found, err := again.Get(fmt.Appendf(nil, "w:%d:%03d", w, i), nil)
+					require.NoError(t, err)
+					require.True(t, found, "mode %d, writer %d, key %d of %d", mode, w, i, before[w])
+				}
+			}
+			require.NoError(t, again.Close())
+		}
+		require.NoError(t, db.Close())
+	}
 }
