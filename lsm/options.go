@@ -15,7 +15,9 @@ import (
 
 // Limits of keys and values, in bytes. Exactly so much is legal.
 const (
-	MaxKeySize int64 = 1 << 31
+	// MaxKeySize has room behind a key of 2^31 bytes for what a layer above adds to it, as
+	// the number of a row.
+	MaxKeySize int64 = 1<<31 + 64
 	// MaxValueSize has room beside a value of 2^31 bytes for what a layer above stores with
 	// it: a header, or the smaller elements of a list before a large one.
 	MaxValueSize int64 = 1<<31 + 4<<20

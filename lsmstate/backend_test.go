@@ -330,3 +330,29 @@ func TestLargeElementsOfAListHaveRowsOfTheirOwn(t *testing.T) {
 	}
 	require.Len(t, rows, 7)
 }
+
+// Keys of the limit are legal in every state, whatever the tree adds to them: the number of
+// a row to those of lists, the domain to those of timers.
+func TestKeysOfTheLimitAreStored(t *testing.T) {
+	const limit = 100
+	o := Options{tune: func(o *lsm.Options) { o.MaxKeySize = limit + lsm.MaxKeySize - backend.MaxKeySize }}
+	o.Limits.MaxKeySize = limit
+	_, k := backendOn(t, newFS(), o)
+	ofKey := strings.Repeat("k", limit-backend.HeaderSize-4) // two parts end in two bytes each
+	require.NoError(t, k.SetKey(ofKey))
+	require.NoError(t, valueOn(t, k).Set("v"))
+	require.NoError(t, listOn(t, k).AddAll([]string{"a", "b"}))
+	list, err := listOn(t, k).Get()
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, list)
+	var size *backend.SizeError
+	require.ErrorAs(t, k.SetKey(ofKey+"k"), &size)
+	require.Equal(t, &backend.SizeError{Of: backend.ErrKeyTooLarge, Size: limit + 1, Limit: limit}, size)
+
+	require.NoError(t, k.SetKey(ofKey[backend.TimeSize:]))
+	timers := timersOn(t, k)
+	require.NoError(t, timers.Register(state.EventTime, 1, nil))
+	require.Len(t, fire(t, timers, 1), 1)
+	require.NoError(t, k.SetKey(ofKey[backend.TimeSize-1:]))
+	require.ErrorIs(t, timers.Register(state.EventTime, 1, nil), backend.ErrKeyTooLarge)
+}

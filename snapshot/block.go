@@ -33,6 +33,9 @@ const (
 	// maxBlockBytes bounds a block of rows, raw. A row that does not fit is
 	// large: it is stored raw, in blocks of its own.
 	maxBlockBytes = 2 << 20
+	// maxKeyBytes bounds the key of a row: the largest that a program may have, with the
+	// number of a row of a list or the domain of a timer.
+	maxKeyBytes = uint64(backend.MaxKeySize) + 64
 	// maxValueBytes bounds a stored value: the largest value with its header, and room
 	// for the smaller elements that the row of a list has before a large one, as first
 	// versions of the byte seam wrote them.

@@ -384,6 +384,23 @@ func TestHostileRowsAreRefused(t *testing.T) {
 	})
 }
 
+// A reader takes keys that have room for the number of a row behind 2^31 bytes.
+func TestReaderBoundsTheKeysOfLargeRows(t *testing.T) {
+	const most = 1<<31 + 64
+	for size, want := range map[uint64]string{most: "bytes, 0 are left", most + 1: "bytes: "} {
+		b := hostile(t)
+		b.section(1, 1)
+		b.block(kindLarge, 1, binary.AppendUvarint(binary.AppendUvarint(nil, size), 1))
+		err := readFile(b.end(), ignore)
+		if uint64(math.MaxInt) < most {
+			require.Error(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, snapshot.ErrCorrupt)
+		require.ErrorContains(t, err, fmt.Sprintf("large row of %d and 1 %s", size, want))
+	}
+}
+
 // The largest row that a reader takes has a value of 2^31 bytes and 4 MiB beside it.
 func TestReaderBoundsTheValuesOfLargeRows(t *testing.T) {
 	const most = 1<<31 + 4<<20

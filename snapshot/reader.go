@@ -312,7 +312,7 @@ func (s *rowReader) large(raw []byte) error {
 	p := parser{rest: raw}
 	keySize, valueSize := p.uvarint(), p.uvarint()
 	left := uint64(len(p.rest)) + uint64(s.end.offset-s.at.offset)
-	if keySize > uint64(backend.MaxKeySize) || valueSize > maxValueBytes {
+	if keySize > maxKeyBytes || valueSize > maxValueBytes {
 		return fmt.Errorf("large row of %d and %d bytes: %w", keySize, valueSize, ErrCorrupt)
 	}
 	if keySize+valueSize > math.MaxInt {

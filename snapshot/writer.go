@@ -196,9 +196,9 @@ func (w *writer) count(key []byte, shared int, valueBytes uint64) error {
 	if !ascends || len(key) < backend.HeaderSize || binary.BigEndian.Uint16(key) != w.group {
 		return fmt.Errorf("row %d of the view, in key group %d: its key is out of order: %w", w.rows, w.group, backend.ErrInvalid)
 	}
-	if int64(len(key)) > backend.MaxKeySize || valueBytes > w.valueBytes {
+	if uint64(len(key)) > maxKeyBytes || valueBytes > w.valueBytes {
 		return fmt.Errorf("row %d of the view, in key group %d: %d and %d bytes, limits %d and %d: %w",
-			w.rows, w.group, len(key), valueBytes, backend.MaxKeySize, w.valueBytes, backend.ErrInvalid)
+			w.rows, w.group, len(key), valueBytes, maxKeyBytes, w.valueBytes, backend.ErrInvalid)
 	}
 	if last := len(w.sections) - 1; last < 0 || w.sections[last].group != w.group {
 		w.sections = append(w.sections, section{group: w.group, offset: w.offset, sequence: w.sequence})
