@@ -20,8 +20,18 @@ import (
 // snapshot after a restore at the same or another parallelism, and now and then
 // everything. Snapshots overlap each other and the work; some are canceled; the job
 // restarts from some. Package rapid draws the program and shrinks one that fails: the
-// failure prints the calls that are left.
+// failure prints the calls that are left. Shorter programs run first: one that fails
+// is shrunk sooner.
 func Random(t testing.TB, open Opener, operations int) {
+	t.Helper()
+	for n := stepsTogether; n < operations; n *= 4 {
+		random(t, open, n)
+	}
+	random(t, open, operations)
+}
+
+func random(t testing.TB, open Opener, operations int) {
+	t.Helper()
 	tryProgram(t, open, snapshot.Portable, func(w *world) {
 		w.run(operations, slices.Concat(writeSteps, snapshotSteps))
 		w.compare(w.subtasks, w.model, false)
