@@ -25,8 +25,8 @@ func (db *DB) noteWrite(kind run.Kind) {
 }
 
 // explore walks down and up from a key that was deleted, over what is, and remembers
-// that. It returns how many entries it stepped over, 0 if they cannot be remembered, so that
-// looks in vain come rarely. An error ends it: whoever reads will meet it again.
+// that. It returns how many entries it stepped over, 0 if they were not remembered, and
+// gaps.InVain if they never can be. An error ends it: whoever reads will meet it again.
 func (db *DB) explore(prefix, key []byte) (found int) {
 	w := db.liveWalk(prefix)
 	defer func() { db.report(w.closeLive()) }()
@@ -44,7 +44,12 @@ func (db *DB) explore(prefix, key []byte) (found int) {
 	for limit := d.Stepped + most; d.Stepped < limit && w.next() && !w.isPast(m.Key) && !m.Kind.HasValue(); {
 		w.passUp()
 	}
-	if m.Err != nil || !w.rememberGap() {
+	switch {
+	case m.Err != nil:
+		return 0
+	case !db.gaps.Fits(d.First, d.To):
+		return gaps.InVain
+	case !w.rememberGap():
 		return 0
 	}
 	return d.Stepped - 1

@@ -108,7 +108,7 @@ func (g *Gaps) Around(p *run.LookupKey, key []byte) (Gap, bool) {
 // that it touches become one with it. It reports whether the gap is remembered: there is
 // no room for one of keys that are too long, nor for a small one if all others are longer.
 func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) bool {
-	if int64(len(first)+len(to)) > g.MaxBytes() {
+	if !g.Fits(first, to) {
 		return false
 	}
 	of := g.ofPrefix(p)
@@ -248,6 +248,9 @@ func (g *Gaps) bound(hash uint64, of *prefixGaps) {
 		g.forget(hash)
 	}
 }
+
+// Fits reports whether a gap between two keys is short enough to be remembered.
+func (g *Gaps) Fits(first, to []byte) bool { return int64(len(first)+len(to)) <= g.MaxBytes() }
 
 // MaxBytes returns the most that the two keys of a gap may take.
 func (g *Gaps) MaxBytes() int64 { return max(OwnGapBytes, g.limit/gapsAtLeast) }

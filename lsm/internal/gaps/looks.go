@@ -54,10 +54,16 @@ func (g *Gaps) IsDue(p *run.LookupKey) bool {
 	return true
 }
 
-// Adapt sets the rate of looks after one that found so many entries.
+// InVain is the result of a look whose gap is too long to be remembered: the next would find
+// all of it again.
+const InVain = -1
+
+// Adapt sets the rate of looks after one that found so many entries, or was InVain.
 func (g *Gaps) Adapt(p *run.LookupKey, found int) {
 	r := g.rate(p)
 	switch {
+	case found == InVain:
+		r.every = maxExploreEvery
 	case found >= manyFound:
 		r.every = max(r.every/8, 1)
 	case found < fewFound:
