@@ -139,11 +139,10 @@ type memoryLock struct {
 func (l *memoryLock) Close() error {
 	l.objects.mu.Lock()
 	defer l.objects.mu.Unlock()
-	if l.closed {
-		return fs.ErrClosed
+	if !l.closed {
+		l.closed = true
+		delete(l.objects.locked, l.name)
 	}
-	l.closed = true
-	delete(l.objects.locked, l.name)
 	return nil
 }
 

@@ -64,7 +64,8 @@ func (o ObjectInfo) isDirectory() bool { return errors.Is(o.Irregular, syscall.E
 // Locker is what Objects have beside if they can keep a second process out.
 type Locker interface {
 	// Lock takes an exclusive lock of a name until the result is closed or the
-	// process ends. It is ErrLocked if another owner has it. A lock that can end
+	// process ends; a second Close returns nil and leaves the next owner's lock
+	// alone. It is ErrLocked if another owner has it. A lock that can end
 	// earlier, such as a lease, or a file that somebody may remove, is a
 	// LockChecker as well.
 	Lock(ctx context.Context, name string) (io.Closer, error)

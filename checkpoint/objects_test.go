@@ -213,10 +213,13 @@ func TestLockKeepsTheSecondOut(t *testing.T) {
 		require.NoError(t, other.Close())
 		require.Empty(t, namesOf(t, objects, ""))
 		require.NoError(t, lock.Close())
-		require.ErrorIs(t, lock.Close(), fs.ErrClosed)
-		lock, err = objects.Lock(ctx, "job/lock")
+		require.NoError(t, lock.Close(), "a second Close")
+		next, err := objects.Lock(ctx, "job/lock")
 		require.NoError(t, err)
-		require.NoError(t, lock.Close())
+		require.NoError(t, lock.Close(), "it is another's now")
+		_, err = objects.Lock(ctx, "job/lock")
+		require.ErrorIs(t, err, ErrLocked)
+		require.NoError(t, next.Close())
 	})
 }
 
