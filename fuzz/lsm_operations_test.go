@@ -73,7 +73,7 @@ func (s *storeProgram) begin() {
 }
 
 func (s *storeProgram) open(dir string) {
-	db, err := lsm.Open(dir, &s.o)
+	db, err := lsm.Open(context.Background(), dir, s.o)
 	require.NoError(s.t, err)
 	s.db = db
 }
@@ -251,10 +251,10 @@ func (s *storeProgram) checkpoint(dir string) {
 	require.NoError(s.t, s.db.Checkpoint(context.Background(), dir))
 	from := s.key()[:s.o.PartitionBytes]
 	half := dir + "-half"
-	require.NoError(s.t, lsm.Restore(context.Background(), half, []lsm.Part{{Dir: dir, From: []byte(from)}}, &s.o))
-	_, err := lsm.Check(context.Background(), half, &s.o)
+	require.NoError(s.t, lsm.Restore(context.Background(), half, []lsm.Part{{Dir: dir, From: []byte(from)}}, s.o))
+	_, err := lsm.Check(context.Background(), half, s.o)
 	require.NoError(s.t, err)
-	db, err := lsm.Open(half, &s.o)
+	db, err := lsm.Open(context.Background(), half, s.o)
 	require.NoError(s.t, err)
 	rows := maps.Clone(s.rows)
 	maps.DeleteFunc(rows, func(k, _ string) bool { return k < from })

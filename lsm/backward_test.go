@@ -19,7 +19,7 @@ func storeOfLevels(t *testing.T) *DB {
 		FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: storyBudget(t), Split: storySplit, PartitionBytes: 1,
 		FileBytes: 20 << 10, BlockBytes: 512,
 	}
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(3, 3))
 	for round := range 6 {
@@ -95,7 +95,7 @@ func TestPrevIsNextBackward(t *testing.T) {
 
 // A turn goes to the neighbour of the current key, not past it.
 func TestTurnsOfAnIterator(t *testing.T) {
-	db, err := Open("db", goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
 	require.NoError(t, err)
 	for _, key := range []string{"aa:1", "aa:2", "aa:3"} {
 		require.NoError(t, db.Put([]byte(key), nil))
@@ -122,7 +122,7 @@ func TestTurnsOfAnIterator(t *testing.T) {
 
 // A cursor goes backward over the store as it is at each step.
 func TestPrevOfACursorSeesWrites(t *testing.T) {
-	db, err := Open("db", goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
 	require.NoError(t, err)
 	for _, key := range []string{"aa:1", "aa:5", "aa:9"} {
 		require.NoError(t, db.Put([]byte(key), nil))

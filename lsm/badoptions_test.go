@@ -32,11 +32,11 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	} {
 		o := goldenOptions(t, mem, LogOff)
 		change(o)
-		_, err := Open("db", o)
+		_, err := Open(context.Background(), "db", *o)
 		require.ErrorIs(t, err, ErrInvalidOption, name)
-		_, err = Check(t.Context(), "db", o)
+		_, err = Check(t.Context(), "db", *o)
 		require.ErrorIs(t, err, ErrInvalidOption, name)
-		require.ErrorIs(t, Restore(t.Context(), "db", nil, o), ErrInvalidOption, name)
+		require.ErrorIs(t, Restore(t.Context(), "db", nil, *o), ErrInvalidOption, name)
 	}
 	_, err := mem.List("db")
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -50,13 +50,13 @@ func TestOptionsThatCannotChange(t *testing.T) {
 	} {
 		o := goldenOptions(t, mem, LogOff)
 		change(o)
-		_, err := Open("db", o)
+		_, err := Open(context.Background(), "db", *o)
 		require.ErrorIs(t, err, ErrMismatch, name)
-		_, err = Check(t.Context(), "db", o)
+		_, err = Check(t.Context(), "db", *o)
 		require.ErrorIs(t, err, ErrMismatch, name)
-		require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "db"}}, o), ErrMismatch, name)
+		require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "db"}}, *o), ErrMismatch, name)
 	}
-	db, err := Open("db", goldenOptions(t, mem, LogOff))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	requireContent(t, db, goldenStores["v1-closed"].want())
 	require.NoError(t, db.Close())
@@ -76,12 +76,12 @@ var badRanges = [][2][]byte{
 func TestBoundsThatAreNone(t *testing.T) {
 	for _, mode := range []LogMode{LogOff, LogSynced} {
 		mem := makeClosed(t)
-		db, err := Open("db", goldenOptions(t, mem, mode))
+		db, err := Open(context.Background(), "db", *goldenOptions(t, mem, mode))
 		require.NoError(t, err)
 		for i, r := range badRanges {
 			require.ErrorIs(t, db.DeleteRange(r[0], r[1]), ErrRange, "%d", i)
 			parts := []Part{{Dir: "one", From: r[0], To: r[1]}}
-			require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(t, mem, mode)), ErrRange, "%d", i)
+			require.ErrorIs(t, Restore(t.Context(), "to", parts, *goldenOptions(t, mem, mode)), ErrRange, "%d", i)
 		}
 		for _, prefix := range []string{"aa:1", "a:b", ":x"} {
 			require.ErrorIs(t, db.DeletePrefix([]byte(prefix)), ErrRange)
@@ -93,13 +93,13 @@ func TestBoundsThatAreNone(t *testing.T) {
 			require.ErrorIs(t, db.Apply(&b), ErrRange)
 		}
 		require.NoError(t, db.Close())
-		db, err = Open("db", goldenOptions(t, mem, mode))
+		db, err = Open(context.Background(), "db", *goldenOptions(t, mem, mode))
 		require.NoError(t, err)
 		requireContent(t, db, goldenStores["v1-closed"].want())
 		require.NoError(t, db.Close())
 	}
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", &Options{FS: mem, Budget: goldenBudget(t)}) // one partition
+	db, err := Open(context.Background(), "db", Options{FS: mem, Budget: goldenBudget(t)}) // one partition
 	require.NoError(t, err)
 	require.ErrorIs(t, db.DeleteRange([]byte("a"), nil), ErrRange)
 	require.ErrorIs(t, db.DeleteRange(nil, []byte("a")), ErrRange)
@@ -111,10 +111,10 @@ func TestBoundsThatAreNone(t *testing.T) {
 // were.
 func TestRestoresThatAreNotPossible(t *testing.T) {
 	mem := makeClosed(t)
-	open, err := Open("open", goldenOptions(t, mem, LogSynced))
+	open, err := Open(context.Background(), "open", *goldenOptions(t, mem, LogSynced))
 	require.NoError(t, err)
 	defer open.Close()
-	whole, err := Open("whole", &Options{FS: mem, Budget: goldenBudget(t)})
+	whole, err := Open(context.Background(), "whole", Options{FS: mem, Budget: goldenBudget(t)})
 	require.NoError(t, err)
 	require.NoError(t, whole.Close())
 	copyFiles(t, mem, "half", mem, "one")
@@ -143,23 +143,23 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 		"half a store":           {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "half", From: b, To: nil}}, ErrCorrupt},
 		"cancelled":              {cancelled, []Part{{Dir: "one", From: nil, To: b}, {Dir: "two", From: b, To: nil}}, context.Canceled},
 	} {
-		require.ErrorIs(t, Restore(try.ctx, "to", try.parts, goldenOptions(t, mem, LogOff)), try.want, name)
+		require.ErrorIs(t, Restore(try.ctx, "to", try.parts, *goldenOptions(t, mem, LogOff)), try.want, name)
 		left, err := mem.List("to")
 		if err == nil {
 			require.Subset(t, []string{directory.LockName}, left, name)
 		}
 	}
-	db, err := Open("db", goldenOptions(t, mem, LogOff))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	requireContent(t, db, goldenStores["v1-closed"].want())
 	require.NoError(t, db.Close())
 	parts := []Part{{Dir: "one", From: nil, To: b}, {Dir: "two", From: b, To: nil}}
-	require.NoError(t, Restore(t.Context(), "to", parts, goldenOptions(t, mem, LogOff)))
+	require.NoError(t, Restore(t.Context(), "to", parts, *goldenOptions(t, mem, LogOff)))
 	want := goldenFilled("one", func(key string) bool { return key < "b" })
 	for key, value := range goldenFilled("two", func(key string) bool { return key >= "b" }) {
 		want[key] = value
 	}
-	db, err = Open("to", goldenOptions(t, mem, LogOff))
+	db, err = Open(context.Background(), "to", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	requireContent(t, db, want)
 	require.NoError(t, db.Close())
@@ -167,7 +167,7 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 
 // One errors.Is finds an invalid option, whichever package checked it.
 func TestInvalidOptionIsOneError(t *testing.T) {
-	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BlockBytes: 1})
+	_, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BlockBytes: 1})
 	require.ErrorIs(t, err, ErrInvalidOption)
 	require.ErrorIs(t, err, sstable.ErrInvalidOption)
 }

@@ -20,7 +20,7 @@ func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
 		for _, mode := range allLogModes {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
 			o := Options{FS: mem, Log: mode, Budget: storyBudget(t), MemtableBytes: 3000, Split: modelSplits[2]}
-			db, err := Open("db", &o)
+			db, err := Open(context.Background(), "db", o)
 			require.NoError(t, err)
 			putAll(t, db, "a/1", "a/2", "b/1", "b/2", "c/1")
 			var b Batch
@@ -98,7 +98,7 @@ func TestBatchAfterCloseChangesNothing(t *testing.T) {
 	for _, mode := range allLogModes {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := Options{FS: mem, Log: mode, Budget: goldenBudget(t)}
-		db, err := Open("db", &o)
+		db, err := Open(context.Background(), "db", o)
 		require.NoError(t, err)
 		var b Batch
 		for i := range 3 {

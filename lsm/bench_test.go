@@ -35,7 +35,7 @@ func benchValues() [][]byte {
 }
 
 func openBench(b *testing.B) *DB {
-	db, err := Open(b.TempDir(), &Options{BudgetBytes: 512 << 20, PartitionBytes: 2})
+	db, err := Open(context.Background(), b.TempDir(), Options{BudgetBytes: 512 << 20, PartitionBytes: 2})
 	require.NoError(b, err)
 	return db
 }
@@ -216,7 +216,7 @@ func BenchmarkScan(b *testing.B) {
 
 func BenchmarkPrefix(b *testing.B) {
 	split := Split{Name: "ten", Func: func(key []byte) int { return min(10, len(key)) }}
-	db, err := Open(b.TempDir(), &Options{BudgetBytes: 512 << 20, PartitionBytes: 2, Split: split})
+	db, err := Open(context.Background(), b.TempDir(), Options{BudgetBytes: 512 << 20, PartitionBytes: 2, Split: split})
 	require.NoError(b, err)
 	defer db.Close()
 	const prefixes, suffixes = 20_000, 50

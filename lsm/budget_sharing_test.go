@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 func TestPeekedValueStaysWhenOtherStoresNeedMemory(t *testing.T) {
 	mem, b := vfstest.NewMem(vfstest.MemOptions{}), NewBudget(4<<20)
 	open := func(name string) *DB {
-		db, err := Open(name, &Options{FS: mem, Budget: b, MemtableBytes: 1 << 20})
+		db, err := Open(context.Background(), name, Options{FS: mem, Budget: b, MemtableBytes: 1 << 20})
 		require.NoError(t, err)
 		return db
 	}

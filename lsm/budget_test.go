@@ -16,7 +16,7 @@ func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
 	budget := NewBudget(4 << 20)
 	o := goldenOptions(t, mem, LogOff)
 	o.Budget, o.BudgetBytes = budget, 0
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
 	require.NoError(t, db.Flush(context.Background()))
@@ -36,9 +36,9 @@ func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
 	require.NoError(t, budget.Close())
 	require.Zero(t, budget.Used())
 
-	_, err = Open("db", o)
+	_, err = Open(context.Background(), "db", *o)
 	require.ErrorIs(t, err, ErrClosed)
-	_, err = Check(t.Context(), "db", o)
+	_, err = Check(t.Context(), "db", *o)
 	require.ErrorIs(t, err, ErrClosed)
 }
 
@@ -46,7 +46,7 @@ func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
 func TestLastIteratorOfAClosedStoreReleasesItsBudget(t *testing.T) {
 	o := goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff)
 	o.Budget, o.BudgetBytes = nil, 4<<20
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
 	it, err := db.Iterator(nil, nil)

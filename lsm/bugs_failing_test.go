@@ -42,7 +42,7 @@ func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 		}
 		return nil
 	}})
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t)})
+	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	for i := range 3 {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
@@ -63,7 +63,7 @@ func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 	require.NoError(t, db.Compact(context.Background()))
 	require.Greater(t, db.manifest.Number(), number)
 	require.NoError(t, db.Close())
-	db, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
+	db, err = Open(context.Background(), "db", Options{FS: mem, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	requireContent(t, db, want)
 	require.NoError(t, db.Close())
@@ -76,7 +76,7 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 	for n := range 400 {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		var plan vfstest.Plan = func(vfstest.Call) error { return nil }
-		db, err := Open("db", &Options{FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error { return plan(c) }}), Budget: storyBudget(t)})
+		db, err := Open(context.Background(), "db", Options{FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error { return plan(c) }}), Budget: storyBudget(t)})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		require.NoError(t, db.Flush(context.Background()))
@@ -115,7 +115,7 @@ func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 	disk := failWhen(vfstest.NewMem(vfstest.MemOptions{}), &on, func(c vfstest.Call) bool {
 		return c.Op == vfstest.OpSync && strings.Contains(c.Name, directory.ManifestPrefix)
 	})
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t)})
+	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	on.Store(true)
@@ -200,21 +200,21 @@ func TestFailedOpensLeaveNothing(t *testing.T) {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk := failWhen(mem, &on, func(c vfstest.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })
 		o := &Options{FS: disk, Budget: storyBudget(t), Log: LogSynced}
-		db, err := Open("db", o)
+		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
 		before, err := mem.List("db")
 		require.NoError(t, err)
 		on.Store(true)
 		for range 3 {
-			_, err = Open("db", o)
+			_, err = Open(context.Background(), "db", *o)
 			require.ErrorIs(t, err, syscall.EIO, "%v of %s", last.op, last.name)
 		}
 		after, err := mem.List("db")
 		require.NoError(t, err)
 		require.Len(t, after, len(before), "%v of %s: %v", last.op, last.name, after)
 		on.Store(false)
-		db, err = Open("db", o)
+		db, err = Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
 	}
@@ -224,7 +224,7 @@ func TestFailedOpensLeaveNothing(t *testing.T) {
 func TestChecksThatAreEndedLeaveNothingOpen(t *testing.T) {
 	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
 	o := &Options{FS: disk, Budget: storyBudget(t), Picker: idle{}}
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	for range 3 {
 		putAll(t, db, "a")
@@ -232,7 +232,7 @@ func TestChecksThatAreEndedLeaveNothingOpen(t *testing.T) {
 	}
 	require.NoError(t, db.Close())
 	for n := range 3 {
-		_, err = Check(&endsAfter{t.Context(), n}, "db", o)
+		_, err = Check(&endsAfter{t.Context(), n}, "db", *o)
 		require.ErrorIs(t, err, context.Canceled)
 		require.NotErrorIs(t, err, ErrCorrupt)
 		require.NoError(t, nothingOpen(disk))
@@ -266,7 +266,7 @@ func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
 		failed := make(chan error, 1)
 		o.FS, o.Budget = mem, storyBudget(t)
 		o.Events.Failed = func(err error) { failed <- err }
-		db, err := Open("db", &o)
+		db, err := Open(context.Background(), "db", o)
 		require.NoError(t, err)
 		if o.Filter != nil {
 			putAll(t, db, "a")
@@ -283,7 +283,7 @@ func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
 			require.Contains(t, err.Error(), name+" has panicked with a string")
 			require.NotContains(t, err.Error(), "user bytes")
 		}
-		db, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
+		db, err = Open(context.Background(), "db", Options{FS: mem, Budget: storyBudget(t)})
 		require.NoError(t, err)
 		if o.Filter != nil {
 			requireContent(t, db, map[string]string{"a": "of a", "b": "of b"})

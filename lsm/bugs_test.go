@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -27,7 +28,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := &Options{FS: mem, Log: mode, Budget: storyBudget(t)}
-		db, err := Open("db", o)
+		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		db.manifest.Lock() // the flusher gets no further
 		value := bytes.Repeat([]byte("large"), storyLarge/4)
@@ -37,7 +38,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 		db.manifest.Unlock()
 		require.NoError(t, db.Close())
 		for range 2 {
-			db, err = Open("db", &Options{FS: left, Log: mode, Budget: storyBudget(t)})
+			db, err = Open(context.Background(), "db", Options{FS: left, Log: mode, Budget: storyBudget(t)})
 			require.NoError(t, err)
 			got, found, err := db.Get([]byte("k"), nil)
 			require.NoError(t, err)
@@ -51,7 +52,7 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 // another one meanwhile. Protection: waitForSync knows that a log that was
 // followed is on the disk.
 func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget(t)})
+	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	large := make([]byte, storyLarge)
 	for range 5 {
@@ -81,7 +82,7 @@ func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
 // log that ended before it was followed by another tells of it.
 func TestMissingLogsAreFound(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", &Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20})
+	db, err := Open(context.Background(), "db", Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20})
 	require.NoError(t, err)
 	db.manifest.Lock() // the flusher gets no further
 	for i := range 20 {
@@ -98,12 +99,12 @@ func TestMissingLogsAreFound(t *testing.T) {
 	for _, number := range logs[:len(logs)-1] {
 		damaged := left.CrashClone(vfstest.CrashOptions{Keep: 1})
 		require.NoError(t, damaged.Remove("db/"+directory.LogName(number)))
-		_, err := Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget(t)})
+		_, err := Open(context.Background(), "db", Options{FS: damaged, Log: LogSynced, Budget: storyBudget(t)})
 		require.ErrorIs(t, err, ErrCorrupt, "log %d of %v", number, logs)
 	}
 	damaged := left.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, damaged.Remove("db/"+directory.LogName(logs[len(logs)-1])))
-	_, err = Open("db", &Options{FS: damaged, Log: LogSynced, Budget: storyBudget(t)})
+	_, err = Open(context.Background(), "db", Options{FS: damaged, Log: LogSynced, Budget: storyBudget(t)})
 	require.ErrorIs(t, err, ErrCorrupt, "the last of %v", logs)
 }
 
@@ -115,7 +116,7 @@ func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
 	for _, mode := range allLogModes {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := &Options{FS: mem, Log: mode, Budget: goldenBudget(t), PartitionBytes: 3, Split: modelSplits[2], FileBytes: 1}
-		db, err := Open("db", o)
+		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("ab/"), nil)) // just long enough
 		require.NoError(t, db.DeletePrefix([]byte("abc")))
@@ -137,7 +138,7 @@ func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
 		require.NoError(t, db.Close())
 	}
 	short := goldenLog(t, readGolden(t, "v1-run.record"), pageRecord(2, func(p *page) { p.op(4, "a") }))
-	_, err := Open("db", goldenOptions(t, short, LogOff))
+	_, err := Open(context.Background(), "db", *goldenOptions(t, short, LogOff))
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
@@ -173,18 +174,18 @@ func TestNumbersNeverRunOut(t *testing.T) {
 		for _, name := range []string{directory.TableName(number), directory.LogName(number), directory.ManifestName(number)} {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
 			o := &Options{FS: mem, Budget: storyBudget(t)}
-			db, err := Open("db", o)
+			db, err := Open(context.Background(), "db", *o)
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 			f, err := mem.Create("db/" + name)
 			require.NoError(t, err)
 			require.NoError(t, f.Close())
 			for range 2 {
-				_, err = Open("db", o)
+				_, err = Open(context.Background(), "db", *o)
 				require.ErrorIs(t, err, ErrCorrupt, name)
 			}
 			require.NoError(t, mem.Remove("db/"+name))
-			db, err = Open("db", o)
+			db, err = Open(context.Background(), "db", *o)
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 		}
@@ -197,7 +198,7 @@ func TestNumbersNeverRunOut(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, w.Close(true))
 		require.NoError(t, manifest.Current{Number: 1, File: w.Identity()}.Publish(mem, "db"))
-		_, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
+		_, err = Open(context.Background(), "db", Options{FS: mem, Budget: storyBudget(t)})
 		require.ErrorIs(t, err, ErrCorrupt)
 	}
 }
@@ -254,7 +255,7 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, Budget: storyBudget(t)}
 	for _, part := range []string{"aa", "bb"} {
-		db, err := Open(part, o)
+		db, err := Open(context.Background(), part, *o)
 		require.NoError(t, err)
 		for range 3 {
 			flushed(t, db, db.Append([]byte(part+"1"), []byte("x")), db.Put([]byte(part+"2"), []byte("y")))
@@ -262,8 +263,8 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 		require.NoError(t, db.Close())
 	}
 	parts := []Part{{Dir: "aa", From: nil, To: []byte("b")}, {Dir: "bb", From: []byte("b"), To: nil}}
-	require.NoError(t, Restore(t.Context(), "db", parts, o))
-	db, err := Open("db", o)
+	require.NoError(t, Restore(t.Context(), "db", parts, *o))
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	runs := make(map[uint64]bool)
 	level0 := treeOf(db).Levels[0]
@@ -280,7 +281,7 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 		require.Equal(t, "xxx", string(got))
 	}
 	require.NoError(t, db.Close())
-	_, err = Check(t.Context(), "db", o)
+	_, err = Check(t.Context(), "db", *o)
 	require.NoError(t, err)
 }
 
@@ -326,7 +327,7 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 func TestCloseLosesNoWrite(t *testing.T) {
 	for range 30 {
 		o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: storyBudget(t)}
-		db, err := Open("db", o)
+		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		putAll(t, db, "a", "b", "c")
 		written := make(chan int)
@@ -339,7 +340,7 @@ func TestCloseLosesNoWrite(t *testing.T) {
 		}()
 		require.NoError(t, db.Close())
 		n := <-written
-		db, err = Open("db", o)
+		db, err = Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		for i := range n {
 			_, found, err := db.Get(binary.AppendUvarint(nil, uint64(i)), nil)

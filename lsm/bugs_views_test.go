@@ -60,7 +60,7 @@ func TestViewsMayCloseWhileTheyAreCheckpointed(t *testing.T) {
 			goOn()
 		}
 	}})
-	db, err := Open("db", &Options{FS: disk, Picker: idle{}, Budget: storyBudget(t)})
+	db, err := Open(context.Background(), "db", Options{FS: disk, Picker: idle{}, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	for range 3 {
 		flushed(t, db, db.Append([]byte("a"), []byte("x")))
@@ -75,7 +75,7 @@ func TestViewsMayCloseWhileTheyAreCheckpointed(t *testing.T) {
 	require.NoError(t, v.Checkpoint(t.Context(), "copy"))
 	goOn = nil
 	require.NoError(t, db.Close())
-	db, err = Open("copy", &Options{FS: mem, Budget: storyBudget(t)})
+	db, err = Open(context.Background(), "copy", Options{FS: mem, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	got, _, err := db.Get([]byte("a"), nil)
 	require.NoError(t, err)

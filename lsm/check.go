@@ -41,7 +41,7 @@ type Problem struct {
 // was opened meanwhile, and ErrNotStore if the directory has nothing of a store.
 // The error is of what kept it from looking; problems are in the report, and make
 // the error ErrCorrupt.
-func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
+func Check(ctx context.Context, dir string, options Options) (*Report, error) {
 	o, err := options.complete()
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
@@ -53,7 +53,7 @@ func Check(ctx context.Context, dir string, options *Options) (*Report, error) {
 	}
 	defer func() {
 		o.Budget.letGo(share)
-		if options == nil || options.Budget == nil {
+		if options.Budget == nil {
 			o.Events.report(o.Budget.Close())
 		}
 	}()

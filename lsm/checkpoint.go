@@ -100,7 +100,7 @@ type Part struct {
 // that belong to a store, and FS. Open opens the result. A part that is open, or
 // was not closed, is ErrInvalidOption. Tables of parts are not read: damage in them is
 // found by Open, by reads and by Check.
-func Restore(ctx context.Context, dir string, parts []Part, options *Options) error {
+func Restore(ctx context.Context, dir string, parts []Part, options Options) error {
 	o, err := options.complete()
 	if err != nil {
 		return fmt.Errorf("restore store: %w", err)

@@ -30,7 +30,7 @@ func TestEverythingIsClosedAfterClose(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range allLogModes {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		db, err := Open("db", goldenOptions(t, mem, mode))
+		db, err := Open(context.Background(), "db", *goldenOptions(t, mem, mode))
 		require.NoError(t, err)
 		key, value := []byte("aa:1"), []byte("value")
 		require.NoError(t, db.Put(key, value))
@@ -90,7 +90,7 @@ func TestEverythingIsClosedAfterClose(t *testing.T) {
 				require.ErrorIs(t, call(), ErrClosed, name)
 			}
 		}
-		db, err = Open("db", goldenOptions(t, mem, mode))
+		db, err = Open(context.Background(), "db", *goldenOptions(t, mem, mode))
 		require.NoError(t, err)
 		requireContent(t, db, map[string]string{"aa:1": "value", "aa:2": "value"})
 		require.NoError(t, db.Close())
@@ -214,7 +214,7 @@ func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
 			for _, flushed := range []bool{false, true} {
 				for _, byStore := range []bool{false, true} {
 					t.Run(fmt.Sprintf("%s/%s/flushed=%v/store=%v", name, of, flushed, byStore), func(t *testing.T) {
-						db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: 4 << 20, Split: goldenOptions(t, nil, LogOff).Split})
+						db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: 4 << 20, Split: goldenOptions(t, nil, LogOff).Split})
 						require.NoError(t, err)
 						require.NoError(t, write(db))
 						if flushed {
@@ -245,7 +245,7 @@ func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
 
 // A reader of the value before went on with memory that the step had used again.
 func TestReaderEndsWithTheStepOfItsIterator(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
+	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("a"), []byte("first")))
 	require.NoError(t, db.Put([]byte("b"), []byte("second")))
@@ -279,7 +279,7 @@ func here(plus int) string {
 
 func TestCloseNamesWhatIsOpen(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", goldenOptions(t, mem, LogOff))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
 	places := []string{here(1), here(3), "iterator of a prefix", here(7), here(9), here(11), here(13)}
@@ -315,7 +315,7 @@ func TestCloseNamesWhatIsOpen(t *testing.T) {
 	}
 	require.NoError(t, stream.Close())
 
-	db, err = Open("db", goldenOptions(t, mem, LogOff))
+	db, err = Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa:1": "value"})
 	require.NoError(t, db.Close())

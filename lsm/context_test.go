@@ -41,7 +41,7 @@ func contextOptions(t *testing.T, fsys vfs.FS) *Options {
 // storeToReplay makes a store that was not closed: of tables, and of a log with runs.
 func storeToReplay(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", contextOptions(t, mem))
+	db, err := Open(context.Background(), "db", *contextOptions(t, mem))
 	require.NoError(t, err)
 	put := func(i int) {
 		require.NoError(t, db.Put([]byte(fmt.Sprintf("%03d", i)), []byte(strings.Repeat("v", 10_000))))
@@ -67,7 +67,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 	for n := int64(0); !opened; n += 7 {
 		mem := left.CrashClone(vfstest.CrashOptions{})
 		disk, ctx, after := endingDisk(t, mem, n)
-		db, err := OpenContext(ctx, "db", contextOptions(t, disk))
+		db, err := Open(ctx, "db", *contextOptions(t, disk))
 		if opened = after() < 0; opened {
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
@@ -80,7 +80,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 		}
 		require.ErrorIs(t, err, errEnough, "operation %d", n)
 		require.LessOrEqual(t, after(), int64(most), "operation %d", n)
-		db, err = Open("db", contextOptions(t, mem))
+		db, err = Open(context.Background(), "db", *contextOptions(t, mem))
 		require.NoError(t, err)
 		for _, key := range []string{"000", "039", "100", "299"} {
 			_, found, err := db.Get([]byte(key), nil)
@@ -93,17 +93,17 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 
 func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
 	mem := storeToReplay(t)
-	db, err := Open("db", contextOptions(t, mem))
+	db, err := Open(context.Background(), "db", *contextOptions(t, mem))
 	require.NoError(t, err)
 	require.NoError(t, db.Checkpoint(t.Context(), "copy"))
 	require.NoError(t, db.Discard())
 	for name, call := range map[string]func(ctx context.Context, fsys vfs.FS) error{
 		"check": func(ctx context.Context, fsys vfs.FS) error {
-			_, err := Check(ctx, "copy", contextOptions(t, fsys))
+			_, err := Check(ctx, "copy", *contextOptions(t, fsys))
 			return err
 		},
 		"restore": func(ctx context.Context, fsys vfs.FS) error {
-			return Restore(ctx, "made", []Part{{Dir: "copy"}}, contextOptions(t, fsys))
+			return Restore(ctx, "made", []Part{{Dir: "copy"}}, *contextOptions(t, fsys))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
 // A Flush that waits ends with its context, and what it began goes on.
 func TestFlushEndsWithItsContext(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", contextOptions(t, mem))
+	db, err := Open(context.Background(), "db", *contextOptions(t, mem))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	db.manifest.Lock() // the flusher gets no further
@@ -158,7 +158,7 @@ func TestCompactEndsWithItsContext(t *testing.T) {
 	}})
 	o := contextOptions(t, disk)
 	o.Log = LogOff
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	for range 2 {
 		for i := range 10_000 {
@@ -173,7 +173,7 @@ func TestCompactEndsWithItsContext(t *testing.T) {
 	require.NoError(t, db.Compact(t.Context()))
 	require.Equal(t, 1, db.Metrics().Levels[1].Files)
 	require.NoError(t, db.Close())
-	report, err := Check(t.Context(), "db", contextOptions(t, mem))
+	report, err := Check(t.Context(), "db", *contextOptions(t, mem))
 	require.NoError(t, err)
 	require.Empty(t, report.Leftovers)
 }

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -143,7 +144,7 @@ func crashDuringRecovery(s *story, left *vfstest.Mem, p *promise) (crashes int) 
 			}
 		}
 	}})
-	db, err := Open(storyDir, &o)
+	db, err := Open(context.Background(), storyDir, o)
 	opening = false
 	if err == nil {
 		err = db.Close()

@@ -141,9 +141,9 @@ func (d *damagedStore) judge(disk *vfstest.Mem) (j judgement) {
 	o := d.o
 	o.FS = disk
 	j.took = allocatedIn(func() {
-		j.report, j.checkErr = Check(context.Background(), d.dir, &o)
+		j.report, j.checkErr = Check(context.Background(), d.dir, o)
 		var db *DB
-		if db, j.err = Open(d.dir, &o); j.err == nil {
+		if db, j.err = Open(context.Background(), d.dir, o); j.err == nil {
 			j.state, j.err = readInEveryWay(db)
 			j.err = errors.Join(j.err, db.Close())
 		}

@@ -111,7 +111,7 @@ func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 
 		o := d.o
 		o.FS = d.disk.CrashClone(vfstest.CrashOptions{})
-		db, err := Open(d.dir, &o)
+		db, err := Open(context.Background(), d.dir, o)
 		require.NoError(t, err)
 		deep, tombstones, ranges := 0, int64(0), 0
 		for level, files := range db.versions.Current().Tree.Levels {
@@ -278,7 +278,7 @@ func (d *damagedStore) requireRestore(t *testing.T, disk *vfstest.Mem, what stri
 	t.Helper()
 	o := d.o
 	o.FS = disk
-	err := Restore(t.Context(), "to", []Part{{Dir: d.dir, From: nil, To: []byte("c")}, {Dir: d.dir, From: []byte("c"), To: nil}}, &o)
+	err := Restore(t.Context(), "to", []Part{{Dir: d.dir, From: nil, To: []byte("c")}, {Dir: d.dir, From: []byte("c"), To: nil}}, o)
 	if err != nil {
 		require.True(t, isTyped(err) || errors.Is(err, ErrInvalidOption), "%s: %v", what, err)
 		c, err := manifest.ReadCurrent(disk, "to")

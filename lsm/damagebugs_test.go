@@ -22,11 +22,11 @@ import (
 // opens it.
 func requireProblem(t *testing.T, mem *vfstest.Mem, file string) {
 	t.Helper()
-	report, err := Check(t.Context(), "db", goldenOptions(t, mem, LogOff))
+	report, err := Check(t.Context(), "db", *goldenOptions(t, mem, LogOff))
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.Len(t, report.Problems, 1)
 	require.Equal(t, file, report.Problems[0].File)
-	_, err = Open("db", goldenOptions(t, mem, LogOff))
+	_, err = Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
@@ -50,7 +50,7 @@ func makeRotated(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(t, mem, LogSynced)
 	o.MemtableBytes = 300
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	db.manifest.Lock() // the flusher gets no further
 	first := db.logs.number
@@ -70,12 +70,12 @@ func TestCheckChangesNothing(t *testing.T) {
 	require.NoError(t, mem.Remove("db/"+directory.LockName))
 	disk, on := readOnly(mem)
 	on.Store(true)
-	_, err := Check(t.Context(), "db", goldenOptions(t, disk, LogOff))
+	_, err := Check(t.Context(), "db", *goldenOptions(t, disk, LogOff))
 	require.NoError(t, err)
 	_, err = mem.Stat("db/" + directory.LockName)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NoError(t, mem.MkdirAll("empty"))
-	_, err = Check(t.Context(), "empty", goldenOptions(t, disk, LogOff))
+	_, err = Check(t.Context(), "empty", *goldenOptions(t, disk, LogOff))
 	require.ErrorIs(t, err, ErrNotStore)
 
 	// Somebody opens the store while Check looks at it, and closes it.
@@ -83,14 +83,14 @@ func TestCheckChangesNothing(t *testing.T) {
 	disk = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if c.Op == vfstest.OpList && !opened {
 			opened = true
-			db, err := Open("db", goldenOptions(t, mem, LogOff))
+			db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 			require.NoError(t, mem.Remove("db/"+directory.LockName))
 		}
 		return nil
 	}})
-	_, err = Check(t.Context(), "db", goldenOptions(t, disk, LogOff))
+	_, err = Check(t.Context(), "db", *goldenOptions(t, disk, LogOff))
 	require.ErrorIs(t, err, ErrLocked)
 }
 
@@ -101,11 +101,11 @@ func TestAStoreWithoutCurrentIsNotCalledNone(t *testing.T) {
 	require.NoError(t, mem.Remove("db/"+directory.CurrentName))
 	requireProblem(t, mem, directory.CurrentName)
 	parts := []Part{{Dir: "db"}}
-	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(t, mem, LogOff)), ErrCorrupt)
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, *goldenOptions(t, mem, LogOff)), ErrCorrupt)
 	writeFile(t, mem, "db/photo.jpg", []byte("mine"))
-	_, err := Check(t.Context(), "db", goldenOptions(t, mem, LogOff))
+	_, err := Check(t.Context(), "db", *goldenOptions(t, mem, LogOff))
 	require.ErrorIs(t, err, ErrNotStore)
-	_, err = Open("db", goldenOptions(t, mem, LogOff))
+	_, err = Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.ErrorIs(t, err, ErrNotStore)
 }
 
@@ -133,18 +133,18 @@ func TestCheckReadsEveryRecordOfLogs(t *testing.T) {
 func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(t, mem, LogOff)
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("flushed")))
 	require.NoError(t, db.Flush(context.Background()))
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("not flushed")))
 	parts := []Part{{Dir: "db"}}
-	require.ErrorIs(t, Restore(t.Context(), "to", parts, o), ErrInvalidOption)
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, *o), ErrInvalidOption)
 	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
-	require.ErrorIs(t, Restore(t.Context(), "to", parts, goldenOptions(t, crashed, LogOff)), ErrInvalidOption)
+	require.ErrorIs(t, Restore(t.Context(), "to", parts, *goldenOptions(t, crashed, LogOff)), ErrInvalidOption)
 	require.NoError(t, db.Close())
-	require.NoError(t, Restore(t.Context(), "to", parts, o))
-	db, err = Open("to", o)
+	require.NoError(t, Restore(t.Context(), "to", parts, *o))
+	db, err = Open(context.Background(), "to", *o)
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa:1": "not flushed"})
 	require.NoError(t, db.Close())
@@ -154,13 +154,13 @@ func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 // its tables were removed. Protection: CURRENT has the identity of the file.
 func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", goldenOptions(t, mem, LogOff))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	putAll(t, db, "aa:1")
 	require.NoError(t, db.Close())
 	of, err := manifest.ReadCurrent(mem, "db")
 	require.NoError(t, err)
-	empty, err := Open("empty", goldenOptions(t, mem, LogOff))
+	empty, err := Open(context.Background(), "empty", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	require.NoError(t, empty.Close())
 	other, err := manifest.ReadCurrent(mem, "empty")
@@ -169,7 +169,7 @@ func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
 	good := replace(t, mem, badFile{"db/" + directory.ManifestName(of.Number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.Number))})
 	requireProblem(t, mem, directory.ManifestName(of.Number))
 	replace(t, mem, good)
-	db, err = Open("db", goldenOptions(t, mem, LogOff))
+	db, err = Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa:1": "of aa:1"})
 	require.NoError(t, db.Close())

@@ -20,7 +20,7 @@ import (
 // then ErrNotStore, or ErrNotRegular for an entry that has the name of a file of a store
 // and is no regular file. Of the options only FS is used. No link in dir itself is
 // followed.
-func Destroy(dir string, options *Options) error {
+func Destroy(dir string, options Options) error {
 	if err := destroy(options.fileSystem(), dir); err != nil {
 		return fmt.Errorf("destroy store: %w", err)
 	}
@@ -77,7 +77,7 @@ func removeFiles(fsys vfs.FS, dir string) error {
 // with: see Options.Split. It takes no lock and changes nothing. A directory without a
 // store, or with an entry that no store makes, is ErrNotStore. Of the options only FS is
 // used.
-func SplitOf(ctx context.Context, dir string, options *Options) (string, error) {
+func SplitOf(ctx context.Context, dir string, options Options) (string, error) {
 	split, err := splitIn(ctx, options.fileSystem(), dir)
 	if err != nil {
 		return "", fmt.Errorf("split of store: %w", err)
@@ -112,9 +112,9 @@ func splitIn(ctx context.Context, fsys vfs.FS, dir string) (string, error) {
 	return c.Split, nil
 }
 
-// fileSystem returns the file system of options, which may be nil.
+// fileSystem returns the file system of options.
 func (o *Options) fileSystem() vfs.FS {
-	if o == nil || o.FS == nil {
+	if o.FS == nil {
 		return vfs.Real{}
 	}
 	return o.FS

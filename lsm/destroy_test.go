@@ -15,11 +15,11 @@ var otherSplit = Split{Name: "other", Func: func(key []byte) int { return len(ke
 func TestDestroyRemovesWhatAStoreMakesAndNothingElse(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem, Log: LogSynced}
-	db, err := Open("store", o)
+	db, err := Open(context.Background(), "store", *o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("key"), []byte("value")))
 	require.NoError(t, db.Flush(context.Background()))
-	require.ErrorIs(t, Destroy("store", o), ErrLocked)
+	require.ErrorIs(t, Destroy("store", *o), ErrLocked)
 	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, db.Close())
 	for _, name := range []string{"store/notes", "store/CURRENT.tmp", "store/000009.sst.lost"} {
@@ -27,35 +27,35 @@ func TestDestroyRemovesWhatAStoreMakesAndNothingElse(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
 	}
-	err = Destroy("store", &Options{FS: crashed})
+	err = Destroy("store", Options{FS: crashed})
 	require.ErrorIs(t, err, ErrNotStore)
 	require.ErrorContains(t, err, "store has an entry notes")
 	names, err := crashed.List("store")
 	require.NoError(t, err)
 	require.Equal(t, []string{"notes"}, names)
 	require.NoError(t, crashed.Remove("store/notes"))
-	require.NoError(t, Destroy("store", &Options{FS: crashed}))
+	require.NoError(t, Destroy("store", Options{FS: crashed}))
 	_, err = crashed.Lstat("store")
 	require.Error(t, err)
-	require.NoError(t, Destroy("store", &Options{FS: crashed}))
+	require.NoError(t, Destroy("store", Options{FS: crashed}))
 }
 
 func TestSplitOfAStore(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for dir, split := range map[string]Split{"a": WholeKey, "b": otherSplit} {
-		db, err := Open(dir, &Options{FS: mem, Split: split})
+		db, err := Open(context.Background(), dir, Options{FS: mem, Split: split})
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
-		name, err := SplitOf(context.Background(), dir, &Options{FS: mem})
+		name, err := SplitOf(context.Background(), dir, Options{FS: mem})
 		require.NoError(t, err)
 		require.Equal(t, split.Name, name)
 	}
 	f, err := mem.Create("b/photo.jpg")
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
-	_, err = SplitOf(context.Background(), "b", &Options{FS: mem})
+	_, err = SplitOf(context.Background(), "b", Options{FS: mem})
 	require.ErrorIs(t, err, ErrNotStore)
 	require.NoError(t, mem.MkdirAll("empty"))
-	_, err = SplitOf(context.Background(), "empty", &Options{FS: mem})
+	_, err = SplitOf(context.Background(), "empty", Options{FS: mem})
 	require.ErrorIs(t, err, ErrNotStore)
 }

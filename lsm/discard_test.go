@@ -18,7 +18,7 @@ func TestDiscardWritesNothing(t *testing.T) {
 		t.Run(fmt.Sprint("log mode ", mode), func(t *testing.T) {
 			disk := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
 			o := &Options{FS: disk, Log: mode, Picker: idle{}}
-			db, err := Open("db", o)
+			db, err := Open(context.Background(), "db", *o)
 			require.NoError(t, err)
 			require.NoError(t, db.Put([]byte("flushed"), []byte("v")))
 			require.NoError(t, db.Flush(context.Background()))
@@ -32,7 +32,7 @@ func TestDiscardWritesNothing(t *testing.T) {
 			require.NoError(t, db.Discard())
 			require.NoError(t, db.Close())
 
-			db, err = Open("db", o)
+			db, err = Open(context.Background(), "db", *o)
 			require.NoError(t, err)
 			_, found, err := db.Get([]byte("flushed"), nil)
 			require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
 			}
 			return nil
 		})
-		db, err := Open("db", &Options{FS: disk, Log: mode})
+		db, err := Open(context.Background(), "db", Options{FS: disk, Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		full.Store(true)
@@ -66,7 +66,7 @@ func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
 
 // Views and iterators that are open are named, and closed, as by Close.
 func TestDiscardNamesWhatIsOpen(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
+	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	v, err := db.View()

@@ -30,7 +30,7 @@ func TestMergesWaitForRoom(t *testing.T) {
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		waited.Add(1)
 	}
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	value := make([]byte, 200<<10)
 	for _, key := range []string{"a", "b", "a"} {
@@ -61,7 +61,7 @@ func TestAFullDiskDoesNotEndTheCompactor(t *testing.T) {
 	o := &Options{FS: disk, Budget: storyBudget(t), Picker: NewTiered(2), Compression: []Compression{NoCompression}}
 	o.Events.CompactionFailed = func(err error) { waited <- err }
 	o.Events.Compacted = func(i CompactionInfo) { merged <- i }
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	value := make([]byte, 200<<10)
 	for _, key := range []string{"a", "a"} {
@@ -82,7 +82,7 @@ type unknownSpace struct{ vfs.FS }
 func (unknownSpace) FreeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }
 
 func TestMergesDoNotWaitWhereFreeSpaceIsNotKnown(t *testing.T) {
-	db, err := Open("db", &Options{FS: unknownSpace{vfstest.NewMem(vfstest.MemOptions{})}, Budget: storyBudget(t)})
+	db, err := Open(context.Background(), "db", Options{FS: unknownSpace{vfstest.NewMem(vfstest.MemOptions{})}, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	for range 2 {
 		putAll(t, db, "a")

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"runtime/metrics"
@@ -113,7 +114,7 @@ func FuzzLsmLogRecord(f *testing.F) {
 	f.Add(manifest.AppendFileMeta([]byte{recordFile}, &sampleEdits()[2].Added[0].Meta))
 	f.Add([]byte{})
 	o := Options{Split: modelSplits[2], FS: vfstest.NewMem(vfstest.MemOptions{}), NewMemtable: memtable.NewHash}
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -24,8 +24,8 @@ func must(err error) {
 	}
 }
 
-func open(dir string, o *lsm.Options) *lsm.DB {
-	db, err := lsm.Open(dir, o)
+func open(dir string, o lsm.Options) *lsm.DB {
+	db, err := lsm.Open(context.Background(), dir, o)
 	must(err)
 	return db
 }
@@ -33,7 +33,7 @@ func open(dir string, o *lsm.Options) *lsm.DB {
 func ExampleOpen() {
 	dir, remove := directory()
 	defer remove()
-	db, err := lsm.Open(dir, nil)
+	db, err := lsm.Open(context.Background(), dir, lsm.Options{})
 	must(err)
 	must(db.Put([]byte("greeting"), []byte("hello")))
 	must(db.Append([]byte("greeting"), []byte(", world")))
@@ -47,7 +47,7 @@ func ExampleOpen() {
 func ExampleDB_Apply() {
 	dir, remove := directory()
 	defer remove()
-	db := open(dir, &lsm.Options{Log: lsm.LogSynced})
+	db := open(dir, lsm.Options{Log: lsm.LogSynced})
 	var b lsm.Batch
 	b.Put([]byte("from"), []byte("10"))
 	b.Put([]byte("to"), []byte("20"))
@@ -79,7 +79,7 @@ var untilSlash = lsm.Split{Name: "until slash", Func: func(key []byte) int {
 func ExampleDB_Prefix() {
 	dir, remove := directory()
 	defer remove()
-	db := open(dir, &lsm.Options{Split: untilSlash})
+	db := open(dir, lsm.Options{Split: untilSlash})
 	for _, key := range []string{"ann/1", "ann/2", "bob/1"} {
 		must(db.Put([]byte(key), nil))
 	}
@@ -108,7 +108,7 @@ func ExampleDB_Prefix() {
 func ExampleDB_View() {
 	dir, remove := directory()
 	defer remove()
-	db := open(dir, nil)
+	db := open(dir, lsm.Options{})
 	must(db.Put([]byte("count"), []byte("1")))
 	view, err := db.View()
 	must(err)
@@ -126,7 +126,7 @@ func ExampleRestore() {
 	dir, remove := directory()
 	defer remove()
 	ctx, at := context.Background(), func(name string) string { return filepath.Join(dir, name) }
-	o := &lsm.Options{PartitionBytes: 1}
+	o := lsm.Options{PartitionBytes: 1}
 	db := open(at("job"), o)
 	for _, key := range []string{"a1", "b1", "c1", "d1"} {
 		must(db.Put([]byte(key), nil))

@@ -67,7 +67,7 @@ func (o *ordeal) openWhileFull() {
 	files, failed := 0, false
 	var left []string
 	for i := range 4 {
-		db, err := Open(storyDir, &o.o)
+		db, err := Open(context.Background(), storyDir, o.o)
 		o.expect(err)
 		if err == nil {
 			o.expect(db.Close())
@@ -92,7 +92,7 @@ func (o *ordeal) openWhileFull() {
 func (o *ordeal) leftovers() []string {
 	checked := o.o
 	checked.FS = o.disk.mem.CrashClone(vfstest.CrashOptions{Keep: 1})
-	report, err := Check(context.Background(), storyDir, &checked)
+	report, err := Check(context.Background(), storyDir, checked)
 	if err != nil { // no store yet
 		return nil
 	}

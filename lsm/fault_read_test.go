@@ -21,7 +21,7 @@ import (
 // all keys of two prefixes, which a range and the tombstone of a prefix hide; the
 // others have some again. It returns what is left.
 func hiddenStore(t *testing.T, o Options) storyState {
-	db, err := Open(storyDir, &o)
+	db, err := Open(context.Background(), storyDir, o)
 	require.NoError(t, err)
 	want := storyState{}
 	fill := func(value string, every int) {
@@ -65,7 +65,7 @@ func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
 			return nil
 		})
 		o.FS = disk
-		db, err := Open(storyDir, &o)
+		db, err := Open(context.Background(), storyDir, o)
 		require.NoError(t, err)
 		on.Store(true)
 		use(db, n)

@@ -283,7 +283,7 @@ func nothingOpen(disk *faultyDisk) error {
 // works sees to it that a store can do everything.
 func works(o Options, fsys vfs.FS) error {
 	o.FS = fsys
-	db, err := Open(storyDir, &o)
+	db, err := Open(context.Background(), storyDir, o)
 	if err != nil {
 		return err
 	}
@@ -298,7 +298,7 @@ func works(o Options, fsys vfs.FS) error {
 		return err
 	}
 	want["x"] = "works"
-	report, err := Check(context.Background(), storyDir, &o)
+	report, err := Check(context.Background(), storyDir, o)
 	if err == nil && len(report.Leftovers) > 0 {
 		err = fmt.Errorf("left over are %v", report.Leftovers)
 	}

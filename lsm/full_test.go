@@ -30,7 +30,7 @@ func failing(mem *vfstest.Mem, on *atomic.Bool, cause error, which func(vfstest.
 func requireHolds(t *testing.T, o Options, want map[string]string) {
 	t.Helper()
 	o.Budget = storyBudget(t)
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	requireContent(t, db, want)
 	require.NoError(t, db.Close())
@@ -53,7 +53,7 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		lost++
 	}
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	full.Store(true)
 	want := map[string]string{}
@@ -79,7 +79,7 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	left := mem.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, db.Close())
 	for _, disk := range []vfs.FS{mem, left} {
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: LogBuffered})
+		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: LogBuffered})
 		require.NoError(t, err)
 		delete(want, "after")
 		if disk == vfs.FS(mem) {
@@ -99,7 +99,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
 			return c.Op == vfstest.OpWrite && !strings.Contains(c.Name, directory.TableSuffix) // the manifest as well
 		})
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode})
+		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("a"), []byte("1")))
 		log, number := db.logs.w, db.logs.number
@@ -147,7 +147,7 @@ func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
 		return half.Load() == c.Name && (c.Op == vfstest.OpWrite || c.Op == vfstest.OpRemove)
 	})
 	o := Options{FS: disk, Budget: storyBudget(t), Log: LogSynced, MemtableBytes: 100}
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	want := map[string]string{}
 	put := func(i int) error {
@@ -192,7 +192,7 @@ func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 		}
 		return nil
 	})
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: LogSynced})
+	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: LogSynced})
 	require.NoError(t, err)
 	slow.Store(true)
 	first := make(chan error)
@@ -218,7 +218,7 @@ func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
 		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 			var on atomic.Bool
 			disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &on, cause, which)
-			db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: LogSynced})
+			db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: LogSynced})
 			require.NoError(t, err)
 			on.Store(true)
 			err = db.Put([]byte("k"), nil)
@@ -244,7 +244,7 @@ func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 		var on atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk := failing(mem, &on, vfstest.NotOpened(syscall.EMFILE), isOf(vfstest.OpSyncDir, ""))
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode})
+		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		on.Store(true)
@@ -261,7 +261,7 @@ func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 		require.NoError(t, db.Put([]byte("large"), large))
 		require.NoError(t, db.Close())
 		requireHolds(t, Options{FS: mem}, storyState{"k": "v", "large": string(large)})
-		report, err := Check(t.Context(), "db", &Options{FS: mem, Budget: storyBudget(t)})
+		report, err := Check(t.Context(), "db", Options{FS: mem, Budget: storyBudget(t)})
 		require.NoError(t, err)
 		require.Empty(t, report.Leftovers)
 	}
@@ -282,7 +282,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 				}
 				return nil
 			})
-			db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode, Picker: idle{}})
+			db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode, Picker: idle{}})
 			require.NoError(t, err)
 			want := storyState{}
 			large := strings.Repeat("large", storyLarge/5+1)
@@ -323,7 +323,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 func TestWhatASmallWriteCosts(t *testing.T) {
 	for mode, perWrite := range map[LogMode]int{LogOff: 0, LogBuffered: 0, LogWritten: 1, LogSynced: 3} {
 		disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode, Picker: idle{}})
+		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode, Picker: idle{}})
 		require.NoError(t, err)
 		key, value := []byte("key"), []byte("value")
 		require.NoError(t, db.Put(key, value))

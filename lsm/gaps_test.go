@@ -40,7 +40,7 @@ func newQueue(t *testing.T, o Options) *queue {
 	if o.FS == nil {
 		o.FS = vfstest.NewMem(vfstest.MemOptions{})
 	}
-	db, err := Open("store", &o)
+	db, err := Open(context.Background(), "store", o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	return &queue{t: t, db: db}

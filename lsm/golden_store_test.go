@@ -105,15 +105,15 @@ func closedWant() map[string]string {
 func makeClosed(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for _, part := range []string{"one", "two"} {
-		db, err := Open(part, goldenOptions(t, mem, LogOff))
+		db, err := Open(context.Background(), part, *goldenOptions(t, mem, LogOff))
 		require.NoError(t, err)
 		goldenFill(t, db, part)
 		require.NoError(t, db.Close())
 	}
 	o := goldenOptions(t, mem, LogSynced)
 	parts := []Part{{Dir: "one", From: nil, To: []byte("cb")}, {Dir: "two", From: []byte("cb"), To: []byte("g")}}
-	require.NoError(t, Restore(t.Context(), "db", parts, o))
-	db, err := Open("db", o)
+	require.NoError(t, Restore(t.Context(), "db", parts, *o))
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:new"), []byte("new")))
 	require.NoError(t, db.Append([]byte("cb:1"), []byte("more")))
@@ -129,7 +129,7 @@ func makeClosed(t *testing.T) *vfstest.Mem {
 // and of one a log and a table.
 func makeOpen(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", goldenOptions(t, mem, LogSynced))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogSynced))
 	require.NoError(t, err)
 	goldenFill(t, db, "one")
 	db.manifest.Lock() // the flusher gets no further
@@ -155,7 +155,7 @@ func TestStoresAreRead(t *testing.T) {
 		}
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		copyFiles(t, mem, "db", vfs.Real{}, dir)
-		report, err := Check(t.Context(), "db", goldenOptions(t, mem, LogOff))
+		report, err := Check(t.Context(), "db", *goldenOptions(t, mem, LogOff))
 		require.NoError(t, err, name)
 		require.Empty(t, report.Problems)
 		require.Positive(t, report.Tables)
@@ -177,7 +177,7 @@ func TestStoresAreRead(t *testing.T) {
 		}
 
 		for range 2 {
-			db, err := Open("db", goldenOptions(t, mem, LogOff))
+			db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 			require.NoError(t, err, name)
 			requireContent(t, db, g.want())
 			require.NoError(t, db.Compact(context.Background()))

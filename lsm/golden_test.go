@@ -259,7 +259,7 @@ var goldenFile = version.FileMeta{
 
 func TestRecordsAreWrittenByteForByte(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", goldenOptions(t, mem, LogBuffered))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogBuffered))
 	require.NoError(t, err)
 	for _, g := range goldenRecords {
 		require.NoError(t, g.write(db), g.file)
@@ -336,13 +336,13 @@ func TestRecordsAreRead(t *testing.T) {
 		records = append(records, readGolden(t, g.file))
 	}
 	mem := goldenLog(t, records...)
-	db, err := Open("db", goldenOptions(t, mem, LogOff))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	require.Equal(t, goldenIdentity, string(db.identity[:]))
 	requireContent(t, db, map[string]string{"aa:1": "value" + strings.Repeat("more", 50)})
 	require.NoError(t, db.Close())
 
-	db, err = Open("db", goldenOptions(t, goldenLog(t, records[:6]...), LogOff))
+	db, err = Open(context.Background(), "db", *goldenOptions(t, goldenLog(t, records[:6]...), LogOff))
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa:1": "value" + strings.Repeat("more", 50), "ba:": "", "ba:2": "appended"})
 	require.NoError(t, db.Close())
@@ -357,7 +357,7 @@ func TestRecordsThatAreCutAreRefused(t *testing.T) {
 			if n == 1 && r[0] == recordOps {
 				continue // no operation
 			}
-			_, err := Open("db", goldenOptions(t, goldenLog(t, begin, r[:n]), LogOff))
+			_, err := Open(context.Background(), "db", *goldenOptions(t, goldenLog(t, begin, r[:n]), LogOff))
 			require.ErrorIs(t, err, ErrCorrupt, "%s cut to %d bytes", file, n)
 		}
 	}

@@ -58,7 +58,7 @@ func (f *countedFile) Close() error {
 func manyTables(t *testing.T, o *Options, tables int) *DB {
 	t.Helper()
 	o.Picker, o.Split = quietPicker{}, colon
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	for i := range tables {
 		require.NoError(t, db.Append([]byte("a:all"), []byte{byte(i)}))
@@ -94,7 +94,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 
 	require.NoError(t, db.Close())
 	require.Zero(t, fsys.open.Load())
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	read()
 	require.LessOrEqual(t, fsys.peak.Load(), int64(most+1))
@@ -125,7 +125,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 // A table that is used again and again is not opened again and again.
 func TestTableThatIsUsedStaysOpen(t *testing.T) {
 	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
-	db, err := Open("db", &Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: 3, Picker: quietPicker{}})
+	db, err := Open(context.Background(), "db", Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: 3, Picker: quietPicker{}})
 	require.NoError(t, err)
 	keys := []string{"a", "b", "c", "d", "e"}
 	for _, key := range keys {
@@ -149,7 +149,7 @@ func TestTableThatIsUsedStaysOpen(t *testing.T) {
 func TestIndexesAndFiltersKeepWithinTheBudget(t *testing.T) {
 	density.InCampaigns(t)
 	const limit = 4 << 20
-	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit, FileBytes: 64 << 10, FilterBits: 64, BlockBytes: 512, MemtableBytes: 1 << 20})
+	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit, FileBytes: 64 << 10, FilterBits: 64, BlockBytes: 512, MemtableBytes: 1 << 20})
 	require.NoError(t, err)
 	const keys = 600_000 // 4.8 MB of filters
 	for i := range keys {
@@ -195,9 +195,9 @@ func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 }
 
 func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
-	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: goldenBudget(t), MaxOpenFiles: 3})
+	_, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: goldenBudget(t), MaxOpenFiles: 3})
 	require.ErrorIs(t, err, ErrInvalidOption)
-	_, err = Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), MaxOpenFiles: -1})
+	_, err = Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), MaxOpenFiles: -1})
 	require.ErrorIs(t, err, ErrInvalidOption)
 
 	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
@@ -205,7 +205,7 @@ func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
 	budget.LimitOpenFiles(5)
 	var open []*DB
 	for i := range 8 {
-		db, err := Open(fmt.Sprint("db", i), &Options{FS: fsys, Budget: budget, Picker: quietPicker{}})
+		db, err := Open(context.Background(), fmt.Sprint("db", i), Options{FS: fsys, Budget: budget, Picker: quietPicker{}})
 		require.NoError(t, err)
 		open = append(open, db)
 		for n := range 4 {
@@ -247,7 +247,7 @@ func TestTablesAreClosedOnceAlthoughOtherStoresNeedTheirPlaces(t *testing.T) {
 		}
 	})
 	for range 30 {
-		_, err := Check(t.Context(), "db", o)
+		_, err := Check(t.Context(), "db", *o)
 		require.NoError(t, err)
 	}
 	ended.Store(true)

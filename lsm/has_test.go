@@ -15,7 +15,7 @@ import (
 // and takes values above the limit.
 func TestHasStopsAtTheNewestEntry(t *testing.T) {
 	disk := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Picker: idle{}, MaxValueSize: 100})
+	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Picker: idle{}, MaxValueSize: 100})
 	require.NoError(t, err)
 	key := []byte("key")
 	for range 3 {

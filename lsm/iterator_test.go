@@ -14,7 +14,7 @@ import (
 // memoryStore opens a store in memory, which the test closes.
 func memoryStore(t testing.TB, o Options) *DB {
 	o.FS = vfstest.NewMem(vfstest.MemOptions{})
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {

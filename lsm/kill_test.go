@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,7 +34,7 @@ func TestKilledProcessLosesWhatItsLogModeSays(t *testing.T) {
 		dir := t.TempDir()
 		acked := killAWriter(t, dir, mode)
 		require.GreaterOrEqual(t, acked, killedAfter)
-		db, err := Open(dir, &Options{Log: mode})
+		db, err := Open(context.Background(), dir, Options{Log: mode})
 		require.NoError(t, err)
 		it, err := db.Iterator(nil, nil)
 		require.NoError(t, err)
@@ -79,7 +80,7 @@ func writeUntilKilled(t *testing.T, dir string) {
 	var mode LogMode
 	_, err := fmt.Sscan(os.Getenv(killedMode), &mode)
 	require.NoError(t, err)
-	db, err := Open(dir, &Options{Log: mode})
+	db, err := Open(context.Background(), dir, Options{Log: mode})
 	require.NoError(t, err)
 	for i := range 2 * killedAfter {
 		require.NoError(t, db.Put([]byte(killedKey(i)), []byte("value")))

@@ -76,7 +76,7 @@ func TestLimitsAreExactOnEveryPath(t *testing.T) {
 						FS: vfstest.NewMem(vfstest.MemOptions{}), Log: mode, Budget: goldenBudget(t),
 						MaxKeySize: limit.key, MaxValueSize: limit.value,
 					}
-					db, err := Open("db", o)
+					db, err := Open(context.Background(), "db", *o)
 					require.NoError(t, err)
 					key, value := sized(limit.key, 'k'), sized(limit.value, 'v')
 					want := map[string]string{"other": "value", string(key): ""}
@@ -105,7 +105,7 @@ func TestLimitsAreExactOnEveryPath(t *testing.T) {
 					requireContent(t, db, want)
 					for range 2 {
 						require.NoError(t, db.Close())
-						db, err = Open("db", o)
+						db, err = Open(context.Background(), "db", *o)
 						require.NoError(t, err)
 						requireContent(t, db, want)
 						require.NoError(t, db.Compact(context.Background()))
@@ -140,7 +140,7 @@ func TestOutgrownValuesAreStreamsOnly(t *testing.T) {
 			for name, grow := range outgrown {
 				t.Run(fmt.Sprint(size, mode, name), func(t *testing.T) {
 					o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: mode, Budget: goldenBudget(t), MaxValueSize: limit.value}
-					db, err := Open("db", o)
+					db, err := Open(context.Background(), "db", *o)
 					require.NoError(t, err)
 					key, piece := []byte("key"), sized(limit.value/2, 'v')
 					require.NoError(t, db.Put(key, piece))
@@ -156,7 +156,7 @@ func TestOutgrownValuesAreStreamsOnly(t *testing.T) {
 					requireOutgrown(t, db, key, want, limit.value)
 					for range 2 {
 						require.NoError(t, db.Close())
-						db, err = Open("db", o)
+						db, err = Open(context.Background(), "db", *o)
 						require.NoError(t, err)
 						requireOutgrown(t, db, key, want, limit.value)
 						require.NoError(t, db.Compact(context.Background()))
@@ -266,7 +266,7 @@ func openAtTheBorder(t *testing.T) (db *DB, dir string, long []byte) {
 
 func openOnDisk(t *testing.T, dir string) *DB {
 	t.Helper()
-	db, err := Open(dir, &Options{Log: LogSynced})
+	db, err := Open(context.Background(), dir, Options{Log: LogSynced})
 	require.NoError(t, err)
 	return db
 }

@@ -42,14 +42,14 @@ func TestStoreThatHasLostItsLockStops(t *testing.T) {
 				t.Run(fmt.Sprint(how, " ", name, " ", mode), func(t *testing.T) {
 					dir := filepath.Join(t.TempDir(), "db")
 					o := &Options{FS: fsys, Log: mode}
-					db, err := Open(dir, o)
+					db, err := Open(context.Background(), dir, *o)
 					require.NoError(t, err)
 					require.NoError(t, db.Put([]byte("key"), []byte("value")))
 					require.NoError(t, db.Flush(context.Background()))
 					require.NoError(t, db.Put([]byte("later"), []byte("value")))
 					lose(t, fsys, dir)
 
-					_, err = Open(dir, o)
+					_, err = Open(context.Background(), dir, *o)
 					require.ErrorIs(t, err, ErrLocked)
 					err = db.Flush(context.Background())
 					require.ErrorIs(t, err, ErrLockLost)
@@ -64,7 +64,7 @@ func TestStoreThatHasLostItsLockStops(t *testing.T) {
 					require.ErrorIs(t, db.Close(), ErrLockLost)
 					require.Equal(t, before, contentsIn(t, fsys, dir))
 
-					db, err = Open(dir, o)
+					db, err = Open(context.Background(), dir, *o)
 					require.NoError(t, err)
 					_, found, err = db.Get([]byte("key"), nil)
 					require.NoError(t, err)

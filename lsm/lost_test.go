@@ -32,7 +32,7 @@ func contents(t *testing.T, fsys vfs.FS, dir string) map[string]string {
 // storeOfRuns is a store with a table for each run, which was closed or is still open.
 func storeOfRuns(t *testing.T, mem *vfstest.Mem, runs int, mode LogMode) *DB {
 	t.Helper()
-	db, err := Open("db", &Options{FS: mem, Budget: storyBudget(t), Picker: idle{}, Log: mode})
+	db, err := Open(context.Background(), "db", Options{FS: mem, Budget: storyBudget(t), Picker: idle{}, Log: mode})
 	require.NoError(t, err)
 	for i := range runs {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%d", i), []byte("value")))
@@ -69,12 +69,12 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 					replace(t, disk, badFile{dir + "/" + directory.ManifestName(c.Number), damaged})
 					before := contents(t, disk, dir)
 					o := &Options{FS: disk, Budget: storyBudget(t), Log: mode}
-					_, err := Open(dir, o)
+					_, err := Open(context.Background(), dir, *o)
 					require.ErrorIs(t, err, ErrCorrupt, "%s from byte %d", what, kept)
 					require.Equal(t, before, contents(t, disk, dir), "%s from byte %d: something was changed", what, kept)
-					_, err = Check(t.Context(), dir, o)
+					_, err = Check(t.Context(), dir, *o)
 					require.ErrorIs(t, err, ErrCorrupt)
-					require.Error(t, Restore(t.Context(), "to", []Part{{Dir: dir}}, o))
+					require.Error(t, Restore(t.Context(), "to", []Part{{Dir: dir}}, *o))
 				}
 			}
 		}
@@ -89,7 +89,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
 	require.NoError(t, err)
 	name := "db/" + directory.ManifestName(c.Number)
 	replace(t, mem, badFile{name, append(contentOfFile(t, mem, name), 0)})
-	_, err = Open("db", &Options{FS: mem, Budget: storyBudget(t)})
+	_, err = Open(context.Background(), "db", Options{FS: mem, Budget: storyBudget(t)})
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
@@ -112,7 +112,7 @@ func TestOnlyACleanCloseSaysSo(t *testing.T) {
 	require.NoError(t, db.Discard())
 	require.Zero(t, size())
 	disk, on := readOnly(mem)
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t)})
+	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), nil))
 	on.Store(true)
@@ -159,7 +159,7 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 	kept := contents(t, disk, "db")
 
 	o := &Options{FS: disk, Budget: storyBudget(t)}
-	report, err := Check(t.Context(), "db", o)
+	report, err := Check(t.Context(), "db", *o)
 	require.NoError(t, err)
 	require.Equal(t, []string{directory.TableName(tables[0]), directory.TableName(tables[1])}, report.Lost)
 	require.Equal(t, []string{directory.TableName(tables[2])}, report.Leftovers)
@@ -167,7 +167,7 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 	var events []TableInfo
 	o.Events.TableLost = func(info TableInfo) { events = append(events, info) }
 	for range 2 { // the second open finds them set aside
-		db, err := Open("db", o)
+		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		got, err := scanned(db)
 		require.NoError(t, err)
@@ -186,7 +186,7 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 		for i, name := range want {
 			require.Equal(t, kept[directory.TableName(tables[i])], after[name])
 		}
-		report, err = Check(t.Context(), "db", o)
+		report, err = Check(t.Context(), "db", *o)
 		require.NoError(t, err)
 		require.Equal(t, want, report.Lost)
 		require.Empty(t, report.Leftovers)
@@ -203,7 +203,7 @@ func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 		for _, kept := range keptAfterACrash(int64(crashes), 2) {
 			crashes++
 			left := copied.CrashClone(kept)
-			db, err := Open("db", &Options{FS: left, Budget: storyBudget(t)})
+			db, err := Open(context.Background(), "db", Options{FS: left, Budget: storyBudget(t)})
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 			files := contents(t, left, "db")
@@ -212,7 +212,7 @@ func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 			}
 		}
 	}})
-	db, err := Open("db", &Options{FS: faulty, Budget: storyBudget(t)})
+	db, err := Open(context.Background(), "db", Options{FS: faulty, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	require.Greater(t, crashes, 20)
 	require.NoError(t, db.Discard())
@@ -251,10 +251,10 @@ func TestTablesOfLogsAreNotLost(t *testing.T) {
 	require.NoError(t, db.Close())
 	o := &Options{FS: left, Budget: storyBudget(t), Log: LogSynced}
 	o.Events.TableLost = func(info TableInfo) { t.Errorf("table %d is set aside", info.File) }
-	report, err := Check(t.Context(), "db", o)
+	report, err := Check(t.Context(), "db", *o)
 	require.NoError(t, err)
 	require.Empty(t, report.Lost)
-	db, err = Open("db", o)
+	db, err = Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	got, found, err := db.Get([]byte("large"), nil)
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package lsm
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"flag"
 	"fmt"
@@ -120,7 +121,7 @@ func getEntries(db *DB, n, step int) error {
 func loadStores(dir string, b *Budget, scale int) error {
 	var stores []*DB
 	for i := range 200 {
-		db, err := Open(filepath.Join(dir, strconv.Itoa(i)), &Options{Budget: b})
+		db, err := Open(context.Background(), filepath.Join(dir, strconv.Itoa(i)), Options{Budget: b})
 		if err != nil {
 			return err
 		}
@@ -143,7 +144,7 @@ func loadStores(dir string, b *Budget, scale int) error {
 }
 
 func loadIterators(dir string, b *Budget, scale int) error {
-	db, err := Open(dir, &Options{Budget: b})
+	db, err := Open(context.Background(), dir, Options{Budget: b})
 	if err != nil {
 		return err
 	}
@@ -167,7 +168,7 @@ func loadIterators(dir string, b *Budget, scale int) error {
 }
 
 func loadSmallValues(dir string, b *Budget, scale int) error {
-	db, err := Open(dir, &Options{Budget: b})
+	db, err := Open(context.Background(), dir, Options{Budget: b})
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func loadSmallValues(dir string, b *Budget, scale int) error {
 
 // loadScans scans a store all over several times at once, which is written to.
 func loadScans(dir string, b *Budget, scale int) error {
-	db, err := Open(dir, &Options{Budget: b})
+	db, err := Open(context.Background(), dir, Options{Budget: b})
 	if err != nil {
 		return err
 	}
@@ -213,7 +214,7 @@ func loadScans(dir string, b *Budget, scale int) error {
 
 // loadManyTables makes a store of many small tables, and reads them all.
 func loadManyTables(dir string, b *Budget, scale int) error {
-	db, err := Open(dir, &Options{Budget: b, FileBytes: 32 << 10})
+	db, err := Open(context.Background(), dir, Options{Budget: b, FileBytes: 32 << 10})
 	if err != nil {
 		return err
 	}

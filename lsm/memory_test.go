@@ -37,7 +37,7 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 	const limit, most = 16 << 20, 16<<20 + 1<<20
 	for _, step := range []bool{false, true} {
 		t.Run(fmt.Sprint("step=", step), func(t *testing.T) {
-			db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit})
+			db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit})
 			require.NoError(t, err)
 			var open []*Iterator
 			var views []*View
@@ -78,7 +78,7 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 func TestIteratorsFollowFlushes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for round := range density.Of(t, 60, 300, 3000) {
-		db, err := Open("db", &Options{
+		db, err := Open(context.Background(), "db", Options{
 			FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: 4 << 20, Split: colon,
 			NewMemtable: nil, Picker: quietPicker{},
 		})
@@ -198,7 +198,7 @@ func TestManyStoresKeepWithinOneBudget(t *testing.T) {
 				budget := NewBudget(limit)
 				var open []*DB
 				for range stores {
-					db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: budget})
+					db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: budget})
 					require.NoError(t, err)
 					open = append(open, db)
 				}
@@ -253,7 +253,7 @@ func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 		if i%2 == 1 {
 			o.Log = LogBuffered
 		}
-		db, err := Open("db", o)
+		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		open = append(open, db)
 	}
@@ -295,7 +295,7 @@ func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 // entry where that is its size: 8 MiB made 85 runs of 20 MiB, each with a slab of memory.
 func TestMemtablesAreSealedWhenTheyAreFull(t *testing.T) {
 	for _, limit := range []int64{6 << 20, 8 << 20} {
-		db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit})
+		db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit})
 		require.NoError(t, err)
 		const writtenBytes = 20 << 20
 		for i := range writtenBytes / 100 {

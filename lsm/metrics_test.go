@@ -98,7 +98,7 @@ func TestSettledStoresStayAsTheyAre(t *testing.T) {
 }
 
 func TestFiguresAreOfValues(t *testing.T) {
-	db, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
+	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Flush(context.Background()))

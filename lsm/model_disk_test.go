@@ -73,7 +73,7 @@ func (w *world) reopen() {
 // unless there may be.
 func (w *world) check(dir string, leftovers bool) {
 	w.log("check")
-	report, err := Check(context.Background(), dir, &w.o.Options)
+	report, err := Check(context.Background(), dir, w.o.Options)
 	if w.must("check", err) && len(report.Leftovers) > 0 && !leftovers {
 		w.violate("check: left over are %v", report.Leftovers)
 	}
@@ -183,7 +183,7 @@ func (w *world) verify(c modelCheckpoint) {
 	options := w.o.Options
 	options.Log = LogOff
 	options.Picker = nil
-	db, err := Open(c.dir, &options)
+	db, err := Open(context.Background(), c.dir, options)
 	if !w.must("open "+c.dir, err) {
 		return
 	}
@@ -224,7 +224,7 @@ func (w *world) restore() {
 		w.model.put(r.key, r.value)
 	}
 	parts := []Part{{Dir: highDir, From: bound}, {Dir: lowDir, To: bound}}
-	w.must("restore", Restore(context.Background(), w.dir, parts, &w.o.Options))
+	w.must("restore", Restore(context.Background(), w.dir, parts, w.o.Options))
 	w.open()
 }
 
@@ -236,11 +236,11 @@ func (w *world) part(c modelCheckpoint, from, to []byte) (dir string, state *mod
 		state.put(r.key, r.value)
 	}
 	dir = w.newDir()
-	w.must("restore a part", Restore(context.Background(), dir, []Part{{Dir: c.dir, From: from, To: to}}, &w.o.Options))
+	w.must("restore a part", Restore(context.Background(), dir, []Part{{Dir: c.dir, From: from, To: to}}, w.o.Options))
 	w.verify(modelCheckpoint{dir, state})
 	options := w.o.Options
 	options.Log = LogOff
-	db, err := Open(dir, &options)
+	db, err := Open(context.Background(), dir, options)
 	if !w.must("open a part", err) {
 		return dir, state
 	}

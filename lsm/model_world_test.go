@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -116,7 +117,7 @@ func (w *world) openDB(what string) bool {
 	w.o.vary(w.rng)
 	w.log("open: %v", &w.o)
 	options := w.o.Options
-	db, err := Open(w.dir, &options)
+	db, err := Open(context.Background(), w.dir, options)
 	if w.must(what, err) {
 		w.db = db
 		db.gaps.Least, db.gaps.Every = 1, 1 // programs are short

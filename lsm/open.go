@@ -22,19 +22,16 @@ import (
 //
 // Symbolic links in dir and a working directory that it is relative to matter while
 // Open runs, not later. In the directory no link is followed: see ErrNotRegular.
-func Open(dir string, options *Options) (*DB, error) {
-	return OpenContext(context.Background(), dir, options)
-}
-
-// OpenContext is Open that ends with the context, whose cause it returns then. What it
-// has read of logs until then may be in tables; the next one goes on from there. The
-// store does not depend on the context once it is open.
-func OpenContext(ctx context.Context, dir string, options *Options) (*DB, error) {
+//
+// Open ends with the context and returns its cause. The logs that it has read until then
+// may be in tables; the next Open goes on from there. The store does not depend on the
+// context once it is open.
+func Open(ctx context.Context, dir string, options Options) (*DB, error) {
 	o, err := options.complete()
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := newDB(dir, o, options == nil || options.Budget == nil)
+	db := newDB(dir, o, options.Budget == nil)
 	if err := o.Budget.hold(&db.budgetShare); err != nil {
 		db.stop()
 		return nil, fmt.Errorf("open store: %w", err)

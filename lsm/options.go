@@ -138,44 +138,40 @@ const (
 )
 
 // complete checks the options and fills in defaults.
-func (o *Options) complete() (Options, error) {
-	var c Options
-	if o != nil {
-		c = *o
+func (o Options) complete() (Options, error) {
+	if o.Split.Func == nil {
+		o.Split = WholeKey
 	}
-	if c.Split.Func == nil {
-		c.Split = WholeKey
+	o.BlockBytes = cmp.Or(o.BlockBytes, sstable.DefaultBlockBytes)
+	o.FileBytes = cmp.Or(o.FileBytes, defaultFileBytes)
+	o.MaxKeySize = cmp.Or(o.MaxKeySize, MaxKeySize)
+	o.MaxValueSize = cmp.Or(o.MaxValueSize, MaxValueSize)
+	if len(o.Compression) == 0 {
+		o.Compression = []Compression{S2}
 	}
-	c.BlockBytes = cmp.Or(c.BlockBytes, sstable.DefaultBlockBytes)
-	c.FileBytes = cmp.Or(c.FileBytes, defaultFileBytes)
-	c.MaxKeySize = cmp.Or(c.MaxKeySize, MaxKeySize)
-	c.MaxValueSize = cmp.Or(c.MaxValueSize, MaxValueSize)
-	if len(c.Compression) == 0 {
-		c.Compression = []Compression{S2}
+	if o.NewMemtable == nil {
+		o.NewMemtable = memtable.NewHash
 	}
-	if c.NewMemtable == nil {
-		c.NewMemtable = memtable.NewHash
+	if o.Picker == nil {
+		o.Picker = NewLeveled()
 	}
-	if c.Picker == nil {
-		c.Picker = NewLeveled()
+	if o.FS == nil {
+		o.FS = vfs.Real{}
 	}
-	if c.FS == nil {
-		c.FS = vfs.Real{}
-	}
-	if err := c.check(); err != nil {
-		return c, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+	if err := o.check(); err != nil {
+		return o, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
 	var err error
-	if c.filtered, err = filterRange(c.Filter); err != nil {
-		return c, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+	if o.filtered, err = filterRange(o.Filter); err != nil {
+		return o, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
-	if c.Budget == nil {
-		c.Budget = newBudget(c.BudgetBytes, c.BlockBytes)
-		c.Budget.LimitOpenFiles(cmp.Or(c.MaxOpenFiles, DefaultMaxOpenFiles))
+	if o.Budget == nil {
+		o.Budget = newBudget(o.BudgetBytes, o.BlockBytes)
+		o.Budget.LimitOpenFiles(cmp.Or(o.MaxOpenFiles, DefaultMaxOpenFiles))
 	}
-	byDefault := min(max(c.Budget.Limit()/8, minMemtableBytes), maxMemtableBytes)
-	c.MemtableBytes = cmp.Or(c.MemtableBytes, byDefault)
-	return c, nil
+	byDefault := min(max(o.Budget.Limit()/8, minMemtableBytes), maxMemtableBytes)
+	o.MemtableBytes = cmp.Or(o.MemtableBytes, byDefault)
+	return o, nil
 }
 
 func (o *Options) check() error {

@@ -166,7 +166,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 			return trippedTable{memtable.NewHash(mo), wire}
 		}
 	}
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	db.flushes.runAge = time.Hour
 	for _, key := range []string{"aa:1", "aa:2", "bb:1"} {
@@ -194,7 +194,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 		require.True(t, closed == nil || errors.Is(closed, ErrFailed), "%v", closed)
 	}
 	o.Split.Func, o.NewMemtable = split, nil
-	db, err = Open("db", o)
+	db, err = Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	_, found, err := db.Get([]byte("aa:2"), nil)
 	require.NoError(t, err)
@@ -216,7 +216,7 @@ func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 			panic("secret key")
 		}))
 	}
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	for range 3 {
 		require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
@@ -236,7 +236,7 @@ func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 
 // A RangeFilter that panics when it is asked for its range is an error of Open.
 func TestPanicOfFilterRangeIsAnErrorOfOpen(t *testing.T) {
-	_, err := Open("db", &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Filter: panickyRange{}})
+	_, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Filter: panickyRange{}})
 	require.ErrorIs(t, err, ErrInvalidOption)
 	var p *PanicError
 	require.ErrorAs(t, err, &p)

@@ -19,7 +19,7 @@ import (
 // halves is a store with three runs of four partitions, a to d, with tombstones of
 // a prefix and of a range among them, and what it has.
 func halves(t *testing.T, disk vfs.FS) (*DB, map[string]string) {
-	db, err := Open("db", sharedOptions(disk))
+	db, err := Open(context.Background(), "db", *sharedOptions(disk))
 	require.NoError(t, err)
 	for _, of := range []string{"old", "newer", "new"} {
 		for _, key := range []string{"a/1", "a/2", "b/1", "b/2", "c/1", "c/2", "d/1", "d/2"} {
@@ -104,7 +104,7 @@ func TestCompactionThatEndsEarlyLeavesTheRestWhereItWas(t *testing.T) {
 		requireContent(t, db, want)
 		require.NoError(t, db.Close())
 		var err error
-		db, err = Open("db", sharedOptions(mem))
+		db, err = Open(context.Background(), "db", *sharedOptions(mem))
 		require.NoError(t, err)
 		requireContent(t, db, want)
 	}
@@ -160,7 +160,7 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
 	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	o.Filter = rangeDecider{decider(func(*FilterEntry) {}), []byte("b"), []byte("c")}
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	want := map[string]string{}
 	for _, piece := range []string{"x", "y"} {
@@ -199,7 +199,7 @@ func TestWhatIsLeftOfAFileIsRewritten(t *testing.T) {
 	o := sharedOptions(mem)
 	var read []int64
 	o.Events.Compacted = func(i CompactionInfo) { read = append(read, i.BytesRead) }
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	value, rng := make([]byte, 1000), rand.NewChaCha8([32]byte{})
 	for i := range 100 {

@@ -14,7 +14,7 @@ import (
 // filled opens a store, writes to it and returns it open.
 func filled(t *testing.T, dir string) *DB {
 	t.Helper()
-	db, err := Open(dir, nil)
+	db, err := Open(context.Background(), dir, Options{})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("key"), []byte("value")))
 	return db
@@ -23,9 +23,9 @@ func filled(t *testing.T, dir string) *DB {
 // requireFilled opens a store and finds what filled has written.
 func requireFilled(t *testing.T, dir string) {
 	t.Helper()
-	_, err := Check(context.Background(), dir, nil)
+	_, err := Check(context.Background(), dir, Options{})
 	require.NoError(t, err)
-	db, err := Open(dir, nil)
+	db, err := Open(context.Background(), dir, Options{})
 	require.NoError(t, err)
 	value, found, err := db.Get([]byte("key"), nil)
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestStoreStaysWhereItWasOpened(t *testing.T) {
 	requireFilled(t, filepath.Join(here, "store"))
 	requireFilled(t, "checkpoint")
 
-	require.NoError(t, Restore(t.Context(), "restored", []Part{{Dir: "../" + filepath.Base(there) + "/checkpoint"}}, nil))
+	require.NoError(t, Restore(t.Context(), "restored", []Part{{Dir: "../" + filepath.Base(there) + "/checkpoint"}}, Options{}))
 	requireFilled(t, filepath.Join(there, "restored"))
 	require.Equal(t, []string{"store"}, filesIn(t, here)[:1])
 	for _, name := range filesIn(t, there) {
@@ -71,15 +71,15 @@ func TestParentOfAMissingDirectoryIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	const name = "a/../store"
-	_, err := Open(name, nil)
+	_, err := Open(context.Background(), name, Options{})
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	_, err = Check(t.Context(), name, nil)
+	_, err = Check(t.Context(), name, Options{})
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.ErrorIs(t, Restore(t.Context(), name, nil, nil), fs.ErrNotExist)
+	require.ErrorIs(t, Restore(t.Context(), name, nil, Options{}), fs.ErrNotExist)
 	db := filled(t, "there")
 	require.ErrorIs(t, db.Checkpoint(t.Context(), name), fs.ErrNotExist)
 	require.NoError(t, db.Close())
-	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "a/../there"}}, nil), fs.ErrNotExist)
+	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "a/../there"}}, Options{}), fs.ErrNotExist)
 	for _, name := range filesIn(t, dir) {
 		require.Equal(t, "there", filepath.ToSlash(name)[:len("there")])
 	}
@@ -87,12 +87,12 @@ func TestParentOfAMissingDirectoryIsMissing(t *testing.T) {
 
 func TestNoNameIsNoDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
-	_, err := Open("", nil)
+	_, err := Open(context.Background(), "", Options{})
 	require.ErrorIs(t, err, fs.ErrInvalid)
-	_, err = Check(t.Context(), "", nil)
+	_, err = Check(t.Context(), "", Options{})
 	require.ErrorIs(t, err, fs.ErrInvalid)
-	require.ErrorIs(t, Restore(t.Context(), "", nil, nil), fs.ErrInvalid)
-	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{}}, nil), fs.ErrInvalid)
+	require.ErrorIs(t, Restore(t.Context(), "", nil, Options{}), fs.ErrInvalid)
+	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{}}, Options{}), fs.ErrInvalid)
 	require.Empty(t, filesIn(t, "."))
 }
 
@@ -100,10 +100,10 @@ func TestNoNameIsNoDirectory(t *testing.T) {
 func TestDirectoryOfSomebodyElseIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes"), nil, 0o600))
-	_, err := Open(dir, nil)
+	_, err := Open(context.Background(), dir, Options{})
 	require.ErrorIs(t, err, ErrNotStore)
-	require.ErrorIs(t, Restore(t.Context(), dir, nil, nil), ErrNotStore)
-	_, err = Check(t.Context(), dir, nil)
+	require.ErrorIs(t, Restore(t.Context(), dir, nil, Options{}), ErrNotStore)
+	_, err = Check(t.Context(), dir, Options{})
 	require.ErrorIs(t, err, ErrNotStore)
 	require.Equal(t, []string{"notes"}, filesIn(t, dir))
 }

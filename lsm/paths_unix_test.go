@@ -70,7 +70,7 @@ func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
 			t.Run(kind+"/"+file, func(t *testing.T) {
 				dir := t.TempDir()
 				o := &Options{Log: LogSynced}
-				db, err := Open(dir, o)
+				db, err := Open(context.Background(), dir, *o)
 				require.NoError(t, err)
 				require.NoError(t, db.Put([]byte("key"), []byte("value")))
 				require.NoError(t, db.Flush(context.Background()))
@@ -79,17 +79,17 @@ func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
 				plant(t, filepath.Join(dir, fileIn(t, dir, file)))
 				before := filesIn(t, dir)
 
-				_, err = Open(dir, o)
+				_, err = Open(context.Background(), dir, *o)
 				require.ErrorIs(t, err, ErrNotRegular)
 				require.ErrorContains(t, err, strings.TrimPrefix(kind[:4], "dang"))
-				report, err := Check(t.Context(), dir, o)
+				report, err := Check(t.Context(), dir, *o)
 				require.ErrorIs(t, err, ErrNotRegular)
 				if file != directory.LockName {
 					require.ErrorIs(t, err, ErrCorrupt)
 					require.Len(t, report.Problems, 1)
 				}
 				if file == directory.CurrentName || file == directory.ManifestPrefix {
-					require.ErrorIs(t, Restore(t.Context(), filepath.Join(t.TempDir(), "to"), []Part{{Dir: dir}}, o), ErrNotRegular)
+					require.ErrorIs(t, Restore(t.Context(), filepath.Join(t.TempDir(), "to"), []Part{{Dir: dir}}, *o), ErrNotRegular)
 				}
 				after := filesIn(t, dir)
 				if file == directory.LogSuffix { // a new manifest comes before the logs are read
@@ -128,7 +128,7 @@ func TestIrregularLeftoversAreKeptAndReported(t *testing.T) {
 			}
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "000092.sst"), nil, 0o600)) // a crash's
 			var kept []string
-			db, err := Open(dir, &Options{Events: Events{LeftBehind: func(err error) {
+			db, err := Open(context.Background(), dir, Options{Events: Events{LeftBehind: func(err error) {
 				require.ErrorIs(t, err, ErrNotRegular)
 				kept = append(kept, err.Error())
 			}}})

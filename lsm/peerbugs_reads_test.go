@@ -95,7 +95,7 @@ func writeRuns(t *testing.T, db *DB) (want map[string]string) {
 func TestBug30ReadErrorsAreErrors(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{FS: mem, Budget: goldenBudget(t), Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1, FileBytes: 3000, BlockBytes: 512, Compression: []Compression{NoCompression}}
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	want := writeRuns(t, db)
 	require.NoError(t, db.Close())
@@ -121,7 +121,7 @@ func TestBug30ReadErrorsAreErrors(t *testing.T) {
 func scanFails(t *testing.T, o Options, mem *vfstest.Mem, n int, from string, want map[string]string) bool {
 	disk, arm := failingReads(mem)
 	o.FS = disk
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	keys := slices.Sorted(maps.Keys(want))
 	at, _ := slices.BinarySearch(keys, from)
@@ -153,7 +153,7 @@ func scanFails(t *testing.T, o Options, mem *vfstest.Mem, n int, from string, wa
 func compactionFails(t *testing.T, o Options, mem *vfstest.Mem, n int, want map[string]string) bool {
 	disk, arm := failingReads(mem)
 	o.FS = disk
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	failed := arm(n)
 	err = db.Compact(context.Background())
@@ -162,7 +162,7 @@ func compactionFails(t *testing.T, o Options, mem *vfstest.Mem, n int, want map[
 	if failed.Load() {
 		require.ErrorIs(t, err, syscall.EIO)
 		require.NoError(t, db.Close())
-		db, err = Open("db", &o)
+		db, err = Open(context.Background(), "db", o)
 		require.NoError(t, err)
 		requireContent(t, db, want)
 		err = db.Compact(context.Background())
@@ -183,7 +183,7 @@ func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
 	} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := Options{FS: mem, Budget: goldenBudget(t), Picker: idle{}, Compression: []Compression{NoCompression}}
-		db, err := Open("db", &o)
+		db, err := Open(context.Background(), "db", o)
 		require.NoError(t, err)
 		flushed(t, db, db.Put([]byte("k"), []byte(value)), db.Delete([]byte("l")))
 		require.NoError(t, db.Close())
@@ -200,7 +200,7 @@ func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
 			}
 			bad[byteAt] ^= 1 << (n % 8)
 			replace(t, mem, badFile{table, bad})
-			db, err := Open("db", &o)
+			db, err := Open(context.Background(), "db", o)
 			require.NoError(t, err)
 			for way, read := range valueReads {
 				got, err := read(db, []byte("k"))

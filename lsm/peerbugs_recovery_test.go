@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -22,7 +23,7 @@ func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]stri
 	t.Helper()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o = Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20, Split: storySplit}
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	o.Budget, o.BudgetBytes = storyBudget(t), 0
 	want = map[string]string{"a:flushed": "of a:flushed"}
@@ -56,7 +57,7 @@ func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]stri
 func requireOpens(t *testing.T, o Options, fsys vfs.FS, want map[string]string) {
 	t.Helper()
 	o.FS = fsys
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	requireContent(t, db, want)
 	require.NoError(t, db.Close())
@@ -65,7 +66,7 @@ func requireOpens(t *testing.T, o Options, fsys vfs.FS, want map[string]string) 
 // opens is requireOpens outside of a test's goroutine. It looks at no other keys.
 func opens(o Options, fsys vfs.FS, want map[string]string) error {
 	o.FS = fsys
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 		writeFile(t, mem, "other", make([]byte, 4<<10))
 		o.FS = mem
 		for range 3 {
-			db, err := Open("db", &o)
+			db, err := Open(context.Background(), "db", o)
 			if done = err == nil; done {
 				requireContent(t, db, want)
 				_ = db.Close() // it may not have the space for its end
@@ -174,7 +175,7 @@ func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 		return nil
 	})
 	o.FS = disk
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	for i := range 3 {
 		putAll(t, db, fmt.Sprint(i))
@@ -200,7 +201,7 @@ func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 			return nil
 		}})
 		for range 2 {
-			db, err := Open("db", &o)
+			db, err := Open(context.Background(), "db", o)
 			require.NoError(t, err, "moment %d", moment)
 			putAll(t, db, "more")
 			require.NoError(t, db.Close())

@@ -110,7 +110,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 	})
 	o := &Options{FS: disk, Budget: goldenBudget(t), PartitionBytes: 1}
 	for range 2 { // it is made, and opened
-		db, err := Open("db", o)
+		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		putAll(t, db, "a", "b")
 		flushed(t, db)
@@ -121,10 +121,10 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
 	}
-	db, err := Open("db", o)
+	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	require.NoError(t, db.Checkpoint(t.Context(), "copy"))
-	require.NoError(t, Restore(t.Context(), "half", []Part{{Dir: "copy", From: []byte("b")}}, o))
+	require.NoError(t, Restore(t.Context(), "half", []Part{{Dir: "copy", From: []byte("b")}}, *o))
 	require.NoError(t, db.Close())
 	disk.requireRight(t, 50)
 }
@@ -174,7 +174,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 			}
 		},
 	})}
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	put := func(key string) (done chan error) {
 		done = make(chan error, 1)
@@ -219,7 +219,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, Budget: storyBudget(t), MemtableBytes: 200, FS: mem}
-	db, err := Open("db", &o)
+	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
 	db.lock.Lock() // as write does
 	end, err := db.apply(run.Set, []byte("three"), []byte("of three"))
@@ -282,7 +282,7 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 				return nil
 			}})
 			var err error
-			db, err = Open("db", &o)
+			db, err = Open(context.Background(), "db", o)
 			require.NoError(t, err)
 			for range 3 {
 				require.NoError(t, write())
@@ -295,7 +295,7 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 			require.Greater(t, writes, 10)
 			left := mem.CrashClone(vfstest.CrashOptions{})
 			o.FS, o.Log = left, LogOff
-			taken, err := Open("copy", &o)
+			taken, err := Open(context.Background(), "copy", o)
 			require.NoError(t, err)
 			requireContent(t, taken, map[string]string{"a:1": "active", "b:1": "active", "c:1": "..."})
 			require.NoError(t, taken.Close())

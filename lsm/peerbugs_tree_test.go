@@ -44,7 +44,7 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 		disk, do := creating(mem)
 		picker := &once{}
 		o := Options{FS: disk, Budget: goldenBudget(t), Picker: picker}
-		db, err := Open("db", &o)
+		db, err := Open(context.Background(), "db", o)
 		require.NoError(t, err)
 		putAll(t, db, "a", "b", "c")
 		flushed(t, db)
@@ -77,7 +77,7 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 		for range 2 {
 			requireContent(t, db, map[string]string{"a": "of a"})
 			require.NoError(t, db.Close())
-			db, err = Open("db", &o)
+			db, err = Open(context.Background(), "db", o)
 			require.NoError(t, err)
 			requireContent(t, db, map[string]string{"a": "of a"})
 			require.NoError(t, db.Compact(context.Background()))
@@ -148,7 +148,7 @@ func TestBug32Level0IsInTheOrderOfRuns(t *testing.T) {
 			for to := from + 2; to <= last; to++ {
 				mem := vfstest.NewMem(vfstest.MemOptions{})
 				o := Options{FS: mem, Budget: storyBudget(t), Picker: idle{}, Log: LogSynced}
-				db, err := Open("db", &o)
+				db, err := Open(context.Background(), "db", o)
 				require.NoError(t, err)
 				for i := range last {
 					flushed(t, db, db.Put([]byte("other"), fmt.Append(nil, i)), writes[i](db))

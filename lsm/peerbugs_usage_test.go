@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -22,7 +23,7 @@ import (
 func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	u := &usage{T: t, rng: rand.New(rand.NewPCG(31, 31))}
-	db, err := Open("db", &Options{
+	db, err := Open(context.Background(), "db", Options{
 		FS: mem, Budget: storyBudget(t), FileBytes: 200, Split: modelSplits[2], PartitionBytes: 1, Picker: idle{},
 	})
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,7 +56,7 @@ func (s *story) survivors(kept int) (states []storyState) {
 // verify opens what a crash has left and compares it with what was promised.
 func (p *promise) verify(o Options, fsys vfs.FS) error {
 	o.FS = fsys
-	db, err := Open(storyDir, &o)
+	db, err := Open(context.Background(), storyDir, o)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (p *promise) verify(o Options, fsys vfs.FS) error {
 
 // holds opens a store and compares all of it.
 func holds(o Options, dir string, want storyState) error {
-	db, err := Open(dir, &o)
+	db, err := Open(context.Background(), dir, o)
 	if err != nil {
 		return err
 	}

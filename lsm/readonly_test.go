@@ -31,14 +31,14 @@ func TestReadOnlyDisksAreTold(t *testing.T) {
 		disk, on := readOnly(mem)
 		on.Store(true)
 		for _, mode := range []LogMode{LogOff, LogSynced} {
-			_, err := Open("db", goldenOptions(t, disk, mode))
+			_, err := Open(context.Background(), "db", *goldenOptions(t, disk, mode))
 			require.ErrorIs(t, err, syscall.EROFS)
-			_, err = Open("new", goldenOptions(t, disk, mode))
+			_, err = Open(context.Background(), "new", *goldenOptions(t, disk, mode))
 			require.ErrorIs(t, err, syscall.EROFS)
-			require.ErrorIs(t, Restore(t.Context(), "new", nil, goldenOptions(t, disk, mode)), syscall.EROFS)
+			require.ErrorIs(t, Restore(t.Context(), "new", nil, *goldenOptions(t, disk, mode)), syscall.EROFS)
 		}
 		on.Store(false)
-		db, err := Open("db", goldenOptions(t, disk, LogOff))
+		db, err := Open(context.Background(), "db", *goldenOptions(t, disk, LogOff))
 		require.NoError(t, err)
 		requireContent(t, db, g.want())
 		require.NoError(t, db.Close())
@@ -51,7 +51,7 @@ func TestReadOnlyDisksAreTold(t *testing.T) {
 func TestDisksThatBecomeReadOnly(t *testing.T) {
 	for _, mode := range allLogModes {
 		disk, on := readOnly(vfstest.NewMem(vfstest.MemOptions{}))
-		db, err := Open("db", goldenOptions(t, disk, mode))
+		db, err := Open(context.Background(), "db", *goldenOptions(t, disk, mode))
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("aa:1"), []byte("flushed")))
 		require.NoError(t, db.Flush(context.Background()))
@@ -75,7 +75,7 @@ func TestDisksThatBecomeReadOnly(t *testing.T) {
 		require.NoError(t, db.Flush(context.Background())) // the flusher tries again
 		require.NoError(t, db.Put([]byte("aa:4"), nil))
 		require.NoError(t, db.Close())
-		db, err = Open("db", goldenOptions(t, disk, mode))
+		db, err = Open(context.Background(), "db", *goldenOptions(t, disk, mode))
 		require.NoError(t, err)
 		got, found, err := db.Get([]byte("aa:1"), nil)
 		require.NoError(t, err)

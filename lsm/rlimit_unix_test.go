@@ -3,6 +3,7 @@
 package lsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -32,7 +33,7 @@ func TestFilesMayNotExceedTheLimitOfTheProcess(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "logs were lost", "it ran")
 	for _, mode := range allLogModes { // as the child has left it
-		db, err := Open(fmt.Sprint(dir, "/", mode), &Options{Log: mode})
+		db, err := Open(context.Background(), fmt.Sprint(dir, "/", mode), Options{Log: mode})
 		require.NoError(t, err)
 		requireContent(t, db, limitedContent())
 		require.NoError(t, db.Close())
@@ -59,7 +60,7 @@ func workUnderALimit(t *testing.T, dir string) {
 			require.ErrorIs(t, err, syscall.EFBIG)
 			lost++
 		}
-		db, err := Open(fmt.Sprint(dir, "/", mode), o)
+		db, err := Open(context.Background(), fmt.Sprint(dir, "/", mode), *o)
 		require.NoError(t, err)
 		for key, value := range limitedContent() {
 			untilNil(t, func() error {

@@ -22,7 +22,7 @@ import (
 // nearly 1 GiB: the largest tail that a crash may leave.
 func sparseStore(t *testing.T) string {
 	dir, crashed := t.TempDir(), filepath.Join(t.TempDir(), "crashed")
-	db, err := Open(dir, &Options{Log: LogSynced})
+	db, err := Open(context.Background(), dir, Options{Log: LogSynced})
 	require.NoError(t, err)
 	for i := range 10 {
 		require.NoError(t, db.Put([]byte(fmt.Sprint("key ", i)), []byte("value")))
@@ -48,11 +48,11 @@ func TestNeitherCheckNorOpenReadsTheHoleOfALog(t *testing.T) {
 	dir := sparseStore(t)
 	disk := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})
 	o := &Options{Log: LogSynced, FS: disk}
-	_, err := Check(t.Context(), dir, o)
+	_, err := Check(t.Context(), dir, *o)
 	require.NoError(t, err)
 	require.LessOrEqual(t, disk.Count(vfstest.OpReadAt), 20)
 
-	db, err := Open(dir, o)
+	db, err := Open(context.Background(), dir, *o)
 	require.NoError(t, err)
 	require.LessOrEqual(t, disk.Count(vfstest.OpReadAt), 60)
 	value, found, err := db.Get([]byte("key 9"), nil)
@@ -67,7 +67,7 @@ func TestCheckEndsWithItsContext(t *testing.T) {
 	enough := errors.New("enough")
 	dir := sparseStore(t)
 	count := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})
-	_, err := Check(t.Context(), dir, &Options{FS: count})
+	_, err := Check(t.Context(), dir, Options{FS: count})
 	require.NoError(t, err)
 	for last := int64(1); last < int64(count.Count(vfstest.OpReadAt)); last++ {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -78,7 +78,7 @@ func TestCheckEndsWithItsContext(t *testing.T) {
 			}
 			return nil
 		}})
-		_, err := Check(ctx, dir, &Options{FS: disk})
+		_, err := Check(ctx, dir, Options{FS: disk})
 		require.ErrorIs(t, err, enough, "after read %d", last)
 		require.LessOrEqual(t, reads.Load(), last+1)
 	}

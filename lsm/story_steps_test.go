@@ -10,7 +10,7 @@ import (
 )
 
 func open(s *story) (err error) {
-	if s.db, err = Open(storyDir, &s.o); err == nil && s.manifestBytes > 0 {
+	if s.db, err = Open(context.Background(), storyDir, s.o); err == nil && s.manifestBytes > 0 {
 		s.db.manifest.Lock()
 		s.db.manifest.MaxBytes = s.manifestBytes
 		s.db.manifest.Unlock()
@@ -124,7 +124,7 @@ func restoreTo(dir, low, high string) storyStep {
 		return s.copyTo(dir, state, func() error {
 			return Restore(context.Background(), dir, []Part{
 				{Dir: low, To: []byte("c")}, {Dir: high, From: []byte("c")},
-			}, &s.o)
+			}, s.o)
 		})
 	}
 }

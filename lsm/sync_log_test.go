@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -35,7 +36,7 @@ func TestSyncLogMakesWritesDurable(t *testing.T) {
 }
 
 func TestSyncLogWithoutALogIsAnError(t *testing.T) {
-	db, err := Open("db", goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
+	db, err := Open(context.Background(), "db", *goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
 	require.NoError(t, err)
 	require.ErrorIs(t, db.SyncLog(), ErrNoLog)
 	require.NoError(t, db.Close())
@@ -51,7 +52,7 @@ func TestSyncLogOnAFullDisk(t *testing.T) {
 		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
 			return c.Op == vfstest.OpWrite && !(tablesFit.Load() && !strings.Contains(c.Name, directory.LogSuffix))
 		})
-		db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: mode})
+		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		full.Store(true)
@@ -78,7 +79,7 @@ func TestSyncLogOnAFullDisk(t *testing.T) {
 func TestFailedSyncOfSyncLogEndsTheStore(t *testing.T) {
 	var broken atomic.Bool
 	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &broken, syscall.EIO, isOf(vfstest.OpSync, directory.LogSuffix))
-	db, err := Open("db", &Options{FS: disk, Budget: storyBudget(t), Log: LogWritten})
+	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: LogWritten})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	broken.Store(true)
@@ -96,7 +97,7 @@ func TestSyncLogWhileLogsRotate(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := &Options{FS: mem, Budget: storyBudget(t), Log: mode, MemtableBytes: 1000}
-		db, err := Open("db", o)
+		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		var synced [writers]atomic.Int64
 		var writing sync.WaitGroup
@@ -122,7 +123,7 @@ func TestSyncLogWhileLogsRotate(t *testing.T) {
 				before[w] = synced[w].Load()
 			}
 			left := Options{FS: mem.CrashClone(vfstest.CrashOptions{}), Budget: storyBudget(t), Log: mode}
-			again, err := Open("db", &left)
+			again, err := Open(context.Background(), "db", left)
 			require.NoError(t, err)
 			for w := range writers {
 				for i := range before[w] {

@@ -21,7 +21,7 @@ func sharedOptions(mem vfs.FS) *Options {
 
 // describedStore is a store with some runs, open.
 func describedStore(t *testing.T, o *Options, dir string, keys ...string) *DB {
-	db, err := Open(dir, o)
+	db, err := Open(context.Background(), dir, *o)
 	require.NoError(t, err)
 	for _, key := range keys {
 		flushed(t, db, db.Append([]byte(key), []byte("x")), db.Append([]byte(keys[0]), []byte("y")))
@@ -55,7 +55,7 @@ func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
 		asked = append(asked, number)
 		return filepath.Join("db", fmt.Sprintf("%06d.sst", number))
 	}}
-	require.NoError(t, Restore(t.Context(), "to", []Part{part}, o))
+	require.NoError(t, Restore(t.Context(), "to", []Part{part}, *o))
 	var want []uint64
 	for _, f := range d.Tables(nil, []byte("d")) {
 		want = append(want, f.Number)
@@ -65,7 +65,7 @@ func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
 	require.NoError(t, tables.Close())
 	require.NoError(t, db.Close())
 
-	db, err = Open("to", o)
+	db, err = Open(context.Background(), "to", *o)
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa": "xyyy", "bb": "x", "cc": "x"})
 	require.NoError(t, db.Close())
@@ -97,13 +97,13 @@ func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
 	for i := range 80 {
 		from, to := fmt.Sprint(i), fmt.Sprint(i+1)
 		parts := []Part{{Dir: from, To: []byte("b")}, {Dir: from, From: []byte("b")}}
-		require.NoError(t, Restore(t.Context(), to, parts, o), "round %d", i)
+		require.NoError(t, Restore(t.Context(), to, parts, *o), "round %d", i)
 		c, _, err := manifest.Read(context.Background(), o.FS, to)
 		require.NoError(t, err)
 		require.EqualValues(t, 5, c.Flushed) // two of the three are in both
 		require.Len(t, c.Tables, 5)
 	}
-	db, err := Open("80", o)
+	db, err := Open(context.Background(), "80", *o)
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa": "xyyy", "bb": "x", "cc": "x"})
 	require.NoError(t, db.Close())
@@ -136,7 +136,7 @@ func TestDescriptionsThatCannotBeAreRefused(t *testing.T) {
 }
 
 func TestWaitingForTablesEndsWithTheContext(t *testing.T) {
-	db, err := Open("db", sharedOptions(vfstest.NewMem(vfstest.MemOptions{})))
+	db, err := Open(context.Background(), "db", *sharedOptions(vfstest.NewMem(vfstest.MemOptions{})))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa"), []byte("x")))
 	db.manifest.Lock() // the flusher gets no further

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"context"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -17,7 +18,7 @@ func TestErrorsNameTheDirectoryAndWhatToDo(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem}
 	open := func(dir string) error {
-		db, err := Open(dir, o)
+		db, err := Open(context.Background(), dir, *o)
 		if err == nil {
 			require.NoError(t, db.Close())
 		}
@@ -63,7 +64,7 @@ func TestCloseOnAFullDiskSaysWhatIsLost(t *testing.T) {
 			}
 			return nil
 		}})
-		db, err := Open("store", &Options{FS: fsys, Log: mode})
+		db, err := Open(context.Background(), "store", Options{FS: fsys, Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("key"), []byte("value")))
 		full.Store(true)

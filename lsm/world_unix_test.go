@@ -78,9 +78,9 @@ func TestStoreTouchesNothingElseInAnyWorld(t *testing.T) {
 		name, leads := w.Spell(storeHome)
 		before := w.Note()
 		w.Run(func() {
-			_, err := Check(t.Context(), name, nil)
+			_, err := Check(t.Context(), name, Options{})
 			require.Empty(t, w.Changes(before), "seed %d: %v", seed, err)
-			db, err := Open(name, nil)
+			db, err := Open(context.Background(), name, Options{})
 			if err != nil {
 				refused++
 				return
@@ -113,7 +113,7 @@ func TestRestoreTouchesNothingElseInAnyWorld(t *testing.T) {
 		before := w.Note()
 		to := "restored/" + strings.Repeat("x", 1+w.Rand.IntN(2))
 		w.Run(func() {
-			err := Restore(t.Context(), w.Path(to), []Part{{Dir: name}}, nil)
+			err := Restore(t.Context(), w.Path(to), []Part{{Dir: name}}, Options{})
 			if err == nil {
 				made++
 			} else {

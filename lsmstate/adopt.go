@@ -68,7 +68,7 @@ func (a *adoption) run(ctx context.Context, handles []snapshot.Handle) error {
 	if err := b.discardTree(); err != nil {
 		return err
 	}
-	return ofDescription(lsm.Restore(ctx, b.directory.tree(), a.parts, &b.options))
+	return ofDescription(lsm.Restore(ctx, b.directory.tree(), a.parts, b.options))
 }
 
 // add reads what a snapshot consists of, and plans to take the backend's part of it.

@@ -158,7 +158,7 @@ func checkEarlierLock(fsys vfs.FS, dir string) error {
 
 // checkEarlierTree returns an error unless the tree is a store that a backend has made.
 func checkEarlierTree(fsys vfs.FS, dir string) error {
-	split, err := lsm.SplitOf(context.Background(), filepath.Join(dir, treeName), &lsm.Options{FS: fsys})
+	split, err := lsm.SplitOf(context.Background(), filepath.Join(dir, treeName), lsm.Options{FS: fsys})
 	if err == nil {
 		_, err = Split(split)
 	}

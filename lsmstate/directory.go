@@ -66,7 +66,7 @@ func (d *directory) clear() error {
 }
 
 // clearTree removes the files of the tree, whose lock tells that nobody has it open.
-func (d *directory) clearTree() error { return lsm.Destroy(d.tree(), &lsm.Options{FS: d.fs}) }
+func (d *directory) clearTree() error { return lsm.Destroy(d.tree(), lsm.Options{FS: d.fs}) }
 
 // clearStage removes what a restore has collected. Anything else stays.
 func (d *directory) clearStage() error {

@@ -65,7 +65,7 @@ func treeOn(t *testing.T, fsys vfs.FS, dir string) {
 
 func writtenOn(t *testing.T, dir string, o *lsm.Options) {
 	t.Helper()
-	db, err := lsm.Open(dir, o)
+	db, err := lsm.Open(context.Background(), dir, *o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("key"), []byte("value")))
 	require.NoError(t, db.Close())
@@ -156,7 +156,7 @@ func TestTreeThatIsOpenIsNotCleared(t *testing.T) {
 	b, err := Create("dir", Options{FS: mem})
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
-	db, err := lsm.Open("dir/tree", &lsm.Options{FS: mem})
+	db, err := lsm.Open(context.Background(), "dir/tree", lsm.Options{FS: mem})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("key"), []byte("value")))
 	before := treeOf(t, mem, "dir")

@@ -24,7 +24,7 @@ func openTree(ctx context.Context, d *directory, o *lsm.Options) (*tree, error) 
 	if err := d.checkTree(); err != nil {
 		return nil, err
 	}
-	db, err := lsm.OpenContext(ctx, d.tree(), o)
+	db, err := lsm.Open(ctx, d.tree(), *o)
 	if err != nil {
 		return nil, err
 	}

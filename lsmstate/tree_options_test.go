@@ -51,12 +51,12 @@ func TestCheckOpensTheTreeOfABackend(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	check := func() error {
 		crashed := mem.CrashClone(vfstest.CrashOptions{})
-		name, err := lsm.SplitOf(context.Background(), "dir/tree", &lsm.Options{FS: crashed})
+		name, err := lsm.SplitOf(context.Background(), "dir/tree", lsm.Options{FS: crashed})
 		require.NoError(t, err)
 		split, err := lsmstate.Split(name)
 		require.NoError(t, err)
 		report, err := lsm.Check(context.Background(), "dir/tree",
-			&lsm.Options{FS: crashed, Split: split, PartitionBytes: lsmstate.PartitionBytes})
+			lsm.Options{FS: crashed, Split: split, PartitionBytes: lsmstate.PartitionBytes})
 		require.Positive(t, report.Tables)
 		require.Empty(t, report.Problems)
 		return err

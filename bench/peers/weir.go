@@ -19,7 +19,7 @@ func openWeir(dir string, l layout) (engine, error) {
 	if l.prefixBytes > 0 {
 		o.Split = lsm.Split{Name: "peers.prefix", Func: func(key []byte) int { return min(l.prefixBytes, len(key)) }}
 	}
-	db, err := lsm.Open(dir, o)
+	db, err := lsm.Open(context.Background(), dir, *o)
 	if err != nil {
 		return nil, err
 	}

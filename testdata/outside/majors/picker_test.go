@@ -15,7 +15,7 @@ import (
 func TestRunsBecomeLevelOne(t *testing.T) {
 	dir := t.TempDir()
 	compacted := make(chan lsm.CompactionInfo, 100)
-	db, err := lsm.Open(dir, &lsm.Options{
+	db, err := lsm.Open(context.Background(), dir, lsm.Options{
 		Picker: majors.Picker{Runs: 3},
 		Events: lsm.Events{
 			Compacted:        func(i lsm.CompactionInfo) { compacted <- i },
@@ -42,6 +42,6 @@ func TestRunsBecomeLevelOne(t *testing.T) {
 		require.True(t, level <= 1 || m.Files == 0, "level %d has %d files", level, m.Files)
 	}
 	require.NoError(t, db.Close())
-	_, err = lsm.Check(context.Background(), dir, nil)
+	_, err = lsm.Check(context.Background(), dir, lsm.Options{})
 	require.NoError(t, err)
 }

@@ -1,6 +1,7 @@
 package meter_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,7 @@ func TestMeterConforms(t *testing.T) {
 
 func TestMeterCountsTheFilesOfAStore(t *testing.T) {
 	fsys := meter.New(vfs.Real{})
-	db, err := lsm.Open(t.TempDir(), &lsm.Options{FS: fsys, Log: lsm.LogSynced})
+	db, err := lsm.Open(context.Background(), t.TempDir(), lsm.Options{FS: fsys, Log: lsm.LogSynced})
 	require.NoError(t, err)
 	before, syncs := fsys.WrittenBytes.Load(), fsys.Syncs.Load()
 	require.NoError(t, db.Put([]byte("key"), make([]byte, 10_000)))

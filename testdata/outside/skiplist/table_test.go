@@ -1,6 +1,7 @@
 package skiplist_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -18,7 +19,7 @@ func TestStoreRunsOnSkipLists(t *testing.T) {
 	dir := t.TempDir()
 	budget := lsm.NewBudget(8 << 20)
 	options := lsm.Options{NewMemtable: skiplist.New, MemtableBytes: 256 << 10, Budget: budget}
-	db, err := lsm.Open(dir, &options)
+	db, err := lsm.Open(context.Background(), dir, options)
 	require.NoError(t, err)
 	empty := budget.Used()
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %06d", i*7919%10_000) }
@@ -43,7 +44,7 @@ func TestStoreRunsOnSkipLists(t *testing.T) {
 	}
 	verify()
 	require.NoError(t, db.Close())
-	db, err = lsm.Open(dir, &options)
+	db, err = lsm.Open(context.Background(), dir, options)
 	require.NoError(t, err)
 	verify()
 	require.NoError(t, db.Close())
