@@ -27,7 +27,7 @@ func TestRunsBecomeLevelOne(t *testing.T) {
 		for i := range 1000 {
 			require.NoError(t, db.Put(fmt.Appendf(nil, "key %d", i*7919%1000), fmt.Appendf(nil, "round %d", round)))
 		}
-		require.NoError(t, db.Flush())
+		require.NoError(t, db.Flush(context.Background()))
 	}
 	info := <-compacted
 	require.Equal(t, 1, info.To)

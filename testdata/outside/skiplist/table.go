@@ -193,7 +193,7 @@ func (t *table) Bytes() int64 { return t.bytes }
 func (t *table) Seal() {}
 
 // Iterator implements memtable.Table.
-func (t *table) Iterator() run.Iterator { return &walk{t: t} }
+func (t *table) Iterator() run.BackwardIterator { return &walk{t: t} }
 
 // Release implements memtable.Table.
 func (t *table) Release() {

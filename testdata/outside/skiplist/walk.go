@@ -69,14 +69,15 @@ func (w *walk) Prev() bool {
 	return w.at != nil && w.below(w.at.key, w.at.kind == run.DeletePrefix)
 }
 
-// below goes to the last entry of the prefix below a place; a nil key is above all.
+// below goes to the last entry below a place, of the prefix if the walk is live; a nil key
+// is above all.
 func (w *walk) below(key []byte, tombstone bool) bool {
 	for {
 		n := w.t.last(key, tombstone)
 		if n == nil || bytes.Compare(n.key, w.prefix) < 0 {
 			return w.stand(nil)
 		}
-		if n.prefixLen == len(w.prefix) && bytes.HasPrefix(n.key, w.prefix) {
+		if !w.live || n.prefixLen == len(w.prefix) && bytes.HasPrefix(n.key, w.prefix) {
 			return w.stand(n)
 		}
 		key, tombstone = n.key, n.kind == run.DeletePrefix
