@@ -46,7 +46,7 @@ func (t *activeMemtable) apply(split *Split, p *run.LookupKey, kind run.Kind, ke
 	}
 }
 
-// isFull says whether the memtable has its size.
+// isFull reports whether the memtable has its size.
 func (t *activeMemtable) isFull(limitBytes int64) bool {
 	return t.bytesFor(limitBytes) >= limitBytes
 }

@@ -53,7 +53,7 @@ func (db *DB) waitForFlush() error {
 	return db.status.checkWritable()
 }
 
-// mustWait says whether sealed memtables take so much that another one does not
+// mustWait reports whether sealed memtables take so much that another one does not
 // fit in, or runs are so many. Two may always wait, so that one is written while
 // the other fills.
 func (db *DB) mustWait() bool {
