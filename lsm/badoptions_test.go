@@ -24,9 +24,9 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"files below zero":         func(o *Options) { o.FileBytes = -1 },
 		"memtables below zero":     func(o *Options) { o.MemtableBytes = -1 },
 		"budget below zero":        func(o *Options) { o.BudgetBytes = -1 },
-		"keys above the limit":     func(o *Options) { o.MaxKeySize = MaxKeySize + 1 },
+		"keys above the limit":     func(o *Options) { o.MaxKeySize = MaxKeySize + KeyRoom + 1 },
 		"keys below zero":          func(o *Options) { o.MaxKeySize = -1 },
-		"values above the limit":   func(o *Options) { o.MaxValueSize = MaxValueSize + 1 },
+		"values above the limit":   func(o *Options) { o.MaxValueSize = MaxValueSize + ValueRoom + 1 },
 		"values below zero":        func(o *Options) { o.MaxValueSize = -1 },
 		"compression":              func(o *Options) { o.Compression = []Compression{S2, 3} },
 	} {

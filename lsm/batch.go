@@ -51,7 +51,7 @@ func (b *Batch) add(kind run.Kind, key, value []byte) {
 		b.record = append(b.record, recordOps)
 	}
 	// Keys and values beyond any limit are refused before they are copied.
-	limits := Options{MaxKeySize: MaxKeySize, MaxValueSize: MaxValueSize}
+	limits := Options{MaxKeySize: highestKeySize, MaxValueSize: highestValueSize}
 	if err := limits.checkSize(key, value); err != nil {
 		if b.err == nil {
 			b.err = err
@@ -71,9 +71,9 @@ func (b *Batch) operations() (all []operation) {
 	p := manifest.NewParser(b.record[1:])
 	for range b.count {
 		op := operation{kind: run.Kind(p.Byte())}
-		op.key = p.Bytes(uint64(MaxKeySize))
+		op.key = p.Bytes(uint64(highestKeySize))
 		if op.kind.HasValue() {
-			op.value = p.Bytes(uint64(MaxValueSize))
+			op.value = p.Bytes(uint64(highestValueSize))
 		}
 		all = append(all, op)
 	}

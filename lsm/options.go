@@ -15,12 +15,14 @@ import (
 
 // Limits of keys and values, in bytes. Exactly so much is legal.
 const (
-	// MaxKeySize has room behind a key of 2^31 bytes for what a layer above adds to it, as
-	// the number of a row.
-	MaxKeySize int64 = 1<<31 + 64
-	// MaxValueSize has room beside a value of 2^31 bytes for what a layer above stores with
-	// it: a header, or the smaller elements of a list before a large one.
-	MaxValueSize int64 = 1<<31 + 4<<20
+	MaxKeySize   int64 = 1 << 31
+	MaxValueSize int64 = 1 << 31
+
+	// KeyRoom and ValueRoom are how much Options may raise the limits. A layer that stores
+	// something with each key or value, such as a row number or a header, so keeps the
+	// limits for its own users.
+	KeyRoom   int64 = 64
+	ValueRoom int64 = 4 << 20
 )
 
 // Split cuts keys into prefix and suffix. See Options.Split.
@@ -107,8 +109,8 @@ type Options struct {
 	// last one. Default S2 on all.
 	Compression []Compression
 
-	// MaxKeySize and MaxValueSize lower the limits, for tests. Default and
-	// maximum: the constants.
+	// MaxKeySize and MaxValueSize change the limits: lower for tests, higher by up to
+	// KeyRoom and ValueRoom. Default: the constants.
 	MaxKeySize, MaxValueSize int64
 
 	// Filter, if not nil, decides on entries when they are compacted. See
@@ -130,6 +132,8 @@ type Options struct {
 }
 
 const (
+	highestKeySize   = MaxKeySize + KeyRoom
+	highestValueSize = MaxValueSize + ValueRoom
 	defaultFileBytes = 16 << 20
 	minMemtableBytes = 512 << 10
 	maxMemtableBytes = 64 << 20
@@ -188,8 +192,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("MaxOpenFiles is %d, and must be 0 with a Budget: use Budget.LimitOpenFiles", o.MaxOpenFiles)
 	case o.FileBytes < 1 || o.MemtableBytes < 0 || o.BudgetBytes < 0:
 		return fmt.Errorf("a size is below zero")
-	case o.MaxKeySize < 1 || o.MaxKeySize > MaxKeySize || o.MaxValueSize < 1 || o.MaxValueSize > MaxValueSize:
-		return fmt.Errorf("limits of %d and %d bytes, %d and %d are the highest", o.MaxKeySize, o.MaxValueSize, MaxKeySize, MaxValueSize)
+	case o.MaxKeySize < 1 || o.MaxKeySize > highestKeySize || o.MaxValueSize < 1 || o.MaxValueSize > highestValueSize:
+		return fmt.Errorf("limits of %d and %d bytes, %d and %d are the highest", o.MaxKeySize, o.MaxValueSize, highestKeySize, highestValueSize)
 	}
 	for _, c := range o.Compression {
 		if c > Zstd {

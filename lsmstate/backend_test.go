@@ -181,7 +181,7 @@ func TestViewMayBeReadInAnyOrder(t *testing.T) {
 // are stored in one row before a large one.
 func TestValuesOfTheLimitAreStoredAndReadWhole(t *testing.T) {
 	const limit = 100
-	o := Options{tune: func(o *lsm.Options) { o.MaxValueSize = limit + lsm.MaxValueSize - backend.MaxValueSize }}
+	o := Options{tune: func(o *lsm.Options) { o.MaxValueSize = limit + lsm.ValueRoom }}
 	o.Limits.MaxValueSize = limit
 	full := strings.Repeat("f", limit)
 	elements := append(slices.Repeat([]string{full}, rowBytes/limit+2), "last")
@@ -335,7 +335,7 @@ func TestLargeElementsOfAListHaveRowsOfTheirOwn(t *testing.T) {
 // a row to those of lists, the domain to those of timers.
 func TestKeysOfTheLimitAreStored(t *testing.T) {
 	const limit = 100
-	o := Options{tune: func(o *lsm.Options) { o.MaxKeySize = limit + lsm.MaxKeySize - backend.MaxKeySize }}
+	o := Options{tune: func(o *lsm.Options) { o.MaxKeySize = limit + lsm.KeyRoom }}
 	o.Limits.MaxKeySize = limit
 	_, k := backendOn(t, newFS(), o)
 	ofKey := strings.Repeat("k", limit-backend.HeaderSize-4) // two parts end in two bytes each

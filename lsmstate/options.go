@@ -76,7 +76,8 @@ func (o *Options) ofTree() lsm.Options {
 	t := lsm.Options{
 		PartitionBytes: PartitionBytes,
 		Budget:         o.Budget,
-		MaxValueSize:   lsm.MaxValueSize,
+		MaxKeySize:     lsm.MaxKeySize + lsm.KeyRoom,
+		MaxValueSize:   lsm.MaxValueSize + lsm.ValueRoom,
 		Events:         o.Events,
 		Compression:    o.Compression,
 		Picker:         o.Picker,
