@@ -14,6 +14,15 @@ import (
 
 // frozenTable is a table at a snapshot.
 type frozenTable[K, V any] struct {
+	frozenRows[K, V]
+
+	last     keysRead[K]
+	gathered gathered
+	row      rowBuffer // that Rows spreads
+}
+
+// frozenRows is the part of a frozenTable that reads do not write to: its readers share it.
+type frozenRows[K, V any] struct {
 	id             ID
 	codec          codec.Codec[K]
 	keySize        int
@@ -25,17 +34,11 @@ type frozenTable[K, V any] struct {
 	groups         cow.Frozen[uint16]
 	spaces         frozenNamespaces
 	slots          uint32
-
-	last     keysRead[K]
-	gathered gathered
-	row      rowBuffer // that Rows spreads
 }
 
-// Reader implements backend.FrozenTable.
+// Reader implements backend.FrozenTable. The table may be in use by another goroutine.
 func (f *frozenTable[K, V]) Reader() backend.FrozenTable {
-	r := *f
-	r.last, r.gathered, r.row = keysRead[K]{}, gathered{}, rowBuffer{}
-	return &r
+	return &frozenTable[K, V]{frozenRows: f.frozenRows}
 }
 
 // Slots implements backend.FrozenTable.

@@ -384,11 +384,11 @@ func (t *table[K, V]) freeze() backend.FrozenTable {
 	if t.groups != nil {
 		groups = t.groups.Freeze()
 	}
-	return &frozenTable[K, V]{
+	return &frozenTable[K, V]{frozenRows: frozenRows[K, V]{
 		id: t.info.ID(), codec: t.home.codec, keySize: t.home.keySize,
 		single: single.codec, spread: spread,
 		maxParallelism: t.registry.Keyspace().MaxParallelism,
 		rows:           t.rows.Freeze(), used: t.used.Freeze(), groups: groups,
 		spaces: t.spaces.freeze(), slots: t.slots,
-	}
+	}}
 }

@@ -99,6 +99,6 @@ type FrozenTable interface {
 	// has under a suffix, ok false if it has none.
 	Value(slot uint32, suffix, dst []byte) (value []byte, ok bool, err error)
 	// Reader returns the same table for one more goroutine: it shares everything but
-	// the memory that reads use.
+	// the memory that reads use. It may be called while another goroutine reads the table.
 	Reader() FrozenTable
 }
