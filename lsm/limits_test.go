@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"os"
 	"runtime/debug"
@@ -16,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/internal/density"
+	"github.com/weirstate/weir/run"
+	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
@@ -360,4 +363,21 @@ func availableMemory() (n int64) {
 		}
 	}
 	return 0
+}
+
+// Tables take the longest keys that options allow, and no longer ones. The order of keys is
+// checked last, and by their first bytes, so that no memory is written to.
+func TestTablesTakeKeysOfTheHighestLimit(t *testing.T) {
+	if modelUnderRace || highestKeySize >= math.MaxInt {
+		t.Skip("the race detector writes to as much memory as the key has, or there is not as much")
+	}
+	for excess, want := range map[int64]error{0: sstable.ErrOrder, 1: sstable.ErrTooLarge} {
+		f, err := vfstest.NewMem(vfstest.MemOptions{}).Create("table")
+		require.NoError(t, err)
+		w := sstable.NewWriter(f, sstable.WriterOptions{Split: WholeKey})
+		require.NoError(t, w.Add(&run.Entry{Key: []byte("k"), Kind: run.Delete}))
+		key := make([]byte, highestKeySize+excess)
+		require.ErrorIs(t, w.Add(&run.Entry{Key: key, Kind: run.Delete}), want)
+		require.NoError(t, f.Close())
+	}
 }

@@ -55,8 +55,8 @@ const (
 	defaultLargeBytes = 64 << 10
 	maxLargeBytes     = 1 << 20
 
-	// maxKeyBytes is the limit of the tree.
-	maxKeyBytes = int64(1) << 31
+	// maxKeyBytes is the highest limit that options of the tree may set.
+	maxKeyBytes = int64(1)<<31 + 64
 
 	// writeBytes are gathered for a call of the system.
 	writeBytes = 256 << 10
