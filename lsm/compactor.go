@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/weirstate/weir/lsm/internal/compaction"
@@ -22,12 +21,33 @@ type compactor struct {
 	worker
 	// running is held by whoever compacts: the worker, or Compact. It is taken before the
 	// lock of the store.
-	running sync.Mutex
+	running turn
 
 	extraReadCost int64         // see Shape.ExtraReadCost
 	lastSeal      time.Time     // when the active memtable began, or the store was opened
 	quietTime     time.Duration // see minQuietTime
 	damaged       bool          // no compaction is tried any more
+}
+
+// turn is a mutex that can be waited for until a context ends.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+// Lock implements sync.Locker.
+func (t turn) Lock() { t <- struct{}{} }
+
+// Unlock implements sync.Locker.
+func (t turn) Unlock() { <-t }
+
+// lockUntil is Lock that ends with a context, whose cause it returns then.
+func (t turn) lockUntil(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // untilQuiet returns how long it is until nothing was written for a while to a store that
@@ -111,7 +131,9 @@ func (db *DB) Compact(ctx context.Context) error {
 	if err := db.Flush(ctx); err != nil {
 		return err
 	}
-	db.compactor.running.Lock()
+	if err := db.compactor.running.lockUntil(ctx); err != nil {
+		return err
+	}
 	defer db.compactor.running.Unlock()
 	db.lock.Lock()
 	err, t := db.status.checkWritable(), db.versions.Current().Tree
@@ -129,30 +151,25 @@ func (db *DB) Compact(ctx context.Context) error {
 	if len(pick.Files) == 0 {
 		return nil
 	}
-	until := db.compaction
-	until.Yield = func() error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return db.yieldToFlush()
-	}
-	return db.compactWith(&until, t, pick)
+	return db.compactUntil(ctx, t, pick)
 }
 
 // compact carries out a pick. db.compactor.running is held, so that files only come
 // to level 0 meanwhile, before all that are there.
 func (db *DB) compact(t *version.Tree, pick Pick) error {
-	return db.compactWith(&db.compaction, t, pick)
+	return db.compactUntil(context.Background(), t, pick)
 }
 
-// compactWith is compact with what the compaction needs of the store.
-func (db *DB) compactWith(config *compaction.Config, t *version.Tree, pick Pick) error {
-	if err := db.o.Budget.compactions.take(db.ctx); err != nil {
+// compactUntil is compact that ends with a context.
+func (db *DB) compactUntil(ctx context.Context, t *version.Tree, pick Pick) error {
+	if err := db.takeCompaction(ctx); err != nil {
 		return err
 	}
 	defer db.o.Budget.compactions.give()
 	begun := time.Now()
-	c, err := compaction.New(config, t, pick)
+	config := db.compaction
+	config.Yield = func() error { return db.yieldToFlush(ctx) }
+	c, err := compaction.New(&config, t, pick)
 	if err != nil {
 		return fmt.Errorf("compaction: %w: %w", ErrInvalidOption, err)
 	}
@@ -175,6 +192,17 @@ func (db *DB) compactWith(config *compaction.Config, t *version.Tree, pick Pick)
 	info.Took = time.Since(begun)
 	db.counters.compacted(info)
 	db.o.Events.Compacted(info)
+	return nil
+}
+
+// takeCompaction waits for a slot of the budget until the store closes or the context ends.
+func (db *DB) takeCompaction(ctx context.Context) error {
+	either, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer context.AfterFunc(db.ctx, func() { end(ErrClosed) })()
+	if db.o.Budget.compactions.take(either) != nil {
+		return context.Cause(either)
+	}
 	return nil
 }
 
@@ -218,18 +246,29 @@ func (db *DB) shape() Shape {
 }
 
 // yieldToFlush lets flushes go first: writes wait for them sooner than for
-// compactions.
-func (db *DB) yieldToFlush() error {
+// compactions. It returns an error if the compaction is to end, as with the context.
+func (db *DB) yieldToFlush(ctx context.Context) error {
 	db.lock.Lock()
 	defer db.lock.Unlock()
-	for db.status.stuck == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.versions.Current().MemoryBytes() > 0 {
+	if db.flushesGoFirst() {
+		defer db.wakeAtEnd(ctx)()
+	}
+	for db.flushesGoFirst() && ctx.Err() == nil {
 		db.flusher.wake() // nobody may have told it
 		db.progress.Wait()
 	}
-	if db.status.closed || db.ctx.Err() != nil {
+	switch {
+	case db.status.closed || db.ctx.Err() != nil:
 		return ErrClosed
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
 	return db.status.failed
+}
+
+// flushesGoFirst reports whether a flush is due that compactions wait for. The lock is held.
+func (db *DB) flushesGoFirst() bool {
+	return db.status.stuck == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.versions.Current().MemoryBytes() > 0
 }
 
 // compactionConfig returns what flushes and compactions need of the store.
@@ -243,6 +282,7 @@ func (db *DB) compactionConfig() compaction.Config {
 		Guard:     db.guard,
 		Decide:    db.askFilter,
 		TooLarge:  func(size, limit int64) error { return &SizeError{"value", size, limit} },
-		NewNumber: db.newFileNumber, Yield: db.yieldToFlush, Report: db.report,
+		NewNumber: db.newFileNumber, Report: db.report,
+		Yield: func() error { return db.yieldToFlush(context.Background()) },
 	}
 }

@@ -177,3 +177,46 @@ func TestCompactEndsWithItsContext(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, report.Leftovers)
 }
+
+// A Compact that waits ends with its context: for another compaction, for those of other
+// stores, and for a flush.
+func TestCompactThatWaitsEndsWithItsContext(t *testing.T) {
+	o := contextOptions(t, vfstest.NewMem(vfstest.MemOptions{}))
+	o.Log = LogOff
+	db, err := Open(context.Background(), "db", *o)
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("k"), []byte("v")))
+	require.NoError(t, db.Flush(t.Context()))
+	ends := func(what string, wait func(ctx context.Context) error) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		ended := make(chan error)
+		go func() { ended <- wait(ctx) }()
+		cancel(errEnough)
+		require.ErrorIs(t, <-ended, errEnough, what)
+	}
+
+	db.compactor.running.Lock()
+	ends("another compaction", db.Compact)
+	db.compactor.running.Unlock()
+
+	slots := db.o.Budget.compactions
+	for range jobsAtATime {
+		require.NoError(t, slots.take(t.Context()))
+	}
+	ends("other stores", db.Compact)
+	for range jobsAtATime {
+		slots.give()
+	}
+
+	db.manifest.Lock() // the flusher gets no further
+	require.NoError(t, db.Put([]byte("k"), []byte("newer")))
+	ends("to begin a flush", db.Flush)
+	db.lock.Lock()
+	require.True(t, db.flushesGoFirst())
+	db.lock.Unlock()
+	ends("a flush", db.yieldToFlush)
+	db.manifest.Unlock()
+
+	require.NoError(t, db.Compact(t.Context()))
+	require.NoError(t, db.Close())
+}

@@ -54,6 +54,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.compactor.lastSeal, db.compactor.quietTime = time.Now(), minQuietTime
 	db.o.Events = o.Events.guarded(db.panics)
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
+	db.compactor.running = newTurn()
 	db.lock.Mutex = &sync.Mutex{}
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.progress.L = &db.lock
