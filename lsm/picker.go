@@ -27,5 +27,6 @@ type Table = compaction.Table
 func NewLeveled() Picker { return compaction.NewLeveled() }
 
 // NewTiered returns a Picker that writes less and reads more: all runs stay on level 0, and
-// so many runs of about the same size, 2 at least, become one; 0 is 4.
+// so many runs of about the same size, 2 at least, become one: the largest has at most
+// three times the average of the others. 0 is 4.
 func NewTiered(runs int) Picker { return compaction.NewTiered(runs) }

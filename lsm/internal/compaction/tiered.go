@@ -15,8 +15,8 @@ func NewTiered(runs int) Picker {
 	return tiered{max(runs, 2)}
 }
 
-// Pick implements Picker: the newest runs in a row of which none has more than
-// half of what they have together, or a quarter with four of them.
+// Pick implements Picker: the newest runs in a row of which the largest has no more than
+// three times the average of the others.
 func (p tiered) Pick(s Shape) *Pick {
 	runs := s.Levels[0]
 	for from := 0; from+p.runs <= len(runs); from++ {
@@ -28,7 +28,7 @@ func (p tiered) Pick(s Shape) *Pick {
 		for _, t := range window {
 			largest = max(largest, t.Bytes)
 		}
-		if largest*int64(p.runs) <= 2*bytesOf(window) {
+		if others := bytesOf(window) - largest; largest*int64(p.runs-1) <= 3*others {
 			return &Pick{Files: numbersOf(window), To: 0}
 		}
 	}
