@@ -19,8 +19,11 @@ func (db *DB) newTable() activeMemtable {
 	return activeMemtable{Table: db.o.NewMemtable(memtable.Options{Budget: db.o.Budget.slabs})}
 }
 
-// releaseTable gives the memory of a memtable back, which may be one of a caller's.
+// releaseTable gives the memory of a memtable back, which may be one of a caller's, or nil.
 func releaseTable(t memtable.Table) (err error) {
+	if t == nil {
+		return nil
+	}
 	defer catch(fmt.Sprintf("memtable %T", t), &err)
 	t.Release()
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/lsm/internal/directory"
+	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/sstable"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -16,6 +17,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for name, change := range map[string]func(o *Options){
 		"split without a name":     func(o *Options) { o.Split.Name = "" },
+		"split without a function": func(o *Options) { o.Split.Func = nil },
 		"partitions below zero":    func(o *Options) { o.PartitionBytes = -1 },
 		"partitions that are long": func(o *Options) { o.PartitionBytes = 65 },
 		"log mode":                 func(o *Options) { o.Log = LogSynced + 1 },
@@ -39,6 +41,17 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		require.ErrorIs(t, Restore(t.Context(), "db", nil, *o), ErrInvalidOption, name)
 	}
 	_, err := mem.List("db")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// A store without a memtable was opened, and its Close waited for ever.
+func TestNoMemtableIsAnInvalidOption(t *testing.T) {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	o := goldenOptions(t, mem, LogOff)
+	o.NewMemtable = func(memtable.Options) memtable.Table { return nil }
+	_, err := Open(context.Background(), "db", *o)
+	require.ErrorIs(t, err, ErrInvalidOption)
+	_, err = mem.List("db")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 

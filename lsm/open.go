@@ -83,6 +83,9 @@ func (db *DB) openUntil(ctx context.Context) error {
 }
 
 func (db *DB) open(ctx context.Context) (err error) {
+	if db.active.Table == nil {
+		return fmt.Errorf("%w: NewMemtable returned nil", ErrInvalidOption)
+	}
 	if err = db.dir.Resolve(); err != nil {
 		return err
 	}

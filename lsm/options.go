@@ -143,7 +143,7 @@ const (
 
 // complete checks the options and fills in defaults.
 func (o Options) complete() (Options, error) {
-	if o.Split.Func == nil {
+	if o.Split.Func == nil && o.Split.Name == "" {
 		o.Split = WholeKey
 	}
 	o.BlockBytes = cmp.Or(o.BlockBytes, sstable.DefaultBlockBytes)
@@ -182,22 +182,24 @@ func (o *Options) check() error {
 	switch {
 	case o.Split.Name == "":
 		return fmt.Errorf("a split function has no name")
+	case o.Split.Func == nil:
+		return fmt.Errorf("split %q has no function", o.Split.Name)
 	case o.PartitionBytes < 0 || o.PartitionBytes > manifest.MaxPartitionBytes:
 		return fmt.Errorf("partitions of %d bytes, 0 to %d are possible", o.PartitionBytes, manifest.MaxPartitionBytes)
 	case o.Log > LogSynced:
-		return fmt.Errorf("log mode %d", o.Log)
+		return fmt.Errorf("log mode %d, %d to %d are possible", o.Log, LogOff, LogSynced)
 	case o.BlockBytes < minBlockBytes || o.BlockBytes > maxBlockBytes:
 		return fmt.Errorf("blocks of %d bytes, %d to %d are possible", o.BlockBytes, minBlockBytes, maxBlockBytes)
 	case o.MaxOpenFiles < 0 || o.MaxOpenFiles > 0 && o.Budget != nil:
 		return fmt.Errorf("MaxOpenFiles is %d, and must be 0 with a Budget: use Budget.LimitOpenFiles", o.MaxOpenFiles)
 	case o.FileBytes < 1 || o.MemtableBytes < 0 || o.BudgetBytes < 0:
-		return fmt.Errorf("a size is below zero")
+		return fmt.Errorf("FileBytes %d, MemtableBytes %d, BudgetBytes %d: none may be below zero", o.FileBytes, o.MemtableBytes, o.BudgetBytes)
 	case o.MaxKeySize < 1 || o.MaxKeySize > highestKeySize || o.MaxValueSize < 1 || o.MaxValueSize > highestValueSize:
 		return fmt.Errorf("limits of %d and %d bytes, %d and %d are the highest", o.MaxKeySize, o.MaxValueSize, highestKeySize, highestValueSize)
 	}
-	for _, c := range o.Compression {
+	for level, c := range o.Compression {
 		if c > Zstd {
-			return fmt.Errorf("compression %d", c)
+			return fmt.Errorf("compression %d of level %d, %d to %d are possible", c, level, NoCompression, Zstd)
 		}
 	}
 	return nil
