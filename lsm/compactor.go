@@ -78,9 +78,7 @@ func (db *DB) isStill() bool { return db.active.Len() == 0 && len(db.versions.Cu
 // compactDue does the compaction that is due. If none is, but may be once it has
 // been quiet, it waits for that.
 func (db *DB) compactDue() (more bool, err error) {
-	db.lock.Lock()
-	still, quiet := db.isStill() && db.status.failed == nil, db.compactor.untilQuiet()
-	db.lock.Unlock()
+	still, quiet := db.quietness()
 	if more, err = db.compactOnce(); more || err != nil || !still || quiet <= 0 {
 		return more, err
 	}
@@ -92,14 +90,20 @@ func (db *DB) compactDue() (more bool, err error) {
 	return true, nil
 }
 
+// quietness reports whether all that was written is in tables, and how long it is until
+// the store is quiet then.
+func (db *DB) quietness() (still bool, quiet time.Duration) {
+	db.lock.Lock()
+	defer db.lock.Unlock() // also when a memtable panics
+	return db.isStill() && db.status.failed == nil, db.compactor.untilQuiet()
+}
+
 // compactOnce does one compaction, if any is due.
 func (db *DB) compactOnce() (more bool, err error) {
 	db.compactor.running.Lock()
 	defer db.compactor.running.Unlock()
-	db.lock.Lock()
-	failed, t, shape := db.status.failed != nil || db.compactor.damaged, db.versions.Current().Tree, db.shape()
-	db.lock.Unlock()
-	if failed {
+	t, shape := db.treeToCompact()
+	if t == nil {
 		return false, nil
 	}
 	if covered := t.Covered(); len(covered) > 0 {
@@ -110,6 +114,17 @@ func (db *DB) compactOnce() (more bool, err error) {
 		return false, err
 	}
 	return true, db.compact(t, *pick)
+}
+
+// treeToCompact returns the current tree with its shape, nil if nothing is compacted any
+// more.
+func (db *DB) treeToCompact() (*version.Tree, Shape) {
+	db.lock.Lock()
+	defer db.lock.Unlock() // also when a memtable panics
+	if db.status.failed != nil || db.compactor.damaged {
+		return nil, Shape{}
+	}
+	return db.versions.Current().Tree, db.shape()
 }
 
 // reportCompaction takes down how a compaction has ended.

@@ -74,9 +74,7 @@ func (db *DB) flushDue() (more bool, err error) {
 	if err := db.mendManifest(); err != nil {
 		return false, err
 	}
-	db.lock.Lock()
-	group := db.dueRuns()
-	db.lock.Unlock()
+	group := db.runsToFlush()
 	if len(group) == 0 {
 		if err := db.mendLog(); err != nil {
 			return false, err
@@ -85,6 +83,13 @@ func (db *DB) flushDue() (more bool, err error) {
 		return false, nil
 	}
 	return true, db.flush(group)
+}
+
+// runsToFlush is dueRuns for a caller without the lock.
+func (db *DB) runsToFlush() []*version.SealedRun {
+	db.lock.Lock()
+	defer db.lock.Unlock() // also when a memtable panics
+	return db.dueRuns()
 }
 
 // sortRuns sorts the runs that wait, as their flush will need them, so that a scan

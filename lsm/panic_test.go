@@ -234,6 +234,33 @@ func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 	require.LessOrEqual(t, int(calls.Load()), events.NumField(), "each one panics once")
 }
 
+// lenTable is a memtable whose Len may panic, which workers call under the lock.
+type lenTable struct {
+	memtable.Table
+	wire *tripwire
+}
+
+func (t lenTable) Len() int { t.wire.step(); return t.Table.Len() }
+
+// A memtable whose Len panicked in the compactor left the lock of the store held, and
+// Close waited for ever.
+func TestPanicOfLenInTheCompactorLeavesNoLock(t *testing.T) {
+	wire, failed := &tripwire{}, make(chan error, 1)
+	o := goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff)
+	o.NewMemtable = func(mo memtable.Options) memtable.Table { return lenTable{memtable.NewHash(mo), wire} }
+	o.Events.Failed = func(err error) { failed <- err }
+	db, err := Open(context.Background(), "db", *o)
+	require.NoError(t, err)
+	waitFor(t, "the compactor rests", func() bool { return !db.compactor.isBusy() })
+	wire.set(1)
+	db.compactor.wake()
+	waitFor(t, "it has panicked", func() bool { return !wire.isSet() })
+	waitFor(t, "the lock is free", db.lock.TryLock)
+	db.lock.Unlock()
+	require.ErrorIs(t, <-failed, ErrFailed)
+	require.ErrorIs(t, db.Close(), ErrFailed)
+}
+
 // A RangeFilter that panics when it is asked for its range is an error of Open.
 func TestPanicOfFilterRangeIsAnErrorOfOpen(t *testing.T) {
 	_, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Filter: panickyRange{}})
