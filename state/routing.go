@@ -9,8 +9,12 @@ import (
 )
 
 // KeyGroupOf returns the key group of a key, as Keyed.SetKey finds it: for a program that
-// routes keys to subtasks.
+// routes keys to subtasks. It is ErrInvalid without a codec, and for a maximum parallelism
+// that no keyspace has.
 func KeyGroupOf[K any](c codec.Codec[K], key K, maxParallelism int) (uint16, error) {
+	if c == nil || maxParallelism < 1 || maxParallelism > MaxKeyGroups {
+		return 0, errKeyGroupOf(c != nil, maxParallelism)
+	}
 	var buffer [64]byte
 	encoded, err := c.Append(buffer[:0], key)
 	if err != nil {
@@ -34,6 +38,14 @@ func SubtaskOf(group uint16, parallelism, maxParallelism int) int {
 		return -1
 	}
 	return int(group) * parallelism / maxParallelism
+}
+
+// errKeyGroupOf is the error for arguments of KeyGroupOf that make no sense.
+func errKeyGroupOf(hasCodec bool, maxParallelism int) error {
+	if !hasCodec {
+		return fmt.Errorf("key: no codec: %w", ErrInvalid)
+	}
+	return fmt.Errorf("max parallelism %d is not in 1 to %d: %w", maxParallelism, MaxKeyGroups, ErrInvalid)
 }
 
 // errKeySize is the error for an encoded key that has not the size that its codec promises.

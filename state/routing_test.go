@@ -46,6 +46,15 @@ func TestKeyGroupOfAKeyWithoutEncodingIsAnError(t *testing.T) {
 	require.ErrorIs(t, err, codec.ErrInvalidCodec)
 }
 
+func TestKeyGroupOfWhatMakesNoSenseIsInvalid(t *testing.T) {
+	for _, groups := range []int{-1, 0, state.MaxKeyGroups + 1} {
+		_, err := state.KeyGroupOf(codec.Int[int64](), 1, groups)
+		require.ErrorIs(t, err, state.ErrInvalid, groups)
+	}
+	_, err := state.KeyGroupOf(nil, "JFK", 128)
+	require.ErrorIs(t, err, state.ErrInvalid)
+}
+
 func TestSubtaskOfIsTheOneWhoseKeyspaceHasTheGroup(t *testing.T) {
 	for _, groups := range []int{1, 2, 7, 128, 1000, state.MaxKeyGroups} {
 		for _, parallelism := range []int{1, 2, 3, 5, 127, 128, groups} {
