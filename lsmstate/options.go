@@ -36,8 +36,9 @@ type Options struct {
 	// Filter decides on rows of keyed state when the tree compacts them; see lsm.Filter.
 	// Keys and values are as in docs/format-key.md: backend.SplitHeader tells of which
 	// state a row is, and a new value must be one that the state can read. A chunk of a
-	// list may come in pieces, as it was appended, each of whole elements. The filter is
-	// not asked about timers. It belongs to one backend. Default: every row stays.
+	// list may come in pieces, as it was appended, each of whole elements. A new value
+	// without any bytes drops the row, or the piece. The filter is not asked about timers.
+	// It belongs to one backend. Default: every row stays.
 	Filter lsm.Filter
 
 	// FS is the file system. Default: the operating system's; others are for tests

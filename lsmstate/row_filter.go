@@ -44,8 +44,19 @@ func (f *rowFilter) Decide(batch []lsm.FilterEntry) {
 	timers, _ := f.fired.FilterRange()
 	if users := batch[firstAt(batch, from):firstAt(batch, to)]; len(users) > 0 {
 		f.user.Decide(users)
+		dropEmpty(users)
 	}
 	f.fired.Decide(batch[firstAt(batch, timers):])
+}
+
+// dropEmpty drops rows whose new value is empty. No stored value is; a list would end at such
+// a chunk, and heap backends would refuse it in a snapshot.
+func dropEmpty(batch []lsm.FilterEntry) {
+	for i := range batch {
+		if e := &batch[i]; e.Decision == lsm.Replace && len(e.NewValue) == 0 {
+			e.Decision = lsm.Drop
+		}
+	}
 }
 
 // firstAt returns the index of the first entry whose key is not below one.

@@ -71,6 +71,24 @@ func TestFilterDecidesOnRowsOfKeyedState(t *testing.T) {
 	require.Len(t, fire(t, timers, 1000), 400)
 }
 
+// A filter that keeps some elements of a chunk may keep none of one: the chunk goes, and the
+// list goes on behind it.
+func TestNewValueWithoutBytesDropsTheRow(t *testing.T) {
+	b, k := backendOn(t, newFS(), Options{Options: oneGroup(), Picker: idle{}, Filter: decider(func(e *lsm.FilterEntry) {
+		if strings.Contains(string(e.Value), "expired") {
+			e.Decision = lsm.Replace
+		}
+	})})
+	list := listOn(t, k)
+	require.NoError(t, k.SetKey("k"))
+	require.NoError(t, list.Add(strings.Repeat("expired", rowBytes/7)+"fills a chunk"))
+	require.NoError(t, list.Add("kept"))
+	rewritten(t, b)
+	elements, err := list.Get()
+	require.NoError(t, err)
+	require.Equal(t, []string{"kept"}, elements)
+}
+
 // ranged is a filter with a range.
 type ranged struct {
 	decider
