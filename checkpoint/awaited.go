@@ -36,7 +36,8 @@ func (c *Coordinator) settle(p *pending, stats Stats, err error) {
 // if the attempt ends meanwhile. It returns ErrFenced, ErrEnded or ErrLockLost if the attempt
 // is over already. When the context ends it returns the context's cause, together with
 // ErrBusy if no checkpoint could be started before; one that was started goes on and may
-// become complete. Tasks must not call it.
+// become complete. With a context that has ended already it starts none, and returns the
+// cause alone. Tasks must not call it.
 func (a *Attempt) TriggerAndWait(ctx context.Context) (Stats, error) {
 	p, err := a.triggerInTurn(ctx)
 	if err != nil {

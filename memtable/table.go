@@ -29,7 +29,8 @@ type Table interface {
 	Append(k *run.LookupKey, value []byte)
 	// DeletePrefix removes all keys with a prefix from the table, in time that
 	// depends on their number, and leaves a tombstone for older runs. The key of k is
-	// the prefix.
+	// the prefix. A key has a prefix if it begins with it and its PrefixLen, which came
+	// with the key, is the length of it: keys of longer prefixes may lie between.
 	DeletePrefix(k *run.LookupKey)
 	// DeleteRange leaves a tombstone for older runs. The entries of the table itself
 	// stay: the caller takes care that the range has none, or they count as written
