@@ -33,6 +33,9 @@ type Attempt struct {
 // if there are some and none can, ErrOperator if the one to go on from has state
 // of another operator, and ErrLockLost if the job is another owner's by now.
 func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtasks) (*Attempt, error) {
+	if tasks == nil {
+		return nil, fmt.Errorf("begin an attempt of job %q: tasks are required: %w", c.o.Job, ErrInvalidOption)
+	}
 	if err := checkSubtasks(operators); err != nil {
 		return nil, err
 	}
@@ -101,9 +104,14 @@ func checkSubtasks(operators []Subtasks) error {
 		if err := snapshot.CheckName(s.Operator); err != nil {
 			return fmt.Errorf("operator: %w", err)
 		}
-		if len(s.Operator) > maxOperatorNameSize || seen[s.Operator] || s.Parallelism < 1 {
-			return fmt.Errorf("operator %q: name too long or taken, or parallelism %d below 1: %w",
-				s.Operator, s.Parallelism, ErrInvalidOption)
+		switch {
+		case len(s.Operator) > maxOperatorNameSize:
+			return fmt.Errorf("operator %q: name of %d bytes, at most %d are allowed: %w",
+				s.Operator, len(s.Operator), maxOperatorNameSize, ErrInvalidOption)
+		case seen[s.Operator]:
+			return fmt.Errorf("operator %q: the name is taken: %w", s.Operator, ErrInvalidOption)
+		case s.Parallelism < 1:
+			return fmt.Errorf("operator %q: parallelism %d, at least 1 is needed: %w", s.Operator, s.Parallelism, ErrInvalidOption)
 		}
 		seen[s.Operator] = true
 	}

@@ -541,7 +541,9 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 		_, err := r.Begin(context.Background(), r, operators)
 		require.ErrorIs(t, err, ErrInvalidOption, name)
 	}
-	_, err := r.Begin(context.Background(), r, []Subtasks{{"../a", 1}})
+	_, err := r.Begin(context.Background(), nil, []Subtasks{{"a", 1}})
+	require.ErrorIs(t, err, ErrInvalidOption, "no tasks")
+	_, err = r.Begin(context.Background(), r, []Subtasks{{"../a", 1}})
 	require.ErrorIs(t, err, snapshot.ErrName)
 	r.begin(Subtasks{strings.Repeat("a", maxOperatorNameSize), 1})
 }

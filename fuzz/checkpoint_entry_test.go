@@ -66,6 +66,9 @@ func plant(t *testing.T, disk *vfstest.Mem, name string, content []byte) {
 	require.NoError(t, file.Commit())
 }
 
+// noTasks are the tasks of a job that takes no checkpoint.
+type noTasks struct{ checkpoint.Tasks }
+
 // beginOn begins an attempt of the job that has the fixture's operators.
 func beginOn(t *testing.T, disk *vfstest.Mem) {
 	ctx := context.Background()
@@ -76,7 +79,7 @@ func beginOn(t *testing.T, disk *vfstest.Mem) {
 	c, err := checkpoint.NewCoordinator(ctx, checkpoint.Options{Job: "flights", Storage: storage})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
-	a, err := c.Begin(ctx, nil, []checkpoint.Subtasks{
+	a, err := c.Begin(ctx, noTasks{}, []checkpoint.Subtasks{
 		{Operator: "counts", Parallelism: 3}, {Operator: "idle", Parallelism: 1},
 		{Operator: "source", Parallelism: 2}, {Operator: "stateless", Parallelism: 1},
 	})

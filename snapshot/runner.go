@@ -76,6 +76,9 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 	if o.Compression > None {
 		return nil, fmt.Errorf("snapshot: compression %d: %w", o.Compression, backend.ErrInvalid)
 	}
+	if b == nil || t == nil {
+		return nil, fmt.Errorf("snapshot: backend and target are required: %w", backend.ErrInvalid)
+	}
 	begin := time.Now()
 	v, err := b.View()
 	if err != nil {

@@ -115,7 +115,7 @@ type folding[In, Acc, Out any] struct {
 func foldingOf[K, In, Acc, Out any](k *Keyed[K], kind backend.Kind, name string, c codec.Codec[Acc],
 	f folding[In, Acc, Out], missing bool) (*folding[In, Acc, Out], error) {
 	if missing {
-		return nil, fmt.Errorf("state %q: a %v state needs all its functions: %w", name, kind, ErrInvalid)
+		return nil, fmt.Errorf("state %q: %v state needs all its functions: %w", name, kind, ErrInvalid)
 	}
 	value, err := valueOf(k, kind, ValueDescriptor[Acc]{Name: name, Codec: c})
 	if err != nil {

@@ -154,6 +154,9 @@ func (t *Timers[K]) Advance(d Domain, now int64, fire func(Timer[K]) error) erro
 		if err != nil {
 			return err
 		}
+		if fire == nil {
+			return fmt.Errorf("state %q: no function for timers that fire: %w", t.name, ErrInvalid)
+		}
 		first, ok, err := queue.First()
 		if err != nil || !ok || first.Timestamp > now {
 			return wrapState(t.name, err)

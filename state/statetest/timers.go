@@ -130,6 +130,8 @@ func timerDomainsApart(t *testing.T, h harness) {
 	require.ErrorIs(t, p.timers.Register(2, 1, nil), state.ErrInvalid)
 	require.ErrorIs(t, p.timers.Delete(2, 1, nil), state.ErrInvalid)
 	require.ErrorIs(t, p.timers.Advance(2, 1, nil), state.ErrInvalid)
+	require.ErrorIs(t, p.timers.Advance(state.EventTime, 3, nil), state.ErrInvalid)
+	p.requireTimers(state.EventTime, 1, 3)
 }
 
 func timersDeleted(t *testing.T, h harness) {
