@@ -61,10 +61,10 @@ func TestAwaitedCheckpointOfAJobThatFailsReturnsTheEnd(t *testing.T) {
 	go func() {
 		<-syncing // the checkpoint is under way
 		running.Fail(errBroken)
-		close(fail)
 	}()
 	_, err := running.CheckpointAndWait(t.Context())
 	require.ErrorIs(t, err, checkpoint.ErrEnded)
+	close(fail) // the checkpoint could not become complete before
 	_, err = running.Wait()
 	require.ErrorIs(t, err, errBroken)
 	requireNoneLeft(t)
