@@ -31,10 +31,12 @@ func (db *DB) flushAll(ctx context.Context) error {
 }
 
 // waitForRun has a run and all before it flushed, and waits until they are in the
-// tree, or the context ends. The lock is held, but not while it waits.
+// tree, or a flush that begins from now on fails, or the context ends. The lock is held,
+// but not while it waits.
 func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 	defer db.wakeAtEnd(ctx)()
 	db.status.stuck = nil // it may be otherwise now
+	begun := db.status.tries
 	db.flushes.want(number)
 	db.flusher.wake()
 	for {
@@ -49,7 +51,7 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 			return context.Cause(ctx)
 		case db.status.failed != nil:
 			return db.status.failed
-		case db.status.stuck != nil:
+		case db.status.stuck != nil && db.status.stuckTry > begun:
 			return db.status.stuck
 		}
 		db.progress.Wait()
@@ -67,6 +69,9 @@ func (db *DB) wakeAtEnd(ctx context.Context) (callOff func() bool) {
 
 // flushDue brings runs to the tree if it is time to.
 func (db *DB) flushDue() (more bool, err error) {
+	db.lock.Lock()
+	db.status.tries++
+	db.lock.Unlock()
 	if err := db.o.Budget.flushes.take(db.ctx); err != nil {
 		return false, err
 	}
@@ -118,7 +123,7 @@ func (db *DB) reportFlush(err error) {
 	defer db.lock.Unlock()
 	db.status.stuck = nil
 	if err != nil {
-		db.status.stuck = fmt.Errorf("%w: %w", ErrStalled, err)
+		db.status.stuck, db.status.stuckTry = fmt.Errorf("%w: %w", ErrStalled, err), db.status.tries
 		db.o.Events.FlushFailed(err)
 	}
 	db.progress.Broadcast()

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -335,4 +336,42 @@ func TestWhatASmallWriteCosts(t *testing.T) {
 		}
 		require.NoError(t, db.Close())
 	}
+}
+
+// A flush that had begun before there was room failed, and so did a Flush that was called
+// when there was room.
+func TestFlushIgnoresTheFailureOfAnEarlierFlush(t *testing.T) {
+	var slow atomic.Bool
+	tries, begun, goOn := 0, make(chan bool, 2), make(chan bool) // goOn tells whether the write fails
+	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &slow, syscall.ENOSPC, func(c vfstest.Call) bool {
+		if c.Op != vfstest.OpWrite || !strings.HasSuffix(c.Name, directory.TableSuffix) || tries == 2 {
+			return false
+		}
+		tries++
+		begun <- true
+		return <-goOn
+	})
+	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t)})
+	require.NoError(t, err)
+	setRunAge(db, 0)
+	putAll(t, db, "a")
+	slow.Store(true)
+	require.NoError(t, db.Seal())
+	<-begun
+	flushed := make(chan error, 1)
+	go func() { flushed <- db.Flush(context.Background()) }()
+	waitFor(t, "Flush waits", func() bool {
+		db.lock.Lock()
+		defer db.lock.Unlock()
+		return db.flushes.wanted > 0
+	})
+	goOn <- true
+	select {
+	case err := <-flushed:
+		require.NoError(t, err, "of the earlier flush")
+	case <-time.After(20 * time.Millisecond): // whoever takes the failure for its own returns by then
+	}
+	goOn <- false
+	require.NoError(t, <-flushed)
+	require.NoError(t, db.Close())
 }

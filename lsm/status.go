@@ -12,6 +12,8 @@ type status struct {
 	released bool        // everything is given back but for iterators that are open
 	failed   error       // why nothing can be written any more
 	stuck    error       // why the last flush failed, nil if it did not
+	stuckTry uint64      // that one's number among tries
+	tries    uint64      // flushes that have begun
 }
 
 // checkWritable returns why nothing can be written, at first or after the lock was released.
