@@ -89,7 +89,8 @@ func TestOpenTablesAreBounded(t *testing.T) {
 		}
 	}
 	read()
-	require.LessOrEqual(t, fsys.peak.Load(), int64(most+1), "one more for a moment")
+	// One more for a moment, and one that a flush has opened while the owner had the lock.
+	require.LessOrEqual(t, fsys.peak.Load(), int64(most+2))
 	require.Equal(t, most, db.o.Budget.handles.Open())
 
 	require.NoError(t, db.Close())
@@ -97,7 +98,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	read()
-	require.LessOrEqual(t, fsys.peak.Load(), int64(most+1))
+	require.LessOrEqual(t, fsys.peak.Load(), int64(most+2))
 
 	// What an iterator walks stays open.
 	it, err := db.Iterator(nil, nil)
