@@ -272,6 +272,9 @@ func TestQueueOfLongKeysCostsAFewSteps(t *testing.T) {
 				removed, most := upward(0, n-1), mostPassed
 				if order == "at random" {
 					removed, most = rand.New(rand.NewPCG(1, 1)).Perm(n-1), mostPassedAtRandom
+					if keyBytes == 30_000 { // the memory has room for 17 gaps: some are forgotten
+						most = 2*n - 1
+					}
 				}
 				looks := q.passing(func() {
 					for _, i := range removed {
