@@ -90,7 +90,7 @@ func BenchmarkPipeline(b *testing.B) {
 			for i := range c.counts {
 				s = Process(KeyBy(s, codec.Int[int64](), key), fmt.Sprint("count-", i), countEach)
 			}
-			To(s, "drain", func(context.Context, []byte) (Sink[int64], error) { return drain[int64]{}, nil })
+			AddSink(s, "drain", func(context.Context, []byte) (Sink[int64], error) { return drain[int64]{}, nil })
 			b.ReportAllocs()
 			b.ResetTimer()
 			_, err := g.Run(b.Context())

@@ -125,7 +125,7 @@ func TestNoElementOfABatchIsTakenAfterTheEndOfTheContext(t *testing.T) {
 		},
 		"sink": func(s *stoppable, _ *Graph, in Stream[int64]) {
 			out := &paper[int64]{write: func(Event[int64]) error { s.called(7); return nil }}
-			To(in, "paper", out.open)
+			AddSink(in, "paper", out.open)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -333,7 +333,7 @@ func TestFunctionsThatWaitEndWithTheJob(t *testing.T) {
 						return errors.Join(do(p.element), timers.Register(state.EventTime, e.Time, nil), windows.Add(e.Time, e.Value), task.Emit(e))
 					}, do(p.task)
 				})
-				To(out, "patient", p.sink)
+				AddSink(out, "patient", p.sink)
 				s.run(t, g)
 			})
 		})

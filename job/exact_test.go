@@ -312,12 +312,12 @@ func TestConsumersOfAStreamEachGetAllOfIt(t *testing.T) {
 	g := New(o)
 	in := From(g, "numbers", source, SourceOptions{})
 	counts := Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf))
-	To(counts, "by-key", byKey.open)
-	To(counts, "again", again.open)
+	AddSink(counts, "by-key", byKey.open)
+	AddSink(counts, "again", again.open)
 	other := func(v int64) int64 { return v / 7 % keys }
 	slow := func(Event[int64]) error { return s.at("operator") }
-	To(Process(KeyBy(in, codec.Int[int64](), other), "others", counting(slow, other)), "by-other", byOther.open)
-	To(in, "raw", raw.open)
+	AddSink(Process(KeyBy(in, codec.Int[int64](), other), "others", counting(slow, other)), "by-other", byOther.open)
+	AddSink(in, "raw", raw.open)
 	_, err := g.Run(t.Context())
 	require.NoError(t, err)
 	requireCounts(t, n, byKey)

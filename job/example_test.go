@@ -38,7 +38,7 @@ func ExampleGraph() {
 				return count.Set(n + 1)
 			}, nil
 		})
-	job.To(counts, "page", func(context.Context, []byte) (job.Sink[string], error) { return page{}, nil })
+	job.AddSink(counts, "page", func(context.Context, []byte) (job.Sink[string], error) { return page{}, nil })
 	if _, err := g.Run(context.Background()); err != nil {
 		fmt.Println(err)
 	}

@@ -133,7 +133,7 @@ func TestFunctionThatEndsItsGoroutineIsAFailure(t *testing.T) {
 			}
 			g := New(o)
 			in := From(g, "numbers", source, SourceOptions{})
-			To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "paper", sink)
+			AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "paper", sink)
 			_, err := g.Run(t.Context())
 			require.ErrorIs(t, err, ErrPanic)
 			requireNoneLeft(t)
@@ -388,7 +388,7 @@ func stopped(t *testing.T, o Options, source *tape, out *paper[count]) {
 func TestCheckpointThatDoesNotFitTheJobEndsItAtOnce(t *testing.T) {
 	counts := func(g *Graph, s *tape, out *paper[count], names ...string) *Graph {
 		in := From(g, names[0], s, SourceOptions{})
-		To(Process(KeyBy(in, codec.Int[int64](), keyOf), names[1], counting(nil, keyOf)), names[2], out.open)
+		AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), names[1], counting(nil, keyOf)), names[2], out.open)
 		return g
 	}
 	for name, c := range map[string]struct {
@@ -422,7 +422,7 @@ func TestCheckpointThatDoesNotFitTheJobEndsItAtOnce(t *testing.T) {
 		"unknown state": {func(o Options, s *tape, out *paper[count]) *Graph {
 			g := New(o)
 			in := From(g, "numbers", s, SourceOptions{})
-			To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts",
+			AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts",
 				func(*Task[int64, count]) (func(Event[int64]) error, error) {
 					return func(Event[int64]) error { return nil }, nil
 				}), "paper", out.open)
@@ -503,7 +503,7 @@ func TestSinkCanTellARestoreFromTheBeginning(t *testing.T) {
 	o.OnCheckpoint = func(r CheckpointReport) { completed.Store(completed.Load() || r.Err == nil) }
 	g := New(o)
 	in := From(g, "numbers", source, SourceOptions{})
-	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", func(_ context.Context, restored []byte) (Sink[count], error) {
+	AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", func(_ context.Context, restored []byte) (Sink[count], error) {
 		opens = append(opens, restored)
 		return drain[count]{}, nil
 	})
@@ -530,7 +530,7 @@ func TestJobHasNotFinishedBeforeItsSinksHave(t *testing.T) {
 	var closed []bool
 	g := New(Options{Name: "reluctant", Open: hash, MaxRestarts: 1})
 	in := From(g, "numbers", numbers(1_000, 2), SourceOptions{})
-	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", func(context.Context, []byte) (Sink[count], error) {
+	AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", func(context.Context, []byte) (Sink[count], error) {
 		return reluctant{closed: &closed}, nil
 	})
 	report, err := g.Run(t.Context())
@@ -546,7 +546,7 @@ func TestUnclaimedStateIsLetGoIfAllowed(t *testing.T) {
 	o.Checkpoints.AllowUnclaimed = true
 	g := New(o)
 	in := From(g, "numbers", source, SourceOptions{})
-	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "anew", counting(nil, keyOf)), "paper", out.open)
+	AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "anew", counting(nil, keyOf)), "paper", out.open)
 	report, err := g.Run(t.Context())
 	require.NoError(t, err)
 	require.NotZero(t, report.Restores[0].Checkpoint)

@@ -90,7 +90,7 @@ type paper[T any] struct {
 	sync     func() error
 }
 
-// open is for To.
+// open is for AddSink.
 func (p *paper[T]) open(_ context.Context, restored []byte) (Sink[T], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -204,7 +204,7 @@ func countJob(o Options, s Source[int64], out *paper[count], before func(Event[i
 	g := New(o)
 	in := From(g, "numbers", s, SourceOptions{})
 	counts := Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(before, keyOf))
-	To(counts, "paper", out.open)
+	AddSink(counts, "paper", out.open)
 	return g
 }
 

@@ -33,9 +33,9 @@ func TestGraphThatMakesNoSenseDoesNotStart(t *testing.T) {
 		"no source":          {good, func(*Graph) {}, ErrInvalid},
 		"nil source":         {good, func(g *Graph) { From[int64](g, "numbers", nil, SourceOptions{}) }, ErrInvalid},
 		"disorder -1":        {good, func(g *Graph) { From(g, "numbers", numbers(1, 1), SourceOptions{Disorder: -1}) }, ErrInvalid},
-		"one name twice":     {good, func(g *Graph) { To(source(g), "numbers", out.open) }, ErrInvalid},
-		"space in a name":    {good, func(g *Graph) { To(source(g), "a sink", out.open) }, snapshot.ErrName},
-		"nil sink":           {good, func(g *Graph) { To(source(g), "sink", nil) }, ErrInvalid},
+		"one name twice":     {good, func(g *Graph) { AddSink(source(g), "numbers", out.open) }, ErrInvalid},
+		"space in a name":    {good, func(g *Graph) { AddSink(source(g), "a sink", out.open) }, snapshot.ErrName},
+		"nil sink":           {good, func(g *Graph) { AddSink(source(g), "sink", nil) }, ErrInvalid},
 		"no codec": {good, func(g *Graph) {
 			Process(KeyBy(source(g), nil, keyOf), "counts", counting(nil, keyOf))
 		}, ErrInvalid},
@@ -53,10 +53,10 @@ func TestGraphThatMakesNoSenseDoesNotStart(t *testing.T) {
 			Process(keyed(source(g)), "counts", func(*Task[int64, int]) (func(Event[int64]) error, error) { return nil, nil })
 		}, ErrInvalid},
 		"no sink": {good, func(g *Graph) {
-			To(source(g), "sink", func(context.Context, []byte) (Sink[int64], error) { return nil, nil })
+			AddSink(source(g), "sink", func(context.Context, []byte) (Sink[int64], error) { return nil, nil })
 		}, ErrInvalid},
 		"sink refuses": {good, func(g *Graph) {
-			To(source(g), "sink", func(context.Context, []byte) (Sink[int64], error) { return nil, errBroken })
+			AddSink(source(g), "sink", func(context.Context, []byte) (Sink[int64], error) { return nil, errBroken })
 		}, errBroken},
 		"no timer to call": {good, func(g *Graph) {
 			Process(keyed(source(g)), "counts", func(task *Task[int64, int]) (func(Event[int64]) error, error) {
@@ -76,7 +76,7 @@ func TestGraphThatMakesNoSenseDoesNotStart(t *testing.T) {
 }
 
 func TestStreamOfNoGraphDoesNothing(t *testing.T) {
-	To(Process(KeyBy(Stream[int64]{}, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", (&paper[count]{}).open)
+	AddSink(Process(KeyBy(Stream[int64]{}, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", (&paper[count]{}).open)
 }
 
 func TestGraphStartsOnce(t *testing.T) {

@@ -36,7 +36,7 @@ func windowJob(o Options, s Source[int64], hops int, out *paper[window.Window], 
 		}, state.ListDescriptor[int64]{Name: "elements", Codec: codec.Int[int64]()})
 		return func(e Event[int64]) error { return windows.Add(e.Time, e.Value) }, err
 	})
-	To(fired, "paper", out.open)
+	AddSink(fired, "paper", out.open)
 	return g
 }
 
@@ -130,7 +130,7 @@ func TestOperatorThatIsNewGetsTheRestoredWatermark(t *testing.T) {
 	}
 	interrupted(t, memory("added"), source, 1, 1_000, grow, func(in Stream[int64]) {
 		key := func(int64) int64 { return 0 }
-		To(Process(KeyBy(in, codec.Int[int64](), key), "notes", noting()), "more-paper", notes.open)
+		AddSink(Process(KeyBy(in, codec.Int[int64](), key), "notes", noting()), "more-paper", notes.open)
 	})
 	require.NotEmpty(t, notes.written())
 	require.EqualValues(t, 999, notes.written()[0].Value.watermark)

@@ -27,12 +27,12 @@ type Sink[T any] interface {
 	Close(finished bool) error
 }
 
-// To adds a sink of one subtask. Open is called in each attempt with what
+// AddSink adds a sink of one subtask. Open is called in each attempt with what
 // Snapshot returned for the checkpoint to go back to, nil at the beginning and
 // never nil else: the sink must forget what was written after that. The context is
 // that of the attempt, and the sink may keep it: it ends when the job is canceled or
 // the attempt fails.
-func To[T any](s Stream[T], name string, open func(ctx context.Context, restored []byte) (Sink[T], error)) {
+func AddSink[T any](s Stream[T], name string, open func(ctx context.Context, restored []byte) (Sink[T], error)) {
 	if s.stream == nil {
 		return
 	}

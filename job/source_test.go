@@ -67,7 +67,7 @@ func (r *gappedReader) Position() ([]byte, error) {
 func gappedJob(o Options, s *gapped, out *paper[count]) *Graph {
 	g := New(o)
 	in := FromPositions[int64](g, "numbers", s, SourceOptions{})
-	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "paper", out.open)
+	AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "paper", out.open)
 	return g
 }
 

@@ -43,7 +43,7 @@ func noting(timers ...int64) func(*Task[int64, note]) (func(Event[int64]) error,
 func noteJob(o Options, s Source[int64], disorder int64, out *paper[note], timers ...int64) *Graph {
 	g := New(o)
 	in := From(g, "numbers", s, SourceOptions{Disorder: disorder})
-	To(Process(KeyBy(in, codec.Int[int64](), func(int64) int64 { return 0 }), "notes", noting(timers...)), "paper", out.open)
+	AddSink(Process(KeyBy(in, codec.Int[int64](), func(int64) int64 { return 0 }), "notes", noting(timers...)), "paper", out.open)
 	return g
 }
 
@@ -176,7 +176,7 @@ func TestTimersOfServicesFireTogether(t *testing.T) {
 			return second.Register(state.EventTime, 12, nil)
 		}, err
 	})
-	To(notes, "paper", out.open)
+	AddSink(notes, "paper", out.open)
 	_, err := g.Run(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []Event[string]{{19, "second"}, {19, "first"}}, out.written())
@@ -203,7 +203,7 @@ func TestTimersOfProcessingTimeFireWhileTheSourceWaits(t *testing.T) {
 	}
 	g := New(Options{Name: "clock", Open: hash})
 	in := From(g, "numbers", source, SourceOptions{})
-	To(Process(KeyBy(in, codec.Int[int64](), keyOf), "clock", func(task *Task[int64, note]) (func(Event[int64]) error, error) {
+	AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "clock", func(task *Task[int64, note]) (func(Event[int64]) error, error) {
 		timers, err := task.Timers("timers", func(timer state.Timer[int64]) error {
 			return task.Emit(Event[note]{0, note{value: timer.Key, timer: true}})
 		})

@@ -44,7 +44,7 @@ func fateJob(o Options, s Source[int64], hops int, a window.Assigner, out *paper
 		}, state.ListDescriptor[int64]{Name: "elements", Codec: codec.Int[int64]()})
 		return func(e Event[int64]) error { return windows.Add(e.Time, e.Value) }, err
 	})
-	To(fates, "paper", out.open)
+	AddSink(fates, "paper", out.open)
 	return g
 }
 

@@ -28,8 +28,8 @@ func NewGraph(o job.Options, d dataset.Dataset, limit *dataset.ReadLimit, dir st
 	distinct := job.Process(job.KeyBy(flights, codec.Int[routeDay](), routeDayOf), "distinct", openDedup)
 	origins := job.Process(job.KeyBy(distinct, codec.Int[dataset.Airport](), func(f dataset.Flight) dataset.Airport { return f.Origin }), "origins", openOrigins)
 	routes := job.Process(job.KeyBy(distinct, codec.Int[dataset.Route](), dataset.Flight.Route), "routes", openRoutes)
-	job.To(origins, "origin-lines", sinkTo(filepath.Join(dir, ResultFiles[0])))
-	job.To(routes, "route-lines", sinkTo(filepath.Join(dir, ResultFiles[1])))
+	job.AddSink(origins, "origin-lines", sinkTo(filepath.Join(dir, ResultFiles[0])))
+	job.AddSink(routes, "route-lines", sinkTo(filepath.Join(dir, ResultFiles[1])))
 	return graph
 }
 

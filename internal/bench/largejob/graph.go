@@ -37,7 +37,7 @@ func NewGraph(o job.Options, d dataset.Dataset, limit *dataset.ReadLimit, dir st
 	graph := job.New(o)
 	from := job.From(graph, "updates", &updates{d, limit}, job.SourceOptions{})
 	values := job.Process(job.KeyBy(from, codec.Int[int64](), func(u update) int64 { return u.key }), "values", openValues)
-	job.To(values, "sum", func(_ context.Context, restored []byte) (job.Sink[update], error) {
+	job.AddSink(values, "sum", func(_ context.Context, restored []byte) (job.Sink[update], error) {
 		return openSum(filepath.Join(dir, ResultFile), restored)
 	})
 	return graph

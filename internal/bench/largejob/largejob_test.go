@@ -46,7 +46,7 @@ func TestLargeJobFailsOfStateThatIsLost(t *testing.T) {
 	source.limit.Lift()
 	from := job.From(graph, "updates", job.Source[update](source), job.SourceOptions{})
 	values := job.Process(job.KeyBy(from, codec.Int[int64](), func(u update) int64 { return u.key }), "values", openValues)
-	job.To(values, "sum", func(context.Context, []byte) (job.Sink[update], error) { return openSum(t.TempDir()+"/sum", nil) })
+	job.AddSink(values, "sum", func(context.Context, []byte) (job.Sink[update], error) { return openSum(t.TempDir()+"/sum", nil) })
 	running, err := graph.Start(t.Context())
 	require.NoError(t, err)
 	_, err = running.Wait()
