@@ -23,7 +23,7 @@ func FuzzLsmOperations(f *testing.F) {
 	seed(f, "nothing", []byte{})
 	seed(f, "every operation", []byte("\x01\x01\x01\x01\x01\x01\x01\x01\x00\x01\x05one\x02\x01\x05two\x03\x02\x04\x00\x05\x00\x01\x06\x00\x02\x07\x00\x08\x09\x01\x0a\x01\x0b\x0c\x0d\x0e\x02\x01\x03x\x0f\x10\x00\x01\x05one"))
 	for i := range uint64(8) {
-		seed(f, fmt.Sprint("random ", i), randomBytes(i+100, 1200))
+		seed(f, fmt.Sprint("random ", i), randomBytes(i+100, 400))
 	}
 	f.Fuzz(func(t *testing.T, program []byte) {
 		s := &storeProgram{t: t, in: input{program}, rows: map[string]string{}}
@@ -37,7 +37,7 @@ func FuzzLsmOperations(f *testing.F) {
 }
 
 // mostSteps bounds a program, so that the fuzzer tries many.
-const mostSteps = 60
+const mostSteps = 30
 
 // lsmBudget is shared by all programs: to make memory ready takes longer than to run one.
 var lsmBudget = lsm.NewBudget(4 << 20)
@@ -239,7 +239,7 @@ func (s *storeProgram) keep(op int) {
 		require.NoError(s.t, s.db.Close())
 		s.open("db")
 	case 15:
-		if s.copies++; s.copies > 3 {
+		if s.copies++; s.copies > 1 { // each opens a store
 			return
 		}
 		s.checkpoint(fmt.Sprint("copy", s.copies))
