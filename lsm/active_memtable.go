@@ -72,6 +72,6 @@ func (db *DB) releaseRun(r *version.SealedRun) {
 // tryRelease releases a memtable, which may be one of a caller's.
 func (db *DB) tryRelease(r *version.SealedRun) (err error) {
 	defer catch(fmt.Sprintf("memtable %T", r.Table), &err)
-	r.Release()
+	r.Close()
 	return nil
 }

@@ -91,7 +91,7 @@ func (w *walk) followDown() {
 		w.rebuild()
 		w.merger.SeekBelow(w.last())
 	case w.live.on:
-		w.merger.LeaveDown(w.last())
+		w.merger.StepBelow(w.last())
 	case w.stale.Load():
 		w.reopenScan()
 		w.merger.SeekBelow(w.last())
@@ -124,7 +124,7 @@ func (w *walk) stepDown() bool {
 // stepDownLive is stepDown of a cursor of a prefix.
 func (w *walk) stepDownLive() bool {
 	m := &w.merger
-	w.live.dead.Begin()
+	w.live.dead.Reset()
 	found := w.descendOn(math.MaxInt)
 	switch {
 	case found && w.isPast(w.from):
@@ -132,7 +132,7 @@ func (w *walk) stepDownLive() bool {
 	case m.Err == nil && w.live.dead.Stepped > 0 && !w.isPast(w.live.dead.To): // else it has passed keys with longer prefixes
 		w.rememberGap()
 	}
-	if !found || !m.JoinDown(w.from) {
+	if !found || !m.CombineAt(w.from) {
 		w.err = m.Err
 		return false
 	}

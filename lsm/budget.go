@@ -74,7 +74,7 @@ const DefaultMaxOpenFiles = 400
 // default is DefaultMaxOpenFiles. A table beyond it is opened again, and its index and
 // filter are read, when it is read next. Tables that iterators walk or a compaction reads
 // stay open and may be more. Each store has a few other files open besides, five at most.
-func (b *Budget) LimitOpenFiles(files int) { b.handles.SetMost(files) }
+func (b *Budget) LimitOpenFiles(files int) { b.handles.SetLimit(files) }
 
 // Limit is the size of the budget in bytes.
 func (b *Budget) Limit() int64 { return b.slabs.Limit() }
@@ -145,13 +145,13 @@ func (b *Budget) shareCache() {
 	if len(b.stores) > 1 {
 		most /= 2
 	}
-	b.cache.SetMost(most)
+	b.cache.SetLimit(most)
 }
 
 // enter takes down what a run that was sealed takes.
 func (b *Budget) enter(r *version.SealedRun) {
-	r.Takes = r.Table.Bytes() + sortedEntryBytes*int64(r.Table.Len())
-	b.sealedBytes.Add(r.Takes)
+	r.BudgetedBytes = r.Table.Bytes() + sortedEntryBytes*int64(r.Table.Len())
+	b.sealedBytes.Add(r.BudgetedBytes)
 }
 
 // sortedEntryBytes is what sorting takes for each entry of a run: see memtable.
@@ -160,11 +160,11 @@ const sortedEntryBytes = 16
 // leave ends what enter began, once: when the run is in the tree, or is given up. The
 // lock of its store is held.
 func (b *Budget) leave(r *version.SealedRun) {
-	if r.Takes == 0 {
+	if r.BudgetedBytes == 0 {
 		return
 	}
-	b.sealedBytes.Add(-r.Takes)
-	r.Takes = 0
+	b.sealedBytes.Add(-r.BudgetedBytes)
+	r.BudgetedBytes = 0
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	close(b.freed)

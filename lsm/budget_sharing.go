@@ -197,7 +197,7 @@ func (s slots) give() { <-s }
 func (db *DB) shrinkCache() {
 	b := db.o.Budget
 	for range maxShrinks {
-		if b.slabs.Used()+slab.Bytes <= b.slabs.Limit() || !b.cache.GiveBack(&db.lock) {
+		if b.slabs.Used()+slab.Bytes <= b.slabs.Limit() || !b.cache.Shrink(&db.lock) {
 			return
 		}
 	}

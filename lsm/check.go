@@ -174,7 +174,7 @@ func (c *checker) leftovers(names []string, catalog *manifest.Catalog) {
 }
 
 func (c *checker) checkTables(catalog *manifest.Catalog) error {
-	for _, p := range catalog.Sorted() {
+	for _, p := range catalog.SortedTables() {
 		if err := c.table(p.Level, p.Meta); err != nil {
 			return err
 		}

@@ -165,7 +165,7 @@ func (r *restoring) addPart(ctx context.Context, part Part) error {
 	if err != nil {
 		return err
 	}
-	tables := slices.DeleteFunc(c.Sorted(), func(p manifest.LevelTable) bool { return !p.Meta.Bounds.Overlaps(within) })
+	tables := slices.DeleteFunc(c.SortedTables(), func(p manifest.LevelTable) bool { return !p.Meta.Bounds.Overlaps(within) })
 	r.numberRuns(tables)
 	for _, p := range tables {
 		r.addTable(part, p, within)

@@ -97,13 +97,13 @@ func (db *DB) giveUpTables(files ...*version.File) (err error) {
 	db.manifest.Lock()
 	defer db.manifest.Unlock()
 	for _, f := range files {
-		db.manifest.GiveUp(directory.TableName(f.Number))
+		db.manifest.RemoveLater(directory.TableName(f.Number))
 	}
 	db.lock.Lock()
 	failed := db.status.failed != nil
 	db.lock.Unlock()
 	if !failed {
-		db.manifest.RemoveUnnamed()
+		db.manifest.RemoveObsolete()
 	}
 	return err
 }

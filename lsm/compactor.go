@@ -195,7 +195,7 @@ func (db *DB) compactUntil(ctx context.Context, t *version.Tree, pick Pick) erro
 		}
 	}
 	if err := db.commit(c.Change()); err != nil {
-		err = errors.Join(err, db.giveUpTables(c.Outputs...), c.CloseRest())
+		err = errors.Join(err, db.giveUpTables(c.Outputs...), c.CloseRemainders())
 		return fmt.Errorf("compaction of level %d: %w", c.From, err)
 	}
 	db.lock.Lock()

@@ -69,7 +69,7 @@ func (db *DB) enter() error {
 		db.lock.Unlock()
 		return ErrClosed
 	}
-	db.lock.Drop() // what Peek has returned is good no longer
+	db.lock.Unpin() // what Peek has returned is good no longer
 	return nil
 }
 

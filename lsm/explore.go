@@ -15,7 +15,7 @@ func (db *DB) noteWrite(kind run.Kind) {
 	case run.DeletePrefix:
 		g.ForgetPrefix(p)
 	case run.Delete:
-		if n := len(p.Key); p.PrefixLen == n || 2*int64(n) >= g.MaxBytes() { // the end of a gap has a byte more
+		if n := len(p.Key); p.PrefixLen == n || 2*int64(n) >= g.MaxGapBytes() { // the end of a gap has a byte more
 			return
 		}
 		if g.IsDue(p) {
@@ -26,15 +26,15 @@ func (db *DB) noteWrite(kind run.Kind) {
 
 // explore walks down and up from a key that was deleted, over what is, and remembers
 // that. It returns how many entries it stepped over, 0 if they were not remembered, and
-// gaps.InVain if they never can be. An error ends it: whoever reads will meet it again.
+// gaps.NotKept if they never can be. An error ends it: whoever reads will meet it again.
 func (db *DB) explore(prefix, key []byte) (found int) {
 	w := db.liveWalk(prefix)
 	defer func() { db.report(w.closeLive()) }()
 	w.rebuild()
 	d := &w.live.dead
-	d.Begin()
+	d.Reset()
 	d.Add(key)
-	most := gaps.ExploredEntries(len(key))
+	most := gaps.MaxExploredEntries(len(key))
 	w.descend(key, most)
 	m := &w.merger
 	if m.Err != nil {
@@ -48,7 +48,7 @@ func (db *DB) explore(prefix, key []byte) (found int) {
 	case m.Err != nil:
 		return 0
 	case !db.gaps.Fits(d.First, d.To):
-		return gaps.InVain
+		return gaps.NotKept
 	case !w.rememberGap():
 		return 0
 	}
@@ -63,11 +63,11 @@ func (w *walk) passUp() {
 	}
 	d := &l.dead
 	d.AddUp(m.Key)
-	if !d.Looks() {
+	if !d.ShouldFindGap() {
 		return
 	}
-	if gap, ok := w.db.gaps.Around(&l.lookupKey, m.Key); ok {
-		d.JumpUp(gap)
+	if gap, ok := w.db.gaps.Find(&l.lookupKey, m.Key); ok {
+		d.SkipGapUp(gap)
 		m.Seek(d.To)
 	}
 }
@@ -78,19 +78,19 @@ func (w *walk) passDown() {
 	l, m := &w.live, &w.merger
 	d := &l.dead
 	d.AddDown(w.from)
-	if d.Looks() {
-		if gap, ok := w.db.gaps.Around(&l.lookupKey, w.from); ok {
-			d.JumpDown(gap)
+	if d.ShouldFindGap() {
+		if gap, ok := w.db.gaps.Find(&l.lookupKey, w.from); ok {
+			d.SkipGapDown(gap)
 			m.SeekBelow(d.First)
 			return
 		}
 	}
-	m.LeaveDown(w.from)
+	m.StepBelow(w.from)
 }
 
 // rememberGap takes down what was passed, if it is worth it. It returns false if it was, and
 // there is no room for the gap.
 func (w *walk) rememberGap() bool {
 	d := &w.live.dead
-	return d.Stepped < w.db.gaps.Least || w.db.gaps.Add(&w.live.lookupKey, d.First, d.To, d.Stepped)
+	return d.Stepped < w.db.gaps.MinDead || w.db.gaps.Add(&w.live.lookupKey, d.First, d.To, d.Stepped)
 }

@@ -87,7 +87,7 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 		o.Events.CompactionFailed = func(err error) { failed <- err }
 		db := memoryStore(t, o)
 		want := map[string]string{"a": "of a", "b": "of b", "c": "of c"}
-		for range compaction.JoinRuns {
+		for range compaction.Level0Trigger {
 			putAll(t, db, "a", "b", "c")
 			flushed(t, db)
 		}

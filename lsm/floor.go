@@ -27,7 +27,7 @@ func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
 	defer func() { err = errors.Join(err, w.closeLive()) }()
 	w.rebuild()
 	w.value = append(append(w.value[:0], key...), 0)
-	w.live.dead.Begin()
+	w.live.dead.Reset()
 	ok = w.descend(w.value, math.MaxInt)
 	if w.merger.Err == nil {
 		w.rememberGap()
@@ -46,12 +46,12 @@ func (w *walk) descend(below []byte, most int) bool {
 func (w *walk) descendOn(most int) bool {
 	m := &w.merger
 	for n := 0; m.Err == nil && n < most; n++ {
-		s := m.Highest()
+		s := m.HighestSource()
 		if s == nil {
 			return false
 		}
 		w.from = append(w.from[:0], s.Current.Key...)
-		if s.Current.Kind.HasValue() && !m.IsHidden(s) {
+		if s.Current.Kind.HasValue() && !m.IsHiddenByRange(s) {
 			return true
 		}
 		w.passDown()

@@ -285,7 +285,7 @@ func TestQueueOfLongKeysCostsAFewSteps(t *testing.T) {
 				})
 				require.LessOrEqual(t, looks, 12*n, "of all deletes")
 				require.LessOrEqual(t, q.first(1, n-1), most)
-				require.LessOrEqual(t, q.db.o.Budget.gapBytes.Load(), q.db.o.Budget.Limit()/gapShare+gaps.OwnGapBytes)
+				require.LessOrEqual(t, q.db.o.Budget.gapBytes.Load(), q.db.o.Budget.Limit()/gapShare+gaps.GapBytesPerStore)
 			})
 		}
 	}
@@ -305,7 +305,7 @@ func TestDeletesHardlyLookForGapsThatAreTooLong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := newQueue(t, Options{BudgetBytes: 1 << 20})
-			require.EqualValues(t, 4<<10, q.db.gaps.MaxBytes())
+			require.EqualValues(t, 4<<10, q.db.gaps.MaxGapBytes())
 			tail := make([]byte, 3000)
 			for i := range n {
 				q.tail = tail[:c.tailOf(i)]
@@ -377,7 +377,7 @@ func TestViewsAndScansSeeWhatWasDeletedSince(t *testing.T) {
 		q.remove(1, i)
 	}
 	q.first(1, -1)
-	require.NotEmpty(t, q.db.gaps.Of)
+	require.NotEmpty(t, q.db.gaps.ByPrefix)
 	it, err := v.Iterator(nil, nil)
 	require.NoError(t, err)
 	for i := range n {
@@ -388,7 +388,7 @@ func TestViewsAndScansSeeWhatWasDeletedSince(t *testing.T) {
 	require.NoError(t, it.Close())
 	require.NoError(t, v.Close())
 	require.NoError(t, q.db.DeletePrefix(queueKey(1, 0)[:8]))
-	require.Empty(t, q.db.gaps.Of)
+	require.Empty(t, q.db.gaps.ByPrefix)
 }
 
 // A value that is a run of its own, or a batch, takes its key out of a gap as well.
@@ -414,7 +414,7 @@ func TestLargeWritesCutGaps(t *testing.T) {
 // budget, which stores share.
 func TestGapsTakeABoundedPartOfTheBudget(t *testing.T) {
 	b := NewBudget(8 << 20)
-	limit := b.Limit()/gapShare + 3*gaps.OwnGapBytes
+	limit := b.Limit()/gapShare + 3*gaps.GapBytesPerStore
 	var queues []*queue
 	for range 3 {
 		q := newQueue(t, Options{Budget: b})
@@ -440,7 +440,7 @@ func TestGapsTakeABoundedPartOfTheBudget(t *testing.T) {
 			q.remove(5000, i)
 		}
 	}
-	require.LessOrEqual(t, len(q.db.gaps.Of[run.Hash(queueKey(5000, 0)[:8])].All), gaps.MaxGapsOfPrefix)
+	require.LessOrEqual(t, len(q.db.gaps.ByPrefix[run.Hash(queueKey(5000, 0)[:8])].Gaps), gaps.MaxGapsOfPrefix)
 	require.LessOrEqual(t, b.gapBytes.Load(), limit)
 	for _, q := range queues {
 		require.NoError(t, q.db.Close())

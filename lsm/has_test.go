@@ -46,8 +46,8 @@ func TestHasStopsAtTheNewestEntry(t *testing.T) {
 func TestLookupOfExistenceCopiesNothing(t *testing.T) {
 	var l run.Lookup
 	l.OnlyExistence()
-	require.True(t, l.AddPassing(run.Append, []byte("v")), "it decides")
+	require.True(t, l.AddTransient(run.Append, []byte("v")), "it decides")
 	require.True(t, l.Exists())
 	l.Reset()
-	require.False(t, l.AddPassing(run.Append, []byte("v")))
+	require.False(t, l.AddTransient(run.Append, []byte("v")))
 }

@@ -133,7 +133,7 @@ func appendOp(b []byte, kind run.Kind, key, value []byte) []byte {
 func (l *logSet) rotate(next, activeRun uint64) (rotated bool, err error) {
 	old, oldNumber := l.w, l.number
 	if err := l.open(next, activeRun); err != nil {
-		if isFinal(err) || !l.dir.IsGone(directory.LogName(next)) {
+		if isFinal(err) || !l.dir.IsMissing(directory.LogName(next)) {
 			return false, err
 		}
 		return false, nil

@@ -46,7 +46,7 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 
 	db.compactor.running.Lock()
 	compacting := true
-	for range compaction.JoinRuns {
+	for range compaction.Level0Trigger {
 		putAll(t, db, "a")
 		flushed(t, db)
 		compacting = compacting && db.Metrics().Compacting
@@ -54,7 +54,7 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	db.compactor.running.Unlock()
 	require.True(t, compacting)
 	settled(t, db)
-	require.Less(t, tablesOf(db)[0], compaction.JoinRuns)
+	require.Less(t, tablesOf(db)[0], compaction.Level0Trigger)
 }
 
 // A store that is written to is not settled between a flush and the next write.

@@ -370,10 +370,10 @@ func (w *world) checkGaps() {
 	w.db.lock.Lock()
 	defer w.db.lock.Unlock()
 	sum := int64(0)
-	for _, of := range w.db.gaps.Of {
+	for _, of := range w.db.gaps.ByPrefix {
 		sum += of.Bytes
 		before := ""
-		for _, x := range of.All {
+		for _, x := range of.Gaps {
 			w.seen.Gaps++
 			in := w.model.within(string(x.First), text(x.To), func(key string) bool { return modelPrefix(w.o.Split, key) == string(of.Prefix) })
 			if len(in) > 0 || string(x.First) < before || string(x.To) <= string(x.First) {

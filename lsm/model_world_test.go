@@ -120,7 +120,7 @@ func (w *world) openDB(what string) bool {
 	db, err := Open(context.Background(), w.dir, options)
 	if w.must(what, err) {
 		w.db = db
-		db.gaps.Least, db.gaps.Every = 1, 1 // programs are short
+		db.gaps.MinDead, db.gaps.ExploreEvery = 1, 1 // programs are short
 	}
 	return err == nil
 }

@@ -70,7 +70,7 @@ func (o *obsoleteFiles) work() {
 }
 
 func (o *obsoleteFiles) dispose(f *version.File, keep bool) {
-	last, err := o.tables.Release(f)
+	last, err := o.tables.Unref(f)
 	if err != nil {
 		o.mu.Lock()
 		o.err = errors.Join(o.err, err)

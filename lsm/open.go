@@ -89,7 +89,7 @@ func (db *DB) open(ctx context.Context) (err error) {
 	if err = db.dir.Resolve(); err != nil {
 		return err
 	}
-	if err = db.dir.Take(); err != nil {
+	if err = db.dir.Lock(); err != nil {
 		return err
 	}
 	names, err := db.dir.List()
@@ -231,7 +231,7 @@ func (db *DB) removeLeftovers() error {
 func (db *DB) giveUp() error {
 	db.stop()
 	db.workers.Wait()
-	if !db.dir.IsTaken() {
+	if !db.dir.IsLocked() {
 		return errors.Join(releaseTable(db.active.Table), db.letGoOfBudget())
 	}
 	db.status.closed = true

@@ -205,9 +205,9 @@ func TestPartsOfRestoredStoresAreWholeRuns(t *testing.T) {
 		s.Levels[0] = append(s.Levels[0], Table{Run: 9 - run, From: []byte("t"), To: []byte("z"), Cut: []byte("t")})
 	}
 	s.Levels[1] = []Table{{Run: 5, From: []byte("a"), To: []byte("m")}}
-	require.Equal(t, 4.0, compaction.RunsOfLevel0(s))
+	require.Equal(t, 4.0, compaction.CountLevel0Runs(s))
 	s.Levels[1][0].Run = 9 // a compaction has been here
-	require.Equal(t, 2.0, compaction.RunsOfLevel0(s))
+	require.Equal(t, 2.0, compaction.CountLevel0Runs(s))
 }
 
 func TestPickersPickInOrder(t *testing.T) {
@@ -245,7 +245,7 @@ func TestTablesAreFoundWithoutLookingAtAll(t *testing.T) {
 				r.To = nil
 			}
 			looked := 0
-			got := version.Spanned(level, func(r run.Range) run.Range { looked++; return r }, r)
+			got := version.OverlappingSorted(level, func(r run.Range) run.Range { looked++; return r }, r)
 			var want []run.Range
 			for _, other := range level {
 				if other.Overlaps(r) {

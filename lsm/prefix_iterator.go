@@ -109,7 +109,7 @@ func (w *walk) liveSources(sources []merge.Source) []merge.Source {
 		if f := version.Find(level, l.prefix); f != nil && f.Bounds.To != nil && w.within.To != nil && bytes.Compare(w.within.To, f.Bounds.To) <= 0 {
 			sources, hides = w.addTables(sources, []*version.File{f}) // nearly always
 		} else {
-			sources, hides = w.addTables(sources, slices.Clone(version.Spanned(level, version.BoundsOf, w.within)))
+			sources, hides = w.addTables(sources, slices.Clone(version.OverlappingSorted(level, version.BoundsOf, w.within)))
 		}
 	}
 	return sources
@@ -189,8 +189,8 @@ func (w *walk) closeSources() {
 	l := &w.live
 	w.db.compactor.addReadCost((l.runs - 1) * (seekReadCost + l.steps/stepsPerReadCost))
 	l.runs, l.steps = 0, 0
-	w.db.scratch.passed += int64(w.merger.Passed)
-	w.merger.Passed = 0
+	w.db.scratch.passed += int64(w.merger.EntriesRead)
+	w.merger.EntriesRead = 0
 	for i := range w.merger.Sources {
 		s := &w.merger.Sources[i]
 		if err := s.Close(); err != nil {

@@ -58,7 +58,7 @@ func (db *DB) peek(key []byte) (value []byte, found bool, err error) {
 		return nil, false, err
 	}
 	if whole, ok := db.scratch.lookup.Whole(); ok && !db.scratch.passing && db.o.checkWhole(db.scratch.lookup.Size()) == nil {
-		db.lock.Keep()
+		db.lock.Pin()
 		return whole, true, nil
 	}
 	value, found, err = db.found(&db.scratch.lookup, db.scratch.peeked[:0])

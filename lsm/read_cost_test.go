@@ -184,7 +184,7 @@ func TestSettledStoresGatherWhatOverlapsNothing(t *testing.T) {
 		}
 	}
 	tables := tablesOf(db)
-	require.Less(t, tables[0]+tables[1], 2*compaction.JoinRuns)
+	require.Less(t, tables[0]+tables[1], 2*compaction.Level0Trigger)
 }
 
 // What is appended where no older run has anything is a value like others when

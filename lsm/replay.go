@@ -55,7 +55,7 @@ func (r *replayer) read(ctx context.Context, fsys vfs.FS, dir string, numbers []
 			err = fmt.Errorf("the log behind it is missing: %w", ErrCorrupt)
 		}
 		if err != nil {
-			return fmt.Errorf("log %d: %w", number, manifest.LogError(directory.Missing(err)))
+			return fmt.Errorf("log %d: %w", number, manifest.TranslateError(directory.Missing(err)))
 		}
 		if !r.cut {
 			done(LogInfo{Log: number, Bytes: outcome.Size, Clean: outcome.Clean})

@@ -114,7 +114,7 @@ func (w *walk) seek(key []byte) {
 // step goes to the next entry that is a value.
 func (w *walk) step() bool {
 	m := &w.merger
-	w.live.dead.Begin()
+	w.live.dead.Reset()
 	for w.next() && !w.isPast(m.Key) {
 		if !m.Kind.HasValue() {
 			if w.live.on {
@@ -240,10 +240,10 @@ func (w *walk) closeLocked() (last bool, err error) {
 
 // openScan opens the sources of the walk's version. The lock is held.
 func (w *walk) openScan() {
-	o := sstable.IteratorOptions{Readahead: merge.Readahead, LookUp: true, Allowance: w.db.o.Budget.readahead}
+	o := sstable.IteratorOptions{Readahead: merge.Readahead, PeekCache: true, Allowance: w.db.o.Budget.readahead}
 	w.stale.Store(false)
 	w.memory = len(w.version.Memory) > 0
-	w.merger.Reset(&w.db.o.Split, nil, merge.OfVersion(w.version, w.within, &w.db.lock, o))
+	w.merger.Reset(&w.db.o.Split, nil, merge.VersionSources(w.version, w.within, &w.db.lock, o))
 }
 
 // reopenScan is openScan once more, after a flush.

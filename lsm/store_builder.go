@@ -42,7 +42,7 @@ func makeStore(ctx context.Context, fsys vfs.FS, dir string, e *manifest.Edit, f
 // newTarget locks a directory, which must have nothing in it.
 func newTarget(fsys vfs.FS, dir string) (*target, error) {
 	d := directory.New(fsys, dir)
-	if err := d.Take(); err != nil {
+	if err := d.Lock(); err != nil {
 		return nil, err
 	}
 	names, err := d.List()

@@ -97,7 +97,7 @@ func ParseDescription(b []byte) (*Description, error) {
 // Tables are those that have keys from from to to, excluded, where nil is the
 // lowest or beyond the highest.
 func (d *Description) Tables(from, to []byte) []TableFile {
-	return tableFiles(d.catalog.Sorted(), run.Range{From: from, To: to})
+	return tableFiles(d.catalog.SortedTables(), run.Range{From: from, To: to})
 }
 
 func tableFiles(tables []manifest.LevelTable, within run.Range) (files []TableFile) {

@@ -26,7 +26,7 @@ const (
 	minThrottle = time.Millisecond
 	// Runs of level 0 from where on writes slow down, and to where they do
 	// ever more.
-	slowRuns, slowestRuns = compaction.SlowRuns, 36
+	slowRuns, slowestRuns = compaction.Level0SlowdownTrigger, 36
 	// maxSealedRuns bounds runs that take no memory: each is a file that is open, and
 	// one more place for a read to look.
 	maxSealedRuns = slowestRuns

@@ -52,10 +52,10 @@ func (l *Lookup) Add(kind Kind, v Value) (last bool) {
 	return kind != Append || l.existence
 }
 
-// Only replaces the content by one piece. It is Reset and Add for the walks of the tree,
+// Replace replaces the content by one piece. It is Reset and Add for the walks of the tree,
 // and assigns word by word: a processor stalls when it reads many words at once that it
 // has just written one by one.
-func (l *Lookup) Only(v *Value) {
+func (l *Lookup) Replace(v *Value) {
 	if len(l.older) > 0 || l.newest.Large != nil || v.Large != nil {
 		l.Reset()
 		l.Add(Set, *v)
@@ -65,9 +65,9 @@ func (l *Lookup) Only(v *Value) {
 	l.count, l.size = 1, int64(len(v.Bytes))
 }
 
-// AddPassing is Add for bytes that may change before the value is read. It copies them,
+// AddTransient is Add for bytes that may change before the value is read. It copies them,
 // unless they are a Set or Delete and the only piece: the caller reads that at once.
-func (l *Lookup) AddPassing(kind Kind, b []byte) (last bool) {
+func (l *Lookup) AddTransient(kind Kind, b []byte) (last bool) {
 	if (kind == Append || l.count > 0) && !l.existence {
 		from := len(l.copies)
 		l.copies = append(l.copies, b...)

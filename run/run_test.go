@@ -187,7 +187,7 @@ func TestAlgebraIsWhatHappensToAValue(t *testing.T) {
 			}
 			var f Lookup
 			for _, r := range slices.Backward(runs) {
-				if r.kind != 0 && f.AddPassing(r.kind, []byte(r.value)) {
+				if r.kind != 0 && f.AddTransient(r.kind, []byte(r.value)) {
 					break
 				}
 			}
@@ -207,14 +207,14 @@ func TestAlgebraIsWhatHappensToAValue(t *testing.T) {
 
 func TestLookupIsWholeOnlyInOnePiece(t *testing.T) {
 	var f Lookup
-	require.True(t, f.AddPassing(Set, []byte("x")))
+	require.True(t, f.AddTransient(Set, []byte("x")))
 	b, ok := f.Whole()
 	require.True(t, ok)
 	require.Equal(t, "x", string(b))
 	f.Reset()
 	require.False(t, f.Exists())
-	require.False(t, f.AddPassing(Append, []byte("y")))
-	require.True(t, f.AddPassing(Set, []byte("x")))
+	require.False(t, f.AddTransient(Append, []byte("y")))
+	require.True(t, f.AddTransient(Set, []byte("x")))
 	_, ok = f.Whole()
 	require.False(t, ok)
 }

@@ -80,14 +80,14 @@ func NewCache(b *Budget, frameBytes int) *Cache {
 	most := min(b.Limit()/slab.Bytes, int64(math.MaxUint32>>c.shift))
 	c.slabs = make([]*frames, most)
 	c.most.Store(most)
-	c.reclaimer.Reclaim = func() bool { return c.GiveBack(nil) }
+	c.reclaimer.Reclaim = func() bool { return c.Shrink(nil) }
 	c.reclaimer.Register(b)
 	return c
 }
 
-// SetMost limits the memory of the cache, to a slab at least. What it has beyond that
+// SetLimit limits the memory of the cache, to a slab at least. What it has beyond that
 // goes when others need it.
-func (c *Cache) SetMost(bytes int64) {
+func (c *Cache) SetLimit(bytes int64) {
 	c.most.Store(min(max(bytes/slab.Bytes, 1), int64(len(c.slabs))))
 }
 
@@ -277,12 +277,12 @@ func (c *Cache) forget(t *Table) {
 	}
 }
 
-// GiveBack empties a slab and gives it back to the budget, if it finds one in
+// Shrink empties a slab and gives it back to the budget, if it finds one in
 // which no frame is kept or belongs to a CacheLock that is locked by others; holds
 // is the one that the caller holds, nil for none. What that one's last
 // Get returned is good no longer, unless it is kept. The budget asks for it too,
 // without a CacheLock.
-func (c *Cache) GiveBack(holds *CacheLock) bool {
+func (c *Cache) Shrink(holds *CacheLock) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var locked []*CacheLock

@@ -29,7 +29,7 @@ func (o *CacheLock) Counts() ReadCounts { return o.counts }
 
 // Keep sees to it that the bytes of the last Get stay after the lock is
 // released, until Drop or the next Keep. The caller holds the lock.
-func (o *CacheLock) Keep() {
+func (o *CacheLock) Pin() {
 	o.kept = o.used
 	if o.used == 0 {
 		o.stored, o.raw = nil, nil // the collector keeps them
@@ -37,4 +37,4 @@ func (o *CacheLock) Keep() {
 }
 
 // Drop ends what Keep began. The caller holds the lock.
-func (o *CacheLock) Drop() { o.kept = 0 }
+func (o *CacheLock) Unpin() { o.kept = 0 }

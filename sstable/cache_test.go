@@ -131,15 +131,15 @@ func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache,
 		i := rng.IntN(len(tables))
 		e := &models[i].entries[rng.IntN(len(models[i].entries))]
 		kept := value(t, tables[i], e.Key)
-		owner.Keep()
+		owner.Pin()
 		owner.Unlock()
 		if !bytes.Equal(e.Value.Bytes, kept) {
 			t.Error("a kept value was overwritten")
 		}
 		owner.Lock()
-		owner.Drop()
+		owner.Unpin()
 		if rng.IntN(10) == 0 {
-			cache.GiveBack(owner)
+			cache.Shrink(owner)
 		}
 		owner.Unlock()
 	}
@@ -173,17 +173,17 @@ func TestKeptBytesStay(t *testing.T) {
 			second := openModel(t, &large, WriterOptions{BlockBytes: 512, Compression: c}, o)
 			want := small.entries[3]
 			kept := value(t, first, want.Key)
-			o.Lock.Keep()
+			o.Lock.Pin()
 			fillCache(t, second, &large)
 			require.Equal(t, want.Value.Bytes, kept)
 			require.NoError(t, first.Close())
 			fillCache(t, second, &large)
 			require.Equal(t, want.Value.Bytes, kept, "after Close")
-			for cache.GiveBack(o.Lock) {
+			for cache.Shrink(o.Lock) {
 			}
 			require.Equal(t, want.Value.Bytes, kept, "after all that can be given back was")
-			o.Lock.Drop()
-			for cache.GiveBack(o.Lock) {
+			o.Lock.Unpin()
+			for cache.Shrink(o.Lock) {
 			}
 			require.Zero(t, cache.slabCount)
 			require.NoError(t, second.Close())
@@ -243,7 +243,7 @@ func TestHeldCacheLocksAreNotEvicted(t *testing.T) {
 	before := frames(first)
 	require.Equal(t, cache.slabCount*cache.perSlab, before, "all frames")
 	first.lock.Lock()
-	require.False(t, cache.GiveBack(nil))
+	require.False(t, cache.Shrink(nil))
 	fillCache(t, second, &m)
 	require.Equal(t, before, frames(first))
 	require.Zero(t, frames(second))
@@ -251,7 +251,7 @@ func TestHeldCacheLocksAreNotEvicted(t *testing.T) {
 	fillCache(t, second, &m)
 	require.Positive(t, frames(second))
 	require.Equal(t, before, frames(first)+frames(second))
-	require.True(t, cache.GiveBack(nil))
+	require.True(t, cache.Shrink(nil))
 	require.NoError(t, first.Close())
 	require.NoError(t, second.Close())
 	cache.Close()
@@ -306,7 +306,7 @@ func TestPartOfATableTakesOverWhatIsCachedOfIt(t *testing.T) {
 	rest, err := Open(part, ReaderOptions{Cache: cache, Lock: owner, Clip: run.Range{From: m.entries[1000].Key}})
 	require.NoError(t, err)
 	owner.Lock()
-	rest.Inherit(table)
+	rest.MoveFramesFrom(table)
 	owner.Unlock()
 	whole.reads, part.reads = 0, 0
 	readAll(rest, 1000, 2000)

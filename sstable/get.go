@@ -41,7 +41,7 @@ func (t *Table) Get(p *run.LookupKey, f *run.Lookup) (last bool, err error) {
 // add adds an entry to a lookup.
 func (t *Table) add(form byte, value []byte, f *run.Lookup) (last bool, err error) {
 	if form&formLarge == 0 {
-		return f.AddPassing(kindOf(form), value), nil
+		return f.AddTransient(kindOf(form), value), nil
 	}
 	l, ok := t.newLarge(value)
 	if !ok {

@@ -36,8 +36,8 @@ func NewHandles(most int, mostBytes int64) *Handles {
 	return &Handles{most: max(most, 1), mostBytes: mostBytes}
 }
 
-// SetMost changes the bound of tables. What is open beyond it closes when others open.
-func (h *Handles) SetMost(most int) {
+// SetLimit changes the bound of tables. What is open beyond it closes when others open.
+func (h *Handles) SetLimit(most int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.most = max(most, 1)
@@ -154,7 +154,7 @@ func (t *Table) reload() error {
 	}
 	again := &Table{file: f, split: t.split, clip: t.clip, clipped: t.clipped, cache: t.cache, lock: t.lock, budget: t.budget}
 	if t.cache != nil && t.budget.Short() {
-		t.cache.GiveBack(t.lock)
+		t.cache.Shrink(t.lock)
 	}
 	if err := again.open(t.id, t.info.Size); err != nil {
 		t.budget.Free(again.region)

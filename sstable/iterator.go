@@ -23,10 +23,10 @@ type IteratorOptions struct {
 	// hold that lock, which is taken for a moment to keep the table open.
 	Cached bool
 
-	// LookUp is for who does not: the iterator takes the lock for a moment for
+	// PeekCache is for who does not: the iterator takes the lock for a moment for
 	// each block, and copies what is in the cache. What is not is read, and does
 	// not go into it.
-	LookUp bool
+	PeekCache bool
 }
 
 // Iterator walks the entries of a table. It implements run.BackwardIterator.
@@ -295,7 +295,7 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 		it.raw = append(it.raw[:0], raw...)
 		return it.raw, err
 	}
-	if it.options.LookUp && it.copyCached(i) {
+	if it.options.PeekCache && it.copyCached(i) {
 		return it.raw, nil
 	}
 	offset, size := t.index.offset(i), t.index.size(i)

@@ -281,9 +281,9 @@ func (t *Table) clippedSize() int64 {
 	return x.offset(last) + x.size(last) - begin
 }
 
-// Inherit takes over the blocks in the cache of another table of the same file, which
+// MoveFramesFrom takes over the blocks in the cache of another table of the same file, which
 // from then on finds none. The caller holds the lock of the owner, which both have.
-func (t *Table) Inherit(other *Table) {
+func (t *Table) MoveFramesFrom(other *Table) {
 	if t.cache == nil || t.index.count == 0 || other.file == nil {
 		return
 	}

@@ -278,7 +278,7 @@ func (w *Writer) drain() error {
 
 // Release gives back the memory of the writer, which writes nothing any more. A second
 // one does nothing.
-func (w *Writer) Release() {
+func (w *Writer) Close() {
 	if w.err == nil {
 		w.err = ErrFinished
 	}

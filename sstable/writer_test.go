@@ -331,7 +331,7 @@ func TestFileThatNeedsTooMuchForAFilterHasNone(t *testing.T) {
 		_, err = w.Finish()
 		require.NoError(t, err)
 		require.Zero(t, budget.Used())
-		w.Release()
+		w.Close()
 		require.NoError(t, f.Close())
 		f, err = disk.Open("table")
 		require.NoError(t, err)

@@ -132,7 +132,7 @@ func (c *Compaction) mergeInto(w *runWriter) error {
 	c.older.Rewind()
 	m.Seek(nil)
 	for n := 1; m.Next(); n++ {
-		if c.enough > 0 && m.Passed > c.enough && w.beginsPartition(m.Key) {
+		if c.enough > 0 && m.EntriesRead > c.enough && w.beginsPartition(m.Key) {
 			c.End = slices.Clone(head(m.Key, c.PartitionBytes))
 			break
 		}
@@ -202,12 +202,12 @@ func (c *Compaction) sources() (sources []merge.Source) {
 				continue
 			}
 			if ours = append(ours, f); level == 0 {
-				sources = append(sources, merge.OfFiles(ours, c.Lock, o))
+				sources = append(sources, merge.FilesSource(ours, c.Lock, o))
 				ours = nil
 			}
 		}
 		if len(ours) > 0 {
-			sources = append(sources, merge.OfFiles(ours, c.Lock, o))
+			sources = append(sources, merge.FilesSource(ours, c.Lock, o))
 		}
 	}
 	return sources
@@ -224,7 +224,7 @@ func (c *Compaction) ranges(sources []merge.Source) (all run.Ranges) {
 	}
 	for _, r := range all {
 		for _, files := range c.older.Runs {
-			if len(version.Spanned(files, version.BoundsOf, r)) > 0 {
+			if len(version.OverlappingSorted(files, version.BoundsOf, r)) > 0 {
 				needed.Add(r)
 				break
 			}
@@ -253,11 +253,11 @@ func (c *Compaction) Discard() (err error) {
 		err = errors.Join(err, c.Tables.Close(f))
 		c.Report(c.Tables.Remove(f.Number))
 	}
-	return errors.Join(err, c.CloseRest())
+	return errors.Join(err, c.CloseRemainders())
 }
 
-// CloseRest closes the remainders of inputs, when they do not become part of the tree.
-func (c *Compaction) CloseRest() (err error) {
+// CloseRemainders closes the remainders of inputs, when they do not become part of the tree.
+func (c *Compaction) CloseRemainders() (err error) {
 	for _, files := range c.rest {
 		for _, f := range files {
 			err = errors.Join(err, c.Tables.Close(f))

@@ -16,7 +16,7 @@ func (c *Config) WriteRuns(group []*version.SealedRun, older *version.OlderRuns,
 	var sources []merge.Source
 	for _, r := range group {
 		if r.Table.Len() > 0 {
-			sources = append(sources, merge.OfMemtable(r.Table))
+			sources = append(sources, merge.MemtableSource(r.Table))
 			ranges.AddAll(r.Table.Ranges())
 		}
 	}

@@ -18,13 +18,13 @@ type leveled struct{}
 func NewLeveled() Picker { return leveled{} }
 
 const (
-	// JoinRuns is how many runs level 0 has when something is done about it.
-	JoinRuns = 4
+	// Level0Trigger is how many runs level 0 has when something is done about it.
+	Level0Trigger = 4
 	// levelFactor is from one level to the next.
 	levelFactor = 10
 	// level1Memtables is the size of level 1 in memtables: as many as level 0
 	// brings at a time.
-	level1Memtables = JoinRuns
+	level1Memtables = Level0Trigger
 )
 
 // Pick implements Picker: the level that is the farthest above its size comes
@@ -33,7 +33,7 @@ func (leveled) Pick(s Shape) *Pick {
 	best, bestScore := -1, 1.0
 	limit := float64(max(s.MemtableBytes*level1Memtables, 4*s.FileBytes))
 	for level := range version.NumLevels - 1 {
-		score := RunsOfLevel0(s) / JoinRuns
+		score := CountLevel0Runs(s) / Level0Trigger
 		if level > 0 {
 			score = float64(bytesOf(s.Levels[level])) / limit
 			limit *= levelFactor
@@ -63,7 +63,7 @@ func (leveled) Pick(s Shape) *Pick {
 func pickLevel0(s Shape) *Pick {
 	begun := begunRuns(s)
 	small := smallRuns(s.Levels[0][:len(s.Levels[0])-len(begun)], s.MemtableBytes)
-	if len(small) >= JoinRuns {
+	if len(small) >= Level0Trigger {
 		return &Pick{Files: numbersOf(small), To: 0}
 	}
 	if len(begun) > 0 {
@@ -71,14 +71,14 @@ func pickLevel0(s Shape) *Pick {
 	}
 	all := s.Levels[0]
 	pick := &Pick{Files: numbersOf(all, tablesOver(s.Levels[1], all)), To: 1}
-	if s.bytesOf(pick)/2 >= s.FileBytes && len(all) < 2*JoinRuns {
+	if s.bytesOf(pick)/2 >= s.FileBytes && len(all) < 2*Level0Trigger {
 		pick.Share = 0.5
 	}
 	return pick
 }
 
-// RunsOfLevel0 counts the runs of level 0, those of which half is left as halves.
-func RunsOfLevel0(s Shape) float64 {
+// CountLevel0Runs counts the runs of level 0, those of which half is left as halves.
+func CountLevel0Runs(s Shape) float64 {
 	return float64(len(s.Levels[0])) - float64(len(begunRuns(s)))/2
 }
 
@@ -204,7 +204,7 @@ func pickFile(s Shape, level int) *Pick {
 	bestCost := -1.0
 	for _, t := range s.Levels[level] {
 		one := []Table{t}
-		over := version.Spanned(s.Levels[level+1], Table.Bounds, t.Bounds())
+		over := version.OverlappingSorted(s.Levels[level+1], Table.Bounds, t.Bounds())
 		cost := float64(bytesOf(over)) / float64(max(t.Bytes, 1))
 		if bestCost < 0 || cost < bestCost {
 			best, bestCost = Pick{Files: numbersOf(one, over), To: level + 1}, cost

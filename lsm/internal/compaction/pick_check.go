@@ -37,7 +37,7 @@ func CheckPick(t *version.Tree, inputs map[*version.File]bool, to int) error {
 				between = append(between, files[at:])
 			}
 			for l := max(level, 1); l <= to; l++ {
-				between = append(between, version.Spanned(t.Levels[l], version.BoundsOf, f.Bounds))
+				between = append(between, version.OverlappingSorted(t.Levels[l], version.BoundsOf, f.Bounds))
 			}
 			if other := staying(between, inputs, f); other != nil {
 				return fmt.Errorf("table %d is in the way of table %d: %w", other.Number, f.Number, ErrPick)

@@ -10,7 +10,7 @@ type tiered struct{ runs int }
 // least; 0 is 4.
 func NewTiered(runs int) Picker {
 	if runs == 0 {
-		runs = JoinRuns
+		runs = Level0Trigger
 	}
 	return tiered{max(runs, 2)}
 }
@@ -39,8 +39,8 @@ func (p tiered) Pick(s Shape) *Pick {
 	return nil
 }
 
-// SlowRuns is how many runs level 0 has when writes begin to slow down.
-const SlowRuns = 12
+// Level0SlowdownTrigger is how many runs level 0 has when writes begin to slow down.
+const Level0SlowdownTrigger = 12
 
 // maxTieredRuns is below where writes slow down.
-const maxTieredRuns = SlowRuns - 2
+const maxTieredRuns = Level0SlowdownTrigger - 2

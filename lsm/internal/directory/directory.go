@@ -22,7 +22,7 @@ var ErrNotStore = errors.New("not a store")
 type Directory struct {
 	FS   vfs.FS
 	Path string
-	lock vfs.Lock // nil until Take
+	lock vfs.Lock // nil until Lock
 }
 
 // New returns a directory by the name that the caller has for it.
@@ -34,9 +34,9 @@ func (d *Directory) Resolve() (err error) {
 	return err
 }
 
-// Take makes the directory if it is missing, and locks it. A directory that cannot be a
+// Lock makes the directory if it is missing, and locks it. A directory that cannot be a
 // store's is left as it is: not even a lock is made there.
-func (d *Directory) Take() (err error) {
+func (d *Directory) Lock() (err error) {
 	names, err := d.List()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -55,8 +55,8 @@ func (d *Directory) Take() (err error) {
 	return err
 }
 
-// IsTaken reports whether Take has succeeded.
-func (d *Directory) IsTaken() bool { return d.lock != nil }
+// IsLocked reports whether Lock has succeeded.
+func (d *Directory) IsLocked() bool { return d.lock != nil }
 
 // Check returns vfs.ErrLockLost if the lock is not this owner's any more. It is called
 // before a file is made, published or removed.
@@ -95,8 +95,8 @@ func (d *Directory) RemoveAll(names []string, remove func(Kind, string) bool, re
 	}
 }
 
-// IsGone reports whether it is known that the directory has no file of a name.
-func (d *Directory) IsGone(name string) bool {
+// IsMissing reports whether it is known that the directory has no file of a name.
+func (d *Directory) IsMissing(name string) bool {
 	_, err := d.FS.Lstat(d.Join(name))
 	return errors.Is(err, fs.ErrNotExist)
 }

@@ -33,19 +33,19 @@ import (
 //
 // Thread safety: the lock of the store.
 type Gaps struct {
-	shared *atomic.Int64          // bytes of the gaps of all stores that share the limit
-	limit  int64                  // of shared, above OwnGapBytes of each store
-	Of     map[uint64]*prefixGaps // by hash of the prefix
-	Bytes  int64                  // about what they take
-	Least  int                    // leastDead
-	Every  uint8                  // exploreEvery
-	rates  [256]rate              // by hash of the prefix
+	shared       *atomic.Int64          // bytes of the gaps of all stores that share the limit
+	limit        int64                  // of shared, above GapBytesPerStore of each store
+	ByPrefix     map[uint64]*prefixGaps // by hash of the prefix
+	Bytes        int64                  // about what they take
+	MinDead      int                    // leastDead
+	ExploreEvery uint8                  // exploreEvery
+	rates        [256]rate              // by hash of the prefix
 }
 
 // prefixGaps are those of one prefix.
 type prefixGaps struct {
 	Prefix []byte
-	All    []Gap // ascending, apart
+	Gaps   []Gap // ascending, apart
 	Bytes  int64
 }
 
@@ -66,22 +66,22 @@ const (
 	// gapsAtLeast is how many gaps the memory for gaps has room for: one of longer keys is
 	// not worth the others that it would drive out.
 	gapsAtLeast = 16
-	// OwnGapBytes is what the gaps of each store may take, beside what all may together.
-	OwnGapBytes = 4 << 10
-	gapBytes    = 64 // that a gap takes beside its keys, and a prefix besides its own
+	// GapBytesPerStore is what the gaps of each store may take, beside what all may together.
+	GapBytesPerStore = 4 << 10
+	gapBytes         = 64 // that a gap takes beside its keys, and a prefix besides its own
 )
 
 // New returns gaps of stores that together may take so many bytes.
 func New(shared *atomic.Int64, limit int64) Gaps {
-	return Gaps{shared: shared, limit: limit, Of: make(map[uint64]*prefixGaps), Least: leastDead, Every: exploreEvery}
+	return Gaps{shared: shared, limit: limit, ByPrefix: make(map[uint64]*prefixGaps), MinDead: leastDead, ExploreEvery: exploreEvery}
 }
 
 // ofPrefix returns the gaps of the prefix of a lookup key, nil if it has none.
 func (g *Gaps) ofPrefix(p *run.LookupKey) *prefixGaps {
-	if len(g.Of) == 0 { // nearly always
+	if len(g.ByPrefix) == 0 { // nearly always
 		return nil
 	}
-	found := g.Of[p.PrefixHash]
+	found := g.ByPrefix[p.PrefixHash]
 	if found == nil || !bytes.Equal(found.Prefix, p.Prefix()) {
 		return nil
 	}
@@ -90,15 +90,15 @@ func (g *Gaps) ofPrefix(p *run.LookupKey) *prefixGaps {
 
 // find returns the place of the gap that has a key; ok is false if none has.
 func (p *prefixGaps) find(key []byte) (at int, ok bool) {
-	at = sort.Search(len(p.All), func(i int) bool { return bytes.Compare(p.All[i].To, key) > 0 })
-	return at, at < len(p.All) && bytes.Compare(p.All[at].First, key) <= 0
+	at = sort.Search(len(p.Gaps), func(i int) bool { return bytes.Compare(p.Gaps[i].To, key) > 0 })
+	return at, at < len(p.Gaps) && bytes.Compare(p.Gaps[at].First, key) <= 0
 }
 
-// Around returns the gap that has a key of the prefix of a lookup key.
-func (g *Gaps) Around(p *run.LookupKey, key []byte) (Gap, bool) {
+// Find returns the gap that has a key of the prefix of a lookup key.
+func (g *Gaps) Find(p *run.LookupKey, key []byte) (Gap, bool) {
 	if found := g.ofPrefix(p); found != nil {
 		if at, ok := found.find(key); ok {
-			return found.All[at], true
+			return found.Gaps[at], true
 		}
 	}
 	return Gap{}, false
@@ -115,13 +115,13 @@ func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) bool {
 	if of == nil {
 		g.forget(p.PrefixHash) // another one with the same hash
 		of = &prefixGaps{Prefix: bytes.Clone(p.Prefix())}
-		g.Of[p.PrefixHash] = of
+		g.ByPrefix[p.PrefixHash] = of
 		g.resize(of, gapBytes+int64(len(of.Prefix)))
 	}
-	i := sort.Search(len(of.All), func(i int) bool { return bytes.Compare(of.All[i].To, first) >= 0 })
+	i := sort.Search(len(of.Gaps), func(i int) bool { return bytes.Compare(of.Gaps[i].To, first) >= 0 })
 	j, one := i, Gap{first, to, dead}
-	for ; j < len(of.All) && bytes.Compare(of.All[j].First, to) <= 0; j++ {
-		old := &of.All[j]
+	for ; j < len(of.Gaps) && bytes.Compare(of.Gaps[j].First, to) <= 0; j++ {
+		old := &of.Gaps[j]
 		one.dead += old.dead
 		if bytes.Compare(old.First, one.First) < 0 {
 			one.First = old.First
@@ -132,7 +132,7 @@ func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) bool {
 	}
 	g.replace(of, i, j, Gap{bytes.Clone(one.First), bytes.Clone(one.To), one.dead})
 	g.bound(p.PrefixHash, of)
-	_, remembered := g.Around(p, first)
+	_, remembered := g.Find(p, first)
 	return remembered
 }
 
@@ -146,22 +146,22 @@ func (g *Gaps) Cut(p *run.LookupKey) {
 	if !ok {
 		return
 	}
-	if 2*int64(len(p.Key)) > g.MaxBytes() { // parts that end at the key are not worth their memory
+	if 2*int64(len(p.Key)) > g.MaxGapBytes() { // parts that end at the key are not worth their memory
 		g.replace(of, at, at+1)
-		if len(of.All) == 0 {
+		if len(of.Gaps) == 0 {
 			g.forget(p.PrefixHash)
 		}
 		return
 	}
-	old := of.All[at]
+	old := of.Gaps[at]
 	before := int(float64(old.dead) * share(old.First, p.Key, old.To))
 	parts := []Gap{
 		{old.First, bytes.Clone(p.Key), before},
 		{append(bytes.Clone(p.Key), 0), old.To, old.dead - before},
 	}
-	parts = slices.DeleteFunc(parts, func(x Gap) bool { return x.dead < g.Least || bytes.Compare(x.First, x.To) >= 0 })
+	parts = slices.DeleteFunc(parts, func(x Gap) bool { return x.dead < g.MinDead || bytes.Compare(x.First, x.To) >= 0 })
 	g.replace(of, at, at+1, parts...)
-	if len(of.All) == 0 {
+	if len(of.Gaps) == 0 {
 		g.forget(p.PrefixHash)
 	}
 }
@@ -183,13 +183,13 @@ func share(first, key, to []byte) float64 {
 // replace puts gaps into the place of others.
 func (g *Gaps) replace(of *prefixGaps, from, to int, parts ...Gap) {
 	change := int64(0)
-	for _, old := range of.All[from:to] {
+	for _, old := range of.Gaps[from:to] {
 		change -= old.size()
 	}
 	for _, part := range parts {
 		change += part.size()
 	}
-	of.All = slices.Replace(of.All, from, to, parts...)
+	of.Gaps = slices.Replace(of.Gaps, from, to, parts...)
 	g.resize(of, change)
 }
 
@@ -210,15 +210,15 @@ func (g *Gaps) ForgetPrefix(p *run.LookupKey) {
 
 // forget drops the gaps of a prefix.
 func (g *Gaps) forget(prefixHash uint64) {
-	if of := g.Of[prefixHash]; of != nil {
+	if of := g.ByPrefix[prefixHash]; of != nil {
 		g.resize(of, -of.Bytes)
-		delete(g.Of, prefixHash)
+		delete(g.ByPrefix, prefixHash)
 	}
 }
 
 // Clear drops all, at the end of the store.
 func (g *Gaps) Clear() {
-	for hash := range g.Of {
+	for hash := range g.ByPrefix {
 		g.forget(hash)
 	}
 }
@@ -226,7 +226,7 @@ func (g *Gaps) Clear() {
 // bound forgets gaps until there are not too many: any prefixes but the one that has just
 // been added to, whose hash is given, and then the shorter half of its gaps.
 func (g *Gaps) bound(hash uint64, of *prefixGaps) {
-	for other := range g.Of {
+	for other := range g.ByPrefix {
 		if !g.isFull() {
 			break
 		}
@@ -234,27 +234,27 @@ func (g *Gaps) bound(hash uint64, of *prefixGaps) {
 			g.forget(other)
 		}
 	}
-	if len(of.All) <= MaxGapsOfPrefix && !g.isFull() {
+	if len(of.Gaps) <= MaxGapsOfPrefix && !g.isFull() {
 		return
 	}
-	sizes := make([]int, len(of.All))
-	for i, x := range of.All {
+	sizes := make([]int, len(of.Gaps))
+	for i, x := range of.Gaps {
 		sizes[i] = x.dead
 	}
 	slices.Sort(sizes)
-	longer := slices.DeleteFunc(slices.Clone(of.All), func(x Gap) bool { return x.dead < sizes[len(sizes)/2] })
-	g.replace(of, 0, len(of.All), longer[:min(len(longer), len(sizes)/2)]...)
-	if len(of.All) == 0 {
+	longer := slices.DeleteFunc(slices.Clone(of.Gaps), func(x Gap) bool { return x.dead < sizes[len(sizes)/2] })
+	g.replace(of, 0, len(of.Gaps), longer[:min(len(longer), len(sizes)/2)]...)
+	if len(of.Gaps) == 0 {
 		g.forget(hash)
 	}
 }
 
 // Fits reports whether a gap between two keys is short enough to be remembered.
-func (g *Gaps) Fits(first, to []byte) bool { return int64(len(first)+len(to)) <= g.MaxBytes() }
+func (g *Gaps) Fits(first, to []byte) bool { return int64(len(first)+len(to)) <= g.MaxGapBytes() }
 
-// MaxBytes returns the most that the two keys of a gap may take.
-func (g *Gaps) MaxBytes() int64 { return max(OwnGapBytes, g.limit/gapsAtLeast) }
+// MaxGapBytes returns the most that the two keys of a gap may take.
+func (g *Gaps) MaxGapBytes() int64 { return max(GapBytesPerStore, g.limit/gapsAtLeast) }
 
 func (g *Gaps) isFull() bool {
-	return g.Bytes > OwnGapBytes && g.shared.Load() > g.limit
+	return g.Bytes > GapBytesPerStore && g.shared.Load() > g.limit
 }

@@ -55,7 +55,7 @@ func readEdits(ctx context.Context, fsys vfs.FS, dir string, from Current) (*Cat
 		err = fmt.Errorf("another one than %s names: %w", directory.CurrentName, sstable.ErrCorrupt)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("manifest %d: %w", from.Number, LogError(directory.Missing(err)))
+		return nil, fmt.Errorf("manifest %d: %w", from.Number, TranslateError(directory.Missing(err)))
 	}
 	c.Closed = outcome.Clean
 	return c, nil
@@ -90,8 +90,8 @@ func (c *Catalog) Apply(e *Edit) error {
 	return nil
 }
 
-// Sorted are the tables by level and number.
-func (c *Catalog) Sorted() []LevelTable {
+// SortedTables are the tables by level and number.
+func (c *Catalog) SortedTables() []LevelTable {
 	return slices.SortedFunc(maps.Values(c.Tables), func(a, b LevelTable) int {
 		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.Meta.Number, b.Meta.Number))
 	})

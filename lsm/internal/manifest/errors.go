@@ -8,8 +8,8 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// LogError makes errors of the room wal those of the tree.
-func LogError(err error) error {
+// TranslateError makes errors of the room wal those of the tree.
+func TranslateError(err error) error {
 	switch {
 	case errors.Is(err, wal.ErrCorrupt):
 		return fmt.Errorf("%w: %w", sstable.ErrCorrupt, err)

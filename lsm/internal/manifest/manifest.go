@@ -35,7 +35,7 @@ type Manifest struct {
 	inDoubt atomic.Bool
 	// unnamed are files that are removed as soon as no manifest that may count
 	// names them: tables, and manifests themselves.
-	unnamed []string
+	obsolete []string
 }
 
 // maxManifestBytes is the size at which a manifest is written anew, but in some
@@ -87,34 +87,34 @@ func (m *Manifest) Begin(number uint64, e *Edit) error {
 	if err != nil {
 		return err
 	}
-	m.unnamed = append(m.unnamed, directory.ManifestName(number)) // unless it becomes the current one
+	m.obsolete = append(m.obsolete, directory.ManifestName(number)) // unless it becomes the current one
 	if err := (Current{Number: number, File: w.Identity()}).Publish(m.dir.FS, m.dir.Path); err != nil {
 		m.inDoubt.Store(true)
 		return errors.Join(err, IgnoreFailed(w.Close(false)), removeNotCurrent(m.dir.FS, m.dir.Path, number))
 	}
-	m.unnamed = m.unnamed[:len(m.unnamed)-1]
+	m.obsolete = m.obsolete[:len(m.obsolete)-1]
 	if m.w != nil {
 		m.report(IgnoreFailed(m.w.Close(false)))
-		m.unnamed = append(m.unnamed, directory.ManifestName(m.number))
+		m.obsolete = append(m.obsolete, directory.ManifestName(m.number))
 	}
 	m.w, m.number = w, number
 	m.inDoubt.Store(false)
-	m.RemoveUnnamed()
+	m.RemoveObsolete()
 	return nil
 }
 
-// GiveUp takes the name of a file that is removed as soon as no manifest can name it.
-func (m *Manifest) GiveUp(name string) { m.unnamed = append(m.unnamed, name) }
+// RemoveLater takes the name of a file that is removed as soon as no manifest can name it.
+func (m *Manifest) RemoveLater(name string) { m.obsolete = append(m.obsolete, name) }
 
-// RemoveUnnamed removes the files that no manifest names any more, unless one is in doubt.
-func (m *Manifest) RemoveUnnamed() {
+// RemoveObsolete removes the files that no manifest names any more, unless one is in doubt.
+func (m *Manifest) RemoveObsolete() {
 	if m.inDoubt.Load() {
 		return
 	}
-	for _, name := range m.unnamed {
+	for _, name := range m.obsolete {
 		m.report(m.dir.Remove(name))
 	}
-	m.unnamed = nil
+	m.obsolete = nil
 }
 
 // IsOpen reports whether Begin has succeeded.

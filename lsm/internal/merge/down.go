@@ -36,26 +36,26 @@ func (m *Merger) SeekBelow(key []byte) {
 func (m *Merger) Prev() bool {
 	d := &m.downward
 	if d.stands {
-		m.LeaveDown(m.Key)
+		m.StepBelow(m.Key)
 	}
 	for m.Err == nil {
-		s := m.Highest()
+		s := m.HighestSource()
 		if s == nil {
 			break
 		}
-		if d.stands = m.JoinDown(s.Current.Key); d.stands {
+		if d.stands = m.CombineAt(s.Current.Key); d.stands {
 			return true
 		}
-		m.LeaveDown(m.Key)
+		m.StepBelow(m.Key)
 	}
 	d.stands, m.Key = false, nil
 	m.Lookup.Reset()
 	return false
 }
 
-// JoinDown makes the value of a key, at which the sources stand that have it, the current
+// CombineAt makes the value of a key, at which the sources stand that have it, the current
 // one, and reports whether it exists.
-func (m *Merger) JoinDown(key []byte) bool {
+func (m *Merger) CombineAt(key []byte) bool {
 	d := &m.downward
 	d.key = append(d.key[:0], key...)
 	m.Key, m.Kind = d.key, run.Set
@@ -110,9 +110,9 @@ func (m *Merger) hiddenByPrefix() int {
 	return d.hidden
 }
 
-// LeaveDown brings the sources that stand at a key, the greatest of all, to their
+// StepBelow brings the sources that stand at a key, the greatest of all, to their
 // entries before it.
-func (m *Merger) LeaveDown(key []byte) {
+func (m *Merger) StepBelow(key []byte) {
 	for i := range m.Sources {
 		if s := &m.Sources[i]; s.Current != nil && bytes.Equal(s.Current.Key, key) {
 			m.land(s, s.backward().Prev())
@@ -128,7 +128,7 @@ func (s *Source) backward() run.BackwardIterator { return s.Iterator.(run.Backwa
 func (m *Merger) land(s *Source, ok bool) {
 	for ok && s.stand(m.prefix) {
 		if !s.isTombstone() {
-			m.Passed++
+			m.EntriesRead++
 			return
 		}
 		ok = len(s.Current.Key) > len(m.prefix) && s.backward().Prev()
@@ -139,9 +139,9 @@ func (m *Merger) land(s *Source, ok bool) {
 	}
 }
 
-// IsHidden reports whether a range of a newer source has the key of a source. A range
+// IsHiddenByRange reports whether a range of a newer source has the key of a source. A range
 // that has all of the prefix leaves no older sources; that of a file may have a part of it.
-func (m *Merger) IsHidden(s *Source) bool {
+func (m *Merger) IsHiddenByRange(s *Source) bool {
 	for i := range m.Sources {
 		newer := &m.Sources[i]
 		if newer == s {
@@ -154,9 +154,9 @@ func (m *Merger) IsHidden(s *Source) bool {
 	return false
 }
 
-// Highest returns the newest of the sources that have the greatest key, nil if none has
+// HighestSource returns the newest of the sources that have the greatest key, nil if none has
 // an entry.
-func (m *Merger) Highest() (highest *Source) {
+func (m *Merger) HighestSource() (highest *Source) {
 	for i := range m.Sources {
 		s := &m.Sources[i]
 		switch {

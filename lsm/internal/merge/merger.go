@@ -58,10 +58,10 @@ type Merger struct {
 		prefix []byte
 		source int // that has it; -1 if none covers the current place
 	}
-	anyRanges bool
-	downward  downward
-	Passed    int // entries of sources that were come to
-	Err       error
+	anyRanges   bool
+	downward    downward
+	EntriesRead int // entries of sources that were come to
+	Err         error
 }
 
 // Reset makes the merger ready for sources. It walks their keys with a
@@ -69,7 +69,7 @@ type Merger struct {
 func (m *Merger) Reset(split *run.Split, prefix []byte, sources []Source) {
 	m.split, m.prefix, m.Sources = split, prefix, sources
 	m.heap, m.current, m.alone, m.Err = m.heap[:0], m.current[:0], false, nil
-	m.anyRanges, m.Passed = false, 0
+	m.anyRanges, m.EntriesRead = false, 0
 	m.tombstone.source = -1
 	m.Lookup.Reset()
 	for i := range sources {
@@ -168,7 +168,7 @@ func (m *Merger) nextOfFirst() bool {
 	}
 	m.alone = true
 	m.Key, m.Kind = s.Current.Key, s.Current.Kind
-	m.Lookup.Only(&s.Current.Value)
+	m.Lookup.Replace(&s.Current.Value)
 	return true
 }
 
@@ -183,7 +183,7 @@ func (m *Merger) advanceFirst() bool {
 	m.alone = false
 	s := &m.Sources[m.heap[0]]
 	if s.Next() && s.stand(m.prefix) {
-		m.Passed++
+		m.EntriesRead++
 		return true
 	}
 	if err := s.Err(); err != nil {
@@ -209,7 +209,7 @@ func (m *Merger) push(i int, ok bool) {
 	if m.Err != nil || !s.stand(m.prefix) {
 		return
 	}
-	m.Passed++
+	m.EntriesRead++
 	m.heap = append(m.heap, i)
 	m.up(len(m.heap) - 1)
 }
@@ -267,7 +267,7 @@ func (m *Merger) takeAlone(e *run.Entry, hidden int) {
 		m.Lookup.Reset()
 		return
 	}
-	m.Lookup.Only(&e.Value)
+	m.Lookup.Replace(&e.Value)
 	if m.Kind == run.Append && hidden < len(m.Sources) {
 		m.Kind = run.Set // nothing older is joined
 	}

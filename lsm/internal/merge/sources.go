@@ -12,30 +12,30 @@ import (
 // Readahead is how much a walk over many keys reads of a file at a time.
 const Readahead = 256 << 10
 
-// OfVersion returns the runs of a version that may have keys of a range. The lock is that
+// VersionSources returns the runs of a version that may have keys of a range. The lock is that
 // of the store, which is not held while they are walked.
-func OfVersion(v *version.Version, within run.Range, lock sync.Locker, o sstable.IteratorOptions) (sources []Source) {
+func VersionSources(v *version.Version, within run.Range, lock sync.Locker, o sstable.IteratorOptions) (sources []Source) {
 	for _, r := range v.Memory {
 		if r.Table != nil {
-			sources = append(sources, OfSealed(r))
+			sources = append(sources, SealedSource(r))
 		} else {
-			sources = append(sources, OfFiles([]*version.File{r.File}, lock, o))
+			sources = append(sources, FilesSource([]*version.File{r.File}, lock, o))
 		}
 	}
 	for _, f := range version.Overlapping(v.Tree.Levels[0], within) {
-		sources = append(sources, OfFiles([]*version.File{f}, lock, o))
+		sources = append(sources, FilesSource([]*version.File{f}, lock, o))
 	}
 	for _, level := range v.Tree.Levels[1:] {
-		if files := version.Spanned(level, version.BoundsOf, within); len(files) > 0 {
-			sources = append(sources, OfFiles(files, lock, o))
+		if files := version.OverlappingSorted(level, version.BoundsOf, within); len(files) > 0 {
+			sources = append(sources, FilesSource(files, lock, o))
 		}
 	}
 	return sources
 }
 
-// OfFiles returns a run of files that are apart from each other, ascending. The lock
+// FilesSource returns a run of files that are apart from each other, ascending. The lock
 // is that of the store, which is not held while they are walked.
-func OfFiles(files []*version.File, lock sync.Locker, o sstable.IteratorOptions) Source {
+func FilesSource(files []*version.File, lock sync.Locker, o sstable.IteratorOptions) Source {
 	open := func(f *version.File) *sstable.Iterator { return f.Table.Iterator(o) }
 	s := Source{Hides: func(p *run.LookupKey) (bool, error) {
 		lock.Lock()
@@ -63,16 +63,16 @@ func FilesHide(files []*version.File, p *run.LookupKey) (bool, error) {
 	return f.Table.Hides(p)
 }
 
-// OfMemtable returns the run of a memtable that the caller keeps.
-func OfMemtable(table memtable.Table) Source {
+// MemtableSource returns the run of a memtable that the caller keeps.
+func MemtableSource(table memtable.Table) Source {
 	return Source{
 		Iterator: table.Iterator(), Ranges: table.Ranges(),
 		Hides: func(p *run.LookupKey) (bool, error) { return table.Hides(p), nil },
 	}
 }
 
-// OfSealed returns a run in memory that may be flushed while it is walked.
-func OfSealed(r *version.SealedRun) Source {
+// SealedSource returns a run in memory that may be flushed while it is walked.
+func SealedSource(r *version.SealedRun) Source {
 	return Source{
 		Iterator: &memoryIterator{run: r, it: r.Table.Iterator()}, Ranges: r.Table.Ranges(),
 		Hides: func(p *run.LookupKey) (hides bool, err error) {

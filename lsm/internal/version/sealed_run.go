@@ -15,13 +15,13 @@ var ErrFlushed = errors.New("the run was flushed")
 // SealedRun is a run that the tree does not have yet: in memory, or, if a write
 // was too large for that, in a file of its own.
 type SealedRun struct {
-	Number uint64
-	Table  memtable.Table // nil if there is a file
-	File   *File          // of which it is one of the references
-	Bytes  int64          // of the memtable when it was sealed, to be compared with MemtableBytes
-	Takes  int64          // of Budget.sealedBytes; 0 once it is in the tree
-	Sealed time.Time      // when it was, from which on it waits for others
-	refs   int            // of versions; the lock of the store
+	Number        uint64
+	Table         memtable.Table // nil if there is a file
+	File          *File          // of which it is one of the references
+	Bytes         int64          // of the memtable when it was sealed, to be compared with MemtableBytes
+	BudgetedBytes int64          // of Budget.sealedBytes; 0 once it is in the tree
+	Sealed        time.Time      // when it was, from which on it waits for others
+	refs          int            // of versions; the lock of the store
 
 	// memory is held, for reading, by a scan for as long as it copies from the memtable.
 	// It is taken after the lock of the store, or without it.
@@ -36,7 +36,7 @@ func NewSealedFile(number uint64, f *File) *SealedRun {
 }
 
 // Release gives the memory of the run back. Scans that still walk it find it gone.
-func (r *SealedRun) Release() {
+func (r *SealedRun) Close() {
 	r.memory.Lock()
 	defer r.memory.Unlock()
 	r.gone = true

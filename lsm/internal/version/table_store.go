@@ -83,19 +83,19 @@ func (s *TableStore) OpenRemainder(f *File, from []byte) (*File, error) {
 	defer s.lock.Unlock()
 	*f.Sharers++
 	rest.Sharers = f.Sharers
-	rest.Table.Inherit(f.Table)
+	rest.Table.MoveFramesFrom(f.Table)
 	return rest, nil
 }
 
 // Close closes a table that is in no tree. It takes the lock of the store.
 func (s *TableStore) Close(f *File) error {
-	_, err := s.Release(f)
+	_, err := s.Unref(f)
 	return err
 }
 
 // Release closes a table that is in no tree, and reports whether it was the last virtual
 // table of its file. It takes the lock of the store.
-func (s *TableStore) Release(f *File) (last bool, err error) {
+func (s *TableStore) Unref(f *File) (last bool, err error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	return f.Close()

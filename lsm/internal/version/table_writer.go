@@ -47,7 +47,7 @@ func (w *TableWriter) Entries() int { return w.entries }
 // Finish ends the table and opens it. It is on the disk then, but for its name.
 func (w *TableWriter) Finish() (*File, error) {
 	info, err := w.Writer.Finish()
-	w.Release()
+	w.Writer.Close()
 	err = errors.Join(err, w.file.Close())
 	if err != nil {
 		return nil, errors.Join(err, w.remove())
@@ -64,7 +64,7 @@ func (w *TableWriter) Finish() (*File, error) {
 
 // Abort removes what was written.
 func (w *TableWriter) Abort() error {
-	w.Release()
+	w.Writer.Close()
 	return errors.Join(w.file.Close(), w.remove())
 }
 

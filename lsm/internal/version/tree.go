@@ -47,9 +47,9 @@ func Overlapping(level0 []*File, r run.Range) (found []*File) {
 	return found
 }
 
-// Spanned is the part of a level above 0, of files or as a Picker sees it, that
+// OverlappingSorted is the part of a level above 0, of files or as a Picker sees it, that
 // overlaps a range. It is found by halving.
-func Spanned[T any](level []T, bounds func(T) run.Range, r run.Range) []T {
+func OverlappingSorted[T any](level []T, bounds func(T) run.Range, r run.Range) []T {
 	from := sort.Search(len(level), func(i int) bool { return !bounds(level[i]).Before(r.From) })
 	to := from
 	for to < len(level) && bounds(level[to]).Overlaps(r) {

@@ -29,9 +29,9 @@ const (
 	maxExploredBytes = 256 << 10
 )
 
-// ExploredEntries returns how many entries a look passes in each direction, around a key
+// MaxExploredEntries returns how many entries a look passes in each direction, around a key
 // of so many bytes.
-func ExploredEntries(keyBytes int) int {
+func MaxExploredEntries(keyBytes int) int {
 	return min(maxExplored, max(manyFound, maxExploredBytes/keyBytes))
 }
 
@@ -45,7 +45,7 @@ type rate struct {
 func (g *Gaps) IsDue(p *run.LookupKey) bool {
 	r := g.rate(p)
 	if r.every == 0 {
-		r.every, r.left = g.Every, g.Every
+		r.every, r.left = g.ExploreEvery, g.ExploreEvery
 	}
 	if r.left--; r.left > 0 {
 		return false
@@ -54,15 +54,15 @@ func (g *Gaps) IsDue(p *run.LookupKey) bool {
 	return true
 }
 
-// InVain is the result of a look whose gap is too long to be remembered: the next would find
+// NotKept is the result of a look whose gap is too long to be remembered: the next would find
 // all of it again.
-const InVain = -1
+const NotKept = -1
 
-// Adapt sets the rate of looks after one that found so many entries, or was InVain.
+// Adapt sets the rate of looks after one that found so many entries, or was NotKept.
 func (g *Gaps) Adapt(p *run.LookupKey, found int) {
 	r := g.rate(p)
 	switch {
-	case found == InVain:
+	case found == NotKept:
 		r.every = maxExploreEvery
 	case found >= manyFound:
 		r.every = max(r.every/8, 1)
@@ -81,7 +81,7 @@ type DeadRun struct {
 	jumped    int    // stepped when a gap was passed last
 }
 
-func (d *DeadRun) Begin() { d.Stepped, d.jumped = 0, 0 }
+func (d *DeadRun) Reset() { d.Stepped, d.jumped = 0, 0 }
 
 // Add steps over the entry of a key, which is above or below all before.
 func (d *DeadRun) Add(key []byte) {
@@ -104,20 +104,20 @@ func (d *DeadRun) AddDown(key []byte) {
 	d.First = append(d.First[:0], key...)
 }
 
-// JumpUp steps over a gap upwards.
-func (d *DeadRun) JumpUp(over Gap) {
+// SkipGapUp steps over a gap upwards.
+func (d *DeadRun) SkipGapUp(over Gap) {
 	d.To = append(d.To[:0], over.To...)
 	d.jumped = d.Stepped
 }
 
-// JumpDown steps over a gap downwards.
-func (d *DeadRun) JumpDown(over Gap) {
+// SkipGapDown steps over a gap downwards.
+func (d *DeadRun) SkipGapDown(over Gap) {
 	d.First = append(d.First[:0], over.First...)
 	d.jumped = d.Stepped
 }
 
-// Looks reports whether to look for a gap now: at once, and then more and more rarely.
-func (d *DeadRun) Looks() bool {
+// ShouldFindGap reports whether to look for a gap now: at once, and then more and more rarely.
+func (d *DeadRun) ShouldFindGap() bool {
 	n := d.Stepped - d.jumped
 	return n&(n-1) == 0 || n%leastDead == 0
 }
