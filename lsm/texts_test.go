@@ -26,7 +26,7 @@ func TestErrorsNameTheDirectoryAndWhatToDo(t *testing.T) {
 	}
 	require.NoError(t, mem.MkdirAll("/some/dir"))
 	create(t, mem, "/some/dir/notes")
-	require.ErrorContains(t, open("/some/dir"), "/some/dir has an entry notes that no store makes")
+	require.ErrorContains(t, open("/some/dir"), "/some/dir has an entry notes that no store creates")
 	require.ErrorContains(t, open(""), "the name of the directory is empty")
 
 	require.NoError(t, open("/store"))

@@ -13,29 +13,30 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// ErrNotStore is returned for a directory that has files but no store.
+// ErrNotStore is returned for a directory that holds files but no store.
 var ErrNotStore = errors.New("not a store")
 
 // Directory is the directory of a store.
 //
-// Thread safety: safe for concurrent use once it is locked.
+// Thread safety: safe for concurrent use after Lock.
 type Directory struct {
 	FS   vfs.FS
 	Path string
-	lock vfs.Lock // nil until Lock
+	lock vfs.Lock // nil before Lock
 }
 
-// New returns a directory by the name that the caller has for it.
+// New returns the directory at a path that need not exist yet.
 func New(fsys vfs.FS, path string) *Directory { return &Directory{FS: fsys, Path: path} }
 
-// Resolve makes the path independent of links and of the working directory.
+// Resolve replaces the path by an absolute one without symbolic links, so that a later change
+// of the working directory or of a link has no effect.
 func (d *Directory) Resolve() (err error) {
 	d.Path, err = d.FS.Resolve(d.Path)
 	return err
 }
 
-// Lock makes the directory if it is missing, and locks it. A directory that cannot be a
-// store's is left as it is: not even a lock is made there.
+// Lock creates the directory if it is missing, and locks it. It creates nothing, not even the
+// lock file, in a directory that holds other files but no store: the error is ErrNotStore.
 func (d *Directory) Lock() (err error) {
 	names, err := d.List()
 	switch {
@@ -58,25 +59,25 @@ func (d *Directory) Lock() (err error) {
 // IsLocked reports whether Lock has succeeded.
 func (d *Directory) IsLocked() bool { return d.lock != nil }
 
-// Check returns vfs.ErrLockLost if the lock is not this owner's any more. It is called
-// before a file is made, published or removed.
+// Check returns vfs.ErrLockLost if this process no longer holds the lock. Call it before a
+// file is created, published or removed.
 func (d *Directory) Check() error { return d.lock.Check() }
 
 // Close releases the lock.
 func (d *Directory) Close() error { return d.lock.Close() }
 
-// Join returns the path of a file of the directory.
+// Join returns the path of a file in the directory.
 func (d *Directory) Join(name string) string { return filepath.Join(d.Path, name) }
 
-// List returns the names of all files.
+// List returns the names of all entries.
 func (d *Directory) List() ([]string, error) { return d.FS.List(d.Path) }
 
-// Sync makes the names of the files durable.
+// Sync makes the names of all files durable.
 func (d *Directory) Sync() error { return d.FS.SyncDir(d.Path) }
 
-// Remove removes a file of the store that it does not need, if it is there. After
-// the lock was lost it may be another owner's. A store makes regular files only, and
-// nothing else is removed.
+// Remove removes a file that the store does not need. A missing file is no error. It checks
+// the lock first, because after the lock is lost the file may belong to another process. It
+// removes regular files only.
 func (d *Directory) Remove(name string) error {
 	if err := d.Check(); err != nil {
 		return err
@@ -84,7 +85,8 @@ func (d *Directory) Remove(name string) error {
 	return IgnoreMissing(confine.RemoveFile(d.FS, d.Join(name)))
 }
 
-// RemoveAll removes the files, of those that were listed, that a function tells.
+// RemoveAll removes those of the listed files for which remove returns true. Errors go to
+// report.
 func (d *Directory) RemoveAll(names []string, remove func(Kind, string) bool, report func(error)) {
 	for _, name := range names {
 		if remove(KindOf(name), name) {
@@ -95,13 +97,14 @@ func (d *Directory) RemoveAll(names []string, remove func(Kind, string) bool, re
 	}
 }
 
-// IsMissing reports whether it is known that the directory has no file of a name.
+// IsMissing reports whether the directory certainly has no file of that name; false if that
+// cannot be determined.
 func (d *Directory) IsMissing(name string) bool {
 	_, err := d.FS.Lstat(d.Join(name))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// FileBytes returns the size of a file, 0 if it cannot be told.
+// FileBytes returns the size of a file, 0 if it cannot be determined.
 func (d *Directory) FileBytes(name string) int64 {
 	info, err := d.FS.Lstat(d.Join(name))
 	if err != nil {
@@ -110,9 +113,9 @@ func (d *Directory) FileBytes(name string) int64 {
 	return info.Size()
 }
 
-// CheckEmpty reports why no store may be made in a directory without CURRENT that has
-// these files. Making one may have been cut off before: then there are manifests, and no
-// table or log.
+// CheckEmpty returns an error if a store may not be created in a directory that has these
+// files and no CURRENT. Files of a creation that was interrupted are allowed: manifests, but
+// no table or log.
 func CheckEmpty(dir string, names []string) error {
 	var lost string
 	for _, name := range names {
@@ -130,14 +133,14 @@ func CheckEmpty(dir string, names []string) error {
 	return nil
 }
 
-// NotOfStore returns the error for an entry that no store makes.
+// NotOfStore returns the error for a directory entry that no store creates.
 func NotOfStore(dir, name string) error {
-	return fmt.Errorf("directory %s has an entry %s that no store makes; move it, or use another directory: %w",
+	return fmt.Errorf("directory %s has an entry %s that no store creates; move it, or use another directory: %w",
 		dir, name, ErrNotStore)
 }
 
-// Missing makes the absence of a file that must be there, and a file that is not regular,
-// corruption.
+// Missing wraps an error in sstable.ErrCorrupt if it says that a file is missing or not
+// regular. Use it for files that must exist.
 func Missing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, vfs.ErrNotRegular) {
 		return fmt.Errorf("%w: %w", sstable.ErrCorrupt, err)
@@ -145,7 +148,7 @@ func Missing(err error) error {
 	return err
 }
 
-// IgnoreMissing drops the error of removing a file that is gone already.
+// IgnoreMissing returns nil for an error that says that a file is missing.
 func IgnoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -1,4 +1,4 @@
-// Package directory is the directory of a store: its lock, the names of the files in it
-// and what they stand for, and the removal of those that are not needed. It does not know
-// what is in a file.
+// Package directory represents the directory of a store: its lock, the names of its files and
+// their meaning, and the removal of files that the store does not need. It does not know the
+// content of any file.
 package directory

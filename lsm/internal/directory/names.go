@@ -8,14 +8,14 @@ import (
 	"github.com/weirstate/weir/internal/durable"
 )
 
-// Names in the directory of a store. See docs/format-manifest.md.
+// Names of files in the directory of a store. See docs/format-manifest.md.
 const (
 	CurrentName    = "CURRENT"
 	LockName       = "LOCK"
 	ManifestPrefix = "MANIFEST-"
 	TableSuffix    = ".sst"
 	LogSuffix      = ".log"
-	lostSuffix     = ".lost" // follows the name of a table that was set aside
+	lostSuffix     = ".lost" // appended to the name of a table that was set aside
 )
 
 // ManifestName returns the name of a manifest.
@@ -30,7 +30,7 @@ func LogName(number uint64) string { return fmt.Sprintf("%06d%s", number, LogSuf
 // LostName returns the name of a table that was set aside.
 func LostName(number uint64) string { return TableName(number) + lostSuffix }
 
-// Kind is what a file in the directory of a store is.
+// Kind is the kind of a file in the directory of a store, by its name.
 type Kind int
 
 // Kinds of files.
@@ -41,12 +41,12 @@ const (
 	ManifestFile
 	LockFile
 	CurrentFile
-	CurrentTemp // CURRENT before it is
+	CurrentTemp // CURRENT while it is being written
 	LostFile    // a table that was set aside
 )
 
-// IsRemovable reports whether a file of this kind is removed when the store is opened
-// and does not need it.
+// IsRemovable reports whether the store removes files of this kind, if it does not need them,
+// when it is opened.
 func (k Kind) IsRemovable() bool {
 	switch k {
 	case ManifestFile, TableFile, LogFile, CurrentTemp:
@@ -55,19 +55,20 @@ func (k Kind) IsRemovable() bool {
 	return false
 }
 
-// KindOf returns what a name stands for.
+// KindOf returns the kind of a file.
 func KindOf(name string) Kind {
 	kind, _ := ParseName(name)
 	return kind
 }
 
-// NumberOf returns the number in the name of a file, 0 if it has none.
+// NumberOf returns the number in a file's name, 0 if the name has no number.
 func NumberOf(name string) uint64 {
 	_, number := ParseName(name)
 	return number
 }
 
-// ParseName returns what a name stands for, and the number in it, 0 if it has no number.
+// ParseName returns the kind of a file and the number in its name, 0 if the name has no
+// number.
 func ParseName(name string) (kind Kind, number uint64) {
 	switch {
 	case name == LockName:
@@ -92,7 +93,8 @@ func ParseName(name string) (kind Kind, number uint64) {
 	return OtherFile, 0
 }
 
-// ParseNumber reads the number in a name, which is written in one way only.
+// ParseNumber returns the number in a name of the form prefix, digits, suffix. Each number has
+// exactly one spelling: at least six digits, and more than six only without leading zeros.
 func ParseNumber(name, prefix, suffix string) (number uint64, ok bool) {
 	digits, hasPrefix := strings.CutPrefix(name, prefix)
 	digits, hasSuffix := strings.CutSuffix(digits, suffix)
@@ -117,8 +119,8 @@ func lostNumber(name string) (number uint64, ok bool) {
 	return ParseNumber(table, "", TableSuffix)
 }
 
-// LogNumbers returns those of the log files in a directory, ascending, from the
-// first one that is needed on.
+// LogNumbers returns the numbers of the log files among names, ascending, without those below
+// first.
 func LogNumbers(names []string, first uint64) (numbers []uint64) {
 	for _, name := range names {
 		if n, ok := ParseNumber(name, "", LogSuffix); ok && n >= first {

@@ -6,9 +6,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A name that is not written as the store writes it is not the store's: whoever put it
-// there keeps the file.
-func TestNamesAreWrittenInOneWayOnly(t *testing.T) {
+// A name with another spelling than the store's own was not created by the store, so the store
+// must not touch the file.
+func TestEachNameHasOneSpelling(t *testing.T) {
 	for name, want := range map[string]struct {
 		kind   Kind
 		number uint64
@@ -45,7 +45,7 @@ func TestNamesAreWrittenInOneWayOnly(t *testing.T) {
 	}
 }
 
-func TestOnlyFilesOfTheTreeAreRemovedWhenAStoreIsOpened(t *testing.T) {
+func TestOpeningRemovesOnlyManifestsTablesAndLogs(t *testing.T) {
 	for name, want := range map[string]bool{
 		ManifestName(1): true, TableName(1): true, LogName(1): true,
 		LockName: false, CurrentName: false, LostName(1): false, "notes.txt": false,
@@ -54,7 +54,7 @@ func TestOnlyFilesOfTheTreeAreRemovedWhenAStoreIsOpened(t *testing.T) {
 	}
 }
 
-func TestLogsComeInTheirOrder(t *testing.T) {
+func TestLogNumbersAreSortedByNumber(t *testing.T) {
 	names := []string{LogName(1_000_000), LogName(999_999), TableName(3), LogName(2), LogName(10)}
 	require.Equal(t, []uint64{10, 999_999, 1_000_000}, LogNumbers(names, 3))
 }

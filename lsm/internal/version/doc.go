@@ -1,8 +1,9 @@
-// Package version has the parts of a store that do not change: tables on disk (File),
-// the levels that they make (Tree), sealed runs that no table has yet (SealedRun), and all
-// of these at one moment (Version). It counts who refers to them, and makes, opens and
-// closes tables.
+// Package version holds the immutable state of a store: tables on disk (File), the levels they
+// form (Tree), sealed runs that are not in the tree yet (SealedRun), and all of these at one
+// moment (Version). It counts the references to each of them, and creates, opens and closes
+// tables (TableStore).
 //
-// A version is replaced and never changed. Counters and the frames of tables in the cache
-// are guarded by the lock of the store; a Tree, once made, is read without it.
+// Every change makes a new Version; an existing one is never modified. The lock of the store
+// guards the reference counts and the cache frames of tables. A Tree can be read without the
+// lock.
 package version

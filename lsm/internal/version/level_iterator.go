@@ -8,12 +8,13 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// LevelIterator walks the files of a level above 0, one after the other.
+// LevelIterator walks the files of a level above 0, one after the other. It opens a file when
+// it reaches it, and has at most one file open.
 type LevelIterator struct {
 	Files []*File
 	Open  func(*File) *sstable.Iterator
-	at    int               // of files
-	it    *sstable.Iterator // of the file, nil if none is open
+	at    int               // index in Files of the current file
+	it    *sstable.Iterator // iterator of the current file, nil if it is not open
 	err   error
 }
 
@@ -27,21 +28,21 @@ func (l *LevelIterator) Seek(key []byte) bool {
 		}
 		return 1
 	})
-	return l.goTo(at) && l.enter(func(it *sstable.Iterator) bool { return it.Seek(key) })
+	return l.goTo(at) && l.seekForward(func(it *sstable.Iterator) bool { return it.Seek(key) })
 }
 
-// goTo makes a file the current one.
+// goTo makes the file at an index the current one, and closes the previous one.
 func (l *LevelIterator) goTo(at int) bool {
-	if at != l.at && !l.leave() {
+	if at != l.at && !l.closeCurrent() {
 		return false
 	}
 	l.at = at
 	return true
 }
 
-// enter goes to the first entry from the current file on: in it by a move, in
-// later ones from their beginning.
-func (l *LevelIterator) enter(move func(*sstable.Iterator) bool) bool {
+// seekForward applies move to the iterator of the current file. If that finds no entry, seekForward
+// continues at the beginning of the following files.
+func (l *LevelIterator) seekForward(move func(*sstable.Iterator) bool) bool {
 	for l.err == nil && l.at < len(l.Files) {
 		if l.it == nil {
 			l.it = l.Open(l.Files[l.at])
@@ -49,7 +50,7 @@ func (l *LevelIterator) enter(move func(*sstable.Iterator) bool) bool {
 		if move(l.it) {
 			return true
 		}
-		if l.err = l.it.Err(); l.err != nil || !l.leave() {
+		if l.err = l.it.Err(); l.err != nil || !l.closeCurrent() {
 			return false
 		}
 		l.at++
@@ -58,8 +59,8 @@ func (l *LevelIterator) enter(move func(*sstable.Iterator) bool) bool {
 	return false
 }
 
-// leave closes the file that is open.
-func (l *LevelIterator) leave() bool {
+// closeCurrent closes the iterator of the current file.
+func (l *LevelIterator) closeCurrent() bool {
 	if l.it != nil {
 		l.err = l.it.Close()
 		l.it = nil
@@ -70,9 +71,9 @@ func (l *LevelIterator) leave() bool {
 // Next implements run.Iterator.
 func (l *LevelIterator) Next() bool {
 	if l.it == nil {
-		return l.enter(func(it *sstable.Iterator) bool { return it.Seek(nil) })
+		return l.seekForward(func(it *sstable.Iterator) bool { return it.Seek(nil) })
 	}
-	return l.it.Next() || l.enter((*sstable.Iterator).Next)
+	return l.it.Next() || l.seekForward((*sstable.Iterator).Next)
 }
 
 // SeekBelow implements run.BackwardIterator.
@@ -81,15 +82,15 @@ func (l *LevelIterator) SeekBelow(key []byte) bool {
 	for at > 0 && key != nil && bytes.Compare(l.Files[at-1].Bounds.From, key) >= 0 {
 		at--
 	}
-	return at > 0 && l.goTo(at-1) && l.enterBelow(func(it *sstable.Iterator) bool { return it.SeekBelow(key) })
+	return at > 0 && l.goTo(at-1) && l.seekBackward(func(it *sstable.Iterator) bool { return it.SeekBelow(key) })
 }
 
 // Prev implements run.BackwardIterator.
-func (l *LevelIterator) Prev() bool { return l.it != nil && l.enterBelow((*sstable.Iterator).Prev) }
+func (l *LevelIterator) Prev() bool { return l.it != nil && l.seekBackward((*sstable.Iterator).Prev) }
 
-// enterBelow goes to the last entry up to the current file: in it by a move, in earlier
-// ones from their end.
-func (l *LevelIterator) enterBelow(move func(*sstable.Iterator) bool) bool {
+// seekBackward applies move to the iterator of the current file. If that finds no entry,
+// seekBackward continues at the end of the preceding files.
+func (l *LevelIterator) seekBackward(move func(*sstable.Iterator) bool) bool {
 	for l.err == nil {
 		if l.it == nil {
 			l.it = l.Open(l.Files[l.at])
@@ -97,7 +98,7 @@ func (l *LevelIterator) enterBelow(move func(*sstable.Iterator) bool) bool {
 		if move(l.it) {
 			return true
 		}
-		if l.err = l.it.Err(); l.err != nil || !l.leave() || l.at == 0 {
+		if l.err = l.it.Err(); l.err != nil || !l.closeCurrent() || l.at == 0 {
 			return false
 		}
 		l.at--
@@ -114,6 +115,6 @@ func (l *LevelIterator) Err() error { return l.err }
 
 // Close implements run.Iterator.
 func (l *LevelIterator) Close() error {
-	l.leave()
+	l.closeCurrent()
 	return l.err
 }

@@ -2,38 +2,42 @@ package version
 
 import "github.com/weirstate/weir/run"
 
-// OlderRuns are the runs under one that is being written. It is asked about ranges
-// in the order of where they begin.
+// OlderRuns is the set of runs that are older than the output of a flush or compaction. It
+// answers whether an entry of the output still has something to hide or to append to.
+//
+// Ranges must be asked about in ascending order of their beginning: each run keeps a cursor
+// that only moves forward, so a whole compaction costs one pass over the files.
 type OlderRuns struct {
 	Runs [][]*File
-	at   []int // per run: the first file that does not end before the last range
+	next []int // for each run: first file that does not end before the last range asked about
 }
 
+// Add adds the files of one run, ascending by key.
 func (o *OlderRuns) Add(files []*File) {
 	if len(files) > 0 {
-		o.Runs, o.at = append(o.Runs, files), append(o.at, 0)
+		o.Runs, o.next = append(o.Runs, files), append(o.next, 0)
 	}
 }
 
-// Rewind is for asking once more from the beginning.
-func (o *OlderRuns) Rewind() { clear(o.at) }
+// Rewind allows questions to start again from the lowest key.
+func (o *OlderRuns) Rewind() { clear(o.next) }
 
-// MayHave reports whether any of the runs may have keys of a range.
+// MayHave reports whether any run may have a key or a tombstone in a range.
 func (o *OlderRuns) MayHave(r run.Range) bool {
 	for i, files := range o.Runs {
-		at := o.at[i]
-		for at < len(files) && files[at].Bounds.Before(r.From) {
-			at++
+		next := o.next[i]
+		for next < len(files) && files[next].Bounds.Before(r.From) {
+			next++
 		}
-		o.at[i] = at
-		if at < len(files) && files[at].Bounds.Overlaps(r) {
+		o.next[i] = next
+		if next < len(files) && files[next].Bounds.Overlaps(r) {
 			return true
 		}
 	}
 	return false
 }
 
-// MayHaveKey is MayHave for one key.
+// MayHaveKey reports whether any run may have an entry of a key.
 func (o *OlderRuns) MayHaveKey(key []byte) bool {
 	return len(o.Runs) > 0 && o.MayHave(run.Range{From: key, To: append(append(make([]byte, 0, len(key)+1), key...), 0)})
 }

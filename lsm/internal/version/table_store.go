@@ -12,40 +12,40 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// TableOptions says how tables are written and read.
+// TableOptions configures how tables are written and read.
 type TableOptions struct {
 	Split       run.Split
 	BlockBytes  int
 	FilterBits  int
-	Compression []sstable.Compression // by level; levels beyond have the last one
+	Compression []sstable.Compression // by level; deeper levels use the last entry
 
 	Slabs        *slab.Budget
 	Cache        *sstable.Cache
 	Handles      *sstable.Handles
-	FilterMemory int64 // for making the filter of one table
+	FilterMemory int64 // limit for the hashes from which the filter of one table is built
 }
 
-// compression returns that of a level.
+// compression returns the compression of a level.
 func (o *TableOptions) compression(level int) sstable.Compression {
 	return o.Compression[min(level, len(o.Compression)-1)]
 }
 
-// TableStore makes, opens and closes the tables of a store.
+// TableStore creates, opens and closes the tables of a store.
 //
-// Thread safety: safe for concurrent use. Methods that take the lock of the store say so.
+// Thread safety: safe for concurrent use. Methods that lock the store say so.
 type TableStore struct {
 	dir  *directory.Directory
 	lock *sstable.CacheLock
 	o    TableOptions
 }
 
-// NewTableStore returns the tables of a directory. The lock of the store guards their
-// frames in the cache.
+// NewTableStore returns a TableStore for a directory. lock is the lock of the store; it guards
+// the cache frames of the tables.
 func NewTableStore(dir *directory.Directory, lock *sstable.CacheLock, o TableOptions) *TableStore {
 	return &TableStore{dir, lock, o}
 }
 
-// Open opens a table as the manifest, or a log, describes it.
+// Open opens a table from its description in the manifest or in a log.
 func (s *TableStore) Open(m FileMeta) (*File, error) {
 	name := s.dir.Join(directory.TableName(m.Number))
 	open := func() (vfs.File, error) {
@@ -70,8 +70,8 @@ func (s *TableStore) Open(m FileMeta) (*File, error) {
 	return newFile(m, table), nil
 }
 
-// OpenRemainder opens the part of a file from a key on, as a virtual table that shares the
-// file on the disk. It takes the lock of the store.
+// OpenRemainder opens the part of f from a key to its end, as a virtual table that shares the
+// file on disk. It locks the store.
 func (s *TableStore) OpenRemainder(f *File, from []byte) (*File, error) {
 	m, within := f.FileMeta, run.Range{From: from}
 	m.Clip, m.Bounds = m.Clip.Intersect(within), m.Bounds.Intersect(within)
@@ -87,21 +87,21 @@ func (s *TableStore) OpenRemainder(f *File, from []byte) (*File, error) {
 	return rest, nil
 }
 
-// Close closes a table that is in no tree. It takes the lock of the store.
+// Close closes a table that is in no tree. It locks the store.
 func (s *TableStore) Close(f *File) error {
 	_, err := s.Unref(f)
 	return err
 }
 
-// Release closes a table that is in no tree, and reports whether it was the last virtual
-// table of its file. It takes the lock of the store.
+// Unref closes a table that is in no tree, and reports whether it was the last open virtual
+// table of its file, so that the file on disk may be removed. It locks the store.
 func (s *TableStore) Unref(f *File) (last bool, err error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	return f.Close()
 }
 
-// CloseTree closes the tables of a tree that is not used. It takes the lock of the store.
+// CloseTree closes all tables of a tree that is not in use. It locks the store.
 func (s *TableStore) CloseTree(t *Tree) (err error) {
 	for _, files := range t.Levels {
 		for _, f := range files {
@@ -111,22 +111,23 @@ func (s *TableStore) CloseTree(t *Tree) (err error) {
 	return err
 }
 
-// Remove removes the file of a table.
+// Remove removes the file of a table from the directory.
 func (s *TableStore) Remove(number uint64) error { return s.dir.Remove(directory.TableName(number)) }
 
-// TableError says which table could not be opened.
+// TableError is returned if a table cannot be opened. It names the table.
 type TableError struct {
-	Number uint64 // names the file
+	Number uint64 // name of the file
 	Err    error
 }
 
 // Error implements error.
 func (e *TableError) Error() string { return fmt.Sprintf("table %d: %v", e.Number, e.Err) }
 
-// Unwrap returns the error.
+// Unwrap returns the cause.
 func (e *TableError) Unwrap() error { return e.Err }
 
-// TooManyFiles names the options that bound open files, if the system allows no more.
+// TooManyFiles adds advice to an error that reports too many open files (EMFILE or ENFILE):
+// the options that bound them. It returns other errors unchanged.
 func TooManyFiles(err error) error {
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 		return fmt.Errorf("%w; raise the limit of the system (ulimit -n), or lower Options.MaxOpenFiles or Budget.LimitOpenFiles", err)

@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// TableWriter is a table that is being written.
+// TableWriter writes one table. End it with Finish or Abort.
 type TableWriter struct {
 	*sstable.Writer
 	store   *TableStore
@@ -19,7 +19,8 @@ type TableWriter struct {
 	entries int
 }
 
-// Create begins a table of a level.
+// Create starts a new table of a level. number is the name of the file; run is the newest run
+// that the table will contain.
 func (s *TableStore) Create(level int, number, run uint64) (*TableWriter, error) {
 	if err := s.dir.Check(); err != nil {
 		return nil, err
@@ -41,10 +42,11 @@ func (w *TableWriter) Add(e *run.Entry) error {
 	return w.Writer.Add(e)
 }
 
-// Entries returns how many entries were added.
+// Entries returns the number of entries added.
 func (w *TableWriter) Entries() int { return w.entries }
 
-// Finish ends the table and opens it. It is on the disk then, but for its name.
+// Finish syncs the file and opens it as a table. The caller must sync the directory to make
+// the file's name durable. On error the file is removed.
 func (w *TableWriter) Finish() (*File, error) {
 	info, err := w.Writer.Finish()
 	w.Writer.Close()
@@ -62,17 +64,19 @@ func (w *TableWriter) Finish() (*File, error) {
 	return f, nil
 }
 
-// Abort removes what was written.
+// Abort removes the unfinished file.
 func (w *TableWriter) Abort() error {
 	w.Writer.Close()
 	return errors.Join(w.file.Close(), w.remove())
 }
 
+// remove removes the file from the directory.
 func (w *TableWriter) remove() error {
 	return w.store.dir.Remove(directory.TableName(w.number))
 }
 
-// WriteRun writes a run into one table of level 0. Fill adds its entries.
+// WriteRun writes run `of` as one table of level 0: its range tombstones, then the entries
+// that fill adds.
 func (s *TableStore) WriteRun(number, of uint64, ranges run.Ranges, fill func(*TableWriter) error) (*File, error) {
 	w, err := s.Create(0, number, of)
 	if err != nil {

@@ -10,18 +10,38 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// NumLevels is enough for any disk: with ten times the size from level to level,
-// the last one holds a million times what level 1 does.
+// NumLevels is the number of levels of a tree. Each level is ten times the size of the one
+// above it, so the last holds a million times as much as level 1: enough for any disk.
 const NumLevels = 7
 
-// Tree is a set of files, which never changes: level 0 from the newest run to
-// the oldest, the others ascending by key and apart from each other.
+// Tree is an immutable set of files, arranged in levels.
+//
+//	memtables   newest data; not part of the Tree
+//	level 0     [a ... z] [c .. k] [a .... x]     newest run first; runs overlap each other
+//	level 1     [a-c][d-h]     [k-p][q-z]         one run: sorted, files do not overlap
+//	level 2     [a-b][c-d][e-f][g-k]  [m-r][s-z]  one run, ten times the size
+//
+// A reader asks from the top to the bottom. Each file of level 0 may have the key; of each
+// level below, only one file may (Find).
+//
+// Invariant: entries of a key are newer the higher they are: level 0 in order of descending
+// Run, then level 1, and so on. An entry hides or extends only entries below it.
+//
+// Invariant: files of a level above 0 do not overlap, and neither do files of level 0 with the
+// same Run.
+//
+// Invariant: a Tree never changes once its first Version exists. Apply makes a new one, which
+// shares the files.
+//
+// Cost: Find is a binary search, O(log files). Apply copies one pointer per file, which is
+// small beside the write that caused it. The structure is the leveled tree of LevelDB
+// (doc/impl.md there), after O'Neil et al., "The log-structured merge-tree", 1996.
 type Tree struct {
 	Levels [NumLevels][]*File
-	refs   int // of versions; the lock of the store
+	refs   int // versions that have the tree; guarded by the lock of the store
 }
 
-// Find returns the file of a level above 0 that may hold a key, nil if none.
+// Find returns the file of a level above 0 whose bounds contain a key, nil if no file does.
 func Find(level []*File, key []byte) *File {
 	lo, hi := 0, len(level)
 	for lo < hi {
@@ -37,7 +57,7 @@ func Find(level []*File, key []byte) *File {
 	return level[lo]
 }
 
-// Overlapping are the files of level 0 whose bounds overlap a range.
+// Overlapping returns the files of level 0 whose bounds overlap a range.
 func Overlapping(level0 []*File, r run.Range) (found []*File) {
 	for _, f := range level0 {
 		if f.Bounds.Overlaps(r) {
@@ -47,8 +67,9 @@ func Overlapping(level0 []*File, r run.Range) (found []*File) {
 	return found
 }
 
-// OverlappingSorted is the part of a level above 0, of files or as a Picker sees it, that
-// overlaps a range. It is found by halving.
+// OverlappingSorted returns the part of a level above 0 that overlaps a range. level is sorted
+// and disjoint; bounds returns the range of an element. It takes O(log n) steps and one for
+// each element returned.
 func OverlappingSorted[T any](level []T, bounds func(T) run.Range, r run.Range) []T {
 	from := sort.Search(len(level), func(i int) bool { return !bounds(level[i]).Before(r.From) })
 	to := from
@@ -58,16 +79,18 @@ func OverlappingSorted[T any](level []T, bounds func(T) run.Range, r run.Range) 
 	return level[from:to]
 }
 
+// BoundsOf returns the bounds of a file.
 func BoundsOf(f *File) run.Range { return f.Bounds }
 
-// Change is what happens to the tree in one step.
+// Change is one step from a tree to the next.
 type Change struct {
-	Flushed []*SealedRun   // the oldest ones, which the tree has from now on
-	Removed map[*File]bool // those in added as well have only moved, or go on as a part
+	Flushed []*SealedRun   // runs that are in the tree after the change; the oldest ones in memory
+	Removed map[*File]bool // a file that is also in Added only moves to another level
 	Added   [NumLevels][]*File
 }
 
-// Apply returns the tree after files have gone and come.
+// Apply returns the tree without the removed files and with the added ones, and ErrCorrupt if
+// they do not fit together.
 func (t *Tree) Apply(c *Change) (*Tree, error) {
 	next := &Tree{}
 	for level := range t.Levels {
@@ -80,6 +103,8 @@ func (t *Tree) Apply(c *Change) (*Tree, error) {
 	return next, next.Check()
 }
 
+// SortLevel sorts the files of a level: level 0 from the newest run to the oldest, other
+// levels by key.
 func SortLevel(level int, files []*File) {
 	if level == 0 {
 		slices.SortFunc(files, func(a, b *File) int {
@@ -93,6 +118,7 @@ func SortLevel(level int, files []*File) {
 	slices.SortFunc(files, func(a, b *File) int { return bytes.Compare(a.Bounds.From, b.Bounds.From) })
 }
 
+// compareNewest orders the larger of two different run numbers first.
 func compareNewest(a, b uint64) int {
 	if a > b {
 		return -1
@@ -100,7 +126,7 @@ func compareNewest(a, b uint64) int {
 	return 1
 }
 
-// Check returns what is wrong with the levels.
+// Check returns ErrCorrupt if the files break an invariant of Tree.
 func (t *Tree) Check() error {
 	seen := make(map[uint64]bool)
 	for level, files := range t.Levels {
@@ -120,7 +146,7 @@ func (t *Tree) Check() error {
 	return nil
 }
 
-// Bytes is the size of the files of a level.
+// Bytes returns the size of the files of a level on disk.
 func (t *Tree) Bytes(level int) (n int64) {
 	for _, f := range t.Levels[level] {
 		n += f.Size
@@ -128,8 +154,8 @@ func (t *Tree) Bytes(level int) (n int64) {
 	return n
 }
 
-// Covered returns the files that a range tombstone of a newer run hides as a whole. They
-// need not be read to go.
+// Covered returns the files that a range tombstone of a newer run hides completely. They can
+// be dropped without reading them.
 func (t *Tree) Covered() (covered []*File) {
 	var hidden run.Ranges
 	for level, files := range t.Levels {

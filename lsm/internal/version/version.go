@@ -2,15 +2,37 @@ package version
 
 import "slices"
 
-// Version is all that the store holds but for the active memtable, at one
-// moment. It never changes.
+// Version is all data of a store except the active memtable, at one moment. It never changes.
 //
-// Invariant: the runs in memory are newer than those of the tree, and come from
-// the newest to the oldest.
+// A reader pins a Version by a reference (Ref) and then reads it while flushes and compactions
+// install newer ones:
+//
+//	          active memtable            not part of a Version
+//	Version   Memory: run 9, run 8       sealed runs, newest first
+//	          Tree:   level 0: run 7, run 6
+//	                  level 1 ...
+//
+//	flush of runs 8 and 9      Version' = Memory: -          Tree' = Tree + 1 file
+//	compaction of level 0      Version" = Memory: as before  Tree" = Tree - inputs + outputs
+//
+// References are counted in two stages: a Version counts for its sealed runs and its Tree, a
+// Tree for its files. So versions that share a Tree share its count, and a new Version costs
+// no more than its sealed runs; only a new Tree touches all files. When a count drops to 0,
+// Set hands the memtable or file to the store, which frees or removes it.
+//
+// Invariant: Memory is ordered from the newest run to the oldest, and all of its runs are
+// newer than all runs of Tree.
+//
+// Invariant: a file is removed from disk only after no Version refers to it and the manifest
+// no longer lists it.
+//
+// Thread safety: the fields are immutable. The lock of the store guards reference counts.
+//
+// The scheme is LevelDB's VersionSet (db/version_set.h there).
 type Version struct {
 	Memory []*SealedRun
 	Tree   *Tree
-	refs   int // the store's, views', iterators', the flusher's; the lock of the store
+	refs   int // references: of the store, views, iterators and the flusher; guarded by the lock of the store
 }
 
 // New returns a version with one reference.
@@ -29,29 +51,32 @@ func New(memory []*SealedRun, t *Tree) *Version {
 	return v
 }
 
-// Set is the versions that somebody refers to, and which of them is the current one. What
-// no version has any more goes to two functions.
+// Set holds the current version and counts references to it and to older versions that are
+// still in use. When the last reference to a memtable or a file is gone, Set passes it to
+// onUnusedRun or onUnusedFile.
 //
-// Thread safety: the lock of the store.
+// Thread safety: the caller holds the lock of the store.
 type Set struct {
-	current    *Version
-	generation uint64
-	memory     func(*SealedRun) // takes a run whose memory nobody refers to
-	files      func(*File)      // takes a file that nobody refers to
+	current      *Version
+	generation   uint64
+	onUnusedRun  func(*SealedRun) // called with each run whose memtable is no longer referenced
+	onUnusedFile func(*File)      // called with each file that is no longer referenced
 }
 
-// NewSet returns a set with an empty version.
-func NewSet(memory func(*SealedRun), files func(*File)) Set {
-	return Set{current: New(nil, &Tree{}), memory: memory, files: files}
+// NewSet returns a set whose current version is empty.
+func NewSet(onUnusedRun func(*SealedRun), onUnusedFile func(*File)) Set {
+	return Set{current: New(nil, &Tree{}), onUnusedRun: onUnusedRun, onUnusedFile: onUnusedFile}
 }
 
-// Current returns the current version. Whoever keeps it takes a reference.
+// Current returns the current version. A caller that keeps it after it releases the lock takes
+// a reference.
 func (s *Set) Current() *Version { return s.current }
 
-// Generation counts the versions that have been the current one.
+// Generation returns the number of versions installed so far.
 func (s *Set) Generation() uint64 { return s.generation }
 
-// Install makes a version the current one, with its reference.
+// Install makes v the current version and takes over its reference. The previous version loses
+// the reference that the set held.
 func (s *Set) Install(v *Version) {
 	old := s.current
 	s.current = v
@@ -59,21 +84,21 @@ func (s *Set) Install(v *Version) {
 	s.Unref(old)
 }
 
-// Unref gives a reference back.
+// Unref drops one reference to a version.
 func (s *Set) Unref(v *Version) {
 	if v.refs--; v.refs == 0 {
 		s.release(v)
 	}
 }
 
-// release lets go of everything that a version has.
+// release drops the references that an unreferenced version holds.
 func (s *Set) release(v *Version) {
 	for _, r := range v.Memory {
 		if r.refs--; r.refs > 0 {
 			continue
 		}
 		if r.Table != nil {
-			s.memory(r)
+			s.onUnusedRun(r)
 		} else {
 			s.unrefFile(r.File)
 		}
@@ -89,19 +114,20 @@ func (s *Set) release(v *Version) {
 	}
 }
 
+// unrefFile drops one reference to a file.
 func (s *Set) unrefFile(f *File) {
 	if f.refs--; f.refs == 0 {
-		s.files(f)
+		s.onUnusedFile(f)
 	}
 }
 
-// Ref takes a reference to a version, and returns it.
+// Ref adds a reference to a version, and returns the version.
 func (v *Version) Ref() *Version {
 	v.refs++
 	return v
 }
 
-// MemoryBytes returns what the memtables of the sealed runs take.
+// MemoryBytes returns the memory of the memtables of all sealed runs.
 func (v *Version) MemoryBytes() (n int64) {
 	for _, r := range v.Memory {
 		if r.Table != nil {
@@ -111,7 +137,7 @@ func (v *Version) MemoryBytes() (n int64) {
 	return n
 }
 
-// UnflushedBytes returns about what flushes of the memtables would write.
+// UnflushedBytes estimates how many bytes a flush of all memtables would write.
 func (v *Version) UnflushedBytes() (n int64) {
 	for _, r := range v.Memory {
 		if r.Table != nil {
@@ -121,19 +147,20 @@ func (v *Version) UnflushedBytes() (n int64) {
 	return n
 }
 
-// WithRun is the version with a newer run before it.
+// WithRun returns a version that has r as the newest sealed run.
 func (v *Version) WithRun(r *SealedRun) *Version {
 	return New(append([]*SealedRun{r}, v.Memory...), v.Tree)
 }
 
-// Without is the version in which the oldest runs in memory, so many, are in a tree
-// instead.
+// Without returns a version without the given number of oldest sealed runs, which are in tree
+// t instead.
 func (v *Version) Without(oldest int, t *Tree) *Version {
 	return New(v.Memory[:len(v.Memory)-oldest], t)
 }
 
-// WithFiles returns the version with files instead of the runs that they were written
-// from, nil if the version has none of those. It has all of them or none: see oldestRuns.
+// WithFiles returns a version with files in place of the sealed runs that were flushed to
+// them. It returns nil if v has none of those runs; flushes never write a part of a version's
+// runs (see oldestRuns in package lsm).
 func (v *Version) WithFiles(flushed []*SealedRun, files []*File) *Version {
 	n := len(v.Memory) - len(flushed)
 	if n < 0 || !slices.Equal(v.Memory[n:], flushed) {
@@ -143,7 +170,7 @@ func (v *Version) WithFiles(flushed []*SealedRun, files []*File) *Version {
 	c.Added[0] = files
 	t, err := v.Tree.Apply(c)
 	if err != nil {
-		return nil // the memory holds the same data
+		return nil // keep using the memtables, which hold the same data
 	}
 	return v.Without(len(flushed), t)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// released is what a Set has let go of.
+// released records what a Set reported as unused.
 type released struct{ runs, files []uint64 }
 
 func newSet(r *released) Set {
@@ -24,7 +24,7 @@ func fileOf(number, ofRun uint64, from, to string) *File {
 	return &File{FileMeta: FileMeta{Number: number, Run: ofRun, Bounds: run.Range{From: []byte(from), To: []byte(to)}}}
 }
 
-func TestASetLetsGoOfWhatNoVersionHas(t *testing.T) {
+func TestSetReportsRunsAndFilesThatNoVersionHas(t *testing.T) {
 	var r released
 	s := newSet(&r)
 	table := memtable.NewHash(memtable.Options{})
@@ -35,23 +35,23 @@ func TestASetLetsGoOfWhatNoVersionHas(t *testing.T) {
 	pinned := s.Current().Ref()
 	require.Equal(t, []uint64{2, 1}, []uint64{pinned.Memory[0].Number, pinned.Memory[1].Number})
 
-	// Both runs come to the tree, the first as another file.
+	// Both runs are flushed into the tree, the first as a new file.
 	c := &Change{}
 	c.Added[0] = []*File{fileOf(8, 1, "a", "b"), large}
 	next, err := pinned.Tree.Apply(c)
 	require.NoError(t, err)
 	s.Install(s.Current().Without(2, next))
-	require.Empty(t, r, "a view has them")
+	require.Empty(t, r, "the pinned version has the runs")
 	s.Unref(pinned)
-	require.Equal(t, released{runs: []uint64{1}}, r, "the tree has the file of the other")
+	require.Equal(t, released{runs: []uint64{1}}, r, "the tree still has the file of run 2")
 
 	// Two versions share the tree.
 	pinned = s.Current().Ref()
 	s.Install(s.Current().WithRun(NewSealedFile(3, fileOf(9, 3, "a", "b"))))
 	s.Unref(pinned)
-	require.Empty(t, r.files, "the current version has the tree")
+	require.Empty(t, r.files, "the current version still has the tree")
 
-	// A compaction takes both files away.
+	// A compaction removes both files.
 	next, err = next.Apply(&Change{Removed: map[*File]bool{large: true, c.Added[0][0]: true}})
 	require.NoError(t, err)
 	s.Install(New(nil, next))
@@ -59,7 +59,7 @@ func TestASetLetsGoOfWhatNoVersionHas(t *testing.T) {
 	require.EqualValues(t, 5, s.Generation())
 }
 
-func TestViewsSwitchToFilesOnlyIfTheyHaveAllOfTheRuns(t *testing.T) {
+func TestVersionSwitchesToFilesOnlyIfItHasAllFlushedRuns(t *testing.T) {
 	var r released
 	s := newSet(&r)
 	first, second, third := NewSealedFile(1, fileOf(1, 1, "a", "b")), NewSealedFile(2, fileOf(2, 2, "a", "b")), NewSealedFile(3, fileOf(3, 3, "a", "b"))
@@ -77,7 +77,7 @@ func TestViewsSwitchToFilesOnlyIfTheyHaveAllOfTheRuns(t *testing.T) {
 	require.Nil(t, later.WithFiles(flushed, files))
 }
 
-func TestChangesKeepLevelsInOrderAndApart(t *testing.T) {
+func TestApplyKeepsLevelsSortedAndDisjoint(t *testing.T) {
 	apply := func(t *Tree, level int, files ...*File) (*Tree, error) {
 		c := &Change{}
 		c.Added[level] = files
@@ -90,8 +90,8 @@ func TestChangesKeepLevelsInOrderAndApart(t *testing.T) {
 	for _, f := range tree.Levels[0] {
 		numbers = append(numbers, f.Number)
 	}
-	require.Equal(t, []uint64{2, 3, 1}, numbers, "the newest run first, each by key")
-	require.Empty(t, empty.Levels[0], "a tree never changes")
+	require.Equal(t, []uint64{2, 3, 1}, numbers, "newest run first; within a run by key")
+	require.Empty(t, empty.Levels[0], "Apply must not change the old tree")
 
 	for name, files := range map[string][]*File{
 		"twice":         {fileOf(1, 9, "a", "b")},
