@@ -88,7 +88,7 @@ func writeRuns(t *testing.T, db *DB) (want map[string]string) {
 }
 
 // rocksdb 8.7.0: a read error in a compaction lost data, and one under a
-// DeleteRange made an iterator wrong. Protection: merger.push and advanceFirst
+// DeleteRange made an iterator wrong. Protection: merger.push and advanceTop
 // take the error of a source that ends, findTombstone that of looking for one,
 // and LevelIterator.enter that of a table; nothing becomes part of the tree after
 // one. Fails without any one of the four.

@@ -155,7 +155,7 @@ func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []mer
 	if err != nil && l.err == nil {
 		l.err = err
 	}
-	s := merge.Source{Hides: hidesNothing, Copies: true}
+	s := merge.Source{Hides: hidesNothing, StableEntries: true}
 	for _, f := range files {
 		s.Ranges = append(s.Ranges, f.Table.Ranges()...)
 	}
@@ -233,7 +233,7 @@ func (w *walk) stand() error {
 	if m.Lookup.Size() > maxPeeked {
 		return nil // Value looks it up again
 	}
-	if value, ok := m.Copy(); ok {
+	if value, ok := m.StableValue(); ok {
 		l.value = value
 		return nil
 	}

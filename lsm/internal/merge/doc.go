@@ -1,8 +1,8 @@
-// Package merge walks runs as if they were one: sources are memtables, tables and levels
-// (Source), and a Merger gives what they say together of each key, upwards and, within a
-// prefix, downwards.
+// Package merge walks several runs as if they were one. A Source is a memtable, a table or a
+// level; a Merger combines the entries that the sources have for each key, forward or, within
+// a prefix, backward.
 //
-// It takes the lock of the store only to look for tombstones in files, and only for sources
-// that were made with it. A memtable that is given back while it is walked ends the walk
-// with version.ErrFlushed.
+// Merging takes the lock of the store only to look up tombstones in tables, and only for
+// sources that were created with that lock. A walk over a memtable that is freed after a flush
+// ends with version.ErrFlushed.
 package merge

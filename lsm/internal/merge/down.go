@@ -6,36 +6,38 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// A merger goes down without its heap: few steps are taken, and the values of what it
-// passes do not count. A source that has no entry that is lower has nil in Current, and
-// none stands at a tombstone of a prefix. That lies below the keys which it hides from
-// older sources, so it is looked up for each prefix that the merger comes to.
-
-// downward is the state of a merger that goes down.
+// downward is the state of a backward walk.
+//
+// A backward walk does not use the heap: it makes few steps, and most entries it passes have
+// no value. Current of a source is nil if the source has no lower entry. Sources never stop at
+// a prefix tombstone: it sorts before the keys it hides, so a backward walk would reach it too
+// late. Instead, the merger asks the sources for a tombstone once for each prefix it reaches
+// (firstHiddenByTombstone).
 type downward struct {
-	stands bool   // at the entry of Key
-	key    []byte // memory of Key
-	known  bool   // hidden is known
-	hidden int    // the first source that a tombstone of the prefix hides
-	prefix []byte // that hidden is about
-	asked  run.LookupKey
+	positioned  bool          // Key is the current entry
+	key         []byte        // backing memory of Merger.Key
+	hiddenKnown bool          // hidden is valid for prefix
+	hidden      int           // index of the first source that a tombstone of prefix hides
+	prefix      []byte        // prefix for which hidden was computed
+	lookupKey   run.LookupKey // scratch
 }
 
-// SeekBelow brings every source to its last entry below a key; nil is above all keys.
+// SeekBelow moves every source to its last entry below a key; nil is above all keys. Prev
+// comes next.
 func (m *Merger) SeekBelow(key []byte) {
-	m.heap, m.current, m.alone = m.heap[:0], m.current[:0], false
-	m.downward.stands, m.downward.known = false, false
+	m.heap, m.current, m.single = m.heap[:0], m.current[:0], false
+	m.downward.positioned, m.downward.hiddenKnown = false, false
 	for i := range m.Sources {
 		s := &m.Sources[i]
-		m.land(s, s.backward().SeekBelow(key))
+		m.skipTombstones(s, s.backward().SeekBelow(key))
 	}
 }
 
-// Prev goes to the greatest value below the current one, or below the key of SeekBelow,
-// and reports whether it exists.
+// Prev moves to the greatest key that has a value and lies below the current key, or below the
+// key of SeekBelow. It reports whether such a key exists.
 func (m *Merger) Prev() bool {
 	d := &m.downward
-	if d.stands {
+	if d.positioned {
 		m.StepBelow(m.Key)
 	}
 	for m.Err == nil {
@@ -43,24 +45,24 @@ func (m *Merger) Prev() bool {
 		if s == nil {
 			break
 		}
-		if d.stands = m.CombineAt(s.Current.Key); d.stands {
+		if d.positioned = m.CombineAt(s.Current.Key); d.positioned {
 			return true
 		}
 		m.StepBelow(m.Key)
 	}
-	d.stands, m.Key = false, nil
+	d.positioned, m.Key = false, nil
 	m.Lookup.Reset()
 	return false
 }
 
-// CombineAt makes the value of a key, at which the sources stand that have it, the current
-// one, and reports whether it exists.
+// CombineAt makes a key the current one and combines the entries of all sources that stand at
+// it. It reports whether the key has a value.
 func (m *Merger) CombineAt(key []byte) bool {
 	d := &m.downward
 	d.key = append(d.key[:0], key...)
 	m.Key, m.Kind = d.key, run.Set
 	m.Lookup.Reset()
-	hidden := m.hiddenDown()
+	hidden := m.firstHiddenDown()
 	for i := range m.Sources[:hidden] {
 		s := &m.Sources[i]
 		if s.Current != nil && bytes.Equal(s.Current.Key, m.Key) && m.Lookup.Add(s.Current.Kind, s.Current.Value) {
@@ -70,11 +72,12 @@ func (m *Merger) CombineAt(key []byte) bool {
 	return m.Err == nil && m.Lookup.Exists()
 }
 
-// hiddenDown returns the first source from which the current key is hidden.
-func (m *Merger) hiddenDown() int {
+// firstHiddenDown returns the index of the first source that a tombstone hides at the current
+// key.
+func (m *Merger) firstHiddenDown() int {
 	hidden := len(m.Sources)
-	if len(m.prefix) == 0 { // else the walk has no sources that a tombstone hides
-		hidden = m.hiddenByPrefix()
+	if len(m.prefix) == 0 { // with a prefix, hidden sources were left out before
+		hidden = m.firstHiddenByTombstone()
 	}
 	if !m.anyRanges {
 		return hidden
@@ -87,17 +90,18 @@ func (m *Merger) hiddenDown() int {
 	return hidden
 }
 
-// hiddenByPrefix is hiddenDown without ranges. It asks the sources once for each prefix.
-func (m *Merger) hiddenByPrefix() int {
+// firstHiddenByTombstone is firstHiddenDown for prefix tombstones only. It asks the sources
+// once for each prefix and remembers the answer.
+func (m *Merger) firstHiddenByTombstone() int {
 	d := &m.downward
 	prefix := m.Key[:m.split.Func(m.Key)]
-	if d.known && bytes.Equal(d.prefix, prefix) {
+	if d.hiddenKnown && bytes.Equal(d.prefix, prefix) {
 		return d.hidden
 	}
-	d.prefix, d.known, d.hidden = append(d.prefix[:0], prefix...), true, len(m.Sources)
-	m.split.Prepare(&d.asked, m.Key)
+	d.prefix, d.hiddenKnown, d.hidden = append(d.prefix[:0], prefix...), true, len(m.Sources)
+	m.split.Prepare(&d.lookupKey, m.Key)
 	for i := range m.Sources {
-		hides, err := m.Sources[i].Hides(&d.asked)
+		hides, err := m.Sources[i].Hides(&d.lookupKey)
 		if err != nil {
 			m.Fail(err)
 			return 0
@@ -110,23 +114,24 @@ func (m *Merger) hiddenByPrefix() int {
 	return d.hidden
 }
 
-// StepBelow brings the sources that stand at a key, the greatest of all, to their
-// entries before it.
+// StepBelow moves the sources that stand at key to their preceding entries. No source stands
+// above key.
 func (m *Merger) StepBelow(key []byte) {
 	for i := range m.Sources {
 		if s := &m.Sources[i]; s.Current != nil && bytes.Equal(s.Current.Key, key) {
-			m.land(s, s.backward().Prev())
+			m.skipTombstones(s, s.backward().Prev())
 		}
 	}
 }
 
-// backward is the iterator of a source of a store.
+// backward returns the source's iterator as one that can go backward.
 func (s *Source) backward() run.BackwardIterator { return s.Iterator.(run.BackwardIterator) }
 
-// land takes the entry that a source has come to, or the one below a tombstone. Nothing
-// lies below that of the prefix which is walked.
-func (m *Merger) land(s *Source, ok bool) {
-	for ok && s.stand(m.prefix) {
+// skipTombstones loads the entry that a source has moved to. If that is a prefix tombstone, it
+// moves on to the next lower entry; below the tombstone of the merger's own prefix nothing
+// remains.
+func (m *Merger) skipTombstones(s *Source, ok bool) {
+	for ok && s.loadEntry(m.prefix) {
 		if !s.isTombstone() {
 			m.EntriesRead++
 			return
@@ -139,8 +144,9 @@ func (m *Merger) land(s *Source, ok bool) {
 	}
 }
 
-// IsHiddenByRange reports whether a range of a newer source has the key of a source. A range
-// that has all of the prefix leaves no older sources; that of a file may have a part of it.
+// IsHiddenByRange reports whether a range tombstone of a newer source covers the current key
+// of s. Only ranges that cover a part of the prefix can: if a range covers the whole prefix,
+// older sources were left out.
 func (m *Merger) IsHiddenByRange(s *Source) bool {
 	for i := range m.Sources {
 		newer := &m.Sources[i]
@@ -154,8 +160,8 @@ func (m *Merger) IsHiddenByRange(s *Source) bool {
 	return false
 }
 
-// HighestSource returns the newest of the sources that have the greatest key, nil if none has
-// an entry.
+// HighestSource returns the source with the greatest key, the newest of them at equal keys;
+// nil if no source has an entry.
 func (m *Merger) HighestSource() (highest *Source) {
 	for i := range m.Sources {
 		s := &m.Sources[i]

@@ -7,34 +7,36 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// memoryIterator walks a sealed run in memory. It copies entries, some at a time, and
-// needs the memtable for as long as that takes.
+// memoryIterator walks the memtable of a sealed run, which a flush may free at any moment. It
+// copies entries in batches and holds the memtable only while it copies; so a walk never
+// delays the release of memory for long.
 type memoryIterator struct {
 	run     *version.SealedRun
-	it      run.BackwardIterator // of the memtable; used while that is there
-	entries []run.Entry          // copied, or large values, in the order of the walk
-	at      int                  // of entries
+	it      run.BackwardIterator // iterator of the memtable; only used inside run.WhileInMemory
+	entries []run.Entry          // current batch of copies, in the order of the walk
+	at      int                  // index in entries
 	down    bool                 // the walk goes backward
-	bytes   []byte               // of keys and values
-	most    int                  // how many entries are copied next
-	ended   bool                 // nothing follows the entries
+	bytes   []byte               // backing memory of the copied keys and values
+	batch   int                  // maximum number of entries in the next batch
+	ended   bool                 // the walk ends after this batch
 	err     error
 }
 
 var _ run.BackwardIterator = (*memoryIterator)(nil)
 
 const (
-	// copiedEntries are copied at a time, at first and at most: many walks end soon.
+	// The first batch has minCopiedEntries, since many walks end soon; each further batch has
+	// twice as many, up to maxCopiedEntries.
 	minCopiedEntries, maxCopiedEntries = 4, 64
-	// copiedBytes end a copy.
+	// A batch ends after copiedBytes.
 	copiedBytes = 8 << 10
-	// maxCopyKept is how much memory is kept for the next copy.
+	// Up to maxCopyKept bytes of memory are kept for the next batch.
 	maxCopyKept = 64 << 10
 )
 
 // Seek implements run.Iterator.
 func (m *memoryIterator) Seek(key []byte) bool {
-	m.most, m.down = minCopiedEntries, false
+	m.batch, m.down = minCopiedEntries, false
 	return m.copy(func() bool { return m.it.Seek(key) })
 }
 
@@ -48,23 +50,24 @@ func (m *memoryIterator) Next() bool {
 
 // SeekBelow implements run.BackwardIterator.
 func (m *memoryIterator) SeekBelow(key []byte) bool {
-	m.most, m.down = minCopiedEntries, true
+	m.batch, m.down = minCopiedEntries, true
 	return m.copy(func() bool { return m.it.SeekBelow(key) })
 }
 
-// Prev implements run.BackwardIterator. The entries that were copied lie downwards.
+// Prev implements run.BackwardIterator. In a backward walk, entries are already in descending
+// order.
 func (m *memoryIterator) Prev() bool { return m.Next() }
 
-// copyMore copies the entries after those that were copied, in the direction of the walk.
+// copyMore copies the next batch in the direction of the walk.
 func (m *memoryIterator) copyMore() bool {
 	if m.ended || m.err != nil {
 		return false
 	}
-	m.most = max(minCopiedEntries, min(2*m.most, maxCopiedEntries))
+	m.batch = max(minCopiedEntries, min(2*m.batch, maxCopiedEntries))
 	return m.copy(m.step)
 }
 
-// step moves the memtable's iterator in the direction of the walk.
+// step moves the memtable's iterator by one entry in the direction of the walk.
 func (m *memoryIterator) step() bool {
 	if m.down {
 		return m.it.Prev()
@@ -72,8 +75,8 @@ func (m *memoryIterator) step() bool {
 	return m.it.Next()
 }
 
-// copy takes the entry that a move of the memtable's iterator leads to, and some that
-// follow.
+// copy moves the memtable's iterator and copies a batch, which begins with the entry that the
+// iterator moved to.
 func (m *memoryIterator) copy(move func() bool) bool {
 	m.at, m.entries, m.bytes = 0, m.entries[:0], m.bytes[:0]
 	if cap(m.bytes) > maxCopyKept {
@@ -81,9 +84,9 @@ func (m *memoryIterator) copy(move func() bool) bool {
 	}
 	m.err = m.run.WhileInMemory(func() {
 		ok := move()
-		for ok && len(m.entries) < m.most && len(m.bytes) < copiedBytes {
+		for ok && len(m.entries) < m.batch && len(m.bytes) < copiedBytes {
 			m.take(m.it.Entry())
-			if len(m.entries) < m.most && len(m.bytes) < copiedBytes {
+			if len(m.entries) < m.batch && len(m.bytes) < copiedBytes {
 				ok = m.step()
 			}
 		}
@@ -95,7 +98,8 @@ func (m *memoryIterator) copy(move func() bool) bool {
 	return m.err == nil && len(m.entries) > 0
 }
 
-// take copies an entry. A large value stays where it is.
+// take appends a copy of an entry to the batch. A large value is not copied: memoryLarge reads
+// it from the memtable later.
 func (m *memoryIterator) take(e *run.Entry) {
 	c := run.Entry{Key: m.keep(e.Key), Kind: e.Kind}
 	if e.Value.Large != nil {
@@ -106,8 +110,8 @@ func (m *memoryIterator) take(e *run.Entry) {
 	m.entries = append(m.entries, c)
 }
 
-// keep copies bytes. Those that were copied before stay where they are, in the memory
-// that this may replace.
+// keep copies b to the batch's memory. If the memory must grow, entries copied earlier keep
+// pointing to the old memory.
 func (m *memoryIterator) keep(b []byte) []byte {
 	from := len(m.bytes)
 	m.bytes = append(m.bytes, b...)
@@ -126,7 +130,7 @@ func (m *memoryIterator) Close() (err error) {
 	return err
 }
 
-// memoryLarge is a large value of a memtable, read while that is there.
+// memoryLarge is a large value in the memtable of a sealed run.
 type memoryLarge struct {
 	run.Large
 	of *version.SealedRun
@@ -139,11 +143,12 @@ func (l *memoryLarge) Reader() io.Reader {
 	return r
 }
 
-// memoryReader reads a large value of a memtable.
+// memoryReader reads a memoryLarge; it fails with version.ErrFlushed once the memtable is
+// freed.
 type memoryReader struct {
 	in  io.Reader
 	of  *version.SealedRun
-	err error // of opening
+	err error // error of opening in
 }
 
 // Read implements io.Reader.
@@ -151,8 +156,8 @@ func (r *memoryReader) Read(p []byte) (n int, err error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	if gone := r.of.WhileInMemory(func() { n, err = r.in.Read(p) }); gone != nil {
-		return 0, gone
+	if freed := r.of.WhileInMemory(func() { n, err = r.in.Read(p) }); freed != nil {
+		return 0, freed
 	}
 	return n, err
 }

@@ -6,25 +6,26 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Source is a run in a merge: a memtable, a table of level 0, or a level.
+// Source is one run in a merge: a memtable, a table of level 0, or a whole level.
 type Source struct {
 	run.Iterator
 	Ranges run.Ranges
-	// Hides reports whether a tombstone of the run covers the prefix of a lookup key.
+	// Hides reports whether a prefix tombstone or a range tombstone of the run covers all keys
+	// with the prefix of a lookup key.
 	Hides func(*run.LookupKey) (bool, error)
 
-	// Copies says that an entry is a copy, which stays as it is while the store
-	// is written to.
-	Copies bool
+	// StableEntries is set if the iterator copies its entries, so that their bytes stay
+	// unchanged while the store is written to.
+	StableEntries bool
 
-	Current *run.Entry // the current one
-	head    uint64     // of its key: what decides nearly every comparison
-	at      int        // the first of ranges that does not end before the last key
+	Current   *run.Entry // entry at which the iterator stands
+	head      uint64     // first 8 bytes of the key after the merger's prefix; decides nearly every comparison
+	nextRange int        // first range that does not end before the last key checked
 }
 
-// stand takes the entry that the iterator has come to, and reports whether it is one
-// of a prefix.
-func (s *Source) stand(prefix []byte) bool {
+// loadEntry makes the iterator's entry the current one, and reports whether its key begins
+// with prefix.
+func (s *Source) loadEntry(prefix []byte) bool {
 	s.Current = s.Entry()
 	if len(prefix) > 0 && !bytes.HasPrefix(s.Current.Key, prefix) {
 		return false
@@ -33,42 +34,73 @@ func (s *Source) stand(prefix []byte) bool {
 	return true
 }
 
-// isTombstone reports whether the source stands at the tombstone of a prefix.
+// isTombstone reports whether the current entry is a prefix tombstone.
 func (s *Source) isTombstone() bool { return s.Current.Kind == run.DeletePrefix }
 
-// Merger walks runs as if they were one. For a key that several have it comes to
-// what they say together; what is hidden from it is left out. Tombstones and
-// deletes are entries, because older runs may be outside of the merge.
+// Merger walks several runs as if they were one: a k-way merge on a binary heap (Knuth, TAOCP
+// vol. 3, section 5.4.1), which also applies the algebra of entries (package run).
+//
+//	source 0 (newest)   a:set   c:append "2"            f:delete
+//	source 1                    c:append "1"  d:set
+//	source 2 (oldest)   a:set   c:set "0"               f:set     g:set
+//	                    ------------------------------------------------
+//	merger              a:set   c:set "012"   d:set     f:delete  g:set
+//
+// Sources are ordered from the newest run to the oldest. Each step finds the lowest key among
+// the sources, pops every source that stands at this key off the heap, and combines their
+// entries from the newest to the oldest until one of them decides the value. Older entries of
+// the key are skipped.
+//
+// Deletes and tombstones are returned as entries, because runs outside of the merge may be
+// older. Entries that a newer source hides are not returned: each prefix tombstone sorts
+// before all keys of its prefix, so the merger keeps the newest one that covers the current
+// position; range tombstones are a sorted list for each source, with a cursor that follows the
+// keys.
+//
+// Invariant: heap holds each source that has a current entry and is not in current, ordered by
+// less; heap[0] has the lowest entry.
+//
+// Invariant: if single is set, only heap[0] has the current key. The source stays on the heap,
+// so that a walk over keys of one source needs no pop and no push.
+//
+// Invariant: a source with index i is hidden from the current key if i >= firstHidden().
+//
+// Cost: O(log k) comparisons for each entry, k being the number of sources; nearly all compare
+// the first 8 bytes of keys (head) as integers. While one source has consecutive keys, a step
+// takes two comparisons (nextOfSameSource). Memory: one entry for each source; values are not
+// copied.
+//
+// Backward walks (file down.go) do without the heap.
 //
 // Thread safety: one goroutine.
 type Merger struct {
 	split   *run.Split
-	prefix  []byte   // only keys with it are walked
+	prefix  []byte   // only keys with this prefix are walked; empty: all keys
 	Sources []Source // from the newest to the oldest
-	heap    []int    // of the sources that have an entry: see less
-	current []int    // sources of the current entry, newest first, not in heap
-	alone   bool     // the current entry is that of the first source of heap
+	heap    []int    // indexes of sources that have an entry, ordered by less
+	current []int    // indexes of sources at the current key, newest first
+	single  bool     // only the source heap[0] has the current key
 
 	Key    []byte
-	head   uint64 // of the key
+	head   uint64 // first 8 bytes of Key after prefix
 	Kind   run.Kind
-	Lookup run.Lookup // of Set and Append
+	Lookup run.Lookup // value of a Set or Append
 
 	tombstone struct {
 		prefix []byte
-		source int // that has it; -1 if none covers the current place
+		source int // index of the source that has the tombstone; -1 if no tombstone covers the current key
 	}
 	anyRanges   bool
 	downward    downward
-	EntriesRead int // entries of sources that were come to
+	EntriesRead int // number of source entries read since Reset
 	Err         error
 }
 
-// Reset makes the merger ready for sources. It walks their keys with a
-// prefix; nil is all. Seek comes next.
+// Reset prepares the merger for new sources. It walks only keys with the prefix; nil is all
+// keys. The caller calls Seek next.
 func (m *Merger) Reset(split *run.Split, prefix []byte, sources []Source) {
 	m.split, m.prefix, m.Sources = split, prefix, sources
-	m.heap, m.current, m.alone, m.Err = m.heap[:0], m.current[:0], false, nil
+	m.heap, m.current, m.single, m.Err = m.heap[:0], m.current[:0], false, nil
 	m.anyRanges, m.EntriesRead = false, 0
 	m.tombstone.source = -1
 	m.Lookup.Reset()
@@ -77,19 +109,19 @@ func (m *Merger) Reset(split *run.Split, prefix []byte, sources []Source) {
 	}
 }
 
-// Seek goes before the first key that is at least key.
+// Seek positions the merger before the first key that is at least key.
 func (m *Merger) Seek(key []byte) {
-	m.heap, m.current, m.alone = m.heap[:0], m.current[:0], false
+	m.heap, m.current, m.single = m.heap[:0], m.current[:0], false
 	m.findTombstone(key)
 	for i := range m.Sources {
 		s := &m.Sources[i]
-		s.at = 0
+		s.nextRange = 0
 		m.push(i, s.Seek(key))
 	}
 }
 
-// findTombstone finds the newest tombstone that stands before key and covers it. A
-// walk of a prefix has no sources that one hides.
+// findTombstone finds the newest prefix tombstone that sorts before key and covers key. The
+// caller of a merger with a prefix has already left out sources that a tombstone hides.
 func (m *Merger) findTombstone(key []byte) {
 	m.tombstone.source = -1
 	if len(m.prefix) > 0 {
@@ -100,7 +132,7 @@ func (m *Merger) findTombstone(key []byte) {
 		m.split.Prepare(&p, key)
 	}
 	if p.PrefixLen == len(key) {
-		return // it would stand at key
+		return // Next reaches the tombstone, if there is one, at key
 	}
 	for i := range m.Sources {
 		hides, err := m.Sources[i].Hides(&p)
@@ -115,25 +147,27 @@ func (m *Merger) findTombstone(key []byte) {
 	}
 }
 
+// setTombstone records the prefix tombstone that covers the current position.
 func (m *Merger) setTombstone(prefix []byte, source int) {
 	m.tombstone.prefix = append(m.tombstone.prefix[:0], prefix...)
 	m.tombstone.source = source
 }
 
+// Fail ends the walk with an error. Only the first error is kept.
 func (m *Merger) Fail(err error) {
 	if m.Err == nil {
 		m.Err = err
 	}
-	m.heap, m.current, m.alone = m.heap[:0], m.current[:0], false
+	m.heap, m.current, m.single = m.heap[:0], m.current[:0], false
 }
 
-// Next goes to the next entry and reports whether there is one.
+// Next moves to the next entry and reports whether it exists.
 func (m *Merger) Next() bool {
-	if m.alone && !m.anyRanges && m.tombstone.source < 0 && m.nextOfFirst() {
+	if m.single && !m.anyRanges && m.tombstone.source < 0 && m.nextOfSameSource() {
 		return true
 	}
 	for m.advance() {
-		if m.gather() {
+		if m.mergeLowest() {
 			return true
 		}
 	}
@@ -141,11 +175,11 @@ func (m *Merger) Next() bool {
 	return false
 }
 
-// advance moves on the sources of the current entry, and reports whether any source
-// has one.
+// advance moves the sources of the current entry forward, and reports whether any source has
+// an entry left.
 func (m *Merger) advance() bool {
-	if m.alone && m.advanceFirst() {
-		m.down(0)
+	if m.single && m.advanceTop() {
+		m.siftDown(0)
 	}
 	for _, i := range m.current {
 		m.push(i, m.Sources[i].Next())
@@ -154,35 +188,36 @@ func (m *Merger) advance() bool {
 	return len(m.heap) > 0
 }
 
-// nextOfFirst moves on the source of the current entry, which no other has, and
-// takes its next one if that is before all others' and a value. It leaves all else
-// to advance and gather.
-func (m *Merger) nextOfFirst() bool {
-	if !m.advanceFirst() {
+// nextOfSameSource is the fast path of Next: it advances the source heap[0], which alone had
+// the current key, and returns its next entry if that is a value and sorts before the entries
+// of all other sources. Otherwise it restores the heap and returns false, and Next continues
+// with advance and mergeLowest.
+func (m *Merger) nextOfSameSource() bool {
+	if !m.advanceTop() {
 		return false
 	}
 	s := &m.Sources[m.heap[0]]
 	if !s.Current.Kind.HasValue() || !m.isBefore(1, s.head) || !m.isBefore(2, s.head) {
-		m.down(0)
+		m.siftDown(0)
 		return false
 	}
-	m.alone = true
+	m.single = true
 	m.Key, m.Kind = s.Current.Key, s.Current.Kind
 	m.Lookup.Replace(&s.Current.Value)
 	return true
 }
 
-// isBefore reports whether a head is below that of a place in the heap.
+// isBefore reports whether head is lower than the head of the source at an index of the heap.
 func (m *Merger) isBefore(at int, head uint64) bool {
 	return at >= len(m.heap) || head < m.Sources[m.heap[at]].head
 }
 
-// advanceFirst moves on the first source of the heap, and reports whether it has an
-// entry, which may not be the first any more. If not, it is taken off.
-func (m *Merger) advanceFirst() bool {
-	m.alone = false
+// advanceTop advances the source heap[0] and reports whether it has an entry; the caller
+// restores the heap order. A source without further entries is removed from the heap.
+func (m *Merger) advanceTop() bool {
+	m.single = false
 	s := &m.Sources[m.heap[0]]
-	if s.Next() && s.stand(m.prefix) {
+	if s.Next() && s.loadEntry(m.prefix) {
 		m.EntriesRead++
 		return true
 	}
@@ -193,11 +228,11 @@ func (m *Merger) advanceFirst() bool {
 	last := len(m.heap) - 1
 	m.heap[0] = m.heap[last]
 	m.heap = m.heap[:last]
-	m.down(0)
+	m.siftDown(0)
 	return false
 }
 
-// push enters a source that has moved.
+// push adds source i to the heap after its iterator has moved; ok is the result of the move.
 func (m *Merger) push(i int, ok bool) {
 	s := &m.Sources[i]
 	if !ok {
@@ -206,54 +241,53 @@ func (m *Merger) push(i int, ok bool) {
 		}
 		return
 	}
-	if m.Err != nil || !s.stand(m.prefix) {
+	if m.Err != nil || !s.loadEntry(m.prefix) {
 		return
 	}
 	m.EntriesRead++
 	m.heap = append(m.heap, i)
-	m.up(len(m.heap) - 1)
+	m.siftUp(len(m.heap) - 1)
 }
 
-// pop takes the first source off the heap and adds it to those of the current
-// entry.
+// pop moves the source heap[0] from the heap to current.
 func (m *Merger) pop() {
 	last := len(m.heap) - 1
 	m.current = append(m.current, m.heap[0])
 	m.heap[0] = m.heap[last]
 	m.heap = m.heap[:last]
-	m.down(0)
+	m.siftDown(0)
 }
 
-// gather makes the current entry of what the sources have at the lowest place,
-// and reports whether anything is left of it.
-func (m *Merger) gather() bool {
+// mergeLowest combines the entries at the lowest key into the current entry, and reports
+// whether it is visible; false if a newer tombstone hides it.
+func (m *Merger) mergeLowest() bool {
 	newest := m.heap[0]
 	first := m.Sources[newest].Current
 	m.Key, m.Kind, m.head = first.Key, first.Kind, m.Sources[newest].head
-	m.alone = !m.sharesPlace(1) && !m.sharesPlace(2)
-	if !m.alone {
+	m.single = !m.hasSameEntry(1) && !m.hasSameEntry(2)
+	if !m.single {
 		m.pop()
-		for m.sharesPlace(0) {
+		for m.hasSameEntry(0) {
 			m.pop()
 		}
 	}
-	hidden := m.hiddenFrom()
+	hidden := m.firstHidden()
 	switch {
 	case newest >= hidden:
 		return false
 	case m.Kind == run.DeletePrefix:
 		m.setTombstone(m.Key, newest)
-	case m.alone:
-		m.takeAlone(first, hidden)
+	case m.single:
+		m.takeSingle(first, hidden)
 	default:
 		m.join(hidden)
 	}
 	return true
 }
 
-// sharesPlace reports whether a source in the heap stands at the key of the current
-// entry, before or behind the tombstone as it does.
-func (m *Merger) sharesPlace(at int) bool {
+// hasSameEntry reports whether the source at an index of the heap stands at the current key,
+// with the same kind of entry: a prefix tombstone, or not.
+func (m *Merger) hasSameEntry(at int) bool {
 	if at >= len(m.heap) {
 		return false
 	}
@@ -261,20 +295,20 @@ func (m *Merger) sharesPlace(at int) bool {
 	return s.head == m.head && bytes.Equal(s.Current.Key, m.Key) && s.isTombstone() == (m.Kind == run.DeletePrefix)
 }
 
-// takeAlone takes the entry of the only source that has the key.
-func (m *Merger) takeAlone(e *run.Entry, hidden int) {
+// takeSingle makes e, the entry of the only source that has the key, the current entry.
+func (m *Merger) takeSingle(e *run.Entry, hidden int) {
 	if !m.Kind.HasValue() {
 		m.Lookup.Reset()
 		return
 	}
 	m.Lookup.Replace(&e.Value)
 	if m.Kind == run.Append && hidden < len(m.Sources) {
-		m.Kind = run.Set // nothing older is joined
+		m.Kind = run.Set // nothing older can be joined
 	}
 }
 
-// join makes one entry of those of the current sources before hidden, one at
-// least.
+// join combines the entries of the current sources with an index below hidden; there is at
+// least one such source.
 func (m *Merger) join(hidden int) {
 	m.Lookup.Reset()
 	for _, i := range m.current {
@@ -291,12 +325,13 @@ func (m *Merger) join(hidden int) {
 	case !m.Lookup.Exists():
 		m.Kind = run.Delete
 	case m.Kind == run.Delete || hidden < len(m.Sources):
-		m.Kind = run.Set // nothing older is joined
+		m.Kind = run.Set // nothing older can be joined
 	}
 }
 
-// hiddenFrom is the first source from which the current key is hidden.
-func (m *Merger) hiddenFrom() int {
+// firstHidden returns the index of the first source that a tombstone hides at the current key;
+// len(Sources) if none is hidden.
+func (m *Merger) firstHidden() int {
 	hidden := len(m.Sources)
 	if t := &m.tombstone; t.source >= 0 {
 		if bytes.HasPrefix(m.Key, t.prefix) && m.split.Func(m.Key) == len(t.prefix) {
@@ -316,16 +351,17 @@ func (m *Merger) hiddenFrom() int {
 	return hidden
 }
 
-// covers reports whether a range of the source has a key. Keys come in order.
+// covers reports whether a range tombstone of the source covers a key. Keys must be given in
+// ascending order.
 func (s *Source) covers(key []byte) bool {
-	for s.at < len(s.Ranges) && s.Ranges[s.at].Before(key) {
-		s.at++
+	for s.nextRange < len(s.Ranges) && s.Ranges[s.nextRange].Before(key) {
+		s.nextRange++
 	}
-	return s.at < len(s.Ranges) && s.Ranges[s.at].Contains(key)
+	return s.nextRange < len(s.Ranges) && s.Ranges[s.nextRange].Contains(key)
 }
 
-// less orders sources by key, a tombstone of a prefix before the entry of the
-// same key, the newer source first.
+// less orders sources by key; at equal keys the prefix tombstone comes first, then the newer
+// source.
 func (m *Merger) less(a, b int) bool {
 	x, y := &m.Sources[a], &m.Sources[b]
 	if x.head != y.head {
@@ -340,7 +376,8 @@ func (m *Merger) less(a, b int) bool {
 	return a < b
 }
 
-func (m *Merger) up(at int) {
+// siftUp restores the heap order above an index.
+func (m *Merger) siftUp(at int) {
 	for at > 0 {
 		parent := (at - 1) / 2
 		if !m.less(m.heap[at], m.heap[parent]) {
@@ -351,7 +388,8 @@ func (m *Merger) up(at int) {
 	}
 }
 
-func (m *Merger) down(at int) {
+// siftDown restores the heap order below an index.
+func (m *Merger) siftDown(at int) {
 	for {
 		child := 2*at + 1
 		if child >= len(m.heap) {
@@ -368,7 +406,8 @@ func (m *Merger) down(at int) {
 	}
 }
 
-// Value returns the current value, which stays in its pieces if it has several.
+// Value returns the current value. A value in several pieces is returned as a large value that
+// reads them one by one.
 func (m *Merger) Value() run.Value {
 	if whole, ok := m.Lookup.Whole(); ok {
 		return run.Value{Bytes: whole}
@@ -376,12 +415,13 @@ func (m *Merger) Value() run.Value {
 	return run.Value{Large: pieces{&m.Lookup}}
 }
 
-// pieces makes a large value of a lookup.
+// pieces is a run.Large that reads the pieces of a Lookup.
 type pieces struct{ *run.Lookup }
 
-// Copy is the current value if it stays as it is while the store is written to.
-func (m *Merger) Copy() ([]byte, bool) {
-	if !m.alone || !m.Sources[m.heap[0]].Copies {
+// StableValue returns the current value if its bytes stay unchanged while the store is written
+// to.
+func (m *Merger) StableValue() ([]byte, bool) {
+	if !m.single || !m.Sources[m.heap[0]].StableEntries {
 		return nil, false
 	}
 	return m.Lookup.Whole()

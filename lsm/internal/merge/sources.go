@@ -9,11 +9,11 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// Readahead is how much a walk over many keys reads of a file at a time.
+// Readahead is the number of bytes that walks over many keys read of a file at a time.
 const Readahead = 256 << 10
 
-// VersionSources returns the runs of a version that may have keys of a range. The lock is that
-// of the store, which is not held while they are walked.
+// VersionSources returns the runs of a version that may have keys in a range, from the newest
+// to the oldest. lock is the lock of the store; the caller does not hold it during the walk.
 func VersionSources(v *version.Version, within run.Range, lock sync.Locker, o sstable.IteratorOptions) (sources []Source) {
 	for _, r := range v.Memory {
 		if r.Table != nil {
@@ -33,8 +33,8 @@ func VersionSources(v *version.Version, within run.Range, lock sync.Locker, o ss
 	return sources
 }
 
-// FilesSource returns a run of files that are apart from each other, ascending. The lock
-// is that of the store, which is not held while they are walked.
+// FilesSource returns a run that consists of disjoint files, ascending by key. lock is the
+// lock of the store; the caller does not hold it during the walk.
 func FilesSource(files []*version.File, lock sync.Locker, o sstable.IteratorOptions) Source {
 	open := func(f *version.File) *sstable.Iterator { return f.Table.Iterator(o) }
 	s := Source{Hides: func(p *run.LookupKey) (bool, error) {
@@ -53,8 +53,8 @@ func FilesSource(files []*version.File, lock sync.Locker, o sstable.IteratorOpti
 	return s
 }
 
-// FilesHide reports whether a tombstone of a run of files covers the prefix of a lookup key. The
-// lock of the store is held.
+// FilesHide reports whether a tombstone in a run of files covers the prefix of a lookup key.
+// The caller holds the lock of the store.
 func FilesHide(files []*version.File, p *run.LookupKey) (bool, error) {
 	f := version.Find(files, p.Key)
 	if f == nil {
@@ -63,7 +63,8 @@ func FilesHide(files []*version.File, p *run.LookupKey) (bool, error) {
 	return f.Table.Hides(p)
 }
 
-// MemtableSource returns the run of a memtable that the caller keeps.
+// MemtableSource returns the run of a memtable that the caller keeps in memory during the
+// walk.
 func MemtableSource(table memtable.Table) Source {
 	return Source{
 		Iterator: table.Iterator(), Ranges: table.Ranges(),
@@ -71,7 +72,7 @@ func MemtableSource(table memtable.Table) Source {
 	}
 }
 
-// SealedSource returns a run in memory that may be flushed while it is walked.
+// SealedSource returns a run in memory that may be flushed and freed during the walk.
 func SealedSource(r *version.SealedRun) Source {
 	return Source{
 		Iterator: &memoryIterator{run: r, it: r.Table.Iterator()}, Ranges: r.Table.Ranges(),
