@@ -1,5 +1,5 @@
-// Package gaps remembers where the keys of a prefix have no values, so that walks do not
-// step over the same deleted keys again and again (Gaps), and when a delete looks for such
-// places. It knows keys only; whoever walks finds gaps and passes them. The lock of the
-// store guards it.
+// Package gaps remembers ranges of a prefix in which no key has a value, so that iterators
+// need not step over the same deleted keys again and again (Gaps). It also decides when a
+// delete should explore its neighbourhood for such ranges. The package knows keys only:
+// iterators in package lsm find gaps and skip them. The lock of the store guards everything.
 package gaps

@@ -2,46 +2,50 @@ package gaps
 
 import "github.com/weirstate/weir/run"
 
-// Of the deletes of keys with a suffix, every so many look around: they walk down and up
-// from their key over what is deleted, and take the gap down. So a walk that begins
-// anywhere steps over the few entries that were deleted since the last look, and over
-// gaps, whatever the order of the deletes was:
+// Some deletes explore: they walk down and up from their key over deleted entries, and add the
+// range as a gap. After that, an iterator that starts anywhere steps over the few entries
+// deleted since the last exploration, and skips the gaps. The order of deletes decides what an
+// exploration finds:
 //
-//   - one after the other, up or down, at an end or in the middle: each look begins at the
-//     gap that the last one has left, which grows by what was deleted since;
-//   - at random: what is deleted lies scattered, until there is little left between. Then
-//     looks find much that is in no gap, and come the more often, up to one for each delete.
+//   - Consecutive deletes, upward or downward: each exploration begins at the gap left by the
+//     previous one, and extends it by the keys deleted since then.
+//   - Random deletes: at first, live keys lie between the deleted ones, and explorations find
+//     little. Once few live keys remain, explorations find many entries that are in no gap,
+//     and become more frequent, up to one for each delete.
 //
-// How often is decided for a part of the prefixes at a time, those with the same low bits
-// of their hash. Each entry that a look steps over is in a gap afterwards, so that looks
-// cost a delete a constant time, on average.
+// The frequency is adapted for each class of prefixes with the same low bits of their hash
+// (rate). Each entry that an exploration steps over is in a gap afterwards, so explorations
+// add constant amortized time to a delete.
 const (
-	// exploreEvery is how many deletes there are to a look at first.
+	// exploreEvery is the initial number of deletes per exploration.
 	exploreEvery = 32
-	// maxExploreEvery is that where nothing is found.
+	// maxExploreEvery is the number of deletes per exploration where explorations find
+	// nothing.
 	maxExploreEvery = 128
-	// manyFound entries that were in no gap let looks come twice as often, and few a little
-	// more rarely: with deletes one after the other each finds exploreEvery.
+	// An exploration that finds at least manyFound entries outside of gaps makes further ones
+	// eight times as frequent; one that finds fewer than fewFound makes them slightly rarer.
+	// With consecutive deletes each exploration finds exploreEvery entries.
 	manyFound, fewFound = 32, 16
-	// maxExplored bounds the entries of a look in each direction, and maxExploredBytes their
-	// keys: what lies farther is found by others.
+	// maxExplored bounds the number of entries of an exploration in each direction, and
+	// maxExploredBytes the size of their keys. Entries farther away are left to other
+	// explorations.
 	maxExplored      = 1024
 	maxExploredBytes = 256 << 10
 )
 
-// MaxExploredEntries returns how many entries a look passes in each direction, around a key
-// of so many bytes.
+// MaxExploredEntries returns the number of entries that an exploration may step over in each
+// direction, around a key of keyBytes bytes.
 func MaxExploredEntries(keyBytes int) int {
 	return min(maxExplored, max(manyFound, maxExploredBytes/keyBytes))
 }
 
-// rate says when the next look is.
+// rate counts down to the next exploration.
 type rate struct {
-	every uint8 // deletes to a look, 0 at the beginning
-	left  uint8 // until the next one
+	every uint8 // deletes per exploration; 0 before the first delete
+	left  uint8 // deletes until the next exploration
 }
 
-// IsDue counts a delete in the prefix of a lookup key, and reports whether it looks around.
+// IsDue counts a delete in p's prefix, and reports whether this delete must explore.
 func (g *Gaps) IsDue(p *run.LookupKey) bool {
 	r := g.rate(p)
 	if r.every == 0 {
@@ -54,11 +58,12 @@ func (g *Gaps) IsDue(p *run.LookupKey) bool {
 	return true
 }
 
-// NotKept is the result of a look whose gap is too long to be remembered: the next would find
-// all of it again.
+// NotKept is the result of an exploration whose gap is too large to be kept. The next
+// exploration would step over the same entries again.
 const NotKept = -1
 
-// Adapt sets the rate of looks after one that found so many entries, or was NotKept.
+// Adapt sets the frequency of explorations in p's class after one that found the given number
+// of entries, or NotKept.
 func (g *Gaps) Adapt(p *run.LookupKey, found int) {
 	r := g.rate(p)
 	switch {
@@ -72,18 +77,21 @@ func (g *Gaps) Adapt(p *run.LookupKey, found int) {
 	r.left = r.every
 }
 
+// rate returns the rate of p's class of prefixes.
 func (g *Gaps) rate(p *run.LookupKey) *rate { return &g.rates[p.PrefixHash%uint64(len(g.rates))] }
 
-// DeadRun is entries in a row that have no value, as a walk has passed them.
+// DeadRun collects consecutive entries without values that an iterator steps over.
 type DeadRun struct {
-	First, To []byte // as in a gap
-	Stepped   int    // over so many entries
-	jumped    int    // stepped when a gap was passed last
+	First, To    []byte // bounds of the entries, as in Gap
+	Stepped      int    // number of entries stepped over
+	steppedAtGap int    // value of Stepped when a gap was last skipped
 }
 
-func (d *DeadRun) Reset() { d.Stepped, d.jumped = 0, 0 }
+// Reset starts a new run of entries.
+func (d *DeadRun) Reset() { d.Stepped, d.steppedAtGap = 0, 0 }
 
-// Add steps over the entry of a key, which is above or below all before.
+// Add counts an entry. The first one becomes the run's bounds; AddUp and AddDown extend them
+// for further entries.
 func (d *DeadRun) Add(key []byte) {
 	if d.Stepped == 0 {
 		d.First = append(d.First[:0], key...)
@@ -92,32 +100,33 @@ func (d *DeadRun) Add(key []byte) {
 	d.Stepped++
 }
 
-// AddUp steps upwards over the entry of a key.
+// AddUp adds an entry above all entries added so far.
 func (d *DeadRun) AddUp(key []byte) {
 	d.Add(key)
 	d.To = append(append(d.To[:0], key...), 0)
 }
 
-// AddDown steps downwards over the entry of a key.
+// AddDown adds an entry below all entries added so far.
 func (d *DeadRun) AddDown(key []byte) {
 	d.Add(key)
 	d.First = append(d.First[:0], key...)
 }
 
-// SkipGapUp steps over a gap upwards.
+// SkipGapUp extends the run upward by a gap.
 func (d *DeadRun) SkipGapUp(over Gap) {
 	d.To = append(d.To[:0], over.To...)
-	d.jumped = d.Stepped
+	d.steppedAtGap = d.Stepped
 }
 
-// SkipGapDown steps over a gap downwards.
+// SkipGapDown extends the run downward by a gap.
 func (d *DeadRun) SkipGapDown(over Gap) {
 	d.First = append(d.First[:0], over.First...)
-	d.jumped = d.Stepped
+	d.steppedAtGap = d.Stepped
 }
 
-// ShouldFindGap reports whether to look for a gap now: at once, and then more and more rarely.
+// ShouldFindGap reports whether the iterator should now search for a gap at its position:
+// after 1, 2, 4, … steps since the last gap, and after every leastDead steps.
 func (d *DeadRun) ShouldFindGap() bool {
-	n := d.Stepped - d.jumped
+	n := d.Stepped - d.steppedAtGap
 	return n&(n-1) == 0 || n%leastDead == 0
 }

@@ -9,74 +9,90 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Gaps remembers where the keys of a prefix have no values, so that walks do not step
-// over the same deleted keys again and again. A map that is used as a queue is full of
-// them: removals leave an entry each, in the memtable and in tables, until a compaction
-// has joined it with what it hides.
+// Gaps is the set of known gaps of a store. A gap is a range of a prefix in which no key has a
+// value.
 //
-//	keys of a prefix    d d d d d d d L d d L d d d d d d d d    d deleted, L with a value
+// The problem: a map used as a queue accumulates deletes at its head. Each delete stays as an
+// entry, in the memtable and in tables, until a compaction reaches the bottom. Without gaps,
+// every search for the first element steps over all of them.
+//
+//	keys of a prefix    d d d d d d d L d d L d d d d d d d d    d deleted, L live
 //	gaps                [---- 7 ----]         [----- 8 -----]
+//	                    an iterator that reaches a gap continues at its other end
 //
-// Walks find gaps: whoever has stepped over leastDead entries in a row takes them down,
-// and whoever comes to a gap goes on behind it, upwards or downwards. Deletes find them
-// as well, so that the first walk after many of them is as short as any other: now and
-// then one looks around at its key (see IsDue). Writes of values cut gaps in two.
+// Gaps are found in two ways. An iterator that stepped over at least leastDead deleted entries
+// in a row adds them as a gap (Add). And every exploreEvery deletes of a prefix, the delete
+// explores the entries around its key (file explore.go), so that the first iteration after
+// many deletes is not slow either. A write of a value splits the gap that contains its key
+// (Cut); a prefix delete makes all gaps of the prefix superfluous (ForgetPrefix).
 //
-// A gap says something about the store as its owner sees it now, and nothing about runs:
-// seals, flushes, compactions and filters leave the keys that have values as they are, or
-// take some away, so gaps stay. Views and scans, which see an earlier moment, do not use
-// them.
+// A gap is a statement about the current content of the store, not about runs. Seals, flushes
+// and compactions do not change which keys have values, and filters only remove values, so
+// gaps survive all of them. Views and scans read an older state and must not use gaps.
 //
-// Invariant: no key of a prefix from the first of a gap to its end has a value.
+// Invariant: no key of the prefix in [First, To) has a value.
 //
-// Memory is bounded: what is forgotten costs a long walk, which finds it again.
+// Invariant: gaps of a prefix are sorted, do not overlap and do not touch.
 //
-// Thread safety: the lock of the store.
+// Invariant: Bytes is the sum of the Bytes of all prefixes, and is part of shared. An Add that
+// leaves shared above limit drops gaps of this store (bound).
+//
+// Dropping a gap is always correct. It only costs one long iteration, which finds the gap
+// again. So the set is bounded: MaxGapsOfPrefix for each prefix, and limit bytes for all
+// stores that share a budget.
+//
+// Cost: Find and Cut are a map lookup and a binary search; writes to a store without gaps pay
+// one length check. Add costs O(n) for n gaps of the prefix, n being at most MaxGapsOfPrefix.
+//
+// Thread safety: the caller holds the lock of the store.
 type Gaps struct {
-	shared       *atomic.Int64          // bytes of the gaps of all stores that share the limit
-	limit        int64                  // of shared, above GapBytesPerStore of each store
+	shared       *atomic.Int64          // bytes used for gaps by all stores that share limit
+	limit        int64                  // limit for shared; each store may exceed it up to GapBytesPerStore of its own
 	ByPrefix     map[uint64]*prefixGaps // by hash of the prefix
-	Bytes        int64                  // about what they take
-	MinDead      int                    // leastDead
-	ExploreEvery uint8                  // exploreEvery
-	rates        [256]rate              // by hash of the prefix
+	Bytes        int64                  // memory used by the gaps of this store, approx.
+	MinDead      int                    // least number of dead entries in a gap; leastDead except in tests
+	ExploreEvery uint8                  // initial number of deletes per exploration; exploreEvery except in tests
+	rates        [256]rate              // by low bits of the prefix hash
 }
 
-// prefixGaps are those of one prefix.
+// prefixGaps are the gaps of one prefix.
 type prefixGaps struct {
 	Prefix []byte
-	Gaps   []Gap // ascending, apart
+	Gaps   []Gap // sorted; neither overlapping nor touching
 	Bytes  int64
 }
 
-// Gap is from first, which was deleted, to to, excluded. Both are as narrow as it was
-// found, so that puts beside what was deleted do not cut it.
+// Gap is the range [First, To) of a prefix, without any value. First is a deleted key. The
+// bounds are the ones that were found, not extended to neighbouring live keys, so that writes
+// next to the deleted keys do not split the gap.
 type Gap struct {
 	First, To []byte
-	dead      int // entries in it, about
+	dead      int // number of deleted entries in it, approx.
 }
 
 const (
-	// leastDead is how many entries are worth a gap: stepping over them costs as much
-	// as a seek, about 2 µs.
+	// leastDead is the least number of entries in a gap that is kept: stepping over 16 entries
+	// takes as long as one seek, approx. 2 µs.
 	leastDead = 16
-	// MaxGapsOfPrefix bounds the time that one more takes. With more places than these
-	// between values, only the longest are remembered.
+	// MaxGapsOfPrefix bounds the time of one Add. A prefix with more gaps keeps only the
+	// longest.
 	MaxGapsOfPrefix = 1024
-	// gapsAtLeast is how many gaps the memory for gaps has room for: one of longer keys is
-	// not worth the others that it would drive out.
-	gapsAtLeast = 16
-	// GapBytesPerStore is what the gaps of each store may take, beside what all may together.
+	// minGapsInLimit is the least number of gaps that fit into the limit. A gap with keys longer
+	// than that allows is not kept, because it would displace all others.
+	minGapsInLimit = 16
+	// GapBytesPerStore is the memory that the gaps of one store may always use, in addition to
+	// the shared limit.
 	GapBytesPerStore = 4 << 10
-	gapBytes         = 64 // that a gap takes beside its keys, and a prefix besides its own
+	gapBytes         = 64 // overhead of a gap in addition to its keys, and of a prefix in addition to its bytes
 )
 
-// New returns gaps of stores that together may take so many bytes.
+// New returns an empty set of gaps. All stores that share `shared` may together use limit
+// bytes for gaps.
 func New(shared *atomic.Int64, limit int64) Gaps {
 	return Gaps{shared: shared, limit: limit, ByPrefix: make(map[uint64]*prefixGaps), MinDead: leastDead, ExploreEvery: exploreEvery}
 }
 
-// ofPrefix returns the gaps of the prefix of a lookup key, nil if it has none.
+// ofPrefix returns the gaps of a lookup key's prefix, nil if it has none.
 func (g *Gaps) ofPrefix(p *run.LookupKey) *prefixGaps {
 	if len(g.ByPrefix) == 0 { // nearly always
 		return nil
@@ -88,13 +104,14 @@ func (g *Gaps) ofPrefix(p *run.LookupKey) *prefixGaps {
 	return found
 }
 
-// find returns the place of the gap that has a key; ok is false if none has.
+// find returns the index of the gap that contains a key. If ok is false, no gap contains it,
+// and at is the index of the next gap.
 func (p *prefixGaps) find(key []byte) (at int, ok bool) {
 	at = sort.Search(len(p.Gaps), func(i int) bool { return bytes.Compare(p.Gaps[i].To, key) > 0 })
 	return at, at < len(p.Gaps) && bytes.Compare(p.Gaps[at].First, key) <= 0
 }
 
-// Find returns the gap that has a key of the prefix of a lookup key.
+// Find returns the gap of p's prefix that contains key.
 func (g *Gaps) Find(p *run.LookupKey, key []byte) (Gap, bool) {
 	if found := g.ofPrefix(p); found != nil {
 		if at, ok := found.find(key); ok {
@@ -104,16 +121,17 @@ func (g *Gaps) Find(p *run.LookupKey, key []byte) (Gap, bool) {
 	return Gap{}, false
 }
 
-// Add takes down that no key of the prefix of a lookup key has a value from first to to. Gaps
-// that it touches become one with it. It reports whether the gap is remembered: there is
-// no room for one of keys that are too long, nor for a small one if all others are longer.
+// Add records that no key in [first, to) of p's prefix has a value, and merges the new gap
+// with gaps that it touches. It reports whether the gap was kept: gaps with very long keys,
+// and gaps shorter than all others when the set is full, are dropped. dead is the number of
+// deleted entries in the gap.
 func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) bool {
 	if !g.Fits(first, to) {
 		return false
 	}
 	of := g.ofPrefix(p)
 	if of == nil {
-		g.forget(p.PrefixHash) // another one with the same hash
+		g.forget(p.PrefixHash) // a different prefix with the same hash
 		of = &prefixGaps{Prefix: bytes.Clone(p.Prefix())}
 		g.ByPrefix[p.PrefixHash] = of
 		g.resize(of, gapBytes+int64(len(of.Prefix)))
@@ -136,7 +154,8 @@ func (g *Gaps) Add(p *run.LookupKey, first, to []byte, dead int) bool {
 	return remembered
 }
 
-// Cut takes a key that now has a value out of the gap that has it.
+// Cut removes p's key, which now has a value, from the gap that contains it. Both halves are
+// kept if they have at least MinDead entries.
 func (g *Gaps) Cut(p *run.LookupKey) {
 	of := g.ofPrefix(p)
 	if of == nil {
@@ -146,7 +165,7 @@ func (g *Gaps) Cut(p *run.LookupKey) {
 	if !ok {
 		return
 	}
-	if 2*int64(len(p.Key)) > g.MaxGapBytes() { // parts that end at the key are not worth their memory
+	if 2*int64(len(p.Key)) > g.MaxGapBytes() { // halves that end at so long a key are not worth their memory
 		g.replace(of, at, at+1)
 		if len(of.Gaps) == 0 {
 			g.forget(p.PrefixHash)
@@ -154,7 +173,7 @@ func (g *Gaps) Cut(p *run.LookupKey) {
 		return
 	}
 	old := of.Gaps[at]
-	before := int(float64(old.dead) * share(old.First, p.Key, old.To))
+	before := int(float64(old.dead) * shareBelow(old.First, p.Key, old.To))
 	parts := []Gap{
 		{old.First, bytes.Clone(p.Key), before},
 		{append(bytes.Clone(p.Key), 0), old.To, old.dead - before},
@@ -166,9 +185,9 @@ func (g *Gaps) Cut(p *run.LookupKey) {
 	}
 }
 
-// share is about which part of the keys between two are below a third, by the eight bytes
-// after those that all have in common.
-func share(first, key, to []byte) float64 {
+// share estimates the fraction of keys between first and to that are below key, from the eight
+// bytes after the common prefix of first and to.
+func shareBelow(first, key, to []byte) float64 {
 	common := 0
 	for common < min(len(first), len(to)) && first[common] == to[common] {
 		common++
@@ -180,7 +199,7 @@ func share(first, key, to []byte) float64 {
 	return float64(at-from) / float64(end-from)
 }
 
-// replace puts gaps into the place of others.
+// replace replaces the gaps [from, to) of a prefix by parts.
 func (g *Gaps) replace(of *prefixGaps, from, to int, parts ...Gap) {
 	change := int64(0)
 	for _, old := range of.Gaps[from:to] {
@@ -193,22 +212,24 @@ func (g *Gaps) replace(of *prefixGaps, from, to int, parts ...Gap) {
 	g.resize(of, change)
 }
 
+// size returns the memory used by a gap, approx.
 func (x *Gap) size() int64 { return gapBytes + int64(len(x.First)+len(x.To)) }
 
+// resize adds change to all counters of used memory.
 func (g *Gaps) resize(of *prefixGaps, change int64) {
 	of.Bytes += change
 	g.Bytes += change
 	g.shared.Add(change)
 }
 
-// ForgetPrefix drops the gaps of the prefix of a lookup key.
+// ForgetPrefix drops all gaps of p's prefix.
 func (g *Gaps) ForgetPrefix(p *run.LookupKey) {
 	if g.ofPrefix(p) != nil {
 		g.forget(p.PrefixHash)
 	}
 }
 
-// forget drops the gaps of a prefix.
+// forget drops all gaps of the prefix with a hash.
 func (g *Gaps) forget(prefixHash uint64) {
 	if of := g.ByPrefix[prefixHash]; of != nil {
 		g.resize(of, -of.Bytes)
@@ -216,15 +237,16 @@ func (g *Gaps) forget(prefixHash uint64) {
 	}
 }
 
-// Clear drops all, at the end of the store.
+// Clear drops all gaps. It is called when the store closes.
 func (g *Gaps) Clear() {
 	for hash := range g.ByPrefix {
 		g.forget(hash)
 	}
 }
 
-// bound forgets gaps until there are not too many: any prefixes but the one that has just
-// been added to, whose hash is given, and then the shorter half of its gaps.
+// bound drops gaps until they fit the limits: first those of arbitrary prefixes other than
+// `of`, to which a gap was just added, then the shorter half of the gaps of `of`. hash is the
+// hash of its prefix.
 func (g *Gaps) bound(hash uint64, of *prefixGaps) {
 	for other := range g.ByPrefix {
 		if !g.isFull() {
@@ -249,12 +271,13 @@ func (g *Gaps) bound(hash uint64, of *prefixGaps) {
 	}
 }
 
-// Fits reports whether a gap between two keys is short enough to be remembered.
+// Fits reports whether a gap between two keys is small enough to be kept.
 func (g *Gaps) Fits(first, to []byte) bool { return int64(len(first)+len(to)) <= g.MaxGapBytes() }
 
-// MaxGapBytes returns the most that the two keys of a gap may take.
-func (g *Gaps) MaxGapBytes() int64 { return max(GapBytesPerStore, g.limit/gapsAtLeast) }
+// MaxGapBytes returns the maximum size in bytes of the two keys of a gap together.
+func (g *Gaps) MaxGapBytes() int64 { return max(GapBytesPerStore, g.limit/minGapsInLimit) }
 
+// isFull reports whether the gaps of this store use more memory than they may.
 func (g *Gaps) isFull() bool {
 	return g.Bytes > GapBytesPerStore && g.shared.Load() > g.limit
 }
