@@ -8,11 +8,11 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Config is what flushes and compactions of a store need, all of it for as long as the
-// store is open.
+// Config holds the settings and functions of a store that flushes and compactions need. It is
+// valid while the store is open.
 type Config struct {
 	Tables *version.TableStore
-	Lock   sync.Locker // of the store
+	Lock   sync.Locker // lock of the store
 
 	Split          run.Split
 	PartitionBytes int
@@ -21,30 +21,31 @@ type Config struct {
 	MaxValueSize   int64
 
 	Filter   Filter
-	Filtered run.Range // that the Filter is asked about
+	Filtered run.Range // keys on which Filter decides
 
-	// Guard calls a function that calls the split function and memtables, and makes an
-	// error of a panic.
+	// Guard calls a function that uses the split function or a memtable, and converts a panic
+	// to an error.
 	Guard func(func() error) error
-	// Decide lets the Filter decide, and makes an error of a panic.
+	// Decide calls Filter.Decide, and converts a panic to an error.
 	Decide func([]FilterEntry) error
 	// TooLarge returns the error for a value above its limit.
 	TooLarge func(size, limit int64) error
-	// NewNumber returns the number of a file.
+	// NewNumber returns a new number for a file.
 	NewNumber func() uint64
-	// Yield lets flushes go first. It returns an error if the compaction is to end.
+	// Yield waits while flushes are urgent. An error ends the compaction.
 	Yield func() error
-	// Report takes an error that harms nobody.
+	// Report receives errors that do no harm.
 	Report func(error)
 }
 
-// filters reports whether the Filter is asked about a key.
+// filters reports whether the Filter decides on a key.
 func (c *Config) filters(key []byte) bool { return c.Filter != nil && c.Filtered.Contains(key) }
 
-// sharePartition reports whether two keys are of one partition, as all are without any.
+// sharePartition reports whether two keys are in the same partition. Without partitions, all
+// keys are.
 func (c *Config) sharePartition(a, b []byte) bool {
 	return bytes.Equal(head(a, c.PartitionBytes), head(b, c.PartitionBytes))
 }
 
-// head returns the first n bytes of a key, or all.
+// head returns the first n bytes of a key, or all of a shorter key.
 func head(key []byte, n int) []byte { return key[:min(n, len(key))] }

@@ -9,59 +9,60 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Filter decides on entries when they are compacted: state that has expired goes,
-// and values move to a newer form. It sees an entry once in a while and maybe
-// never, so it must not be the only one that decides. It is called by one
-// goroutine at a time, not the owner's.
+// Filter decides on entries during compactions: it can drop expired state, or replace values
+// by a newer encoding. It sees an entry rarely and perhaps never, so reads must not rely on
+// it: the program applies the same rule when it reads. It is called by one goroutine at a
+// time, not the goroutine that owns the store.
 type Filter interface {
-	// Decide looks at entries, in the order of their keys, and sets Decision
-	// where one is not to stay as it is. Keys and values are good until it
-	// returns. A panic of it is ErrFailed for the store: see PanicError.
+	// Decide sets Decision of each entry that must not stay unchanged. Entries are in key
+	// order. Keys and values are valid until it returns. A panic makes the store fail: see
+	// PanicError.
 	Decide(batch []FilterEntry)
 }
 
-// RangeFilter is a Filter that keeps most keys, and is not asked about them: entries
-// that are asked about are copied.
+// RangeFilter is a Filter that decides on one range of keys only. Other entries are not copied
+// for it, which makes compactions faster.
 type RangeFilter interface {
 	Filter
-	// FilterRange is what it is asked about: the keys from from to to, excluded; nil
-	// is beyond the highest. It is always the same.
+	// FilterRange returns the range of keys on which the filter decides: from is included, to
+	// is excluded; a nil to is above all keys. It must always return the same.
 	FilterRange() (from, to []byte)
 }
 
-// Decision is what becomes of an entry.
+// Decision is the result of a Filter for an entry.
 type Decision uint8
 
 const (
-	// Keep leaves it as it is.
+	// Keep leaves the entry unchanged.
 	Keep Decision = iota
-	// Drop takes it away. For a whole value that is as if the key had been
-	// deleted; of what was appended only this piece goes.
+	// Drop removes the entry. A set becomes a delete of its key; of an appended value, only
+	// this piece is removed.
 	Drop
-	// Replace gives it NewValue.
+	// Replace replaces the value by NewValue.
 	Replace
 )
 
-// FilterEntry is an entry that a Filter decides on.
+// FilterEntry is an entry on which a Filter decides.
 type FilterEntry struct {
+	// Key is the key of the entry.
 	Key []byte
-	// Value is the value, or the beginning of one that is too large for memory;
-	// Size has its size.
+	// Value is the value. If the value is too large for memory, it is its beginning; Size is
+	// the size of the whole value.
 	Value []byte
 	Size  int64
-	// Appended says that the value is a piece that was appended to what older
-	// runs have.
+	// Appended is set if the value is a piece that was appended to the value in older runs.
 	Appended bool
 
+	// Decision is set by the Filter; Keep by default.
 	Decision Decision
-	// NewValue is kept until the batch is written. One above the limit of values
-	// is ErrTooLarge, unless it replaces one that is as large: the compaction
-	// changes nothing.
+	// NewValue must stay unchanged until the batch is written. If it is larger than both
+	// MaxValueSize and the old value, the compaction fails with ErrTooLarge and changes
+	// nothing.
 	NewValue []byte
 }
 
-// checkNew returns an error if there is a new value and it is too large. Values that
-// appends have made so may go on.
+// checkNew returns an error if the new value of an entry is too large. A value that appends
+// have made larger than the limit may be replaced by one of the same size.
 func (c *Config) checkNew(e *FilterEntry) error {
 	limit := max(c.MaxValueSize, e.Size)
 	if size := int64(len(e.NewValue)); e.Decision == Replace && size > limit {
@@ -71,20 +72,20 @@ func (c *Config) checkNew(e *FilterEntry) error {
 }
 
 const (
-	// filterBatchEntries bounds what a Filter decides on at a time.
+	// filterBatchEntries and FilterBatchBytes bound a batch for Filter.Decide.
 	filterBatchEntries = 256
 	FilterBatchBytes   = 256 << 10
 )
 
-// filterBatch is entries that wait for the decision of a Filter.
+// filterBatch collects entries until the Filter decides on them.
 type filterBatch struct {
 	entries []run.Entry
-	asked   []FilterEntry // those with a value; index says which
-	index   []int
+	asked   []FilterEntry // entries that have a value
+	index   []int         // for each element of asked: its index in entries
 	bytes   int64
 }
 
-// filter takes the current entry of a merger for the Filter.
+// filter adds the merger's current entry to the batch for the Filter.
 func (w *runWriter) filter(m *merge.Merger) error {
 	b := &w.batch
 	e := run.Entry{Key: slices.Clone(m.Key), Kind: m.Kind}
@@ -109,12 +110,13 @@ func (w *runWriter) filter(m *merge.Merger) error {
 	return w.decide()
 }
 
+// ask asks the Filter about the entry at an index.
 func (b *filterBatch) ask(at int, e FilterEntry) {
 	b.asked = append(b.asked, e)
 	b.index = append(b.index, at)
 }
 
-// filterLarge decides on an entry whose value stays in its file.
+// filterLarge decides on an entry whose value is not read into memory. It ends the batch.
 func (w *runWriter) filterLarge(e run.Entry, m *merge.Merger) error {
 	e.Value = m.Value()
 	beginning := make([]byte, FilterBatchBytes)
@@ -128,7 +130,7 @@ func (w *runWriter) filterLarge(e run.Entry, m *merge.Merger) error {
 	return w.decide()
 }
 
-// decide asks the Filter and writes what is left.
+// decide asks the Filter about the batch, and writes the remaining entries.
 func (w *runWriter) decide() error {
 	b := &w.batch
 	if len(b.asked) > 0 {
@@ -154,7 +156,7 @@ func (w *runWriter) decide() error {
 	return nil
 }
 
-// apply carries out a decision. A kind of 0 is no entry.
+// apply applies the decision on an entry. Kind 0 marks a removed entry.
 func (b *filterBatch) apply(at int, asked *FilterEntry) {
 	e := &b.entries[at]
 	switch asked.Decision {
@@ -168,7 +170,7 @@ func (b *filterBatch) apply(at int, asked *FilterEntry) {
 	}
 }
 
-// readFull reads until b is full or there is no more.
+// readFull reads until b is full or r ends.
 func readFull(r io.Reader, b []byte) (int, error) {
 	n, err := io.ReadFull(r, b)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {

@@ -8,9 +8,9 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// WriteRuns writes the entries of memtables into a file of level 0; nil if they are empty.
-// The older runs are those of the tree. Stop is called every so many entries, and may end
-// the writing.
+// WriteRuns merges memtables into one file of level 0, and returns nil if they are empty.
+// older are the runs of the tree. stop is called after every stopEntries entries; an error
+// ends the flush.
 func (c *Config) WriteRuns(group []*version.SealedRun, older *version.OlderRuns, stop func() error) (*version.File, error) {
 	var ranges run.Ranges
 	var sources []merge.Source
@@ -31,15 +31,16 @@ func (c *Config) WriteRuns(group []*version.SealedRun, older *version.OlderRuns,
 	})
 }
 
-// fill writes what a merge of memtables comes to.
+// fill writes the merged entries of memtables.
 func (c *Config) fill(w *version.TableWriter, m *merge.Merger, older *version.OlderRuns, stop func() error) error {
 	for m.Seek(nil); m.Next(); {
 		e := run.Entry{Key: m.Key, Kind: m.Kind}
 		if e.Kind.HasValue() {
 			e.Value = m.Value()
 		}
-		// An append with no older entry is written as a Set. Views of these runs see none
-		// either: only a Filter takes away what they see.
+		// An append with no older entry is written as a Set. This holds for open views of
+		// these memtables too: older entries that a view still sees and the tree has lost can
+		// only have been removed by a Filter, and keys of a Filter are excluded here.
 		if e.Kind == run.Append && !c.filters(e.Key) && !older.MayHaveKey(e.Key) {
 			e.Kind = run.Set
 		}
@@ -47,7 +48,7 @@ func (c *Config) fill(w *version.TableWriter, m *merge.Merger, older *version.Ol
 			return err
 		}
 		if w.Entries()%yieldEntries == 0 {
-			runtime.Gosched() // the owner may be waiting for this processor
+			runtime.Gosched() // a goroutine that writes to the store may wait for this processor
 		}
 		if w.Entries()%stopEntries == 0 {
 			if err := stop(); err != nil {
@@ -58,9 +59,9 @@ func (c *Config) fill(w *version.TableWriter, m *merge.Merger, older *version.Ol
 	return m.Err
 }
 
-// The workers look every so often whether somebody else could do something: the
-// owner, where there are fewer processors than goroutines, which would have to
-// wait for 10 ms else; and whether the store is closing.
+// Every yieldEntries entries, flushes and compactions yield the processor: with fewer
+// processors than goroutines, a writer would otherwise wait for the 10 ms time slice of the Go
+// scheduler. Every stopEntries entries they check whether the store closes.
 const (
 	yieldEntries = 1 << 9
 	stopEntries  = 1 << 12

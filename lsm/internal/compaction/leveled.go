@@ -6,29 +6,54 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// leveled is the usual Picker: level 0 takes runs as they are flushed, each level
-// below is one run of ten times the size of the one above.
+// leveled is the default Picker. Level 0 receives flushed runs; each level below is one run,
+// ten times the size of the level above.
 //
-// The scheme is LevelDB's (doc/impl.md there). Which file of a level goes down is
-// decided as RocksDB does by default: the one with the least to rewrite for each
-// of its bytes.
+//	           runs    size                             trigger
+//	level 0    1-4     a memtable each                  4 runs (Level0Trigger)
+//	level 1    1       4 memtables                      its size
+//	level 2    1       10 x level 1                     its size
+//	level 3    1       100 x level 1                    ...
+//
+// Pick computes a score for each level: the number of runs in level 0, or the bytes of another
+// level, divided by the trigger. The level with the highest score of at least 1 is compacted
+// into the next one (LevelDB, doc/impl.md). There are four kinds of picks:
+//
+//   - Level 0 has small runs (frequent seals, from frequent checkpoints): they are joined to
+//     one run of level 0, because merging each few of them into level 1 would rewrite many
+//     times their size (smallRuns).
+//   - Level 0 is due: all of its runs and the overlapping files of level 1, in two halves, so
+//     that one incremental checkpoint rarely has to upload all of level 1 (pickLevel0).
+//   - Another level is due: one of its files and the overlapping files below; of all files,
+//     the one with the least bytes to rewrite for each of its own (pickFile). This is
+//     RocksDB's default, kMinOverlappingRatio.
+//   - No level is due, but reads have paid for a join, or the store is idle: a step towards
+//     one single run (pickForReads, isWorthSettling).
+//
+// Invariant: a pick takes all runs of level 0 from some run to the oldest, or the newest runs
+// only; with them all overlapping files of the target level. CheckPick accepts any such pick.
+//
+// Cost: write amplification is approx. 10 for each level, read amplification one table for
+// each level and each run of level 0. Picking is O(files) for each call, apart from pickFile,
+// which is O(files · log files) for one level.
 type leveled struct{}
 
-// NewLeveled returns the default Picker.
+// NewLeveled returns the default Picker: leveled compaction, as in LevelDB. It bounds the
+// tables that a read must search, and the disk space used by old versions of entries, at the
+// price of more rewriting than NewTiered.
 func NewLeveled() Picker { return leveled{} }
 
 const (
-	// Level0Trigger is how many runs level 0 has when something is done about it.
+	// Level0Trigger is the number of runs at which level 0 is compacted.
 	Level0Trigger = 4
-	// levelFactor is from one level to the next.
+	// levelFactor is the ratio of the sizes of two adjacent levels.
 	levelFactor = 10
-	// level1Memtables is the size of level 1 in memtables: as many as level 0
-	// brings at a time.
+	// level1Memtables is the size of level 1 in memtables: as much as one compaction of level
+	// 0 adds to it.
 	level1Memtables = Level0Trigger
 )
 
-// Pick implements Picker: the level that is the farthest above its size comes
-// first.
+// Pick implements Picker. The level that exceeds its size the most comes first.
 func (leveled) Pick(s Shape) *Pick {
 	best, bestScore := -1, 1.0
 	limit := float64(max(s.MemtableBytes*level1Memtables, 4*s.FileBytes))
@@ -53,13 +78,11 @@ func (leveled) Pick(s Shape) *Pick {
 	return pickFile(s, best)
 }
 
-// pickLevel0 joins small runs among themselves, and brings the rest to level 1.
-// Small ones come from seals in quick succession: to rewrite level 1 for each
-// few of them would cost many times their size.
+// pickLevel0 joins small runs of level 0 with each other, or merges level 0 into level 1.
 //
-// Level 0 goes down in two halves, unless it has become high: about half of level 1 is
-// rewritten at a time. The second half waits for new runs, half as many as go down at the
-// least, so that one incremental checkpoint rarely has to upload both.
+// Level 0 is merged in two halves, unless the pick is smaller than two files, or level 0 has
+// twice as many runs as it should: each half rewrites half of level 1. The second half waits
+// until at least half as many new runs have arrived as the first half merged.
 func pickLevel0(s Shape) *Pick {
 	begun := begunRuns(s)
 	small := smallRuns(s.Levels[0][:len(s.Levels[0])-len(begun)], s.MemtableBytes)
@@ -77,16 +100,17 @@ func pickLevel0(s Shape) *Pick {
 	return pick
 }
 
-// CountLevel0Runs counts the runs of level 0, those of which half is left as halves.
+// CountLevel0Runs returns the number of runs of level 0. A run whose first half is already
+// merged into level 1 counts as half a run.
 func CountLevel0Runs(s Shape) float64 {
 	return float64(len(s.Levels[0])) - float64(len(begunRuns(s)))/2
 }
 
-// begunRuns are the oldest runs of level 0 of which the lower half has gone down, with
-// those that have nothing there.
+// begunRuns returns the oldest runs of level 0 whose lower half is already merged into level
+// 1, together with runs that have no keys in the lower half.
 func begunRuns(s Shape) []Table {
 	runs := s.Levels[0]
-	var cut []byte // the lowest one
+	var cut []byte // lowest key at which one of these runs was cut
 	for _, t := range runs {
 		if s.isBegun(t) && (cut == nil || bytes.Compare(t.Cut, cut) < 0) {
 			cut = t.Cut
@@ -99,9 +123,9 @@ func begunRuns(s Shape) []Table {
 	return runs[from:]
 }
 
-// isBegun says whether there is a table that the part before a cut has gone to: it lies
-// before it, and is of the same run or has it. Where a store was restored in parts there
-// is none.
+// isBegun reports whether a compaction has merged the part of t below t.Cut: then some lower
+// level has a table below the cut whose newest run is t.Run or newer. In a store that was
+// restored from a key range, tables are cut as well but no such table exists.
 func (s *Shape) isBegun(t Table) bool {
 	if len(t.Cut) == 0 {
 		return false
@@ -119,9 +143,9 @@ func (s *Shape) isBegun(t Table) bool {
 	return false
 }
 
-// smallRuns are the newest runs of level 0 of which each has no more than the
-// newer ones together, twice, so that joining them rewrites a byte a few times
-// only, and which come to no more than a memtable.
+// smallRuns returns the newest runs of level 0 that are worth joining with each other:
+// together they have at most the size of a memtable, and none is larger than twice the sum of
+// all newer runs. So each byte is rewritten only a few times by such joins.
 func smallRuns(runs []Table, memtableBytes int64) []Table {
 	sum := int64(0)
 	for i, t := range runs {
@@ -133,13 +157,14 @@ func smallRuns(runs []Table, memtableBytes int64) []Table {
 	return runs
 }
 
-// settledShare is which part of what is rewritten must be new.
+// settledShare: at least 1/settledShare of the bytes that settling rewrites must be new, that
+// is, come from level 0.
 const settledShare = 4
 
-// isWorthSettling says whether what has come to level 0 is joined with what it
-// overlaps, though it is little: nothing is being written, so that a core is idle
-// and the next reads find one run. It is not rewritten more often than in the
-// ordinary course, a few times.
+// isWorthSettling reports whether level 0 should be merged with level 1 although it is not
+// due, because nothing is being written: a core is idle, and the next reads find a single run.
+// The rule on settledShare keeps the number of rewrites of a byte close to that of normal
+// compactions.
 func isWorthSettling(s Shape) bool {
 	if !s.Settled || len(s.Levels[0]) == 0 {
 		return false
@@ -148,23 +173,24 @@ func isWorthSettling(s Shape) bool {
 	if pick == nil || pick.To != 1 || settledShare*bytesOf(top) < s.bytesOf(pick) {
 		return false
 	}
-	// What overlaps nothing would lie on level 1 as it is, however small: level 0 gathers it.
+	// Runs that overlap nothing would become small files of level 1. Level 0 collects them
+	// until they have the size of a file.
 	overlaps := len(pick.Files) > len(top) || len(s.Levels[1]) == 0
 	return overlaps || bytesOf(top) >= min(s.FileBytes, s.MemtableBytes)
 }
 
-// How much may be rewritten to save extra read cost of 1. It is about half a microsecond, in
-// which another core
-// rewrites 50 bytes; it counts for more because reads wait and a compaction does
-// not, and for more still where no write is about to undo it.
+// ReadCostBytes is the number of bytes that may be rewritten to save one unit of extra read
+// cost (Shape.ExtraReadCost). A unit takes approx. half a microsecond, in which another core
+// rewrites 50 bytes. It counts five times as much, because reads wait and compactions do not;
+// and SettledReadCostBytes is larger still, because no write is about to undo the work.
 const (
 	ReadCostBytes        = 256
 	SettledReadCostBytes = 2048
 )
 
-// pickForReads joins runs, though none is above its size, as soon as reads have
-// paid for it: by a rule like that of LevelDB, where seeks do, so that what is
-// read much and written little becomes one run.
+// pickForReads joins runs although no level is due, if reads have spent more on searching
+// several tables than the join costs. LevelDB does the same for seeks (allowed_seeks). So data
+// that is read often and written rarely becomes a single run.
 func pickForReads(s Shape) *Pick {
 	if s.ExtraReadCost == 0 {
 		return nil
@@ -180,8 +206,8 @@ func pickForReads(s Shape) *Pick {
 	return pick
 }
 
-// pickJoin is the next step towards one run: level 0 first, then the highest
-// level with one below.
+// pickJoin returns the next step towards a single run: first merge level 0, then the highest
+// level that has a level below it.
 func pickJoin(s Shape) *Pick {
 	lowest := version.NumLevels - 1
 	for lowest > 0 && len(s.Levels[lowest]) == 0 {
@@ -198,7 +224,8 @@ func pickJoin(s Shape) *Pick {
 	return nil
 }
 
-// pickFile brings one file of a level down.
+// pickFile moves one file of a level down: the file with the least bytes to rewrite for each
+// of its own.
 func pickFile(s Shape, level int) *Pick {
 	var best Pick
 	bestCost := -1.0

@@ -7,13 +7,41 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// ErrPick is returned for a pick that would change the order of entries, or that makes no
-// sense.
+// ErrPick is returned for a pick that would change the order of entries, or that is
+// meaningless.
 var ErrPick = errors.New("invalid pick")
 
-// CheckPick reports why files may not become one run of a level: no file that stays
-// may have an entry that is newer than one of theirs and older than the place
-// where it goes, or the other way round.
+// CheckPick returns ErrPick if the inputs cannot become one run of level `to` without changing
+// the order of entries.
+//
+// A read returns the first entry that it finds from the top of the tree to the bottom, so a
+// newer entry must never be below an older one. A compaction moves entries down, past the
+// files between the input and the output. If a file that stays there overlaps an input, it may
+// have an entry of the same key, and their order would be reversed:
+//
+//	level 0    [A: k=3]               A merged into level 1 alone:
+//	           [B: k=2]               B would return k=2, although A is newer
+//	level 1    [C: k=1]               C would overlap the output within level 1
+//
+//	{A}        to 1: rejected, B stays between A and the output
+//	{A, B}     to 1: rejected, C stays in the output's level
+//	{A, B, C}  to 1: accepted
+//	{A, B}     to 0: accepted, the output takes the place of A
+//	{B, C}     to 1: accepted, A stays above
+//
+// Invariant (accepted picks): for each input, no file that is not an input and overlaps it
+// lies between it and the output's place. For level `to` above 0 these are the older files of
+// level 0, if the input is in level 0, and all files of the levels from the input's to `to`.
+// For `to` = 0 these are the files of level 0 between the newest and the oldest input, because
+// the output becomes part of the newest input's run.
+//
+// Invariant: inputs never move up. The files of one run of level 0 stay disjoint (checkRun).
+//
+// Overlap is decided by bounds, not by keys, so the check is conservative: it may reject a
+// pick that happens to be harmless, and it never accepts a wrong one. It protects the store
+// from faulty pickers, which are a user's code.
+//
+// Cost: O(inputs · files of level 0), plus a binary search for each input and level.
 func CheckPick(t *version.Tree, inputs map[*version.File]bool, to int) error {
 	newest, oldest := inputsOfLevel0(t, inputs)
 	if to == 0 && newest >= 0 {
@@ -27,11 +55,11 @@ func CheckPick(t *version.Tree, inputs map[*version.File]bool, to int) error {
 				continue
 			}
 			if level > to {
-				return fmt.Errorf("table %d would go up from level %d to %d: %w", f.Number, level, to, ErrPick)
+				return fmt.Errorf("table %d would move up from level %d to %d: %w", f.Number, level, to, ErrPick)
 			}
-			var between [][]*version.File // what lies between the input and where it goes
+			var between [][]*version.File // files between the input and the output's place
 			switch {
-			case to == 0: // the place of the newest input
+			case to == 0: // the output's place is that of the newest input
 				between = append(between, files[newest:oldest+1])
 			case level == 0:
 				between = append(between, files[at:])
@@ -39,16 +67,17 @@ func CheckPick(t *version.Tree, inputs map[*version.File]bool, to int) error {
 			for l := max(level, 1); l <= to; l++ {
 				between = append(between, version.OverlappingSorted(t.Levels[l], version.BoundsOf, f.Bounds))
 			}
-			if other := staying(between, inputs, f); other != nil {
-				return fmt.Errorf("table %d is in the way of table %d: %w", other.Number, f.Number, ErrPick)
+			if other := overlappingNonInput(between, inputs, f); other != nil {
+				return fmt.Errorf("table %d overlaps input %d and would stay between it and the output: %w", other.Number, f.Number, ErrPick)
 			}
 		}
 	}
 	return nil
 }
 
-// checkRun reports why inputs of level 0 may not become a file of the run of the newest
-// one, which must be apart from the files of that run that stay.
+// checkRun returns ErrPick if a compaction into level 0 would make files of one run overlap:
+// the output belongs to the run of the newest input, so it must not overlap files of that run
+// that stay.
 func checkRun(level0 []*version.File, inputs map[*version.File]bool, newest int) error {
 	all := level0[newest].Bounds
 	for f := range inputs {
@@ -56,14 +85,14 @@ func checkRun(level0 []*version.File, inputs map[*version.File]bool, newest int)
 	}
 	for _, f := range level0 {
 		if !inputs[f] && f.Run == level0[newest].Run && f.Bounds.Overlaps(all) {
-			return fmt.Errorf("table %d is of the run that others would become, and overlaps them: %w", f.Number, ErrPick)
+			return fmt.Errorf("table %d has the same run as the output and overlaps it: %w", f.Number, ErrPick)
 		}
 	}
 	return nil
 }
 
-// inputsOfLevel0 are the places of the first and the last input there; -1 if
-// none is there.
+// inputsOfLevel0 returns the indexes of the first and the last input in level 0, -1 if level 0
+// has no input.
 func inputsOfLevel0(t *version.Tree, inputs map[*version.File]bool) (newest, oldest int) {
 	newest, oldest = -1, -1
 	for at, f := range t.Levels[0] {
@@ -77,8 +106,9 @@ func inputsOfLevel0(t *version.Tree, inputs map[*version.File]bool) (newest, old
 	return newest, oldest
 }
 
-// staying finds a file that is no input and overlaps one.
-func staying(groups [][]*version.File, inputs map[*version.File]bool, f *version.File) *version.File {
+// overlappingNonInput returns a file of the groups that is not an input and overlaps f, nil if
+// there is none.
+func overlappingNonInput(groups [][]*version.File, inputs map[*version.File]bool, f *version.File) *version.File {
 	for _, files := range groups {
 		for _, other := range files {
 			if !inputs[other] && other.Bounds.Overlaps(f.Bounds) {

@@ -7,58 +7,57 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Picker chooses what to compact next. It is called by one goroutine.
+// Picker chooses which tables to compact next. It is called by one goroutine at a time.
 type Picker interface {
-	// Pick returns the next compaction, nil if the tree is fine as it is. One
-	// that would put an entry before or behind where it belongs is ErrInvalidOption
-	// and is not carried out.
+	// Pick returns the next compaction, or nil if none is needed. A pick that would change the
+	// order of entries fails with ErrInvalidOption and is not carried out.
 	Pick(Shape) *Pick
 }
 
-// Pick is a compaction to do: the files, by number, become one run of level To.
+// Pick is a compaction to carry out: the files with these numbers become one run of level To.
 type Pick struct {
-	Files []uint64
-	To    int
-	// Share ends the compaction at the first border of partitions behind so much of the
-	// entries of its files, above 0 and up to 1. What it has not come to stays where it
-	// is: a file of which a part is used up goes on with the rest. If level 0 is to have
-	// fewer runs, To must be another level. 0 is all.
+	Files []uint64 // numbers of the tables, each once
+	To    int      // level of the output
+	// Share, if above 0 and at most 1, ends the compaction early: at the first border of
+	// partitions after that share of the entries of its files. Files that were not reached
+	// stay in place; a file that was reached in part keeps its unread rest, as a virtual
+	// table. If level 0 must have fewer runs afterwards, To must be another level. 0 compacts
+	// all.
 	Share float64
 }
 
-// Shape is the tree as a Picker sees it.
+// Shape is a Picker's view of the tree.
 type Shape struct {
-	// Levels has the tables of each level: of level 0 from the newest run to the
-	// oldest, nearly always each a run of its own; of the others ascending by key, apart
-	// from each other, one run together.
+	// Levels has the tables of each level. Level 0 is ordered from the newest run to the
+	// oldest; nearly always, each table is a run of its own. Each other level is one run: its
+	// tables are ascending by key and do not overlap.
 	Levels [version.NumLevels][]Table
-	// ExtraReadCost is what reads that had to look into several tables have cost since the
-	// last compaction that did not end early: 1 for each table beside the first where a
-	// value is in pieces, several where a prefix is in several tables.
+	// ExtraReadCost is the cost of reads that had to search several tables, since the last
+	// compaction that did not end early. A read of a value in n pieces adds n-1; a search in
+	// several tables for a prefix adds several units.
 	ExtraReadCost int64
-	// Settled says that all that was written is in tables, and nothing was for a
-	// while: the store is being read, if anything.
+	// Settled is set if all written data is in tables, and nothing was written for a while:
+	// the store is only being read, if it is used at all.
 	Settled bool
-	// MemtableBytes and FileBytes are those of Options.
+	// MemtableBytes and FileBytes are the options of the store.
 	MemtableBytes, FileBytes int64
 }
 
-// Table is a table of the tree as a Picker sees it. Its bytes are not the Picker's
-// to change.
+// Table is a Picker's view of a table. A Picker must not change its byte slices.
 type Table struct {
-	Number     uint64
-	Run        uint64 // tables of level 0 that have the same are apart from each other
-	Bytes      int64  // of the part of the file that counts
-	From, To   []byte // bounds, To excluded; nil is beyond the highest key
-	Cut        []byte // where that part begins, if not at the front of the file
-	Entries    int64  // sets, deletes and appends of all of the file
-	Tombstones int64  // of prefixes, the same
+	Number     uint64 // name of the file; never reused
+	Run        uint64 // newest run in the table; tables of level 0 with the same Run do not overlap
+	Bytes      int64  // size of the table, without cut parts of its file
+	From, To   []byte // bounds, To excluded; a nil To is above all keys
+	Cut        []byte // key at which a cut file begins; nil if the beginning is not cut
+	Entries    int64  // sets, deletes and appends in the whole file
+	Tombstones int64  // prefix tombstones in the whole file
 }
 
 // Bounds returns the bounds of the table as a range.
 func (t Table) Bounds() run.Range { return run.Range{From: t.From, To: t.To} }
 
-// ShapeOf returns the levels of a tree.
+// ShapeOf returns a Shape with the levels of a tree.
 func ShapeOf(t *version.Tree) (s Shape) {
 	for level, files := range t.Levels {
 		for _, f := range files {
@@ -71,7 +70,7 @@ func ShapeOf(t *version.Tree) (s Shape) {
 	return s
 }
 
-// bytesOf is the size of tables.
+// bytesOf returns the total size of tables.
 func bytesOf(tables []Table) (n int64) {
 	for _, t := range tables {
 		n += t.Bytes
@@ -79,7 +78,7 @@ func bytesOf(tables []Table) (n int64) {
 	return n
 }
 
-// bytesOf is the size of the tables of a pick.
+// bytesOf returns the total size of the tables of a pick.
 func (s *Shape) bytesOf(p *Pick) (n int64) {
 	for _, tables := range s.Levels {
 		for _, t := range tables {
@@ -91,7 +90,7 @@ func (s *Shape) bytesOf(p *Pick) (n int64) {
 	return n
 }
 
-// tablesOver are those of tables whose bounds overlap others'.
+// tablesOver returns the tables that overlap any of others.
 func tablesOver(tables, others []Table) (found []Table) {
 	for _, t := range tables {
 		if slices.ContainsFunc(others, func(o Table) bool { return t.Bounds().Overlaps(o.Bounds()) }) {
@@ -101,6 +100,7 @@ func tablesOver(tables, others []Table) (found []Table) {
 	return found
 }
 
+// numbersOf returns the file numbers of tables.
 func numbersOf(groups ...[]Table) (numbers []uint64) {
 	for _, tables := range groups {
 		for _, t := range tables {

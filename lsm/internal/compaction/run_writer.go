@@ -9,26 +9,26 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// runWriter writes a compaction's output as the files of one run. A file ends
-// at a border of partitions once it has its size, and at a border of prefixes
-// once it has twice that. On level 0 there is one file.
+// runWriter writes a compaction's output as the files of one run. A file that has its size
+// (FileBytes) ends at the next border of partitions; a file of twice its size also ends at a
+// border of prefixes. On level 0 the run is a single file.
 type runWriter struct {
-	c         *Compaction
-	ranges    run.Ranges      // of the run; those before from are written
-	obstacles []*version.File // that lie behind from: see compaction.obstacles
-	from      []byte          // where the next file begins
-	out       *version.TableWriter
-	last      []byte // key that was written last
-	reach     []byte // the tombstone of the file that reaches furthest, nil if none
-	batch     filterBatch
+	c             *Compaction
+	ranges        run.Ranges      // range tombstones of the run; those below fileStart are already written
+	obstacles     []*version.File // files above fileStart that no output may overlap: see Compaction.obstacles
+	fileStart     []byte          // lower bound of the current file
+	out           *version.TableWriter
+	lastKey       []byte // key of the last entry written
+	openTombstone []byte // prefix tombstone of the file that reaches furthest; nil if it has none
+	batch         filterBatch
 }
 
-// write takes the current entry of a merger.
+// write writes the merger's current entry, or passes it to the Filter.
 func (w *runWriter) write(m *merge.Merger) error {
 	if w.c.filters(m.Key) {
 		return w.filter(m)
 	}
-	if len(w.batch.entries) > 0 { // the range that is filtered has ended
+	if len(w.batch.entries) > 0 { // the key is above the filtered range
 		if err := w.decide(); err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (w *runWriter) write(m *merge.Merger) error {
 	return w.put(&e)
 }
 
-// put writes an entry, unless nothing is left for it to do.
+// put writes an entry, unless it is a delete or a tombstone with nothing left to hide.
 func (w *runWriter) put(e *run.Entry) error {
 	lowest := false
 	switch e.Kind {
@@ -55,7 +55,7 @@ func (w *runWriter) put(e *run.Entry) error {
 	case lowest:
 		return nil
 	}
-	if len(e.Key) > 0 { // nothing lies before the lowest key
+	if len(e.Key) > 0 { // no key is below the empty key
 		if err := w.passObstacles(run.Range{To: e.Key}); err != nil {
 			return err
 		}
@@ -68,42 +68,43 @@ func (w *runWriter) put(e *run.Entry) error {
 	if err := w.begin(); err != nil {
 		return err
 	}
-	w.last = append(w.last[:0], e.Key...)
-	if e.Kind == run.DeletePrefix && (w.reach == nil || !bytes.HasPrefix(e.Key, w.reach)) {
-		w.reach = append([]byte{}, head(e.Key, MaxBorderBytes)...)
+	w.lastKey = append(w.lastKey[:0], e.Key...)
+	if e.Kind == run.DeletePrefix && (w.openTombstone == nil || !bytes.HasPrefix(e.Key, w.openTombstone)) {
+		w.openTombstone = append([]byte{}, head(e.Key, MaxBorderBytes)...)
 	}
 	return w.out.Add(e)
 }
 
-// MaxBorderBytes is how far into keys the bounds of files look.
+// MaxBorderBytes is the maximum size of the bounds of output files; longer keys are cut to it.
 const MaxBorderBytes = 1 << 10
 
-// endsBefore reports whether the file ends before a key.
+// endsBefore reports whether the current file should end before a key.
 func (w *runWriter) endsBefore(key []byte) bool {
 	o := w.c.Config
 	size := w.sizeOf(w.out)
 	if size < o.FileBytes || w.c.To == 0 {
 		return false
 	}
-	before, after := head(w.last, MaxBorderBytes), head(key, MaxBorderBytes)
+	before, after := head(w.lastKey, MaxBorderBytes), head(key, MaxBorderBytes)
 	if bytes.Equal(before, after) {
 		return false // the bounds of the files would overlap
 	}
-	if !o.sharePartition(w.last, key) {
+	if !o.sharePartition(w.lastKey, key) {
 		return true
 	}
-	// A tombstone reaches over all keys that begin with its prefix.
-	if size < 2*o.FileBytes || w.reach != nil && bytes.HasPrefix(key, w.reach) {
+	// A prefix tombstone covers all keys with its prefix, so the file may not end within them.
+	if size < 2*o.FileBytes || w.openTombstone != nil && bytes.HasPrefix(key, w.openTombstone) {
 		return false
 	}
-	return !bytes.Equal(w.last[:o.Split.Func(w.last)], key[:o.Split.Func(key)])
+	return !bytes.Equal(w.lastKey[:o.Split.Func(w.lastKey)], key[:o.Split.Func(key)])
 }
 
-// filterShare is which part of a budget the memory for making a filter has: a table that
-// takes more counts as if it had its size. Tables of small entries need it.
+// filterShare: hashes for the filter of one table may use 1/filterShare of the budget. A table
+// that uses all of it ends as if it had its size. This limits tables with very small entries.
 const filterShare = 16
 
-// sizeOf returns the size of a table for the purpose of ending it.
+// sizeOf returns the size by which a table is ended: its bytes, or the equivalent share of
+// filter memory.
 func (w *runWriter) sizeOf(out *version.TableWriter) int64 {
 	o := w.c.Config
 	filter := float64(out.FilterMemory()) / float64(o.BudgetBytes/filterShare)
@@ -113,15 +114,15 @@ func (w *runWriter) sizeOf(out *version.TableWriter) int64 {
 // beginsPartition reports whether key starts a new partition; false before the first
 // entry. Entries that wait for the decision of a Filter count as written.
 func (w *runWriter) beginsPartition(key []byte) bool {
-	last := w.last
+	lastKey := w.lastKey
 	if waiting := len(w.batch.entries); waiting > 0 {
-		last = w.batch.entries[waiting-1].Key
+		lastKey = w.batch.entries[waiting-1].Key
 	}
-	return last != nil && !w.c.sharePartition(last, key)
+	return lastKey != nil && !w.c.sharePartition(lastKey, key)
 }
 
-// passObstacles ends the file before each obstacle that begins in a range, which
-// has all keys up to where the run is.
+// passObstacles ends the current file before each obstacle that begins in a range; the range
+// contains all keys up to the current position.
 func (w *runWriter) passObstacles(upTo run.Range) error {
 	for len(w.obstacles) > 0 {
 		from := w.obstacles[0].Bounds.From
@@ -130,7 +131,7 @@ func (w *runWriter) passObstacles(upTo run.Range) error {
 		}
 		w.obstacles = w.obstacles[1:]
 		if len(from) == 0 {
-			continue // nothing lies before the lowest key
+			continue // no key is below the empty key
 		}
 		if err := w.endAt(from); err != nil {
 			return err
@@ -139,10 +140,10 @@ func (w *runWriter) passObstacles(upTo run.Range) error {
 	return nil
 }
 
-// endAt ends the file before a key, if there is anything for it.
+// endAt ends the current file before a key, if it has entries or range tombstones.
 func (w *runWriter) endAt(to []byte) error {
 	if w.out == nil {
-		if len(w.ranges.Clip(run.Range{From: w.from, To: to})) == 0 {
+		if len(w.ranges.Clip(run.Range{From: w.fileStart, To: to})) == 0 {
 			return nil
 		}
 		if err := w.begin(); err != nil {
@@ -152,7 +153,7 @@ func (w *runWriter) endAt(to []byte) error {
 	return w.endFile(to)
 }
 
-// begin begins a file if none is open.
+// begin creates a file if none is open.
 func (w *runWriter) begin() (err error) {
 	if w.out == nil {
 		w.out, err = w.c.Tables.Create(w.c.To, w.c.NewNumber(), w.c.run)
@@ -160,26 +161,26 @@ func (w *runWriter) begin() (err error) {
 	return err
 }
 
-// endFile ends the file before a key, nil for the end of the run. The next one
-// begins where this one ends as bounds have it, or a tombstone would make them
+// endFile ends the current file before a key; nil is the end of the run. The next file begins
+// at the shortened bound of this one, or a tombstone that begins there would make their bounds
 // overlap.
 func (w *runWriter) endFile(to []byte) error {
 	if to != nil {
 		to = slices.Clone(head(to, MaxBorderBytes))
 	}
-	within := run.Range{From: w.from, To: to}
+	within := run.Range{From: w.fileStart, To: to}
 	for _, r := range w.ranges.Clip(within) {
 		if err := w.out.AddRange(r); err != nil {
 			return err
 		}
 	}
 	f, err := w.out.Finish()
-	w.out, w.reach = nil, nil
+	w.out, w.openTombstone = nil, nil
 	if err != nil {
 		return err
 	}
 	w.c.Outputs = append(w.c.Outputs, f)
-	w.from = to
+	w.fileStart = to
 	return nil
 }
 
@@ -195,7 +196,7 @@ func (w *runWriter) finish() error {
 	return err
 }
 
-// abort removes the file that is open.
+// abort removes the unfinished file.
 func (w *runWriter) abort() error {
 	if w.out == nil {
 		return nil

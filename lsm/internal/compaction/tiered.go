@@ -1,13 +1,31 @@
 package compaction
 
-// tiered is a Picker that writes less and reads more: all runs stay on level 0,
-// and runs of about one size become one that is as large as they together.
+// tiered is a Picker that writes less and reads more than leveled: all runs stay on level 0,
+// and runs of similar size are merged into one.
 //
-// It is the size-tiered scheme of Bigtable's minor compactions and of Cassandra.
+//	newest                                      oldest
+//	[1][1][1][1]  [5]  [4]  [4]  [20]  [22]            4 runs of size 1 are merged
+//	[ 4 ]  [5]  [4]  [4]  [20]  [22]                   4 runs of size 4-5 are merged
+//	[ 17 ]  [20]  [22]                                 no four runs of similar size
+//
+// Pick returns the newest window of `runs` adjacent runs whose largest has at most three times
+// the average size of the others. Only adjacent runs may be merged, or the order of entries
+// would change (CheckPick). With distinct sizes no window matches; so from maxTieredRuns runs
+// on, the newest window is merged regardless of size, before level 0 is so high that writes
+// are throttled.
+//
+// Invariant: a window does not begin inside a run that has several files.
+//
+// Cost: each merge multiplies the size of a run by `runs`, so a byte is rewritten
+// log_runs(size of the store / size of a memtable) times. A read searches approx.
+// maxTieredRuns runs at most. During a merge of all runs, the disk holds the data twice.
+//
+// This is the size-tiered scheme of Bigtable's merging compactions (Chang et al., 2006) and of
+// Cassandra's SizeTieredCompactionStrategy.
 type tiered struct{ runs int }
 
-// NewTiered returns a Picker that joins so many runs of about the same size, 2 at
-// least; 0 is 4.
+// NewTiered returns a Picker that merges the given number of runs of similar size: at least 2;
+// 0 is 4. Compared with NewLeveled it rewrites less, and a read searches more tables.
 func NewTiered(runs int) Picker {
 	if runs == 0 {
 		runs = Level0Trigger
@@ -15,13 +33,12 @@ func NewTiered(runs int) Picker {
 	return tiered{max(runs, 2)}
 }
 
-// Pick implements Picker: the newest runs in a row of which the largest has no more than
-// three times the average of the others.
+// Pick implements Picker.
 func (p tiered) Pick(s Shape) *Pick {
 	runs := s.Levels[0]
 	for from := 0; from+p.runs <= len(runs); from++ {
 		if from > 0 && runs[from].Run == runs[from-1].Run {
-			continue // both or none
+			continue // the window would begin inside this run
 		}
 		window := runs[from : from+p.runs]
 		largest := int64(0)
@@ -32,15 +49,16 @@ func (p tiered) Pick(s Shape) *Pick {
 			return &Pick{Files: numbersOf(window), To: 0}
 		}
 	}
-	// Runs that fit to none must not become ever more.
+	// Runs of distinct sizes must not accumulate without bound.
 	if len(runs) >= maxTieredRuns {
 		return &Pick{Files: numbersOf(runs[:min(p.runs, len(runs))]), To: 0}
 	}
 	return nil
 }
 
-// Level0SlowdownTrigger is how many runs level 0 has when writes begin to slow down.
+// Level0SlowdownTrigger is the number of runs of level 0 at which writes are throttled.
 const Level0SlowdownTrigger = 12
 
-// maxTieredRuns is below where writes slow down.
+// maxTieredRuns is the number of runs at which runs are merged regardless of their size. It is
+// below Level0SlowdownTrigger.
 const maxTieredRuns = Level0SlowdownTrigger - 2
