@@ -5,21 +5,29 @@ import (
 	"slices"
 )
 
-// Lookup collects the value of one key. The reader asks runs from the newest to the
-// oldest, and each adds its entry, until one decides the value. A Lookup is reused to
-// keep its memory; the zero value is empty.
+// Lookup collects the value of one key. The reader asks runs from the newest to the oldest;
+// each run adds its entry, until an entry decides the value.
 //
-// A memtable calls Add. The other methods are for the tree, which reads the result.
+//	run 9 (newest)   append "c"     Add: not decided, continue
+//	run 8            -
+//	run 7            append "b"     Add: not decided, continue
+//	run 6            set "a"        Add: decided; older runs are not asked
+//	                                value = "a" "b" "c", in three pieces
+//
+// Pieces are not copied, with the exception of bytes that may change (AddTransient). Reset
+// keeps the memory, so one Lookup can serve all reads of a goroutine. The zero value is empty.
+//
+// A memtable only calls Add. The other methods are for the tree, which reads the result.
 //
 // Thread safety: one goroutine.
 type Lookup struct {
 	count  int
 	size   int64
-	newest Value   // the first piece: nearly always the only one
-	older  []Value // the others, newest first
-	copies []byte  // of values that their run does not keep
+	newest Value   // newest piece; nearly always the only one
+	older  []Value // older pieces, newest first
+	copies []byte  // copies of transient pieces
 
-	existence bool // nobody reads the value
+	existence bool // only Exists is asked, the bytes are not needed
 }
 
 // Reset empties the lookup.
@@ -31,14 +39,14 @@ func (l *Lookup) Reset() {
 	l.count, l.size, l.copies, l.existence = 0, 0, l.copies[:0], false
 }
 
-// OnlyExistence makes the lookup, until Reset, one that asks only whether the key has a
-// value: the first entry decides that, and no bytes are copied.
+// OnlyExistence restricts the lookup, until Reset, to the question whether the key has a
+// value. Then the first entry decides, and no bytes are copied.
 func (l *Lookup) OnlyExistence() { l.existence = true }
 
-// Add adds the entry that a run has, a Set, Delete or Append, and reports whether it
-// decides the value, so that older runs need not be asked. A value in several pieces is
-// added from the newest piece to the oldest, each but the oldest as an Append. The bytes
-// must stay unchanged until the next Reset or write.
+// Add adds the entry that a run has for the key: a Set, Delete or Append. It reports whether
+// the entry decides the value, so that older runs need not be asked. A value in several pieces
+// is added from the newest piece to the oldest, all but the oldest as an Append. The bytes of
+// v must stay unchanged until the next Reset or the next write to the store.
 func (l *Lookup) Add(kind Kind, v Value) (last bool) {
 	if kind.HasValue() {
 		if l.count == 0 {
@@ -52,9 +60,9 @@ func (l *Lookup) Add(kind Kind, v Value) (last bool) {
 	return kind != Append || l.existence
 }
 
-// Replace replaces the content by one piece. It is Reset and Add for the walks of the tree,
-// and assigns word by word: a processor stalls when it reads many words at once that it
-// has just written one by one.
+// Replace makes v the only piece, like Reset and Add of a Set. It is on the fast path of
+// iterators, and assigns field by field: a processor stalls when it loads several words at
+// once just after they were stored one by one (failed store forwarding).
 func (l *Lookup) Replace(v *Value) {
 	if len(l.older) > 0 || l.newest.Large != nil || v.Large != nil {
 		l.Reset()
@@ -66,7 +74,7 @@ func (l *Lookup) Replace(v *Value) {
 }
 
 // AddTransient is Add for bytes that may change before the value is read. It copies them,
-// unless they are a Set or Delete and the only piece: the caller reads that at once.
+// unless they are the only piece and decide the value: then the caller reads them at once.
 func (l *Lookup) AddTransient(kind Kind, b []byte) (last bool) {
 	if (kind == Append || l.count > 0) && !l.existence {
 		from := len(l.copies)
@@ -93,7 +101,7 @@ func (l *Lookup) Whole() ([]byte, bool) {
 	return l.newest.Bytes, true
 }
 
-// pieces yields the pieces of the value from the oldest to the newest.
+// pieces yields the pieces of the value, from the oldest to the newest.
 func (l *Lookup) pieces(yield func(Value) bool) {
 	for _, piece := range slices.Backward(l.older) {
 		if !yield(piece) {
@@ -116,7 +124,7 @@ func (l *Lookup) AppendTo(dst []byte) (_ []byte, err error) {
 	return dst, nil
 }
 
-// Reader returns a reader of the value. It may be used until Reset.
+// Reader returns a reader of the value. It is valid until Reset.
 func (l *Lookup) Reader() io.Reader {
 	readers := make([]io.Reader, 0, l.count)
 	for piece := range l.pieces {

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// randomKey has up to three bytes over a small alphabet with the extremes in it.
+// randomKey returns a key of up to three bytes, over an alphabet of the lowest and highest
+// byte values.
 func randomKey(rng *rand.Rand) []byte {
 	key := make([]byte, rng.IntN(4))
 	for i := range key {
@@ -19,7 +20,7 @@ func randomKey(rng *rand.Rand) []byte {
 	return key
 }
 
-// allKeys are all that randomKey may return.
+// allKeys returns all keys that randomKey can return.
 func allKeys() (keys [][]byte) {
 	level := [][]byte{{}}
 	for range 4 {
@@ -35,6 +36,7 @@ func allKeys() (keys [][]byte) {
 	return keys
 }
 
+// randomRange returns a range of random keys, sometimes empty, sometimes without end.
 func randomRange(rng *rand.Rand) Range {
 	r := Range{From: randomKey(rng)}
 	if rng.IntN(4) > 0 {
@@ -43,12 +45,12 @@ func randomRange(rng *rand.Rand) Range {
 	return r
 }
 
-// contains is the definition.
+// contains is the definition of a range: reference for Range.Contains.
 func contains(r Range, key []byte) bool {
 	return bytes.Compare(r.From, key) <= 0 && (r.To == nil || bytes.Compare(key, r.To) < 0)
 }
 
-func TestRangesAreTheUnionOfWhatWasAdded(t *testing.T) {
+func TestRangesCoverTheUnionOfAddedRanges(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	keys := allKeys()
 	for range 2000 {
@@ -71,7 +73,7 @@ func TestRangesAreTheUnionOfWhatWasAdded(t *testing.T) {
 	}
 }
 
-func TestPrefixesAreCoveredWhole(t *testing.T) {
+func TestCoversPrefixNeedsTheWholePrefix(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	covered := 0
 	for range 2000 {
@@ -93,7 +95,7 @@ func TestPrefixesAreCoveredWhole(t *testing.T) {
 	require.Greater(t, covered, 1000)
 }
 
-func TestRangesThatMayNotBeAreFound(t *testing.T) {
+func TestValidRejectsInvalidRanges(t *testing.T) {
 	require.True(t, Ranges{{[]byte("a"), []byte("b")}, {[]byte("c"), nil}}.Valid())
 	for _, s := range []Ranges{
 		{{[]byte("b"), []byte("b")}},
@@ -106,7 +108,7 @@ func TestRangesThatMayNotBeAreFound(t *testing.T) {
 	}
 }
 
-func TestRelationsOfRangesAreThoseOfTheirKeys(t *testing.T) {
+func TestRangeOperationsMatchTheirKeySets(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	keys := allKeys()
 	for range 2000 {
@@ -130,7 +132,7 @@ func TestRelationsOfRangesAreThoseOfTheirKeys(t *testing.T) {
 	}
 }
 
-func TestSuccessorIsTheEndOfAPrefix(t *testing.T) {
+func TestPrefixRangeContainsExactlyTheKeysOfThePrefix(t *testing.T) {
 	for _, prefix := range allKeys() {
 		r := PrefixRange(prefix)
 		for _, key := range allKeys() {
@@ -139,9 +141,9 @@ func TestSuccessorIsTheEndOfAPrefix(t *testing.T) {
 	}
 }
 
-// Every sequence of operations on one key in one run, and of runs, against
-// values that are kept whole.
-func TestAlgebraIsWhatHappensToAValue(t *testing.T) {
+// All sequences of four operations on one key, cut into runs in all ways, are compared with a
+// value to which the operations are applied directly.
+func TestEntriesCombineToTheResultOfAllOperations(t *testing.T) {
 	type step struct {
 		op  Kind
 		add string
@@ -157,7 +159,7 @@ func TestAlgebraIsWhatHappensToAValue(t *testing.T) {
 		}
 		return &s.add
 	}
-	// Sequences of four steps; where a new run begins before step i if bit i.
+	// Two bits of n select each step; bit i of cuts begins a new run before step i.
 	for n := range 256 {
 		var sequence []step
 		for i := range 4 {
@@ -205,7 +207,7 @@ func TestAlgebraIsWhatHappensToAValue(t *testing.T) {
 	}
 }
 
-func TestLookupIsWholeOnlyInOnePiece(t *testing.T) {
+func TestWholeNeedsASinglePiece(t *testing.T) {
 	var f Lookup
 	require.True(t, f.AddTransient(Set, []byte("x")))
 	b, ok := f.Whole()
@@ -219,7 +221,7 @@ func TestLookupIsWholeOnlyInOnePiece(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestLookupKeyHasThePrefixOfItsKey(t *testing.T) {
+func TestPrepareSetsPrefixAndHashes(t *testing.T) {
 	split := Split{Name: "two", Func: func(key []byte) int { return min(2, len(key)) }}
 	var k LookupKey
 	split.Prepare(&k, []byte("abc"))

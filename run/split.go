@@ -2,34 +2,35 @@ package run
 
 import "github.com/cespare/xxhash/v2"
 
-// Split cuts keys into a prefix, which groups keys, and a suffix. A prefix can be
-// cleared and walked in one operation; hash structures and filters hold prefixes
-// beside whole keys.
+// Split cuts keys into a prefix, which groups keys, and a suffix. All keys of a prefix can be
+// deleted or walked in one operation. Hash tables and filters index prefixes in addition to
+// whole keys.
 type Split struct {
-	// Name identifies the function in files.
+	// Name identifies the function in files. A store can only be opened with a function of the
+	// same name.
 	Name string
-	// Func returns the length of a key's prefix. It returns the same for every key
-	// with that prefix, and the whole length for the prefix alone, so that prefixes
-	// are in the order of keys. It must not fail for any bytes.
+	// Func returns the length of a key's prefix. It must return the same length for every key
+	// with that prefix, and for the prefix itself its whole length; this makes the order of
+	// prefixes that of their keys. It must accept any bytes.
 	Func func(key []byte) int
 }
 
-// WholeKey is the Split of keys that stand alone: the prefix is the key.
+// WholeKey is the Split without grouping: the prefix is the whole key.
 var WholeKey = Split{Name: "whole", Func: func(key []byte) int { return len(key) }}
 
-// Hash returns the hash of a key or a prefix, in memory and in files: xxh64, seed 0.
+// Hash returns the hash of a key or prefix, as used in memory and in files: xxh64 with seed 0.
 func Hash(b []byte) uint64 { return xxhash.Sum64(b) }
 
-// LookupKey is a key, or a prefix, with its hashes. It is prepared once and then used
-// with many runs.
+// LookupKey is a key, or a prefix, together with its hashes. A caller prepares it once and
+// uses it with several runs.
 type LookupKey struct {
-	Key        []byte // owned by the caller: a run copies it
-	PrefixLen  int    // the length of the prefix in bytes
-	Hash       uint64 // of Key
-	PrefixHash uint64 // of the prefix; Hash if the prefix is the whole key
+	Key        []byte // owned by the caller: a run that keeps it makes a copy
+	PrefixLen  int    // length of the prefix in bytes
+	Hash       uint64 // hash of Key
+	PrefixHash uint64 // hash of the prefix; equal to Hash if the prefix is the whole key
 }
 
-// Prepare fills in k for a key.
+// Prepare sets all fields of k for a key.
 func (s *Split) Prepare(k *LookupKey, key []byte) {
 	k.Key, k.Hash, k.PrefixLen = key, Hash(key), s.Func(key)
 	k.PrefixHash = k.Hash

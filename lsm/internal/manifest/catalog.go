@@ -14,15 +14,15 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// Catalog is what the edits of a manifest come to.
+// Catalog is the content of a manifest: the state after all of its edits.
 type Catalog struct {
-	Edit                         // the last one, with what the first one says
+	Edit                         // numbers of the last edit; identity, split and partitions of the first
 	Tables map[uint64]LevelTable // by number
-	Closed bool                  // the store was closed, and not opened since
+	Closed bool                  // the manifest ends with a clean close
 }
 
-// Read reads the manifest that counts; nil if the directory has none. The
-// file is where a problem is.
+// Read reads the manifest that CURRENT names; the catalog is nil if the directory has no
+// CURRENT. file is the name of the file that an error is about.
 func Read(ctx context.Context, fsys vfs.FS, dir string) (c *Catalog, file string, err error) {
 	from, err := ReadCurrent(fsys, dir)
 	if err != nil || from.Number == 0 {
@@ -32,7 +32,7 @@ func Read(ctx context.Context, fsys vfs.FS, dir string) (c *Catalog, file string
 	return c, directory.ManifestName(from.Number), err
 }
 
-// readEdits reads a manifest as CURRENT describes it.
+// readEdits replays the edits of the manifest that CURRENT describes.
 func readEdits(ctx context.Context, fsys vfs.FS, dir string, from Current) (*Catalog, error) {
 	c := &Catalog{Tables: make(map[uint64]LevelTable)}
 	outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, directory.ManifestName(from.Number)), func(record []byte, _ int64) error {
@@ -45,14 +45,14 @@ func readEdits(ctx context.Context, fsys vfs.FS, dir string, from Current) (*Cat
 	switch {
 	case err != nil:
 	case from.ClosedBytes > 0 && outcome.CleanBytes() != from.ClosedBytes:
-		err = fmt.Errorf("the store was closed with a manifest of %d bytes, and what is left of it ends at %d without its end; "+
-			"nothing was removed: bring the file back, or restore a checkpoint: %w", from.ClosedBytes, outcome.Size, sstable.ErrCorrupt)
+		err = fmt.Errorf("the store was closed with a manifest of %d bytes, but the file is readable only up to %d; "+
+			"nothing was removed: bring back the original file, or restore a checkpoint: %w", from.ClosedBytes, outcome.Size, sstable.ErrCorrupt)
 	case !c.First:
-		err = fmt.Errorf("no edit: %w", sstable.ErrCorrupt)
+		err = fmt.Errorf("the manifest has no edit: %w", sstable.ErrCorrupt)
 	case max(c.NextFile, c.NextRun, c.Flushed) > MaxNextNumber:
-		err = fmt.Errorf("numbers that were never given out: %w", sstable.ErrCorrupt)
+		err = fmt.Errorf("a file or run number is larger than any that a store assigns: %w", sstable.ErrCorrupt)
 	case outcome.Identity != from.File:
-		err = fmt.Errorf("another one than %s names: %w", directory.CurrentName, sstable.ErrCorrupt)
+		err = fmt.Errorf("the file is not the one that %s names (another identity): %w", directory.CurrentName, sstable.ErrCorrupt)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("manifest %d: %w", from.Number, TranslateError(directory.Missing(err)))
@@ -61,25 +61,26 @@ func readEdits(ctx context.Context, fsys vfs.FS, dir string, from Current) (*Cat
 	return c, nil
 }
 
+// Apply applies the next edit. An edit that contradicts the tables so far is ErrCorrupt.
 func (c *Catalog) Apply(e *Edit) error {
 	if e.First == c.First {
-		return fmt.Errorf("the first edit, and only that, is the first: %w", sstable.ErrCorrupt)
+		return fmt.Errorf("the first edit, and no other, must be marked as first: %w", sstable.ErrCorrupt)
 	}
 	if e.Flushed < c.Flushed || e.NextFile < c.NextFile || e.NextRun < c.NextRun || e.FirstLog < c.FirstLog {
-		return fmt.Errorf("a number falls: %w", sstable.ErrCorrupt)
+		return fmt.Errorf("an edit lowers a number of the edit before: %w", sstable.ErrCorrupt)
 	}
 	for _, r := range e.Removed {
-		if there, ok := c.Tables[r.Number]; !ok || there.Level != r.Level {
-			return fmt.Errorf("table %d is removed and was not there: %w", r.Number, sstable.ErrCorrupt)
+		if old, ok := c.Tables[r.Number]; !ok || old.Level != r.Level {
+			return fmt.Errorf("an edit removes table %d, which is not in the tree: %w", r.Number, sstable.ErrCorrupt)
 		}
 		delete(c.Tables, r.Number)
 	}
 	for _, a := range e.Added {
 		if _, twice := c.Tables[a.Meta.Number]; twice || a.Meta.Number >= e.NextFile {
-			return fmt.Errorf("table %d is there twice, or its number was not given out: %w", a.Meta.Number, sstable.ErrCorrupt)
+			return fmt.Errorf("an edit adds table %d, which is in the tree already or has an unassigned number: %w", a.Meta.Number, sstable.ErrCorrupt)
 		}
 		if a.Meta.Run > e.Flushed {
-			return fmt.Errorf("table %d of run %d, there are %d: %w", a.Meta.Number, a.Meta.Run, e.Flushed, sstable.ErrCorrupt)
+			return fmt.Errorf("an edit adds table %d of run %d, but only runs up to %d are flushed: %w", a.Meta.Number, a.Meta.Run, e.Flushed, sstable.ErrCorrupt)
 		}
 		c.Tables[a.Meta.Number] = a
 	}
@@ -90,14 +91,15 @@ func (c *Catalog) Apply(e *Edit) error {
 	return nil
 }
 
-// SortedTables are the tables by level and number.
+// SortedTables returns the tables, sorted by level and number.
 func (c *Catalog) SortedTables() []LevelTable {
 	return slices.SortedFunc(maps.Values(c.Tables), func(a, b LevelTable) int {
 		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.Meta.Number, b.Meta.Number))
 	})
 }
 
-// Logs are those that the store needs, of the files in its directory.
+// Logs returns the numbers of the logs that the store needs, from the names in its directory.
+// A missing first log is ErrCorrupt.
 func (c *Catalog) Logs(names []string) ([]uint64, error) {
 	if c.FirstLog >= c.NextFile {
 		return nil, nil
@@ -109,8 +111,9 @@ func (c *Catalog) Logs(names []string) ([]uint64, error) {
 	return numbers, nil
 }
 
-// UnlistedTables are the numbers of tables in a directory, ascending, that were made
-// after the last edit of a manifest, if the store was not closed after it.
+// UnlistedTables returns the numbers of tables that were created after the last edit,
+// ascending: files in the directory that the manifest does not list, although a later edit may
+// have listed them and been lost. It returns nil if the store was closed.
 func (c *Catalog) UnlistedTables(names []string) (numbers []uint64) {
 	if c.Closed {
 		return nil
@@ -124,7 +127,7 @@ func (c *Catalog) UnlistedTables(names []string) (numbers []uint64) {
 	return numbers
 }
 
-// TableBytes returns the size of all tables of the tree.
+// TableBytes returns the total size of all tables.
 func (c *Catalog) TableBytes() (n int64) {
 	for _, p := range c.Tables {
 		n += p.Meta.Size

@@ -17,23 +17,23 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// Current is the content of CURRENT: which manifest counts. See
+// Current is the content of CURRENT, which names the manifest in use. See
 // docs/format-manifest.md.
 type Current struct {
-	Number uint64       // of the manifest; 0 if the directory has no CURRENT
-	File   wal.Identity // of its file
-	// ClosedBytes is the size of the manifest when the store was closed with
-	// everything in it; 0 if the store is open, or was not closed.
+	Number uint64       // number of the manifest; 0 if the directory has no CURRENT
+	File   wal.Identity // identity of the manifest file
+	// ClosedBytes is the size of the manifest if the store was closed with all data in tables;
+	// 0 if the store is open, or was not closed so.
 	ClosedBytes int64
 }
 
-// Versions of CURRENT. The first has no number of its version, and no size.
+// Versions of CURRENT. Version 1 has neither a version number nor a size.
 const (
 	currentWithSize = "2"
 	MaxCurrentBytes = 200
 )
 
-// Content is what the file holds.
+// Content returns the bytes of the file.
 func (c Current) Content() string {
 	content := fmt.Sprintf("%s %x", directory.ManifestName(c.Number), c.File[:])
 	if c.ClosedBytes > 0 {
@@ -42,7 +42,7 @@ func (c Current) Content() string {
 	return fmt.Sprintf("%s %016x\n", content, run.Hash([]byte(content)))
 }
 
-// Publish makes it the content of CURRENT, for good.
+// Publish atomically replaces CURRENT, and makes the new one durable.
 func (c Current) Publish(fsys vfs.FS, dir string) error {
 	return durable.Publish(fsys, filepath.Join(dir, directory.CurrentName), func(to io.Writer) error {
 		_, err := io.WriteString(to, c.Content())
@@ -50,7 +50,7 @@ func (c Current) Publish(fsys vfs.FS, dir string) error {
 	})
 }
 
-// ReadCurrent reads CURRENT.
+// ReadCurrent reads CURRENT. It returns the zero value if the directory has none.
 func ReadCurrent(fsys vfs.FS, dir string) (c Current, err error) {
 	content, err := ReadFile(fsys, filepath.Join(dir, directory.CurrentName), MaxCurrentBytes)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,21 +65,21 @@ func ReadCurrent(fsys vfs.FS, dir string) (c Current, err error) {
 	return c, nil
 }
 
-// ParseCurrent reads the content of CURRENT, which is written in one way only.
+// ParseCurrent decodes CURRENT. Content that Content would not produce is an error.
 func ParseCurrent(content string) (c Current, err error) {
 	body, sum, _ := cutLast(content, " ")
 	if sum != fmt.Sprintf("%016x\n", run.Hash([]byte(body))) {
-		return c, fmt.Errorf("the checksum is wrong: %w", sstable.ErrCorrupt)
+		return c, fmt.Errorf("wrong checksum: %w", sstable.ErrCorrupt)
 	}
 	fields := strings.Split(body, " ")
 	if first := fields[0]; !strings.HasPrefix(first, directory.ManifestPrefix) {
 		if first != currentWithSize {
-			return c, fmt.Errorf("version %q, this program knows 1 and 2: %w", first, sstable.ErrVersion)
+			return c, fmt.Errorf("version %q, this program supports 1 and 2: %w", first, sstable.ErrVersion)
 		}
 		fields = fields[1:]
 	}
 	if len(fields) < 2 {
-		return c, fmt.Errorf("%d fields: %w", len(fields), sstable.ErrCorrupt)
+		return c, fmt.Errorf("%d fields, want name and identity of a manifest: %w", len(fields), sstable.ErrCorrupt)
 	}
 	number, ok := directory.ParseNumber(fields[0], directory.ManifestPrefix, "")
 	identity, err := vfs.ParseIdentity(fields[1])
@@ -89,12 +89,12 @@ func ParseCurrent(content string) (c Current, err error) {
 		c.ClosedBytes, err = strconv.ParseInt(fields[2], 10, 64)
 	}
 	if !ok || err != nil || c.Content() != content {
-		return c, fmt.Errorf("it is not written as it would be: %w", sstable.ErrCorrupt)
+		return c, fmt.Errorf("not in canonical form: %w", sstable.ErrCorrupt)
 	}
 	return c, nil
 }
 
-// cutLast is strings.Cut at the last separator.
+// cutLast is strings.Cut at the last separator instead of the first.
 func cutLast(s, separator string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, separator); i >= 0 {
 		return s[:i], s[i+len(separator):], true
@@ -102,7 +102,7 @@ func cutLast(s, separator string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// ReadFile reads a small file.
+// ReadFile reads a file of at most maxBytes.
 func ReadFile(fsys vfs.FS, name string, maxBytes int64) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -111,7 +111,7 @@ func ReadFile(fsys vfs.FS, name string, maxBytes int64) ([]byte, error) {
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err == nil && int64(len(content)) > maxBytes {
-		err = fmt.Errorf("%s has more than %d bytes: %w", filepath.Base(name), maxBytes, sstable.ErrCorrupt)
+		err = fmt.Errorf("%s is larger than %d bytes: %w", filepath.Base(name), maxBytes, sstable.ErrCorrupt)
 	}
 	return content, err
 }

@@ -1,8 +1,8 @@
-// Package manifest has the record of a store's tables: edits, each one step from a tree to
-// the next (Edit), the file that has them (Manifest), what they come to (Catalog), and the
-// file CURRENT that names the manifest which counts (Current). Bytes:
-// docs/format-manifest.md. Its Parser reads the same fields in a log.
+// Package manifest records which tables make up the tree of a store. Each change of the tree
+// is an Edit; a Manifest is the file of edits; CURRENT names the manifest in use (Current); a
+// Catalog is the result of replaying the edits. The bytes are in docs/format-manifest.md. Logs
+// of writes describe tables in the same format, and read them with Parser.
 //
-// The mutex of a Manifest is held for as long as the tree changes, and is taken before the
+// The mutex of a Manifest is held throughout a change of the tree, and is acquired before the
 // lock of the store.
 package manifest

@@ -10,50 +10,54 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Edit is a record of the manifest: one step from one tree to the next. Bytes:
+// Edit is a record of the manifest: one step from a tree to the next. The bytes are in
 // docs/format-manifest.md.
 type Edit struct {
-	// identity, split and PartitionBytes are those of the store. They come in
-	// the first edit of a manifest, and only there.
+	// First marks the first edit of a manifest. Only it has Identity, Split and
+	// PartitionBytes, the fixed properties of the store.
 	First          bool
 	Identity       vfs.Identity
 	Split          string
 	PartitionBytes int
 
-	// Flushed is the newest run that is in the tree, with all before it.
+	// Flushed is the newest run in the tree; all older runs are in the tree as well.
 	Flushed uint64
-	// NextFile and NextRun are above all numbers that were given out.
+	// NextFile and NextRun are larger than all file and run numbers assigned so far.
 	NextFile, NextRun uint64
-	// FirstLog is the oldest log that is still needed.
+	// FirstLog is the number of the oldest log that is still needed.
 	FirstLog uint64
 
+	// Removed tables leave the tree before Added ones join it, so a table that moves to
+	// another level is in both.
 	Removed []Location
 	Added   []LevelTable
 }
 
-// Location is a table in a level.
+// Location is a table's place in the tree.
 type Location struct {
 	Level  int
 	Number uint64
 }
 
+// LevelTable is the description of a table and its level.
 type LevelTable struct {
 	Level int
 	Meta  version.FileMeta
 }
 
-// EditVersion is that of the encoding.
+// EditVersion is the version of the encoding.
 const EditVersion = 1
 
 const (
 	maxSplitName = 255
-	// MaxPartitionBytes is less than the bounds of files keep of a key.
+	// MaxPartitionBytes is below the size to which tables shorten their bounds, so a bound
+	// always has the whole partition of its key.
 	MaxPartitionBytes = 64
-	maxBoundBytes     = 4 << 10 // of one key in an edit; tables shorten theirs to less
+	maxBoundBytes     = 4 << 10 // limit for one bound in an edit; tables shorten their bounds to less
 )
 
-// FirstEdit returns the first edit of a manifest, with all tables of a tree. What the
-// store is goes into it besides.
+// FirstEdit returns the first edit of a manifest, with all tables of a tree. The caller adds
+// the properties of the store.
 func FirstEdit(t *version.Tree) *Edit {
 	e := &Edit{First: true}
 	for level, files := range t.Levels {
@@ -64,7 +68,7 @@ func FirstEdit(t *version.Tree) *Edit {
 	return e
 }
 
-// EditOf describes a change of a tree.
+// EditOf returns the edit that describes a change of tree before.
 func EditOf(c *version.Change, before *version.Tree) *Edit {
 	e := &Edit{}
 	for level, files := range before.Levels {
@@ -82,6 +86,7 @@ func EditOf(c *version.Change, before *version.Tree) *Edit {
 	return e
 }
 
+// Encode returns the bytes of the edit.
 func (e *Edit) Encode() []byte {
 	b := []byte{EditVersion, 0}
 	if e.First {
@@ -106,7 +111,7 @@ func (e *Edit) Encode() []byte {
 	return b
 }
 
-// AppendFileMeta adds the description of a table, as the manifest and a log have it.
+// AppendFileMeta appends the description of a table, as manifests and logs contain it.
 func AppendFileMeta(b []byte, m *version.FileMeta) []byte {
 	b = binary.AppendUvarint(b, m.Number)
 	b = binary.AppendUvarint(b, m.Run)
@@ -118,13 +123,14 @@ func AppendFileMeta(b []byte, m *version.FileMeta) []byte {
 	return appendRange(b, m.Clip)
 }
 
+// AppendBytes appends the size of content and content.
 func AppendBytes(b, content []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(content)))
 	return append(b, content...)
 }
 
-// appendRange writes the end as a size above the length by one, so that 0 is the
-// end of all keys.
+// appendRange appends a range. The size of To is written plus one: 0 stands for nil, the end
+// of all keys.
 func appendRange(b []byte, r run.Range) []byte {
 	b = AppendBytes(b, r.From)
 	if r.To == nil {
@@ -134,11 +140,12 @@ func appendRange(b []byte, r run.Range) []byte {
 	return append(b, r.To...)
 }
 
-// DecodeEdit reads an edit. Bytes that Encode would not have written are sstable.ErrCorrupt.
+// DecodeEdit decodes an edit. Bytes that Encode would not produce are sstable.ErrCorrupt; an
+// unknown version is sstable.ErrVersion.
 func DecodeEdit(b []byte) (*Edit, error) {
 	p := NewParser(b)
 	if v := p.Byte(); v != EditVersion && p.Err == nil {
-		return nil, fmt.Errorf("manifest edit of version %d, this program knows %d: %w", v, EditVersion, sstable.ErrVersion)
+		return nil, fmt.Errorf("manifest edit has version %d, this program supports %d: %w", v, EditVersion, sstable.ErrVersion)
 	}
 	e := &Edit{}
 	switch p.Byte() {
@@ -149,7 +156,7 @@ func DecodeEdit(b []byte) (*Edit, error) {
 		e.Split = string(p.Bytes(maxSplitName))
 		e.PartitionBytes = int(p.Uvarint(MaxPartitionBytes))
 	default:
-		p.Fail("flag")
+		p.Fail("the flag for the first edit is neither 0 nor 1")
 	}
 	for _, n := range []*uint64{&e.Flushed, &e.NextFile, &e.NextRun, &e.FirstLog} {
 		*n = p.Uvarint(MaxFileNumber)
@@ -163,12 +170,12 @@ func DecodeEdit(b []byte) (*Edit, error) {
 	return e, p.Finish("manifest edit")
 }
 
-// fileMetaBytes is the least that one takes, with its level.
+// fileMetaBytes is the minimum size of a table's description, including its level.
 const fileMetaBytes = 1 + 2 + 16 + 3 + 2 + 2
 
-// MaxFileNumber is the highest that a name has room for.
+// MaxFileNumber is the largest number that fits into a file name (19 digits).
 const MaxFileNumber = 9999999999999999999
 
-// MaxNextNumber leaves room for all numbers that a store can give out until it is
-// opened again: 2^48 are 30,000 a second for 300 years.
+// MaxNextNumber is the largest NextFile or NextRun that a store is opened with. It leaves room
+// for 2^48 numbers until the next open: 30,000 a second for 300 years.
 const MaxNextNumber = MaxFileNumber - 1<<48

@@ -8,7 +8,8 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// TranslateError makes errors of the room wal those of the tree.
+// TranslateError converts errors of package wal to those of package sstable, which the store
+// returns.
 func TranslateError(err error) error {
 	switch {
 	case errors.Is(err, wal.ErrCorrupt):
@@ -19,7 +20,8 @@ func TranslateError(err error) error {
 	return err
 }
 
-// IgnoreFailed is for closing what has failed before, and has said so.
+// IgnoreFailed returns nil for wal.ErrFailed. Use it to close a log whose failure was reported
+// earlier.
 func IgnoreFailed(err error) error {
 	if errors.Is(err, wal.ErrFailed) {
 		return nil

@@ -10,21 +10,25 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// Parser reads what encode writes.
+// Parser decodes the fields that Encode and AppendFileMeta write.
 type Parser struct{ parse.Parser }
 
+// NewParser returns a parser of b, whose errors wrap sstable.ErrCorrupt.
 func NewParser(b []byte) Parser { return Parser{parse.Parser{Rest: b, Corrupt: sstable.ErrCorrupt}} }
 
+// level reads the number of a level.
 func (p *Parser) level() int {
 	level := p.Byte()
 	if level >= version.NumLevels {
-		p.Fail("level")
+		p.Fail("a level out of range")
 	}
 	return int(level)
 }
 
+// size reads a size in bytes, or a count of entries.
 func (p *Parser) size() int64 { return int64(p.Uvarint(1<<63 - 1)) }
 
+// keyRange reads a range of keys.
 func (p *Parser) keyRange() (r run.Range) {
 	r.From = slices.Clone(p.Bytes(maxBoundBytes))
 	if n := p.Uvarint(maxBoundBytes + 1); n > 0 {
@@ -33,18 +37,20 @@ func (p *Parser) keyRange() (r run.Range) {
 	return r
 }
 
+// FileMeta reads the description of a table.
 func (p *Parser) FileMeta() version.FileMeta {
 	m := version.FileMeta{Number: p.Uvarint(MaxFileNumber), Run: p.Uvarint(MaxFileNumber)}
 	copy(m.Identity[:], p.Take(16))
 	m.Size, m.Entries, m.Tombstones = p.size(), p.size(), p.size()
 	m.Bounds, m.Clip = p.keyRange(), p.keyRange()
 	if p.Err == nil && (m.Number == 0 || m.Bounds.Empty()) {
-		p.Fail("table without number or bounds")
+		p.Fail("a table has no number or no bounds")
 	}
 	return m
 }
 
-// Finish says what was wrong, if anything; bytes that are left are.
+// Finish returns the first error, or an error if bytes are left. what is the name of the
+// decoded object.
 func (p *Parser) Finish(what string) error {
 	if err := p.End(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
