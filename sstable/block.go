@@ -8,62 +8,63 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// A data block, raw:
+// A data block, uncompressed:
 //
-//	entries | their offsets | buckets | common prefix of the keys |
-//	size of the prefix (4) | number of entries (2)
+//	entries | offsets | buckets | common prefix of the keys | size of the prefix (4) | number of entries (2)
 //
-// An entry is its form (1), the size of its suffix, the size of its value (both
-// uvarint), the suffix, the value. Offsets and buckets have 2 bytes each, or 4
-// if the block is above 64 KiB. The buckets are an open hash table of entries:
-// the low bits that the offset plus one needs are that, 0 if the bucket is
-// empty; the bits above are bits of the key's hash. So a point read looks at the
-// end of a block and at one entry, nearly always: each is a miss of the
-// processor's caches.
+// An entry is its form (1), the size of its key without the prefix and the size of its value
+// (both uvarint), the rest of the key, the value. There is one offset for each entry. Offsets
+// and buckets have 2 bytes each, or 4 if the block is larger than 64 KiB.
+//
+// The buckets are a hash table with open addressing: the low bits of a bucket are the offset
+// of an entry plus one, or 0 for an empty bucket; the remaining bits are bits of the key's
+// hash. So a point read touches the end of a block and nearly always just one entry, each
+// approx. one cache miss of the processor. A scan uses the offsets.
 const (
 	blockTailBytes = 6
 	minItemBytes   = 3
 	maxEntries     = 1<<16 - 1
 
-	// maxNarrowBytes is up to which raw size offsets and buckets have 2 bytes.
+	// maxNarrowBytes is the largest uncompressed block whose offsets and buckets have 2 bytes.
 	maxNarrowBytes = 1 << 16
 
 	formKind  = 0x07
 	formLarge = 0x08 // the value is a reference to chunks
 )
 
-// tombstoneSalt separates prefixes of tombstones from keys, where both are
-// hashed.
+// tombstoneSalt is mixed into the hash of a tombstone's prefix, to tell it from a key with the
+// same bytes.
 const tombstoneSalt = 0x9E3779B97F4A7C15
 
-// bucketCount leaves a quarter empty. A probe of a bucket costs little: the hash
-// bits in it tell most others apart.
+// bucketCount returns the number of buckets: a quarter stays empty. Long probe sequences are
+// cheap, because the hash bits in a bucket rule out nearly all other entries.
 func bucketCount(entries int) int { return entries + entries/3 + 1 }
 
-// bucketOf is where the search for a hash begins, by its low half. Bits of the
-// high half are in the bucket.
+// bucketOf returns the bucket at which the search for a hash begins; it depends on the low
+// half of the hash. The bucket's mark has bits of the high half.
 func bucketOf(hash uint64, buckets int) int {
 	return int(uint64(uint32(hash)) * uint64(buckets) >> 32)
 }
 
-// bucketMark is the bits of a hash that are in a bucket of so many bytes, if an
-// offset takes offsetBits.
+// bucketMark returns the bits of a hash that are stored in a bucket of width bytes, above
+// offsetBits bits of offset.
 func bucketMark(hash uint64, width int, offsetBits uint) uint32 {
 	return uint32(hash>>32) << offsetBits & uint32(1<<(8*width)-1)
 }
 
-// block is a data block that is being read. It trusts nothing in it.
+// block is a data block that is being read. It trusts no byte of it: a method that returns ok
+// = false has found an invalid block.
 type block struct {
 	raw         []byte
-	width       int // of offsets and buckets
-	count       int // entries
-	offsets     int // where they begin, and entries end
-	buckets     int // where they begin
+	width       int // bytes of an offset or a bucket: 2 or 4
+	count       int // number of entries
+	offsets     int // position of the offsets; the entries end here
+	buckets     int // position of the buckets
 	bucketCount int
 	prefixBytes int
 }
 
-// parse takes a raw block, and says whether its parts fit into it.
+// parse decodes the end of a block, and reports whether its parts fit into it.
 func (b *block) parse(raw []byte) bool {
 	end := len(raw) - blockTailBytes
 	if end < 0 {
@@ -85,22 +86,23 @@ func (b *block) parse(raw []byte) bool {
 	return b.count > 0 && b.offsets >= b.count*minItemBytes
 }
 
+// prefix returns the common prefix of the keys.
 func (b *block) prefix() []byte {
 	end := len(b.raw) - blockTailBytes
 	return b.raw[end-b.prefixBytes : end]
 }
 
-// offset is where an entry begins.
+// offset returns the position of entry i.
 func (b *block) offset(i int) int { return int(b.number(b.offsets, i)) }
 
-// number is an offset or a bucket.
+// number returns element i of the array of offsets or buckets at a position.
 func (b *block) number(from, i int) uint32 { return getNumber(b.raw[from+i*b.width:], b.width) }
 
-// item is an entry as it stands in a block: four words, which stay in registers.
+// item locates an entry in a block. It has four words, which stay in registers.
 type item struct {
 	form          byte
-	suffix, value int // where they begin
-	end           int // where the next entry does
+	suffix, value int // positions of the rest of the key and of the value
+	end           int // position of the next entry
 }
 
 func (e item) kind() run.Kind { return kindOf(e.form) }
@@ -110,7 +112,7 @@ func kindOf(form byte) run.Kind { return run.Kind(form & formKind) }
 func (b *block) suffix(e item) []byte { return b.raw[e.suffix:e.value:e.value] }
 func (b *block) value(e item) []byte  { return b.raw[e.value:e.end:e.end] }
 
-// at reads the entry that begins at an offset, and says whether there is one.
+// at decodes the entry at a position.
 func (b *block) at(offset int) (e item, ok bool) {
 	raw := b.raw[:b.offsets]
 	if uint(offset) >= uint(len(raw)) || len(raw)-offset < minItemBytes {
@@ -140,8 +142,8 @@ func (b *block) at(offset int) (e item, ok bool) {
 	return e, e.kind().Valid() && e.form < formLarge<<1
 }
 
-// find looks for the entry of a key, its tombstone or the other one. hash is
-// that of the key; ok is false if the block is not sound.
+// find returns the entry of a key, or its prefix tombstone if tombstone is set. hash is the
+// hash of the key. ok is false if the block is invalid.
 func (b *block) find(key []byte, hash uint64, tombstone bool) (e item, found, ok bool) {
 	if len(key) < b.prefixBytes || !bytes.Equal(key[:b.prefixBytes], b.prefix()) {
 		return e, false, true
@@ -170,11 +172,11 @@ func (b *block) find(key []byte, hash uint64, tombstone bool) (e item, found, ok
 			at = 0
 		}
 	}
-	return e, false, false // a bucket would be empty
+	return e, false, false // a valid block has an empty bucket
 }
 
-// search returns the number of the first entry whose key is at least key; ok is
-// false if the block is not sound.
+// search returns the index of the first entry whose key is at least key. ok is false if the
+// block is invalid.
 func (b *block) search(key []byte) (i int, ok bool) {
 	n := min(len(key), b.prefixBytes)
 	switch bytes.Compare(key[:n], b.prefix()) {

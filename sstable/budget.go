@@ -2,16 +2,16 @@ package sstable
 
 import "github.com/weirstate/weir/internal/slab"
 
-// Budget is the memory that the blocks of a Cache, indexes and filters share. It is the
-// type of the same name in package memtable.
+// Budget is the memory that cached blocks, indexes and filters share. It is the same type as
+// memtable.Budget.
 type Budget = slab.Budget
 
-// NewBudget returns a budget: 0 bytes are 64 MiB, and at least 4 MiB are given.
+// NewBudget returns a budget of at least 4 MiB; 0 bytes are 64 MiB.
 func NewBudget(bytes int64) *Budget { return slab.NewBudget(bytes) }
 
-// Allowance is memory on Go's heap for buffers that may be smaller: a reader takes some
-// only while the allowance has bytes left. See IteratorOptions.
+// Allowance bounds memory on Go's heap for optional buffers: a reader takes more only while
+// the allowance has bytes left. See IteratorOptions.
 type Allowance = slab.Allowance
 
-// NewAllowance returns an allowance of so many bytes.
+// NewAllowance returns an allowance of the given number of bytes.
 func NewAllowance(bytes int64) *Allowance { return slab.NewAllowance(bytes) }

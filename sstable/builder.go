@@ -8,31 +8,33 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// builder makes data blocks. It belongs to one goroutine.
+// builder builds data blocks. It is used by one goroutine.
 type builder struct {
 	entries  []pending
 	bytes    []byte // key, value, key, value…
-	prefix   int    // size of the common prefix of the keys
-	rawBytes int64  // of the entries with whole keys
+	prefix   int    // size of the common prefix of all keys
+	rawBytes int64  // size of the entries with whole keys
 	block    []byte
 }
 
-// pending is an entry whose bytes end where those of the next one begin.
+// pending is an entry of the block under construction. Its bytes end where those of the next
+// entry begin.
 type pending struct {
 	form            byte
-	hash            uint64 // of the key; salted if it is a tombstone
-	key, value, end int    // where they begin and end
+	hash            uint64 // hash of the key, salted for a tombstone
+	key, value, end int    // positions in builder.bytes
 }
 
-// entryOverhead is at most what an entry takes beside key and value, but for
-// offset and buckets.
+// entryOverhead returns the maximum size of an entry in addition to its key and value, without
+// its offset and bucket.
 func entryOverhead(keyBytes, valueBytes int64) int64 {
 	return 1 + uvarintBytes(uint64(keyBytes)) + uvarintBytes(uint64(valueBytes))
 }
 
+// uvarintBytes returns the size of n as a uvarint.
 func uvarintBytes(n uint64) int64 { return int64(bits.Len64(n|1)+6) / 7 }
 
-// sharedBytes is the size of the common prefix.
+// sharedBytes returns the size of the common prefix of a and b.
 func sharedBytes(a, b []byte) int {
 	n := min(len(a), len(b))
 	i := 0
@@ -47,19 +49,20 @@ func sharedBytes(a, b []byte) int {
 	return i
 }
 
+// empty reports whether the block has no entries.
 func (b *builder) empty() bool { return len(b.entries) == 0 }
 
-// firstKey is that of the block; it is not empty.
+// firstKey returns the first key; the block must not be empty.
 func (b *builder) firstKey() []byte { return b.bytes[:b.entries[0].value] }
 
-// lastKey is that of the last entry; the block is not empty.
+// lastKey returns the last key; the block must not be empty.
 func (b *builder) lastKey() []byte {
 	e := &b.entries[len(b.entries)-1]
 	return b.bytes[e.key:e.value]
 }
 
-// prefixWith is the size of the common prefix if a key is added, which is not
-// below those that are there.
+// prefixWith returns the size of the common prefix after key is added. key must not be below
+// the last key.
 func (b *builder) prefixWith(key []byte) int {
 	if b.empty() {
 		return len(key)
@@ -67,7 +70,7 @@ func (b *builder) prefixWith(key []byte) int {
 	return sharedBytes(b.firstKey()[:b.prefix], key)
 }
 
-// sizeWith is at most the raw size of the block if an entry is added.
+// size returns an upper bound of the uncompressed size of the block, 0 if it is empty.
 func (b *builder) sizeWith(key []byte, valueBytes int64) int64 {
 	prefix := int64(b.prefixWith(key))
 	n := int64(len(b.entries)) + 1
@@ -85,7 +88,8 @@ func (b *builder) size() int64 {
 	return size + tableBytes(n, size)
 }
 
-// tableBytes is what offsets, buckets and tail take beside so many bytes.
+// tableBytes returns the size of offsets, buckets and tail for a block with the given number
+// of entries and otherBytes of other content.
 func tableBytes(entries, otherBytes int64) int64 {
 	numbers := entries + int64(bucketCount(int(entries)))
 	if size := 2*numbers + blockTailBytes; otherBytes+size <= maxNarrowBytes {
@@ -94,7 +98,7 @@ func tableBytes(entries, otherBytes int64) int64 {
 	return 4*numbers + blockTailBytes
 }
 
-// add takes an entry, whose bytes are copied.
+// add adds a copy of an entry.
 func (b *builder) add(form byte, hash uint64, key, value []byte) {
 	b.prefix = b.prefixWith(key)
 	at := len(b.bytes)
@@ -104,7 +108,7 @@ func (b *builder) add(form byte, hash uint64, key, value []byte) {
 	b.rawBytes += entryOverhead(int64(len(key)), int64(len(value))) + int64(len(key)+len(value))
 }
 
-// pop takes the last entry out again; it is not the only one, and a tombstone.
+// pop removes and returns the last entry, which must be a tombstone and not the only entry.
 func (b *builder) pop() pending {
 	last := b.entries[len(b.entries)-1]
 	b.entries = b.entries[:len(b.entries)-1]
@@ -115,14 +119,15 @@ func (b *builder) pop() pending {
 	return last
 }
 
-// finish returns the raw block, good until the next call, and begins another.
+// finish returns the uncompressed block and begins the next one. The bytes are valid until the
+// next call.
 func (b *builder) finish() []byte {
-	// With a key of 2 GiB, each time that this grew would count.
+	// Reserve the whole size: with a key of 2 GiB, each reallocation would be expensive.
 	dst := slices.Grow(b.block[:0], int(b.size())+trailerBytes)
 	for i := range b.entries {
 		e := &b.entries[i]
 		suffix := e.key + b.prefix
-		// From here on, key is where the entry begins in the block.
+		// From here on, e.key is the position of the entry in the block.
 		e.key = len(dst)
 		dst = append(dst, e.form)
 		dst = binary.AppendUvarint(dst, uint64(e.value-suffix))
@@ -140,9 +145,10 @@ func (b *builder) finish() []byte {
 	return dst
 }
 
-// maxKeptBytes is up to which size buffers are kept for the next block.
+// maxKeptBytes is the maximum size of buffers that are kept for the next block.
 const maxKeptBytes = 2 << 20
 
+// appendTables appends offsets and buckets.
 func (b *builder) appendTables(dst []byte) []byte {
 	n, end := len(b.entries), len(dst)
 	width := 2
@@ -156,7 +162,7 @@ func (b *builder) appendTables(dst []byte) []byte {
 	for i := range b.entries {
 		e := &b.entries[i]
 		putNumber(dst[end+i*width:], width, uint32(e.key))
-		enter(dst[buckets:], width, e.hash, bucketMark(e.hash, width, offsetBits)|uint32(e.key+1))
+		insertBucket(dst[buckets:], width, e.hash, bucketMark(e.hash, width, offsetBits)|uint32(e.key+1))
 	}
 	return dst
 }
@@ -177,9 +183,9 @@ func putNumber(b []byte, width int, v uint32) {
 	binary.BigEndian.PutUint32(b, v)
 }
 
-// enter puts an entry into the first empty bucket from the one of its hash on,
-// the first one after the last.
-func enter(buckets []byte, width int, hash uint64, bucket uint32) {
+// insertBucket stores an entry in the first empty bucket, beginning at the bucket of its hash and
+// continuing at bucket 0 after the last.
+func insertBucket(buckets []byte, width int, hash uint64, bucket uint32) {
 	count := len(buckets) / width
 	at := bucketOf(hash, count)
 	for getNumber(buckets[at*width:], width) != 0 {
@@ -190,7 +196,7 @@ func enter(buckets []byte, width int, hash uint64, bucket uint32) {
 	putNumber(buckets[at*width:], width, bucket)
 }
 
-// entryHash is that of an entry in buckets and filters.
+// entryHash returns the hash of an entry, as used in buckets and filters.
 func entryHash(kind run.Kind, key []byte) uint64 {
 	if kind == run.DeletePrefix {
 		return run.Hash(key) ^ tombstoneSalt

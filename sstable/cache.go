@@ -10,66 +10,97 @@ import (
 	"github.com/weirstate/weir/internal/slab"
 )
 
-// Cache keeps raw blocks in frames of one size, cut from slabs of a budget: as
-// many as the budget gives. When it gives no more, one clock hand goes round and
-// evicts what was not used since it passed.
+// Cache keeps uncompressed data blocks in memory, for the tables of any number of trees.
 //
-// There is no map: a table knows the frames of its blocks (its slots). There is
-// no count of references: what a tree has in frames is guarded by the lock of
-// the tree. Whoever holds that lock reads its frames and evicts them; a frame of
-// another tree is evicted only if its lock is free at that moment.
+// Memory comes from a Budget in slabs, and each slab is cut into slabFrames of one size, that of a
+// data block. There is no hash table from block to frame: each table has an array of slots,
+// one for each of its blocks, with the number of the frame that holds the block (0 for none).
+// So a hit costs one array access, and the cache has no lock to take.
 //
-// Locks are taken in this order: one CacheLock, the cache's, the budget's; other
-// CacheLocks by TryLock only.
+//	Table.slots   [ 7 ][ 0 ][ 3 ][ 0 ]           slot i: frame of block i
+//	                |         |
+//	              +-|---------|----------------+
+//	Cache  slab 0 | v 7       v 3              |  memory: perSlab slabFrames
+//	              | holders: {owner, table, block} for each frame
+//	              | heads:   size of the block, and the bit "used"
+//	              +----------------------------+
+//	                    ^ hand
 //
-// Thread safety: safe for concurrent use, as far as the caller holds the lock of
-// the CacheLock that is named.
+// Eviction is the CLOCK algorithm (Corbató, "A paging experiment with the Multics system",
+// 1968): a hit sets the frame's used bit; the hand goes round, clears set bits, and takes the
+// first frame whose bit is clear. When the budget has no slab left, one frame is evicted for
+// each block that is read.
+//
+// There is no reference count either. The lock of a tree (CacheLock) guards the slabFrames that
+// belong to the tree: whoever holds it may read them, and they cannot be evicted by others
+// meanwhile. The hand takes slabFrames of the tree for which it works, and slabFrames of other trees
+// only if TryLock succeeds on their lock. Bytes of a frame are valid until the lock is
+// released, with one exception: each CacheLock can pin the frame that was read last
+// (CacheLock.Pin), so that a caller of Get may use the value without the lock.
+//
+// Invariant: if slot i of a table is frame f, the holder of f is {owner of the table, table,
+// i}; and vice versa for each holder with a table.
+//
+// Invariant: a frame is in free exactly if its holder has no owner.
+//
+// Invariant: a pinned frame is neither evicted nor given back; Shrink skips its slab.
+//
+// Cost: a hit is two dependent loads and a check of a bit. A miss costs a read of the file,
+// and at most maxVisits steps of the hand; if they find no frame, the block is not cached. In
+// addition to the blocks, the cache uses 32 bytes for each frame and 4 bytes for each block of
+// an open table.
+//
+// Lock order: one CacheLock, then Cache.mu, then the budget; a second CacheLock only by
+// TryLock.
+//
+// Thread safety: safe for concurrent use. Methods that take a CacheLock require that the
+// caller holds it.
 type Cache struct {
 	budget     *slab.Budget
 	frameBytes int
 	perSlab    int
-	shift      uint // of the number of a slab in that of a frame
+	shift      uint // position of the slab's number in a frame number, in bits
 	reclaimer  slab.Reclaimer
 
-	// slabs is never resized. An element is written under mu, and read under mu
-	// or by who has a frame in it.
-	slabs []*frames
+	// slabs has a fixed length. Elements are written under mu. They are read under mu, or by a
+	// caller that owns a frame in the slab.
+	slabs []*slabFrames
 
-	most atomic.Int64 // of slabs
+	limit atomic.Int64 // limit for the number of slabs
 
 	mu        sync.Mutex
 	free      []uint32
-	hand      int // next to be looked at: slab·perSlab + place
+	hand      int // next frame that the clock hand visits: slab·perSlab + place
 	slabHand  int
 	slabCount int
 }
 
-// frames are those of a slab. The number of a frame is 1 + (slab<<shift | place).
-type frames struct {
+// slabFrames is a slab with its slabFrames. The number of a frame is 1 + (slab<<shift | place).
+type slabFrames struct {
 	memory  []byte
-	heads   []uint32 // size of the block, and whether it was used; guarded by its CacheLock
+	heads   []uint32 // size of the block, and usedFlag; guarded by the CacheLock of the holder
 	holders []holder
 }
 
-// holder is whose frame it is.
+// holder is the block that a frame contains.
 type holder struct {
-	owner *CacheLock // nil: free; guarded by Cache.mu
-	table *Table     // nil: being filled, or kept for bytes of a table that is closed; guarded by owner
-	block int        // guarded by owner
+	owner *CacheLock // nil: the frame is free; guarded by Cache.mu
+	table *Table     // nil: the frame is being filled, or is pinned for a closed table; guarded by owner
+	block int        // number of the block in the table; guarded by owner
 }
 
-// usedFlag is set in a head when the block is used.
+// usedFlag is set in a head when the block is read.
 const usedFlag = 1 << 31
 
-// minFrameBytes bounds what there is to say of frames beside the budget.
+// minFrameBytes bounds the memory for heads and holders, which are not in the budget.
 const minFrameBytes = 512
 
-// maxVisits bounds the way of the hand for one block. If it finds nothing on
-// it, the block is not cached.
+// maxVisits bounds the steps of the hand for one block. If they find no frame, the block is
+// not cached.
 const maxVisits = 1024
 
-// NewCache returns a cache of frames of at least 512 bytes and at most a slab;
-// 0 is DefaultBlockBytes. Larger blocks are not cached. Close ends it.
+// NewCache returns a cache with frames of frameBytes: at least 512 bytes, at most a slab; 0 is
+// DefaultBlockBytes. Larger blocks are not cached. End it with Close.
 func NewCache(b *Budget, frameBytes int) *Cache {
 	if frameBytes == 0 {
 		frameBytes = DefaultBlockBytes
@@ -78,20 +109,20 @@ func NewCache(b *Budget, frameBytes int) *Cache {
 	c.perSlab = slab.Bytes / c.frameBytes
 	c.shift = uint(bits.Len(uint(c.perSlab - 1)))
 	most := min(b.Limit()/slab.Bytes, int64(math.MaxUint32>>c.shift))
-	c.slabs = make([]*frames, most)
-	c.most.Store(most)
+	c.slabs = make([]*slabFrames, most)
+	c.limit.Store(most)
 	c.reclaimer.Reclaim = func() bool { return c.Shrink(nil) }
 	c.reclaimer.Register(b)
 	return c
 }
 
-// SetLimit limits the memory of the cache, to a slab at least. What it has beyond that
-// goes when others need it.
+// SetLimit limits the memory of the cache; at least one slab remains. Memory above the limit
+// is given back when the budget needs it.
 func (c *Cache) SetLimit(bytes int64) {
-	c.most.Store(min(max(bytes/slab.Bytes, 1), int64(len(c.slabs))))
+	c.limit.Store(min(max(bytes/slab.Bytes, 1), int64(len(c.slabs))))
 }
 
-// Close gives the memory back. All tables are closed.
+// Close gives all memory back to the budget. All tables must be closed.
 func (c *Cache) Close() {
 	c.reclaimer.Unregister(c.budget)
 	c.mu.Lock()
@@ -105,15 +136,16 @@ func (c *Cache) Close() {
 	c.free, c.slabCount = nil, 0
 }
 
+// number returns the number of a frame.
 func (c *Cache) number(slab, place int) uint32 { return 1 + (uint32(slab)<<c.shift | uint32(place)) }
 
-// place is where a frame is.
-func (c *Cache) place(frame uint32) (s *frames, place int) {
+// place returns the slab of a frame and the frame's index in it.
+func (c *Cache) place(frame uint32) (s *slabFrames, place int) {
 	frame--
 	return c.slabs[frame>>c.shift], int(frame & (1<<c.shift - 1))
 }
 
-// hit returns the block in a frame, and notes that it was used.
+// hit returns the block in a frame, and sets its used bit.
 func (c *Cache) hit(frame uint32) []byte {
 	s, place := c.place(frame)
 	head := s.heads[place]
@@ -124,26 +156,27 @@ func (c *Cache) hit(frame uint32) []byte {
 	return s.memory[at : at+int(head&^usedFlag)]
 }
 
-// memory is all of a frame.
+// memory returns the whole memory of a frame.
 func (c *Cache) memory(frame uint32) []byte {
 	s, place := c.place(frame)
 	return s.memory[place*c.frameBytes : (place+1)*c.frameBytes]
 }
 
-// fill says what is in a frame that acquire returned.
+// fill records which block is in a frame that acquire returned.
 func (c *Cache) fill(frame uint32, t *Table, block, rawBytes int) {
 	s, place := c.place(frame)
 	s.heads[place] = uint32(rawBytes)
 	s.holders[place].table, s.holders[place].block = t, block
 }
 
-// move gives a frame to another table of its owner.
+// move transfers a frame to another table with the same owner.
 func (c *Cache) move(frame uint32, t *Table) {
 	s, place := c.place(frame)
 	s.holders[place].table = t
 }
 
-// acquire returns a frame for the owner, whose lock is held, 0 if there is none.
+// acquire returns a frame for an owner whose lock the caller holds; 0 if no frame is
+// available.
 func (c *Cache) acquire(o *CacheLock) uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,13 +201,14 @@ func (c *Cache) release(frame uint32) {
 	c.vacate(frame)
 }
 
-// vacate makes a frame free. The mutex is held.
+// vacate marks a frame as free. The caller holds mu.
 func (c *Cache) vacate(frame uint32) {
 	s, place := c.place(frame)
 	s.holders[place] = holder{}
 	c.free = append(c.free, frame)
 }
 
+// takeFree returns a free frame, 0 if there is none.
 func (c *Cache) takeFree() uint32 {
 	n := len(c.free)
 	if n == 0 {
@@ -185,9 +219,9 @@ func (c *Cache) takeFree() uint32 {
 	return frame
 }
 
-// grow takes a slab of the budget if it has one.
+// grow takes another slab from the budget, and reports whether it got one.
 func (c *Cache) grow() bool {
-	if int64(c.slabCount) >= c.most.Load() {
+	if int64(c.slabCount) >= c.limit.Load() {
 		return false
 	}
 	memory := c.budget.TryGet()
@@ -195,7 +229,7 @@ func (c *Cache) grow() bool {
 		return false
 	}
 	i := slices.Index(c.slabs, nil)
-	c.slabs[i] = &frames{memory, make([]uint32, c.perSlab), make([]holder, c.perSlab)}
+	c.slabs[i] = &slabFrames{memory, make([]uint32, c.perSlab), make([]holder, c.perSlab)}
 	c.slabCount++
 	for place := c.perSlab - 1; place >= 0; place-- {
 		c.free = append(c.free, c.number(i, place))
@@ -203,8 +237,8 @@ func (c *Cache) grow() bool {
 	return true
 }
 
-// evict turns the hand until it finds a frame that was not used since it last
-// came by.
+// evict turns the clock hand until it finds a frame that was not used since the hand last
+// passed it.
 func (c *Cache) evict(o *CacheLock) uint32 {
 	if c.slabCount == 0 {
 		return 0
@@ -225,7 +259,8 @@ func (c *Cache) evict(o *CacheLock) uint32 {
 	return 0
 }
 
-// visit evicts a frame if that is possible and it was not used.
+// visit evicts the frame at the hand for owner o, if its lock is available and the frame was
+// not used.
 func (c *Cache) visit(frame uint32, o *CacheLock) bool {
 	s, place := c.place(frame)
 	h := &s.holders[place]
@@ -245,10 +280,10 @@ func (c *Cache) visit(frame uint32, o *CacheLock) bool {
 	return h.clear(frame)
 }
 
-// clear takes a frame from its table, if its bytes are not kept. The owner's
-// lock is held.
+// clear removes a frame from its table, unless the frame is pinned. The caller holds the
+// owner's lock.
 func (h *holder) clear(frame uint32) bool {
-	if h.owner.kept == frame {
+	if h.owner.pinned == frame {
 		return false
 	}
 	if h.table != nil {
@@ -258,8 +293,8 @@ func (h *holder) clear(frame uint32) bool {
 	return true
 }
 
-// forget takes all frames of a table that is closed. The lock of its owner is
-// held. A frame that is kept goes round with the hand until it is dropped.
+// forget frees all frames of a table that closes. The caller holds the owner's lock. A pinned
+// frame stays with its owner; the hand frees it after Unpin.
 func (c *Cache) forget(t *Table) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -277,11 +312,10 @@ func (c *Cache) forget(t *Table) {
 	}
 }
 
-// Shrink empties a slab and gives it back to the budget, if it finds one in
-// which no frame is kept or belongs to a CacheLock that is locked by others; holds
-// is the one that the caller holds, nil for none. What that one's last
-// Get returned is good no longer, unless it is kept. The budget asks for it too,
-// without a CacheLock.
+// Shrink gives one slab back to the budget, and reports whether it found one: a slab without
+// pinned frames, whose owners' locks are all available. holds is the CacheLock that the caller
+// holds, nil for none; bytes of its last Get are invalid afterwards, unless they are pinned.
+// The budget calls Shrink as well, without a CacheLock.
 func (c *Cache) Shrink(holds *CacheLock) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -303,20 +337,20 @@ func (c *Cache) Shrink(holds *CacheLock) bool {
 	}
 	for range len(c.slabs) {
 		c.slabHand = (c.slabHand + 1) % len(c.slabs)
-		if c.slabs[c.slabHand] != nil && c.empty(c.slabHand, lock) {
+		if c.slabs[c.slabHand] != nil && c.freeSlab(c.slabHand, lock) {
 			return true
 		}
 	}
 	return false
 }
 
-// empty gives a slab back if all its frames can be had. The locks that it takes
-// are held until the caller releases them.
-func (c *Cache) empty(i int, lock func(*CacheLock) bool) bool {
+// freeSlab frees slab i if it can lock the owners of all frames and none is pinned. The caller
+// releases the locks.
+func (c *Cache) freeSlab(i int, lock func(*CacheLock) bool) bool {
 	s := c.slabs[i]
 	for place := range s.holders {
 		h := &s.holders[place]
-		if h.owner != nil && (!lock(h.owner) || h.owner.kept == c.number(i, place)) {
+		if h.owner != nil && (!lock(h.owner) || h.owner.pinned == c.number(i, place)) {
 			return false
 		}
 	}

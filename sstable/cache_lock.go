@@ -2,39 +2,41 @@ package sstable
 
 import "sync"
 
-// CacheLock is the lock of a tree, and what it guards of the tree's tables: their
-// frames, their slots, and the buffers for blocks that are in no frame. One
-// CacheLock has one Cache.
+// CacheLock is the lock of a tree. In addition to the tree, it guards the frames and slots of
+// the tree's tables, and the buffers for blocks that are not cached. All tables with one
+// CacheLock use the same Cache.
 type CacheLock struct {
 	*sync.Mutex
 
-	used uint32 // frame of the last block, 0 if it is in a buffer
-	kept uint32 // frame that is not evicted, 0 for none
+	lastFrame uint32 // frame of the block read last; 0 if the block is in a buffer
+	pinned    uint32 // pinned frame; 0 for none
 
-	stored, raw []byte // the last block read, as stored and as it was
+	stored, raw []byte // buffers for the last block read: stored and uncompressed form
 	counts      ReadCounts
 }
 
-// ReadCounts count what reads of the tables of one CacheLock found. Compactions and other
-// reads that pass the cache by do not count.
+// ReadCounts counts the reads of the tables of one CacheLock. Reads that bypass the cache,
+// such as those of compactions, are not counted.
 type ReadCounts struct {
+	// CacheHits and CacheMisses count blocks that were read and were in the cache, or were
+	// not.
 	CacheHits, CacheMisses int64 // blocks that the cache had, or not
-	// Useful counts files that a filter kept Get from reading, FalsePositives files that a
-	// filter let Get read although they have no entry for the key.
+	// Useful counts files that Get did not read because of their filter. FalsePositives counts
+	// files that Get read, as their filter allowed, although they had no entry of the key.
 	Useful, FalsePositives int64
 }
 
 // Counts returns the counts so far. The caller holds the lock.
 func (o *CacheLock) Counts() ReadCounts { return o.counts }
 
-// Keep sees to it that the bytes of the last Get stay after the lock is
-// released, until Drop or the next Keep. The caller holds the lock.
+// Pin keeps the bytes of the last Get valid after the lock is released, until Unpin or the
+// next Pin. The caller holds the lock.
 func (o *CacheLock) Pin() {
-	o.kept = o.used
-	if o.used == 0 {
-		o.stored, o.raw = nil, nil // the collector keeps them
+	o.pinned = o.lastFrame
+	if o.lastFrame == 0 {
+		o.stored, o.raw = nil, nil // leave the buffers to the caller; the garbage collector frees them
 	}
 }
 
-// Drop ends what Keep began. The caller holds the lock.
-func (o *CacheLock) Unpin() { o.kept = 0 }
+// Unpin ends the effect of Pin. The caller holds the lock.
+func (o *CacheLock) Unpin() { o.pinned = 0 }

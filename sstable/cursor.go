@@ -2,13 +2,13 @@ package sstable
 
 import "encoding/binary"
 
-// cursor reads numbers and texts off a slice; after the first failure all reads
-// are zero.
+// cursor decodes fields of a byte slice. After the first failure, all reads return zero.
 type cursor struct {
 	rest   []byte
 	failed bool
 }
 
+// take returns the next n bytes.
 func (c *cursor) take(n uint64) []byte {
 	if n > uint64(len(c.rest)) {
 		c.failed, c.rest = true, nil
@@ -19,6 +19,7 @@ func (c *cursor) take(n uint64) []byte {
 	return b
 }
 
+// byte returns the next byte.
 func (c *cursor) byte() byte {
 	if b := c.take(1); b != nil {
 		return b[0]
@@ -26,7 +27,7 @@ func (c *cursor) byte() byte {
 	return 0
 }
 
-// uvarint is a number in the shortest form there is.
+// uvarint returns a number, which must be in its shortest encoding.
 func (c *cursor) uvarint() uint64 {
 	v, n := binary.Uvarint(c.rest)
 	if n <= 0 || n > 1 && c.rest[n-1] == 0 {
@@ -37,7 +38,7 @@ func (c *cursor) uvarint() uint64 {
 	return v
 }
 
-// number is a uvarint that counts or measures something.
+// number returns a uvarint that is a count or a size.
 func (c *cursor) number() int64 {
 	v := c.uvarint()
 	if v > 1<<63-1 {
@@ -47,9 +48,11 @@ func (c *cursor) number() int64 {
 	return int64(v)
 }
 
+// text returns bytes after their size.
 func (c *cursor) text() []byte { return c.take(c.uvarint()) }
 
-// bound is an end of a range: 0 is that of all keys, else the size and one.
+// bound returns the end of a range: 0 encodes nil, the end of all keys; otherwise the size
+// plus one comes first.
 func (c *cursor) bound() []byte {
 	n := c.uvarint()
 	if n == 0 {
@@ -61,10 +64,12 @@ func (c *cursor) bound() []byte {
 	return []byte{}
 }
 
+// appendText appends the size of text and text, for cursor.text.
 func appendText(b, text []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
+// appendBound appends the end of a range, for cursor.bound.
 func appendBound(b, to []byte) []byte {
 	if to == nil {
 		return append(b, 0)

@@ -1,8 +1,8 @@
-// Package sstable is a run in a file: written once, in order, then read by key,
-// by range or whole, and checked to the last byte. Blocks that were read are
-// kept in a cache of frames that belongs to a budget of memory. The room knows
-// bytes and a function that splits keys; it may not know which files make a
-// tree, what is in its memory, or what the bytes mean.
+// Package sstable stores a run in a file: written once, in key order, then read by key, by
+// range or as a whole, and verifiable to the last byte. Blocks that were read are kept in a
+// cache with a fixed memory budget. The package knows bytes and a function that splits keys.
+// It does not know which files make up a tree, what the tree has in memory, or what the bytes
+// mean.
 //
 // docs/format-sstable.md describes the file.
 package sstable

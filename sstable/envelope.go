@@ -12,23 +12,24 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Compression is how blocks and chunks are stored. The numbers are part of the
-// format.
+// Compression is the algorithm with which blocks and chunks are compressed. The numbers are
+// part of the format. A block that does not shrink by at least one eighth is stored
+// uncompressed.
 type Compression uint8
 
-// What does not become an eighth smaller is stored as it is.
+// Compression algorithms.
 const (
-	None Compression = iota
-	S2
-	Zstd
+	None Compression = iota // uncompressed
+	S2                      // an extension of Snappy: fast
+	Zstd                    // Zstandard at its fastest level: slower, compresses better
 )
 
-// maxPackedBytes bounds what a compressed block may grow into. Larger blocks,
-// which a key or the index may need, are stored raw: then there is as much in
-// the file as they need in memory.
+// maxPackedBytes is the maximum uncompressed size of a compressed block. Larger blocks, which
+// a long key or the index may need, are stored uncompressed. So a damaged or hostile file
+// cannot make a reader allocate more memory than the file's size, or this limit.
 const maxPackedBytes = 1 << 20
 
-// zstdCodecs are shared by all tables: an encoder has tables of some MiB.
+// zstdCodecs are shared by all tables, because an encoder has tables of several MiB.
 var zstdCodecs = sync.OnceValues(func() (*zstdCodec, error) {
 	e, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
@@ -49,16 +50,15 @@ type zstdCodec struct {
 	*zstd.Decoder
 }
 
-// packer makes blocks of raw bytes. It belongs to one goroutine.
+// packer turns uncompressed bytes into blocks of a file. It is used by one goroutine.
 type packer struct {
 	id          vfs.Identity
 	compression Compression
 	buffer      []byte
 }
 
-// pack returns raw as a block for an offset of the file: what is stored, then
-// its trailer. The result is good until the next call; it may be raw itself,
-// grown.
+// pack returns raw as a block for an offset of the file: the stored bytes and the trailer. The
+// result is valid until the next call; it may be raw itself, extended.
 func (p *packer) pack(raw []byte, offset int64) ([]byte, error) {
 	form, stored := None, raw
 	if p.compression != None && len(raw) <= maxPackedBytes {
@@ -96,19 +96,19 @@ func seal(stored []byte, form Compression, rawBytes int, id vfs.Identity, offset
 	return binary.BigEndian.AppendUint64(stored, checksum(&id, stored, offset))
 }
 
-// envelope is a block whose checksum was right.
+// envelope is a block whose checksum is correct.
 type envelope struct {
 	stored   []byte
 	form     Compression
 	rawBytes int
 }
 
-// unseal checks a block that stands at an offset. What it accepts needs no more
-// memory than maxPackedBytes or what is stored.
+// unseal checks a block at an offset. The uncompressed size of an accepted block is at most
+// maxPackedBytes or its stored size.
 func unseal(b []byte, id *vfs.Identity, offset int64) (e envelope, err error) {
 	end := len(b) - trailerBytes
 	if end < 0 || binary.BigEndian.Uint64(b[end+8:]) != checksum(id, b[:end+8], offset) {
-		return e, corrupt(offset, "checksum of a block")
+		return e, corrupt(offset, "wrong checksum of a block")
 	}
 	word := binary.BigEndian.Uint64(b[end:])
 	rawBytes := word & (1<<56 - 1)
@@ -117,14 +117,14 @@ func unseal(b []byte, id *vfs.Identity, offset int64) (e envelope, err error) {
 	case e.form > Zstd:
 		return e, corrupt(offset, "unknown compression")
 	case e.form == None && rawBytes != uint64(end):
-		return e, corrupt(offset, "size of a raw block")
+		return e, corrupt(offset, "wrong size of an uncompressed block")
 	case e.form != None && (rawBytes > maxPackedBytes || rawBytes <= uint64(end)):
-		return e, corrupt(offset, "size of a compressed block")
+		return e, corrupt(offset, "impossible size of a compressed block")
 	}
 	return e, nil
 }
 
-// unpack writes the raw bytes to dst, which has that size.
+// unpack writes the uncompressed bytes to dst, which must have their size.
 func (e *envelope) unpack(dst []byte, offset int64) error {
 	switch e.form {
 	case None:
@@ -132,7 +132,7 @@ func (e *envelope) unpack(dst []byte, offset int64) error {
 	case S2:
 		n, err := s2.DecodedLen(e.stored)
 		if err != nil || n != len(dst) {
-			return corrupt(offset, "s2 of another size")
+			return corrupt(offset, "S2 data of the wrong size")
 		}
 		if _, err := s2.Decode(dst, e.stored); err != nil {
 			return fmt.Errorf("offset %d: %w: %w", offset, ErrCorrupt, err)
@@ -144,16 +144,16 @@ func (e *envelope) unpack(dst []byte, offset int64) error {
 		}
 		raw, err := codec.DecodeAll(e.stored, dst[:0:len(dst)])
 		if err != nil || len(raw) != len(dst) {
-			return corrupt(offset, "zstd of another size")
+			return corrupt(offset, "zstd data of the wrong size")
 		}
 	}
 	return nil
 }
 
-// addressable says whether a size fits into an int of this system.
+// addressable reports whether a size fits into an int of this system.
 func addressable(n int64) bool { return uint64(n) <= math.MaxInt }
 
-// resized returns a slice of n bytes with any content, b if it is large enough.
+// resized returns a slice of n bytes with undefined content; it reuses b if b is large enough.
 func resized(b []byte, n int) []byte {
 	if cap(b) < n {
 		return make([]byte, n)

@@ -8,34 +8,34 @@ import (
 )
 
 var (
-	// ErrCorrupt is returned for a file that is not as a Writer wrote it, or
-	// not the file that is asked for.
+	// ErrCorrupt is returned for a file that is not as a Writer wrote it, or is not the
+	// requested file.
 	ErrCorrupt = errors.New("corrupt file")
 
-	// ErrVersion is returned for a file of a format version that this program
-	// does not know.
+	// ErrVersion is returned for a file of a format version that this program does not
+	// support.
 	ErrVersion = errors.New("table format version is not supported")
 
-	// ErrSplit is returned for a file whose keys are split by another function
-	// than the one given.
+	// ErrSplit is returned for a file whose keys were split by another function than the given
+	// one.
 	ErrSplit = errors.New("table of another split function")
 
 	// ErrOrder is returned when entries are not added in ascending order.
 	ErrOrder = errors.New("entries out of order")
 
-	// ErrTooLarge is returned for a key or value above the limit, or one that
-	// this system has no addresses for.
+	// ErrTooLarge is returned for a key or value above the limit, or a size that this system
+	// cannot address.
 	ErrTooLarge = errors.New("too large for a table")
 
 	// ErrFinished is returned by a Writer after Finish.
 	ErrFinished = errors.New("table is finished")
 
-	// ErrInvalidOption is returned for an option that is out of range, and for an entry
-	// of a kind that there is not.
+	// ErrInvalidOption is returned for an option out of range, and for an entry of an invalid
+	// kind.
 	ErrInvalidOption = option.ErrInvalid
 )
 
-// corrupt says what is wrong at an offset of the file.
+// corrupt returns ErrCorrupt with a description of the damage at an offset of the file.
 func corrupt(offset int64, what string) error {
 	return fmt.Errorf("offset %d: %s: %w", offset, what, ErrCorrupt)
 }

@@ -7,27 +7,48 @@ import (
 	"github.com/weirstate/weir/internal/slab"
 )
 
-// A filter is a blocked Bloom filter: Putze, Sanders, Singler, "Cache-, Hash-
-// and Space-Efficient Bloom Filters", 2007. A block has 512 bits, a line of the
-// cache; the high bits of a hash choose it, up to maxProbes bits in it are taken
-// from the hash multiplied.
+// The filter of a table answers "is this key, prefix or tombstone in the file?" without
+// reading a block: no is certain, yes is wrong in approx. 1 % of the cases with 10 bits for
+// each key.
+//
+// It is a blocked Bloom filter (Putze, Sanders, Singler: "Cache-, Hash- and Space-Efficient
+// Bloom Filters", 2007): the filter consists of blocks of one cache line, and all bits of a
+// key lie in the same block, so a probe costs one cache miss instead of seven.
+//
+//	hash (64 bits)  ->  block = high bits of hash x number of blocks
+//	                ->  hash x filterMultiplier: 7 groups of 9 bits, one bit position each
+//
+//	filter  [ 512 bits ][ 512 bits ][ 512 bits ] ...
+//	                       ^   ^  ^     probes of one key: all set = maybe, one clear = no
+//
+// What a table enters: each key; each prefix that is shorter than its key, once; each prefix
+// tombstone, with a salted hash. Reads ask about a key (Get), a prefix (MayHold) or a
+// tombstone (Hides).
+//
+// Invariant: every hash that was added is found (no false negatives); Verify checks it.
+//
+// Cost: 8 bytes of memory for each hash while the table is written (hashes), FilterBits bits
+// for each afterwards. Blocking raises the false positive rate from 0.8 % to 1.1-1.3 % at 10
+// bits for each key (see the paper).
 const (
 	filterBlockBytes = 64
 	filterBlockBits  = 8 * filterBlockBytes
-	maxProbes        = 7 // of 9 bits each from 64
+	maxProbes        = 7 // 7 groups of 9 bits fit into 64 bits
 	filterMultiplier = 0x9E3779B97F4A7C15
 )
 
-// filter is the blocks, none if there is no filter.
+// filter is the blocks of a filter; without blocks, the file has no filter and every answer is
+// yes.
 type filter struct {
 	blocks []byte
 	probes uint8
 }
 
-// probesFor is bits·ln 2, where the rate of false answers is least.
+// probesFor returns bits·ln 2, the number of probes with the lowest false positive rate, at
+// most maxProbes.
 func probesFor(bitsPerKey int) uint8 { return uint8(min(max(bitsPerKey*69/100, 1), maxProbes)) }
 
-// filterBytes is the size of a filter for so many hashes.
+// filterBytes returns the size of a filter for a number of hashes.
 func filterBytes(hashes int64, bitsPerKey int) int64 {
 	blocks, rest := bits.Mul64(uint64(hashes), uint64(bitsPerKey))
 	if blocks != 0 {
@@ -36,13 +57,14 @@ func filterBytes(hashes int64, bitsPerKey int) int64 {
 	return int64(max(rest/filterBlockBits+min(rest%filterBlockBits, 1), 1)) * filterBlockBytes
 }
 
-// block is the one that a hash belongs to.
+// block returns the block of a hash.
 func (f *filter) block(hash uint64) []byte {
 	i, _ := bits.Mul64(hash, uint64(len(f.blocks)/filterBlockBytes))
 	at := int(i) * filterBlockBytes
 	return f.blocks[at : at+filterBlockBytes]
 }
 
+// add sets the bits of a hash.
 func (f *filter) add(hash uint64) {
 	b := f.block(hash)
 	for x, n := hash*filterMultiplier, f.probes; n > 0; n-- {
@@ -52,7 +74,7 @@ func (f *filter) add(hash uint64) {
 	}
 }
 
-// mayHold says whether a hash may have been added.
+// mayHold reports whether a hash may have been added; false is certain.
 func (f *filter) mayHold(hash uint64) bool {
 	if len(f.blocks) == 0 {
 		return true
@@ -69,21 +91,22 @@ func (f *filter) mayHold(hash uint64) bool {
 	return true
 }
 
-// hashes gathers what a filter is made of, without ever copying it, in memory of a
-// budget.
+// hashes collects the hashes for a filter in chunks of the budget's memory, so that they are
+// never copied.
 type hashes struct {
 	budget *slab.Budget
 	full   [][]byte
-	last   []byte // that is being filled, up to its capacity
+	last   []byte // chunk being filled, up to its capacity
 	count  int64
 }
 
 const (
 	hashBytes       = 8
 	hashChunkBytes  = 64 << 10
-	firstChunkBytes = 4 << 10 // many tables are small
+	firstChunkBytes = 4 << 10 // most tables are small
 )
 
+// add adds a hash.
 func (h *hashes) add(hash uint64) {
 	if len(h.last) == cap(h.last) {
 		size := hashChunkBytes
@@ -98,7 +121,7 @@ func (h *hashes) add(hash uint64) {
 	h.count++
 }
 
-// filter makes the filter, in memory of the budget.
+// filter builds the filter, in memory of the budget.
 func (h *hashes) filter(bitsPerKey int) (filter, error) {
 	size := filterBytes(h.count, bitsPerKey)
 	if !addressable(size + trailerBytes) {
@@ -113,7 +136,7 @@ func (h *hashes) filter(bitsPerKey int) (filter, error) {
 	return f, nil
 }
 
-// release gives the memory back.
+// release returns the memory to the budget.
 func (h *hashes) release() {
 	for _, chunk := range append(h.full, h.last) {
 		h.budget.Free(chunk[:cap(chunk)])

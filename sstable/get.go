@@ -6,10 +6,10 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Get adds the entry of the file for a key to a lookup, and reports whether older runs
-// have nothing to add, because of that entry or of a tombstone of the file. The bytes may
-// be used until the owner's lock is released or the next block is read, unless CacheLock.Keep
-// keeps them. The caller holds that lock.
+// Get adds the entry of the file for a key to a lookup, and reports whether older runs cannot
+// contribute to the value, because of that entry or of a tombstone of the file. The added
+// bytes are valid until the lock is released or the next block is read, unless CacheLock.Pin
+// keeps them. The caller holds the CacheLock.
 func (t *Table) Get(p *run.LookupKey, f *run.Lookup) (last bool, err error) {
 	if err := t.ready(); err != nil {
 		return false, err
@@ -45,12 +45,12 @@ func (t *Table) add(form byte, value []byte, f *run.Lookup) (last bool, err erro
 	}
 	l, ok := t.newLarge(value)
 	if !ok {
-		return false, corrupt(0, "reference to a large value")
+		return false, corrupt(0, "invalid reference to a large value")
 	}
 	return f.Add(kindOf(form), run.Value{Large: l}), nil
 }
 
-// covers says whether a tombstone covers the key.
+// covers reports whether a tombstone of the file covers the key.
 func (t *Table) covers(p *run.LookupKey) (bool, error) {
 	if t.clipped && !t.clip.Contains(p.Key) {
 		return false, nil
@@ -61,8 +61,8 @@ func (t *Table) covers(p *run.LookupKey) (bool, error) {
 	return t.hasTombstone(p)
 }
 
-// Hides says whether a tombstone covers all keys with the prefix. The caller
-// holds the owner's lock.
+// Hides reports whether a tombstone covers all keys with the prefix of p. The caller holds the
+// CacheLock.
 func (t *Table) Hides(p *run.LookupKey) (bool, error) {
 	if err := t.ready(); err != nil {
 		return false, err
@@ -73,6 +73,7 @@ func (t *Table) Hides(p *run.LookupKey) (bool, error) {
 	return t.hasTombstone(p)
 }
 
+// hasTombstone reports whether the file has a prefix tombstone for the prefix of p.
 func (t *Table) hasTombstone(p *run.LookupKey) (bool, error) {
 	if t.info.Tombstones == 0 || !t.filter.mayHold(p.PrefixHash^tombstoneSalt) ||
 		t.clipped && !t.clip.Contains(p.Prefix()) {
@@ -82,16 +83,15 @@ func (t *Table) hasTombstone(p *run.LookupKey) (bool, error) {
 	return found, err
 }
 
-// MayHold says whether the file may have a key with the prefix, or a tombstone
-// for it; it asks the filter. Ranges are not asked about. A table that cannot be read
-// may hold anything.
+// MayHold reports whether, by its filter, the file may have a key with the prefix of p, or a
+// prefix tombstone for it. Range tombstones do not count. A table that cannot be read may have
+// anything. The caller holds the CacheLock.
 func (t *Table) MayHold(p *run.LookupKey) bool {
 	return t.ready() != nil || t.filter.mayHold(p.PrefixHash) ||
 		t.info.Tombstones > 0 && t.filter.mayHold(p.PrefixHash^tombstoneSalt)
 }
 
-// find looks for an entry in the block that would have it. There is at least
-// one block.
+// find searches the one block that may have an entry. The file must have a block.
 func (t *Table) find(key []byte, hash uint64, tombstone bool) (form byte, value []byte, found bool, err error) {
 	i := t.index.find(key)
 	raw, err := t.block(i)
@@ -104,17 +104,17 @@ func (t *Table) find(key []byte, hash uint64, tombstone bool) (form byte, value 
 			return e.form, b.value(e), found, nil
 		}
 	}
-	return 0, nil, false, corrupt(t.index.offset(i), "a data block")
+	return 0, nil, false, corrupt(t.index.offset(i), "invalid data block")
 }
 
-// block returns a raw data block, in a frame or a buffer of the owner, whose
-// lock is held.
+// block returns an uncompressed data block, in a frame or in a buffer of the CacheLock, which
+// the caller holds.
 func (t *Table) block(i int) ([]byte, error) {
 	if t.cache == nil {
 		return t.load(i)
 	}
 	if frame := t.slot(i); frame != 0 {
-		t.lock.used = frame
+		t.lock.lastFrame = frame
 		t.lock.counts.CacheHits++
 		return t.cache.hit(frame), nil
 	}
@@ -122,10 +122,11 @@ func (t *Table) block(i int) ([]byte, error) {
 	return t.load(i)
 }
 
+// slot returns the frame of block i, 0 if the block is not cached; setSlot sets it.
 func (t *Table) slot(i int) uint32           { return binary.NativeEndian.Uint32(t.slots[4*i:]) }
 func (t *Table) setSlot(i int, frame uint32) { binary.NativeEndian.PutUint32(t.slots[4*i:], frame) }
 
-// load reads a block from the file.
+// load reads a block from the file, into a frame if the cache has one.
 func (t *Table) load(i int) ([]byte, error) {
 	o, offset := t.lock, t.index.offset(i)
 	o.stored = resized(o.stored, int(t.index.size(i)))
@@ -144,7 +145,7 @@ func (t *Table) load(i int) ([]byte, error) {
 			return t.fill(frame, i, &e, offset)
 		}
 	}
-	o.used = 0
+	o.lastFrame = 0
 	if e.form == None {
 		return e.stored, nil
 	}
@@ -152,7 +153,7 @@ func (t *Table) load(i int) ([]byte, error) {
 	return o.raw, e.unpack(o.raw, offset)
 }
 
-// fill puts a block into a frame.
+// fill unpacks a block into a frame.
 func (t *Table) fill(frame uint32, i int, e *envelope, offset int64) ([]byte, error) {
 	raw := t.cache.memory(frame)[:e.rawBytes]
 	if err := e.unpack(raw, offset); err != nil {
@@ -161,6 +162,6 @@ func (t *Table) fill(frame uint32, i int, e *envelope, offset int64) ([]byte, er
 	}
 	t.cache.fill(frame, t, i, e.rawBytes)
 	t.setSlot(i, frame)
-	t.lock.used = frame
+	t.lock.lastFrame = frame
 	return raw, nil
 }

@@ -8,50 +8,56 @@ import (
 	"sync/atomic"
 )
 
-// Handles bounds how many tables are open at a time: their descriptors, and the memory of
-// their indexes and filters. When there are too many, one clock hand goes round and
-// closes what was not used since it passed; the table is opened again when it is read.
+// Handles limits the number of open tables: their file descriptors, and the memory of their
+// indexes and filters. Above a limit, a clock hand visits the open tables and closes those
+// that were not read since it last passed. A closed table is reopened when it is read.
 //
-// A table that an iterator walks stays open. Neither does one close whose CacheLock is at
-// work just then, so that there may be some more for a while.
+//	open:  [ table ][ table ][ table ][ table ]
+//	         used      -       used    pinned       used: read since the last pass of the hand
+//	                   ^ hand: closes this one
 //
-// Locks are taken in this order: one CacheLock, that of Handles, the cache's; other CacheLocks
-// by TryLock only.
+// Tables that an iterator walks are pinned and stay open. So does a table whose CacheLock
+// another goroutine holds at that moment. The limit may therefore be exceeded for a while
+// (over); Trim enforces it later.
+//
+// Lock order: one CacheLock, then Handles.mu, then Cache.mu; a second CacheLock only by
+// TryLock.
 //
 // Thread safety: safe for concurrent use.
 type Handles struct {
-	mu        sync.Mutex
-	most      int
-	mostBytes int64
-	open      []*Table
-	bytes     int64 // of regions
-	hand      int   // of open
+	mu       sync.Mutex
+	maxOpen  int
+	maxBytes int64
+	open     []*Table
+	bytes    int64 // memory of the open tables' indexes, filters and slots
+	hand     int   // index in open
 
-	over atomic.Bool // more is open than may be: see Trim
+	over atomic.Bool // a limit is exceeded: see Trim
 }
 
-// NewHandles returns a bound of so many tables, one at least, and of so many bytes of
-// indexes and filters.
+// NewHandles returns a limit of most open tables, at least one, and of mostBytes bytes for
+// their indexes and filters.
 func NewHandles(most int, mostBytes int64) *Handles {
-	return &Handles{most: max(most, 1), mostBytes: mostBytes}
+	return &Handles{maxOpen: max(most, 1), maxBytes: mostBytes}
 }
 
-// SetLimit changes the bound of tables. What is open beyond it closes when others open.
+// SetLimit changes the limit of open tables. Tables above it are closed when other tables are
+// opened.
 func (h *Handles) SetLimit(most int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.most = max(most, 1)
+	h.maxOpen = max(most, 1)
 }
 
-// Open returns how many tables are open.
+// Open returns the number of open tables.
 func (h *Handles) Open() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.open)
 }
 
-// enter notes a table that was opened, and closes others if there are too many. Locked
-// says that the caller holds its CacheLock.
+// enter registers a table that was opened, and closes others above the limit. locked is set if
+// the caller holds the table's CacheLock.
 func (h *Handles) enter(t *Table, locked bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,8 +71,8 @@ func (h *Handles) enter(t *Table, locked bool) {
 	h.trim(t, held)
 }
 
-// Trim closes tables that had to stay open when they were too many, as after the end of
-// an iterator. The caller holds the CacheLock.
+// Trim closes tables above the limit that were pinned or locked earlier. It is called after an
+// iterator ends. The caller holds the CacheLock held.
 func (h *Handles) Trim(held *CacheLock) {
 	if h.over.Load() {
 		h.mu.Lock()
@@ -75,8 +81,8 @@ func (h *Handles) Trim(held *CacheLock) {
 	}
 }
 
-// trim closes tables while there are too many, but for one. Held is the CacheLock that
-// the caller holds, nil for none. The mutex is held.
+// trim closes tables above the limit, but not the given one. held is the CacheLock that the
+// caller holds, nil for none. The caller holds mu.
 func (h *Handles) trim(but *Table, held *CacheLock) {
 	for visits := min(2*len(h.open), maxVisits); visits > 0 && h.isOver(); visits-- {
 		h.visit(but, held)
@@ -84,11 +90,13 @@ func (h *Handles) trim(but *Table, held *CacheLock) {
 	h.over.Store(h.isOver())
 }
 
+// isOver reports whether a limit is exceeded.
 func (h *Handles) isOver() bool {
-	return len(h.open) > h.most || h.bytes > h.mostBytes && len(h.open) > 1
+	return len(h.open) > h.maxOpen || h.bytes > h.maxBytes && len(h.open) > 1
 }
 
-// visit closes the table at the hand if it can be had and was not used.
+// visit closes the table at the hand if its lock is available and it was neither pinned nor
+// used.
 func (h *Handles) visit(but *Table, held *CacheLock) {
 	h.hand++
 	if h.hand >= len(h.open) {
@@ -114,14 +122,14 @@ func (h *Handles) visit(but *Table, held *CacheLock) {
 	}
 }
 
-// leave forgets a table that is open. Its CacheLock is held.
+// leave removes a table from the list of open tables. The caller holds its CacheLock.
 func (h *Handles) leave(t *Table) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.remove(t)
 }
 
-// remove takes a table off the list. The mutex is held.
+// remove removes a table from open. The caller holds mu.
 func (h *Handles) remove(t *Table) {
 	last := len(h.open) - 1
 	moved := h.open[last]
@@ -131,7 +139,7 @@ func (h *Handles) remove(t *Table) {
 	h.bytes -= int64(len(t.region))
 }
 
-// ready sees to it that the table is open. The CacheLock is held.
+// ready opens the table if it is closed. The caller holds the CacheLock.
 func (t *Table) ready() error {
 	if t.file == nil {
 		return t.reload()
@@ -142,8 +150,8 @@ func (t *Table) ready() error {
 	return nil
 }
 
-// reload opens the file again. What the table says of itself does not change: others read
-// it without the lock.
+// reload reopens the file and reads index and filter again. It does not change fields that are
+// read without the lock.
 func (t *Table) reload() error {
 	if t.reopen == nil {
 		return fmt.Errorf("reading a table: %w", fs.ErrClosed)
@@ -158,7 +166,7 @@ func (t *Table) reload() error {
 	}
 	if err := again.open(t.id, t.info.Size); err != nil {
 		t.budget.Free(again.region)
-		return errors.Join(fmt.Errorf("opening a table again: %w", err), f.Close())
+		return errors.Join(fmt.Errorf("reopening a table: %w", err), f.Close())
 	}
 	t.file, t.region, t.index, t.filter, t.slots = f, again.region, again.index, again.filter, again.slots
 	t.used = true
@@ -166,8 +174,8 @@ func (t *Table) reload() error {
 	return nil
 }
 
-// unload gives up file and memory until the table is read again. The CacheLock
-// is held, and no iterator walks the table.
+// unload closes the file and frees the memory until the table is read again. The caller holds
+// the CacheLock, and no iterator walks the table.
 func (t *Table) unload() {
 	if t.cache != nil {
 		t.cache.forget(t)
@@ -178,8 +186,7 @@ func (t *Table) unload() {
 	t.file = nil
 }
 
-// pin keeps the table open until unpin. Locked says that the caller holds the lock of the
-// CacheLock.
+// pin keeps the table open until unpin. locked is set if the caller holds the CacheLock.
 func (t *Table) pin(locked bool) error {
 	if t.handles == nil {
 		return nil
@@ -195,7 +202,7 @@ func (t *Table) pin(locked bool) error {
 	return err
 }
 
-// unpin ends what pin began. No lock is needed.
+// unpin ends the effect of pin. It needs no lock.
 func (t *Table) unpin() {
 	if t.handles != nil {
 		t.pins.Add(-1)

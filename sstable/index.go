@@ -5,26 +5,28 @@ import (
 	"encoding/binary"
 )
 
-// The index has, for n blocks, n-1 separators: the keys of block i are at most
-// separator i, those of block i+1 above it. Raw:
+// index finds the data block of a key. For n blocks it has n-1 separators: all keys of block i
+// are at most separator i, and all keys of block i+1 are above it. Uncompressed form:
 //
 //	n (8) | size of the common prefix of the separators (8) | the prefix |
-//	heads, n-1: the first 8 bytes after the prefix, padded with zeros |
-//	ends, n-1 (8 each) of the separators | offsets, n (8 each) of the blocks |
-//	sizes, n (8 each) | separators without the prefix
+//	heads, n-1: first 8 bytes of each separator after the prefix, padded with zeros |
+//	ends of the separators, n-1 (8 each) | offsets of the blocks, n (8 each) |
+//	sizes of the blocks, n (8 each) | separators without the prefix
 //
-// It is searched as it is stored; heads decide nearly all comparisons.
+// The index is searched in this form. Heads are compared as integers and decide nearly all
+// comparisons.
 type index struct {
-	count                               int // blocks
-	prefix                              []byte
-	heads, ends, offsets, sizes, spells []byte
+	count                              int // number of blocks
+	prefix                             []byte
+	heads, ends, offsets, sizes, texts []byte
 }
 
 const indexHeadBytes = 16
 
+// number returns the 8-byte number i of an array.
 func number(b []byte, i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
 
-// head is the first 8 bytes of a text as a number.
+// head returns the first 8 bytes as a big-endian number; shorter slices are padded with zeros.
 func head(b []byte) uint64 {
 	if len(b) >= 8 {
 		return binary.BigEndian.Uint64(b)
@@ -39,17 +41,17 @@ func head(b []byte) uint64 {
 func (x *index) offset(i int) int64 { return int64(number(x.offsets, i)) }
 func (x *index) size(i int) int64   { return int64(number(x.sizes, i)) }
 
-// separator is without the prefix.
+// separator returns separator i without the prefix.
 func (x *index) separator(i int) []byte {
 	from := 0
 	if i > 0 {
 		from = int(number(x.ends, i-1))
 	}
-	return x.spells[from:number(x.ends, i)]
+	return x.texts[from:number(x.ends, i)]
 }
 
-// find returns the block that has a key if any has, and the keys after it if
-// any follow. There is at least one block.
+// find returns the block that would have a key. If a key is above all keys of that block,
+// larger keys begin in the next one. There must be a block.
 func (x *index) find(key []byte) int {
 	last := x.count - 1
 	if len(x.prefix) > 0 {
@@ -76,8 +78,8 @@ func (x *index) find(key []byte) int {
 	return low
 }
 
-// parse takes a raw index of blocks that lie between two offsets of the file,
-// and says whether it is one.
+// parse decodes an index whose blocks lie between two offsets of the file, and reports whether
+// it is valid.
 func (x *index) parse(raw []byte, from, to int64) bool {
 	c := cursor{rest: raw}
 	h := c.take(indexHeadBytes)
@@ -93,10 +95,12 @@ func (x *index) parse(raw []byte, from, to int64) bool {
 	x.prefix = c.take(prefixBytes)
 	x.heads, x.ends = c.take(8*separators), c.take(8*separators)
 	x.offsets, x.sizes = c.take(8*n), c.take(8*n)
-	x.spells = c.rest
+	x.texts = c.rest
 	return !c.failed && x.blocksValid(from, to) && x.separatorsValid(int(separators))
 }
 
+// blocksValid reports whether the blocks are in order, do not overlap, and lie between two
+// offsets.
 func (x *index) blocksValid(from, to int64) bool {
 	for i := range x.count {
 		offset, size := x.offset(i), x.size(i)
@@ -108,64 +112,68 @@ func (x *index) blocksValid(from, to int64) bool {
 	return true
 }
 
+// separatorsValid reports whether the n separators are ascending, and their heads and ends are
+// correct.
 func (x *index) separatorsValid(n int) bool {
 	end := uint64(0)
 	for i := range n {
 		next := number(x.ends, i)
-		if next < end || next > uint64(len(x.spells)) {
+		if next < end || next > uint64(len(x.texts)) {
 			return false
 		}
-		spell := x.spells[end:next]
-		if head(spell) != number(x.heads, i) || i > 0 && bytes.Compare(x.separator(i-1), spell) >= 0 {
+		separatorText := x.texts[end:next]
+		if head(separatorText) != number(x.heads, i) || i > 0 && bytes.Compare(x.separator(i-1), separatorText) >= 0 {
 			return false
 		}
 		end = next
 	}
-	return end == uint64(len(x.spells))
+	return end == uint64(len(x.texts))
 }
 
-// indexBuilder gathers blocks and separators.
+// indexBuilder collects blocks and separators.
 type indexBuilder struct {
 	offsets, sizes []uint64
-	spells         []byte
+	texts          []byte
 	ends           []uint64
 }
 
+// addBlock adds a block.
 func (b *indexBuilder) addBlock(offset, size int64) {
 	b.offsets, b.sizes = append(b.offsets, uint64(offset)), append(b.sizes, uint64(size))
 }
 
-// addSeparator adds the one between the last block and the next.
+// addSeparator adds the separator between a block, whose last key is last, and the next, whose
+// first key is first.
 func (b *indexBuilder) addSeparator(last, first []byte) {
-	b.spells = appendSeparator(b.spells, last, first)
-	b.ends = append(b.ends, uint64(len(b.spells)))
+	b.texts = appendSeparator(b.texts, last, first)
+	b.ends = append(b.ends, uint64(len(b.texts)))
 }
 
-// size is at least that of the index, but for its head.
-func (b *indexBuilder) size() int64 { return int64(len(b.spells) + 32*len(b.sizes)) }
+// size returns an upper bound of the size of the index without its head.
+func (b *indexBuilder) size() int64 { return int64(len(b.texts) + 32*len(b.sizes)) }
 
-// finish returns the raw index.
+// finish returns the uncompressed index.
 func (b *indexBuilder) finish() []byte {
 	n := len(b.ends)
-	spell := func(i int) []byte {
+	separatorText := func(i int) []byte {
 		from := uint64(0)
 		if i > 0 {
 			from = b.ends[i-1]
 		}
-		return b.spells[from:b.ends[i]]
+		return b.texts[from:b.ends[i]]
 	}
 	shared := 0
 	if n > 0 {
-		shared = sharedBytes(spell(0), spell(n-1))
+		shared = sharedBytes(separatorText(0), separatorText(n-1))
 	}
 	raw := make([]byte, 0, int(b.size())+indexHeadBytes+trailerBytes)
 	raw = binary.BigEndian.AppendUint64(raw, uint64(len(b.offsets)))
 	raw = binary.BigEndian.AppendUint64(raw, uint64(shared))
 	if n > 0 {
-		raw = append(raw, spell(0)[:shared]...)
+		raw = append(raw, separatorText(0)[:shared]...)
 	}
 	for i := range n {
-		raw = binary.BigEndian.AppendUint64(raw, head(spell(i)[shared:]))
+		raw = binary.BigEndian.AppendUint64(raw, head(separatorText(i)[shared:]))
 	}
 	for i := range n {
 		raw = binary.BigEndian.AppendUint64(raw, b.ends[i]-uint64(i+1)*uint64(shared))
@@ -176,13 +184,12 @@ func (b *indexBuilder) finish() []byte {
 		}
 	}
 	for i := range n {
-		raw = append(raw, spell(i)[shared:]...)
+		raw = append(raw, separatorText(i)[shared:]...)
 	}
 	return raw
 }
 
-// appendSeparator adds a short text that is at least a and below b, where a is
-// below b.
+// appendSeparator appends a short text that is at least a and below b. a must be below b.
 func appendSeparator(dst, a, b []byte) []byte {
 	n := sharedBytes(a, b)
 	switch {

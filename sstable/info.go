@@ -8,36 +8,36 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Info is what a file says of itself.
+// Info describes a file.
 type Info struct {
-	Identity vfs.Identity // no two files have the same
-	Size     int64        // of the file, in bytes
+	Identity vfs.Identity // random; different for each file
+	Size     int64        // size of the file in bytes
 
 	Entries    int64 // sets, deletes and appends
-	Deletes    int64 // of Entries
-	Appends    int64 // of Entries
-	Tombstones int64 // delete-prefixes; ranges are not counted
+	Deletes    int64 // number of deletes among Entries
+	Appends    int64 // number of appends among Entries
+	Tombstones int64 // prefix tombstones; range tombstones are not counted
 
-	KeyBytes   int64 // of all entries and tombstones
-	ValueBytes int64
+	KeyBytes   int64 // total size of the keys of entries and tombstones
+	ValueBytes int64 // total size of the values
 
-	// Range has all keys, all keys with a prefix of a tombstone, and all
-	// ranges; it is empty if there are none. Ends above 1 KiB are shortened
-	// outwards.
+	// Range contains all keys, all keys with the prefix of a tombstone, and all range
+	// tombstones; it is empty if the file has none of them. Bounds above 1 KiB are shortened
+	// outward.
 	Range run.Range
 }
 
-// maxBoundBytes is the largest end of Info.Range.
+// maxBoundBytes is the maximum size of the bounds of Info.Range.
 const maxBoundBytes = 1 << 10
 
-// properties is the block of that name: what is not in the other blocks.
+// properties is the content of the properties block: everything that is not in other blocks.
 type properties struct {
 	split  string
-	probes uint8 // of the filter, 0 without one
-	info   Info  // but for identity and size
+	probes uint8 // number of probes of the filter; 0 without a filter
+	info   Info  // without identity and size
 }
 
-// append adds the raw block:
+// append appends the uncompressed block:
 //
 //	split (text) | probes (1) | entries, deletes, appends, tombstones, bytes of
 //	keys, of values (uvarints) | from (text) | to (bound)
@@ -49,10 +49,12 @@ func (p *properties) append(b []byte) []byte {
 	return appendBound(appendText(b, p.info.Range.From), p.info.Range.To)
 }
 
+// counts returns the numbers of the properties block in their order in the file.
 func (i *Info) counts() [6]*int64 {
 	return [...]*int64{&i.Entries, &i.Deletes, &i.Appends, &i.Tombstones, &i.KeyBytes, &i.ValueBytes}
 }
 
+// parse decodes the block, and reports whether it is valid.
 func (p *properties) parse(raw []byte) bool {
 	c := cursor{rest: raw}
 	p.split, p.probes = string(c.text()), c.byte()
@@ -66,17 +68,17 @@ func (p *properties) parse(raw []byte) bool {
 		i.Deletes <= i.Entries && i.Appends <= i.Entries-i.Deletes
 }
 
-// tally gathers what Info says while entries go by.
+// tally computes Info from the entries of a file, in their order.
 type tally struct {
 	info     Info
-	some     bool   // any entry
-	first    []byte // up to maxBoundBytes
+	some     bool   // an entry was added
+	first    []byte // first key, up to maxBoundBytes
 	last     []byte
 	lastKind run.Kind
-	furthest []byte // boundary of the tombstone whose keys reach furthest
+	furthest []byte // boundary of the tombstone that reaches furthest
 }
 
-// follows says whether an entry may follow the last one.
+// follows reports whether an entry may follow the last one.
 func (t *tally) follows(kind run.Kind, key []byte) bool {
 	if !t.some {
 		return true
@@ -85,11 +87,12 @@ func (t *tally) follows(kind run.Kind, key []byte) bool {
 	return order < 0 || order == 0 && t.lastKind == run.DeletePrefix && kind != run.DeletePrefix
 }
 
-// repeats says whether the last entry is a tombstone of the key.
+// repeats reports whether the last entry is a tombstone with the given key.
 func (t *tally) repeats(key []byte) bool {
 	return t.lastKind == run.DeletePrefix && bytes.Equal(t.last, key)
 }
 
+// add counts an entry.
 func (t *tally) add(kind run.Kind, key []byte, valueBytes int64) {
 	i := &t.info
 	i.KeyBytes += int64(len(key))
@@ -99,7 +102,7 @@ func (t *tally) add(kind run.Kind, key []byte, valueBytes int64) {
 	}
 	t.last, t.lastKind = append(t.last[:0], key...), kind
 	if kind == run.DeletePrefix {
-		// One that begins with an earlier one reaches no further.
+		// A tombstone that begins with an earlier prefix reaches no further than that.
 		if i.Tombstones == 0 || !bytes.HasPrefix(key, t.furthest) {
 			t.furthest = append(t.furthest[:0], boundary(key)...)
 		}
@@ -115,7 +118,7 @@ func (t *tally) add(kind run.Kind, key []byte, valueBytes int64) {
 	}
 }
 
-// span is Info.Range.
+// span returns Info.Range.
 func (t *tally) span(ranges run.Ranges) run.Range {
 	var all run.Ranges
 	if t.some {
@@ -134,15 +137,15 @@ func (t *tally) span(ranges run.Ranges) run.Range {
 	return shortened(r)
 }
 
-// boundary is as much of a key as its shortened range depends on.
+// boundary returns the part of a key on which the shortened range depends.
 func boundary(key []byte) []byte { return key[:min(len(key), maxBoundBytes+1)] }
 
-// keyRange is the range of one key.
+// keyRange returns the range of a single key.
 func keyRange(key []byte) run.Range {
 	return run.Range{From: key, To: append(bytes.Clone(key), 0)}
 }
 
-// shortened returns a range with ends of at most maxBoundBytes.
+// shortened returns a range with bounds of at most maxBoundBytes that contains r.
 func shortened(r run.Range) run.Range {
 	if len(r.From) > maxBoundBytes {
 		r.From = r.From[:maxBoundBytes]

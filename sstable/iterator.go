@@ -7,57 +7,58 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// IteratorOptions say how an iterator reads.
+// IteratorOptions configures how an iterator reads.
 type IteratorOptions struct {
-	// Readahead is how many bytes of file are read at once, for scans. Default:
-	// a block.
+	// Readahead is the number of bytes that a scan reads from the file at once. Default: one
+	// block.
 	Readahead int
 
-	// Allowance, if not nil, is what buffers above 16 KiB are taken from: the iterator
-	// reads as much at first, and twice as much with each read that follows the one
-	// before, up to Readahead, for as long as there is some left.
+	// Allowance, if not nil, provides the memory for buffers above 16 KiB. The iterator first
+	// reads 16 KiB, and doubles this with each consecutive read, up to Readahead, while the
+	// allowance has bytes left.
 	Allowance *Allowance
 
-	// Cached is for who holds the lock of the owner during each call: blocks come
-	// from the cache and go into it. Default: the file is read, by somebody who does not
-	// hold that lock, which is taken for a moment to keep the table open.
+	// Cached reads blocks through the cache. The caller must hold the CacheLock during each
+	// call. Default: blocks are read from the file, by a caller that does not hold the lock;
+	// the iterator takes the lock for a moment to keep the table open.
 	Cached bool
 
-	// PeekCache is for who does not: the iterator takes the lock for a moment for
-	// each block, and copies what is in the cache. What is not is read, and does
-	// not go into it.
+	// PeekCache makes an iterator without Cached use blocks that are in the cache: it takes
+	// the lock for a moment for each block, and copies the block. Other blocks are read from
+	// the file, and are not added to the cache, so that a scan does not evict it.
 	PeekCache bool
 }
 
-// Iterator walks the entries of a table. It implements run.BackwardIterator.
+// Iterator walks the entries of a table. It implements run.BackwardIterator. It has its own
+// buffers, so blocks may be evicted while it stands at them.
 //
-// Thread safety: one goroutine. It has its own buffers.
+// Thread safety: one goroutine.
 type Iterator struct {
 	table   *Table
 	options IteratorOptions
 	err     error
 
-	at     int // block that is loaded, -1 for none
-	block  block
-	i      int  // entry in it
-	next   int  // offset of the one after it
-	done   bool // nothing follows
-	pinned bool // the table stays open
-	down   bool // goes backward
-	last   int  // no block after it, and all before it, lie within the clip
+	at       int // number of the current block, -1 for none
+	block    block
+	i        int  // index of the current entry in the block
+	next     int  // position of the next entry in the block
+	done     bool // the walk has ended
+	pinned   bool // the iterator has pinned the table
+	backward bool // the walk goes backward
+	last     int  // last block that the clip reaches; the blocks between clip.From and it lie within the clip
 
 	entry run.Entry
-	key   []byte // prefix of the block, suffix of the entry
+	key   []byte // key of the entry: prefix of the block and rest of the key
 
-	raw    []byte // a block
-	stored []byte // blocks
-	from   int64  // offset of stored
-	window int    // how much is read at once
-	taken  int    // of the allowance
-	pooled *[pooledBytes]byte
+	raw            []byte             // buffer for an uncompressed block
+	stored         []byte             // buffer for stored blocks
+	from           int64              // offset of stored in the file
+	window         int                // number of bytes that are read at once
+	allowanceTaken int                // bytes allowanceTaken from the allowance
+	pooled         *[pooledBytes]byte // buffer from readBuffers that stored uses
 }
 
-// firstReadahead is how much an iterator with an allowance reads at first.
+// firstReadahead is the number of bytes that an iterator with an allowance reads first.
 const firstReadahead = 16 << 10
 
 // Iterator returns an iterator, which stands before the first entry.
@@ -67,14 +68,13 @@ func (t *Table) Iterator(o IteratorOptions) *Iterator {
 	return it
 }
 
-// Reset makes the iterator one of a table, which may be another, as if it were
-// new; it keeps its buffers.
+// Reset makes it a new iterator of table t. It keeps the buffers.
 func (it *Iterator) Reset(t *Table, o IteratorOptions) {
-	_ = it.Close() // it has no error
+	_ = it.Close() // Close of an iterator returns no error
 	*it = Iterator{table: t, options: o, key: it.key[:0], raw: it.raw[:0], stored: it.stored[:0], at: -1, i: -1}
 }
 
-// pin keeps the table open, and reports whether it could be opened.
+// pin keeps the table open, and reports whether the table could be opened.
 func (it *Iterator) pin() bool {
 	if it.pinned {
 		return true
@@ -91,6 +91,7 @@ func (it *Iterator) pin() bool {
 	return true
 }
 
+// unpin allows Handles to close the table.
 func (it *Iterator) unpin() {
 	if it.pinned {
 		it.table.unpin()
@@ -101,7 +102,7 @@ func (it *Iterator) unpin() {
 // Err implements run.Iterator.
 func (it *Iterator) Err() error { return it.err }
 
-// Close implements run.Iterator: the table need not stay open. The iterator may be used
+// Close implements run.Iterator. The table may be closed afterwards. The iterator can be used
 // again after Reset.
 func (it *Iterator) Close() error {
 	it.done, it.at = true, -1
@@ -110,9 +111,9 @@ func (it *Iterator) Close() error {
 		readBuffers.Put(it.pooled)
 		it.pooled, it.stored = nil, nil
 	}
-	if it.taken > 0 {
-		it.options.Allowance.Give(it.taken)
-		it.taken, it.window, it.stored = 0, 0, nil
+	if it.allowanceTaken > 0 {
+		it.options.Allowance.Give(it.allowanceTaken)
+		it.allowanceTaken, it.window, it.stored = 0, 0, nil
 	}
 	return nil
 }
@@ -130,7 +131,7 @@ func (it *Iterator) Seek(key []byte) bool {
 	if t.clipped && bytes.Compare(key, t.clip.From) < 0 {
 		key = t.clip.From
 	}
-	it.done, it.down = false, false
+	it.done, it.backward = false, false
 	if i := t.index.find(key); !it.load(i) {
 		return false
 	}
@@ -160,7 +161,7 @@ func (it *Iterator) Next() bool {
 	return it.nextBlock()
 }
 
-// nextBlock goes to the first entry of the next block.
+// nextBlock moves to the first entry of the next block.
 func (it *Iterator) nextBlock() bool {
 	if it.at >= it.last {
 		it.done = true
@@ -183,7 +184,7 @@ func (it *Iterator) SeekBelow(key []byte) bool {
 	if to := t.clip.To; to != nil && (key == nil || bytes.Compare(to, key) < 0) {
 		key = to
 	}
-	it.down = true
+	it.backward = true
 	block := t.index.count - 1
 	if key != nil {
 		block = t.index.find(key)
@@ -227,7 +228,7 @@ func (it *Iterator) Prev() bool {
 	return !it.done
 }
 
-// read makes the entry at next the current one.
+// read decodes the entry at position next and makes it the current one.
 func (it *Iterator) read() bool {
 	e, ok := it.block.at(it.next)
 	if !ok {
@@ -247,7 +248,7 @@ func (it *Iterator) read() bool {
 	return it.readValue(e)
 }
 
-// readValue is the rest of read for a large value, and for the entry after one.
+// readValue is the slow path of read: for a large value, and for the entry after one.
 func (it *Iterator) readValue(e item) bool {
 	if e.form&formLarge == 0 {
 		it.entry.Value = run.Value{Bytes: it.block.value(e)}
@@ -261,16 +262,18 @@ func (it *Iterator) readValue(e item) bool {
 	return true
 }
 
+// corrupt ends the walk at an invalid block.
 func (it *Iterator) corrupt() bool {
-	return it.fail(corrupt(it.table.index.offset(it.at), "a data block"))
+	return it.fail(corrupt(it.table.index.offset(it.at), "invalid data block"))
 }
 
+// fail ends the walk with an error.
 func (it *Iterator) fail(err error) bool {
 	it.err, it.at = err, -1
 	return false
 }
 
-// load makes a block the current one.
+// load makes block i the current one.
 func (it *Iterator) load(i int) bool {
 	if i == it.at {
 		return true
@@ -287,7 +290,7 @@ func (it *Iterator) load(i int) bool {
 	return true
 }
 
-// fetch returns a raw block, in a buffer of the iterator.
+// fetch returns an uncompressed block in a buffer of the iterator.
 func (it *Iterator) fetch(i int) ([]byte, error) {
 	t := it.table
 	if it.options.Cached {
@@ -300,13 +303,13 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 	}
 	offset, size := t.index.offset(i), t.index.size(i)
 	if offset < it.from || offset+size > it.from+int64(len(it.stored)) {
-		it.widen(offset)
+		it.growWindow(offset)
 		first := i
-		if it.down {
-			first = it.behind(i)
+		if it.backward {
+			first = it.readaheadStart(i)
 		}
 		it.from = t.index.offset(first)
-		it.stored = it.buffer(int(max(it.ahead(first), offset+size-it.from)))
+		it.stored = it.buffer(int(max(it.readaheadBytes(first), offset+size-it.from)))
 		if err := t.read(it.stored, it.from); err != nil {
 			it.stored = it.stored[:0]
 			return nil, err
@@ -321,7 +324,7 @@ func (it *Iterator) fetch(i int) ([]byte, error) {
 	return it.raw, e.unpack(it.raw, offset)
 }
 
-// copyCached copies a raw block from the cache, if it is there.
+// copyCached copies an uncompressed block from the cache, and reports whether it was there.
 func (it *Iterator) copyCached(i int) bool {
 	t := it.table
 	if t.cache == nil {
@@ -339,13 +342,13 @@ func (it *Iterator) copyCached(i int) bool {
 	return true
 }
 
-// readBuffers are for iterators without an allowance, as of compactions, whose bytes
-// nobody uses after Close: a new one for each file is much garbage.
+// readBuffers are reused by iterators without an allowance, such as those of compactions,
+// whose bytes are not used after Close. A new buffer for each file would be much garbage.
 var readBuffers = sync.Pool{New: func() any { return new([pooledBytes]byte) }}
 
 const pooledBytes = 256 << 10
 
-// buffer returns memory for so many bytes of the file.
+// buffer returns a buffer for n bytes of the file.
 func (it *Iterator) buffer(n int) []byte {
 	if n > cap(it.stored) && it.options.Allowance == nil && it.options.Readahead == pooledBytes && n <= pooledBytes {
 		it.pooled = readBuffers.Get().(*[pooledBytes]byte)
@@ -354,8 +357,8 @@ func (it *Iterator) buffer(n int) []byte {
 	return resized(it.stored, n)
 }
 
-// widen sees to how much is read at once, from an offset on.
-func (it *Iterator) widen(offset int64) {
+// growWindow sets the number of bytes to read at once, before a read at an offset.
+func (it *Iterator) growWindow(offset int64) {
 	o := &it.options
 	switch {
 	case o.Allowance == nil:
@@ -365,14 +368,14 @@ func (it *Iterator) widen(offset int64) {
 	case offset == it.from+int64(len(it.stored)):
 		if more := min(it.window, o.Readahead-it.window); more > 0 && o.Allowance.TryTake(more) {
 			it.window += more
-			it.taken += more
+			it.allowanceTaken += more
 		}
 	}
 }
 
-// behind returns the first of the blocks that lie before a block, without a hole, and are
-// read with it by a walk that goes backward.
-func (it *Iterator) behind(i int) int {
+// readaheadStart returns the first of the blocks that a backward walk reads together with
+// block i: adjacent blocks below it that fit into the window.
+func (it *Iterator) readaheadStart(i int) int {
 	x := &it.table.index
 	end := x.offset(i) + x.size(i)
 	for i > 0 && x.offset(i-1)+x.size(i-1) == x.offset(i) && end-x.offset(i-1) <= int64(it.window) {
@@ -381,9 +384,9 @@ func (it *Iterator) behind(i int) int {
 	return i
 }
 
-// ahead is how many bytes are read from a block on: whole blocks that follow
-// each other.
-func (it *Iterator) ahead(i int) int64 {
+// readaheadBytes returns the number of bytes to read from block i on: adjacent whole blocks
+// that fit into the window.
+func (it *Iterator) readaheadBytes(i int) int64 {
 	x := &it.table.index
 	size := x.size(i)
 	for i++; i <= it.last; i++ {

@@ -5,31 +5,32 @@ import (
 	"io"
 )
 
-// A large value is chunks, one after the other: size of the block that follows
-// (4) | the block. All chunks but the last have maxChunkBytes, raw. The entry
-// has a reference: offset, raw size, stored size of all (8 each).
+// A large value is a sequence of chunks: size of the block that follows (4) | the block. All
+// chunks but the last have maxChunkBytes before compression. The entry has a reference: offset
+// of the first chunk, size of the value, size of all chunks in the file (8 each).
 const (
 	maxChunkBytes  = 256 << 10
 	chunkHeadBytes = 4
 	referenceBytes = 24
-	// minChunkBytes is the least that a chunk takes.
+	// minChunkBytes is the minimum size of a chunk.
 	minChunkBytes = chunkHeadBytes + 1 + trailerBytes
 )
 
+// appendReference appends the reference to a large value.
 func appendReference(b []byte, offset, size, stored int64) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(offset))
 	b = binary.BigEndian.AppendUint64(b, uint64(size))
 	return binary.BigEndian.AppendUint64(b, uint64(stored))
 }
 
-// large is a value in a file. It implements run.Large.
+// large is a large value in a file. It implements run.Large.
 type large struct {
 	table        *Table
 	offset, size int64
 	storedBytes  int64
 }
 
-// newLarge reads a reference, and says whether there can be such a value.
+// newLarge decodes a reference, and reports whether the file can have such a value.
 func (t *Table) newLarge(reference []byte) (l *large, ok bool) {
 	if len(reference) != referenceBytes {
 		return nil, false
@@ -50,14 +51,14 @@ func (l *large) Reader() io.Reader {
 	return &largeReader{table: l.table, offset: l.offset, end: l.offset + l.storedBytes, left: l.size}
 }
 
-// largeReader reads chunk by chunk, and hands out what was verified.
+// largeReader reads a value chunk by chunk, and returns only verified bytes.
 type largeReader struct {
 	table       *Table
-	offset, end int64 // of the next chunk; of the last
-	left        int64 // bytes of chunks to come, raw
+	offset, end int64 // offset of the next chunk; end of the last chunk
+	left        int64 // uncompressed bytes of chunks not read yet
 	head        []byte
 	stored, raw []byte
-	rest        []byte // of the current chunk
+	rest        []byte // unread part of the current chunk
 	err         error
 }
 
@@ -74,11 +75,11 @@ func (r *largeReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// next reads a chunk, and the head of the one after it.
+// next reads the next chunk, together with the head of the chunk after it.
 func (r *largeReader) next() ([]byte, error) {
 	if r.left == 0 {
 		if r.offset != r.end {
-			return nil, corrupt(r.offset, "bytes after a large value")
+			return nil, corrupt(r.offset, "extra bytes after a large value")
 		}
 		return nil, io.EOF
 	}
@@ -91,7 +92,7 @@ func (r *largeReader) next() ([]byte, error) {
 	size := int64(binary.BigEndian.Uint32(r.head))
 	at := r.offset + chunkHeadBytes
 	if size < trailerBytes || size > maxChunkBytes+trailerBytes || size > r.end-at {
-		return nil, corrupt(r.offset, "size of a chunk")
+		return nil, corrupt(r.offset, "impossible size of a chunk")
 	}
 	rawBytes := min(r.left, maxChunkBytes)
 	r.left -= rawBytes
@@ -99,7 +100,7 @@ func (r *largeReader) next() ([]byte, error) {
 	if r.left > 0 && size+chunkHeadBytes <= r.end-at {
 		more = chunkHeadBytes
 	} else if r.left > 0 {
-		return nil, corrupt(r.offset, "a large value that is cut off")
+		return nil, corrupt(r.offset, "a large value ends too early")
 	}
 	r.stored = resized(r.stored, int(size)+more)
 	if err := r.table.read(r.stored, at); err != nil {
@@ -112,7 +113,7 @@ func (r *largeReader) next() ([]byte, error) {
 		return nil, err
 	}
 	if int64(e.rawBytes) != rawBytes {
-		return nil, corrupt(at, "raw size of a chunk")
+		return nil, corrupt(at, "wrong uncompressed size of a chunk")
 	}
 	if e.form == None {
 		return e.stored, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// The file, version 1. docs/format-sstable.md draws it.
+// The file, version 1. docs/format-sstable.md has a drawing.
 //
 //	header | data blocks and chunks of large values | filter | index |
 //	ranges | properties | footer
@@ -27,8 +27,8 @@ const (
 	trailerBytes = 16
 )
 
-// checksum is that of bytes which begin at an offset of the file: the same bytes
-// elsewhere, or in another file, do not match.
+// checksum returns the checksum of bytes at an offset of the file. The same bytes at another
+// offset or in another file have a different checksum.
 func checksum(id *vfs.Identity, b []byte, offset int64) uint64 {
 	var place [24]byte
 	copy(place[:], id[:])
@@ -36,6 +36,7 @@ func checksum(id *vfs.Identity, b []byte, offset int64) uint64 {
 	return xxhash.Sum64(b) ^ xxhash.Sum64(place[:])
 }
 
+// appendHeader appends the header of a file.
 func appendHeader(b []byte, id vfs.Identity) []byte {
 	b = append(b, headerMagic...)
 	b = binary.BigEndian.AppendUint16(b, formatVersion)
@@ -44,30 +45,33 @@ func appendHeader(b []byte, id vfs.Identity) []byte {
 	return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b[len(b)-32:]))
 }
 
-// parseHeader reads what every version begins with, and the rest if it is ours.
+// parseHeader decodes the part of the header that all versions share, then the rest if the
+// version is supported.
 func parseHeader(b []byte) (id vfs.Identity, err error) {
 	switch {
 	case string(b[:8]) != headerMagic:
-		return id, corrupt(0, "no magic")
+		return id, corrupt(0, "wrong magic number")
 	case binary.BigEndian.Uint64(b[32:]) != xxhash.Sum64(b[:32]):
-		return id, corrupt(0, "checksum of the header")
+		return id, corrupt(0, "wrong checksum of the header")
 	}
 	if v := binary.BigEndian.Uint16(b[8:]); v != formatVersion {
 		return id, fmt.Errorf("version %d, want %d: %w", v, formatVersion, ErrVersion)
 	}
 	if string(b[10:16]) != "\x00\x00\x00\x00\x00\x00" {
-		return id, corrupt(10, "bytes that should be zero")
+		return id, corrupt(10, "reserved bytes are not zero")
 	}
 	copy(id[:], b[16:])
 	return id, nil
 }
 
-// sections are the sizes of what follows the data, in bytes, as blocks with
-// their trailers. Filter and ranges may be missing, with size 0.
+// sections has the sizes of the blocks that follow the data, in bytes, including trailers.
+// Size 0 means that the filter or the ranges are missing.
 type sections struct{ filter, index, ranges, properties int64 }
 
+// total returns the size of all sections.
 func (s sections) total() int64 { return s.filter + s.index + s.ranges + s.properties }
 
+// appendFooter appends the footer for an offset of the file.
 func (s sections) appendFooter(b []byte, id vfs.Identity, offset int64) []byte {
 	from := len(b)
 	for _, size := range []int64{s.filter, s.index, s.ranges, s.properties} {
@@ -77,20 +81,20 @@ func (s sections) appendFooter(b []byte, id vfs.Identity, offset int64) []byte {
 	return append(b, footerMagic...)
 }
 
-// parseFooter reads the footer that stands at an offset.
+// parseFooter decodes the footer at an offset.
 func parseFooter(b []byte, id vfs.Identity, offset int64) (s sections, err error) {
 	switch {
 	case string(b[40:]) != footerMagic:
-		return s, corrupt(offset, "no magic")
+		return s, corrupt(offset, "wrong magic number")
 	case binary.BigEndian.Uint64(b[32:]) != checksum(&id, b[:32], offset):
-		return s, corrupt(offset, "checksum of the footer")
+		return s, corrupt(offset, "wrong checksum of the footer")
 	}
 	left := offset - headerBytes
 	for i, size := range []*int64{&s.filter, &s.index, &s.ranges, &s.properties} {
 		*size = int64(binary.BigEndian.Uint64(b[8*i:]))
 		optional := size == &s.filter || size == &s.ranges
 		if *size < trailerBytes && !(optional && *size == 0) || *size > left {
-			return s, corrupt(offset, "size of a section")
+			return s, corrupt(offset, "impossible size of a section")
 		}
 		left -= *size
 	}

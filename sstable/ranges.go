@@ -7,7 +7,7 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// appendRanges adds the raw block of range tombstones: their number, then from
+// appendRanges appends the uncompressed block of range tombstones: their number, then from
 // (text) and to (bound) of each.
 func appendRanges(b []byte, ranges run.Ranges) []byte {
 	b = binary.AppendUvarint(b, uint64(len(ranges)))
@@ -17,6 +17,7 @@ func appendRanges(b []byte, ranges run.Ranges) []byte {
 	return b
 }
 
+// parseRanges decodes the block of range tombstones, and reports whether it is valid.
 func parseRanges(raw []byte) (ranges run.Ranges, ok bool) {
 	c := cursor{rest: bytes.Clone(raw)}
 	n := c.uvarint()

@@ -11,59 +11,88 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// ReaderOptions say how a file is read.
+// ReaderOptions configures how a file is read.
 type ReaderOptions struct {
-	// Budget has the memory for index, filter and slots, as long as the table is
-	// open. Default: one of its own.
+	// Budget provides the memory for index, filter and slots while the table is open. Default:
+	// a budget of its own.
 	Budget *Budget
 
-	// Cache for blocks. Default: none.
+	// Cache keeps blocks that were read. Default: no cache.
 	Cache *Cache
 
-	// Handles bounds what is open; Reopen opens the file again. Default: the table is
-	// open until Close.
+	// Handles limits the number of open tables; Reopen opens the file again after Handles
+	// closed it. Default: the table stays open until Close.
 	Handles *Handles
 	Reopen  func() (vfs.File, error)
 
-	// Lock is the lock of the tree. Default: one of its own.
+	// Lock is the lock of the tree. Default: a lock of its own.
 	Lock *CacheLock
 
-	// Split must be the one of the file. Default: run.WholeKey.
+	// Split must be the function with which the file was written. Default: run.WholeKey.
 	Split run.Split
 
-	// Identity and Size, in bytes, are compared with the file's if they are not
-	// zero.
+	// Identity and Size, if not zero, must equal those of the file. Size is in bytes.
 	Identity vfs.Identity
 	Size     int64
 
-	// Clip bounds what there is of the file: entries and tombstones whose keys
-	// lie within, parts of ranges. It must not divide the keys of a prefix, or
-	// tombstones reach no further than it. Default: everything.
+	// Clip makes the table a virtual one, which has only the part of the file within this
+	// range: entries and prefix tombstones whose keys lie within, and the parts of range
+	// tombstones within. It must not divide the keys of a prefix, because a prefix tombstone
+	// outside of Clip is not seen. Default: the whole file.
 	Clip run.Range
 }
 
-// Table is a file that is read.
+// Table reads a file. Its index and filter are in memory while it is open; data blocks are
+// read one by one, through the cache.
 //
-// Thread safety: whoever calls Get, Hides, MayHold or Close, or uses an iterator with
-// Cached, holds the lock of the owner. All else is safe for concurrent use until
+// # Virtual tables
+//
+// ReaderOptions.Clip restricts a Table to a part of its file. Several Tables can have parts of
+// the same file, so that a tree can drop, move or restore a key range without rewriting files.
+//
+//	file            [ block 0 | block 1 | block 2 | block 3 ]  filter  index
+//	Clip                           [from .......... to)
+//	blocks read                 (1)       (2)       (3)
+//
+// Entries outside of Clip behave as if they were not there. Get checks the key against Clip;
+// iterators begin at Clip.From and end at Clip.To, and compare keys only in the first and last
+// block that Clip reaches; range tombstones are cut when the table is opened. The filter still
+// has the hashes of the whole file, which is harmless: a filter may always answer "maybe".
+// Counts in Info are those of the whole file, Info.Range is cut, and ClippedBytes estimates
+// the remaining size.
+//
+// Invariant: Clip never changes. A smaller part of a file is another Table, which takes over
+// the cached blocks (MoveFramesFrom).
+//
+// # Opening and closing
+//
+// Handles may close a table that was not used for some time (unload): file, index, filter and
+// slots are then gone, and ready opens them again before the next read. Fields that describe
+// the content (info, ranges, clip) stay valid; they may be read without the lock.
+//
+// Invariant: file is nil exactly if the table is closed; then region is nil and no frame of
+// the cache belongs to the table.
+//
+// Thread safety: callers of Get, Hides, MayHold and Close, and users of an iterator with
+// IteratorOptions.Cached, hold the CacheLock. Everything else is safe for concurrent use until
 // Close.
 type Table struct {
-	file    vfs.File // nil while the table is not open, with what index, filter and slots say
+	file    vfs.File // nil while the table is closed; then index, filter and slots are empty as well
 	id      vfs.Identity
 	info    Info
 	split   run.Split
 	clip    run.Range
 	clipped bool
-	ranges  run.Ranges // clipped
+	ranges  run.Ranges // range tombstones, cut to clip
 
 	index    index
 	filter   filter
-	dataEnd  int64 // offset
+	dataEnd  int64 // offset at which the data blocks end
 	sections sections
 
 	budget *Budget
-	region []byte // index, filter, slots
-	slots  []byte // 4 bytes for a block: its frame, 0 for none; guarded by owner
+	region []byte // memory of index, filter and slots
+	slots  []byte // 4 bytes for each block: its frame, 0 for none; guarded by lock
 
 	cache *Cache
 	lock  *CacheLock
@@ -71,15 +100,15 @@ type Table struct {
 	clippedBytes int64
 	handles      *Handles
 	reopen       func() (vfs.File, error)
-	place        int          // of handles.open, which guards it
-	used         bool         // since the hand passed; guarded by owner
-	pins         atomic.Int32 // iterators; raised under the lock of owner
-	closing      error        // of closing the file; guarded by owner
+	place        int          // index in handles.open; guarded by handles.mu
+	used         bool         // read since the hand of handles passed; guarded by lock
+	pins         atomic.Int32 // number of iterators; incremented under lock
+	closing      error        // error of closing the file; guarded by lock
 }
 
-// Open reads what is needed to read entries: the footer and what is before it,
-// into memory of the budget. It takes the file over, also if it fails. The error
-// is ErrCorrupt, ErrVersion or ErrSplit, or what the file returned.
+// Open opens a file: it reads the footer, index, filter, range tombstones and properties into
+// memory. It takes ownership of f, even if it fails. The error is ErrCorrupt, ErrVersion,
+// ErrSplit or ErrTooLarge, or an error of f.
 func Open(f vfs.File, o ReaderOptions) (*Table, error) {
 	t := &Table{file: f, split: o.Split, clip: o.Clip, cache: o.Cache, lock: o.Lock, budget: o.Budget}
 	t.clipped = len(o.Clip.From) > 0 || o.Clip.To != nil
@@ -104,13 +133,15 @@ func Open(f vfs.File, o ReaderOptions) (*Table, error) {
 	return t, nil
 }
 
+// open reads and checks everything but the data. Identity and size must match unless they are
+// zero.
 func (t *Table) open(id vfs.Identity, sizeBytes int64) error {
 	size, err := t.file.Size()
 	if err != nil {
 		return err
 	}
 	if size < headerBytes+footerBytes || sizeBytes != 0 && size != sizeBytes {
-		return corrupt(size, "end of the file")
+		return corrupt(size, "unexpected size of the file")
 	}
 	var b [headerBytes + footerBytes]byte
 	header, footer := b[:headerBytes], b[headerBytes:]
@@ -121,7 +152,7 @@ func (t *Table) open(id vfs.Identity, sizeBytes int64) error {
 		return err
 	}
 	if id != (vfs.Identity{}) && id != t.id {
-		return corrupt(0, "identity of another file")
+		return corrupt(0, "another file: its identity differs")
 	}
 	at := size - footerBytes
 	if err := t.read(footer, at); err != nil {
@@ -145,7 +176,7 @@ func (t *Table) open(id vfs.Identity, sizeBytes int64) error {
 	return nil
 }
 
-// openRegion reads filter and index, and makes slots.
+// openRegion reads filter and index, and allocates the slots.
 func (t *Table) openRegion(s sections) error {
 	const slotBytes = 4
 	stored := s.filter + s.index
@@ -154,7 +185,7 @@ func (t *Table) openRegion(s sections) error {
 	}
 	var blocks int64
 	if t.cache != nil {
-		// Not more than this: a block takes 16 bytes of index.
+		// The number of blocks is not known yet, but each has at least 16 bytes in the index.
 		blocks = s.index / 16
 	}
 	t.region = t.budget.Alloc(int(stored + slotBytes*blocks))
@@ -163,7 +194,7 @@ func (t *Table) openRegion(s sections) error {
 		return err
 	}
 	if len(raw)%filterBlockBytes != 0 || s.filter > 0 && len(raw) == 0 {
-		return corrupt(t.dataEnd, "size of the filter")
+		return corrupt(t.dataEnd, "wrong size of the filter")
 	}
 	t.filter.blocks = raw
 	at := t.dataEnd + s.filter
@@ -171,7 +202,7 @@ func (t *Table) openRegion(s sections) error {
 		return err
 	}
 	if !t.index.parse(raw, headerBytes, t.dataEnd) {
-		return corrupt(at, "the index")
+		return corrupt(at, "invalid index")
 	}
 	t.slots = t.region[stored:]
 	return nil
@@ -187,11 +218,12 @@ func (t *Table) section(b []byte, offset int64) ([]byte, error) {
 	}
 	e, err := unseal(b, &t.id, offset)
 	if err == nil && e.form != None {
-		err = corrupt(offset, "a section that is compressed")
+		err = corrupt(offset, "a section is compressed")
 	}
 	return e.stored, err
 }
 
+// openRanges reads the range tombstones.
 func (t *Table) openRanges(offset, size int64) error {
 	if size == 0 {
 		return nil
@@ -202,7 +234,7 @@ func (t *Table) openRanges(offset, size int64) error {
 	}
 	ranges, ok := parseRanges(raw)
 	if !ok {
-		return corrupt(offset, "the ranges")
+		return corrupt(offset, "invalid range tombstones")
 	}
 	t.ranges = ranges
 	if t.clipped {
@@ -211,6 +243,7 @@ func (t *Table) openRanges(offset, size int64) error {
 	return nil
 }
 
+// openProperties reads the properties, and checks them against index, filter and options.
 func (t *Table) openProperties(offset, size int64, filtered bool) error {
 	raw, err := t.smallSection(offset, size)
 	if err != nil {
@@ -218,11 +251,11 @@ func (t *Table) openProperties(offset, size int64, filtered bool) error {
 	}
 	var p properties
 	if !p.parse(raw) || (p.probes > 0) != filtered {
-		return corrupt(offset, "the properties")
+		return corrupt(offset, "invalid properties")
 	}
 	entries := p.info.Entries + p.info.Tombstones
 	if entries < 0 || (entries == 0) != (t.index.count == 0) {
-		return corrupt(offset, "number of entries")
+		return corrupt(offset, "wrong number of entries")
 	}
 	if p.split != t.split.Name {
 		return fmt.Errorf("split function %.64q, want %.64q: %w", p.split, t.split.Name, ErrSplit)
@@ -234,6 +267,7 @@ func (t *Table) openProperties(offset, size int64, filtered bool) error {
 	return nil
 }
 
+// smallSection reads a section into memory of its own.
 func (t *Table) smallSection(offset, size int64) ([]byte, error) {
 	if !addressable(size) {
 		return nil, fmt.Errorf("section of %d bytes: %w", size, ErrTooLarge)
@@ -241,9 +275,9 @@ func (t *Table) smallSection(offset, size int64) ([]byte, error) {
 	return t.section(make([]byte, size), offset)
 }
 
-// read fills b from an offset at which the file should have as much.
+// read fills b from an offset. An end of the file before that is corruption.
 func (t *Table) read(b []byte, offset int64) error {
-	if t.file == nil { // a large value of a table that was closed since; the lock is held
+	if t.file == nil { // a large value is read after Handles closed the table; the caller holds the lock
 		if err := t.reload(); err != nil {
 			return err
 		}
@@ -253,18 +287,19 @@ func (t *Table) read(b []byte, offset int64) error {
 	case n == len(b):
 		return nil
 	case err == nil || errors.Is(err, io.EOF):
-		return corrupt(offset+int64(n), "end of the file")
+		return corrupt(offset+int64(n), "unexpected end of the file")
 	}
 	return err
 }
 
-// Info is what the file says of itself, its range clipped.
+// Info returns the description of the file. Info.Range is cut to the clip.
 func (t *Table) Info() Info { return t.info }
 
-// ClippedBytes is about how much of the file the clip leaves; all of it if there is
-// none.
+// ClippedBytes estimates the size in bytes of the part of the file within the clip; without a
+// clip it is the size of the file.
 func (t *Table) ClippedBytes() int64 { return t.clippedBytes }
 
+// clippedSize computes ClippedBytes from the index.
 func (t *Table) clippedSize() int64 {
 	x := &t.index
 	if !t.clipped || x.count == 0 {
@@ -275,14 +310,15 @@ func (t *Table) clippedSize() int64 {
 		last = x.find(t.clip.To)
 	}
 	begin := int64(headerBytes)
-	if first > 0 { // large values stand before their block
+	if first > 0 { // chunks of large values precede their block
 		begin = x.offset(first-1) + x.size(first-1)
 	}
 	return x.offset(last) + x.size(last) - begin
 }
 
-// MoveFramesFrom takes over the blocks in the cache of another table of the same file, which
-// from then on finds none. The caller holds the lock of the owner, which both have.
+// MoveFramesFrom takes over the cached blocks of another table of the same file, from t's clip
+// on. They are no longer cached for the other table. The caller holds the CacheLock, which
+// both tables share.
 func (t *Table) MoveFramesFrom(other *Table) {
 	if t.cache == nil || t.index.count == 0 || other.file == nil {
 		return
@@ -296,11 +332,11 @@ func (t *Table) MoveFramesFrom(other *Table) {
 	}
 }
 
-// Ranges are the range tombstones, clipped.
+// Ranges returns the range tombstones, cut to the clip.
 func (t *Table) Ranges() run.Ranges { return t.ranges }
 
-// Close gives back frames, memory and file. The caller holds the lock of the
-// owner; nobody uses the table, its iterators or its large values any more.
+// Close frees frames, memory and file. The caller holds the CacheLock, and nobody uses the
+// table, its iterators or its large values any more.
 func (t *Table) Close() error {
 	t.reopen = nil
 	if t.file != nil {

@@ -9,13 +9,12 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Verify reads the whole file and checks everything in it, as far as it can be
-// known: checksums; that blocks and chunks follow each other without a gap; that
-// blocks are what a Writer makes of their entries; order, index, filter, ranges,
-// and what the properties say. A clip does not matter. The error is ErrCorrupt
-// with an offset, the file's, or the cause of the end of the context. progress, if any, is
-// told how many bytes of the data are done. The caller does not hold the lock of the
-// CacheLock, which is taken for a moment to keep the table open.
+// Verify reads the whole file and checks everything in it: checksums; that blocks and chunks
+// follow each other without gaps; that each block is the encoding of its entries; order,
+// index, filter, range tombstones and properties. It ignores the clip. The error is ErrCorrupt
+// with an offset, an error of the file, or the cause of the end of ctx. progress, if not nil,
+// is called with the number of data bytes verified so far. The caller must not hold the
+// CacheLock; Verify takes it for a moment to keep the table open.
 func (t *Table) Verify(ctx context.Context, progress func(done, total int64)) error {
 	if err := t.pin(false); err != nil {
 		return fmt.Errorf("verifying a table: %w", err)
@@ -39,15 +38,16 @@ func (t *Table) Verify(ctx context.Context, progress func(done, total int64)) er
 	return nil
 }
 
-// verifier goes through the blocks in order.
+// verifier reads the blocks of a file in order.
 type verifier struct {
 	table       *Table
-	at          int64 // up to here everything was seen
+	at          int64 // offset up to which all bytes are verified
 	tally       tally
 	builder     builder
 	stored, raw []byte
 }
 
+// dataBlock verifies block i.
 func (v *verifier) dataBlock(ctx context.Context, i int) error {
 	t := v.table
 	offset := t.index.offset(i)
@@ -65,26 +65,26 @@ func (v *verifier) dataBlock(ctx context.Context, i int) error {
 	}
 	var b block
 	if !b.parse(v.raw) {
-		return corrupt(offset, "a data block")
+		return corrupt(offset, "invalid data block")
 	}
 	if err := v.entries(ctx, &b, i); err != nil {
 		return err
 	}
 	if v.at != offset {
-		return corrupt(v.at, "bytes that belong to nothing")
+		return corrupt(v.at, "bytes that belong to no block")
 	}
 	v.at = offset + t.index.size(i)
 	return nil
 }
 
-// entries checks the entries of a block one by one, and the block as a whole.
+// entries verifies the entries of a block, and that the block is their encoding.
 func (v *verifier) entries(ctx context.Context, b *block, i int) error {
 	offset := v.table.index.offset(i)
 	var key []byte
 	for n, at := 0, 0; n < b.count; n++ {
 		e, ok := b.at(at)
 		if !ok {
-			return corrupt(offset, "an entry")
+			return corrupt(offset, "invalid entry")
 		}
 		at = e.end
 		key = append(append(key[:0], b.prefix()...), b.suffix(e)...)
@@ -94,11 +94,12 @@ func (v *verifier) entries(ctx context.Context, b *block, i int) error {
 		v.builder.add(e.form, entryHash(e.kind(), key), key, b.value(e))
 	}
 	if !bytes.Equal(v.builder.finish(), b.raw) {
-		return corrupt(offset, "a block that is not as its entries make it")
+		return corrupt(offset, "a block is not the encoding of its entries")
 	}
 	return nil
 }
 
+// entry verifies an entry of block i.
 func (v *verifier) entry(ctx context.Context, key, value []byte, form byte, i int) error {
 	x, kind := &v.table.index, kindOf(form)
 	offset := x.offset(i)
@@ -108,11 +109,11 @@ func (v *verifier) entry(ctx context.Context, key, value []byte, form byte, i in
 	case !v.tally.follows(kind, key):
 		return corrupt(offset, "entries out of order")
 	case x.find(key) != i:
-		return corrupt(offset, "a key that the index places elsewhere")
+		return corrupt(offset, "the index places a key in another block")
 	case !v.inFilter(kind, key):
-		return corrupt(offset, "a key that the filter does not have")
+		return corrupt(offset, "a key is missing from the filter")
 	case !kind.HasValue() && (valueBytes > 0 || large):
-		return corrupt(offset, "a value where none can be")
+		return corrupt(offset, "a delete or tombstone has a value")
 	}
 	if large {
 		var err error
@@ -124,6 +125,7 @@ func (v *verifier) entry(ctx context.Context, key, value []byte, form byte, i in
 	return nil
 }
 
+// inFilter reports whether the filter has an entry, and the prefix of its key.
 func (v *verifier) inFilter(kind run.Kind, key []byte) bool {
 	f, n := &v.table.filter, v.table.split.Func(key)
 	if !f.mayHold(entryHash(kind, key)) {
@@ -132,18 +134,18 @@ func (v *verifier) inFilter(kind run.Kind, key []byte) bool {
 	return kind == run.DeletePrefix || n == len(key) || f.mayHold(run.Hash(key[:n]))
 }
 
-// large reads a large value, which begins where all before it ended.
+// large verifies a large value, which must begin where the previous bytes ended.
 func (v *verifier) large(ctx context.Context, reference []byte, offset int64) (bytes int64, err error) {
 	l, ok := v.table.newLarge(reference)
 	if !ok || l.offset != v.at {
-		return 0, corrupt(offset, "reference to a large value")
+		return 0, corrupt(offset, "invalid reference to a large value")
 	}
 	v.at += l.storedBytes
 	_, err = io.Copy(io.Discard, contextReader{ctx, l.Reader()})
 	return l.size, err
 }
 
-// contextReader ends when its context does.
+// contextReader is a reader that ends with its context.
 type contextReader struct {
 	context.Context
 	io.Reader
@@ -157,17 +159,17 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// end checks what is not data.
+// end verifies everything but the data.
 func (v *verifier) end() error {
 	t, s := v.table, v.table.sections
 	if v.at != t.dataEnd {
-		return corrupt(v.at, "bytes that belong to nothing")
+		return corrupt(v.at, "bytes that belong to no block")
 	}
-	if err := v.same(appendHeader(nil, t.id), 0); err != nil {
+	if err := v.compareFile(appendHeader(nil, t.id), 0); err != nil {
 		return err
 	}
-	// Filter and index were checked when they were read.
-	if err := v.same(t.region[:s.filter+s.index], v.at); err != nil {
+	// The contents of filter and index were verified when they were used above.
+	if err := v.compareFile(t.region[:s.filter+s.index], v.at); err != nil {
 		return err
 	}
 	v.at += s.filter + s.index
@@ -179,7 +181,7 @@ func (v *verifier) end() error {
 		}
 		ranges, _ = parseRanges(raw)
 		if !bytes.Equal(appendRanges(nil, ranges), raw) {
-			return corrupt(v.at, "the ranges")
+			return corrupt(v.at, "invalid range tombstones")
 		}
 		v.at += s.ranges
 	}
@@ -190,14 +192,14 @@ func (v *verifier) end() error {
 	v.tally.info.Range = v.tally.span(ranges)
 	want := properties{split: t.split.Name, probes: t.filter.probes, info: v.tally.info}
 	if !bytes.Equal(want.append(nil), raw) {
-		return corrupt(v.at, "properties of other entries")
+		return corrupt(v.at, "the properties do not match the entries")
 	}
 	v.at += s.properties
-	return v.same(s.appendFooter(nil, t.id, v.at), v.at)
+	return v.compareFile(s.appendFooter(nil, t.id, v.at), v.at)
 }
 
-// same compares a part of the file with what it must be.
-func (v *verifier) same(want []byte, offset int64) error {
+// compareFile verifies that the file has the wanted bytes at an offset.
+func (v *verifier) compareFile(want []byte, offset int64) error {
 	const stepBytes = 1 << 20
 	for len(want) > 0 {
 		n := min(len(want), stepBytes)
@@ -206,7 +208,7 @@ func (v *verifier) same(want []byte, offset int64) error {
 			return err
 		}
 		if !bytes.Equal(v.stored, want[:n]) {
-			return corrupt(offset, "not what was there when the table was opened")
+			return corrupt(offset, "the file has changed since the table was opened")
 		}
 		want, offset = want[n:], offset+int64(n)
 	}

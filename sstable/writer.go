@@ -13,36 +13,37 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// WriterOptions say how a file is written. Any file is read without them.
+// WriterOptions configures how a file is written. Readers do not need them.
 type WriterOptions struct {
 	// Compression of blocks and chunks. Default: None.
 	Compression Compression
 
-	// BlockBytes bounds a data block, raw: what one read of a key loads, and
-	// what a frame of a cache should have. A block is larger only if an entry,
-	// or a tombstone with the entry of its key, is. Default: 4096; at most 1 MiB.
+	// BlockBytes is the maximum size of an uncompressed data block: the amount of data that a
+	// read of one key loads, and the best size of a cache frame. A block is larger only if a
+	// single entry, or a tombstone together with the entry of its key, is larger. Default:
+	// 4096; at most 1 MiB.
 	BlockBytes int
 
-	// FilterBits is how many bits of filter there are for a key. 10 leave about
-	// 1 % of the reads of absent keys. Default: 10; below 0: no filter.
+	// FilterBits is the size of the filter in bits for each key. With 10 bits, approx. 1 % of
+	// the reads of absent keys read a block. Default: 10; a negative value: no filter.
 	FilterBits int
 
-	// FilterMemory bounds what the filter is made of, 8 bytes a key. A file that needs
-	// more has no filter. Default: no bound.
+	// FilterMemory limits the memory for building the filter: 8 bytes for each key. A file
+	// that would need more gets no filter. Default: no limit.
 	FilterMemory int64
 
-	// LargeBytes is up to which size values stand in data blocks; larger ones
-	// are a stream of chunks. Default: 64 KiB; at most 1 MiB.
+	// LargeBytes is the maximum size of a value in a data block; larger values are stored as a
+	// sequence of chunks. Default: 64 KiB; at most 1 MiB.
 	LargeBytes int64
 
-	// Budget has the memory for what the filter is made of, until Finish or Release.
-	// Default: one of its own.
+	// Budget provides the memory for building the filter, until Finish or Close. Default: a
+	// budget of its own.
 	Budget *Budget
 
-	// Split of the keys. Default: run.WholeKey.
+	// Split cuts keys into prefix and suffix. Default: run.WholeKey.
 	Split run.Split
 
-	// Identity of the file. Default: random, as it must be for all but tests.
+	// Identity of the file. Default: random; only tests set it.
 	Identity vfs.Identity
 }
 
@@ -55,13 +56,14 @@ const (
 	defaultLargeBytes = 64 << 10
 	maxLargeBytes     = 1 << 20
 
-	// maxKeyBytes is the highest limit that options of the tree may set.
+	// maxKeyBytes is the largest limit that options of the tree can set.
 	maxKeyBytes = int64(1)<<31 + 64
 
-	// writeBytes are gathered for a call of the system.
+	// writeBytes is the size of writes to the file.
 	writeBytes = 256 << 10
 )
 
+// withDefaults replaces unset options by their defaults, and limits the others.
 func (o WriterOptions) withDefaults() WriterOptions {
 	o.BlockBytes = min(cmp.Or(max(o.BlockBytes, 0), DefaultBlockBytes), maxPackedBytes)
 	o.FilterBits = min(cmp.Or(o.FilterBits, defaultFilterBits), maxFilterBits)
@@ -78,7 +80,14 @@ func (o WriterOptions) withDefaults() WriterOptions {
 	return o
 }
 
-// Writer writes a file. After an error it returns that error for ever.
+// Writer writes a file: AddRange and Add for its content, then Finish, then Close. After an
+// error, all methods return that error.
+//
+//	Add -> builder (data block) -> packer (compress, checksum) -> out -> file
+//	          \-> index, hashes (filter), tally (properties): written by Finish
+//
+// Entries must be added in ascending order of keys, so the file is written sequentially and in
+// one pass. Memory: one block, the index, and 8 bytes for each hash of the filter.
 //
 // Thread safety: one goroutine.
 type Writer struct {
@@ -94,20 +103,19 @@ type Writer struct {
 	tally   tally
 
 	buffer *[writeBytes]byte
-	out    []byte // not yet written to the file, in buffer
-	offset int64  // at the end of out
-	value  []byte // one that was a stream, or a reference
-	chunk  []byte
+	out    []byte // bytes not written to the file yet; uses buffer
+	offset int64  // offset in the file of the end of out
+	value  []byte // scratch for a value that is read from a stream, or for a reference
+	chunk  []byte // scratch for a chunk
 
-	prefix   []byte // the last one in the filter that is not a key
-	prefixed bool   // there was any
+	prefix   []byte // last prefix that was added to the filter
+	prefixed bool   // prefix is set
 }
 
-// writeBuffers are used again: a new one for each file is much garbage.
+// writeBuffers are reused: a new buffer for each file would be much garbage.
 var writeBuffers = sync.Pool{New: func() any { return new([writeBytes]byte) }}
 
-// NewWriter returns a writer of an empty file, which stays the caller's to
-// close. The caller calls Release in the end.
+// NewWriter returns a writer of an empty file. The caller closes the writer, then the file.
 func NewWriter(f vfs.File, o WriterOptions) *Writer {
 	o = o.withDefaults()
 	w := &Writer{file: f, options: o, packer: packer{id: o.Identity, compression: o.Compression}}
@@ -122,16 +130,17 @@ func NewWriter(f vfs.File, o WriterOptions) *Writer {
 	return w
 }
 
-// Size is what was written so far and what the pending block is going to take,
-// in bytes. Filter and index come on top of it.
+// Size returns the size in bytes of the data so far, including the block that is not written
+// yet, without filter and index.
 func (w *Writer) Size() int64 { return w.offset + w.builder.size() }
 
-// FilterMemory is how many bytes of the budget the writer has for the filter.
+// FilterMemory returns the memory of the budget that is used for building the filter, in
+// bytes.
 func (w *Writer) FilterMemory() int64 { return w.hashes.count * hashBytes }
 
-// Add adds an entry: ascending by key, a DeletePrefix before the entry of the
-// same key. The bytes are copied; a large value is read as a stream. The error
-// is ErrOrder or ErrTooLarge, or what the file or the value returned.
+// Add adds an entry. Keys must be ascending; a DeletePrefix comes before the entry of the same
+// key. The bytes are copied, and a large value is read to its end. The error is ErrOrder,
+// ErrTooLarge or ErrInvalidOption, or an error of the file or the value.
 func (w *Writer) Add(e *run.Entry) error {
 	if w.err == nil {
 		w.err = w.add(e)
@@ -139,6 +148,7 @@ func (w *Writer) Add(e *run.Entry) error {
 	return w.err
 }
 
+// add is Add without the check for earlier errors.
 func (w *Writer) add(e *run.Entry) error {
 	switch {
 	case !e.Kind.Valid():
@@ -153,7 +163,7 @@ func (w *Writer) add(e *run.Entry) error {
 		valueBytes = e.Value.Size()
 	}
 	large := valueBytes > w.options.LargeBytes
-	// Chunks stand before their block, and after the one before it.
+	// The chunks of a value are written between the previous block and the block of its entry.
 	if err := w.makeRoom(e.Key, large, valueBytes); err != nil {
 		return err
 	}
@@ -180,8 +190,8 @@ func (w *Writer) add(e *run.Entry) error {
 	return nil
 }
 
-// makeRoom ends the pending block if an entry does not fit into it. A tombstone
-// and the entry of its key stay together: the index cannot tell them apart.
+// makeRoom ends the current block if an entry does not fit into it. A tombstone and the entry
+// of its key stay in one block, because the index cannot separate equal keys.
 func (w *Writer) makeRoom(key []byte, large bool, valueBytes int64) error {
 	b := &w.builder
 	if large {
@@ -204,8 +214,8 @@ func (w *Writer) makeRoom(key []byte, large bool, valueBytes int64) error {
 	return nil
 }
 
-// enterFilter enters keys, once their prefixes if they are shorter, and
-// tombstones.
+// enterFilter adds an entry to the filter: its key or tombstone, and the prefix of the key,
+// once, if the prefix is shorter.
 func (w *Writer) enterFilter(e *run.Entry, hash uint64) {
 	if w.options.FilterBits < 0 {
 		return
@@ -227,7 +237,7 @@ func (w *Writer) enterFilter(e *run.Entry, hash uint64) {
 	w.hashes.add(run.Hash(w.prefix))
 }
 
-// AddRange adds a range tombstone, at any time before Finish.
+// AddRange adds a range tombstone. It may be called at any time before Finish.
 func (w *Writer) AddRange(r run.Range) error {
 	if w.err == nil {
 		w.ranges.Add(r)
@@ -235,13 +245,13 @@ func (w *Writer) AddRange(r run.Range) error {
 	return w.err
 }
 
-// flush writes the pending block. next is the first key of the one that
-// follows.
+// flush writes the current block. next is the first key of the following block.
 func (w *Writer) flush(next []byte) error {
 	w.index.addSeparator(w.builder.lastKey(), next)
 	return w.writeBlock()
 }
 
+// writeBlock writes the current block and adds it to the index.
 func (w *Writer) writeBlock() error {
 	b, err := w.packer.pack(w.builder.finish(), w.offset)
 	if err != nil {
@@ -251,7 +261,7 @@ func (w *Writer) writeBlock() error {
 	return w.write(b)
 }
 
-// write appends to the file, with few calls.
+// write appends to the file, in few large writes.
 func (w *Writer) write(b []byte) error {
 	w.offset += int64(len(b))
 	if len(w.out)+len(b) > writeBytes {
@@ -267,6 +277,7 @@ func (w *Writer) write(b []byte) error {
 	return nil
 }
 
+// drain writes the buffered bytes to the file.
 func (w *Writer) drain() error {
 	if len(w.out) == 0 {
 		return nil
@@ -276,8 +287,8 @@ func (w *Writer) drain() error {
 	return err
 }
 
-// Release gives back the memory of the writer, which writes nothing any more. A second
-// one does nothing.
+// Close returns the memory of the writer to the budget. It does not close the file, and does
+// not finish it. Further calls of Close have no effect; other methods return an error.
 func (w *Writer) Close() {
 	if w.err == nil {
 		w.err = ErrFinished
@@ -289,8 +300,8 @@ func (w *Writer) Close() {
 	}
 }
 
-// Finish writes the rest and makes the file durable; not its name, which is its
-// directory's.
+// Finish writes the remaining data, filter, index and footer, and syncs the file. To make the
+// file's name durable, the caller syncs its directory.
 func (w *Writer) Finish() (Info, error) {
 	if w.err != nil {
 		return Info{}, w.err
@@ -303,6 +314,7 @@ func (w *Writer) Finish() (Info, error) {
 	return w.tally.info, nil
 }
 
+// finish is Finish without the check for earlier errors.
 func (w *Writer) finish() error {
 	if !w.builder.empty() {
 		if err := w.writeBlock(); err != nil {
@@ -353,7 +365,7 @@ func (w *Writer) writeSection(raw []byte) (bytes int64, err error) {
 	return int64(len(b)), w.write(b)
 }
 
-// writeLarge writes the chunks of a value and returns the reference to them.
+// writeLarge writes a value as chunks, and returns the reference to them.
 func (w *Writer) writeLarge(v run.Value) (reference []byte, err error) {
 	from, left, r := w.offset, v.Size(), v.Reader()
 	if w.chunk == nil {
@@ -380,7 +392,7 @@ func (w *Writer) writeLarge(v run.Value) (reference []byte, err error) {
 	return w.value, nil
 }
 
-// readValue fills b. An end that comes too early is never taken for one.
+// readValue fills b. If r ends early, the error is io.ErrUnexpectedEOF.
 func readValue(r io.Reader, b []byte) error {
 	_, err := io.ReadFull(r, b)
 	if errors.Is(err, io.EOF) {
