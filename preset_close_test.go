@@ -122,6 +122,6 @@ func TestCloseOfAPresetSaysWhatIsOpen(t *testing.T) {
 	err = p.Close()
 	require.ErrorIs(t, err, lsm.ErrOpen)
 	require.ErrorContains(t, err, "a view or an iterator of 1 backend is still open")
-	v.Release()
+	v.Close()
 	require.NoError(t, p.Close())
 }

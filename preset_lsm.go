@@ -189,7 +189,7 @@ func (t *treeOpener) close() error {
 	}
 	err := t.budget.Close()
 	if errors.Is(err, lsm.ErrOpen) {
-		err = fmt.Errorf("a view or an iterator of %s %w: release it first", areOpen(t.budget.Stores()), lsm.ErrOpen)
+		err = fmt.Errorf("a view or an iterator of %s %w: close it first", areOpen(t.budget.Stores()), lsm.ErrOpen)
 	}
 	if err != nil {
 		return fmt.Errorf("lsm preset: %w", err)

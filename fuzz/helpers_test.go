@@ -250,7 +250,7 @@ func content(t testing.TB, v snapshot.View) (rows []string) {
 func contentOf(t testing.TB, b snapshot.Backend) []string {
 	v, err := b.View()
 	require.NoError(t, err)
-	defer v.Release()
+	defer v.Close()
 	return content(t, v)
 }
 

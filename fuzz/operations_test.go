@@ -68,7 +68,7 @@ func (v openView) check(t *testing.T) {
 	if !slices.Equal(v.want, content(t, v.view)) {
 		t.Fatal("a view changed")
 	}
-	v.view.Release()
+	v.view.Close()
 }
 
 // agree runs an operation on both jobs and compares what it comes to. Without

@@ -140,7 +140,7 @@ func (r *rows) Load(key, value []byte) error {
 }
 
 // View implements snapshot.Backend.
-func (r *rows) View() (snapshot.View, error) { return r, nil }
+func (r *rows) View() (snapshot.View, error) { return rowsView{r}, nil }
 
 // Keyspace implements snapshot.View.
 func (r *rows) Keyspace() state.Keyspace { return r.space }
@@ -161,5 +161,8 @@ func (r *rows) Rows(group uint16, yield func(key, value []byte) error) error {
 	return nil
 }
 
-// Release implements snapshot.View.
-func (r *rows) Release() {}
+// rowsView is the view of rows, which never change while it is open.
+type rowsView struct{ *rows }
+
+// Close implements snapshot.View.
+func (rowsView) Close() {}

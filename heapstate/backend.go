@@ -96,7 +96,7 @@ func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error
 		return backend.ErrClosed
 	}
 	pin := b.registry.Freeze()
-	defer pin.Release()
+	defer pin.Close()
 	rows := b.parts.frozen(pin, id)
 	if rows == nil {
 		return backend.ErrUnknownState

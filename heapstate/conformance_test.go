@@ -52,7 +52,7 @@ func TestHashAndBTreeShowTheSameRows(t *testing.T) {
 func viewRows(t *testing.T, b snapshot.Backend) (rows [][2]string) {
 	v, err := b.View()
 	require.NoError(t, err)
-	defer v.Release()
+	defer v.Close()
 	groups := v.Keyspace().Groups
 	for group := int(groups.First); group <= int(groups.Last); group++ {
 		require.NoError(t, v.Rows(uint16(group), func(key, value []byte) error {

@@ -174,7 +174,7 @@ func TestStateEmptyBetweenSnapshotsGivesItsMemoryBack(t *testing.T) {
 		snapshot := func() {
 			view, err := s.backend.View()
 			require.NoError(t, err)
-			view.Release()
+			view.Close()
 		}
 		s.each(t, rows, s.add)
 		s.each(t, rows, s.clear)
@@ -248,14 +248,14 @@ func TestViewKeepsTheRowsWhoseMemoryTheStateGivesBack(t *testing.T) {
 					for range 4 {
 						empty := view()
 						require.Zero(t, rowsOf(empty))
-						empty.Release()
+						empty.Close()
 					}
 					each(3, kind.add)
 					few := view()
 					require.Equal(t, rows, rowsOf(full))
 					require.Equal(t, 3, rowsOf(few))
-					full.Release()
-					few.Release()
+					full.Close()
+					few.Close()
 					each(3, kind.clear)
 				}
 			})
@@ -285,7 +285,7 @@ func TestHandleKeepsItsNamespaceWhenTheStateGivesItsMemoryBack(t *testing.T) {
 		for range 2 {
 			v, err := b.View()
 			require.NoError(t, err)
-			v.Release()
+			v.Close()
 		}
 		after := inSpace("after")
 		each(func() error { return before.Set("before") })

@@ -73,7 +73,7 @@ func TestValueThatCannotBeEncodedAnyMoreEndsTheWalkWhereItIs(t *testing.T) {
 		refused = "of 101"
 		view, err := b.View()
 		require.NoError(t, err)
-		defer view.Release()
+		defer view.Close()
 		rows := 0
 		require.ErrorIs(t, view.Rows(0, func(_, _ []byte) error { rows++; return nil }), errRefused)
 		require.Equal(t, 101, rows)
@@ -94,7 +94,7 @@ func TestWalkOfAViewEndsWithTheErrorOfItsReader(t *testing.T) {
 		}
 		view, err := b.View()
 		require.NoError(t, err)
-		defer view.Release()
+		defer view.Close()
 		enough := errors.New("enough")
 		for _, after := range []int{1, 63, 64, 65, 199} {
 			rows := 0
@@ -133,7 +133,7 @@ func TestRowsMayBeAskedForInAnotherOrderThanTheyWereGathered(t *testing.T) {
 		require.NoError(t, v.Set(i))
 	}
 	pin := b.Registry().Freeze()
-	defer pin.Release()
+	defer pin.Close()
 	table, _ := spy.table.Frozen(pin)
 	require.Equal(t, 3, table.Gather([]uint32{1, 2, 3}, 0))
 	for _, slot := range []uint32{1, 3, 9, 2, 2, 0} {

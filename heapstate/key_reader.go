@@ -23,7 +23,7 @@ import (
 // snapshot has, and a map is copied at its first change. The memory that is private to a
 // read, such as that of encoded keys, belongs to the table that the reader takes from tables.
 //
-// Thread safety: any number of goroutines, until the pin of the view is released.
+// Thread safety: any number of goroutines, until the pin of the view is closed.
 type keyReader struct {
 	first   uint16                     // key group
 	ordered []atomic.Pointer[[]uint32] // slots by key group, from first on; nil until asked for

@@ -34,7 +34,7 @@ func Example_query() {
 	check(keyed.SetKey("JFK"))
 	check(flights.Set(99)) // not in the view
 	readers.Wait()
-	view.Release()
+	view.Close()
 
 	fmt.Print(answers[0], answers[1], answers[2])
 	_, _, err = query.Get("JFK", nil)

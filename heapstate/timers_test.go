@@ -19,7 +19,7 @@ func TestRegisteringATimerThatIsThereTakesNoMemory(t *testing.T) {
 		}
 		v, err := b.View() // nodes that are written now are copied
 		require.NoError(t, err)
-		defer v.Release()
+		defer v.Close()
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			require.NoError(t, timers.Register(state.EventTime, 500, []byte("window")))
 		}))

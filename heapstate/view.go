@@ -43,7 +43,7 @@ func (v *view) Keyspace() backend.Keyspace { return v.keyspace }
 // States implements snapshot.View.
 func (v *view) States() []backend.Info { return v.states.States() }
 
-// Rows implements snapshot.View. After Release it is ErrClosed.
+// Rows implements snapshot.View. After Close it returns ErrClosed.
 func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	if err := v.readers.Enter(); err != nil {
 		return err
@@ -69,10 +69,10 @@ func (v *view) take() {
 	}
 }
 
-// Release implements snapshot.View.
-func (v *view) Release() {
+// Close implements snapshot.View.
+func (v *view) Close() {
 	v.readers.Close(func() {
-		v.pin.Release()
+		v.pin.Close()
 		v.parts, v.frozen = nil, nil
 		v.byKey.Clear()
 	})

@@ -202,14 +202,14 @@ func viewsOfTwins(t *testing.T, open func(state.Options) (*heapstate.Backend, er
 		require.NoError(t, err)
 		want, err := rowsOf(v, 1<<30)
 		require.NoError(t, err)
-		v.Release()
+		v.Close()
 		rows = want
 
 		slots <- struct{}{}
 		v, err = tested.backend.View()
 		require.NoError(t, err)
 		readers.Go(func() {
-			defer func() { v.Release(); <-slots }()
+			defer func() { v.Close(); <-slots }()
 			most := 1 << 30
 			if number%3 == 0 {
 				most = len(want) / 2

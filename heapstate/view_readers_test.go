@@ -31,7 +31,7 @@ func TestAViewIsReadByKeyWhileItsRowsAreRead(t *testing.T) {
 		}
 		v, err := b.View()
 		require.NoError(t, err)
-		defer v.Release()
+		defer v.Close()
 		var all sync.WaitGroup
 		wrong := make(chan string, readers+1)
 		begin := make(chan struct{})

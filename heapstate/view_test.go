@@ -64,7 +64,7 @@ func TestViewsAreReadWhileTheTaskWritesAndDeclares(t *testing.T) {
 			require.NoError(t, err)
 			want, states := len(rows), 2*len(values)
 			readers.Go(func() {
-				defer v.Release()
+				defer v.Close()
 				got := 0
 				err := v.Rows(0, func(_, _ []byte) error { got++; return nil })
 				if err != nil || got != want || len(v.States()) != states {
@@ -78,7 +78,7 @@ func TestViewsAreReadWhileTheTaskWritesAndDeclares(t *testing.T) {
 	})
 }
 
-// A view that was released has no rows, and says so, whether it was read before or not.
+// A closed view has no rows, and says so, whether it was read before or not.
 func TestARowOfAReleasedViewIsErrClosed(t *testing.T) {
 	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		s, err := state.TimersOf(k, "timers")
@@ -92,8 +92,8 @@ func TestARowOfAReleasedViewIsErrClosed(t *testing.T) {
 			if read {
 				require.NoError(t, v.Rows(0, none))
 			}
-			v.Release()
-			v.Release()
+			v.Close()
+			v.Close()
 			require.ErrorIs(t, v.Rows(0, none), state.ErrClosed)
 		}
 	})

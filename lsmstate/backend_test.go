@@ -113,8 +113,8 @@ func TestViewOutlivesItsBackend(t *testing.T) {
 	for _, v := range []snapshot.View{first, second} {
 		require.Contains(t, namesIn(t, fs), treeName)
 		require.Len(t, rowsOf(t, v), 1)
-		v.Release()
-		v.Release()
+		v.Close()
+		v.Close()
 	}
 	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, fs))
 }
@@ -147,7 +147,7 @@ func TestViewMayBeReadInAnyOrder(t *testing.T) {
 		require.NoError(t, timers.Register(state.EventTime, int64(i), nil))
 	}
 	v := view1(t, b)
-	defer v.Release()
+	defer v.Close()
 	want := rowsOf(t, v)
 	require.Len(t, want, 200)
 	stopped := errors.New("enough")
@@ -218,7 +218,7 @@ func TestValuesOfTheLimitAreStoredAndReadWhole(t *testing.T) {
 	mapOn(t, of)
 	listOn(t, of)
 	v := view1(t, b)
-	defer v.Release()
+	defer v.Close()
 	for _, r := range rowsOf(t, v) {
 		require.NoError(t, heap.Load([]byte(r[0]), []byte(r[1])))
 	}
@@ -237,7 +237,7 @@ func TestAListIsCutIntoRows(t *testing.T) {
 	require.NoError(t, list.Add(strings.Repeat("l", 2*rowBytes)))
 	require.NoError(t, list.Add("last"))
 	v := view1(t, b)
-	defer v.Release()
+	defer v.Close()
 	rows := rowsOf(t, v)
 	require.Len(t, rows, (elements*elementBytes+rowBytes-1)/rowBytes+2)
 	for _, r := range rows[:len(rows)-2] {
@@ -321,7 +321,7 @@ func TestLargeElementsOfAListHaveRowsOfTheirOwn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, elements, list)
 	v := view1(t, b)
-	defer v.Release()
+	defer v.Close()
 	rows := rowsOf(t, v)
 	for _, row := range rows {
 		if len(row[1]) > rowBytes {

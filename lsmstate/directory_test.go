@@ -180,7 +180,7 @@ func TestBackendThatHasLostALockClearsNothing(t *testing.T) {
 		require.ErrorIs(t, err, ErrLocked)
 		before := treeOf(t, mem, "dir")
 		require.NoError(t, b.Close()) // the view holds the tree
-		view.Release()
+		view.Close()
 		require.Equal(t, before, treeOf(t, mem, "dir"))
 
 		b = fillOn(t, mem)

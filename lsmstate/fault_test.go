@@ -123,7 +123,7 @@ func checkRows(t *testing.T, b *Backend, want int) error {
 	if err != nil {
 		return err
 	}
-	defer v.Release()
+	defer v.Close()
 	n := 0
 	err = v.Rows(0, func(_, _ []byte) error { n++; return nil })
 	if err == nil {

@@ -84,6 +84,6 @@ func TestRowsOfTimersInViewsAreCompositeKeys(t *testing.T) {
 		}
 	}
 	v := view1(t, b)
-	defer v.Release()
+	defer v.Close()
 	require.Equal(t, want, rowsOf(t, v))
 }

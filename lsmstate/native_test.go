@@ -125,7 +125,7 @@ func TestSnapshotPinsItsTables(t *testing.T) {
 	require.NoError(t, n.db.Compact(context.Background()))
 	files, err := v.(snapshot.NativeView).WriteNative(t.Context(), s, "late", func(int64) {})
 	require.NoError(t, err)
-	v.Release()
+	v.Close()
 	q := nativeOn(t, mem, "two", 0, 1, nil)
 	require.NoError(t, q.restore(s, snapshot.Handle{Keyspace: v.Keyspace(), States: v.States(), Form: form, Files: files}))
 	got, _ := q.get("7")
@@ -167,7 +167,7 @@ func TestDeletedKeysNeverComeBack(t *testing.T) {
 		}
 		v := view1(t, again.Backend)
 		require.Len(t, rowsOf(t, v), 34)
-		v.Release()
+		v.Close()
 	}
 }
 
@@ -232,7 +232,7 @@ func TestStateThatNobodyClaimsIsGoneForGood(t *testing.T) {
 	require.Equal(t, "v", got)
 	v := view1(t, q.Backend)
 	require.Len(t, rowsOf(t, v), 1)
-	v.Release()
+	v.Close()
 	second, err := s.save(q, "second", snapshot.Incremental)
 	require.NoError(t, err)
 	second.States = h.States // as if the state had been declared all the time
@@ -413,7 +413,7 @@ func TestCanceledSnapshotLeavesNoUnfinishedFile(t *testing.T) {
 		require.NoError(t, err)
 		v := view1(t, task.Backend)
 		_, err = v.(snapshot.NativeView).WriteNative(ctx, s, "canceled", func(int64) {})
-		v.Release()
+		v.Close()
 		cancel()
 		if err == nil {
 			require.Greater(t, n, 20)

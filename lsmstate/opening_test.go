@@ -61,7 +61,7 @@ func TestARestoreDiscardsATreeWithNothingInIt(t *testing.T) {
 	require.False(t, ok)
 	v, err := other.View()
 	require.NoError(t, err)
-	defer v.Release()
+	defer v.Close()
 	require.NoError(t, other.restore(s, h))
 	got, ok := other.get("key")
 	require.True(t, ok)

@@ -64,8 +64,8 @@ func TestFiringRaisesTheMarkAndCompactionDropsWhatItHides(t *testing.T) {
 	require.Equal(t, map[section]int{markSection: 1, timerSection: all - due}, rowsInTree(t, b))
 	require.Len(t, rowsOf(t, before), all)
 	require.Len(t, rowsOf(t, after), all-due)
-	before.Release()
-	after.Release()
+	before.Close()
+	after.Close()
 	require.Len(t, fire(t, timers, all), all-due)
 }
 
@@ -91,7 +91,7 @@ func TestTimersAtOrBelowTheMarkFire(t *testing.T) {
 	require.Equal(t, map[section]int{markSection: 1, lateSection: 3, timerSection: 3}, rowsInTree(t, b), "c is above the mark, and the first is hidden")
 	v := view1(t, b)
 	require.Len(t, rowsOf(t, v), 5)
-	v.Release()
+	v.Close()
 	require.Equal(t, []string{"5 z", "10 a", "10 b", "10 c"}, fire(t, timers, 10))
 	require.Equal(t, map[section]int{markSection: 1, timerSection: 3}, rowsInTree(t, b))
 	require.Equal(t, []string{"20 b"}, fire(t, timers, 100))
@@ -163,9 +163,9 @@ func TestTimersAreThoseOfTheHeap(t *testing.T) {
 func sameRows(t *testing.T, want, got snapshot.Backend) {
 	wantView, err := want.View()
 	require.NoError(t, err)
-	defer wantView.Release()
+	defer wantView.Close()
 	gotView, err := got.View()
 	require.NoError(t, err)
-	defer gotView.Release()
+	defer gotView.Close()
 	require.Equal(t, rowsOf(t, wantView), rowsOf(t, gotView))
 }

@@ -83,7 +83,7 @@ func TestUnclaimedStatesAreDroppedInOnePass(t *testing.T) {
 	require.Equal(t, "v", got)
 	v := view1(t, b)
 	require.Len(t, rowsOf(t, v), manyGroups+2*41)
-	v.Release()
+	v.Close()
 	for d, want := range map[state.Domain]int64{state.EventTime: 0, state.ProcessingTime: 0} {
 		at, ok, err := timers.Next(d)
 		require.NoError(t, err)

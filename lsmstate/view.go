@@ -138,9 +138,9 @@ func (v *view) timersIn(group uint16, id backend.ID, d backend.Domain, yield fun
 	return err
 }
 
-// Release implements snapshot.View. The last one may have to close the tree, whose
+// Close implements snapshot.View. The last one may have to close the tree, whose
 // files nobody needs any more: an error of it harms nobody.
-func (v *view) Release() {
+func (v *view) Close() {
 	v.readers.Close(func() {
 		if v.tree == nil {
 			return
@@ -162,7 +162,7 @@ func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error
 	if err != nil {
 		return err
 	}
-	defer v.Release()
+	defer v.Close()
 	if v.tree == nil {
 		return nil
 	}

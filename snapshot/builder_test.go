@@ -177,7 +177,7 @@ func TestFormatPageIsEnoughToWriteAFile(t *testing.T) {
 	f := fixtures[0]
 	v, err := f.job(t).backend.View()
 	require.NoError(t, err)
-	defer v.Release()
+	defer v.Close()
 	b := begin(fixtureID)
 	b.header(v.Keyspace(), v.States()...)
 	for group := range uint16(8) {

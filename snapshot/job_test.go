@@ -166,7 +166,7 @@ func line(key, value []byte) string { return hex.EncodeToString(key) + " " + hex
 func content(t testing.TB, b snapshot.Backend) []string {
 	v, err := b.View()
 	require.NoError(t, err)
-	defer v.Release()
+	defer v.Close()
 	return rowsOf(t, v)
 }
 
@@ -174,7 +174,7 @@ func content(t testing.TB, b snapshot.Backend) []string {
 func fileOf(t testing.TB, b snapshot.Backend, id snapshot.Identity, c snapshot.Compression, s snapshot.Sizes) []byte {
 	v, err := b.View()
 	require.NoError(t, err)
-	defer v.Release()
+	defer v.Close()
 	var out bytes.Buffer
 	require.NoError(t, snapshot.WriteView(&out, v, id, c, s))
 	return out.Bytes()

@@ -85,7 +85,7 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	if _, ok := v.(NativeView); o.Mode != Portable && !ok {
-		v.Release()
+		v.Close()
 		return nil, fmt.Errorf("snapshot: no native form: %w", ErrForm)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -103,7 +103,7 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 func (r *Running) run(ctx context.Context, v View, t Target, o Options) {
 	defer close(r.done)
 	defer r.cancel(nil)
-	defer v.Release()
+	defer v.Close()
 	// What a codec or a target of the program's own does on this goroutine must
 	// neither end the process nor pass for success.
 	r.err = ErrPanic

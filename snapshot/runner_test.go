@@ -271,9 +271,9 @@ type watchedView struct {
 	of *watched
 }
 
-func (v *watchedView) Release() {
+func (v *watchedView) Close() {
 	v.of.open--
-	v.View.Release()
+	v.View.Close()
 }
 
 func TestViewIsReleasedWhateverTheEnd(t *testing.T) {
@@ -400,7 +400,7 @@ type fixedView struct {
 
 func (v fixedView) Keyspace() state.Keyspace { return eightGroups }
 func (v fixedView) States() []backend.Info   { return v.states }
-func (v fixedView) Release()                 {}
+func (v fixedView) Close()                   {}
 
 func (v fixedView) Rows(group uint16, yield func(key, value []byte) error) error {
 	for _, r := range v.rows[group] {

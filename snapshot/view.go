@@ -34,6 +34,7 @@ type View interface {
 	// composite key. Both slices are good until yield returns. An error of
 	// yield ends the walk and is returned.
 	Rows(group uint16, yield func(key, value []byte) error) error
-	// Release gives back what the view holds. Releasing twice does nothing.
-	Release()
+	// Close frees the resources that the view holds: pinned pages, tables and memory. It
+	// is idempotent. Every view must be closed, also if its backend was closed before.
+	Close()
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // View is a backend as it was at one moment: a snapshot.View. The task's goroutine takes it
-// from the backend; then any goroutine may query it. Release it when a newer one is there.
+// from the backend; then any goroutine may query it. Close it when a newer one is there.
 //
 // A view must also be a backend.KeyView to be queried, as those of heapstate and lsmstate
 // are.
@@ -26,7 +26,7 @@ type View interface {
 // A query sees the state at the moment of the view, whatever the task writes meanwhile. It
 // has no current key and no current namespace: both are arguments.
 //
-// Thread safety: any number of goroutines, until the view is released; from then on every
+// Thread safety: any number of goroutines, until the view is closed; from then on every
 // read is ErrClosed.
 type Query[K, V any] struct {
 	queried[K]

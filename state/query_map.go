@@ -55,7 +55,7 @@ func (q *MapQuery[K, UK, UV]) get(key K, namespace []byte, userKey UK) (value UV
 }
 
 // All yields the entries of a map in the order of the encodings of their user keys. An error
-// is yielded last. The loop may go on after the view is released.
+// is yielded last. The loop may go on after the view is closed.
 func (q *MapQuery[K, UK, UV]) All(key K, namespace []byte) iter.Seq2[Entry[UK, UV], error] {
 	return q.entries(key, namespace, allRows)
 }

@@ -88,12 +88,12 @@ func BenchmarkSnapshotPause(b *testing.B) {
 				v := must1(c.backend.View())
 				pauses = append(pauses, time.Since(begin))
 				if open = append(open, v); len(open) > 3 {
-					open[0].Release()
+					open[0].Close()
 					open = open[1:]
 				}
 			}
 			for _, v := range open {
-				v.Release()
+				v.Close()
 			}
 			slices.Sort(pauses)
 			b.ReportMetric(float64(pauses[100].Microseconds()), "p50-µs")
@@ -125,7 +125,7 @@ func BenchmarkPauseStates(b *testing.B) {
 					begin := time.Now()
 					v := must1(opened.View())
 					pauses = append(pauses, time.Since(begin))
-					v.Release()
+					v.Close()
 				}
 				slices.Sort(pauses)
 				b.ReportMetric(float64(pauses[len(pauses)/2].Nanoseconds())/1e3, "p50-µs")

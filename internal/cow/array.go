@@ -166,7 +166,7 @@ func (a *Array[T]) Freeze() Frozen[T] { return Frozen[T]{a.first, slices.Clone(a
 
 // Frozen is an Array as it was at a freeze.
 //
-// Thread safety: any number of readers, until the Pin is released.
+// Thread safety: any number of readers, until the Pin is closed.
 type Frozen[T any] struct {
 	first *first[T]
 	root  []*directory[T]

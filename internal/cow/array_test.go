@@ -61,8 +61,8 @@ func TestArrayIsASliceAndAFreezeIsACopyOfIt(t *testing.T) {
 				case n < 10 && len(open) > 0:
 					i := r.IntN(len(open))
 					open[i].check(t)
-					open[i].pin.Release()
-					open[i].pin.Release()
+					open[i].pin.Close()
+					open[i].pin.Close()
 					open = append(open[:i], open[i+1:]...)
 				case n == 10 && r.IntN(4) == 0:
 					array.Reset()
@@ -89,7 +89,7 @@ func TestArrayIsASliceAndAFreezeIsACopyOfIt(t *testing.T) {
 			}
 			for _, m := range open {
 				m.check(t)
-				m.pin.Release()
+				m.pin.Close()
 			}
 			require.Zero(t, clock.Shared())
 		})
@@ -123,7 +123,7 @@ func testSize[T comparable](t *testing.T, element func(int) T) {
 			require.True(t, *frozen.At(uint32(i)) == element(i), "frozen element %d", i)
 			require.True(t, *array.At(uint32(i)) == element(i+1), "element %d", i)
 		}
-		pin.Release()
+		pin.Close()
 	})
 }
 
@@ -137,7 +137,7 @@ func TestElementNeverWrittenIsZero(t *testing.T) {
 		pin := clock.Freeze()
 		array.Freeze()
 		*array.Mutable(i) = elementOf(uint64(i))
-		pin.Release()
+		pin.Close()
 		for j := range i {
 			if j%7 != 0 {
 				require.Zero(t, array.Get(j), "element %d", j)
@@ -196,7 +196,7 @@ func TestFirstWriteAfterAFreezeCopiesOnePageAndLaterOnesNothing(t *testing.T) {
 	array.Freeze()
 	require.Equal(t, pages+1.0, writes(&array, n), "each page once, and the directory")
 	require.Zero(t, writes(&array, n), "what is copied belongs to the writer")
-	pin.Release()
+	pin.Close()
 	require.Zero(t, writes(&array, n), "after the release")
 }
 
@@ -214,14 +214,14 @@ func TestReleasedPagesAreWrittenInPlace(t *testing.T) {
 	}
 	first, second := freeze(), freeze()
 	before := array.At(0)
-	second.Release()
+	second.Close()
 	require.NotZero(t, writes(&array, n), "the first still sees the pages")
 	third := freeze()
-	first.Release()
+	first.Close()
 	require.NotZero(t, writes(&array, n), "the third sees the copies")
-	third.Release()
+	third.Close()
 	fourth := freeze()
-	fourth.Release()
+	fourth.Close()
 	require.Zero(t, writes(&array, n), "nobody sees anything")
 	require.NotSame(t, before, array.At(0))
 	at := array.At(0)
@@ -248,7 +248,7 @@ func TestReadersOfFreezesAndTheWriterDoNotMeet(t *testing.T) {
 		*array.Mutable(0) = elementOf(version)
 		pin, frozen := clock.Freeze(), array.Freeze()
 		readers.Go(func() {
-			defer pin.Release()
+			defer pin.Close()
 			for range 3 {
 				if frozen.Get(0) != elementOf(version) {
 					wrong.Add(1)

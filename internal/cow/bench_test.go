@@ -31,14 +31,14 @@ func benchmarkUpdate[T [2]uint64 | [8]uint64 | [32]uint64](b *testing.B) {
 		x := uint64(1)
 		for n := range b.N {
 			if n%updates == 0 {
-				pin.Release()
+				pin.Close()
 				pin = clock.Freeze()
 				array.Freeze()
 			}
 			x = x*6364136223846793005 + 1442695040888963407
 			*array.Mutable(uint32(x>>33) % elements) = zero
 		}
-		pin.Release()
+		pin.Close()
 	})
 }
 
@@ -53,6 +53,6 @@ func BenchmarkFreeze(b *testing.B) {
 	for b.Loop() {
 		pin := clock.Freeze()
 		array.Freeze()
-		pin.Release()
+		pin.Close()
 	}
 }

@@ -57,10 +57,10 @@ type Pin struct {
 	units   map[*Unit]any // that were taken; the mutex of the clock
 }
 
-// Release lets the writer write in place again what only this pin saw, and
+// Close lets the writer write in place again what only this pin saw, and
 // leaves the pages copied on its account to the garbage collector. Releasing
 // twice does nothing.
-func (p *Pin) Release() {
+func (p *Pin) Close() {
 	c := p.clock
 	c.mu.Lock()
 	defer c.mu.Unlock()

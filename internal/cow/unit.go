@@ -61,7 +61,7 @@ func (u *Unit) giveOut() {
 }
 
 // Of returns the unit as it was at the freeze: the result of its take. It returns nil if the
-// unit is newer than the freeze, or the pin was released. Any goroutine may call it.
+// unit is newer than the freeze, or the pin is closed. Any goroutine may call it.
 func (p *Pin) Of(u *Unit) any {
 	p.clock.mu.Lock()
 	defer p.clock.mu.Unlock()

@@ -51,7 +51,7 @@ func TestAFreezeCostsTheSameForAnyNumberOfUnits(t *testing.T) {
 			for _, u := range all[:min(units, 1)] {
 				u.set(1)
 			}
-			clock.Freeze().Release()
+			clock.Freeze().Close()
 		})
 	}
 	require.Equal(t, cost(1), cost(1000))
@@ -78,7 +78,7 @@ func TestAUnitIsTakenOnceForAPinAndOnlyIfNeeded(t *testing.T) {
 	newer.set(1)
 	require.Nil(t, pin.Of(newer.unit), "it was not there")
 	require.Zero(t, newer.takes)
-	pin.Release()
+	pin.Close()
 	require.Nil(t, pin.Of(u.unit))
 	u.set(4)
 	require.Equal(t, 1, u.takes, "nobody is left")
@@ -119,7 +119,7 @@ func TestPinsHaveUnitsAsTheyWere(t *testing.T) {
 					pins = append(pins, o)
 				case n < 15 && len(pins) > 0:
 					i := r.IntN(len(pins))
-					pins[i].pin.Release()
+					pins[i].pin.Close()
 					pins = append(pins[:i], pins[i+1:]...)
 				case n < 40 && len(pins) > 0 && len(units) > 0:
 					check(pins[r.IntN(len(pins))], r.IntN(len(units)))
@@ -155,7 +155,7 @@ func TestReadersTakeUnitsWhileTheWriterGoesOn(t *testing.T) {
 		}
 		pin := clock.Freeze()
 		readers.Go(func() {
-			defer pin.Release()
+			defer pin.Close()
 			for i, u := range units {
 				c := pin.Of(u.unit).(takenCounter)
 				if c.beside != want[i] || c.array.Get(uint32(want[i])%200) != want[i] {

@@ -3,8 +3,8 @@ package backend
 import "github.com/weirstate/weir/internal/cow"
 
 // Pin holds a backend's tables and its other units as they were at one moment. Its Of
-// returns a Unit as it was; any goroutine may call it. Release ends the snapshot, and
-// releasing twice does nothing.
+// returns a Unit as it was; any goroutine may call it. Close ends the snapshot; it is
+// idempotent.
 type Pin = cow.Pin
 
 // Unit is data that a heap backend keeps beside its tables and freezes with them, such as a

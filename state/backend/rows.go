@@ -46,13 +46,13 @@ type RowView struct {
 	keyspace Keyspace
 	states   *StateList
 	scan     ScanFunc
-	release  func()
+	onClose  func()
 }
 
 // NewRowView returns the view of rows that scan walks. They must not change from now on.
-// The view calls release once.
-func NewRowView(r *Registry, scan ScanFunc, release func()) *RowView {
-	return &RowView{r.keyspace, r.StateList(), scan, release}
+// Close of the view calls onClose once.
+func NewRowView(r *Registry, scan ScanFunc, onClose func()) *RowView {
+	return &RowView{r.keyspace, r.StateList(), scan, onClose}
 }
 
 // Keyspace implements snapshot.View.
@@ -64,16 +64,16 @@ func (v *RowView) States() []Info { return v.states.States() }
 // Rows implements snapshot.View: composite keys begin with the key group.
 func (v *RowView) Rows(group uint16, yield func(key, value []byte) error) error {
 	if v.scan == nil {
-		return fmt.Errorf("view was released: %w", ErrClosed)
+		return fmt.Errorf("view is closed: %w", ErrClosed)
 	}
 	return v.scan(AppendHeader(nil, group, 0)[:groupSize], yield)
 }
 
-// Release implements snapshot.View.
-func (v *RowView) Release() {
+// Close implements snapshot.View. It is idempotent.
+func (v *RowView) Close() {
 	if v.scan != nil {
 		v.scan = nil
-		v.release()
+		v.onClose()
 	}
 }
 

@@ -58,7 +58,7 @@ type Table interface {
 	// decode are ErrCorrupt.
 	Load(group uint16, key, value []byte) error
 	// Frozen returns the table and its index as they were at a freeze, from any
-	// goroutine; nil if the table was declared later, or the pin was released.
+	// goroutine; nil if the table was declared later, or the pin is closed.
 	Frozen(p *Pin) (FrozenTable, FrozenIndex)
 }
 

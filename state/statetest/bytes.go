@@ -316,8 +316,8 @@ func (v *bytesView) ScanPrefix(prefix, from []byte, yield func(key, value []byte
 	return ascendFrom(v.rows, prefix, from, yield)
 }
 
-// Release implements snapshot.View.
-func (v *bytesView) Release() { v.readers.Close(func() { v.rows = newRows() }) }
+// Close implements snapshot.View.
+func (v *bytesView) Close() { v.readers.Close(func() { v.rows = newRows() }) }
 
 // Close implements backend.Backend. Views that are open stay readable.
 func (b *Bytes) Close() error {

@@ -64,7 +64,7 @@ func (b rowHelpers) View() (snapshot.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return backend.NewRowView(b.Registry(), scan(v), v.Release), nil
+	return backend.NewRowView(b.Registry(), scan(v), v.Close), nil
 }
 
 func (b rowHelpers) Load(key, value []byte) error {

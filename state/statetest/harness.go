@@ -174,7 +174,7 @@ func viewRows(t testing.TB, b snapshot.Backend) (all []row) {
 	t.Helper()
 	v, err := b.View()
 	require.NoError(t, err)
-	defer v.Release()
+	defer v.Close()
 	groups := v.Keyspace().Groups
 	for group := int(groups.First); group <= int(groups.Last); group++ {
 		require.NoError(t, v.Rows(uint16(group), func(key, value []byte) error {

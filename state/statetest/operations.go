@@ -93,7 +93,7 @@ var freeOperations = []operation{
 	{"View", func(p *program) error {
 		v, err := p.backend.View()
 		if err == nil {
-			v.Release()
+			v.Close()
 		}
 		return err
 	}},

@@ -50,9 +50,9 @@ func (h harness) viewCost(t *testing.T, states int) allocations {
 		least.bytes = min(least.bytes, after.TotalAlloc-before.TotalAlloc)
 		require.Len(t, v.States(), states)
 		if run%2 == 0 { // so that some are open when the states are written to
-			defer v.Release()
+			defer v.Close()
 		} else {
-			v.Release()
+			v.Close()
 		}
 	}
 	return least

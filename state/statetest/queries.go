@@ -38,12 +38,12 @@ var (
 	entriesText = state.MapDescriptor[string, string]{Name: "map", Key: text, Value: text}
 )
 
-// viewOf takes a view, which is released at the end of the test.
+// viewOf takes a view, which is closed at the end of the test.
 func viewOf(t *testing.T, p *program) snapshot.View {
 	t.Helper()
 	v, err := p.backend.View()
 	require.NoError(t, err)
-	t.Cleanup(v.Release)
+	t.Cleanup(v.Close)
 	return v
 }
 
@@ -202,7 +202,7 @@ func queriesOfNumbers(t *testing.T, h harness) {
 		}
 		v, err := b.View()
 		require.NoError(t, err)
-		t.Cleanup(v.Release)
+		t.Cleanup(v.Close)
 		query, err := state.QueryValue(v, number, state.ValueDescriptor[int64]{Name: "number", Codec: number})
 		require.NoError(t, err)
 		views = append(views, pinned{v, query})
@@ -222,7 +222,7 @@ func queriesOfNumbers(t *testing.T, h harness) {
 			}
 			owned++
 		}
-		views[round].view.Release()
+		views[round].view.Close()
 	}
 	require.Greater(t, owned, keys)
 }
@@ -257,7 +257,7 @@ func queriesOfEntries(t *testing.T, h harness) {
 		require.NoError(t, err)
 		_, ok, err := q.Get("k", space, e.Key)
 		require.Equal(t, []any{true, nil}, []any{ok, err}, "a read within an iteration")
-		v.Release()
+		v.Close()
 		break
 	}
 }
@@ -310,7 +310,7 @@ func queriesAfterClose(t *testing.T, h harness) {
 	for _, err := range q.entries.All("k", nil) {
 		require.NoError(t, err)
 		seen++
-		v.Release()
+		v.Close()
 		_, _, err = q.value.Get("k", nil)
 		require.ErrorIs(t, err, state.ErrClosed)
 	}

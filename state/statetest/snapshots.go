@@ -144,7 +144,7 @@ func viewRowsAscend(t *testing.T, h harness) {
 	}
 	v, err := p.backend.View()
 	require.NoError(t, err)
-	defer v.Release()
+	defer v.Close()
 	require.Equal(t, space, v.Keyspace())
 	require.Equal(t, p.backend.Registry().States(), v.States())
 	known := make(map[state.ID]int)
@@ -166,8 +166,8 @@ func viewRowsAscend(t *testing.T, h harness) {
 	group, _, _, err := backend.SplitHeader(all[0].key)
 	require.NoError(t, err)
 	require.ErrorIs(t, v.Rows(group, func(_, _ []byte) error { return errRefused }), errRefused)
-	v.Release()
-	v.Release()
+	v.Close()
+	v.Close()
 }
 
 // waitFor waits for snapshots that must go well.
