@@ -83,8 +83,8 @@ func builtPart(p Part, table []byte) []byte {
 		return append([]byte{0}, data...)
 	}
 	b := []byte{1}
-	if p.Handle.Form != "" {
-		b = append([]byte{2}, txt(p.Handle.Form)...)
+	if p.Handle.Format != "" {
+		b = append([]byte{2}, txt(p.Handle.Format)...)
 	}
 	b = append(b, builtHandleHead(p.Handle, table)...)
 	b = append(b, uv(uint64(len(p.Handle.Files)))...)

@@ -134,7 +134,7 @@ func (d *decoder) checkStructure() {
 }
 
 func (d *decoder) handle(p *Part, form string) {
-	h := &snapshot.Handle{Form: form}
+	h := &snapshot.Handle{Format: form}
 	p.Handle = h
 	h.Keyspace.MaxParallelism = int(d.Uint32())
 	h.Keyspace.Groups = d.groups()

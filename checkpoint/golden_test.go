@@ -146,10 +146,10 @@ func nativeCheckpoint() *Checkpoint {
 	one.Bounds, two.Bounds = first.Groups, second.Groups
 	c.Operators = append(c.Operators, Operator{"z", []Part{
 		{
-			Handle: &snapshot.Handle{Keyspace: first, Form: "lsm", Files: []snapshot.FileRef{{Name: "3-z-0", Size: 3, Bounds: first.Groups}, one}},
+			Handle: &snapshot.Handle{Keyspace: first, Format: "lsm", Files: []snapshot.FileRef{{Name: "3-z-0", Size: 3, Bounds: first.Groups}, one}},
 			Inline: map[string][]byte{"3-z-0": []byte("abc")},
 		},
-		{Handle: &snapshot.Handle{Keyspace: second, Form: "lsm", Files: []snapshot.FileRef{{Name: "3-z-1", Size: 30000, Bounds: second.Groups}, two}}},
+		{Handle: &snapshot.Handle{Keyspace: second, Format: "lsm", Files: []snapshot.FileRef{{Name: "3-z-1", Size: 30000, Bounds: second.Groups}, two}}},
 	}})
 	return c
 }

@@ -127,12 +127,12 @@ func (w *writer) part(p Part) {
 	switch {
 	case p.Handle == nil:
 		w.byte(noHandle)
-	case p.Handle.Form == "":
+	case p.Handle.Format == "":
 		w.byte(portableHandle)
 		w.handle(p)
 	default:
 		w.byte(nativeHandle)
-		w.text(p.Handle.Form)
+		w.text(p.Handle.Format)
 		w.handle(p)
 	}
 	w.uvarint(uint64(len(p.Data)))

@@ -25,7 +25,7 @@ type modelNative struct {
 	rng     *rand.Rand
 	written map[string]int64 // since the last snapshot; 0 is a deletion
 	files   []modelFile      // from the oldest to the newest
-	adopted map[string]int64 // what Adopt has found
+	adopted map[string]int64 // the rows that RestoreNative found
 }
 
 // modelFile is a file and the key groups that count of it.
@@ -35,7 +35,7 @@ type modelFile struct {
 	groups  backend.GroupRange
 }
 
-const modelForm = "model"
+const modelFormat = "model"
 
 func newModelNative(o backend.Options, rng *rand.Rand) (*modelNative, error) {
 	b, err := heapstate.NewBTree(o)
@@ -53,8 +53,8 @@ func (m *modelNative) identity() (id snapshot.Identity) {
 	return id
 }
 
-// Form implements snapshot.NativeBackend.
-func (m *modelNative) Form() string { return modelForm }
+// Format implements snapshot.NativeBackend.
+func (m *modelNative) Format() string { return modelFormat }
 
 // View implements snapshot.Backend.
 func (m *modelNative) View() (snapshot.View, error) {
@@ -93,12 +93,12 @@ type modelView struct {
 	files []modelFile
 }
 
-// Form implements snapshot.NativeView.
-func (v *modelView) Form() string { return modelForm }
+// Format implements snapshot.NativeView.
+func (v *modelView) Format() string { return modelFormat }
 
 // WriteNative implements snapshot.NativeView.
 func (v *modelView) WriteNative(ctx context.Context, t snapshot.Target, name string, _ func(int64)) ([]snapshot.FileRef, error) {
-	sharing := t.(snapshot.Sharing)
+	sharing := t.(snapshot.SharingTarget)
 	bounds := v.Keyspace().Groups
 	refs := []snapshot.FileRef{{Name: name, Bounds: bounds}}
 	var list []modelPlace
@@ -167,8 +167,8 @@ func readModel(ctx context.Context, src snapshot.Source, ref snapshot.FileRef, c
 	return err
 }
 
-// Adopt implements snapshot.NativeBackend.
-func (m *modelNative) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, _ []backend.ID) error {
+// RestoreNative implements snapshot.NativeBackend.
+func (m *modelNative) RestoreNative(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, _ []backend.ID) error {
 	own := m.Registry().Keyspace().Groups
 	for _, h := range handles {
 		var list []modelPlace

@@ -31,7 +31,7 @@ func nativeSpace(u *Upload) backend.Keyspace { return backend.SubtaskKeyspace(u.
 // nativeHandle refers to files, those that are confirmed and those that are not yet.
 func (r *rig) nativeHandle(u *Upload, identities ...byte) *snapshot.Handle {
 	r.t.Helper()
-	h := &snapshot.Handle{Keyspace: nativeSpace(u), Form: "native"}
+	h := &snapshot.Handle{Keyspace: nativeSpace(u), Format: "native"}
 	for _, identity := range identities {
 		ref, ok := u.Confirmed(snapshot.Identity{identity})
 		if !ok {
@@ -369,7 +369,7 @@ func TestSourceNamesTheCheckpointAndTheFile(t *testing.T) {
 		require.ErrorContains(t, err, "checkpoint 1:")
 		require.ErrorContains(t, err, name)
 	}
-	require.True(t, errors.Is(a.Source().(snapshot.Linker).Link(ctx, "s1-1-op-0.1", "x"), errors.ErrUnsupported))
+	require.True(t, errors.Is(a.Source().(snapshot.LinkingSource).Link(ctx, "s1-1-op-0.1", "x"), errors.ErrUnsupported))
 }
 
 func TestSharedFilesAreValidated(t *testing.T) {
@@ -380,8 +380,8 @@ func TestSharedFilesAreValidated(t *testing.T) {
 		otherSpace := backend.SubtaskKeyspace(1, 8, 8)
 		other.Bounds = otherSpace.Groups
 		return &Checkpoint{Job: "job", ID: 5, Attempt: 4, Operators: []Operator{{"op", []Part{
-			{Handle: &snapshot.Handle{Keyspace: space, Form: "lsm", Files: []snapshot.FileRef{{Name: "4-op-0", Size: 2, Bounds: space.Groups}, ref}}},
-			{Handle: &snapshot.Handle{Keyspace: otherSpace, Form: "lsm", Files: []snapshot.FileRef{other}}},
+			{Handle: &snapshot.Handle{Keyspace: space, Format: "lsm", Files: []snapshot.FileRef{{Name: "4-op-0", Size: 2, Bounds: space.Groups}, ref}}},
+			{Handle: &snapshot.Handle{Keyspace: otherSpace, Format: "lsm", Files: []snapshot.FileRef{other}}},
 		}}}}
 	}
 	c := valid()
@@ -399,8 +399,8 @@ func TestSharedFilesAreValidated(t *testing.T) {
 		"outside of the root":       func(h *snapshot.Handle) { h.Files[0].Name = "../s3-2-op-0.7" },
 		"two contents of one name":  func(h *snapshot.Handle) { h.Files[0].Size++ },
 		"once shared and once not":  func(h *snapshot.Handle) { h.Files[0].Shared = false },
-		"in the portable format":    func(h *snapshot.Handle) { h.Form = "" },
-		"in a form without a name":  func(h *snapshot.Handle) { h.Form = "a/b" },
+		"in the portable format":    func(h *snapshot.Handle) { h.Format = "" },
+		"in a form without a name":  func(h *snapshot.Handle) { h.Format = "a/b" },
 		"rows that nobody counted":  func(h *snapshot.Handle) { h.Rows = 1 },
 		"bounds outside the groups": func(h *snapshot.Handle) { h.Files[0].Bounds.First = 0 },
 	} {

@@ -62,7 +62,7 @@ func (s source) Open(ctx context.Context, name string) (snapshot.Object, error) 
 	return sourceObject{opened, s}, nil
 }
 
-// Link implements snapshot.Linker.
+// Link implements snapshot.LinkingSource.
 func (s source) Link(ctx context.Context, name, path string) error {
 	linker, ok := s.objects.(linker)
 	if _, inline := s.inline[name]; inline || !ok {
@@ -75,7 +75,7 @@ func (s source) Link(ctx context.Context, name, path string) error {
 	return s.named(linker.Link(ctx, object, path))
 }
 
-// linker is what Objects have beside if they are files: see snapshot.Linker.
+// linker is what Objects have beside if they are files: see snapshot.LinkingSource.
 type linker interface {
 	Link(ctx context.Context, name, path string) error
 }

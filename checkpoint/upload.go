@@ -14,7 +14,7 @@ import (
 )
 
 // Upload takes one subtask's part of a checkpoint: the files as a
-// snapshot.Sharing, then the acknowledgement.
+// snapshot.SharingTarget, then the acknowledgement.
 //
 // Thread safety: safe for concurrent use.
 type Upload struct {
@@ -74,7 +74,7 @@ func (u *Upload) Create(ctx context.Context, name string) (snapshot.File, error)
 	return &uploadFile{u: u, ctx: ctx, ref: snapshot.FileRef{Name: name}}, nil
 }
 
-// Share implements snapshot.Sharing. In memory nothing is shared, since a file there
+// Share implements snapshot.SharingTarget. In memory nothing is shared, since a file there
 // belongs to one acknowledgement.
 func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
 	if u.c.o.Storage.memory != nil {
@@ -93,7 +93,7 @@ func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snaps
 	return f, ref, nil
 }
 
-// Confirmed implements snapshot.Sharing: only files of the base, which is complete
+// Confirmed implements snapshot.SharingTarget: only files of the base, which is complete
 // and stays until this checkpoint has ended, are referred to again.
 func (u *Upload) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
 	ref, ok := u.p.confirmed[id]

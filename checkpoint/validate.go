@@ -82,8 +82,8 @@ func (p Part) validate() error {
 	if err := p.Handle.Keyspace.Validate(); err != nil {
 		return err
 	}
-	if form := p.Handle.Form; form != "" {
-		if err := snapshot.CheckForm(form); err != nil {
+	if form := p.Handle.Format; form != "" {
+		if err := snapshot.CheckFormat(form); err != nil {
 			return err
 		}
 		if p.Handle.Rows != 0 {
@@ -139,7 +139,7 @@ func (p Part) validateFiles() error {
 		}
 		bounds, groups := f.Bounds, p.Handle.Keyspace.Groups
 		switch {
-		case f.Shared && p.Handle.Form == "":
+		case f.Shared && p.Handle.Format == "":
 			return fmt.Errorf("file %q of the portable format is shared", f.Name)
 		case seen[f.Name]:
 			return fmt.Errorf("file %q twice", f.Name)

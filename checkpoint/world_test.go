@@ -361,7 +361,7 @@ func (j *worldJob) checkpoint() {
 		}
 		j.r.settle()
 		u := j.a.Upload(id, "op", 0)
-		h := &snapshot.Handle{Keyspace: nativeSpace(u), Form: "native"}
+		h := &snapshot.Handle{Keyspace: nativeSpace(u), Format: "native"}
 		for range 3 {
 			ref, err := j.file(u, byte(j.Rand.IntN(6)))
 			if err != nil {

@@ -171,10 +171,10 @@ func metadataPart(b []byte, p checkpoint.Part, table []byte) []byte {
 		return metadataText(append(b, 0), string(p.Data))
 	}
 	h := p.Handle
-	if h.Form == "" {
+	if h.Format == "" {
 		b = append(b, 1)
 	} else {
-		b = metadataText(append(b, 2), h.Form)
+		b = metadataText(append(b, 2), h.Format)
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(h.Keyspace.MaxParallelism))
 	b = metadataGroups(b, h.Keyspace.Groups)
@@ -232,7 +232,7 @@ func someCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
 		for j := range in.choice(4) {
 			p := somePart(in, i, j)
 			if version >= 2 && p.Handle != nil && in.choice(2) == 0 {
-				p.Handle.Form, p.Handle.Rows = "lsm", 0
+				p.Handle.Format, p.Handle.Rows = "lsm", 0
 			}
 			o.Parts = append(o.Parts, p)
 		}

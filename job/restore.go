@@ -187,7 +187,7 @@ func isFinal(err error) bool {
 	return isOneOf(err, ErrInvalid, ErrKind, ErrPartition, ErrParallelism,
 		checkpoint.ErrOperator, checkpoint.ErrNotRestorable, checkpoint.ErrInvalidOption, checkpoint.ErrLockLost,
 		checkpoint.ErrTooLarge, checkpoint.ErrInvalid, checkpoint.ErrFrameTooLarge, checkpoint.ErrMemoryFull,
-		checkpoint.ErrVersion, snapshot.ErrVersion, snapshot.ErrForm,
+		checkpoint.ErrVersion, snapshot.ErrVersion, snapshot.ErrFormat,
 		state.ErrUnknownState, state.ErrIncompatible, state.ErrStateCollision, state.ErrMaxParallelism)
 }
 

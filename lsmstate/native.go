@@ -12,14 +12,14 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// form is the native one: tables as they are, and a description of them.
-const form = "lsm"
+// nativeFormat names the native format: the files of tables and a description of them.
+const nativeFormat = "lsm"
 
-// Form implements snapshot.NativeBackend.
-func (b *Backend) Form() string { return form }
+// Format implements snapshot.NativeBackend.
+func (b *Backend) Format() string { return nativeFormat }
 
-// Form implements snapshot.NativeView.
-func (v *view) Form() string { return form }
+// Format implements snapshot.NativeView.
+func (v *view) Format() string { return nativeFormat }
 
 const (
 	// packTableBytes is the size up to which tables may be joined in the description:
@@ -86,7 +86,7 @@ func (w *nativeWriter) writeTables(ctx context.Context) error {
 // snapshot, or in this one, to which those that it returns are to be written. One file may
 // have several tables, of which each shows another part.
 func (w *nativeWriter) placeFiles(tables []lsm.TableFile) (pending []lsm.TableFile) {
-	sharing, _ := w.target.(snapshot.Sharing)
+	sharing, _ := w.target.(snapshot.SharingTarget)
 	packing := newPacking(tables)
 	for _, t := range tables {
 		id := t.Identity

@@ -127,7 +127,7 @@ func TestSnapshotPinsItsTables(t *testing.T) {
 	require.NoError(t, err)
 	v.Close()
 	q := nativeOn(t, mem, "two", 0, 1, nil)
-	require.NoError(t, q.restore(s, snapshot.Handle{Keyspace: v.Keyspace(), States: v.States(), Form: form, Files: files}))
+	require.NoError(t, q.restore(s, snapshot.Handle{Keyspace: v.Keyspace(), States: v.States(), Format: nativeFormat, Files: files}))
 	got, _ := q.get("7")
 	require.Len(t, got, 1000)
 }
@@ -450,20 +450,20 @@ func TestFormsOfOtherBackendsAreRefused(t *testing.T) {
 	heap, err := heapstate.NewHash(space)
 	require.NoError(t, err)
 	_, err = s.save(heap, "heap", snapshot.Full)
-	require.ErrorIs(t, err, snapshot.ErrForm)
+	require.ErrorIs(t, err, snapshot.ErrFormat)
 	n := nativeOn(t, mem, "one", 0, 1, nil)
 	n.set("k", "v")
 	h, err := s.save(n, "native", snapshot.Full)
 	require.NoError(t, err)
 	h.States = nil
 	_, err = snapshot.Restore(t.Context(), heap, s, []snapshot.Handle{h}, snapshot.RestoreOptions{})
-	require.ErrorIs(t, err, snapshot.ErrForm)
+	require.ErrorIs(t, err, snapshot.ErrFormat)
 	require.True(t, heap.Empty() && !heap.Registry().Closed())
 	first, second := h, h
 	first.Keyspace, second.Keyspace = state.SubtaskKeyspace(0, 2, nativeGroups), state.SubtaskKeyspace(1, 2, nativeGroups)
-	second.Form = "other"
+	second.Format = "other"
 	q := nativeOn(t, mem, "two", 0, 1, nil)
-	require.ErrorIs(t, q.restore(s, first, second), snapshot.ErrForm)
+	require.ErrorIs(t, q.restore(s, first, second), snapshot.ErrFormat)
 	require.NoError(t, q.keyed.SetKey("k"), "it is as it was")
 }
 

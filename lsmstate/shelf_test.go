@@ -31,20 +31,20 @@ func newShelf(t *testing.T, fs vfs.FS) *shelf {
 	return &shelf{Directory: d, fs: fs}
 }
 
-// Share implements snapshot.Sharing.
+// Share implements snapshot.SharingTarget.
 func (s *shelf) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
 	ref := snapshot.FileRef{Name: "shared-" + s.name + "." + suffix, Shared: true}
 	f, err := s.Create(ctx, ref.Name)
 	return f, ref, err
 }
 
-// Confirmed implements snapshot.Sharing.
+// Confirmed implements snapshot.SharingTarget.
 func (s *shelf) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
 	ref, ok := s.confirmed[id]
 	return ref, ok
 }
 
-// Link implements snapshot.Linker.
+// Link implements snapshot.LinkingSource.
 func (s *shelf) Link(_ context.Context, name, path string) error {
 	if !s.links {
 		return context.Canceled

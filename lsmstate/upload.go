@@ -18,7 +18,7 @@ func (w *nativeWriter) upload(ctx context.Context, t lsm.TableFile, ref *snapsho
 	suffix := strconv.FormatUint(t.Number, 10)
 	name := snapshot.FileRef{Name: w.name + "." + suffix}
 	var f snapshot.File
-	if sharing, ok := w.target.(snapshot.Sharing); ok {
+	if sharing, ok := w.target.(snapshot.SharingTarget); ok {
 		f, name, err = sharing.Share(ctx, suffix)
 	} else {
 		f, err = w.target.Create(ctx, name.Name)

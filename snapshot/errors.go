@@ -23,9 +23,9 @@ var (
 	// group of the backend exactly once.
 	ErrCoverage = errors.New("snapshots do not cover the key groups")
 
-	// ErrForm is returned when a backend has no native form, and on restore when
+	// ErrFormat is returned when a backend has no native format, and on restore when
 	// the handles are in another one than the backend's, or in several.
-	ErrForm = errors.New("snapshot is not in a form of the backend")
+	ErrFormat = errors.New("snapshot is not in a format of the backend")
 
 	// ErrCanceled is returned by Wait after Cancel.
 	ErrCanceled = errors.New("snapshot canceled")

@@ -12,13 +12,13 @@ type Handle struct {
 	Keyspace backend.Keyspace
 	// States is the name table: every state that was declared, ordered by id.
 	States []backend.Info
-	// Form says how the files are read: empty for the portable format, else the
-	// form of a NativeBackend.
-	Form string
+	// Format says how the files are read: empty for the portable format, else the
+	// format of a NativeBackend.
+	Format string
 	// Files are in no order, and the rows of a key group are all in one file; but in
-	// a native form, which has its own rules for both.
+	// a native format, which has its own rules for both.
 	Files []FileRef
-	// Rows is the number of rows of bytes in the files, 0 in a native form.
+	// Rows is the number of rows of bytes in the files, 0 in a native format.
 	Rows int64
 }
 
@@ -44,7 +44,7 @@ type FileRef struct {
 	Checksum uint64
 	// Bounds are the key groups whose rows are to be taken from the file.
 	Bounds backend.GroupRange
-	// Shared says that the file may belong to several snapshots: see Sharing.
+	// Shared says that the file may belong to several snapshots: see SharingTarget.
 	Shared bool
 }
 

@@ -11,10 +11,10 @@ import (
 // files, of which a later snapshot, or an earlier one, may have the most.
 type NativeView interface {
 	View
-	// Form names the form. It is written into metadata; CheckForm accepts it.
-	Form() string
+	// Format names the format. It is written into metadata; CheckFormat accepts it.
+	Format() string
 	// WriteNative writes the view under names that begin with name, or, if the
-	// target is a Sharing, as files that may be shared, and returns all that make
+	// target is a SharingTarget, as files that may be shared, and returns all that make
 	// the snapshot. They are durable. Wrote is told how many bytes were written, by
 	// any goroutine. After an error, or the end of the context, no file is left that
 	// is not whole, and no goroutine at work.
@@ -24,37 +24,37 @@ type NativeView interface {
 // NativeBackend is a Backend whose views are NativeViews.
 type NativeBackend interface {
 	Backend
-	// Form is that of its views.
-	Form() string
-	// Adopt restores, into a backend that was empty, the backend's key groups out of
-	// handles of its form; each group is in one of them. States that the program
+	// Format is that of its views.
+	Format() string
+	// RestoreNative restores, into a backend that was empty, the backend's key groups out of
+	// handles of its format; each group is in one of them. States that the program
 	// has not declared are let go. After an error the backend is of no use. One that
 	// is due to a file names it.
-	Adopt(ctx context.Context, src Source, handles []Handle, unclaimed []backend.ID) error
+	RestoreNative(ctx context.Context, src Source, handles []Handle, unclaimed []backend.ID) error
 }
 
-// maxFormSize is what metadata takes.
-const maxFormSize = 32
+// maxFormatSize is what metadata takes.
+const maxFormatSize = 32
 
-// CheckForm returns ErrName for a text that names no native form.
-func CheckForm(form string) error {
-	if len(form) > maxFormSize {
-		return fmt.Errorf("form: %w: %d bytes", ErrName, len(form))
+// CheckFormat returns ErrName for a text that names no native format.
+func CheckFormat(format string) error {
+	if len(format) > maxFormatSize {
+		return fmt.Errorf("format: %w: %d bytes", ErrName, len(format))
 	}
-	if err := CheckName(form); err != nil {
-		return fmt.Errorf("form: %w", err)
+	if err := CheckName(format); err != nil {
+		return fmt.Errorf("format: %w", err)
 	}
 	return nil
 }
 
-// writeNative writes a view in the form of its backend.
+// writeNative writes a view in the format of its backend.
 func writeNative(ctx context.Context, v NativeView, t Target, o Options, progress func(Progress)) (Handle, error) {
-	h := Handle{Keyspace: v.Keyspace(), States: v.States(), Form: v.Form()}
-	if err := CheckForm(h.Form); err != nil {
+	h := Handle{Keyspace: v.Keyspace(), States: v.States(), Format: v.Format()}
+	if err := CheckFormat(h.Format); err != nil {
 		return h, err
 	}
 	if o.Mode == Full {
-		t = struct{ Target }{t} // a Sharing no longer
+		t = struct{ Target }{t} // a SharingTarget no longer
 	}
 	meter := meter{report: progress, progress: Progress{OfGroups: h.Keyspace.Groups.Len()}}
 	var err error
@@ -66,22 +66,22 @@ func writeNative(ctx context.Context, v NativeView, t Target, o Options, progres
 	return h, nil
 }
 
-// checkForm sees that the backend reads what the parts are in.
-func (p *restorePlan) checkForm(b Backend) error {
+// checkFormat sees that the backend reads what the parts are in.
+func (p *restorePlan) checkFormat(b Backend) error {
 	for i, part := range p.parts {
-		if i > 0 && part.handle.Form != p.form {
-			return fmt.Errorf("forms %q and %q: %w", p.form, part.handle.Form, ErrForm)
+		if i > 0 && part.handle.Format != p.format {
+			return fmt.Errorf("formats %q and %q: %w", p.format, part.handle.Format, ErrFormat)
 		}
-		p.form = part.handle.Form
+		p.format = part.handle.Format
 	}
-	if native, ok := b.(NativeBackend); p.form != "" && (!ok || native.Form() != p.form) {
-		return fmt.Errorf("form %q: %w", p.form, ErrForm)
+	if native, ok := b.(NativeBackend); p.format != "" && (!ok || native.Format() != p.format) {
+		return fmt.Errorf("format %q: %w", p.format, ErrFormat)
 	}
 	return nil
 }
 
-// adopt hands the parts to the backend.
-func (p *restorePlan) adopt(ctx context.Context, src Source, b Backend) error {
+// restoreNative hands the parts to the backend.
+func (p *restorePlan) restoreNative(ctx context.Context, src Source, b Backend) error {
 	var handles []Handle
 	for _, part := range p.parts {
 		handles = append(handles, part.handle)
@@ -92,5 +92,5 @@ func (p *restorePlan) adopt(ctx context.Context, src Source, b Backend) error {
 			unclaimed = append(unclaimed, id)
 		}
 	}
-	return b.(NativeBackend).Adopt(ctx, src, handles, unclaimed)
+	return b.(NativeBackend).RestoreNative(ctx, src, handles, unclaimed)
 }

@@ -21,7 +21,7 @@ type RestoreOptions struct {
 
 // Restored says what a restore loaded.
 type Restored struct {
-	// Rows were loaded; Unclaimed were let go. A native form does not count them.
+	// Rows were loaded; Unclaimed were let go. A native format does not count them.
 	Rows, Unclaimed int64
 }
 
@@ -32,7 +32,7 @@ type Restored struct {
 // Everything that can be checked without rows is checked before the first row
 // is loaded, and then the backend is as it was. After an error past that point
 // the backend holds part of the state and is closed, as it is after any error in
-// files of a native form.
+// files of a native format.
 func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o RestoreOptions) (Restored, error) {
 	if b.Registry().Closed() {
 		return Restored{}, backend.ErrClosed
@@ -44,8 +44,8 @@ func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o Res
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
-	if plan.form != "" {
-		if err := plan.adopt(ctx, src, b); err != nil {
+	if plan.format != "" {
+		if err := plan.restoreNative(ctx, src, b); err != nil {
 			return Restored{}, errors.Join(fmt.Errorf("restore: %w", err), b.Close())
 		}
 		return Restored{}, nil
@@ -66,7 +66,7 @@ type restorePlan struct {
 	claimed map[backend.ID]bool
 	known   map[backend.ID]bool // claimed or not
 	parts   []restorePart
-	form    string // of the parts
+	format  string // of the parts
 }
 
 type restorePart struct {
@@ -110,7 +110,7 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 	if err := p.checkCoverage(); err != nil {
 		return nil, err
 	}
-	return p, p.checkForm(b)
+	return p, p.checkFormat(b)
 }
 
 // sameTable reports whether two handles have one name table in memory, as those that
@@ -120,10 +120,10 @@ func sameTable(a, b Handle) bool {
 		a.Keyspace.MaxParallelism == b.Keyspace.MaxParallelism
 }
 
-// add adds the parts of a handle: its files, or all of it in a native form.
+// add adds the parts of a handle: its files, or all of it in a native format.
 func (p *restorePlan) add(h Handle) {
 	files := h.Files
-	if h.Form != "" {
+	if h.Format != "" {
 		files = []FileRef{{Bounds: h.Keyspace.Groups}}
 	}
 	for _, ref := range files {

@@ -30,17 +30,17 @@ type Mode uint8
 const (
 	// Portable is the format that every backend writes and loads, in one file.
 	Portable Mode = iota
-	// Full is the native form of a NativeBackend, in files of this snapshot alone.
+	// Full is the native format of a NativeBackend, in files of this snapshot alone.
 	Full
 	// Incremental is Full, but that files are shared with later snapshots and those
-	// of an earlier one are not written again, if the target is a Sharing.
+	// of an earlier one are not written again, if the target is a SharingTarget.
 	Incremental
 )
 
 // Progress says how far a snapshot is.
 type Progress struct {
 	// Groups of OfGroups key groups are written. Keys are spread evenly over
-	// key groups, so their ratio is a good estimate of the work done. A native form
+	// key groups, so their ratio is a good estimate of the work done. A native format
 	// has all of them at its end.
 	Groups, OfGroups int
 	// Rows and Bytes are what was written so far.
@@ -62,7 +62,7 @@ type Running struct {
 // Start takes a snapshot of a backend: the view at once, on the caller's
 // goroutine, which must be the task's; the writing on another goroutine. A
 // snapshot that fails, or whose context ends, leaves nothing in the target, but for
-// whole files of a native form, which are the target's to remove.
+// whole files of a native format, which are the target's to remove.
 func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error) {
 	if o.Name == "" {
 		o.Name = "state"
@@ -86,7 +86,7 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 	}
 	if _, ok := v.(NativeView); o.Mode != Portable && !ok {
 		v.Close()
-		return nil, fmt.Errorf("snapshot: no native form: %w", ErrForm)
+		return nil, fmt.Errorf("snapshot: no native format: %w", ErrFormat)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &Running{cancel: cancel, done: make(chan struct{})}

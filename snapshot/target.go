@@ -28,8 +28,8 @@ type File interface {
 	Abort() error
 }
 
-// Sharing is a Target whose files may belong to several snapshots.
-type Sharing interface {
+// SharingTarget is a Target whose files may belong to several snapshots.
+type SharingTarget interface {
 	Target
 	// Share starts a file that later snapshots may refer to. Its name is the
 	// target's and ends with a dot and suffix. Of the reference that is returned Name
@@ -48,8 +48,8 @@ type Source interface {
 	Open(ctx context.Context, name string) (Object, error)
 }
 
-// Linker is a Source with files on this machine.
-type Linker interface {
+// LinkingSource is a Source with files on this machine.
+type LinkingSource interface {
 	Source
 	// Link gives a file a second name, a path that does not exist. It fails where
 	// that is not possible, and the file can be read all the same. Neither name may

@@ -146,7 +146,7 @@ func newLinkingDirectory(path string) *linkingDirectory {
 	return &linkingDirectory{must1(snapshot.NewDirectory(path)), path}
 }
 
-// Link implements snapshot.Linker.
+// Link implements snapshot.LinkingSource.
 func (d *linkingDirectory) Link(_ context.Context, name, path string) error {
 	return os.Link(filepath.Join(d.path, name), path)
 }

@@ -26,14 +26,14 @@ type sharingGate struct {
 	confirmed map[snapshot.Identity]snapshot.FileRef
 }
 
-// Share implements snapshot.Sharing.
+// Share implements snapshot.SharingTarget.
 func (g sharingGate) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
 	ref := snapshot.FileRef{Name: "shared-" + g.name + "." + suffix, Shared: true}
 	f, err := g.Create(ctx, ref.Name)
 	return f, ref, err
 }
 
-// Confirmed implements snapshot.Sharing.
+// Confirmed implements snapshot.SharingTarget.
 func (g sharingGate) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
 	ref, ok := g.confirmed[id]
 	return ref, ok

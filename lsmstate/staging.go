@@ -89,7 +89,7 @@ func (s *stage) take(ctx context.Context, src snapshot.Source, f stagedFile) err
 	if f.packed != nil {
 		return s.write(s.path(f), func(out io.Writer) error { _, err := out.Write(f.packed); return err })
 	}
-	if linker, ok := src.(snapshot.Linker); ok && linker.Link(ctx, f.ref.Name, s.path(f)) == nil {
+	if linker, ok := src.(snapshot.LinkingSource); ok && linker.Link(ctx, f.ref.Name, s.path(f)) == nil {
 		if found, err := s.checkLink(f); found {
 			return err
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// Adopt implements snapshot.NativeBackend: tables become those of the tree as they
+// RestoreNative implements snapshot.NativeBackend: tables become those of the tree as they
 // are, and a part of one by a clip.
-func (b *Backend) Adopt(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []backend.ID) error {
+func (b *Backend) RestoreNative(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []backend.ID) error {
 	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
 		return !slices.ContainsFunc(h.States, func(info backend.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
 	})
