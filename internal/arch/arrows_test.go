@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Files that are built for one platform only have arrows too.
+// platforms are the platforms whose imports the test checks: files for one platform have imports too.
 var platforms = []struct{ goos, goarch string }{
 	{"linux", "amd64"}, {"linux", "386"}, {"darwin", "arm64"}, {"windows", "amd64"},
 }
 
-func TestArrowsGoAsInThePicture(t *testing.T) {
+func TestImportsFollowTheTable(t *testing.T) {
 	watch(t)
 	for _, p := range platforms {
 		g := list(t, p.goos, p.goarch)
@@ -24,8 +24,8 @@ func TestArrowsGoAsInThePicture(t *testing.T) {
 	}
 }
 
-// check returns what in a graph is not as the house allows, one line for each
-// wrong import and each package without a room.
+// check returns one line for each import of a graph that the house does not allow, and for
+// each package without a room.
 func check(house []room, g graph) (faults []string) {
 	for _, importPath := range slices.Sorted(maps.Keys(g)) {
 		path, ours := relative(importPath)
@@ -34,7 +34,7 @@ func check(house []room, g graph) (faults []string) {
 		}
 		at := find(house, path)
 		if at < 0 {
-			faults = append(faults, path+" is a new room: add it to the picture (docs/architecture.md) and to the table (house_test.go)")
+			faults = append(faults, path+" is a new room: add it to docs/architecture.md and to the table in house_test.go")
 			continue
 		}
 		for _, to := range g[importPath].code {
@@ -56,7 +56,7 @@ func check(house []room, g graph) (faults []string) {
 	return faults
 }
 
-// allows says whether code of the room at a place may import a package.
+// allows reports whether code of house[at] may import a package.
 func allows(house []room, at int, importPath string) bool {
 	r := house[at]
 	if path, ours := relative(importPath); ours {
@@ -71,7 +71,8 @@ func allows(house []room, at int, importPath string) bool {
 	return isStandard(importPath) || slices.Equal(modules, everything) || isOneOf(importPath, modules)
 }
 
-// allowsTest says what test files may import besides.
+// allowsTest reports whether test files of house[at] may import a package that its other code
+// may not.
 func allowsTest(house []room, at int, importPath string) bool {
 	if path, ours := relative(importPath); ours {
 		to := find(house, path)
@@ -80,14 +81,14 @@ func allowsTest(house []room, at int, importPath string) bool {
 	return isOneOf(importPath, testModules)
 }
 
-// isOneOf says whether a package belongs to one of the modules.
+// isOneOf reports whether a package belongs to one of the modules.
 func isOneOf(importPath string, modules []string) bool {
 	return slices.ContainsFunc(modules, func(m string) bool {
 		return importPath == m || strings.HasPrefix(importPath, m+"/")
 	})
 }
 
-// compiledIn returns the third-party packages that importing a package brings.
+// compiledIn returns the third-party packages that a package imports, directly or not.
 func compiledIn(g graph, importPath string) (theirs []string) {
 	reached := []string{importPath}
 	for i := 0; i < len(reached); i++ {
@@ -111,31 +112,31 @@ func TestCheckFindsEveryWrongArrow(t *testing.T) {
 		graph graph
 		want  []string // nil: nothing is wrong
 	}{
-		"arrow down":               {graph{we + "snapshot": code("io", we+"state/backend", we+"state/codec", compress+"/zstd")}, nil},
-		"arrow up":                 {graph{we + "snapshot": code(we + "heapstate")}, []string{"snapshot imports " + we + "heapstate"}},
-		"contract over internal":   {graph{we + "state": code(we + "snapshot")}, []string{"state imports " + we + "snapshot"}},
-		"seam knows no user":       {graph{we + "state/backend": code(we + "state")}, []string{"state/backend imports " + we + "state"}},
-		"backend knows the seam":   {graph{we + "heapstate": code(we + "state")}, []string{"heapstate imports " + we + "state"}},
-		"codec knows no state":     {graph{we + "state/codec": code(we + "state")}, []string{"state/codec imports " + we + "state"}},
-		"kit is a room":            {graph{we + "state": code(we + "state/statetest")}, []string{"state imports " + we + "state/statetest"}},
-		"parts know each other":    {graph{we + "memtable": code(we + "wal")}, []string{"memtable imports " + we + "wal"}},
-		"tree knows bytes only":    {graph{we + "lsm": code(we + "state")}, []string{"lsm imports " + we + "state"}},
-		"backend and backend":      {graph{we + "lsmstate": code(we + "heapstate")}, []string{"lsmstate imports " + we + "heapstate"}},
-		"checkpoint and backend":   {graph{we + "checkpoint": code(we + "lsmstate")}, []string{"checkpoint imports " + we + "lsmstate"}},
-		"job imports root":         {graph{we + "job": code(module)}, []string{"job imports " + module}},
-		"root imports job":         {graph{module: code(we + "job")}, []string{". imports " + we + "job"}},
-		"tool imports tool":        {graph{we + "cmd/weir": code(we + "bench")}, []string{"cmd/weir imports " + we + "bench"}},
-		"tools import all below":   {graph{we + "bench": code(module, we+"job", "example.org/bar"), we + "cmd/weir": code(we + "wal")}, nil},
-		"part of a room":           {graph{we + "checkpoint/s3": code(we+"checkpoint", we+"snapshot")}, nil},
-		"part keeps the rules":     {graph{we + "checkpoint/s3": code(we + "lsm")}, []string{"checkpoint/s3 imports " + we + "lsm"}},
-		"others' module":           {graph{we + "snapshot": code("example.org/zip")}, []string{"snapshot imports example.org/zip"}},
-		"name that only begins":    {graph{we + "snapshot": code(btree + "2")}, []string{"snapshot imports " + btree + "2"}},
-		"testify in a test":        {graph{we + "state": tests(testify + "/require")}, nil},
-		"testify in code":          {graph{we + "state": code(testify + "/require")}, []string{"state imports " + testify + "/require"}},
-		"testify in the kit":       {graph{we + "state/statetest": code(testify+"/require", btree)}, nil},
-		"test goes up by leave":    {graph{we + "window": tests(we + "heapstate")}, nil},
-		"test goes up without":     {graph{we + "window": tests(we + "lsm")}, []string{"window imports " + we + "lsm in a test"}},
-		"code goes where tests do": {graph{we + "window": code(we + "heapstate")}, []string{"window imports " + we + "heapstate"}},
+		"arrow down":                     {graph{we + "snapshot": code("io", we+"state/backend", we+"state/codec", compress+"/zstd")}, nil},
+		"arrow up":                       {graph{we + "snapshot": code(we + "heapstate")}, []string{"snapshot imports " + we + "heapstate"}},
+		"contract over internal":         {graph{we + "state": code(we + "snapshot")}, []string{"state imports " + we + "snapshot"}},
+		"interface imports user":         {graph{we + "state/backend": code(we + "state")}, []string{"state/backend imports " + we + "state"}},
+		"backend imports state":          {graph{we + "heapstate": code(we + "state")}, []string{"heapstate imports " + we + "state"}},
+		"codec imports state":            {graph{we + "state/codec": code(we + "state")}, []string{"state/codec imports " + we + "state"}},
+		"kit is a room":                  {graph{we + "state": code(we + "state/statetest")}, []string{"state imports " + we + "state/statetest"}},
+		"part of the tree imports part":  {graph{we + "memtable": code(we + "wal")}, []string{"memtable imports " + we + "wal"}},
+		"tree imports state":             {graph{we + "lsm": code(we + "state")}, []string{"lsm imports " + we + "state"}},
+		"backend and backend":            {graph{we + "lsmstate": code(we + "heapstate")}, []string{"lsmstate imports " + we + "heapstate"}},
+		"checkpoint and backend":         {graph{we + "checkpoint": code(we + "lsmstate")}, []string{"checkpoint imports " + we + "lsmstate"}},
+		"job imports root":               {graph{we + "job": code(module)}, []string{"job imports " + module}},
+		"root imports job":               {graph{module: code(we + "job")}, []string{". imports " + we + "job"}},
+		"tool imports tool":              {graph{we + "cmd/weir": code(we + "bench")}, []string{"cmd/weir imports " + we + "bench"}},
+		"tools import all below":         {graph{we + "bench": code(module, we+"job", "example.org/bar"), we + "cmd/weir": code(we + "wal")}, nil},
+		"package below a room":           {graph{we + "checkpoint/s3": code(we+"checkpoint", we+"snapshot")}, nil},
+		"part has the rules of its room": {graph{we + "checkpoint/s3": code(we + "lsm")}, []string{"checkpoint/s3 imports " + we + "lsm"}},
+		"others' module":                 {graph{we + "snapshot": code("example.org/zip")}, []string{"snapshot imports example.org/zip"}},
+		"module whose name begins alike": {graph{we + "snapshot": code(btree + "2")}, []string{"snapshot imports " + btree + "2"}},
+		"testify in a test":              {graph{we + "state": tests(testify + "/require")}, nil},
+		"testify in code":                {graph{we + "state": code(testify + "/require")}, []string{"state imports " + testify + "/require"}},
+		"testify in the kit":             {graph{we + "state/statetest": code(testify+"/require", btree)}, nil},
+		"allowed import upwards in test": {graph{we + "window": tests(we + "heapstate")}, nil},
+		"other import upwards in test":   {graph{we + "window": tests(we + "lsm")}, []string{"window imports " + we + "lsm in a test"}},
+		"import of tests in code":        {graph{we + "window": code(we + "heapstate")}, []string{"window imports " + we + "heapstate"}},
 		"tree links a third module": {
 			graph{we + "lsm": code(we + "memtable"), we + "memtable": code(btree)},
 			[]string{"lsm compiles in " + btree},
@@ -144,7 +145,7 @@ func TestCheckFindsEveryWrongArrow(t *testing.T) {
 			graph{we + "lsm": code(compress + "/s2"), compress + "/s2": code("example.org/asm")},
 			[]string{"lsm compiles in example.org/asm"},
 		},
-		"others may do as they like": {graph{btree: code("example.org/asm")}, nil},
+		"other modules have no rules": {graph{btree: code("example.org/asm")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, check(house, c.graph)) })
 	}
@@ -154,7 +155,7 @@ func TestPackageWithoutRoomIsFound(t *testing.T) {
 	for _, path := range []string{"raft", "internal/arena", "statecraft", "cmd/other"} {
 		faults := check(house, graph{module + "/" + path: {}})
 		require.Len(t, faults, 1, path)
-		require.Contains(t, faults[0], path+" is a new room: add it to the picture")
+		require.Contains(t, faults[0], path+" is a new room: add it to docs/architecture.md")
 	}
 	faults := check(house, graph{module + "/bench": {code: []string{module + "/raft"}}})
 	require.Equal(t, []string{"bench imports " + module + "/raft"}, faults)

@@ -1,5 +1,9 @@
-// Package arch holds no code, only the test that keeps the picture of the
-// house true: which room may import which (docs/architecture.md). The table is
-// in house_test.go. A room that is not in it fails the test, and so does an
-// import that the table does not allow.
+// Package arch has only tests, over the source of the whole repository:
+//
+//   - each package imports only the packages that the table in house_test.go allows, and both
+//     the table and docs/architecture.md have every package;
+//   - functions outside tests have at most 60 lines;
+//   - exported signatures name no type that other modules cannot import;
+//   - comments, error texts and pages avoid the phrases listed in words_test.go, and exported
+//     names have comments.
 package arch

@@ -20,13 +20,13 @@ const (
 	root   = "../.."
 )
 
-// graph is what packages import, by import path: all of ours, and what they
-// are compiled with.
+// graph has the imports of each package by its import path: the packages of this module and
+// all packages that they import, directly or not.
 type graph map[string]imports
 
 type imports struct{ code, tests []string }
 
-// list reads the graph of the module as it is built for a platform.
+// list returns the graph of the module for a platform.
 func list(t *testing.T, goos, goarch string) graph {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
@@ -51,8 +51,8 @@ func list(t *testing.T, goos, goarch string) graph {
 	}
 }
 
-// watch opens every directory of the module. A result that go test has cached
-// depends on what the test itself opened, not on what go list read.
+// watch opens every directory of the module: go test reuses a cached result unless a file or
+// directory changed that the test itself opened, and go list is another process.
 func watch(t *testing.T) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -64,7 +64,8 @@ func watch(t *testing.T) {
 	}))
 }
 
-// relative is the path of one of our packages below the module's root.
+// relative returns the path of a package below the root of this module, and whether the package
+// belongs to this module.
 func relative(importPath string) (path string, ours bool) {
 	if importPath == module {
 		return ".", true
@@ -72,8 +73,8 @@ func relative(importPath string) (path string, ours bool) {
 	return strings.CutPrefix(importPath, module+"/")
 }
 
-// isStandard says whether a package comes with Go: the first part of any other
-// import path is a host name.
+// isStandard reports whether a package belongs to the standard library. All other import paths
+// begin with a host name.
 func isStandard(importPath string) bool {
 	first, _, _ := strings.Cut(importPath, "/")
 	return !strings.Contains(first, ".")

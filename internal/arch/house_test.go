@@ -1,6 +1,10 @@
 package arch
 
 import (
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -8,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// room is a package, with the packages below it that are no rooms of their
-// own, and what it may import.
+// room is a package, with all packages below it that are not rooms, and the imports that it
+// may have.
 type room struct {
 	path    string   // below the module's root
-	ours    []string // rooms; everything: all that stand below it in the table
-	tests   []string // rooms that its test files may import as well
-	modules []string // third-party modules; none named: the core's
-	links   []string // if set, the only modules that importing the room compiles in
+	ours    []string // rooms; everything means all rooms below it in the table
+	tests   []string // rooms that its test files may import in addition
+	modules []string // third-party modules; nil means those of core
+	links   []string // if set, the only modules that may be compiled into a program that imports the room
 }
 
 const (
@@ -35,13 +39,13 @@ var (
 	testRooms   = []string{"internal/await", "internal/density", "internal/vfsworld", "vfs/vfstest", "vfs"}
 )
 
-// house is the picture as a table, from top to bottom: code imports only what
-// stands further down. Some rooms are not built yet; their rules are.
+// house is the drawing of docs/architecture.md as a table, from top to bottom: code imports only
+// rooms further down. Some rooms do not exist yet, but their rules do.
 var house = []room{
 	{path: "bench", ours: everything, modules: everything},
 	{path: "fuzz", ours: everything, modules: everything},
 	{path: "cmd/weir", ours: everything},
-	// An example is what a program outside the module could be: it imports public rooms only.
+	// Examples import public rooms only, like a program outside the module.
 	{path: "examples",
 		ours: []string{".", "job", "heapstate", "lsmstate", "checkpoint", "window", "snapshot", "state", "state/codec"}},
 	{path: "internal/bench/command", ours: everything, tests: []string{"internal/bench/benchtest"}},
@@ -50,7 +54,7 @@ var house = []room{
 		ours: []string{"internal/bench/flightjob", "internal/bench/largejob", "internal/bench/dataset", "internal/bench/results",
 			".", "job", "checkpoint", "snapshot"},
 		tests: []string{"internal/bench/benchtest"}},
-	// The graphs do not know who runs them, nor on which backend.
+	// The graphs do not know which program runs them, or on which backend.
 	{path: "internal/bench/flightjob",
 		ours:  []string{"internal/bench/dataset", "job", "window", "state", "state/codec"},
 		tests: []string{"internal/bench/benchtest"}},
@@ -64,7 +68,7 @@ var house = []room{
 	{path: ".",
 		ours:  []string{"heapstate", "lsmstate", "checkpoint", "lsm", "snapshot", "state", "state/codec", "vfs"},
 		tests: []string{"window", "state/backend", "state/statetest"}},
-	// A job is handed a backend factory and a storage; it knows no backend.
+	// A job receives a backend factory and a storage; it imports no backend.
 	{path: "job",
 		ours:  []string{"checkpoint", "window", "snapshot", "state", "state/codec", "internal/parse"},
 		tests: []string{"heapstate", "lsmstate"}},
@@ -115,7 +119,7 @@ var house = []room{
 		ours:  []string{"state/backend", "internal/statebind", "state/codec", "internal/cow"},
 		tests: []string{"state/statetest", "heapstate", "snapshot"}},
 	{path: "state/backend", ours: []string{"internal/statebind", "state/codec", "internal/cow"}},
-	// Through it state reaches what backends must not: it knows neither.
+	// state declares states through it; backends must not.
 	{path: "internal/statebind", ours: []string{"state/codec", "internal/cow"}},
 	{path: "state/codec"},
 
@@ -133,8 +137,7 @@ var house = []room{
 	{path: "internal/arch"},
 }
 
-// find returns the place in the house of the room with a path, or that holds a
-// package with it, -1 if there is none.
+// find returns the index of the room of a package, or -1 if the package has no room.
 func find(house []room, path string) int {
 	best := -1
 	for i, r := range house {
@@ -146,8 +149,7 @@ func find(house []room, path string) int {
 	return best
 }
 
-// below returns every room that the room at a place may import, directly or
-// not.
+// below returns every room that house[at] may import, directly or not.
 func below(house []room, at int) []string {
 	if slices.Equal(house[at].ours, everything) {
 		return paths(house[at+1:])
@@ -212,5 +214,24 @@ func TestTableOpensNoWayAroundTheRules(t *testing.T) {
 		for _, path := range below(house, find(house, rule.from)) {
 			require.NotContains(t, rule.never, path, "%s reaches %s", rule.from, path)
 		}
+	}
+}
+
+// The page for readers must not forget a room of the table.
+func TestArchitecturePageNamesEveryRoom(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	require.NoError(t, err)
+	_, drawing, found := strings.Cut(string(page), "## The house")
+	require.True(t, found)
+	for _, r := range house {
+		name := r.path
+		switch {
+		case name == ".":
+			name = "weir"
+		case strings.HasPrefix(name, "lsm/internal/"), strings.HasPrefix(name, "internal/bench/"):
+			name = path.Base(name)
+		}
+		named := regexp.MustCompile("[\\s(*/`]" + regexp.QuoteMeta(name) + "[\\s)*`]")
+		require.True(t, named.MatchString(drawing), "room %s is missing from docs/architecture.md", r.path)
 	}
 }

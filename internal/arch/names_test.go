@@ -48,7 +48,7 @@ func TestUnnameableTypesAreFound(t *testing.T) {
 	}, unnameable(packages))
 }
 
-// fixtures is before the paths of packages that tests read as if they were public.
+// fixtures is the path prefix of packages that tests treat as public.
 const fixtures = module + "/internal/arch/testdata/"
 
 // isPublic reports whether other modules may import a package.
@@ -56,7 +56,7 @@ func isPublic(importPath string) bool {
 	return !slices.Contains(strings.Split(strings.TrimPrefix(importPath, fixtures), "/"), "internal")
 }
 
-// exported returns the types of packages as the compiler has exported them.
+// exported returns the type information of packages from the compiler's export data.
 func exported(t *testing.T, patterns ...string) (packages []*types.Package) {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Export,DepOnly"}, patterns...)...)
@@ -90,8 +90,8 @@ func exported(t *testing.T, patterns ...string) (packages []*types.Package) {
 	return packages
 }
 
-// unnameable returns the exported names of packages whose types other modules cannot name,
-// one line for each, sorted.
+// unnameable returns one line, sorted, for each exported name whose signature has a type that
+// other modules cannot name.
 func unnameable(packages []*types.Package) []string {
 	w := signatures{aliased: map[*types.TypeName]bool{}, seen: map[types.Type]bool{}}
 	var names []types.Object
@@ -114,15 +114,15 @@ func unnameable(packages []*types.Package) []string {
 	return slices.Compact(w.faults)
 }
 
-// signatures walks the types that exported names mention.
+// signatures collects the types in the signatures of exported names.
 type signatures struct {
 	aliased map[*types.TypeName]bool // types that have an exported alias in a public package
-	seen    map[types.Type]bool      // of the name that is walked
-	at      string                   // that name
+	seen    map[types.Type]bool      // types visited for the current name
+	at      string                   // the current name
 	faults  []string
 }
 
-// object walks a name of a package.
+// object visits a name of a package.
 func (w *signatures) object(o types.Object) {
 	at := o.Pkg().Path() + "." + o.Name()
 	if _, ok := o.(*types.TypeName); !ok {
@@ -139,8 +139,7 @@ func (w *signatures) object(o types.Object) {
 	}
 }
 
-// members walks what a type gives to those who have a value of it: exported fields and
-// methods, promoted ones among them.
+// members visits the exported fields and methods of a type, including promoted methods.
 func (w *signatures) members(at string, named *types.Named) {
 	methods := types.NewMethodSet(types.NewPointer(named))
 	if types.IsInterface(named) {
@@ -164,14 +163,14 @@ func (w *signatures) members(at string, named *types.Named) {
 	}
 }
 
-// walk walks a type in the signature of a name.
+// walk visits a type in the signature of a name.
 func (w *signatures) walk(at string, t types.Type) {
 	w.at = at
 	clear(w.seen)
 	w.mention(t)
 }
 
-// mention walks a type and its parts. Unexported constraints are no part of a signature.
+// mention visits a type and its parts. It ignores constraints, which callers need not name.
 func (w *signatures) mention(t types.Type) {
 	if t == nil || w.seen[t] {
 		return
