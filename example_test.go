@@ -9,104 +9,128 @@ import (
 
 	"github.com/weirstate/weir"
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
 )
 
-// A preset from its options, with a state on one of its backends.
-func ExampleMemory() {
-	preset, err := weir.Memory(weir.MemoryOptions{Index: weir.BTree})
-	check(err)
-	backend, err := preset.Open(state.Options{})
-	check(err)
-	defer backend.Close()
-	keyed, err := state.NewKeyed(backend, codec.String[string]())
-	check(err)
-	flights, err := state.ValueOf(keyed, state.ValueDescriptor[int64]{Name: "flights", Codec: codec.Int[int64]()})
-	check(err)
+// Set a value, write a snapshot while the program continues, and restore the snapshot into
+// an empty backend.
+func ExampleOpen() {
+	ctx := context.Background()
+	preset := must(weir.Open(ctx, "memory:"))
+	path := must(os.MkdirTemp("", "weir"))
+	defer os.RemoveAll(path)
+	directory := must(snapshot.NewDirectory(path))
 
+	backend, keyed, flights := declare(preset)
 	check(keyed.SetKey("JFK"))
 	check(flights.Set(41))
+	running := must(snapshot.Start(ctx, backend, directory, snapshot.Options{}))
+	check(flights.Set(42)) // after the snapshot began: not in it
+	handle := must(running.Wait())
+
+	backend, keyed, flights = declare(preset)
+	must(snapshot.Restore(ctx, backend, directory, []snapshot.Handle{handle}, snapshot.RestoreOptions{}))
+	check(keyed.SetKey("JFK"))
 	fmt.Println(flights.Get())
 	// Output: 41 true <nil>
 }
 
-// A preset from a URL.
-func ExampleOpen() {
-	preset, err := weir.Open(context.Background(), "memory:?index=btree&sync=true&max-state=1MiB")
-	check(err)
+// declare opens a backend and declares its state: a number of flights for each airport.
+func declare(preset *weir.Preset) (snapshot.Backend, *state.Keyed[string], state.ValueState[int64]) {
+	backend := must(preset.Open(state.Options{}))
+	keyed := must(state.NewKeyed(backend, codec.String[string]()))
+	flights := must(state.ValueOf(keyed, state.ValueDescriptor[int64]{Name: "flights", Codec: codec.Int[int64]()}))
+	return backend, keyed, flights
+}
+
+// The query of the URL sets options. The error of an illegal value lists the legal ones.
+func ExampleOpen_options() {
+	preset := must(weir.Open(context.Background(), "memory:?index=btree&sync=true&max-state=1MiB"))
 	fmt.Println(preset.Synchronous)
-	_, err = weir.Open(context.Background(), "memory:?index=list")
+	_, err := weir.Open(context.Background(), "memory:?index=list")
 	fmt.Println(err)
 	// Output:
 	// true
-	// memory preset: index is not hash or btree: unusable checkpoint URL
+	// memory preset: illegal value of query key index: want hash or btree: unusable checkpoint URL
 }
 
-// A job of one subtask: its checkpoint is complete, and restored by its next
-// attempt. Package job does this for many subtasks.
+// A coordinator completes a checkpoint of a job with one subtask, and the next attempt of
+// the job restores it. Package job does this for jobs with many subtasks.
 func ExampleFs() {
-	dir, err := os.MkdirTemp("", "weir")
-	check(err)
-	defer os.RemoveAll(dir)
 	ctx := context.Background()
-	preset, err := weir.Fs(ctx, "file://"+filepath.ToSlash(dir), weir.FsOptions{})
-	check(err)
-	coordinator, err := checkpoint.NewCoordinator(ctx, checkpoint.Options{Job: "flights", Storage: preset.Storage})
-	check(err)
-	defer coordinator.Close()
-	complete := make(tasks)
+	path := must(os.MkdirTemp("", "weir"))
+	defer os.RemoveAll(path)
+	preset := must(weir.Fs(ctx, "file://"+filepath.ToSlash(path), weir.FsOptions{}))
+	coordinator := must(checkpoint.NewCoordinator(ctx, checkpoint.Options{Job: "flights", Storage: preset.Storage}))
 	operators := []checkpoint.Subtasks{{Operator: "count", Parallelism: 1}}
 
-	attempt, err := coordinator.Begin(ctx, complete, operators)
-	check(err)
-	backend, keyed, flights := open(preset)
+	first := &subtask{}
+	first.attempt = must(coordinator.Begin(ctx, first, operators))
+	backend, keyed, flights := declare(preset)
+	first.backend = backend
 	check(keyed.SetKey("JFK"))
 	check(flights.Set(41))
-	id, err := attempt.Trigger()
-	check(err)
-	upload := attempt.Upload(id, "count", 0)
-	running, err := snapshot.Start(ctx, backend, upload, snapshot.Options{Name: upload.Name()})
-	check(err)
+	stats := must(first.attempt.TriggerAndWait(ctx))
+	fmt.Println("complete:", stats.ID)
 	check(flights.Set(42)) // not in the checkpoint
-	handle, err := running.Wait()
-	check(err)
-	check(upload.Acknowledge(&handle, nil))
-	fmt.Println("complete:", <-complete)
 
-	attempt, err = coordinator.Begin(ctx, complete, operators)
-	check(err)
-	backend, keyed, flights = open(preset)
-	restored := attempt.Restored().Operators[0].Parts[0]
-	_, err = snapshot.Restore(ctx, backend, attempt.Source(), []snapshot.Handle{*restored.Handle}, snapshot.RestoreOptions{})
-	check(err)
+	second := &subtask{}
+	second.attempt = must(coordinator.Begin(ctx, second, operators))
+	backend, keyed, flights = declare(preset)
+	check(second.attempt.Restore(ctx, backend, "count"))
 	check(keyed.SetKey("JFK"))
 	fmt.Println(flights.Get())
+	check(coordinator.Close())
 	// Output:
 	// complete: 1
 	// 41 true <nil>
 }
 
-// open opens a backend and declares its state.
-func open(preset *weir.Preset) (snapshot.Backend, *state.Keyed[string], state.ValueState[int64]) {
-	backend, err := preset.Open(state.Options{})
-	check(err)
-	keyed, err := state.NewKeyed(backend, codec.String[string]())
-	check(err)
-	flights, err := state.ValueOf(keyed, state.ValueDescriptor[int64]{Name: "flights", Codec: codec.Int[int64]()})
-	check(err)
-	return backend, keyed, flights
+// subtask is a job with one subtask, as its coordinator sees it.
+type subtask struct {
+	attempt *checkpoint.Attempt
+	backend snapshot.Backend
 }
 
-// tasks waits for complete checkpoints.
-type tasks chan checkpoint.ID
+// Trigger takes the snapshot of the subtask. The coordinator calls it while TriggerAndWait
+// waits, so nothing else uses the backend.
+func (s *subtask) Trigger(t checkpoint.Trigger) {
+	s.attempt.Upload(t.ID, "count", 0).Snapshot(s.backend, snapshot.Options{}, nil)
+}
 
-func (t tasks) Trigger(checkpoint.Trigger)         {}
-func (t tasks) Complete(s checkpoint.Stats)        { t <- s.ID }
-func (t tasks) Aborted(_ checkpoint.ID, err error) { log.Fatal(err) }
-func (t tasks) Fail(err error)                     { log.Fatal(err) }
+func (s *subtask) Complete(checkpoint.Stats)          {}
+func (s *subtask) Aborted(_ checkpoint.ID, err error) { log.Fatal(err) }
+func (s *subtask) Fail(err error)                     { log.Fatal(err) }
 
+// State on local disk: the trees share 16 MiB of memory, and deep levels are smaller with
+// Zstd.
+func ExampleLSM() {
+	path := must(os.MkdirTemp("", "weir"))
+	defer os.RemoveAll(path)
+	preset := must(weir.LSM(context.Background(), "file://"+filepath.ToSlash(path)+"/checkpoints", weir.LSMOptions{
+		Dir:         filepath.Join(path, "state"),
+		BudgetBytes: 16 << 20,
+		Compression: []lsm.Compression{lsm.S2, lsm.Zstd},
+	}))
+	backend, keyed, flights := declare(preset)
+	check(keyed.SetKey("JFK"))
+	check(flights.Set(41))
+	fmt.Println(flights.Get())
+	check(backend.Close())
+	check(preset.Close())
+	// Output: 41 true <nil>
+}
+
+// must returns v, and ends the program if there is an error.
+func must[T any](v T, err error) T {
+	check(err)
+	return v
+}
+
+// check ends the program if there is an error.
 func check(err error) {
 	if err != nil {
 		log.Fatal(err)

@@ -11,31 +11,58 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// Preset is where state lives and where checkpoints go.
+// Preset joins two independent choices: the backend that holds live state, and the storage
+// that keeps checkpoints.
 //
-// Thread safety: safe for concurrent use; the backends that Open returns belong
-// to one goroutine each.
+// A job processes elements in parallel subtasks. Each subtask owns a range of key groups
+// and opens one backend for it. A checkpoint writes a snapshot of every backend to the
+// storage, and a restart reads the snapshots back into new, empty backends:
+//
+//	             Preset.Open                        Preset.Storage
+//	subtask 0 ──▶ backend ──┐  snapshot (checkpoint)
+//	subtask 1 ──▶ backend ──┼───────────────────────▶ objects of all
+//	subtask 2 ──▶ backend ──┘◀─────────────────────── checkpoints
+//	                           restore (restart)
+//
+//	preset   live state             checkpoints                 limited by
+//	Memory   heap of the process    heap of the process         memory; lost at exit
+//	Fs       heap of the process    files or objects at a URL   memory
+//	LSM      trees on local disk    files or objects at a URL   disk
+//
+// The backends hold no durable data. After a crash only the checkpoints in the storage
+// count, so a job may restart on another machine, with another number of subtasks, or with
+// another preset on the same storage (snapshots in [snapshot.Portable] mode load into any
+// backend).
+//
+// Invariant: Open returns an empty backend on every call, also after a crash.
+// Invariant: closing backends or the preset never removes a checkpoint.
+//
+// A Preset that a program fills in itself needs Open and Storage; its Close does nothing.
+//
+// Thread safety: safe for concurrent use. Each backend that Open returns belongs to one
+// goroutine.
 type Preset struct {
-	// Open opens an empty backend: one for each subtask of an operator.
+	// Open opens an empty backend. Call it once per subtask of an operator.
 	Open func(state.Options) (snapshot.Backend, error)
-	// Storage is where checkpoints go.
+	// Storage keeps the checkpoints.
 	Storage *checkpoint.Storage
-	// Synchronous asks to write snapshots while the subtask waits: see
-	// snapshot.Options.
+	// Synchronous is the value to use for snapshot.Options.Synchronous: if true, the
+	// subtask waits until its snapshot is written.
 	Synchronous bool
-	// Mode is the format of snapshots to ask for: see snapshot.Options.
+	// Mode is the value to use for snapshot.Options.Mode, the format of snapshots.
 	Mode snapshot.Mode
 
 	close func() error // nil if there is nothing to release
 }
 
-// Close ends the preset: Open returns state.ErrClosed from then on. A second Close does
+// Close ends the preset: afterwards Open returns state.ErrClosed. A second Close does
 // nothing. Storage stays usable.
 //
-// With LSM, Close releases the memory of the budget and the local copies, and removes the
-// directory if the preset has made it. While a backend is open, or an iterator or view of
-// one that was closed, Close returns lsm.ErrOpen and changes nothing; close them, then the
-// preset again. Memory and Fs hold nothing to release: backends that are open stay usable.
+// With LSM, Close releases the memory budget and the local copies, and removes the local
+// directory if the preset created it. Close returns lsm.ErrOpen and changes nothing while a
+// backend is open, or while an iterator or a view of a closed backend is. Close those first,
+// then call Close again. With Memory and Fs there is nothing to release, and backends that
+// are open stay usable.
 func (p *Preset) Close() error {
 	if p.close == nil {
 		return nil
@@ -43,36 +70,38 @@ func (p *Preset) Close() error {
 	return p.close()
 }
 
-// Index says how a heap backend finds a key: see package heapstate.
+// Index selects the index of a heap backend; package heapstate compares the two.
 type Index uint8
 
-// The indexes.
+// The indexes of heap backends.
 const (
-	Hash Index = iota
-	BTree
+	Hash  Index = iota // a hash table
+	BTree              // a B-tree
 )
 
-// opener is how backends with the index are opened.
+// opener returns the function that opens backends with index i.
 func (i Index) opener() (func(state.Options) (snapshot.Backend, error), error) {
 	switch i {
 	case Hash:
-		return func(o state.Options) (snapshot.Backend, error) { return backend(heapstate.NewHash(o)) }, nil
+		return func(o state.Options) (snapshot.Backend, error) { return toBackend(heapstate.NewHash(o)) }, nil
 	case BTree:
-		return func(o state.Options) (snapshot.Backend, error) { return backend(heapstate.NewBTree(o)) }, nil
+		return func(o state.Options) (snapshot.Backend, error) { return toBackend(heapstate.NewBTree(o)) }, nil
 	}
-	return nil, fmt.Errorf("index %d, must be Hash or BTree: %w", i, state.ErrInvalid)
+	return nil, fmt.Errorf("unknown index %d: want Hash or BTree: %w", i, state.ErrInvalid)
 }
 
-// backend keeps a failed open from returning a Backend that is not nil.
-func backend(b *heapstate.Backend, err error) (snapshot.Backend, error) {
+// toBackend converts b to the interface. After an error it returns an interface that is
+// nil, and not one that holds a nil pointer.
+func toBackend(b *heapstate.Backend, err error) (snapshot.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// heap returns a preset whose backends have the index. Open fails once it is closed.
-func (i Index) heap(name string) (*Preset, error) {
+// heapPreset returns a preset without storage whose backends have index i. The name of the
+// preset begins its errors.
+func (i Index) heapPreset(name string) (*Preset, error) {
 	open, err := i.opener()
 	if err != nil {
 		return nil, fmt.Errorf("%s preset: %w", name, err)
@@ -81,7 +110,7 @@ func (i Index) heap(name string) (*Preset, error) {
 	return &Preset{
 		Open: func(o state.Options) (snapshot.Backend, error) {
 			if closed.Load() {
-				return nil, errClosed(name)
+				return nil, closedError(name)
 			}
 			return open(o)
 		},
@@ -89,30 +118,30 @@ func (i Index) heap(name string) (*Preset, error) {
 	}, nil
 }
 
-// errClosed is the error of a preset of that name after Close. It is a state.ErrClosed.
-type errClosed string
+// closedError is the error of Preset.Open after Close; its value is the name of the preset.
+type closedError string
 
 // Error implements error.
-func (e errClosed) Error() string { return string(e) + " preset is closed" }
+func (e closedError) Error() string { return string(e) + " preset is closed" }
 
-// Is makes it a state.ErrClosed.
-func (e errClosed) Is(target error) bool { return target == state.ErrClosed }
+// Is reports whether target is state.ErrClosed.
+func (e closedError) Is(target error) bool { return target == state.ErrClosed }
 
-// MemoryOptions says how Memory works.
+// MemoryOptions configures Memory. The zero value works.
 type MemoryOptions struct {
-	// Index of the backends. Default Hash.
+	// Index is the index of the backends. Default Hash.
 	Index Index
-	// Checkpoints limits what is kept.
+	// Checkpoints limits the memory of checkpoints.
 	Checkpoints checkpoint.MemoryOptions
-	// Synchronous is Preset.Synchronous. Default false.
+	// Synchronous becomes Preset.Synchronous. Default false.
 	Synchronous bool
 }
 
-// Memory keeps state on the heap, and checkpoints in the memory of the process:
-// for tests, and for jobs with little state that need to outlive their subtasks
-// only.
+// Memory returns a preset that keeps both state and checkpoints in the memory of the
+// process. It is for tests, and for jobs with little state that must survive the failure of
+// a subtask but not the end of the process.
 func Memory(o MemoryOptions) (*Preset, error) {
-	p, err := o.Index.heap("memory")
+	p, err := o.Index.heapPreset("memory")
 	if err != nil {
 		return nil, err
 	}
@@ -120,21 +149,21 @@ func Memory(o MemoryOptions) (*Preset, error) {
 	return p, nil
 }
 
-// FsOptions says how Fs works.
+// FsOptions configures Fs. The zero value works.
 type FsOptions struct {
-	// Index of the backends. Default Hash.
+	// Index is the index of the backends. Default Hash.
 	Index Index
-	// Checkpoints says how the storage is used.
+	// Checkpoints configures the storage.
 	Checkpoints checkpoint.StorageOptions
-	// Synchronous is Preset.Synchronous. Default false.
+	// Synchronous becomes Preset.Synchronous. Default false.
 	Synchronous bool
 }
 
-// Fs keeps state on the heap, and checkpoints as files under a URL, such as
-// file:///var/checkpoints, of a scheme that is built in or registered with
-// checkpoint.Register: for jobs whose state fits in memory.
+// Fs returns a preset that keeps state on the heap and checkpoints at url, such as
+// file:///var/checkpoints. The scheme of url is file or one registered with
+// checkpoint.Register. Fs is for jobs whose state fits in memory.
 func Fs(ctx context.Context, url string, o FsOptions) (*Preset, error) {
-	p, err := o.Index.heap("fs")
+	p, err := o.Index.heapPreset("fs")
 	if err != nil {
 		return nil, err
 	}

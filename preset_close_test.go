@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-func TestClosedPresetHoldsNothing(t *testing.T) {
+func TestClosedPresetLeavesNothingOpen(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
 	t.Setenv("TMP", temporary)
@@ -27,7 +27,7 @@ func TestClosedPresetHoldsNothing(t *testing.T) {
 	for _, b := range []snapshot.Backend{one, two} {
 		require.ErrorIs(t, p.Close(), lsm.ErrOpen)
 		again, err := p.Open(state.Options{})
-		require.NoError(t, err, "nothing was closed")
+		require.NoError(t, err, "a refused Close changes nothing")
 		require.NoError(t, again.Close())
 		require.NoError(t, b.Close())
 	}
@@ -38,12 +38,12 @@ func TestClosedPresetHoldsNothing(t *testing.T) {
 	require.True(t, b == nil)
 	left, err := os.ReadDir(temporary)
 	require.NoError(t, err)
-	require.Empty(t, left, "the directory that the preset has made")
+	require.Empty(t, left, "Close removes the directory that the preset created")
 }
 
-// A directory that the caller has named stays, and the next preset takes over what is
-// in it.
-func TestClosedPresetLeavesTheDirectoryToTheNextOne(t *testing.T) {
+// Close keeps a directory that the caller named, and releases its locks: the next preset
+// uses the same local copies.
+func TestNextPresetUsesTheDirectoryOfAClosedOne(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
 		p, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir, LocalRecovery: true})
@@ -55,10 +55,10 @@ func TestClosedPresetLeavesTheDirectoryToTheNextOne(t *testing.T) {
 	}
 	copies, err := filepath.Glob(filepath.Join(dir, "copies-*"))
 	require.NoError(t, err)
-	require.Len(t, copies, 1, "the lock of the first preset is gone")
+	require.Len(t, copies, 1, "the second preset took the directory of the first")
 }
 
-func TestPresetOnTheHeapCanBeClosed(t *testing.T) {
+func TestHeapPresetCanBeClosedTwice(t *testing.T) {
 	p, err := weir.Memory(weir.MemoryOptions{})
 	require.NoError(t, err)
 	require.NoError(t, p.Close())
@@ -66,7 +66,8 @@ func TestPresetOnTheHeapCanBeClosed(t *testing.T) {
 	require.NoError(t, (&weir.Preset{}).Close())
 }
 
-// The directory of a preset is what its name led to when the preset was made.
+// The preset resolves links and relative paths when it is opened; a later change of the
+// working directory has no effect.
 func TestDirectoryOfAPresetIsResolvedOnce(t *testing.T) {
 	base := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(base, "releases", "7"), 0o700))
@@ -89,7 +90,7 @@ func TestDirectoryOfAPresetIsResolvedOnce(t *testing.T) {
 	}
 }
 
-func TestNoPresetOpensABackendAfterClose(t *testing.T) {
+func TestClosedPresetOpensNoBackend(t *testing.T) {
 	memory, err := weir.Memory(weir.MemoryOptions{})
 	require.NoError(t, err)
 	files, err := weir.Fs(context.Background(), fileURL(t), weir.FsOptions{Index: weir.BTree})
@@ -108,8 +109,7 @@ func TestNoPresetOpensABackendAfterClose(t *testing.T) {
 	}
 }
 
-// The error of Close says what is open, in words that fit the number.
-func TestCloseOfAPresetSaysWhatIsOpen(t *testing.T) {
+func TestErrorOfCloseCountsOpenBackends(t *testing.T) {
 	p, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: t.TempDir()})
 	require.NoError(t, err)
 	one, two := openWritten(t, p), openWritten(t, p)

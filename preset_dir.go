@@ -13,33 +13,38 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// backendPrefix begins the names of the directories of backends; a number follows.
-const backendPrefix = "backend-"
+// The names of directories below LSMOptions.Dir: one of these and a number.
+const (
+	backendPrefix = "backend-"
+	copiesPrefix  = "copies-"
+)
 
-// leftBehind tells of directories that are passed over, of each once.
+// skippedDirectories reports each directory that the preset leaves alone to
+// LSMOptions.LeftBehind, once.
 //
 // Thread safety: safe for concurrent use.
-type leftBehind struct {
-	mu   sync.Mutex
-	tell func(error)
-	told map[string]bool // by path
+type skippedDirectories struct {
+	mu       sync.Mutex
+	callback func(error)     // LSMOptions.LeftBehind; may be nil
+	reported map[string]bool // by path
 }
 
-func (l *leftBehind) report(path string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.tell == nil || l.told[path] {
+// report calls the callback, unless it was called for path before.
+func (s *skippedDirectories) report(path string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.callback == nil || s.reported[path] {
 		return
 	}
-	if l.told == nil {
-		l.told = make(map[string]bool)
+	if s.reported == nil {
+		s.reported = make(map[string]bool)
 	}
-	l.told[path] = true
-	l.tell(fmt.Errorf("lsm preset: left behind: %w", err))
+	s.reported[path] = true
+	s.callback(fmt.Errorf("lsm preset: left behind: %w", err))
 }
 
-// removeLeftovers removes what crashes have left of backends. A directory that is in use,
-// cannot be cleared or is not a backend's stays, and the others are cleared all the same.
+// removeLeftovers empties the directories of crashed backends. It skips directories that
+// another process uses, and reports those that it cannot empty or that no backend marked.
 func (t *treeOpener) removeLeftovers() {
 	names, _ := vfs.Real{}.List(t.dir)
 	for _, name := range names {
@@ -53,13 +58,13 @@ func (t *treeOpener) removeLeftovers() {
 			err = lsmstate.RemoveLeftovers(path)
 		}
 		if err != nil && !errors.Is(err, lsmstate.ErrLocked) {
-			t.leftBehind.report(path, err)
+			t.skipped.report(path, err)
 		}
 	}
 }
 
-// checkDirectory returns an error if something else than a directory has a name, such as
-// a symbolic link to one. Nothing may have it.
+// checkDirectory returns an error if path exists and is not a directory. A symbolic link to
+// a directory is an error too.
 func checkDirectory(path string) error {
 	info, err := vfs.Real{}.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,15 +79,17 @@ func checkDirectory(path string) error {
 	return nil
 }
 
-// maxClaims is how many directories of a kind there may be.
-const maxClaims = 1 << 16
+// maxNumberedDirectories limits the directories with one prefix below LSMOptions.Dir.
+const maxNumberedDirectories = 1 << 16
 
-// claim opens the first numbered directory that nobody else has, in this process or
-// another. One that has files and no marker is passed over: a cleaner of old files may have
-// taken the marker, and a job that must not remove the rest can still work beside it.
-func (t *treeOpener) claim(name string, open func(dir string) error) error {
-	for i := range maxClaims {
-		path := filepath.Join(t.dir, name+strconv.Itoa(i))
+// claimDirectory calls open with the paths prefix0, prefix1 and so on below t.dir until
+// open succeeds or fails finally. It tries the next number if this or another process uses
+// the directory. It also does so for a directory that has files but no marker: a cleaner of
+// old files may have removed the marker, and the job can work in another directory without
+// removing the rest.
+func (t *treeOpener) claimDirectory(prefix string, open func(dir string) error) error {
+	for i := range maxNumberedDirectories {
+		path := filepath.Join(t.dir, prefix+strconv.Itoa(i))
 		err := checkDirectory(path)
 		if err == nil {
 			err = open(path)
@@ -90,10 +97,11 @@ func (t *treeOpener) claim(name string, open func(dir string) error) error {
 		switch {
 		case errors.Is(err, lsmstate.ErrLocked):
 		case errors.Is(err, lsmstate.ErrNotStore):
-			t.leftBehind.report(path, err)
+			t.skipped.report(path, err)
 		default:
 			return err
 		}
 	}
-	return fmt.Errorf("directory %s has %d directories %s* that cannot be used: %w", t.dir, maxClaims, name, lsmstate.ErrLocked)
+	return fmt.Errorf("directory %s: none of %d directories %s<number> can be used: %w",
+		t.dir, maxNumberedDirectories, prefix, lsmstate.ErrLocked)
 }

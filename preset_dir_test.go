@@ -17,7 +17,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// openWritten opens a backend of a preset and writes to it.
+// openWritten opens a backend of p and writes to it.
 func openWritten(t *testing.T, p *weir.Preset) snapshot.Backend {
 	t.Helper()
 	b, err := p.Open(state.Options{})
@@ -26,7 +26,7 @@ func openWritten(t *testing.T, p *weir.Preset) snapshot.Backend {
 	return b
 }
 
-// writeTo declares a state and writes to it.
+// writeTo declares a value state on b and sets it for one key.
 func writeTo(b snapshot.Backend) error {
 	k, err := state.NewKeyed(b, codec.Int[int64]())
 	if err != nil {
@@ -39,8 +39,8 @@ func writeTo(b snapshot.Backend) error {
 	return errors.Join(k.SetKey(1), v.Set(1))
 }
 
-// crashed returns a copy of a directory as the end of the process leaves it: nothing
-// in it is locked.
+// crashed returns a copy of dir as a crash of the process leaves it: with all files, and
+// without locks.
 func crashed(t *testing.T, dir string) string {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "image")
@@ -48,6 +48,7 @@ func crashed(t *testing.T, dir string) string {
 	return image
 }
 
+// namesIn returns the names in dir, sorted.
 func namesIn(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -58,7 +59,7 @@ func namesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// After a crash of a job with four subtasks, one with one subtask works in Dir.
+// A job with four subtasks crashes; then a job with one subtask starts in the same Dir.
 func TestLeftoversOfAnyParallelismAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	four, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir})
@@ -69,7 +70,7 @@ func TestLeftoversOfAnyParallelismAreRemoved(t *testing.T) {
 	}
 	image := crashed(t, dir)
 	require.Equal(t, []string{"backend-0", "backend-1", "backend-2", "backend-3"}, namesIn(t, image))
-	for _, name := range []string{"backend-4", "backend-07", "backend-x"} { // of somebody else
+	for _, name := range []string{"backend-4", "backend-07", "backend-x"} { // not named by a preset, or not marked
 		require.NoError(t, os.MkdirAll(filepath.Join(image, name, "tree"), 0o700))
 	}
 	one, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: image})
@@ -78,7 +79,7 @@ func TestLeftoversOfAnyParallelismAreRemoved(t *testing.T) {
 	require.Equal(t, []string{"backend-0", "backend-07", "backend-4", "backend-x"}, namesIn(t, image))
 	require.NoError(t, b.Close())
 
-	// What is in use stays, here that of the four.
+	// Directories in use stay: the first job still has its four.
 	_, err = weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir})
 	require.NoError(t, err)
 	require.Len(t, namesIn(t, dir), 4)
@@ -87,7 +88,7 @@ func TestLeftoversOfAnyParallelismAreRemoved(t *testing.T) {
 	}
 }
 
-func TestDirOfAPresetStaysWhereItWas(t *testing.T) {
+func TestPresetKeepsItsDirWhenTheWorkingDirectoryChanges(t *testing.T) {
 	here, there := t.TempDir(), t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(there, "state/backend-0/tree"), 0o700))
 	t.Chdir(here)
@@ -98,19 +99,19 @@ func TestDirOfAPresetStaysWhereItWas(t *testing.T) {
 	require.NoError(t, b.Close())
 	require.Equal(t, []string{"backend-0"}, namesIn(t, filepath.Join(here, "state")))
 	require.Equal(t, []string{"tree"}, namesIn(t, filepath.Join(there, "state/backend-0")))
-	if runtime.GOOS != "windows" { // which removes x/.. before it looks
+	if runtime.GOOS != "windows" { // Windows removes "none/.." without looking at "none"
 		_, err = weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: "none/../state"})
 		require.ErrorIs(t, err, os.ErrNotExist)
 	}
 }
 
-// A link that was planted as the directory of a backend leads nowhere.
-func TestPlantedLinkInDirIsRefused(t *testing.T) {
+// A symbolic link with the name of a backend's directory is not followed.
+func TestLinkWithTheNameOfABackendDirectoryIsRefused(t *testing.T) {
 	for _, name := range []string{"backend-0", "copies-0"} {
 		dir, elsewhere := t.TempDir(), t.TempDir()
 		require.NoError(t, os.MkdirAll(filepath.Join(elsewhere, "tree"), 0o700))
 		if runtime.GOOS == "windows" {
-			return // links need a privilege there
+			return // symbolic links need a privilege
 		}
 		require.NoError(t, os.Symlink(elsewhere, filepath.Join(dir, name)))
 		p, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir, LocalRecovery: true})
@@ -119,16 +120,17 @@ func TestPlantedLinkInDirIsRefused(t *testing.T) {
 		}
 		require.ErrorIs(t, err, lsmstate.ErrNotRegular)
 		require.Equal(t, []string{"tree"}, namesIn(t, elsewhere))
-		require.NoError(t, os.RemoveAll(filepath.Join(elsewhere, "tree"))) // an empty one is not used either
+		require.NoError(t, os.RemoveAll(filepath.Join(elsewhere, "tree"))) // nor is an empty directory behind the link used
 		_, err = weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir})
 		require.NoError(t, err)
 		require.Empty(t, namesIn(t, elsewhere))
 	}
 }
 
-// A cleaner that removes old files takes the marker and the lock of a directory before the
-// tables: after a crash the job goes on in another directory, and its user hears of this one.
-func TestDirectoryWithoutItsMarkerIsLeftAloneAndReported(t *testing.T) {
+// A cleaner that removes old files removes the marker and the lock of a directory before the
+// tables, since they are older. After a crash the job uses another directory and reports
+// this one to LeftBehind.
+func TestDirectoryWithoutItsMarkerIsSkippedAndReported(t *testing.T) {
 	dir := t.TempDir()
 	first, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir, LocalRecovery: true})
 	require.NoError(t, err)
@@ -138,12 +140,12 @@ func TestDirectoryWithoutItsMarkerIsLeftAloneAndReported(t *testing.T) {
 	for _, name := range []string{"backend-0/WEIR-BACKEND", "backend-0/LOCK", "copies-0/WEIR-COPIES", "copies-0/LOCK"} {
 		require.NoError(t, os.Remove(filepath.Join(image, filepath.FromSlash(name))))
 	}
-	notes := filepath.Join(image, "copies-0", "notes") // there is no copy yet
+	notes := filepath.Join(image, "copies-0", "notes") // there are no copies yet
 	require.NoError(t, os.WriteFile(notes, nil, 0o600))
 	before := namesIn(t, filepath.Join(image, "backend-0", "tree"))
 
-	var told []error
-	options := weir.LSMOptions{Dir: image, LocalRecovery: true, LeftBehind: func(err error) { told = append(told, err) }}
+	var reported []error
+	options := weir.LSMOptions{Dir: image, LocalRecovery: true, LeftBehind: func(err error) { reported = append(reported, err) }}
 	p, err := weir.LSM(context.Background(), fileURL(t), options)
 	require.NoError(t, err)
 	for range 2 {
@@ -153,9 +155,9 @@ func TestDirectoryWithoutItsMarkerIsLeftAloneAndReported(t *testing.T) {
 	require.Equal(t, []string{"backend-0", "backend-1", "backend-2", "copies-0", "copies-1"}, namesIn(t, image))
 	require.Equal(t, before, namesIn(t, filepath.Join(image, "backend-0", "tree")))
 	require.FileExists(t, notes)
-	require.Len(t, told, 2, "each directory once: %v", told)
+	require.Len(t, reported, 2, "each directory once: %v", reported)
 	for i, name := range []string{"backend-0", "copies-0"} {
-		require.ErrorIs(t, told[i], lsmstate.ErrNotStore)
-		require.ErrorContains(t, told[i], filepath.Join(image, name))
+		require.ErrorIs(t, reported[i], lsmstate.ErrNotStore)
+		require.ErrorContains(t, reported[i], filepath.Join(image, name))
 	}
 }

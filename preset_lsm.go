@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/weirstate/weir/checkpoint"
@@ -16,48 +17,85 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// LSMOptions says how LSM works.
+// LSMOptions configures LSM. The zero value works.
+//
+// The trees write no log: checkpoints make state durable. Options of the tree that are not
+// listed here, such as a compaction filter or a picker, belong to one backend: open such a
+// backend with lsmstate.Create, and set Preset.Open to a function that does so.
 type LSMOptions struct {
-	// Dir is where backends work on the local disk, each in a directory of its own
-	// below it, which other processes may share. Nothing in it is needed after a crash,
-	// and LSM removes what crashes have left of backends, whatever the parallelism was.
-	// Below it no symbolic link is followed, and only directories that backends have
-	// marked as theirs are cleared.
-	// It does best on the file system that checkpoints go to, if that is a local one:
-	// restores are hard links then. A relative path, and links in it, are evaluated
-	// once, by LSM. Default: a new directory for temporary files, which Close removes
-	// and a crash leaves: name one for what runs long.
+	// Dir is the local directory of the backends. Each backend works in a directory of
+	// its own below Dir. Several processes may share Dir.
+	//
+	// Nothing in Dir is needed after a crash. LSM empties the directories of crashed
+	// backends, at any parallelism, and only those that carry the marker of a backend.
+	// Below Dir, Weir follows no symbolic link. LSM resolves a relative path, and links in
+	// the path of Dir, once.
+	//
+	// Dir works best on the file system of the checkpoints, if that is local: restores then
+	// make hard links and copy nothing. Default: a new temporary directory. Close removes
+	// it, but a crash leaves it, so set Dir for programs that run long.
 	Dir string
-	// LocalRecovery keeps the tables of the last checkpoints in Dir as well, so that a
-	// restore on the same machine fetches only what is not there. It takes disk space for
-	// tables that are compacted meanwhile, and gains nothing where restores are hard
-	// links already. Default false.
+	// LocalRecovery keeps the tables of the newest checkpoints in Dir, so that a restore on
+	// the same machine reads only missing tables from the storage. It costs disk space for
+	// tables that compactions have replaced since, and gains nothing where restores make
+	// hard links. Default false.
 	LocalRecovery bool
-	// BudgetBytes is the memory of all backends together, which is the preset's until
-	// Close. Default 64 MiB.
+
+	// BudgetBytes limits the memory of all backends of the preset together: memtables,
+	// cached blocks, filters and indexes. Close frees it. Default 64 MiB, at least 4 MiB.
 	BudgetBytes int64
-	// LeftBehind is called with the reason for each directory in Dir that is passed over
-	// since it has no marker of a backend, or that could not be cleared, once each. Such a
-	// directory stays as it is until the user removes it. Calls may come from any goroutine
-	// that opens a backend, one at a time. Default: nobody is told.
+	// MaxOpenFiles limits the tables that all backends together keep open. Lower it where
+	// the system allows few descriptors. Default lsm.DefaultMaxOpenFiles, 400.
+	MaxOpenFiles int
+	// Compression is the compression of level 0 of the trees, of level 1 and so on; deeper
+	// levels use the last element. Default lsm.S2 on all levels. lsm.Zstd makes tables and
+	// checkpoints smaller and compactions slower.
+	Compression []lsm.Compression
+	// Events are callbacks for flushes, compactions and stalls of the trees of all
+	// backends; see lsm.Events for their rules. Several goroutines may call them at once.
+	// Default: no callbacks.
+	Events lsm.Events
+
+	// LeftBehind is called once for each directory in Dir that LSM skips because it has no
+	// marker of a backend, or because it cannot be emptied. The directory stays until the
+	// user removes it. Any goroutine that opens a backend may call LeftBehind, but only one
+	// at a time. Default: no callback.
 	LeftBehind func(error)
-	// Full makes every checkpoint a whole one. Default false: files are shared with
-	// the checkpoint before.
+
+	// Full makes every checkpoint write all tables. Default false: an incremental
+	// checkpoint refers to files of the previous one and writes only new tables.
 	Full bool
-	// Checkpoints says how the storage is used.
+	// Checkpoints configures the storage.
 	Checkpoints checkpoint.StorageOptions
-	// Synchronous is Preset.Synchronous. Default false.
+	// Synchronous becomes Preset.Synchronous. Default false.
 	Synchronous bool
 }
 
-// defaultBudgetBytes is that of LSMOptions.
+// defaultBudgetBytes is the default of LSMOptions.BudgetBytes.
 const defaultBudgetBytes = 64 << 20
 
-// LSM keeps state in trees on the local disk, and checkpoints, incremental ones by
-// default, as files under a URL: for jobs whose state is limited by the disk only.
-func LSM(ctx context.Context, url string, o LSMOptions) (*Preset, error) {
+// check returns an error for options out of range.
+func (o *LSMOptions) check() error {
 	if o.BudgetBytes < 0 {
-		return nil, fmt.Errorf("lsm preset: budget of %d bytes: %w", o.BudgetBytes, state.ErrInvalid)
+		return fmt.Errorf("BudgetBytes is %d: want 0 for the default, or more: %w", o.BudgetBytes, state.ErrInvalid)
+	}
+	if o.MaxOpenFiles < 0 {
+		return fmt.Errorf("MaxOpenFiles is %d: want 0 for the default, or more: %w", o.MaxOpenFiles, state.ErrInvalid)
+	}
+	for level, c := range o.Compression {
+		if c > lsm.Zstd {
+			return fmt.Errorf("compression of level %d is %d: want %d to %d: %w", level, c, lsm.NoCompression, lsm.Zstd, state.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// LSM returns a preset that keeps state in trees on the local disk and checkpoints at url,
+// incremental ones by default. The scheme of url is file or one registered with
+// checkpoint.Register. LSM is for jobs whose state exceeds memory.
+func LSM(ctx context.Context, url string, o LSMOptions) (*Preset, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("lsm preset: %w", err)
 	}
 	storage, err := checkpoint.OpenStorage(ctx, url, o.Checkpoints)
 	if err != nil {
@@ -76,30 +114,35 @@ func LSM(ctx context.Context, url string, o LSMOptions) (*Preset, error) {
 	}, nil
 }
 
-// treeOpener opens backends in numbered directories.
+// treeOpener opens backends in numbered directories. All of them share one memory budget.
+//
+// Invariant: openBackends is the number of backends that openBackend has returned, or is
+// opening, and that are not closed. The opener closes only at 0.
 //
 // Thread safety: safe for concurrent use.
 type treeOpener struct {
-	dir       string // absolute, and without links
-	temporary bool   // the opener has made dir
+	dir       string // absolute, without symbolic links
+	temporary bool   // newTreeOpener created dir; close removes it
 	budget    *lsm.Budget
-	copies    *lsmstate.LocalCopies // nil if there are none
+	copies    *lsmstate.LocalCopies // nil without LocalRecovery
+	options   lsmstate.Options      // of every backend, without backend.Options
 
-	leftBehind leftBehind
+	skipped skippedDirectories
 
-	mu     sync.Mutex // not held while a backend is opened
-	open   int        // backends that are open, or being opened
-	closed bool
+	mu           sync.Mutex // not held while a backend opens
+	openBackends int
+	closed       bool
 }
 
 func newTreeOpener(o LSMOptions) (t *treeOpener, err error) {
-	t = &treeOpener{temporary: o.Dir == "", leftBehind: leftBehind{tell: o.LeftBehind}}
+	t = &treeOpener{temporary: o.Dir == "", skipped: skippedDirectories{callback: o.LeftBehind}}
 	if t.temporary {
 		if o.Dir, err = os.MkdirTemp("", "weir-"); err != nil {
 			return nil, err
 		}
 	}
 	t.budget = lsm.NewBudget(cmp.Or(o.BudgetBytes, defaultBudgetBytes))
+	t.budget.LimitOpenFiles(cmp.Or(o.MaxOpenFiles, lsm.DefaultMaxOpenFiles))
 	if t.dir, err = (vfs.Real{}).Resolve(o.Dir); err == nil {
 		t.removeLeftovers()
 		if o.LocalRecovery {
@@ -109,69 +152,75 @@ func newTreeOpener(o LSMOptions) (t *treeOpener, err error) {
 	if err != nil {
 		return nil, errors.Join(err, t.close())
 	}
+	t.options = lsmstate.Options{
+		Budget: t.budget, Copies: t.copies, Events: o.Events, Compression: slices.Clone(o.Compression),
+	}
 	return t, nil
 }
 
 // openBackend implements Preset.Open.
 func (t *treeOpener) openBackend(o state.Options) (snapshot.Backend, error) {
-	if err := t.enter(); err != nil {
+	if err := t.addBackend(); err != nil {
 		return nil, err
 	}
+	options := t.options
+	options.Options = o
 	b := &countedBackend{opener: t}
-	err := t.claim(backendPrefix, func(dir string) (err error) {
-		b.Backend, err = lsmstate.Create(dir, lsmstate.Options{Options: o, Budget: t.budget, Copies: t.copies})
+	err := t.claimDirectory(backendPrefix, func(dir string) (err error) {
+		b.Backend, err = lsmstate.Create(dir, options)
 		return err
 	})
 	if err != nil {
-		t.leave()
+		t.removeBackend()
 		return nil, err
 	}
 	return b, nil
 }
 
-// countedBackend is a backend that keeps its preset from being closed. A backend makes
-// its store late, and anew for a restore, so that the budget alone does not know of it.
+// countedBackend is a backend that the opener counts until it is closed. The count of
+// stores in the budget does not suffice: a backend opens its store with the first declared
+// state, and opens another one for a restore.
 type countedBackend struct {
 	*lsmstate.Backend
-	opener *treeOpener
-	left   sync.Once
+	opener  *treeOpener
+	removed sync.Once // from the count of the opener
 }
 
 // Close implements snapshot.Backend.
 func (b *countedBackend) Close() error {
-	defer b.left.Do(b.opener.leave)
+	defer b.removed.Do(b.opener.removeBackend)
 	return b.Backend.Close()
 }
 
-// enter counts a backend. It fails once the opener is closed.
-func (t *treeOpener) enter() error {
+// addBackend counts a backend that is about to open. It fails after close.
+func (t *treeOpener) addBackend() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return errClosed("lsm")
+		return closedError("lsm")
 	}
-	t.open++
+	t.openBackends++
 	return nil
 }
 
-// leave ends what enter began.
-func (t *treeOpener) leave() {
+// removeBackend ends the count of a backend that closed or failed to open.
+func (t *treeOpener) removeBackend() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open--
+	t.openBackends--
 }
 
-// areOpen counts backends, in words that "still open" follows.
-func areOpen(n int) string {
+// backendsAre returns the beginning of a sentence that "still open" ends.
+func backendsAre(n int) string {
 	if n == 1 {
 		return "1 backend is"
 	}
 	return fmt.Sprintf("%d backends are", n)
 }
 
-// openCopies opens local copies.
+// openCopies opens the local copies of tables.
 func (t *treeOpener) openCopies() error {
-	return t.claim("copies-", func(dir string) (err error) {
+	return t.claimDirectory(copiesPrefix, func(dir string) (err error) {
 		t.copies, err = lsmstate.OpenLocalCopies(dir)
 		return err
 	})
@@ -184,12 +233,12 @@ func (t *treeOpener) close() error {
 	if t.closed {
 		return nil
 	}
-	if t.open > 0 {
-		return fmt.Errorf("lsm preset: %s %w: close the backends first", areOpen(t.open), lsm.ErrOpen)
+	if t.openBackends > 0 {
+		return fmt.Errorf("lsm preset: %s %w: close the backends first", backendsAre(t.openBackends), lsm.ErrOpen)
 	}
 	err := t.budget.Close()
 	if errors.Is(err, lsm.ErrOpen) {
-		err = fmt.Errorf("a view or an iterator of %s %w: close it first", areOpen(t.budget.Stores()), lsm.ErrOpen)
+		err = fmt.Errorf("a view or an iterator of %s %w: close it first", backendsAre(t.budget.Stores()), lsm.ErrOpen)
 	}
 	if err != nil {
 		return fmt.Errorf("lsm preset: %w", err)

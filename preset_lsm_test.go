@@ -4,12 +4,14 @@ import (
 	"context"
 	"math/rand/v2"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir"
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
@@ -25,7 +27,7 @@ func TestBackendsOfTheLSMPresetConform(t *testing.T) {
 	statetest.RandomNative(t, open, p.Mode, 300)
 }
 
-func TestBackendsOfOnePresetHaveDirectoriesOfTheirOwnAndUseThemAgain(t *testing.T) {
+func TestOpenBackendsHaveTheirOwnDirectoriesAndClosedOnesFreeThem(t *testing.T) {
 	dir := t.TempDir()
 	one, err := weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: dir, Full: true})
 	require.NoError(t, err)
@@ -49,8 +51,18 @@ func TestBackendsOfOnePresetHaveDirectoriesOfTheirOwnAndUseThemAgain(t *testing.
 	require.Len(t, dirs, 3)
 }
 
-// A restore needs no table of the storage while there are local copies.
-func TestLocalRecovery(t *testing.T) {
+// declareBytes declares a value of bytes for each number.
+func declareBytes(t *testing.T, b snapshot.Backend) (*state.Keyed[int64], state.ValueState[[]byte]) {
+	t.Helper()
+	k, err := state.NewKeyed(b, codec.Int[int64]())
+	require.NoError(t, err)
+	v, err := state.ValueOf(k, state.ValueDescriptor[[]byte]{Name: "value", Codec: codec.Bytes()})
+	require.NoError(t, err)
+	return k, v
+}
+
+// The test removes the tables from the storage: only local copies can restore them.
+func TestLocalRecoveryNeedsNoTableOfTheStorage(t *testing.T) {
 	ctx, url := context.Background(), fileURL(t)
 	open := func(local bool) (snapshot.Backend, *weir.Preset) {
 		p, err := weir.LSM(ctx, url, weir.LSMOptions{Dir: t.TempDir(), LocalRecovery: local})
@@ -60,15 +72,8 @@ func TestLocalRecovery(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, b.Close()) })
 		return b, p
 	}
-	declare := func(b snapshot.Backend) (*state.Keyed[int64], state.ValueState[[]byte]) {
-		k, err := state.NewKeyed(b, codec.Int[int64]())
-		require.NoError(t, err)
-		v, err := state.ValueOf(k, state.ValueDescriptor[[]byte]{Name: "value", Codec: codec.Bytes()})
-		require.NoError(t, err)
-		return k, v
-	}
 	b, p := open(true)
-	k, v := declare(b)
+	k, v := declareBytes(t, b)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range int64(1000) {
 		value := make([]byte, 1000)
@@ -90,7 +95,7 @@ func TestLocalRecovery(t *testing.T) {
 	}
 	restored, err := p.Open(state.Options{})
 	require.NoError(t, err)
-	k, v = declare(restored)
+	k, v = declareBytes(t, restored)
 	_, err = snapshot.Restore(ctx, restored, to, []snapshot.Handle{h}, snapshot.RestoreOptions{})
 	require.NoError(t, err)
 	require.NoError(t, k.SetKey(42))
@@ -100,24 +105,68 @@ func TestLocalRecovery(t *testing.T) {
 	require.NoError(t, restored.Close())
 
 	elsewhere, _ := open(false)
-	declare(elsewhere)
+	declareBytes(t, elsewhere)
 	_, err = snapshot.Restore(ctx, elsewhere, to, []snapshot.Handle{h}, snapshot.RestoreOptions{})
 	require.Error(t, err)
 }
 
-func TestLSMPresetByURL(t *testing.T) {
+func TestLSMURLSetsItsOptions(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
-	for query, mode := range map[string]snapshot.Mode{"": snapshot.Incremental, "&incremental=false": snapshot.Full, "&incremental=true&local-recovery=true&budget=8MiB&inline=0B": snapshot.Incremental} {
+	for query, mode := range map[string]snapshot.Mode{
+		"":                   snapshot.Incremental,
+		"&incremental=false": snapshot.Full,
+		"&incremental=true&local-recovery=true&budget=8MiB&inline=0B": snapshot.Incremental,
+		"&compression=none&max-open-files=1":                          snapshot.Incremental,
+		"&compression=s2,zstd&max-open-files=2147483647&sync=true":    snapshot.Incremental,
+	} {
 		p, err := weir.Open(ctx, "lsm+"+fileURL(t)+"?dir="+filepath.ToSlash(dir)+query)
 		require.NoError(t, err)
 		require.Equal(t, mode, p.Mode)
+		require.NoError(t, p.Close())
 	}
-	for _, query := range []string{"dir=", "incremental=1", "local-recovery=1", "budget=0B", "index=hash"} {
+	for _, query := range []string{
+		"dir=", "incremental=1", "local-recovery=1", "budget=0B", "index=hash",
+		"compression=", "compression=S2", "compression=s2,", "max-open-files=0", "max-open-files=2147483648",
+	} {
 		_, err := weir.Open(ctx, "lsm+"+fileURL(t)+"?"+query)
 		require.ErrorIs(t, err, checkpoint.ErrURL, query)
 	}
-	_, err := weir.LSM(ctx, fileURL(t), weir.LSMOptions{Dir: dir, BudgetBytes: -1})
-	require.ErrorIs(t, err, state.ErrInvalid)
-	_, err = weir.LSM(ctx, "gopher://there", weir.LSMOptions{Dir: dir})
+	for _, o := range []weir.LSMOptions{{BudgetBytes: -1}, {MaxOpenFiles: -1}, {Compression: []lsm.Compression{lsm.S2, lsm.Zstd + 1}}} {
+		o.Dir = dir
+		_, err := weir.LSM(ctx, fileURL(t), o)
+		require.ErrorIs(t, err, state.ErrInvalid)
+	}
+	_, err := weir.LSM(ctx, "gopher://there", weir.LSMOptions{Dir: dir})
 	require.ErrorIs(t, err, checkpoint.ErrURL)
+}
+
+// Values of 100 equal bytes shrink under Zstd; the Flushed event tells the size of the file.
+func TestTreesUseTheCompressionAndTheEventsOfTheirPreset(t *testing.T) {
+	sizes := make(map[lsm.Compression]int64)
+	for _, c := range []lsm.Compression{lsm.NoCompression, lsm.Zstd} {
+		var flushed atomic.Int64
+		p, err := weir.LSM(t.Context(), fileURL(t), weir.LSMOptions{
+			Dir: t.TempDir(), Compression: []lsm.Compression{c},
+			Events: lsm.Events{Flushed: func(f lsm.FlushInfo) { flushed.Add(f.Bytes) }},
+		})
+		require.NoError(t, err)
+		b, err := p.Open(state.Options{})
+		require.NoError(t, err)
+		k, v := declareBytes(t, b)
+		for i := range int64(1000) {
+			require.NoError(t, k.SetKey(i))
+			require.NoError(t, v.Set(make([]byte, 100)))
+		}
+		to, err := snapshot.NewDirectory(t.TempDir())
+		require.NoError(t, err)
+		running, err := snapshot.Start(t.Context(), b, to, snapshot.Options{Name: "s", Mode: snapshot.Full})
+		require.NoError(t, err)
+		_, err = running.Wait()
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+		require.NoError(t, p.Close())
+		sizes[c] = flushed.Load()
+	}
+	require.Greater(t, sizes[lsm.NoCompression], int64(100_000))
+	require.Less(t, 3*sizes[lsm.Zstd], sizes[lsm.NoCompression])
 }

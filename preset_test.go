@@ -17,12 +17,12 @@ import (
 	"github.com/weirstate/weir/state/statetest"
 )
 
-// fileURL is a new directory as a URL.
+// fileURL returns the URL of a new directory.
 func fileURL(t testing.TB) string {
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(t.TempDir())}).String()
 }
 
-func TestBackendsOfPresetsConform(t *testing.T) {
+func TestBackendsOfHeapPresetsConform(t *testing.T) {
 	for name, index := range map[string]weir.Index{"hash": weir.Hash, "btree": weir.BTree} {
 		memory, err := weir.Memory(weir.MemoryOptions{Index: index})
 		require.NoError(t, err)
@@ -37,7 +37,7 @@ func TestBackendsOfPresetsConform(t *testing.T) {
 	}
 }
 
-func TestPresetsHaveTheIndexAskedFor(t *testing.T) {
+func TestPresetsUseTheChosenIndex(t *testing.T) {
 	for index, want := range map[weir.Index]string{weir.Hash: "*heapstate.hashIndex", weir.BTree: "*heapstate.treeIndex"} {
 		memory, err := weir.Memory(weir.MemoryOptions{Index: index})
 		require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestPresetsHaveTheIndexAskedFor(t *testing.T) {
 	}
 }
 
-// indexOf is the type of the index that finds keys.
+// indexOf returns the type of the index that p's backends give to a state.
 func indexOf(t testing.TB, p *weir.Preset) string {
 	b, err := p.Open(state.Options{})
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func indexOf(t testing.TB, p *weir.Preset) string {
 	return fmt.Sprintf("%T", index)
 }
 
-func TestPresetsRefuseWhatMakesNoSense(t *testing.T) {
+func TestPresetsRefuseInvalidOptions(t *testing.T) {
 	_, err := weir.Memory(weir.MemoryOptions{Index: 2})
 	require.ErrorIs(t, err, state.ErrInvalid)
 	_, err = weir.Fs(context.Background(), fileURL(t), weir.FsOptions{Index: 2})
@@ -68,7 +68,7 @@ func TestPresetsRefuseWhatMakesNoSense(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrInvalidOption)
 }
 
-func TestBackendThatCannotOpenIsNil(t *testing.T) {
+func TestFailedOpenReturnsANilInterface(t *testing.T) {
 	for _, index := range []weir.Index{weir.Hash, weir.BTree} {
 		p, err := weir.Memory(weir.MemoryOptions{Index: index})
 		require.NoError(t, err)

@@ -18,10 +18,11 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// presetHome is where the local disk of a preset is in each world.
+// presetHome is LSMOptions.Dir in each world, a random directory tree of package vfsworld.
 const presetHome = "app/state"
 
-// prepareDir makes Dir what it may be: with what crashes have left, and other things.
+// prepareDir fills presetHome with up to three directories of crashed backends and up to two
+// random entries that may have the names of a preset's own.
 func prepareDir(t *testing.T, w *vfsworld.World) {
 	t.Helper()
 	for _, home := range []string{presetHome, vfsworld.Decoy + "/" + presetHome} {
@@ -40,8 +41,9 @@ func prepareDir(t *testing.T, w *vfsworld.World) {
 	}
 }
 
-// mayTouch is the model: a change is of an entry with a name of ours, in a directory of
-// a backend or of copies that was missing, empty but for a lock, or marked.
+// mayTouch reports whether a preset may make change c. It may create presetHome, and it may
+// change directories with the names of backends and copies if they were missing, carried the
+// marker, or held at most a lock.
 func mayTouch(before vfsworld.Notes, c vfsworld.Change) bool {
 	rest, below := strings.CutPrefix(c.Path, presetHome)
 	if !below || rest == "" {
@@ -70,9 +72,9 @@ func mayTouch(before vfsworld.Notes, c vfsworld.Change) bool {
 	return len(parts) != 2 || c.Before == nil || !c.Before.Irregular()
 }
 
-// Whatever lies around, a preset makes and clears directories of its own backends, and
-// nothing else.
-func TestPresetTouchesNothingElseInAnyWorld(t *testing.T) {
+// A preset changes only directories of its own backends, in any directory tree and while
+// other processes change it.
+func TestPresetChangesOnlyItsOwnDirectoriesInAnyWorld(t *testing.T) {
 	worlds := density.Of(t, uint64(30), 200, 10_000)
 	opened, refused := 0, 0
 	for seed := range worlds {
@@ -80,7 +82,7 @@ func TestPresetTouchesNothingElseInAnyWorld(t *testing.T) {
 		prepareDir(t, w)
 		name, leads := w.Spell(presetHome)
 		if name == "" {
-			continue // a directory for temporary files
+			continue // an empty Dir means a temporary directory
 		}
 		storage := fileURL(t)
 		before := w.Note()

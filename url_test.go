@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-func TestMemoryURLIsItsOptions(t *testing.T) {
+func TestMemoryURLSetsItsOptions(t *testing.T) {
 	limits := func(maxState, frame, total int64) checkpoint.MemoryOptions {
 		return checkpoint.MemoryOptions{MaxStateBytes: maxState, FrameBytes: frame, TotalBytes: total}
 	}
@@ -41,7 +41,7 @@ func TestMemoryURLIsItsOptions(t *testing.T) {
 	}
 }
 
-func TestFsURLIsItsOptions(t *testing.T) {
+func TestFsURLSetsItsOptions(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a b%c?")
 	file := (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
 	inline := func(bytes int64) checkpoint.StorageOptions { return checkpoint.StorageOptions{InlineBytes: bytes} }
@@ -65,62 +65,62 @@ func TestFsURLIsItsOptions(t *testing.T) {
 	}
 }
 
-// requireSame compares the storages and the indexes of presets.
+// requireSame requires that two presets have equal storages and the same index.
 func requireSame(t *testing.T, want, got *weir.Preset) {
 	t.Helper()
 	require.Equal(t, want.Storage, got.Storage)
 	require.Equal(t, indexOf(t, want), indexOf(t, got))
 }
 
-func TestUnusableURLsSayWhatIsAllowed(t *testing.T) {
+func TestErrorOfAnUnusableURLListsTheLegalValues(t *testing.T) {
 	const size = "a size from 1B, such as 5MiB, in B, KiB, MiB, GiB, kB, MB or GB"
 	file := "fs+" + fileURL(t)
 	for text, want := range map[string]string{
 		"":                                   "preset: unknown scheme \"\": want memory, fs+<scheme> or lsm+<scheme>",
-		":":                                  "preset: the text is not a URL",
+		":":                                  "preset: malformed URL",
 		"memory":                             "preset: unknown scheme \"\": want memory, fs+<scheme> or lsm+<scheme>",
 		"file:///tmp":                        "preset: unknown scheme \"file\": want memory, fs+<scheme> or lsm+<scheme>",
 		"tree+file:///tmp":                   "preset: unknown scheme \"tree+file\": want memory, fs+<scheme> or lsm+<scheme>",
 		"fs+gopher://there":                  "fs preset: scheme \"gopher\" is not one of file",
 		"fs+:///tmp":                         "fs preset: scheme \"\" is not one of file",
 		"fs+file:relative":                   "fs preset: the path is not absolute; write file:///absolute/directory",
-		"memory:relative":                    "memory preset: the URL has more than a query",
-		"memory://user:password@":            "memory preset: the URL has more than a query",
-		"memory://host":                      "memory preset: the URL has more than a query",
-		"memory:///path":                     "memory preset: the URL has more than a query",
-		"memory:?index=hash#part":            "memory preset: the URL has more than a query",
-		"memory:?":                           "preset: the query is empty; leave out the question mark",
-		"memory://?":                         "preset: the query is empty; leave out the question mark",
-		file + "?":                           "preset: the query is empty; leave out the question mark",
-		"lsm" + file[2:] + "?":               "preset: the query is empty; leave out the question mark",
-		file + "#":                           "preset: the fragment is empty; leave out the number sign",
-		"memory:#":                           "preset: the fragment is empty; leave out the number sign",
-		"memory:?&":                          "memory preset: the query is malformed",
-		file + "?&sync=true":                 "fs preset: the query is malformed",
-		file + "?sync=true&":                 "fs preset: the query is malformed",
-		"memory:?a;b":                        "memory preset: the query is malformed",
-		"memory:?sync=%zz":                   "memory preset: the query is malformed",
-		"memory:?inline=1MiB":                "memory preset: a query key is none of index, sync, max-state, frame, total",
-		"memory:?Index=hash":                 "memory preset: a query key is none of index, sync, max-state, frame, total",
-		"memory:?index":                      "memory preset: index is not hash or btree",
-		"memory:?index=HASH":                 "memory preset: index is not hash or btree",
-		"memory:?index=hash&index=hash":      "memory preset: index is given more than once",
-		"memory:?sync=1":                     "memory preset: sync is not true or false",
-		"memory:?total=":                     "memory preset: total is not " + size,
-		"memory:?total=0B":                   "memory preset: total is not " + size,
-		"memory:?total=5":                    "memory preset: total is not " + size,
-		"memory:?total=MiB":                  "memory preset: total is not " + size,
-		"memory:?total=-1MiB":                "memory preset: total is not " + size,
-		"memory:?total=%2B1MiB":              "memory preset: total is not " + size,
-		"memory:?total=1.5MiB":               "memory preset: total is not " + size,
-		"memory:?total=1 MiB":                "memory preset: total is not " + size,
-		"memory:?total=1mib":                 "memory preset: total is not " + size,
-		"memory:?total=1KB":                  "memory preset: total is not " + size,
-		"memory:?total=9223372036855GiB":     "memory preset: total is not " + size,
-		"memory:?total=9007199254740992KiB":  "memory preset: total is not " + size,
-		"memory:?total=9223372036854775808B": "memory preset: total is not " + size,
-		file + "?total=1MiB":                 "fs preset: a query key is none of index, sync, inline",
-		file + "?inline=-1B":                 "fs preset: inline is not " + strings.Replace(size, "1B", "0B", 1),
+		"memory:relative":                    "memory preset: only a query may follow the scheme: want memory:?key=value",
+		"memory://user:password@":            "memory preset: only a query may follow the scheme: want memory:?key=value",
+		"memory://host":                      "memory preset: only a query may follow the scheme: want memory:?key=value",
+		"memory:///path":                     "memory preset: only a query may follow the scheme: want memory:?key=value",
+		"memory:?index=hash#part":            "memory preset: only a query may follow the scheme: want memory:?key=value",
+		"memory:?":                           "preset: empty query: remove the question mark",
+		"memory://?":                         "preset: empty query: remove the question mark",
+		file + "?":                           "preset: empty query: remove the question mark",
+		"lsm" + file[2:] + "?":               "preset: empty query: remove the question mark",
+		file + "#":                           "preset: empty fragment: remove the number sign",
+		"memory:#":                           "preset: empty fragment: remove the number sign",
+		"memory:?&":                          "memory preset: malformed query: want key=value&key=value",
+		file + "?&sync=true":                 "fs preset: malformed query: want key=value&key=value",
+		file + "?sync=true&":                 "fs preset: malformed query: want key=value&key=value",
+		"memory:?a;b":                        "memory preset: malformed query: want key=value&key=value",
+		"memory:?sync=%zz":                   "memory preset: malformed query: want key=value&key=value",
+		"memory:?inline=1MiB":                "memory preset: unknown query key: want index, sync, max-state, frame, total",
+		"memory:?Index=hash":                 "memory preset: unknown query key: want index, sync, max-state, frame, total",
+		"memory:?index":                      "memory preset: illegal value of query key index: want hash or btree",
+		"memory:?index=HASH":                 "memory preset: illegal value of query key index: want hash or btree",
+		"memory:?index=hash&index=hash":      "memory preset: query key index appears more than once",
+		"memory:?sync=1":                     "memory preset: illegal value of query key sync: want true or false",
+		"memory:?total=":                     "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=0B":                   "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=5":                    "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=MiB":                  "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=-1MiB":                "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=%2B1MiB":              "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=1.5MiB":               "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=1 MiB":                "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=1mib":                 "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=1KB":                  "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=9223372036855GiB":     "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=9007199254740992KiB":  "memory preset: illegal value of query key total: want " + size,
+		"memory:?total=9223372036854775808B": "memory preset: illegal value of query key total: want " + size,
+		file + "?total=1MiB":                 "fs preset: unknown query key: want index, sync, inline",
+		file + "?inline=-1B":                 "fs preset: illegal value of query key inline: want " + strings.Replace(size, "1B", "0B", 1),
 	} {
 		p, err := weir.Open(context.Background(), text)
 		require.ErrorIs(t, err, checkpoint.ErrURL, text)
@@ -131,7 +131,7 @@ func TestUnusableURLsSayWhatIsAllowed(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrInvalidOption)
 }
 
-func TestErrorsDoNotQuoteURLs(t *testing.T) {
+func TestURLErrorsQuoteNothingButTheScheme(t *testing.T) {
 	for _, text := range []string{
 		"memory://user:canary@host", "memory:?canary=1", "memory:?index=canary", "memory:?sync=canary", "memory:?total=canary",
 		"memory:canary", "memory:?canary=%zz", "fs+file://user:canary@localhost/tmp", "fs+file:///tmp?canary=canary",
@@ -143,8 +143,9 @@ func TestErrorsDoNotQuoteURLs(t *testing.T) {
 	}
 }
 
-// Query decoding would make spaces of the plus signs, and the state would lie elsewhere.
-func TestPlusInADirectoryStandsForItself(t *testing.T) {
+// The decoding of HTML forms turns a plus sign into a space, which would name another
+// directory.
+func TestPlusSignInADirectoryNameIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "c++")
 	p, err := weir.Open(context.Background(), "lsm+"+fileURL(t)+"?dir="+filepath.ToSlash(dir)+"/a%20b")
 	require.NoError(t, err)
