@@ -6,27 +6,35 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// aligner makes the marks of one stream out of those of its senders. The
-// watermark is the lowest of all. A sender whose barrier has come is held, that
-// is, none of its messages are taken, until the barriers of all have come:
-// what is then taken in is what was sent before the barriers, and no more. A
-// sender that has ended holds up nothing.
+// aligner combines the control events of all senders of a subtask into those of the
+// subtask's whole input:
 //
-// A barrier of a newer checkpoint ends the wait for an older one, which was
-// given up. It follows Carbone et al., Lightweight Asynchronous Snapshots for
-// Distributed Dataflows, 2015.
+//	control     combined when                                       meanwhile
+//	watermark   the lowest watermark of all senders has risen       -
+//	barrier n   the barriers n of all live senders have arrived     senders whose barrier arrived are blocked
+//	end         all senders have ended                              an ended sender counts as watermark +∞, barrier arrived
+//
+// A barrier of a newer checkpoint ends the wait for an older one, which the coordinator has
+// aborted; barriers of the older checkpoint that arrive later are ignored. So every sender
+// is blocked for one checkpoint at a time.
+//
+// Invariant: a sender is blocked only while waiting > 0.
+// Invariant: barriers are returned with rising IDs, watermarks with rising values.
+//
+// The algorithm is from Carbone et al., Lightweight Asynchronous Snapshots for Distributed
+// Dataflows, 2015.
 type aligner struct {
 	senders   []sender
 	live      int // senders that have not ended
 	watermark int64
-	newest    checkpoint.ID // of the barriers that came
-	waiting   int           // live senders without it; 0: it is aligned
-	reached   []mark        // scratch
+	newest    checkpoint.ID  // highest ID of a barrier that arrived
+	waiting   int            // live senders whose barrier newest is missing; 0: aligned
+	combined  []controlEvent // scratch
 }
 
 type sender struct {
-	watermark   int64
-	held, ended bool
+	watermark      int64
+	blocked, ended bool
 }
 
 func newAligner(senders int) *aligner {
@@ -37,25 +45,25 @@ func newAligner(senders int) *aligner {
 	return a
 }
 
-// holds says whether messages of a sender must wait.
-func (a *aligner) holds(from int) bool { return a.senders[from].held }
+// isBlocked reports whether messages of a sender must wait until the barriers are aligned.
+func (a *aligner) isBlocked(from int) bool { return a.senders[from].blocked }
 
-// take takes a mark of a sender that is not held. It returns the marks that the
-// stream as a whole has reached by it, good until the next call.
-func (a *aligner) take(from int, m mark) []mark {
-	a.reached = a.reached[:0]
-	switch m.kind {
-	case watermarkMark:
-		a.raise(from, m.watermark)
-	case barrierMark:
-		a.barrier(from, m.checkpoint)
-	case endMark:
-		a.end(from)
+// receive handles a control event of a sender that is not blocked. It returns the control
+// events of the whole input that it completes; the slice is valid until the next call.
+func (a *aligner) receive(from int, c controlEvent) []controlEvent {
+	a.combined = a.combined[:0]
+	switch c.kind {
+	case watermarkControl:
+		a.raiseWatermark(from, c.watermark)
+	case barrierControl:
+		a.receiveBarrier(from, c.checkpoint)
+	case endControl:
+		a.endSender(from)
 	}
-	return a.reached
+	return a.combined
 }
 
-func (a *aligner) raise(from int, watermark int64) {
+func (a *aligner) raiseWatermark(from int, watermark int64) {
 	a.senders[from].watermark = max(a.senders[from].watermark, watermark)
 	lowest := int64(math.MaxInt64)
 	for _, s := range a.senders {
@@ -63,48 +71,48 @@ func (a *aligner) raise(from int, watermark int64) {
 	}
 	if lowest > a.watermark {
 		a.watermark = lowest
-		a.reached = append(a.reached, mark{kind: watermarkMark, watermark: lowest})
+		a.combined = append(a.combined, controlEvent{kind: watermarkControl, watermark: lowest})
 	}
 }
 
-func (a *aligner) barrier(from int, id checkpoint.ID) {
+func (a *aligner) receiveBarrier(from int, id checkpoint.ID) {
 	switch {
 	case id < a.newest || id == a.newest && a.waiting == 0:
 		return
 	case id > a.newest:
-		a.release()
+		a.unblockAll()
 		a.newest, a.waiting = id, a.live
 	}
-	a.senders[from].held = true
-	a.arrive()
+	a.senders[from].blocked = true
+	a.stopWaitingForOne()
 }
 
-// arrive notes that a live sender is waited for no longer.
-func (a *aligner) arrive() {
+// stopWaitingForOne notes that a barrier has arrived, or that a sender without one has ended.
+func (a *aligner) stopWaitingForOne() {
 	if a.waiting--; a.waiting == 0 {
-		a.release()
-		a.reached = append(a.reached, mark{kind: barrierMark, checkpoint: a.newest})
+		a.unblockAll()
+		a.combined = append(a.combined, controlEvent{kind: barrierControl, checkpoint: a.newest})
 	}
 }
 
-func (a *aligner) release() {
+func (a *aligner) unblockAll() {
 	for i := range a.senders {
-		a.senders[i].held = false
+		a.senders[i].blocked = false
 	}
 }
 
-func (a *aligner) end(from int) {
+func (a *aligner) endSender(from int) {
 	if a.senders[from].ended {
 		return
 	}
 	a.senders[from].ended = true
 	a.live--
-	// All that this sender ever sent is from before the barriers.
-	a.raise(from, math.MaxInt64)
+	// Every element of this sender was sent before the barriers, so the watermark comes first.
+	a.raiseWatermark(from, math.MaxInt64)
 	if a.waiting > 0 {
-		a.arrive()
+		a.stopWaitingForOne()
 	}
 	if a.live == 0 {
-		a.reached = append(a.reached, mark{kind: endMark})
+		a.combined = append(a.combined, controlEvent{kind: endControl})
 	}
 }

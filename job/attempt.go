@@ -14,48 +14,73 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// task is what a subtask does in one attempt. Begin and run are called on its
-// own goroutine, close on another when all subtasks have returned from run, and
-// all that they left to do aside is done.
+// task is the work of one subtask in one attempt. The subtask's goroutine calls begin and
+// run. Another goroutine calls close after run has returned in all subtasks and all work of
+// attempt.runAsync is done.
 type task interface {
-	// begin opens the subtask, as the restored checkpoint says.
+	// begin opens the subtask and restores its part of the checkpoint.
 	begin(context.Context) error
-	// run works until the input has ended, or the context.
+	// run processes the input until it ends or the context does.
 	run(context.Context) error
-	// close releases what begin took, however far that came. Finished says that
-	// no subtask has failed.
+	// close releases everything that begin opened, even if begin failed halfway. Finished
+	// is true if no subtask has failed.
 	close(finished bool) error
 }
 
-// attempt is one run of the graph: a set of subtasks that begin, go on and end
-// together. It is the Tasks of the coordinator.
+// attempt is one execution of the graph: a set of subtasks that open, run and end together.
+// It implements checkpoint.Tasks, the interface through which the coordinator triggers
+// checkpoints and reports their ends.
 //
-// Thread safety: safe for concurrent use once it runs.
+//	coordinator ── Trigger(n) ──▶ source 0   source 1      each injects barrier |n
+//	     ▲                           │  ╲   ╱  │
+//	     │                        |n ▼   ▼ ▼   ▼ |n        one input channel per pair
+//	     │                      operator 0  operator 1     aligns |n, takes a view, forwards |n
+//	     │                           ╲         ╱
+//	     │                            ▼       ▼
+//	     └── Upload.Acknowledge ────── sink                aligns |n, takes its position
+//	         of every subtask
+//
+// A checkpoint does not stop the attempt. A subtask pauses only while it takes the view of
+// its state, some microseconds; runAsync writes the view while the subtask continues. The
+// coordinator completes the checkpoint when every subtask has acknowledged its part.
+//
+// The phases of an attempt:
+//
+//	prepare   choose the checkpoint to restore, create subtasks and channels
+//	begin     all subtasks open and restore, in parallel
+//	run       starts only after every subtask has begun, so a failed restore has no effects
+//	end       wait for runAsync, then close the subtasks, sources first
+//
+// Invariant: the first failure ends ctx, and with it all subtasks; later failures are logged.
+// Invariant: run returns after all goroutines of the attempt have ended.
+// Invariant: a subtask closes its backend after all snapshots of the backend have ended.
+//
+// Thread safety: safe for concurrent use after prepare.
 type attempt struct {
 	graph       *Graph
 	running     *Running
 	parallelism int
 	owners      []uint16 // subtask by key group
-	restored    restored
+	restored    restoredCheckpoint
 	checkpoints *checkpoint.Attempt // nil without a storage
 	number      checkpoint.Number
 	skipped     []error
-	records     *atomic.Int64
+	records     *atomic.Int64 // of all attempts
 
-	ctx    context.Context // of all that the attempt does
+	ctx    context.Context // of all goroutines of the attempt; its cause is the failure
 	cancel context.CancelCauseFunc
-	tasks  []subtask // those further down the stream first
-	begun  bool      // all subtasks were opened
+	tasks  []subtask // downstream subtasks before those that send to them
+	begun  bool      // every subtask has begun
 
-	sources      []chan<- struct{} // wakes each
-	trigger      atomic.Uint64     // newest checkpoint.ID that was triggered
-	reading      atomic.Int64      // source subtasks that are not at their end
-	allRead      chan struct{}     // closed when there are none
-	stopTriggers context.CancelFunc
-	asides       sync.WaitGroup
+	sources         []chan<- struct{} // wakes the source subtasks
+	newestTrigger   atomic.Uint64     // checkpoint.ID
+	openSources     atomic.Int64      // source subtasks that have not ended
+	allSourcesEnded chan struct{}     // closed when openSources is 0
+	stopTriggers    context.CancelFunc
+	async           sync.WaitGroup // of runAsync
 
 	mu     sync.Mutex
-	pauses map[checkpoint.ID][]time.Duration // of checkpoints under way
+	pauses map[checkpoint.ID][]time.Duration // of pending checkpoints
 }
 
 type subtask struct {
@@ -67,18 +92,18 @@ type subtask struct {
 func newAttempt(ctx context.Context, r *Running) *attempt {
 	a := &attempt{
 		graph: r.graph, running: r, parallelism: r.graph.options.Parallelism, records: &r.records,
-		allRead: make(chan struct{}), pauses: make(map[checkpoint.ID][]time.Duration),
+		allSourcesEnded: make(chan struct{}), pauses: make(map[checkpoint.ID][]time.Duration),
 	}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	return a
 }
 
-// add adds a subtask.
-func (a *attempt) add(operator string, index int, t task) {
+// addSubtask adds a subtask of a source, operator or sink.
+func (a *attempt) addSubtask(operator string, index int, t task) {
 	a.tasks = append(a.tasks, subtask{operator, index, t})
 }
 
-// prepare asks the coordinator what to go back to, and lays the graph out for it.
+// prepare gets the checkpoint to restore from the coordinator, and creates all subtasks.
 func (a *attempt) prepare() error {
 	if c := a.running.coordinator; c != nil {
 		var err error
@@ -86,7 +111,7 @@ func (a *attempt) prepare() error {
 			return err
 		}
 		a.number, a.skipped = a.checkpoints.Number(), a.checkpoints.Skipped()
-		a.restored = restored{a.checkpoints.Restored(), a.checkpoints.Source()}
+		a.restored = restoredCheckpoint{a.checkpoints.Restored(), a.checkpoints.Source()}
 	}
 	groups := cmp.Or(a.graph.options.MaxParallelism, a.restored.maxParallelism(), state.DefaultMaxParallelism(a.parallelism))
 	if a.parallelism > groups {
@@ -96,18 +121,18 @@ func (a *attempt) prepare() error {
 	for _, connect := range a.graph.sources {
 		connect(a)
 	}
-	a.reading.Store(int64(len(a.sources)))
+	a.openSources.Store(int64(len(a.sources)))
 	return nil
 }
 
-// run runs the attempt to its end. No goroutine outlives it.
+// run runs all subtasks until they have ended. Cause is the failure of the previous attempt.
 func (a *attempt) run(cause error) error {
 	started := time.Now()
 	var opening, working sync.WaitGroup
-	begin := make(chan struct{})
+	start := make(chan struct{})
 	for _, s := range a.tasks {
 		opening.Add(1)
-		working.Go(func() { a.work(s, sync.OnceFunc(opening.Done), begin) })
+		working.Go(func() { a.runSubtask(s, sync.OnceFunc(opening.Done), start) })
 	}
 	opening.Wait()
 	var watching sync.WaitGroup
@@ -119,48 +144,48 @@ func (a *attempt) run(cause error) error {
 	}
 	if a.ctx.Err() == nil {
 		a.begun = true
-		a.running.restored(a, RestoreReport{
+		a.running.reportRestore(a, RestoreReport{
 			Attempt: a.number, Cause: cause, Checkpoint: a.restored.id(), Skipped: a.skipped,
 			Offset: a.restored.offset(a.graph), Took: time.Since(started),
 		})
 		if a.checkpoints != nil {
 			watching.Go(func() { a.checkpoints.Run(ctx) })
-			watching.Go(func() { a.endCheckpoints(worked) })
+			watching.Go(func() { a.endCheckpointsOnFailure(worked) })
 		}
-		close(begin)
+		close(start)
 	}
 	working.Wait()
 	stop()
 	close(worked)
 	watching.Wait()
-	return a.end()
+	return a.closeSubtasks()
 }
 
-// declaring is a subtask with a backend.
-type declaring interface {
-	// declared returns a handle of a snapshot of which only key groups and states are
-	// known.
-	declared() snapshot.Handle
+// stateDeclarer is a task with a backend.
+type stateDeclarer interface {
+	// declaredHandle returns a handle with the keyspace and the states of the backend, and
+	// without files.
+	declaredHandle() snapshot.Handle
 }
 
-// checkDeclared returns an error if no checkpoint could ever hold the states that the
-// subtasks declared when they were opened.
+// checkDeclared returns an error if the states that the subtasks declared are too many for
+// any checkpoint.
 func (a *attempt) checkDeclared() error {
 	if a.checkpoints == nil || a.ctx.Err() != nil {
 		return nil
 	}
 	handles := make(map[string][]snapshot.Handle)
-	for _, s := range a.tasks { // those of an operator in their order
-		if o, ok := s.task.(declaring); ok {
-			handles[s.operator] = append(handles[s.operator], o.declared())
+	for _, s := range a.tasks { // subtasks of one operator in order
+		if d, ok := s.task.(stateDeclarer); ok {
+			handles[s.operator] = append(handles[s.operator], d.declaredHandle())
 		}
 	}
 	return a.checkpoints.CheckDeclared(handles)
 }
 
-// endCheckpoints ends the checkpoints under way as soon as the attempt has failed:
-// a subtask may be writing to one.
-func (a *attempt) endCheckpoints(worked <-chan struct{}) {
+// endCheckpointsOnFailure aborts pending checkpoints when the attempt fails. A subtask that
+// writes a snapshot synchronously then stops writing.
+func (a *attempt) endCheckpointsOnFailure(worked <-chan struct{}) {
 	select {
 	case <-a.ctx.Done():
 		a.checkpoints.End()
@@ -168,22 +193,23 @@ func (a *attempt) endCheckpoints(worked <-chan struct{}) {
 	}
 }
 
-// work is the life of a subtask.
-func (a *attempt) work(s subtask, opened func(), begin <-chan struct{}) {
+// runSubtask begins a subtask, calls opened, and runs the subtask after start is closed. An
+// error ends the attempt.
+func (a *attempt) runSubtask(s subtask, opened func(), start <-chan struct{}) {
 	defer opened()
-	err := ErrPanic // should the program end this goroutine
+	err := ErrPanic // stays if the program ends this goroutine
 	defer func() {
 		if err != nil {
 			a.fail(fmt.Errorf("%q subtask %d: %w", s.operator, s.index, err))
 		}
 	}()
-	err = guard(func() error {
+	err = recoverPanics(func() error {
 		if err := s.begin(a.ctx); err != nil {
 			return err
 		}
 		opened()
 		select {
-		case <-begin:
+		case <-start:
 			return s.run(a.ctx)
 		case <-a.ctx.Done():
 			return context.Cause(a.ctx)
@@ -191,69 +217,69 @@ func (a *attempt) work(s subtask, opened func(), begin <-chan struct{}) {
 	})
 }
 
-// end waits for what the subtasks left to do aside, and closes them: sources
-// first, sinks last.
-func (a *attempt) end() error {
+// closeSubtasks waits for the work of runAsync, and then closes all subtasks: sources first,
+// sinks last. It returns the failure of the attempt, or the first error of a close.
+func (a *attempt) closeSubtasks() error {
 	if a.checkpoints != nil {
 		a.checkpoints.End()
 	}
-	a.asides.Wait()
-	failure := context.Cause(a.ctx) // what comes later changes nothing
+	a.async.Wait()
+	failure := context.Cause(a.ctx) // a context that ends later does not matter
 	for _, s := range slices.Backward(a.tasks) {
-		err := apart(func() error { return s.close(failure == nil) })
+		err := callGuarded(func() error { return s.close(failure == nil) })
 		switch {
 		case err != nil && failure == nil:
 			failure = fmt.Errorf("close %q subtask %d: %w", s.operator, s.index, err)
 		case err != nil:
-			a.graph.options.Logger.Warn("close", "operator", s.operator, "subtask", s.index, "err", err)
+			a.graph.options.Logger.Warn("close failed", "operator", s.operator, "subtask", s.index, "err", err)
 		}
 	}
 	return failure
 }
 
-// fail ends the attempt. Only the first reason counts.
+// fail ends the attempt. Only the first call has an effect.
 func (a *attempt) fail(reason error) { a.cancel(reason) }
 
-// aside does what a subtask need not wait for.
-func (a *attempt) aside(work func() error) {
-	a.asides.Go(func() {
-		err := ErrPanic // should the program end this goroutine
+// runAsync runs work on a goroutine that the attempt waits for. An error ends the attempt.
+func (a *attempt) runAsync(work func() error) {
+	a.async.Go(func() {
+		err := ErrPanic // stays if the program ends this goroutine
 		defer func() {
 			if err != nil {
 				a.fail(err)
 			}
 		}()
-		err = guard(work)
+		err = recoverPanics(work)
 	})
 }
 
-// acknowledge hands in the part of a subtask.
+// acknowledge acknowledges the part of a subtask, and declines the checkpoint if that fails.
 func acknowledge(u *checkpoint.Upload, h *snapshot.Handle, data []byte) {
 	if err := u.Acknowledge(h, data); err != nil {
 		u.Decline(err)
 	}
 }
 
-// triggered is the newest checkpoint that was triggered.
-func (a *attempt) triggered() checkpoint.ID { return checkpoint.ID(a.trigger.Load()) }
+// triggered returns the ID of the newest checkpoint that was triggered.
+func (a *attempt) triggered() checkpoint.ID { return checkpoint.ID(a.newestTrigger.Load()) }
 
-// sourceAtEnd says that a subtask of a source has read everything. After the
-// last of them there is nothing to go back to a checkpoint for but what is under
-// way.
-func (a *attempt) sourceAtEnd() {
-	if a.reading.Add(-1) == 0 {
+// sourceEnded notes that a source subtask has read all its partitions. After the last one it
+// stops the triggers: only pending checkpoints can still become complete.
+func (a *attempt) sourceEnded() {
+	if a.openSources.Add(-1) == 0 {
 		a.stopTriggers()
-		close(a.allRead)
+		close(a.allSourcesEnded)
 	}
 }
 
-// paused notes how long a subtask was stopped.
-func (a *attempt) paused(id checkpoint.ID, pause time.Duration) {
+// addPause records how long a checkpoint stopped a subtask.
+func (a *attempt) addPause(id checkpoint.ID, pause time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.pauses[id] = append(a.pauses[id], pause)
 }
 
+// takePauses removes and returns the pauses of a checkpoint.
 func (a *attempt) takePauses(id checkpoint.ID) []time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -264,7 +290,7 @@ func (a *attempt) takePauses(id checkpoint.ID) []time.Duration {
 
 // Trigger implements checkpoint.Tasks.
 func (a *attempt) Trigger(t checkpoint.Trigger) {
-	a.trigger.Store(uint64(t.ID))
+	a.newestTrigger.Store(uint64(t.ID))
 	for _, wake := range a.sources {
 		select {
 		case wake <- struct{}{}:
@@ -275,12 +301,12 @@ func (a *attempt) Trigger(t checkpoint.Trigger) {
 
 // Complete implements checkpoint.Tasks.
 func (a *attempt) Complete(s checkpoint.Stats) {
-	a.running.ended(a, CheckpointReport{Stats: s, Pauses: a.takePauses(s.ID)})
+	a.running.reportCheckpoint(a, CheckpointReport{Stats: s, Pauses: a.takePauses(s.ID)})
 }
 
 // Aborted implements checkpoint.Tasks.
 func (a *attempt) Aborted(id checkpoint.ID, reason error) {
-	a.running.ended(a, CheckpointReport{
+	a.running.reportCheckpoint(a, CheckpointReport{
 		Stats: checkpoint.Stats{ID: id}, Pauses: a.takePauses(id), Err: reason,
 	})
 }

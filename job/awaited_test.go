@@ -10,9 +10,9 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// held returns a job whose source stops after its first batch, of 512 elements, and
-// starts it.
-func held(t *testing.T, ctx context.Context, o Options, source *tape, out *paper[count]) *Running {
+// startHeld starts a job whose source stops after its first batch of 512 elements, and waits
+// until the batch is read.
+func startHeld(t *testing.T, ctx context.Context, o Options, source *tape, out *paper[count]) *Running {
 	t.Helper()
 	source.before = func(_ int, offset int64) (bool, error) { return offset > 0, nil }
 	running, err := countJob(o, source, out, nil).Start(ctx)
@@ -23,24 +23,25 @@ func held(t *testing.T, ctx context.Context, o Options, source *tape, out *paper
 	return running
 }
 
-// A clean shutdown: a last checkpoint, then the end. The next run reads nothing again.
-func TestNextRunGoesOnWhereTheAwaitedCheckpointWas(t *testing.T) {
+// A clean shutdown takes a checkpoint and then cancels the job. The next run reads no element
+// a second time.
+func TestNextRunContinuesAtTheAwaitedCheckpoint(t *testing.T) {
 	o, source, out := memory("shutdown"), numbers(2_000, 1), &paper[count]{}
 	o.Checkpoints.Interval = time.Hour
-	var told []checkpoint.ID
-	o.OnCheckpoint = func(r CheckpointReport) { told = append(told, r.ID) }
+	var reported []checkpoint.ID
+	o.OnCheckpoint = func(r CheckpointReport) { reported = append(reported, r.ID) }
 	ctx, cancel := context.WithCancelCause(t.Context())
-	running := held(t, ctx, o, source, out)
+	running := startHeld(t, ctx, o, source, out)
 	stats, err := running.CheckpointAndWait(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []checkpoint.ID{stats.ID}, told)
+	require.Equal(t, []checkpoint.ID{stats.ID}, reported)
 	require.NotZero(t, stats.Bytes)
 	cancel(errEnough)
 	_, err = running.Wait()
 	require.ErrorIs(t, err, errEnough)
 	_, err = running.CheckpointAndWait(t.Context())
 	require.ErrorIs(t, err, ErrNotRunning)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 
 	source.before = nil
 	report, err := countJob(o, source, out, nil).Run(t.Context())
@@ -51,29 +52,29 @@ func TestNextRunGoesOnWhereTheAwaitedCheckpointWas(t *testing.T) {
 	requireCounts(t, 2_000, out)
 }
 
-func TestAwaitedCheckpointOfAJobThatFailsReturnsTheEnd(t *testing.T) {
+func TestAwaitedCheckpointReturnsErrEndedWhenTheJobFails(t *testing.T) {
 	o, source, out := memory("fails"), numbers(2_000, 1), &paper[count]{}
 	o.Checkpoints.Interval = time.Hour
 	syncing := make(chan struct{})
 	fail := make(chan struct{})
 	out.sync = func() error { close(syncing); <-fail; return nil }
-	running := held(t, t.Context(), o, source, out)
+	running := startHeld(t, t.Context(), o, source, out)
 	go func() {
-		<-syncing // the checkpoint is under way
+		<-syncing // the checkpoint is pending
 		running.Fail(errBroken)
 	}()
 	_, err := running.CheckpointAndWait(t.Context())
 	require.ErrorIs(t, err, checkpoint.ErrEnded)
-	close(fail) // the checkpoint could not become complete before
+	close(fail) // until here the checkpoint could not become complete
 	_, err = running.Wait()
 	require.ErrorIs(t, err, errBroken)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 }
 
 func TestAwaitedCheckpointNeedsAStorage(t *testing.T) {
 	source, out := numbers(2_000, 1), &paper[count]{}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	running := held(t, ctx, Options{Name: "bare", Open: hash}, source, out)
+	running := startHeld(t, ctx, Options{Name: "bare", Open: hash}, source, out)
 	_, err := running.CheckpointAndWait(t.Context())
 	require.ErrorIs(t, err, ErrNoCheckpoints)
 	cancel(errEnough)

@@ -21,24 +21,24 @@ import (
 
 var errEnough = errors.New("enough")
 
-// endings are the two ways in which a job is told to end.
+// endings are the two ways to end a job from outside.
 var endings = map[string]func(*stoppable){
 	"cancel": func(s *stoppable) { s.cancel(errEnough) },
 	"fail":   func(s *stoppable) { s.running.Fail(errEnough) },
 }
 
-// stoppable is a job that its own functions end.
+// stoppable is a job that one of its own functions ends.
 type stoppable struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	running *Running
 	started chan struct{}
 	end     func(*stoppable)
-	after   atomic.Int64 // calls of the function since
+	after   atomic.Int64 // calls of the function after the end
 	ended   atomic.Bool
 }
 
-// called is what a function of the job calls first. The n-th call ends the job.
+// called counts a call of a function of the job. The n-th call ends the job.
 func (s *stoppable) called(n int64) {
 	<-s.started
 	switch calls := s.after.Add(1); {
@@ -50,7 +50,7 @@ func (s *stoppable) called(n int64) {
 	}
 }
 
-// run runs a graph, which must end because it was told to.
+// run runs g and requires that the function of the job ended it.
 func (s *stoppable) run(t *testing.T, g *Graph) {
 	t.Helper()
 	var err error
@@ -59,12 +59,12 @@ func (s *stoppable) run(t *testing.T, g *Graph) {
 	close(s.started)
 	_, err = s.running.Wait()
 	require.ErrorIs(t, err, errEnough)
-	require.True(t, s.ended.Load(), "it ended by itself")
-	requireNoneLeft(t)
+	require.True(t, s.ended.Load(), "the job ended without called")
+	requireNoGoroutinesLeft(t)
 }
 
-// stopping runs a test for each ending.
-func stopping(t *testing.T, run func(*testing.T, *stoppable)) {
+// forEachEnding runs a test for each way to end a job.
+func forEachEnding(t *testing.T, run func(*testing.T, *stoppable)) {
 	for name, end := range endings {
 		t.Run(name, func(t *testing.T) {
 			s := &stoppable{started: make(chan struct{}), end: end}
@@ -75,11 +75,11 @@ func stopping(t *testing.T, run func(*testing.T, *stoppable)) {
 	}
 }
 
-// A timer may register the next one for a time that has come already.
-func TestTimersThatRegisterTheNextOneEndWithTheJob(t *testing.T) {
+// Each timer registers the next one for a time that is due already.
+func TestEndlessTimersEndWithTheJob(t *testing.T) {
 	for _, domain := range []state.Domain{state.EventTime, state.ProcessingTime} {
 		for _, services := range []int{1, 2} {
-			stopping(t, func(t *testing.T, s *stoppable) {
+			forEachEnding(t, func(t *testing.T, s *stoppable) {
 				source := numbers(1, 1)
 				source.before = func(_ int, offset int64) (bool, error) {
 					return domain == state.ProcessingTime && offset > 0, nil
@@ -101,18 +101,17 @@ func TestTimersThatRegisterTheNextOneEndWithTheJob(t *testing.T) {
 					return func(Event[int64]) error { return all[0].Register(domain, 1, nil) }, nil
 				})
 				if domain == state.ProcessingTime {
-					source.partitions[0] = append(source.partitions[0], Event[int64]{1, 1}) // it waits for this one
+					source.partitions[0] = append(source.partitions[0], Event[int64]{1, 1}) // the source waits before this element
 				}
 				source.batch = 1
 				s.run(t, g)
-				require.Zero(t, s.after.Load(), "timers that fired after the end of the context")
+				require.Zero(t, s.after.Load(), "no timer fires after the end of the context")
 			})
 		}
 	}
 }
 
-// A batch is taken from a source, by an operator and by a sink one element at a time.
-func TestNoElementOfABatchIsTakenAfterTheEndOfTheContext(t *testing.T) {
+func TestNoElementOfABatchIsProcessedAfterTheEndOfTheContext(t *testing.T) {
 	for name, build := range map[string]func(*stoppable, *Graph, Stream[int64]){
 		"operator": func(s *stoppable, _ *Graph, in Stream[int64]) {
 			Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(func(Event[int64]) error {
@@ -120,7 +119,7 @@ func TestNoElementOfABatchIsTakenAfterTheEndOfTheContext(t *testing.T) {
 				return nil
 			}, keyOf))
 		},
-		"source": func(s *stoppable, g *Graph, in Stream[int64]) { // which calls for the key of each element
+		"source": func(s *stoppable, g *Graph, in Stream[int64]) { // the source encodes the key of each element
 			Process(KeyBy(in, countedKey{codec.Int[int64](), s}, keyOf), "counts", counting(nil, keyOf))
 		},
 		"sink": func(s *stoppable, _ *Graph, in Stream[int64]) {
@@ -129,7 +128,7 @@ func TestNoElementOfABatchIsTakenAfterTheEndOfTheContext(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stopping(t, func(t *testing.T, s *stoppable) {
+			forEachEnding(t, func(t *testing.T, s *stoppable) {
 				o := Options{Name: "batch", Open: hash}
 				if name == "source" {
 					o.Parallelism = 2
@@ -137,14 +136,14 @@ func TestNoElementOfABatchIsTakenAfterTheEndOfTheContext(t *testing.T) {
 				g := New(o)
 				build(s, g, From(g, "numbers", numbers(batchEvents, 1), SourceOptions{}))
 				s.run(t, g)
-				// Two subtasks of the operator may each be at an element.
-				require.LessOrEqual(t, s.after.Load(), int64(o.Parallelism), "elements that were taken after the end of the context")
+				// Each of two operator subtasks may be processing an element.
+				require.LessOrEqual(t, s.after.Load(), int64(o.Parallelism), "elements processed after the end of the context")
 			})
 		})
 	}
 }
 
-// countedKey is a codec that tells of each key that is encoded on the way to an operator.
+// countedKey is a codec that calls stoppable.called for each key that it encodes.
 type countedKey struct {
 	codec.Codec[int64]
 	s *stoppable
@@ -155,9 +154,9 @@ func (c countedKey) Append(dst []byte, key int64) ([]byte, error) {
 	return c.Codec.Append(dst, key)
 }
 
-// An operator may put out any number of elements for one.
+// An operator emits elements without end for one element.
 func TestEmitEndsWithTheJob(t *testing.T) {
-	stopping(t, func(t *testing.T, s *stoppable) {
+	forEachEnding(t, func(t *testing.T, s *stoppable) {
 		g := New(Options{Name: "emit", Open: hash})
 		in := From(g, "numbers", numbers(1, 1), SourceOptions{})
 		Process(KeyBy(in, codec.Int[int64](), keyOf), "endless", func(task *Task[int64, int64]) (func(Event[int64]) error, error) {
@@ -174,19 +173,19 @@ func TestEmitEndsWithTheJob(t *testing.T) {
 			}, nil
 		})
 		s.run(t, g)
-		require.LessOrEqual(t, s.after.Load(), int64(emitsPerLook))
+		require.LessOrEqual(t, s.after.Load(), int64(emitsPerCheck))
 	})
 }
 
-// waiting waits in a function of the job until the context that it was given ends,
-// which another function brings about.
+// waiting blocks one function of the job until the context ends that the function got, and
+// ends the job from another goroutine.
 type waiting struct {
 	s    *stoppable
 	once atomic.Bool
 }
 
-// in is what one function of the job calls; further calls of it do nothing.
-func (w *waiting) in(ctx context.Context) error {
+// wait blocks the first call; further calls return at once.
+func (w *waiting) wait(ctx context.Context) error {
 	if w.once.Swap(true) {
 		return nil
 	}
@@ -195,7 +194,8 @@ func (w *waiting) in(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// patient is a source and its reader, and a sink, which wait.
+// patient is a source with its reader, and a sink. A test can make each of their functions
+// wait.
 type patient struct {
 	tape                                    *tape
 	open, read, sinkOpen, write, snap, sync func(context.Context) error
@@ -240,7 +240,7 @@ func (p *patient) Snapshot() ([]byte, func() error, error) {
 	return nil, func() error { return call(p.sync, p.ctx) }, call(p.snap, p.ctx)
 }
 
-// slowObjects wait before an object is made whose name has a part, if any.
+// slowObjects calls create before it creates an object whose name contains part.
 type slowObjects struct {
 	checkpoint.Objects
 	part   string
@@ -256,8 +256,8 @@ func (o slowObjects) Create(ctx context.Context, name string) (snapshot.File, er
 	return o.Objects.Create(ctx, name)
 }
 
-// Every function of a program gets the context of the attempt, or takes it from what it
-// is given, so that it can end with the job.
+// Every function of the program can get the context of the attempt, so that it can return
+// when the job ends.
 func TestFunctionsThatWaitEndWithTheJob(t *testing.T) {
 	type parts struct {
 		patient
@@ -266,31 +266,31 @@ func TestFunctionsThatWaitEndWithTheJob(t *testing.T) {
 		timer   func(*Task[int64, int64]) error
 		add     func(*Task[int64, int64]) error
 		emit    func(*Task[int64, int64]) error
-		object  string // part of the name of one that waits
+		object  string // part of the name of the object whose creation waits
 		sync    bool
 	}
 	ofTask := func(w *waiting) func(*Task[int64, int64]) error {
-		return func(task *Task[int64, int64]) error { return w.in(task.Context()) }
+		return func(task *Task[int64, int64]) error { return w.wait(task.Context()) }
 	}
 	for name, prepare := range map[string]func(*parts, *waiting){
-		"source open":          func(p *parts, w *waiting) { p.patient.open = w.in },
-		"source read":          func(p *parts, w *waiting) { p.patient.read = w.in },
+		"source open":          func(p *parts, w *waiting) { p.patient.open = w.wait },
+		"source read":          func(p *parts, w *waiting) { p.patient.read = w.wait },
 		"operator open":        func(p *parts, w *waiting) { p.task = ofTask(w) },
 		"element":              func(p *parts, w *waiting) { p.element = ofTask(w) },
 		"timer":                func(p *parts, w *waiting) { p.timer = ofTask(w) },
 		"aggregate":            func(p *parts, w *waiting) { p.add = ofTask(w) },
 		"window":               func(p *parts, w *waiting) { p.emit = ofTask(w) },
-		"sink open":            func(p *parts, w *waiting) { p.patient.sinkOpen = w.in },
-		"sink write":           func(p *parts, w *waiting) { p.patient.write = w.in },
-		"sink snapshot":        func(p *parts, w *waiting) { p.patient.snap = w.in },
-		"sink sync":            func(p *parts, w *waiting) { p.patient.sync = w.in },
+		"sink open":            func(p *parts, w *waiting) { p.patient.sinkOpen = w.wait },
+		"sink write":           func(p *parts, w *waiting) { p.patient.write = w.wait },
+		"sink snapshot":        func(p *parts, w *waiting) { p.patient.snap = w.wait },
+		"sink sync":            func(p *parts, w *waiting) { p.patient.sync = w.wait },
 		"snapshot":             func(p *parts, w *waiting) { p.object = "-windows-0" },
 		"synchronous snapshot": func(p *parts, w *waiting) { p.object, p.sync = "-windows-0", true },
 		"metadata":             func(p *parts, w *waiting) { p.object = "_metadata" },
 		"entry":                func(p *parts, w *waiting) { p.object = "/completed/" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			stopping(t, func(t *testing.T, s *stoppable) {
+			forEachEnding(t, func(t *testing.T, s *stoppable) {
 				w := &waiting{s: s}
 				p := &parts{patient: patient{tape: numbers(2, 1)}}
 				p.tape.batch = 1
@@ -301,7 +301,7 @@ func TestFunctionsThatWaitEndWithTheJob(t *testing.T) {
 				o.Snapshot.Synchronous = p.sync
 				files, err := checkpoint.FilesOn(vfstest.NewMem(vfstest.MemOptions{}), "checkpoints")
 				require.NoError(t, err)
-				o.Checkpoints.Storage, err = checkpoint.NewStorage(slowObjects{files, p.object, w.in}, checkpoint.StorageOptions{InlineBytes: -1})
+				o.Checkpoints.Storage, err = checkpoint.NewStorage(slowObjects{files, p.object, w.wait}, checkpoint.StorageOptions{InlineBytes: -1})
 				require.NoError(t, err)
 				o.Checkpoints.Interval, o.Checkpoints.Timeout, o.Checkpoints.TolerableFailures = time.Millisecond, 100*time.Millisecond, math.MaxInt
 				g := New(o)

@@ -18,11 +18,11 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// A damaged checkpoint is passed over for the one before it, and kept.
-func TestDamagedCheckpointIsPassedOver(t *testing.T) {
+// The job restores the next older checkpoint, and the damaged one is kept.
+func TestJobFallsBackFromADamagedCheckpoint(t *testing.T) {
 	for name, harm := range map[string]func(*testing.T, vfs.FS, string){
 		"missing": removed,
-		"no file": func(t *testing.T, disk vfs.FS, path string) {
+		"directory": func(t *testing.T, disk vfs.FS, path string) {
 			require.NoError(t, disk.Remove(path))
 			require.NoError(t, disk.MkdirAll(path))
 		},
@@ -38,14 +38,14 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, source, out := memory("damaged"), numbers(4_000, 2), &paper[count]{}
 			o.Checkpoints.Retain = 100
-			newest := damaged(t, &o, source, out, harm)
+			newest := runAndDamage(t, &o, source, out, harm)
 
 			var log bytes.Buffer
 			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			report, err := countJob(o, source, out, nil).Run(t.Context())
-			require.NoError(t, err, "no restart is needed, nor allowed")
+			require.NoError(t, err, "MaxRestarts is 0")
 			requireCounts(t, 4_000, out)
-			require.Len(t, report.Restores, 1, "the attempt before could not begin")
+			require.Len(t, report.Restores, 1, "the attempt with the damaged checkpoint did not begin")
 			from := report.Restores[0]
 			require.NotZero(t, from.Checkpoint)
 			require.Less(t, from.Checkpoint, newest)
@@ -53,41 +53,41 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 			require.ErrorIs(t, from.Skipped[0], from.Cause)
 			require.ErrorContains(t, from.Skipped[0], fmt.Sprintf("checkpoint %d: ", newest))
 			require.Contains(t, log.String(), fmt.Sprintf(`msg="checkpoint passed over" job=damaged reason="checkpoint %d: `, newest))
-			require.Regexp(t, fmt.Sprintf(`msg="job goes on from a checkpoint" .*checkpoint=%d offset=%d .*cause=".*file`,
+			require.Regexp(t, fmt.Sprintf(`msg="job continues from a checkpoint" .*checkpoint=%d offset=%d .*cause=".*file`,
 				from.Checkpoint, from.Offset), log.String())
-			requireNoneLeft(t)
+			requireNoGoroutinesLeft(t)
 		})
 	}
 }
 
-// A job whose checkpoints are all damaged ends, and does not begin from nothing.
-func TestJobWithoutASoundCheckpointDoesNotBegin(t *testing.T) {
+// The job does not begin from the first element, which would count elements twice.
+func TestJobWithOnlyDamagedCheckpointsDoesNotBegin(t *testing.T) {
 	o, source, out := memory("damaged"), numbers(4_000, 2), &paper[count]{}
-	damaged(t, &o, source, out, removed)
+	runAndDamage(t, &o, source, out, removed)
 	o.MaxRestarts = 3
 	report, err := countJob(o, source, out, nil).Run(t.Context())
 	require.ErrorIs(t, err, checkpoint.ErrNotRestorable)
 	require.ErrorContains(t, err, "after 0 restarts")
 	require.Empty(t, report.Restores)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 }
 
-// damaged is a job that was stopped, on a disk of its own, and the newest of its
-// checkpoints, which was harmed.
-func damaged(t *testing.T, o *Options, source *tape, out *paper[count], harm func(*testing.T, vfs.FS, string)) checkpoint.ID {
+// runAndDamage runs a job with checkpoints on a disk of its own until it was stopped, and
+// damages its newest checkpoint.
+func runAndDamage(t *testing.T, o *Options, source *tape, out *paper[count], harm func(*testing.T, vfs.FS, string)) checkpoint.ID {
 	t.Helper()
 	disk := vfstest.NewMem(vfstest.MemOptions{})
 	files, err := checkpoint.FilesOn(disk, "checkpoints")
 	require.NoError(t, err)
 	o.Checkpoints.Storage, err = checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})
 	require.NoError(t, err)
-	stopped(t, *o, source, out)
+	runUntilStopped(t, *o, source, out)
 	return harmNewest(t, disk, files, harm)
 }
 
 func removed(t *testing.T, disk vfs.FS, path string) { require.NoError(t, disk.Remove(path)) }
 
-// harmNewest harms a file of a subtask in the newest checkpoint of all.
+// harmNewest calls harm with the path of a subtask's file in the newest checkpoint.
 func harmNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, harm func(*testing.T, vfs.FS, string)) (newest checkpoint.ID) {
 	t.Helper()
 	objects, err := files.List(t.Context(), "")
@@ -104,11 +104,11 @@ func harmNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, harm func(*t
 	return newest
 }
 
-// A directory that is missing on this machine says nothing against a checkpoint.
-func TestOnlyFilesOfTheCheckpointThatAreMissingAreDamage(t *testing.T) {
+// A missing local directory is not damage.
+func TestOnlyMissingFilesOfTheCheckpointAreDamage(t *testing.T) {
 	local := &fs.PathError{Op: "mkdir", Path: "tmp", Err: fs.ErrNotExist}
-	require.False(t, isDamage(asDamage(local)))
+	require.False(t, isDamaged(markDamaged(local)))
 	unread := &checkpoint.SourceError{ID: 1, Err: io.ErrUnexpectedEOF}
-	require.False(t, isDamage(asDamage(errors.Join(unread, local))))
-	require.True(t, isDamage(asDamage(&checkpoint.SourceError{ID: 1, Err: local})))
+	require.False(t, isDamaged(markDamaged(errors.Join(unread, local))))
+	require.True(t, isDamaged(markDamaged(&checkpoint.SourceError{ID: 1, Err: local})))
 }

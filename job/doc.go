@@ -1,23 +1,29 @@
-// Package job runs a stream job in one process: replayable sources, operators
-// that work on keyed state, and sinks, each in parallel subtasks that own
-// ranges of key groups, one goroutine a subtask, with watermarks, aligned
-// checkpoint barriers, and restarts from the newest complete checkpoint. It is
-// there so that backends are put to the test by true jobs: it knows no network
-// and no cluster. It is handed a way to open backends and a place for
-// checkpoints, and may not know which ones these are.
+// Package job runs a stream job in one process: sources that can be replayed, operators on
+// keyed state, and sinks. Each of them has parallel subtasks, one goroutine per subtask,
+// and each operator subtask owns a range of key groups. The package has event-time
+// watermarks, aligned checkpoint barriers, and restarts from the newest complete
+// checkpoint. It has no network and no cluster: its purpose is to run backends under real
+// jobs. The program passes it a function that opens backends and a storage for checkpoints;
+// the package does not know which ones they are.
 //
-// After a failure the positions of all sources, the state and the timers of all
-// operators and the positions of all sinks are those of one checkpoint: each
-// element has its effect on state and on sinks exactly once, if sources read the
-// same again and sinks forget what came later. A job that ends, in whatever way,
-// leaves no goroutine behind.
+//	source ──▶ KeyBy ──▶ Process (operator, keyed state) ──▶ AddSink
 //
-// A job ends early when the context of Start ends, and an attempt when it fails. The
-// attempt's context then ends, and with it every function of the program that looks at
-// it: a source gets it in Open and Read, a sink when it is opened, an operator from
-// Task.Context, which the functions of its states, timers and windows use as well. The
-// job itself looks between two elements and two timers, and gives up the checkpoint
-// that is being written. A function that neither returns nor looks at its context keeps
-// the job from ending, since Go cannot stop it; so do functions without a context, which
-// are Options.Open, Close of readers and sinks, and reports.
+// # Exactly once
+//
+// After a failure the job restores the positions of all sources, the state and the timers
+// of all operators, and the positions of all sinks from one checkpoint. If sources replay
+// the same elements, and sinks forget elements they wrote after that checkpoint, then each
+// element affects state and sinks exactly once. When a job ends, for any reason, none of
+// its goroutines is left.
+//
+// # Cancellation
+//
+// A job ends early when the context of Start ends; an attempt ends early when a subtask
+// fails. Both end the context of the attempt. A source gets this context in Open and Read,
+// a sink when it is opened, and an operator from Task.Context, which the functions of its
+// states, timers and windows use too. The package itself checks the context between two
+// elements and between two timers, and it abandons the checkpoint that is being written.
+// Go cannot stop a function, so a function of the program that neither returns nor checks
+// its context keeps the job from ending. Functions without a context are Options.Open, the
+// Close methods of readers and sinks, and the report callbacks.
 package job

@@ -6,51 +6,49 @@ import (
 )
 
 var (
-	// ErrInvalid is returned for options or a graph that make no sense.
+	// ErrInvalid is returned for invalid options and invalid graphs.
 	ErrInvalid = errors.New("invalid job")
 
-	// ErrStarted is returned when a graph is started again.
+	// ErrStarted is returned when a graph is started a second time.
 	ErrStarted = errors.New("the job was started already")
 
-	// ErrParallelism is returned when the parallelism is above the maximum
-	// parallelism.
+	// ErrParallelism is returned when the parallelism exceeds the number of key groups.
 	ErrParallelism = errors.New("parallelism is above the maximum parallelism")
 
-	// ErrPartition is returned when a checkpoint was taken with a partition that
-	// the source no longer has.
+	// ErrPartition is returned when the checkpoint has the position of a partition that
+	// the source does not have.
 	ErrPartition = errors.New("the source lacks a partition of the checkpoint")
 
-	// ErrKind is returned when a checkpoint has under an operator's name what an
-	// operator of another kind left there: a source, a keyed operator, a sink.
+	// ErrKind is returned when the checkpoint has, under the name of a source, keyed
+	// operator or sink, the data of another one of these kinds.
 	ErrKind = errors.New("the checkpoint is of an operator of another kind")
 
-	// ErrPanic is returned when a function of the program panicked, or ended its
-	// goroutine. It says where, not with what: that may be data.
+	// ErrPanic is returned when a function of the program panicked or ended its goroutine.
+	// The error has the file and line, but not the value of the panic, which may be data.
 	ErrPanic = errors.New("panic")
 
-	// ErrOpening is returned by Emit while the operator is being opened.
+	// ErrOpening is returned by Task.Emit while the operator opens.
 	ErrOpening = errors.New("the operator is being opened")
 
-	// ErrReader is returned when a source opens nothing, and when Reader.Read
-	// reports more than it was given room for.
+	// ErrReader is returned when a source returns no reader, or when Reader.Read returns
+	// a number that is negative or exceeds the length of its buffer.
 	ErrReader = errors.New("the source breaks its contract")
 
-	// ErrPosition is returned when a PositionReader returns more than
-	// MaxPositionBytes.
+	// ErrPosition is returned when a PositionReader returns more than MaxPositionBytes.
 	ErrPosition = errors.New("the position of a source is too large")
 
-	// ErrNoCheckpoints is returned by Running.Checkpoint and CheckpointAndWait for a
-	// job without a storage.
+	// ErrNoCheckpoints is returned by Running.Checkpoint and Running.CheckpointAndWait for
+	// a job without a storage.
 	ErrNoCheckpoints = errors.New("the job has no storage for checkpoints")
 
-	// ErrNotRunning is returned by Running.Checkpoint and CheckpointAndWait between
-	// two attempts and after the end.
+	// ErrNotRunning is returned by Running.Checkpoint and Running.CheckpointAndWait
+	// between two attempts and after the end of the job.
 	ErrNotRunning = errors.New("the job is not running")
 )
 
-// errNoReason stands for the reason of a failure that was given none.
+// errNoReason replaces the nil reason of a call Running.Fail(nil).
 var errNoReason = errors.New("no reason given")
 
 func errParallelism(parallelism, maxParallelism int) error {
-	return fmt.Errorf("parallelism %d, %d key groups: %w", parallelism, maxParallelism, ErrParallelism)
+	return fmt.Errorf("parallelism is %d, but there are %d key groups: %w", parallelism, maxParallelism, ErrParallelism)
 }

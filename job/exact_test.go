@@ -27,13 +27,13 @@ func TestEachElementIsCountedOnce(t *testing.T) {
 		require.EqualValues(t, 30_000, report.Records)
 		require.Len(t, report.Restores, 1)
 		requireCounts(t, 30_000, out)
-		requireNoneLeft(t)
+		requireNoGoroutinesLeft(t)
 	}
 }
 
-// saboteur breaks a job several times. When partitions have come as far as the
-// next limit it holds them until a checkpoint is complete, so that the job gets
-// on, and then breaks one of the places.
+// saboteur makes a job fail several times. When a partition reaches the next limit, the
+// saboteur holds the partitions until a checkpoint is complete, so that the job makes
+// progress, and then fails a random place.
 type saboteur struct {
 	mu        sync.Mutex
 	random    *rand.Rand
@@ -43,7 +43,7 @@ type saboteur struct {
 	armed     atomic.Pointer[string]
 }
 
-// before is for a tape.
+// before is a function for tape.before.
 func (s *saboteur) before(_ int, offset int64) (hold bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,14 +116,14 @@ func TestEachElementIsCountedOnceThroughFailures(t *testing.T) {
 						require.ErrorIs(t, r.Cause, errBroken)
 					}
 				}
-				requireNoneLeft(t)
+				requireNoGoroutinesLeft(t)
 			})
 		}
 	}
 }
 
-// Each run but the last is canceled after a checkpoint; the next one goes on
-// from it with more or fewer subtasks.
+// Each run except the last fails after a checkpoint; the next run continues from it with
+// another number of subtasks.
 func TestParallelismMayChangeBetweenRuns(t *testing.T) {
 	const n = 40_000
 	out, source := &paper[count]{}, numbers(n, 5)
@@ -158,11 +158,11 @@ func TestParallelismMayChangeBetweenRuns(t *testing.T) {
 		}
 	}
 	requireCounts(t, n, out)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 }
 
-// Checkpoints time out nearly as soon as they are triggered, so barriers of
-// several are under way, most of them for nothing.
+// Checkpoints time out soon after they are triggered, so the channels have barriers of several
+// checkpoints, most of them aborted.
 func TestAbortedCheckpointsDoNoHarm(t *testing.T) {
 	o, out := memory("aborted"), &paper[count]{}
 	o.Parallelism = 3
@@ -179,11 +179,11 @@ func TestAbortedCheckpointsDoNoHarm(t *testing.T) {
 	_, err := countJob(o, source, out, nil).Run(t.Context())
 	require.NoError(t, err)
 	requireCounts(t, 40_000, out)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 }
 
-// A subtask of a source that has nothing to read, or no more, takes part all
-// the same: without it no checkpoint could be complete.
+// Source subtasks without partitions, and those whose partitions have ended, take part in
+// checkpoints: a checkpoint needs every subtask.
 func TestSourceAtItsEndTakesPartInCheckpoints(t *testing.T) {
 	o, source, out := memory("ended"), numbers(3_000, 2), &paper[count]{}
 	source.partitions[1] = source.partitions[1][:10]
@@ -210,11 +210,10 @@ func TestSourceAtItsEndTakesPartInCheckpoints(t *testing.T) {
 	require.GreaterOrEqual(t, completed.Load(), int64(3))
 }
 
-// Offsets, state and sink position of a checkpoint must be those of one moment,
-// and all subtasks must go back to the same checkpoint (KAFKA-20685, KAFKA-7192):
-// an offset that is newer than the state loses elements, one that is older counts
-// them twice. Here the job fails while a second checkpoint has all its parts but
-// one: nothing of that may be used.
+// The offsets, state and sink position of a checkpoint must describe one moment, and all
+// subtasks must restore the same checkpoint (KAFKA-20685, KAFKA-7192): an offset newer than the
+// state loses elements, an older one counts them twice. Here the job fails while a second
+// checkpoint lacks a single part: the restart must use nothing of it.
 func TestBug18OffsetsAreRestoredWithTheStateTheyBelongTo(t *testing.T) {
 	const n, partitions = 30_000, 3
 	source, out := numbers(n, partitions), &paper[count]{}
@@ -257,7 +256,7 @@ func TestBug18OffsetsAreRestoredWithTheStateTheyBelongTo(t *testing.T) {
 	<-second
 	running.Fail(errBroken)
 	require.ErrorIs(t, (<-ended).Err, checkpoint.ErrEnded)
-	time.Sleep(20 * time.Millisecond) // mostly enough to begin anew beside the sync, if it did
+	time.Sleep(20 * time.Millisecond) // usually long enough for a new attempt to begin, if it did not wait for the sync
 	close(leave)
 	report, err := running.Wait()
 	require.NoError(t, err)
@@ -266,8 +265,7 @@ func TestBug18OffsetsAreRestoredWithTheStateTheyBelongTo(t *testing.T) {
 	requireCounts(t, n, out)
 }
 
-// Until a sink has made durable what it wrote, all others have acknowledged in
-// vain.
+// The sync of the sink takes 50 ms; all other subtasks acknowledge earlier.
 func TestCheckpointIsNotCompleteBeforeTheSyncOfItsSink(t *testing.T) {
 	source, out := numbers(2_000, 2), &paper[count]{}
 	var synced atomic.Bool
@@ -277,7 +275,7 @@ func TestCheckpointIsNotCompleteBeforeTheSyncOfItsSink(t *testing.T) {
 		select {
 		case <-ended:
 			return errBroken
-		case <-time.After(50 * time.Millisecond): // is mostly enough for the others
+		case <-time.After(50 * time.Millisecond): // usually long enough for the other subtasks
 		}
 		synced.Store(true)
 		return nil
@@ -296,9 +294,8 @@ func TestCheckpointIsNotCompleteBeforeTheSyncOfItsSink(t *testing.T) {
 	requireCounts(t, 2_000, out)
 }
 
-// Both consumers of a stream get all of it, and stay in step with each other
-// through failures.
-func TestConsumersOfAStreamEachGetAllOfIt(t *testing.T) {
+// The results of all consumers are exact after failures, too.
+func TestEveryConsumerOfAStreamGetsEveryElement(t *testing.T) {
 	const n, failures = 20_000, 3
 	random := rand.New(rand.NewPCG(3, 3))
 	source := numbers(n, 4)
@@ -329,5 +326,5 @@ func TestConsumersOfAStreamEachGetAllOfIt(t *testing.T) {
 	}
 	require.Len(t, seen, n)
 	require.Len(t, raw.written(), n)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 }

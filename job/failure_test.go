@@ -18,7 +18,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// broken are jobs that fail each time, by where they do.
+// broken returns functions that make a job fail in every attempt, by the place of the failure.
 func broken() map[string]func(*Options, *tape, *paper[count]) (element func(Event[int64]) error) {
 	fail := func() error { return errBroken }
 	return map[string]func(*Options, *tape, *paper[count]) func(Event[int64]) error{
@@ -34,7 +34,7 @@ func broken() map[string]func(*Options, *tape, *paper[count]) (element func(Even
 			return nil
 		},
 		"sync": func(o *Options, s *tape, p *paper[count]) func(Event[int64]) error {
-			s.before = func(int, int64) (bool, error) { return true, nil } // wait for a checkpoint
+			s.before = func(int, int64) (bool, error) { return true, nil } // until a checkpoint
 			p.sync = fail
 			return nil
 		},
@@ -45,7 +45,7 @@ func broken() map[string]func(*Options, *tape, *paper[count]) (element func(Even
 	}
 }
 
-func TestFailureAnywhereEndsTheJobAfterItsRestarts(t *testing.T) {
+func TestJobThatAlwaysFailsEndsAfterMaxRestarts(t *testing.T) {
 	for name, prepare := range broken() {
 		t.Run(name, func(t *testing.T) {
 			o, source, out := memory("broken"), numbers(5_000, 3), &paper[count]{}
@@ -59,7 +59,7 @@ func TestFailureAnywhereEndsTheJobAfterItsRestarts(t *testing.T) {
 				require.Len(t, report.Restores, 3)
 				require.ErrorIs(t, report.Restores[2].Cause, errBroken)
 			}
-			requireNoneLeft(t)
+			requireNoGoroutinesLeft(t)
 		})
 	}
 }
@@ -78,7 +78,7 @@ func TestPanicIsAFailureAndQuotesNoData(t *testing.T) {
 		if name != "exit" {
 			require.ErrorContains(t, err, "failure_test.go:")
 		}
-		requireNoneLeft(t)
+		requireNoGoroutinesLeft(t)
 	}
 }
 
@@ -100,16 +100,16 @@ func TestPanicInReportSyncOrKeyIsAFailure(t *testing.T) {
 	Process(KeyBy(in, codec.Int[int64](), key), "counts", counting(nil, keyOf))
 	_, err = g.Run(t.Context())
 	require.ErrorIs(t, err, ErrPanic)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 }
 
-// stuck is a sink that ends the goroutine that closes it.
-type stuck struct{ drain[count] }
+// exitingSink is a sink whose Close ends the goroutine.
+type exitingSink struct{ drain[count] }
 
-func (stuck) Close(bool) error { runtime.Goexit(); return nil }
+func (exitingSink) Close(bool) error { runtime.Goexit(); return nil }
 
-// What ends the goroutine that calls it must not end the job without a word, nor
-// keep its checkpoints locked.
+// A function of the program that ends its goroutine must not end the job silently, nor leave
+// its checkpoints locked.
 func TestFunctionThatEndsItsGoroutineIsAFailure(t *testing.T) {
 	for name, prepare := range map[string]func(*Options, *tape) (sink func(context.Context, []byte) (Sink[count], error)){
 		"restore": func(o *Options, _ *tape) func(context.Context, []byte) (Sink[count], error) {
@@ -117,12 +117,12 @@ func TestFunctionThatEndsItsGoroutineIsAFailure(t *testing.T) {
 			return nil
 		},
 		"checkpoint": func(o *Options, s *tape) func(context.Context, []byte) (Sink[count], error) {
-			s.before = func(int, int64) (bool, error) { return true, nil } // wait for a checkpoint
+			s.before = func(int, int64) (bool, error) { return true, nil } // until a checkpoint
 			o.OnCheckpoint = func(CheckpointReport) { runtime.Goexit() }
 			return nil
 		},
 		"close": func(*Options, *tape) func(context.Context, []byte) (Sink[count], error) {
-			return func(context.Context, []byte) (Sink[count], error) { return stuck{}, nil }
+			return func(context.Context, []byte) (Sink[count], error) { return exitingSink{}, nil }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestFunctionThatEndsItsGoroutineIsAFailure(t *testing.T) {
 			AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "paper", sink)
 			_, err := g.Run(t.Context())
 			require.ErrorIs(t, err, ErrPanic)
-			requireNoneLeft(t)
+			requireNoGoroutinesLeft(t)
 
 			source.before, o.OnRestore, o.OnCheckpoint = nil, nil, nil
 			_, err = countJob(o, source, &paper[count]{}, nil).Run(t.Context())
@@ -145,8 +145,8 @@ func TestFunctionThatEndsItsGoroutineIsAFailure(t *testing.T) {
 	}
 }
 
-// A job is canceled at any time: while it is opened, restored, at work, taking a
-// checkpoint, ending.
+// The job is canceled at random moments: while it opens, restores, processes elements, takes a
+// checkpoint or ends.
 func TestCancelLeavesNothingBehind(t *testing.T) {
 	enough := errors.New("enough")
 	for seed := range uint64(40) {
@@ -179,11 +179,11 @@ func TestCancelLeavesNothingBehind(t *testing.T) {
 			require.False(t, out.finished)
 		}
 		cancel(nil)
-		requireNoneLeft(t)
+		requireNoGoroutinesLeft(t)
 		if o.DiscardCheckpoints {
 			o.OnRestore = func(r RestoreReport) { require.Zero(t, r.Checkpoint) }
 		}
-		// What it left is fit to go on from.
+		// The next run can restore the checkpoints of the canceled one.
 		o.OnCheckpoint, out.write, o.Open = nil, nil, open
 		_, err = countJob(o, source, out, nil).Run(t.Context())
 		require.NoError(t, err, "after %v", report)
@@ -191,29 +191,29 @@ func TestCancelLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// early is a completed store during whose Begin the job is canceled.
-type early struct {
+// cancelingStore is a completed store whose Begin cancels the job.
+type cancelingStore struct {
 	checkpoint.Completed
 	cancel func()
 }
 
-func (s early) Begin(ctx context.Context) (checkpoint.Number, error) {
+func (s cancelingStore) Begin(ctx context.Context) (checkpoint.Number, error) {
 	s.cancel()
 	return 0, context.Cause(ctx)
 }
 
-func (s early) Close() error { return nil }
+func (s cancelingStore) Close() error { return nil }
 
-func TestCancelBeforeTheBeginningDiscardsNothing(t *testing.T) {
+func TestCancelBeforeTheFirstAttemptDiscardsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	o, out := memory("early"), &paper[count]{}
 	o.DiscardCheckpoints = true
-	o.Checkpoints.Completed = early{cancel: cancel}
+	o.Checkpoints.Completed = cancelingStore{cancel: cancel}
 	_, err := countJob(o, numbers(10, 1), out, nil).Run(ctx)
 	require.Equal(t, context.Canceled, err)
 }
 
-func TestContextThatHasEndedStartsNothing(t *testing.T) {
+func TestJobWithAnEndedContextProcessesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	out := &paper[count]{}
@@ -222,7 +222,7 @@ func TestContextThatHasEndedStartsNothing(t *testing.T) {
 	require.Empty(t, out.written())
 }
 
-func TestWithoutStorageARestartBeginsAnew(t *testing.T) {
+func TestRestartWithoutStorageBeginsFromTheFirstElement(t *testing.T) {
 	var failed atomic.Bool
 	out := &paper[count]{}
 	g := countJob(Options{Name: "anew", Open: hash, MaxRestarts: 1}, numbers(5_000, 2), out, func(e Event[int64]) error {
@@ -245,7 +245,7 @@ func TestWithoutStorageARestartBeginsAnew(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoCheckpoints)
 }
 
-func TestFailMakesTheAttemptFail(t *testing.T) {
+func TestFailRestartsTheJob(t *testing.T) {
 	source, out := numbers(100, 1), &paper[count]{}
 	var attempts atomic.Int64
 	source.before = func(int, int64) (bool, error) { return attempts.Load() < 2, nil }
@@ -265,8 +265,8 @@ func TestFailMakesTheAttemptFail(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotRunning)
 }
 
-// The report of a checkpoint takes longer than the restart that it brings about.
-func TestReportsAreMadeOneAtATime(t *testing.T) {
+// OnCheckpoint fails the job and then takes longer than the restart.
+func TestReportsAreCalledOneAtATime(t *testing.T) {
 	o, source, out := memory("reports"), numbers(100, 1), &paper[count]{}
 	var inside atomic.Int64
 	var failed, overlap atomic.Bool
@@ -316,14 +316,14 @@ func TestErrorOfEmitEndsTheAttemptEvenIfIgnored(t *testing.T) {
 	_, err := g.Run(t.Context())
 	require.ErrorIs(t, err, errBroken)
 
-	// Before a barrier can follow: the checkpoint would lack what was not sent.
-	o := &operator[int64, int64, string]{task: &Task[int64, string]{failed: errBroken}}
+	// The batch fails before a barrier can follow: the checkpoint would lack the element.
+	o := &operatorTask[int64, int64, string]{task: &Task[int64, string]{failed: errBroken}}
 	require.ErrorIs(t, o.events(nil), errBroken)
 }
 
-// A checkpoint that is triggered after the end of the sources can only time out. While the sink is
-// at its first line, the job has time for many checkpoints.
-func TestNothingIsTriggeredAfterTheEndOfTheSources(t *testing.T) {
+// A checkpoint that is triggered after the end of the sources can only time out. The first
+// write of the sink takes long enough for many triggers.
+func TestNoCheckpointIsTriggeredAfterTheEndOfAllSources(t *testing.T) {
 	o, out := memory("tail"), &paper[count]{}
 	o.Checkpoints.MaxConcurrent = 1000
 	started := make(chan struct{})
@@ -333,7 +333,7 @@ func TestNothingIsTriggeredAfterTheEndOfTheSources(t *testing.T) {
 	out.write = func(Event[count]) (err error) {
 		once.Do(func() {
 			<-started
-			<-running.attempt().allRead
+			<-running.currentAttempt().allSourcesEnded
 			first, err1 := running.Checkpoint()
 			time.Sleep(20 * o.Checkpoints.Interval)
 			last, err2 := running.Checkpoint()
@@ -347,23 +347,23 @@ func TestNothingIsTriggeredAfterTheEndOfTheSources(t *testing.T) {
 	close(started)
 	_, err = running.Wait()
 	require.NoError(t, err)
-	require.LessOrEqual(t, triggered, checkpoint.ID(1), "one may have been on its way")
+	require.LessOrEqual(t, triggered, checkpoint.ID(1), "one trigger may have begun before the end")
 	requireCounts(t, 100, out)
 }
 
 func TestJobThatFailsKeepsItsCheckpoints(t *testing.T) {
 	o, source, out := memory("kept"), numbers(4_000, 2), &paper[count]{}
 	o.DiscardCheckpoints = true
-	stopped(t, o, source, out)
+	runUntilStopped(t, o, source, out)
 	report, err := countJob(o, source, out, nil).Run(t.Context())
 	require.NoError(t, err)
 	require.NotZero(t, report.Restores[0].Checkpoint)
 	requireCounts(t, 4_000, out)
 }
 
-// stopped runs a counting job until two checkpoints with some records are
-// complete, and fails it.
-func stopped(t *testing.T, o Options, source *tape, out *paper[count]) {
+// runUntilStopped runs a counting job until two checkpoints are complete after 1,000 records,
+// and then fails it.
+func runUntilStopped(t *testing.T, o Options, source *tape, out *paper[count]) {
 	t.Helper()
 	var running *Running
 	started, completed := make(chan struct{}), 0
@@ -385,7 +385,7 @@ func stopped(t *testing.T, o Options, source *tape, out *paper[count]) {
 	require.ErrorIs(t, err, errBroken)
 }
 
-func TestCheckpointThatDoesNotFitTheJobEndsItAtOnce(t *testing.T) {
+func TestCheckpointOfAnotherGraphEndsTheJobAtOnce(t *testing.T) {
 	counts := func(g *Graph, s *tape, out *paper[count], names ...string) *Graph {
 		in := From(g, names[0], s, SourceOptions{})
 		AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), names[1], counting(nil, keyOf)), names[2], out.open)
@@ -432,20 +432,20 @@ func TestCheckpointThatDoesNotFitTheJobEndsItAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, source, out := memory("misfit"), numbers(4_000, 2), &paper[count]{}
 			o.MaxParallelism = 128
-			stopped(t, o, source, out)
+			runUntilStopped(t, o, source, out)
 			o.MaxRestarts, o.MaxParallelism = 3, 0
 			_, err := c.job(o, source, out).Run(t.Context())
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, "after 0 restarts")
-			requireNoneLeft(t)
+			requireNoGoroutinesLeft(t)
 		})
 	}
 }
 
-// What a restart could not mend at the beginning says nothing of the checkpoint
-// when it comes from a job at work.
-func TestFailureOfAJobAtWorkIsMendedByARestart(t *testing.T) {
-	for _, reason := range []error{ErrInvalid, damage{errBroken}} {
+// Errors that are final while an attempt begins, or that mark a damaged checkpoint, lead to an
+// ordinary restart when a running attempt returns them.
+func TestErrorOfARunningAttemptLeadsToARestart(t *testing.T) {
+	for _, reason := range []error{ErrInvalid, damagedError{errBroken}} {
 		o, source, out := memory("at-work"), numbers(4_000, 2), &paper[count]{}
 		var completed atomic.Bool
 		var failures atomic.Int64
@@ -453,7 +453,7 @@ func TestFailureOfAJobAtWorkIsMendedByARestart(t *testing.T) {
 			if !completed.Load() {
 				return offset > 0, nil
 			}
-			if failures.Add(1) <= 2 { // the second time at work on a checkpoint
+			if failures.Add(1) <= 2 { // the second failure is of an attempt that restored a checkpoint
 				return false, reason
 			}
 			return false, nil
@@ -486,10 +486,10 @@ func TestTooManyFailedCheckpointsFailTheJob(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrTooManyFailures)
 	require.ErrorIs(t, err, checkpoint.ErrStateTooLarge)
 	require.GreaterOrEqual(t, failed, 3)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 }
 
-func TestSinkCanTellARestoreFromTheBeginning(t *testing.T) {
+func TestSinkGetsNilOnlyInAJobWithoutACheckpoint(t *testing.T) {
 	o, source := memory("forgetful"), numbers(4_000, 2)
 	var opens [][]byte
 	var completed, failed atomic.Bool
@@ -512,7 +512,7 @@ func TestSinkCanTellARestoreFromTheBeginning(t *testing.T) {
 	require.Equal(t, [][]byte{nil, {}}, opens)
 }
 
-// reluctant is a sink whose end fails the first time.
+// reluctant is a sink whose first Close fails.
 type reluctant struct {
 	drain[count]
 	closed *[]bool
@@ -526,7 +526,7 @@ func (s reluctant) Close(finished bool) error {
 	return nil
 }
 
-func TestJobHasNotFinishedBeforeItsSinksHave(t *testing.T) {
+func TestFailedCloseOfASinkRestartsTheJob(t *testing.T) {
 	var closed []bool
 	g := New(Options{Name: "reluctant", Open: hash, MaxRestarts: 1})
 	in := From(g, "numbers", numbers(1_000, 2), SourceOptions{})
@@ -540,9 +540,9 @@ func TestJobHasNotFinishedBeforeItsSinksHave(t *testing.T) {
 	require.Equal(t, []bool{true, true}, closed)
 }
 
-func TestUnclaimedStateIsLetGoIfAllowed(t *testing.T) {
+func TestUnclaimedStateIsDroppedIfAllowed(t *testing.T) {
 	o, source, out := memory("unclaimed"), numbers(4_000, 2), &paper[count]{}
-	stopped(t, o, source, out)
+	runUntilStopped(t, o, source, out)
 	o.Checkpoints.AllowUnclaimed = true
 	g := New(o)
 	in := From(g, "numbers", source, SourceOptions{})
@@ -552,14 +552,14 @@ func TestUnclaimedStateIsLetGoIfAllowed(t *testing.T) {
 	require.NotZero(t, report.Restores[0].Checkpoint)
 }
 
-// The recorded number of key groups is taken over, and new partitions are read
-// from their beginning.
-func TestRestoreTakesOverMaxParallelismAndFindsNewPartitions(t *testing.T) {
+// The job uses the number of key groups in the checkpoint, and reads new partitions from their
+// first element.
+func TestRestoreKeepsMaxParallelismAndReadsNewPartitions(t *testing.T) {
 	o, out := memory("grown"), &paper[count]{}
 	o.MaxParallelism = 7
 	all := numbers(6_000, 3)
 	fewer := &tape{partitions: all.partitions[:2]}
-	stopped(t, o, fewer, out)
+	runUntilStopped(t, o, fewer, out)
 	o.MaxParallelism, o.Parallelism = 0, 7
 	_, err := countJob(o, all, out, nil).Run(t.Context())
 	require.NoError(t, err)

@@ -30,8 +30,8 @@ func btree(o state.Options) (snapshot.Backend, error) { return heapstate.NewBTre
 // tape is a source in memory.
 type tape struct {
 	partitions [][]Event[int64]
-	batch      int // elements a read; default as many as fit
-	// before is asked at each read; it may fail, or hold the partition back.
+	batch      int // elements per Read; 0 fills the buffer
+	// before is called by each Read. It may return an error, or hold the partition back.
 	before func(partition int, offset int64) (hold bool, err error)
 }
 
@@ -68,7 +68,8 @@ func (r *tapeReader) Read(_ context.Context, dst []Event[int64]) (int, error) {
 
 func (r *tapeReader) Close() error { return nil }
 
-// numbers deals 0 to n-1 out to partitions; a number is its own time.
+// numbers deals the numbers 0 to n-1 to partitions in turn. The event time of a number is the
+// number.
 func numbers(n, partitions int) *tape {
 	s := &tape{partitions: make([][]Event[int64], partitions)}
 	for i := range n {
@@ -78,19 +79,20 @@ func numbers(n, partitions int) *tape {
 	return s
 }
 
-// paper is what sinks write on. It outlives them.
+// paper holds the elements that sinks wrote. It outlives the sinks of one attempt, as a file
+// does.
 type paper[T any] struct {
 	mu       sync.Mutex
 	lines    []Event[T]
-	durable  int  // lines that a sync has covered
-	syncing  int  // syncs under way
-	finished bool // by Close
+	durable  int  // number of lines that a sync has made durable
+	syncing  int  // number of running syncs
+	finished bool // argument of the last Close
 	opens    [][]byte
 	write    func(Event[T]) error
 	sync     func() error
 }
 
-// open is for AddSink.
+// open is a function for AddSink. It removes the lines after the restored position.
 func (p *paper[T]) open(_ context.Context, restored []byte) (Sink[T], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,17 +101,17 @@ func (p *paper[T]) open(_ context.Context, restored []byte) (Sink[T], error) {
 		n = int(binary.BigEndian.Uint64(restored))
 	}
 	if p.syncing > 0 {
-		return nil, fmt.Errorf("%d syncs of the sink before are under way", p.syncing)
+		return nil, fmt.Errorf("%d syncs of an earlier sink are running", p.syncing)
 	}
 	if n > p.durable {
-		return nil, fmt.Errorf("%d lines are durable, the checkpoint has %d", p.durable, n)
+		return nil, fmt.Errorf("%d lines are durable, but the checkpoint has %d", p.durable, n)
 	}
 	p.opens = append(p.opens, restored)
 	p.lines, p.durable = p.lines[:n], n
 	return &pen[T]{p}, nil
 }
 
-// pen is a Sink.
+// pen is a sink that writes on a paper.
 type pen[T any] struct{ paper *paper[T] }
 
 func (s *pen[T]) Write(e Event[T]) error {
@@ -131,8 +133,8 @@ func (s *pen[T]) Snapshot() ([]byte, func() error, error) {
 	defer p.mu.Unlock()
 	n := len(p.lines)
 	return binary.BigEndian.AppendUint64(nil, uint64(n)), func() error {
-		p.underWay(1)
-		defer p.underWay(-1)
+		p.addSyncing(1)
+		defer p.addSyncing(-1)
 		if p.sync != nil {
 			if err := p.sync(); err != nil {
 				return err
@@ -145,8 +147,8 @@ func (s *pen[T]) Snapshot() ([]byte, func() error, error) {
 	}, nil
 }
 
-// underWay adds to the number of syncs under way.
-func (p *paper[T]) underWay(n int) {
+// addSyncing adds n to the number of running syncs.
+func (p *paper[T]) addSyncing(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.syncing += n
@@ -159,18 +161,18 @@ func (s *pen[T]) Close(finished bool) error {
 	return nil
 }
 
-// written is a copy of what is on the paper.
+// written returns a copy of the lines.
 func (p *paper[T]) written() []Event[T] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]Event[T]{}, p.lines...)
 }
 
-// count says that an element was the n-th of its key.
+// count is the output of counting: the element was the n-th with its key.
 type count struct{ key, n int64 }
 
-// counting returns an operator that counts the elements of each key; before is
-// called with each element, if not nil.
+// counting returns an operator that counts the elements of each key. It calls before with
+// each element, unless before is nil.
 func counting(before func(Event[int64]) error, key func(int64) int64) func(*Task[int64, count]) (func(Event[int64]) error, error) {
 	return func(t *Task[int64, count]) (func(Event[int64]) error, error) {
 		counts, err := state.ValueOf(t.Keyed(), state.ValueDescriptor[int64]{Name: "count", Codec: codec.Int[int64]()})
@@ -199,7 +201,7 @@ const keys = 97
 
 func keyOf(v int64) int64 { return v % keys }
 
-// countJob counts numbers by key.
+// countJob returns a graph that counts the numbers of s by key.
 func countJob(o Options, s Source[int64], out *paper[count], before func(Event[int64]) error) *Graph {
 	g := New(o)
 	in := From(g, "numbers", s, SourceOptions{})
@@ -208,8 +210,8 @@ func countJob(o Options, s Source[int64], out *paper[count], before func(Event[i
 	return g
 }
 
-// requireCounts says that each of n numbers was counted once: what was written
-// is 1, 2, 3, … for each key, in this order.
+// requireCounts requires that each of n numbers was counted once: the counts of each key are
+// 1, 2, 3 and so on, in this order.
 func requireCounts(t *testing.T, n int, out *paper[count]) {
 	t.Helper()
 	last := map[int64]int64{}
@@ -223,14 +225,14 @@ func requireCounts(t *testing.T, n int, out *paper[count]) {
 	require.True(t, out.finished)
 }
 
-// requireNoneLeft says that no goroutine of a job or coordinator is left. The
-// one that ended the job may be on its last line.
-func requireNoneLeft(t *testing.T) {
+// requireNoGoroutinesLeft waits until no goroutine of a job or coordinator is left. The
+// goroutine that ended the job may still be returning.
+func requireNoGoroutinesLeft(t *testing.T) {
 	t.Helper()
 	await.True(t, func() bool { return goroutines() == "" }, goroutines)
 }
 
-// goroutines are those that were started by a job or a coordinator.
+// goroutines returns the stacks of goroutines that a job or a coordinator started.
 func goroutines() string {
 	var all, ours strings.Builder
 	_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
@@ -245,7 +247,7 @@ func goroutines() string {
 	return ours.String()
 }
 
-// memory are options of a job with checkpoints in memory, taken all the time.
+// memory returns options of a job with a checkpoint in memory every millisecond.
 func memory(name string) Options {
 	return Options{
 		Name: name, Open: hash,

@@ -9,15 +9,15 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// Graph is a job before it runs. Declare its streams, then call Run or Start,
-// once.
+// Graph describes a job: its sources, operators and sinks. Add them with From, Process and
+// AddSink, then call Run or Start once.
 //
 // Thread safety: one goroutine.
 type Graph struct {
 	options Options
 	nodes   []node
-	sources []func(*attempt) // each makes the source's subtasks and all after it
-	errs    []error
+	sources []func(*attempt) // each adds the subtasks of one source and of all nodes after it
+	errs    []error          // returned by Start
 	started bool
 }
 
@@ -35,41 +35,40 @@ const (
 	sinkNode
 )
 
-// New makes an empty graph. What is wrong with the options or with what is
-// added, Start returns.
+// New returns an empty graph. Start returns the errors of options and of nodes.
 func New(o Options) *Graph {
 	o = o.withDefaults()
 	g := &Graph{options: o}
-	g.check(o.check())
+	g.addError(o.check())
 	return g
 }
 
-// add adds a node; complete says that nothing it needs is nil.
-func (g *Graph) add(kind nodeKind, name string, complete bool) {
+// addNode adds a node. Complete is false if a required argument of the node is nil.
+func (g *Graph) addNode(kind nodeKind, name string, complete bool) {
 	if err := snapshot.CheckName(name); err != nil {
-		g.check(fmt.Errorf("%w: name of an operator: %w", ErrInvalid, err))
+		g.addError(fmt.Errorf("%w: name of a source, operator or sink: %w", ErrInvalid, err))
 	}
 	for _, n := range g.nodes {
 		if n.name == name {
-			g.check(fmt.Errorf("%w: two operators are called %q", ErrInvalid, name))
+			g.addError(fmt.Errorf("%w: two nodes have the name %q", ErrInvalid, name))
 		}
 	}
 	if !complete {
-		g.check(fmt.Errorf("%w: %q lacks a function, source or codec", ErrInvalid, name))
+		g.addError(fmt.Errorf("%w: %q has a nil function, source or codec", ErrInvalid, name))
 	}
 	if kind == operatorNode && g.options.Open == nil {
-		g.check(fmt.Errorf("%w: %q needs Options.Open", ErrInvalid, name))
+		g.addError(fmt.Errorf("%w: operator %q needs Options.Open, which is nil", ErrInvalid, name))
 	}
 	g.nodes = append(g.nodes, node{name, kind})
 }
 
-func (g *Graph) check(err error) {
+func (g *Graph) addError(err error) {
 	if err != nil {
 		g.errs = append(g.errs, err)
 	}
 }
 
-// parallelism is the number of a node's subtasks.
+// parallelism returns the number of subtasks of n.
 func (g *Graph) parallelism(n node) int {
 	if n.kind == sinkNode {
 		return 1
@@ -77,7 +76,7 @@ func (g *Graph) parallelism(n node) int {
 	return g.options.Parallelism
 }
 
-// subtasks are the operators as the coordinator knows them.
+// subtasks returns the nodes in the form that the coordinator needs.
 func (g *Graph) subtasks() []checkpoint.Subtasks {
 	all := make([]checkpoint.Subtasks, len(g.nodes))
 	for i, n := range g.nodes {
@@ -86,15 +85,15 @@ func (g *Graph) subtasks() []checkpoint.Subtasks {
 	return all
 }
 
-// Start checks the graph, takes over the job's checkpoints and runs it. The end
-// of the context cancels the job.
+// Start checks the graph, locks the job's checkpoints, and runs the job on goroutines of
+// its own. The job is canceled when ctx ends.
 func (g *Graph) Start(ctx context.Context) (*Running, error) {
 	if g.started {
 		return nil, ErrStarted
 	}
 	g.started = true
 	if len(g.sources) == 0 {
-		g.check(fmt.Errorf("%w: no source", ErrInvalid))
+		g.addError(fmt.Errorf("%w: the graph has no source", ErrInvalid))
 	}
 	if err := errors.Join(g.errs...); err != nil {
 		return nil, err
@@ -110,7 +109,7 @@ func (g *Graph) Start(ctx context.Context) (*Running, error) {
 	return r, nil
 }
 
-// Run is Start and Wait.
+// Run starts the job and waits for its end. It returns the result of Running.Wait.
 func (g *Graph) Run(ctx context.Context) (Report, error) {
 	r, err := g.Start(ctx)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-func TestGraphThatMakesNoSenseDoesNotStart(t *testing.T) {
+func TestInvalidGraphDoesNotStart(t *testing.T) {
 	good := Options{Name: "good", Open: hash}
 	source := func(g *Graph) Stream[int64] { return From(g, "numbers", numbers(10, 1), SourceOptions{}) }
 	keyed := func(s Stream[int64]) KeyedStream[int64, int64] { return KeyBy(s, codec.Int[int64](), keyOf) }
@@ -70,12 +70,12 @@ func TestGraphThatMakesNoSenseDoesNotStart(t *testing.T) {
 			c.add(g)
 			_, err := g.Run(t.Context())
 			require.ErrorIs(t, err, c.want)
-			requireNoneLeft(t)
+			requireNoGoroutinesLeft(t)
 		})
 	}
 }
 
-func TestStreamOfNoGraphDoesNothing(t *testing.T) {
+func TestNodesOnTheZeroStreamDoNothing(t *testing.T) {
 	AddSink(Process(KeyBy(Stream[int64]{}, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "sink", (&paper[count]{}).open)
 }
 
@@ -97,7 +97,7 @@ func TestSecondJobOnTheSameCheckpointsDoesNotStart(t *testing.T) {
 	running.Fail(errors.New("over"))
 	_, err = running.Wait()
 	require.Error(t, err)
-	requireNoneLeft(t)
+	requireNoGoroutinesLeft(t)
 }
 
 func TestKeysGoToTheSubtaskThatOwnsTheirGroup(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// described is an int64 whose codec has a long schema.
-func described(schemaBytes int) codec.Codec[int64] {
+// withSchema returns a codec of int64 whose schema has schemaBytes.
+func withSchema(schemaBytes int) codec.Codec[int64] {
 	return longSchema{codec.Int[int64](), schemaBytes}
 }
 
@@ -30,13 +30,14 @@ func (c longSchema) ID() codec.ID {
 	return id
 }
 
-// declaringJob has an operator with many states of long schemas. It counts what it reads.
+// declaringJob returns a graph with an operator that declares many states with long schemas,
+// and counts its elements.
 func declaringJob(o Options, source *tape, states, schemaBytes int, processed *atomic.Int64) *Graph {
 	g := New(o)
 	in := From(g, "numbers", source, SourceOptions{})
 	Process(KeyBy(in, codec.Int[int64](), keyOf), "states", func(task *Task[int64, int64]) (func(Event[int64]) error, error) {
 		for i := range states {
-			d := state.ValueDescriptor[int64]{Name: fmt.Sprint("state-", i), Codec: described(schemaBytes)}
+			d := state.ValueDescriptor[int64]{Name: fmt.Sprint("state-", i), Codec: withSchema(schemaBytes)}
 			if _, err := state.ValueOf(task.Keyed(), d); err != nil {
 				return nil, err
 			}
@@ -57,8 +58,9 @@ func onFiles(t *testing.T) *checkpoint.Storage {
 	return storage
 }
 
-// The first checkpoint may be hours after the first element.
-func TestJobWhoseCheckpointsCannotFitDoesNotBegin(t *testing.T) {
+// The job checks its declared states before the first element: the first checkpoint may be
+// hours later.
+func TestJobWithTooManyStatesForACheckpointDoesNotBegin(t *testing.T) {
 	for name, c := range map[string]struct {
 		storage             *checkpoint.Storage
 		states, schemaBytes int
@@ -77,13 +79,13 @@ func TestJobWhoseCheckpointsCannotFitDoesNotBegin(t *testing.T) {
 			require.ErrorContains(t, err, "after 0 restarts")
 			require.Empty(t, report.Restores)
 			require.Zero(t, processed.Load())
-			requireNoneLeft(t)
+			requireNoGoroutinesLeft(t)
 		})
 	}
 }
 
-// The same without a storage is no matter, and 128 subtasks have 60 states of 1,400
-// bytes in common.
+// 128 subtasks with 60 states of 1,400 bytes fit, since the metadata has each state once.
+// Without a storage there is no limit.
 func TestJobWithManySubtasksAndStatesTakesCheckpoints(t *testing.T) {
 	for _, storage := range []*checkpoint.Storage{nil, onFiles(t), checkpoint.NewMemory(checkpoint.MemoryOptions{})} {
 		o := Options{Name: "wide", Open: hash, Parallelism: 128}

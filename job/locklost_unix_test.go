@@ -12,9 +12,9 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// The folder of a running job is removed or moved away: the job fails, and neither
-// it nor a restart of it begins anew in its place.
-func TestJobWhoseFolderIsGoneFailsAndDoesNotRestart(t *testing.T) {
+// The folder of a running job is removed or renamed. The job fails, and neither the job nor a
+// restart creates the folder again.
+func TestJobWithoutItsFolderFailsAndDoesNotRestart(t *testing.T) {
 	for how, lose := range map[string]func(folder string) error{
 		"moved":   func(folder string) error { return os.Rename(folder, folder+".bak") },
 		"removed": os.RemoveAll,
@@ -28,7 +28,7 @@ func TestJobWhoseFolderIsGoneFailsAndDoesNotRestart(t *testing.T) {
 				o.Checkpoints.Storage, err = checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})
 				require.NoError(t, err)
 				o.Checkpoints.Interval, o.Checkpoints.TolerableFailures, o.MaxRestarts = 0, 9, 3
-				source.before = func(_ int, at int64) (bool, error) { return at > 1_000, nil } // no end
+				source.before = func(_ int, at int64) (bool, error) { return at > 1_000, nil } // the source never ends
 				complete, begun := make(chan error, 9), make(chan struct{}, 9)
 				o.OnCheckpoint = func(r CheckpointReport) { complete <- r.Err }
 				o.OnRestore = func(RestoreReport) { begun <- struct{}{} }
@@ -42,8 +42,8 @@ func TestJobWhoseFolderIsGoneFailsAndDoesNotRestart(t *testing.T) {
 				folder := filepath.Join(root, "gone")
 				require.NoError(t, lose(folder))
 				if then == "checkpoint" {
-					// An error is fine: the job may have noticed already, while it
-					// ended the checkpoint before.
+					// It may return an error: the end of the previous checkpoint may
+					// have found the lost lock.
 					_, _ = running.Checkpoint()
 				} else {
 					running.Fail(errBroken)
@@ -54,7 +54,7 @@ func TestJobWhoseFolderIsGoneFailsAndDoesNotRestart(t *testing.T) {
 				require.Len(t, report.Restores, 1)
 				require.NoDirExists(t, folder)
 				require.False(t, out.finished)
-				requireNoneLeft(t)
+				requireNoGoroutinesLeft(t)
 			})
 		}
 	}

@@ -10,50 +10,49 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// Options says how a job runs. Name is required, and Open if there are
-// operators.
+// Options configures a job. Name is required, and so is Open if the job has operators.
 type Options struct {
-	// Name of the job, and of its folder in the storage; snapshot.CheckName
-	// accepts it.
+	// Name is the name of the job, and of its folder in the storage. It must pass
+	// snapshot.CheckName.
 	Name string
-	// Open opens an empty backend; it is called once for each subtask of an
-	// operator and attempt, by several goroutines at once.
+	// Open opens an empty backend. Each attempt calls it once per operator subtask, from
+	// several goroutines at once.
 	Open func(state.Options) (snapshot.Backend, error)
-	// Limits are handed to Open. Default: those of package state.
+	// Limits are passed to Open. Default: the limits of package state.
 	Limits state.Limits
-	// Parallelism is the number of subtasks of sources and operators. Sinks
-	// have one. Default 1.
+	// Parallelism is the number of subtasks of each source and operator. A sink has one
+	// subtask. Default 1.
 	Parallelism int
-	// MaxParallelism is the number of key groups. Default: that of the
-	// checkpoint restored from, else state.DefaultMaxParallelism.
+	// MaxParallelism is the number of key groups. It cannot change while checkpoints are
+	// kept. Default: the number in the restored checkpoint, or
+	// state.DefaultMaxParallelism without a checkpoint.
 	MaxParallelism int
 
-	// Checkpoints says where they go and when they are taken; its Job and
-	// Logger are set by this Name and Logger. Without a Storage there are no
-	// checkpoints, and a restart begins anew.
+	// Checkpoints configures the coordinator. The job sets its Job and Logger fields to
+	// Name and Logger. Without a Storage the job takes no checkpoints, and a restart
+	// begins from the first element.
 	Checkpoints checkpoint.Options
-	// DiscardCheckpoints removes all checkpoints when the job has finished or
-	// is canceled, but not before it has begun; that takes the storage's time, also
-	// after the end of the context. Default false: they are retained.
+	// DiscardCheckpoints removes all checkpoints when the job has finished or was
+	// canceled, provided that an attempt began. The removal takes as long as the storage
+	// needs, also after the end of the context. Default false: checkpoints are kept.
 	DiscardCheckpoints bool
-	// Snapshot says how the subtasks' snapshots are written. Its Name is set by
-	// the job.
+	// Snapshot configures the snapshots of subtasks. The job sets its Name.
 	Snapshot snapshot.Options
 
-	// MaxRestarts is how often the job restarts after a failure before it gives
-	// up. A failure that a restart cannot mend, such as an operator that the
-	// checkpoint has and the job has not, ends it at once. To pass over a
-	// damaged checkpoint for an older one is no restart. Default 0.
+	// MaxRestarts is the number of restarts after failures before the job gives up. A
+	// failure that would repeat itself ends the job at once, such as a checkpoint with an
+	// operator that the job does not have. Falling back from a damaged checkpoint to an
+	// older one does not count. Default 0.
 	MaxRestarts int
-	// RestartDelay is the time before a restart. Default 0.
+	// RestartDelay is the time to wait before a restart. Default 0.
 	RestartDelay time.Duration
 
-	// OnCheckpoint is called when a checkpoint has ended, OnRestore when all
-	// subtasks of an attempt have begun or gone back to a checkpoint. They
-	// must return soon; they are called one at a time. Default: nothing.
+	// OnCheckpoint is called when a checkpoint is complete or was aborted. OnRestore is
+	// called when all subtasks of an attempt are open and restored. The job calls them one
+	// at a time, and they must return soon. Default: no callback.
 	OnCheckpoint func(CheckpointReport)
 	OnRestore    func(RestoreReport)
-	// Logger is told what a user of the job should know. Default: discards.
+	// Logger gets restarts, restores and errors that do not end the job. Default: discards.
 	Logger *slog.Logger
 }
 
@@ -75,23 +74,22 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// check returns ErrInvalid for options, with their defaults, that make no
-// sense.
+// check returns an error for invalid options. Defaults must be set.
 func (o Options) check() error {
 	if err := snapshot.CheckName(o.Name); err != nil {
-		return fmt.Errorf("%w: its name: %w", ErrInvalid, err)
+		return fmt.Errorf("%w: Options.Name: %w", ErrInvalid, err)
 	}
 	if o.Parallelism < 1 || o.Parallelism > state.MaxKeyGroups {
-		return fmt.Errorf("%w: parallelism %d is not in 1 to %d", ErrInvalid, o.Parallelism, state.MaxKeyGroups)
+		return fmt.Errorf("%w: Options.Parallelism is %d: want 1 to %d", ErrInvalid, o.Parallelism, state.MaxKeyGroups)
 	}
 	if o.MaxParallelism < 0 || o.MaxParallelism > state.MaxKeyGroups {
-		return fmt.Errorf("%w: max parallelism %d is not in 1 to %d", ErrInvalid, o.MaxParallelism, state.MaxKeyGroups)
+		return fmt.Errorf("%w: Options.MaxParallelism is %d: want 0 to %d", ErrInvalid, o.MaxParallelism, state.MaxKeyGroups)
 	}
 	if o.MaxParallelism > 0 && o.Parallelism > o.MaxParallelism {
 		return errParallelism(o.Parallelism, o.MaxParallelism)
 	}
 	if o.MaxRestarts < 0 || o.RestartDelay < 0 {
-		return fmt.Errorf("%w: restarts %d, after %v", ErrInvalid, o.MaxRestarts, o.RestartDelay)
+		return fmt.Errorf("%w: Options.MaxRestarts is %d and RestartDelay %v: want 0 or more", ErrInvalid, o.MaxRestarts, o.RestartDelay)
 	}
 	return nil
 }

@@ -14,13 +14,13 @@ import (
 )
 
 var somePositions = []position{
-	{number: 0, at: encodeCount(0), newest: math.MinInt64},
-	{number: 3, at: encodeCount(1), records: 1, newest: -5, ended: true},
-	{number: 4, at: []byte{}, own: true, records: 7, newest: 1},
-	{number: 1 << 20, at: bytes.Repeat([]byte("at"), MaxPositionBytes/2), own: true, ended: true, records: math.MaxInt64, newest: math.MaxInt64},
+	{number: 0, encoded: encodeCount(0), newest: math.MinInt64},
+	{number: 3, encoded: encodeCount(1), records: 1, newest: -5, ended: true},
+	{number: 4, encoded: []byte{}, ownFormat: true, records: 7, newest: 1},
+	{number: 1 << 20, encoded: bytes.Repeat([]byte("at"), MaxPositionBytes/2), ownFormat: true, ended: true, records: math.MaxInt64, newest: math.MaxInt64},
 }
 
-// decodedPositions are those of data.
+// decodedPositions returns the positions in data.
 func decodedPositions(t testing.TB, data []byte) (all []position) {
 	t.Helper()
 	require.NoError(t, decodePositions(data, func(p position) error {
@@ -30,15 +30,15 @@ func decodedPositions(t testing.TB, data []byte) (all []position) {
 	return all
 }
 
-func TestPositionsComeBack(t *testing.T) {
+func TestPositionsSurviveEncoding(t *testing.T) {
 	for n := range len(somePositions) + 1 {
 		back := decodedPositions(t, encodePositions(somePositions[:n]))
 		require.Equal(t, somePositions[:n], append([]position{}, back...))
 	}
 }
 
-// writtenCounts are positions as a program wrote them that only counted.
-func writtenCounts(all ...position) []byte {
+// encodedCounts returns positions in the format of countsKind, which the job no longer writes.
+func encodedCounts(all ...position) []byte {
 	data := []byte{1}
 	for _, p := range all {
 		data = binary.AppendUvarint(data, uint64(p.number))
@@ -48,14 +48,14 @@ func writtenCounts(all ...position) []byte {
 	return data
 }
 
-func TestPositionsThatOnlyCountAreRead(t *testing.T) {
-	// By hand: partition 0 at 0 without a time, 3 at 300 with the time -5.
+func TestPositionsOfTheOldFormatAreRead(t *testing.T) {
+	// Written by hand: partition 0 at element 0 without a time, 3 at element 300 with time -5.
 	data := []byte{1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 3, 0xac, 0x02, 9}
 	want := []position{
-		{number: 0, at: []byte{0}, newest: math.MinInt64},
-		{number: 3, at: []byte{0xac, 0x02}, records: 300, newest: -5},
+		{number: 0, encoded: []byte{0}, newest: math.MinInt64},
+		{number: 3, encoded: []byte{0xac, 0x02}, records: 300, newest: -5},
 	}
-	require.Equal(t, data, writtenCounts(want...))
+	require.Equal(t, data, encodedCounts(want...))
 	require.Equal(t, want, decodedPositions(t, data))
 }
 
@@ -64,10 +64,10 @@ func TestDamagedPositionsAreCorrupt(t *testing.T) {
 	endless := bytes.Repeat([]byte{0xff}, 9)
 	for name, encode := range map[string]func([]position) []byte{
 		"positions": encodePositions,
-		"counts":    func(all []position) []byte { return writtenCounts(all...) },
+		"counts":    func(all []position) []byte { return encodedCounts(all...) },
 	} {
 		some := slices.Clone(somePositions)
-		some[3].at = []byte("at")
+		some[3].encoded = []byte("at")
 		whole := map[int]bool{}
 		for n := range some {
 			whole[len(encode(some[:n]))] = true
@@ -97,28 +97,28 @@ func TestDamagedPositionsAreCorrupt(t *testing.T) {
 	} {
 		require.ErrorIs(t, decodePositions(data, nothing), checkpoint.ErrCorrupt, name)
 	}
-	require.ErrorIs(t, decodePositions([]byte{sinkData, 0, 0, 0}, nothing), ErrKind)
+	require.ErrorIs(t, decodePositions([]byte{sinkKind, 0, 0, 0}, nothing), ErrKind)
 }
 
-// Two subtasks that read the same partition would count its elements twice.
-func TestPartitionInTwoPartsIsDamage(t *testing.T) {
+// If two subtasks read the same partition, its elements would count twice.
+func TestPartitionInTwoPartsMarksTheCheckpointDamaged(t *testing.T) {
 	part := checkpoint.Part{Data: encodePositions([]position{{number: 1, records: 10}})}
-	r := restored{checkpoint: &checkpoint.Checkpoint{
+	r := restoredCheckpoint{checkpoint: &checkpoint.Checkpoint{
 		Operators: []checkpoint.Operator{{Name: "source", Parts: []checkpoint.Part{part, part}}},
 	}}
 	_, err := r.positions("source", 3)
 	require.ErrorIs(t, err, checkpoint.ErrCorrupt)
-	require.True(t, isDamage(err))
+	require.True(t, isDamaged(err))
 }
 
-// Each subtask of a source looks at the positions of all of them, and there may be many.
-func TestPositionsOfOtherSubtasksTakeNoMemory(t *testing.T) {
+// Each subtask decodes the positions of all subtasks, so decoding must not copy them.
+func TestDecodingPositionsCopiesNothing(t *testing.T) {
 	const partitions = 100
 	var all []position
 	for i := range partitions {
-		all = append(all, position{number: i, at: make([]byte, MaxPositionBytes), own: true})
+		all = append(all, position{number: i, encoded: make([]byte, MaxPositionBytes), ownFormat: true})
 	}
-	r := restored{checkpoint: &checkpoint.Checkpoint{Operators: []checkpoint.Operator{
+	r := restoredCheckpoint{checkpoint: &checkpoint.Checkpoint{Operators: []checkpoint.Operator{
 		{Name: "source", Parts: []checkpoint.Part{{Data: encodePositions(all)}}},
 	}}}
 	var before, after runtime.MemStats
@@ -130,15 +130,15 @@ func TestPositionsOfOtherSubtasksTakeNoMemory(t *testing.T) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(10*MaxPositionBytes))
 }
 
-func TestCountThatIsNoneIsDamage(t *testing.T) {
+func TestMalformedCountMarksTheCheckpointDamaged(t *testing.T) {
 	for _, at := range [][]byte{{}, {0x80}, {1, 1}, bytes.Repeat([]byte{0xff}, 10)} {
-		_, err := counted[int64]{numbers(10, 1)}.Open(t.Context(), 0, at)
+		_, err := countedSource[int64]{numbers(10, 1)}.Open(t.Context(), 0, at)
 		require.ErrorIs(t, err, checkpoint.ErrCorrupt)
-		require.True(t, isDamage(err))
+		require.True(t, isDamaged(err))
 	}
 }
 
-func TestWatermarkComesBack(t *testing.T) {
+func TestWatermarkSurvivesEncoding(t *testing.T) {
 	for _, w := range []int64{math.MinInt64, -1, 0, 1, math.MaxInt64} {
 		back, err := decodeWatermark(encodeWatermark(w))
 		require.NoError(t, err)
@@ -146,17 +146,17 @@ func TestWatermarkComesBack(t *testing.T) {
 	}
 	w, err := decodeWatermark(nil)
 	require.NoError(t, err)
-	require.Equal(t, int64(math.MinInt64), w, "an earlier program left none")
-	for _, data := range [][]byte{{watermarkData}, {watermarkData, 0, 0, 0, 0, 0, 0, 0}, append(encodeWatermark(1), 0)} {
+	require.Equal(t, int64(math.MinInt64), w, "data of a program without watermarkKind")
+	for _, data := range [][]byte{{watermarkKind}, {watermarkKind, 0, 0, 0, 0, 0, 0, 0}, append(encodeWatermark(1), 0)} {
 		_, err := decodeWatermark(data)
 		require.ErrorIs(t, err, checkpoint.ErrCorrupt)
 	}
-	_, err = decodeWatermark([]byte{sinkData})
+	_, err = decodeWatermark([]byte{sinkKind})
 	require.ErrorIs(t, err, ErrKind)
 }
 
-// What the subtasks of an operator left is taken together, whichever key groups went
-// where. A subtask that left nothing knows nothing.
+// All new subtasks get the lowest watermark of all old ones, whichever key groups they own.
+// Empty data counts as math.MinInt64.
 func TestLowestWatermarkOfAllSubtasksIsRestored(t *testing.T) {
 	for _, c := range []struct {
 		parts [][]byte
@@ -167,7 +167,7 @@ func TestLowestWatermarkOfAllSubtasksIsRestored(t *testing.T) {
 		{[][]byte{encodeWatermark(math.MaxInt64)}, math.MaxInt64},
 		{[][]byte{encodeWatermark(7), nil}, math.MinInt64},
 	} {
-		r := restored{}
+		r := restoredCheckpoint{}
 		if c.parts != nil {
 			o := checkpoint.Operator{Name: "op"}
 			for _, data := range c.parts {
@@ -181,24 +181,24 @@ func TestLowestWatermarkOfAllSubtasksIsRestored(t *testing.T) {
 	}
 }
 
-// Any bytes are positions that are written as they were read, or refused.
+// FuzzPositions requires that data which decodes is encoded to the same bytes.
 func FuzzPositions(f *testing.F) {
 	for n := range len(somePositions) {
 		f.Add(encodePositions(somePositions[:n]))
-		f.Add(writtenCounts(somePositions[:n]...))
+		f.Add(encodedCounts(somePositions[:n]...))
 	}
-	f.Add([]byte{positionsData, 0, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Add([]byte{positionsKind, 0, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var all []position
 		err := decodePositions(data, func(p position) error {
-			if p.number < 0 || p.records < 0 || len(p.at) > MaxPositionBytes {
+			if p.number < 0 || p.records < 0 || len(p.encoded) > MaxPositionBytes {
 				t.Fatalf("%+v", p)
 			}
 			all = append(all, p)
 			return nil
 		})
-		if err == nil && data[0] == positionsData && !bytes.Equal(encodePositions(all), data) {
-			t.Fatal("what was accepted is not what would be written")
+		if err == nil && data[0] == positionsKind && !bytes.Equal(encodePositions(all), data) {
+			t.Fatal("the decoded positions are encoded to other bytes")
 		}
 	})
 }

@@ -6,35 +6,37 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// CheckpointReport says how a checkpoint went.
+// CheckpointReport describes a checkpoint that is complete or was aborted.
 type CheckpointReport struct {
-	// Stats has only the ID if there is an Err.
+	// Stats describes the checkpoint. If Err is not nil, only the ID is set.
 	checkpoint.Stats
-	// Pauses are how long the subtasks with a backend were stopped for it.
+	// Pauses has one duration per subtask with a backend: the time for which the
+	// checkpoint stopped the subtask.
 	Pauses []time.Duration
-	// Err says why it is not complete; nil if it is.
+	// Err is the reason why the checkpoint was aborted, or nil.
 	Err error
 }
 
-// RestoreReport says from where an attempt goes on.
+// RestoreReport describes the beginning of an attempt.
 type RestoreReport struct {
-	// Attempt counts from 1; Cause is the failure of the one before.
+	// Attempt is the number of the attempt, from 1. Cause is the failure that ended the
+	// previous attempt.
 	Attempt checkpoint.Number
 	Cause   error
-	// Checkpoint is 0 if the job begins. Skipped says which newer ones were
-	// passed over, and why.
+	// Checkpoint is the restored checkpoint, or 0 if the job began from the first element.
+	// Skipped has one error for each newer checkpoint that could not be restored.
 	Checkpoint checkpoint.ID
 	Skipped    []error
-	// Offset is the number of records that the checkpoint had read.
+	// Offset is the number of records that all sources had read at the checkpoint.
 	Offset int64
-	// Took is the time it took to open and load all state.
+	// Took is the time to open and restore all subtasks.
 	Took time.Duration
 }
 
-// Report says what a job came to.
+// Report is the result of a job.
 type Report struct {
-	// Records that were read in all attempts, replayed ones included.
+	// Records is the number of records read by all attempts, replayed records included.
 	Records int64
-	// Restores has one for each attempt whose subtasks could all be opened.
+	// Restores has one report for each attempt whose subtasks were all opened.
 	Restores []RestoreReport
 }

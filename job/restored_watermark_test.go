@@ -15,8 +15,8 @@ import (
 	"github.com/weirstate/weir/window"
 )
 
-// windowJob counts the elements of windows of ten, as they fire, behind some operators
-// that only hand on. All elements have one key.
+// windowJob returns a graph that writes each window of size 10 when it fires. Before the
+// windows come hops operators without state. All elements have one key.
 func windowJob(o Options, s Source[int64], hops int, out *paper[window.Window], after ...func(Stream[int64])) *Graph {
 	g := New(o)
 	key := func(int64) int64 { return 0 }
@@ -40,7 +40,7 @@ func windowJob(o Options, s Source[int64], hops int, out *paper[window.Window], 
 	return g
 }
 
-// span are the times from first to last.
+// span returns the times from first to last.
 func span(first, last int64) (all []int64) {
 	for at := first; at <= last; at++ {
 		all = append(all, at)
@@ -48,7 +48,7 @@ func span(first, last int64) (all []int64) {
 	return all
 }
 
-// requireFiredOnce says that no window fired twice, and that the one of [0, 10) did.
+// requireFiredOnce requires that no window fired twice, and that [0, 10) fired.
 func requireFiredOnce(t *testing.T, out *paper[window.Window]) {
 	t.Helper()
 	fired := make(map[window.Window]int)
@@ -59,9 +59,10 @@ func requireFiredOnce(t *testing.T, out *paper[window.Window]) {
 	require.Equal(t, 1, fired[window.Window{Start: 0, End: 10}])
 }
 
-// interrupted runs a job to a checkpoint after some elements of partition 0 and all of
-// the others, and fails it. Then change makes of the source what there is at the restart.
-func interrupted(t *testing.T, o Options, source *tape, hops int, at int64, change func(*Options), after ...func(Stream[int64])) *paper[window.Window] {
+// runInterrupted runs a job until a checkpoint has at elements of partition 0 and all elements
+// of the others, and fails it. Then it calls change, which may change the source and the
+// options, and runs the job again.
+func runInterrupted(t *testing.T, o Options, source *tape, hops int, at int64, change func(*Options), after ...func(Stream[int64])) *paper[window.Window] {
 	t.Helper()
 	out := &paper[window.Window]{}
 	var limit atomic.Int64
@@ -80,8 +81,8 @@ func interrupted(t *testing.T, o Options, source *tape, hops int, at int64, chan
 	return out
 }
 
-// Partition 1 has ended and holds up the watermark no longer. After a restore it must
-// not do so again: an element that was late would not be, and its window, which fired
+// Partition 1 has ended and no longer holds the watermark back. After a restore it must not do
+// so either: an element that was late before would not be late now, and its window, which fired
 // long ago, would fire again.
 func TestWatermarkDoesNotFallBackWhenAPartitionHadEnded(t *testing.T) {
 	for parallelism := 1; parallelism <= 3; parallelism++ {
@@ -91,16 +92,15 @@ func TestWatermarkDoesNotFallBackWhenAPartitionHadEnded(t *testing.T) {
 				source := &tape{partitions: [][]Event[int64]{times(late...), times(1)}, batch: 100}
 				o := memory("ended")
 				o.Parallelism = parallelism
-				out := interrupted(t, o, source, hops, 1_000, func(*Options) {})
+				out := runInterrupted(t, o, source, hops, 1_000, func(*Options) {})
 				requireFiredOnce(t, out)
 			})
 		}
 	}
 }
 
-// The same when the partition is not there any more as such: it is new, has nothing yet,
-// and is read by a subtask that has no watermark to send. What an operator has fired is
-// in its state, so the watermark is as well.
+// The same with a new partition that has no elements yet: the subtask that reads it has no
+// watermark to send. The operator must use the watermark that it had in the checkpoint.
 func TestWatermarkDoesNotFallBackForANewPartition(t *testing.T) {
 	for parallelism := 1; parallelism <= 3; parallelism++ {
 		for hops := range 2 {
@@ -109,7 +109,7 @@ func TestWatermarkDoesNotFallBackForANewPartition(t *testing.T) {
 				source := &tape{partitions: [][]Event[int64]{times(late...)}, batch: 100}
 				o := memory("grown")
 				o.MaxParallelism = 4
-				out := interrupted(t, o, source, hops, 1_000, func(o *Options) {
+				out := runInterrupted(t, o, source, hops, 1_000, func(o *Options) {
 					o.Parallelism = parallelism
 					source.partitions = append(source.partitions, times(3_000))
 					source.before = heldUntil(source, 0, 2_100)
@@ -120,15 +120,15 @@ func TestWatermarkDoesNotFallBackForANewPartition(t *testing.T) {
 	}
 }
 
-// An operator that was added behind another one hears at once how far that is.
-func TestOperatorThatIsNewGetsTheRestoredWatermark(t *testing.T) {
+// A restored operator sends its watermark at once to an operator that was added after it.
+func TestAddedOperatorGetsTheRestoredWatermark(t *testing.T) {
 	source := &tape{partitions: [][]Event[int64]{times(span(1, 2099)...)}, batch: 100}
 	notes := &paper[note]{}
 	grow := func(*Options) {
 		source.partitions = append(source.partitions, times(3_000))
 		source.before = heldUntil(source, 0, 2_100)
 	}
-	interrupted(t, memory("added"), source, 1, 1_000, grow, func(in Stream[int64]) {
+	runInterrupted(t, memory("added"), source, 1, 1_000, grow, func(in Stream[int64]) {
 		key := func(int64) int64 { return 0 }
 		AddSink(Process(KeyBy(in, codec.Int[int64](), key), "notes", noting()), "more-paper", notes.open)
 	})
@@ -136,7 +136,8 @@ func TestOperatorThatIsNewGetsTheRestoredWatermark(t *testing.T) {
 	require.EqualValues(t, 999, notes.written()[0].Value.watermark)
 }
 
-// heldUntil holds all partitions but one back until that one has been read to an offset.
+// heldUntil returns a function for tape.before that holds all other partitions back until one
+// partition has been read to an offset.
 func heldUntil(source *tape, partition int, offset int64) func(int, int64) (bool, error) {
 	var read atomic.Int64
 	return func(p int, at int64) (bool, error) {
@@ -148,9 +149,9 @@ func heldUntil(source *tape, partition int, offset int64) func(int, int64) (bool
 	}
 }
 
-// All partitions had ended in the checkpoint, and there is a new one: all that it brings
-// is late, but its timers must not wait for ever.
-func TestTimersFireAtTheEndEvenIfTheCheckpointWasAtTheEnd(t *testing.T) {
+// All partitions had ended at the checkpoint, and there is a new one. All its elements are
+// late, but their timers must fire at the end.
+func TestTimersFireAtTheEndAfterACheckpointAtTheEnd(t *testing.T) {
 	o, out := memory("at-the-end"), &paper[note]{}
 	o.MaxParallelism = 1
 	o.Checkpoints.Interval = 0
@@ -159,7 +160,7 @@ func TestTimersFireAtTheEndEvenIfTheCheckpointWasAtTheEnd(t *testing.T) {
 	}
 	completeByHand(t, o, map[string]func(*checkpoint.Upload) error{
 		"numbers": func(u *checkpoint.Upload) error {
-			return u.Acknowledge(nil, encodePositions([]position{{at: encodeCount(1), records: 1, newest: 100, ended: true}}))
+			return u.Acknowledge(nil, encodePositions([]position{{encoded: encodeCount(1), records: 1, newest: 100, ended: true}}))
 		},
 		"notes": func(u *checkpoint.Upload) error {
 			backend, err := hash(state.Options{Keyspace: state.WholeKeyspace(1)})
@@ -171,7 +172,7 @@ func TestTimersFireAtTheEndEvenIfTheCheckpointWasAtTheEnd(t *testing.T) {
 			return u.Acknowledge(&handle, encodeWatermark(math.MaxInt64))
 		},
 		"paper": func(u *checkpoint.Upload) error {
-			return u.Acknowledge(nil, append([]byte{sinkData}, make([]byte, 8)...))
+			return u.Acknowledge(nil, append([]byte{sinkKind}, make([]byte, 8)...))
 		},
 	})
 	_, err := build(times(100), times(5)).Run(t.Context())
@@ -181,29 +182,30 @@ func TestTimersFireAtTheEndEvenIfTheCheckpointWasAtTheEnd(t *testing.T) {
 	}, out.written())
 }
 
-// completeByHand completes a checkpoint of operators of one subtask.
+// completeByHand completes a checkpoint without a job: parts acknowledge for operators with one
+// subtask.
 func completeByHand(t *testing.T, o Options, parts map[string]func(*checkpoint.Upload) error) {
 	t.Helper()
 	o.Checkpoints.Job = o.Name
 	c, err := checkpoint.NewCoordinator(t.Context(), o.Checkpoints)
 	require.NoError(t, err)
-	told := &completeTasks{complete: make(chan struct{})}
+	tasks := &completeTasks{complete: make(chan struct{})}
 	var operators []checkpoint.Subtasks
 	for name := range parts {
 		operators = append(operators, checkpoint.Subtasks{Operator: name, Parallelism: 1})
 	}
-	a, err := c.Begin(t.Context(), told, operators)
+	a, err := c.Begin(t.Context(), tasks, operators)
 	require.NoError(t, err)
 	id, err := a.Trigger()
 	require.NoError(t, err)
 	for name, acknowledge := range parts {
 		require.NoError(t, acknowledge(a.Upload(id, name, 0)))
 	}
-	<-told.complete
+	<-tasks.complete
 	require.NoError(t, c.Close())
 }
 
-// completeTasks wait for a checkpoint.
+// completeTasks closes a channel when a checkpoint is complete.
 type completeTasks struct {
 	checkpoint.Tasks
 	complete chan struct{}

@@ -12,28 +12,48 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// Running is a job under way.
+// Running is a job that was started. It makes attempts, one at a time, until one of them
+// finishes, the job is canceled, or too many have failed:
+//
+//	Start ──▶ attempt 1 ──▶ failure ──▶ RestartDelay ──▶ attempt 2 ──▶ … ──▶ end of all sources
+//	             ▲  │                                       ▲
+//	             │  └ damaged checkpoint: older one         └ newest complete checkpoint
+//	             └ newest complete checkpoint of an earlier run
+//
+//	an attempt ends with                 the job
+//	no error                             finishes
+//	end of the context of Start          ends with the cause of the context
+//	a damaged checkpoint, before it ran  tries the next older checkpoint; counts as no restart
+//	an error that would repeat itself    fails (see isFinal)
+//	any other error                      restarts, at most MaxRestarts times
+//
+// Checkpoints of different attempts cannot mix: the coordinator gives each attempt a number
+// and refuses acknowledgements of older attempts.
+//
+// Invariant: at most one attempt exists at a time, and it has no goroutine left when the next
+// one begins.
+// Invariant: Options.OnCheckpoint and OnRestore are called one at a time.
 //
 // Thread safety: safe for concurrent use.
 type Running struct {
 	graph       *Graph
 	coordinator *checkpoint.Coordinator // nil without a storage
 	records     atomic.Int64
-	begun       bool       // an attempt has; belongs to run
-	reports     sync.Mutex // held while a report is made
+	begun       bool       // an attempt was prepared; used by run only
+	reports     sync.Mutex // held during OnCheckpoint and OnRestore
 
-	mu       sync.Mutex
-	current  *attempt // nil between attempts
-	doomed   error    // what Fail said between attempts
-	restores []RestoreReport
+	mu             sync.Mutex
+	current        *attempt // nil between attempts
+	pendingFailure error    // of Fail between attempts
+	restores       []RestoreReport
 
 	done chan struct{}
-	err  error // once done
+	err  error // valid after done is closed
 }
 
-// Wait waits for the end of the job: nil when all sources were read to their
-// end and everything is out; else the failure that was one too many, or the
-// context's cause.
+// Wait waits for the end of the job. It returns nil after all sources were read to their end
+// and all sinks were closed. Otherwise it returns the last failure, or the cause of the
+// context.
 func (r *Running) Wait() (Report, error) {
 	<-r.done
 	r.mu.Lock()
@@ -41,45 +61,46 @@ func (r *Running) Wait() (Report, error) {
 	return Report{Records: r.records.Load(), Restores: slices.Clone(r.restores)}, r.err
 }
 
-// Records is the number of records read by all attempts so far.
+// Records returns the number of records that all attempts have read so far.
 func (r *Running) Records() int64 { return r.records.Load() }
 
-// Checkpoint triggers a checkpoint now. OnCheckpoint tells how it went. It is
-// ErrNoCheckpoints without a storage, ErrNotRunning between attempts, and
-// checkpoint.ErrBusy if too many are under way.
+// Checkpoint triggers a checkpoint and does not wait for it; OnCheckpoint reports its end.
+// Checkpoint returns ErrNoCheckpoints without a storage, ErrNotRunning between attempts, and
+// checkpoint.ErrBusy while MaxConcurrent checkpoints are pending.
 func (r *Running) Checkpoint() (checkpoint.ID, error) {
 	if r.coordinator == nil {
 		return 0, ErrNoCheckpoints
 	}
-	a := r.attempt()
+	a := r.currentAttempt()
 	if a == nil {
 		return 0, ErrNotRunning
 	}
 	return a.checkpoints.Trigger()
 }
 
-// CheckpointAndWait triggers a checkpoint and returns when it is complete and OnCheckpoint
-// has been told. Called before the job is canceled, it lets the next run go on without
-// reading much again. While too many checkpoints are under way, it waits for the end of
-// one.
+// CheckpointAndWait triggers a checkpoint and returns after it is complete and OnCheckpoint
+// has returned. Called before the job is canceled, it keeps the next run from reading many
+// elements again. While MaxConcurrent checkpoints are pending, it waits for the end of one
+// before it triggers its own.
 //
-// It returns the reason if the checkpoint is aborted, such as checkpoint.ErrTimeout, or
-// checkpoint.ErrEnded if the attempt fails or finishes meanwhile. It is ErrNoCheckpoints
-// without a storage and ErrNotRunning between attempts. When the context ends it returns
-// the context's cause; the checkpoint goes on. OnCheckpoint and OnRestore must not call it.
+// CheckpointAndWait returns the reason if the checkpoint is aborted, such as
+// checkpoint.ErrTimeout, or checkpoint.ErrEnded if the attempt ends first. It returns
+// ErrNoCheckpoints without a storage and ErrNotRunning between attempts. When ctx ends, it
+// returns the cause of ctx, and the checkpoint continues. OnCheckpoint and OnRestore must not
+// call CheckpointAndWait.
 func (r *Running) CheckpointAndWait(ctx context.Context) (checkpoint.Stats, error) {
 	if r.coordinator == nil {
 		return checkpoint.Stats{}, ErrNoCheckpoints
 	}
-	a := r.attempt()
+	a := r.currentAttempt()
 	if a == nil {
 		return checkpoint.Stats{}, ErrNotRunning
 	}
 	return a.checkpoints.TriggerAndWait(ctx)
 }
 
-// Fail makes the current attempt fail, as a failing subtask would; between
-// attempts, the next.
+// Fail makes the current attempt fail as if a subtask had failed. Between attempts, it makes
+// the next attempt fail.
 func (r *Running) Fail(reason error) {
 	if reason == nil {
 		reason = errNoReason
@@ -87,37 +108,38 @@ func (r *Running) Fail(reason error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.current == nil {
-		r.doomed = reason
+		r.pendingFailure = reason
 		return
 	}
 	r.current.fail(reason)
 }
 
-// attempt is the current one.
-func (r *Running) attempt() *attempt {
+// currentAttempt returns the current attempt, or nil between attempts.
+func (r *Running) currentAttempt() *attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.current
 }
 
-// enter makes an attempt the current one, leave ends that.
-func (r *Running) enter(a *attempt) {
+// setCurrent makes a the current attempt.
+func (r *Running) setCurrent(a *attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.current = a
-	if r.doomed != nil {
-		a.fail(r.doomed)
-		r.doomed = nil
+	if r.pendingFailure != nil {
+		a.fail(r.pendingFailure)
+		r.pendingFailure = nil
 	}
 }
 
-func (r *Running) leave() {
+// clearCurrent ends the call of setCurrent.
+func (r *Running) clearCurrent() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.current = nil
 }
 
-// run is the life of the job.
+// run runs the job from its start to its end.
 func (r *Running) run(ctx context.Context) {
 	defer close(r.done)
 	var watching sync.WaitGroup
@@ -125,17 +147,17 @@ func (r *Running) run(ctx context.Context) {
 	watching.Go(func() { r.cancelCheckpoints(ctx, over) })
 	defer watching.Wait()
 	defer close(over)
-	err := r.repeat(ctx)
-	closing := r.release(ctx, err)
-	known := errors.Is(err, checkpoint.ErrLockLost) && errors.Is(closing, checkpoint.ErrLockLost)
-	if closing != nil && !known {
-		err = errors.Join(err, closing)
+	err := r.runAttempts(ctx)
+	closeErr := r.closeCheckpoints(ctx, err)
+	reported := errors.Is(err, checkpoint.ErrLockLost) && errors.Is(closeErr, checkpoint.ErrLockLost)
+	if closeErr != nil && !reported {
+		err = errors.Join(err, closeErr)
 	}
 	r.err = err
 }
 
-// cancelCheckpoints keeps the job from waiting for its storage after the end of the
-// context.
+// cancelCheckpoints cancels the coordinator when ctx ends, so that the end of the job does
+// not wait for a slow storage.
 func (r *Running) cancelCheckpoints(ctx context.Context, over <-chan struct{}) {
 	select {
 	case <-ctx.Done():
@@ -146,8 +168,9 @@ func (r *Running) cancelCheckpoints(ctx context.Context, over <-chan struct{}) {
 	}
 }
 
-// release gives the job's checkpoints up.
-func (r *Running) release(ctx context.Context, failure error) (err error) {
+// closeCheckpoints discards the checkpoints if DiscardCheckpoints asks for it, and closes the
+// coordinator.
+func (r *Running) closeCheckpoints(ctx context.Context, failure error) (err error) {
 	if r.coordinator == nil {
 		return nil
 	}
@@ -158,19 +181,19 @@ func (r *Running) release(ctx context.Context, failure error) (err error) {
 	return errors.Join(err, r.coordinator.Close())
 }
 
-// repeat makes attempts until one finishes or there may be no more.
-func (r *Running) repeat(ctx context.Context) error {
+// runAttempts makes attempts until one finishes or no restart is allowed.
+func (r *Running) runAttempts(ctx context.Context) error {
 	o := r.graph.options
 	var cause error
 	for restarts := 0; ; restarts++ {
-		err, final := r.once(ctx, checkpoint.Number(restarts+1), cause)
+		err, final := r.runAttempt(ctx, checkpoint.Number(restarts+1), cause)
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case final, restarts == o.MaxRestarts:
-			return fmt.Errorf("job %q, after %d restarts: %w", o.Name, restarts, err)
+			return fmt.Errorf("job %q failed after %d restarts: %w", o.Name, restarts, err)
 		}
 		o.Logger.Warn("job failed and restarts", "restart", restarts+1, "of", o.MaxRestarts, "cause", err)
 		cause = err
@@ -182,9 +205,10 @@ func (r *Running) repeat(ctx context.Context) error {
 	}
 }
 
-// once makes one attempt, of which a damaged checkpoint is no end. Final says that
-// another one would fail as well.
-func (r *Running) once(ctx context.Context, number checkpoint.Number, cause error) (err error, final bool) {
+// runAttempt makes one attempt. If the restored checkpoint is damaged, it marks the checkpoint
+// and makes another attempt from an older one. Final reports whether a restart would fail with
+// the same error.
+func (r *Running) runAttempt(ctx context.Context, number checkpoint.Number, cause error) (err error, final bool) {
 	a := newAttempt(ctx, r)
 	defer a.cancel(nil)
 	a.number = number
@@ -192,41 +216,41 @@ func (r *Running) once(ctx context.Context, number checkpoint.Number, cause erro
 		return err, isFinal(err)
 	}
 	r.begun = true
-	r.enter(a)
+	r.setCurrent(a)
 	err = a.run(cause)
-	r.leave()
-	if !a.begun && isDamage(err) {
+	r.clearCurrent()
+	if !a.begun && isDamaged(err) {
 		r.coordinator.Distrust(a.restored.id(), err)
-		return r.once(ctx, number, err) // each time from an older checkpoint
+		return r.runAttempt(ctx, number, err) // ends: each attempt has one checkpoint less
 	}
 	return err, !a.begun && isFinal(err) || errors.Is(err, checkpoint.ErrLockLost)
 }
 
-// restored reports from where an attempt goes on.
-func (r *Running) restored(a *attempt, report RestoreReport) {
+// reportRestore records and logs the beginning of an attempt, and calls OnRestore.
+func (r *Running) reportRestore(a *attempt, report RestoreReport) {
 	r.mu.Lock()
 	r.restores = append(r.restores, report)
 	r.mu.Unlock()
 	log := r.graph.options.Logger
 	if report.Checkpoint == 0 {
-		log.Info("job begins", "attempt", report.Attempt, "cause", report.Cause)
+		log.Info("job begins from the first element", "attempt", report.Attempt, "cause", report.Cause)
 	} else {
-		log.Info("job goes on from a checkpoint", "attempt", report.Attempt, "checkpoint", report.Checkpoint,
+		log.Info("job continues from a checkpoint", "attempt", report.Attempt, "checkpoint", report.Checkpoint,
 			"offset", report.Offset, "took", report.Took, "cause", report.Cause)
 	}
-	r.tell(a, func() { r.graph.options.OnRestore(report) })
+	r.callReport(a, func() { r.graph.options.OnRestore(report) })
 }
 
-// ended reports how a checkpoint went.
-func (r *Running) ended(a *attempt, report CheckpointReport) {
-	r.tell(a, func() { r.graph.options.OnCheckpoint(report) })
+// reportCheckpoint calls OnCheckpoint.
+func (r *Running) reportCheckpoint(a *attempt, report CheckpointReport) {
+	r.callReport(a, func() { r.graph.options.OnCheckpoint(report) })
 }
 
-// tell calls a function of the program, one at a time.
-func (r *Running) tell(a *attempt, call func()) {
+// callReport calls OnCheckpoint or OnRestore. A panic fails the attempt.
+func (r *Running) callReport(a *attempt, call func()) {
 	r.reports.Lock()
 	defer r.reports.Unlock()
-	if err := apart(func() error { call(); return nil }); err != nil {
-		a.fail(fmt.Errorf("report: %w", err))
+	if err := callGuarded(func() error { call(); return nil }); err != nil {
+		a.fail(fmt.Errorf("OnCheckpoint or OnRestore: %w", err))
 	}
 }

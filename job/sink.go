@@ -8,84 +8,84 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// Sink takes a stream out of the job. What may take long in it, Write and the function
-// that Snapshot returns most of all, must return an error when the context has ended
-// that it was opened with: the job waits for it.
+// Sink writes a stream to the outside of the job. The job waits for its methods, and Write
+// and the sync function of Snapshot may take long: they must return an error when the
+// context ends that the sink was opened with.
 //
-// Thread safety: one goroutine, but for what Snapshot returns.
+// Thread safety: one goroutine, except for the function that Snapshot returns.
 type Sink[T any] interface {
+	// Write writes one element.
 	Write(Event[T]) error
-	// Snapshot returns what it takes to go back to this moment, and a function
-	// that makes durable what was written before it; that is called from
-	// another goroutine, before the checkpoint can be complete. It may be nil.
-	// Its error ends the attempt: what it was to make durable may be lost.
+	// Snapshot returns data that describes the current position of the sink, and a
+	// function that makes everything written so far durable. The job calls sync, unless it
+	// is nil, on another goroutine, and completes the checkpoint only after it. An error of
+	// sync ends the attempt, since written elements may be lost.
 	Snapshot() (data []byte, sync func() error, err error)
-	// Close ends the sink, when no sync is under way. The context has then ended,
-	// unless the job has finished. Finished says that the
-	// job has come to its end: everything that was written must then be
-	// durable.
+	// Close ends the sink. No sync is running. If finished is true, the job has processed
+	// all input, and Close must make everything written durable. Otherwise the context of
+	// the sink has ended.
 	Close(finished bool) error
 }
 
-// AddSink adds a sink of one subtask. Open is called in each attempt with what
-// Snapshot returned for the checkpoint to go back to, nil at the beginning and
-// never nil else: the sink must forget what was written after that. The context is
-// that of the attempt, and the sink may keep it: it ends when the job is canceled or
-// the attempt fails.
+// AddSink adds a sink with one subtask. Each attempt calls open with the data that Snapshot
+// returned for the restored checkpoint: nil if the job begins from the first element, never
+// nil otherwise. The sink must forget everything written after that Snapshot. The context is
+// that of the attempt; it ends when the job is canceled or the attempt fails. The sink may
+// keep it.
 func AddSink[T any](s Stream[T], name string, open func(ctx context.Context, restored []byte) (Sink[T], error)) {
 	if s.stream == nil {
 		return
 	}
-	s.graph.add(sinkNode, name, open != nil)
-	s.consumers = append(s.consumers, func(a *attempt, senders int) []outlet[T] {
-		inboxes, ways := newExchange[T](a.ctx, senders, 1)
-		a.add(name, 0, &writing[T]{attempt: a, name: name, open: open, in: inboxes[0]})
-		outs := make([]outlet[T], senders)
-		for i, way := range ways {
-			outs[i] = soleOutlet[T]{way}
+	s.graph.addNode(sinkNode, name, open != nil)
+	s.consumers = append(s.consumers, func(a *attempt, senders int) []output[T] {
+		gates, channels := newExchange[T](a.ctx, senders, 1)
+		a.addSubtask(name, 0, &sinkTask[T]{attempt: a, name: name, open: open, in: gates[0]})
+		outs := make([]output[T], senders)
+		for i, c := range channels {
+			outs[i] = singleOutput[T]{c}
 		}
 		return outs
 	})
 }
 
-// writing is the subtask of a sink.
+// sinkTask is the subtask of a sink.
 //
 // Thread safety: one goroutine.
-type writing[T any] struct {
+type sinkTask[T any] struct {
 	attempt *attempt
 	name    string
 	open    func(context.Context, []byte) (Sink[T], error)
-	in      *inbox[T]
+	in      *inputGate[T]
 	sink    Sink[T]
 }
 
 // begin implements task.
-func (w *writing[T]) begin(ctx context.Context) error {
-	data, err := w.attempt.restored.sink(w.name)
+func (s *sinkTask[T]) begin(ctx context.Context) error {
+	data, err := s.attempt.restored.sinkData(s.name)
 	if err != nil {
 		return err
 	}
-	sink, err := w.open(ctx, data)
+	sink, err := s.open(ctx, data)
 	if err != nil {
 		return err
 	}
 	if sink == nil {
-		return fmt.Errorf("%w: open returned no sink", ErrInvalid)
+		return fmt.Errorf("%w: open returned a nil sink", ErrInvalid)
 	}
-	w.sink = sink
+	s.sink = sink
 	return nil
 }
 
 // run implements task.
-func (w *writing[T]) run(ctx context.Context) error { return w.in.deliver(ctx, nil, w) }
+func (s *sinkTask[T]) run(ctx context.Context) error { return s.in.deliver(ctx, nil, s) }
 
 // events implements receiver.
-func (w *writing[T]) events(batch []Event[T]) error {
+func (s *sinkTask[T]) events(batch []Event[T]) error {
 	for _, e := range batch {
-		if err := ended(w.attempt.ctx); err != nil {
+		if err := endCause(s.attempt.ctx); err != nil {
 			return err
 		}
-		if err := w.sink.Write(e); err != nil {
+		if err := s.sink.Write(e); err != nil {
 			return err
 		}
 	}
@@ -93,36 +93,36 @@ func (w *writing[T]) events(batch []Event[T]) error {
 }
 
 // barrier implements receiver.
-func (w *writing[T]) barrier(id checkpoint.ID) error {
-	u := w.attempt.checkpoints.Upload(id, w.name, 0)
+func (s *sinkTask[T]) barrier(id checkpoint.ID) error {
+	u := s.attempt.checkpoints.Upload(id, s.name, 0)
 	if u.Context().Err() != nil {
 		return nil
 	}
-	data, sync, err := w.sink.Snapshot()
+	data, sync, err := s.sink.Snapshot()
 	if err != nil {
 		return err
 	}
-	w.attempt.aside(func() error {
+	s.attempt.runAsync(func() error {
 		if sync != nil {
 			if err := sync(); err != nil {
-				return fmt.Errorf("sink %q: sync: %w", w.name, err)
+				return fmt.Errorf("sink %q: sync: %w", s.name, err)
 			}
 		}
-		acknowledge(u, nil, append([]byte{sinkData}, data...))
+		acknowledge(u, nil, append([]byte{sinkKind}, data...))
 		return nil
 	})
 	return nil
 }
 
-// watermark, tick and idle implement receiver: a sink has no use for them.
-func (w *writing[T]) watermark(int64) error { return nil }
-func (w *writing[T]) tick(time.Time) error  { return nil }
-func (w *writing[T]) idle() error           { return nil }
+// watermark, tick and idle implement receiver. A sink ignores them.
+func (s *sinkTask[T]) watermark(int64) error { return nil }
+func (s *sinkTask[T]) tick(time.Time) error  { return nil }
+func (s *sinkTask[T]) idle() error           { return nil }
 
 // close implements task.
-func (w *writing[T]) close(finished bool) error {
-	if w.sink == nil {
+func (s *sinkTask[T]) close(finished bool) error {
+	if s.sink == nil {
 		return nil
 	}
-	return w.sink.Close(finished)
+	return s.sink.Close(finished)
 }

@@ -5,16 +5,17 @@ import (
 	"fmt"
 )
 
-// Source is an input that can be read again from any element, by its number. One that
-// finds a place by other means than a number from 0 without gaps is a PositionSource.
+// Source is an input whose partitions can be read again from any element number. An input
+// that does not number its elements from 0 without gaps implements PositionSource instead.
 //
 // Thread safety: safe for concurrent use.
 type Source[T any] interface {
-	// Partitions is how many there are; each is read by one subtask, in order.
+	// Partitions returns the number of partitions. One subtask reads each of them, in
+	// order.
 	Partitions() int
-	// Open opens a partition before the element with the number offset, from 0;
-	// that may be its end. Context is that of the attempt: it ends when the job is
-	// canceled or the attempt fails.
+	// Open opens a partition so that the first Read returns the element with number
+	// offset. Numbers begin at 0; offset may be the end of the partition. The context is
+	// that of the attempt: it ends when the job is canceled or the attempt fails.
 	Open(ctx context.Context, partition int, offset int64) (Reader[T], error)
 }
 
@@ -22,26 +23,29 @@ type Source[T any] interface {
 //
 // Thread safety: one goroutine.
 type Reader[T any] interface {
-	// Read fills dst from its beginning, as far as it can without waiting long,
-	// and returns how much. It must return when the context ends, which is that of
-	// the attempt: the job waits for it. The end of the partition is io.EOF, which
-	// may come with the last elements. It is the end for good: a partition that was
-	// at its end in a checkpoint is not opened again, and what is added to it later is
-	// not read. One that may grow has nothing for now, and no end.
+	// Read fills dst from its beginning and returns the number of elements. It returns
+	// fewer than len(dst), or 0, rather than wait long for more. It must return when ctx,
+	// the context of the attempt, ends, because the job waits for it.
+	//
+	// Read returns io.EOF at the end of the partition, alone or with the last elements.
+	// The end is final: after a checkpoint at the end, no attempt opens the partition
+	// again, even if it has grown. A partition that may grow returns 0 elements and no
+	// error while it has nothing.
 	Read(ctx context.Context, dst []Event[T]) (n int, err error)
 	Close() error
 }
 
-// PositionSource is an input that can be read again from positions in a form of its
-// own, such as a log whose numbers have gaps, or a set of files.
+// PositionSource is an input whose partitions can be read again from positions in a format
+// of its own, such as a log whose numbers have gaps, or a set of files.
 //
 // Thread safety: safe for concurrent use.
 type PositionSource[T any] interface {
-	// Partitions is that of Source.
+	// Partitions returns the number of partitions, as Source.Partitions does.
 	Partitions() int
-	// Open opens a partition at a position that a reader of it has returned: before the
-	// element that this reader would have read next. It is nil at the beginning of the
-	// partition and never nil else. The source may keep it.
+	// Open opens a partition at a position that PositionReader.Position returned: the
+	// first Read returns the element that the earlier reader would have returned next. At
+	// the beginning of the partition, and only there, position is nil. The source may keep
+	// the slice.
 	Open(ctx context.Context, partition int, position []byte) (PositionReader[T], error)
 }
 
@@ -50,47 +54,52 @@ type PositionSource[T any] interface {
 // Thread safety: one goroutine.
 type PositionReader[T any] interface {
 	Reader[T]
-	// Position returns where the reader is, in at most MaxPositionBytes. It is called
-	// for each checkpoint, between two calls of Read, and once after the end, before
-	// Close; it must return soon. The job copies the slice.
+	// Position returns the position of the next element, in at most MaxPositionBytes. The
+	// job calls it for each checkpoint, between two calls of Read, and once at the end of
+	// the partition, before Close. It must return soon. The job copies the slice.
 	Position() ([]byte, error)
 }
 
-// MaxPositionBytes limits a position of a partition.
+// MaxPositionBytes limits the position of a partition.
 const MaxPositionBytes = 64 << 10
 
-// SourceOptions says how a source makes watermarks.
+// SourceOptions configures the watermarks of a source.
 type SourceOptions struct {
-	// Disorder bounds how far event times in a partition go back: an element is
-	// at most this much earlier than any before it. The watermark is that far,
-	// and one, behind the highest time seen in every partition that is not at
-	// its end. A partition that waits for more elements holds it up.
+	// Disorder is the largest difference between the event time of an element and the
+	// highest time before it in the same partition. The watermark of a subtask is
+	//
+	//	min over its open partitions (highest time read) - Disorder - 1
+	//
+	// so a partition that waits for elements holds the watermark back, and a partition at
+	// its end does not. Default 0: times never decrease.
 	Disorder int64
 }
 
-// From adds a source. Partition p is read by subtask p modulo the parallelism.
+// From adds a source. Subtask p modulo the parallelism reads partition p.
 func From[T any](g *Graph, name string, s Source[T], o SourceOptions) Stream[T] {
-	return from(g, name, counted[T]{s}, false, s != nil, o)
+	return addSource(g, name, countedSource[T]{s}, false, s != nil, o)
 }
 
-// FromPositions is From for a source with positions of its own. A source cannot go on
-// from a checkpoint that has positions of the other kind: that is ErrKind.
+// FromPositions adds a source with positions in its own format. A restore returns ErrKind
+// if the checkpoint has element counts for the source, and vice versa for From.
 func FromPositions[T any](g *Graph, name string, s PositionSource[T], o SourceOptions) Stream[T] {
-	return from(g, name, s, true, s != nil, o)
+	return addSource(g, name, s, true, s != nil, o)
 }
 
-// from adds a source; own says that its positions are its own.
-func from[T any](g *Graph, name string, s PositionSource[T], own, complete bool, o SourceOptions) Stream[T] {
-	g.add(sourceNode, name, complete)
+// addSource adds a source. OwnFormat reports whether s made the format of its positions.
+func addSource[T any](g *Graph, name string, s PositionSource[T], ownFormat, complete bool, o SourceOptions) Stream[T] {
+	g.addNode(sourceNode, name, complete)
 	if o.Disorder < 0 {
-		g.check(fmt.Errorf("%w: source %q: disorder %d", ErrInvalid, name, o.Disorder))
+		g.addError(fmt.Errorf("%w: source %q: Disorder is %d: want 0 or more", ErrInvalid, name, o.Disorder))
 	}
 	out := &stream[T]{graph: g}
 	g.sources = append(g.sources, func(a *attempt) {
 		for i, outs := range out.connect(a, a.parallelism) {
 			wake := make(chan struct{}, 1)
 			a.sources = append(a.sources, wake)
-			a.add(name, i, &reading[T]{attempt: a, name: name, subtask: i, source: s, own: own, disorder: o.Disorder, out: outs, wake: wake})
+			a.addSubtask(name, i, &sourceTask[T]{
+				attempt: a, name: name, subtask: i, source: s, ownFormat: ownFormat, disorder: o.Disorder, out: outs, wake: wake,
+			})
 		}
 	})
 	return Stream[T]{out}

@@ -15,12 +15,12 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// gapped is a log whose numbers have gaps: element i of a partition has the number
-// 10 i + i² + 3. A position is a text with the number of the next one.
+// gapped is a log whose element numbers have gaps: element i of a partition has number
+// 10 i + i² + 3. A position is a text with the number of the next element.
 type gapped struct {
 	*tape
 	mu     sync.Mutex
-	opened map[int][]string // positions by partition, "nil" for none
+	opened map[int][]string // by partition: the positions of all calls of Open
 	locate func(position []byte) ([]byte, error)
 }
 
@@ -63,7 +63,7 @@ func (r *gappedReader) Position() ([]byte, error) {
 	return position, nil
 }
 
-// gappedJob is countJob on a log with gaps.
+// gappedJob returns the graph of countJob on a log with gaps.
 func gappedJob(o Options, s *gapped, out *paper[count]) *Graph {
 	g := New(o)
 	in := FromPositions[int64](g, "numbers", s, SourceOptions{})
@@ -71,7 +71,7 @@ func gappedJob(o Options, s *gapped, out *paper[count]) *Graph {
 	return g
 }
 
-func TestSourceWithPositionsOfItsOwnIsReadOnceThroughFailures(t *testing.T) {
+func TestPositionSourceIsReadOnceThroughFailures(t *testing.T) {
 	const n, failures = 20_000, 4
 	for seed := range uint64(3) {
 		random := rand.New(rand.NewPCG(seed, 7))
@@ -91,13 +91,14 @@ func TestSourceWithPositionsOfItsOwnIsReadOnceThroughFailures(t *testing.T) {
 		require.NotZero(t, report.Restores[failures].Offset)
 		for partition := range log.partitions {
 			require.Equal(t, "nil", log.opened[partition][0])
-			require.NotContains(t, log.opened[partition][1:], "nil", "an attempt after a checkpoint")
+			require.NotContains(t, log.opened[partition][1:], "nil", "attempts that restored a checkpoint")
 		}
 	}
 }
 
-// stopAfter runs a job until a checkpoint with some records is complete, and fails it.
-// The first one that is complete when they have been read may be of a moment before.
+// stopAfter runs a job until a checkpoint with a number of records is complete, and fails it.
+// It ignores the first checkpoint that completes after the records were read, since it may have
+// begun earlier.
 func stopAfter(t *testing.T, o Options, build func(Options) *Graph, records int64) {
 	t.Helper()
 	var running *Running
@@ -120,8 +121,8 @@ func stopAfter(t *testing.T, o Options, build func(Options) *Graph, records int6
 	require.ErrorIs(t, err, errBroken)
 }
 
-// A partition is at its end for good, also in the checkpoints after the restore.
-func TestPartitionThatHasEndedIsNotOpenedAgain(t *testing.T) {
+// Checkpoints after the restore keep the end of the partition, too.
+func TestEndedPartitionIsNotOpenedAgain(t *testing.T) {
 	o, out := memory("over"), &paper[count]{}
 	log := &gapped{tape: numbers(3_000, 2)}
 	var limit atomic.Int64
@@ -143,13 +144,13 @@ func TestPartitionThatHasEndedIsNotOpenedAgain(t *testing.T) {
 	require.Equal(t, []string{"nil", fmt.Sprint("number ", numberOf(100)), fmt.Sprint("number ", numberOf(200)), fmt.Sprint("number ", numberOf(300))}, log.opened[0])
 }
 
-// A source may have one buffer for the positions of all partitions.
+// All partitions of the source return their positions in one buffer.
 func TestPositionsAreCopied(t *testing.T) {
 	const n, partitions = 3_000, 3
 	o, out := memory("buffers"), &paper[count]{}
 	log := &gapped{tape: numbers(n, partitions)}
 	buffer := make([]byte, 0, 100)
-	log.locate = func(position []byte) ([]byte, error) { // there is one subtask
+	log.locate = func(position []byte) ([]byte, error) { // one subtask calls it
 		buffer = append(buffer[:0], position...)
 		return buffer, nil
 	}
@@ -176,7 +177,7 @@ func TestPositionHasALimit(t *testing.T) {
 		}
 		_, err := gappedJob(o, log, out).Run(t.Context())
 		require.ErrorIs(t, err, want)
-		requireNoneLeft(t)
+		requireNoGoroutinesLeft(t)
 	}
 	o := memory("positions")
 	log := &gapped{tape: numbers(1_000, 1), locate: func([]byte) ([]byte, error) { return nil, errBroken }}
@@ -184,8 +185,7 @@ func TestPositionHasALimit(t *testing.T) {
 	require.ErrorIs(t, err, errBroken)
 }
 
-// A position of the other kind would be another place.
-func TestPositionsOfTheOtherKindEndTheJob(t *testing.T) {
+func TestPositionsInTheOtherFormatEndTheJob(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		o, out := memory("kinds"), &paper[count]{}
 		source := numbers(4_000, 2)
@@ -205,9 +205,9 @@ func TestPositionsOfTheOtherKindEndTheJob(t *testing.T) {
 	}
 }
 
-// testdata/v1 is a checkpoint of a program whose positions only counted, and whose
-// operators left no watermark: of 1,024 elements of one partition, counted by key.
-func TestCheckpointWithCountedPositionsIsRestored(t *testing.T) {
+// testdata/v1 is a checkpoint of an earlier version, with positions of countsKind and without
+// watermarks: 1,024 elements of one partition, counted by key.
+func TestCheckpointOfTheFirstFormatIsRestored(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/v1")))
 	storage, err := checkpoint.OpenStorage(t.Context(), "file://"+dir, checkpoint.StorageOptions{})

@@ -9,14 +9,14 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Event is an element of a stream with its event time, in a unit of the job's.
+// Event is an element of a stream with its event time. The job chooses the unit of time.
 type Event[T any] struct {
 	Time  int64
 	Value T
 }
 
-// Stream is what sources and operators put out. It may have several consumers:
-// each gets all of it.
+// Stream is the output of a source or an operator. It may have several consumers; each of
+// them gets every element.
 type Stream[T any] struct{ *stream[T] }
 
 type stream[T any] struct {
@@ -24,24 +24,26 @@ type stream[T any] struct {
 	consumers []consumer[T]
 }
 
-// consumer makes the subtasks of what consumes a stream, and of all that comes
-// after it, for one attempt. It returns an outlet for each sender.
-type consumer[T any] func(a *attempt, senders int) []outlet[T]
+// consumer adds the subtasks of one consumer of a stream, and of all nodes after it, to an
+// attempt. It returns one output per sender.
+type consumer[T any] func(a *attempt, senders int) []output[T]
 
-// outlet is where one sender puts a stream for one consumer.
+// output carries the elements and control events of one sender to all subtasks of one
+// consumer.
 //
 // Thread safety: the sender's goroutine.
-type outlet[T any] interface {
+type output[T any] interface {
+	// send sends an event to the subtask that it belongs to. The event may wait in a batch.
 	send(Event[T]) error
-	// mark sends a mark to all subtasks, behind all that was sent.
-	mark(mark) error
-	// flush sends off what is waiting for more.
+	// sendControl sends a control event to every subtask, after all events sent so far.
+	sendControl(controlEvent) error
+	// flush sends incomplete batches.
 	flush() error
 }
 
-// connect makes all consumers. It returns the outlets of each sender.
-func (s *stream[T]) connect(a *attempt, senders int) []outlets[T] {
-	all := make([]outlets[T], senders)
+// connect adds all consumers of s to an attempt. It returns the outputs of each sender.
+func (s *stream[T]) connect(a *attempt, senders int) []outputs[T] {
+	all := make([]outputs[T], senders)
 	for _, consume := range s.consumers {
 		for i, out := range consume(a, senders) {
 			all[i] = append(all[i], out)
@@ -50,10 +52,10 @@ func (s *stream[T]) connect(a *attempt, senders int) []outlets[T] {
 	return all
 }
 
-// outlets are those of one sender to all consumers.
-type outlets[T any] []outlet[T]
+// outputs are the outputs of one sender, one per consumer of the stream.
+type outputs[T any] []output[T]
 
-func (o outlets[T]) send(e Event[T]) error {
+func (o outputs[T]) send(e Event[T]) error {
 	for _, out := range o {
 		if err := out.send(e); err != nil {
 			return err
@@ -62,16 +64,16 @@ func (o outlets[T]) send(e Event[T]) error {
 	return nil
 }
 
-func (o outlets[T]) mark(m mark) error {
+func (o outputs[T]) sendControl(c controlEvent) error {
 	for _, out := range o {
-		if err := out.mark(m); err != nil {
+		if err := out.sendControl(c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (o outlets[T]) flush() error {
+func (o outputs[T]) flush() error {
 	for _, out := range o {
 		if err := out.flush(); err != nil {
 			return err
@@ -80,56 +82,57 @@ func (o outlets[T]) flush() error {
 	return nil
 }
 
-// soleOutlet is the outlet to a consumer of one subtask.
-type soleOutlet[T any] struct{ lanes[T] }
+// singleOutput is an output to a consumer with one subtask.
+type singleOutput[T any] struct{ inputChannels[T] }
 
-func (o soleOutlet[T]) send(e Event[T]) error { return o.lanes[0].send(e) }
+func (o singleOutput[T]) send(e Event[T]) error { return o.inputChannels[0].send(e) }
 
-// KeyedStream is a stream with a key for each element: elements of a key go to
-// the same subtask.
+// KeyedStream is a stream whose elements have keys. All elements with the same key go to
+// the same subtask of a consumer.
 type KeyedStream[K, T any] struct {
 	stream *stream[T]
 	key    codec.Codec[K]
-	of     func(T) K
+	keyOf  func(T) K
 }
 
-// KeyBy gives a stream keys. The function must give the same key for the same
-// element each time, and is called by several goroutines.
-func KeyBy[K, T any](s Stream[T], key codec.Codec[K], of func(T) K) KeyedStream[K, T] {
-	return KeyedStream[K, T]{s.stream, key, of}
+// KeyBy returns s with keys that keyOf takes from the elements. The function keyOf must be
+// deterministic, since a replayed element must reach the same key. Several goroutines call
+// it.
+func KeyBy[K, T any](s Stream[T], key codec.Codec[K], keyOf func(T) K) KeyedStream[K, T] {
+	return KeyedStream[K, T]{s.stream, key, keyOf}
 }
 
-// keyedOutlet sends each element to the subtask that owns its key group.
-type keyedOutlet[K, T any] struct {
-	lanes[T]
+// keyedOutput sends each event to the subtask that owns the key group of its key.
+type keyedOutput[K, T any] struct {
+	inputChannels[T]
 	key     codec.Codec[K]
-	of      func(T) K
+	keyOf   func(T) K
 	owners  []uint16 // subtask by key group
 	encoded []byte   // scratch
 }
 
-func (o *keyedOutlet[K, T]) send(e Event[T]) (err error) {
-	if o.encoded, err = o.key.Append(o.encoded[:0], o.of(e.Value)); err != nil {
-		return fmt.Errorf("key: %w", err)
+func (o *keyedOutput[K, T]) send(e Event[T]) (err error) {
+	if o.encoded, err = o.key.Append(o.encoded[:0], o.keyOf(e.Value)); err != nil {
+		return fmt.Errorf("encode key: %w", err)
 	}
 	group := state.KeyGroup(xxhash.Sum64(o.encoded), len(o.owners))
-	return o.lanes[o.owners[group]].send(e)
+	return o.inputChannels[o.owners[group]].send(e)
 }
 
-// keyedOutlets returns one for each sender.
-func keyedOutlets[K, T any](s KeyedStream[K, T], ways []lanes[T], owners []uint16) []outlet[T] {
-	outs := make([]outlet[T], len(ways))
-	for i, way := range ways {
-		if len(way) == 1 {
-			outs[i] = soleOutlet[T]{way}
+// keyedOutputs returns one output per sender.
+func keyedOutputs[K, T any](s KeyedStream[K, T], channels []inputChannels[T], owners []uint16) []output[T] {
+	outs := make([]output[T], len(channels))
+	for i, c := range channels {
+		if len(c) == 1 {
+			outs[i] = singleOutput[T]{c}
 			continue
 		}
-		outs[i] = &keyedOutlet[K, T]{lanes: way, key: s.key, of: s.of, owners: owners}
+		outs[i] = &keyedOutput[K, T]{inputChannels: c, key: s.key, keyOf: s.keyOf, owners: owners}
 	}
 	return outs
 }
 
-// ownersOf says which subtask owns each key group.
+// ownersOf returns the subtask that owns each key group.
 func ownersOf(parallelism, maxParallelism int) []uint16 {
 	owners := make([]uint16, maxParallelism)
 	for i := range parallelism {

@@ -12,15 +12,15 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// note is what a noting operator saw.
+// note is one event of a noting operator: an element or a timer.
 type note struct {
 	value     int64 // or the timestamp of a timer
 	timer     bool
 	watermark int64
 }
 
-// noting returns an operator that writes down each element and each timer of
-// event time that the elements ask for.
+// noting returns an operator that registers the given event-time timers for each element, and
+// emits a note for each element and for each timer that fires.
 func noting(timers ...int64) func(*Task[int64, note]) (func(Event[int64]) error, error) {
 	return func(task *Task[int64, note]) (func(Event[int64]) error, error) {
 		service, err := task.Timers("timers", func(timer state.Timer[int64]) error {
@@ -47,7 +47,7 @@ func noteJob(o Options, s Source[int64], disorder int64, out *paper[note], timer
 	return g
 }
 
-// times makes a partition of elements with these times.
+// times returns a partition whose elements have these times.
 func times(all ...int64) (partition []Event[int64]) {
 	for _, at := range all {
 		partition = append(partition, Event[int64]{at, at})
@@ -55,7 +55,7 @@ func times(all ...int64) (partition []Event[int64]) {
 	return partition
 }
 
-func TestWatermarkStaysBehindTheDisorder(t *testing.T) {
+func TestWatermarkIsBelowTheHighestTimeByTheDisorder(t *testing.T) {
 	source := &tape{partitions: [][]Event[int64]{times(100, 90, 120, 110, 121)}, batch: 1}
 	out := &paper[note]{}
 	_, err := noteJob(Options{Name: "disorder", Open: hash}, source, 10, out).Run(t.Context())
@@ -93,8 +93,8 @@ func TestTimersFireInOrderAndTheLastOnesAtTheEnd(t *testing.T) {
 	}, out.written())
 }
 
-// A partition that waits holds the watermark up, one at its end does not.
-func TestPartitionThatWaitsHoldsTheWatermarkUp(t *testing.T) {
+// Partition 2 is empty and has ended; it does not hold the watermark back.
+func TestWaitingPartitionHoldsTheWatermarkBack(t *testing.T) {
 	for parallelism := 1; parallelism <= 3; parallelism++ {
 		source := &tape{partitions: [][]Event[int64]{times(10, 20, 30), times(15), nil}}
 		out := &paper[note]{}
@@ -105,7 +105,7 @@ func TestPartitionThatWaitsHoldsTheWatermarkUp(t *testing.T) {
 		out.write = func(e Event[note]) error {
 			if e.Value.timer {
 				fired <- e.Time
-			} else if e.Value.value == 30 { // all of the others was read
+			} else if e.Value.value == 30 { // the last element of the other partitions
 				require.Empty(t, fired)
 				waiting.Store(false)
 			}
@@ -117,8 +117,7 @@ func TestPartitionThatWaitsHoldsTheWatermarkUp(t *testing.T) {
 	}
 }
 
-// The watermark goes on where it was, whatever is read next.
-func TestWatermarkIsThereAgainAfterARestore(t *testing.T) {
+func TestWatermarkContinuesAfterARestore(t *testing.T) {
 	o, out := memory("again"), &paper[note]{}
 	source := &tape{partitions: [][]Event[int64]{times(10, 100, 100)}, batch: 1}
 	var failed, completed atomic.Bool
@@ -148,14 +147,13 @@ func TestWatermarkIsThereAgainAfterARestore(t *testing.T) {
 	require.Equal(t, Event[note]{100, note{100, false, 99}}, out.written()[2])
 }
 
-// Timers of one service may register timers of another: what falls due fires
-// before the watermark goes on.
-func TestTimersOfServicesFireTogether(t *testing.T) {
+// A timer of one service registers a timer of another service that is due at once.
+func TestTimersRegisteredByOtherServicesFireBeforeTheWatermarkMovesOn(t *testing.T) {
 	out := &paper[string]{}
 	g := New(Options{Name: "services", Open: btree})
 	in := From(g, "numbers", &tape{partitions: [][]Event[int64]{times(10, 20, 30)}, batch: 1}, SourceOptions{})
 	notes := Process(KeyBy(in, codec.Int[int64](), keyOf), "chain", func(task *Task[int64, string]) (func(Event[int64]) error, error) {
-		emit := func(what string) error { return task.Emit(Event[string]{task.Watermark(), what}) }
+		emit := func(name string) error { return task.Emit(Event[string]{task.Watermark(), name}) }
 		var first, second *state.Timers[int64]
 		first, err := task.Timers("first", func(timer state.Timer[int64]) error {
 			return emit("first")
@@ -208,7 +206,7 @@ func TestTimersOfProcessingTimeFireWhileTheSourceWaits(t *testing.T) {
 			return task.Emit(Event[note]{0, note{value: timer.Key, timer: true}})
 		})
 		return func(e Event[int64]) error {
-			if e.Value == 20 { // far from due: dropped at the end
+			if e.Value == 20 { // not due at the end: never fires
 				return timers.Register(state.ProcessingTime, math.MaxInt64, nil)
 			}
 			return timers.Register(state.ProcessingTime, 1, nil)

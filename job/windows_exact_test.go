@@ -13,16 +13,16 @@ import (
 	"github.com/weirstate/weir/window"
 )
 
-// fate is where an element went: into a window that fired with a number of them, or, if
-// that is 0, it was late.
+// fate is the result for one element: the window that fired with it, and the number of
+// elements in that window. The number is 0 for a late element.
 type fate struct {
 	window window.Window
 	of     int
 	value  int64
 }
 
-// fateJob puts elements into windows of five keys, behind some operators that only hand
-// on.
+// fateJob returns a graph that puts elements into windows of five keys, after hops operators
+// without state.
 func fateJob(o Options, s Source[int64], hops int, a window.Assigner, out *paper[fate]) *Graph {
 	g := New(o)
 	in := From(g, "numbers", s, SourceOptions{Disorder: 20})
@@ -48,8 +48,8 @@ func fateJob(o Options, s Source[int64], hops int, a window.Assigner, out *paper
 	return g
 }
 
-// scattered deals n elements out to partitions of different lengths, far more out of
-// order than the source says.
+// scattered deals n elements to partitions of different lengths. The time of every tenth is up
+// to 500 units too low, and SourceOptions.Disorder is only 20, so some elements are late.
 func scattered(random *rand.Rand, n, partitions int) *tape {
 	s := &tape{partitions: make([][]Event[int64], partitions), batch: 1 + random.IntN(200)}
 	for i := range int64(n) {
@@ -63,9 +63,8 @@ func scattered(random *rand.Rand, n, partitions int) *tape {
 	return s
 }
 
-// Each element is in one window that fires once, or late, wherever the job fails and
-// with however many subtasks it goes on.
-func TestEachElementIsInOneWindowOrLateThroughFailures(t *testing.T) {
+// The job fails at random places and continues with random numbers of subtasks.
+func TestEachElementIsInOneFiredWindowOrLateThroughFailures(t *testing.T) {
 	const n, runs = 6_000, 4
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -89,8 +88,8 @@ func TestEachElementIsInOneWindowOrLateThroughFailures(t *testing.T) {
 	}
 }
 
-// failAt runs a job until a partition is at an offset and some checkpoints more are
-// complete, and fails it. Partitions that are shorter have ended then, or will soon.
+// failAt runs a job until a partition has reached an offset and then some more checkpoints are
+// complete, and fails it. Shorter partitions have ended by then, or soon will.
 func failAt(t *testing.T, o Options, source *tape, offset int64, checkpoints int, build func(Options) *Graph) {
 	t.Helper()
 	var reached atomic.Bool
@@ -119,8 +118,8 @@ func failAt(t *testing.T, o Options, source *tape, offset int64, checkpoints int
 	require.ErrorIs(t, err, errBroken)
 }
 
-// requireFates says that n elements have one fate each, and each window of a key fired
-// once.
+// requireFates requires that each of n elements has one fate, and that each window of a key
+// fired once.
 func requireFates(t *testing.T, n int, out *paper[fate]) {
 	t.Helper()
 	type fired struct {
@@ -129,7 +128,7 @@ func requireFates(t *testing.T, n int, out *paper[fate]) {
 	}
 	seen, windows, late := make(map[int64]bool), make(map[fired]int), 0
 	for _, e := range out.written() {
-		require.False(t, seen[e.Value.value], "%+v again", e.Value)
+		require.False(t, seen[e.Value.value], "two fates: %+v", e.Value)
 		seen[e.Value.value] = true
 		if e.Value.of == 0 {
 			late++

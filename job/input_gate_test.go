@@ -14,8 +14,8 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// cut is a receiver that counts, for each sender, the events before each
-// barrier. An event's value is its sender, its time a running number.
+// cut is a receiver that records, for each barrier, how many events of each sender came
+// before it. The value of an event is its sender, its time the number of the event.
 type cut struct {
 	next     []int64 // by sender
 	barriers map[checkpoint.ID][]int64
@@ -50,12 +50,12 @@ func (c *cut) watermark(int64) error { return nil }
 func (c *cut) tick(time.Time) error  { return nil }
 func (c *cut) idle() error           { return nil }
 
-// Senders run at random speeds and leave out random barriers, as sources do
-// when a checkpoint is given up before they hear of it.
-func TestCutIsWhatWasSentBeforeTheBarriers(t *testing.T) {
+// Senders run at random speeds and skip random barriers, as sources do when a checkpoint is
+// aborted before they inject its barrier.
+func TestBarriersSeparateTheEventsSentBeforeThemFromTheOthers(t *testing.T) {
 	const senders, checkpoints = 3, 12
 	for seed := range uint64(60) {
-		inboxes, ways := newExchange[int](t.Context(), senders, 1)
+		gates, channels := newExchange[int](t.Context(), senders, 1)
 		before := make([]map[checkpoint.ID]int64, senders)
 		var all sync.WaitGroup
 		for s := range senders {
@@ -65,7 +65,7 @@ func TestCutIsWhatWasSentBeforeTheBarriers(t *testing.T) {
 				sent := int64(0)
 				for id := checkpoint.ID(1); id <= checkpoints; id++ {
 					for range random.IntN(3 * batchEvents) {
-						if err := ways[s][0].send(Event[int]{sent, s}); err != nil {
+						if err := channels[s][0].send(Event[int]{sent, s}); err != nil {
 							t.Error(err)
 						}
 						sent++
@@ -74,19 +74,19 @@ func TestCutIsWhatWasSentBeforeTheBarriers(t *testing.T) {
 						continue
 					}
 					before[s][id] = sent
-					if err := ways[s].mark(barrierOf(id)); err != nil {
+					if err := channels[s].sendControl(barrierOf(id)); err != nil {
 						t.Error(err)
 					}
 				}
-				if err := ways[s].mark(theEnd); err != nil {
+				if err := channels[s].sendControl(theEnd); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		c := newCut(senders)
-		require.NoError(t, inboxes[0].deliver(t.Context(), nil, c))
+		require.NoError(t, gates[0].deliver(t.Context(), nil, c))
 		all.Wait()
-		require.Empty(t, inboxes[0].held)
+		require.Empty(t, gates[0].blocked)
 		require.IsIncreasing(t, append([]checkpoint.ID{0}, c.order...))
 		require.Contains(t, c.barriers, checkpoint.ID(checkpoints))
 		for id, counts := range c.barriers {
@@ -99,10 +99,10 @@ func TestCutIsWhatWasSentBeforeTheBarriers(t *testing.T) {
 	}
 }
 
-// fill sends until the lane has no batch left and the context ends.
-func fill(ctx context.Context, l *lane[int]) (sent int64, err error) {
+// fill sends until the channel has no free batch and the context ends.
+func fill(ctx context.Context, c *inputChannel[int]) (sent int64, err error) {
 	for ; ; sent++ {
-		if err := l.send(Event[int]{sent, l.from}); err != nil {
+		if err := c.send(Event[int]{sent, c.from}); err != nil {
 			return sent, err
 		}
 	}
@@ -111,68 +111,68 @@ func fill(ctx context.Context, l *lane[int]) (sent int64, err error) {
 func TestSenderWaitsForItsReceiver(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	inboxes, ways := newExchange[int](ctx, 2, 1)
+	gates, channels := newExchange[int](ctx, 2, 1)
 	ended := make(chan int64)
 	go func() {
-		sent, err := fill(ctx, &ways[0][0])
+		sent, err := fill(ctx, &channels[0][0])
 		if !errors.Is(err, stop) {
 			t.Error(err)
 		}
 		ended <- sent
 	}()
-	for len(inboxes[0].messages) < laneBatches { // nobody receives
+	for len(gates[0].queue) < channelBatches { // no receiver runs
 		time.Sleep(time.Millisecond)
 	}
 	cancel(stop)
-	require.EqualValues(t, laneBatches*batchEvents, <-ended)
+	require.EqualValues(t, channelBatches*batchEvents, <-ended)
 }
 
-// A held sender must not fill the memory, nor must it hold up the others.
-func TestHeldSenderWaitsAndOthersDoNot(t *testing.T) {
+// A blocked sender fills no memory, and the other senders do not wait for it.
+func TestBlockedSenderWaitsAndOthersDoNot(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	inboxes, ways := newExchange[int](ctx, 2, 1)
+	gates, channels := newExchange[int](ctx, 2, 1)
 	go func() {
-		if err := ways[0].mark(barrierOf(1)); err != nil {
+		if err := channels[0].sendControl(barrierOf(1)); err != nil {
 			t.Error(err)
 		}
-		_, _ = fill(ctx, &ways[0][0])
+		_, _ = fill(ctx, &channels[0][0])
 	}()
 	go func() {
-		const many = 50 * laneBatches * batchEvents
+		const many = 50 * channelBatches * batchEvents
 		for i := range int64(many) {
-			if err := ways[1][0].send(Event[int]{i, 1}); err != nil {
+			if err := channels[1][0].send(Event[int]{i, 1}); err != nil {
 				t.Error(err)
 			}
 		}
-		_ = ways[1].flush()
-		for len(inboxes[0].messages) > 0 {
+		_ = channels[1].flush()
+		for len(gates[0].queue) > 0 {
 			time.Sleep(time.Millisecond)
 		}
 		cancel(errors.New("seen enough"))
 	}()
 	c := newCut(2)
-	require.ErrorContains(t, inboxes[0].deliver(ctx, nil, c), "seen enough")
+	require.ErrorContains(t, gates[0].deliver(ctx, nil, c), "seen enough")
 	require.Zero(t, c.next[0])
 	require.NotZero(t, c.next[1])
-	require.LessOrEqual(t, len(inboxes[0].held), laneBatches)
+	require.LessOrEqual(t, len(gates[0].blocked), channelBatches)
 	require.Empty(t, c.barriers)
 }
 
-func TestBatchesAreUsedAgainAndKeepNothing(t *testing.T) {
-	inboxes, ways := newExchange[*int](t.Context(), 1, 1)
-	l, in := &ways[0][0], inboxes[0]
-	for range 3 * laneBatches {
-		require.NoError(t, l.send(Event[*int]{0, new(int)}))
-		require.NoError(t, l.flush())
-		m := <-in.messages
-		_, err := in.hand(m, discard[*int]{})
+func TestBatchesAreReusedAndKeepNoReferences(t *testing.T) {
+	gates, channels := newExchange[*int](t.Context(), 1, 1)
+	c, gate := &channels[0][0], gates[0]
+	for range 3 * channelBatches {
+		require.NoError(t, c.send(Event[*int]{0, new(int)}))
+		require.NoError(t, c.flush())
+		m := <-gate.queue
+		_, err := gate.process(m, discard[*int]{})
 		require.NoError(t, err)
 		require.Nil(t, m.events[0].Value)
 	}
-	require.Len(t, in.free[0], laneBatches)
+	require.Len(t, gate.free[0], channelBatches)
 }
 
-// discard is a receiver.
+// discard is a receiver that does nothing.
 type discard[T any] struct{}
 
 func (discard[T]) events([]Event[T]) error     { return nil }

@@ -10,14 +10,15 @@ import (
 	"github.com/weirstate/weir/internal/parse"
 )
 
-// counted makes positions of the counts of elements of a Source.
-type counted[T any] struct{ source Source[T] }
+// countedSource adapts a Source to PositionSource: a position is the number of elements
+// read, as a uvarint.
+type countedSource[T any] struct{ source Source[T] }
 
 // Partitions implements PositionSource.
-func (c counted[T]) Partitions() int { return c.source.Partitions() }
+func (c countedSource[T]) Partitions() int { return c.source.Partitions() }
 
 // Open implements PositionSource.
-func (c counted[T]) Open(ctx context.Context, partition int, position []byte) (PositionReader[T], error) {
+func (c countedSource[T]) Open(ctx context.Context, partition int, position []byte) (PositionReader[T], error) {
 	count, err := decodeCount(position)
 	if err != nil {
 		return nil, err
@@ -29,7 +30,7 @@ func (c counted[T]) Open(ctx context.Context, partition int, position []byte) (P
 	return &countedReader[T]{reader, count}, nil
 }
 
-// countedReader counts what is read.
+// countedReader counts the elements that it reads.
 type countedReader[T any] struct {
 	Reader[T]
 	count int64
@@ -47,7 +48,7 @@ func (r *countedReader[T]) Position() ([]byte, error) { return encodeCount(r.cou
 
 func encodeCount(count int64) []byte { return binary.AppendUvarint(nil, uint64(count)) }
 
-// decodeCount reads a count; no position is 0.
+// decodeCount returns the count in position, and 0 for nil.
 func decodeCount(position []byte) (int64, error) {
 	if position == nil {
 		return 0, nil
@@ -55,7 +56,7 @@ func decodeCount(position []byte) (int64, error) {
 	p := parse.Parser{Rest: position, Corrupt: checkpoint.ErrCorrupt}
 	count := int64(p.Uvarint(math.MaxInt64))
 	if err := p.End(); err != nil {
-		return 0, asDamage(fmt.Errorf("count of elements: %w", err))
+		return 0, markDamaged(fmt.Errorf("element count of a partition: %w", err))
 	}
 	return count, nil
 }
