@@ -32,6 +32,7 @@ type Reader[T any] interface {
 	// again, even if it has grown. A partition that may grow returns 0 elements and no
 	// error while it has nothing.
 	Read(ctx context.Context, dst []Event[T]) (n int, err error)
+	// Close releases the reader. The job calls it once.
 	Close() error
 }
 

@@ -11,8 +11,8 @@ import (
 
 // Event is an element of a stream with its event time. The job chooses the unit of time.
 type Event[T any] struct {
-	Time  int64
-	Value T
+	Time  int64 // event time
+	Value T     // the element itself
 }
 
 // Stream is the output of a source or an operator. It may have several consumers; each of
