@@ -7,66 +7,75 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// maxOverlap bounds how many sliding windows an element is in.
+// maxOverlap is the largest number of sliding windows that contain one time.
 const maxOverlap = 1 << 20
 
-// Assigner says which windows an element is in. The zero Assigner is invalid, as
-// are those made of arguments out of range; whoever is given one says so with
-// state.ErrInvalid. All arguments are in the unit of event times.
+// Assigner chooses the windows of an element. Make one with Tumbling, Sliding or Session.
+// Aggregate and List return state.ErrInvalid for the zero Assigner and for arguments out of
+// range. All arguments have the unit of event times.
+//
+//	time               0         10        20        30
+//	Tumbling(10, 0)    [────────)[────────)[────────)
+//	Sliding(10, 5, 0)  [────────)[────────)[────────)
+//	                   ────)[────────)[────────)[────
+//	elements           ×    ×           ×
+//	Session(6)         [─────────)      [────)
+//
+// The session of an element at time t is [t, t+6); sessions that overlap or touch merge.
 type Assigner struct {
 	size, slide, offset int64
 	session             bool
 }
 
-// Tumbling divides time into windows of one size, from 1. One of them begins at
-// the offset.
+// Tumbling returns an assigner of windows with a size of 1 or more that do not overlap. One
+// of them begins at offset.
 func Tumbling(size, offset int64) Assigner { return Sliding(size, size, offset) }
 
-// Sliding begins a window of a size every slide, so that windows overlap. One of
-// them begins at the offset. Slide is from 1 to size: a larger one would lose
-// what is between two windows. An element may be in 2^20 windows at the most.
+// Sliding returns an assigner of windows of one size that begin at intervals of slide. One
+// of them begins at offset. Slide is from 1 to size, since a larger one would leave times
+// between two windows. An element may be in at most 2^20 windows.
 func Sliding(size, slide, offset int64) Assigner {
 	return Assigner{size: size, slide: slide, offset: offset}
 }
 
-// Session makes windows of what is close together: an element at time t is in
-// [t, t+gap), with a gap from 1, and the windows of a key that overlap or touch
-// are one.
+// Session returns an assigner of sessions. An element at time t is in [t, t+gap), with a gap
+// of 1 or more, and windows of a key that overlap or touch merge into one.
 func Session(gap int64) Assigner { return Assigner{size: gap, slide: gap, session: true} }
 
 func (a Assigner) validate() error {
 	switch {
 	case a.size < 1:
-		return fmt.Errorf("a size or gap of %d, must be 1 or more: %w", a.size, state.ErrInvalid)
+		return fmt.Errorf("window size or session gap is %d: want 1 or more: %w", a.size, state.ErrInvalid)
 	case a.slide < 1 || a.slide > a.size:
-		return fmt.Errorf("a slide of %d, must be 1 to the size of %d: %w", a.slide, a.size, state.ErrInvalid)
+		return fmt.Errorf("window slide is %d: want 1 to the size, %d: %w", a.slide, a.size, state.ErrInvalid)
 	case (a.size-1)/a.slide >= maxOverlap:
-		return fmt.Errorf("a slide of %d with a size of %d, more than %d windows overlap: %w",
+		return fmt.Errorf("window slide is %d with size %d: want at most %d windows for one time: %w",
 			a.slide, a.size, maxOverlap, state.ErrInvalid)
 	}
 	return nil
 }
 
-// windows yields the windows that a time is in, the one that begins last first.
+// windows returns an iterator over the windows that contain time t, in order of descending
+// start.
 func (a Assigner) windows(t int64) iter.Seq[Window] {
 	return func(yield func(Window) bool) {
-		for since := a.sinceStart(t); ; since += a.slide {
-			left := a.size - since
-			if !yield(Window{earlier(t, since), later(t, left)}) || left <= a.slide {
+		for age := a.ageOfNewest(t); ; age += a.slide {
+			left := a.size - age
+			if !yield(Window{subClamped(t, age), addClamped(t, left)}) || left <= a.slide {
 				return
 			}
 		}
 	}
 }
 
-// sinceStart is for how long, at time t, the latest window has gone on: 0 to
-// slide-1. The numbers are reduced before they are subtracted: their difference
-// may be more than an int64 holds.
-func (a Assigner) sinceStart(t int64) int64 {
+// ageOfNewest returns the time from the start of the newest window at time t to t: 0 to
+// slide-1. It reduces t and the offset before it subtracts them, because their difference
+// may overflow.
+func (a Assigner) ageOfNewest(t int64) int64 {
 	return floorMod(floorMod(t, a.slide)-floorMod(a.offset, a.slide), a.slide)
 }
 
-// floorMod is t modulo n, 0 to n-1 also below zero.
+// floorMod returns t modulo n in 0 to n-1, also for negative t.
 func floorMod(t, n int64) int64 {
 	if t %= n; t < 0 {
 		t += n
@@ -74,5 +83,5 @@ func floorMod(t, n int64) int64 {
 	return t
 }
 
-// element is the session of an element alone.
-func (a Assigner) element(t int64) Window { return Window{t, later(t, a.size)} }
+// elementWindow returns the session of a single element at time t.
+func (a Assigner) elementWindow(t int64) Window { return Window{t, addClamped(t, a.size)} }

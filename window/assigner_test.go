@@ -13,13 +13,13 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// edges are times and sizes near the ends of what an int64 holds, and others.
+// edges are times and sizes near math.MinInt64, 0 and math.MaxInt64.
 var edges = []int64{
 	math.MinInt64, math.MinInt64 + 1, math.MinInt64 + 9, math.MinInt64 / 2, -1000, -11, -10, -9, -1, 0,
 	1, 2, 9, 10, 11, 1000, math.MaxInt64 / 2, math.MaxInt64 - 10, math.MaxInt64 - 2, math.MaxInt64 - 1,
 }
 
-func TestWindowsAreThoseOfUnboundedNumbers(t *testing.T) {
+func TestWindowsAreExactDespiteOverflow(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	number := func() int64 {
 		if r.IntN(2) == 0 {
@@ -39,7 +39,7 @@ func TestWindowsAreThoseOfUnboundedNumbers(t *testing.T) {
 	require.Greater(t, tried, 5_000)
 }
 
-// unbounded computes the windows of a time without overflow.
+// unbounded returns the windows of a time, computed with numbers of unlimited size.
 func unbounded(a Assigner, t int64) (windows []Window) {
 	size, slide := big.NewInt(a.size), big.NewInt(a.slide)
 	start := new(big.Int).Sub(big.NewInt(t), big.NewInt(a.offset))
@@ -54,6 +54,7 @@ func unbounded(a Assigner, t int64) (windows []Window) {
 	}
 }
 
+// cut returns n, or the nearest int64.
 func cut(n *big.Int) int64 {
 	switch {
 	case n.IsInt64():
@@ -65,7 +66,7 @@ func cut(n *big.Int) int64 {
 	}
 }
 
-func TestWindowsOfATimeHoldItAndDiffer(t *testing.T) {
+func TestWindowsOfATimeContainItAndDiffer(t *testing.T) {
 	for _, size := range edges {
 		for _, slide := range edges {
 			a := Sliding(size, slide, 3)
@@ -103,7 +104,7 @@ func TestAssignersOutOfRangeAreRefused(t *testing.T) {
 	require.Len(t, slices.Collect(Sliding(maxOverlap, 1, 0).windows(0)), maxOverlap)
 }
 
-func TestNamespacesAreOrderedAsWindowsAndReadBack(t *testing.T) {
+func TestNamespacesSortLikeWindowsAndDecode(t *testing.T) {
 	require.Equal(t, []byte{0x80, 0, 0, 0, 0, 0, 0, 1, 0x80, 0, 0, 0, 0, 0, 1, 2}, Window{1, 258}.appendNamespace(nil))
 	last := ""
 	for _, start := range edges {

@@ -11,8 +11,8 @@ import (
 	"github.com/weirstate/weir/window"
 )
 
-// An element may be in a million windows, and each may fire for it.
-func TestElementIsPutIntoNoWindowAfterTheEndOfTheContext(t *testing.T) {
+// An element may be in a million windows, and may fire each of them.
+func TestElementIsAddedToNoWindowAfterTheEndOfTheContext(t *testing.T) {
 	enough := errors.New("enough")
 	for name, watermark := range map[string]int64{"windows that fire": 1000, "windows that wait": -1000} {
 		t.Run(name, func(t *testing.T) {

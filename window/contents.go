@@ -2,30 +2,31 @@ package window
 
 import "github.com/weirstate/weir/state"
 
-// contents is what windows hold, as a state: one of elements that are folded, or
-// a list of them.
+// contents is the state that holds the elements of windows, one namespace per window: an
+// accumulator (folded) or the elements themselves (listed).
 type contents[In, Out any] interface {
 	SetNamespace(namespace []byte) error
-	// Add adds an element and says whether it is the first.
+	// Add adds an element. It reports whether the window was empty.
 	Add(In) (first bool, err error)
-	// Get returns the result, ok false if nothing was added.
+	// Get returns the result. It returns false for an empty window.
 	Get() (result Out, ok bool, err error)
 	Clear() error
 	MergeNamespaces(target []byte, sources [][]byte) error
 }
 
+// folded holds an accumulator per window.
 type folded[In, Out any] struct {
 	state.AggregatingState[In, Out]
-	first bool
+	created bool // Create was called since the last Add began
 }
 
-// newFolded declares the state. It learns from Create, which is called for the
-// first element and no other, what a Get before each Add would have to find out.
+// newFolded declares the state. It wraps Create, which the state calls for the first element
+// of a window only, so that Add learns without a Get whether an element is the first.
 func newFolded[K, In, Acc, Out any](k *state.Keyed[K], d state.AggregatingDescriptor[In, Acc, Out]) (*folded[In, Out], error) {
 	f := new(folded[In, Out])
 	if create := d.Create; create != nil {
 		d.Create = func() Acc {
-			f.first = true
+			f.created = true
 			return create()
 		}
 	}
@@ -34,14 +35,17 @@ func newFolded[K, In, Acc, Out any](k *state.Keyed[K], d state.AggregatingDescri
 	return f, err
 }
 
+// Add implements contents.
 func (f *folded[In, Out]) Add(in In) (first bool, err error) {
-	f.first = false
+	f.created = false
 	err = f.AggregatingState.Add(in)
-	return f.first, err
+	return f.created, err
 }
 
+// listed holds a list of elements per window.
 type listed[In any] struct{ state.ListState[In] }
 
+// Add implements contents.
 func (l listed[In]) Add(in In) (first bool, err error) {
 	if first, err = l.isEmpty(); err != nil {
 		return false, err
@@ -56,6 +60,7 @@ func (l listed[In]) isEmpty() (bool, error) {
 	return true, nil
 }
 
+// Get implements contents.
 func (l listed[In]) Get() ([]In, bool, error) {
 	list, err := l.ListState.Get()
 	return list, len(list) > 0, err

@@ -1,7 +1,7 @@
-// Package window groups the elements of each key by event time: tumbling and
-// sliding windows, and sessions that merge. A window's contents are keyed state
-// under a namespace of its own, and what is to happen to it are timers, so a
-// snapshot of the backend has all there is to know and windows survive restore
-// and rescaling as any state does. The room knows state only: watermarks, and
-// the firing of timers, are its host's.
+// Package window groups the elements of each key by event time: into tumbling and sliding
+// windows, and into sessions that merge. The contents of a window are keyed state in a
+// namespace of the window, and its firing is an event-time timer. So a snapshot of the
+// backend contains all windows, and they survive restores at any parallelism like other
+// state. The package uses only package state: its host supplies the watermark and fires the
+// timers. A job.Task is a host.
 package window

@@ -7,15 +7,28 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// sessions are the sessions of each key that are not over. Contents stay under
-// the namespace that they began in while their session grows, so the map leads
-// from the window of a session to the one whose namespace has its contents.
+// sessions is a map state that holds the open sessions of each key.
 //
-// Invariant: the windows of a key do not touch. The window of the contents is
-// inside the session's own, so no other session has its contents there.
+// The problem: a session grows with each element, so its window changes, but its contents
+// are state in a namespace that cannot be renamed. The contents therefore stay in the
+// namespace where they began, which is the window of one of the first elements, and the map
+// leads from the current window of a session to that namespace:
+//
+//	element at 3, gap 10     [3,13)  → [3,13)
+//	element at 9             [3,19)  → [3,13)             the session grows, its contents stay
+//	element at 25            [3,19)  → [3,13)   [25,35) → [25,35)
+//	element at 16            [3,35)  → [3,13)             MergeNamespaces moves [25,35) to [3,13)
+//
+// Invariant: the windows of a key neither overlap nor touch.
+// Invariant: the namespace of a session is a window inside the session's own window. So two
+// sessions never have the same namespace.
+//
+// By the first invariant the ends of the windows are ordered like their starts. An element
+// needs one Floor lookup per session that it joins and one more, however many sessions of
+// the key are open.
 type sessions struct{ state.MapState[Window, Window] }
 
-func sessionsOf[K any](k *state.Keyed[K], name string) (*sessions, error) {
+func declareSessions[K any](k *state.Keyed[K], name string) (*sessions, error) {
 	m, err := state.MapOf(k, state.MapDescriptor[Window, Window]{Name: name, Key: windowCodec, Value: windowCodec})
 	if err != nil {
 		return nil, err
@@ -23,20 +36,21 @@ func sessionsOf[K any](k *state.Keyed[K], name string) (*sessions, error) {
 	return &sessions{m}, nil
 }
 
-// union is a session as an element makes it.
+// union is the session that an element makes together with the sessions that it touches.
 type union struct {
 	window Window
-	// space has the contents: where those of the first part are.
-	space Window
-	// parts are the sessions of which the element makes one, in order.
+	// namespace is the window whose namespace will hold the contents: that of the first
+	// part, or that of the element if there is no part.
+	namespace Window
+	// parts are the sessions that the element touches, in order.
 	parts []state.Entry[Window, Window]
 }
 
-// union returns the session that an element of the current key will be in.
-// Nothing changes yet: it may be over. It goes from the latest session that touches the
-// element down to the first that does not: by the invariant none below does either.
+// union returns the union of an element of the current key. It changes nothing, since the
+// union may be over already. It searches from the latest session that may touch the element
+// downwards, and stops at the first one that does not: earlier ones do not touch it either.
 func (s *sessions) union(element Window) (union, error) {
-	u := union{window: element, space: element}
+	u := union{window: element, namespace: element}
 	last := Window{element.End, math.MaxInt64}
 	for {
 		part, ok, err := s.Floor(last)
@@ -48,16 +62,18 @@ func (s *sessions) union(element Window) (union, error) {
 			return u, nil
 		}
 		u.window = Window{min(u.window.Start, part.Key.Start), max(u.window.End, part.Key.End)}
-		u.space = part.Value
+		u.namespace = part.Value
 		u.parts = append(u.parts, part)
 		last = Window{part.Key.Start, part.Key.End - 1}
 	}
 }
 
-// moved says whether the session has another window than before.
-func (u *union) moved() bool { return len(u.parts) != 1 || u.parts[0].Key != u.window }
+// windowChanged reports whether the union has another window than its only part, or has no
+// part or several.
+func (u *union) windowChanged() bool { return len(u.parts) != 1 || u.parts[0].Key != u.window }
 
-// sources are the namespaces whose contents go to those of the first part.
+// sources returns the namespaces of all parts except the first. Their contents move to that
+// of the first.
 func (u *union) sources() (sources [][]byte) {
 	for i, part := range u.parts {
 		if i > 0 {

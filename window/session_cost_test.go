@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/window"
 )
 
-// counted is a backend that counts the rows that cursors and Floor return.
+// counted is a backend that counts the rows read by cursors and Floor.
 type counted struct {
 	*statetest.Bytes
 	rows int
@@ -41,9 +41,9 @@ func (c countedCursor) Next() (key, value []byte, ok bool, err error) {
 	return c.Cursor.Next()
 }
 
-// An element looked at all sessions of its key from the oldest on: with 2,000 of them
-// open, at 2,000 rows. It looks at those that it joins, and at one below.
-func TestElementOfASessionLooksAtAFewRowsHoweverManySessionsAreOpen(t *testing.T) {
+// An element reads the rows of the sessions that it joins and one more. An earlier version read
+// all sessions of the key from the oldest: 2,000 rows with 2,000 open sessions.
+func TestElementReadsFewRowsHoweverManySessionsAreOpen(t *testing.T) {
 	const gap, apart = 10, 100
 	for _, sessions := range []int{1, 10, 2000} {
 		backend := &counted{}
@@ -59,16 +59,16 @@ func TestElementOfASessionLooksAtAFewRowsHoweverManySessionsAreOpen(t *testing.T
 			most = max(most, backend.rows-before)
 		}
 		for _, i := range rng.Perm(sessions) {
-			add(int64(i) * apart) // a session of its own
+			add(int64(i) * apart) // a new session
 		}
 		require.LessOrEqual(t, most, 1)
 		for range 50 {
-			add(int64(rng.IntN(sessions))*apart + rng.Int64N(gap)) // into one
+			add(int64(rng.IntN(sessions))*apart + rng.Int64N(gap)) // into an open session
 		}
 		require.LessOrEqual(t, most, 2)
-		add(apart/2 + 2*gap) // none of these touches another one
+		add(apart/2 + 2*gap) // these two touch no session
 		add(apart/2 + gap/2)
-		add(apart/2 + gap + gap/2) // and this makes one of both
+		add(apart/2 + gap + gap/2) // this one merges them
 		require.LessOrEqual(t, most, 3)
 	}
 }

@@ -27,7 +27,7 @@ var backends = map[string]opener{
 	"bytes": func(o state.Options) (snapshot.Backend, error) { return statetest.NewBytes(o, 32) },
 }
 
-// task is the host of windows.
+// task is a host of windows.
 type task struct {
 	ctx       context.Context
 	backend   snapshot.Backend
@@ -60,7 +60,7 @@ func (t *task) Timers(name string, fire func(state.Timer[string]) error) (*state
 	return timers, err
 }
 
-// advance moves the watermark and fires what is due.
+// advance sets the watermark and fires the timers that are due.
 func (t *task) advance(watermark int64) error {
 	t.watermark = watermark
 	for _, s := range t.services {
@@ -71,7 +71,7 @@ func (t *task) advance(watermark int64) error {
 	return nil
 }
 
-// timers is the number of all timers.
+// timers returns the number of timers.
 func (t *task) timers(tb testing.TB) (sum int) {
 	for _, s := range t.services {
 		n, err := s.timers.Len(state.EventTime)
@@ -81,16 +81,16 @@ func (t *task) timers(tb testing.TB) (sum int) {
 	return sum
 }
 
-// adder is Windows without their result.
+// adder is the part of Windows that does not depend on the type of the result.
 type adder interface {
 	Add(time int64, in int64) error
 	Late() int64
 }
 
-// declare puts windows on a task. What they emit goes to out.
+// declare declares windows on a task. They emit to out.
 type declare func(t *task, out *output) (adder, error)
 
-// output is what windows gave away, a line each.
+// output holds the results and the late elements of windows, one line each.
 type output struct{ results, late []string }
 
 func (o *output) tooLate(key string, time, in int64) error {
@@ -112,7 +112,7 @@ func (o *output) options(a window.Assigner, lateness int64) window.Options[strin
 	}
 }
 
-// gathering folds elements into a list, so that a result shows them all.
+// gathering returns a descriptor that folds elements into a list, so that results show them.
 func gathering(name string) state.AggregatingDescriptor[int64, []int64, []int64] {
 	join := func(a, b []int64) ([]int64, error) { return append(a[:len(a):len(a)], b...), nil }
 	return state.AggregatingDescriptor[int64, []int64, []int64]{
@@ -137,7 +137,7 @@ func listing(a window.Assigner, lateness int64) declare {
 	}
 }
 
-// fleet is windows in several tasks, as the operator of a job has them.
+// fleet is windows in several tasks, like the subtasks of an operator.
 type fleet struct {
 	tb      testing.TB
 	open    opener
@@ -155,7 +155,7 @@ func newFleet(tb testing.TB, open opener, d declare, parallelism int) *fleet {
 	return f
 }
 
-// start replaces the tasks by empty ones.
+// start replaces the tasks by new, empty ones.
 func (f *fleet) start(parallelism int) {
 	f.tasks, f.windows = nil, nil
 	for i := range parallelism {
@@ -183,8 +183,8 @@ func (f *fleet) advance(watermark int64) {
 	}
 }
 
-// restart takes a snapshot of all tasks and restores it into new ones. Their
-// watermark begins anew.
+// restart takes a snapshot of all tasks and restores it into new ones, whose watermark is
+// math.MinInt64.
 func (f *fleet) restart(parallelism int) {
 	files := make(memory)
 	var handles []snapshot.Handle
@@ -203,7 +203,7 @@ func (f *fleet) restart(parallelism int) {
 	}
 }
 
-// requireEmpty is for when all windows are over.
+// requireEmpty requires that no task has state, as after the end of all windows.
 func (f *fleet) requireEmpty() {
 	f.tb.Helper()
 	for _, t := range f.tasks {
@@ -211,19 +211,19 @@ func (f *fleet) requireEmpty() {
 	}
 }
 
-// take returns what was emitted since the last call.
+// take returns the results since the last call.
 func (f *fleet) take() (results []string) {
 	results, f.out.results = f.out.results, nil
 	return results
 }
 
-// takeLate returns what was late since the last call.
+// takeLate returns the elements that were late since the last call.
 func (f *fleet) takeLate() (late []string) {
 	late, f.out.late = f.out.late, nil
 	return late
 }
 
-// memory is files by name.
+// memory is a snapshot.Target and snapshot.Source that holds files by name.
 type memory map[string][]byte
 
 func (m memory) Create(_ context.Context, name string) (snapshot.File, error) {

@@ -8,59 +8,84 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// Host is what windows ask of the operator that they work in.
+// Host is the operator that runs windows: it supplies state, timers and the watermark.
 type Host[K any] interface {
-	// Context ends when the work of the host is to end. An element is then put into
-	// no further window, and the host fires no further timer. Functions of Options
-	// and of descriptors that can take long look at it themselves.
+	// Context returns a context that ends when the host must stop. Windows then add an
+	// element to no further window, and the host fires no further timer. Functions of
+	// Options and of state descriptors that take long must check it themselves.
 	Context() context.Context
-	// Keyed is where their state is declared.
+	// Keyed returns the keyed state on which the windows declare their states.
 	Keyed() *state.Keyed[K]
-	// Timers declares a timer service. The host calls fire for each timer of it
-	// that the watermark has reached, before the next element.
+	// Timers declares a timer service. The host calls fire for each event-time timer that
+	// the watermark has reached, before it processes the next element.
 	Timers(name string, fire func(state.Timer[K]) error) (*state.Timers[K], error)
-	// Watermark is the event time up to which all elements are expected to have
-	// come. It never goes back. After a restore it should be what it was in the
-	// snapshot: if it begins anew, an element that was late is not, and windows that
-	// have fired do so again.
+	// Watermark returns the event time up to which all elements are expected to have
+	// arrived. It never falls. After a restore it should have its value in the snapshot. If
+	// it starts again from math.MinInt64, elements that were late are no longer late, and
+	// windows that have fired fire again.
 	Watermark() int64
 }
 
-// Options says which windows there are and where their results go. Assigner and
-// Emit are required.
+// Options configures windows. Assigner and Emit are required.
 type Options[K, In, Out any] struct {
-	// Assigner says which windows an element is in. Its numbers may change from
-	// one restore to the next: windows that have begun stay as they are. One
-	// cannot go from sessions to other windows or back.
+	// Assigner chooses the windows of an element. Its numbers may change at a restore;
+	// windows that have begun keep theirs. A restore between sessions and other windows is
+	// state.ErrUnknownState.
 	Assigner Assigner
-	// Lateness is how long a window is kept after it has fired, in the unit of
-	// event times: an element that comes for it meanwhile makes it fire again.
+	// Lateness is the time, in the unit of event times, for which a window is kept after
+	// its first firing. An element that arrives within this time fires the window again.
 	// Default 0.
 	Lateness int64
-	// Emit takes the result of a window that fires.
+	// Emit is called with the result of each window that fires.
 	Emit func(Result[K, Out]) error
-	// Late takes an element that is too late for all its windows. Default: it is
-	// only counted.
+	// Late is called with each element that is too late for all its windows. Default: such
+	// elements are only counted.
 	Late func(key K, time int64, in In) error
 }
 
-// Result is what a window came to.
+// Result is the result of a window at one firing.
 type Result[K, Out any] struct {
-	Key    K
-	Window Window
-	Value  Out
+	Key    K      // key of the elements
+	Window Window // the window that fired; of a session, all that has merged so far
+	Value  Out    // accumulated value, or list of elements
 }
 
-// Windows are the windows of all keys of a task.
+// Windows holds the windows of all keys of a task.
 //
-// A window fires when the watermark reaches its last time, End-1: its result is
-// emitted. Lateness after that it is over, and its state is gone. An element
-// that comes in between makes it fire again at once, with all its elements.
-// Sessions that an element joins are one from then on; it fires at its own end,
-// whether or not its parts have fired before.
+// A window fires when the watermark reaches its last time, End-1: Emit gets its result.
+// Lateness after that, the window is over and its state is removed. Each element that
+// arrives in between fires it again at once, with all its elements. An element is late if
+// all its windows are over.
 //
-// The functions of Options are called with the key as the current one. They must
-// leave it so, and not add to these windows.
+//	                    End-1            End-1+Lateness
+//	  ┌──── window ───────┐                    │
+//	──┴───────────────────┴────────────────────┴─────────▶ watermark
+//	   elements wait      │ fires; then each   │ over: state removed,
+//	   in the contents    │ element fires it   │ elements are late
+//
+// The life of a window is in state and timers only:
+//
+//	contents[window]   the elements, or their accumulator, in a namespace per window
+//	timer at End-1     fires the window, then registers the next timer
+//	timer at End-1+L   drops the window (the same timer if Lateness L is 0)
+//	sessions           current window → namespace of the contents; see type sessions
+//
+// A session fires at its own end. When an element joins two sessions, the timers of both are
+// deleted and the merged session gets a new one, even if a part has fired before.
+//
+// Invariant: a window with contents has a timer, and a window without contents has none. It
+// has one timer: at End-1 until it has fired, then at End-1+L. It may have both after a
+// restore in which the watermark started again.
+// Invariant: a snapshot needs no data besides states and timers. The watermark is the host's.
+//
+// Cost: adding an element costs one Add to the contents. A timer is registered for the first
+// element of a window only, or for each element if Lateness is above 0.
+//
+// The functions of Options are called with the key of the window as the current key. They
+// must leave it unchanged and must not add elements to these Windows.
+//
+// The model of windows, watermarks and lateness is from Akidau et al., The Dataflow Model,
+// VLDB 2015.
 //
 // Thread safety: the task's goroutine only.
 type Windows[K, In, Out any] struct {
@@ -69,27 +94,24 @@ type Windows[K, In, Out any] struct {
 	keyed    *state.Keyed[K]
 	options  Options[K, In, Out]
 	contents contents[In, Out]
-	sessions *sessions // nil for other windows
+	sessions *sessions // nil for tumbling and sliding windows
+	timers   *state.Timers[K]
 
-	// timers has one for each window that holds something: for its last time
-	// until it has fired, then for its end. A window that has fired may have
-	// both, when the watermark has begun anew since.
-	timers *state.Timers[K]
-
-	late      int64
+	late      int64  // number of late elements
 	namespace []byte // scratch
 }
 
-// Aggregate declares windows whose elements are folded into an accumulator, as
-// by state.AggregatingOf. Further states have the descriptor's name with an
-// ending. It returns state.ErrInvalid if something is missing or out of range.
+// Aggregate declares windows that fold their elements into an accumulator, as
+// state.AggregatingOf does. The names of further states begin with the name of d. Aggregate
+// returns state.ErrInvalid if a required argument is missing or out of range.
 func Aggregate[K, In, Acc, Out any](h Host[K], o Options[K, In, Out], d state.AggregatingDescriptor[In, Acc, Out]) (*Windows[K, In, Out], error) {
 	return declare(h, o, d.Name, func(k *state.Keyed[K]) (contents[In, Out], error) { return newFolded(k, d) })
 }
 
-// List is Aggregate without an accumulator: the result is the elements in the
-// order in which they came; when sessions become one, those of the earlier
-// session come first. They must not be modified.
+// List declares windows that keep their elements. The result of a window is the elements in
+// the order of arrival; after a merge of sessions, the elements of the earlier session come
+// first. Emit must not modify the slice. List returns state.ErrInvalid if a required argument
+// is missing or out of range.
 func List[K, In any](h Host[K], o Options[K, In, []In], d state.ListDescriptor[In]) (*Windows[K, In, []In], error) {
 	return declare(h, o, d.Name, func(k *state.Keyed[K]) (contents[In, []In], error) {
 		list, err := state.ListOf(k, d)
@@ -101,7 +123,7 @@ func declare[K, In, Out any](h Host[K], o Options[K, In, Out], name string,
 	open func(*state.Keyed[K]) (contents[In, Out], error)) (*Windows[K, In, Out], error) {
 	w := &Windows[K, In, Out]{name: name, host: h, options: o}
 	if h == nil {
-		return nil, w.wrap(fmt.Errorf("no host: %w", state.ErrInvalid))
+		return nil, w.wrap(fmt.Errorf("the host is nil: %w", state.ErrInvalid))
 	}
 	err := o.validate()
 	if err != nil {
@@ -111,12 +133,12 @@ func declare[K, In, Out any](h Host[K], o Options[K, In, Out], name string,
 	if w.contents, err = open(w.keyed); err != nil {
 		return nil, err
 	}
-	// The names differ so that a restore sees it when one kind has become the
-	// other.
+	// Sessions have other names, so that a restore fails if a program changes from sessions
+	// to other windows or back.
 	timers := name + ".timers"
 	if o.Assigner.session {
 		timers = name + ".session-timers"
-		if w.sessions, err = sessionsOf(w.keyed, name+".sessions"); err != nil {
+		if w.sessions, err = declareSessions(w.keyed, name+".sessions"); err != nil {
 			return nil, err
 		}
 	}
@@ -129,22 +151,21 @@ func declare[K, In, Out any](h Host[K], o Options[K, In, Out], name string,
 func (o *Options[K, In, Out]) validate() error {
 	switch {
 	case o.Emit == nil:
-		return fmt.Errorf("no Emit: %w", state.ErrInvalid)
+		return fmt.Errorf("Options.Emit is nil: %w", state.ErrInvalid)
 	case o.Lateness < 0:
-		return fmt.Errorf("a lateness of %d, must not be negative: %w", o.Lateness, state.ErrInvalid)
+		return fmt.Errorf("Options.Lateness is %d: want 0 or more: %w", o.Lateness, state.ErrInvalid)
 	}
 	return o.Assigner.validate()
 }
 
-// Late is the number of elements that were too late for all their windows. It
-// counts from the declaration, so a restore begins anew and replayed elements
-// count again; where the exact number matters, make state of what Options.Late
-// takes.
+// Late returns the number of elements that were too late for all their windows. The count
+// starts at 0 when the windows are declared, so a restore resets it, and replayed elements
+// count again. For an exact number, count in a state in Options.Late.
 func (w *Windows[K, In, Out]) Late() int64 { return w.late }
 
-// Add puts an element of the current key into its windows. An element that is
-// too late for all of them is counted and handed to Options.Late. After an error
-// it may be in some of its windows: go back to a checkpoint.
+// Add adds an element of the current key to its windows. It counts an element that is too
+// late for all of them, and passes it to Options.Late. After an error the element may be in
+// some of its windows: restore a checkpoint.
 func (w *Windows[K, In, Out]) Add(time int64, in In) error {
 	key, ok := w.keyed.Key()
 	switch {
@@ -166,14 +187,15 @@ func (w *Windows[K, In, Out]) Add(time int64, in In) error {
 	return w.options.Late(key, time, in)
 }
 
-// assign says whether there is a window that the element is not too late for.
+// assign adds an element to all its windows that are not over. It reports whether there is
+// one.
 func (w *Windows[K, In, Out]) assign(key K, time int64, in In) (added bool, err error) {
 	if w.sessions != nil {
 		return w.assignSession(key, time, in)
 	}
 	ctx := w.host.Context()
 	for at := range w.options.Assigner.windows(time) {
-		if ctx.Err() != nil { // there may be 2^20 windows
+		if ctx.Err() != nil { // checked per window: there may be 2^20
 			return false, context.Cause(ctx)
 		}
 		if w.isOver(at) {
@@ -187,78 +209,81 @@ func (w *Windows[K, In, Out]) assign(key K, time int64, in In) (added bool, err 
 	return added, nil
 }
 
+// assignSession adds an element to its session, after merging the sessions that it touches.
+// It reports whether the session is not over.
 func (w *Windows[K, In, Out]) assignSession(key K, time int64, in In) (added bool, err error) {
-	u, err := w.sessions.union(w.options.Assigner.element(time))
+	u, err := w.sessions.union(w.options.Assigner.elementWindow(time))
 	if err != nil || w.isOver(u.window) {
 		return false, err
 	}
-	if u.moved() {
+	if u.windowChanged() {
 		if err := w.merge(&u); err != nil {
 			return false, err
 		}
 	}
-	return true, w.put(key, u.window, u.space, u.moved(), in)
+	return true, w.put(key, u.window, u.namespace, u.windowChanged(), in)
 }
 
-// merge makes one session of the parts of a union, if there are any.
+// merge replaces the parts of a union by one session, and deletes their timers.
 func (w *Windows[K, In, Out]) merge(u *union) error {
 	for _, part := range u.parts {
 		if err := w.sessions.Remove(part.Key); err != nil {
 			return err
 		}
-		if err := w.unschedule(part.Key); err != nil {
+		if err := w.deleteTimers(part.Key); err != nil {
 			return err
 		}
 	}
 	if sources := u.sources(); len(sources) > 0 {
-		if err := w.contents.MergeNamespaces(u.space.appendNamespace(nil), sources); err != nil {
+		if err := w.contents.MergeNamespaces(u.namespace.appendNamespace(nil), sources); err != nil {
 			return err
 		}
 	}
-	return w.sessions.Put(u.window, u.space)
+	return w.sessions.Put(u.window, u.namespace)
 }
 
-// put adds an element to a window whose contents are under the namespace of
-// space. Moved says that the window has no timer yet though it may have
-// contents.
-func (w *Windows[K, In, Out]) put(key K, at, space Window, moved bool, in In) error {
-	if err := w.enter(space); err != nil {
+// put adds an element to window at, whose contents are in the given namespace. It registers a
+// timer, or fires the window if the watermark has reached it. TimersDeleted is true if merge
+// deleted the timers of the window.
+func (w *Windows[K, In, Out]) put(key K, at, namespace Window, timersDeleted bool, in In) error {
+	if err := w.selectContents(namespace); err != nil {
 		return err
 	}
 	first, err := w.contents.Add(in)
 	if err != nil {
 		return err
 	}
-	untimed := first || moved
+	withoutTimer := first || timersDeleted
 	if at.last() > w.host.Watermark() {
-		// A window with contents has a timer, but with a lateness it may be that
-		// for its end: it may have fired before a restore.
-		if untimed || w.options.Lateness > 0 {
-			return w.schedule(at, at.last())
+		// With a lateness, the timer of a window with contents may be the later one: the
+		// window may have fired before a restore in which the watermark started again.
+		if withoutTimer || w.options.Lateness > 0 {
+			return w.registerTimer(at, at.last())
 		}
 		return nil
 	}
-	if untimed {
-		if err := w.schedule(at, w.over(at)); err != nil {
+	if withoutTimer {
+		if err := w.registerTimer(at, w.over(at)); err != nil {
 			return err
 		}
 	}
 	return w.fire(key, at)
 }
 
+// onTimer fires or drops the window of a timer that is due.
 func (w *Windows[K, In, Out]) onTimer(t state.Timer[K]) error {
 	at, err := windowOf(t.Namespace)
 	if err != nil {
 		return w.wrap(err)
 	}
-	space := at
+	namespace := at
 	if w.sessions != nil {
 		var ok bool
-		if space, ok, err = w.sessions.Get(at); err != nil || !ok {
+		if namespace, ok, err = w.sessions.Get(at); err != nil || !ok {
 			return err
 		}
 	}
-	if err := w.enter(space); err != nil {
+	if err := w.selectContents(namespace); err != nil {
 		return err
 	}
 	if t.Timestamp == at.last() {
@@ -267,12 +292,12 @@ func (w *Windows[K, In, Out]) onTimer(t state.Timer[K]) error {
 		}
 	}
 	if over := w.over(at); t.Timestamp < over {
-		return w.schedule(at, over)
+		return w.registerTimer(at, over)
 	}
 	return w.drop(at)
 }
 
-// fire emits the result of a window, whose contents have been entered.
+// fire emits the result of a window. The contents of the window must be selected.
 func (w *Windows[K, In, Out]) fire(key K, at Window) error {
 	value, ok, err := w.contents.Get()
 	if err != nil || !ok {
@@ -281,7 +306,7 @@ func (w *Windows[K, In, Out]) fire(key K, at Window) error {
 	return w.options.Emit(Result[K, Out]{key, at, value})
 }
 
-// drop forgets a window, whose contents have been entered.
+// drop removes a window. The contents of the window must be selected.
 func (w *Windows[K, In, Out]) drop(at Window) error {
 	if err := w.contents.Clear(); err != nil || w.sessions == nil {
 		return err
@@ -289,24 +314,27 @@ func (w *Windows[K, In, Out]) drop(at Window) error {
 	return w.sessions.Remove(at)
 }
 
-// over is the watermark at which a window is over.
-func (w *Windows[K, In, Out]) over(at Window) int64 { return later(at.last(), w.options.Lateness) }
+// over returns the watermark at which a window is over.
+func (w *Windows[K, In, Out]) over(at Window) int64 {
+	return addClamped(at.last(), w.options.Lateness)
+}
 
 func (w *Windows[K, In, Out]) isOver(at Window) bool { return w.over(at) <= w.host.Watermark() }
 
-// enter makes contents work on those of a window.
-func (w *Windows[K, In, Out]) enter(space Window) error {
-	w.namespace = space.appendNamespace(w.namespace[:0])
+// selectContents makes contents operate on the namespace of a window.
+func (w *Windows[K, In, Out]) selectContents(namespace Window) error {
+	w.namespace = namespace.appendNamespace(w.namespace[:0])
 	return w.contents.SetNamespace(w.namespace)
 }
 
-// schedule and unschedule see to the timers of a window of the current key.
-func (w *Windows[K, In, Out]) schedule(at Window, timestamp int64) error {
+// registerTimer registers a timer of window at of the current key.
+func (w *Windows[K, In, Out]) registerTimer(at Window, timestamp int64) error {
 	w.namespace = at.appendNamespace(w.namespace[:0])
 	return w.timers.Register(state.EventTime, timestamp, w.namespace)
 }
 
-func (w *Windows[K, In, Out]) unschedule(at Window) error {
+// deleteTimers deletes the timers of window at of the current key.
+func (w *Windows[K, In, Out]) deleteTimers(at Window) error {
 	w.namespace = at.appendNamespace(w.namespace[:0])
 	if err := w.timers.Delete(state.EventTime, at.last(), w.namespace); err != nil || w.options.Lateness == 0 {
 		return err

@@ -19,11 +19,11 @@ import (
 	"github.com/weirstate/weir/window"
 )
 
-// on is windows of the elements of one key in one task.
-func on(t *testing.T, d declare) *fleet { return newFleet(t, backends["hash"], d, 1) }
+// oneTask returns windows in one task on the hash backend.
+func oneTask(t *testing.T, d declare) *fleet { return newFleet(t, backends["hash"], d, 1) }
 
 func TestWindowFiresWhenTheWatermarkReachesItsLastTime(t *testing.T) {
-	f := on(t, listing(window.Tumbling(10, 0), 0))
+	f := oneTask(t, listing(window.Tumbling(10, 0), 0))
 	f.add("a", 0, 1)
 	f.add("a", 9, 2)
 	f.add("a", 10, 3)
@@ -40,7 +40,7 @@ func TestWindowFiresWhenTheWatermarkReachesItsLastTime(t *testing.T) {
 }
 
 func TestWindowFiresAgainForEachElementWithinTheLateness(t *testing.T) {
-	f := on(t, listing(window.Tumbling(10, 0), 5))
+	f := oneTask(t, listing(window.Tumbling(10, 0), 5))
 	f.add("a", 3, 1)
 	f.advance(9)
 	require.Equal(t, []string{"a 0 10 [1]"}, f.take())
@@ -60,7 +60,7 @@ func TestWindowFiresAgainForEachElementWithinTheLateness(t *testing.T) {
 }
 
 func TestElementIsLateOnlyIfAllItsWindowsAreOver(t *testing.T) {
-	f := on(t, listing(window.Sliding(10, 5, 0), 0))
+	f := oneTask(t, listing(window.Sliding(10, 5, 0), 0))
 	f.advance(9)
 	f.add("a", 7, 1)
 	require.Empty(t, f.takeLate())
@@ -71,7 +71,7 @@ func TestElementIsLateOnlyIfAllItsWindowsAreOver(t *testing.T) {
 	require.EqualValues(t, 1, f.windows[0].Late())
 }
 
-func TestLateElementsAreCountedIfNobodyTakesThem(t *testing.T) {
+func TestLateElementsAreCountedWithoutTheLateFunction(t *testing.T) {
 	task, err := newTask(backends["hash"], state.Options{})
 	require.NoError(t, err)
 	o := (&output{}).options(window.Tumbling(10, 0), 0)
@@ -86,8 +86,8 @@ func TestLateElementsAreCountedIfNobodyTakesThem(t *testing.T) {
 	require.EqualValues(t, 3, w.Late())
 }
 
-func TestSessionsThatTouchAreOne(t *testing.T) {
-	f := on(t, listing(window.Session(10), 0))
+func TestSessionsThatTouchMerge(t *testing.T) {
+	f := oneTask(t, listing(window.Session(10), 0))
 	f.add("a", 0, 1)
 	f.add("a", 21, 2)
 	f.add("a", 40, 3)
@@ -102,9 +102,9 @@ func TestSessionsThatTouchAreOne(t *testing.T) {
 	f.requireEmpty()
 }
 
-func TestOneElementMakesOneSessionOfMany(t *testing.T) {
+func TestOneElementMayMergeManySessions(t *testing.T) {
 	for _, d := range []declare{aggregating(window.Session(10), 0), listing(window.Session(10), 0)} {
-		f := on(t, d)
+		f := oneTask(t, d)
 		f.add("a", 12, 3)
 		f.add("a", 0, 1)
 		f.add("a", 1, 2)
@@ -115,14 +115,14 @@ func TestOneElementMakesOneSessionOfMany(t *testing.T) {
 	}
 }
 
-func TestMergedSessionFiresThoughItsPartsHave(t *testing.T) {
-	f := on(t, listing(window.Session(10), 100))
+func TestMergedSessionFiresEvenIfItsPartsHaveFired(t *testing.T) {
+	f := oneTask(t, listing(window.Session(10), 100))
 	f.add("a", 0, 1)
 	f.add("a", 15, 2)
 	f.advance(9)
 	require.Equal(t, []string{"a 0 10 [1]"}, f.take())
 	f.add("a", 8, 3)
-	require.Empty(t, f.take(), "the session is open again")
+	require.Empty(t, f.take(), "the merged session has not fired")
 	f.advance(24)
 	require.Equal(t, []string{"a 0 25 [1 2 3]"}, f.take())
 	f.add("a", 9, 4)
@@ -137,8 +137,8 @@ func TestMergedSessionFiresThoughItsPartsHave(t *testing.T) {
 	f.requireEmpty()
 }
 
-func TestElementThatIsLateAloneJoinsALivingSession(t *testing.T) {
-	f := on(t, listing(window.Session(10), 0))
+func TestElementThatWouldBeLateAloneJoinsAnOpenSession(t *testing.T) {
+	f := oneTask(t, listing(window.Session(10), 0))
 	f.add("a", 5, 1)
 	f.advance(12)
 	f.add("a", 2, 2) // [2,12) is over, [2,15) is not
@@ -157,7 +157,7 @@ func TestExtremeTimesDoNotWrapAround(t *testing.T) {
 		assigner window.Assigner
 		lateness int64
 		times    []int64
-		want     []string // at the end of time
+		want     []string // results at watermark math.MaxInt64
 	}{
 		"tumbling": {window.Tumbling(1000, 0), 0, []int64{least, most - 1},
 			[]string{"a -9223372036854775808 -9223372036854775000 [0]", "a 9223372036854775000 9223372036854775807 [1]"}},
@@ -170,7 +170,7 @@ func TestExtremeTimesDoNotWrapAround(t *testing.T) {
 				"a 9223372036854775805 9223372036854775807 [2 3]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := on(t, listing(c.assigner, c.lateness))
+			f := oneTask(t, listing(c.assigner, c.lateness))
 			for i, at := range c.times {
 				f.add("a", at, int64(i))
 			}
@@ -183,16 +183,16 @@ func TestExtremeTimesDoNotWrapAround(t *testing.T) {
 	}
 }
 
-// The lateness ends at the end of time, not before.
-func TestLatenessMayBeForEver(t *testing.T) {
-	f := on(t, listing(window.Tumbling(10, 0), math.MaxInt64))
+// With the largest lateness a window is over only at math.MaxInt64.
+func TestLatenessMayBeInfinite(t *testing.T) {
+	f := oneTask(t, listing(window.Tumbling(10, 0), math.MaxInt64))
 	f.add("a", 0, 1)
 	f.advance(math.MaxInt64 - 1)
 	f.add("a", 1, 2)
 	require.Equal(t, []string{"a 0 10 [1]", "a 0 10 [1 2]"}, f.take())
 }
 
-func TestAddRefuses(t *testing.T) {
+func TestAddRefusesInvalidCalls(t *testing.T) {
 	task, err := newTask(backends["hash"], state.Options{})
 	require.NoError(t, err)
 	w, err := window.Aggregate(task, (&output{}).options(window.Session(5), 0), gathering("windows"))
@@ -208,7 +208,7 @@ func TestAddRefuses(t *testing.T) {
 	require.Zero(t, w.Late())
 }
 
-func TestDeclarationsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestInvalidDeclarationsAreRefused(t *testing.T) {
 	type options = window.Options[string, int64, []int64]
 	type descriptor = state.AggregatingDescriptor[int64, []int64, []int64]
 	for name, change := range map[string]func(*options, *descriptor){
@@ -240,7 +240,7 @@ func TestDeclarationsThatMakeNoSenseAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, state.ErrInvalid)
 }
 
-func TestNamesMayNotClash(t *testing.T) {
+func TestNameOfAnotherStateIsRefused(t *testing.T) {
 	for _, name := range []string{"windows", "windows.sessions", "windows.session-timers"} {
 		task, err := newTask(backends["hash"], state.Options{})
 		require.NoError(t, err)
@@ -252,7 +252,7 @@ func TestNamesMayNotClash(t *testing.T) {
 	}
 }
 
-func TestErrorsOfTheUsersFunctionsArriveAsTheyAre(t *testing.T) {
+func TestErrorsOfTheUsersFunctionsAreReturnedUnchanged(t *testing.T) {
 	broken := errors.New("broken")
 	task, err := newTask(backends["hash"], state.Options{})
 	require.NoError(t, err)
@@ -274,12 +274,12 @@ func TestErrorsOfTheUsersFunctionsArriveAsTheyAre(t *testing.T) {
 	require.NoError(t, w.Add(0, 1))
 	require.Equal(t, broken, task.advance(9))
 	require.NoError(t, task.keyed.SetKey("a"))
-	require.Equal(t, broken, w.Add(0, 1), "fires again")
+	require.Equal(t, broken, w.Add(0, 1), "the window fires again")
 	task.watermark = 14
-	require.Equal(t, broken, w.Add(0, 1), "late")
+	require.Equal(t, broken, w.Add(0, 1), "the element is late")
 }
 
-// counting counts the timers that are added.
+// counting is a backend that counts the calls of TimerQueue.Add.
 type counting struct {
 	*heapstate.Backend
 	added *int
@@ -300,7 +300,7 @@ func (q countingQueue) Add(t state.TimerEntry) error {
 	return q.TimerQueue.Add(t)
 }
 
-func TestFurtherElementsOfAWindowRegisterNoTimer(t *testing.T) {
+func TestOnlyTheFirstElementOfAWindowRegistersATimer(t *testing.T) {
 	for name, d := range map[string]declare{
 		"aggregate": aggregating(window.Tumbling(10, 0), 0),
 		"list":      listing(window.Tumbling(10, 0), 0),
@@ -319,20 +319,20 @@ func TestFurtherElementsOfAWindowRegisterNoTimer(t *testing.T) {
 	}
 }
 
-func TestTimerOfNoWindowIsCorrupt(t *testing.T) {
+func TestTimerWhoseNamespaceIsNotAWindowIsCorrupt(t *testing.T) {
 	for _, namespace := range [][]byte{nil, []byte("no window"), make([]byte, 16)} {
-		f := on(t, listing(window.Tumbling(10, 0), 0))
+		f := oneTask(t, listing(window.Tumbling(10, 0), 0))
 		task := f.tasks[0]
 		require.NoError(t, task.keyed.SetKey("a"))
 		require.NoError(t, task.services[0].timers.Register(state.EventTime, 5, namespace))
 		err := task.advance(10)
 		require.ErrorIs(t, err, state.ErrCorrupt)
-		require.EqualError(t, err, fmt.Sprintf(`windows "windows": a namespace of %d bytes is no window: corrupt state`, len(namespace)))
+		require.EqualError(t, err, fmt.Sprintf(`windows "windows": timer has a namespace of %d bytes that is not a window: want 16 bytes, start below end: corrupt state`, len(namespace)))
 	}
 }
 
-// Windows that have begun keep their size; nothing is left of them.
-func TestNumbersMayChangeAtARestore(t *testing.T) {
+// Windows that have begun keep their size, and all of their state is removed in the end.
+func TestAssignerNumbersMayChangeAtARestore(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	cases := map[string][]window.Assigner{
 		"sliding": {window.Tumbling(10, 0), window.Sliding(15, 4, 1), window.Tumbling(7, 3)},
@@ -341,7 +341,7 @@ func TestNumbersMayChangeAtARestore(t *testing.T) {
 	for name, assigners := range cases {
 		for _, lateness := range [][]int64{{0, 10, 5}, {10, 0, 20}, {20, 5, 0}} {
 			t.Run(fmt.Sprint(name, lateness), func(t *testing.T) {
-				f := on(t, listing(assigners[0], lateness[0]))
+				f := oneTask(t, listing(assigners[0], lateness[0]))
 				for i, a := range assigners {
 					f.declare = listing(a, lateness[i])
 					f.restart(2)
@@ -358,24 +358,23 @@ func TestNumbersMayChangeAtARestore(t *testing.T) {
 	}
 }
 
-func TestRestoreSeesThatSessionsBecameOtherWindows(t *testing.T) {
+func TestRestoreFailsIfSessionsBecameOtherWindows(t *testing.T) {
 	files := make(memory)
 	kinds := []declare{listing(window.Session(10), 0), listing(window.Tumbling(10, 0), 0)}
 	for i, d := range kinds {
-		f := on(t, d)
+		f := oneTask(t, d)
 		f.add("a", 1, 1)
 		r, err := snapshot.Start(context.Background(), f.tasks[0].backend, files, snapshot.Options{Name: fmt.Sprint(i)})
 		require.NoError(t, err)
 		h, err := r.Wait()
 		require.NoError(t, err)
-		other := on(t, kinds[1-i])
+		other := oneTask(t, kinds[1-i])
 		_, err = snapshot.Restore(context.Background(), other.tasks[0].backend, files, []snapshot.Handle{h}, snapshot.RestoreOptions{})
 		require.ErrorIs(t, err, state.ErrUnknownState)
 	}
 }
 
-// While the disorder is below what the watermark allows for, the order of
-// arrival has no influence on what is emitted.
+// If no element is late, the order of arrival does not change the results.
 func TestResultsAreAFunctionOfTheEventMultiset(t *testing.T) {
 	const disorder = 15
 	r := rand.New(rand.NewPCG(3, 4))
@@ -401,7 +400,8 @@ func TestResultsAreAFunctionOfTheEventMultiset(t *testing.T) {
 	}
 }
 
-// disordered shuffles events so that none is more than disorder behind.
+// disordered returns events in a random order in which the time of an event is at most
+// disorder below that of any earlier one.
 func disordered(r *rand.Rand, events []element, disorder int64) []element {
 	at := make(map[element]int64)
 	for _, e := range events {
@@ -412,7 +412,8 @@ func disordered(r *rand.Rand, events []element, disorder int64) []element {
 	return events
 }
 
-// run adds all events and ends, with a watermark that trails the highest time.
+// run adds all events, with a watermark of the highest time - disorder - 1, and then moves the
+// watermark to the end.
 func (f *fleet) run(events []element, disorder int64) {
 	highest := events[0].time
 	for _, e := range events {
