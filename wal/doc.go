@@ -1,18 +1,27 @@
-// Package wal is a log: records of any bytes go into one file in order, and
-// come out of it, after a crash, as a prefix of them that has everything that
-// was synced. The log of the tree is one, its manifest is another. The room may
-// not know what is in a record, when a log may go, or that there is a tree.
+// Package wal is a log: a file of records, which may have any bytes. Records are appended in
+// order. After a crash, reading returns a prefix of them that contains everything that was
+// synced. The tree has two kinds of logs: the log of writes and the manifest. The package does
+// not know what is in a record, nor when a log may be removed.
 //
-// # What is lost and what is damage
+// # Loss and damage
 //
-// A power cut may take any part of what was not synced, and this is no error:
-// reading ends before the first record that is not whole, and what is behind it
-// is never returned. What was synced is there, and if it is not as it was
-// written, the file is corrupt. To tell the two apart, what is written in one
-// piece, a frame, says up to where the file was durable before it: damage below
-// the highest such position in the file is corruption, damage above it the end. A
-// mark, a frame without records, says it of the last group that was synced, as
-// long as nothing is written after it. A log that was closed clean ends with a
-// frame that says that all before it is durable. The format is on the page
-// docs/format-wal.md.
+// A power cut may destroy any part of the data that was not synced. This is not an error:
+// reading ends before the first record that is incomplete, and never returns data after it.
+// Data that was synced must be intact; if it is not, the file is corrupt. The reader must tell
+// these two cases apart:
+//
+//	frame 1        frame 2        frame 3         frame 4
+//	[synced: 0]    [synced: 0]    [synced: f2]    [damaged ...
+//	                               |
+//	                               everything before the end of frame 2 was durable
+//
+// Each frame (the bytes of one write) records up to which position the file was durable before
+// the frame was written. A damaged byte below the highest such position in the file is
+// corruption (ErrCorrupt); damage above it is the end of the log, left by a crash.
+//
+// The last group that was synced has no frame after it. So after a sync, the writer appends a
+// mark: a frame without records that only carries the position. A log that is closed cleanly
+// ends with an end frame, which declares everything before it durable.
+//
+// docs/format-wal.md describes the format.
 package wal

@@ -9,39 +9,40 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// docs/format-wal.md describes what is in this file. Integers are big-endian.
+// docs/format-wal.md describes the format of this file. Integers are big-endian.
 const (
 	magic        = "WEIRWLOG"
 	version      = 1
-	headerBytes  = 36 // of the file
-	frameBytes   = 36 // of a frame without its payload
+	headerBytes  = 36 // size of the file's header
+	frameBytes   = 36 // size of a frame's header
 	tagBytes     = 8
-	lengthBytes  = 5 // of the length of a record, at most
+	lengthBytes  = 5 // maximum size of a record's length
 	payloadBytes = 1 << 20
 
-	// maxTailBytes is how much of a file a Writer leaves unsynced at most, and so the
-	// most that a crash leaves from the first damage to the end. It is more than any
-	// log of a store has, so that a Writer hardly ever syncs for its sake.
+	// maxTailBytes is the maximum number of bytes that a Writer leaves unsynced, and so the
+	// largest distance from the first damage to the end of the file that a crash can cause.
+	// Logs of a store are smaller, so a Writer hardly ever syncs because of it.
 	maxTailBytes = 1 << 30
 
-	// maxRecordBytes is what fits an int of 32 bits, and five bytes of uvarint.
+	// maxRecordBytes fits into an int of 32 bits, and into five bytes of uvarint.
 	maxRecordBytes = 1<<31 - 1
 )
 
-// Kinds of frames. The byte is the last of a frame's header.
+// Kinds of frames: the last byte of a frame's header.
 const (
 	kindData byte = 'D'
 	kindEnd  byte = 'E'
-	// kindMark says that what is before it was synced, and nothing else.
+	// kindMark is a frame without records. It says that everything before it was synced.
 	kindMark byte = 'M'
 )
 
-// Identity is a random number by which a log is told from every other.
+// Identity is a random number that distinguishes a log from all others.
 type Identity = vfs.Identity
 
-// tag returns the bytes that every frame of a log starts with.
+// tag returns the bytes with which every frame of a log begins.
 func tag(id *Identity) []byte { return id[:tagBytes] }
 
+// appendHeader appends the header of a log.
 func appendHeader(dst []byte, id Identity) []byte {
 	from := len(dst)
 	dst = append(dst, magic...)
@@ -51,8 +52,9 @@ func appendHeader(dst []byte, id Identity) []byte {
 	return binary.BigEndian.AppendUint64(dst, xxhash.Sum64(dst[from:]))
 }
 
-// parseHeader is not ok if the header is not whole; one of another version may
-// be. Every version has magic, version and checksum where this one has.
+// parseHeader decodes the header. ok is false if the header is damaged. The header of an
+// unsupported version is ok, with ErrVersion: all versions have magic, version and checksum in
+// the same place.
 func parseHeader(b []byte) (id Identity, ok bool, err error) {
 	sum := headerBytes - 8
 	if len(b) < headerBytes || string(b[:8]) != magic || binary.BigEndian.Uint64(b[sum:]) != xxhash.Sum64(b[:sum]) {
@@ -70,13 +72,13 @@ func parseHeader(b []byte) (id Identity, ok bool, err error) {
 
 // frame is the header of a frame.
 type frame struct {
-	synced   int64 // the file was durable up to here before the frame was written
-	checksum uint64
-	length   int // of the payload
+	synced   int64  // position up to which the file was durable before the frame was written
+	checksum uint64 // checksum of the payload
+	length   int    // size of the payload
 	kind     byte
 }
 
-// putFrame writes the header of the frame at a position of the file.
+// putFrame encodes the header of a frame at a position of the file.
 func putFrame(dst []byte, tag []byte, at int64, f frame) {
 	copy(dst, tag)
 	binary.BigEndian.PutUint64(dst[8:], uint64(f.synced))
@@ -85,7 +87,8 @@ func putFrame(dst []byte, tag []byte, at int64, f frame) {
 	binary.BigEndian.PutUint64(dst[24:], frameChecksum(dst, at))
 }
 
-// frameChecksum is that of the position and the header without itself.
+// frameChecksum returns the checksum of a frame's position and of its header without the
+// checksum itself.
 func frameChecksum(b []byte, at int64) uint64 {
 	var sum [8 + frameBytes - 8]byte
 	binary.BigEndian.PutUint64(sum[:], uint64(at))
@@ -94,8 +97,9 @@ func frameChecksum(b []byte, at int64) uint64 {
 	return xxhash.Sum64(sum[:])
 }
 
-// parseFrame reads the header of a frame at a position of the file. It is ok
-// if a writer wrote it there; of which log says the tag.
+// parseFrame decodes the header of a frame at a position of the file. ok means that a writer
+// wrote it at this position; the caller compares the tag to know whether it belongs to this
+// log.
 func parseFrame(b []byte, at int64) (f frame, ok bool) {
 	synced := binary.BigEndian.Uint64(b[8:])
 	if synced > uint64(at) || binary.BigEndian.Uint64(b[24:]) != frameChecksum(b, at) {
@@ -115,16 +119,16 @@ func parseFrame(b []byte, at int64) (f frame, ok bool) {
 	return f, false
 }
 
-// emptyFrame is an end or a mark at a position: all before it was synced.
+// emptyFrame returns a mark or an end for a position: everything before it was synced.
 func emptyFrame(tag []byte, at int64, kind byte) []byte {
 	b := make([]byte, frameBytes)
 	putFrame(b, tag, at, frame{synced: at, checksum: xxhash.Sum64(nil), kind: kind})
 	return b
 }
 
-// isAlteredEnd tells whether the last bytes of a file, at a position, are an end
-// frame of which one byte was altered. A crash while it is written may leave it
-// with zeros in front or behind, but with no other difference.
+// isAlteredEnd reports whether b, the last bytes of a file, are an end frame with one changed
+// byte. A crash while the end is written may leave zeros at its beginning or end; this does
+// not count as a change.
 func isAlteredEnd(b, tag []byte, at int64) bool {
 	want := emptyFrame(tag, at, kindEnd)
 	if len(b) != len(want) {
@@ -141,4 +145,5 @@ func isAlteredEnd(b, tag []byte, at int64) bool {
 	return !torn
 }
 
+// isZero reports whether all bytes are zero.
 func isZero(b []byte) bool { return leadingZeros(b) == len(b) }

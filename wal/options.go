@@ -6,19 +6,19 @@ const (
 	minBufferBytes        = 512
 )
 
-// Options configure a Writer. The zero value is what most want.
+// Options configures a Writer. The zero value has good defaults.
 type Options struct {
-	// BufferBytes is how much is held in memory before it is handed to the
-	// system, 512 B to 1 MiB; what is outside is brought inside. A Writer has
-	// two such buffers. Default 64 KiB. A file that is synced for each record
-	// needs no more than a record.
+	// BufferBytes is the size of the buffer that collects records before a write: 512 B to 1
+	// MiB; values outside are replaced by the nearest limit. A Writer has two such buffers.
+	// Default: 64 KiB. A log that is synced after each record needs no more than the size of a
+	// record.
 	BufferBytes int
 
-	// MaxRecordBytes is the largest size of a record, never more than 2^31 - 1.
-	// Default 1 GiB.
+	// MaxRecordBytes is the maximum size of a record, at most 2^31 - 1. Default: 1 GiB.
 	MaxRecordBytes int64
 }
 
+// withDefaults replaces unset options by their defaults, and limits the others.
 func (o Options) withDefaults() Options {
 	if o.BufferBytes <= 0 {
 		o.BufferBytes = defaultBufferBytes

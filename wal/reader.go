@@ -11,24 +11,24 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Outcome says how a log ended.
+// Outcome describes the end of a log.
 type Outcome struct {
-	// Identity is that of the Writer; zero if not even the header is left.
+	// Identity is the Writer's; zero if the header of the file is damaged.
 	Identity Identity
 
-	// Size is the position behind the last record that was read, and behind the
-	// mark that may follow it.
+	// Size is the position after the last record that was read, and after a mark that follows
+	// it.
 	Size int64
 
-	// Clean is set if the log was closed clean.
+	// Clean is set if the log was closed cleanly.
 	Clean bool
 
-	// Torn is set if there is more in the file, of which a crash took a part.
+	// Torn is set if the file has more bytes, which a crash left incomplete.
 	Torn bool
 }
 
-// CleanBytes returns the length of a file that was closed clean, which Writer.Size has
-// returned then; 0 if it was not.
+// CleanBytes returns the size of a file that was closed cleanly, as Writer.Size returned it
+// after Close; 0 for other files.
 func (o *Outcome) CleanBytes() int64 {
 	if !o.Clean {
 		return 0
@@ -36,28 +36,36 @@ func (o *Outcome) CleanBytes() int64 {
 	return o.Size + frameBytes
 }
 
-// Read calls a function with each record of a log, in order, and the position
-// behind it, which Append returned. The record is valid until the function
-// returns.
+// Read calls do with each record of a log, in order, and with the position after it, which
+// Append had returned. The record is valid until do returns.
 //
-// Damage is ErrCorrupt if it is below what is known to have been synced, or if
-// more of the file follows it than a Writer leaves unsynced, and else the end of
-// the log; the records before it were read already then. An unknown version is
-// ErrVersion. What the function returns ends the reading and is returned as it
-// is, as are errors of the file system: they never count as the end. The end of
-// the context ends the reading with its cause, after at most 1 MiB more. Read
-// takes the memory of the largest record, a few times over, and 1 MiB.
+// Recovery rules. At the first damage, at position p:
+//
+//   - If a frame after p says that more than p was synced, the file is ErrCorrupt.
+//   - If more bytes follow p than a Writer leaves unsynced (1 GiB), the file is ErrCorrupt.
+//   - Otherwise p is where a crash ended the log: Read returns nil, and Outcome.Torn is set.
+//
+// In all cases the records before p were passed to do already. Damage to an end frame is
+// ErrCorrupt, unless a crash could have caused it. The file's header is needed to recognise
+// frames of this log; without it, a frame of any log counts as proof of corruption.
+//
+// An error of do ends the reading and is returned unchanged, as are errors of the file system:
+// these never count as the end of the log. An unsupported version is ErrVersion. The end of
+// ctx ends the reading with its cause, after at most 1 MiB more.
+//
+// Cost: one pass over the file, and after damage one more over the rest, which is skipped by
+// tags and reads no holes of sparse files. Memory: a few times the largest record, and 1 MiB.
 func Read(ctx context.Context, fsys vfs.FS, name string, do func(record []byte, end int64) error) (Outcome, error) {
 	return readLog(ctx, fsys, name, maxTailBytes, do)
 }
 
-// readLog is Read for a writer that leaves at most so many bytes unsynced.
+// readLog is Read for a writer that leaves at most maxTailBytes unsynced.
 func readLog(ctx context.Context, fsys vfs.FS, name string, maxTailBytes int64, do func(record []byte, end int64) error) (Outcome, error) {
 	file, err := fsys.Open(name)
 	if err != nil {
 		return Outcome{}, err
 	}
-	defer file.Close() // was only read
+	defer file.Close() // read-only: the error does not matter
 	size, err := file.Size()
 	if err != nil {
 		return Outcome{}, err
@@ -70,22 +78,26 @@ func readLog(ctx context.Context, fsys vfs.FS, name string, maxTailBytes int64, 
 	return r.outcome, err
 }
 
-// reader reads a log from front to end.
+// reader reads a log from the beginning to its end.
+//
+// Invariant: outcome.Size is the position after the last complete record or mark.
 type reader struct {
 	source
-	maxTailBytes int64 // after damage, if a crash has made it
+	maxTailBytes int64 // maximum distance from damage to the end of the file that a crash can cause
 	do           func(record []byte, end int64) error
 	outcome      Outcome
 
-	// A record that goes on in the next frame.
+	// The beginning of a record that continues in the next frame.
 	begun   []byte
-	missing int // bytes that begun lacks; 0 between records
+	missing int // number of bytes that begun lacks; 0 between records
 }
 
+// corrupt returns ErrCorrupt with a description of the damage at a position.
 func corrupt(at int64, what string) error {
 	return fmt.Errorf("%s at %d: %w", what, at, ErrCorrupt)
 }
 
+// read reads header and frames until the end of the log.
 func (r *reader) read() error {
 	b, err := r.bytes(0, headerBytes)
 	if err != nil {
@@ -124,8 +136,7 @@ func (r *reader) read() error {
 	return nil
 }
 
-// frame returns the frame at a position; one without a kind if there is none,
-// or it is not as it was written.
+// frame returns the frame at a position. Its kind is 0 if there is no valid frame.
 func (r *reader) frame(at int64) (frame, []byte, error) {
 	b, err := r.bytes(at, frameBytes)
 	if err != nil || len(b) < frameBytes || !bytes.Equal(b[:tagBytes], tag(&r.outcome.Identity)) {
@@ -142,10 +153,11 @@ func (r *reader) frame(at int64) (frame, []byte, error) {
 	return f, payload, nil
 }
 
-// damaged says what to make of damage at a position.
+// damaged decides whether damage at a position is corruption; it returns nil if a crash can
+// have caused it.
 func (r *reader) damaged(at int64, tag []byte) error {
 	if tail := r.sizeBytes - at; tail > r.maxTailBytes {
-		return corrupt(at, fmt.Sprintf("damage with %d bytes from there to the end, a crash leaves at most %d,", tail, r.maxTailBytes))
+		return corrupt(at, fmt.Sprintf("damage, %d bytes before the end of the file (a crash damages at most the last %d),", tail, r.maxTailBytes))
 	}
 	synced, err := r.scan(at, tag)
 	if err != nil {
@@ -159,38 +171,38 @@ func (r *reader) damaged(at int64, tag []byte) error {
 		synced = isAlteredEnd(last, tag, at)
 	}
 	if synced {
-		return corrupt(at, "damage below what was synced")
+		return corrupt(at, "damage to synced data")
 	}
 	return nil
 }
 
-// end is reached at the end frame.
+// end handles the end frame at a position.
 func (r *reader) end(at int64) error {
 	if r.missing > 0 || r.sizeBytes-at != frameBytes {
-		return corrupt(at, "the log is marked as ended, and more follows")
+		return corrupt(at, "bytes after the end frame, or an incomplete record before it,")
 	}
 	r.outcome.Clean = true
 	return nil
 }
 
-// mark is reached at a mark: it has served, since all before it was read.
+// mark handles a mark at a position. Everything before it has been read, so it has served its
+// purpose.
 func (r *reader) mark(at int64) error {
 	if r.missing > 0 {
-		return corrupt(at, "mark in the middle")
+		return corrupt(at, "mark inside a record")
 	}
 	r.outcome.Size = at + frameBytes
 	return nil
 }
 
-// records takes the payload of a frame, which is at a position, as the next
-// piece of the sequence of records.
+// record passes a complete record to do.
 func (r *reader) records(payload []byte, at int64) error {
 	end := at + int64(len(payload))
 	for len(payload) > 0 {
 		if r.missing == 0 {
 			size, n := binary.Uvarint(payload)
 			if n <= 0 || size > maxRecordBytes || n > 1 && payload[n-1] == 0 {
-				return corrupt(end-int64(len(payload)), "impossible size of a record")
+				return corrupt(end-int64(len(payload)), "invalid size of a record")
 			}
 			payload = payload[n:]
 			if int(size) > len(payload) {
@@ -205,7 +217,7 @@ func (r *reader) records(payload []byte, at int64) error {
 			continue
 		}
 		n := min(r.missing, len(payload))
-		r.begun = append(r.begun, payload[:n]...) // grows with what is there
+		r.begun = append(r.begun, payload[:n]...) // memory grows with the bytes that exist, not with the claimed size
 		r.missing -= n
 		payload = payload[n:]
 		if r.missing == 0 {

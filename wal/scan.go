@@ -7,10 +7,10 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// scan looks behind damage for proof that it is below what was synced: for the
-// header of a frame that says so. Payloads are not looked at, so that it takes
-// one pass, whatever is in the file; of a hole it reads the first window alone.
-// Without a tag, frames of any log count.
+// scan searches the file after a damaged position for a frame header that proves that the
+// damage is below the synced part. It does not interpret payloads, so it takes one pass for
+// any content; of a hole it reads only the first window. If tag is nil, frames of any log
+// count.
 func (s *source) scan(damage int64, tag []byte) (synced bool, err error) {
 	for at := damage + 1; s.sizeBytes-at >= frameBytes; {
 		b, err := s.bytes(at, windowBytes)
@@ -22,15 +22,15 @@ func (s *source) scan(damage int64, tag []byte) (synced bool, err error) {
 		}
 		next := at + int64(len(b))
 		at = next - frameBytes + 1
-		if isZero(b) { // no frame begins with a zero, and the zeros may be those of a hole
+		if isZero(b) { // frames never begin with a zero byte, and the zeros may belong to a hole
 			at = max(at, vfs.NextData(s.file, next, s.sizeBytes))
 		}
 	}
 	return false, nil
 }
 
-// claimsAbove reports whether the bytes at a position have the header of a frame
-// that says that more was synced than up to the damage.
+// claimsAbove reports whether b, which begins at position at, has a frame header that says
+// that more than the position of the damage was synced.
 func claimsAbove(damage int64, b []byte, at int64, tag []byte) bool {
 	for i := 0; ; i++ {
 		i += skip(b[i:], tag)
@@ -38,7 +38,7 @@ func claimsAbove(damage int64, b []byte, at int64, tag []byte) bool {
 			return false
 		}
 		if synced := binary.BigEndian.Uint64(b[i+tagBytes:]); synced <= uint64(damage) {
-			continue // most of what is not a frame, before its checksum is computed
+			continue // rejects most bytes before the checksum is computed
 		}
 		if _, ok := parseFrame(b[i:], at+int64(i)); ok {
 			return true
@@ -46,8 +46,8 @@ func claimsAbove(damage int64, b []byte, at int64, tag []byte) bool {
 	}
 }
 
-// skip returns the number of bytes before the first place where a frame may begin: at
-// the tag, or, without one, at a byte that is not zero, as the first of every tag is.
+// skip returns the number of bytes before the first place where a frame can begin: the tag,
+// or, if tag is nil, a byte that is not zero, because no tag begins with zero.
 func skip(b, tag []byte) int {
 	if tag == nil {
 		return leadingZeros(b)
@@ -58,8 +58,8 @@ func skip(b, tag []byte) int {
 	return len(b)
 }
 
-// leadingZeros returns the number of zero bytes at the front. Holes of sparse files may
-// be large, so it goes by words.
+// leadingZeros returns the number of leading zero bytes. It compares whole words, because
+// holes of sparse files may be large.
 func leadingZeros(b []byte) (n int) {
 	for len(b)-n >= 32 {
 		w := b[n:][:32]

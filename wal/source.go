@@ -8,21 +8,21 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// windowBytes is read at a time.
+// windowBytes is the size of a read.
 const windowBytes = 256 << 10
 
-// source is a file through a window that moves ahead. It takes as much memory
-// as the window, or the largest piece that was asked for.
+// source reads a file through a window that moves forward. It uses as much memory as the
+// window, or as the largest piece requested.
 type source struct {
 	ctx       context.Context
 	file      vfs.File
 	sizeBytes int64
 	window    []byte
-	at        int64 // position of the window
+	at        int64 // position of the window in the file
 }
 
-// bytes returns n bytes at a position, fewer only at the end of the file. They
-// are valid until the next call.
+// bytes returns n bytes at a position, fewer only at the end of the file. They are valid until
+// the next call.
 func (s *source) bytes(at int64, n int) ([]byte, error) {
 	n = int(max(0, min(int64(n), s.sizeBytes-at)))
 	skip := at - s.at
@@ -35,8 +35,8 @@ func (s *source) bytes(at int64, n int) ([]byte, error) {
 	return s.window[skip:][:n], nil
 }
 
-// move makes the window begin at a position and have at least n bytes. All reading
-// of the file is here, and so is the look at the context.
+// move makes the window begin at a position, with at least n bytes. It is the only place that
+// reads the file and checks the context.
 func (s *source) move(at int64, n int) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
@@ -56,7 +56,7 @@ func (s *source) move(at int64, n int) error {
 	}
 	s.window = s.window[:0]
 	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF // the file became shorter
+		return io.ErrUnexpectedEOF // the file was truncated while being read
 	}
 	return err
 }

@@ -2,10 +2,10 @@ package wal
 
 import "fmt"
 
-// SyncTo makes everything below a position durable, which Append or Size has
-// returned. Callers that come while a sync runs wait for it to end; then one of
-// them syncs for all, whatever was appended until then. After a write has failed it
-// goes on for what was written before.
+// SyncTo makes everything below a position durable. end is a result of Append or Size.
+// Concurrent callers share syncs: while one sync runs, others wait, and then one of them syncs
+// everything appended so far for all. After a failed write, SyncTo still works for data that
+// was written before.
 func (w *Writer) SyncTo(end int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -15,7 +15,9 @@ func (w *Writer) SyncTo(end int64) error {
 	return w.syncTo(end)
 }
 
-// syncTo needs mu, which it gives up meanwhile.
+// sync makes everything durable that was appended before the call, for all callers that wait.
+// The caller holds mu; sync releases it during the sync. Data written during the sync may or
+// may not be durable, and is not counted.
 func (w *Writer) syncTo(end int64) error {
 	if all := w.end(); end > all {
 		return fmt.Errorf("sync to %d of %d: %w", end, all, ErrPosition)
@@ -41,7 +43,7 @@ func (w *Writer) syncTo(end int64) error {
 func (w *Writer) sync() {
 	w.syncing = true
 	failed := w.err != nil
-	// When a write fails just now, those who wait look again what was written.
+	// If this write fails, waiting callers check again which bytes were written.
 	if w.handOver() == nil || failed {
 		to := w.written
 		w.mu.Unlock()
@@ -58,17 +60,18 @@ func (w *Writer) sync() {
 	w.cond.Broadcast()
 }
 
-// failSync keeps the error of a sync for ever, in the place of a write's. Needs mu.
+// failSync records the error of a sync permanently; it replaces the error of a write. The
+// caller holds mu.
 func (w *Writer) failSync(err error) {
 	w.syncErr = fmt.Errorf("%w: %w: %w", ErrFailed, ErrSync, err)
 	w.err = w.syncErr
 }
 
-// mark writes behind what was synced that it was, so that damage to it is found
-// also if nothing else is written. The mark is not synced itself. There is none
-// if more was appended meanwhile, or a record goes on in the next frame: that
-// frame, or the mark of the next sync, says the same. Needs mu, which it gives
-// up meanwhile.
+// mark writes a mark after data that was synced, so that damage to the data is detected even
+// if nothing else is written. The mark itself is not synced. No mark is needed if more was
+// appended during the sync, or if a record continues in the next frame: the next frame, or the
+// mark of the next sync, carries the same information. The caller holds mu; mark releases it
+// during the write.
 func (w *Writer) mark() {
 	if w.err != nil || w.closed || w.inside || w.writing || len(w.open) > frameBytes || w.durable < w.start {
 		return

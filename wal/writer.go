@@ -14,55 +14,80 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// errClosed is returned by all calls after Close but another Close.
+// errClosed is returned by all methods but Close and Discard after Close.
 var errClosed = fmt.Errorf("log: %w", fs.ErrClosed)
 
-// Writer writes a log. It has two buffers of which one fills while the other is
-// written; a frame is one buffer.
+// Writer writes a log. It has two buffers: one collects records while the other is written.
+// Each write of a buffer is one frame.
 //
-// Thread safety: callers serialise Append, Flush and Close. SyncTo and Size may
-// be called by anyone at any time, also while these run.
+//	file   | header | frame | frame | frame | mark |            | open ....... |
+//	                        ^durable        ^written            ^start         ^end of Append
+//	                        survives        survives the end    records in memory
+//	                        a power cut     of the process
 //
-// Errors: after a write of the file has failed, nothing more is written to it, and
-// all methods return the same ErrFailed, but for SyncTo of what was written before.
-// After a failed sync, an ErrSync, nothing is done to the file but to close it.
+// A record that does not fit into the open frame continues in the next ones. Sync is separate
+// from append: SyncTo waits until a position is durable, and callers that wait at the same
+// time share one fsync (group commit). After the sync, the writer appends a mark; see the
+// package comment.
+//
+// Invariant: durable <= written <= start. written < start only during a write, or after an
+// error.
+//
+// Invariant: every frame carries the value of durable from before its write. So a reader that
+// finds the frame knows that everything below was synced.
+//
+// Invariant: nothing is written after a failed write. Otherwise a later record could survive a
+// crash that lost an earlier one.
+//
+// Invariant: at most maxTailBytes are written and not durable (spill).
+//
+// Cost: Append copies the record into the buffer, without a system call until the buffer is
+// full. One write for each frame, one fsync and one small write (the mark) for each group of
+// SyncTo calls.
+//
+// Thread safety: callers serialise Append, Flush, Close and Discard. SyncTo and Size may be
+// called concurrently with everything.
+//
+// Errors: after a failed write, all methods return the same ErrFailed, except SyncTo for data
+// that was written before. After a failed sync, an ErrSync, the file is not used again except
+// to close it.
 type Writer struct {
 	file           vfs.File
 	identity       Identity
 	maxRecordBytes int64
-	maxTailBytes   int64 // see the constant; tests lower it
+	maxTailBytes   int64 // see the constant; smaller in tests
 
 	mu   sync.Mutex
-	cond sync.Cond // on mu; tells of changes of writing, syncing, durable, err
+	cond sync.Cond // on mu; signals changes of writing, syncing, durable and err
 
-	// Positions in the file. Invariant: durable <= written <= start, and
-	// written < start only while writing, or after an error.
-	durable int64 // all below survives a crash
-	written int64 // all below was handed to the system
-	start   int64 // where the open frame will begin
+	// Positions in the file: see Writer.
+	durable int64 // everything below survives a power cut
+	written int64 // everything below was written to the file
+	start   int64 // position of the open frame
 
-	marked int64 // size of the mark before start, 0 if there is none
-	inside bool  // Append is inside a record that goes on in the next frame
+	marked int64 // size of the mark directly before start; 0 if there is no mark
+	inside bool  // Append is writing a record that continues in the next frame
 
-	open  []byte // the open frame, space for its header first
-	spare []byte // the other buffer; in use while writing
+	open  []byte // the open frame: space for its header, then its payload
+	spare []byte // the other buffer; in use during a write
 
-	writing bool // someone writes a frame, without mu
-	syncing bool // someone syncs the file, without mu
+	writing bool // a frame is being written, without mu
+	syncing bool // the file is being synced, without mu
 	closed  bool
-	err     error // why nothing is written any more
-	syncErr error // why nothing is synced any more; then err is set too
+	err     error // why nothing can be written any more
+	syncErr error // why nothing can be synced any more; err is set as well
 }
 
-// Create makes a new file with an empty log; it fails with fs.ErrExist if the
-// name exists. Nothing is synced: the caller syncs the directory before it
-// relies on the log, SyncTo syncs the content.
+// Create creates a file with an empty log. It fails with fs.ErrExist if the file exists.
+// Nothing is synced: SyncTo syncs the content, and the caller syncs the directory before it
+// relies on the log.
 func Create(fsys vfs.FS, name string, o Options) (*Writer, error) {
 	id := vfs.NewIdentity()
 	id[0] = id[0]&0x7f | 0x11 // see docs/format-wal.md, "A clean end"
 	return create(fsys, name, o, id)
 }
 
+// create is Create with a given identity.
 func create(fsys vfs.FS, name string, o Options, id Identity) (*Writer, error) {
 	o = o.withDefaults()
 	file, err := fsys.Create(name)
@@ -82,6 +107,7 @@ func create(fsys vfs.FS, name string, o Options, id Identity) (*Writer, error) {
 	return w, nil
 }
 
+// writeAll writes b; a short write is an error.
 func writeAll(file vfs.File, b []byte) error {
 	n, err := file.Write(b)
 	if err == nil && n < len(b) {
@@ -90,13 +116,12 @@ func writeAll(file vfs.File, b []byte) error {
 	return err
 }
 
-// Identity returns the random number of the log, as Read will.
+// Identity returns the random number of the log, which Read returns in Outcome.
 func (w *Writer) Identity() Identity { return w.identity }
 
-// Append adds a record, the parts one behind the other, and returns the
-// position behind it. The parts are the caller's again when it returns. A
-// record above the limit is ErrTooLarge. The record is in memory, or with the
-// system; SyncTo makes it durable.
+// Append adds a record, which is the concatenation of parts, and returns the position after
+// it. It does not keep the parts. A record above the limit is ErrTooLarge. The record is in
+// memory or in the system's cache until SyncTo makes it durable.
 func (w *Writer) Append(parts ...[]byte) (end int64, err error) {
 	var size int64
 	for _, p := range parts {
@@ -113,16 +138,16 @@ func (w *Writer) Append(parts ...[]byte) (end int64, err error) {
 		}
 		w.open = b
 	} else {
-		err = w.appendOver(size, parts)
+		err = w.appendAcrossFrames(size, parts)
 	}
 	end = w.end()
 	w.mu.Unlock()
 	return end, err
 }
 
-// appendOver appends a record that may need more than the open frame. Needs mu.
-func (w *Writer) appendOver(size int64, parts [][]byte) error {
-	if w.err == nil && cap(w.open)-len(w.open) < lengthBytes { // a length lies in one frame
+// appendAcrossFrames appends a record that may need more than the open frame. The caller holds mu.
+func (w *Writer) appendAcrossFrames(size int64, parts [][]byte) error {
+	if w.err == nil && cap(w.open)-len(w.open) < lengthBytes { // a record's length must not be split
 		if err := w.spill(); err != nil {
 			return err
 		}
@@ -141,7 +166,8 @@ func (w *Writer) appendOver(size int64, parts [][]byte) error {
 	return nil
 }
 
-// add appends to the open frame, and to as many more as it takes. Needs mu.
+// add appends to the open frame, and continues in further frames if necessary. The caller
+// holds mu.
 func (w *Writer) add(p []byte) error {
 	for {
 		n := min(cap(w.open)-len(w.open), len(p))
@@ -155,7 +181,7 @@ func (w *Writer) add(p []byte) error {
 	}
 }
 
-// end is the position behind what was appended. Needs mu.
+// end returns the position after the last record. The caller holds mu.
 func (w *Writer) end() int64 {
 	if len(w.open) == frameBytes {
 		return w.start - w.marked
@@ -163,25 +189,26 @@ func (w *Writer) end() int64 {
 	return w.start + int64(len(w.open))
 }
 
-// Size returns the position behind the last record: the length of the file, but
-// for a mark, once everything is handed to the system. After a clean Close it is the
-// length of the file.
+// Size returns the position after the last record. Once everything is written to the file,
+// this is the length of the file, not counting a mark at its end. After a clean Close it is
+// the length of the file.
 func (w *Writer) Size() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.end()
 }
 
-// Flush hands what is in memory to the system. It survives the end of the
-// process then, but not a power cut.
+// Flush writes buffered records to the file. They then survive the end of the process, but not
+// a power cut.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.spill()
 }
 
-// spill hands the open frame over, and syncs if two more frames and a mark could make
-// the unsynced tail larger than Read takes for one. Needs mu, which it gives up meanwhile.
+// spill writes the open frame. It also syncs if two more frames and a mark could make the
+// unsynced tail larger than Read accepts. The caller holds mu, which spill releases during
+// writes and syncs.
 func (w *Writer) spill() error {
 	err := w.handOver()
 	reserve := int64(2*cap(w.open) + frameBytes)
@@ -191,9 +218,9 @@ func (w *Writer) spill() error {
 	return err
 }
 
-// handOver writes the open frame, if there is anything in it, and whatever else
-// is being written. Needs mu, which it gives up meanwhile: only Append adds to
-// the open frame, so it is empty when Append gets it back.
+// handOver waits for a running write and writes the open frame, unless it is empty. The caller
+// holds mu, which handOver releases during the write. Only Append adds to the open frame, so
+// the frame is empty when handOver returns to Append.
 func (w *Writer) handOver() error {
 	for w.writing {
 		w.cond.Wait()
@@ -221,8 +248,8 @@ func (w *Writer) handOver() error {
 	return w.err
 }
 
-// settle ends a write: either all up to a position is written, or the log has
-// failed. Needs mu.
+// settle completes a write: either everything up to a position is written, or the log has
+// failed. The caller holds mu.
 func (w *Writer) settle(err error, to int64) {
 	if err != nil {
 		w.fail(err)
@@ -232,18 +259,17 @@ func (w *Writer) settle(err error, to int64) {
 	w.cond.Broadcast()
 }
 
-// fail keeps the first error for ever. Needs mu.
+// fail records the first error permanently. The caller holds mu.
 func (w *Writer) fail(err error) {
 	if w.err == nil {
 		w.err = fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 }
 
-// Close ends the log; other calls fail with fs.ErrClosed then. If clean, everything
-// is synced and an end is written behind it: from then on, any damage to the
-// file is found. If that cannot be written, what was written is synced all the
-// same. Otherwise what is in memory is handed to the system. The file is closed in
-// any case. A second Close returns nil.
+// Close ends the log; other calls then fail with fs.ErrClosed. If clean is set, everything is
+// synced and an end frame is written, so that any later damage to the file is detected; if the
+// end frame cannot be written, the written data is synced nevertheless. Otherwise buffered
+// records are only written. The file is closed in any case. A second Close returns nil.
 func (w *Writer) Close(clean bool) error {
 	return w.close(func() error {
 		err := w.handOver()
@@ -254,15 +280,15 @@ func (w *Writer) Close(clean bool) error {
 	})
 }
 
-// Discard is Close without a last write: what is in memory is lost.
+// Discard closes the log without a last write; buffered records are lost.
 func (w *Writer) Discard() error { return w.close(func() error { return nil }) }
 
-// close closes the file after a last thing has been done under mu.
+// close calls last under mu and then closes the file.
 func (w *Writer) close(last func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return nil // the first Close has returned the error
+		return nil // the first Close returned the error
 	}
 	w.closed = true
 	err := last()
@@ -280,8 +306,9 @@ func (w *Writer) close(last func() error) error {
 	return err
 }
 
-// endClean syncs a log of which everything was handed over, but for an error, and
-// ends it if there was none. Needs mu, which it gives up meanwhile.
+// endClean completes a clean Close after handOver, whose error is err. After an error it only
+// syncs the written data. The caller holds mu, which endClean releases during writes and
+// syncs.
 func (w *Writer) endClean(err error) error {
 	if err == nil {
 		return w.writeEnd()
@@ -292,10 +319,10 @@ func (w *Writer) endClean(err error) error {
 	return err
 }
 
-// writeEnd ends a log that holds nothing in memory. Needs mu, which it gives up
-// meanwhile.
+// writeEnd syncs the log, appends the end frame and syncs again. The buffers must be empty.
+// The caller holds mu, which writeEnd releases during writes and syncs.
 func (w *Writer) writeEnd() error {
-	w.marked = 0 // it is synced like a record: what the end says holds for it too
+	w.marked = 0 // the mark is now synced like a record, because the end frame covers it
 	if err := w.syncTo(w.start); err != nil {
 		return err
 	}
