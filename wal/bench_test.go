@@ -13,11 +13,12 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// rotated is how long a log gets before the tree begins another: a memtable.
+// rotated is the size at which the tree begins another log: approx. one memtable.
 const rotated = 64 << 20
 
-// What a plain store pays for a log that it does not sync: 100 bytes in two
-// parts, a key and a value. Nothing is what the file system's part costs.
+// BenchmarkAppendBuffered measures a log that is never synced, with records of 100 bytes in
+// two parts, a key and a value. "to=nothing" writes to a file system that discards everything,
+// and so shows the cost without the file system.
 func BenchmarkAppendBuffered(b *testing.B) {
 	for _, to := range []string{"disk", "nothing"} {
 		for _, bufferBytes := range []int{64 << 10, 256 << 10} {
@@ -53,7 +54,7 @@ func BenchmarkAppendBuffered(b *testing.B) {
 	}
 }
 
-// nothing is a file system that takes everything and keeps nothing.
+// nothing is a file system that accepts and discards everything.
 type nothing struct{ vfs.FS }
 
 func (nothing) Create(string) (vfs.File, error) { return nothingFile{}, nil }
@@ -64,11 +65,12 @@ type nothingFile struct{ vfs.File }
 func (nothingFile) Write(p []byte) (int, error) { return len(p), nil }
 func (nothingFile) Close() error                { return nil }
 
-// Writers that each wait until their record is durable.
+// BenchmarkGroupCommit measures concurrent writers that each wait until their record is
+// durable.
 func BenchmarkGroupCommit(b *testing.B) {
 	for _, writers := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
-			fsys := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{}) // counts
+			fsys := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{}) // counts operations
 			w, err := Create(fsys, filepath.Join(b.TempDir(), logName), Options{})
 			require.NoError(b, err)
 			defer w.Close(false)

@@ -18,12 +18,15 @@ import (
 // The tests of this file stand for bugs that other systems had. Each names the
 // protection that it guards, and was seen to fail without it.
 
-// rocksdb#7701: a log that was cut in the middle of a sequence was read on behind
-// the hole. rocksdb#6288, #6963: an I/O error was taken for the end of the log.
-// Protection: reader.read ends at the first frame that is not whole, and the
-// Outcome says so; source.move gives every error but the end of the file as it is,
-// and that one as an error if the file should go on.
-func TestBug21HoleIsTheEndAndAnErrorIsNot(t *testing.T) {
+// The tests of this file reproduce bugs of other systems. Each names the code that prevents
+// the bug here, and was seen to fail without it.
+//
+// rocksdb#7701: after a log was cut in the middle, reading continued after the hole.
+// rocksdb#6288, #6963: an I/O error was taken for the end of the log. Prevention: reader.read
+// ends at the first incomplete frame, and reports it in Outcome; source.move returns every
+// error of the file system unchanged, and io.ErrUnexpectedEOF if the file ends before its
+// size.
+func TestBug21HoleEndsTheLogAndAReadErrorDoesNot(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(20), flush, add(30), flush)
 	second := frames(log)[1]
 	holed := bytes.Clone(log)
@@ -51,13 +54,12 @@ func TestBug21HoleIsTheEndAndAnErrorIsNot(t *testing.T) {
 	}
 }
 
-// rocksdb#2495: the error of a sync was ignored. cockroach#37102: a sync was tried
-// again after it had failed, and succeeded, for nothing (Linux marks the pages
-// clean). bbolt#562. Protection: Writer.settle keeps the first error, and
-// syncTo returns it before it syncs.
-func TestBug23FailedSyncIsNeverTriedAgain(t *testing.T) {
+// rocksdb#2495: the error of a sync was ignored. cockroach#37102: a failed sync was repeated
+// and succeeded without effect, because Linux marks the pages clean. bbolt#562. Prevention:
+// Writer.failSync records the error permanently, and syncTo returns it before it syncs.
+func TestBug23FailedSyncIsNeverRepeated(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(1, syscall.EIO, vfstest.OpSync)}) // once
+	faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(1, syscall.EIO, vfstest.OpSync)}) // only the second sync fails
 	w, err := Create(faulty, logName, Options{})
 	require.NoError(t, err)
 	require.NoError(t, mem.SyncDir("."))
@@ -77,9 +79,9 @@ func TestBug23FailedSyncIsNeverTriedAgain(t *testing.T) {
 	require.False(t, o.Clean)
 }
 
-// pebble 032ab46: a number from the log was out of range, and memory was taken
-// for a count that the log gave. Protection: reader.records checks a size before
-// it is used and appends to reader.begun only what is there.
+// pebble 032ab46: a number in the log was out of range, and memory was allocated for a count
+// that the log claimed. Prevention: reader.records checks each size before it is used, and
+// reader.begun grows only by bytes that exist.
 func TestBug28SizesAreNotTrusted(t *testing.T) {
 	for _, size := range []uint64{2, 1 << 20, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<32 + 1, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
 		for cut := range 11 {
@@ -101,10 +103,10 @@ func TestBug28SizesAreNotTrusted(t *testing.T) {
 	}
 }
 
-// badger#434, #476, #740, #1076: what is a torn tail and what is damage was
-// decided wrongly both ways: weeks of good data were cut off, a log with a tail of
-// 2 GiB of zeros was refused or read whole into memory. Protection: frames say what
-// was synced before them, and source.scan looks for the highest.
+// badger#434, #476, #740, #1076: torn tails and damage were confused, in both directions:
+// weeks of good data were cut off; a log with a tail of 2 GiB of zeros was rejected, or read
+// into memory as a whole. Prevention: frames record what was synced before them, and
+// source.scan searches for such a frame after the damage.
 func TestBug34TornTailAndDamageAreToldApart(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(20), syncAllBut(0), add(30), flush, add(40), flush)
 	at := dataFrames(log)
@@ -141,7 +143,7 @@ func TestBug34TornTailAndDamageAreToldApart(t *testing.T) {
 	}
 }
 
-// served is a file system of one file, whose bytes come from a function.
+// served is a file system with one file, whose bytes a function provides.
 type served struct {
 	vfs.FS
 	size  int64

@@ -9,9 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// builder writes logs as docs/format-wal.md says, apart from the writer and
-// without its rules, so that it can write any nonsense with checksums that are
-// right.
+// builder writes logs according to docs/format-wal.md, independently of Writer. It does not
+// enforce the rules of the format, so it can write any invalid log with correct checksums.
 type builder struct {
 	log      []byte
 	identity string
@@ -25,7 +24,7 @@ func built(identity string, version, zero uint16) *builder {
 	return &builder{append(header, u64(xxhash.Sum64(header))...), identity}
 }
 
-// frame adds a frame and returns the position behind it.
+// frame appends a frame and returns the position after it.
 func (b *builder) frame(kind byte, synced int, payload []byte) int {
 	front := slices.Concat([]byte(b.identity[:8]), u64(uint64(synced)), u64(xxhash.Sum64(payload)))
 	n := len(payload)
@@ -35,11 +34,11 @@ func (b *builder) frame(kind byte, synced int, payload []byte) int {
 	return len(b.log)
 }
 
-// mark adds a mark, end an end.
+// mark appends a mark, end appends an end frame.
 func (b *builder) mark() { b.frame('M', len(b.log), nil) }
 func (b *builder) end()  { b.frame('E', len(b.log), nil) }
 
-// sequence is records as payload.
+// sequence returns the payload of records.
 func sequence(of ...[]byte) (payload []byte) {
 	for _, r := range of {
 		payload = append(binary.AppendUvarint(payload, uint64(len(r))), r...)
@@ -49,12 +48,12 @@ func sequence(of ...[]byte) (payload []byte) {
 
 const someIdentity = "\x15dentity of 16 b"
 
-func TestNonsenseWithRightChecksumsIsRefused(t *testing.T) {
+func TestInvalidLogsWithCorrectChecksumsAreCorrupt(t *testing.T) {
 	for name, nonsense := range map[string]func(b *builder){
-		"size that is not the shortest": func(b *builder) { b.frame('D', 0, []byte{0x81, 0x00, 'r'}) },
+		"size not in its shortest form": func(b *builder) { b.frame('D', 0, []byte{0x81, 0x00, 'r'}) },
 		"size above the limit":          func(b *builder) { b.frame('D', 0, binary.AppendUvarint(nil, 1<<31)) },
 		"size above all limits":         func(b *builder) { b.frame('D', 0, binary.AppendUvarint(nil, 1<<64-1)) },
-		"size without an end":           func(b *builder) { b.frame('D', 0, []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) },
+		"unterminated size":             func(b *builder) { b.frame('D', 0, []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) },
 		"size in two frames": func(b *builder) {
 			b.frame('D', 0, []byte{0x80})
 			b.frame('D', 0, []byte{0x01})
@@ -67,7 +66,7 @@ func TestNonsenseWithRightChecksumsIsRefused(t *testing.T) {
 			b.frame('D', 0, sequence(make([]byte, 10))[:5])
 			b.mark()
 		},
-		"data behind the end": func(b *builder) {
+		"data after the end": func(b *builder) {
 			b.frame('E', 36, nil)
 			b.frame('D', 36, sequence([]byte("r")))
 		},
@@ -83,17 +82,18 @@ func TestNonsenseWithRightChecksumsIsRefused(t *testing.T) {
 	}
 }
 
-// Frames that no writer writes are none, whatever their checksum.
-func TestFramesOutsideTheLimitsAreNone(t *testing.T) {
+// A frame that no writer writes is not accepted as a frame, even if its checksum is correct:
+// the log ends before it.
+func TestFramesOutsideTheLimitsEndTheLog(t *testing.T) {
 	for name, frame := range map[string]func(b *builder){
-		"empty data":                func(b *builder) { b.frame('D', 36, nil) },
-		"data that is too long":     func(b *builder) { b.frame('D', 36, make([]byte, 1<<20+1)) },
-		"unknown kind":              func(b *builder) { b.frame('C', 36, []byte{0}) },
-		"end with a payload":        func(b *builder) { b.frame('E', len(b.log), []byte{0}) },
-		"mark with a payload":       func(b *builder) { b.frame('M', len(b.log), []byte{0}) },
-		"mark of what is no longer": func(b *builder) { b.frame('M', 36, nil) },
-		"end of what is no longer":  func(b *builder) { b.frame('E', 36, nil) },
-		"synced behind itself":      func(b *builder) { b.frame('D', len(b.log)+1, []byte{0}) },
+		"empty data":                     func(b *builder) { b.frame('D', 36, nil) },
+		"data that is too long":          func(b *builder) { b.frame('D', 36, make([]byte, 1<<20+1)) },
+		"unknown kind":                   func(b *builder) { b.frame('C', 36, []byte{0}) },
+		"end with a payload":             func(b *builder) { b.frame('E', len(b.log), []byte{0}) },
+		"mark with a payload":            func(b *builder) { b.frame('M', len(b.log), []byte{0}) },
+		"mark with another position":     func(b *builder) { b.frame('M', 36, nil) },
+		"end with another position":      func(b *builder) { b.frame('E', 36, nil) },
+		"synced beyond its own position": func(b *builder) { b.frame('D', len(b.log)+1, []byte{0}) },
 	} {
 		b := built(someIdentity, 1, 0)
 		at := b.frame('D', 0, sequence([]byte("r")))
@@ -112,7 +112,7 @@ func TestFramesOutsideTheLimitsAreNone(t *testing.T) {
 	require.False(t, o.Torn)
 }
 
-func TestHeadersOfOtherVersions(t *testing.T) {
+func TestOtherVersionsAreErrVersion(t *testing.T) {
 	for version, want := range map[uint16]error{0: ErrVersion, 2: ErrVersion, 0xffff: ErrVersion} {
 		_, _, _, err := read(memOf(t, built(someIdentity, version, 0).log))
 		require.ErrorIs(t, err, want)
@@ -123,8 +123,8 @@ func TestHeadersOfOtherVersions(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
-// The size of a record is no reason to take memory.
-func TestASizeAloneTakesNoMemory(t *testing.T) {
+// A record's size alone must not make the reader allocate memory.
+func TestSizeOfARecordAllocatesNoMemory(t *testing.T) {
 	b := built(someIdentity, 1, 0)
 	at := b.frame('D', 0, sequence([]byte("r")))
 	b.frame('D', at, append(binary.AppendUvarint(nil, 1<<31-1), "the beginning"...))

@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// logOf is the content of a log that a script wrote.
+// logOf returns the content of a log that a script wrote.
 func logOf(t *testing.T, steps ...step) (log []byte, s *script) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	s = new(script)
@@ -19,8 +19,8 @@ func logOf(t *testing.T, steps ...step) (log []byte, s *script) {
 	return content(t, mem), s
 }
 
-// altered calls a function with every byte of a log inverted, and every bit flipped or,
-// in quick tests, one of each byte.
+// altered calls do with the log after each single change of a byte: every bit flipped (one bit
+// for each byte in quick tests), and all bits inverted.
 func altered(t *testing.T, log []byte, do func(log []byte, at int, to string)) {
 	step := density.Of(t, 8, 1, 1)
 	for at, was := range log {
@@ -34,12 +34,13 @@ func altered(t *testing.T, log []byte, do func(log []byte, at int, to string)) {
 	}
 }
 
+// grouped is a script with several synced groups of records.
 var grouped = []step{
 	add(10), syncAllBut(0), add(20), add(30), syncAllBut(0), add(700), add(100), syncAllBut(0), add(40), flush,
 	add(600), add(50), flush,
 }
 
-func TestAnyFlipInACleanLogIsCorruption(t *testing.T) {
+func TestAnyChangedByteOfACleanLogIsCorruption(t *testing.T) {
 	for _, steps := range [][]step{append(grouped[:len(grouped):len(grouped)], closeClean), scripts["buffered"], scripts["empty"]} {
 		log, s := logOf(t, steps...)
 		s.requireKept(t, memOf(t, log))
@@ -50,8 +51,8 @@ func TestAnyFlipInACleanLogIsCorruption(t *testing.T) {
 	}
 }
 
-// A crash may leave any beginning of a log, but it is never taken for all.
-func TestACutLogIsAPrefixAndNotClean(t *testing.T) {
+// A crash may leave any beginning of a log. It must not be taken for the complete log.
+func TestCutLogIsAPrefixAndNotClean(t *testing.T) {
 	log, s := logOf(t, append(grouped[:len(grouped):len(grouped)], closeClean)...)
 	for size := range log {
 		records, _, o, err := read(memOf(t, log[:size]))
@@ -68,13 +69,13 @@ func TestACutLogIsAPrefixAndNotClean(t *testing.T) {
 			require.Greater(t, int(s.ends[i]), frameBefore(log, size))
 		}
 	}
-	for more := range 50 { // nothing follows the end
+	for more := range 50 { // no bytes may follow the end frame
 		_, _, _, err := read(memOf(t, append(bytes.Clone(log), make([]byte, more+1)...)))
 		require.ErrorIs(t, err, ErrCorrupt)
 	}
 }
 
-// knownSynced is the highest position that the frames of a whole log call
+// knownSynced returns the highest position that the frames of an undamaged log declare
 // durable.
 func knownSynced(log []byte) (synced int) {
 	at := frames(log)
@@ -84,7 +85,7 @@ func knownSynced(log []byte) (synced int) {
 	return synced
 }
 
-func TestAFlipBelowWhatWasSyncedIsCorruptionAndAboveAnEnd(t *testing.T) {
+func TestDamageIsCorruptionInSyncedDataAndTheEndAboveIt(t *testing.T) {
 	for cut := 3; cut <= len(grouped); cut++ {
 		log, s := logOf(t, grouped[:cut]...)
 		known := knownSynced(log)
@@ -108,8 +109,8 @@ func TestAFlipBelowWhatWasSyncedIsCorruptionAndAboveAnEnd(t *testing.T) {
 	}
 }
 
-// What was synced is known to have been, also if nothing was written after it.
-func TestAFlipInWhatWasSyncedLastIsCorruption(t *testing.T) {
+// A mark protects the group that was synced last, even if nothing was written after it.
+func TestDamageToTheLastSyncedGroupIsCorruption(t *testing.T) {
 	for cut := 1; cut <= len(grouped); cut++ {
 		log, s := logOf(t, grouped[:cut]...)
 		if s.acknowledged == 0 || s.acknowledged < len(s.ends) {
@@ -130,9 +131,9 @@ func TestAFlipInWhatWasSyncedLastIsCorruption(t *testing.T) {
 	}
 }
 
-// The header that proves it may lie anywhere, over the border of what is read at
-// a time too.
-func TestTheProofOfDamageIsFoundWhereverItLies(t *testing.T) {
+// The frame header that proves damage may be at any position, and may cross the border of the
+// reader's window.
+func TestProofOfCorruptionIsFoundAtAnyPosition(t *testing.T) {
 	for ahead := -150; ahead < 0; ahead++ {
 		b := built(someIdentity, 1, 0)
 		at := b.frame('D', 0, sequence(make([]byte, windowBytes+ahead)))
@@ -151,8 +152,8 @@ func TestTheProofOfDamageIsFoundWhereverItLies(t *testing.T) {
 	}
 }
 
-// What follows is of another log, with frames in the same places and checksums
-// that are right.
+// The rest of the file comes from another log, with frames at the same positions and correct
+// checksums.
 func TestBytesOfAnotherLogAreATornTail(t *testing.T) {
 	log, s := logOf(t, grouped[:6]...)
 	other, _ := logOf(t, append(grouped[:len(grouped):len(grouped)], closeClean)...)
@@ -166,7 +167,7 @@ func TestBytesOfAnotherLogAreATornTail(t *testing.T) {
 	}
 }
 
-// A frame that stands where another was is not one.
+// A frame that was copied over another one is not accepted.
 func TestMisplacedFramesAreNotRead(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(10), syncAllBut(0), add(10), syncAllBut(0), add(10), syncAllBut(0))
 	at := dataFrames(log)
@@ -181,7 +182,7 @@ func TestMisplacedFramesAreNotRead(t *testing.T) {
 			}
 			copy(to, log[at[i]:])
 			records, _, _, err := read(memOf(t, moved))
-			if j < 3 || !withMark { // the last one tells of those before
+			if j < 3 || !withMark { // a later frame, or the last mark, proves the corruption
 				require.ErrorIs(t, err, ErrCorrupt)
 			} else {
 				require.NoError(t, err)

@@ -12,20 +12,20 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// script is a log's life, and what was said about it so far.
+// script is a sequence of calls to a Writer, with the guarantees given so far.
 type script struct {
 	w            *Writer
-	begun        [][]byte // records, from before their Append
-	ends         []int64  // of those whose Append has returned
-	acknowledged int      // records that are durable, as SyncTo said
+	begun        [][]byte // records, added before their Append
+	ends         []int64  // positions returned by Append
+	acknowledged int      // number of records that SyncTo has declared durable
 	closing      bool
-	closed       bool // clean, without an error
+	closed       bool // Close(true) returned nil
 }
 
 // step is a part of a script.
 type step func(s *script) error
 
-// add appends a record that tells its number.
+// add appends a record whose bytes are its number.
 func add(size int) step {
 	return func(s *script) error {
 		record := bytes.Repeat([]byte{byte(len(s.begun) + 1)}, size)
@@ -40,7 +40,7 @@ func add(size int) step {
 
 func flush(s *script) error { return s.w.Flush() }
 
-// syncAllBut syncs all but the last few records.
+// syncAllBut syncs all records but the last few.
 func syncAllBut(last int) step {
 	return func(s *script) error {
 		count := len(s.ends) - last
@@ -61,7 +61,7 @@ func closeClean(s *script) error {
 	return err
 }
 
-// The buffer of scripts has 512 bytes.
+// Scripts use a buffer of 512 bytes.
 var scripts = map[string][]step{
 	"synced": {
 		add(10), syncAllBut(0), add(20), add(30), syncAllBut(1), add(0), syncAllBut(0), add(500), add(100),
@@ -92,12 +92,12 @@ func (s *script) play(fsys vfs.FS, steps []step) error {
 	return nil
 }
 
-// requireKept sees that a file system has a prefix of the records with all
-// that was acknowledged.
+// requireKept requires that the log in fsys has a prefix of the records that contains all
+// acknowledged ones.
 func (s *script) requireKept(t *testing.T, fsys vfs.FS) {
 	records, ends, o, err := read(fsys)
 	if s.acknowledged == 0 && err != nil {
-		require.ErrorIs(t, err, fs.ErrNotExist) // the name was not synced
+		require.ErrorIs(t, err, fs.ErrNotExist) // the file's name was not synced
 		return
 	}
 	require.NoError(t, err)
@@ -119,8 +119,8 @@ func (s *script) requireKept(t *testing.T, fsys vfs.FS) {
 	require.False(t, o.Clean && o.Torn)
 }
 
-// keptAfterACrash are ways in which a power cut treats what was not synced:
-// nothing is kept, all, or some of it.
+// keptAfterACrash returns ways in which a power cut may treat unsynced data: keep nothing,
+// everything, or some of it.
 func keptAfterACrash(crash, seeds uint64) []vfstest.CrashOptions {
 	kept := []vfstest.CrashOptions{{Keep: 0}, {Keep: 1}}
 	for seed := range seeds {
@@ -132,7 +132,7 @@ func keptAfterACrash(crash, seeds uint64) []vfstest.CrashOptions {
 	return kept
 }
 
-func TestACrashAfterAnyOperationLeavesAPrefixWithAllThatWasSynced(t *testing.T) {
+func TestCrashAfterAnyOperationLeavesAPrefixWithAllSyncedRecords(t *testing.T) {
 	for name, steps := range scripts {
 		t.Run(name, func(t *testing.T) {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -152,9 +152,8 @@ func TestACrashAfterAnyOperationLeavesAPrefixWithAllThatWasSynced(t *testing.T) 
 	}
 }
 
-// Without a sync nothing but the order is promised: the longest log that a
-// crash leaves, and the shortest.
-func TestWithoutASyncACrashMayTakeEverything(t *testing.T) {
+// Without a sync only the order is guaranteed: a crash may leave the whole log, or nothing.
+func TestCrashMayTakeEverythingThatWasNotSynced(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var s script
 	require.NoError(t, s.play(mem, scripts["buffered"][:12]))
@@ -169,8 +168,8 @@ func TestWithoutASyncACrashMayTakeEverything(t *testing.T) {
 	require.Equal(t, Outcome{}, o)
 }
 
-// Every block of what was not synced is lost alone, the rest is there.
-func TestNothingBehindAHoleIsRead(t *testing.T) {
+// Each unsynced block in turn is lost while the rest remains.
+func TestNothingAfterAHoleIsRead(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var s script
 	require.NoError(t, s.play(mem, []step{
@@ -189,7 +188,7 @@ func TestNothingBehindAHoleIsRead(t *testing.T) {
 		for i, end := range ends {
 			require.Equal(t, s.ends[i], end)
 		}
-		for i := len(records); i < len(s.ends); i++ { // what lies in whole frames before it is not lost
+		for i := len(records); i < len(s.ends); i++ { // records in complete frames before the hole are not lost
 			require.Greater(t, int(s.ends[i]), frameBefore(whole, from))
 		}
 	}

@@ -14,9 +14,9 @@ import (
 
 var causes = []error{syscall.EIO, syscall.ENOSPC, vfstest.ShortWrite(syscall.EIO)}
 
-// Whichever operation of a log fails, once or for good: it is reported, nothing
-// is done after it, and what was acknowledged before is there.
-func TestAFailureIsStickyAndLosesNothingAcknowledged(t *testing.T) {
+// Each operation of a log fails in turn, once or permanently. The failure must be reported,
+// nothing may be written after it, and records acknowledged before must survive a crash.
+func TestFailureIsPermanentAndLosesNoAcknowledgedRecord(t *testing.T) {
 	faults := 0
 	for _, steps := range scripts {
 		counting := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
@@ -31,7 +31,7 @@ func TestAFailureIsStickyAndLosesNothingAcknowledged(t *testing.T) {
 					err := s.play(faulty, steps)
 					require.ErrorIs(t, err, errors.Unwrap(&fs.PathError{Err: cause}))
 					if s.w != nil && !s.closing && faulty.Count(vfstest.OpWrite) > 1 {
-						requireSticky(t, s.w, faulty, err)
+						requirePermanent(t, s.w, faulty, err)
 					}
 					for _, kept := range keptAfterACrash(uint64(n), 9) {
 						s.requireKept(t, mem.CrashClone(kept))
@@ -43,9 +43,9 @@ func TestAFailureIsStickyAndLosesNothingAcknowledged(t *testing.T) {
 	t.Logf("%d faults", faults)
 }
 
-// requireSticky sees that a log gives the same error for ever and leaves the file
-// alone, but that it syncs what was written before a write failed.
-func requireSticky(t *testing.T, w *Writer, faulty *vfstest.Faulty, err error) {
+// requirePermanent requires that a failed log keeps returning the same error and leaves the
+// file alone. After a failed write it still syncs data that was written before.
+func requirePermanent(t *testing.T, w *Writer, faulty *vfstest.Faulty, err error) {
 	require.ErrorIs(t, err, ErrFailed)
 	final := errors.Is(err, ErrSync)
 	before := faulty.Count()
@@ -57,7 +57,7 @@ func requireSticky(t *testing.T, w *Writer, faulty *vfstest.Faulty, err error) {
 		} else {
 			require.NoError(t, w.SyncTo(0))
 		}
-		if again := w.SyncTo(w.Size()); again != nil || final { // what is durable is, if only the mark failed
+		if again := w.SyncTo(w.Size()); again != nil || final { // no error if only the mark failed
 			require.Equal(t, err, again)
 		}
 		require.Equal(t, err, w.Flush())
@@ -69,15 +69,15 @@ func requireSticky(t *testing.T, w *Writer, faulty *vfstest.Faulty, err error) {
 	if final {
 		require.Equal(t, err, again)
 	}
-	require.NoError(t, w.Close(true), "the first one has told")
-	require.Equal(t, writes, faulty.Count(vfstest.OpWrite), "nothing is written after an error")
-	require.Equal(t, closes+1, faulty.Count(vfstest.OpClose), "the file is closed, once")
+	require.NoError(t, w.Close(true), "the first Close returned the error")
+	require.Equal(t, writes, faulty.Count(vfstest.OpWrite), "nothing may be written after an error")
+	require.Equal(t, closes+1, faulty.Count(vfstest.OpClose), "the file must be closed once")
 	require.LessOrEqual(t, faulty.Count(), before+2)
 }
 
-// What was written before a write failed can be synced, and is there after a crash;
-// what was not is not. Close syncs it as well.
-func TestWhatWasWrittenBeforeAFailedWriteIsSynced(t *testing.T) {
+// Records that were written before a failed write can be synced, by SyncTo or Close, and
+// survive a crash; the record of the failed write does not.
+func TestRecordsWrittenBeforeAFailedWriteCanBeSynced(t *testing.T) {
 	for _, byClose := range []bool{false, true} {
 		for _, cause := range causes {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -116,8 +116,8 @@ func TestWhatWasWrittenBeforeAFailedWriteIsSynced(t *testing.T) {
 	}
 }
 
-// An error of a sync is told from one of a write, and nothing is synced after it.
-func TestAFailedSyncIsFinal(t *testing.T) {
+// The error of a failed sync differs from that of a failed write, and no sync follows it.
+func TestNoSyncFollowsAFailedSync(t *testing.T) {
 	faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: vfstest.FailNth(0, syscall.ENOSPC, vfstest.OpSync)})
 	w, err := Create(faulty, logName, Options{})
 	require.NoError(t, err)
@@ -133,7 +133,7 @@ func TestAFailedSyncIsFinal(t *testing.T) {
 	require.Equal(t, 1, faulty.Count(vfstest.OpSync))
 }
 
-func TestALogThatCannotBeMadeLeavesNoFile(t *testing.T) {
+func TestFailedCreateLeavesNoFile(t *testing.T) {
 	for _, cause := range causes {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		_, err := Create(vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, cause, vfstest.OpWrite)}), logName, Options{})
@@ -144,7 +144,7 @@ func TestALogThatCannotBeMadeLeavesNoFile(t *testing.T) {
 }
 
 // An error of the file system never counts as the end of a log.
-func TestAReadErrorIsNotTheEnd(t *testing.T) {
+func TestReadErrorIsNotTheEndOfTheLog(t *testing.T) {
 	for _, cut := range []int{0, 1, 300} {
 		log, _ := logOf(t, grouped...)
 		mem := memOf(t, log[:len(log)-cut])
@@ -152,7 +152,7 @@ func TestAReadErrorIsNotTheEnd(t *testing.T) {
 		_, _, _, err := read(counting)
 		require.NoError(t, err)
 		failed := 0
-		for n := range counting.Count() - 1 { // the last is the Close
+		for n := range counting.Count() - 1 { // the last operation is Close
 			_, _, _, err := read(vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(n, syscall.EIO)}))
 			require.ErrorIs(t, err, syscall.EIO)
 			require.NotErrorIs(t, err, ErrCorrupt)
@@ -162,7 +162,7 @@ func TestAReadErrorIsNotTheEnd(t *testing.T) {
 	}
 }
 
-func TestTheFunctionsErrorEndsTheReading(t *testing.T) {
+func TestErrorOfTheCallbackEndsReading(t *testing.T) {
 	log, s := logOf(t, grouped...)
 	mine := errors.New("mine")
 	calls := 0

@@ -12,16 +12,16 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-var update = flag.Bool("update", false, "write the golden fixtures anew")
+var update = flag.Bool("update", false, "write the golden fixtures again")
 
-// fixture is a log of version 1 that every later version must read, and that a
-// writer of version 1 writes byte for byte, as does the builder.
+// fixture is a log of version 1. Every later version must read it, and both Writer and builder
+// must write it byte for byte.
 type fixture struct {
 	file    string
 	write   func(t *testing.T, w *Writer)
 	build   func(b *builder)
 	records []string
-	outcome Outcome // without the identity
+	outcome Outcome // without Identity
 }
 
 var (
@@ -88,7 +88,7 @@ var fixtures = []fixture{
 		outcome: Outcome{Size: 36 + 4*36 + 13},
 	},
 	{
-		file: "v1-long.wal", // with a record in three frames
+		file: "v1-long.wal", // one record spans three frames
 		write: func(t *testing.T, w *Writer) {
 			flushed(t, w, "first", string(long), "last")
 			require.NoError(t, w.Close(false))
@@ -131,8 +131,8 @@ func (f fixture) content(t *testing.T) []byte {
 	return b
 }
 
-// A difference means that logs of version 1 do not look as they did: raise the
-// version, or find out why.
+// A difference means that the bytes of version 1 have changed: raise the version, or find the
+// mistake.
 func TestFixturesAreWrittenByteForByte(t *testing.T) {
 	for _, f := range fixtures {
 		got := f.written(t)
@@ -142,7 +142,7 @@ func TestFixturesAreWrittenByteForByte(t *testing.T) {
 		require.True(t, bytes.Equal(f.content(t), got), f.file)
 		b := built(string(fixtureID[:]), 1, 0)
 		f.build(b)
-		require.True(t, bytes.Equal(got, b.log), "%s is not as the page says", f.file)
+		require.True(t, bytes.Equal(got, b.log), "%s differs from the format page", f.file)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestFixturesAreRead(t *testing.T) {
 	}
 }
 
-func TestFixturesFlippedAndCut(t *testing.T) {
+func TestDamagedFixturesAreCorruptOrAPrefix(t *testing.T) {
 	for _, f := range fixtures {
 		log := f.content(t)
 		known := 0

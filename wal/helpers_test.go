@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// memOf is a file system with a log of these bytes.
+// memOf returns a file system with a log that has the given bytes.
 func memOf(t testing.TB, content []byte) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	f, err := mem.Create(logName)
@@ -22,7 +22,7 @@ func memOf(t testing.TB, content []byte) *vfstest.Mem {
 	return mem
 }
 
-// content is what the log's file holds.
+// content returns the bytes of the log's file.
 func content(t testing.TB, fsys vfs.FS) []byte {
 	f, err := fsys.Open(logName)
 	require.NoError(t, err)
@@ -32,7 +32,7 @@ func content(t testing.TB, fsys vfs.FS) []byte {
 	return b
 }
 
-// frames are the positions of the frames of a whole log, and its end.
+// frames returns the positions of the frames of an undamaged log, and of its end.
 func frames(log []byte) (at []int) {
 	tag := log[12:][:tagBytes]
 	for i := headerBytes; i < len(log); {
@@ -45,7 +45,7 @@ func frames(log []byte) (at []int) {
 	return append(at, len(log))
 }
 
-// dataFrames are the positions of the frames with records, and the end.
+// dataFrames returns the positions of the frames with records, and of the end of the log.
 func dataFrames(log []byte) (at []int) {
 	all := frames(log)
 	for _, i := range all[:len(all)-1] {
@@ -56,7 +56,7 @@ func dataFrames(log []byte) (at []int) {
 	return append(at, len(log))
 }
 
-// frameBefore is where the frame of a whole log begins that a position is in.
+// frameBefore returns the position of the frame of an undamaged log that contains a position.
 func frameBefore(log []byte, position int) int {
 	before := 0
 	for _, at := range frames(log) {

@@ -12,7 +12,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-func TestARecordAboveTheLimitIsRefusedWhole(t *testing.T) {
+func TestRecordAboveTheLimitIsRefused(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	w, err := Create(mem, logName, Options{MaxRecordBytes: 10})
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestARecordAboveTheLimitIsRefusedWhole(t *testing.T) {
 	require.Len(t, records, 1)
 }
 
-func TestNothingIsSyncedThatWasNotAppended(t *testing.T) {
+func TestSyncBeyondTheEndIsRefused(t *testing.T) {
 	w, err := Create(vfstest.NewMem(vfstest.MemOptions{}), logName, Options{})
 	require.NoError(t, err)
 	require.ErrorIs(t, w.SyncTo(w.Size()+1), ErrPosition)
@@ -37,7 +37,7 @@ func TestNothingIsSyncedThatWasNotAppended(t *testing.T) {
 	require.NoError(t, w.Close(false))
 }
 
-func TestAClosedLogIsClosed(t *testing.T) {
+func TestClosedLogRefusesCalls(t *testing.T) {
 	for _, clean := range []bool{false, true} {
 		w, err := Create(vfstest.NewMem(vfstest.MemOptions{}), logName, Options{})
 		require.NoError(t, err)
@@ -50,15 +50,16 @@ func TestAClosedLogIsClosed(t *testing.T) {
 	}
 }
 
-func TestNoLogIsWrittenOverAnother(t *testing.T) {
+func TestCreateDoesNotOverwriteALog(t *testing.T) {
 	mem := memOf(t, []byte("a log"))
 	_, err := Create(mem, logName, Options{})
 	require.ErrorIs(t, err, fs.ErrExist)
 	require.Equal(t, "a log", string(content(t, mem)))
 }
 
-// A record of many frames takes the memory of itself and of what it grew out of.
-func TestALargeRecordTakesBoundedMemory(t *testing.T) {
+// Reading a record that spans many frames uses memory for the record and for the smaller
+// buffers it grew from.
+func TestLargeRecordUsesBoundedMemory(t *testing.T) {
 	const size = 40 << 20
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	w, err := Create(mem, logName, Options{})

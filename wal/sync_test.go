@@ -16,14 +16,14 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Many come while one syncs: one more sync is enough for all of them.
-func TestOneSyncIsForAllWhoWait(t *testing.T) {
+// Callers that arrive during a sync need only one more sync for all of them.
+func TestOneSyncServesAllWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := make(chan struct{})
 		faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: holding(vfstest.OpSync, held, nil)})
 		w, err := Create(faulty, logName, Options{})
 		require.NoError(t, err)
-		for range 20 { // Append does not wait for the first, who syncs
+		for range 20 { // Append does not wait for the sync of the first caller
 			end, err := w.Append([]byte("record"))
 			require.NoError(t, err)
 			go func() { require.NoError(t, w.SyncTo(end)) }()
@@ -33,12 +33,12 @@ func TestOneSyncIsForAllWhoWait(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 2, faulty.Count(vfstest.OpSync))
 		require.NoError(t, w.SyncTo(w.Size()))
-		require.Equal(t, 2, faulty.Count(vfstest.OpSync), "nothing to sync")
+		require.Equal(t, 2, faulty.Count(vfstest.OpSync), "everything is durable already")
 		require.NoError(t, w.Close(false))
 	})
 }
 
-// A mark is written behind each group that was synced, and takes no sync.
+// A mark is written after each synced group, without a sync of its own.
 func TestMarksAreNotSynced(t *testing.T) {
 	faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
 	w, err := Create(faulty, logName, Options{})
@@ -47,14 +47,15 @@ func TestMarksAreNotSynced(t *testing.T) {
 		synced(t, w, "record")
 		require.NoError(t, w.SyncTo(w.Size()))
 		require.Equal(t, i+1, faulty.Count(vfstest.OpSync))
-		require.Equal(t, 1+2*(i+1), faulty.Count(vfstest.OpWrite), "the header, frames and marks")
+		require.Equal(t, 1+2*(i+1), faulty.Count(vfstest.OpWrite), "header, frames and marks")
 	}
 	require.NoError(t, w.Close(true))
-	require.Equal(t, 12, faulty.Count(vfstest.OpSync), "what the end says, and the end")
+	require.Equal(t, 12, faulty.Count(vfstest.OpSync), "one sync before the end frame, one after it")
 }
 
-// What was synced was, whatever becomes of its mark. Nothing is written after it.
-func TestAMarkThatFailsIsTheEndOfWriting(t *testing.T) {
+// A group is durable once it is synced, even if its mark cannot be written. Nothing is written
+// after a failed mark.
+func TestNothingIsWrittenAfterAFailedMark(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for _, fault := range []error{syscall.EIO, vfstest.ShortWrite(syscall.ENOSPC)} {
 		require.NoError(t, mem.RemoveAll(logName))
@@ -73,8 +74,8 @@ func TestAMarkThatFailsIsTheEndOfWriting(t *testing.T) {
 	}
 }
 
-// holding makes all operations of a kind wait for a channel, and all but the
-// first fail.
+// holding returns a plan that makes all operations of a kind wait for a channel, and makes all
+// but the first fail with err.
 func holding(op vfstest.Op, held chan struct{}, err error) vfstest.Plan {
 	fail := vfstest.FailFrom(1, err, op)
 	return func(c vfstest.Call) error {
@@ -86,9 +87,9 @@ func holding(op vfstest.Op, held chan struct{}, err error) vfstest.Plan {
 	}
 }
 
-// A sync makes durable what was written before it. What is written while it runs
-// waits for the next, and if that fails, all who wait for it are told.
-func TestWhatIsWrittenDuringASyncWaitsForTheNext(t *testing.T) {
+// A sync covers only data that was written before it. Records written during a sync wait for
+// the next one; if that fails, every waiting caller gets the error.
+func TestRecordsWrittenDuringASyncWaitForTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := make(chan struct{})
 		faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: holding(vfstest.OpSync, held, syscall.EIO)})
@@ -111,9 +112,9 @@ func TestWhatIsWrittenDuringASyncWaitsForTheNext(t *testing.T) {
 	})
 }
 
-// One frame is written at a time; meanwhile Append fills the other buffer, and
-// waits only when that is full as well.
-func TestAppendGoesOnWhileAFrameIsWritten(t *testing.T) {
+// One frame is written at a time. During the write, Append fills the other buffer, and waits
+// only when that is full as well.
+func TestAppendDoesNotWaitForAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		var held chan struct{}
@@ -140,7 +141,7 @@ func TestAppendGoesOnWhileAFrameIsWritten(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.Equal(t, 512/101, appended)
-		require.Equal(t, 2, faulty.Count(vfstest.OpWrite), "the header and a frame")
+		require.Equal(t, 2, faulty.Count(vfstest.OpWrite), "header and one frame")
 		close(held)
 		synctest.Wait()
 		require.Equal(t, 99, appended)
@@ -154,7 +155,7 @@ func TestAppendGoesOnWhileAFrameIsWritten(t *testing.T) {
 	})
 }
 
-func TestCloseWaitsForWhoSyncs(t *testing.T) {
+func TestCloseWaitsForARunningSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := make(chan struct{})
 		faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: holding(vfstest.OpSync, held, nil)})
@@ -174,16 +175,16 @@ func TestCloseWaitsForWhoSyncs(t *testing.T) {
 	})
 }
 
-// Writers under a lock, as the tree has them, each of whom looks for its record
-// behind a crash when SyncTo has returned. Some rounds, since a mark inside a
-// record that goes on in the next frame once came up in one round out of four.
-func TestWhatSyncToPromisedIsThereWhoeverSynced(t *testing.T) {
+// Concurrent writers append under a lock, as the tree does, and each checks after SyncTo that
+// its record survives a crash. The test runs several rounds: a bug that wrote a mark inside a
+// record that continued in the next frame appeared in one of four rounds.
+func TestRecordSurvivesACrashOnceSyncToReturns(t *testing.T) {
 	for range 10 {
-		testWhatSyncToPromised(t)
+		checkSyncToSurvivesCrashes(t)
 	}
 }
 
-func testWhatSyncToPromised(t *testing.T) {
+func checkSyncToSurvivesCrashes(t *testing.T) {
 	const writers, each = 8, 40
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{})
@@ -214,7 +215,7 @@ func testWhatSyncToPromised(t *testing.T) {
 	t.Logf("%d syncs for %d records", faulty.Count(vfstest.OpSync), writers*each)
 }
 
-// requireNumbered sees that a log has at least so many records, in order.
+// requireNumbered requires that a log has at least the given number of records, in order.
 func requireNumbered(t *testing.T, fsys vfs.FS, least uint32) {
 	n := uint32(0)
 	_, err := Read(context.Background(), fsys, logName, func(record []byte, end int64) error {
@@ -226,8 +227,8 @@ func requireNumbered(t *testing.T, fsys vfs.FS, least uint32) {
 	require.GreaterOrEqual(t, n, least)
 }
 
-// Those who wait when the log is closed are told the truth.
-func TestCloseAndSyncToAtTheSameTime(t *testing.T) {
+// If SyncTo returns nil while Close runs, the record must be durable.
+func TestSyncToIsReliableDuringClose(t *testing.T) {
 	for range 50 {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		w, err := Create(mem, logName, Options{})

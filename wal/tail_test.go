@@ -17,7 +17,7 @@ import (
 
 func ignore([]byte, int64) error { return nil }
 
-// sparseOf is a file on the disk that begins with a log and is so large, with a hole.
+// sparseOf creates a sparse file of a given size on disk that begins with a log.
 func sparseOf(t *testing.T, log []byte, sizeBytes int64) string {
 	name := filepath.Join(t.TempDir(), logName)
 	require.NoError(t, os.WriteFile(name, log, 0o600))
@@ -25,9 +25,9 @@ func sparseOf(t *testing.T, log []byte, sizeBytes int64) string {
 	return name
 }
 
-// No crash leaves more behind damage than a writer leaves unsynced: a larger file is
-// corrupt, also if nothing in it says so, and it is not searched for that.
-func TestALogWithAHoleAboveTheLargestTailIsCorrupt(t *testing.T) {
+// A crash leaves at most as many bytes after the damage as a writer leaves unsynced. A file
+// with more is corrupt, even if no frame proves it, and is not searched for one.
+func TestHoleLargerThanAnyTailIsCorruption(t *testing.T) {
 	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	size := int64(len(log))
 	cutHeader := log[:headerBytes-1]
@@ -35,7 +35,7 @@ func TestALogWithAHoleAboveTheLargestTailIsCorrupt(t *testing.T) {
 		name   string
 		log    []byte
 		damage int64
-	}{{"behind the records", log, size}, {"of the header", cutHeader, 0}} {
+	}{{"after the records", log, size}, {"in the header", cutHeader, 0}} {
 		for _, tail := range []int64{maxTailBytes + 1, 4 << 30} {
 			t.Run(fmt.Sprint(c.name, " ", tail), func(t *testing.T) {
 				disk := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})
@@ -47,8 +47,8 @@ func TestALogWithAHoleAboveTheLargestTailIsCorrupt(t *testing.T) {
 	}
 }
 
-// At the largest tail, and below it, zeros are what a crash may leave.
-func TestALogWithAHoleUpToTheLargestTailEnds(t *testing.T) {
+// Zeros up to the size of the largest tail may be left by a crash.
+func TestHoleUpToTheLargestTailEndsTheLog(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	size, most := int64(len(log)), int64(3*windowBytes)
 	for _, tail := range []int64{1, frameBytes, windowBytes, most - 1, most, most + 1} {
@@ -66,16 +66,16 @@ func TestALogWithAHoleUpToTheLargestTailEnds(t *testing.T) {
 	}
 }
 
-// A hole is not read, since the system fills its page cache with zeros for that: the first
-// read of 1 GiB takes seconds. A frame behind the hole is found.
-func TestAHoleIsNotReadAndAFrameBehindItIsFound(t *testing.T) {
+// A hole is not read, because the system would fill its page cache with zeros: the first read
+// of 1 GiB takes seconds. A frame after the hole is found nevertheless.
+func TestHoleIsSkippedAndAFrameAfterItIsFound(t *testing.T) {
 	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	tag := log[12:][:tagBytes]
 	for name, content := range map[string][]byte{"records": log, "no header": log[:headerBytes-1]} {
-		for _, behind := range []bool{false, true} {
-			t.Run(fmt.Sprint(name, " ", behind), func(t *testing.T) {
+		for _, frameAfter := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " ", frameAfter), func(t *testing.T) {
 				file := sparseOf(t, content, maxTailBytes)
-				if behind {
+				if frameAfter {
 					at := int64(maxTailBytes - 5*windowBytes - 7)
 					f, err := os.OpenFile(file, os.O_WRONLY, 0)
 					require.NoError(t, err)
@@ -86,7 +86,7 @@ func TestAHoleIsNotReadAndAFrameBehindItIsFound(t *testing.T) {
 				requireHoles(t, file)
 				disk := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})
 				_, err := Read(t.Context(), disk, file, ignore)
-				if behind {
+				if frameAfter {
 					require.ErrorIs(t, err, ErrCorrupt)
 				} else {
 					require.NoError(t, err)
@@ -97,18 +97,18 @@ func TestAHoleIsNotReadAndAFrameBehindItIsFound(t *testing.T) {
 	}
 }
 
-// requireHoles skips a test where the file system does not tell where a file has holes.
+// requireHoles skips a test if the file system does not report holes.
 func requireHoles(t *testing.T, name string) {
 	f, err := vfs.Real{}.Open(name)
 	require.NoError(t, err)
 	defer f.Close()
 	if vfs.NextData(f, 4<<20, maxTailBytes) == 4<<20 {
-		t.Skip("the file system does not tell where holes are")
+		t.Skip("the file system does not report holes")
 	}
 }
 
-// A frame behind a hole is found wherever it begins, with and without a tag to look for.
-func TestAFrameBehindAHoleIsFound(t *testing.T) {
+// A frame after a hole is found at any position, with and without a tag to search for.
+func TestFrameAfterAHoleIsFound(t *testing.T) {
 	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	tag := log[12:][:tagBytes]
 	for hole := range 40 {
@@ -125,7 +125,7 @@ func TestAFrameBehindAHoleIsFound(t *testing.T) {
 	}
 }
 
-// What is read after a context has ended is the window that is under way.
+// After the context ends, at most the read in progress is completed.
 func TestReadingEndsWithItsContext(t *testing.T) {
 	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	many := []step{}
@@ -133,11 +133,11 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 		many = append(many, add(60_000), flush)
 	}
 	long, _ := logOf(t, many...)
-	zeros := make([]byte, 8<<20) // that were written, and so are read
+	zeros := make([]byte, 8<<20) // written zeros, not a hole, so they are read
 	for name, content := range map[string][]byte{"zeros": log, "records": long, "no header": log[:headerBytes-1]} {
 		t.Run(name, func(t *testing.T) {
 			mem := memOf(t, slices.Concat(content, zeros))
-			for _, last := range []int64{1, 2, 7} { // reads before the end of the context
+			for _, last := range []int64{1, 2, 7} { // number of reads before the context ends
 				ctx, cancel := context.WithCancelCause(t.Context())
 				var reads atomic.Int64
 				disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
@@ -156,15 +156,15 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 
 var errEnough = fmt.Errorf("enough")
 
-// A writer never leaves more unsynced than a reader takes for a tail, whoever syncs.
-func TestAWriterLeavesNoLargerTailThanAReaderTakes(t *testing.T) {
+// A writer never leaves more unsynced bytes than a reader accepts as a tail.
+func TestWriterLeavesNoLargerTailThanAReaderAccepts(t *testing.T) {
 	const most = 64 << 10
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var unsynced, largest int64
 	var w *Writer
 	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(op vfstest.Op, _ string) {
 		if op == vfstest.OpWrite && w != nil {
-			unsynced = w.start - w.durable // a write is made without the lock, by this goroutine
+			unsynced = w.start - w.durable // safe to read: this goroutine makes the write
 			largest = max(largest, unsynced)
 		}
 	}})
@@ -178,11 +178,11 @@ func TestAWriterLeavesNoLargerTailThanAReaderTakes(t *testing.T) {
 			require.NoError(t, w.Flush())
 		}
 	}
-	_, err = w.Append(make([]byte, 10*most)) // of many frames
+	_, err = w.Append(make([]byte, 10*most)) // spans many frames
 	require.NoError(t, err)
 	require.NoError(t, w.Close(false))
 	require.LessOrEqual(t, largest, int64(most))
-	require.Greater(t, largest, int64(most/2), "it syncs no more often than it must")
+	require.Greater(t, largest, int64(most/2), "must not sync more often than necessary")
 	_, err = readLog(t.Context(), mem, logName, most, ignore)
 	require.NoError(t, err)
 }

@@ -15,7 +15,7 @@ import (
 
 const logName = "log"
 
-// read returns the records of a log, and their ends.
+// read returns the records of a log and the positions after them.
 func read(fsys vfs.FS) (records [][]byte, ends []int64, o Outcome, err error) {
 	o, err = Read(context.Background(), fsys, logName, func(record []byte, end int64) error {
 		records, ends = append(records, bytes.Clone(record)), append(ends, end)
@@ -24,7 +24,7 @@ func read(fsys vfs.FS) (records [][]byte, ends []int64, o Outcome, err error) {
 	return records, ends, o, err
 }
 
-// someRecords are records of sizes that are the borders of something.
+// someRecords returns records whose sizes are at borders of buffers, frames and encodings.
 func someRecords(bufferBytes int) (records [][]byte) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, size := range []int{
@@ -40,7 +40,7 @@ func someRecords(bufferBytes int) (records [][]byte) {
 	return records
 }
 
-func TestRecordsComeBackWithTheirEnds(t *testing.T) {
+func TestReadReturnsAppendedRecordsAndPositions(t *testing.T) {
 	for _, bufferBytes := range []int{512, 4000, 64 << 10, 1 << 20} {
 		for _, clean := range []bool{false, true} {
 			t.Run(fmt.Sprintf("buffer %d clean %v", bufferBytes, clean), func(t *testing.T) {
