@@ -16,13 +16,13 @@ import (
 
 const benchKeys = 1_000_000
 
-// benchKey has 10 bytes: a group and a number that is not dense.
+// benchKey returns a key of 10 bytes: a group, and a number with gaps between keys.
 func benchKey(key []byte, i int) []byte {
 	key = binary.BigEndian.AppendUint16(key, uint16(i>>14))
 	return binary.BigEndian.AppendUint64(key, uint64(i)*0x9E3779B97F)
 }
 
-// benchValue has 100 bytes, of which half repeat.
+// benchValue fills a value of 100 bytes; half of them repeat.
 func benchValue(rng *rand.Rand, value []byte) {
 	for i := 0; i < 50; i += 8 {
 		binary.LittleEndian.PutUint64(value[i:], rng.Uint64())
@@ -45,7 +45,7 @@ func writeBench(b testing.TB, f vfs.File, keys int, o WriterOptions) {
 	require.NoError(b, err)
 }
 
-// benchTable is on a disk, and so in the system's cache.
+// benchTable opens a table on disk, which is in the system's page cache.
 func benchTable(b *testing.B, c Compression, cacheBytes int64) *Table {
 	name := filepath.Join(b.TempDir(), "table")
 	var real vfs.Real
@@ -67,7 +67,7 @@ func benchTable(b *testing.B, c Compression, cacheBytes int64) *Table {
 	return table
 }
 
-// benchGets asks for keys in random order, or for such as are absent.
+// benchGets reads keys in random order; absent = 1 reads absent keys.
 func benchGets(b *testing.B, table *Table, absent int) {
 	split := run.WholeKey
 	var p run.LookupKey
@@ -102,7 +102,7 @@ func BenchmarkGetAbsent(b *testing.B)     { benchGets(b, benchTable(b, None, 256
 func BenchmarkGetUncached(b *testing.B)   { benchGets(b, benchTable(b, None, 0), 0) }
 func BenchmarkGetUncachedS2(b *testing.B) { benchGets(b, benchTable(b, S2, 0), 0) }
 
-// A cache of an eighth of the table.
+// BenchmarkGetEvicting uses a cache of one eighth of the table.
 func BenchmarkGetEvicting(b *testing.B) { benchGets(b, benchTable(b, S2, 16<<20), 0) }
 
 func benchNext(b *testing.B, c Compression, cacheBytes int64, o IteratorOptions) {
@@ -133,7 +133,7 @@ func BenchmarkSeekCached(b *testing.B) {
 	}
 }
 
-// discard is a file that keeps nothing.
+// discard is a file that discards everything.
 type discard struct{ vfs.File }
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }

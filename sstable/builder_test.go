@@ -17,6 +17,9 @@ import (
 // the writer and without its rules, so that it can write any nonsense with
 // checksums that are right.
 
+// The builder in this file writes tables according to docs/format-sstable.md, independently of
+// Writer. It does not enforce the rules of the format, so it can write any invalid table with
+// correct checksums.
 func u16(n int) []byte    { return binary.BigEndian.AppendUint16(nil, uint16(n)) }
 func u32(n int) []byte    { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -30,7 +33,7 @@ func bound(b []byte) []byte {
 	return append(uv(len(b)+1), b...)
 }
 
-// building is a file that grows.
+// building is a file under construction.
 type building struct {
 	id       vfs.Identity
 	compress bool
@@ -43,7 +46,7 @@ func (b *building) put(pieces ...[]byte) {
 	}
 }
 
-// sum is the checksum of bytes for an offset.
+// sum returns the checksum of bytes at an offset.
 func (b *building) sum(bytes []byte, offset int) []byte {
 	place := append(slices.Clone(b.id[:]), u64(uint64(offset))...)
 	return u64(xxhash.Sum64(bytes) ^ xxhash.Sum64(place))
@@ -54,21 +57,21 @@ func (b *building) header(version int) {
 	b.put(u64(xxhash.Sum64(b.file)))
 }
 
-// block returns the block for an offset.
+// block returns a block for an offset.
 func (b *building) block(compression byte, stored []byte, rawBytes, offset int) []byte {
 	all := slices.Concat(stored, u64(uint64(compression)<<56|uint64(rawBytes)))
 	return append(all, b.sum(all, offset)...)
 }
 
-// raw puts a block without compression and returns its size.
+// raw appends an uncompressed block and returns its size.
 func (b *building) raw(content []byte) int {
 	all := b.block(0, content, len(content), len(b.file))
 	b.put(all)
 	return len(all)
 }
 
-// packed puts a block with S2 if it is to be compressed and that makes it
-// smaller by an eighth.
+// packed appends a block, compressed with S2 if compression is on and saves at least one
+// eighth.
 func (b *building) packed(content []byte) int {
 	stored := s2.Encode(nil, content)
 	if !b.compress || len(content) > 1<<20 || len(stored) > len(content)-len(content)/8 {
@@ -87,7 +90,7 @@ func (b *building) footer(filter, index, ranges, properties int64) {
 	b.put(b.sum(b.file[at:], at), []byte("WEIRSSTE"))
 }
 
-// builtHash is that of an entry.
+// builtHash returns the hash of an entry.
 func builtHash(e run.Entry) uint64 {
 	h := xxhash.Sum64(e.Key)
 	if e.Kind == run.DeletePrefix {
@@ -103,7 +106,8 @@ func common(a, b []byte) (n int) {
 	return n
 }
 
-// builtEntries is a data block, raw. forms has what is added to the kinds.
+// builtEntries returns an uncompressed data block. forms are added to the kinds of the
+// entries.
 func builtEntries(entries []run.Entry, forms []byte) []byte {
 	p := common(entries[0].Key, entries[len(entries)-1].Key)
 	var content []byte
@@ -212,8 +216,8 @@ func builtProperties(split string, probes int, i Info) []byte {
 	return slices.Concat(b, txt(i.Range.From), bound(i.Range.To))
 }
 
-// built writes a whole file. groups are the entries of each data block; values
-// above largeBytes are chunks.
+// built returns a whole file. groups are the entries of each data block; values above
+// largeBytes are written as chunks.
 func built(id vfs.Identity, compress bool, groups [][]run.Entry, ranges run.Ranges, split run.Split, info Info, filterBits, largeBytes int) []byte {
 	b := building{id: id, compress: compress}
 	b.header(1)
@@ -254,7 +258,7 @@ func built(id vfs.Identity, compress bool, groups [][]run.Entry, ranges run.Rang
 	return b.file
 }
 
-// chunks puts a large value and returns the reference to it.
+// chunks appends a large value and returns the reference to it.
 func (b *building) chunks(value []byte) []byte {
 	from := len(b.file)
 	for piece := range slices.Chunk(value, 262144) {

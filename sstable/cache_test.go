@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// numbered is a model of n keys, whose values have their number and a mark.
+// numbered returns a model with n keys, whose values have their number and a mark.
 func numbered(n int, mark byte, valueBytes int) model {
 	m := model{split: run.WholeKey}
 	for i := range n {
@@ -38,7 +38,7 @@ func openModel(t testing.TB, m *model, o WriterOptions, r ReaderOptions) *Table 
 	return table
 }
 
-// value is what Get says.
+// value returns the result of Get.
 func value(t testing.TB, table *Table, key []byte) []byte {
 	var p run.LookupKey
 	var f run.Lookup
@@ -50,7 +50,7 @@ func value(t testing.TB, table *Table, key []byte) []byte {
 	return whole
 }
 
-// readsCounted counts the calls of ReadAt.
+// readsCounted counts calls of ReadAt.
 type readsCounted struct {
 	vfs.File
 	reads int
@@ -61,7 +61,7 @@ func (f *readsCounted) ReadAt(b []byte, offset int64) (int, error) {
 	return f.File.ReadAt(b, offset)
 }
 
-func TestBlockIsReadOnceWhileThereIsRoom(t *testing.T) {
+func TestCachedBlocksAreReadOnce(t *testing.T) {
 	m := numbered(2000, 'a', 100)
 	_, f := newFile(t)
 	m.write(t, f, WriterOptions{})
@@ -86,9 +86,9 @@ func TestBlockIsReadOnceWhileThereIsRoom(t *testing.T) {
 	cache.Close()
 }
 
-// Tables of several times the budget; each owner reads and checks its own, and
-// opens and closes them meanwhile.
-func TestOwnersShareACacheThatIsTooSmall(t *testing.T) {
+// Several owners, whose tables have several times the size of the budget, read and check their
+// tables, and open and close them, concurrently.
+func TestOwnersShareASmallCache(t *testing.T) {
 	budget := slab.NewBudget(slab.MinBudgetBytes)
 	cache := NewCache(budget, 512)
 	const rounds = 3
@@ -104,7 +104,7 @@ func TestOwnersShareACacheThatIsTooSmall(t *testing.T) {
 	}
 	all.Go(func() {
 		for range 50 * rounds {
-			budget.Put(budget.Get()) // asks the cache
+			budget.Put(budget.Get()) // makes the budget call Cache.Shrink
 		}
 	})
 	all.Wait()
@@ -125,16 +125,16 @@ func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache,
 			i := rng.IntN(len(tables))
 			e := &models[i].entries[rng.IntN(len(models[i].entries))]
 			if !bytes.Equal(e.Value.Bytes, value(t, tables[i], e.Key)) {
-				t.Error("another value")
+				t.Error("wrong value")
 			}
 		}
 		i := rng.IntN(len(tables))
 		e := &models[i].entries[rng.IntN(len(models[i].entries))]
-		kept := value(t, tables[i], e.Key)
+		pinned := value(t, tables[i], e.Key)
 		owner.Pin()
 		owner.Unlock()
-		if !bytes.Equal(e.Value.Bytes, kept) {
-			t.Error("a kept value was overwritten")
+		if !bytes.Equal(e.Value.Bytes, pinned) {
+			t.Error("a pinned value was overwritten")
 		}
 		owner.Lock()
 		owner.Unpin()
@@ -150,16 +150,16 @@ func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache,
 	}
 }
 
-// fillCache reads all of a table.
+// fillCache reads all entries of a table.
 func fillCache(t *testing.T, table *Table, m *model) {
 	for i := range m.entries {
 		if !bytes.Equal(m.entries[i].Value.Bytes, value(t, table, m.entries[i].Key)) {
-			t.Fatal("another value")
+			t.Fatal("wrong value")
 		}
 	}
 }
 
-func TestKeptBytesStay(t *testing.T) {
+func TestPinnedBytesStayValid(t *testing.T) {
 	for _, cached := range []bool{true, false} {
 		for _, c := range []Compression{None, S2} {
 			budget := slab.NewBudget(slab.MinBudgetBytes)
@@ -172,16 +172,16 @@ func TestKeptBytesStay(t *testing.T) {
 			first := openModel(t, &small, WriterOptions{BlockBytes: 512, Compression: c}, o)
 			second := openModel(t, &large, WriterOptions{BlockBytes: 512, Compression: c}, o)
 			want := small.entries[3]
-			kept := value(t, first, want.Key)
+			pinned := value(t, first, want.Key)
 			o.Lock.Pin()
 			fillCache(t, second, &large)
-			require.Equal(t, want.Value.Bytes, kept)
+			require.Equal(t, want.Value.Bytes, pinned)
 			require.NoError(t, first.Close())
 			fillCache(t, second, &large)
-			require.Equal(t, want.Value.Bytes, kept, "after Close")
+			require.Equal(t, want.Value.Bytes, pinned, "after Close")
 			for cache.Shrink(o.Lock) {
 			}
-			require.Equal(t, want.Value.Bytes, kept, "after all that can be given back was")
+			require.Equal(t, want.Value.Bytes, pinned, "after all other memory was given back")
 			o.Lock.Unpin()
 			for cache.Shrink(o.Lock) {
 			}
@@ -193,8 +193,8 @@ func TestKeptBytesStay(t *testing.T) {
 	}
 }
 
-// Pieces that were found earlier stay while more is read.
-func TestLookupsOutliveEvictedFrames(t *testing.T) {
+// Pieces of a value stay valid while further blocks are read and evict the first ones.
+func TestLookupStaysValidAfterEviction(t *testing.T) {
 	budget := slab.NewBudget(slab.MinBudgetBytes)
 	cache := NewCache(budget, 512)
 	o := ReaderOptions{Budget: budget, Cache: cache, Lock: newCacheLock()}
@@ -223,7 +223,7 @@ func TestLookupsOutliveEvictedFrames(t *testing.T) {
 	}
 }
 
-func TestHeldCacheLocksAreNotEvicted(t *testing.T) {
+func TestFramesOfALockedOwnerAreNotEvicted(t *testing.T) {
 	budget := slab.NewBudget(slab.MinBudgetBytes)
 	cache := NewCache(budget, 512)
 	m := numbered(30000, 'a', 300)
@@ -258,7 +258,7 @@ func TestHeldCacheLocksAreNotEvicted(t *testing.T) {
 	require.Zero(t, budget.Used())
 }
 
-func TestHotBlocksOutliveAScan(t *testing.T) {
+func TestHotBlockSurvivesAScan(t *testing.T) {
 	cache := NewCache(slab.NewBudget(slab.MinBudgetBytes), 512)
 	m := numbered(30000, 'a', 300)
 	table := openModel(t, &m, WriterOptions{BlockBytes: 512}, ReaderOptions{Cache: cache, Lock: newCacheLock()})
@@ -287,7 +287,7 @@ func TestBlockLargerThanAFrameIsNotCached(t *testing.T) {
 	require.NoError(t, table.Close())
 }
 
-func TestPartOfATableTakesOverWhatIsCachedOfIt(t *testing.T) {
+func TestVirtualTableTakesOverCachedBlocks(t *testing.T) {
 	m := numbered(2000, 'a', 100)
 	fs, f := newFile(t)
 	m.write(t, f, WriterOptions{})
@@ -311,7 +311,7 @@ func TestPartOfATableTakesOverWhatIsCachedOfIt(t *testing.T) {
 	whole.reads, part.reads = 0, 0
 	readAll(rest, 1000, 2000)
 	require.Zero(t, part.reads)
-	readAll(table, 0, 960) // one block is half of each
+	readAll(table, 0, 960) // one block belongs to both parts
 	require.Zero(t, whole.reads)
 	readAll(table, 1000, 2000)
 	require.NotZero(t, whole.reads)

@@ -14,8 +14,8 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// damagedModel has few bytes in every kind of block, and a value of two chunks
-// if they are compressed.
+// damagedModel has a few bytes in every kind of block, and a value of two chunks if they are
+// compressed.
 func damagedModel(c Compression) model {
 	m := model{split: colon}
 	add := func(kind run.Kind, key string, value []byte) {
@@ -39,9 +39,9 @@ func damagedModel(c Compression) model {
 	return m
 }
 
-// requireHonest opens a damaged file and asks it for everything: the answer is
-// right or ErrCorrupt. It returns whether all of it was right, Verify included.
-func requireHonest(t *testing.T, m *model, data []byte, o ReaderOptions) (sound bool) {
+// requireCorrectOrCorrupt opens a damaged file and reads everything: each answer must be correct or
+// ErrCorrupt. It reports whether everything was correct, including Verify.
+func requireCorrectOrCorrupt(t *testing.T, m *model, data []byte, o ReaderOptions) (sound bool) {
 	t.Helper()
 	table, err := Open(fileOf(t, data), o)
 	if err != nil {
@@ -97,8 +97,8 @@ func keysOf(m *model) (keys [][]byte) {
 
 var damagedOptions = WriterOptions{BlockBytes: 100, LargeBytes: 60}
 
-// damagedFiles calls do with a file of each compression, and with what to ask of it
-// once it is damaged. No memory is left taken.
+// damagedFiles calls do with a file of each compression, and with a function that checks a
+// damaged version of it. It requires that all memory is given back.
 func damagedFiles(t *testing.T, do func(data []byte, sound func(damaged []byte) bool)) {
 	budget := slab.NewBudget(0)
 	for _, c := range []Compression{None, S2, Zstd} {
@@ -107,17 +107,17 @@ func damagedFiles(t *testing.T, do func(data []byte, sound func(damaged []byte) 
 		o.Compression = c
 		data, _ := written(t, m, o)
 		do(data, func(damaged []byte) bool {
-			return requireHonest(t, &m, damaged, ReaderOptions{Split: m.split, Budget: budget})
+			return requireCorrectOrCorrupt(t, &m, damaged, ReaderOptions{Split: m.split, Budget: budget})
 		})
 	}
 	require.Zero(t, budget.Used())
 }
 
-// allFlips are the ways in which one byte can change in one bit or in all.
+// allFlips changes one bit of a byte, or all of them.
 var allFlips = []byte{1, 2, 4, 8, 16, 32, 64, 128, 0xff}
 
-// Every byte is under a checksum or compared.
-func TestFlippedBytesAreFound(t *testing.T) {
+// Every byte of a file is covered by a checksum, or compared with its expected value.
+func TestEveryFlippedByteIsDetected(t *testing.T) {
 	damagedFiles(t, func(data []byte, sound func([]byte) bool) {
 		require.True(t, sound(data))
 		for i := range data {
@@ -132,7 +132,7 @@ func TestFlippedBytesAreFound(t *testing.T) {
 	})
 }
 
-func TestCutAndExtendedFilesAreFound(t *testing.T) {
+func TestCutAndExtendedFilesAreDetected(t *testing.T) {
 	damagedFiles(t, func(data []byte, sound func([]byte) bool) {
 		for n := range data {
 			require.False(t, sound(data[:n]), n)
@@ -144,18 +144,18 @@ func TestCutAndExtendedFilesAreFound(t *testing.T) {
 	})
 }
 
-// Blocks of zeros are what a file system makes of a page that it lost.
-func TestPagesOfZerosAreFound(t *testing.T) {
+// File systems return zeros for pages that they have lost.
+func TestPagesOfZerosAreDetected(t *testing.T) {
 	m := damagedModel(None)
 	data, _ := written(t, m, damagedOptions)
 	for from := 0; from < len(data); from += 16 {
 		damaged := slices.Clone(data)
 		clear(damaged[from:min(from+512, len(data))])
-		require.False(t, requireHonest(t, &m, damaged, ReaderOptions{Split: m.split}), from)
+		require.False(t, requireCorrectOrCorrupt(t, &m, damaged, ReaderOptions{Split: m.split}), from)
 	}
 }
 
-func TestBlockAtAnotherPlaceIsFound(t *testing.T) {
+func TestMovedAndForeignBlocksAreDetected(t *testing.T) {
 	m := model{split: run.WholeKey}
 	for _, key := range []string{"a", "b", "c"} {
 		m.entries = append(m.entries, run.Entry{Key: []byte(key), Kind: run.Set, Value: run.Value{Bytes: []byte(key)}})
@@ -171,16 +171,16 @@ func TestBlockAtAnotherPlaceIsFound(t *testing.T) {
 	moved := slices.Clone(data)
 	copy(moved[from:from+size], data[to:])
 	copy(moved[to:to+size], data[from:])
-	require.False(t, requireHonest(t, &m, moved, ReaderOptions{}))
+	require.False(t, requireCorrectOrCorrupt(t, &m, moved, ReaderOptions{}))
 
 	o.Identity = vfs.Identity{1}
 	other, _ := written(t, m, o)
 	mixed := slices.Clone(data)
 	copy(mixed[from:from+size], other[from:])
-	require.False(t, requireHonest(t, &m, mixed, ReaderOptions{}))
+	require.False(t, requireCorrectOrCorrupt(t, &m, mixed, ReaderOptions{}))
 }
 
-func TestAnotherFileIsNotOpened(t *testing.T) {
+func TestOpenRejectsAnotherFile(t *testing.T) {
 	m := damagedModel(None)
 	data, info := written(t, m, damagedOptions)
 	for name, c := range map[string]struct {

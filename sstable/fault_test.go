@@ -14,8 +14,8 @@ import (
 
 var errDisk = errors.New("disk")
 
-// Whichever operation of the file fails, its error comes out, and nothing wrong.
-func TestReadErrorsComeOut(t *testing.T) {
+// Each operation of the file fails in turn. Its error must be returned, and no wrong result.
+func TestReadErrorsAreReturned(t *testing.T) {
 	m := damagedModel(S2)
 	o := damagedOptions
 	o.Compression = S2
@@ -52,7 +52,7 @@ func TestReadErrorsComeOut(t *testing.T) {
 	}
 }
 
-// useAll asks a file for everything, and returns how often that failed.
+// useAll reads everything from a file, and returns the number of failures.
 func useAll(t *testing.T, f vfs.File, m *model, o ReaderOptions) (failures int) {
 	failed := func(err error) bool {
 		if err != nil {
@@ -65,7 +65,7 @@ func useAll(t *testing.T, f vfs.File, m *model, o ReaderOptions) (failures int) 
 	table, err := Open(f, o)
 	if failed(err) {
 		_, err := f.Size()
-		require.Error(t, err, "it is closed")
+		require.Error(t, err, "Open must close the file after an error")
 		return failures
 	}
 	for _, key := range keysOf(m) {
@@ -103,8 +103,8 @@ func useAll(t *testing.T, f vfs.File, m *model, o ReaderOptions) (failures int) 
 	return failures
 }
 
-// A write that failed is never forgotten.
-func TestWriteErrorsComeOut(t *testing.T) {
+// After a failed write, the writer never succeeds.
+func TestWriteErrorsAreReturned(t *testing.T) {
 	m := damagedModel(None)
 	m.entries[1].Value.Bytes = make([]byte, 3*writeBytes)
 	for n := 1; ; n++ {

@@ -19,8 +19,8 @@ var update = flag.Bool("update", false, "write the golden fixtures anew")
 
 var fixtureIdentity = vfs.Identity{'f', 'i', 'x', 't', 'u', 'r', 'e', 0, 1, 2, 3, 4, 5, 6, 7, 8}
 
-// fixtureModel has entries of all kinds, values of all forms, tombstones beside
-// the entry of their key, and ranges.
+// fixtureModel has entries of all kinds, values of all forms, prefix tombstones next to an
+// entry of the same key, and range tombstones.
 func fixtureModel() model {
 	m := model{split: colon}
 	add := func(kind run.Kind, value []byte, format string, args ...any) {
@@ -46,7 +46,7 @@ func fixtureModel() model {
 	return m
 }
 
-// smallModel has no value of many bytes.
+// smallModel has only small values.
 func smallModel() model {
 	m := fixtureModel()
 	for i := range m.entries {
@@ -56,7 +56,7 @@ func smallModel() model {
 	return m
 }
 
-// rangesModel has ranges only.
+// rangesModel has only range tombstones.
 func rangesModel() model {
 	m := model{split: run.WholeKey}
 	m.ranges.Add(run.Range{From: nil, To: []byte{0}})
@@ -78,7 +78,7 @@ var fixtures = map[string]fixture{
 	"v1-zstd.sst":      {fixtureModel, WriterOptions{Compression: Zstd}},
 }
 
-// written is the file of a model.
+// written returns the file of a model.
 func written(t testing.TB, m model, o WriterOptions) ([]byte, Info) {
 	t.Helper()
 	_, f := newFile(t)
@@ -92,7 +92,7 @@ func written(t testing.TB, m model, o WriterOptions) ([]byte, Info) {
 	return data, info
 }
 
-// fileOf is a file with a content.
+// fileOf returns a file with the given bytes.
 func fileOf(t testing.TB, data []byte) vfs.File {
 	t.Helper()
 	_, f := newFile(t)
@@ -108,9 +108,9 @@ func readFixture(t testing.TB, name string) []byte {
 	return b
 }
 
-// A difference means that version 1 does not look as it did: raise the version,
-// or find out why. What a compressor makes of its input is not part of the
-// format and depends on the processor: such fixtures are only read.
+// A difference means that the bytes of version 1 have changed: raise the version, or find the
+// mistake. The output of compressors is not part of the format and depends on the processor,
+// so fixtures with compression are only read.
 func TestFixturesAreWrittenByteForByte(t *testing.T) {
 	for name, fixture := range fixtures {
 		data, _ := written(t, fixture.model(), fixture.options)
@@ -142,7 +142,7 @@ func TestFixturesAreRead(t *testing.T) {
 	}
 }
 
-// The builder is a second reading of the format page.
+// The builder was written from the format page alone.
 func TestFormatPageIsEnoughToWriteTables(t *testing.T) {
 	for name, fixture := range fixtures {
 		if fixture.options.Compression == Zstd {
@@ -157,8 +157,8 @@ func TestFormatPageIsEnoughToWriteTables(t *testing.T) {
 	}
 }
 
-// groupsOf are the entries of each data block: where blocks end is the writer's
-// choice.
+// groupsOf returns the entries of each data block, because the writer is free to choose where
+// blocks end.
 func groupsOf(t testing.TB, data []byte, m *model) (groups [][]run.Entry) {
 	table, err := Open(fileOf(t, data), ReaderOptions{Split: m.split})
 	require.NoError(t, err)

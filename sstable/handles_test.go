@@ -9,8 +9,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// reopened is openModel for a table that may be closed when there are too many.
-func reopened(t *testing.T, m *model, h *Handles) *Table {
+// openReopenable is openModel for a table that Handles may close.
+func openReopenable(t *testing.T, m *model, h *Handles) *Table {
 	t.Helper()
 	fsys := vfstest.NewMem(vfstest.MemOptions{})
 	f, err := fsys.Create("table")
@@ -25,11 +25,11 @@ func reopened(t *testing.T, m *model, h *Handles) *Table {
 	return table
 }
 
-// Verify lost its index when another table of the same bound was read, and panicked.
-func TestTableThatIsVerifiedStaysOpen(t *testing.T) {
+// Verify lost its index when another table with the same Handles was read, and panicked.
+func TestTableStaysOpenDuringVerify(t *testing.T) {
 	m := numbered(200, 'v', 100)
 	h := NewHandles(1, 1<<20)
-	verified, other := reopened(t, &m, h), reopened(t, &m, h)
+	verified, other := openReopenable(t, &m, h), openReopenable(t, &m, h)
 	steps := 0
 	require.NoError(t, verified.Verify(t.Context(), func(int64, int64) {
 		steps++

@@ -11,16 +11,16 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// hostile is a file of one entry, all of whose checksums are right.
+// hostile describes a file with one entry and correct checksums, whose content may be invalid.
 type hostile struct {
-	chunks  [][]byte // raw; the value is in them if there are any
-	size    int64    // of the value, as the reference says; 0: what it is
-	stored  int      // added to the stored size of the reference
+	chunks  [][]byte // uncompressed chunks of the value; nil: the value is in the data block
+	size    int64    // size of the value in the reference; 0: the correct one
+	stored  int      // added to the size of the chunks in the reference
 	form    byte
-	block   func(b *building, raw []byte) int // puts the data block; nil: as it is
-	hashes  []uint64                          // of the filter; nil: none
-	entries int64
-	bytes   int64
+	block   func(b *building, raw []byte) int // appends the data block; nil: a valid one
+	hashes  []uint64                          // hashes in the filter; nil: no filter
+	entries int64                             // number of entries in the properties
+	bytes   int64                             // bytes of values in the properties
 }
 
 func (h hostile) file() []byte {
@@ -59,12 +59,13 @@ func (h hostile) file() []byte {
 	return b.file
 }
 
-// What no writer writes is found by Verify, and by reading if that meets it.
-func TestNonsenseWithRightChecksumsIsFound(t *testing.T) {
+// Verify must reject a file that no writer writes; reads must reject it if they reach the
+// invalid part.
+func TestInvalidFilesWithCorrectChecksumsAreCorrupt(t *testing.T) {
 	chunk := []byte("0123456789")
 	full := make([]byte, maxChunkBytes)
 	key := run.Hash([]byte("k"))
-	// packed says that a block has rawBytes.
+	// packed appends a block that claims to have rawBytes before compression.
 	packed := func(rawBytes int, stored []byte) func(*building, []byte) int {
 		return func(b *building, _ []byte) int {
 			all := b.block(1, stored, rawBytes, len(b.file))
@@ -75,28 +76,28 @@ func TestNonsenseWithRightChecksumsIsFound(t *testing.T) {
 	bomb := s2.Encode(nil, make([]byte, 64<<20))
 	for name, c := range map[string]struct {
 		file        hostile
-		sound, read bool // for Verify; for Get and its value
+		sound, read bool // result of Verify; result of Get and of reading its value
 	}{
-		"sound":                   {hostile{entries: 1, bytes: 1}, true, true},
-		"sound with filter":       {hostile{entries: 1, bytes: 1, hashes: []uint64{key}}, true, true},
-		"sound chunk":             {hostile{entries: 1, bytes: 10, chunks: [][]byte{chunk}}, true, true},
-		"sound chunks":            {hostile{entries: 1, bytes: maxChunkBytes + 10, chunks: [][]byte{full, chunk}}, true, true},
-		"chunk too long":          {hostile{entries: 1, bytes: 9, chunks: [][]byte{chunk}, size: 9}, false, false},
-		"chunk too short":         {hostile{entries: 1, bytes: 11, chunks: [][]byte{chunk}, size: 11}, false, false},
-		"first chunk too short":   {hostile{entries: 1, bytes: 20, chunks: [][]byte{chunk, chunk}}, false, false},
-		"chunks after the end":    {hostile{entries: 1, bytes: maxChunkBytes, chunks: [][]byte{full, chunk}, size: maxChunkBytes}, false, false},
-		"chunk that is missing":   {hostile{entries: 1, bytes: maxChunkBytes + 1, chunks: [][]byte{full}, size: maxChunkBytes + 1, stored: 30}, false, false},
-		"chunks cut off":          {hostile{entries: 1, bytes: 10, chunks: [][]byte{chunk}, stored: -1}, false, false},
-		"value of no bytes":       {hostile{entries: 1, chunks: [][]byte{{}}}, false, false},
-		"value that is too much":  {hostile{entries: 1, chunks: [][]byte{chunk}, size: 1 << 40}, false, false},
-		"reference that is short": {hostile{entries: 1, bytes: 1, form: 8}, false, false},
-		"unknown form":            {hostile{entries: 1, bytes: 1, form: 16}, false, false},
-		"other number of entries": {hostile{entries: 2, bytes: 1}, false, true},
-		"other bytes of values":   {hostile{entries: 1, bytes: 2}, false, true},
-		"filter without the key":  {hostile{entries: 1, bytes: 1, hashes: []uint64{}}, false, true},
-		"bomb":                    {hostile{entries: 1, bytes: 1, block: packed(64<<20, bomb)}, false, false},
-		"bomb that seems small":   {hostile{entries: 1, bytes: 1, block: packed(1<<20, bomb)}, false, false},
-		"compressed for nothing":  {hostile{entries: 1, bytes: 1, block: packed(3, []byte{3, 8, 1, 2, 3})}, false, false},
+		"sound":                     {hostile{entries: 1, bytes: 1}, true, true},
+		"sound with filter":         {hostile{entries: 1, bytes: 1, hashes: []uint64{key}}, true, true},
+		"sound chunk":               {hostile{entries: 1, bytes: 10, chunks: [][]byte{chunk}}, true, true},
+		"sound chunks":              {hostile{entries: 1, bytes: maxChunkBytes + 10, chunks: [][]byte{full, chunk}}, true, true},
+		"chunk too long":            {hostile{entries: 1, bytes: 9, chunks: [][]byte{chunk}, size: 9}, false, false},
+		"chunk too short":           {hostile{entries: 1, bytes: 11, chunks: [][]byte{chunk}, size: 11}, false, false},
+		"first chunk too short":     {hostile{entries: 1, bytes: 20, chunks: [][]byte{chunk, chunk}}, false, false},
+		"chunks after the end":      {hostile{entries: 1, bytes: maxChunkBytes, chunks: [][]byte{full, chunk}, size: maxChunkBytes}, false, false},
+		"missing chunk":             {hostile{entries: 1, bytes: maxChunkBytes + 1, chunks: [][]byte{full}, size: maxChunkBytes + 1, stored: 30}, false, false},
+		"chunks cut off":            {hostile{entries: 1, bytes: 10, chunks: [][]byte{chunk}, stored: -1}, false, false},
+		"value of no bytes":         {hostile{entries: 1, chunks: [][]byte{{}}}, false, false},
+		"value too large":           {hostile{entries: 1, chunks: [][]byte{chunk}, size: 1 << 40}, false, false},
+		"reference too short":       {hostile{entries: 1, bytes: 1, form: 8}, false, false},
+		"unknown form":              {hostile{entries: 1, bytes: 1, form: 16}, false, false},
+		"wrong number of entries":   {hostile{entries: 2, bytes: 1}, false, true},
+		"wrong bytes of values":     {hostile{entries: 1, bytes: 2}, false, true},
+		"filter without the key":    {hostile{entries: 1, bytes: 1, hashes: []uint64{}}, false, true},
+		"bomb":                      {hostile{entries: 1, bytes: 1, block: packed(64<<20, bomb)}, false, false},
+		"bomb with a small size":    {hostile{entries: 1, bytes: 1, block: packed(1<<20, bomb)}, false, false},
+		"compression saves nothing": {hostile{entries: 1, bytes: 1, block: packed(3, []byte{3, 8, 1, 2, 3})}, false, false},
 	} {
 		table, err := Open(fileOf(t, c.file.file()), ReaderOptions{})
 		require.NoError(t, err, name)
@@ -122,8 +123,8 @@ func TestNonsenseWithRightChecksumsIsFound(t *testing.T) {
 	}
 }
 
-// Memory is taken for what there is, not for what a file says.
-func TestSectionsThatCannotBeAreRefused(t *testing.T) {
+// Sizes in the footer must not make the reader allocate more memory than the file has bytes.
+func TestImpossibleSectionSizesAreCorrupt(t *testing.T) {
 	h := hostile{entries: 1, bytes: 1}
 	for _, sizes := range [][4]int64{
 		{1 << 62, 72, 0, 30}, {0, 1 << 40, 0, 30}, {0, 0, 0, 30}, {0, 72, 0, 0}, {15, 72, 0, 30}, {-1, 72, 0, 30},

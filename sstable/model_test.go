@@ -18,7 +18,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// A model is what a file should have.
+// model is the expected content of a file.
 type model struct {
 	entries []run.Entry
 	ranges  run.Ranges
@@ -26,7 +26,7 @@ type model struct {
 }
 
 var (
-	// colon cuts behind the first colon.
+	// colon cuts keys after the first colon.
 	colon = run.Split{Name: "colon", Func: func(key []byte) int {
 		if i := bytes.IndexByte(key, ':'); i >= 0 {
 			return i + 1
@@ -37,7 +37,8 @@ var (
 	splits   = []run.Split{run.WholeKey, colon, firstTwo}
 )
 
-// randomKey is over a small alphabet with the extremes in it, rarely long.
+// randomKey returns a key over a small alphabet that includes the lowest and the highest byte;
+// rarely a long one.
 func randomKey(rng *rand.Rand) []byte {
 	n := rng.IntN(7)
 	if rng.IntN(50) == 0 {
@@ -116,14 +117,14 @@ func (m *model) sort() {
 	})
 }
 
-// clip is what the options of the same name leave.
+// clip returns the part of the model that ReaderOptions.Clip leaves.
 func (m model) clip(r run.Range) model {
 	m.entries = slices.DeleteFunc(slices.Clone(m.entries), func(e run.Entry) bool { return !r.Contains(e.Key) })
 	m.ranges = m.ranges.Clip(r)
 	return m
 }
 
-// get is Table.Get by its definition: the pieces it adds, and the last word.
+// get is the definition of Table.Get: the pieces it adds, and whether it decides the value.
 func (m *model) get(key []byte) (kind run.Kind, value []byte, last bool) {
 	prefix := key[:m.split.Func(key)]
 	for _, e := range m.entries {
@@ -142,13 +143,13 @@ func (m *model) seek(key []byte) int {
 	return sort.Search(len(m.entries), func(i int) bool { return bytes.Compare(m.entries[i].Key, key) >= 0 })
 }
 
-// bytesLarge is a large value in memory.
+// bytesLarge is a run.Large in memory.
 type bytesLarge []byte
 
 func (l bytesLarge) Size() int64       { return int64(len(l)) }
 func (l bytesLarge) Reader() io.Reader { return bytes.NewReader(l) }
 
-// write writes the model, some values as streams.
+// write writes the model to a file, with some values as streams.
 func (m *model) write(t testing.TB, f vfs.File, o WriterOptions) Info {
 	t.Helper()
 	o.Split = m.split
@@ -196,8 +197,8 @@ func newFile(t testing.TB) (fs *vfstest.Mem, f vfs.File) {
 
 func newCacheLock() *CacheLock { return &CacheLock{Mutex: new(sync.Mutex)} }
 
-// All kinds, sizes, splits, options and clips.
-func TestTableIsTheModel(t *testing.T) {
+// Random models with all kinds of entries, sizes, split functions, options and clips.
+func TestTableEqualsItsModel(t *testing.T) {
 	budget := slab.NewBudget(0)
 	cache := NewCache(budget, 1024)
 	defer cache.Close()
@@ -330,7 +331,7 @@ func requireBackwardWalks(t testing.TB, rng *rand.Rand, m *model, it *Iterator) 
 			ok = it.Prev()
 		}
 		require.Equal(t, last > 0, ok)
-		if ok && rng.IntN(2) == 0 { // and forth again
+		if ok && rng.IntN(2) == 0 { // turns forward again
 			if ok = it.Next(); last < below {
 				require.True(t, ok)
 				requireEntry(t, &m.entries[last], it.Entry())

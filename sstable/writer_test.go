@@ -43,7 +43,7 @@ func TestEntriesOutOfOrderAreRefused(t *testing.T) {
 	}
 }
 
-func TestFinishedWriterTakesNothing(t *testing.T) {
+func TestFinishedWriterRefusesCalls(t *testing.T) {
 	_, f := newFile(t)
 	w := NewWriter(f, WriterOptions{})
 	_, err := w.Finish()
@@ -60,9 +60,9 @@ func TestUnknownCompressionIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, ErrInvalidOption)
 }
 
-// A block that does not fit into a frame is never cached. One entry may be too
-// large, or a tombstone with the entry of its key.
-func TestBlocksFitUnlessAnEntryDoesNot(t *testing.T) {
+// A block that is larger than a frame is never cached. Only a single entry, or a prefix
+// tombstone together with the entry of its key, may make a block larger than BlockBytes.
+func TestOnlyALargeEntryMakesABlockTooLarge(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		m := randomModel(rng, 200)
@@ -85,7 +85,7 @@ func TestBlocksFitUnlessAnEntryDoesNot(t *testing.T) {
 	}
 }
 
-// Blocks are not left half empty either.
+// Blocks must not be left half empty either.
 func TestBlocksAreFull(t *testing.T) {
 	m := numbered(5000, 'a', 90)
 	table := openModel(t, &m, WriterOptions{}, ReaderOptions{})
@@ -97,7 +97,7 @@ func TestBlocksAreFull(t *testing.T) {
 	require.NoError(t, table.Close())
 }
 
-func TestSizeIsThatOfTheDataSoFar(t *testing.T) {
+func TestSizeGrowsWithEachEntry(t *testing.T) {
 	_, f := newFile(t)
 	w := NewWriter(f, WriterOptions{FilterBits: -1})
 	m := numbered(1000, 'a', 90)
@@ -110,7 +110,7 @@ func TestSizeIsThatOfTheDataSoFar(t *testing.T) {
 	require.InDelta(t, 1000*102, last, 6000)
 }
 
-func TestRangeCoversEverythingAndLittleMore(t *testing.T) {
+func TestInfoRangeIsTight(t *testing.T) {
 	long := bytes.Repeat([]byte("k"), 3000)
 	entry := func(kind run.Kind, key []byte) run.Entry { return run.Entry{Kind: kind, Key: key} }
 	for name, c := range map[string]struct {
@@ -160,7 +160,7 @@ func TestInfoCountsEntries(t *testing.T) {
 	require.Equal(t, want, info)
 }
 
-// zeros is a large value of which only the size is in memory.
+// zeros is a large value of zeros; only its size is in memory.
 type zeros int64
 
 func (z zeros) Size() int64       { return int64(z) }
@@ -178,9 +178,9 @@ func (r *zeroReader) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// Values that are appended to outgrow what a value may be when it is written.
+// Appends can make a value larger than a single write allows.
 func TestValueAboveTwoGigabytesIsAStream(t *testing.T) {
-	density.InCampaigns(t) // it writes and reads 2 GiB of zeros
+	density.InCampaigns(t) // writes and reads 2 GiB of zeros
 	const size = zeros(1<<31 + 1)
 	_, f := newFile(t)
 	w := NewWriter(f, WriterOptions{Compression: S2})
@@ -203,7 +203,7 @@ func TestValueAboveTwoGigabytesIsAStream(t *testing.T) {
 	require.NoError(t, table.Close())
 }
 
-// A value whose stream ends early, or fails, is an error.
+// A value whose stream ends early or fails is an error of Add.
 func TestShortStreamIsAnError(t *testing.T) {
 	bad := errors.New("bad")
 	for _, size := range []int64{10, 100, maxChunkBytes + 1} {
@@ -237,7 +237,7 @@ type failing struct{ error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.error }
 
-// A key above the block has one of its own, and the index stays small.
+// A key larger than a block gets a block of its own, and the index stays small.
 func TestLongKeysAreFound(t *testing.T) {
 	m := model{split: run.WholeKey}
 	long := bytes.Repeat([]byte("long"), 1<<20)
@@ -258,8 +258,8 @@ func TestLongKeysAreFound(t *testing.T) {
 	}
 }
 
-// Published for blocked Bloom filters of 10 bits: 1.1 to 1.3 %.
-func TestFilterHasFewFalseAnswers(t *testing.T) {
+// The published false positive rate of blocked Bloom filters with 10 bits is 1.1 to 1.3 %.
+func TestFilterHasFewFalsePositives(t *testing.T) {
 	for bits, most := range map[int]float64{5: 0.12, 10: 0.014, 16: 0.002} {
 		h := hashes{budget: slab.NewBudget(0)}
 		const n = 100_000
@@ -288,8 +288,8 @@ func TestFilterSizeIsCountedIn64Bits(t *testing.T) {
 	require.EqualValues(t, int64(1)<<62, filterBytes(1<<62, 64))
 }
 
-func TestClipLeavesItsShareOfTheFile(t *testing.T) {
-	for name, valueBytes := range map[string]int{"small values": 100, "large ones": defaultLargeBytes + 1} {
+func TestClippedBytesEstimatesTheClippedPart(t *testing.T) {
+	for name, valueBytes := range map[string]int{"small values": 100, "large values": defaultLargeBytes + 1} {
 		_, f := newFile(t)
 		w := NewWriter(f, WriterOptions{BlockBytes: 512})
 		value, rng := make([]byte, valueBytes), rand.NewChaCha8([32]byte{})
@@ -316,8 +316,8 @@ func TestClipLeavesItsShareOfTheFile(t *testing.T) {
 	}
 }
 
-// A filter takes 8 bytes a key until it is made: 40 MB of a file of 5,000,000 keys.
-func TestFileThatNeedsTooMuchForAFilterHasNone(t *testing.T) {
+// Building a filter takes 8 bytes for each key: 40 MB for a file with 5,000,000 keys.
+func TestFileAboveFilterMemoryHasNoFilter(t *testing.T) {
 	for _, keys := range []int{500, 2000} {
 		budget := slab.NewBudget(0)
 		disk := vfstest.NewMem(vfstest.MemOptions{})
@@ -346,4 +346,19 @@ func TestFileThatNeedsTooMuchForAFilterHasNone(t *testing.T) {
 		require.True(t, last)
 		require.NoError(t, table.Close())
 	}
+}
+
+func TestClosedWriterRefusesCallsAndHoldsNoMemory(t *testing.T) {
+	budget := slab.NewBudget(0)
+	_, f := newFile(t)
+	w := NewWriter(f, WriterOptions{Budget: budget})
+	require.NoError(t, w.Add(&run.Entry{Key: []byte("a"), Kind: run.Set}))
+	require.NotZero(t, budget.Used())
+	for range 2 {
+		w.Close()
+		require.Zero(t, budget.Used())
+		require.ErrorIs(t, w.Add(&run.Entry{Key: []byte("b"), Kind: run.Set}), ErrFinished)
+	}
+	_, err := w.Finish()
+	require.ErrorIs(t, err, ErrFinished)
 }
