@@ -14,7 +14,7 @@ import (
 // Thread safety: safe for concurrent use.
 type Attempt struct {
 	c        *Coordinator
-	number   Number
+	number   AttemptID
 	tasks    Tasks
 	subtasks []Subtasks
 	restored *Checkpoint
@@ -125,8 +125,8 @@ func checkSubtasks(operators []Subtasks) error {
 // what a backend may add to that.
 const maxOperatorNameSize = 100
 
-// Number is the attempt's.
-func (a *Attempt) Number() Number { return a.number }
+// ID returns the ID of the attempt.
+func (a *Attempt) ID() AttemptID { return a.number }
 
 // Restored is the checkpoint to go on from, nil if the job is to begin.
 func (a *Attempt) Restored() *Checkpoint { return a.restored }

@@ -201,6 +201,6 @@ func TestBug27SecondProcessIsLockedOut(t *testing.T) {
 	require.NoError(t, err)
 	a, err := second.Begin(ctx, newRig(t, Options{}), oneTask)
 	require.NoError(t, err)
-	require.Equal(t, "2", fmt.Sprint(a.Number()))
+	require.Equal(t, "2", fmt.Sprint(a.ID()))
 	require.NoError(t, second.Close())
 }

@@ -37,11 +37,11 @@ func builtEntry(e Entry) []byte {
 }
 
 // builtHead is metadata of version 1 up to the number of operators.
-func builtHead(job string, id ID, attempt Number, at time.Time) []byte {
+func builtHead(job string, id ID, attempt AttemptID, at time.Time) []byte {
 	return builtHeadOf(1, job, id, attempt, at)
 }
 
-func builtHeadOf(version uint16, job string, id ID, attempt Number, at time.Time) []byte {
+func builtHeadOf(version uint16, job string, id ID, attempt AttemptID, at time.Time) []byte {
 	return slices.Concat([]byte("WEIRCHKP"), u16(version), u16(0), txt(job), u64(uint64(id)), u64(uint64(attempt)),
 		u64(uint64(at.Unix())^1<<63), u32(uint32(at.Nanosecond())))
 }

@@ -13,7 +13,7 @@ import (
 type Checkpoint struct {
 	Job     string
 	ID      ID
-	Attempt Number
+	Attempt AttemptID
 	// Triggered is when it was triggered.
 	Triggered time.Time
 	// Operators are ordered by name.

@@ -75,7 +75,7 @@ type live struct {
 	complete map[ID]bool
 	underWay map[ID]bool // or in doubt, or the base of one
 	next     ID          // nothing is known from here on
-	attempt  Number      // the current one
+	attempt  AttemptID   // the current one
 
 	shared map[string]bool // names that complete checkpoints refer to
 	// obscure is the newest complete checkpoint of which nobody can tell what it

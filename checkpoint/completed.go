@@ -7,9 +7,9 @@ import "context"
 // files differ all the same, by the attempt.
 type ID uint64
 
-// Number counts the attempts to run a job, from 1: a start and each restart
+// AttemptID numbers the attempts to run a job, from 1: a start and each restart
 // begin a new one.
-type Number uint64
+type AttemptID uint64
 
 // Completed is the store of a job's complete checkpoints, the one commit point:
 // a checkpoint is complete once Commit has returned nil, and not before it was
@@ -19,7 +19,7 @@ type Number uint64
 type Completed interface {
 	// Begin fences all earlier attempts and returns the number of a new one,
 	// above all that were ever given out for the job.
-	Begin(ctx context.Context) (Number, error)
+	Begin(ctx context.Context) (AttemptID, error)
 	// Commit adds an entry, durably. An error that is neither fs.ErrExist (the ID
 	// is taken) nor ErrFenced (a later attempt has begun) leaves it open
 	// whether the entry is there.
@@ -37,7 +37,7 @@ type Completed interface {
 // Entry is a complete checkpoint in the completed store.
 type Entry struct {
 	ID      ID
-	Attempt Number
+	Attempt AttemptID
 	// Size and Checksum (xxh64) are those of the metadata.
 	Size     int64
 	Checksum uint64

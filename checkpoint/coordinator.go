@@ -202,9 +202,9 @@ func (c *Coordinator) lose(reason error) {
 	}
 }
 
-// Distrust keeps later attempts from restoring a checkpoint whose files have
+// MarkUnrestorable keeps later attempts from restoring a checkpoint whose files have
 // turned out to be missing or damaged. It is kept, and reported.
-func (c *Coordinator) Distrust(id ID, reason error) {
+func (c *Coordinator) MarkUnrestorable(id ID, reason error) {
 	c.o.Logger.Error("checkpoint cannot be restored", "job", c.o.Job, "checkpoint", id, "reason", reason)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -391,7 +391,7 @@ func TestAttemptIsFencedByTheNext(t *testing.T) {
 	u := before.Upload(id, "op", 0)
 	r.told = nil
 	a := r.begin(Subtasks{"op", 2})
-	require.Greater(t, a.Number(), before.Number())
+	require.Greater(t, a.ID(), before.ID())
 	r.told = nil // of the end of the attempt before
 
 	_, err := before.Trigger()
@@ -468,7 +468,7 @@ func TestAttemptsThatBeginAtOnceAreOrdered(t *testing.T) {
 		a := <-began
 		require.NotNil(t, a)
 		all = append(all, a)
-		if newest == nil || a.Number() > newest.Number() {
+		if newest == nil || a.ID() > newest.ID() {
 			newest = a
 		}
 	}

@@ -77,7 +77,7 @@ func (d *decoder) count(minBytes int) int {
 func (d *decoder) text() string { return string(d.Bytes(math.MaxUint64)) }
 
 func (d *decoder) checkpoint() *Checkpoint {
-	c := &Checkpoint{Job: d.text(), ID: ID(d.Uint64()), Attempt: Number(d.Uint64())}
+	c := &Checkpoint{Job: d.text(), ID: ID(d.Uint64()), Attempt: AttemptID(d.Uint64())}
 	var err error
 	if c.Triggered, err = codec.Time().Decode(d.Take(12)); err != nil {
 		d.Fail("a time that is none")

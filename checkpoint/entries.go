@@ -26,7 +26,7 @@ type entries struct {
 	// mu makes what the methods do one step for each other.
 	mu     sync.Mutex
 	lock   io.Closer // nil if the objects have none
-	last   Number    // the highest number tried for an attempt
+	last   AttemptID // the highest number tried for an attempt
 	closed bool
 }
 
@@ -36,7 +36,7 @@ const (
 	lockName        = "lock"
 )
 
-// maxNumber is the highest ID or Number that a name has room for.
+// maxNumber is the highest ID or AttemptID that a name has room for.
 const maxNumber = 9999999999999999999
 
 func padded[T ~uint64](n T) string { return fmt.Sprintf("%019d", uint64(n)) }
@@ -87,10 +87,10 @@ func (s *entries) list(ctx context.Context, folder string) ([]ObjectInfo, error)
 
 // begun lists the attempts of which there is a trace, ascending, and the objects
 // that are it.
-func (s *entries) begun(ctx context.Context) (highest Number, names []string, err error) {
+func (s *entries) begun(ctx context.Context) (highest AttemptID, names []string, err error) {
 	objects, err := s.list(ctx, attemptsFolder)
 	for _, o := range objects {
-		number, ok := parsePadded[Number](strings.TrimPrefix(o.nameOf(), s.name(attemptsFolder, "")))
+		number, ok := parsePadded[AttemptID](strings.TrimPrefix(o.nameOf(), s.name(attemptsFolder, "")))
 		if !ok {
 			continue
 		}
@@ -104,7 +104,7 @@ func (s *entries) begun(ctx context.Context) (highest Number, names []string, er
 
 // Begin implements Completed. Numbers that were tried and failed are passed over:
 // they may yet turn out to be there.
-func (s *entries) Begin(ctx context.Context) (Number, error) {
+func (s *entries) Begin(ctx context.Context) (AttemptID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !s.closed {
@@ -263,7 +263,7 @@ func decodeEntry(b []byte) (Entry, error) {
 		return Entry{}, err
 	}
 	p := parse.Parser{Rest: rest, Corrupt: ErrCorrupt}
-	e := Entry{ID: ID(p.Uint64()), Attempt: Number(p.Uint64()), Size: int64(p.Uint64()), Checksum: p.Uint64()}
+	e := Entry{ID: ID(p.Uint64()), Attempt: AttemptID(p.Uint64()), Size: int64(p.Uint64()), Checksum: p.Uint64()}
 	if err := p.End(); err != nil {
 		return Entry{}, err
 	}

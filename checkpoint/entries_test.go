@@ -27,7 +27,7 @@ func openStore(t testing.TB, objects Objects) Completed {
 	return s
 }
 
-func beginAttempt(t testing.TB, s Completed) Number {
+func beginAttempt(t testing.TB, s Completed) AttemptID {
 	t.Helper()
 	number, err := s.Begin(context.Background())
 	require.NoError(t, err)
@@ -135,7 +135,7 @@ func TestEntryThatNoListWouldAcceptIsRefused(t *testing.T) {
 func TestOldAttemptsAreForgottenButForTheNewest(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
 		s := openStore(t, objects)
-		for want := range Number(12) {
+		for want := range AttemptID(12) {
 			require.Equal(t, want+1, beginAttempt(t, s))
 			require.Equal(t, []string{fmt.Sprintf("job/attempts/%019d", want+1)}, namesOf(t, objects, "job/attempts/"))
 		}
@@ -149,7 +149,7 @@ func TestNumbersAreNotReusedAboveWhatIsThere(t *testing.T) {
 	for _, name := range []string{"9", "000000000000000099", "0000000000000000x99", "00000000000000000099", "0000000000000000000"} {
 		putObject(t, objects, "job/attempts/"+name, "")
 	}
-	require.Equal(t, Number(42), beginAttempt(t, openStore(t, objects)))
+	require.Equal(t, AttemptID(42), beginAttempt(t, openStore(t, objects)))
 
 	putObject(t, objects, "full/attempts/9999999999999999999", "")
 	s, err := openEntries(context.Background(), objects, "full")
@@ -165,7 +165,7 @@ func TestNumberWhoseFateIsUnknownIsPassedOver(t *testing.T) {
 	s := openStore(t, filesOn(t, faulty))
 	_, err := s.Begin(context.Background())
 	require.ErrorIs(t, err, syscall.EIO)
-	require.Equal(t, Number(2), beginAttempt(t, s))
+	require.Equal(t, AttemptID(2), beginAttempt(t, s))
 }
 
 // late is a store of objects where another process takes the name first.
@@ -185,7 +185,7 @@ func (l *late) Create(ctx context.Context, name string) (snapshot.File, error) {
 
 func TestNumberThatAnotherProcessTookIsPassedOver(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
-		require.Equal(t, Number(4), beginAttempt(t, openStore(t, &late{objects, t, 3})))
+		require.Equal(t, AttemptID(4), beginAttempt(t, openStore(t, &late{objects, t, 3})))
 	})
 }
 
@@ -258,7 +258,7 @@ func TestTransientErrorIsNeverTakenForDamage(t *testing.T) {
 // storeCourse is what the tests below put a file system through, and how far it
 // got. An operation that fails is tried again once.
 type storeCourse struct {
-	given          []Number
+	given          []AttemptID
 	begun, done    map[ID]Entry // Commit was called; it returned nil
 	leaving, gone  map[ID]bool  // Remove was called; it returned nil
 	failures, ends int

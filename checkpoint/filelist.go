@@ -11,7 +11,7 @@ import (
 // other.
 type fileList struct {
 	id      ID
-	attempt Number
+	attempt AttemptID
 	bytes   int64
 	files   map[string]listedFile
 }
@@ -21,7 +21,7 @@ type listedFile struct {
 	operator string
 }
 
-func newFileList(id ID, attempt Number) *fileList {
+func newFileList(id ID, attempt AttemptID) *fileList {
 	return &fileList{id: id, attempt: attempt, files: make(map[string]listedFile)}
 }
 

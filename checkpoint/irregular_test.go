@@ -294,7 +294,7 @@ func TestCollectorKeepsAndReportsWhatIsNoObject(t *testing.T) {
 			delete(before, "job/chk-9/1-op-1")
 			r = r.reopen()
 			a := r.begin()
-			require.Greater(t, a.Number(), Number(9))
+			require.Greater(t, a.ID(), AttemptID(9))
 			require.Greater(t, r.trigger(a), ID(9))
 			after := diskOf(t, root)
 			require.NotContains(t, after, "job/chk-9/1-op-1", "an orphan")

@@ -26,7 +26,9 @@ func (l layout) metadata(id ID) string { return l.folder(id) + metadataName }
 
 // fileName is the name in the folder of a checkpoint with which a subtask begins
 // the names of its files. An attempt's differ from those of all others.
-func fileName(a Number, at place) string { return fmt.Sprintf("%d-%s-%d", a, at.operator, at.subtask) }
+func fileName(a AttemptID, at place) string {
+	return fmt.Sprintf("%d-%s-%d", a, at.operator, at.subtask)
+}
 
 // shared begins the names of what may belong to several checkpoints.
 func (l layout) shared() string { return l.root() + sharedFolder + "/" }
@@ -41,7 +43,9 @@ func (l layout) object(id ID, f snapshot.FileRef) string {
 
 // sharedName begins the names of the files that a subtask shares. They differ from
 // those of every other checkpoint and attempt, and from names in a folder.
-func sharedName(id ID, a Number, at place) string { return fmt.Sprintf("s%d-%s", id, fileName(a, at)) }
+func sharedName(id ID, a AttemptID, at place) string {
+	return fmt.Sprintf("s%d-%s", id, fileName(a, at))
+}
 
 // parseSharedName says which checkpoint and attempt has written a shared file.
 func parseSharedName(name string) (o owner, ok bool) {
@@ -56,15 +60,15 @@ func parseSharedName(name string) (o owner, ok bool) {
 	o.shared = true
 	o.id, ok = parseNumber[ID](parts[0])
 	var isAttempt bool
-	o.attempt, isAttempt = parseNumber[Number](parts[1])
+	o.attempt, isAttempt = parseNumber[AttemptID](parts[1])
 	return o, ok && isAttempt
 }
 
 // owner is whom an object belongs to.
 type owner struct {
-	id      ID     // of a checkpoint; 0 for the record of an attempt
-	attempt Number // 0 for what any attempt may have written
-	shared  bool   // other checkpoints may refer to it
+	id      ID        // of a checkpoint; 0 for the record of an attempt
+	attempt AttemptID // 0 for what any attempt may have written
+	shared  bool      // other checkpoints may refer to it
 }
 
 // checkpointOf returns the checkpoint that a name is of, 0 if it is of none. What is
@@ -107,14 +111,14 @@ func (l layout) ownerOf(name string) (o owner, ok bool) {
 		var rest bool
 		o.id, ok = parseNumber[ID](number)
 		first, _, found := strings.Cut(file, "-")
-		o.attempt, rest = parseNumber[Number](first)
+		o.attempt, rest = parseNumber[AttemptID](first)
 		ok = ok && rest && found
 	case folder == sharedFolder:
 		return parseSharedName(file)
 	case folder == completedFolder:
 		o.id, ok = parsePadded[ID](file)
 	case folder == attemptsFolder:
-		o.attempt, ok = parsePadded[Number](file)
+		o.attempt, ok = parsePadded[AttemptID](file)
 	default:
 		ok = false
 	}

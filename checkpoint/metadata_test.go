@@ -339,7 +339,7 @@ func TestRandomMetadataComesBack(t *testing.T) {
 // randomCheckpoint is in the form that Decode returns.
 func randomCheckpoint(r *rand.Rand) *Checkpoint {
 	c := &Checkpoint{
-		Job: "job", ID: ID(r.Uint64N(maxNumber) + 1), Attempt: Number(r.Uint64N(maxNumber) + 1),
+		Job: "job", ID: ID(r.Uint64N(maxNumber) + 1), Attempt: AttemptID(r.Uint64N(maxNumber) + 1),
 		Triggered: time.Unix(r.Int64N(1<<40)-1<<39, r.Int64N(1e9)).UTC(),
 	}
 	content := func() []byte {

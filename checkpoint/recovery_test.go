@@ -243,16 +243,16 @@ func TestTraceWithAnImpossibleNumberIsNoTrace(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt, "there is no number after it")
 }
 
-func TestDistrustedCheckpointIsNotRestoredAgain(t *testing.T) {
+func TestCheckpointMarkedUnrestorableIsNotRestoredAgain(t *testing.T) {
 	r := newRig(t, Options{Retain: 2})
 	a := r.begin()
 	r.complete(a, "")
 	r.complete(a, "")
-	r.Distrust(2, errMood)
+	r.MarkUnrestorable(2, errMood)
 	a = r.begin()
 	require.Equal(t, ID(1), a.Restored().ID)
 	require.ErrorIs(t, a.Skipped()[0], errMood)
-	r.Distrust(1, errMood)
+	r.MarkUnrestorable(1, errMood)
 	_, err := r.Begin(context.Background(), r, oneTask)
 	require.ErrorIs(t, err, ErrNotRestorable)
 	require.Equal(t, []ID{1, 2}, r.ids())

@@ -141,7 +141,7 @@ func TestCheckpointsPassedOverAreKeptAndNotCounted(t *testing.T) {
 			return r.again()
 		},
 		"distrusted": func(r *rig) *rig {
-			r.Distrust(3, errMood)
+			r.MarkUnrestorable(3, errMood)
 			return r
 		},
 	} {

@@ -63,8 +63,8 @@ type simulation struct {
 	parts   []*simPart
 
 	checkpoints map[simKey]*simCheckpoint
-	number      Number // the newest attempt's
-	newest      ID     // reported complete
+	number      AttemptID // the newest attempt's
+	newest      ID        // reported complete
 	reported    int
 	seen        simStats
 	violation   error
@@ -92,7 +92,7 @@ func (s *simStats) add(o simStats) {
 // is no trace.
 type simKey struct {
 	id      ID
-	attempt Number
+	attempt AttemptID
 }
 
 // simCheckpoint is what the model knows of a checkpoint.
@@ -264,13 +264,13 @@ func (s *simulation) begin(operators []Subtasks) error {
 	if err != nil {
 		return s.refuse("begin", err)
 	}
-	if a.Number() <= s.number {
-		s.violate("attempt %d after attempt %d", a.Number(), s.number)
+	if a.ID() <= s.number {
+		s.violate("attempt %d after attempt %d", a.ID(), s.number)
 	}
-	s.number, s.old, s.attempt, s.witness, s.tasks = a.Number(), s.attempt, a, w, nil
-	w.number = a.Number()
+	s.number, s.old, s.attempt, s.witness, s.tasks = a.ID(), s.attempt, a, w, nil
+	w.number = a.ID()
 	if len(a.Skipped()) > 0 {
-		s.violate("attempt %d passes over %v", a.Number(), a.Skipped())
+		s.violate("attempt %d passes over %v", a.ID(), a.Skipped())
 	}
 	return s.restore(operators)
 }

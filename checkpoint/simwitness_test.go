@@ -5,7 +5,7 @@ import "errors"
 // simWitness is the job of one attempt as the coordinator sees it.
 type simWitness struct {
 	s         *simulation
-	number    Number
+	number    AttemptID
 	triggered []ID
 	lastID    ID // of this attempt, the one restored included
 	latest    ID // complete

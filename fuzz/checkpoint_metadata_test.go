@@ -224,7 +224,7 @@ func crowdedCheckpoint() *checkpoint.Checkpoint {
 // someCheckpoint is one that is mostly sound.
 func someCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
-		Job: "job", ID: checkpoint.ID(1 + in.byte()), Attempt: checkpoint.Number(in.byte()),
+		Job: "job", ID: checkpoint.ID(1 + in.byte()), Attempt: checkpoint.AttemptID(in.byte()),
 		Triggered: time.Unix(int64(in.uint64()), int64(in.byte())).UTC(),
 	}
 	for i := range in.choice(4) {

@@ -63,7 +63,7 @@ type attempt struct {
 	owners      []uint16 // subtask by key group
 	restored    restoredCheckpoint
 	checkpoints *checkpoint.Attempt // nil without a storage
-	number      checkpoint.Number
+	number      checkpoint.AttemptID
 	skipped     []error
 	records     *atomic.Int64 // of all attempts
 
@@ -110,7 +110,7 @@ func (a *attempt) prepare() error {
 		if a.checkpoints, err = c.Begin(a.ctx, a, a.graph.subtasks()); err != nil {
 			return err
 		}
-		a.number, a.skipped = a.checkpoints.Number(), a.checkpoints.Skipped()
+		a.number, a.skipped = a.checkpoints.ID(), a.checkpoints.Skipped()
 		a.restored = restoredCheckpoint{a.checkpoints.Restored(), a.checkpoints.Source()}
 	}
 	groups := cmp.Or(a.graph.options.MaxParallelism, a.restored.maxParallelism(), state.DefaultMaxParallelism(a.parallelism))

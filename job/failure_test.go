@@ -197,7 +197,7 @@ type cancelingStore struct {
 	cancel func()
 }
 
-func (s cancelingStore) Begin(ctx context.Context) (checkpoint.Number, error) {
+func (s cancelingStore) Begin(ctx context.Context) (checkpoint.AttemptID, error) {
 	s.cancel()
 	return 0, context.Cause(ctx)
 }

@@ -21,7 +21,7 @@ type CheckpointReport struct {
 type RestoreReport struct {
 	// Attempt is the number of the attempt, from 1. Cause is the failure that ended the
 	// previous attempt.
-	Attempt checkpoint.Number
+	Attempt checkpoint.AttemptID
 	Cause   error
 	// Checkpoint is the restored checkpoint, or 0 if the job began from the first element.
 	// Skipped has one error for each newer checkpoint that could not be restored.

@@ -186,7 +186,7 @@ func (r *Running) runAttempts(ctx context.Context) error {
 	o := r.graph.options
 	var cause error
 	for restarts := 0; ; restarts++ {
-		err, final := r.runAttempt(ctx, checkpoint.Number(restarts+1), cause)
+		err, final := r.runAttempt(ctx, checkpoint.AttemptID(restarts+1), cause)
 		switch {
 		case err == nil:
 			return nil
@@ -208,7 +208,7 @@ func (r *Running) runAttempts(ctx context.Context) error {
 // runAttempt makes one attempt. If the restored checkpoint is damaged, it marks the checkpoint
 // and makes another attempt from an older one. Final reports whether a restart would fail with
 // the same error.
-func (r *Running) runAttempt(ctx context.Context, number checkpoint.Number, cause error) (err error, final bool) {
+func (r *Running) runAttempt(ctx context.Context, number checkpoint.AttemptID, cause error) (err error, final bool) {
 	a := newAttempt(ctx, r)
 	defer a.cancel(nil)
 	a.number = number
@@ -220,7 +220,7 @@ func (r *Running) runAttempt(ctx context.Context, number checkpoint.Number, caus
 	err = a.run(cause)
 	r.clearCurrent()
 	if !a.begun && isDamaged(err) {
-		r.coordinator.Distrust(a.restored.id(), err)
+		r.coordinator.MarkUnrestorable(a.restored.id(), err)
 		return r.runAttempt(ctx, number, err) // ends: each attempt has one checkpoint less
 	}
 	return err, !a.begun && isFinal(err) || errors.Is(err, checkpoint.ErrLockLost)
