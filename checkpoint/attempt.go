@@ -8,8 +8,10 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// Attempt is one run of the job, from a start or restart to its end or failure.
-// Once a later one has begun, everything done to it is in vain: it is fenced.
+// Attempt is one run of the job, from a start or restart to its end or failure. The host of the
+// job uses it to restore state, to trigger checkpoints and to hand in the parts of the
+// subtasks. Once a later attempt has begun, this one is fenced: its calls return ErrFenced and
+// have no effect.
 //
 // Thread safety: safe for concurrent use.
 type Attempt struct {
@@ -20,28 +22,29 @@ type Attempt struct {
 	restored *Checkpoint
 	skipped  []error
 
-	wake chan struct{} // Run is to look again
+	wake chan struct{} // makes Run check again what is due
 	done chan struct{} // closed when over is set
-	over bool          // the coordinator's mutex
-	// queued is how many calls of TriggerAndWait wait for room: Run triggers nothing
-	// before them. The coordinator's mutex.
+	over bool          // guarded by the coordinator's mutex
+	// queued counts the calls of TriggerAndWait that wait for room; Run triggers nothing while
+	// there are any. Guarded by the coordinator's mutex.
 	queued int
 }
 
-// Begin ends the attempt before, if any, and begins a new one, which goes on
-// from the newest complete checkpoint that can be read. It is ErrNotRestorable
-// if there are some and none can, ErrOperator if the one to go on from has state
-// of another operator, and ErrLockLost if the job is another owner's by now.
+// Begin ends the previous attempt, if any, and begins a new one. The new attempt restores the
+// newest complete checkpoint that can be read: see Attempt.Restored. Begin returns
+// ErrNotRestorable if there are complete checkpoints and none can be read, ErrOperator if the
+// restored one has state of an operator that is not in operators, and ErrLockLost if the job's
+// lock is lost.
 func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtasks) (*Attempt, error) {
 	if tasks == nil {
-		return nil, fmt.Errorf("begin an attempt of job %q: tasks are required: %w", c.o.Job, ErrInvalidOption)
+		return nil, fmt.Errorf("begin an attempt of job %q: tasks are nil: %w", c.o.Job, ErrInvalidOption)
 	}
 	if err := checkSubtasks(operators); err != nil {
 		return nil, err
 	}
 	c.beginning.Lock()
 	defer c.beginning.Unlock()
-	if err := c.clear(ctx); err != nil {
+	if err := c.endPrevious(ctx); err != nil {
 		return nil, err
 	}
 	number, err := c.completed.Begin(ctx)
@@ -50,18 +53,19 @@ func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtas
 	}
 	a := &Attempt{c: c, number: number, tasks: tasks, subtasks: operators,
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
-	if err := c.choose(ctx, a); err != nil {
+	if err := c.chooseRestored(ctx, a); err != nil {
 		return nil, fmt.Errorf("begin an attempt of job %q: %w", c.o.Job, err)
 	}
 	next, err := c.nextFree(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("begin an attempt of job %q: %w", c.o.Job, err)
 	}
-	return a, c.adopt(a, next)
+	return a, c.install(a, next)
 }
 
-// clear makes way for a new attempt.
-func (c *Coordinator) clear(ctx context.Context) error {
+// endPrevious ends the previous attempt and waits for its queued commits: a checkpoint that all
+// subtasks have acknowledged may still become complete.
+func (c *Coordinator) endPrevious(ctx context.Context) error {
 	c.mu.Lock()
 	closed, before := c.closed || c.canceled, c.attempt
 	c.mu.Unlock()
@@ -74,11 +78,11 @@ func (c *Coordinator) clear(ctx context.Context) error {
 	if before != nil {
 		before.End()
 	}
-	return c.commits.drain(ctx) // what has been acknowledged in full may become complete
+	return c.commits.drain(ctx)
 }
 
-// adopt makes a the current attempt.
-func (c *Coordinator) adopt(a *Attempt, next ID) error {
+// install makes a the current attempt. Its first checkpoint gets an ID of next or higher.
+func (c *Coordinator) install(a *Attempt, next ID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -87,7 +91,7 @@ func (c *Coordinator) adopt(a *Attempt, next ID) error {
 	case c.lost != nil:
 		return c.lost
 	}
-	c.attempt, c.doubtful = a, make(map[ID]bool)
+	c.attempt, c.inDoubt = a, make(map[ID]bool)
 	c.nextID = max(c.nextID, next)
 	c.latest, c.confirmed, c.failures = 0, nil, 0
 	if a.restored != nil {
@@ -98,6 +102,8 @@ func (c *Coordinator) adopt(a *Attempt, next ID) error {
 	return nil
 }
 
+// checkSubtasks returns an error unless operators has at least one operator, all names are
+// valid and distinct, and every parallelism is at least 1.
 func checkSubtasks(operators []Subtasks) error {
 	seen := make(map[string]bool)
 	for _, s := range operators {
@@ -106,41 +112,45 @@ func checkSubtasks(operators []Subtasks) error {
 		}
 		switch {
 		case len(s.Operator) > maxOperatorNameSize:
-			return fmt.Errorf("operator %q: name of %d bytes, at most %d are allowed: %w",
+			return fmt.Errorf("operator %q: the name has %d bytes, want at most %d: %w",
 				s.Operator, len(s.Operator), maxOperatorNameSize, ErrInvalidOption)
 		case seen[s.Operator]:
-			return fmt.Errorf("operator %q: the name is taken: %w", s.Operator, ErrInvalidOption)
+			return fmt.Errorf("operator %q is listed twice: %w", s.Operator, ErrInvalidOption)
 		case s.Parallelism < 1:
-			return fmt.Errorf("operator %q: parallelism %d, at least 1 is needed: %w", s.Operator, s.Parallelism, ErrInvalidOption)
+			return fmt.Errorf("operator %q: parallelism is %d, want at least 1: %w", s.Operator, s.Parallelism, ErrInvalidOption)
 		}
 		seen[s.Operator] = true
 	}
 	if len(seen) == 0 {
-		return fmt.Errorf("no operators: %w", ErrInvalidOption)
+		return fmt.Errorf("the list of operators is empty: %w", ErrInvalidOption)
 	}
 	return nil
 }
 
-// maxOperatorNameSize leaves room in a file name for what Upload.Name adds and
-// what a backend may add to that.
+// maxOperatorNameSize is the maximum length of an operator's name in bytes. It leaves room in a
+// file name for the rest of Upload.Name and for the suffix of a backend.
 const maxOperatorNameSize = 100
 
 // ID returns the ID of the attempt.
 func (a *Attempt) ID() AttemptID { return a.number }
 
-// Restored is the checkpoint to go on from, nil if the job is to begin.
+// Restored returns the checkpoint that the job must continue from, or nil if the job starts
+// empty.
 func (a *Attempt) Restored() *Checkpoint { return a.restored }
 
-// Skipped says which newer checkpoints were passed over, and why.
+// Skipped returns one error for each complete checkpoint that is newer than the restored one
+// and could not be read.
 func (a *Attempt) Skipped() []error { return a.skipped }
 
-// Source gives the files of the restored checkpoint.
+// Source returns a source of the files of the restored checkpoint. It has no files if Restored
+// is nil.
 func (a *Attempt) Source() snapshot.Source {
 	return newSource(a.c.objects, a.c.layout, a.restored)
 }
 
-// Run triggers checkpoints and watches their time until the context ends or the
-// attempt does. Without it nothing times out.
+// Run triggers checkpoints at Options.Interval and aborts those that exceed Options.Timeout,
+// until the context or the attempt ends. Without Run, checkpoints time out only while a
+// TriggerAndWait waits.
 func (a *Attempt) Run(ctx context.Context) {
 	for {
 		timer := time.NewTimer(a.step())
@@ -157,14 +167,15 @@ func (a *Attempt) Run(ctx context.Context) {
 	}
 }
 
-// lookAgain wakes Run.
-func (a *Attempt) lookAgain() {
+// wakeRun makes Run check again what is due.
+func (a *Attempt) wakeRun() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
 	}
 }
 
+// ended reports whether the attempt has ended.
 func (a *Attempt) ended() bool {
 	select {
 	case <-a.done:
@@ -174,10 +185,10 @@ func (a *Attempt) ended() bool {
 	}
 }
 
-// idleStep is how long Run sleeps when no time is set for anything.
+// idleStep is the time that Run sleeps when nothing is scheduled.
 const idleStep = time.Hour
 
-// step does what is due and returns how long nothing else will be.
+// step does everything that is due and returns the time until the next thing is.
 func (a *Attempt) step() time.Duration {
 	c := a.c
 	c.mu.Lock()
@@ -188,7 +199,7 @@ func (a *Attempt) step() time.Duration {
 	now := c.o.now()
 	next := c.expire(now)
 	if c.o.Interval == 0 || len(c.pending) >= c.o.MaxConcurrent || a.queued > 0 {
-		return next // the end of a checkpoint wakes Run, and so does a TriggerAndWait
+		return next // wakeRun is called when a checkpoint or a wait for room ends
 	}
 	wait := c.o.Interval - now.Sub(c.triggered)
 	if !c.ended.IsZero() {
@@ -201,8 +212,8 @@ func (a *Attempt) step() time.Duration {
 	return min(next, wait)
 }
 
-// expire aborts the checkpoints that have taken too long, and returns the time until the
-// next one has. The mutex is held.
+// expire aborts the checkpoints that exceed the timeout, and returns the time until the next
+// one will. The mutex is held.
 func (c *Coordinator) expire(now time.Time) time.Duration {
 	next := idleStep
 	for i := 0; i < len(c.pending); {
@@ -213,16 +224,18 @@ func (c *Coordinator) expire(now time.Time) time.Duration {
 			next = min(next, left)
 			i++
 		case p.finishing:
-			p.cancel(ErrTimeout) // finish sees to the rest
+			p.cancel(ErrTimeout) // finish then aborts it
 			i++
 		default:
-			c.abort(p, ErrTimeout, true) // takes it off the list
+			c.abort(p, ErrTimeout, true) // removes it from c.pending
 		}
 	}
 	return next
 }
 
-// Trigger starts a checkpoint now. It is ErrBusy if too many are under way.
+// Trigger starts a checkpoint now and returns its ID. It returns ErrBusy if
+// Options.MaxConcurrent checkpoints are in progress, and ErrEnded, ErrFenced or ErrLockLost if
+// the attempt is over.
 func (a *Attempt) Trigger() (ID, error) {
 	a.c.mu.Lock()
 	defer a.c.mu.Unlock()
@@ -233,12 +246,12 @@ func (a *Attempt) Trigger() (ID, error) {
 	return p.id, nil
 }
 
-// tryTrigger starts a checkpoint unless there is no room for one, or the attempt is over.
-// The coordinator's mutex is held.
+// tryTrigger starts a checkpoint, or returns ErrBusy or the reason why the attempt is over. The
+// coordinator's mutex is held.
 func (a *Attempt) tryTrigger() (*pending, error) {
 	switch {
 	case a.c.lost != nil || a.c.attempt != a || a.over:
-		return nil, a.why()
+		return nil, a.endReason()
 	case len(a.c.pending) >= a.c.o.MaxConcurrent:
 		return nil, ErrBusy
 	}
@@ -251,7 +264,7 @@ func (a *Attempt) trigger(now time.Time) *pending {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &pending{
 		id: c.nextID, base: c.latest, confirmed: c.confirmed, attempt: a, triggered: now, ctx: ctx, cancel: cancel,
-		parts: make(map[place]Part), release: c.o.Storage.release,
+		parts: make(map[subtaskID]Part), release: c.o.Storage.release,
 	}
 	for _, s := range a.subtasks {
 		p.missing += s.Parallelism
@@ -259,13 +272,14 @@ func (a *Attempt) trigger(now time.Time) *pending {
 	c.nextID++
 	c.triggered = now
 	c.pending = append(c.pending, p)
-	a.lookAgain() // for its timeout
+	a.wakeRun() // Run must sleep no longer than the new timeout
 	c.call(a, func(t Tasks) { t.Trigger(Trigger{ID: p.id, Base: p.base}) })
 	return p
 }
 
-// End aborts all checkpoints under way, without counting them as failed, and
-// triggers no more. One that has all its parts may become complete yet.
+// End ends the attempt: it aborts all checkpoints in progress without counting them as
+// failures, and triggers no more. A checkpoint that all subtasks have acknowledged may still
+// become complete.
 func (a *Attempt) End() {
 	c := a.c
 	c.mu.Lock()
@@ -281,16 +295,16 @@ func (a *Attempt) End() {
 	}
 	for i := 0; i < len(c.pending); {
 		if p := c.pending[i]; p.missing > 0 {
-			c.abort(p, ErrEnded, false) // takes it off the list
+			c.abort(p, ErrEnded, false) // removes it from c.pending
 		} else {
 			i++
 		}
 	}
 }
 
-// why says to a late caller why the attempt is over. The coordinator's mutex is
+// endReason returns the error for calls after the attempt's end. The coordinator's mutex is
 // held.
-func (a *Attempt) why() error {
+func (a *Attempt) endReason() error {
 	switch {
 	case a.c.lost != nil:
 		return a.c.lost
@@ -300,8 +314,8 @@ func (a *Attempt) why() error {
 	return ErrEnded
 }
 
-// has says whether the attempt has a subtask.
-func (a *Attempt) has(at place) bool {
+// hasSubtask reports whether the attempt has the subtask.
+func (a *Attempt) hasSubtask(at subtaskID) bool {
 	for _, s := range a.subtasks {
 		if s.Operator == at.operator {
 			return 0 <= at.subtask && at.subtask < s.Parallelism

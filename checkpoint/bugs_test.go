@@ -11,18 +11,18 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests of this file stand for bugs that other systems had. Each names the
-// protection that it guards, and was seen to fail without it.
+// Each test in this file reproduces a bug that another system had, and names the code that
+// protects Weir from it. Each was seen to fail without that code.
 
-// modelOn is a model job on a disk that can be cut off.
+// modelOn returns a model job on a disk whose power can be cut.
 func modelOn(t *testing.T, mem *vfstest.Mem, moments map[ID]*moment) *modelRun {
 	files, err := FilesOn(mem, "checkpoints")
 	require.NoError(t, err)
 	return &modelRun{rig: newRig(t, Options{Storage: storageWithout(t, files), Retain: 2}), moments: moments}
 }
 
-// requireSurvives sees that a job goes on from a checkpoint after a power cut
-// that keeps nothing but what was synced.
+// requireSurvives checks that after a power cut, which keeps only synced data, the job
+// continues from the given checkpoint.
 func (m *modelRun) requireSurvives(mem *vfstest.Mem, id ID) {
 	m.t.Helper()
 	after := modelOn(m.t.(*testing.T), mem.CrashClone(vfstest.CrashOptions{}), m.moments)
@@ -32,9 +32,9 @@ func (m *modelRun) requireSurvives(mem *vfstest.Mem, id ID) {
 	require.Empty(m.t, after.attempt.Skipped())
 }
 
-// FLINK-35217, FLINK-36421: files were referred to before they were synced.
-// Protection: Draft.Commit syncs the content before it links the name, and
-// Upload.part takes no file that has not been committed.
+// FLINK-35217, FLINK-36421: metadata referred to files that were not synced. Protection:
+// Draft.Commit syncs the content before it links the name, and Upload.part accepts only
+// committed files.
 func TestBug10DataIsDurableBeforeItIsReferredTo(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	m := modelOn(t, mem, make(map[ID]*moment))
@@ -49,15 +49,14 @@ func TestBug10DataIsDurableBeforeItIsReferredTo(t *testing.T) {
 	_, err = file.Write(make([]byte, 10))
 	require.NoError(t, err)
 	require.Error(t, u.Acknowledge(handleOf(u, u.Name(), 10), nil))
-	m.settle()
+	m.runQueued()
 	require.Equal(t, "aborted 4", m.told[len(m.told)-2])
 }
 
-// FLINK-5940, FLINK-5942: one damaged entry kept the job from recovering; and the
-// repair that removed such entries lost good ones (FLINK-7783). Protection:
-// choose passes over what isLost, entries.List gives damage as Entry.Err, and
-// outdated leaves both alone.
-func TestBug12DamagedEntryIsPassedOverReportedAndKept(t *testing.T) {
+// FLINK-5940, FLINK-5942: one damaged entry kept the job from recovering. The fix that removed
+// such entries lost good ones (FLINK-7783). Protection: chooseRestored skips checkpoints that
+// isUnrestorable reports, entries.List returns damage as Entry.Err, and outdated keeps both.
+func TestBug12DamagedEntryIsSkippedReportedAndKept(t *testing.T) {
 	r := newRig(t, Options{Retain: 2})
 	a := r.begin()
 	r.complete(a, "first")
@@ -75,11 +74,10 @@ func TestBug12DamagedEntryIsPassedOverReportedAndKept(t *testing.T) {
 	require.Equal(t, []ID{2, 3, 5, 6}, r.ids())
 }
 
-// FLINK-14091: the counter of IDs died with a connection. Protection: the next ID
-// is read from what is there at each beginning, an error of which is one of
-// Begin, and never goes down.
-func TestBug13IDsAscendWhateverTheStoreGoesThrough(t *testing.T) {
-	objects := &moody{Objects: unlimited()}
+// FLINK-14091: the counter of IDs was lost with a connection. Protection: each Begin reads the
+// next ID from the names of all objects, fails if it cannot, and never lowers it.
+func TestBug13IDsAscendAfterErrorsOfTheStore(t *testing.T) {
+	objects := &faultyObjects{Objects: unlimited()}
 	r := newRig(t, Options{Storage: storageOn(t, objects), TolerableFailures: 9})
 	a := r.begin()
 	last := r.complete(a, "")
@@ -93,19 +91,19 @@ func TestBug13IDsAscendWhateverTheStoreGoesThrough(t *testing.T) {
 		objects.fail = func(op, name string) error {
 			if call := op + " " + name; call == lost.call || op == "create" && strings.HasPrefix(call, lost.call) {
 				if calls++; calls == lost.time {
-					return errMood
+					return errTest
 				}
 			}
 			return nil
 		}
 		_, err := r.Begin(context.Background(), r, oneTask)
-		require.ErrorIs(t, err, errMood, lost)
+		require.ErrorIs(t, err, errTest, lost)
 		objects.fail = nil
 		a = r.begin()
 		aborted := r.trigger(a)
 		require.Greater(t, aborted, last)
-		a.Upload(aborted, "op", 0).Decline(errMood)
-		a = r.begin() // the aborted one has left no trace
+		a.Upload(aborted, "op", 0).Decline(errTest)
+		a = r.begin() // the aborted checkpoint has left no object
 		id := r.complete(a, "")
 		require.Greater(t, id, aborted)
 		r, a = r.restart()
@@ -114,8 +112,8 @@ func TestBug13IDsAscendWhateverTheStoreGoesThrough(t *testing.T) {
 	}
 }
 
-// FLINK-4201: to suspend a job removed its checkpoints. Protection: Close ends
-// and waits; only Discard removes.
+// FLINK-4201: suspending a job removed its checkpoints. Protection: Close only ends the attempt
+// and waits; only Discard removes retained checkpoints.
 func TestBug14CloseDeletesNoCheckpoint(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	m := modelOn(t, mem, make(map[ID]*moment))
@@ -129,11 +127,10 @@ func TestBug14CloseDeletesNoCheckpoint(t *testing.T) {
 	m.requireSurvives(mem, id)
 }
 
-// KAFKA-20685, KAFKA-7192: a file of offsets that was apart from the state told
-// of more than the state had. Protection: Data and files of a subtask come in one
-// acknowledgement, all of them stand in one metadata object, and one entry after
-// it makes them count.
-func TestBug18OffsetsAreThoseOfTheStateAfterEveryCrash(t *testing.T) {
+// KAFKA-20685, KAFKA-7192: offsets in a file of their own were ahead of the state. Protection:
+// the data and files of a subtask are in one acknowledgement, all acknowledgements in one
+// metadata object, and one entry commits it.
+func TestBug18OffsetsMatchTheStateAfterEveryCrash(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	moments := make(map[ID]*moment)
 	m := &modelRun{moments: moments}
@@ -156,16 +153,16 @@ func TestBug18OffsetsAreThoseOfTheStateAfterEveryCrash(t *testing.T) {
 	}
 	require.Greater(t, crashes, 100)
 
-	// What an acknowledgement left behind without an entry is never looked at.
+	// Files without an entry are never restored.
 	require.NoError(t, m.completed.Remove(context.Background(), 3))
 	r := m.again()
 	require.Nil(t, r.begin(modelOperators(1, 1, 1)...).Restored())
 	require.Empty(t, r.names())
 }
 
-// rocksdb#10573, leveldb#195: the directory of a durable file was not synced.
-// Protection: Draft.Commit syncs the directory, and Files.makeDir those above.
-func TestBug20NamesAreAsDurableAsWhatTheyName(t *testing.T) {
+// rocksdb#10573, leveldb#195: the directory of a durable file was not synced. Protection:
+// Draft.Commit syncs the directory, and Files.makeDir its parents.
+func TestBug20NamesOfFilesAreDurable(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	files, err := FilesOn(mem, "a/b")
 	require.NoError(t, err)
@@ -179,8 +176,8 @@ func TestBug20NamesAreAsDurableAsWhatTheyName(t *testing.T) {
 	}
 }
 
-// cockroach#103966: two processes worked on one directory. Protection: whoever
-// opens the completed store takes a lock first.
+// cockroach#103966: two processes worked on one directory. Protection: openEntries takes a lock
+// first.
 func TestBug27SecondProcessIsLockedOut(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	open := func() (*Coordinator, error) {

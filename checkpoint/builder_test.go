@@ -13,9 +13,9 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// What is in this file writes entries and metadata as docs/format-checkpoint.md
-// says, apart from the writer and without its rules, so that it can write any
-// nonsense with a checksum that is right.
+// The functions in this file write entries and metadata from docs/format-checkpoint.md alone.
+// They share no code with the writer and check no rules, so that tests can build invalid
+// metadata with a correct checksum.
 
 func u16(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
 func u32(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
@@ -23,20 +23,20 @@ func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 func uv(n uint64) []byte  { return binary.AppendUvarint(nil, n) }
 func txt(s string) []byte { return append(uv(uint64(len(s))), s...) }
 
-// sealedBytes joins pieces and adds the checksum.
+// sealedBytes joins pieces and appends the checksum.
 func sealedBytes(pieces ...[]byte) []byte {
 	b := bytes.Join(pieces, nil)
 	return append(b, u64(xxhash.Sum64(b))...)
 }
 
-// reseal makes the checksum at the end right.
+// reseal replaces the checksum at the end by the correct one.
 func reseal(b []byte) []byte { return sealedBytes(b[:len(b)-8]) }
 
 func builtEntry(e Entry) []byte {
 	return sealedBytes([]byte("WEIRDONE"), u16(1), u16(0), u64(uint64(e.ID)), u64(uint64(e.Attempt)), u64(uint64(e.Size)), u64(e.Checksum))
 }
 
-// builtHead is metadata of version 1 up to the number of operators.
+// builtHead returns metadata of version 1 up to the number of operators.
 func builtHead(job string, id ID, attempt AttemptID, at time.Time) []byte {
 	return builtHeadOf(1, job, id, attempt, at)
 }
@@ -46,7 +46,7 @@ func builtHeadOf(version uint16, job string, id ID, attempt AttemptID, at time.T
 		u64(uint64(at.Unix())^1<<63), u32(uint32(at.Nanosecond())))
 }
 
-// built is metadata of the newest version, builtAs of any.
+// built returns metadata of the newest version, builtAs of any version.
 func built(c *Checkpoint) []byte { return builtAs(3, c) }
 
 func builtAs(version uint16, c *Checkpoint) []byte {
@@ -76,7 +76,7 @@ func builtAs(version uint16, c *Checkpoint) []byte {
 	return sealedBytes(builtHeadOf(version, c.Job, c.ID, c.Attempt, c.Triggered), tables, uv(uint64(len(c.Operators))), operators)
 }
 
-// builtPart is a part with a name table, or the number of one.
+// builtPart returns a part with the given name table, or number of one.
 func builtPart(p Part, table []byte) []byte {
 	data := append(uv(uint64(len(p.Data))), p.Data...)
 	if p.Handle == nil {
@@ -102,7 +102,7 @@ func builtPart(p Part, table []byte) []byte {
 	return append(b, data...)
 }
 
-// builtHandleHead is a handle up to the number of files.
+// builtHandleHead returns a handle up to the number of files.
 func builtHandleHead(h *snapshot.Handle, table []byte) []byte {
 	return slices.Concat(u32(uint32(h.Keyspace.MaxParallelism)), builtGroups(h.Keyspace.Groups), table, u64(uint64(h.Rows)))
 }
@@ -122,14 +122,14 @@ func builtCodec(id codec.ID) []byte {
 	return slices.Concat(txt(id.Name), uv(uint64(id.Version)), txt(id.Schema))
 }
 
-// builtFile is a file up to its location.
+// builtFile returns a file up to its location.
 func builtFile(f snapshot.FileRef) []byte {
 	return slices.Concat(txt(f.Name), f.Identity[:], u64(uint64(f.Size)), u64(f.Checksum), builtGroups(f.Bounds))
 }
 
 func builtGroups(r backend.GroupRange) []byte { return append(u16(r.First), u16(r.Last)...) }
 
-// builtPartSize is the size of a part that is the only one, with its name table.
+// builtPartSize returns the size of a part with its name table, if it is the only part.
 func builtPartSize(p Part) int {
 	if p.Handle == nil {
 		return len(uv(0)) + len(builtPart(p, nil))

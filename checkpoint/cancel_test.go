@@ -10,11 +10,11 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// A storage that hangs must not keep a job from ending that was canceled. One that has
-// the entry all the same has the checkpoint.
-func TestCancelGivesUpWhatIsBeingCommitted(t *testing.T) {
+// A storage hangs; a canceled job must end all the same. If the entry was written, the
+// checkpoint is complete.
+func TestCancelGivesUpACheckpointThatIsBeingCommitted(t *testing.T) {
 	for name, complete := range map[string]bool{"/chk-1/_metadata": false, "/completed/": true} {
-		objects := &moody{Objects: unlimited()}
+		objects := &faultyObjects{Objects: unlimited()}
 		r := newRig(t, Options{Storage: storageOn(t, objects)})
 		a := r.begin()
 		id := r.trigger(a)
@@ -25,7 +25,7 @@ func TestCancelGivesUpWhatIsBeingCommitted(t *testing.T) {
 			return nil
 		}
 		require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, []byte("data")))
-		r.settle()
+		r.runQueued()
 		if complete {
 			require.Equal(t, []string{"trigger 1 on 0", "complete 1"}, r.told)
 		} else {
@@ -40,7 +40,7 @@ func TestCancelGivesUpWhatIsBeingCommitted(t *testing.T) {
 	}
 }
 
-// hanging are objects that are removed and listed when the context has ended.
+// hanging are objects whose Remove hangs until its context ends.
 type hanging struct{ Objects }
 
 func (h hanging) Remove(ctx context.Context, name string) error {
@@ -48,7 +48,7 @@ func (h hanging) Remove(ctx context.Context, name string) error {
 	return context.Cause(ctx)
 }
 
-// What an aborted checkpoint wrote may stay as orphans, for the next attempt.
+// Files of an aborted checkpoint may stay as orphans for the next attempt.
 func TestCancelDoesNotWaitForRemovals(t *testing.T) {
 	objects := unlimited()
 	r := newRig(t, Options{Storage: storageOn(t, hanging{objects})})
@@ -66,7 +66,7 @@ func TestCancelDoesNotWaitForRemovals(t *testing.T) {
 	require.Empty(t, next.names())
 }
 
-// canceling is a file whose commit cancels the job when it is done.
+// canceling is a file whose commit calls cancel after it is done.
 type canceling struct {
 	snapshot.File
 	cancel func()
@@ -77,7 +77,7 @@ func (f canceling) Commit() error {
 	return f.File.Commit()
 }
 
-// cancelingObjects hang when one is removed, and make canceling files.
+// cancelingObjects are hanging objects that create canceling files.
 type cancelingObjects struct {
 	hanging
 	cancel func()
@@ -88,7 +88,7 @@ func (o *cancelingObjects) Create(ctx context.Context, name string) (snapshot.Fi
 	return canceling{file, o.cancel}, err
 }
 
-// A file that became complete when its checkpoint had ended is removed by its writer.
+// The writer removes a file whose commit ended after its checkpoint.
 func TestCancelDoesNotWaitForTheRemovalOfAFileThatCameTooLate(t *testing.T) {
 	objects := &cancelingObjects{hanging: hanging{unlimited()}, cancel: func() {}}
 	r := newRig(t, Options{Storage: storageOn(t, objects)})
@@ -101,10 +101,10 @@ func TestCancelDoesNotWaitForTheRemovalOfAFileThatCameTooLate(t *testing.T) {
 	require.NoError(t, err)
 	committed := make(chan error, 1)
 	go func() { committed <- file.Commit() }()
-	require.ErrorIs(t, <-committed, ErrEnded, "it does not wait for the storage")
+	require.ErrorIs(t, <-committed, ErrEnded, "the commit does not wait for the storage")
 }
 
-// Nothing that it completes would be removed again.
+// Removals have stopped, so that checkpoints of a new attempt would never be removed.
 func TestNoAttemptBeginsAfterCancel(t *testing.T) {
 	for _, begun := range []bool{false, true} {
 		r := newRig(t, Options{})

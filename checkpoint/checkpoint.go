@@ -9,37 +9,42 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// Checkpoint is a complete checkpoint: what its metadata says.
+// Checkpoint is the decoded metadata of a complete checkpoint.
 type Checkpoint struct {
-	Job     string
-	ID      ID
+	// Job is the name of the job.
+	Job string
+	// ID is the number of the checkpoint.
+	ID ID
+	// Attempt is the attempt that took the checkpoint.
 	Attempt AttemptID
-	// Triggered is when it was triggered.
+	// Triggered is the time of the trigger.
 	Triggered time.Time
-	// Operators are ordered by name.
+	// Operators holds the operators, ordered by name.
 	Operators []Operator
 }
 
-// Operator is what the subtasks of one operator acknowledged.
+// Operator holds the acknowledgements of all subtasks of one operator.
 type Operator struct {
+	// Name is the name of the operator.
 	Name string
-	// Parts has one for each subtask, in their order.
+	// Parts holds one Part per subtask, in the order of the subtasks.
 	Parts []Part
 }
 
-// Part is what one subtask acknowledged.
+// Part is the acknowledgement of one subtask.
 type Part struct {
-	// Handle says what the subtask's backend wrote; nil if it has none.
+	// Handle describes the files that the subtask's backend wrote; nil if the subtask has no
+	// backend.
 	Handle *snapshot.Handle
-	// Data is what else the subtask needs to go on, such as offsets, in a form
-	// of its own.
+	// Data holds the subtask's other data, such as source offsets, in a format of the subtask's
+	// choice.
 	Data []byte
-	// Inline are the contents of those files of Handle that are no objects, by
-	// name.
+	// Inline holds, by file name, the contents of those files of Handle that are stored in the
+	// metadata and not as objects.
 	Inline map[string][]byte
 }
 
-// Operator returns the operator with a name.
+// Operator returns the operator with the given name, and whether the checkpoint has it.
 func (c *Checkpoint) Operator(name string) (Operator, bool) {
 	i, ok := slices.BinarySearchFunc(c.Operators, name, func(o Operator, name string) int {
 		return strings.Compare(o.Name, name)
@@ -50,7 +55,7 @@ func (c *Checkpoint) Operator(name string) (Operator, bool) {
 	return c.Operators[i], true
 }
 
-// parts are those of all operators.
+// parts yields the parts of all operators.
 func (c *Checkpoint) parts() iter.Seq[Part] {
 	return func(yield func(Part) bool) {
 		for _, operator := range c.Operators {
@@ -63,7 +68,8 @@ func (c *Checkpoint) parts() iter.Seq[Part] {
 	}
 }
 
-// Bytes are those of all files and other data.
+// Bytes returns the size in bytes of all files and other data. Shared files count once per
+// handle that lists them.
 func (c *Checkpoint) Bytes() (n int64) {
 	for part := range c.parts() {
 		n += int64(len(part.Data))
@@ -74,7 +80,7 @@ func (c *Checkpoint) Bytes() (n int64) {
 	return n
 }
 
-// newBytes are those of Bytes that no checkpoint before has written.
+// newBytes returns the part of Bytes that no earlier checkpoint has written.
 func (c *Checkpoint) newBytes() int64 {
 	n := c.Bytes()
 	for f := range c.shared() {

@@ -8,12 +8,11 @@ import (
 	"path"
 )
 
-// Collect finds the orphans of the job: objects of checkpoints that are neither
-// complete nor under way, left by crashes and by removals that failed. It
-// returns them and, unless it is a dry run, removes them. Only names that Weir
-// gives, in the folder of the job, are ever looked at. A link, named
-// pipe or directory with such a name stays; Collect returns snapshot.ErrNotRegular for
-// it after all other work is done.
+// Collect removes the orphans of the job and returns them: objects of checkpoints that are
+// neither complete nor in progress, left by crashes and by removals that failed. With dryRun it
+// only returns them. It considers only objects in the job's folder whose names have the form
+// that Weir uses. A link, named pipe or directory with such a name stays; Collect returns
+// snapshot.ErrNotRegular for it after it has removed the orphans.
 func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, error) {
 	if err := checkLock(c.objects); err != nil {
 		return nil, fmt.Errorf("collect: %w", err)
@@ -32,24 +31,24 @@ func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, e
 		err = errors.Join(err, c.objects.Remove(ctx, orphan.Name))
 	}
 	if len(irregular) > 0 {
-		err = errors.Join(err, fmt.Errorf("%d things in the place of objects are kept, the first is %q: %w",
+		err = errors.Join(err, fmt.Errorf("%d names of objects belong to something else, which is kept; the first is %q: %w",
 			len(irregular), irregular[0].Name, irregular[0].Irregular))
 	}
 	return orphans, err
 }
 
-// collectLeftovers is Collect at the beginning of an attempt.
+// collectLeftovers collects orphans at the beginning of an attempt.
 func (c *Coordinator) collectLeftovers() {
 	orphans, err := c.Collect(c.removing, false)
-	c.report("leftovers of earlier attempts remain", err)
+	c.warn("leftovers of earlier attempts remain", err)
 	if len(orphans) > 0 {
 		c.o.Logger.Info("leftovers of earlier attempts", "job", c.o.Job, "objects", len(orphans))
 	}
 }
 
-// orphans lists them, and what is there in place of objects.
+// orphans returns the orphans, and the irregular files that have names of objects.
 func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectInfo, err error) {
-	live, err := c.live(ctx)
+	live, err := c.findLive(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,23 +69,53 @@ func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectI
 	return orphans, irregular, nil
 }
 
-// live is what objects may belong to.
-type live struct {
-	complete map[ID]bool
-	underWay map[ID]bool // or in doubt, or the base of one
-	next     ID          // nothing is known from here on
-	attempt  AttemptID   // the current one
+// liveSet is the set of checkpoints and shared files whose objects must be kept. It decides for
+// retention and for the collector which objects are orphans.
+//
+// Problem: an incremental checkpoint lists files that earlier checkpoints wrote, so a file must
+// outlive the checkpoint that wrote it. Reference counts would have to survive crashes in step
+// with the checkpoints. Instead the set is computed anew from the metadata of all complete
+// checkpoints, whenever something is to be removed.
+//
+//	object                        is kept while
+//	chk-<id>/...                  id is complete, in progress, in doubt, or the base of one in progress
+//	shared/s<id>-<attempt>-...    a complete checkpoint lists it, or id is one of the above but not complete
+//	attempts/<n>, unfinished      n is the current attempt
+//
+//	completed:  5 (lists A, B)    7 (lists B, C)      in progress: 8 on base 7
+//	shared/     s5.A  s5.B  s6.X  s7.C  s8.D
+//	kept        A     B           C     D             X is an orphan: 6 was aborted
+//	5 removed         B           C     D             now A is an orphan too
+//
+// Invariant: the entry of a checkpoint is removed durably before any of its objects.
+// Invariant: a checkpoint lists only shared files that it wrote itself or that its base lists,
+// and the base is complete and stays until the checkpoint has ended. So an orphan is never
+// listed again.
+// Invariant: objects of a checkpoint with an ID of next or higher, or of a later attempt, are
+// not touched: another process may be writing them.
+// Invariant: if the metadata of a complete checkpoint cannot be read, shared files written up
+// to that checkpoint are kept, since it may list them (newestUnreadable).
+// Invariant: only regular files are removed.
+//
+// Cost: one listing of the job's folder, and one read of the metadata of each complete
+// checkpoint, which Coordinator.shared caches.
+type liveSet struct {
+	complete map[ID]bool // IDs in the completed store
+	underWay map[ID]bool // in progress, in doubt, or the base of one in progress
+	next     ID          // IDs from here on are unknown to this coordinator
+	attempt  AttemptID   // the current attempt
 
-	shared map[string]bool // names that complete checkpoints refer to
-	// obscure is the newest complete checkpoint of which nobody can tell what it
-	// refers to. All that was shared up to then stays, for somebody to look at.
-	obscure ID
+	shared map[string]bool // names of the shared files that complete checkpoints list
+	// newestUnreadable is the newest complete checkpoint whose metadata cannot be read; 0 if
+	// there is none. Shared files written up to it are kept.
+	newestUnreadable ID
 }
 
-// live finds out. The order matters: whatever becomes complete after the first step
-// was under way in it, or refers to nothing that was there but what its base does.
-func (c *Coordinator) live(ctx context.Context) (*live, error) {
-	l, err := c.liveNow()
+// findLive computes the live set. It reads the checkpoints in progress before the completed
+// store: a checkpoint that completes in between is in the first set. A checkpoint that is
+// triggered in between lists only new files and those of its base, which is complete.
+func (c *Coordinator) findLive(ctx context.Context) (*liveSet, error) {
+	l, err := c.liveInMemory()
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +130,7 @@ func (c *Coordinator) live(ctx context.Context) (*live, error) {
 		case err == nil:
 			maps.Copy(l.shared, names)
 		case isUnreadable(err) || errors.Is(err, ErrVersion) || errors.Is(err, ErrForeign):
-			l.obscure = max(l.obscure, e.ID)
+			l.newestUnreadable = max(l.newestUnreadable, e.ID)
 		default:
 			return nil, err
 		}
@@ -109,15 +138,15 @@ func (c *Coordinator) live(ctx context.Context) (*live, error) {
 	return l, nil
 }
 
-// liveNow is what the coordinator itself knows.
-func (c *Coordinator) liveNow() (*live, error) {
+// liveInMemory returns the part of the live set that the coordinator knows without I/O.
+func (c *Coordinator) liveInMemory() (*liveSet, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.attempt == nil {
 		return nil, fmt.Errorf("collect before an attempt has begun: %w", ErrInvalidOption)
 	}
-	l := &live{
-		complete: make(map[ID]bool), underWay: maps.Clone(c.doubtful), shared: make(map[string]bool),
+	l := &liveSet{
+		complete: make(map[ID]bool), underWay: maps.Clone(c.inDoubt), shared: make(map[string]bool),
 		next: c.nextID, attempt: c.attempt.number,
 	}
 	for _, p := range c.pending {
@@ -127,17 +156,17 @@ func (c *Coordinator) liveNow() (*live, error) {
 	return l, nil
 }
 
-// isOrphan says whether nobody will miss an object, whose name ends with base.
-func (l *live) isOrphan(o owner, base string, unfinished bool) bool {
+// isOrphan reports whether nothing needs an object. base is the last element of its name.
+func (l *liveSet) isOrphan(o owner, base string, unfinished bool) bool {
 	switch {
-	case o.id == 0: // the record of an attempt: only what a crash left of it
+	case o.id == 0: // an attempt's record: completed.Begin removes it, except unfinished ones
 		return unfinished && o.attempt < l.attempt
 	case o.id >= l.next || o.attempt > l.attempt || l.underWay[o.id]:
 		return false
 	case unfinished:
 		return true
 	case o.shared:
-		return o.id > l.obscure && !l.shared[base]
+		return o.id > l.newestUnreadable && !l.shared[base]
 	}
 	return !l.complete[o.id]
 }

@@ -2,46 +2,71 @@ package checkpoint
 
 import "context"
 
-// ID numbers the checkpoints of a job, from 1, ascending. A later process may give
-// that of an aborted checkpoint again, of which no trace was left; the names of
-// files differ all the same, by the attempt.
+// ID is the number of a checkpoint within its job: 1 or higher, ascending. The ID of an aborted
+// checkpoint may be used again by a later process if no object has it in its name. File names
+// stay unique all the same, since they contain the AttemptID.
 type ID uint64
 
-// AttemptID numbers the attempts to run a job, from 1: a start and each restart
-// begin a new one.
+// AttemptID is the number of an attempt to run a job: 1 or higher, ascending. Each start and
+// each restart of the job begins a new attempt.
 type AttemptID uint64
 
-// Completed is the store of a job's complete checkpoints, the one commit point:
-// a checkpoint is complete once Commit has returned nil, and not before it was
-// called. It holds small entries; metadata and state are objects.
+// Completed is the completed store: the list of a job's complete checkpoints, and the only
+// commit point. A checkpoint becomes complete when Commit writes its entry. The store holds
+// small entries; metadata and state are objects.
+//
+// By default the coordinator keeps the entries as objects next to the state (see entries).
+// Options.Completed replaces that, for example by a database that several machines share.
+//
+//	t     attempt 1                     attempt 2
+//	|     Begin -> 1
+//	|     Commit(chk 1) ok
+//	|                                   Begin -> 2        fences attempt 1
+//	|     Commit(chk 2) = ErrFenced
+//	v                                   Commit(chk 3) ok
+//
+// Invariant: an entry whose Commit returned nil stays until Remove is called for it, also
+// across crashes and power cuts.
+// Invariant: Begin returns a higher AttemptID than every earlier Begin for the job, in any
+// process.
+// Invariant: once Begin has returned n, no Commit of an attempt below n adds an entry.
+// Invariant: the metadata object and all files that an entry refers to are durable before
+// Commit is called, and are removed only after Remove has returned nil.
+//
+// Commit has three outcomes. nil: the checkpoint is complete. fs.ErrExist or ErrFenced: it is
+// not. Any other error: unknown; the coordinator then treats the checkpoint as "in doubt",
+// keeps its files, and finds out by the next List.
 //
 // Thread safety: safe for concurrent use.
 type Completed interface {
-	// Begin fences all earlier attempts and returns the number of a new one,
-	// above all that were ever given out for the job.
+	// Begin fences all earlier attempts and returns the ID of a new one, higher than every ID
+	// returned for the job before.
 	Begin(ctx context.Context) (AttemptID, error)
-	// Commit adds an entry, durably. An error that is neither fs.ErrExist (the ID
-	// is taken) nor ErrFenced (a later attempt has begun) leaves it open
-	// whether the entry is there.
+	// Commit adds an entry durably. It returns fs.ErrExist if the checkpoint ID is taken, and
+	// ErrFenced if a later attempt has begun. After any other error the entry may or may not
+	// exist.
 	Commit(ctx context.Context, e Entry) error
-	// List returns all entries ordered by ID. One that cannot be read because
-	// of what it holds, or because it is no file, comes with Err; one that cannot
-	// be read otherwise is an error of List.
+	// List returns all entries ordered by ID. An entry whose content is damaged, or that is not
+	// a regular file, is returned with Err set. If an entry cannot be read for another reason,
+	// such as an I/O error, List fails.
 	List(ctx context.Context) ([]Entry, error)
-	// Remove removes an entry, durably; removing nothing is no error.
+	// Remove removes an entry durably. Removing an entry that does not exist is not an error.
 	Remove(ctx context.Context, id ID) error
 	// Close releases the store. It never removes an entry.
 	Close() error
 }
 
-// Entry is a complete checkpoint in the completed store.
+// Entry records one complete checkpoint in the completed store.
 type Entry struct {
-	ID      ID
+	// ID is the number of the checkpoint.
+	ID ID
+	// Attempt is the attempt that committed the checkpoint.
 	Attempt AttemptID
-	// Size and Checksum (xxh64) are those of the metadata.
-	Size     int64
+	// Size is the size of the metadata object in bytes.
+	Size int64
+	// Checksum is the xxh64 of the metadata object.
 	Checksum uint64
-	// Err says why the entry is of no use. The other fields but ID are then
-	// zero.
+	// Err is nil for a valid entry. If List could not read the entry, Err is the reason and all
+	// other fields except ID are zero.
 	Err error
 }

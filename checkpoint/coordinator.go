@@ -14,52 +14,56 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// Options says how a Coordinator works. Job and Storage are required.
+// Options configures a Coordinator. Job and Storage are required.
 type Options struct {
-	// Job names the job; snapshot.CheckName accepts it. It is a folder in the
-	// storage.
-	Job     string
+	// Job is the name of the job; it must pass snapshot.CheckName. It names the job's folder in
+	// the storage.
+	Job string
+	// Storage holds the objects of the job's checkpoints.
 	Storage *Storage
-	// Completed is the completed store, which Close closes. Default: objects of
+	// Completed is the completed store. Close closes it. Default: entries stored as objects in
 	// Storage.
 	Completed Completed
-	// Interval is the time from one trigger to the next. Default 0: only
-	// Attempt.Trigger triggers.
+	// Interval is the time between two triggers. Default 0: only calls of Attempt.Trigger and
+	// Attempt.TriggerAndWait trigger checkpoints.
 	Interval time.Duration
-	// MinPause is the least time between the end of a checkpoint and the next
-	// trigger. Default 0.
+	// MinPause is the minimum time between the end of a checkpoint and the next trigger.
+	// Default 0.
 	MinPause time.Duration
-	// Timeout is the time after which a checkpoint is aborted. Default 10 min.
+	// Timeout is the time after which an unfinished checkpoint is aborted. Default 10 min.
 	Timeout time.Duration
-	// MaxConcurrent is how many checkpoints may be under way. Default 1.
+	// MaxConcurrent is the maximum number of checkpoints in progress. Default 1.
 	MaxConcurrent int
-	// TolerableFailures is how many consecutive checkpoints may fail before the
-	// job does. Default 0.
+	// TolerableFailures is the number of consecutive checkpoints that may fail. One more fails
+	// the job. Default 0.
 	TolerableFailures int
-	// Retain is how many complete checkpoints are kept. Default 1.
+	// Retain is the number of complete checkpoints to keep. Default 1.
 	Retain int
-	// AllowUnclaimed lets state of operators go that the job does not have, and in
-	// Attempt.Restore states that are not declared. Default false: such state is ErrOperator
-	// or backend.ErrUnknownState.
+	// AllowUnclaimed permits a restore to drop state: of operators that the job does not have,
+	// and in Attempt.Restore of states that are not declared. Default false: such state is an
+	// error, ErrOperator or backend.ErrUnknownState.
 	AllowUnclaimed bool
-	// Logger is told what a user of the job should know. Default: discards.
+	// Logger receives messages for the operator of the job: skipped checkpoints, removals that
+	// failed. Default: none are written.
 	Logger *slog.Logger
 
-	now   func() time.Time // default time.Now
-	spawn func(func())     // runs a function later; default go
+	now   func() time.Time // the clock; default time.Now
+	spawn func(func())     // starts a function in the background; default go
 }
 
 const defaultTimeout = 10 * time.Minute
 
-// complete checks the options and fills in defaults.
+// complete checks the options and returns them with defaults filled in.
 func (o Options) complete() (Options, error) {
 	switch {
 	case o.Storage == nil:
-		return o, fmt.Errorf("a storage is required: %w", ErrInvalidOption)
+		return o, fmt.Errorf("Storage is nil: %w", ErrInvalidOption)
 	case o.Interval < 0, o.MinPause < 0, o.Timeout < 0:
-		return o, fmt.Errorf("a time is below zero: %w", ErrInvalidOption)
+		return o, fmt.Errorf("Interval is %v, MinPause %v, Timeout %v: want none below zero: %w",
+			o.Interval, o.MinPause, o.Timeout, ErrInvalidOption)
 	case o.MaxConcurrent < 0, o.TolerableFailures < 0, o.Retain < 0:
-		return o, fmt.Errorf("a number is below zero: %w", ErrInvalidOption)
+		return o, fmt.Errorf("MaxConcurrent is %d, TolerableFailures %d, Retain %d: want none below zero: %w",
+			o.MaxConcurrent, o.TolerableFailures, o.Retain, ErrInvalidOption)
 	}
 	if err := snapshot.CheckName(o.Job); err != nil {
 		return o, fmt.Errorf("job name: %w", err)
@@ -77,87 +81,130 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
-// Tasks is the job as its coordinator sees it. The methods are called one at a
-// time, in the order of what they tell, and must return soon.
+// Tasks is the coordinator's view of a running job. The coordinator calls the methods one at a
+// time, in the order of the events, from a goroutine of its own. They must return soon: the
+// next event waits for them.
 type Tasks interface {
 	// Trigger asks the sources to send a barrier.
 	Trigger(Trigger)
-	// Complete says that a checkpoint is complete.
+	// Complete reports that a checkpoint is complete.
 	Complete(Stats)
-	// Aborted says that a checkpoint will not be complete, and why.
+	// Aborted reports that a checkpoint will not be complete, and the reason.
 	Aborted(ID, error)
-	// Fail asks the job to fail: too many checkpoints did.
+	// Fail asks the job to fail, because too many checkpoints failed or the lock is lost.
 	Fail(error)
 }
 
-// Trigger starts a checkpoint.
+// Trigger describes a checkpoint that has been started.
 type Trigger struct {
+	// ID is the number of the new checkpoint.
 	ID ID
-	// Base is the newest complete checkpoint, whose shared files may be reused;
-	// 0 if there is none. Its files stay until this checkpoint has ended.
+	// Base is the newest complete checkpoint; 0 if there is none. The new checkpoint may refer
+	// to its shared files again, so they are kept until the new checkpoint ends.
 	Base ID
 }
 
 // Stats describes a complete checkpoint.
 type Stats struct {
+	// ID is the number of the checkpoint.
 	ID ID
-	// Bytes are those of all files and other data that the subtasks
-	// acknowledged.
+	// Bytes is the size of all files and other data that the subtasks acknowledged.
 	Bytes int64
-	// NewBytes are those of Bytes that were written for this checkpoint, and not for
-	// one before.
+	// NewBytes is the part of Bytes that this checkpoint wrote; the rest is shared with earlier
+	// checkpoints.
 	NewBytes int64
 	// Took is the time from the trigger to the commit.
 	Took time.Duration
 }
 
-// Subtasks is an operator of the job, with its parallelism.
+// Subtasks names an operator of the job and gives its parallelism.
 type Subtasks struct {
-	Operator    string
+	// Operator is the name of the operator.
+	Operator string
+	// Parallelism is the number of its subtasks, at least 1.
 	Parallelism int
 }
 
-// Coordinator is what a job has one of, for all its attempts.
+// Coordinator runs the checkpoints of one job, through all its attempts. There is one per job:
+// it holds the job's lock.
 //
-// Three lines of work go on beside the callers, each one thing after the other:
-// commits, removals, and calls of Tasks. None holds the mutex during I/O or a
-// call.
+// Problem: the subtasks write their parts independently, and any of them, the storage or the
+// process may fail at any time. After a failure there must be exactly one answer to the
+// question from which checkpoint the job continues. The coordinator therefore gives every
+// checkpoint one commit point, an entry in the completed store, and makes everything before it
+// removable and everything after it durable.
+//
+// A checkpoint passes through these states (see pending):
+//
+//	 Trigger
+//	    v
+//	collecting ------------ decline, timeout, end of attempt, later one complete ----.
+//	    | last acknowledgement                                                       |
+//	    v                                                                            |
+//	 queued --------------- timeout, Cancel, later one complete --------------------.|
+//	    | queue of commits                                                          ||
+//	    v                                                                           vv
+//	writing metadata ------ error, timeout, Cancel -------------------------->   aborted
+//	    |                                                          files of this attempt removed
+//	    v
+//	committing ------------ error -------------------> aborted, but in doubt
+//	    | the entry is durable: the commit point            files kept until the next List
+//	    v
+//	complete -> Tasks.Complete -> older complete checkpoints removed
+//
+// Invariant: a checkpoint commits only after all its subtasks have acknowledged, and an
+// acknowledgement lists only durable files.
+// Invariant: checkpoints commit in ascending order of IDs. Committing one aborts all earlier
+// ones that are still in progress.
+// Invariant: the base of a checkpoint in progress is not removed, nor the files that it shares.
+// Invariant: at most one attempt is current. Calls on an earlier one have no effect
+// (ErrFenced), and its Tasks are not called any more. Across processes the completed store
+// fences earlier attempts.
+// Invariant: once the lock is lost, no object is created, committed or removed.
+//
+// Three queues work in the background, each in order: commits (metadata and entry), removals,
+// and calls of Tasks. The mutex is never held during I/O or during a call of Tasks, so that
+// Trigger and Acknowledge do not wait for the storage.
+//
+// Source: asynchronous barrier snapshots as in Flink (Carbone et al., "Lightweight Asynchronous
+// Snapshots for Distributed Dataflows", 2015), with the coordinator's two-phase commit to an
+// external store of completed checkpoints.
 //
 // Thread safety: safe for concurrent use.
 type Coordinator struct {
 	o         Options
-	objects   Objects // of the job, guarded by its lock
+	objects   Objects // of the job; checks the job's lock before each change
 	completed Completed
 	layout    layout
 
 	commits, removals, calls *queue
 
-	removing     context.Context // of all removals but those of Discard and Collect
+	removing     context.Context // context of all removals except those of Discard and Collect
 	stopRemoving context.CancelFunc
 
-	beginning sync.Mutex     // held by Begin
-	writers   sync.WaitGroup // snapshots that Upload.Snapshot began; added to while not closed
+	beginning sync.Mutex     // serializes Begin
+	writers   sync.WaitGroup // snapshots that Upload.Snapshot started; nothing is added once closed is set
 
-	mu         sync.Mutex
-	closed     bool
-	canceled   bool        // no attempt begins any more
-	lost       error       // why the job is another owner's by now; nil if it is not
-	attempt    *Attempt    // nil, or the newest; it may have ended
-	nextID     ID          // above every ID that was ever seen
-	latest     ID          // newest complete; 0 if there is none
-	confirmed  sharedFiles // of the latest
-	pending    []*pending
-	doubtful   map[ID]bool            // of this attempt: failed, but maybe complete
-	distrusted map[ID]error           // complete, but their files are not as they should be
-	shared     map[ID]map[string]bool // names that complete checkpoints refer to, as far as known
-	failures   int                    // consecutive
-	triggered  time.Time              // the last one
-	ended      time.Time              // the last one
-	room       chan struct{}          // what wakeQueued closes; nil if nobody waits
+	mu           sync.Mutex
+	closed       bool
+	canceled     bool                   // Cancel was called: no attempt begins
+	lost         error                  // nil, or why the lock of the job is lost
+	attempt      *Attempt               // nil, or the newest attempt, which may have ended
+	nextID       ID                     // higher than every ID used or found in the storage
+	latest       ID                     // newest complete checkpoint; 0 if there is none
+	confirmed    sharedFiles            // shared files of latest
+	pending      []*pending             // checkpoints in progress
+	inDoubt      map[ID]bool            // commit failed in this attempt, but the entry may exist
+	unrestorable map[ID]error           // complete, but known to be damaged
+	shared       map[ID]map[string]bool // cache: names of the shared files of complete checkpoints
+	failures     int                    // consecutive failed checkpoints
+	triggered    time.Time              // time of the last trigger
+	ended        time.Time              // time when the last checkpoint ended
+	room         chan struct{}          // closed by wakeQueued; nil if no TriggerAndWait waits for room
 }
 
-// NewCoordinator takes over the checkpoints of a job. It fails with ErrLocked if
-// another one has them.
+// NewCoordinator locks the job's folder and returns its coordinator. It returns ErrLocked if
+// another coordinator has the lock.
 func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 	o, err := o.complete()
 	if err != nil {
@@ -180,16 +227,17 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 		removing: removing, stopRemoving: stopRemoving,
 		o: o, objects: objects, completed: completed, layout: layout{o.Job},
 		commits: newQueue(o.spawn), removals: newQueue(o.spawn), calls: newQueue(o.spawn),
-		nextID: 1, distrusted: make(map[ID]error), shared: make(map[ID]map[string]bool),
+		nextID: 1, unrestorable: make(map[ID]error), shared: make(map[ID]map[string]bool),
 	}
 	if g, ok := objects.(*guarded); ok {
-		g.tell = c.lose
+		g.tell = c.endForLostLock
 	}
 	return c, nil
 }
 
-// lose ends the attempt when the lock of the job is lost.
-func (c *Coordinator) lose(reason error) {
+// endForLostLock records that the job's lock is lost, asks the job to fail and ends the
+// attempt.
+func (c *Coordinator) endForLostLock(reason error) {
 	c.mu.Lock()
 	c.lost = reason
 	a := c.attempt
@@ -202,20 +250,22 @@ func (c *Coordinator) lose(reason error) {
 	}
 }
 
-// MarkUnrestorable keeps later attempts from restoring a checkpoint whose files have
-// turned out to be missing or damaged. It is kept, and reported.
+// MarkUnrestorable makes later attempts skip a complete checkpoint whose files turned out to be
+// missing or damaged, and logs the reason. The checkpoint is kept, does not count towards
+// Options.Retain, and is listed by Attempt.Skipped. The mark is in memory only: a new
+// coordinator tries the checkpoint again.
 func (c *Coordinator) MarkUnrestorable(id ID, reason error) {
 	c.o.Logger.Error("checkpoint cannot be restored", "job", c.o.Job, "checkpoint", id, "reason", reason)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.distrusted[id] = reason
+	c.unrestorable[id] = reason
 }
 
-// Cancel ends the attempt and gives up even a checkpoint whose metadata or entry is
-// being written, so that Close need not wait for a slow storage. That one may be complete
-// all the same: the next coordinator finds out. Removals end 50 ms later; what they do not
-// get to are orphans, for the next coordinator. Begin is ErrClosed from then on; Discard
-// works as before. A job calls Cancel when its context ends.
+// Cancel ends the attempt and gives up all checkpoints in progress, so that Close does not wait
+// for a slow storage. A checkpoint whose commit was already sent may still become complete; the
+// next coordinator finds its entry. Removals stop 50 ms later; files that are left are orphans,
+// which the next coordinator collects. Begin returns ErrClosed from then on; Discard still
+// works. A job calls Cancel when its context ends.
 func (c *Coordinator) Cancel() {
 	time.AfterFunc(removalGrace, c.stopRemoving)
 	c.mu.Lock()
@@ -228,21 +278,22 @@ func (c *Coordinator) Cancel() {
 	attempt.End()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range slices.Clone(c.pending) { // those that all have acknowledged
+	for _, p := range slices.Clone(c.pending) { // End has aborted those that miss acknowledgements
 		if p.finishing {
-			p.cancel(ErrEnded) // finish sees to the rest
+			p.cancel(ErrEnded) // finish then aborts it
 		} else {
 			c.abort(p, ErrEnded, false)
 		}
 	}
 }
 
-// removalGrace is how long removals may go on after Cancel. On a disk it is enough for
-// what an aborted checkpoint wrote; a job is to end within 100 ms.
+// removalGrace is the time for which removals continue after Cancel. A canceled job must end
+// within 100 ms; a local disk removes the files of one aborted checkpoint within this time.
 const removalGrace = 50 * time.Millisecond
 
-// Close ends the attempt and waits for what is under way. It never removes a
-// complete checkpoint. It is ErrLockLost if the job's lock is not where it was.
+// Close ends the attempt, waits until queued commits, removals and calls of Tasks are done, and
+// releases the job's lock. It never removes a complete checkpoint that is to be retained. It
+// returns ErrLockLost if the lock was lost.
 func (c *Coordinator) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -255,17 +306,18 @@ func (c *Coordinator) Close() error {
 	if attempt != nil {
 		attempt.End()
 	}
-	c.writers.Wait() // the end of the attempt has ended their contexts
+	c.writers.Wait() // End has canceled their contexts
 	for _, q := range []*queue{c.commits, c.removals, c.calls} {
-		_ = q.drain(context.Background()) // which never ends
+		_ = q.drain(context.Background())
 	}
 	c.stopRemoving()
 	return errors.Join(checkLock(c.objects), c.completed.Close())
 }
 
-// Discard removes all checkpoints of the job: for a job that is over. An attempt
-// must have begun, and ended. A link, named pipe or directory in the place of an
-// object stays; Discard returns snapshot.ErrNotRegular for it, as Collect does.
+// Discard removes all checkpoints of a job that is over. It returns ErrInvalidOption before the
+// first attempt has begun, and ErrBusy while one runs. It keeps links, named pipes and
+// directories that have the name of an object, and returns snapshot.ErrNotRegular for them, as
+// Collect does.
 func (c *Coordinator) Discard(ctx context.Context) error {
 	c.mu.Lock()
 	begun := c.attempt != nil
@@ -290,22 +342,22 @@ func (c *Coordinator) Discard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range slices.Backward(entries) { // whatever remains is complete
+	for _, e := range slices.Backward(entries) { // newest first: if Discard stops early, the rest can be restored
 		if errors.Is(e.Err, snapshot.ErrNotRegular) {
-			continue // Collect keeps what it may refer to, and reports it
+			continue // Collect keeps the files that it may refer to, and reports them
 		}
 		if _, err := c.removeCheckpoint(ctx, e.ID); err != nil {
 			return err
 		}
 	}
 	c.mu.Lock()
-	clear(c.doubtful) // the list has told
+	clear(c.inDoubt) // List has shown whether their entries exist
 	c.mu.Unlock()
 	_, err = c.Collect(ctx, false)
 	return err
 }
 
-// find returns the pending checkpoint with an ID, nil if there is none.
+// find returns the checkpoint in progress with the given ID, or nil. The mutex is held.
 func (c *Coordinator) find(id ID) *pending {
 	for _, p := range c.pending {
 		if p.id == id {
@@ -315,8 +367,8 @@ func (c *Coordinator) find(id ID) *pending {
 	return nil
 }
 
-// finish writes the metadata of a checkpoint that all have acknowledged, and
-// commits. It runs in the queue of commits.
+// finish writes the metadata of a checkpoint that all subtasks have acknowledged, and commits
+// it. It runs in the queue of commits.
 func (c *Coordinator) finish(p *pending) {
 	c.mu.Lock()
 	if p.over {
@@ -324,10 +376,10 @@ func (c *Coordinator) finish(p *pending) {
 		return
 	}
 	p.finishing = true
-	p.forget() // the metadata takes its place
+	p.releaseMemory() // the metadata object takes this memory next
 	c.mu.Unlock()
 
-	// Run watches the time no longer once the job has ended.
+	// After the attempt has ended, Run no longer enforces the timeout.
 	ctx, release := context.WithTimeoutCause(p.ctx, c.o.Timeout, ErrTimeout)
 	defer release()
 	done, stats, err := c.commit(ctx, p)
@@ -345,16 +397,16 @@ func (c *Coordinator) finish(p *pending) {
 	c.latest, c.confirmed, c.failures = p.id, done.sharedFiles(), 0
 	c.shared[p.id] = done.sharedNames()
 	c.call(p.attempt, func(t Tasks) { t.Complete(stats) })
-	c.settle(p, stats, nil)
+	c.announce(p, stats, nil)
 	for _, older := range slices.Clone(c.pending) {
 		if older.id < p.id {
 			c.abort(older, ErrSubsumed, false)
 		}
 	}
-	c.removals.add(c.retire)
+	c.removals.add(c.removeOutdated)
 }
 
-// commit makes a checkpoint complete.
+// commit writes the metadata object and then the entry of a checkpoint.
 func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Stats, error) {
 	checkpoint := p.checkpoint(c.o.Job)
 	data, err := encode(checkpoint)
@@ -362,10 +414,10 @@ func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Stat
 		return nil, Stats{}, err
 	}
 	if err := writeObject(ctx, c.objects, c.layout.metadata(p.id), data); err != nil {
-		p.inDoubt = errors.Is(err, fs.ErrExist) // whose it is, nobody knows
+		p.inDoubt = errors.Is(err, fs.ErrExist) // another process wrote it: do not remove it
 		return nil, Stats{}, fmt.Errorf("metadata: %w", err)
 	}
-	p.inDoubt = true // an error may come after the fact
+	p.inDoubt = true // Commit may fail after the entry was written
 	if err := c.completed.Commit(ctx, entryOf(checkpoint, data)); err != nil {
 		return nil, Stats{}, fmt.Errorf("commit: %w", err)
 	}
@@ -374,7 +426,8 @@ func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Stat
 	}, nil
 }
 
-// abort ends a checkpoint that will not be complete. The mutex is held.
+// abort ends a checkpoint without completing it; counts adds it to the consecutive failures.
+// The mutex is held.
 func (c *Coordinator) abort(p *pending, reason error, counts bool) {
 	if p.over {
 		return
@@ -382,9 +435,9 @@ func (c *Coordinator) abort(p *pending, reason error, counts bool) {
 	reason = fmt.Errorf("checkpoint %d: %w", p.id, reason)
 	c.end(p, reason)
 	c.call(p.attempt, func(t Tasks) { t.Aborted(p.id, reason) })
-	c.settle(p, Stats{}, reason)
+	c.announce(p, Stats{}, reason)
 	if p.inDoubt {
-		c.doubtful[p.id] = true
+		c.inDoubt[p.id] = true
 	} else {
 		c.removals.add(func() { c.removeAborted(p) })
 	}
@@ -392,23 +445,24 @@ func (c *Coordinator) abort(p *pending, reason error, counts bool) {
 		return
 	}
 	if c.failures++; c.failures > c.o.TolerableFailures {
-		err := fmt.Errorf("%w: %d in a row, the last: %w", ErrTooManyFailures, c.failures, reason)
+		err := fmt.Errorf("%w: %d in a row, last failure: %w", ErrTooManyFailures, c.failures, reason)
 		c.call(p.attempt, func(t Tasks) { t.Fail(err) })
 	}
 }
 
-// end takes a checkpoint off the list. The mutex is held.
+// end removes a checkpoint from the list of those in progress. The mutex is held.
 func (c *Coordinator) end(p *pending, reason error) {
 	p.over = true
-	p.forget()
+	p.releaseMemory()
 	p.cancel(cmp.Or(reason, ErrEnded))
 	c.pending = slices.DeleteFunc(c.pending, func(q *pending) bool { return q == p })
 	c.ended = c.o.now()
-	p.attempt.lookAgain()
+	p.attempt.wakeRun()
 	c.wakeQueued()
 }
 
-// call tells the tasks of an attempt, unless a later one has begun.
+// call queues a call of an attempt's Tasks. The call is dropped if a later attempt has begun by
+// then.
 func (c *Coordinator) call(a *Attempt, tell func(Tasks)) {
 	c.calls.add(func() {
 		c.mu.Lock()

@@ -42,7 +42,7 @@ func TestPauseCountsFromTheEndOfACheckpoint(t *testing.T) {
 	a := r.begin()
 	r.wait(a, time.Minute)
 	r.clock = r.clock.Add(40 * time.Second)
-	a.Upload(1, "op", 0).Decline(errMood)
+	a.Upload(1, "op", 0).Decline(errTest)
 	require.Equal(t, 45*time.Second, r.wait(a, 0))
 	r.told = nil
 	r.wait(a, 44*time.Second)
@@ -73,7 +73,7 @@ func TestCheckpointThatTakesTooLongIsAborted(t *testing.T) {
 
 // The write of the metadata hangs until its context ends.
 func TestCheckpointThatHangsInItsCommitTimesOut(t *testing.T) {
-	objects := &moody{Objects: unlimited()}
+	objects := &faultyObjects{Objects: unlimited()}
 	r := newRig(t, Options{Storage: storageOn(t, objects), Timeout: time.Minute, TolerableFailures: 1})
 	a := r.begin()
 	id := r.trigger(a)
@@ -90,8 +90,8 @@ func TestCheckpointThatHangsInItsCommitTimesOut(t *testing.T) {
 	require.Empty(t, r.pending)
 }
 
-// Run must wake for the end of a checkpoint and for its timeout, whoever
-// triggered it and however long the interval is.
+// Run must wake up for the end of a checkpoint and for its timeout, whether a caller or the
+// interval triggered it, and even if the interval is long.
 func TestRunNoticesEveryTimeout(t *testing.T) {
 	for name, interval := range map[string]time.Duration{"triggered by hand": 0, "by interval": 50 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
@@ -134,8 +134,8 @@ func TestRunTriggersAtItsIntervalUntilTheAttemptEnds(t *testing.T) {
 	})
 }
 
-// While too many are under way nothing is due until one ends, which wakes Run.
-func TestRunGoesOnWhenACheckpointEnds(t *testing.T) {
+// While MaxConcurrent checkpoints are in progress nothing is due. The end of one wakes Run.
+func TestRunTriggersAgainWhenACheckpointEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{Interval: time.Minute})
 		r.o.now = time.Now
@@ -145,7 +145,7 @@ func TestRunGoesOnWhenACheckpointEnds(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		synctest.Wait()
 		require.NoError(t, a.Upload(1, "op", 0).Acknowledge(nil, nil))
-		r.settle()
+		r.runQueued()
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		r.requireTold("trigger 1 on 0", "complete 1", "trigger 2 on 1")
@@ -164,7 +164,7 @@ func TestNoMoreCheckpointsThanAllowedAreUnderWay(t *testing.T) {
 	_, err := a.Trigger()
 	require.ErrorIs(t, err, ErrBusy)
 	require.NoError(t, a.Upload(2, "op", 0).Acknowledge(nil, nil))
-	r.settle()
+	r.runQueued()
 	r.wait(a, 0)
 	r.requireTold("complete 2", "aborted 1", "trigger 3 on 2")
 }
@@ -179,14 +179,14 @@ func TestLaterCheckpointSubsumesEarlierOnes(t *testing.T) {
 	r.requireTold("complete 2", "aborted 1")
 	r.requireReason(ErrSubsumed)
 	require.ErrorIs(t, u.Acknowledge(nil, nil), ErrSubsumed)
-	require.NoError(t, a.Upload(third, "op", 0).Acknowledge(nil, nil), "a later one goes on")
+	require.NoError(t, a.Upload(third, "op", 0).Acknowledge(nil, nil), "a later one continues")
 	r.requireTold("complete 3")
-	require.Zero(t, r.failures, "to be subsumed is no failure")
+	require.Zero(t, r.failures, "a subsumed checkpoint is not a failure")
 }
 
 // Both are acknowledged before either is committed.
 func TestCheckpointsCommitInTheOrderInWhichTheyWereAcknowledged(t *testing.T) {
-	r := newRig(t, Options{MaxConcurrent: 2, Storage: storageOn(t, &moody{Objects: unlimited()})})
+	r := newRig(t, Options{MaxConcurrent: 2, Storage: storageOn(t, &faultyObjects{Objects: unlimited()})})
 	a := r.begin()
 	first, second := r.trigger(a), r.trigger(a)
 	r.told = nil
@@ -199,7 +199,7 @@ func TestCheckpointsCommitInTheOrderInWhichTheyWereAcknowledged(t *testing.T) {
 func TestFailuresInARowFailTheJob(t *testing.T) {
 	r := newRig(t, Options{TolerableFailures: 2})
 	a := r.begin()
-	fail := func() { a.Upload(r.trigger(a), "op", 0).Decline(errMood) }
+	fail := func() { a.Upload(r.trigger(a), "op", 0).Decline(errTest) }
 	fail()
 	fail()
 	r.complete(a, "")
@@ -209,24 +209,24 @@ func TestFailuresInARowFailTheJob(t *testing.T) {
 	fail()
 	r.requireTold("trigger 6 on 3", "aborted 6", "fail")
 	r.requireReason(ErrTooManyFailures)
-	r.requireReason(errMood)
+	r.requireReason(errTest)
 }
 
 func TestByDefaultTheFirstFailureFailsTheJob(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
-	a.Upload(r.trigger(a), "op", 0).Decline(errMood)
+	a.Upload(r.trigger(a), "op", 0).Decline(errTest)
 	r.requireTold("trigger 1 on 0", "aborted 1", "fail")
 }
 
 func TestEarlierAttemptsFailuresDoNotCount(t *testing.T) {
 	r := newRig(t, Options{TolerableFailures: 1})
 	a := r.begin()
-	a.Upload(r.trigger(a), "op", 0).Decline(errMood)
-	r.settle()
+	a.Upload(r.trigger(a), "op", 0).Decline(errTest)
+	r.runQueued()
 	a = r.begin()
-	a.Upload(r.trigger(a), "op", 0).Decline(errMood)
-	r.settle()
+	a.Upload(r.trigger(a), "op", 0).Decline(errTest)
+	r.runQueued()
 	require.NotContains(t, r.told, "fail")
 }
 
@@ -235,10 +235,10 @@ func TestCheckpointFailsOnce(t *testing.T) {
 	a := r.begin(Subtasks{"op", 3})
 	id := r.trigger(a)
 	for i := range 3 {
-		a.Upload(id, "op", i).Decline(errMood)
+		a.Upload(id, "op", i).Decline(errTest)
 	}
 	u := a.Upload(id, "op", 0)
-	u.Decline(errMood)
+	u.Decline(errTest)
 	r.wait(a, time.Hour)
 	r.requireTold("trigger 1 on 0", "aborted 1")
 }
@@ -271,7 +271,7 @@ func TestSubtaskAcknowledgesOnce(t *testing.T) {
 	require.ErrorIs(t, u.Acknowledge(nil, []byte("second")), fs.ErrExist)
 	again := a.Upload(id, "op", 0)
 	require.ErrorIs(t, again.Acknowledge(nil, []byte("third")), fs.ErrExist)
-	again.Decline(errMood) // too late: the part has been taken
+	again.Decline(errTest) // too late: the part has been acknowledged
 	r.requireTold("trigger 1 on 0")
 	require.NoError(t, a.Upload(id, "op", 1).Acknowledge(nil, nil))
 	r.requireTold("complete 1")
@@ -280,7 +280,7 @@ func TestSubtaskAcknowledgesOnce(t *testing.T) {
 	require.Equal(t, "first", string(a.Restored().Operators[0].Parts[0].Data))
 }
 
-func TestAcknowledgementsOfWhatIsNotUnderWayDoNothing(t *testing.T) {
+func TestAcknowledgementsOfCheckpointsNotInProgressHaveNoEffect(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	id := r.trigger(a)
@@ -289,7 +289,7 @@ func TestAcknowledgementsOfWhatIsNotUnderWayDoNothing(t *testing.T) {
 	} {
 		require.Error(t, u.Context().Err())
 		require.Error(t, u.Acknowledge(nil, nil))
-		u.Decline(errMood)
+		u.Decline(errTest)
 		file, err := u.Create(context.Background(), u.Name())
 		require.NoError(t, err)
 		require.Error(t, file.Commit())
@@ -338,7 +338,7 @@ func TestHandleOfFilesThatWereNotCommittedIsDeclined(t *testing.T) {
 	}
 }
 
-// What metadata cannot hold ends the checkpoint and nothing else.
+// Metadata that cannot be encoded aborts its checkpoint only.
 func TestHandlesThatOverlapFailTheCheckpoint(t *testing.T) {
 	r := newRig(t, Options{TolerableFailures: 1})
 	a := r.begin(Subtasks{"op", 2})
@@ -392,26 +392,25 @@ func TestAttemptIsFencedByTheNext(t *testing.T) {
 	r.told = nil
 	a := r.begin(Subtasks{"op", 2})
 	require.Greater(t, a.ID(), before.ID())
-	r.told = nil // of the end of the attempt before
+	r.told = nil // the end of the previous attempt was reported
 
 	_, err := before.Trigger()
 	require.ErrorIs(t, err, ErrFenced)
 	require.ErrorIs(t, before.Upload(id, "op", 1).Acknowledge(nil, nil), ErrFenced)
 	require.Error(t, u.Acknowledge(nil, nil))
-	u.Decline(errMood)
+	u.Decline(errTest)
 	next := r.trigger(a)
 	require.Greater(t, next, id)
 	require.ErrorIs(t, before.Upload(next, "op", 0).Acknowledge(nil, nil), ErrFenced)
-	before.Upload(next, "op", 0).Decline(errMood)
+	before.Upload(next, "op", 0).Decline(errTest)
 	before.End()
 	require.Equal(t, idleStep, before.step())
 	before.Run(context.Background()) // returns
 	r.requireTold("trigger 2 on 0")
 }
 
-// A second job under the same calls: what is queued for an attempt when the next
-// one begins is never told.
-func TestFencedAttemptIsToldNothing(t *testing.T) {
+// Calls that are queued for an attempt when the next one begins are dropped.
+func TestTasksOfAFencedAttemptAreNotCalled(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	_, err := a.Trigger()
@@ -499,7 +498,7 @@ func TestSecondCoordinatorIsLockedOut(t *testing.T) {
 	}
 }
 
-func TestClosedCoordinatorDoesNothing(t *testing.T) {
+func TestClosedCoordinatorRefusesAllCalls(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, Options{})
 	a := r.begin()
@@ -516,7 +515,7 @@ func TestClosedCoordinatorDoesNothing(t *testing.T) {
 	require.ErrorIs(t, err, ErrEnded)
 }
 
-func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 	storage := NewMemory(MemoryOptions{})
 	for _, o := range []Options{
 		{Job: "job"},
@@ -548,8 +547,7 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	r.begin(Subtasks{strings.Repeat("a", maxOperatorNameSize), 1})
 }
 
-// The race detector looks on while subtasks, snapshots, queues and Run work at
-// once.
+// Subtasks, snapshots, queues and Run work at the same time, for the race detector.
 func TestCoordinatorIsSafeForConcurrentUse(t *testing.T) {
 	r := newRig(t, Options{Interval: time.Millisecond, MaxConcurrent: 2, TolerableFailures: 1 << 30})
 	r.o.now = time.Now
@@ -590,7 +588,7 @@ func TestCoordinatorIsSafeForConcurrentUse(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// busyTasks pass on what they are told.
+// busyTasks send the IDs of their calls to channels.
 type busyTasks struct{ triggers, completed chan ID }
 
 func (b *busyTasks) Trigger(t Trigger) { b.triggers <- t.ID }

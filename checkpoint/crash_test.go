@@ -10,8 +10,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// keptAfterACrash are the ways in which a power cut treats what was not synced:
-// nothing is kept, all, or some of it, in three ways.
+// keptAfterACrash returns five ways in which a power cut may treat data that was not synced:
+// nothing is kept, everything, or a random half, in three ways.
 func keptAfterACrash(crash uint64) []vfstest.CrashOptions {
 	kept := []vfstest.CrashOptions{{Keep: 0}, {Keep: 1}}
 	for seed := range uint64(3) {
@@ -20,13 +20,13 @@ func keptAfterACrash(crash uint64) []vfstest.CrashOptions {
 	return kept
 }
 
-// After every operation that changes the disk the power goes. What was said to
-// be complete is there, and as the job was; nothing half-made is taken for
-// complete; the job goes on; nothing is left over. See simulation.end. Quick tests
-// try one way of fifteen; others crash some recoveries as well.
+// The power is cut after every operation that changes the disk. Checkpoints that were reported
+// complete exist and restore to the right state, no unfinished checkpoint counts as complete,
+// the job continues, and no orphan is left: see simulation.end. Quick tests try one in fifteen
+// cases; longer ones crash some recoveries as well.
 func TestCheckpointsSurviveACrashAfterEveryOperation(t *testing.T) {
 	operations, crashes, second := uint64(0), 0, 0
-	sample := density.Of(t, uint64(15), 1, 1) // one way of so many is tried
+	sample := density.Of(t, uint64(15), 1, 1) // one of this many cases is tried
 	everyRecovery, everySecond := density.Of(t, uint64(0), 8, 1), density.Of(t, 0, 17, 5)
 	s := newSimulation(scriptOptions, nil, nil)
 	s.before = func() {

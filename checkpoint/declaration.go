@@ -8,26 +8,26 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// CheckDeclared returns an error if no checkpoint of the attempt can become complete
-// because of what its subtasks have declared, whatever their states hold: ErrTooLarge
-// if the metadata cannot, ErrFrameTooLarge or ErrMemoryFull if the memory of the storage
-// cannot hold that alone, and ErrInvalid for states that metadata does not take. It is
-// ErrInvalidOption if an operator has another number of handles than subtasks. A job asks before
-// the first element, since the first checkpoint may be long after it.
+// CheckDeclared returns an error if the declared states alone make every checkpoint of the
+// attempt impossible, however little they hold: ErrTooLarge if the metadata would exceed its
+// limits, ErrFrameTooLarge or ErrMemoryFull if a storage in memory cannot hold it, and
+// ErrInvalid for states that the format cannot store. A job calls it before the first element,
+// since the first checkpoint may come much later.
 //
-// Handles are those of operators with backends, one for each subtask in their order,
-// with keyspace and states.
+// handles holds, by operator, one handle per subtask in the order of the subtasks, with
+// Keyspace and States set. Operators without backends are left out. CheckDeclared returns
+// ErrInvalidOption if the number of handles is not the operator's parallelism.
 func (a *Attempt) CheckDeclared(handles map[string][]snapshot.Handle) error {
 	c := &Checkpoint{Job: a.c.o.Job, ID: maxNumber, Attempt: a.number}
 	for name, all := range handles {
-		if !a.has(place{name, len(all) - 1}) || a.has(place{name, len(all)}) {
-			return fmt.Errorf("declared states: %d handles of operator %q, want one for each subtask: %w", len(all), name, ErrInvalidOption)
+		if !a.hasSubtask(subtaskID{name, len(all) - 1}) || a.hasSubtask(subtaskID{name, len(all)}) {
+			return fmt.Errorf("declared states: operator %q has %d handles, want one per subtask: %w", name, len(all), ErrInvalidOption)
 		}
 	}
 	for _, s := range a.subtasks {
 		operator := Operator{Name: s.Operator, Parts: make([]Part, s.Parallelism)}
 		for i, h := range handles[s.Operator] {
-			operator.Parts[i] = a.declaredPart(place{s.Operator, i}, h)
+			operator.Parts[i] = a.declaredPart(subtaskID{s.Operator, i}, h)
 		}
 		c.Operators = append(c.Operators, operator)
 	}
@@ -41,13 +41,15 @@ func (a *Attempt) CheckDeclared(handles map[string][]snapshot.Handle) error {
 	return a.c.o.Storage.checkParts(c)
 }
 
-// declaredPart is the least that a subtask can hand in: with a single file.
-func (a *Attempt) declaredPart(at place, h snapshot.Handle) Part {
+// declaredPart returns the smallest part that a subtask can acknowledge: a handle with a single
+// empty file.
+func (a *Attempt) declaredPart(at subtaskID, h snapshot.Handle) Part {
 	h.Files = []snapshot.FileRef{{Name: fileName(a.number, at), Bounds: h.Keyspace.Groups}}
 	return Part{Handle: &h}
 }
 
-// checkParts says why memory cannot hold the parts of a checkpoint at a time.
+// checkParts returns an error if a storage in memory cannot hold all parts of the checkpoint at
+// the same time.
 func (s *Storage) checkParts(c *Checkpoint) error {
 	if s.memory == nil {
 		return nil

@@ -11,15 +11,15 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Decode reads the metadata of a checkpoint, a whole object "_metadata". What it
-// accepts is what a coordinator writes, byte for byte; else it is ErrCorrupt, or
-// ErrVersion if another version of Weir may have written it. Contents of the
-// result are parts of data.
+// Decode decodes the metadata of a checkpoint, the whole content of an object "_metadata". It
+// accepts exactly the bytes that a coordinator writes. Otherwise it returns ErrCorrupt, or
+// ErrVersion if another version of Weir may have written them. The result refers to data:
+// Part.Data and Part.Inline are slices of it.
 func Decode(data []byte) (*Checkpoint, error) {
 	if len(data) > maxMetadataBytes {
-		return nil, fmt.Errorf("metadata of %d bytes, limit %d: %w", len(data), maxMetadataBytes, ErrCorrupt)
+		return nil, fmt.Errorf("metadata: %d bytes, want at most %d: %w", len(data), maxMetadataBytes, ErrCorrupt)
 	}
-	rest, version, err := open(data, metadataMagic, tablesVersion)
+	rest, version, err := openEnvelope(data, metadataMagic, tablesVersion)
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
@@ -27,9 +27,9 @@ func Decode(data []byte) (*Checkpoint, error) {
 	c := d.checkpoint()
 	switch {
 	case version == nativeVersion && !d.native:
-		d.Fail("version that is not that of the parts")
+		d.Fail("version 2 without a native handle")
 	case d.tablesUsed < len(d.tables):
-		d.Fail("name tables that no handle refers to")
+		d.Fail("a name table that no handle refers to")
 	}
 	if err := d.End(); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
@@ -40,21 +40,21 @@ func Decode(data []byte) (*Checkpoint, error) {
 	return c, nil
 }
 
-// decoder reads metadata.
+// decoder decodes metadata.
 type decoder struct {
 	parse.Parser
-	bytes        int64 // the whole
-	contentBytes int64 // so far
-	parts        int   // so far
+	bytes        int64 // size of the whole metadata
+	contentBytes int64 // bytes of file contents and other data decoded so far
+	parts        int   // number of parts decoded so far
 	version      uint16
-	native       bool             // there is a part with a native form
-	tables       [][]backend.Info // of the whole; handles share them
-	tablesUsed   int              // handles so far refer to as many, the first
+	native       bool             // a native handle was decoded
+	tables       [][]backend.Info // all name tables; handles share them
+	tablesUsed   int              // handles decoded so far refer to the first tablesUsed tables
 }
 
-// What takes room in metadata takes some ten times as much in memory, so that a
-// count is believed if there are bytes for as many of the least that there can
-// be.
+// Minimum encoded sizes in bytes. A count is accepted only if enough bytes are left for
+// that many elements of minimum size, before memory is allocated for them. An element takes
+// approximately ten times its encoded size in memory.
 const (
 	minPartBytes     = 1 + 1
 	minOperatorBytes = 1 + 1 + 1 + minPartBytes
@@ -63,12 +63,12 @@ const (
 	minFileBytes     = 1 + 1 + 16 + 8 + 8 + 4 + 1
 )
 
-// count is that of the parser for things that are structure: not all that is left
-// can be, for contents may follow.
+// count decodes the number of elements of a list that is structure, not content. It is stricter
+// than Parser.Count, since the remaining bytes may be content.
 func (d *decoder) count(minBytes int) int {
 	n := d.Parser.Count(minBytes)
 	if n > maxStructureBytes/minBytes {
-		d.Fail("a count of more structure than allowed")
+		d.Fail("a count above the limit for structure")
 		return 0
 	}
 	return n
@@ -80,7 +80,7 @@ func (d *decoder) checkpoint() *Checkpoint {
 	c := &Checkpoint{Job: d.text(), ID: ID(d.Uint64()), Attempt: AttemptID(d.Uint64())}
 	var err error
 	if c.Triggered, err = codec.Time().Decode(d.Take(12)); err != nil {
-		d.Fail("a time that is none")
+		d.Fail("an invalid time")
 	}
 	d.nameTables()
 	n := d.count(minOperatorBytes)
@@ -95,7 +95,7 @@ func (d *decoder) operator() Operator {
 	o := Operator{Name: d.text()}
 	n := d.count(minPartBytes)
 	if d.parts += n; n == 0 || d.parts > maxParts {
-		d.Fail("an operator without subtasks, or too many")
+		d.Fail("an operator without parts, or too many parts")
 		return o
 	}
 	o.Parts = slices.Grow(o.Parts, n)
@@ -113,23 +113,23 @@ func (d *decoder) part() (p Part) {
 	case form == nativeHandle && d.version >= nativeVersion:
 		name := d.text()
 		if name == "" {
-			d.Fail("a native form without a name")
+			d.Fail("a native form with an empty name")
 		}
 		d.native = true
 		d.handle(&p, name)
 	default:
-		d.Fail("a part of unknown form")
+		d.Fail("a part with an unknown form")
 	}
 	p.Data = d.content(d.Uvarint(math.MaxUint64))
 	d.checkStructure()
 	return p
 }
 
-// checkStructure counts what was read so far and is no content.
+// checkStructure fails if the bytes decoded so far, without contents, exceed the limit.
 func (d *decoder) checkStructure() {
 	structure := d.bytes - d.contentBytes - int64(len(d.Rest))
 	if d.Err == nil && structure > maxStructureBytes {
-		d.Fail("more structure than allowed")
+		d.Fail("structure above its limit")
 	}
 }
 
@@ -152,14 +152,14 @@ func (d *decoder) handle(p *Part, form string) {
 			if p.Inline == nil {
 				p.Inline = make(map[string][]byte)
 			}
-			p.Inline[f.Name] = d.content(uint64(f.Size)) // below zero is too much
+			p.Inline[f.Name] = d.content(uint64(f.Size)) // a negative size becomes too large
 		case inFolder:
 		case isShared:
 			if form == "" {
-				d.FailWith(fmt.Errorf("shared file of the portable format: %w", ErrVersion))
+				d.FailWith(fmt.Errorf("shared file in the portable format: %w", ErrVersion))
 			}
 		default:
-			d.Fail("a file in an unknown place")
+			d.Fail("a file with an unknown location")
 		}
 	}
 }
@@ -167,7 +167,7 @@ func (d *decoder) handle(p *Part, form string) {
 func (d *decoder) state() backend.Info {
 	info := backend.Info{Name: d.text(), Kind: backend.Kind(d.Byte()), Key: d.codec()}
 	if d.Uvarint(math.MaxUint64) != schemas && d.Err == nil {
-		d.FailWith(fmt.Errorf("state with several schemas: %w", ErrVersion))
+		d.FailWith(fmt.Errorf("state with more than one schema: %w", ErrVersion))
 	}
 	n := d.count(minCodecBytes)
 	if n > maxCodecs {
@@ -200,7 +200,7 @@ func (d *decoder) groups() backend.GroupRange {
 	return backend.GroupRange{First: d.Uint16(), Last: d.Uint16()}
 }
 
-// content is n bytes, nil for none.
+// content returns the next n bytes, nil if n is 0.
 func (d *decoder) content(n uint64) []byte {
 	b := d.Take(n)
 	d.contentBytes += int64(len(b))

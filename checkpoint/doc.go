@@ -1,7 +1,11 @@
-// Package checkpoint makes one moment of a whole job out of the snapshots of
-// its subtasks: a Coordinator triggers checkpoints, gathers what the subtasks
-// acknowledge, writes the metadata, commits to the completed store, notifies,
-// and drops what is no longer needed; a Storage says where all of that goes.
-// The room sees handles, files and bytes; it may not know which backends exist,
-// nor how a job runs.
+// Package checkpoint takes consistent checkpoints of a whole job from the snapshots of its
+// subtasks.
+//
+// A Coordinator triggers checkpoints, collects the acknowledgements of all subtasks, writes the
+// metadata object, commits the checkpoint to the completed store, notifies the job, and removes
+// checkpoints that need not be retained. A Storage holds the objects: in memory (NewMemory), in
+// a directory (NewFiles), or in any other store that implements Objects.
+//
+// The package sees handles, files and bytes. It does not know which backends exist, nor how a
+// job runs.
 package checkpoint

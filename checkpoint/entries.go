@@ -17,16 +17,42 @@ import (
 	"github.com/weirstate/weir/internal/parse"
 )
 
-// entries are the completed store on objects: one small object for each complete
-// checkpoint, one empty one for the newest attempt. See docs/format-checkpoint.md.
+// entries is the default completed store. It needs only what an object store offers:
+// create-if-absent, list, read, remove.
+//
+//	<job>/completed/0000000000000000042   entry of checkpoint 42: size and checksum of its metadata
+//	<job>/completed/0000000000000000043
+//	<job>/attempts/0000000000000000003    empty: attempt 3 has begun
+//	<job>/.lock                           lock of the process that works on the job
+//
+// Commit creates an entry object, so that a checkpoint becomes complete in one step. Begin
+// creates the record of a new attempt and removes older records. Commit lists the records
+// first, and returns ErrFenced if a higher one exists.
+//
+// Invariant: an entry is written once and never changed. A second Commit of the same ID returns
+// fs.ErrExist.
+// Invariant: numbers have 19 digits in names, so that the order of names is the order of
+// numbers.
+// Invariant: the new record of Begin is durable before older ones are removed, so that the
+// highest number is never forgotten.
+// Invariant: a read error is never taken for a missing entry. Only an entry that is damaged or
+// not a regular file is listed with Entry.Err; every other error fails the List.
+//
+// If the objects have no lock, the check and the write of Commit are two steps: a commit that
+// is in progress when another process begins an attempt may still succeed. The checkpoint is
+// then complete and sound, but the new attempt may already have restored an older one.
+//
+// Cost: a commit takes one list and one create; a List reads each entry, 52 bytes.
+//
+// The byte format is in docs/format-checkpoint.md.
 type entries struct {
-	objects Objects // guarded by the lock
+	objects Objects // checks the lock before each change, if the objects have one
 	layout  layout
 
-	// mu makes what the methods do one step for each other.
+	// mu serializes the methods.
 	mu     sync.Mutex
 	lock   io.Closer // nil if the objects have none
-	last   AttemptID // the highest number tried for an attempt
+	last   AttemptID // the highest ID that Begin tried to create
 	closed bool
 }
 
@@ -36,19 +62,20 @@ const (
 	lockName        = "lock"
 )
 
-// maxNumber is the highest ID or AttemptID that a name has room for.
+// maxNumber is the highest ID or AttemptID that fits into 19 digits.
 const maxNumber = 9999999999999999999
 
+// padded returns n with 19 digits.
 func padded[T ~uint64](n T) string { return fmt.Sprintf("%019d", uint64(n)) }
 
-// parsePadded reads a number above zero as padded writes it.
+// parsePadded parses a number above zero in the form that padded writes.
 func parsePadded[T ~uint64](s string) (T, bool) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	return T(n), err == nil && n > 0 && padded(n) == s
 }
 
-// openEntries opens the completed store of a job. It is ErrLocked if somebody
-// else has.
+// openEntries locks the completed store of a job and opens it. It returns ErrLocked if another
+// process or coordinator holds the lock.
 func openEntries(ctx context.Context, objects Objects, job string) (*entries, error) {
 	e := &entries{objects: objects, layout: layout{job}}
 	if locker, ok := objects.(Locker); ok {
@@ -61,12 +88,13 @@ func openEntries(ctx context.Context, objects Objects, job string) (*entries, er
 	return e, nil
 }
 
+// name returns the name of an object in a folder of the job.
 func (s *entries) name(folder, number string) string {
 	return s.layout.root() + folder + "/" + number
 }
 
-// list lists the objects of a folder. It sees that the folder is one: what is in it
-// would otherwise be taken for nothing.
+// list returns the objects in a folder. It fails if the folder's name belongs to a file or
+// link: the entries elsewhere would otherwise count as removed.
 func (s *entries) list(ctx context.Context, folder string) ([]ObjectInfo, error) {
 	name := s.layout.root() + folder
 	listed, err := s.objects.List(ctx, name)
@@ -79,14 +107,14 @@ func (s *entries) list(ctx context.Context, folder string) ([]ObjectInfo, error)
 		case strings.HasPrefix(o.nameOf(), name+"/"):
 			objects = append(objects, o)
 		case o.Name == name && !o.isDirectory():
-			return nil, fmt.Errorf("%q is no folder: %w", name, cmp.Or(o.Irregular, ErrCorrupt))
+			return nil, fmt.Errorf("%q is not a folder: %w", name, cmp.Or(o.Irregular, ErrCorrupt))
 		}
 	}
 	return objects, nil
 }
 
-// begun lists the attempts of which there is a trace, ascending, and the objects
-// that are it.
+// begun returns the highest attempt that has a record, finished or not, and the names of the
+// records that Begin may remove.
 func (s *entries) begun(ctx context.Context) (highest AttemptID, names []string, err error) {
 	objects, err := s.list(ctx, attemptsFolder)
 	for _, o := range objects {
@@ -102,8 +130,8 @@ func (s *entries) begun(ctx context.Context) (highest AttemptID, names []string,
 	return highest, names, err
 }
 
-// Begin implements Completed. Numbers that were tried and failed are passed over:
-// they may yet turn out to be there.
+// Begin implements Completed. A number whose creation failed is not tried again: its record may
+// exist all the same.
 func (s *entries) Begin(ctx context.Context) (AttemptID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,18 +141,18 @@ func (s *entries) Begin(ctx context.Context) (AttemptID, error) {
 			return 0, err
 		}
 		if s.last = max(s.last, highest); s.last == maxNumber {
-			return 0, fmt.Errorf("attempt %d is the last that has a number: %w", s.last, ErrCorrupt)
+			return 0, fmt.Errorf("attempt %d has the highest possible number: %w", s.last, ErrCorrupt)
 		}
 		s.last++
 		err = writeObject(ctx, s.objects, s.name(attemptsFolder, padded(s.last)), nil)
 		if errors.Is(err, fs.ErrExist) {
-			continue // another process was faster
+			continue // another process has taken the number
 		}
 		if err != nil {
 			return 0, err
 		}
 		for _, name := range before {
-			_ = s.objects.Remove(ctx, name) // or the next time
+			_ = s.objects.Remove(ctx, name) // a later Begin tries again
 		}
 		return s.last, nil
 	}
@@ -146,7 +174,7 @@ func (s *entries) Commit(ctx context.Context, e Entry) error {
 		return err
 	}
 	if highest > e.Attempt {
-		return fmt.Errorf("attempt %d, the newest is %d: %w", e.Attempt, highest, ErrFenced)
+		return fmt.Errorf("attempt %d cannot commit, attempt %d has begun: %w", e.Attempt, highest, ErrFenced)
 	}
 	return writeObject(ctx, s.objects, s.name(completedFolder, padded(e.ID)), encodeEntry(e))
 }
@@ -170,7 +198,7 @@ func (s *entries) List(ctx context.Context) ([]Entry, error) {
 		}
 		e, err := s.read(ctx, o, id)
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
+		case errors.Is(err, fs.ErrNotExist): // removed since the listing
 			continue
 		case err != nil && !isUnreadable(err) && !errors.Is(err, ErrVersion):
 			return nil, err
@@ -182,14 +210,14 @@ func (s *entries) List(ctx context.Context) ([]Entry, error) {
 	return entries, nil
 }
 
-// read reads the entry of a checkpoint. Only so much is read that an entry of another
-// version can be told from damage.
+// read reads the entry of a checkpoint. It limits the size to maxEntryBytes, which leaves room
+// for other versions: a longer entry is damaged.
 func (s *entries) read(ctx context.Context, o ObjectInfo, id ID) (Entry, error) {
 	switch {
 	case o.Irregular != nil:
 		return Entry{}, o.Irregular
 	case o.Size > maxEntryBytes:
-		return Entry{}, fmt.Errorf("%d bytes: %w", o.Size, ErrCorrupt)
+		return Entry{}, fmt.Errorf("%d bytes, want at most %d: %w", o.Size, maxEntryBytes, ErrCorrupt)
 	}
 	data, err := readObject(ctx, s.objects, o.Name, o.Size)
 	if err != nil {
@@ -197,7 +225,7 @@ func (s *entries) read(ctx context.Context, o ObjectInfo, id ID) (Entry, error) 
 	}
 	e, err := decodeEntry(data)
 	if err == nil && e.ID != id {
-		err = fmt.Errorf("it is that of checkpoint %d: %w", e.ID, ErrCorrupt)
+		err = fmt.Errorf("it names checkpoint %d, want %d: %w", e.ID, id, ErrCorrupt)
 	}
 	return e, err
 }
@@ -224,24 +252,24 @@ func (s *entries) Close() error {
 	return s.lock.Close()
 }
 
-// The entry of a complete checkpoint, byte by byte: docs/format-checkpoint.md.
+// Format of an entry: see docs/format-checkpoint.md.
 const (
 	entryMagic    = "WEIRDONE"
 	entryVersion  = 1
 	entryBytes    = 8 + 2 + 2 + 4*8 + checksumBytes
-	maxEntryBytes = 4 << 10 // of any version
+	maxEntryBytes = 4 << 10 // limit for entries of all versions
 	checksumBytes = 8
 )
 
-// entryOf is the entry of a checkpoint with this metadata.
+// entryOf returns the entry for a checkpoint with the given encoded metadata.
 func entryOf(c *Checkpoint, metadata []byte) Entry {
 	return Entry{ID: c.ID, Attempt: c.Attempt, Size: int64(len(metadata)), Checksum: xxhash.Sum64(metadata)}
 }
 
-// validate says why an entry is none.
+// validate returns an error if a field of the entry is out of range.
 func (e Entry) validate() error {
 	if e.ID < 1 || e.ID > maxNumber || e.Attempt < 1 || e.Attempt > maxNumber || e.Size < 0 || e.Size > maxMetadataBytes {
-		return fmt.Errorf("checkpoint %d, attempt %d, metadata of %d bytes", e.ID, e.Attempt, e.Size)
+		return fmt.Errorf("checkpoint %d, attempt %d, metadata of %d bytes: out of range", e.ID, e.Attempt, e.Size)
 	}
 	return nil
 }
@@ -258,7 +286,7 @@ func encodeEntry(e Entry) []byte {
 }
 
 func decodeEntry(b []byte) (Entry, error) {
-	rest, _, err := open(b, entryMagic, entryVersion)
+	rest, _, err := openEnvelope(b, entryMagic, entryVersion)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -105,7 +105,7 @@ func TestSecondOpenerIsLockedOutUntilClose(t *testing.T) {
 	})
 }
 
-func TestClosedStoreDoesNothing(t *testing.T) {
+func TestClosedStoreRefusesAllCalls(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
 		ctx := context.Background()
 		s := openStore(t, objects)
@@ -120,7 +120,7 @@ func TestClosedStoreDoesNothing(t *testing.T) {
 	})
 }
 
-func TestEntryThatNoListWouldAcceptIsRefused(t *testing.T) {
+func TestCommitRefusesEntriesOutOfRange(t *testing.T) {
 	s := openStore(t, filesOn(t, vfstest.NewMem(vfstest.MemOptions{})))
 	for _, e := range []Entry{
 		{}, {ID: 1}, {Attempt: 1}, {ID: 1, Attempt: 1, Size: -1}, {ID: 1, Attempt: 1, Size: maxMetadataBytes + 1},
@@ -132,7 +132,7 @@ func TestEntryThatNoListWouldAcceptIsRefused(t *testing.T) {
 	require.Len(t, listEntries(t, s), 1)
 }
 
-func TestOldAttemptsAreForgottenButForTheNewest(t *testing.T) {
+func TestBeginRemovesTheRecordsOfEarlierAttempts(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
 		s := openStore(t, objects)
 		for want := range AttemptID(12) {
@@ -142,9 +142,9 @@ func TestOldAttemptsAreForgottenButForTheNewest(t *testing.T) {
 	})
 }
 
-func TestNumbersAreNotReusedAboveWhatIsThere(t *testing.T) {
+func TestBeginReturnsANumberAboveAllRecords(t *testing.T) {
 	objects := filesOn(t, vfstest.NewMem(vfstest.MemOptions{}))
-	_, err := objects.Create(context.Background(), "job/attempts/0000000000000000041") // and then the process dies
+	_, err := objects.Create(context.Background(), "job/attempts/0000000000000000041") // unfinished, as after a crash
 	require.NoError(t, err)
 	for _, name := range []string{"9", "000000000000000099", "0000000000000000x99", "00000000000000000099", "0000000000000000000"} {
 		putObject(t, objects, "job/attempts/"+name, "")
@@ -158,8 +158,8 @@ func TestNumbersAreNotReusedAboveWhatIsThere(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
-// The outcome of a create is unknown: the number is not tried again.
-func TestNumberWhoseFateIsUnknownIsPassedOver(t *testing.T) {
+// After a Create that failed the record may exist. The number is not tried again.
+func TestNumberWhoseRecordMayExistIsSkipped(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	faulty := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, syscall.EIO, vfstest.OpLink)})
 	s := openStore(t, filesOn(t, faulty))
@@ -168,7 +168,7 @@ func TestNumberWhoseFateIsUnknownIsPassedOver(t *testing.T) {
 	require.Equal(t, AttemptID(2), beginAttempt(t, s))
 }
 
-// late is a store of objects where another process takes the name first.
+// late is a store of objects in which another process creates each object first, left times.
 type late struct {
 	lockingObjects
 	t    *testing.T
@@ -183,14 +183,14 @@ func (l *late) Create(ctx context.Context, name string) (snapshot.File, error) {
 	return l.lockingObjects.Create(ctx, name)
 }
 
-func TestNumberThatAnotherProcessTookIsPassedOver(t *testing.T) {
+func TestNumberThatAnotherProcessTookIsSkipped(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
 		require.Equal(t, AttemptID(4), beginAttempt(t, openStore(t, &late{objects, t, 3})))
 	})
 }
 
-// FLINK-5940: a damaged entry blocked recovery. It comes with an error, beside the
-// others, and stays: dropping such entries was the cause of the next one.
+// FLINK-5940: a damaged entry blocked recovery. List returns it with an error, together with
+// the others, and keeps it: removing such entries caused FLINK-7783.
 func TestDamagedEntryIsReportedAndKept(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
 		sound := Entry{ID: 7, Attempt: 3, Size: 100, Checksum: 12345}
@@ -236,9 +236,8 @@ func TestDamagedEntryIsReportedAndKept(t *testing.T) {
 	})
 }
 
-// FLINK-7783: a checkpoint was dropped because its store could not be reached for
-// a moment. What cannot be read for another reason than its content is an error of
-// the whole list.
+// FLINK-7783: a checkpoint was dropped because its store could not be reached for a moment. An
+// error that is not about the content fails the whole List.
 func TestTransientErrorIsNeverTakenForDamage(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	s := openStore(t, filesOn(t, mem))
@@ -255,12 +254,12 @@ func TestTransientErrorIsNeverTakenForDamage(t *testing.T) {
 	}
 }
 
-// storeCourse is what the tests below put a file system through, and how far it
-// got. An operation that fails is tried again once.
+// storeCourse runs a sequence of operations on a completed store and records their results. An
+// operation that fails is tried again once.
 type storeCourse struct {
 	given          []AttemptID
-	begun, done    map[ID]Entry // Commit was called; it returned nil
-	leaving, gone  map[ID]bool  // Remove was called; it returned nil
+	begun, done    map[ID]Entry // Commit was called; Commit returned nil
+	leaving, gone  map[ID]bool  // Remove was called; Remove returned nil
 	failures, ends int
 }
 
@@ -289,7 +288,7 @@ func (c *storeCourse) run(fsys vfs.FS) error {
 		}
 		c.begun[id] = e
 		if c.try(func() error { return s.Commit(ctx, e) }) != nil {
-			continue // it may be there; nobody may touch its files
+			continue // the entry may exist: its files must stay
 		}
 		c.done[id] = e
 		for old := range maps.Keys(c.done) {
@@ -327,8 +326,8 @@ func (c *storeCourse) try(f func() error) (err error) {
 	return err
 }
 
-// check looks at what is left: every entry that was committed and not being
-// removed is there, none that was not begun or that is gone, and each with its
+// check checks the completed store after a crash. Every committed entry exists unless its
+// removal has begun. No entry exists that was not begun or is removed. Each entry has its
 // metadata.
 func (c *storeCourse) check(fsys vfs.FS) error {
 	ctx := context.Background()
@@ -385,7 +384,7 @@ func TestCommittedEntriesSurviveEveryCrash(t *testing.T) {
 	t.Log(crashed, "crashes")
 }
 
-// Each operation, or one in seven, fails once, and for good, and at the moment of a crash.
+// Each operation, or one in seven, fails once or permanently, and the power is cut at the end.
 func TestCommittedEntriesSurviveEveryFault(t *testing.T) {
 	faults, step := 0, density.Of(t, 7, 1, 1)
 	for _, fault := range []error{syscall.EIO, syscall.ENOSPC, vfstest.ShortWrite(syscall.ENOSPC)} {
@@ -424,7 +423,7 @@ func TestCommittedEntriesSurviveFullDisks(t *testing.T) {
 	}
 }
 
-// An object store without locks is a completed store as well.
+// An object store without locks can be a completed store too.
 func TestStoreWithoutLocksIsFencedByAttempts(t *testing.T) {
 	ctx := context.Background()
 	objects := struct{ Objects }{newMemoryObjects(&memoryBudget{limitBytes: 1 << 20})}
@@ -438,7 +437,8 @@ func TestStoreWithoutLocksIsFencedByAttempts(t *testing.T) {
 	require.Len(t, listEntries(t, next), 2)
 }
 
-// An object that says more than it has is damage, not the end of a list.
+// An object that is shorter than its listed size is damaged. The early end is not taken for the
+// end of a list.
 func TestEntryThatEndsEarlyIsDamaged(t *testing.T) {
 	objects := shortObjects{newMemoryObjects(&memoryBudget{limitBytes: 1 << 20})}
 	s := openStore(t, objects)

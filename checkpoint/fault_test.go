@@ -12,9 +12,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The n-th operation on the disk fails, for many n, once or with all after it.
-// Each checkpoint fails or completes, those before restore, and once the disk is
-// sound again nothing is left over. See simulation.end.
+// The n-th operation on the disk fails, for many n, once or with all operations after it. Each
+// checkpoint fails or completes, earlier ones can be restored, and after the faults end no
+// orphan is left: see simulation.end.
 func TestEveryFailingOperationFailsNoMoreThanItsCheckpoint(t *testing.T) {
 	const forGood = 1 << 30
 	for name, way := range map[string]simFaults{
@@ -27,10 +27,10 @@ func TestEveryFailingOperationFailsNoMoreThanItsCheckpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// What goes wrong with one error goes wrong with any: once and for
-			// good are tried on more operations than the others, all on every one if
-			// the tests are dense. Two of three operations look for links on the way
-			// to a file. Steps of random length do not fall into step with them.
+			// The kind of error matters little, so quick tests try EIO once and permanent
+			// errors on more operations than the others; dense tests try all on every
+			// operation. The steps between the operations are random, because the operations
+			// repeat in a pattern: two of three are stat calls on parent directories.
 			faults, step, rng := 0, density.Of(t, 200, 20, 1), rand.New(rand.NewPCG(1, 1))
 			if name == "EIO once" || way.count == forGood {
 				step = density.Of(t, 100, 3, 1)
@@ -56,8 +56,8 @@ func TestEveryFailingOperationFailsNoMoreThanItsCheckpoint(t *testing.T) {
 	}
 }
 
-// A disk without room fails checkpoints and loses nothing; with room again, the
-// job goes on.
+// On a full disk checkpoints fail, and complete ones are kept. With more space the job
+// continues.
 func TestFullDiskFailsCheckpointsAndLosesNothing(t *testing.T) {
 	whole := newSimulation(scriptOptions, nil, nil)
 	whole.script()
@@ -70,7 +70,7 @@ func TestFullDiskFailsCheckpointsAndLosesNothing(t *testing.T) {
 			s.script()
 			require.NoError(t, s.violation)
 			completed[s.reported] = true
-			after := s.fork(roomy(t, s.mem))
+			after := s.fork(withoutLimit(t, s.mem))
 			after.end(modelOperators(2, 1, 1))
 			require.NoError(t, after.violation)
 		})
@@ -78,8 +78,8 @@ func TestFullDiskFailsCheckpointsAndLosesNothing(t *testing.T) {
 	require.True(t, completed[0] && completed[whole.reported] && len(completed) > 2, "%v", completed)
 }
 
-// roomy copies a disk to a larger one.
-func roomy(t *testing.T, full *vfstest.Mem) *vfstest.Mem {
+// withoutLimit copies a disk to one without a size limit.
+func withoutLimit(t *testing.T, full *vfstest.Mem) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	copyTree(t, full, mem, "")
 	return mem

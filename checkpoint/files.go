@@ -20,48 +20,65 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Files are Objects, and a Locker, in a directory of a file system, which must
-// have hard links. An object is a file, the parts of its name before the last
-// are directories, which come and go with what is in them.
+// Files are Objects, and a Locker, in a directory of a file system that supports hard links. An
+// object is a regular file. The parts of its name before the last are directories: Create makes
+// them, and the last Remove in one removes it.
 //
-// Links in the path of the directory are evaluated once, when it is opened, and so
-// is the working directory. Below it no symbolic link is followed: an operation
-// that would have to is snapshot.ErrNotRegular, as is one that finds something else
-// where a file belongs. Such things are listed as irregular. Remove removes a
-// symbolic link itself, never what it leads to; other such things stay.
+// Problem: an object must appear under its name complete, once and durably, and a power cut at
+// any moment must leave either all of it or nothing. A rename could replace an object of
+// another process, so a hard link publishes it:
 //
-// Commit and Remove are durable when they have returned nil. After a Remove whose
-// sync has failed, another one of the same object, by now gone, fails as well: a
-// power cut may bring it back. If its directory could not be opened for the sync, the
-// other Remove syncs it.
+//	Create   chk-7/.1-op-0.5f0c2a91.tmp    staging file beside the final name
+//	Write    buffered writes to the staging file
+//	Commit   1. fsync the staging file
+//	         2. link it to chk-7/1-op-0    fails with fs.ErrExist if the name is taken
+//	         3. fsync the directory        the commit is durable from here on
+//	         4. unlink the staging name
+//	Abort    unlink the staging name
+//	crash    leaves the staging file, which List returns as Unfinished
+//
+// Invariant: an object that can be opened is complete; its content never changes.
+// Invariant: Commit and Remove are durable once they have returned nil, including the
+// directories above the file.
+// Invariant: a failed fsync of a directory discards changes of other operations in it, and
+// Linux reports it only once. So an operation also fails if another one's fsync of a directory
+// has failed since it began (syncWatch), and a removal that was not synced stays an error until
+// it is known to be durable (unsynced).
+// Invariant: the path of the directory is resolved once, when it is opened, and later changes
+// of links or of the working directory do not matter. Below it no symbolic link is followed: an
+// operation that would have to follow one returns snapshot.ErrNotRegular, as does one that
+// finds something else where a file belongs. List returns such things with Irregular set.
+// Remove removes a symbolic link itself; other irregular files stay.
+//
+// Cost: a commit costs two fsyncs; the first file in a new directory costs one more for each
+// directory made.
 //
 // Thread safety: safe for concurrent use.
 type Files struct {
-	fs     vfs.FS // watch, without links below root
-	root   string // absolute, and without links
-	prefix string // begins all names, and stands for root: see folder
+	fs     vfs.FS // the file system, confined to root
+	root   string // absolute and free of links
+	prefix string // all names begin with it; it corresponds to root (see folder)
 	*directories
 }
 
-// directories are what Files know of the directories of a file system. Files of
-// the same directory and of folders in it share them.
+// directories is the state of a directory tree that all Files on it share.
 type directories struct {
 	watch *syncWatch
 
-	// mu is held while a directory is made for a file or removed for want of
-	// one.
+	// mu is held while a directory is made for a file or removed because it is empty.
 	mu   sync.Mutex
-	made map[string]bool // directories that are there, durably
-	// unsynced are the files that were removed without being able to sync that, and
-	// how many syncs had failed before. If more have by now, a power cut may bring the
-	// file back.
+	made map[string]bool // directories that exist durably
+	// unsynced maps each file whose removal was not synced to the number of failed syncs before
+	// that removal. If more have failed since, a power cut may bring the file back, and no
+	// later sync can prevent it.
 	unsynced map[string]int64
 }
 
-// NewFiles makes a directory, if there is none, and uses it.
+// NewFiles opens a directory, and makes it if it does not exist. The path is resolved now: see
+// Files.
 func NewFiles(path string) (*Files, error) { return FilesOn(vfs.Real{}, path) }
 
-// FilesOn is NewFiles on another file system.
+// FilesOn opens a directory on another file system, as NewFiles does.
 func FilesOn(fsys vfs.FS, path string) (*Files, error) {
 	root, err := fsys.Resolve(path)
 	if err == nil {
@@ -75,14 +92,15 @@ func FilesOn(fsys vfs.FS, path string) (*Files, error) {
 	}), nil
 }
 
+// newFiles returns Files for the directory root, in which names begin with prefix.
 func newFiles(root, prefix string, d *directories) *Files {
 	root = filepath.Clean(root)
 	return &Files{fs: confine.Below{FS: d.watch, Root: root}, root: root, prefix: prefix, directories: d}
 }
 
-// folder returns the Files of the objects whose names begin with a folder and a
-// slash. The caller has named the folder: if it is a symbolic link, it is evaluated
-// now, and what it led to is used from now on.
+// folder returns Files for the objects whose names begin with the given folder name and a
+// slash. If the folder is a symbolic link, it is resolved now, and its target is used from then
+// on: the caller chose the folder's name, so a link there is intended.
 func (f *Files) folder(name string) (Objects, error) {
 	if err := snapshot.CheckName(name); err != nil {
 		return nil, err
@@ -90,7 +108,7 @@ func (f *Files) folder(name string) (Objects, error) {
 	root, err := f.fs.Resolve(f.path(name))
 	if err == nil {
 		if _, err = f.fs.List(root); errors.Is(err, fs.ErrNotExist) {
-			err = nil // the first object makes it
+			err = nil // the first Create makes it
 		}
 	}
 	if err != nil {
@@ -118,16 +136,16 @@ func (f *Files) Create(ctx context.Context, name string) (snapshot.File, error) 
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		delete(f.made, filepath.Dir(path)) // another process has removed it
+		delete(f.made, filepath.Dir(path)) // another process has removed the directory
 	}
 	return nil, fmt.Errorf("directory of object %q: %w", name, fs.ErrNotExist)
 }
 
-// createTries is how often another process may remove a directory just before
-// the first file gets there.
+// createTries is the number of times that Create makes the directory again when another process
+// removes it before the file is created.
 const createTries = 10
 
-// makeDir makes the directory for a file. The mutex is held.
+// makeDir makes a directory durably, if it was not made before. The mutex is held.
 func (f *Files) makeDir(dir string) error {
 	if f.made[dir] {
 		return nil
@@ -141,17 +159,17 @@ func (f *Files) makeDir(dir string) error {
 	return nil
 }
 
-// forget forgets that a directory, and those below it, were made: a new owner begins
-// with what is there, whatever was removed after the last one. The mutex is held.
-func (d *directories) forget(dir string) {
+// forgetMade forgets that a directory and those below it were made. A new lock owner must make
+// them again: they may have been removed since the previous owner left. The mutex is held.
+func (d *directories) forgetMade(dir string) {
 	below := strings.TrimSuffix(dir, string(filepath.Separator)) + string(filepath.Separator)
 	maps.DeleteFunc(d.made, func(made string, _ bool) bool {
 		return made == dir || strings.HasPrefix(made, below)
 	})
 }
 
-// removeEmpty removes a directory and those above it, up to the root, as long as
-// they are empty. It keeps everything that is not a directory. The mutex is held.
+// removeEmpty removes a directory and its parents below the root, as long as they are empty. It
+// stops at anything that is not a directory. The mutex is held.
 func (f *Files) removeEmpty(dir string) {
 	for ; dir != f.root; dir = filepath.Dir(dir) {
 		info, err := f.fs.Lstat(dir)
@@ -173,7 +191,7 @@ func (f *Files) Open(ctx context.Context, name string) (snapshot.Object, error) 
 		return nil, err
 	}
 	file, err := f.fs.Open(f.path(name))
-	if errors.Is(err, syscall.ENOTDIR) { // below a file
+	if errors.Is(err, syscall.ENOTDIR) { // a parent is a file
 		err = fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
 	if err != nil {
@@ -182,9 +200,9 @@ func (f *Files) Open(ctx context.Context, name string) (snapshot.Object, error) 
 	return file, nil
 }
 
-// Link gives an object a second name, a path outside of the directory. Windows
-// removes no name of a file that is open by another, so it is ErrUnsupported there:
-// what is linked is kept open by a tree.
+// Link gives an object a second name at a path outside the directory. It returns
+// errors.ErrUnsupported on Windows, where a name cannot be removed while the file is open under
+// another name, as an LSM store keeps it.
 func (f *Files) Link(ctx context.Context, name, path string) error {
 	if runtime.GOOS == "windows" {
 		return errors.ErrUnsupported
@@ -205,7 +223,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	path := f.path(name)
 	var err error
 	if unfinished {
-		err = ignoreMissing(confine.RemoveFileOrLink(f.fs, path)) // nothing is lost if it comes back
+		err = ignoreMissing(confine.RemoveFileOrLink(f.fs, path)) // need not be durable: Collect removes it again
 	} else {
 		err = f.remove(path)
 	}
@@ -237,14 +255,14 @@ func (f *Files) remove(path string) error {
 	case gone:
 		f.unsynced[path] = failures
 	case err == nil:
-		err = f.settle(path)
+		err = f.checkEarlierRemoval(path)
 	}
 	return err
 }
 
-// settle finds out whether a sync that has succeeded made an earlier removal of a file
-// durable. The mutex is held.
-func (f *Files) settle(path string) error {
+// checkEarlierRemoval returns an error if an earlier removal of the file was lost to a failed
+// sync. The caller has just synced the directory without an error. The mutex is held.
+func (f *Files) checkEarlierRemoval(path string) error {
 	failures, ok := f.unsynced[path]
 	if ok && failures != f.watch.failures.Load() {
 		return &fs.PathError{Op: "remove", Path: path, Err: errSync}
@@ -253,8 +271,8 @@ func (f *Files) settle(path string) error {
 	return nil
 }
 
-// syncAbove makes the removal of a file durable. If its directory has been
-// removed since, that is what has to be.
+// syncAbove makes the removal of a file durable by syncing its directory. If the directory
+// itself has been removed since, it syncs the nearest parent that exists.
 func (f *Files) syncAbove(path string) error {
 	for {
 		path = filepath.Dir(path)
@@ -264,8 +282,8 @@ func (f *Files) syncAbove(path string) error {
 	}
 }
 
-// Lock implements Locker. The file that stands for the lock is hidden, and stays. The
-// lock is a LockChecker.
+// Lock implements Locker. It locks a hidden file, which stays after the lock is closed. The
+// result is a LockChecker.
 func (f *Files) Lock(ctx context.Context, name string) (io.Closer, error) {
 	if err := errors.Join(context.Cause(ctx), f.check(name)); err != nil {
 		return nil, err
@@ -274,7 +292,7 @@ func (f *Files) Lock(ctx context.Context, name string) (io.Closer, error) {
 	path := f.path(dir + "." + base)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.forget(filepath.Dir(path))
+	f.forgetMade(filepath.Dir(path))
 	if err := f.makeDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
@@ -288,7 +306,7 @@ func (f *Files) Lock(ctx context.Context, name string) (io.Closer, error) {
 	return filesLock{lock, path}, nil
 }
 
-// filesLock is a lock of Files, and a LockChecker.
+// filesLock is a lock of Files and implements LockChecker.
 type filesLock struct {
 	vfs.Lock
 	path string
@@ -303,13 +321,13 @@ func (l filesLock) Check() error {
 	return err
 }
 
-// path is where an object is, or the directory of some.
+// path returns the path of an object, or of a directory of objects.
 func (f *Files) path(name string) string {
 	return filepath.Join(f.root, filepath.FromSlash(strings.TrimPrefix(name, f.prefix)))
 }
 
-// check returns snapshot.ErrName for an invalid object name and for an object outside
-// the folder.
+// check returns snapshot.ErrName for an invalid object name and for an object outside the
+// folder.
 func (f *Files) check(name string) error {
 	if err := checkObjectName(name); err != nil {
 		return err
@@ -320,11 +338,12 @@ func (f *Files) check(name string) error {
 	return nil
 }
 
-// isMissing says whether an error means that there is nothing under a path.
+// isMissing reports whether err means that nothing exists at a path.
 func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
+// ignoreMissing returns nil for errors that isMissing accepts, and err otherwise.
 func ignoreMissing(err error) error {
 	if isMissing(err) {
 		return nil
@@ -332,7 +351,7 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// filesFile is a file of Files being written.
+// filesFile is an object of Files that is being written.
 type filesFile struct {
 	*durable.Draft
 	files *Files

@@ -17,7 +17,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// tree is all that is in a file system below root, directories with a slash.
+// treeOf returns all paths below dir; those of directories end with a slash.
 func treeOf(t testing.TB, fsys vfs.FS, dir string) (names []string) {
 	t.Helper()
 	bases, err := fsys.List(dir)
@@ -35,7 +35,7 @@ func treeOf(t testing.TB, fsys vfs.FS, dir string) (names []string) {
 	return names
 }
 
-func TestDirectoriesGoWithTheirLastFile(t *testing.T) {
+func TestDirectoriesAreRemovedWithTheirLastFile(t *testing.T) {
 	ctx := context.Background()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	files := filesOn(t, mem)
@@ -72,7 +72,7 @@ func TestUnfinishedFilesAreListedAndCanBeRemoved(t *testing.T) {
 	require.NoError(t, left.Remove(ctx, listed[0].Name))
 	require.NoError(t, left.Remove(ctx, listed[0].Name))
 	require.Equal(t, []string{"job/a"}, namesOf(t, left, ""))
-	require.NoError(t, f.Commit(), "the other is at work still")
+	require.NoError(t, f.Commit(), "the writer is not affected")
 }
 
 func TestDirectoryThatExistsCostsNoFurtherSync(t *testing.T) {
@@ -84,8 +84,8 @@ func TestDirectoryThatExistsCostsNoFurtherSync(t *testing.T) {
 	require.Equal(t, 1, faulty.Count(vfstest.OpSyncDir)-before)
 }
 
-// Files of two processes remove directories under each other's hands.
-func TestDirectoryRemovedByAnotherProcessIsMadeAnew(t *testing.T) {
+// Two processes remove directories while the other one creates files in them.
+func TestDirectoryRemovedByAnotherProcessIsMadeAgain(t *testing.T) {
 	ctx := context.Background()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	one, two := filesOn(t, mem), filesOn(t, mem)
@@ -113,11 +113,11 @@ func TestDirectoryRemovedByAnotherProcessIsMadeAnew(t *testing.T) {
 	all.Wait()
 }
 
-// A sync that fails gives up what others have changed in the directory, and the
-// next one succeeds without it.
-func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
+// A failed sync discards the changes of other operations in the directory; the next sync
+// succeeds without them.
+func TestFailedSyncOfAnotherOperationIsNoticed(t *testing.T) {
 	ctx := context.Background()
-	for _, what := range []string{"create", "remove"} {
+	for _, operation := range []string{"create", "remove"} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		entered, leave := make(chan struct{}), make(chan struct{})
 		syncs := 0
@@ -140,7 +140,7 @@ func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			if what == "create" {
+			if operation == "create" {
 				err = writeObject(ctx, files, "job/a", []byte("2"))
 			} else {
 				err = files.Remove(ctx, "job/there")
@@ -150,8 +150,8 @@ func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
 		require.ErrorIs(t, writeObject(ctx, files, "job/b", nil), syscall.EIO)
 		close(leave)
 		<-done
-		require.ErrorIs(t, err, errSync, what)
-		if what == "create" {
+		require.ErrorIs(t, err, errSync, operation)
+		if operation == "create" {
 			require.Equal(t, []string{"job/there"}, namesOf(t, files, ""))
 			putObject(t, files, "job/a", "3")
 			require.Equal(t, "3", getObject(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), "job/a"))
@@ -159,9 +159,9 @@ func TestFailedSyncOfAnotherIsNoticed(t *testing.T) {
 	}
 }
 
-// What has been removed and not synced may come back; saying that it is gone
-// would let the caller remove what it refers to.
-func TestRemovalThatMayComeBackIsNeverReportedAsDone(t *testing.T) {
+// A file whose removal was not synced may come back. If Remove returned nil, the caller would
+// remove objects that the file refers to.
+func TestRemovalThatMayBeUndoneIsAnError(t *testing.T) {
 	ctx := context.Background()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	putObject(t, filesOn(t, mem), "job/a", "1")
@@ -176,8 +176,8 @@ func TestRemovalThatMayComeBackIsNeverReportedAsDone(t *testing.T) {
 	require.Empty(t, namesOf(t, filesOn(t, mem.CrashClone(vfstest.CrashOptions{})), ""))
 }
 
-// A directory that cannot be opened, for want of descriptors, has not been given up: what
-// others have synced is durable, and the removal is once it can be opened again.
+// A directory that cannot be opened for its sync, for lack of descriptors, has discarded
+// nothing. The removal becomes durable once it can be opened.
 func TestDirectoryThatCannotBeOpenedIsSyncedTheNextTime(t *testing.T) {
 	ctx := context.Background()
 	for _, between := range []error{nil, syscall.EIO} {
@@ -196,7 +196,7 @@ func TestDirectoryThatCannotBeOpenedIsSyncedTheNextTime(t *testing.T) {
 		if next = between; next != nil {
 			_ = writeObject(ctx, files, "job/b", nil)
 			next = nil
-			require.ErrorIs(t, files.Remove(ctx, "job/a"), errSync, "the other sync has given it up")
+			require.ErrorIs(t, files.Remove(ctx, "job/a"), errSync, "the other sync has discarded it")
 			continue
 		}
 		require.NoError(t, files.Remove(ctx, "job/a"))
@@ -204,8 +204,8 @@ func TestDirectoryThatCannotBeOpenedIsSyncedTheNextTime(t *testing.T) {
 	}
 }
 
-// A directory goes while somebody else's removal in it is not synced yet.
-func TestRemovalIsDurableThoughItsDirectoryHasGone(t *testing.T) {
+// Another process removes the directory before the removal in it is synced.
+func TestRemovalIsDurableEvenIfItsDirectoryIsRemoved(t *testing.T) {
 	ctx := context.Background()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	setUp := filesOn(t, mem)
@@ -260,7 +260,7 @@ func TestFilesNeedADirectory(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOTDIR)
 }
 
-// keeps are what a crash may leave of what was not synced.
+// keeps returns six ways in which a crash may treat data that was not synced.
 func keeps(seed uint64) []vfstest.CrashOptions {
 	options := []vfstest.CrashOptions{{}, {Keep: 1}}
 	for i := range uint64(4) {
@@ -269,7 +269,7 @@ func keeps(seed uint64) []vfstest.CrashOptions {
 	return options
 }
 
-func TestReadErrorsOfTheDirectoryAreNotTakenForNothing(t *testing.T) {
+func TestListFailsIfADirectoryCannotBeRead(t *testing.T) {
 	ctx := context.Background()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	putObject(t, filesOn(t, mem), "job/a", "1")
@@ -282,9 +282,9 @@ func TestReadErrorsOfTheDirectoryAreNotTakenForNothing(t *testing.T) {
 	}
 }
 
-// Whoever takes the lock of a job begins in the folder that is there, not in one that
-// an earlier owner remembers: what was removed meanwhile is made anew, durably.
-func TestFoldersThatWereRemovedBetweenTwoOwnersAreMadeAnew(t *testing.T) {
+// A coordinator that takes the lock of a job makes missing folders again, durably, even if an
+// earlier owner in this process has made them.
+func TestFoldersRemovedBetweenTwoOwnersAreMadeAgain(t *testing.T) {
 	for _, gone := range []string{"/ck/job", "/ck"} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		files, err := FilesOn(mem, "/ck")
@@ -301,7 +301,7 @@ func TestFoldersThatWereRemovedBetweenTwoOwnersAreMadeAnew(t *testing.T) {
 			require.Nil(t, a.Restored())
 			r.completeShared(a, 1)
 			require.NoError(t, r.Close())
-			left, err := FilesOn(mem.CrashClone(vfstest.CrashOptions{}), "/ck") // all that is not durable is lost
+			left, err := FilesOn(mem.CrashClone(vfstest.CrashOptions{}), "/ck") // keeps only durable data
 			require.NoError(t, err)
 			after := newRig(t, Options{Storage: storageWithout(t, left)})
 			require.NotNil(t, after.begin().Restored())

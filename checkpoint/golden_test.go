@@ -18,9 +18,9 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-var update = flag.Bool("update", false, "write the golden fixtures anew")
+var update = flag.Bool("update", false, "rewrite the golden fixtures")
 
-// fullCheckpoint has a part of every form. Each call makes another one.
+// fullCheckpoint returns a new checkpoint with a part of every form.
 func fullCheckpoint() *Checkpoint {
 	text, number := codec.ID{Name: "string", Version: 1}, codec.ID{Name: "int64", Version: 1}
 	states := []backend.Info{
@@ -76,14 +76,15 @@ func emptyCheckpoint() *Checkpoint {
 
 var fixtureEntry = Entry{ID: 42, Attempt: 3, Size: 1234, Checksum: 0x0123456789ABCDEF}
 
-// checkpointFixtures are metadata of every version; only that of the newest is written.
+// checkpointFixtures are metadata of every version. Only those of the newest version can be
+// written.
 var checkpointFixtures = map[string]func() *Checkpoint{
 	"v1-full.metadata": fullCheckpoint, "v1-empty.metadata": emptyCheckpoint,
 	"v2-native.metadata": nativeCheckpoint,
 	"v3-full.metadata":   fullCheckpoint, "v3-empty.metadata": emptyCheckpoint, "v3-native.metadata": nativeCheckpoint,
 }
 
-// versionOf is the version of metadata.
+// versionOf returns the version of metadata.
 func versionOf(data []byte) uint16 { return binary.BigEndian.Uint16(data[len(metadataMagic):]) }
 
 func readFixture(t testing.TB, name string) []byte {
@@ -99,8 +100,8 @@ func encoded(t testing.TB, c *Checkpoint) []byte {
 	return b
 }
 
-// A difference means that a version does not look as it did: raise the version,
-// or find out why.
+// A difference means that the bytes of a released version have changed: raise the version, or
+// find the cause.
 func TestFixturesAreWrittenByteForByte(t *testing.T) {
 	written := map[string][]byte{"v1.entry": encodeEntry(fixtureEntry)}
 	for name, c := range checkpointFixtures {
@@ -127,7 +128,7 @@ func TestFixturesAreRead(t *testing.T) {
 	require.Equal(t, fixtureEntry, e)
 }
 
-// The builder is a second reading of the format page.
+// The builder is a second implementation of the format page.
 func TestFormatPageIsEnoughToWriteMetadata(t *testing.T) {
 	for name, c := range checkpointFixtures {
 		data := readFixture(t, name)
@@ -136,7 +137,7 @@ func TestFormatPageIsEnoughToWriteMetadata(t *testing.T) {
 	require.Equal(t, readFixture(t, "v1.entry"), builtEntry(fixtureEntry))
 }
 
-// nativeCheckpoint has parts with and without a native form, and a file that two
+// nativeCheckpoint returns a checkpoint with portable and native handles, and a file that two
 // subtasks share.
 func nativeCheckpoint() *Checkpoint {
 	c := fullCheckpoint()

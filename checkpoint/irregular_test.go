@@ -17,8 +17,7 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// replacements put something else in the place of a file or a directory, whose
-// content is elsewhere then.
+// replacements put something else in the place of a file or directory that was moved elsewhere.
 var replacements = map[string]func(t *testing.T, path, elsewhere string){
 	"link": func(t *testing.T, path, elsewhere string) {
 		require.NoError(t, os.Symlink(elsewhere, path))
@@ -38,7 +37,7 @@ var replacements = map[string]func(t *testing.T, path, elsewhere string){
 	},
 }
 
-// replaceOnDisk moves what is at a path elsewhere and puts something in its place.
+// replaceOnDisk moves a file elsewhere and puts something in its place.
 func replaceOnDisk(t *testing.T, path, by string) {
 	t.Helper()
 	elsewhere := filepath.Join(t.TempDir(), filepath.Base(path))
@@ -46,8 +45,8 @@ func replaceOnDisk(t *testing.T, path, by string) {
 	replacements[by](t, path, elsewhere)
 }
 
-// diskOf is all that is below a directory, with the contents of files and the
-// targets of links.
+// diskOf returns everything below a directory: contents of files, targets of links, types of
+// the rest.
 func diskOf(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
@@ -73,7 +72,7 @@ func diskOf(t *testing.T, dir string) map[string]string {
 	return found
 }
 
-// requireKept sees that all of a job's files are as they were, but for attempts.
+// requireKept checks that all files of a job except records of attempts are unchanged.
 func requireKept(t *testing.T, before, after map[string]string) {
 	t.Helper()
 	for name, content := range before {
@@ -84,8 +83,8 @@ func requireKept(t *testing.T, before, after map[string]string) {
 	}
 }
 
-// diskRig is a coordinator with two complete checkpoints on a disk. The first one's
-// shared file is not in the second.
+// diskRig returns a closed coordinator with two complete checkpoints on a disk. The second one
+// does not list shared file 1 of the first.
 func diskRig(t *testing.T, retain int) (r *rig, root string) {
 	root = t.TempDir()
 	files, err := NewFiles(root)
@@ -99,7 +98,7 @@ func diskRig(t *testing.T, retain int) (r *rig, root string) {
 	return r, root
 }
 
-// reopen is another coordinator on the disk, after whatever was done to it.
+// reopen opens another coordinator on the disk.
 func (r *rig) reopen() *rig {
 	o := r.o
 	o.Completed = nil
@@ -110,7 +109,7 @@ func completedPath(root string, id ID) string {
 	return filepath.Join(root, "job", completedFolder, padded(id))
 }
 
-func TestEntriesThatAreNoFilesAreNotTakenForNothing(t *testing.T) {
+func TestEntriesThatAreNotFilesAreNotTakenForAbsent(t *testing.T) {
 	for by := range replacements {
 		t.Run(by, func(t *testing.T) {
 			r, root := diskRig(t, 2)
@@ -124,7 +123,7 @@ func TestEntriesThatAreNoFilesAreNotTakenForNothing(t *testing.T) {
 				require.ErrorIs(t, err, ErrNotRestorable)
 				require.ErrorIs(t, err, snapshot.ErrNotRegular)
 				require.ErrorContains(t, err, by[strings.LastIndex(by, " ")+1:])
-				r.settle()
+				r.runQueued()
 			})
 			requireKept(t, before, diskOf(t, root))
 			require.NoError(t, r.Close())
@@ -132,7 +131,7 @@ func TestEntriesThatAreNoFilesAreNotTakenForNothing(t *testing.T) {
 	}
 }
 
-func TestCheckpointOfAnEntryThatIsNoFileIsKeptAndReported(t *testing.T) {
+func TestCheckpointWhoseEntryIsNotAFileIsKeptAndReported(t *testing.T) {
 	for by := range replacements {
 		t.Run(by, func(t *testing.T) {
 			r, root := diskRig(t, 2)
@@ -162,12 +161,12 @@ func TestCheckpointOfAnEntryThatIsNoFileIsKeptAndReported(t *testing.T) {
 	}
 }
 
-func TestMetadataThatIsNoFileIsKeptAndReported(t *testing.T) {
+func TestMetadataThatIsNotAFileIsKeptAndReported(t *testing.T) {
 	for by := range replacements {
-		for _, what := range []string{"chk-2/_metadata", "chk-2"} {
-			t.Run(what+" "+by, func(t *testing.T) {
+		for _, name := range []string{"chk-2/_metadata", "chk-2"} {
+			t.Run(name+" "+by, func(t *testing.T) {
 				r, root := diskRig(t, 2)
-				replaceOnDisk(t, filepath.Join(root, "job", what), by)
+				replaceOnDisk(t, filepath.Join(root, "job", name), by)
 				before := diskOf(t, root)
 				r = r.reopen()
 				await.End(t, func() {
@@ -179,9 +178,9 @@ func TestMetadataThatIsNoFileIsKeptAndReported(t *testing.T) {
 					}
 				})
 				after := diskOf(t, root)
-				for name := range before {
-					if strings.HasPrefix(name, "job/chk-2") || strings.HasPrefix(name, "job/shared/") {
-						require.Contains(t, after, name)
+				for path := range before {
+					if strings.HasPrefix(path, "job/chk-2") || strings.HasPrefix(path, "job/shared/") {
+						require.Contains(t, after, path)
 					}
 				}
 				require.Contains(t, after, "job/completed/"+padded(ID(2)))
@@ -191,9 +190,9 @@ func TestMetadataThatIsNoFileIsKeptAndReported(t *testing.T) {
 	}
 }
 
-// An old checkpoint goes when a new one is complete. If nobody can tell which shared
-// files it has, since it is not where it was, it stays.
-func TestOldCheckpointWhoseMetadataIsNoFileIsKept(t *testing.T) {
+// A complete checkpoint is removed when a new one is complete. It stays if its metadata is not
+// a regular file, because then the shared files that it lists are unknown.
+func TestOldCheckpointWhoseMetadataIsNotAFileIsKept(t *testing.T) {
 	for _, by := range []string{"link", "named pipe", "directory"} {
 		r, root := diskRig(t, 2)
 		replaceOnDisk(t, filepath.Join(root, "job", "chk-1", metadataName), by)
@@ -217,7 +216,7 @@ func TestOldCheckpointWhoseMetadataIsNoFileIsKept(t *testing.T) {
 
 // A link, pipe or file in the place of a folder is an error. The folder does not count as
 // empty.
-func TestFoldersThatAreNoneAreNotTakenForEmpty(t *testing.T) {
+func TestFoldersThatAreNotDirectoriesAreNotTakenForEmpty(t *testing.T) {
 	ways := map[string]func(t *testing.T, path, elsewhere string){
 		"file": func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600)) },
 	}
@@ -242,7 +241,7 @@ func TestFoldersThatAreNoneAreNotTakenForEmpty(t *testing.T) {
 					if by != "file" {
 						require.ErrorIs(t, err, snapshot.ErrNotRegular)
 					}
-					r.settle()
+					r.runQueued()
 				})
 				requireKept(t, before, diskOf(t, root))
 				require.Equal(t, beforeThere, diskOf(t, elsewhere))
@@ -252,17 +251,17 @@ func TestFoldersThatAreNoneAreNotTakenForEmpty(t *testing.T) {
 	}
 }
 
-// The shared files of a checkpoint are elsewhere: it cannot be restored, and nothing
-// of it goes.
-func TestSharedFilesThatAreNoFilesAreKept(t *testing.T) {
+// A shared file of the newest checkpoint was moved. The checkpoint cannot be restored, and all
+// its files are kept.
+func TestSharedFilesThatAreNotFilesAreKept(t *testing.T) {
 	for by := range replacements {
-		for _, what := range []string{"shared", "shared/s2-1-op-0.3"} {
-			if what == "shared" && strings.Contains(by, "directory") {
+		for _, name := range []string{"shared", "shared/s2-1-op-0.3"} {
+			if name == "shared" && strings.Contains(by, "directory") {
 				continue
 			}
-			t.Run(what+" "+by, func(t *testing.T) {
+			t.Run(name+" "+by, func(t *testing.T) {
 				r, root := diskRig(t, 2)
-				replaceOnDisk(t, filepath.Join(root, "job", what), by)
+				replaceOnDisk(t, filepath.Join(root, "job", name), by)
 				before := diskOf(t, root)
 				r = r.reopen()
 				a := r.begin()
@@ -278,8 +277,8 @@ func TestSharedFilesThatAreNoFilesAreKept(t *testing.T) {
 	}
 }
 
-// What has the name of an orphan and is no object is kept: nobody knows what it is.
-func TestCollectorKeepsAndReportsWhatIsNoObject(t *testing.T) {
+// The collector keeps irregular files that have names of orphans.
+func TestCollectorKeepsAndReportsIrregularFiles(t *testing.T) {
 	for by := range replacements {
 		t.Run(by, func(t *testing.T) {
 			r, root := diskRig(t, 2)
@@ -312,12 +311,12 @@ func TestCollectorKeepsAndReportsWhatIsNoObject(t *testing.T) {
 	}
 }
 
-// What has the name of a file of a checkpoint and is none stays when the checkpoint is
-// dropped, aborted or discarded, and is reported.
-func TestWhatIsNoObjectStaysWhenItsCheckpointGoes(t *testing.T) {
+// Irregular files that have names of a checkpoint's files stay when the checkpoint is retired,
+// aborted or discarded, and are reported.
+func TestIrregularFilesStayWhenTheirCheckpointIsRemoved(t *testing.T) {
 	for by := range replacements {
 		t.Run(by, func(t *testing.T) {
-			r, root := diskRig(t, 1) // of which only checkpoint 2 is left
+			r, root := diskRig(t, 1) // only checkpoint 2 is left
 			job, elsewhere := filepath.Join(root, "job"), filepath.Join(t.TempDir(), "mine")
 			require.NoError(t, os.WriteFile(elsewhere, []byte("mine"), 0o600))
 			planted := []string{"job/chk-2/1-other-0", "job/chk-2/9-op-0", "job/chk-2/.1-op-0.01234567.tmp", "job/chk-4/2-op-0",
@@ -338,8 +337,8 @@ func TestWhatIsNoObjectStaysWhenItsCheckpointGoes(t *testing.T) {
 
 			u := a.Upload(r.trigger(a), "op", 0)
 			plant(planted[3:]...)
-			u.Decline(errMood)
-			r.settle()
+			u.Decline(errTest)
+			r.runQueued()
 			a.End()
 			require.ErrorIs(t, r.Discard(context.Background()), snapshot.ErrNotRegular)
 			require.NoError(t, r.Close())
@@ -354,8 +353,8 @@ func TestWhatIsNoObjectStaysWhenItsCheckpointGoes(t *testing.T) {
 	}
 }
 
-// Remove removes objects, and of a link the link itself.
-func TestRemoveRefusesWhatIsNoObject(t *testing.T) {
+// Remove removes objects and symbolic links, never their targets.
+func TestRemoveRefusesIrregularFilesExceptLinks(t *testing.T) {
 	for by := range replacements {
 		root, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "mine")
 		require.NoError(t, os.WriteFile(elsewhere, []byte("mine"), 0o600))
@@ -377,10 +376,11 @@ func TestRemoveRefusesWhatIsNoObject(t *testing.T) {
 	}
 }
 
-// Entries and metadata that may not be read are no reason to go on without them.
-func TestWhatMayNotBeReadIsAnErrorAndKept(t *testing.T) {
-	for _, what := range []string{"job/completed/" + padded(ID(2)), "job/chk-2/_metadata"} {
-		objects := &moody{Objects: unlimited()}
+// A missing permission to read an entry or metadata fails Begin. The job does not continue
+// without the checkpoint.
+func TestCheckpointWithoutReadPermissionFailsBeginAndIsKept(t *testing.T) {
+	for _, unreadable := range []string{"job/completed/" + padded(ID(2)), "job/chk-2/_metadata"} {
+		objects := &faultyObjects{Objects: unlimited()}
 		r := newRig(t, Options{Storage: storageWithout(t, objects), Retain: 2})
 		a := r.begin()
 		r.completeShared(a, 1)
@@ -388,14 +388,14 @@ func TestWhatMayNotBeReadIsAnErrorAndKept(t *testing.T) {
 		before := r.names()
 		r = r.again()
 		objects.fail = func(op, name string) error {
-			if op == "open" && name == what {
+			if op == "open" && name == unreadable {
 				return fs.ErrPermission
 			}
 			return nil
 		}
 		_, err := r.Begin(context.Background(), r, oneTask)
 		require.ErrorIs(t, err, fs.ErrPermission)
-		r.settle()
+		r.runQueued()
 		require.Equal(t, before, r.names())
 	}
 }
@@ -416,8 +416,9 @@ func TestCreateBelowAFileLeavesIt(t *testing.T) {
 	})
 }
 
-// A directory of the user in place of a file has things of the user in it.
-func TestFilesBelowADirectoryInPlaceOfAFileAreNotOurs(t *testing.T) {
+// A directory in the place of a file was made by a user. Its content has no owner, so that it
+// is never collected.
+func TestFilesBelowADirectoryInPlaceOfAFileHaveNoOwner(t *testing.T) {
 	for name, ours := range map[string]bool{
 		"job/chk-7/1-op-0": true, "job/chk-7/1-op-0/mine": false, "job/shared/s1-1-op-0.1/mine": false,
 		"job/completed/0000000000000000001/mine": false, "job/attempts/0000000000000000001/mine": false,

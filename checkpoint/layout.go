@@ -8,7 +8,8 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// layout names the objects of a job: see docs/format-checkpoint.md.
+// layout maps checkpoints and attempts of a job to names of objects, and back: see
+// docs/format-checkpoint.md.
 type layout struct{ job string }
 
 const (
@@ -16,24 +17,25 @@ const (
 	sharedFolder = "shared"
 )
 
-// root begins the names of all that a job has.
+// root returns the prefix of all names of the job.
 func (l layout) root() string { return l.job + "/" }
 
-// folder begins the names of what belongs to one checkpoint alone.
+// folder returns the prefix of the names that belong to one checkpoint alone.
 func (l layout) folder(id ID) string { return fmt.Sprintf("%s/chk-%d/", l.job, id) }
 
+// metadata returns the name of a checkpoint's metadata object.
 func (l layout) metadata(id ID) string { return l.folder(id) + metadataName }
 
-// fileName is the name in the folder of a checkpoint with which a subtask begins
-// the names of its files. An attempt's differ from those of all others.
-func fileName(a AttemptID, at place) string {
+// fileName returns the prefix of the names of a subtask's files in the checkpoint's folder.
+// Each attempt has its own.
+func fileName(a AttemptID, at subtaskID) string {
 	return fmt.Sprintf("%d-%s-%d", a, at.operator, at.subtask)
 }
 
-// shared begins the names of what may belong to several checkpoints.
+// shared returns the prefix of the names of shared files.
 func (l layout) shared() string { return l.root() + sharedFolder + "/" }
 
-// object is the name of the object of a file of a checkpoint.
+// object returns the name of the object that holds a file of a checkpoint.
 func (l layout) object(id ID, f snapshot.FileRef) string {
 	if f.Shared {
 		return l.shared() + f.Name
@@ -41,13 +43,13 @@ func (l layout) object(id ID, f snapshot.FileRef) string {
 	return l.folder(id) + f.Name
 }
 
-// sharedName begins the names of the files that a subtask shares. They differ from
-// those of every other checkpoint and attempt, and from names in a folder.
-func sharedName(id ID, a AttemptID, at place) string {
+// sharedName returns the prefix of the names of the shared files that a subtask writes. Each
+// checkpoint and attempt has its own, and none is a name in a checkpoint's folder.
+func sharedName(id ID, a AttemptID, at subtaskID) string {
 	return fmt.Sprintf("s%d-%s", id, fileName(a, at))
 }
 
-// parseSharedName says which checkpoint and attempt has written a shared file.
+// parseSharedName returns the checkpoint and attempt that wrote a shared file.
 func parseSharedName(name string) (o owner, ok bool) {
 	rest, ok := strings.CutPrefix(name, "s")
 	if !ok || snapshot.CheckName(name) != nil {
@@ -64,15 +66,15 @@ func parseSharedName(name string) (o owner, ok bool) {
 	return o, ok && isAttempt
 }
 
-// owner is whom an object belongs to.
+// owner is the checkpoint or attempt to which an object belongs.
 type owner struct {
-	id      ID        // of a checkpoint; 0 for the record of an attempt
-	attempt AttemptID // 0 for what any attempt may have written
-	shared  bool      // other checkpoints may refer to it
+	id      ID        // the checkpoint; 0 for the record of an attempt
+	attempt AttemptID // 0 if any attempt may have written the object
+	shared  bool      // complete checkpoints other than id may list the object
 }
 
-// checkpointOf returns the checkpoint that a name is of, 0 if it is of none. What is
-// in its folder need not have a name that Weir gives.
+// checkpointOf returns the checkpoint in a name, or 0. Unlike ownerOf it accepts every name in
+// a checkpoint's folder.
 func (l layout) checkpointOf(name string) ID {
 	folder, _, _ := strings.Cut(strings.TrimPrefix(name, l.root()), "/")
 	if number, ok := strings.CutPrefix(folder, "chk-"); ok {
@@ -86,14 +88,15 @@ func (l layout) checkpointOf(name string) ID {
 	return 0
 }
 
-// isFolder reports whether a name is one that Weir gives to a folder of the job.
+// isFolder reports whether a name is one of the job's folders.
 func (l layout) isFolder(name string) bool {
 	folder, ok := strings.CutPrefix(name, l.root())
 	return ok && (folder == completedFolder || folder == attemptsFolder || folder == sharedFolder ||
 		!strings.Contains(folder, "/") && l.checkpointOf(name) != 0)
 }
 
-// ownerOf reads an object's name, ok false if it is not one that Weir gives.
+// ownerOf returns the owner of an object. ok is false if the name does not have the form that
+// Weir uses.
 func (l layout) ownerOf(name string) (o owner, ok bool) {
 	rest, ok := strings.CutPrefix(name, l.root())
 	if !ok {
@@ -125,7 +128,7 @@ func (l layout) ownerOf(name string) (o owner, ok bool) {
 	return o, ok
 }
 
-// parseNumber reads a number from 1 to maxNumber as strconv writes it.
+// parseNumber parses a number from 1 to maxNumber in the form that strconv writes.
 func parseNumber[T ~uint64](s string) (T, bool) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	return T(n), err == nil && 0 < n && n <= maxNumber && strconv.FormatUint(n, 10) == s

@@ -29,8 +29,8 @@ func TestSmallFilesTravelAndLargerOnesDoNot(t *testing.T) {
 	}
 }
 
-// The border is that of a file, however it is written.
-func TestFileThatOutgrowsTheBorderInPiecesIsWhole(t *testing.T) {
+// The limit applies to the whole file, in however many pieces it is written.
+func TestFileThatExceedsTheInlineLimitInPiecesIsWhole(t *testing.T) {
 	r := newRig(t, Options{Storage: storageOn(t, unlimited())})
 	a := r.begin()
 	u := a.Upload(r.trigger(a), "op", 0)
@@ -102,7 +102,7 @@ func TestFrameOfExactlyTheLimitIsLegalInMemory(t *testing.T) {
 	}
 }
 
-// Two pending parts and, later, one retained checkpoint count.
+// Two pending parts count against the total; later tests count retained checkpoints.
 func TestTotalOfExactlyTheLimitIsLegalInMemory(t *testing.T) {
 	part := partSize(Part{Data: make([]byte, 1000)})
 	for excess := range int64(2) {
@@ -119,8 +119,8 @@ func TestTotalOfExactlyTheLimitIsLegalInMemory(t *testing.T) {
 			r.requireTold("trigger 1 on 0", "aborted 1")
 			r.requireReason(ErrMemoryFull)
 		}
-		r.settle()
-		require.Zero(t, r.o.Storage.memory.usedBytes, "what is aborted gives its memory back")
+		r.runQueued()
+		require.Zero(t, r.o.Storage.memory.usedBytes, "aborted checkpoints release their memory")
 	}
 }
 
@@ -129,7 +129,7 @@ func TestMetadataAndEntryCountAgainstTheTotal(t *testing.T) {
 		r := newRig(t, Options{Storage: NewMemory(MemoryOptions{TotalBytes: limit}), TolerableFailures: 1})
 		a := r.begin()
 		require.NoError(t, a.Upload(r.trigger(a), "op", 0).Acknowledge(nil, make([]byte, 1000)))
-		r.settle()
+		r.runQueued()
 		return r, a
 	}
 	whole, _ := take(0)
@@ -138,7 +138,7 @@ func TestMetadataAndEntryCountAgainstTheTotal(t *testing.T) {
 
 	r, a := take(need)
 	r.requireTold("trigger 1 on 0", "complete 1")
-	// It is retained: the next one does not fit, and the first stays.
+	// The first checkpoint is retained, so the next one does not fit.
 	require.ErrorIs(t, a.Upload(r.trigger(a), "op", 0).Acknowledge(nil, make([]byte, 1000)), ErrMemoryFull)
 	r.requireTold("trigger 2 on 1", "aborted 2")
 	require.Equal(t, ID(1), r.begin().Restored().ID)

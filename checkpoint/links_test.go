@@ -18,9 +18,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The job's folder is what the caller has named: a link there is followed, when the
-// coordinator is made, and what it led to is written, listed and cleaned.
-func TestJobFolderThatIsALinkIsCleanedWhereItLeads(t *testing.T) {
+// The caller chose the job's folder. If it is a link, NewCoordinator resolves it, and objects
+// are written, listed and removed in its target.
+func TestJobFolderThatIsALinkIsResolvedOnce(t *testing.T) {
 	root, elsewhere, other := t.TempDir(), filepath.Join(t.TempDir(), "big"), t.TempDir()
 	require.NoError(t, os.Mkdir(elsewhere, 0o700))
 	require.NoError(t, os.Symlink(elsewhere, filepath.Join(root, "job")))
@@ -34,7 +34,7 @@ func TestJobFolderThatIsALinkIsCleanedWhereItLeads(t *testing.T) {
 	_, err = NewCoordinator(context.Background(), Options{Job: "big", Storage: storageOn(t, filesIn(t, filepath.Dir(elsewhere)))})
 	require.ErrorIs(t, err, ErrLocked, "it is the same folder")
 
-	// The link may change; the coordinator stays where it is.
+	// The coordinator keeps the first target when the link changes.
 	require.NoError(t, os.Remove(filepath.Join(root, "job")))
 	require.NoError(t, os.Symlink(other, filepath.Join(root, "job")))
 	r.completeShared(a, 1)
@@ -44,7 +44,7 @@ func TestJobFolderThatIsALinkIsCleanedWhereItLeads(t *testing.T) {
 	require.Empty(t, diskOf(t, other)["job"])
 	require.Len(t, diskOf(t, other), 1)
 
-	// An orphan is collected there as well.
+	// The collector works there too.
 	require.NoError(t, os.MkdirAll(filepath.Join(elsewhere, "chk-3"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(elsewhere, "chk-3", "1-op-0"), nil, 0o600))
 	orphans, err := r.Collect(context.Background(), false)
@@ -65,7 +65,7 @@ func filesIn(t *testing.T, path string) *Files {
 	return files
 }
 
-// listedNames are the names of a job's objects, but for attempts.
+// listedNames returns the names of a job's objects except records of attempts.
 func listedNames(t *testing.T, objects Objects) (names []string) {
 	for _, name := range namesOf(t, objects, "job/") {
 		if !strings.HasPrefix(name, "job/"+attemptsFolder) {
@@ -75,7 +75,7 @@ func listedNames(t *testing.T, objects Objects) (names []string) {
 	return names
 }
 
-func TestJobFolderThatIsNoDirectoryIsRefused(t *testing.T) {
+func TestJobFolderThatIsNotADirectoryIsRefused(t *testing.T) {
 	for by, replace := range replacements {
 		if strings.Contains(by, "directory") {
 			continue
@@ -93,7 +93,7 @@ func TestJobFolderThatIsNoDirectoryIsRefused(t *testing.T) {
 	}
 }
 
-// A link that is planted after the coordinator was made is not followed.
+// A link that is made after the coordinator was opened is not followed.
 func TestLinkInPlaceOfANewJobFolderIsNotFollowed(t *testing.T) {
 	root, other := t.TempDir(), t.TempDir()
 	view, err := filesIn(t, root).folder("job")
@@ -126,7 +126,6 @@ func TestNamesOutsideOfTheFolderAreRefused(t *testing.T) {
 	require.Equal(t, []string{"job/a", "jobs/a"}, namesOf(t, files, ""))
 }
 
-// Whatever an operation would have to follow below the root, it does not.
 func TestNoOperationFollowsALinkBelowTheRoot(t *testing.T) {
 	ctx := context.Background()
 	for _, inside := range []bool{false, true} {
@@ -171,7 +170,8 @@ func TestNoOperationFollowsALinkBelowTheRoot(t *testing.T) {
 	}
 }
 
-// The directory is found once, by the kernel's rules, and stays what it was.
+// The path is resolved when the directory is opened. Later changes of links and of the working
+// directory do not matter.
 func TestDirectoryIsResolvedOnceByTheKernelsRules(t *testing.T) {
 	base := t.TempDir()
 	for _, dir := range []string{"app/releases/7", "app/releases/data", "app/data", "other"} {
@@ -206,7 +206,7 @@ func TestDirectoryIsResolvedOnceByTheKernelsRules(t *testing.T) {
 			require.Equal(t, how, getObject(t, objects, "job/"+name))
 			require.NoError(t, objects.Remove(context.Background(), "job/"+name))
 			require.NoFileExists(t, filepath.Join(base, want, "job", name))
-			require.Len(t, diskOf(t, filepath.Join(base, "other")), 1, "nothing is made where the program is by now")
+			require.Len(t, diskOf(t, filepath.Join(base, "other")), 1, "nothing is made in the new working directory")
 		}
 	}
 	t.Chdir(base)

@@ -9,11 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A cleaner of old files removes the file of the lock of a job that runs: another
-// process does not get the job all the same.
+// A cleaner of old files removes the lock file of a running job. Another process still does not
+// get the job.
 func TestLockOfAJobOutlivesItsFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // it removes no file that is locked
+		return // Windows does not remove a locked file
 	}
 	root := t.TempDir()
 	first, err := NewFiles(root)

@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// memoryBudget is what checkpoints in memory may come to.
+// memoryBudget limits the memory of all checkpoints in a Storage.
 //
 // Thread safety: safe for concurrent use.
 type memoryBudget struct {
@@ -24,36 +24,38 @@ type memoryBudget struct {
 	usedBytes int64
 }
 
-// take takes bytes from the budget. It is ErrMemoryFull if they are not there.
+// take takes bytes from the budget. It returns ErrMemoryFull, and takes nothing, if too few are
+// left.
 func (b *memoryBudget) take(bytes int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if bytes > b.limitBytes-b.usedBytes {
-		return fmt.Errorf("%d bytes beside %d in use, limit %d: %w", bytes, b.usedBytes, b.limitBytes, ErrMemoryFull)
+		return fmt.Errorf("%d more bytes, %d are in use, the limit is %d: %w", bytes, b.usedBytes, b.limitBytes, ErrMemoryFull)
 	}
 	b.usedBytes += bytes
 	return nil
 }
 
-// release gives bytes back that take took.
+// release returns bytes that take has taken.
 func (b *memoryBudget) release(bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.usedBytes -= bytes
 }
 
-// memoryObjects are Objects, and a Locker, in memory. Their content counts
-// against a budget from the moment it is written.
+// memoryObjects are Objects, and a Locker, in memory. Content counts against the budget from
+// the moment it is written.
 //
 // Thread safety: safe for concurrent use.
 type memoryObjects struct {
 	budget *memoryBudget
 
 	mu      sync.Mutex
-	objects map[string][]byte // never modified
+	objects map[string][]byte // the contents are never modified
 	locked  map[string]bool
 }
 
+// newMemoryObjects returns an empty store that takes its memory from the budget.
 func newMemoryObjects(budget *memoryBudget) *memoryObjects {
 	return &memoryObjects{budget: budget, objects: make(map[string][]byte), locked: make(map[string]bool)}
 }
@@ -85,7 +87,7 @@ func (m *memoryObjects) Open(ctx context.Context, name string) (snapshot.Object,
 	return inlineObject{bytes.NewReader(content)}, nil
 }
 
-// List implements Objects. There are never unfinished ones.
+// List implements Objects. It never returns unfinished objects.
 func (m *memoryObjects) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
 	if err := errors.Join(context.Cause(ctx), checkPrefix(prefix)); err != nil {
 		return nil, err
@@ -132,7 +134,7 @@ func (m *memoryObjects) Lock(ctx context.Context, name string) (io.Closer, error
 type memoryLock struct {
 	objects *memoryObjects
 	name    string
-	closed  bool // the objects' mutex
+	closed  bool // guarded by the mutex of objects
 }
 
 // Close implements io.Closer.
@@ -146,7 +148,7 @@ func (l *memoryLock) Close() error {
 	return nil
 }
 
-// memoryFile is an object being written.
+// memoryFile is an object in memory that is being written.
 type memoryFile struct {
 	objects *memoryObjects
 	name    string

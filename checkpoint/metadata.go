@@ -12,20 +12,18 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// The metadata of a checkpoint, byte by byte: docs/format-checkpoint.md.
+// Format of metadata: see docs/format-checkpoint.md. Version 3 is written; versions 1 and 2
+// are only read.
 const (
 	metadataMagic = "WEIRCHKP"
-	// tablesVersion is that of metadata which has each name table once, and of the data
-	// of subtasks with watermarks and positions in bytes. Before there were plainVersion,
-	// without native forms, and nativeVersion, with one; both are read only.
-	plainVersion  = 1
-	nativeVersion = 2
-	tablesVersion = 3
+	plainVersion  = 1 // no native handles
+	nativeVersion = 2 // at least one native handle
+	tablesVersion = 3 // each name table once; job data with watermarks and positions
 
-	// maxMetadataBytes limits a metadata object, contents included, and
-	// maxStructureBytes what it has besides them: decoded, that may become ten
-	// times as large.
-	maxMetadataBytes  = 1 << 30
+	// maxMetadataBytes limits a metadata object.
+	maxMetadataBytes = 1 << 30
+	// maxStructureBytes limits a metadata object without file contents and other data.
+	// Decoded, structure takes up to ten times its size.
 	maxStructureBytes = 10 << 20
 
 	maxStates = 1 << 16 // as in a snapshot
@@ -33,22 +31,22 @@ const (
 	schemas   = 1
 )
 
-// forms of a part.
+// Forms of a part in metadata.
 const (
 	noHandle       = 0
 	portableHandle = 1
 	nativeHandle   = 2
 )
 
-// locations of a file.
+// Locations of a file in metadata.
 const (
 	inMetadata = 0 // its content follows
-	inFolder   = 1 // an object in the checkpoint's own folder
-	isShared   = 2 // an object in the folder of those that are shared
+	inFolder   = 1 // an object in the checkpoint's folder
+	isShared   = 2 // an object in the folder of shared files
 )
 
-// encode returns the metadata of a checkpoint. It is ErrInvalid or ErrTooLarge if
-// Decode would refuse what it returns.
+// encode returns the metadata of a checkpoint. It returns ErrInvalid or ErrTooLarge for a
+// checkpoint that Decode would refuse.
 func encode(c *Checkpoint) ([]byte, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -63,24 +61,24 @@ func encode(c *Checkpoint) ([]byte, error) {
 	return binary.BigEndian.AppendUint64(w.out, xxhash.Sum64(w.out)), nil
 }
 
-// size returns the size in bytes of the metadata of a checkpoint, and how much of it is
-// contents.
+// size returns the size of the encoded metadata in bytes, and how many of them are file
+// contents and other data.
 func (c *Checkpoint) size(tables *nameTables) (bytes, contentBytes int64) {
 	w := writer{counting: true, tables: tables}
 	w.checkpoint(c)
 	return int64(len(w.out)) + w.contentBytes + checksumBytes, w.contentBytes
 }
 
-// checkSize compares metadata with the limits.
+// checkSize returns ErrTooLarge if metadata of the given size exceeds a limit.
 func checkSize(bytes, contentBytes int64) error {
 	if bytes > maxMetadataBytes || bytes-contentBytes > maxStructureBytes {
-		return fmt.Errorf("metadata of %d bytes, limit %d, and of %d without contents, limit %d: %w",
+		return fmt.Errorf("metadata has %d bytes, limit %d, and %d without contents, limit %d: %w",
 			bytes, maxMetadataBytes, bytes-contentBytes, maxStructureBytes, ErrTooLarge)
 	}
 	return nil
 }
 
-// partSize returns the size in bytes of a part and its name table.
+// partSize returns the size in bytes of an encoded part and its name table.
 func partSize(p Part) int64 {
 	w := writer{counting: true, tables: tablesOf(slices.Values([]Part{p}))}
 	w.nameTables()
@@ -88,11 +86,11 @@ func partSize(p Part) int64 {
 	return int64(len(w.out)) + w.contentBytes
 }
 
-// writer appends to metadata.
+// writer encodes metadata.
 type writer struct {
 	out    []byte
 	tables *nameTables
-	// counting leaves contents out and adds up their sizes.
+	// counting makes the writer add up the sizes of contents instead of appending them.
 	counting     bool
 	contentBytes int64
 }
@@ -198,7 +196,7 @@ func (w *writer) groups(r backend.GroupRange) {
 	w.uint16(r.Last)
 }
 
-// content appends what is as long as a number before says.
+// content appends bytes whose length has been written before.
 func (w *writer) content(b []byte) {
 	w.contentBytes += int64(len(b))
 	if !w.counting {

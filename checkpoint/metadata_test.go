@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/snapshot"
@@ -32,16 +32,16 @@ func TestEveryFlippedBitOfMetadataIsFound(t *testing.T) {
 			}
 		}
 		_, err := Decode(data)
-		require.NoError(t, err, "it is itself again")
+		require.NoError(t, err, "all flips are undone")
 	}
 }
 
 func TestEveryTruncationOfMetadataIsFound(t *testing.T) {
 	for name := range checkpointFixtures {
 		data := readFixture(t, name)
-		refused := func(b []byte, what string, n int) {
+		refused := func(b []byte, change string, n int) {
 			_, err := Decode(b)
-			require.ErrorIs(t, err, ErrCorrupt, "%s: %s %d", name, what, n)
+			require.ErrorIs(t, err, ErrCorrupt, "%s: %s %d", name, change, n)
 		}
 		for n := range data {
 			refused(data[:n:n], "cut at", n)
@@ -57,9 +57,9 @@ func TestEveryTruncationOfMetadataIsFound(t *testing.T) {
 	}
 }
 
-// Under a right checksum too, a byte either makes metadata corrupt or means
-// something, which is then written as it was read.
-func TestEveryFlippedBitUnderARightChecksumIsFoundOrMeansSomething(t *testing.T) {
+// A bit is flipped and the checksum corrected. Either Decode fails, or it returns a checkpoint
+// that is encoded to the same bytes.
+func TestFlippedBitUnderARightChecksumIsRefusedOrChangesTheCheckpoint(t *testing.T) {
 	meant, every := 0, density.Of(t, 4, 1, 1)
 	for name := range checkpointFixtures {
 		sound := readFixture(t, name)
@@ -80,10 +80,10 @@ func TestEveryFlippedBitUnderARightChecksumIsFoundOrMeansSomething(t *testing.T)
 			}
 		}
 	}
-	t.Log(meant, "flips with a meaning")
+	t.Log(meant, "flips changed the checkpoint")
 }
 
-// refusals are checkpoints that nobody may write, nor read if somebody has.
+// refusals returns checkpoints that encode and Decode must refuse.
 func refusals() map[string]*Checkpoint {
 	cases := make(map[string]*Checkpoint)
 	add := func(name string, change func(*Checkpoint)) {
@@ -105,7 +105,7 @@ func refusals() map[string]*Checkpoint {
 	add("operator without parts", func(c *Checkpoint) { c.Operators[1].Parts = nil })
 	add("too many parts in all", func(c *Checkpoint) { c.Operators[1].Parts = make([]Part, maxParts-5) })
 
-	part := func(name string, change func(*Part)) { // with two files, none of them in the metadata
+	part := func(name string, change func(*Part)) { // a part with two files that are objects
 		add(name, func(c *Checkpoint) { change(&c.Operators[0].Parts[1]) })
 	}
 	part("key groups of another subtask", func(p *Part) { p.Handle.Keyspace.Groups.First = 63 })
@@ -242,9 +242,9 @@ func TestHostileMetadataIsRefusedBeforeMemoryIsTaken(t *testing.T) {
 	}
 }
 
-// What is left in the metadata may be contents, and a count of structure must not
-// take memory for all of it.
-func TestCountIsNotBelievedForTheSizeOfContents(t *testing.T) {
+// Most of the remaining bytes may be contents. A count of structure must not allocate memory
+// for all of them.
+func TestCountOfStructureIsLimitedEvenIfMoreBytesAreLeft(t *testing.T) {
 	head := builtHead("job", 1, 1, time.Unix(0, 0))
 	h := builtHandleHead(&snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}, uv(0))
 	contents := make([]byte, 6*maxStructureBytes)
@@ -259,7 +259,7 @@ func TestCountIsNotBelievedForTheSizeOfContents(t *testing.T) {
 	}
 }
 
-// totalAllocated is what a function allocates, freed or not.
+// totalAllocated returns the bytes that a function allocates, freed or not.
 func totalAllocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -268,7 +268,7 @@ func totalAllocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-func TestWhatALaterVersionMayWriteIsErrVersion(t *testing.T) {
+func TestMetadataThatALaterVersionMayWriteIsErrVersion(t *testing.T) {
 	head := builtHead("job", 1, 1, time.Unix(0, 0))
 	h := &snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}
 	f := builtFile(snapshot.FileRef{Name: "f", Bounds: h.Keyspace.Groups})
@@ -297,7 +297,7 @@ func TestStructureHasALimit(t *testing.T) {
 	require.ErrorContains(t, err, "structure")
 }
 
-// Contents are not structure: more of them than of that is fine.
+// Contents may be larger than the limit for structure.
 func TestContentsDoNotCountAsStructure(t *testing.T) {
 	c := emptyCheckpoint()
 	c.Operators = []Operator{{"a", []Part{{Data: make([]byte, maxStructureBytes)}, {}}}}
@@ -309,68 +309,51 @@ func TestContentsDoNotCountAsStructure(t *testing.T) {
 	require.Error(t, checkSize(maxMetadataBytes+1, maxMetadataBytes))
 }
 
-func TestRandomMetadataComesBack(t *testing.T) {
-	for seed := range uint64(300) {
-		c := randomCheckpoint(rand.New(rand.NewPCG(seed, 0)))
-		data := encoded(t, c)
-		require.Equal(t, built(c), data)
+func TestRandomMetadataIsDecodedAsItWasEncoded(t *testing.T) {
+	tryPrograms(t, density.Of(t, 100, 1_000, 100_000), func(r *rapid.T) {
+		c := drawCheckpoint(drawn{r})
+		data, err := encode(c)
+		require.NoError(r, err)
+		require.Equal(r, built(c), data)
 		back, err := Decode(data)
-		require.NoError(t, err)
-		require.Equal(t, c, back)
+		require.NoError(r, err)
+		require.Equal(r, c, back)
 		var want int64
 		for _, o := range c.Operators {
 			found, ok := back.Operator(o.Name)
-			require.True(t, ok)
-			require.Equal(t, o, found)
+			require.True(r, ok)
+			require.Equal(r, o, found)
 			for _, p := range o.Parts {
-				require.EqualValues(t, builtPartSize(p), partSize(p))
+				require.EqualValues(r, builtPartSize(p), partSize(p))
 				want += int64(len(p.Data))
 				if p.Handle != nil {
 					want += p.Handle.Bytes()
 				}
 			}
 		}
-		require.Equal(t, want, back.Bytes())
+		require.Equal(r, want, back.Bytes())
 		_, ok := back.Operator("none")
-		require.False(t, ok)
-	}
+		require.False(r, ok)
+	})
 }
 
-// randomCheckpoint is in the form that Decode returns.
-func randomCheckpoint(r *rand.Rand) *Checkpoint {
+// drawCheckpoint draws a checkpoint in the form that Decode returns.
+func drawCheckpoint(d drawn) *Checkpoint {
+	number := rapid.Uint64Range(1, maxNumber)
 	c := &Checkpoint{
-		Job: "job", ID: ID(r.Uint64N(maxNumber) + 1), Attempt: AttemptID(r.Uint64N(maxNumber) + 1),
-		Triggered: time.Unix(r.Int64N(1<<40)-1<<39, r.Int64N(1e9)).UTC(),
+		Job: "job", ID: ID(number.Draw(d.r, "ID")), Attempt: AttemptID(number.Draw(d.r, "attempt")),
+		Triggered: time.Unix(rapid.Int64Range(-1<<39, 1<<39).Draw(d.r, "seconds"), int64(d.IntN(1e9))).UTC(),
 	}
-	content := func() []byte {
-		if r.IntN(3) == 0 {
-			return nil
-		}
-		return bytes.Repeat([]byte{byte(r.Uint32())}, 1+r.IntN(300))
-	}
-	for i := range r.IntN(4) {
+	for i := range d.IntN(4) {
 		operator := Operator{Name: fmt.Sprint("operator-", i)}
-		parallelism := 1 + r.IntN(4)
+		parallelism := 1 + d.IntN(4)
 		for j := range parallelism {
-			p := Part{Data: content()}
-			if r.IntN(4) > 0 {
-				p.Handle = &snapshot.Handle{Keyspace: backend.SubtaskKeyspace(j, parallelism, 128), Rows: r.Int64()}
-				for k := range r.IntN(4) {
-					f := snapshot.FileRef{
-						Name: fmt.Sprintf("%d-%d-%d", i, j, k), Size: r.Int64N(1 << 40), Checksum: r.Uint64(),
-						Identity: snapshot.Identity{byte(r.Uint32()), 1}, Bounds: p.Handle.Keyspace.Groups,
-					}
-					if r.IntN(2) == 0 {
-						if p.Inline == nil {
-							p.Inline = make(map[string][]byte)
-						}
-						p.Inline[f.Name] = content()
-						f.Size = int64(len(p.Inline[f.Name]))
-					}
-					p.Handle.Files = append(p.Handle.Files, f)
-				}
-				if r.IntN(2) == 0 {
-					p.Handle.States = fullCheckpoint().Operators[0].Parts[0].Handle.States[:1+r.IntN(5)]
+			p := Part{Data: drawContent(d)}
+			if !d.halved(2) {
+				p.Handle = &snapshot.Handle{Keyspace: backend.SubtaskKeyspace(j, parallelism, 128), Rows: rapid.Int64Min(0).Draw(d.r, "rows")}
+				drawFiles(d, &p, fmt.Sprintf("%d-%d", i, j))
+				if d.halved(1) {
+					p.Handle.States = fullCheckpoint().Operators[0].Parts[0].Handle.States[:1+d.IntN(5)]
 				}
 			}
 			operator.Parts = append(operator.Parts, p)
@@ -380,7 +363,34 @@ func randomCheckpoint(r *rand.Rand) *Checkpoint {
 	return c
 }
 
-// An instant is one value, whatever the clock that told it.
+// drawFiles adds files, some of them inline, to the handle of a part.
+func drawFiles(d drawn, p *Part, prefix string) {
+	for k := range d.IntN(4) {
+		f := snapshot.FileRef{
+			Name: fmt.Sprint(prefix, "-", k), Size: rapid.Int64Range(0, 1<<40).Draw(d.r, "size"), Checksum: rapid.Uint64().Draw(d.r, "checksum"),
+			Identity: snapshot.Identity{byte(d.IntN(256)), 1}, Bounds: p.Handle.Keyspace.Groups,
+		}
+		if d.halved(1) {
+			if p.Inline == nil {
+				p.Inline = make(map[string][]byte)
+			}
+			p.Inline[f.Name] = drawContent(d)
+			f.Size = int64(len(p.Inline[f.Name]))
+		}
+		p.Handle.Files = append(p.Handle.Files, f)
+	}
+}
+
+// drawContent draws up to 300 equal bytes; no bytes are nil, as Decode returns them.
+func drawContent(d drawn) []byte {
+	n := d.IntN(301)
+	if n == 0 {
+		return nil
+	}
+	return bytes.Repeat([]byte{byte(d.IntN(256))}, n)
+}
+
+// The zone of the clock is not stored.
 func TestTimesComeBackInUTC(t *testing.T) {
 	c := emptyCheckpoint()
 	now := time.Now()

@@ -15,37 +15,38 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// The model job of the proofs has two operators that keep a number for each of
-// four keys, and a source that has no backend but an offset.
+// The model job has two operators that keep a number for each of four keys, and a source that
+// has an offset and no backend.
 const (
 	modelGroups = 4
 	modelSource = "source"
 	modelShared = "counts" // its snapshots are native and incremental
 )
 
-// modelSeed makes identities of files differ.
+// modelSeed makes the identities of files differ.
 var modelSeed atomic.Uint64
 
-// modelGroup is the key group of a key.
+// modelGroup returns the key group of a key.
 func modelGroup(key string) uint16 { return state.KeyGroup(xxhash.Sum64String(key), modelGroups) }
 
 var modelKeys = []string{"a", "b", "c", "d"}
 
 // modelTask is a subtask of the model job.
 //
-// Invariant: backend, if there is one, holds numbers.
+// Invariant: backend, if not nil, holds the same numbers as the map numbers.
 type modelTask struct {
-	place
+	subtaskID
 	backend snapshot.Backend // nil for a source
-	native  *modelNative     // the same, if it has native snapshots
+	native  *modelNative     // backend, if it has native snapshots; otherwise nil
 	keyed   *state.Keyed[string]
 	value   state.ValueState[int64]
 	numbers map[string]int64
 	offset  int64
 }
 
+// newModelTask returns an empty subtask.
 func newModelTask(operator string, subtask, parallelism int) (*modelTask, error) {
-	t := &modelTask{place: place{operator, subtask}, numbers: make(map[string]int64)}
+	t := &modelTask{subtaskID: subtaskID{operator, subtask}, numbers: make(map[string]int64)}
 	if operator == modelSource {
 		return t, nil
 	}
@@ -65,8 +66,8 @@ func newModelTask(operator string, subtask, parallelism int) (*modelTask, error)
 	return t, err
 }
 
-// write sets the number of a key, or removes it if it is zero, and moves the
-// offset. A key of another subtask is passed over.
+// write sets the number of a key, or removes the key if the number is zero, and increments the
+// offset. It skips keys of other subtasks.
 func (t *modelTask) write(key string, number int64) error {
 	t.offset++
 	if t.backend == nil {
@@ -89,19 +90,19 @@ func (t *modelTask) write(key string, number int64) error {
 	return t.value.Set(number)
 }
 
-func (t *modelTask) data() []byte { return fmt.Appendf(nil, "%s at %d", t.place, t.offset) }
+// data returns the other data of the subtask.
+func (t *modelTask) data() []byte { return fmt.Appendf(nil, "%s at %d", t.subtaskID, t.offset) }
 
-func (p place) String() string { return fmt.Sprintf("%s-%d", p.operator, p.subtask) }
+func (p subtaskID) String() string { return fmt.Sprintf("%s-%d", p.operator, p.subtask) }
 
-// frozenTask is a subtask's part of a checkpoint between its barrier and its
-// acknowledgement.
+// frozenTask is a subtask's part of a checkpoint between its barrier and its acknowledgement.
 type frozenTask struct {
 	snapshot.Backend
 	view snapshot.View // nil without a backend
 	data []byte
 }
 
-// freeze is the synchronous half of a snapshot.
+// freeze takes the view of the subtask, the synchronous half of a snapshot.
 func (t *modelTask) freeze() (*frozenTask, error) {
 	f := &frozenTask{data: t.data()}
 	if t.backend == nil {
@@ -116,7 +117,7 @@ func (t *modelTask) freeze() (*frozenTask, error) {
 // View implements snapshot.Backend.
 func (f *frozenTask) View() (snapshot.View, error) { return f.view, nil }
 
-// write is the asynchronous half.
+// write writes the files of the view, the asynchronous half of a snapshot.
 func (f *frozenTask) write(u *Upload) (*snapshot.Handle, error) {
 	if f.view == nil {
 		return nil, nil
@@ -133,31 +134,33 @@ func (f *frozenTask) write(u *Upload) (*snapshot.Handle, error) {
 	return &h, err
 }
 
-// moment is what the model job held at the barriers of one checkpoint.
+// moment is the state of the model job at the barriers of one checkpoint.
 type moment struct {
 	numbers map[string]map[string]int64 // by operator, of all its subtasks
-	data    map[place]string
-	missing int // subtasks that have not seen the barrier
+	data    map[subtaskID]string
+	missing int // subtasks that the barrier has not reached
 }
 
+// newMoment returns the empty state of a checkpoint.
 func newMoment(subtasks int) *moment {
-	return &moment{numbers: make(map[string]map[string]int64), data: make(map[place]string), missing: subtasks}
+	return &moment{numbers: make(map[string]map[string]int64), data: make(map[subtaskID]string), missing: subtasks}
 }
 
+// add records the state of a subtask at its barrier.
 func (m *moment) add(t *modelTask) {
 	if m.numbers[t.operator] == nil {
 		m.numbers[t.operator] = make(map[string]int64)
 	}
 	maps.Copy(m.numbers[t.operator], t.numbers)
-	m.data[t.place] = string(t.data())
+	m.data[t.subtaskID] = string(t.data())
 	m.missing--
 }
 
-// errMixture is the error of a checkpoint that is not what the job was.
+// errMixture is returned when a restored checkpoint differs from the state at its barriers.
 var errMixture = errors.New("restored state differs from the model")
 
-// beginTasks makes the subtasks of an attempt out of the checkpoint that it
-// restored, nil for none, and compares them with what the job was then.
+// beginTasks returns the subtasks of an attempt, restored from a checkpoint, which may be nil,
+// and compares them with the state at its barriers.
 func beginTasks(src snapshot.Source, restored *Checkpoint, was *moment, operators []Subtasks) ([]*modelTask, error) {
 	if err := compareData(restored, was); err != nil {
 		return nil, err
@@ -170,7 +173,7 @@ func beginTasks(src snapshot.Source, restored *Checkpoint, was *moment, operator
 				err = t.restore(src, restored, was)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%v: %w", t.place, err)
+				return nil, fmt.Errorf("%v: %w", t.subtaskID, err)
 			}
 			tasks = append(tasks, t)
 		}
@@ -178,14 +181,15 @@ func beginTasks(src snapshot.Source, restored *Checkpoint, was *moment, operator
 	return tasks, nil
 }
 
+// compareData compares the other data of a checkpoint with that at its barriers.
 func compareData(restored *Checkpoint, was *moment) error {
 	if restored == nil {
 		return nil
 	}
-	data := make(map[place]string)
+	data := make(map[subtaskID]string)
 	for _, o := range restored.Operators {
 		for i, part := range o.Parts {
-			data[place{o.Name, i}] = string(part.Data)
+			data[subtaskID{o.Name, i}] = string(part.Data)
 		}
 	}
 	if !maps.Equal(data, was.data) {
@@ -194,6 +198,7 @@ func compareData(restored *Checkpoint, was *moment) error {
 	return nil
 }
 
+// restore restores the subtask's key groups and compares them with the model.
 func (t *modelTask) restore(src snapshot.Source, restored *Checkpoint, was *moment) error {
 	var handles []snapshot.Handle
 	for _, o := range restored.Operators {
@@ -209,7 +214,7 @@ func (t *modelTask) restore(src snapshot.Source, restored *Checkpoint, was *mome
 		return err
 	}
 	if t.native != nil {
-		for key, number := range t.native.adopted {
+		for key, number := range t.native.loaded {
 			if err := errors.Join(t.keyed.SetKey(key), t.value.Set(number)); err != nil {
 				return err
 			}

@@ -16,19 +16,19 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// modelNative is a backend whose native snapshots are a list of files: what was
-// written between two snapshots is one, and now and then all are joined. It has what
-// matters of a tree: files that outlive snapshots and subtasks, deletions that hide
-// what an older file has, and files of which a part counts.
+// modelNative is a backend with native snapshots. Each file holds the writes between two
+// snapshots; when there are more than three files, they are joined into one. It has the
+// properties of an LSM tree that matter here: files that outlive snapshots and subtasks,
+// deletions that hide entries of older files, and files of which only some key groups count.
 type modelNative struct {
 	*heapstate.Backend
 	rng     *rand.Rand
 	written map[string]int64 // since the last snapshot; 0 is a deletion
-	files   []modelFile      // from the oldest to the newest
-	adopted map[string]int64 // the rows that RestoreNative found
+	files   []modelFile      // oldest first
+	loaded  map[string]int64 // the entries that RestoreNative has read
 }
 
-// modelFile is a file and the key groups that count of it.
+// modelFile is a file and the key groups that count in it.
 type modelFile struct {
 	id      snapshot.Identity
 	content map[string]int64 // never changes
@@ -45,7 +45,7 @@ func newModelNative(o backend.Options, rng *rand.Rand) (*modelNative, error) {
 	return &modelNative{Backend: b, rng: rng, written: make(map[string]int64)}, nil
 }
 
-// identity is a new one.
+// identity returns a new random identity.
 func (m *modelNative) identity() (id snapshot.Identity) {
 	for i := range id {
 		id[i] = byte(m.rng.UintN(256))
@@ -73,7 +73,7 @@ func (m *modelNative) View() (snapshot.View, error) {
 	return &modelView{View: v, files: m.files}, nil
 }
 
-// joined is what files come to: numbers that are not zero.
+// joined returns the entries that remain when files are merged, without zeros.
 func (m *modelNative) joined(files []modelFile) map[string]int64 {
 	content := make(map[string]int64)
 	for _, f := range files {
@@ -101,7 +101,7 @@ func (v *modelView) WriteNative(ctx context.Context, t snapshot.Target, name str
 	sharing := t.(snapshot.SharingTarget)
 	bounds := v.Keyspace().Groups
 	refs := []snapshot.FileRef{{Name: name, Bounds: bounds}}
-	var list []modelPlace
+	var list []modelFileUse
 	at := make(map[snapshot.Identity]int)
 	for _, f := range v.files {
 		if at[f.id] == 0 {
@@ -121,7 +121,7 @@ func (v *modelView) WriteNative(ctx context.Context, t snapshot.Target, name str
 			at[f.id] = len(refs)
 			refs = append(refs, ref)
 		}
-		list = append(list, modelPlace{at[f.id], f.groups})
+		list = append(list, modelFileUse{at[f.id], f.groups})
 	}
 	file, err := t.Create(ctx, name)
 	if err == nil {
@@ -130,8 +130,8 @@ func (v *modelView) WriteNative(ctx context.Context, t snapshot.Target, name str
 	return refs, err
 }
 
-// modelPlace is a file of the handle and what counts of it.
-type modelPlace struct {
+// modelFileUse is the index of a file in the handle and the key groups that count in it.
+type modelFileUse struct {
 	File   int
 	Groups backend.GroupRange
 }
@@ -171,24 +171,24 @@ func readModel(ctx context.Context, src snapshot.Source, ref snapshot.FileRef, c
 func (m *modelNative) RestoreNative(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, _ []backend.ID) error {
 	own := m.Registry().Keyspace().Groups
 	for _, h := range handles {
-		var list []modelPlace
+		var list []modelFileUse
 		if err := readModel(ctx, src, h.Files[0], &list); err != nil {
 			return err
 		}
-		for _, place := range list {
-			f := modelFile{id: h.Files[place.File].Identity, groups: backend.GroupRange{
-				First: max(own.First, place.Groups.First, h.Keyspace.Groups.First),
-				Last:  min(own.Last, place.Groups.Last, h.Keyspace.Groups.Last),
+		for _, use := range list {
+			f := modelFile{id: h.Files[use.File].Identity, groups: backend.GroupRange{
+				First: max(own.First, use.Groups.First, h.Keyspace.Groups.First),
+				Last:  min(own.Last, use.Groups.Last, h.Keyspace.Groups.Last),
 			}}
 			if f.groups.First > f.groups.Last {
 				continue
 			}
-			if err := readModel(ctx, src, h.Files[place.File], &f.content); err != nil {
+			if err := readModel(ctx, src, h.Files[use.File], &f.content); err != nil {
 				return err
 			}
 			m.files = append(m.files, f)
 		}
 	}
-	m.adopted = m.joined(m.files)
+	m.loaded = m.joined(m.files)
 	return nil
 }

@@ -10,23 +10,23 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// nameTables are the name tables of the handles of a checkpoint as metadata stores
-// them: each once, in the order in which handles refer to them. The subtasks of an
-// operator have one table, and it is most of what a handle is.
+// nameTables holds the name tables of a checkpoint as metadata stores them: each distinct table
+// once, in the order in which handles first refer to it. A name table lists the states of a
+// backend. The subtasks of an operator have equal tables, and the table is the largest part of
+// a handle, so that storing it once keeps metadata small at high parallelism:
 //
 //	handles   counts-0  counts-1  counts-2   totals-0  totals-1
 //	              \        |        /            \       /
 //	tables         0: count, timers              1: total
 //
-// In memory a handle has a table of its own, or shares it with those that were read
-// from the same metadata.
+// Handles decoded from the same metadata share the tables in memory as well.
 type nameTables struct {
 	encoded [][]byte
-	numbers map[string]int           // by encoding
+	numbers map[string]int           // number of a table by its encoding
 	of      map[*snapshot.Handle]int // number of the table of each handle
 }
 
-// tablesOf collects the tables of parts.
+// tablesOf collects the name tables of the parts.
 func tablesOf(parts iter.Seq[Part]) *nameTables {
 	t := &nameTables{numbers: make(map[string]int), of: make(map[*snapshot.Handle]int)}
 	var before *snapshot.Handle
@@ -48,7 +48,7 @@ func tablesOf(parts iter.Seq[Part]) *nameTables {
 	return t
 }
 
-// number returns the number of a table, which is the next one if it is new.
+// number returns the number of an encoded table, and adds it if it is new.
 func (t *nameTables) number(encoded []byte) int {
 	n, ok := t.numbers[string(encoded)]
 	if !ok {
@@ -59,13 +59,12 @@ func (t *nameTables) number(encoded []byte) int {
 	return n
 }
 
-// sameTable reports whether two tables are one in memory.
+// sameTable reports whether two tables are the same slice.
 func sameTable(a, b []backend.Info) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// nameTables reads the name tables of metadata. Each is kept once, however many handles
-// refer to it.
+// nameTables decodes the name tables of the metadata.
 func (d *decoder) nameTables() {
 	if d.version < tablesVersion {
 		return
@@ -76,7 +75,7 @@ func (d *decoder) nameTables() {
 		table := d.table()
 		encoded := before[:len(before)-len(d.Rest)]
 		if d.Err == nil && seen[string(encoded)] {
-			d.Fail("a name table twice")
+			d.Fail("two equal name tables")
 		}
 		seen[string(encoded)] = true
 		d.tables = append(d.tables, slices.Clip(table))
@@ -84,8 +83,8 @@ func (d *decoder) nameTables() {
 	}
 }
 
-// handleTable reads the name table of a handle: the number of one since
-// tablesVersion, and the table itself before.
+// handleTable decodes the name table of a handle: the number of the table, or before
+// tablesVersion the whole table.
 func (d *decoder) handleTable() []backend.Info {
 	if d.version < tablesVersion {
 		return d.table()
@@ -94,7 +93,7 @@ func (d *decoder) handleTable() []backend.Info {
 	switch {
 	case d.Err != nil:
 	case n > d.tablesUsed || n >= len(d.tables):
-		d.Fail(fmt.Sprintf("name table %d, of %d tables the first %d were used so far", n, len(d.tables), d.tablesUsed))
+		d.Fail(fmt.Sprintf("name table %d of %d, handles so far use the first %d", n, len(d.tables), d.tablesUsed))
 	default:
 		d.tablesUsed = max(d.tablesUsed, n+1)
 		return d.tables[n]
@@ -102,7 +101,7 @@ func (d *decoder) handleTable() []backend.Info {
 	return nil
 }
 
-// table reads a name table.
+// table decodes a name table.
 func (d *decoder) table() (states []backend.Info) {
 	n := d.count(minStateBytes)
 	if n > maxStates {

@@ -16,7 +16,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// statesOf are states with schemas of a size.
+// statesOf returns n states with schemas of the given size.
 func statesOf(n, schemaBytes int) []backend.Info {
 	states := make([]backend.Info, n)
 	for i := range states {
@@ -29,8 +29,9 @@ func statesOf(n, schemaBytes int) []backend.Info {
 	return states
 }
 
-// wide is a job of subtasks that hand in the same states, each in a table of its own.
-func wide(r *rig, subtasks, states, schemaBytes int) error {
+// takeWide takes a checkpoint of a job whose subtasks all acknowledge the same states, each
+// with a table of its own.
+func takeWide(r *rig, subtasks, states, schemaBytes int) error {
 	a := r.begin(Subtasks{"op", subtasks})
 	id := r.trigger(a)
 	for i := range subtasks {
@@ -40,14 +41,14 @@ func wide(r *rig, subtasks, states, schemaBytes int) error {
 			return err
 		}
 	}
-	r.settle()
+	r.runQueued()
 	return nil
 }
 
-// 128 subtasks with 60 states of 1,400 bytes failed every checkpoint.
+// With 128 subtasks and 60 states of 1,400 bytes every checkpoint failed before version 3.
 func TestManySubtasksWithManyStatesFitIntoMetadata(t *testing.T) {
 	r := newRig(t, Options{})
-	require.NoError(t, wide(r, 128, 60, 1400))
+	require.NoError(t, takeWide(r, 128, 60, 1400))
 	r.requireTold("trigger 1 on 0", "complete 1")
 	_, a := r.restart()
 	parts := a.Restored().Operators[0].Parts
@@ -58,7 +59,7 @@ func TestManySubtasksWithManyStatesFitIntoMetadata(t *testing.T) {
 	}
 }
 
-// A table grows the metadata once, and any number of subtasks by what they are alone.
+// A longer schema enlarges the metadata by the same number of bytes at any number of subtasks.
 func TestNameTableIsStoredOnce(t *testing.T) {
 	sizeOf := func(subtasks, schemaBytes int) int {
 		c := emptyCheckpoint()
@@ -72,7 +73,7 @@ func TestNameTableIsStoredOnce(t *testing.T) {
 	require.Equal(t, sizeOf(1, 2000)-sizeOf(1, 1000), sizeOf(100, 2000)-sizeOf(100, 1000))
 }
 
-func TestNameTablesThatNobodyWritesAreCorrupt(t *testing.T) {
+func TestInvalidNameTablesAreCorrupt(t *testing.T) {
 	head := builtHeadOf(3, "job", 1, 1, time.Unix(0, 0))
 	first, second := builtTable(statesOf(1, 10)), builtTable(statesOf(2, 10))
 	part := func(group uint16, table uint64) []byte {
@@ -81,7 +82,7 @@ func TestNameTablesThatNobodyWritesAreCorrupt(t *testing.T) {
 	}
 	op := slices.Concat(uv(1), txt("op"), uv(2))
 	_, err := Decode(sealedBytes(head, uv(2), first, second, op, part(0, 0), part(1, 1)))
-	require.NoError(t, err, "the pieces fit together")
+	require.NoError(t, err, "the base case is valid")
 	for name, data := range map[string][]byte{
 		"that no handle has":       sealedBytes(head, uv(2), first, second, op, part(0, 0), part(1, 0)),
 		"that only one has":        sealedBytes(head, uv(1), first, uv(0)),
@@ -99,7 +100,7 @@ func TestNameTablesThatNobodyWritesAreCorrupt(t *testing.T) {
 	}
 }
 
-// As many handles as there are key groups may refer to the largest table there is.
+// Every key group has a handle, and all handles refer to the largest possible table.
 func TestTableOfManyHandlesTakesMemoryOnce(t *testing.T) {
 	const subtasks = backend.MaxKeyGroups
 	c := emptyCheckpoint()
@@ -121,7 +122,7 @@ func TestTableOfManyHandlesTakesMemoryOnce(t *testing.T) {
 	require.Equal(t, len(last), cap(last), "an append would change the table of all others")
 }
 
-// Tables are structure, also those that come before the first part.
+// The tables, which come before the first part, exceed the limit for structure.
 func TestTablesAreNotReadPastTheLimitOfStructure(t *testing.T) {
 	var tables []byte
 	n := 0
@@ -136,7 +137,7 @@ func TestTablesAreNotReadPastTheLimitOfStructure(t *testing.T) {
 	require.Less(t, took, uint64(3*maxStructureBytes))
 }
 
-// What can never be written is refused before the job begins.
+// States that no checkpoint can hold are refused before the job begins.
 func TestDeclarationsThatNoCheckpointHoldsAreRefused(t *testing.T) {
 	memory := func(o MemoryOptions) *Storage { return NewMemory(o) }
 	for name, c := range map[string]struct {
@@ -160,7 +161,7 @@ func TestDeclarationsThatNoCheckpointHoldsAreRefused(t *testing.T) {
 			}
 			err := a.CheckDeclared(map[string][]snapshot.Handle{"op": handles})
 			require.ErrorIs(t, err, c.want)
-			// The first checkpoint is of the same opinion.
+			// The first checkpoint fails for the same declarations.
 			id := r.trigger(a)
 			first := a.Upload(id, "source", 0).Acknowledge(nil, nil)
 			for i := range handles {
@@ -176,7 +177,7 @@ func TestDeclarationsThatNoCheckpointHoldsAreRefused(t *testing.T) {
 					first = err
 				}
 			}
-			r.settle()
+			r.runQueued()
 			require.Equal(t, c.want == nil, slices.Contains(r.told, "complete 1"), "%v", r.reasons)
 		})
 	}
@@ -185,8 +186,8 @@ func TestDeclarationsThatNoCheckpointHoldsAreRefused(t *testing.T) {
 	require.ErrorIs(t, a.CheckDeclared(map[string][]snapshot.Handle{"op": {h}}), ErrInvalid)
 }
 
-// A handle that is compared with nothing would be a limit that is found too late.
-func TestDeclaredHandlesAreThoseOfTheSubtasks(t *testing.T) {
+// If a handle were ignored, the job would meet the limit only at its first checkpoint.
+func TestCheckDeclaredWantsOneHandlePerSubtask(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin(Subtasks{"op", 2}, Subtasks{"source", 1})
 	handle := func(subtask int) snapshot.Handle {

@@ -12,45 +12,47 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// Objects is a store of immutable objects under names with slashes, each part
-// of which snapshot.CheckName accepts. It is all that checkpoints ask of the
-// place they go to: no rename, no append, no directories.
+// Objects is a store of immutable objects. Names consist of parts joined by slashes;
+// snapshot.CheckName accepts each part. Checkpoints need nothing else from their storage: no
+// rename, no append, no directories. So an object store such as S3 can implement it; Register
+// makes it available by URL.
 //
 // Thread safety: safe for concurrent use.
 type Objects interface {
-	// Target creates objects: one is visible and durable once its Commit has
-	// returned nil, and fs.ErrExist if its name was taken.
+	// Create of Target begins an object. It becomes visible and durable once its Commit has
+	// returned nil; Commit returns fs.ErrExist if the name is taken.
 	snapshot.Target
-	// Source reads ranges of objects; a missing one is fs.ErrNotExist.
+	// Open of Source opens an object for reads of ranges; it returns fs.ErrNotExist for a
+	// missing one.
 	snapshot.Source
-	// List describes every object whose name starts with prefix, ordered by
-	// name. Of an unfinished one, Of is what counts for prefix. Whatever else
-	// has such a name is listed as irregular, so that it is not taken for
-	// nothing; so are the directories of a store that has some.
+	// List returns every object whose name begins with prefix, ordered by Name. Unfinished
+	// objects are selected by ObjectInfo.Of. Anything else that has the name of an object is
+	// returned with Irregular set, and so are directories of stores that have them, so that
+	// callers do not take it for absent.
 	List(ctx context.Context, prefix string) ([]ObjectInfo, error)
-	// Remove removes an object, finished or not, by the name that List gave;
-	// removing nothing is no error.
+	// Remove removes an object, finished or not, by the Name that List returned. Removing an
+	// object that does not exist is not an error.
 	Remove(ctx context.Context, name string) error
 }
 
 // ObjectInfo describes an object.
 type ObjectInfo struct {
+	// Name is the name of the object. For an unfinished object it can only be passed to Remove.
 	Name string
-	// Size is in bytes.
+	// Size is the size in bytes.
 	Size int64
-	// Unfinished marks what a Create left that was neither committed nor
-	// aborted, or is still at work. Its Name serves Remove only.
+	// Unfinished marks an object that was created and neither committed nor aborted. It is
+	// being written, or a crash left it.
 	Unfinished bool
-	// Of is the name that an unfinished object was created under.
+	// Of is the name that was passed to Create, for an unfinished object.
 	Of string
-	// Irregular is nil for an object. Otherwise it is a snapshot.ErrNotRegular that
-	// says what has the name: a directory (syscall.EISDIR as well), a symbolic link,
-	// a device. If an object belongs there, nobody can tell what it was: it is kept
-	// until somebody has looked at it.
+	// Irregular is nil for an object. Otherwise something else has the name, and Irregular is a
+	// snapshot.ErrNotRegular that says what: a directory (also syscall.EISDIR), a symbolic
+	// link, a device. Weir keeps it, since it may stand for an object that a user moved.
 	Irregular error
 }
 
-// nameOf is the name that an object has or was to have.
+// nameOf returns the name that the object has, or gets when it is committed.
 func (o ObjectInfo) nameOf() string {
 	if o.Unfinished {
 		return o.Of
@@ -58,38 +60,36 @@ func (o ObjectInfo) nameOf() string {
 	return o.Name
 }
 
-// isDirectory reports whether the name is that of a directory.
+// isDirectory reports whether the name belongs to a directory.
 func (o ObjectInfo) isDirectory() bool { return errors.Is(o.Irregular, syscall.EISDIR) }
 
-// Locker is what Objects have beside if they can keep a second process out.
+// Locker is implemented by Objects that can keep a second process out.
 type Locker interface {
-	// Lock takes an exclusive lock of a name until the result is closed or the
-	// process ends; a second Close returns nil and leaves the next owner's lock
-	// alone. It is ErrLocked if another owner has it. A lock that can end
-	// earlier, such as a lease, or a file that somebody may remove, is a
-	// LockChecker as well.
+	// Lock takes an exclusive lock on a name and returns ErrLocked if another owner has it. The
+	// lock is held until the result is closed or the process ends. A second Close returns nil
+	// and does not affect the next owner. If the lock can be lost earlier, like a lease, or a
+	// file that a user may remove, the result must implement LockChecker.
 	Lock(ctx context.Context, name string) (io.Closer, error)
 }
 
-// LockChecker is a lock, as a Locker returns it, that can tell whether it is still
-// held. The coordinator asks it before it creates, commits or removes an object of
-// the job, so Check must be quick: the one of Files looks at one file. A lock that is
-// no LockChecker counts as held until it is closed.
+// LockChecker is a lock, returned by a Locker, that can tell whether it is still held. The
+// coordinator calls Check before it creates, commits or removes an object of the job, so Check
+// must be fast: the lock of Files makes one stat call. A lock without Check counts as held until it
+// is closed.
 //
 // Thread safety: safe for concurrent use.
 type LockChecker interface {
-	// Check returns an error that wraps ErrLockLost if another owner may have what
-	// was locked, and nil if it is still held or that cannot be told.
+	// Check returns an error that wraps ErrLockLost if the lock is lost: another owner may have
+	// it. It returns nil if the lock is held, and if that cannot be determined.
 	Check() error
 }
 
-// folderer is what Objects have beside if folders can be elsewhere: see
-// Files.folder.
-type folderer interface {
+// folderOpener is implemented by Objects whose folders may be elsewhere: see Files.folder.
+type folderOpener interface {
 	folder(name string) (Objects, error)
 }
 
-// checkObjectName returns snapshot.ErrName for a name that no Objects accept.
+// checkObjectName returns snapshot.ErrName for a name that is not valid for an object.
 func checkObjectName(name string) error {
 	for part := range strings.SplitSeq(name, "/") {
 		if err := snapshot.CheckName(part); err != nil {
@@ -99,7 +99,7 @@ func checkObjectName(name string) error {
 	return nil
 }
 
-// checkPrefix is checkObjectName for the beginning of a name.
+// checkPrefix returns snapshot.ErrName for a prefix that no valid name has.
 func checkPrefix(prefix string) error {
 	if prefix == "" {
 		return nil
@@ -107,15 +107,16 @@ func checkPrefix(prefix string) error {
 	return checkObjectName(strings.TrimSuffix(prefix, "/"))
 }
 
-// readObject reads a whole object, which must have a size.
+// readObject reads a whole object. It returns ErrCorrupt unless the object has exactly size
+// bytes.
 func readObject(ctx context.Context, objects Objects, name string, size int64) ([]byte, error) {
 	o, err := objects.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer o.Close()
-	if there, err := o.Size(); err != nil || there != size {
-		return nil, cmp.Or(err, fmt.Errorf("object %q has %d bytes, want %d: %w", name, there, size, ErrCorrupt))
+	if has, err := o.Size(); err != nil || has != size {
+		return nil, cmp.Or(err, fmt.Errorf("object %q has %d bytes, want %d: %w", name, has, size, ErrCorrupt))
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(io.NewSectionReader(o, 0, size), data); err != nil {
@@ -127,7 +128,7 @@ func readObject(ctx context.Context, objects Objects, name string, size int64) (
 	return data, nil
 }
 
-// writeObject writes a whole object.
+// writeObject creates, writes and commits an object.
 func writeObject(ctx context.Context, objects Objects, name string, data []byte) error {
 	file, err := objects.Create(ctx, name)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// lockingObjects is what Files and objects in memory are both.
+// lockingObjects are Objects that are a Locker as well, as Files and objects in memory are.
 type lockingObjects interface {
 	Objects
 	Locker
@@ -61,8 +61,8 @@ func getObject(t testing.TB, objects Objects, name string) string {
 	return string(content)
 }
 
-// namesOf lists names, those of unfinished objects with a question mark and those of
-// irregular ones, but for directories, with an exclamation mark.
+// namesOf returns the names of objects, without directories. It appends a question mark to
+// those of unfinished objects, and an exclamation mark to irregular ones.
 func namesOf(t testing.TB, objects Objects, prefix string) (names []string) {
 	t.Helper()
 	listed, err := objects.List(context.Background(), prefix)
@@ -81,7 +81,7 @@ func namesOf(t testing.TB, objects Objects, prefix string) (names []string) {
 	return names
 }
 
-func TestObjectIsThereOnceItIsCommittedAndStaysAsItIs(t *testing.T) {
+func TestObjectIsVisibleOnceCommittedAndNeverChanges(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
 		ctx := context.Background()
 		kept, err := objects.Create(ctx, "job/chk-1/a")
@@ -183,7 +183,7 @@ func TestNamesThatLeaveTheStoreAreRefused(t *testing.T) {
 	})
 }
 
-func TestNothingIsDoneForAContextThatHasEnded(t *testing.T) {
+func TestOperationsFailIfTheirContextHasEnded(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
 		putObject(t, objects, "job/a", "text")
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -216,7 +216,7 @@ func TestLockKeepsTheSecondOut(t *testing.T) {
 		require.NoError(t, lock.Close(), "a second Close")
 		next, err := objects.Lock(ctx, "job/lock")
 		require.NoError(t, err)
-		require.NoError(t, lock.Close(), "it is another's now")
+		require.NoError(t, lock.Close(), "another owner has the lock now")
 		_, err = objects.Lock(ctx, "job/lock")
 		require.ErrorIs(t, err, ErrLocked)
 		require.NoError(t, next.Close())

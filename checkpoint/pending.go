@@ -7,49 +7,57 @@ import (
 	"time"
 )
 
-// pending is a checkpoint under way.
+// pending is a checkpoint in progress, from its trigger until it is complete or aborted. Its
+// state, as drawn above Coordinator:
 //
-// Thread safety: the coordinator's mutex, but for what never changes and for
-// inDoubt, which belongs to the queue of commits until over is set.
+//	collecting   missing > 0
+//	queued       missing == 0, !finishing, !over
+//	writing      finishing, !inDoubt
+//	committing   finishing, inDoubt
+//	ended        over: complete, or aborted; if aborted, inDoubt tells whether its entry may exist
+//
+// Thread safety: the coordinator's mutex guards all fields except those that never change (id,
+// base, attempt, triggered, ctx, cancel, confirmed, release) and inDoubt, which the queue of
+// commits owns until over is set.
 type pending struct {
 	id        ID
 	base      ID
 	attempt   *Attempt
 	triggered time.Time
-	ctx       context.Context // ends with the checkpoint
+	ctx       context.Context // ends with the checkpoint; its cause is the reason
 	cancel    context.CancelCauseFunc
-	confirmed sharedFiles // of the base; never changes
+	confirmed sharedFiles // shared files of base; never changes
 
-	parts   map[place]Part
-	missing int   // parts that have not come
-	held    int64 // bytes taken from the memory budget
+	parts   map[subtaskID]Part
+	missing int   // number of subtasks that have not acknowledged
+	held    int64 // bytes taken from the memory budget for parts
 	release func(int64)
 
-	finishing bool // metadata or commit are being written
-	inDoubt   bool // whether it is complete, only the completed store can tell
-	over      bool
-	outcome   *outcome // nil: nobody waits for the end
+	finishing bool     // finish is writing the metadata or the entry
+	inDoubt   bool     // the entry may exist: only the completed store can tell
+	over      bool     // complete or aborted
+	outcome   *outcome // nil if no TriggerAndWait waits for the end
 }
 
-// place is a subtask of an operator.
-type place struct {
+// subtaskID identifies a subtask of an operator.
+type subtaskID struct {
 	operator string
 	subtask  int
 }
 
-// forget gives the memory of the parts back to the budget.
-func (p *pending) forget() {
+// releaseMemory returns the memory of the parts to the budget.
+func (p *pending) releaseMemory() {
 	p.release(p.held)
 	p.held = 0
 }
 
-// checkpoint puts the parts together.
+// checkpoint builds the Checkpoint from the acknowledged parts.
 func (p *pending) checkpoint(job string) *Checkpoint {
 	c := &Checkpoint{Job: job, ID: p.id, Attempt: p.attempt.number, Triggered: p.triggered}
 	for _, s := range p.attempt.subtasks {
 		operator := Operator{Name: s.Operator}
 		for i := range s.Parallelism {
-			operator.Parts = append(operator.Parts, p.parts[place{s.Operator, i}])
+			operator.Parts = append(operator.Parts, p.parts[subtaskID{s.Operator, i}])
 		}
 		c.Operators = append(c.Operators, operator)
 	}

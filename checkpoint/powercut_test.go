@@ -24,16 +24,16 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// cutJob is a job of one operator on the tree, whose incremental checkpoints are on
-// a disk that loses power. It knows what each of them holds.
+// cutJob is a job with one operator on LSM stores, whose incremental checkpoints are on a disk
+// that loses power. It records the state at each checkpoint.
 //
-// Thread safety: moments and complete are guarded by mu, all else is one goroutine's.
+// Thread safety: mu guards moments and complete; one goroutine uses the rest.
 type cutJob struct {
 	rng *rand.Rand
 
 	mu       sync.Mutex
 	moments  map[checkpoint.ID]map[string]string
-	complete checkpoint.ID // newest that was reported
+	complete checkpoint.ID // newest checkpoint that was reported complete
 }
 
 const (
@@ -42,7 +42,7 @@ const (
 	cutKeys     = 300
 )
 
-// cutRun is the job in a process.
+// cutRun is the job in one process.
 type cutRun struct {
 	*cutJob
 	disk        vfs.FS
@@ -65,8 +65,8 @@ func (r *cutRun) Complete(s checkpoint.Stats)  { r.completed <- s.ID }
 func (r *cutRun) Aborted(checkpoint.ID, error) { r.completed <- 0 }
 func (r *cutRun) Fail(error)                   {}
 
-// begin starts the job in a process of its own on a disk, out of its newest
-// checkpoint, and compares it with what that should hold.
+// begin starts the job in a new process on a disk, restores its newest checkpoint and compares
+// the state with the record.
 func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, err error) {
 	r := &cutRun{
 		cutJob: j, disk: disk, content: make(map[string]string),
@@ -103,7 +103,7 @@ func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, er
 	return r, r.compare()
 }
 
-// open opens a subtask and restores it.
+// open opens and restores a subtask.
 func (r *cutRun) open(dir string, space state.Keyspace) error {
 	b, err := lsmstate.Create(dir, lsmstate.Options{Options: state.Options{Keyspace: space}, FS: r.disk})
 	if err != nil {
@@ -130,17 +130,17 @@ func (r *cutRun) open(dir string, space state.Keyspace) error {
 	return err
 }
 
-// compare compares the state with what the restored checkpoint should hold.
+// compare compares the state with the record of the restored checkpoint.
 func (r *cutRun) compare() error {
 	if skipped := r.attempt.Skipped(); len(skipped) > 0 {
-		return fmt.Errorf("passed over: %w", errors.Join(skipped...))
+		return fmt.Errorf("skipped: %w", errors.Join(skipped...))
 	}
 	if restored := r.attempt.Restored(); restored != nil {
 		r.mu.Lock()
 		want, known := r.moments[restored.ID]
 		r.mu.Unlock()
 		if !known {
-			return fmt.Errorf("checkpoint %d of nobody", restored.ID)
+			return fmt.Errorf("checkpoint %d was never triggered", restored.ID)
 		}
 		r.content = maps.Clone(want)
 	}
@@ -161,7 +161,7 @@ func (r *cutRun) compare() error {
 	return nil
 }
 
-// at is the subtask of a key, which is its current one then.
+// at returns the subtask of a key and makes the key its current one.
 func (r *cutRun) at(key string) (*cutSubtask, error) {
 	for _, s := range r.subtasks {
 		if err := s.keyed.SetKey(key); !errors.Is(err, state.ErrKeyGroup) {
@@ -171,7 +171,7 @@ func (r *cutRun) at(key string) (*cutSubtask, error) {
 	return nil, fmt.Errorf("key %s: %w", key, state.ErrKeyGroup)
 }
 
-// write changes some keys and removes some.
+// write changes some keys and removes others.
 func (r *cutRun) write(keys int) error {
 	for range keys {
 		key := fmt.Sprint(r.rng.IntN(cutKeys))
@@ -197,7 +197,7 @@ func (r *cutRun) write(keys int) error {
 	return nil
 }
 
-// checkpoint takes one; abort says that the last subtask does not make its part.
+// checkpoint takes a checkpoint. If abort is true, the last subtask declines it.
 func (r *cutRun) checkpoint(abort bool) error {
 	if _, err := r.attempt.Trigger(); err != nil {
 		return err
@@ -218,7 +218,7 @@ func (r *cutRun) checkpoint(abort bool) error {
 			return err
 		}
 		if abort && i == len(r.subtasks)-1 {
-			u.Decline(errors.New("the test wants it so"))
+			u.Decline(errors.New("declined by the test"))
 		} else if err := u.Acknowledge(&h, nil); err != nil {
 			return err
 		}
@@ -248,9 +248,9 @@ func (r *cutRun) end() (err error) {
 	return err
 }
 
-// after plays what follows a power cut: the newest checkpoint that was reported, or a
-// later one, is there and whole at any parallelism; the job goes on from it, removes
-// what nobody needs, and comes back from its next checkpoint.
+// after checks a disk after a power cut: the newest checkpoint that was reported complete, or a
+// later one, can be restored at any parallelism; the job continues, collects orphans, and
+// restores its next checkpoint.
 func (j *cutJob) after(disk vfs.FS, reported checkpoint.ID, parallelism int) error {
 	k := &cutJob{rng: rand.New(rand.NewPCG(uint64(reported), 2)), moments: make(map[checkpoint.ID]map[string]string)}
 	j.mu.Lock()
@@ -265,7 +265,7 @@ func (j *cutJob) after(disk vfs.FS, reported checkpoint.ID, parallelism int) err
 		restored = c.ID
 	}
 	if restored < reported {
-		err = fmt.Errorf("checkpoint %d is back, %d was complete", restored, reported)
+		err = fmt.Errorf("checkpoint %d is restored, %d was complete", restored, reported)
 	}
 	_, collected := r.coordinator.Collect(context.Background(), false)
 	err = errors.Join(err, collected, r.write(cutKeys/4), r.checkpoint(false), r.end())
@@ -273,14 +273,14 @@ func (j *cutJob) after(disk vfs.FS, reported checkpoint.ID, parallelism int) err
 		return err
 	}
 	if r, err = k.begin(disk, "again", 1+parallelism%3); err != nil {
-		return fmt.Errorf("the checkpoint after it: %w", err)
+		return fmt.Errorf("the next checkpoint: %w", err)
 	}
 	return r.end()
 }
 
-// TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts cuts the power after each
-// operation that changes the directory of checkpoints, and keeps nothing of what was
-// not synced, all, or some of it. Quick tests cut it after one operation in ten.
+// TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts cuts the power after each operation that
+// changes the directory of checkpoints, and keeps none, all or some of the data that was not
+// synced. Quick tests cut it after one operation in ten.
 func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	j := &cutJob{rng: rand.New(rand.NewPCG(1, 1)), moments: make(map[checkpoint.ID]map[string]string)}

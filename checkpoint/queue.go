@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// queue runs functions one after the other, beside whoever adds them.
+// queue runs functions one at a time, in the order in which they were added, on goroutines that
+// spawn starts. The caller of add does not wait.
 //
 // Thread safety: safe for concurrent use.
 type queue struct {
@@ -14,17 +15,18 @@ type queue struct {
 	mu      sync.Mutex
 	idle    sync.Cond // on mu: running has become false
 	waiting []func()
-	spawned bool // a runner is on its way
+	spawned bool // a runner has been started and has not finished
 	running bool
 }
 
+// newQueue returns an empty queue whose functions run on goroutines that spawn starts.
 func newQueue(spawn func(func())) *queue {
 	q := &queue{spawn: spawn}
 	q.idle.L = &q.mu
 	return q
 }
 
-// add queues a function.
+// add appends a function to the queue.
 func (q *queue) add(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -32,7 +34,7 @@ func (q *queue) add(f func()) {
 	q.call()
 }
 
-// call sends for a runner if one is needed.
+// call starts a runner if functions wait and none is started. The mutex is held.
 func (q *queue) call() {
 	if len(q.waiting) > 0 && !q.spawned {
 		q.spawned = true
@@ -40,11 +42,11 @@ func (q *queue) call() {
 	}
 }
 
-// runner runs one function and sends for the next runner.
+// runner runs one function and starts the next runner.
 func (q *queue) runner() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.running { // in drain
+	for q.running { // drain runs functions too
 		q.idle.Wait()
 	}
 	q.runNext()
@@ -52,7 +54,7 @@ func (q *queue) runner() {
 	q.call()
 }
 
-// runNext runs the first function, if there is one, with the mutex released.
+// runNext runs the first function, if there is one. The mutex is released while it runs.
 func (q *queue) runNext() {
 	if len(q.waiting) == 0 {
 		return
@@ -69,8 +71,8 @@ func (q *queue) runNext() {
 	f()
 }
 
-// drain returns when nothing is waiting or running, or with its cause when the context
-// has ended. It runs itself what waits.
+// drain runs the waiting functions itself and returns when no function waits or runs. When the
+// context ends first, it returns the context's cause.
 func (q *queue) drain(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

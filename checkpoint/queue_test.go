@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who waits for a queue waits no longer than its context, also for what is under way.
+// drain returns when its context ends, even while a function runs.
 func TestWaitingForAQueueEndsWithTheContext(t *testing.T) {
 	enough := errors.New("enough")
 	q := newQueue(func(f func()) { go f() })

@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// rewriteEntry makes the entry of a checkpoint fit what its metadata has become.
+// rewriteEntry replaces the entry of a checkpoint by one for changed metadata.
 func (r *rig) rewriteEntry(id ID, metadata []byte) {
 	r.t.Helper()
 	ctx := context.Background()
@@ -24,7 +24,7 @@ func (r *rig) rewriteEntry(id ID, metadata []byte) {
 	require.NoError(r.t, r.completed.Commit(ctx, Entry{ID: id, Attempt: number, Size: int64(len(metadata)), Checksum: xxhash.Sum64(metadata)}))
 }
 
-func TestDamagedCheckpointIsPassedOverAndReported(t *testing.T) {
+func TestDamagedCheckpointIsSkippedAndReported(t *testing.T) {
 	for name, damage := range map[string]func(*rig){
 		"entry flipped":     func(r *rig) { r.replace("job/completed/"+padded(ID(3)), flip) },
 		"entry cut":         func(r *rig) { r.replace("job/completed/"+padded(ID(3)), func(b []byte) []byte { return b[:9] }) },
@@ -62,7 +62,7 @@ func TestDamagedCheckpointIsPassedOverAndReported(t *testing.T) {
 				r.complete(a, "")
 			}
 			damage(r)
-			for range 2 { // as long as there is no newer one
+			for range 2 { // until a newer checkpoint is complete
 				r, a = r.restart()
 				require.Equal(t, ID(2), a.Restored().ID)
 				require.Len(t, a.Skipped(), 1)
@@ -75,7 +75,7 @@ func TestDamagedCheckpointIsPassedOverAndReported(t *testing.T) {
 	}
 }
 
-// read reads an object.
+// read returns the content of an object.
 func (r *rig) read(name string) []byte {
 	r.t.Helper()
 	infos, err := r.o.Storage.objects.List(context.Background(), name)
@@ -86,7 +86,7 @@ func (r *rig) read(name string) []byte {
 	return data
 }
 
-// A job without a checkpoint begins anew; one that has lost them all must not.
+// A job without checkpoints starts empty. A job whose checkpoints are all damaged must not.
 func TestJobWhoseCheckpointsAreAllDamagedDoesNotBegin(t *testing.T) {
 	r := newRig(t, Options{Retain: 2})
 	a := r.begin()
@@ -101,40 +101,40 @@ func TestJobWhoseCheckpointsAreAllDamagedDoesNotBegin(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.ErrorContains(t, err, "checkpoint 1")
 	require.ErrorContains(t, err, "checkpoint 2")
-	r.settle()
+	r.runQueued()
 	require.Equal(t, before, r.names(), "nothing is lost")
 	r.replace(r.layout.metadata(1), flip) // whole again
 	a = r.again().begin()
 	require.Equal(t, ID(1), a.Restored().ID)
 }
 
-// A newer checkpoint that may be read another time must not be passed over: the
-// job would go back without need.
-func TestErrorsThatMayPassAreNotPassedOver(t *testing.T) {
+// A checkpoint that may be readable later must not be skipped: the job would go back further
+// than necessary.
+func TestTransientErrorFailsBeginAndSkipsNothing(t *testing.T) {
 	for _, broken := range []string{"open job/chk-2/_metadata", "open job/completed/" + padded(ID(2)), "list job/completed", "list job/"} {
-		objects := &moody{Objects: unlimited()}
+		objects := &faultyObjects{Objects: unlimited()}
 		r := newRig(t, Options{Storage: storageOn(t, objects), Retain: 2})
 		a := r.begin()
 		r.complete(a, "")
 		r.complete(a, "")
 		objects.fail = func(op, name string) error {
 			if op+" "+name == broken {
-				return errMood
+				return errTest
 			}
 			return nil
 		}
 		_, err := r.Begin(context.Background(), r, oneTask)
-		require.ErrorIs(t, err, errMood, broken)
+		require.ErrorIs(t, err, errTest, broken)
 		require.NotErrorIs(t, err, ErrNotRestorable)
 		_, err = a.Trigger()
-		require.Error(t, err, "the attempt before is over")
+		require.Error(t, err, "the previous attempt is over")
 		objects.fail = nil
 		require.Equal(t, ID(2), r.begin().Restored().ID)
 		require.Len(t, r.ids(), 2)
 	}
 }
 
-func TestCheckpointOfALaterVersionIsNotPassedOver(t *testing.T) {
+func TestCheckpointOfALaterVersionIsNotSkipped(t *testing.T) {
 	later := func(b []byte) []byte {
 		b[len(metadataMagic)+1] = tablesVersion + 1
 		return reseal(b)
@@ -182,7 +182,7 @@ func TestStateMustFindItsOperator(t *testing.T) {
 	require.NoError(t, a.Upload(id, "empty", 0).Acknowledge(nil, nil))
 	require.NoError(t, a.Upload(id, "offsets", 0).Acknowledge(nil, []byte("7")))
 	require.NoError(t, u.Acknowledge(r.write(u, u.Name(), 1), nil))
-	r.settle()
+	r.runQueued()
 	ctx := context.Background()
 	for _, without := range [][]Subtasks{{{"offsets", 1}}, {{"op", 1}}} {
 		_, err := r.Begin(ctx, r, without)
@@ -208,10 +208,10 @@ func TestIDsAscendOverAttemptsAndRestarts(t *testing.T) {
 		require.Equal(t, last+1, id)
 		last = id
 	}
-	next() // aborted without a trace, in one process
+	next() // aborted without leaving an object, in one process
 	a = r.begin()
 	next()
-	a.Upload(last, "op", 0).Decline(errMood)
+	a.Upload(last, "op", 0).Decline(errTest)
 	next()
 	require.NoError(t, a.Upload(last, "op", 0).Acknowledge(nil, nil))
 	r, a = r.restart() // complete
@@ -228,7 +228,7 @@ func TestIDsAscendOverAttemptsAndRestarts(t *testing.T) {
 	next()
 }
 
-func TestTraceWithAnImpossibleNumberIsNoTrace(t *testing.T) {
+func TestNamesWithImpossibleNumbersAreIgnored(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, Options{})
 	r.complete(r.begin(), "")
@@ -240,7 +240,7 @@ func TestTraceWithAnImpossibleNumberIsNoTrace(t *testing.T) {
 	require.Equal(t, ID(2), r.complete(r.begin(), ""))
 	require.NoError(t, writeObject(ctx, r.o.Storage.objects, fmt.Sprintf("job/chk-%d/_metadata", uint64(maxNumber)), nil))
 	_, err := r.Begin(ctx, r, oneTask)
-	require.ErrorIs(t, err, ErrCorrupt, "there is no number after it")
+	require.ErrorIs(t, err, ErrCorrupt, "no higher number exists")
 }
 
 func TestCheckpointMarkedUnrestorableIsNotRestoredAgain(t *testing.T) {
@@ -248,11 +248,11 @@ func TestCheckpointMarkedUnrestorableIsNotRestoredAgain(t *testing.T) {
 	a := r.begin()
 	r.complete(a, "")
 	r.complete(a, "")
-	r.MarkUnrestorable(2, errMood)
+	r.MarkUnrestorable(2, errTest)
 	a = r.begin()
 	require.Equal(t, ID(1), a.Restored().ID)
-	require.ErrorIs(t, a.Skipped()[0], errMood)
-	r.MarkUnrestorable(1, errMood)
+	require.ErrorIs(t, a.Skipped()[0], errTest)
+	r.MarkUnrestorable(1, errTest)
 	_, err := r.Begin(context.Background(), r, oneTask)
 	require.ErrorIs(t, err, ErrNotRestorable)
 	require.Equal(t, []ID{1, 2}, r.ids())
@@ -276,7 +276,7 @@ func TestSourceHasTheFilesOfTheRestoredCheckpointOnly(t *testing.T) {
 	}
 }
 
-// modelRun drives a model job under a rig, without anything going wrong.
+// modelRun runs a model job under a rig without faults.
 type modelRun struct {
 	*rig
 	attempt *Attempt
@@ -284,7 +284,7 @@ type modelRun struct {
 	moments map[ID]*moment
 }
 
-// beginModel begins an attempt, restores, and compares with the model.
+// beginModel begins an attempt, restores the subtasks and compares them with the model.
 func (m *modelRun) beginModel(operators []Subtasks) {
 	m.t.Helper()
 	m.attempt = m.begin(operators...)
@@ -308,7 +308,7 @@ func (m *modelRun) write(seed int64) {
 	}
 }
 
-// checkpoint takes one of the model job.
+// checkpoint takes a checkpoint of the model job.
 func (m *modelRun) checkpoint() ID {
 	m.t.Helper()
 	id := m.trigger(m.attempt)
@@ -322,7 +322,7 @@ func (m *modelRun) checkpoint() ID {
 		require.NoError(m.t, err)
 		require.NoError(m.t, u.Acknowledge(h, frozen.data))
 	}
-	m.settle()
+	m.runQueued()
 	require.Equal(m.t, id, m.stats.ID)
 	return id
 }

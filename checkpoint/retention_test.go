@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-func TestAsManyCheckpointsAreKeptAsAskedFor(t *testing.T) {
+func TestRetainCheckpointsAreKept(t *testing.T) {
 	for _, retain := range []int{1, 3} {
 		r := newRig(t, Options{Retain: retain, Storage: storageWithout(t, unlimited())})
 		a := r.begin()
@@ -23,14 +23,14 @@ func TestAsManyCheckpointsAreKeptAsAskedFor(t *testing.T) {
 	}
 }
 
-// storageWithout keeps every file as an object.
+// storageWithout returns a storage that stores every file as an object, none in the metadata.
 func storageWithout(t testing.TB, objects Objects) *Storage {
 	s, err := NewStorage(objects, StorageOptions{InlineBytes: -1})
 	require.NoError(t, err)
 	return s
 }
 
-func TestAbortedCheckpointTakesOnlyItsOwnFilesAlong(t *testing.T) {
+func TestAbortRemovesOnlyFilesOfItsCheckpoint(t *testing.T) {
 	objects := unlimited()
 	r := newRig(t, Options{Storage: storageWithout(t, objects), TolerableFailures: 9})
 	a := r.begin(Subtasks{"op", 2})
@@ -42,12 +42,12 @@ func TestAbortedCheckpointTakesOnlyItsOwnFilesAlong(t *testing.T) {
 	u := a.Upload(id, "op", 0)
 	require.NoError(t, u.Acknowledge(r.write(u, u.Name(), 10), nil))
 	require.Len(t, r.names(), 3)
-	a.Upload(id, "op", 1).Decline(errMood)
-	r.settle()
+	a.Upload(id, "op", 1).Decline(errTest)
+	r.runQueued()
 	require.Equal(t, foreign, r.names())
 }
 
-func TestFileCommittedAfterTheAbortIsGone(t *testing.T) {
+func TestFileCommittedAfterTheAbortIsRemoved(t *testing.T) {
 	r := newRig(t, Options{Storage: storageWithout(t, unlimited())})
 	a := r.begin(Subtasks{"op", 2})
 	id := r.trigger(a)
@@ -56,17 +56,17 @@ func TestFileCommittedAfterTheAbortIsGone(t *testing.T) {
 	require.NoError(t, err)
 	_, err = file.Write([]byte("late"))
 	require.NoError(t, err)
-	a.Upload(id, "op", 1).Decline(errMood)
-	r.settle()
-	require.ErrorIs(t, file.Commit(), errMood)
+	a.Upload(id, "op", 1).Decline(errTest)
+	r.runQueued()
+	require.ErrorIs(t, file.Commit(), errTest)
 	require.NoError(t, file.Abort())
 	require.Empty(t, r.names())
 }
 
-// The abort and its removals fall between the commit of the object and the look
-// at the context.
-func TestFileThatIsCommittedDuringTheAbortIsGone(t *testing.T) {
-	objects := &moody{Objects: unlimited()}
+// The abort and its removals run after the commit of the object and before the check of the
+// context.
+func TestFileCommittedDuringTheAbortIsRemoved(t *testing.T) {
+	objects := &faultyObjects{Objects: unlimited()}
 	r := newRig(t, Options{Storage: storageWithout(t, objects)})
 	a := r.begin(Subtasks{"op", 2})
 	id := r.trigger(a)
@@ -77,14 +77,14 @@ func TestFileThatIsCommittedDuringTheAbortIsGone(t *testing.T) {
 	require.NoError(t, err)
 	f := file.(*uploadFile)
 	f.object = hookedFile{f.object, func() {
-		a.Upload(id, "op", 1).Decline(errMood)
-		r.settle()
+		a.Upload(id, "op", 1).Decline(errTest)
+		r.runQueued()
 	}}
-	require.ErrorIs(t, file.Commit(), errMood)
+	require.ErrorIs(t, file.Commit(), errTest)
 	require.Empty(t, r.names())
 }
 
-// hookedFile does something before it is committed.
+// hookedFile calls before at the start of its commit.
 type hookedFile struct {
 	snapshot.File
 	before func()
@@ -95,14 +95,14 @@ func (f hookedFile) Commit() error {
 	return f.File.Commit()
 }
 
-func TestCheckpointThatOthersBuildOnStaysUntilTheyEnd(t *testing.T) {
+func TestBaseStaysUntilTheCheckpointsOnItHaveEnded(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 2})
 	a := r.begin(Subtasks{"op", 1})
 	base := r.complete(a, "base")
 	first, second := r.trigger(a), r.trigger(a)
 	finish := func(id ID) {
 		require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
-		r.settle()
+		r.runQueued()
 	}
 	finish(first)
 	require.Equal(t, []ID{base, first}, r.ids(), "%d builds on %d", second, base)
@@ -116,7 +116,7 @@ func TestCheckpointThatOthersBuildOnStaysUntilTheyEnd(t *testing.T) {
 	}, r.told)
 }
 
-// Damaged ones are no help to anybody, but are not lost either.
+// Damaged entries cannot be restored, but a user may want to inspect them.
 func TestBrokenEntriesAreKeptAndNotCounted(t *testing.T) {
 	r := newRig(t, Options{Retain: 2})
 	a := r.begin()
@@ -130,7 +130,7 @@ func TestBrokenEntriesAreKeptAndNotCounted(t *testing.T) {
 	require.Equal(t, []ID{2, 4, 5}, r.ids())
 }
 
-func TestCheckpointsPassedOverAreKeptAndNotCounted(t *testing.T) {
+func TestSkippedCheckpointsAreKeptAndNotCounted(t *testing.T) {
 	for name, damage := range map[string]func(*rig) *rig{
 		"metadata damaged": func(r *rig) *rig {
 			r.replace(r.layout.metadata(3), flip)
@@ -140,8 +140,8 @@ func TestCheckpointsPassedOverAreKeptAndNotCounted(t *testing.T) {
 			r.replace(r.layout.metadata(3), func([]byte) []byte { return nil })
 			return r.again()
 		},
-		"distrusted": func(r *rig) *rig {
-			r.MarkUnrestorable(3, errMood)
+		"unrestorable": func(r *rig) *rig {
+			r.MarkUnrestorable(3, errTest)
 			return r
 		},
 	} {
@@ -162,12 +162,12 @@ func TestCheckpointsPassedOverAreKeptAndNotCounted(t *testing.T) {
 	}
 }
 
-// An entry that may be there or not, because the store did not answer, is
-// neither counted on nor removed before it is clear.
+// The store does not answer to a commit. The checkpoint neither counts nor is removed until a
+// listing shows whether its entry exists.
 func TestCheckpointInDoubtIsDecidedByTheStore(t *testing.T) {
 	for name, tookEffect := range map[string]bool{"there": true, "not there": false} {
 		t.Run(name, func(t *testing.T) {
-			store := &doubtfulStore{}
+			store := &silentStore{}
 			r := newRig(t, Options{TolerableFailures: 1})
 			store.Completed, r.completed = r.completed, store
 			a := r.begin()
@@ -191,8 +191,8 @@ func TestCheckpointInDoubtIsDecidedByTheStore(t *testing.T) {
 	}
 }
 
-// Whose it is nobody knows: it may be that of a complete checkpoint.
-func TestMetadataThatIsThereAlreadyIsLeftAlone(t *testing.T) {
+// Metadata of another process may belong to a complete checkpoint.
+func TestMetadataOfAnotherProcessIsLeftAlone(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, Options{TolerableFailures: 1})
 	a := r.begin()
@@ -205,47 +205,47 @@ func TestMetadataThatIsThereAlreadyIsLeftAlone(t *testing.T) {
 	require.Equal(t, id+1, r.complete(a, ""))
 }
 
-// One that turned out to be there, but was overtaken, goes.
+// The entry of the checkpoint in doubt exists, but a later checkpoint is complete.
 func TestCheckpointInDoubtIsRemovedOnceALaterOneIsComplete(t *testing.T) {
-	store := &doubtfulStore{}
+	store := &silentStore{}
 	r := newRig(t, Options{TolerableFailures: 1, Retain: 2})
 	store.Completed, r.completed = r.completed, store
 	a := r.begin()
 	r.complete(a, "")
 	store.fails, store.tookEffect = true, true
 	require.NoError(t, a.Upload(r.trigger(a), "op", 0).Acknowledge(nil, nil))
-	r.settle()
+	r.runQueued()
 	store.fails = false
 	require.Equal(t, []ID{1, 2}, r.ids())
 	r.complete(a, "")
 	require.Equal(t, []ID{1, 3}, r.ids())
 }
 
-// doubtfulStore does not answer to a commit.
-type doubtfulStore struct {
+// silentStore returns errors from Commit, which may have taken effect.
+type silentStore struct {
 	Completed
 	fails, tookEffect bool
 }
 
-func (s *doubtfulStore) Commit(ctx context.Context, e Entry) error {
+func (s *silentStore) Commit(ctx context.Context, e Entry) error {
 	if s.fails && !s.tookEffect {
-		return errMood
+		return errTest
 	}
 	err := s.Completed.Commit(ctx, e)
 	if s.fails {
-		return errMood
+		return errTest
 	}
 	return err
 }
 
 func TestRemovalThatFailsLeavesAnOrphanAndNeverHalfACheckpoint(t *testing.T) {
-	objects := &moody{Objects: unlimited()}
+	objects := &faultyObjects{Objects: unlimited()}
 	r := newRig(t, Options{Storage: storageWithout(t, objects)})
 	a := r.begin()
 	r.complete(a, "")
 	objects.fail = func(op, name string) error {
 		if op == "remove" && !strings.Contains(name, completedFolder) {
-			return errMood
+			return errTest
 		}
 		return nil
 	}
@@ -259,15 +259,15 @@ func TestRemovalThatFailsLeavesAnOrphanAndNeverHalfACheckpoint(t *testing.T) {
 	require.Len(t, r.names(), 3)
 }
 
-// If the entry cannot be removed, nothing of the checkpoint is.
-func TestEntryGoesFirst(t *testing.T) {
-	objects := &moody{Objects: unlimited()}
+// If the entry cannot be removed, no file of the checkpoint is.
+func TestEntryIsRemovedBeforeItsFiles(t *testing.T) {
+	objects := &faultyObjects{Objects: unlimited()}
 	r := newRig(t, Options{Storage: storageWithout(t, objects)})
 	a := r.begin()
 	r.complete(a, "")
 	objects.fail = func(op, name string) error {
 		if op == "remove" && strings.Contains(name, completedFolder) {
-			return errMood
+			return errTest
 		}
 		return nil
 	}
@@ -275,7 +275,7 @@ func TestEntryGoesFirst(t *testing.T) {
 	require.Len(t, r.names(), 6)
 	objects.fail = nil
 	r.complete(a, "")
-	require.Len(t, r.names(), 3, "it was tried again")
+	require.Len(t, r.names(), 3, "the removal was tried again")
 }
 
 func TestCollectorTouchesOrphansOnly(t *testing.T) {
@@ -283,14 +283,14 @@ func TestCollectorTouchesOrphansOnly(t *testing.T) {
 	objects := unlimited()
 	r := newRig(t, Options{Storage: storageWithout(t, objects), MaxConcurrent: 2, Retain: 2})
 	_, err := r.Collect(ctx, false)
-	require.ErrorIs(t, err, ErrInvalidOption, "before an attempt nobody knows what is under way")
+	require.ErrorIs(t, err, ErrInvalidOption, "before the first attempt the checkpoints in progress are unknown")
 	a := r.begin()
 	r.complete(a, "")
 	r.complete(a, "")
-	for range 3 { // leftovers will be below
-		a.Upload(r.trigger(a), "op", 0).Decline(errMood)
+	for range 3 { // the IDs of the orphans below
+		a.Upload(r.trigger(a), "op", 0).Decline(errTest)
 	}
-	r.settle()
+	r.runQueued()
 	a = r.begin()
 	underWay := a.Upload(r.trigger(a), "op", 0)
 	r.write(underWay, underWay.Name(), 10)
@@ -324,8 +324,8 @@ func TestCollectorTouchesOrphansOnly(t *testing.T) {
 	require.Empty(t, found)
 }
 
-// The base's entry is taken away by hand: its files are needed all the same.
-func TestCollectorLeavesTheBaseOfACheckpointUnderWay(t *testing.T) {
+// The base's entry is removed by hand. Its files are kept all the same.
+func TestCollectorKeepsTheBaseOfACheckpointInProgress(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, Options{Storage: storageWithout(t, unlimited())})
 	a := r.begin()
@@ -337,14 +337,14 @@ func TestCollectorLeavesTheBaseOfACheckpointUnderWay(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, found)
 	require.Equal(t, files, r.names())
-	a.Upload(id, "op", 0).Decline(errMood)
-	r.settle()
+	a.Upload(id, "op", 0).Decline(errTest)
+	r.runQueued()
 	_, err = r.Collect(ctx, false)
 	require.NoError(t, err)
 	require.Empty(t, r.names())
 }
 
-// listened is a completed store that does something after a listing.
+// listened is a completed store that calls after once, after a listing.
 type listened struct {
 	Completed
 	after func()
@@ -359,7 +359,7 @@ func (s *listened) List(ctx context.Context) ([]Entry, error) {
 	return entries, err
 }
 
-func TestCollectorLeavesWhatBecomesCompleteWhileItLooks(t *testing.T) {
+func TestCollectorKeepsACheckpointThatCompletesMeanwhile(t *testing.T) {
 	ctx := context.Background()
 	storage := storageWithout(t, unlimited())
 	entries, err := openEntries(ctx, storage.objects, "job")
@@ -372,7 +372,7 @@ func TestCollectorLeavesWhatBecomesCompleteWhileItLooks(t *testing.T) {
 	h := r.write(u, u.Name(), 10)
 	store.after = func() {
 		require.NoError(t, u.Acknowledge(h, nil))
-		r.settle()
+		r.runQueued()
 	}
 	found, err := r.Collect(ctx, false)
 	require.NoError(t, err)
@@ -381,7 +381,7 @@ func TestCollectorLeavesWhatBecomesCompleteWhileItLooks(t *testing.T) {
 	require.Len(t, r.names(), 3)
 }
 
-func TestNextAttemptCollectsWhatACrashLeft(t *testing.T) {
+func TestNextAttemptCollectsOrphansOfACrash(t *testing.T) {
 	objects := unlimited()
 	r := newRig(t, Options{Storage: storageWithout(t, objects)})
 	a := r.begin()
@@ -408,14 +408,14 @@ func TestCloseKeepsAllCheckpoints(t *testing.T) {
 	require.Equal(t, ID(2), a.Restored().ID)
 }
 
-// newRigOn opens what a closed coordinator had.
+// newRigOn opens another coordinator on the storage of a closed one.
 func newRigOn(r *rig) *rig {
 	o := r.o
 	o.Completed = nil
 	return newRig(r.t, o)
 }
 
-// After Close another process may have the lock: by then all is done.
+// After Close another process may take the lock, so all background work must be done.
 func TestCloseWaitsForCommitRemovalsAndCalls(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
@@ -430,7 +430,7 @@ func TestCloseWaitsForCommitRemovalsAndCalls(t *testing.T) {
 
 func TestDiscardRemovesEverything(t *testing.T) {
 	ctx := context.Background()
-	store := &doubtfulStore{}
+	store := &silentStore{}
 	r := newRig(t, Options{Retain: 3, TolerableFailures: 9, Storage: storageWithout(t, unlimited())})
 	store.Completed, r.completed = r.completed, store
 	a := r.begin()
@@ -438,14 +438,14 @@ func TestDiscardRemovesEverything(t *testing.T) {
 	r.complete(a, "")
 	r = r.again()
 	store.Completed, r.completed = r.completed, store
-	require.ErrorIs(t, r.Discard(ctx), ErrInvalidOption, "before an attempt nobody knows what is there")
+	require.ErrorIs(t, r.Discard(ctx), ErrInvalidOption, "before the first attempt the checkpoints are unknown")
 	require.Equal(t, []ID{1, 2}, r.ids())
 	a = r.begin()
 	r.replace("job/completed/"+padded(ID(1)), flip)
 	require.ErrorIs(t, r.Discard(ctx), ErrBusy)
 	store.fails = true
 	require.NoError(t, a.Upload(r.trigger(a), "op", 0).Acknowledge(nil, []byte("in doubt")))
-	r.settle()
+	r.runQueued()
 	store.fails = false
 	r.trigger(a)
 	require.Contains(t, r.names(), r.layout.metadata(3))

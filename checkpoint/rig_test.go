@@ -15,13 +15,13 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// rig is a coordinator whose clock and queues a test moves.
+// rig is a coordinator whose clock and queues the test controls. It is also its Tasks.
 type rig struct {
 	*Coordinator
 	t       testing.TB
 	clock   time.Time
-	told    []string // what the tasks were told
-	reasons []error  // of the aborts and failures among it
+	told    []string // the calls of Tasks, since the last requireTold
+	reasons []error  // the reasons passed to Aborted and Fail
 	stats   Stats    // of the newest complete checkpoint
 	logged  []string
 
@@ -29,17 +29,17 @@ type rig struct {
 	spawned []func()
 }
 
-// unlimited are objects in memory that never run out of it.
+// unlimited returns objects in memory with practically no limit.
 func unlimited() *memoryObjects { return newMemoryObjects(&memoryBudget{limitBytes: 1 << 40}) }
 
-// storageOn keeps checkpoints in objects.
+// storageOn returns a storage on objects with default options.
 func storageOn(t testing.TB, objects Objects) *Storage {
 	s, err := NewStorage(objects, StorageOptions{})
 	require.NoError(t, err)
 	return s
 }
 
-// newRig is a coordinator of a job, by default on objects in memory.
+// newRig returns a coordinator, by default of the job "job" on objects in memory.
 func newRig(t testing.TB, o Options) *rig {
 	r := &rig{t: t, clock: time.Unix(1_700_000_000, 0)}
 	if o.Job == "" {
@@ -61,7 +61,7 @@ func newRig(t testing.TB, o Options) *rig {
 	return r
 }
 
-// again is another coordinator for the job, as after a restart of the process.
+// again closes the coordinator and opens another one for the job, like a restarted process.
 func (r *rig) again() *rig {
 	require.NoError(r.t, r.Close())
 	o := r.o
@@ -69,7 +69,7 @@ func (r *rig) again() *rig {
 	return newRig(r.t, o)
 }
 
-// rigLog keeps what a coordinator logs.
+// rigLog records the messages that a coordinator logs.
 type rigLog struct{ r *rig }
 
 func (l rigLog) Enabled(context.Context, slog.Level) bool { return true }
@@ -81,7 +81,7 @@ func (l rigLog) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// Trigger implements Tasks, as do the next three.
+// Trigger implements Tasks. So do the next three methods.
 func (r *rig) Trigger(t Trigger) {
 	r.told = append(r.told, fmt.Sprintf("trigger %d on %d", t.ID, t.Base))
 }
@@ -101,21 +101,23 @@ func (r *rig) Fail(reason error) {
 	r.told = append(r.told, "fail")
 }
 
-// wait moves the clock and does what is then due.
+// wait moves the clock, does everything that is due and returns the time until the next thing
+// is.
 func (r *rig) wait(a *Attempt, d time.Duration) time.Duration {
 	r.clock = r.clock.Add(d)
 	left := a.step()
-	r.settle()
+	r.runQueued()
 	return left
 }
 
-// settle runs all that is queued.
-func (r *rig) settle() {
+// runQueued runs all queued functions.
+func (r *rig) runQueued() {
 	for f := r.next(); f != nil; f = r.next() {
 		f()
 	}
 }
 
+// next removes and returns the first spawned function, or nil.
 func (r *rig) next() (f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -125,24 +127,25 @@ func (r *rig) next() (f func()) {
 	return f
 }
 
-// requireTold compares what the tasks were told since the last time.
+// requireTold runs all queued functions and compares the calls of Tasks since its last call.
 func (r *rig) requireTold(want ...string) {
 	r.t.Helper()
-	r.settle()
+	r.runQueued()
 	require.Equal(r.t, want, r.told)
 	r.told = nil
 }
 
-// requireReason compares the newest reason given to the tasks.
+// requireReason compares the newest reason that was passed to Tasks.
 func (r *rig) requireReason(want error) {
 	r.t.Helper()
 	require.NotEmpty(r.t, r.reasons)
 	require.ErrorIs(r.t, r.reasons[len(r.reasons)-1], want)
 }
 
-// oneTask is a job with a single subtask.
+// oneTask are the operators of a job with a single subtask.
 var oneTask = []Subtasks{{"op", 1}}
 
+// begin begins an attempt, by default with one subtask.
 func (r *rig) begin(operators ...Subtasks) *Attempt {
 	r.t.Helper()
 	if operators == nil {
@@ -150,38 +153,39 @@ func (r *rig) begin(operators ...Subtasks) *Attempt {
 	}
 	a, err := r.Begin(context.Background(), r, operators)
 	require.NoError(r.t, err)
-	r.settle()
+	r.runQueued()
 	return a
 }
 
+// trigger triggers a checkpoint.
 func (r *rig) trigger(a *Attempt) ID {
 	r.t.Helper()
 	id, err := a.Trigger()
 	require.NoError(r.t, err)
-	r.settle()
+	r.runQueued()
 	return id
 }
 
-// complete takes a checkpoint of a job of one subtask, with one file and data.
+// complete takes a checkpoint of a job with one subtask: one file and data.
 func (r *rig) complete(a *Attempt, data string) ID {
 	r.t.Helper()
 	id := r.trigger(a)
 	u := a.Upload(id, "op", 0)
 	require.NoError(r.t, u.Acknowledge(r.write(u, u.Name(), 100), []byte(data)))
-	r.settle()
+	r.runQueued()
 	require.Equal(r.t, id, r.stats.ID)
 	r.told = nil
 	return id
 }
 
-// restart begins an attempt in a new coordinator and says where it goes on.
+// restart begins an attempt in a new coordinator.
 func (r *rig) restart() (*rig, *Attempt) {
 	r.t.Helper()
 	next := r.again()
 	return next, next.begin()
 }
 
-// write writes a file of some bytes and returns a handle of it.
+// write writes a file of the given size and returns its handle.
 func (r *rig) write(u *Upload, name string, bytes int64) *snapshot.Handle {
 	r.t.Helper()
 	file, err := u.Create(u.Context(), name)
@@ -192,13 +196,13 @@ func (r *rig) write(u *Upload, name string, bytes int64) *snapshot.Handle {
 	return handleOf(u, name, bytes)
 }
 
-// handleOf describes a file of some bytes.
+// handleOf returns a handle with one file of the given size.
 func handleOf(u *Upload, name string, bytes int64) *snapshot.Handle {
 	space := backend.SubtaskKeyspace(u.at.subtask, 8, 8)
 	return &snapshot.Handle{Keyspace: space, Files: []snapshot.FileRef{{Name: name, Size: bytes, Bounds: space.Groups}}}
 }
 
-// names are those of all objects, but for records of attempts.
+// names returns the names of all objects except records of attempts.
 func (r *rig) names() (names []string) {
 	r.t.Helper()
 	objects, err := r.o.Storage.objects.List(context.Background(), "")
@@ -211,7 +215,7 @@ func (r *rig) names() (names []string) {
 	return names
 }
 
-// ids are those of the complete checkpoints.
+// ids returns the IDs of the complete checkpoints.
 func (r *rig) ids() (ids []ID) {
 	r.t.Helper()
 	entries, err := r.completed.List(context.Background())
@@ -222,7 +226,8 @@ func (r *rig) ids() (ids []ID) {
 	return ids
 }
 
-// replace puts other content into an object.
+// replace replaces the content of an object by change(content), and removes the object if that
+// is nil.
 func (r *rig) replace(name string, change func([]byte) []byte) {
 	r.t.Helper()
 	ctx, objects := context.Background(), r.o.Storage.objects
@@ -237,53 +242,53 @@ func (r *rig) replace(name string, change func([]byte) []byte) {
 	}
 }
 
-// flip damages one byte.
+// flip flips a bit in the middle of data.
 func flip(data []byte) []byte {
 	data[len(data)/2] ^= 1
 	return data
 }
 
-// moody are objects that fail as a test says, and finish what they have begun
-// whatever the context says.
-type moody struct {
+// faultyObjects fail operations as fail decides. Operations that do not fail ignore the end of
+// their context.
+type faultyObjects struct {
 	Objects
 	fail func(op, name string) error // nil: nothing fails
 }
 
-func (m *moody) check(op, name string) error {
+func (m *faultyObjects) check(op, name string) error {
 	if m.fail == nil {
 		return nil
 	}
 	return m.fail(op, name)
 }
 
-func (m *moody) Create(ctx context.Context, name string) (snapshot.File, error) {
+func (m *faultyObjects) Create(ctx context.Context, name string) (snapshot.File, error) {
 	if err := m.check("create", name); err != nil {
 		return nil, err
 	}
 	return m.Objects.Create(context.WithoutCancel(ctx), name)
 }
 
-func (m *moody) Open(ctx context.Context, name string) (snapshot.Object, error) {
+func (m *faultyObjects) Open(ctx context.Context, name string) (snapshot.Object, error) {
 	if err := m.check("open", name); err != nil {
 		return nil, err
 	}
 	return m.Objects.Open(ctx, name)
 }
 
-func (m *moody) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
+func (m *faultyObjects) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
 	if err := m.check("list", prefix); err != nil {
 		return nil, err
 	}
 	return m.Objects.List(ctx, prefix)
 }
 
-func (m *moody) Remove(ctx context.Context, name string) error {
+func (m *faultyObjects) Remove(ctx context.Context, name string) error {
 	if err := m.check("remove", name); err != nil {
 		return err
 	}
 	return m.Objects.Remove(ctx, name)
 }
 
-// errMood is what moody objects fail with.
-var errMood = errors.New("not today")
+// errTest is the error that tests inject.
+var errTest = errors.New("error of the test")

@@ -5,20 +5,19 @@ import (
 	"errors"
 )
 
-// scriptOptions are those of the script: every file is an object, and there is a
-// second checkpoint to be kept.
+// scriptOptions are the options of the script. Every file is an object, and two checkpoints are
+// retained.
 var scriptOptions = simOptions{
 	Options:     Options{MaxConcurrent: 2, Retain: 2, TolerableFailures: 100},
 	inlineBytes: -1,
 }
 
-// script takes a job through all that happens to checkpoints: some complete,
-// retention drops some, one is aborted, an attempt begins in the same process and
-// one in the next, at other parallelisms, with a checkpoint under way each time.
-// Whatever fails on the way is left at that.
+// script takes a job through all events of checkpoints: some complete, retention removes some,
+// one is aborted, an attempt begins in the same process and one in the next, at other
+// parallelisms, each time with a checkpoint in progress. Errors do not stop it.
 func (s *simulation) script() {
 	for _, step := range []func(){
-		s.attemptAt(2, 1, 1), s.take, s.take, s.take, s.takeInVain,
+		s.attemptAt(2, 1, 1), s.take, s.take, s.take, s.takeDeclined,
 		s.leave, s.attemptAt(3, 2, 1), s.take,
 		s.leave, s.restart, s.attemptAt(1, 2, 2), s.take, s.collect,
 	} {
@@ -28,20 +27,20 @@ func (s *simulation) script() {
 	}
 }
 
-// attemptAt begins an attempt, at the second try if need be.
+// attemptAt begins an attempt, and tries again once after an error.
 func (s *simulation) attemptAt(counts, sums, source int) func() {
 	return func() {
 		operators := modelOperators(counts, sums, source)
 		if s.begin(operators) != nil {
 			_ = s.begin(operators)
 		}
-		s.settle()
+		s.runQueued()
 	}
 }
 
 func (s *simulation) restart() {
 	if s.c != nil {
-		s.settle()
+		s.runQueued()
 		s.close()
 	}
 }
@@ -57,7 +56,8 @@ func (s *simulation) work() {
 	}
 }
 
-// begun triggers a checkpoint and takes the barriers to all subtasks.
+// begun triggers a checkpoint and delivers its barrier to all subtasks. It reports whether that
+// succeeded.
 func (s *simulation) begun() bool {
 	s.work()
 	if s.attempt == nil || s.tasks == nil {
@@ -66,7 +66,7 @@ func (s *simulation) begun() bool {
 	if _, err := s.attempt.Trigger(); err != nil {
 		return false
 	}
-	s.settle()
+	s.runQueued()
 	s.parts = nil
 	for _, t := range s.tasks {
 		for t.seen < len(s.witness.triggered) {
@@ -85,11 +85,11 @@ func (s *simulation) take() {
 		s.write(p)
 		s.acknowledge(p)
 	}
-	s.settle()
+	s.runQueued()
 }
 
-// takeInVain takes one of which the last subtask declines.
-func (s *simulation) takeInVain() {
+// takeDeclined takes a checkpoint that the last subtask declines.
+func (s *simulation) takeDeclined() {
 	if !s.begun() {
 		return
 	}
@@ -99,10 +99,10 @@ func (s *simulation) takeInVain() {
 		s.acknowledge(p)
 	}
 	s.parts[last].upload.Decline(errors.New("the subtask is not able to"))
-	s.settle()
+	s.runQueued()
 }
 
-// leave begins a checkpoint and writes half of it.
+// leave starts a checkpoint and acknowledges half of its parts.
 func (s *simulation) leave() {
 	if !s.begun() {
 		return

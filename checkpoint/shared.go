@@ -7,11 +7,11 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// sharedFiles are those that a complete checkpoint refers to, by what stands in the
-// file. It never changes.
+// sharedFiles maps the identity of a file's content to the file, for all shared files that a
+// complete checkpoint lists. It never changes once made.
 type sharedFiles map[snapshot.Identity]snapshot.FileRef
 
-// sharedFiles returns those of a checkpoint.
+// sharedFiles returns the shared files that the checkpoint lists.
 func (c *Checkpoint) sharedFiles() sharedFiles {
 	files := make(sharedFiles)
 	for f := range c.shared() {
@@ -20,9 +20,9 @@ func (c *Checkpoint) sharedFiles() sharedFiles {
 	return files
 }
 
-// shared yields every reference to a shared file. Two may be to the same file, and
-// two files may have the same content: subtasks that went on from one file, and
-// wrote it anew, have made two of it.
+// shared yields every reference to a shared file. Several subtasks may refer to one file. Two
+// files may have the same identity: two subtasks that restored from one file may each have
+// written it again.
 func (c *Checkpoint) shared() iter.Seq[snapshot.FileRef] {
 	return func(yield func(snapshot.FileRef) bool) {
 		for part := range c.parts() {
@@ -38,7 +38,7 @@ func (c *Checkpoint) shared() iter.Seq[snapshot.FileRef] {
 	}
 }
 
-// sharedNames are those of the shared files of a checkpoint.
+// sharedNames returns the names of the shared files that the checkpoint lists.
 func (c *Checkpoint) sharedNames() map[string]bool {
 	names := make(map[string]bool)
 	for f := range c.shared() {
@@ -47,9 +47,9 @@ func (c *Checkpoint) sharedNames() map[string]bool {
 	return names
 }
 
-// sharedBy returns the names of the shared files that a complete checkpoint refers
-// to. What one is complete with never changes; but of an entry that cannot be read
-// nobody knows whether it is the one that was.
+// sharedBy returns the names of the shared files that a complete checkpoint lists. The result
+// is cached, since metadata never changes. It fails for an entry that cannot be read, even if
+// the cache has the ID: the damaged entry may be a different one.
 func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, error) {
 	if e.Err != nil {
 		return nil, e.Err
@@ -71,7 +71,7 @@ func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, e
 	return names, nil
 }
 
-// forgetShared forgets what a checkpoint that was removed referred to.
+// forgetShared drops a removed checkpoint from the cache of sharedBy.
 func (c *Coordinator) forgetShared(id ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// share writes a shared file of some bytes, whose identity is a number.
+// share writes a shared file of the given size. identity makes up its Identity.
 func (r *rig) share(u *Upload, identity byte, bytes int64) snapshot.FileRef {
 	r.t.Helper()
 	f, ref, err := u.Share(u.Context(), fmt.Sprint(identity))
@@ -28,7 +28,7 @@ func (r *rig) share(u *Upload, identity byte, bytes int64) snapshot.FileRef {
 
 func nativeSpace(u *Upload) backend.Keyspace { return backend.SubtaskKeyspace(u.at.subtask, 8, 8) }
 
-// nativeHandle refers to files, those that are confirmed and those that are not yet.
+// nativeHandle returns a handle with the given files; it writes those that are not confirmed.
 func (r *rig) nativeHandle(u *Upload, identities ...byte) *snapshot.Handle {
 	r.t.Helper()
 	h := &snapshot.Handle{Keyspace: nativeSpace(u), Format: "native"}
@@ -43,19 +43,19 @@ func (r *rig) nativeHandle(u *Upload, identities ...byte) *snapshot.Handle {
 	return h
 }
 
-// completeShared takes a checkpoint of a job of one subtask.
+// completeShared takes a checkpoint of a job with one subtask and the given shared files.
 func (r *rig) completeShared(a *Attempt, identities ...byte) ID {
 	r.t.Helper()
 	id := r.trigger(a)
 	u := a.Upload(id, "op", 0)
 	require.NoError(r.t, u.Acknowledge(r.nativeHandle(u, identities...), nil))
-	r.settle()
+	r.runQueued()
 	require.Equal(r.t, id, r.stats.ID)
 	r.told = nil
 	return id
 }
 
-// sharedObjects are the names of those that are shared.
+// sharedObjects returns the names of the shared files.
 func (r *rig) sharedObjects() (names []string) {
 	for _, name := range r.names() {
 		if rest, ok := strings.CutPrefix(name, r.layout.shared()); ok {
@@ -65,7 +65,8 @@ func (r *rig) sharedObjects() (names []string) {
 	return names
 }
 
-// requireShared compares, and sees that every file of what would be restored is there.
+// requireShared compares the names of the shared files, and checks that every complete
+// checkpoint can open those that it lists.
 func (r *rig) requireShared(want ...string) {
 	r.t.Helper()
 	slices.Sort(want)
@@ -83,7 +84,7 @@ func (r *rig) requireShared(want ...string) {
 	}
 }
 
-func TestSharedFilesGoWithTheLastCheckpointThatHasThem(t *testing.T) {
+func TestSharedFilesAreRemovedWithTheLastCheckpointThatListsThem(t *testing.T) {
 	r := newRig(t, Options{Retain: 2})
 	a := r.begin()
 	r.completeShared(a, 1, 2)
@@ -101,9 +102,9 @@ func TestSharedFilesGoWithTheLastCheckpointThatHasThem(t *testing.T) {
 	require.Empty(t, r.names())
 }
 
-// Bug 1, FLINK-7268: a late removal of an attempt before takes a file that a later
-// attempt uses. Protection: what is removed is compared with what is listed then.
-func TestBug1LateRemovalsLeaveWhatALaterAttemptUses(t *testing.T) {
+// Bug 1, FLINK-7268: a late removal of an earlier attempt removed a file that a later attempt
+// used. Protection: a removal computes the live set when it runs.
+func TestBug1LateRemovalsKeepFilesOfALaterAttempt(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	r.completeShared(a, 1)
@@ -117,15 +118,15 @@ func TestBug1LateRemovalsLeaveWhatALaterAttemptUses(t *testing.T) {
 	require.NoError(t, err)
 	v := b.Upload(next, "op", 0)
 	require.NoError(t, v.Acknowledge(r.nativeHandle(v, 1, 2), nil))
-	r.settle()
+	r.runQueued()
 	require.Equal(t, next, r.stats.ID)
 	r.requireShared("s1-1-op-0.1", "s2-1-op-0.2")
 }
 
-// Bugs 3 and 4, FLINK-24611 and FLINK-25395: an aborted checkpoint takes with it, or
-// leaves behind, what others refer to. Protection: only files of a complete checkpoint
-// are confirmed, and an abort removes what its own checkpoint has written.
-func TestBug3And4AbortedCheckpointTakesItsOwnFilesOnly(t *testing.T) {
+// Bugs 3 and 4, FLINK-24611 and FLINK-25395: an aborted checkpoint removed files that others
+// referred to, or left its own. Protection: only files of a complete checkpoint are confirmed,
+// and an abort removes exactly the files that its checkpoint wrote.
+func TestBug3And4AbortRemovesOnlyFilesOfItsCheckpoint(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 3, TolerableFailures: 9})
 	a := r.begin()
 	r.completeShared(a, 1)
@@ -134,17 +135,17 @@ func TestBug3And4AbortedCheckpointTakesItsOwnFilesOnly(t *testing.T) {
 	r.nativeHandle(u, 1, 2)
 	h := r.nativeHandle(v, 1, 2)
 	r.requireShared("s1-1-op-0.1", "s2-1-op-0.2", "s3-1-op-0.2")
-	u.Decline(errMood)
-	r.settle()
+	u.Decline(errTest)
+	r.runQueued()
 	r.requireShared("s1-1-op-0.1", "s3-1-op-0.2")
 	require.NoError(t, v.Acknowledge(h, nil))
-	r.settle()
+	r.runQueued()
 	r.completeShared(a, 1, 2)
 	r.requireShared("s1-1-op-0.1", "s3-1-op-0.2")
 }
 
-// A handle may not refer to what was not written here and is not in the base.
-func TestUnconfirmedFilesAreNotReferredTo(t *testing.T) {
+// A handle may list only files that were written to the upload or that the base lists.
+func TestHandleWithUnconfirmedFilesIsDeclined(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 3, TolerableFailures: 9})
 	a := r.begin()
 	r.completeShared(a, 1)
@@ -161,15 +162,15 @@ func TestUnconfirmedFilesAreNotReferredTo(t *testing.T) {
 		h := r.nativeHandle(u, 1, 3)
 		change(h)
 		require.Error(t, u.Acknowledge(h, nil), name)
-		r.settle()
+		r.runQueued()
 		require.Error(t, u.Context().Err(), "%s: the checkpoint is declined", name)
 	}
 	r.requireShared("s1-1-op-0.1", "s2-1-op-0.2")
 }
 
-// Bug 5, FLINK-26985: the new job deletes files of the checkpoint that it was
-// restored from and still refers to.
-func TestBug5FilesOfTheRestoredCheckpointStayWhileTheyAreReferredTo(t *testing.T) {
+// Bug 5, FLINK-26985: the new job deleted files of the restored checkpoint that it still
+// referred to.
+func TestBug5FilesOfTheRestoredCheckpointStayWhileListed(t *testing.T) {
 	r := newRig(t, Options{})
 	r.completeShared(r.begin(), 1, 2)
 	r, a := r.restart()
@@ -182,7 +183,7 @@ func TestBug5FilesOfTheRestoredCheckpointStayWhileTheyAreReferredTo(t *testing.T
 	r.requireShared("s2-2-op-0.3")
 }
 
-// Bug 6, FLINK-29913: overlapping checkpoints write one file under one name.
+// Bug 6, FLINK-29913: overlapping checkpoints wrote one file under one name.
 func TestBug6OverlappingCheckpointsShareUnderNamesOfTheirOwn(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 2, Retain: 2})
 	a := r.begin()
@@ -191,18 +192,18 @@ func TestBug6OverlappingCheckpointsShareUnderNamesOfTheirOwn(t *testing.T) {
 	h, k := r.nativeHandle(u, 1), r.nativeHandle(v, 1)
 	require.NotEqual(t, h.Files[0].Name, k.Files[0].Name)
 	require.NoError(t, u.Acknowledge(h, nil))
-	r.settle()
+	r.runQueued()
 	require.NoError(t, v.Acknowledge(k, nil))
-	r.settle()
+	r.runQueued()
 	r.requireShared("s1-1-op-0.1", "s2-1-op-0.1")
 	r.completeShared(a, 1)
 	r.completeShared(a, 1)
 	r.requireShared("s2-1-op-0.1")
 }
 
-// Bug 7, FLINK-30461 and SPARK-42353: what a crash leaves stays for ever, or what is
-// under way is taken for it.
-func TestBug7CollectorTakesOrphansAndNothingUnderWay(t *testing.T) {
+// Bug 7, FLINK-30461 and SPARK-42353: orphans of a crash stayed for ever, or files in progress
+// were taken for orphans.
+func TestBug7CollectorRemovesOrphansAndNothingInProgress(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, Options{})
 	a := r.begin()
@@ -224,7 +225,7 @@ func TestBug7CollectorTakesOrphansAndNothingUnderWay(t *testing.T) {
 	require.NotContains(t, r.sharedObjects(), "s3-1-op-0.2")
 }
 
-// A checkpoint that nobody can read may refer to anything up to it.
+// A checkpoint whose metadata cannot be read may list any shared file up to it.
 func TestNothingIsRemovedThatADamagedCheckpointMayNeed(t *testing.T) {
 	r := newRig(t, Options{Retain: 3})
 	a := r.begin()
@@ -241,9 +242,8 @@ func TestNothingIsRemovedThatADamagedCheckpointMayNeed(t *testing.T) {
 	require.Subset(t, r.sharedObjects(), []string{"s1-1-op-0.1", "s1-1-op-0.2"})
 }
 
-// An error of the store is no reason to remove anything.
 func TestNothingIsRemovedWhileMetadataCannotBeRead(t *testing.T) {
-	objects := &moody{Objects: unlimited()}
+	objects := &faultyObjects{Objects: unlimited()}
 	r := newRig(t, Options{Storage: storageOn(t, objects), Retain: 2})
 	r.completeShared(r.begin(), 1)
 	r, a := r.restart()
@@ -252,21 +252,21 @@ func TestNothingIsRemovedWhileMetadataCannotBeRead(t *testing.T) {
 	h := r.nativeHandle(u, 1)
 	objects.fail = func(op, name string) error {
 		if op == "open" && strings.HasSuffix(name, metadataName) {
-			return errMood
+			return errTest
 		}
 		return nil
 	}
 	require.NoError(t, writeObject(context.Background(), objects, r.layout.shared()+"s1-1-op-0.9", nil))
 	delete(r.Coordinator.shared, 1)
 	_, err := r.Collect(context.Background(), false)
-	require.ErrorIs(t, err, errMood)
+	require.ErrorIs(t, err, errTest)
 	require.NoError(t, u.Acknowledge(h, nil))
-	r.settle()
+	r.runQueued()
 	objects.fail = nil
 	r.requireShared("s1-1-op-0.1", "s1-1-op-0.9")
 }
 
-// hesitant removes entries, but cannot say that they are gone for good.
+// hesitant removes entries and then returns an error.
 type hesitant struct {
 	Completed
 	fail error
@@ -276,10 +276,10 @@ func (h *hesitant) Remove(ctx context.Context, id ID) error {
 	return errors.Join(h.Completed.Remove(ctx, id), h.fail)
 }
 
-// A power cut may bring back an entry whose removal has failed after the fact.
-func TestSharedFilesStayUntilTheEntryIsGoneForGood(t *testing.T) {
+// A power cut may restore an entry whose removal returned an error.
+func TestSharedFilesStayUntilTheEntryIsRemovedDurably(t *testing.T) {
 	r := newRig(t, Options{Retain: 1})
-	h := &hesitant{Completed: r.Coordinator.completed, fail: errMood}
+	h := &hesitant{Completed: r.Coordinator.completed, fail: errTest}
 	r.Coordinator.completed = h
 	a := r.begin()
 	r.completeShared(a, 1, 2)
@@ -292,11 +292,11 @@ func TestSharedFilesStayUntilTheEntryIsGoneForGood(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Bug 9, FLINK-35803 and FLINK-36125: subtasks that share one file, as after a change
-// of parallelism, and what is removed when only one of them goes on with it.
+// Bug 9, FLINK-35803 and FLINK-36125: subtasks share one file, as after a change of
+// parallelism, and then only one of them lists it.
 func TestBug9FileOfTwoSubtasksIsRemovedOnce(t *testing.T) {
 	removed := make(map[string]int)
-	objects := &moody{Objects: unlimited()}
+	objects := &faultyObjects{Objects: unlimited()}
 	r := newRig(t, Options{Storage: storageOn(t, objects)})
 	two := []Subtasks{{"op", 2}}
 	a := r.begin(two...)
@@ -306,7 +306,7 @@ func TestBug9FileOfTwoSubtasksIsRemovedOnce(t *testing.T) {
 			u := a.Upload(id, "op", i)
 			require.NoError(t, u.Acknowledge(r.nativeHandle(u, identities...), nil))
 		}
-		r.settle()
+		r.runQueued()
 		require.Equal(t, id, r.stats.ID)
 	}
 	complete([]byte{1}, []byte{1}) // each writes it
@@ -327,18 +327,18 @@ func TestBug9FileOfTwoSubtasksIsRemovedOnce(t *testing.T) {
 	require.Equal(t, 1, removed[r.layout.shared()+left])
 }
 
-// Bug 11, FLINK-28984: a file that is committed when its checkpoint has ended.
+// Bug 11, FLINK-28984: a file is committed after its checkpoint has ended.
 func TestBug11SharedFileThatComesTooLateIsRemoved(t *testing.T) {
-	r := newRig(t, Options{Storage: storageOn(t, &moody{Objects: unlimited()}), TolerableFailures: 9})
+	r := newRig(t, Options{Storage: storageOn(t, &faultyObjects{Objects: unlimited()}), TolerableFailures: 9})
 	a := r.begin()
 	u := a.Upload(r.trigger(a), "op", 0)
 	f, _, err := u.Share(context.Background(), "1")
 	require.NoError(t, err)
 	_, err = f.Write([]byte("late"))
 	require.NoError(t, err)
-	u.Decline(errMood)
-	r.settle()
-	require.ErrorIs(t, f.Commit(), errMood)
+	u.Decline(errTest)
+	r.runQueued()
+	require.ErrorIs(t, f.Commit(), errTest)
 	require.NoError(t, f.Abort())
 	require.Empty(t, r.names())
 }
@@ -352,7 +352,7 @@ func TestMemoryStorageSharesNothing(t *testing.T) {
 		h := r.nativeHandle(u, 1)
 		require.False(t, h.Files[0].Shared)
 		require.NoError(t, u.Acknowledge(h, nil))
-		r.settle()
+		r.runQueued()
 		require.Equal(t, id, r.stats.ID)
 	}
 	require.Empty(t, r.sharedObjects())
@@ -411,9 +411,9 @@ func TestSharedFilesAreValidated(t *testing.T) {
 	}
 }
 
-// Bug 8, FLINK-28440: what a snapshot refers to goes while it is written. Here the
-// checkpoint between it and its base does not list the file. Protection: the base of
-// a checkpoint under way stays whole.
+// Bug 8, FLINK-28440: files that a snapshot referred to were removed while it was written. Here
+// the checkpoint between it and its base does not list the file. Protection: the base of a
+// checkpoint in progress is kept.
 func TestBug8BaseStaysUntilTheCheckpointsOnItHaveEnded(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 2})
 	a := r.begin()
@@ -423,16 +423,16 @@ func TestBug8BaseStaysUntilTheCheckpointsOnItHaveEnded(t *testing.T) {
 	u, v := a.Upload(two, "op", 0), a.Upload(three, "op", 0)
 	h := r.nativeHandle(v, 1)
 	require.NoError(t, u.Acknowledge(r.nativeHandle(u, 2), nil))
-	r.settle()
+	r.runQueued()
 	require.Equal(t, two, r.stats.ID)
 	r.requireShared("s1-1-op-0.1", "s3-1-op-0.2")
 	require.NoError(t, v.Acknowledge(h, nil))
-	r.settle()
+	r.runQueued()
 	require.Equal(t, three, r.stats.ID)
 	r.requireShared("s1-1-op-0.1")
 }
 
-// slowObjects do something while a file is committed.
+// slowObjects call meanwhile after the commit of each file.
 type slowObjects struct {
 	Objects
 	meanwhile func()
@@ -463,8 +463,8 @@ func TestSharedFileWhoseCheckpointEndsDuringItsCommitIsRemoved(t *testing.T) {
 	u := a.Upload(r.trigger(a), "op", 0)
 	f, _, err := u.Share(u.Context(), "1")
 	require.NoError(t, err)
-	objects.meanwhile = func() { u.Decline(errMood) }
-	require.ErrorIs(t, f.Commit(), errMood)
-	require.Empty(t, r.names()) // the removals of the abort have not run: they may have been before
-	r.settle()
+	objects.meanwhile = func() { u.Decline(errTest) }
+	require.ErrorIs(t, f.Commit(), errTest)
+	require.Empty(t, r.names()) // the writer removed it: the removals of the abort have not run
+	r.runQueued()
 }

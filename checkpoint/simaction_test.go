@@ -12,40 +12,42 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// simAction is something that may happen in a simulation.
+// simAction is a step of a simulation.
 type simAction struct {
 	name   string
 	weight int
-	// within says that it may happen in the middle of an operation on objects,
-	// inStore even in one of the completed store, which does one thing at a time.
+	// within reports whether the action may interrupt an operation on objects; inStore
+	// whether also one of the completed store, which runs one operation at a time.
 	within, inStore bool
 	run             func(*simulation)
 	possible        func(*simulation) bool // nil for always
 }
 
+// simActions lists first the actions that bring checkpoints forward: rapid draws low numbers
+// more often.
 var simActions = []simAction{
-	{"write", 6, true, true, (*simulation).actWrite, nil},
-	{"time passes", 5, true, true, (*simulation).actTime, nil},
-	{"trigger", 6, true, true, (*simulation).actTrigger, (*simulation).runs},
 	{"barrier", 24, true, true, (*simulation).actBarrier, (*simulation).hasBarrier},
 	{"half", 20, true, true, (*simulation).actHalf, (*simulation).hasUnwritten},
 	{"acknowledge", 20, true, true, (*simulation).actAcknowledge, (*simulation).hasWritten},
-	{"flow", 14, false, false, (*simulation).actFlow, (*simulation).runs},
-	{"decline", 1, true, true, (*simulation).actDecline, nil},
 	{"queue", 20, true, false, (*simulation).actQueue, (*simulation).hasQueued},
-	{"stale", 1, true, true, (*simulation).actStale, nil},
-	{"end", 1, true, true, (*simulation).actEnd, (*simulation).runs},
-	{"collect", 1, true, false, (*simulation).actCollect, (*simulation).runs},
-	{"begin", 2, false, false, (*simulation).actBegin, nil},
 	{"begin again", 20, false, false, (*simulation).actBegin, (*simulation).isDown},
-	{"restart", 1, false, false, (*simulation).actRestart, (*simulation).runs},
-	{"fault", 3, false, false, (*simulation).actFault, (*simulation).runs},
-	{"crash", 1, false, false, (*simulation).actCrash, (*simulation).runs},
+	{"flow", 14, false, false, (*simulation).actFlow, (*simulation).hasAttempt},
+	{"trigger", 6, true, true, (*simulation).actTrigger, (*simulation).hasAttempt},
+	{"write", 6, true, true, (*simulation).actWrite, nil},
+	{"time passes", 5, true, true, (*simulation).actTime, nil},
+	{"fault", 6, false, false, (*simulation).actFault, (*simulation).hasAttempt},
+	{"begin", 2, false, false, (*simulation).actBegin, nil},
+	{"crash", 1, false, false, (*simulation).actCrash, (*simulation).hasAttempt},
+	{"decline", 1, true, true, (*simulation).actDecline, nil},
+	{"stale", 1, true, true, (*simulation).actStale, nil},
+	{"end", 1, true, true, (*simulation).actEnd, (*simulation).hasAttempt},
+	{"collect", 1, true, false, (*simulation).actCollect, (*simulation).hasAttempt},
+	{"restart", 1, false, false, (*simulation).actRestart, (*simulation).hasAttempt},
 }
 
-// runs says whether there is an attempt; isDown whether one has to begin.
-func (s *simulation) runs() bool   { return s.attempt != nil }
-func (s *simulation) isDown() bool { return s.attempt == nil || s.attempt.ended() }
+// hasAttempt reports whether an attempt has begun in this process; isDown whether none runs.
+func (s *simulation) hasAttempt() bool { return s.attempt != nil }
+func (s *simulation) isDown() bool     { return s.attempt == nil || s.attempt.ended() }
 
 func (s *simulation) hasBarrier() bool   { return slices.ContainsFunc(s.tasks, s.awaits) }
 func (s *simulation) hasUnwritten() bool { return slices.ContainsFunc(s.parts, (*simPart).isUnwritten) }
@@ -54,17 +56,27 @@ func (s *simulation) hasQueued() bool {
 	return s.runners[0] != nil || s.runners[1] != nil || s.runners[2] != nil
 }
 
-// awaits says whether a barrier is on its way to a subtask.
+// awaits reports whether a barrier is on its way to a subtask.
 func (s *simulation) awaits(t *simTask) bool { return t.seen < len(s.witness.triggered) }
 
 func (p *simPart) isUnwritten() bool { return !p.written }
 
-// isWritten says whether a part may be handed in, or has failed.
+// isWritten reports whether a part can be acknowledged, or has failed.
 func (p *simPart) isWritten() bool {
 	return p.written && (p.frozen.view == nil || p.handle != nil || p.err != nil)
 }
 
-// pick chooses an action by weight.
+// step runs one action, and starts a new process if the old one died.
+func (s *simulation) step() {
+	a := s.pick(func(simAction) bool { return true })
+	s.logf("- %s", a.name)
+	a.run(s)
+	if s.dead() {
+		s.reboot()
+	}
+}
+
+// pick draws an action by weight.
 func (s *simulation) pick(allowed func(simAction) bool) simAction {
 	var fit []simAction
 	total := 0
@@ -74,16 +86,16 @@ func (s *simulation) pick(allowed func(simAction) bool) simAction {
 			total += a.weight
 		}
 	}
-	n, i := s.rng.IntN(total), 0
+	n, i := s.drawn.IntN(total), 0
 	for n -= fit[0].weight; n >= 0; n -= fit[i].weight {
 		i++
 	}
 	return fit[i]
 }
 
-// interrupt may let something else happen around an operation on an object.
+// interrupt may run another action before or after an operation on an object.
 func (s *simulation) interrupt(name string) {
-	if s.quiet || s.dead() || s.depth > 1 || s.o.interrupts == 0 || s.rng.IntN(s.o.interrupts) > 0 {
+	if s.quiet || s.dead() || s.depth > 1 || s.o.interruptHalvings == 0 || !s.drawn.halved(s.o.interruptHalvings) {
 		return
 	}
 	before := s.inStore
@@ -93,10 +105,11 @@ func (s *simulation) interrupt(name string) {
 	s.depth++
 	defer func() { s.depth-- }()
 	s.seen.Interrupts++
-	s.logf("meanwhile: %s", a.name)
+	s.logf("interrupted by: %s", a.name)
 	a.run(s)
 }
 
+// choose draws one of the elements for which which returns true.
 func choose[T any](s *simulation, from []T, which func(T) bool) (chosen T, ok bool) {
 	var fit []T
 	for _, x := range from {
@@ -107,21 +120,21 @@ func choose[T any](s *simulation, from []T, which func(T) bool) (chosen T, ok bo
 	if len(fit) == 0 {
 		return chosen, false
 	}
-	return fit[s.rng.IntN(len(fit))], true
+	return fit[s.drawn.IntN(len(fit))], true
 }
 
 func (s *simulation) actWrite() {
 	for _, t := range s.tasks {
-		if err := t.write(modelKeys[s.rng.IntN(len(modelKeys))], s.rng.Int64N(4)); err != nil {
+		if err := t.write(modelKeys[s.drawn.IntN(len(modelKeys))], int64(s.drawn.IntN(4))); err != nil {
 			s.violate("write: %v", err)
 		}
 	}
 }
 
 func (s *simulation) actTime() {
-	s.now = s.now.Add(time.Duration(s.rng.Int64N(int64(30 * time.Second))))
+	s.now = s.now.Add(time.Duration(s.drawn.IntN(30_000)) * time.Millisecond)
 	if s.attempt != nil {
-		s.logf("step: nothing until %v", s.attempt.step())
+		s.logf("nothing is due for %v", s.attempt.step())
 	}
 }
 
@@ -146,21 +159,21 @@ func (s *simulation) actHalf() {
 	}
 }
 
-// actAcknowledge hands in a part that is done; some are handed in once more.
+// actAcknowledge acknowledges a written part. One in four may be acknowledged again later.
 func (s *simulation) actAcknowledge() {
 	p, ok := choose(s, s.parts, (*simPart).isWritten)
 	if !ok {
 		return
 	}
 	s.acknowledge(p)
-	if s.rng.IntN(5) > 0 {
+	if !s.drawn.halved(2) {
 		s.parts = slices.DeleteFunc(s.parts, func(q *simPart) bool { return q == p })
 	}
 }
 
-// actFlow moves all that is on its way to a checkpoint, in any order.
+// actFlow runs several actions that bring checkpoints forward.
 func (s *simulation) actFlow() {
-	for range 2 + s.rng.IntN(20) {
+	for range 2 + s.drawn.IntN(20) {
 		a := s.pick(func(a simAction) bool {
 			return slices.Contains([]string{"barrier", "half", "acknowledge", "queue", "write"}, a.name)
 		})
@@ -185,13 +198,13 @@ func (s *simulation) actQueue() {
 	}
 }
 
-// actStale does what an attempt of before may do, in vain.
+// actStale calls an earlier attempt, which must have no effect.
 func (s *simulation) actStale() {
 	if s.old == nil {
 		return
 	}
 	if _, err := s.old.Trigger(); !errors.Is(err, ErrFenced) {
-		s.violate("an attempt of before triggers: %v", err)
+		s.violate("an earlier attempt triggers: %v", err)
 	}
 	s.old.step()
 	s.old.End()
@@ -199,7 +212,7 @@ func (s *simulation) actStale() {
 		u := s.old.Upload(id, modelSource, 0)
 		u.Decline(errors.New("too late"))
 		if err := u.Acknowledge(nil, nil); !errors.Is(err, ErrFenced) {
-			s.violate("an attempt of before acknowledges: %v", err)
+			s.violate("an earlier attempt acknowledges: %v", err)
 		}
 	}
 }
@@ -209,7 +222,7 @@ func (s *simulation) actEnd() {
 }
 
 func (s *simulation) actCollect() {
-	dryRun := s.rng.IntN(2) == 0
+	dryRun := s.drawn.halved(1)
 	orphans, err := s.c.Collect(context.Background(), dryRun)
 	s.logf("collect, dry %v: %d %v", dryRun, len(orphans), err)
 	if err != nil && !expected(err) && !errors.Is(err, ErrInvalidOption) {
@@ -218,38 +231,38 @@ func (s *simulation) actCollect() {
 }
 
 func (s *simulation) actBegin() {
-	_ = s.begin(modelOperators(1+s.rng.IntN(3), 1+s.rng.IntN(2), 1+s.rng.IntN(2)))
+	_ = s.begin(modelOperators(1+s.drawn.IntN(3), 1+s.drawn.IntN(2), 1+s.drawn.IntN(2)))
 }
 
 func (s *simulation) actRestart() {
 	s.close()
 }
 
-// actFault makes some of the next operations fail.
+// actFault makes some later operations fail.
 func (s *simulation) actFault() {
-	f := simFaults{after: s.rng.IntN(20), count: 1}
-	if s.rng.IntN(4) == 0 {
-		f.count += s.rng.IntN(20)
+	f := simFaults{after: s.drawn.IntN(20), count: 1}
+	if s.drawn.halved(2) {
+		f.count += s.drawn.IntN(20)
 	}
-	if s.o.memory || s.rng.IntN(2) == 0 {
+	if s.o.memory || s.drawn.halved(1) {
 		f.err = errInjected
 		s.objFailing = f
 	} else {
-		f.err = []error{syscall.EIO, syscall.ENOSPC, vfstest.ShortWrite(syscall.EIO)}[s.rng.IntN(3)]
+		f.err = []error{syscall.EIO, syscall.ENOSPC, vfstest.ShortWrite(syscall.EIO)}[s.drawn.IntN(3)]
 		s.failing = f
 	}
 	s.logf("after %d operations %d will fail: %v", f.after, f.count, f.err)
 }
 
-// actCrash kills the process some operations from now. The machine may go on, or
-// lose its power and then keep nothing, some or all of what was not synced.
+// actCrash makes the process die after some operations on the disk. The machine may keep
+// running, or lose its power and keep nothing, some or all of the data that was not synced.
 func (s *simulation) actCrash() {
 	if s.disk == nil {
 		return
 	}
-	s.crashAfter = s.rng.IntN(40)
-	keep, seed := float64(s.rng.IntN(3))/2, s.rng.Uint64()
-	power := s.rng.IntN(3) > 0
+	s.crashAfter = s.drawn.IntN(40)
+	keep, seed := float64(s.drawn.IntN(3))/2, uint64(s.drawn.IntN(1<<20))
+	power := !s.drawn.halved(2)
 	s.crash = func() *vfstest.Mem {
 		if !power {
 			return s.disk.mem

@@ -11,24 +11,22 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// errDead is the error of all that a process does after its end.
+// errDead is the error of every operation of a process that has died.
 var errDead = errors.New("the process is dead")
 
-// simDisk is a file system as one process sees it. The process can be killed;
-// temporary names are the same in every run.
-//
-// Thread safety: one goroutine.
+// simDisk is a file system as one process sees it. The process can die. Names of staging files
+// are the same in every run, so that runs can be repeated.
 type simDisk struct {
 	*vfstest.Faulty
 	mem   *vfstest.Mem
-	fault func(vfstest.Call) error      // decides about each operation
-	dies  func(vfstest.Op, string) bool // whether the process ends before an operation
+	fault func(vfstest.Call) error      // returns the error of an operation
+	dies  func(vfstest.Op, string) bool // reports whether the process dies before an operation
 	dead  bool
-	temps map[string]string // what temporary names are in mem
+	temps map[string]string // names of staging files in mem, by the names that the process uses
 	locks []io.Closer
 }
 
-// newSimDisk starts a process on a file system.
+// newSimDisk returns the file system of a new process.
 func newSimDisk(mem *vfstest.Mem, fault func(vfstest.Call) error, dies func(vfstest.Op, string) bool) *simDisk {
 	d := &simDisk{mem: mem, fault: fault, dies: dies, temps: make(map[string]string)}
 	d.Faulty = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: d.plan})
@@ -44,9 +42,8 @@ func (d *simDisk) plan(call vfstest.Call) error {
 	return d.fault(call)
 }
 
-// live says whether the process lives to do an operation. Syncs ask it
-// themselves: one that never happened does not give up what it covers, as one
-// that fails does.
+// live returns errDead if the process does not live to run an operation. Syncs call it
+// themselves: a sync that never ran discards nothing, unlike one that failed.
 func (d *simDisk) live(op vfstest.Op, name string) error {
 	if d.dead || d.dies(op, name) {
 		return errDead
@@ -54,11 +51,11 @@ func (d *simDisk) live(op vfstest.Op, name string) error {
 	return nil
 }
 
-// kill ends the process: its locks go.
+// kill ends the process and releases its locks.
 func (d *simDisk) kill() {
 	d.dead = true
 	for _, lock := range d.locks {
-		_ = lock.Close() // may have been
+		_ = lock.Close() // it may have been closed
 	}
 }
 
@@ -78,7 +75,7 @@ func (d *simDisk) SyncDir(dir string) error {
 	return d.Faulty.SyncDir(dir)
 }
 
-// simDiskFile is a file being written.
+// simDiskFile is a file that is being written.
 type simDiskFile struct {
 	vfs.File
 	d    *simDisk

@@ -7,16 +7,15 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// simObjects are Objects on which anything may happen before and after an
-// operation: other work, and an error, which after the operation is one that
-// hides that it took effect.
+// simObjects are Objects that call interrupt and fault before and after each operation. A fault
+// after the operation hides that it took effect.
 type simObjects struct {
 	Objects
 	interrupt func(name string)
 	fault     func() error
 }
 
-// around runs an operation.
+// around runs an operation with its interrupts and faults.
 func (o *simObjects) around(name string, run func() error) error {
 	if err := o.fault(); err != nil {
 		return err

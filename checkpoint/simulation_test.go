@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,32 +16,34 @@ import (
 
 const simJob = "job"
 
-// errInjected is the error of an operation on objects that a simulation makes
-// fail; it may have taken effect.
+// errInjected is the error of an operation on objects that a simulation makes fail. The
+// operation may have taken effect all the same.
 var errInjected = errors.New("injected")
 
-// simOptions are what a schedule chooses once and for all.
+// simOptions are the options of a simulation.
 type simOptions struct {
 	Options
-	memory      bool // else files
+	memory      bool // storage in memory instead of files
 	inlineBytes int64
-	interrupts  int // an operation on objects is interrupted once in so many; 0 never
+	// interruptHalvings sets how often an operation on objects is interrupted by another
+	// action: with a probability of 1/2 to this power; 0 for never.
+	interruptHalvings int
 }
 
-// simulation is a job under a coordinator, on a disk that may fail, in processes
-// that may die, with one thing done after the other: actions and seed decide all
-// of it. It compares what the coordinator says and restores with the model.
+// simulation runs a model job under a coordinator, on a disk that may fail, in processes that
+// may die. Everything runs on one goroutine, so that the drawn numbers decide the whole run. It
+// compares the calls of Tasks and the restored state with the model.
 //
 // Thread safety: one goroutine.
 type simulation struct {
 	o       simOptions
 	actions []simAction
-	rng     *rand.Rand // of the action under way
-	log     func(string)
-	depth   int  // of actions within actions
-	inStore bool // within an operation of the completed store
-	quiet   bool
-	opening bool // Begin, Close or Discard is under way
+	drawn   drawn // zero if nothing is drawn: see quiet
+	log     func(format string, args ...any)
+	depth   int  // of actions that interrupt actions
+	inStore bool // an operation of the completed store runs
+	quiet   bool // no faults, interrupts or crashes any more
+	opening bool // Begin, Close or Discard runs
 
 	now        time.Time
 	mem        *vfstest.Mem
@@ -50,30 +51,30 @@ type simulation struct {
 	objects    *simObjects
 	failing    simFaults // of operations on the disk
 	objFailing simFaults // of operations on objects
-	crashAfter int       // operations on the disk, below zero never
+	crashAfter int       // the process dies after this many operations; negative for never
 	crash      func() *vfstest.Mem
-	before     func() // each operation that changes the disk; nil for nothing
+	before     func() // called before each operation that changes the disk; may be nil
 
 	c       *Coordinator // nil between processes
-	runners [3]func()    // what the queues have spawned: commits, removals, calls
-	old     *Attempt     // the one before
+	runners [3]func()    // spawned by the queues: commits, removals, calls
+	old     *Attempt     // the previous attempt
 	attempt *Attempt
 	witness *simWitness
 	tasks   []*simTask
 	parts   []*simPart
 
 	checkpoints map[simKey]*simCheckpoint
-	number      AttemptID // the newest attempt's
-	newest      ID        // reported complete
-	reported    int
+	number      AttemptID // the newest attempt
+	newest      ID        // newest checkpoint that was reported complete
+	reported    int       // number of checkpoints that were reported complete
 	seen        simStats
 	violation   error
 }
 
-// simStats count what happened in simulations, to know what they have proved.
+// simStats counts events of simulations, to check that they cover enough.
 type simStats struct {
 	Complete, Aborted, Crashes, Restored, InDoubt, Interrupts, Faults int
-	Shared, Reused                                                    int // objects, references at the end
+	Shared, Reused                                                    int // shared objects and reused references at the end
 }
 
 func (s *simStats) add(o simStats) {
@@ -88,30 +89,29 @@ func (s *simStats) add(o simStats) {
 	s.Reused += o.Reused
 }
 
-// simKey is a checkpoint. A later process may give an ID again of which there
-// is no trace.
+// simKey identifies a checkpoint. A later process may use an ID again if no object has it.
 type simKey struct {
 	id      ID
 	attempt AttemptID
 }
 
-// simCheckpoint is what the model knows of a checkpoint.
+// simCheckpoint is the model's record of a checkpoint.
 type simCheckpoint struct {
 	was           *moment
 	acknowledged  int
 	ended, failed bool
 }
 
-// simTask is a subtask with the barriers that it has seen.
+// simTask is a subtask and the number of barriers that have reached it.
 type simTask struct {
 	*modelTask
 	seen int
 }
 
-// simPart is a subtask's part of a checkpoint on its way to the coordinator.
+// simPart is a subtask's part of a checkpoint that is being written.
 type simPart struct {
 	key          simKey
-	task         place
+	task         subtaskID
 	upload       *Upload
 	frozen       *frozenTask
 	handle       *snapshot.Handle
@@ -120,7 +120,7 @@ type simPart struct {
 	acknowledged bool
 }
 
-// simFaults makes operations fail: a number of them, after a number of others.
+// simFaults makes count operations fail, after the next ones have succeeded.
 type simFaults struct {
 	after, count int
 	err          error
@@ -137,14 +137,14 @@ func (f *simFaults) next() error {
 	return nil
 }
 
-func newSimulation(o simOptions, actions []simAction, log func(string)) *simulation {
+func newSimulation(o simOptions, actions []simAction, log func(format string, args ...any)) *simulation {
 	s := &simulation{
 		o: o, actions: actions, log: log, now: time.Unix(1_700_000_000, 0), crashAfter: -1,
 		checkpoints: make(map[simKey]*simCheckpoint),
 	}
 	s.o.Job = simJob
 	s.o.now = func() time.Time { return s.now }
-	s.o.spawn = func(func()) { s.violate("a queue runs before it is told how") }
+	s.o.spawn = func(func()) { s.violate("a queue runs before open has replaced its spawn") }
 	if o.memory {
 		s.o.Storage = NewMemory(MemoryOptions{})
 		s.objects = &simObjects{Objects: s.o.Storage.objects, interrupt: s.interrupt, fault: s.objFailing.next}
@@ -164,14 +164,14 @@ func (s *simulation) violate(format string, args ...any) {
 
 func (s *simulation) logf(format string, args ...any) {
 	if s.log != nil {
-		s.log(strings.Repeat("    ", s.depth) + fmt.Sprintf(format, args...))
+		s.log(strings.Repeat("    ", s.depth)+format, args...)
 	}
 }
 
-// dead says whether the process has died.
+// dead reports whether the process has died.
 func (s *simulation) dead() bool { return s.disk != nil && s.disk.dead }
 
-// expected says whether an error is one that the simulation made.
+// expected reports whether the simulation caused an error.
 func expected(err error) bool {
 	for _, cause := range []error{syscall.EIO, syscall.ENOSPC, errInjected, errDead, errSync} {
 		if errors.Is(err, cause) {
@@ -181,7 +181,7 @@ func expected(err error) bool {
 	return false
 }
 
-// diskFault decides about an operation on the disk.
+// diskFault returns the error with which an operation on the disk must fail.
 func (s *simulation) diskFault(call vfstest.Call) error {
 	err := s.failing.next()
 	if err != nil {
@@ -191,7 +191,7 @@ func (s *simulation) diskFault(call vfstest.Call) error {
 	return err
 }
 
-// dies decides whether the process ends before an operation on the disk.
+// dies reports whether the process dies before an operation on the disk.
 func (s *simulation) dies(op vfstest.Op, name string) bool {
 	if s.before != nil && op.Mutates() {
 		s.before()
@@ -209,7 +209,7 @@ func (s *simulation) dies(op vfstest.Op, name string) bool {
 	return true
 }
 
-// open starts a process: a coordinator on what the one before has left.
+// open starts a process: a coordinator on the objects of the previous one.
 func (s *simulation) open() error {
 	if !s.o.memory {
 		s.disk = newSimDisk(s.mem, s.diskFault, s.dies)
@@ -234,7 +234,7 @@ func (s *simulation) open() error {
 	return nil
 }
 
-// fork is a simulation that has seen the same, on a disk as a power cut left it.
+// fork returns a simulation with the same model on a disk as a power cut left it.
 func (s *simulation) fork(mem *vfstest.Mem) *simulation {
 	f := newSimulation(s.o, s.actions, nil)
 	f.mem, f.now, f.number, f.newest, f.reported = mem, s.now, s.number, s.newest, s.reported
@@ -242,15 +242,15 @@ func (s *simulation) fork(mem *vfstest.Mem) *simulation {
 	return f
 }
 
-// reboot forgets the process that has died.
+// reboot drops the process that has died.
 func (s *simulation) reboot() {
 	s.c, s.disk, s.old, s.attempt, s.witness, s.tasks, s.parts = nil, nil, nil, nil, nil, nil, nil
 	s.runners = [3]func(){}
 	s.crashAfter = -1
 }
 
-// begin begins an attempt, in a new process if there is none, and compares what
-// it restores with the model.
+// begin begins an attempt, in a new process if none runs, and compares the restored state with
+// the model.
 func (s *simulation) begin(operators []Subtasks) error {
 	s.opening = true
 	defer func() { s.opening = false }()
@@ -275,15 +275,16 @@ func (s *simulation) begin(operators []Subtasks) error {
 	return s.restore(operators)
 }
 
-// refuse sees that an error has a cause that the simulation knows.
-func (s *simulation) refuse(what string, err error) error {
+// refuse reports a violation unless the simulation caused the error.
+func (s *simulation) refuse(operation string, err error) error {
 	if s.quiet || !expected(err) {
-		s.violate("%s: %v", what, err)
+		s.violate("%s: %v", operation, err)
 	}
-	s.logf("%s: %v", what, err)
+	s.logf("%s: %v", operation, err)
 	return err
 }
 
+// restore compares the restored checkpoint with the model and restores the subtasks.
 func (s *simulation) restore(operators []Subtasks) error {
 	restored, was := s.attempt.Restored(), (*moment)(nil)
 	if restored != nil {
@@ -313,7 +314,7 @@ func (s *simulation) restore(operators []Subtasks) error {
 	return nil
 }
 
-// close ends a process in good order.
+// close closes the coordinator and ends the process.
 func (s *simulation) close() {
 	s.opening = true
 	defer func() { s.opening = false }()
@@ -327,13 +328,13 @@ func (s *simulation) close() {
 	s.reboot()
 }
 
-// settle runs all that is queued.
-func (s *simulation) settle() {
+// runQueued runs all queued functions.
+func (s *simulation) runQueued() {
 	for s.violation == nil && s.runQueue(0) || s.runQueue(1) || s.runQueue(2) {
 	}
 }
 
-// runQueue runs one function of a queue, if there is one.
+// runQueue runs one function of a queue, if it has one and none runs.
 func (s *simulation) runQueue(i int) bool {
 	if s.c == nil || s.runners[i] == nil || []*queue{s.c.commits, s.c.removals, s.c.calls}[i].running {
 		return false
@@ -345,31 +346,31 @@ func (s *simulation) runQueue(i int) bool {
 	return true
 }
 
-// barrier reaches a subtask, which freezes its state.
+// barrier delivers a barrier to a subtask, which takes a view of its state.
 func (s *simulation) barrier(t *simTask) {
 	key := simKey{s.witness.triggered[t.seen], s.number}
 	t.seen++
 	frozen, err := t.freeze()
 	if err != nil {
-		s.violate("%v: %v", t.place, err)
+		s.violate("%v: %v", t.subtaskID, err)
 		return
 	}
 	s.checkpoints[key].was.add(t.modelTask)
-	s.logf("barrier %d at %v", key.id, t.place)
+	s.logf("barrier %d at %v", key.id, t.subtaskID)
 	s.parts = append(s.parts, &simPart{
-		key: key, task: t.place, frozen: frozen,
+		key: key, task: t.subtaskID, frozen: frozen,
 		upload: s.attempt.Upload(key.id, t.operator, t.subtask),
 	})
 }
 
-// write is the asynchronous half of a part.
+// write writes the files of a part.
 func (s *simulation) write(p *simPart) {
 	p.written = true
 	s.logf("write %d of %v", p.key.id, p.task)
 	p.handle, p.err = p.frozen.write(p.upload)
 }
 
-// acknowledge hands a part in, or declines if it could not be written.
+// acknowledge acknowledges a part, or declines it if it could not be written.
 func (s *simulation) acknowledge(p *simPart) {
 	if p.err != nil {
 		s.logf("decline %d of %v: %v", p.key.id, p.task, p.err)
@@ -388,7 +389,7 @@ func (s *simulation) acknowledge(p *simPart) {
 	s.checkpoints[p.key].acknowledged++
 }
 
-// end brings a schedule to its end: faults stop, and then all must be well.
+// end stops all faults and checks that the job continues, and that all objects are as expected.
 func (s *simulation) end(operators []Subtasks) {
 	s.quiet = true
 	s.failing.count, s.objFailing.count = 0, 0
@@ -398,10 +399,10 @@ func (s *simulation) end(operators []Subtasks) {
 	s.logf("the end")
 	for _, step := range []func(){
 		func() { _ = s.begin(operators) },
-		s.settle,
+		s.runQueued,
 		s.completeOne,
 		func() { _ = s.begin(operators) },
-		s.settle,
+		s.runQueued,
 		s.checkObjects,
 		s.checkEntries,
 		s.discard,
@@ -413,14 +414,14 @@ func (s *simulation) end(operators []Subtasks) {
 	}
 }
 
-// completeOne takes a checkpoint without haste.
+// completeOne takes a checkpoint, which must become complete.
 func (s *simulation) completeOne() {
 	id, err := s.attempt.Trigger()
 	if err != nil {
 		s.violate("trigger: %v", err)
 		return
 	}
-	s.settle()
+	s.runQueued()
 	s.parts = nil
 	for _, t := range s.tasks {
 		s.barrier(t)
@@ -429,13 +430,13 @@ func (s *simulation) completeOne() {
 		s.write(p)
 		s.acknowledge(p)
 	}
-	s.settle()
+	s.runQueued()
 	if s.newest != id {
 		s.violate("checkpoint %d is not complete though nothing failed", id)
 	}
 }
 
-// checkObjects sees that nothing is there but complete checkpoints and records.
+// checkObjects checks that only objects of complete checkpoints and records of attempts exist.
 func (s *simulation) checkObjects() {
 	ctx := context.Background()
 	if _, err := s.c.Collect(ctx, false); err != nil {
@@ -484,8 +485,8 @@ func (s *simulation) checkObjects() {
 	}
 }
 
-// checkEntries sees that every complete checkpoint is what the job was, and that
-// there are as many as should be kept.
+// checkEntries checks that every complete checkpoint restores to the model's state, and that
+// Retain of them are kept.
 func (s *simulation) checkEntries() {
 	ctx := context.Background()
 	entries, err := s.c.completed.List(ctx)
@@ -509,7 +510,7 @@ func (s *simulation) checkEntries() {
 	}
 }
 
-// discard removes everything. From here on nothing need survive.
+// discard removes all checkpoints and checks that nothing is left.
 func (s *simulation) discard() {
 	s.before = nil
 	s.attempt.End()
@@ -527,7 +528,7 @@ func (s *simulation) discard() {
 	}
 }
 
-// modelOperators are those of the model job.
+// modelOperators returns the operators of the model job.
 func modelOperators(counts, sums, source int) []Subtasks {
 	return []Subtasks{{"counts", counts}, {"sums", sums}, {modelSource, source}}
 }

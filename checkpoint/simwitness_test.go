@@ -2,25 +2,25 @@ package checkpoint
 
 import "errors"
 
-// simWitness is the job of one attempt as the coordinator sees it.
+// simWitness is the Tasks of one attempt in a simulation. It compares the calls with the model.
 type simWitness struct {
 	s         *simulation
 	number    AttemptID
 	triggered []ID
-	lastID    ID // of this attempt, the one restored included
-	latest    ID // complete
+	lastID    ID // newest checkpoint of this attempt, or the restored one
+	latest    ID // newest complete checkpoint
 }
 
-// checkpoint finds the record of a checkpoint that the coordinator speaks of.
-func (w *simWitness) checkpoint(what string, id ID) *simCheckpoint {
+// checkpoint returns the model's record of the checkpoint that a call names.
+func (w *simWitness) checkpoint(call string, id ID) *simCheckpoint {
 	s := w.s
-	s.logf("told: %s %d", what, id)
+	s.logf("call: %s %d", call, id)
 	cp := s.checkpoints[simKey{id, w.number}]
 	if w != s.witness {
-		s.violate("attempt %d is fenced and told: %s %d", w.number, what, id)
+		s.violate("fenced attempt %d gets the call: %s %d", w.number, call, id)
 	}
 	if cp == nil || cp.ended {
-		s.violate("%s %d of attempt %d, which is not under way", what, id, w.number)
+		s.violate("%s %d of attempt %d, which is not in progress", call, id, w.number)
 		return &simCheckpoint{was: newMoment(0)}
 	}
 	return cp
@@ -39,7 +39,7 @@ func (w *simWitness) Trigger(t Trigger) {
 func (w *simWitness) Complete(stats Stats) {
 	cp := w.checkpoint("complete", stats.ID)
 	if cp.was.missing > 0 || cp.acknowledged != len(w.s.tasks) || stats.ID <= w.latest {
-		w.s.violate("checkpoint %d is said to be complete", stats.ID)
+		w.s.violate("checkpoint %d is reported complete too early", stats.ID)
 	}
 	cp.ended = true
 	w.latest, w.s.newest = stats.ID, stats.ID
@@ -58,11 +58,11 @@ func (w *simWitness) Aborted(id ID, reason error) {
 
 func (w *simWitness) Fail(err error) {
 	if w != w.s.witness || !errors.Is(err, ErrTooManyFailures) {
-		w.s.violate("attempt %d is told to fail: %v", w.number, err)
+		w.s.violate("attempt %d is asked to fail: %v", w.number, err)
 	}
 }
 
-// checkAllEnded sees that every checkpoint has failed or become complete.
+// checkAllEnded checks that every checkpoint has failed or become complete.
 func (w *simWitness) checkAllEnded() {
 	if w == nil {
 		return

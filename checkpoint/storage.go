@@ -6,31 +6,31 @@ import (
 	"fmt"
 )
 
-// Storage says where the checkpoints of jobs go. It serves any number of jobs,
-// one after the other or at once, and outlives them.
+// Storage holds the checkpoints of any number of jobs, one after the other or at the same time.
+// It has no Close: it may be used as long as the process runs.
 //
 // Thread safety: safe for concurrent use.
 type Storage struct {
 	objects Objects
-	// inlineBytes is up to which size a file travels in the acknowledgement
-	// and stands in the metadata.
+	// inlineBytes is the size up to which a file travels in the acknowledgement and is stored
+	// in the metadata.
 	inlineBytes int64
-	memory      *memoryBudget // nil unless all is kept in memory
-	frameBytes  int64         // limits an acknowledgement in memory
+	memory      *memoryBudget // nil unless checkpoints are kept in memory
+	frameBytes  int64         // maximum size of an acknowledgement in memory
 }
 
-// StorageOptions says how a store of objects is used.
+// StorageOptions configures a Storage on Objects.
 type StorageOptions struct {
-	// InlineBytes is the size up to which the file of a subtask is not written
-	// as an object but stands in the metadata. Default 20 KiB, at most 1 MiB;
-	// below zero is none.
+	// InlineBytes is the size up to which a file of a subtask is stored in the metadata instead
+	// of as an object. Default 20 KiB, at most 1 MiB; a negative value stores every file as an
+	// object.
 	InlineBytes int64
 }
 
 // check returns ErrInvalidOption for an option out of range.
 func (o StorageOptions) check() error {
 	if o.InlineBytes > maxInlineBytes {
-		return fmt.Errorf("storage: InlineBytes is %d, at most %d is allowed: %w", o.InlineBytes, maxInlineBytes, ErrInvalidOption)
+		return fmt.Errorf("storage: InlineBytes is %d, want at most %d: %w", o.InlineBytes, maxInlineBytes, ErrInvalidOption)
 	}
 	return nil
 }
@@ -40,17 +40,16 @@ const (
 	maxInlineBytes     = 1 << 20
 )
 
-// MemoryOptions are the limits of checkpoints that are kept in memory. What is
-// not above zero is the default.
+// MemoryOptions sets the limits of checkpoints in memory. Zero or less selects the default.
 type MemoryOptions struct {
-	// MaxStateBytes limits one file of one subtask. Default 5 MiB; more than
-	// FrameBytes is capped to it.
+	// MaxStateBytes is the maximum size of one file of one subtask. Default 5 MiB; at most
+	// FrameBytes.
 	MaxStateBytes int64
-	// FrameBytes limits a whole acknowledgement, as metadata encodes it, with its
-	// name table. Default 10 MiB.
+	// FrameBytes is the maximum size of an acknowledgement in encoded form, with its name
+	// table. Default 10 MiB.
 	FrameBytes int64
-	// TotalBytes limits what retained and pending checkpoints come to.
-	// Default 256 MiB.
+	// TotalBytes is the maximum size of all retained and pending checkpoints together. Default
+	// 256 MiB.
 	TotalBytes int64
 }
 
@@ -60,11 +59,11 @@ const (
 	defaultTotalBytes    = 256 << 20
 )
 
-// NewStorage keeps checkpoints in a store of objects, those of a job under its
-// name and a slash.
+// NewStorage returns a Storage on a store of objects. The objects of a job have names that
+// begin with the job's name and a slash.
 func NewStorage(objects Objects, o StorageOptions) (*Storage, error) {
 	if objects == nil {
-		return nil, fmt.Errorf("storage: objects are required: %w", ErrInvalidOption)
+		return nil, fmt.Errorf("storage: objects are nil: %w", ErrInvalidOption)
 	}
 	if err := o.check(); err != nil {
 		return nil, err
@@ -72,17 +71,17 @@ func NewStorage(objects Objects, o StorageOptions) (*Storage, error) {
 	return &Storage{objects: objects, inlineBytes: cmp.Or(o.InlineBytes, defaultInlineBytes)}, nil
 }
 
-// open opens the objects of a job.
+// open returns the objects of a job.
 func (s *Storage) open(job string) (Objects, error) {
-	if f, ok := s.objects.(folderer); ok {
+	if f, ok := s.objects.(folderOpener); ok {
 		return f.folder(job)
 	}
 	return s.objects, nil
 }
 
-// OpenStorage is NewStorage of the objects that OpenObjects opens.
+// OpenStorage returns a Storage on the objects that OpenObjects opens for the URL.
 func OpenStorage(ctx context.Context, url string, o StorageOptions) (*Storage, error) {
-	if err := o.check(); err != nil { // before anything is made
+	if err := o.check(); err != nil { // before OpenObjects makes a directory
 		return nil, err
 	}
 	objects, err := OpenObjects(ctx, url)
@@ -92,8 +91,8 @@ func OpenStorage(ctx context.Context, url string, o StorageOptions) (*Storage, e
 	return NewStorage(objects, o)
 }
 
-// NewMemory keeps checkpoints in memory, the completed store included: they are
-// there for as long as the Storage is, and for later coordinators of the job.
+// NewMemory returns a Storage that keeps checkpoints and the completed store in memory, for as
+// long as the Storage is used. Later coordinators of the job find them.
 func NewMemory(o MemoryOptions) *Storage {
 	orDefault := func(limit, byDefault int64) int64 { return cmp.Or(max(limit, 0), byDefault) }
 	frameBytes := orDefault(o.FrameBytes, defaultFrameBytes)
@@ -106,8 +105,8 @@ func NewMemory(o MemoryOptions) *Storage {
 	}
 }
 
-// checkPart returns the size of an acknowledgement as metadata encodes it, or
-// why it cannot be taken.
+// checkPart returns the encoded size of an acknowledgement in bytes, or an error if the storage
+// cannot hold it.
 func (s *Storage) checkPart(p Part) (int64, error) {
 	err := p.validate()
 	if err == nil && p.Handle != nil {
@@ -118,13 +117,12 @@ func (s *Storage) checkPart(p Part) (int64, error) {
 	}
 	size := partSize(p)
 	if s.memory != nil && size > s.frameBytes {
-		return 0, fmt.Errorf("%d bytes, limit %d: %w", size, s.frameBytes, ErrFrameTooLarge)
+		return 0, fmt.Errorf("acknowledgement of %d bytes, want at most %d: %w", size, s.frameBytes, ErrFrameTooLarge)
 	}
 	return size, nil
 }
 
-// take takes bytes from the budget of a storage in memory; release gives them
-// back.
+// take takes bytes from the memory budget. It does nothing for a storage on objects.
 func (s *Storage) take(bytes int64) error {
 	if s.memory == nil {
 		return nil
@@ -132,6 +130,7 @@ func (s *Storage) take(bytes int64) error {
 	return s.memory.take(bytes)
 }
 
+// release returns bytes that take has taken.
 func (s *Storage) release(bytes int64) {
 	if s.memory != nil {
 		s.memory.release(bytes)

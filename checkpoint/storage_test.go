@@ -84,7 +84,7 @@ func TestMemoryMayBeFullToTheByte(t *testing.T) {
 	b.release(60)
 	require.NoError(t, b.take(60))
 	err := b.take(7)
-	require.ErrorContains(t, err, "7 bytes")
+	require.ErrorContains(t, err, "7 more bytes")
 	require.ErrorContains(t, err, "100")
 }
 
@@ -104,7 +104,7 @@ func TestBudgetIsExactForManyAtOnce(t *testing.T) {
 	require.NoError(t, b.take(10))
 }
 
-func TestObjectsInMemoryCountUntilTheyGo(t *testing.T) {
+func TestObjectsInMemoryCountUntilTheyAreRemoved(t *testing.T) {
 	ctx := context.Background()
 	b := &memoryBudget{limitBytes: 100}
 	objects := newMemoryObjects(b)
@@ -128,7 +128,7 @@ func TestObjectsInMemoryCountUntilTheyGo(t *testing.T) {
 	require.Equal(t, []string{"b"}, namesOf(t, objects, ""))
 }
 
-// What the caller does with its buffer later is its own affair.
+// The caller may change its buffer after Write.
 func TestObjectsInMemoryAreCopies(t *testing.T) {
 	objects := newMemoryObjects(&memoryBudget{limitBytes: 100})
 	content := []byte("text")

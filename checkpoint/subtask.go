@@ -8,12 +8,41 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// Restore loads into an empty backend, on which the states of the program are declared, its
-// key groups of an operator of the restored checkpoint, at any parallelism: see
-// snapshot.Restore, whose errors it returns. It does nothing if the job begins, or if the
-// operator left no state. It returns ErrInvalidOption for an operator that Begin was not told of.
+// Restore loads one subtask's share of an operator's state from the restored checkpoint into b.
+// b must be empty, with the states of the program declared; its keyspace says which key groups
+// it owns. Restore does nothing if the job starts empty or the operator has no state.
+//
+// Problem: a checkpoint was written by n subtasks, and must be restored by m. A key must end up
+// in the one subtask that owns it now, and the work per subtask must stay proportional to its
+// own state.
+//
+// Idea: keys are hashed into a fixed number of key groups (the maximum parallelism, which never
+// changes for a job). A subtask owns a contiguous range of groups, at any parallelism. Every
+// file in a handle says which groups it covers (FileRef.Bounds). Restore passes the handles of
+// all old subtasks to the new one, and snapshot.Restore reads only the files, and in them only
+// the groups, that intersect its range:
+//
+//	key groups       0 ......................... 63 | 64 ........................ 127
+//	written by       subtask 0 of 2                 | subtask 1 of 2
+//	                 chk-7/3-count-0                | chk-7/3-count-1
+//	                      |           \                   /            |
+//	read by          0 ........ 42    | 43 ............. 85 |    86 ........ 127
+//	                 subtask 0 of 3   | subtask 1 of 3      |    subtask 2 of 3
+//
+// Invariant: the handles of one operator have the same maximum parallelism, and their key group
+// ranges are disjoint (Operator.validate), so that every group has one source.
+// Invariant: of a shared file that several old subtasks list, each handle contributes only the
+// groups within its own range. A key that one of them has deleted since does not come back from
+// the other's copy.
+// Invariant: other data (Part.Data) is not split. The host redistributes it.
+//
+// Cost: portable snapshots read the sections of the subtask's groups; native ones link or copy
+// the tables that reach into them.
+//
+// Restore returns the errors of snapshot.Restore, and ErrInvalidOption for an operator that was
+// not passed to Begin.
 func (a *Attempt) Restore(ctx context.Context, b snapshot.Backend, operator string) error {
-	if !a.has(place{operator, 0}) {
+	if !a.hasSubtask(subtaskID{operator, 0}) {
 		return fmt.Errorf("restore operator %q: the attempt has no operator of that name: %w", operator, ErrInvalidOption)
 	}
 	if a.restored == nil {
@@ -35,12 +64,14 @@ func (a *Attempt) Restore(ctx context.Context, b snapshot.Backend, operator stri
 	return nil
 }
 
-// Snapshot takes the subtask's part of the checkpoint: the view of its backend at once, on
-// the caller's goroutine, which must be the backend's; the rest on others, which write the
-// files and hand them in with the subtask's other data. What goes wrong declines the
-// checkpoint. Close of the Coordinator waits for the others, so close the backend after it.
-// The snapshot that is returned tells of the pause and the progress; it is nil with an error.
-// Options.Name is set by the Upload.
+// Snapshot writes and acknowledges the subtask's part of the checkpoint. It takes the view of
+// the backend at once, on the caller's goroutine, which must be the one that owns the backend.
+// Other goroutines then write the files and acknowledge them together with a copy of data. An
+// error declines the checkpoint. Coordinator.Close waits for these goroutines, so close the
+// backend after it.
+//
+// The result reports the pause and the progress of the snapshot; it is nil if Snapshot returns
+// an error. Options.Name is ignored: the Upload sets it.
 func (u *Upload) Snapshot(b snapshot.Backend, o snapshot.Options, data []byte) (*snapshot.Running, error) {
 	if u.ctx.Err() != nil {
 		return nil, context.Cause(u.ctx)
@@ -69,7 +100,7 @@ func (u *Upload) Snapshot(b snapshot.Backend, o snapshot.Options, data []byte) (
 	return running, nil
 }
 
-// addWriter counts a snapshot that Close is to wait for, unless it waits already.
+// addWriter adds a snapshot to those that Close waits for. It returns false after Close.
 func (c *Coordinator) addWriter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

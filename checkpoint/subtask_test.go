@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// counter is a backend of one of some subtasks, with a count for each key.
+// counter is the backend of a subtask with a count for each key.
 type counter struct {
 	*heapstate.Backend
 	keyed *state.Keyed[int64]
@@ -33,7 +33,7 @@ func newCounter(t *testing.T, subtask, parallelism int) *counter {
 	return &counter{backend, keyed, count}
 }
 
-// eachKey calls f with the keys whose subtask this is.
+// eachKey calls f with each key that belongs to the subtask.
 func eachKey(t *testing.T, subtask, parallelism int, f func(key int64)) {
 	for key := range int64(100) {
 		group, err := state.KeyGroupOf(codec.Int[int64](), key, 128)
@@ -91,7 +91,7 @@ func TestRestoreNamesOperatorAndCheckpoint(t *testing.T) {
 	_, err := a.Upload(r.trigger(a), "op", 0).Snapshot(c, snapshot.Options{}, nil)
 	require.NoError(t, err)
 	r.writers.Wait()
-	r.settle()
+	r.runQueued()
 	a = r.begin()
 	backend, err := heapstate.NewHash(state.Options{Keyspace: state.WholeKeyspace(128)}) // without the state
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestRestoreNamesOperatorAndCheckpoint(t *testing.T) {
 	require.NoError(t, a.Restore(t.Context(), backend, "op"))
 }
 
-// A name that is misspelled must not pass for an operator that left no state.
+// A misspelled operator must not be taken for one without state.
 func TestRestoreKnowsTheOperatorsOfTheAttempt(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
@@ -114,39 +114,39 @@ func TestRestoreKnowsTheOperatorsOfTheAttempt(t *testing.T) {
 		_, err = a.Upload(r.trigger(a), "op", 0).Snapshot(newCounter(t, 0, 1), snapshot.Options{}, nil)
 		require.NoError(t, err)
 		r.writers.Wait()
-		r.settle()
+		r.runQueued()
 		a = r.begin()
 	}
 }
 
-// viewless is a backend that has no view to give.
+// viewless is a backend whose View fails.
 type viewless struct{ *counter }
 
-func (viewless) View() (snapshot.View, error) { return nil, errMood }
+func (viewless) View() (snapshot.View, error) { return nil, errTest }
 
 func TestSnapshotThatFailsDeclinesTheCheckpoint(t *testing.T) {
 	r := newRig(t, Options{TolerableFailures: 9})
 	a := r.begin()
 	u := a.Upload(r.trigger(a), "op", 0)
 	running, err := u.Snapshot(viewless{newCounter(t, 0, 1)}, snapshot.Options{}, nil)
-	require.ErrorIs(t, err, errMood)
+	require.ErrorIs(t, err, errTest)
 	require.Nil(t, running)
 	r.requireTold("trigger 1 on 0", "aborted 1")
-	r.requireReason(errMood)
+	r.requireReason(errTest)
 	_, err = u.Snapshot(newCounter(t, 0, 1), snapshot.Options{}, nil)
-	require.ErrorIs(t, err, errMood, "it is over")
+	require.ErrorIs(t, err, errTest, "the checkpoint is over")
 
-	r.objects = &moody{Objects: r.objects, fail: func(string, string) error { return errMood }}
+	r.objects = &faultyObjects{Objects: r.objects, fail: func(string, string) error { return errTest }}
 	r.o.Storage.inlineBytes = 0
 	_, err = a.Upload(r.trigger(a), "op", 0).Snapshot(newCounter(t, 0, 1), snapshot.Options{}, nil)
-	require.NoError(t, err, "the writing comes later")
+	require.NoError(t, err, "the files are written later")
 	r.writers.Wait()
 	r.requireTold("trigger 2 on 0", "aborted 2")
-	r.requireReason(errMood)
+	r.requireReason(errTest)
 	require.NoError(t, r.Close())
 }
 
-// The write of a snapshot hangs until its context ends, which Close brings about.
+// The write of a snapshot hangs until Close ends its context.
 func TestCloseWaitsForSnapshots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, err := NewCoordinator(t.Context(), Options{Job: "job", Storage: storageOn(t, unlimited())})
@@ -154,7 +154,7 @@ func TestCloseWaitsForSnapshots(t *testing.T) {
 		c.o.Storage.inlineBytes = 0
 		var u *Upload
 		writing := false
-		c.objects = &moody{Objects: c.objects, fail: func(op, _ string) error {
+		c.objects = &faultyObjects{Objects: c.objects, fail: func(op, _ string) error {
 			if op == "create" {
 				writing = true
 				<-u.Context().Done()
@@ -162,7 +162,7 @@ func TestCloseWaitsForSnapshots(t *testing.T) {
 			}
 			return nil
 		}}
-		a, err := c.Begin(t.Context(), &stage{}, oneTask)
+		a, err := c.Begin(t.Context(), &bubbleJob{}, oneTask)
 		require.NoError(t, err)
 		id, err := a.Trigger()
 		require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestCloseWaitsForSnapshots(t *testing.T) {
 		select {
 		case <-running.Done():
 		default:
-			require.Fail(t, "the snapshot goes on after Close")
+			require.Fail(t, "the snapshot runs after Close")
 		}
 		_, err = running.Wait()
 		require.ErrorIs(t, err, ErrEnded)
@@ -184,7 +184,7 @@ func TestCloseWaitsForSnapshots(t *testing.T) {
 	})
 }
 
-func TestDataOfASnapshotIsTheCallersAgain(t *testing.T) {
+func TestSnapshotCopiesTheCallersData(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	data := []byte("offset 7")
@@ -192,7 +192,7 @@ func TestDataOfASnapshotIsTheCallersAgain(t *testing.T) {
 	require.NoError(t, err)
 	copy(data, bytes.Repeat([]byte{'x'}, len(data)))
 	r.writers.Wait()
-	r.settle()
+	r.runQueued()
 	o, _ := r.begin().Restored().Operator("op")
 	require.Equal(t, "offset 7", string(o.Parts[0].Data))
 }

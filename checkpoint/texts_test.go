@@ -14,13 +14,12 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Error texts say which object, what was wrong, and what is allowed.
-func TestErrorTextsSayWhichObjectAndWhatIsAllowed(t *testing.T) {
+func TestErrorTextsNameTheObjectAndTheAllowedValues(t *testing.T) {
 	ctx := context.Background()
 	_, err := NewStorage(nil, StorageOptions{})
-	require.EqualError(t, err, "storage: objects are required: invalid option")
+	require.EqualError(t, err, "storage: objects are nil: invalid option")
 	_, err = NewStorage(unlimited(), StorageOptions{InlineBytes: 2 << 20})
-	require.EqualError(t, err, "storage: InlineBytes is 2097152, at most 1048576 is allowed: invalid option")
+	require.EqualError(t, err, "storage: InlineBytes is 2097152, want at most 1048576: invalid option")
 	for name, want := range map[string]string{"": "it is empty", "..": "it begins with a dot", "a/b": "letters and digits"} {
 		_, err = NewCoordinator(ctx, Options{Job: name, Storage: NewMemory(MemoryOptions{})})
 		require.ErrorIs(t, err, snapshot.ErrName)
@@ -52,7 +51,7 @@ func TestErrorTextsSayWhichObjectAndWhatIsAllowed(t *testing.T) {
 	require.False(t, errors.Is(ErrLocked, ErrLockLost))
 }
 
-// Options are looked at before the folder of a storage is made.
+// Options are checked before the storage's directory is made.
 func TestStorageWithAnOptionOutOfRangeMakesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ck")
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}

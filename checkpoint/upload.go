@@ -13,35 +13,68 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// Upload takes one subtask's part of a checkpoint: the files as a
-// snapshot.SharingTarget, then the acknowledgement.
+// Upload is the target of one subtask's part of one checkpoint. The subtask writes its files to
+// it, as a snapshot.Target or snapshot.SharingTarget, and then acknowledges or declines.
+//
+// Problem: small states must not cost one object each, large ones must not pass through the
+// coordinator's memory, and a file of an aborted checkpoint must not stay behind. The writer
+// does not know the size of a file in advance, and the checkpoint may be aborted at any moment
+// of the upload.
+//
+//	                      Create(name)                       Share(suffix)
+//	                          |                                   |
+//	                      held in memory                          |
+//	          Commit       /        \   more than InlineBytes     |
+//	                      /          \                            |
+//	travels in the acknowledgement   object in chk-<id>/      object in shared/
+//	and is stored in the metadata         |  Commit                |  Commit
+//	                      \               |                       /
+//	                       `----- Acknowledge(handle, data) -----'
+//	                                      |
+//	                      the coordinator has the part
+//
+// A file that the newest complete checkpoint lists is not written again: Confirmed finds it by
+// the identity of its content, and the handle refers to it.
+//
+// Invariant: a handle is accepted only if each of its files was committed to this Upload, so
+// that it is durable, or is listed by the checkpoint's base.
+// Invariant: names of files contain the attempt, operator and subtask, and names of shared ones
+// the checkpoint as well. So no other Upload writes the same name, in this process or another.
+// Invariant: a file whose commit ends after its checkpoint has ended is removed by its writer.
+// The removals of the abort may have run before the file appeared.
+// Invariant: the first acknowledgement of a subtask counts. Later ones, and those after the end
+// of the checkpoint, return an error and have no effect.
+//
+// Cost: a file up to InlineBytes (20 KiB) needs no I/O of its own. In a storage in memory all
+// files travel, and none is shared.
 //
 // Thread safety: safe for concurrent use.
 type Upload struct {
 	c   *Coordinator
 	p   *pending
-	at  place
+	at  subtaskID
 	ctx context.Context
 
 	mu      sync.Mutex
-	inline  map[string][]byte // committed files that travel
-	objects map[string]bool   // committed files that do not: whether they are shared
+	inline  map[string][]byte // committed files that travel in the acknowledgement
+	objects map[string]bool   // committed files that are objects; true if shared
 }
 
-// Upload is where a subtask of an operator brings its part of a checkpoint. For
-// a checkpoint that is not under way it is one whose context has ended.
+// Upload returns the Upload for a subtask's part of a checkpoint. If the checkpoint is not in
+// progress, or the attempt does not have the subtask, the result is one whose context has ended
+// with the reason as its cause.
 func (a *Attempt) Upload(id ID, operator string, subtask int) *Upload {
 	a.c.mu.Lock()
 	defer a.c.mu.Unlock()
-	u := &Upload{c: a.c, at: place{operator, subtask}, inline: make(map[string][]byte), objects: make(map[string]bool)}
+	u := &Upload{c: a.c, at: subtaskID{operator, subtask}, inline: make(map[string][]byte), objects: make(map[string]bool)}
 	p := a.c.find(id)
 	switch {
 	case a.c.attempt != a || a.over:
-		u.p = overPending(id, a, a.why())
+		u.p = endedPending(id, a, a.endReason())
 	case p == nil:
-		u.p = overPending(id, a, fmt.Errorf("checkpoint %d is not under way: %w", id, ErrEnded))
-	case !a.has(u.at):
-		u.p = overPending(id, a, fmt.Errorf("subtask %d of operator %q: %w", subtask, operator, ErrInvalidOption))
+		u.p = endedPending(id, a, fmt.Errorf("checkpoint %d is not under way: %w", id, ErrEnded))
+	case !a.hasSubtask(u.at):
+		u.p = endedPending(id, a, fmt.Errorf("subtask %d of operator %q: %w", subtask, operator, ErrInvalidOption))
 	default:
 		u.p = p
 	}
@@ -49,33 +82,33 @@ func (a *Attempt) Upload(id ID, operator string, subtask int) *Upload {
 	return u
 }
 
-// overPending stands for a checkpoint that is not under way.
-func overPending(id ID, a *Attempt, reason error) *pending {
+// endedPending returns a placeholder for a checkpoint that is not in progress.
+func endedPending(id ID, a *Attempt, reason error) *pending {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(reason)
 	return &pending{id: id, attempt: a, ctx: ctx, cancel: cancel, over: true}
 }
 
-// Context ends when the checkpoint does; its cause says why.
+// Context returns a context that ends with the checkpoint; its cause is the reason. Use it to
+// write the files.
 func (u *Upload) Context() context.Context { return u.ctx }
 
-// Name is the file name to use, or to begin file names with.
+// Name returns the file name that the subtask must use, or use as the prefix of its file names.
 func (u *Upload) Name() string { return fileName(u.p.attempt.number, u.at) }
 
-// Create implements snapshot.Target. The name is Name, or begins with it and a
-// dot.
+// Create implements snapshot.Target. name must be Name, or begin with Name and a dot.
 func (u *Upload) Create(ctx context.Context, name string) (snapshot.File, error) {
 	if err := snapshot.CheckName(name); err != nil {
 		return nil, err
 	}
 	if name != u.Name() && !strings.HasPrefix(name, u.Name()+".") {
-		return nil, fmt.Errorf("file %q of %q: %w", name, u.Name(), snapshot.ErrName)
+		return nil, fmt.Errorf("file %q: want %[2]q, or %[2]q, a dot and more: %[3]w", name, u.Name(), snapshot.ErrName)
 	}
 	return &uploadFile{u: u, ctx: ctx, ref: snapshot.FileRef{Name: name}}, nil
 }
 
-// Share implements snapshot.SharingTarget. In memory nothing is shared, since a file there
-// belongs to one acknowledgement.
+// Share implements snapshot.SharingTarget. A storage in memory shares nothing, since each file there
+// belongs to one acknowledgement; the result is then an ordinary file.
 func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
 	if u.c.o.Storage.memory != nil {
 		ref := snapshot.FileRef{Name: u.Name() + "." + suffix}
@@ -93,21 +126,23 @@ func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snaps
 	return f, ref, nil
 }
 
-// Confirmed implements snapshot.SharingTarget: only files of the base, which is complete
-// and stays until this checkpoint has ended, are referred to again.
+// Confirmed implements snapshot.SharingTarget: it returns the shared file with the given content that
+// the checkpoint's base lists. The base is complete, and is kept until this checkpoint has
+// ended.
 func (u *Upload) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
 	ref, ok := u.p.confirmed[id]
 	return ref, ok
 }
 
-// Acknowledge hands in the subtask's part: the handle of what was written to
-// this Upload, nil if the subtask has no backend, and its other data. Only the
-// first of several counts; one that comes after the end is an error and does
-// nothing. A part that does not fit into memory is declined.
+// Acknowledge hands in the subtask's part: the handle of the files that were written to this
+// Upload, or nil if the subtask has no backend, and a copy of the subtask's other data. It
+// returns fs.ErrExist for a second acknowledgement, and the reason of the end once the
+// checkpoint has ended; both have no effect. A part that cannot be accepted, such as one that
+// does not fit into memory, declines the checkpoint.
 func (u *Upload) Acknowledge(h *snapshot.Handle, data []byte) error {
 	part, err := u.part(h, data)
 	if err == nil {
-		err = u.handIn(part)
+		err = u.addPart(part)
 	}
 	if errors.Is(err, errDecline) {
 		u.Decline(err)
@@ -115,11 +150,11 @@ func (u *Upload) Acknowledge(h *snapshot.Handle, data []byte) error {
 	return err
 }
 
-// errDecline marks errors of a part that end its checkpoint.
-var errDecline = errors.New("the part cannot be taken")
+// errDecline marks errors of a part that abort its checkpoint.
+var errDecline = errors.New("the part is not accepted")
 
-// part puts together what the metadata will say. Files must have been committed
-// here: nothing is ever referred to that may not be durable.
+// part builds the subtask's Part. It checks that each file was committed to this Upload or is
+// listed by the base, so that the metadata never refers to a file that may not be durable.
 func (u *Upload) part(h *snapshot.Handle, data []byte) (Part, error) {
 	part := Part{Data: bytes.Clone(data)}
 	if h == nil {
@@ -141,14 +176,14 @@ func (u *Upload) part(h *snapshot.Handle, data []byte) (Part, error) {
 			part.Inline[f.Name] = content
 		case f.Shared && sameShared(u.p.confirmed[f.Identity], f):
 		case !committed || shared != f.Shared:
-			return part, fmt.Errorf("file %q was not committed here: %w", f.Name, errDecline)
+			return part, fmt.Errorf("file %q was not committed to this upload: %w", f.Name, errDecline)
 		}
 	}
 	return part, nil
 }
 
-// handIn gives the part to the checkpoint.
-func (u *Upload) handIn(part Part) error {
+// addPart adds the part to the checkpoint, and queues the commit if it is the last one.
+func (u *Upload) addPart(part Part) error {
 	size, err := u.c.o.Storage.checkPart(part)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDecline, err)
@@ -160,7 +195,7 @@ func (u *Upload) handIn(part Part) error {
 		return context.Cause(p.ctx)
 	}
 	if _, twice := p.parts[u.at]; twice {
-		return fmt.Errorf("subtask %d of %q has acknowledged checkpoint %d: %w", u.at.subtask, u.at.operator, p.id, fs.ErrExist)
+		return fmt.Errorf("subtask %d of %q has already acknowledged checkpoint %d: %w", u.at.subtask, u.at.operator, p.id, fs.ErrExist)
 	}
 	if err := c.o.Storage.take(size); err != nil {
 		return fmt.Errorf("%w: %w", errDecline, err)
@@ -173,7 +208,8 @@ func (u *Upload) handIn(part Part) error {
 	return nil
 }
 
-// Decline says that the subtask cannot take part; the checkpoint is aborted.
+// Decline aborts the checkpoint because the subtask cannot take part in it. It has no effect
+// after the subtask's acknowledgement or the end of the checkpoint.
 func (u *Upload) Decline(reason error) {
 	u.c.mu.Lock()
 	defer u.c.mu.Unlock()
@@ -183,9 +219,8 @@ func (u *Upload) Decline(reason error) {
 	u.c.abort(u.p, fmt.Errorf("subtask %d of %q: %w", u.at.subtask, u.at.operator, reason), true)
 }
 
-// keep takes note of a committed file: an object, or one with content that
-// travels.
-func (u *Upload) keep(ref snapshot.FileRef, content []byte) error {
+// recordFile records a committed file. content is nil if the file is an object.
+func (u *Upload) recordFile(ref snapshot.FileRef, content []byte) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if _, twice := u.objects[ref.Name]; twice || u.inline[ref.Name] != nil {
@@ -199,15 +234,15 @@ func (u *Upload) keep(ref snapshot.FileRef, content []byte) error {
 	return nil
 }
 
-// uploadFile holds a file back until it is too large to travel.
+// uploadFile buffers a file in memory and turns it into an object once it exceeds InlineBytes.
 //
 // Thread safety: one goroutine.
 type uploadFile struct {
 	u      *Upload
 	ctx    context.Context
-	ref    snapshot.FileRef // its name, and whether it is shared
+	ref    snapshot.FileRef // only Name and Shared are set
 	held   []byte
-	object snapshot.File // nil while held
+	object snapshot.File // nil while the content is held in memory
 	ended  bool
 }
 
@@ -226,7 +261,7 @@ func (f *uploadFile) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if s.memory != nil {
-		return 0, fmt.Errorf("file %q has more than %d bytes: %w", f.ref.Name, s.inlineBytes, ErrStateTooLarge)
+		return 0, fmt.Errorf("file %q: more than %d bytes: %w", f.ref.Name, s.inlineBytes, ErrStateTooLarge)
 	}
 	if err := f.spill(); err != nil {
 		return 0, err
@@ -234,7 +269,7 @@ func (f *uploadFile) Write(p []byte) (int, error) {
 	return f.object.Write(p)
 }
 
-// spill makes an object of the file.
+// spill creates the object and writes the held content to it.
 func (f *uploadFile) spill() (err error) {
 	if f.object, err = f.u.c.objects.Create(f.ctx, f.objectName()); err != nil {
 		f.object = nil
@@ -245,6 +280,7 @@ func (f *uploadFile) spill() (err error) {
 	return err
 }
 
+// objectName returns the name of the file's object.
 func (f *uploadFile) objectName() string { return f.u.c.layout.object(f.u.p.id, f.ref) }
 
 // Commit implements snapshot.File.
@@ -256,18 +292,19 @@ func (f *uploadFile) Commit() error {
 		return context.Cause(f.u.ctx)
 	case f.object == nil:
 		f.ended = true
-		return f.u.keep(f.ref, append(make([]byte, 0, len(f.held)), f.held...))
+		return f.u.recordFile(f.ref, append(make([]byte, 0, len(f.held)), f.held...))
 	}
 	if err := f.object.Commit(); err != nil {
 		return err
 	}
 	f.ended = true
-	if err := f.u.ctx.Err(); err != nil { // nobody will look for it again
+	if err := f.u.ctx.Err(); err != nil { // the abort may have listed the folder before
 		return errors.Join(context.Cause(f.u.ctx), f.remove())
 	}
-	return f.u.keep(f.ref, nil)
+	return f.u.recordFile(f.ref, nil)
 }
 
+// remove removes the file's object.
 func (f *uploadFile) remove() error {
 	return f.u.c.objects.Remove(f.u.c.removing, f.objectName())
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// maxParts limits the subtasks of a checkpoint.
+// maxParts is the maximum number of parts in a checkpoint.
 const maxParts = 1 << 20
 
-// validate says why a checkpoint is not one that metadata holds. It is the one
-// list of rules, for writing and for reading.
+// validate returns an error if the format cannot store the checkpoint. encode and Decode apply
+// the same rules.
 func (c *Checkpoint) validate() error {
 	if err := snapshot.CheckName(c.Job); err != nil {
 		return fmt.Errorf("job: %w", err)
 	}
 	if c.ID < 1 || c.ID > maxNumber || c.Attempt < 1 || c.Attempt > maxNumber {
-		return fmt.Errorf("checkpoint %d, attempt %d", c.ID, c.Attempt)
+		return fmt.Errorf("checkpoint %d, attempt %d: want numbers from 1 to %d", c.ID, c.Attempt, uint64(maxNumber))
 	}
 	if err := c.validateTables(); err != nil {
 		return err
@@ -44,7 +44,8 @@ func (c *Checkpoint) validate() error {
 	return nil
 }
 
-// validate sees that the subtasks share one maximum parallelism and no key group.
+// validate checks the parts, and that their handles have the same maximum parallelism and
+// disjoint key groups.
 func (o Operator) validate() error {
 	if err := snapshot.CheckName(o.Name); err != nil {
 		return fmt.Errorf("operator: %w", err)
@@ -65,17 +66,18 @@ func (o Operator) validate() error {
 	for i := 1; i < len(spaces); i++ {
 		before, space := spaces[i-1], spaces[i]
 		if before.MaxParallelism != space.MaxParallelism || before.Groups.Last >= space.Groups.First {
-			return fmt.Errorf("operator %q: key groups %v of %d beside %v of %d", o.Name,
+			return fmt.Errorf("operator %q: key groups %v of %d, another subtask has %v of %d", o.Name,
 				space.Groups, space.MaxParallelism, before.Groups, before.MaxParallelism)
 		}
 	}
 	return nil
 }
 
+// validate returns an error if the format cannot store the part, name table apart.
 func (p Part) validate() error {
 	if p.Handle == nil {
 		if len(p.Inline) > 0 {
-			return fmt.Errorf("%d files without a handle", len(p.Inline))
+			return fmt.Errorf("%d inline files without a handle", len(p.Inline))
 		}
 		return nil
 	}
@@ -87,18 +89,18 @@ func (p Part) validate() error {
 			return err
 		}
 		if p.Handle.Rows != 0 {
-			return fmt.Errorf("%d rows of form %q, which counts none", p.Handle.Rows, form)
+			return fmt.Errorf("%d rows in form %q: want 0", p.Handle.Rows, form)
 		}
 	}
 	if p.Handle.Rows < 0 {
-		return fmt.Errorf("%d rows", p.Handle.Rows)
+		return fmt.Errorf("%d rows: want 0 or more", p.Handle.Rows)
 	}
 	return p.validateFiles()
 }
 
-// validateTables checks each name table once, however many handles share it.
+// validateTables checks each name table once, even if many handles share it.
 func (c *Checkpoint) validateTables() error {
-	checked := make(map[*backend.Info]int) // size of a table by its first state
+	checked := make(map[*backend.Info]int) // length of a checked table, by the address of its first state
 	for part := range c.parts() {
 		if part.Handle == nil || len(part.Handle.States) == 0 {
 			continue
@@ -115,7 +117,8 @@ func (c *Checkpoint) validateTables() error {
 	return nil
 }
 
-// validateStates accepts what a registry can produce, ordered by id.
+// validateStates returns an error unless states could come from a registry: valid, and ordered
+// by ID.
 func validateStates(states []backend.Info) error {
 	if len(states) > maxStates {
 		return fmt.Errorf("%d states, limit %d", len(states), maxStates)
@@ -131,6 +134,7 @@ func validateStates(states []backend.Info) error {
 	return nil
 }
 
+// validateFiles checks the files of the handle and the inline contents.
 func (p Part) validateFiles() error {
 	inline, seen := 0, make(map[string]bool)
 	for _, f := range p.Handle.Files {
@@ -142,23 +146,23 @@ func (p Part) validateFiles() error {
 		case f.Shared && p.Handle.Format == "":
 			return fmt.Errorf("file %q of the portable format is shared", f.Name)
 		case seen[f.Name]:
-			return fmt.Errorf("file %q twice", f.Name)
+			return fmt.Errorf("file %q is listed twice", f.Name)
 		case f.Name == metadataName:
-			return fmt.Errorf("file %q has the name of the metadata", f.Name)
+			return fmt.Errorf("file %q: the name is reserved for the metadata", f.Name)
 		case f.Size < 0:
-			return fmt.Errorf("file %q of %d bytes", f.Name, f.Size)
+			return fmt.Errorf("file %q: size %d is negative", f.Name, f.Size)
 		case bounds.First > bounds.Last || !groups.Contains(bounds.First) || !groups.Contains(bounds.Last):
-			return fmt.Errorf("file %q with key groups %v, the handle has %v", f.Name, bounds, groups)
+			return fmt.Errorf("file %q: key groups %v are not within %v of the handle", f.Name, bounds, groups)
 		}
 		seen[f.Name] = true
 		if content, ok := p.Inline[f.Name]; ok {
 			if inline++; f.Shared || int64(len(content)) != f.Size {
-				return fmt.Errorf("file %q of %d bytes, its content has %d, shared %v", f.Name, f.Size, len(content), f.Shared)
+				return fmt.Errorf("inline file %q: size %d, content of %d bytes, shared %v", f.Name, f.Size, len(content), f.Shared)
 			}
 		}
 	}
 	if inline != len(p.Inline) {
-		return fmt.Errorf("%d contents for %d files", len(p.Inline), inline)
+		return fmt.Errorf("%d inline contents, the handle lists %d of them", len(p.Inline), inline)
 	}
 	return nil
 }

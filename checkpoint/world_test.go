@@ -5,78 +5,103 @@ package checkpoint
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/internal/vfsworld"
 	"github.com/weirstate/weir/snapshot"
 )
 
-var worlds = flag.Int("checkpoint.worlds", 0, "how many generated worlds of links, pipes and directories are gone through; 0 for as many as WEIR_TESTS says")
-
-// within reports whether a path is a directory or lies in it.
+// within reports whether a path is dir or lies in it.
 func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
-// forEachWorld runs a test in worlds with a directory to open.
-func forEachWorld(t *testing.T, test func(t *testing.T, w *vfsworld.Guard, root string)) {
-	n := *worlds
-	if n == 0 {
-		n = density.Of(t, 4, 20, 1000)
-	}
-	for seed := range n {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Chdir(".") // so that it is undone
-			w := vfsworld.NewGuard(t, uint64(seed))
-			for _, name := range []string{"a", "b", "chk-1/a", "chk-1/b"} { // that objects have as well
-				w.File("elsewhere/dir/"+name, "somebody's")
-			}
-			w.Settle()
-			test(t, w, "app/data")
-		})
-	}
+// world is a directory with links, pipes and directories in the place of objects, and the
+// random program that works on it.
+type world struct {
+	*vfsworld.Guard
+	drawn
+	root string    // of the storage
+	op   operation // for the code within Watch
 }
 
-// worldFiles drives Files against a map of what it should hold.
+// operation is the test for code that Watch runs on a goroutine of its own. A failure ends that
+// goroutine; Watch then fails the program.
+type operation struct {
+	*testing.T
+	r *rapid.T
+}
+
+func (o operation) Errorf(format string, args ...any) { o.r.Errorf(format, args...) }
+func (o operation) FailNow()                          { o.r.Fail(); runtime.Goexit() }
+
+// program is the test for vfsworld: a failure is one of the program that rapid has drawn.
+type program struct {
+	*testing.T
+	r *rapid.T
+}
+
+func (p program) Cleanup(f func())                  { p.r.Cleanup(f) }
+func (p program) Failed() bool                      { return p.r.Failed() }
+func (p program) Fatal(args ...any)                 { p.r.Fatal(args...) }
+func (p program) Fatalf(format string, args ...any) { p.r.Fatalf(format, args...) }
+
+// tryWorlds runs random programs, each in a world of its own. repeat runs steps, drawn from a
+// list whose first ones are more frequent.
+func tryWorlds(t *testing.T, test func(w *world, repeat func(times int, steps ...func()))) {
+	t.Chdir(".") // undoes later changes
+	tryPrograms(t, density.Of(t, 4, 20, 1000), func(r *rapid.T) {
+		guard := vfsworld.NewGuard(program{t, r}, rapid.Uint64().Draw(r, "world"))
+		w := &world{Guard: guard, drawn: drawn{r}, root: "app/data", op: operation{t, r}}
+		for _, name := range []string{"a", "b", "chk-1/a", "chk-1/b"} { // objects have these names too
+			w.File("elsewhere/dir/"+name, "somebody's")
+		}
+		w.Settle()
+		test(w, func(times int, steps ...func()) {
+			for range times {
+				r.Repeat(map[string]func(*rapid.T){"step": func(*rapid.T) { steps[w.IntN(len(steps))]() }})
+			}
+		})
+	})
+}
+
+// worldFiles compares Files with a map of the objects that they must hold.
 type worldFiles struct {
-	*vfsworld.Guard
-	t     *testing.T
-	root  string
+	*world
 	files *Files
 	holds map[string]string
 }
 
-// Whatever lies in a storage, an operation touches the object that it names and
-// nothing else, wherever the program is and however it has named the storage.
+// Links, pipes and directories lie in the storage, and its path is spelled in many ways. Each
+// operation touches only the object that it names.
 func TestFilesInAnyWorldTouchNothingElse(t *testing.T) {
-	forEachWorld(t, func(t *testing.T, w *vfsworld.Guard, root string) {
-		f := &worldFiles{Guard: w, t: t, root: root, holds: make(map[string]string)}
+	tryWorlds(t, func(w *world, repeat func(int, ...func())) {
+		f := &worldFiles{world: w, holds: make(map[string]string)}
 		f.open()
-		steps := []func(string){f.create, f.create, f.create, f.read, f.remove, f.list, f.lock, f.link, f.plant,
-			func(string) { f.open() }, func(string) { w.Disturb() }}
-		for range 150 {
-			steps[w.Rand.IntN(len(steps))](f.anyName())
-		}
-		f.list("")
+		on := func(step func(name string)) func() { return func() { step(f.anyName()) } }
+		create := on(f.create)
+		repeat(5, create, create, create, on(f.read), on(f.remove), f.list, on(f.lock), on(f.link), on(f.plant), f.open, w.Disturb)
+		f.list()
 	})
 }
 
 func (f *worldFiles) anyName() string {
 	names := []string{"job/chk-1", "job/chk-1/a", "job/chk-1/b", "job/chk-2/a", "job/completed/a", "job", "job/a", "job/chk-1/a/b"}
-	return names[f.Rand.IntN(len(names))]
+	return names[f.IntN(len(names))]
 }
 
-// at is the path of an object in the world, path that on the disk.
+// at returns the path of an object in the world; path returns its path on the disk.
 func (f *worldFiles) at(name string) string   { return f.root + "/" + name }
 func (f *worldFiles) path(name string) string { return f.Path(f.at(name)) }
 
@@ -85,7 +110,7 @@ func (f *worldFiles) open() {
 	f.Settle()
 	f.Watch("open", func(path string) bool { return path == f.root && leads }, func() {
 		files, err := NewFiles(name)
-		require.Equal(f.t, leads, err == nil, "%q: %v", name, err)
+		require.Equal(f.op, leads, err == nil, "%q: %v", name, err)
 		if leads {
 			f.files = files
 		}
@@ -95,12 +120,13 @@ func (f *worldFiles) open() {
 	}
 }
 
-// mayTouch is an object, and the directories on its way, which come and go.
+// mayTouch returns a function that accepts the path of an object and those of its parents, which
+// are made and removed with it.
 func (f *worldFiles) mayTouch(name string) func(path string) bool {
 	return func(path string) bool { return path != f.root && within(path, f.root) && within(f.at(name), path) }
 }
 
-// way says what is wrong with the directories to an object.
+// way returns an error if a parent of an object is not a directory.
 func (f *worldFiles) way(name string) error {
 	for dir := filepath.Dir(f.path(name)); dir != f.Path(f.root); dir = filepath.Dir(dir) {
 		if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
@@ -111,12 +137,12 @@ func (f *worldFiles) way(name string) error {
 }
 
 func (f *worldFiles) create(name string) {
-	content := fmt.Sprint(f.Rand.Uint64())
+	content := fmt.Sprint(f.IntN(1 << 30))
 	_, missing := os.Lstat(f.path(name))
 	fails := f.way(name) != nil || missing == nil
 	f.Watch("create "+name, f.mayTouch(name), func() {
 		err := writeObject(context.Background(), f.files, name, []byte(content))
-		require.Equal(f.t, fails, err != nil, "%v", err)
+		require.Equal(f.op, fails, err != nil, "%v", err)
 	})
 	if !fails {
 		f.holds[name] = content
@@ -127,46 +153,46 @@ func (f *worldFiles) read(name string) {
 	f.Watch("read "+name, f.mayTouch(name), func() {
 		object, err := f.files.Open(context.Background(), name)
 		content, there := f.holds[name]
-		require.Equal(f.t, there, err == nil, "%v", err)
+		require.Equal(f.op, there, err == nil, "%v", err)
 		if there {
-			require.NoError(f.t, object.Close())
-			require.Equal(f.t, content, getObject(f.t, f.files, name))
+			require.NoError(f.op, object.Close())
+			require.Equal(f.op, content, getObject(f.op, f.files, name))
 		}
 		if info, err2 := os.Lstat(f.path(name)); !there && err2 == nil && f.way(name) == nil && !info.IsDir() {
-			require.ErrorIs(f.t, err, snapshot.ErrNotRegular)
+			require.ErrorIs(f.op, err, snapshot.ErrNotRegular)
 		}
 	})
 }
 
-// remove removes an object, or a link itself. A directory goes if it is empty.
+// remove removes an object or a link, and directories that are empty then.
 func (f *worldFiles) remove(name string) {
 	f.Forget(f.at(name))
 	f.Watch("remove "+name, f.mayTouch(name), func() {
 		err := f.files.Remove(context.Background(), name)
 		if _, there := f.holds[name]; there {
-			require.NoError(f.t, err)
+			require.NoError(f.op, err)
 		}
 	})
 	delete(f.holds, name)
 }
 
-func (f *worldFiles) list(string) {
+func (f *worldFiles) list() {
 	f.Watch("list", f.mayTouch("none"), func() {
 		listed, err := f.files.List(context.Background(), "")
-		require.NoError(f.t, err)
+		require.NoError(f.op, err)
 		objects, irregular := make(map[string]bool), make(map[string]bool)
 		for _, o := range listed {
 			switch {
 			case o.Irregular != nil:
-				require.ErrorIs(f.t, o.Irregular, snapshot.ErrNotRegular)
+				require.ErrorIs(f.op, o.Irregular, snapshot.ErrNotRegular)
 				irregular[o.Name] = true
-			case path.Base(o.Name) != "notes": // in a directory that was planted
+			case path.Base(o.Name) != "notes": // notes are in a planted directory
 				objects[o.Name] = true
 			}
 		}
-		require.Equal(f.t, slices.Sorted(maps.Keys(f.holds)), slices.Sorted(maps.Keys(objects)))
+		require.Equal(f.op, slices.Sorted(maps.Keys(f.holds)), slices.Sorted(maps.Keys(objects)))
 		for _, kept := range f.Kept(f.root) {
-			require.True(f.t, irregular[strings.TrimPrefix(kept, f.root+"/")] || path.Base(kept) == "notes", kept)
+			require.True(f.op, irregular[strings.TrimPrefix(kept, f.root+"/")] || path.Base(kept) == "notes", kept)
 		}
 	})
 }
@@ -176,11 +202,11 @@ func (f *worldFiles) lock(name string) {
 	f.Watch("lock "+name, func(path string) bool { return path == lock || f.mayTouch(name)(path) }, func() {
 		held, err := f.files.Lock(context.Background(), name)
 		if f.way(name) != nil {
-			require.Error(f.t, err)
+			require.Error(f.op, err)
 		}
 		if err == nil {
-			require.NoError(f.t, held.Close())
-			require.NoError(f.t, os.Remove(f.Path(lock))) // which would keep its directory
+			require.NoError(f.op, held.Close())
+			require.NoError(f.op, os.Remove(f.Path(lock))) // otherwise its directory would stay
 		}
 	})
 }
@@ -192,60 +218,54 @@ func (f *worldFiles) link(name string) {
 	f.Watch("link "+name, func(path string) bool { return path == second }, func() {
 		err := f.files.Link(context.Background(), name, f.Path(second))
 		_, there := f.holds[name]
-		require.Equal(f.t, there, err == nil, "%v", err)
+		require.Equal(f.op, there, err == nil, "%v", err)
 	})
 }
 
-// plant puts something in the place of an object or a directory of objects.
+// plant puts a link, pipe, directory or file in the place of an object or a directory of objects.
 func (f *worldFiles) plant(name string) {
 	if f.way(name) != nil || len(f.Kept(f.at(name))) > 0 || slices.Contains(f.Kept(f.root), f.at(name)) {
-		return // there is something
+		return // something was planted there before
 	}
 	maps.DeleteFunc(f.holds, func(held, _ string) bool { return within(held, name) })
 	kind := f.Plant(f.at(name))
-	f.t.Log(kind, "is", name)
+	f.r.Log("planted", kind, "at", name)
 	if kind == "file" {
 		content, err := os.ReadFile(f.path(name))
-		require.NoError(f.t, err)
+		require.NoError(f.r, err)
 		f.holds[name] = string(content)
 	}
 }
 
-// worldJob drives a coordinator, and its restarts.
+// worldJob runs a coordinator and restarts it.
 type worldJob struct {
-	*vfsworld.Guard
-	t         *testing.T
-	root, job string // the job's folder may be elsewhere
-	r         *rig
-	a         *Attempt
+	*world
+	job string // the job's folder, which may be elsewhere
+	rig *rig
+	a   *Attempt
 }
 
-// Whatever lies in a job's folder, the coordinator touches nothing outside, begins
-// from nothing only if there is no entry, and keeps what an unreadable one may refer to.
-func TestCoordinatorInAnyWorldKeepsWhatItCannotRead(t *testing.T) {
-	forEachWorld(t, func(t *testing.T, w *vfsworld.Guard, root string) {
-		j := &worldJob{Guard: w, t: t, root: root, job: root + "/job"}
-		if w.Rand.IntN(2) == 0 {
+// Links, pipes and directories lie in the job's folder. The coordinator touches nothing outside
+// of it, starts empty only if no entry exists, and keeps files that an unreadable entry may list.
+func TestCoordinatorInAnyWorldKeepsFilesThatItCannotRead(t *testing.T) {
+	tryWorlds(t, func(w *world, repeat func(int, ...func())) {
+		j := &worldJob{world: w, job: w.root + "/job"}
+		if w.halved(1) {
 			j.job = "app/big"
-			w.Dir(root)
+			w.Dir(w.root)
 			w.Dir(j.job)
-			w.Link(root+"/job", w.Path(j.job))
+			w.Link(w.root+"/job", w.Path(j.job))
 		}
 		j.restart()
-		steps := []func(){j.checkpoint, j.checkpoint, j.checkpoint, j.begin, j.collect, j.plant, j.restart,
-			w.Disturb}
-		for range 40 {
-			steps[w.Rand.IntN(len(steps))]()
-		}
-		require.NoError(t, j.r.Close())
+		repeat(1, j.checkpoint, j.checkpoint, j.checkpoint, j.begin, j.collect, j.plant, j.restart, w.Disturb)
+		require.NoError(w.r, j.rig.Close())
 	})
 }
 
-// run runs an operation of the coordinator, which may touch what is the job's.
+// run runs an operation of the coordinator, which may touch everything in the job's folder.
 func (j *worldJob) run(operation string, run func()) {
-	j.t.Helper()
 	kept := j.kept()
-	for _, path := range j.Kept(j.job) { // the others may go with their checkpoints
+	for _, path := range j.Kept(j.job) { // the others may be removed with their checkpoints
 		if !kept[path] && !isNotes(path) {
 			j.Forget(path)
 		}
@@ -253,24 +273,24 @@ func (j *worldJob) run(operation string, run func()) {
 	j.Watch(operation, func(path string) bool { return path == j.root || within(path, j.job) && !isNotes(path) }, run)
 	for path := range kept {
 		_, err := os.Lstat(j.Path(path))
-		require.NoError(j.t, err, "%s took it", operation)
+		require.NoError(j.r, err, "%s removed it", operation)
 	}
 }
 
-// isNotes reports whether a path is that of a file in a directory that was planted.
+// isNotes reports whether a path belongs to a file in a planted directory.
 func isNotes(name string) bool { return path.Base(name) == "notes" }
 
 // glob returns the paths in the job's folder that match.
 func (j *worldJob) glob(pattern string) (paths []string) {
 	found, err := filepath.Glob(filepath.Join(j.Path(j.job), filepath.FromSlash(pattern)))
-	require.NoError(j.t, err)
+	require.NoError(j.r, err)
 	for _, f := range found {
 		paths = append(paths, j.job+filepath.ToSlash(strings.TrimPrefix(f, j.Path(j.job))))
 	}
 	return paths
 }
 
-// typeOf is what has a path: 0 for a file.
+// typeOf returns the type of the file at a path: 0 for a regular file.
 func (j *worldJob) typeOf(path string) (fs.FileMode, bool) {
 	info, err := os.Lstat(j.Path(path))
 	if err != nil {
@@ -279,7 +299,7 @@ func (j *worldJob) typeOf(path string) (fs.FileMode, bool) {
 	return info.Mode().Type(), true
 }
 
-// kept is what an entry that cannot be read is, and may refer to.
+// kept returns the entries that are not regular files, and the files that they may list.
 func (j *worldJob) kept() map[string]bool {
 	kept := make(map[string]bool)
 	newest := ID(0)
@@ -305,7 +325,7 @@ func (j *worldJob) kept() map[string]bool {
 	return kept
 }
 
-// entries are the numbers in the completed store, whatever is there.
+// entries returns the numbers in the completed store, of irregular files too.
 func (j *worldJob) entries() map[ID]bool {
 	ids := make(map[ID]bool)
 	for _, name := range j.glob(completedFolder + "/*") {
@@ -316,21 +336,22 @@ func (j *worldJob) entries() map[ID]bool {
 	return ids
 }
 
-// restart makes a new coordinator, as another process would.
+// restart closes the coordinator and opens another one, like a new process.
 func (j *worldJob) restart() {
 	name, leads := j.Spell(j.root)
 	for !leads {
 		name, leads = j.Spell(j.root)
 	}
 	j.Settle()
+	retain := 1 + j.IntN(3)
 	j.run("restart", func() {
-		if j.r != nil {
-			require.NoError(j.t, j.r.Close())
-			j.r.settle()
+		if j.rig != nil {
+			require.NoError(j.op, j.rig.Close())
+			j.rig.runQueued()
 		}
 		files, err := NewFiles(name)
-		require.NoError(j.t, err)
-		j.r = newRig(j.t, Options{Storage: storageWithout(j.t, files), Retain: 1 + j.Rand.IntN(3), TolerableFailures: 1 << 20})
+		require.NoError(j.op, err)
+		j.rig = newRig(j.op, Options{Storage: storageWithout(j.op, files), Retain: retain, TolerableFailures: 1 << 20})
 	})
 	j.begin()
 }
@@ -338,35 +359,37 @@ func (j *worldJob) restart() {
 func (j *worldJob) begin() {
 	before := j.entries()
 	j.run("begin", func() {
-		a, err := j.r.Begin(context.Background(), j.r, oneTask)
-		j.r.settle()
+		a, err := j.rig.Begin(context.Background(), j.rig, oneTask)
+		j.rig.runQueued()
 		if j.a = a; err != nil {
 			j.a = nil
 		}
 		if err == nil && a.Restored() == nil {
-			require.Empty(j.t, before, "it begins from nothing")
+			require.Empty(j.op, before, "it starts empty")
 		}
 	})
 }
 
-// checkpoint takes one, or cannot.
+// checkpoint tries to take a checkpoint with three files.
 func (j *worldJob) checkpoint() {
 	if j.a == nil {
 		return
 	}
+	identities := []byte{byte(j.IntN(6)), byte(j.IntN(6)), byte(j.IntN(6))}
+	suffix := j.IntN(1 << 30)
 	j.run("checkpoint", func() {
 		id, err := j.a.Trigger()
 		if err != nil {
 			return
 		}
-		j.r.settle()
+		j.rig.runQueued()
 		u := j.a.Upload(id, "op", 0)
 		h := &snapshot.Handle{Keyspace: nativeSpace(u), Format: "native"}
-		for range 3 {
-			ref, err := j.file(u, byte(j.Rand.IntN(6)))
+		for i, identity := range identities {
+			ref, err := j.file(u, identity, fmt.Sprintf("%d-%d", suffix, i))
 			if err != nil {
 				u.Decline(err)
-				j.r.settle()
+				j.rig.runQueued()
 				return
 			}
 			if !slices.ContainsFunc(h.Files, func(f snapshot.FileRef) bool { return f.Identity == ref.Identity }) {
@@ -374,18 +397,18 @@ func (j *worldJob) checkpoint() {
 			}
 		}
 		_ = u.Acknowledge(h, nil)
-		j.r.settle()
+		j.rig.runQueued()
 	})
 }
 
-// file is a shared file of the checkpoint before, or a new one.
-func (j *worldJob) file(u *Upload, identity byte) (snapshot.FileRef, error) {
+// file returns a shared file of the base, or writes a new one.
+func (j *worldJob) file(u *Upload, identity byte, suffix string) (snapshot.FileRef, error) {
 	ref, ok := u.Confirmed(snapshot.Identity{identity})
 	ref.Bounds = nativeSpace(u).Groups
 	if ok {
 		return ref, nil
 	}
-	f, ref, err := u.Share(u.Context(), fmt.Sprint(j.Rand.Uint32()))
+	f, ref, err := u.Share(u.Context(), suffix)
 	if err != nil {
 		return ref, err
 	}
@@ -400,10 +423,11 @@ func (j *worldJob) collect() {
 	if j.a == nil {
 		return
 	}
-	j.run("collect", func() { _, _ = j.r.Collect(context.Background(), j.Rand.IntN(2) == 0) })
+	dryRun := j.halved(1)
+	j.run("collect", func() { _, _ = j.rig.Collect(context.Background(), dryRun) })
 }
 
-// plant puts something in the place of a thing of the job.
+// plant puts a link, pipe, directory or file in the place of a file or folder of the job.
 func (j *worldJob) plant() {
 	paths := append(j.glob("*"), j.glob("*/*")...)
 	paths = slices.DeleteFunc(paths, func(name string) bool {
@@ -415,10 +439,10 @@ func (j *worldJob) plant() {
 		case isNotes(name) || path.Base(name) == "."+lockName:
 			return true
 		}
-		return path.Base(name) == completedFolder // entries would go of which nobody knows
+		return path.Base(name) == completedFolder // the model would lose its entries
 	})
 	if len(paths) > 0 {
-		name := paths[j.Rand.IntN(len(paths))]
-		j.t.Log(j.Plant(name), "is", name)
+		name := paths[j.IntN(len(paths))]
+		j.r.Log("planted", j.Plant(name), "at", name)
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// guarded are the Objects of a job whose lock is looked at before each change of
-// them. When it is lost they change nothing any more.
+// guarded wraps the Objects of a job and checks the job's lock before each change. After the
+// lock is lost, nothing is created, committed or removed any more. The check and the change are
+// two steps: a lock that is lost between them is noticed only if the change fails.
 //
 // Thread safety: safe for concurrent use.
 type guarded struct {
@@ -18,11 +19,12 @@ type guarded struct {
 	lock LockChecker
 
 	mu   sync.Mutex
-	lost error            // what Check has returned
-	tell func(lost error) // is told once; nil is nobody
+	lost error            // nil, or the error with which the lock was found to be lost
+	tell func(lost error) // called once when the lock is lost; may be nil
 }
 
-// guard guards objects by a lock, if that can tell whether it is still held.
+// guard wraps objects so that each change checks the lock. It returns objects unchanged if the
+// lock cannot tell whether it is still held.
 func guard(objects Objects, lock any) Objects {
 	if checker, ok := lock.(LockChecker); ok {
 		return &guarded{Objects: objects, lock: checker}
@@ -30,7 +32,8 @@ func guard(objects Objects, lock any) Objects {
 	return objects
 }
 
-// checkLock returns an error if the objects are guarded by a lock that is lost.
+// checkLock returns an error if the lock of the objects is lost, and nil if they are not
+// guarded.
 func checkLock(objects Objects) error {
 	if g, ok := objects.(*guarded); ok {
 		return g.check()
@@ -38,7 +41,8 @@ func checkLock(objects Objects) error {
 	return nil
 }
 
-// check returns an error once the lock is lost, even if it should be found again.
+// check returns an error once the lock is lost. The loss is final: another process may have
+// changed the folder in the meantime, even if the lock file is put back.
 func (g *guarded) check() error {
 	g.mu.Lock()
 	lost, tell := g.lost, g.tell
@@ -46,7 +50,7 @@ func (g *guarded) check() error {
 		lost = g.lock.Check()
 		g.lost = lost
 	} else {
-		tell = nil // it was told
+		tell = nil // it has been called
 	}
 	g.mu.Unlock()
 	if lost != nil && tell != nil {
@@ -75,8 +79,8 @@ func (g *guarded) Remove(ctx context.Context, name string) error {
 	return g.failed(g.Objects.Remove(ctx, name))
 }
 
-// failed looks again after a change that has failed: the lock may be lost since the
-// last look, and be the reason.
+// failed checks the lock again after a change that failed, since the lost lock may be the
+// reason.
 func (g *guarded) failed(err error) error {
 	if err == nil {
 		return nil
@@ -87,15 +91,16 @@ func (g *guarded) failed(err error) error {
 	return err
 }
 
-// Link implements linker.
+// Link implements objectLinker. It changes nothing in the job's folder, so it does not check
+// the lock.
 func (g *guarded) Link(ctx context.Context, name, path string) error {
-	if linker, ok := g.Objects.(linker); ok {
+	if linker, ok := g.Objects.(objectLinker); ok {
 		return linker.Link(ctx, name, path)
 	}
 	return fmt.Errorf("link object %q: %w", name, errors.ErrUnsupported)
 }
 
-// guardedFile is a file of guarded objects being written.
+// guardedFile is a file that checks the lock before it is committed.
 type guardedFile struct {
 	snapshot.File
 	guarded *guarded

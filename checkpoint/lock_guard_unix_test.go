@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// losses are how the folder of a job that runs can go.
+// losses are the ways in which a running job can lose its folder.
 var losses = map[string]func(t *testing.T, folder string){
 	"moved":   func(t *testing.T, folder string) { require.NoError(t, os.Rename(folder, folder+".bak")) },
 	"removed": func(t *testing.T, folder string) { require.NoError(t, os.RemoveAll(folder)) },
@@ -24,7 +24,7 @@ var losses = map[string]func(t *testing.T, folder string){
 	},
 }
 
-// lossRig is a coordinator with two complete checkpoints, on a disk of its own.
+// lossRig returns a coordinator on a directory, after ids complete checkpoints.
 func lossRig(t *testing.T, root string, ids int) (*rig, *Attempt) {
 	r := newRig(t, Options{Storage: storageWithout(t, filesIn(t, root)), TolerableFailures: 9})
 	a := r.begin()
@@ -35,10 +35,10 @@ func lossRig(t *testing.T, root string, ids int) (*rig, *Attempt) {
 	return r, a
 }
 
-// requireStopped sees that a coordinator has stopped because of its lock.
+// requireStopped checks that a coordinator has stopped because its lock is lost.
 func requireStopped(t *testing.T, r *rig, a *Attempt) {
 	t.Helper()
-	r.settle()
+	r.runQueued()
 	require.Contains(t, r.told, "fail")
 	require.ErrorIs(t, r.failure(), ErrLockLost)
 	_, err := a.Trigger()
@@ -52,7 +52,7 @@ func requireStopped(t *testing.T, r *rig, a *Attempt) {
 	require.ErrorIs(t, r.Close(), ErrLockLost)
 }
 
-// failure is why the tasks were first asked to fail.
+// failure returns the reason of the first Fail.
 func (r *rig) failure() error {
 	of := 0
 	for _, told := range r.told {
@@ -66,12 +66,12 @@ func (r *rig) failure() error {
 	return nil
 }
 
-// The folder of a job that runs is moved away, and another process begins the job
-// anew in its place: what is there by now is the other's.
+// The folder of a running job is moved or removed, and another process starts the job in its
+// place. The first coordinator must not touch the folder of the second.
 func TestJobWhoseFolderWasMovedTouchesNothingOfTheNextOwner(t *testing.T) {
 	for how, lose := range losses {
 		if how == "without its lock" {
-			continue // nobody else gets the lock then
+			continue // no other process gets the lock then
 		}
 		for _, when := range []string{"before the checkpoint", "before the commit", "before the end of an aborted one"} {
 			t.Run(how+" "+when, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestJobWhoseFolderWasMovedTouchesNothingOfTheNextOwner(t *testing.T) {
 				case "before the commit":
 					require.NoError(t, u.Acknowledge(handle, nil))
 				default:
-					u.Decline(errMood)
+					u.Decline(errTest)
 				}
 				requireStopped(t, first, a)
 				require.Equal(t, before, diskOf(t, root))
@@ -110,7 +110,7 @@ func TestJobWhoseFolderWasMovedTouchesNothingOfTheNextOwner(t *testing.T) {
 	}
 }
 
-// Without another process nothing is made again either.
+// Even without another process nothing is made again.
 func TestJobFolderThatIsGoneIsNotMadeAgainByItsOwner(t *testing.T) {
 	for how, lose := range losses {
 		t.Run(how, func(t *testing.T) {
@@ -131,8 +131,7 @@ func TestJobFolderThatIsGoneIsNotMadeAgainByItsOwner(t *testing.T) {
 	}
 }
 
-// Every change of the job's objects looks first.
-func TestEveryChangeOfAJobLooksAtItsLock(t *testing.T) {
+func TestEveryChangeOfAJobChecksItsLock(t *testing.T) {
 	ctx := context.Background()
 	root := t.TempDir()
 	s, err := openEntries(ctx, filesIn(t, root), "job")
@@ -159,13 +158,13 @@ func TestEveryChangeOfAJobLooksAtItsLock(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// The lock is looked at before a change, not in the same step. What then fails since
-// the folder is gone says so.
-func TestChangeThatFailsSinceTheFolderIsGoneIsErrLockLost(t *testing.T) {
+// The lock is checked before a change, not in the same step. A change that fails because the
+// lock was lost in between returns ErrLockLost.
+func TestChangeThatFailsAfterTheLockIsLostReturnsErrLockLost(t *testing.T) {
 	ctx := context.Background()
 	for _, op := range []string{"create", "remove"} {
 		root := t.TempDir()
-		objects := &moody{Objects: filesIn(t, root)}
+		objects := &faultyObjects{Objects: filesIn(t, root)}
 		s, err := openEntries(ctx, leased{objects, &lease{}}, "job")
 		require.NoError(t, err)
 		objects.fail = func(is, _ string) error {
@@ -173,7 +172,7 @@ func TestChangeThatFailsSinceTheFolderIsGoneIsErrLockLost(t *testing.T) {
 				return nil
 			}
 			s.lock.(*lease).over = true
-			return errMood
+			return errTest
 		}
 		switch op {
 		case "create":
@@ -182,11 +181,11 @@ func TestChangeThatFailsSinceTheFolderIsGoneIsErrLockLost(t *testing.T) {
 			err = s.objects.Remove(ctx, "job/chk-1/1-op-0")
 		}
 		require.ErrorIs(t, err, ErrLockLost)
-		require.ErrorIs(t, err, errMood)
+		require.ErrorIs(t, err, errTest)
 	}
 }
 
-// leased are objects of a third party, whose lock may run out.
+// leased are objects of a third party with a lock that can expire.
 type leased struct {
 	Objects
 	lock *lease
@@ -205,7 +204,7 @@ func (l *lease) Check() error {
 	return nil
 }
 
-// A storage of a third party tells by LockChecker that it has lost a lock.
+// A storage of a third party reports a lost lock through LockChecker.
 func TestLockOfAThirdPartyCanBeLost(t *testing.T) {
 	objects := leased{unlimited(), &lease{}}
 	r := newRig(t, Options{Storage: storageWithout(t, objects)})

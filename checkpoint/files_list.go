@@ -27,8 +27,8 @@ func (f *Files) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
 	return objects, err
 }
 
-// walk adds what is in a directory, "" or one with a slash behind it, under names
-// that begin with start, and all below it.
+// walk appends the files and directories in dir whose names begin with start, and everything
+// below them. dir is empty or ends with a slash.
 func (f *Files) walk(ctx context.Context, objects []ObjectInfo, dir, start string) ([]ObjectInfo, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -46,7 +46,7 @@ func (f *Files) walk(ctx context.Context, objects []ObjectInfo, dir, start strin
 			continue
 		}
 		info, err := f.fs.Lstat(f.path(dir + base))
-		if isMissing(err) { // by now
+		if isMissing(err) { // removed since the listing
 			continue
 		}
 		if err != nil {
@@ -62,7 +62,7 @@ func (f *Files) walk(ctx context.Context, objects []ObjectInfo, dir, start strin
 	return objects, err
 }
 
-// describe describes what lies under a base name in a directory.
+// describe returns the ObjectInfo of a file in a directory.
 func describe(info fs.FileInfo, dir, base string) ObjectInfo {
 	o := ObjectInfo{Name: dir + base, Irregular: vfs.CheckRegular(info)}
 	if of, unfinished := createdAs(base); unfinished {
@@ -74,7 +74,8 @@ func describe(info fs.FileInfo, dir, base string) ObjectInfo {
 	return o
 }
 
-// createdAs is the base name under which a file was created.
+// createdAs returns the base name for which Create was called, and whether the file is
+// unfinished.
 func createdAs(base string) (of string, unfinished bool) {
 	if of, unfinished = durable.DraftOf(base); unfinished {
 		return of, true

@@ -10,13 +10,14 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// What is in this file runs in the queue of removals. A removal that fails
-// leaves an orphan, never a checkpoint without files: entries go first.
+// The functions in this file run in the queue of removals. They remove the entry of a
+// checkpoint before its files, so that a removal that fails leaves orphans, and never a
+// complete checkpoint without files.
 
-// retire removes the complete checkpoints that need not be kept, and what they alone
-// have shared.
-func (c *Coordinator) retire() {
-	if checkLock(c.objects) != nil { // somebody else's by now
+// removeOutdated removes the complete checkpoints that need not be retained, and the shared
+// files that only they list.
+func (c *Coordinator) removeOutdated() {
+	if checkLock(c.objects) != nil { // the folder may belong to another process
 		return
 	}
 	ctx := c.removing
@@ -24,16 +25,17 @@ func (c *Coordinator) retire() {
 	if err == nil {
 		err = c.removeComplete(ctx, c.outdated(entries))
 	}
-	c.report("old checkpoints remain", err)
+	c.warn("old checkpoints remain", err)
 }
 
-// removeComplete removes complete checkpoints. Which files they share must be known
-// before; if it cannot be, the collector finds those that nobody needs.
+// removeComplete removes complete checkpoints and the shared files that no other complete
+// checkpoint lists. If the metadata of one cannot be read, its shared files stay, and the
+// collector removes those that nothing refers to.
 func (c *Coordinator) removeComplete(ctx context.Context, entries []Entry) (err error) {
 	names := make(map[string]bool)
 	for _, e := range entries {
 		shared, unknown := c.sharedBy(ctx, e)
-		if errors.Is(unknown, snapshot.ErrNotRegular) && c.isLost(e.ID, unknown) { // somebody can mend it
+		if errors.Is(unknown, snapshot.ErrNotRegular) && c.isUnrestorable(e.ID, unknown) { // a user may put the file back
 			err = errors.Join(err, fmt.Errorf("checkpoint %d is kept: %w", e.ID, unknown))
 			continue
 		}
@@ -46,7 +48,7 @@ func (c *Coordinator) removeComplete(ctx context.Context, entries []Entry) (err 
 	if len(names) == 0 {
 		return err
 	}
-	live, unknown := c.live(ctx)
+	live, unknown := c.findLive(ctx)
 	if unknown != nil {
 		return errors.Join(err, unknown)
 	}
@@ -59,17 +61,18 @@ func (c *Coordinator) removeComplete(ctx context.Context, entries []Entry) (err 
 	return err
 }
 
-// outdated are the entries beyond the newest ones to retain. One that cannot be
-// restored does not count, and stays for somebody to look at. One in doubt does
-// not count either. The base of a checkpoint under way stays.
+// outdated returns the entries that retention may remove: all but the newest Options.Retain
+// ones. An entry that cannot be restored does not count and is kept, so that a user can inspect
+// it. An entry in doubt does not count; it is removed once a later checkpoint is complete. The
+// base of a checkpoint in progress is kept.
 func (c *Coordinator) outdated(entries []Entry) (outdated []Entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kept := 0
 	for _, e := range slices.Backward(entries) {
 		switch {
-		case e.Err != nil || c.distrusted[e.ID] != nil || c.doubtful[e.ID] && e.ID > c.latest:
-		case c.doubtful[e.ID]:
+		case e.Err != nil || c.unrestorable[e.ID] != nil || c.inDoubt[e.ID] && e.ID > c.latest:
+		case c.inDoubt[e.ID]:
 			outdated = append(outdated, e)
 		case kept < c.o.Retain:
 			kept++
@@ -81,8 +84,8 @@ func (c *Coordinator) outdated(entries []Entry) (outdated []Entry) {
 	return outdated
 }
 
-// removeCheckpoint removes a complete checkpoint. Gone says that its entry is, for
-// good: then its files may go.
+// removeCheckpoint removes a complete checkpoint: its entry, then its folder. gone reports that
+// the entry is removed durably, so that shared files may be removed too.
 func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) (gone bool, err error) {
 	if err := c.completed.Remove(ctx, id); err != nil {
 		return false, err
@@ -91,9 +94,10 @@ func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) (gone bool, e
 	return true, c.removeFolder(ctx, id, func(owner) bool { return true })
 }
 
-// removeAborted removes what an aborted checkpoint wrote, and nothing else.
+// removeAborted removes the files that an aborted checkpoint wrote, in its folder and in the
+// shared folder.
 func (c *Coordinator) removeAborted(p *pending) {
-	if checkLock(c.objects) != nil { // somebody else's by now
+	if checkLock(c.objects) != nil { // the folder may belong to another process
 		return
 	}
 	ctx := c.removing
@@ -101,11 +105,11 @@ func (c *Coordinator) removeAborted(p *pending) {
 		return o.attempt == p.attempt.number || o.attempt == 0 && p.finishing
 	})
 	err = errors.Join(err, c.removeShared(ctx, owner{id: p.id, attempt: p.attempt.number, shared: true}))
-	c.report("files of an aborted checkpoint remain", err)
+	c.warn("files of an aborted checkpoint remain", err)
 }
 
-// removeShared removes what a checkpoint has shared that was never confirmed, so that
-// no other refers to it.
+// removeShared removes the shared files that an aborted checkpoint wrote. No other checkpoint
+// lists them, since only files of complete checkpoints are listed again.
 func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
 	store := c.objects
 	objects, err := store.List(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), by.id, by.attempt))
@@ -117,10 +121,10 @@ func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
 	return err
 }
 
-// removeFolder removes from a checkpoint's folder the objects whose owner is
-// right, metadata first. Links, named pipes and directories in the place of an object
-// stay, and the folder with them: Collect reports them.
-func (c *Coordinator) removeFolder(ctx context.Context, id ID, right func(owner) bool) error {
+// removeFolder removes the objects in a checkpoint's folder for which match reports true, the
+// metadata first. Links, named pipes and directories that have the name of an object stay, and
+// so does the folder; Collect reports them.
+func (c *Coordinator) removeFolder(ctx context.Context, id ID, match func(owner) bool) error {
 	store, metadata := c.objects, c.layout.metadata(id)
 	objects, err := store.List(ctx, c.layout.folder(id))
 	if err != nil {
@@ -131,7 +135,7 @@ func (c *Coordinator) removeFolder(ctx context.Context, id ID, right func(owner)
 	}
 	for _, object := range objects {
 		o, ok := c.layout.ownerOf(object.nameOf())
-		if !ok || !right(o) || object.Irregular != nil {
+		if !ok || !match(o) || object.Irregular != nil {
 			continue
 		}
 		failed := store.Remove(ctx, object.Name)
@@ -143,9 +147,9 @@ func (c *Coordinator) removeFolder(ctx context.Context, id ID, right func(owner)
 	return err
 }
 
-// report tells the log of removals that failed.
-func (c *Coordinator) report(what string, err error) {
+// warn logs a removal that failed.
+func (c *Coordinator) warn(message string, err error) {
 	if err != nil {
-		c.o.Logger.Warn(what, "job", c.o.Job, "reason", err)
+		c.o.Logger.Warn(message, "job", c.o.Job, "reason", err)
 	}
 }

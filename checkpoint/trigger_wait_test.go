@@ -10,28 +10,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stage is a job with one subtask. What it does when it is told to send a barrier, a test
-// decides.
-type stage struct {
+// bubbleJob is a job with one subtask, whose coordinator runs in a synctest bubble.
+type bubbleJob struct {
 	c       *Coordinator
 	a       *Attempt
-	barrier func(*Upload) // nil: nothing
-	told    []any         // an ID for each that is complete, an error for each that is not
+	barrier func(*Upload) // called for each trigger; nil for nothing
+	told    []any         // calls of Tasks: the ID of each complete checkpoint, the reason of each aborted one
 }
 
-func (s *stage) Trigger(t Trigger) {
+func (s *bubbleJob) Trigger(t Trigger) {
 	if s.barrier != nil {
 		s.barrier(s.a.Upload(t.ID, "op", 0))
 	}
 }
-func (s *stage) Complete(stats Stats)     { s.told = append(s.told, stats.ID) }
-func (s *stage) Aborted(_ ID, err error)  { s.told = append(s.told, err) }
-func (s *stage) Fail(error)               {}
-func acknowledgeAll(u *Upload)            { _ = u.Acknowledge(nil, []byte("part")) }
-func declineAll(u *Upload)                { u.Decline(errMood) }
-func after(d time.Duration) func(*Upload) { return func(u *Upload) { go slowly(u, d) } }
+func (s *bubbleJob) Complete(stats Stats)    { s.told = append(s.told, stats.ID) }
+func (s *bubbleJob) Aborted(_ ID, err error) { s.told = append(s.told, err) }
+func (s *bubbleJob) Fail(error)              {}
+func acknowledgeAll(u *Upload)               { _ = u.Acknowledge(nil, []byte("part")) }
+func declineAll(u *Upload)                   { u.Decline(errTest) }
+func after(d time.Duration) func(*Upload)    { return func(u *Upload) { go slowly(u, d) } }
 
-// slowly acknowledges when a time is over, unless the checkpoint is.
+// slowly acknowledges after d, unless the checkpoint ends first.
 func slowly(u *Upload, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -40,11 +39,11 @@ func slowly(u *Upload, d time.Duration) {
 	}
 }
 
-// onStage runs a test in a bubble, whose end shows goroutines that are left.
-func onStage(t *testing.T, o Options, barrier func(*Upload), test func(t *testing.T, s *stage)) {
+// inBubble runs a test in a synctest bubble, which fails if goroutines are left at its end.
+func inBubble(t *testing.T, o Options, barrier func(*Upload), test func(t *testing.T, s *bubbleJob)) {
 	synctest.Test(t, func(t *testing.T) {
 		o.Job, o.Storage = "job", storageOn(t, unlimited())
-		s := &stage{barrier: barrier}
+		s := &bubbleJob{barrier: barrier}
 		var err error
 		s.c, err = NewCoordinator(t.Context(), o)
 		require.NoError(t, err)
@@ -57,7 +56,7 @@ func onStage(t *testing.T, o Options, barrier func(*Upload), test func(t *testin
 }
 
 func TestAwaitedCheckpointIsCompleteAndToldWhenTheCallReturns(t *testing.T) {
-	onStage(t, Options{}, after(time.Second), func(t *testing.T, s *stage) {
+	inBubble(t, Options{}, after(time.Second), func(t *testing.T, s *bubbleJob) {
 		for id := ID(1); id <= 2; id++ {
 			stats, err := s.a.TriggerAndWait(t.Context())
 			require.NoError(t, err)
@@ -74,17 +73,17 @@ func TestAwaitedCheckpointIsCompleteAndToldWhenTheCallReturns(t *testing.T) {
 }
 
 func TestAwaitedCheckpointThatIsDeclinedReturnsTheReason(t *testing.T) {
-	onStage(t, Options{}, declineAll, func(t *testing.T, s *stage) {
+	inBubble(t, Options{}, declineAll, func(t *testing.T, s *bubbleJob) {
 		_, err := s.a.TriggerAndWait(t.Context())
-		require.ErrorIs(t, err, errMood)
+		require.ErrorIs(t, err, errTest)
 		require.ErrorContains(t, err, "checkpoint 1: subtask 0 of \"op\"")
 		require.Equal(t, []any{err}, s.told)
 	})
 }
 
-// Nobody calls Run, which watches the time of all others.
+// Nothing calls Run, which otherwise enforces timeouts.
 func TestAwaitedCheckpointTimesOutWithoutRun(t *testing.T) {
-	onStage(t, Options{Timeout: time.Minute}, nil, func(t *testing.T, s *stage) {
+	inBubble(t, Options{Timeout: time.Minute}, nil, func(t *testing.T, s *bubbleJob) {
 		begun := time.Now()
 		_, err := s.a.TriggerAndWait(t.Context())
 		require.ErrorIs(t, err, ErrTimeout)
@@ -93,29 +92,30 @@ func TestAwaitedCheckpointTimesOutWithoutRun(t *testing.T) {
 }
 
 func TestEndOfTheContextEndsTheWaitAndNotTheCheckpoint(t *testing.T) {
-	onStage(t, Options{Timeout: 2 * time.Hour}, after(time.Hour), func(t *testing.T, s *stage) {
+	inBubble(t, Options{Timeout: 2 * time.Hour}, after(time.Hour), func(t *testing.T, s *bubbleJob) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Second, func() { cancel(errMood) })
+		time.AfterFunc(time.Second, func() { cancel(errTest) })
 		_, err := s.a.TriggerAndWait(ctx)
-		require.ErrorIs(t, err, errMood)
+		require.ErrorIs(t, err, errTest)
 		require.NotErrorIs(t, err, ErrBusy)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Equal(t, []any{ID(1)}, s.told)
 
 		_, err = s.a.TriggerAndWait(ctx)
-		require.ErrorIs(t, err, errMood)
-		require.Len(t, s.c.pending, 0, "nothing begins after the end of the context")
+		require.ErrorIs(t, err, errTest)
+		require.Len(t, s.c.pending, 0, "no checkpoint starts after the end of the context")
 	})
 }
 
-// While another checkpoint is under way there is no room; Run would take it first.
-func TestAwaitedCheckpointComesNextAfterTheOneUnderWay(t *testing.T) {
-	onStage(t, Options{Interval: time.Second}, after(10*time.Second), func(t *testing.T, s *stage) {
+// While a checkpoint is in progress there is no room. When it ends, TriggerAndWait comes before
+// Run.
+func TestAwaitedCheckpointIsNextAfterTheOneInProgress(t *testing.T) {
+	inBubble(t, Options{Interval: time.Second}, after(10*time.Second), func(t *testing.T, s *bubbleJob) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go s.a.Run(ctx)
-		time.Sleep(5 * time.Second) // the first began after one
+		time.Sleep(5 * time.Second) // the first checkpoint began after 1 s
 		begun := time.Now()
 		stats, err := s.a.TriggerAndWait(t.Context())
 		require.NoError(t, err)
@@ -123,12 +123,12 @@ func TestAwaitedCheckpointComesNextAfterTheOneUnderWay(t *testing.T) {
 		require.Equal(t, 16*time.Second, time.Since(begun))
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		require.Equal(t, []any{ID(1), ID(2), ID(3)}, s.told, "Run goes on afterwards")
+		require.Equal(t, []any{ID(1), ID(2), ID(3)}, s.told, "Run continues afterwards")
 	})
 }
 
 func TestWaitForRoomEndsWithTheContext(t *testing.T) {
-	onStage(t, Options{}, nil, func(t *testing.T, s *stage) {
+	inBubble(t, Options{}, nil, func(t *testing.T, s *bubbleJob) {
 		_, err := s.a.Trigger()
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -142,18 +142,18 @@ func TestWaitForRoomEndsWithTheContext(t *testing.T) {
 }
 
 func TestEndOfTheAttemptEndsTheWait(t *testing.T) {
-	lose := func(s *stage) { s.c.lose(ErrLockLost) }
+	lose := func(s *bubbleJob) { s.c.endForLostLock(ErrLockLost) }
 	for name, c := range map[string]struct {
-		end  func(*stage)
+		end  func(*bubbleJob)
 		want error
 	}{
-		"end":    {func(s *stage) { s.a.End() }, ErrEnded},
-		"cancel": {func(s *stage) { s.c.Cancel() }, ErrEnded},
-		"close":  {func(s *stage) { _ = s.c.Close() }, ErrEnded},
+		"end":    {func(s *bubbleJob) { s.a.End() }, ErrEnded},
+		"cancel": {func(s *bubbleJob) { s.c.Cancel() }, ErrEnded},
+		"close":  {func(s *bubbleJob) { _ = s.c.Close() }, ErrEnded},
 		"lost":   {lose, ErrLockLost},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onStage(t, Options{}, nil, func(t *testing.T, s *stage) {
+			inBubble(t, Options{}, nil, func(t *testing.T, s *bubbleJob) {
 				errs := make(chan error, 2)
 				for range 2 { // the second waits for room
 					go func() {
@@ -172,11 +172,11 @@ func TestEndOfTheAttemptEndsTheWait(t *testing.T) {
 	}
 }
 
-// The one under way is in its commit, which does not end with the attempt.
+// A commit is in progress; it does not end with the attempt.
 func TestEndOfTheAttemptEndsTheWaitForRoom(t *testing.T) {
-	onStage(t, Options{}, acknowledgeAll, func(t *testing.T, s *stage) {
+	inBubble(t, Options{}, acknowledgeAll, func(t *testing.T, s *bubbleJob) {
 		committing, release := make(chan struct{}), make(chan struct{})
-		s.c.objects = &moody{Objects: s.c.objects, fail: func(op, _ string) error {
+		s.c.objects = &faultyObjects{Objects: s.c.objects, fail: func(op, _ string) error {
 			if op == "create" {
 				close(committing)
 				<-release
@@ -199,7 +199,7 @@ func TestEndOfTheAttemptEndsTheWaitForRoom(t *testing.T) {
 }
 
 func TestEarlierAttemptCannotTriggerAndWait(t *testing.T) {
-	onStage(t, Options{}, acknowledgeAll, func(t *testing.T, s *stage) {
+	inBubble(t, Options{}, acknowledgeAll, func(t *testing.T, s *bubbleJob) {
 		before := s.a
 		var err error
 		s.a, err = s.c.Begin(t.Context(), s, oneTask)
@@ -212,15 +212,15 @@ func TestEarlierAttemptCannotTriggerAndWait(t *testing.T) {
 }
 
 func TestAwaitedCheckpointWhoseCommitFailsReturnsTheError(t *testing.T) {
-	onStage(t, Options{}, acknowledgeAll, func(t *testing.T, s *stage) {
-		s.c.objects = &moody{Objects: s.c.objects, fail: func(op, _ string) error {
+	inBubble(t, Options{}, acknowledgeAll, func(t *testing.T, s *bubbleJob) {
+		s.c.objects = &faultyObjects{Objects: s.c.objects, fail: func(op, _ string) error {
 			if op == "create" {
-				return errMood
+				return errTest
 			}
 			return nil
 		}}
 		_, err := s.a.TriggerAndWait(t.Context())
-		require.True(t, errors.Is(err, errMood), "%v", err)
+		require.True(t, errors.Is(err, errTest), "%v", err)
 		require.ErrorContains(t, err, "metadata")
 	})
 }
