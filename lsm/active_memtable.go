@@ -8,18 +8,18 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// activeMemtable is a memtable with what was written to it.
+// activeMemtable is the memtable that receives writes, with the number of bytes written.
 type activeMemtable struct {
 	memtable.Table
 	writtenBytes int64
 }
 
-// newTable makes a memtable.
+// newTable returns an empty memtable.
 func (db *DB) newTable() activeMemtable {
 	return activeMemtable{Table: db.o.NewMemtable(memtable.Options{Budget: db.o.Budget.slabs})}
 }
 
-// releaseTable gives the memory of a memtable back, which may be one of a caller's, or nil.
+// releaseTable frees a memtable, which may be nil or an implementation of the user that panics.
 func releaseTable(t memtable.Table) (err error) {
 	if t == nil {
 		return nil
@@ -29,7 +29,7 @@ func releaseTable(t memtable.Table) (err error) {
 	return nil
 }
 
-// apply carries out an operation. The lookup key is scratch; it has the key then.
+// apply executes an operation. It sets the lookup key p to the key.
 func (t *activeMemtable) apply(split *Split, p *run.LookupKey, kind run.Kind, key, value []byte) {
 	t.writtenBytes += int64(len(key)) + int64(len(value))
 	if kind == opRange {
@@ -49,13 +49,13 @@ func (t *activeMemtable) apply(split *Split, p *run.LookupKey, kind run.Kind, ke
 	}
 }
 
-// isFull reports whether the memtable has its size.
+// isFull reports whether the memtable has reached its size.
 func (t *activeMemtable) isFull(limitBytes int64) bool {
 	return t.bytesFor(limitBytes) >= limitBytes
 }
 
-// bytesFor is the size that a limit is for. A small one, as tests have it, is of bytes
-// written, since memory comes in larger pieces.
+// bytesFor returns the size to compare with a limit. For small limits, which tests use, that is
+// the number of bytes written, because memory grows in larger steps.
 func (t *activeMemtable) bytesFor(limitBytes int64) int64 {
 	if limitBytes < 2*memtable.GrowthBytes {
 		return t.writtenBytes
@@ -63,13 +63,14 @@ func (t *activeMemtable) bytesFor(limitBytes int64) int64 {
 	return t.Bytes()
 }
 
-// releaseRun gives the memory of a run back that no version has any more. The lock is held.
+// releaseRun frees a run that no version holds any more. The caller holds the lock.
 func (db *DB) releaseRun(r *version.SealedRun) {
 	db.report(db.tryRelease(r))
-	db.o.Budget.leave(r)
+	db.o.Budget.removeSealed(r)
 }
 
-// tryRelease releases a memtable, which may be one of a caller's.
+// tryRelease frees the memtable of a run, which may be an implementation of the user that
+// panics.
 func (db *DB) tryRelease(r *version.SealedRun) (err error) {
 	defer catch(fmt.Sprintf("memtable %T", r.Table), &err)
 	r.Close()

@@ -8,11 +8,12 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// An iterator that goes backward has in from the key that it stands at, or that it was told
-// to go below, and a zero; from is empty at the end of all keys. A turn, a write under a
-// cursor and a flush under a scan seek from there.
+// While an iterator moves backward, w.from holds a key followed by a zero byte: the current
+// key, or the key that SeekBelow was given. An empty w.from means the end of all keys. The
+// iterator seeks below that key after a change of direction, after a write (prefix iterators),
+// and after a flush (scans).
 
-// moveToLast goes to the last key and reports whether it exists.
+// moveToLast moves to the last key and reports whether there is one.
 func (w *walk) moveToLast() bool {
 	if !w.enter() {
 		return false
@@ -22,8 +23,8 @@ func (w *walk) moveToLast() bool {
 	return w.stepDown()
 }
 
-// moveBack goes to the key before the current one, or to the last, and reports whether it
-// exists.
+// moveBack moves to the key before the current one, or to the last key if there is no current
+// one, and reports whether there is one.
 func (w *walk) moveBack() bool {
 	stood := w.valid
 	if !w.enter() {
@@ -35,7 +36,7 @@ func (w *walk) moveBack() bool {
 		w.turnDown()
 	case stood:
 		w.followDown()
-	case !w.down: // it has not begun, or is at the end
+	case !w.down: // has not moved yet, or is at the end
 		w.seekBelow(w.within.To)
 	default:
 		return false
@@ -43,7 +44,7 @@ func (w *walk) moveBack() bool {
 	return w.stepDown()
 }
 
-// seekBelow goes behind the last key below another, nil for the end of all keys.
+// seekBelow starts a backward move below key; nil starts above all keys.
 func (w *walk) seekBelow(key []byte) {
 	w.begun, w.down = true, true
 	if w.from = append(w.from[:0], key...); key != nil {
@@ -58,7 +59,7 @@ func (w *walk) seekBelow(key []byte) {
 	w.merger.SeekBelow(w.bound())
 }
 
-// bound returns the key below which the walk goes on downward, nil for the end.
+// bound returns the key below which a backward move continues, nil for the end.
 func (w *walk) bound() []byte {
 	if len(w.from) == 0 {
 		return nil
@@ -66,7 +67,7 @@ func (w *walk) bound() []byte {
 	return w.last()
 }
 
-// turnDown makes a walk that stands at a key go backward from it.
+// turnDown changes the direction to backward, starting below the current key.
 func (w *walk) turnDown() {
 	if !w.live.on {
 		w.from = append(append(w.from[:0], w.merger.Key...), 0)
@@ -74,8 +75,8 @@ func (w *walk) turnDown() {
 	w.seekBelow(w.last())
 }
 
-// turnUp makes a walk go forward again, from the key that it stood at, or from the
-// beginning if it had passed that.
+// turnUp changes the direction to forward: after the current key if the walk stood at one,
+// otherwise at the beginning.
 func (w *walk) turnUp(stood bool) {
 	if stood {
 		w.seek(w.from)
@@ -84,7 +85,7 @@ func (w *walk) turnUp(stood bool) {
 	}
 }
 
-// followDown brings the sources up to date, and leaves the key where the walk stands.
+// followDown updates outdated sources, then leaves the current key downward.
 func (w *walk) followDown() {
 	switch {
 	case w.live.on && !w.isUpToDate():
@@ -98,7 +99,7 @@ func (w *walk) followDown() {
 	}
 }
 
-// stepDown goes to the next lower entry that is a value.
+// stepDown moves backward to the next entry with a value.
 func (w *walk) stepDown() bool {
 	if w.live.on {
 		w.valid = w.stepDownLive()
@@ -121,28 +122,29 @@ func (w *walk) stepDown() bool {
 	return true
 }
 
-// stepDownLive is stepDown of a cursor of a prefix.
+// stepDownLive is stepDown for prefix iterators.
 func (w *walk) stepDownLive() bool {
 	m := &w.merger
 	w.live.dead.Reset()
 	found := w.descendOn(math.MaxInt)
 	switch {
 	case found && w.isPast(w.from):
-		found = w.passForeign()
-	case m.Err == nil && w.live.dead.Stepped > 0 && !w.isPast(w.live.dead.To): // else it has passed keys with longer prefixes
+		found = w.skipLongerPrefixes()
+	case m.Err == nil && w.live.dead.Stepped > 0 && !w.isPast(w.live.dead.To): // otherwise it has passed keys with longer prefixes
 		w.rememberGap()
 	}
 	if !found || !m.CombineAt(w.from) {
 		w.err = m.Err
 		return false
 	}
-	w.err = w.stand()
+	w.err = w.copyCurrent()
 	return w.err == nil
 }
 
-// passForeign goes on from a key that begins with the prefix but has a longer one. Keys of
-// the prefix come before all of those, and mostly only the prefix itself is there.
-func (w *walk) passForeign() (found bool) {
+// skipLongerPrefixes moves down from a key that begins with the prefix but has a longer prefix
+// itself. Such keys sort after the keys of the prefix; usually the only key of the prefix is
+// the prefix itself.
+func (w *walk) skipLongerPrefixes() (found bool) {
 	m, split := &w.merger, &w.db.o.Split
 	above := append(bytes.Clone(w.live.prefix), 0)
 	m.Seek(above)

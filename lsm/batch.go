@@ -7,41 +7,41 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Batch is operations that happen together: after a crash all of them are there
-// or none. They happen in their order. The zero value is empty.
+// Batch is a list of operations that take effect together and in order: after a crash the store
+// has all of them or none. The zero value is an empty batch.
 //
 // Thread safety: one goroutine.
 type Batch struct {
-	// record is what the log gets, if there is one. Keys and values lie in it.
+	// record is the log record of the batch; it holds copies of the keys and values.
 	record []byte
 	count  int
 	bytes  int64
-	// first error of an operation.
+	// first error of an operation
 	err error
 }
 
-// operation is one of a batch.
+// operation is one write: a kind, a key, and a value if the kind has one.
 type operation struct {
 	kind       run.Kind
 	key, value []byte
 }
 
-// Put is DB.Put.
+// Put adds a DB.Put.
 func (b *Batch) Put(key, value []byte) { b.add(run.Set, key, value) }
 
-// Delete is DB.Delete.
+// Delete adds a DB.Delete.
 func (b *Batch) Delete(key []byte) { b.add(run.Delete, key, nil) }
 
-// Append is DB.Append.
+// Append adds a DB.Append.
 func (b *Batch) Append(key, value []byte) { b.add(run.Append, key, value) }
 
-// DeletePrefix is DB.DeletePrefix.
+// DeletePrefix adds a DB.DeletePrefix.
 func (b *Batch) DeletePrefix(prefix []byte) { b.add(run.DeletePrefix, prefix, nil) }
 
-// Len is the number of operations.
+// Len returns the number of operations.
 func (b *Batch) Len() int { return b.count }
 
-// Reset makes the batch empty. Its memory is kept.
+// Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
 	*b = Batch{record: b.record[:0]}
 }
@@ -50,7 +50,7 @@ func (b *Batch) add(kind run.Kind, key, value []byte) {
 	if len(b.record) == 0 {
 		b.record = append(b.record, recordOps)
 	}
-	// Keys and values beyond any limit are refused before they are copied.
+	// Refuse keys and values above any limit before they are copied.
 	limits := Options{MaxKeySize: highestKeySize, MaxValueSize: highestValueSize}
 	if err := limits.checkSize(key, value); err != nil {
 		if b.err == nil {
@@ -63,7 +63,7 @@ func (b *Batch) add(kind run.Kind, key, value []byte) {
 	b.bytes += int64(len(key)) + int64(len(value))
 }
 
-// operations reads the batch.
+// operations decodes the record.
 func (b *Batch) operations() (all []operation) {
 	if b.count == 0 {
 		return nil
@@ -80,8 +80,8 @@ func (b *Batch) operations() (all []operation) {
 	return all
 }
 
-// Apply carries out a batch, which stays as it is. If an operation is not
-// possible none happens.
+// Apply executes a batch, which stays unchanged. If one operation is invalid, Apply returns its
+// error and executes none.
 func (db *DB) Apply(b *Batch) error {
 	if b.err != nil {
 		return b.err

@@ -11,48 +11,45 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// Budget is memory that stores have together: for memtables, blocks of files,
-// filters and indexes.
+// Budget is a limit on the memory of one or several stores: memtables, cached blocks, filters
+// and indexes.
 //
 // Thread safety: safe for concurrent use.
 type Budget struct {
 	slabs *slab.Budget
 	cache *sstable.Cache
-	// handles bounds the tables that are open, and takes half of the budget at most for
-	// their indexes and filters.
+	// handles limits the number of open tables, and their indexes and filters to half of the
+	// budget.
 	handles *sstable.Handles
-	// readahead is for the larger buffers of scans.
+	// readahead is the memory for larger read buffers of scans, in addition to the budget.
 	readahead *slab.Allowance
-	// sealedBytes is what memtables took when they were sealed, of those that are not
-	// in a tree yet.
+	// sealedBytes is the memory of the sealed memtables that are not in a tree yet.
 	sealedBytes atomic.Int64
-	gapBytes    atomic.Int64 // what gaps take, of all stores
+	gapBytes    atomic.Int64 // memory of the gaps of all stores
 
-	// activeBytes is what active memtables take, as far as their stores have said.
+	// activeBytes is the memory of the active memtables, as last reported by their stores.
 	activeBytes atomic.Int64
 	leastShared int64 // leastSharedBytes; tests lower it
 
-	// flushes and compactions bound how many of each are under way in all stores: each
-	// has buffers beside the budget.
+	// flushes and compactions limit how many of each run at a time in all stores, because their
+	// buffers are not counted in the budget.
 	flushes, compactions slots
 
-	mu     sync.Mutex
-	stores []*budgetShare // of stores that are open, or have iterators that are
-	freed  chan struct{}  // closed, and replaced, when a run was flushed
-	inVain bool           // none was for so long that nobody waits for it
-	closed bool
+	mu           sync.Mutex
+	stores       []*budgetShare // stores that are open, or have open iterators
+	freed        chan struct{}  // closed and replaced after each flush
+	flushesStuck bool           // no flush has finished for a long time: waiting is useless
+	closed       bool
 }
 
-// readaheadShare is which part of a budget scans may have besides for reading ahead, one
-// to eight.
+// readaheadShare limits the read buffers of scans to this fraction (1/8) of the budget.
 const readaheadShare = 8
 
-// gapShare is which part of the budget gaps of all its stores may take, one to so many.
+// gapShare limits the memory of gaps to this fraction (1/64) of the budget.
 const gapShare = 64
 
-// NewBudget returns a budget of so many bytes, at least 4 MiB; 0 is 64 MiB.
-// Blocks are cached that are no larger than the default of Options.BlockBytes. It
-// lasts as long as the process, or until Close.
+// NewBudget returns a budget of the given size, at least 4 MiB; 0 means 64 MiB. It caches
+// blocks up to the default of Options.BlockBytes. Close it when no store uses it any more.
 func NewBudget(bytes int64) *Budget { return newBudget(bytes, sstable.DefaultBlockBytes) }
 
 func newBudget(bytes int64, blockBytes int) *Budget {
@@ -66,31 +63,31 @@ func newBudget(bytes int64, blockBytes int) *Budget {
 	}
 }
 
-// DefaultMaxOpenFiles is how many tables a budget keeps open. With the files that each store
-// has open besides, 200 small stores stay below 1,024, the usual limit of a process.
+// DefaultMaxOpenFiles is the default number of tables that the stores of a budget keep open.
+// With the other files of each store, 200 small stores stay below 1,024 open files, the usual
+// limit of a process.
 const DefaultMaxOpenFiles = 400
 
-// LimitOpenFiles bounds how many tables the stores of the budget keep open together; the
-// default is DefaultMaxOpenFiles. A table beyond it is opened again, and its index and
-// filter are read, when it is read next. Tables that iterators walk or a compaction reads
-// stay open and may be more. Each store has a few other files open besides, five at most.
+// LimitOpenFiles limits the number of tables that the stores of the budget keep open; the
+// default is DefaultMaxOpenFiles. To read a table that is not open, the store opens it and
+// reads its index and filter again. Tables in use by iterators and compactions stay open above
+// the limit. In addition each store keeps at most five other files open.
 func (b *Budget) LimitOpenFiles(files int) { b.handles.SetLimit(files) }
 
-// Limit is the size of the budget in bytes.
+// Limit returns the size of the budget in bytes.
 func (b *Budget) Limit() int64 { return b.slabs.Limit() }
 
-// Used is what is in use, in bytes.
+// Used returns the memory in use in bytes.
 func (b *Budget) Used() int64 { return b.slabs.Used() }
 
-// Close gives the memory back that was kept to be used again, which the collector
-// does not. It returns ErrOpen, and changes nothing, while a store of the budget is
-// open, or an iterator of a store that was closed. A second Close does nothing. Open
-// with a closed budget returns ErrClosed.
+// Close frees the memory of the budget, which the garbage collector does not manage. While a
+// store of the budget or one of its iterators is open, Close returns ErrOpen and changes
+// nothing. A second Close does nothing. Open with a closed budget returns ErrClosed.
 func (b *Budget) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := len(b.stores); n > 0 {
-		return fmt.Errorf("budget of %d bytes: %s, or iterators of closed ones, %w: close them first",
+		return fmt.Errorf("budget of %d bytes: %s or their iterators are %w: close them first",
 			b.Limit(), counted(n, "store", "stores"), ErrOpen)
 	}
 	if !b.closed {
@@ -101,15 +98,15 @@ func (b *Budget) Close() error {
 	return nil
 }
 
-// Stores returns how many stores use the budget. A store that is closed does for as long as
-// it has an iterator that is open.
+// Stores returns the number of stores that use the budget. A closed store counts until its last
+// iterator is closed.
 func (b *Budget) Stores() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.stores)
 }
 
-// counted is a number with its noun.
+// counted returns a number with its noun: "1 store", "2 stores".
 func counted(n int, one, many string) string {
 	if n == 1 {
 		many = one
@@ -117,8 +114,8 @@ func counted(n int, one, many string) string {
 	return fmt.Sprint(n, " ", many)
 }
 
-// hold notes a store, which keeps the budget from being closed until letGo.
-func (b *Budget) hold(s *budgetShare) error {
+// addStore adds a store to the budget, which cannot be closed until removeStore.
+func (b *Budget) addStore(s *budgetShare) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -129,17 +126,17 @@ func (b *Budget) hold(s *budgetShare) error {
 	return nil
 }
 
-// letGo ends what hold began.
-func (b *Budget) letGo(s *budgetShare) {
+// removeStore removes a store from the budget.
+func (b *Budget) removeStore(s *budgetShare) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stores = slices.DeleteFunc(b.stores, func(other *budgetShare) bool { return other == s })
 	b.shareCache()
 }
 
-// shareCache keeps half of the budget free of blocks if several stores have it: blocks
-// of stores that are at work cannot be evicted when a memtable of another one grows.
-// The mutex is held.
+// shareCache limits the cache to half of the budget if several stores share it. A store cannot
+// evict blocks of another store that holds its lock, and needs memory for its memtable
+// nevertheless. The caller holds the mutex.
 func (b *Budget) shareCache() {
 	most := b.Limit()
 	if len(b.stores) > 1 {
@@ -148,18 +145,18 @@ func (b *Budget) shareCache() {
 	b.cache.SetLimit(most)
 }
 
-// enter takes down what a run that was sealed takes.
-func (b *Budget) enter(r *version.SealedRun) {
+// addSealed counts the memory of a sealed run.
+func (b *Budget) addSealed(r *version.SealedRun) {
 	r.BudgetedBytes = r.Table.Bytes() + sortedEntryBytes*int64(r.Table.Len())
 	b.sealedBytes.Add(r.BudgetedBytes)
 }
 
-// sortedEntryBytes is what sorting takes for each entry of a run: see memtable.
+// sortedEntryBytes is the memory per entry for sorting a run: see memtable.
 const sortedEntryBytes = 16
 
-// leave ends what enter began, once: when the run is in the tree, or is given up. The
-// lock of its store is held.
-func (b *Budget) leave(r *version.SealedRun) {
+// removeSealed ends the counting of a run, once: when the run is in the tree, or is released.
+// The caller holds the lock of its store.
+func (b *Budget) removeSealed(r *version.SealedRun) {
 	if r.BudgetedBytes == 0 {
 		return
 	}
@@ -168,5 +165,5 @@ func (b *Budget) leave(r *version.SealedRun) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	close(b.freed)
-	b.freed, b.inVain = make(chan struct{}), false
+	b.freed, b.flushesStuck = make(chan struct{}), false
 }

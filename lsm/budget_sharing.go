@@ -10,37 +10,35 @@ import (
 	"github.com/weirstate/weir/internal/slab"
 )
 
-// Stores of one budget share its memory as they need it. The half of the budget that is
-// for memtables is divided in two: a quarter for the active ones, a quarter for those
-// that are being flushed.
+// Stores of one budget share the half of it that is for memtables: a quarter of the budget for
+// active memtables, a quarter for sealed ones.
 //
-//	active memtables of all stores above a quarter:  the largest is sealed, and flushed
-//	sealed ones above a quarter as well:             the writer waits for a flush
+//	active memtables exceed their quarter:   a writer seals the largest one of all stores
+//	sealed memtables exceed theirs as well:  the writer waits for a flush of any store
 //
-// A store that has less than leastSharedBytes is left alone, so that the budget's floor
-// grows by that for each store. A store that has the budget to itself goes by the rules
-// of mustWait alone.
+// Stores with less than leastSharedBytes are left alone, so each store raises the smallest
+// useful budget by that. A store that has a budget to itself follows mustWait only.
 
-// leastSharedBytes is the most that a store keeps whatever others need.
+// leastSharedBytes is the size up to which a store keeps its memtable whatever others need.
 const leastSharedBytes = 64 << 10
 
-// budgetShare is what a budget knows of a store.
+// budgetShare is the record of one store in its budget.
 type budgetShare struct {
-	// activeBytes is what the active memtable takes, as far as the budget was told. It
-	// changes under the lock of the store.
+	// activeBytes is the size of the active memtable, as last reported. It changes under the
+	// lock of the store.
 	activeBytes atomic.Int64
-	store       sealer // nil for one that is only read
+	store       sealer // nil for Check, which has no memtable
 }
 
-// sealer is a store that a budget may ask for memory.
+// sealer is a store that can give memory back.
 type sealer interface {
-	// sealForOthers seals the active memtable unless the store is at work, and reports
-	// whether it did.
+	// sealForOthers seals the active memtable, unless another goroutine holds the store's lock,
+	// and reports whether it did.
 	sealForOthers() bool
 }
 
-// countActive takes down what the active memtable takes, and reports whether it has grown.
-// The lock of the store is held.
+// countActive records the size of the active memtable and reports whether it has grown. The
+// caller holds the lock of the store.
 func (b *Budget) countActive(s *budgetShare, now int64) (grown bool) {
 	before := s.activeBytes.Load()
 	if now == before {
@@ -51,13 +49,13 @@ func (b *Budget) countActive(s *budgetShare, now int64) (grown bool) {
 	return now > before
 }
 
-// forgetActive ends what countActive has counted, of a memtable that is active no more.
-// The lock of the store is held.
+// forgetActive ends the counting of a memtable that is no longer active. The caller holds the
+// lock of the store.
 func (b *Budget) forgetActive(s *budgetShare) { b.activeBytes.Add(-s.activeBytes.Swap(0)) }
 
-// share sees to it that the stores of the budget keep within it. The lock is held, but
-// not while it waits.
-func (db *DB) share() error {
+// keepWithinBudget seals and waits until the stores of a shared budget respect its limits. The
+// caller holds the lock; keepWithinBudget releases it while it waits.
+func (db *DB) keepWithinBudget() error {
 	b := db.o.Budget
 	db.shrinkCache()
 	quarter := b.Limit() / 4
@@ -71,7 +69,7 @@ func (db *DB) share() error {
 		}
 		db.lock.Lock()
 	}
-	// The others may be at work just now.
+	// The other stores may be busy.
 	if b.activeBytes.Load() > quarter && db.budgetShare.activeBytes.Load() >= b.leastShared {
 		if err := db.sealAndFlush(); err != nil {
 			return err
@@ -83,8 +81,8 @@ func (db *DB) share() error {
 	return db.status.checkWritable()
 }
 
-// waitForOthers waits until the sealed memtables of all stores take no more than so many
-// bytes. The lock is held, but not while it waits.
+// waitForOthers waits until the sealed memtables of all stores take at most this number of
+// bytes. The caller holds the lock; waitForOthers releases it while it waits.
 func (db *DB) waitForOthers(bytes int64) {
 	begun := time.Now()
 	db.lock.Unlock()
@@ -94,7 +92,7 @@ func (db *DB) waitForOthers(bytes int64) {
 	db.o.Events.Stalled(time.Since(begun))
 }
 
-// sealAndFlush seals the active memtable, to be flushed at once. The lock is held.
+// sealAndFlush seals the active memtable and makes it due. The caller holds the lock.
 func (db *DB) sealAndFlush() error {
 	if err := db.status.checkWritable(); err != nil {
 		return err
@@ -107,15 +105,15 @@ func (db *DB) sealAndFlush() error {
 	return nil
 }
 
-// isShared reports whether several stores have the budget.
+// isShared reports whether several stores use the budget.
 func (b *Budget) isShared() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.stores) > 1
 }
 
-// sealLargest seals the largest active memtable of which the store is not at work, and
-// reports whether it did.
+// sealLargest seals the largest active memtable among stores whose lock is free, and reports
+// whether it did.
 func (b *Budget) sealLargest() bool {
 	b.mu.Lock()
 	stores := slices.Clone(b.stores)
@@ -139,7 +137,7 @@ func (db *DB) sealForOthers() (sealed bool) {
 	if !db.lock.TryLock() {
 		return false
 	}
-	var err error // the store's own: it has failed then
+	var err error // not returned: this store's failure is no error of the calling store
 	defer db.leaveWrite(&err)
 	if db.status.closed || db.status.checkWritable() != nil || db.status.stuck != nil || db.active.Len() == 0 || len(db.versions.Current().Memory) >= maxSealedRuns {
 		return false
@@ -148,15 +146,15 @@ func (db *DB) sealForOthers() (sealed bool) {
 	return err == nil
 }
 
-// waitForFlushes waits until sealed memtables take no more than so many bytes. It stops
-// when none was flushed for a second: it may be that none can be, as on a full disk. Then
-// nobody waits again until one was.
+// waitForFlushes waits until the sealed memtables take at most this number of bytes. It stops
+// after a second without a flush, because flushes may be impossible, as on a full disk; then no
+// writer waits until the next flush has finished.
 func (b *Budget) waitForFlushes(ctx context.Context, bytes int64) {
 	for {
 		b.mu.Lock()
-		freed, inVain := b.freed, b.inVain
+		freed, flushesStuck := b.freed, b.flushesStuck
 		b.mu.Unlock()
-		if b.sealedBytes.Load() <= bytes || inVain {
+		if b.sealedBytes.Load() <= bytes || flushesStuck {
 			return
 		}
 		select {
@@ -165,21 +163,21 @@ func (b *Budget) waitForFlushes(ctx context.Context, bytes int64) {
 			return
 		case <-time.After(maxLargeThrottle):
 			b.mu.Lock()
-			b.inVain = b.freed == freed
+			b.flushesStuck = b.freed == freed
 			b.mu.Unlock()
 		}
 	}
 }
 
-// slots bounds how many do something at the same time.
+// slots limits the number of concurrent jobs.
 type slots chan struct{}
 
-// jobsAtATime bounds flushes, and compactions, of all stores of a budget. Each has some
-// MiB of buffers.
+// jobsAtATime limits the flushes, and the compactions, that run at a time in all stores of a
+// budget. Each has some MiB of buffers.
 const jobsAtATime = 4
 
-// take waits for a slot until the context ends.
-func (s slots) take(ctx context.Context) error {
+// acquire waits for a slot until the context ends.
+func (s slots) acquire(ctx context.Context) error {
 	select {
 	case s <- struct{}{}:
 		return nil
@@ -188,12 +186,12 @@ func (s slots) take(ctx context.Context) error {
 	}
 }
 
-// give gives a slot back.
-func (s slots) give() { <-s }
+// release frees a slot.
+func (s slots) release() { <-s }
 
-// shrinkCache takes memory from the cache for the memtable to grow into. The cache
-// takes what the budget has, and when the memtable asks for more its own store's
-// lock is held, so that nobody could evict.
+// shrinkCache evicts blocks until the memtable has room to grow within the budget. The cache
+// fills all memory that is free, and when the memtable allocates, the cache cannot evict blocks
+// of this store, because the writer holds its lock.
 func (db *DB) shrinkCache() {
 	b := db.o.Budget
 	for range maxShrinks {
@@ -203,6 +201,5 @@ func (db *DB) shrinkCache() {
 	}
 }
 
-// maxShrinks bounds how many slabs are taken back at a time: one is written
-// to in 16 payments.
+// maxShrinks limits the slabs that are evicted per call. A writer fills one slab in 16 calls.
 const maxShrinks = 2

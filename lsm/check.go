@@ -14,33 +14,32 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// Report is what Check has found.
+// Report is the result of Check.
 type Report struct {
+	// Tables, Logs and Bytes count the tables, logs and bytes that were read.
 	Tables, Logs int
-	Bytes        int64 // read
-	// Problems are all that is wrong, each with the file where it is.
+	Bytes        int64
+	// Problems lists everything that is wrong, with the file.
 	Problems []Problem
-	// Leftovers are files of the store that it does not need: what a crash has
-	// left. Opening the store removes them, except what is no regular file: see
-	// ErrNotRegular.
+	// Leftovers lists files of the store that it does not need, left by a crash. Open removes
+	// them, except those that are not regular files: see ErrNotRegular.
 	Leftovers []string
-	// Lost are whole tables that no manifest names and that may have data which the
-	// store has lost: those that were set aside, and those that opening the store
-	// would. See docs/format-manifest.md.
+	// Lost lists intact tables that the manifest does not name and that may hold lost data:
+	// those that were set aside, and those that Open would set aside. See
+	// docs/format-manifest.md.
 	Lost []string
 }
 
-// Problem is something wrong in a file.
+// Problem is an error in a file.
 type Problem struct {
-	File string
-	Err  error
+	File string // name in the directory
+	Err  error  // the damage
 }
 
-// Check reads everything in the directory of a store that is closed, and says
-// what is wrong where. It changes nothing. It is ErrLocked if the store is open, or
-// was opened meanwhile, and ErrNotStore if the directory has nothing of a store.
-// The error is of what kept it from looking; problems are in the report, and make
-// the error ErrCorrupt.
+// Check reads all files of a closed store and reports which are damaged. It changes nothing. It
+// returns ErrLocked if the store is open, or is opened while Check runs, and ErrNotStore if the
+// directory has no store. If it finds problems, it returns the report and an ErrCorrupt. Other
+// errors have kept it from reading.
 func Check(ctx context.Context, dir string, options Options) (*Report, error) {
 	o, err := options.complete()
 	if err != nil {
@@ -48,11 +47,11 @@ func Check(ctx context.Context, dir string, options Options) (*Report, error) {
 	}
 	o.Events = o.Events.guarded(&eventPanics{})
 	share := &budgetShare{}
-	if err := o.Budget.hold(share); err != nil {
+	if err := o.Budget.addStore(share); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
 	defer func() {
-		o.Budget.letGo(share)
+		o.Budget.removeStore(share)
 		if options.Budget == nil {
 			o.Events.report(o.Budget.Close())
 		}
@@ -61,7 +60,7 @@ func Check(ctx context.Context, dir string, options Options) (*Report, error) {
 	if err := c.dir.Resolve(); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
-	if err := c.whileClosed(); err != nil {
+	if err := c.checkLocked(); err != nil {
 		return c.results, fmt.Errorf("check store: %w", err)
 	}
 	if n := len(c.results.Problems); n > 0 {
@@ -71,14 +70,14 @@ func Check(ctx context.Context, dir string, options Options) (*Report, error) {
 	return c.results, nil
 }
 
-// checker looks at what Open would read, with the code that Open has for it.
+// checker reads everything that Open would read, with the same code.
 type checker struct {
 	lostTables
 	ctx     context.Context
 	results *Report
 
-	tree   *version.Tree   // with the tables that only logs speak of
-	needed map[string]bool // files
+	tree   *version.Tree   // includes tables that only logs name
+	needed map[string]bool // names of files that the store needs
 }
 
 func newChecker(ctx context.Context, o *Options, dir *directory.Directory) *checker {
@@ -89,9 +88,8 @@ func newChecker(ctx context.Context, o *Options, dir *directory.Directory) *chec
 	}
 }
 
-// found takes an error of a file: damage is a problem, and anything else what keeps
-// it from looking.
-func (c *checker) found(file string, err error) error {
+// record adds damage of a file to the problems. It returns all other errors.
+func (c *checker) record(file string, err error) error {
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) {
 		c.results.Problems = append(c.results.Problems, Problem{file, err})
 		return nil
@@ -99,11 +97,11 @@ func (c *checker) found(file string, err error) error {
 	return err
 }
 
-// whileClosed checks a store that is closed, and keeps it so.
-func (c *checker) whileClosed() error {
+// checkLocked checks the store and holds its lock, so that nobody can open it.
+func (c *checker) checkLocked() error {
 	name := c.dir.Join(directory.LockName)
 	if _, err := c.dir.FS.Lstat(name); errors.Is(err, fs.ErrNotExist) {
-		return c.watched()
+		return c.checkUnlocked()
 	}
 	lock, err := c.dir.FS.Lock(name)
 	if err != nil {
@@ -112,9 +110,9 @@ func (c *checker) whileClosed() error {
 	return errors.Join(c.check(), lock.Close())
 }
 
-// watched checks a store without a lock file, as a copy is, which is not to have
-// one made. Whoever opens it meanwhile begins a manifest.
-func (c *checker) watched() error {
+// checkUnlocked checks a directory without a lock file, such as a copy of a store, without
+// creating one. If somebody opens the store in the meantime, CURRENT changes.
+func (c *checker) checkUnlocked() error {
 	before, _ := manifest.ReadCurrent(c.dir.FS, c.dir.Path)
 	err := c.check()
 	if after, _ := manifest.ReadCurrent(c.dir.FS, c.dir.Path); after != before {
@@ -135,7 +133,7 @@ func (c *checker) check() error {
 		}
 	}
 	if err != nil {
-		return c.found(file, err)
+		return c.record(file, err)
 	}
 	if err := c.o.checkCatalog(catalog); err != nil {
 		return err
@@ -149,13 +147,13 @@ func (c *checker) check() error {
 		version.SortLevel(level, files)
 	}
 	if err == nil {
-		err = c.found(file, c.tree.Check())
+		err = c.record(file, c.tree.Check())
 	}
 	c.leftovers(names, catalog)
 	return errors.Join(err, c.tables.CloseTree(c.tree))
 }
 
-// leftovers are files of the store that were not needed, or are lost.
+// leftovers adds the files that the store does not need, and lost tables, to the report.
 func (c *checker) leftovers(names []string, catalog *manifest.Catalog) {
 	lost := make(map[string]bool)
 	for _, number := range catalog.UnlistedTables(names) {
@@ -182,7 +180,7 @@ func (c *checker) checkTables(catalog *manifest.Catalog) error {
 	return nil
 }
 
-// table checks a table, and brings it to the tree.
+// table checks a table and adds it to the tree.
 func (c *checker) table(level int, m version.FileMeta) error {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
@@ -192,13 +190,13 @@ func (c *checker) table(level int, m version.FileMeta) error {
 	c.results.Tables++
 	f, err := c.tables.Open(m)
 	if err != nil {
-		return c.found(name, err)
+		return c.record(name, err)
 	}
 	c.tree.Levels[level] = append(c.tree.Levels[level], f)
-	return c.found(name, c.checkTable(f))
+	return c.record(name, c.checkTable(f))
 }
 
-// checkTable reads a table and compares it with what the manifest says of it.
+// checkTable reads a whole table and compares it with its description in the manifest.
 func (c *checker) checkTable(f *version.File) error {
 	if err := f.Table.Verify(c.ctx, nil); err != nil {
 		return err
@@ -206,42 +204,42 @@ func (c *checker) checkTable(f *version.File) error {
 	c.results.Bytes += f.Size
 	info := f.Table.Info()
 	if info.Entries != f.Entries || info.Tombstones != f.Tombstones {
-		return fmt.Errorf("it has %d entries and %d tombstones, the manifest says %d and %d: %w",
+		return fmt.Errorf("the table has %d entries and %d tombstones, want %d and %d as in the manifest: %w",
 			info.Entries, info.Tombstones, f.Entries, f.Tombstones, ErrCorrupt)
 	}
 	if !info.Range.Empty() && !f.Bounds.Includes(info.Range) {
-		return fmt.Errorf("it has keys outside of the bounds in the manifest: %w", ErrCorrupt)
+		return fmt.Errorf("the table has keys outside its bounds in the manifest: %w", ErrCorrupt)
 	}
 	return nil
 }
 
-// checkLogs reads the logs, and the tables that only they speak of.
+// checkLogs reads the logs, and the tables that only they name.
 func (c *checker) checkLogs(catalog *manifest.Catalog, names []string) error {
 	numbers, err := catalog.Logs(names)
 	if err != nil {
-		return c.found(directory.LogName(catalog.FirstLog), err)
+		return c.record(directory.LogName(catalog.FirstLog), err)
 	}
 	for _, number := range numbers {
 		c.needed[directory.LogName(number)] = true
 	}
-	r := newReplayer(c.o, catalog, (*checkedLogs)(c))
+	r := newReplayer(c.o, catalog, (*logChecker)(c))
 	err = r.read(c.ctx, c.dir.FS, c.dir.Path, numbers, func(info LogInfo) {
 		c.results.Logs++
 		c.results.Bytes += info.Bytes
 	})
-	return c.found(directory.LogName(r.log), err)
+	return c.record(directory.LogName(r.log), err)
 }
 
-// checkedLogs is a checker as it takes what logs have.
-type checkedLogs checker
+// logChecker is the replayTarget of a checker.
+type logChecker checker
 
-func (c *checkedLogs) beginRun(uint64) error {
+func (c *logChecker) beginRun(uint64) error {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
 	return nil
 }
 
-func (c *checkedLogs) operation(run.Kind, []byte, []byte) {}
+func (c *logChecker) operation(run.Kind, []byte, []byte) {}
 
-func (c *checkedLogs) table(m version.FileMeta) error { return (*checker)(c).table(0, m) }
+func (c *logChecker) table(m version.FileMeta) error { return (*checker)(c).table(0, m) }

@@ -15,11 +15,10 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Checkpoint makes a store of its own, in a directory that is empty or missing,
-// out of this one as it is now. Files are shared by hard links where the file
-// system has them, and copied elsewhere. When it returns nil the checkpoint is on
-// the disk; after an error, or the end of the context, there is nothing that
-// Open would take for a store.
+// Checkpoint creates a copy of the store as of this call, in a directory that must be empty or
+// missing. Open opens the copy. Files are hard links where the file system supports them, and
+// copies elsewhere. The checkpoint is durable when Checkpoint returns nil. After an error, or
+// the end of the context, the directory holds no store.
 func (db *DB) Checkpoint(ctx context.Context, dir string) error {
 	opened := callerOf()
 	v, err := db.view(opened)
@@ -32,7 +31,7 @@ func (db *DB) Checkpoint(ctx context.Context, dir string) error {
 	return nil
 }
 
-// Checkpoint is DB.Checkpoint of what the view has.
+// Checkpoint creates a copy of the store as the view sees it: see DB.Checkpoint.
 func (v *View) Checkpoint(ctx context.Context, dir string) error {
 	return v.checkpoint(ctx, dir, callerOf())
 }
@@ -47,17 +46,17 @@ func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error 
 		return err
 	}
 	db := v.db
-	if err = db.dir.Check(); err == nil { // the tables may be another store's
-		err = makeStore(ctx, db.dir.FS, dir, e, func(i int) string {
+	if err = db.dir.Check(); err == nil { // otherwise the files may be another store's
+		err = buildStore(ctx, db.dir.FS, dir, e, func(i int) string {
 			return db.dir.Join(directory.TableName(e.Added[i].Meta.Number))
 		})
 	}
 	return errors.Join(err, pin.Close())
 }
 
-// flushed waits until all of the view is in files, and describes them as the
-// first edit of a manifest. They stay until the iterator is closed: the view may be
-// before. The end of the context ends the waiting.
+// flushed waits until all runs of the view are tables, and returns the first edit of a manifest
+// with these tables. The iterator pins them until it is closed, even if the view is closed
+// before. The end of the context ends the wait.
 func (v *View) flushed(ctx context.Context, opened caller) (_ *manifest.Edit, _ *Iterator, err error) {
 	if err := v.enter(); err != nil {
 		return nil, nil, err
@@ -79,39 +78,38 @@ func (v *View) flushed(ctx context.Context, opened caller) (_ *manifest.Edit, _ 
 	return e, db.scan(v.version, v.run, run.Range{}, opened), nil
 }
 
-// Part is a checkpoint, or a store that was closed without an error, of which
-// Restore takes a range of partitions. It is not opened before Restore has
-// returned. Several may restore from one at the same time.
+// Part is a source of Restore: a range of partitions of a checkpoint, or of a store that was
+// closed without an error. Nobody may open it before Restore has returned. Several Restores may
+// read it at the same time.
 type Part struct {
-	Dir      string
-	From, To []byte // as DeleteRange takes them
+	Dir      string // directory of the store, if Description is nil
+	From, To []byte // as in DeleteRange
 
-	// Description, if it is not nil, describes the store. Then there are files of tables
-	// only, and Dir is not used. Table says where the file of a table is. It is called
-	// for each one that is taken, in the order of their numbers in the new store,
-	// which begin at 1 with the first part and have no gaps.
+	// Description, if not nil, describes the store; then only the files of its tables are
+	// needed, and Dir is not used. Table returns the path of a table's file. Restore calls it
+	// once per table that it takes, in ascending order of the tables' new numbers, which begin
+	// at 1 in the first part and have no gaps.
 	Description *Description
 	Table       func(number uint64) (path string)
 }
 
-// Restore makes a store, in a directory that is empty or missing, out of parts of
-// others, whose ranges must not overlap. Files are shared or copied as
-// Checkpoint does; no key is read or written. Of the options it takes those
-// that belong to a store, and FS. Open opens the result. A part that is open, or
-// was not closed, is ErrInvalidOption. Tables of parts are not read: damage in them is
-// found by Open, by reads and by Check.
+// Restore creates a store from ranges of other stores, in a directory that must be empty or
+// missing. The ranges must not overlap. Tables are linked or copied as in Checkpoint; no key is
+// read or written, so damage in them is found later, by Open, by reads and by Check. Restore
+// uses FS of the options, and those that a store is bound to. It returns ErrInvalidOption if a
+// part is open or was not closed. Open opens the result.
 func Restore(ctx context.Context, dir string, parts []Part, options Options) error {
 	o, err := options.complete()
 	if err != nil {
 		return fmt.Errorf("restore store: %w", err)
 	}
-	r := restoring{o: &o}
+	r := restorePlan{o: &o}
 	dir, err = o.FS.Resolve(dir)
 	if err == nil {
 		err = r.plan(ctx, parts)
 	}
 	if err == nil {
-		err = makeStore(ctx, o.FS, dir, &r.edit, func(i int) string { return r.from[i]() })
+		err = buildStore(ctx, o.FS, dir, &r.edit, func(i int) string { return r.from[i]() })
 	}
 	if err != nil {
 		return fmt.Errorf("restore store: %w", err)
@@ -119,15 +117,15 @@ func Restore(ctx context.Context, dir string, parts []Part, options Options) err
 	return nil
 }
 
-// restoring is what Restore is about to do.
-type restoring struct {
+// restorePlan is the list of tables that Restore will take, as the first edit of the new store.
+type restorePlan struct {
 	o      *Options
 	edit   manifest.Edit
-	from   []func() string // the file of each table that is added
+	from   []func() string // returns the path of the source of each added table
 	ranges run.Ranges
 }
 
-func (r *restoring) plan(ctx context.Context, parts []Part) error {
+func (r *restorePlan) plan(ctx context.Context, parts []Part) error {
 	r.edit = manifest.Edit{
 		First: true, Identity: vfs.NewIdentity(), Split: r.o.Split.Name, PartitionBytes: r.o.PartitionBytes,
 		NextFile: 1, NextRun: 1,
@@ -144,14 +142,14 @@ func (r *restoring) plan(ctx context.Context, parts []Part) error {
 	return nil
 }
 
-// addPart takes over the tables that have keys in the range of a part.
-func (r *restoring) addPart(ctx context.Context, part Part) error {
+// addPart adds the tables that have keys in the range of a part.
+func (r *restorePlan) addPart(ctx context.Context, part Part) error {
 	within := run.Range{From: part.From, To: part.To}
 	if err := r.o.checkPartitions(within); err != nil {
 		return err
 	}
 	if len(r.ranges.Clip(within)) > 0 {
-		return fmt.Errorf("it overlaps another: %w", ErrRange)
+		return fmt.Errorf("its range overlaps the range of an earlier part: %w", ErrRange)
 	}
 	r.ranges.Add(within)
 	if part.Description == nil {
@@ -173,11 +171,11 @@ func (r *restoring) addPart(ctx context.Context, part Part) error {
 	return nil
 }
 
-// numberRuns counts the runs of a part on from those of the parts before, which
-// have no keys in common with it, so that their order does not matter; but no two
-// runs of a store may have one number. There are no gaps: else a store that is
-// divided and joined for ever would run out of numbers.
-func (r *restoring) numberRuns(tables []manifest.LevelTable) {
+// numberRuns gives the runs of a part new numbers, after those of the parts before. Parts share
+// no keys, so their order does not matter, but each run of a store needs its own number. The
+// new numbers have no gaps; otherwise a store that is split and joined forever would run out of
+// numbers.
+func (r *restorePlan) numberRuns(tables []manifest.LevelTable) {
 	var runs []uint64
 	for _, p := range tables {
 		runs = append(runs, p.Meta.Run)
@@ -191,9 +189,10 @@ func (r *restoring) numberRuns(tables []manifest.LevelTable) {
 	r.edit.Flushed += uint64(len(runs))
 }
 
-// readPart reads what a store consists of. One with a log has writes that are in
-// no table, and one whose manifest has not ended may be open, or have lost edits.
-func (r *restoring) readPart(ctx context.Context, part Part) (c *manifest.Catalog, err error) {
+// readPart returns the catalog of a part. It refuses stores that need a log, because some of
+// their writes are in no table, and stores whose manifest has not ended, because they may be
+// open or have lost edits.
+func (r *restorePlan) readPart(ctx context.Context, part Part) (c *manifest.Catalog, err error) {
 	if part.Description != nil {
 		c = part.Description.catalog
 	} else if c, _, err = manifest.Read(ctx, r.o.FS, part.Dir); err == nil && c == nil {
@@ -211,8 +210,8 @@ func (r *restoring) readPart(ctx context.Context, part Part) (c *manifest.Catalo
 	return c, nil
 }
 
-// noStore says what a directory without CURRENT is.
-func (r *restoring) noStore(dir string) error {
+// noStore returns the error for a directory without CURRENT.
+func (r *restorePlan) noStore(dir string) error {
 	names, err := r.o.FS.List(dir)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = cmp.Or(directory.CheckEmpty(dir, names), ErrNotStore)
@@ -220,7 +219,7 @@ func (r *restoring) noStore(dir string) error {
 	return err
 }
 
-func (r *restoring) addTable(part Part, p manifest.LevelTable, within run.Range) {
+func (r *restorePlan) addTable(part Part, p manifest.LevelTable, within run.Range) {
 	old := p.Meta.Number
 	r.from = append(r.from, func() string {
 		if part.Description != nil {

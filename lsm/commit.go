@@ -9,13 +9,13 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// commit makes a change: in the manifest, then in the store. After an error the
-// change has not happened, and may be tried again with other files unless the store
-// has failed; the caller gives the tables of this one up: see giveUpTables.
+// commit makes a change durable and visible: it appends an edit to the manifest, then installs
+// the new version. After an error the change has not happened. Unless the store has failed, the
+// caller may retry with other files; it hands the tables of this change to discardTables.
 func (db *DB) commit(c *version.Change) error {
 	db.manifest.Lock()
 	defer db.manifest.Unlock()
-	if err := db.settleManifest(); err != nil {
+	if err := db.replaceDoubtfulManifest(); err != nil {
 		return err
 	}
 	db.lock.Lock()
@@ -23,7 +23,7 @@ func (db *DB) commit(c *version.Change) error {
 		defer db.lock.Unlock()
 		return db.status.failed
 	}
-	before := db.versions.Current().Tree // whoever changes it holds the mutex
+	before := db.versions.Current().Tree // only holders of the manifest's mutex change the tree
 	next, err := before.Apply(c)
 	if err != nil {
 		db.lock.Unlock()
@@ -43,7 +43,7 @@ func (db *DB) commit(c *version.Change) error {
 	return nil
 }
 
-// manifestError wraps an error of the manifest, and ends the store if it is final.
+// manifestError wraps an error of the manifest, and fails the store if the error is final.
 func (db *DB) manifestError(err error) error {
 	err = fmt.Errorf("manifest: %w", err)
 	if isFinal(err) {
@@ -52,7 +52,7 @@ func (db *DB) manifestError(err error) error {
 	return err
 }
 
-// fillIn completes an edit. The lock is held.
+// fillIn sets the numbers of an edit. The caller holds the lock.
 func (db *DB) fillIn(e *manifest.Edit, flushed []*version.SealedRun) {
 	e.Flushed = db.flushedRun
 	if len(flushed) > 0 {
@@ -62,9 +62,9 @@ func (db *DB) fillIn(e *manifest.Edit, flushed []*version.SealedRun) {
 	e.FirstLog = db.logs.first(e.Flushed, db.nextFile)
 }
 
-// settleManifest begins a new manifest if the one there is is in doubt. The mutex
-// of the manifest is held.
-func (db *DB) settleManifest() error {
+// replaceDoubtfulManifest begins a new manifest if a write to the current one has failed. The
+// caller holds the mutex of the manifest.
+func (db *DB) replaceDoubtfulManifest() error {
 	if !db.manifest.InDoubt() {
 		return nil
 	}
@@ -77,20 +77,20 @@ func (db *DB) settleManifest() error {
 	return db.newManifest()
 }
 
-// mendManifest is settleManifest for the workers, before they write files that need
-// room: the new manifest makes some.
+// mendManifest is replaceDoubtfulManifest for the workers, before they write files: the new
+// manifest lets obsolete files be removed, which makes room on the disk.
 func (db *DB) mendManifest() error {
 	if !db.manifest.InDoubt() {
 		return nil
 	}
 	db.manifest.Lock()
 	defer db.manifest.Unlock()
-	return db.settleManifest()
+	return db.replaceDoubtfulManifest()
 }
 
-// giveUpTables closes tables that a change should have brought to the tree. Their
-// files go as soon as no manifest can name them; when the store has failed they stay.
-func (db *DB) giveUpTables(files ...*version.File) (err error) {
+// discardTables closes the tables of a change that failed. Their files are removed once no
+// manifest can name them; if the store has failed they stay.
+func (db *DB) discardTables(files ...*version.File) (err error) {
 	for _, f := range files {
 		err = errors.Join(err, db.tables.Close(f))
 	}
@@ -108,14 +108,14 @@ func (db *DB) giveUpTables(files ...*version.File) (err error) {
 	return err
 }
 
-// applyChange makes a change in the store, and in its views. The lock is held.
+// applyChange installs the new tree, also in views and iterators. The caller holds the lock.
 func (db *DB) applyChange(c *version.Change, next *version.Tree) {
 	if len(c.Flushed) == 0 {
 		db.versions.Install(version.New(db.versions.Current().Memory, next))
 	} else {
 		db.flushedRun = c.Flushed[0].Number
 		for _, r := range c.Flushed {
-			db.o.Budget.leave(r)
+			db.o.Budget.removeSealed(r)
 		}
 		db.versions.Install(db.versions.Current().Without(len(c.Flushed), next))
 		db.pins.replaceRuns(&db.versions, c.Flushed, c.Added[0])
@@ -123,16 +123,16 @@ func (db *DB) applyChange(c *version.Change, next *version.Tree) {
 	db.progress.Broadcast()
 }
 
-// renewManifest begins a new manifest if the one there is has become large. If it
-// cannot be written the old one goes on, and the next change tries again.
+// renewManifest begins a new manifest if the current one has reached its size limit. If that
+// fails, the current one stays in use, and the next change tries again.
 func (db *DB) renewManifest() {
 	if db.manifest.Size() >= db.manifest.MaxBytes {
 		_ = db.newManifest()
 	}
 }
 
-// newManifest begins a new manifest with all of the tree in one edit. The mutex
-// of the manifest is held, or nothing else goes on yet.
+// newManifest begins a new manifest with the whole tree in one edit. The caller holds the mutex
+// of the manifest, or no other goroutine uses the store yet.
 func (db *DB) newManifest() error {
 	db.lock.Lock()
 	number := db.nextFile
@@ -147,8 +147,8 @@ func (db *DB) newManifest() error {
 	return nil
 }
 
-// closeManifest ends the manifest. If all that the store has is in its tree, CURRENT
-// says up to where: from then on, whatever the manifest loses is found.
+// closeManifest closes the manifest. If the tree holds every write, it records the size of the
+// manifest in CURRENT, so that the next Open detects a truncated manifest.
 func (db *DB) closeManifest(discard, complete bool) error {
 	m := &db.manifest
 	m.Lock()
@@ -161,7 +161,7 @@ func (db *DB) closeManifest(discard, complete bool) error {
 	case !complete:
 		return m.Close()
 	}
-	if err := db.settleManifest(); err != nil {
+	if err := db.replaceDoubtfulManifest(); err != nil {
 		return errors.Join(err, m.Close())
 	}
 	return m.CloseComplete()

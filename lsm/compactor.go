@@ -10,52 +10,94 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// minQuietTime must pass without a write before a store counts as settled. A memtable
-// emptied by a checkpoint usually receives writes within this time.
+// minQuietTime must pass without a write before a store counts as settled. A memtable emptied
+// by a checkpoint usually receives writes within this time.
 const minQuietTime = 200 * time.Millisecond
 
-// compactor is the worker that compacts, and what it goes by.
+// compactor is the background worker that merges tables.
 //
-// Thread safety: the lock of the store, but for running and the worker.
+// One round (compactOnce):
+//
+//  1. Tables that a newer DeleteRange hides completely are dropped unread.
+//  2. The Picker chooses the tables to merge. No pick ends the round.
+//  3. A single table that overlaps nothing moves down; its file stays. Otherwise the compaction
+//     merges the tables into new ones, without the lock.
+//  4. commit installs the result. Errors are retried after 10 ms, doubling to 5 s; corruption and
+//     a faulty Picker or Filter stop compactions for good (damaged).
+//
+// Rounds start when the store opens, after each flush and after each compaction, when reads
+// have paid unseenReadCost, and once the store is settled: everything is in tables and nothing
+// was written for minQuietTime.
+//
+// Halves. A compaction of level 0 rewrites every table of level 1 that it overlaps, usually all
+// of them. The default Picker therefore moves level 0 down in two halves (Pick.Share = 0.5) if
+// the inputs have 2 × FileBytes or more and level 0 has fewer than 8 runs:
+//
+//	             keys  a ──────────────── z
+//	level 0      r4    [────────────────]         before
+//	             r3    [────────────────]
+//	level 1            [───][───][───][──]
+//
+//	level 0      r4            [────────]         after the first half: it ends at the first
+//	             r3            [────────]         partition border after half of the entries
+//	level 1            [──][──] [──][──]
+//
+// The upper parts of r3 and r4 remain in level 0 as virtual tables: the same files with a lower
+// bound (Clip). The second half waits until level 0 has enough new runs: a half counts as half
+// a run, and 4 runs in total start the next compaction. So one incremental checkpoint rarely
+// uploads both halves of level 1. A file is removed after its last virtual table is gone: see
+// obsoleteFiles.
+//
+// Invariant: one compaction per store at a time (running), four per budget.
+// Invariant: during a compaction, other changes only add newer tables to level 0.
+// Invariant: a pick that would put an entry above a newer or below an older one is refused.
+//
+// Cost: with levels ten times larger each, an entry is rewritten up to ten times per level. A
+// merge lets due flushes go first (yieldToFlush) and waits for room on the disk
+// (checkDiskRoom).
+//
+// Source: LevelDB's doc/impl.md; the choice of the table of a level follows RocksDB's
+// kMinOverlappingRatio.
+//
+// Thread safety: the lock of the store, except running and the worker.
 type compactor struct {
 	worker
-	// running is held by whoever compacts: the worker, or Compact. It is taken before the
+	// running is held during a compaction, by the worker or by Compact. It is taken before the
 	// lock of the store.
-	running turn
+	running contextMutex
 
 	extraReadCost int64         // see Shape.ExtraReadCost
-	lastSeal      time.Time     // when the active memtable began, or the store was opened
-	quietTime     time.Duration // see minQuietTime
-	damaged       bool          // no compaction is tried any more
+	lastSeal      time.Time     // time of the last seal, at first of the opening
+	quietTime     time.Duration // minQuietTime; tests change it
+	damaged       bool          // no more compactions are tried
 }
 
-// turn is a mutex that can be waited for until a context ends.
-type turn chan struct{}
+// contextMutex is a mutex whose waiting a context can end.
+type contextMutex chan struct{}
 
-func newTurn() turn { return make(turn, 1) }
+func newContextMutex() contextMutex { return make(contextMutex, 1) }
 
 // Lock implements sync.Locker.
-func (t turn) Lock() { t <- struct{}{} }
+func (m contextMutex) Lock() { m <- struct{}{} }
 
 // Unlock implements sync.Locker.
-func (t turn) Unlock() { <-t }
+func (m contextMutex) Unlock() { <-m }
 
-// lockUntil is Lock that ends with a context, whose cause it returns then.
-func (t turn) lockUntil(ctx context.Context) error {
+// lockUntil is Lock that returns the context's cause if the context ends first.
+func (m contextMutex) lockUntil(ctx context.Context) error {
 	select {
-	case t <- struct{}{}:
+	case m <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// untilQuiet returns how long it is until nothing was written for a while to a store that
-// is still.
+// untilQuiet returns the time until a store without unflushed writes counts as settled.
 func (c *compactor) untilQuiet() time.Duration { return c.quietTime - time.Since(c.lastSeal) }
 
-// addReadCost counts tables that a read had to look into besides the first. Now and
-// then the compactor may look whether it has become worth its while to join them.
+// addReadCost counts the tables that a read had to search in addition to the first. It wakes
+// the compactor once per unseenReadCost, to check whether merging them is worth its cost.
 func (c *compactor) addReadCost(n int) {
 	if n <= 0 {
 		return
@@ -67,16 +109,15 @@ func (c *compactor) addReadCost(n int) {
 	}
 }
 
-// unseenReadCost is how much there may be until the compactor looks: so little that
-// it looks long before it pays for a small table, and so much that looking costs
-// nothing.
+// unseenReadCost is the read cost between two checks. It is far below the cost that pays for
+// merging a small table, and far above the cost of a check.
 const unseenReadCost = 4096
 
-// isStill reports whether all that was written is in tables. The lock is held.
-func (db *DB) isStill() bool { return db.active.Len() == 0 && len(db.versions.Current().Memory) == 0 }
+// isFlushed reports whether all writes are in tables. The caller holds the lock.
+func (db *DB) isFlushed() bool { return db.active.Len() == 0 && len(db.versions.Current().Memory) == 0 }
 
-// compactDue does the compaction that is due. If none is, but may be once it has
-// been quiet, it waits for that.
+// compactDue is the work of the compactor: it does one compaction. If none is due, but one may
+// be once the store is settled, it waits until then.
 func (db *DB) compactDue() (more bool, err error) {
 	still, quiet := db.quietness()
 	if more, err = db.compactOnce(); more || err != nil || !still || quiet <= 0 {
@@ -90,15 +131,14 @@ func (db *DB) compactDue() (more bool, err error) {
 	return true, nil
 }
 
-// quietness reports whether all that was written is in tables, and how long it is until
-// the store is quiet then.
+// quietness reports whether all writes are in tables, and how long until the store is settled.
 func (db *DB) quietness() (still bool, quiet time.Duration) {
 	db.lock.Lock()
-	defer db.lock.Unlock() // also when a memtable panics
-	return db.isStill() && db.status.failed == nil, db.compactor.untilQuiet()
+	defer db.lock.Unlock() // deferred, because a memtable may panic
+	return db.isFlushed() && db.status.failed == nil, db.compactor.untilQuiet()
 }
 
-// compactOnce does one compaction, if any is due.
+// compactOnce does one compaction if one is due, and reports whether it did.
 func (db *DB) compactOnce() (more bool, err error) {
 	db.compactor.running.Lock()
 	defer db.compactor.running.Unlock()
@@ -116,32 +156,30 @@ func (db *DB) compactOnce() (more bool, err error) {
 	return true, db.compact(t, *pick)
 }
 
-// treeToCompact returns the current tree with its shape, nil if nothing is compacted any
-// more.
+// treeToCompact returns the current tree and its shape, or nil if compactions have stopped.
 func (db *DB) treeToCompact() (*version.Tree, Shape) {
 	db.lock.Lock()
-	defer db.lock.Unlock() // also when a memtable panics
+	defer db.lock.Unlock() // deferred, because a memtable may panic
 	if db.status.failed != nil || db.compactor.damaged {
 		return nil, Shape{}
 	}
 	return db.versions.Current().Tree, db.shape()
 }
 
-// reportCompaction takes down how a compaction has ended.
+// reportCompaction handles the error of a compaction.
 func (db *DB) reportCompaction(err error) {
 	if err == nil {
 		return
 	}
 	db.lock.Lock()
-	// Do not retry: corruption is permanent, and a faulty Picker or Filter would fail
-	// again.
+	// Do not retry: corruption is permanent, and a faulty Picker or Filter would fail again.
 	db.compactor.damaged = db.compactor.damaged || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrInvalidOption) || errors.Is(err, ErrTooLarge)
 	db.lock.Unlock()
 	db.o.Events.CompactionFailed(err)
 }
 
-// Compact flushes and merges everything into one run, without what is deleted. It ends with
-// the context, whose cause it returns then, and leaves the tables as they were.
+// Compact flushes the store and merges everything into one run, which drops deleted entries. If
+// the context ends first, it returns the context's cause, and the tables stay as they were.
 func (db *DB) Compact(ctx context.Context) error {
 	if err := db.Flush(ctx); err != nil {
 		return err
@@ -169,18 +207,18 @@ func (db *DB) Compact(ctx context.Context) error {
 	return db.compactUntil(ctx, t, pick)
 }
 
-// compact carries out a pick. db.compactor.running is held, so that files only come
-// to level 0 meanwhile, before all that are there.
+// compact executes a pick. The caller holds db.compactor.running, so other changes only add
+// newer tables to level 0.
 func (db *DB) compact(t *version.Tree, pick Pick) error {
 	return db.compactUntil(context.Background(), t, pick)
 }
 
-// compactUntil is compact that ends with a context.
+// compactUntil is compact that stops when the context ends.
 func (db *DB) compactUntil(ctx context.Context, t *version.Tree, pick Pick) error {
-	if err := db.takeCompaction(ctx); err != nil {
+	if err := db.acquireCompactionSlot(ctx); err != nil {
 		return err
 	}
-	defer db.o.Budget.compactions.give()
+	defer db.o.Budget.compactions.release()
 	begun := time.Now()
 	config := db.compaction
 	config.Yield = func() error { return db.yieldToFlush(ctx) }
@@ -195,7 +233,7 @@ func (db *DB) compactUntil(ctx context.Context, t *version.Tree, pick Pick) erro
 		}
 	}
 	if err := db.commit(c.Change()); err != nil {
-		err = errors.Join(err, db.giveUpTables(c.Outputs...), c.CloseRemainders())
+		err = errors.Join(err, db.discardTables(c.Outputs...), c.CloseRemainders())
 		return fmt.Errorf("compaction of level %d: %w", c.From, err)
 	}
 	db.lock.Lock()
@@ -210,20 +248,21 @@ func (db *DB) compactUntil(ctx context.Context, t *version.Tree, pick Pick) erro
 	return nil
 }
 
-// takeCompaction waits for a slot of the budget until the store closes or the context ends.
-func (db *DB) takeCompaction(ctx context.Context) error {
+// acquireCompactionSlot waits for one of the budget's slots for compactions, until the store
+// closes or the context ends.
+func (db *DB) acquireCompactionSlot(ctx context.Context) error {
 	either, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer context.AfterFunc(db.ctx, func() { end(ErrClosed) })()
-	if db.o.Budget.compactions.take(either) != nil {
+	if db.o.Budget.compactions.acquire(either) != nil {
 		return context.Cause(either)
 	}
 	return nil
 }
 
-// merge writes the outputs of a compaction, if there is room for them.
+// merge writes the outputs of a compaction, if the disk has room for them.
 func (db *DB) merge(c *compaction.Compaction, share float64, info *CompactionInfo) error {
-	if err := db.makeRoomOnDisk(c.BytesToWrite(share)); err != nil {
+	if err := db.checkDiskRoom(c.BytesToWrite(share)); err != nil {
 		return err
 	}
 	if err := c.Merge(); err != nil {
@@ -237,14 +276,14 @@ func (db *DB) merge(c *compaction.Compaction, share float64, info *CompactionInf
 	return nil
 }
 
-// dropFiles takes files out of the tree.
+// dropFiles removes files from the tree.
 func (db *DB) dropFiles(files []*version.File) error {
 	c := &version.Change{Removed: make(map[*version.File]bool)}
 	for _, f := range files {
 		c.Removed[f] = true
 	}
 	if err := db.commit(c); err != nil {
-		return fmt.Errorf("drop %d tables: %w", len(files), err)
+		return fmt.Errorf("drop of %d tables: %w", len(files), err)
 	}
 	info := CompactionInfo{Dropped: true, FilesRead: len(files)}
 	db.counters.compacted(info)
@@ -252,24 +291,25 @@ func (db *DB) dropFiles(files []*version.File) error {
 	return nil
 }
 
-// shape describes the current tree. The lock is held.
+// shape returns the shape of the current tree. The caller holds the lock.
 func (db *DB) shape() Shape {
 	s := compaction.ShapeOf(db.versions.Current().Tree)
-	s.ExtraReadCost, s.Settled = db.compactor.extraReadCost, db.isStill() && db.compactor.untilQuiet() <= 0
+	s.ExtraReadCost, s.Settled = db.compactor.extraReadCost, db.isFlushed() && db.compactor.untilQuiet() <= 0
 	s.MemtableBytes, s.FileBytes = db.o.MemtableBytes, db.o.FileBytes
 	return s
 }
 
-// yieldToFlush lets flushes go first: writes wait for them sooner than for
-// compactions. It returns an error if the compaction is to end, as with the context.
+// yieldToFlush waits while a flush is due, because writers wait for flushes sooner than for
+// compactions. It returns an error if the compaction must end: the store closes or has failed,
+// or the context ends.
 func (db *DB) yieldToFlush(ctx context.Context) error {
 	db.lock.Lock()
 	defer db.lock.Unlock()
 	if db.flushesGoFirst() {
-		defer db.wakeAtEnd(ctx)()
+		defer db.broadcastAtEnd(ctx)()
 	}
 	for db.flushesGoFirst() && ctx.Err() == nil {
-		db.flusher.wake() // nobody may have told it
+		db.flusher.wake() // no other goroutine may have done so
 		db.progress.Wait()
 	}
 	switch {
@@ -281,12 +321,13 @@ func (db *DB) yieldToFlush(ctx context.Context) error {
 	return db.status.failed
 }
 
-// flushesGoFirst reports whether a flush is due that compactions wait for. The lock is held.
+// flushesGoFirst reports whether a flush is due that compactions must wait for. The caller
+// holds the lock.
 func (db *DB) flushesGoFirst() bool {
 	return db.status.stuck == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.versions.Current().MemoryBytes() > 0
 }
 
-// compactionConfig returns what flushes and compactions need of the store.
+// compactionConfig returns the configuration of flushes and compactions.
 func (db *DB) compactionConfig() compaction.Config {
 	o := &db.o
 	return compaction.Config{

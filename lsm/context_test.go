@@ -201,11 +201,11 @@ func TestCompactThatWaitsEndsWithItsContext(t *testing.T) {
 
 	slots := db.o.Budget.compactions
 	for range jobsAtATime {
-		require.NoError(t, slots.take(t.Context()))
+		require.NoError(t, slots.acquire(t.Context()))
 	}
 	ends("other stores", db.Compact)
 	for range jobsAtATime {
-		slots.give()
+		slots.release()
 	}
 
 	db.manifest.Lock() // the flusher gets no further

@@ -64,7 +64,7 @@ func makeRotated(t *testing.T) *vfstest.Mem {
 	return left
 }
 
-// Check made a lock file in a directory that had none. Protection: checker.watched.
+// Check made a lock file in a directory that had none. Protection: checker.checkUnlocked.
 func TestCheckChangesNothing(t *testing.T) {
 	mem := makeClosed(t)
 	require.NoError(t, mem.Remove("db/"+directory.LockName))
@@ -199,7 +199,7 @@ func TestLogsOfOtherStoresAreNotReplayed(t *testing.T) {
 }
 
 // A log that had lost its end hid all that the next ones have. Protection:
-// replayer.behindCut.
+// replayer.recordAfterCut.
 func TestNoLogIsCutBeforeOneWithMore(t *testing.T) {
 	whole := makeRotated(t)
 	names, err := whole.List("db")

@@ -15,24 +15,68 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// DB is a store in a directory. It wires the rooms below it together; a concern with
-// fields of its own is a type, which says its lock.
+// How a store works inside.
 //
-// It has one owner, the goroutine that writes; its lock is then never waited for.
-// Two goroutines of the store's own work beside it: one flushes, one compacts.
+// Write path. A writer takes the lock, waits for memory if it must (make_room.go), appends a
+// record to the log if there is one, and then changes the active memtable. With LogSynced it
+// waits for the fsync after it has released the lock, together with other writers.
 //
-// Thread safety: all methods are safe for concurrent use, but for Peek, Prefix
-// and Floor, which are the owner's. An iterator belongs to one goroutine.
+//	Put(k, v)
+//	  ├─ checkSize, checkKey        no lock yet: a bad key changes nothing
+//	  ├─ lock
+//	  ├─ makeRoom                   sleep (writeThrottle), seal a full memtable, or wait for a flush
+//	  ├─ logOp                      record in the log before the change is visible
+//	  ├─ active.apply               memtable changed, visible to reads
+//	  ├─ noteWrite                  gaps corrected
+//	  ├─ unlock
+//	  └─ waitForSync                LogSynced only
+//
+// Seal turns the active memtable into a sealed run and begins the next one. The flusher writes
+// sealed runs to a table of level 0, the compactor merges tables. Each ends in commit, which
+// first appends an edit to the manifest and then installs the new version:
+//
+//	active ──seal──► Version.Memory ──flusher──► Version.Tree.Levels[0] ──compactor──► Levels[1..6]
+//
+// Read path. A Get asks the active memtable, the sealed runs from newest to oldest, the tables
+// of level 0 from newest to oldest, then one table per deeper level. It stops at the first
+// entry that decides the value (Set, Delete or a tombstone); Append entries are collected on
+// the way.
+//
+// Cost of a Get: one hash lookup per run in memory, and one filter check per table whose bounds
+// hold the key. A block is read only if the filter passes.
+//
+// Invariant: Version.Memory holds newer entries than Version.Tree, each ordered newest to
+// oldest.
+// Invariant: a version never changes. Readers keep one with a reference; see pins.
+// Invariant: all runs up to flushedRun are in the tree; runs above it are in memory and, with a
+// log, in the logs.
+// Invariant: an edit is in the manifest before its version is installed.
+//
+// Lock order: compactor.running, then the mutex of the manifest, then lock.
+//
+// I/O under lock: reads of Get and of prefix iterators that miss the cache, the write(2) of the
+// log and its rotation, and writes too large for a memtable. Flushes, compactions and scans do
+// their I/O without it.
+//
+// Sources: P. O'Neil et al., The Log-Structured Merge-Tree (1996); LevelDB's doc/impl.md.
+
+// DB is an open store in a directory.
+//
+// One goroutine, the owner, usually writes; then nobody else holds the lock for long. Two
+// goroutines of the store work in the background: the flusher and the compactor.
+//
+// Thread safety: all methods are safe for concurrent use, except Peek, Prefix and Floor, which
+// only the owner may call. An iterator belongs to one goroutine.
 type DB struct {
 	o          Options
 	ownsBudget bool
 	identity   vfs.Identity
-	dir        *directory.Directory // checked before a file is made or removed, and before an edit
+	dir        *directory.Directory // checks the lock file before a file is created or removed, and before an edit
 	tables     *version.TableStore
 	compaction compaction.Config
 
-	// lock is the lock of the store, which guards what follows down to the
-	// next blank line, and the frames of its tables in the cache.
+	// lock guards the fields below it, down to the next blank line, and the frames of the
+	// store's tables in the cache.
 	lock        sstable.CacheLock
 	versions    version.Set
 	active      activeMemtable
@@ -40,7 +84,7 @@ type DB struct {
 	activeRun   uint64
 	flushedRun  uint64 // newest run in the tree
 	nextFile    uint64
-	writes      uint64 // counts them, for iterators
+	writes      uint64 // number of writes; tells prefix iterators that their sources are outdated
 	gaps        gaps.Gaps
 	scratch     readScratch
 	pins        pins
@@ -48,32 +92,33 @@ type DB struct {
 	flushes     flushPolicy
 	logs        logSet
 	status      status
-	progress    sync.Cond // flushes, compactions and failures
+	progress    sync.Cond // signals flushes, commits, failures and the close
 
-	manifest  manifest.Manifest // has a mutex, taken before the lock of the store
+	manifest  manifest.Manifest // has its own mutex, taken before lock
 	obsolete  obsoleteFiles
 	flusher   worker
 	compactor compactor
 	counters  counters
 	panics    *eventPanics
 
-	ctx     context.Context // ends with the store
+	ctx     context.Context // ends when the store closes
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 }
 
-// enter takes the lock for an operation. It is released if there is an error.
+// enter takes the lock for an operation. It returns ErrClosed, without the lock, if the store
+// is closed.
 func (db *DB) enter() error {
 	db.lock.Lock()
 	if db.status.closed {
 		db.lock.Unlock()
 		return ErrClosed
 	}
-	db.lock.Unpin() // what Peek has returned is good no longer
+	db.lock.Unpin() // ends the validity of the value that Peek returned
 	return nil
 }
 
-// enterToWrite is enter for writes.
+// enterToWrite is enter for writes. It also returns an error if the store accepts no writes.
 func (db *DB) enterToWrite() error {
 	if err := db.enter(); err != nil {
 		return err
@@ -85,8 +130,8 @@ func (db *DB) enterToWrite() error {
 	return nil
 }
 
-// stopIfLost makes it final that the lock of the directory is lost. The lock of the
-// store is not held.
+// stopIfLost fails the store if err says that the lock of the directory is lost. The caller
+// does not hold the lock of the store.
 func (db *DB) stopIfLost(err error) error {
 	if errors.Is(err, ErrLockLost) {
 		return db.fail(err)
@@ -94,7 +139,7 @@ func (db *DB) stopIfLost(err error) error {
 	return err
 }
 
-// fail makes an error final: the store writes nothing any more.
+// fail makes the store ErrFailed because of err: it accepts no more writes.
 func (db *DB) fail(err error) error {
 	db.lock.Lock()
 	defer db.lock.Unlock()
@@ -110,7 +155,7 @@ func (db *DB) failLocked(err error) error {
 	return db.status.failed
 }
 
-// newFileNumber gives out a number.
+// newFileNumber returns the next file number.
 func (db *DB) newFileNumber() uint64 {
 	db.lock.Lock()
 	defer db.lock.Unlock()
@@ -118,27 +163,27 @@ func (db *DB) newFileNumber() uint64 {
 	return db.nextFile - 1
 }
 
-// Close brings what is in memory to the disk and closes the store. Views and
-// iterators that are open make it ErrOpen, with the places where they were
-// opened; the store is closed all the same, and they are ErrClosed from then on.
-// A second Close returns nil: the first one has said what was lost.
+// Close flushes the memory to disk and closes the store. If views or iterators are open, it
+// returns ErrOpen with the places where they were opened; the store is closed nevertheless, and
+// their calls return ErrClosed. A second Close waits for the first one and returns nil: the
+// first one has reported what was lost.
 func (db *DB) Close() error { return db.close(false) }
 
-// Discard closes the store as Close does but writes nothing: what no table and no log
-// has yet is lost, as in a crash. It is for a store whose directory is removed next, and
-// works on a full disk and after ErrFailed.
+// Discard closes the store without writing. Entries that are in no table and no log are lost,
+// as in a crash. It is meant for a store whose directory is removed next, and works on a full
+// disk and after ErrFailed.
 func (db *DB) Discard() error { return db.close(true) }
 
-// close closes the store. If it is discarded, nothing more is written.
+// close closes the store. With discard it writes nothing.
 func (db *DB) close(discard bool) error {
 	if err := db.enter(); err != nil {
-		return nil // it is closed
+		return nil // already closed
 	}
 	if db.status.closing {
 		db.lock.Unlock()
 		return nil
 	}
-	db.status.closing = true // before the last seal, so that no write comes after it
+	db.status.closing = true // before the last seal, so that no write follows it
 	left := db.pins.leftOpen()
 	var err error
 	if !discard {
@@ -155,24 +200,24 @@ func (db *DB) close(discard bool) error {
 
 	db.stop()
 	db.workers.Wait()
-	db.compactor.running.Lock() // a Compact may be under way
+	db.compactor.running.Lock() // waits for a Compact under way
 	defer db.compactor.running.Unlock()
 	return errors.Join(db.lostByClose(err), left, db.release(discard), db.panics.err())
 }
 
-// lostByClose says which writes are lost when a close could not flush them.
+// lostByClose adds to the error of the last flush which writes are lost.
 func (db *DB) lostByClose(err error) error {
 	switch {
-	case err == nil || db.o.Log >= LogWritten: // the log has them
+	case err == nil || db.o.Log >= LogWritten: // the log has the writes
 		return err
 	case db.o.Log == LogBuffered:
-		return fmt.Errorf("writes that are in no table and not in the log are lost: %w", err)
+		return fmt.Errorf("writes in no table and not yet in the log are lost: %w", err)
 	}
-	return fmt.Errorf("writes that were in memory only are lost: %w", err)
+	return fmt.Errorf("unflushed writes are lost: %w", err)
 }
 
-// release gives everything back. Nothing else goes on. If the store is discarded, the
-// log and the manifest end as they are; so they do if the lock is lost.
+// release frees everything that the store holds. The workers have ended. If the store is
+// discarded, or the lock of its directory is lost, the log and the manifest stay as they are.
 func (db *DB) release(discard bool) (err error) {
 	lost := db.dir.Check()
 	discard = discard || lost != nil
@@ -183,12 +228,11 @@ func (db *DB) release(discard bool) (err error) {
 	for v := range db.pins.views {
 		v.abandon()
 	}
-	// Iterators that are open may be in use by others: what they pin stays until
-	// they are closed.
+	// Other goroutines may be using open iterators: their versions stay pinned until Close.
 	db.o.Budget.forgetActive(&db.budgetShare)
 	err = errors.Join(err, releaseTable(db.active.Table))
 	db.lock.Unlock()
-	db.obsolete.keepFiles() // from here on they are those of the tree
+	db.obsolete.keepFiles() // tables of the tree: close them, keep their files
 	db.lock.Lock()
 	db.versions.Unref(db.versions.Current())
 	db.gaps.Clear()
@@ -197,18 +241,17 @@ func (db *DB) release(discard bool) (err error) {
 	db.lock.Unlock()
 	err = errors.Join(err, db.obsolete.close(), db.closeManifest(discard, complete))
 	if unused {
-		err = errors.Join(err, db.letGoOfBudget())
+		err = errors.Join(err, db.releaseBudget())
 	}
 	return errors.Join(err, db.dir.Close())
 }
 
-// isComplete reports whether all that was written is in the tree, and nothing has
-// failed for good.
+// isComplete reports whether every write is in the tree and the store has not failed.
 func (db *DB) isComplete() bool {
 	db.lock.Lock()
 	defer db.lock.Unlock()
-	return db.status.failed == nil && db.isStill()
+	return db.status.failed == nil && db.isFlushed()
 }
 
-// report tells of an error that harms nobody.
+// report passes an error that does no harm to Events.LeftBehind.
 func (db *DB) report(err error) { db.o.Events.report(err) }

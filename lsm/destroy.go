@@ -14,12 +14,11 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Destroy removes a store that is not open: the files that stores make, and the directory
-// if nothing else is in it. It is ErrLocked if the store is open, and does nothing if the
-// directory is missing. Any other entry stays, and so does the directory: the error is
-// then ErrNotStore, or ErrNotRegular for an entry that has the name of a file of a store
-// and is no regular file. Of the options only FS is used. No link in dir itself is
-// followed.
+// Destroy removes a closed store: all files that stores make, and the directory if it is empty
+// then. It returns ErrLocked if the store is open, and nil if the directory is missing. Other
+// entries stay, and so does the directory: the error is then ErrNotStore, or ErrNotRegular for
+// an entry that has the name of a store's file but is not a regular file. Destroy uses only FS
+// of the options. It does not follow dir if that is a link.
 func Destroy(dir string, options Options) error {
 	if err := destroy(options.fileSystem(), dir); err != nil {
 		return fmt.Errorf("destroy store: %w", err)
@@ -43,7 +42,7 @@ func destroy(fsys vfs.FS, dir string) error {
 		return err
 	}
 	err = removeFiles(fsys, dir)
-	unremoved := fsys.Remove(filepath.Join(dir, directory.LockName)) // some systems remove no file that is locked
+	unremoved := fsys.Remove(filepath.Join(dir, directory.LockName)) // some systems cannot remove a locked file
 	err = errors.Join(err, lock.Close())
 	if unremoved != nil {
 		err = errors.Join(err, directory.IgnoreMissing(fsys.Remove(filepath.Join(dir, directory.LockName))))
@@ -54,7 +53,7 @@ func destroy(fsys vfs.FS, dir string) error {
 	return directory.IgnoreMissing(fsys.Remove(dir))
 }
 
-// removeFiles removes the files of a store, but for its lock.
+// removeFiles removes the files of a store, except its lock.
 func removeFiles(fsys vfs.FS, dir string) error {
 	names, err := fsys.List(dir)
 	if err != nil {
@@ -73,10 +72,9 @@ func removeFiles(fsys vfs.FS, dir string) error {
 	return failed
 }
 
-// SplitOf returns the name of the split function that the store in a directory was made
-// with: see Options.Split. It takes no lock and changes nothing. A directory without a
-// store, or with an entry that no store makes, is ErrNotStore. Of the options only FS is
-// used.
+// SplitOf returns the name of the split function that the store in a directory was created
+// with: see Options.Split. It takes no lock and changes nothing. It returns ErrNotStore if the
+// directory has no store, or an entry that no store makes. It uses only FS of the options.
 func SplitOf(ctx context.Context, dir string, options Options) (string, error) {
 	split, err := splitIn(ctx, options.fileSystem(), dir)
 	if err != nil {
@@ -112,7 +110,7 @@ func splitIn(ctx context.Context, fsys vfs.FS, dir string) (string, error) {
 	return c.Split, nil
 }
 
-// fileSystem returns the file system of options.
+// fileSystem returns the file system of the options, or the default.
 func (o *Options) fileSystem() vfs.FS {
 	if o.FS == nil {
 		return vfs.Real{}

@@ -5,13 +5,13 @@ import (
 	"syscall"
 )
 
-// A merge that does not fit on the disk would take the room that flushes and logs
-// need, and then fail. It waits instead: the compactor asks again after a pause.
-// Moves and drops write nothing, and always run.
+// A merge that does not fit on the disk would take the room that flushes and logs need, and
+// then fail. Instead it fails before it writes, and the compactor retries after a pause. Moves
+// and drops write nothing and always run.
 
-// makeRoomOnDisk reports whether a merge may write so many bytes, where the system can
-// tell. What memtables will take when they are flushed is not its own.
-func (db *DB) makeRoomOnDisk(bytes int64) error {
+// checkDiskRoom returns an error if a merge may write more bytes than the disk has free after
+// flushes of all memtables. It returns nil if the file system cannot tell.
+func (db *DB) checkDiskRoom(bytes int64) error {
 	if err := db.mendManifest(); err != nil {
 		return err
 	}
@@ -23,13 +23,13 @@ func (db *DB) makeRoomOnDisk(bytes int64) error {
 	unflushed := db.unflushedBytes()
 	db.lock.Unlock()
 	if bytes > free-unflushed {
-		return fmt.Errorf("it may write %d bytes, and of %d that are free memtables need %d: %w", bytes, free, unflushed, syscall.ENOSPC)
+		return fmt.Errorf("the merge may write %d bytes; the disk has %d bytes free, flushes of memtables need %d of them: %w", bytes, free, unflushed, syscall.ENOSPC)
 	}
 	return nil
 }
 
-// unflushedBytes is about what flushes of all memtables would write. The lock is
-// held.
+// unflushedBytes returns approximately the bytes that flushes of all memtables would write. The
+// caller holds the lock.
 func (db *DB) unflushedBytes() (n int64) {
 	if db.active.Len() > 0 {
 		n = db.active.bytesFor(db.o.MemtableBytes)

@@ -1,50 +1,94 @@
-// Package lsm is a log-structured merge tree made for keyed state: a store of
-// ordered bytes with one owner, point reads and writes, appends, scans inside a
-// prefix, and snapshots at chosen moments only.
+// Package lsm is an embedded key-value store on disk: a log-structured merge tree made for
+// keyed state of stream jobs. Keys and values are bytes, keys are ordered, one goroutine
+// writes. It offers point reads and writes, appends that do not read the old value, deletes of
+// whole prefixes and partitions, iterators, and snapshots in constant time.
 //
-// What is written goes to a memtable. Seal ends it: from then on it is a run that
-// never changes, in memory and within a second or so in a file, which small runs
-// share. Runs are merged in the background and move down the levels. A key has one
-// entry at most in a run, and the newer run wins, so nothing is numbered: a
-// snapshot is a seal and a set of runs. The room knows bytes; it may not know what
-// keys and values mean.
+// # First steps
+//
+//	db, err := lsm.Open(ctx, dir, lsm.Options{})
+//	if err != nil {
+//		return err
+//	}
+//	defer db.Close()
+//	err = db.Put([]byte("greeting"), []byte("hello"))
+//	value, found, err := db.Get([]byte("greeting"), nil)
+//
+// The zero Options work. The calls by task:
+//
+//	write one key              Put, Append, Delete
+//	write several atomically   Batch and Apply
+//	delete many keys at once   DeletePrefix, DeleteRange
+//	read one key               Get, Has, Peek (no copy), Floor (next key below)
+//	read a value of any size   Stream
+//	read keys in order         Prefix (sees later writes), Iterator (a fixed moment)
+//	read a fixed moment        View
+//	copy the store             Checkpoint, View.Tables, Restore
+//	make writes durable        Flush, SyncLog, Close
+//	observe                    Metrics, Events
+//	repair and remove          Check, Destroy
+//
+// # How it works
+//
+// Writes go to the memtable, a hash table in memory. Seal ends the memtable: it becomes a
+// sealed run, which never changes again. The flusher writes sealed runs to tables (files) of
+// level 0 within approximately a second, several small runs to one table. The compactor merges tables
+// and moves them down the levels in the background.
+//
+//	Put, Append, Delete ──► active memtable                  memory
+//	                              │ Seal, View, or MemtableBytes reached
+//	                              ▼
+//	                        sealed runs                      memory
+//	                              │ flusher
+//	                              ▼
+//	                        level 0:   tables, newest first  disk
+//	                              │ compactor
+//	                              ▼
+//	                        level 1 to 6: one sorted run each, ten times larger per level
+//
+// A run has at most one entry per key, and a newer run overrides an older one. Therefore
+// entries need no sequence numbers: a snapshot is a seal and the set of runs at that moment.
+// Snapshots exist at seals only, not at every write.
+//
+// Options.Split cuts a key into prefix and suffix. A prefix is the unit of Prefix and
+// DeletePrefix. Options.PartitionBytes names the leading bytes that form a partition: the unit
+// of DeleteRange and Restore.
 //
 // # Durability
 //
-// With the log off, which is the default, a crash takes the store back to one of
-// its seals, of which the newest flushed one is the last; Flush and Checkpoint
-// make sure of a moment, and Close loses nothing; Discard is a close that writes
-// nothing, for a store that is about to be removed. With a log a crash loses the last
-// writes at most, in order:
+// Without a log, which is the default, a crash takes the store back to a seal, at the latest
+// the newest flushed one. Flush and Checkpoint make the present moment durable. Close loses
+// nothing. Discard closes without writing, for a store that is removed next. With a log, a
+// crash loses at most the last writes, and never one in the middle:
 //
 //	mode         kill -9 loses                 a power cut loses
 //	LogOff       writes after the last flush   writes after the last flush
-//	LogBuffered  the last 64 KiB of the log    the log that is not synced
-//	LogWritten   nothing that had returned     the log that is not synced
-//	LogSynced    nothing that had returned     nothing that had returned
+//	LogBuffered  the last 64 KiB of the log    the part of the log that is not synced
+//	LogWritten   no write that had returned    the part of the log that is not synced
+//	LogSynced    no write that had returned    no write that had returned
 //
-// The system brings a log to the disk when it likes, and the store syncs it when it begins
-// the next one, after MemtableBytes. SyncLog syncs it at any time.
+// The operating system writes the log to the disk at a time of its choice. The store syncs a
+// log when it begins the next one, after MemtableBytes. SyncLog syncs it at any time.
 //
 // # Full disks
 //
-// A write that finds no room, or fails otherwise, is refused with ErrStalled and its
-// cause, and changes nothing. Reads go on, everything that was acknowledged is kept,
-// and once there is room writes go on; the store need not be opened again. With
-// a log a crash may bring a write that was refused: the log may have taken it. Merges wait for room. A table that could not be synced is written
-// again. Only after a failed sync of the log, the manifest or the directory nothing is
-// known about the disk, and the store is ErrFailed.
+// A write that the disk cannot take fails with ErrStalled, which wraps the cause, and changes
+// nothing in the running store. Reads continue and acknowledged writes are kept. Once there is
+// room again, writes succeed; the store need not be reopened. With a log, a refused write may
+// appear after a crash, because part of the log may have reached the disk. Compactions wait for
+// room. A table that could not be synced is written again. Only a failed sync of the log, of
+// the manifest or of the directory ends the store (ErrFailed): after it nobody knows what the
+// disk holds.
 //
 // # Directory
 //
-// A store resolves the name of its directory once, when it is opened, by the rules of
-// the kernel: "current/../data" is beside the directory that current leads to. A later
-// change of the working directory or of a link does not move it. One DB has the
-// directory at a time; see ErrLocked and ErrLockLost.
+// Open resolves the directory's name once, by the rules of the kernel: "current/../data" is
+// next to the directory that the link current points to. Later changes of the working directory
+// or of a link do not move an open store. One DB at a time has the directory: see ErrLocked and
+// ErrLockLost.
 //
 // # Errors
 //
-// Every error is one of errors.go or of the file system, wrapped with what was
-// going on. None has a key or a value in it, and nothing panics, whatever is in
-// the files.
+// Every error wraps one of the errors in errors.go or an error of the file system, and names
+// the operation that failed. No error text contains a key or a value. Damaged files cause
+// errors, never panics.
 package lsm

@@ -11,79 +11,73 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// Errors of opening.
+// Errors of opening a store.
 var (
-	// ErrLocked is returned when a store is open already, here or in another
-	// process.
+	// ErrLocked is returned when the store is open already, in this or another process.
 	ErrLocked = vfs.ErrLocked
-	// ErrLockLost is returned by writes, with ErrFailed, and by Close, after the file
-	// LOCK or the directory of the store was removed, moved or replaced while the
-	// store was open. The store looks before it makes, publishes or removes a file
-	// and before each edit of the manifest: it does neither from then on. It is an
+	// ErrLockLost is returned by writes (with ErrFailed) and by Close, after somebody has
+	// removed, moved or replaced the file LOCK or the directory of an open store. The store
+	// checks its lock before it creates, publishes or removes a file, and before each edit of
+	// the manifest; once the lock is lost it does none of these. ErrLockLost is also an
 	// ErrLocked.
 	ErrLockLost = vfs.ErrLockLost
-	// ErrNotStore is returned for a directory that has files but no store and,
-	// where one is to be made of others, for any that is not empty.
+	// ErrNotStore is returned for a directory that has files but no store. Checkpoint and
+	// Restore return it for a target that is not empty.
 	ErrNotStore = directory.ErrNotStore
-	// ErrVersion is returned for a format of a later version.
+	// ErrVersion is returned for files in a format of a later version.
 	ErrVersion = sstable.ErrVersion
-	// ErrMismatch is returned when options differ from those that the store was
-	// made with and that can never change.
-	ErrMismatch = errors.New("option differs from what the store was made with")
-	// ErrInvalidOption is returned when an option makes no sense, when a part of Restore
-	// is open or was not closed, and by a compaction when a Picker picks what
-	// would change the order of entries.
+	// ErrMismatch is returned when an option that can never change differs from the one that
+	// the store was created with.
+	ErrMismatch = errors.New("option differs from the one that the store was created with")
+	// ErrInvalidOption is returned for an option or an argument out of range, for a part of
+	// Restore whose store was not closed, and by a compaction whose Picker would change the
+	// order of entries.
 	ErrInvalidOption = sstable.ErrInvalidOption
 )
 
-// Errors of working.
+// Errors of an open store.
 var (
-	// ErrCorrupt is returned when a file does not hold what was written, or is
-	// gone.
+	// ErrCorrupt is returned when a file is missing or its content is not what was written.
 	ErrCorrupt = sstable.ErrCorrupt
-	// ErrNotRegular is returned when a directory, a symbolic link, a named pipe or the
-	// like has the name of a file of the store. If the store needs that file, it is
-	// ErrCorrupt as well; if not, it is kept, and Events.LeftBehind is told. A copy
-	// made with cp -aL has no links.
+	// ErrNotRegular is returned when a directory, a symbolic link, a named pipe or the like has
+	// the name of a store's file. If the store needs that file, the error is ErrCorrupt as
+	// well; if not, the entry stays, and Events.LeftBehind is called. To copy a store without
+	// links use cp -aL.
 	ErrNotRegular = vfs.ErrNotRegular
-	// ErrClosed is returned after Close, by a view, an iterator, a stream or Tables
-	// after its own, and by Open with a Budget that was closed.
+	// ErrClosed is returned by calls on a store, a view, an iterator, a stream, Tables or a
+	// Budget that was closed.
 	ErrClosed = errors.New("closed")
-	// ErrTooLarge is returned for a key or a value above its limit, and by
-	// reading a value as a whole that appends have made larger than that. See
-	// SizeError.
+	// ErrTooLarge is returned for a key or a value above its limit, and by reads of a whole
+	// value that appends have grown above the limit. See SizeError.
 	ErrTooLarge = errors.New("too large")
-	// ErrPartition is returned by writes of a key, or of a prefix, whose prefix has
-	// fewer bytes than name a partition. See Options.PartitionBytes.
-	ErrPartition = errors.New("prefix names no partition")
-	// ErrRange is returned for bounds that are none: DeleteRange and Restore take
-	// partitions, which must not overlap in parts, and DeletePrefix and Prefix what
-	// Options.Split cuts.
+	// ErrPartition is returned by writes of a key or a prefix that is shorter than
+	// Options.PartitionBytes after the split.
+	ErrPartition = errors.New("prefix is shorter than a partition")
+	// ErrRange is returned for invalid bounds: DeleteRange and Restore take whole partitions,
+	// and the parts of a Restore must not overlap; DeletePrefix and Prefix take a prefix that
+	// Options.Split would cut.
 	ErrRange = errors.New("invalid range")
-	// ErrFailed is returned by writes after the log, the manifest or the directory
-	// could not be synced, the lock was lost, or a function of the options has panicked:
-	// see PanicError. Nothing is known then about what the disk has; Get and Peek go on,
-	// views and scans do unless there is something to seal, and opening the store again
-	// finds out.
+	// ErrFailed is returned by writes after the store has failed: a sync of the log, the
+	// manifest or the directory returned an error, the lock was lost, or a function of the
+	// options panicked (see PanicError). Get and Peek still work, and so do views and scans of
+	// sealed data. Reopen the store to find out what the disk holds.
 	ErrFailed = errors.New("store has failed")
-	// ErrStalled is returned by a write for which there is no memory left since what
-	// is sealed cannot be flushed, or which the disk has no room for; its cause is
-	// wrapped. The write is not visible and may be tried again. With a log, a crash may
-	// bring it all the same.
-	ErrStalled = errors.New("writes are stalled: the disk does not take them")
-	// ErrNoLog is returned by SyncLog for a store whose log is off.
+	// ErrStalled is returned by a write that found no memory because flushes fail, or no room
+	// on the disk. It wraps the cause. The write is not visible and may be retried. With a log,
+	// the write may appear after a crash.
+	ErrStalled = errors.New("writes are stalled: the disk does not accept them")
+	// ErrNoLog is returned by SyncLog if the store keeps no log.
 	ErrNoLog = errors.New("the store has no log")
-	// ErrOpen is returned by Close when views or iterators were still open, with
-	// the places where they were opened, but for those of Prefix. The store is closed
-	// all the same. Budget.Close returns it while stores of the budget are open, and
-	// changes nothing.
+	// ErrOpen is returned by Close if views or iterators are open. The text has the places
+	// where they were opened, except for iterators of Prefix. The store is closed nevertheless.
+	// Budget.Close returns ErrOpen while stores use the budget, and then changes nothing.
 	ErrOpen = errors.New("still open")
 )
 
-// SizeError says what was too large. It is an ErrTooLarge.
+// SizeError describes a key or value that is too large. It is an ErrTooLarge.
 type SizeError struct {
-	What        string // key or value
-	Size, Limit int64  // bytes
+	What        string // "key" or "value"
+	Size, Limit int64  // in bytes
 }
 
 // Error implements error.
@@ -91,16 +85,16 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("%s of %d bytes, limit %d: %v", e.What, e.Size, e.Limit, ErrTooLarge)
 }
 
-// Is makes it an ErrTooLarge.
+// Is reports whether target is ErrTooLarge.
 func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }
 
-// isFinal reports whether an error ends the store. After a failed sync of the log, of
-// the manifest or of the directory, nothing is known about what should be on the disk,
-// and without its lock the store may not write. After any other error of writing, as
-// on a full disk, other files do.
+// isFinal reports whether an error fails the store for good. After a failed sync of the log,
+// the manifest or the directory nobody knows what the disk holds, and without its lock the
+// store must not write. All other write errors, such as a full disk, can be repaired with new
+// files.
 func isFinal(err error) bool {
 	return errors.Is(err, wal.ErrSync) || errors.Is(err, vfs.ErrUnsynced) || errors.Is(err, ErrLockLost)
 }
 
-// TableError says which table could not be opened, and has the error.
+// TableError is the error of opening a table, with the table's number.
 type TableError = version.TableError

@@ -5,93 +5,93 @@ import (
 	"time"
 )
 
-// Events are functions that are told what goes on. Those that are nil are not.
-// They are called by whoever does it, some under the lock of the store: they must
-// return soon and must not call the store. One that panics is not called any more; Close
-// returns the panic.
+// Events are callbacks; nil ones are skipped. The goroutine that causes an event calls the
+// function, sometimes while it holds the lock of the store. A function must return soon and
+// must not call the store. After a panic a function is not called again, and Close returns the
+// panic.
 type Events struct {
-	// LogReplayed is called for each log that opening has read.
+	// LogReplayed is called for each log that Open has read.
 	LogReplayed func(LogInfo)
-	// Flushed is called when a run has become part of the tree.
+	// Flushed is called after a flush has added a table to the tree.
 	Flushed func(FlushInfo)
-	// FlushFailed is called when a flush has failed; it is tried again.
+	// FlushFailed is called after a flush has failed. The store retries it.
 	FlushFailed func(error)
-	// Compacted is called when a compaction has become part of the tree.
+	// Compacted is called after a compaction has changed the tree.
 	Compacted func(CompactionInfo)
-	// CompactionFailed is called when a compaction has failed, or waits for room on
-	// the disk; it is tried again, unless a file is damaged or the Picker or the Filter is wrong.
+	// CompactionFailed is called after a compaction has failed or found too little room on the
+	// disk. The store retries it, unless a file is damaged or the Picker or Filter is faulty.
 	CompactionFailed func(error)
-	// TableRemoved is called when the file of a table that nobody needs any
-	// more was removed, or could not be.
+	// TableRemoved is called after the store has removed the file of an obsolete table, or
+	// failed to.
 	TableRemoved func(TableInfo)
-	// Stalled is called when a write has waited since the workers cannot keep
-	// up.
+	// Stalled is called after a write has waited for the flusher, with the time that it waited.
 	Stalled func(time.Duration)
-	// LeftBehind is called when a file that nobody needs could not be removed,
-	// or closed. It is removed when the store is opened next, unless it is
-	// ErrNotRegular: somebody else has put it there, and it stays.
+	// LeftBehind is called if an obsolete file could not be removed or closed. The next Open
+	// removes the file, except if the error is ErrNotRegular: the store never makes such a
+	// file, and leaves it in place.
 	LeftBehind func(error)
-	// LogFailed is called when the log could not be written. Writes are ErrStalled
-	// until all that it has is in tables and there is a new one.
+	// LogFailed is called after a write to the log has failed. Writes return ErrStalled until
+	// every write in that log is in a table and a new log has begun.
 	LogFailed func(error)
-	// TableLost is called when opening the store has found a whole table that no
-	// manifest names, after an end without Close, and has set it aside: its file
-	// ends with ".lost" then. See docs/format-manifest.md.
+	// TableLost is called if Open has found an intact table that the manifest does not list,
+	// after an end without Close. Open renames the file to end in ".lost". See
+	// docs/format-manifest.md.
 	TableLost func(TableInfo)
-	// Failed is called when the store writes nothing any more: see ErrFailed.
+	// Failed is called when the store fails and accepts no more writes: see ErrFailed.
 	Failed func(error)
 }
 
-// LogInfo describes a log that was read.
+// LogInfo describes a log that was replayed.
 type LogInfo struct {
-	Log   uint64 // number, which names it
-	Bytes int64  // that count
-	// Clean says that the log has its end. If not, what was written last may
-	// be gone, as far as no sync was waited for.
+	Log   uint64 // number, part of the file name
+	Bytes int64  // of valid records
+	// Clean reports whether the log was ended by the store. If not, its last writes may be
+	// missing, except those that were synced.
 	Clean bool
 }
 
 // FlushInfo describes a flush.
 type FlushInfo struct {
-	Run     uint64 // number; of several runs, that of the newest
-	File    uint64 // number, which names it
-	Bytes   int64  // of the file
-	Entries int64
-	Took    time.Duration
+	Run     uint64        // number of the newest run of the table
+	File    uint64        // number, part of the file name
+	Bytes   int64         // of the file
+	Entries int64         // in the table
+	Took    time.Duration // including the edit of the manifest
 }
 
 // CompactionInfo describes a compaction.
 type CompactionInfo struct {
-	// From and To are levels: of the first input, and of the output.
+	// From is the level of the first input, To the level of the output.
 	From, To int
-	// Files and bytes that were read, and written. What was read of files that are
-	// not used up is taken from where they were cut.
+	// Files and bytes that the compaction has read and written. If it ended before its inputs
+	// did, BytesRead counts what it has read of them, approximately.
 	FilesRead, FilesWritten int
 	BytesRead, BytesWritten int64
-	// Moved says that a file went to another level as it is: nothing was read or
+	// Moved reports whether a file went to another level unchanged: nothing was read or
 	// written.
 	Moved bool
-	// Dropped says that FilesRead files went unread, since a newer DeleteRange
-	// hides all that they have. From and To are not set.
+	// Dropped reports whether FilesRead files were dropped unread, because a newer DeleteRange
+	// hides everything in them. From and To are not set then.
 	Dropped bool
-	Took    time.Duration
+	// Took is the duration of the compaction, 0 if Dropped.
+	Took time.Duration
 }
 
-// TableInfo describes a file that was removed, or set aside.
+// TableInfo describes a file that was removed or set aside.
 type TableInfo struct {
-	File  uint64 // number, which names it
-	Bytes int64
-	Err   error // nil if it was
+	File  uint64 // number, part of the file name
+	Bytes int64  // size of the file
+	Err   error  // why the file could not be removed, or nil
 }
 
-// report tells of an error that harms nobody. The functions are guarded.
+// report passes an error that does no harm to LeftBehind. The functions of e are guarded.
 func (e *Events) report(err error) {
 	if err != nil {
 		e.LeftBehind(err)
 	}
 }
 
-// guarded returns functions that never panic, and do nothing where e has none.
+// guarded returns e with functions that never panic; nil ones become functions that do nothing.
 func (e Events) guarded(panics *eventPanics) Events {
 	guardEvent(&e.LogReplayed, "LogReplayed", panics)
 	guardEvent(&e.Flushed, "Flushed", panics)
@@ -107,7 +107,7 @@ func (e Events) guarded(panics *eventPanics) Events {
 	return e
 }
 
-// guardEvent makes a panic of a function the last call of it.
+// guardEvent wraps a callback so that it is not called again after it has panicked.
 func guardEvent[T any](f *func(T), name string, panics *eventPanics) {
 	tell := *f
 	if tell == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 	"github.com/weirstate/weir/lsm"
 )
 
-// directory makes one for an example, and what removes it.
+// directory returns a temporary directory for an example, and a function that removes it.
 func directory() (dir string, remove func()) {
 	dir, err := os.MkdirTemp("", "lsm")
 	must(err)
@@ -52,7 +53,7 @@ func ExampleDB_Apply() {
 	b.Put([]byte("from"), []byte("10"))
 	b.Put([]byte("to"), []byte("20"))
 	b.Delete([]byte("pending"))
-	must(db.Apply(&b)) // all of it is on the disk, or nothing
+	must(db.Apply(&b)) // the disk has all operations or none
 	it, err := db.Iterator(nil, nil)
 	must(err)
 	for it.Next() {
@@ -68,7 +69,24 @@ func ExampleDB_Apply() {
 	// to=20
 }
 
-// untilSlash cuts keys behind their first slash.
+func ExampleDB_Append() {
+	dir, remove := directory()
+	defer remove()
+	db := open(dir, lsm.Options{})
+	for _, event := range []string{"open ", "read ", "close "} {
+		must(db.Append([]byte("log"), []byte(event))) // does not read the old value
+	}
+	value, size, found, err := db.Stream([]byte("log")) // reads values of any size
+	must(err)
+	text, err := io.ReadAll(value)
+	must(err)
+	must(value.Close())
+	fmt.Println(string(text), size, found)
+	must(db.Close())
+	// Output: open read close  16 true
+}
+
+// untilSlash cuts keys after their first slash.
 var untilSlash = lsm.Split{Name: "until slash", Func: func(key []byte) int {
 	if i := bytes.IndexByte(key, '/'); i >= 0 {
 		return i + 1
@@ -87,7 +105,7 @@ func ExampleDB_Prefix() {
 	must(err)
 	for it.Next() {
 		fmt.Println(string(it.Key()))
-		if string(it.Key()) == "ann/2" { // the walk sees what is written meanwhile
+		if string(it.Key()) == "ann/2" { // the iterator sees later writes
 			must(db.Put([]byte("ann/3"), nil))
 		}
 	}
@@ -103,6 +121,53 @@ func ExampleDB_Prefix() {
 	// ann/2
 	// ann/3
 	// false
+}
+
+func ExampleDB_Iterator() {
+	dir, remove := directory()
+	defer remove()
+	db := open(dir, lsm.Options{})
+	for _, key := range []string{"a", "b", "c", "d"} {
+		must(db.Put([]byte(key), nil))
+	}
+	it, err := db.Iterator([]byte("b"), []byte("d")) // from b, up to d excluded
+	must(err)
+	must(db.Delete([]byte("b"))) // the iterator does not see it
+	for it.Next() {
+		fmt.Println("up", string(it.Key()))
+	}
+	for it.Prev() {
+		fmt.Println("down", string(it.Key()))
+	}
+	must(it.Err())
+	must(it.Close())
+	must(db.Close())
+	// Output:
+	// up b
+	// up c
+	// down c
+	// down b
+}
+
+func ExampleDB_DeleteRange() {
+	dir, remove := directory()
+	defer remove()
+	db := open(dir, lsm.Options{PartitionBytes: 1})
+	for _, key := range []string{"a1", "b1", "b2", "c1"} {
+		must(db.Put([]byte(key), nil))
+	}
+	must(db.DeleteRange([]byte("b"), []byte("c"))) // the partition b, in constant time
+	for _, key := range []string{"a1", "b1", "b2", "c1"} {
+		found, err := db.Has([]byte(key))
+		must(err)
+		fmt.Println(key, found)
+	}
+	must(db.Close())
+	// Output:
+	// a1 true
+	// b1 false
+	// b2 false
+	// c1 true
 }
 
 func ExampleDB_View() {
@@ -121,7 +186,50 @@ func ExampleDB_View() {
 	// Output: 1
 }
 
-// Partitions of a checkpoint go to two stores.
+// A checkpoint is a store of its own. Its files are hard links to those of the original.
+func ExampleDB_Checkpoint() {
+	dir, remove := directory()
+	defer remove()
+	ctx, backup := context.Background(), filepath.Join(dir, "backup")
+	db := open(filepath.Join(dir, "store"), lsm.Options{})
+	must(db.Put([]byte("count"), []byte("1")))
+	must(db.Checkpoint(ctx, backup))
+	must(db.Put([]byte("count"), []byte("2")))
+	must(db.Close())
+
+	report, err := lsm.Check(ctx, backup, lsm.Options{})
+	must(err)
+	fmt.Println("tables:", report.Tables, "problems:", len(report.Problems))
+	restored := open(backup, lsm.Options{})
+	value, _, err := restored.Get([]byte("count"), nil)
+	must(err)
+	fmt.Println("count:", string(value))
+	must(restored.Close())
+	// Output:
+	// tables: 1 problems: 0
+	// count: 1
+}
+
+func ExampleDB_Metrics() {
+	dir, remove := directory()
+	defer remove()
+	db := open(dir, lsm.Options{})
+	must(db.Put([]byte("key"), []byte("value")))
+	must(db.Flush(context.Background()))
+	_, _, err := db.Get([]byte("key"), nil)
+	must(err)
+	m := db.Metrics()
+	fmt.Println("flushes:", m.Flushes)
+	fmt.Println("tables in level 0:", m.Levels[0].Files)
+	fmt.Println("lookups:", m.Lookups, "in memtables:", m.MemtableHits)
+	must(db.Close())
+	// Output:
+	// flushes: 1
+	// tables in level 0: 1
+	// lookups: 1 in memtables: 0
+}
+
+// The partitions of a checkpoint are divided between two stores.
 func ExampleRestore() {
 	dir, remove := directory()
 	defer remove()

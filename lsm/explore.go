@@ -5,8 +5,8 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// noteWrite keeps the gaps right after an operation on the key of db.scratch.lookupKey. The lock is
-// held.
+// noteWrite corrects the gaps after an operation on the key in db.scratch.lookupKey. The caller
+// holds the lock.
 func (db *DB) noteWrite(kind run.Kind) {
 	g, p := &db.gaps, &db.scratch.lookupKey
 	switch kind {
@@ -15,7 +15,7 @@ func (db *DB) noteWrite(kind run.Kind) {
 	case run.DeletePrefix:
 		g.ForgetPrefix(p)
 	case run.Delete:
-		if n := len(p.Key); p.PrefixLen == n || 2*int64(n) >= g.MaxGapBytes() { // the end of a gap has a byte more
+		if n := len(p.Key); p.PrefixLen == n || 2*int64(n) >= g.MaxGapBytes() { // the end of a gap has one more byte
 			return
 		}
 		if g.IsDue(p) {
@@ -24,9 +24,10 @@ func (db *DB) noteWrite(kind run.Kind) {
 	}
 }
 
-// explore walks down and up from a key that was deleted, over what is, and remembers
-// that. It returns how many entries it stepped over, 0 if they were not remembered, and
-// gaps.NotKept if they never can be. An error ends it: whoever reads will meet it again.
+// explore searches down and up from a deleted key for more deleted keys and records them as a
+// gap. It returns the number of entries that it stepped over, 0 if no gap was recorded, and
+// gaps.NotKept if a gap of such keys is too long to be recorded. It ends at an error, which the
+// next reader of these entries returns.
 func (db *DB) explore(prefix, key []byte) (found int) {
 	w := db.liveWalk(prefix)
 	defer func() { db.report(w.closeLive()) }()
@@ -55,11 +56,11 @@ func (db *DB) explore(prefix, key []byte) (found int) {
 	return d.Stepped - 1
 }
 
-// passUp steps over the merger's entry, upwards, and over the gap that it is in.
+// passUp steps upward over the merger's current entry, and over the gap that holds its key.
 func (w *walk) passUp() {
 	l, m := &w.live, &w.merger
 	if m.Kind != run.Delete {
-		return // the tombstone of the prefix lies below all keys
+		return // the tombstone of the prefix sorts before all keys
 	}
 	d := &l.dead
 	d.AddUp(m.Key)
@@ -72,8 +73,8 @@ func (w *walk) passUp() {
 	}
 }
 
-// passDown steps over the entry of the key in w.from, downwards, and over the gap that it
-// is in.
+// passDown steps downward over the entry with the key in w.from, and over the gap that holds
+// it.
 func (w *walk) passDown() {
 	l, m := &w.live, &w.merger
 	d := &l.dead
@@ -88,8 +89,8 @@ func (w *walk) passDown() {
 	m.StepBelow(w.from)
 }
 
-// rememberGap takes down what was passed, if it is worth it. It returns false if it was, and
-// there is no room for the gap.
+// rememberGap records the deleted keys that the move has stepped over, if they are many enough.
+// It returns false if they are, and gaps has no room.
 func (w *walk) rememberGap() bool {
 	d := &w.live.dead
 	return d.Stepped < w.db.gaps.MinDead || w.db.gaps.Add(&w.live.lookupKey, d.First, d.To, d.Stepped)

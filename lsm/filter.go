@@ -2,30 +2,30 @@ package lsm
 
 import "github.com/weirstate/weir/lsm/internal/compaction"
 
-// Filter decides on entries when they are compacted: state that has expired goes, and values
-// move to a newer form. Its method Decide looks at a batch of FilterEntry and sets Decision
-// where one is not to stay as it is. It sees an entry once in a while and maybe never, so it
-// must not be the only one that decides. It is called by one goroutine at a time, not the
-// owner's.
+// Filter drops or changes entries during compactions, for example to remove expired state or to
+// convert values to a newer format. Its method Decide receives a batch of FilterEntry and sets
+// Decision on the entries to drop or change. Compactions reach an entry rarely and perhaps
+// never, so reads must apply the same rule. One goroutine at a time, which is not the owner,
+// calls a Filter.
 type Filter = compaction.Filter
 
-// RangeFilter is a Filter that is asked about the keys of its FilterRange only. Entries that
-// a Filter is asked about are copied.
+// RangeFilter is a Filter for the keys of its FilterRange only. Entries outside are not copied
+// into batches, which saves time.
 type RangeFilter = compaction.RangeFilter
 
 // FilterEntry is an entry that a Filter decides on.
 type FilterEntry = compaction.FilterEntry
 
-// Decision is what becomes of an entry.
+// Decision tells a compaction to keep, drop or change an entry.
 type Decision = compaction.Decision
 
 // Decisions of a Filter.
 const (
-	// Keep leaves the entry as it is.
+	// Keep leaves the entry unchanged.
 	Keep = compaction.Keep
-	// Drop takes the entry away. For a whole value that is as if the key had been
-	// deleted; of what was appended only this piece goes.
+	// Drop removes the entry. For a whole value this equals a delete of the key; for an
+	// appended piece it removes only this piece.
 	Drop = compaction.Drop
-	// Replace gives the entry NewValue.
+	// Replace sets the value of the entry to NewValue.
 	Replace = compaction.Replace
 )

@@ -5,10 +5,9 @@ import (
 	"math"
 )
 
-// Floor returns the greatest key at or below key that has its prefix and a value, and
-// that value, as Peek does: both are good until the next call of any method, and must
-// not be changed. For a value above the limit it returns the key and ErrTooLarge. It is
-// the owner's.
+// Floor returns the greatest key at or below key that has the same prefix and a value, and that
+// value. Both are valid until the next call of any method, and must not be changed. For a value
+// above the limit it returns the key and ErrTooLarge. Only the owner may call Floor: see Peek.
 func (db *DB) Floor(key []byte) (found, value []byte, ok bool, err error) {
 	if err := db.enter(); err != nil {
 		return nil, nil, false, err
@@ -21,7 +20,7 @@ func (db *DB) Floor(key []byte) (found, value []byte, ok bool, err error) {
 	return found, value, ok, err
 }
 
-// floorKey is Floor without the value, under the lock.
+// floorKey is Floor without the value, for callers that hold the lock.
 func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
 	w := db.liveWalk(key[:db.o.Split.Func(key)])
 	defer func() { err = errors.Join(err, w.closeLive()) }()
@@ -35,14 +34,14 @@ func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
 	return w.from, ok, w.merger.Err
 }
 
-// descend goes to the greatest key with a value below a key and says whether there is
-// one: w.from is that key then. It steps over so many entries without a value at the most.
+// descend moves to the greatest key with a value below the given key, and reports whether there
+// is one; w.from is that key then. It steps over at most `most` entries without a value.
 func (w *walk) descend(below []byte, most int) bool {
 	w.merger.SeekBelow(below)
 	return w.descendOn(most)
 }
 
-// descendOn is descend from where the merger is.
+// descendOn is descend that starts where the merger stands.
 func (w *walk) descendOn(most int) bool {
 	m := &w.merger
 	for n := 0; m.Err == nil && n < most; n++ {

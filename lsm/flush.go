@@ -9,8 +9,8 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// Flush brings everything that was written so far to the disk, for good. It ends with the
-// context, whose cause it returns then; the flush goes on by itself.
+// Flush writes everything that was written so far to tables and syncs them. If the context ends
+// first, it returns the context's cause, and the flush continues in the background.
 func (db *DB) Flush(ctx context.Context) (err error) {
 	if err := db.enterToWrite(); err != nil {
 		return err
@@ -22,7 +22,7 @@ func (db *DB) Flush(ctx context.Context) (err error) {
 	return db.waitForLog(ctx)
 }
 
-// flushAll is Flush under the lock, which is not held while it waits.
+// flushAll is Flush for callers that hold the lock. It releases the lock while it waits.
 func (db *DB) flushAll(ctx context.Context) error {
 	if err := db.seal(); err != nil {
 		return err
@@ -30,12 +30,12 @@ func (db *DB) flushAll(ctx context.Context) error {
 	return db.waitForRun(ctx, db.activeRun-1)
 }
 
-// waitForRun has a run and all before it flushed, and waits until they are in the
-// tree, or a flush that begins from now on fails, or the context ends. The lock is held,
-// but not while it waits.
+// waitForRun makes a run and all older ones due, and waits until they are in the tree, a flush
+// that begins from now on fails, or the context ends. The caller holds the lock; waitForRun
+// releases it while it waits.
 func (db *DB) waitForRun(ctx context.Context, number uint64) error {
-	defer db.wakeAtEnd(ctx)()
-	db.status.stuck = nil // it may be otherwise now
+	defer db.broadcastAtEnd(ctx)()
+	db.status.stuck = nil // the next flush may succeed
 	begun := db.status.tries
 	db.flushes.want(number)
 	db.flusher.wake()
@@ -58,8 +58,9 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 	}
 }
 
-// wakeAtEnd wakes those who wait for progress when a context ends, until it is called off.
-func (db *DB) wakeAtEnd(ctx context.Context) (callOff func() bool) {
+// broadcastAtEnd wakes all goroutines that wait for progress when the context ends. The
+// returned function cancels that.
+func (db *DB) broadcastAtEnd(ctx context.Context) (callOff func() bool) {
 	return context.AfterFunc(ctx, func() {
 		db.lock.Lock()
 		defer db.lock.Unlock()
@@ -67,15 +68,16 @@ func (db *DB) wakeAtEnd(ctx context.Context) (callOff func() bool) {
 	})
 }
 
-// flushDue brings runs to the tree if it is time to.
+// flushDue is the work of the flusher: it flushes the runs that are due, and repairs the
+// manifest and the log after failed writes.
 func (db *DB) flushDue() (more bool, err error) {
 	db.lock.Lock()
 	db.status.tries++
 	db.lock.Unlock()
-	if err := db.o.Budget.flushes.take(db.ctx); err != nil {
+	if err := db.o.Budget.flushes.acquire(db.ctx); err != nil {
 		return false, err
 	}
-	defer db.o.Budget.flushes.give()
+	defer db.o.Budget.flushes.release()
 	if err := db.mendManifest(); err != nil {
 		return false, err
 	}
@@ -90,15 +92,15 @@ func (db *DB) flushDue() (more bool, err error) {
 	return true, db.flush(group)
 }
 
-// runsToFlush is dueRuns for a caller without the lock.
+// runsToFlush is dueRuns for callers that do not hold the lock.
 func (db *DB) runsToFlush() []*version.SealedRun {
 	db.lock.Lock()
-	defer db.lock.Unlock() // also when a memtable panics
+	defer db.lock.Unlock() // deferred, because a memtable may panic
 	return db.dueRuns()
 }
 
-// sortRuns sorts the runs that wait, as their flush will need them, so that a scan
-// finds them sorted, which sorts under the lock what is not.
+// sortRuns sorts waiting runs in the background. Otherwise the next scan sorts them while it
+// holds the lock.
 func (db *DB) sortRuns() {
 	db.lock.Lock()
 	if db.status.failed != nil {
@@ -117,7 +119,7 @@ func (db *DB) sortRuns() {
 	db.versions.Unref(v)
 }
 
-// reportFlush takes down how a flush has ended.
+// reportFlush records the result of a flush and wakes the writers that wait for it.
 func (db *DB) reportFlush(err error) {
 	db.lock.Lock()
 	defer db.lock.Unlock()
@@ -129,7 +131,7 @@ func (db *DB) reportFlush(err error) {
 	db.progress.Broadcast()
 }
 
-// flush writes runs into a file, unless they are one, and brings it to the tree.
+// flush writes runs to a table, unless they are one already, and adds it to the tree.
 func (db *DB) flush(group []*version.SealedRun) error {
 	begun := time.Now()
 	newest := group[0].Number
@@ -146,7 +148,7 @@ func (db *DB) flush(group []*version.SealedRun) error {
 	}
 	if err := db.commit(&change); err != nil {
 		if f != nil && f != group[0].File {
-			err = errors.Join(err, db.giveUpTables(f))
+			err = errors.Join(err, db.discardTables(f))
 		}
 		return fmt.Errorf("flush run %d: %w", newest, err)
 	}
@@ -159,11 +161,11 @@ func (db *DB) flush(group []*version.SealedRun) error {
 	return nil
 }
 
-// writeRuns writes the entries of memtables into a file of level 0; nil if there
-// are none.
+// writeRuns writes the entries of memtables to a table of level 0. It returns nil if there are
+// no entries.
 func (db *DB) writeRuns(group []*version.SealedRun) (*version.File, error) {
 	db.lock.Lock()
-	older := db.versions.Current().Tree.Runs() // compactions change them, but not which keys they have
+	older := db.versions.Current().Tree.Runs() // compactions change the tree, but not the set of its keys
 	db.lock.Unlock()
 	return db.compaction.WriteRuns(group, &older, func() error {
 		if db.ctx.Err() != nil {

@@ -6,33 +6,62 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// Small runs, as seals in quick succession make them, wait for each other:
-// reads find what is new in memory, and the tree has fewer tables.
+// Limits on how long small runs wait to share a table.
 const (
-	// maxWaitingRuns is how many there may be: a read looks into each.
+	// maxWaitingRuns limits the waiting runs, because every read searches each of them.
 	maxWaitingRuns = 8
-	// maxRunAge is how long one may wait.
+	// maxRunAge limits the time that a run waits.
 	maxRunAge = time.Second
-	// waitingShare says that none waits when those of all stores take more than this
-	// part of their budget, one to eight.
+	// waitingShare: no run waits while the sealed runs of all stores of the budget exceed this
+	// fraction (1/8) of it.
 	waitingShare = 8
 )
 
-// flushPolicy decides which sealed runs become a table together, and when.
+// flushPolicy decides which sealed runs become one table, and when.
+//
+// Problem: a store that is sealed every 100 ms, for frequent snapshots, makes ten small runs
+// per second. One table each would fill level 0 and make compactions rewrite level 1 for a few
+// KiB.
+//
+// Idea: small runs stay in memory until several share a table. Reads find them in memory, which
+// is faster than a table anyway.
+//
+//	newest                                        oldest
+//	[active]  r9 64K  r8 64K  r7 2M │ r6 64K  r5 64K │ r4 8M │ r3 64K
+//	                                │                │
+//	               a view ends with r6               r4 alone fills a table
+//
+//	table 1: r3     table 2: r4     table 3: r5 and r6     waiting: r7, r8, r9
+//
+// A table takes runs from the oldest on and ends
+//   - before the sum exceeds MemtableBytes,
+//   - before a run that is a table already (a large write), and
+//   - after the newest run of a view or scan. The view then refers to exactly this table and pins
+//     no memory: see pins.
+//
+// A group is written at once if it cannot grow (the first two cases), if memory is short, if
+// somebody waits for one of its runs (Flush, Checkpoint, Tables), if its oldest run is
+// maxRunAge old, or if maxWaitingRuns runs or MemtableBytes wait in total.
+//
+// Invariant: runs reach the tree in order, oldest first.
+// Invariant: a sealed run waits at most maxRunAge, unless flushes fail or lag.
+//
+// Cost: at most maxWaitingRuns more lookups in memory per read. A view every 100 ms with one
+// random change each costs 1.5 µs per change, against 1.9 µs with one table per seal.
 //
 // Thread safety: the lock of the store.
 type flushPolicy struct {
 	memtableBytes int64         // Options.MemtableBytes
-	runAge        time.Duration // that a sealed run waits for others at the most
-	wanted        uint64        // newest run that somebody waits for to be in the tree
+	runAge        time.Duration // longest time that a sealed run waits for others
+	wanted        uint64        // newest run that somebody waits for
 }
 
-// want makes a run due, and all before it.
+// want makes a run and all older ones due.
 func (p *flushPolicy) want(number uint64) { p.wanted = max(p.wanted, number) }
 
-// due returns the runs that become a table now, from the newest to the oldest; nil if they
-// wait. The runs in memory come as a version has them. Memory may be short, and a run may
-// be the newest of a view.
+// due returns the runs to write to one table now, newest first, or nil if they wait. memory
+// holds the sealed runs, newest first. short tells that memory is short; endsView reports
+// whether a run is the newest one of a view.
 func (p *flushPolicy) due(memory []*version.SealedRun, short bool, endsView func(uint64) bool) []*version.SealedRun {
 	if len(memory) == 0 {
 		return nil
@@ -44,9 +73,8 @@ func (p *flushPolicy) due(memory []*version.SealedRun, short bool, endsView func
 	return nil
 }
 
-// oldest returns those of one table: as far as they come to one memtable, and no
-// further than a view that has some of them. Full says that no newer run could join them
-// whatever becomes of the view.
+// oldest returns the oldest runs that fit in one table. full reports whether no newer run could
+// join them, even if views close.
 func (p *flushPolicy) oldest(memory []*version.SealedRun, endsView func(uint64) bool) (group []*version.SealedRun, full bool) {
 	at := len(memory) - 1
 	bytes := memory[at].Bytes
@@ -62,8 +90,8 @@ func (p *flushPolicy) oldest(memory []*version.SealedRun, endsView func(uint64) 
 	return memory[at:], false
 }
 
-// isOverdue reports whether the oldest run in memory is wanted by somebody, or old, or
-// there are many, or a memtable's worth.
+// isOverdue reports whether the runs must not wait: somebody waits for the oldest one, it is
+// too old, or the runs are too many or too large.
 func (p *flushPolicy) isOverdue(memory []*version.SealedRun) bool {
 	oldest, bytes := memory[len(memory)-1], int64(0)
 	for _, r := range memory {
@@ -73,8 +101,8 @@ func (p *flushPolicy) isOverdue(memory []*version.SealedRun) bool {
 		len(memory) >= maxWaitingRuns || bytes >= p.memtableBytes
 }
 
-// dueRuns are the sealed runs that become a table now, from the newest to the
-// oldest; nil if they wait. The lock is held.
+// dueRuns returns the sealed runs to write to one table now, newest first, or nil if they wait.
+// The caller holds the lock.
 func (db *DB) dueRuns() []*version.SealedRun {
 	if db.status.failed != nil || db.status.closed {
 		return nil
@@ -82,16 +110,14 @@ func (db *DB) dueRuns() []*version.SealedRun {
 	return db.flushes.due(db.versions.Current().Memory, db.isShort(), db.pins.endsView)
 }
 
-// isShort reports whether sealed runs should leave the memory: a write would wait for
-// it when one more memtable is full, or other stores of the budget have use for it.
-// With memtables of a quarter of the budget or more it always does, and so in one of
-// less than 8 MiB.
+// isShort reports whether sealed runs must leave memory: a write would have to wait once
+// another memtable is full, or other stores of the budget need the memory. It is always true if
+// MemtableBytes is a quarter of the budget or more, thus in budgets below 8 MiB by default.
 func (db *DB) isShort() bool {
 	b := db.o.Budget
 	return db.versions.Current().MemoryBytes()+2*db.o.MemtableBytes > db.memtableBudget() ||
 		b.sealedBytes.Load() > b.Limit()/waitingShare
 }
 
-// wakeWhenOld sees to it that the run that was just sealed waits no longer than it
-// may.
+// wakeWhenOld wakes the flusher when the run that was just sealed has reached maxRunAge.
 func (db *DB) wakeWhenOld() { time.AfterFunc(db.flushes.runAge, db.flusher.wake) }

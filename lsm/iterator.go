@@ -8,33 +8,38 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Iterator walks keys that have values, in ascending order by Next and in descending order
-// by Prev. It begins before the first: call Next, Seek or Last.
+// Iterator visits the keys that have values: Next in ascending order, Prev in descending order.
+// A new iterator stands before the first key: call Next, Seek or Last.
 //
-// Thread safety: one goroutine; one that Prefix returned belongs to the owner.
+//	for it.Next() {
+//		value, err := it.Value()
+//		…
+//	}
+//	return errors.Join(it.Err(), it.Close())
+//
+// Thread safety: one goroutine; an iterator of Prefix belongs to the owner.
 type Iterator struct {
-	walk *walk // nil once closed; its memory may be another iterator's then
-	err  error // of the walk, once closed
+	walk *walk // nil after Close, because another iterator may reuse it
+	err  error // error of the walk, kept after Close
 }
 
-// Next goes to the next key and says whether there is one.
+// Next moves to the next key and reports whether there is one.
 func (it *Iterator) Next() bool { return it.isOpen() && it.walk.move() }
 
-// Seek goes to the first key that is at least key, and says whether there is
-// one.
+// Seek moves to the first key at or above key and reports whether there is one.
 func (it *Iterator) Seek(key []byte) bool { return it.isOpen() && it.walk.moveTo(key) }
 
-// Last goes to the last key and reports whether it exists.
+// Last moves to the last key and reports whether there is one.
 func (it *Iterator) Last() bool { return it.isOpen() && it.walk.moveToLast() }
 
-// Prev goes to the key before the current one, and reports whether it exists. It goes to
-// the last key if there is no current one because Next or Seek came to the end, or because
-// the walk has not begun; Next goes to the first one after Prev came to the beginning.
+// Prev moves to the key before the current one and reports whether there is one. If Next or
+// Seek has reached the end, or the iterator has not moved yet, Prev moves to the last key. If
+// Prev has reached the beginning, Next moves to the first key.
 //
-// Next is the faster direction, and a change of direction costs a Seek.
+// Next is the faster direction, and each change of direction costs a Seek.
 func (it *Iterator) Prev() bool { return it.isOpen() && it.walk.moveBack() }
 
-// isOpen says whether the iterator may be moved. If not, that is its error from then on.
+// isOpen reports whether the iterator is open, and sets its error to ErrClosed if not.
 func (it *Iterator) isOpen() bool {
 	if it.walk == nil && it.err == nil {
 		it.err = ErrClosed
@@ -42,7 +47,7 @@ func (it *Iterator) isOpen() bool {
 	return it.walk != nil
 }
 
-// checkOpen returns ErrClosed if the iterator, or the store of a scan, is closed.
+// checkOpen returns ErrClosed if the iterator is closed, or if the store of a scan is.
 func (it *Iterator) checkOpen() error {
 	if w := it.walk; w == nil || w.db.status.shut.Load() {
 		return ErrClosed
@@ -50,7 +55,7 @@ func (it *Iterator) checkOpen() error {
 	return nil
 }
 
-// Key is the current one. It is good until the next call.
+// Key returns the current key. It is valid until the next call.
 func (it *Iterator) Key() []byte {
 	if it.walk == nil {
 		return nil
@@ -58,8 +63,8 @@ func (it *Iterator) Key() []byte {
 	return it.walk.currentKey()
 }
 
-// Value is that of the current key. It is good until the next call. It is
-// ErrTooLarge above the limit: ValueReader reads it.
+// Value returns the value of the current key. It is valid until the next call. Values above the
+// limit return ErrTooLarge: read them with ValueReader.
 func (it *Iterator) Value() ([]byte, error) {
 	if it.walk == nil {
 		return nil, it.err
@@ -67,7 +72,7 @@ func (it *Iterator) Value() ([]byte, error) {
 	return it.walk.currentValue()
 }
 
-// ValueSize is the size of the current value in bytes.
+// ValueSize returns the size of the current value in bytes.
 func (it *Iterator) ValueSize() int64 {
 	if it.walk == nil || !it.walk.valid {
 		return 0
@@ -75,9 +80,9 @@ func (it *Iterator) ValueSize() int64 {
 	return it.walk.merger.Lookup.Size()
 }
 
-// ValueReader reads the current value in pieces. It is good until the next call of
-// Next, Prev, Last, Seek or Close, and until the store is closed: then it returns ErrClosed.
-// Prefix returns iterators that have none: see DB.Stream.
+// ValueReader returns a reader of the current value, for values of any size. After a call of
+// Next, Prev, Last, Seek or Close, or after the store is closed, the reader returns ErrClosed.
+// Iterators of Prefix return an empty reader: use DB.Stream.
 func (it *Iterator) ValueReader() io.Reader {
 	if it.walk == nil || !it.walk.valid || it.walk.live.on {
 		return bytes.NewReader(nil)
@@ -85,7 +90,7 @@ func (it *Iterator) ValueReader() io.Reader {
 	return &valueReader{it: it, moves: it.walk.moves, pieces: it.walk.merger.Lookup.Reader()}
 }
 
-// Err is what has ended the walk, nil at its end.
+// Err returns the error that has stopped the iterator, nil if it reached the end.
 func (it *Iterator) Err() error {
 	if it.walk == nil {
 		return it.err
@@ -93,7 +98,7 @@ func (it *Iterator) Err() error {
 	return it.walk.err
 }
 
-// Close releases what the iterator holds. A second one does nothing.
+// Close releases the iterator's memory and files. A second Close does nothing.
 func (it *Iterator) Close() error {
 	if it.walk == nil {
 		return nil
@@ -103,27 +108,27 @@ func (it *Iterator) Close() error {
 	return w.close()
 }
 
-// Iterator walks the keys from from to to, excluded; nil is the lowest or beyond
-// the highest. It sees the store as it is now: the store is sealed, unless
-// nothing was written since it last was. Close it.
+// Iterator returns an iterator over the keys in [from, to). A nil from is the lowest key, a nil
+// to is the end. The iterator sees the store as of this call: the store seals its memtable,
+// unless it is empty. Close the iterator.
 func (db *DB) Iterator(from, to []byte) (_ *Iterator, err error) {
 	opened := callerOf()
 	if err := db.enter(); err != nil {
 		return nil, err
 	}
 	defer db.leaveWrite(&err)
-	if err := db.sealToRead(); err != nil {
+	if err := db.sealForRead(); err != nil {
 		return nil, err
 	}
 	return db.scan(db.versions.Current(), db.activeRun-1, run.Range{From: from, To: to}, opened), nil
 }
 
-// scan returns an iterator over a version whose newest run is given. The lock is held.
+// scan returns an iterator over v, whose newest run is given. The caller holds the lock.
 func (db *DB) scan(v *version.Version, newest uint64, within run.Range, opened caller) *Iterator {
-	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // they are the caller's
+	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // the caller may change its slices
 	w := &walk{db: db, within: within, version: v, run: newest, opened: opened}
-	w.openScan() // first: it calls functions of the options
+	w.openScan() // first, because it calls functions of the options, which may panic
 	v.Ref()
-	db.pins.enterWalk(w)
+	db.pins.addWalk(w)
 	return &Iterator{walk: w}
 }

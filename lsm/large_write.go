@@ -14,17 +14,16 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// maxMemtableEntry limits what goes to a memtable.
+// maxMemtableEntry is the size of the largest write that a memtable takes.
 const maxMemtableEntry = memtable.MaxEntryBytes
 
-// isLarge says whether a write goes to a file of its own: a memtable would be
-// full of it.
+// isLarge reports whether a write is too large for a memtable and becomes a table of its own.
 func (db *DB) isLarge(bytes int64) bool {
 	return bytes > min(maxMemtableEntry, db.o.Budget.Limit()/16)
 }
 
-// applyLarge writes operations, of which there is too much for a memtable, as a
-// run of their own, into a file. The lock is held while it does.
+// applyLarge writes operations that are too large for a memtable to a table, which becomes a
+// sealed run. The caller holds the lock for all of it.
 func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err error) {
 	if err := db.makeRoomForRun(bytes); err != nil {
 		return end, err
@@ -33,7 +32,7 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 		return end, err
 	}
 	if db.logs.lost != nil {
-		return end, db.refuse()
+		return end, db.logLostError()
 	}
 	f, err := db.writeLarge(operations)
 	if err != nil {
@@ -45,7 +44,7 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 		}
 	}
 	for _, op := range operations {
-		if op.kind != run.Delete { // nothing can look around yet
+		if op.kind != run.Delete { // a Delete must not explore: its run is not installed yet
 			db.o.Split.Prepare(&db.scratch.lookupKey, op.key)
 			db.noteWrite(op.kind)
 		}
@@ -54,7 +53,7 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 	return end, db.beginRun(version.NewSealedFile(db.activeRun, f))
 }
 
-// writeLarge writes operations into a table, which is on the disk then.
+// writeLarge writes operations to a synced table.
 func (db *DB) writeLarge(operations []operation) (*version.File, error) {
 	db.nextFile++
 	return db.tables.WriteRun(db.nextFile-1, db.activeRun, nil, func(w *version.TableWriter) error {
@@ -69,8 +68,8 @@ func (db *DB) writeLarge(operations []operation) (*version.File, error) {
 	})
 }
 
-// refuseLarge returns the error for a write whose table could not be made. The lock is
-// held.
+// refuseLarge returns the error of a write whose table could not be written. The caller holds
+// the lock.
 func (db *DB) refuseLarge(err error) error {
 	if isFinal(err) {
 		return db.failLocked(err)
@@ -78,8 +77,9 @@ func (db *DB) refuseLarge(err error) error {
 	return fmt.Errorf("%w: %w", ErrStalled, err)
 }
 
-// logLarge notes that a run is a file. Its name is durable before that. If the log
-// cannot be written it may name the file all the same, which stays as long as the log.
+// logLarge records in the log that the run is a table. It first makes the table's name durable.
+// If the log fails, it may have the record nevertheless, so the table is kept as long as that
+// log.
 func (db *DB) logLarge(f *version.File) (end logEnd, err error) {
 	name := directory.TableName(f.Number)
 	if err := db.dir.Sync(); err != nil {
@@ -95,31 +95,31 @@ func (db *DB) logLarge(f *version.File) (end logEnd, err error) {
 	return end, err
 }
 
-// group is the entries with one prefix.
-type group struct {
+// prefixOps holds the result of the operations on one prefix.
+type prefixOps struct {
 	tombstone bool
-	points    map[string]*point
+	points    map[string]*keyOps
 }
 
-// point is what operations on one key come to.
-type point struct {
+// keyOps holds the result of the operations on one key.
+type keyOps struct {
 	operation
-	more [][]byte // appended since
+	more [][]byte // values of later Append operations
 }
 
-// resolve makes a run of operations: at most one entry for a key, in order. The
-// tombstone of a prefix takes the entries before it away.
+// resolve returns the entries of a run that the operations amount to, sorted, at most one per
+// key. DeletePrefix removes the earlier entries of its prefix.
 func resolve(split *Split, operations []operation) []run.Entry {
-	if len(operations) == 1 { // it may have a key of 2 GiB
+	if len(operations) == 1 { // saves copies of a key of up to 2 GiB
 		op := operations[0]
 		return []run.Entry{{Key: op.key, Kind: op.kind, Value: run.Value{Bytes: op.value}}}
 	}
-	groups := make(map[string]*group)
+	groups := make(map[string]*prefixOps)
 	for _, op := range operations {
 		prefix := string(op.key[:split.Func(op.key)])
 		g := groups[prefix]
 		if g == nil {
-			g = &group{points: make(map[string]*point)}
+			g = &prefixOps{points: make(map[string]*keyOps)}
 			groups[prefix] = g
 		}
 		g.add(op)
@@ -137,29 +137,29 @@ func resolve(split *Split, operations []operation) []run.Entry {
 		if c := bytes.Compare(a.Key, b.Key); c != 0 {
 			return c
 		}
-		return cmp.Compare(b.Kind, a.Kind) // DeletePrefix is the highest
+		return cmp.Compare(b.Kind, a.Kind) // the tombstone first: DeletePrefix is the highest kind
 	})
 	return entries
 }
 
-func (g *group) add(op operation) {
+func (g *prefixOps) add(op operation) {
 	if op.kind == run.DeletePrefix {
-		*g = group{tombstone: true, points: make(map[string]*point)}
+		*g = prefixOps{tombstone: true, points: make(map[string]*keyOps)}
 		return
 	}
 	there := g.points[string(op.key)]
 	switch {
 	case there == nil:
-		g.points[string(op.key)] = &point{operation: op}
+		g.points[string(op.key)] = &keyOps{operation: op}
 	case op.kind == run.Append && there.kind.HasValue():
 		there.more = append(there.more, op.value)
 	default:
 		op.kind = there.kind.Then(op.kind)
-		*there = point{operation: op}
+		*there = keyOps{operation: op}
 	}
 }
 
-func (p *point) entry() run.Entry {
+func (p *keyOps) entry() run.Entry {
 	value := p.value
 	if len(p.more) > 0 {
 		value = slices.Concat(append([][]byte{value}, p.more...)...)

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// caller is the line outside of this package that opened something. One frame of the
-// stack is all that it takes: each one costs as much as a step of a walk.
+// caller is the line outside of this package that opened a view or iterator. It records one
+// stack frame only: each frame costs as much as a step of an iterator.
 type caller [1]uintptr
 
-// callerOf returns the line that called the exported function which calls it. Every
-// exported function that opens something calls it itself, and hands the result down.
+// callerOf returns the line that called the exported function that calls callerOf. Every
+// exported function that opens something must call it directly and pass the result on.
 func callerOf() (c caller) {
 	runtime.Callers(3, c[:])
 	return c
@@ -23,8 +23,9 @@ func (c caller) String() string {
 	return fmt.Sprintf("%s:%d", frame.File, frame.Line)
 }
 
-// leftOpen returns where views and iterators were opened that still are, but for walks
-// of a prefix: to note the place takes a tenth of a short one.
+// leftOpen returns an ErrOpen with the places where the open views and iterators were opened.
+// Prefix iterators do not record their place, because that would take a tenth of a short
+// iteration.
 func (p *pins) leftOpen() error {
 	var places []string
 	for v := range p.views {

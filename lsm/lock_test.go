@@ -121,7 +121,7 @@ func TestStoreIsNotMadeWhereTheLockIsLost(t *testing.T) {
 		require.NoError(t, f.Close())
 		e.Added = append(e.Added, manifest.LevelTable{Meta: version.FileMeta{Number: number + 1}})
 	}
-	err := makeStore(t.Context(), fsys, "/db", e, func(i int) string {
+	err := buildStore(t.Context(), fsys, "/db", e, func(i int) string {
 		if i == 1 {
 			require.NoError(t, fsys.Remove("/db/"+directory.LockName))
 		}

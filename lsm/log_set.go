@@ -11,54 +11,54 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// Records of the log, by their first byte. Bytes: docs/format-log.md.
+// Kinds of log records, their first byte. Format: docs/format-log.md.
 const (
-	// recordRun says that a run begins; its number follows. The second record
-	// of each log is one, the first a recordLog.
+	// recordRun begins a run; the number of the run follows. It is the second record of each
+	// log.
 	recordRun byte = 1
-	// recordOps has operations that happened together.
+	// recordOps holds operations that take effect together.
 	recordOps byte = 2
-	// recordFile says that a run is a file that was written for a large write.
+	// recordFile tells that the run is a table, which a large write has made.
 	recordFile byte = 3
-	// recordLog says which log of which store this is.
+	// recordLog is the first record of each log: identity of the store and number of the log.
 	recordLog byte = 4
 )
 
-// opRange is a DeleteRange among operations; the others are kinds of entries.
+// opRange marks a DeleteRange among operations; the other marks are kinds of entries.
 const opRange run.Kind = 16
 
-// maxLogRecord is above what a memtable takes and a batch may have.
+// maxLogRecord is the limit of the log reader, above the largest write that a log takes.
 const maxLogRecord = 1 << 30
 
-// logSet is the logs of a store: the one that is written, and older ones, each needed
-// until its last run is in the tree.
+// logSet holds the logs of a store: the current log, and older ones that are needed until their
+// last run is in the tree.
 //
-// Thread safety: the lock of the store, but for create and remove.
+// Thread safety: the lock of the store, except create and remove.
 type logSet struct {
 	dir    *directory.Directory
 	store  vfs.Identity // identity of the store
-	report func(error)  // takes errors that harm nobody
+	report func(error)  // receives errors that do no harm
 
-	w      *wal.Writer // nil without a log
-	number uint64      // 0 between a log that could not be written and the next
+	w      *wal.Writer // current log, or nil without a log
+	number uint64      // of the current log; 0 after a failed log until the next one begins
 	old    []oldLog
-	head   [32]byte // of the record under way
-	lost   error    // ErrStalled: why nothing is written; see DB.loseLog
+	head   [32]byte // buffer for the head of a record
+	lost   error    // ErrStalled with its cause while no log takes writes; see DB.loseLog
 }
 
-// oldLog is a log that has ended, or could not be written any more.
+// oldLog is a log that takes no more writes.
 type oldLog struct {
 	number, lastRun uint64
-	w               *wal.Writer // still open if it could not be written
-	table           string      // of a write that was refused, which the log may name
+	w               *wal.Writer // still open if a write to it failed
+	table           string      // table of a refused write, which the log may name
 }
 
 func (l *logSet) init(dir *directory.Directory, report func(error)) {
 	l.dir, l.report = dir, report
 }
 
-// create creates a log file with its first record in memory. Its name is durable
-// then; after an error it is removed, if that is possible.
+// create creates a log file and buffers its first record. The file's name is durable when
+// create returns. After an error it removes the file, if possible.
 func (l *logSet) create(number uint64) (*wal.Writer, error) {
 	if err := l.dir.Check(); err != nil {
 		return nil, err
@@ -78,12 +78,12 @@ func (l *logSet) create(number uint64) (*wal.Writer, error) {
 	return w, nil
 }
 
-// firstRecord is the first record of a log.
+// firstRecord returns the first record of a log.
 func firstRecord(store vfs.Identity, number uint64) []byte {
 	return binary.AppendUvarint(append([]byte{recordLog}, store[:]...), number)
 }
 
-// open begins a log with the run that is active.
+// open creates a log and makes it the current one.
 func (l *logSet) open(number, activeRun uint64) error {
 	w, err := l.create(number)
 	if err != nil {
@@ -92,20 +92,20 @@ func (l *logSet) open(number, activeRun uint64) error {
 	return l.use(w, number, activeRun)
 }
 
-// use makes a log that was created the one that is written, with the run that is active.
+// use makes w the current log, beginning with the active run.
 func (l *logSet) use(w *wal.Writer, number, activeRun uint64) error {
 	l.w, l.number = w, number
 	return l.beginRun(activeRun)
 }
 
-// beginRun notes that a run begins.
+// beginRun records that a run begins.
 func (l *logSet) beginRun(number uint64) error {
 	_, err := l.w.Append(binary.AppendUvarint([]byte{recordRun}, number))
 	return err
 }
 
-// note notes one operation, and returns where its record ends.
-func (l *logSet) note(kind run.Kind, key, value []byte) (end int64, err error) {
+// logOp records one operation and returns the end of the record.
+func (l *logSet) logOp(kind run.Kind, key, value []byte) (end int64, err error) {
 	head := append(l.head[:0], recordOps, byte(kind))
 	head = binary.AppendUvarint(head, uint64(len(key)))
 	split := len(head)
@@ -115,7 +115,7 @@ func (l *logSet) note(kind run.Kind, key, value []byte) (end int64, err error) {
 	return l.w.Append(head[:split], key, head[split:], value)
 }
 
-// appendOp adds an operation to a record, as note writes it.
+// appendOp appends an operation to a record, in the format of logOp.
 func appendOp(b []byte, kind run.Kind, key, value []byte) []byte {
 	b = append(b, byte(kind))
 	b = manifest.AppendBytes(b, key)
@@ -125,11 +125,14 @@ func appendOp(b []byte, kind run.Kind, key, value []byte) []byte {
 	return b
 }
 
-// rotate begins another log; if it cannot be made, the old one goes on, unless the file is
-// there all the same: no log may follow one that has not ended. The old one ends for good
-// before a write is noted in the new one: what comes later must never survive without what
-// came before. The new one is there before that, so that a log which has ended and is the
-// last one tells that another is missing.
+// rotate replaces the current log by a new one. If the new file cannot be created, the current
+// log stays in use; but if the failed file may exist, rotate returns the error, because no log
+// may follow one that has not ended.
+//
+// Invariant: a log is ended and synced before its successor receives a write. So a later write
+// never survives a crash without the earlier ones.
+// Invariant: the successor's file exists before a log is ended. So if the newest log has an end
+// and writes, its successor is missing, and replay reports that.
 func (l *logSet) rotate(next, activeRun uint64) (rotated bool, err error) {
 	old, oldNumber := l.w, l.number
 	if err := l.open(next, activeRun); err != nil {
@@ -142,7 +145,7 @@ func (l *logSet) rotate(next, activeRun uint64) (rotated bool, err error) {
 	return true, old.Close(true)
 }
 
-// end makes the log that is written an old one. If it could not be written it stays open.
+// end makes the current log an old one. A log that has failed stays open.
 func (l *logSet) end(lastRun uint64, broken bool) {
 	ended := oldLog{number: l.number, lastRun: lastRun}
 	if broken {
@@ -152,16 +155,16 @@ func (l *logSet) end(lastRun uint64, broken bool) {
 	l.number = 0
 }
 
-// keepTable keeps the table that the newest old log may name, for as long as that log.
+// keepTable keeps a table that the newest old log may name, as long as that log.
 func (l *logSet) keepTable(name string) {
 	if n := len(l.old); n > 0 {
 		l.old[n-1].table = name
 	}
 }
 
-// first returns the oldest log that is needed when all runs up to flushed are in
-// the tree: the number of the next file if none is, so that any lower one is
-// that of a log which must be there.
+// first returns the number of the oldest log that is needed once all runs up to flushed are in
+// the tree. If none is needed it returns nextFile, so that every log with a lower number is
+// obsolete.
 func (l *logSet) first(flushed, nextFile uint64) uint64 {
 	for _, old := range l.old {
 		if old.lastRun > flushed {
@@ -174,7 +177,7 @@ func (l *logSet) first(flushed, nextFile uint64) uint64 {
 	return l.number
 }
 
-// retire takes the logs off the set that are before the first one that is needed.
+// retire removes the logs older than first from the set and returns them.
 func (l *logSet) retire(first uint64) (gone []oldLog) {
 	for len(l.old) > 0 && l.old[0].number < first {
 		gone = append(gone, l.old[0])
@@ -183,8 +186,7 @@ func (l *logSet) retire(first uint64) (gone []oldLog) {
 	return gone
 }
 
-// remove removes the files of logs that were retired. Those that stay are removed when the
-// store is opened next.
+// remove removes the files of retired logs. The next Open removes those that it cannot remove.
 func (l *logSet) remove(gone []oldLog) {
 	for _, old := range gone {
 		if old.w != nil {
@@ -197,7 +199,7 @@ func (l *logSet) remove(gone []oldLog) {
 	}
 }
 
-// close closes the files of all logs. If the store is discarded nothing is written.
+// close closes all logs. With discard it writes nothing.
 func (l *logSet) close(discard bool) error {
 	for _, old := range l.old {
 		if old.w != nil {
@@ -205,7 +207,7 @@ func (l *logSet) close(discard bool) error {
 		}
 	}
 	switch {
-	case l.number == 0: // it was one of these
+	case l.number == 0: // the failed log is one of the old ones
 		return nil
 	case discard:
 		return l.w.Discard()

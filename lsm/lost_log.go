@@ -7,22 +7,21 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// A log that cannot be written, as on a full disk, is never added to again: a later
-// write would survive a crash without the one that got lost. All that was
-// acknowledged is in memory, so the store goes on by bringing it to the tree:
+// A log that could not be written, as on a full disk, receives no more records: a later write
+// would survive a crash without the one that was lost. Every acknowledged write is still in
+// memory, so the store replaces the log:
 //
-//	a write of the log fails     that write is refused, and those after it
-//	the flusher flushes          every run that the log has something of
-//	an edit retires the log      its file goes, which makes room
-//	a new log begins             an edit names it, and writes go on
+//	a write to the log fails       this write and later ones are refused (ErrStalled)
+//	the flusher flushes            every run that has records in the log
+//	an edit retires the log        its file is removed, which makes room
+//	a new log begins               an edit names it, and writes succeed again
 //
-// Reads go on meanwhile. A crash before the edit leaves the log as it is: it has all
-// that was synced, and maybe the first write that was refused, whole. After a failed
-// sync nothing is known about what the log has, and the store fails for good.
+// Reads continue all the time. After a crash before the edit, the old log still has every
+// synced write, and perhaps the first refused one, complete. After a failed sync nobody knows
+// what the log has, and the store fails for good.
 
-// loseLog ends the use of the log after an error of it, or of ending the one before,
-// and returns the error for the write at hand, which has not happened. The lock is
-// held.
+// loseLog handles a failed write to the log, or a failed end of the previous log. It returns
+// the error of the current write, which has not happened. The caller holds the lock.
 func (db *DB) loseLog(err error) error {
 	if isFinal(err) {
 		return db.failLocked(err)
@@ -38,14 +37,14 @@ func (db *DB) loseLog(err error) error {
 	return db.logs.lost
 }
 
-// refuse returns the error for a write while there is no log, and wakes the flusher,
-// so that the next write may find one. The lock is held.
-func (db *DB) refuse() error {
+// logLostError returns the error of a write while no log takes writes. It wakes the flusher, so
+// that a later write may succeed. The caller holds the lock.
+func (db *DB) logLostError() error {
 	db.flusher.wake()
 	return db.logs.lost
 }
 
-// mendLog begins a new log once nothing of the lost one is needed any more.
+// mendLog begins a new log once every run of the lost log is in the tree.
 func (db *DB) mendLog() error {
 	db.lock.Lock()
 	due := db.logs.lost != nil && db.status.failed == nil && !db.status.closing && len(db.versions.Current().Memory) == 0
@@ -64,7 +63,7 @@ func (db *DB) mendLog() error {
 			return err
 		}
 	}
-	if err := db.commit(&version.Change{}); err != nil { // names the new one
+	if err := db.commit(&version.Change{}); err != nil { // names the new log
 		return err
 	}
 	db.lock.Lock()
@@ -74,8 +73,9 @@ func (db *DB) mendLog() error {
 	return nil
 }
 
-// replaceLog begins a log. The lock is not held while it is made; the mutex of the
-// manifest is, so that no edit says meanwhile that only later logs are needed.
+// replaceLog creates a new log and makes it the current one. It holds the mutex of the
+// manifest, so that no edit declares the new log obsolete; it does not hold the lock while it
+// creates the file.
 func (db *DB) replaceLog() error {
 	db.manifest.Lock()
 	defer db.manifest.Unlock()
@@ -93,13 +93,13 @@ func (db *DB) replaceLog() error {
 	return db.logs.use(w, number, db.activeRun)
 }
 
-// waitForLog waits until there is a log that takes writes, or it is known that there
-// cannot be one now, or the context ends. The lock is held, but not while it waits.
+// waitForLog waits until a log takes writes, a flush fails, or the context ends. The caller
+// holds the lock; waitForLog releases it while it waits.
 func (db *DB) waitForLog(ctx context.Context) error {
 	if db.logs.lost == nil {
 		return nil
 	}
-	defer db.wakeAtEnd(ctx)()
+	defer db.broadcastAtEnd(ctx)()
 	for db.logs.lost != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

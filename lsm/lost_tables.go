@@ -12,25 +12,26 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// After an end without Close there may be tables that no manifest names. Most are of
-// a flush or a compaction that a crash has cut off, and nothing is lost with them. But a
-// manifest that has lost its end, as when a disk gives zeros for it, leaves the same,
-// and then they have data. So whole ones are set aside and not removed.
+// After an end without Close the directory may have tables that the manifest does not name.
+// Most are outputs of a flush or compaction that a crash has interrupted; nothing is lost with
+// them. But they also remain if the manifest has lost its last edits, for example because the
+// disk returns zeros for them, and then they hold data. So Open renames intact tables instead
+// of removing them.
 
-// maxLostBytes is how much is kept of tables that were set aside, or as much as the
-// tables of the tree have if that is more.
+// maxLostBytes limits the total size of tables that were set aside. The limit is higher if the
+// tables of the tree are larger in total.
 const maxLostBytes = 64 << 20
 
-// lostTables finds tables that no manifest names, when a store is opened or checked.
+// lostTables finds intact tables that the manifest does not name, for Open and Check.
 type lostTables struct {
 	o      *Options
 	dir    *directory.Directory
 	tables *version.TableStore
-	report func(error) // takes errors that harm nobody
+	report func(error) // receives errors that do no harm
 }
 
-// isWhole reports whether a file is a table that was written to its end, as far as
-// can be told. One that cannot be read, or of a later version, counts.
+// isWhole reports whether a file is an intact table, as far as its end tells. A file that
+// cannot be read, or has a later format, counts as intact.
 func (l *lostTables) isWhole(number uint64) bool {
 	f, err := l.tables.Open(version.FileMeta{Number: number})
 	if err == nil {
@@ -39,8 +40,8 @@ func (l *lostTables) isWhole(number uint64) bool {
 	return !errors.Is(err, ErrCorrupt)
 }
 
-// setAside gives whole tables another name that neither the manifest nor a log
-// names. It is done before there is a new manifest, whose edits know no more of them.
+// setAside renames intact tables that neither the manifest nor a log names. It must run before
+// the new manifest begins, because UnlistedTables needs the number of the last edit.
 func (l *lostTables) setAside(ctx context.Context, names []string, logs []uint64, c *manifest.Catalog) error {
 	unlisted := c.UnlistedTables(names)
 	if len(unlisted) > 0 {
@@ -62,8 +63,8 @@ func (l *lostTables) setAside(ctx context.Context, names []string, logs []uint64
 	return nil
 }
 
-// limit removes the oldest of the tables that were set aside, as far as all
-// together are above a limit.
+// limit removes the oldest of the tables that were set aside, until the others fit in
+// limitBytes.
 func (l *lostTables) limit(names []string, limitBytes int64) {
 	lost := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return directory.KindOf(name) != directory.LostFile })
 	slices.SortFunc(lost, func(a, b string) int { return cmp.Compare(directory.NumberOf(b), directory.NumberOf(a)) })
@@ -77,14 +78,14 @@ func (l *lostTables) limit(names []string, limitBytes int64) {
 	}
 }
 
-// namedByLogs returns the numbers of the tables that logs name.
+// namedByLogs returns the numbers of the tables that the logs name.
 func (l *lostTables) namedByLogs(ctx context.Context, logs []uint64, c *manifest.Catalog) (namedTables, error) {
 	named := namedTables{}
 	err := newReplayer(l.o, c, named).read(ctx, l.dir.FS, l.dir.Path, logs, func(LogInfo) {})
 	return named, err
 }
 
-// namedTables takes of logs the numbers of tables.
+// namedTables is a replayTarget that collects the numbers of tables.
 type namedTables map[uint64]bool
 
 func (namedTables) beginRun(uint64) error { return nil }
@@ -96,5 +97,5 @@ func (t namedTables) table(m version.FileMeta) error {
 	return nil
 }
 
-// lostTables returns what finds the lost tables of the store.
+// lostTables returns a lostTables for the store.
 func (db *DB) lostTables() *lostTables { return &lostTables{&db.o, db.dir, db.tables, db.report} }

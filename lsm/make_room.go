@@ -4,14 +4,15 @@ import (
 	"time"
 )
 
-// makeRoom sees to it that the active memtable may take a write of so many bytes.
-// It may wait, without the lock.
+// makeRoom makes the active memtable ready for a write of the given size: it throttles the
+// writer, seals a full memtable, and waits for flushes if memory is full. It releases the lock
+// while it waits.
 func (db *DB) makeRoom(bytes int64) error {
 	if err := db.slowDown(bytes, maxThrottle); err != nil {
 		return err
 	}
 	if db.o.Budget.countActive(&db.budgetShare, db.active.Bytes()) {
-		if err := db.share(); err != nil {
+		if err := db.keepWithinBudget(); err != nil {
 			return err
 		}
 	}
@@ -29,8 +30,8 @@ func (db *DB) makeRoom(bytes int64) error {
 	}
 }
 
-// makeRoomForRun sees to it that there may be another run, for a write of so many
-// bytes. It may wait, without the lock.
+// makeRoomForRun waits until another sealed run is allowed, for a large write of the given
+// size. It releases the lock while it waits.
 func (db *DB) makeRoomForRun(bytes int64) error {
 	err := db.slowDown(bytes, maxLargeThrottle)
 	for err == nil && db.mustWait() {
@@ -39,10 +40,11 @@ func (db *DB) makeRoomForRun(bytes int64) error {
 	return err
 }
 
-// waitForFlush waits until something has happened to the runs that are sealed.
+// waitForFlush waits until a flush, a failure or a close changes the sealed runs. If the last
+// flush failed, it returns that error at once.
 func (db *DB) waitForFlush() error {
 	if db.status.stuck != nil {
-		db.flusher.wake() // so that the next write may find it otherwise
+		db.flusher.wake() // retry, so that a later write may succeed
 		return db.status.stuck
 	}
 	begun := time.Now()
@@ -53,19 +55,20 @@ func (db *DB) waitForFlush() error {
 	return db.status.checkWritable()
 }
 
-// mustWait reports whether sealed memtables take so much that another one does not
-// fit in, or runs are so many. Two may always wait, so that one is written while
-// the other fills.
+// mustWait reports whether another sealed memtable would exceed the memory for memtables, or
+// the sealed runs are too many. Two sealed runs are always allowed: one is flushed while the
+// other waits.
 func (db *DB) mustWait() bool {
 	runs := len(db.versions.Current().Memory)
 	return runs >= maxSealedRuns || runs >= 2 && db.versions.Current().MemoryBytes()+db.o.MemtableBytes > db.memtableBudget()
 }
 
-// memtableBudget is the part of the budget that is for memtables: half.
+// memtableBudget returns the part of the budget for memtables: half.
 func (db *DB) memtableBudget() int64 { return db.o.Budget.Limit() / 2 }
 
-// pressure is from 0, none, to 1. Memtables press in the last quarter of their part
-// of the budget: one that fills beside two sealed ones, all of the usual size, does not.
+// pressure returns how far the workers lag, from 0 to 1: see writeThrottle. Memtables count
+// only when they fill the last quarter of their part of the budget. Two sealed memtables and an
+// active one of the default size stay below it.
 func (db *DB) pressure() float64 {
 	memory := float64(db.versions.Current().MemoryBytes()+db.active.Bytes()) / float64(db.memtableBudget())
 	runs := float64(len(db.versions.Current().Tree.Levels[0])-slowRuns) / (slowestRuns - slowRuns)
@@ -76,7 +79,7 @@ func (db *DB) pressure() float64 {
 	return min(max(p, 0), 1)
 }
 
-// slowDown makes the writer wait as the pressure asks for, but no longer than most.
+// slowDown makes the writer sleep as long as the throttle demands, at most `most`.
 func (db *DB) slowDown(bytes int64, most time.Duration) error {
 	if !db.throttle.isDue(bytes) {
 		return nil

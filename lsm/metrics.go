@@ -7,53 +7,53 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// NumLevels is the number of levels of a tree, level 0 included.
+// NumLevels is the number of levels of a tree, including level 0.
 const NumLevels = version.NumLevels
 
-// Metrics are figures of a store. All that counts begins when it is opened.
+// Metrics holds figures of a store. Counters start at 0 when the store is opened.
 type Metrics struct {
+	// Levels has the figures of each level.
 	Levels [NumLevels]LevelMetrics
 	// Sealed is the number of runs that are not in the tree yet.
 	Sealed int
-	// MemtableBytes is what memtables take, of all memory that BudgetUsed has.
-	MemtableBytes           int64
+	// MemtableBytes is the memory of memtables, a part of BudgetUsed.
+	MemtableBytes int64
+	// BudgetUsed and BudgetLimit are those of the store's budget, in bytes.
 	BudgetUsed, BudgetLimit int64
-	// Flushing says whether sealed runs are about to come to the tree, which small
-	// ones may take a second to do; Compacting whether tables are joined, or nobody
-	// has looked yet whether they must be, which is once more when nothing was written
-	// for a fifth of a second. A store to which nobody writes, and for
-	// which both are false, stays as it is. Compact is not counted.
+	// Flushing reports whether sealed runs wait to be flushed; small runs wait up to a second.
+	// Compacting reports whether the compactor is merging tables or has not yet checked whether
+	// it must; it checks once more when nothing was written for 200 ms. If nobody writes and
+	// both are false, the tree no longer changes. A call of Compact does not count.
 	Flushing, Compacting bool
 
-	// Lookups counts keys that Get, Peek, Has or Floor looked up, in the store or in
-	// views; MemtableHits those of them that memtables decided, so that no file was asked.
+	// Lookups counts the keys that Get, Peek, Has and Floor looked up, in the store and in
+	// views. MemtableHits counts those that a memtable answered without a table.
 	Lookups, MemtableHits int64
-	// CacheHits and CacheMisses count blocks that reads and iterators looked for in the
-	// cache. Compactions pass it by.
+	// CacheHits and CacheMisses count the blocks that reads and iterators looked up in the
+	// cache. Compactions do not use the cache.
 	CacheHits, CacheMisses int64
-	// FilterUseful counts files that a filter kept a lookup from reading,
-	// FilterFalsePositives files that a filter let it read although they have no entry for
-	// the key.
+	// FilterUseful counts tables that a filter has excluded from a lookup. FilterFalsePositives
+	// counts tables that passed the filter but have no entry of the key.
 	FilterUseful, FilterFalsePositives int64
 
-	Flushes     int64
-	Compactions int64 // moves and drops included
-	// FlushedBytes and CompactedBytes were written to tables; their sum by
+	// Flushes counts flushes that have written a table. Compactions includes moves and drops.
+	Flushes, Compactions int64
+	// FlushedBytes and CompactedBytes count bytes written to tables. Their sum divided by
 	// FlushedBytes is the write amplification.
 	FlushedBytes, CompactedBytes int64
-	// Slowed is how long writes were made to wait so that the workers can keep
-	// up, Stalled how long they had to wait for them. LongestStall is the
-	// longest single wait of either.
+	// Slowed is the total time that the write throttle made writers sleep. Stalled is the total
+	// time that writers waited for a flush. LongestStall is the longest single wait of both
+	// kinds.
 	Slowed, Stalled, LongestStall time.Duration
 }
 
-// LevelMetrics are those of a level.
+// LevelMetrics holds figures of one level.
 type LevelMetrics struct {
-	Files int
-	Bytes int64
+	Files int   // number of tables
+	Bytes int64 // size of the tables
 }
 
-// DiskBytes returns the size of all tables of the tree in bytes.
+// DiskBytes returns the total size of the tree's tables in bytes.
 func (m Metrics) DiskBytes() (n int64) {
 	for _, l := range m.Levels {
 		n += l.Bytes
@@ -61,10 +61,10 @@ func (m Metrics) DiskBytes() (n int64) {
 	return n
 }
 
-// Metrics returns the figures of the moment, zeros after Close.
+// Metrics returns the current figures. After Close all are zero.
 func (db *DB) Metrics() (m Metrics) {
 	db.lock.Lock()
-	var panicked error // of a memtable: the figures are zero then
+	var panicked error // of a memtable: then all figures are zero
 	defer db.leave(&panicked)
 	if db.status.closed {
 		return m
@@ -79,7 +79,7 @@ func (db *DB) Metrics() (m Metrics) {
 	reads := db.lock.Counts()
 	m.CacheHits, m.CacheMisses = reads.CacheHits, reads.CacheMisses
 	m.FilterUseful, m.FilterFalsePositives = reads.Useful, reads.FalsePositives
-	// Flushing first: a flush wakes the compactor at its end.
+	// Read Flushing first: a flush wakes the compactor when it ends.
 	m.Flushing = db.flusher.isBusy() || m.Sealed > 0 && db.status.failed == nil
 	m.Compacting = db.compactor.isBusy()
 	c := &db.counters
@@ -90,7 +90,7 @@ func (db *DB) Metrics() (m Metrics) {
 	return m
 }
 
-// counters are behind the metrics that count.
+// counters holds the figures that count up.
 type counters struct {
 	flushes, compactions         atomic.Int64
 	flushedBytes, compactedBytes atomic.Int64
@@ -118,7 +118,7 @@ func (c *counters) stalled(d time.Duration) {
 	c.longest(d)
 }
 
-// longest is called under the lock of the store.
+// longest records a wait. The caller holds the lock of the store.
 func (c *counters) longest(d time.Duration) {
 	c.longestNanos.Store(max(c.longestNanos.Load(), int64(d)))
 }

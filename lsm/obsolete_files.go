@@ -7,8 +7,32 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// obsoleteFiles closes tables that nobody refers to any more, and removes their files,
-// beside everybody else.
+// obsoleteFiles closes tables that no version holds any more and removes their files, in a
+// goroutine of its own.
+//
+// Problem: the last reference to a table can end anywhere: in a commit, in the Close of a view,
+// in the last iterator of a closed store, and always under the lock of the store. Closing and
+// removing a file takes milliseconds on some file systems.
+//
+// Idea: add only appends to a list and starts a goroutine if none runs. The goroutine empties
+// the list and ends, so an idle store has no goroutine for it.
+//
+//	version unreferenced ──► Set.files ──► add ──► list ──► work ──► close the table
+//	(lock of the store)                    (no I/O)                     │
+//	                                       last virtual table of the file?
+//	                                          no  → the file stays
+//	                                          yes → remove the file, Events.TableRemoved
+//
+// Several virtual tables may share one file (see compactor). The table store counts them; the
+// file is removed after the last one is closed.
+//
+// Invariant: a table of the tree is added only after the edit that removes it is in the
+// manifest. A crash before the removal leaves a file that no manifest names, which the next
+// Open removes.
+// Invariant: after keepFiles no file is removed: Close unreferences the current version, whose
+// tables belong to the store.
+// Invariant: a file whose removal fails is reported once and not retried; the next Open removes
+// it.
 //
 // Thread safety: safe for concurrent use.
 type obsoleteFiles struct {
@@ -17,20 +41,20 @@ type obsoleteFiles struct {
 
 	mu      sync.Mutex
 	files   []*version.File
-	keep    bool // close only
+	keep    bool // only close tables, remove no file
 	working bool
 	idle    sync.Cond
-	err     error // of closing
+	err     error // errors of closing tables
 }
 
-// init makes it that of a store. Removed is told of each file that was removed.
+// init prepares o. It calls removed after each removal of a file, successful or not.
 func (o *obsoleteFiles) init(tables *version.TableStore, removed func(TableInfo)) {
 	o.tables, o.removed = tables, removed
 	o.idle.L = &o.mu
 }
 
-// keepFiles makes it close files that it is given from now on, and no
-// more: they are in the tree.
+// keepFiles finishes all removals. From then on tables are only closed: their files are part of
+// the tree.
 func (o *obsoleteFiles) keepFiles() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -40,7 +64,7 @@ func (o *obsoleteFiles) keepFiles() {
 	o.keep = true
 }
 
-// add hands over a file. It does no I/O.
+// add takes a table that no version holds. It does no I/O.
 func (o *obsoleteFiles) add(f *version.File) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -79,12 +103,12 @@ func (o *obsoleteFiles) dispose(f *version.File, keep bool) {
 	if keep || !last {
 		return
 	}
-	// What stays is removed when the store is opened next.
+	// If the file cannot be removed, the next Open does it.
 	err = o.tables.Remove(f.Number)
 	o.removed(TableInfo{File: f.Number, Bytes: f.Size, Err: err})
 }
 
-// close waits until all is done.
+// close waits until all tables are closed, and returns the errors.
 func (o *obsoleteFiles) close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

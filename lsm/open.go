@@ -14,35 +14,35 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Open opens the store in a directory, or makes one if the directory is empty or
-// missing. What a crash has left over is removed. It is ErrLocked if the store is
-// open, ErrNotStore for a directory with anything else in it, ErrCorrupt if
-// files of the store are missing or damaged, ErrVersion if a later version of
-// this package made it, ErrMismatch if options differ that cannot change.
+// Open opens the store in a directory. It creates a store if the directory is empty or missing,
+// and removes files that a crash has left over. It returns ErrLocked if the store is open
+// already, ErrNotStore if the directory holds anything else, ErrCorrupt if files are missing or
+// damaged, ErrVersion if a later version of this package made them, ErrMismatch if an option
+// differs that can never change, and ErrInvalidOption if an option is out of range.
 //
-// Symbolic links in dir and a working directory that it is relative to matter while
-// Open runs, not later. In the directory no link is followed: see ErrNotRegular.
+// Open resolves symbolic links in dir and a relative path once; later changes have no effect.
+// Inside the directory it follows no link: see ErrNotRegular.
 //
-// Open ends with the context and returns its cause. The logs that it has read until then
-// may be in tables; the next Open goes on from there. The store does not depend on the
-// context once it is open.
+// If the context ends before the store is open, Open returns its cause. Logs that it has
+// replayed until then may already be tables; the next Open continues from there. An open store
+// does not depend on the context.
 func Open(ctx context.Context, dir string, options Options) (*DB, error) {
 	o, err := options.complete()
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db := newDB(dir, o, options.Budget == nil)
-	if err := o.Budget.hold(&db.budgetShare); err != nil {
+	if err := o.Budget.addStore(&db.budgetShare); err != nil {
 		db.stop()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := db.guard(func() error { return db.openUntil(ctx) }); err != nil {
-		return nil, fmt.Errorf("open store %s: %w", db.dir.Path, errors.Join(err, db.giveUp()))
+		return nil, fmt.Errorf("open store %s: %w", db.dir.Path, errors.Join(err, db.abortOpen()))
 	}
 	return db, nil
 }
 
-// newDB returns a store that has nothing yet.
+// newDB returns a store that has not read anything yet.
 func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db := &DB{
 		o: o, ownsBudget: ownsBudget, dir: directory.New(o.FS, dir), nextFile: 1, activeRun: 1,
@@ -54,7 +54,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.compactor.lastSeal, db.compactor.quietTime = time.Now(), minQuietTime
 	db.o.Events = o.Events.guarded(db.panics)
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
-	db.compactor.running = newTurn()
+	db.compactor.running = newContextMutex()
 	db.lock.Mutex = &sync.Mutex{}
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.progress.L = &db.lock
@@ -68,8 +68,8 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	return db
 }
 
-// openUntil opens the store unless the context ends before it is open. The flushes of a
-// replay end with the store's own context.
+// openUntil opens the store, and stops if the context ends first. The flushes of a replay stop
+// by the store's own context, which the end of ctx cancels.
 func (db *DB) openUntil(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -116,7 +116,7 @@ func (db *DB) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// Read reads what the manifest says, or makes a store.
+// readCatalog reads the manifest. If there is no manifest, it returns the catalog of an empty store.
 func (db *DB) readCatalog(ctx context.Context, names []string) (*manifest.Catalog, error) {
 	c, _, err := manifest.Read(ctx, db.dir.FS, db.dir.Path)
 	if err != nil {
@@ -131,7 +131,7 @@ func (db *DB) readCatalog(ctx context.Context, names []string) (*manifest.Catalo
 	return &manifest.Catalog{Edit: manifest.Edit{First: true, Identity: vfs.NewIdentity(), NextFile: 1, NextRun: 1, FirstLog: 1}}, nil
 }
 
-// openTree opens all tables.
+// openTree opens all tables of the catalog and installs them as the current version.
 func (db *DB) openTree(ctx context.Context, c *manifest.Catalog) error {
 	db.identity, db.logs.store = c.Identity, c.Identity
 	db.nextFile, db.activeRun, db.flushedRun = c.NextFile, c.NextRun, c.Flushed
@@ -156,21 +156,20 @@ func (db *DB) openTree(ctx context.Context, c *manifest.Catalog) error {
 	return nil
 }
 
-// recover brings back what logs have, and begins a manifest and a log.
+// recover replays the logs, then begins a new manifest and a new log.
 func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) error {
 	logs, err := c.Logs(names)
 	if err != nil {
 		return err
 	}
 	if len(logs) > 0 {
-		db.logs.number = logs[0] // for the edits before they are replayed
+		db.logs.number = logs[0] // edits during the replay still name the first log
 	}
-	// No number is given out that a file has: a manifest that got lost may
-	// have spoken of it.
+	// No file number is used twice: a lost edit may have named the file that has it.
 	for _, name := range names {
 		number := directory.NumberOf(name)
 		if number > manifest.MaxNextNumber {
-			return fmt.Errorf("%s has a number that was never given out: %w", name, ErrCorrupt)
+			return fmt.Errorf("file %s has a number higher than any store assigns: %w", name, ErrCorrupt)
 		}
 		db.nextFile = max(db.nextFile, number+1)
 	}
@@ -180,12 +179,13 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 	if err := db.newManifest(); err != nil {
 		return err
 	}
-	// An open that fails later, and is tried again and again, would leave ever more of them.
+	// Remove older manifests now. Otherwise an Open that fails later, and is retried, would add
+	// one each time.
 	db.dir.RemoveAll(names, func(kind directory.Kind, _ string) bool { return kind == directory.ManifestFile }, db.report)
 	if err := db.replay(ctx, logs, c); err != nil {
 		return err
 	}
-	// Runs that nothing is left of are in the tree as well as any.
+	// Runs without entries count as flushed.
 	db.activeRun = max(db.activeRun, db.flushedRun+1)
 	db.flushedRun = db.activeRun - 1
 	db.logs.number = 0
@@ -197,7 +197,7 @@ func (db *DB) recover(ctx context.Context, names []string, c *manifest.Catalog) 
 	return db.commit(&version.Change{})
 }
 
-// recoverRun brings a run that was read from a log to the tree.
+// recoverRun flushes a run that was read from a log.
 func (db *DB) recoverRun(r *version.SealedRun) error {
 	db.lock.Lock()
 	db.versions.Install(db.versions.Current().WithRun(r))
@@ -205,8 +205,8 @@ func (db *DB) recoverRun(r *version.SealedRun) error {
 	return db.flush([]*version.SealedRun{r})
 }
 
-// removeLeftovers removes the files of the store that it does not need. Others
-// are left alone.
+// removeLeftovers removes the store's files that no version, log or manifest needs. Files with
+// other names stay.
 func (db *DB) removeLeftovers() error {
 	names, err := db.dir.List()
 	if err != nil {
@@ -227,20 +227,21 @@ func (db *DB) removeLeftovers() error {
 	return nil
 }
 
-// giveUp closes what an open that has failed has opened.
-func (db *DB) giveUp() error {
+// abortOpen closes everything that a failed Open has opened.
+func (db *DB) abortOpen() error {
 	db.stop()
 	db.workers.Wait()
 	if !db.dir.IsLocked() {
-		return errors.Join(releaseTable(db.active.Table), db.letGoOfBudget())
+		return errors.Join(releaseTable(db.active.Table), db.releaseBudget())
 	}
 	db.status.closed = true
 	return db.release(true)
 }
 
-// letGoOfBudget ends the hold of the store on its budget, and closes one of its own.
-func (db *DB) letGoOfBudget() error {
-	db.o.Budget.letGo(&db.budgetShare)
+// releaseBudget removes the store from its budget, and closes the budget if it is the store's
+// own.
+func (db *DB) releaseBudget() error {
+	db.o.Budget.removeStore(&db.budgetShare)
 	if db.ownsBudget {
 		return db.o.Budget.Close()
 	}

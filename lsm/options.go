@@ -13,14 +13,14 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Limits of keys and values, in bytes. Exactly so much is legal.
+// Limits of keys and values, in bytes. A key or value of exactly this size is legal.
 const (
 	MaxKeySize   int64 = 1 << 31
 	MaxValueSize int64 = 1 << 31
 
-	// KeyRoom and ValueRoom are how much Options may raise the limits. A layer that stores
-	// something with each key or value, such as a row number or a header, so keeps the
-	// limits for its own users.
+	// KeyRoom and ValueRoom are how far Options may raise the limits above the constants. A
+	// layer that adds bytes to each key or value, such as a row number or a header, can so give
+	// its own users the full limits.
 	KeyRoom   int64 = 64
 	ValueRoom int64 = 4 << 20
 )
@@ -28,106 +28,104 @@ const (
 // Split cuts keys into prefix and suffix. See Options.Split.
 type Split = run.Split
 
-// WholeKey is the Split of keys that stand alone.
+// WholeKey is the Split whose prefix is the whole key: no two keys share a prefix.
 var WholeKey = run.WholeKey
 
-// Compression of the blocks of a level.
+// Compression is the algorithm that compresses the blocks of a level.
 type Compression = sstable.Compression
 
-// How blocks may be compressed.
+// Compression algorithms.
 const (
 	NoCompression = sstable.None
 	S2            = sstable.S2
 	Zstd          = sstable.Zstd
 )
 
-// LogMode chooses what happens to writes that are not flushed yet when the store ends
-// without Close:
+// LogMode sets the durability of unflushed writes, for stores that end without Close:
 //
-//	mode         kill -9 loses                 a power cut loses             a write costs
-//	LogOff       writes after the last flush   writes after the last flush   nothing more
-//	LogBuffered  the last 64 KiB of the log    the log that is not synced    a copy
-//	LogWritten   nothing that had returned     the log that is not synced    a write(2)
-//	LogSynced    nothing that had returned     nothing that had returned     a write(2) and a shared fsync
+//	mode         kill -9 loses                 a power cut loses                        cost of a write
+//	LogOff       writes after the last flush   writes after the last flush              none
+//	LogBuffered  the last 64 KiB of the log    the part of the log that is not synced   a copy
+//	LogWritten   no write that had returned    the part of the log that is not synced   a write(2)
+//	LogSynced    no write that had returned    no write that had returned               a write(2) and a shared fsync
 //
-// Lost writes are always the last ones: the store has a prefix of what was written.
+// Only the last writes can be lost: after a crash the store holds a prefix of the writes.
 type LogMode uint8
 
 const (
 	// LogOff keeps no log.
 	LogOff LogMode = iota
-	// LogBuffered writes a log that the system brings to the disk when it
-	// likes. Up to 64 KiB wait in the process itself.
+	// LogBuffered keeps a log. Up to 64 KiB of it wait in the process, and the operating system
+	// writes the rest to the disk at a time of its choice.
 	LogBuffered
-	// LogWritten hands each write to the system before it returns. It survives the end of
-	// the process, but a power cut only once the system has brought it to the disk.
+	// LogWritten hands each write to the operating system before the call returns. Writes
+	// survive the end of the process; they survive a power cut once the system has written them
+	// to the disk.
 	LogWritten
-	// LogSynced lets a write return when the log has it on disk. The system gets it
-	// before the write is visible. Writers that wait at the same time share a sync.
+	// LogSynced syncs the log before a write returns. The system gets the write before readers
+	// can see it. Writers that wait at the same time share one sync.
 	LogSynced
 )
 
-// Options says how a store works. The zero value works; nil is the zero value.
+// Options configure a store. The zero value works.
 type Options struct {
-	// Split cuts keys into prefix and suffix, for DeletePrefix and Prefix. It is
-	// part of the store. Default WholeKey.
+	// Split cuts keys into prefix and suffix, for DeletePrefix and Prefix. A store is bound to
+	// its Split for life. Default WholeKey.
 	Split Split
-	// PartitionBytes is how many bytes at the front of a key name its partition:
-	// files end at borders of partitions, and DeleteRange and clips take whole
-	// ones. A write of a key whose prefix has fewer is ErrPartition. It is part of
-	// the store. Default 0: all is one partition.
+	// PartitionBytes is the number of leading bytes of a key that name its partition. Files end
+	// at borders of partitions; DeleteRange and Restore take whole partitions. A write of a key
+	// whose prefix is shorter returns ErrPartition. A store is bound to the number for life.
+	// Default 0: the whole store is one partition.
 	PartitionBytes int
 
-	// Log chooses what a crash loses of the writes that are not flushed yet. Default LogOff.
+	// Log sets which unflushed writes a crash loses. Default LogOff.
 	Log LogMode
 
-	// Budget is the memory for memtables, blocks, filters and indexes. Stores
-	// may share one. Default: one of its own of BudgetBytes.
+	// Budget is the memory for memtables, cached blocks, filters and indexes. Several stores
+	// may share one. Default: a budget of the store's own, of BudgetBytes.
 	Budget *Budget
-	// BudgetBytes is the size of the store's own budget. Default 64 MiB.
+	// BudgetBytes is the size of the store's own budget. Leave it at 0 if Budget is set.
+	// Default 64 MiB.
 	BudgetBytes int64
-	// MaxOpenFiles bounds how many tables are open. Lower it where the system allows few
-	// descriptors. Stores that share a Budget share the bound as well: leave MaxOpenFiles at 0
-	// then and call Budget.LimitOpenFiles. Default DefaultMaxOpenFiles, 400.
+	// MaxOpenFiles limits the number of open tables. Lower it where the system allows few file
+	// descriptors. Stores that share a Budget share one limit: leave MaxOpenFiles at 0 for them
+	// and call Budget.LimitOpenFiles. Default DefaultMaxOpenFiles, 400.
 	MaxOpenFiles int
-	// MemtableBytes is the size at which a memtable is sealed by itself.
-	// Default 1/8 of the budget, 512 KiB to 64 MiB. From a quarter of the budget on, small
-	// runs do not wait for each other to be flushed together.
+	// MemtableBytes is the size at which the store seals a memtable. Default 1/8 of the budget,
+	// within 512 KiB and 64 MiB. With a quarter of the budget or more, each sealed run is
+	// flushed at once, and small runs no longer share a table.
 	MemtableBytes int64
-	// BlockBytes is the size of a data block before compression. Smaller blocks
-	// make reads from disk cheaper, larger ones compress better. Default 4 KiB.
+	// BlockBytes is the size of a data block before compression. Smaller blocks make reads from
+	// disk cheaper, larger blocks compress better. Default 4 KiB; 512 bytes to 64 KiB.
 	BlockBytes int
-	// FileBytes is the size at which a file below level 0 ends, at the next
-	// border of a partition; without one it ends at twice the size. Default
-	// 16 MiB.
+	// FileBytes is the size at which a file below level 0 ends, at the next border of a
+	// partition, or at twice the size if no border follows. Default 16 MiB.
 	FileBytes int64
-	// FilterBits is the size of filters in bits a key. Default 10; below zero
-	// there are none. Nor has a table one that more keys of one prefix are in than
-	// the budget has 32 bytes.
+	// FilterBits is the number of filter bits per key, at most 64. Default 10; a negative
+	// number turns filters off. A table with more keys of one prefix than 1/32 of the budget in
+	// bytes, 2 million for 64 MiB, gets no filter.
 	FilterBits int
-	// Compression is that of level 0, level 1 and so on; levels beyond have the
-	// last one. Default S2 on all.
+	// Compression lists the compression of level 0, level 1 and so on. The last entry applies
+	// to all further levels. Default S2 for all levels.
 	Compression []Compression
 
-	// MaxKeySize and MaxValueSize change the limits: lower for tests, higher by up to
-	// KeyRoom and ValueRoom. Default: the constants.
+	// MaxKeySize and MaxValueSize change the limits: lower them for tests, or raise them by up
+	// to KeyRoom and ValueRoom. Default: the constants of the same name.
 	MaxKeySize, MaxValueSize int64
 
-	// Filter, if not nil, decides on entries when they are compacted. See
-	// Filter.
+	// Filter, if not nil, drops or changes entries during compactions. See Filter.
 	Filter   Filter
-	filtered run.Range // that it is asked about
-	// NewMemtable makes memtables. An implementation of your own passes the tests of
-	// memtable/memtabletest first; see docs/extending.md. Default memtable.NewHash.
+	filtered run.Range // keys that Filter is asked about
+	// NewMemtable makes memtables. An implementation of your own must pass the tests of
+	// memtable/memtabletest: see docs/extending.md. Default memtable.NewHash.
 	NewMemtable func(memtable.Options) memtable.Table
-	// Picker chooses what to compact. It belongs to one store. Default
-	// NewLeveled.
+	// Picker chooses the next compaction. Each store needs its own Picker. Default NewLeveled.
 	Picker Picker
-	// Events are told what goes on. Default: nobody.
+	// Events are callbacks. Default: none.
 	Events Events
 
-	// FS is the file system. An implementation of your own passes the tests of
-	// vfs/vfstest first; see docs/extending.md. Default: the operating system's.
+	// FS is the file system. An implementation of your own must pass the tests of vfs/vfstest:
+	// see docs/extending.md. Default: the file system of the operating system.
 	FS vfs.FS
 }
 
@@ -141,7 +139,7 @@ const (
 	maxBlockBytes    = 64 << 10
 )
 
-// complete checks the options and fills in defaults.
+// complete checks the options and returns them with defaults filled in.
 func (o Options) complete() (Options, error) {
 	if o.Split.Func == nil && o.Split.Name == "" {
 		o.Split = WholeKey
@@ -181,32 +179,34 @@ func (o Options) complete() (Options, error) {
 func (o *Options) check() error {
 	switch {
 	case o.Split.Name == "":
-		return fmt.Errorf("a split function has no name")
+		return fmt.Errorf("Split has a function but no name")
 	case o.Split.Func == nil:
-		return fmt.Errorf("split %q has no function", o.Split.Name)
+		return fmt.Errorf("Split %q has no function", o.Split.Name)
 	case o.PartitionBytes < 0 || o.PartitionBytes > manifest.MaxPartitionBytes:
-		return fmt.Errorf("partitions of %d bytes, 0 to %d are possible", o.PartitionBytes, manifest.MaxPartitionBytes)
+		return fmt.Errorf("PartitionBytes is %d, want 0 to %d", o.PartitionBytes, manifest.MaxPartitionBytes)
 	case o.Log > LogSynced:
-		return fmt.Errorf("log mode %d, %d to %d are possible", o.Log, LogOff, LogSynced)
+		return fmt.Errorf("Log is %d, want %d to %d", o.Log, LogOff, LogSynced)
 	case o.BlockBytes < minBlockBytes || o.BlockBytes > maxBlockBytes:
-		return fmt.Errorf("blocks of %d bytes, %d to %d are possible", o.BlockBytes, minBlockBytes, maxBlockBytes)
-	case o.MaxOpenFiles < 0 || o.MaxOpenFiles > 0 && o.Budget != nil:
-		return fmt.Errorf("MaxOpenFiles is %d, and must be 0 with a Budget: use Budget.LimitOpenFiles", o.MaxOpenFiles)
+		return fmt.Errorf("BlockBytes is %d, want %d to %d", o.BlockBytes, minBlockBytes, maxBlockBytes)
+	case o.MaxOpenFiles < 0:
+		return fmt.Errorf("MaxOpenFiles is %d, want 0 or more", o.MaxOpenFiles)
+	case o.MaxOpenFiles > 0 && o.Budget != nil:
+		return fmt.Errorf("MaxOpenFiles is %d, want 0 with a Budget: use Budget.LimitOpenFiles", o.MaxOpenFiles)
 	case o.FileBytes < 1 || o.MemtableBytes < 0 || o.BudgetBytes < 0:
-		return fmt.Errorf("FileBytes %d, MemtableBytes %d, BudgetBytes %d: none may be below zero", o.FileBytes, o.MemtableBytes, o.BudgetBytes)
+		return fmt.Errorf("FileBytes is %d, MemtableBytes %d, BudgetBytes %d, want 0 or more", o.FileBytes, o.MemtableBytes, o.BudgetBytes)
 	case o.MaxKeySize < 1 || o.MaxKeySize > highestKeySize || o.MaxValueSize < 1 || o.MaxValueSize > highestValueSize:
-		return fmt.Errorf("limits of %d and %d bytes, %d and %d are the highest", o.MaxKeySize, o.MaxValueSize, highestKeySize, highestValueSize)
+		return fmt.Errorf("MaxKeySize is %d and MaxValueSize %d, want 1 to %d and 1 to %d", o.MaxKeySize, o.MaxValueSize, highestKeySize, highestValueSize)
 	}
 	for level, c := range o.Compression {
 		if c > Zstd {
-			return fmt.Errorf("compression %d of level %d, %d to %d are possible", c, level, NoCompression, Zstd)
+			return fmt.Errorf("Compression of level %d is %d, want %d to %d", level, c, NoCompression, Zstd)
 		}
 	}
 	return nil
 }
 
-// checkWhole says whether a value may be read as a whole: appends may have made
-// it larger than the limit, or than the system has addresses for.
+// checkWhole returns ErrTooLarge for a value that cannot be read as a whole: appends may have
+// grown it beyond the limit, or beyond the address space.
 func (o *Options) checkWhole(size int64) error {
 	if limit := min(o.MaxValueSize, math.MaxInt); size > limit {
 		return &SizeError{"value", size, limit}
@@ -214,7 +214,7 @@ func (o *Options) checkWhole(size int64) error {
 	return nil
 }
 
-// checkSize says whether key and value are within their limits.
+// checkSize returns a SizeError if the key or the value exceeds its limit.
 func (o *Options) checkSize(key, value []byte) error {
 	if size := int64(len(key)); size > o.MaxKeySize {
 		return &SizeError{"key", size, o.MaxKeySize}
@@ -225,7 +225,7 @@ func (o *Options) checkSize(key, value []byte) error {
 	return nil
 }
 
-// tables returns how tables are written and read.
+// tables returns the options of the table store.
 func (o *Options) tables() version.TableOptions {
 	return version.TableOptions{
 		Split: o.Split, BlockBytes: o.BlockBytes, FilterBits: o.FilterBits, Compression: o.Compression,
@@ -234,16 +234,18 @@ func (o *Options) tables() version.TableOptions {
 	}
 }
 
-// checkCatalog compares what can never change with what the store was made with.
+// checkCatalog returns ErrMismatch if an option that can never change differs from the one that
+// the store was created with.
 func (o *Options) checkCatalog(c *manifest.Catalog) error {
 	if c.Split != o.Split.Name || c.PartitionBytes != o.PartitionBytes {
-		return fmt.Errorf("split %q and partitions of %d bytes, made with %q and %d: %w",
+		return fmt.Errorf("Split is %q and PartitionBytes %d, want %q and %d as in the store: %w",
 			o.Split.Name, o.PartitionBytes, c.Split, c.PartitionBytes, ErrMismatch)
 	}
 	return nil
 }
 
-// maxFilterShare is which part of a budget that memory may have: a table that would need
-// more has no filter. It has one prefix nearly all over, which no table divides, as a map
-// of millions of entries under one key is.
+// maxFilterShare limits the memory for building a table's filter to this fraction (1/4) of the
+// budget. A table that needs more gets no filter. That happens only if millions of keys have
+// one prefix, such as the entries of a large map: other tables end earlier, at a border of
+// prefixes.
 const maxFilterShare = 4

@@ -10,24 +10,23 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// PanicError is a panic of a function that the options have. No lock stays held, and
-// the tree stays as it was.
+// PanicError is the error of a panic in a function of the options. No lock stays held, and the
+// tree does not change.
 //
-//   - Of Split: the call returns it. A read or a write that has changed nothing yet has
-//     not happened, and the store goes on; one that may have changed something makes the
-//     store ErrFailed, as a panic while a memtable is flushed or tables are compacted
-//     does.
-//   - Of Filter and Picker, or of a memtable during a write: the store is ErrFailed.
-//   - Of a function of Events: that function is not called any more, the store goes on,
-//     and Close returns the first such panic.
+//   - A panic of Split is returned by the call. If the call has changed nothing, it has not happened
+//     and the store continues. If it may have changed something, or if the panic happened in a
+//     flush or compaction, the store is ErrFailed.
+//   - After a panic of Filter or Picker, or of a memtable during a write, the store is ErrFailed.
+//   - After a panic of a function of Events, that function is not called again, the store
+//     continues, and Close returns the first such panic.
 type PanicError struct {
-	What  string // whose it was, with its name or type
-	Value any    // of the panic
-	Stack []byte // of the goroutine, as debug.Stack has it
+	What  string // function that panicked, with its name or type
+	Value any    // value of the panic
+	Stack []byte // stack of the goroutine, from debug.Stack
 }
 
-// Error implements error. It has the panic's text if that is of the runtime, for
-// others may have keys and values in theirs.
+// Error implements error. The text includes the panic's text only for errors of the Go runtime,
+// because others may contain keys and values.
 func (e *PanicError) Error() string {
 	if err, ok := e.Value.(runtime.Error); ok {
 		return fmt.Sprintf("%s has panicked: %v", e.What, err)
@@ -39,20 +38,20 @@ func newPanicError(what string, value any) *PanicError {
 	return &PanicError{What: what, Value: value, Stack: debug.Stack()}
 }
 
-// isPanic reports whether an error is a panic.
+// isPanic reports whether err is or wraps a PanicError.
 func isPanic(err error) bool {
 	var p *PanicError
 	return errors.As(err, &p)
 }
 
-// panicOf returns the error of a panic in code that calls the split function and
-// memtables. The lock need not be held.
+// panicOf returns the error of a panic in code that calls the split function and memtables. The
+// caller need not hold the lock.
 func (db *DB) panicOf(value any) error {
 	return newPanicError(fmt.Sprintf("split function %.64q or a memtable", db.o.Split.Name), value)
 }
 
-// leave is deferred around what is done under the lock: it releases the lock, and makes
-// an error of a panic, after which nothing has changed.
+// leave is deferred by operations that hold the lock and change nothing: it releases the lock
+// and turns a panic into an error.
 func (db *DB) leave(err *error) {
 	if v := recover(); v != nil {
 		*err = db.panicOf(v)
@@ -60,7 +59,7 @@ func (db *DB) leave(err *error) {
 	db.lock.Unlock()
 }
 
-// leaveWrite is leave for what changes the store, which has failed after a panic.
+// leaveWrite is leave for operations that change the store. A panic fails the store.
 func (db *DB) leaveWrite(err *error) {
 	if v := recover(); v != nil {
 		*err = db.failLocked(db.panicOf(v))
@@ -68,15 +67,15 @@ func (db *DB) leaveWrite(err *error) {
 	db.lock.Unlock()
 }
 
-// catch is deferred around calls of functions that the options have, without the lock
-// or in a place where the caller releases it.
+// catch is deferred around calls of functions of the options. It turns a panic into an error.
 func catch(what string, err *error) {
 	if v := recover(); v != nil {
 		*err = newPanicError(what, v)
 	}
 }
 
-// guard calls do, which calls the split function and memtables.
+// guard calls do, which calls the split function and memtables, and turns a panic into an
+// error.
 func (db *DB) guard(do func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -86,7 +85,7 @@ func (db *DB) guard(do func() error) (err error) {
 	return do()
 }
 
-// splitAt returns how many bytes of a key are its prefix.
+// splitAt returns the length of a key's prefix.
 func (o *Options) splitAt(key []byte) (n int, err error) {
 	defer catch("split function", &err)
 	n = o.Split.Func(key)
@@ -94,14 +93,14 @@ func (o *Options) splitAt(key []byte) (n int, err error) {
 	return n, nil
 }
 
-// askFilter lets the Filter decide. The lock is not held.
+// askFilter calls the Filter. The caller does not hold the lock.
 func (db *DB) askFilter(batch []FilterEntry) (err error) {
 	defer db.failOnPanic("filter", db.o.Filter, &err)
 	db.o.Filter.Decide(batch)
 	return nil
 }
 
-// filterRange returns what a Filter is asked about, if there is one.
+// filterRange returns the range of keys that a Filter decides on; all keys if it names none.
 func filterRange(f Filter) (r run.Range, err error) {
 	defer catch(fmt.Sprintf("filter %T", f), &err)
 	if ranged, ok := f.(RangeFilter); ok {
@@ -110,20 +109,20 @@ func filterRange(f Filter) (r run.Range, err error) {
 	return r, nil
 }
 
-// askPicker lets the Picker pick. The lock is not held.
+// askPicker calls the Picker. The caller does not hold the lock.
 func (db *DB) askPicker(s Shape) (p *Pick, err error) {
 	defer db.failOnPanic("picker", db.o.Picker, &err)
 	return db.o.Picker.Pick(s), nil
 }
 
-// failOnPanic is deferred around calls of what the options have.
+// failOnPanic is deferred around calls of the Filter and the Picker: a panic fails the store.
 func (db *DB) failOnPanic(what string, of any, err *error) {
 	if v := recover(); v != nil {
 		*err = db.fail(newPanicError(fmt.Sprintf("%s %T", what, of), v))
 	}
 }
 
-// eventPanics remembers the first panic of a function of Events.
+// eventPanics holds the first panic of a function of Events.
 //
 // Thread safety: safe for concurrent use.
 type eventPanics struct {
@@ -139,7 +138,7 @@ func (p *eventPanics) note(err error) {
 	}
 }
 
-// err returns the first panic, nil if there was none.
+// err returns the first panic, or nil.
 func (p *eventPanics) err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

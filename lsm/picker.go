@@ -2,31 +2,32 @@ package lsm
 
 import "github.com/weirstate/weir/lsm/internal/compaction"
 
-// Picker chooses what to compact next. It is called by one goroutine. Its method Pick is
-// given the Shape of the tree, and returns the next compaction, nil if the tree is fine as
-// it is.
+// Picker chooses the next compaction. One goroutine calls it. Its method Pick receives the
+// Shape of the tree and returns a Pick, or nil if no compaction is due.
 type Picker = compaction.Picker
 
-// Pick is a compaction to do: Files, by number, become one run of level To. A Share above 0
-// ends it early.
+// Pick is a compaction to do: the tables with the numbers in Files become one run of level To.
+// A Share between 0 and 1 ends the compaction after that share of its entries, at a border of
+// partitions.
 type Pick = compaction.Pick
 
-// Shape is the tree as a Picker sees it: the tables of each of NumLevels levels
-// (Levels), the cost of reads that had to look into several tables (ExtraReadCost), whether
-// the store has not been written to for a while (Settled), and MemtableBytes and FileBytes of
-// the options. Level 0 has its tables from the newest run to the oldest, the others ascending
-// by key.
+// Shape describes the tree to a Picker: the tables of each of NumLevels levels (Levels), the
+// cost of reads that had to search several tables (ExtraReadCost), whether all writes are in
+// tables and the store has not been written to for a while (Settled), and the options
+// MemtableBytes and FileBytes. Level 0 lists its tables from the newest run to the oldest,
+// other levels in ascending order of keys.
 type Shape = compaction.Shape
 
-// Table is a table of the tree as a Picker sees it: Number names it in a Pick, Run orders
-// level 0, From and To are its bounds, Bytes is its size. The bytes are only read.
+// Table describes a table to a Picker: Number names it in a Pick, Run is its age in level 0,
+// From and To are its bounds, Bytes is its size. A Picker must not change the bounds.
 type Table = compaction.Table
 
-// NewLeveled returns the default Picker: level 0 takes runs as they are flushed, each level
-// below is one run of ten times the size of the one above.
+// NewLeveled returns the default Picker. Level 0 receives runs as they are flushed; each level
+// below is one sorted run, ten times larger than the level above.
 func NewLeveled() Picker { return compaction.NewLeveled() }
 
-// NewTiered returns a Picker that writes less and reads more: all runs stay on level 0, and
-// so many runs of about the same size, 2 at least, become one: the largest has at most
-// three times the average of the others. 0 is 4.
+// NewTiered returns a Picker that writes less than NewLeveled and makes reads slower: all runs
+// stay in level 0, and whenever the given number of neighboring runs have approximately the same size,
+// they are merged. The largest of them has at most three times the average size of the others.
+// runs is at least 2; 0 means 4. Open refuses other numbers with ErrInvalidOption.
 func NewTiered(runs int) Picker { return compaction.NewTiered(runs) }

@@ -13,31 +13,34 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// live is what an iterator of a prefix has besides: it follows what the owner
-// writes while it walks.
+// live is the state of a prefix iterator, which sees what the owner writes while it moves.
+//
+// Before each move the iterator compares generation and writes with those of the store. If both
+// are unchanged, its sources are up to date and it only steps. Otherwise rebuild finds the
+// sources again and seeks to the last key. All of it happens under the lock of the store.
 type live struct {
 	on        bool
 	prefix    []byte
 	lookupKey run.LookupKey
-	value     []byte // where the iterator stands, unless it is large
+	value     []byte // value of the current key, unless it is large
 
-	// generation and writes are those of the store when the sources were
-	// brought up to date.
+	// generation of the store's version, and the store's writes, when the sources were found.
 	generation uint64
 	writes     uint64
-	err        error // of finding the sources
-	runs       int   // of tables, among the sources
-	steps      int   // since then
+	err        error // error of finding the sources
+	runs       int   // number of sources that are tables
+	steps      int   // number of moves since the sources were found
 
-	dead gaps.DeadRun // what the step under way has passed
+	dead gaps.DeadRun // deleted keys that the current move has stepped over
 
-	memory []run.Iterator // of memtables, to be used again
+	memory []run.Iterator // iterators over memtables, to be reused
 	tables []*sstable.Iterator
 }
 
-// Prefix walks the keys with a prefix, which must be one as Options.Split cuts
-// it, as a live cursor: each Next goes to the smallest key above the last one, and each
-// Prev to the greatest one below it, as the store is at that moment. The owner may write while it walks. Close it.
+// Prefix returns an iterator over the keys with a prefix. The prefix must be one that
+// Options.Split cuts. The iterator is a live cursor: each Next moves to the smallest key above
+// the last one, each Prev to the greatest key below it, in the store as it is at that moment.
+// The owner may write between moves. Close the iterator.
 func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return nil, err
@@ -47,11 +50,11 @@ func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
 	}
 	defer db.leave(&err)
 	w := db.liveWalk(prefix)
-	db.pins.enterWalk(w)
+	db.pins.addWalk(w)
 	return &Iterator{walk: w}, nil
 }
 
-// liveWalk returns a walk of a prefix. The lock is held.
+// liveWalk returns a walk over a prefix. The caller holds the lock.
 func (db *DB) liveWalk(prefix []byte) *walk {
 	w := db.scratch.takeIdle()
 	if w == nil {
@@ -66,7 +69,7 @@ func (db *DB) liveWalk(prefix []byte) *walk {
 	return w
 }
 
-// rebuild finds the sources of the prefix anew.
+// rebuild closes the sources and finds those of the current version.
 func (w *walk) rebuild() {
 	db, l := w.db, &w.live
 	w.closeSources()
@@ -78,9 +81,8 @@ func (w *walk) rebuild() {
 	}
 }
 
-// liveSources are the runs that may have keys with the prefix, from the newest
-// to the first one that hides all older ones. An error that keeps it from finding out is
-// in live.err.
+// liveSources appends the runs that may hold keys of the prefix, from the newest to the first
+// one whose tombstone hides all older runs. It stores an error in live.err.
 func (w *walk) liveSources(sources []merge.Source) []merge.Source {
 	db, l := w.db, &w.live
 	sources, hides := w.addMemory(sources, db.active.Table)
@@ -107,7 +109,7 @@ func (w *walk) liveSources(sources []merge.Source) []merge.Source {
 			return sources
 		}
 		if f := version.Find(level, l.prefix); f != nil && f.Bounds.To != nil && w.within.To != nil && bytes.Compare(w.within.To, f.Bounds.To) <= 0 {
-			sources, hides = w.addTables(sources, []*version.File{f}) // nearly always
+			sources, hides = w.addTables(sources, []*version.File{f}) // the usual case: one file holds all keys of the prefix
 		} else {
 			sources, hides = w.addTables(sources, slices.Clone(version.OverlappingSorted(level, version.BoundsOf, w.within)))
 		}
@@ -115,14 +117,15 @@ func (w *walk) liveSources(sources []merge.Source) []merge.Source {
 	return sources
 }
 
-// What a table more costs a walk of a prefix, against what it costs a Get: it is
-// entered by a copy of a block, and each step compares with it.
+// Cost of one more table for a prefix iterator, in units of one more table for a Get: the
+// iterator copies a block to enter the table, and compares with its key in each step.
 const (
 	seekReadCost     = 8
 	stepsPerReadCost = 8
 )
 
-// addMemory adds a memtable. hides says that no older run counts.
+// addMemory appends a memtable to the sources. hides reports whether its tombstone hides all
+// older runs.
 func (w *walk) addMemory(sources []merge.Source, table memtable.Table) (_ []merge.Source, hides bool) {
 	l := &w.live
 	var reuse run.Iterator
@@ -135,11 +138,11 @@ func (w *walk) addMemory(sources []merge.Source, table memtable.Table) (_ []merg
 	return sources, table.Hides(&l.lookupKey)
 }
 
-// hidesNothing is for walks of a prefix: what hides one of the sources is not
-// among them.
+// hidesNothing is Source.Hides of prefix iterators: liveSources has left out hidden runs
+// already.
 func hidesNothing(*run.LookupKey) (bool, error) { return false, nil }
 
-// addTables adds a run of files.
+// addTables appends one run, which consists of files, to the sources.
 func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []merge.Source, hides bool) {
 	l := &w.live
 	ranged := false
@@ -167,7 +170,7 @@ func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []mer
 	return append(sources, s), hides
 }
 
-// tableIterator returns an iterator over a table, through the cache.
+// tableIterator returns an iterator over a table that reads through the cache.
 func (w *walk) tableIterator(f *version.File) *sstable.Iterator {
 	l := &w.live
 	o := sstable.IteratorOptions{Cached: true}
@@ -181,7 +184,7 @@ func (w *walk) tableIterator(f *version.File) *sstable.Iterator {
 	return reuse
 }
 
-// closeSources keeps the iterators for the next time.
+// closeSources closes the sources and keeps their iterators for reuse.
 func (w *walk) closeSources() {
 	if w.version == nil {
 		return
@@ -210,8 +213,7 @@ func (w *walk) closeSources() {
 	w.version = nil
 }
 
-// followWrites brings the sources up to date with what happened since the last
-// step.
+// followWrites rebuilds the sources if the store was written to since the last move.
 func (w *walk) followWrites() {
 	if !w.isUpToDate() {
 		w.rebuild()
@@ -219,19 +221,19 @@ func (w *walk) followWrites() {
 	}
 }
 
-// isUpToDate reports whether nothing was written since the sources were found.
+// isUpToDate reports whether the store has not changed since the sources were found.
 func (w *walk) isUpToDate() bool {
 	return w.live.generation == w.db.versions.Generation() && w.live.writes == w.db.writes
 }
 
-// stand copies the current entry, unless it is a copy: the owner may write before
-// it is read.
-func (w *walk) stand() error {
+// copyCurrent copies the current key and value, because the owner may write before it reads
+// them. A value of a table block is a copy already.
+func (w *walk) copyCurrent() error {
 	l, m := &w.live, &w.merger
 	l.steps++
 	w.from = append(append(w.from[:0], m.Key...), 0)
 	if m.Lookup.Size() > maxPeeked {
-		return nil // Value looks it up again
+		return nil // Value reads it with Get
 	}
 	if value, ok := m.StableValue(); ok {
 		l.value = value
@@ -242,7 +244,7 @@ func (w *walk) stand() error {
 	return err
 }
 
-// liveValue is Value of a live iterator.
+// liveValue is currentValue for prefix iterators.
 func (w *walk) liveValue() ([]byte, error) {
 	size := w.merger.Lookup.Size()
 	if err := w.db.o.checkWhole(size); err != nil {
@@ -255,12 +257,10 @@ func (w *walk) liveValue() ([]byte, error) {
 	return value, err
 }
 
-// last is the key that the iterator stands at. The walk is one of a prefix, or has runs
-// in memory.
+// last returns the current key. The walk is a prefix iterator, or a scan with runs in memory.
 func (w *walk) last() []byte { return w.from[:len(w.from)-1] }
 
-// closeLive ends the walk of a prefix. Its memory is kept for another one. The lock
-// is held.
+// closeLive closes a prefix iterator and keeps its memory for reuse. The caller holds the lock.
 func (w *walk) closeLive() error {
 	w.closeSources()
 	w.live.on = false
@@ -268,14 +268,14 @@ func (w *walk) closeLive() error {
 	return nil
 }
 
-// checkPrefix says whether bytes are a prefix as the store cuts them.
+// checkPrefix returns ErrRange unless Options.Split would cut exactly these bytes as a prefix.
 func (o *Options) checkPrefix(prefix []byte) error {
 	n, err := o.splitAt(prefix)
 	if err != nil {
 		return err
 	}
 	if n != len(prefix) {
-		return fmt.Errorf("%d bytes are not a prefix as %q cuts them: %w", len(prefix), o.Split.Name, ErrRange)
+		return fmt.Errorf("these %d bytes are not a prefix that Split %q cuts: %w", len(prefix), o.Split.Name, ErrRange)
 	}
 	return nil
 }

@@ -5,9 +5,8 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Get adds the key's value to dst and says whether there is one. It is
-// ErrTooLarge for a value that appends have made larger than the limit: Stream
-// reads it.
+// Get appends the key's value to dst and reports whether the key has a value. It returns
+// ErrTooLarge for a value that appends have grown above the limit: read it with Stream.
 func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
 	if err := db.enter(); err != nil {
 		return dst, false, err
@@ -19,8 +18,8 @@ func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
 	return db.found(&db.scratch.lookup, dst)
 }
 
-// Has reports whether the key has a value, of whatever size. It copies nothing and stops
-// at the newest entry of the key; filters keep it from reading files without the key.
+// Has reports whether the key has a value of any size. It copies nothing and stops at the key's
+// newest entry; filters keep it from reading files that lack the key.
 func (db *DB) Has(key []byte) (found bool, err error) {
 	if err := db.enter(); err != nil {
 		return false, err
@@ -29,7 +28,7 @@ func (db *DB) Has(key []byte) (found bool, err error) {
 	return db.exists(&db.scratch.lookup, db.versions.Current(), true, key)
 }
 
-// found adds what find has gathered to dst.
+// found appends the value that find has collected to dst.
 func (db *DB) found(f *run.Lookup, dst []byte) ([]byte, bool, error) {
 	if !f.Exists() {
 		return dst, false, nil
@@ -41,9 +40,10 @@ func (db *DB) found(f *run.Lookup, dst []byte) ([]byte, bool, error) {
 	return dst, err == nil, err
 }
 
-// Peek is Get into memory of the store, without a copy in most cases: the value is good
-// until the next call of any method, and must not be changed. It is for a store that one goroutine uses;
-// others may read views meanwhile, and Metrics.
+// Peek returns the key's value in memory of the store, mostly without a copy. The value is
+// valid until the next call of any method, and must not be changed. Only the owner may call
+// Peek, and only if no other goroutine calls the store; View methods and Metrics may run at the
+// same time.
 func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.enter(); err != nil {
 		return nil, false, err
@@ -52,12 +52,12 @@ func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 	return db.peek(key)
 }
 
-// peek is Peek under the lock.
+// peek is Peek for callers that hold the lock.
 func (db *DB) peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.find(&db.scratch.lookup, db.versions.Current(), true, key); err != nil {
 		return nil, false, err
 	}
-	if whole, ok := db.scratch.lookup.Whole(); ok && !db.scratch.passing && db.o.checkWhole(db.scratch.lookup.Size()) == nil {
+	if whole, ok := db.scratch.lookup.Whole(); ok && !db.scratch.mayBeFreed && db.o.checkWhole(db.scratch.lookup.Size()) == nil {
 		db.lock.Pin()
 		return whole, true, nil
 	}
@@ -68,17 +68,17 @@ func (db *DB) peek(key []byte) (value []byte, found bool, err error) {
 	return value, found, err
 }
 
-// maxPeeked is how much memory is kept for values that Peek puts together.
+// maxPeeked limits the buffer that Peek keeps for values that consist of pieces.
 const maxPeeked = 1 << 20
 
-// find gathers what a version has of a key, with or without the active memtable.
-// The lock is held.
+// find collects the key's entries in v, and in the active memtable if active is set. The caller
+// holds the lock.
 func (db *DB) find(f *run.Lookup, v *version.Version, active bool, key []byte) error {
 	f.Reset()
 	return db.findFrom(f, v, active, key)
 }
 
-// exists is find that stops at the first entry, which decides whether there is a value.
+// exists is find that stops at the first entry, which decides whether the key has a value.
 func (db *DB) exists(f *run.Lookup, v *version.Version, active bool, key []byte) (bool, error) {
 	f.Reset()
 	f.OnlyExistence()
@@ -86,19 +86,20 @@ func (db *DB) exists(f *run.Lookup, v *version.Version, active bool, key []byte)
 	return err == nil && f.Exists(), err
 }
 
-// findFrom is find with a lookup that is empty.
+// findFrom is find with a lookup that the caller has reset.
 func (db *DB) findFrom(f *run.Lookup, v *version.Version, active bool, key []byte) (err error) {
 	p := &db.scratch.lookupKey
-	db.scratch.passing = false
+	db.scratch.mayBeFreed = false
 	if int64(len(key)) > db.o.MaxKeySize {
-		return nil // nobody can have written it
+		return nil // no write accepts such a key
 	}
 	db.o.Split.Prepare(p, key)
 	db.scratch.lookups++
 	if active {
 		last := db.active.Get(p, f)
-		// Other stores of the budget may have the memtable sealed, and flushed, at any time.
-		db.scratch.passing = !db.ownsBudget && f.Exists()
+		// Another store of the budget may seal this memtable at any time, and the flusher free
+		// it.
+		db.scratch.mayBeFreed = !db.ownsBudget && f.Exists()
 		if last {
 			db.scratch.inMemory++
 			return nil
@@ -110,7 +111,7 @@ func (db *DB) findFrom(f *run.Lookup, v *version.Version, active bool, key []byt
 			if last = r.Table.Get(p, f); last {
 				db.scratch.inMemory++
 			}
-			db.scratch.passing = f.Exists()
+			db.scratch.mayBeFreed = f.Exists()
 		} else {
 			last, err = r.File.Table.Get(p, f)
 		}

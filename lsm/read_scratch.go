@@ -2,26 +2,26 @@ package lsm
 
 import "github.com/weirstate/weir/run"
 
-// readScratch is memory of reads that the next one uses again.
+// readScratch holds memory that reads reuse, and counts reads.
 //
 // Thread safety: the lock of the store.
 type readScratch struct {
-	lookupKey run.LookupKey // of the operation under way
-	lookup    run.Lookup    // the same
-	viewed    run.Lookup    // of views; separate because the other may back Peek's result
-	passing   bool          // a lookup has memory that may be released before the next call
-	peeked    []byte        // a value that Peek has put together
-	idle      []*walk       // of prefixes, closed
-	lookups   int64         // keys that were looked up
-	inMemory  int64         // those that memtables decided
-	passed    int64         // entries of runs that walks of prefixes have come to
+	lookupKey  run.LookupKey // of the current operation
+	lookup     run.Lookup    // of the current operation
+	viewed     run.Lookup    // of views; separate because lookup may back the result of Peek
+	mayBeFreed bool          // the lookup refers to memory that may be freed before the owner's next call
+	peeked     []byte        // buffer of Peek for values that consist of pieces
+	idle       []*walk       // closed prefix iterators, to be reused
+	lookups    int64         // number of keys looked up
+	inMemory   int64         // number of lookups that memtables decided
+	passed     int64         // number of entries that prefix iterators stepped over
 }
 
-// maxIdle is of how many walks the memory is kept: as many as are open at a time,
-// mostly.
+// maxIdle limits the prefix iterators that are kept for reuse. More than four are rarely open
+// at the same time.
 const maxIdle = 4
 
-// takeIdle returns a walk with the memory of one that is closed, nil if it has none.
+// takeIdle returns a closed walk to be reused, or nil.
 func (s *readScratch) takeIdle() *walk {
 	n := len(s.idle)
 	if n == 0 {
@@ -33,7 +33,7 @@ func (s *readScratch) takeIdle() *walk {
 	return w
 }
 
-// keepIdle keeps the memory of a walk that is closed, unless it is much.
+// keepIdle keeps a closed walk for reuse, unless its buffers are large.
 func (s *readScratch) keepIdle(w *walk) {
 	l := &w.live
 	if len(s.idle) < maxIdle && cap(w.value)+cap(w.from)+cap(l.prefix)+cap(l.dead.First)+cap(l.dead.To) <= maxPeeked {

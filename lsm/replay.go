@@ -14,29 +14,29 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// replayer reads the logs of a store. Whatever a store like this one would not
-// have written is ErrCorrupt; what the tree does not have goes to a target.
+// replayer reads the logs of a store, checks them, and passes the operations of runs that the
+// tree lacks to a replayTarget. Records that this store would not have written are ErrCorrupt.
 type replayer struct {
 	o        *Options
 	identity vfs.Identity // of the store
 	flushed  uint64       // runs up to this one are in the tree
 	to       replayTarget
 
-	log    uint64 // that is being read
-	begun  bool   // its first record was read
-	cut    bool   // a log before it has lost its end
-	active uint64 // run whose records come
-	filled bool   // it has some
+	log    uint64 // number of the log being read
+	begun  bool   // the first record of the log was read
+	cut    bool   // an earlier log has lost its end
+	active uint64 // run that the records belong to
+	filled bool   // the run has records
 }
 
-// replayTarget takes what logs have.
+// replayTarget receives the content of logs.
 type replayTarget interface {
-	// beginRun ends the run before and begins one, also one that the tree has.
+	// beginRun begins a run and ends the one before. It is also called for runs in the tree.
 	beginRun(number uint64) error
-	// operation is one of a run that the tree does not have. Key and value are
-	// valid until the next call.
+	// operation passes an operation of a run that the tree lacks. Key and value are valid until
+	// the next call.
 	operation(kind run.Kind, key, value []byte)
-	// table is all of a run that the tree does not have.
+	// table passes a table that is a whole run, which the tree lacks.
 	table(m version.FileMeta) error
 }
 
@@ -44,15 +44,16 @@ func newReplayer(o *Options, c *manifest.Catalog, to replayTarget) *replayer {
 	return &replayer{o: o, identity: c.Identity, flushed: c.Flushed, to: to}
 }
 
-// read reads logs, in order. The first that has lost its end is the last one that
-// counts: nothing was written to the next one before it had ended clean.
+// read reads logs in order. A log that has lost its end is the last one with writes, because
+// the store ends and syncs a log before it writes to the next.
 func (r *replayer) read(ctx context.Context, fsys vfs.FS, dir string, numbers []uint64, done func(LogInfo)) error {
 	for i, number := range numbers {
 		r.log, r.begun = number, false
 		outcome, err := wal.Read(ctx, fsys, filepath.Join(dir, directory.LogName(number)), r.record)
-		// A log that was closed with its store ends with a run that is empty.
+		// If the store was closed, its last log ends with an empty run. Otherwise the log that
+		// has ended has a successor.
 		if err == nil && outcome.Clean && !r.cut && i == len(numbers)-1 && r.filled {
-			err = fmt.Errorf("the log behind it is missing: %w", ErrCorrupt)
+			err = fmt.Errorf("the next log is missing: %w", ErrCorrupt)
 		}
 		if err != nil {
 			return fmt.Errorf("log %d: %w", number, manifest.TranslateError(directory.Missing(err)))
@@ -71,16 +72,16 @@ func (r *replayer) record(b []byte, _ int64) error {
 	if !r.begun {
 		r.begun = true
 		if !bytes.Equal(b, firstRecord(r.identity, r.log)) {
-			return fmt.Errorf("it belongs to another store, or has another number: %w", ErrCorrupt)
+			return fmt.Errorf("the log belongs to another store or has another number: %w", ErrCorrupt)
 		}
 		return nil
 	}
 	if r.cut {
-		return r.behindCut(kind)
+		return r.recordAfterCut(kind)
 	}
 	r.filled = r.filled || kind != recordRun
 	if kind != recordRun && r.active == 0 {
-		return fmt.Errorf("record before the first run: %w", ErrCorrupt)
+		return fmt.Errorf("the log has a record before its first run: %w", ErrCorrupt)
 	}
 	switch kind {
 	case recordRun:
@@ -98,23 +99,23 @@ func (r *replayer) record(b []byte, _ int64) error {
 	case recordOps:
 		return r.ops(&p)
 	}
-	return fmt.Errorf("log record of kind %d: %w", kind, ErrCorrupt)
+	return fmt.Errorf("unknown kind %d of a log record: %w", kind, ErrCorrupt)
 }
 
-// behindCut takes a record of a log before which one has lost its end. It has a run
-// that begins at most: the one before ends for good before there is more.
-func (r *replayer) behindCut(kind byte) error {
+// recordAfterCut checks a record of a log that follows one without an end. Only the beginning
+// of a run may be there.
+func (r *replayer) recordAfterCut(kind byte) error {
 	if kind != recordRun {
-		return fmt.Errorf("a log before it has lost its end: %w", ErrCorrupt)
+		return fmt.Errorf("the log has writes, but an earlier log has lost its end: %w", ErrCorrupt)
 	}
 	return nil
 }
 
-// beginRun ends the run before. The first run of a log is that with which the one
-// before has ended, or the next.
+// beginRun handles the beginning of a run. A log begins with the last run of the log before it,
+// or with the next one.
 func (r *replayer) beginRun(number uint64) error {
 	if number < r.active || number > max(r.active, r.flushed)+1 {
-		return fmt.Errorf("run %d behind run %d: %w", number, max(r.active, r.flushed), ErrCorrupt)
+		return fmt.Errorf("run %d begins after run %d: %w", number, max(r.active, r.flushed), ErrCorrupt)
 	}
 	if number == r.active {
 		return nil
@@ -128,13 +129,13 @@ func (r *replayer) table(m version.FileMeta) error {
 		return nil
 	}
 	if m.Run != r.active {
-		return fmt.Errorf("table %d of run %d in run %d: %w", m.Number, m.Run, r.active, ErrCorrupt)
+		return fmt.Errorf("table %d has run %d, want run %d: %w", m.Number, m.Run, r.active, ErrCorrupt)
 	}
 	return r.to.table(m)
 }
 
-// ops gives operations to the target. A record is whole or damaged, and the log
-// has found out: whatever does not fit here was written so.
+// ops passes the operations of a record to the target. The log has verified the checksum, so an
+// operation that makes no sense was written like that: the record is corrupt.
 func (r *replayer) ops(p *manifest.Parser) error {
 	for len(p.Rest) > 0 {
 		kind := run.Kind(p.Byte())
@@ -146,7 +147,7 @@ func (r *replayer) ops(p *manifest.Parser) error {
 		if p.Err != nil {
 			break
 		}
-		if !r.fits(kind, key, value) {
+		if !r.isValidOp(kind, key, value) {
 			p.Fail("operation")
 			break
 		}
@@ -157,24 +158,24 @@ func (r *replayer) ops(p *manifest.Parser) error {
 	return p.Finish("log record")
 }
 
-// fits says whether a store like this one notes such an operation.
-func (r *replayer) fits(kind run.Kind, key, value []byte) bool {
+// isValidOp reports whether a store with these options may have logged the operation.
+func (r *replayer) isValidOp(kind run.Kind, key, value []byte) bool {
 	if int64(len(key)+len(value)) > maxMemtableEntry {
 		return false
 	}
 	return kind == opRange || kind.Valid() && r.o.checkKey(key) == nil
 }
 
-// recovery brings back what logs have: each run as a file of level 0.
+// recovery is the replayTarget of Open: it writes each run to a table of level 0.
 type recovery struct {
 	db        *DB
-	ctx       context.Context // of opening
+	ctx       context.Context // of Open
 	active    uint64
 	memory    activeMemtable
 	lookupKey run.LookupKey
 }
 
-// replay brings back what the logs have that the tree has not.
+// replay adds the runs that only the logs hold to the tree.
 func (db *DB) replay(ctx context.Context, numbers []uint64, c *manifest.Catalog) error {
 	r := recovery{db: db, ctx: ctx}
 	defer r.release()
@@ -193,12 +194,12 @@ func (r *recovery) beginRun(number uint64) error {
 	return nil
 }
 
-// endRun brings what the run has to the tree.
+// endRun flushes the current run.
 func (r *recovery) endRun() error {
 	if r.memory.Table == nil || r.memory.Len() == 0 {
 		return nil
 	}
-	if r.ctx.Err() != nil { // a piece of a log that is read at once may have many small runs
+	if r.ctx.Err() != nil { // check here, because one block of a log may hold many small runs
 		return context.Cause(r.ctx)
 	}
 	table := r.memory

@@ -12,30 +12,30 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// walk is an iterator that is open.
+// walk is the state of an open iterator: a scan of a version, or a prefix iterator (live.on).
 type walk struct {
 	db     *DB
-	at     int // of db.pins.walks
+	at     int // index in db.pins.walks
 	merger merge.Merger
 	within run.Range
 	err    error
 	valid  bool // stands at an entry
 	begun  bool
 	down   bool   // the last move went backward
-	moves  uint64 // counts them, for readers of values
-	value  []byte // put together
-	opened caller // unless it is one of a prefix
+	moves  uint64 // number of moves; ends the validity of value readers
+	value  []byte // buffer for values that consist of pieces
+	opened caller // not set for prefix iterators
 
-	version *version.Version // pinned, nil if none is; the lock of the store
-	run     uint64           // the newest that a scan has
-	from    []byte           // the lowest key that the next step up may give; a scan upwards without memory leaves it
+	version *version.Version // pinned, or nil; guarded by the lock of the store
+	run     uint64           // newest run of a scan
+	from    []byte           // lowest key that the next forward move may return; unused by forward scans without memtables
 	stale   atomic.Bool
-	memory  bool // a scan has runs in memory
-	live    live // if it is one of a prefix
+	memory  bool // the scan has sources that are memtables
+	live    live // state of a prefix iterator
 }
 
-// enter says whether the iterator may go on. One of a prefix works under the lock
-// of the store, which is taken then.
+// enter prepares a move and reports whether the iterator may move. For a prefix iterator it
+// takes the lock of the store.
 func (w *walk) enter() bool {
 	w.valid = false
 	w.moves++
@@ -56,7 +56,7 @@ func (w *walk) enter() bool {
 	return false
 }
 
-// leave ends what enter began. A panic of the split function is the end of the walk.
+// leave ends a move. If the split function has panicked, that is the error of the walk.
 func (w *walk) leave() {
 	if v := recover(); v != nil {
 		w.valid, w.err = false, w.db.panicOf(v)
@@ -66,7 +66,7 @@ func (w *walk) leave() {
 	}
 }
 
-// move goes to the next key and says whether there is one.
+// move moves to the next key and reports whether there is one.
 func (w *walk) move() bool {
 	stood := w.valid
 	if !w.enter() {
@@ -86,7 +86,7 @@ func (w *walk) move() bool {
 	return w.step()
 }
 
-// moveTo goes to the first key that is at least key, and says whether there is one.
+// moveTo moves to the first key at or above key and reports whether there is one.
 func (w *walk) moveTo(key []byte) bool {
 	if !w.enter() {
 		return false
@@ -111,7 +111,7 @@ func (w *walk) seek(key []byte) {
 	w.merger.Seek(key)
 }
 
-// step goes to the next entry that is a value.
+// step moves forward to the next entry with a value.
 func (w *walk) step() bool {
 	m := &w.merger
 	w.live.dead.Reset()
@@ -125,7 +125,7 @@ func (w *walk) step() bool {
 		switch {
 		case w.live.on:
 			w.rememberGap()
-			w.err = w.stand()
+			w.err = w.copyCurrent()
 		case w.memory:
 			w.from = append(append(w.from[:0], m.Key...), 0)
 		}
@@ -138,8 +138,8 @@ func (w *walk) step() bool {
 	return false
 }
 
-// next goes to the next entry. If the memory of a run was given back meanwhile, it goes
-// on in the file that has the run now.
+// next moves the merger to the next entry. If a memtable was flushed in between, it continues
+// in the table that replaced it.
 func (w *walk) next() bool {
 	for !w.merger.Next() {
 		if !errors.Is(w.merger.Err, version.ErrFlushed) {
@@ -150,8 +150,8 @@ func (w *walk) next() bool {
 	return true
 }
 
-// isPast says whether a key lies behind all that the iterator walks. What begins
-// with a prefix may have a longer one.
+// isPast reports whether key lies beyond the range of the iterator. A key that begins with the
+// prefix can still have a longer one.
 func (w *walk) isPast(key []byte) bool {
 	if w.live.on {
 		return w.db.o.Split.Func(key) != len(w.live.prefix)
@@ -159,7 +159,7 @@ func (w *walk) isPast(key []byte) bool {
 	return w.within.Before(key)
 }
 
-// currentKey is that where the walk stands.
+// currentKey returns the current key.
 func (w *walk) currentKey() []byte {
 	switch {
 	case !w.valid:
@@ -170,7 +170,7 @@ func (w *walk) currentKey() []byte {
 	return w.merger.Key
 }
 
-// currentValue is the value where the walk stands.
+// currentValue returns the value of the current key.
 func (w *walk) currentValue() ([]byte, error) {
 	switch {
 	case !w.valid:
@@ -187,7 +187,7 @@ func (w *walk) currentValue() ([]byte, error) {
 	}
 	value, err := f.AppendTo(w.value[:0])
 	for errors.Is(err, version.ErrFlushed) {
-		if err = w.standAgain(); err == nil {
+		if err = w.reposition(); err == nil {
 			value, err = f.AppendTo(w.value[:0])
 		}
 	}
@@ -197,25 +197,26 @@ func (w *walk) currentValue() ([]byte, error) {
 	return value, err
 }
 
-// close ends the walk.
+// close closes the walk.
 func (w *walk) close() error {
 	db := w.db
 	last, err := w.closeLocked()
-	if last { // the tables that it pinned are closed before the budget is let go of
-		err = errors.Join(err, db.obsolete.close(), db.letGoOfBudget())
+	if last { // close the tables that it pinned before the budget is released
+		err = errors.Join(err, db.obsolete.close(), db.releaseBudget())
 	}
 	return err
 }
 
-// closeLocked takes the lock. Last says that nothing of a closed store is left to close.
+// closeLocked does the part of close that needs the lock. last reports whether this walk was
+// the last open object of a closed store.
 func (w *walk) closeLocked() (last bool, err error) {
 	db := w.db
 	db.lock.Lock()
 	defer db.leave(&err)
 	w.valid = false
-	w.moves++ // its memory may be another walk's
-	db.pins.leaveWalk(w)
-	defer db.o.Budget.handles.Trim(&db.lock) // what the walk kept open
+	w.moves++ // another walk may reuse the memory
+	db.pins.removeWalk(w)
+	defer db.o.Budget.handles.Trim(&db.lock) // close tables that only this walk kept open
 	last = db.status.released && len(db.pins.walks) == 0
 	if w.live.on {
 		return last, w.closeLive()
@@ -226,19 +227,20 @@ func (w *walk) closeLocked() (last bool, err error) {
 	return last, err
 }
 
-// An iterator that scans pins files on the disk, and no memory of memtables, however
-// long it is open. Its version changes with a flush: the file takes the place of the
-// runs that it was written from, which hold the same entries.
+// A scan pins files on disk but never memtables, however long it is open. When a flush
+// finishes, the scan's version changes: the new table replaces the runs that it was written
+// from. Both hold the same entries.
 //
 //	flusher (lock of the store)          goroutine of the iterator (no lock)
-//	w.version = with the file            memoryIterator copies some entries,
-//	w.stale = true                         holding run.memory
-//	run.memory.Lock: run.gone = true     next step: stale, or ErrFlushed from a copy
-//	memtable is given back                 -> sources of w.version, seek to w.from
 //
-// What Key and Value have returned lies in buffers of the iterator, never in a memtable.
+//	w.version = version with the table   copies some entries of the memtable,
+//	w.stale = true                         holding run.memory
+//	run.memory.Lock; run.gone = true     next move: w.stale, or the copy returns ErrFlushed
+//	frees the memtable                     → open the sources of w.version, seek to w.from
+//
+// Key and Value return buffers of the iterator, never memory of a memtable.
 
-// openScan opens the sources of the walk's version. The lock is held.
+// openScan opens the sources of the walk's version. The caller holds the lock.
 func (w *walk) openScan() {
 	o := sstable.IteratorOptions{Readahead: merge.Readahead, PeekCache: true, Allowance: w.db.o.Budget.readahead}
 	w.stale.Store(false)
@@ -246,7 +248,7 @@ func (w *walk) openScan() {
 	w.merger.Reset(&w.db.o.Split, nil, merge.VersionSources(w.version, w.within, &w.db.lock, o))
 }
 
-// reopenScan is openScan once more, after a flush.
+// reopenScan closes the sources and opens those of the version after a flush.
 func (w *walk) reopenScan() {
 	closed := w.merger.Close()
 	w.db.lock.Lock()
@@ -255,13 +257,13 @@ func (w *walk) reopenScan() {
 	w.openScan()
 }
 
-// followFlush goes on, where the walk is, with the sources of its version.
+// followFlush continues at the same key in the version after a flush.
 func (w *walk) followFlush() {
 	w.reopenScan()
 	w.merger.Seek(w.from)
 }
 
-// seekLast brings the merger to the value where the walk stands.
+// seekLast moves the merger to the current key.
 func (w *walk) seekLast() {
 	m := &w.merger
 	if w.down {
@@ -270,12 +272,12 @@ func (w *walk) seekLast() {
 		return
 	}
 	m.Seek(w.last())
-	for m.Next() && !m.Kind.HasValue() { // the tombstone of the key as a prefix
+	for m.Next() && !m.Kind.HasValue() { // skip a tombstone of the key as a prefix
 	}
 }
 
-// standAgain makes the walk stand at its key once more, with the sources of its version.
-func (w *walk) standAgain() (err error) {
+// reposition moves to the current key again in the version after a flush.
+func (w *walk) reposition() (err error) {
 	defer catch("split function", &err)
 	m := &w.merger
 	for {
@@ -286,7 +288,7 @@ func (w *walk) standAgain() (err error) {
 		case m.Err != nil:
 			return m.Err
 		case !bytes.Equal(m.Key, w.last()):
-			return fmt.Errorf("the table of a run does not have an entry that the run has: %w", ErrCorrupt)
+			return fmt.Errorf("the table of a flushed run lacks an entry of the run: %w", ErrCorrupt)
 		default:
 			return nil
 		}

@@ -6,9 +6,9 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// Seal ends the active run: what is written from now on is another one. It takes
-// constant time. A crash takes a store without a log back to a seal; see the
-// package comment. Many small runs cost little: they are flushed together.
+// Seal ends the active memtable, which becomes a sealed run, and begins a new one. It takes
+// constant time. A crash takes a store without a log back to a seal: see the package comment.
+// Many seals cost little, because small runs share a table.
 func (db *DB) Seal() (err error) {
 	if err := db.enterToWrite(); err != nil {
 		return err
@@ -17,33 +17,33 @@ func (db *DB) Seal() (err error) {
 	return db.seal()
 }
 
-// seal is Seal under the lock. A run that is empty goes on.
+// seal is Seal for callers that hold the lock. It does nothing if the memtable is empty.
 func (db *DB) seal() error {
 	if db.active.Len() == 0 {
 		return nil
 	}
-	next := db.newTable() // first: it is a function of the options
+	next := db.newTable() // first, because it calls a function of the options, which may panic
 	r := &version.SealedRun{
 		Number: db.activeRun, Table: db.active.Table,
 		Bytes: db.active.bytesFor(db.o.MemtableBytes), Sealed: time.Now(),
 	}
 	r.Table.Seal()
-	db.o.Budget.enter(r)
+	db.o.Budget.addSealed(r)
 	db.o.Budget.forgetActive(&db.budgetShare)
 	db.active = next
 	return db.beginRun(r)
 }
 
-// sealToRead makes all that was written runs, for views and scans. A store that
-// has failed cannot seal, and need not if nothing was written since it last did.
-func (db *DB) sealToRead() error {
+// sealForRead seals the memtable for a view or scan. A store that has failed cannot seal, and
+// needs no seal if its memtable is empty.
+func (db *DB) sealForRead() error {
 	if db.active.Len() > 0 && db.status.failed != nil {
 		return db.status.failed
 	}
 	return db.seal()
 }
 
-// beginRun begins the next run behind one that has ended.
+// beginRun installs a sealed run and begins the next one.
 func (db *DB) beginRun(ended *version.SealedRun) error {
 	db.versions.Install(db.versions.Current().WithRun(ended))
 	db.compactor.lastSeal = time.Now()
@@ -60,5 +60,5 @@ func (db *DB) beginRun(ended *version.SealedRun) error {
 	if err != nil {
 		_ = db.loseLog(err)
 	}
-	return db.status.failed // a log that is lost does not undo the seal
+	return db.status.failed // a failed log does not undo the seal
 }

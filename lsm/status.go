@@ -2,21 +2,22 @@ package lsm
 
 import "sync/atomic"
 
-// status is how far a store has come: open, closing, closed, failed.
+// status is the state of a store: open, closing, closed or failed.
 //
 // Thread safety: the lock of the store.
 type status struct {
-	closing  bool        // Close was called: nothing is written any more
-	closed   bool        // nothing is read any more
-	shut     atomic.Bool // closed, for iterators, which look without the lock
-	released bool        // everything is given back but for iterators that are open
-	failed   error       // why nothing can be written any more
-	stuck    error       // why the last flush failed, nil if it did not
-	stuckTry uint64      // that one's number among tries
-	tries    uint64      // flushes that have begun
+	closing  bool        // Close was called: no more writes
+	closed   bool        // no more reads
+	shut     atomic.Bool // copy of closed for iterators, which do not take the lock
+	released bool        // everything is freed, except the versions of open iterators
+	failed   error       // why the store accepts no writes, or nil
+	stuck    error       // error of the last flush, or nil
+	stuckTry uint64      // number of that flush
+	tries    uint64      // number of flushes that have begun
 }
 
-// checkWritable returns why nothing can be written, at first or after the lock was released.
+// checkWritable returns the reason why the store accepts no writes, or nil. Call it again after
+// the lock was released.
 func (s *status) checkWritable() error {
 	if s.closing {
 		return ErrClosed

@@ -13,81 +13,81 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// target is a directory that becomes a store.
-type target struct {
+// storeBuilder creates a store from tables of other stores.
+type storeBuilder struct {
 	dir  *directory.Directory
-	made []string // tables
+	made []string // paths of tables
 }
 
-// makeStore makes a store of the tables that an edit adds; from says where the
-// file of each is. After an error nothing of it is left.
-func makeStore(ctx context.Context, fsys vfs.FS, dir string, e *manifest.Edit, from func(i int) string) error {
-	t, err := newTarget(fsys, dir)
+// buildStore creates a store with the tables that an edit adds; from returns the path of each
+// source. After an error it removes everything that it has made.
+func buildStore(ctx context.Context, fsys vfs.FS, dir string, e *manifest.Edit, from func(i int) string) error {
+	b, err := newStoreBuilder(fsys, dir)
 	if err != nil {
 		return err
 	}
 	for i := 0; i < len(e.Added) && err == nil; i++ {
-		err = t.take(ctx, from(i), e.Added[i].Meta)
+		err = b.addTable(ctx, from(i), e.Added[i].Meta)
 	}
 	if err == nil {
-		err = t.finish(e)
+		err = b.finish(e)
 	}
 	if err != nil {
-		return errors.Join(err, t.clear(), t.dir.Close())
+		return errors.Join(err, b.removeAll(), b.dir.Close())
 	}
-	_ = t.dir.Close() // it is released, and the store is there
+	_ = b.dir.Close() // only releases the lock: the store is complete
 	return nil
 }
 
-// newTarget locks a directory, which must have nothing in it.
-func newTarget(fsys vfs.FS, dir string) (*target, error) {
+// newStoreBuilder locks a directory, which must be empty.
+func newStoreBuilder(fsys vfs.FS, dir string) (*storeBuilder, error) {
 	d := directory.New(fsys, dir)
 	if err := d.Lock(); err != nil {
 		return nil, err
 	}
 	names, err := d.List()
-	if err == nil && len(names) > 1 { // the lock
+	if err == nil && len(names) > 1 { // more than the lock file
 		err = fmt.Errorf("the directory is not empty: %w", ErrNotStore)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	return &target{dir: d}, nil
+	return &storeBuilder{dir: d}, nil
 }
 
-// take makes the file of a table one of this directory.
-func (t *target) take(ctx context.Context, from string, m version.FileMeta) error {
+// addTable links or copies a table into the directory.
+func (b *storeBuilder) addTable(ctx context.Context, from string, m version.FileMeta) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := t.dir.Check(); err != nil {
+	if err := b.dir.Check(); err != nil {
 		return err
 	}
-	to := t.dir.Join(directory.TableName(m.Number))
-	t.made = append(t.made, to)
-	if t.dir.FS.Link(from, to) == nil {
+	to := b.dir.Join(directory.TableName(m.Number))
+	b.made = append(b.made, to)
+	if b.dir.FS.Link(from, to) == nil {
 		return nil
 	}
-	if err := t.copy(ctx, from, to, m.Size); err != nil {
+	if err := b.copy(ctx, from, to, m.Size); err != nil {
 		return fmt.Errorf("table %d: %w", m.Number, err)
 	}
 	return nil
 }
 
-// copy copies a file and makes its content durable.
-func (t *target) copy(ctx context.Context, from, to string, size int64) error {
-	in, err := t.dir.FS.Open(from)
+// copy copies a file and syncs it.
+func (b *storeBuilder) copy(ctx context.Context, from, to string, size int64) error {
+	in, err := b.dir.FS.Open(from)
 	if err != nil {
 		return directory.Missing(err)
 	}
 	defer in.Close()
-	out, err := t.dir.FS.Create(to)
+	out, err := b.dir.FS.Create(to)
 	if err != nil {
 		return err
 	}
 	copied, err := io.CopyBuffer(out, contextReader{ctx, in}, make([]byte, copyBytes))
 	if err == nil && copied != size {
-		err = fmt.Errorf("it has %d bytes, not %d: %w", copied, size, ErrCorrupt)
+		err = fmt.Errorf("the file has %d bytes, want %d: %w", copied, size, ErrCorrupt)
 	}
 	if err == nil {
 		err = out.Sync()
@@ -95,10 +95,10 @@ func (t *target) copy(ctx context.Context, from, to string, size int64) error {
 	return errors.Join(err, out.Close())
 }
 
-// copyBytes is how much is copied between two looks at the context.
+// copyBytes is the number of bytes copied between two checks of the context.
 const copyBytes = 1 << 20
 
-// contextReader ends with a context.
+// contextReader is a reader that fails when a context ends.
 type contextReader struct {
 	ctx context.Context
 	io.Reader
@@ -112,42 +112,42 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// finish writes the manifest, by which the names of the tables become durable as
-// well. The directory is a store from then on.
-func (t *target) finish(e *manifest.Edit) error {
+// finish writes the manifest, which also makes the names of the tables durable, and then
+// CURRENT, which makes the directory a store.
+func (b *storeBuilder) finish(e *manifest.Edit) error {
 	number := e.NextFile
 	e.NextFile++
-	e.FirstLog = e.NextFile // none
-	if err := t.dir.Check(); err != nil {
+	e.FirstLog = e.NextFile // needs no log
+	if err := b.dir.Check(); err != nil {
 		return err
 	}
-	w, err := manifest.Create(t.dir.FS, t.dir.Path, number, e)
+	w, err := manifest.Create(b.dir.FS, b.dir.Path, number, e)
 	if err != nil {
 		return err
 	}
 	if err := w.Close(true); err != nil {
 		return err
 	}
-	return manifest.Current{Number: number, File: w.Identity(), ClosedBytes: w.Size()}.Publish(t.dir.FS, t.dir.Path)
+	return manifest.Current{Number: number, File: w.Identity(), ClosedBytes: w.Size()}.Publish(b.dir.FS, b.dir.Path)
 }
 
-// clear removes what was made, unless the lock is lost. CURRENT goes first, for
-// good: without it the rest is nothing.
-func (t *target) clear() error {
-	if err := t.dir.Check(); err != nil {
+// removeAll removes everything that was made, unless the lock is lost. It first removes CURRENT
+// durably: without it the directory holds no store.
+func (b *storeBuilder) removeAll() error {
+	if err := b.dir.Check(); err != nil {
 		return err
 	}
-	names, err := t.dir.List()
-	remove := func(name string) { err = errors.Join(err, directory.IgnoreMissing(confine.RemoveFile(t.dir.FS, name))) }
-	remove(t.dir.Join(directory.CurrentName))
-	err = errors.Join(err, t.dir.Sync())
+	names, err := b.dir.List()
+	remove := func(name string) { err = errors.Join(err, directory.IgnoreMissing(confine.RemoveFile(b.dir.FS, name))) }
+	remove(b.dir.Join(directory.CurrentName))
+	err = errors.Join(err, b.dir.Sync())
 	for _, name := range names {
 		switch directory.KindOf(name) {
 		case directory.CurrentTemp, directory.ManifestFile:
-			remove(t.dir.Join(name))
+			remove(b.dir.Join(name))
 		}
 	}
-	for _, name := range t.made {
+	for _, name := range b.made {
 		remove(name)
 	}
 	return err

@@ -9,10 +9,9 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Stream reads the key's value in pieces, whatever its size: size is what it
-// will give, found is false if there is none. It belongs to a snapshot of its
-// own; whoever asks closes it. Read returns ErrClosed afterwards, and once the store
-// is closed.
+// Stream returns a reader of the key's value, for values of any size, and the size in bytes.
+// found reports whether the key has a value. The stream has a snapshot of its own: close it.
+// After that, or after the store is closed, Read returns ErrClosed.
 func (db *DB) Stream(key []byte) (value io.ReadCloser, size int64, found bool, err error) {
 	opened := callerOf()
 	v, err := db.view(opened)
@@ -26,7 +25,7 @@ func (db *DB) Stream(key []byte) (value io.ReadCloser, size int64, found bool, e
 	return &ownedStream{value, v}, size, true, nil
 }
 
-// Stream reads a value in pieces: see DB.Stream. Close it.
+// Stream returns a reader of the key's value: see DB.Stream. Close it.
 func (v *View) Stream(key []byte) (value io.ReadCloser, size int64, found bool, err error) {
 	return v.stream(key, callerOf())
 }
@@ -42,7 +41,7 @@ func (v *View) stream(key []byte, opened caller) (value io.ReadCloser, size int6
 	return &stream{it.ValueReader(), it}, it.ValueSize(), true, nil
 }
 
-// stream is a value with the iterator that stands at it.
+// stream reads the value at which its iterator stands.
 type stream struct {
 	io.Reader
 	it *Iterator
@@ -51,7 +50,7 @@ type stream struct {
 // Close implements io.Closer.
 func (s *stream) Close() error { return s.it.Close() }
 
-// ownedStream is a stream with a view of its own.
+// ownedStream is a stream that closes its view.
 type ownedStream struct {
 	io.ReadCloser
 	v *View
@@ -60,12 +59,12 @@ type ownedStream struct {
 // Close implements io.Closer.
 func (s *ownedStream) Close() error { return errors.Join(s.ReadCloser.Close(), s.v.Close()) }
 
-// valueReader reads the value at which an iterator stands, for as long as it does.
+// valueReader reads the value at which an iterator stands, until the iterator moves.
 type valueReader struct {
 	it     *Iterator
-	moves  uint64 // of the walk, where the value is
+	moves  uint64 // of the walk, when the reader was made
 	pieces io.Reader
-	offset int64 // bytes that were read
+	offset int64 // bytes read so far
 }
 
 // Read implements io.Reader.
@@ -74,7 +73,7 @@ func (r *valueReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	if r.it.walk.moves != r.moves {
-		return 0, fmt.Errorf("the iterator has left the value: %w", ErrClosed)
+		return 0, fmt.Errorf("the iterator has moved since ValueReader was called: %w", ErrClosed)
 	}
 	n, err := r.pieces.Read(p)
 	for errors.Is(err, version.ErrFlushed) && n == 0 {
@@ -86,10 +85,10 @@ func (r *valueReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reopen finds the value in the file that it was flushed to.
+// reopen continues in the table that a flush has written the value to.
 func (r *valueReader) reopen() error {
 	w := r.it.walk
-	if err := w.standAgain(); err != nil {
+	if err := w.reposition(); err != nil {
 		return err
 	}
 	r.pieces = w.merger.Lookup.Reader()

@@ -2,28 +2,27 @@ package lsm
 
 import "context"
 
-// SyncLog makes every write durable that has returned: no power cut takes it. It costs an
-// fsync of the log, not a flush. By log mode:
+// SyncLog makes all writes that have returned durable: they survive a power cut. It costs an
+// fsync of the log, and no flush. By log mode:
 //
-//	LogOff       ErrNoLog: Flush makes writes durable then
-//	LogBuffered  hands over what waits in the process, and syncs the log
+//	LogOff       returns ErrNoLog: use Flush
+//	LogBuffered  writes the buffer of the process to the log, and syncs the log
 //	LogWritten   syncs the log
 //	LogSynced    does nothing, unless other goroutines are writing
 //
-// While the log cannot be written, as on a full disk, SyncLog flushes what only memory
-// has, or returns ErrStalled if there is no room for that either. After a failed sync the
-// store is ErrFailed.
+// While the log cannot be written, as on a full disk, SyncLog flushes the memory instead, and
+// returns ErrStalled if there is no room for that either. After a failed sync the store is
+// ErrFailed.
 func (db *DB) SyncLog() error {
-	end, err := db.handOverLog()
+	end, err := db.flushLogBuffer()
 	if err != nil {
 		return err
 	}
 	return db.waitForSync(end)
 }
 
-// handOverLog hands to the system what waits in the process, and returns how far the log
-// must be synced.
-func (db *DB) handOverLog() (end logEnd, err error) {
+// flushLogBuffer writes the buffer of the log to the file, and returns the position to sync.
+func (db *DB) flushLogBuffer() (end logEnd, err error) {
 	if err := db.enterToWrite(); err != nil {
 		return end, err
 	}
@@ -36,7 +35,7 @@ func (db *DB) handOverLog() (end logEnd, err error) {
 		if err == nil {
 			return logEnd{db.logs.w, db.logs.w.Size()}, nil
 		}
-		_ = db.loseLog(err) // flushAll returns it if it is final
+		_ = db.loseLog(err) // flushAll returns the error if it is final
 	}
 	return end, db.flushAll(context.Background())
 }

@@ -10,43 +10,44 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Tables are the tables that a view has, as files to be copied elsewhere. Together
-// with their description Restore makes a store of the copies.
+// Tables is the list of a view's tables, as files to copy elsewhere. Restore makes a store of
+// the copies and their description. The files stay until Close.
 //
-// Thread safety: safe for concurrent use, but for Close.
+// Thread safety: safe for concurrent use, except Close.
 type Tables struct {
 	dir  *directory.Directory
 	edit *manifest.Edit
 	pin  *Iterator
 }
 
-// TableFile is the file of a table. It never changes.
+// TableFile describes the file of a table. The file never changes.
 type TableFile struct {
 	Number   uint64       // in its store
-	Identity vfs.Identity // stands in the file, and in no other
-	Bytes    int64
-	From, To []byte // all keys that count are within, To excluded; nil is the end
+	Identity vfs.Identity // stored in the file, unique
+	Bytes    int64        // size of the file
+	From, To []byte       // the valid keys are in [From, To); nil is the end
 }
 
-// Tables waits until all that the view has is in files, and pins them until Close.
-// The view may be closed before.
+// Tables waits until all runs of the view are tables, and pins them until Tables.Close. The
+// view may be closed before.
 func (v *View) Tables(ctx context.Context) (*Tables, error) {
 	e, pin, err := v.flushed(ctx, callerOf())
 	if err != nil {
 		return nil, err
 	}
-	e.FirstLog = e.NextFile // none
+	e.FirstLog = e.NextFile // needs no log
 	return &Tables{v.db.dir, e, pin}, nil
 }
 
-// List is all of them.
+// List returns all tables.
 func (t *Tables) List() []TableFile { return tableFiles(t.edit.Added, run.Range{}) }
 
-// Describe is what a Description is parsed from. See docs/format-tree-checkpoint.md.
+// Describe returns the encoded description of the store, for ParseDescription. See
+// docs/format-tree-checkpoint.md.
 func (t *Tables) Describe() []byte { return t.edit.Encode() }
 
-// Open opens the file of one for reading. It returns ErrClosed after Close, and
-// ErrLockLost if another store may be where this one was.
+// Open opens the file of a table for reading. It returns ErrClosed after Close, and ErrLockLost
+// if another store may have taken the directory.
 func (t *Tables) Open(number uint64) (vfs.File, error) {
 	if err := t.pin.checkOpen(); err != nil {
 		return nil, err
@@ -57,8 +58,8 @@ func (t *Tables) Open(number uint64) (vfs.File, error) {
 	return t.dir.FS.Open(t.dir.Join(directory.TableName(number)))
 }
 
-// Link gives the file of one a second name, on the file system of the store. It is
-// fs.ErrExist if that exists; otherwise it returns what Open does.
+// Link gives the file of a table a second name, on the same file system. It returns fs.ErrExist
+// if the name exists; its other errors are those of Open.
 func (t *Tables) Link(number uint64, name string) error {
 	if err := t.pin.checkOpen(); err != nil {
 		return err
@@ -69,15 +70,15 @@ func (t *Tables) Link(number uint64, name string) error {
 	return t.dir.FS.Link(t.dir.Join(directory.TableName(number)), name)
 }
 
-// Close lets go of them.
+// Close releases the files.
 func (t *Tables) Close() error { return t.pin.Close() }
 
-// Description says what Restore need know of a store besides the files of its
+// Description is all that Restore needs to know of a store, in addition to the files of its
 // tables.
 type Description struct{ catalog *manifest.Catalog }
 
-// ParseDescription reads what Tables.Describe returned. What cannot be that is
-// ErrCorrupt or ErrVersion.
+// ParseDescription decodes the bytes that Tables.Describe returned. It returns ErrCorrupt or
+// ErrVersion for other bytes.
 func ParseDescription(b []byte) (*Description, error) {
 	e, err := manifest.DecodeEdit(b)
 	if err != nil {
@@ -88,14 +89,14 @@ func ParseDescription(b []byte) (*Description, error) {
 		return nil, err
 	}
 	if max(c.NextFile, c.NextRun, c.Flushed) > manifest.MaxNextNumber || c.FirstLog < c.NextFile {
-		return nil, fmt.Errorf("description of a store that was not closed: %w", ErrCorrupt)
+		return nil, fmt.Errorf("the description needs a log or has numbers out of range: %w", ErrCorrupt)
 	}
 	c.Closed = true
 	return &Description{c}, nil
 }
 
-// Tables are those that have keys from from to to, excluded, where nil is the
-// lowest or beyond the highest.
+// Tables returns the tables that may have keys in [from, to). A nil from is the lowest key, a
+// nil to is the end.
 func (d *Description) Tables(from, to []byte) []TableFile {
 	return tableFiles(d.catalog.SortedTables(), run.Range{From: from, To: to})
 }

@@ -55,7 +55,7 @@ func TestErrorOfTooManyOpenFilesNamesTheOptions(t *testing.T) {
 // Close on a full disk says which writes are gone.
 func TestCloseOnAFullDiskSaysWhatIsLost(t *testing.T) {
 	for mode, want := range map[LogMode]string{
-		LogOff: "writes that were in memory only are lost", LogBuffered: "writes that are in no table and not in the log are lost", LogWritten: "", LogSynced: "",
+		LogOff: "unflushed writes are lost", LogBuffered: "writes in no table and not yet in the log are lost", LogWritten: "", LogSynced: "",
 	} {
 		var full atomic.Bool
 		fsys := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: func(vfstest.Call) error {

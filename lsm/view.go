@@ -5,18 +5,19 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// View is the store at a seal: a set of runs that do not change. It pins files on
-// the disk, and memory only until what is there is flushed.
+// View is a snapshot of the store at a seal. Later writes do not change it. It pins files on
+// disk, and memory only until its runs are flushed. A store may have many views; each costs no
+// copy.
 //
-// Thread safety: safe for concurrent use; iterators belong to one goroutine.
+// Thread safety: safe for concurrent use; an iterator belongs to one goroutine.
 type View struct {
 	db      *DB
-	run     uint64           // newest that the view has
-	version *version.Version // nil once closed; the lock of the store
+	run     uint64           // newest run of the view
+	version *version.Version // nil after Close; guarded by the lock of the store
 	opened  caller
 }
 
-// View seals the store and pins it as it is, in constant time. Close it.
+// View seals the store and returns a snapshot of it, in constant time. Close the view.
 func (db *DB) View() (*View, error) { return db.view(callerOf()) }
 
 func (db *DB) view(opened caller) (_ *View, err error) {
@@ -24,7 +25,7 @@ func (db *DB) view(opened caller) (_ *View, err error) {
 		return nil, err
 	}
 	defer db.leaveWrite(&err)
-	if err := db.sealToRead(); err != nil {
+	if err := db.sealForRead(); err != nil {
 		return nil, err
 	}
 	v := &View{db: db, run: db.activeRun - 1, version: db.versions.Current().Ref(), opened: opened}
@@ -32,24 +33,25 @@ func (db *DB) view(opened caller) (_ *View, err error) {
 	return v, nil
 }
 
-// Close releases what the view pins. Its iterators go on. A second Close returns nil.
+// Close releases the view. Its iterators stay usable. A second Close returns nil.
 func (v *View) Close() (err error) {
 	if err := v.enter(); err != nil {
-		return nil // it is closed
+		return nil // already closed
 	}
 	defer v.db.leave(&err)
 	v.abandon()
 	return nil
 }
 
-// abandon is Close under the lock.
+// abandon is Close for callers that hold the lock.
 func (v *View) abandon() {
 	v.db.versions.Unref(v.version)
 	v.version = nil
 	delete(v.db.pins.views, v)
 }
 
-// enter takes the lock of the store for an operation.
+// enter takes the lock of the store. It returns ErrClosed, without the lock, if the view is
+// closed.
 func (v *View) enter() error {
 	v.db.lock.Lock()
 	if v.version == nil {
@@ -59,7 +61,7 @@ func (v *View) enter() error {
 	return nil
 }
 
-// Get adds the key's value to dst: see DB.Get.
+// Get appends the key's value to dst and reports whether the key has a value: see DB.Get.
 func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
 	if err := v.enter(); err != nil {
 		return dst, false, err
@@ -81,8 +83,8 @@ func (v *View) Has(key []byte) (found bool, err error) {
 	return v.db.exists(&v.db.scratch.viewed, v.version, false, key)
 }
 
-// Iterator walks the keys from from to to, excluded, in order; nil is the lowest
-// or beyond the highest. Close it. It may be used, and closed, after the view.
+// Iterator returns an iterator over the keys in [from, to). A nil from is the lowest key, a nil
+// to is the end. Close the iterator; this may happen after the view is closed.
 func (v *View) Iterator(from, to []byte) (*Iterator, error) {
 	return v.iterator(run.Range{From: from, To: to}, callerOf())
 }

@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// worker is a goroutine of the store that does what there is to do whenever it is
-// woken.
+// worker is a background goroutine that runs whenever it is woken, until nothing is left to do.
 //
 // Thread safety: safe for concurrent use.
 type worker struct {
-	woken chan struct{} // holds one: there may be more to do
-	asked atomic.Uint64 // counts how often it was woken
-	// rested is asked as it was before the last look that found nothing to do.
-	rested atomic.Uint64
+	woken chan struct{} // capacity 1; holds a token if there may be work
+	asked atomic.Uint64 // number of calls of wake
+	// idleAt is the value of asked before the last round that found no work.
+	idleAt atomic.Uint64
 }
 
-// wake tells the worker that there may be something to do.
+// wake tells the worker that there may be work.
 func (w *worker) wake() {
 	w.asked.Add(1)
 	select {
@@ -25,18 +24,17 @@ func (w *worker) wake() {
 	}
 }
 
-// isBusy says whether the worker does something, or has not found yet that there
-// is nothing to do since it was last woken.
-func (w *worker) isBusy() bool { return w.rested.Load() != w.asked.Load() }
+// isBusy reports whether the worker is working, or was woken and has not checked for work yet.
+func (w *worker) isBusy() bool { return w.idleAt.Load() != w.asked.Load() }
 
-// Pauses of the workers after an error that may pass, such as a full disk.
+// Pauses of a worker after an error, which doubles from one to the other.
 const (
 	minRetryPause = 10 * time.Millisecond
 	maxRetryPause = 5 * time.Second
 )
 
-// work is what a worker does until the store closes. After an error it tries
-// again.
+// work runs do until the store closes: while do reports more work, after each wake, and after a
+// pause if do has failed.
 func (db *DB) work(w *worker, do func() (more bool, err error), report func(error)) {
 	defer db.workers.Done()
 	pause := minRetryPause
@@ -56,7 +54,7 @@ func (db *DB) work(w *worker, do func() (more bool, err error), report func(erro
 			pause = minRetryPause
 			continue
 		default:
-			w.rested.Store(asked)
+			w.idleAt.Store(asked)
 		}
 		select {
 		case <-w.woken:
@@ -67,8 +65,7 @@ func (db *DB) work(w *worker, do func() (more bool, err error), report func(erro
 	}
 }
 
-// guarded calls what a worker does. A panic makes the store ErrFailed: it would come
-// again.
+// guarded calls do. A panic makes the store ErrFailed, because a retry would panic again.
 func (db *DB) guarded(do func() (more bool, err error)) (more bool, err error) {
 	err = db.guard(func() (err error) {
 		more, err = do()
@@ -77,7 +74,7 @@ func (db *DB) guarded(do func() (more bool, err error)) (more bool, err error) {
 	return more, db.failIfPanic(err)
 }
 
-// failIfPanic makes an error final if it is a panic.
+// failIfPanic fails the store if err is a panic.
 func (db *DB) failIfPanic(err error) error {
 	if isPanic(err) {
 		return db.fail(err)

@@ -6,21 +6,21 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Put gives a key a value. It is an ErrTooLarge if one of them is above its
-// limit, and ErrPartition if the key names no partition, as for all writes; the
-// old value stays then. The bytes are copied.
+// Put sets the value of a key. It copies both. Like all writes it returns ErrTooLarge if the
+// key or the value exceeds its limit, and ErrPartition if the key's prefix is shorter than
+// Options.PartitionBytes; then the old value stays.
 func (db *DB) Put(key, value []byte) error { return db.write(run.Set, key, value) }
 
-// Delete takes the key's value away.
+// Delete removes the value of a key.
 func (db *DB) Delete(key []byte) error { return db.write(run.Delete, key, nil) }
 
-// Append adds bytes at the end of the key's value, in time that does not depend
-// on how much it has. Values may so grow above the limit: then reading one as a
-// whole is an error, and reading it as a stream works.
+// Append adds bytes to the end of the key's value; a key without a value gets these. The cost
+// does not depend on the size of the value. The value may grow above the limit: then read it
+// with Stream, because Get returns ErrTooLarge.
 func (db *DB) Append(key, value []byte) error { return db.write(run.Append, key, value) }
 
-// DeletePrefix takes away the values of all keys with a prefix, which must be one
-// as Options.Split cuts it; else it is ErrRange.
+// DeletePrefix removes the values of all keys with a prefix, in constant time. It returns
+// ErrRange if Options.Split does not cut exactly this prefix.
 func (db *DB) DeletePrefix(prefix []byte) error {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return err
@@ -28,15 +28,15 @@ func (db *DB) DeletePrefix(prefix []byte) error {
 	return db.write(run.DeletePrefix, prefix, nil)
 }
 
-// DeleteRange takes away the values of all keys from from to to, excluded. Both
-// name partitions: they have Options.PartitionBytes at most. A to of nil is the
-// end of all keys. What is not a range of partitions is ErrRange.
+// DeleteRange removes the values of all keys in [from, to), in constant time. Both bounds name
+// partitions: they have at most Options.PartitionBytes. A nil to is the end of all keys.
+// Invalid bounds return ErrRange.
 func (db *DB) DeleteRange(from, to []byte) error {
 	if err := db.o.checkPartitions(run.Range{From: from, To: to}); err != nil {
 		return err
 	}
 	if to == nil {
-		to = []byte{} // as the log has it: no range ends at the lowest key
+		to = []byte{} // empty as in the log: no range ends at the lowest key
 	}
 	end, err := db.applyRange(from, to)
 	if err != nil {
@@ -50,7 +50,7 @@ func (db *DB) applyRange(from, to []byte) (end logEnd, err error) {
 		return end, err
 	}
 	defer db.leaveWrite(&err)
-	// A tombstone hides older runs: what there is must be one.
+	// Seal first: a range tombstone hides only older runs.
 	if db.active.Len() > len(db.active.Ranges()) {
 		if err := db.seal(); err != nil {
 			return end, err
@@ -59,7 +59,7 @@ func (db *DB) applyRange(from, to []byte) (end logEnd, err error) {
 	return db.apply(opRange, from, to)
 }
 
-// rangeOf is what DeleteRange wrote.
+// rangeOf returns the range of an opRange, whose empty to is the end of all keys.
 func rangeOf(from, to []byte) run.Range {
 	if len(to) == 0 {
 		return run.Range{From: from}
@@ -67,29 +67,29 @@ func rangeOf(from, to []byte) run.Range {
 	return run.Range{From: from, To: to}
 }
 
-// checkPartitions says whether a range is one of whole partitions.
+// checkPartitions returns ErrRange unless the range consists of whole partitions.
 func (o *Options) checkPartitions(r run.Range) error {
 	if len(r.From) > o.PartitionBytes || len(r.To) > o.PartitionBytes || r.To != nil && r.Empty() {
-		return fmt.Errorf("bounds of %d and %d bytes, partitions have %d: %w", len(r.From), len(r.To), o.PartitionBytes, ErrRange)
+		return fmt.Errorf("bounds have %d and %d bytes, want partitions of at most %d bytes in ascending order: %w", len(r.From), len(r.To), o.PartitionBytes, ErrRange)
 	}
 	return nil
 }
 
-// checkKey says whether a key names a partition. If not, the tombstone of its
-// prefix would reach over several. A split function that panics for the key does it
-// here, before anything is changed.
+// checkKey returns ErrPartition if the key's prefix is shorter than a partition: a tombstone of
+// that prefix would cover several partitions. It also calls the split function before anything
+// is changed, so that a panic of it does no harm.
 func (o *Options) checkKey(key []byte) error {
 	n, err := o.splitAt(key)
 	if err != nil {
 		return err
 	}
 	if n < o.PartitionBytes {
-		return fmt.Errorf("prefix of %d bytes, partitions have %d: %w", n, o.PartitionBytes, ErrPartition)
+		return fmt.Errorf("prefix has %d bytes, want at least PartitionBytes, %d: %w", n, o.PartitionBytes, ErrPartition)
 	}
 	return nil
 }
 
-// write carries out one operation.
+// write executes one operation.
 func (db *DB) write(kind run.Kind, key, value []byte) error {
 	if err := db.o.checkSize(key, value); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (db *DB) applyOne(kind run.Kind, key, value []byte) (end logEnd, err error)
 	return db.apply(kind, key, value)
 }
 
-// apply carries out one operation, under the lock.
+// apply executes one operation for a caller that holds the lock.
 func (db *DB) apply(kind run.Kind, key, value []byte) (end logEnd, err error) {
 	bytes := int64(len(key)) + int64(len(value))
 	if db.isLarge(bytes) {

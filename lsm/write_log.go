@@ -9,15 +9,15 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// logEnd is how far a log must be on the disk for a write to have happened for
-// good. The zero value is nowhere.
+// logEnd is the position up to which a log must be on the disk before a write is durable. The
+// zero value needs no sync.
 type logEnd struct {
 	log *wal.Writer
 	end int64
 }
 
-// waitForSync waits until the log is so far on the disk. A log that was closed while the
-// store is open was synced, or all that was written to it is in the tree.
+// waitForSync syncs the log up to e. A log that is closed while the store is open needs no
+// sync: it was synced, or its writes are in the tree.
 func (db *DB) waitForSync(e logEnd) error {
 	if e.log == nil {
 		return nil
@@ -37,27 +37,28 @@ func (db *DB) waitForSync(e logEnd) error {
 	return db.status.failed
 }
 
-// logOp notes one operation.
+// logOp writes one operation to the log.
 func (db *DB) logOp(kind run.Kind, key, value []byte) (end logEnd, err error) {
 	if db.logs.lost != nil {
-		return end, db.refuse()
+		return end, db.logLostError()
 	}
-	at, err := db.logs.note(kind, key, value)
+	at, err := db.logs.logOp(kind, key, value)
 	return db.logged(at, err)
 }
 
-// logRecord notes operations that are a record already.
+// logRecord writes an encoded record to the log.
 func (db *DB) logRecord(record []byte) (end logEnd, err error) {
 	if db.logs.lost != nil {
-		return end, db.refuse()
+		return end, db.logLostError()
 	}
 	at, err := db.logs.w.Append(record)
 	return db.logged(at, err)
 }
 
-// logged ends what notes a write, before anything of it happens. Unless the log is
-// buffered the record is with the system then: a write that finds no room for it can
-// still be refused. The sync is shared by those who wait for it without the lock.
+// logged finishes a write to the log, before the write changes the memtable. With LogWritten
+// and LogSynced it hands the record to the operating system, so that the write can still be
+// refused if the disk is full. The caller syncs later, without the lock, together with other
+// writers.
 func (db *DB) logged(at int64, err error) (end logEnd, _ error) {
 	if err == nil && db.o.Log != LogBuffered {
 		err = db.logs.w.Flush()
@@ -71,14 +72,14 @@ func (db *DB) logged(at int64, err error) (end logEnd, _ error) {
 	return end, nil
 }
 
-// openLog begins a log with the run that is active. Nothing else goes on.
+// openLog begins a log that starts with the active run. No other goroutine uses the store yet.
 func (db *DB) openLog() error {
 	db.nextFile++
 	return db.logs.open(db.nextFile-1, db.activeRun)
 }
 
-// rotateLog begins another log if the one there is has become large, and reports whether
-// it did. The lock is held.
+// rotateLog begins a new log if the current one has reached MemtableBytes, and reports whether
+// it did. The caller holds the lock.
 func (db *DB) rotateLog() (rotated bool, err error) {
 	if db.logs.w.Size() < db.o.MemtableBytes {
 		return false, nil
@@ -87,7 +88,7 @@ func (db *DB) rotateLog() (rotated bool, err error) {
 	return db.logs.rotate(db.nextFile-1, db.activeRun)
 }
 
-// removeLogs removes the logs before the first one that is needed.
+// removeLogs removes the logs older than first, the oldest one that is still needed.
 func (db *DB) removeLogs(first uint64) {
 	db.lock.Lock()
 	gone := db.logs.retire(first)
@@ -95,8 +96,8 @@ func (db *DB) removeLogs(first uint64) {
 	db.logs.remove(gone)
 }
 
-// closeLog ends the log. If all that it has is in the tree it is needed no longer,
-// however it ends. If the store is discarded nothing is written.
+// closeLog closes the log. If the tree holds every write of the log, errors do no harm and go
+// to LeftBehind. With discard it writes nothing.
 func (db *DB) closeLog(discard bool) error {
 	if db.logs.w == nil {
 		return nil
