@@ -30,7 +30,14 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"keys below zero":          func(o *Options) { o.MaxKeySize = -1 },
 		"values above the limit":   func(o *Options) { o.MaxValueSize = MaxValueSize + ValueRoom + 1 },
 		"values below zero":        func(o *Options) { o.MaxValueSize = -1 },
-		"compression":              func(o *Options) { o.Compression = []Compression{S2, 3} },
+		"filter bits":              func(o *Options) { o.FilterBits = 65 },
+		"two sizes of the budget": func(o *Options) {
+			o.Budget, o.BudgetBytes = NewBudget(0), 8<<20
+			t.Cleanup(func() { require.NoError(t, o.Budget.Close()) })
+		},
+		"tiers below zero": func(o *Options) { o.Picker = NewTiered(-3) },
+		"tiers of one run": func(o *Options) { o.Picker = NewTiered(1) },
+		"compression":      func(o *Options) { o.Compression = []Compression{S2, 3} },
 	} {
 		o := goldenOptions(t, mem, LogOff)
 		change(o)
@@ -42,6 +49,39 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	}
 	_, err := mem.List("db")
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// A nil context was reported as a panic of the split function, and Flush with one failed the
+// store.
+func TestNilContextIsAnInvalidOption(t *testing.T) {
+	mem := vfstest.NewMem(vfstest.MemOptions{})
+	o := *goldenOptions(t, mem, LogOff)
+	db, err := Open(t.Context(), "db", o)
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
+	v, err := db.View()
+	require.NoError(t, err)
+	var none context.Context
+	for name, call := range map[string]func() error{
+		"Open":            func() error { _, err := Open(none, "other", o); return err },
+		"Check":           func() error { _, err := Check(none, "other", o); return err },
+		"Restore":         func() error { return Restore(none, "other", nil, o) },
+		"SplitOf":         func() error { _, err := SplitOf(none, "db", o); return err },
+		"Flush":           func() error { return db.Flush(none) },
+		"Compact":         func() error { return db.Compact(none) },
+		"Checkpoint":      func() error { return db.Checkpoint(none, "other") },
+		"View.Checkpoint": func() error { return v.Checkpoint(none, "other") },
+		"Tables":          func() error { _, err := v.Tables(none); return err },
+	} {
+		err := call()
+		require.ErrorIs(t, err, ErrInvalidOption, name)
+		require.ErrorContains(t, err, "the context is nil", name)
+	}
+	_, err = mem.List("other")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, v.Close())
+	require.NoError(t, db.Put([]byte("aa:2"), []byte("value")))
+	require.NoError(t, db.Close())
 }
 
 // A store without a memtable was opened, and its Close waited for ever.

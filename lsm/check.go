@@ -41,6 +41,9 @@ type Problem struct {
 // directory has no store. If it finds problems, it returns the report and an ErrCorrupt. Other
 // errors have kept it from reading.
 func Check(ctx context.Context, dir string, options Options) (*Report, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, fmt.Errorf("check store: %w", err)
+	}
 	o, err := options.complete()
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)

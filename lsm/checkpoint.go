@@ -21,6 +21,9 @@ import (
 // the end of the context, the directory holds no store.
 func (db *DB) Checkpoint(ctx context.Context, dir string) error {
 	opened := callerOf()
+	if err := checkContext(ctx); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
 	v, err := db.view(opened)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
@@ -58,6 +61,9 @@ func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error 
 // with these tables. The iterator pins them until it is closed, even if the view is closed
 // before. The end of the context ends the wait.
 func (v *View) flushed(ctx context.Context, opened caller) (_ *manifest.Edit, _ *Iterator, err error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, nil, err
+	}
 	if err := v.enter(); err != nil {
 		return nil, nil, err
 	}
@@ -99,6 +105,9 @@ type Part struct {
 // uses FS of the options, and those that a store is bound to. It returns ErrInvalidOption if a
 // part is open or was not closed. Open opens the result.
 func Restore(ctx context.Context, dir string, parts []Part, options Options) error {
+	if err := checkContext(ctx); err != nil {
+		return fmt.Errorf("restore store: %w", err)
+	}
 	o, err := options.complete()
 	if err != nil {
 		return fmt.Errorf("restore store: %w", err)

@@ -9,7 +9,9 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -319,4 +321,68 @@ func TestCloseNamesWhatIsOpen(t *testing.T) {
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa:1": "value"})
 	require.NoError(t, db.Close())
+}
+
+// The error counts views and iterators apart, in singular and plural.
+func TestErrOpenCountsViewsAndIterators(t *testing.T) {
+	for want, open := range map[string]struct{ views, iterators int }{
+		"1 view is still open: ":                  {1, 0},
+		"1 iterator is still open: ":              {0, 1},
+		"2 views are still open: ":                {2, 0},
+		"2 views and 1 iterator are still open: ": {2, 1},
+		"1 view and 3 iterators are still open: ": {1, 3},
+	} {
+		db, err := Open(t.Context(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
+		require.NoError(t, err)
+		for range open.views {
+			_, err := db.View()
+			require.NoError(t, err)
+		}
+		var iterators []*Iterator
+		for range open.iterators {
+			it, err := db.Iterator(nil, nil)
+			require.NoError(t, err)
+			iterators = append(iterators, it)
+		}
+		err = db.Close()
+		require.ErrorIs(t, err, ErrOpen)
+		require.True(t, strings.HasPrefix(err.Error(), want), "%s: %v", want, err)
+		for _, it := range iterators {
+			require.NoError(t, it.Close())
+		}
+	}
+}
+
+// A second Close returned while the first one was still writing: the caller removed or
+// reopened a directory in use.
+func TestSecondCloseWaitsForTheFirst(t *testing.T) {
+	for name, op := range map[string]vfstest.Op{"flush": vfstest.OpCreate, "end of the manifest": vfstest.OpRename} {
+		for second, end := range map[string]func(*DB) error{"Close": (*DB).Close, "Discard": (*DB).Discard} {
+			var armed atomic.Bool
+			reached, resume := make(chan struct{}), make(chan struct{})
+			disk := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+				if c.Op == op && armed.CompareAndSwap(true, false) {
+					reached <- struct{}{}
+					<-resume
+				}
+				return nil
+			}})
+			db, err := Open(t.Context(), "db", Options{FS: disk})
+			require.NoError(t, err)
+			require.NoError(t, db.Put([]byte("key"), []byte("value")))
+			armed.Store(true)
+			first, other := make(chan error, 1), make(chan error, 1)
+			go func() { first <- db.Close() }()
+			<-reached
+			go func() { other <- end(db) }()
+			select {
+			case <-other:
+				require.Fail(t, "the second call has not waited", "%s during %s", second, name)
+			case <-time.After(20 * time.Millisecond):
+			}
+			resume <- struct{}{}
+			require.NoError(t, <-first)
+			require.NoError(t, <-other)
+		}
+	}
 }

@@ -104,6 +104,8 @@ type DB struct {
 	ctx     context.Context // ends when the store closes
 	stop    context.CancelFunc
 	workers sync.WaitGroup
+
+	closeDone chan struct{} // closed when Close or Discard has ended
 }
 
 // enter takes the lock for an operation. It returns ErrClosed, without the lock, if the store
@@ -176,13 +178,14 @@ func (db *DB) Discard() error { return db.close(true) }
 
 // close closes the store. With discard it writes nothing.
 func (db *DB) close(discard bool) error {
-	if err := db.enter(); err != nil {
-		return nil // already closed
-	}
+	db.lock.Lock()
 	if db.status.closing {
 		db.lock.Unlock()
+		<-db.closeDone
 		return nil
 	}
+	defer close(db.closeDone)
+	db.lock.Unpin()           // ends the validity of the value that Peek returned
 	db.status.closing = true // before the last seal, so that no write follows it
 	left := db.pins.leftOpen()
 	var err error

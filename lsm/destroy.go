@@ -76,6 +76,9 @@ func removeFiles(fsys vfs.FS, dir string) error {
 // with: see Options.Split. It takes no lock and changes nothing. It returns ErrNotStore if the
 // directory has no store, or an entry that no store makes. It uses only FS of the options.
 func SplitOf(ctx context.Context, dir string, options Options) (string, error) {
+	if err := checkContext(ctx); err != nil {
+		return "", fmt.Errorf("split of store: %w", err)
+	}
 	split, err := splitIn(ctx, options.fileSystem(), dir)
 	if err != nil {
 		return "", fmt.Errorf("split of store: %w", err)

@@ -12,6 +12,9 @@ import (
 // Flush writes everything that was written so far to tables and syncs them. If the context ends
 // first, it returns the context's cause, and the flush continues in the background.
 func (db *DB) Flush(ctx context.Context) (err error) {
+	if err := checkContext(ctx); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
 	if err := db.enterToWrite(); err != nil {
 		return err
 	}

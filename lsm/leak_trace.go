@@ -3,6 +3,7 @@ package lsm
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +32,7 @@ func (p *pins) leftOpen() error {
 	for v := range p.views {
 		places = append(places, "view of "+v.opened.String())
 	}
+	slices.Sort(places) // views are in no order
 	for _, w := range p.walks {
 		if w.live.on {
 			places = append(places, "iterator of a prefix")
@@ -41,5 +43,22 @@ func (p *pins) leftOpen() error {
 	if len(places) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d views and iterators are %w: %s", len(places), ErrOpen, strings.Join(places, ", "))
+	return fmt.Errorf("%s %w: %s", countOpen(len(p.views), len(p.walks)), ErrOpen, strings.Join(places, ", "))
+}
+
+// countOpen returns the numbers of views and iterators with a verb, such as "2 views and 1
+// iterator are". At least one of them is not 0.
+func countOpen(views, iterators int) string {
+	var counts []string
+	if views > 0 {
+		counts = append(counts, counted(views, "view", "views"))
+	}
+	if iterators > 0 {
+		counts = append(counts, counted(iterators, "iterator", "iterators"))
+	}
+	verb := "are"
+	if views+iterators == 1 {
+		verb = "is"
+	}
+	return strings.Join(counts, " and ") + " " + verb
 }

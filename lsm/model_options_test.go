@@ -53,7 +53,9 @@ func (o *modelOptions) vary(rng *rand.Rand) {
 	o.NewMemtable = chosen(rng, memtable.NewHash, memtable.NewHash, btreetable.New)
 	o.Picker = chosen(rng, NewLeveled(), NewTiered(2+rng.IntN(3)), Picker(&randomPicker{rng: rand.New(rand.NewPCG(rng.Uint64(), 0))}))
 	o.Filter = chosen(rng, nil, nil, Filter(sameFilter{}))
-	if !o.shared {
+	if o.shared {
+		o.BudgetBytes = 0
+	} else {
 		o.MaxOpenFiles = chosen(rng, 0, 1, 3)
 	}
 }

@@ -27,6 +27,9 @@ import (
 // replayed until then may already be tables; the next Open continues from there. An open store
 // does not depend on the context.
 func Open(ctx context.Context, dir string, options Options) (*DB, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	o, err := options.complete()
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -40,6 +43,14 @@ func Open(ctx context.Context, dir string, options Options) (*DB, error) {
 		return nil, fmt.Errorf("open store %s: %w", db.dir.Path, errors.Join(err, db.abortOpen()))
 	}
 	return db, nil
+}
+
+// checkContext returns ErrInvalidOption for a nil context, which would panic when it is used.
+func checkContext(ctx context.Context) error {
+	if ctx == nil {
+		return fmt.Errorf("%w: the context is nil", ErrInvalidOption)
+	}
+	return nil
 }
 
 // newDB returns a store that has not read anything yet.
@@ -56,6 +67,7 @@ func newDB(dir string, o Options, ownsBudget bool) *DB {
 	db.flusher.woken, db.compactor.woken = make(chan struct{}, 1), make(chan struct{}, 1)
 	db.compactor.running = newContextMutex()
 	db.lock.Mutex = &sync.Mutex{}
+	db.closeDone = make(chan struct{})
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.progress.L = &db.lock
 	db.manifest.Init(db.dir, db.report)

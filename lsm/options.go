@@ -137,6 +137,7 @@ const (
 	maxMemtableBytes = 64 << 20
 	minBlockBytes    = 512
 	maxBlockBytes    = 64 << 10
+	maxFilterBits    = 64 // limit of package sstable
 )
 
 // complete checks the options and returns them with defaults filled in.
@@ -192,10 +193,17 @@ func (o *Options) check() error {
 		return fmt.Errorf("MaxOpenFiles is %d, want 0 or more", o.MaxOpenFiles)
 	case o.MaxOpenFiles > 0 && o.Budget != nil:
 		return fmt.Errorf("MaxOpenFiles is %d, want 0 with a Budget: use Budget.LimitOpenFiles", o.MaxOpenFiles)
+	case o.BudgetBytes != 0 && o.Budget != nil:
+		return fmt.Errorf("BudgetBytes is %d, want 0 with a Budget, which has its own size", o.BudgetBytes)
+	case o.FilterBits > maxFilterBits:
+		return fmt.Errorf("FilterBits is %d, want at most %d", o.FilterBits, maxFilterBits)
 	case o.FileBytes < 1 || o.MemtableBytes < 0 || o.BudgetBytes < 0:
 		return fmt.Errorf("FileBytes is %d, MemtableBytes %d, BudgetBytes %d, want 0 or more", o.FileBytes, o.MemtableBytes, o.BudgetBytes)
 	case o.MaxKeySize < 1 || o.MaxKeySize > highestKeySize || o.MaxValueSize < 1 || o.MaxValueSize > highestValueSize:
 		return fmt.Errorf("MaxKeySize is %d and MaxValueSize %d, want 1 to %d and 1 to %d", o.MaxKeySize, o.MaxValueSize, highestKeySize, highestValueSize)
+	}
+	if runs, ok := o.Picker.(invalidTiered); ok {
+		return fmt.Errorf("NewTiered(%d), want 0 or at least 2 runs", int(runs))
 	}
 	for level, c := range o.Compression {
 		if c > Zstd {

@@ -30,4 +30,15 @@ func NewLeveled() Picker { return compaction.NewLeveled() }
 // stay in level 0, and whenever the given number of neighboring runs have approximately the same size,
 // they are merged. The largest of them has at most three times the average size of the others.
 // runs is at least 2; 0 means 4. Open refuses other numbers with ErrInvalidOption.
-func NewTiered(runs int) Picker { return compaction.NewTiered(runs) }
+func NewTiered(runs int) Picker {
+	if runs < 0 || runs == 1 {
+		return invalidTiered(runs)
+	}
+	return compaction.NewTiered(runs)
+}
+
+// invalidTiered is the Picker that NewTiered returns for a number that Open refuses.
+type invalidTiered int
+
+// Pick implements Picker.
+func (invalidTiered) Pick(Shape) *Pick { return nil }
