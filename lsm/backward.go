@@ -15,10 +15,10 @@ import (
 
 // moveToLast moves to the last key and reports whether there is one.
 func (w *walk) moveToLast() bool {
-	if !w.enter() {
+	if !w.beginMove() {
 		return false
 	}
-	defer w.leave()
+	defer w.endMove()
 	w.seekBelow(w.within.To)
 	return w.stepDown()
 }
@@ -27,16 +27,16 @@ func (w *walk) moveToLast() bool {
 // one, and reports whether there is one.
 func (w *walk) moveBack() bool {
 	stood := w.valid
-	if !w.enter() {
+	if !w.beginMove() {
 		return false
 	}
-	defer w.leave()
+	defer w.endMove()
 	switch {
-	case stood && !w.down:
+	case stood && !w.backward:
 		w.turnDown()
 	case stood:
 		w.followDown()
-	case !w.down: // has not moved yet, or is at the end
+	case !w.backward: // has not moved yet, or is at the end
 		w.seekBelow(w.within.To)
 	default:
 		return false
@@ -46,12 +46,12 @@ func (w *walk) moveBack() bool {
 
 // seekBelow starts a backward move below key; nil starts above all keys.
 func (w *walk) seekBelow(key []byte) {
-	w.begun, w.down = true, true
+	w.begun, w.backward = true, true
 	if w.from = append(w.from[:0], key...); key != nil {
 		w.from = append(w.from, 0)
 	}
 	switch {
-	case w.live.on:
+	case w.cursor.on:
 		w.rebuild()
 	case w.stale.Load():
 		w.reopenScan()
@@ -69,7 +69,7 @@ func (w *walk) bound() []byte {
 
 // turnDown changes the direction to backward, starting below the current key.
 func (w *walk) turnDown() {
-	if !w.live.on {
+	if !w.cursor.on {
 		w.from = append(append(w.from[:0], w.merger.Key...), 0)
 	}
 	w.seekBelow(w.last())
@@ -88,10 +88,10 @@ func (w *walk) turnUp(stood bool) {
 // followDown updates outdated sources, then leaves the current key downward.
 func (w *walk) followDown() {
 	switch {
-	case w.live.on && !w.isUpToDate():
+	case w.cursor.on && !w.isUpToDate():
 		w.rebuild()
 		w.merger.SeekBelow(w.last())
-	case w.live.on:
+	case w.cursor.on:
 		w.merger.StepBelow(w.last())
 	case w.stale.Load():
 		w.reopenScan()
@@ -101,8 +101,8 @@ func (w *walk) followDown() {
 
 // stepDown moves backward to the next entry with a value.
 func (w *walk) stepDown() bool {
-	if w.live.on {
-		w.valid = w.stepDownLive()
+	if w.cursor.on {
+		w.valid = w.stepDownPrefix()
 		return w.valid
 	}
 	m := &w.merger
@@ -122,16 +122,16 @@ func (w *walk) stepDown() bool {
 	return true
 }
 
-// stepDownLive is stepDown for prefix iterators.
-func (w *walk) stepDownLive() bool {
+// stepDownPrefix is stepDown for prefix iterators.
+func (w *walk) stepDownPrefix() bool {
 	m := &w.merger
-	w.live.dead.Reset()
+	w.cursor.dead.Reset()
 	found := w.descendOn(math.MaxInt)
 	switch {
 	case found && w.isPast(w.from):
 		found = w.skipLongerPrefixes()
-	case m.Err == nil && w.live.dead.Stepped > 0 && !w.isPast(w.live.dead.To): // otherwise it has passed keys with longer prefixes
-		w.rememberGap()
+	case m.Err == nil && w.cursor.dead.Stepped > 0 && !w.isPast(w.cursor.dead.To): // otherwise it has passed keys with longer prefixes
+		w.recordGap()
 	}
 	if !found || !m.CombineAt(w.from) {
 		w.err = m.Err
@@ -146,7 +146,7 @@ func (w *walk) stepDownLive() bool {
 // the prefix itself.
 func (w *walk) skipLongerPrefixes() (found bool) {
 	m, split := &w.merger, &w.db.o.Split
-	above := append(bytes.Clone(w.live.prefix), 0)
+	above := append(bytes.Clone(w.cursor.prefix), 0)
 	m.Seek(above)
 	if !m.Next() || w.isPast(m.Key) {
 		m.SeekBelow(above)

@@ -110,10 +110,10 @@ func (db *DB) Apply(b *Batch) error {
 }
 
 func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err error) {
-	if err := db.enterToWrite(); err != nil {
+	if err := db.lockForWrite(); err != nil {
 		return end, err
 	}
-	defer db.leaveWrite(&err)
+	defer db.unlockAfterWrite(&err)
 	if db.isLarge(b.bytes) {
 		return db.applyLarge(b.bytes, operations)
 	}
@@ -127,7 +127,7 @@ func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err erro
 	}
 	for _, op := range operations {
 		db.active.apply(&db.o.Split, &db.scratch.lookupKey, op.kind, op.key, op.value)
-		db.noteWrite(op.kind)
+		db.updateGaps(op.kind)
 	}
 	db.writes++
 	return end, nil

@@ -100,7 +100,7 @@ func (db *DB) sealAndFlush() error {
 	if err := db.seal(); err != nil {
 		return err
 	}
-	db.flushes.want(db.activeRun - 1)
+	db.flushes.makeDue(db.activeRun - 1)
 	db.flusher.wake()
 	return nil
 }
@@ -138,8 +138,8 @@ func (db *DB) sealForOthers() (sealed bool) {
 		return false
 	}
 	var err error // not returned: this store's failure is no error of the calling store
-	defer db.leaveWrite(&err)
-	if db.status.closed || db.status.checkWritable() != nil || db.status.stuck != nil || db.active.Len() == 0 || len(db.versions.Current().Memory) >= maxSealedRuns {
+	defer db.unlockAfterWrite(&err)
+	if db.status.closed || db.status.checkWritable() != nil || db.status.flushErr != nil || db.active.Len() == 0 || len(db.versions.Current().Memory) >= maxSealedRuns {
 		return false
 	}
 	err = db.sealAndFlush()

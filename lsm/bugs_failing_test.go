@@ -134,7 +134,7 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Seal())
 	db.lock.Lock()
-	db.status.stuck = ErrStalled
+	db.status.flushErr = ErrStalled
 	db.lock.Unlock()
 	done := make(chan error)
 	go func() { done <- db.Checkpoint(t.Context(), "copy") }()
@@ -146,7 +146,7 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 		default:
 		}
 		db.lock.Lock()
-		isStuck = db.status.stuck != nil
+		isStuck = db.status.flushErr != nil
 		db.lock.Unlock()
 	}
 	db.manifest.Unlock()

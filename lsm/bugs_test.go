@@ -311,7 +311,7 @@ func TestLargeWritesWaitForTheWorkers(t *testing.T) {
 		require.NoError(t, db.Put(key, large))
 	}
 	db.lock.Lock()
-	db.status.stuck = ErrStalled // what waits is told
+	db.status.flushErr = ErrStalled // what waits is told
 	db.lock.Unlock()
 	require.ErrorIs(t, db.Put(key, large), ErrStalled)
 	require.Zero(t, db.Metrics().Slowed)

@@ -64,11 +64,11 @@ func (v *View) flushed(ctx context.Context, opened caller) (_ *manifest.Edit, _ 
 	if err := checkContext(ctx); err != nil {
 		return nil, nil, err
 	}
-	if err := v.enter(); err != nil {
+	if err := v.lockOpen(); err != nil {
 		return nil, nil, err
 	}
 	db := v.db
-	defer db.leave(&err)
+	defer db.unlock(&err)
 	if err := db.waitForRun(ctx, v.run); err != nil {
 		return nil, nil, err
 	}

@@ -30,7 +30,7 @@ func (db *DB) commit(c *version.Change) error {
 		return err
 	}
 	e := manifest.EditOf(c, before)
-	db.fillIn(e, c.Flushed)
+	db.setNumbers(e, c.Flushed)
 	db.lock.Unlock()
 	if err := db.manifest.Append(e); err != nil {
 		return db.manifestError(err)
@@ -52,8 +52,8 @@ func (db *DB) manifestError(err error) error {
 	return err
 }
 
-// fillIn sets the numbers of an edit. The caller holds the lock.
-func (db *DB) fillIn(e *manifest.Edit, flushed []*version.SealedRun) {
+// setNumbers sets the numbers of an edit. The caller holds the lock.
+func (db *DB) setNumbers(e *manifest.Edit, flushed []*version.SealedRun) {
 	e.Flushed = db.flushedRun
 	if len(flushed) > 0 {
 		e.Flushed = flushed[0].Number
@@ -77,9 +77,9 @@ func (db *DB) replaceDoubtfulManifest() error {
 	return db.newManifest()
 }
 
-// mendManifest is replaceDoubtfulManifest for the workers, before they write files: the new
+// repairManifest is replaceDoubtfulManifest for the workers, before they write files: the new
 // manifest lets obsolete files be removed, which makes room on the disk.
-func (db *DB) mendManifest() error {
+func (db *DB) repairManifest() error {
 	if !db.manifest.InDoubt() {
 		return nil
 	}
@@ -139,7 +139,7 @@ func (db *DB) newManifest() error {
 	db.nextFile++
 	e := manifest.FirstEdit(db.versions.Current().Tree)
 	e.Identity, e.Split, e.PartitionBytes = db.identity, db.o.Split.Name, db.o.PartitionBytes
-	db.fillIn(e, nil)
+	db.setNumbers(e, nil)
 	db.lock.Unlock()
 	if err := db.manifest.Begin(number, e); err != nil {
 		return db.manifestError(err)

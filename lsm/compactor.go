@@ -324,7 +324,7 @@ func (db *DB) yieldToFlush(ctx context.Context) error {
 // flushesGoFirst reports whether a flush is due that compactions must wait for. The caller
 // holds the lock.
 func (db *DB) flushesGoFirst() bool {
-	return db.status.stuck == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.versions.Current().MemoryBytes() > 0
+	return db.status.flushErr == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.versions.Current().MemoryBytes() > 0
 }
 
 // compactionConfig returns the configuration of flushes and compactions.

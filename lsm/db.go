@@ -27,7 +27,7 @@ import (
 //	  ├─ makeRoom                   sleep (writeThrottle), seal a full memtable, or wait for a flush
 //	  ├─ logOp                      record in the log before the change is visible
 //	  ├─ active.apply               memtable changed, visible to reads
-//	  ├─ noteWrite                  gaps corrected
+//	  ├─ updateGaps                  gaps corrected
 //	  ├─ unlock
 //	  └─ waitForSync                LogSynced only
 //
@@ -108,9 +108,9 @@ type DB struct {
 	closeDone chan struct{} // closed when Close or Discard has ended
 }
 
-// enter takes the lock for an operation. It returns ErrClosed, without the lock, if the store
+// lockOpen takes the lock for an operation. It returns ErrClosed, without the lock, if the store
 // is closed.
-func (db *DB) enter() error {
+func (db *DB) lockOpen() error {
 	db.lock.Lock()
 	if db.status.closed {
 		db.lock.Unlock()
@@ -120,9 +120,9 @@ func (db *DB) enter() error {
 	return nil
 }
 
-// enterToWrite is enter for writes. It also returns an error if the store accepts no writes.
-func (db *DB) enterToWrite() error {
-	if err := db.enter(); err != nil {
+// lockForWrite is lockOpen for writes. It also returns an error if the store accepts no writes.
+func (db *DB) lockForWrite() error {
+	if err := db.lockOpen(); err != nil {
 		return err
 	}
 	if err := db.status.checkWritable(); err != nil {
@@ -185,7 +185,7 @@ func (db *DB) close(discard bool) error {
 		return nil
 	}
 	defer close(db.closeDone)
-	db.lock.Unpin()           // ends the validity of the value that Peek returned
+	db.lock.Unpin()          // ends the validity of the value that Peek returned
 	db.status.closing = true // before the last seal, so that no write follows it
 	left := db.pins.leftOpen()
 	var err error
@@ -197,7 +197,7 @@ func (db *DB) close(discard bool) error {
 		}
 	}
 	db.status.closed = true
-	db.status.shut.Store(true)
+	db.status.isClosed.Store(true)
 	db.progress.Broadcast()
 	db.lock.Unlock()
 

@@ -12,7 +12,7 @@ import (
 // checkDiskRoom returns an error if a merge may write more bytes than the disk has free after
 // flushes of all memtables. It returns nil if the file system cannot tell.
 func (db *DB) checkDiskRoom(bytes int64) error {
-	if err := db.mendManifest(); err != nil {
+	if err := db.repairManifest(); err != nil {
 		return err
 	}
 	free, err := db.dir.FS.FreeBytes(db.dir.Path)

@@ -5,9 +5,9 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// noteWrite corrects the gaps after an operation on the key in db.scratch.lookupKey. The caller
+// updateGaps corrects the gaps after an operation on the key in db.scratch.lookupKey. The caller
 // holds the lock.
-func (db *DB) noteWrite(kind run.Kind) {
+func (db *DB) updateGaps(kind run.Kind) {
 	g, p := &db.gaps, &db.scratch.lookupKey
 	switch kind {
 	case run.Set, run.Append:
@@ -19,20 +19,20 @@ func (db *DB) noteWrite(kind run.Kind) {
 			return
 		}
 		if g.IsDue(p) {
-			g.Adapt(p, db.explore(p.Prefix(), p.Key))
+			g.Adapt(p, db.findGapAround(p.Prefix(), p.Key))
 		}
 	}
 }
 
-// explore searches down and up from a deleted key for more deleted keys and records them as a
+// findGapAround searches down and up from a deleted key for more deleted keys and records them as a
 // gap. It returns the number of entries that it stepped over, 0 if no gap was recorded, and
 // gaps.NotKept if a gap of such keys is too long to be recorded. It ends at an error, which the
 // next reader of these entries returns.
-func (db *DB) explore(prefix, key []byte) (found int) {
-	w := db.liveWalk(prefix)
-	defer func() { db.report(w.closeLive()) }()
+func (db *DB) findGapAround(prefix, key []byte) (found int) {
+	w := db.newPrefixWalk(prefix)
+	defer func() { db.report(w.closePrefixWalk()) }()
 	w.rebuild()
-	d := &w.live.dead
+	d := &w.cursor.dead
 	d.Reset()
 	d.Add(key)
 	most := gaps.MaxExploredEntries(len(key))
@@ -43,22 +43,22 @@ func (db *DB) explore(prefix, key []byte) (found int) {
 	}
 	m.Seek(d.To)
 	for limit := d.Stepped + most; d.Stepped < limit && w.next() && !w.isPast(m.Key) && !m.Kind.HasValue(); {
-		w.passUp()
+		w.skipUp()
 	}
 	switch {
 	case m.Err != nil:
 		return 0
 	case !db.gaps.Fits(d.First, d.To):
 		return gaps.NotKept
-	case !w.rememberGap():
+	case !w.recordGap():
 		return 0
 	}
 	return d.Stepped - 1
 }
 
-// passUp steps upward over the merger's current entry, and over the gap that holds its key.
-func (w *walk) passUp() {
-	l, m := &w.live, &w.merger
+// skipUp steps upward over the merger's current entry, and over the gap that holds its key.
+func (w *walk) skipUp() {
+	l, m := &w.cursor, &w.merger
 	if m.Kind != run.Delete {
 		return // the tombstone of the prefix sorts before all keys
 	}
@@ -73,10 +73,10 @@ func (w *walk) passUp() {
 	}
 }
 
-// passDown steps downward over the entry with the key in w.from, and over the gap that holds
+// skipDown steps downward over the entry with the key in w.from, and over the gap that holds
 // it.
-func (w *walk) passDown() {
-	l, m := &w.live, &w.merger
+func (w *walk) skipDown() {
+	l, m := &w.cursor, &w.merger
 	d := &l.dead
 	d.AddDown(w.from)
 	if d.ShouldFindGap() {
@@ -89,9 +89,9 @@ func (w *walk) passDown() {
 	m.StepBelow(w.from)
 }
 
-// rememberGap records the deleted keys that the move has stepped over, if they are many enough.
+// recordGap records the deleted keys that the move has stepped over, if they are many enough.
 // It returns false if they are, and gaps has no room.
-func (w *walk) rememberGap() bool {
-	d := &w.live.dead
-	return d.Stepped < w.db.gaps.MinDead || w.db.gaps.Add(&w.live.lookupKey, d.First, d.To, d.Stepped)
+func (w *walk) recordGap() bool {
+	d := &w.cursor.dead
+	return d.Stepped < w.db.gaps.MinDead || w.db.gaps.Add(&w.cursor.lookupKey, d.First, d.To, d.Stepped)
 }

@@ -105,7 +105,7 @@ func TestReadErrorsInCompactionsLoseNothing(t *testing.T) {
 
 // RocksDB's iterators gave what DeleteRange had hidden after a read error (8.7.0).
 // Here a live cursor that could not read the tombstone of its prefix did so.
-// Protection: live.err, which the merger gets once it is ready.
+// Protection: cursor.err, which the merger gets once it is ready.
 func TestReadErrorsBringNothingBackThatIsDeleted(t *testing.T) {
 	o := hiddenOptions(t)
 	want := hiddenStore(t, o)
@@ -132,8 +132,8 @@ func TestReadErrorsBringNothingBackThatIsDeleted(t *testing.T) {
 // requireWalk seeks a key and walks on from there. All that the iterator gives is
 // there, and nothing is left out, until it has an error.
 func requireWalk(t *testing.T, db *DB, it *Iterator, from []byte, want storyState, keys []string, writes bool, what string) {
-	if it.walk.live.on {
-		from = append(bytes.Clone(it.walk.live.prefix), from[2:]...)
+	if it.walk.cursor.on {
+		from = append(bytes.Clone(it.walk.cursor.prefix), from[2:]...)
 	}
 	at, within := -1, it.walk.within
 	for ok := it.Seek(from); ok; ok = it.Next() {

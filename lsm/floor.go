@@ -9,10 +9,10 @@ import (
 // value. Both are valid until the next call of any method, and must not be changed. For a value
 // above the limit it returns the key and ErrTooLarge. Only the owner may call Floor: see Peek.
 func (db *DB) Floor(key []byte) (found, value []byte, ok bool, err error) {
-	if err := db.enter(); err != nil {
+	if err := db.lockOpen(); err != nil {
 		return nil, nil, false, err
 	}
-	defer db.leave(&err)
+	defer db.unlock(&err)
 	if found, ok, err = db.floorKey(key); err != nil || !ok {
 		return nil, nil, false, err
 	}
@@ -22,14 +22,14 @@ func (db *DB) Floor(key []byte) (found, value []byte, ok bool, err error) {
 
 // floorKey is Floor without the value, for callers that hold the lock.
 func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
-	w := db.liveWalk(key[:db.o.Split.Func(key)])
-	defer func() { err = errors.Join(err, w.closeLive()) }()
+	w := db.newPrefixWalk(key[:db.o.Split.Func(key)])
+	defer func() { err = errors.Join(err, w.closePrefixWalk()) }()
 	w.rebuild()
 	w.value = append(append(w.value[:0], key...), 0)
-	w.live.dead.Reset()
+	w.cursor.dead.Reset()
 	ok = w.descend(w.value, math.MaxInt)
 	if w.merger.Err == nil {
-		w.rememberGap()
+		w.recordGap()
 	}
 	return w.from, ok, w.merger.Err
 }
@@ -53,7 +53,7 @@ func (w *walk) descendOn(most int) bool {
 		if s.Current.Kind.HasValue() && !m.IsHiddenByRange(s) {
 			return true
 		}
-		w.passDown()
+		w.skipDown()
 	}
 	return false
 }

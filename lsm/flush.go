@@ -15,10 +15,10 @@ func (db *DB) Flush(ctx context.Context) (err error) {
 	if err := checkContext(ctx); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
-	if err := db.enterToWrite(); err != nil {
+	if err := db.lockForWrite(); err != nil {
 		return err
 	}
-	defer db.leaveWrite(&err)
+	defer db.unlockAfterWrite(&err)
 	if err := db.flushAll(ctx); err != nil {
 		return err
 	}
@@ -38,9 +38,9 @@ func (db *DB) flushAll(ctx context.Context) error {
 // releases it while it waits.
 func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 	defer db.broadcastAtEnd(ctx)()
-	db.status.stuck = nil // the next flush may succeed
-	begun := db.status.tries
-	db.flushes.want(number)
+	db.status.flushErr = nil // the next flush may succeed
+	begun := db.status.flushTries
+	db.flushes.makeDue(number)
 	db.flusher.wake()
 	for {
 		memory := db.versions.Current().Memory
@@ -54,8 +54,8 @@ func (db *DB) waitForRun(ctx context.Context, number uint64) error {
 			return context.Cause(ctx)
 		case db.status.failed != nil:
 			return db.status.failed
-		case db.status.stuck != nil && db.status.stuckTry > begun:
-			return db.status.stuck
+		case db.status.flushErr != nil && db.status.flushErrTry > begun:
+			return db.status.flushErr
 		}
 		db.progress.Wait()
 	}
@@ -75,18 +75,18 @@ func (db *DB) broadcastAtEnd(ctx context.Context) (callOff func() bool) {
 // manifest and the log after failed writes.
 func (db *DB) flushDue() (more bool, err error) {
 	db.lock.Lock()
-	db.status.tries++
+	db.status.flushTries++
 	db.lock.Unlock()
 	if err := db.o.Budget.flushes.acquire(db.ctx); err != nil {
 		return false, err
 	}
 	defer db.o.Budget.flushes.release()
-	if err := db.mendManifest(); err != nil {
+	if err := db.repairManifest(); err != nil {
 		return false, err
 	}
 	group := db.runsToFlush()
 	if len(group) == 0 {
-		if err := db.mendLog(); err != nil {
+		if err := db.repairLog(); err != nil {
 			return false, err
 		}
 		db.sortRuns()
@@ -126,9 +126,9 @@ func (db *DB) sortRuns() {
 func (db *DB) reportFlush(err error) {
 	db.lock.Lock()
 	defer db.lock.Unlock()
-	db.status.stuck = nil
+	db.status.flushErr = nil
 	if err != nil {
-		db.status.stuck, db.status.stuckTry = fmt.Errorf("%w: %w", ErrStalled, err), db.status.tries
+		db.status.flushErr, db.status.flushErrTry = fmt.Errorf("%w: %w", ErrStalled, err), db.status.flushTries
 		db.o.Events.FlushFailed(err)
 	}
 	db.progress.Broadcast()

@@ -53,11 +53,11 @@ const (
 type flushPolicy struct {
 	memtableBytes int64         // Options.MemtableBytes
 	runAge        time.Duration // longest time that a sealed run waits for others
-	wanted        uint64        // newest run that somebody waits for
+	dueUpTo       uint64        // newest run that somebody waits for
 }
 
-// want makes a run and all older ones due.
-func (p *flushPolicy) want(number uint64) { p.wanted = max(p.wanted, number) }
+// makeDue makes a run and all older ones due.
+func (p *flushPolicy) makeDue(number uint64) { p.dueUpTo = max(p.dueUpTo, number) }
 
 // due returns the runs to write to one table now, newest first, or nil if they wait. memory
 // holds the sealed runs, newest first. short tells that memory is short; endsView reports
@@ -97,7 +97,7 @@ func (p *flushPolicy) isOverdue(memory []*version.SealedRun) bool {
 	for _, r := range memory {
 		bytes += r.Bytes
 	}
-	return oldest.Number <= p.wanted || time.Since(oldest.Sealed) >= p.runAge ||
+	return oldest.Number <= p.dueUpTo || time.Since(oldest.Sealed) >= p.runAge ||
 		len(memory) >= maxWaitingRuns || bytes >= p.memtableBytes
 }
 
@@ -107,13 +107,13 @@ func (db *DB) dueRuns() []*version.SealedRun {
 	if db.status.failed != nil || db.status.closed {
 		return nil
 	}
-	return db.flushes.due(db.versions.Current().Memory, db.isShort(), db.pins.endsView)
+	return db.flushes.due(db.versions.Current().Memory, db.isMemoryShort(), db.pins.endsView)
 }
 
-// isShort reports whether sealed runs must leave memory: a write would have to wait once
+// isMemoryShort reports whether sealed runs must leave memory: a write would have to wait once
 // another memtable is full, or other stores of the budget need the memory. It is always true if
 // MemtableBytes is a quarter of the budget or more, thus in budgets below 8 MiB by default.
-func (db *DB) isShort() bool {
+func (db *DB) isMemoryShort() bool {
 	b := db.o.Budget
 	return db.versions.Current().MemoryBytes()+2*db.o.MemtableBytes > db.memtableBudget() ||
 		b.sealedBytes.Load() > b.Limit()/waitingShare

@@ -28,10 +28,10 @@ func TestFlushPolicyTakesTheOldestRunsThatMakeOneTable(t *testing.T) {
 	}{
 		"nothing":                {},
 		"small ones wait":        {memory: []*version.SealedRun{small(3), small(2), small(1)}},
-		"one is wanted":          {policy: flushPolicy{wanted: 1}, memory: []*version.SealedRun{small(3), small(2), small(1)}, want: []uint64{3, 2, 1}},
+		"one is wanted":          {policy: flushPolicy{dueUpTo: 1}, memory: []*version.SealedRun{small(3), small(2), small(1)}, want: []uint64{3, 2, 1}},
 		"memory is short":        {memory: []*version.SealedRun{small(2), small(1)}, short: true, want: []uint64{2, 1}},
-		"a view ends early":      {policy: flushPolicy{wanted: 1}, memory: []*version.SealedRun{small(3), small(2), small(1)}, view: 1, want: []uint64{1}},
-		"a view ends with two":   {policy: flushPolicy{wanted: 1}, memory: []*version.SealedRun{small(3), small(2), small(1)}, view: 2, want: []uint64{2, 1}},
+		"a view ends early":      {policy: flushPolicy{dueUpTo: 1}, memory: []*version.SealedRun{small(3), small(2), small(1)}, view: 1, want: []uint64{1}},
+		"a view ends with two":   {policy: flushPolicy{dueUpTo: 1}, memory: []*version.SealedRun{small(3), small(2), small(1)}, view: 2, want: []uint64{2, 1}},
 		"more than a memtable":   {memory: []*version.SealedRun{half(2), half(1)}, want: []uint64{1}},
 		"a file comes alone":     {memory: []*version.SealedRun{small(3), file}, want: []uint64{2}},
 		"a file ends the others": {memory: []*version.SealedRun{file, small(1)}, want: []uint64{1}},

@@ -43,7 +43,7 @@ func isOf(op vfstest.Op, part string) func(vfstest.Call) bool {
 
 // What was in the buffer of a log when the disk became full was in no file, and was lost
 // when the store was opened again, which was the only way to write to it. Protection:
-// loseLog has it flushed.
+// abandonLog has it flushed.
 func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	var full atomic.Bool
 	mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -363,7 +363,7 @@ func TestFlushIgnoresTheFailureOfAnEarlierFlush(t *testing.T) {
 	waitFor(t, "Flush waits", func() bool {
 		db.lock.Lock()
 		defer db.lock.Unlock()
-		return db.flushes.wanted > 0
+		return db.flushes.dueUpTo > 0
 	})
 	goOn <- true
 	select {

@@ -475,6 +475,6 @@ func TestLargeKeysStayInNoMemoryOfGaps(t *testing.T) {
 	q.put(1, 300)
 	q.first(1, 300)
 	for _, w := range q.db.scratch.idle {
-		require.Less(t, cap(w.live.dead.First)+cap(w.live.dead.To), maxPeeked)
+		require.Less(t, cap(w.cursor.dead.First)+cap(w.cursor.dead.To), maxPeeked)
 	}
 }

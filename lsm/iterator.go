@@ -49,7 +49,7 @@ func (it *Iterator) isOpen() bool {
 
 // checkOpen returns ErrClosed if the iterator is closed, or if the store of a scan is.
 func (it *Iterator) checkOpen() error {
-	if w := it.walk; w == nil || w.db.status.shut.Load() {
+	if w := it.walk; w == nil || w.db.status.isClosed.Load() {
 		return ErrClosed
 	}
 	return nil
@@ -84,7 +84,7 @@ func (it *Iterator) ValueSize() int64 {
 // Next, Prev, Last, Seek or Close, or after the store is closed, the reader returns ErrClosed.
 // Iterators of Prefix return an empty reader: use DB.Stream.
 func (it *Iterator) ValueReader() io.Reader {
-	if it.walk == nil || !it.walk.valid || it.walk.live.on {
+	if it.walk == nil || !it.walk.valid || it.walk.cursor.on {
 		return bytes.NewReader(nil)
 	}
 	return &valueReader{it: it, moves: it.walk.moves, pieces: it.walk.merger.Lookup.Reader()}
@@ -113,10 +113,10 @@ func (it *Iterator) Close() error {
 // unless it is empty. Close the iterator.
 func (db *DB) Iterator(from, to []byte) (_ *Iterator, err error) {
 	opened := callerOf()
-	if err := db.enter(); err != nil {
+	if err := db.lockOpen(); err != nil {
 		return nil, err
 	}
-	defer db.leaveWrite(&err)
+	defer db.unlockAfterWrite(&err)
 	if err := db.sealForRead(); err != nil {
 		return nil, err
 	}

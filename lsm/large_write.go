@@ -44,9 +44,9 @@ func (db *DB) applyLarge(bytes int64, operations []operation) (end logEnd, err e
 		}
 	}
 	for _, op := range operations {
-		if op.kind != run.Delete { // a Delete must not explore: its run is not installed yet
+		if op.kind != run.Delete { // a Delete must not search for a gap: its run is not installed yet
 			db.o.Split.Prepare(&db.scratch.lookupKey, op.key)
-			db.noteWrite(op.kind)
+			db.updateGaps(op.kind)
 		}
 	}
 	db.writes++

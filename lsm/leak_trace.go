@@ -34,7 +34,7 @@ func (p *pins) leftOpen() error {
 	}
 	slices.Sort(places) // views are in no order
 	for _, w := range p.walks {
-		if w.live.on {
+		if w.cursor.on {
 			places = append(places, "iterator of a prefix")
 		} else {
 			places = append(places, "iterator of "+w.opened.String())

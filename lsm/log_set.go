@@ -43,7 +43,7 @@ type logSet struct {
 	number uint64      // of the current log; 0 after a failed log until the next one begins
 	old    []oldLog
 	head   [32]byte // buffer for the head of a record
-	lost   error    // ErrStalled with its cause while no log takes writes; see DB.loseLog
+	lost   error    // ErrStalled with its cause while no log takes writes; see DB.abandonLog
 }
 
 // oldLog is a log that takes no more writes.

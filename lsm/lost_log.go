@@ -20,9 +20,9 @@ import (
 // synced write, and perhaps the first refused one, complete. After a failed sync nobody knows
 // what the log has, and the store fails for good.
 
-// loseLog handles a failed write to the log, or a failed end of the previous log. It returns
+// abandonLog handles a failed write to the log, or a failed end of the previous log. It returns
 // the error of the current write, which has not happened. The caller holds the lock.
-func (db *DB) loseLog(err error) error {
+func (db *DB) abandonLog(err error) error {
 	if isFinal(err) {
 		return db.failLocked(err)
 	}
@@ -32,7 +32,7 @@ func (db *DB) loseLog(err error) error {
 		return err
 	}
 	db.logs.end(db.activeRun-1, true)
-	db.flushes.want(db.activeRun - 1)
+	db.flushes.makeDue(db.activeRun - 1)
 	db.flusher.wake()
 	return db.logs.lost
 }
@@ -44,8 +44,8 @@ func (db *DB) logLostError() error {
 	return db.logs.lost
 }
 
-// mendLog begins a new log once every run of the lost log is in the tree.
-func (db *DB) mendLog() error {
+// repairLog begins a new log once every run of the lost log is in the tree.
+func (db *DB) repairLog() error {
 	db.lock.Lock()
 	due := db.logs.lost != nil && db.status.failed == nil && !db.status.closing && len(db.versions.Current().Memory) == 0
 	retired, opened := len(db.logs.old) == 0, db.logs.number != 0
@@ -107,8 +107,8 @@ func (db *DB) waitForLog(ctx context.Context) error {
 		if err := db.status.checkWritable(); err != nil {
 			return err
 		}
-		if db.status.stuck != nil {
-			return db.status.stuck
+		if db.status.flushErr != nil {
+			return db.status.flushErr
 		}
 		db.flusher.wake()
 		db.progress.Wait()

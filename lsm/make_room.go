@@ -43,9 +43,9 @@ func (db *DB) makeRoomForRun(bytes int64) error {
 // waitForFlush waits until a flush, a failure or a close changes the sealed runs. If the last
 // flush failed, it returns that error at once.
 func (db *DB) waitForFlush() error {
-	if db.status.stuck != nil {
+	if db.status.flushErr != nil {
 		db.flusher.wake() // retry, so that a later write may succeed
-		return db.status.stuck
+		return db.status.flushErr
 	}
 	begun := time.Now()
 	db.flusher.wake()

@@ -62,7 +62,7 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 			}
 			require.LessOrEqual(t, db.o.Budget.slabs.Peak(), int64(most))
 			for _, it := range open {
-				require.True(t, it.Next() || it.walk.live.on && step, "%v", it.Err())
+				require.True(t, it.Next() || it.walk.cursor.on && step, "%v", it.Err())
 				require.NoError(t, it.Close())
 			}
 			for _, v := range views {

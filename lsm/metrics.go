@@ -65,7 +65,7 @@ func (m Metrics) DiskBytes() (n int64) {
 func (db *DB) Metrics() (m Metrics) {
 	db.lock.Lock()
 	var panicked error // of a memtable: then all figures are zero
-	defer db.leave(&panicked)
+	defer db.unlock(&panicked)
 	if db.status.closed {
 		return m
 	}

@@ -240,7 +240,7 @@ func (w *world) isRowBelow(what string, ok bool, it *Iterator, state *modelState
 func (w *world) isAt(what string, ok bool, it *Iterator, state *modelState, at *modelPlace, row modelRow, exists bool) bool {
 	at.stood, at.below = ok, false
 	if ok != exists || it.Err() != nil {
-		w.violate("%s (live %v, memory %v, down %v, from %q): %v at %q, %v; the model has %v at %q", what, it.walk.live.on, it.walk.memory, it.walk.down, it.walk.from, ok, it.Key(), it.Err(), exists, row.key)
+		w.violate("%s (live %v, memory %v, down %v, from %q): %v at %q, %v; the model has %v at %q", what, it.walk.cursor.on, it.walk.memory, it.walk.backward, it.walk.from, ok, it.Key(), it.Err(), exists, row.key)
 		return false
 	}
 	if !ok {

@@ -50,17 +50,17 @@ func (db *DB) panicOf(value any) error {
 	return newPanicError(fmt.Sprintf("split function %.64q or a memtable", db.o.Split.Name), value)
 }
 
-// leave is deferred by operations that hold the lock and change nothing: it releases the lock
+// unlock is deferred by operations that hold the lock and change nothing: it releases the lock
 // and turns a panic into an error.
-func (db *DB) leave(err *error) {
+func (db *DB) unlock(err *error) {
 	if v := recover(); v != nil {
 		*err = db.panicOf(v)
 	}
 	db.lock.Unlock()
 }
 
-// leaveWrite is leave for operations that change the store. A panic fails the store.
-func (db *DB) leaveWrite(err *error) {
+// unlockAfterWrite is unlock for operations that change the store. A panic fails the store.
+func (db *DB) unlockAfterWrite(err *error) {
 	if v := recover(); v != nil {
 		*err = db.failLocked(db.panicOf(v))
 	}

@@ -70,7 +70,7 @@ func (p *pins) endsView(number uint64) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(p.walks, func(w *walk) bool { return !w.live.on && w.run == number })
+	return slices.ContainsFunc(p.walks, func(w *walk) bool { return !w.cursor.on && w.run == number })
 }
 
 // replaceRuns gives views and scans that hold flushed runs a version with the files instead, so
@@ -92,7 +92,7 @@ func (p *pins) replaceRuns(versions *version.Set, flushed []*version.SealedRun, 
 		}
 	}
 	for _, w := range p.walks {
-		if w.live.on {
+		if w.cursor.on {
 			w.closeSources() // the next move finds the sources again
 			continue
 		}

@@ -13,12 +13,12 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// live is the state of a prefix iterator, which sees what the owner writes while it moves.
+// prefixCursor is the state of a prefix iterator, which sees what the owner writes while it moves.
 //
 // Before each move the iterator compares generation and writes with those of the store. If both
 // are unchanged, its sources are up to date and it only steps. Otherwise rebuild finds the
 // sources again and seeks to the last key. All of it happens under the lock of the store.
-type live struct {
+type prefixCursor struct {
 	on        bool
 	prefix    []byte
 	lookupKey run.LookupKey
@@ -45,23 +45,23 @@ func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return nil, err
 	}
-	if err := db.enter(); err != nil {
+	if err := db.lockOpen(); err != nil {
 		return nil, err
 	}
-	defer db.leave(&err)
-	w := db.liveWalk(prefix)
+	defer db.unlock(&err)
+	w := db.newPrefixWalk(prefix)
 	db.pins.addWalk(w)
 	return &Iterator{walk: w}, nil
 }
 
-// liveWalk returns a walk over a prefix. The caller holds the lock.
-func (db *DB) liveWalk(prefix []byte) *walk {
+// newPrefixWalk returns a walk over a prefix. The caller holds the lock.
+func (db *DB) newPrefixWalk(prefix []byte) *walk {
 	w := db.scratch.takeIdle()
 	if w == nil {
 		w = &walk{db: db}
 	}
-	w.err, w.begun, w.down = nil, false, false
-	l := &w.live
+	w.err, w.begun, w.backward = nil, false, false
+	l := &w.cursor
 	l.on = true
 	l.prefix = append(l.prefix[:0], prefix...)
 	db.o.Split.Prepare(&l.lookupKey, l.prefix)
@@ -71,20 +71,20 @@ func (db *DB) liveWalk(prefix []byte) *walk {
 
 // rebuild closes the sources and finds those of the current version.
 func (w *walk) rebuild() {
-	db, l := w.db, &w.live
+	db, l := w.db, &w.cursor
 	w.closeSources()
 	w.version = db.versions.Current().Ref()
 	l.generation, l.writes, l.err = db.versions.Generation(), db.writes, nil
-	w.merger.Reset(&db.o.Split, l.prefix, w.liveSources(w.merger.Sources[:0]))
+	w.merger.Reset(&db.o.Split, l.prefix, w.prefixSources(w.merger.Sources[:0]))
 	if l.err != nil {
 		w.merger.Fail(l.err)
 	}
 }
 
-// liveSources appends the runs that may hold keys of the prefix, from the newest to the first
-// one whose tombstone hides all older runs. It stores an error in live.err.
-func (w *walk) liveSources(sources []merge.Source) []merge.Source {
-	db, l := w.db, &w.live
+// prefixSources appends the runs that may hold keys of the prefix, from the newest to the first
+// one whose tombstone hides all older runs. It stores an error in cursor.err.
+func (w *walk) prefixSources(sources []merge.Source) []merge.Source {
+	db, l := w.db, &w.cursor
 	sources, hides := w.addMemory(sources, db.active.Table)
 	for _, r := range w.version.Memory {
 		switch {
@@ -127,7 +127,7 @@ const (
 // addMemory appends a memtable to the sources. hides reports whether its tombstone hides all
 // older runs.
 func (w *walk) addMemory(sources []merge.Source, table memtable.Table) (_ []merge.Source, hides bool) {
-	l := &w.live
+	l := &w.cursor
 	var reuse run.Iterator
 	if n := len(l.memory); n > 0 {
 		reuse, l.memory = l.memory[n-1], l.memory[:n-1]
@@ -138,13 +138,13 @@ func (w *walk) addMemory(sources []merge.Source, table memtable.Table) (_ []merg
 	return sources, table.Hides(&l.lookupKey)
 }
 
-// hidesNothing is Source.Hides of prefix iterators: liveSources has left out hidden runs
+// hidesNothing is Source.Hides of prefix iterators: prefixSources has left out hidden runs
 // already.
 func hidesNothing(*run.LookupKey) (bool, error) { return false, nil }
 
 // addTables appends one run, which consists of files, to the sources.
 func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []merge.Source, hides bool) {
-	l := &w.live
+	l := &w.cursor
 	ranged := false
 	files = slices.DeleteFunc(slices.Clip(files), func(f *version.File) bool {
 		ranged = ranged || len(f.Table.Ranges()) > 0
@@ -172,7 +172,7 @@ func (w *walk) addTables(sources []merge.Source, files []*version.File) (_ []mer
 
 // tableIterator returns an iterator over a table that reads through the cache.
 func (w *walk) tableIterator(f *version.File) *sstable.Iterator {
-	l := &w.live
+	l := &w.cursor
 	o := sstable.IteratorOptions{Cached: true}
 	n := len(l.tables)
 	if n == 0 {
@@ -189,7 +189,7 @@ func (w *walk) closeSources() {
 	if w.version == nil {
 		return
 	}
-	l := &w.live
+	l := &w.cursor
 	w.db.compactor.addReadCost((l.runs - 1) * (seekReadCost + l.steps/stepsPerReadCost))
 	l.runs, l.steps = 0, 0
 	w.db.scratch.passed += int64(w.merger.EntriesRead)
@@ -223,13 +223,13 @@ func (w *walk) followWrites() {
 
 // isUpToDate reports whether the store has not changed since the sources were found.
 func (w *walk) isUpToDate() bool {
-	return w.live.generation == w.db.versions.Generation() && w.live.writes == w.db.writes
+	return w.cursor.generation == w.db.versions.Generation() && w.cursor.writes == w.db.writes
 }
 
 // copyCurrent copies the current key and value, because the owner may write before it reads
 // them. A value of a table block is a copy already.
 func (w *walk) copyCurrent() error {
-	l, m := &w.live, &w.merger
+	l, m := &w.cursor, &w.merger
 	l.steps++
 	w.from = append(append(w.from[:0], m.Key...), 0)
 	if m.Lookup.Size() > maxPeeked {
@@ -244,14 +244,14 @@ func (w *walk) copyCurrent() error {
 	return err
 }
 
-// liveValue is currentValue for prefix iterators.
-func (w *walk) liveValue() ([]byte, error) {
+// prefixValue is currentValue for prefix iterators.
+func (w *walk) prefixValue() ([]byte, error) {
 	size := w.merger.Lookup.Size()
 	if err := w.db.o.checkWhole(size); err != nil {
 		return nil, err
 	}
 	if size <= maxPeeked {
-		return w.live.value, nil
+		return w.cursor.value, nil
 	}
 	value, _, err := w.db.Get(w.last(), nil)
 	return value, err
@@ -260,10 +260,10 @@ func (w *walk) liveValue() ([]byte, error) {
 // last returns the current key. The walk is a prefix iterator, or a scan with runs in memory.
 func (w *walk) last() []byte { return w.from[:len(w.from)-1] }
 
-// closeLive closes a prefix iterator and keeps its memory for reuse. The caller holds the lock.
-func (w *walk) closeLive() error {
+// closePrefixWalk closes a prefix iterator and keeps its memory for reuse. The caller holds the lock.
+func (w *walk) closePrefixWalk() error {
 	w.closeSources()
-	w.live.on = false
+	w.cursor.on = false
 	w.db.scratch.keepIdle(w)
 	return nil
 }

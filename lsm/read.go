@@ -8,28 +8,28 @@ import (
 // Get appends the key's value to dst and reports whether the key has a value. It returns
 // ErrTooLarge for a value that appends have grown above the limit: read it with Stream.
 func (db *DB) Get(key, dst []byte) (value []byte, found bool, err error) {
-	if err := db.enter(); err != nil {
+	if err := db.lockOpen(); err != nil {
 		return dst, false, err
 	}
-	defer db.leave(&err)
+	defer db.unlock(&err)
 	if err := db.find(&db.scratch.lookup, db.versions.Current(), true, key); err != nil {
 		return dst, false, err
 	}
-	return db.found(&db.scratch.lookup, dst)
+	return db.appendValue(&db.scratch.lookup, dst)
 }
 
 // Has reports whether the key has a value of any size. It copies nothing and stops at the key's
 // newest entry; filters keep it from reading files that lack the key.
 func (db *DB) Has(key []byte) (found bool, err error) {
-	if err := db.enter(); err != nil {
+	if err := db.lockOpen(); err != nil {
 		return false, err
 	}
-	defer db.leave(&err)
+	defer db.unlock(&err)
 	return db.exists(&db.scratch.lookup, db.versions.Current(), true, key)
 }
 
-// found appends the value that find has collected to dst.
-func (db *DB) found(f *run.Lookup, dst []byte) ([]byte, bool, error) {
+// appendValue appends the value that find has collected to dst.
+func (db *DB) appendValue(f *run.Lookup, dst []byte) ([]byte, bool, error) {
 	if !f.Exists() {
 		return dst, false, nil
 	}
@@ -45,10 +45,10 @@ func (db *DB) found(f *run.Lookup, dst []byte) ([]byte, bool, error) {
 // Peek, and only if no other goroutine calls the store; View methods and Metrics may run at the
 // same time.
 func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
-	if err := db.enter(); err != nil {
+	if err := db.lockOpen(); err != nil {
 		return nil, false, err
 	}
-	defer db.leave(&err)
+	defer db.unlock(&err)
 	return db.peek(key)
 }
 
@@ -61,7 +61,7 @@ func (db *DB) peek(key []byte) (value []byte, found bool, err error) {
 		db.lock.Pin()
 		return whole, true, nil
 	}
-	value, found, err = db.found(&db.scratch.lookup, db.scratch.peeked[:0])
+	value, found, err = db.appendValue(&db.scratch.lookup, db.scratch.peeked[:0])
 	if cap(value) <= maxPeeked {
 		db.scratch.peeked = value
 	}

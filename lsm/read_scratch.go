@@ -35,7 +35,7 @@ func (s *readScratch) takeIdle() *walk {
 
 // keepIdle keeps a closed walk for reuse, unless its buffers are large.
 func (s *readScratch) keepIdle(w *walk) {
-	l := &w.live
+	l := &w.cursor
 	if len(s.idle) < maxIdle && cap(w.value)+cap(w.from)+cap(l.prefix)+cap(l.dead.First)+cap(l.dead.To) <= maxPeeked {
 		s.idle = append(s.idle, w)
 	}

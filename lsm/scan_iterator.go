@@ -12,56 +12,56 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// walk is the state of an open iterator: a scan of a version, or a prefix iterator (live.on).
+// walk is the state of an open iterator: a scan of a version, or a prefix iterator (cursor.on).
 type walk struct {
-	db     *DB
-	at     int // index in db.pins.walks
-	merger merge.Merger
-	within run.Range
-	err    error
-	valid  bool // stands at an entry
-	begun  bool
-	down   bool   // the last move went backward
-	moves  uint64 // number of moves; ends the validity of value readers
-	value  []byte // buffer for values that consist of pieces
-	opened caller // not set for prefix iterators
+	db       *DB
+	at       int // index in db.pins.walks
+	merger   merge.Merger
+	within   run.Range
+	err      error
+	valid    bool // stands at an entry
+	begun    bool
+	backward bool   // the last move went backward
+	moves    uint64 // number of moves; ends the validity of value readers
+	value    []byte // buffer for values that consist of pieces
+	opened   caller // not set for prefix iterators
 
 	version *version.Version // pinned, or nil; guarded by the lock of the store
 	run     uint64           // newest run of a scan
 	from    []byte           // lowest key that the next forward move may return; unused by forward scans without memtables
 	stale   atomic.Bool
-	memory  bool // the scan has sources that are memtables
-	live    live // state of a prefix iterator
+	memory  bool         // the scan has sources that are memtables
+	cursor  prefixCursor // state of a prefix iterator
 }
 
-// enter prepares a move and reports whether the iterator may move. For a prefix iterator it
+// beginMove prepares a move and reports whether the iterator may move. For a prefix iterator it
 // takes the lock of the store.
-func (w *walk) enter() bool {
+func (w *walk) beginMove() bool {
 	w.valid = false
 	w.moves++
 	if w.err != nil {
 		return false
 	}
 	switch {
-	case w.live.on:
+	case w.cursor.on:
 		w.db.lock.Lock()
 		if !w.db.status.closed {
 			return true
 		}
 		w.db.lock.Unlock()
-	case !w.db.status.shut.Load():
+	case !w.db.status.isClosed.Load():
 		return true
 	}
 	w.err = ErrClosed
 	return false
 }
 
-// leave ends a move. If the split function has panicked, that is the error of the walk.
-func (w *walk) leave() {
+// endMove ends a move. If the split function has panicked, that is the error of the walk.
+func (w *walk) endMove() {
 	if v := recover(); v != nil {
 		w.valid, w.err = false, w.db.panicOf(v)
 	}
-	if w.live.on {
+	if w.cursor.on {
 		w.db.lock.Unlock()
 	}
 }
@@ -69,16 +69,16 @@ func (w *walk) leave() {
 // move moves to the next key and reports whether there is one.
 func (w *walk) move() bool {
 	stood := w.valid
-	if !w.enter() {
+	if !w.beginMove() {
 		return false
 	}
-	defer w.leave()
+	defer w.endMove()
 	switch {
 	case !w.begun:
 		w.seek(w.within.From)
-	case w.down:
+	case w.backward:
 		w.turnUp(stood)
-	case w.live.on:
+	case w.cursor.on:
 		w.followWrites()
 	case w.stale.Load():
 		w.followFlush()
@@ -88,10 +88,10 @@ func (w *walk) move() bool {
 
 // moveTo moves to the first key at or above key and reports whether there is one.
 func (w *walk) moveTo(key []byte) bool {
-	if !w.enter() {
+	if !w.beginMove() {
 		return false
 	}
-	defer w.leave()
+	defer w.endMove()
 	if bytes.Compare(key, w.within.From) < 0 {
 		key = w.within.From
 	}
@@ -100,10 +100,10 @@ func (w *walk) moveTo(key []byte) bool {
 }
 
 func (w *walk) seek(key []byte) {
-	w.begun, w.down = true, false
+	w.begun, w.backward = true, false
 	w.from = append(w.from[:0], key...)
 	switch {
-	case w.live.on:
+	case w.cursor.on:
 		w.rebuild()
 	case w.stale.Load():
 		w.reopenScan()
@@ -114,17 +114,17 @@ func (w *walk) seek(key []byte) {
 // step moves forward to the next entry with a value.
 func (w *walk) step() bool {
 	m := &w.merger
-	w.live.dead.Reset()
+	w.cursor.dead.Reset()
 	for w.next() && !w.isPast(m.Key) {
 		if !m.Kind.HasValue() {
-			if w.live.on {
-				w.passUp()
+			if w.cursor.on {
+				w.skipUp()
 			}
 			continue
 		}
 		switch {
-		case w.live.on:
-			w.rememberGap()
+		case w.cursor.on:
+			w.recordGap()
 			w.err = w.copyCurrent()
 		case w.memory:
 			w.from = append(append(w.from[:0], m.Key...), 0)
@@ -132,8 +132,8 @@ func (w *walk) step() bool {
 		w.valid = w.err == nil
 		return w.valid
 	}
-	if w.err = m.Err; w.err == nil && w.live.on {
-		w.rememberGap()
+	if w.err = m.Err; w.err == nil && w.cursor.on {
+		w.recordGap()
 	}
 	return false
 }
@@ -153,8 +153,8 @@ func (w *walk) next() bool {
 // isPast reports whether key lies beyond the range of the iterator. A key that begins with the
 // prefix can still have a longer one.
 func (w *walk) isPast(key []byte) bool {
-	if w.live.on {
-		return w.db.o.Split.Func(key) != len(w.live.prefix)
+	if w.cursor.on {
+		return w.db.o.Split.Func(key) != len(w.cursor.prefix)
 	}
 	return w.within.Before(key)
 }
@@ -164,7 +164,7 @@ func (w *walk) currentKey() []byte {
 	switch {
 	case !w.valid:
 		return nil
-	case w.live.on:
+	case w.cursor.on:
 		return w.last()
 	}
 	return w.merger.Key
@@ -175,8 +175,8 @@ func (w *walk) currentValue() ([]byte, error) {
 	switch {
 	case !w.valid:
 		return nil, w.err
-	case w.live.on:
-		return w.liveValue()
+	case w.cursor.on:
+		return w.prefixValue()
 	}
 	f := &w.merger.Lookup
 	if err := w.db.o.checkWhole(f.Size()); err != nil {
@@ -212,14 +212,14 @@ func (w *walk) close() error {
 func (w *walk) closeLocked() (last bool, err error) {
 	db := w.db
 	db.lock.Lock()
-	defer db.leave(&err)
+	defer db.unlock(&err)
 	w.valid = false
 	w.moves++ // another walk may reuse the memory
 	db.pins.removeWalk(w)
 	defer db.o.Budget.handles.Trim(&db.lock) // close tables that only this walk kept open
 	last = db.status.released && len(db.pins.walks) == 0
-	if w.live.on {
-		return last, w.closeLive()
+	if w.cursor.on {
+		return last, w.closePrefixWalk()
 	}
 	err = w.merger.Close()
 	db.versions.Unref(w.version)
@@ -266,7 +266,7 @@ func (w *walk) followFlush() {
 // seekLast moves the merger to the current key.
 func (w *walk) seekLast() {
 	m := &w.merger
-	if w.down {
+	if w.backward {
 		m.SeekBelow(w.from)
 		m.Prev()
 		return

@@ -10,10 +10,10 @@ import (
 // constant time. A crash takes a store without a log back to a seal: see the package comment.
 // Many seals cost little, because small runs share a table.
 func (db *DB) Seal() (err error) {
-	if err := db.enterToWrite(); err != nil {
+	if err := db.lockForWrite(); err != nil {
 		return err
 	}
-	defer db.leaveWrite(&err)
+	defer db.unlockAfterWrite(&err)
 	return db.seal()
 }
 
@@ -58,7 +58,7 @@ func (db *DB) beginRun(ended *version.SealedRun) error {
 		err = db.logs.beginRun(db.activeRun)
 	}
 	if err != nil {
-		_ = db.loseLog(err)
+		_ = db.abandonLog(err)
 	}
 	return db.status.failed // a failed log does not undo the seal
 }

@@ -6,14 +6,14 @@ import "sync/atomic"
 //
 // Thread safety: the lock of the store.
 type status struct {
-	closing  bool        // Close was called: no more writes
-	closed   bool        // no more reads
-	shut     atomic.Bool // copy of closed for iterators, which do not take the lock
-	released bool        // everything is freed, except the versions of open iterators
-	failed   error       // why the store accepts no writes, or nil
-	stuck    error       // error of the last flush, or nil
-	stuckTry uint64      // number of that flush
-	tries    uint64      // number of flushes that have begun
+	closing     bool        // Close was called: no more writes
+	closed      bool        // no more reads
+	isClosed    atomic.Bool // copy of closed for iterators, which do not take the lock
+	released    bool        // everything is freed, except the versions of open iterators
+	failed      error       // why the store accepts no writes, or nil
+	flushErr    error       // error of the last flush, or nil
+	flushErrTry uint64      // number of that flush
+	flushTries  uint64      // number of flushes that have begun
 }
 
 // checkWritable returns the reason why the store accepts no writes, or nil. Call it again after

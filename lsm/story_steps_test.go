@@ -158,12 +158,12 @@ func closeView(s *story) error {
 func settle(s *story) error {
 	s.compactionFailed.Store(false)
 	s.db.lock.Lock()
-	s.db.flushes.wanted = s.db.activeRun - 1
+	s.db.flushes.dueUpTo = s.db.activeRun - 1
 	s.db.lock.Unlock()
 	s.db.flusher.wake()
 	for {
 		s.db.lock.Lock()
-		stop := s.db.status.failed != nil || s.db.status.stuck != nil || s.db.compactor.damaged || s.compactionFailed.Load()
+		stop := s.db.status.failed != nil || s.db.status.flushErr != nil || s.db.compactor.damaged || s.compactionFailed.Load()
 		idle := len(s.db.versions.Current().Memory) == 0
 		s.db.lock.Unlock()
 		if idle {

@@ -23,10 +23,10 @@ func (db *DB) SyncLog() error {
 
 // flushLogBuffer writes the buffer of the log to the file, and returns the position to sync.
 func (db *DB) flushLogBuffer() (end logEnd, err error) {
-	if err := db.enterToWrite(); err != nil {
+	if err := db.lockForWrite(); err != nil {
 		return end, err
 	}
-	defer db.leaveWrite(&err)
+	defer db.unlockAfterWrite(&err)
 	if db.o.Log == LogOff {
 		return end, ErrNoLog
 	}
@@ -35,7 +35,7 @@ func (db *DB) flushLogBuffer() (end logEnd, err error) {
 		if err == nil {
 			return logEnd{db.logs.w, db.logs.w.Size()}, nil
 		}
-		_ = db.loseLog(err) // flushAll returns the error if it is final
+		_ = db.abandonLog(err) // flushAll returns the error if it is final
 	}
 	return end, db.flushAll(context.Background())
 }

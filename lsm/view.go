@@ -21,10 +21,10 @@ type View struct {
 func (db *DB) View() (*View, error) { return db.view(callerOf()) }
 
 func (db *DB) view(opened caller) (_ *View, err error) {
-	if err := db.enter(); err != nil {
+	if err := db.lockOpen(); err != nil {
 		return nil, err
 	}
-	defer db.leaveWrite(&err)
+	defer db.unlockAfterWrite(&err)
 	if err := db.sealForRead(); err != nil {
 		return nil, err
 	}
@@ -35,10 +35,10 @@ func (db *DB) view(opened caller) (_ *View, err error) {
 
 // Close releases the view. Its iterators stay usable. A second Close returns nil.
 func (v *View) Close() (err error) {
-	if err := v.enter(); err != nil {
+	if err := v.lockOpen(); err != nil {
 		return nil // already closed
 	}
-	defer v.db.leave(&err)
+	defer v.db.unlock(&err)
 	v.abandon()
 	return nil
 }
@@ -50,9 +50,9 @@ func (v *View) abandon() {
 	delete(v.db.pins.views, v)
 }
 
-// enter takes the lock of the store. It returns ErrClosed, without the lock, if the view is
+// lockOpen takes the lock of the store. It returns ErrClosed, without the lock, if the view is
 // closed.
-func (v *View) enter() error {
+func (v *View) lockOpen() error {
 	v.db.lock.Lock()
 	if v.version == nil {
 		v.db.lock.Unlock()
@@ -63,23 +63,23 @@ func (v *View) enter() error {
 
 // Get appends the key's value to dst and reports whether the key has a value: see DB.Get.
 func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
-	if err := v.enter(); err != nil {
+	if err := v.lockOpen(); err != nil {
 		return dst, false, err
 	}
 	db := v.db
-	defer db.leave(&err)
+	defer db.unlock(&err)
 	if err := db.find(&db.scratch.viewed, v.version, false, key); err != nil {
 		return dst, false, err
 	}
-	return db.found(&db.scratch.viewed, dst)
+	return db.appendValue(&db.scratch.viewed, dst)
 }
 
 // Has reports whether the key has a value: see DB.Has.
 func (v *View) Has(key []byte) (found bool, err error) {
-	if err := v.enter(); err != nil {
+	if err := v.lockOpen(); err != nil {
 		return false, err
 	}
-	defer v.db.leave(&err)
+	defer v.db.unlock(&err)
 	return v.db.exists(&v.db.scratch.viewed, v.version, false, key)
 }
 
@@ -90,9 +90,9 @@ func (v *View) Iterator(from, to []byte) (*Iterator, error) {
 }
 
 func (v *View) iterator(within run.Range, opened caller) (_ *Iterator, err error) {
-	if err := v.enter(); err != nil {
+	if err := v.lockOpen(); err != nil {
 		return nil, err
 	}
-	defer v.db.leave(&err)
+	defer v.db.unlock(&err)
 	return v.db.scan(v.version, v.run, within, opened), nil
 }

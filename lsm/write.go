@@ -19,8 +19,9 @@ func (db *DB) Delete(key []byte) error { return db.write(run.Delete, key, nil) }
 // with Stream, because Get returns ErrTooLarge.
 func (db *DB) Append(key, value []byte) error { return db.write(run.Append, key, value) }
 
-// DeletePrefix removes the values of all keys with a prefix, in constant time. It returns
-// ErrRange if Options.Split does not cut exactly this prefix.
+// DeletePrefix removes the values of all keys with a prefix. It writes one tombstone and visits
+// only keys in the active memtable. It returns ErrRange if Options.Split does not cut exactly
+// this prefix.
 func (db *DB) DeletePrefix(prefix []byte) error {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return err
@@ -28,7 +29,7 @@ func (db *DB) DeletePrefix(prefix []byte) error {
 	return db.write(run.DeletePrefix, prefix, nil)
 }
 
-// DeleteRange removes the values of all keys in [from, to), in constant time. Both bounds name
+// DeleteRange removes the values of all keys in [from, to), with one tombstone. Both bounds name
 // partitions: they have at most Options.PartitionBytes. A nil to is the end of all keys.
 // Invalid bounds return ErrRange.
 func (db *DB) DeleteRange(from, to []byte) error {
@@ -46,10 +47,10 @@ func (db *DB) DeleteRange(from, to []byte) error {
 }
 
 func (db *DB) applyRange(from, to []byte) (end logEnd, err error) {
-	if err := db.enterToWrite(); err != nil {
+	if err := db.lockForWrite(); err != nil {
 		return end, err
 	}
-	defer db.leaveWrite(&err)
+	defer db.unlockAfterWrite(&err)
 	// Seal first: a range tombstone hides only older runs.
 	if db.active.Len() > len(db.active.Ranges()) {
 		if err := db.seal(); err != nil {
@@ -105,10 +106,10 @@ func (db *DB) write(kind run.Kind, key, value []byte) error {
 }
 
 func (db *DB) applyOne(kind run.Kind, key, value []byte) (end logEnd, err error) {
-	if err := db.enterToWrite(); err != nil {
+	if err := db.lockForWrite(); err != nil {
 		return end, err
 	}
-	defer db.leaveWrite(&err)
+	defer db.unlockAfterWrite(&err)
 	return db.apply(kind, key, value)
 }
 
@@ -128,6 +129,6 @@ func (db *DB) apply(kind run.Kind, key, value []byte) (end logEnd, err error) {
 	}
 	db.active.apply(&db.o.Split, &db.scratch.lookupKey, kind, key, value)
 	db.writes++
-	db.noteWrite(kind)
+	db.updateGaps(kind)
 	return end, nil
 }

@@ -43,7 +43,7 @@ func (db *DB) logOp(kind run.Kind, key, value []byte) (end logEnd, err error) {
 		return end, db.logLostError()
 	}
 	at, err := db.logs.logOp(kind, key, value)
-	return db.logged(at, err)
+	return db.finishLogging(at, err)
 }
 
 // logRecord writes an encoded record to the log.
@@ -52,19 +52,19 @@ func (db *DB) logRecord(record []byte) (end logEnd, err error) {
 		return end, db.logLostError()
 	}
 	at, err := db.logs.w.Append(record)
-	return db.logged(at, err)
+	return db.finishLogging(at, err)
 }
 
-// logged finishes a write to the log, before the write changes the memtable. With LogWritten
+// finishLogging finishes a write to the log, before the write changes the memtable. With LogWritten
 // and LogSynced it hands the record to the operating system, so that the write can still be
 // refused if the disk is full. The caller syncs later, without the lock, together with other
 // writers.
-func (db *DB) logged(at int64, err error) (end logEnd, _ error) {
+func (db *DB) finishLogging(at int64, err error) (end logEnd, _ error) {
 	if err == nil && db.o.Log != LogBuffered {
 		err = db.logs.w.Flush()
 	}
 	if err != nil {
-		return end, db.loseLog(err)
+		return end, db.abandonLog(err)
 	}
 	if db.o.Log == LogSynced {
 		end = logEnd{db.logs.w, at}

@@ -69,8 +69,8 @@ func (t *writeThrottle) isDue(bytes int64) bool {
 	return t.unpaid >= throttleBytes
 }
 
-// wait returns how long the writer must sleep under a pressure from 0 to 1, at most `most`. It
-// returns 0 if the sleep is too short and saved up.
+// wait returns how long the writer must sleep under a pressure from 0 to 1, at most `most`;
+// longer debts are dropped. It returns 0 if the sleep is too short and saved up.
 func (t *writeThrottle) wait(pressure float64, most time.Duration) time.Duration {
 	t.debt += time.Duration(pressure * pressure * float64(maxThrottle) * float64(t.unpaid) / throttleBytes)
 	t.unpaid = 0
