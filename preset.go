@@ -87,7 +87,7 @@ func (i Index) opener() (func(state.Options) (snapshot.Backend, error), error) {
 	case BTree:
 		return func(o state.Options) (snapshot.Backend, error) { return toBackend(heapstate.NewBTree(o)) }, nil
 	}
-	return nil, fmt.Errorf("unknown index %d: want Hash or BTree: %w", i, state.ErrInvalid)
+	return nil, fmt.Errorf("unknown index %d: want Hash or BTree: %w", i, ErrInvalidOption)
 }
 
 // toBackend converts b to the interface. After an error it returns an interface that is

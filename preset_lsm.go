@@ -77,14 +77,14 @@ const defaultBudgetBytes = 64 << 20
 // check returns an error for options out of range.
 func (o *LSMOptions) check() error {
 	if o.BudgetBytes < 0 {
-		return fmt.Errorf("BudgetBytes is %d: want 0 for the default, or more: %w", o.BudgetBytes, state.ErrInvalid)
+		return fmt.Errorf("BudgetBytes is %d: want 0 for the default, or more: %w", o.BudgetBytes, ErrInvalidOption)
 	}
 	if o.MaxOpenFiles < 0 {
-		return fmt.Errorf("MaxOpenFiles is %d: want 0 for the default, or more: %w", o.MaxOpenFiles, state.ErrInvalid)
+		return fmt.Errorf("MaxOpenFiles is %d: want 0 for the default, or more: %w", o.MaxOpenFiles, ErrInvalidOption)
 	}
 	for level, c := range o.Compression {
 		if c > lsm.Zstd {
-			return fmt.Errorf("compression of level %d is %d: want %d to %d: %w", level, c, lsm.NoCompression, lsm.Zstd, state.ErrInvalid)
+			return fmt.Errorf("compression of level %d is %d: want %d to %d: %w", level, c, lsm.NoCompression, lsm.Zstd, ErrInvalidOption)
 		}
 	}
 	return nil

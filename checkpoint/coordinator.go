@@ -66,7 +66,7 @@ func (o Options) complete() (Options, error) {
 			o.MaxConcurrent, o.TolerableFailures, o.Retain, ErrInvalidOption)
 	}
 	if err := snapshot.CheckName(o.Job); err != nil {
-		return o, fmt.Errorf("job name: %w", err)
+		return o, fmt.Errorf("job name: %w: %w", ErrInvalidOption, err)
 	}
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	o.MaxConcurrent = cmp.Or(o.MaxConcurrent, 1)

@@ -3,11 +3,17 @@ package job
 import (
 	"errors"
 	"fmt"
+
+	"github.com/weirstate/weir/state"
 )
 
 var (
 	// ErrInvalid is returned for invalid options and invalid graphs.
 	ErrInvalid = errors.New("invalid job")
+
+	// ErrInvalidOption is returned for an option that is out of range, together with
+	// ErrInvalid. It is state.ErrInvalidOption too.
+	ErrInvalidOption = state.ErrInvalidOption
 
 	// ErrStarted is returned when a graph is started a second time.
 	ErrStarted = errors.New("the job was started already")

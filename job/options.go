@@ -77,19 +77,20 @@ func (o Options) withDefaults() Options {
 // check returns an error for invalid options. Defaults must be set.
 func (o Options) check() error {
 	if err := snapshot.CheckName(o.Name); err != nil {
-		return fmt.Errorf("%w: Options.Name: %w", ErrInvalid, err)
+		return fmt.Errorf("%w: Options.Name: %w: %w", ErrInvalid, ErrInvalidOption, err)
 	}
 	if o.Parallelism < 1 || o.Parallelism > state.MaxKeyGroups {
-		return fmt.Errorf("%w: Options.Parallelism is %d: want 1 to %d", ErrInvalid, o.Parallelism, state.MaxKeyGroups)
+		return fmt.Errorf("%w: Options.Parallelism is %d: want 1 to %d: %w", ErrInvalid, o.Parallelism, state.MaxKeyGroups, ErrInvalidOption)
 	}
 	if o.MaxParallelism < 0 || o.MaxParallelism > state.MaxKeyGroups {
-		return fmt.Errorf("%w: Options.MaxParallelism is %d: want 0 to %d", ErrInvalid, o.MaxParallelism, state.MaxKeyGroups)
+		return fmt.Errorf("%w: Options.MaxParallelism is %d: want 0 to %d: %w", ErrInvalid, o.MaxParallelism, state.MaxKeyGroups, ErrInvalidOption)
 	}
 	if o.MaxParallelism > 0 && o.Parallelism > o.MaxParallelism {
-		return errParallelism(o.Parallelism, o.MaxParallelism)
+		return fmt.Errorf("%w: %w", ErrInvalidOption, errParallelism(o.Parallelism, o.MaxParallelism))
 	}
 	if o.MaxRestarts < 0 || o.RestartDelay < 0 {
-		return fmt.Errorf("%w: Options.MaxRestarts is %d and RestartDelay %v: want 0 or more", ErrInvalid, o.MaxRestarts, o.RestartDelay)
+		return fmt.Errorf("%w: Options.MaxRestarts is %d and RestartDelay %v: want 0 or more: %w",
+			ErrInvalid, o.MaxRestarts, o.RestartDelay, ErrInvalidOption)
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func FromPositions[T any](g *Graph, name string, s PositionSource[T], o SourceOp
 func addSource[T any](g *Graph, name string, s PositionSource[T], ownFormat, complete bool, o SourceOptions) Stream[T] {
 	g.addNode(sourceNode, name, complete)
 	if o.Disorder < 0 {
-		g.addError(fmt.Errorf("%w: source %q: Disorder is %d: want 0 or more", ErrInvalid, name, o.Disorder))
+		g.addError(fmt.Errorf("%w: source %q: Disorder is %d: want 0 or more: %w", ErrInvalid, name, o.Disorder, ErrInvalidOption))
 	}
 	out := &stream[T]{graph: g}
 	g.sources = append(g.sources, func(a *attempt) {

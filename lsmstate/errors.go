@@ -9,6 +9,10 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
+// ErrInvalidOption is returned for an option that is out of range. It is lsm.ErrInvalidOption
+// and state.ErrInvalidOption too.
+var ErrInvalidOption = backend.ErrInvalidOption
+
 // ErrLocked is returned by Create when another backend has the directory, or a store the
 // tree in it, in this process or another.
 var ErrLocked = lsm.ErrLocked

@@ -61,11 +61,11 @@ func (o *Options) knownOf(groups int) int {
 	return cmp.Or(o.knownOfGroup, min(max(knownTimers/groups, 4), 64))
 }
 
-// check returns an error for options that no tree can have.
+// check returns ErrInvalidOption for options that package lsm would refuse.
 func (o *Options) check() error {
 	for level, c := range o.Compression {
 		if c > lsm.Zstd {
-			return fmt.Errorf("compression %d of level %d, 0 to %d are possible: %w", c, level, lsm.Zstd, backend.ErrInvalid)
+			return fmt.Errorf("Compression of level %d is %d, want 0 to %d: %w", level, c, lsm.Zstd, ErrInvalidOption)
 		}
 	}
 	return nil

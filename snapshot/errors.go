@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 
+	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/vfs"
 )
 
@@ -33,6 +34,10 @@ var (
 	// ErrPanic is returned by Wait when a codec or a target of the program
 	// panicked.
 	ErrPanic = errors.New("panic while the snapshot was written")
+
+	// ErrInvalidOption is returned for an option that is out of range. It is
+	// state.ErrInvalidOption too.
+	ErrInvalidOption = backend.ErrInvalidOption
 
 	// ErrName is returned for a file name that is not made of letters, digits,
 	// dots, dashes and underscores, or starts with a dot.

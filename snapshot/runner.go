@@ -68,13 +68,13 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 		o.Name = "state"
 	}
 	if err := CheckName(o.Name); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("snapshot: Options.Name: %w: %w", ErrInvalidOption, err)
 	}
 	if o.Mode > Incremental {
-		return nil, fmt.Errorf("snapshot: mode %d: %w", o.Mode, backend.ErrInvalid)
+		return nil, fmt.Errorf("snapshot: Mode is %d, want 0 to %d: %w", o.Mode, Incremental, ErrInvalidOption)
 	}
 	if o.Compression > None {
-		return nil, fmt.Errorf("snapshot: compression %d: %w", o.Compression, backend.ErrInvalid)
+		return nil, fmt.Errorf("snapshot: Compression is %d, want 0 to %d: %w", o.Compression, None, ErrInvalidOption)
 	}
 	if b == nil || t == nil {
 		return nil, fmt.Errorf("snapshot: backend and target are required: %w", backend.ErrInvalid)

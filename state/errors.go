@@ -37,9 +37,13 @@ var (
 	ErrStateMismatch = backend.ErrStateMismatch
 	// ErrStateCollision is returned when two names have the same id.
 	ErrStateCollision = backend.ErrStateCollision
-	// ErrInvalid is returned for a declaration or an option that makes no
-	// sense, such as an empty name or a missing codec.
+	// ErrInvalid is returned for an argument without meaning, such as an empty
+	// state name or a missing codec.
 	ErrInvalid = backend.ErrInvalid
+	// ErrInvalidOption is returned for an option that is out of range or contradicts
+	// another option. It wraps ErrInvalid. All packages of this module share it:
+	// errors.Is(err, lsm.ErrInvalidOption) gives the same answer.
+	ErrInvalidOption = backend.ErrInvalidOption
 	// ErrUnsupported is returned when a backend offers neither half of the
 	// seam, or not the half that an operation needs.
 	ErrUnsupported = backend.ErrUnsupported

@@ -11,7 +11,7 @@ import (
 const maxOverlap = 1 << 20
 
 // Assigner chooses the windows of an element. Make one with Tumbling, Sliding or Session.
-// Aggregate and List return state.ErrInvalid for the zero Assigner and for arguments out of
+// Aggregate and List return state.ErrInvalidOption for the zero Assigner and for arguments out of
 // range. All arguments have the unit of event times.
 //
 //	time               0         10        20        30
@@ -45,12 +45,12 @@ func Session(gap int64) Assigner { return Assigner{size: gap, slide: gap, sessio
 func (a Assigner) validate() error {
 	switch {
 	case a.size < 1:
-		return fmt.Errorf("window size or session gap is %d: want 1 or more: %w", a.size, state.ErrInvalid)
+		return fmt.Errorf("window size or session gap is %d: want 1 or more: %w", a.size, state.ErrInvalidOption)
 	case a.slide < 1 || a.slide > a.size:
-		return fmt.Errorf("window slide is %d: want 1 to the size, %d: %w", a.slide, a.size, state.ErrInvalid)
+		return fmt.Errorf("window slide is %d: want 1 to the size, %d: %w", a.slide, a.size, state.ErrInvalidOption)
 	case (a.size-1)/a.slide >= maxOverlap:
 		return fmt.Errorf("window slide is %d with size %d: want at most %d windows for one time: %w",
-			a.slide, a.size, maxOverlap, state.ErrInvalid)
+			a.slide, a.size, maxOverlap, state.ErrInvalidOption)
 	}
 	return nil
 }

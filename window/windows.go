@@ -103,7 +103,7 @@ type Windows[K, In, Out any] struct {
 
 // Aggregate declares windows that fold their elements into an accumulator, as
 // state.AggregatingOf does. The names of further states begin with the name of d. Aggregate
-// returns state.ErrInvalid if a required argument is missing or out of range.
+// returns state.ErrInvalidOption if a required argument is missing or out of range.
 func Aggregate[K, In, Acc, Out any](h Host[K], o Options[K, In, Out], d state.AggregatingDescriptor[In, Acc, Out]) (*Windows[K, In, Out], error) {
 	return declare(h, o, d.Name, func(k *state.Keyed[K]) (contents[In, Out], error) { return newFolded(k, d) })
 }
@@ -151,9 +151,9 @@ func declare[K, In, Out any](h Host[K], o Options[K, In, Out], name string,
 func (o *Options[K, In, Out]) validate() error {
 	switch {
 	case o.Emit == nil:
-		return fmt.Errorf("Options.Emit is nil: %w", state.ErrInvalid)
+		return fmt.Errorf("Options.Emit is nil: %w", state.ErrInvalidOption)
 	case o.Lateness < 0:
-		return fmt.Errorf("Options.Lateness is %d: want 0 or more: %w", o.Lateness, state.ErrInvalid)
+		return fmt.Errorf("Options.Lateness is %d: want 0 or more: %w", o.Lateness, state.ErrInvalidOption)
 	}
 	return o.Assigner.validate()
 }

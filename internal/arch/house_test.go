@@ -118,14 +118,15 @@ var house = []room{
 	{path: "state",
 		ours:  []string{"state/backend", "internal/statebind", "state/codec", "internal/cow"},
 		tests: []string{"state/statetest", "heapstate", "snapshot"}},
-	{path: "state/backend", ours: []string{"internal/statebind", "state/codec", "internal/cow"}},
+	{path: "state/backend", ours: []string{"internal/option", "internal/statebind", "state/codec", "internal/cow"}},
 	// state declares states through it; backends must not.
 	{path: "internal/statebind", ours: []string{"state/codec", "internal/cow"}},
 	{path: "state/codec"},
 
 	{path: "internal/cow"},
 	{path: "internal/density"},
-	{path: "internal/option"},
+	{path: "internal/option",
+		tests: []string{".", "job", "window", "heapstate", "lsmstate", "checkpoint", "snapshot", "state", "state/codec", "lsm", "sstable"}},
 	{path: "internal/parse"},
 	{path: "internal/slab"},
 	{path: "internal/vfsworld", ours: []string{"internal/await"}},

@@ -3,6 +3,8 @@ package backend
 import (
 	"errors"
 	"fmt"
+
+	"github.com/weirstate/weir/internal/option"
 )
 
 // Errors of single operations. They come wrapped with the state's name and
@@ -37,9 +39,14 @@ var (
 	// ErrStateCollision is returned when two names have the same ID.
 	ErrStateCollision = errors.New("two state names have the same id")
 
-	// ErrInvalid is returned for a declaration or an option that makes no
-	// sense, such as an empty name or a missing codec.
-	ErrInvalid = errors.New("invalid argument")
+	// ErrInvalid is returned for an argument without meaning, such as an empty
+	// state name or a missing codec.
+	ErrInvalid = option.ErrArgument
+
+	// ErrInvalidOption is returned for an option that is out of range or contradicts
+	// another option. It wraps ErrInvalid. All packages of this module share it:
+	// errors.Is(err, lsm.ErrInvalidOption) gives the same answer.
+	ErrInvalidOption = option.ErrInvalid
 
 	// ErrUnsupported is returned when a backend offers neither half of the
 	// seam, or not the half that an operation needs.

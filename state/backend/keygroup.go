@@ -52,13 +52,14 @@ func SubtaskKeyspace(subtask, parallelism, maxParallelism int) Keyspace {
 	}
 }
 
-// Validate returns ErrInvalid unless the keyspace is one that a subtask can own.
+// Validate returns ErrInvalidOption if MaxParallelism is out of range, or if Groups is empty or
+// reaches beyond the last key group.
 func (s Keyspace) Validate() error {
 	if s.MaxParallelism < 1 || s.MaxParallelism > MaxKeyGroups {
-		return fmt.Errorf("keyspace: max parallelism %d is not in 1 to %d: %w", s.MaxParallelism, MaxKeyGroups, ErrInvalid)
+		return fmt.Errorf("Keyspace.MaxParallelism is %d, want 1 to %d: %w", s.MaxParallelism, MaxKeyGroups, ErrInvalidOption)
 	}
 	if s.Groups.First > s.Groups.Last || int(s.Groups.Last) >= s.MaxParallelism {
-		return fmt.Errorf("keyspace: key groups %v with max parallelism %d: %w", s.Groups, s.MaxParallelism, ErrInvalid)
+		return fmt.Errorf("Keyspace.Groups is %v, want a range within 0-%d: %w", s.Groups, s.MaxParallelism-1, ErrInvalidOption)
 	}
 	return nil
 }

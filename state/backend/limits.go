@@ -27,10 +27,10 @@ func (l Limits) withDefaults() (Limits, error) {
 		l.MaxValueSize = MaxValueSize
 	}
 	if l.MaxKeySize < 0 || l.MaxKeySize > MaxKeySize {
-		return l, fmt.Errorf("limits: MaxKeySize %d is not in 1 to %d: %w", l.MaxKeySize, MaxKeySize, ErrInvalid)
+		return l, fmt.Errorf("Limits.MaxKeySize is %d, want 1 to %d: %w", l.MaxKeySize, MaxKeySize, ErrInvalidOption)
 	}
 	if l.MaxValueSize < 0 || l.MaxValueSize > MaxValueSize {
-		return l, fmt.Errorf("limits: MaxValueSize %d is not in 1 to %d: %w", l.MaxValueSize, MaxValueSize, ErrInvalid)
+		return l, fmt.Errorf("Limits.MaxValueSize is %d, want 1 to %d: %w", l.MaxValueSize, MaxValueSize, ErrInvalidOption)
 	}
 	return l, nil
 }

@@ -40,8 +40,8 @@ type declared struct {
 	storage any
 }
 
-// NewRegistry returns an empty registry, or ErrInvalid for options that make
-// no sense.
+// NewRegistry returns a registry without states. It returns ErrInvalidOption if an option is
+// out of range.
 func NewRegistry(o Options) (*Registry, error) {
 	if o.Keyspace == (Keyspace{}) {
 		o.Keyspace = WholeKeyspace(DefaultMaxParallelism(1))
