@@ -7,8 +7,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// byteList is a ListState over bytes: appends of framed elements, in pieces of up to
-// chunkBytes, or of one larger element.
+// byteList is a ListState of a ByteBackend. It appends chunks of framed elements; a chunk has
+// up to chunkBytes, or one larger element.
 type byteList[K, E any] struct {
 	byteHandle[K]
 	codec codec.Codec[E]
@@ -35,8 +35,8 @@ func (h *byteList[K, E]) All() iter.Seq2[E, error] {
 	}
 }
 
-// walk decodes chunk after chunk. It holds one chunk in memory, and all that is
-// left once the loop writes to the list.
+// walk calls yield with each element until yield returns false. It holds one chunk in memory;
+// after the loop has written to the list, it holds all remaining chunks (see listWalks).
 func (h *byteList[K, E]) walk(yield func(E) bool) error {
 	if err := h.row(); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (h *byteList[K, E]) AddAll(elements []E) error {
 	if err := h.check(elements); err != nil || len(elements) == 0 {
 		return err
 	}
-	if err := h.writable(h.namespace); err != nil {
+	if err := h.rowForWrite(h.namespace); err != nil {
 		return err
 	}
 	return h.append(elements)
@@ -89,7 +89,7 @@ func (h *byteList[K, E]) Set(elements []E) error {
 	if err := h.check(elements); err != nil {
 		return err
 	}
-	if err := h.writable(h.namespace); err != nil {
+	if err := h.rowForWrite(h.namespace); err != nil {
 		return err
 	}
 	if err := h.remove(h.key); err != nil {
@@ -105,22 +105,22 @@ func (h *byteList[K, E]) Clear() error {
 	return h.wrap(h.remove(h.key))
 }
 
-// remove removes the rows under a prefix.
+// remove deletes the rows of the list under a prefix.
 func (h *byteList[K, E]) remove(prefix []byte) error {
-	if err := h.walks.settle(prefix); err != nil {
+	if err := h.walks.detach(prefix); err != nil {
 		return err
 	}
 	return h.backend.DeletePrefix(prefix)
 }
 
-// check returns the error that adding the elements would meet.
+// check returns an error if an element cannot be added.
 func (h *byteList[K, E]) check(elements []E) error {
 	return h.wrap(checkElements(h.keyed, h.codec, elements))
 }
 
-// append adds checked elements to the list under h.key.
+// append appends checked elements to the list under h.key.
 func (h *byteList[K, E]) append(elements []E) (err error) {
-	if err := h.walks.settle(h.key); err != nil {
+	if err := h.walks.detach(h.key); err != nil {
 		return h.wrap(err)
 	}
 	h.value = h.value[:0]
@@ -144,7 +144,8 @@ func (h *byteList[K, E]) append(elements []E) (err error) {
 	return nil
 }
 
-// flush appends the first bytes of h.value to the list under h.key, and keeps the rest.
+// flush appends the first size bytes of h.value to the list under h.key and removes them from
+// h.value.
 func (h *byteList[K, E]) flush(size int) error {
 	err := h.backend.Append(h.key, h.value[:size])
 	h.value = append(h.value[:0], h.value[size:]...)
@@ -160,17 +161,18 @@ func (h *byteList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error 
 		if err := h.rowIn(source); err != nil {
 			return err
 		}
-		if err := h.move(into, h.key, h.keyed.fits(target, 0)); err != nil {
+		if err := h.move(into, h.key, h.keyed.checkFits(target, 0)); err != nil {
 			return h.wrap(err)
 		}
 	}
 	return nil
 }
 
-// move puts what is under one prefix behind what is under another, as bytes. If
-// there is anything to move, it refuses with the error given.
+// move appends the chunks under the prefix from to the list under the prefix into, without
+// decoding them, and deletes them from the source. If refusal is not nil and there are chunks to
+// move, it returns refusal and changes nothing.
 func (h *byteList[K, E]) move(into, from []byte, refusal error) error {
-	if err := h.walks.settle(into); err != nil {
+	if err := h.walks.detach(into); err != nil {
 		return err
 	}
 	cursor := h.backend.ScanPrefix(from, from)

@@ -6,14 +6,14 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// byteMap is a MapState over bytes: a row for each entry.
+// byteMap is a MapState of a ByteBackend: one row per entry.
 type byteMap[K any, UK comparable, UV any] struct {
 	byteHandle[K]
 	keys   codec.Codec[UK]
 	values codec.Codec[UV]
 }
 
-// entryRow makes h.key the composite key of an entry.
+// entryRow sets h.key to the composite key of an entry.
 func (h *byteMap[K, UK, UV]) entryRow(key UK) (err error) {
 	if err := h.row(); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (h *byteMap[K, UK, UV]) Floor(key UK) (e Entry[UK, UV], ok bool, err error)
 	return e, true, nil
 }
 
-// entry decodes what follows the prefix of a row's key, and the stored value.
+// entry decodes an entry from the suffix of its composite key and its stored value.
 func (h *byteMap[K, UK, UV]) entry(suffix, stored []byte) (e Entry[UK, UV], err error) {
 	if e.Key, err = h.keys.Decode(suffix); err == nil {
 		e.Value, err = decodeStored(h.values, stored)
@@ -84,9 +84,10 @@ func (h *byteMap[K, UK, UV]) PutAll(entries map[UK]UV) error {
 	if err := putAll(entries, h.check, h.store); err != nil {
 		return err
 	}
-	return h.wrap(h.keyed.ready())
+	return h.wrap(h.keyed.requireKey())
 }
 
+// check returns an error if the entry cannot be stored.
 func (h *byteMap[K, UK, UV]) check(key UK, value UV) error {
 	return h.wrap(checkEntry(h.keyed, h.namespace, h.keys, h.values, key, value))
 }
@@ -134,7 +135,8 @@ func (h *byteMap[K, UK, UV]) From(key UK) iter.Seq2[Entry[UK, UV], error] {
 	})
 }
 
-// entries yields the entries from a row on, given the prefix of all of them.
+// entries iterates over the entries. From appends the suffix of the first entry to the prefix
+// of the map's rows.
 func (h *byteMap[K, UK, UV]) entries(from func(prefix []byte) ([]byte, error)) iter.Seq2[Entry[UK, UV], error] {
 	return func(yield func(Entry[UK, UV], error) bool) {
 		err := h.walk(from, func(suffix, stored []byte) (bool, error) {
@@ -147,10 +149,11 @@ func (h *byteMap[K, UK, UV]) entries(from func(prefix []byte) ([]byte, error)) i
 	}
 }
 
-// allRows makes a walk begin at the first row.
+// allRows is the from function of a walk over all rows.
 func allRows(prefix []byte) ([]byte, error) { return prefix, nil }
 
-// walk is the live cursor: the backend's, over the rows of the current key.
+// walk calls visit with the rows of the map until visit returns false. It uses a cursor of the
+// backend, which sees writes of the loop.
 func (h *byteMap[K, UK, UV]) walk(from func(prefix []byte) ([]byte, error), visit func(suffix, stored []byte) (bool, error)) error {
 	if err := h.row(); err != nil {
 		return err

@@ -5,8 +5,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// byteHandle is what the handles of byte states share. Key and value are
-// scratch memory.
+// byteHandle is the part that the handles of all byte states have in common. Key and value
+// are scratch memory.
 type byteHandle[K any] struct {
 	keyed     *Keyed[K]
 	backend   backend.ByteBackend
@@ -17,11 +17,11 @@ type byteHandle[K any] struct {
 	value     []byte
 }
 
-// byteStorage is what the handles of one byte state share, by the Go types that
-// it was declared with.
+// byteStorage is shared by all handles of one byte state. Its type parameters tell whether a
+// further declaration has the same Go types.
 type byteStorage[K, V any] struct{ walks listWalks }
 
-// byteHandleOf returns a handle of a declared state.
+// byteHandleOf declares a byte state and returns a handle of it.
 func byteHandleOf[K, V any](k *Keyed[K], b backend.ByteBackend, info backend.Info) (h byteHandle[K], shared *byteStorage[K, V], err error) {
 	storage, err := bindingOf(k.registry).Declare(info, func(*backend.Info) (any, error) {
 		return &byteStorage[K, V]{}, b.AddState(info)
@@ -36,6 +36,7 @@ func byteHandleOf[K, V any](k *Keyed[K], b backend.ByteBackend, info backend.Inf
 	return byteHandle[K]{keyed: k, backend: b, info: info, id: info.ID()}, shared, nil
 }
 
+// SetNamespace implements ValueState and the other states.
 func (h *byteHandle[K]) SetNamespace(namespace []byte) error {
 	if h.keyed.registry.Closed() {
 		return h.wrap(ErrClosed)
@@ -44,24 +45,26 @@ func (h *byteHandle[K]) SetNamespace(namespace []byte) error {
 	return nil
 }
 
-// row makes h.key the composite key, without suffix, of the current key in the
-// handle's namespace. It may be too large: then a read of it finds nothing.
+// row sets h.key to the composite key, without suffix, of the current key in the handle's
+// namespace. The composite key may exceed the limit; reading it then finds nothing.
 func (h *byteHandle[K]) row() error { return h.rowIn(h.namespace) }
 
+// rowIn is row for another namespace.
 func (h *byteHandle[K]) rowIn(namespace []byte) error {
-	if err := h.keyed.ready(); err != nil {
+	if err := h.keyed.requireKey(); err != nil {
 		return h.wrap(err)
 	}
 	h.key = h.keyed.appendRow(h.key[:0], h.id, namespace)
 	return nil
 }
 
-// writable is rowIn for a write: it refuses a key that is too large.
-func (h *byteHandle[K]) writable(namespace []byte) error {
+// rowForWrite is rowIn for a write. It returns ErrKeyTooLarge for a composite key above the
+// limit.
+func (h *byteHandle[K]) rowForWrite(namespace []byte) error {
 	if err := h.rowIn(namespace); err != nil {
 		return err
 	}
-	return h.wrap(h.keyed.fits(namespace, 0))
+	return h.wrap(h.keyed.checkFits(namespace, 0))
 }
 
 func (h *byteHandle[K]) wrap(err error) error { return wrapState(h.info.Name, err) }
@@ -92,7 +95,7 @@ func (h *byteValue[K, V]) Set(v V) error {
 	if err := checkValue(h.keyed, h.codec, v); err != nil {
 		return h.wrap(err)
 	}
-	if err := h.writable(h.namespace); err != nil {
+	if err := h.rowForWrite(h.namespace); err != nil {
 		return err
 	}
 	var err error

@@ -7,35 +7,36 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// ErrNoKey is returned when a state is used before SetKey, or after a SetKey that failed.
-// It comes wrapped as the errors of package backend do.
+// ErrNoKey is returned when a state is used before SetKey was called, or after a call of
+// SetKey that failed.
 var ErrNoKey = errors.New("no current key")
 
-// Errors of single operations: those of package backend. They come wrapped with the
+// Errors of single operations. They are the errors of package backend, wrapped with the
 // state's name and with sizes, never with keys or values.
 var (
-	// ErrKeyGroup is returned by SetKey for a key whose key group the backend
-	// does not own.
+	// ErrKeyGroup is returned by SetKey and by queries for a key whose key group the
+	// backend does not own.
 	ErrKeyGroup = backend.ErrKeyGroup
-	// ErrKeyTooLarge is returned when a composite key would outgrow
-	// Limits.MaxKeySize. The error is a *SizeError.
+	// ErrKeyTooLarge is returned when a composite key exceeds Limits.MaxKeySize. The
+	// error is a *SizeError.
 	ErrKeyTooLarge = backend.ErrKeyTooLarge
-	// ErrValueTooLarge is returned when a value, a list element or a map entry
-	// would outgrow Limits.MaxValueSize. The error is a *SizeError.
+	// ErrValueTooLarge is returned when an encoded value, list element or map value
+	// exceeds Limits.MaxValueSize. The error is a *SizeError.
 	ErrValueTooLarge = backend.ErrValueTooLarge
-	// ErrFull is returned when a state holds as many rows as a table can
-	// address (2^32 - 2).
+	// ErrFull is returned when a state on the heap has 2^32 - 2 rows, the most that a
+	// table can address.
 	ErrFull = backend.ErrFull
-	// ErrClosed is returned by every operation after Close.
+	// ErrClosed is returned by every operation after the backend was closed, and by
+	// queries after their view was closed.
 	ErrClosed = backend.ErrClosed
 )
 
-// Errors of declaration and restore: those of package backend.
+// Errors of declarations and restores. They are the errors of package backend.
 var (
-	// ErrStateMismatch is returned when a name is declared again with another
-	// kind, key or codec.
+	// ErrStateMismatch is returned when a name is declared again with another kind or
+	// codec, or when the backend is used with another key codec than before.
 	ErrStateMismatch = backend.ErrStateMismatch
-	// ErrStateCollision is returned when two names have the same id.
+	// ErrStateCollision is returned when two names have the same ID. Rename one state.
 	ErrStateCollision = backend.ErrStateCollision
 	// ErrInvalid is returned for an argument without meaning, such as an empty
 	// state name or a missing codec.
@@ -44,29 +45,28 @@ var (
 	// another option. It wraps ErrInvalid. All packages of this module share it:
 	// errors.Is(err, lsm.ErrInvalidOption) gives the same answer.
 	ErrInvalidOption = backend.ErrInvalidOption
-	// ErrUnsupported is returned when a backend offers neither half of the
-	// seam, or not the half that an operation needs.
+	// ErrUnsupported is returned when a backend implements neither HeapBackend nor
+	// ByteBackend, when a view cannot be read by key, and by Keys of a timer service.
 	ErrUnsupported = backend.ErrUnsupported
-	// ErrUnknownState is returned for a state that the program has not declared:
-	// on restore for one that the snapshot holds, and by Keys.
+	// ErrUnknownState is returned for a state that the program has not declared: by
+	// Keys, by queries, and by a restore whose snapshot has such a state.
 	ErrUnknownState = backend.ErrUnknownState
-	// ErrIncompatible is returned on restore when a state's kind or codecs are
-	// not those with which it was written.
+	// ErrIncompatible is returned by a restore when a state is declared with another
+	// kind or codec than the snapshot records.
 	ErrIncompatible = backend.ErrIncompatible
-	// ErrMaxParallelism is returned on restore when the snapshot was taken
-	// with another maximum parallelism than the backend has.
+	// ErrMaxParallelism is returned by a restore when the snapshot has another maximum
+	// parallelism than the backend.
 	ErrMaxParallelism = backend.ErrMaxParallelism
-	// ErrNotEmpty is returned on restore into a backend that already holds
-	// state.
+	// ErrNotEmpty is returned by a restore into a backend that already holds state.
 	ErrNotEmpty = backend.ErrNotEmpty
-	// ErrCorrupt is returned when stored bytes cannot be what Weir wrote.
+	// ErrCorrupt is returned when stored bytes do not decode.
 	ErrCorrupt = backend.ErrCorrupt
 )
 
-// SizeError says by how much a limit was exceeded: see backend.SizeError.
+// SizeError is the error for a key or a value that exceeds a limit. It holds size and limit.
 type SizeError = backend.SizeError
 
-// wrapState adds to an error which state it is about.
+// wrapState adds the name of the state to an error.
 func wrapState(name string, err error) error {
 	if err == nil {
 		return nil
@@ -74,10 +74,11 @@ func wrapState(name string, err error) error {
 	return fmt.Errorf("state %q: %w", name, err)
 }
 
-// wrapCorrupt marks what went wrong with stored bytes, unless they are sound but
-// of a later version.
+// wrapCorrupt adds the name of the state to an error of decoding stored bytes: see corrupt.
 func wrapCorrupt(name string, err error) error { return wrapState(name, corrupt(err)) }
 
+// corrupt makes an error of decoding stored bytes an ErrCorrupt. An ErrIncompatible stays as
+// it is: a later version of this module wrote these bytes, and they are intact.
 func corrupt(err error) error {
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrIncompatible) {
 		return err
@@ -86,7 +87,7 @@ func corrupt(err error) error {
 }
 
 func errNoCodec(name string) error {
-	return fmt.Errorf("state %q: no codec: %w", name, ErrInvalid)
+	return fmt.Errorf("state %q: the descriptor has no codec: %w", name, ErrInvalid)
 }
 
 func errNoSeam(name string, b backend.Backend) error {
@@ -94,5 +95,5 @@ func errNoSeam(name string, b backend.Backend) error {
 }
 
 func errOtherTypes(name string) error {
-	return fmt.Errorf("state %q: declared with other Go types under the same codecs: %w", name, ErrStateMismatch)
+	return fmt.Errorf("state %q: already declared with the same codecs but other Go types: %w", name, ErrStateMismatch)
 }

@@ -8,24 +8,27 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// ReducingState folds values of one type into one value for each key and
-// namespace, in the order of arrival. Operations work on the current key of
-// the Keyed and on the handle's own namespace.
+// ReducingState folds values of one type into one value for each key and namespace, in the
+// order of arrival. Operations work on the current key of the Keyed and on the namespace of the
+// handle.
+//
+// Thread safety: the task's goroutine only.
 type ReducingState[V any] interface {
-	// SetNamespace is as for ValueState.
+	// SetNamespace selects the namespace of later operations: see ValueState.
 	SetNamespace(namespace []byte) error
-	// Get returns the value, ok false if nothing was added.
+	// Get returns the folded value. It returns false if nothing was added. The caller must
+	// not modify the value.
 	Get() (value V, ok bool, err error)
-	// Add stores the first value as it is and folds each further one into what
-	// is there. On an error of the function the old value stays. Neither the
-	// value nor what the function returned may be modified afterwards.
-	Add(V) error
-	// Clear removes the value.
+	// Add stores the first value unchanged and folds each later value into the stored one
+	// by Reduce. If Reduce returns an error, Add returns it and the stored value stays. The
+	// caller must modify neither v nor the result of Reduce afterwards.
+	Add(v V) error
+	// Clear removes the value. Clearing nothing is no error.
 	Clear() error
-	// MergeNamespaces folds the values of the sources, in the order given,
-	// into the target's and clears the sources. A source that is the target is
-	// passed over. On an error of the function nothing has changed. It works
-	// on the current key, whatever the handle's namespace.
+	// MergeNamespaces folds the values of the source namespaces, in the order given, into
+	// the value of the target namespace, and clears the sources. It skips a source that
+	// equals the target or an earlier source. If Reduce returns an error, nothing has
+	// changed. It works on the current key and does not depend on the handle's namespace.
 	MergeNamespaces(target []byte, sources [][]byte) error
 }
 
@@ -35,13 +38,12 @@ type ReducingDescriptor[V any] struct {
 	Name string
 	// Codec encodes the values.
 	Codec codec.Codec[V]
-	// Reduce folds next into old and returns the result. It must not modify
-	// its arguments.
+	// Reduce returns old with next folded in. It must not modify its arguments.
 	Reduce func(old, next V) (V, error)
 }
 
-// ReducingOf declares a reducing state, or returns a further handle of it. It
-// returns ErrStateMismatch if the name is declared with another kind or codec.
+// ReducingOf declares a reducing state, or returns a further handle of it. Errors are those of
+// ValueOf, and ErrInvalid without the function Reduce.
 func ReducingOf[K, V any](k *Keyed[K], d ReducingDescriptor[V]) (ReducingState[V], error) {
 	a, err := foldingOf(k, backend.KindReducing, d.Name, d.Codec, folding[V, V, V]{
 		first: same[V], add: d.Reduce, merge: d.Reduce, result: same[V],
@@ -52,45 +54,46 @@ func ReducingOf[K, V any](k *Keyed[K], d ReducingDescriptor[V]) (ReducingState[V
 	return a, nil
 }
 
-// AggregatingState folds values of type In into an accumulator for each key
-// and namespace, in the order of arrival, and reads a result out of it.
+// AggregatingState folds values of type In into an accumulator for each key and namespace, in
+// the order of arrival. Get computes a result of type Out from the accumulator.
+//
+// Thread safety: the task's goroutine only.
 type AggregatingState[In, Out any] interface {
-	// SetNamespace is as for ValueState.
+	// SetNamespace selects the namespace of later operations: see ValueState.
 	SetNamespace(namespace []byte) error
-	// Get returns the result, ok false if nothing was added.
+	// Get returns the result of the accumulator. It returns false if nothing was added.
 	Get() (result Out, ok bool, err error)
-	// Add folds a value into the accumulator. On an error of a function the
+	// Add folds a value into the accumulator. If Add of the descriptor returns an error, the
 	// old accumulator stays.
 	Add(In) error
-	// Clear removes the accumulator.
+	// Clear removes the accumulator. Clearing nothing is no error.
 	Clear() error
-	// MergeNamespaces is as for ReducingState, by the Merge function.
+	// MergeNamespaces merges accumulators by Merge of the descriptor: see ReducingState.
 	MergeNamespaces(target []byte, sources [][]byte) error
 }
 
-// AggregatingDescriptor declares an AggregatingState. All functions are
-// required; none may modify its arguments.
+// AggregatingDescriptor declares an AggregatingState. All functions are required. None may
+// modify its arguments.
 type AggregatingDescriptor[In, Acc, Out any] struct {
 	// Name identifies the state in its backend and in snapshots.
 	Name string
 	// Codec encodes the accumulators.
 	Codec codec.Codec[Acc]
-	// Create returns the accumulator of nothing.
+	// Create returns an empty accumulator.
 	Create func() Acc
-	// Add folds a value into an accumulator and returns the result.
+	// Add returns the accumulator with a value folded in.
 	Add func(Acc, In) (Acc, error)
-	// Merge joins two accumulators, the target's first.
+	// Merge returns the accumulator of the values of both: target's come first.
 	Merge func(target, source Acc) (Acc, error)
-	// Result reads an accumulator out.
+	// Result returns the result of an accumulator.
 	Result func(Acc) (Out, error)
 }
 
-// AggregatingOf declares an aggregating state, or returns a further handle of
-// it. It returns ErrStateMismatch if the name is declared with another kind or
-// codec.
+// AggregatingOf declares an aggregating state, or returns a further handle of it. Errors are
+// those of ValueOf, and ErrInvalid if a function is missing.
 func AggregatingOf[K, In, Acc, Out any](k *Keyed[K], d AggregatingDescriptor[In, Acc, Out]) (AggregatingState[In, Out], error) {
 	missing := d.Create == nil || d.Add == nil || d.Merge == nil || d.Result == nil
-	create, add := d.Create, d.Add // the closure shall not keep all of d
+	create, add := d.Create, d.Add // so that the closure below does not keep d alive
 	a, err := foldingOf(k, backend.KindAggregating, d.Name, d.Codec, folding[In, Acc, Out]{
 		first: func(v In) (Acc, error) { return add(create(), v) },
 		add:   add, merge: d.Merge, result: d.Result,
@@ -101,21 +104,21 @@ func AggregatingOf[K, In, Acc, Out any](k *Keyed[K], d AggregatingDescriptor[In,
 	return a, nil
 }
 
-// folding is both kinds on top of a state that stores one value.
+// folding implements ReducingState and AggregatingState on a state that stores one value.
 type folding[In, Acc, Out any] struct {
 	ValueState[Acc]
-	name   string
-	space  []byte // the handle's namespace, restored after a merge
-	first  func(In) (Acc, error)
-	add    func(Acc, In) (Acc, error)
-	merge  func(target, source Acc) (Acc, error)
-	result func(Acc) (Out, error)
+	name      string
+	namespace []byte // the handle's namespace; a merge changes and restores it
+	first     func(In) (Acc, error)
+	add       func(Acc, In) (Acc, error)
+	merge     func(target, source Acc) (Acc, error)
+	result    func(Acc) (Out, error)
 }
 
 func foldingOf[K, In, Acc, Out any](k *Keyed[K], kind backend.Kind, name string, c codec.Codec[Acc],
 	f folding[In, Acc, Out], missing bool) (*folding[In, Acc, Out], error) {
 	if missing {
-		return nil, fmt.Errorf("state %q: %v state needs all its functions: %w", name, kind, ErrInvalid)
+		return nil, fmt.Errorf("state %q: a function of the %v descriptor is missing: %w", name, kind, ErrInvalid)
 	}
 	value, err := valueOf(k, kind, ValueDescriptor[Acc]{Name: name, Codec: c})
 	if err != nil {
@@ -129,7 +132,7 @@ func (f *folding[In, Acc, Out]) SetNamespace(namespace []byte) error {
 	if err := f.ValueState.SetNamespace(namespace); err != nil {
 		return err
 	}
-	f.space = append(f.space[:0], namespace...)
+	f.namespace = append(f.namespace[:0], namespace...)
 	return nil
 }
 
@@ -161,10 +164,10 @@ func (f *folding[In, Acc, Out]) Add(v In) error {
 }
 
 func (f *folding[In, Acc, Out]) MergeNamespaces(target []byte, sources [][]byte) error {
-	return restoreNamespace(f.ValueState, f.space, f.mergeNamespaces(target, sources))
+	return restoreNamespace(f.ValueState, f.namespace, f.mergeNamespaces(target, sources))
 }
 
-// mergeNamespaces computes the whole result before it writes anything.
+// mergeNamespaces computes the merged value before it writes anything.
 func (f *folding[In, Acc, Out]) mergeNamespaces(target []byte, sources [][]byte) error {
 	merged, ok, err := f.getIn(target)
 	if err != nil {
@@ -199,6 +202,7 @@ func (f *folding[In, Acc, Out]) mergeNamespaces(target []byte, sources [][]byte)
 	return clearSources(f.ValueState, sources)
 }
 
+// getIn moves the handle to a namespace and returns the stored value.
 func (f *folding[In, Acc, Out]) getIn(namespace []byte) (acc Acc, ok bool, err error) {
 	if err = f.ValueState.SetNamespace(namespace); err != nil {
 		return acc, false, err
@@ -206,13 +210,13 @@ func (f *folding[In, Acc, Out]) getIn(namespace []byte) (acc Acc, ok bool, err e
 	return f.ValueState.Get()
 }
 
-// namespaced is what merging needs of a handle.
+// namespaced is the part of a handle that merging uses.
 type namespaced interface {
 	SetNamespace([]byte) error
 	Clear() error
 }
 
-// distinctSources drops the target and repetitions from the sources.
+// distinctSources returns the sources without the target and without repetitions.
 func distinctSources(target []byte, sources [][]byte) [][]byte {
 	distinct := make([][]byte, 0, len(sources))
 	for _, s := range sources {
@@ -224,6 +228,7 @@ func distinctSources(target []byte, sources [][]byte) [][]byte {
 	return distinct
 }
 
+// clearSources clears the handle's state in each source namespace.
 func clearSources(handle namespaced, sources [][]byte) error {
 	for _, s := range sources {
 		if err := handle.SetNamespace(s); err != nil {
@@ -236,10 +241,11 @@ func clearSources(handle namespaced, sources [][]byte) error {
 	return nil
 }
 
-// restoreNamespace puts a handle back where it was before a merge.
+// restoreNamespace moves a handle back to its namespace after a merge that ended with err. It
+// returns err, or the error of moving.
 func restoreNamespace(handle namespaced, namespace []byte, err error) error {
-	if back := handle.SetNamespace(namespace); err == nil {
-		err = back
+	if setErr := handle.SetNamespace(namespace); err == nil {
+		err = setErr
 	}
 	return err
 }

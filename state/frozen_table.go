@@ -12,31 +12,31 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// frozenTable is a table at a snapshot.
+// frozenTable is a table at the time of a snapshot, with the scratch memory of one reader.
 type frozenTable[K, V any] struct {
 	frozenRows[K, V]
 
 	last     keysRead[K]
 	gathered gathered
-	row      rowBuffer // that Rows spreads
+	row      rowBuffer // scratch of Rows
 }
 
-// frozenRows is the part of a frozenTable that reads do not write to: its readers share it.
+// frozenRows is the part of a frozenTable that never changes. All readers share it.
 type frozenRows[K, V any] struct {
 	id             ID
 	codec          codec.Codec[K]
 	keySize        int
-	single         codec.Codec[V] // of scalar values, else nil
-	spread         spread[V]      // of others
+	single         codec.Codec[V] // the values' codec if format is scalar, else nil
+	spread         spread[V]      // the format if it is not scalar
 	maxParallelism int
 	rows           cow.Frozen[row[K, V]]
 	used           cow.Frozen[uint64]
 	groups         cow.Frozen[uint16]
-	spaces         frozenNamespaces
+	namespaces     frozenNamespaces
 	slots          uint32
 }
 
-// Reader implements backend.FrozenTable. The table may be in use by another goroutine.
+// Reader implements backend.FrozenTable.
 func (f *frozenTable[K, V]) Reader() backend.FrozenTable {
 	return &frozenTable[K, V]{frozenRows: f.frozenRows}
 }
@@ -63,6 +63,7 @@ func (f *frozenTable[K, V]) Groups(first uint32, groups []uint16) {
 	}
 }
 
+// groupOf returns the key group of the row in a slot, given its encoded key.
 func (f *frozenTable[K, V]) groupOf(slot uint32, encoded []byte) uint16 {
 	if g := f.groups.Get(slot); g != 0 {
 		return g - 1
@@ -77,7 +78,7 @@ func (f *frozenTable[K, V]) Prefixes(slots []uint32, from int, prefixes []uint64
 	})
 }
 
-// eachKey calls do with the encoded key of every slot.
+// eachKey calls do with the encoded key of each slot, in the order of slots.
 func (f *frozenTable[K, V]) eachKey(slots []uint32, do func(i int, encoded []byte)) {
 	for at := 0; at < len(slots); {
 		n := f.read(slots[at:min(at+64, len(slots))])
@@ -88,17 +89,16 @@ func (f *frozenTable[K, V]) eachKey(slots []uint32, do func(i int, encoded []byt
 	}
 }
 
-// keysRead is the keys that were read last.
+// keysRead holds the keys of the slots that were read last.
 type keysRead[K any] struct {
 	keys    []K
-	encoded []byte // one behind the other
-	ends    []int  // in encoded
+	encoded []byte // the encodings, concatenated
+	ends    []int  // where each encoding ends in encoded
 }
 
-// read reads the keys of slots, and with them the rows into the caches, and
-// encodes the first n, one at least. Its loops do no more than this so that the
-// processor, which looks some hundred instructions ahead, waits for several
-// rows at a time.
+// read loads the keys of slots and encodes the first n of them, at least one. It returns n.
+// Loading and encoding are separate short loops: a processor runs some hundred instructions
+// ahead, so the cache misses of several rows overlap.
 func (f *frozenTable[K, V]) read(slots []uint32) (n int) {
 	r := &f.last
 	r.keys, r.encoded, r.ends = r.keys[:0], r.encoded[:0], r.ends[:0]
@@ -106,7 +106,7 @@ func (f *frozenTable[K, V]) read(slots []uint32) (n int) {
 		r.keys = append(r.keys, f.rows.At(slot).key)
 	}
 	for _, key := range r.keys {
-		r.encoded, _ = f.codec.Append(r.encoded, key) // it was encoded before it came here
+		r.encoded, _ = f.codec.Append(r.encoded, key) // cannot fail: the key was encoded before it was inserted
 		r.ends = append(r.ends, len(r.encoded))
 		if len(r.encoded) > gatherBytes {
 			break
@@ -115,7 +115,7 @@ func (f *frozenTable[K, V]) read(slots []uint32) (n int) {
 	return len(r.ends)
 }
 
-// encoded is a key that was read.
+// encoded returns the encoding of the i-th key of the last read.
 func (f *frozenTable[K, V]) encoded(i int) []byte {
 	from := 0
 	if i > 0 {
@@ -132,38 +132,39 @@ func (f *frozenTable[K, V]) Compare(a, b uint32) int {
 	return bytes.Compare(f.namespace(a), f.namespace(b))
 }
 
+// namespace returns the namespace of the row in a slot.
 func (f *frozenTable[K, V]) namespace(slot uint32) []byte {
-	return f.spaces.names.Get(f.spaces.within.Get(slot))
+	return f.namespaces.names.Get(f.namespaces.slotIDs.Get(slot))
 }
 
-// appendNamespace adds a row's namespace in the form of composite keys.
+// appendNamespace appends the escaped namespace of a row.
 func (f *frozenTable[K, V]) appendNamespace(dst []byte, slot uint32) []byte {
-	if f.spaces.within.Get(slot) == 0 {
+	if f.namespaces.slotIDs.Get(slot) == 0 {
 		return append(dst, voidNamespace...)
 	}
 	return codec.AppendEscaped(dst, f.namespace(slot))
 }
 
-// voidNamespace is the void namespace in the form of composite keys.
+// voidNamespace is the escaped void namespace.
 var voidNamespace = codec.AppendEscaped(nil, nil)
 
-// gathered is rows that are encoded before Rows asks for them.
+// gathered holds rows that Gather has encoded for the following calls of Rows.
 type gathered struct {
 	rows   []gatheredRow
-	next   int    // that Rows will ask for
-	keys   []byte // composite keys without suffix, one behind the other
-	values []byte // stored values, if each is one row
-	err    error  // of the last row's value
+	next   int    // index in rows of the row that Rows returns next
+	keys   []byte // composite keys without suffix, concatenated
+	values []byte // stored values, concatenated, if the format is scalar
+	err    error  // the error of encoding the last row's value
 }
 
-// gatheredRow is where a row ends in keys and values.
+// gatheredRow is a slot, and where its row ends in gathered.keys and gathered.values.
 type gatheredRow struct {
 	slot       uint32
 	key, value int
 }
 
-// gatherBytes is how many bytes of keys, and of values, are gathered, give or
-// take a row: they are read again soon, and should still be in the first cache.
+// gatherBytes is the size in bytes at which Gather stops adding keys, and values. Gathered rows
+// are read again soon and should still be in the L1 cache.
 const gatherBytes = 8 << 10
 
 // Gather implements backend.FrozenTable.

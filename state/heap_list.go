@@ -12,14 +12,16 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// heapList is a ListState on the heap: a slice that grows in place. A snapshot
-// holds the slice header as it was, so what is written behind its length is
-// not seen by it; nothing below a length is ever written again.
+// heapList is a ListState on the heap: a slice that grows in place.
+//
+// Invariant: an element below the length of the slice is never overwritten. A snapshot keeps
+// the slice header of its moment, so it does not see elements that are appended later to the
+// same backing array.
 type heapList[K, E any] struct {
 	heapHandle[K, []E]
 	codec   codec.Codec[E]
-	anySize bool      // every element is within the limit
-	normal  func(E) E // nil if elements need not be normalized
+	anySize bool      // see admitsAll
+	normal  func(E) E // codec.Normalizer; may be nil
 }
 
 func newHeapList[K, E any](h heapHandle[K, []E], c codec.Codec[E]) *heapList[K, E] {
@@ -77,6 +79,7 @@ func (h *heapList[K, E]) AddAll(elements []E) error {
 	return h.append(elements)
 }
 
+// append adds checked elements to the list.
 func (h *heapList[K, E]) append(elements []E) error {
 	list, err := h.put()
 	if err != nil {
@@ -101,7 +104,7 @@ func (h *heapList[K, E]) Set(elements []E) error {
 	return nil
 }
 
-// normalized is the elements as they are kept.
+// normalized returns the elements in the form that Decode would return.
 func (h *heapList[K, E]) normalized(elements []E) []E {
 	if h.normal == nil {
 		return elements
@@ -113,13 +116,13 @@ func (h *heapList[K, E]) normalized(elements []E) []E {
 	return kept
 }
 
-// check returns the error that adding the elements would meet.
+// check returns an error if an element cannot be added.
 func (h *heapList[K, E]) check(elements []E) error {
 	return h.wrap(checkElements(h.keyed, h.codec, elements))
 }
 
 func (h *heapList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error {
-	if err := h.keyed.ready(); err != nil {
+	if err := h.keyed.requireKey(); err != nil {
 		return h.wrap(err)
 	}
 	from := newHeapList(heapHandle[K, []E]{keyed: h.keyed, table: h.table}, h.codec)
@@ -150,11 +153,11 @@ func (h *heapList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error 
 	return nil
 }
 
-// chunkBytes is the size at which a chunk of a list is full.
+// chunkBytes is the maximum size of a list chunk in bytes. A chunk of one element may be larger.
 const chunkBytes = 1 << 20
 
-// chunked is the format of lists: rows of up to chunkBytes, or of one larger
-// element, whose suffix is the chunk's number (4 B).
+// chunked is the format of lists. Each row is a chunk of elements; its suffix is the number of
+// the chunk, in 4 bytes.
 type chunked[E any] struct{ codec codec.Codec[E] }
 
 func (c chunked[E]) rows(list []E, b *rowBuffer, from []byte, yield func(key, value []byte) error) (err error) {
@@ -204,12 +207,12 @@ func (c chunked[E]) value(list []E, suffix, dst []byte) (value []byte, ok bool, 
 
 func (c chunked[E]) load(list []E, _ *cow.Clock, _, chunk []byte) ([]E, error) {
 	if len(chunk) == 0 {
-		return nil, fmt.Errorf("list chunk without elements")
+		return nil, fmt.Errorf("a list chunk has no elements")
 	}
 	return appendElements(list, c.codec, chunk)
 }
 
-// appendElements adds the elements of a chunk to a list.
+// appendElements decodes the elements of a chunk and appends them to a list.
 func appendElements[E any](list []E, c codec.Codec[E], chunk []byte) ([]E, error) {
 	for len(chunk) > 0 {
 		payload, rest, err := nextFrame(chunk)
@@ -225,7 +228,7 @@ func appendElements[E any](list []E, c codec.Codec[E], chunk []byte) ([]E, error
 	return list, nil
 }
 
-// appendElement adds a framed element to a chunk.
+// appendElement appends an element with its frame to a chunk.
 func appendElement[E any](chunk []byte, c codec.Codec[E], e E) ([]byte, error) {
 	size, err := c.Size(e)
 	if err != nil {
@@ -234,7 +237,7 @@ func appendElement[E any](chunk []byte, c codec.Codec[E], e E) ([]byte, error) {
 	framed := appendFrameHeader(chunk, size)
 	out, err := c.Append(framed, e)
 	if err == nil && int64(len(out)-len(framed)) != size {
-		err = fmt.Errorf("codec %v: %d bytes, its Size says %d: %w", c.ID(), len(out)-len(framed), size, codec.ErrInvalidCodec)
+		err = fmt.Errorf("codec %v: Append added %d bytes, but Size returned %d: %w", c.ID(), len(out)-len(framed), size, codec.ErrInvalidCodec)
 	}
 	if err != nil {
 		return chunk, err

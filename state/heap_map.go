@@ -13,13 +13,13 @@ type heapMap[K any, UK comparable, UV any] struct {
 	heapHandle[K, *sortedMap[UK, UV]]
 	key   codec.Codec[UK]
 	value codec.Codec[UV]
-	total bool // every user key has an encoding
-	// What makes keys and values what Decode would return; nil if they are.
+	total bool // codec.Total(key): every user key has an encoding
+	// The codec.Normalizer of keys and of values; each may be nil.
 	normalKey   func(UK) UK
 	normalValue func(UV) UV
 }
 
-// read returns the map under the current key, nil if there is none.
+// read returns the map of the current key, or nil if there is none.
 func (h *heapMap[K, UK, UV]) read() (*sortedMap[UK, UV], error) {
 	m, err := h.find()
 	if m == nil {
@@ -28,7 +28,8 @@ func (h *heapMap[K, UK, UV]) read() (*sortedMap[UK, UV], error) {
 	return *m, nil
 }
 
-// readFor is read for an operation on a user key, which must have an encoding.
+// readFor is read for an operation on a user key. It returns the codec's error if the user key
+// has no encoding.
 func (h *heapMap[K, UK, UV]) readFor(key UK) (*sortedMap[UK, UV], error) {
 	m, err := h.read()
 	if err == nil && !h.total {
@@ -82,14 +83,15 @@ func (h *heapMap[K, UK, UV]) PutAll(entries map[UK]UV) error {
 	if err := putAll(entries, h.check, h.store); err != nil {
 		return err
 	}
-	return h.wrap(h.keyed.ready())
+	return h.wrap(h.keyed.requireKey())
 }
 
-// check returns the error that storing an entry would meet.
+// check returns an error if the entry cannot be stored.
 func (h *heapMap[K, UK, UV]) check(key UK, value UV) error {
-	return h.wrap(checkEntry(h.keyed, h.table.spaces.name(h.space), h.key, h.value, key, value))
+	return h.wrap(checkEntry(h.keyed, h.table.namespaces.name(h.namespaceID), h.key, h.value, key, value))
 }
 
+// store puts a checked entry into the map.
 func (h *heapMap[K, UK, UV]) store(key UK, value UV) error {
 	m, err := h.write()
 	if err != nil {
@@ -105,20 +107,20 @@ func (h *heapMap[K, UK, UV]) store(key UK, value UV) error {
 	return nil
 }
 
-// write returns the map under the current key for writing.
+// write returns the map of the current key for writing. It clones a map that a snapshot shares.
 func (h *heapMap[K, UK, UV]) write() (*sortedMap[UK, UV], error) {
 	t := h.table
 	if m, err := h.read(); err != nil {
 		return nil, err
-	} else if m != nil && m.version > t.home.clock.Shared() {
-		t.mods++
+	} else if m != nil && m.version > t.declaredOn.clock.Shared() {
+		t.changes++
 		return m, nil
 	}
 	m, err := h.put()
 	if err != nil {
 		return nil, err
 	}
-	*m = (*m).mutable(t.home.clock)
+	*m = (*m).mutable(t.declaredOn.clock)
 	return *m, nil
 }
 
@@ -167,47 +169,46 @@ func (h *heapMap[K, UK, UV]) From(key UK) iter.Seq2[Entry[UK, UV], error] {
 	}
 }
 
-// walk is the live cursor. While nothing in the table changes, it runs through
-// the map; after a change it finds key and place again.
+// walk is the live cursor of iterations. After the loop has changed the table, the cursor finds
+// the map again and continues above the user key that it yielded last.
 func (h *heapMap[K, UK, UV]) walk(m *sortedMap[UK, UV], from start[UK], yield func(Entry[UK, UV]) bool) (err error) {
 	if m == nil {
 		return nil
 	}
 	t := h.table
-	key, group, space := h.keyed.key, h.keyed.group, h.space
-	t.spaces.hold(space)
-	defer t.spaces.release(space)
+	key, group, namespaceID := h.keyed.key, h.keyed.group, h.namespaceID
+	t.namespaces.retain(namespaceID)
+	defer t.namespaces.release(namespaceID)
 	for {
 		var last UK
-		mods, stopped, moved := t.mods, false, false
+		changes, stopped, moved := t.changes, false, false
 		m.ascend(h.key, from, func(e Entry[UK, UV]) bool {
 			last = e.Key
 			stopped = !yield(e)
-			moved = t.mods != mods || t.registry.Closed()
+			moved = t.changes != changes || t.registry.Closed()
 			return !stopped && !moved
 		})
 		if stopped || !moved {
 			return nil
 		}
-		if m, err = h.again(key, group, space); err != nil || m == nil {
+		if m, err = h.reread(key, group, namespaceID); err != nil || m == nil {
 			return err
 		}
 		from = start[UK]{key: &last, above: true}
 	}
 }
 
-// again finds the map of a cursor, whatever the current key is by now.
-func (h *heapMap[K, UK, UV]) again(key K, group uint16, space uint32) (*sortedMap[UK, UV], error) {
+// reread returns the map of a cursor's key and namespace. The current key may be another one.
+func (h *heapMap[K, UK, UV]) reread(key K, group uint16, namespaceID uint32) (*sortedMap[UK, UV], error) {
 	there := *h
-	there.keyed, there.space = newKeyed(h.keyed.registry, h.keyed.codec), space
+	there.keyed, there.namespaceID = newKeyed(h.keyed.registry, h.keyed.codec), namespaceID
 	if err := there.keyed.SetKeyAndGroup(key, group); err != nil {
 		return nil, h.wrap(err)
 	}
 	return there.read()
 }
 
-// entries is the format of maps: a row for each entry, whose suffix is the
-// encoded user key.
+// entries is the format of maps. Each row is an entry; its suffix is the encoded user key.
 type entries[UK, UV any] struct {
 	keys   codec.Codec[UK]
 	values codec.Codec[UV]
@@ -231,8 +232,8 @@ func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, from []byte, y
 	return err
 }
 
-// start returns where a walk begins that passes over what is below a suffix: its user key,
-// or the first entry if it is not the encoding of one.
+// start returns the start of a walk over the entries at or above a suffix: the user key that
+// the suffix encodes, or the first entry if the suffix does not decode.
 func (f entries[UK, UV]) start(suffix []byte) (s start[UK]) {
 	if len(suffix) == 0 {
 		return s
@@ -246,7 +247,7 @@ func (f entries[UK, UV]) start(suffix []byte) (s start[UK]) {
 func (f entries[UK, UV]) value(m *sortedMap[UK, UV], suffix, dst []byte) (value []byte, ok bool, err error) {
 	key, err := f.keys.Decode(suffix)
 	if err != nil {
-		return dst, false, nil // nobody can have put it there
+		return dst, false, nil // no entry has such a key
 	}
 	v, ok := m.get(f.keys, key)
 	if !ok {

@@ -7,61 +7,63 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// heapHandle is what the handles of heap states share: a table, a Keyed and a
-// namespace.
+// heapHandle is the part that the handles of all heap states have in common.
 type heapHandle[K, V any] struct {
-	keyed *Keyed[K]
-	table *table[K, V]
-	space uint32 // held
+	keyed       *Keyed[K]
+	table       *table[K, V]
+	namespaceID uint32 // the handle is one of its holders
 }
 
+// SetNamespace implements ValueState and the other states.
 func (h *heapHandle[K, V]) SetNamespace(namespace []byte) error {
 	t := h.table
 	if t.registry.Closed() {
 		return h.wrap(ErrClosed)
 	}
-	if string(t.spaces.name(h.space)) == string(namespace) {
+	if string(t.namespaces.name(h.namespaceID)) == string(namespace) {
 		return nil
 	}
-	space := t.intern(namespace)
-	t.spaces.release(h.space)
-	h.space = space
+	namespaceID := t.intern(namespace)
+	t.namespaces.release(h.namespaceID)
+	h.namespaceID = namespaceID
 	return nil
 }
 
-// release takes the handle back to the void namespace, closed or not.
+// release moves the handle to the void namespace, also if the backend is closed.
 func (h *heapHandle[K, V]) release() {
-	h.table.spaces.release(h.space)
-	h.space = 0
+	h.table.namespaces.release(h.namespaceID)
+	h.namespaceID = 0
 }
 
+// Clear implements ValueState and the other states.
 func (h *heapHandle[K, V]) Clear() error {
-	if err := h.keyed.ready(); err != nil {
+	if err := h.keyed.requireKey(); err != nil {
 		return h.wrap(err)
 	}
-	h.table.seek(h.keyed, h.space)
+	h.table.seek(h.keyed, h.namespaceID)
 	h.table.remove()
 	return nil
 }
 
-// find returns the value under the current key, nil if there is none.
+// find returns a pointer to the value of the current key, or nil if there is none.
 func (h *heapHandle[K, V]) find() (*V, error) {
-	if err := h.keyed.ready(); err != nil {
+	if err := h.keyed.requireKey(); err != nil {
 		return nil, h.wrap(err)
 	}
-	slot, ok := h.table.seek(h.keyed, h.space)
+	slot, ok := h.table.seek(h.keyed, h.namespaceID)
 	if !ok {
 		return nil, nil
 	}
 	return &h.table.rows.At(slot).value, nil
 }
 
-// put returns the value under the current key for writing, zero if it is new.
+// put returns a pointer to the value of the current key, for writing. It inserts the zero
+// value if there is none.
 func (h *heapHandle[K, V]) put() (*V, error) {
-	if err := h.keyed.ready(); err != nil {
+	if err := h.keyed.requireKey(); err != nil {
 		return nil, h.wrap(err)
 	}
-	h.table.seek(h.keyed, h.space)
+	h.table.seek(h.keyed, h.namespaceID)
 	v, err := h.table.put()
 	return v, h.wrap(err)
 }
@@ -73,8 +75,8 @@ type heapValue[K, V any] struct {
 	heapHandle[K, V]
 	codec    codec.Codec[V]
 	fallback V
-	anySize  bool      // every value is within the limit
-	normal   func(V) V // nil if values need not be normalized
+	anySize  bool      // see admitsAll
+	normal   func(V) V // codec.Normalizer; may be nil
 }
 
 func newHeapValue[K, V any](h heapHandle[K, V], d ValueDescriptor[V]) *heapValue[K, V] {
@@ -106,12 +108,12 @@ func (h *heapValue[K, V]) Set(v V) error {
 	return nil
 }
 
-// scalar is the format of states that store one value: one row without suffix.
+// scalar is the format of value, reducing and aggregating states: one row without suffix.
 type scalar[V any] struct{ codec codec.Codec[V] }
 
 func (s scalar[V]) load(_ V, _ *cow.Clock, suffix, value []byte) (v V, err error) {
 	if len(suffix) > 0 {
-		return v, fmt.Errorf("value under a key with %d bytes too many", len(suffix))
+		return v, fmt.Errorf("the composite key of a value has a suffix of %d bytes, want none", len(suffix))
 	}
 	return decodeStored(s.codec, value)
 }

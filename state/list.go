@@ -7,36 +7,39 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// ListState holds a list for each key and namespace, in the order of arrival.
-// An empty list and no list are the same. Operations work on the current key
-// of the Keyed and on the handle's own namespace.
+// ListState holds a list for each key and namespace, in the order of arrival. An empty list
+// and no list are the same. Operations work on the current key of the Keyed and on the
+// namespace of the handle.
 //
-// The list as a whole may outgrow Limits.MaxValueSize; only a single element
-// may not.
+// Limits.MaxValueSize limits each element, not the list.
+//
+// Thread safety: the task's goroutine only.
 type ListState[E any] interface {
-	// SetNamespace is as for ValueState.
+	// SetNamespace selects the namespace of later operations: see ValueState.
 	SetNamespace(namespace []byte) error
-	// Get returns the elements, nil if there are none. The slice must not be
-	// modified; its capacity is its length, so that appending to it copies.
+	// Get returns all elements, or nil for an empty list. The caller must not modify the
+	// slice. Its capacity is its length, so append copies it.
 	Get() ([]E, error)
-	// All yields the elements as they are at the first step, without holding
-	// them all in memory where the backend need not. An error is yielded last.
+	// All iterates over the elements that the list has at the first step; the loop may
+	// write to the list. A disk backend reads the list in chunks of 1 MiB. An error is
+	// yielded last.
 	All() iter.Seq2[E, error]
-	// Add puts an element at the end. It must not be modified afterwards.
+	// Add appends an element. The caller must not modify it afterwards. Errors are those of
+	// ValueState.Set.
 	Add(E) error
-	// AddAll puts elements at the end, all or, on an error of an element, none
-	// of them. Adding nothing does nothing. The elements must not be modified
-	// afterwards; the slice may be.
+	// AddAll appends elements. If one of them has no encoding or is too large, it appends
+	// none. The caller must not modify the elements afterwards, but may modify the slice.
 	AddAll([]E) error
-	// Set replaces the list. An empty list clears. On an error of an element
-	// the old list stays. Neither slice nor elements may be modified
-	// afterwards.
+	// Set replaces the list; an empty slice clears it. If an element has no encoding or is
+	// too large, the old list stays. The caller must modify neither the slice nor the
+	// elements afterwards.
 	Set([]E) error
-	// Clear removes the list.
+	// Clear removes the list. Clearing an empty list is no error.
 	Clear() error
-	// MergeNamespaces moves the lists of the sources, in the order given,
-	// behind the target's list. A source that is the target is passed over.
-	// It works on the current key, whatever the handle's namespace.
+	// MergeNamespaces appends the lists of the source namespaces, in the order given, to
+	// the list of the target namespace, and clears the sources. It skips a source that
+	// equals the target or an earlier source. It works on the current key and does not
+	// depend on the handle's namespace.
 	MergeNamespaces(target []byte, sources [][]byte) error
 }
 
@@ -48,11 +51,10 @@ type ListDescriptor[E any] struct {
 	Codec codec.Codec[E]
 }
 
-// ListOf declares a list state, or returns a further handle of it. It returns
-// ErrStateMismatch if the name is declared with another kind or codec.
+// ListOf declares a list state, or returns a further handle of it. Errors are those of ValueOf.
 func ListOf[K, E any](k *Keyed[K], d ListDescriptor[E]) (ListState[E], error) {
-	if d.Codec == nil {
-		return nil, errNoCodec(d.Name)
+	if err := k.checkDeclaration(d.Name, d.Codec != nil); err != nil {
+		return nil, err
 	}
 	info := backend.Info{Name: d.Name, Kind: backend.KindList, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
 	switch b := k.backend.(type) {

@@ -6,23 +6,26 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// listWalks are the iterations under way over the lists of one byte state. An
-// iteration yields the list as it was at its first step, but reads it chunk by
-// chunk; so whoever is about to write to a list settles its iterations first.
+// listWalks holds the open iterations over the lists of one byte state.
+//
+// An iteration yields the list as it was at its first step, but reads it chunk by chunk. So a
+// write to a list first detaches the iterations over this list: it reads their remaining chunks
+// into memory.
 type listWalks struct {
 	open []*listWalk
-	idle *listWalk // ended, used again
+	idle *listWalk // a closed walk whose memory the next one uses
 }
 
-// listWalk is one of them.
+// listWalk is one open iteration.
 type listWalk struct {
-	prefix  []byte
-	cursor  backend.Cursor
-	chunk   []byte // the one handed out last
-	left    []byte // all that is left, once settled
-	settled bool
+	prefix   []byte // of the list's rows
+	cursor   backend.Cursor
+	chunk    []byte // a copy of the chunk that next returned last
+	left     []byte // all remaining chunks, once detached
+	detached bool
 }
 
+// begin opens an iteration over the list under a prefix.
 func (w *listWalks) begin(prefix []byte, b backend.ByteBackend) *listWalk {
 	walk := w.idle
 	if w.idle = nil; walk == nil {
@@ -33,8 +36,8 @@ func (w *listWalks) begin(prefix []byte, b backend.ByteBackend) *listWalk {
 	return walk
 }
 
-// end closes the cursor of a walk; there is nothing more to read, so its error
-// does not matter.
+// end closes an iteration. It ignores the error of closing the cursor, since nothing more is
+// read from it.
 func (w *listWalks) end(walk *listWalk) {
 	for i, other := range w.open {
 		if other == walk {
@@ -49,10 +52,11 @@ func (w *listWalks) end(walk *listWalk) {
 	}
 }
 
-// settle makes the walks over a list independent of what happens to it.
-func (w *listWalks) settle(prefix []byte) error {
+// detach reads the remaining chunks of the iterations over the list under a prefix into memory.
+// Later writes to the list do not change what these iterations yield.
+func (w *listWalks) detach(prefix []byte) error {
 	for _, walk := range w.open {
-		if walk.settled || !bytes.Equal(walk.prefix, prefix) {
+		if walk.detached || !bytes.Equal(walk.prefix, prefix) {
 			continue
 		}
 		for {
@@ -65,14 +69,15 @@ func (w *listWalks) settle(prefix []byte) error {
 			}
 			walk.left = append(walk.left, chunk...)
 		}
-		walk.settled = true
+		walk.detached = true
 	}
 	return nil
 }
 
-// next returns the next chunk, empty at the end. It is good until the next call.
+// next returns the next chunk, or an empty slice at the end. The chunk is valid until the next
+// call.
 func (w *listWalk) next() ([]byte, error) {
-	if left := w.left; len(left) > 0 || w.settled {
+	if left := w.left; len(left) > 0 || w.detached {
 		w.left = nil
 		return left, nil
 	}

@@ -30,29 +30,29 @@ func (c *brokenCursor) Next() (key, value []byte, ok bool, err error) {
 
 func (c *brokenCursor) Close() error { return nil }
 
-func TestWalkOverAListLosesNothingWhenSettlingFails(t *testing.T) {
+func TestWalkOverAListLosesNoChunkWhenDetachingFails(t *testing.T) {
 	walks := &listWalks{}
 	walk := &listWalk{prefix: []byte("p"), cursor: &brokenCursor{chunks: []string{"a", "b", "c"}, left: 2}}
 	walks.open = append(walks.open, walk)
 	chunk, err := walk.next()
 	require.NoError(t, err)
 	require.Equal(t, "a", string(chunk))
-	require.ErrorIs(t, walks.settle([]byte("p")), errBroken)
+	require.ErrorIs(t, walks.detach([]byte("p")), errBroken)
 	chunk, err = walk.next()
 	require.NoError(t, err)
 	require.Equal(t, "b", string(chunk))
 	_, err = walk.next()
-	require.ErrorIs(t, err, errBroken, "and not the end")
+	require.ErrorIs(t, err, errBroken, "the error must not look like the end of the list")
 }
 
-func TestWalkOverAListSeesItAsItWasWhenItIsSettled(t *testing.T) {
+func TestWalkOverAListSeesTheListOfTheTimeItWasDetached(t *testing.T) {
 	walks := &listWalks{}
 	cursor := &brokenCursor{chunks: []string{"a", "b"}, left: -1}
 	walk := &listWalk{prefix: []byte("p"), cursor: cursor}
 	walks.open = append(walks.open, walk)
-	require.NoError(t, walks.settle([]byte("other")))
-	require.False(t, walk.settled)
-	require.NoError(t, walks.settle([]byte("p")))
+	require.NoError(t, walks.detach([]byte("other")))
+	require.False(t, walk.detached)
+	require.NoError(t, walks.detach([]byte("p")))
 	cursor.chunks = []string{"later"}
 	chunk, err := walk.next()
 	require.NoError(t, err)

@@ -5,114 +5,124 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// namespaces gives every namespace in use a small number, so that a row pays
-// four bytes for it at the most and compares it at once. Number 0 is the void
-// namespace. A number is in use while a row or a handle holds it.
+// namespaces maps the namespaces that a heap table uses to small IDs, so that a row stores four
+// bytes and comparing two rows compares two integers. ID 0 is the void namespace.
 //
-// Thread safety: as for the table it belongs to.
+//	"w1" ──ids──► 1 ──names──► "w1"        slotIDs:  slot 0 1 2 3 4
+//	"w2" ──ids──► 2 ──names──► "w2"                       1 0 1 2 0
 //
-// A nil pointer holds the void namespace alone, as most tables do.
+// holders counts the rows and handles that use an ID. When the last one releases it, the ID
+// becomes free and is given to the next new namespace.
+//
+// Invariant: a slot that holds a row has the ID of that row's namespace, and the ID is counted.
+// Invariant: names and slotIDs are copy-on-write arrays; frozen copies of them resolve the
+// namespaces of a snapshot after their IDs were given to other namespaces.
+//
+// A nil *namespaces is legal and means that all rows are in the void namespace, as in most
+// tables.
+//
+// Thread safety: that of the table.
 type namespaces struct {
-	numbers map[string]uint32
-	names   cow.Array[[]byte]
-	within  cow.Array[uint32] // number of each slot of the table
-	holders []uint64          // by number
-	free    []uint32
+	ids     map[string]uint32 // by namespace, without the void one
+	names   cow.Array[[]byte] // by ID
+	slotIDs cow.Array[uint32] // the ID of each slot of the table
+	holders []uint64          // by ID
+	free    []uint32          // IDs that were used and have no holder
 }
 
 func newNamespaces(u *backend.Unit) *namespaces {
 	return &namespaces{
-		numbers: make(map[string]uint32), holders: make([]uint64, 1),
-		names: cow.NewArray[[]byte](u), within: cow.NewArray[uint32](u),
+		ids: make(map[string]uint32), holders: make([]uint64, 1),
+		names: cow.NewArray[[]byte](u), slotIDs: cow.NewArray[uint32](u),
 	}
 }
 
-// intern returns the number of a namespace, which is held until release.
+// intern returns the ID of a namespace and counts the caller as a holder, until release.
 func (t *table[K, V]) intern(namespace []byte) uint32 {
 	if len(namespace) == 0 {
 		return 0
 	}
-	if t.spaces == nil {
-		t.unit.Touch() // a reader that takes the unit looks at spaces
-		t.spaces = newNamespaces(t.unit)
+	if t.namespaces == nil {
+		t.unit.Touch() // freezing the unit reads t.namespaces
+		t.namespaces = newNamespaces(t.unit)
 	}
-	return t.spaces.intern(namespace)
+	return t.namespaces.intern(namespace)
 }
 
-// intern is table.intern of a namespace that is not void.
+// intern is table.intern for a namespace that is not empty.
 func (n *namespaces) intern(namespace []byte) uint32 {
-	number, ok := n.numbers[string(namespace)]
+	id, ok := n.ids[string(namespace)]
 	if !ok {
 		if last := len(n.free) - 1; last >= 0 {
-			number, n.free = n.free[last], n.free[:last]
+			id, n.free = n.free[last], n.free[:last]
 		} else {
-			number = uint32(len(n.holders))
+			id = uint32(len(n.holders))
 			n.holders = append(n.holders, 0)
 		}
 		name := string(namespace)
-		n.numbers[name] = number
-		*n.names.Mutable(number) = []byte(name)
+		n.ids[name] = id
+		*n.names.Mutable(id) = []byte(name)
 	}
-	n.holders[number]++
-	return number
+	n.holders[id]++
+	return id
 }
 
-// name is the namespace with a number that is held. It must not be modified.
-func (n *namespaces) name(number uint32) []byte {
-	if number == 0 {
+// name returns the namespace of an ID that has a holder. It must not be modified.
+func (n *namespaces) name(id uint32) []byte {
+	if id == 0 {
 		return nil
 	}
-	return *n.names.At(number)
+	return *n.names.At(id)
 }
 
-// frozenNamespaces is the namespaces of a table at a snapshot.
+// frozenNamespaces holds the namespaces of a table at the time of a snapshot.
 type frozenNamespaces struct {
-	names  cow.Frozen[[]byte]
-	within cow.Frozen[uint32]
+	names   cow.Frozen[[]byte]
+	slotIDs cow.Frozen[uint32]
 }
 
-// freeze returns the namespaces as they are now.
+// freeze returns the namespaces of the slots at this moment.
 func (n *namespaces) freeze() frozenNamespaces {
 	if n == nil {
 		return frozenNamespaces{}
 	}
-	return frozenNamespaces{n.names.Freeze(), n.within.Freeze()}
+	return frozenNamespaces{n.names.Freeze(), n.slotIDs.Freeze()}
 }
 
-// of returns the number of a slot's namespace, 0 if nothing put the slot into one.
-func (n *namespaces) of(slot uint32) uint32 {
+// idAt returns the namespace ID of a slot.
+func (n *namespaces) idAt(slot uint32) uint32 {
 	if n == nil {
 		return 0
 	}
-	return n.within.Get(slot)
+	return n.slotIDs.Get(slot)
 }
 
-// put puts a slot into a namespace whose number is held.
-func (n *namespaces) put(slot, number uint32) {
-	if number != n.of(slot) {
-		*n.within.Mutable(slot) = number
+// setID sets the namespace ID of a slot. The ID must have a holder.
+func (n *namespaces) setID(slot, id uint32) {
+	if id != n.idAt(slot) {
+		*n.slotIDs.Mutable(slot) = id
 	}
 }
 
-// unused reports whether no row and no handle is in a namespace but the void one.
-func (n *namespaces) unused() bool { return n == nil || len(n.numbers) == 0 }
+// unused reports whether all rows and handles are in the void namespace.
+func (n *namespaces) unused() bool { return n == nil || len(n.ids) == 0 }
 
-// hold adds a holder.
-func (n *namespaces) hold(number uint32) {
-	if number != 0 {
-		n.holders[number]++
+// retain adds a holder to an ID.
+func (n *namespaces) retain(id uint32) {
+	if id != 0 {
+		n.holders[id]++
 	}
 }
 
-// release takes a holder away; with the last one the number becomes free.
-func (n *namespaces) release(number uint32) {
-	if number == 0 {
+// release removes a holder from an ID. Without holders the ID becomes free.
+func (n *namespaces) release(id uint32) {
+	if id == 0 {
 		return
 	}
-	if n.holders[number]--; n.holders[number] > 0 {
+	if n.holders[id]--; n.holders[id] > 0 {
 		return
 	}
-	delete(n.numbers, string(n.name(number)))
-	*n.names.Mutable(number) = nil
-	n.free = append(n.free, number)
+	delete(n.ids, string(n.name(id)))
+	*n.names.Mutable(id) = nil
+	n.free = append(n.free, id)
 }

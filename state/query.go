@@ -8,35 +8,35 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// View is a backend as it was at one moment: a snapshot.View. The task's goroutine takes it
-// from the backend; then any goroutine may query it. Close it when a newer one is there.
+// View is the state of a backend at one moment. It is a snapshot.View: the task's goroutine
+// takes it by the View method of the backend and closes it when it has taken a newer one.
+// Any goroutine may query it until then.
 //
-// A view must also be a backend.KeyView to be queried, as those of heapstate and lsmstate
-// are.
+// Queries need a view that also implements backend.KeyView. The views of heapstate and lsmstate
+// do.
 type View interface {
-	// Keyspace returns that of the backend.
+	// Keyspace returns the keyspace of the backend.
 	Keyspace() Keyspace
-	// States returns the states declared at the time, ordered by id.
+	// States returns the states that were declared at that moment, ordered by ID.
 	States() []backend.Info
 }
 
-// Query reads one state of a view by key: a value, a list, or the result of a reducing or
-// aggregating state. MapQuery does it for maps.
+// Query reads a value, list, reducing or aggregating state of a view by key. MapQuery reads map
+// states.
 //
-// A query sees the state at the moment of the view, whatever the task writes meanwhile. It
-// has no current key and no current namespace: both are arguments.
+// A query sees the state at the moment of the view. Later writes of the task do not change its
+// results. Key and namespace are arguments of each call.
 //
-// Thread safety: any number of goroutines, until the view is closed; from then on every
-// read is ErrClosed.
+// Thread safety: safe for concurrent use. After the view was closed, reads return ErrClosed.
 type Query[K, V any] struct {
 	queried[K]
 	fallback V
 	read     func(view backend.KeyView, s *queryScratch) (V, bool, error)
 }
 
-// QueryValue returns a query of a value state. It is ErrUnknownState if the view does not have
-// the state, ErrStateMismatch if the state has another kind or codec, and ErrUnsupported if
-// the view cannot be read by key.
+// QueryValue returns a query of a value state. It returns ErrUnknownState if the view does not
+// have the state, ErrStateMismatch if the state has another kind or codec, ErrUnsupported if the
+// view does not implement backend.KeyView, and ErrInvalid if an argument or the codec is nil.
 func QueryValue[K, V any](v View, key codec.Codec[K], d ValueDescriptor[V]) (*Query[K, V], error) {
 	q, err := queryOf(v, key, backend.KindValue, d, same[V])
 	if err != nil {
@@ -51,18 +51,18 @@ func QueryReducing[K, V any](v View, key codec.Codec[K], d ReducingDescriptor[V]
 	return queryOf(v, key, backend.KindReducing, ValueDescriptor[V]{Name: d.Name, Codec: d.Codec}, same[V])
 }
 
-// QueryAggregating returns a query of the results of an aggregating state. Result is the only
-// function of the descriptor that it needs. Errors are those of QueryValue.
+// QueryAggregating returns a query of the results of an aggregating state. The descriptor needs
+// no function but Result. Errors are those of QueryValue.
 func QueryAggregating[K, In, Acc, Out any](v View, key codec.Codec[K], d AggregatingDescriptor[In, Acc, Out]) (*Query[K, Out], error) {
 	if d.Result == nil {
-		return nil, fmt.Errorf("query of state %q: no function Result: %w", d.Name, ErrInvalid)
+		return nil, fmt.Errorf("query of state %q: the descriptor has no function Result: %w", d.Name, ErrInvalid)
 	}
 	acc := ValueDescriptor[Acc]{Name: d.Name, Codec: d.Codec}
 	return queryOf(v, key, backend.KindAggregating, acc, d.Result)
 }
 
-// QueryList returns a query of a list state: Get returns all elements, and false for no list.
-// Errors are those of QueryValue.
+// QueryList returns a query of a list state. Its Get returns all elements, and false for an
+// empty list. Errors are those of QueryValue.
 func QueryList[K, E any](v View, key codec.Codec[K], d ListDescriptor[E]) (*Query[K, []E], error) {
 	if d.Codec == nil {
 		return nil, errNoCodec(d.Name)
@@ -85,10 +85,10 @@ func QueryList[K, E any](v View, key codec.Codec[K], d ListDescriptor[E]) (*Quer
 	}}, nil
 }
 
-// same is the result of a state that stores what it returns.
+// same is the result function of a state that returns its stored value.
 func same[V any](v V) (V, error) { return v, nil }
 
-// queryOf serves every kind that stores one value.
+// queryOf returns a query of a state that stores one value. Result computes the result of Get.
 func queryOf[K, Stored, V any](v View, key codec.Codec[K], kind backend.Kind, d ValueDescriptor[Stored],
 	result func(Stored) (V, error)) (*Query[K, V], error) {
 	if d.Codec == nil {
@@ -114,10 +114,9 @@ func queryOf[K, Stored, V any](v View, key codec.Codec[K], kind backend.Kind, d 
 	}}, nil
 }
 
-// Get returns what the state has under a key and a namespace (nil: the void namespace). If
-// there is nothing, it returns false, with the declared default of a value state. It is
-// ErrKeyGroup if the backend of the view does not own the key's group. The result belongs
-// to the caller.
+// Get returns the value of a key in a namespace; nil is the void namespace. If there is none, it
+// returns false, and the declared default of a value state. It returns ErrKeyGroup if the
+// backend of the view does not own the key's group. The caller owns the result.
 func (q *Query[K, V]) Get(key K, namespace []byte) (value V, ok bool, err error) {
 	s := queryScratches.Get().(*queryScratch)
 	defer s.release()
@@ -130,7 +129,7 @@ func (q *Query[K, V]) Get(key K, namespace []byte) (value V, ok bool, err error)
 	return value, true, nil
 }
 
-// queried is the part of a query that does not depend on the values.
+// queried is the part that Query and MapQuery have in common.
 type queried[K any] struct {
 	view    backend.KeyView
 	name    string
@@ -139,14 +138,15 @@ type queried[K any] struct {
 	keySize int
 }
 
-// queriedOf checks that a view has a state as it is declared.
+// queriedOf returns the common part of a query. It checks that the view has the state with this
+// kind and these codecs.
 func queriedOf[K any](v View, key codec.Codec[K], name string, kind backend.Kind, codecs ...codec.ID) (q queried[K], err error) {
 	if v == nil || key == nil {
-		return q, fmt.Errorf("query of state %q: view and key codec are required: %w", name, ErrInvalid)
+		return q, fmt.Errorf("query of state %q: view and key codec must not be nil: %w", name, ErrInvalid)
 	}
 	byKey, ok := v.(backend.KeyView)
 	if !ok {
-		return q, fmt.Errorf("query of state %q: %T is no backend.KeyView: %w", name, v, ErrUnsupported)
+		return q, fmt.Errorf("query of state %q: %T does not implement backend.KeyView: %w", name, v, ErrUnsupported)
 	}
 	want := backend.Info{Name: name, Kind: kind, Key: key.ID(), Codecs: codecs}
 	for _, have := range v.States() {
@@ -154,14 +154,14 @@ func queriedOf[K any](v View, key codec.Codec[K], name string, kind backend.Kind
 			continue
 		}
 		if !have.Equal(want) {
-			return q, fmt.Errorf("query of state %q: %v, the view has %v: %w", name, want, have, ErrStateMismatch)
+			return q, fmt.Errorf("query of state %q: declared as %v, the view has %v: %w", name, want, have, ErrStateMismatch)
 		}
 		return queried[K]{view: byKey, name: name, id: want.ID(), codec: key, keySize: key.FixedSize()}, nil
 	}
-	return q, fmt.Errorf("query of state %q: not in the view: %w", name, ErrUnknownState)
+	return q, fmt.Errorf("query of state %q: the view does not have this state: %w", name, ErrUnknownState)
 }
 
-// row makes s.row the composite key, without suffix, of a key and a namespace.
+// row sets s.row to the composite key, without suffix, of a key and a namespace.
 func (q *queried[K]) row(s *queryScratch, key K, namespace []byte) (err error) {
 	if s.encoded, err = q.codec.Append(s.encoded[:0], key); err != nil {
 		return fmt.Errorf("key: %w", err)
@@ -175,22 +175,22 @@ func (q *queried[K]) row(s *queryScratch, key K, namespace []byte) (err error) {
 	return nil
 }
 
-// queryScratch is memory of one read of a query.
+// queryScratch is the scratch memory of one read.
 type queryScratch struct{ encoded, row, value []byte }
 
 var queryScratches = sync.Pool{New: func() any { return new(queryScratch) }}
 
-// queryScratchBytes bounds the memory that a scratch keeps for the next read: enough for
-// common keys and values.
+// queryScratchBytes is the maximum size of a scratch that is kept for the next read.
 const queryScratchBytes = 64 << 10
 
+// release returns the scratch to the pool, unless it has grown too large.
 func (s *queryScratch) release() {
 	if cap(s.encoded)+cap(s.row)+cap(s.value) <= queryScratchBytes {
 		queryScratches.Put(s)
 	}
 }
 
-// get returns the stored value under s.row.
+// get returns the stored value of the composite key s.row. It is valid until release.
 func (s *queryScratch) get(view backend.KeyView) (stored []byte, ok bool, err error) {
 	s.value, ok, err = view.Get(s.row, s.value[:0])
 	return s.value, ok, err

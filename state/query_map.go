@@ -8,9 +8,9 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// MapQuery is Query for map states.
+// MapQuery reads a map state of a view by key: see Query.
 //
-// Thread safety: as Query.
+// Thread safety: safe for concurrent use. After the view was closed, reads return ErrClosed.
 type MapQuery[K any, UK comparable, UV any] struct {
 	queried[K]
 	keys   codec.Codec[UK]
@@ -29,7 +29,7 @@ func QueryMap[K any, UK comparable, UV any](v View, key codec.Codec[K], d MapDes
 	return &MapQuery[K, UK, UV]{queried: q, keys: d.Key, values: d.Value}, nil
 }
 
-// Get returns the value under a user key, ok false if nothing is stored. See Query.Get.
+// Get returns the value of a user key. It returns false if there is none. See Query.Get.
 func (q *MapQuery[K, UK, UV]) Get(key K, namespace []byte, userKey UK) (value UV, ok bool, err error) {
 	value, ok, err = q.get(key, namespace, userKey)
 	return value, ok, wrapState(q.name, err)
@@ -54,19 +54,20 @@ func (q *MapQuery[K, UK, UV]) get(key K, namespace []byte, userKey UK) (value UV
 	return value, true, nil
 }
 
-// All yields the entries of a map in the order of the encodings of their user keys. An error
-// is yielded last. The loop may go on after the view is closed.
+// All iterates over the entries of a map, ordered by the encodings of their user keys. An error
+// is yielded last. A loop that has begun before the view was closed may continue.
 func (q *MapQuery[K, UK, UV]) All(key K, namespace []byte) iter.Seq2[Entry[UK, UV], error] {
 	return q.entries(key, namespace, allRows)
 }
 
-// From is All from the first entry at or above a user key on, which it finds about as fast as
-// Get finds an entry.
+// From iterates over the entries at or above a user key. Finding the first one costs as much as
+// Get.
 func (q *MapQuery[K, UK, UV]) From(key K, namespace []byte, userKey UK) iter.Seq2[Entry[UK, UV], error] {
 	return q.entries(key, namespace, func(prefix []byte) ([]byte, error) { return q.keys.Append(prefix, userKey) })
 }
 
-// entries yields the entries from a row on, given the prefix of all of them.
+// entries iterates over the entries. From appends the suffix of the first entry to the prefix
+// of the map's rows.
 func (q *MapQuery[K, UK, UV]) entries(key K, namespace []byte, from func(prefix []byte) ([]byte, error)) iter.Seq2[Entry[UK, UV], error] {
 	return func(yield func(Entry[UK, UV], error) bool) {
 		err := q.walk(key, namespace, from, func(e Entry[UK, UV]) bool { return yield(e, nil) })
@@ -76,6 +77,7 @@ func (q *MapQuery[K, UK, UV]) entries(key K, namespace []byte, from func(prefix 
 	}
 }
 
+// walk calls yield with the entries until yield returns false.
 func (q *MapQuery[K, UK, UV]) walk(key K, namespace []byte, from func(prefix []byte) ([]byte, error), yield func(Entry[UK, UV]) bool) error {
 	s := queryScratches.Get().(*queryScratch)
 	defer s.release()

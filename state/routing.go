@@ -8,9 +8,9 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// KeyGroupOf returns the key group of a key, as Keyed.SetKey finds it: for a program that
-// routes keys to subtasks. It is ErrInvalid without a codec, and for a maximum parallelism
-// that no keyspace has.
+// KeyGroupOf returns the key group of a key: the same as Keyed.SetKey computes. A program that
+// routes elements to subtasks needs it. KeyGroupOf returns ErrInvalid for a nil codec or a
+// maximum parallelism that is not in 1 to MaxKeyGroups, or the codec's error.
 func KeyGroupOf[K any](c codec.Codec[K], key K, maxParallelism int) (uint16, error) {
 	if c == nil || maxParallelism < 1 || maxParallelism > MaxKeyGroups {
 		return 0, errKeyGroupOf(c != nil, maxParallelism)
@@ -26,13 +26,13 @@ func KeyGroupOf[K any](c codec.Codec[K], key K, maxParallelism int) (uint16, err
 	return EncodedKeyGroup(encoded, maxParallelism), nil
 }
 
-// EncodedKeyGroup returns the key group of a key that its codec has encoded.
+// EncodedKeyGroup returns the key group of a key, given its encoding.
 func EncodedKeyGroup(encoded []byte, maxParallelism int) uint16 {
 	return KeyGroup(xxhash.Sum64(encoded), maxParallelism)
 }
 
-// SubtaskOf returns the subtask that owns a key group at a parallelism: the one whose
-// SubtaskKeyspace has the group in its Groups. It is -1 if the arguments make no sense.
+// SubtaskOf returns the number of the subtask that owns a key group at a parallelism: the subtask
+// whose SubtaskKeyspace contains the group. It returns -1 if an argument is out of range.
 func SubtaskOf(group uint16, parallelism, maxParallelism int) int {
 	if parallelism < 1 || parallelism > maxParallelism || maxParallelism > MaxKeyGroups || int(group) >= maxParallelism {
 		return -1
@@ -40,15 +40,15 @@ func SubtaskOf(group uint16, parallelism, maxParallelism int) int {
 	return int(group) * parallelism / maxParallelism
 }
 
-// errKeyGroupOf is the error for arguments of KeyGroupOf that make no sense.
+// errKeyGroupOf returns the error of KeyGroupOf for an argument out of range.
 func errKeyGroupOf(hasCodec bool, maxParallelism int) error {
 	if !hasCodec {
-		return fmt.Errorf("key: no codec: %w", ErrInvalid)
+		return fmt.Errorf("key group of a key: the codec must not be nil: %w", ErrInvalid)
 	}
-	return fmt.Errorf("max parallelism %d is not in 1 to %d: %w", maxParallelism, MaxKeyGroups, ErrInvalid)
+	return fmt.Errorf("key group of a key: max parallelism is %d, want 1 to %d: %w", maxParallelism, MaxKeyGroups, ErrInvalid)
 }
 
-// errKeySize is the error for an encoded key that has not the size that its codec promises.
+// errKeySize returns the error for an encoded key whose size is not the FixedSize of its codec.
 func errKeySize(size, promised int) error {
-	return fmt.Errorf("key: %d bytes, its codec says %d: %w", size, promised, codec.ErrInvalidCodec)
+	return fmt.Errorf("key: the encoding has %d bytes, FixedSize of its codec is %d: %w", size, promised, codec.ErrInvalidCodec)
 }

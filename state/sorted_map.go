@@ -10,26 +10,28 @@ import (
 )
 
 const (
-	// smallMap is the number of entries up to which a map is a sorted slice: up
-	// to it, moving entries costs less than the nodes of a tree.
+	// smallMap is the maximum number of entries of a map that is a sorted slice. Up to
+	// this number, moving entries costs less than the nodes of a tree.
 	smallMap = 64
 	// treeDegree gives tree nodes of 31 to 63 entries.
 	treeDegree = 32
 )
 
-// sortedMap is the map of one key, ordered by encoded user key: a sorted slice
-// while it is small, then a B-tree. Both are copied, the tree lazily, at the
-// first write after a snapshot.
+// sortedMap is the map of one key, ordered by encoded user key. It is a sorted slice of up to
+// smallMap entries, and a B-tree from then on. The first write after a snapshot copies the
+// slice, or clones the tree lazily.
 //
-// Thread safety: a map whose version is shared is only read, and may be read by
-// many goroutines.
+// Invariant: a map whose version is at or below cow.Clock.Shared never changes.
+//
+// Thread safety: any number of goroutines may read such a map.
 type sortedMap[UK, UV any] struct {
-	version uint64 // cow.Clock.Now when it was made
+	version uint64 // cow.Clock.Now when the map was created
 	small   []Entry[UK, UV]
 	tree    *btree.BTreeG[Entry[UK, UV]] // nil while small
 }
 
-// mutable returns the map itself if no snapshot sees it, else a copy.
+// mutable returns the map itself if no snapshot shares it, else a copy. A nil map gives an
+// empty one.
 func (m *sortedMap[UK, UV]) mutable(clock *cow.Clock) *sortedMap[UK, UV] {
 	switch {
 	case m == nil:
@@ -54,8 +56,9 @@ func (m *sortedMap[UK, UV]) len() int {
 	}
 }
 
-// at returns where a user key is in the slice, or belongs.
-func (m *sortedMap[UK, UV]) at(c codec.Codec[UK], key UK) (int, bool) {
+// search returns the index of a user key in the slice, or the index at which to insert it and
+// false.
+func (m *sortedMap[UK, UV]) search(c codec.Codec[UK], key UK) (int, bool) {
 	low, high := 0, len(m.small)
 	for low < high {
 		middle := int(uint(low+high) >> 1)
@@ -79,7 +82,7 @@ func (m *sortedMap[UK, UV]) get(c codec.Codec[UK], key UK) (value UV, ok bool) {
 		e, ok := m.tree.Get(Entry[UK, UV]{Key: key})
 		return e.Value, ok
 	}
-	if i, ok := m.at(c, key); ok {
+	if i, ok := m.search(c, key); ok {
 		return m.small[i].Value, true
 	}
 	return value, false
@@ -97,7 +100,7 @@ func (m *sortedMap[UK, UV]) floor(c codec.Codec[UK], key UK) (e Entry[UK, UV], o
 		})
 		return e, ok
 	}
-	i, found := m.at(c, key)
+	i, found := m.search(c, key)
 	if !found {
 		i--
 	}
@@ -107,14 +110,14 @@ func (m *sortedMap[UK, UV]) floor(c codec.Codec[UK], key UK) (e Entry[UK, UV], o
 	return m.small[i], true
 }
 
-// put stores an entry in a map that mutable returned.
+// put stores an entry. The map must come from mutable.
 func (m *sortedMap[UK, UV]) put(c codec.Codec[UK], key UK, value UV) {
 	e := Entry[UK, UV]{key, value}
 	if m.tree != nil {
 		m.tree.ReplaceOrInsert(e)
 		return
 	}
-	i, ok := m.at(c, key)
+	i, ok := m.search(c, key)
 	switch {
 	case ok:
 		m.small[i] = e
@@ -126,7 +129,7 @@ func (m *sortedMap[UK, UV]) put(c codec.Codec[UK], key UK, value UV) {
 	}
 }
 
-// grow turns the slice into a tree.
+// grow converts the slice to a tree.
 func (m *sortedMap[UK, UV]) grow(c codec.Codec[UK]) {
 	less := func(a, b Entry[UK, UV]) bool { return c.Compare(a.Key, b.Key) < 0 }
 	m.tree = btree.NewG(treeDegree, less)
@@ -136,32 +139,32 @@ func (m *sortedMap[UK, UV]) grow(c codec.Codec[UK]) {
 	m.small = nil
 }
 
-// remove removes an entry from a map that mutable returned.
+// remove removes an entry. The map must come from mutable.
 func (m *sortedMap[UK, UV]) remove(c codec.Codec[UK], key UK) {
 	if m.tree != nil {
 		m.tree.Delete(Entry[UK, UV]{Key: key})
 		return
 	}
-	if i, ok := m.at(c, key); ok {
+	if i, ok := m.search(c, key); ok {
 		m.small = slices.Delete(m.small, i, i+1)
 	}
 }
 
-// start is where a walk over a sortedMap begins: at a key or, if above is set, behind it.
+// start is the start of a walk over a sortedMap.
 type start[UK any] struct {
-	key   *UK // nil: the first entry
-	above bool
+	key   *UK  // the walk begins at the first entry at or above this key; nil: at the first entry
+	above bool // skip the entry of key itself
 }
 
-// ascend calls yield with the entries from a start on, in order, until it returns false.
-// Yield may change the map if it then returns false.
+// ascend calls yield with the entries from a start on, in order, until yield returns false.
+// Yield may change the map only if it then returns false.
 func (m *sortedMap[UK, UV]) ascend(c codec.Codec[UK], from start[UK], yield func(Entry[UK, UV]) bool) {
 	switch {
 	case m == nil:
 	case m.tree == nil:
 		first := 0
 		if from.key != nil {
-			i, ok := m.at(c, *from.key)
+			i, ok := m.search(c, *from.key)
 			first = i
 			if ok && from.above {
 				first++

@@ -7,28 +7,27 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Every stored value, list element and map value starts with one byte. Bit 0
-// says that a timestamp of 8 bytes follows it (time to live, not built yet);
-// bits 1 to 7 are the index of the schema that encoded it (0 until schemas
-// evolve). Readers refuse what they do not know.
+// storedHeader is the first byte of each stored value, list element and map value. Bit 0 is
+// reserved for "a timestamp of 8 bytes follows" (time to live); bits 1 to 7 are reserved for the
+// index of the schema that encoded the value. This version writes 0 and refuses other bytes
+// with ErrIncompatible.
 const storedHeader byte = 0
 
-// storedOverhead is the size in bytes of that header. Limits count what the
-// codec produced, not the header.
+// storedOverhead is the size of storedHeader in bytes. Limits count the encoding without it.
 const storedOverhead = 1
 
-// storedPayload takes the header off a stored value.
+// storedPayload returns the encoding in a stored value.
 func storedPayload(stored []byte) ([]byte, error) {
 	if len(stored) == 0 {
-		return nil, fmt.Errorf("stored value without header: %w", ErrCorrupt)
+		return nil, fmt.Errorf("a stored value is empty, want a header byte: %w", ErrCorrupt)
 	}
 	if stored[0] != storedHeader {
-		return nil, fmt.Errorf("stored value with header %#02x, which this version does not know: %w", stored[0], ErrIncompatible)
+		return nil, fmt.Errorf("a stored value has header %#02x, want 0x00 (a later version wrote it): %w", stored[0], ErrIncompatible)
 	}
 	return stored[storedOverhead:], nil
 }
 
-// decodeStored reads a value in its stored form.
+// decodeStored decodes a stored value.
 func decodeStored[V any](c codec.Codec[V], stored []byte) (v V, err error) {
 	payload, err := storedPayload(stored)
 	if err != nil {
@@ -37,16 +36,19 @@ func decodeStored[V any](c codec.Codec[V], stored []byte) (v V, err error) {
 	return c.Decode(payload)
 }
 
-// A list is stored as chunks of framed elements: the size of the stored
-// element as a uvarint, then the stored element. No element straddles chunks.
+// A list is stored as chunks of framed elements. A frame is the size of the stored element as a
+// uvarint, then the stored element. Each element is in one chunk:
+//
+//	chunk   size | 00 | encoding   size | 00 | encoding   ...
 
-// appendFrameHeader adds what precedes an encoded element of the given size.
+// appendFrameHeader appends the size and the stored header of an element whose encoding has
+// payloadSize bytes.
 func appendFrameHeader(dst []byte, payloadSize int64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(payloadSize)+storedOverhead)
 	return append(dst, storedHeader)
 }
 
-// nextFrame takes the first element off a chunk and returns its encoding.
+// nextFrame returns the encoding of the first element of a chunk, and the rest of the chunk.
 func nextFrame(chunk []byte) (payload, rest []byte, err error) {
 	size, n := binary.Uvarint(chunk)
 	if n <= 0 || size > uint64(len(chunk)-n) {

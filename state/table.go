@@ -12,77 +12,112 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// row is one entry of a heap state. Key and value lie side by side, so that a
-// hit costs one cache line.
+// row is one row of a heap state. Key and value are adjacent in memory, so that reading a row
+// costs one cache miss.
 type row[K, V any] struct {
 	key   K
 	value V
 }
 
-// table is the typed storage of one heap state. Rows sit in slots of paged
-// copy-on-write arrays; the backend's index says in which.
+// table holds the rows of one heap state as Go values of their own types.
 //
-// Thread safety: the task's goroutine only; a frozenTable may be read by
-// others.
+// Problem: a snapshot must see the rows as they are at one moment, while the task continues to
+// change them, and taking it must not take longer the more rows there are. And the backend,
+// which finds rows, must not know the types of keys and values, or each access would box them
+// in an interface.
+//
+// Idea: rows lie in numbered slots of a copy-on-write array (package cow). The backend supplies
+// an index that maps a hash to a slot; it asks the table to compare rows by slot number. The row
+// that an operation is about is the "probed" row: the current key of a Keyed in a namespace.
+//
+//	task:      seek ─► index.Find(hash) ─► slot 70 ─► rows[70]
+//
+//	live     root ─► directory 0' ─┬► page 1'      the first write to slot 70 after a
+//	                               └► page 0 ◄┐    snapshot copied directory 0 and page 1
+//	frozen   root ─► directory 0  ─┬──────────┘    (slots 64-127); page 0 (slots 0-63) is
+//	                               └► page 1       still shared
+//
+// Taking a snapshot only advances a version number (cow.Clock). The table and its index are one
+// cow.Unit. The first change after the snapshot, or the first read by the snapshot, whichever is
+// earlier, freezes the unit: it copies the roots, 8 bytes for each 8,192 rows.
+//
+// Invariant: whoever changes rows, index or namespaces calls unit.Touch first, directly or
+// through Array.Mutable. So a snapshot that has not frozen the unit yet freezes it before.
+// Invariant: a used slot holds exactly one row, and len is the number of used slots.
+// Invariant: a free slot holds the zero row, so it keeps nothing alive.
+// Invariant: lastSeek is the slot of the probed row, or backend.Probed if there is none, for as
+// long as the Keyed's keyVersion stays. A Set after a Get of the same key costs no search.
+//
+// Cost: a hit reads one word of a hash index and one row. A first write to a page after a
+// snapshot copies 64 rows; the first one to a directory also copies 2 KiB.
+//
+// Values with parts of their own follow the same rule: a list is append-only below the length
+// that a snapshot has seen (heapList), and a map is cloned at its first write after a snapshot
+// (sortedMap).
+//
+// Thread safety: the task's goroutine only. Other goroutines read a frozenTable.
 type table[K, V any] struct {
 	registry *backend.Registry
-	unit     *backend.Unit // the table and its index; see Frozen
+	unit     *backend.Unit // freezes the table and its index together
 	info     *backend.Info
 	format   format[V]
 	index    backend.Index
 
-	rows   cow.Array[row[K, V]]
-	used   cow.Array[uint64]  // a bit for each slot that holds a row
-	groups *cow.Array[uint16] // 1 + key group of each slot where the hash does not give it; nil while it always does
-	spaces *namespaces        // nil while every row and handle is in the void one
+	rows       cow.Array[row[K, V]]
+	used       cow.Array[uint64]  // bit i of element n: slot 64n+i holds a row
+	groups     *cow.Array[uint16] // see slotContent.group; nil while all elements are 0
+	namespaces *namespaces        // nil while all rows and handles are in the void namespace
 
-	slots uint32 // no slot from here on was used since the last Reset of the index
-	space uint32 // the probed row is in this namespace
-	len   int
-	mods  uint64         // counts changes; a cursor seeks again when it moves
-	idle  bool           // the registry trims the table if it stays empty
-	moved *[]place[K, V] // scratch for Rearrange, nil until it is first called
-	key   []byte         // scratch for Hash
+	slots   uint32 // 1 + the highest slot used since the last Reset of the index
+	len     int
+	changes uint64               // incremented by every change; a live cursor compares it
+	idle    bool                 // the registry will call Trim
+	moved   *[]slotContent[K, V] // scratch of Rearrange
+	key     []byte               // scratch of Hash
 
-	at   *Keyed[K] // the probed row is at's current key
-	memo struct {  // what the last seek found, while at's key stays
-		turn uint64
-		slot uint32 // Probed: nothing
+	probedBy    *Keyed[K] // the probed row has the current key of this Keyed
+	namespaceID uint32    // and this namespace
+	lastSeek    struct {  // valid while probedBy.keyVersion equals keyVersion
+		keyVersion uint64
+		slot       uint32 // backend.Probed: there is no such row
 	}
 
-	home   *Keyed[K] // the state was declared on
-	loader *Keyed[K] // its current key is that of the row loaded last; nil until one is
+	declaredOn *Keyed[K] // the Keyed that declared the state first
+	loader     *Keyed[K] // holds the key of the row loaded last; nil before the first Load
 }
 
-// format is how one value of a table looks in a snapshot: a scalar, or spread
-// over rows. It is used by the task and by snapshots at the same time, and holds
-// codecs only.
+// format converts the values of a table to and from the rows of a snapshot. A scalar is one
+// row; other formats also implement spread.
+//
+// Thread safety: safe for concurrent use. Implementations hold codecs only.
 type format[V any] interface {
-	// load puts one row of bytes into the value, which is zero at first.
+	// load adds one row of a snapshot to old and returns the result. Old is the zero V at
+	// the first row of a value.
 	load(old V, clock *cow.Clock, suffix, value []byte) (V, error)
 }
 
-// spread is a format of values that are any number of rows.
+// spread is the format of values that take any number of rows: lists and maps.
 type spread[V any] interface {
 	format[V]
-	// rows calls yield with the rows of bytes that the value is, but for those whose
-	// suffix is below from. Their key without suffix is in the buffer.
+	// rows calls yield with each row of the value whose suffix is at or above from. On
+	// entry b.key holds the composite key without suffix.
 	rows(v V, b *rowBuffer, from []byte, yield func(key, value []byte) error) error
-	// value adds to dst the stored value of the row with a suffix, ok false if the
-	// value has none.
+	// value appends to dst the stored value of the row with a suffix. It returns false if
+	// v has no such row.
 	value(v V, suffix, dst []byte) (value []byte, ok bool, err error)
 }
 
-// rowBuffer is memory that calls of Rows reuse. It belongs to one goroutine.
+// rowBuffer is scratch memory for rows. It belongs to one goroutine.
 type rowBuffer struct{ key, value []byte }
 
-// tableOf returns the table behind a declared state.
+// tableOf declares a heap state and returns a handle of its table. At the first declaration it
+// creates the table.
 func tableOf[K, V any](k *Keyed[K], b backend.HeapBackend, info backend.Info, f format[V]) (heapHandle[K, V], error) {
 	storage, err := bindingOf(k.registry).Declare(info, func(info *backend.Info) (any, error) {
 		t := &table[K, V]{
-			registry: k.registry, info: info, format: f, home: k,
+			registry: k.registry, info: info, format: f, declaredOn: k,
 		}
-		t.unit = k.registry.NewUnit(t.take)
+		t.unit = k.registry.NewUnit(t.freezeUnit)
 		t.rows = cow.NewArray[row[K, V]](t.unit)
 		t.used = cow.NewArray[uint64](t.unit)
 		index, err := b.AddTable(*info, t)
@@ -99,32 +134,32 @@ func tableOf[K, V any](k *Keyed[K], b backend.HeapBackend, info backend.Info, f 
 	return heapHandle[K, V]{keyed: k, table: t}, nil
 }
 
-// seek finds the slot of the current key of k in a namespace, and makes that
-// row the probed one.
-func (t *table[K, V]) seek(k *Keyed[K], space uint32) (slot uint32, ok bool) {
-	if t.at == k && t.memo.turn == k.turn && t.space == space {
-		return t.memo.slot, t.memo.slot != backend.Probed
+// seek makes the current key of k in a namespace the probed row and returns its slot. It
+// returns false if there is no such row.
+func (t *table[K, V]) seek(k *Keyed[K], namespaceID uint32) (slot uint32, ok bool) {
+	if t.probedBy == k && t.lastSeek.keyVersion == k.keyVersion && t.namespaceID == namespaceID {
+		return t.lastSeek.slot, t.lastSeek.slot != backend.Probed
 	}
-	t.at = k
-	t.space = space
+	t.probedBy = k
+	t.namespaceID = namespaceID
 	slot, ok = t.index.Find(t.hash())
 	if !ok {
 		slot = backend.Probed
 	}
-	t.memo.turn, t.memo.slot = k.turn, slot
+	t.lastSeek.keyVersion, t.lastSeek.slot = k.keyVersion, slot
 	return slot, ok
 }
 
-// hash is the hash of the probed row.
-func (t *table[K, V]) hash() uint64 { return tableHash(t.at.hash, t.space) }
+// hash returns the hash of the probed row.
+func (t *table[K, V]) hash() uint64 { return tableHash(t.probedBy.hash, t.namespaceID) }
 
 // Probed implements backend.Table.
 func (t *table[K, V]) Probed() (group uint16, prefix uint64) {
-	return t.at.group, keyPrefix(t.at.encoded)
+	return t.probedBy.group, keyPrefix(t.probedBy.encoded)
 }
 
-// keyPrefix is the first eight bytes of an encoded key, zeros behind, as a
-// big-endian number.
+// keyPrefix returns the first eight bytes of an encoded key as a big-endian number. A shorter
+// key is padded with zeros at the end.
 func keyPrefix(encoded []byte) uint64 {
 	if len(encoded) >= 8 {
 		return binary.BigEndian.Uint64(encoded)
@@ -134,28 +169,30 @@ func keyPrefix(encoded []byte) uint64 {
 	return binary.BigEndian.Uint64(first[:])
 }
 
-// tableHash is a key's hash with its halves swapped, since the top bits of the
-// upper half are nearly the same all over a backend that owns few key groups,
-// and a constant for the namespace. The factor is 2^64 over the golden ratio.
-func tableHash(hash uint64, space uint32) uint64 {
-	return bits.RotateLeft64(hash^uint64(space)*0x9e3779b97f4a7c15, 32)
+// tableHash returns the hash of a key in a namespace. It mixes in the namespace ID by Fibonacci
+// hashing (the factor is 2^64 divided by the golden ratio) and swaps the halves: the top bits of
+// the upper half select the key group, so they are nearly equal for all keys of a backend that
+// owns few key groups.
+func tableHash(hash uint64, namespaceID uint32) uint64 {
+	return bits.RotateLeft64(hash^uint64(namespaceID)*0x9e3779b97f4a7c15, 32)
 }
 
-// put returns the value of the probed row for writing, added if it is new. It
-// must follow a seek. The pointer is good until the next change of the table.
+// put returns a pointer to the value of the probed row, for writing, and inserts the row with
+// a zero value if there is none. The caller must have called seek. The pointer is valid until
+// the next change of the table.
 func (t *table[K, V]) put() (*V, error) {
-	t.mods++
-	if t.memo.slot == backend.Probed {
+	t.changes++
+	if t.lastSeek.slot == backend.Probed {
 		if err := t.insert(); err != nil {
 			return nil, err
 		}
 	}
-	return &t.rows.Mutable(t.memo.slot).value, nil
+	return &t.rows.Mutable(t.lastSeek.slot).value, nil
 }
 
-// insert adds the probed row with a zero value.
+// insert adds the probed row with a zero value. The table must not have such a row.
 func (t *table[K, V]) insert() error {
-	if err := t.at.fits(t.spaces.name(t.space), 0); err != nil {
+	if err := t.probedBy.checkFits(t.namespaces.name(t.namespaceID), 0); err != nil {
 		return err
 	}
 	t.unit.Touch()
@@ -163,30 +200,31 @@ func (t *table[K, V]) insert() error {
 	if err != nil {
 		return err
 	}
-	p := place[K, V]{row: row[K, V]{key: t.at.key}, space: t.space}
-	if t.at.group != KeyGroup(t.at.hash, t.registry.Keyspace().MaxParallelism) {
-		p.group = t.at.group + 1
+	p := slotContent[K, V]{row: row[K, V]{key: t.probedBy.key}, namespaceID: t.namespaceID}
+	if t.probedBy.group != KeyGroup(t.probedBy.hash, t.registry.Keyspace().MaxParallelism) {
+		p.group = t.probedBy.group + 1
 	}
-	t.settle(slot, p)
-	t.spaces.hold(t.space)
+	t.setSlot(slot, p)
+	t.namespaces.retain(t.namespaceID)
 	t.len++
-	t.memo.slot = slot
+	t.lastSeek.slot = slot
 	return nil
 }
 
-// remove removes the probed row, if there is one. It must follow a seek.
+// remove removes the probed row, if there is one. The caller must have called seek. A table
+// that becomes empty is reported to the registry, which trims it later.
 func (t *table[K, V]) remove() {
-	slot := t.memo.slot
+	slot := t.lastSeek.slot
 	if slot == backend.Probed {
 		return
 	}
-	t.mods++
+	t.changes++
 	t.unit.Touch()
 	t.index.Delete(t.hash(), slot)
-	t.vacate(slot)
-	t.spaces.release(t.space)
+	t.clearSlot(slot)
+	t.namespaces.release(t.namespaceID)
 	t.len--
-	t.memo.slot = backend.Probed
+	t.lastSeek.slot = backend.Probed
 	if t.len == 0 && t.slots > 1 && !t.idle {
 		t.idle = true
 		bindingOf(t.registry).Idle(t)
@@ -194,9 +232,9 @@ func (t *table[K, V]) remove() {
 }
 
 // Changes implements statebind.Trimmable.
-func (t *table[K, V]) Changes() uint64 { return t.mods }
+func (t *table[K, V]) Changes() uint64 { return t.changes }
 
-// Trim implements statebind.Trimmable.
+// Trim implements statebind.Trimmable. It drops the arrays and the slots of an empty table.
 func (t *table[K, V]) Trim() {
 	t.idle = false
 	if t.len > 0 {
@@ -207,31 +245,33 @@ func (t *table[K, V]) Trim() {
 	t.rows.Reset()
 	t.used.Reset()
 	t.groups, t.moved, t.slots = nil, nil, 0
-	if t.spaces.unused() {
-		t.spaces = nil
+	if t.namespaces.unused() {
+		t.namespaces = nil
 	}
 }
 
-// place is all that a slot holds.
-type place[K, V any] struct {
-	row   row[K, V]
-	space uint32
-	group uint16 // as in table.groups
+// slotContent is everything that the arrays of a table hold for one slot.
+type slotContent[K, V any] struct {
+	row         row[K, V]
+	namespaceID uint32
+	// group is 1 + the key group if the caller of SetKeyAndGroup chose another group than
+	// the key's hash gives, else 0.
+	group uint16
 }
 
-// settle puts a row into an empty slot.
-func (t *table[K, V]) settle(slot uint32, p place[K, V]) {
+// setSlot writes a row into a free slot.
+func (t *table[K, V]) setSlot(slot uint32, p slotContent[K, V]) {
 	*t.rows.Mutable(slot) = p.row
 	*t.used.Mutable(slot / 64) |= 1 << (slot % 64)
-	t.spaces.put(slot, p.space)
+	t.namespaces.setID(slot, p.namespaceID)
 	t.putGroup(slot, p.group)
 	t.slots = max(t.slots, slot+1)
 }
 
-// vacate empties a slot, so that nothing keeps what it pointed to, and returns
-// what was there.
-func (t *table[K, V]) vacate(slot uint32) place[K, V] {
-	p := place[K, V]{t.rows.Get(slot), t.spaces.of(slot), t.groupAt(slot)}
+// clearSlot frees a slot and returns its content. It zeroes the row, so that the slot does not
+// keep the row's memory alive.
+func (t *table[K, V]) clearSlot(slot uint32) slotContent[K, V] {
+	p := slotContent[K, V]{t.rows.Get(slot), t.namespaces.idAt(slot), t.groupAt(slot)}
 	*t.rows.Mutable(slot) = row[K, V]{}
 	*t.used.Mutable(slot / 64) &^= 1 << (slot % 64)
 	return p
@@ -240,26 +280,27 @@ func (t *table[K, V]) vacate(slot uint32) place[K, V] {
 // Rearrange implements backend.Table.
 func (t *table[K, V]) Rearrange(from, to []uint32) {
 	if t.moved == nil {
-		t.moved = new([]place[K, V])
+		t.moved = new([]slotContent[K, V])
 	}
 	moved := (*t.moved)[:0]
 	for _, slot := range from {
-		moved = append(moved, t.vacate(slot))
+		moved = append(moved, t.clearSlot(slot))
 	}
 	for i, slot := range to {
-		t.settle(slot, moved[i])
+		t.setSlot(slot, moved[i])
 	}
 	clear(moved)
 	*t.moved = moved
 }
 
-// Hash implements backend.Table. A key that has entered the table has an encoding.
+// Hash implements backend.Table. Encoding the key cannot fail: it was encoded before it was
+// inserted.
 func (t *table[K, V]) Hash(slot uint32) uint64 {
-	t.key, _ = t.home.codec.Append(t.key[:0], t.rows.At(slot).key)
-	return tableHash(xxhash.Sum64(t.key), t.spaces.of(slot))
+	t.key, _ = t.declaredOn.codec.Append(t.key[:0], t.rows.At(slot).key)
+	return tableHash(xxhash.Sum64(t.key), t.namespaces.idAt(slot))
 }
 
-// groupAt returns what groups holds for a slot.
+// groupAt returns slotContent.group of a slot.
 func (t *table[K, V]) groupAt(slot uint32) uint16 {
 	if t.groups == nil {
 		return 0
@@ -267,63 +308,65 @@ func (t *table[K, V]) groupAt(slot uint32) uint16 {
 	return t.groups.Get(slot)
 }
 
-// putGroup changes what groups holds for a slot.
+// putGroup sets slotContent.group of a slot.
 func (t *table[K, V]) putGroup(slot uint32, group uint16) {
 	if group == t.groupAt(slot) {
 		return
 	}
 	if t.groups == nil {
-		t.unit.Touch() // a reader that takes the unit looks at groups
+		t.unit.Touch() // freezing the unit reads t.groups
 		groups := cow.NewArray[uint16](t.unit)
 		t.groups = &groups
 	}
 	*t.groups.Mutable(slot) = group
 }
 
-// groupOf is the key group of the probed row, which is in the slot.
+// groupOf returns the key group of the probed row, which is in the slot.
 func (t *table[K, V]) groupOf(slot uint32) uint16 {
 	if g := t.groupAt(slot); g != 0 {
 		return g - 1
 	}
-	return KeyGroup(t.at.hash, t.registry.Keyspace().MaxParallelism)
+	return KeyGroup(t.probedBy.hash, t.registry.Keyspace().MaxParallelism)
 }
 
 // Matches implements backend.Table.
 func (t *table[K, V]) Matches(slot uint32) bool {
-	return t.at.codec.Compare(t.rows.At(slot).key, t.at.key) == 0 &&
-		(t.spaces == nil || t.spaces.of(slot) == t.space)
+	return t.probedBy.codec.Compare(t.rows.At(slot).key, t.probedBy.key) == 0 &&
+		(t.namespaces == nil || t.namespaces.idAt(slot) == t.namespaceID)
 }
 
 // Compare implements backend.Table.
 func (t *table[K, V]) Compare(a, b uint32) int {
-	if c := t.at.codec.Compare(t.keyAt(a), t.keyAt(b)); c != 0 {
+	if c := t.probedBy.codec.Compare(t.keyAt(a), t.keyAt(b)); c != 0 {
 		return c
 	}
-	return bytes.Compare(t.spaces.name(t.spaceAt(a)), t.spaces.name(t.spaceAt(b)))
+	return bytes.Compare(t.namespaces.name(t.namespaceIDAt(a)), t.namespaces.name(t.namespaceIDAt(b)))
 }
 
+// keyAt returns the key of the row in a slot, or of the probed row for backend.Probed.
 func (t *table[K, V]) keyAt(slot uint32) K {
 	if slot == backend.Probed {
-		return t.at.key
+		return t.probedBy.key
 	}
 	return t.rows.At(slot).key
 }
 
-func (t *table[K, V]) spaceAt(slot uint32) uint32 {
+// namespaceIDAt returns the namespace ID of the row in a slot, or of the probed row for
+// backend.Probed.
+func (t *table[K, V]) namespaceIDAt(slot uint32) uint32 {
 	if slot == backend.Probed {
-		return t.space
+		return t.namespaceID
 	}
-	return t.spaces.of(slot)
+	return t.namespaces.idAt(slot)
 }
 
 // Len implements backend.Table.
 func (t *table[K, V]) Len() int { return t.len }
 
-// Load implements backend.Table. Rows of one key and namespace that follow each other
-// seek it once.
+// Load implements backend.Table. It seeks once for consecutive rows of one key and namespace.
 func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	if t.loader == nil {
-		t.loader = newKeyed(t.registry, t.home.codec)
+		t.loader = newKeyed(t.registry, t.declaredOn.codec)
 	}
 	encoded, namespace, suffix, err := backend.SplitPrefix(key, t.loader.keySize)
 	if err != nil {
@@ -339,17 +382,17 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 		}
 		k.key, k.group, k.set = decoded, group, true
 	}
-	space := t.intern(namespace)
-	defer t.spaces.release(space)
-	slot, ok := t.seek(t.loader, space)
+	namespaceID := t.intern(namespace)
+	defer t.namespaces.release(namespaceID)
+	slot, ok := t.seek(t.loader, namespaceID)
 	var old V
 	if ok {
 		if t.groupOf(slot) != group {
-			return wrapCorrupt(t.info.Name, fmt.Errorf("a key in key groups %d and %d", t.groupOf(slot), group))
+			return wrapCorrupt(t.info.Name, fmt.Errorf("rows of one key are in key groups %d and %d", t.groupOf(slot), group))
 		}
 		old = t.rows.At(slot).value
 	}
-	loaded, err := t.format.load(old, t.home.clock, suffix, value)
+	loaded, err := t.format.load(old, t.declaredOn.clock, suffix, value)
 	if err != nil {
 		return wrapCorrupt(t.info.Name, err)
 	}
@@ -361,22 +404,24 @@ func (t *table[K, V]) Load(group uint16, key, value []byte) error {
 	return nil
 }
 
-// taken is a table with its index as a snapshot has them.
-type taken struct {
+// frozenUnit is the table and its index as a snapshot sees them.
+type frozenUnit struct {
 	table backend.FrozenTable
 	index backend.FrozenIndex
 }
 
 // Frozen implements backend.Table.
 func (t *table[K, V]) Frozen(p *backend.Pin) (backend.FrozenTable, backend.FrozenIndex) {
-	f, _ := p.Of(t.unit).(taken)
+	f, _ := p.Of(t.unit).(frozenUnit)
 	return f.table, f.index
 }
 
-// take returns the table and its index as they are now. While it runs nothing of what it
-// reads may change: whatever changes them touches the unit before.
-func (t *table[K, V]) take() any { return taken{t.freeze(), t.index.Freeze()} }
+// freezeUnit returns frozen copies of the table and its index. The goroutine that reads a
+// snapshot may call it. The table cannot change meanwhile: each change calls unit.Touch first,
+// and Touch waits for the lock under which freezeUnit runs.
+func (t *table[K, V]) freezeUnit() any { return frozenUnit{t.freeze(), t.index.Freeze()} }
 
+// freeze returns a frozen copy of the table.
 func (t *table[K, V]) freeze() backend.FrozenTable {
 	single, _ := t.format.(scalar[V])
 	spread, _ := t.format.(spread[V])
@@ -385,10 +430,10 @@ func (t *table[K, V]) freeze() backend.FrozenTable {
 		groups = t.groups.Freeze()
 	}
 	return &frozenTable[K, V]{frozenRows: frozenRows[K, V]{
-		id: t.info.ID(), codec: t.home.codec, keySize: t.home.keySize,
+		id: t.info.ID(), codec: t.declaredOn.codec, keySize: t.declaredOn.keySize,
 		single: single.codec, spread: spread,
 		maxParallelism: t.registry.Keyspace().MaxParallelism,
 		rows:           t.rows.Freeze(), used: t.used.Freeze(), groups: groups,
-		spaces: t.spaces.freeze(), slots: t.slots,
+		namespaces: t.namespaces.freeze(), slots: t.slots,
 	}}
 }

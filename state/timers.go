@@ -9,15 +9,42 @@ import (
 
 // Timer is a timer that fires.
 type Timer[K any] struct {
-	// Timestamp is what the timer was registered for, in the caller's unit.
+	// Timestamp is the time of Register, in the unit that the program chose.
 	Timestamp int64
-	Key       K
-	// Namespace is nil for the void namespace. It may be kept.
+	// Key is the key that was current at Register.
+	Key K
+	// Namespace is nil for the void namespace. The program may keep the slice.
 	Namespace []byte
 }
 
-// Timers is a timer service: timers of both domains, at most one for each
-// (timestamp, key, namespace) in a domain.
+// Timers is a timer service: a set of timers that a backend stores and snapshots like any other
+// state.
+//
+// Problem: an operator must act on a key at a later time, for example to emit a window when the
+// watermark reaches its end. There may be millions of timers, they must survive a failure, and
+// they must fire in an order that does not depend on the backend.
+//
+// Idea: a service has a queue for each domain, EventTime and ProcessingTime. A timer is a
+// (timestamp, key, namespace), and the queue is a set ordered by these three, so that
+// registering a timer twice is harmless and needs no handle for deleting it. The host of the
+// program owns both clocks: it calls Advance with the new watermark or the present time.
+//
+//	Register(EventTime, 20, w1)  by key "bob"         Advance(EventTime, now=20, fire)
+//	Register(EventTime, 10, w1)  by key "ann"   ──►     fires  10 "ann" w1
+//	Register(EventTime, 30, w2)  by key "ann"           fires  20 "bob" w1
+//	                                                    keeps  30 "ann" w2
+//
+// Advance repeats: take the first timer of the queue, stop if its timestamp is above now, remove
+// it, set its key as the current key, call fire. Fire may register and delete timers; a new timer
+// at or below now fires in the same call.
+//
+// Invariant: in one call of Advance, timers fire in ascending order of (timestamp, encoded key,
+// escaped namespace), except for those that fire registers below the timer that is firing; these
+// fire next.
+// Invariant: a timer is removed before fire is called, so that an error of fire cannot make it
+// fire twice.
+//
+// Cost: that of backend.TimerQueue; see the backend.
 //
 // Thread safety: the task's goroutine only.
 type Timers[K any] struct {
@@ -27,14 +54,18 @@ type Timers[K any] struct {
 	row     []byte // scratch
 }
 
-// timerService is what the handles of one service share.
+// timerService is the part that the handles of one service share.
 type timerService struct {
-	queues [2]backend.TimerQueue // by domain
-	check  func(row []byte) error
+	queues [2]backend.TimerQueue  // by domain
+	check  func(row []byte) error // returns an error for a row that does not decode
 }
 
-// TimersOf declares a timer service, or returns a further handle of it.
+// TimersOf declares a timer service, or returns a further handle of it. Errors are those of
+// ValueOf.
 func TimersOf[K any](k *Keyed[K], name string) (*Timers[K], error) {
+	if err := k.checkDeclaration(name, true); err != nil {
+		return nil, err
+	}
 	info := backend.Info{Name: name, Kind: backend.KindTimers, Key: k.codec.ID()}
 	storage, err := bindingOf(k.registry).Declare(info, func(*backend.Info) (any, error) {
 		s := &timerService{check: func(row []byte) error {
@@ -55,7 +86,7 @@ func TimersOf[K any](k *Keyed[K], name string) (*Timers[K], error) {
 	return &Timers[K]{keyed: k, name: name, service: storage.(*timerService)}, nil
 }
 
-// LoadTimer adds a timer of a snapshot to its queue: see backend.Registry.LoadTimer.
+// LoadTimer adds a timer of a snapshot to its queue. backend.Registry.LoadTimer calls it.
 func (s *timerService) LoadTimer(d Domain, t TimerEntry) error {
 	if err := s.check(t.Row); err != nil {
 		return corrupt(err)
@@ -63,34 +94,34 @@ func (s *timerService) LoadTimer(d Domain, t TimerEntry) error {
 	return s.queues[d].Add(t)
 }
 
-// decodeTimerRow reads key and namespace of a timer. The namespace may share
-// memory with row.
+// decodeTimerRow decodes key and namespace of a timer. The namespace may share memory with row.
 func decodeTimerRow[K any](c codec.Codec[K], row []byte) (key K, namespace []byte, err error) {
 	encoded, namespace, suffix, err := backend.SplitPrefix(row, c.FixedSize())
 	if err != nil {
 		return key, nil, err
 	}
 	if len(suffix) > 0 {
-		return key, nil, fmt.Errorf("timer row with %d bytes too many", len(suffix))
+		return key, nil, fmt.Errorf("a timer row has %d bytes after the namespace, want none", len(suffix))
 	}
 	key, err = c.Decode(encoded)
 	return key, namespace, err
 }
 
-// Register adds a timer for the current key and a namespace (nil: the void
-// one). A timer that is already there stays.
+// Register adds a timer for the current key and a namespace; nil is the void namespace.
+// Registering an existing timer changes nothing. Register returns ErrNoKey, ErrKeyTooLarge,
+// ErrInvalid for an unknown domain, or an error of the backend.
 func (t *Timers[K]) Register(d Domain, timestamp int64, namespace []byte) error {
 	queue, entry, err := t.entry(d, timestamp, namespace)
 	if err != nil {
 		return err
 	}
-	if err := t.keyed.fits(namespace, backend.TimeSize); err != nil {
+	if err := t.keyed.checkFits(namespace, backend.TimeSize); err != nil {
 		return wrapState(t.name, err)
 	}
 	return wrapState(t.name, queue.Add(entry))
 }
 
-// Delete removes a timer of the current key; removing nothing is no error.
+// Delete removes a timer of the current key. Deleting a missing timer is no error.
 func (t *Timers[K]) Delete(d Domain, timestamp int64, namespace []byte) error {
 	queue, entry, err := t.entry(d, timestamp, namespace)
 	if err != nil {
@@ -99,11 +130,12 @@ func (t *Timers[K]) Delete(d Domain, timestamp int64, namespace []byte) error {
 	return wrapState(t.name, queue.Remove(entry))
 }
 
-// entry is a timer of the current key; its row is scratch memory.
+// entry returns a timer of the current key and the queue of its domain. The row of the timer is
+// t.row.
 func (t *Timers[K]) entry(d Domain, timestamp int64, namespace []byte) (backend.TimerQueue, TimerEntry, error) {
 	queue, err := t.queue(d)
 	if err == nil {
-		err = wrapState(t.name, t.keyed.ready())
+		err = wrapState(t.name, t.keyed.requireKey())
 	}
 	if err != nil {
 		return nil, TimerEntry{}, err
@@ -113,17 +145,18 @@ func (t *Timers[K]) entry(d Domain, timestamp int64, namespace []byte) (backend.
 	return queue, TimerEntry{Timestamp: timestamp, Group: t.keyed.group, Row: t.row}, nil
 }
 
+// queue returns the queue of a domain.
 func (t *Timers[K]) queue(d Domain) (backend.TimerQueue, error) {
 	switch {
 	case t.keyed.registry.Closed():
 		return nil, wrapState(t.name, ErrClosed)
 	case d > ProcessingTime:
-		return nil, fmt.Errorf("state %q: %v: %w", t.name, d, ErrInvalid)
+		return nil, fmt.Errorf("state %q: %v, want EventTime or ProcessingTime: %w", t.name, d, ErrInvalid)
 	}
 	return t.service.queues[d], nil
 }
 
-// Len is the number of timers of a domain.
+// Len returns the number of timers of a domain, of all keys.
 func (t *Timers[K]) Len(d Domain) (int, error) {
 	queue, err := t.queue(d)
 	if err != nil {
@@ -132,8 +165,8 @@ func (t *Timers[K]) Len(d Domain) (int, error) {
 	return queue.Len(), nil
 }
 
-// Next is the timestamp of the first timer of a domain, ok false if there is
-// none.
+// Next returns the timestamp of the first timer of a domain, of all keys. It returns false if
+// there is no timer.
 func (t *Timers[K]) Next(d Domain) (timestamp int64, ok bool, err error) {
 	queue, err := t.queue(d)
 	if err != nil {
@@ -143,11 +176,11 @@ func (t *Timers[K]) Next(d Domain) (timestamp int64, ok bool, err error) {
 	return first.Timestamp, ok, wrapState(t.name, err)
 }
 
-// Advance fires every timer of a domain whose timestamp is not above now, in
-// the order of timestamps, then encoded keys, then namespaces. For each it
-// removes the timer, makes its key the current one and calls fire, which may
-// register and delete timers; those that are due fire too. An error of fire
-// ends the call and is returned as it is; that timer is gone.
+// Advance fires each timer of a domain whose timestamp is at or below now, ordered by timestamp,
+// then encoded key, then namespace. For each timer it removes the timer, sets its key as the
+// current key and calls fire. Fire may register and delete timers; a timer at or below now that
+// fire registers fires in this call. An error of fire ends the call and is returned unchanged;
+// the timer stays removed. After Advance the current key is that of the last timer that fired.
 func (t *Timers[K]) Advance(d Domain, now int64, fire func(Timer[K]) error) error {
 	for {
 		queue, err := t.queue(d)
@@ -155,7 +188,7 @@ func (t *Timers[K]) Advance(d Domain, now int64, fire func(Timer[K]) error) erro
 			return err
 		}
 		if fire == nil {
-			return fmt.Errorf("state %q: no function for timers that fire: %w", t.name, ErrInvalid)
+			return fmt.Errorf("state %q: the function to call for timers must not be nil: %w", t.name, ErrInvalid)
 		}
 		first, ok, err := queue.First()
 		if err != nil || !ok || first.Timestamp > now {
@@ -171,7 +204,7 @@ func (t *Timers[K]) Advance(d Domain, now int64, fire func(Timer[K]) error) erro
 	}
 }
 
-// take enters the key of a timer and removes it.
+// take removes the first timer of a queue and sets its key as the current key.
 func (t *Timers[K]) take(queue backend.TimerQueue, first TimerEntry) (timer Timer[K], err error) {
 	t.row = append(t.row[:0], first.Row...)
 	first.Row = t.row

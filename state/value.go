@@ -5,22 +5,25 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// ValueState holds one value for each key and namespace. Operations work on
-// the current key of the Keyed and on the handle's own namespace.
+// ValueState holds one value for each key and namespace. Operations work on the current key of
+// the Keyed and on the namespace of the handle.
+//
+// Thread safety: the task's goroutine only.
 type ValueState[V any] interface {
-	// SetNamespace makes later operations of this handle work in a namespace;
-	// nil or empty is the void namespace, in which a handle starts. The bytes
-	// are copied.
+	// SetNamespace selects the namespace of later operations of this handle. A nil or empty
+	// slice is the void namespace, in which each handle starts. SetNamespace copies the
+	// bytes.
 	SetNamespace(namespace []byte) error
-	// Get returns the value. If there is none, it returns the declared default
-	// and false. What it returns must not be modified. Only what the codec
-	// encodes is defined: parts of a value that it leaves out may or may not
-	// come back.
+	// Get returns the value. If there is none, it returns the declared default and false.
+	// The caller must not modify the value. Parts of a value that its codec does not encode
+	// are undefined: a heap backend may return them, a disk backend does not.
 	Get() (value V, ok bool, err error)
-	// Set stores a value, which must not be modified afterwards. A value above
-	// Limits.MaxValueSize is ErrValueTooLarge, and the old one stays.
+	// Set stores a value. The caller must not modify it afterwards. Set returns
+	// ErrValueTooLarge for a value above Limits.MaxValueSize, ErrKeyTooLarge if key and
+	// namespace exceed Limits.MaxKeySize, ErrNoKey without a current key, or the codec's
+	// error. The old value then stays.
 	Set(V) error
-	// Clear removes the value; removing nothing is no error.
+	// Clear removes the value. Clearing nothing is no error.
 	Clear() error
 }
 
@@ -30,20 +33,22 @@ type ValueDescriptor[V any] struct {
 	Name string
 	// Codec encodes the values.
 	Codec codec.Codec[V]
-	// Default is what Get returns where nothing is stored.
+	// Default is the value that Get returns where nothing is stored.
 	Default V
 }
 
-// ValueOf declares a value state, or returns a further handle of it. It
-// returns ErrStateMismatch if the name is declared with another kind or codec.
+// ValueOf declares a value state, or returns a further handle of it. It returns ErrInvalid for a
+// nil Keyed, without a codec, and for a name that is empty or has more than backend.MaxNameSize
+// bytes; ErrStateMismatch if the name is declared with another kind or codec; ErrStateCollision,
+// ErrUnsupported, ErrClosed; and an error of the backend if it opens its files only now.
 func ValueOf[K, V any](k *Keyed[K], d ValueDescriptor[V]) (ValueState[V], error) {
 	return valueOf(k, backend.KindValue, d)
 }
 
-// valueOf serves every kind that stores one value.
+// valueOf is ValueOf for each kind of state that stores one value.
 func valueOf[K, V any](k *Keyed[K], kind backend.Kind, d ValueDescriptor[V]) (ValueState[V], error) {
-	if d.Codec == nil {
-		return nil, errNoCodec(d.Name)
+	if err := k.checkDeclaration(d.Name, d.Codec != nil); err != nil {
+		return nil, err
 	}
 	info := backend.Info{Name: d.Name, Kind: kind, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
 	switch b := k.backend.(type) {

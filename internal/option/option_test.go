@@ -171,7 +171,7 @@ var singleOptions = map[string]func(*testing.T) error{
 		require.NoError(t, err)
 		defer f.Close()
 		w := sstable.NewWriter(f, sstable.WriterOptions{Compression: sstable.Zstd + 1})
-		defer w.Release()
+		defer w.Close()
 		return only(w.Finish())
 	},
 	"checkpoint.OpenStorage/InlineBytes": func(t *testing.T) error {
@@ -208,7 +208,9 @@ type noNumbers struct{}
 
 func (noNumbers) Partitions() int { return 1 }
 
-func (noNumbers) Open(context.Context, int, int64) (job.Reader[int64], error) { return noNumbers{}, nil }
+func (noNumbers) Open(context.Context, int, int64) (job.Reader[int64], error) {
+	return noNumbers{}, nil
+}
 
 func (noNumbers) Read(context.Context, []job.Event[int64]) (int, error) { return 0, io.EOF }
 

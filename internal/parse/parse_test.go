@@ -33,19 +33,19 @@ func TestFieldsAreReadInTheirOrder(t *testing.T) {
 	require.NoError(t, p.End())
 }
 
-func TestWhatIsNoFieldIsCorruptAndEverythingAfterIt(t *testing.T) {
+func TestMalformedFieldFailsAllLaterReads(t *testing.T) {
 	for name, read := range map[string]func(*Parser){
-		"nothing left":            func(p *Parser) { p.Take(5) },
-		"two of one byte":         func(p *Parser) { p.Take(3); p.Uint16() },
-		"four of three":           func(p *Parser) { p.Take(1); p.Uint32() },
-		"eight of four":           func(p *Parser) { p.Uint64() },
+		"past the end":            func(p *Parser) { p.Take(5) },
+		"16 bits of one byte":     func(p *Parser) { p.Take(3); p.Uint16() },
+		"32 bits of three bytes":  func(p *Parser) { p.Take(1); p.Uint32() },
+		"64 bits of four bytes":   func(p *Parser) { p.Uint64() },
 		"a number too large":      func(p *Parser) { p.Uvarint(299) },
 		"a number too long":       func(p *Parser) { p.Take(2); p.Uvarint(math.MaxUint64) },
 		"a count of too much":     func(p *Parser) { p.Count(1) },
 		"bytes above their limit": func(p *Parser) { p.Take(3); p.Bytes(0) },
-		"bytes too many":          func(p *Parser) { p.Take(3); require.Error(t, p.End()) },
+		"bytes after the end":     func(p *Parser) { p.Take(3); require.Error(t, p.End()) },
 	} {
-		p := of(0xac, 0x02, 0x80, 0x00) // 300, and 0 in two bytes
+		p := of(0xac, 0x02, 0x80, 0x00) // 300 as a uvarint, then 0 in two bytes
 		if name == "bytes above their limit" {
 			p = of(1, 1, 1, 1)
 		}

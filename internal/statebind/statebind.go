@@ -1,6 +1,6 @@
-// Package statebind is the door between package state and the registry of a backend. What
-// is behind it changes what is declared, so programs and backends outside must not reach
-// it. It knows neither side: state/backend hangs the door, and state goes through it.
+// Package statebind gives package state access to methods of backend.Registry that declare states.
+// They are not exported methods of Registry, so programs and backends of other modules cannot
+// call them. State/backend sets Of, and package state calls it; this package imports neither.
 package statebind
 
 import (
@@ -8,30 +8,30 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Binding is the half of a registry that only package state calls. Info is
-// backend.Info, which this package cannot name.
+// Binding has the methods of a registry that only package state may call. Info is backend.Info,
+// which this package cannot import.
 type Binding[Info any] interface {
-	// Bind records the codec of the keys, which is one for the whole backend, and the
-	// size of each encoded key, negative if they vary.
+	// Bind records the codec of the keys and the size of each encoded key, which is negative
+	// if sizes vary. All Keyed of a backend must have the same key codec; another one is
+	// backend.ErrStateMismatch.
 	Bind(key codec.ID, size int) error
-	// Declare returns the storage of a state, which create makes at its first
-	// declaration. It may keep the info, which never changes.
+	// Declare returns the storage of a state. At the first declaration it calls create, which
+	// may keep the pointer to the info; the info never changes.
 	Declare(info Info, create func(*Info) (any, error)) (any, error)
-	// Clock is that of the tables and of whatever else is frozen with them.
+	// Clock returns the clock of the backend's tables and other units.
 	Clock() *cow.Clock
-	// Idle adds a table, which must not be among them, to those that became empty.
+	// Idle queues a table that has become empty. The table must not be in the queue.
 	Idle(Trimmable)
 }
 
-// Trimmable is a table, whatever its types.
+// Trimmable is a table without its types.
 type Trimmable interface {
-	// Changes returns a number that every change of the table raises.
+	// Changes returns a number that every change of the table increments.
 	Changes() uint64
-	// Trim takes the table from those that became empty. It gives back all memory of one
-	// that still is.
+	// Trim tells the table that it has left the queue. If it is still empty, it releases its
+	// memory.
 	Trim()
 }
 
-// Of returns the Binding[backend.Info] of a *backend.Registry. Package state/backend
-// sets it.
+// Of returns the Binding[backend.Info] of a *backend.Registry. Package state/backend sets it.
 var Of func(registry any) any

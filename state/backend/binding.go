@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// binding is the half of a registry that only package state reaches.
+// binding has the methods of a registry that only package state may call.
 type binding struct{ *Registry }
 
 var _ statebind.Binding[Info] = binding{}
@@ -24,7 +24,7 @@ func (b binding) Bind(key codec.ID, size int) error {
 		return ErrClosed
 	}
 	if r.key != nil && *r.key != key {
-		return fmt.Errorf("backend keyed by %v, now by %v: %w", *r.key, key, ErrStateMismatch)
+		return fmt.Errorf("the key codec of the backend is %v, not %v: %w", *r.key, key, ErrStateMismatch)
 	}
 	r.key, r.keySize = &key, size
 	return nil
@@ -42,9 +42,9 @@ func (b binding) Declare(info Info, create func(*Info) (any, error)) (any, error
 	if d, ok := r.states[info.ID()]; ok {
 		switch {
 		case d.info.Name != info.Name:
-			return nil, fmt.Errorf("state %q has the id of %q, rename one: %w", info.Name, d.info.Name, ErrStateCollision)
+			return nil, fmt.Errorf("state %q has the same id as state %q, rename one of them: %w", info.Name, d.info.Name, ErrStateCollision)
 		case !d.info.Equal(info):
-			return nil, fmt.Errorf("state %q: %v, declared as %v: %w", info.Name, info, d.info, ErrStateMismatch)
+			return nil, fmt.Errorf("state %q: declared as %v, before as %v: %w", info.Name, info, d.info, ErrStateMismatch)
 		}
 		return d.storage, nil
 	}

@@ -1,45 +1,54 @@
-// Package backend is the seam of keyed state: what a backend implements, and what it is
-// given to do so. Programs that use state import package state; only who writes a backend,
-// or what backends share, imports this one. The two are to each other as database/sql and
-// database/sql/driver.
+// Package backend defines the interfaces between keyed state and what stores it. Programs that
+// use state import package state; only implementations of backends, and code that several
+// backends share, import this package. The two packages relate to each other as database/sql
+// and database/sql/driver.
 //
-// # What to implement
+//	program ──► package state        types, codecs, checks, limits, namespaces
+//	                 │
+//	                 ▼
+//	            this package         Backend, and one of:
+//	             │         │
+//	             ▼         ▼
+//	      ByteBackend   HeapBackend  rows of bytes  |  an index over typed tables
+//	             │         │
+//	             └────┬────┘
+//	                  ▼
+//	              TimerQueue         timers of both
 //
-// A backend implements Backend and one of its halves. Package state does the rest: types,
-// checks, limits, namespaces, and the meaning of every operation.
+// # Implementing a backend
 //
-//   - ByteBackend keeps rows of bytes, ordered by composite key. A store on disk is one.
-//   - HeapBackend keeps nothing but the places of rows: it supplies an Index over the
-//     typed Table that package state makes for each state.
-//   - TimerQueue is for the timers of either.
+// A backend implements Backend and one of two interfaces. Package state does everything else:
+// types, checks, limits, namespaces, and the meaning of each operation.
 //
-// A backend that is to be snapshotted implements snapshot.Backend as well. The kit in
-// state/statetest runs every duty of a backend against it.
+//   - ByteBackend stores rows of bytes, ordered by composite key. A store on disk is one.
+//   - HeapBackend supplies an Index for each Table of typed rows that package state creates. It
+//     stores no keys and no values.
+//   - TimerQueue stores the timers of either. NewTimerRows returns one on a ByteBackend.
 //
-// # What every backend does
+// A backend with snapshots also implements snapshot.Backend. Package state/statetest tests all
+// duties of a backend.
 //
-//   - It makes its Registry with NewRegistry, from the Options that it was opened with, and
-//     returns the error: the registry knows which options make sense. What else can be
-//     wrong with options or a directory is an error of the same call.
-//   - Its Close calls Registry.Close. Package state refuses most calls from then on; those
-//     that still reach the backend return ErrClosed: Scan, a step of a cursor that is open,
-//     the View and Load of a snapshot. A second Close returns nil. Views stay readable.
-//   - It knows the size of encoded keys (Registry.KeySize) and each state (AddTable,
-//     AddState, AddTimers) before the first row. What must be opened for them is opened
-//     there, so that its error is one of the declaration and not of a Get.
-//   - An operation that names a state by an id which Registry.Info does not know is
-//     ErrUnknownState: Scan, and the Load of a snapshot.
-//   - Bytes of a snapshot that cannot be a row are ErrCorrupt, and a key group that it does
-//     not own is ErrKeyGroup: Registry.SplitRow tells.
-//   - A list of a snapshot comes as rows whose suffixes another backend has chosen. They are
-//     in the order of the list, and of any size. A backend keeps that order, whether it keeps
-//     these suffixes or gives its own, and appends behind them: a suffix that it makes later
-//     must sort after every one that it has loaded.
-//   - No panic leaves it, and no error quotes a key or a value.
+// # Duties of every backend
 //
-// One instance is called by one goroutine, its task's. Only what a view or a snapshot reads
-// is read by others.
+//   - It creates its Registry by NewRegistry from the Options that it was opened with, and
+//     returns the error. The same call checks its own options and its directory.
+//   - Close calls Registry.Close. Package state refuses most calls afterwards. The calls that
+//     still reach the backend return ErrClosed: Scan, a step of an open cursor, and View and Load
+//     of a snapshot. A second Close returns nil. Views stay readable.
+//   - It learns the size of encoded keys (Registry.KeySize) and each state (AddTable, AddState,
+//     AddTimers) before the first row. It opens its files in these calls, so that an error is
+//     returned by the declaration and not by a Get.
+//   - Scan, and Load of a snapshot, return ErrUnknownState for a state ID that Registry.Info does
+//     not know.
+//   - Load returns ErrCorrupt for bytes that cannot be a row, and ErrKeyGroup for a key group
+//     that the backend does not own. Registry.SplitRow checks both.
+//   - Load gets a list as rows whose suffixes another backend has chosen. They arrive in the order
+//     of the list and have any size. The backend keeps the order, with these suffixes or its own.
+//     A suffix that it chooses later must sort after all that it has loaded.
+//   - It never panics, and no error contains a key or a value.
 //
-// This package knows no backend, no type of key or value, and not how or where a snapshot
+// One goroutine, the task's, calls an instance. Only views are read by other goroutines.
+//
+// This package must not know any backend, any type of key or value, nor how or where a snapshot
 // is written.
 package backend

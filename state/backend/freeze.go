@@ -2,24 +2,23 @@ package backend
 
 import "github.com/weirstate/weir/internal/cow"
 
-// Pin holds a backend's tables and its other units as they were at one moment. Its Of
-// returns a Unit as it was; any goroutine may call it. Close ends the snapshot; it is
-// idempotent.
+// Pin is a snapshot of the tables and other units of a backend. Of returns a Unit as it was at
+// the moment of the snapshot; any goroutine may call it. Close ends the snapshot; a second
+// Close does nothing.
 type Pin = cow.Pin
 
-// Unit is data that a heap backend keeps beside its tables and freezes with them, such as a
-// queue of timers. Its Touch must be called before each change.
+// Unit is data that is frozen together at a snapshot: a table with its index, or a queue of
+// timers. Whoever changes the data must call Touch before each change.
 type Unit = cow.Unit
 
-// Freeze starts a snapshot of all tables and units, in time that depends neither on what
-// they hold nor on how many there are: each is taken before it next changes, or when the
-// snapshot first asks for it. Before that it gives back the memory of some tables that have
-// been empty since the last snapshot.
+// Freeze starts a snapshot of all tables and units. Its time depends neither on their sizes nor
+// on their number: a unit is copied later, before its next change or at the first Pin.Of. Freeze
+// also releases the memory of up to 64 tables that have been empty since the last snapshot.
 func (r *Registry) Freeze() *Pin {
 	r.idle.trim()
 	return r.clock.Freeze()
 }
 
-// NewUnit returns a unit. Take returns it as it is now. It may be called by the goroutine
-// that reads a snapshot, but only while the unit does not change.
+// NewUnit returns a unit. Take must return a frozen copy of the unit's data. The task or the
+// reader of a snapshot calls it, never during a change of the unit.
 func (r *Registry) NewUnit(take func() any) *Unit { return r.clock.NewUnit(take) }

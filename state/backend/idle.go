@@ -2,30 +2,30 @@ package backend
 
 import "github.com/weirstate/weir/internal/statebind"
 
-// idleTables are the heap tables that became empty and still have the memory of their
-// rows. A table that is filled and emptied in turn must not pay for that memory each
-// time, so it is given back at a snapshot, and only by a table that nothing has changed
-// since the snapshot before. A table whose rows never needed a second slot does not
-// come here: it has too little to give.
+// idleTables is a queue of the heap tables that have become empty and still hold the memory of
+// their former rows. A snapshot releases the memory of a table that has not changed since the
+// previous snapshot. So a table that is filled and emptied in turn does not allocate its memory
+// each time. A table that never had more than one row is not queued.
 //
-// Thread safety: as for the registry.
+// Thread safety: that of the registry.
 type idleTables struct{ queue []idleTable }
 
-// idleTable is a table that was empty.
+// idleTable is a table that was empty when it was queued.
 type idleTable struct {
 	table   statebind.Trimmable
-	changes uint64 // of the table when a snapshot last saw it
-	seen    bool   // by a snapshot
+	changes uint64 // table.Changes at the last snapshot, if seen
+	seen    bool   // a snapshot has checked the table
 }
 
-// trimsPerSnapshot bounds how many idle tables a snapshot looks at, since its pause must
-// not depend on the number of states.
+// trimsPerSnapshot is the maximum number of idle tables that a snapshot checks, so that its
+// pause does not depend on the number of states.
 const trimsPerSnapshot = 64
 
-// add appends a table, which must not be in the list.
+// add queues a table. The table must not be in the queue.
 func (l *idleTables) add(t statebind.Trimmable) { l.queue = append(l.queue, idleTable{table: t}) }
 
-// trim is called at each snapshot.
+// trim checks the first tables of the queue at a snapshot. It releases the memory of those that
+// have not changed since the previous snapshot, and moves the others to the end.
 func (l *idleTables) trim() {
 	n := min(len(l.queue), trimsPerSnapshot)
 	for _, i := range l.queue[:n] {

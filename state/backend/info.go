@@ -9,12 +9,12 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Kind is what a state holds under one key and namespace. The numbers are
-// written into snapshots and never change.
+// Kind is the kind of a state: what it holds for a key and a namespace. Snapshots contain the
+// numbers, so they never change.
 type Kind uint8
 
-// The kinds of keyed state. Reducing and aggregating states are stored as one
-// value, but are kinds of their own: one is not restored as another.
+// The kinds of keyed state. Reducing and aggregating states store one value, as value states do,
+// but a snapshot of one kind cannot be restored as another.
 const (
 	KindValue       Kind = 1
 	KindList        Kind = 2
@@ -24,7 +24,7 @@ const (
 	KindTimers      Kind = 6
 )
 
-// kinds gives each kind its name and the number of codecs its values take.
+// kinds holds the name of each kind and the number of codecs in its Info.Codecs.
 var kinds = [...]struct {
 	name   string
 	codecs int
@@ -33,7 +33,7 @@ var kinds = [...]struct {
 	KindReducing: {"reducing", 1}, KindAggregating: {"aggregating", 1}, KindTimers: {"timers", 0},
 }
 
-// String is the lower-case name of the kind.
+// String returns the name of the kind in lower case.
 func (k Kind) String() string {
 	if k.valid() {
 		return kinds[k].name
@@ -41,52 +41,55 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
+// valid reports whether k is one of the constants.
 func (k Kind) valid() bool { return KindValue <= k && int(k) < len(kinds) }
 
-// ID identifies a state in composite keys: the first four bytes of xxh64 of
-// its name. It depends on the name alone, so that the files of several
-// instances can be joined.
+// ID identifies a state in composite keys. It is the upper half of xxh64 of the state's name. It
+// depends on the name only, so all subtasks of a job have the same IDs.
 type ID uint32
 
-// IDOf is the id of the state with the given name.
+// IDOf returns the ID of the state with a name.
 func IDOf(name string) ID { return ID(xxhash.Sum64String(name) >> 32) }
 
-// MaxNameSize bounds the name of a state, in bytes.
+// MaxNameSize is the maximum size of a state's name in bytes.
 const MaxNameSize = 1 << 10
 
-// Info is what a backend, a snapshot and an error know of a state.
+// Info is the declaration of a state, without its Go types. Snapshots record it.
 type Info struct {
+	// Name is the name of the state, 1 to MaxNameSize bytes.
 	Name string
+	// Kind is the kind of the state.
 	Kind Kind
-	// Key is the codec of the keys.
+	// Key identifies the codec of the keys.
 	Key codec.ID
-	// Codecs are those of what is stored: the value, the list element or the
-	// accumulator; for a map, the user key and the value; none for timers.
+	// Codecs identify the codecs of the stored values: of the value, the list element or
+	// the accumulator; for a map, of the user key and the value. It is empty for timers.
 	Codecs []codec.ID
 }
 
-// ID is IDOf of the name.
+// ID returns IDOf(i.Name).
 func (i Info) ID() ID { return IDOf(i.Name) }
 
-// Equal says whether two infos declare the same state.
+// Equal reports whether two infos have the same name, kind and codecs.
 func (i Info) Equal(j Info) bool {
 	return i.Name == j.Name && i.Kind == j.Kind && i.Key == j.Key && slices.Equal(i.Codecs, j.Codecs)
 }
 
-// String gives kind, key and codecs, not the name.
+// String returns kind, value codecs and key codec, without the name.
 func (i Info) String() string {
 	return fmt.Sprintf("%v of %v by %v", i.Kind, i.Codecs, i.Key)
 }
 
-// Validate returns ErrInvalid for an info that no declaration produces.
+// Validate returns ErrInvalid for an illegal name, an unknown kind, or a number of codecs that the
+// kind does not have.
 func (i Info) Validate() error {
 	switch {
 	case i.Name == "" || len(i.Name) > MaxNameSize:
-		return fmt.Errorf("state name of %d bytes, want 1 to %d: %w", len(i.Name), MaxNameSize, ErrInvalid)
+		return fmt.Errorf("a state name has %d bytes, want 1 to %d: %w", len(i.Name), MaxNameSize, ErrInvalid)
 	case !i.Kind.valid():
-		return fmt.Errorf("state %q: unknown %v: %w", i.Name, i.Kind, ErrInvalid)
+		return fmt.Errorf("state %q: %v is unknown: %w", i.Name, i.Kind, ErrInvalid)
 	case len(i.Codecs) != kinds[i.Kind].codecs:
-		return fmt.Errorf("state %q: %d codecs for a %v state: %w", i.Name, len(i.Codecs), i.Kind, ErrInvalid)
+		return fmt.Errorf("state %q: %d value codecs for a %v state, want %d: %w", i.Name, len(i.Codecs), i.Kind, kinds[i.Kind].codecs, ErrInvalid)
 	}
 	return nil
 }

@@ -5,46 +5,44 @@ import (
 	"sync/atomic"
 )
 
-// KeyView is a view that can be read by key, so that a service can query state while the
-// job goes on. It is optional: a snapshot.View of a backend may implement it, and the
-// queries of package state need it. Keyspace and States are those of snapshot.View.
+// KeyView is a view of a backend that can be read by key, so that a service can query state
+// while the job runs. A snapshot.View may implement it; the queries of package state need it.
 //
-// Thread safety: any number of goroutines, beside the one reader of Rows, while the backend
-// goes on and after it is closed. A read that has begun when the view is closed ends as if
-// it were open; every later one is ErrClosed.
+// Thread safety: safe for concurrent use, also while another goroutine calls Rows of the view,
+// the task writes to the backend, or the backend is closed. After the view was closed, reads
+// return ErrClosed; a read that has begun before completes.
 type KeyView interface {
-	// Keyspace returns that of the backend.
+	// Keyspace returns the keyspace of the backend.
 	Keyspace() Keyspace
-	// States returns the states declared at the time, ordered by id.
+	// States returns the states that were declared at the moment of the view, ordered by ID.
 	States() []Info
-	// Get adds to dst the stored value under a composite key. Without one it returns
-	// dst as it was and false. It is ErrKeyGroup for a key group that the backend does not
-	// own, and ErrUnknownState for a state that the view does not have.
+	// Get appends to dst the stored value of a composite key. It returns dst unchanged and
+	// false if there is none. It returns ErrKeyGroup for a key group that the backend does
+	// not own, and ErrUnknownState for a state that the view does not have.
 	Get(key, dst []byte) (value []byte, ok bool, err error)
-	// ScanPrefix calls yield with the rows that begin with a composite key without suffix,
-	// from the key from on, which begins with it too, in order. Both slices are good until
-	// yield returns. An error of yield ends the scan and is returned. Other errors are
-	// those of Get.
+	// ScanPrefix calls yield, in ascending order, with the rows whose keys start with prefix
+	// and are at or above from. Prefix is a composite key without suffix, and from starts
+	// with it. Both slices are valid until yield returns. ScanPrefix returns the error of
+	// yield, which ends the scan, or the errors of Get.
 	ScanPrefix(prefix, from []byte, yield func(key, value []byte) error) error
 }
 
-// Readers counts those who read a view, so that closing it waits for none of them and takes
-// nothing away from them: the last one to leave releases what the view holds. The zero
-// value is open.
+// Readers counts the reads that are in progress on a view. Close does not wait for them: the
+// last read to end releases the data of the view. The zero value is open.
 //
 // Thread safety: safe for concurrent use.
 type Readers struct {
-	inside  atomic.Int64 // readers, and closedReaders after Close
+	inside  atomic.Int64 // reads in progress, plus closedReaders after Close
 	closing sync.Once
 	end     sync.Once
-	release func() // set before closedReaders is
+	release func() // set before closedReaders is added
 }
 
-// closedReaders is more than the number of readers ever is.
+// closedReaders is larger than any number of reads in progress.
 const closedReaders = 1 << 62
 
-// Enter begins a read, which Leave ends. After Close it is ErrClosed, and there is nothing
-// to leave.
+// Enter begins a read. The reader must call Leave at its end. After Close, Enter returns ErrClosed
+// and the reader must not call Leave.
 func (r *Readers) Enter() error {
 	if r.inside.Add(1) < closedReaders {
 		return nil
@@ -60,8 +58,8 @@ func (r *Readers) Leave() {
 	}
 }
 
-// Close refuses further readers. It calls release once no reader is left: now, or from the
-// Leave of the last one. A second Close does nothing.
+// Close refuses further reads. Release is called once no read is in progress: by Close, or by the
+// last Leave. A second Close does nothing.
 func (r *Readers) Close(release func()) {
 	r.closing.Do(func() {
 		r.release = release

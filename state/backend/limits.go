@@ -2,23 +2,24 @@ package backend
 
 import "fmt"
 
-// The largest key and value, in bytes; exactly 2^31 is legal.
+// The maximum sizes of a composite key and of a value, in bytes. Exactly 2^31 is legal.
 const (
 	MaxKeySize   int64 = 1 << 31
 	MaxValueSize int64 = 1 << 31
 )
 
-// Limits bounds what a backend accepts. The zero value means MaxKeySize and
-// MaxValueSize; lower them to bound memory or to reach the border in a test.
+// Limits are the maximum sizes of keys and values. The zero value means MaxKeySize and
+// MaxValueSize. Lower limits bound memory, or make the limits reachable in a test.
 type Limits struct {
-	// MaxKeySize bounds the encoded composite key, in bytes. Default and
-	// ceiling: MaxKeySize.
+	// MaxKeySize is the maximum size of a composite key in bytes, 1 to the constant
+	// MaxKeySize. Default: the constant.
 	MaxKeySize int64
-	// MaxValueSize bounds one encoded value, list element or map value, in
-	// bytes. Default and ceiling: MaxValueSize.
+	// MaxValueSize is the maximum size of one encoded value, list element or map value in
+	// bytes, 1 to the constant MaxValueSize. Default: the constant.
 	MaxValueSize int64
 }
 
+// withDefaults returns the limits with defaults filled in, or ErrInvalidOption.
 func (l Limits) withDefaults() (Limits, error) {
 	if l.MaxKeySize == 0 {
 		l.MaxKeySize = MaxKeySize

@@ -8,17 +8,17 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Options are what every backend is opened with.
+// Options are the options of every backend. The zero value is valid.
 type Options struct {
-	// Keyspace is the range of key groups that the instance owns. Default: all
-	// groups of a maximum parallelism of DefaultMaxParallelism(1).
+	// Keyspace is the range of key groups that the backend owns. Default: all groups of a
+	// maximum parallelism of DefaultMaxParallelism(1), 128.
 	Keyspace Keyspace
-	// Limits bounds keys and values. Default: 2^31 bytes each.
+	// Limits are the maximum sizes of keys and values. Default: 2^31 bytes each.
 	Limits Limits
 }
 
-// Registry is what a backend was opened with and what was declared on it. It
-// makes the checks that are the same for every backend.
+// Registry holds the options of a backend and its declared states. It makes the checks that all
+// backends have in common.
 //
 // Thread safety: the task's goroutine only.
 type Registry struct {
@@ -26,15 +26,15 @@ type Registry struct {
 	limits   Limits
 	clock    *cow.Clock
 	states   map[ID]*declared
-	order    []*Info    // of the states, as they were declared; it only grows
-	list     *StateList // of order, nil until it is asked for
-	key      *codec.ID  // of the Keyed, once there is one
-	keySize  int        // of that codec
+	order    []*Info    // the states in the order of declaration; append-only
+	list     *StateList // the StateList of order; nil until StateList is called
+	key      *codec.ID  // the key codec; nil before the first NewKeyed
+	keySize  int        // FixedSize of the key codec
 	idle     idleTables
 	closed   bool
 }
 
-// declared is one state: its info and the storage that its handles share.
+// declared is a declared state and the storage that its handles share.
 type declared struct {
 	info    Info
 	storage any
@@ -61,17 +61,17 @@ func NewRegistry(o Options) (*Registry, error) {
 	}, nil
 }
 
-// Keyspace is the range of key groups that the backend owns.
+// Keyspace returns the keyspace of the backend.
 func (r *Registry) Keyspace() Keyspace { return r.keyspace }
 
-// Limits are the limits in force.
+// Limits returns the limits of the backend, with defaults filled in.
 func (r *Registry) Limits() Limits { return r.limits }
 
-// States returns the declared states, ordered by id. They must not be modified.
+// States returns the declared states, ordered by ID. The caller must not modify the slice.
 func (r *Registry) States() []Info { return r.StateList().States() }
 
-// StateList returns the declared states in constant time, to be sorted later by whoever
-// asks for them.
+// StateList returns the list of the declared states in constant time. The list sorts itself when
+// it is first read.
 func (r *Registry) StateList() *StateList {
 	if r.list == nil {
 		r.list = &StateList{declared: slices.Clip(r.order)}
@@ -79,7 +79,7 @@ func (r *Registry) StateList() *StateList {
 	return r.list
 }
 
-// Info returns the declared state with an id.
+// Info returns the declared state with an ID. It returns false if there is none.
 func (r *Registry) Info(id ID) (info Info, ok bool) {
 	if d, ok := r.states[id]; ok {
 		return d.info, true
@@ -87,13 +87,13 @@ func (r *Registry) Info(id ID) (info Info, ok bool) {
 	return info, false
 }
 
-// KeySize is the size in bytes of every encoded key, negative if they vary and are
-// escaped; ok is false as long as there is no Keyed. A backend of bytes needs it to
-// tell where in a composite key the prefix ends.
+// KeySize returns the size in bytes of all encoded keys, or a negative number if sizes vary and
+// keys are escaped. It returns false before the first NewKeyed. A byte backend needs the size to
+// find the end of the key in a composite key.
 func (r *Registry) KeySize() (size int, ok bool) { return r.keySize, r.key != nil }
 
-// SplitRow is SplitHeader for the row of a snapshot that a backend loads. It is
-// ErrClosed if the backend is closed, and ErrKeyGroup if it does not own the group.
+// SplitRow is SplitHeader for a row that Load gets. It also returns ErrClosed if the backend is
+// closed, and ErrKeyGroup if it does not own the group.
 func (r *Registry) SplitRow(key []byte) (group uint16, id ID, rest []byte, err error) {
 	if r.closed {
 		return 0, 0, nil, ErrClosed
@@ -102,31 +102,31 @@ func (r *Registry) SplitRow(key []byte) (group uint16, id ID, rest []byte, err e
 		return 0, 0, nil, err
 	}
 	if owned := r.keyspace.Groups; !owned.Contains(group) {
-		return 0, 0, nil, fmt.Errorf("row of key group %d, backend owns %v: %w", group, owned, ErrKeyGroup)
+		return 0, 0, nil, fmt.Errorf("a row is in key group %d, the backend owns %v: %w", group, owned, ErrKeyGroup)
 	}
 	return group, id, rest, nil
 }
 
-// Closed says whether Close was called.
+// Closed reports whether Close was called.
 func (r *Registry) Closed() bool { return r.closed }
 
-// Close makes every operation return ErrClosed from now on. It is called by
-// the backend's Close.
+// Close makes all operations of package state return ErrClosed. The backend's Close calls it.
 func (r *Registry) Close() {
 	r.closed = true
-	clear(r.states) // and with them the tables, whoever still holds the backend
+	clear(r.states) // releases the tables, also if the program still refers to the backend
 	r.order, r.list, r.idle = nil, nil, idleTables{}
 }
 
-// Check compares what a snapshot holds with what is declared, before a record
-// is read. It returns the ids to load. AllowUnclaimed lets states that nobody
-// declared go.
+// Check compares the states of a snapshot with the declared states, before a restore reads rows.
+// It returns the IDs of the states to load. A state of the snapshot that is not declared is
+// ErrUnknownState, or is left out if allowUnclaimed is set. A declared state that is not in the
+// snapshot stays empty.
 func (r *Registry) Check(infos []Info, maxParallelism int, allowUnclaimed bool) (map[ID]bool, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
 	if maxParallelism != r.keyspace.MaxParallelism {
-		return nil, fmt.Errorf("snapshot of max parallelism %d, backend of %d: %w",
+		return nil, fmt.Errorf("the snapshot has max parallelism %d, the backend %d: %w",
 			maxParallelism, r.keyspace.MaxParallelism, ErrMaxParallelism)
 	}
 	claimed := make(map[ID]bool, len(infos))
@@ -134,11 +134,11 @@ func (r *Registry) Check(infos []Info, maxParallelism int, allowUnclaimed bool) 
 		d, ok := r.states[info.ID()]
 		switch {
 		case !ok && !allowUnclaimed:
-			return nil, fmt.Errorf("state %q (%v): declare it before the restore, or allow unclaimed state: %w",
+			return nil, fmt.Errorf("state %q (%v) is in the snapshot but not declared: declare it before the restore, or allow unclaimed state: %w",
 				info.Name, info, ErrUnknownState)
 		case !ok:
 		case d.info.Name != info.Name:
-			return nil, fmt.Errorf("state %q of the snapshot has the id of %q: %w", info.Name, d.info.Name, ErrStateCollision)
+			return nil, fmt.Errorf("state %q of the snapshot has the same id as declared state %q: %w", info.Name, d.info.Name, ErrStateCollision)
 		case !d.info.Equal(info):
 			return nil, fmt.Errorf("state %q: written as %v, declared as %v: %w", info.Name, info, d.info, ErrIncompatible)
 		default:

@@ -2,19 +2,19 @@ package backend
 
 import "fmt"
 
-// ScanFunc calls yield with the rows under a prefix of composite keys, ascending by key. It
-// returns the error of yield, which ends the scan. The functions of this package that take
-// one serve backends that keep all their rows in order, whatever the state.
+// ScanFunc calls yield with the rows whose composite keys start with prefix, ascending by key. It
+// returns the error of yield, which ends the scan. Backends that store all rows in one order give
+// it to ScanState and NewRowView.
 type ScanFunc = func(prefix []byte, yield func(key, value []byte) error) error
 
-// ScanState is the Scan of a backend whose rows scan walks. The rows must not change while
-// yield writes to the backend: scan walks a copy or a snapshot of them.
+// ScanState implements Backend.Scan by a ScanFunc. Scan must read a copy or a snapshot of the
+// rows, since yield may write to the backend.
 func (r *Registry) ScanState(id ID, scan ScanFunc, yield func(key, value []byte) error) error {
 	if r.closed {
 		return ErrClosed
 	}
 	if _, ok := r.states[id]; !ok {
-		return fmt.Errorf("scan of state id %#08x: %w", uint32(id), ErrUnknownState)
+		return fmt.Errorf("scan: no state with id %#08x: %w", uint32(id), ErrUnknownState)
 	}
 	for group := int(r.keyspace.Groups.First); group <= int(r.keyspace.Groups.Last); group++ {
 		if err := scan(AppendHeader(nil, uint16(group), id), yield); err != nil {
@@ -24,8 +24,8 @@ func (r *Registry) ScanState(id ID, scan ScanFunc, yield func(key, value []byte)
 	return nil
 }
 
-// LoadRow is the Load of a backend that stores the rows of a snapshot as they are. It checks
-// the row, adds a timer to its queue, and calls set for the rows of other states.
+// LoadRow implements Load for a backend that stores rows of snapshots unchanged. It checks the
+// row, adds a timer to its queue, and calls set for a row of another state.
 func (r *Registry) LoadRow(key, value []byte, set func(key, value []byte) error) error {
 	group, id, rest, err := r.SplitRow(key)
 	if err != nil {
@@ -33,15 +33,15 @@ func (r *Registry) LoadRow(key, value []byte, set func(key, value []byte) error)
 	}
 	switch info, ok := r.Info(id); {
 	case !ok:
-		return fmt.Errorf("row of state id %#08x: %w", uint32(id), ErrUnknownState)
+		return fmt.Errorf("load: no state with id %#08x: %w", uint32(id), ErrUnknownState)
 	case info.Kind == KindTimers:
 		return r.LoadTimer(group, id, rest, value)
 	}
 	return set(key, value)
 }
 
-// RowView is a view of a backend whose rows are ordered by composite key. It implements
-// snapshot.View.
+// RowView is a view of a backend that stores all rows in the order of composite keys. It
+// implements snapshot.View.
 type RowView struct {
 	keyspace Keyspace
 	states   *StateList
@@ -49,8 +49,8 @@ type RowView struct {
 	onClose  func()
 }
 
-// NewRowView returns the view of rows that scan walks. They must not change from now on.
-// Close of the view calls onClose once.
+// NewRowView returns a view of the rows that scan reads. These rows must never change. The first
+// Close of the view calls onClose.
 func NewRowView(r *Registry, scan ScanFunc, onClose func()) *RowView {
 	return &RowView{r.keyspace, r.StateList(), scan, onClose}
 }
@@ -61,10 +61,10 @@ func (v *RowView) Keyspace() Keyspace { return v.keyspace }
 // States implements snapshot.View.
 func (v *RowView) States() []Info { return v.states.States() }
 
-// Rows implements snapshot.View: composite keys begin with the key group.
+// Rows implements snapshot.View.
 func (v *RowView) Rows(group uint16, yield func(key, value []byte) error) error {
 	if v.scan == nil {
-		return fmt.Errorf("view is closed: %w", ErrClosed)
+		return fmt.Errorf("the view is closed: %w", ErrClosed)
 	}
 	return v.scan(AppendHeader(nil, group, 0)[:groupSize], yield)
 }
@@ -77,5 +77,5 @@ func (v *RowView) Close() {
 	}
 }
 
-// groupSize is the size in bytes of the key group at the front of a composite key.
+// groupSize is the size in bytes of the key group in a composite key.
 const groupSize = 2

@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// StateList is the states that were declared at one moment. It never changes.
+// StateList is the list of the states that were declared at one moment. It never changes.
 //
-// A view takes it in constant time: it is the beginning of a list that only grows. It is
-// sorted when it is first asked for, once for all views that share it.
+// A view gets its list in constant time: it is the front of the registry's append-only list. The
+// first read sorts it, once for all views that share it.
 //
 // Thread safety: safe for concurrent use.
 type StateList struct {
@@ -18,10 +18,10 @@ type StateList struct {
 
 	once   sync.Once
 	sorted []Info
-	ids    []ID // of sorted
+	ids    []ID // ids[i] is the ID of sorted[i]
 }
 
-// States returns the states ordered by id. They must not be modified.
+// States returns the states, ordered by ID. The caller must not modify the slice.
 func (l *StateList) States() []Info {
 	l.once.Do(func() {
 		type entry struct {
@@ -41,19 +41,18 @@ func (l *StateList) States() []Info {
 	return l.sorted
 }
 
-// SplitKey is SplitHeader for the key that a KeyView is asked for. It is ErrKeyGroup for a
-// group that is not owned, and ErrUnknownState for a state that is not in the list or that
-// is a timer service.
+// SplitKey is SplitHeader for a read of a KeyView. It returns ErrKeyGroup for a group outside of
+// owned, and ErrUnknownState for a state that is not in the list or is a timer service.
 func (l *StateList) SplitKey(key []byte, owned GroupRange) (group uint16, id ID, rest []byte, err error) {
 	if group, id, rest, err = SplitHeader(key); err != nil {
 		return 0, 0, nil, err
 	}
 	if !owned.Contains(group) {
-		return 0, 0, nil, fmt.Errorf("key group %d, the view has %v: %w", group, owned, ErrKeyGroup)
+		return 0, 0, nil, fmt.Errorf("read by key: key group %d, the view has %v: %w", group, owned, ErrKeyGroup)
 	}
 	states := l.States()
 	if at, ok := slices.BinarySearch(l.ids, id); !ok || states[at].Kind == KindTimers {
-		return 0, 0, nil, fmt.Errorf("read by key of state id %#08x: %w", uint32(id), ErrUnknownState)
+		return 0, 0, nil, fmt.Errorf("read by key: no state with id %#08x that has keys: %w", uint32(id), ErrUnknownState)
 	}
 	return group, id, rest, nil
 }

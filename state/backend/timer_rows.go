@@ -5,20 +5,37 @@ import (
 	"cmp"
 )
 
-// TimerRows is a TimerQueue that keeps timers as rows of a ByteBackend, under AppendTimerKey:
-// AddTimers of a backend may return it. In memory it has the number of timers and the first
-// timer of each key group. First compares these, so it takes longer the more key groups
-// have timers; Remove of the first timer of a group seeks the next one.
+// TimerRows is a TimerQueue that stores timers as rows of a ByteBackend. AddTimers of a backend
+// may return it.
+//
+// Problem: a queue needs the first timer of all key groups, but rows are ordered by key group
+// first, since snapshots and rescaling work by key group.
+//
+// Idea: store a timer under its composite key (AppendTimerKey), where the timers of a group are in
+// the order in which they fire, and hold the first timer of each group in memory:
+//
+//	heads (memory)           rows (backend), per key group in firing order
+//	group 3: 10 "ann"        3 | id | domain | 10 | ann    3 | id | domain | 25 | bob   ...
+//	group 7: 12 "eve"        7 | id | domain | 12 | eve
+//	     │
+//	     └─ First = the least head: 10 "ann"
+//
+// Invariant: heads has an entry for each key group that has timers, and it is the group's first.
+// Invariant: count is the number of rows.
+//
+// Cost: Add and Remove read and write one row. First compares the heads of all groups. Removing
+// the head of a group seeks the next one, which passes over the tombstones that a log-structured
+// store keeps for removed timers; package lsmstate avoids this with a queue of its own.
 type TimerRows struct {
 	rows   ByteBackend
 	id     ID
 	domain Domain
 	count  int
-	heads  map[uint16]TimerEntry // the first timer of each key group that has timers
+	heads  map[uint16]TimerEntry // by key group
 	key    []byte                // scratch
 }
 
-// NewTimerRows returns the queue of one domain of a timer service, which has no timers yet.
+// NewTimerRows returns an empty queue for one domain of a timer service.
 func NewTimerRows(rows ByteBackend, service Info, d Domain) *TimerRows {
 	return &TimerRows{rows: rows, id: service.ID(), domain: d, heads: map[uint16]TimerEntry{}}
 }
@@ -51,13 +68,13 @@ func (q *TimerRows) Remove(t TimerEntry) error {
 	}
 	q.count--
 	if compareTimers(t, q.heads[t.Group]) == 0 {
-		return q.seek(t.Group)
+		return q.readHead(t.Group)
 	}
 	return nil
 }
 
-// seek finds the first timer of a key group.
-func (q *TimerRows) seek(group uint16) error {
+// readHead reads the first timer of a key group from the rows into heads.
+func (q *TimerRows) readHead(group uint16) error {
 	prefix := append(AppendHeader(nil, group, q.id), byte(q.domain))
 	c := q.rows.ScanPrefix(prefix, prefix)
 	defer c.Close()
@@ -94,7 +111,7 @@ func (q *TimerRows) First() (first TimerEntry, ok bool, err error) {
 // Len implements TimerQueue.
 func (q *TimerRows) Len() int { return q.count }
 
-// compareTimers compares by timestamp, then row.
+// compareTimers compares two timers by timestamp, then row.
 func compareTimers(a, b TimerEntry) int {
 	return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), bytes.Compare(a.Row, b.Row))
 }

@@ -2,17 +2,19 @@ package backend
 
 import "fmt"
 
-// Domain says by which clock a timer fires. The numbers are written into
-// snapshots and never change.
+// Domain selects the clock by which a timer fires. Snapshots contain the numbers, so they never
+// change.
 type Domain uint8
 
-// The two domains.
+// The two domains of timers.
 const (
-	EventTime      Domain = 0
+	// EventTime is the time in the elements of a stream. The watermark advances it.
+	EventTime Domain = 0
+	// ProcessingTime is the time of the machine's clock.
 	ProcessingTime Domain = 1
 )
 
-// String is "event time" or "processing time".
+// String returns "event time" or "processing time".
 func (d Domain) String() string {
 	switch d {
 	case EventTime:
@@ -23,63 +25,65 @@ func (d Domain) String() string {
 	return fmt.Sprintf("domain %d", uint8(d))
 }
 
-// TimerEntry is a timer as a backend sees it.
+// TimerEntry is a timer in the form that backends store.
 type TimerEntry struct {
+	// Timestamp is the time at which the timer fires, in the program's unit.
 	Timestamp int64
-	Group     uint16
-	// Row is key and namespace in the form of composite keys. Timers of one
-	// timestamp are ordered by its bytes.
+	// Group is the key group of the timer's key.
+	Group uint16
+	// Row is the timer's key and namespace, encoded as in a composite key. Timers of one
+	// timestamp fire in the order of their rows.
 	Row []byte
 }
 
-// TimerQueue is the seam for the timers of one domain of a service: a set,
-// ordered by timestamp, then row.
+// TimerQueue stores the timers of one domain of a timer service. It is a set, ordered by
+// timestamp, then row, across all key groups.
+//
+// Thread safety: the task's goroutine only.
 type TimerQueue interface {
-	// Add adds a timer; adding it twice is no error. The row is the caller's
-	// again when it returns.
+	// Add adds a timer. Adding an existing timer is no error. The caller may reuse the row
+	// when Add returns.
 	Add(TimerEntry) error
-	// Remove removes a timer; removing nothing is no error.
+	// Remove removes a timer. Removing a missing timer is no error.
 	Remove(TimerEntry) error
-	// First returns the first timer, ok false if the queue is empty. The row is
-	// good until the next call and must not be modified.
+	// First returns the first timer. It returns false if the queue is empty. The row is
+	// valid until the next call of any method, and the caller must not modify it.
 	First() (t TimerEntry, ok bool, err error)
-	// Len is the number of timers.
+	// Len returns the number of timers.
 	Len() int
 }
 
-// AppendTimerKey adds the composite key of a timer to dst.
+// AppendTimerKey appends the composite key of a timer.
 func AppendTimerKey(dst []byte, id ID, d Domain, t TimerEntry) []byte {
 	return append(appendTime(AppendHeader(dst, t.Group, id), d, t.Timestamp), t.Row...)
 }
 
-// SplitTimerKey reads a timer from what follows the header of its composite
-// key. The row shares memory with key.
+// SplitTimerKey decodes a timer from its composite key without the header. The row of the timer
+// shares memory with key.
 func SplitTimerKey(group uint16, key []byte) (Domain, TimerEntry, error) {
 	d, timestamp, row, err := splitTime(key)
 	return d, TimerEntry{timestamp, group, row}, err
 }
 
-// timerLoader is the storage of a timer service that is declared, which package state
-// makes.
+// timerLoader is the storage of a declared timer service. Package state implements it.
 type timerLoader interface {
-	// LoadTimer adds a timer to its queue. A row that cannot be one is ErrCorrupt.
+	// LoadTimer adds a timer to its queue. It returns ErrCorrupt if the row does not decode.
 	LoadTimer(Domain, TimerEntry) error
 }
 
-// LoadTimer adds a timer of a snapshot to its queue, given what follows the
-// header of its composite key: for backends that do not keep timers as rows.
-// Bytes that cannot be a timer's are ErrCorrupt, a state that is no timer
-// service is ErrUnknownState.
+// LoadTimer adds a timer of a snapshot to its queue, given key group, state ID, and the rest of
+// its composite key. Backends that do not store timers as rows use it. It returns ErrCorrupt for
+// bytes that do not decode, and ErrUnknownState if the state is not a declared timer service.
 func (r *Registry) LoadTimer(group uint16, id ID, key, value []byte) error {
 	d, ok := r.states[id]
 	if !ok || d.info.Kind != KindTimers {
-		return fmt.Errorf("row of state id %#08x: %w", uint32(id), ErrUnknownState)
+		return fmt.Errorf("load a timer: no timer service with id %#08x: %w", uint32(id), ErrUnknownState)
 	}
 	domain, entry, err := SplitTimerKey(group, key)
 	switch {
 	case err != nil:
 	case len(value) > 0:
-		err = fmt.Errorf("timer with a value of %d bytes: %w", len(value), ErrCorrupt)
+		err = fmt.Errorf("a timer row has a value of %d bytes, want none: %w", len(value), ErrCorrupt)
 	default:
 		err = d.storage.(timerLoader).LoadTimer(domain, entry)
 	}

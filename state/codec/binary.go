@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// Binary encodes a value with its own MarshalBinary, or AppendBinary if it has
-// that too, and decodes it with UnmarshalBinary. PT is *T and need not be
-// written:
+// Binary returns a codec that encodes a value by its AppendBinary, or by MarshalBinary if it does
+// not have AppendBinary, and decodes it by UnmarshalBinary. The type argument PT is *T and can be
+// left out:
 //
 //	codec.Binary[netip.Addr]("addr", 1)
 //
-// Decode accepts what UnmarshalBinary accepts. For keys, the type must encode
-// equal values alike. Errors leave out the text of the type's own, which may
-// quote the data; errors.As finds it.
+// Decode accepts all that UnmarshalBinary accepts. As a key, a type must encode equal values
+// equally. Error texts leave out the text of the type's error, which may contain data; errors.As
+// finds that error.
 func Binary[T any, PT interface {
 	*T
 	encoding.BinaryMarshaler

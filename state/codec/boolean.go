@@ -1,6 +1,6 @@
 package codec
 
-// Bool encodes false as 00 and true as 01.
+// Bool returns the codec of booleans: false is 00, true is 01.
 func Bool[T ~bool]() Codec[T] { return boolCodec[T]{} }
 
 type boolCodec[T ~bool] struct{}
@@ -19,7 +19,7 @@ func (boolCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 
 func (boolCodec[T]) Decode(src []byte) (T, error) {
 	if len(src) != 1 || src[0] > 1 {
-		return false, malformed("bool", "%d bytes, want one that is 0 or 1", len(src))
+		return false, malformed("bool", "%d bytes, want one byte of 00 or 01", len(src))
 	}
 	return src[0] == 1, nil
 }

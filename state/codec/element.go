@@ -5,14 +5,14 @@ import (
 	"reflect"
 )
 
-// element is how a slice or a map holds a part of itself: raw if all encodings
-// have one size, else framed, which is the length as a uvarint, then the
-// encoding. A codec of fixed size 0 is framed too, so that every element takes
-// at least one byte and a count can be checked against the bytes that are left.
+// element encodes the elements of a slice, or the keys or values of a map. An element of fixed
+// size is written raw. Another element is framed: its size as a uvarint, then its encoding. A
+// codec of fixed size 0 is framed too, so that each element takes at least one byte and Decode can
+// check a count against the size of the input.
 type element[T any] struct {
 	codec  Codec[T]
-	fixed  int // bytes, 0 if framed
-	memory int // bytes of a T, without what it points to
+	fixed  int // size of a raw element in bytes; 0: framed
+	memory int // size of a T in memory in bytes, without the memory that it points to
 	traits traits
 }
 
@@ -25,8 +25,10 @@ func elementOf[T any](c Codec[T]) element[T] {
 	}
 }
 
+// minSize returns the least number of bytes that an element takes.
 func (e *element[T]) minSize() int { return max(e.fixed, 1) }
 
+// size returns the number of bytes that append adds.
 func (e *element[T]) size(v T) (int64, error) {
 	if e.fixed > 0 && e.traits.total {
 		return int64(e.fixed), nil
@@ -44,6 +46,7 @@ func (e *element[T]) size(v T) (int64, error) {
 	return int64(uvarintSize(uint64(n))) + n, nil
 }
 
+// append appends an element, framed if its size varies.
 func (e *element[T]) append(dst []byte, v T) ([]byte, error) {
 	if e.fixed > 0 {
 		out, err := e.codec.Append(dst, v)
@@ -62,9 +65,8 @@ func (e *element[T]) append(dst []byte, v T) ([]byte, error) {
 	return frame(out, len(dst)), nil
 }
 
-// frame makes a frame of buf[at:], which is one byte to spare and then an
-// encoding. Writing the length last saves asking for it first, which would
-// cost a second encoding in some codecs.
+// frame adds a frame to buf[at:], which holds one unused byte and then an encoding. Writing the
+// size after the encoding avoids a call of Size, which some codecs implement by encoding.
 func frame(buf []byte, at int) []byte {
 	n := len(buf) - at - 1
 	if n < 0x80 {
@@ -79,7 +81,8 @@ func frame(buf []byte, at int) []byte {
 	return buf
 }
 
-// split cuts the first element off src, without its frame.
+// split returns the encoding of the first element of src, without its frame, and the rest of src.
+// It returns false if src is too short.
 func (e *element[T]) split(src []byte) (raw, rest []byte, ok bool) {
 	n, rest := uint64(e.fixed), src
 	if e.fixed == 0 {
@@ -93,7 +96,7 @@ func (e *element[T]) split(src []byte) (raw, rest []byte, ok bool) {
 	return rest[:n:n], rest[n:], true
 }
 
-// compare orders as the bytes that append writes, the frame included.
+// compare compares the bytes that append writes for a and b, including frames.
 func (e *element[T]) compare(a, b T) int {
 	if e.fixed == 0 {
 		x, _ := e.codec.Size(a)
@@ -105,9 +108,9 @@ func (e *element[T]) compare(a, b T) int {
 	return e.codec.Compare(a, b)
 }
 
-// room is how many of count elements to make room for before they are decoded
-// from size bytes: never much more memory than the bytes that are there. The
-// rest is grown into as elements really arrive.
+// room returns the capacity to allocate for count elements before decoding them from size bytes. It
+// limits the memory to about four times size, since a corrupt count may be too high; append grows
+// the result later if the elements are there.
 func room(count uint64, size, memory int) int {
 	const multiple = 4
 	return int(min(count, uint64(size/max(memory/multiple, 1)+1)))

@@ -5,35 +5,34 @@ import (
 	"fmt"
 )
 
-// The errors of every codec wrap one of these. Their texts carry names and
-// sizes, never the data.
+// The errors of codecs wrap one of these. Their texts contain names and sizes, never data.
 var (
-	// ErrMalformed is returned when Decode is given bytes that are no encoding
-	// of any value.
+	// ErrMalformed is returned by Decode for bytes that are not the encoding of a value.
 	ErrMalformed = errors.New("malformed encoding")
 
-	// ErrUnencodable is returned by Size and Append when the value has no
-	// encoding, such as a NaN in JSON or a map with two keys that encode alike.
+	// ErrUnencodable is returned by Size and Append for a value without an encoding, such as
+	// a NaN in JSON, or a map with two keys whose encodings are equal.
 	ErrUnencodable = errors.New("value has no encoding")
 
-	// ErrInvalidCodec is returned by Size, Append and Decode of a codec that
-	// was built wrongly, such as a struct with two fields of one name, and of
-	// one whose encodings have not the size that its FixedSize promises.
+	// ErrInvalidCodec is returned by Size, Append and Decode of a codec that was built from
+	// invalid arguments, such as a struct with two fields of one name, and for an encoding
+	// whose size is not the FixedSize of its codec.
 	ErrInvalidCodec = errors.New("invalid codec")
 )
 
+// malformed returns an ErrMalformed of the codec with a name.
 func malformed(name, format string, args ...any) error {
 	return fmt.Errorf("codec %q: %w: %s", name, ErrMalformed, fmt.Sprintf(format, args...))
 }
 
-// wrongSize is for a codec that breaks its promise of a fixed size. Slices, maps
-// and structs hold it to that before they write what they could not split again.
+// wrongSize returns the error for an encoding whose size is not the FixedSize of its codec. Slices,
+// maps and structs check this before they write raw elements, which they could not split again.
 func wrongSize(size int64, fixed int) error {
-	return fmt.Errorf("%w: an encoding of %d bytes from a codec of fixed size %d", ErrInvalidCodec, size, fixed)
+	return fmt.Errorf("%w: an encoding has %d bytes, FixedSize of its codec is %d", ErrInvalidCodec, size, fixed)
 }
 
-// quiet is an error with a cause whose text is left out, because code that we
-// do not control wrote it and may have quoted the data. errors.As finds it.
+// quiet is an error that hides the text of its cause: foreign code wrote that text, and it may
+// contain data. errors.As finds the cause.
 type quiet struct {
 	error
 	cause error

@@ -256,7 +256,7 @@ func TestErrorsDoNotQuoteTheData(t *testing.T) {
 	// Whoever asks gets the cause.
 	var cause *json.UnmarshalTypeError
 	require.ErrorAs(t, mismatch, &cause)
-	require.EqualError(t, mismatch, `codec "j": malformed encoding: 19 bytes are no JSON for a codec.named: the wrong type before 18`)
+	require.EqualError(t, mismatch, `codec "j": malformed encoding: 19 bytes are not the JSON of a codec.named: wrong type before byte 18`)
 }
 
 func TestErrorsOfFunctionsAreWrapped(t *testing.T) {

@@ -6,34 +6,32 @@ import (
 	"slices"
 )
 
-// The escape
+// # The escape
 //
-// A variable-size part that others follow, in a struct or in a composite key,
-// is written so that it says where it ends and the whole still sorts part by
-// part:
+// A part of variable size that is followed by other parts, in a struct or in a composite key, is
+// escaped. An escaped part contains its end, and the whole sorts part by part:
 //
 //	a byte 00 in the part   00 FF
 //	any other byte          itself
 //	the end of the part     00 01
 //
-// A part that ends where another goes on sorts first, since 00 01 is below
-// both 00 FF and every other byte. No escaped part is a prefix of another, so
-// all keys that begin with "a" are found without touching those with "ab". The
-// bytes that may follow 00 are only these two; any other is malformed.
+// If one part is the beginning of a longer one, it sorts first, since 00 01 is less than 00 FF and
+// less than any other byte. No escaped part is a prefix of another escaped part, so a scan of the
+// prefix of "a" does not find "ab". A 00 followed by any byte but FF and 01 is malformed.
 const (
 	escapeMark = 0x00
-	escapeZero = 0xFF // after a mark: the part has a 00 here
-	escapeEnd  = 0x01 // after a mark: the part ends here
+	escapeZero = 0xFF // after escapeMark: the part has a byte 00 here
+	escapeEnd  = 0x01 // after escapeMark: the part ends here
 )
 
-// EscapedSize is the number of bytes that AppendEscaped adds for raw: its
-// length, one for every 00 in it and two for the end.
+// EscapedSize returns the number of bytes that AppendEscaped adds for raw: its length, one for each
+// byte 00 in it, and two for the end.
 func EscapedSize(raw []byte) int {
 	return len(raw) + bytes.Count(raw, []byte{escapeMark}) + 2
 }
 
-// AppendEscaped adds raw, escaped and with the mark of its end, to dst. Raw
-// must not overlap the spare capacity of dst.
+// AppendEscaped appends raw to dst, escaped and with its end mark. Raw must not overlap the spare
+// capacity of dst.
 func AppendEscaped(dst, raw []byte) []byte {
 	dst = slices.Grow(dst, len(raw)+2)
 	for {
@@ -48,11 +46,10 @@ func AppendEscaped(dst, raw []byte) []byte {
 	}
 }
 
-// SplitEscaped cuts the first escaped part off src and unescapes it; rest is
-// what follows its end. Raw is a piece of src itself if nothing in it was
-// escaped; otherwise it is written over dst, which is only memory to use and is
-// grown if need be. An error wraps ErrMalformed: no end, or a mark followed by
-// a byte that AppendEscaped does not write.
+// SplitEscaped returns the first escaped part of src, unescaped, and the rest of src. If the part
+// contains no byte 00, raw shares memory with src; otherwise raw is written to the memory of dst,
+// which is overwritten from its beginning and grown as needed. SplitEscaped returns ErrMalformed
+// if the end mark is missing or a mark is unknown.
 func SplitEscaped(dst, src []byte) (raw, rest []byte, err error) {
 	end, zeros, err := findEnd(src)
 	if err != nil {
@@ -65,13 +62,12 @@ func SplitEscaped(dst, src []byte) (raw, rest []byte, err error) {
 	return raw, rest, nil
 }
 
-// findEnd returns where the mark of the end is, and how many escaped 00 come
-// before it.
+// findEnd returns the index of the end mark, and the number of escaped bytes 00 before it.
 func findEnd(src []byte) (end, zeros int, err error) {
 	for at := 0; ; zeros++ {
 		i := bytes.IndexByte(src[at:], escapeMark)
 		if i < 0 || at+i+1 == len(src) {
-			return 0, 0, fmt.Errorf("escape: %w: no end in %d bytes", ErrMalformed, len(src))
+			return 0, 0, fmt.Errorf("escape: %w: no end mark in %d bytes", ErrMalformed, len(src))
 		}
 		at += i
 		switch src[at+1] {
@@ -80,12 +76,13 @@ func findEnd(src []byte) (end, zeros int, err error) {
 		case escapeZero:
 			at += 2
 		default:
-			return 0, 0, fmt.Errorf("escape: %w: unknown mark at byte %d of %d", ErrMalformed, at+1, len(src))
+			return 0, 0, fmt.Errorf("escape: %w: unknown mark at byte %d of %d, want ff or 01", ErrMalformed, at+1, len(src))
 		}
 	}
 }
 
-// unescape adds to dst what was escaped as src, which findEnd has checked.
+// unescape appends the unescaped src to dst. Src is an escaped part without its end mark, and
+// findEnd has checked it.
 func unescape(dst, src []byte) []byte {
 	dst = slices.Grow(dst, len(src))
 	for {
@@ -98,7 +95,7 @@ func unescape(dst, src []byte) []byte {
 	}
 }
 
-// escapeTail turns buf[at:] into what AppendEscaped would have made of it.
+// escapeTail escapes buf[at:] in place, as AppendEscaped does.
 func escapeTail(buf []byte, at int) []byte {
 	size := EscapedSize(buf[at:])
 	longer := size - (len(buf) - at)
@@ -106,9 +103,9 @@ func escapeTail(buf []byte, at int) []byte {
 	if longer == 2 {
 		return buf
 	}
-	// Move the part to the end of its room. What is written from the front
-	// then never reaches what is still to be read: the distance is two, for
-	// the end, plus one for each 00 that is still ahead.
+	// Move the raw part to the end of buf and escape it from there to the front. The write
+	// position stays below the read position: their distance is two, for the end mark, plus
+	// one for each byte 00 that has not been read yet.
 	buf = slices.Grow(buf, longer-2)[:at+size]
 	copy(buf[at+longer:], buf[at:])
 	AppendEscaped(buf[:at], buf[at+longer:])

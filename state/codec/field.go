@@ -5,23 +5,22 @@ import (
 	"unsafe"
 )
 
-// FieldOf is a field of struct type T: a name, a place in T and a codec. It is
-// made by Field and given to Struct.
+// FieldOf is a field of struct type T: its name, its place in a T and its codec. Field creates it
+// for Struct.
 type FieldOf[T any] struct {
 	name   string
 	id     ID
-	fixed  int     // bytes of an encoding, 0 if they vary
-	offset uintptr // bytes from the start of a T
-	memory uintptr // bytes in a T
+	fixed  int     // size of an encoding in bytes; 0: sizes vary
+	offset uintptr // of the field in a T, in bytes
+	memory uintptr // size of the field in a T, in bytes
 	total  bool    // traits.total
-	normal bool    // values of the field have to be normalized
+	normal bool    // the codec has a Normalizer
 	codec  fieldCodec[T]
 	err    error
 }
 
-// Field says how a part of T is encoded. Ptr leads from a T to the field, which
-// must be inside the T itself, not behind a pointer or in a map, and in every T
-// at the same place.
+// Field returns a field for Struct. Ptr returns the address of the field in a T. The field must be
+// part of the T itself, not of memory that T points to, and must have the same offset in each T.
 //
 //	codec.Field("user", func(o *Order) *string { return &o.User }, codec.String[string]())
 func Field[T, F any](name string, ptr func(*T) *F, c Codec[F]) FieldOf[T] {
@@ -42,59 +41,59 @@ func Field[T, F any](name string, ptr func(*T) *F, c Codec[F]) FieldOf[T] {
 	return f
 }
 
-// locate finds the field that ptr leads to in a T made for the purpose.
+// locate returns offset and size of the field in a T. It calls ptr with a zero T.
 func locate[T, F any](ptr func(*T) *F) (offset, memory uintptr, err error) {
 	defer func() {
 		if recover() != nil {
-			err = fmt.Errorf("%w: there is no way to the field from the zero value of its struct", ErrInvalidCodec)
+			err = fmt.Errorf("%w: the function that returns the address of a field panics for a zero struct", ErrInvalidCodec)
 		}
 	}()
 	whole := new(T)
 	field := ptr(whole)
 	if field == nil {
-		return 0, 0, fmt.Errorf("%w: there is no field", ErrInvalidCodec)
+		return 0, 0, fmt.Errorf("%w: the function that returns the address of a field returns nil", ErrInvalidCodec)
 	}
 	memory = unsafe.Sizeof(*field)
 	if memory == 0 {
 		return 0, 0, nil
 	}
-	// If field is below whole, the difference wraps and is too large as well.
+	// If field is below whole, the difference wraps around and is too large.
 	offset = uintptr(unsafe.Pointer(field)) - uintptr(unsafe.Pointer(whole))
 	if size := unsafe.Sizeof(*whole); offset >= size || memory > size-offset {
-		return 0, 0, fmt.Errorf("%w: the field is outside of its struct", ErrInvalidCodec)
+		return 0, 0, fmt.Errorf("%w: the field is not inside its struct", ErrInvalidCodec)
 	}
 	return offset, memory, nil
 }
 
-// checkFields refuses fields that Struct cannot tell apart: what one of them
-// decodes, another would overwrite.
+// checkFields returns an error if a field is invalid, or if two fields have the same name or
+// overlap in memory.
 func checkFields[T any](fields []FieldOf[T]) error {
 	for i, f := range fields {
 		if f.err != nil {
 			return fmt.Errorf("field %q: %w", f.name, f.err)
 		}
 		if f.codec == nil {
-			return fmt.Errorf("%w: a field was not made by Field", ErrInvalidCodec)
+			return fmt.Errorf("%w: a field was not created by Field", ErrInvalidCodec)
 		}
 		for _, g := range fields[:i] {
 			if f.name == g.name {
-				return fmt.Errorf("%w: two fields are called %q", ErrInvalidCodec, f.name)
+				return fmt.Errorf("%w: two fields have the name %q", ErrInvalidCodec, f.name)
 			}
 			if f.offset < g.offset+g.memory && g.offset < f.offset+f.memory {
-				return fmt.Errorf("%w: the fields %q and %q share memory", ErrInvalidCodec, g.name, f.name)
+				return fmt.Errorf("%w: the fields %q and %q overlap in memory", ErrInvalidCodec, g.name, f.name)
 			}
 		}
 	}
 	return nil
 }
 
-// size is the number of bytes that the field takes in the encoding of v.
+// size returns the number of bytes that the field takes in the encoding of v.
 func (f *FieldOf[T]) size(v *T, escaped bool) (int64, error) {
 	if f.fixed > 0 && f.total {
 		return int64(f.fixed), nil
 	}
 	if escaped {
-		// Only the encoding shows how many of its bytes need an escape.
+		// The number of bytes that need an escape is known only after encoding.
 		s := newScratch()
 		defer s.release()
 		var err error
@@ -110,8 +109,8 @@ func (f *FieldOf[T]) size(v *T, escaped bool) (int64, error) {
 	return n, err
 }
 
-// decode reads the field from the front of src, or from all of it if it is the
-// last one, and returns what is left.
+// decode decodes the field from the front of src and returns the rest. The last field takes all of
+// src.
 func (f *FieldOf[T]) decode(v *T, src []byte, escaped, last bool) (rest []byte, err error) {
 	switch {
 	case len(src) < f.fixed || last && f.fixed > 0 && len(src) > f.fixed:
@@ -136,7 +135,7 @@ func (f *FieldOf[T]) decode(v *T, src []byte, escaped, last bool) (rest []byte, 
 	}
 }
 
-// fieldCodec is the codec of a field, for one who does not know the field's type.
+// fieldCodec encodes and decodes a field of a T. It hides the type of the field.
 type fieldCodec[T any] interface {
 	size(v *T) (int64, error)
 	append(dst []byte, v *T) ([]byte, error)
@@ -145,10 +144,11 @@ type fieldCodec[T any] interface {
 	normalize(v *T)
 }
 
+// codecAt implements fieldCodec for a field of type F.
 type codecAt[T, F any] struct {
 	ptr    func(*T) *F
 	codec  Codec[F]
-	normal func(F) F // nil if there is nothing to do
+	normal func(F) F // the Normalizer of codec; may be nil
 }
 
 func (c codecAt[T, F]) size(v *T) (int64, error) {

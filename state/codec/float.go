@@ -7,12 +7,10 @@ import (
 	"reflect"
 )
 
-// Float encodes a floating-point number by its IEEE 754 bits, big-endian: all
-// of them flipped if the number is negative, else only the sign. Encodings are
-// ordered as the numbers are, with -0 before +0, negative NaNs before and
-// positive NaNs after everything else. Every bit comes back, those of a NaN
-// too; so, unlike under ==, a NaN is the same key as itself and the two zeros
-// are two keys.
+// Float returns the codec of floating-point numbers. The encoding is the IEEE 754 bits, big-endian:
+// all bits flipped if the number is negative, else only the sign bit. Encodings are ordered as the
+// numbers are: negative NaNs first, -0 before +0, positive NaNs last. Decode restores every bit,
+// also of a NaN. So, unlike under ==, a NaN is the same key as itself, and -0 and +0 are two keys.
 func Float[T ~float32 | ~float64]() Codec[T] {
 	t := reflect.TypeFor[T]()
 	return &floatCodec[T]{name: t.Kind().String(), size: int(t.Size())}
@@ -20,7 +18,7 @@ func Float[T ~float32 | ~float64]() Codec[T] {
 
 type floatCodec[T ~float32 | ~float64] struct {
 	name string
-	size int // 4 or 8 bytes
+	size int // size of an encoding in bytes, 4 or 8
 }
 
 func (c *floatCodec[T]) ID() ID                { return ID{Name: c.name, Version: 1} }
@@ -28,8 +26,8 @@ func (c *floatCodec[T]) FixedSize() int        { return c.size }
 func (c *floatCodec[T]) Size(T) (int64, error) { return int64(c.size), nil }
 func (c *floatCodec[T]) traits() traits        { return traits{total: true} }
 
-// The widths are kept apart: a NaN that passed through the other one would
-// lose its payload.
+// Append and Decode do not convert between the widths: the conversion would change the payload of a
+// NaN.
 
 func (c *floatCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	if c.size == 4 {
@@ -57,11 +55,13 @@ func (c *floatCodec[T]) Compare(a, b T) int {
 	return cmp.Compare(order64(float64(a)), order64(float64(b)))
 }
 
+// order32 returns the bits of f in the order of the numbers.
 func order32(f float32) uint32 {
 	u := math.Float32bits(f)
 	return u ^ (uint32(int32(u)>>31) | 1<<31)
 }
 
+// order64 returns the bits of f in the order of the numbers.
 func order64(f float64) uint64 {
 	u := math.Float64bits(f)
 	return u ^ (uint64(int64(u)>>63) | 1<<63)

@@ -2,22 +2,20 @@ package codec
 
 import "fmt"
 
-// Func is a codec made of two functions, for a format of the user's own, such
-// as protobuf. Encode adds the encoding of v to dst and returns the longer
-// slice; decode reads all of src. Both follow the rules of Codec.Append and
-// Codec.Decode: safe for concurrent use, no panic, nothing kept of src, and
-// equal values encoded alike if the codec is for keys. Their errors are wrapped
-// in ErrUnencodable and ErrMalformed, and should not quote the data.
+// Func returns a codec made of two functions, for a format of the program's own. Encode appends the
+// encoding of v to dst and returns the extended slice; decode decodes all of src. Both follow the
+// rules of Codec.Append and Codec.Decode: they are safe for concurrent use, do not panic, keep
+// nothing of src, and encode equal values equally if the codec is for keys. Func wraps their errors
+// in ErrUnencodable and ErrMalformed; their texts should not contain data.
 //
-// Size and Compare encode. A type that needs them fast is better served by a
-// Codec of its own, which may use CompareEncoded for the parts that do not
-// matter.
+// Size and Compare call encode. A type that needs them to be fast should have a Codec of its own,
+// which may use CompareEncoded.
 func Func[T any](name string, version uint32, encode func(dst []byte, v T) ([]byte, error), decode func(src []byte) (T, error)) Codec[T] {
 	if err := checkName(name); err != nil {
 		return refuse[T](name, version, err)
 	}
 	if encode == nil || decode == nil {
-		return refuse[T](name, version, fmt.Errorf("%w: a function is missing", ErrInvalidCodec))
+		return refuse[T](name, version, fmt.Errorf("%w: encode and decode must not be nil", ErrInvalidCodec))
 	}
 	return &funcCodec[T]{id: ID{Name: name, Version: version}, encode: encode, decode: decode}
 }
@@ -39,7 +37,7 @@ func (c *funcCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 		return dst, fmt.Errorf("codec %q: %w: %w", c.id.Name, ErrUnencodable, err)
 	}
 	if len(out) < len(dst) {
-		return dst, fmt.Errorf("codec %q: %w: encode lost some of what it was to add to", c.id.Name, ErrInvalidCodec)
+		return dst, fmt.Errorf("codec %q: %w: encode returned a slice shorter than dst", c.id.Name, ErrInvalidCodec)
 	}
 	return out, nil
 }

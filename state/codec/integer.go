@@ -6,17 +6,16 @@ import (
 	"reflect"
 )
 
-// Integer is every integer type that means the same in another process, and
-// all types made from them. (An address does not: there is no uintptr.)
+// Integer is the constraint of Int: all integer types, and types derived from them, without
+// uintptr, since an address means nothing in another process.
 type Integer interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64
 }
 
-// Int encodes an integer as big-endian bytes, with the sign bit flipped if the
-// type is signed, so that encodings are ordered as the numbers are. Its name is
-// that of T's underlying type ("int64", "uint16"), its size that type's; int
-// and uint take 8 bytes everywhere, and a number that overflows a 32-bit int
-// is malformed there.
+// Int returns the codec of integers. The encoding is the number in big-endian bytes, with the sign
+// bit flipped if T is signed, so encodings are ordered as the numbers are. The codec has the name
+// and the size of T's underlying type, such as "int64" or "uint16". Int and uint take 8 bytes on
+// all platforms; on a 32-bit platform, Decode returns ErrMalformed for a number that overflows.
 func Int[T Integer]() Codec[T] {
 	t := reflect.TypeFor[T]()
 	c := &intCodec[T]{name: t.Kind().String(), size: int(t.Size())}
@@ -32,8 +31,8 @@ func Int[T Integer]() Codec[T] {
 
 type intCodec[T Integer] struct {
 	name string
-	size int    // bytes of an encoding
-	sign uint64 // the sign bit of an encoding, 0 if unsigned
+	size int    // size of an encoding in bytes
+	sign uint64 // the sign bit of an encoding; 0: T is unsigned
 }
 
 func (c *intCodec[T]) ID() ID                { return ID{Name: c.name, Version: 1} }

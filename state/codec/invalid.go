@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// invalid stands for a codec that was built wrongly. Constructors return no
-// error, so that codecs can be package variables; this one returns it wherever
-// it is used. A codec built on an invalid one is invalid for the same reason.
+// invalid is the result of a constructor with invalid arguments. Constructors return no error, so
+// that codecs can be package variables; the methods of invalid return it. A codec that contains an
+// invalid codec is invalid too, with the same error.
 type invalid[T any] struct {
 	id  ID
 	err error
@@ -25,10 +25,10 @@ func (c *invalid[T]) Decode([]byte) (T, error) {
 	return zero, c.err
 }
 
-// fault is the reason why c cannot be used, or nil.
+// fault returns the error of an invalid codec, or nil.
 func fault[T any](c Codec[T]) error {
 	if c == nil {
-		return fmt.Errorf("%w: no codec was given", ErrInvalidCodec)
+		return fmt.Errorf("%w: the codec must not be nil", ErrInvalidCodec)
 	}
 	if c, ok := c.(interface{ fault() error }); ok {
 		return c.fault()
@@ -36,7 +36,7 @@ func fault[T any](c Codec[T]) error {
 	return nil
 }
 
-// refuse wraps err, which is fault's or checkName's, for a codec called name.
+// refuse returns an invalid codec with a name and an error of fault, checkName or checkFields.
 func refuse[T any](name string, version uint32, err error) Codec[T] {
 	return &invalid[T]{
 		id:  ID{Name: name, Version: version},
@@ -44,26 +44,26 @@ func refuse[T any](name string, version uint32, err error) Codec[T] {
 	}
 }
 
-// checkName refuses names that belong to the codecs of this package, since
-// equal IDs must mean equal encodings.
+// checkName returns an error if a program may not give the name to a codec: it is empty, has an
+// illegal character, or belongs to a codec of this package.
 func checkName(name string) error {
 	switch name {
 	case "bool", "string", "bytes", "time", "float32", "float64",
 		"int", "int8", "int16", "int32", "int64",
 		"uint", "uint8", "uint16", "uint32", "uint64",
 		"slice", "map", "pointer":
-		return fmt.Errorf("%w: the name is a built-in codec's", ErrInvalidCodec)
+		return fmt.Errorf("%w: the name belongs to a built-in codec", ErrInvalidCodec)
 	}
 	return checkLabel(name)
 }
 
-// checkLabel refuses what would make a schema ambiguous.
+// checkLabel returns an error for a name that would make a schema ambiguous.
 func checkLabel(name string) error {
 	if name == "" {
-		return fmt.Errorf("%w: a name is empty", ErrInvalidCodec)
+		return fmt.Errorf("%w: the name is empty", ErrInvalidCodec)
 	}
 	if strings.ContainsAny(name, ",:()") {
-		return fmt.Errorf("%w: the name %q has one of the characters , : ( )", ErrInvalidCodec, name)
+		return fmt.Errorf("%w: the name %q contains one of the characters , : ( )", ErrInvalidCodec, name)
 	}
 	return nil
 }

@@ -7,17 +7,16 @@ import (
 	"reflect"
 )
 
-// JSON encodes a value as encoding/json does. It is convenient for values that
-// change shape often, and slow.
+// JSON returns a codec that encodes values by encoding/json. It suits values whose type changes
+// often, and is slow.
 //
-// It is not for keys. Keys are equal when their encodings are, but the exact
-// bytes that encoding/json writes change between releases of Go (1.22 changed
-// the escapes of \b and \f). For the same reason, and so that a field can be
-// added, Decode accepts all that json.Unmarshal accepts for a T. A nil and an
-// empty slice in a value stay two values.
+// JSON must not be used for keys: keys are equal if their encodings are, but encoding/json writes
+// different bytes in different releases of Go (1.22 changed the escapes of \b and \f). For this
+// reason, and so that fields can be added, Decode accepts all that json.Unmarshal accepts for a T.
+// A nil slice and an empty slice are different values.
 //
-// Errors do not quote the data, as those of encoding/json do; errors.As finds
-// the original.
+// Error texts leave out the text of encoding/json's error, which contains data; errors.As finds
+// that error.
 func JSON[T any](name string, version uint32) Codec[T] {
 	if err := checkName(name); err != nil {
 		return refuse[T](name, version, err)
@@ -44,6 +43,7 @@ func (c *jsonCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	return append(dst, raw...), nil
 }
 
+// marshal returns the encoding of v.
 func (c *jsonCodec[T]) marshal(v T) ([]byte, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -59,22 +59,22 @@ func (c *jsonCodec[T]) Decode(src []byte) (T, error) {
 	var v, zero T
 	if err := json.Unmarshal(src, &v); err != nil {
 		return zero, &quiet{
-			error: malformed(c.id.Name, "%d bytes are no JSON for a %s%s", len(src), reflect.TypeFor[T](), offsetIn(err)),
+			error: malformed(c.id.Name, "%d bytes are not the JSON of a %s%s", len(src), reflect.TypeFor[T](), offsetIn(err)),
 			cause: err,
 		}
 	}
 	return v, nil
 }
 
-// offsetIn says where encoding/json stopped, if err tells.
+// offsetIn returns a text with the byte offset of an error of encoding/json, or an empty text.
 func offsetIn(err error) string {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Sprintf(": syntax error after %d", syntax.Offset)
+		return fmt.Sprintf(": syntax error after byte %d", syntax.Offset)
 	}
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
-		return fmt.Sprintf(": the wrong type before %d", mismatch.Offset)
+		return fmt.Sprintf(": wrong type before byte %d", mismatch.Offset)
 	}
 	return ""
 }

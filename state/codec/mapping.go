@@ -7,15 +7,14 @@ import (
 	"slices"
 )
 
-// Map encodes the number of entries as a uvarint, then the entries in the order
-// of their encoded keys: key, then value, each raw if its codec has a fixed
-// size, else with its length before it. Equal maps so have equal encodings. A
-// nil and an empty map are one value, decoded as nil.
+// Map returns the codec of Go maps. The encoding is the number of entries as a uvarint, then the
+// entries in the order of their encoded keys. An entry is key and value, each raw if its codec has
+// a fixed size, else preceded by its size as a uvarint. So equal maps have equal encodings. A nil
+// map and an empty map are the same value, decoded as nil.
 //
-// A map is keyed by ==, its encoding by encoded keys. Where the two differ, a
-// map with two keys that encode alike (two NaNs, one instant in two time zones)
-// has no encoding, and an encoding with two keys that are == (-0 and +0) is
-// malformed.
+// A Go map distinguishes keys by ==, the encoding by encoded keys. If a map has two keys with equal
+// encodings (two NaNs, one instant in two time zones), it has no encoding: ErrUnencodable. If an
+// encoding has two keys that are == (-0 and +0), it is malformed.
 func Map[K comparable, V any](key Codec[K], value Codec[V]) Codec[map[K]V] {
 	if err := fault(key); err != nil {
 		return refuse[map[K]V]("map", 1, err)
@@ -96,14 +95,14 @@ func (c *mapCodec[K, V]) Append(dst []byte, m map[K]V) ([]byte, error) {
 	return dst, nil
 }
 
-// span is where an entry is in a scratch: buf[start:end], with the encoded key,
-// without its frame, at buf[keyStart:keyEnd].
+// span is the place of an entry in scratch.buf: buf[start:end]. The encoded key, without its frame,
+// is buf[keyStart:keyEnd].
 type span struct {
 	start, keyStart, keyEnd, end int
 }
 
-// sort leaves the entries of m in s.buf, in any order, and in s.spans where
-// they are, in the order of their keys.
+// sort encodes the entries of m into s.buf, in any order, and sets s.spans to their places, sorted
+// by encoded key. It returns ErrUnencodable if two encoded keys are equal.
 func (c *mapCodec[K, V]) sort(s *scratch, m map[K]V) error {
 	for k, v := range m {
 		var err error
@@ -124,7 +123,7 @@ func (c *mapCodec[K, V]) sort(s *scratch, m map[K]V) error {
 	slices.SortFunc(s.spans, func(a, b span) int { return bytes.Compare(key(a), key(b)) })
 	for i := 1; i < len(s.spans); i++ {
 		if bytes.Equal(key(s.spans[i-1]), key(s.spans[i])) {
-			return fmt.Errorf("codec \"map\": %w: two of %d keys encode alike", ErrUnencodable, len(m))
+			return fmt.Errorf("codec \"map\": %w: two of %d keys have equal encodings", ErrUnencodable, len(m))
 		}
 	}
 	return nil
@@ -149,7 +148,7 @@ func (c *mapCodec[K, V]) Decode(src []byte) (map[K]V, error) {
 			return nil, malformed("map", "key %d is cut off after %d bytes", i, len(rest))
 		}
 		if i > 0 && bytes.Compare(before, rawKey) >= 0 {
-			return nil, malformed("map", "key %d does not follow the one before", i)
+			return nil, malformed("map", "key %d is not above the key before it", i)
 		}
 		rawValue, next, ok := c.value.split(next)
 		if !ok {
@@ -170,7 +169,7 @@ func (c *mapCodec[K, V]) Decode(src []byte) (map[K]V, error) {
 		return nil, malformed("map", "%d bytes after the last entry", len(rest))
 	}
 	if uint64(len(m)) != count {
-		return nil, malformed("map", "%d encoded keys are only %d keys", count, len(m))
+		return nil, malformed("map", "%d encoded keys decode to %d different keys", count, len(m))
 	}
 	return m, nil
 }
@@ -185,6 +184,7 @@ func (c *mapCodec[K, V]) Compare(a, b map[K]V) int {
 	return CompareEncoded(c, a, b)
 }
 
+// within adds the part of the map, "key" or "value", to an error.
 func (c *mapCodec[K, V]) within(part string, err error) error {
 	return fmt.Errorf("codec \"map\": %s: %w", part, err)
 }

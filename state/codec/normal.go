@@ -1,15 +1,16 @@
 package codec
 
-// Normalizer returns a function that gives back a value as Decode would return
-// it, without the detour over its encoding, or nil if there is nothing to do for
-// any value of the codec. Empty slices and maps become nil, spare capacity is
-// clipped, times lose zone and monotonic clock, and all of it also holds for
-// what is inside. A backend that keeps values decoded calls it on what it is
-// given, so that it returns what a backend that encodes returns. It never
-// modifies its argument, which the result may share memory with.
+// Normalizer returns a function that converts a value to the value that Decode returns for its
+// encoding. It returns nil if Decode returns every value of the codec unchanged. A backend that
+// stores values decoded calls the function in each write, so that reads return the same values as
+// from a backend that encodes.
 //
-// Codecs of a program's own, JSON, Binary and Func among them, are not
-// normalized: what they leave out of an encoding is the program's affair.
+// The function replaces empty slices and maps by nil, clips spare capacity, and removes time zone
+// and monotonic clock of times, at all levels of a value. It never modifies its argument; the
+// result may share memory with it.
+//
+// Codecs of a program's own and JSON, Binary and Func have no Normalizer. Parts of a value that
+// they do not encode are undefined.
 func Normalizer[T any](c Codec[T]) func(T) T {
 	if n, ok := c.(interface{ normalize(T) T }); ok && needsNormalizing(c) {
 		return n.normalize
@@ -17,8 +18,8 @@ func Normalizer[T any](c Codec[T]) func(T) T {
 	return nil
 }
 
-// needsNormalizing is false for a container of what needs none and for a struct
-// of such fields.
+// needsNormalizing reports whether a codec with a normalize method needs it: a pointer or a struct
+// does not if none of its parts does.
 func needsNormalizing(c any) bool {
 	if n, ok := c.(interface{ normalizes() bool }); ok {
 		return n.normalizes()
@@ -26,7 +27,7 @@ func needsNormalizing(c any) bool {
 	return true
 }
 
-// apply calls a Normalizer's result.
+// apply calls a function that Normalizer returned, if it is not nil.
 func apply[T any](normal func(T) T, v T) T {
 	if normal == nil {
 		return v

@@ -2,13 +2,14 @@ package codec
 
 import "fmt"
 
+// The first byte of an encoded pointer.
 const (
 	pointerNil = 0
 	pointerSet = 1
 )
 
-// Pointer encodes nil as 00, anything else as 01 and then what it points to.
-// Nil comes first in the order, the rest is ordered as elem orders it.
+// Pointer returns the codec of pointers. Nil is encoded as 00, another pointer as 01 and then the
+// value that it points to. Nil sorts first; other pointers sort as elem sorts their values.
 func Pointer[T any](elem Codec[T]) Codec[*T] {
 	if err := fault(elem); err != nil {
 		return refuse[*T]("pointer", 1, err)
@@ -63,7 +64,7 @@ func (c *pointerCodec[T]) Append(dst []byte, v *T) ([]byte, error) {
 
 func (c *pointerCodec[T]) Decode(src []byte) (*T, error) {
 	if len(src) == 0 || src[0] > pointerSet || src[0] == pointerNil && len(src) > 1 {
-		return nil, malformed("pointer", "%d bytes that are neither 00 nor begin with 01", len(src))
+		return nil, malformed("pointer", "%d bytes, want 00 alone, or 01 and a value", len(src))
 	}
 	if src[0] == pointerNil {
 		return nil, nil
@@ -88,6 +89,7 @@ func (c *pointerCodec[T]) Compare(a, b *T) int {
 	}
 }
 
+// within adds the name of the codec to an error of elem.
 func (c *pointerCodec[T]) within(err error) error {
 	return fmt.Errorf("codec \"pointer\": %w", err)
 }

@@ -5,13 +5,11 @@ import (
 	"sync"
 )
 
-// scratchKeepBytes bounds what one scratch keeps for the next user: large
-// enough for common keys and values, small enough that a pool with one scratch
-// per processor does not matter.
+// scratchKeepBytes is the maximum size in bytes of a scratch that is kept in the pool. Common keys
+// and values fit, and one scratch per processor takes little memory.
 const scratchKeepBytes = 64 << 10
 
-// scratch is memory for an encoding that is only looked at. It belongs to
-// whoever got it, until release.
+// scratch is memory for a temporary encoding. It belongs to the caller of newScratch until release.
 type scratch struct {
 	buf   []byte
 	spans []span
@@ -19,10 +17,12 @@ type scratch struct {
 
 var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
 
+// newScratch returns an empty scratch from the pool.
 func newScratch() *scratch {
 	return scratchPool.Get().(*scratch)
 }
 
+// release returns the scratch to the pool, unless it has grown too large.
 func (s *scratch) release() {
 	const spanBytes = 32
 	if cap(s.buf)+cap(s.spans)*spanBytes > scratchKeepBytes {
@@ -32,9 +32,8 @@ func (s *scratch) release() {
 	scratchPool.Put(s)
 }
 
-// CompareEncoded is Compare for a codec that has no faster way: it encodes a
-// and b and compares the bytes. A value that has no encoding counts as an
-// empty one.
+// CompareEncoded implements Compare for a codec that has no faster way: it encodes a and b and
+// compares the encodings. A value without an encoding is compared as an empty encoding.
 func CompareEncoded[T any](c Codec[T], a, b T) int {
 	s := newScratch()
 	defer s.release()
@@ -50,7 +49,7 @@ func CompareEncoded[T any](c Codec[T], a, b T) int {
 	return bytes.Compare(first, both[len(first):])
 }
 
-// sizeEncoded is Size for a codec that has no faster way.
+// sizeEncoded implements Size for a codec that has no faster way, by encoding v.
 func sizeEncoded[T any](c Codec[T], v T) (int64, error) {
 	s := newScratch()
 	defer s.release()

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// Slice encodes the number of elements as a uvarint, then the elements: raw if
-// elem has a fixed size, else each with its length before it, as a uvarint. A
-// nil and an empty slice are one value, decoded as nil. What Decode returns has
-// its capacity clipped.
+// Slice returns the codec of slices. The encoding is the number of elements as a uvarint, then the
+// elements: raw if elem has a fixed size, else each preceded by its size as a uvarint. A nil slice
+// and an empty slice are the same value, decoded as nil. The capacity of a decoded slice is its
+// length.
 //
-// Encodings are not ordered as slices are: the number of elements comes first.
+// Encodings are ordered by the encoded number of elements first, not as slices are.
 func Slice[T any](elem Codec[T]) Codec[[]T] {
 	if err := fault(elem); err != nil {
 		return refuse[[]T]("slice", 1, err)
@@ -116,6 +116,7 @@ func (c *sliceCodec[T]) Compare(a, b []T) int {
 	return 0
 }
 
+// within adds the index of an element to an error.
 func (c *sliceCodec[T]) within(i int, err error) error {
 	return fmt.Errorf("codec \"slice\": element %d: %w", i, err)
 }

@@ -7,18 +7,16 @@ import (
 	"sync"
 )
 
-// Struct encodes the given fields of T, in the order given: a field of fixed
-// size raw, one of variable size escaped (see AppendEscaped), and the last one
-// raw whatever its size. A struct is so ordered by its first field, then by its
-// second and so on, each as its own codec orders it. It has a fixed size if all
-// its fields have. Without any field the encoding is one byte 00.
+// Struct returns the codec of a struct. It encodes the given fields in the given order: a field of
+// fixed size raw, a field of variable size escaped (see AppendEscaped), and the last field raw. So
+// structs sort by their first field, then by their second and so on, each as its codec sorts it.
+// The codec has a fixed size if all fields have. Without fields, the encoding is one byte 00.
 //
-// Parts of T that no field covers are lost: they are zero in what Decode
-// returns. Raise version whenever the fields or their meaning change; their
-// names and codecs are in the ID as well.
+// Decode leaves parts of T that no field covers at zero. Increment version whenever the meaning of
+// the fields changes. Their names and codecs are in the ID's Schema; see ID.
 //
-// If two fields have one name or share memory, or a name is empty or has one of
-// the characters , : ( ), every use of the codec returns ErrInvalidCodec.
+// If two fields have the same name or overlap in memory, or a name is empty or contains one of the
+// characters , : ( ), the methods of the codec return ErrInvalidCodec.
 func Struct[T any](name string, version uint32, fields ...FieldOf[T]) Codec[T] {
 	if err := checkName(name); err != nil {
 		return refuse[T](name, version, err)
@@ -52,18 +50,19 @@ func Struct[T any](name string, version uint32, fields ...FieldOf[T]) Codec[T] {
 type structCodec[T any] struct {
 	id     ID
 	fields []FieldOf[T]
-	fixed  int // bytes of an encoding, -1 if they vary
+	fixed  int // size of an encoding in bytes; -1: sizes vary
 	total  bool
 
-	// A pointer handed to a field's codec, which is not known here, makes the
-	// compiler move what it points to to the heap. So structs are copied to
-	// where they need not be allocated every time.
-	places sync.Pool // of *place[T], zero
+	// Methods pass the address of a struct to field codecs through an interface, so the
+	// compiler would allocate the struct on the heap in each call. They copy it to a place
+	// of this pool instead.
+	places sync.Pool // of *place[T] with zero structs
 }
 
-// place has room for the structs that one call works on.
+// place holds the structs of one call of a method.
 type place[T any] struct{ a, b T }
 
+// place returns a place with zero structs.
 func (c *structCodec[T]) place() *place[T] {
 	if p, ok := c.places.Get().(*place[T]); ok {
 		return p
@@ -145,12 +144,13 @@ func (c *structCodec[T]) Compare(a, b T) int {
 	return order
 }
 
+// erase sets a value to zero, so that the pool does not keep its memory alive.
 func erase[V any](v *V) {
 	var zero V
 	*v = zero
 }
 
-// isEscaped is whether field i is written with AppendEscaped.
+// isEscaped reports whether field i is encoded with an escape.
 func (c *structCodec[T]) isEscaped(i int) bool {
 	return c.fields[i].fixed == 0 && i < len(c.fields)-1
 }
@@ -206,6 +206,7 @@ func (c *structCodec[T]) compare(p *place[T]) int {
 	return 0
 }
 
+// within adds the names of the codec and of a field to an error.
 func (c *structCodec[T]) within(f *FieldOf[T], err error) error {
 	return fmt.Errorf("codec %q: field %q: %w", c.id.Name, f.name, err)
 }

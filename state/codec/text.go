@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// String encodes a string as its bytes, whether or not they are UTF-8.
+// String returns the codec of strings. The encoding is the bytes of the string; they need not be
+// UTF-8.
 func String[T ~string]() Codec[T] { return stringCodec[T]{} }
 
 type stringCodec[T ~string] struct{}
@@ -19,8 +20,8 @@ func (stringCodec[T]) Decode(src []byte) (T, error)           { return T(src), n
 func (stringCodec[T]) Compare(a, b T) int                     { return strings.Compare(string(a), string(b)) }
 func (stringCodec[T]) traits() traits                         { return traits{total: true, distinct: true} }
 
-// Bytes encodes a byte slice as itself. A nil and an empty slice are one value,
-// decoded as nil. What Decode returns is a copy with its capacity clipped.
+// Bytes returns the codec of byte slices. The encoding is the slice. A nil slice and an empty slice
+// are the same value, decoded as nil. Decode returns a copy whose capacity is its length.
 func Bytes() Codec[[]byte] { return bytesCodec{} }
 
 type bytesCodec struct{}

@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
+// timeSize is the size of an encoded time in bytes: seconds and nanoseconds.
 const timeSize = 8 + 4
 
-// Time encodes an instant in 12 bytes: seconds since the Unix epoch, as Int
-// does, then the nanoseconds within the second, big-endian. Zone and monotonic
-// clock are dropped: two times of one instant are one value, decoded in UTC.
-// Every time.Time has an encoding. They are ordered by Unix seconds, as
-// time.Time.Compare orders them, except for the first 1970 years of the 584
-// billion that a time.Time can hold: their Unix seconds overflow.
+// Time returns the codec of instants. The encoding has 12 bytes: seconds since the Unix epoch, as Int
+// encodes them, then the nanoseconds within the second, big-endian. Time zone and monotonic clock
+// are not encoded: times of the same instant are the same value, decoded in UTC.
+//
+// Each time.Time has an encoding. Encodings are ordered as time.Time.Compare orders the times,
+// except for the first 1970 of the 584 billion years that a time.Time can hold, whose Unix seconds
+// overflow.
 func Time() Codec[time.Time] { return timeCodec{} }
 
 type timeCodec struct{}
@@ -37,7 +39,7 @@ func (timeCodec) Decode(src []byte) (time.Time, error) {
 	seconds := int64(binary.BigEndian.Uint64(src) ^ 1<<63)
 	nanos := binary.BigEndian.Uint32(src[8:])
 	if nanos >= 1e9 {
-		return time.Time{}, malformed("time", "more nanoseconds than a second has")
+		return time.Time{}, malformed("time", "%d nanoseconds, want less than 1e9", nanos)
 	}
 	return time.Unix(seconds, int64(nanos)).UTC(), nil
 }

@@ -1,17 +1,17 @@
 package codec
 
-// traits are what a codec of this package knows of itself beyond the Codec
-// interface. They save work only: any codec may have none of them.
+// traits are properties of a codec of this package that save work. A codec without traits is
+// correct, only slower.
 type traits struct {
-	// total: every value has an encoding, so Size cannot fail and need not be
-	// asked where sizes are fixed.
+	// total: each value has an encoding, so Size never fails, and needs no call if the size
+	// is fixed.
 	total bool
-	// distinct: values that differ under == differ in their encodings, so the
-	// keys of a Go map cannot collide once encoded. Not so for NaN, for times
-	// in two zones or for pointers.
+	// distinct: values that differ under == have different encodings, so two keys of a Go
+	// map never have equal encodings. NaNs, times in two zones and pointers are not distinct.
 	distinct bool
 }
 
+// traitsOf returns the traits of a codec.
 func traitsOf[T any](c Codec[T]) traits {
 	if c, ok := c.(interface{ traits() traits }); ok {
 		return c.traits()
@@ -19,13 +19,11 @@ func traitsOf[T any](c Codec[T]) traits {
 	return traits{}
 }
 
-// ConstantSize is the size in bytes of the encoding that every value has; ok is
-// false if sizes vary or some values may have no encoding. With it a backend
-// need not ask Size about each value.
+// ConstantSize returns the size in bytes of all encodings. It returns false if sizes vary or a value
+// may have no encoding. If it returns true, a backend need not call Size for each value.
 func ConstantSize[T any](c Codec[T]) (size int64, ok bool) {
 	return int64(c.FixedSize()), c.FixedSize() >= 0 && Total(c)
 }
 
-// Total says that every value is known to have an encoding, so that Size and
-// Append cannot fail.
+// Total reports whether each value is known to have an encoding, so that Size and Append never fail.
 func Total[T any](c Codec[T]) bool { return traitsOf(c).total }

@@ -6,14 +6,16 @@ import (
 	"math/bits"
 )
 
-// Counts and lengths are uvarints as in encoding/binary, always in the fewest
-// bytes, so that a number has one encoding.
+// Counts and sizes are uvarints of encoding/binary, always in the shortest form, so that a number has
+// one encoding.
 
+// uvarintSize returns the size in bytes of v as a uvarint.
 func uvarintSize(v uint64) int {
 	return (bits.Len64(v|1) + 6) / 7
 }
 
-// splitUvarint reads a uvarint from the front of src.
+// splitUvarint decodes a uvarint from the front of src and returns the rest. It returns false if the
+// uvarint is truncated, too large, or not in the shortest form.
 func splitUvarint(src []byte) (v uint64, rest []byte, ok bool) {
 	if len(src) > 0 && src[0] < 0x80 {
 		return uint64(src[0]), src[1:], true
@@ -25,8 +27,8 @@ func splitUvarint(src []byte) (v uint64, rest []byte, ok bool) {
 	return v, src[n:], true
 }
 
-// compareUvarint orders numbers as their encodings are ordered, which is not
-// by size: 300 (ac 02) comes before 255 (ff 01).
+// compareUvarint compares the encodings of two numbers. Their order is not that of the numbers: 300
+// (ac 02) is before 255 (ff 01).
 func compareUvarint(a, b uint64) int {
 	if a == b {
 		return 0

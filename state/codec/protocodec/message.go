@@ -1,6 +1,5 @@
-// Package protocodec is the codec of protobuf messages, by the protobuf
-// library. It is a module of its own, so that the library is a dependency only
-// of programs that use it.
+// Package protocodec has a codec for protobuf messages. It is a module of its own, so that only
+// programs that use it depend on the protobuf library.
 package protocodec
 
 import (
@@ -9,19 +8,19 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Message is a message type: a pointer to a generated struct.
+// Message is the constraint of New: a pointer to a generated message struct.
 type Message[T any] interface {
 	*T
 	proto.Message
 }
 
-// New encodes messages deterministically, by their wire format. The name is
-// "protobuf-" and the full name of the message; raise version when the meaning of
-// the bytes changes in a way that protobuf's own rules do not cover. A nil
-// message is encoded as an empty one.
+// New returns the codec of a protobuf message type. The encoding is the wire format, written
+// deterministically. The name of the codec is "protobuf-" and the full name of the message.
+// Increment version when the meaning of the bytes changes in a way that the rules of protobuf do
+// not cover. A nil message is encoded as an empty message.
 //
-// The wire format of equal messages may differ between versions of the
-// protobuf library, so the codec is not for keys.
+// The codec must not be used for keys: versions of the protobuf library may write different bytes
+// for equal messages.
 func New[T any, M Message[T]](version uint32) codec.Codec[M] {
 	name := string(M(new(T)).ProtoReflect().Descriptor().FullName())
 	return codec.Func("protobuf-"+name, version,
