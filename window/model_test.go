@@ -1,25 +1,37 @@
 package window_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/window"
 )
 
-// windowCase is windows of some sort.
+// windowCase is an assigner with small numbers, and a lateness.
 type windowCase struct {
 	size, slide, offset int64 // of sliding windows
-	gap                 int64 // of sessions, 0 for sliding windows
+	gap                 int64 // of sessions; 0 for sliding windows
 	lateness            int64
+}
+
+func drawCase(t *rapid.T) (c windowCase) {
+	c.lateness = rapid.SampledFrom([]int64{0, 7, 40}).Draw(t, "lateness")
+	if rapid.Bool().Draw(t, "session") {
+		c.gap = rapid.Int64Range(1, 6).Draw(t, "gap")
+		return c
+	}
+	c.size = rapid.Int64Range(1, 12).Draw(t, "size")
+	c.slide = rapid.Int64Range(1, c.size).Draw(t, "slide")
+	c.offset = rapid.Int64Range(-20, 20).Draw(t, "offset")
+	return c
 }
 
 func (c windowCase) assigner() window.Assigner {
@@ -29,249 +41,207 @@ func (c windowCase) assigner() window.Assigner {
 	return window.Sliding(c.size, c.slide, c.offset)
 }
 
-var windowCases = []windowCase{
-	{size: 10, slide: 10},
-	{size: 10, slide: 10, offset: -3, lateness: 7},
-	{size: 10, slide: 3, offset: 1},
-	{size: 7, slide: 7, offset: 100, lateness: 30},
-	{size: 12, slide: 4, lateness: 10},
-	{gap: 4},
-	{gap: 5, lateness: 9},
-	{gap: 2, lateness: 40},
-}
-
-// model says what windows should emit, by looking at all elements each time. It
-// is for small times only.
+// model is windows in a plain map. It does not know that numbers may overflow.
 type model struct {
 	windowCase
 	watermark int64
-	anew      bool // it was higher before a restore
-	// live are the elements of windows that are not over, in the order of
-	// arrival; of sliding windows each has its own.
-	live    map[place][]element
-	due     map[place]bool // the watermark will make it fire
-	results []string
-	late    []string
+	restarted bool // the watermark was higher before a restore
+	panes     map[place]*pane
+	out       output
 }
 
-func newModel(c windowCase) *model {
-	return &model{windowCase: c, watermark: math.MinInt64, live: make(map[place][]element), due: make(map[place]bool)}
-}
-
-// place is a window of a key; the elements of all its sessions are under the
-// zero window.
+// place is a window of a key.
 type place struct {
 	key string
 	window.Window
 }
 
-type element struct{ time, in int64 }
+// pane is the content of a window that is not over.
+type pane struct {
+	values []int64
+	due    bool // the window fires when the watermark reaches its last time
+}
+
+func newModel(c windowCase) *model {
+	return &model{windowCase: c, watermark: math.MinInt64, panes: make(map[place]*pane)}
+}
 
 func (m *model) add(key string, time, in int64) {
-	added := false
-	for _, at := range m.assign(key, element{time, in}) {
+	late := true
+	for _, w := range m.assign(time) {
+		at, parts := m.union(place{key, w})
 		if m.isOver(at) {
 			continue
 		}
-		added = true
-		home := m.home(at)
-		m.live[home] = append(m.live[home], element{time, in})
-		for old := range m.due { // parts of a session
-			if m.gap > 0 && old.key == key && old.Start >= at.Start && old.End <= at.End {
-				delete(m.due, old)
-			}
+		late = false
+		p := &pane{due: at.End-1 > m.watermark}
+		for _, part := range parts {
+			p.values = append(p.values, m.panes[part].values...)
+			delete(m.panes, part)
 		}
-		if m.due[at] = at.End-1 > m.watermark; !m.due[at] {
+		p.values = append(p.values, in)
+		m.panes[at] = p
+		if !p.due {
 			m.emit(at)
 		}
 	}
-	if !added {
-		var o output
-		_ = o.tooLate(key, time, in)
-		m.late = append(m.late, o.late...)
+	if late {
+		_ = m.out.tooLate(key, time, in)
 	}
+}
+
+// assign returns the windows of an element alone.
+func (m *model) assign(time int64) (windows []window.Window) {
+	if m.gap > 0 {
+		return []window.Window{{Start: time, End: time + m.gap}}
+	}
+	for start := time - m.size + 1; start <= time; start++ {
+		if (start-m.offset)%m.slide == 0 {
+			windows = append(windows, window.Window{Start: start, End: start + m.size})
+		}
+	}
+	return windows
+}
+
+// union returns a window together with the panes that merge into it, in order: the pane of the
+// same window, and sessions that touch it.
+func (m *model) union(at place) (whole place, parts []place) {
+	whole = at
+	for _, p := range m.places() {
+		touches := m.gap > 0 && p.Start <= at.End && at.Start <= p.End
+		if p.key == at.key && (touches || p.Window == at.Window) {
+			whole.Start, whole.End = min(whole.Start, p.Start), max(whole.End, p.End)
+			parts = append(parts, p)
+		}
+	}
+	return whole, parts
+}
+
+func (m *model) places() []place {
+	return slices.SortedFunc(maps.Keys(m.panes), func(a, b place) int { return cmp.Compare(a.Start, b.Start) })
 }
 
 func (m *model) advance(watermark int64) {
 	m.watermark = watermark
-	for _, at := range m.places() {
-		if m.due[at] && at.End-1 <= watermark {
-			delete(m.due, at)
+	for at, p := range m.panes {
+		if p.due && at.End-1 <= watermark {
+			p.due = false
 			m.emit(at)
 		}
 		if m.isOver(at) {
-			m.forget(at)
+			delete(m.panes, at)
 		}
 	}
 }
 
 func (m *model) isOver(at place) bool { return at.End-1+m.lateness <= m.watermark }
 
-// home is where the elements of a window are.
-func (m *model) home(at place) place {
-	if m.gap > 0 {
-		return place{key: at.key}
-	}
-	return at
-}
-
-// assign is the windows of an element with those that are there.
-func (m *model) assign(key string, e element) (at []place) {
-	if m.gap > 0 {
-		for _, w := range sessionsIn(append(slices.Clone(m.live[place{key: key}]), e), m.gap) {
-			if w.Start <= e.time && e.time < w.End {
-				at = append(at, place{key, w})
-			}
-		}
-		return at
-	}
-	for start := e.time - m.size + 1; start <= e.time; start++ {
-		if (start-m.offset)%m.slide == 0 {
-			at = append(at, place{key, window.Window{Start: start, End: start + m.size}})
-		}
-	}
-	return at
-}
-
-// places are all windows that are there.
-func (m *model) places() (at []place) {
-	for home, elements := range m.live {
-		if m.gap == 0 {
-			at = append(at, home)
-			continue
-		}
-		for _, w := range sessionsIn(elements, m.gap) {
-			at = append(at, place{home.key, w})
-		}
-	}
-	return at
-}
-
-// sessionsIn are the sessions that elements make, in order.
-func sessionsIn(elements []element, gap int64) (sessions []window.Window) {
-	times := make(map[int64]bool)
-	for _, e := range elements {
-		times[e.time] = true
-	}
-	for _, t := range slices.Sorted(maps.Keys(times)) {
-		if last := len(sessions) - 1; last >= 0 && sessions[last].End >= t {
-			sessions[last].End = t + gap
-		} else {
-			sessions = append(sessions, window.Window{Start: t, End: t + gap})
-		}
-	}
-	return sessions
-}
-
 func (m *model) emit(at place) {
-	var values []int64
-	for _, e := range m.live[m.home(at)] {
-		if at.Start <= e.time && e.time < at.End {
-			values = append(values, e.in)
-		}
-	}
-	m.results = append(m.results, resultLine(at.key, at.Window, values))
+	m.out.results = append(m.out.results, resultLine(at.key, at.Window, m.panes[at].values))
 }
 
-func (m *model) forget(at place) {
-	home := m.home(at)
-	m.live[home] = slices.DeleteFunc(m.live[home], func(e element) bool { return at.Start <= e.time && e.time < at.End })
-	delete(m.due, at)
-	if len(m.live[home]) == 0 {
-		delete(m.live, home)
-	}
+// comparison runs the same operations on windows and on the model.
+type comparison struct {
+	*fleet
+	model *model
+	now   int64
 }
 
-// Windows do what the model says, whatever comes when, and across restores in
-// between, into any number of tasks whose watermark begins anew or goes on.
-func TestWindowsEmitWhatTheModelSays(t *testing.T) {
-	seeds := density.Of(t, 2, 5, 200)
-	for backend, open := range backends {
-		for i, c := range windowCases {
-			for kind, d := range map[string]declare{
-				"aggregate": aggregating(c.assigner(), c.lateness),
-				"list":      listing(c.assigner(), c.lateness),
-			} {
-				t.Run(fmt.Sprint(backend, "/", kind, "/", c), func(t *testing.T) {
-					for seed := range seeds {
-						compare(t, newFleet(t, open, d, 1), newModel(c), rand.New(rand.NewPCG(uint64(i), uint64(seed))))
-					}
-				})
-			}
-		}
+func (c *comparison) addElements(t *rapid.T) {
+	for range rapid.IntRange(1, 6).Draw(t, "elements") {
+		key := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "key")
+		time := c.now + rapid.Int64Range(-30, 30).Draw(t, "time")
+		in := rapid.Int64Range(0, 999).Draw(t, "in")
+		c.add(key, time, in)
+		c.model.add(key, time, in)
 	}
 }
 
-// compare does the same random things to windows and model.
-func compare(t *testing.T, f *fleet, m *model, r *rand.Rand) {
-	now := int64(-50)
-	for range 300 {
-		switch n := r.IntN(100); {
-		case n < 75:
-			key, time, in := fmt.Sprint("key ", r.IntN(4)), now+r.Int64N(60)-30, r.Int64N(1000)
-			f.add(key, time, in)
-			m.add(key, time, in)
-		case n < 97:
-			now += r.Int64N(8)
-			if at := now - r.Int64N(20); at > m.watermark {
-				f.advance(at)
-				m.advance(at)
-			}
-		default:
-			f.restart(1 + r.IntN(4))
-			if r.IntN(2) == 0 {
-				m.watermark, m.anew = math.MinInt64, true
-			} else {
-				f.advance(m.watermark)
-			}
-		}
-		requireSame(t, f, m)
+func (c *comparison) raiseWatermark(t *rapid.T) {
+	c.now += rapid.Int64Range(0, 20).Draw(t, "time passes")
+	if at := c.now - rapid.Int64Range(0, 20).Draw(t, "disorder"); at > c.model.watermark {
+		c.advance(at)
+		c.model.advance(at)
 	}
-	f.advance(math.MaxInt64)
-	m.advance(math.MaxInt64 - 1000) // it does not know that numbers end
-	requireSame(t, f, m)
-	f.requireEmpty()
-	require.Empty(t, m.live)
 }
 
-// requireSame compares what came out since the last call. The model has no order
-// of timers, and knows the elements of a session in the order of arrival only.
-func requireSame(t *testing.T, f *fleet, m *model) {
-	t.Helper()
-	got := f.take()
-	if m.gap > 0 {
-		sortValues(got)
-		sortValues(m.results)
+// restore restores into any number of tasks, whose watermark continues or starts again.
+func (c *comparison) restore(t *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(t, "restore") > 0 {
+		return
 	}
-	slices.Sort(got)
-	slices.Sort(m.results)
-	require.Equal(t, m.results, got)
-	require.Equal(t, m.late, f.takeLate())
-	m.results, m.late = nil, nil
-	requireTimers(t, f, m)
+	c.restart(rapid.IntRange(1, 4).Draw(t, "tasks"))
+	if rapid.Bool().Draw(t, "watermark starts again") {
+		c.model.watermark, c.model.restarted = math.MinInt64, true
+	} else {
+		c.advance(c.model.watermark)
+	}
 }
 
-// requireTimers: a window has one timer, or a second one when it fires once more
-// because the watermark began anew.
-func requireTimers(t *testing.T, f *fleet, m *model) {
-	t.Helper()
-	timers, windows := 0, len(m.places())
-	for _, task := range f.tasks {
+// requireSame compares the results since the last call, in any order, and the number of timers:
+// a window has one timer, or two if it will fire again because the watermark started again.
+func (c *comparison) requireSame(t *rapid.T) {
+	want := c.model.out
+	c.model.out = output{}
+	slices.Sort(want.results)
+	require.Equal(t, want.results, slices.Sorted(slices.Values(c.take())))
+	require.Equal(t, want.late, c.takeLate())
+	timers, windows, most := 0, len(c.model.panes), len(c.model.panes)
+	for _, task := range c.tasks {
 		timers += task.timers(t)
 	}
-	if m.anew && m.lateness > 0 {
-		require.GreaterOrEqual(t, timers, windows)
-		require.LessOrEqual(t, timers, 2*windows)
-	} else {
-		require.Equal(t, windows, timers)
+	if c.model.restarted && c.model.lateness > 0 {
+		most = 2 * windows
+	}
+	require.GreaterOrEqual(t, timers, windows)
+	require.LessOrEqual(t, timers, most)
+}
+
+func TestWindowsEmitTheResultsOfTheModel(t *testing.T) {
+	declarations := []func(window.Assigner, int64) declare{aggregating, listing}
+	for range density.Of(t, 1, 5, 200) {
+		for name, open := range backends {
+			t.Run(name, rapid.MakeCheck(func(t *rapid.T) {
+				w := drawCase(t)
+				d := rapid.SampledFrom(declarations).Draw(t, "declaration")(w.assigner(), w.lateness)
+				c := &comparison{fleet: newFleet(t, open, d, 1), model: newModel(w)}
+				t.Repeat(map[string]func(*rapid.T){
+					"add": c.addElements, "advance": c.raiseWatermark, "restore": c.restore, "": c.requireSame,
+				})
+				c.advance(math.MaxInt64)
+				c.model.advance(math.MaxInt64 - 1000)
+				c.requireSame(t)
+				c.requireEmpty()
+			}))
+		}
 	}
 }
 
-// sortValues sorts what stands in the brackets of each line.
-func sortValues(lines []string) {
-	for i, line := range lines {
-		head, values, _ := strings.Cut(strings.TrimSuffix(line, "]"), "[")
-		sorted := slices.Sorted(slices.Values(strings.Fields(values)))
-		lines[i] = head + fmt.Sprint(sorted)
-	}
+// If no element is late, the order of arrival does not change the results.
+func TestResultsAreAFunctionOfTheEventMultiset(t *testing.T) {
+	const disorder = 15
+	type event struct{ time, in, delay int64 }
+	rapid.Check(t, func(t *rapid.T) {
+		events := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) event {
+			return event{rapid.Int64Range(-50, 50).Draw(t, "time"), rapid.Int64Range(0, 20).Draw(t, "in"),
+				rapid.Int64Range(0, disorder).Draw(t, "delay")}
+		}), 1, 60).Draw(t, "events")
+		d := listing(drawCase(t).assigner(), 0)
+		results := func(tasks int, arrival func(event) int64) []string {
+			f := newFleet(t, backends["hash"], d, tasks)
+			highest := int64(math.MinInt64 + disorder + 1)
+			for _, e := range slices.SortedStableFunc(slices.Values(events), func(a, b event) int { return cmp.Compare(arrival(a), arrival(b)) }) {
+				f.add(fmt.Sprint("key ", e.in%3), e.time, e.in)
+				highest = max(highest, e.time)
+				f.advance(highest - disorder - 1)
+			}
+			f.advance(math.MaxInt64)
+			f.requireEmpty()
+			require.Empty(t, f.takeLate())
+			return sortedValues(f.take())
+		}
+		want := results(1, func(e event) int64 { return e.time })
+		require.NotEmpty(t, want)
+		require.Equal(t, want, results(rapid.IntRange(1, 3).Draw(t, "tasks"), func(e event) int64 { return e.time + e.delay }))
+	})
 }

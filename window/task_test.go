@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"testing"
+	"slices"
+	"strings"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/weirstate/weir/heapstate"
 	"github.com/weirstate/weir/snapshot"
@@ -72,7 +74,7 @@ func (t *task) advance(watermark int64) error {
 }
 
 // timers returns the number of timers.
-func (t *task) timers(tb testing.TB) (sum int) {
+func (t *task) timers(tb rapid.TB) (sum int) {
 	for _, s := range t.services {
 		n, err := s.timers.Len(state.EventTime)
 		require.NoError(tb, err)
@@ -100,6 +102,16 @@ func (o *output) tooLate(key string, time, in int64) error {
 
 func resultLine(key string, w window.Window, values []int64) string {
 	return fmt.Sprint(key, " ", w.Start, " ", w.End, " ", values)
+}
+
+// sortedValues returns result lines in order, with the values of each line in order.
+func sortedValues(lines []string) []string {
+	for i, line := range lines {
+		head, values, _ := strings.Cut(strings.TrimSuffix(line, "]"), "[")
+		lines[i] = head + fmt.Sprint(slices.Sorted(slices.Values(strings.Fields(values))))
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 func (o *output) options(a window.Assigner, lateness int64) window.Options[string, int64, []int64] {
@@ -139,7 +151,7 @@ func listing(a window.Assigner, lateness int64) declare {
 
 // fleet is windows in several tasks, like the subtasks of an operator.
 type fleet struct {
-	tb      testing.TB
+	tb      rapid.TB
 	open    opener
 	declare declare
 	tasks   []*task
@@ -149,7 +161,7 @@ type fleet struct {
 
 const maxParallelism = 16
 
-func newFleet(tb testing.TB, open opener, d declare, parallelism int) *fleet {
+func newFleet(tb rapid.TB, open opener, d declare, parallelism int) *fleet {
 	f := &fleet{tb: tb, open: open, declare: d}
 	f.start(parallelism)
 	return f

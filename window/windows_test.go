@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -372,57 +371,6 @@ func TestRestoreFailsIfSessionsBecameOtherWindows(t *testing.T) {
 		_, err = snapshot.Restore(context.Background(), other.tasks[0].backend, files, []snapshot.Handle{h}, snapshot.RestoreOptions{})
 		require.ErrorIs(t, err, state.ErrUnknownState)
 	}
-}
-
-// If no element is late, the order of arrival does not change the results.
-func TestResultsAreAFunctionOfTheEventMultiset(t *testing.T) {
-	const disorder = 15
-	r := rand.New(rand.NewPCG(3, 4))
-	var events []element
-	for i := range int64(400) {
-		events = append(events, element{i - 200 + i/20*3, r.Int64N(50)})
-	}
-	for _, c := range windowCases {
-		var want []string
-		for attempt := range 5 {
-			f := newFleet(t, backends["hash"], listing(c.assigner(), 0), 1+attempt%3)
-			f.run(disordered(r, events, disorder), disorder)
-			require.Empty(t, f.takeLate())
-			got := f.take()
-			sortValues(got)
-			slices.Sort(got)
-			if want == nil {
-				want = got
-			}
-			require.Equal(t, want, got, "%+v", c)
-		}
-		require.Greater(t, len(want), 20, "%+v", c)
-	}
-}
-
-// disordered returns events in a random order in which the time of an event is at most
-// disorder below that of any earlier one.
-func disordered(r *rand.Rand, events []element, disorder int64) []element {
-	at := make(map[element]int64)
-	for _, e := range events {
-		at[e] = e.time + r.Int64N(disorder+1)
-	}
-	events = slices.Clone(events)
-	slices.SortStableFunc(events, func(a, b element) int { return int(at[a] - at[b]) })
-	return events
-}
-
-// run adds all events, with a watermark of the highest time - disorder - 1, and then moves the
-// watermark to the end.
-func (f *fleet) run(events []element, disorder int64) {
-	highest := events[0].time
-	for _, e := range events {
-		f.add(fmt.Sprint("key ", e.in%7), e.time, e.in)
-		highest = max(highest, e.time)
-		f.advance(highest - disorder - 1)
-	}
-	f.advance(math.MaxInt64)
-	f.requireEmpty()
 }
 
 func TestAddingToAWindowAllocatesNothing(t *testing.T) {
