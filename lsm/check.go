@@ -16,9 +16,10 @@ import (
 
 // Report is the result of Check.
 type Report struct {
-	// Tables, Logs and Bytes count the tables, logs and bytes that were read.
+	// Tables and Logs count the files that were read.
 	Tables, Logs int
-	Bytes        int64
+	// Bytes is the number of bytes read.
+	Bytes int64
 	// Problems lists everything that is wrong, with the file.
 	Problems []Problem
 	// Leftovers lists files of the store that it does not need, left by a crash. Open removes

@@ -92,11 +92,12 @@ type Part struct {
 	From, To []byte // as in DeleteRange
 
 	// Description, if not nil, describes the store; then only the files of its tables are
-	// needed, and Dir is not used. Table returns the path of a table's file. Restore calls it
-	// once per table that it takes, in ascending order of the tables' new numbers, which begin
-	// at 1 in the first part and have no gaps.
+	// needed, Table must be set, and Dir is not used.
 	Description *Description
-	Table       func(number uint64) (path string)
+	// Table returns the path of a table's file. Restore calls it once per table that it takes,
+	// in ascending order of the tables' new numbers, which begin at 1 in the first part and
+	// have no gaps.
+	Table func(number uint64) (path string)
 }
 
 // Restore creates a store from ranges of other stores, in a directory that must be empty or

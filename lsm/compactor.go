@@ -179,7 +179,7 @@ func (db *DB) reportCompaction(err error) {
 }
 
 // Compact flushes the store and merges everything into one run, which drops deleted entries. If
-// the context ends first, it returns the context's cause, and the tables stay as they were.
+// the context ends first, Compact returns its cause, and the tables do not change.
 func (db *DB) Compact(ctx context.Context) error {
 	if err := db.Flush(ctx); err != nil {
 		return err

@@ -220,7 +220,8 @@ func (db *DB) lostByClose(err error) error {
 }
 
 // release frees everything that the store holds. The workers have ended. If the store is
-// discarded, or the lock of its directory is lost, the log and the manifest stay as they are.
+// discarded, or the lock of its directory is lost, release writes nothing to the log and the
+// manifest.
 func (db *DB) release(discard bool) (err error) {
 	lost := db.dir.Check()
 	discard = discard || lost != nil

@@ -63,9 +63,10 @@ type FlushInfo struct {
 type CompactionInfo struct {
 	// From is the level of the first input, To the level of the output.
 	From, To int
-	// Files and bytes that the compaction has read and written. If it ended before its inputs
-	// did, BytesRead counts what it has read of them, approximately.
+	// FilesRead and FilesWritten count the input and output files.
 	FilesRead, FilesWritten int
+	// BytesRead and BytesWritten count the bytes of both. If the compaction ended before its
+	// inputs did, BytesRead is approximate.
 	BytesRead, BytesWritten int64
 	// Moved reports whether a file went to another level unchanged: nothing was read or
 	// written.
