@@ -6,99 +6,119 @@ import (
 )
 
 const (
-	// pageRows is how many elements a first write after a freeze copies. A
-	// constant, so that finding an element takes no bounds but the root's.
+	// pageRows is the number of elements in a page: the first write to a page after a
+	// freeze copies that many. It is a constant, so that only the index into the root needs
+	// a bounds check.
 	pageRows = 64
-	// dirPages is how many pages one directory holds: 2 KiB, copied once for
-	// all first writes to its 8,192 elements. More would make small arrays
-	// large, fewer would make the root, which every freeze copies, long.
+	// dirPages is the number of pages in a directory. A directory takes 2 KiB; the first
+	// write to one of its 8,192 elements after a freeze copies it. A larger number would
+	// make small arrays large, a smaller one would lengthen the root, which every freeze
+	// copies.
 	dirPages = 128
 	dirRows  = dirPages * pageRows
-	// firstRows is up to how many elements an array is one slice that doubles.
-	firstRows = pageRows / 2
+	// smallRows is the capacity of an array that is still a single slice.
+	smallRows = pageRows / 2
 )
 
-// Array is a growable array of T in pages of 64 elements, under directories of
-// 128 pages, under one root. An element never written is the zero T. Pages and
-// directories come when they are first written; what is skipped costs a pointer
-// for every 8,192 elements.
+// Array is a growable array of T that can be frozen: a tree of fixed height three. Elements
+// are in pages of 64, pages are under directories of 128, and directories are under one root.
+// An element that was never written is the zero T.
 //
-//	up to 32 elements     first -> 1, 2, 4, 8, 16 or 32 elements
-//	more                  root -> directory, directory, ... -> pages of 64 elements
+//	root        [ * | * | * ]            a slice; Freeze copies it: 8 B per 8,192 elements
+//	              |   |
+//	directory   [ v3: 128 page versions, 128 page pointers ]        2 KiB, copied on write
+//	              |
+//	page        [ 64 elements ]                                     copied on write
 //
-// An array of few elements is one slice instead, since a job may declare thousands of
-// states with hardly a row each, and the first directory and page take 4 KiB.
+// How a write works (Mutable): if the page's version is above Clock.Shared, no frozen array
+// can see the page, and the element is written in place. Otherwise own copies the directory,
+// if a frozen array may see it, then the page, and gives the copies the current version. The
+// frozen array still refers to the old directory and page through its own copy of the root.
 //
-// Pages of a T without pointers are invisible to the garbage collector's scan.
+//	before the freeze          after the freeze and one write
+//	root -> dir -> page        root   -> dir' -> page'     (new versions)
+//	                           frozen -> dir  -> page      (unchanged)
 //
-// Thread safety: one writer, which is also the only reader of the Array
-// itself. A Frozen may be read from other goroutines while the writer goes on.
+// Directories and pages are allocated when they are first written; a range that is skipped
+// costs one pointer per 8,192 elements. An array with at most 32 elements is a single slice of
+// 1, 2, 4, … 32 elements instead (small): a job may declare thousands of states with a few
+// rows each, and the first directory and page take 4 KiB.
+//
+// Invariant: a page or directory with a version up to Clock.Shared is not changed.
+// Invariant: either small is nil or root is empty.
+//
+// Cost: At and Get are three dependent loads. The first write to a page after a freeze copies
+// at most 2 KiB and 64 elements. The garbage collector does not scan pages of a T without
+// pointers.
+//
+// Thread safety: one writer, which is also the only reader of the Array itself. Other
+// goroutines may read a Frozen while the writer continues.
 type Array[T any] struct {
 	unit  *Unit
-	first *first[T] // all elements while they are few; nil before the first one and once there is a root
+	small *smallArray[T] // all elements while there are at most 32; nil if empty or if there is a root
 	root  []*directory[T]
 }
 
-// first is the elements of an array that has no more than firstRows.
-type first[T any] struct {
+// smallArray holds the elements of an array that has at most smallRows.
+type smallArray[T any] struct {
 	version uint64
 	rows    []T
 }
 
 type page[T any] [pageRows]T
 
-// A directory of version 0 without pages stands for those that were skipped. It may be at
-// several places of a root, and is never written.
+// directory holds the pages of 8,192 consecutive elements. A directory of version 0 has no
+// pages and is never written: it represents a skipped range, and one may be in several places
+// of a root.
 type directory[T any] struct {
 	version  uint64
-	versions [dirPages]uint64 // 0 where there is no page
+	versions [dirPages]uint64 // version of each page, 0 if there is no page
 	pages    [dirPages]*page[T]
 }
 
-// NewArray returns an empty array that belongs to a unit. It is a value, to lie in
-// what it belongs to; it must not be copied once it is in use.
+// NewArray returns an empty array that belongs to unit u. The array is a value, to be a field
+// of its owner; it must not be copied after its first use.
 func NewArray[T any](u *Unit) Array[T] { return Array[T]{unit: u} }
 
-// At returns the element at i, which must have been written before and must
-// not be modified through the pointer. The pointer is good until the next call
-// of Mutable.
+// At returns the element at i, which must have been written before. The caller must not
+// change it through the pointer. The pointer is valid until the next call of Mutable.
 func (a *Array[T]) At(i uint32) *T {
 	if int(i/dirRows) < len(a.root) {
 		return &a.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
 	}
-	return &a.first.rows[i]
+	return &a.small.rows[i]
 }
 
-// Get returns the element at i, zero if it was never written.
-func (a *Array[T]) Get(i uint32) T { return get(a.first, a.root, i) }
+// Get returns the element at i, the zero T if it was never written.
+func (a *Array[T]) Get(i uint32) T { return get(a.small, a.root, i) }
 
-// Mutable returns the element at i for writing, copied first if a freeze sees
-// it. The pointer is good until the next call of Mutable or Freeze.
+// Mutable returns the element at i for writing. It copies the element's page first if a pin
+// may see it. The pointer is valid until the next call of Mutable or Freeze.
 func (a *Array[T]) Mutable(i uint32) *T {
 	if int(i/dirRows) < len(a.root) {
 		d, p := a.root[i/dirRows], i/pageRows%dirPages
 		if d.versions[p] > a.unit.clock.Shared() {
 			return &d.pages[p][i%pageRows]
 		}
-	} else if f := a.first; f != nil && i < uint32(len(f.rows)) && f.version > a.unit.clock.Shared() {
-		return &f.rows[i]
+	} else if s := a.small; s != nil && i < uint32(len(s.rows)) && s.version > a.unit.clock.Shared() {
+		return &s.rows[i]
 	}
 	return a.own(i)
 }
 
-// own is the slow half of Mutable: it makes directory and page exist and belong
-// to the writer alone. The first write after a freeze comes here, since no page is
-// newer than the freeze then.
+// own is the slow path of Mutable. It makes sure that directory and page exist and that no
+// pin sees them. The first write after a freeze always takes it, because no page is newer
+// than the freeze then; so it is also the place where the unit is captured.
 func (a *Array[T]) own(i uint32) *T {
 	a.unit.Touch()
-	if a.root == nil && i < firstRows {
-		return a.ownFirst(i)
+	if a.root == nil && i < smallRows {
+		return a.ownSmall(i)
 	}
-	if a.first != nil {
-		a.leaveFirst()
+	if a.small != nil {
+		a.smallToPage()
 	}
 	shared, now := a.unit.clock.Shared(), a.unit.clock.Now()
-	a.skipTo(int(i / dirRows))
+	a.growRoot(int(i / dirRows))
 	d := a.root[i/dirRows]
 	if d.version <= shared {
 		copied := *d
@@ -117,37 +137,37 @@ func (a *Array[T]) own(i uint32) *T {
 	return &d.pages[p][i%pageRows]
 }
 
-// ownFirst is own for an array that is still one slice, or nothing.
-func (a *Array[T]) ownFirst(i uint32) *T {
+// ownSmall is own for an array that is empty or still a single slice.
+func (a *Array[T]) ownSmall(i uint32) *T {
 	var old []T
-	if a.first != nil {
-		old = a.first.rows
+	if a.small != nil {
+		old = a.small.rows
 	}
 	rows := make([]T, max(len(old), 1<<bits.Len32(i)))
 	copy(rows, old)
-	a.first = &first[T]{version: a.unit.clock.Now(), rows: rows}
+	a.small = &smallArray[T]{version: a.unit.clock.Now(), rows: rows}
 	return &rows[i]
 }
 
-// leaveFirst moves the elements of the one slice into a page.
-func (a *Array[T]) leaveFirst() {
-	rows := a.first.rows
-	a.first = nil
-	a.skipTo(0)
+// smallToPage moves the elements of the single slice into a page.
+func (a *Array[T]) smallToPage() {
+	rows := a.small.rows
+	a.small = nil
+	a.growRoot(0)
 	p := new(page[T])
 	copy(p[:], rows)
 	a.root[0].pages[0], a.root[0].versions[0] = p, a.unit.clock.Now()
 }
 
-// Reset makes every element zero and gives back all memory.
+// Reset makes every element zero and frees the array's memory. Frozen arrays keep theirs.
 func (a *Array[T]) Reset() {
 	a.unit.Touch()
-	a.first, a.root = nil, nil
+	a.small, a.root = nil, nil
 }
 
-// skipTo makes the root long enough for a directory: a new one, after an empty one in the
-// place of all that are skipped.
-func (a *Array[T]) skipTo(d int) {
+// growRoot makes the root at least d+1 long. The last directory is new; skipped ones share
+// one empty directory.
+func (a *Array[T]) growRoot(d int) {
 	if d < len(a.root) {
 		return
 	}
@@ -160,15 +180,15 @@ func (a *Array[T]) skipTo(d int) {
 	a.root = append(a.root, &directory[T]{version: a.unit.clock.Now()})
 }
 
-// Freeze returns the array as it is now, for the take of its unit. It copies the
-// root: 8 B for every 8,192 elements.
-func (a *Array[T]) Freeze() Frozen[T] { return Frozen[T]{a.first, slices.Clone(a.root)} }
+// Freeze returns the array as it is now. Only the capture function of its unit calls it. It
+// copies the root: 8 B per 8,192 elements.
+func (a *Array[T]) Freeze() Frozen[T] { return Frozen[T]{a.small, slices.Clone(a.root)} }
 
 // Frozen is an Array as it was at a freeze.
 //
 // Thread safety: any number of readers, until the Pin is closed.
 type Frozen[T any] struct {
-	first *first[T]
+	small *smallArray[T]
 	root  []*directory[T]
 }
 
@@ -177,19 +197,19 @@ func (f *Frozen[T]) At(i uint32) *T {
 	if int(i/dirRows) < len(f.root) {
 		return &f.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
 	}
-	return &f.first.rows[i]
+	return &f.small.rows[i]
 }
 
-// Get returns the element at i, zero if it was never written.
-func (f *Frozen[T]) Get(i uint32) T { return get(f.first, f.root, i) }
+// Get returns the element at i, the zero T if it was never written.
+func (f *Frozen[T]) Get(i uint32) T { return get(f.small, f.root, i) }
 
-func get[T any](first *first[T], root []*directory[T], i uint32) T {
+func get[T any](small *smallArray[T], root []*directory[T], i uint32) T {
 	if int(i/dirRows) < len(root) {
 		if p := root[i/dirRows].pages[i/pageRows%dirPages]; p != nil {
 			return p[i%pageRows]
 		}
-	} else if first != nil && i < uint32(len(first.rows)) {
-		return first.rows[i]
+	} else if small != nil && i < uint32(len(small.rows)) {
+		return small.rows[i]
 	}
 	var zero T
 	return zero

@@ -10,24 +10,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// element is larger than a word and of a size that does not divide a page.
+// element is larger than a word, and its size does not divide that of a memory page.
 type element struct {
 	a, b, c uint64
 }
 
 func elementOf(n uint64) element { return element{n, ^n, n * n} }
 
-// nothing is the take of a unit whose arrays a test freezes itself.
-func nothing() any { return nil }
+// captureNothing is the capture function of a unit whose arrays the test freezes itself.
+func captureNothing() any { return nil }
 
-// moment is a freeze and what the array held then.
+// moment is a freeze and a copy of the elements that the array had then.
 type moment struct {
 	pin    *Pin
 	frozen Frozen[element]
 	model  []element
 }
 
-// check compares the frozen array with the model, inside it and beyond.
+// check compares the frozen array with the model, also after the model's end.
 func (m *moment) check(t *testing.T) {
 	t.Helper()
 	for i, want := range m.model {
@@ -40,20 +40,20 @@ func (m *moment) check(t *testing.T) {
 	}
 }
 
-// A plain slice says what the array and each freeze of it hold, under random
-// writes, freezes and releases.
-func TestArrayIsASliceAndAFreezeIsACopyOfIt(t *testing.T) {
+// The test writes, freezes and closes pins at random. It compares the array with a plain slice,
+// and each frozen array with a copy of the slice.
+func TestArrayEqualsASliceAndAFreezeEqualsACopyOfIt(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			clock := NewClock()
-			array := NewArray[element](clock.NewUnit(nothing))
+			array := NewArray[element](clock.NewUnit(captureNothing))
 			var model []element
 			var open []*moment
 			written := make(map[uint32]bool)
 			for step := range 2000 {
 				switch n := r.IntN(100); {
-				case n < 2 && len(model) < 3*dirRows: // far ahead, over pages and directories
+				case n < 2 && len(model) < 3*dirRows: // skip elements, pages or directories
 					model = append(model, make([]element, r.IntN([]int{8, 8 * pageRows, dirRows}[r.IntN(3)]))...)
 				case n < 6 && len(open) < 5:
 					pin := clock.Freeze()
@@ -71,7 +71,7 @@ func TestArrayIsASliceAndAFreezeIsACopyOfIt(t *testing.T) {
 				default:
 					i := uint32(r.IntN(len(model) + 1))
 					if r.IntN(2) == 0 {
-						i = uint32(min(int(i), r.IntN(8))) // hot ones
+						i = uint32(min(int(i), r.IntN(8))) // some elements are written often
 					}
 					if int(i) == len(model) {
 						model = append(model, element{})
@@ -96,7 +96,6 @@ func TestArrayIsASliceAndAFreezeIsACopyOfIt(t *testing.T) {
 	}
 }
 
-// Elements of every size find their place.
 func TestArrayHoldsElementsOfEverySize(t *testing.T) {
 	testSize[[0]byte](t, func(int) [0]byte { return [0]byte{} })
 	testSize[byte](t, func(n int) byte { return byte(n) })
@@ -109,7 +108,7 @@ func TestArrayHoldsElementsOfEverySize(t *testing.T) {
 func testSize[T comparable](t *testing.T, element func(int) T) {
 	t.Run(fmt.Sprintf("%T", element(0)), func(t *testing.T) {
 		clock := NewClock()
-		array := NewArray[T](clock.NewUnit(nothing))
+		array := NewArray[T](clock.NewUnit(captureNothing))
 		const n = 1200 // several pages, the last one not full
 		for i := range n {
 			*array.Mutable(uint32(i)) = element(i)
@@ -127,10 +126,9 @@ func testSize[T comparable](t *testing.T, element func(int) T) {
 	})
 }
 
-// Elements beside one that was written are zero, whatever was copied between.
 func TestElementNeverWrittenIsZero(t *testing.T) {
 	clock := NewClock()
-	array := NewArray[element](clock.NewUnit(nothing))
+	array := NewArray[element](clock.NewUnit(captureNothing))
 	require.Zero(t, array.Get(0))
 	require.Zero(t, array.Get(1<<32-1))
 	for i := uint32(0); i < 1000; i += 7 {
@@ -146,9 +144,8 @@ func TestElementNeverWrittenIsZero(t *testing.T) {
 	}
 }
 
-// What lies between two elements that are far apart is not there.
 func TestWriteFarAheadMakesOnePage(t *testing.T) {
-	array := NewArray[element](NewClock().NewUnit(nothing))
+	array := NewArray[element](NewClock().NewUnit(captureNothing))
 	const far = 1<<22 + 1
 	*array.Mutable(far) = elementOf(1)
 	require.Equal(t, elementOf(1), *array.At(far))
@@ -185,25 +182,25 @@ func TestFirstWriteAfterAFreezeCopiesOnePageAndLaterOnesNothing(t *testing.T) {
 	const n = dirRows // one directory
 	const pages = dirPages
 	clock := NewClock()
-	array := NewArray[element](clock.NewUnit(nothing))
+	array := NewArray[element](clock.NewUnit(captureNothing))
 	for i := range uint32(n) {
 		*array.Mutable(i) = elementOf(uint64(i))
 	}
 	require.Zero(t, writes(&array, n), "nothing is frozen")
 
 	pin := clock.Freeze()
-	array.unit.Touch() // takes the unit
+	array.unit.Touch() // captures the unit
 	array.Freeze()
 	require.Equal(t, pages+1.0, writes(&array, n), "each page once, and the directory")
-	require.Zero(t, writes(&array, n), "what is copied belongs to the writer")
+	require.Zero(t, writes(&array, n), "the copies belong to the writer")
 	pin.Close()
-	require.Zero(t, writes(&array, n), "after the release")
+	require.Zero(t, writes(&array, n), "after the pin is closed")
 }
 
-func TestReleasedPagesAreWrittenInPlace(t *testing.T) {
+func TestPagesOfClosedPinsAreWrittenInPlace(t *testing.T) {
 	const n = 10_000
 	clock := NewClock()
-	array := NewArray[element](clock.NewUnit(nothing))
+	array := NewArray[element](clock.NewUnit(captureNothing))
 	for i := range uint32(n) {
 		*array.Mutable(i) = elementOf(uint64(i))
 	}
@@ -222,19 +219,18 @@ func TestReleasedPagesAreWrittenInPlace(t *testing.T) {
 	third.Close()
 	fourth := freeze()
 	fourth.Close()
-	require.Zero(t, writes(&array, n), "nobody sees anything")
+	require.Zero(t, writes(&array, n), "no pin is open")
 	require.NotSame(t, before, array.At(0))
 	at := array.At(0)
 	array.Mutable(0).a = 1
 	require.Same(t, at, array.At(0))
 }
 
-// What the writer does is not seen by readers of earlier freezes, which is for
-// the race detector to confirm.
-func TestReadersOfFreezesAndTheWriterDoNotMeet(t *testing.T) {
+// Run it with the race detector.
+func TestReadersOfFreezesDoNotSeeTheWriter(t *testing.T) {
 	const n, freezes = 3000, 60
 	clock := NewClock()
-	array := NewArray[element](clock.NewUnit(nothing))
+	array := NewArray[element](clock.NewUnit(captureNothing))
 	var readers sync.WaitGroup
 	var wrong atomic.Int64
 	r := rand.New(rand.NewPCG(1, 2))
@@ -267,20 +263,19 @@ func TestReadersOfFreezesAndTheWriterDoNotMeet(t *testing.T) {
 	require.Zero(t, clock.Shared())
 }
 
-// An array grows with its elements, so that many arrays may have few of them.
-func TestFewElementsTakeFewBytes(t *testing.T) {
+func TestASmallArrayTakesFewBytes(t *testing.T) {
 	clock := NewClock()
-	array := NewArray[uint64](clock.NewUnit(nothing))
+	array := NewArray[uint64](clock.NewUnit(captureNothing))
 	for i, want := range []int{1, 2, 4, 4, 8, 8, 8, 8, 16} {
 		*array.Mutable(uint32(i)) = uint64(i + 1)
-		require.Len(t, array.first.rows, want)
+		require.Len(t, array.small.rows, want)
 	}
-	for i := range uint32(firstRows + 1) {
+	for i := range uint32(smallRows + 1) {
 		require.Nil(t, array.root, "%d elements", i)
 		*array.Mutable(i) = uint64(i + 1)
 	}
-	require.Nil(t, array.first)
-	for i := range uint32(firstRows + 1) {
+	require.Nil(t, array.small)
+	for i := range uint32(smallRows + 1) {
 		require.Equal(t, uint64(i+1), *array.At(i))
 	}
 	array.Reset()
@@ -288,8 +283,8 @@ func TestFewElementsTakeFewBytes(t *testing.T) {
 	require.Zero(t, array.Get(0))
 }
 
-func TestWritingFarAheadAllocatesNoDirectoriesBetween(t *testing.T) {
-	array := NewArray[uint64](NewClock().NewUnit(nothing))
+func TestWriteFarAheadSharesOneEmptyDirectory(t *testing.T) {
+	array := NewArray[uint64](NewClock().NewUnit(captureNothing))
 	*array.Mutable(1<<32 - 1) = 7
 	written := 0
 	empty := array.root[0]

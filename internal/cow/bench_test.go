@@ -6,10 +6,9 @@ import (
 	"unsafe"
 )
 
-// BenchmarkUpdateWhileFrozen is a task that updates single elements at random
-// while one snapshot after another is open, each for 100,000 updates of a
-// million elements. Bytes per operation are what it copies. Elements of 16, 64
-// and 256 bytes make pages of 1, 4 and 16 KiB.
+// BenchmarkUpdateWhileFrozen updates random elements of a million while a pin is always open:
+// every 100,000 updates it closes the pin and freezes again. The allocated bytes per operation
+// are the bytes copied. Elements of 16, 64 and 256 bytes make pages of 1, 4 and 16 KiB.
 func BenchmarkUpdateWhileFrozen(b *testing.B) {
 	benchmarkUpdate[[2]uint64](b)
 	benchmarkUpdate[[8]uint64](b)
@@ -21,7 +20,7 @@ func benchmarkUpdate[T [2]uint64 | [8]uint64 | [32]uint64](b *testing.B) {
 	var zero T
 	b.Run(fmt.Sprintf("element=%dB", unsafe.Sizeof(zero)), func(b *testing.B) {
 		clock := NewClock()
-		array := NewArray[T](clock.NewUnit(nothing))
+		array := NewArray[T](clock.NewUnit(captureNothing))
 		for i := range uint32(elements) {
 			*array.Mutable(i) = zero
 		}
@@ -42,10 +41,10 @@ func benchmarkUpdate[T [2]uint64 | [8]uint64 | [32]uint64](b *testing.B) {
 	})
 }
 
-// BenchmarkFreeze is how long a snapshot of a million elements stops the task.
+// BenchmarkFreeze measures the pause that a freeze of a million elements causes.
 func BenchmarkFreeze(b *testing.B) {
 	clock := NewClock()
-	array := NewArray[uint64](clock.NewUnit(nothing))
+	array := NewArray[uint64](clock.NewUnit(captureNothing))
 	for i := range uint32(1 << 20) {
 		*array.Mutable(i) = 1
 	}

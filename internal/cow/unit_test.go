@@ -9,25 +9,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// counter is a unit of one array and a number beside it.
+// counter is a unit of an array and a number.
 type counter struct {
 	unit  *Unit
 	array Array[int]
-	beside,
-	takes int
+	number,
+	captures int
 }
 
-// takenCounter is a counter as a pin has it.
-type takenCounter struct {
+// capturedCounter is a counter as a pin has it.
+type capturedCounter struct {
 	array  Frozen[int]
-	beside int
+	number int
 }
 
 func newCounter(c *Clock) *counter {
 	u := &counter{}
 	u.unit = c.NewUnit(func() any {
-		u.takes++
-		return takenCounter{u.array.Freeze(), u.beside}
+		u.captures++
+		return capturedCounter{u.array.Freeze(), u.number}
 	})
 	u.array = NewArray[int](u.unit)
 	return u
@@ -35,11 +35,10 @@ func newCounter(c *Clock) *counter {
 
 func (u *counter) set(n int) {
 	u.unit.Touch()
-	u.beside = n
+	u.number = n
 	*u.array.Mutable(uint32(n) % 200) = n
 }
 
-// A freeze takes nothing: its cost does not grow with the number of units.
 func TestAFreezeCostsTheSameForAnyNumberOfUnits(t *testing.T) {
 	cost := func(units int) float64 {
 		clock := NewClock()
@@ -57,35 +56,35 @@ func TestAFreezeCostsTheSameForAnyNumberOfUnits(t *testing.T) {
 	require.Equal(t, cost(1), cost(1000))
 }
 
-func TestAUnitIsTakenOnceForAPinAndOnlyIfNeeded(t *testing.T) {
+func TestAUnitIsCapturedOnceForAPinAndOnlyIfNeeded(t *testing.T) {
 	clock := NewClock()
 	u, idle := newCounter(clock), newCounter(clock)
 	u.set(1)
 	pin := clock.Freeze()
-	require.Zero(t, u.takes)
+	require.Zero(t, u.captures)
 	u.set(2)
 	u.set(3)
-	require.Equal(t, 1, u.takes)
-	require.Equal(t, 1, pin.Of(u.unit).(takenCounter).beside)
-	require.Equal(t, 1, u.takes)
-	require.Zero(t, pin.Of(idle.unit).(takenCounter).beside)
-	require.Equal(t, 1, idle.takes)
+	require.Equal(t, 1, u.captures)
+	require.Equal(t, 1, pin.Of(u.unit).(capturedCounter).number)
+	require.Equal(t, 1, u.captures)
+	require.Zero(t, pin.Of(idle.unit).(capturedCounter).number)
+	require.Equal(t, 1, idle.captures)
 	idle.set(5)
-	require.Equal(t, 1, idle.takes, "the pin has it already")
-	require.Zero(t, pin.Of(idle.unit).(takenCounter).beside)
+	require.Equal(t, 1, idle.captures, "the pin has it already")
+	require.Zero(t, pin.Of(idle.unit).(capturedCounter).number)
 
 	newer := newCounter(clock)
 	newer.set(1)
-	require.Nil(t, pin.Of(newer.unit), "it was not there")
-	require.Zero(t, newer.takes)
+	require.Nil(t, pin.Of(newer.unit), "the unit is newer than the pin")
+	require.Zero(t, newer.captures)
 	pin.Close()
 	require.Nil(t, pin.Of(u.unit))
 	u.set(4)
-	require.Equal(t, 1, u.takes, "nobody is left")
+	require.Equal(t, 1, u.captures, "no pin is open")
 }
 
-// Every pin has every unit as it was at its freeze, whatever is written, read and released
-// in between.
+// The test changes units, reads them and closes pins at random, and compares each unit that a
+// pin returns with its content at the freeze.
 func TestPinsHaveUnitsAsTheyWere(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -98,13 +97,13 @@ func TestPinsHaveUnitsAsTheyWere(t *testing.T) {
 			}
 			var pins []open
 			check := func(o open, i int) {
-				taken := o.pin.Of(units[i].unit)
+				captured := o.pin.Of(units[i].unit)
 				if i >= len(o.want) {
-					require.Nil(t, taken)
+					require.Nil(t, captured)
 					return
 				}
-				c := taken.(takenCounter)
-				require.Equal(t, o.want[i], c.beside)
+				c := captured.(capturedCounter)
+				require.Equal(t, o.want[i], c.number)
 				require.Equal(t, o.want[i], c.array.Get(uint32(o.want[i])%200))
 			}
 			for step := range 3000 {
@@ -114,7 +113,7 @@ func TestPinsHaveUnitsAsTheyWere(t *testing.T) {
 				case n < 10 && len(pins) < 4:
 					o := open{pin: clock.Freeze()}
 					for _, u := range units {
-						o.want = append(o.want, u.beside)
+						o.want = append(o.want, u.number)
 					}
 					pins = append(pins, o)
 				case n < 15 && len(pins) > 0:
@@ -136,8 +135,8 @@ func TestPinsHaveUnitsAsTheyWere(t *testing.T) {
 	}
 }
 
-// Readers that ask for units while the writer changes them are for the race detector.
-func TestReadersTakeUnitsWhileTheWriterGoesOn(t *testing.T) {
+// Run it with the race detector.
+func TestReadersCaptureUnitsWhileTheWriterContinues(t *testing.T) {
 	const count, freezes = 50, 100
 	clock := NewClock()
 	units := make([]*counter, count)
@@ -151,15 +150,15 @@ func TestReadersTakeUnitsWhileTheWriterGoesOn(t *testing.T) {
 	for range freezes {
 		want := make([]int, count)
 		for i, u := range units {
-			want[i] = u.beside
+			want[i] = u.number
 		}
 		pin := clock.Freeze()
 		readers.Go(func() {
 			defer pin.Close()
 			for i, u := range units {
-				c := pin.Of(u.unit).(takenCounter)
-				if c.beside != want[i] || c.array.Get(uint32(want[i])%200) != want[i] {
-					wrong <- fmt.Sprintf("unit %d: %d, was %d", i, c.beside, want[i])
+				c := pin.Of(u.unit).(capturedCounter)
+				if c.number != want[i] || c.array.Get(uint32(want[i])%200) != want[i] {
+					wrong <- fmt.Sprintf("unit %d: %d, was %d", i, c.number, want[i])
 					return
 				}
 			}

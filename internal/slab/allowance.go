@@ -2,20 +2,20 @@ package slab
 
 import "sync/atomic"
 
-// Allowance is an amount of memory on the heap that is taken only while there is some
-// left: buffers that may be smaller.
+// Allowance is a number of bytes on the heap that several users share. Buffers that may be
+// smaller take bytes of it only while it has enough left.
 //
 // Thread safety: safe for concurrent use.
 type Allowance struct{ left atomic.Int64 }
 
-// NewAllowance returns an allowance of so many bytes.
+// NewAllowance returns an allowance with the given number of bytes.
 func NewAllowance(bytes int64) *Allowance {
 	a := new(Allowance)
 	a.left.Store(bytes)
 	return a
 }
 
-// TryTake takes so many bytes, and reports whether there were as many.
+// TryTake takes bytes and reports whether the allowance had enough. Otherwise it takes nothing.
 func (a *Allowance) TryTake(bytes int) bool {
 	if a.left.Add(-int64(bytes)) >= 0 {
 		return true
@@ -24,5 +24,5 @@ func (a *Allowance) TryTake(bytes int) bool {
 	return false
 }
 
-// Give gives back what TryTake took.
+// Give returns bytes that TryTake has taken.
 func (a *Allowance) Give(bytes int) { a.left.Add(int64(bytes)) }

@@ -6,94 +6,125 @@ import (
 	"sync"
 )
 
-// Bytes is the size of a slab. Large enough for a call to be rare and small
-// enough for a budget of some MiB to have several.
+// Bytes is the size of a slab. It is large enough that allocations are rare, and small enough
+// that a budget of a few MiB has several slabs.
 const Bytes = 1 << 20
 
-// FirstBytes is how much of a slab that grows counts at first. It doubles.
+// FirstBytes is the part of a growing slab that counts against the budget at first. The owner
+// doubles it with Grow.
 const FirstBytes = 16 << 10
 
-// MinBudgetBytes is the least that a budget has.
+// MinBudgetBytes is the smallest limit of a budget.
 const MinBudgetBytes = 4 * Bytes
 
-// DefaultBudgetBytes is what a budget has if nothing is said.
+// DefaultBudgetBytes is the limit of a budget if the user sets none.
 const DefaultBudgetBytes = 64 * Bytes
 
-// Budget is an amount of memory. What cannot wait is given beyond it, and
-// counted; what can wait is refused.
+// Budget hands out memory outside Go's heap and counts it against one limit.
+//
+// Problem: memtables and cached blocks take most of a process's memory. On Go's heap the
+// collector would let it grow to about twice its live size, and the limit would be a wish.
+// Several stores share one process, so the limit must hold for all of them together.
+//
+// Idea: slabs of one size, allocated by mmap and recycled through a free list, so that they
+// fit every user and never fragment. Two kinds of callers: those that can do without (the
+// block cache) call TryGet and get nil at the limit; those that cannot (a memtable that must
+// take a write, the index of a table that a read needs) are served beyond the limit, after
+// the registered reclaimers were asked, one after the other, to put a slab back.
+//
+//	     limitBytes
+//	|<------------------------------------------->|
+//	[ slabs in use | regions | growing | free list ]      Put keeps a slab while it fits
+//	|<------- usedBytes ------------->|                   Prepare fills the free list
+//
+//	TryGet: nil if usedBytes + 1 MiB > limit      (cache)
+//	Get, GetGrowing, Alloc: reclaim, then beyond  (memtables, indexes)
+//
+// A growing slab is reserved whole, but only the part in use counts (FirstBytes, doubled by
+// Grow): the system backs only touched pages with memory, so a store with little data takes
+// little. Touching a fresh slab takes half a millisecond of page faults; Prepare does that
+// ahead of time in a goroutine.
+//
+// Invariant: usedBytes + free slabs ≤ limitBytes, or the free list is empty. (A slab that
+// Prepare adds while others take memory may exceed the limit until the next call.)
+// Invariant: every slab on the free list was touched.
+// Invariant: reclaimers are called without a lock of the budget.
+// Invariant: after Close the free list stays empty; slabs in use stay valid.
+//
+// Cost: one mutex per call, no allocation on Go's heap besides the free list.
 //
 // Thread safety: safe for concurrent use.
 type Budget struct {
 	limitBytes int64
 
 	mu         sync.Mutex
-	usedBytes  int64    // slabs handed out, and regions
-	peakBytes  int64    // the most that usedBytes was
-	free       [][]byte // slabs that wait, all of them touched
+	usedBytes  int64    // slabs and regions in use, the counted part of growing slabs, and Take
+	peakBytes  int64    // the maximum of usedBytes so far
+	free       [][]byte // slabs that nobody uses
 	reclaimers []*Reclaimer
-	preparing  bool
+	preparing  bool // a goroutine of Prepare runs
 	closed     bool
 }
 
-// Reclaimer is somebody who can do with less.
+// Reclaimer is a user of a budget that can give memory back.
 type Reclaimer struct {
-	// Reclaim gives back one slab or more, by Put, and says whether it did. It
-	// is called without a lock of the budget, by whoever needs memory, and must
-	// not wait for locks that such a one may hold.
+	// Reclaim puts back at least one slab and reports whether it did. The goroutine that
+	// needs memory calls it, without a lock of the budget. It must not wait for a lock that
+	// such a goroutine may hold.
 	Reclaim func() bool
 }
 
-// NewBudget returns a budget of limitBytes; 0 is DefaultBudgetBytes, and less
-// than MinBudgetBytes is that.
+// NewBudget returns a budget with a limit in bytes. 0 means DefaultBudgetBytes; a smaller limit
+// than MinBudgetBytes is raised to it.
 func NewBudget(limitBytes int64) *Budget {
 	return &Budget{limitBytes: max(cmp.Or(limitBytes, DefaultBudgetBytes), MinBudgetBytes)}
 }
 
-// Limit is the size of the budget in bytes.
+// Limit returns the limit in bytes.
 func (b *Budget) Limit() int64 { return b.limitBytes }
 
-// Used is what is in use, in bytes; it may be more than Limit.
+// Used returns the number of bytes in use. It may exceed Limit.
 func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.usedBytes
 }
 
-// Peak returns the most that was in use at one time, in bytes.
+// Peak returns the maximum of Used so far, in bytes.
 func (b *Budget) Peak() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.peakBytes
 }
 
-// Short reports whether the budget has no slab left.
+// Short reports whether one more slab would exceed the limit.
 func (b *Budget) Short() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.usedBytes+Bytes > b.limitBytes
 }
 
-// use counts bytes that are handed out. The mutex is held.
+// use adds bytes to usedBytes. The caller holds the mutex.
 func (b *Budget) use(bytes int64) {
 	b.usedBytes += bytes
 	b.peakBytes = max(b.peakBytes, b.usedBytes)
 }
 
-// Register lets a budget ask r for memory, until Unregister.
+// Register adds r to the reclaimers that the budget asks for memory, until Unregister.
 func (r *Reclaimer) Register(b *Budget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reclaimers = append(b.reclaimers, r)
 }
 
-// Unregister ends the effect of Register.
+// Unregister removes r from the budget's reclaimers.
 func (r *Reclaimer) Unregister(b *Budget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reclaimers = slices.DeleteFunc(b.reclaimers, func(other *Reclaimer) bool { return other == r })
 }
 
-// TryGet returns a slab with any content, nil if the budget has none left.
+// TryGet returns a slab, or nil if it would exceed the limit. The slab's content is undefined.
 func (b *Budget) TryGet() []byte {
 	b.mu.Lock()
 	if b.usedBytes+Bytes > b.limitBytes {
@@ -103,8 +134,8 @@ func (b *Budget) TryGet() []byte {
 	return b.take()
 }
 
-// Get returns a slab with any content. If the budget has none left others are
-// asked to give one back, and if they cannot it goes beyond.
+// Get returns a slab. At the limit it asks the reclaimers to put one back; if none can, it
+// exceeds the limit. The slab's content is undefined.
 func (b *Budget) Get() []byte {
 	b.mu.Lock()
 	if b.usedBytes+Bytes > b.limitBytes {
@@ -115,10 +146,11 @@ func (b *Budget) Get() []byte {
 	return b.take()
 }
 
-// GetGrowing returns a slab of which the first counted bytes may be used, with any
-// content. Grow counts more of them: what was never touched takes no memory. A store
-// that has little so takes little. Many slabs that wait are a reason to hand out a whole
-// one, which was touched before.
+// GetGrowing returns the first slab of a user, and how many of its bytes count against the
+// budget. The caller may use only those, and calls Grow before it uses more: the system backs
+// untouched pages with no memory, so a store with little data takes little. If at most half of
+// the budget is in use and a slab is free, GetGrowing returns that one and counts it whole,
+// since it was touched before. The slab's content is undefined.
 func (b *Budget) GetGrowing() (s []byte, counted int) {
 	b.mu.Lock()
 	if len(b.free) > 0 && b.usedBytes+Bytes <= b.limitBytes/2 {
@@ -128,7 +160,8 @@ func (b *Budget) GetGrowing() (s []byte, counted int) {
 	return allocate(Bytes), FirstBytes
 }
 
-// GetMore is GetGrowing for who has a slab already: one that waits is as good as any.
+// GetMore is GetGrowing for a user that has a slab already. It prefers a free slab, and counts
+// FirstBytes of it.
 func (b *Budget) GetMore() (s []byte, counted int) {
 	b.mu.Lock()
 	if n := len(b.free); n > 0 {
@@ -142,8 +175,8 @@ func (b *Budget) GetMore() (s []byte, counted int) {
 	return s, FirstBytes
 }
 
-// Take counts bytes of memory that the caller has from elsewhere, such as Go's heap. The
-// budget may be exceeded; others are asked to give memory back then.
+// Take counts bytes that the caller has allocated elsewhere, such as on Go's heap. If that
+// exceeds the limit, Take asks the reclaimers to give memory back.
 func (b *Budget) Take(bytes int64) {
 	b.mu.Lock()
 	b.count(bytes)
@@ -156,13 +189,14 @@ func (b *Budget) Give(bytes int64) {
 	b.usedBytes -= bytes
 }
 
-// Grow counts so many bytes more of a slab that grows.
+// Grow counts more bytes of a growing slab.
 func (b *Budget) Grow(bytes int) {
 	b.mu.Lock()
 	b.count(int64(bytes))
 }
 
-// count counts bytes, for which others make way if need be, and releases the mutex.
+// count adds bytes to usedBytes, frees slabs of the free list that no longer fit, and asks the
+// reclaimers if the limit is exceeded. The caller holds the mutex; count unlocks it.
 func (b *Budget) count(bytes int64) {
 	b.use(bytes)
 	short := b.usedBytes > b.limitBytes
@@ -176,7 +210,8 @@ func (b *Budget) count(bytes int64) {
 	}
 }
 
-// surplus takes out the slabs that wait and are beyond the limit. The mutex is held.
+// surplus removes slabs from the free list until it fits the limit, and returns them. The
+// caller holds the mutex.
 func (b *Budget) surplus() (slabs [][]byte) {
 	for len(b.free) > 0 && b.usedBytes+int64(len(b.free))*Bytes > b.limitBytes {
 		last := len(b.free) - 1
@@ -186,7 +221,7 @@ func (b *Budget) surplus() (slabs [][]byte) {
 	return slabs
 }
 
-// PutGrowing takes back a slab that GetGrowing returned, of which so many bytes were
+// PutGrowing takes back a slab of GetGrowing or GetMore, with the number of its bytes that were
 // counted.
 func (b *Budget) PutGrowing(s []byte, counted int) {
 	if counted == Bytes {
@@ -199,7 +234,7 @@ func (b *Budget) PutGrowing(s []byte, counted int) {
 	release(s[:Bytes:Bytes])
 }
 
-// take hands out a slab and releases the mutex.
+// take counts and returns a slab. The caller holds the mutex; take unlocks it.
 func (b *Budget) take() []byte {
 	b.use(Bytes)
 	if n := len(b.free); n > 0 {
@@ -212,7 +247,7 @@ func (b *Budget) take() []byte {
 	return allocate(Bytes)
 }
 
-// reclaim asks one after the other until one has given something back.
+// reclaim calls the reclaimers one after the other until one has put something back.
 func (b *Budget) reclaim() {
 	b.mu.Lock()
 	all := slices.Clone(b.reclaimers)
@@ -224,7 +259,7 @@ func (b *Budget) reclaim() {
 	}
 }
 
-// Put takes back a slab that Get or TryGet returned. Nobody may use it any more.
+// Put takes back a slab of Get or TryGet. The caller must not use the slab afterwards.
 func (b *Budget) Put(s []byte) {
 	s = s[:Bytes:Bytes]
 	b.mu.Lock()
@@ -239,9 +274,8 @@ func (b *Budget) Put(s []byte) {
 	}
 }
 
-// Prepare sees to it, beside the caller, that some slabs wait that were touched
-// before: the first touch of memory takes half a millisecond a slab. It prepares
-// no more than the budget has left.
+// Prepare fills the free list up to a number of slabs, in a goroutine, and touches each page of
+// them: page faults take half a millisecond per slab. It stays within the limit.
 func (b *Budget) Prepare(slabs int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -255,6 +289,7 @@ func (b *Budget) Prepare(slabs int) {
 	}()
 }
 
+// prepareOne adds a slab to the free list and reports whether it must be called again.
 func (b *Budget) prepareOne(slabs int) (more bool) {
 	b.mu.Lock()
 	more = !b.closed && len(b.free) < slabs && b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
@@ -279,9 +314,8 @@ func (b *Budget) prepareOne(slabs int) (more bool) {
 	return true
 }
 
-// Alloc returns a region of zeros that counts against the budget, which it may
-// exceed: what is asked for here is needed for a file to be read at all. Slabs
-// that wait make way.
+// Alloc returns a region of n zero bytes. It may exceed the limit, because no file can be read
+// without the region. Slabs of the free list that no longer fit are freed.
 func (b *Budget) Alloc(n int) []byte {
 	if n == 0 {
 		return nil
@@ -291,7 +325,7 @@ func (b *Budget) Alloc(n int) []byte {
 	return allocate(n)
 }
 
-// Free takes back a region that Alloc returned.
+// Free takes back a region of Alloc.
 func (b *Budget) Free(region []byte) {
 	if len(region) == 0 {
 		return
@@ -302,8 +336,8 @@ func (b *Budget) Free(region []byte) {
 	release(region)
 }
 
-// Close gives the slabs that wait back to the system, and from then on none waits.
-// What is handed out stays good, and may be put back.
+// Close frees the slabs of the free list. Slabs in use stay valid and may be put back; they are
+// freed then.
 func (b *Budget) Close() {
 	b.mu.Lock()
 	free := b.free

@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/internal/await"
 )
 
-func TestSlabsEndWithTheBudgetForThoseWhoCanWait(t *testing.T) {
+func TestTryGetStopsAtTheLimitAndGetDoesNot(t *testing.T) {
 	b := NewBudget(MinBudgetBytes)
 	var taken [][]byte
 	for range MinBudgetBytes / Bytes {
@@ -28,7 +28,7 @@ func TestSlabsEndWithTheBudgetForThoseWhoCanWait(t *testing.T) {
 	require.Same(t, &taken[0][0], &again[0], "recycled")
 }
 
-func TestReclaimerIsAskedBeforeTheBudgetIsExceeded(t *testing.T) {
+func TestReclaimerIsCalledBeforeTheLimitIsExceeded(t *testing.T) {
 	b := NewBudget(MinBudgetBytes)
 	var cached [][]byte
 	r := &Reclaimer{Reclaim: func() bool {
@@ -48,13 +48,13 @@ func TestReclaimerIsAskedBeforeTheBudgetIsExceeded(t *testing.T) {
 	require.Len(t, cached, n-1)
 	require.Equal(t, b.Limit(), b.Used())
 	region := b.Alloc(3 * Bytes)
-	require.Len(t, cached, n-2, "one is asked for at a time")
+	require.Len(t, cached, n-2, "one slab for each call")
 	r.Unregister(b)
 	b.Free(region)
 	require.Equal(t, b.Limit()-Bytes, b.Used())
 }
 
-func TestRegionIsZeroAndCounted(t *testing.T) {
+func TestRegionsAreZeroAndCounted(t *testing.T) {
 	b := NewBudget(0)
 	for _, n := range []int{0, 1, smallBytesForTest, Bytes + 7} {
 		region := b.Alloc(n)
@@ -73,7 +73,7 @@ func TestRegionIsZeroAndCounted(t *testing.T) {
 
 const smallBytesForTest = 16 << 10
 
-func TestWaitingSlabsMakeWayForRegions(t *testing.T) {
+func TestFreeSlabsAreReleasedForRegions(t *testing.T) {
 	b := NewBudget(MinBudgetBytes)
 	var taken [][]byte
 	for s := b.TryGet(); s != nil; s = b.TryGet() {
@@ -89,7 +89,7 @@ func TestWaitingSlabsMakeWayForRegions(t *testing.T) {
 	require.Empty(t, b.free)
 }
 
-// requirePrepared waits until nothing is prepared any more.
+// requirePrepared waits until the goroutine of Prepare has ended.
 func requirePrepared(t *testing.T, b *Budget) {
 	t.Helper()
 	await.True(t, func() bool {
@@ -99,7 +99,7 @@ func requirePrepared(t *testing.T, b *Budget) {
 	}, func() string { return "slabs are being prepared" })
 }
 
-func TestPreparedSlabsStayWithinTheBudget(t *testing.T) {
+func TestPreparedSlabsStayWithinTheLimit(t *testing.T) {
 	b := NewBudget(MinBudgetBytes)
 	b.Get()
 	b.Prepare(100)
@@ -108,8 +108,8 @@ func TestPreparedSlabsStayWithinTheBudget(t *testing.T) {
 	require.Len(t, b.free, MinBudgetBytes/Bytes-1)
 }
 
-// What came back after Close waited for ever, outside of the heap.
-func TestNoSlabWaitsAfterClose(t *testing.T) {
+// A slab that was put back after Close stayed on the free list for ever, outside of the heap.
+func TestNoSlabIsKeptAfterClose(t *testing.T) {
 	b := NewBudget(0)
 	s := b.Get()
 	b.Close()
@@ -139,19 +139,19 @@ func TestBudgetIsSafeForConcurrentUse(t *testing.T) {
 	require.Zero(t, b.Used())
 }
 
-func TestMemoryFromElsewhereCounts(t *testing.T) {
+func TestMemoryOfTakeCounts(t *testing.T) {
 	b := NewBudget(MinBudgetBytes)
-	asked := 0
-	r := &Reclaimer{Reclaim: func() bool { asked++; return false }}
+	calls := 0
+	r := &Reclaimer{Reclaim: func() bool { calls++; return false }}
 	r.Register(b)
 	b.Take(MinBudgetBytes - Bytes + 1)
-	require.Nil(t, b.TryGet(), "no slab is left")
-	require.Zero(t, asked)
+	require.Nil(t, b.TryGet(), "a slab would exceed the limit")
+	require.Zero(t, calls)
 	b.Take(2 * Bytes)
-	require.Equal(t, 1, asked, "beyond the limit others are asked")
+	require.Equal(t, 1, calls, "the reclaimer is called beyond the limit")
 	b.Give(MinBudgetBytes + Bytes)
 	require.EqualValues(t, 1, b.Used())
 	r.Unregister(b)
 	b.Take(2 * MinBudgetBytes)
-	require.Equal(t, 1, asked)
+	require.Equal(t, 1, calls)
 }

@@ -4,11 +4,11 @@ package slab
 
 import "syscall"
 
-// smallBytes is up to which size memory comes from Go's heap: the system gives
-// whole pages, and at the price of a call.
+// smallBytes is the size below which memory comes from Go's heap: mmap returns whole pages and
+// costs a system call.
 const smallBytes = 16 << 10
 
-// allocate returns n bytes of zeros.
+// allocate returns n zero bytes.
 func allocate(n int) []byte {
 	if n >= smallBytes {
 		b, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
@@ -19,8 +19,8 @@ func allocate(n int) []byte {
 	return make([]byte, n)
 }
 
-// release gives back what allocate returned. Memory from Go's heap is not known
-// to the system, which says so, and belongs to the collector.
+// release frees memory of allocate. For memory of Go's heap, which allocate returns if mmap
+// fails, Munmap returns an error and changes nothing; the collector frees it.
 func release(b []byte) {
 	if len(b) >= smallBytes {
 		_ = syscall.Munmap(b)
