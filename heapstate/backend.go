@@ -10,45 +10,43 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// Backend is a heap backend. It satisfies backend.HeapBackend and
-// snapshot.Backend.
+// Backend is a backend on Go's heap. It implements backend.HeapBackend and snapshot.Backend.
 //
-// Thread safety: the task's goroutine only; a View may be read by others.
+// Thread safety: the task's goroutine only. Other goroutines may read a View.
 type Backend struct {
 	registry *backend.Registry
 	newIndex func(backend.Table) backend.Index
-	parts    *parts
-	// freeTimers are nodes that the queues have no use for: one list for all of them,
-	// since a list of its own would be half of what an empty service takes.
+	states   *declaredStates
+	// freeTimers holds free tree nodes for all timer queues: a free list for each would take
+	// half of the memory of an empty timer service.
 	freeTimers *btree.FreeListG[timer]
 }
 
-// parts is what the declared states of a backend are kept in. Views share it, since they
-// take their states from it when they are read.
+// declaredStates holds the tables and timer services of a backend. Views share it: they
+// capture their states from it when they are read.
 //
-// Thread safety: safe for the task's goroutine, which declares states, and for readers of
-// views beside it.
-type parts struct {
-	mu     sync.Mutex // held where the maps change, and where a view reads them
+// Thread safety: safe for the task's goroutine, which declares states, while other goroutines
+// read views.
+type declaredStates struct {
+	mu     sync.Mutex // guards the maps
 	tables map[backend.ID]backend.Table
 	timers map[backend.ID]*timers
 }
 
-func newParts() *parts {
-	return &parts{tables: make(map[backend.ID]backend.Table), timers: make(map[backend.ID]*timers)}
+func newDeclaredStates() *declaredStates {
+	return &declaredStates{tables: make(map[backend.ID]backend.Table), timers: make(map[backend.ID]*timers)}
 }
 
-// NewHash returns an empty backend that finds keys by a hash table: the fastest
+// NewHash returns an empty backend that finds keys with a hash table. It is the fastest
 // backend for state that fits in memory.
 func NewHash(o backend.Options) (*Backend, error) {
 	scratch := new(hashScratch)
 	return open(o, func(t backend.Table) backend.Index { return newHashIndex(t, scratch) })
 }
 
-// NewBTree returns an empty backend that finds keys in a B-tree: its snapshots
-// need no sorting, so they are written and restored faster, and it does not
-// depend on hashes; every access costs a descent, and a key more memory than in
-// the hash backend.
+// NewBTree returns an empty backend that finds keys with a B-tree. Its snapshots need no
+// sorting, so they are written and restored faster, and it does not depend on the quality of
+// hashes. Every access descends the tree, and a key takes more memory than in the hash backend.
 func NewBTree(o backend.Options) (*Backend, error) {
 	free := btree.NewFreeListG[treeItem](btree.DefaultFreeListSize)
 	return open(o, func(t backend.Table) backend.Index { return newTreeIndex(t, free) })
@@ -62,7 +60,7 @@ func open(o backend.Options, newIndex func(backend.Table) backend.Index) (*Backe
 	return &Backend{
 		registry:   registry,
 		newIndex:   newIndex,
-		parts:      newParts(),
+		states:     newDeclaredStates(),
 		freeTimers: btree.NewFreeListG[timer](btree.DefaultFreeListSize),
 	}, nil
 }
@@ -72,20 +70,20 @@ func (b *Backend) Registry() *backend.Registry { return b.registry }
 
 // AddTable implements backend.HeapBackend.
 func (b *Backend) AddTable(info backend.Info, t backend.Table) (backend.Index, error) {
-	b.parts.mu.Lock()
-	defer b.parts.mu.Unlock()
-	b.parts.tables[info.ID()] = t
+	b.states.mu.Lock()
+	defer b.states.mu.Unlock()
+	b.states.tables[info.ID()] = t
 	return b.newIndex(t), nil
 }
 
 // AddTimers implements backend.Backend.
 func (b *Backend) AddTimers(info backend.Info, d backend.Domain) (backend.TimerQueue, error) {
-	b.parts.mu.Lock()
-	defer b.parts.mu.Unlock()
-	service, ok := b.parts.timers[info.ID()]
+	b.states.mu.Lock()
+	defer b.states.mu.Unlock()
+	service, ok := b.states.timers[info.ID()]
 	if !ok {
 		service = newTimers(b.registry, b.freeTimers)
-		b.parts.timers[info.ID()] = service
+		b.states.timers[info.ID()] = service
 	}
 	return service.queues[d], nil
 }
@@ -97,7 +95,7 @@ func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error
 	}
 	pin := b.registry.Freeze()
 	defer pin.Close()
-	rows := b.parts.frozen(pin, id)
+	rows := b.states.frozen(pin, id)
 	if rows == nil {
 		return backend.ErrUnknownState
 	}
@@ -110,27 +108,26 @@ func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error
 	return nil
 }
 
-// View implements snapshot.Backend. It takes the same time whatever the states hold and
-// however many there are.
+// View implements snapshot.Backend. Its time does not depend on the number of states or rows.
 func (b *Backend) View() (snapshot.View, error) {
 	if b.registry.Closed() {
 		return nil, backend.ErrClosed
 	}
 	return &view{
 		keyspace: b.registry.Keyspace(), states: b.registry.StateList(),
-		parts: b.parts, pin: b.registry.Freeze(),
+		declared: b.states, pin: b.registry.Freeze(),
 	}, nil
 }
 
-// frozen returns one state as it was at a freeze, nil if there was none with the id.
-func (p *parts) frozen(pin *backend.Pin, id backend.ID) frozenState {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t, ok := p.tables[id]; ok {
+// frozen returns a state as it was when pin was taken, nil if no state with the id is declared.
+func (s *declaredStates) frozen(pin *backend.Pin, id backend.ID) frozenState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.tables[id]; ok {
 		table, index := t.Frozen(pin)
 		return &frozenRows{table: table, index: index}
 	}
-	if t, ok := p.timers[id]; ok {
+	if t, ok := s.timers[id]; ok {
 		return t.frozen(pin, id)
 	}
 	return nil
@@ -138,12 +135,12 @@ func (p *parts) frozen(pin *backend.Pin, id backend.ID) frozenState {
 
 // Empty implements snapshot.Backend.
 func (b *Backend) Empty() bool {
-	for _, t := range b.parts.tables {
+	for _, t := range b.states.tables {
 		if t.Len() > 0 {
 			return false
 		}
 	}
-	for _, t := range b.parts.timers {
+	for _, t := range b.states.timers {
 		if t.len() > 0 {
 			return false
 		}
@@ -157,15 +154,15 @@ func (b *Backend) Load(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	if t, ok := b.parts.tables[id]; ok {
+	if t, ok := b.states.tables[id]; ok {
 		return t.Load(group, rest, value)
 	}
 	return b.registry.LoadTimer(group, id, rest, value)
 }
 
-// Close implements backend.Backend. Views that are open stay readable.
+// Close implements backend.Backend. Open views stay readable.
 func (b *Backend) Close() error {
 	b.registry.Close()
-	b.parts = newParts() // views have the other ones
+	b.states = newDeclaredStates() // open views keep the old one
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// both runs a test on either backend, keyed by strings.
+// both runs a test on the hash backend and on the B-tree backend, keyed by strings.
 func both(t *testing.T, o state.Options, test func(*testing.T, *heapstate.Backend, *state.Keyed[string])) {
 	for name, open := range map[string]func(state.Options) (*heapstate.Backend, error){
 		"hash": heapstate.NewHash, "btree": heapstate.NewBTree,
@@ -26,7 +26,7 @@ func both(t *testing.T, o state.Options, test func(*testing.T, *heapstate.Backen
 	}
 }
 
-func TestKeysDoNotShareSpareCapacityOfWhatWasSet(t *testing.T) {
+func TestAppendToOneKeysSliceDoesNotChangeAnotherKeys(t *testing.T) {
 	both(t, state.Options{}, func(t *testing.T, _ *heapstate.Backend, k *state.Keyed[string]) {
 		v, err := state.ValueOf(k, state.ValueDescriptor[[]string]{Name: "v", Codec: codec.Slice(codec.String[string]())})
 		require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestKeysDoNotShareSpareCapacityOfWhatWasSet(t *testing.T) {
 	})
 }
 
-func TestUserKeyWithoutEncodingIsRefusedByReadsToo(t *testing.T) {
+func TestReadsRefuseAUserKeyThatCannotBeEncoded(t *testing.T) {
 	picky := codec.Func("picky", 1,
 		func(dst []byte, s string) ([]byte, error) {
 			if s == "bad" {
@@ -73,7 +73,7 @@ func TestUserKeyWithoutEncodingIsRefusedByReadsToo(t *testing.T) {
 	})
 }
 
-func TestRefusedMergeHoldsNoNamespaces(t *testing.T) {
+func TestRefusedMergeChangesNothing(t *testing.T) {
 	both(t, state.Options{Limits: state.Limits{MaxKeySize: 32}}, func(t *testing.T, _ *heapstate.Backend, k *state.Keyed[string]) {
 		l, err := state.ListOf(k, state.ListDescriptor[int]{Name: "l", Codec: codec.Int[int]()})
 		require.NoError(t, err)

@@ -25,7 +25,7 @@ func openBytes(_ testing.TB, o backend.Options) (snapshot.Backend, error) {
 	return statetest.NewBytes(o, 32)
 }
 
-func TestEveryBackendLoadsWhatAnyOtherWrote(t *testing.T) {
+func TestEveryBackendLoadsSnapshotsOfEveryOther(t *testing.T) {
 	backends := []struct {
 		name string
 		open statetest.Opener
@@ -39,7 +39,7 @@ func TestEveryBackendLoadsWhatAnyOtherWrote(t *testing.T) {
 	}
 }
 
-func TestHashAndBTreeShowTheSameRows(t *testing.T) {
+func TestHashAndBTreeHaveTheSameRows(t *testing.T) {
 	for seed := range uint64(3) {
 		hash, btree := statetest.Fill(t, openHash, seed), statetest.Fill(t, openBTree, seed)
 		rows := viewRows(t, hash)
@@ -48,7 +48,7 @@ func TestHashAndBTreeShowTheSameRows(t *testing.T) {
 	}
 }
 
-// viewRows are the rows of a view, a key and a value each.
+// viewRows returns the rows of a view of b, as pairs of key and value.
 func viewRows(t *testing.T, b snapshot.Backend) (rows [][2]string) {
 	v, err := b.View()
 	require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Package heapstate keeps keyed state on the heap: a hash backend and a B-tree
-// backend. Both are indexes over the typed tables of package state, and their
-// snapshots are those tables, frozen in constant time and written while the
-// task goes on. The room knows nothing of types, files or checkpoints.
+// Package heapstate provides two backends that keep keyed state on Go's heap: a hash backend
+// and a B-tree backend. Both are indexes over the typed tables of package state. A snapshot
+// freezes these tables in constant time; another goroutine writes them while the task
+// continues. The package knows nothing of types of keys and values, files or checkpoints.
 package heapstate

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// emptyStateBytes is the most that a declared state without rows may take: table,
-	// index, handle and entries of the registry together.
+	// emptyStateBytes is the maximum memory of a declared state without rows: table, index,
+	// handle and entries of the registry together.
 	emptyStateBytes = 1 << 10
-	// measuredStates is how many states share a measurement. At a power of two the maps of
+	// measuredStates is the number of states per measurement. At a power of two the maps of
 	// the registry have just doubled, which is their worst case.
 	measuredStates = 4096
 )
 
-// sparseKind is how these tests declare a state of one kind and write to it.
+// sparseKind declares states of one kind and writes to them.
 type sparseKind struct {
 	declare func(k *state.Keyed[string], name string) (any, error)
 	add     func(handle any) error // adds a row under the current key
@@ -91,16 +91,16 @@ var sparseKinds = map[string]sparseKind{
 	},
 }
 
-// sparseStates are many declared states of one kind.
+// sparseStates holds many declared states of one kind.
 type sparseStates struct {
 	sparseKind
 	backend *heapstate.Backend
 	keyed   *state.Keyed[string]
 	handles []any
-	before  int // bytes of the heap before they were declared
+	before  int // bytes in use on the heap before the states were declared
 }
 
-// eachSparseKind runs a test for every kind, on either backend, with so many states.
+// eachSparseKind runs a test for every kind on both backends, with the given number of states.
 func eachSparseKind(t *testing.T, states int, test func(t *testing.T, s *sparseStates)) {
 	for name, kind := range sparseKinds {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func eachSparseKind(t *testing.T, states int, test func(t *testing.T, s *sparseS
 	}
 }
 
-// each calls do with every handle, under one of several keys.
+// each calls do with every handle, under each of a number of keys.
 func (s *sparseStates) each(t *testing.T, keys int, do func(handle any) error) {
 	for key := range keys {
 		require.NoError(t, s.keyed.SetKey(fmt.Sprint("key ", key)))
@@ -135,26 +135,24 @@ func (s *sparseStates) each(t *testing.T, keys int, do func(handle any) error) {
 	}
 }
 
-// bytes is what a state takes, on average.
+// bytes returns the average memory of a state.
 func (s *sparseStates) bytes(t *testing.T) int {
-	taken := (heapBytes() - s.before) / len(s.handles)
-	t.Logf("%d B a state", taken)
+	size := (heapBytes() - s.before) / len(s.handles)
+	t.Logf("%d B per state", size)
 	runtime.KeepAlive(s)
-	return taken
+	return size
 }
 
-// A job declares many states of which each subtask holds few rows, so an empty one
-// must cost little.
-func TestStateNeverUsedTakesNoMoreThanAKilobyte(t *testing.T) {
+// A job may declare many states, and most of them may be empty in a subtask.
+func TestUnusedStateTakesAtMostAKilobyte(t *testing.T) {
 	eachSparseKind(t, measuredStates, func(t *testing.T, s *sparseStates) {
 		require.True(t, s.backend.Empty())
 		require.LessOrEqual(t, s.bytes(t), emptyStateBytes)
 	})
 }
 
-// The first row takes no more than itself, so that whatever a state holds on to for the
-// next one is little.
-func TestStateSetAndClearedTakesNoMoreThanAKilobyte(t *testing.T) {
+// A state that was used and cleared keeps little memory for its next row.
+func TestClearedStateTakesAtMostAKilobyte(t *testing.T) {
 	eachSparseKind(t, measuredStates, func(t *testing.T, s *sparseStates) {
 		for range 3 {
 			s.each(t, 1, s.add)
@@ -166,9 +164,9 @@ func TestStateSetAndClearedTakesNoMoreThanAKilobyte(t *testing.T) {
 	})
 }
 
-// A state that had many rows and is empty again gives their memory back, but not as soon as
-// it is empty: only once nothing has changed it between two snapshots.
-func TestStateEmptyBetweenSnapshotsGivesItsMemoryBack(t *testing.T) {
+// A state that had many rows frees their memory when it was empty, and did not change, between
+// two snapshots; not at once when its last row is removed.
+func TestStateEmptyBetweenSnapshotsFreesItsMemory(t *testing.T) {
 	const states, rows = 256, 100
 	eachSparseKind(t, states, func(t *testing.T, s *sparseStates) {
 		snapshot := func() {
@@ -179,7 +177,7 @@ func TestStateEmptyBetweenSnapshotsGivesItsMemoryBack(t *testing.T) {
 		s.each(t, rows, s.add)
 		s.each(t, rows, s.clear)
 		s.each(t, 2, s.add)
-		snapshots := func() { // see each state once
+		snapshots := func() { // together they check each state once
 			for range states / 64 {
 				snapshot()
 			}
@@ -189,8 +187,8 @@ func TestStateEmptyBetweenSnapshotsGivesItsMemoryBack(t *testing.T) {
 		s.each(t, 2, s.clear)
 		require.True(t, s.backend.Empty())
 		snapshots()
-		if !strings.Contains(t.Name(), "timers") { // which keep nothing
-			require.Greater(t, s.bytes(t), 4*emptyStateBytes, "a state that was empty for a moment keeps its memory")
+		if !strings.Contains(t.Name(), "timers") { // timers keep no memory
+			require.Greater(t, s.bytes(t), 4*emptyStateBytes, "a state keeps its memory while it is empty for a short time")
 		}
 		snapshots()
 		require.LessOrEqual(t, s.bytes(t), emptyStateBytes)
@@ -199,12 +197,11 @@ func TestStateEmptyBetweenSnapshotsGivesItsMemoryBack(t *testing.T) {
 	})
 }
 
-// Setting and clearing the only row in turn allocates nothing, though the state is empty
-// each time.
+// Set and Clear of the only row, in turn, allocate nothing, although each Clear empties the state.
 func TestSetAndClearInTurnAllocateNothing(t *testing.T) {
 	for name, kind := range sparseKinds {
 		if name == "list" || name == "map" || name == "timers" {
-			continue // their row is an object of its own
+			continue // each of their rows is an allocation
 		}
 		t.Run(name, func(t *testing.T) {
 			both(t, state.Options{}, func(t *testing.T, _ *heapstate.Backend, k *state.Keyed[string]) {
@@ -220,7 +217,7 @@ func TestSetAndClearInTurnAllocateNothing(t *testing.T) {
 	}
 }
 
-func TestViewKeepsTheRowsWhoseMemoryTheStateGivesBack(t *testing.T) {
+func TestViewKeepsRowsAfterTheStateFreedItsMemory(t *testing.T) {
 	rowsOf := func(v snapshot.View) (n int) {
 		require.NoError(t, v.Rows(0, func(_, _ []byte) error { n++; return nil }))
 		return n
@@ -251,11 +248,11 @@ func TestViewKeepsTheRowsWhoseMemoryTheStateGivesBack(t *testing.T) {
 						empty.Close()
 					}
 					each(3, kind.add)
-					few := view()
+					small := view()
 					require.Equal(t, rows, rowsOf(full))
-					require.Equal(t, 3, rowsOf(few))
+					require.Equal(t, 3, rowsOf(small))
 					full.Close()
-					few.Close()
+					small.Close()
 					each(3, kind.clear)
 				}
 			})
@@ -263,9 +260,9 @@ func TestViewKeepsTheRowsWhoseMemoryTheStateGivesBack(t *testing.T) {
 	}
 }
 
-// The number of a namespace stays a handle's while the table gives its memory back; were it
-// another one's afterwards, two handles would write to the same rows.
-func TestHandleKeepsItsNamespaceWhenTheStateGivesItsMemoryBack(t *testing.T) {
+// A handle keeps the number of its namespace when the table frees its memory. If the table gave
+// the number to another namespace, two handles would write to the same rows.
+func TestHandleKeepsItsNamespaceWhenTheStateFreesItsMemory(t *testing.T) {
 	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		inSpace := func(namespace string) state.ValueState[string] {
 			v, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: "state", Codec: codec.String[string]()})
@@ -300,10 +297,10 @@ func TestHandleKeepsItsNamespaceWhenTheStateGivesItsMemoryBack(t *testing.T) {
 	})
 }
 
-// heapBytes is what is in use of the heap, without garbage.
+// heapBytes returns the bytes in use on the heap, without garbage.
 func heapBytes() int {
 	runtime.GC()
-	runtime.GC() // pools are emptied by the second one
+	runtime.GC() // the second collection empties pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)

@@ -12,7 +12,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// open opens a backend and declares its state; a restore does the same first.
+// open creates a backend and declares its state. A program that restores does the same first.
 func open() (*heapstate.Backend, *state.Keyed[string], state.ValueState[int64]) {
 	backend, err := heapstate.NewHash(state.Options{})
 	check(err)
@@ -23,7 +23,7 @@ func open() (*heapstate.Backend, *state.Keyed[string], state.ValueState[int64]) 
 	return backend, keyed, flights
 }
 
-// From an open backend to a restored one.
+// Example takes a snapshot of a backend while it is in use and restores it into another one.
 func Example() {
 	path, err := os.MkdirTemp("", "weir")
 	check(err)
@@ -36,7 +36,7 @@ func Example() {
 	check(flights.Set(41))
 	running, err := snapshot.Start(context.Background(), backend, directory, snapshot.Options{})
 	check(err)
-	check(flights.Set(42)) // not in the snapshot, which goes on by itself
+	check(flights.Set(42)) // not in the snapshot, which another goroutine writes
 	handle, err := running.Wait()
 	check(err)
 

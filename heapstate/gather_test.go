@@ -16,7 +16,7 @@ import (
 
 var oneGroup = state.Options{Keyspace: state.WholeKeyspace(1)}
 
-// Rows are read ahead up to some kilobytes: these are below and far above.
+// Views read rows ahead, up to some kilobytes. These rows are smaller and much larger.
 func TestViewHasKeysAndValuesOfAnySize(t *testing.T) {
 	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		value, err := state.ValueOf(k, state.ValueDescriptor[[]byte]{Name: "value", Codec: codec.Bytes()})
@@ -51,7 +51,7 @@ func TestViewHasKeysAndValuesOfAnySize(t *testing.T) {
 	})
 }
 
-func TestValueThatCannotBeEncodedAnyMoreEndsTheWalkWhereItIs(t *testing.T) {
+func TestWalkEndsAtAValueThatCannotBeEncoded(t *testing.T) {
 	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		refused := ""
 		errRefused := errors.New("refused")
@@ -84,7 +84,7 @@ func TestValueThatCannotBeEncodedAnyMoreEndsTheWalkWhereItIs(t *testing.T) {
 	})
 }
 
-func TestWalkOfAViewEndsWithTheErrorOfItsReader(t *testing.T) {
+func TestWalkReturnsTheErrorOfYield(t *testing.T) {
 	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		v, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: "v", Codec: codec.String[string]()})
 		require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestWalkOfAViewEndsWithTheErrorOfItsReader(t *testing.T) {
 	})
 }
 
-// tableSpy is a backend that shows its tables.
+// tableSpy is a backend that records the last table added.
 type tableSpy struct {
 	*heapstate.Backend
 	table backend.Table
@@ -120,8 +120,8 @@ func (s *tableSpy) AddTable(info backend.Info, t backend.Table) (backend.Index, 
 	return s.Backend.AddTable(info, t)
 }
 
-func TestRowsMayBeAskedForInAnotherOrderThanTheyWereGathered(t *testing.T) {
-	b, err := heapstate.NewBTree(oneGroup) // whose slots are given out in order
+func TestRowsMayBeReadInAnotherOrderThanGathered(t *testing.T) {
+	b, err := heapstate.NewBTree(oneGroup) // it gives out slots in order
 	require.NoError(t, err)
 	spy := &tableSpy{Backend: b}
 	k, err := state.NewKeyed(spy, codec.Int[uint32]())

@@ -1,11 +1,12 @@
 package heapstate
 
-// groupBounds is where key groups begin and end in what is dealt out to them:
-// each count is noted one place behind the key group, and their sums are where
-// the next one begins. Nil means that nothing is dealt out yet.
+// groupBounds holds where each key group begins and ends in a slice that is sorted by key
+// group. It serves a counting sort: count adds 1 at index group+1 for each item, and sum
+// replaces the counts with their prefix sums, so that group g is in items [b[g], b[g+1]).
+// Nil means that the sort has not begun.
 type groupBounds []uint32
 
-// count notes one more thing of a key group.
+// count counts one item of a key group.
 func (b *groupBounds) count(group uint16) {
 	if missing := int(group) + 2 - len(*b); missing > 0 {
 		*b = append(*b, make(groupBounds, missing)...)
@@ -13,7 +14,7 @@ func (b *groupBounds) count(group uint16) {
 	(*b)[group+1]++
 }
 
-// sum turns the counts into bounds and returns how many things there are.
+// sum turns the counts into bounds and returns the number of items.
 func (b *groupBounds) sum() uint32 {
 	if *b == nil {
 		*b = groupBounds{0}
@@ -26,7 +27,7 @@ func (b *groupBounds) sum() uint32 {
 	return total
 }
 
-// of is the bounds of a key group.
+// of returns the bounds of a key group: its items are those from from to, but not including, to.
 func (b groupBounds) of(group uint16) (from, to uint32) {
 	if int(group)+1 >= len(b) {
 		return 0, 0

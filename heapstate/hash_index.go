@@ -7,73 +7,105 @@ import (
 )
 
 const (
-	// A page has 64 groups of 8 slots. It splits in about ten microseconds. The
-	// only thing that grows as a whole is the directory, of 8 bytes for a page.
+	// A page has 64 groups of 8 slots. A split of a page takes approximately ten
+	// microseconds. Only the directory grows as a whole; it takes 8 bytes per page.
 	groupSlots = 8
 	pageGroups = 64
 	pageSlots  = pageGroups * groupSlots
 
-	// maxDepth bounds the bits of the hash that address the directory.
+	// maxDepth bounds the number of hash bits that address the directory.
 	maxDepth = 24
-	// sparse is how many entries the directory may have for each page, on
-	// average, before an overfull page gets an overflow page instead of being
-	// split: rows whose hashes agree must not double the directory in vain.
-	sparse = 8
+	// maxEntriesPerPage is the average number of directory entries per page from which on a
+	// full page gets an overflow page instead of a split. Rows with equal hashes would
+	// otherwise double the directory without any effect.
+	maxEntriesPerPage = 8
 )
 
-// hashIndex is an extendible hash table (Fagin et al., ACM TODS 4(3), 1979):
-// a directory, addressed by the top bits of the hash, of pages. Within a page
-// it is a Swiss table (Kulukundis, CppCon 2017): a control byte for each slot,
-// searched eight at a time. The place of a control byte is the slot of its row,
-// so that a hit looks at one word of the index and at the row.
+// hashIndex finds the slot of a row by the hash of its key and namespace. It is an extendible
+// hash table (Fagin, Nievergelt, Pippenger and Strong, ACM TODS 4(3), 1979) whose pages are
+// Swiss tables (Kulukundis, CppCon 2017).
 //
-// The index is no part of a snapshot: rows are frozen in the table. It holds no
-// pointers but the directory's.
+// Problem: a table that doubles as a whole stops the task for as long as it takes to move all
+// rows, and needs the memory of both tables. And a hit should touch few cache lines.
+//
+// Idea: a directory, addressed by the top bits of the hash, refers to pages of 512 slots. A
+// full page is split alone; other pages stay. The directory doubles when the page to split
+// already uses all addressed bits (depth); that copies pointers only. Inside a page each slot
+// has a control byte with 7 bits of the hash, and a search compares 8 control bytes with one
+// word operation. The position of a control byte is the slot number of its row in the table,
+// so the index stores no slot numbers: a hit reads one word of the index and the row.
+//
+//	hash   [ top bits: directory ]...[ 6 bits: group ][ 7 bits: control byte ]
+//	            |
+//	directory  [ 00 | 01 | 10 | 11 ]      8 B per entry
+//	              \  /     |    |
+//	          page A   page B  page C     page A has depth 1: two entries refer to it
+//	          base 0   512     1024       the page's first slot in the table
+//	          group 0  [c c c 0 0 0 0 0]  8 control bytes: 0 empty, 1 deleted, ≥ 0x80 a row
+//	          ...
+//	          group 63 [c c c c c c c c]  full: a search continues with the next group
+//
+// A search starts in the group of the hash and continues in triangular steps until it meets a
+// group with an empty slot. Hence a deleted row leaves a mark (deleted) if its group was full,
+// and an empty slot otherwise; rebuild removes the marks. Small tables: up to 7 rows have no
+// page, only the word small; the first page grows from 1 group to 64 by doubling mask. Rows
+// whose hashes agree in too many bits go to a chain of overflow pages.
+//
+// Invariant: all rows of a page and of its overflow pages agree in their top depth bits, and
+// exactly the directory entries with these bits refer to the page.
+// Invariant: no search for a row passes a group with an empty slot before it finds the row.
+// Invariant: at most 7/8 of a page's slots are used or deleted, so that searches are short.
+//
+// Cost: a lookup reads the directory, one group in most cases, and the row. Memory is
+// 1.2 to 2.5 bytes per row, plus the directory.
+//
+// The index is not part of a snapshot: the table freezes the rows. The garbage collector scans
+// only the directory and one pointer per page.
 type hashIndex struct {
 	table     backend.Table
-	directory []*hashPage // of one nil while few holds the rows
-	shift     uint        // 64 less the bits that address the directory
-	few       uint64      // the control bytes of slots 0 to 7 while there is no page
-	mask      uint32      // groups of a page less one: below 63 only while there is one page
+	directory []*hashPage // one nil entry while small has the rows
+	shift     uint        // 64 minus the number of hash bits that address the directory
+	small     uint64      // the control bytes of slots 0 to 7 while there is no page
+	mask      uint32      // groups per page minus one; below 63 only while there is a single page
 	pages     uint32
 	scratch   *hashScratch
 }
 
-// hashScratch is memory that the indices of a backend reuse while one of them makes room.
+// hashScratch is memory that all indexes of a backend reuse while one of them makes room.
 type hashScratch struct {
-	placed   []placedRow
+	moved    []movedRow
 	from, to []uint32
 }
 
-// hashPage decides over the pageSlots slots from base on.
+// hashPage manages pageSlots slots, from base on.
 type hashPage struct {
 	control  [pageGroups]uint64
 	base     uint32
 	used     int // slots with a row
-	dead     int // slots whose row is gone, but which searches must step over
+	deleted  int // slots without a row that searches must step over
 	depth    uint
 	overflow *hashPage // more rows of the same directory entries
 }
 
-// placedRow is a row that a page is about to give a new place.
-type placedRow struct {
+// movedRow is a row that was removed from its page and will get another slot.
+type movedRow struct {
 	hash uint64
-	slot uint32
+	slot uint32 // the old one
 }
 
-// Control bytes: 0 is empty, 1 is dead, and a row's has the top bit and seven
-// bits of its hash. The arithmetic is that of eight bytes in a word (Warren,
-// Hacker's Delight, 6-1).
+// Values of control bytes: 0 is empty, 1 is deleted, and the byte of a row has its top bit set
+// and seven bits of the hash. A word holds eight of them; the arithmetic on the bytes of a word
+// is from Warren, Hacker's Delight, 6-1.
 const (
-	dead    = 0x01
+	deleted = 0x01
 	lowBits = 0x0101010101010101
 	topBits = 0x8080808080808080
 )
 
 func controlOf(hash uint64) uint64 { return hash&0x7f | 0x80 }
 
-// matching marks the top bits of bytes that equal control, and perhaps of some
-// that differ from it in the lowest bit.
+// matching sets the top bit of each byte that equals control. It may set the top bit of bytes
+// that differ from control in the lowest bit: the caller compares the row in any case.
 func matching(word, control uint64) uint64 {
 	x := word ^ control*lowBits
 	return (x - lowBits) &^ x & topBits
@@ -81,20 +113,20 @@ func matching(word, control uint64) uint64 {
 
 func hasEmpty(word uint64) bool { return (word-lowBits)&^word&topBits != 0 }
 
-// vacant marks the top bits of empty and dead bytes.
+// vacant sets the top bit of each empty or deleted byte.
 func vacant(word uint64) uint64 { return ^word & topBits }
 
-// noPages is the directory of every index without a page. It is never written.
-var noPages = make([]*hashPage, 1)
+// emptyDirectory is the directory of every index without a page. It is never written.
+var emptyDirectory = make([]*hashPage, 1)
 
 func newHashIndex(t backend.Table, scratch *hashScratch) *hashIndex {
-	return &hashIndex{table: t, directory: noPages, shift: 64, scratch: scratch}
+	return &hashIndex{table: t, directory: emptyDirectory, shift: 64, scratch: scratch}
 }
 
 // Reset implements backend.Index.
 func (x *hashIndex) Reset() { *x = *newHashIndex(x.table, x.scratch) }
 
-// group is where the search for a hash begins in a page.
+// group returns the group in which the search for a hash begins.
 func (x *hashIndex) group(hash uint64) uint32 { return uint32(hash>>7) & x.mask }
 
 // Find implements backend.Index.
@@ -116,8 +148,8 @@ func (x *hashIndex) Find(hash uint64) (slot uint32, ok bool) {
 			group = (group + step) & x.mask
 		}
 	}
-	// Candidates among the first rows; none once there is a page.
-	for m := matching(x.few, control); m != 0; m &= m - 1 {
+	// The rows of an index without a page; small is zero otherwise.
+	for m := matching(x.small, control); m != 0; m &= m - 1 {
 		slot := uint32(bits.TrailingZeros64(m)) / 8
 		if x.table.Matches(slot) {
 			return slot, true
@@ -130,12 +162,12 @@ func (x *hashIndex) Find(hash uint64) (slot uint32, ok bool) {
 func (x *hashIndex) Insert(hash uint64) (uint32, error) {
 	for {
 		head := x.directory[hash>>x.shift]
-		if head == nil && x.fewRows() < x.room() {
-			return x.placeFew(hash), nil
+		if head == nil && x.smallLen() < x.maxRows() {
+			return x.insertSmall(hash), nil
 		}
 		for page := head; page != nil; page = page.overflow {
-			if page.used+page.dead < x.room() {
-				return x.place(page, hash), nil
+			if page.used+page.deleted < x.maxRows() {
+				return x.insertInto(page, hash), nil
 			}
 		}
 		if err := x.makeRoom(head, hash); err != nil {
@@ -144,27 +176,28 @@ func (x *hashIndex) Insert(hash uint64) (uint32, error) {
 	}
 }
 
-// room is the number of slots of a page that may be taken: seven eighths.
-func (x *hashIndex) room() int { return int(x.mask+1) * (groupSlots - 1) }
+// maxRows returns the number of slots of a page that may be used or deleted: seven eighths.
+func (x *hashIndex) maxRows() int { return int(x.mask+1) * (groupSlots - 1) }
 
-// fewRows is the number of rows while there is no page.
-func (x *hashIndex) fewRows() int { return bits.OnesCount64(x.few & topBits) }
+// smallLen returns the number of rows while there is no page.
+func (x *hashIndex) smallLen() int { return bits.OnesCount64(x.small & topBits) }
 
-// placeFew takes the first vacant slot while there is no page.
-func (x *hashIndex) placeFew(hash uint64) uint32 {
-	at := uint(bits.TrailingZeros64(vacant(x.few))) - 7
-	x.few |= controlOf(hash) << at
+// insertSmall takes the first vacant slot of an index without a page.
+func (x *hashIndex) insertSmall(hash uint64) uint32 {
+	at := uint(bits.TrailingZeros64(vacant(x.small))) - 7
+	x.small |= controlOf(hash) << at
 	return uint32(at) / 8
 }
 
-// place takes the first vacant slot for a hash in a page that has room.
-func (x *hashIndex) place(page *hashPage, hash uint64) uint32 {
+// insertInto takes the first vacant slot on the search path of a hash. The page must have
+// fewer than maxRows used and deleted slots.
+func (x *hashIndex) insertInto(page *hashPage, hash uint64) uint32 {
 	group := x.group(hash)
 	for step := uint32(1); ; step++ {
 		if m := vacant(page.control[group]); m != 0 {
 			at := uint(bits.TrailingZeros64(m)) - 7
-			if page.control[group]>>at&0xff == dead {
-				page.dead--
+			if page.control[group]>>at&0xff == deleted {
+				page.deleted--
 			}
 			page.control[group] = page.control[group]&^(0xff<<at) | controlOf(hash)<<at
 			page.used++
@@ -178,7 +211,7 @@ func (x *hashIndex) place(page *hashPage, hash uint64) uint32 {
 func (x *hashIndex) Delete(hash uint64, slot uint32) {
 	page := x.directory[hash>>x.shift]
 	if page == nil {
-		x.few &^= 0xff << (slot * 8)
+		x.small &^= 0xff << (slot * 8)
 		return
 	}
 	for slot-page.base >= pageSlots {
@@ -188,28 +221,28 @@ func (x *hashIndex) Delete(hash uint64, slot uint32) {
 	word := page.control[group]
 	page.control[group] = word &^ (0xff << at)
 	page.used--
-	// No search has gone past a group that has an empty slot.
+	// Searches pass a group only if it has no empty slot.
 	if !hasEmpty(word) {
-		page.control[group] |= dead << at
-		page.dead++
+		page.control[group] |= deleted << at
+		page.deleted++
 	}
 }
 
 // Freeze implements backend.Index.
 func (x *hashIndex) Freeze() backend.FrozenIndex { return &sortedSlots{} }
 
-// makeRoom changes full pages, or the index, so that an insertion can be tried
-// again.
+// makeRoom makes the first page, or rebuilds, enlarges or splits a full page, or gives it an
+// overflow page. Insert then tries again.
 func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
 	if head == nil {
 		first := x.newPage(0)
-		first.control[0], first.used = x.few, x.fewRows()
-		x.few = 0
+		first.control[0], first.used = x.small, x.smallLen()
+		x.small = 0
 		x.directory = []*hashPage{first}
 		return nil
 	}
 	for page := head; page != nil; page = page.overflow {
-		if page.dead >= x.room()/4 {
+		if page.deleted >= x.maxRows()/4 {
 			x.rebuild(page)
 			return nil
 		}
@@ -222,8 +255,8 @@ func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
 	case x.pages == 1<<32/pageSlots-1:
 		return backend.ErrFull
 	case head.overflow != nil, head.depth == maxDepth,
-		head.depth == addressed && len(x.directory) >= sparse*int(x.pages):
-		x.lengthen(head)
+		head.depth == addressed && len(x.directory) >= maxEntriesPerPage*int(x.pages):
+		x.addOverflow(head)
 	default:
 		if head.depth == addressed {
 			x.doubleDirectory()
@@ -233,21 +266,22 @@ func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
 	return nil
 }
 
-// newPage returns an empty page over slots of its own.
+// newPage returns an empty page for the next pageSlots slots.
 func (x *hashIndex) newPage(depth uint) *hashPage {
 	page := &hashPage{base: x.pages * pageSlots, depth: depth}
 	x.pages++
 	return page
 }
 
-// lengthen gives a page that cannot be split an overflow page.
-func (x *hashIndex) lengthen(page *hashPage) {
+// addOverflow appends an overflow page to the chain of a page that cannot be split.
+func (x *hashIndex) addOverflow(page *hashPage) {
 	for page.overflow != nil {
 		page = page.overflow
 	}
 	page.overflow = x.newPage(page.depth)
 }
 
+// doubleDirectory addresses the directory with one more bit of the hash.
 func (x *hashIndex) doubleDirectory() {
 	wider := make([]*hashPage, 2*len(x.directory))
 	for i, page := range x.directory {
@@ -257,30 +291,30 @@ func (x *hashIndex) doubleDirectory() {
 	x.shift--
 }
 
-// rebuild gives all rows of a page the places they would get in an empty one.
+// rebuild moves the rows of a page to the slots that they would get in an empty page, and so
+// removes all deleted marks.
 func (x *hashIndex) rebuild(page *hashPage) {
-	rows := x.take(page, nil)
+	rows := x.removeMisplaced(page, nil)
 	for _, r := range rows {
-		x.move(r, x.place(page, r.hash))
+		x.noteMove(r, x.insertInto(page, r.hash))
 	}
-	x.settle()
+	x.applyMoves()
 }
 
-// split moves the rows of a page that have the next bit of their hash set into
-// a page of their own.
+// split moves the rows of a page whose hash has the next bit set to a new page.
 func (x *hashIndex) split(page *hashPage, hash uint64) {
 	page.depth++
 	sibling := x.newPage(page.depth)
 	bit := uint64(1) << (64 - page.depth)
-	for _, r := range x.take(page, func(hash uint64) bool { return hash&bit == 0 }) {
+	for _, r := range x.removeMisplaced(page, func(hash uint64) bool { return hash&bit == 0 }) {
 		into := page
 		if r.hash&bit != 0 {
 			into = sibling
 		}
-		x.move(r, x.place(into, r.hash))
+		x.noteMove(r, x.insertInto(into, r.hash))
 	}
-	x.settle()
-	// Half of the directory entries that share the page's old bits.
+	x.applyMoves()
+	// The sibling gets half of the page's directory entries.
 	width := 1 << (64 - x.shift - page.depth)
 	first := int((hash|bit)>>(64-page.depth)) * width
 	for i := range width {
@@ -288,10 +322,10 @@ func (x *hashIndex) split(page *hashPage, hash uint64) {
 	}
 }
 
-// take takes out of a page, and returns, the rows that cannot stay where they
-// are. A row stays if its search begins in its group and stays agrees.
-func (x *hashIndex) take(page *hashPage, stays func(hash uint64) bool) []placedRow {
-	placed := x.scratch.placed[:0]
+// removeMisplaced removes rows from a page and returns them. It keeps only the rows that are in
+// the first group of their search path and for which stays, if given, returns true.
+func (x *hashIndex) removeMisplaced(page *hashPage, stays func(hash uint64) bool) []movedRow {
+	moved := x.scratch.moved[:0]
 	for group := range uint32(pageGroups) {
 		for m := page.control[group] & topBits; m != 0; m &= m - 1 {
 			at := uint(bits.TrailingZeros64(m)) - 7
@@ -302,25 +336,25 @@ func (x *hashIndex) take(page *hashPage, stays func(hash uint64) bool) []placedR
 			}
 			page.control[group] &^= 0xff << at
 			page.used--
-			placed = append(placed, placedRow{hash, slot})
+			moved = append(moved, movedRow{hash, slot})
 		}
 		page.control[group] &= page.control[group] & topBits >> 7 * 0xff
 	}
-	page.dead = 0
-	x.scratch.placed = placed
-	return placed
+	page.deleted = 0
+	x.scratch.moved = moved
+	return moved
 }
 
-// move notes that a row goes to another slot.
-func (x *hashIndex) move(r placedRow, slot uint32) {
+// noteMove records the new slot of a row for applyMoves.
+func (x *hashIndex) noteMove(r movedRow, slot uint32) {
 	if r.slot != slot {
 		s := x.scratch
 		s.from, s.to = append(s.from, r.slot), append(s.to, slot)
 	}
 }
 
-// settle lets the table move the noted rows.
-func (x *hashIndex) settle() {
+// applyMoves makes the table move the recorded rows to their new slots.
+func (x *hashIndex) applyMoves() {
 	s := x.scratch
 	x.table.Rearrange(s.from, s.to)
 	s.from, s.to = s.from[:0], s.to[:0]

@@ -9,9 +9,9 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// numbers is a table of numbers that hash as the test says.
+// numbers is a table of numbers with the hash function of the test.
 type numbers struct {
-	backend.Table // what an index does not call
+	backend.Table // nil: the index calls no other method
 	hash          func(n uint64) uint64
 	rows          map[uint32]uint64
 	present       map[uint64]bool
@@ -48,7 +48,7 @@ func mix(n uint64) uint64 {
 	return n ^ n>>31
 }
 
-// Hashes from even to hopeless.
+// hashes holds hash functions, from uniform to constant.
 var hashes = map[string]func(uint64) uint64{
 	"even":       mix,
 	"two values": func(n uint64) uint64 { return n % 2 * 0xffffffffffffffff },
@@ -57,13 +57,13 @@ var hashes = map[string]func(uint64) uint64{
 	"low bits":   func(n uint64) uint64 { return n },
 }
 
-func TestHashIndexFindsWhatWasInsertedAndNothingElse(t *testing.T) {
+func TestHashIndexFindsInsertedRowsOnly(t *testing.T) {
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {
 			table := &numbers{hash: hash, rows: map[uint32]uint64{}, present: map[uint64]bool{}}
 			x := newHashIndex(table, new(hashScratch))
 			rng := rand.New(rand.NewPCG(1, 1))
-			const span = 1500 // three pages and more of rows that cannot be told apart
+			const span = 1500 // more than three pages of rows with equal hashes
 			for range 8000 {
 				n := rng.Uint64N(span)
 				table.probed = n
@@ -100,7 +100,7 @@ func TestHashIndexBoundsItsDirectoryWhenHashesAgree(t *testing.T) {
 		require.NoError(t, err)
 		table.rows[slot] = n
 	}
-	require.LessOrEqual(t, len(x.directory), 2*sparse*int(x.pages))
+	require.LessOrEqual(t, len(x.directory), 2*maxEntriesPerPage*int(x.pages))
 	require.LessOrEqual(t, int(x.pages), 2*3000/pageSlots+8, "pages stay filled")
 }
 
@@ -119,7 +119,7 @@ func TestHashIndexReusesTheSlotsOfDeletedRows(t *testing.T) {
 			delete(table.rows, old)
 		}
 	}
-	require.LessOrEqual(t, int(x.pages), 8, "1,000 rows at a time")
+	require.LessOrEqual(t, int(x.pages), 8, "at most 1,001 rows at a time")
 }
 
 func TestHashIndexMovesFewRowsAsItGrows(t *testing.T) {

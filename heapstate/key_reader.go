@@ -11,36 +11,36 @@ import (
 
 // keyReader finds rows of one state of a view by key.
 //
-// The hash index is no part of a snapshot: the task goes on writing to it. So the reader
-// puts the slots of a key group in order when a key of the group is first asked for, and
-// searches them by halves from then on. That takes nothing from the task, and 4 bytes for
-// each row of the groups that are asked for. The B-tree has its slots in order; a hash table
-// deals all of them out to key groups first, once for each view.
+// The hash index is not part of a snapshot: the task continues to change it. So the reader
+// sorts the slots of a key group at the first query for a key of the group, and uses binary
+// search from then on. The task is not involved. It takes 4 bytes for each row of the queried
+// groups. The B-tree has its slots in order; for a hash table the reader first groups all slots
+// by key group, once per view.
 //
-// Readers need no lock beside a task that writes, since it never writes to memory that they
-// reach: rows lie in pages that the task copies before it changes them (internal/cow), values
-// are immutable once they are handed over, a list grows only after the length that the
-// snapshot has, and a map is copied at its first change. The memory that is private to a
-// read, such as that of encoded keys, belongs to the table that the reader takes from tables.
+// Readers take no lock against the task, because the task never writes to memory that they
+// reach: the task copies a page of rows before it changes the page (internal/cow), values are
+// immutable, a list only grows after the length that the snapshot has, and a map is copied at
+// its first change. Memory that a single read needs, such as for encoded keys, belongs to the
+// table that the read takes from the pool tables.
 //
 // Thread safety: any number of goroutines, until the pin of the view is closed.
 type keyReader struct {
-	first   uint16                     // key group
-	ordered []atomic.Pointer[[]uint32] // slots by key group, from first on; nil until asked for
-	tables  sync.Pool                  // of backend.FrozenTable, for one read each
+	first   uint16                     // the first key group of ordered
+	ordered []atomic.Pointer[[]uint32] // sorted slots by key group; nil until the first query
+	tables  sync.Pool                  // of backend.FrozenTable, each used by one read at a time
 
-	mu    sync.Mutex // held while slots are put in order
+	mu    sync.Mutex // held while slots are sorted; guards table and index
 	table backend.FrozenTable
 	index orderedIndex
 }
 
-// orderedIndex is a frozen index as a keyReader uses it.
+// orderedIndex is a frozen index from which a keyReader can get all slots of a key group.
 type orderedIndex interface {
 	backend.FrozenIndex
-	// reader returns the same index for one more goroutine.
+	// reader returns the same index for another goroutine.
 	reader() orderedIndex
-	// ordered returns the slots of a key group in the order of Ascend. They are never
-	// written again.
+	// ordered returns the slots of a key group in the order of Ascend. The caller keeps the
+	// slice; the index does not change it later.
 	ordered(t backend.FrozenTable, group uint16) []uint32
 }
 
@@ -71,7 +71,7 @@ func (r *keyReader) slots(group uint16) []uint32 {
 	return *slots
 }
 
-// get is backend.KeyView.Get for what follows the header of a composite key.
+// get is backend.KeyView.Get. Rest is the composite key after its header.
 func (r *keyReader) get(group uint16, rest, dst []byte) (value []byte, ok bool, err error) {
 	slot, suffix, ok, err := r.table.Find(r.slots(group), rest)
 	if !ok {
@@ -80,14 +80,14 @@ func (r *keyReader) get(group uint16, rest, dst []byte) (value []byte, ok bool, 
 	return r.table.Value(slot, suffix, dst)
 }
 
-// scan is backend.KeyView.ScanPrefix for what follows the headers.
+// scan is backend.KeyView.ScanPrefix. Prefix and from are composite keys after their headers.
 func (r *keyReader) scan(group uint16, prefix, from []byte, yield func(key, value []byte) error) error {
 	slot, suffix, ok, err := r.table.Find(r.slots(group), prefix)
 	switch {
 	case err != nil:
 		return err
 	case len(suffix) > 0 || !bytes.HasPrefix(from, prefix):
-		return fmt.Errorf("scan of a prefix with a suffix of %d bytes, from another one or not: %w", len(suffix), backend.ErrInvalid)
+		return fmt.Errorf("scan of a prefix: want key and namespace only, and a start that begins with them; the prefix has a suffix of %d bytes: %w", len(suffix), backend.ErrInvalid)
 	case !ok:
 		return nil
 	}

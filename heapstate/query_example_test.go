@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Several goroutines read the state as it was at a view, while the task goes on.
+// Example_query reads the state of a view from several goroutines while the task continues.
 func Example_query() {
 	backend, keyed, flights := open()
 	for i, airport := range []string{"JFK", "LAX", "SFO"} {

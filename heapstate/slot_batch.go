@@ -2,8 +2,8 @@ package heapstate
 
 import "github.com/weirstate/weir/state/backend"
 
-// slotBatch hands slots on in their order, after the table has read the rows of
-// a number of them together.
+// slotBatch yields slots in their order, in batches: it first lets the table read the rows of a
+// batch together, so that the processor waits for their memory in parallel.
 type slotBatch struct {
 	table backend.FrozenTable
 	group uint16
@@ -11,15 +11,16 @@ type slotBatch struct {
 	slots []uint32
 }
 
-// batchSlots is how many rows a table is asked about at a time: more than a
-// processor can wait for.
+// batchSlots is the number of slots in a batch. It exceeds the number of loads that a processor
+// can have in flight.
 const batchSlots = 64
 
-// begin makes the batch ready for a walk over one key group.
+// begin empties the batch and prepares it for the slots of one key group.
 func (b *slotBatch) begin(t backend.FrozenTable, group uint16, yield func(slot uint32) error) {
 	*b = slotBatch{t, group, yield, b.slots[:0]}
 }
 
+// add adds a slot, and yields the batch if it is full.
 func (b *slotBatch) add(slot uint32) error {
 	b.slots = append(b.slots, slot)
 	if len(b.slots) < batchSlots {
@@ -28,7 +29,7 @@ func (b *slotBatch) add(slot uint32) error {
 	return b.flush()
 }
 
-// flush yields what was added.
+// flush yields the slots of the batch.
 func (b *slotBatch) flush() error {
 	for rest := b.slots; len(rest) > 0; {
 		n := b.table.Gather(rest, b.group)

@@ -9,33 +9,33 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// slotSorter orders slots of one key group by key and namespace: a radix sort
-// by eight bytes of the key at a time (Knuth, The Art of Computer Programming
-// 3, 5.2.5). Rows are looked at once for each eight bytes that they share with
-// others, in the order of their slots as far as possible.
+// slotSorter sorts the slots of one key group by key and namespace. It is a radix sort on eight
+// bytes of the encoded key at a time (Knuth, The Art of Computer Programming 3, 5.2.5): it sorts
+// by the first eight bytes, then each run of slots that agree in them by the next eight, and so
+// on. It reads a row once for each eight bytes that the row shares with others.
 type slotSorter struct {
 	items, spare []sortItem
-	slots        [dealSlots]uint32 // scratch for load
-	prefixes     [dealSlots]uint64 // scratch for load
+	slots        [chunkSlots]uint32 // scratch for load
+	prefixes     [chunkSlots]uint64 // scratch for load
 }
 
-// sortItem is a slot with the eight bytes of its key that are being sorted by.
+// sortItem is a slot and the eight bytes of its key that the current pass sorts by.
 type sortItem struct {
 	prefix uint64
 	slot   uint32
 }
 
 const (
-	// radixRows is from how many rows on counting bytes is faster than
-	// comparing numbers.
+	// radixRows is the number of rows from which on a radix sort is faster than a sort by
+	// comparisons.
 	radixRows = 128
-	// radixBytes is how many bytes of a key are sorted by before keys are
-	// compared as a whole. Keys that agree in more may be very long, and each
-	// eight bytes take an encoding.
+	// radixBytes is the number of key bytes that are sorted by radix. Rows that agree in
+	// all of them are sorted by comparisons: such keys may be very long, and each pass
+	// encodes the keys again.
 	radixBytes = 56
 )
 
-// sort returns the slots in order. The result is good until the next call.
+// sort returns the slots in order. The result is valid until the next call.
 func (s *slotSorter) sort(t backend.FrozenTable, slots []uint32) []sortItem {
 	s.items = slices.Grow(s.items[:0], len(slots))[:len(slots)]
 	s.spare = slices.Grow(s.spare[:0], len(slots))[:len(slots)]
@@ -46,7 +46,7 @@ func (s *slotSorter) sort(t backend.FrozenTable, slots []uint32) []sortItem {
 	return s.items
 }
 
-// sortFrom sorts items whose keys agree in all bytes before one.
+// sortFrom sorts items whose keys agree in their first from bytes.
 func (s *slotSorter) sortFrom(t backend.FrozenTable, items []sortItem, from int) {
 	s.load(t, items, from)
 	s.byPrefix(items)
@@ -66,9 +66,9 @@ func (s *slotSorter) sortFrom(t backend.FrozenTable, items []sortItem, from int)
 	}
 }
 
-// load fills in the prefixes from a byte of the keys on.
+// load sets the prefix of each item to the eight bytes of its key from byte from on.
 func (s *slotSorter) load(t backend.FrozenTable, items []sortItem, from int) {
-	for some := range slices.Chunk(items, dealSlots) {
+	for some := range slices.Chunk(items, chunkSlots) {
 		for i, item := range some {
 			s.slots[i] = item.slot
 		}
@@ -76,11 +76,11 @@ func (s *slotSorter) load(t backend.FrozenTable, items []sortItem, from int) {
 		for i := range some {
 			some[i].prefix = s.prefixes[i]
 		}
-		runtime.Gosched() // the task may be waiting for this processor
+		runtime.Gosched() // the task may wait for this processor
 	}
 }
 
-// byPrefix sorts by prefix alone.
+// byPrefix sorts items by their prefix only.
 func (s *slotSorter) byPrefix(items []sortItem) {
 	if len(items) < radixRows {
 		slices.SortFunc(items, func(a, b sortItem) int { return cmp.Compare(a.prefix, b.prefix) })
@@ -102,8 +102,7 @@ func (s *slotSorter) byPrefix(items []sortItem) {
 	}
 }
 
-// byByte puts items into the order of one byte of their prefixes, and leaves
-// them as they were otherwise.
+// byByte copies items to to in the order of one byte of their prefixes. The sort is stable.
 func (s *slotSorter) byByte(from, to []sortItem, shift int) {
 	var next [256]uint32
 	for _, item := range from {

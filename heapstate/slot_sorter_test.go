@@ -12,12 +12,12 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// keyTable is a frozen table with a key in each slot. Equal keys are told apart
-// by their slots, as they are by namespaces elsewhere.
+// keyTable is a frozen table with a key in each slot. It orders equal keys by slot, as real
+// tables order them by namespace.
 type keyTable struct {
-	backend.FrozenTable // what a sorter does not call
+	backend.FrozenTable // nil: a sorter calls no other method
 	keys                [][]byte
-	read                int // bytes of keys asked for
+	read                int // sum of the key sizes that Prefixes has read
 }
 
 func (t *keyTable) Prefixes(slots []uint32, from int, prefixes []uint64) {
@@ -36,7 +36,7 @@ func (t *keyTable) Compare(a, b uint32) int {
 	return int(a) - int(b)
 }
 
-// Keys that a sort by some bytes at a time could get wrong.
+// keyShapes holds keys that are hard for a sort of eight bytes at a time.
 var keyShapes = map[string]func(rng *rand.Rand) []byte{
 	"numbers":             func(rng *rand.Rand) []byte { return binary.BigEndian.AppendUint64(nil, rng.Uint64N(3000)) },
 	"any eight bytes":     func(rng *rand.Rand) []byte { return binary.BigEndian.AppendUint64(nil, rng.Uint64()) },
@@ -61,7 +61,7 @@ func TestSlotsAreSortedAsKeysCompare(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(5, 5))
 			var sorter slotSorter
-			for _, n := range []int{0, 1, 2, radixRows - 1, radixRows, 3*dealSlots + 1, 300} {
+			for _, n := range []int{0, 1, 2, radixRows - 1, radixRows, 3*chunkSlots + 1, 300} {
 				table := &keyTable{}
 				slots := make([]uint32, n)
 				for i := range slots {
@@ -79,7 +79,7 @@ func TestSlotsAreSortedAsKeysCompare(t *testing.T) {
 	}
 }
 
-func TestSortingReadsLongKeysAFewTimesOnly(t *testing.T) {
+func TestSortReadsLongKeysOnlyAFewTimes(t *testing.T) {
 	const n, size = 1000, 10_000
 	table := &keyTable{}
 	var slots []uint32

@@ -7,12 +7,12 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// sortedSlots orders the slots of a frozen table whose index has no order: it
-// deals them out to key groups once, in 4 B a row and, meanwhile, 2 B a slot;
-// and it sorts a group when it is asked for, in 32 B for each row of it. All of
-// it happens in the asynchronous half of a snapshot.
+// sortedSlots yields the slots of a frozen table in the order of keys, for a hash index, which
+// has no order. It groups the slots by key group once, which takes 4 B per row and temporarily
+// 2 B per slot, and sorts a group when it is needed, which takes 32 B per row of the group. All
+// of that happens in the asynchronous half of a snapshot.
 type sortedSlots struct {
-	slots  []uint32    // by key group, within one ascending
+	slots  []uint32    // by key group; ascending within a group, or in the order of keys
 	bounds groupBounds // of slots
 	sorter slotSorter
 	batch  slotBatch
@@ -21,7 +21,7 @@ type sortedSlots struct {
 // Ascend implements backend.FrozenIndex.
 func (s *sortedSlots) Ascend(t backend.FrozenTable, group uint16, yield func(slot uint32) error) error {
 	if s.bounds == nil {
-		s.deal(t)
+		s.groupSlots(t)
 	}
 	from, to := s.bounds.of(group)
 	s.batch.begin(t, group, yield)
@@ -33,17 +33,18 @@ func (s *sortedSlots) Ascend(t backend.FrozenTable, group uint16, yield func(slo
 	return s.batch.flush()
 }
 
-// dealSlots is some tens of microseconds of dealing. It is a multiple of 64.
-const dealSlots = 1 << 10
+// chunkSlots is the number of slots after which the processor is offered to other goroutines:
+// some tens of microseconds of work. FrozenTable.Groups requires a multiple of 64.
+const chunkSlots = 1 << 10
 
 // reader implements orderedIndex.
 func (s *sortedSlots) reader() orderedIndex { return &sortedSlots{} }
 
-// ordered implements orderedIndex. The slots are put in order where they are: Ascend sorts
-// them again, since it does not depend on the order within a group.
+// ordered implements orderedIndex. It sorts the group's slots in place. That does not disturb
+// Ascend, which sorts each group again and does not depend on the order within it.
 func (s *sortedSlots) ordered(t backend.FrozenTable, group uint16) []uint32 {
 	if s.bounds == nil {
-		s.deal(t)
+		s.groupSlots(t)
 	}
 	from, to := s.bounds.of(group)
 	slots := s.slots[from:to:to]
@@ -53,18 +54,18 @@ func (s *sortedSlots) ordered(t backend.FrozenTable, group uint16) []uint32 {
 	return slots
 }
 
-// deal is a counting sort by key group.
-func (s *sortedSlots) deal(t backend.FrozenTable) {
+// groupSlots fills slots, by a counting sort by key group.
+func (s *sortedSlots) groupSlots(t backend.FrozenTable) {
 	groups := make([]uint16, t.Slots())
-	for at := 0; at < len(groups); at += dealSlots {
-		some := groups[at:min(at+dealSlots, len(groups))]
+	for at := 0; at < len(groups); at += chunkSlots {
+		some := groups[at:min(at+chunkSlots, len(groups))]
 		t.Groups(uint32(at), some)
 		for _, group := range some {
 			if group != backend.MaxKeyGroups {
 				s.bounds.count(group)
 			}
 		}
-		runtime.Gosched() // the task may be waiting for this processor
+		runtime.Gosched() // the task may wait for this processor
 	}
 	s.slots = make([]uint32, s.bounds.sum())
 	next := slices.Clone(s.bounds)

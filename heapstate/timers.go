@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// timers is one timer service: a queue for each domain, which are frozen as one.
+// timers is one timer service: a queue for each domain. Both are captured together.
 type timers struct {
 	unit   *backend.Unit
 	queues [2]*timerQueue
@@ -17,7 +17,7 @@ type timers struct {
 
 func newTimers(r *backend.Registry, free *btree.FreeListG[timer]) *timers {
 	t := &timers{}
-	t.unit = r.NewUnit(t.take)
+	t.unit = r.NewUnit(t.capture)
 	for d := range t.queues {
 		t.queues[d] = newTimerQueue(t.unit, free)
 	}
@@ -26,10 +26,11 @@ func newTimers(r *backend.Registry, free *btree.FreeListG[timer]) *timers {
 
 func (t *timers) len() int { return t.queues[0].Len() + t.queues[1].Len() }
 
-// timerTrees are the timers of a service at a snapshot, by domain.
+// timerTrees holds the timers of a service at a snapshot, by domain.
 type timerTrees [2]*btree.BTreeG[timer]
 
-func (t *timers) take() any {
+// capture returns clones of both trees. A clone takes constant time.
+func (t *timers) capture() any {
 	var trees timerTrees
 	for d, queue := range t.queues {
 		trees[d] = queue.tree.Clone()
@@ -37,14 +38,42 @@ func (t *timers) take() any {
 	return trees
 }
 
-// frozen returns the service as it was at a freeze.
+// frozen returns the service as it was when pin was taken.
 func (t *timers) frozen(pin *backend.Pin, id backend.ID) *frozenTimers {
 	trees, _ := pin.Of(t.unit).(timerTrees)
 	return &frozenTimers{id: id, trees: trees}
 }
 
-// timerQueue is a B-tree of the timers of one domain: a priority queue that
-// finds duplicates and is cloned in constant time.
+// timerQueue holds the timers of one domain of a service.
+//
+// Problem: the queue must return the earliest timer, drop duplicates (a window registers the
+// same timer for each of its records), remove timers by value, and be part of a snapshot that
+// must not stop the task. A binary heap answers only the first.
+//
+// Idea: a B-tree (google/btree) ordered by timestamp, then by row, which is key and namespace
+// as they are in composite keys. The first timer is the leftmost item; a duplicate is found by
+// a lookup; and Clone takes constant time, because the nodes are shared and each tree copies a
+// node before its first change.
+//
+//	          [ 40 a | 70 c ]              tree and clone share nodes
+//	         /       |       \
+//	[ 10 a | 10 b ] [ 55 a ] [ 80 b ]      First: 10 a
+//
+//	Add(55 a)     found: no memory, no copied node
+//	Remove(10 a)  copies the path root - leaf if a clone shares it
+//
+// The order does not contain the key group: the queue fires timers of all groups by time. A
+// snapshot needs them by key group, so its reader groups them by a counting sort
+// (frozenTimers), in the asynchronous half.
+//
+// Invariant: no two timers have the same timestamp and row. (Timers of the same row have the
+// same key group.)
+// Invariant: Touch is called before the tree changes, so that an open pin has its clone.
+//
+// Cost: O(log n) per call, First O(log n). A timer takes 32 bytes in its node plus its row; the
+// row is a string, so a node holds pointers that the garbage collector scans.
+//
+// Thread safety: the task's goroutine only.
 type timerQueue struct {
 	unit  *backend.Unit
 	tree  *btree.BTreeG[timer]
@@ -53,7 +82,7 @@ type timerQueue struct {
 
 type timer struct {
 	timestamp int64
-	row       string // key and namespace in the form of composite keys
+	row       string // key and namespace, as in composite keys
 	group     uint16
 }
 
@@ -66,11 +95,10 @@ func newTimerQueue(u *backend.Unit, free *btree.FreeListG[timer]) *timerQueue {
 	}, free)}
 }
 
-// Add implements backend.TimerQueue. A timer that is there already, as most are
-// that a window registers for each of its records, costs no more than finding
-// it: no memory, and no copy of a node that a snapshot holds.
+// Add implements backend.TimerQueue. It first looks the timer up: most timers that a window
+// registers exist already, and then Add allocates nothing and copies no node of a snapshot.
 func (q *timerQueue) Add(t backend.TimerEntry) error {
-	if !q.tree.Has(borrowed(t)) {
+	if !q.tree.Has(lookupTimer(t)) {
 		q.unit.Touch()
 		q.tree.ReplaceOrInsert(timer{t.Timestamp, string(t.Row), t.Group})
 	}
@@ -80,15 +108,16 @@ func (q *timerQueue) Add(t backend.TimerEntry) error {
 // Remove implements backend.TimerQueue.
 func (q *timerQueue) Remove(t backend.TimerEntry) error {
 	q.unit.Touch()
-	q.tree.Delete(borrowed(t))
+	q.tree.Delete(lookupTimer(t))
 	if q.tree.Len() == 0 {
-		q.tree.Clear(true) // the last node goes to the list of free ones
+		q.tree.Clear(true) // returns the last node to the free list
 	}
 	return nil
 }
 
-// borrowed is a timer to look for, whose row is the caller's memory.
-func borrowed(t backend.TimerEntry) timer {
+// lookupTimer returns a timer for a lookup. Its row shares the caller's memory, so the tree must
+// not keep it.
+func lookupTimer(t backend.TimerEntry) timer {
 	return timer{t.Timestamp, unsafe.String(unsafe.SliceData(t.Row), len(t.Row)), t.Group}
 }
 
@@ -109,25 +138,26 @@ func (q *timerQueue) Len() int { return q.tree.Len() }
 type frozenTimers struct {
 	id       backend.ID
 	trees    timerTrees
-	dealt    [2]dealtTimers
+	grouped  [2]groupedTimers
 	row, key []byte // scratch
 }
 
-// dealtTimers is the timers of one domain by key group, in order within one.
-type dealtTimers struct {
+// groupedTimers holds the timers of one domain sorted by key group, and within a group in the
+// order in which they fire.
+type groupedTimers struct {
 	timers []timer
-	bounds groupBounds
+	bounds groupBounds // nil until group is called
 }
 
 // rows implements frozenState.
 func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) error {
-	for d := range f.dealt {
-		dealt := &f.dealt[d]
-		if dealt.bounds == nil {
-			dealt.deal(f.trees[d])
+	for d := range f.grouped {
+		grouped := &f.grouped[d]
+		if grouped.bounds == nil {
+			grouped.group(f.trees[d])
 		}
-		from, to := dealt.bounds.of(group)
-		for _, t := range dealt.timers[from:to] {
+		from, to := grouped.bounds.of(group)
+		for _, t := range grouped.timers[from:to] {
 			f.row = append(f.row[:0], t.row...)
 			entry := backend.TimerEntry{Timestamp: t.timestamp, Group: t.group, Row: f.row}
 			f.key = backend.AppendTimerKey(f.key[:0], f.id, backend.Domain(d), entry)
@@ -139,16 +169,16 @@ func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) e
 	return nil
 }
 
-// deal is a counting sort by key group, in 32 B a timer.
-func (d *dealtTimers) deal(tree *btree.BTreeG[timer]) {
+// group sorts the timers of a tree by key group, by a counting sort. It takes 32 B per timer.
+func (g *groupedTimers) group(tree *btree.BTreeG[timer]) {
 	tree.Ascend(func(t timer) bool {
-		d.bounds.count(t.group)
+		g.bounds.count(t.group)
 		return true
 	})
-	d.timers = make([]timer, d.bounds.sum())
-	next := slices.Clone(d.bounds)
+	g.timers = make([]timer, g.bounds.sum())
+	next := slices.Clone(g.bounds)
 	tree.Ascend(func(t timer) bool {
-		d.timers[next[t.group]] = t
+		g.timers[next[t.group]] = t
 		next[t.group]++
 		return true
 	})

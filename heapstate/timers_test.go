@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-func TestRegisteringATimerThatIsThereTakesNoMemory(t *testing.T) {
+func TestRegisteringAnExistingTimerAllocatesNothing(t *testing.T) {
 	both(t, state.Options{}, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		timers, err := state.TimersOf(k, "t")
 		require.NoError(t, err)
@@ -17,7 +17,7 @@ func TestRegisteringATimerThatIsThereTakesNoMemory(t *testing.T) {
 		for at := range int64(1000) {
 			require.NoError(t, timers.Register(state.EventTime, at, []byte("window")))
 		}
-		v, err := b.View() // nodes that are written now are copied
+		v, err := b.View() // from now on a write copies nodes
 		require.NoError(t, err)
 		defer v.Close()
 		require.Zero(t, testing.AllocsPerRun(100, func() {
@@ -29,7 +29,7 @@ func TestRegisteringATimerThatIsThereTakesNoMemory(t *testing.T) {
 	})
 }
 
-func TestTimersAreTheirOwnMemory(t *testing.T) {
+func TestTimersDoNotShareTheCallersMemory(t *testing.T) {
 	both(t, state.Options{}, func(t *testing.T, _ *heapstate.Backend, k *state.Keyed[string]) {
 		timers, err := state.TimersOf(k, "t")
 		require.NoError(t, err)

@@ -6,28 +6,28 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// treeDegree gives nodes of 31 to 63 items of 16 bytes: a node is at most
-// 1 KiB.
+// treeDegree gives nodes of 31 to 63 items of 16 bytes, so that a node takes at most 1 KiB.
 const treeDegree = 32
 
-// lowest, in the place of a slot, sorts before every slot with the same group
-// and prefix. A table never reaches it.
+// lowest is a slot number that sorts before every slot with the same group and prefix. No row
+// has it.
 const lowest = backend.Probed - 1
 
-// treeIndex is a B-tree of slots, ordered by key group, key and namespace. A
-// snapshot is a clone of the tree; nodes are copied when they are next written.
+// treeIndex finds the slot of a row in a B-tree of slots that is ordered by key group, key and
+// namespace. The rows are in the table; an item of the tree has the first eight bytes of its
+// key, so that most comparisons need not read the rows. A snapshot is a clone of the tree,
+// which takes constant time: both trees share nodes and copy a node before they change it.
 type treeIndex struct {
 	table backend.Table
 	tree  *btree.BTreeG[treeItem]
-	free  []uint32 // slots below next that hold no row
-	next  uint32   // slots from here on hold no row
-	// coming is the slot that is being inserted, whose row is still only the
-	// probed one; else Probed.
-	coming uint32
+	free  []uint32 // slots below next without a row
+	next  uint32   // no slot from here on has a row
+	// inserting is the slot that Insert adds to the tree, Probed at other times. Its row is
+	// not in the table yet: comparisons use the probed row instead.
+	inserting uint32
 }
 
-// treeItem holds enough of the key to decide most comparisons without a look
-// at the rows.
+// treeItem is a slot, the key group of its row, and the first eight bytes of the row's key.
 type treeItem struct {
 	prefix uint64
 	slot   uint32
@@ -35,7 +35,7 @@ type treeItem struct {
 }
 
 func newTreeIndex(t backend.Table, free *btree.FreeListG[treeItem]) *treeIndex {
-	x := &treeIndex{table: t, coming: backend.Probed}
+	x := &treeIndex{table: t, inserting: backend.Probed}
 	x.tree = btree.NewWithFreeListG(treeDegree, func(a, b treeItem) bool {
 		switch {
 		case a.group != b.group:
@@ -52,15 +52,15 @@ func newTreeIndex(t backend.Table, free *btree.FreeListG[treeItem]) *treeIndex {
 	return x
 }
 
-// slotOf is where the row of an item is to be looked at.
+// slotOf returns the slot for Table.Compare of an item.
 func (x *treeIndex) slotOf(i treeItem) uint32 {
-	if i.slot == x.coming {
+	if i.slot == x.inserting {
 		return backend.Probed
 	}
 	return i.slot
 }
 
-// probed is an item for the probed row.
+// probed returns an item for the probed row with the given slot.
 func (x *treeIndex) probed(slot uint32) treeItem {
 	group, prefix := x.table.Probed()
 	return treeItem{prefix, slot, group}
@@ -83,9 +83,9 @@ func (x *treeIndex) Insert(uint64) (uint32, error) {
 	default:
 		x.next++
 	}
-	x.coming = slot
+	x.inserting = slot
 	x.tree.ReplaceOrInsert(x.probed(slot))
-	x.coming = backend.Probed
+	x.inserting = backend.Probed
 	return slot, nil
 }
 
@@ -93,7 +93,7 @@ func (x *treeIndex) Insert(uint64) (uint32, error) {
 func (x *treeIndex) Delete(_ uint64, slot uint32) {
 	x.tree.Delete(x.probed(backend.Probed))
 	if x.tree.Len() == 0 {
-		x.tree.Clear(true) // the last node goes to the list of free ones
+		x.tree.Clear(true) // returns the last node to the free list
 		x.next, x.free = 0, x.free[:0]
 		return
 	}
@@ -109,8 +109,8 @@ func (x *treeIndex) Reset() {
 // Freeze implements backend.Index.
 func (x *treeIndex) Freeze() backend.FrozenIndex { return &frozenTree{tree: x.tree.Clone()} }
 
-// frozenTree is a clone. Walking it compares bounds with items by group and
-// prefix alone, so it never looks at the live table.
+// frozenTree is a clone of a treeIndex's tree. A walk over it compares only group and prefix,
+// never the rows, so it does not read the live table.
 type frozenTree struct {
 	tree  *btree.BTreeG[treeItem]
 	batch slotBatch
@@ -129,7 +129,7 @@ func (f *frozenTree) Ascend(t backend.FrozenTable, group uint16, yield func(slot
 	return f.batch.flush()
 }
 
-// walk calls yield with the slots of a key group in order, until it returns false.
+// walk calls yield with the slots of a key group in order, until yield returns false.
 func (f *frozenTree) walk(group uint16, yield func(slot uint32) bool) {
 	f.tree.AscendGreaterOrEqual(treeItem{slot: lowest, group: group}, func(i treeItem) bool {
 		return i.group == group && yield(i.slot)

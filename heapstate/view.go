@@ -6,22 +6,22 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// view is a Backend as it was at a snapshot. It satisfies snapshot.View and backend.KeyView.
+// view is a Backend as it was at a snapshot. It implements snapshot.View and backend.KeyView.
 //
-// Thread safety: one reader of Rows, in any goroutine; any number of Get and ScanPrefix.
+// Thread safety: one goroutine at a time may call Rows; any number may call Get and ScanPrefix.
 type view struct {
 	keyspace backend.Keyspace
 	states   *backend.StateList
-	parts    *parts
+	declared *declaredStates
 	pin      *backend.Pin
-	frozen   []frozenState // as the states; taken when rows are first asked for
-	byKey    sync.Map      // *keyReader of each backend.ID that was asked for by key
+	frozen   []frozenState // in the order of states; captured at the first call of Rows
+	byKey    sync.Map      // the *keyReader of each backend.ID that was queried by key
 	readers  backend.Readers
 }
 
 // frozenState is one state of a view.
 type frozenState interface {
-	// rows calls yield with the rows of bytes of one key group, in order.
+	// rows calls yield with the rows of one key group, in the order of composite keys.
 	rows(group uint16, yield func(key, value []byte) error) error
 }
 
@@ -50,7 +50,7 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	}
 	defer v.readers.Leave()
 	if v.frozen == nil {
-		v.take()
+		v.capture()
 	}
 	for _, f := range v.frozen {
 		if err := f.rows(group, yield); err != nil {
@@ -60,12 +60,12 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	return nil
 }
 
-// take takes the states as they were at the snapshot.
-func (v *view) take() {
+// capture captures all states as they were at the snapshot.
+func (v *view) capture() {
 	states := v.States()
 	v.frozen = make([]frozenState, len(states))
 	for i, info := range states {
-		v.frozen[i] = v.parts.frozen(v.pin, info.ID())
+		v.frozen[i] = v.declared.frozen(v.pin, info.ID())
 	}
 }
 
@@ -73,7 +73,7 @@ func (v *view) take() {
 func (v *view) Close() {
 	v.readers.Close(func() {
 		v.pin.Close()
-		v.parts, v.frozen = nil, nil
+		v.declared, v.frozen = nil, nil
 		v.byKey.Clear()
 	})
 }
@@ -110,10 +110,10 @@ func (v *view) readerOf(key []byte) (r *keyReader, group uint16, rest []byte, er
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	known, ok := v.byKey.Load(id)
+	reader, ok := v.byKey.Load(id)
 	if !ok {
-		rows := v.parts.frozen(v.pin, id).(*frozenRows)
-		known, _ = v.byKey.LoadOrStore(id, newKeyReader(rows, v.keyspace.Groups))
+		rows := v.declared.frozen(v.pin, id).(*frozenRows)
+		reader, _ = v.byKey.LoadOrStore(id, newKeyReader(rows, v.keyspace.Groups))
 	}
-	return known.(*keyReader), group, rest, nil
+	return reader.(*keyReader), group, rest, nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// twin is a backend with states of every kind. Two twins that get the same operations have
-// the same rows, so that one can tell what a view of the other must have.
+// twin is a backend with states of every kind. Two twins that run the same operations have the
+// same rows, so the rows of one are the expected rows of the other's view.
 type twin struct {
 	t       *testing.T
 	backend *heapstate.Backend
@@ -53,8 +53,8 @@ func newTwin(t *testing.T, open func(state.Options) (*heapstate.Backend, error))
 	return w
 }
 
-// step is one random operation. It depends on nothing but the seed, the number of the step and
-// what the twin has.
+// step runs one random operation. It depends only on the seed, the number of the step and the
+// content of the twin.
 func (w *twin) step(seed, n uint64, rows []viewRow) error {
 	r := rand.New(rand.NewPCG(seed, n))
 	text := fmt.Sprint(n)
@@ -92,7 +92,7 @@ func (w *twin) step(seed, n uint64, rows []viewRow) error {
 	return all[r.IntN(len(all))]()
 }
 
-// fillMap makes the map of the current key so large that it is a tree.
+// fillMap makes the map of the current key large enough that the table keeps it as a tree.
 func (w *twin) fillMap(text string) error {
 	entries := make(map[string]string)
 	for i := range 100 {
@@ -105,7 +105,7 @@ func (w *twin) clear(which int) error {
 	return []interface{ Clear() error }{w.value, w.list, w.entries, w.reduced, w.joined}[which].Clear()
 }
 
-// many writes or clears values of many keys, so that the index grows and moves rows.
+// many sets or clears the values of many keys, so that the index grows and moves rows.
 func (w *twin) many(first int, clears bool, text string) (err error) {
 	for i := range 300 {
 		err = errors.Join(err, w.keyed.SetKey(fmt.Sprint("many ", first+i)))
@@ -122,7 +122,7 @@ func (w *twin) advance(to int64) error {
 	return w.timers.Advance(state.EventTime, to, func(state.Timer[string]) error { return w.value.Set("fired") })
 }
 
-// load loads a row that an earlier view had, as a restore does.
+// load loads a row of an earlier view, as a restore does.
 func (w *twin) load(r *rand.Rand, rows []viewRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -131,7 +131,7 @@ func (w *twin) load(r *rand.Rand, rows []viewRow) error {
 	return w.backend.Load(row.key, row.value)
 }
 
-// firstKey reads the states as they are, and stops early.
+// firstKey lists keys and stops at the first.
 func (w *twin) firstKey() error {
 	for _, err := range w.keyed.Keys("value", nil) {
 		return err
@@ -139,7 +139,7 @@ func (w *twin) firstKey() error {
 	return nil
 }
 
-// declare adds one more state, and a row of it.
+// declare declares another state and writes a row of it.
 func (w *twin) declare(name string) {
 	v, err := state.ValueOf(w.keyed, state.ValueDescriptor[string]{Name: name, Codec: twinText})
 	require.NoError(w.t, err)
@@ -151,7 +151,7 @@ type viewRow struct{ key, value []byte }
 
 var errSeenEnough = errors.New("seen enough")
 
-// rowsOf reads a view, or the first rows of it.
+// rowsOf reads the rows of a view, at most the given number.
 func rowsOf(v snapshot.View, most int) (rows []viewRow, err error) {
 	for group := range uint16(4) {
 		err := v.Rows(group, func(key, value []byte) error {
@@ -168,10 +168,10 @@ func rowsOf(v snapshot.View, most int) (rows []viewRow, err error) {
 	return rows, nil
 }
 
-// Every view has each byte of what all states held when it was taken, whatever the task does
-// while it is read: it writes, merges, fires, loads, declares, scans and closes. Some views
-// are given up early, so that others that saw the same go on.
-func TestViewsHaveEveryByteWhateverTheTaskDoes(t *testing.T) {
+// The test compares every byte of each view with the content of all states when the view was
+// taken, while the task writes, merges, fires timers, loads, declares, scans and closes. Some
+// views are closed early while other views of the same pages are still read.
+func TestViewsAreUnchangedWhateverTheTaskDoes(t *testing.T) {
 	for name, open := range map[string]func(state.Options) (*heapstate.Backend, error){
 		"hash": heapstate.NewHash, "btree": heapstate.NewBTree,
 	} {

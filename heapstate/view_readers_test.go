@@ -13,8 +13,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// The reader of rows and readers by key, which come to a state of a view at the same time, are
-// for the race detector: they share no memory that a read writes to.
+// A reader of rows and readers by key begin with the same state of a view at the same time. They
+// must not share memory that a read writes to. Run it with the race detector.
 func TestAViewIsReadByKeyWhileItsRowsAreRead(t *testing.T) {
 	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		text := codec.String[string]()

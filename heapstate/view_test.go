@@ -13,15 +13,15 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// A view takes a state when the task next changes it or the reader comes to it, whichever is
-// first. Readers of several views, and the task, which writes to states and declares more of
-// them, are for the race detector; each view has what the states held when it was taken.
+// A view captures a state before the task next changes it, or when the reader reads it, whichever
+// is first. The test reads several views while the task writes to states and declares more. Each
+// view must have the rows that the states had when it was taken. Run it with the race detector.
 func TestViewsAreReadWhileTheTaskWritesAndDeclares(t *testing.T) {
 	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		const views = 60
 		var values []state.ValueState[string]
 		var timers []*state.Timers[string]
-		rows := make(map[string]bool) // what a view of now has: state, key and namespace
+		rows := make(map[string]bool) // the rows of a view taken now: state, key and namespace
 		declare := func() {
 			n := len(values)
 			v, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: fmt.Sprint("value ", n), Codec: codec.String[string]()})
@@ -78,23 +78,23 @@ func TestViewsAreReadWhileTheTaskWritesAndDeclares(t *testing.T) {
 	})
 }
 
-// A closed view has no rows, and says so, whether it was read before or not.
-func TestARowOfAReleasedViewIsErrClosed(t *testing.T) {
+// It makes no difference whether the view was read before Close.
+func TestRowsOfAClosedViewReturnErrClosed(t *testing.T) {
 	both(t, oneGroup, func(t *testing.T, b *heapstate.Backend, k *state.Keyed[string]) {
 		s, err := state.TimersOf(k, "timers")
 		require.NoError(t, err)
 		require.NoError(t, k.SetKey("k"))
 		require.NoError(t, s.Register(state.EventTime, 1, nil))
-		none := func(_, _ []byte) error { return nil }
+		ignore := func(_, _ []byte) error { return nil }
 		for _, read := range []bool{false, true} {
 			v, err := b.View()
 			require.NoError(t, err)
 			if read {
-				require.NoError(t, v.Rows(0, none))
+				require.NoError(t, v.Rows(0, ignore))
 			}
 			v.Close()
 			v.Close()
-			require.ErrorIs(t, v.Rows(0, none), state.ErrClosed)
+			require.ErrorIs(t, v.Rows(0, ignore), state.ErrClosed)
 		}
 	})
 }
