@@ -20,7 +20,7 @@ func TestErrorTextsNameTheObjectAndTheAllowedValues(t *testing.T) {
 	require.EqualError(t, err, "storage: objects are nil: invalid option")
 	_, err = NewStorage(unlimited(), StorageOptions{InlineBytes: 2 << 20})
 	require.EqualError(t, err, "storage: InlineBytes is 2097152, want at most 1048576: invalid option")
-	for name, want := range map[string]string{"": "it is empty", "..": "it begins with a dot", "a/b": "letters and digits"} {
+	for name, want := range map[string]string{"": "the name is empty", "..": "begins with a dot", "a/b": "letters and digits"} {
 		_, err = NewCoordinator(ctx, Options{Job: name, Storage: NewMemory(MemoryOptions{})})
 		require.ErrorIs(t, err, snapshot.ErrName)
 		require.ErrorContains(t, err, want)

@@ -11,8 +11,8 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// The portable format, version 1. docs/format-snapshot.md draws it; this file
-// has its constants and the block, the unit that is compressed and checked.
+// The portable format, version 1, is described in docs/format-snapshot.md. This file has its
+// constants and the block, which is the unit of compression and of checksums.
 //
 //	preamble | header block | row blocks, by key group | index block | trailer
 const (
@@ -27,23 +27,23 @@ const (
 	// stored size (4) | sequence (4) | xxh64 (8)
 	frameSize = 24
 
-	// blockBytes is the size at which a block of rows is full. Larger blocks
-	// compress hardly better and cost a reader of one group more.
+	// blockBytes is the raw size at which a block of rows is full. Larger blocks compress
+	// hardly better, and a reader of one key group has to read more.
 	blockBytes = 256 << 10
-	// maxBlockBytes bounds a block of rows, raw. A row that does not fit is
-	// large: it is stored raw, in blocks of its own.
+	// maxBlockBytes is the maximum raw size of a block of rows. A larger row is stored raw,
+	// in several blocks of its own.
 	maxBlockBytes = 2 << 20
-	// maxKeyBytes bounds the key of a row: the largest that a program may have, with the
-	// number of a row of a list or the domain of a timer.
+	// maxKeyBytes is the maximum size of a row's key: the largest composite key of a program,
+	// and room for the suffix of a list's row or the time of a timer.
 	maxKeyBytes = uint64(backend.MaxKeySize) + 64
-	// maxValueBytes bounds a stored value: the largest value with its header, and room
-	// for the smaller elements that the row of a list has before a large one, as first
-	// versions of the byte seam wrote them.
+	// maxValueBytes is the maximum size of a stored value: the largest value and its header,
+	// and room for smaller list elements before a large one, which first versions of byte
+	// backends stored in one row.
 	maxValueBytes = uint64(backend.MaxValueSize) + 4<<20
-	// maxMetaBytes bounds the header and the index, raw.
+	// maxMetaBytes is the maximum raw size of the header and of the index.
 	maxMetaBytes = 16 << 20
-	// maxStates and maxCodecs, of one state, bound what a few compressed bytes
-	// of header can grow into.
+	// maxStates, and maxCodecs per state, limit the memory that a few compressed bytes of a
+	// hostile header can claim.
 	maxStates = 1 << 16
 	maxCodecs = 8
 )
@@ -53,12 +53,12 @@ type blockKind uint8
 const (
 	headerBlock    blockKind = 1
 	rowBlock       blockKind = 2 // whole rows of one key group
-	largeBlock     blockKind = 3 // the beginning of a large row
-	continuedBlock blockKind = 4 // more of a large row
+	largeBlock     blockKind = 3 // the first part of a large row
+	continuedBlock blockKind = 4 // another part of a large row
 	indexBlock     blockKind = 5
 )
 
-// maxRaw is the largest raw size of a block of a kind.
+// maxRaw returns the maximum raw size of a block of the kind.
 func (k blockKind) maxRaw() uint32 {
 	if k == headerBlock || k == indexBlock {
 		return maxMetaBytes
@@ -66,16 +66,16 @@ func (k blockKind) maxRaw() uint32 {
 	return maxBlockBytes
 }
 
-// Stored forms of a block.
+// Values of frame.form: how a block is stored.
 const (
 	storedRaw  = 0
 	storedZstd = 1
 )
 
-// frame is what precedes the stored bytes of a block.
+// frame is the header of a block. The stored bytes follow it.
 type frame struct {
 	kind     blockKind
-	form     uint8
+	form     uint8 // storedRaw or storedZstd
 	group    uint16
 	raw      uint32 // bytes
 	stored   uint32 // bytes
@@ -90,7 +90,8 @@ func (f frame) append(dst []byte) []byte {
 	return binary.BigEndian.AppendUint32(dst, f.sequence)
 }
 
-// parseFrame checks what can be checked without the stored bytes.
+// parseFrame reads a frame and checks kind, form and sizes. The caller verifies the checksum,
+// which needs the stored bytes.
 func parseFrame(b []byte) (f frame, checksum uint64, err error) {
 	f = frame{
 		kind:     blockKind(b[0]),
@@ -104,17 +105,17 @@ func parseFrame(b []byte) (f frame, checksum uint64, err error) {
 	sound := f.form == storedRaw && f.stored == f.raw || packed
 	switch {
 	case f.kind < headerBlock || f.kind > indexBlock:
-		err = fmt.Errorf("block of kind %d: %w", f.kind, ErrCorrupt)
+		err = fmt.Errorf("block of unknown kind %d: %w", f.kind, ErrCorrupt)
 	case !sound:
-		err = fmt.Errorf("block of %d bytes stored as %d in form %d: %w", f.raw, f.stored, f.form, ErrCorrupt)
+		err = fmt.Errorf("block of kind %d with %d raw bytes stored as %d bytes in form %d: %w", f.kind, f.raw, f.stored, f.form, ErrCorrupt)
 	case f.raw > f.kind.maxRaw():
 		err = fmt.Errorf("block of %d bytes, limit %d: %w", f.raw, f.kind.maxRaw(), ErrCorrupt)
 	}
 	return f, binary.BigEndian.Uint64(b[frameSize-8:]), err
 }
 
-// checksum binds the bytes to the file: a block that stands in another file, or
-// at another place, does not match.
+// checksum returns the xxh64 of the file's identity and of parts. Because of the identity, a block
+// of another file does not match; the sequence number in the frame detects a misplaced block.
 func checksum(id Identity, parts ...[]byte) uint64 {
 	var d xxhash.Digest
 	d.Reset()
@@ -125,21 +126,21 @@ func checksum(id Identity, parts ...[]byte) uint64 {
 	return d.Sum64()
 }
 
-// compressor makes stored forms. It belongs to one goroutine.
+// compressor compresses blocks. It belongs to one goroutine.
 type compressor struct {
-	encoder *zstd.Encoder // nil: everything is stored raw
+	encoder *zstd.Encoder // nil to store blocks raw
 	buffer  []byte
 }
 
-// idle has compressors for Zstd that wait for the next snapshot: an encoder has
-// tables and a history of 9 MiB.
-var idle sync.Pool
+// idleCompressors holds compressors with an encoder for later snapshots: an encoder allocates
+// 9 MiB of tables and history.
+var idleCompressors sync.Pool
 
 func newCompressor(c Compression) (*compressor, error) {
 	if c == None {
 		return &compressor{}, nil
 	}
-	if ready, ok := idle.Get().(*compressor); ok {
+	if ready, ok := idleCompressors.Get().(*compressor); ok {
 		return ready, nil
 	}
 	encoder, err := newEncoder()
@@ -153,15 +154,15 @@ func newEncoder() (*zstd.Encoder, error) {
 		zstd.WithEncoderCRC(false)) // blocks have their own checksum
 }
 
-// release gives the compressor to the next snapshot.
+// release makes the compressor available to later snapshots.
 func (c *compressor) release() {
 	if c.encoder != nil {
-		idle.Put(c)
+		idleCompressors.Put(c)
 	}
 }
 
-// store returns the stored form of raw, which may be raw itself. It is good
-// until the next call.
+// store compresses raw, and returns raw itself if compression does not make it smaller. The
+// result is valid until the next call.
 func (c *compressor) store(raw []byte) (form uint8, stored []byte) {
 	if c.encoder == nil {
 		return storedRaw, raw
@@ -173,7 +174,7 @@ func (c *compressor) store(raw []byte) (form uint8, stored []byte) {
 	return storedZstd, c.buffer
 }
 
-// decompressor undoes a compressor, in bounded memory whatever it is given.
+// decompressor decompresses blocks. It takes bounded memory for any input.
 type decompressor struct {
 	decoder *zstd.Decoder
 	buffer  []byte
@@ -187,7 +188,7 @@ func newDecompressor() (*decompressor, error) {
 	return &decompressor{decoder: decoder}, err
 }
 
-// load returns the raw bytes of a block. They are good until the next call.
+// load returns the raw bytes of a block. They are valid until the next call.
 func (d *decompressor) load(f frame, stored []byte) ([]byte, error) {
 	if f.form == storedRaw {
 		return stored, nil
@@ -200,7 +201,7 @@ func (d *decompressor) load(f frame, stored []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if len(raw) != int(f.raw) {
-		return nil, fmt.Errorf("block of %d bytes where %d are due: %w", len(raw), f.raw, ErrCorrupt)
+		return nil, fmt.Errorf("block decompresses to %d bytes, want %d: %w", len(raw), f.raw, ErrCorrupt)
 	}
 	return raw, nil
 }

@@ -15,12 +15,12 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests of this file stand for bugs that other systems had. Each names the
-// protection that it guards, and was seen to fail without it.
+// The tests of this file are for bugs that other systems had. Each names the protection that it
+// tests, and was seen to fail without it.
 
-// FLINK-6207, FLINK-37463: the task and the asynchronous half of a snapshot used
-// one serializer with a memory of its own. Protection: a codec is safe for
-// concurrent use; that of structs takes the place to work on from a pool.
+// FLINK-6207, FLINK-37463: the task and the asynchronous half of a snapshot shared a serializer
+// that has a buffer. Protection: codecs are safe for concurrent use; the struct codec takes its
+// buffer from a pool.
 func TestBug15TaskAndSnapshotShareNothingThroughACodec(t *testing.T) {
 	type pair struct{ first, second int64 }
 	var armed atomic.Bool
@@ -69,9 +69,9 @@ func TestBug15TaskAndSnapshotShareNothingThroughACodec(t *testing.T) {
 	require.Equal(t, pair{1, 1}, got)
 }
 
-// FLINK-9269, FLINK-9263: a state that was registered during a snapshot got half
-// into it. Protection: a view has its own list of states and what they hold, made
-// in one step on the task's goroutine.
+// FLINK-9269, FLINK-9263: a state that was registered during a snapshot became part of the snapshot
+// by half. Protection: a view has its own list of states and pins their content, both in one step
+// in the task's goroutine.
 func TestBug16StateRegisteredDuringASnapshotIsInTheNextOne(t *testing.T) {
 	j := smallJob(t)
 	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
@@ -79,7 +79,7 @@ func TestBug16StateRegisteredDuringASnapshotIsInTheNextOne(t *testing.T) {
 	gate, open := held(d)
 	r, err := snapshot.Start(context.Background(), j.backend, gate, snapshot.Options{Name: "before"})
 	require.NoError(t, err)
-	for _, name := range []string{"a", "more", "states", "z"} { // between, before and behind the others
+	for _, name := range []string{"a", "more", "states", "z"} { // their ids are between, before and after the others
 		late, err := state.ValueOf(j.keyed, state.ValueDescriptor[int64]{Name: name, Codec: codec.Int[int64]()})
 		require.NoError(t, err)
 		require.NoError(t, j.keyed.SetKey("user\x0000"))

@@ -14,9 +14,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// builder writes files of the portable format as docs/format-snapshot.md says,
-// apart from the writer, so that it can write any nonsense with checksums that
-// are right.
+// builder writes files of the portable format as docs/format-snapshot.md describes it. It shares no
+// code with the writer, and can write any invalid content with correct checksums.
 type builder struct {
 	id     snapshot.Identity
 	out    []byte
@@ -31,8 +30,8 @@ const (
 	formRaw, formZstd                                         = 0, 1
 )
 
-// hostile returns a builder that has written preamble and header of a job with
-// eight key groups.
+// hostile returns a builder that has written the preamble and the header of a job with eight key
+// groups.
 func hostile(t testing.TB) *builder {
 	b := begin(fixtureID)
 	b.header(eightGroups, newJob(t, eightGroups).backend.Registry().States()...)
@@ -51,12 +50,12 @@ func (b *builder) sum(parts ...[]byte) uint64 {
 	return xxhash.Sum64(append(b.id[:len(b.id):len(b.id)], bytes.Join(parts, nil)...))
 }
 
-// block adds a block that is stored raw.
+// block adds a block without compression.
 func (b *builder) block(kind byte, group uint16, raw []byte) {
 	b.frame(kind, formRaw, group, uint32(len(raw)), uint32(len(raw)), raw)
 }
 
-// frame adds a block of which every field is the caller's.
+// frame adds a block. The caller chooses every field except number and checksum.
 func (b *builder) frame(kind, form byte, group uint16, raw, stored uint32, bytes []byte) {
 	at := len(b.out)
 	b.out = append(b.out, kind, form)
@@ -99,7 +98,7 @@ func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// section adds an index entry for a key group whose first block comes next.
+// section adds an index entry for a key group. The next block is the first of the group.
 func (b *builder) section(group uint16, rows uint64) {
 	b.entry(group, uint64(len(b.out)), b.blocks, rows)
 }
@@ -113,16 +112,16 @@ func (b *builder) entry(group uint16, offset uint64, sequence uint32, rows uint6
 	b.count++
 }
 
-// row is a row of a test.
+// row is a composite key and a stored value.
 type row struct{ key, value []byte }
 
-// rows adds a section of one block.
+// rows adds a section with one block.
 func (b *builder) rows(group uint16, rows ...row) {
 	b.section(group, uint64(len(rows)))
 	b.block(kindRows, group, rowsBlock(rows...))
 }
 
-// rowsBlock is the content of a block of rows.
+// rowsBlock returns the raw content of a block of rows.
 func rowsBlock(rows ...row) []byte {
 	var raw, before []byte
 	for _, r := range rows {
@@ -143,12 +142,12 @@ func appendRow(dst []byte, shared uint64, tail, value []byte) []byte {
 	return append(append(dst, tail...), value...)
 }
 
-// end adds index and trailer and returns the file.
+// end adds the index and the trailer and returns the file.
 func (b *builder) end() []byte {
 	return b.endWith(append(binary.AppendUvarint(nil, b.count), b.index...))
 }
 
-// endWith is end with another index.
+// endWith is end with the given content of the index.
 func (b *builder) endWith(index []byte) []byte {
 	at := uint64(len(b.out))
 	b.block(kindIndex, 0, index)
@@ -163,7 +162,7 @@ func (b *builder) trailer(index uint64, blocks uint32) []byte {
 	return append(b.out, tail...)
 }
 
-// compressed is raw as one zstd frame.
+// compressed returns raw as one zstd frame.
 func compressed(t testing.TB, raw []byte) []byte {
 	encoder, err := zstd.NewWriter(nil)
 	require.NoError(t, err)
@@ -171,8 +170,7 @@ func compressed(t testing.TB, raw []byte) []byte {
 	return encoder.EncodeAll(raw, nil)
 }
 
-// The builder is a second reading of the format page: what it says is all that
-// is needed to write what the writer writes.
+// The builder, written from the format page alone, must write the same bytes as the writer.
 func TestFormatPageIsEnoughToWriteAFile(t *testing.T) {
 	f := fixtures[0]
 	v, err := f.job(t).backend.View()

@@ -13,8 +13,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// endingSource calls end when bytes from some byte on are read, and counts the reads that
-// follow.
+// endingSource calls end at the first read from byte from on, and counts later reads.
 type endingSource struct {
 	snapshot.Source
 	from  int64
@@ -40,15 +39,15 @@ func (o endingObject) ReadAt(p []byte, offset int64) (int, error) {
 	}
 	if o.s.ended {
 		o.s.after++
-	} else if offset >= o.s.from && offset < size-1000 { // no index or trailer
+	} else if offset >= o.s.from && offset < size-1000 { // not the index or the trailer
 		o.s.ended = true
 		o.s.end()
 	}
 	return o.Object.ReadAt(p, offset)
 }
 
-// One key group may have all the rows, and one row all the bytes: what is read after the end
-// of the context is the block that is under way.
+// One key group may have all rows, and one row all bytes. After the end of the context the reader
+// reads at most the rest of the current block.
 func TestReadingASnapshotEndsWithItsContext(t *testing.T) {
 	enough := errors.New("enough")
 	for name, valueBytes := range map[string]int{"small rows": 100, "a large row": 8 << 20} {

@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// requireRefused reads a damaged file.
+// requireRefused reads a damaged file and requires a typed error.
 func requireRefused(t *testing.T, file []byte, format string, args ...any) {
 	requireTyped(t, readFile(file, ignore), format, args...)
 }
@@ -26,7 +26,7 @@ func requireTyped(t *testing.T, err error, format string, args ...any) {
 	}
 }
 
-// No bit of a file can change unseen: each is under a checksum or is one.
+// Every bit of a file is covered by a checksum or is part of one.
 func TestEveryFlippedBitIsFound(t *testing.T) {
 	flipped := 0
 	for _, f := range fixtures {
@@ -34,7 +34,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 		for i := range file {
 			bits := density.Of(t, 1, 1, 8)
 			if f == fixtures[0] {
-				bits = density.Of(t, 2, 8, 8) // in one file: the others take too long
+				bits = density.Of(t, 2, 8, 8) // all bits of one file; the other files would take too long
 			}
 			for bit := range bits {
 				mask := byte(1) << ((i + bit) % 8)
@@ -49,7 +49,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	t.Log(flipped, "bits flipped")
 }
 
-// A handle made of the file alone is a promise that the file is sound.
+// ReadHandle promises that the file is intact.
 func TestNoHandleIsMadeOfADamagedFile(t *testing.T) {
 	file := fixtures[0].read(t)
 	for i := range file {
@@ -74,15 +74,14 @@ func TestEveryTruncationIsFound(t *testing.T) {
 	t.Log(cut, "truncations")
 }
 
-// frameBytes and trailerBytes are from docs/format-snapshot.md, as is what
-// blocksOf reads.
+// These sizes, and the layout that blocksOf reads, are from docs/format-snapshot.md.
 const (
 	preambleBytes = 36
 	frameBytes    = 24
 	trailerBytes  = 28
 )
 
-// blocksOf cuts the blocks out of a file.
+// blocksOf returns the blocks of a file.
 func blocksOf(file []byte) (blocks [][]byte) {
 	for at := preambleBytes; at < len(file)-trailerBytes; {
 		end := at + frameBytes + int(binary.BigEndian.Uint32(file[at+8:]))
@@ -92,12 +91,12 @@ func blocksOf(file []byte) (blocks [][]byte) {
 	return blocks
 }
 
-// joined puts other blocks between the preamble and the trailer of a file.
+// joined returns a file with other blocks between its preamble and trailer.
 func joined(file []byte, blocks ...[]byte) []byte {
 	return slices.Concat(file[:preambleBytes], bytes.Join(blocks, nil), file[len(file)-trailerBytes:])
 }
 
-// Checksums bind each block to its file and its place in it.
+// Checksums and sequence numbers bind each block to its file and its position.
 func TestEveryMisplacedBlockIsFound(t *testing.T) {
 	misplaced := 0
 	for _, f := range fixtures {
@@ -125,7 +124,7 @@ func TestEveryMisplacedBlockIsFound(t *testing.T) {
 	t.Log(misplaced, "files with a misplaced block")
 }
 
-// The fixture with small blocks is only worth something if it has all kinds.
+// Other tests rely on it.
 func TestFixtureOfSmallBlocksHasEveryKind(t *testing.T) {
 	kinds := make(map[byte]int)
 	for _, b := range blocksOf(fixtures[2].read(t)) {

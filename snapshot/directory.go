@@ -12,18 +12,19 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Directory is a Target and a Source in a directory of a file system, which must
-// have hard links. Links in the path of the directory, and the working directory,
-// are evaluated once, when it is opened. In it nothing is followed or read that is
-// not a regular file: that is ErrNotRegular.
+// Directory is a Target and a Source that keeps files in a directory. The file system must
+// have hard links. The path of the directory is resolved once, when the directory is opened:
+// later changes of symbolic links in the path, or of the working directory, have no effect.
+// Directory neither follows symbolic links in the directory nor opens anything but regular
+// files; it returns ErrNotRegular for them.
 //
 // Thread safety: safe for concurrent use.
 type Directory struct {
 	fs   vfs.FS
-	path string // absolute, and without links
+	path string // absolute, without symbolic links
 }
 
-// NewDirectory makes a directory, if there is none, and uses it.
+// NewDirectory returns a Directory at path. It makes the directory if it does not exist.
 func NewDirectory(path string) (*Directory, error) { return DirectoryOn(vfs.Real{}, path) }
 
 // DirectoryOn is NewDirectory on another file system.
@@ -38,8 +39,8 @@ func DirectoryOn(fsys vfs.FS, path string) (*Directory, error) {
 	return &Directory{fsys, root}, nil
 }
 
-// Create implements Target. A file is a durable.Draft; a crash may leave it there
-// until RemoveLeftovers.
+// Create implements Target. A crash may leave an unfinished file under a temporary name, which
+// RemoveLeftovers removes.
 func (d *Directory) Create(ctx context.Context, name string) (File, error) {
 	if err := errors.Join(context.Cause(ctx), CheckName(name)); err != nil {
 		return nil, err
@@ -59,8 +60,8 @@ func (d *Directory) Open(ctx context.Context, name string) (Object, error) {
 	return d.fs.Open(filepath.Join(d.path, name))
 }
 
-// Remove removes a file. Of a symbolic link it removes the link itself; anything else
-// is ErrNotRegular and stays.
+// Remove removes a file, or a symbolic link itself. Anything else stays, and Remove returns
+// ErrNotRegular.
 func (d *Directory) Remove(name string) error {
 	if err := CheckName(name); err != nil {
 		return err
@@ -68,8 +69,8 @@ func (d *Directory) Remove(name string) error {
 	return confine.RemoveFileOrLink(d.fs, filepath.Join(d.path, name))
 }
 
-// List returns the names of all files, sorted. Other things that have the name of a
-// file are among them; Open says what they are.
+// List returns all names that a file may have, sorted. Entries that are not regular files are
+// among them; Open returns ErrNotRegular for those.
 func (d *Directory) List() ([]string, error) {
 	names, err := d.fs.List(d.path)
 	if err != nil {
@@ -78,9 +79,9 @@ func (d *Directory) List() ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return CheckName(name) != nil }), nil
 }
 
-// RemoveLeftovers removes the files that a crash left unfinished. Nobody else may
-// be writing to the directory. What has such a name and is no file stays, and is
-// ErrNotRegular.
+// RemoveLeftovers removes the unfinished files of crashed processes. No other process may write
+// to the directory. An entry that has the name of an unfinished file and is not a regular file
+// stays, and RemoveLeftovers returns ErrNotRegular.
 func (d *Directory) RemoveLeftovers() error {
 	names, err := d.fs.List(d.path)
 	if err != nil {
@@ -100,7 +101,7 @@ func (d *Directory) removeLeftover(path string) error {
 		return err
 	}
 	if err := vfs.CheckRegular(info); err != nil {
-		return fmt.Errorf("leftover %q is kept: %w", path, err)
+		return fmt.Errorf("leftover %q was not removed: %w", path, err)
 	}
 	return d.fs.Remove(path)
 }

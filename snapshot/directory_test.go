@@ -19,14 +19,14 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// course is what the tests of this file put a file system through: a directory
-// is made, the snapshot "one" is taken, the backend changes, the snapshot "two"
-// is taken. It notes how far it got.
+// course is a sequence of calls that the tests of this file run on faulty file systems: it opens a
+// directory, takes the snapshot "one", changes the backend, and takes the snapshot "two". It
+// records how far it got.
 type course struct {
 	j        *job
 	one, two snapshot.Handle
 	made     bool
-	oneDone  bool // one.Wait has returned nil
+	oneDone  bool // Wait of the first snapshot returned nil
 	twoDone  bool
 	one0     []string // content of the backend at each snapshot
 	two0     []string
@@ -35,7 +35,7 @@ type course struct {
 func newCourse(t testing.TB) *course {
 	c := &course{j: newJob(t, eightGroups)}
 	fillJob(t, c.j, 2)
-	// Enough for a directory to write several times.
+	// Enough rows that each snapshot writes several times.
 	for _, key := range []string{"a", "b", "c"} {
 		require.NoError(t, c.j.keyed.SetKey(key))
 		require.NoError(t, c.j.events.Add(strings.Repeat(key, 70_000)))
@@ -73,8 +73,8 @@ func (c *course) take(d *snapshot.Directory, name string) (snapshot.Handle, erro
 	return r.Wait()
 }
 
-// requireWhole looks at what a file system holds: of each snapshot nothing or
-// all of it, and all of it if it was done.
+// requireWhole checks that the file system has either nothing or all of each snapshot, and all of
+// it if the snapshot was done.
 func (c *course) requireWhole(t testing.TB, fsys vfs.FS) (visible []string) {
 	d, err := snapshot.DirectoryOn(fsys, "snapshots")
 	require.NoError(t, err)
@@ -126,8 +126,8 @@ func TestCrashLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 	t.Log(crashes, "crashes after", fsys.Count(), "operations")
 }
 
-// Each operation, or one in three, fails once, in each way. Either the snapshot fails with the
-// error and leaves no name, or nobody need know.
+// Each operation, or one in three, fails once, with each kind of error. Either the snapshot fails
+// with the error and leaves no file, or the error has no effect.
 func TestEveryFailingOperationLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 	ways := map[string]error{
 		"EIO":                  syscall.EIO,
@@ -172,7 +172,7 @@ func TestEveryFailingOperationLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 				for _, keep := range []float64{0, 1} {
 					c.requireWhole(t, mem.CrashClone(vfstest.CrashOptions{Keep: keep}))
 				}
-				// What failed works when it is tried again.
+				// The failed step succeeds when it is tried again.
 				if !c.twoDone {
 					require.NoError(t, newCourse(t).again(t, mem, c))
 				}
@@ -182,7 +182,7 @@ func TestEveryFailingOperationLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 	t.Log(faults, "faults,", survived, "of them without consequence")
 }
 
-// again does on a sound file system what a course could not do.
+// again runs the first step that failed in a course, on a file system without faults.
 func (c *course) again(t testing.TB, fsys vfs.FS, failed *course) error {
 	d, err := snapshot.DirectoryOn(fsys, "snapshots")
 	if err != nil {
@@ -200,8 +200,8 @@ func (c *course) again(t testing.TB, fsys vfs.FS, failed *course) error {
 	return nil
 }
 
-// A disk that has failed for good may leave a name behind that nobody was told
-// of, since it cannot be removed; it is whole even so.
+// A disk that fails for ever may keep the file of a failed snapshot, since the file cannot be
+// removed. Such a file must be complete.
 func TestDiskThatFailsForGoodLeavesEachSnapshotWholeOrAbsent(t *testing.T) {
 	faults := 0
 	for n := 0; ; n++ {
@@ -237,13 +237,13 @@ func TestFullDiskFailsTheSnapshotAndKeepsTheOthers(t *testing.T) {
 		require.Equal(t, room >= whole.one.Bytes(), c.oneDone)
 		c.requireWhole(t, mem)
 		for _, name := range list(t, mem) {
-			require.Equal(t, "one", name, "nothing else takes space")
+			require.Equal(t, "one", name, "no other file remains")
 		}
 	}
 	require.NoError(t, newCourse(t).run(t, vfstest.NewMem(vfstest.MemOptions{MaxBytes: need})))
 }
 
-func TestDirectoryThatMayOnlyBeReadGivesSnapshotsBack(t *testing.T) {
+func TestSnapshotsAreReadFromAReadOnlyDirectory(t *testing.T) {
 	for _, refusal := range []error{syscall.EROFS, syscall.EACCES} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		c := newCourse(t)
@@ -263,7 +263,7 @@ func TestDirectoryThatMayOnlyBeReadGivesSnapshotsBack(t *testing.T) {
 	}
 }
 
-func TestDirectoryKeepsToItsFiles(t *testing.T) {
+func TestDirectoryCreatesOpensListsAndRemovesFiles(t *testing.T) {
 	ctx := context.Background()
 	d, err := snapshot.NewDirectory(t.TempDir() + "/a/b")
 	require.NoError(t, err)
@@ -288,7 +288,7 @@ func TestDirectoryKeepsToItsFiles(t *testing.T) {
 	_, err = d.Create(ctx, "kept")
 	require.ErrorIs(t, err, fs.ErrExist)
 
-	// Abort after Commit does nothing; nor does a second Abort.
+	// Abort after Commit does nothing, and neither does a second Abort.
 	require.NoError(t, kept.Abort())
 	require.NoError(t, dropped.Abort())
 	require.Error(t, kept.Commit())
@@ -333,7 +333,7 @@ func TestLeftoversOfACrashAreRemovedAndNothingElse(t *testing.T) {
 	whole, err := d.Create(context.Background(), "whole")
 	require.NoError(t, err)
 	require.NoError(t, whole.Commit())
-	_, err = d.Create(context.Background(), "unfinished") // and then the power goes
+	_, err = d.Create(context.Background(), "unfinished") // then the power fails
 	require.NoError(t, err)
 
 	left := fsys.CrashClone(vfstest.CrashOptions{Keep: 1})

@@ -1,7 +1,12 @@
-// Package snapshot is what backends and checkpoints share: the View of a
-// backend at a barrier, the portable format in which any backend writes it and
-// any other loads it, the Handle that says what was written, the Target it is
-// written to, and the runner of the asynchronous half. The room knows the
-// contract of package state; it may not know which backends exist, nor what a
-// checkpoint is, who coordinates it or when it is complete.
+// Package snapshot takes and restores snapshots of one backend. Backends and checkpoints
+// share it. It has
+//
+//   - View, a backend as it was at one moment;
+//   - the portable format, which any backend writes and any other loads;
+//   - Handle, which describes the files of a snapshot;
+//   - Target and Source, to which files are written and from which they are read;
+//   - Start, which takes the view and writes it in another goroutine, and Restore.
+//
+// The package knows the contract of package state. It does not know which backends exist, nor
+// what a checkpoint is or when one is complete.
 package snapshot

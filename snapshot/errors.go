@@ -8,43 +8,42 @@ import (
 )
 
 var (
-	// ErrCorrupt is returned when a file is not one that Weir wrote, or not as
-	// it was written: truncated, altered, or pieced together.
+	// ErrCorrupt is returned for a file that Weir did not write, or that was truncated,
+	// altered or put together from parts of other files.
 	ErrCorrupt = errors.New("corrupt snapshot")
 
-	// ErrVersion is returned for a file of a format version that this program
-	// does not know.
+	// ErrVersion is returned for a file of a format version that this program does not
+	// support.
 	ErrVersion = errors.New("snapshot format version is not supported")
 
-	// ErrMismatch is returned when a file is sound but not the one that the
-	// handle names.
+	// ErrMismatch is returned for an intact file that is not the one to which the handle
+	// refers.
 	ErrMismatch = errors.New("snapshot file is not the one of the handle")
 
-	// ErrCoverage is returned on restore when the handles do not hold each key
-	// group of the backend exactly once.
+	// ErrCoverage is returned by Restore unless the handles have each key group of the
+	// backend exactly once.
 	ErrCoverage = errors.New("snapshots do not cover the key groups")
 
-	// ErrFormat is returned when a backend has no native format, and on restore when
-	// the handles are in another one than the backend's, or in several.
+	// ErrFormat is returned by Start if the backend has no native format, and by Restore if
+	// the handles have several formats or one that the backend cannot read.
 	ErrFormat = errors.New("snapshot is not in a format of the backend")
 
 	// ErrCanceled is returned by Wait after Cancel.
 	ErrCanceled = errors.New("snapshot canceled")
 
-	// ErrPanic is returned by Wait when a codec or a target of the program
-	// panicked.
+	// ErrPanic is returned by Wait if a codec or a target of the program panicked.
 	ErrPanic = errors.New("panic while the snapshot was written")
 
-	// ErrInvalidOption is returned for an option that is out of range. It is
-	// state.ErrInvalidOption too.
+	// ErrInvalidOption is returned for an option that is out of range. It is also
+	// state.ErrInvalidOption.
 	ErrInvalidOption = backend.ErrInvalidOption
 
-	// ErrName is returned for a file name that is not made of letters, digits,
-	// dots, dashes and underscores, or starts with a dot.
+	// ErrName is returned for a file name that begins with a dot, is empty, is too long, or
+	// has other characters than ASCII letters, digits, dots, dashes and underscores.
 	ErrName = errors.New("illegal file name")
 
-	// ErrNotRegular is returned when something else is found where a file belongs,
-	// such as a symbolic link or a named pipe, or a symbolic link where a directory
-	// does. It is not opened, followed or removed.
+	// ErrNotRegular is returned if a path that must be a regular file is something else,
+	// such as a symbolic link or a named pipe, or if a path that must be a directory is a
+	// symbolic link. It is not opened, followed or removed.
 	ErrNotRegular = vfs.ErrNotRegular
 )

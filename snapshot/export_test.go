@@ -5,11 +5,10 @@ import (
 	"io"
 )
 
-// Sizes lower the sizes of blocks, and the largest value, in bytes. Zero leaves a size as it
-// is.
+// Sizes lowers the sizes of blocks, and the limit of values, in bytes. Zero keeps the default.
 type Sizes struct{ Full, Large, Value int }
 
-// WriteView writes a view as Start would, under a known identity.
+// WriteView writes a view as Start does, with the given identity.
 func WriteView(out io.Writer, v View, id Identity, c Compression, s Sizes) error {
 	w, err := newWriter(out, id, c)
 	if err != nil {

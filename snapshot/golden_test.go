@@ -15,19 +15,19 @@ import (
 
 var update = flag.Bool("update", false, "write the golden fixtures anew")
 
-// fixture is a file of version 1 that every later version must read, and that
-// a writer of version 1 writes byte for byte.
+// fixture is a file of version 1. Every later version must read it, and a writer of version 1 must
+// write it byte for byte.
 type fixture struct {
 	file        string
 	compression snapshot.Compression
 	sizes       snapshot.Sizes
-	long        bool // with a list of several chunks
+	long        bool // the job has a list of several chunks
 }
 
 var fixtures = []fixture{
 	{file: "v1-plain.snap", compression: snapshot.None},
 	{file: "v1-zstd.snap", compression: snapshot.Zstd, long: true},
-	// Sizes so low that every key group has many blocks, and some rows are large.
+	// With these sizes every key group has many blocks, and some rows are large.
 	{file: "v1-large.snap", compression: snapshot.None, sizes: snapshot.Sizes{Full: 150, Large: 70}},
 }
 
@@ -54,9 +54,9 @@ func (f fixture) read(t testing.TB) []byte {
 	return b
 }
 
-// A difference means that files of version 1 do not look as they did: raise
-// the version, or find out why. Only a new release of the zstd library may
-// change v1-zstd.snap; keep the old one under a new name then, for reading.
+// If the test fails, the writer no longer writes version 1: fix the writer or raise the version.
+// Only a new release of the zstd library may change v1-zstd.snap; then keep the old file under a
+// new name, so that tests still read it.
 func TestFixturesAreWrittenByteForByte(t *testing.T) {
 	for _, f := range fixtures {
 		t.Run(f.file, func(t *testing.T) {
@@ -80,11 +80,10 @@ func TestFixturesRestore(t *testing.T) {
 	}
 }
 
-// requireFixture looks at a restored fixture through its states, with values
-// spelled out here.
+// requireFixture compares values of a restored fixture with literals.
 func requireFixture(t *testing.T, j *job) {
 	require.NoError(t, j.keyed.SetKey("user\x0003"))
-	j.setNamespace(t, "win\x00dow") // 7 bytes: numbers are of 3 + 7
+	j.setNamespace(t, "win\x00dow") // 7 bytes: user 3 in this namespace has the values of number 3 + 7
 	count, ok, err := j.count.Get()
 	require.NoError(t, err)
 	require.True(t, ok)

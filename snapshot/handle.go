@@ -5,24 +5,25 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Handle says what one backend instance wrote for a snapshot: all that a
-// restore needs besides the files.
+// Handle describes the snapshot of one backend instance. A restore needs the handle and the
+// files.
 type Handle struct {
-	// Keyspace is that of the backend.
+	// Keyspace is the keyspace of the backend.
 	Keyspace backend.Keyspace
 	// States is the name table: every state that was declared, ordered by id.
 	States []backend.Info
-	// Format says how the files are read: empty for the portable format, else the
+	// Format is the format of the files: empty for the portable format, otherwise the native
 	// format of a NativeBackend.
 	Format string
-	// Files are in no order, and the rows of a key group are all in one file; but in
-	// a native format, which has its own rules for both.
+	// Files are the files of the snapshot. In the portable format their order has no
+	// meaning, and all rows of a key group are in one file. A native format has its own
+	// rules for both.
 	Files []FileRef
-	// Rows is the number of rows of bytes in the files, 0 in a native format.
+	// Rows is the number of rows in the files. It is 0 in a native format.
 	Rows int64
 }
 
-// Bytes is the size of all files.
+// Bytes returns the size of all files together.
 func (h Handle) Bytes() (n int64) {
 	for _, f := range h.Files {
 		n += f.Size
@@ -30,23 +31,24 @@ func (h Handle) Bytes() (n int64) {
 	return n
 }
 
-// FileRef names an immutable file and says what it must be.
+// FileRef refers to an immutable file and describes it, so that a restore finds out if another
+// file is in its place.
 type FileRef struct {
-	// Name is the file's name within its Target or Source.
+	// Name is the file's name in its Target or Source.
 	Name string
-	// Identity is random and stands in the file: a file of the same name from
-	// another run is told apart.
+	// Identity is the random number that the file contains. It distinguishes the file from
+	// one of the same name of another run.
 	Identity Identity
-	// Size is in bytes.
+	// Size is the file's size in bytes.
 	Size int64
-	// Checksum is xxh64 of all bytes of the file, for whoever copies it. A
-	// restore does not read all bytes; it checks each block that it reads.
+	// Checksum is the xxh64 of the whole file, for programs that copy it. A restore from the
+	// portable format need not read the whole file; it verifies each block that it reads.
 	Checksum uint64
-	// Bounds are the key groups whose rows are to be taken from the file.
+	// Bounds are the key groups whose rows a restore takes from the file.
 	Bounds backend.GroupRange
-	// Shared says that the file may belong to several snapshots: see SharingTarget.
+	// Shared reports whether the file may belong to several snapshots: see SharingTarget.
 	Shared bool
 }
 
-// Identity tells files apart.
+// Identity is a random number that distinguishes files.
 type Identity = vfs.Identity

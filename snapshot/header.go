@@ -8,10 +8,9 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// header is the content of the header block: the backend's keyspace and the
-// name table. A state has a list of schemas, of which stored values name one
-// by number; as long as schemas do not evolve there is one.
-
+// appendHeader encodes the header block: the keyspace of the backend and the name table. The
+// format allows several schemas per state, which stored values refer to by number; states have
+// one schema as long as schemas do not evolve.
 func appendHeader(dst []byte, space backend.Keyspace, states []backend.Info) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(space.MaxParallelism))
 	dst = binary.BigEndian.AppendUint16(dst, space.Groups.First)
@@ -40,8 +39,8 @@ func appendString(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// parseHeader reads a header block. Counts are bounded by the bytes that are
-// there before anything is allocated for them.
+// parseHeader reads a header block. It compares each count with the number of bytes that are
+// left before it allocates memory for the items.
 func parseHeader(b []byte) (space backend.Keyspace, states []backend.Info, err error) {
 	p := parser{rest: b}
 	space.MaxParallelism = int(p.uint32())
@@ -50,7 +49,7 @@ func parseHeader(b []byte) (space backend.Keyspace, states []backend.Info, err e
 	for states = make([]backend.Info, 0, n); n > 0 && p.err == nil; n-- {
 		info := backend.Info{Name: p.string(), Kind: backend.Kind(p.byte()), Key: p.id()}
 		if schemas := p.uvarint(); schemas != 1 && p.err == nil {
-			return space, nil, fmt.Errorf("state with %d schemas: %w", schemas, ErrVersion)
+			return space, nil, fmt.Errorf("a state has %d schemas, this program reads 1: %w", schemas, ErrVersion)
 		}
 		for codecs := p.count(maxCodecs); codecs > 0 && p.err == nil; codecs-- {
 			info.Codecs = append(info.Codecs, p.id())
@@ -63,7 +62,7 @@ func parseHeader(b []byte) (space backend.Keyspace, states []backend.Info, err e
 	return space, states, checkHeader(space, states)
 }
 
-// checkHeader accepts what a registry can produce.
+// checkHeader returns ErrCorrupt unless a registry can have the keyspace and the states.
 func checkHeader(space backend.Keyspace, states []backend.Info) error {
 	if err := space.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -73,14 +72,14 @@ func checkHeader(space backend.Keyspace, states []backend.Info) error {
 			return fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		if i > 0 && states[i-1].ID() >= info.ID() {
-			return fmt.Errorf("state %q is out of order: %w", info.Name, ErrCorrupt)
+			return fmt.Errorf("state %q is not in the order of ids: %w", info.Name, ErrCorrupt)
 		}
 	}
 	return nil
 }
 
-// parser reads numbers and strings off a slice; after the first error all
-// reads are zero.
+// parser reads numbers and strings from the front of a slice. After the first error all reads
+// return zero.
 type parser struct {
 	rest []byte
 	err  error
@@ -88,7 +87,7 @@ type parser struct {
 
 func (p *parser) fail() {
 	if p.err == nil {
-		p.err = fmt.Errorf("field ends after its block or is above its limit: %w", ErrCorrupt)
+		p.err = fmt.Errorf("a field exceeds its block or its limit: %w", ErrCorrupt)
 	}
 	p.rest = nil
 }
@@ -141,8 +140,8 @@ func (p *parser) uvarint() uint64 {
 	return v
 }
 
-// count is a number of things, limit at the most, that take at least a byte
-// each.
+// count reads a number of items. It fails if the number exceeds limit or the number of bytes that
+// are left, since an item takes at least one byte.
 func (p *parser) count(limit uint64) uint64 {
 	n := p.uvarint()
 	if n > min(limit, uint64(len(p.rest))) {
@@ -165,10 +164,10 @@ func (p *parser) id() codec.ID {
 	return id
 }
 
-// end returns the first error, or one if bytes are left.
+// end returns the first error, or an error if bytes are left.
 func (p *parser) end() error {
 	if p.err == nil && len(p.rest) > 0 {
-		return fmt.Errorf("block with %d bytes too many: %w", len(p.rest), ErrCorrupt)
+		return fmt.Errorf("block has %d bytes after its last field: %w", len(p.rest), ErrCorrupt)
 	}
 	return p.err
 }

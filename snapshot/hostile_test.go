@@ -18,10 +18,9 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// The files of this test have checksums that are right and content that is
-// not, as only somebody who means harm writes them.
+// The files of these tests have correct checksums and wrong content, as an attacker writes them.
 
-// huge is a count or a size that must not be believed.
+// huge is a count or a size for which no memory may be allocated.
 const huge = 1 << 60
 
 type hostileFile struct {
@@ -30,8 +29,8 @@ type hostileFile struct {
 	want  error
 }
 
-// requireHarmless reads and restores hostile files: each gives its error, in
-// bounded memory.
+// requireHarmless reads and restores hostile files. Each must return its error in bounded
+// memory.
 func requireHarmless(t *testing.T, files []hostileFile) {
 	for _, f := range files {
 		t.Run(f.name, func(t *testing.T) {
@@ -50,7 +49,7 @@ func requireHarmless(t *testing.T, files []hostileFile) {
 	}
 }
 
-// allocatedBytes is how much a function allocates in all, freed or not.
+// allocatedBytes returns the number of bytes that f allocates, freed or not.
 func allocatedBytes(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -59,28 +58,28 @@ func allocatedBytes(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// aFile is sound: it shows that it is the nonsense that is refused, not the
-// builder's work.
-func aFile(t testing.TB) *builder {
+// validFile returns a file that readers accept. It shows that the builder works, so that hostile
+// files are refused for the reason under test.
+func validFile(t testing.TB) *builder {
 	b := hostile(t)
 	b.rows(1, countRow(1, "a", 0), countRow(1, "b", 0))
 	b.rows(3, countRow(3, "c", 0))
 	return b
 }
 
-// keyOf is the composite key of a row in the void namespace.
+// keyOf returns the composite key of a row in the void namespace.
 func keyOf(group uint16, name, key string) []byte {
 	b := codec.AppendEscaped(backend.AppendHeader(nil, group, backend.IDOf(name)), []byte(key))
 	return codec.AppendEscaped(b, nil)
 }
 
-// countRow is a row of the state "count" with the given header before its value.
+// countRow returns a row of the state "count" with the given header byte before its value.
 func countRow(group uint16, key string, header byte) row {
 	return row{keyOf(group, "count", key), []byte{header, 0x80, 0, 0, 0, 0, 0, 0, 7}}
 }
 
 func TestFilesOfTheBuilderRestore(t *testing.T) {
-	j, err := restoreFile(t, eightGroups, aFile(t).end())
+	j, err := restoreFile(t, eightGroups, validFile(t).end())
 	require.NoError(t, err)
 	require.Len(t, content(t, j.backend), 3)
 }
@@ -144,25 +143,24 @@ func TestHostileHeadersAreRefused(t *testing.T) {
 	})
 }
 
-// outOfOrder is three states of which two must stand in the wrong order.
+// outOfOrder returns three states, at least two of them in the wrong order.
 func outOfOrder(value func(name string) backend.Info) []backend.Info {
 	infos := []backend.Info{value("a"), value("b"), value("c")}
 	slices.SortFunc(infos, func(a, b backend.Info) int { return int(b.ID()>>1) - int(a.ID()>>1) })
 	return infos
 }
 
-// bombOf is a count and as many equal things.
+// bombOf returns a count and as many equal items.
 func bombOf(before []byte, count int, thing []byte) []byte {
 	return append(binary.AppendUvarint(before, uint64(count)), bytes.Repeat(thing, count)...)
 }
 
 func TestHostileIndexesAreRefused(t *testing.T) {
 	const entryBytes = 22
-	// edited makes a file whose index entries are given to edit: those of the
-	// key groups 1 and 3.
+	// edited makes a file and calls edit with its index entries, for the key groups 1 and 3.
 	edited := func(edit func(first, second []byte) []byte) func(testing.TB) []byte {
 		return func(t testing.TB) []byte {
-			b := aFile(t)
+			b := validFile(t)
 			return b.endWith(edit(bytes.Clone(b.index[:entryBytes]), bytes.Clone(b.index[entryBytes:])))
 		}
 	}
@@ -206,14 +204,14 @@ func TestHostileIndexesAreRefused(t *testing.T) {
 		{"rows", field(0, rows, 8, set(huge)), snapshot.ErrCorrupt},
 		{"rows below none", field(0, rows, 8, set(1<<63)), snapshot.ErrCorrupt},
 		{"sections by the million", func(t testing.TB) []byte {
-			b := aFile(t)
+			b := validFile(t)
 			at, raw := uint64(len(b.out)), bombOf(nil, 700_000, b.index[:entryBytes])
 			packed := compressed(t, raw)
 			b.frame(kindIndex, formZstd, 0, uint32(len(raw)), uint32(len(packed)), packed)
 			return b.trailer(at, b.blocks)
 		}, snapshot.ErrCorrupt},
 		{"an index before the end", func(t testing.TB) []byte {
-			b := aFile(t)
+			b := validFile(t)
 			at := uint64(len(b.out))
 			b.block(kindIndex, 0, append([]byte{2}, b.index...))
 			b.block(kindIndex, 0, append([]byte{2}, b.index...))
@@ -222,7 +220,7 @@ func TestHostileIndexesAreRefused(t *testing.T) {
 	})
 }
 
-// The number of rows is known, and believed, before any row is read.
+// Reader.Len reports the number of rows before any row is read, so opening must check it.
 func TestRowCountThatCannotBeIsRefusedOnOpening(t *testing.T) {
 	for _, rows := range []uint64{0, 1 << 63, huge, 2<<20 + 1} {
 		b := hostile(t)
@@ -237,7 +235,7 @@ func TestRowCountThatCannotBeIsRefusedOnOpening(t *testing.T) {
 func TestHostileTrailersAreRefused(t *testing.T) {
 	trailer := func(at func(index uint64) uint64, blocks int) func(testing.TB) []byte {
 		return func(t testing.TB) []byte {
-			b := aFile(t)
+			b := validFile(t)
 			index := uint64(len(b.out))
 			b.block(kindIndex, 0, append([]byte{2}, b.index...))
 			return b.trailer(at(index), uint32(int(b.blocks)+blocks))
@@ -333,7 +331,7 @@ func TestHostileBlocksAreRefused(t *testing.T) {
 	})
 }
 
-// largeOf is a row as it begins a large block.
+// largeOf returns the bytes of a large row, to be cut into blocks.
 func largeOf(r row) []byte {
 	lengths := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(len(r.key))), uint64(len(r.value)))
 	return slices.Concat(lengths, r.key, r.value)
@@ -384,10 +382,10 @@ func TestHostileRowsAreRefused(t *testing.T) {
 	})
 }
 
-// A reader takes keys that have room for the number of a row behind 2^31 bytes.
+// The limit is 2^31 bytes and room for the suffix of a row.
 func TestReaderBoundsTheKeysOfLargeRows(t *testing.T) {
 	const most = 1<<31 + 64
-	for size, want := range map[uint64]string{most: "bytes, 0 are left", most + 1: "bytes: "} {
+	for size, want := range map[uint64]string{most: "but the section has 0 left", most + 1: "limits"} {
 		b := hostile(t)
 		b.section(1, 1)
 		b.block(kindLarge, 1, binary.AppendUvarint(binary.AppendUvarint(nil, size), 1))
@@ -397,14 +395,14 @@ func TestReaderBoundsTheKeysOfLargeRows(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, err, snapshot.ErrCorrupt)
-		require.ErrorContains(t, err, fmt.Sprintf("large row of %d and 1 %s", size, want))
+		require.ErrorContains(t, err, fmt.Sprintf("large row with a key of %d and a value of 1 bytes, %s", size, want))
 	}
 }
 
-// The largest row that a reader takes has a value of 2^31 bytes and 4 MiB beside it.
+// The limit is 2^31 bytes and room for 4 MiB of smaller list elements.
 func TestReaderBoundsTheValuesOfLargeRows(t *testing.T) {
 	const most = 1<<31 + 4<<20
-	for size, want := range map[uint64]string{most: "bytes, 11 are left", most + 1: "bytes: "} {
+	for size, want := range map[uint64]string{most: "but the section has 11 left", most + 1: "limits"} {
 		key := countRow(1, "a", 0).key
 		b := hostile(t)
 		b.section(1, 1)
@@ -415,7 +413,7 @@ func TestReaderBoundsTheValuesOfLargeRows(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, err, snapshot.ErrCorrupt)
-		require.ErrorContains(t, err, fmt.Sprintf("large row of %d and %d %s", len(key), size, want))
+		require.ErrorContains(t, err, fmt.Sprintf("large row with a key of %d and a value of %d bytes, %s", len(key), size, want))
 	}
 }
 
@@ -477,7 +475,7 @@ func TestHostileLargeRowsAreRefused(t *testing.T) {
 	})
 }
 
-// Sound files whose rows no state can have written.
+// The files are intact, but no state can have written their rows.
 func TestHostileStateIsRefused(t *testing.T) {
 	rows := func(rows ...row) func(testing.TB) []byte {
 		return func(t testing.TB) []byte {
@@ -519,7 +517,7 @@ func TestHostileStateIsRefused(t *testing.T) {
 
 func TestNamesOfFilesCannotLeaveTheDirectory(t *testing.T) {
 	ctx := context.Background()
-	file := aFile(t).end()
+	file := validFile(t).end()
 	for _, name := range []string{"", ".", "..", "../state", "a/../../state", "/etc/passwd", `a\b`, ".hidden", "a\x00b", "ä", strings.Repeat("n", 201)} {
 		files := memory{name: file}
 		_, err := snapshot.ReadHandle(ctx, files, name)
@@ -532,14 +530,14 @@ func TestNamesOfFilesCannotLeaveTheDirectory(t *testing.T) {
 		_, err = snapshot.Start(ctx, j.backend, nil, snapshot.Options{Name: "../state"})
 		require.ErrorIs(t, err, snapshot.ErrName, "%q", name)
 	}
-	// The same handle is good once its file has a name.
+	// Valid names are accepted.
 	for _, name := range []string{"state", "0", "a-b_C.snap", "a..b", strings.Repeat("n", 200)} {
 		_, err := snapshot.ReadHandle(ctx, memory{name: file}, name)
 		require.NoError(t, err, "%q", name)
 	}
 }
 
-// A large row is put together once.
+// A reader copies a large row only once.
 func TestLargeRowsTakeTheirSizeInMemory(t *testing.T) {
 	b := hostile(t)
 	b.section(1, 1)

@@ -7,13 +7,13 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// section is an entry of the index block: the blocks of one key group. A
-// section ends where the next one begins, the last one at the index block. Key
-// groups without rows have none.
+// section is an entry of the index block. It locates the blocks of one key group. A section
+// ends where the next section begins, the last one where the index block begins. Key groups
+// without rows have no section.
 type section struct {
 	group    uint16
-	offset   int64
-	sequence uint32 // of its first block
+	offset   int64  // of the first block
+	sequence uint32 // of the first block
 	rows     int64
 }
 
@@ -28,8 +28,8 @@ func appendIndex(dst []byte, sections []section) []byte {
 	return dst
 }
 
-// parseIndex reads an index block. First is where the first section must
-// begin, end where the last one must end: sections tile the file.
+// parseIndex reads an index block. The first section must begin at first and the last one must
+// end at end, without gaps between sections.
 func parseIndex(b []byte, first, end section) ([]section, error) {
 	p := parser{rest: b}
 	var sections []section
@@ -42,19 +42,19 @@ func parseIndex(b []byte, first, end section) ([]section, error) {
 	for i, s := range append(sections, end) {
 		if i == 0 {
 			if s.offset != first.offset || s.sequence != first.sequence {
-				return nil, fmt.Errorf("first section at byte %d, header ends at %d: %w", s.offset, first.offset, ErrCorrupt)
+				return nil, fmt.Errorf("first section begins at byte %d, want %d, the end of the header: %w", s.offset, first.offset, ErrCorrupt)
 			}
 			continue
 		}
-		if before := sections[i-1]; !before.endsAt(s) || i < len(sections) && before.group >= s.group {
-			return nil, fmt.Errorf("section %d: %w", i-1, ErrCorrupt)
+		if previous := sections[i-1]; !previous.endsAt(s) || i < len(sections) && previous.group >= s.group {
+			return nil, fmt.Errorf("index entry of section %d does not fit the next one: %w", i-1, ErrCorrupt)
 		}
 	}
 	return sections, nil
 }
 
-// endsAt says whether a section may end where the next one begins: it has
-// blocks, and no more rows than they have room for.
+// endsAt reports whether a section may end where the next one begins: the section has at least
+// one block and one row, and not more rows than its blocks can hold.
 func (s section) endsAt(next section) bool {
 	blocks := int64(next.sequence) - int64(s.sequence)
 	return s.offset < next.offset && blocks > 0 && s.rows > 0 && s.rows <= blocks*maxBlockBytes

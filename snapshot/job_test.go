@@ -17,10 +17,10 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// eightGroups is the keyspace of most tests: few enough for small files.
+// eightGroups is the keyspace of most tests. Few key groups make small files.
 var eightGroups = state.WholeKeyspace(8)
 
-// order is the value of a struct codec with fields of all sorts.
+// order is a value with fields of many types, for a struct codec.
 type order struct {
 	user  string
 	paid  bool
@@ -62,7 +62,7 @@ type job struct {
 	timers  *state.Timers[string]
 }
 
-// newJob is a job on an empty hash backend.
+// newJob returns a job on an empty hash backend.
 func newJob(t testing.TB, space state.Keyspace) *job {
 	b, err := heapstate.NewHash(state.Options{Keyspace: space})
 	require.NoError(t, err)
@@ -98,8 +98,8 @@ func declareJob(t testing.TB, b *heapstate.Backend) *job {
 	return j
 }
 
-// fillJob puts something of everything into a job, for those of n users whose
-// key groups it owns. The golden fixtures are made of it: it never changes.
+// fillJob writes to every state of a job, for those of n users whose key groups the job owns. It
+// must never change, because the golden fixtures depend on it.
 func fillJob(t testing.TB, j *job, n int) {
 	for i := range n {
 		user := fmt.Sprintf("user\x00%02d", i)
@@ -135,7 +135,7 @@ func (j *job) setNamespace(t testing.TB, namespace string) {
 	}
 }
 
-// addLongList adds a list of several chunks, which compresses well.
+// addLongList adds a list of several chunks that compress well.
 func addLongList(t testing.TB, j *job) {
 	require.NoError(t, j.keyed.SetKey("long"))
 	j.setNamespace(t, "")
@@ -144,7 +144,7 @@ func addLongList(t testing.TB, j *job) {
 	}
 }
 
-// rowsOf is what a view or a file holds: a line for each row, in order.
+// rowsOf returns the rows of a view or a file in order, each as a line of text.
 func rowsOf(t testing.TB, v interface {
 	Keyspace() state.Keyspace
 	Rows(group uint16, yield func(key, value []byte) error) error
@@ -162,7 +162,7 @@ func rowsOf(t testing.TB, v interface {
 
 func line(key, value []byte) string { return hex.EncodeToString(key) + " " + hex.EncodeToString(value) }
 
-// content is what a backend holds.
+// content returns the rows of a backend, each as a line of text.
 func content(t testing.TB, b snapshot.Backend) []string {
 	v, err := b.View()
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func content(t testing.TB, b snapshot.Backend) []string {
 	return rowsOf(t, v)
 }
 
-// fileOf is a backend as the bytes of a file.
+// fileOf returns a portable snapshot of a backend as the bytes of a file.
 func fileOf(t testing.TB, b snapshot.Backend, id snapshot.Identity, c snapshot.Compression, s snapshot.Sizes) []byte {
 	v, err := b.View()
 	require.NoError(t, err)
@@ -197,7 +197,7 @@ func restore(t testing.TB, space state.Keyspace, from snapshot.Source, handles .
 	return j
 }
 
-// restoreFile restores a file that lies in memory into a new job.
+// restoreFile restores a file in memory into a new job.
 func restoreFile(t testing.TB, space state.Keyspace, file []byte) (*job, error) {
 	files := memory{"state": file}
 	h, err := snapshot.ReadHandle(context.Background(), files, "state")
@@ -209,7 +209,7 @@ func restoreFile(t testing.TB, space state.Keyspace, file []byte) (*job, error) 
 	return j, err
 }
 
-// readFile reads all of a file that lies in memory.
+// readFile reads all rows of a file in memory.
 func readFile(file []byte, yield func(key, value []byte) error) error {
 	r, err := snapshot.NewReader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
@@ -225,5 +225,5 @@ func readFile(file []byte, yield func(key, value []byte) error) error {
 	return nil
 }
 
-// ignore is a yield for readFile.
+// ignore is a yield function that does nothing.
 func ignore(_, _ []byte) error { return nil }

@@ -52,7 +52,7 @@ func TestDirectoryIsResolvedOnceByTheKernelsRules(t *testing.T) {
 	require.NoDirExists(t, "data")
 }
 
-func TestWhatIsNoFileIsRefusedAndNeverFollowed(t *testing.T) {
+func TestIrregularFilesAreRefusedAndLinksNotFollowed(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
 	precious := filepath.Join(outside, "precious")
 	require.NoError(t, os.WriteFile(precious, []byte("mine"), 0o600))
@@ -86,7 +86,7 @@ func TestWhatIsNoFileIsRefusedAndNeverFollowed(t *testing.T) {
 		require.Equal(t, []string{name}, names)
 		err = d.Remove(name)
 		if strings.Contains(name, "link") {
-			require.NoError(t, err, name) // the link itself
+			require.NoError(t, err, name) // removes the link itself
 			continue
 		}
 		require.ErrorIs(t, err, snapshot.ErrNotRegular, name)
@@ -102,7 +102,7 @@ func TestWhatIsNoFileIsRefusedAndNeverFollowed(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-func TestDirectoryHeedsTheContext(t *testing.T) {
+func TestDirectoryReturnsTheContextsCause(t *testing.T) {
 	d, err := snapshot.NewDirectory(t.TempDir())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -29,14 +29,14 @@ type object struct{ *bytes.Reader }
 func (o object) Size() (int64, error) { return o.Reader.Size(), nil }
 func (object) Close() error           { return nil }
 
-// directoryOn is a Directory on a file system in memory.
+// directoryOn returns a Directory on a file system in memory.
 func directoryOn(t testing.TB, fsys vfs.FS) *snapshot.Directory {
 	d, err := snapshot.DirectoryOn(fsys, "snapshots")
 	require.NoError(t, err)
 	return d
 }
 
-// list is all names in the directory of directoryOn, dot-files included.
+// list returns all names in the directory of directoryOn, including those that begin with a dot.
 func list(t testing.TB, fsys vfs.FS) []string {
 	names, err := fsys.List("snapshots")
 	require.NoError(t, err)

@@ -2,7 +2,7 @@ package snapshot
 
 import "sync"
 
-// meter adds up what several goroutines write.
+// meter adds up the bytes that several goroutines write and reports the progress.
 //
 // Thread safety: safe for concurrent use.
 type meter struct {
@@ -11,6 +11,7 @@ type meter struct {
 	progress Progress
 }
 
+// add adds written bytes.
 func (m *meter) add(bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -18,7 +19,7 @@ func (m *meter) add(bytes int64) {
 	m.report(m.progress)
 }
 
-// end reports that all is written.
+// end reports that all key groups are written.
 func (m *meter) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,39 +7,51 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// NativeView is a View that can also be written as the backend keeps it: in whole
-// files, of which a later snapshot, or an earlier one, may have the most.
+// NativeView is a View that can also be written in the backend's own format, as complete files,
+// most of which other snapshots of the backend can share.
+//
+// A portable snapshot writes every row each time. A native one copies the backend's immutable
+// files, and an incremental one only those that the target does not have yet: NativeView finds
+// them by the random identity in each file, which SharingTarget.Confirmed knows from an earlier,
+// complete snapshot.
+//
+//	backend's files at snapshot 7   A B C        writes A, B, C
+//	            ... at snapshot 8   A B D        refers to A and B, writes D
+//	            ... at snapshot 9   E D          (A, B, C were compacted into E) writes E
+//
+// Invariant: a file that a snapshot refers to never changes, and the target keeps it as long
+// as a snapshot refers to it.
 type NativeView interface {
 	View
-	// Format names the format. It is written into metadata; CheckFormat accepts it.
+	// Format returns the name of the format. Metadata records it; CheckFormat must accept it.
 	Format() string
-	// WriteNative writes the view under names that begin with name, or, if the
-	// target is a SharingTarget, as files that may be shared, and returns all that make
-	// the snapshot. They are durable. Wrote is told how many bytes were written, by
-	// any goroutine. After an error, or the end of the context, no file is left that
-	// is not whole, and no goroutine at work.
+	// WriteNative writes the view and returns the references to all files of the snapshot,
+	// which are durable then. It creates files whose names begin with name or, if t is a
+	// SharingTarget, shared files. It calls wrote with the number of bytes of each write,
+	// from any goroutine. When it returns, also with an error or at the end of the context,
+	// all its goroutines have ended, and every file that it left in the target is complete.
 	WriteNative(ctx context.Context, t Target, name string, wrote func(bytes int64)) ([]FileRef, error)
 }
 
 // NativeBackend is a Backend whose views are NativeViews.
 type NativeBackend interface {
 	Backend
-	// Format is that of its views.
+	// Format returns the name of the format of its views.
 	Format() string
-	// RestoreNative restores, into a backend that was empty, the backend's key groups out of
-	// handles of its format; each group is in one of them. States that the program
-	// has not declared are let go. After an error the backend is of no use. One that
-	// is due to a file names it.
+	// RestoreNative restores the backend's key groups from handles of its format into an
+	// empty backend. Each key group is in exactly one handle. RestoreNative drops the states
+	// in unclaimed, which the program has not declared. After an error the backend is
+	// unusable. An error that concerns a file names it.
 	RestoreNative(ctx context.Context, src Source, handles []Handle, unclaimed []backend.ID) error
 }
 
-// maxFormatSize is what metadata takes.
+// maxFormatSize is the maximum size of a format's name in the metadata of checkpoints.
 const maxFormatSize = 32
 
-// CheckFormat returns ErrName for a text that names no native format.
+// CheckFormat returns ErrName unless format is a valid name of a native format.
 func CheckFormat(format string) error {
 	if len(format) > maxFormatSize {
-		return fmt.Errorf("format: %w: %d bytes", ErrName, len(format))
+		return fmt.Errorf("format: %w: %d bytes, want at most %d", ErrName, len(format), maxFormatSize)
 	}
 	if err := CheckName(format); err != nil {
 		return fmt.Errorf("format: %w", err)
@@ -47,14 +59,14 @@ func CheckFormat(format string) error {
 	return nil
 }
 
-// writeNative writes a view in the format of its backend.
+// writeNative writes a view in the native format of its backend.
 func writeNative(ctx context.Context, v NativeView, t Target, o Options, progress func(Progress)) (Handle, error) {
 	h := Handle{Keyspace: v.Keyspace(), States: v.States(), Format: v.Format()}
 	if err := CheckFormat(h.Format); err != nil {
 		return h, err
 	}
 	if o.Mode == Full {
-		t = struct{ Target }{t} // a SharingTarget no longer
+		t = struct{ Target }{t} // hides the methods of a SharingTarget
 	}
 	meter := meter{report: progress, progress: Progress{OfGroups: h.Keyspace.Groups.Len()}}
 	var err error
@@ -66,28 +78,28 @@ func writeNative(ctx context.Context, v NativeView, t Target, o Options, progres
 	return h, nil
 }
 
-// checkFormat sees that the backend reads what the parts are in.
+// checkFormat returns ErrFormat unless all parts have one format and the backend can read it.
 func (p *restorePlan) checkFormat(b Backend) error {
 	for i, part := range p.parts {
 		if i > 0 && part.handle.Format != p.format {
-			return fmt.Errorf("formats %q and %q: %w", p.format, part.handle.Format, ErrFormat)
+			return fmt.Errorf("handles in two formats, %q and %q: %w", p.format, part.handle.Format, ErrFormat)
 		}
 		p.format = part.handle.Format
 	}
 	if native, ok := b.(NativeBackend); p.format != "" && (!ok || native.Format() != p.format) {
-		return fmt.Errorf("format %q: %w", p.format, ErrFormat)
+		return fmt.Errorf("the backend cannot read format %q: %w", p.format, ErrFormat)
 	}
 	return nil
 }
 
-// restoreNative hands the parts to the backend.
+// restoreNative makes the backend restore the handles of the plan.
 func (p *restorePlan) restoreNative(ctx context.Context, src Source, b Backend) error {
 	var handles []Handle
 	for _, part := range p.parts {
 		handles = append(handles, part.handle)
 	}
 	var unclaimed []backend.ID
-	for id := range p.known {
+	for id := range p.named {
 		if !p.claimed[id] {
 			unclaimed = append(unclaimed, id)
 		}

@@ -12,27 +12,28 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// RestoreOptions says what a restore accepts.
+// RestoreOptions configures a restore. The zero value is strict.
 type RestoreOptions struct {
-	// AllowUnclaimed lets state go that the program has not declared. Default
-	// false: such state is backend.ErrUnknownState.
+	// AllowUnclaimed makes the restore drop states that the program has not declared.
+	// Default false: Restore returns backend.ErrUnknownState for such states.
 	AllowUnclaimed bool
 }
 
-// Restored says what a restore loaded.
+// Restored counts the rows of a restore.
 type Restored struct {
-	// Rows were loaded; Unclaimed were let go. A native format does not count them.
+	// Rows is the number of rows loaded, Unclaimed the number of rows dropped because their
+	// state is not declared. Both are 0 in a native format.
 	Rows, Unclaimed int64
 }
 
-// Restore loads into an empty backend, on which the program has declared its
-// states, the backend's key groups out of one or more handles: one for the same
-// parallelism, several or parts after a change of it.
+// Restore loads the backend's key groups from the handles of a snapshot. The backend must be
+// empty, and the program must have declared its states. At the same parallelism there is one
+// handle per backend; at another parallelism a backend's key groups may be in several handles,
+// or in part of one.
 //
-// Everything that can be checked without rows is checked before the first row
-// is loaded, and then the backend is as it was. After an error past that point
-// the backend holds part of the state and is closed, as it is after any error in
-// files of a native format.
+// Restore first checks everything that it can check without reading rows. An error of these
+// checks leaves the backend unchanged. After a later error, and after any error in the files of
+// a native format, the backend may have part of the state; Restore closes it.
 func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o RestoreOptions) (Restored, error) {
 	if b.Registry().Closed() {
 		return Restored{}, backend.ErrClosed
@@ -60,28 +61,29 @@ func Restore(ctx context.Context, b Backend, src Source, handles []Handle, o Res
 	return done, nil
 }
 
-// restorePlan says which file gives which key group.
+// restorePlan lists the files to read and the key groups to take from each.
 type restorePlan struct {
 	groups  backend.GroupRange
-	claimed map[backend.ID]bool
-	known   map[backend.ID]bool // claimed or not
+	claimed map[backend.ID]bool // states in a name table that the program has declared
+	named   map[backend.ID]bool // all states in a name table
 	parts   []restorePart
-	format  string // of the parts
+	format  string // of all parts
 }
 
+// restorePart is a file to read or, in a native format, a whole handle.
 type restorePart struct {
 	handle Handle
 	ref    FileRef
 	groups backend.GroupRange // to be taken from the file
 }
 
-// planRestore checks the handles against the backend and against each other.
+// planRestore checks that the handles fit the backend and each other.
 func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOptions) (*restorePlan, error) {
 	registry := b.Registry()
 	p := &restorePlan{
 		groups:  registry.Keyspace().Groups,
 		claimed: make(map[backend.ID]bool),
-		known:   make(map[backend.ID]bool),
+		named:   make(map[backend.ID]bool),
 	}
 	names := make(map[backend.ID]backend.Info)
 	for i, h := range handles {
@@ -102,7 +104,7 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 					other.Name, other, info.Name, info, backend.ErrStateCollision)
 			}
 			names[info.ID()] = info
-			p.known[info.ID()] = true
+			p.named[info.ID()] = true
 			p.claimed[info.ID()] = p.claimed[info.ID()] || claimed[info.ID()]
 		}
 		p.add(h)
@@ -113,14 +115,14 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 	return p, p.checkFormat(b)
 }
 
-// sameTable reports whether two handles have one name table in memory, as those that
-// were read from the same metadata do: what holds for one then holds for the other.
+// sameTable reports whether two handles share one name table in memory, as the handles of the same
+// metadata do. The checks of one name table need not be repeated for the other then.
 func sameTable(a, b Handle) bool {
 	return len(a.States) > 0 && len(a.States) == len(b.States) && &a.States[0] == &b.States[0] &&
 		a.Keyspace.MaxParallelism == b.Keyspace.MaxParallelism
 }
 
-// add adds the parts of a handle: its files, or all of it in a native format.
+// add adds the parts of a handle: its files or, in a native format, the handle as a whole.
 func (p *restorePlan) add(h Handle) {
 	files := h.Files
 	if h.Format != "" {
@@ -133,13 +135,14 @@ func (p *restorePlan) add(h Handle) {
 	}
 }
 
-// checkCoverage sorts the parts and sees that they hold each group once.
+// checkCoverage sorts the parts by key group and returns ErrCoverage unless they have each key
+// group of the backend exactly once.
 func (p *restorePlan) checkCoverage() error {
 	slices.SortFunc(p.parts, func(a, b restorePart) int { return int(a.groups.First) - int(b.groups.First) })
 	next := int(p.groups.First)
 	for _, part := range p.parts {
 		if int(part.groups.First) != next {
-			return fmt.Errorf("key groups from %d on: next file has %v: %w", next, part.groups, ErrCoverage)
+			return fmt.Errorf("key group %d is in no file or in two: the next file has %v: %w", next, part.groups, ErrCoverage)
 		}
 		next = int(part.groups.Last) + 1
 	}
@@ -149,13 +152,14 @@ func (p *restorePlan) checkCoverage() error {
 	return nil
 }
 
+// intersect returns the key groups that a and b have in common, and false if there are no such.
 func intersect(a, b backend.GroupRange) (backend.GroupRange, bool) {
 	c := backend.GroupRange{First: max(a.First, b.First), Last: min(a.Last, b.Last)}
 	return c, c.First <= c.Last
 }
 
-// check compares every file with its handle. Files are open one at a time, here
-// and in load: there may be more of them than a process may have open.
+// check compares every file with its handle. Both check and load open one file at a time, since a
+// process may not be able to open all of them.
 func (p *restorePlan) check(ctx context.Context, src Source) error {
 	for _, part := range p.parts {
 		if err := part.read(ctx, src, func(*Reader) error { return nil }); err != nil {
@@ -165,8 +169,8 @@ func (p *restorePlan) check(ctx context.Context, src Source) error {
 	return nil
 }
 
-// load loads every file. Between check and load a file may have changed, so it
-// is compared again.
+// load loads the rows of every file. It compares each file with its handle again, because the file
+// may have changed since check.
 func (p *restorePlan) load(ctx context.Context, src Source, b Backend) (done Restored, err error) {
 	for _, part := range p.parts {
 		err := part.read(ctx, src, func(r *Reader) error {
@@ -184,7 +188,7 @@ func (p *restorePlan) load(ctx context.Context, src Source, b Backend) (done Res
 	return done, nil
 }
 
-// loader takes rows of claimed states to the backend.
+// loader returns a function that loads the rows of declared states and drops others.
 func (p *restorePlan) loader(b Backend, done *Restored) func(key, value []byte) error {
 	return func(key, value []byte) error {
 		_, id, _, err := backend.SplitHeader(key)
@@ -194,15 +198,15 @@ func (p *restorePlan) loader(b Backend, done *Restored) func(key, value []byte) 
 		case p.claimed[id]:
 			done.Rows++
 			return b.Load(key, value)
-		case p.known[id]:
+		case p.named[id]:
 			done.Unclaimed++
 			return nil
 		}
-		return fmt.Errorf("row of a state that the name table lacks: %w", ErrCorrupt)
+		return fmt.Errorf("row of state id %#08x, which the name table does not have: %w", uint32(id), ErrCorrupt)
 	}
 }
 
-// read opens the file, compares it with its handle, uses it and closes it.
+// read opens the file of a part, compares it with its handle, calls use and closes the file.
 func (p restorePart) read(ctx context.Context, src Source, use func(*Reader) error) error {
 	object, reader, err := openFile(ctx, src, p.ref.Name)
 	if err == nil {
@@ -218,7 +222,7 @@ func (p restorePart) read(ctx context.Context, src Source, use func(*Reader) err
 	return nil
 }
 
-// matches compares a file with its handle.
+// matches returns ErrMismatch unless a file is the one to which the handle refers.
 func (p restorePart) matches(object Object, reader *Reader) error {
 	size, err := object.Size()
 	if err != nil {
@@ -227,12 +231,13 @@ func (p restorePart) matches(object Object, reader *Reader) error {
 	space, bounds := reader.Keyspace(), p.ref.Bounds
 	switch {
 	case reader.Identity() != p.ref.Identity || size != p.ref.Size:
-		return fmt.Errorf("identity or size: %w", ErrMismatch)
+		return fmt.Errorf("identity %v and size %d, want %v and %d: %w", reader.Identity(), size, p.ref.Identity, p.ref.Size, ErrMismatch)
 	case space.MaxParallelism != p.handle.Keyspace.MaxParallelism || bounds.First > bounds.Last ||
 		!space.Groups.Contains(bounds.First) || !space.Groups.Contains(bounds.Last):
-		return fmt.Errorf("file of key groups %v of %d: %w", space.Groups, space.MaxParallelism, ErrMismatch)
+		return fmt.Errorf("file has key groups %v of %d, want %v of %d: %w",
+			space.Groups, space.MaxParallelism, bounds, p.handle.Keyspace.MaxParallelism, ErrMismatch)
 	case !slices.EqualFunc(reader.States(), p.handle.States, backend.Info.Equal):
-		return fmt.Errorf("name table: %w", ErrMismatch)
+		return fmt.Errorf("name table differs from that of the handle: %w", ErrMismatch)
 	}
 	return nil
 }
@@ -257,9 +262,8 @@ func openFile(ctx context.Context, src Source, name string) (Object, *Reader, er
 	return object, reader, nil
 }
 
-// ReadHandle makes the handle of a snapshot of one file out of the file itself,
-// for a program that has nothing else left. It reads the whole file and checks
-// every byte.
+// ReadHandle returns the handle of a portable snapshot from its file alone, for programs that have
+// lost the handle. It reads the whole file and verifies every byte.
 func ReadHandle(ctx context.Context, src Source, name string) (h Handle, err error) {
 	object, reader, err := openFile(ctx, src, name)
 	if err != nil {
@@ -279,7 +283,7 @@ func ReadHandle(ctx context.Context, src Source, name string) (h Handle, err err
 	return Handle{Keyspace: space, States: reader.States(), Files: []FileRef{ref}, Rows: reader.Len()}, nil
 }
 
-// digestOf is the xxh64 of all bytes of an object, and their number.
+// digestOf returns the xxh64 and the size of an object.
 func digestOf(ctx context.Context, o Object) (sum uint64, size int64, err error) {
 	if size, err = o.Size(); err != nil {
 		return 0, 0, err

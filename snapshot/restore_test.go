@@ -19,7 +19,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// taken is a snapshot of a job of four users in a file in memory.
+// taken returns a snapshot of a job with four users, as a file in memory, and the job's rows.
 func taken(t testing.TB) (files memory, h snapshot.Handle, rows []string) {
 	j := newJob(t, eightGroups)
 	fillJob(t, j, 4)
@@ -29,8 +29,8 @@ func taken(t testing.TB) (files memory, h snapshot.Handle, rows []string) {
 	return files, h, content(t, j.backend)
 }
 
-// requireNotRestored sees that a restore fails before it loads anything: the
-// backend is empty, and the right handle can still be restored into it.
+// requireNotRestored requires that a restore fails before it loads anything: the backend is empty,
+// and a valid handle can be restored into it.
 func requireNotRestored(t *testing.T, j *job, from snapshot.Source, want error, handles ...snapshot.Handle) {
 	t.Helper()
 	done, err := snapshot.Restore(context.Background(), j.backend, from, handles, snapshot.RestoreOptions{})
@@ -48,7 +48,7 @@ func requireNotRestored(t *testing.T, j *job, from snapshot.Source, want error, 
 	}
 }
 
-func TestRestoreGivesBackWhatWasTaken(t *testing.T) {
+func TestRestoredBackendHasTheRowsOfTheSnapshot(t *testing.T) {
 	for name, open := range map[string]func(state.Options) (*heapstate.Backend, error){
 		"hash": heapstate.NewHash, "btree": heapstate.NewBTree,
 	} {
@@ -78,7 +78,7 @@ func TestEmptyBackendMakesARoundTrip(t *testing.T) {
 	require.True(t, restore(t, eightGroups, d, h).backend.Empty())
 }
 
-// Rows around every border: of a block, of a large row, of the pieces of one.
+// The sizes of rows are around the size of a block, of a large row, and of the parts of a large row.
 func TestRowsOfEverySizeMakeARoundTrip(t *testing.T) {
 	var rows []row
 	for n := range 400 {
@@ -116,7 +116,7 @@ func TestRowsAboveABlockMakeARoundTrip(t *testing.T) {
 
 func TestRestoreWantsEachKeyGroupOnce(t *testing.T) {
 	files, h, _ := taken(t)
-	// with is the handle with other bounds of its file, once for each.
+	// with returns the handle with one reference to its file for each of the bounds.
 	with := func(bounds ...state.GroupRange) snapshot.Handle {
 		other := h
 		other.Files = nil
@@ -146,7 +146,7 @@ func TestRestoreWantsEachKeyGroupOnce(t *testing.T) {
 			requireNotRestored(t, newJob(t, eightGroups), files, snapshot.ErrCoverage, handles...)
 		})
 	}
-	// Any division without hole or overlap is as good as the whole.
+	// Any division without a hole or an overlap restores everything.
 	_, _, rows := taken(t)
 	for _, handles := range [][]snapshot.Handle{
 		{with(groups{First: 4, Last: 7}, groups{First: 0, Last: 3})},
@@ -171,7 +171,7 @@ func TestRestoreRefusesAFileThatIsNotTheHandles(t *testing.T) {
 	fewer.States = h.States[1:]
 	requireNotRestored(t, newJob(t, eightGroups), files, snapshot.ErrMismatch, fewer)
 
-	// A file of one subtask under a handle that says it holds all groups.
+	// The file is of one subtask, and the handle claims that it has all key groups.
 	half := state.SubtaskKeyspace(0, 2, 8)
 	part := newJob(t, half)
 	fillJob(t, part, 4)
@@ -208,19 +208,19 @@ func TestRestoreRefusesABackendWithState(t *testing.T) {
 	j := restore(t, eightGroups, files, h)
 	_, err := snapshot.Restore(context.Background(), j.backend, files, []snapshot.Handle{h}, snapshot.RestoreOptions{})
 	require.ErrorIs(t, err, state.ErrNotEmpty)
-	require.Equal(t, rows, content(t, j.backend), "what was there stays")
+	require.Equal(t, rows, content(t, j.backend), "the rows of the backend stay")
 	require.NoError(t, j.backend.Close())
 	_, err = snapshot.Restore(context.Background(), j.backend, files, []snapshot.Handle{h}, snapshot.RestoreOptions{})
 	require.ErrorIs(t, err, state.ErrClosed)
 }
 
-// pair is a codec of a struct with one field; every part of its ID is a choice.
+// pair returns a codec of a struct with one field. The arguments determine every part of its ID.
 func pair(name string, version uint32, field string) codec.Codec[mean] {
 	return codec.Struct(name, version,
 		codec.Field(field, func(m *mean) *int64 { return &m.sum }, codec.Int[int64]()))
 }
 
-// single is a backend with one value state, and that state.
+// single returns a backend with one value state, and the state.
 func single[K any](t testing.TB, key codec.Codec[K], name string, c codec.Codec[mean]) (*heapstate.Backend, *state.Keyed[K], state.ValueState[mean]) {
 	b, err := heapstate.NewHash(state.Options{Keyspace: eightGroups})
 	require.NoError(t, err)
@@ -231,7 +231,7 @@ func single[K any](t testing.TB, key codec.Codec[K], name string, c codec.Codec[
 	return b, k, v
 }
 
-// takenSingle is a snapshot of such a backend with one row.
+// takenSingle returns a snapshot of a backend of single with one row.
 func takenSingle(t testing.TB, name string, c codec.Codec[mean]) (memory, snapshot.Handle) {
 	b, k, v := single(t, codec.String[string](), name, c)
 	require.NoError(t, k.SetKey("key"))
@@ -282,7 +282,7 @@ func TestRestoreRefusesAnotherCodecOrKindBeforeAnyRow(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestUndeclaredStateIsRefusedOrLetGo(t *testing.T) {
+func TestUndeclaredStateIsRefusedOrDropped(t *testing.T) {
 	ctx := context.Background()
 	files, h := takenSingle(t, "old", pair("pair", 1, "a"))
 	b, _, _ := single(t, codec.String[string](), "new", pair("pair", 1, "a"))
@@ -294,7 +294,7 @@ func TestUndeclaredStateIsRefusedOrLetGo(t *testing.T) {
 	require.True(t, b.Empty())
 }
 
-// colliding are two names with one id, found by trying names in turn.
+// colliding returns two names with the same id, which it finds by trial.
 func colliding(t testing.TB) (a, b string) {
 	names := make(map[state.ID]string)
 	for i := range 1 << 20 {
@@ -311,7 +311,7 @@ func colliding(t testing.TB) (a, b string) {
 func TestRestoreRefusesHandlesThatDisagreeOnNames(t *testing.T) {
 	ctx := context.Background()
 	one, other := colliding(t)
-	// half is a handle of one half of the key groups.
+	// half returns a handle of one half of the key groups.
 	half := func(i int, name string, c codec.Codec[mean]) (memory, snapshot.Handle) {
 		files, h := takenSingle(t, name, c)
 		h.Files[0].Bounds = state.SubtaskKeyspace(i, 2, 8).Groups
@@ -341,10 +341,10 @@ func TestRestoreRefusesHandlesThatDisagreeOnNames(t *testing.T) {
 	}
 	b, _, _ := single(t, codec.String[string](), other, pair("pair", 1, "a"))
 	_, err := snapshot.Restore(ctx, b, leftFiles, []snapshot.Handle{left}, snapshot.RestoreOptions{AllowUnclaimed: true})
-	require.ErrorIs(t, err, state.ErrStateCollision, "with what is declared")
+	require.ErrorIs(t, err, state.ErrStateCollision, "with the declared state")
 }
 
-// failingSource fails to read from some byte on.
+// failingSource returns an error for reads from byte from on.
 type failingSource struct {
 	snapshot.Source
 	from int64
@@ -366,7 +366,7 @@ func (o failingObject) ReadAt(p []byte, offset int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The end of the file, index and trailer, is read first and stays readable.
+	// The end of the file, with index and trailer, stays readable: it is read first.
 	if offset >= o.s.from && offset < size-1000 {
 		return 0, o.s.err
 	}
@@ -458,7 +458,7 @@ func TestRestoreClosesEveryFileItOpened(t *testing.T) {
 	}
 }
 
-// The handles of one parallelism restore at any other.
+// Handles of one parallelism can be restored at any other.
 func TestHandlesRescale(t *testing.T) {
 	const users = 60
 	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
@@ -477,7 +477,7 @@ func TestHandlesRescale(t *testing.T) {
 		require.Equal(t, want, all, "parallelism %d", parallelism)
 		handles = next
 	}
-	// A restored task goes on: its timers fire, once.
+	// The timers of the restored task fire once.
 	j := restore(t, eightGroups, d, handles...)
 	fired := 0
 	require.NoError(t, j.timers.Advance(state.EventTime, 1<<40, func(state.Timer[string]) error { fired++; return nil }))

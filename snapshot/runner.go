@@ -11,43 +11,67 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Options says how a snapshot is written.
+// Options configures a snapshot. The zero value is a portable snapshot.
 type Options struct {
-	// Name is the file's name in the target. Default "state".
+	// Name is the name of the file in the target; the names of native files begin with it.
+	// Default "state".
 	Name string
-	// Mode is the format. Default Portable.
+	// Mode is the format, and whether files are shared. Default Portable.
 	Mode Mode
-	// Compression of the rows of the portable format. Default Zstd.
+	// Compression is the compression of rows in the portable format. Default Zstd.
 	Compression Compression
-	// Synchronous writes the snapshot before Start returns. The task waits; set
-	// it where a second goroutine is not wanted, or to compare. Default false.
+	// Synchronous makes Start write the snapshot before it returns, so that the task waits.
+	// Set it if the program must not use a second goroutine, or to compare. Default false.
 	Synchronous bool
 }
 
-// Mode says in which format a snapshot is written.
+// Mode selects the format of a snapshot.
 type Mode uint8
 
 const (
-	// Portable is the format that every backend writes and loads, in one file.
+	// Portable is the format that every backend writes and loads. It is one file.
 	Portable Mode = iota
-	// Full is the native format of a NativeBackend, in files of this snapshot alone.
+	// Full is the native format of a NativeBackend, in files that no other snapshot shares.
 	Full
-	// Incremental is Full, but that files are shared with later snapshots and those
-	// of an earlier one are not written again, if the target is a SharingTarget.
+	// Incremental is the native format with shared files: the snapshot does not write the
+	// files that an earlier one has, if the target is a SharingTarget.
 	Incremental
 )
 
-// Progress says how far a snapshot is.
+// Progress is the progress of a snapshot.
 type Progress struct {
-	// Groups of OfGroups key groups are written. Keys are spread evenly over
-	// key groups, so their ratio is a good estimate of the work done. A native format
-	// has all of them at its end.
+	// Groups is the number of key groups that are written, OfGroups the number of all. Keys
+	// are spread evenly over key groups, so Groups/OfGroups is a good estimate of the work
+	// done. In a native format Groups is 0 until the snapshot is complete.
 	Groups, OfGroups int
-	// Rows and Bytes are what was written so far.
+	// Rows and Bytes are the numbers of rows and bytes written so far. A native format does
+	// not count rows.
 	Rows, Bytes int64
 }
 
-// Running is a snapshot under way.
+// Running is a snapshot in progress.
+//
+// A snapshot has a synchronous and an asynchronous half, so that the task stops only for the
+// first:
+//
+//	task        Start ──┬── View() ──┬── returns ── next element ─ ... ── Wait or Done
+//	                    |<- Pause  ->|   |
+//	goroutine                            └─ run: write rows ─ Commit ─ Close view ─ close(done)
+//
+// The synchronous half, Backend.View, pins the content of the backend in constant time: heap
+// backends number a version of their copy-on-write pages, lsmstate seals the memtable and pins
+// a version of the tree. The asynchronous half reads the view, key group by key group, and
+// writes it to the target, while the task changes the backend. It offers the processor to the
+// task at intervals (yieldBytes), because on few processors a long loop would stop the task
+// after all.
+//
+// The asynchronous half calls code of the program: codecs encode values, and the target writes
+// files. If that code panics, or ends the goroutine, the snapshot fails with ErrPanic, and the
+// process continues.
+//
+// Invariant: the view is closed and the unfinished file is removed before done is closed.
+// Invariant: handle and err are set before done is closed, and not changed afterwards.
+// Invariant: Wait returns a nil error only if all files are durable.
 //
 // Thread safety: safe for concurrent use.
 type Running struct {
@@ -55,14 +79,14 @@ type Running struct {
 	cancel   context.CancelCauseFunc
 	progress atomic.Pointer[Progress]
 	done     chan struct{}
-	handle   Handle // once done
-	err      error
+	handle   Handle // valid once done is closed
+	err      error  // valid once done is closed
 }
 
-// Start takes a snapshot of a backend: the view at once, on the caller's
-// goroutine, which must be the task's; the writing on another goroutine. A
-// snapshot that fails, or whose context ends, leaves nothing in the target, but for
-// whole files of a native format, which are the target's to remove.
+// Start takes a snapshot of a backend. It takes the view in the caller's goroutine, which must
+// be the task's, and writes it to the target in another goroutine. A snapshot that fails, or
+// whose context ends, leaves no file in the target, except complete files of a native format;
+// the target must remove those.
 func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error) {
 	if o.Name == "" {
 		o.Name = "state"
@@ -86,7 +110,7 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 	}
 	if _, ok := v.(NativeView); o.Mode != Portable && !ok {
 		v.Close()
-		return nil, fmt.Errorf("snapshot: no native format: %w", ErrFormat)
+		return nil, fmt.Errorf("snapshot: the backend has no native format: %w", ErrFormat)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &Running{cancel: cancel, done: make(chan struct{})}
@@ -100,15 +124,16 @@ func Start(ctx context.Context, b Backend, t Target, o Options) (*Running, error
 	return r, nil
 }
 
+// run is the asynchronous half.
 func (r *Running) run(ctx context.Context, v View, t Target, o Options) {
 	defer close(r.done)
 	defer r.cancel(nil)
 	defer v.Close()
-	// What a codec or a target of the program's own does on this goroutine must
-	// neither end the process nor pass for success.
+	// If a codec or a target of the program panics or ends this goroutine, err stays
+	// ErrPanic, and the process continues.
 	r.err = ErrPanic
 	defer func() {
-		recover() //nolint:errcheck // its text may quote data
+		recover() //nolint:errcheck // the text of the panic may quote data
 		if r.err != nil {
 			r.err = fmt.Errorf("snapshot %q: %w", o.Name, r.err)
 		}
@@ -121,26 +146,26 @@ func (r *Running) run(ctx context.Context, v View, t Target, o Options) {
 	}
 }
 
-// Pause is how long the task was stopped: for the view, and for the writing too
-// if that was synchronous.
+// Pause returns how long the task was stopped: the time to take the view, and the time to write
+// it if the snapshot is synchronous.
 func (r *Running) Pause() time.Duration { return r.pause }
 
-// Progress says how far the snapshot is.
+// Progress returns the progress so far.
 func (r *Running) Progress() Progress { return *r.progress.Load() }
 
-// Done is closed when the snapshot has ended, well or not.
+// Done returns a channel that is closed when the snapshot has ended, with success or an error.
 func (r *Running) Done() <-chan struct{} { return r.done }
 
-// Cancel ends the snapshot soon, with ErrCanceled, unless it has ended.
+// Cancel makes the snapshot end with ErrCanceled soon. It does nothing if the snapshot has ended.
 func (r *Running) Cancel() { r.cancel(ErrCanceled) }
 
-// Wait waits for the end and returns what was written. The files are durable.
+// Wait waits for the end of the snapshot and returns its handle. The files are durable.
 func (r *Running) Wait() (Handle, error) {
 	<-r.done
 	return r.handle, r.err
 }
 
-// writeTo writes a view into one file of a target.
+// writeTo writes a view in the portable format, as one file of a target.
 func writeTo(ctx context.Context, v View, t Target, o Options, progress func(Progress)) (h Handle, err error) {
 	file, err := t.Create(ctx, o.Name)
 	if err != nil {

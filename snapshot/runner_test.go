@@ -21,7 +21,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// hooked is a Target that calls write before each write, with its number.
+// hooked is a Target that calls write with the number of each write before it.
 type hooked struct {
 	snapshot.Target
 	write func(n int)
@@ -178,7 +178,7 @@ func TestAsynchronousSnapshotDoesNotHoldTheTask(t *testing.T) {
 	r, err := snapshot.Start(context.Background(), j.backend, to, snapshot.Options{})
 	require.NoError(t, err)
 	requireDone(t, r, false)
-	fillJob(t, j, 8) // while the snapshot cannot write
+	fillJob(t, j, 8) // while the target blocks the snapshot
 	close(open)
 	h, err := r.Wait()
 	require.NoError(t, err)
@@ -208,7 +208,7 @@ func TestSecondSnapshotOfANameFailsAndTheFirstStays(t *testing.T) {
 			to, open := held(d)
 			var late *snapshot.Running
 			var err error
-			if overlap { // the second one starts first and ends last
+			if overlap { // the snapshot that must fail starts first and ends last
 				late, err = snapshot.Start(ctx, j.backend, to, snapshot.Options{})
 				require.NoError(t, err)
 			}
@@ -237,7 +237,7 @@ func TestOverlappingSnapshotsHoldEachItsOwnMoment(t *testing.T) {
 	}
 	var all []open
 	for i := range 6 {
-		fillJob(t, j, i) // adds to what is there
+		fillJob(t, j, i) // adds rows
 		to, gate := held(d)
 		r, err := snapshot.Start(context.Background(), j.backend, to, snapshot.Options{Name: fmt.Sprint(i)})
 		require.NoError(t, err)
@@ -245,7 +245,7 @@ func TestOverlappingSnapshotsHoldEachItsOwnMoment(t *testing.T) {
 	}
 	require.NoError(t, j.keyed.SetKey("user\x0000"))
 	require.NoError(t, j.count.Clear())
-	for _, i := range []int{4, 0, 5, 2, 1, 3} { // ending in no order
+	for _, i := range []int{4, 0, 5, 2, 1, 3} { // they end in another order than they started
 		close(all[i].gate)
 		h, err := all[i].running.Wait()
 		require.NoError(t, err)
@@ -276,7 +276,7 @@ func (v *watchedView) Close() {
 	v.View.Close()
 }
 
-func TestViewIsReleasedWhateverTheEnd(t *testing.T) {
+func TestViewIsClosedHoweverTheSnapshotEnds(t *testing.T) {
 	failed := errors.New("target failed")
 	d := directoryOn(t, vfstest.NewMem(vfstest.MemOptions{}))
 	canceled, cancel := context.WithCancel(context.Background())
@@ -307,7 +307,7 @@ func TestViewIsReleasedWhateverTheEnd(t *testing.T) {
 	require.Equal(t, []string{"done"}, names)
 }
 
-// failing is a Target that fails in one way.
+// failing is a Target in which one kind of call fails.
 type failing struct {
 	snapshot.Target
 	err error
@@ -341,7 +341,7 @@ func (f failingFile) Commit() error {
 	return f.File.Commit()
 }
 
-// Copies are the price of a snapshot under way, not of one that is over.
+// The task copies pages only while a snapshot is in progress.
 func TestTaskWritesInPlaceAgainOnceTheSnapshotIsDone(t *testing.T) {
 	j := smallJob(t)
 	to, open := held(directoryOn(t, vfstest.NewMem(vfstest.MemOptions{})))
@@ -360,7 +360,7 @@ func TestTaskWritesInPlaceAgainOnceTheSnapshotIsDone(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, testing.AllocsPerRun(10, set))
 
-	// The same for pages that were never written meanwhile.
+	// The same holds if the task wrote nothing during the snapshot.
 	r, err = snapshot.Start(context.Background(), j.backend, directoryOn(t, vfstest.NewMem(vfstest.MemOptions{})), snapshot.Options{})
 	require.NoError(t, err)
 	_, err = r.Wait()
@@ -368,7 +368,7 @@ func TestTaskWritesInPlaceAgainOnceTheSnapshotIsDone(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(10, set))
 }
 
-func TestStartRefusesWhatCannotBeWritten(t *testing.T) {
+func TestStartRefusesInvalidArguments(t *testing.T) {
 	j := smallJob(t)
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	d := directoryOn(t, mem)
@@ -384,7 +384,7 @@ func TestStartRefusesWhatCannotBeWritten(t *testing.T) {
 	require.Empty(t, list(t, mem))
 }
 
-// fixedBackend is a Backend of which only the view is asked for.
+// fixedBackend is a Backend with a fixed view. Its other methods must not be called.
 type fixedBackend struct {
 	snapshot.Backend
 	view fixedView
@@ -392,7 +392,7 @@ type fixedBackend struct {
 
 func (b fixedBackend) View() (snapshot.View, error) { return b.view, nil }
 
-// fixedView is a View of whatever a test says.
+// fixedView is a View with the states and rows of a test.
 type fixedView struct {
 	states []backend.Info
 	rows   map[uint16][]row
@@ -411,8 +411,8 @@ func (v fixedView) Rows(group uint16, yield func(key, value []byte) error) error
 	return nil
 }
 
-// A snapshot that no reader would take must fail while the state is still there.
-func TestViewThatBreaksItsPromisesFails(t *testing.T) {
+// If no reader would accept a snapshot, writing it must fail, while the state still exists.
+func TestViewThatBreaksItsContractFails(t *testing.T) {
 	a, b := countRow(1, "a", 0), countRow(1, "b", 0)
 	large := countRow(1, "a"+string(make([]byte, 3<<20)), 0)
 	many := make([]backend.Info, 1<<16+1)
@@ -438,8 +438,7 @@ func TestViewThatBreaksItsPromisesFails(t *testing.T) {
 	}
 }
 
-// A codec that panics or leaves the goroutine must not pass for success, nor
-// leave a file behind.
+// If a codec panics or ends the goroutine, the snapshot must fail and leave no file.
 func TestAsynchronousHalfThatPanicsOrExitsIsAnError(t *testing.T) {
 	for name, end := range map[string]func(){
 		"panic":  func() { panic("canary") },
@@ -480,7 +479,6 @@ func TestAsynchronousHalfThatPanicsOrExitsIsAnError(t *testing.T) {
 	}
 }
 
-// Nor would a reader take a row with a value above its limit.
 func TestViewWithAValueAboveTheLimitFails(t *testing.T) {
 	v := fixedView{rows: map[uint16][]row{1: {{countRow(1, "a", 0).key, make([]byte, 100)}}}}
 	write := func(most int) error {

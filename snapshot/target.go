@@ -6,54 +6,54 @@ import (
 	"io"
 )
 
-// Target takes the files that a snapshot writes. It asks no more than an
-// object store can do.
+// Target is the storage to which a snapshot writes its files. Its methods need only operations
+// that object stores have.
 //
 // Thread safety: safe for concurrent use.
 type Target interface {
-	// Create starts a file. Nothing is visible under the name before Commit;
-	// a name that exists already is fs.ErrExist, here or at Commit.
+	// Create starts a file. The file is not visible under its name before Commit. If the
+	// name exists already, Create or Commit returns fs.ErrExist.
 	Create(ctx context.Context, name string) (File, error)
 }
 
-// File is a file being written. A Commit that succeeds or an Abort ends it;
-// calling Abort after either does nothing. After a Commit that fails, Abort is
-// due.
+// File is a file that is being written. The writer calls Commit once, and Abort if it does not
+// call Commit or if Commit fails. Abort after a successful Commit or a second Abort does
+// nothing.
 type File interface {
 	io.Writer
-	// Commit makes the file visible under its name. When it returns nil, the
-	// bytes and the name survive a power cut.
+	// Commit makes the file visible under its name. When it returns nil, the file's bytes
+	// and its name survive a power cut.
 	Commit() error
-	// Abort removes all traces of the file.
+	// Abort removes the unfinished file.
 	Abort() error
 }
 
 // SharingTarget is a Target whose files may belong to several snapshots.
 type SharingTarget interface {
 	Target
-	// Share starts a file that later snapshots may refer to. Its name is the
-	// target's and ends with a dot and suffix. Of the reference that is returned Name
-	// and Shared are set; a target that cannot share just now says so by the latter.
+	// Share starts a file that later snapshots may refer to. The target chooses the file's
+	// name, which ends with a dot and suffix. Share sets Name and Shared of the returned
+	// reference. Shared is false if the target cannot share the file.
 	Share(ctx context.Context, suffix string) (File, FileRef, error)
-	// Confirmed finds the file with an identity among those of the snapshot on
-	// which this one may build. It stays until this one has ended.
+	// Confirmed returns the file with the given identity if the snapshot on which this one
+	// builds has it. The target keeps that file until this snapshot has ended.
 	Confirmed(Identity) (FileRef, bool)
 }
 
-// Source gives the files of a snapshot back.
+// Source is the storage from which a restore reads the files of a snapshot.
 //
 // Thread safety: safe for concurrent use.
 type Source interface {
-	// Open opens a file for reading; a missing one is fs.ErrNotExist.
+	// Open opens a file for reading. It returns fs.ErrNotExist if the file is missing.
 	Open(ctx context.Context, name string) (Object, error)
 }
 
-// LinkingSource is a Source with files on this machine.
+// LinkingSource is a Source whose files are on this machine.
 type LinkingSource interface {
 	Source
-	// Link gives a file a second name, a path that does not exist. It fails where
-	// that is not possible, and the file can be read all the same. Neither name may
-	// be written to; the file is there until both are removed.
+	// Link makes path a hard link to a file; path must not exist. It returns an error if
+	// that is not possible; the caller then reads the file. Nobody may write to either name.
+	// The file exists until both names are removed.
 	Link(ctx context.Context, name, path string) error
 }
 
@@ -61,30 +61,30 @@ type LinkingSource interface {
 type Object interface {
 	io.ReaderAt
 	io.Closer
-	// Size is in bytes.
+	// Size returns the size in bytes.
 	Size() (int64, error)
 }
 
-// maxNameSize leaves a directory room for a temporary name within the 255 bytes
-// that common file systems take.
+// maxNameSize leaves room for the suffix of a temporary name within the 255 bytes that common
+// file systems allow.
 const maxNameSize = 200
 
-// CheckName returns ErrName for a file name that no Target accepts: names come
-// back from metadata that somebody else may have written.
+// CheckName returns ErrName unless name is valid for every Target. Readers of metadata check
+// names with it, since another program may have written the metadata.
 func CheckName(name string) error {
 	switch {
 	case name == "":
-		return fmt.Errorf("%w: it is empty", ErrName)
+		return fmt.Errorf("%w: the name is empty", ErrName)
 	case len(name) > maxNameSize:
-		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrName, len(name), maxNameSize)
+		return fmt.Errorf("%w: %d bytes, want at most %d", ErrName, len(name), maxNameSize)
 	case name[0] == '.':
-		return fmt.Errorf("%w: it begins with a dot", ErrName)
+		return fmt.Errorf("%w: the name begins with a dot", ErrName)
 	}
 	for _, c := range []byte(name) {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
 		default:
-			return fmt.Errorf("%w: byte %#02x; letters and digits of ASCII, dots, dashes and underscores are allowed", ErrName, c)
+			return fmt.Errorf("%w: byte %#02x; want ASCII letters and digits, dots, dashes and underscores", ErrName, c)
 		}
 	}
 	return nil

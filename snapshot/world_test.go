@@ -18,7 +18,7 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// worldDirectory drives a Directory against a map of what it should hold.
+// worldDirectory compares a Directory with a map of its expected files.
 type worldDirectory struct {
 	*vfsworld.Guard
 	t     *testing.T
@@ -27,13 +27,12 @@ type worldDirectory struct {
 	holds map[string]string
 }
 
-// Whatever lies in a directory of snapshots, an operation touches the file that it
-// names and nothing else, wherever the program is and however it has named the
-// directory.
+// A directory of snapshots may contain any other entries. An operation changes only the file that
+// it names, whatever the working directory is and by whatever path the directory was opened.
 func TestDirectoryInAnyWorldTouchesNothingElse(t *testing.T) {
 	for seed := range density.Of(t, 5, 20, 1000) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Chdir(".") // so that it is undone
+			t.Chdir(".") // restores the working directory at the end
 			w := vfsworld.NewGuard(t, uint64(seed))
 			d := &worldDirectory{Guard: w, t: t, root: "app/data", holds: make(map[string]string)}
 			d.open("")
@@ -47,7 +46,7 @@ func TestDirectoryInAnyWorldTouchesNothingElse(t *testing.T) {
 	}
 }
 
-// at is the path of a file in the world, path that on the disk.
+// at returns the path of a file in the world, path the one on disk.
 func (d *worldDirectory) at(name string) string   { return d.root + "/" + name }
 func (d *worldDirectory) path(name string) string { return d.Path(d.at(name)) }
 
@@ -116,7 +115,7 @@ func (d *worldDirectory) remove(name string) {
 	delete(d.holds, name)
 }
 
-// leftovers removes a file that a crash may have left, and nothing else.
+// leftovers removes an unfinished file of a crash, and nothing else.
 func (d *worldDirectory) leftovers(string) {
 	const leftover = ".a.01234567.tmp"
 	d.Watch("remove leftovers", d.may(leftover), func() {
@@ -124,7 +123,7 @@ func (d *worldDirectory) leftovers(string) {
 		err := d.d.RemoveLeftovers()
 		if missing == nil && !info.Mode().IsRegular() {
 			require.ErrorIs(d.t, err, snapshot.ErrNotRegular)
-			return // it is kept: Watch looks
+			return // it stays: Watch checks that
 		}
 		require.NoError(d.t, err)
 		require.NoFileExists(d.t, d.path(leftover))

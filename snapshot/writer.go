@@ -13,47 +13,79 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// Compression is how blocks of rows are stored.
+// Compression selects how blocks of rows are compressed.
 type Compression uint8
 
 const (
-	// Zstd is zstd at its fastest level: the default.
+	// Zstd compresses with zstd at its fastest level. It is the default.
 	Zstd Compression = iota
-	// None stores bytes as they are.
+	// None does not compress.
 	None
 )
 
-// yieldBytes is how many bytes of rows, about a hundred microseconds of work,
-// are written between two offers of the processor to others. The collector may
-// take the other one; the task would then wait for this one until the scheduler
-// takes it away, ten milliseconds later. Oftener costs more than it gives: an
-// offer wakes an idle processor.
+// yieldBytes is the number of bytes of rows after which the writer offers the processor to other
+// goroutines (runtime.Gosched): approx. 100 microseconds of work. On two processors the garbage
+// collector may use one; the task would then wait for the writer until the scheduler preempts it
+// after 10 milliseconds. A lower number costs more than it helps, because each offer wakes an
+// idle processor.
 const yieldBytes = 64 << 10
 
-// rowCost is what a row counts for above the bytes of key and value.
+// rowCost is the number of bytes that a row counts for yieldBytes in addition to key and value.
 const rowCost = 64
 
-// writer writes one file of the portable format. It belongs to one goroutine.
+// writer writes one file of the portable format.
+//
+// Problem: the file must be written while a view yields rows one by one, to a target that can
+// only append; it must let a reader find each key group without reading the others; and a
+// reader must detect every damaged or misplaced part.
+//
+// Idea: a log of blocks, and an index at the end. Rows are collected in a block until it is full
+// (256 KiB), then compressed and written with a header (frame) that has kind, sizes, key group,
+// sequence number and checksum. A block has rows of one key group only. The writer notes the
+// position of each key group's first block and writes these sections as the index block; the
+// trailer, of fixed size, refers to the index.
+//
+//	rows of key group 3 ─> block [ shared | unshared | size | key tail | value ]...
+//	                          | full, or the group ends
+//	                          v
+//	             frame + zstd(block) ─> put ─> out, digest of the file, offset
+//
+//	preamble | header | g0 g0 | g3 g3 g3 | ... | index: g0 → offset, g3 → offset | trailer
+//
+// Within a block a key is stored without the bytes that it shares with the key before. A row
+// of more than 2 MiB is written alone, raw, as one block of kind large and several of kind
+// continued, so that neither writer nor reader needs a block of its size.
+//
+// Invariant: keys ascend strictly, within and between key groups, and begin with the group of
+// their section. The writer checks it, and all limits of readers, before it counts a row:
+// when a reader finds out, the view is gone and nobody can write it again.
+// Invariant: block number, offset and section always describe the next block to be written.
+//
+// Cost: one pass; memory for a block, its compressed form and the encoder's 9 MiB, which idle
+// compressors keep for the next snapshot. A row costs one comparison with the key before and one
+// copy.
+//
+// Thread safety: one goroutine.
 type writer struct {
 	out        io.Writer
 	id         Identity
 	compressor *compressor
 	digest     xxhash.Digest // of the whole file
 
-	// blockBytes, maxBlockBytes and maxValueBytes. Tests lower them to reach the border.
+	// blockBytes, maxBlockBytes and maxValueBytes. Tests lower them.
 	fullBytes, largeBytes int
 	valueBytes            uint64
 
-	offset   int64
-	sequence uint32
-	sections []section
+	offset   int64     // number of bytes written
+	sequence uint32    // number of the next block
+	sections []section // of the key groups so far
 	rows     int64
 
-	group   uint16
-	block   []byte // rows, raw
-	lastKey []byte // of the row before, whatever its key group
-	busy    int    // since the processor was offered last: see yieldBytes
-	scratch []byte
+	group     uint16 // of the current section
+	block     []byte // rows of the current block, raw
+	lastKey   []byte // key of the previous row, of any key group
+	unyielded int    // bytes since the last runtime.Gosched: see yieldBytes
+	scratch   []byte
 }
 
 func newWriter(w io.Writer, id Identity, c Compression) (*writer, error) {
@@ -66,7 +98,7 @@ func newWriter(w io.Writer, id Identity, c Compression) (*writer, error) {
 	return out, nil
 }
 
-// view writes a view as a whole file. Progress is called after each key group.
+// view writes a whole file. It calls progress after each key group.
 func (w *writer) view(ctx context.Context, v View, progress func(Progress)) error {
 	space := v.Keyspace()
 	if err := w.begin(space, v.States()); err != nil {
@@ -88,7 +120,7 @@ func (w *writer) view(ctx context.Context, v View, progress func(Progress)) erro
 	return nil
 }
 
-// rowsOf writes the section of one key group.
+// rowsOf writes the section of one key group, if the group has rows.
 func (w *writer) rowsOf(ctx context.Context, v View, group uint16) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -101,7 +133,7 @@ func (w *writer) rowsOf(ctx context.Context, v View, group uint16) error {
 	return w.flush(ctx)
 }
 
-// put writes bytes as they are.
+// put appends bytes to the file.
 func (w *writer) put(b []byte) error {
 	if _, err := w.out.Write(b); err != nil {
 		return err
@@ -111,7 +143,7 @@ func (w *writer) put(b []byte) error {
 	return nil
 }
 
-// begin writes preamble and header.
+// begin writes the preamble and the header block.
 func (w *writer) begin(space backend.Keyspace, states []backend.Info) error {
 	b := append(w.scratch[:0], magic...)
 	b = binary.BigEndian.AppendUint16(b, formatVersion)
@@ -123,13 +155,14 @@ func (w *writer) begin(space backend.Keyspace, states []backend.Info) error {
 	}
 	header := appendHeader(nil, space, states)
 	if len(header) > maxMetaBytes || len(states) > maxStates {
-		return fmt.Errorf("name table of %d states in %d bytes, limits %d and %d: %w",
+		return fmt.Errorf("name table of %d states takes %d bytes, limits %d and %d: %w",
 			len(states), len(header), maxStates, maxMetaBytes, backend.ErrInvalid)
 	}
 	return w.putBlock(headerBlock, 0, header)
 }
 
-// putBlock writes a block, compressed if that helps and it is no large row.
+// putBlock writes a block. It compresses the block if that makes it smaller and if it is not part
+// of a large row.
 func (w *writer) putBlock(kind blockKind, group uint16, raw []byte) error {
 	form, stored := uint8(storedRaw), raw
 	if kind != largeBlock && kind != continuedBlock {
@@ -146,15 +179,14 @@ func (w *writer) putBlock(kind blockKind, group uint16, raw []byte) error {
 	return w.put(stored)
 }
 
-// row adds a row to the section of w.group. Within a block a row gives the
-// number of bytes that its key shares with the key before.
+// row adds a row to the section of w.group.
 func (w *writer) row(ctx context.Context, key, value []byte) error {
 	shared := sharedPrefix(w.lastKey, key)
 	if err := w.count(key, shared, uint64(len(value))); err != nil {
 		return err
 	}
-	if w.busy += rowCost + len(key) + len(value); w.busy > yieldBytes {
-		w.busy = 0
+	if w.unyielded += rowCost + len(key) + len(value); w.unyielded > yieldBytes {
+		w.unyielded = 0
 		runtime.Gosched()
 	}
 	const lengths = 3 * binary.MaxVarintLen64
@@ -178,7 +210,7 @@ func (w *writer) row(ctx context.Context, key, value []byte) error {
 	return nil
 }
 
-// appendLengths adds three uvarints, which mostly take a byte each.
+// appendLengths appends three uvarints. In most rows each of them takes one byte.
 func appendLengths(dst []byte, a, b, c uint64) []byte {
 	if a|b|c < 0x80 {
 		return append(dst, byte(a), byte(b), byte(c))
@@ -188,16 +220,16 @@ func appendLengths(dst []byte, a, b, c uint64) []byte {
 	return binary.AppendUvarint(dst, c)
 }
 
-// count enters a row, whose key shares some bytes with the key before, and whose value has
-// a size, in the index. It refuses what a reader would refuse: by then the view is gone and
-// nobody can write it again.
+// count checks a row and counts it in the index. The row's key shares its first shared bytes with
+// the key before. count refuses rows that a reader would refuse, as long as the view exists and
+// the snapshot can be taken again.
 func (w *writer) count(key []byte, shared int, valueBytes uint64) error {
 	ascends := shared < len(key) && (shared == len(w.lastKey) || key[shared] > w.lastKey[shared])
 	if !ascends || len(key) < backend.HeaderSize || binary.BigEndian.Uint16(key) != w.group {
-		return fmt.Errorf("row %d of the view, in key group %d: its key is out of order: %w", w.rows, w.group, backend.ErrInvalid)
+		return fmt.Errorf("row %d of the view, in key group %d: its key is of another key group or not above the key before it: %w", w.rows, w.group, backend.ErrInvalid)
 	}
 	if uint64(len(key)) > maxKeyBytes || valueBytes > w.valueBytes {
-		return fmt.Errorf("row %d of the view, in key group %d: %d and %d bytes, limits %d and %d: %w",
+		return fmt.Errorf("row %d of the view, in key group %d, has a key of %d and a value of %d bytes, limits %d and %d: %w",
 			w.rows, w.group, len(key), valueBytes, maxKeyBytes, w.valueBytes, backend.ErrInvalid)
 	}
 	if last := len(w.sections) - 1; last < 0 || w.sections[last].group != w.group {
@@ -208,7 +240,7 @@ func (w *writer) count(key []byte, shared int, valueBytes uint64) error {
 	return nil
 }
 
-// flush writes the rows that are waiting.
+// flush writes the current block, if it has rows.
 func (w *writer) flush(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -221,8 +253,8 @@ func (w *writer) flush(ctx context.Context) error {
 	return err
 }
 
-// largeRow writes a row in blocks of its own: the lengths, the key and the
-// value, cut where a block is full.
+// largeRow writes a row as blocks of its own: lengths, key and value, cut into pieces of the
+// maximum block size.
 func (w *writer) largeRow(ctx context.Context, key, value []byte) error {
 	if err := w.flush(ctx); err != nil {
 		return err
@@ -254,7 +286,7 @@ func (w *writer) largeRow(ctx context.Context, key, value []byte) error {
 	return w.putBlock(kind, w.group, piece)
 }
 
-// end writes index and trailer.
+// end writes the index block and the trailer.
 func (w *writer) end() error {
 	at := w.offset
 	if err := w.putBlock(indexBlock, 0, appendIndex(nil, w.sections)); err != nil {
@@ -266,7 +298,7 @@ func (w *writer) end() error {
 	return w.put(binary.BigEndian.AppendUint64(b, checksum(w.id, b)))
 }
 
-// sharedPrefix is the number of bytes with which both slices begin.
+// sharedPrefix returns the length of the longest common prefix of a and b.
 func sharedPrefix(a, b []byte) (n int) {
 	a, b = a[:min(len(a), len(b))], b[:min(len(a), len(b))]
 	for ; len(a)-n >= 8; n += 8 {

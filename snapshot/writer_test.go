@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSharedPrefixIsAllThatTwoKeysBeginWith(t *testing.T) {
+func TestSharedPrefixIsTheLongestCommonPrefix(t *testing.T) {
 	for same := range 40 {
 		for _, tails := range [][2]string{{"", ""}, {"", "x"}, {"x", ""}, {"a", "b"}, {"a and more of it", "b and more of it"}} {
 			begin := bytes.Repeat([]byte{'k', 0}, 20)[:same]
@@ -18,7 +18,7 @@ func TestSharedPrefixIsAllThatTwoKeysBeginWith(t *testing.T) {
 	}
 }
 
-func TestLengthsAreUvarintsWhateverTheirSize(t *testing.T) {
+func TestLengthsOfAnySizeAreUvarints(t *testing.T) {
 	sizes := []uint64{0, 1, 0x7f, 0x80, 0x3fff, 0x4000, 1 << 31}
 	for _, a := range sizes {
 		for _, b := range sizes {
@@ -31,7 +31,7 @@ func TestLengthsAreUvarintsWhateverTheirSize(t *testing.T) {
 	}
 }
 
-func TestCompressorThatWasUsedBeforeStoresTheSameBytes(t *testing.T) {
+func TestReusedCompressorWritesTheSameBytes(t *testing.T) {
 	used, err := newCompressor(Zstd)
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(6, 6))
