@@ -10,38 +10,43 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Backend is a backend on disk. It satisfies backend.ByteBackend and snapshot.NativeBackend.
+// Backend is a backend on disk. It implements backend.ByteBackend and snapshot.NativeBackend.
 //
-// What methods return is good until the next call of any.
+// Keys and values that a method returns are valid until the next call of any method.
 //
-// Thread safety: the task's goroutine only, but for Metrics; a View may be read by another.
+// Thread safety: the task's goroutine only, except Metrics. Other goroutines may read a View.
 type Backend struct {
 	registry  *backend.Registry
 	options   lsm.Options
 	directory *directory
-	copies    *LocalCopies // nil if there are none
-	// tree is opened when the first state is declared, since how keys are cut depends on
-	// their codec, or by a restore. Db is its; nil before and after Close.
+	copies    *LocalCopies // nil if the user set none
+	// tree is opened when the first state is declared, because the split function of the
+	// tree depends on the codec of keys, or it is made by a restore. db is the tree's store.
+	// Both are nil before that and after Close.
 	tree    *tree
 	db      *lsm.DB
 	metered atomic.Pointer[lsm.DB] // db, for Metrics
-	written bool                   // something was written to the tree, or restored
-	appends appends
+	written bool                   // the tree has rows that were written or restored
+	appends appendCounters
 	timers  map[backend.ID]*timers
-	known   int // how many timers of a key group may be in memory
-	fired   fired
-	cursors []*cursor // open
-	key     []byte    // scratch
+	// maxTimersInMemory is the number of timers of a key group that are cached in memory.
+	maxTimersInMemory int
+	firedTimers       firedTimerFilter
+	cursors           []*cursor // open cursors
+	key               []byte    // scratch
 }
 
-// Create returns an empty backend that works in a directory, which it makes if need
-// be. It must be empty or one that a backend has worked in, which a file there tells:
-// any other is ErrNotStore. What a crash has left of another backend there is removed; a
-// file of somebody else beside it stays, and is ErrNotStore, here and from Close.
-// It is ErrLocked if the directory is in use. Symbolic links in dir and a working
-// directory that it is relative to matter while Create runs, not later; below dir no link
-// is followed. The first state that is declared opens the tree, with what else may be
-// wrong with the disk as an error of the declaration; a restore makes a tree of its own.
+// Create returns an empty backend that keeps its files in directory dir. It makes the directory
+// if it does not exist.
+//
+// The directory must be empty or have the marker file of backends; otherwise Create returns
+// ErrNotStore. Create removes the files of a crashed backend. A file that no backend makes stays;
+// then Create, and later Close, return ErrNotStore. Create returns ErrLocked if the directory is
+// in use. It resolves symbolic links in dir, and a relative dir, once; below dir it follows no
+// links.
+//
+// The declaration of the first state opens the tree, and returns the errors of opening it. A
+// restore makes a new tree.
 func Create(dir string, o Options) (*Backend, error) {
 	registry, err := backend.NewRegistry(o.Options)
 	if err == nil {
@@ -57,18 +62,18 @@ func Create(dir string, o Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lsmstate: %w", err)
 	}
-	o.Copies.opened(1)
+	o.Copies.addBackends(1)
 	b := &Backend{
-		registry:  registry,
-		copies:    o.Copies,
-		options:   o.ofTree(),
-		directory: d,
-		timers:    make(map[backend.ID]*timers),
-		known:     o.knownOf(registry.Keyspace().Groups.Len()),
+		registry:          registry,
+		copies:            o.Copies,
+		options:           o.treeOptions(),
+		directory:         d,
+		timers:            make(map[backend.ID]*timers),
+		maxTimersInMemory: o.maxTimersInMemory(registry.Keyspace().Groups.Len()),
 	}
-	b.options.Filter = &b.fired
+	b.options.Filter = &b.firedTimers
 	if o.Filter != nil {
-		b.options.Filter = &rowFilter{user: o.Filter, fired: &b.fired}
+		b.options.Filter = &rowFilter{user: o.Filter, timers: &b.firedTimers}
 	}
 	return b, nil
 }
@@ -76,8 +81,8 @@ func Create(dir string, o Options) (*Backend, error) {
 // Registry implements backend.Backend.
 func (b *Backend) Registry() *backend.Registry { return b.registry }
 
-// Metrics returns the figures of the tree, which begin when it is made. It is false before
-// that and after Close. Any goroutine may call it.
+// Metrics returns the metrics of the tree, and false before the tree is opened and after Close. A
+// restore makes a new tree, whose metrics begin at zero. Any goroutine may call Metrics.
 func (b *Backend) Metrics() (lsm.Metrics, bool) {
 	db := b.metered.Load()
 	if db == nil {
@@ -86,24 +91,24 @@ func (b *Backend) Metrics() (lsm.Metrics, bool) {
 	return db.Metrics(), true
 }
 
-// AddState implements backend.ByteBackend: the first state that is declared opens the tree.
-func (b *Backend) AddState(backend.Info) error { return b.use() }
+// AddState implements backend.ByteBackend. The first call opens the tree.
+func (b *Backend) AddState(backend.Info) error { return b.openOnce() }
 
-// use opens the tree unless it is open.
-func (b *Backend) use() error {
+// openOnce opens the tree unless it is open.
+func (b *Backend) openOnce() error {
 	if b.db != nil {
 		return nil
 	}
-	if err := b.prepare(); err != nil {
+	if err := b.setSplit(); err != nil {
 		return err
 	}
 	if err := b.openTree(context.Background()); err != nil {
-		return fmt.Errorf("lsmstate: %w", ofTree(err))
+		return fmt.Errorf("lsmstate: %w", wrapLSMError(err))
 	}
 	return nil
 }
 
-// store returns the tree's store, to be read.
+// store returns the tree's store for reads.
 func (b *Backend) store() (*lsm.DB, error) {
 	switch {
 	case b.db != nil:
@@ -111,30 +116,30 @@ func (b *Backend) store() (*lsm.DB, error) {
 	case b.registry.Closed():
 		return nil, backend.ErrClosed
 	}
-	return nil, fmt.Errorf("lsmstate: a row before any state is declared: %w", backend.ErrInvalid)
+	return nil, fmt.Errorf("lsmstate: no state is declared yet: %w", backend.ErrInvalid)
 }
 
-// writable returns the tree's store, to be written to.
+// writable returns the tree's store for writes.
 func (b *Backend) writable() (*lsm.DB, error) {
 	db, err := b.store()
 	b.written = b.written || err == nil
 	return db, err
 }
 
-// prepare completes the options of the tree.
-func (b *Backend) prepare() error {
+// setSplit sets the split function in the options of the tree.
+func (b *Backend) setSplit() error {
 	if b.registry.Closed() {
 		return backend.ErrClosed
 	}
 	keySize, ok := b.registry.KeySize()
 	if !ok {
-		return fmt.Errorf("lsmstate: no codec of keys is known yet: %w", backend.ErrInvalid)
+		return fmt.Errorf("lsmstate: no codec of keys is declared yet: %w", backend.ErrInvalid)
 	}
 	b.options.Split = splitOf(keySize)
 	return nil
 }
 
-// openTree opens the tree that is in the directory, an empty one if there is none.
+// openTree opens the tree in the directory. It makes an empty one if there is no tree.
 func (b *Backend) openTree(ctx context.Context) error {
 	t, err := openTree(ctx, b.directory, &b.options)
 	if err != nil {
@@ -145,8 +150,8 @@ func (b *Backend) openTree(ctx context.Context) error {
 	return nil
 }
 
-// discardTree discards a tree to which nothing was written, which no view has: a restore
-// makes another one in its place.
+// discardTree discards an unused tree, so that a restore can make another one. Nothing was written
+// to it, so no view refers to it.
 func (b *Backend) discardTree() error {
 	t := b.tree
 	if t == nil {
@@ -155,12 +160,12 @@ func (b *Backend) discardTree() error {
 	b.tree, b.db = nil, nil
 	b.metered.Store(nil)
 	if err := t.db.Discard(); err != nil {
-		return ofTree(err)
+		return wrapLSMError(err)
 	}
 	return b.directory.clearTree()
 }
 
-// Empty implements snapshot.Backend. What cannot be read is not nothing.
+// Empty implements snapshot.Backend. It returns false if the tree cannot be read.
 func (b *Backend) Empty() bool {
 	for _, service := range b.timers {
 		for _, queue := range service {
@@ -181,10 +186,10 @@ func (b *Backend) Empty() bool {
 	return !it.Next() && it.Err() == nil
 }
 
-// partition is the first key of a partition.
+// partition returns the first key of the partition with a number.
 func partition(number uint16) []byte { return backend.AppendHeader(nil, number, 0)[:PartitionBytes] }
 
-// Load implements snapshot.Backend. Values are decoded when they are read.
+// Load implements snapshot.Backend. It does not decode values; a read finds invalid ones.
 func (b *Backend) Load(key, value []byte) error {
 	group, id, rest, err := b.registry.SplitRow(key)
 	if err != nil {
@@ -198,14 +203,14 @@ func (b *Backend) Load(key, value []byte) error {
 		return b.registry.LoadTimer(group, id, rest, value)
 	}
 	keySize, _ := b.registry.KeySize()
-	prefix, ok := splitKey(key, keySize)
+	prefix, ok := prefixEnd(key, keySize)
 	switch {
 	case !ok || len(value) == 0:
-		return fmt.Errorf("row of %d and %d bytes: %w", len(key), len(value), backend.ErrCorrupt)
+		return fmt.Errorf("row with a key of %d and a value of %d bytes is no row of keyed state: %w", len(key), len(value), backend.ErrCorrupt)
 	case kind == backend.KindList:
-		return b.Append(key[:prefix], value) // with a suffix of ours
+		return b.Append(key[:prefix], value) // Append chooses the suffix
 	case kind != backend.KindMap && prefix < len(key):
-		return fmt.Errorf("row of a %v state with %d bytes too many: %w", kind, len(key)-prefix, backend.ErrCorrupt)
+		return fmt.Errorf("row of a %v state has a suffix of %d bytes, want none: %w", kind, len(key)-prefix, backend.ErrCorrupt)
 	}
 	return b.Set(key, value)
 }
@@ -219,14 +224,14 @@ func (b *Backend) kindOf(id backend.ID) (backend.Kind, error) {
 	return info.Kind, nil
 }
 
-// Close implements backend.Backend: it removes what the backend has on disk. Views
-// that are open stay readable, and the last one that is released does it then.
+// Close implements backend.Backend. It removes the backend's files. Open views stay readable; if
+// there are any, the Close of the last one removes the files.
 func (b *Backend) Close() error {
 	if b.registry.Closed() {
 		return nil
 	}
 	b.registry.Close()
-	b.copies.opened(-1)
+	b.copies.addBackends(-1)
 	for _, c := range b.cursors {
 		c.end()
 	}

@@ -24,7 +24,7 @@ import (
 
 const dir = "dir"
 
-// backendOn opens a backend in a file system.
+// backendOn returns a backend on a file system.
 func backendOn(t *testing.T, fs vfs.FS, o Options) (*Backend, *state.Keyed[string]) {
 	o.FS = fs
 	b, err := Create(dir, o)
@@ -87,7 +87,7 @@ func TestCloseLeavesNothingOnDisk(t *testing.T) {
 	}
 }
 
-func TestWhatACrashLeftIsRemoved(t *testing.T) {
+func TestFilesOfACrashedBackendAreRemoved(t *testing.T) {
 	fs := newFS()
 	b, k := backendOn(t, fs, Options{})
 	require.NoError(t, k.SetKey("k"))
@@ -125,7 +125,7 @@ func view1(t *testing.T, b *Backend) snapshot.View {
 	return v
 }
 
-// rowsOf are the rows of a view, a key and a value each.
+// rowsOf returns the rows of a view, as pairs of key and value.
 func rowsOf(t *testing.T, v snapshot.View) (rows [][2]string) {
 	groups := v.Keyspace().Groups
 	for group := int(groups.First); group <= int(groups.Last); group++ {
@@ -137,7 +137,7 @@ func rowsOf(t *testing.T, v snapshot.View) (rows [][2]string) {
 	return rows
 }
 
-// A reader may stop, and may take groups in any order.
+// A reader may stop early and may read key groups in any order.
 func TestViewMayBeReadInAnyOrder(t *testing.T) {
 	b, k := backendOn(t, newFS(), Options{Options: state.Options{Keyspace: state.WholeKeyspace(8)}})
 	value, timers := valueOn(t, k), timersOn(t, k)
@@ -176,10 +176,9 @@ func TestViewMayBeReadInAnyOrder(t *testing.T) {
 	}
 }
 
-// Values, entries and elements of the limit are, with what is stored before them,
-// larger than the limit: the tree has room for that, and for the smaller elements that
-// are stored in one row before a large one.
-func TestValuesOfTheLimitAreStoredAndReadWhole(t *testing.T) {
+// A value, entry or element of the maximum size exceeds the limit together with its header byte. The
+// tree has room for that, and for smaller elements in the same row before a large one.
+func TestValuesOfMaximumSizeAreStoredAndRead(t *testing.T) {
 	const limit = 100
 	o := Options{tune: func(o *lsm.Options) { o.MaxValueSize = limit + lsm.ValueRoom }}
 	o.Limits.MaxValueSize = limit
@@ -249,7 +248,7 @@ func TestAListIsCutIntoRows(t *testing.T) {
 	require.Equal(t, "last", got[elements+1])
 }
 
-func TestRowsThatCannotBeAreNotLoaded(t *testing.T) {
+func TestLoadRefusesInvalidRows(t *testing.T) {
 	b, k := backendOn(t, newFS(), Options{Options: state.Options{Keyspace: state.SubtaskKeyspace(0, 2, 128)}})
 	valueOn(t, k)
 	listOn(t, k)
@@ -284,7 +283,7 @@ func TestRowsThatCannotBeAreNotLoaded(t *testing.T) {
 	require.Equal(t, "v", got)
 }
 
-// A row is loaded at the same cost whatever state the row before belongs to.
+// The cost of loading a row does not depend on the state of the previous row.
 func TestLoadingDoesNotCostByTheNumberOfStates(t *testing.T) {
 	const states, rows = 1000, 2000
 	b, k := backendOn(t, newFS(), Options{Options: oneGroup()})
@@ -297,7 +296,7 @@ func TestLoadingDoesNotCostByTheNumberOfStates(t *testing.T) {
 		id := backend.IDOf(fmt.Sprint("state ", i%states))
 		keys = append(keys, append(backend.AppendHeader(nil, 0, id), fmt.Sprint(i, "\x00\x01\x00\x01")...))
 	}
-	require.NoError(t, b.Load(keys[0], []byte("value"))) // which makes the tree
+	require.NoError(t, b.Load(keys[0], []byte("value"))) // makes the tree
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for _, key := range keys {
@@ -309,8 +308,8 @@ func TestLoadingDoesNotCostByTheNumberOfStates(t *testing.T) {
 	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/rows, uint64(4<<10), "bytes a row")
 }
 
-// A row of a list has elements of up to 1 MiB together, or a larger one alone: the largest
-// element fits into a row of the portable format, whatever was added with it.
+// A row of a list has up to 1 MiB of elements, or one larger element alone. So the largest element
+// fits into a row of the portable format, whatever else one call adds.
 func TestLargeElementsOfAListHaveRowsOfTheirOwn(t *testing.T) {
 	small, large := strings.Repeat("s", rowBytes/3), strings.Repeat("l", 2*rowBytes)
 	elements := []string{small, large, small, small, small, small, large, large, "last"}
@@ -331,14 +330,14 @@ func TestLargeElementsOfAListHaveRowsOfTheirOwn(t *testing.T) {
 	require.Len(t, rows, 7)
 }
 
-// Keys of the limit are legal in every state, whatever the tree adds to them: the number of
-// a row to those of lists, the domain to those of timers.
-func TestKeysOfTheLimitAreStored(t *testing.T) {
+// Keys of the maximum size are legal in every state, although the tree adds a suffix to those of lists
+// and the section and timestamp to those of timers.
+func TestKeysOfMaximumSizeAreStored(t *testing.T) {
 	const limit = 100
 	o := Options{tune: func(o *lsm.Options) { o.MaxKeySize = limit + lsm.KeyRoom }}
 	o.Limits.MaxKeySize = limit
 	_, k := backendOn(t, newFS(), o)
-	ofKey := strings.Repeat("k", limit-backend.HeaderSize-4) // two parts end in two bytes each
+	ofKey := strings.Repeat("k", limit-backend.HeaderSize-4) // key and namespace each end with a mark of two bytes
 	require.NoError(t, k.SetKey(ofKey))
 	require.NoError(t, valueOn(t, k).Set("v"))
 	require.NoError(t, listOn(t, k).AddAll([]string{"a", "b"}))

@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-func TestBoundsOfTablesAreThoseOfKeyGroups(t *testing.T) {
+func TestBoundsOfTablesAreWithinTheKeyGroups(t *testing.T) {
 	some, all := backend.GroupRange{First: 4, Last: 7}, backend.GroupRange{First: 0, Last: backend.MaxKeyGroups - 1}
 	for _, c := range []struct {
 		groups   backend.GroupRange
@@ -35,9 +35,9 @@ func TestBoundsOfTablesAreThoseOfKeyGroups(t *testing.T) {
 		if c.end {
 			to = nil
 		}
-		require.Equal(t, c.holds, holdsBounds(c.groups, []byte(c.from), to), "%q %q", c.from, c.to)
+		require.Equal(t, c.holds, boundsFit(c.groups, []byte(c.from), to), "%q %q", c.from, c.to)
 		if c.holds {
-			require.Equal(t, c.want, groupsOf(c.groups, []byte(c.from), to), "%q %q", c.from, c.to)
+			require.Equal(t, c.want, groupsOfBounds(c.groups, []byte(c.from), to), "%q %q", c.from, c.to)
 		}
 	}
 }

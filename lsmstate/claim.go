@@ -17,8 +17,8 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Names of the files by which a directory is told from others. Only a directory with
-// a marker is ever cleared. Their content is for people.
+// Names of the lock and of the marker files. Files are removed only in a directory with a marker.
+// The content of a marker is for people.
 const (
 	lockName      = "LOCK"
 	backendMarker = "WEIR-BACKEND"
@@ -27,22 +27,22 @@ const (
 
 const markerText = "This directory belongs to a state backend of Weir, which removes its files at any time.\n"
 
-// claim takes directories of a kind.
+// claim locks and marks directories of one kind: of backends or of local copies.
 type claim struct {
 	fs     vfs.FS
 	marker string
-	// earlier returns nil if the entries of a directory with a lock and no marker are
-	// those of an earlier version, which made none, and else why not.
-	earlier func(dir string, names []string) error
+	// checkUnmarked checks a directory with a lock and without a marker. It returns nil if
+	// an earlier version, which made no markers, has made all of its entries.
+	checkUnmarked func(dir string, names []string) error
 }
 
-// claimTries is how often another process may remove a directory, as RemoveLeftovers
-// does, between its making and its locking.
+// claimTries is the number of attempts to make and lock a directory, which another process may
+// remove in between (RemoveLeftovers).
 const claimTries = 10
 
-// take makes a directory if it is missing, locks it and marks it. Any that has other
-// files and no marker is ErrNotStore, and nothing is made there.
-func (c claim) take(dir string) (path string, lock vfs.Lock, err error) {
+// acquire makes a directory if it is missing, locks it and marks it. It returns ErrNotStore, and
+// changes nothing, if the directory has other files and no marker.
+func (c claim) acquire(dir string) (path string, lock vfs.Lock, err error) {
 	if path, err = c.fs.Resolve(dir); err != nil {
 		return "", nil, err
 	}
@@ -60,6 +60,7 @@ func (c claim) take(dir string) (path string, lock vfs.Lock, err error) {
 	return path, lock, nil
 }
 
+// lock makes and locks a directory. It returns fs.ErrNotExist if the directory was removed in between.
 func (c claim) lock(path string) (vfs.Lock, error) {
 	if _, err := c.check(path); err != nil {
 		return nil, err
@@ -70,8 +71,8 @@ func (c claim) lock(path string) (vfs.Lock, error) {
 	return c.fs.Lock(filepath.Join(path, lockName))
 }
 
-// check returns ErrNotStore for a directory of somebody else, and reports whether
-// this one has a marker.
+// check reports whether a directory has a marker. It returns ErrNotStore if the directory has files
+// of somebody else.
 func (c claim) check(path string) (marked bool, err error) {
 	names, err := c.fs.List(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -93,23 +94,23 @@ func (c claim) check(path string) (marked bool, err error) {
 	if len(others) == 0 {
 		return false, nil
 	}
-	err = fmt.Errorf("directory %s has an entry %s and no file %s; use one that is empty or missing, or move what it has: %w",
+	err = fmt.Errorf("directory %s has an entry %s and no marker %s; use an empty or missing directory, or move its entries: %w",
 		path, others[0], c.marker, ErrNotStore)
 	if slices.Contains(names, lockName) {
-		if reason := c.earlier(path, others); reason != nil {
-			return false, fmt.Errorf("%w (not of an earlier version either: %w)", err, reason)
+		if reason := c.checkUnmarked(path, others); reason != nil {
+			return false, fmt.Errorf("%w (it was not made by an earlier version either: %w)", err, reason)
 		}
 		return false, nil
 	}
 	return false, err
 }
 
-// isTemp reports whether a name is that of a marker before it is published.
+// isTemp reports whether a name is the temporary name of a marker that is being published.
 func isTemp(marker, name string) bool {
 	return strings.HasPrefix(name, marker+".") && strings.HasSuffix(name, durable.TempSuffix)
 }
 
-// removeTemps removes markers that were never published.
+// removeTemps removes the temporary files of markers that were never published.
 func removeTemps(fsys vfs.FS, path, marker string) error {
 	names, err := fsys.List(path)
 	for _, name := range names {
@@ -120,9 +121,9 @@ func removeTemps(fsys vfs.FS, path, marker string) error {
 	return err
 }
 
-// mark publishes the marker, durably: files of a backend would be somebody else's without
-// it. One that is there is renewed, so that a cleaner that goes by age does not take it
-// before the rest.
+// mark publishes the marker durably: without it nobody would remove the backend's files after a
+// crash. It replaces an existing marker, so that a cleaner of old files does not remove the
+// marker before the other files.
 func (c claim) mark(path string) error {
 	if _, err := c.check(path); err != nil {
 		return err
@@ -133,31 +134,30 @@ func (c claim) mark(path string) error {
 	})
 }
 
-// claimOfBackends takes directories of backends. An earlier version has left an empty
-// lock, a tree that is a store split as those of backends, and maybe what a restore had
-// collected.
-func claimOfBackends(fsys vfs.FS) claim {
+// backendClaim claims directories of backends. The directory of an earlier version has an empty
+// lock, a tree with the split function of a backend, and perhaps a staging directory.
+func backendClaim(fsys vfs.FS) claim {
 	return claim{fsys, backendMarker, func(dir string, names []string) error {
 		for _, name := range names {
-			if name != treeName && name != stageName {
-				return foreign(dir, name)
+			if name != treeName && name != stagingName {
+				return foreignEntry(dir, name)
 			}
 		}
-		return errors.Join(checkEarlierLock(fsys, dir), checkEarlierTree(fsys, dir), checkEarlierStage(fsys, dir))
+		return errors.Join(checkUnmarkedLock(fsys, dir), checkUnmarkedTree(fsys, dir), checkUnmarkedStaging(fsys, dir))
 	}}
 }
 
-// checkEarlierLock returns an error unless the lock is as backends make it.
-func checkEarlierLock(fsys vfs.FS, dir string) error {
+// checkUnmarkedLock returns ErrNotStore unless the lock is an empty regular file.
+func checkUnmarkedLock(fsys vfs.FS, dir string) error {
 	info, err := fsys.Lstat(filepath.Join(dir, lockName))
 	if err == nil && (!info.Mode().IsRegular() || info.Size() > 0) {
-		err = fmt.Errorf("%s is no empty file: %w", lockName, ErrNotStore)
+		err = fmt.Errorf("%s is not an empty regular file: %w", lockName, ErrNotStore)
 	}
 	return err
 }
 
-// checkEarlierTree returns an error unless the tree is a store that a backend has made.
-func checkEarlierTree(fsys vfs.FS, dir string) error {
+// checkUnmarkedTree returns ErrNotStore unless the tree has the split function of a backend.
+func checkUnmarkedTree(fsys vfs.FS, dir string) error {
 	split, err := lsm.SplitOf(context.Background(), filepath.Join(dir, treeName), lsm.Options{FS: fsys})
 	if err == nil {
 		_, err = Split(split)
@@ -165,42 +165,43 @@ func checkEarlierTree(fsys vfs.FS, dir string) error {
 	return err
 }
 
-// checkEarlierStage returns an error if a restore did not make all that is in its place.
-func checkEarlierStage(fsys vfs.FS, dir string) error {
-	stage := filepath.Join(dir, stageName)
-	names, err := fsys.List(stage)
+// checkUnmarkedStaging returns ErrNotStore if the staging directory has entries that no restore
+// makes.
+func checkUnmarkedStaging(fsys vfs.FS, dir string) error {
+	staging := filepath.Join(dir, stagingName)
+	names, err := fsys.List(staging)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, name := range names {
-		if !isStaged(name) {
-			return foreign(stage, name)
+		if !isStagedName(name) {
+			return foreignEntry(staging, name)
 		}
-		info, err := fsys.Lstat(filepath.Join(stage, name))
+		info, err := fsys.Lstat(filepath.Join(staging, name))
 		if err == nil {
 			err = vfs.CheckRegular(info)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(stage, name), err)
+			return fmt.Errorf("%s: %w", filepath.Join(staging, name), err)
 		}
 	}
 	return err
 }
 
-// claimOfCopies takes directories of copies. An earlier version has left a lock and
-// copies.
-func claimOfCopies(fsys vfs.FS) claim {
+// copiesClaim claims directories of local copies. The directory of an earlier version has a lock
+// and copies.
+func copiesClaim(fsys vfs.FS) claim {
 	return claim{fsys, copiesMarker, func(dir string, names []string) error {
 		for _, name := range names {
 			if _, ok := parseCopy(name); !ok {
-				return foreign(dir, name)
+				return foreignEntry(dir, name)
 			}
 		}
-		return checkEarlierLock(fsys, dir)
+		return checkUnmarkedLock(fsys, dir)
 	}}
 }
 
-// parseCopy reads the name of a copy.
+// parseCopy returns the identity that is the name of a copy.
 func parseCopy(name string) (snapshot.Identity, bool) {
 	id, err := vfs.ParseIdentity(name)
 	return id, err == nil

@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// fullPlan is a disk that has room until it is full, and from then on only forgets.
+// fullPlan is the plan of a disk that becomes full. From then on only removals succeed.
 func fullPlan(full *bool) vfstest.Plan {
 	return func(c vfstest.Call) error {
 		switch c.Op {
@@ -28,8 +28,7 @@ func fullPlan(full *bool) vfstest.Plan {
 	}
 }
 
-// fillOn writes to a backend of its own on a disk, so that its memtables have
-// something.
+// fillOn returns a new backend with rows in its memtables.
 func fillOn(t *testing.T, disk vfs.FS) *Backend {
 	b, err := Create(dir, Options{FS: disk})
 	require.NoError(t, err)
@@ -43,8 +42,7 @@ func fillOn(t *testing.T, disk vfs.FS) *Backend {
 	return b
 }
 
-// What a backend has is thrown away when it is closed, so that nothing need be
-// written for it.
+// Close discards all state, so it need not flush memtables.
 func TestCloseWritesNothing(t *testing.T) {
 	disk := vfstest.NewFaulty(newFS(), vfstest.FaultyOptions{})
 	b := fillOn(t, disk)
@@ -65,7 +63,6 @@ func TestCloseEmptiesAFullDisk(t *testing.T) {
 	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, mem))
 }
 
-// A restore that fails because the disk is full leaves nothing there.
 func TestARestoreOnAFullDiskLeavesNothing(t *testing.T) {
 	mem := newFS()
 	task := nativeOn(t, mem, "one", 0, 1, func(o *Options) { o.tune = inFiles })

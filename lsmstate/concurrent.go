@@ -8,13 +8,13 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// transfers is how many files are copied at the same time: enough to hide how long a
-// store of objects takes to answer, and few of its connections. Each has a buffer of
-// pieceBytes.
+// transfers is the number of files that are copied concurrently: enough to hide the latency of an
+// object store, with few connections. Each transfer has a buffer of pieceBytes.
 const transfers = 4
 
-// concurrently calls do with 0 to n-1, some at the same time. After an error, which
-// it returns, or the end of the context no more are called; it returns when all have.
+// concurrently calls do with each of 0 to n-1, in up to transfers goroutines. After an error, or at
+// the end of the context, it starts no more calls. It waits for all running calls and returns the
+// first error.
 func concurrently(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -23,7 +23,7 @@ func concurrently(ctx context.Context, n int, do func(ctx context.Context, i int
 	for range min(n, transfers) {
 		working.Go(func() {
 			for i := range next {
-				if err := guarded(func() error { return do(ctx, i) }); err != nil {
+				if err := callGuarded(func() error { return do(ctx, i) }); err != nil {
 					cancel(err)
 				}
 			}
@@ -45,12 +45,12 @@ func concurrently(ctx context.Context, n int, do func(ctx context.Context, i int
 	return nil
 }
 
-// guarded makes an error of a panic in a target or source of the program's own, whose
-// text may quote data.
-func guarded(do func() error) (err error) {
+// callGuarded calls do and returns ErrPanic if a target or source of the program panics. It drops
+// the text of the panic, which may quote data.
+func callGuarded(do func() error) (err error) {
 	defer func() {
 		if recover() != nil {
-			err = fmt.Errorf("copy a file: %w", snapshot.ErrPanic)
+			err = fmt.Errorf("copy of a file: %w", snapshot.ErrPanic)
 		}
 	}()
 	return do()

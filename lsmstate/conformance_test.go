@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// open is Create as the kit wants it.
+// open is Create with the signature of statetest.
 func open(dir string, o Options) (snapshot.Backend, error) {
 	b, err := Create(dir, o)
 	if err != nil {
@@ -23,8 +23,8 @@ func open(dir string, o Options) (snapshot.Backend, error) {
 	return b, nil
 }
 
-// opener opens backends in memory, each in a directory of its own, that share the
-// least budget there is.
+// opener opens backends on a file system in memory, each in its own directory. They share a budget of
+// the minimum size.
 func opener(o Options) statetest.Opener {
 	o.FS, o.Budget = vfstest.NewMem(vfstest.MemOptions{}), lsm.NewBudget(4<<20)
 	opened := 0
@@ -35,30 +35,30 @@ func opener(o Options) statetest.Opener {
 	}
 }
 
-// inFiles makes the tree so small that nearly every row is read from files, which
-// are merged all the time.
+// inFiles lowers the limits of the tree so that nearly every row is read from tables, and compactions
+// run all the time.
 func inFiles(o *lsm.Options) {
 	o.MemtableBytes, o.BlockBytes, o.FileBytes = 1<<10, 512, 8<<10
 }
 
 func TestBackendConforms(t *testing.T) { statetest.Run(t, opener(Options{})) }
 
-func TestBackendConformsWhateverIsInFiles(t *testing.T) {
-	statetest.Run(t, opener(Options{tune: inFiles, knownOfGroup: 2}))
+func TestBackendConformsWithRowsInTables(t *testing.T) {
+	statetest.Run(t, opener(Options{tune: inFiles, timersPerGroup: 2}))
 }
 
-func TestBackendConformsWhateverTimersAreInMemory(t *testing.T) {
-	for known := range 3 {
-		statetest.Random(t, opener(Options{tune: inFiles, knownOfGroup: known + 1}), 1000)
+func TestBackendConformsWithFewTimersInMemory(t *testing.T) {
+	for limit := range 3 {
+		statetest.Random(t, opener(Options{tune: inFiles, timersPerGroup: limit + 1}), 1000)
 	}
 }
 
-// randomOptions are options of the tree as a seed has them.
+// randomOptions returns random options that depend on the seed.
 func randomOptions(seed uint64) Options {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	o := Options{
-		knownOfGroup: 1 + rng.IntN(5),
-		Compression:  [][]lsm.Compression{{lsm.NoCompression}, {lsm.S2}, {lsm.S2, lsm.Zstd}}[rng.IntN(3)],
+		timersPerGroup: 1 + rng.IntN(5),
+		Compression:    [][]lsm.Compression{{lsm.NoCompression}, {lsm.S2}, {lsm.S2, lsm.Zstd}}[rng.IntN(3)],
 		tune: func(o *lsm.Options) {
 			o.MemtableBytes = 1 << (9 + rng.IntN(9))
 			o.BlockBytes = 512 << rng.IntN(4)
@@ -72,7 +72,7 @@ func randomOptions(seed uint64) Options {
 	return o
 }
 
-func TestBackendConformsWhateverTheOptions(t *testing.T) {
+func TestBackendConformsWithRandomOptions(t *testing.T) {
 	for seed := range density.Of(t, uint64(3), 8, 500) {
 		statetest.Random(t, opener(randomOptions(seed)), 500)
 		statetest.RandomNative(t, opener(randomOptions(seed)), snapshot.Incremental, 300)

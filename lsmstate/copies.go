@@ -14,10 +14,10 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// LocalCopies keeps the tables that the last native snapshots of a process's backends
-// had, as second names of the files, so that a restore need not fetch them from where
-// snapshots go. Flink calls this local recovery. What it does not have, or cannot
-// link, is fetched: no error comes of it.
+// LocalCopies keeps the tables of the last native snapshots of a process's backends on the local disk,
+// as hard links, so that a restore need not read them from the remote storage of snapshots. Flink
+// calls this local recovery. A restore reads tables that are not there from its source; a missing
+// copy is never an error.
 //
 // Thread safety: safe for concurrent use.
 type LocalCopies struct {
@@ -26,50 +26,52 @@ type LocalCopies struct {
 	lock vfs.Lock // checked before a copy is made or removed
 
 	mu        sync.Mutex
-	backends  int // that are open
-	snapshots int // of all of them
-	// used has the tables that are kept, and snapshots as it was when a snapshot or a
-	// restore last had each.
-	used map[snapshot.Identity]int
+	backends  int // number of open backends
+	snapshots int // number of snapshots so far, of all backends
+	// lastUse has, for each kept table, the value of snapshots when a snapshot or a restore
+	// last used the table.
+	lastUse map[snapshot.Identity]int
 }
 
-// keptSnapshots is how many of each backend's last snapshots have their tables kept:
-// the newest may never be confirmed.
+// keptSnapshots is the number of snapshots per backend whose tables are kept. It is above 1 because
+// the newest snapshots may never become part of a complete checkpoint.
 const keptSnapshots = 3
 
-// OpenLocalCopies takes a directory, which it makes if need be, with what another
-// process has left there. It must be empty or one that had copies, which a file there
-// tells: any other is ErrNotStore. It is ErrLocked if the directory is in use. The name
-// is resolved as that of Create. Tables can only be linked within a file system.
+// OpenLocalCopies opens a directory of local copies, with the copies of earlier processes. It makes the
+// directory if it does not exist. The directory must be empty or have the marker file of local
+// copies; otherwise OpenLocalCopies returns ErrNotStore. It returns ErrLocked if the directory is in
+// use, and resolves dir as Create does. The directory must be on the file system of the backends,
+// since links cannot cross file systems.
 func OpenLocalCopies(dir string) (*LocalCopies, error) { return openLocalCopies(vfs.Real{}, dir) }
 
 func openLocalCopies(fsys vfs.FS, dir string) (*LocalCopies, error) {
-	path, lock, err := claimOfCopies(fsys).take(dir)
+	path, lock, err := copiesClaim(fsys).acquire(dir)
 	if err != nil {
 		return nil, fmt.Errorf("local copies: %w", err)
 	}
-	c := &LocalCopies{fs: fsys, dir: path, lock: lock, used: make(map[snapshot.Identity]int)}
+	c := &LocalCopies{fs: fsys, dir: path, lock: lock, lastUse: make(map[snapshot.Identity]int)}
 	names, err := fsys.List(path)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("local copies: %w", err), lock.Close())
 	}
 	for _, name := range names {
 		if id, ok := parseCopy(name); ok {
-			c.used[id] = 0
+			c.lastUse[id] = 0
 		}
 	}
 	return c, nil
 }
 
-// Close lets go of the directory. What is in it stays, for the next process.
+// Close unlocks the directory. The copies stay for the next process.
 func (c *LocalCopies) Close() error { return c.lock.Close() }
 
+// path returns the path of a copy.
 func (c *LocalCopies) path(id snapshot.Identity) string {
 	return filepath.Join(c.dir, id.String())
 }
 
-// opened counts backends, closed ones with -1.
-func (c *LocalCopies) opened(n int) {
+// addBackends adds n to the number of open backends.
+func (c *LocalCopies) addBackends(n int) {
 	if c == nil {
 		return
 	}
@@ -78,9 +80,9 @@ func (c *LocalCopies) opened(n int) {
 	c.backends += n
 }
 
-// keep keeps the tables of a snapshot, as many as it can before the context ends, and lets
-// those go that none of the last had. A table without a file in the snapshot is in its
-// description: no restore would ask for a copy.
+// keep links the tables of a snapshot, until the context ends, and removes the copies that none of
+// the last snapshots used. It skips packed tables, for which hasFile returns false: no restore needs
+// a copy of them.
 func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables, hasFile func(snapshot.Identity) bool) {
 	if c == nil {
 		return
@@ -99,57 +101,57 @@ func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables, hasFile func
 		if !hasFile(id) {
 			continue
 		}
-		if _, ok := c.used[id]; !ok {
+		if _, ok := c.lastUse[id]; !ok {
 			if err := tables.Link(t.Number, c.path(id)); err != nil && !errors.Is(err, fs.ErrExist) {
 				continue
 			}
 		}
-		c.used[id] = c.snapshots
+		c.lastUse[id] = c.snapshots
 	}
-	for id, used := range c.used {
-		if c.snapshots-used >= keptSnapshots*max(c.backends, 1) {
+	for id, last := range c.lastUse {
+		if c.snapshots-last >= keptSnapshots*max(c.backends, 1) {
 			c.remove(id)
 		}
 	}
 }
 
-// take gives a table another name, and says whether it has it.
-func (c *LocalCopies) take(id snapshot.Identity, path string) bool {
+// link makes path a hard link to the copy of a table and reports whether it did.
+func (c *LocalCopies) link(id snapshot.Identity, path string) bool {
 	if c == nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.used[id]; !ok {
+	if _, ok := c.lastUse[id]; !ok {
 		return false
 	}
 	if c.fs.Link(c.path(id), path) != nil {
 		if info, err := c.fs.Lstat(c.path(id)); err != nil || !info.Mode().IsRegular() {
-			delete(c.used, id) // somebody has removed or replaced it
+			delete(c.lastUse, id) // somebody has removed or replaced the copy
 		}
 		return false
 	}
-	c.used[id] = c.snapshots
+	c.lastUse[id] = c.snapshots
 	return true
 }
 
-// forget lets a table go that is not what it should be.
+// forget removes the copy of a table because it is damaged.
 func (c *LocalCopies) forget(id snapshot.Identity) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.used[id]; ok {
+	if _, ok := c.lastUse[id]; ok {
 		c.remove(id)
 	}
 }
 
-// remove removes a copy. One that stays on disk is found by the next process; what is
-// no regular file was not made here.
+// remove removes a copy. If that fails, the next process finds the copy. An entry that is not a
+// regular file stays: LocalCopies did not make it.
 func (c *LocalCopies) remove(id snapshot.Identity) {
 	if c.lock.Check() == nil {
 		_ = confine.RemoveFile(c.fs, c.path(id))
 	}
-	delete(c.used, id)
+	delete(c.lastUse, id)
 }

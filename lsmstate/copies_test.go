@@ -17,16 +17,15 @@ import (
 
 const copiesDir = "copies"
 
-// copiesOf opens the local copies that a process has left.
+// copiesOf opens the local copies of an earlier process.
 func copiesOf(t *testing.T, fs vfs.FS) *LocalCopies {
 	c, err := openLocalCopies(fs, copiesDir)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = c.Close() }) // some tests have closed it
+	t.Cleanup(func() { _ = c.Close() }) // some tests close it
 	return c
 }
 
-// copied is a snapshot of several tables, of which there are local copies, and no
-// others: the shelf has lost them.
+// copied returns a snapshot whose tables exist only as local copies: the shelf has lost its files.
 func copied(t *testing.T, fs vfs.FS, c *LocalCopies) (*shelf, snapshot.Handle) {
 	n, s := largeTask(t, fs, "one"), newShelf(t, fs)
 	n.copies = c
@@ -39,14 +38,14 @@ func copied(t *testing.T, fs vfs.FS, c *LocalCopies) (*shelf, snapshot.Handle) {
 	return s, h
 }
 
-// find brings back what the shelf has lost.
+// find restores the lost files of the shelf.
 func find(t *testing.T, fs vfs.FS, h snapshot.Handle) {
 	for _, f := range h.Files[1:] {
 		require.NoError(t, fs.Rename("lost-"+f.Name, filepath.Join(shelfDir, f.Name)))
 	}
 }
 
-// restoreWith restores a snapshot in a directory of its own.
+// restoreWith restores a snapshot into a new backend with its own directory.
 func restoreWith(t *testing.T, fs vfs.FS, dir string, c *LocalCopies, s *shelf, h snapshot.Handle) error {
 	n := nativeOn(t, fs, dir, 0, 1, func(o *Options) { o.Copies = c })
 	if err := n.restore(s, h); err != nil {
@@ -60,7 +59,7 @@ func restoreWith(t *testing.T, fs vfs.FS, dir string, c *LocalCopies, s *shelf, 
 	return nil
 }
 
-func TestRestoreTakesLocalCopies(t *testing.T) {
+func TestRestoreUsesLocalCopies(t *testing.T) {
 	mem := newFS()
 	c := copiesOf(t, mem)
 	s, h := copied(t, mem, c)
@@ -70,7 +69,7 @@ func TestRestoreTakesLocalCopies(t *testing.T) {
 	require.NoError(t, restoreWith(t, mem, "three", copiesOf(t, mem), s, h)) // another process
 }
 
-// rewrite gives a file other content, made of what it has.
+// rewrite replaces the content of a file by a function of it.
 func rewrite(t *testing.T, fs vfs.FS, path string, change func([]byte) []byte) {
 	in, err := fs.Open(path)
 	require.NoError(t, err)
@@ -88,9 +87,9 @@ func rewrite(t *testing.T, fs vfs.FS, path string, change func([]byte) []byte) {
 	require.NoError(t, out.Close())
 }
 
-// Whatever has become of local copies, and their directory, since another process
-// made them, the restore is right, and nobody hears of it.
-func TestLocalCopiesThatAreDamagedAreFetched(t *testing.T) {
+// Whatever happened to local copies, or to their directory, since another process made them, the
+// restore succeeds with the right rows.
+func TestDamagedLocalCopiesAreReadFromTheSource(t *testing.T) {
 	for name, damage := range map[string]func(fs vfs.FS, path string){
 		"a bit": func(fs vfs.FS, path string) {
 			rewrite(t, fs, path, func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
@@ -104,7 +103,7 @@ func TestLocalCopiesThatAreDamagedAreFetched(t *testing.T) {
 			s, h := copied(t, mem, c)
 			require.NoError(t, c.Close())
 			c = copiesOf(t, mem)
-			for id := range c.used {
+			for id := range c.lastUse {
 				damage(mem, c.path(id))
 			}
 			require.Error(t, restoreWith(t, mem, "lost", c, s, h))
@@ -114,28 +113,27 @@ func TestLocalCopiesThatAreDamagedAreFetched(t *testing.T) {
 	}
 }
 
-// What damages a table of the tree damages its second name as well: the process's own
-// copies are compared too.
-func TestLocalCopiesOfTheProcessAreCompared(t *testing.T) {
+// Damage to a table of the tree damages its hard link too. So copies of the same process are verified
+// as well.
+func TestLocalCopiesOfTheSameProcessAreVerified(t *testing.T) {
 	mem := newFS()
 	c := copiesOf(t, mem)
 	s, h := copied(t, mem, c)
 	find(t, mem, h)
-	for id := range c.used {
+	for id := range c.lastUse {
 		rewrite(t, mem, c.path(id), func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
 	}
 	require.NoError(t, restoreWith(t, mem, "two", c, s, h))
-	require.Empty(t, c.used, "what was damaged")
+	require.Empty(t, c.lastUse, "damaged copies are removed")
 }
 
-// A small table stands in the description of the snapshot, so that nothing asks for a
-// copy, and damage to one would never be found.
-func TestTablesInTheDescriptionAreNotCopied(t *testing.T) {
+// No restore uses a copy of a packed table, so damage to it would never be found.
+func TestPackedTablesHaveNoLocalCopies(t *testing.T) {
 	mem := newFS()
 	c := copiesOf(t, mem)
 	n, s := nativeOn(t, mem, "one", 0, 1, func(o *Options) {
 		o.Copies = c
-		o.Picker = idle{} // each flush leaves its table
+		o.Picker = idle{} // each flush makes a table
 	}), newShelf(t, mem)
 	n.set("large", randomText(rand.New(rand.NewPCG(1, 1)), 2*packTableBytes))
 	require.NoError(t, n.db.Flush(context.Background()))
@@ -147,14 +145,13 @@ func TestTablesInTheDescriptionAreNotCopied(t *testing.T) {
 	for _, f := range h.Files[1:] {
 		want = append(want, f.Identity)
 	}
-	for id := range c.used {
+	for id := range c.lastUse {
 		got = append(got, id)
 	}
 	require.ElementsMatch(t, want, got)
 }
 
-// As many tables are kept as the last snapshots had, and names of other files are
-// nobody's business.
+// The tables of the last snapshots are kept. Other files in the directory stay.
 func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
 	mem := newFS()
 	require.NoError(t, mem.MkdirAll(copiesDir))
@@ -170,7 +167,7 @@ func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
 	c := copiesOf(t, mem)
 	n, s := nativeOn(t, mem, "one", 0, 1, func(o *Options) {
 		o.Copies = c
-		o.Picker = idle{} // tables change when the test says so
+		o.Picker = idle{} // tables change only when the test compacts
 	}), newShelf(t, mem)
 	var last []map[string]bool
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -199,7 +196,7 @@ func TestLocalCopiesAreThoseOfTheLastSnapshots(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// tablesIn are the names of copies of what a task has in tables.
+// tablesIn returns the names that copies of a task's tables have.
 func tablesIn(t *testing.T, n *nativeTask) map[string]bool {
 	v, err := n.db.View()
 	require.NoError(t, err)
@@ -213,7 +210,7 @@ func tablesIn(t *testing.T, n *nativeTask) map[string]bool {
 	return names
 }
 
-func TestLocalCopiesHaveOneProcess(t *testing.T) {
+func TestLocalCopiesAreLockedByOneProcess(t *testing.T) {
 	mem := newFS()
 	copiesOf(t, mem)
 	_, err := openLocalCopies(mem, copiesDir)

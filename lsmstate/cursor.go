@@ -8,15 +8,15 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// cursor is a live one of a prefix: the tree's.
+// cursor is a live iterator over the rows of a prefix: it sees later writes.
 type cursor struct {
 	backend *Backend
 	it      *lsm.Iterator // nil once closed
-	from    []byte        // where the first step goes; nil if that is the first key
-	err     error         // why it could not be opened, or was closed
+	from    []byte        // key for the first Seek; nil to begin at the first row, or after the first step
+	err     error         // error of the opening, or ErrClosed
 }
 
-// ScanPrefix implements backend.ByteBackend, for prefixes as DeletePrefix takes them.
+// ScanPrefix implements backend.ByteBackend. The prefix must be one of the tree: key and namespace.
 func (b *Backend) ScanPrefix(prefix, from []byte) backend.Cursor {
 	c := &cursor{backend: b}
 	if len(from) > len(prefix) {
@@ -26,7 +26,7 @@ func (b *Backend) ScanPrefix(prefix, from []byte) backend.Cursor {
 	if err == nil {
 		c.it, err = db.Prefix(prefix)
 	}
-	if c.err = ofTree(err); c.err == nil {
+	if c.err = wrapLSMError(err); c.err == nil {
 		b.cursors = append(b.cursors, c)
 	}
 	return c
@@ -39,7 +39,7 @@ func (b *Backend) Floor(_, key []byte) (found, value []byte, ok bool, err error)
 		return nil, nil, false, err
 	}
 	found, value, ok, err = db.Floor(key)
-	return found, value, ok, ofTree(err)
+	return found, value, ok, wrapLSMError(err)
 }
 
 // Next implements backend.Cursor.
@@ -48,17 +48,17 @@ func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 		return nil, nil, false, c.err
 	}
 	if !c.move() {
-		return nil, nil, false, ofTree(c.it.Err())
+		return nil, nil, false, wrapLSMError(c.it.Err())
 	}
 	key = c.it.Key()
 	value, err = c.it.Value()
 	if err != nil {
-		return nil, nil, false, ofTree(err)
+		return nil, nil, false, wrapLSMError(err)
 	}
 	return key, value, true, nil
 }
 
-// move goes to the next row, or to the first one, and reports whether there is one.
+// move moves to the next row, at first to the first row, and reports whether there is one.
 func (c *cursor) move() bool {
 	if c.from == nil {
 		return c.it.Next()
@@ -76,12 +76,12 @@ func (c *cursor) Close() error {
 	return c.end()
 }
 
-// end closes the cursor, which is no longer listed, or about to be.
+// end closes the iterator. The caller removes the cursor from the backend's list.
 func (c *cursor) end() error {
 	if c.it == nil {
 		return nil
 	}
 	err := c.it.Close()
 	c.it, c.err = nil, backend.ErrClosed
-	return ofTree(err)
+	return wrapLSMError(err)
 }

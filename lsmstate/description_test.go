@@ -20,9 +20,9 @@ const fixture = "v1.description"
 func fixtureDescription() *description {
 	return &description{
 		identity: snapshot.Identity{1, 2, 3},
-		appends:  []slotCount{{0, 1}, {7, 1024}, {appendSlots - 1, maxCountKiB}},
+		appends:  []appendCount{{0, 1}, {7, 1024}, {appendSlots - 1, maxCountKiB}},
 		tree:     []byte("a tree"),
-		tables:   []tablePlace{{number: 3, packed: []byte("a table")}, {number: 200, file: 1}, {number: 300, file: 1}},
+		tables:   []tableLocation{{number: 3, packed: []byte("a table")}, {number: 200, file: 1}, {number: 300, file: 1}},
 	}
 }
 
@@ -32,7 +32,7 @@ func encodedDescription(t testing.TB, d *description) []byte {
 	return b
 }
 
-// A difference means that version 1 does not look as it did.
+// If the test fails, the writer no longer writes version 1.
 func TestDescriptionIsWrittenByteForByte(t *testing.T) {
 	b := encodedDescription(t, fixtureDescription())
 	name := filepath.Join("testdata", fixture)
@@ -64,13 +64,13 @@ func TestDamagedDescriptionIsErrCorrupt(t *testing.T) {
 	require.ErrorIs(t, err, snapshot.ErrVersion)
 }
 
-// resealed makes the checksum right.
+// resealed corrects the checksum.
 func resealed(b []byte) []byte {
 	end := len(b) - checksumBytes
 	return binary.BigEndian.AppendUint64(b[:end:end], xxhash.Sum64(b[:end]))
 }
 
-// What is read is written as the same bytes. Nothing else is read.
+// A description that is accepted is encoded as the same bytes.
 func FuzzDescription(f *testing.F) {
 	whole := encodedDescription(f, fixtureDescription())
 	f.Add(whole)
@@ -87,9 +87,8 @@ func FuzzDescription(f *testing.F) {
 	})
 }
 
-// A handle and a description that do not go together are an error before a table is
-// read.
-func TestDescriptionThatDoesNotFitIsRefused(t *testing.T) {
+// If handle and description do not fit together, the restore fails before it reads a table.
+func TestDescriptionThatDoesNotFitItsHandleIsRefused(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
 	h, err := s.save(n, "first", snapshot.Incremental)
@@ -99,11 +98,11 @@ func TestDescriptionThatDoesNotFitIsRefused(t *testing.T) {
 		want   error
 	}{
 		"file above the list": {func(d *description, h *snapshot.Handle) {
-			d.tables[0] = tablePlace{number: d.tables[0].number, file: 999}
+			d.tables[0] = tableLocation{number: d.tables[0].number, file: 999}
 		}, snapshot.ErrCorrupt},
-		"table nowhere": {func(d *description, h *snapshot.Handle) { d.tables = d.tables[1:] }, snapshot.ErrCorrupt},
+		"table missing": {func(d *description, h *snapshot.Handle) { d.tables = d.tables[1:] }, snapshot.ErrCorrupt},
 		"table of no tree": {func(d *description, h *snapshot.Handle) {
-			d.tables = append(d.tables, tablePlace{number: 1 << 40, file: 1})
+			d.tables = append(d.tables, tableLocation{number: 1 << 40, file: 1})
 		}, snapshot.ErrCorrupt},
 		"file of no table":   {func(d *description, h *snapshot.Handle) { h.Files = append(h.Files, h.Files[1]) }, snapshot.ErrCorrupt},
 		"other identity":     {func(d *description, h *snapshot.Handle) { h.Files[1].Identity[0] ^= 1 }, snapshot.ErrMismatch},

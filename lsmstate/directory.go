@@ -12,23 +12,23 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Names in the directory of a backend, beside lock and marker. Nothing else in it is
-// touched.
+// Names in the directory of a backend in addition to lock and marker. Other entries are never
+// changed.
 const (
-	treeName  = "tree"
-	stageName = "restore" // files of a restore under way
+	treeName    = "tree"
+	stagingName = "restore" // staging directory of a restore in progress
 )
 
-// directory is where a backend has its tree, and nobody else.
+// directory is the directory of a backend, which the backend has locked.
 type directory struct {
 	fs   vfs.FS
 	path string
 	lock vfs.Lock // checked before anything is removed
 }
 
-// openDirectory takes a directory. A tree in it was left by a crash.
+// openDirectory locks a directory and removes the files that a crash left in it.
 func openDirectory(fsys vfs.FS, dir string) (*directory, error) {
-	path, lock, err := claimOfBackends(fsys).take(dir)
+	path, lock, err := backendClaim(fsys).acquire(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +39,14 @@ func openDirectory(fsys vfs.FS, dir string) (*directory, error) {
 	return d, nil
 }
 
-// tree is the directory of the tree.
+// tree returns the path of the tree.
 func (d *directory) tree() string { return filepath.Join(d.path, treeName) }
 
-// stage is where a restore collects its files.
-func (d *directory) stage() string { return filepath.Join(d.path, stageName) }
+// stagingDir returns the path of the staging directory.
+func (d *directory) stagingDir() string { return filepath.Join(d.path, stagingName) }
 
-// checkTree returns why no tree may be opened or made: the lock was lost, or something
-// else, such as a symbolic link, has taken the place of the tree.
+// checkTree returns an error if no tree may be opened or made: the lock was lost, or the path of
+// the tree is not a directory.
 func (d *directory) checkTree() error {
 	if err := d.lock.Check(); err != nil {
 		return err
@@ -55,54 +55,53 @@ func (d *directory) checkTree() error {
 	return err
 }
 
-// clear removes the files that backends make; the tree must be closed. Anything else
-// stays, and makes it ErrNotStore. After the lock was lost all files may be somebody
-// else's, and stay.
+// clear removes all files that backends make. The tree must be closed. Other entries stay; then
+// clear returns ErrNotStore. If the lock was lost, all files may belong to another process, and
+// clear removes nothing.
 func (d *directory) clear() error {
 	if err := d.lock.Check(); err != nil {
 		return err
 	}
-	return errors.Join(d.clearTree(), d.clearStage(), removeTemps(d.fs, d.path, backendMarker))
+	return errors.Join(d.clearTree(), d.clearStaging(), removeTemps(d.fs, d.path, backendMarker))
 }
 
-// clearTree removes the files of the tree, whose lock tells that nobody has it open.
+// clearTree removes the files of the tree. It takes the lock of the tree, so nobody has it open.
 func (d *directory) clearTree() error { return lsm.Destroy(d.tree(), lsm.Options{FS: d.fs}) }
 
-// clearStage removes what a restore has collected. Anything else stays.
-func (d *directory) clearStage() error {
+// clearStaging removes the staging directory. If it has entries that no restore makes, they stay.
+func (d *directory) clearStaging() error {
 	if err := d.lock.Check(); err != nil {
 		return err
 	}
-	there, err := d.has(d.stage())
-	if !there || err != nil {
+	exists, err := d.has(d.stagingDir())
+	if !exists || err != nil {
 		return err
 	}
-	names, err := d.fs.List(d.stage())
+	names, err := d.fs.List(d.stagingDir())
 	if err != nil {
 		return err
 	}
 	var failed error
 	for _, name := range names {
-		if isStaged(name) {
-			failed = errors.Join(failed, ignoreMissing(confine.RemoveFile(d.fs, filepath.Join(d.stage(), name))))
+		if isStagedName(name) {
+			failed = errors.Join(failed, ignoreMissing(confine.RemoveFile(d.fs, filepath.Join(d.stagingDir(), name))))
 		} else {
-			failed = cmp.Or(failed, foreign(d.stage(), name))
+			failed = cmp.Or(failed, foreignEntry(d.stagingDir(), name))
 		}
 	}
 	if failed != nil {
 		return failed
 	}
-	return d.fs.Remove(d.stage())
+	return d.fs.Remove(d.stagingDir())
 }
 
-// foreign is the error of an entry that no backend makes.
-func foreign(dir, name string) error {
+// foreignEntry returns the error for an entry that no backend makes.
+func foreignEntry(dir, name string) error {
 	return fmt.Errorf("directory %s has an entry %s that no backend makes; move it, or use another directory: %w",
 		dir, name, ErrNotStore)
 }
 
-// has reports whether a directory is there. Anything else in its place was not made
-// by a backend.
+// has reports whether a directory exists. It returns an error if path is something else.
 func (d *directory) has(path string) (bool, error) {
 	info, err := d.fs.Lstat(path)
 	switch {
@@ -111,19 +110,19 @@ func (d *directory) has(path string) (bool, error) {
 	case err != nil:
 		return false, err
 	case !info.IsDir():
-		return false, fmt.Errorf("%s is no directory: %w", path, vfs.CheckDirectory(info))
+		return false, fmt.Errorf("%s is not a directory: %w", path, vfs.CheckDirectory(info))
 	}
 	return true, nil
 }
 
-// close gives the directory back, empty but for lock and marker.
+// close removes the files of the backend, except lock and marker, and unlocks the directory.
 func (d *directory) close() error { return errors.Join(d.clear(), d.lock.Close()) }
 
-// RemoveLeftovers removes the files that a backend has left in a directory after a crash,
-// and the directory itself if nothing else is in it. It returns ErrLocked if a backend
-// has the directory, and ErrNotStore if the directory is not a backend's, which it leaves
-// as it is, or if somebody has put other entries beside the files of the tree or of a
-// restore: those entries stay.
+// RemoveLeftovers removes the files that a crashed backend left in a directory, and the directory
+// itself if it is empty then. It returns ErrLocked if a backend uses the directory. It returns
+// ErrNotStore, and changes nothing, if the directory is not that of a backend. It also returns
+// ErrNotStore if the tree or the staging directory has entries that no backend makes; those
+// entries stay.
 func RemoveLeftovers(dir string) error { return removeLeftovers(vfs.Real{}, dir) }
 
 func removeLeftovers(fsys vfs.FS, dir string) error {
@@ -138,24 +137,24 @@ func removeDirectory(fsys vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	c := claimOfBackends(fsys)
+	c := backendClaim(fsys)
 	marked, err := c.check(path)
 	if err != nil {
 		return err
 	}
 	if _, treeErr := fsys.Lstat(filepath.Join(path, treeName)); !marked && treeErr != nil {
-		return fmt.Errorf("directory %s has nothing of a backend: %w", path, ErrNotStore)
+		return fmt.Errorf("directory %s has neither the marker nor the tree of a backend: %w", path, ErrNotStore)
 	}
 	lock, err := fsys.Lock(filepath.Join(path, lockName))
 	if err != nil {
 		return err
 	}
 	d := &directory{fsys, path, lock}
-	err = c.mark(path) // which checks again: nobody else has it now
+	err = c.mark(path) // checks the directory again, now that it is locked
 	if err == nil {
 		err = d.clear()
 	}
-	if err == nil { // a tree that came back without the marker would be somebody else's
+	if err == nil { // after a crash there must be no tree without a marker
 		err = fsys.SyncDir(path)
 	}
 	if err != nil {
@@ -164,8 +163,8 @@ func removeDirectory(fsys vfs.FS, dir string) error {
 	return d.remove(c.marker)
 }
 
-// remove removes an empty directory, as far as the system does and nothing else is in
-// it. The lock goes last, and the directory after it only if nobody has made another.
+// remove removes marker, lock and directory. The directory stays if it has other entries. The lock
+// is the last file to be removed; if another process makes a new lock, the directory stays.
 func (d *directory) remove(marker string) error {
 	err := ignoreMissing(confine.RemoveFile(d.fs, filepath.Join(d.path, marker)))
 	if err == nil {
@@ -177,7 +176,7 @@ func (d *directory) remove(marker string) error {
 	return err
 }
 
-// ignoreMissing is for removing what may have gone.
+// ignoreMissing returns nil for fs.ErrNotExist, for the removal of files that may not exist.
 func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

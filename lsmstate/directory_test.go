@@ -18,7 +18,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// fileOn makes a file, and the directories above it.
+// fileOn makes a file and its parent directories.
 func fileOn(t *testing.T, fsys vfs.FS, name string) {
 	t.Helper()
 	require.NoError(t, fsys.MkdirAll(filepath.Dir(name)))
@@ -27,7 +27,7 @@ func fileOn(t *testing.T, fsys vfs.FS, name string) {
 	require.NoError(t, f.Close())
 }
 
-// treeOf lists a directory and all below it.
+// treeOf lists all entries below a directory.
 func treeOf(t *testing.T, fsys vfs.FS, dir string) (all []string) {
 	t.Helper()
 	names, err := fsys.List(dir)
@@ -44,7 +44,7 @@ func treeOf(t *testing.T, fsys vfs.FS, dir string) (all []string) {
 	return all
 }
 
-// textOn makes a file with a text.
+// textOn makes a file with the given text.
 func textOn(t *testing.T, fsys vfs.FS, name, text string) {
 	t.Helper()
 	fileOn(t, fsys, name)
@@ -55,10 +55,10 @@ func textOn(t *testing.T, fsys vfs.FS, name, text string) {
 	require.NoError(t, errors.Join(err, f.Close()))
 }
 
-// storeOn makes a store with an entry, closed.
+// storeOn makes and closes a store with an entry.
 func storeOn(t *testing.T, fsys vfs.FS, dir string) { writtenOn(t, dir, &lsm.Options{FS: fsys}) }
 
-// treeOn makes the tree of a backend, closed.
+// treeOn makes and closes the tree of a backend.
 func treeOn(t *testing.T, fsys vfs.FS, dir string) {
 	writtenOn(t, dir, &lsm.Options{FS: fsys, Split: splitOf(8)})
 }
@@ -71,7 +71,7 @@ func writtenOn(t *testing.T, dir string, o *lsm.Options) {
 	require.NoError(t, db.Close())
 }
 
-// somebodyElses are directories that are not a backend's, nor of copies.
+// somebodyElses makes directories that belong neither to a backend nor to local copies.
 var somebodyElses = map[string]func(t *testing.T, fsys vfs.FS){
 	"files":          func(t *testing.T, fsys vfs.FS) { fileOn(t, fsys, "dir/notes") },
 	"files and lock": func(t *testing.T, fsys vfs.FS) { fileOn(t, fsys, "dir/notes"); fileOn(t, fsys, "dir/LOCK") },
@@ -109,7 +109,7 @@ var somebodyElses = map[string]func(t *testing.T, fsys vfs.FS){
 	},
 }
 
-func TestDirectoryOfSomebodyElseIsRefusedAndLeftAlone(t *testing.T) {
+func TestForeignDirectoryIsRefusedAndNotChanged(t *testing.T) {
 	for name, fill := range somebodyElses {
 		t.Run(name, func(t *testing.T) {
 			mem := newFS()
@@ -125,7 +125,7 @@ func TestDirectoryOfSomebodyElseIsRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-func TestDirectoryOfAnEarlierVersionIsTaken(t *testing.T) {
+func TestDirectoryOfAnEarlierVersionIsAccepted(t *testing.T) {
 	for _, open := range []bool{true, false} {
 		mem := newFS()
 		treeOn(t, mem, "dir/tree")
@@ -147,11 +147,11 @@ func TestDirectoryOfAnEarlierVersionIsTaken(t *testing.T) {
 	fileOn(t, mem, "dir/000102030405060708090a0b0c0d0e0f")
 	c, err := openLocalCopies(mem, "dir")
 	require.NoError(t, err)
-	require.Len(t, c.used, 1)
+	require.Len(t, c.lastUse, 1)
 	require.NoError(t, c.Close())
 }
 
-func TestTreeThatIsOpenIsNotCleared(t *testing.T) {
+func TestOpenTreeIsNotRemoved(t *testing.T) {
 	mem := newFS()
 	b, err := Create("dir", Options{FS: mem})
 	require.NoError(t, err)
@@ -167,9 +167,9 @@ func TestTreeThatIsOpenIsNotCleared(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A cleaner of old files removes a lock of a live backend: nobody else gets the
-// directory, and closing it clears nothing.
-func TestBackendThatHasLostALockClearsNothing(t *testing.T) {
+// If a cleaner of old files removes a lock of an open backend, no other backend can use the directory,
+// and Close removes nothing.
+func TestBackendThatLostALockRemovesNothing(t *testing.T) {
 	for _, lost := range []string{"dir/LOCK", "dir/tree/LOCK"} {
 		mem := newFS()
 		b := fillOn(t, mem)
@@ -179,7 +179,7 @@ func TestBackendThatHasLostALockClearsNothing(t *testing.T) {
 		_, err = Create("dir", Options{FS: mem})
 		require.ErrorIs(t, err, ErrLocked)
 		before := treeOf(t, mem, "dir")
-		require.NoError(t, b.Close()) // the view holds the tree
+		require.NoError(t, b.Close()) // the view still refers to the tree
 		view.Close()
 		require.Equal(t, before, treeOf(t, mem, "dir"))
 
@@ -195,21 +195,21 @@ func TestBackendThatHasLostALockClearsNothing(t *testing.T) {
 	}
 }
 
-func TestCopiesThatHaveLostTheirLockRemoveNothing(t *testing.T) {
+func TestLocalCopiesThatLostTheirLockRemoveNothing(t *testing.T) {
 	mem := newFS()
 	c := copiesOf(t, mem)
 	_, h := copied(t, mem, c)
-	require.NotEmpty(t, c.used)
+	require.NotEmpty(t, c.lastUse)
 	require.NoError(t, mem.Remove(filepath.Join(copiesDir, lockName)))
 	before := treeOf(t, mem, copiesDir)
-	for _, id := range slices.Collect(maps.Keys(c.used)) {
+	for _, id := range slices.Collect(maps.Keys(c.lastUse)) {
 		c.forget(id)
 	}
 	require.NotEmpty(t, h.Files)
 	require.Equal(t, before, treeOf(t, mem, copiesDir))
 }
 
-func TestRemoveLeftoversRemovesWhatACrashLeft(t *testing.T) {
+func TestRemoveLeftoversRemovesFilesOfACrash(t *testing.T) {
 	mem := newFS()
 	b := fillOn(t, mem)
 	require.ErrorIs(t, removeLeftovers(mem, "dir"), ErrLocked)
@@ -226,7 +226,7 @@ func TestRemoveLeftoversRemovesWhatACrashLeft(t *testing.T) {
 	require.ErrorIs(t, removeLeftovers(kept, "none"), ErrNotStore)
 }
 
-// Whatever fails while a directory is cleared, trying again works.
+// If any operation of RemoveLeftovers fails, a second call succeeds.
 func TestRemoveLeftoversUnderEveryFault(t *testing.T) {
 	mem := newFS()
 	b := fillOn(t, mem)
@@ -244,8 +244,8 @@ func TestRemoveLeftoversUnderEveryFault(t *testing.T) {
 	}
 }
 
-// cuts runs something on a file system, and has one for every moment at which a power cut
-// could end it.
+// cuts runs a function on a file system and returns clones of it as a power cut at each operation
+// would leave it.
 func cuts(mem *vfstest.Mem, run func(fsys vfs.FS)) (all []*vfstest.Mem) {
 	run(vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(vfstest.Op, string) {
 		for seed := range uint64(20) {
@@ -255,7 +255,7 @@ func cuts(mem *vfstest.Mem, run func(fsys vfs.FS)) (all []*vfstest.Mem) {
 	return all
 }
 
-// usedOn leaves what a crash leaves of a backend.
+// usedOn makes the files of a crashed backend.
 func usedOn(t *testing.T) *vfstest.Mem {
 	mem := newFS()
 	require.NoError(t, durable.MkdirAll(mem, "/dir"))
@@ -264,15 +264,15 @@ func usedOn(t *testing.T) *vfstest.Mem {
 	return mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 }
 
-// Whatever a power cut keeps of a removal, the next backend takes the directory.
-func TestPowerCutInARemovalLeavesNoDirectoryThatIsRefused(t *testing.T) {
+// After a power cut during RemoveLeftovers the next backend accepts the directory.
+func TestBackendAcceptsTheDirectoryAfterAPowerCutInARemoval(t *testing.T) {
 	for _, cut := range cuts(usedOn(t), func(fsys vfs.FS) { require.NoError(t, removeLeftovers(fsys, dir)) }) {
 		require.NoError(t, fillOn(t, cut).Close())
 	}
 }
 
-// The process that has made the marker could not sync it; the next one finds it there.
-func TestMarkerIsDurableBeforeThereIsATree(t *testing.T) {
+// The process that made the marker could not sync it; the next process finds it.
+func TestMarkerIsDurableBeforeTheTreeIsMade(t *testing.T) {
 	mem := newFS()
 	require.NoError(t, durable.MkdirAll(mem, "/dir"))
 	_, err := openDirectory(vfstest.NewFaulty(mem, vfstest.FaultyOptions{
@@ -284,9 +284,9 @@ func TestMarkerIsDurableBeforeThereIsATree(t *testing.T) {
 	}
 }
 
-// Files that somebody has put beside those of a backend stay, and every call that would
-// have removed them says so, until they are moved away.
-func TestFilesBesideThoseOfABackendStay(t *testing.T) {
+// Foreign files in the tree or the staging directory stay. Every call that removes files returns an
+// error until they are moved away.
+func TestForeignFilesAmongThoseOfABackendStay(t *testing.T) {
 	for _, name := range []string{"dir/tree/mine.txt", "dir/tree/folder/mine.txt", "dir/restore/mine.txt", "dir/restore/0.1/mine.txt"} {
 		mem := newFS()
 		b := fillOn(t, mem)
@@ -312,8 +312,8 @@ func TestFilesBesideThoseOfABackendStay(t *testing.T) {
 	}
 }
 
-// A cleaner of old files removes by age: the marker of a directory in use is as young as
-// what else is in it, and a refusal says where, what was found and what to do.
+// Cleaners remove files by age. A backend renews the marker, so that it is not older than the other
+// files.
 func TestMarkerIsRenewedWhenABackendOpens(t *testing.T) {
 	mem := newFS()
 	textOn(t, mem, "dir/WEIR-BACKEND", "old")
@@ -327,7 +327,7 @@ func TestMarkerIsRenewedWhenABackendOpens(t *testing.T) {
 	require.Equal(t, []string{lockName, backendMarker}, namesIn(t, mem))
 
 	require.NoError(t, mem.Remove("dir/WEIR-BACKEND"))
-	fileOn(t, mem, "dir/WEIR-BACKEND.1.tmp") // of a first open that was cut off
+	fileOn(t, mem, "dir/WEIR-BACKEND.1.tmp") // the temporary file of a marker that was not published
 	b, err = Create("dir", Options{FS: mem})
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
@@ -338,7 +338,7 @@ func TestRefusalOfADirectoryNamesItAndAnEntry(t *testing.T) {
 	mem := newFS()
 	fileOn(t, mem, "some/dir/tree/oak")
 	_, err := Create("some/dir", Options{FS: mem})
-	require.ErrorContains(t, err, "directory "+filepath.FromSlash("/some/dir")+" has an entry tree and no file WEIR-BACKEND")
+	require.ErrorContains(t, err, "directory "+filepath.FromSlash("/some/dir")+" has an entry tree and no marker WEIR-BACKEND")
 	fileOn(t, mem, "some/dir/LOCK")
 	textOn(t, mem, "some/dir/tree/CURRENT", "track 7")
 	_, err = Create("some/dir", Options{FS: mem})

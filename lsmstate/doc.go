@@ -1,22 +1,24 @@
-// Package lsmstate keeps keyed state in a tree on disk (package lsm), for state
-// that does not fit in memory. A backend has one tree for all of its states.
+// Package lsmstate provides a backend that keeps keyed state in a log-structured merge tree on
+// disk (package lsm), for state that does not fit in memory. A backend has one tree for all of
+// its states.
 //
 // # Rows
 //
-// A row of the tree is a row of docs/format-key.md, so views need no sorting:
+// The keys of rows in the tree are the composite keys of docs/format-key.md, so views need no
+// sorting:
 //
-//   - values, reducing and aggregating states: one row, overwritten in place;
-//   - maps: a row for each entry; Clear is one tombstone of their prefix;
-//   - lists: rows of up to 1 MiB, or of one longer append, whose suffix is 8 bytes:
-//     appending reads nothing, whatever the list has;
-//   - timers: in partitions of their own, which the top bit of a key group marks;
-//     see section.
+//   - a value, reducing or aggregating state has one row per key and namespace, which Set
+//     overwrites;
+//   - a map has one row per entry; Clear writes one prefix tombstone;
+//   - a list has rows of up to 1 MiB, or of one larger append, with a suffix of 8 bytes; an
+//     append reads nothing, however long the list is;
+//   - timers are in partitions of their own, whose number has the top bit set; see timerGroup.
 //
 // # Durability
 //
-// The tree has no log. What makes state durable is a snapshot, and the directory of
-// a backend is worth nothing without the backend: Close empties it, and so does
-// Create after a crash.
+// The tree has no log. Snapshots make state durable. The directory of a backend is of no use
+// after the process has ended: Close empties it, and Create empties the directory of a crashed
+// backend.
 //
-// The room may not know the types of keys and values, nor what a checkpoint is.
+// The package does not know the types of keys and values, nor what a checkpoint is.
 package lsmstate

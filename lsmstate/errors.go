@@ -9,34 +9,33 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// ErrInvalidOption is returned for an option that is out of range. It is lsm.ErrInvalidOption
-// and state.ErrInvalidOption too.
+// ErrInvalidOption is returned for an option that is out of range. It is also lsm.ErrInvalidOption
+// and state.ErrInvalidOption.
 var ErrInvalidOption = backend.ErrInvalidOption
 
-// ErrLocked is returned by Create when another backend has the directory, or a store the
-// tree in it, in this process or another.
+// ErrLocked is returned by Create if another backend uses the directory, or another store the tree
+// in it, in this or another process.
 var ErrLocked = lsm.ErrLocked
 
-// ErrLockLost is returned after the lock of a directory was removed, moved or replaced
-// while it was in use: see lsm.ErrLockLost. Nothing in the directory is changed or
-// removed from then on. It is an ErrLocked.
+// ErrLockLost is returned after somebody has removed, moved or replaced the lock of a directory in
+// use: see lsm.ErrLockLost. From then on the backend changes nothing in the directory. ErrLockLost
+// wraps ErrLocked.
 var ErrLockLost = lsm.ErrLockLost
 
-// ErrNotStore is returned for a directory that has other files, and not the marker by
-// which one is told that a backend, or local copies, may remove files of.
+// ErrNotStore is returned for a directory that has files but no marker. Only in a directory with a
+// marker may backends and local copies remove files.
 var ErrNotStore = lsm.ErrNotStore
 
-// ErrNotRegular is returned when something else, such as a symbolic link, is found
-// where a file or a directory of a backend belongs. It stays.
+// ErrNotRegular is returned if an entry that must be a regular file or a directory of a backend is
+// something else, such as a symbolic link. The entry stays.
 var ErrNotRegular = lsm.ErrNotRegular
 
-// ErrTooMany is returned when a native snapshot has more tables than its description
-// can have.
+// ErrTooMany is returned if a native snapshot has more tables than its description can list.
 var ErrTooMany = errors.New("too many tables for a snapshot")
 
-// ofDescription makes errors of what a snapshot says of a tree, and of its tables,
-// those of snapshots.
-func ofDescription(err error) error {
+// wrapDescriptionError adds the error of package snapshot to an error of package lsm about the
+// description or the tables of a native snapshot.
+func wrapDescriptionError(err error) error {
 	switch {
 	case errors.Is(err, lsm.ErrCorrupt):
 		return fmt.Errorf("%w: %w", snapshot.ErrCorrupt, err)
@@ -48,17 +47,17 @@ func ofDescription(err error) error {
 	return err
 }
 
-// ofTree makes errors of the tree those of the contract.
-func ofTree(err error) error {
+// wrapLSMError adds the error of package backend to an error of the tree. It returns nil for nil.
+func wrapLSMError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return translated(err)
+	return translate(err)
 }
 
-// translated is ofTree of an error. Apart, so that nothing is allocated where there
-// is none.
-func translated(err error) error {
+// translate is wrapLSMError for a non-nil error. It is a function of its own so that wrapLSMError is
+// inlined and its variables are not allocated for nil.
+func translate(err error) error {
 	var size *lsm.SizeError
 	switch {
 	case errors.As(err, &size) && size.What == "key":

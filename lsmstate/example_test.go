@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Two backends of a process share memory, and one takes over from the other.
+// Example takes a snapshot of one backend and restores it into another one. Both share a budget.
 func Example() {
 	path, err := os.MkdirTemp("", "weir")
 	check(err)
@@ -22,7 +22,7 @@ func Example() {
 	snapshots, err := snapshot.NewDirectory(filepath.Join(path, "snapshots"))
 	check(err)
 	budget := lsm.NewBudget(64 << 20)
-	defer budget.Close() // after the backends
+	defer budget.Close() // after the backends are closed
 	open := func(dir string) (*lsmstate.Backend, *state.Keyed[string], state.ValueState[int64]) {
 		backend, err := lsmstate.Create(filepath.Join(path, dir), lsmstate.Options{Budget: budget})
 		check(err)
@@ -38,7 +38,7 @@ func Example() {
 	check(flights.Set(41))
 	running, err := snapshot.Start(context.Background(), first, snapshots, snapshot.Options{})
 	check(err)
-	check(flights.Set(42)) // not in the snapshot, which goes on by itself
+	check(flights.Set(42)) // not in the snapshot, which another goroutine writes
 	handle, err := running.Wait()
 	check(err)
 	check(first.Close())

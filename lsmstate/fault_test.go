@@ -21,9 +21,8 @@ import (
 
 var faultStride = flag.Int("lsmstate.faultstride", 0, "after how many operations of the disk the next one fails; 0 for what WEIR_TESTS says")
 
-// An operation of the disk that fails is an error of some call or of none, and never
-// a wrong answer.
-func TestADiskThatFailsMakesErrorsAndNoWrongAnswers(t *testing.T) {
+// If an operation of the disk fails, some call may return an error, but none returns a wrong result.
+func TestFailingDiskCausesErrorsAndNoWrongResults(t *testing.T) {
 	stride := *faultStride
 	if stride == 0 {
 		stride = density.Of(t, 61, 17, 1)
@@ -42,9 +41,9 @@ func TestADiskThatFailsMakesErrorsAndNoWrongAnswers(t *testing.T) {
 	}
 }
 
-// faultyStory works on a backend until the first error, which it returns.
+// faultyStory reads and writes a backend until the first error, and returns it.
 func faultyStory(t *testing.T, fs vfs.FS) (err error) {
-	o := Options{Options: oneGroup(), FS: fs, tune: inFiles, knownOfGroup: 2}
+	o := Options{Options: oneGroup(), FS: fs, tune: inFiles, timersPerGroup: 2}
 	b, err := Create(dir, o)
 	if err != nil {
 		return err
@@ -53,7 +52,7 @@ func faultyStory(t *testing.T, fs vfs.FS) (err error) {
 	k, err := state.NewKeyed(b, codec.String[string]())
 	require.NoError(t, err)
 	value, err := state.ValueOf(k, state.ValueDescriptor[string]{Name: "value", Codec: codec.String[string]()})
-	if err != nil { // of the opening of the tree
+	if err != nil { // the tree could not be opened
 		return err
 	}
 	list, entries, timers := listOn(t, k), mapOn(t, k), timersOn(t, k)
@@ -88,7 +87,7 @@ func faultyStory(t *testing.T, fs vfs.FS) (err error) {
 	return nil
 }
 
-// checkFaulty reads one key after so many rounds.
+// checkFaulty reads a key after a number of rounds.
 func checkFaulty(t *testing.T, k *state.Keyed[string], value state.ValueState[string], list state.ListState[string],
 	entries state.MapState[string, string], rounds int) error {
 	require.NoError(t, k.SetKey("5"))
@@ -132,10 +131,9 @@ func checkRows(t *testing.T, b *Backend, want int) error {
 	return err
 }
 
-// A disk that fails while a snapshot is restored on it, by copies or by links, makes an
-// error or does no harm. The snapshot stays, and restores on
-// another disk.
-func TestADiskThatFailsDuringARestoreLosesNothing(t *testing.T) {
+// If the disk fails during a restore, by copies or by links, the restore returns an error or the rows
+// are right. The snapshot is unchanged and can be restored on another disk.
+func TestFailingDiskDuringARestoreLosesNothing(t *testing.T) {
 	for name, links := range map[string]bool{"copied": false, "linked": true} {
 		for _, failure := range []error{syscall.EIO, syscall.ENOSPC} {
 			t.Run(fmt.Sprint(name, " ", failure), func(t *testing.T) {
@@ -150,7 +148,7 @@ func TestADiskThatFailsDuringARestoreLosesNothing(t *testing.T) {
 				s.links = links
 				failed := 0
 				for n := 0; ; n++ {
-					var armed atomic.Bool // once the backend is open
+					var armed atomic.Bool // set when the backend is open
 					disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: armedPlan(&armed, vfstest.FailFrom(n, failure))})
 					err := restoreOn(t, disk, s, h, &armed)
 					if err == nil {
@@ -170,7 +168,7 @@ func TestADiskThatFailsDuringARestoreLosesNothing(t *testing.T) {
 	}
 }
 
-// armedPlan is a plan that begins when it is armed.
+// armedPlan is a plan that has no effect before it is armed.
 func armedPlan(armed *atomic.Bool, plan vfstest.Plan) vfstest.Plan {
 	return func(c vfstest.Call) error {
 		if !armed.Load() {
@@ -180,7 +178,7 @@ func armedPlan(armed *atomic.Bool, plan vfstest.Plan) vfstest.Plan {
 	}
 }
 
-// restoreOn restores on a disk that fails from when it is armed.
+// restoreOn restores on a disk that fails once it is armed.
 func restoreOn(t *testing.T, disk vfs.FS, s *shelf, h snapshot.Handle, armed *atomic.Bool) error {
 	b, err := Create("broken", Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}, FS: disk})
 	require.NoError(t, err)
@@ -197,6 +195,6 @@ func restoreOn(t *testing.T, disk vfs.FS, s *shelf, h snapshot.Handle, armed *at
 		require.NoError(t, err)
 		require.Len(t, got, 400)
 	}
-	_ = b.Close() // the disk was left in any state
+	_ = b.Close() // it may fail, as the disk did
 	return err
 }

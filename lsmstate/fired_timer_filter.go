@@ -9,28 +9,29 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// fired lets compactions drop the timers that marks hide. A mark only rises, so what
-// it hides is gone for good; views that were taken before keep their own files.
+// firedTimerFilter makes compactions drop timers that have fired: those at or below the mark of
+// their group. A mark never falls, so such a timer never becomes visible again. Older views keep
+// the tables that they refer to.
 //
 // Thread safety: safe for concurrent use.
-type fired struct {
+type firedTimerFilter struct {
 	mu    sync.Mutex
-	marks map[timersOfGroup]*atomic.Pointer[string]
+	marks map[groupTimers]*atomic.Pointer[string] // nil pointers before the first timer fires
 }
 
-// timersOfGroup is those of one domain of a service.
-type timersOfGroup struct {
+// groupTimers identifies the timers of one key group and domain of a service.
+type groupTimers struct {
 	group  uint16
 	id     backend.ID
 	domain backend.Domain
 }
 
-// mark returns the place of a mark. What is stored there holds from then on.
-func (f *fired) mark(of timersOfGroup) *atomic.Pointer[string] {
+// mark returns the pointer to the mark of a group. The owner of the group stores new marks there.
+func (f *firedTimerFilter) mark(of groupTimers) *atomic.Pointer[string] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.marks == nil {
-		f.marks = make(map[timersOfGroup]*atomic.Pointer[string])
+		f.marks = make(map[groupTimers]*atomic.Pointer[string])
 	}
 	m := f.marks[of]
 	if m == nil {
@@ -40,19 +41,19 @@ func (f *fired) mark(of timersOfGroup) *atomic.Pointer[string] {
 	return m
 }
 
-// FilterRange implements lsm.RangeFilter: the partitions of timers.
-func (f *fired) FilterRange() (from, to []byte) { return []byte{timerBit}, nil }
+// FilterRange implements lsm.RangeFilter. It returns the range of all partitions with timers.
+func (f *firedTimerFilter) FilterRange() (from, to []byte) { return []byte{timerBit}, nil }
 
 // Decide implements lsm.Filter.
-func (f *fired) Decide(batch []lsm.FilterEntry) {
-	var of timersOfGroup
+func (f *firedTimerFilter) Decide(batch []lsm.FilterEntry) {
+	var of groupTimers
 	var mark string
 	for i := range batch {
 		e := &batch[i]
 		if len(e.Key) < sectionSize || section(e.Key[backend.HeaderSize]).kind() != timerSection {
 			continue
 		}
-		next := timersOfGroup{
+		next := groupTimers{
 			group:  binary.BigEndian.Uint16(e.Key) &^ (timerBit << 8),
 			id:     backend.ID(binary.BigEndian.Uint32(e.Key[2:])),
 			domain: section(e.Key[backend.HeaderSize]).domain(),

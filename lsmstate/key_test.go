@@ -11,23 +11,23 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-func TestPrefixEndsBehindTheNamespace(t *testing.T) {
+func TestPrefixEndsAfterTheNamespace(t *testing.T) {
 	awkward := []string{"", "a", "ab", "\x00", "\x00\x01", "\x00\xff", "\xff", "a\x00b", "12345678"}
 	for _, key := range awkward {
 		for _, namespace := range awkward {
 			for _, suffix := range awkward {
-				for keySize, form := range map[int][]byte{
+				for keySize, encoded := range map[int][]byte{
 					-1:       codec.AppendEscaped(nil, []byte(key)),
 					len(key): []byte(key),
 				} {
-					prefix := append(backend.AppendHeader(nil, 0x7F00, 0xFFFFFFFF), form...)
+					prefix := append(backend.AppendHeader(nil, 0x7F00, 0xFFFFFFFF), encoded...)
 					prefix = codec.AppendEscaped(prefix, []byte(namespace))
 					whole := append(slices.Clone(prefix), suffix...)
-					n, ok := splitKey(whole, keySize)
+					n, ok := prefixEnd(whole, keySize)
 					require.True(t, ok)
 					require.Equal(t, len(prefix), n, "%x", whole)
 					for cut := range prefix {
-						require.Equal(t, cut, prefixSize(prefix[:cut], keySize), "no prefix is the beginning of another")
+						require.Equal(t, cut, prefixSize(prefix[:cut], keySize), "a cut prefix is not the prefix of another key")
 					}
 				}
 			}
@@ -35,7 +35,7 @@ func TestPrefixEndsBehindTheNamespace(t *testing.T) {
 	}
 }
 
-// What the tree relies on, for any bytes: see run.Split.
+// The tree relies on these properties for any key: see run.Split.
 func FuzzSplit(f *testing.F) {
 	f.Add([]byte("\x00\x05\x47\x64\x95\x88\x61\x00\x01\x00\x01suffix"), -1, []byte("other"))
 	f.Add([]byte("\x00\x05\x47\x64\x95\x8812345678\x00\x01suffix"), 8, []byte{})
@@ -47,9 +47,9 @@ func FuzzSplit(f *testing.F) {
 		}
 		n := prefixSize(key, keySize)
 		require.True(t, 0 <= n && n <= len(key))
-		require.Equal(t, n, prefixSize(key[:n], keySize), "of the prefix alone")
-		if _, ok := splitKey(key, keySize); ok {
-			require.Equal(t, n, prefixSize(append(bytes.Clone(key[:n]), suffix...), keySize), "of another key with the prefix")
+		require.Equal(t, n, prefixSize(key[:n], keySize), "the prefix of the prefix")
+		if _, ok := prefixEnd(key, keySize); ok {
+			require.Equal(t, n, prefixSize(append(bytes.Clone(key[:n]), suffix...), keySize), "the prefix of another key that begins with it")
 			require.GreaterOrEqual(t, n, PartitionBytes)
 		}
 	})
@@ -69,8 +69,8 @@ func TestPositionsAreOrderedAsTimersFire(t *testing.T) {
 	}
 }
 
-// A row of the tree becomes the composite key of the timer, and no other.
-func TestRowsOfTimersInViewsAreCompositeKeys(t *testing.T) {
+// Each timer is one row of a view, under its composite key.
+func TestViewsHaveTimersUnderCompositeKeys(t *testing.T) {
 	b, k := backendOn(t, newFS(), Options{})
 	timers := timersOn(t, k)
 	require.NoError(t, k.SetKeyAndGroup("k", 5))

@@ -4,8 +4,8 @@ import (
 	"bytes"
 )
 
-// Get implements backend.KeyView: a lookup in the tree, with its filters and its cache. It
-// holds the lock of the store, so the task may wait for the read of a block.
+// Get implements backend.KeyView. It is a lookup in the tree, with filters and cache. It holds the
+// lock of the store, so the task may wait while Get reads a block.
 func (v *view) Get(key, dst []byte) (value []byte, ok bool, err error) {
 	if err := v.readers.Enter(); err != nil {
 		return dst, false, err
@@ -15,10 +15,10 @@ func (v *view) Get(key, dst []byte) (value []byte, ok bool, err error) {
 		return dst, false, err
 	}
 	value, ok, err = v.view.Get(key, dst)
-	return value, ok, ofTree(err)
+	return value, ok, wrapLSMError(err)
 }
 
-// ScanPrefix implements backend.KeyView: an iterator, which does not hold the lock of the
+// ScanPrefix implements backend.KeyView. It uses an iterator, which does not hold the lock of the
 // store while it reads.
 func (v *view) ScanPrefix(prefix, from []byte, yield func(key, value []byte) error) (err error) {
 	if err := v.readers.Enter(); err != nil {
@@ -30,21 +30,21 @@ func (v *view) ScanPrefix(prefix, from []byte, yield func(key, value []byte) err
 	}
 	it, err := v.view.Iterator(from, afterPrefix(bytes.Clone(prefix)))
 	if err != nil {
-		return ofTree(err)
+		return wrapLSMError(err)
 	}
 	defer func() {
 		if closed := it.Close(); err == nil {
-			err = ofTree(closed)
+			err = wrapLSMError(closed)
 		}
 	}()
 	for it.Next() {
 		value, err := it.Value()
 		if err != nil {
-			return ofTree(err)
+			return wrapLSMError(err)
 		}
 		if err := yield(it.Key(), value); err != nil {
 			return err
 		}
 	}
-	return ofTree(it.Err())
+	return wrapLSMError(it.Err())
 }

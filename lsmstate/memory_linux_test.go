@@ -31,8 +31,8 @@ const (
 	peakMark         = "peak bytes: "
 )
 
-// One key with a large map, a long list and many timers: a process took 155 MiB with a
-// budget of 16. It may take a tenth above its budget and 64 MiB.
+// The process has one key with a large map, a long list and many timers. It may take its budget, a
+// tenth of it and 64 MiB. It once took 155 MiB with a budget of 16 MiB.
 func TestProcessWithLargeStatesKeepsWithinItsBudget(t *testing.T) {
 	density.InCampaigns(t)
 	scale := *memoryScale
@@ -56,7 +56,7 @@ func TestProcessWithLargeStatesKeepsWithinItsBudget(t *testing.T) {
 	}
 }
 
-// TestMemoryOfLargeStates is the process of the test above.
+// TestMemoryOfLargeStates runs in the process of the test above.
 func TestMemoryOfLargeStates(t *testing.T) {
 	dir := os.Getenv(memoryLoadDir)
 	if dir == "" {
@@ -112,7 +112,7 @@ func TestMemoryOfLargeStates(t *testing.T) {
 	require.NoError(t, b.Close())
 }
 
-// peakBytes is the most memory that the process has had.
+// peakBytes returns the maximum resident memory of the process so far.
 func peakBytes() (int64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -24,20 +24,20 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Every snapshot of the kit's random work is a native one: overlapping, canceled,
-// restored at other parallelisms, and gone on from.
+// All snapshots of the random operations of statetest are native. They overlap, are canceled, and are
+// restored at other parallelisms, and the operations continue on the restored backends.
 func TestNativeSnapshotsConform(t *testing.T) {
 	for _, mode := range []snapshot.Mode{snapshot.Full, snapshot.Incremental} {
 		t.Run(fmt.Sprint(mode), func(t *testing.T) {
 			for range 6 {
 				statetest.RandomNative(t, opener(Options{}), mode, 600)
-				statetest.RandomNative(t, opener(Options{tune: inFiles, knownOfGroup: 2}), mode, 600)
+				statetest.RandomNative(t, opener(Options{tune: inFiles, timersPerGroup: 2}), mode, 600)
 			}
 		})
 	}
 }
 
-// randomText does not compress.
+// randomText returns a text that does not compress.
 func randomText(rng *rand.Rand, size int) string {
 	b := make([]byte, size)
 	for i := range b {
@@ -46,7 +46,7 @@ func randomText(rng *rand.Rand, size int) string {
 	return string(b)
 }
 
-// largeTask has some megabytes in several tables.
+// largeTask returns a task with some megabytes in several tables.
 func largeTask(t *testing.T, fs vfs.FS, dir string) *nativeTask {
 	n := nativeOn(t, fs, dir, 0, 1, func(o *Options) {
 		o.tune = func(o *lsm.Options) { o.MemtableBytes, o.FileBytes = 256<<10, 128<<10 }
@@ -58,10 +58,10 @@ func largeTask(t *testing.T, fs vfs.FS, dir string) *nativeTask {
 	return n
 }
 
-func TestIncrementalSnapshotWritesWhatChanged(t *testing.T) {
+func TestIncrementalSnapshotWritesOnlyNewTables(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
-	require.NoError(t, n.db.Compact(context.Background())) // what a compaction rewrites is new
+	require.NoError(t, n.db.Compact(context.Background())) // makes new tables
 	first, err := s.save(n, "first", snapshot.Incremental)
 	require.NoError(t, err)
 	full := s.written
@@ -84,8 +84,8 @@ func TestIncrementalSnapshotWritesWhatChanged(t *testing.T) {
 	}
 }
 
-// What was written for a snapshot that nobody has confirmed may have been removed
-// with it: FLINK-25395. Protection: only Confirmed decides.
+// FLINK-25395: the files of a snapshot that was never confirmed may have been removed with it.
+// Protection: a snapshot refers only to files that Confirmed returns.
 func TestFilesThatWereNeverConfirmedAreWrittenAgain(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
@@ -113,7 +113,7 @@ func TestFullSnapshotSharesNothing(t *testing.T) {
 	}
 }
 
-// The tables that a snapshot has are compacted away before it is written.
+// The backend compacts the tables of a view before the view is written.
 func TestSnapshotPinsItsTables(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
@@ -132,8 +132,8 @@ func TestSnapshotPinsItsTables(t *testing.T) {
 	require.Len(t, got, 1000)
 }
 
-// A key that was deleted lies in the table of a subtask that does not own it any
-// more. Protection: clips.
+// After a change of parallelism a deleted key may still be in a table of a subtask that no longer owns
+// the key. Protection: clips.
 func TestDeletedKeysNeverComeBack(t *testing.T) {
 	for _, links := range []bool{false, true} {
 		mem := newFS()
@@ -171,7 +171,7 @@ func TestDeletedKeysNeverComeBack(t *testing.T) {
 	}
 }
 
-// Nothing is written into the tree before the first record.
+// A restore writes no rows.
 func TestRestoresRewriteNoTable(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
@@ -190,9 +190,9 @@ func TestRestoresRewriteNoTable(t *testing.T) {
 	}
 }
 
-// The rows of a list that was restored come before those of what is added next.
-// Protection: the counters of appends are in the description.
-func TestListsGoOnBehindWhatWasRestored(t *testing.T) {
+// Rows of a restored list come before the rows of later appends. Protection: descriptions record the
+// counters of appends.
+func TestAppendsFollowTheRestoredElementsOfAList(t *testing.T) {
 	mem := newFS()
 	s := newShelf(t, mem)
 	n := nativeOn(t, mem, "one", 0, 1, nil)
@@ -214,7 +214,7 @@ func TestListsGoOnBehindWhatWasRestored(t *testing.T) {
 	require.Equal(t, "last", got[6])
 }
 
-func TestStateThatNobodyClaimsIsGoneForGood(t *testing.T) {
+func TestUnclaimedStateIsNotInLaterSnapshots(t *testing.T) {
 	mem := newFS()
 	s := newShelf(t, mem)
 	n := nativeOn(t, mem, "one", 0, 1, nil)
@@ -235,7 +235,7 @@ func TestStateThatNobodyClaimsIsGoneForGood(t *testing.T) {
 	v.Close()
 	second, err := s.save(q, "second", snapshot.Incremental)
 	require.NoError(t, err)
-	second.States = h.States // as if the state had been declared all the time
+	second.States = h.States // pretends that the state was always declared
 	r := nativeOn(t, mem, "three", 0, 1, nil)
 	entries, timers = mapOn(t, r.keyed), timersOn(t, r.keyed)
 	require.NoError(t, r.restore(s, second))
@@ -248,10 +248,10 @@ func TestStateThatNobodyClaimsIsGoneForGood(t *testing.T) {
 	require.False(t, ok)
 }
 
-// damagedFiles are what may have become of a file of a snapshot.
+// damagedFiles lists what may happen to a file of a snapshot.
 var damagedFiles = map[string]struct {
 	change func(t *testing.T, s *shelf, name, other string)
-	want   []error // one of them
+	want   []error // the restore must return one of them
 }{
 	"missing": {func(t *testing.T, s *shelf, name, _ string) {
 		require.NoError(t, s.Remove(name))
@@ -316,8 +316,8 @@ func TestDamagedFilesAreNamedAndNothingIsDeleted(t *testing.T) {
 	}
 }
 
-// A byte in the middle of a table is found by the copy, before a record reads it.
-func TestCopiesAreComparedWhole(t *testing.T) {
+// The copy of a table finds a damaged byte in its middle before any row is read.
+func TestCopiedTablesAreVerifiedCompletely(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
 	h, err := s.save(n, "first", snapshot.Incremental)
@@ -328,7 +328,7 @@ func TestCopiesAreComparedWhole(t *testing.T) {
 	require.ErrorContains(t, err, fmt.Sprintf("%q", h.Files[2].Name))
 }
 
-// lateShelf loses a file between the first look and the read.
+// lateShelf loses a file after it was opened and before it is read.
 type lateShelf struct {
 	*shelf
 	name string
@@ -346,7 +346,7 @@ type lostObject struct{ snapshot.Object }
 
 func (lostObject) ReadAt([]byte, int64) (int, error) { return 0, fs.ErrNotExist }
 
-func TestFileThatIsLostWhileItIsReadIsNamed(t *testing.T) {
+func TestErrorNamesAFileThatIsLostWhileItIsRead(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
 	h, err := s.save(n, "first", snapshot.Incremental)
@@ -359,8 +359,8 @@ func TestFileThatIsLostWhileItIsReadIsNamed(t *testing.T) {
 	}
 }
 
-// A disk that fills, or fails, is an error that names a file or a table, and the next
-// snapshot is whole.
+// If the disk becomes full or fails, the snapshot returns an error that names a file or a table. The
+// next snapshot is complete.
 func TestDiskThatFailsDuringASnapshotLosesNothing(t *testing.T) {
 	for _, failure := range []error{syscall.ENOSPC, syscall.EIO} {
 		failed := 0
@@ -394,8 +394,8 @@ func TestDiskThatFailsDuringASnapshotLosesNothing(t *testing.T) {
 	}
 }
 
-// A snapshot that is canceled at any write leaves no goroutine at work and no file
-// that is not whole: FLINK-28984.
+// FLINK-28984: a snapshot that is canceled at any write must leave no running goroutine and no
+// unfinished file.
 func TestCanceledSnapshotLeavesNoUnfinishedFile(t *testing.T) {
 	for n := 0; ; n += 5 {
 		mem := newFS()
@@ -429,7 +429,7 @@ func TestCanceledSnapshotLeavesNoUnfinishedFile(t *testing.T) {
 	}
 }
 
-func TestRestoreLeavesNothingBesideTheTree(t *testing.T) {
+func TestRestoreRemovesItsStagingDirectory(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
 	h, err := s.save(n, "first", snapshot.Incremental)
@@ -439,11 +439,11 @@ func TestRestoreLeavesNothingBesideTheTree(t *testing.T) {
 	names, err := mem.List("two")
 	require.NoError(t, err)
 	require.Equal(t, []string{lockName, backendMarker, treeName}, names)
-	_, err = mem.Stat(filepath.Join("two", stageName))
+	_, err = mem.Stat(filepath.Join("two", stagingName))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-func TestFormsOfOtherBackendsAreRefused(t *testing.T) {
+func TestFormatsOfOtherBackendsAreRefused(t *testing.T) {
 	mem := newFS()
 	s := newShelf(t, mem)
 	space := state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}
@@ -467,8 +467,8 @@ func TestFormsOfOtherBackendsAreRefused(t *testing.T) {
 	require.NoError(t, q.keyed.SetKey("k"), "it is as it was")
 }
 
-// Its timers' marks would hide what is restored, and its views need its tree.
-func TestBackendThatWasUsedIsNotRestoredInto(t *testing.T) {
+// The marks of its timers would hide restored timers, and its views need its tree.
+func TestRestoreRefusesAUsedBackend(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
 	h, err := s.save(n, "first", snapshot.Full)
@@ -482,8 +482,8 @@ func TestBackendThatWasUsedIsNotRestoredInto(t *testing.T) {
 	require.ErrorIs(t, q.restore(s, h), state.ErrNotEmpty)
 }
 
-// A compaction reads a mark while the task raises it.
-func TestMarkThatACompactionReadsNeverChanges(t *testing.T) {
+// A compaction may read a mark while the task raises it.
+func TestMarkOfACompactionDoesNotChange(t *testing.T) {
 	mem := newFS()
 	open := func(dir string) (*nativeTask, *state.Timers[string]) {
 		n := nativeOn(t, mem, dir, 0, 1, nil)
@@ -501,7 +501,7 @@ func TestMarkThatACompactionReadsNeverChanges(t *testing.T) {
 	q, timers := open("two")
 	require.NoError(t, q.restore(s, h))
 	var read, was []string
-	for _, m := range q.fired.marks {
+	for _, m := range q.firedTimers.marks {
 		if mark := m.Load(); mark != nil {
 			read = append(read, *mark)
 			was = append(was, strings.Clone(*mark))
@@ -512,7 +512,7 @@ func TestMarkThatACompactionReadsNeverChanges(t *testing.T) {
 	require.Len(t, fire(t, timers, 1), 1)
 }
 
-// bursting is a target whose files panic.
+// bursting is a target whose files panic when they are written.
 type bursting struct {
 	*shelf
 	open atomic.Int32
@@ -520,7 +520,7 @@ type bursting struct {
 
 func (b *bursting) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
 	f, ref, err := b.shelf.Share(ctx, suffix)
-	if err != nil { // the panic of another file has ended the context
+	if err != nil { // the panic of another file ended the context
 		return nil, ref, err
 	}
 	b.open.Add(1)

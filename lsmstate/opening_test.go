@@ -14,8 +14,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// An error of the opening of the tree is one of the declaration, which may be tried again, and
-// no operation on a state opens anything.
+// The declaration returns the errors of opening the tree and can be tried again. No operation on a
+// state opens the tree.
 func TestTheDeclarationOfAStateOpensTheTree(t *testing.T) {
 	for name, declare := range map[string]func(k *state.Keyed[string]) error{
 		"value": func(k *state.Keyed[string]) error {
@@ -47,9 +47,8 @@ func TestTheDeclarationOfAStateOpensTheTree(t *testing.T) {
 	}
 }
 
-// A tree to which nothing was written makes way for a restore; views that were taken of it
-// stay empty.
-func TestARestoreDiscardsATreeWithNothingInIt(t *testing.T) {
+// A restore replaces a tree to which nothing was written. Views of the old tree stay empty.
+func TestRestoreDiscardsAnUnusedTree(t *testing.T) {
 	mem := newFS()
 	task, s := nativeOn(t, mem, "one", 0, 1, nil), newShelf(t, mem)
 	task.set("key", "value")

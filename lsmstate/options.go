@@ -9,56 +9,56 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Options says how a backend works. The zero value works.
+// Options configures a backend. The zero value works.
 type Options struct {
 	backend.Options
 
-	// Budget is the memory of the tree: for what is not on disk yet, and for blocks,
-	// filters and indexes of what is. Backends may share one, and do best if all of
-	// a process do. Default: one of its own of 64 MiB.
+	// Budget is the memory of the tree: for memtables, cached blocks, filters and indexes.
+	// Several backends may share a budget; share one among all backends of a process.
+	// Default: a budget of 64 MiB for this backend.
 	Budget *lsm.Budget
 
-	// Copies keeps the tables of native snapshots for restores. Backends of a process
-	// may share one. Default: none; every restore fetches its tables.
+	// Copies keeps the tables of native snapshots on the local disk for restores. All
+	// backends of a process may share it. Default: none; every restore reads its tables
+	// from the snapshot's source.
 	Copies *LocalCopies
 
-	// Events are told what the tree does: see lsm.Events. Default: nobody is told.
+	// Events are callbacks for events of the tree: see lsm.Events. Default: none.
 	Events lsm.Events
 
-	// Compression is that of level 0 of the tree, level 1 and so on; levels beyond have
-	// the last one. Default lsm.S2 on all.
+	// Compression is the compression of each level of the tree, from level 0 on. Further
+	// levels use the last element. Default: lsm.S2 on all levels.
 	Compression []lsm.Compression
 
-	// Picker chooses what the tree compacts. It belongs to one backend. Default
-	// lsm.NewLeveled.
+	// Picker chooses the compactions of the tree. Backends must not share a picker.
+	// Default: lsm.NewLeveled.
 	Picker lsm.Picker
 
-	// Filter decides on rows of keyed state when the tree compacts them; see lsm.Filter.
-	// Keys and values are as in docs/format-key.md: backend.SplitHeader tells of which
-	// state a row is, and a new value must be one that the state can read. A chunk of a
-	// list may come in pieces, as it was appended, each of whole elements. A new value
-	// without any bytes drops the row, or the piece. The filter is not asked about timers.
-	// It belongs to one backend. Default: every row stays.
+	// Filter keeps, drops or replaces rows of keyed state when the tree compacts them; see
+	// lsm.Filter. Keys and values are those of docs/format-key.md: backend.SplitHeader
+	// returns the state of a row, and a new value must be one that the state can read. The
+	// filter may get a chunk of a list in several pieces, as they were appended; each piece
+	// has whole elements. An empty new value drops the row or the piece. The filter does not
+	// get timers. Backends must not share a filter. Default: all rows stay.
 	Filter lsm.Filter
 
-	// FS is the file system. Default: the operating system's; others are for tests
-	// of this module.
+	// FS is the file system. Default: that of the operating system.
 	FS vfs.FS
 
-	// tune changes the options of the tree, and knownOfGroup is how many timers of a
-	// key group are in memory: tests reach the limits of both.
-	tune         func(*lsm.Options)
-	knownOfGroup int
+	// tune changes the options of the tree, and timersPerGroup replaces the result of
+	// maxTimersInMemory. Both are for tests of limits.
+	tune           func(*lsm.Options)
+	timersPerGroup int
 }
 
-// knownTimers is how many timers of a domain are in memory in all key groups
-// together, of 10 to 100 bytes each; between 4 and 64 of each group, so that the tree
-// is not searched for every one.
-const knownTimers = 16 << 10
+// maxCachedTimers is the number of timers of a domain that a backend keeps in memory, over all key
+// groups. A timer takes 10 to 100 bytes. Each group has between 4 and 64 of them, so that not
+// every timer needs a search in the tree.
+const maxCachedTimers = 16 << 10
 
-// knownOf is knownOfGroup for so many groups.
-func (o *Options) knownOf(groups int) int {
-	return cmp.Or(o.knownOfGroup, min(max(knownTimers/groups, 4), 64))
+// maxTimersInMemory returns the number of timers per key group and domain that are kept in memory.
+func (o *Options) maxTimersInMemory(groups int) int {
+	return cmp.Or(o.timersPerGroup, min(max(maxCachedTimers/groups, 4), 64))
 }
 
 // check returns ErrInvalidOption for options that package lsm would refuse.
@@ -71,9 +71,9 @@ func (o *Options) check() error {
 	return nil
 }
 
-// ofTree returns the options of the tree, but for Filter and what depends on the codec
-// of keys.
-func (o *Options) ofTree() lsm.Options {
+// treeOptions returns the options of the tree without Filter, and without Split, which depends on
+// the codec of keys.
+func (o *Options) treeOptions() lsm.Options {
 	t := lsm.Options{
 		PartitionBytes: PartitionBytes,
 		Budget:         o.Budget,

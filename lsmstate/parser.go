@@ -2,5 +2,5 @@ package lsmstate
 
 import "github.com/weirstate/weir/internal/parse"
 
-// parser reads the parts of a description.
+// parser reads the fields of a description.
 type parser struct{ parse.Parser }

@@ -17,7 +17,8 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// A backend that was opened by a relative name removes nothing of another place.
+// A backend that was created by a relative path removes nothing elsewhere after the working directory
+// has changed.
 func TestBackendStaysWhereItWasOpened(t *testing.T) {
 	here, there := t.TempDir(), t.TempDir()
 	storeOn(t, vfs.Real{}, filepath.Join(there, "dir/tree"))
@@ -38,7 +39,7 @@ func TestBackendStaysWhereItWasOpened(t *testing.T) {
 
 func TestLinksOfABackendAreNotFollowed(t *testing.T) {
 	for name, to := range map[string]string{
-		treeName: "elsewhere", stageName: "elsewhere", backendMarker: "elsewhere/oak", lockName: "elsewhere/oak",
+		treeName: "elsewhere", stagingName: "elsewhere", backendMarker: "elsewhere/oak", lockName: "elsewhere/oak",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -57,9 +58,9 @@ func TestLinksOfABackendAreNotFollowed(t *testing.T) {
 	}
 }
 
-// The tree is opened by the first declaration, and again by a restore. A link that was
-// planted before leads nowhere, even to a store, and a directory whose lock was lost gets no
-// tree and no stage.
+// The first declaration opens the tree, and a restore makes another one. A symbolic link in the place
+// of the tree is not followed, even if it leads to a store. A directory whose lock was lost gets
+// neither a tree nor a staging directory.
 func TestTreeIsOpenedOnlyInADirectoryThatIsStillTheBackends(t *testing.T) {
 	mem := newFS()
 	n, s := largeTask(t, mem, "one"), newShelf(t, mem)
@@ -70,7 +71,7 @@ func TestTreeIsOpenedOnlyInADirectoryThatIsStillTheBackends(t *testing.T) {
 		want  error
 	}{
 		"link": {func(dir string) error {
-			_ = os.Rename(filepath.Join(dir, treeName), "moved") // if it is there
+			_ = os.Rename(filepath.Join(dir, treeName), "moved") // fails if there is no tree yet
 			return os.Symlink("../elsewhere", filepath.Join(dir, treeName))
 		}, ErrNotRegular},
 		"lock": {func(dir string) error { return os.Remove(filepath.Join(dir, lockName)) }, ErrLockLost},
@@ -92,14 +93,14 @@ func TestTreeIsOpenedOnlyInADirectoryThatIsStillTheBackends(t *testing.T) {
 				before := treeOf(t, vfs.Real{}, ".")
 				require.ErrorIs(t, use(), c.want)
 				require.Equal(t, before, treeOf(t, vfs.Real{}, "."))
-				_ = b.Close() // Restore has closed it
+				_ = b.Close() // Restore may have closed it
 				require.Equal(t, before, treeOf(t, vfs.Real{}, "."))
 			})
 		}
 	}
 }
 
-// Neither a named pipe nor a link in the place of a copy is used or removed.
+// A named pipe or a symbolic link in the place of a copy is neither used nor removed.
 func TestIrregularCopiesAreKept(t *testing.T) {
 	dir := t.TempDir()
 	c, err := OpenLocalCopies(dir)
@@ -111,15 +112,15 @@ func TestIrregularCopiesAreKept(t *testing.T) {
 	c, err = OpenLocalCopies(dir)
 	require.NoError(t, err)
 	before := treeOf(t, vfs.Real{}, dir)
-	require.Len(t, c.used, 2)
-	for id := range c.used {
-		require.False(t, c.take(id, filepath.Join(t.TempDir(), "taken")))
+	require.Len(t, c.lastUse, 2)
+	for id := range c.lastUse {
+		require.False(t, c.link(id, filepath.Join(t.TempDir(), "taken")))
 	}
-	require.Empty(t, c.used)
+	require.Empty(t, c.lastUse)
 	require.NoError(t, c.Close())
 	c, err = OpenLocalCopies(dir)
 	require.NoError(t, err)
-	for id := range c.used {
+	for id := range c.lastUse {
 		c.forget(id)
 	}
 	require.NoError(t, c.Close())

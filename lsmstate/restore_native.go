@@ -11,20 +11,19 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// RestoreNative implements snapshot.NativeBackend: tables become those of the tree as they
-// are, and a part of one by a clip.
+// RestoreNative implements snapshot.NativeBackend: see nativeRestore.
 func (b *Backend) RestoreNative(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []backend.ID) error {
 	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
 		return !slices.ContainsFunc(h.States, func(info backend.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
 	})
 	if b.written || len(b.cursors) > 0 {
-		return fmt.Errorf("a backend that was used: %w", backend.ErrNotEmpty)
+		return fmt.Errorf("the backend was used before the restore: %w", backend.ErrNotEmpty)
 	}
-	a := adoption{backend: b, source: src, stage: newStage(b.directory, b.copies)}
-	if err := errors.Join(a.run(ctx, handles), a.stage.remove()); err != nil || len(a.parts) == 0 {
+	r := nativeRestore{backend: b, source: src, staging: newStaging(b.directory, b.copies)}
+	if err := errors.Join(r.makeTree(ctx, handles), r.staging.remove()); err != nil || len(r.parts) == 0 {
 		return err
 	}
-	if err := a.blame(b.openTree(ctx)); err != nil {
+	if err := r.wrapTableError(b.openTree(ctx)); err != nil {
 		return err
 	}
 	b.written = true
@@ -34,93 +33,117 @@ func (b *Backend) RestoreNative(ctx context.Context, src snapshot.Source, handle
 	return b.loadTimers(ctx)
 }
 
-// adoption is a restore from native snapshots under way.
-type adoption struct {
+// nativeRestore is a restore from native snapshots in progress.
+//
+// Problem: after a change of parallelism a backend owns key groups of several snapshots, and parts
+// of their tables. To read all rows and write them again takes minutes for large state, and the
+// first checkpoint afterwards would have to upload everything.
+//
+// Idea: do not touch rows. Tables are sorted by key, and keys begin with the key group, so the
+// backend's part of a table is one range of keys. A new tree is made that refers to the tables as
+// they are, by hard links, with a clip per table: a range outside of which nothing of the table
+// counts. Compactions drop the rest later. A table keeps its identity, so the first incremental
+// checkpoint shares its file.
+//
+//	snapshots   [ handle 0: groups 0-3 ]    [ handle 1: groups 4-7 ]     parallelism 2
+//	tables        A: 0-3    B: 2-3            C: 4-7
+//	backend 1 of 3 owns groups 3-5:
+//	new tree      A clip 3  B clip 3          C clip 4-5                 parallelism 3
+//
+// Steps: (1) addHandle reads each description, checks it, and selects the tables that overlap
+// the backend's ranges, rows and timers apart; (2) staging.fill links or copies their files;
+// (3) lsm.Restore makes a tree of all parts; (4) dropUnclaimed deletes the rows of states that the
+// program has not declared; (5) loadTimers caches the first timers.
+//
+// Invariant: the parts have no key in common, because each key group is in exactly one handle.
+// Invariant: counters of appends are the maximum over all handles, so later appends go after the
+// restored rows of every list.
+// Invariant: the old tree, which is unused, is discarded only when all files are staged.
+//
+// Cost: one link or copy per table. Steps 1 to 3 read no row, steps 4 and 5 read few.
+type nativeRestore struct {
 	backend *Backend
 	source  snapshot.Source
-	stage   *stage
+	staging *staging
 	parts   []lsm.Part
-	wanted  []stagedFile
-	tables  []string // the file of each table of the new tree, by number from 1
+	files   []stagedFile // to be staged
+	tables  []string     // name of the snapshot's file of each table in the new tree, by number from 1
 }
 
-// run makes the tree of the backend out of snapshots, if there is one in any. It is
-// not opened yet: some systems remove no name of a file that is open.
-func (a *adoption) run(ctx context.Context, handles []snapshot.Handle) error {
+// makeTree makes the tree of the backend from the snapshots, unless all of them are empty. It does
+// not open the tree: remove must remove the staging directory first, since some systems cannot
+// remove a link to an open file.
+func (r *nativeRestore) makeTree(ctx context.Context, handles []snapshot.Handle) error {
 	for i, h := range handles {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := a.add(ctx, i, h); err != nil {
+		if err := r.addHandle(ctx, i, h); err != nil {
 			return err
 		}
 	}
-	if len(a.parts) == 0 {
+	if len(r.parts) == 0 {
 		return nil
 	}
-	if err := a.stage.fill(ctx, a.source, a.wanted); err != nil {
+	if err := r.staging.fill(ctx, r.source, r.files); err != nil {
 		return err
 	}
-	b := a.backend
-	if err := errors.Join(b.prepare(), b.directory.checkTree()); err != nil {
+	b := r.backend
+	if err := errors.Join(b.setSplit(), b.directory.checkTree()); err != nil {
 		return err
 	}
 	if err := b.discardTree(); err != nil {
 		return err
 	}
-	return ofDescription(lsm.Restore(ctx, b.directory.tree(), a.parts, b.options))
+	return wrapDescriptionError(lsm.Restore(ctx, b.directory.tree(), r.parts, b.options))
 }
 
-// add reads what a snapshot consists of, and plans to take the backend's part of it.
-func (a *adoption) add(ctx context.Context, i int, h snapshot.Handle) error {
+// addHandle reads the description of a handle and adds the tables in the backend's ranges.
+func (r *nativeRestore) addHandle(ctx context.Context, i int, h snapshot.Handle) error {
 	if len(h.Files) == 0 {
-		return fmt.Errorf("handle without files: %w", snapshot.ErrCorrupt)
+		return fmt.Errorf("handle has no files, want at least the description: %w", snapshot.ErrCorrupt)
 	}
-	d, err := readDescription(ctx, a.source, h.Files[0])
+	d, err := readDescription(ctx, r.source, h.Files[0])
 	if err != nil {
-		return ofFile(h.Files[0].Name, err)
+		return wrapFileError(h.Files[0].Name, err)
 	}
-	tree, places, err := d.files(h)
+	tree, locations, err := d.files(h)
 	if err != nil {
-		return ofFile(h.Files[0].Name, err)
+		return wrapFileError(h.Files[0].Name, err)
 	}
-	a.backend.appends.raise(d.appends)
+	r.backend.appends.raise(d.appends)
 	if tree == nil {
 		return nil
 	}
-	for _, r := range a.rangesOf(h) {
-		for _, t := range tree.Tables(r.from, r.to) {
-			a.want(i, h, places[t.Number])
+	for _, keys := range r.rangesOf(h) {
+		for _, t := range tree.Tables(keys.from, keys.to) {
+			r.files = append(r.files, stagedTable(i, h, locations[t.Number]))
 		}
-		a.parts = append(a.parts, lsm.Part{Description: tree, From: r.from, To: r.to, Table: func(number uint64) string {
-			f := stagedOf(i, h, places[number])
-			a.tables = append(a.tables, f.name())
-			return a.stage.path(f)
+		r.parts = append(r.parts, lsm.Part{Description: tree, From: keys.from, To: keys.to, Table: func(number uint64) string {
+			f := stagedTable(i, h, locations[number])
+			r.tables = append(r.tables, f.name())
+			return r.staging.path(f)
 		}})
 	}
 	return nil
 }
 
-// rangesOf are the keys to take from a snapshot: all there are if it was the
-// backend's own, so that no table is taken twice, for its rows and for its timers.
-func (a *adoption) rangesOf(h snapshot.Handle) []keyRange {
-	own, groups := a.backend.registry.Keyspace().Groups, h.Keyspace.Groups
+// rangesOf returns the ranges of keys to take from a handle. If the handle has exactly the backend's
+// key groups, it returns one range of all keys, so that a table with rows and timers is added once.
+func (r *nativeRestore) rangesOf(h snapshot.Handle) []keyRange {
+	own, groups := r.backend.registry.Keyspace().Groups, h.Keyspace.Groups
 	if own == groups {
 		return []keyRange{{}}
 	}
-	ranges := rangesOf(backend.GroupRange{First: max(own.First, groups.First), Last: min(own.Last, groups.Last)})
+	ranges := groupRanges(backend.GroupRange{First: max(own.First, groups.First), Last: min(own.Last, groups.Last)})
 	return ranges[:]
 }
 
-func (a *adoption) want(i int, h snapshot.Handle, place tablePlace) {
-	a.wanted = append(a.wanted, stagedOf(i, h, place))
-}
-
-// blame says which file a table is whose opening has failed.
-func (a *adoption) blame(err error) error {
+// wrapTableError adds the name of the snapshot's file to an error about a table.
+func (r *nativeRestore) wrapTableError(err error) error {
 	var table *lsm.TableError
-	if errors.As(err, &table) && 0 < table.Number && table.Number <= uint64(len(a.tables)) {
-		return ofFile(a.tables[table.Number-1], ofDescription(err))
+	if errors.As(err, &table) && 0 < table.Number && table.Number <= uint64(len(r.tables)) {
+		return wrapFileError(r.tables[table.Number-1], wrapDescriptionError(err))
 	}
-	return ofDescription(err)
+	return wrapDescriptionError(err)
 }

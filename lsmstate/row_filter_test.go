@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// decider is a filter of one function.
+// decider is a filter that calls a function.
 type decider func(*lsm.FilterEntry)
 
 func (d decider) Decide(batch []lsm.FilterEntry) {
@@ -23,8 +23,8 @@ func (d decider) Decide(batch []lsm.FilterEntry) {
 	}
 }
 
-// rewritten lets a compaction rewrite all tables: a tombstone before all rows and one
-// after them let none of them move as it is.
+// rewritten makes a compaction rewrite all tables: because of a tombstone before all rows and one
+// after them it cannot move a table.
 func rewritten(t *testing.T, b *Backend) {
 	t.Helper()
 	require.NoError(t, b.db.Flush(context.Background()))
@@ -34,8 +34,7 @@ func rewritten(t *testing.T, b *Backend) {
 	require.NoError(t, b.db.Compact(context.Background()))
 }
 
-// The user's filter drops one of two states, and never meets a timer, whose own filter
-// goes on.
+// The user's filter drops one of two states. It gets no timers; fired timers are still dropped.
 func TestFilterDecidesOnRowsOfKeyedState(t *testing.T) {
 	dropped := backend.IDOf("list")
 	b, k := backendOn(t, newFS(), Options{Options: oneGroup(), Picker: idle{}, Filter: decider(func(e *lsm.FilterEntry) {
@@ -71,8 +70,8 @@ func TestFilterDecidesOnRowsOfKeyedState(t *testing.T) {
 	require.Len(t, fire(t, timers, 1000), 400)
 }
 
-// A filter that keeps some elements of a chunk may keep none of one: the chunk goes, and the
-// list goes on behind it.
+// A filter may drop all elements of a chunk. The chunk is removed, and the list continues with the next
+// one.
 func TestNewValueWithoutBytesDropsTheRow(t *testing.T) {
 	b, k := backendOn(t, newFS(), Options{Options: oneGroup(), Picker: idle{}, Filter: decider(func(e *lsm.FilterEntry) {
 		if strings.Contains(string(e.Value), "expired") {
@@ -89,7 +88,7 @@ func TestNewValueWithoutBytesDropsTheRow(t *testing.T) {
 	require.Equal(t, []string{"kept"}, elements)
 }
 
-// ranged is a filter with a range.
+// ranged is a filter with a FilterRange.
 type ranged struct {
 	decider
 	from, to []byte
@@ -97,7 +96,7 @@ type ranged struct {
 
 func (r ranged) FilterRange() (from, to []byte) { return r.from, r.to }
 
-func TestFilterWithARangeIsAskedAboutItOnly(t *testing.T) {
+func TestFilterGetsOnlyRowsOfItsRange(t *testing.T) {
 	all := []byte{0xFF}
 	for _, c := range []struct {
 		from, to []byte

@@ -7,7 +7,7 @@ func (b *Backend) Get(key []byte) (value []byte, ok bool, err error) {
 		return nil, false, err
 	}
 	value, ok, err = db.Peek(key)
-	return value, ok, ofTree(err)
+	return value, ok, wrapLSMError(err)
 }
 
 // Set implements backend.ByteBackend.
@@ -16,7 +16,7 @@ func (b *Backend) Set(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	return ofTree(db.Put(key, value))
+	return wrapLSMError(db.Put(key, value))
 }
 
 // Delete implements backend.ByteBackend.
@@ -25,15 +25,15 @@ func (b *Backend) Delete(key []byte) error {
 	if err != nil {
 		return err
 	}
-	return ofTree(db.Delete(key))
+	return wrapLSMError(db.Delete(key))
 }
 
-// DeletePrefix implements backend.ByteBackend for what the tree cuts as a prefix: key
-// and namespace. It is one tombstone.
+// DeletePrefix implements backend.ByteBackend. The prefix must be one of the tree: key and
+// namespace. DeletePrefix writes one tombstone.
 func (b *Backend) DeletePrefix(prefix []byte) error {
 	db, err := b.writable()
 	if err != nil {
 		return err
 	}
-	return ofTree(db.DeletePrefix(prefix))
+	return wrapLSMError(db.DeletePrefix(prefix))
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// shelf is a directory that shares files, and links them if it may.
+// shelf is a SharingTarget and Source in a directory. It links files if that is enabled.
 type shelf struct {
 	*snapshot.Directory
 	fs        vfs.FS
 	links     bool
-	name      string // of the snapshot under way
+	name      string // of the snapshot in progress
 	confirmed map[snapshot.Identity]snapshot.FileRef
 	written   int64 // bytes of the newest snapshot
 }
@@ -52,7 +52,7 @@ func (s *shelf) Link(_ context.Context, name, path string) error {
 	return s.fs.Link(filepath.Join(shelfDir, name), path)
 }
 
-// save takes a native snapshot.
+// save takes a native snapshot and waits for it.
 func (s *shelf) save(b snapshot.Backend, name string, mode snapshot.Mode) (snapshot.Handle, error) {
 	s.name = name
 	r, err := snapshot.Start(context.Background(), b, s, snapshot.Options{Name: name, Mode: mode, Synchronous: true})
@@ -64,7 +64,7 @@ func (s *shelf) save(b snapshot.Backend, name string, mode snapshot.Mode) (snaps
 	return h, err
 }
 
-// confirm lets the next snapshots refer to the files of some, and of no others.
+// confirm allows later snapshots to refer to the files of the given handles only.
 func (s *shelf) confirm(handles ...snapshot.Handle) {
 	s.confirmed = make(map[snapshot.Identity]snapshot.FileRef)
 	for _, h := range handles {
@@ -76,7 +76,7 @@ func (s *shelf) confirm(handles ...snapshot.Handle) {
 	}
 }
 
-// nativeTask is a backend with states on it.
+// nativeTask is a backend with declared states.
 type nativeTask struct {
 	t *testing.T
 	*Backend
@@ -87,7 +87,7 @@ type nativeTask struct {
 
 const nativeGroups = 16
 
-// nativeOn opens a subtask of a job in a directory of its own.
+// nativeOn opens the backend of a subtask in its own directory.
 func nativeOn(t *testing.T, fs vfs.FS, dir string, subtask, parallelism int, tune func(*Options)) *nativeTask {
 	o := Options{Options: state.Options{Keyspace: state.SubtaskKeyspace(subtask, parallelism, nativeGroups)}, FS: fs}
 	if tune != nil {
@@ -106,7 +106,7 @@ func (n *nativeTask) set(key, value string) {
 	require.NoError(n.t, n.value.Set(value))
 }
 
-// owns says whether the subtask owns a key, which is then the current one.
+// owns makes a key the current key and reports whether the subtask owns it.
 func (n *nativeTask) owns(key string) bool { return n.keyed.SetKey(key) == nil }
 
 func (n *nativeTask) get(key string) (string, bool) {

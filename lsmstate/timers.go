@@ -15,7 +15,7 @@ type timers [2]*timerQueue
 
 // AddTimers implements backend.Backend.
 func (b *Backend) AddTimers(info backend.Info, d backend.Domain) (backend.TimerQueue, error) {
-	if err := b.use(); err != nil {
+	if err := b.openOnce(); err != nil {
 		return nil, err
 	}
 	service, ok := b.timers[info.ID()]
@@ -25,51 +25,53 @@ func (b *Backend) AddTimers(info backend.Info, d backend.Domain) (backend.TimerQ
 	}
 	service[d] = &timerQueue{
 		backend: b, id: info.ID(), domain: d,
-		groups: make([]*timerGroup, b.registry.Keyspace().Groups.Len()),
-		known:  b.known,
+		groups:            make([]*timerGroup, b.registry.Keyspace().Groups.Len()),
+		maxTimersInMemory: b.maxTimersInMemory,
 	}
 	return service[d], nil
 }
 
-// timerQueue is the timers of one domain: rows of the tree, and in memory the first
-// ones of each key group, in a heap of the groups.
+// timerQueue holds the timers of one domain of a service. All timers are rows of the tree. The first
+// timers of each key group are cached in memory, and a heap orders the groups by their first timer:
+// see timerGroup.
 type timerQueue struct {
-	backend  *Backend
-	id       backend.ID
-	domain   backend.Domain
-	groups   []*timerGroup // from the first that the backend owns; nil before its first timer
-	known    int           // how many timers of a group may be in memory
-	order    groupHeap     // groups that have timers
-	offered  *timerGroup   // whose first timer the last call returned, nil if it was another
-	position []byte        // scratch
-	row      []byte        // what First returned
-	// failed is why the tree could not be read: the order is not known any more.
+	backend           *Backend
+	id                backend.ID
+	domain            backend.Domain
+	groups            []*timerGroup // by key group, from the backend's first one; nil without timers so far
+	maxTimersInMemory int           // per group
+	order             groupHeap     // the groups that have timers
+	offered           *timerGroup   // the group whose first timer the last call, a First, returned; else nil
+	position          []byte        // scratch
+	row               []byte        // scratch for First
+	// failed is the error of a read after which the cached timers may be incomplete. All
+	// further calls return it.
 	failed error
 }
 
-// group returns that of a number.
+// group returns the timers of a key group.
 func (q *timerQueue) group(number uint16) *timerGroup {
 	g := &q.groups[number-q.backend.registry.Keyspace().Groups.First]
 	if *g == nil {
-		of := timersOfGroup{number, q.id, q.domain}
-		*g = &timerGroup{queue: q, number: number, place: nowhere, fired: q.backend.fired.mark(of)}
+		sharedMark := q.backend.firedTimers.mark(groupTimers{number, q.id, q.domain})
+		*g = &timerGroup{queue: q, number: number, heapIndex: notInHeap, sharedMark: sharedMark}
 	}
 	return *g
 }
 
-// loadTimers finds the timers that a tree which was restored has.
+// loadTimers loads the first timers of each key group from a restored tree.
 func (b *Backend) loadTimers(ctx context.Context) error {
 	if len(b.timers) == 0 {
 		return nil
 	}
 	v, err := b.db.View()
 	if err != nil {
-		return ofTree(err)
+		return wrapLSMError(err)
 	}
-	err = eachState(ctx, v, border(timerBit<<8), func(it *lsm.Iterator, number uint16, id backend.ID) (bool, error) {
+	err = eachState(ctx, v, partitionStart(timerBit<<8), func(it *lsm.Iterator, number uint16, id backend.ID) (bool, error) {
 		d := domainOf(it.Key())
 		if d >= domainsEnd {
-			return it.Next(), nil // no timer of ours
+			return it.Next(), nil // not a row of a timer service
 		}
 		if service, ok := b.timers[id]; ok {
 			if err := service[d].load(number &^ (timerBit << 8)); err != nil {
@@ -78,13 +80,13 @@ func (b *Backend) loadTimers(ctx context.Context) error {
 		}
 		return it.Seek(appendSection(nil, number, id, markSection.of(d+1))), nil
 	})
-	return errors.Join(err, ofTree(v.Close()))
+	return errors.Join(err, wrapLSMError(v.Close()))
 }
 
-// load is loadTimers for a key group.
+// load loads the timers of a key group.
 func (q *timerQueue) load(number uint16) error {
 	if !q.backend.registry.Keyspace().Groups.Contains(number) {
-		return fmt.Errorf("timers of key group %d: %w", number, backend.ErrCorrupt)
+		return fmt.Errorf("tree has timers of key group %d, which the backend does not own: %w", number, backend.ErrCorrupt)
 	}
 	g := q.group(number)
 	if err := g.load(); err != nil {
@@ -94,7 +96,7 @@ func (q *timerQueue) load(number uint16) error {
 	return nil
 }
 
-// begin begins a call that is about a timer.
+// begin prepares a call that changes a timer. It returns the timer's group and position.
 func (q *timerQueue) begin(t backend.TimerEntry) (g *timerGroup, position []byte, err error) {
 	if q.failed != nil {
 		return nil, nil, q.failed
@@ -116,8 +118,8 @@ func (q *timerQueue) Add(t backend.TimerEntry) error {
 	return g.add(position)
 }
 
-// Remove implements backend.TimerQueue. One that First has just returned has fired; the
-// others are deleted, which costs a tombstone.
+// Remove implements backend.TimerQueue. If the last call was a First that returned the timer, the
+// timer has fired, and the mark of its group rises. Other timers are deleted with a tombstone.
 func (q *timerQueue) Remove(t backend.TimerEntry) error {
 	offered := q.offered
 	q.offered = nil
@@ -145,7 +147,7 @@ func (q *timerQueue) First() (t backend.TimerEntry, ok bool, err error) {
 	return backend.TimerEntry{Timestamp: timestamp, Group: q.offered.number, Row: q.row}, true, nil
 }
 
-// Len implements backend.TimerQueue. It counts what is not in memory.
+// Len implements backend.TimerQueue. It reads the tree to count timers that are not cached.
 func (q *timerQueue) Len() (n int) {
 	for _, g := range q.order {
 		more, err := g.count()
@@ -157,23 +159,23 @@ func (q *timerQueue) Len() (n int) {
 	return n
 }
 
-// changed puts a group back in order after its first timer has changed.
+// changed restores the order of the heap after the first timer of a group has changed.
 func (q *timerQueue) changed(g *timerGroup) {
 	switch {
-	case len(g.known) == 0 && g.place == nowhere:
-	case len(g.known) == 0:
-		heap.Remove(&q.order, g.place)
-	case g.place == nowhere:
+	case len(g.cachedTimers) == 0 && g.heapIndex == notInHeap:
+	case len(g.cachedTimers) == 0:
+		heap.Remove(&q.order, g.heapIndex)
+	case g.heapIndex == notInHeap:
 		heap.Push(&q.order, g)
 	default:
-		heap.Fix(&q.order, g.place)
+		heap.Fix(&q.order, g.heapIndex)
 	}
 }
 
-// nowhere is the place of a group that is not in the heap.
-const nowhere = -1
+// notInHeap is the heapIndex of a group without timers.
+const notInHeap = -1
 
-// groupHeap has the group with the first timer in front. It implements
+// groupHeap is a heap of groups, the one with the earliest first timer in front. It implements
 // heap.Interface.
 type groupHeap []*timerGroup
 
@@ -182,17 +184,17 @@ func (h groupHeap) Less(i, j int) bool { return h[i].first() < h[j].first() }
 
 func (h groupHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
+	h[i].heapIndex, h[j].heapIndex = i, j
 }
 
 func (h *groupHeap) Push(g any) {
-	g.(*timerGroup).place = len(*h)
+	g.(*timerGroup).heapIndex = len(*h)
 	*h = append(*h, g.(*timerGroup))
 }
 
 func (h *groupHeap) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
-	last.place = nowhere
+	last.heapIndex = notInHeap
 	return last
 }

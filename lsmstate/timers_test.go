@@ -22,7 +22,7 @@ func timersOn(t *testing.T, k *state.Keyed[string]) *state.Timers[string] {
 	return timers
 }
 
-// fire advances event time and returns what fired.
+// fire advances event time and returns the timers that fired.
 func fire(t *testing.T, timers *state.Timers[string], now int64) (fired []string) {
 	require.NoError(t, timers.Advance(state.EventTime, now, func(timer state.Timer[string]) error {
 		fired = append(fired, fmt.Sprintf("%d %s", timer.Timestamp, timer.Key))
@@ -31,7 +31,7 @@ func fire(t *testing.T, timers *state.Timers[string], now int64) (fired []string
 	return fired
 }
 
-// rowsInTree counts what is in the tree by section.
+// rowsInTree counts the timer rows of the tree by section.
 func rowsInTree(t *testing.T, b *Backend) map[section]int {
 	rows := make(map[section]int)
 	it, err := b.db.Iterator([]byte{timerBit}, nil)
@@ -46,7 +46,7 @@ func rowsInTree(t *testing.T, b *Backend) map[section]int {
 
 func oneGroup() state.Options { return state.Options{Keyspace: state.WholeKeyspace(1)} }
 
-func TestFiringRaisesTheMarkAndCompactionDropsWhatItHides(t *testing.T) {
+func TestFiringRaisesTheMarkAndCompactionsDropFiredTimers(t *testing.T) {
 	b, k := backendOn(t, newFS(), Options{Options: oneGroup(), Picker: idle{}})
 	timers := timersOn(t, k)
 	const all, due = 1000, 700
@@ -69,7 +69,7 @@ func TestFiringRaisesTheMarkAndCompactionDropsWhatItHides(t *testing.T) {
 	require.Len(t, fire(t, timers, all), all-due)
 }
 
-// idle picks no compactions.
+// idle is a Picker that picks no compactions.
 type idle struct{}
 
 func (idle) Pick(lsm.Shape) *lsm.Pick { return nil }
@@ -98,8 +98,7 @@ func TestTimersAtOrBelowTheMarkFire(t *testing.T) {
 	require.True(t, b.Empty())
 }
 
-// Deleting the first timer must not raise the mark, or those that are registered
-// before it would all be late.
+// If deleting the first timer raised the mark, all timers that are registered before it would be late.
 func TestDeletedTimersDoNotRaiseTheMark(t *testing.T) {
 	b, k := backendOn(t, newFS(), Options{Options: oneGroup()})
 	timers := timersOn(t, k)
@@ -115,13 +114,12 @@ func TestDeletedTimersDoNotRaiseTheMark(t *testing.T) {
 	require.Equal(t, []string{"10 k"}, fire(t, timers, 10))
 }
 
-// Both backends do the same with timers, most of which are late, deleted or not in
-// memory.
-func TestTimersAreThoseOfTheHeap(t *testing.T) {
+// Most timers of the test are late, deleted or not cached.
+func TestTimersFireAsThoseOfTheHeapBackend(t *testing.T) {
 	for seed := range uint64(10) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		o := state.Options{Keyspace: state.WholeKeyspace(1 + rng.IntN(3))}
-		b, k := backendOn(t, newFS(), Options{Options: o, tune: inFiles, knownOfGroup: 1 + rng.IntN(5)})
+		b, k := backendOn(t, newFS(), Options{Options: o, tune: inFiles, timersPerGroup: 1 + rng.IntN(5)})
 		heap, err := heapstate.NewHash(o)
 		require.NoError(t, err)
 		of, err := state.NewKeyed(heap, codec.String[string]())

@@ -8,18 +8,18 @@ import (
 	"github.com/weirstate/weir/lsm"
 )
 
-// tree is the store of a backend. It is discarded, and its directory removed, when the
-// backend and all of its views have let go of it. If a lock of it was lost, the
-// directory stays as it is.
+// tree is the store of a backend, with a count of references: one of the backend and one of each
+// view. When the last reference is released, the store is discarded and the files in its directory
+// are removed. If a lock was lost, the directory stays as it is.
 //
-// Thread safety: safe for concurrent use, but for db, which has an owner.
+// Thread safety: safe for concurrent use, except db, which belongs to the task's goroutine.
 type tree struct {
-	db        *lsm.DB
-	directory *directory
-	holders   atomic.Int32
+	db         *lsm.DB
+	directory  *directory
+	references atomic.Int32
 }
 
-// openTree opens a tree, or makes an empty one.
+// openTree opens the tree in a directory, or makes an empty one. The caller has one reference.
 func openTree(ctx context.Context, d *directory, o *lsm.Options) (*tree, error) {
 	if err := d.checkTree(); err != nil {
 		return nil, err
@@ -29,19 +29,20 @@ func openTree(ctx context.Context, d *directory, o *lsm.Options) (*tree, error) 
 		return nil, err
 	}
 	t := &tree{db: db, directory: d}
-	t.holders.Store(1)
+	t.references.Store(1)
 	return t, nil
 }
 
-func (t *tree) hold() { t.holders.Add(1) }
+// retain adds a reference.
+func (t *tree) retain() { t.references.Add(1) }
 
-// release gives up one hold.
+// release releases a reference.
 func (t *tree) release() error {
-	if t.holders.Add(-1) > 0 {
+	if t.references.Add(-1) > 0 {
 		return nil
 	}
-	err := ofTree(t.db.Discard())
-	if errors.Is(err, ErrLockLost) { // what is there may be somebody else's
+	err := wrapLSMError(t.db.Discard())
+	if errors.Is(err, ErrLockLost) { // the files may belong to another process
 		return errors.Join(err, t.directory.lock.Close())
 	}
 	return errors.Join(err, t.directory.close())

@@ -18,12 +18,12 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// watcher is a Picker that counts how often it is asked, and picks nothing.
+// watcher is a Picker that counts calls and picks nothing.
 type watcher struct{ asked atomic.Int64 }
 
 func (w *watcher) Pick(lsm.Shape) *lsm.Pick { w.asked.Add(1); return nil }
 
-// filled returns a backend with so much that tables are flushed, when they are.
+// filled returns a backend with enough rows for several tables, after they are flushed.
 func filled[K any](t *testing.T, o lsmstate.Options, keys codec.Codec[K], key func(int) K) *lsmstate.Backend {
 	t.Helper()
 	b, err := lsmstate.Create("dir", o)
@@ -46,7 +46,7 @@ func filled[K any](t *testing.T, o lsmstate.Options, keys codec.Codec[K], key fu
 	return b
 }
 
-// A crash leaves a tree, which tools open by names that are public.
+// Tools can open the tree of a crashed backend with exported names.
 func TestCheckOpensTheTreeOfABackend(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	check := func() error {
@@ -69,7 +69,7 @@ func TestCheckOpensTheTreeOfABackend(t *testing.T) {
 	require.NoError(t, check())
 }
 
-func TestSplitIsOfBackendsOnly(t *testing.T) {
+func TestSplitRefusesOtherNames(t *testing.T) {
 	for _, name := range []string{"", "whole key", "composite", "composite key of", "composite key of 8 byte", "composite key of 08 bytes",
 		"composite key of -1 bytes", "composite key of 8 bytes of"} {
 		_, err := lsmstate.Split(name)
@@ -77,7 +77,7 @@ func TestSplitIsOfBackendsOnly(t *testing.T) {
 	}
 }
 
-func TestOptionsOfTheTreeReachIt(t *testing.T) {
+func TestOptionsArePassedToTheTree(t *testing.T) {
 	var flushed atomic.Int64
 	picker := &watcher{}
 	sizes := make(map[lsm.Compression]int64)
@@ -100,7 +100,7 @@ func TestOptionsOfTheTreeReachIt(t *testing.T) {
 	require.Less(t, sizes[lsm.Zstd], sizes[lsm.NoCompression]/10)
 }
 
-func TestCompressionIsCheckedByCreate(t *testing.T) {
+func TestCreateChecksCompression(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	_, err := lsmstate.Create("dir", lsmstate.Options{FS: mem, Compression: []lsm.Compression{lsm.S2, 77}})
 	require.ErrorIs(t, err, backend.ErrInvalid)

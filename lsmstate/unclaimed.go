@@ -11,22 +11,22 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// dropUnclaimed deletes the rows and timers of states that the program has not declared,
-// so that no later snapshot has them.
+// dropUnclaimed deletes the rows and timers of states that the program has not declared, so that
+// later snapshots do not have them.
 //
-// One iterator goes through the tree once and seeks past all that stays. The cost depends
-// on the prefixes that are deleted and on the states that have rows in a key group, not on
-// the product of key groups and states.
+// It uses one iterator over the tree, which seeks past the rows that stay. The cost depends on the
+// number of deleted prefixes and on the number of states with rows in each key group, not on the
+// product of key groups and declared states.
 func (b *Backend) dropUnclaimed(ctx context.Context, unclaimed []backend.ID) (err error) {
 	if len(unclaimed) == 0 {
 		return nil
 	}
 	ids := slices.Sorted(slices.Values(unclaimed))
-	v, err := b.db.View() // an iterator of the store would seal it after each delete
+	v, err := b.db.View() // an iterator of the store would seal the memtable after each delete
 	if err != nil {
-		return ofTree(err)
+		return wrapLSMError(err)
 	}
-	defer func() { err = errors.Join(err, ofTree(v.Close())) }()
+	defer func() { err = errors.Join(err, wrapLSMError(v.Close())) }()
 	return eachState(ctx, v, nil, func(it *lsm.Iterator, number uint16, id backend.ID) (bool, error) {
 		at, found := slices.BinarySearch(ids, id)
 		switch {
@@ -41,12 +41,13 @@ func (b *Backend) dropUnclaimed(ctx context.Context, unclaimed []backend.ID) (er
 	})
 }
 
-// eachState calls visit with an iterator over a view from a key on, at its first row and then
-// at each one to which visit has moved it, until that reports that there is none.
+// eachState calls visit with an iterator over the rows of a view from key from on: first at the
+// first row, then at each row to which visit has moved the iterator. It ends when visit returns
+// more false.
 func eachState(ctx context.Context, v *lsm.View, from []byte, visit func(it *lsm.Iterator, number uint16, id backend.ID) (more bool, err error)) error {
 	it, err := v.Iterator(from, nil)
 	if err != nil {
-		return ofTree(err)
+		return wrapLSMError(err)
 	}
 	for more := it.Next(); more && err == nil; {
 		if ctx.Err() != nil {
@@ -59,15 +60,15 @@ func eachState(ctx context.Context, v *lsm.View, from []byte, visit func(it *lsm
 			more, err = visit(it, number, id)
 		}
 	}
-	return errors.Join(err, ofTree(it.Err()), ofTree(it.Close()))
+	return errors.Join(err, wrapLSMError(it.Err()), wrapLSMError(it.Close()))
 }
 
-// dropPrefix deletes the prefix of the row at which an iterator stands, and moves the
-// iterator to the first row of another one.
+// dropPrefix deletes the prefix of the iterator's current row and moves the iterator to the first
+// row of the next prefix.
 func (b *Backend) dropPrefix(it *lsm.Iterator) (more bool, err error) {
 	prefix := bytes.Clone(it.Key()[:b.options.Split.Func(it.Key())])
 	if err := b.db.DeletePrefix(prefix); err != nil {
-		return false, ofTree(err)
+		return false, wrapLSMError(err)
 	}
 	if more = it.Next(); more && bytes.HasPrefix(it.Key(), prefix) {
 		after := afterPrefix(prefix)
@@ -76,8 +77,8 @@ func (b *Backend) dropPrefix(it *lsm.Iterator) (more bool, err error) {
 	return more, nil
 }
 
-// afterPrefix makes of a prefix the first key after all that begin with it, nil if there is
-// none.
+// afterPrefix returns the first key above all keys that begin with prefix, nil if there is no such
+// key. It changes prefix.
 func afterPrefix(prefix []byte) []byte {
 	for n := len(prefix); n > 0; n-- {
 		if prefix[n-1]++; prefix[n-1] > 0 {

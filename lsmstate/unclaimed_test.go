@@ -22,8 +22,8 @@ const (
 	unclaimedStates = 10
 )
 
-// unclaimedSnapshot is a native snapshot of one row in each of many key groups, of ten
-// states with maps in some of them, and of timers of two services.
+// unclaimedSnapshot returns a native snapshot with a row in each of many key groups, ten map states in
+// some of them, and the timers of two services.
 func unclaimedSnapshot(t *testing.T, s *shelf, fs vfs.FS) snapshot.Handle {
 	b, k := manyGroupsOn(t, fs, "one")
 	value, timers := valueOn(t, k), timersOn(t, k)
@@ -64,7 +64,7 @@ func manyGroupsOn(t *testing.T, fs vfs.FS, dir string) (*Backend, *state.Keyed[s
 	return b, k
 }
 
-// What a restore reads of the tree does not grow with the product of groups and states.
+// The number of rows that a restore reads does not grow with the product of key groups and states.
 func TestUnclaimedStatesAreDroppedInOnePass(t *testing.T) {
 	fs := newFS()
 	s := newShelf(t, fs)
@@ -103,7 +103,7 @@ func TestUnclaimedStatesAreDroppedInOnePass(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// countdown is a context that ends when it is looked at for so many times.
+// countdown is a context that ends after a number of calls of Err.
 type countdown struct {
 	context.Context
 	looks atomic.Int64
@@ -128,8 +128,8 @@ func (c *countdown) Err() error {
 	return errEnough
 }
 
-// A restore looks at its context all the time, and ends where it finds that it has ended.
-func TestANativeRestoreEndsWithItsContext(t *testing.T) {
+// A restore checks its context often and ends as soon as the context has ended.
+func TestNativeRestoreEndsWithItsContext(t *testing.T) {
 	fs := newFS()
 	s := newShelf(t, fs)
 	h := unclaimedSnapshot(t, s, fs)
@@ -144,7 +144,7 @@ func TestANativeRestoreEndsWithItsContext(t *testing.T) {
 	}
 	all, err := restore(1 << 60)
 	require.NoError(t, err)
-	// One for each map and timer that goes, and for each timer that is loaded.
+	// One check for each map and timer that is dropped, and for each timer that is loaded.
 	require.GreaterOrEqual(t, all, int64(unclaimedStates*manyGroups/500+3*41))
 	for _, end := range []int64{1, 2, 3, 5, 8, 20, all / 2, all - 50, all - 1} {
 		looks, err := restore(end)

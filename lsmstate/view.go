@@ -9,29 +9,29 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// view is a Backend as it was at a snapshot: a view of the tree. It satisfies
-// snapshot.NativeView and backend.KeyView.
+// view is a Backend as it was at a snapshot: a view of the tree. It implements snapshot.NativeView
+// and backend.KeyView.
 //
-// Thread safety: one reader of rows and tables, in any goroutine; any number of Get and
+// Thread safety: one goroutine at a time may call Rows or WriteNative; any number may call Get and
 // ScanPrefix.
 type view struct {
 	keyspace backend.Keyspace
 	states   *backend.StateList
-	appends  []slotCount
+	appends  []appendCount
 	copies   *LocalCopies
-	tree     *tree // nil if nothing was written
+	tree     *tree // nil if the backend was never written to
 	view     *lsm.View
-	keyed    walk
-	timers   walk
-	services []backend.ID // of timers; nil until they are asked for
+	keyed    rangeReader  // of rows of keyed state
+	timers   rangeReader  // of timers
+	services []backend.ID // ids of the timer services; nil before the first call of Rows
 	key      []byte       // scratch
 	readers  backend.Readers
 }
 
-// View implements snapshot.Backend: it seals the tree and pins it.
-func (b *Backend) View() (snapshot.View, error) { return b.pin() }
+// View implements snapshot.Backend. It seals the memtable and pins a version of the tree.
+func (b *Backend) View() (snapshot.View, error) { return b.newView() }
 
-func (b *Backend) pin() (*view, error) {
+func (b *Backend) newView() (*view, error) {
 	if b.registry.Closed() {
 		return nil, backend.ErrClosed
 	}
@@ -41,12 +41,12 @@ func (b *Backend) pin() (*view, error) {
 	}
 	pinned, err := b.db.View()
 	if err != nil {
-		return nil, ofTree(err)
+		return nil, wrapLSMError(err)
 	}
 	v.appends = b.appends.counts()
-	b.tree.hold()
+	b.tree.retain()
 	v.tree, v.view = b.tree, pinned
-	v.keyed, v.timers = walk{view: pinned}, walk{view: pinned}
+	v.keyed, v.timers = rangeReader{view: pinned}, rangeReader{view: pinned}
 	return v, nil
 }
 
@@ -56,8 +56,8 @@ func (v *view) Keyspace() backend.Keyspace { return v.keyspace }
 // States implements snapshot.View.
 func (v *view) States() []backend.Info { return v.states.States() }
 
-// Rows implements snapshot.View. The tree has timers apart: those of a state go
-// before the rows of states with higher ids.
+// Rows implements snapshot.View. In a view the timers of a service are among the other states, in
+// the order of ids. The tree has them in other partitions, so Rows merges both.
 func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	if v.tree == nil {
 		return nil
@@ -88,8 +88,7 @@ func (v *view) Rows(group uint16, yield func(key, value []byte) error) error {
 	return timersBelow(0, true)
 }
 
-// timerServices returns the ids of the timer services, ascending. They are found once, by the
-// reader, which asks for each key group.
+// timerServices returns the ids of the timer services, ascending. It finds them at the first call.
 func (v *view) timerServices() []backend.ID {
 	if v.services == nil {
 		v.services = []backend.ID{}
@@ -102,7 +101,7 @@ func (v *view) timerServices() []backend.ID {
 	return v.services
 }
 
-// timersOf calls yield with the timers of a service and a key group.
+// timersOf calls yield with the timers of a service in a key group.
 func (v *view) timersOf(group uint16, id backend.ID, yield func(key, value []byte) error) error {
 	for _, d := range domains {
 		if err := v.timersIn(group, id, d, yield); err != nil {
@@ -114,7 +113,8 @@ func (v *view) timersOf(group uint16, id backend.ID, yield func(key, value []byt
 
 var domains = [...]backend.Domain{backend.EventTime, backend.ProcessingTime}
 
-// timersIn is timersOf for one domain.
+// timersIn is timersOf for one domain. It yields late timers, then those above the mark, under their
+// composite keys.
 func (v *view) timersIn(group uint16, id backend.ID, d backend.Domain, yield func(key, value []byte) error) error {
 	begin := func(s section) []byte { return appendSection(nil, group, id, s.of(d)) }
 	mark, late, timers := begin(markSection), begin(lateSection), begin(timerSection)
@@ -124,22 +124,22 @@ func (v *view) timersIn(group uint16, id backend.ID, d backend.Domain, yield fun
 		first = append(first, 0) // the smallest key above the mark
 		return nil
 	})
-	fire := func(key, _ []byte) error {
+	yieldTimer := func(key, _ []byte) error {
 		v.key = backend.AppendHeader(v.key[:0], group, id)
 		v.key = append(append(v.key, byte(d)), key[sectionSize:]...)
 		return yield(v.key, nil)
 	}
 	if err == nil {
-		err = v.timers.rows(late, timers, fire)
+		err = v.timers.rows(late, timers, yieldTimer)
 	}
 	if err == nil {
-		err = v.timers.rows(first, begin(timerSection+1), fire)
+		err = v.timers.rows(first, begin(timerSection+1), yieldTimer)
 	}
 	return err
 }
 
-// Close implements snapshot.View. The last one may have to close the tree, whose
-// files nobody needs any more: an error of it harms nobody.
+// Close implements snapshot.View. If the backend is closed, the last view discards the tree. Close
+// drops errors, since nobody needs the tree's files any more.
 func (v *view) Close() {
 	v.readers.Close(func() {
 		if v.tree == nil {
@@ -158,7 +158,7 @@ func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error
 	if err != nil {
 		return err
 	}
-	v, err := b.pin()
+	v, err := b.newView()
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error
 	return nil
 }
 
-// afterState is the first key behind those of a state in a key group.
+// afterState returns the first key after the rows of a state in a key group.
 func afterState(group uint16, id backend.ID) []byte {
 	if id++; id == 0 {
 		return partition(group + 1)

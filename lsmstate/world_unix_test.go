@@ -19,16 +19,17 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// home is where the directory is in each world.
+// home is the path of the directory in each world.
 const home = "app/state"
 
-// plantsOf are names in the directories of a backend and of copies.
+// plantsOf holds the names in the directory of a backend, or of local copies, under which a world
+// plants other entries.
 var plantsOf = []string{
-	lockName, backendMarker, copiesMarker, treeName, stageName, "tree/LOCK", "tree/CURRENT", "tree/000002.sst",
+	lockName, backendMarker, copiesMarker, treeName, stagingName, "tree/LOCK", "tree/CURRENT", "tree/000002.sst",
 	"restore/0.1", "notes", "000102030405060708090a0b0c0d0e0f",
 }
 
-// prepare makes the directory of a world what it may be, and then worse.
+// prepare makes one of the valid or invalid directories and then plants entries in it.
 func prepare(t *testing.T, w *vfsworld.World) {
 	t.Helper()
 	for _, home := range []string{home, vfsworld.Decoy + "/" + home} {
@@ -62,8 +63,8 @@ func prepare(t *testing.T, w *vfsworld.World) {
 	}
 }
 
-// isOurs is the model: whether a backend may work in the directory, and clear it. It
-// knows the notes alone.
+// isOurs is the model. It reports whether a backend may use and clear the directory. It depends only on
+// the recorded notes.
 func isOurs(before vfsworld.Notes, marker string, earlier func(names map[string]bool) bool) bool {
 	names := make(map[string]bool)
 	for p := range before {
@@ -94,9 +95,8 @@ func write(b *Backend) error {
 	return errors.Join(k.SetKey("k"), v.Set("v"), b.db.Flush(context.Background()))
 }
 
-// Whatever lies around, a backend makes and clears its own files in a directory of its
-// own, and nothing else.
-func TestBackendTouchesNothingElseInAnyWorld(t *testing.T) {
+// In any world a backend creates and removes only its own files, and only in a directory of its own.
+func TestBackendChangesOnlyItsOwnFilesInAnyWorld(t *testing.T) {
 	opened, refused := 0, 0
 	for seed := range worlds(t) {
 		w := vfsworld.New(t, seed)
@@ -105,7 +105,7 @@ func TestBackendTouchesNothingElseInAnyWorld(t *testing.T) {
 		before := w.Note()
 		ours := leads && isOurs(before, backendMarker, func(names map[string]bool) bool {
 			current, ok := before[home+"/tree/CURRENT"]
-			return ok && current.Type == 0 && len(names) <= 3 && (len(names) == 2 || names[stageName])
+			return ok && current.Type == 0 && len(names) <= 3 && (len(names) == 2 || names[stagingName])
 		})
 		sweep := w.Rand.IntN(3) == 0
 		w.Run(func() {
@@ -128,7 +128,7 @@ func TestBackendTouchesNothingElseInAnyWorld(t *testing.T) {
 			require.True(t, c.Below(home), "seed %d, %q: %v", seed, name, c)
 			rest := strings.TrimPrefix(strings.TrimPrefix(c.Path, home), "/")
 			mine, _, _ := strings.Cut(rest, "/")
-			require.Contains(t, []string{"", lockName, backendMarker, treeName, stageName}, mine, "seed %d, %q: %v", seed, name, c)
+			require.Contains(t, []string{"", lockName, backendMarker, treeName, stagingName}, mine, "seed %d, %q: %v", seed, name, c)
 			if !strings.Contains(rest, "/") && c.Before != nil {
 				require.False(t, c.Before.Irregular(), "seed %d, %q: %v", seed, name, c)
 			}
@@ -139,8 +139,8 @@ func TestBackendTouchesNothingElseInAnyWorld(t *testing.T) {
 	require.Greater(t, refused, 5)
 }
 
-// The same for local copies, which clear nothing that is not the name of a copy.
-func TestLocalCopiesTouchNothingElseInAnyWorld(t *testing.T) {
+// Local copies create and remove only files with the name of a copy.
+func TestLocalCopiesChangeOnlyTheirFilesInAnyWorld(t *testing.T) {
 	opened, refused := 0, 0
 	for seed := range worlds(t) {
 		w := vfsworld.New(t, seed)
@@ -164,8 +164,8 @@ func TestLocalCopiesTouchNothingElseInAnyWorld(t *testing.T) {
 			opened++
 			require.True(t, ours, "seed %d: %q", seed, name)
 			w.Disturb()
-			for id := range c.used {
-				c.take(id, w.Path("taken"))
+			for id := range c.lastUse {
+				c.link(id, w.Path("taken"))
 				c.forget(id)
 			}
 			require.NoError(t, c.Close())
@@ -176,7 +176,7 @@ func TestLocalCopiesTouchNothingElseInAnyWorld(t *testing.T) {
 			}
 			require.True(t, ours && c.Below(home), "seed %d, %q: %v", seed, name, c)
 			_, isCopy := parseCopy(path.Base(c.Path))
-			mine := isCopy || c.Path == home+"/"+copiesMarker && c.After != nil // which is renewed
+			mine := isCopy || c.Path == home+"/"+copiesMarker && c.After != nil // the marker is renewed
 			require.True(t, c.Before == nil || mine && c.Before.Type == 0, "seed %d, %q: %v", seed, name, c)
 		}
 	}
@@ -185,5 +185,5 @@ func TestLocalCopiesTouchNothingElseInAnyWorld(t *testing.T) {
 	require.Greater(t, refused, 5)
 }
 
-// worlds is how many worlds a test sees.
+// worlds is the number of worlds in a test.
 func worlds(t *testing.T) uint64 { return density.Of(t, uint64(50), 300, 10_000) }

@@ -88,6 +88,25 @@ func splitKey(src []byte, keySize int) (encoded, rest []byte, err error) {
 	return src[:keySize], src[keySize:], nil
 }
 
+// PrefixSize returns the size of the prefix of a composite key that is not a timer's: header, key
+// and namespace. It returns false if the key has no complete prefix. KeySize is the size of
+// encoded keys, negative if they are escaped. PrefixSize allocates nothing.
+func PrefixSize(key []byte, keySize int) (size int, ok bool) {
+	size = HeaderSize + max(keySize, 0)
+	if size > len(key) {
+		return 0, false
+	}
+	if keySize < 0 {
+		n, ok := codec.SkipEscaped(key[size:])
+		if !ok {
+			return 0, false
+		}
+		size += n
+	}
+	n, ok := codec.SkipEscaped(key[size:])
+	return size + n, ok
+}
+
 // SplitPrefix splits a composite key without its header into encoded key, namespace and suffix.
 // The row must not be a timer's. The results may share memory with src.
 func SplitPrefix(src []byte, keySize int) (key, namespace, suffix []byte, err error) {

@@ -51,9 +51,9 @@ func AppendEscaped(dst, raw []byte) []byte {
 // which is overwritten from its beginning and grown as needed. SplitEscaped returns ErrMalformed
 // if the end mark is missing or a mark is unknown.
 func SplitEscaped(dst, src []byte) (raw, rest []byte, err error) {
-	end, zeros, err := findEnd(src)
-	if err != nil {
-		return nil, nil, err
+	end, zeros, ok := findEnd(src)
+	if !ok {
+		return nil, nil, malformedEscape(src, end)
 	}
 	raw, rest = src[:end:end], src[end+2:]
 	if zeros > 0 {
@@ -62,23 +62,43 @@ func SplitEscaped(dst, src []byte) (raw, rest []byte, err error) {
 	return raw, rest, nil
 }
 
-// findEnd returns the index of the end mark, and the number of escaped bytes 00 before it.
-func findEnd(src []byte) (end, zeros int, err error) {
+// SkipEscaped returns the size of the escaped part at the front of src, including the mark of its
+// end. It returns false if src does not begin with a complete escaped part. It allocates nothing.
+func SkipEscaped(src []byte) (size int, ok bool) {
+	end, _, ok := findEnd(src)
+	return end + 2, ok
+}
+
+// findEnd returns the position of the end mark and the number of escaped zeros before it. If src is
+// malformed it returns false, and as end the position of the mark that is unknown or incomplete,
+// len(src) if there is no mark.
+func findEnd(src []byte) (end, zeros int, ok bool) {
 	for at := 0; ; zeros++ {
 		i := bytes.IndexByte(src[at:], escapeMark)
-		if i < 0 || at+i+1 == len(src) {
-			return 0, 0, fmt.Errorf("escape: %w: no end mark in %d bytes", ErrMalformed, len(src))
+		if i < 0 {
+			return len(src), zeros, false
 		}
 		at += i
+		if at+1 == len(src) {
+			return at, zeros, false
+		}
 		switch src[at+1] {
 		case escapeEnd:
-			return at, zeros, nil
+			return at, zeros, true
 		case escapeZero:
 			at += 2
 		default:
-			return 0, 0, fmt.Errorf("escape: %w: unknown mark at byte %d of %d, want ff or 01", ErrMalformed, at+1, len(src))
+			return at, zeros, false
 		}
 	}
+}
+
+// malformedEscape returns the error for src, in which findEnd stopped at a position.
+func malformedEscape(src []byte, at int) error {
+	if at+1 >= len(src) {
+		return fmt.Errorf("escape: %w: no end mark in %d bytes", ErrMalformed, len(src))
+	}
+	return fmt.Errorf("escape: %w: unknown mark at byte %d of %d, want ff or 01", ErrMalformed, at+1, len(src))
 }
 
 // unescape appends the unescaped src to dst. Src is an escaped part without its end mark, and

@@ -118,9 +118,9 @@ func (f *FieldOf[T]) decode(v *T, src []byte, escaped, last bool) (rest []byte, 
 	case last:
 		return nil, f.codec.decode(v, src)
 	case escaped:
-		end, zeros, err := findEnd(src)
-		if err != nil {
-			return nil, err
+		end, zeros, ok := findEnd(src)
+		if !ok {
+			return nil, malformedEscape(src, end)
 		}
 		raw, rest := src[:end:end], src[end+2:]
 		if zeros > 0 {
