@@ -105,12 +105,17 @@ type item struct {
 	end           int // position of the next entry
 }
 
+// kind returns the kind of the entry.
 func (e item) kind() run.Kind { return kindOf(e.form) }
 
+// kindOf returns the kind in the first byte of an entry.
 func kindOf(form byte) run.Kind { return run.Kind(form & formKind) }
 
+// suffix returns the key of an entry without the prefix of the block.
 func (b *block) suffix(e item) []byte { return b.raw[e.suffix:e.value:e.value] }
-func (b *block) value(e item) []byte  { return b.raw[e.value:e.end:e.end] }
+
+// value returns the value of an entry, or its reference to a large value.
+func (b *block) value(e item) []byte { return b.raw[e.value:e.end:e.end] }
 
 // at decodes the entry at a position.
 func (b *block) at(offset int) (e item, ok bool) {

@@ -70,7 +70,8 @@ func (b *builder) prefixWith(key []byte) int {
 	return sharedBytes(b.firstKey()[:b.prefix], key)
 }
 
-// size returns an upper bound of the uncompressed size of the block, 0 if it is empty.
+// sizeWith returns an upper bound of the uncompressed size of the block after an entry is
+// added.
 func (b *builder) sizeWith(key []byte, valueBytes int64) int64 {
 	prefix := int64(b.prefixWith(key))
 	n := int64(len(b.entries)) + 1
@@ -78,7 +79,7 @@ func (b *builder) sizeWith(key []byte, valueBytes int64) int64 {
 	return size + tableBytes(n, size)
 }
 
-// size is at most the raw size of the block, 0 if it is empty.
+// size returns an upper bound of the uncompressed size of the block, 0 if it is empty.
 func (b *builder) size() int64 {
 	if b.empty() {
 		return 0
@@ -167,7 +168,7 @@ func (b *builder) appendTables(dst []byte) []byte {
 	return dst
 }
 
-// getNumber reads an offset or a bucket; putNumber writes one.
+// getNumber reads an offset or a bucket.
 func getNumber(b []byte, width int) uint32 {
 	if width == 2 {
 		return uint32(binary.BigEndian.Uint16(b))
@@ -175,6 +176,7 @@ func getNumber(b []byte, width int) uint32 {
 	return binary.BigEndian.Uint32(b)
 }
 
+// putNumber writes an offset or a bucket.
 func putNumber(b []byte, width int, v uint32) {
 	if width == 2 {
 		binary.BigEndian.PutUint16(b, uint16(v))

@@ -13,13 +13,10 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// What is in this file writes tables as docs/format-sstable.md says, apart from
-// the writer and without its rules, so that it can write any nonsense with
-// checksums that are right.
-
 // The builder in this file writes tables according to docs/format-sstable.md, independently of
 // Writer. It does not enforce the rules of the format, so it can write any invalid table with
 // correct checksums.
+
 func u16(n int) []byte    { return binary.BigEndian.AppendUint16(nil, uint16(n)) }
 func u32(n int) []byte    { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

@@ -12,7 +12,7 @@ import (
 
 // Cache keeps uncompressed data blocks in memory, for the tables of any number of trees.
 //
-// Memory comes from a Budget in slabs, and each slab is cut into slabFrames of one size, that of a
+// Memory comes from a Budget in slabs, and each slab is cut into frames of one size, that of a
 // data block. There is no hash table from block to frame: each table has an array of slots,
 // one for each of its blocks, with the number of the frame that holds the block (0 for none).
 // So a hit costs one array access, and the cache has no lock to take.
@@ -20,7 +20,7 @@ import (
 //	Table.slots   [ 7 ][ 0 ][ 3 ][ 0 ]           slot i: frame of block i
 //	                |         |
 //	              +-|---------|----------------+
-//	Cache  slab 0 | v 7       v 3              |  memory: perSlab slabFrames
+//	Cache  slab 0 | v 7       v 3              |  memory: perSlab frames
 //	              | holders: {owner, table, block} for each frame
 //	              | heads:   size of the block, and the bit "used"
 //	              +----------------------------+
@@ -31,9 +31,9 @@ import (
 // first frame whose bit is clear. When the budget has no slab left, one frame is evicted for
 // each block that is read.
 //
-// There is no reference count either. The lock of a tree (CacheLock) guards the slabFrames that
-// belong to the tree: whoever holds it may read them, and they cannot be evicted by others
-// meanwhile. The hand takes slabFrames of the tree for which it works, and slabFrames of other trees
+// There is no reference count either. The lock of a tree (CacheLock) guards the frames that
+// belong to the tree: a goroutine that holds it may read them, and no other goroutine can
+// evict them. The hand takes frames of the tree for which it works, and frames of other trees
 // only if TryLock succeeds on their lock. Bytes of a frame are valid until the lock is
 // released, with one exception: each CacheLock can pin the frame that was read last
 // (CacheLock.Pin), so that a caller of Get may use the value without the lock.
@@ -41,7 +41,7 @@ import (
 // Invariant: if slot i of a table is frame f, the holder of f is {owner of the table, table,
 // i}; and vice versa for each holder with a table.
 //
-// Invariant: a frame is in free exactly if its holder has no owner.
+// Invariant: a frame is in free if and only if its holder has no owner.
 //
 // Invariant: a pinned frame is neither evicted nor given back; Shrink skips its slab.
 //
@@ -208,7 +208,7 @@ func (c *Cache) vacate(frame uint32) {
 	c.free = append(c.free, frame)
 }
 
-// takeFree returns a free frame, 0 if there is none.
+// takeFree returns a free frame, 0 if all frames are in use.
 func (c *Cache) takeFree() uint32 {
 	n := len(c.free)
 	if n == 0 {

@@ -20,7 +20,7 @@ type CacheLock struct {
 type ReadCounts struct {
 	// CacheHits and CacheMisses count blocks that were read and were in the cache, or were
 	// not.
-	CacheHits, CacheMisses int64 // blocks that the cache had, or not
+	CacheHits, CacheMisses int64
 	// Useful counts files that Get did not read because of their filter. FalsePositives counts
 	// files that Get read, as their filter allowed, although they had no entry of the key.
 	Useful, FalsePositives int64

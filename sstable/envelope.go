@@ -45,6 +45,7 @@ var zstdCodecs = sync.OnceValues(func() (*zstdCodec, error) {
 	return &zstdCodec{e, d}, err
 })
 
+// zstdCodec is an encoder and a decoder, which are safe for concurrent use.
 type zstdCodec struct {
 	*zstd.Encoder
 	*zstd.Decoder
@@ -73,6 +74,7 @@ func (p *packer) pack(raw []byte, offset int64) ([]byte, error) {
 	return seal(stored, form, len(raw), p.id, offset), nil
 }
 
+// compress returns raw in compressed form, in the packer's buffer.
 func (p *packer) compress(raw []byte) ([]byte, error) {
 	switch p.compression {
 	case S2:

@@ -27,7 +27,7 @@ var (
 	// cannot address.
 	ErrTooLarge = errors.New("too large for a table")
 
-	// ErrFinished is returned by a Writer after Finish.
+	// ErrFinished is returned by a Writer after Finish or Close.
 	ErrFinished = errors.New("table is finished")
 
 	// ErrInvalidOption is returned for an option out of range, and for an entry of an invalid

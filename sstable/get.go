@@ -122,8 +122,10 @@ func (t *Table) block(i int) ([]byte, error) {
 	return t.load(i)
 }
 
-// slot returns the frame of block i, 0 if the block is not cached; setSlot sets it.
-func (t *Table) slot(i int) uint32           { return binary.NativeEndian.Uint32(t.slots[4*i:]) }
+// slot returns the frame of block i, 0 if the block is not cached.
+func (t *Table) slot(i int) uint32 { return binary.NativeEndian.Uint32(t.slots[4*i:]) }
+
+// setSlot sets the frame of block i.
 func (t *Table) setSlot(i int, frame uint32) { binary.NativeEndian.PutUint32(t.slots[4*i:], frame) }
 
 // load reads a block from the file, into a frame if the cache has one.

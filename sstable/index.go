@@ -38,8 +38,11 @@ func head(b []byte) uint64 {
 	return h
 }
 
+// offset returns the offset of block i in the file.
 func (x *index) offset(i int) int64 { return int64(number(x.offsets, i)) }
-func (x *index) size(i int) int64   { return int64(number(x.sizes, i)) }
+
+// size returns the size of block i in the file.
+func (x *index) size(i int) int64 { return int64(number(x.sizes, i)) }
 
 // separator returns separator i without the prefix.
 func (x *index) separator(i int) []byte {

@@ -54,7 +54,7 @@ type Iterator struct {
 	stored         []byte             // buffer for stored blocks
 	from           int64              // offset of stored in the file
 	window         int                // number of bytes that are read at once
-	allowanceTaken int                // bytes allowanceTaken from the allowance
+	allowanceTaken int                // bytes taken from the allowance
 	pooled         *[pooledBytes]byte // buffer from readBuffers that stored uses
 }
 
@@ -68,7 +68,7 @@ func (t *Table) Iterator(o IteratorOptions) *Iterator {
 	return it
 }
 
-// Reset makes it a new iterator of table t. It keeps the buffers.
+// Reset turns the iterator into a new one of table t, and keeps its buffers.
 func (it *Iterator) Reset(t *Table, o IteratorOptions) {
 	_ = it.Close() // Close of an iterator returns no error
 	*it = Iterator{table: t, options: o, key: it.key[:0], raw: it.raw[:0], stored: it.stored[:0], at: -1, i: -1}

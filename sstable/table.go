@@ -70,8 +70,8 @@ type ReaderOptions struct {
 // slots are then gone, and ready opens them again before the next read. Fields that describe
 // the content (info, ranges, clip) stay valid; they may be read without the lock.
 //
-// Invariant: file is nil exactly if the table is closed; then region is nil and no frame of
-// the cache belongs to the table.
+// Invariant: file is nil if and only if the table is closed; then region is nil and no frame
+// of the cache belongs to the table.
 //
 // Thread safety: callers of Get, Hides, MayHold and Close, and users of an iterator with
 // IteratorOptions.Cached, hold the CacheLock. Everything else is safe for concurrent use until

@@ -195,7 +195,8 @@ func (r *reader) mark(at int64) error {
 	return nil
 }
 
-// record passes a complete record to do.
+// records extracts the records from the payload of a frame at a position; a record may
+// continue over several frames.
 func (r *reader) records(payload []byte, at int64) error {
 	end := at + int64(len(payload))
 	for len(payload) > 0 {
@@ -229,6 +230,7 @@ func (r *reader) records(payload []byte, at int64) error {
 	return nil
 }
 
+// record passes a complete record to do.
 func (r *reader) record(record []byte, end int64) error {
 	if err := r.do(record, end); err != nil {
 		return err

@@ -15,9 +15,7 @@ func (w *Writer) SyncTo(end int64) error {
 	return w.syncTo(end)
 }
 
-// sync makes everything durable that was appended before the call, for all callers that wait.
-// The caller holds mu; sync releases it during the sync. Data written during the sync may or
-// may not be durable, and is not counted.
+// syncTo is SyncTo for a caller that holds mu. It releases mu while it waits or syncs.
 func (w *Writer) syncTo(end int64) error {
 	if all := w.end(); end > all {
 		return fmt.Errorf("sync to %d of %d: %w", end, all, ErrPosition)
@@ -37,9 +35,9 @@ func (w *Writer) syncTo(end int64) error {
 	return nil
 }
 
-// sync makes everything durable that was appended before it, for all who wait.
-// Needs mu, which it gives up meanwhile. What is written while the file is being
-// synced may be durable or not, and does not count.
+// sync makes everything durable that was appended before the call, for all callers that wait.
+// The caller holds mu; sync releases it during the sync. Data written during the sync may or
+// may not be durable, and is not counted.
 func (w *Writer) sync() {
 	w.syncing = true
 	failed := w.err != nil

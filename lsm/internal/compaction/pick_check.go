@@ -106,8 +106,8 @@ func inputsOfLevel0(t *version.Tree, inputs map[*version.File]bool) (newest, old
 	return newest, oldest
 }
 
-// overlappingNonInput returns a file of the groups that is not an input and overlaps f, nil if
-// there is none.
+// overlappingNonInput returns a file of the groups that is not an input and overlaps f, or
+// nil.
 func overlappingNonInput(groups [][]*version.File, inputs map[*version.File]bool, f *version.File) *version.File {
 	for _, files := range groups {
 		for _, other := range files {

@@ -185,8 +185,8 @@ func (g *Gaps) Cut(p *run.LookupKey) {
 	}
 }
 
-// share estimates the fraction of keys between first and to that are below key, from the eight
-// bytes after the common prefix of first and to.
+// shareBelow estimates the fraction of keys between first and to that are below key, from the
+// eight bytes after the common prefix of first and to.
 func shareBelow(first, key, to []byte) float64 {
 	common := 0
 	for common < min(len(first), len(to)) && first[common] == to[common] {
