@@ -84,3 +84,31 @@ func ExampleAppendEscaped() {
 	// false -1 -1
 	// "a\x00" "more" <nil>
 }
+
+// Keep a struct as a key: encodings sort by the first field, then by the second.
+func ExampleStruct_order() {
+	type Seat struct {
+		Row    int32
+		Letter string
+	}
+	seats := codec.Struct("seat", 1,
+		codec.Field("row", func(s *Seat) *int32 { return &s.Row }, codec.Int[int32]()),
+		codec.Field("letter", func(s *Seat) *string { return &s.Letter }, codec.String[string]()))
+	fmt.Println(seats.Compare(Seat{9, "F"}, Seat{10, "A"}), seats.Compare(Seat{10, "B"}, Seat{10, "A"}))
+	// Output: -1 1
+}
+
+// Another field gives a codec another ID, so a restore refuses the old encodings.
+func ExampleID() {
+	type User struct{ Name, City string }
+	name := codec.Field("name", func(u *User) *string { return &u.Name }, codec.String[string]())
+	city := codec.Field("city", func(u *User) *string { return &u.City }, codec.String[string]())
+	before, after := codec.Struct("user", 1, name), codec.Struct("user", 2, name, city)
+	fmt.Println(before.ID())
+	fmt.Println(after.ID())
+	fmt.Println(before.ID() == after.ID())
+	// Output:
+	// user/1(name:string/1)
+	// user/2(name:string/1,city:string/1)
+	// false
+}
