@@ -117,7 +117,7 @@ func keyOutsideGroups(t *testing.T, h harness) {
 		p := h.program(t, state.Options{Keyspace: space})
 		require.NoError(t, p.keyed.SetKeyAndGroup("k", 19))
 		require.NoError(t, p.timers.Register(state.EventTime, 1, nil))
-		require.NoError(t, p.timers.Advance(state.EventTime, 1, func(state.Timer[string]) error { return p.value.Set("fired") }))
+		require.NoError(t, p.fire(state.EventTime, 1, func(state.Timer[string]) error { return p.value.Set("fired") }))
 		requireGroups(t, p.backend, map[uint16]int{19: 1})
 	})
 }

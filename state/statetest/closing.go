@@ -74,7 +74,7 @@ func firingAfterClose(t *testing.T, h harness) {
 	p := h.program(t, state.Options{})
 	p.register(state.EventTime, fired{1, "a", ""}, fired{2, "a", ""})
 	calls := 0
-	err := p.timers.Advance(state.EventTime, 9, func(state.Timer[string]) error {
+	err := p.fire(state.EventTime, 9, func(state.Timer[string]) error {
 		calls++
 		return p.backend.Close()
 	})

@@ -166,9 +166,11 @@ func listPastLimit(t *testing.T, h harness) {
 	}
 	require.NoError(t, p.list.AddAll(want))
 	want = append(want, want...)
-	t.Run("appends and both ways to read go on", func(t *testing.T) {
+	if !t.Run("appends and both ways to read continue", func(t *testing.T) {
 		requireList(t, want, p.list)
-	})
+	}) {
+		return // a merge of this list may never end
+	}
 	t.Run("a single element above the limit is ErrValueTooLarge and changes nothing", func(t *testing.T) {
 		for _, add := range []func(string) error{
 			p.list.Add,

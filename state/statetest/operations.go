@@ -67,7 +67,7 @@ var freeOperations = []operation{
 	{"Timers.Len", func(p *program) error { _, err := p.timers.Len(state.EventTime); return err }},
 	{"Timers.Next", func(p *program) error { _, _, err := p.timers.Next(state.ProcessingTime); return err }},
 	{"Timers.Advance", func(p *program) error {
-		return p.timers.Advance(state.EventTime, 0, func(state.Timer[string]) error { return nil })
+		return p.fire(state.EventTime, 0, func(state.Timer[string]) error { return nil })
 	}},
 	{"Keys", func(p *program) error { return lastError(p.keyed.Keys("value", nil)) }},
 	{"KeysAndNamespaces", func(p *program) error { return lastError(p.keyed.KeysAndNamespaces("map")) }},

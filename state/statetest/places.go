@@ -1,12 +1,15 @@
 package statetest
 
 import (
+	"fmt"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/state"
 )
 
-// placesApart checks that what is in one place is in no other.
+// placesApart checks that a write to one place changes no other place.
 func placesApart(t *testing.T, h harness) {
 	t.Run("keys and namespaces that begin alike are apart", func(t *testing.T) {
 		p := h.program(t, state.Options{})
@@ -24,16 +27,31 @@ func placesApart(t *testing.T, h harness) {
 			p.requireNeighbours(at.key + "/" + at.space)
 		}
 	})
+	t.Run("appending to one list leaves its neighbours", func(t *testing.T) {
+		p := h.program(t, state.Options{})
+		for round := range 3 {
+			for _, at := range neighbours {
+				p.at(at.key)
+				p.in(at.space)
+				require.NoError(t, p.list.Add(fmt.Sprint(at, round)))
+			}
+		}
+		for _, at := range neighbours {
+			p.at(at.key)
+			p.in(at.space)
+			requireList(t, []string{fmt.Sprint(at, 0), fmt.Sprint(at, 1), fmt.Sprint(at, 2)}, p.list)
+		}
+	})
 }
 
-// neighbours are places that a backend could take for each other: keys and
-// namespaces that are prefixes of others, or that end where others go on.
+// neighbours are places that a faulty backend could confuse: keys and namespaces that are
+// prefixes of others, or that contain bytes of the escape.
 var neighbours = []place{
 	{"", ""}, {"", "a"}, {"a", ""}, {"a", "a"}, {"aa", ""}, {"ab", ""}, {"a", "b"}, {"a\x00", ""}, {"a", "\x00"},
 	{"a\x00\x01", ""}, {"a\x00\xff", ""}, {"a\xff", ""}, {"a", "\x00\x01a"}, {"a\x00\x01a", ""},
 }
 
-// place is where a state may have something.
+// place is a key and a namespace.
 type place struct{ key, space string }
 
 func (p *program) fillNeighbours() {
@@ -45,7 +63,7 @@ func (p *program) fillNeighbours() {
 	}
 }
 
-// requireNeighbours checks all but the one that is named.
+// requireNeighbours checks all places but the one whose fillNeighbours text is missing.
 func (p *program) requireNeighbours(missing string) {
 	p.t.Helper()
 	for _, at := range neighbours {

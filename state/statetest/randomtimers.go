@@ -30,7 +30,7 @@ func (w *world) stepAdvance() {
 	d, now := w.domain(), int64(w.rng.IntN(worldTime/2))
 	w.note("advance %v of %v to %d", d, s.backend().Registry().Keyspace().Groups, now)
 	extra := 30
-	err := s[w.rng.IntN(2)].timers.Advance(d, now, func(got state.Timer[string]) error {
+	err := s[w.rng.IntN(2)].fire(d, now, func(got state.Timer[string]) error {
 		f := fired{got.Timestamp, got.Key, string(got.Namespace)}
 		w.note("%v fires", f)
 		due := w.model.due(d, owned)

@@ -245,5 +245,5 @@ func readAll(p *program) error {
 			}
 		}
 	}
-	return p.timers.Advance(state.EventTime, 1<<62, func(state.Timer[string]) error { return nil })
+	return p.fire(state.EventTime, 1<<62, func(state.Timer[string]) error { return nil })
 }

@@ -197,7 +197,7 @@ func snapshotIsolation(t *testing.T, h harness) {
 	}
 	operations := append([]operation{
 		{"Timers.Advance", func(p *program) error {
-			return p.timers.Advance(state.EventTime, 5, func(state.Timer[string]) error { return nil })
+			return p.fire(state.EventTime, 5, func(state.Timer[string]) error { return nil })
 		}},
 	}, keyOperations...)
 	for _, op := range operations {
