@@ -26,16 +26,16 @@ type operation struct {
 	key, value []byte
 }
 
-// Put adds a DB.Put.
+// Put adds a write of a value: see DB.Put.
 func (b *Batch) Put(key, value []byte) { b.add(run.Set, key, value) }
 
-// Delete adds a DB.Delete.
+// Delete adds a delete of a key: see DB.Delete.
 func (b *Batch) Delete(key []byte) { b.add(run.Delete, key, nil) }
 
-// Append adds a DB.Append.
+// Append adds an append to a value: see DB.Append.
 func (b *Batch) Append(key, value []byte) { b.add(run.Append, key, value) }
 
-// DeletePrefix adds a DB.DeletePrefix.
+// DeletePrefix adds a delete of all keys with a prefix: see DB.DeletePrefix.
 func (b *Batch) DeletePrefix(prefix []byte) { b.add(run.DeletePrefix, prefix, nil) }
 
 // Len returns the number of operations.

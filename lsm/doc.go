@@ -1,7 +1,7 @@
 // Package lsm is an embedded key-value store on disk: a log-structured merge tree made for
-// keyed state of stream jobs. Keys and values are bytes, keys are ordered, one goroutine
-// writes. It offers point reads and writes, appends that do not read the old value, deletes of
-// whole prefixes and partitions, iterators, and snapshots in constant time.
+// keyed state of stream jobs. Keys and values are bytes, keys are ordered by bytes.Compare, one
+// goroutine writes. It offers point reads and writes, appends that do not read the old value,
+// deletes of whole prefixes and partitions, iterators, and snapshots in constant time.
 //
 // # First steps
 //

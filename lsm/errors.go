@@ -50,8 +50,8 @@ var (
 	// ErrTooLarge is returned for a key or a value above its limit, and by reads of a whole
 	// value that appends have grown above the limit. See SizeError.
 	ErrTooLarge = errors.New("too large")
-	// ErrPartition is returned by writes of a key or a prefix that is shorter than
-	// Options.PartitionBytes after the split.
+	// ErrPartition is returned by writes of a key whose prefix, as Options.Split cuts it, is
+	// shorter than Options.PartitionBytes.
 	ErrPartition = errors.New("prefix is shorter than a partition")
 	// ErrRange is returned for invalid bounds: DeleteRange and Restore take whole partitions,
 	// and the parts of a Restore must not overlap; DeletePrefix and Prefix take a prefix that

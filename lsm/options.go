@@ -69,13 +69,13 @@ const (
 
 // Options configure a store. The zero value works.
 type Options struct {
-	// Split cuts keys into prefix and suffix, for DeletePrefix and Prefix. A store is bound to
-	// its Split for life. Default WholeKey.
+	// Split cuts keys into prefix and suffix, for DeletePrefix and Prefix. Its name and its
+	// results must not change for the life of the store. Default WholeKey.
 	Split Split
 	// PartitionBytes is the number of leading bytes of a key that name its partition. Files end
 	// at borders of partitions; DeleteRange and Restore take whole partitions. A write of a key
-	// whose prefix is shorter returns ErrPartition. A store is bound to the number for life.
-	// Default 0: the whole store is one partition.
+	// whose prefix is shorter returns ErrPartition. The number must not change for the life of
+	// the store. Default 0: the whole store is one partition; at most 64.
 	PartitionBytes int
 
 	// Log sets which unflushed writes a crash loses. Default LogOff.

@@ -6,9 +6,9 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Put sets the value of a key. It copies both. Like all writes it returns ErrTooLarge if the
-// key or the value exceeds its limit, and ErrPartition if the key's prefix is shorter than
-// Options.PartitionBytes; then the old value stays.
+// Put sets the value of a key. It copies key and value. Like all writes it returns ErrTooLarge
+// if the key or the value exceeds its limit, and ErrPartition if the key's prefix is shorter
+// than Options.PartitionBytes; then the old value stays.
 func (db *DB) Put(key, value []byte) error { return db.write(run.Set, key, value) }
 
 // Delete removes the value of a key.
@@ -29,8 +29,8 @@ func (db *DB) DeletePrefix(prefix []byte) error {
 	return db.write(run.DeletePrefix, prefix, nil)
 }
 
-// DeleteRange removes the values of all keys in [from, to), with one tombstone. Both bounds name
-// partitions: they have at most Options.PartitionBytes. A nil to is the end of all keys.
+// DeleteRange removes the values of all keys in [from, to), with one tombstone. Both bounds
+// name partitions: they have at most Options.PartitionBytes. A nil to is the end of all keys.
 // Invalid bounds return ErrRange.
 func (db *DB) DeleteRange(from, to []byte) error {
 	if err := db.o.checkPartitions(run.Range{From: from, To: to}); err != nil {
