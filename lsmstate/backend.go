@@ -233,7 +233,7 @@ func (b *Backend) Close() error {
 	b.registry.Close()
 	b.copies.addBackends(-1)
 	for _, c := range b.cursors {
-		c.end()
+		_ = c.end() // nobody can read an error of the cursor any longer
 	}
 	t := b.tree
 	b.tree, b.db, b.cursors = nil, nil, nil

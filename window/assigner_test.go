@@ -1,7 +1,6 @@
 package window
 
 import (
-	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -125,6 +124,6 @@ func TestNamespacesSortLikeWindowsAndDecode(t *testing.T) {
 	}
 	for _, bad := range [][]byte{nil, make([]byte, 15), make([]byte, 16), make([]byte, 17), Window{5, 4}.appendNamespace(nil)} {
 		_, err := windowOf(bad)
-		require.ErrorIs(t, err, state.ErrCorrupt, fmt.Sprint(bad))
+		require.ErrorIs(t, err, state.ErrCorrupt, "%v", bad)
 	}
 }

@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -35,7 +36,11 @@ func main() {
 	listener := must(net.Listen("tcp", *address))
 	log.Printf("%d shards listen on %s", *n, listener.Addr())
 	server := &http.Server{Handler: h}
-	go server.Serve(listener)
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Fatal(err)
+		}
+	}()
 	<-ctx.Done()
 	check(server.Shutdown(context.Background()))
 	h.stop()

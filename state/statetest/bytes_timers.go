@@ -61,7 +61,7 @@ func before(a, b state.TimerEntry) bool {
 // Len implements backend.TimerQueue.
 func (q *bytesTimers) Len() (n int) {
 	q.groups(func(_ uint16, prefix []byte) {
-		ascend(q.backend.rows, prefix, func(_, _ []byte) error { n++; return nil })
+		_ = ascend(q.backend.rows, prefix, func(_, _ []byte) error { n++; return nil })
 	})
 	return n
 }

@@ -72,9 +72,10 @@ func (c *Config) checkNew(e *FilterEntry) error {
 }
 
 const (
-	// filterBatchEntries and FilterBatchBytes bound a batch for Filter.Decide.
+	// filterBatchEntries bounds the entries of a batch for Filter.Decide.
 	filterBatchEntries = 256
-	FilterBatchBytes   = 256 << 10
+	// FilterBatchBytes bounds the bytes of a batch for Filter.Decide.
+	FilterBatchBytes = 256 << 10
 )
 
 // filterBatch collects entries until the Filter decides on them.
