@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 )
@@ -41,7 +42,7 @@ func TestNextRunContinuesAtTheAwaitedCheckpoint(t *testing.T) {
 	require.ErrorIs(t, err, errEnough)
 	_, err = running.CheckpointAndWait(t.Context())
 	require.ErrorIs(t, err, ErrNotRunning)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 
 	source.before = nil
 	report, err := countJob(o, source, out, nil).Run(t.Context())
@@ -68,7 +69,7 @@ func TestAwaitedCheckpointReturnsErrEndedWhenTheJobFails(t *testing.T) {
 	close(fail) // until here the checkpoint could not become complete
 	_, err = running.Wait()
 	require.ErrorIs(t, err, errBroken)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }
 
 func TestAwaitedCheckpointNeedsAStorage(t *testing.T) {

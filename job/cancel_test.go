@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/snapshot"
@@ -60,7 +61,7 @@ func (s *stoppable) run(t *testing.T, g *Graph) {
 	_, err = s.running.Wait()
 	require.ErrorIs(t, err, errEnough)
 	require.True(t, s.ended.Load(), "the job ended without called")
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }
 
 // forEachEnding runs a test for each way to end a job.

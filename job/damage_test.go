@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/vfs"
@@ -55,7 +56,7 @@ func TestJobFallsBackFromADamagedCheckpoint(t *testing.T) {
 			require.Contains(t, log.String(), fmt.Sprintf(`msg="checkpoint passed over" job=damaged reason="checkpoint %d: `, newest))
 			require.Regexp(t, fmt.Sprintf(`msg="job continues from a checkpoint" .*checkpoint=%d offset=%d .*cause=".*file`,
 				from.Checkpoint, from.Offset), log.String())
-			requireNoGoroutinesLeft(t)
+			goleak.VerifyNone(t)
 		})
 	}
 }
@@ -69,7 +70,7 @@ func TestJobWithOnlyDamagedCheckpointsDoesNotBegin(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrNotRestorable)
 	require.ErrorContains(t, err, "after 0 restarts")
 	require.Empty(t, report.Restores)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }
 
 // runAndDamage runs a job with checkpoints on a disk of its own until it was stopped, and

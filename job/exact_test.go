@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/snapshot"
@@ -27,7 +28,7 @@ func TestEachElementIsCountedOnce(t *testing.T) {
 		require.EqualValues(t, 30_000, report.Records)
 		require.Len(t, report.Restores, 1)
 		requireCounts(t, 30_000, out)
-		requireNoGoroutinesLeft(t)
+		goleak.VerifyNone(t)
 	}
 }
 
@@ -116,7 +117,7 @@ func TestEachElementIsCountedOnceThroughFailures(t *testing.T) {
 						require.ErrorIs(t, r.Cause, errBroken)
 					}
 				}
-				requireNoGoroutinesLeft(t)
+				goleak.VerifyNone(t)
 			})
 		}
 	}
@@ -158,7 +159,7 @@ func TestParallelismMayChangeBetweenRuns(t *testing.T) {
 		}
 	}
 	requireCounts(t, n, out)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }
 
 // Checkpoints time out soon after they are triggered, so the channels have barriers of several
@@ -179,7 +180,7 @@ func TestAbortedCheckpointsDoNoHarm(t *testing.T) {
 	_, err := countJob(o, source, out, nil).Run(t.Context())
 	require.NoError(t, err)
 	requireCounts(t, 40_000, out)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }
 
 // Source subtasks without partitions, and those whose partitions have ended, take part in
@@ -326,5 +327,5 @@ func TestEveryConsumerOfAStreamGetsEveryElement(t *testing.T) {
 	}
 	require.Len(t, seen, n)
 	require.Len(t, raw.written(), n)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }

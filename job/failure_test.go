@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/snapshot"
@@ -59,7 +60,7 @@ func TestJobThatAlwaysFailsEndsAfterMaxRestarts(t *testing.T) {
 				require.Len(t, report.Restores, 3)
 				require.ErrorIs(t, report.Restores[2].Cause, errBroken)
 			}
-			requireNoGoroutinesLeft(t)
+			goleak.VerifyNone(t)
 		})
 	}
 }
@@ -78,7 +79,7 @@ func TestPanicIsAFailureAndQuotesNoData(t *testing.T) {
 		if name != "exit" {
 			require.ErrorContains(t, err, "failure_test.go:")
 		}
-		requireNoGoroutinesLeft(t)
+		goleak.VerifyNone(t)
 	}
 }
 
@@ -100,7 +101,7 @@ func TestPanicInReportSyncOrKeyIsAFailure(t *testing.T) {
 	Process(KeyBy(in, codec.Int[int64](), key), "counts", counting(nil, keyOf))
 	_, err = g.Run(t.Context())
 	require.ErrorIs(t, err, ErrPanic)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }
 
 // exitingSink is a sink whose Close ends the goroutine.
@@ -136,7 +137,7 @@ func TestFunctionThatEndsItsGoroutineIsAFailure(t *testing.T) {
 			AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "counts", counting(nil, keyOf)), "paper", sink)
 			_, err := g.Run(t.Context())
 			require.ErrorIs(t, err, ErrPanic)
-			requireNoGoroutinesLeft(t)
+			goleak.VerifyNone(t)
 
 			source.before, o.OnRestore, o.OnCheckpoint = nil, nil, nil
 			_, err = countJob(o, source, &paper[count]{}, nil).Run(t.Context())
@@ -179,7 +180,7 @@ func TestCancelLeavesNothingBehind(t *testing.T) {
 			require.False(t, out.finished)
 		}
 		cancel(nil)
-		requireNoGoroutinesLeft(t)
+		goleak.VerifyNone(t)
 		if o.DiscardCheckpoints {
 			o.OnRestore = func(r RestoreReport) { require.Zero(t, r.Checkpoint) }
 		}
@@ -437,7 +438,7 @@ func TestCheckpointOfAnotherGraphEndsTheJobAtOnce(t *testing.T) {
 			_, err := c.job(o, source, out).Run(t.Context())
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, "after 0 restarts")
-			requireNoGoroutinesLeft(t)
+			goleak.VerifyNone(t)
 		})
 	}
 }
@@ -486,7 +487,7 @@ func TestTooManyFailedCheckpointsFailTheJob(t *testing.T) {
 	require.ErrorIs(t, err, checkpoint.ErrTooManyFailures)
 	require.ErrorIs(t, err, checkpoint.ErrStateTooLarge)
 	require.GreaterOrEqual(t, failed, 3)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }
 
 func TestSinkGetsNilOnlyInAJobWithoutACheckpoint(t *testing.T) {

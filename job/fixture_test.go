@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/pprof"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/heapstate"
-	"github.com/weirstate/weir/internal/await"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
@@ -223,28 +220,6 @@ func requireCounts(t *testing.T, n int, out *paper[count]) {
 		require.EqualValues(t, (n-int(key)+keys-1)/keys, last[key], "key %d", key)
 	}
 	require.True(t, out.finished)
-}
-
-// requireNoGoroutinesLeft waits until no goroutine of a job or coordinator is left. The
-// goroutine that ended the job may still be returning.
-func requireNoGoroutinesLeft(t *testing.T) {
-	t.Helper()
-	await.True(t, func() bool { return goroutines() == "" }, goroutines)
-}
-
-// goroutines returns the stacks of goroutines that a job or a coordinator started.
-func goroutines() string {
-	var all, ours strings.Builder
-	_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
-	for _, g := range strings.Split(all.String(), "\n\n") {
-		_, creator, _ := strings.Cut(g, "\ncreated by ")
-		for _, room := range []string{"job.(*", "checkpoint.", "snapshot.", "sync.(*WaitGroup)"} {
-			if strings.Contains(creator, room) {
-				ours.WriteString(g)
-			}
-		}
-	}
-	return ours.String()
 }
 
 // memory returns options of a job with a checkpoint in memory every millisecond.

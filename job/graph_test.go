@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/snapshot"
@@ -70,7 +71,7 @@ func TestInvalidGraphDoesNotStart(t *testing.T) {
 			c.add(g)
 			_, err := g.Run(t.Context())
 			require.ErrorIs(t, err, c.want)
-			requireNoGoroutinesLeft(t)
+			goleak.VerifyNone(t)
 		})
 	}
 }
@@ -97,7 +98,7 @@ func TestSecondJobOnTheSameCheckpointsDoesNotStart(t *testing.T) {
 	running.Fail(errors.New("over"))
 	_, err = running.Wait()
 	require.Error(t, err)
-	requireNoGoroutinesLeft(t)
+	goleak.VerifyNone(t)
 }
 
 func TestKeysGoToTheSubtaskThatOwnsTheirGroup(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/state"
@@ -79,7 +80,7 @@ func TestJobWithTooManyStatesForACheckpointDoesNotBegin(t *testing.T) {
 			require.ErrorContains(t, err, "after 0 restarts")
 			require.Empty(t, report.Restores)
 			require.Zero(t, processed.Load())
-			requireNoGoroutinesLeft(t)
+			goleak.VerifyNone(t)
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 )
@@ -54,7 +55,7 @@ func TestJobWithoutItsFolderFailsAndDoesNotRestart(t *testing.T) {
 				require.Len(t, report.Restores, 1)
 				require.NoDirExists(t, folder)
 				require.False(t, out.finished)
-				requireNoGoroutinesLeft(t)
+				goleak.VerifyNone(t)
 			})
 		}
 	}

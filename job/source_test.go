@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/state/codec"
@@ -177,7 +178,7 @@ func TestPositionHasALimit(t *testing.T) {
 		}
 		_, err := gappedJob(o, log, out).Run(t.Context())
 		require.ErrorIs(t, err, want)
-		requireNoGoroutinesLeft(t)
+		goleak.VerifyNone(t)
 	}
 	o := memory("positions")
 	log := &gapped{tape: numbers(1_000, 1), locate: func([]byte) ([]byte, error) { return nil, errBroken }}
