@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -216,83 +217,89 @@ func TestSourceAtItsEndTakesPartInCheckpoints(t *testing.T) {
 // state loses elements, an older one counts them twice. Here the job fails while a second
 // checkpoint lacks a single part: the restart must use nothing of it.
 func TestBug18OffsetsAreRestoredWithTheStateTheyBelongTo(t *testing.T) {
-	const n, partitions = 30_000, 3
-	source, out := numbers(n, partitions), &paper[count]{}
-	source.batch = 500
-	var limit atomic.Int64
-	limit.Store(7_000)
-	source.before = func(_ int, offset int64) (bool, error) { return offset >= limit.Load(), nil }
-	leave, second := make(chan struct{}), make(chan struct{})
-	var syncs atomic.Int64
-	out.sync = func() error {
-		if syncs.Add(1) == 2 {
-			close(second)
-			<-leave
+	synctest.Test(t, func(t *testing.T) {
+		const n, partitions = 30_000, 3
+		source, out := numbers(n, partitions), &paper[count]{}
+		source.batch = 500
+		var limit atomic.Int64
+		limit.Store(7_000)
+		source.before = func(_ int, offset int64) (bool, error) { return offset >= limit.Load(), nil }
+		leave, second := make(chan struct{}), make(chan struct{})
+		var syncs atomic.Int64
+		out.sync = func() error {
+			if syncs.Add(1) == 2 {
+				close(second)
+				<-leave
+			}
+			return nil
 		}
-		return nil
-	}
-	o := memory("bug18")
-	o.Checkpoints.Interval, o.Parallelism, o.MaxRestarts = 0, partitions, 1
-	ended := make(chan CheckpointReport, 2)
-	o.OnCheckpoint = func(r CheckpointReport) { ended <- r }
-	o.OnRestore = func(r RestoreReport) {
-		if r.Attempt == 2 {
-			limit.Store(n)
+		o := memory("bug18")
+		o.Snapshot.Compression = snapshot.None // the channels of zstd are shared by all tests
+		o.Checkpoints.Interval, o.Parallelism, o.MaxRestarts = 0, partitions, 1
+		ended := make(chan CheckpointReport, 2)
+		o.OnCheckpoint = func(r CheckpointReport) { ended <- r }
+		o.OnRestore = func(r RestoreReport) {
+			if r.Attempt == 2 {
+				limit.Store(n)
+			}
 		}
-	}
-	running, err := countJob(o, source, out, nil).Start(t.Context())
-	require.NoError(t, err)
-	checkpointAt := func(records int64) {
-		for running.Records() < records {
-			time.Sleep(time.Millisecond)
-		}
-		_, err := running.Checkpoint()
+		running, err := countJob(o, source, out, nil).Start(t.Context())
 		require.NoError(t, err)
-	}
-	checkpointAt(7_000 * partitions)
-	complete := <-ended
-	require.NoError(t, complete.Err)
-	limit.Store(9_000)
-	checkpointAt(9_000 * partitions)
-	<-second
-	running.Fail(errBroken)
-	require.ErrorIs(t, (<-ended).Err, checkpoint.ErrEnded)
-	time.Sleep(20 * time.Millisecond) // usually long enough for a new attempt to begin, if it did not wait for the sync
-	close(leave)
-	report, err := running.Wait()
-	require.NoError(t, err)
-	require.Equal(t, complete.ID, report.Restores[1].Checkpoint)
-	require.EqualValues(t, 7_000*partitions, report.Restores[1].Offset)
-	requireCounts(t, n, out)
+		checkpointAt := func(records int64) {
+			for running.Records() < records {
+				time.Sleep(time.Millisecond)
+			}
+			_, err := running.Checkpoint()
+			require.NoError(t, err)
+		}
+		checkpointAt(7_000 * partitions)
+		complete := <-ended
+		require.NoError(t, complete.Err)
+		limit.Store(9_000)
+		checkpointAt(9_000 * partitions)
+		<-second
+		running.Fail(errBroken)
+		require.ErrorIs(t, (<-ended).Err, checkpoint.ErrEnded)
+		time.Sleep(time.Second) // a new attempt would begin, if it did not wait for the sync
+		close(leave)
+		report, err := running.Wait()
+		require.NoError(t, err)
+		require.Equal(t, complete.ID, report.Restores[1].Checkpoint)
+		require.EqualValues(t, 7_000*partitions, report.Restores[1].Offset)
+		requireCounts(t, n, out)
+	})
 }
 
-// The sync of the sink takes 50 ms; all other subtasks acknowledge earlier.
+// The sync of the sink takes a minute; all other subtasks acknowledge earlier.
 func TestCheckpointIsNotCompleteBeforeTheSyncOfItsSink(t *testing.T) {
-	source, out := numbers(2_000, 2), &paper[count]{}
-	var synced atomic.Bool
-	source.before = func(_ int, offset int64) (bool, error) { return offset > 0 && !synced.Load(), nil }
-	ended := make(chan struct{})
-	out.sync = func() error {
-		select {
-		case <-ended:
-			return errBroken
-		case <-time.After(50 * time.Millisecond): // usually long enough for the other subtasks
+	synctest.Test(t, func(t *testing.T) {
+		source, out := numbers(2_000, 2), &paper[count]{}
+		var synced atomic.Bool
+		source.before = func(_ int, offset int64) (bool, error) { return offset > 0 && !synced.Load(), nil }
+		ended := make(chan struct{})
+		out.sync = func() error {
+			select {
+			case <-ended:
+				return errBroken
+			case <-time.After(time.Minute): // the other subtasks acknowledge
+			}
+			synced.Store(true)
+			return nil
 		}
-		synced.Store(true)
-		return nil
-	}
-	o := memory("slow-sync")
-	o.Checkpoints.Interval = 0
-	o.OnCheckpoint = func(CheckpointReport) { close(ended) }
-	running, err := countJob(o, source, out, nil).Start(t.Context())
-	require.NoError(t, err)
-	for err = ErrNotRunning; errors.Is(err, ErrNotRunning); _, err = running.Checkpoint() {
-		time.Sleep(time.Millisecond)
-	}
-	require.NoError(t, err)
-	_, err = running.Wait()
-	require.NoError(t, err)
-	requireCounts(t, 2_000, out)
+		o := memory("slow-sync")
+		o.Snapshot.Compression = snapshot.None // the channels of zstd are shared by all tests
+		o.Checkpoints.Interval = 0
+		o.OnCheckpoint = func(CheckpointReport) { close(ended) }
+		running, err := countJob(o, source, out, nil).Start(t.Context())
+		require.NoError(t, err)
+		for err = ErrNotRunning; errors.Is(err, ErrNotRunning); _, err = running.Checkpoint() {
+			time.Sleep(time.Millisecond)
+		}
+		require.NoError(t, err)
+		_, err = running.Wait()
+		require.NoError(t, err)
+		requireCounts(t, 2_000, out)
+	})
 }
 
 // The results of all consumers are exact after failures, too.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -298,6 +299,20 @@ func TestReportsAreCalledOneAtATime(t *testing.T) {
 	require.False(t, overlap.Load())
 }
 
+func TestRestartWaitsForTheRestartDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var begun []time.Time
+		o := Options{Name: "delayed", Open: hash, MaxRestarts: 2, RestartDelay: time.Hour}
+		o.OnRestore = func(RestoreReport) { begun = append(begun, time.Now()) }
+		fail := func(Event[int64]) error { return errBroken }
+		_, err := countJob(o, numbers(10, 1), &paper[count]{}, fail).Run(t.Context())
+		require.ErrorIs(t, err, errBroken)
+		require.Len(t, begun, 3)
+		require.GreaterOrEqual(t, begun[1].Sub(begun[0]), time.Hour)
+		require.Less(t, begun[2].Sub(begun[1]), time.Hour+time.Minute)
+	})
+}
+
 func TestErrorOfEmitEndsTheAttemptEvenIfIgnored(t *testing.T) {
 	g := New(Options{Name: "emit", Open: hash, Parallelism: 2})
 	in := From(g, "numbers", numbers(10, 1), SourceOptions{})
@@ -325,31 +340,34 @@ func TestErrorOfEmitEndsTheAttemptEvenIfIgnored(t *testing.T) {
 // A checkpoint that is triggered after the end of the sources can only time out. The first
 // write of the sink takes long enough for many triggers.
 func TestNoCheckpointIsTriggeredAfterTheEndOfAllSources(t *testing.T) {
-	o, out := memory("tail"), &paper[count]{}
-	o.Checkpoints.MaxConcurrent = 1000
-	started := make(chan struct{})
-	var running *Running
-	var once sync.Once
-	var triggered checkpoint.ID
-	out.write = func(Event[count]) (err error) {
-		once.Do(func() {
-			<-started
-			<-running.currentAttempt().allSourcesEnded
-			first, err1 := running.Checkpoint()
-			time.Sleep(20 * o.Checkpoints.Interval)
-			last, err2 := running.Checkpoint()
-			triggered, err = last-first-1, errors.Join(err1, err2)
-		})
-		return err
-	}
-	var err error
-	running, err = countJob(o, numbers(100, 2), out, nil).Start(t.Context())
-	require.NoError(t, err)
-	close(started)
-	_, err = running.Wait()
-	require.NoError(t, err)
-	require.LessOrEqual(t, triggered, checkpoint.ID(1), "one trigger may have begun before the end")
-	requireCounts(t, 100, out)
+	synctest.Test(t, func(t *testing.T) {
+		o, out := memory("tail"), &paper[count]{}
+		o.Snapshot.Compression = snapshot.None // the channels of zstd are shared by all tests
+		o.Checkpoints.MaxConcurrent = 1000
+		started := make(chan struct{})
+		var running *Running
+		var once sync.Once
+		var triggered checkpoint.ID
+		out.write = func(Event[count]) (err error) {
+			once.Do(func() {
+				<-started
+				<-running.currentAttempt().allSourcesEnded
+				first, err1 := running.Checkpoint()
+				time.Sleep(20 * o.Checkpoints.Interval)
+				last, err2 := running.Checkpoint()
+				triggered, err = last-first-1, errors.Join(err1, err2)
+			})
+			return err
+		}
+		var err error
+		running, err = countJob(o, numbers(100, 2), out, nil).Start(t.Context())
+		require.NoError(t, err)
+		close(started)
+		_, err = running.Wait()
+		require.NoError(t, err)
+		require.LessOrEqual(t, triggered, checkpoint.ID(1), "one trigger may have begun before the end")
+		requireCounts(t, 100, out)
+	})
 }
 
 func TestJobThatFailsKeepsItsCheckpoints(t *testing.T) {

@@ -2,9 +2,10 @@ package job
 
 import (
 	"math"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -180,39 +181,35 @@ func TestTimersRegisteredByOtherServicesFireBeforeTheWatermarkMovesOn(t *testing
 	require.Equal(t, []Event[string]{{19, "second"}, {19, "first"}}, out.written())
 }
 
+// The clock of the bubble begins at midnight UTC, 2000-01-01. The source waits before its
+// second element until the timer has fired.
 func TestTimersOfProcessingTimeFireWhileTheSourceWaits(t *testing.T) {
-	out := &paper[note]{}
-	fired := make(chan struct{})
-	source := &tape{partitions: [][]Event[int64]{times(10, 20)}, batch: 1}
-	source.before = func(_ int, offset int64) (bool, error) {
-		select {
-		case <-fired:
-			return false, nil
-		default:
-			return offset > 0, nil
-		}
-	}
-	once := sync.OnceFunc(func() { close(fired) })
-	out.write = func(e Event[note]) error {
-		if e.Value.timer {
-			once()
-		}
-		return nil
-	}
-	g := New(Options{Name: "clock", Open: hash})
-	in := From(g, "numbers", source, SourceOptions{})
-	AddSink(Process(KeyBy(in, codec.Int[int64](), keyOf), "clock", func(task *Task[int64, note]) (func(Event[int64]) error, error) {
-		timers, err := task.Timers("timers", func(timer state.Timer[int64]) error {
-			return task.Emit(Event[note]{0, note{value: timer.Key, timer: true}})
+	synctest.Test(t, func(t *testing.T) {
+		due := time.Now().Add(10 * time.Second)
+		var fired time.Time
+		var hasFired atomic.Bool
+		source := &tape{partitions: [][]Event[int64]{times(10, 20)}, batch: 1}
+		source.before = func(_ int, offset int64) (bool, error) { return offset > 0 && !hasFired.Load(), nil }
+		g := New(Options{Name: "clock", Open: hash})
+		in := From(g, "numbers", source, SourceOptions{})
+		Process(KeyBy(in, codec.Int[int64](), keyOf), "clock", func(task *Task[int64, int64]) (func(Event[int64]) error, error) {
+			timers, err := task.Timers("timers", func(timer state.Timer[int64]) error {
+				require.EqualValues(t, 10, timer.Key)
+				require.False(t, hasFired.Load())
+				fired = time.Now()
+				hasFired.Store(true)
+				return nil
+			})
+			return func(e Event[int64]) error {
+				if e.Value == 20 { // not due at the end: never fires
+					return timers.Register(state.ProcessingTime, math.MaxInt64, nil)
+				}
+				return timers.Register(state.ProcessingTime, due.UnixMilli(), nil)
+			}, err
 		})
-		return func(e Event[int64]) error {
-			if e.Value == 20 { // not due at the end: never fires
-				return timers.Register(state.ProcessingTime, math.MaxInt64, nil)
-			}
-			return timers.Register(state.ProcessingTime, 1, nil)
-		}, err
-	}), "paper", out.open)
-	_, err := g.Run(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, []Event[note]{{0, note{value: 10, timer: true}}}, out.written())
+		_, err := g.Run(t.Context())
+		require.NoError(t, err)
+		require.True(t, hasFired.Load())
+		require.WithinRange(t, fired, due, due.Add(tickEvery))
+	})
 }
