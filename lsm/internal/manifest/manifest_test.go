@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -145,6 +146,31 @@ func TestParseCurrentRejectsEveryChangedByte(t *testing.T) {
 			}
 			_, err := ParseCurrent(content[:i])
 			require.Error(t, err)
+		}
+	}
+}
+
+func TestParseCurrentAcceptsOneSpellingOnly(t *testing.T) {
+	body := Current{Number: 7, ClosedBytes: 1234}.Content()
+	body = body[:strings.LastIndex(body, " ")]
+	for name, changed := range map[string]string{
+		"unchanged":         body,
+		"leading zero":      strings.Replace(body, " 1234", " 01234", 1),
+		"sign":              strings.Replace(body, " 1234", " +1234", 1),
+		"size 0":            strings.Replace(body, " 1234", " 0", 1),
+		"one field more":    body + " 1",
+		"no identity":       "MANIFEST-000007",
+		"uppercase":         strings.Replace(body, "0 1234", "A 1234", 1),
+		"version 1 in full": "1 " + strings.TrimPrefix(body, "2 "),
+	} {
+		_, err := ParseCurrent(fmt.Sprintf("%s %016x\n", changed, run.Hash([]byte(changed))))
+		switch name {
+		case "unchanged":
+			require.NoError(t, err)
+		case "version 1 in full":
+			require.ErrorIs(t, err, sstable.ErrVersion)
+		default:
+			require.ErrorIs(t, err, sstable.ErrCorrupt, name)
 		}
 	}
 }
