@@ -63,6 +63,11 @@ func (s *Source) isTombstone() bool { return s.Current.Kind == run.DeletePrefix 
 // Invariant: if single is set, only heap[0] has the current key. The source stays on the heap,
 // so that a walk over keys of one source needs no pop and no push.
 //
+// Invariant: a range tombstone does not divide the keys of a prefix: its bounds name partitions,
+// and every prefix is at least as long as a partition. So a range that hides a prefix tombstone
+// hides all keys that the tombstone hides. If a run is cut into files, the files together have
+// the whole range.
+//
 // Invariant: a source with index i is hidden from the current key if i >= firstHidden().
 //
 // Cost: O(log k) comparisons for each entry, k being the number of sources; nearly all compare
