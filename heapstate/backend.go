@@ -133,7 +133,7 @@ func (s *declaredStates) frozen(pin *backend.Pin, id backend.ID) frozenState {
 	return nil
 }
 
-// Empty implements snapshot.Backend.
+// Empty implements snapshot.Backend. It reports whether the backend has neither rows nor timers.
 func (b *Backend) Empty() bool {
 	for _, t := range b.states.tables {
 		if t.Len() > 0 {

@@ -165,7 +165,8 @@ func (b *Backend) discardTree() error {
 	return b.directory.clearTree()
 }
 
-// Empty implements snapshot.Backend. It returns false if the tree cannot be read.
+// Empty implements snapshot.Backend. It reports whether the backend has neither rows nor timers, and
+// returns false if the tree cannot be read.
 func (b *Backend) Empty() bool {
 	for _, service := range b.timers {
 		for _, queue := range service {

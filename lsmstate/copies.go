@@ -81,8 +81,8 @@ func (c *LocalCopies) addBackends(n int) {
 }
 
 // keep links the tables of a snapshot, until the context ends, and removes the copies that none of
-// the last snapshots used. It skips packed tables, for which hasFile returns false: no restore needs
-// a copy of them.
+// the last snapshots used. It skips packed tables: hasFile returns false for them, and no restore
+// needs a copy.
 func (c *LocalCopies) keep(ctx context.Context, tables *lsm.Tables, hasFile func(snapshot.Identity) bool) {
 	if c == nil {
 		return

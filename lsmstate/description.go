@@ -114,8 +114,8 @@ func (p *parser) location(before []tableLocation) (t tableLocation) {
 	return t
 }
 
-// files checks that tree, tables and the files of the handle fit together. It returns the tree, nil
-// if there is none, and the locations of its tables by number.
+// files checks that tree, tables and the files of the handle fit together. It returns the tree and
+// the locations of its tables by number, or nil if the snapshot has no tree.
 func (d *description) files(h snapshot.Handle) (*lsm.Description, map[uint64]tableLocation, error) {
 	if len(d.tree) == 0 {
 		if len(d.tables) > 0 || len(h.Files) > 1 {

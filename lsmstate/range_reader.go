@@ -11,7 +11,8 @@ import (
 type rangeReader struct {
 	view *lsm.View
 	it   *lsm.Iterator // nil before the first range
-	// passed is the end of the last range, which was read completely; nil if there is none.
+	// passed is the end of the last range, which was read completely; nil before the first range and
+	// after an error.
 	passed []byte
 	valid  bool // the iterator is at a row, the first one after the last range
 }

@@ -40,8 +40,8 @@ func (b *Backend) RestoreNative(ctx context.Context, src snapshot.Source, handle
 // first checkpoint afterwards would have to upload everything.
 //
 // Idea: do not touch rows. Tables are sorted by key, and keys begin with the key group, so the
-// backend's part of a table is one range of keys. A new tree is made that refers to the tables as
-// they are, by hard links, with a clip per table: a range outside of which nothing of the table
+// backend's part of a table is one range of keys. A new tree is made that refers to the unchanged
+// tables, by hard links, with a clip per table: a range outside of which nothing of the table
 // counts. Compactions drop the rest later. A table keeps its identity, so the first incremental
 // checkpoint shares its file.
 //

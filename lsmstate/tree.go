@@ -10,7 +10,7 @@ import (
 
 // tree is the store of a backend, with a count of references: one of the backend and one of each
 // view. When the last reference is released, the store is discarded and the files in its directory
-// are removed. If a lock was lost, the directory stays as it is.
+// are removed. If a lock was lost, the directory is not changed.
 //
 // Thread safety: safe for concurrent use, except db, which belongs to the task's goroutine.
 type tree struct {

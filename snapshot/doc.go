@@ -4,7 +4,7 @@
 //   - View, a backend as it was at one moment;
 //   - the portable format, which any backend writes and any other loads;
 //   - Handle, which describes the files of a snapshot;
-//   - Target and Source, to which files are written and from which they are read;
+//   - Target, the storage to write files to, and Source, the storage to read them from;
 //   - Start, which takes the view and writes it in another goroutine, and Restore.
 //
 // The package knows the contract of package state. It does not know which backends exist, nor
