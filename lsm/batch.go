@@ -46,6 +46,7 @@ func (b *Batch) Reset() {
 	*b = Batch{record: b.record[:0]}
 }
 
+// add encodes an operation. It remembers the first key or value that is too large.
 func (b *Batch) add(kind run.Kind, key, value []byte) {
 	if len(b.record) == 0 {
 		b.record = append(b.record, recordOps)
@@ -109,6 +110,8 @@ func (db *DB) Apply(b *Batch) error {
 	return db.waitForSync(end)
 }
 
+// applyBatch takes the lock and writes all operations: to the log in one record, then to the
+// memtable.
 func (db *DB) applyBatch(b *Batch, operations []operation) (end logEnd, err error) {
 	if err := db.lockForWrite(); err != nil {
 		return end, err

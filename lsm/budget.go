@@ -52,6 +52,7 @@ const gapShare = 64
 // blocks up to the default of Options.BlockBytes. Close it when no store uses it any more.
 func NewBudget(bytes int64) *Budget { return newBudget(bytes, sstable.DefaultBlockBytes) }
 
+// newBudget is NewBudget with a cache for blocks of up to blockBytes.
 func newBudget(bytes int64, blockBytes int) *Budget {
 	slabs := slab.NewBudget(bytes)
 	return &Budget{

@@ -84,6 +84,7 @@ type checker struct {
 	needed map[string]bool // names of files that the store needs
 }
 
+// newChecker returns a checker that has read nothing yet.
 func newChecker(ctx context.Context, o *Options, dir *directory.Directory) *checker {
 	lock := &sstable.CacheLock{Mutex: &sync.Mutex{}}
 	return &checker{
@@ -125,6 +126,7 @@ func (c *checker) checkUnlocked() error {
 	return err
 }
 
+// check reads the manifest, the tables and the logs, and fills the report.
 func (c *checker) check() error {
 	names, err := c.dir.FS.List(c.dir.Path)
 	if err != nil {
@@ -175,6 +177,7 @@ func (c *checker) leftovers(names []string, catalog *manifest.Catalog) {
 	}
 }
 
+// checkTables checks all tables that the manifest names.
 func (c *checker) checkTables(catalog *manifest.Catalog) error {
 	for _, p := range catalog.SortedTables() {
 		if err := c.table(p.Level, p.Meta); err != nil {
@@ -237,6 +240,7 @@ func (c *checker) checkLogs(catalog *manifest.Catalog, names []string) error {
 // logChecker is the replayTarget of a checker.
 type logChecker checker
 
+// beginRun implements replayTarget.
 func (c *logChecker) beginRun(uint64) error {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
@@ -244,6 +248,8 @@ func (c *logChecker) beginRun(uint64) error {
 	return nil
 }
 
+// operation implements replayTarget.
 func (c *logChecker) operation(run.Kind, []byte, []byte) {}
 
+// table implements replayTarget.
 func (c *logChecker) table(m version.FileMeta) error { return (*checker)(c).table(0, m) }

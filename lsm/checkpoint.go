@@ -39,6 +39,7 @@ func (v *View) Checkpoint(ctx context.Context, dir string) error {
 	return v.checkpoint(ctx, dir, callerOf())
 }
 
+// checkpoint builds a store in dir from the tables of the view.
 func (v *View) checkpoint(ctx context.Context, dir string, opened caller) error {
 	dir, err := v.db.dir.FS.Resolve(dir)
 	if err != nil {
@@ -135,6 +136,7 @@ type restorePlan struct {
 	ranges run.Ranges
 }
 
+// plan adds all parts.
 func (r *restorePlan) plan(ctx context.Context, parts []Part) error {
 	r.edit = manifest.Edit{
 		First: true, Identity: vfs.NewIdentity(), Split: r.o.Split.Name, PartitionBytes: r.o.PartitionBytes,
@@ -229,6 +231,7 @@ func (r *restorePlan) noStore(dir string) error {
 	return err
 }
 
+// addTable adds a table under its new number, clipped to the range of its part.
 func (r *restorePlan) addTable(part Part, p manifest.LevelTable, within run.Range) {
 	old := p.Meta.Number
 	r.from = append(r.from, func() string {

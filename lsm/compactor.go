@@ -75,6 +75,7 @@ type compactor struct {
 // contextMutex is a mutex whose waiting a context can end.
 type contextMutex chan struct{}
 
+// newContextMutex returns an unlocked mutex.
 func newContextMutex() contextMutex { return make(contextMutex, 1) }
 
 // Lock implements sync.Locker.

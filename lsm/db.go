@@ -148,6 +148,7 @@ func (db *DB) fail(err error) error {
 	return db.failLocked(err)
 }
 
+// failLocked is fail for callers that hold the lock. It returns the first failure.
 func (db *DB) failLocked(err error) error {
 	if db.status.failed == nil {
 		db.status.failed = fmt.Errorf("%w: %w", ErrFailed, err)

@@ -26,6 +26,7 @@ func Destroy(dir string, options Options) error {
 	return nil
 }
 
+// destroy locks the store, removes its files, then the lock and the directory.
 func destroy(fsys vfs.FS, dir string) error {
 	info, err := fsys.Lstat(dir)
 	switch {
@@ -86,6 +87,7 @@ func SplitOf(ctx context.Context, dir string, options Options) (string, error) {
 	return split, nil
 }
 
+// splitIn checks every name in the directory, then reads the split from the manifest.
 func splitIn(ctx context.Context, fsys vfs.FS, dir string) (string, error) {
 	names, err := fsys.List(dir)
 	if err != nil {

@@ -142,6 +142,7 @@ func resolve(split *Split, operations []operation) []run.Entry {
 	return entries
 }
 
+// add applies an operation to the result of the earlier ones.
 func (g *prefixOps) add(op operation) {
 	if op.kind == run.DeletePrefix {
 		*g = prefixOps{tombstone: true, points: make(map[string]*keyOps)}
@@ -159,6 +160,7 @@ func (g *prefixOps) add(op operation) {
 	}
 }
 
+// entry returns the key's entry, with all appended values joined.
 func (p *keyOps) entry() run.Entry {
 	value := p.value
 	if len(p.more) > 0 {

@@ -53,6 +53,7 @@ type oldLog struct {
 	table           string      // table of a refused write, which the log may name
 }
 
+// init prepares an empty set.
 func (l *logSet) init(dir *directory.Directory, report func(error)) {
 	l.dir, l.report = dir, report
 }

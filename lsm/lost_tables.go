@@ -88,10 +88,13 @@ func (l *lostTables) namedByLogs(ctx context.Context, logs []uint64, c *manifest
 // namedTables is a replayTarget that collects the numbers of tables.
 type namedTables map[uint64]bool
 
+// beginRun implements replayTarget.
 func (namedTables) beginRun(uint64) error { return nil }
 
+// operation implements replayTarget.
 func (namedTables) operation(run.Kind, []byte, []byte) {}
 
+// table implements replayTarget.
 func (t namedTables) table(m version.FileMeta) error {
 	t[m.Number] = true
 	return nil

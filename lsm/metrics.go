@@ -98,21 +98,25 @@ type counters struct {
 	longestNanos                 atomic.Int64
 }
 
+// flushed counts a flush.
 func (c *counters) flushed(i FlushInfo) {
 	c.flushes.Add(1)
 	c.flushedBytes.Add(i.Bytes)
 }
 
+// compacted counts a compaction.
 func (c *counters) compacted(i CompactionInfo) {
 	c.compactions.Add(1)
 	c.compactedBytes.Add(i.BytesWritten)
 }
 
+// slowed adds a sleep of the write throttle.
 func (c *counters) slowed(d time.Duration) {
 	c.slowedNanos.Add(int64(d))
 	c.longest(d)
 }
 
+// stalled adds a wait for a flush.
 func (c *counters) stalled(d time.Duration) {
 	c.stalledNanos.Add(int64(d))
 	c.longest(d)

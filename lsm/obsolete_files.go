@@ -75,6 +75,7 @@ func (o *obsoleteFiles) add(f *version.File) {
 	}
 }
 
+// work empties the list and returns.
 func (o *obsoleteFiles) work() {
 	for {
 		o.mu.Lock()
@@ -93,6 +94,7 @@ func (o *obsoleteFiles) work() {
 	}
 }
 
+// dispose closes a table, and removes its file if no other virtual table shares it.
 func (o *obsoleteFiles) dispose(f *version.File, keep bool) {
 	last, err := o.tables.Unref(f)
 	if err != nil {

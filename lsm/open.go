@@ -94,6 +94,8 @@ func (db *DB) openUntil(ctx context.Context) error {
 	return err
 }
 
+// open locks the directory, reads manifest and tables, replays the logs, and starts the
+// workers.
 func (db *DB) open(ctx context.Context) (err error) {
 	if db.active.Table == nil {
 		return fmt.Errorf("%w: NewMemtable returned nil", ErrInvalidOption)

@@ -177,6 +177,7 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
+// check returns an error that names the first option out of range.
 func (o *Options) check() error {
 	switch {
 	case o.Split.Name == "":

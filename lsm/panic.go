@@ -34,6 +34,7 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("%s has panicked with a %T", e.What, e.Value)
 }
 
+// newPanicError returns the error of a panic, with the stack of this goroutine.
 func newPanicError(what string, value any) *PanicError {
 	return &PanicError{What: what, Value: value, Stack: debug.Stack()}
 }
@@ -130,6 +131,7 @@ type eventPanics struct {
 	first error
 }
 
+// note records a panic if it is the first one.
 func (p *eventPanics) note(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

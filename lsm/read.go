@@ -125,6 +125,7 @@ func (db *DB) findFrom(f *run.Lookup, v *version.Version, active bool, key []byt
 	return err
 }
 
+// findInTree collects the key's entries in the tables of a tree, newest first.
 func (db *DB) findInTree(f *run.Lookup, t *version.Tree) error {
 	p := &db.scratch.lookupKey
 	for _, file := range t.Levels[0] {

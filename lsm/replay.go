@@ -40,6 +40,7 @@ type replayTarget interface {
 	table(m version.FileMeta) error
 }
 
+// newReplayer returns a replayer for the logs of the store that the catalog describes.
 func newReplayer(o *Options, c *manifest.Catalog, to replayTarget) *replayer {
 	return &replayer{o: o, identity: c.Identity, flushed: c.Flushed, to: to}
 }
@@ -66,6 +67,7 @@ func (r *replayer) read(ctx context.Context, fsys vfs.FS, dir string, numbers []
 	return nil
 }
 
+// record handles one record of a log.
 func (r *replayer) record(b []byte, _ int64) error {
 	p := manifest.NewParser(b)
 	kind := p.Byte()
@@ -124,6 +126,7 @@ func (r *replayer) beginRun(number uint64) error {
 	return r.to.beginRun(number)
 }
 
+// table passes a table to the target, if the tree lacks its run.
 func (r *replayer) table(m version.FileMeta) error {
 	if r.active <= r.flushed {
 		return nil
@@ -185,6 +188,7 @@ func (db *DB) replay(ctx context.Context, numbers []uint64, c *manifest.Catalog)
 	return r.endRun()
 }
 
+// beginRun implements replayTarget.
 func (r *recovery) beginRun(number uint64) error {
 	if err := r.endRun(); err != nil {
 		return err
@@ -208,6 +212,7 @@ func (r *recovery) endRun() error {
 	return r.db.recoverRun(&version.SealedRun{Number: r.active, Table: table})
 }
 
+// operation implements replayTarget: it writes to the memtable of the run.
 func (r *recovery) operation(kind run.Kind, key, value []byte) {
 	if r.memory.Table == nil {
 		r.memory = r.db.newTable()
@@ -215,6 +220,7 @@ func (r *recovery) operation(kind run.Kind, key, value []byte) {
 	r.memory.apply(&r.db.o.Split, &r.lookupKey, kind, key, value)
 }
 
+// table implements replayTarget: it adds the table to the tree.
 func (r *recovery) table(m version.FileMeta) error {
 	f, err := r.db.tables.Open(m)
 	if err != nil {
@@ -224,6 +230,7 @@ func (r *recovery) table(m version.FileMeta) error {
 	return r.db.recoverRun(version.NewSealedFile(r.active, f))
 }
 
+// release frees a memtable that was not flushed because of an error.
 func (r *recovery) release() {
 	if r.memory.Table != nil {
 		r.db.report(releaseTable(r.memory.Table))

@@ -99,6 +99,7 @@ func (w *walk) moveTo(key []byte) bool {
 	return w.step()
 }
 
+// seek prepares a forward move to the first entry at or above key.
 func (w *walk) seek(key []byte) {
 	w.begun, w.backward = true, false
 	w.from = append(w.from[:0], key...)

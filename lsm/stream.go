@@ -30,6 +30,7 @@ func (v *View) Stream(key []byte) (value io.ReadCloser, size int64, found bool, 
 	return v.stream(key, callerOf())
 }
 
+// stream returns a reader of the key's value, which owns an iterator over this key only.
 func (v *View) stream(key []byte, opened caller) (value io.ReadCloser, size int64, found bool, err error) {
 	it, err := v.iterator(run.Range{From: key, To: append(key[:len(key):len(key)], 0)}, opened)
 	if err != nil {

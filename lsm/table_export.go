@@ -101,6 +101,7 @@ func (d *Description) Tables(from, to []byte) []TableFile {
 	return tableFiles(d.catalog.SortedTables(), run.Range{From: from, To: to})
 }
 
+// tableFiles describes the tables that may have keys in the range.
 func tableFiles(tables []manifest.LevelTable, within run.Range) (files []TableFile) {
 	for _, p := range tables {
 		if m := p.Meta; m.Bounds.Overlaps(within) {

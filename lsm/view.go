@@ -20,6 +20,7 @@ type View struct {
 // View seals the store and returns a snapshot of it, in constant time. Close the view.
 func (db *DB) View() (*View, error) { return db.view(callerOf()) }
 
+// view is View for callers that pass the place where it was opened.
 func (db *DB) view(opened caller) (_ *View, err error) {
 	if err := db.lockOpen(); err != nil {
 		return nil, err
@@ -89,6 +90,7 @@ func (v *View) Iterator(from, to []byte) (*Iterator, error) {
 	return v.iterator(run.Range{From: from, To: to}, callerOf())
 }
 
+// iterator is Iterator for callers that pass the place where it was opened.
 func (v *View) iterator(within run.Range, opened caller) (_ *Iterator, err error) {
 	if err := v.lockOpen(); err != nil {
 		return nil, err

@@ -46,6 +46,8 @@ func (db *DB) DeleteRange(from, to []byte) error {
 	return db.waitForSync(end)
 }
 
+// applyRange takes the lock, seals the memtable unless it holds only range tombstones, and
+// writes the tombstone.
 func (db *DB) applyRange(from, to []byte) (end logEnd, err error) {
 	if err := db.lockForWrite(); err != nil {
 		return end, err
@@ -105,6 +107,7 @@ func (db *DB) write(kind run.Kind, key, value []byte) error {
 	return db.waitForSync(end)
 }
 
+// applyOne takes the lock and executes one operation.
 func (db *DB) applyOne(kind run.Kind, key, value []byte) (end logEnd, err error) {
 	if err := db.lockForWrite(); err != nil {
 		return end, err
