@@ -35,7 +35,7 @@ func (m *modelRun) requireSurvives(mem *vfstest.Mem, id ID) {
 // FLINK-35217, FLINK-36421: metadata referred to files that were not synced. Protection:
 // Draft.Commit syncs the content before it links the name, and Upload.part accepts only
 // committed files.
-func TestBug10DataIsDurableBeforeItIsReferredTo(t *testing.T) {
+func TestBug10MetadataListsOnlyDurableFiles(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	m := modelOn(t, mem, make(map[ID]*moment))
 	m.beginModel(modelOperators(2, 1, 1))
@@ -50,7 +50,7 @@ func TestBug10DataIsDurableBeforeItIsReferredTo(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, u.Acknowledge(handleOf(u, u.Name(), 10), nil))
 	m.runQueued()
-	require.Equal(t, "aborted 4", m.told[len(m.told)-2])
+	require.Equal(t, "aborted 4", m.events[len(m.events)-2])
 }
 
 // FLINK-5940, FLINK-5942: one damaged entry kept the job from recovering. The fix that removed
@@ -65,7 +65,7 @@ func TestBug12DamagedEntryIsSkippedReportedAndKept(t *testing.T) {
 	r, a = r.restart()
 	require.Equal(t, ID(1), a.Restored().ID)
 	require.ErrorIs(t, a.Skipped()[0], ErrCorrupt)
-	require.Contains(t, r.logged, "checkpoint passed over")
+	require.Contains(t, r.logged, "checkpoint skipped")
 	r.complete(a, "third")
 	r.replace("job/completed/"+padded(ID(3)), flip) // while the job runs
 	for range 3 {

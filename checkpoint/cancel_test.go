@@ -27,9 +27,9 @@ func TestCancelGivesUpACheckpointThatIsBeingCommitted(t *testing.T) {
 		require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, []byte("data")))
 		r.runQueued()
 		if complete {
-			require.Equal(t, []string{"trigger 1 on 0", "complete 1"}, r.told)
+			require.Equal(t, []string{"trigger 1 on 0", "complete 1"}, r.events)
 		} else {
-			require.Contains(t, r.told, "aborted 1")
+			require.Contains(t, r.events, "aborted 1")
 			r.requireReason(ErrEnded)
 		}
 		_, err := a.Trigger()
@@ -56,7 +56,7 @@ func TestCancelDoesNotWaitForRemovals(t *testing.T) {
 	u := a.Upload(r.trigger(a), "op", 0)
 	r.write(u, u.Name(), 1<<20)
 	r.Cancel()
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	require.NoError(t, r.Close())
 	require.Contains(t, r.logged, "files of an aborted checkpoint remain")
 

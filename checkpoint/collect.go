@@ -100,10 +100,10 @@ func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectI
 // Cost: one listing of the job's folder, and one read of the metadata of each complete
 // checkpoint, which Coordinator.shared caches.
 type liveSet struct {
-	complete map[ID]bool // IDs in the completed store
-	underWay map[ID]bool // in progress, in doubt, or the base of one in progress
-	next     ID          // IDs from here on are unknown to this coordinator
-	attempt  AttemptID   // the current attempt
+	complete   map[ID]bool // IDs in the completed store
+	inProgress map[ID]bool // in progress, in doubt, or the base of one in progress
+	next       ID          // IDs from here on are unknown to this coordinator
+	attempt    AttemptID   // the current attempt
 
 	shared map[string]bool // names of the shared files that complete checkpoints list
 	// newestUnreadable is the newest complete checkpoint whose metadata cannot be read; 0 if
@@ -146,12 +146,12 @@ func (c *Coordinator) liveInMemory() (*liveSet, error) {
 		return nil, fmt.Errorf("collect before an attempt has begun: %w", ErrInvalidOption)
 	}
 	l := &liveSet{
-		complete: make(map[ID]bool), underWay: maps.Clone(c.inDoubt), shared: make(map[string]bool),
+		complete: make(map[ID]bool), inProgress: maps.Clone(c.inDoubt), shared: make(map[string]bool),
 		next: c.nextID, attempt: c.attempt.number,
 	}
 	for _, p := range c.pending {
-		l.underWay[p.id] = true
-		l.underWay[p.base] = true
+		l.inProgress[p.id] = true
+		l.inProgress[p.base] = true
 	}
 	return l, nil
 }
@@ -161,7 +161,7 @@ func (l *liveSet) isOrphan(o owner, base string, unfinished bool) bool {
 	switch {
 	case o.id == 0: // an attempt's record: completed.Begin removes it, except unfinished ones
 		return unfinished && o.attempt < l.attempt
-	case o.id >= l.next || o.attempt > l.attempt || l.underWay[o.id]:
+	case o.id >= l.next || o.attempt > l.attempt || l.inProgress[o.id]:
 		return false
 	case unfinished:
 		return true

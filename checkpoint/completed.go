@@ -27,9 +27,12 @@ type AttemptID uint64
 //
 // Invariant: an entry whose Commit returned nil stays until Remove is called for it, also
 // across crashes and power cuts.
+//
 // Invariant: Begin returns a higher AttemptID than every earlier Begin for the job, in any
 // process.
+//
 // Invariant: once Begin has returned n, no Commit of an attempt below n adds an entry.
+//
 // Invariant: the metadata object and all files that an entry refers to are durable before
 // Commit is called, and are removed only after Remove has returned nil.
 //

@@ -154,12 +154,16 @@ type Subtasks struct {
 //
 // Invariant: a checkpoint commits only after all its subtasks have acknowledged, and an
 // acknowledgement lists only durable files.
+//
 // Invariant: checkpoints commit in ascending order of IDs. Committing one aborts all earlier
 // ones that are still in progress.
+//
 // Invariant: the base of a checkpoint in progress is not removed, nor the files that it shares.
+//
 // Invariant: at most one attempt is current. Calls on an earlier one have no effect
 // (ErrFenced), and its Tasks are not called any more. Across processes the completed store
 // fences earlier attempts.
+//
 // Invariant: once the lock is lost, no object is created, committed or removed.
 //
 // Three queues work in the background, each in order: commits (metadata and entry), removals,

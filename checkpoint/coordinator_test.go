@@ -20,9 +20,9 @@ func TestFirstCheckpointIsTriggeredAnIntervalAfterTheBeginning(t *testing.T) {
 	a := r.begin()
 	require.Equal(t, time.Minute, r.wait(a, 0))
 	require.Equal(t, time.Second, r.wait(a, 59*time.Second))
-	r.requireTold()
+	r.requireEvents()
 	r.wait(a, time.Second)
-	r.requireTold("trigger 1 on 0")
+	r.requireEvents("trigger 1 on 0")
 }
 
 func TestIntervalCountsFromTriggerToTrigger(t *testing.T) {
@@ -31,10 +31,10 @@ func TestIntervalCountsFromTriggerToTrigger(t *testing.T) {
 	r.wait(a, time.Minute)
 	r.clock = r.clock.Add(40 * time.Second)
 	require.NoError(t, a.Upload(1, "op", 0).Acknowledge(nil, nil))
-	r.requireTold("trigger 1 on 0", "complete 1")
+	r.requireEvents("trigger 1 on 0", "complete 1")
 	require.Equal(t, 20*time.Second, r.wait(a, 0))
 	r.wait(a, 20*time.Second)
-	r.requireTold("trigger 2 on 1")
+	r.requireEvents("trigger 2 on 1")
 }
 
 func TestPauseCountsFromTheEndOfACheckpoint(t *testing.T) {
@@ -44,18 +44,18 @@ func TestPauseCountsFromTheEndOfACheckpoint(t *testing.T) {
 	r.clock = r.clock.Add(40 * time.Second)
 	a.Upload(1, "op", 0).Decline(errTest)
 	require.Equal(t, 45*time.Second, r.wait(a, 0))
-	r.told = nil
+	r.events = nil
 	r.wait(a, 44*time.Second)
-	r.requireTold()
+	r.requireEvents()
 	r.wait(a, time.Second)
-	r.requireTold("trigger 2 on 0")
+	r.requireEvents("trigger 2 on 0")
 }
 
 func TestWithoutIntervalNothingIsTriggered(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	require.Equal(t, idleStep, r.wait(a, 1000*time.Hour))
-	r.requireTold()
+	r.requireEvents()
 }
 
 func TestCheckpointThatTakesTooLongIsAborted(t *testing.T) {
@@ -65,7 +65,7 @@ func TestCheckpointThatTakesTooLongIsAborted(t *testing.T) {
 	require.Equal(t, time.Second, r.wait(a, 59*time.Second))
 	require.NoError(t, u.Context().Err())
 	r.wait(a, time.Second)
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	r.requireReason(ErrTimeout)
 	require.ErrorIs(t, context.Cause(u.Context()), ErrTimeout)
 	require.ErrorIs(t, u.Acknowledge(nil, nil), ErrTimeout)
@@ -85,7 +85,7 @@ func TestCheckpointThatHangsInItsCommitTimesOut(t *testing.T) {
 		return context.Cause(r.pending[0].ctx)
 	}
 	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	r.requireReason(ErrTimeout)
 	require.Empty(t, r.pending)
 }
@@ -108,7 +108,7 @@ func TestRunNoticesEveryTimeout(t *testing.T) {
 				}
 				time.Sleep(interval + time.Minute)
 				synctest.Wait()
-				r.requireTold("trigger 1 on 0", "aborted 1")
+				r.requireEvents("trigger 1 on 0", "aborted 1")
 				cancel()
 				synctest.Wait()
 			})
@@ -128,7 +128,7 @@ func TestRunTriggersAtItsIntervalUntilTheAttemptEnds(t *testing.T) {
 		}()
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		r.requireTold("trigger 1 on 0", "trigger 2 on 0", "trigger 3 on 0")
+		r.requireEvents("trigger 1 on 0", "trigger 2 on 0", "trigger 3 on 0")
 		a.End()
 		<-done
 	})
@@ -148,39 +148,39 @@ func TestRunTriggersAgainWhenACheckpointEnds(t *testing.T) {
 		r.runQueued()
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		r.requireTold("trigger 1 on 0", "complete 1", "trigger 2 on 1")
+		r.requireEvents("trigger 1 on 0", "complete 1", "trigger 2 on 1")
 		cancel()
 		synctest.Wait()
 	})
 }
 
-func TestNoMoreCheckpointsThanAllowedAreUnderWay(t *testing.T) {
+func TestNoMoreCheckpointsThanAllowedAreInProgress(t *testing.T) {
 	r := newRig(t, Options{Interval: time.Minute, MaxConcurrent: 2})
 	a := r.begin()
 	for range 5 {
 		r.wait(a, time.Minute)
 	}
-	r.requireTold("trigger 1 on 0", "trigger 2 on 0")
+	r.requireEvents("trigger 1 on 0", "trigger 2 on 0")
 	_, err := a.Trigger()
 	require.ErrorIs(t, err, ErrBusy)
 	require.NoError(t, a.Upload(2, "op", 0).Acknowledge(nil, nil))
 	r.runQueued()
 	r.wait(a, 0)
-	r.requireTold("complete 2", "aborted 1", "trigger 3 on 2")
+	r.requireEvents("complete 2", "aborted 1", "trigger 3 on 2")
 }
 
 func TestLaterCheckpointSubsumesEarlierOnes(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 3})
 	a := r.begin()
 	first, second, third := r.trigger(a), r.trigger(a), r.trigger(a)
-	r.told = nil
+	r.events = nil
 	u := a.Upload(first, "op", 0)
 	require.NoError(t, a.Upload(second, "op", 0).Acknowledge(nil, nil))
-	r.requireTold("complete 2", "aborted 1")
+	r.requireEvents("complete 2", "aborted 1")
 	r.requireReason(ErrSubsumed)
 	require.ErrorIs(t, u.Acknowledge(nil, nil), ErrSubsumed)
 	require.NoError(t, a.Upload(third, "op", 0).Acknowledge(nil, nil), "a later one continues")
-	r.requireTold("complete 3")
+	r.requireEvents("complete 3")
 	require.Zero(t, r.failures, "a subsumed checkpoint is not a failure")
 }
 
@@ -189,10 +189,10 @@ func TestCheckpointsCommitInTheOrderInWhichTheyWereAcknowledged(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 2, Storage: storageOn(t, &faultyObjects{Objects: unlimited()})})
 	a := r.begin()
 	first, second := r.trigger(a), r.trigger(a)
-	r.told = nil
+	r.events = nil
 	require.NoError(t, a.Upload(second, "op", 0).Acknowledge(nil, nil))
 	require.NoError(t, a.Upload(first, "op", 0).Acknowledge(nil, nil))
-	r.requireTold("complete 2", "aborted 1")
+	r.requireEvents("complete 2", "aborted 1")
 	require.Equal(t, []ID{2}, r.ids())
 }
 
@@ -205,9 +205,9 @@ func TestFailuresInARowFailTheJob(t *testing.T) {
 	r.complete(a, "")
 	fail()
 	fail()
-	r.requireTold("trigger 4 on 3", "aborted 4", "trigger 5 on 3", "aborted 5")
+	r.requireEvents("trigger 4 on 3", "aborted 4", "trigger 5 on 3", "aborted 5")
 	fail()
-	r.requireTold("trigger 6 on 3", "aborted 6", "fail")
+	r.requireEvents("trigger 6 on 3", "aborted 6", "fail")
 	r.requireReason(ErrTooManyFailures)
 	r.requireReason(errTest)
 }
@@ -216,7 +216,7 @@ func TestByDefaultTheFirstFailureFailsTheJob(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	a.Upload(r.trigger(a), "op", 0).Decline(errTest)
-	r.requireTold("trigger 1 on 0", "aborted 1", "fail")
+	r.requireEvents("trigger 1 on 0", "aborted 1", "fail")
 }
 
 func TestEarlierAttemptsFailuresDoNotCount(t *testing.T) {
@@ -227,7 +227,7 @@ func TestEarlierAttemptsFailuresDoNotCount(t *testing.T) {
 	a = r.begin()
 	a.Upload(r.trigger(a), "op", 0).Decline(errTest)
 	r.runQueued()
-	require.NotContains(t, r.told, "fail")
+	require.NotContains(t, r.events, "fail")
 }
 
 func TestCheckpointFailsOnce(t *testing.T) {
@@ -240,7 +240,7 @@ func TestCheckpointFailsOnce(t *testing.T) {
 	u := a.Upload(id, "op", 0)
 	u.Decline(errTest)
 	r.wait(a, time.Hour)
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 }
 
 func TestCheckpointWaitsForAllSubtasks(t *testing.T) {
@@ -249,11 +249,11 @@ func TestCheckpointWaitsForAllSubtasks(t *testing.T) {
 	id := r.trigger(a)
 	require.NoError(t, a.Upload(id, "op", 1).Acknowledge(nil, []byte("b")))
 	require.NoError(t, a.Upload(id, "other", 0).Acknowledge(nil, []byte("c")))
-	r.requireTold("trigger 1 on 0")
+	r.requireEvents("trigger 1 on 0")
 	require.Empty(t, r.ids())
 	r.clock = r.clock.Add(time.Second)
 	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, []byte("a")))
-	r.requireTold("complete 1")
+	r.requireEvents("complete 1")
 	require.Equal(t, Stats{ID: 1, Bytes: 3, NewBytes: 3, Took: time.Second}, r.stats)
 	restored := r.begin(Subtasks{"op", 2}, Subtasks{"other", 1}).Restored()
 	require.Equal(t, []Operator{
@@ -272,9 +272,9 @@ func TestSubtaskAcknowledgesOnce(t *testing.T) {
 	again := a.Upload(id, "op", 0)
 	require.ErrorIs(t, again.Acknowledge(nil, []byte("third")), fs.ErrExist)
 	again.Decline(errTest) // too late: the part has been acknowledged
-	r.requireTold("trigger 1 on 0")
+	r.requireEvents("trigger 1 on 0")
 	require.NoError(t, a.Upload(id, "op", 1).Acknowledge(nil, nil))
-	r.requireTold("complete 1")
+	r.requireEvents("complete 1")
 	require.Error(t, u.Acknowledge(nil, nil), "after the end")
 	a = r.begin(Subtasks{"op", 1})
 	require.Equal(t, "first", string(a.Restored().Operators[0].Parts[0].Data))
@@ -295,7 +295,7 @@ func TestAcknowledgementsOfCheckpointsNotInProgressHaveNoEffect(t *testing.T) {
 		require.Error(t, file.Commit())
 		require.NoError(t, file.Abort())
 	}
-	r.requireTold("trigger 1 on 0")
+	r.requireEvents("trigger 1 on 0")
 	require.Empty(t, r.names())
 }
 
@@ -332,7 +332,7 @@ func TestHandleOfFilesThatWereNotCommittedIsDeclined(t *testing.T) {
 			a := r.begin(Subtasks{"op", 2})
 			u := a.Upload(r.trigger(a), "op", 0)
 			require.Error(t, u.Acknowledge(write(r, u), nil))
-			r.requireTold("trigger 1 on 0", "aborted 1", "fail")
+			r.requireEvents("trigger 1 on 0", "aborted 1", "fail")
 			require.Empty(t, r.names())
 		})
 	}
@@ -349,12 +349,12 @@ func TestHandlesThatOverlapFailTheCheckpoint(t *testing.T) {
 		h.Keyspace.Groups.First, h.Keyspace.Groups.Last = 0, 7
 		require.NoError(t, u.Acknowledge(h, nil))
 	}
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	r.requireReason(ErrInvalid)
 	require.Empty(t, r.names())
 }
 
-func TestFileNamesAreThoseOfTheSubtask(t *testing.T) {
+func TestFileNamesMustBeginWithTheNameOfTheUpload(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	u := a.Upload(r.trigger(a), "op", 0)
@@ -371,7 +371,7 @@ func TestFileNamesAreThoseOfTheSubtask(t *testing.T) {
 	}
 }
 
-func TestEmptyFileTravels(t *testing.T) {
+func TestEmptyFileIsStoredInTheMetadata(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	u := a.Upload(r.trigger(a), "op", 0)
@@ -389,10 +389,10 @@ func TestAttemptIsFencedByTheNext(t *testing.T) {
 	before := r.begin(Subtasks{"op", 2})
 	id := r.trigger(before)
 	u := before.Upload(id, "op", 0)
-	r.told = nil
+	r.events = nil
 	a := r.begin(Subtasks{"op", 2})
 	require.Greater(t, a.ID(), before.ID())
-	r.told = nil // the end of the previous attempt was reported
+	r.events = nil // the end of the previous attempt was reported
 
 	_, err := before.Trigger()
 	require.ErrorIs(t, err, ErrFenced)
@@ -406,7 +406,7 @@ func TestAttemptIsFencedByTheNext(t *testing.T) {
 	before.End()
 	require.Equal(t, idleStep, before.step())
 	before.Run(context.Background()) // returns
-	r.requireTold("trigger 2 on 0")
+	r.requireEvents("trigger 2 on 0")
 }
 
 // Calls that are queued for an attempt when the next one begins are dropped.
@@ -415,9 +415,9 @@ func TestTasksOfAFencedAttemptAreNotCalled(t *testing.T) {
 	a := r.begin()
 	_, err := a.Trigger()
 	require.NoError(t, err)
-	require.Empty(t, r.told)
+	require.Empty(t, r.events)
 	r.begin()
-	r.requireTold()
+	r.requireEvents()
 }
 
 func TestAttemptThatHasEndedTriggersNothing(t *testing.T) {
@@ -428,7 +428,7 @@ func TestAttemptThatHasEndedTriggersNothing(t *testing.T) {
 	a.End()
 	a.End()
 	r.wait(a, time.Hour)
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	r.requireReason(ErrEnded)
 	_, err := a.Trigger()
 	require.ErrorIs(t, err, ErrEnded)
@@ -436,7 +436,7 @@ func TestAttemptThatHasEndedTriggersNothing(t *testing.T) {
 	require.ErrorIs(t, a.Upload(id, "op", 0).Acknowledge(nil, nil), ErrEnded)
 }
 
-func TestCheckpointWithAllItsPartsCompletesAfterTheEnd(t *testing.T) {
+func TestAcknowledgedCheckpointCompletesAfterTheEndOfTheAttempt(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	require.NoError(t, a.Upload(r.trigger(a), "op", 0).Acknowledge(nil, []byte("all")))
@@ -444,7 +444,7 @@ func TestCheckpointWithAllItsPartsCompletesAfterTheEnd(t *testing.T) {
 	require.Equal(t, ID(1), r.begin().Restored().ID)
 }
 
-func TestAttemptsThatBeginAtOnceAreOrdered(t *testing.T) {
+func TestAttemptsThatBeginAtTheSameTimeAreOrdered(t *testing.T) {
 	r := newRig(t, Options{})
 	r.o.spawn = func(f func()) { go f() }
 	for _, q := range []*queue{r.commits, r.removals, r.calls} {
@@ -505,7 +505,7 @@ func TestClosedCoordinatorRefusesAllCalls(t *testing.T) {
 	r.trigger(a)
 	require.NoError(t, r.Close())
 	require.NoError(t, r.Close())
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	_, err := r.Begin(ctx, r, oneTask)
 	require.ErrorIs(t, err, ErrClosed)
 	_, err = r.Collect(ctx, false)

@@ -31,7 +31,7 @@ var (
 
 	// ErrOperator is returned when a checkpoint has state of an operator that the job does not
 	// have.
-	ErrOperator = errors.New("checkpoint has an operator that the job has not")
+	ErrOperator = errors.New("checkpoint has an operator that the job does not have")
 
 	// ErrNotRestorable is returned when the job has complete checkpoints and none of them can
 	// be read. A job without checkpoints starts empty instead.
@@ -84,7 +84,7 @@ var (
 
 	// ErrBusy is returned by Trigger while Options.MaxConcurrent checkpoints are in progress,
 	// and by Discard while an attempt runs.
-	ErrBusy = errors.New("a checkpoint is under way")
+	ErrBusy = errors.New("a checkpoint is in progress")
 
 	// ErrInvalidOption is returned for an option or argument out of range. It is the same error
 	// as lsm.ErrInvalidOption.

@@ -15,7 +15,7 @@ import (
 // The n-th operation on the disk fails, for many n, once or with all operations after it. Each
 // checkpoint fails or completes, earlier ones can be restored, and after the faults end no
 // orphan is left: see simulation.end.
-func TestEveryFailingOperationFailsNoMoreThanItsCheckpoint(t *testing.T) {
+func TestFailingOperationFailsOnlyItsCheckpoint(t *testing.T) {
 	const forGood = 1 << 30
 	for name, way := range map[string]simFaults{
 		"EIO once":          {count: 1, err: syscall.EIO},

@@ -38,12 +38,15 @@ import (
 //	crash    leaves the staging file, which List returns as Unfinished
 //
 // Invariant: an object that can be opened is complete; its content never changes.
+//
 // Invariant: Commit and Remove are durable once they have returned nil, including the
 // directories above the file.
+//
 // Invariant: a failed fsync of a directory discards changes of other operations in it, and
 // Linux reports it only once. So an operation also fails if another one's fsync of a directory
 // has failed since it began (syncWatch), and a removal that was not synced stays an error until
 // it is known to be durable (unsynced).
+//
 // Invariant: the path of the directory is resolved once, when it is opened, and later changes
 // of links or of the working directory do not matter. Below it no symbolic link is followed: an
 // operation that would have to follow one returns snapshot.ErrNotRegular, as does one that

@@ -126,7 +126,7 @@ func TestFailedSyncOfAnotherOperationIsNoticed(t *testing.T) {
 				return nil
 			}
 			switch syncs++; syncs {
-			case 2: // of the object of interest
+			case 2: // the sync of the operation under test
 				close(entered)
 				<-leave
 			case 3:

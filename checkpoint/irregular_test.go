@@ -142,7 +142,7 @@ func TestCheckpointWhoseEntryIsNotAFileIsKeptAndReported(t *testing.T) {
 			require.Equal(t, ID(1), a.Restored().ID)
 			require.Len(t, a.Skipped(), 1)
 			require.ErrorIs(t, a.Skipped()[0], snapshot.ErrNotRegular)
-			require.Contains(t, r.logged, "checkpoint passed over")
+			require.Contains(t, r.logged, "checkpoint skipped")
 			requireKept(t, before, diskOf(t, root))
 			for range 3 {
 				r.completeShared(a, 4)

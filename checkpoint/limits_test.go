@@ -7,13 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSmallFilesTravelAndLargerOnesDoNot(t *testing.T) {
+func TestSmallFilesAreStoredInTheMetadata(t *testing.T) {
 	for size, travels := range map[int64]bool{20<<10 - 1: true, 20 << 10: true, 20<<10 + 1: false, 1 << 20: false} {
 		r := newRig(t, Options{})
 		a := r.begin()
 		u := a.Upload(r.trigger(a), "op", 0)
 		require.NoError(t, u.Acknowledge(r.write(u, u.Name(), size), nil))
-		r.requireTold("trigger 1 on 0", "complete 1")
+		r.requireEvents("trigger 1 on 0", "complete 1")
 		require.Equal(t, size, r.stats.Bytes)
 		want := []string{"job/chk-1/_metadata", "job/completed/" + padded(ID(1))}
 		if !travels {
@@ -76,7 +76,7 @@ func TestStateOfExactlyTheLimitIsLegalInMemory(t *testing.T) {
 			require.NoError(t, file.Abort())
 			if limits.FrameBytes == 0 {
 				require.NoError(t, u.Acknowledge(handleOf(u, u.Name(), limit), nil))
-				r.requireTold("trigger 1 on 0", "complete 1")
+				r.requireEvents("trigger 1 on 0", "complete 1")
 			}
 		})
 	}
@@ -92,11 +92,11 @@ func TestFrameOfExactlyTheLimitIsLegalInMemory(t *testing.T) {
 		err := u.Acknowledge(nil, make([]byte, limit-overhead+excess))
 		if excess == 0 {
 			require.NoError(t, err)
-			r.requireTold("trigger 1 on 0", "complete 1")
+			r.requireEvents("trigger 1 on 0", "complete 1")
 			continue
 		}
 		require.ErrorIs(t, err, ErrFrameTooLarge)
-		r.requireTold("trigger 1 on 0", "aborted 1", "fail")
+		r.requireEvents("trigger 1 on 0", "aborted 1", "fail")
 		r.requireReason(ErrFrameTooLarge)
 		require.Zero(t, r.o.Storage.memory.usedBytes)
 	}
@@ -116,7 +116,7 @@ func TestTotalOfExactlyTheLimitIsLegalInMemory(t *testing.T) {
 			a.End()
 		} else {
 			require.ErrorIs(t, err, ErrMemoryFull)
-			r.requireTold("trigger 1 on 0", "aborted 1")
+			r.requireEvents("trigger 1 on 0", "aborted 1")
 			r.requireReason(ErrMemoryFull)
 		}
 		r.runQueued()
@@ -137,15 +137,15 @@ func TestMetadataAndEntryCountAgainstTheTotal(t *testing.T) {
 	require.Equal(t, int64(len(whole.read(whole.layout.metadata(1)))+entryBytes), need)
 
 	r, a := take(need)
-	r.requireTold("trigger 1 on 0", "complete 1")
+	r.requireEvents("trigger 1 on 0", "complete 1")
 	// The first checkpoint is retained, so the next one does not fit.
 	require.ErrorIs(t, a.Upload(r.trigger(a), "op", 0).Acknowledge(nil, make([]byte, 1000)), ErrMemoryFull)
-	r.requireTold("trigger 2 on 1", "aborted 2")
+	r.requireEvents("trigger 2 on 1", "aborted 2")
 	require.Equal(t, ID(1), r.begin().Restored().ID)
 	require.Equal(t, need, r.o.Storage.memory.usedBytes)
 
 	r, _ = take(need - 1)
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	r.requireReason(ErrMemoryFull)
 	require.Nil(t, r.begin().Restored())
 	require.Zero(t, r.o.Storage.memory.usedBytes)

@@ -31,7 +31,7 @@ func lossRig(t *testing.T, root string, ids int) (*rig, *Attempt) {
 	for range ids {
 		r.completeShared(a, 1)
 	}
-	r.told, r.reasons = nil, nil
+	r.events, r.reasons = nil, nil
 	return r, a
 }
 
@@ -39,7 +39,7 @@ func lossRig(t *testing.T, root string, ids int) (*rig, *Attempt) {
 func requireStopped(t *testing.T, r *rig, a *Attempt) {
 	t.Helper()
 	r.runQueued()
-	require.Contains(t, r.told, "fail")
+	require.Contains(t, r.events, "fail")
 	require.ErrorIs(t, r.failure(), ErrLockLost)
 	_, err := a.Trigger()
 	require.ErrorIs(t, err, ErrLockLost)
@@ -55,11 +55,11 @@ func requireStopped(t *testing.T, r *rig, a *Attempt) {
 // failure returns the reason of the first Fail.
 func (r *rig) failure() error {
 	of := 0
-	for _, told := range r.told {
+	for _, event := range r.events {
 		switch {
-		case told == "fail":
+		case event == "fail":
 			return r.reasons[of]
-		case strings.HasPrefix(told, "aborted"):
+		case strings.HasPrefix(event, "aborted"):
 			of++
 		}
 	}
@@ -210,7 +210,7 @@ func TestLockOfAThirdPartyCanBeLost(t *testing.T) {
 	r := newRig(t, Options{Storage: storageWithout(t, objects)})
 	a := r.begin()
 	r.completeShared(a, 1)
-	r.told, r.reasons = nil, nil
+	r.events, r.reasons = nil, nil
 	before := r.names()
 	u := a.Upload(r.trigger(a), "op", 0)
 	objects.lock.over = true

@@ -143,7 +143,7 @@ func refusals() map[string]*Checkpoint {
 	return cases
 }
 
-func TestMetadataThatNobodyMayWriteIsRefusedByBothSides(t *testing.T) {
+func TestInvalidMetadataIsNeitherEncodedNorDecoded(t *testing.T) {
 	for name, c := range refusals() {
 		_, err := encode(c)
 		require.ErrorIs(t, err, ErrInvalid, name)
@@ -164,7 +164,7 @@ func TestSubtasksMayHaveTheirKeyGroupsInAnyOrder(t *testing.T) {
 }
 
 // Contents that do not fit their files cannot even be built.
-func TestContentsThatAreNotTheFilesAreRefused(t *testing.T) {
+func TestInlineContentsWithoutMatchingFilesAreRefused(t *testing.T) {
 	for name, change := range map[string]func(*Part){
 		"too short":       func(p *Part) { p.Inline["3-counts-0"] = []byte("hell") },
 		"too long":        func(p *Part) { p.Inline["3-counts-0"] = []byte("hello!") },
@@ -179,7 +179,7 @@ func TestContentsThatAreNotTheFilesAreRefused(t *testing.T) {
 	}
 }
 
-func TestHostileMetadataIsRefusedBeforeMemoryIsTaken(t *testing.T) {
+func TestHostileMetadataIsRefusedBeforeMemoryIsAllocated(t *testing.T) {
 	head := builtHead("job", 1, 1, time.Unix(0, 0))
 	whole := &snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}
 	part := func(pieces ...[]byte) []byte { // of the one operator
@@ -391,7 +391,7 @@ func drawContent(d drawn) []byte {
 }
 
 // The zone of the clock is not stored.
-func TestTimesComeBackInUTC(t *testing.T) {
+func TestTimesAreDecodedInUTC(t *testing.T) {
 	c := emptyCheckpoint()
 	now := time.Now()
 	c.Triggered = now.In(time.FixedZone("", 3600))

@@ -49,7 +49,7 @@ func takeWide(r *rig, subtasks, states, schemaBytes int) error {
 func TestManySubtasksWithManyStatesFitIntoMetadata(t *testing.T) {
 	r := newRig(t, Options{})
 	require.NoError(t, takeWide(r, 128, 60, 1400))
-	r.requireTold("trigger 1 on 0", "complete 1")
+	r.requireEvents("trigger 1 on 0", "complete 1")
 	_, a := r.restart()
 	parts := a.Restored().Operators[0].Parts
 	require.Len(t, parts, 128)
@@ -178,7 +178,7 @@ func TestDeclarationsThatNoCheckpointHoldsAreRefused(t *testing.T) {
 				}
 			}
 			r.runQueued()
-			require.Equal(t, c.want == nil, slices.Contains(r.told, "complete 1"), "%v", r.reasons)
+			require.Equal(t, c.want == nil, slices.Contains(r.events, "complete 1"), "%v", r.reasons)
 		})
 	}
 	a := newRig(t, Options{}).begin()

@@ -308,7 +308,7 @@ func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
 			j.mu.Unlock()
 			clone := mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(uint64(cuts), 1))})
 			if err := j.after(clone, reported, 1+(cuts+i)%3); err != nil {
-				violation = fmt.Errorf("power cut after %v of %s, of which %v is kept: %w", op, name, keep, err)
+				violation = fmt.Errorf("power cut after %v of %s, with %v of the unsynced data kept: %w", op, name, keep, err)
 				return
 			}
 		}

@@ -33,7 +33,7 @@ func (c *Coordinator) chooseRestored(ctx context.Context, a *Attempt) error {
 		a.skipped = append(a.skipped, err)
 	}
 	for _, skipped := range a.skipped {
-		c.o.Logger.Error("checkpoint passed over", "job", c.o.Job, "reason", skipped)
+		c.o.Logger.Error("checkpoint skipped", "job", c.o.Job, "reason", skipped)
 	}
 	if a.restored == nil && len(entries) > 0 {
 		return fmt.Errorf("%w: %w", ErrNotRestorable, errors.Join(a.skipped...))

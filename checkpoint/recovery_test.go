@@ -67,7 +67,7 @@ func TestDamagedCheckpointIsSkippedAndReported(t *testing.T) {
 				require.Equal(t, ID(2), a.Restored().ID)
 				require.Len(t, a.Skipped(), 1)
 				require.ErrorContains(t, a.Skipped()[0], "checkpoint 3")
-				require.Contains(t, r.logged, "checkpoint passed over")
+				require.Contains(t, r.logged, "checkpoint skipped")
 				require.Equal(t, []ID{1, 2, 3}, r.ids())
 			}
 			require.Equal(t, ID(4), r.complete(a, ""))
@@ -103,7 +103,7 @@ func TestJobWhoseCheckpointsAreAllDamagedDoesNotBegin(t *testing.T) {
 	require.ErrorContains(t, err, "checkpoint 2")
 	r.runQueued()
 	require.Equal(t, before, r.names(), "nothing is lost")
-	r.replace(r.layout.metadata(1), flip) // whole again
+	r.replace(r.layout.metadata(1), flip) // undoes the damage
 	a = r.again().begin()
 	require.Equal(t, ID(1), a.Restored().ID)
 }
@@ -174,7 +174,7 @@ func TestFolderOfAnotherJobIsRefused(t *testing.T) {
 	require.Len(t, r.ids(), 1)
 }
 
-func TestStateMustFindItsOperator(t *testing.T) {
+func TestBeginNeedsTheOperatorsOfTheCheckpoint(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin(Subtasks{"empty", 1}, Subtasks{"offsets", 1}, Subtasks{"op", 1})
 	id := r.trigger(a)

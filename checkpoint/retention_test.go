@@ -113,11 +113,11 @@ func TestBaseStaysUntilTheCheckpointsOnItHaveEnded(t *testing.T) {
 	require.Equal(t, []ID{third}, r.ids())
 	require.Equal(t, []string{
 		"trigger 2 on 1", "trigger 3 on 1", "complete 2", "trigger 4 on 2", "complete 3", "complete 4",
-	}, r.told)
+	}, r.events)
 }
 
 // Damaged entries cannot be restored, but a user may want to inspect them.
-func TestBrokenEntriesAreKeptAndNotCounted(t *testing.T) {
+func TestDamagedEntriesAreKeptAndNotCounted(t *testing.T) {
 	r := newRig(t, Options{Retain: 2})
 	a := r.begin()
 	for range 2 {
@@ -175,7 +175,7 @@ func TestCheckpointInDoubtIsDecidedByTheStore(t *testing.T) {
 			store.fails, store.tookEffect = true, tookEffect
 			id := r.trigger(a)
 			require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, []byte("in doubt")))
-			r.requireTold("trigger 2 on 1", "aborted 2")
+			r.requireEvents("trigger 2 on 1", "aborted 2")
 			store.fails = false
 			orphans, err := r.Collect(context.Background(), false)
 			require.NoError(t, err)
@@ -199,7 +199,7 @@ func TestMetadataOfAnotherProcessIsLeftAlone(t *testing.T) {
 	id := r.trigger(a)
 	require.NoError(t, writeObject(ctx, r.o.Storage.objects, r.layout.metadata(id), []byte("of another process")))
 	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	r.requireReason(fs.ErrExist)
 	require.Equal(t, "of another process", string(r.read(r.layout.metadata(id))))
 	require.Equal(t, id+1, r.complete(a, ""))
@@ -423,9 +423,9 @@ func TestCloseWaitsForCommitRemovalsAndCalls(t *testing.T) {
 	id := r.trigger(a)
 	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
 	require.NoError(t, r.Close())
-	require.Equal(t, []string{"trigger 2 on 1", "complete 2"}, r.told)
+	require.Equal(t, []string{"trigger 2 on 1", "complete 2"}, r.events)
 	require.Equal(t, []string{r.layout.metadata(id), "job/completed/" + padded(id)}, r.names())
-	r.requireTold("trigger 2 on 1", "complete 2")
+	r.requireEvents("trigger 2 on 1", "complete 2")
 }
 
 func TestDiscardRemovesEverything(t *testing.T) {

@@ -20,7 +20,7 @@ type rig struct {
 	*Coordinator
 	t       testing.TB
 	clock   time.Time
-	told    []string // the calls of Tasks, since the last requireTold
+	events  []string // the calls of Tasks, since the last requireEvents
 	reasons []error  // the reasons passed to Aborted and Fail
 	stats   Stats    // of the newest complete checkpoint
 	logged  []string
@@ -83,22 +83,22 @@ func (l rigLog) Handle(_ context.Context, record slog.Record) error {
 
 // Trigger implements Tasks. So do the next three methods.
 func (r *rig) Trigger(t Trigger) {
-	r.told = append(r.told, fmt.Sprintf("trigger %d on %d", t.ID, t.Base))
+	r.events = append(r.events, fmt.Sprintf("trigger %d on %d", t.ID, t.Base))
 }
 
 func (r *rig) Complete(s Stats) {
 	r.stats = s
-	r.told = append(r.told, fmt.Sprintf("complete %d", s.ID))
+	r.events = append(r.events, fmt.Sprintf("complete %d", s.ID))
 }
 
 func (r *rig) Aborted(id ID, reason error) {
 	r.reasons = append(r.reasons, reason)
-	r.told = append(r.told, fmt.Sprintf("aborted %d", id))
+	r.events = append(r.events, fmt.Sprintf("aborted %d", id))
 }
 
 func (r *rig) Fail(reason error) {
 	r.reasons = append(r.reasons, reason)
-	r.told = append(r.told, "fail")
+	r.events = append(r.events, "fail")
 }
 
 // wait moves the clock, does everything that is due and returns the time until the next thing
@@ -127,12 +127,12 @@ func (r *rig) next() (f func()) {
 	return f
 }
 
-// requireTold runs all queued functions and compares the calls of Tasks since its last call.
-func (r *rig) requireTold(want ...string) {
+// requireEvents runs all queued functions and compares the calls of Tasks since its last call.
+func (r *rig) requireEvents(want ...string) {
 	r.t.Helper()
 	r.runQueued()
-	require.Equal(r.t, want, r.told)
-	r.told = nil
+	require.Equal(r.t, want, r.events)
+	r.events = nil
 }
 
 // requireReason compares the newest reason that was passed to Tasks.
@@ -174,7 +174,7 @@ func (r *rig) complete(a *Attempt, data string) ID {
 	require.NoError(r.t, u.Acknowledge(r.write(u, u.Name(), 100), []byte(data)))
 	r.runQueued()
 	require.Equal(r.t, id, r.stats.ID)
-	r.told = nil
+	r.events = nil
 	return id
 }
 

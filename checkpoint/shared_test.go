@@ -51,7 +51,7 @@ func (r *rig) completeShared(a *Attempt, identities ...byte) ID {
 	require.NoError(r.t, u.Acknowledge(r.nativeHandle(u, identities...), nil))
 	r.runQueued()
 	require.Equal(r.t, id, r.stats.ID)
-	r.told = nil
+	r.events = nil
 	return id
 }
 
@@ -184,7 +184,7 @@ func TestBug5FilesOfTheRestoredCheckpointStayWhileListed(t *testing.T) {
 }
 
 // Bug 6, FLINK-29913: overlapping checkpoints wrote one file under one name.
-func TestBug6OverlappingCheckpointsShareUnderNamesOfTheirOwn(t *testing.T) {
+func TestBug6OverlappingCheckpointsShareUnderDifferentNames(t *testing.T) {
 	r := newRig(t, Options{MaxConcurrent: 2, Retain: 2})
 	a := r.begin()
 	one, two := r.trigger(a), r.trigger(a)
@@ -401,7 +401,7 @@ func TestSharedFilesAreValidated(t *testing.T) {
 		"once shared and once not":  func(h *snapshot.Handle) { h.Files[0].Shared = false },
 		"in the portable format":    func(h *snapshot.Handle) { h.Format = "" },
 		"in a form without a name":  func(h *snapshot.Handle) { h.Format = "a/b" },
-		"rows that nobody counted":  func(h *snapshot.Handle) { h.Rows = 1 },
+		"rows in a native format":   func(h *snapshot.Handle) { h.Rows = 1 },
 		"bounds outside the groups": func(h *snapshot.Handle) { h.Files[0].Bounds.First = 0 },
 	} {
 		c := valid()

@@ -31,9 +31,11 @@ import (
 //
 // Invariant: the handles of one operator have the same maximum parallelism, and their key group
 // ranges are disjoint (Operator.validate), so that every group has one source.
+//
 // Invariant: of a shared file that several old subtasks list, each handle contributes only the
 // groups within its own range. A key that one of them has deleted since does not come back from
 // the other's copy.
+//
 // Invariant: other data (Part.Data) is not split. The host redistributes it.
 //
 // Cost: portable snapshots read the sections of the subtask's groups; native ones link or copy

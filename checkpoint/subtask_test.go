@@ -63,7 +63,7 @@ func TestSnapshotsOfTwoSubtasksAreRestoredByAnyNumber(t *testing.T) {
 			}
 			require.NoError(t, a.Upload(id, "bare", 0).Acknowledge(nil, nil))
 			r.writers.Wait()
-			r.requireTold("trigger 1 on 0", "complete 1")
+			r.requireEvents("trigger 1 on 0", "complete 1")
 
 			a = r.begin(Subtasks{"count", parallelism}, Subtasks{"bare", 1})
 			o, _ := a.Restored().Operator("count")
@@ -104,7 +104,7 @@ func TestRestoreNamesOperatorAndCheckpoint(t *testing.T) {
 }
 
 // A misspelled operator must not be taken for one without state.
-func TestRestoreKnowsTheOperatorsOfTheAttempt(t *testing.T) {
+func TestRestoreRefusesOperatorsThatTheAttemptDoesNotHave(t *testing.T) {
 	r := newRig(t, Options{})
 	a := r.begin()
 	for range 2 {
@@ -131,7 +131,7 @@ func TestSnapshotThatFailsDeclinesTheCheckpoint(t *testing.T) {
 	running, err := u.Snapshot(viewless{newCounter(t, 0, 1)}, snapshot.Options{}, nil)
 	require.ErrorIs(t, err, errTest)
 	require.Nil(t, running)
-	r.requireTold("trigger 1 on 0", "aborted 1")
+	r.requireEvents("trigger 1 on 0", "aborted 1")
 	r.requireReason(errTest)
 	_, err = u.Snapshot(newCounter(t, 0, 1), snapshot.Options{}, nil)
 	require.ErrorIs(t, err, errTest, "the checkpoint is over")
@@ -141,7 +141,7 @@ func TestSnapshotThatFailsDeclinesTheCheckpoint(t *testing.T) {
 	_, err = a.Upload(r.trigger(a), "op", 0).Snapshot(newCounter(t, 0, 1), snapshot.Options{}, nil)
 	require.NoError(t, err, "the files are written later")
 	r.writers.Wait()
-	r.requireTold("trigger 2 on 0", "aborted 2")
+	r.requireEvents("trigger 2 on 0", "aborted 2")
 	r.requireReason(errTest)
 	require.NoError(t, r.Close())
 }

@@ -15,7 +15,7 @@ type bubbleJob struct {
 	c       *Coordinator
 	a       *Attempt
 	barrier func(*Upload) // called for each trigger; nil for nothing
-	told    []any         // calls of Tasks: the ID of each complete checkpoint, the reason of each aborted one
+	events  []any         // calls of Tasks: the ID of each complete checkpoint, the reason of each aborted one
 }
 
 func (s *bubbleJob) Trigger(t Trigger) {
@@ -23,8 +23,8 @@ func (s *bubbleJob) Trigger(t Trigger) {
 		s.barrier(s.a.Upload(t.ID, "op", 0))
 	}
 }
-func (s *bubbleJob) Complete(stats Stats)    { s.told = append(s.told, stats.ID) }
-func (s *bubbleJob) Aborted(_ ID, err error) { s.told = append(s.told, err) }
+func (s *bubbleJob) Complete(stats Stats)    { s.events = append(s.events, stats.ID) }
+func (s *bubbleJob) Aborted(_ ID, err error) { s.events = append(s.events, err) }
 func (s *bubbleJob) Fail(error)              {}
 func acknowledgeAll(u *Upload)               { _ = u.Acknowledge(nil, []byte("part")) }
 func declineAll(u *Upload)                   { u.Decline(errTest) }
@@ -55,7 +55,7 @@ func inBubble(t *testing.T, o Options, barrier func(*Upload), test func(t *testi
 	})
 }
 
-func TestAwaitedCheckpointIsCompleteAndToldWhenTheCallReturns(t *testing.T) {
+func TestTriggerAndWaitReturnsAfterTasksComplete(t *testing.T) {
 	inBubble(t, Options{}, after(time.Second), func(t *testing.T, s *bubbleJob) {
 		for id := ID(1); id <= 2; id++ {
 			stats, err := s.a.TriggerAndWait(t.Context())
@@ -63,8 +63,8 @@ func TestAwaitedCheckpointIsCompleteAndToldWhenTheCallReturns(t *testing.T) {
 			require.Equal(t, id, stats.ID)
 			require.EqualValues(t, len("part"), stats.Bytes)
 			require.Equal(t, time.Second, stats.Took)
-			require.Len(t, s.told, int(id))
-			require.Equal(t, id, s.told[id-1])
+			require.Len(t, s.events, int(id))
+			require.Equal(t, id, s.events[id-1])
 			entries, err := s.c.completed.List(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, id, entries[len(entries)-1].ID)
@@ -77,7 +77,7 @@ func TestAwaitedCheckpointThatIsDeclinedReturnsTheReason(t *testing.T) {
 		_, err := s.a.TriggerAndWait(t.Context())
 		require.ErrorIs(t, err, errTest)
 		require.ErrorContains(t, err, "checkpoint 1: subtask 0 of \"op\"")
-		require.Equal(t, []any{err}, s.told)
+		require.Equal(t, []any{err}, s.events)
 	})
 }
 
@@ -100,7 +100,7 @@ func TestEndOfTheContextEndsTheWaitAndNotTheCheckpoint(t *testing.T) {
 		require.NotErrorIs(t, err, ErrBusy)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.Equal(t, []any{ID(1)}, s.told)
+		require.Equal(t, []any{ID(1)}, s.events)
 
 		_, err = s.a.TriggerAndWait(ctx)
 		require.ErrorIs(t, err, errTest)
@@ -123,7 +123,7 @@ func TestAwaitedCheckpointIsNextAfterTheOneInProgress(t *testing.T) {
 		require.Equal(t, 16*time.Second, time.Since(begun))
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		require.Equal(t, []any{ID(1), ID(2), ID(3)}, s.told, "Run continues afterwards")
+		require.Equal(t, []any{ID(1), ID(2), ID(3)}, s.events, "Run continues afterwards")
 	})
 }
 

@@ -38,10 +38,13 @@ import (
 //
 // Invariant: a handle is accepted only if each of its files was committed to this Upload, so
 // that it is durable, or is listed by the checkpoint's base.
+//
 // Invariant: names of files contain the attempt, operator and subtask, and names of shared ones
 // the checkpoint as well. So no other Upload writes the same name, in this process or another.
+//
 // Invariant: a file whose commit ends after its checkpoint has ended is removed by its writer.
 // The removals of the abort may have run before the file appeared.
+//
 // Invariant: the first acknowledgement of a subtask counts. Later ones, and those after the end
 // of the checkpoint, return an error and have no effect.
 //
@@ -72,7 +75,7 @@ func (a *Attempt) Upload(id ID, operator string, subtask int) *Upload {
 	case a.c.attempt != a || a.over:
 		u.p = endedPending(id, a, a.endReason())
 	case p == nil:
-		u.p = endedPending(id, a, fmt.Errorf("checkpoint %d is not under way: %w", id, ErrEnded))
+		u.p = endedPending(id, a, fmt.Errorf("checkpoint %d is not in progress: %w", id, ErrEnded))
 	case !a.hasSubtask(u.at):
 		u.p = endedPending(id, a, fmt.Errorf("subtask %d of operator %q: %w", subtask, operator, ErrInvalidOption))
 	default:

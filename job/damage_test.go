@@ -53,7 +53,7 @@ func TestJobFallsBackFromADamagedCheckpoint(t *testing.T) {
 			require.Len(t, from.Skipped, 1)
 			require.ErrorIs(t, from.Skipped[0], from.Cause)
 			require.ErrorContains(t, from.Skipped[0], fmt.Sprintf("checkpoint %d: ", newest))
-			require.Contains(t, log.String(), fmt.Sprintf(`msg="checkpoint passed over" job=damaged reason="checkpoint %d: `, newest))
+			require.Contains(t, log.String(), fmt.Sprintf(`msg="checkpoint skipped" job=damaged reason="checkpoint %d: `, newest))
 			require.Regexp(t, fmt.Sprintf(`msg="job continues from a checkpoint" .*checkpoint=%d offset=%d .*cause=".*file`,
 				from.Checkpoint, from.Offset), log.String())
 			goleak.VerifyNone(t)
