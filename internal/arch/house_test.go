@@ -47,7 +47,8 @@ var house = []room{
 	{path: "cmd/weir", ours: everything},
 	// Examples import public rooms only, like a program outside the module.
 	{path: "examples",
-		ours: []string{".", "job", "heapstate", "lsmstate", "checkpoint", "window", "snapshot", "state", "state/codec"}},
+		ours:  []string{".", "job", "heapstate", "lsmstate", "checkpoint", "window", "snapshot", "state", "state/backend", "state/codec"},
+		tests: []string{"state/statetest"}},
 	{path: "internal/bench/command", ours: everything, tests: []string{"internal/bench/benchtest"}},
 	{path: "internal/bench/report", ours: []string{"internal/bench/harness", "internal/bench/results"}, tests: []string{"internal/bench/dataset"}},
 	{path: "internal/bench/harness",
@@ -135,6 +136,7 @@ var house = []room{
 	{path: "vfs/vfstest", ours: []string{"vfs"}, modules: append(testModules, core...)},
 	{path: "vfs"},
 	{path: "internal/await"},
+	{path: "internal/pages"},
 	{path: "internal/arch"},
 }
 

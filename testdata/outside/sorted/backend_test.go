@@ -1,36 +1,25 @@
-package sorted_test
+// Package sorted holds the tests of examples/backend from another module.
+package sorted
 
 import (
-	"bytes"
-	"os"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/weirstate/weir/bench/suite"
+	"github.com/weirstate/weir/examples/backend/sorted"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/statetest"
-
-	"example.org/outside/sorted"
 )
 
 func TestSortedConforms(t *testing.T) {
 	statetest.Run(t, func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return sorted.New(o) })
 }
 
-// BenchmarkState is the suite of keyed state on the backend, beside a bare Go map.
+// BenchmarkState runs the suite of keyed state on the backend and on a bare Go map.
 func BenchmarkState(b *testing.B) {
 	suite.Operations(b, suite.GoMap, suite.Engine{
 		Name: "sorted",
 		Open: func(_ testing.TB, o state.Options) (backend.Backend, error) { return sorted.New(o) },
 	})
-}
-
-// The helpers of state/backend keep a whole backend short.
-func TestBackendHasAtMost250Lines(t *testing.T) {
-	code, err := os.ReadFile("backend.go")
-	require.NoError(t, err)
-	require.LessOrEqual(t, bytes.Count(code, []byte("\n")), 250)
 }

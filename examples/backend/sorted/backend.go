@@ -1,5 +1,5 @@
-// Package sorted is a whole backend: ordered rows of bytes in a B-tree, whose clones are its
-// views.
+// Package sorted is a complete backend of keyed state. It keeps rows of bytes in a B-tree; a
+// clone of the B-tree is a view.
 package sorted
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// chunkBytes bounds a row of a list that grows by appends.
+// chunkBytes limits a row of a list. An append that would exceed it begins a new row.
 const chunkBytes = 4 << 10
 
 // Backend implements backend.ByteBackend and snapshot.Backend.
@@ -26,8 +26,8 @@ type Backend struct {
 	rows     *btree.BTreeG[row]
 }
 
-// row is a composite key and its value. Clones of the tree share rows, so neither is ever
-// written again.
+// row is a composite key and its value. Clones of the tree share rows, so the bytes of a row
+// never change.
 type row struct{ key, value []byte }
 
 func less(a, b row) bool { return bytes.Compare(a.key, b.key) < 0 }
@@ -87,7 +87,8 @@ func (b *Backend) Delete(key []byte) error {
 	return b.check()
 }
 
-// Append implements backend.ByteBackend. The suffixes of a list's rows count up.
+// Append implements backend.ByteBackend. A list has several rows; the key of each is the prefix
+// and a number of 8 bytes that counts up.
 func (b *Backend) Append(prefix, value []byte) error {
 	if err := b.check(); err != nil {
 		return err
@@ -100,7 +101,7 @@ func (b *Backend) Append(prefix, value []byte) error {
 	return nil
 }
 
-// last returns the last row under a prefix.
+// last returns the last row whose key begins with a prefix.
 func (b *Backend) last(prefix []byte) (last row, ok bool) {
 	end := append(bytes.Clone(prefix), bytes.Repeat([]byte{0xff}, 64)...)
 	b.rows.DescendLessOrEqual(row{key: end}, func(r row) bool {
@@ -112,8 +113,8 @@ func (b *Backend) last(prefix []byte) (last row, ok bool) {
 	return last, ok
 }
 
-// nextKey returns the key of the row of a list after its last one, nil if it has none. Rows
-// of a restored list have the suffixes of another backend.
+// nextKey returns the key for the row after the last row of a list. last is nil if the list has
+// no row. The last row of a restored list may have a longer key, from another backend.
 func nextKey(prefix, last []byte) []byte {
 	if last == nil {
 		return append(bytes.Clone(prefix), 0, 0, 0, 0, 0, 0, 0, 0)
@@ -140,7 +141,7 @@ func (b *Backend) DeletePrefix(prefix []byte) error {
 	})
 }
 
-// scan returns the walk of rows that do not change.
+// scan returns a function that iterates over the rows of a prefix. The tree must not change.
 func scan(rows *btree.BTreeG[row]) backend.ScanFunc {
 	return func(prefix []byte, yield func(key, value []byte) error) (err error) {
 		rows.AscendGreaterOrEqual(row{key: prefix}, func(r row) bool {
@@ -159,7 +160,7 @@ func (b *Backend) ScanPrefix(prefix, from []byte) backend.Cursor {
 	return &cursor{b, bytes.Clone(prefix), bytes.Clone(from)}
 }
 
-// cursor searches for its next row at each step, and so sees every write.
+// cursor searches for its next row at each step, so it sees rows that are written between steps.
 type cursor struct {
 	b            *Backend
 	prefix, from []byte
