@@ -12,11 +12,12 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-const keyGroups = 128 // never changes; there may be as many shards
+// keyGroups is the largest number of shards that the service can ever have. It never changes.
+const keyGroups = 128
 
 var names = codec.String[string]()
 
-// host deals names to shards, and is the coordinator's view of them.
+// host divides names among shards, and implements checkpoint.Tasks: the coordinator calls it.
 type host struct {
 	coordinator *checkpoint.Coordinator
 	attempt     *checkpoint.Attempt
@@ -24,15 +25,16 @@ type host struct {
 	shards      []*shard
 }
 
-// shard has the counts of some key groups. They belong to the goroutine that runs work.
+// shard holds the counts of some key groups. Only the goroutine of run uses them.
 type shard struct {
 	backend snapshot.Backend
 	keyed   *state.Keyed[string]
 	counts  state.ValueState[int64]
-	work    chan func()
+	work    chan func() // run calls these, one at a time
 }
 
-// start starts n shards with the counts of the newest checkpoint, of any number of shards.
+// start starts n shards and loads the newest checkpoint, which any number of shards may have
+// written.
 func start(ctx context.Context, p *weir.Preset, n int) *host {
 	h := &host{snapshots: snapshot.Options{Mode: p.Mode}}
 	h.coordinator = must(checkpoint.NewCoordinator(ctx, checkpoint.Options{Job: "counter", Storage: p.Storage, Interval: time.Second}))
@@ -50,13 +52,15 @@ func start(ctx context.Context, p *weir.Preset, n int) *host {
 	return h
 }
 
+// run calls the functions in work until it is closed.
 func (s *shard) run() {
 	for f := range s.work {
 		f()
 	}
 }
 
-// do runs f on the shard of a name, with the name as the current key.
+// do calls f in the goroutine of the name's shard, with the name as the current key, and waits
+// until f has returned.
 func (h *host) do(name string, f func(state.ValueState[int64])) {
 	group, done := must(state.KeyGroupOf(names, name, keyGroups)), make(chan struct{})
 	s := h.shards[state.SubtaskOf(group, len(h.shards), keyGroups)]
@@ -64,7 +68,7 @@ func (h *host) do(name string, f func(state.ValueState[int64])) {
 	<-done
 }
 
-// Trigger implements checkpoint.Tasks: each shard takes its part between two requests.
+// Trigger implements checkpoint.Tasks: each shard takes its snapshot between two requests.
 func (h *host) Trigger(t checkpoint.Trigger) {
 	for i, s := range h.shards {
 		s.work <- func() { // an error of Snapshot declines the checkpoint
@@ -73,11 +77,12 @@ func (h *host) Trigger(t checkpoint.Trigger) {
 	}
 }
 
+// Complete, Aborted and Fail implement checkpoint.Tasks.
 func (h *host) Complete(s checkpoint.Stats)           { log.Printf("checkpoint %d is complete", s.ID) }
 func (h *host) Aborted(_ checkpoint.ID, reason error) { log.Print(reason) }
 func (h *host) Fail(reason error)                     { log.Fatal(reason) }
 
-// stop takes a last checkpoint, so that nothing is lost. No request may be under way.
+// stop takes a last checkpoint, so that nothing is lost. The caller has waited for all requests.
 func (h *host) stop() {
 	must(h.attempt.TriggerAndWait(context.Background()))
 	check(h.coordinator.Close())

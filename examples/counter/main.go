@@ -1,11 +1,11 @@
 // Command counter is a web service that counts: POST /name adds one, GET /name reads. The
-// counts are dealt to shards, checkpointed each second, and back after kill -9 with as many
-// shards as the next start asks for.
+// counts are divided among shards. A checkpoint is taken every second. After kill -9 the service
+// continues from the newest one, with the same number of shards or another.
 //
 //	go run ./examples/counter -shards 2
 //	curl -X POST localhost:8080/JFK
 //
-// Its host, host.go, is for services that have shards and no stream job.
+// Copy host.go for a service that has shards and no stream job.
 package main
 
 import (
@@ -25,8 +25,8 @@ import (
 
 func main() {
 	address := flag.String("listen", "localhost:8080", "address to listen on")
-	url := flag.String("state", "fs+file:///tmp/counter", "where the state lives and checkpoints go: a URL of weir.Open")
-	n := flag.Int("shards", 2, "number of shards, at most 128")
+	url := flag.String("state", "fs+file:///tmp/counter", "URL of weir.Open: kind of backend and directory for checkpoints")
+	n := flag.Int("shards", 2, "number of shards, at most 128; may change from start to start")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
@@ -47,7 +47,7 @@ func main() {
 	check(preset.Close())
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP adds one to the count of the path (POST), or reads the count (GET).
 func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var n int64
 	var err error
@@ -62,11 +62,13 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, n)
 }
 
+// must returns v, and ends the program after an error.
 func must[T any](v T, err error) T {
 	check(err)
 	return v
 }
 
+// check ends the program after an error.
 func check(err error) {
 	if err != nil {
 		log.Fatal(err)

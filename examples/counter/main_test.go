@@ -24,7 +24,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// asCommand tells the test's program to be the command.
+// asCommand is the environment variable that makes the test binary run the command.
 const asCommand = "WEIR_COUNTER_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// service is a process of the command.
+// service is a running process of the command.
 type service struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -64,7 +64,7 @@ func serve(t *testing.T, url string, shards int) *service {
 	return s
 }
 
-// await waits for a line with a text.
+// await waits for a line of the log that contains text, and returns the line.
 func (s *service) await(text string) string {
 	s.t.Helper()
 	for line := range s.lines {
@@ -77,8 +77,8 @@ func (s *service) await(text string) string {
 	return ""
 }
 
-// awaitCheckpoint waits for a checkpoint that has all that was answered before the call: the
-// second to become complete, since the first may have begun earlier.
+// awaitCheckpoint waits for a checkpoint that contains all requests that were answered before
+// the call: the second to become complete, since the first may have begun earlier.
 func (s *service) awaitCheckpoint() {
 	s.t.Helper()
 	for len(s.lines) > 0 {
@@ -88,7 +88,7 @@ func (s *service) awaitCheckpoint() {
 	s.await("is complete")
 }
 
-// end sends a signal and waits for the end.
+// end sends a signal and waits until the process has ended.
 func (s *service) end(signal syscall.Signal) error {
 	s.t.Helper()
 	require.NoError(s.t, s.cmd.Process.Signal(signal))
@@ -97,7 +97,7 @@ func (s *service) end(signal syscall.Signal) error {
 	return s.cmd.Wait()
 }
 
-// call makes a request and returns the count that is answered.
+// call makes a request and returns the count in the answer.
 func (s *service) call(method, name string) (n int64, err error) {
 	request, err := http.NewRequestWithContext(s.t.Context(), method, s.base+name, nil)
 	if err != nil {
@@ -116,11 +116,11 @@ func (s *service) call(method, name string) (n int64, err error) {
 	return n, err
 }
 
-// nameOf is the i-th of the names that the tests count.
+// nameOf returns the i-th of 40 names.
 func nameOf(i int) string { return fmt.Sprintf("/name-%d", i%40) }
 
-// post makes n requests that count, and adds those that were answered to counts. It ends
-// with the error of the first that was not.
+// post makes n POST requests and adds each answered one to counts. It returns the error of the
+// first request without an answer.
 func (s *service) post(n int, counts map[string]int64) error {
 	for i := range n {
 		if _, err := s.call(http.MethodPost, nameOf(i*i)); err != nil {
@@ -131,7 +131,7 @@ func (s *service) post(n int, counts map[string]int64) error {
 	return nil
 }
 
-// requireCounts compares what the service answers.
+// requireCounts compares the counts of the service.
 func (s *service) requireCounts(want map[string]int64) {
 	s.t.Helper()
 	for i := range 40 {
@@ -141,7 +141,8 @@ func (s *service) requireCounts(want map[string]int64) {
 	}
 }
 
-// newest reads the newest complete checkpoint, as another program than the service.
+// newest returns the counts in the newest complete checkpoint, which it reads without the
+// service.
 func newest(t *testing.T, url string) map[string]int64 {
 	preset, err := weir.Open(t.Context(), url)
 	require.NoError(t, err)
@@ -196,13 +197,13 @@ func TestCountsAreBackAfterAKillWithAnotherNumberOfShards(t *testing.T) {
 			counts := newest(t, url)
 			total := int64(0)
 			for name, n := range counts {
-				require.LessOrEqual(t, n, answered[name]+1, name) // one that was killed before its answer
+				require.LessOrEqual(t, n, answered[name]+1, name) // one request was counted, and killed before its answer
 				total += n
 			}
 			for name, n := range safe {
 				require.GreaterOrEqual(t, counts[name], n, name)
 			}
-			require.GreaterOrEqual(t, total, int64(110), "the checkpoint that was awaited has these")
+			require.GreaterOrEqual(t, total, int64(110), "counts in the awaited checkpoint")
 
 			s = serve(t, url, 3)
 			s.requireCounts(counts)
