@@ -38,7 +38,7 @@ func (p *progress) restore(r job.RestoreReport) {
 	}
 }
 
-// show logs a line at each interval until done is closed. An interval of 0 is none.
+// show logs a line at each interval until done is closed. If the interval is 0, it logs nothing.
 func (p *progress) show(running *job.Running, interval time.Duration, done <-chan struct{}) {
 	if interval == 0 {
 		return

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// module is a module outside this one, in which the programs of a page are built. It uses the
-// code of this repository.
+// module is a module outside this one. Tests build the programs of a page there, with the code
+// of this repository.
 type module struct {
 	t   *testing.T
 	dir string

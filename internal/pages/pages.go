@@ -12,7 +12,7 @@ import (
 type Block struct {
 	// Kind is the first word after the opening fence, such as go or console.
 	Kind string
-	// Name is the second word: the file that the block holds. Empty if there is none.
+	// Name is the second word: the file that the block holds. It may be empty.
 	Name string
 	// Text is the text between the fences. It ends with a newline unless it is empty.
 	Text string

@@ -65,7 +65,7 @@ func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 				path = filepath.Join(filepath.Dir(page), filepath.FromSlash(target))
 			}
 			if _, err := os.Stat(path); err != nil {
-				t.Errorf("%s: the link %s leads nowhere", page, match[1])
+				t.Errorf("%s: the link %s names no file", page, match[1])
 			} else if anchor != "" && filepath.Ext(path) == ".md" && !hasHeading(t, path, anchor) {
 				t.Errorf("%s: %s has no heading %q", page, path, anchor)
 			}

@@ -201,7 +201,7 @@ func (b *Backend) Scan(id backend.ID, yield func(key, value []byte) error) error
 	return b.registry.ScanState(id, scan(b.rows.Clone()), yield)
 }
 
-// Empty implements snapshot.Backend.
+// Empty implements snapshot.Backend: it reports whether the backend has no row.
 func (b *Backend) Empty() bool { return b.rows.Len() == 0 }
 
 // Load implements snapshot.Backend.
