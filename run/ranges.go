@@ -7,7 +7,10 @@ import (
 )
 
 // Range is a range of keys: From is included, To is excluded. A nil To is above all keys.
-type Range struct{ From, To []byte }
+type Range struct {
+	From []byte // lowest key in the range
+	To   []byte // lowest key above the range; nil: no end
+}
 
 // PrefixRange returns the range of all keys that begin with a prefix.
 func PrefixRange(prefix []byte) Range { return Range{prefix, Successor(prefix)} }

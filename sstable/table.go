@@ -20,10 +20,11 @@ type ReaderOptions struct {
 	// Cache keeps blocks that were read. Default: no cache.
 	Cache *Cache
 
-	// Handles limits the number of open tables; Reopen opens the file again after Handles
-	// closed it. Default: the table stays open until Close.
+	// Handles limits the number of open tables: it may close this one until it is read again.
+	// Default: the table stays open until Close.
 	Handles *Handles
-	Reopen  func() (vfs.File, error)
+	// Reopen opens the file again. It is required with Handles.
+	Reopen func() (vfs.File, error)
 
 	// Lock is the lock of the tree. Default: a lock of its own.
 	Lock *CacheLock
@@ -31,9 +32,10 @@ type ReaderOptions struct {
 	// Split must be the function with which the file was written. Default: run.WholeKey.
 	Split run.Split
 
-	// Identity and Size, if not zero, must equal those of the file. Size is in bytes.
+	// Identity, if not zero, must equal the identity of the file.
 	Identity vfs.Identity
-	Size     int64
+	// Size, if not zero, must equal the size of the file in bytes.
+	Size int64
 
 	// Clip makes the table a virtual one, which has only the part of the file within this
 	// range: entries and prefix tombstones whose keys lie within, and the parts of range

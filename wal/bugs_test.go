@@ -15,12 +15,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests of this file stand for bugs that other systems had. Each names the
-// protection that it guards, and was seen to fail without it.
-
 // The tests of this file reproduce bugs of other systems. Each names the code that prevents
 // the bug here, and was seen to fail without it.
-//
+
 // rocksdb#7701: after a log was cut in the middle, reading continued after the hole.
 // rocksdb#6288, #6963: an I/O error was taken for the end of the log. Prevention: reader.read
 // ends at the first incomplete frame, and reports it in Outcome; source.move returns every

@@ -53,15 +53,15 @@ import (
 // 1996.
 type Compaction struct {
 	*Config
-	tree   *version.Tree // tree for which the compaction was picked
-	From   int           // highest level that has an input (0 is above 1)
-	To     int           // level of the output
-	Inputs map[*version.File]bool
-	run    uint64 // newest run of the inputs; becomes the run of the outputs
-	moves  bool   // the only input moves to level To without being rewritten
+	tree   *version.Tree          // tree for which the compaction was picked
+	From   int                    // highest level that has an input (0 is above 1)
+	To     int                    // level of the output
+	Inputs map[*version.File]bool // files that the outputs replace
+	run    uint64                 // newest run of the inputs; becomes the run of the outputs
+	moves  bool                   // the only input moves to level To without being rewritten
 
 	older   version.OlderRuns // runs older than the output
-	Outputs []*version.File
+	Outputs []*version.File   // files written, ascending by key
 
 	stopAfter  int                                // end after this many input entries; 0: at their end
 	End        []byte                             // key at which the compaction ended early; nil: it read all of its inputs

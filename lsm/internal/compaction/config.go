@@ -11,16 +11,16 @@ import (
 // Config holds the settings and functions of a store that flushes and compactions need. It is
 // valid while the store is open.
 type Config struct {
-	Tables *version.TableStore
-	Lock   sync.Locker // lock of the store
+	Tables *version.TableStore // opens and creates tables
+	Lock   sync.Locker         // lock of the store
 
-	Split          run.Split
-	PartitionBytes int
-	FileBytes      int64
-	BudgetBytes    int64
-	MaxValueSize   int64
+	Split          run.Split // of the store, like the options below
+	PartitionBytes int       // size of the part of a key that names its partition
+	FileBytes      int64     // size at which an output file ends
+	BudgetBytes    int64     // size of the memory budget
+	MaxValueSize   int64     // limit for values of a Filter, in bytes
 
-	Filter   Filter
+	Filter   Filter    // decides on entries; nil: none
 	Filtered run.Range // keys on which Filter decides
 
 	// Guard calls a function that uses the split function or a memtable, and converts a panic

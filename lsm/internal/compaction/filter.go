@@ -46,10 +46,10 @@ const (
 type FilterEntry struct {
 	// Key is the key of the entry.
 	Key []byte
-	// Value is the value. If the value is too large for memory, it is its beginning; Size is
-	// the size of the whole value.
+	// Value is the value. If the value is too large for memory, it is its beginning.
 	Value []byte
-	Size  int64
+	// Size is the size of the whole value in bytes.
+	Size int64
 	// Appended is set if the value is a piece that was appended to the value in older runs.
 	Appended bool
 

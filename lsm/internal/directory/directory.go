@@ -20,8 +20,8 @@ var ErrNotStore = errors.New("not a store")
 //
 // Thread safety: safe for concurrent use after Lock.
 type Directory struct {
-	FS   vfs.FS
-	Path string
+	FS   vfs.FS   // file system of the directory
+	Path string   // absolute and without links after Resolve
 	lock vfs.Lock // nil before Lock
 }
 

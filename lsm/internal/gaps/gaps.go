@@ -66,8 +66,8 @@ type prefixGaps struct {
 // bounds are the ones that were found, not extended to neighbouring live keys, so that writes
 // next to the deleted keys do not split the gap.
 type Gap struct {
-	First, To []byte
-	dead      int // number of deleted entries in it, approx.
+	First, To []byte // bounds: First is in the gap, To is not
+	dead      int    // number of deleted entries in it, approx.
 }
 
 const (

@@ -16,9 +16,9 @@ type Edit struct {
 	// First marks the first edit of a manifest. Only it has Identity, Split and
 	// PartitionBytes, the fixed properties of the store.
 	First          bool
-	Identity       vfs.Identity
-	Split          string
-	PartitionBytes int
+	Identity       vfs.Identity // random number of the store
+	Split          string       // name of the split function
+	PartitionBytes int          // size of the part of a key that names its partition
 
 	// Flushed is the newest run in the tree; all older runs are in the tree as well.
 	Flushed uint64
@@ -30,19 +30,20 @@ type Edit struct {
 	// Removed tables leave the tree before Added ones join it, so a table that moves to
 	// another level is in both.
 	Removed []Location
-	Added   []LevelTable
+	// Added tables are new in the tree, or have moved or shrunk.
+	Added []LevelTable
 }
 
 // Location is a table's place in the tree.
 type Location struct {
-	Level  int
-	Number uint64
+	Level  int    // level of the tree
+	Number uint64 // name of the table's file
 }
 
 // LevelTable is the description of a table and its level.
 type LevelTable struct {
-	Level int
-	Meta  version.FileMeta
+	Level int              // level of the tree
+	Meta  version.FileMeta // description of the table
 }
 
 // EditVersion is the version of the encoding.

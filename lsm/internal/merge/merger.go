@@ -9,7 +9,7 @@ import (
 // Source is one run in a merge: a memtable, a table of level 0, or a whole level.
 type Source struct {
 	run.Iterator
-	Ranges run.Ranges
+	Ranges run.Ranges // range tombstones of the run
 	// Hides reports whether a prefix tombstone or a range tombstone of the run covers all keys
 	// with the prefix of a lookup key.
 	Hides func(*run.LookupKey) (bool, error)
@@ -86,9 +86,9 @@ type Merger struct {
 	current []int    // indexes of sources at the current key, newest first
 	single  bool     // only the source heap[0] has the current key
 
-	Key    []byte
-	head   uint64 // first 8 bytes of Key after prefix
-	Kind   run.Kind
+	Key    []byte     // key of the current entry
+	head   uint64     // first 8 bytes of Key after prefix
+	Kind   run.Kind   // kind of the current entry
 	Lookup run.Lookup // value of a Set or Append
 
 	tombstone struct {
@@ -97,8 +97,8 @@ type Merger struct {
 	}
 	anyRanges   bool
 	downward    downward
-	EntriesRead int // number of source entries read since Reset
-	Err         error
+	EntriesRead int   // number of source entries read since Reset
+	Err         error // error that ended the walk
 }
 
 // Reset prepares the merger for new sources. It walks only keys with the prefix; nil is all

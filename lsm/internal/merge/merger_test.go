@@ -151,7 +151,7 @@ func expected(runs []testRun) []merged {
 }
 
 func drawKey(t *rapid.T, label string) []byte {
-	return []byte(rapid.StringMatching(`[ab][abc]{0,2}`).Draw(t, label))
+	return []byte(rapid.StringMatching(`[ab](xxxxxxxx)?[abc]{0,2}`).Draw(t, label))
 }
 
 // drawRun returns a run whose values name the run, so that their order shows in joined values.

@@ -8,18 +8,18 @@ import (
 
 // FileMeta is the description of a table in the manifest. See docs/format-manifest.md.
 type FileMeta struct {
-	Number   uint64 // name of the file; never reused
-	Run      uint64 // newest run in the table; orders level 0
-	Identity vfs.Identity
-	Size     int64
+	Number   uint64       // name of the file; never reused
+	Run      uint64       // newest run in the table; orders level 0
+	Identity vfs.Identity // identity of the file
+	Size     int64        // size of the file in bytes, regardless of Clip
 	// Bounds contain all keys, prefixes of tombstones and range tombstones of the table, cut
 	// to Clip.
 	Bounds run.Range
 	// Clip is the part of the file that belongs to this table; {nil, nil} is the whole file.
 	Clip run.Range
 
-	Entries    int64 // of the whole file, regardless of Clip
-	Tombstones int64
+	Entries    int64 // entries of the whole file, regardless of Clip
+	Tombstones int64 // prefix tombstones of the whole file
 }
 
 // File is an open table of a tree.
@@ -44,8 +44,8 @@ type FileMeta struct {
 // be removed only when the last of them is closed.
 type File struct {
 	FileMeta
-	Table *sstable.Table
-	refs  int // trees and sealed runs that have it; guarded by the lock of the store
+	Table *sstable.Table // reads the file
+	refs  int            // trees and sealed runs that have it; guarded by the lock of the store
 	// Sharers counts the open virtual tables of one file on disk. All of them point to the
 	// same counter, which the lock of the store guards.
 	Sharers *int

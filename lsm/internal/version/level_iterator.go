@@ -11,10 +11,10 @@ import (
 // LevelIterator walks the files of a level above 0, one after the other. It opens a file when
 // it reaches it, and has at most one file open.
 type LevelIterator struct {
-	Files []*File
-	Open  func(*File) *sstable.Iterator
-	at    int               // index in Files of the current file
-	it    *sstable.Iterator // iterator of the current file, nil if it is not open
+	Files []*File                       // files of the level, ascending by key
+	Open  func(*File) *sstable.Iterator // returns an iterator of a file
+	at    int                           // index in Files of the current file
+	it    *sstable.Iterator             // iterator of the current file, nil if it is not open
 	err   error
 }
 

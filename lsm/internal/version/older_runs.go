@@ -8,8 +8,8 @@ import "github.com/weirstate/weir/run"
 // Ranges must be asked about in ascending order of their beginning: each run keeps a cursor
 // that only moves forward, so a whole compaction costs one pass over the files.
 type OlderRuns struct {
-	Runs [][]*File
-	next []int // for each run: first file that does not end before the last range asked about
+	Runs [][]*File // files of each run, ascending by key
+	next []int     // for each run: first file that does not end before the last range asked about
 }
 
 // Add adds the files of one run, ascending by key.

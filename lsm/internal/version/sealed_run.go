@@ -15,7 +15,7 @@ var ErrFlushed = errors.New("the run was flushed")
 // SealedRun is a run that takes no more writes and is not in the tree yet. It is a memtable,
 // or a file if one write was too large for memory.
 type SealedRun struct {
-	Number        uint64
+	Number        uint64         // runs are numbered in the order of their seals
 	Table         memtable.Table // nil if the run is a file
 	File          *File          // nil if the run is a memtable; the run holds a reference
 	Bytes         int64          // size of the memtable when it was sealed; comparable with Options.MemtableBytes

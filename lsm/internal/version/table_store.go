@@ -14,15 +14,15 @@ import (
 
 // TableOptions configures how tables are written and read.
 type TableOptions struct {
-	Split       run.Split
-	BlockBytes  int
-	FilterBits  int
+	Split       run.Split             // cuts keys into prefix and suffix
+	BlockBytes  int                   // maximum size of an uncompressed data block
+	FilterBits  int                   // bits of filter for each key; negative: no filter
 	Compression []sstable.Compression // by level; deeper levels use the last entry
 
-	Slabs        *slab.Budget
-	Cache        *sstable.Cache
-	Handles      *sstable.Handles
-	FilterMemory int64 // limit for the hashes from which the filter of one table is built
+	Slabs        *slab.Budget     // memory for indexes and filters
+	Cache        *sstable.Cache   // cache for blocks
+	Handles      *sstable.Handles // limits open tables
+	FilterMemory int64            // limit for the hashes from which the filter of one table is built
 }
 
 // compression returns the compression of a level.
@@ -117,7 +117,7 @@ func (s *TableStore) Remove(number uint64) error { return s.dir.Remove(directory
 // TableError is returned if a table cannot be opened. It names the table.
 type TableError struct {
 	Number uint64 // name of the file
-	Err    error
+	Err    error  // the cause
 }
 
 // Error implements error.

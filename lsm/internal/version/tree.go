@@ -37,8 +37,8 @@ const NumLevels = 7
 // small beside the write that caused it. The structure is the leveled tree of LevelDB
 // (doc/impl.md there), after O'Neil et al., "The log-structured merge-tree", 1996.
 type Tree struct {
-	Levels [NumLevels][]*File
-	refs   int // versions that have the tree; guarded by the lock of the store
+	Levels [NumLevels][]*File // files by level, in the order that SortLevel makes
+	refs   int                // versions that have the tree; guarded by the lock of the store
 }
 
 // Find returns the file of a level above 0 whose bounds contain a key, nil if no file does.
@@ -84,9 +84,9 @@ func BoundsOf(f *File) run.Range { return f.Bounds }
 
 // Change is one step from a tree to the next.
 type Change struct {
-	Flushed []*SealedRun   // runs that are in the tree after the change; the oldest ones in memory
-	Removed map[*File]bool // a file that is also in Added only moves to another level
-	Added   [NumLevels][]*File
+	Flushed []*SealedRun       // runs that are in the tree after the change; the oldest ones in memory
+	Removed map[*File]bool     // a file that is also in Added only moves to another level
+	Added   [NumLevels][]*File // new files by level
 }
 
 // Apply returns the tree without the removed files and with the added ones, and ErrCorrupt if

@@ -30,9 +30,9 @@ import "slices"
 //
 // The scheme is LevelDB's VersionSet (db/version_set.h there).
 type Version struct {
-	Memory []*SealedRun
-	Tree   *Tree
-	refs   int // references: of the store, views, iterators and the flusher; guarded by the lock of the store
+	Memory []*SealedRun // sealed runs, the newest first
+	Tree   *Tree        // all older runs
+	refs   int          // references: of the store, views, iterators and the flusher; guarded by the lock of the store
 }
 
 // New returns a version with one reference.
