@@ -14,37 +14,37 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Any bytes stand in the completed store, as they are, with a checksum that is
-// right, or as the entry of the metadata that stands beside them. A job begins
-// with what they say or refuses to, and they stay.
+// FuzzCheckpointEntry puts arbitrary bytes into the completed store: unchanged, with a correct
+// checksum, or as the entry of the metadata next to it. A job must restore checkpoint 42 or
+// return a typed error, and must not remove the entry.
 func FuzzCheckpointEntry(f *testing.F) {
-	const asTheyAre, resealing, fitting = 0, 1, 2
+	const unchanged, fixChecksums, fitting = 0, 1, 2
 	entry, err := os.ReadFile("../checkpoint/testdata/v1.entry")
 	require.NoError(f, err)
 	metadata, err := os.ReadFile("../checkpoint/testdata/v1-full.metadata")
 	require.NoError(f, err)
 	empty := writtenMetadata(1, &checkpoint.Checkpoint{Job: "flights", ID: 42, Attempt: 3})
-	seed(f, "as it is", entry, metadata, byte(asTheyAre))
-	seed(f, "resealed", entry, metadata, byte(resealing))
+	seed(f, "as it is", entry, metadata, byte(unchanged))
+	seed(f, "resealed", entry, metadata, byte(fixChecksums))
 	seed(f, "fitting", entry, metadata, byte(fitting))
 	seed(f, "fitting empty", entry, empty, byte(fitting))
-	seed(f, "nothing", []byte{}, []byte{}, byte(asTheyAre))
-	seed(f, "another version", append([]byte("WEIRDONE\x00\x02"), entry[10:]...), metadata, byte(resealing))
+	seed(f, "nothing", []byte{}, []byte{}, byte(unchanged))
+	seed(f, "another version", append([]byte("WEIRDONE\x00\x02"), entry[10:]...), metadata, byte(fixChecksums))
 	const name = "root/flights/completed/0000000000000000042"
 	f.Fuzz(func(t *testing.T, entry, metadata []byte, how byte) {
 		switch {
-		case how%3 == resealing:
-			entry = resealedEntry(entry)
+		case how%3 == fixChecksums:
+			entry = entryWithChecksum(entry)
 		case how%3 == fitting && len(entry) == 52:
 			entry = append([]byte{}, entry...)
 			binary.BigEndian.PutUint64(entry[28:], uint64(len(metadata)))
 			binary.BigEndian.PutUint64(entry[36:], xxhash.Sum64(metadata))
-			entry = resealedEntry(entry)
+			entry = entryWithChecksum(entry)
 		}
 		disk := vfstest.NewMem(vfstest.MemOptions{})
 		plant(t, disk, name, entry)
 		plant(t, disk, "root/flights/chk-42/_metadata", metadata)
-		took := allocatedBytes(func() { beginOn(t, disk) })
+		took := allocatedBytes(func() { beginAttempt(t, disk) })
 		if limit := 8<<20 + 64*uint64(len(metadata)+len(entry)); took > limit {
 			t.Fatalf("beginning with an entry of %d bytes and metadata of %d allocates %d", len(entry), len(metadata), took)
 		}
@@ -56,6 +56,7 @@ func FuzzCheckpointEntry(f *testing.F) {
 	})
 }
 
+// plant creates an object in the storage.
 func plant(t *testing.T, disk *vfstest.Mem, name string, content []byte) {
 	objects, err := checkpoint.FilesOn(disk, "root")
 	require.NoError(t, err)
@@ -66,11 +67,11 @@ func plant(t *testing.T, disk *vfstest.Mem, name string, content []byte) {
 	require.NoError(t, file.Commit())
 }
 
-// noTasks are the tasks of a job that takes no checkpoint.
+// noTasks are the checkpoint.Tasks of a job that takes no checkpoint.
 type noTasks struct{ checkpoint.Tasks }
 
-// beginOn begins an attempt of the job that has the fixture's operators.
-func beginOn(t *testing.T, disk *vfstest.Mem) {
+// beginAttempt begins an attempt of a job with the operators of the fixture.
+func beginAttempt(t *testing.T, disk *vfstest.Mem) {
 	ctx := context.Background()
 	objects, err := checkpoint.FilesOn(disk, "root")
 	require.NoError(t, err)
@@ -94,12 +95,12 @@ func beginOn(t *testing.T, disk *vfstest.Mem) {
 		t.Fatalf("%T %v", err, err)
 	}
 	if a.Restored() == nil || a.Restored().ID != 42 {
-		t.Fatal("the checkpoint was passed over in silence")
+		t.Fatal("the checkpoint was skipped without an error")
 	}
 }
 
-// resealedEntry makes magic and checksum right.
-func resealedEntry(entry []byte) []byte {
+// entryWithChecksum returns entry with correct magic and checksum.
+func entryWithChecksum(entry []byte) []byte {
 	if len(entry) < 12+8 {
 		return entry
 	}

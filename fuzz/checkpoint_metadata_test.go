@@ -20,36 +20,36 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Any bytes are metadata or refused, as they are, with a checksum that is right,
-// or as choices for a checkpoint that is written as docs/format-checkpoint.md
-// says. What is accepted is what that page would have written.
+// FuzzCheckpointMetadata decodes arbitrary bytes: unchanged, with a correct checksum, or as
+// choices for a checkpoint that this file encodes by docs/format-checkpoint.md. Metadata that
+// Decode accepts must be equal to its encoding by that page, byte for byte.
 func FuzzCheckpointMetadata(f *testing.F) {
-	const asTheyAre, resealing, assembling = 0, 1, 2
+	const unchanged, fixChecksums, assemble = 0, 1, 2
 	for _, name := range []string{"v1-full", "v1-empty", "v2-native", "v3-full", "v3-empty", "v3-native"} {
 		data, err := os.ReadFile("../checkpoint/testdata/" + name + ".metadata")
 		require.NoError(f, err)
-		seed(f, name, data, byte(asTheyAre))
-		seed(f, name+" resealed", data, byte(resealing))
+		seed(f, name, data, byte(unchanged))
+		seed(f, name+" resealed", data, byte(fixChecksums))
 	}
 	for version := range byte(3) {
 		head := metadataHead(version+1, &checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1})
-		seed(f, fmt.Sprint("huge count ", version+1), sealedMetadata(append(head, "\xff\xff\xff\xff\xff\xff\xff\xff\x7f........"...)), byte(asTheyAre))
+		seed(f, fmt.Sprint("huge count ", version+1), appendChecksum(append(head, "\xff\xff\xff\xff\xff\xff\xff\xff\x7f........"...)), byte(unchanged))
 	}
-	seed(f, "one table of many handles", writtenMetadata(3, crowdedCheckpoint()), byte(asTheyAre))
-	seed(f, "one table many times", sealedMetadata(append(metadataHead(3, &checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1}),
-		append([]byte{100}, make([]byte, 101)...)...)), byte(asTheyAre))
+	seed(f, "one table of many handles", writtenMetadata(3, crowdedCheckpoint()), byte(unchanged))
+	seed(f, "one table many times", appendChecksum(append(metadataHead(3, &checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1}),
+		append([]byte{100}, make([]byte, 101)...)...)), byte(unchanged))
 	for i := range uint64(8) {
-		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 200), byte(assembling))
+		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 200), byte(assemble))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, how byte) {
 		var want *checkpoint.Checkpoint
 		switch how % 3 {
-		case resealing:
-			data = resealedMetadata(data)
-		case assembling:
+		case fixChecksums:
+			data = metadataWithChecksum(data)
+		case assemble:
 			in := &input{data}
 			version := byte(1 + in.choice(3))
-			want = someCheckpoint(in, version)
+			want = randomCheckpoint(in, version)
 			data = writtenMetadata(version, want)
 		}
 		before := bytes.Clone(data)
@@ -66,17 +66,17 @@ func FuzzCheckpointMetadata(f *testing.F) {
 			return
 		}
 		if !bytes.Equal(writtenMetadata(data[9], c), data) || !bytes.Equal(before, data) {
-			t.Fatal("what was accepted is not what would be written")
+			t.Fatal("the decoded metadata is encoded to other bytes")
 		}
 		if want != nil {
 			require.Equal(t, want, c)
 		}
-		usable(t, c)
+		checkLookups(t, c)
 	})
 }
 
-// usable checks what others rely on.
-func usable(t *testing.T, c *checkpoint.Checkpoint) {
+// checkLookups checks the properties of decoded metadata that other packages rely on.
+func checkLookups(t *testing.T, c *checkpoint.Checkpoint) {
 	if c.Bytes() < 0 {
 		t.Fatalf("%d bytes", c.Bytes())
 	}
@@ -98,18 +98,18 @@ func usable(t *testing.T, c *checkpoint.Checkpoint) {
 	}
 }
 
-// resealedMetadata makes magic, version and checksum right.
-func resealedMetadata(data []byte) []byte {
+// metadataWithChecksum returns data with correct magic, version and checksum.
+func metadataWithChecksum(data []byte) []byte {
 	if len(data) < 12+8 {
 		return data
 	}
-	version := 1 + (data[9]+2)%3 // that of a fixture stays
-	return sealedMetadata(slices.Concat([]byte("WEIRCHKP\x00"), []byte{version, 0, 0}, data[12:len(data)-8]))
+	version := 1 + (data[9]+2)%3 // keeps the version of a fixture
+	return appendChecksum(slices.Concat([]byte("WEIRCHKP\x00"), []byte{version, 0, 0}, data[12:len(data)-8]))
 }
 
-func sealedMetadata(b []byte) []byte { return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b)) }
+func appendChecksum(b []byte) []byte { return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b)) }
 
-// metadataHead is metadata up to the name tables.
+// metadataHead returns metadata up to the name tables.
 func metadataHead(version byte, c *checkpoint.Checkpoint) []byte {
 	b := metadataText(append([]byte("WEIRCHKP\x00"), version, 0, 0), c.Job)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.ID))
@@ -122,7 +122,7 @@ func metadataText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// writtenMetadata is metadata as the format page says, sense or nonsense.
+// writtenMetadata encodes c by the format page, also if c is invalid.
 func writtenMetadata(version byte, c *checkpoint.Checkpoint) []byte {
 	var tables, operators []byte
 	numbers := make(map[string]int)
@@ -148,10 +148,10 @@ func writtenMetadata(version byte, c *checkpoint.Checkpoint) []byte {
 	if version >= 3 {
 		b = append(binary.AppendUvarint(b, uint64(len(numbers))), tables...)
 	}
-	return sealedMetadata(append(binary.AppendUvarint(b, uint64(len(c.Operators))), operators...))
+	return appendChecksum(append(binary.AppendUvarint(b, uint64(len(c.Operators))), operators...))
 }
 
-// metadataTable is a name table.
+// metadataTable returns an encoded name table.
 func metadataTable(states []backend.Info) []byte {
 	b := binary.AppendUvarint(nil, uint64(len(states)))
 	for _, s := range states {
@@ -165,7 +165,7 @@ func metadataTable(states []backend.Info) []byte {
 	return b
 }
 
-// metadataPart is a part with a name table, or the number of one.
+// metadataPart appends a part; table is a name table, or the number of a name table.
 func metadataPart(b []byte, p checkpoint.Part, table []byte) []byte {
 	if p.Handle == nil {
 		return metadataText(append(b, 0), string(p.Data))
@@ -208,7 +208,7 @@ func metadataCodec(b []byte, id codec.ID) []byte {
 	return metadataText(b, id.Schema)
 }
 
-// crowdedCheckpoint has a hundred handles with one name table.
+// crowdedCheckpoint returns a checkpoint with a hundred handles that share one name table.
 func crowdedCheckpoint() *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{Job: "job", ID: 1, Attempt: 1, Triggered: time.Unix(0, 0).UTC()}
 	states := []backend.Info{{Name: "timers", Kind: backend.KindTimers, Key: codec.ID{Name: "string", Version: 1, Schema: "a long one"}}}
@@ -221,8 +221,8 @@ func crowdedCheckpoint() *checkpoint.Checkpoint {
 	return c
 }
 
-// someCheckpoint is one that is mostly sound.
-func someCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
+// randomCheckpoint returns a checkpoint that is valid most of the time.
+func randomCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
 	c := &checkpoint.Checkpoint{
 		Job: "job", ID: checkpoint.ID(1 + in.byte()), Attempt: checkpoint.AttemptID(in.byte()),
 		Triggered: time.Unix(int64(in.uint64()), int64(in.byte())).UTC(),
@@ -230,7 +230,7 @@ func someCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
 	for i := range in.choice(4) {
 		o := checkpoint.Operator{Name: fmt.Sprint("op", i)}
 		for j := range in.choice(4) {
-			p := somePart(in, i, j)
+			p := randomPart(in, i, j)
 			if version >= 2 && p.Handle != nil && in.choice(2) == 0 {
 				p.Handle.Format, p.Handle.Rows = "lsm", 0
 			}
@@ -241,7 +241,7 @@ func someCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
 	return c
 }
 
-func somePart(in *input, operator, subtask int) (p checkpoint.Part) {
+func randomPart(in *input, operator, subtask int) (p checkpoint.Part) {
 	if data := in.bytes(20); len(data) > 0 {
 		p.Data = data
 	}

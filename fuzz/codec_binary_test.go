@@ -15,6 +15,6 @@ func FuzzCodecBinary(f *testing.F) {
 	seed(f, "v4 in v6", []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 127, 0, 0, 1, 'z'})
 	c := codec.Binary[netip.Addr]("addr", 1)
 	f.Fuzz(func(t *testing.T, src []byte) {
-		decodes(t, c, false, src)
+		checkDecode(t, c, false, src)
 	})
 }

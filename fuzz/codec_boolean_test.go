@@ -22,7 +22,7 @@ func FuzzCodecBool(f *testing.F) {
 		return -1
 	}
 	f.Fuzz(func(t *testing.T, src []byte, a, b bool) {
-		decodes(t, codec.Bool[flag](), true, src)
-		orders(t, codec.Bool[flag](), equal, order, flag(a), flag(b))
+		checkDecode(t, codec.Bool[flag](), true, src)
+		checkOrder(t, codec.Bool[flag](), equal, order, flag(a), flag(b))
 	})
 }

@@ -16,21 +16,21 @@ func FuzzCodecFloat(f *testing.F) {
 	seed(f, "narrow nans", make([]byte, 4), uint64(0x7FA00001), uint64(0xFFA00001))
 	bits32 := func(v float32) uint64 { return uint64(math.Float32bits(v)) }
 	f.Fuzz(func(t *testing.T, src []byte, a, b uint64) {
-		decodes(t, codec.Float[float32](), true, src)
-		decodes(t, codec.Float[float64](), true, src)
-		orders(t, codec.Float[float32](),
+		checkDecode(t, codec.Float[float32](), true, src)
+		checkDecode(t, codec.Float[float64](), true, src)
+		checkOrder(t, codec.Float[float32](),
 			func(a, b float32) bool { return bits32(a) == bits32(b) },
 			func(a, b float32) int { return totalOrder(float64(a), float64(b), bits32(a), bits32(b)) },
 			math.Float32frombits(uint32(a)), math.Float32frombits(uint32(b)))
-		orders(t, codec.Float[float64](),
+		checkOrder(t, codec.Float[float64](),
 			func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) },
 			func(a, b float64) int { return totalOrder(a, b, math.Float64bits(a), math.Float64bits(b)) },
 			math.Float64frombits(a), math.Float64frombits(b))
 	})
 }
 
-// totalOrder is that of IEEE 754: numbers by size and -0 before +0, negative
-// NaNs before and positive ones behind them, NaNs of one sign by their bits.
+// totalOrder compares a and b in the total order of IEEE 754: negative NaNs, numbers with -0
+// before +0, positive NaNs. NaNs of one sign are ordered by their bits.
 func totalOrder(a, b float64, aBits, bBits uint64) int {
 	switch aNaN, bNaN := math.IsNaN(a), math.IsNaN(b); {
 	case !aNaN && !bNaN:
@@ -44,7 +44,7 @@ func totalOrder(a, b float64, aBits, bBits uint64) int {
 	}
 }
 
-// sign is 1 for what has a minus before it, else 0.
+// sign returns 1 if the sign bit of v is set, otherwise 0.
 func sign(v float64) int {
 	if math.Signbit(v) {
 		return 1

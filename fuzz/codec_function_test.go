@@ -23,7 +23,7 @@ func FuzzCodecFunc(f *testing.F) {
 		return v, nil
 	})
 	f.Fuzz(func(t *testing.T, src []byte, a, b uint64) {
-		decodes(t, c, false, src)
-		orders(t, c, equal, nil, a, b)
+		checkDecode(t, c, false, src)
+		checkOrder(t, c, equal, nil, a, b)
 	})
 }

@@ -28,6 +28,6 @@ func FuzzCodecInteger(f *testing.F) {
 }
 
 func integer[T codec.Integer](t *testing.T, src []byte, a, b uint64) {
-	decodes(t, codec.Int[T](), true, src)
-	orders(t, codec.Int[T](), equal, cmp.Compare, T(a), T(b))
+	checkDecode(t, codec.Int[T](), true, src)
+	checkOrder(t, codec.Int[T](), equal, cmp.Compare, T(a), T(b))
 }

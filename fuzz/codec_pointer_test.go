@@ -15,7 +15,7 @@ func FuzzCodecPointer(f *testing.F) {
 	seed(f, "unknown mark", []byte{2, 1}, "a", "a")
 	text := codec.Pointer(codec.String[string]())
 	twice := codec.Pointer(codec.Pointer(codec.Int[int32]()))
-	// An empty string stands for nil.
+	// pointer returns nil for an empty string.
 	pointer := func(s string) *string {
 		if s == "" {
 			return nil
@@ -23,15 +23,15 @@ func FuzzCodecPointer(f *testing.F) {
 		return &s
 	}
 	f.Fuzz(func(t *testing.T, src []byte, a, b string) {
-		decodes(t, text, true, src)
-		decodes(t, twice, true, src)
-		orders(t, text, func(a, b *string) bool {
+		checkDecode(t, text, true, src)
+		checkDecode(t, twice, true, src)
+		checkOrder(t, text, func(a, b *string) bool {
 			return (a == nil) == (b == nil) && (a == nil || *a == *b)
 		}, func(p, q *string) int { return strings.Compare(target(p), target(q)) }, pointer(a), pointer(b))
 	})
 }
 
-// target is what a pointer leads to, empty for nil.
+// target returns *p, and an empty string for nil.
 func target(p *string) string {
 	if p == nil {
 		return ""

@@ -21,11 +21,11 @@ func FuzzCodecSlice(f *testing.F) {
 	pointers := codec.Slice(codec.Pointer(codec.Int[uint8]()))
 	empties := codec.Slice(codec.Struct[struct{}]("nothing", 1))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		decodes(t, numbers, true, src)
-		decodes(t, texts, true, src)
-		decodes(t, nested, true, src)
-		decodes(t, pointers, true, src)
-		decodes(t, empties, true, src)
+		checkDecode(t, numbers, true, src)
+		checkDecode(t, texts, true, src)
+		checkDecode(t, nested, true, src)
+		checkDecode(t, pointers, true, src)
+		checkDecode(t, empties, true, src)
 
 		in := input{src}
 		several(t, &in, numbers, func() int16 { return int16(in.uint64()) })
@@ -33,7 +33,7 @@ func FuzzCodecSlice(f *testing.F) {
 	})
 }
 
-// several checks a codec of slices with what make gives.
+// several checks a codec of slices of random elements.
 func several[T comparable](t *testing.T, in *input, c codec.Codec[[]T], element func() T) {
 	slice := func() (s []T) {
 		for range in.choice(5) {
@@ -41,5 +41,5 @@ func several[T comparable](t *testing.T, in *input, c codec.Codec[[]T], element 
 		}
 		return s
 	}
-	orders(t, c, func(a, b []T) bool { return slices.Equal(a, b) && len(b) == cap(b) }, nil, slice(), slice())
+	checkOrder(t, c, func(a, b []T) bool { return slices.Equal(a, b) && len(b) == cap(b) }, nil, slice(), slice())
 }

@@ -40,17 +40,17 @@ func FuzzCodecStruct(f *testing.F) {
 		codec.Field("number", func(o *outer) *int32 { return &o.number }, codec.Int[int32]()),
 		codec.Field("on", func(o *outer) *bool { return &o.inner.on }, codec.Bool[bool]()))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		decodes(t, in, true, src)
-		decodes(t, out, true, src)
-		decodes(t, fixed, true, src)
-		decodes(t, codec.Struct[outer]("nothing", 1), true, src)
+		checkDecode(t, in, true, src)
+		checkDecode(t, out, true, src)
+		checkDecode(t, fixed, true, src)
+		checkDecode(t, codec.Struct[outer]("nothing", 1), true, src)
 
 		choices := input{src}
 		value := func() outer {
 			return outer{choices.string(), int32(choices.uint64()), bytes.Clone(choices.bytes(9)),
 				inner{choices.string(), choices.choice(2) == 1}, choices.string()}
 		}
-		orders(t, out, func(a, b outer) bool {
+		checkOrder(t, out, func(a, b outer) bool {
 			return a.name == b.name && a.number == b.number && bytes.Equal(a.raw, b.raw) && a.inner == b.inner && a.last == b.last
 		}, compareOuter, value(), value())
 	})

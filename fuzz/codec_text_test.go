@@ -13,7 +13,7 @@ func FuzzCodecString(f *testing.F) {
 	seed(f, "not utf8", []byte{0xFF}, "\xff", "\xfe\xff")
 	type name string
 	f.Fuzz(func(t *testing.T, src []byte, a, b string) {
-		decodes(t, codec.String[name](), true, src)
-		orders(t, codec.String[name](), equal, func(a, b name) int { return strings.Compare(string(a), string(b)) }, name(a), name(b))
+		checkDecode(t, codec.String[name](), true, src)
+		checkOrder(t, codec.String[name](), equal, func(a, b name) int { return strings.Compare(string(a), string(b)) }, name(a), name(b))
 	})
 }

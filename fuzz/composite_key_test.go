@@ -17,7 +17,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// place is where a map entry is, part by part in the order of composite keys.
+// place is the position of a map entry: the parts of its composite key, in order.
 type place struct {
 	group                   uint16
 	key, namespace, userKey string
@@ -28,7 +28,8 @@ func (p place) compare(q place) int {
 		cmp.Compare(p.namespace, q.namespace), cmp.Compare(p.userKey, q.userKey))
 }
 
-// The rows of a backend are read by nothing but what docs/format-key.md says.
+// FuzzCompositeKey decodes the rows of a backend by docs/format-key.md alone, and compares them
+// with the entries that were written.
 func FuzzCompositeKey(f *testing.F) {
 	seed(f, "prefixes", "a", "", "x", "ab", "", "x", int64(0), int64(-1))
 	seed(f, "zeros", "a\x00", "\x00", "\x00", "a", "\x00\x01", "", int64(1)<<62, -int64(1)<<62)
@@ -47,7 +48,7 @@ func FuzzCompositeKey(f *testing.F) {
 	})
 }
 
-// entries writes map entries and looks at their rows.
+// entries writes map entries and checks their rows.
 func entries[K any](t *testing.T, c codec.Codec[K], key func(string) K, all [][3]string) {
 	b, err := heapstate.NewBTree(state.Options{Keyspace: state.WholeKeyspace(128)})
 	require.NoError(t, err)
@@ -71,7 +72,7 @@ func entries[K any](t *testing.T, c codec.Codec[K], key func(string) K, all [][3
 	var got []place
 	var rows, prefixes [][]byte
 	require.NoError(t, b.Scan(backend.IDOf("m"), func(row, value []byte) error {
-		at, prefix := placeOf(t, row, c.FixedSize())
+		at, prefix := splitRow(t, row, c.FixedSize())
 		got = append(got, at)
 		rows, prefixes = append(rows, bytes.Clone(row)), append(prefixes, bytes.Clone(row[:prefix]))
 		if !bytes.Equal(value, []byte{0, 1}) {
@@ -88,13 +89,13 @@ func entries[K any](t *testing.T, c codec.Codec[K], key func(string) K, all [][3
 		}
 		same := want[i-1].key == want[i].key && want[i-1].namespace == want[i].namespace
 		if bytes.HasPrefix(rows[i], prefixes[i-1]) != same {
-			t.Fatalf("the rows of %x, is that those of %x too?", prefixes[i-1], rows[i])
+			t.Fatalf("prefix %x of another row and row %x: the prefix must match exactly if key and namespace are equal", prefixes[i-1], rows[i])
 		}
 	}
 }
 
-// placeOf reads the composite key of a map entry, and where its suffix begins.
-func placeOf(t *testing.T, row []byte, keySize int) (at place, suffix int) {
+// splitRow decodes the composite key of a map entry. It also returns the offset of the suffix.
+func splitRow(t *testing.T, row []byte, keySize int) (at place, suffix int) {
 	at.group = binary.BigEndian.Uint16(row)
 	if id := binary.BigEndian.Uint32(row[2:]); id != uint32(xxhash.Sum64String("m")>>32) {
 		t.Fatalf("state id %#x", id)
@@ -110,7 +111,7 @@ func placeOf(t *testing.T, row []byte, keySize int) (at place, suffix int) {
 	return at, len(row) - len(rest)
 }
 
-// unescaped takes an escaped part off.
+// unescaped returns the escaped part at the front of src, decoded, and the rest of src.
 func unescaped(src []byte) (part string, rest []byte) {
 	for i := 0; ; i++ {
 		if src[i] != 0 {
@@ -124,7 +125,7 @@ func unescaped(src []byte) (part string, rest []byte) {
 	}
 }
 
-// timers checks the composite keys of timers: order and way back.
+// timers checks that the composite keys of timers decode to the timers and sort like them.
 func timers(t *testing.T, all []state.TimerEntry) {
 	const id = 0x01020304
 	var rows [][]byte
@@ -136,18 +137,18 @@ func timers(t *testing.T, all []state.TimerEntry) {
 		gotDomain, got, err := backend.SplitTimerKey(group, rest)
 		if err != nil || gotID != id || gotDomain != d || got.Timestamp != entry.Timestamp ||
 			got.Group != entry.Group || !bytes.Equal(got.Row, entry.Row) {
-			t.Fatalf("%v %v came back as %v %v, %v", d, entry, gotDomain, got, err)
+			t.Fatalf("%v %v decodes to %v %v, %v", d, entry, gotDomain, got, err)
 		}
 		rows = append(rows, backend.AppendTimerKey(nil, id, 0, entry))
 	}
 	want := cmp.Or(cmp.Compare(all[0].Group, all[1].Group), cmp.Compare(all[0].Timestamp, all[1].Timestamp),
 		bytes.Compare(all[0].Row, all[1].Row))
 	if bytes.Compare(rows[0], rows[1]) != want {
-		t.Fatalf("%v and %v are in another order", all[0], all[1])
+		t.Fatalf("the keys of %v and %v are in the wrong order", all[0], all[1])
 	}
 }
 
-// headers takes any bytes for composite keys.
+// headers decodes arbitrary bytes as composite keys.
 func headers(t *testing.T, key []byte) {
 	group, id, rest, err := backend.SplitHeader(key)
 	if err != nil {
@@ -157,7 +158,7 @@ func headers(t *testing.T, key []byte) {
 		return
 	}
 	if !bytes.Equal(append(backend.AppendHeader(nil, group, id), rest...), key) {
-		t.Fatalf("%x is taken for %d, %d, %x", key, group, id, rest)
+		t.Fatalf("%x decodes to %d, %d, %x, which is encoded to other bytes", key, group, id, rest)
 	}
 	d, entry, err := backend.SplitTimerKey(group, rest)
 	if err != nil {
@@ -167,6 +168,6 @@ func headers(t *testing.T, key []byte) {
 		return
 	}
 	if !bytes.Equal(backend.AppendTimerKey(nil, id, d, entry), key) {
-		t.Fatalf("%x is taken for %v, %v", key, d, entry)
+		t.Fatalf("%x decodes to %v, %v, which is encoded to other bytes", key, d, entry)
 	}
 }

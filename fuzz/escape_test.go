@@ -22,7 +22,7 @@ func FuzzEscape(f *testing.F) {
 				t.Fatal(err)
 			}
 		case !bytes.Equal(append(codec.AppendEscaped(nil, raw), rest...), src):
-			t.Fatalf("%x is taken for %x and %x", src, raw, rest)
+			t.Fatalf("%x decodes to %x and %x, which are encoded to other bytes", src, raw, rest)
 		}
 		if !bytes.Equal(before, src) {
 			t.Fatal("the input was changed")
@@ -34,10 +34,10 @@ func FuzzEscape(f *testing.F) {
 		}
 		raw, rest, err = codec.SplitEscaped(nil, append(bytes.Clone(first), second...))
 		if err != nil || !bytes.Equal(raw, a) || !bytes.Equal(rest, second) {
-			t.Fatalf("%x and more comes back as %x, %x, %v", a, raw, rest, err)
+			t.Fatalf("%x with other bytes after it decodes to %x, %x, %v", a, raw, rest, err)
 		}
 		if bytes.Compare(first, second) != bytes.Compare(a, b) {
-			t.Fatalf("%x and %x are escaped in another order", a, b)
+			t.Fatalf("%x and %x are escaped to the wrong order", a, b)
 		}
 		if !bytes.Equal(a, b) && bytes.HasPrefix(first, second) {
 			t.Fatalf("%x is a prefix of %x", second, first)

@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// The portable format, as docs/format-snapshot.md says.
+// Sizes and kinds of the portable format; see docs/format-snapshot.md.
 const (
 	preambleBytes = 36
 	frameBytes    = 24
@@ -20,9 +20,9 @@ const (
 	rowsKind, largeKind, continuedKind, indexKind = 2, 3, 4, 5
 )
 
-// resealed is a file with its checksums made right, so far as its sizes lead
-// from block to block.
-func resealed(file []byte) []byte {
+// withChecksums returns file with correct checksums of all blocks that it can find by their
+// sizes.
+func withChecksums(file []byte) []byte {
 	if len(file) < preambleBytes+trailerBytes {
 		return file
 	}
@@ -47,16 +47,15 @@ func resealed(file []byte) []byte {
 	return file
 }
 
-// withIdentity is a file with another identity.
+// withIdentity returns file with identity id and correct checksums.
 func withIdentity(file []byte, id string) []byte {
 	file = bytes.Clone(file)
 	copy(file[12:28], id)
-	return resealed(file)
+	return withChecksums(file)
 }
 
-// assembled is a file made of choices: behind the given header block, sections
-// of rows that are mostly in order and mostly those of a job; at last, perhaps,
-// one byte is changed.
+// assembled returns a file made from choices: the given header block, then sections of rows,
+// most of them in order and of states that a job has. It may change one byte at the end.
 func assembled(in *input, header []byte) []byte {
 	file := append([]byte("WEIRSNAP\x00\x01\x00\x00made by the fuzz"), make([]byte, 8)...)
 	file = append(file, header...)
@@ -75,7 +74,7 @@ func assembled(in *input, header []byte) []byte {
 		if group += uint16(in.choice(3)); group > 7 {
 			break
 		}
-		rows := someRows(in, group)
+		rows := randomRows(in, group)
 		index = binary.BigEndian.AppendUint16(index, group)
 		index = binary.BigEndian.AppendUint64(index, uint64(len(file)))
 		index = binary.BigEndian.AppendUint32(index, blocks)
@@ -104,7 +103,7 @@ func assembled(in *input, header []byte) []byte {
 		where := preambleBytes + len(header) + int(in.uint64()%uint64(len(file)-preambleBytes-len(header)))
 		file[where] ^= in.byte()
 	}
-	return resealed(file)
+	return withChecksums(file)
 }
 
 type assembledRow struct {
@@ -112,8 +111,8 @@ type assembledRow struct {
 	large      bool
 }
 
-// someRows are the rows of one key group, one at the least.
-func someRows(in *input, group uint16) []assembledRow {
+// randomRows returns one or more rows of one key group.
+func randomRows(in *input, group uint16) []assembledRow {
 	var rows []assembledRow
 	n := in.byte()
 	for range 1 + n%4 {

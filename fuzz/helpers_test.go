@@ -24,10 +24,11 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-var update = flag.Bool("update", false, "write the seeds of the targets anew")
+var update = flag.Bool("update", false, "write the seed files of the targets")
 
-// seed is a committed input of a target: []byte, string, bool, and numbers.
-// Go reads it from testdata; here it is written, or at least missed.
+// seed declares a committed input of a target: values of type []byte, string, bool or a number
+// type. Go reads the seed file from testdata. With -update, seed writes the file; without, it
+// fails if the file is missing.
 func seed(f *testing.F, name string, values ...any) {
 	file := filepath.Join("testdata", "fuzz", f.Name(), strings.ReplaceAll(name, " ", "-"))
 	if *update {
@@ -43,11 +44,10 @@ func seed(f *testing.F, name string, values ...any) {
 		require.NoError(f, os.WriteFile(file, []byte(text), 0o644))
 	}
 	_, err := os.Stat(file)
-	require.NoError(f, err, "seed is missing: run the target with -update")
+	require.NoError(f, err, "seed file is missing: run the target with -update")
 }
 
-// randomBytes are n bytes, always the same for the same number: a seed that
-// goes everywhere a little.
+// randomBytes returns n random bytes, the same for each call with the same number.
 func randomBytes(number uint64, n int) []byte {
 	r := rand.New(rand.NewPCG(number, 0))
 	b := make([]byte, n)
@@ -57,7 +57,7 @@ func randomBytes(number uint64, n int) []byte {
 	return b
 }
 
-// input is a fuzzer's bytes, read as choices. Past its end all is zero.
+// input reads choices from the bytes of the fuzzer. After their end, all choices are 0.
 type input struct{ rest []byte }
 
 func (in *input) more() bool { return len(in.rest) > 0 }
@@ -71,10 +71,10 @@ func (in *input) byte() byte {
 	return b
 }
 
-// choice is a number below n.
+// choice returns a number from 0 to n-1.
 func (in *input) choice(n int) int { return int(in.byte()) % n }
 
-// bytes is a piece of up to limit bytes.
+// bytes returns up to limit bytes.
 func (in *input) bytes(limit int) []byte {
 	n := min(in.choice(limit+1), len(in.rest))
 	b := in.rest[:n:n]
@@ -90,8 +90,7 @@ func (in *input) uint64() uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// allocatedBytes is how much a function allocates in all, freed or not, and
-// whatever else goes on meanwhile.
+// allocatedBytes returns the bytes that the process allocates while f runs, freed or not.
 func allocatedBytes(f func()) uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)
@@ -101,9 +100,9 @@ func allocatedBytes(f func()) uint64 {
 	return sample[0].Value.Uint64() - before
 }
 
-// decodes checks what a codec makes of any bytes. A strict codec decodes only
-// what it encodes.
-func decodes[T any](t *testing.T, c codec.Codec[T], strict bool, src []byte) {
+// checkDecode decodes arbitrary bytes and checks the value. A strict codec must refuse bytes
+// that it would not encode.
+func checkDecode[T any](t *testing.T, c codec.Codec[T], strict bool, src []byte) {
 	before := bytes.Clone(src)
 	var v T
 	var err error
@@ -120,24 +119,24 @@ func decodes[T any](t *testing.T, c codec.Codec[T], strict bool, src []byte) {
 		}
 		return
 	}
-	encoded := encodes(t, c, v)
+	encoded := checkEncode(t, c, v)
 	if strict && !bytes.Equal(src, encoded) {
-		t.Fatalf("%v: decodes %x, which it would write as %x", c.ID(), src, encoded)
+		t.Fatalf("%v: decodes %x to a value that it encodes as %x", c.ID(), src, encoded)
 	}
 	again, err := c.Decode(encoded)
 	if err != nil {
 		t.Fatalf("%v: does not decode what it encoded: %v", c.ID(), err)
 	}
-	if twice := encodes(t, c, again); !bytes.Equal(encoded, twice) {
-		t.Fatalf("%v: %x comes back as %x", c.ID(), encoded, twice)
+	if twice := checkEncode(t, c, again); !bytes.Equal(encoded, twice) {
+		t.Fatalf("%v: %x decodes to a value that is encoded as %x", c.ID(), encoded, twice)
 	}
 	if c.Compare(v, again) != 0 {
-		t.Fatalf("%v: what came back is another value", c.ID())
+		t.Fatalf("%v: Compare of a value and its decoded encoding is not 0", c.ID())
 	}
 }
 
-// encodes is the encoding of a value, after everything that is promised of it.
-func encodes[T any](t *testing.T, c codec.Codec[T], v T) []byte {
+// checkEncode returns the encoding of v, after it has checked every promise about encodings.
+func checkEncode[T any](t *testing.T, c codec.Codec[T], v T) []byte {
 	encoded, err := c.Append(nil, v)
 	if err != nil {
 		t.Fatalf("%v: %v", c.ID(), err)
@@ -150,17 +149,17 @@ func encodes[T any](t *testing.T, c codec.Codec[T], v T) []byte {
 	}
 	for _, spare := range []int{0, 1, len(encoded) + 1} {
 		before := append(make([]byte, 0, 2+spare), 'x', 0)
-		if behind, err := c.Append(before, v); err != nil || string(behind) != "x\x00"+string(encoded) {
-			t.Fatalf("%v: %x behind other bytes is %x, %v", c.ID(), encoded, behind, err)
+		if appended, err := c.Append(before, v); err != nil || string(appended) != "x\x00"+string(encoded) {
+			t.Fatalf("%v: %x appended to other bytes is %x, %v", c.ID(), encoded, appended, err)
 		}
 	}
 	return encoded
 }
 
-// orders checks a pair of values: each comes back, and they are ordered as
-// their encodings are and, unless order is nil, as order says.
-func orders[T any](t *testing.T, c codec.Codec[T], same func(a, b T) bool, order func(a, b T) int, a, b T) {
-	first, second := encodes(t, c, a), encodes(t, c, b)
+// checkOrder checks that a and b decode from their encodings, that Compare orders them like
+// their encodings and, unless order is nil, that order agrees.
+func checkOrder[T any](t *testing.T, c codec.Codec[T], same func(a, b T) bool, order func(a, b T) int, a, b T) {
+	first, second := checkEncode(t, c, a), checkEncode(t, c, b)
 	for _, pair := range []struct {
 		v       T
 		encoded []byte
@@ -170,9 +169,9 @@ func orders[T any](t *testing.T, c codec.Codec[T], same func(a, b T) bool, order
 		if err != nil {
 			t.Fatalf("%v: %v", c.ID(), err)
 		}
-		clear(src) // which must not have been kept
+		clear(src) // the decoded value must not refer to src
 		if !same(pair.v, back) {
-			t.Fatalf("%v: %#v came back as %#v", c.ID(), pair.v, back)
+			t.Fatalf("%v: %#v decodes to %#v", c.ID(), pair.v, back)
 		}
 	}
 	want := bytes.Compare(first, second)
@@ -183,13 +182,13 @@ func orders[T any](t *testing.T, c codec.Codec[T], same func(a, b T) bool, order
 		t.Fatalf("%v: CompareEncoded is %d for %x and %x", c.ID(), got, first, second)
 	}
 	if order != nil && cmp.Compare(order(a, b), 0) != want {
-		t.Fatalf("%v: %#v and %#v are encoded in another order, %x and %x", c.ID(), a, b, first, second)
+		t.Fatalf("%v: %#v and %#v are encoded in the wrong order, %x and %x", c.ID(), a, b, first, second)
 	}
 }
 
 func equal[T comparable](a, b T) bool { return a == b }
 
-// memory is a Source of files by name.
+// memory is a snapshot.Source and snapshot.Target that holds files by name.
 type memory map[string][]byte
 
 // Open implements snapshot.Source.
@@ -224,8 +223,8 @@ func (f *memoryFile) Commit() error {
 	return nil
 }
 
-// take is a snapshot of a backend as a file, and its handle.
-func take(t testing.TB, b snapshot.Backend, c snapshot.Compression) ([]byte, snapshot.Handle) {
+// takeSnapshot returns a snapshot of b as a file, and its handle.
+func takeSnapshot(t testing.TB, b snapshot.Backend, c snapshot.Compression) ([]byte, snapshot.Handle) {
 	files := make(memory)
 	r, err := snapshot.Start(context.Background(), b, files, snapshot.Options{Compression: c, Synchronous: true})
 	require.NoError(t, err)
@@ -234,7 +233,7 @@ func take(t testing.TB, b snapshot.Backend, c snapshot.Compression) ([]byte, sna
 	return files["state"], h
 }
 
-// content is what a view holds, a line for each row.
+// content returns the rows of a view, one line each.
 func content(t testing.TB, v snapshot.View) (rows []string) {
 	groups := v.Keyspace().Groups
 	for group := int(groups.First); group <= int(groups.Last); group++ {
@@ -246,7 +245,7 @@ func content(t testing.TB, v snapshot.View) (rows []string) {
 	return rows
 }
 
-// contentOf is what a backend holds now.
+// contentOf returns the current rows of a backend, one line each.
 func contentOf(t testing.TB, b snapshot.Backend) []string {
 	v, err := b.View()
 	require.NoError(t, err)
@@ -254,5 +253,5 @@ func contentOf(t testing.TB, b snapshot.Backend) []string {
 	return content(t, v)
 }
 
-// eightGroups keeps files small.
+// eightGroups is a keyspace with few key groups, so that files are small.
 var eightGroups = state.WholeKeyspace(8)

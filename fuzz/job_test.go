@@ -10,9 +10,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// job is a backend with a state of every kind. Keys are strings; the values
-// are small and of types whose codecs vary in size, which have more ways to go
-// wrong.
+// job is a backend with a state of every kind. Keys are strings. The codecs of the values have
+// no fixed size, because those have more cases than others.
 type job struct {
 	backend *heapstate.Backend
 	keyed   *state.Keyed[string]
@@ -24,7 +23,7 @@ type job struct {
 	timers  *state.Timers[string]
 }
 
-// newJob declares the states of a job on a backend.
+// newJob opens a backend and declares the states of a job on it.
 func newJob(t testing.TB, open func(state.Options) (*heapstate.Backend, error)) *job {
 	b, err := open(state.Options{Keyspace: eightGroups})
 	require.NoError(t, err)
@@ -53,7 +52,7 @@ func newJob(t testing.TB, open func(state.Options) (*heapstate.Backend, error)) 
 	return j
 }
 
-// setNamespace puts all handles of a job into a namespace.
+// setNamespace sets the namespace of all states of the job.
 func (j *job) setNamespace(t testing.TB, namespace string) {
 	for _, s := range []interface{ SetNamespace([]byte) error }{j.value, j.list, j.mapping, j.sum, j.joined} {
 		require.NoError(t, s.SetNamespace([]byte(namespace)))

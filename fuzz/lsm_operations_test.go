@@ -18,7 +18,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Any operations on a store of any options come to what they do to a sorted map.
+// FuzzLsmOperations runs random operations on a store with random options, and compares the
+// results with a sorted map.
 func FuzzLsmOperations(f *testing.F) {
 	seed(f, "nothing", []byte{})
 	seed(f, "every operation", []byte("\x01\x01\x01\x01\x01\x01\x01\x01\x00\x01\x05one\x02\x01\x05two\x03\x02\x04\x00\x05\x00\x01\x06\x00\x02\x07\x00\x08\x09\x01\x0a\x01\x0b\x0c\x0d\x0e\x02\x01\x03x\x0f\x10\x00\x01\x05one"))
@@ -28,7 +29,7 @@ func FuzzLsmOperations(f *testing.F) {
 	f.Fuzz(func(t *testing.T, program []byte) {
 		s := &storeProgram{t: t, in: input{program}, rows: map[string]string{}}
 		s.begin()
-		for steps := 0; s.in.more() && steps < mostSteps; steps++ {
+		for steps := 0; s.in.more() && steps < maxSteps; steps++ {
 			s.step()
 		}
 		s.verify(s.db, s.rows)
@@ -36,13 +37,13 @@ func FuzzLsmOperations(f *testing.F) {
 	})
 }
 
-// mostSteps bounds a program, so that the fuzzer tries many.
-const mostSteps = 30
+// maxSteps limits the steps of a program, so that the fuzzer tries many programs.
+const maxSteps = 30
 
-// lsmBudget is shared by all programs: to make memory ready takes longer than to run one.
+// lsmBudget is shared by all programs: allocating its memory takes longer than a program.
 var lsmBudget = lsm.NewBudget(4 << 20)
 
-// storeProgram is a store and the map that it must be.
+// storeProgram is a store and a map with the rows that the store must have.
 type storeProgram struct {
 	t      *testing.T
 	in     input
@@ -52,7 +53,7 @@ type storeProgram struct {
 	copies int
 }
 
-// lsmSplits are the ways in which keys may be cut.
+// lsmSplits are the split functions to choose from.
 var lsmSplits = []lsm.Split{lsm.WholeKey, {Name: "slash", Func: func(key []byte) int {
 	if i := bytes.IndexByte(key, '/'); i >= 0 {
 		return i + 1
@@ -78,7 +79,7 @@ func (s *storeProgram) open(dir string) {
 	s.db = db
 }
 
-// key is one that names a partition.
+// key returns a key that is long enough for a partition.
 func (s *storeProgram) key() string {
 	prefixes := []string{"a", "a/", "b/", "\xff/", "\x00"}
 	return prefixes[s.in.choice(5)] + []string{"", "x", "y\x00", "\xff"}[s.in.choice(4)]
@@ -97,7 +98,7 @@ func (s *storeProgram) step() {
 	case op < 12:
 		s.read(op)
 	default:
-		s.keep(op)
+		s.maintain(op)
 	}
 }
 
@@ -160,15 +161,15 @@ func (s *storeProgram) read(op int) {
 	case 9:
 		s.verify(s.db, s.rows)
 	case 10:
-		s.walk(s.prefixOf(key))
+		s.iterateAndWrite(s.prefixOf(key))
 	case 11:
-		s.watch()
+		s.writeUnderAView()
 	}
 }
 
-// walk walks a prefix and writes in between: each step is that of the map as it
-// then is.
-func (s *storeProgram) walk(prefix string) {
+// iterateAndWrite iterates over a prefix and writes between two steps: each step must return
+// the next row that the map has at that time.
+func (s *storeProgram) iterateAndWrite(prefix string) {
 	it, err := s.db.Prefix([]byte(prefix))
 	require.NoError(s.t, err)
 	for from := prefix; ; {
@@ -194,8 +195,8 @@ func (s *storeProgram) walk(prefix string) {
 	require.NoError(s.t, it.Close())
 }
 
-// watch takes a view and writes: it stays as it was.
-func (s *storeProgram) watch() {
+// writeUnderAView takes a view and writes: the view must not change.
+func (s *storeProgram) writeUnderAView() {
 	v, err := s.db.View()
 	require.NoError(s.t, err)
 	before := maps.Clone(s.rows)
@@ -204,18 +205,19 @@ func (s *storeProgram) watch() {
 	}
 	it, err := v.Iterator(nil, nil)
 	require.NoError(s.t, err)
-	s.holds(it, before)
+	s.requireRows(it, before)
 	require.NoError(s.t, v.Close())
 }
 
-// verify reads all of a store.
+// verify compares all rows of a store.
 func (s *storeProgram) verify(db *lsm.DB, rows map[string]string) {
 	it, err := db.Iterator(nil, nil)
 	require.NoError(s.t, err)
-	s.holds(it, rows)
+	s.requireRows(it, rows)
 }
 
-func (s *storeProgram) holds(it *lsm.Iterator, rows map[string]string) {
+// requireRows compares the rows of an iterator, and closes it.
+func (s *storeProgram) requireRows(it *lsm.Iterator, rows map[string]string) {
 	var got, want strings.Builder
 	for it.Next() {
 		value, err := it.Value()
@@ -229,7 +231,8 @@ func (s *storeProgram) holds(it *lsm.Iterator, rows map[string]string) {
 	require.Equal(s.t, want.String(), got.String())
 }
 
-func (s *storeProgram) keep(op int) {
+// maintain flushes, compacts, reopens or checkpoints the store.
+func (s *storeProgram) maintain(op int) {
 	switch op {
 	case 12:
 		require.NoError(s.t, s.db.Flush(context.Background()))
@@ -239,14 +242,14 @@ func (s *storeProgram) keep(op int) {
 		require.NoError(s.t, s.db.Close())
 		s.open("db")
 	case 15:
-		if s.copies++; s.copies > 1 { // each opens a store
+		if s.copies++; s.copies > 1 { // each checkpoint opens a store, which is slow
 			return
 		}
 		s.checkpoint(fmt.Sprint("copy", s.copies))
 	}
 }
 
-// checkpoint takes one, of which a part is a store of its own.
+// checkpoint takes a checkpoint, and restores its upper partitions as another store.
 func (s *storeProgram) checkpoint(dir string) {
 	require.NoError(s.t, s.db.Checkpoint(context.Background(), dir))
 	from := s.key()[:s.o.PartitionBytes]

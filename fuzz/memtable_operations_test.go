@@ -9,7 +9,8 @@ import (
 	"github.com/weirstate/weir/memtable/memtabletest"
 )
 
-// Any operations on a memtable, of both kinds, come to the same as on plain maps.
+// FuzzMemtableOperations runs random operations on both kinds of memtable, and compares the
+// results with plain maps.
 func FuzzMemtableOperations(f *testing.F) {
 	seed(f, "range", []byte("\x00\x01\x02\x02\x02\x02\x00\x01\x02\x10\x07\x01\x02"))
 	seed(f, "algebra", []byte("\x01\x00\x01\x02\x10\x01\x01\x02\x40\x02\x01\x02\x01\x01\x02\x80\x07\x01\x02\x00\x01\x02\xff\x01\x01\x02\xff"))

@@ -9,8 +9,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// model is a job in plain maps. Each of its methods says what an operation on
-// the state of that name comes to.
+// model is a job in plain maps, one per state.
 type model struct {
 	key       string
 	hasKey    bool
@@ -24,7 +23,7 @@ type model struct {
 	timers  [2]map[alarm]bool
 }
 
-// spot is where a state has something.
+// spot is a key and a namespace.
 type spot struct{ key, namespace string }
 
 // alarm is a timer.
@@ -44,15 +43,15 @@ func (m *model) here() spot { return spot{m.key, m.namespace} }
 
 func (m *model) in(namespace string) spot { return spot{m.key, namespace} }
 
-// group is the key group of a key, of eight.
+// group returns the key group of a key, with eight groups.
 func group(key string) uint64 { return (xxhash.Sum64String(key) >> 32) * 8 >> 32 }
 
-// compareSpots is the order of rows.
+// compareSpots compares spots in the order of rows.
 func compareSpots(a, b spot) int {
 	return cmp.Or(cmp.Compare(group(a.key), group(b.key)), cmp.Compare(a.key, b.key), cmp.Compare(a.namespace, b.namespace))
 }
 
-// spots are all spots of the mapping, in order.
+// spots returns the spots at which the mapping has entries, in order.
 func (m *model) spots() []spot {
 	return slices.SortedFunc(maps.Keys(m.mapping), compareSpots)
 }
@@ -71,8 +70,8 @@ func (m *model) remove(key string) {
 	}
 }
 
-// next is the smallest user key above another, which is not looked at if there
-// is none before.
+// next returns the smallest user key above after. If first is true, it returns the smallest of
+// all.
 func (m *model) next(after string, first bool) (key string, ok bool) {
 	for k := range m.mapping[m.here()] {
 		if (first || k > after) && (!ok || k < key) {
@@ -82,7 +81,7 @@ func (m *model) next(after string, first bool) (key string, ok bool) {
 	return key, ok
 }
 
-// merge folds what is under the sources into the target, in a map of values.
+// merge moves the values of the source namespaces to the target namespace, and folds them.
 func merge[V any](m *model, values map[spot]V, target string, sources []string, fold func(a, b V) V) {
 	for _, source := range sources {
 		v, ok := values[m.in(source)]
@@ -97,7 +96,7 @@ func merge[V any](m *model, values map[spot]V, target string, sources []string, 
 	}
 }
 
-// first is the first timer of a domain.
+// first returns the first timer of a domain.
 func (m *model) first(domain int) (first alarm, ok bool) {
 	for a := range m.timers[domain] {
 		before := cmp.Or(cmp.Compare(a.timestamp, first.timestamp), cmp.Compare(a.key, first.key), cmp.Compare(a.namespace, first.namespace)) < 0
@@ -108,7 +107,7 @@ func (m *model) first(domain int) (first alarm, ok bool) {
 	return first, ok
 }
 
-// entries are the entries of the mapping here, as they are printed.
+// entries returns the entries of the mapping at the current spot as text.
 func (m *model) entries() string {
 	text := ""
 	for _, k := range slices.Sorted(maps.Keys(m.mapping[m.here()])) {

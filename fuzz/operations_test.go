@@ -15,8 +15,8 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// Any operations on a hash backend, on a B-tree and on plain maps come to the
-// same, with snapshots, restores and open views between them.
+// FuzzOperations runs random operations on a hash backend, a B-tree backend and plain maps, with
+// snapshots, restores and open views in between, and compares all results.
 func FuzzOperations(f *testing.F) {
 	seed(f, "no key", []byte("\x02\x01a\x03\x05\x01b\x0a\x01c\x01\x14\x15\x16"))
 	seed(f, "every operation", []byte("\x00\x01\x02\x01a\x03\x04\x05\x01b\x06\x02\x01c\x01d\x07\x01\x01e\x08\x09\x0a\x01f\x07\x0b\x01f\x0c\x01f\x0d\x0e\x0f\x02\x01g\x01\x01h\x02\x10\x03\x11\x05\x12\x01i\x13\x01\x02\x02\x03\x14\x00\x05\x15\x00\x05\x16\x00\x09\x17\x18\x19\x1a\x1b"))
@@ -40,7 +40,7 @@ func FuzzOperations(f *testing.F) {
 	})
 }
 
-// largeMap puts enough entries for a map to become a tree, and iterates.
+// largeMap returns a program that puts enough entries for a map to become a tree, and iterates.
 func largeMap() (program []byte) {
 	for i := range 70 {
 		program = append(program, 0x0A, 2, byte('a'+i%26), byte(i), byte(i))
@@ -48,7 +48,7 @@ func largeMap() (program []byte) {
 	return append(program, 0x10, 5, 0x1A, 0x0C, 1, 'a', 0x0D)
 }
 
-// world is what a program works on.
+// world is the state of one program.
 type world struct {
 	t        *testing.T
 	in       input
@@ -58,7 +58,7 @@ type world struct {
 	restores int
 }
 
-// openView is a view of the hash backend, and what it must hold.
+// openView is a view of the hash backend, and the rows that it must have.
 type openView struct {
 	view snapshot.View
 	want []string
@@ -71,22 +71,22 @@ func (v openView) check(t *testing.T) {
 	v.view.Close()
 }
 
-// agree runs an operation on both jobs and compares what it comes to. Without
-// a current key that is always the same.
-func (w *world) agree(what string, want func() string, operation func(*job) string) {
+// agree runs an operation on both jobs and compares the results with the model. Without a
+// current key the result must be "no key".
+func (w *world) agree(operationName string, want func() string, operation func(*job) string) {
 	expected := "no key"
 	if w.model.hasKey {
 		expected = want()
 	}
 	for i, j := range w.jobs {
 		if got := operation(j); got != expected {
-			w.t.Fatalf("%s: job %d says %s, the model %s (at %q)", what, i, got, expected, w.model.here())
+			w.t.Fatalf("%s: job %d returns %s, the model %s (at %q)", operationName, i, got, expected, w.model.here())
 		}
 	}
 }
 
-// told is an outcome as text.
-func told(err error, values ...any) string {
+// outcome returns the results of an operation as text.
+func outcome(err error, values ...any) string {
 	switch {
 	case errors.Is(err, state.ErrNoKey):
 		return "no key"
@@ -135,11 +135,11 @@ func (w *world) move(op int) {
 	} else {
 		w.model.namespace = w.namespaceName()
 	}
-	w.goHere()
+	w.moveJobs()
 }
 
-// goHere makes key and namespace of both jobs the model's.
-func (w *world) goHere() {
+// moveJobs sets the key and the namespace of both jobs to those of the model.
+func (w *world) moveJobs() {
 	for _, j := range w.jobs {
 		if w.model.hasKey {
 			require.NoError(w.t, j.keyed.SetKey(w.model.key))
@@ -152,14 +152,14 @@ func (w *world) valueStep(op int) {
 	m, v := w.model, w.in.string()
 	switch op {
 	case 0:
-		w.agree("value.Set", func() string { m.value[m.here()] = v; return told(nil) },
-			func(j *job) string { return told(j.value.Set(v)) })
+		w.agree("value.Set", func() string { m.value[m.here()] = v; return outcome(nil) },
+			func(j *job) string { return outcome(j.value.Set(v)) })
 	case 1:
-		w.agree("value.Get", func() string { v, ok := m.value[m.here()]; return told(nil, v, ok) },
-			func(j *job) string { v, ok, err := j.value.Get(); return told(err, v, ok) })
+		w.agree("value.Get", func() string { v, ok := m.value[m.here()]; return outcome(nil, v, ok) },
+			func(j *job) string { v, ok, err := j.value.Get(); return outcome(err, v, ok) })
 	case 2:
-		w.agree("value.Clear", func() string { delete(m.value, m.here()); return told(nil) },
-			func(j *job) string { return told(j.value.Clear()) })
+		w.agree("value.Clear", func() string { delete(m.value, m.here()); return outcome(nil) },
+			func(j *job) string { return outcome(j.value.Clear()) })
 	}
 }
 
@@ -174,36 +174,36 @@ func (w *world) listStep(op int) {
 	switch op {
 	case 0:
 		e := w.in.string()
-		w.agree("list.Add", func() string { m.list[m.here()] = append(m.list[m.here()], e); return told(nil) },
-			func(j *job) string { return told(j.list.Add(e)) })
+		w.agree("list.Add", func() string { m.list[m.here()] = append(m.list[m.here()], e); return outcome(nil) },
+			func(j *job) string { return outcome(j.list.Add(e)) })
 	case 1:
 		s := some()
 		w.agree("list.AddAll", func() string {
 			if len(s) > 0 {
 				m.list[m.here()] = append(m.list[m.here()], s...)
 			}
-			return told(nil)
-		}, func(j *job) string { return told(j.list.AddAll(s)) })
+			return outcome(nil)
+		}, func(j *job) string { return outcome(j.list.AddAll(s)) })
 	case 2:
 		s := some()
 		w.agree("list.Set", func() string {
 			if m.list[m.here()] = slices.Clone(s); len(s) == 0 {
 				delete(m.list, m.here())
 			}
-			return told(nil)
-		}, func(j *job) string { return told(j.list.Set(slices.Clone(s))) })
+			return outcome(nil)
+		}, func(j *job) string { return outcome(j.list.Set(slices.Clone(s))) })
 	case 3:
-		w.agree("list.Get", func() string { return told(nil, m.list[m.here()]) },
-			func(j *job) string { s, err := j.list.Get(); return told(err, s) })
-		w.agree("list.All", func() string { return told(nil, m.list[m.here()]) },
-			func(j *job) string { s, err := collect(j.list.All()); return told(err, s) })
+		w.agree("list.Get", func() string { return outcome(nil, m.list[m.here()]) },
+			func(j *job) string { s, err := j.list.Get(); return outcome(err, s) })
+		w.agree("list.All", func() string { return outcome(nil, m.list[m.here()]) },
+			func(j *job) string { s, err := collect(j.list.All()); return outcome(err, s) })
 	case 4:
-		w.agree("list.Clear", func() string { delete(m.list, m.here()); return told(nil) },
-			func(j *job) string { return told(j.list.Clear()) })
+		w.agree("list.Clear", func() string { delete(m.list, m.here()); return outcome(nil) },
+			func(j *job) string { return outcome(j.list.Clear()) })
 	}
 }
 
-// collect is all that an iteration yields, or its error.
+// collect returns all values of an iteration, or its error.
 func collect[T any](all func(func(T, error) bool)) (values []T, err error) {
 	for v, e := range all {
 		if e != nil {
@@ -219,36 +219,36 @@ func (w *world) mapStep(op int) {
 	switch op {
 	case 0:
 		v := int32(w.in.byte())
-		w.agree("mapping.Put", func() string { m.put(key, v); return told(nil) },
-			func(j *job) string { return told(j.mapping.Put(key, v)) })
+		w.agree("mapping.Put", func() string { m.put(key, v); return outcome(nil) },
+			func(j *job) string { return outcome(j.mapping.Put(key, v)) })
 	case 1:
-		w.agree("mapping.Get", func() string { v, ok := m.mapping[m.here()][key]; return told(nil, v, ok) },
-			func(j *job) string { v, ok, err := j.mapping.Get(key); return told(err, v, ok) })
-		w.agree("mapping.Contains", func() string { _, ok := m.mapping[m.here()][key]; return told(nil, ok) },
-			func(j *job) string { ok, err := j.mapping.Contains(key); return told(err, ok) })
+		w.agree("mapping.Get", func() string { v, ok := m.mapping[m.here()][key]; return outcome(nil, v, ok) },
+			func(j *job) string { v, ok, err := j.mapping.Get(key); return outcome(err, v, ok) })
+		w.agree("mapping.Contains", func() string { _, ok := m.mapping[m.here()][key]; return outcome(nil, ok) },
+			func(j *job) string { ok, err := j.mapping.Contains(key); return outcome(err, ok) })
 	case 2:
-		w.agree("mapping.Remove", func() string { m.remove(key); return told(nil) },
-			func(j *job) string { return told(j.mapping.Remove(key)) })
+		w.agree("mapping.Remove", func() string { m.remove(key); return outcome(nil) },
+			func(j *job) string { return outcome(j.mapping.Remove(key)) })
 	case 3:
 		w.agree("mapping.All", func() string { return m.entries() }, func(j *job) string {
 			text := ""
 			for e, err := range j.mapping.All() {
 				if err != nil {
-					return told(err)
+					return outcome(err)
 				}
 				text += fmt.Sprintf("%q=%d ", e.Key, e.Value)
 			}
 			return text
 		})
-		w.agree("mapping.Len", func() string { n := len(m.mapping[m.here()]); return told(nil, n, n == 0) },
+		w.agree("mapping.Len", func() string { n := len(m.mapping[m.here()]); return outcome(nil, n, n == 0) },
 			func(j *job) string {
 				n, err := j.mapping.Len()
 				empty, emptyErr := j.mapping.IsEmpty()
-				return told(errors.Join(err, emptyErr), n, empty)
+				return outcome(errors.Join(err, emptyErr), n, empty)
 			})
 	case 4:
-		w.agree("mapping.Clear", func() string { delete(m.mapping, m.here()); return told(nil) },
-			func(j *job) string { return told(j.mapping.Clear()) })
+		w.agree("mapping.Clear", func() string { delete(m.mapping, m.here()); return outcome(nil) },
+			func(j *job) string { return outcome(j.mapping.Clear()) })
 	case 5:
 		entries := make(map[string]int32)
 		for range w.in.choice(4) {
@@ -258,16 +258,16 @@ func (w *world) mapStep(op int) {
 			for k, v := range entries {
 				m.put(k, v)
 			}
-			return told(nil)
-		}, func(j *job) string { return told(j.mapping.PutAll(entries)) })
+			return outcome(nil)
+		}, func(j *job) string { return outcome(j.mapping.PutAll(entries)) })
 	case 6:
-		w.walkAndWrite(key, int(w.in.byte()))
+		w.iterateMapAndWrite(key, int(w.in.byte()))
 	}
 }
 
-// walkAndWrite iterates over the mapping and writes to it in the loop: each
-// step must be that of the map as it then is.
-func (w *world) walkAndWrite(extra string, script int) {
+// iterateMapAndWrite iterates over the mapping and writes to it in the loop: each step must
+// return the next entry that the map has at that time.
+func (w *world) iterateMapAndWrite(extra string, script int) {
 	m := w.model
 	write := func(step int, key string, put func(string, int32), remove func(string)) {
 		switch (script >> (step % 6)) % 5 {
@@ -296,7 +296,7 @@ func (w *world) walkAndWrite(extra string, script int) {
 		text, step := "", 0
 		for e, err := range j.mapping.All() {
 			if err != nil {
-				return told(err)
+				return outcome(err)
 			}
 			if step == steps {
 				break
@@ -316,22 +316,22 @@ func (w *world) foldStep(op int) {
 	switch op {
 	case 0:
 		v := int64(w.in.byte())
-		w.agree("sum.Add", func() string { m.sum[m.here()] += v; return told(nil) },
-			func(j *job) string { return told(j.sum.Add(v)) })
+		w.agree("sum.Add", func() string { m.sum[m.here()] += v; return outcome(nil) },
+			func(j *job) string { return outcome(j.sum.Add(v)) })
 	case 1:
 		v := w.in.string()
-		w.agree("joined.Add", func() string { m.joined[m.here()] += v; return told(nil) },
-			func(j *job) string { return told(j.joined.Add(v)) })
+		w.agree("joined.Add", func() string { m.joined[m.here()] += v; return outcome(nil) },
+			func(j *job) string { return outcome(j.joined.Add(v)) })
 	case 2:
 		w.mergeStep()
 	}
-	w.agree("sum.Get", func() string { v, ok := m.sum[m.here()]; return told(nil, v, ok) },
-		func(j *job) string { v, ok, err := j.sum.Get(); return told(err, v, ok) })
-	w.agree("joined.Get", func() string { v, ok := m.joined[m.here()]; return told(nil, result(v, ok), ok) },
-		func(j *job) string { v, ok, err := j.joined.Get(); return told(err, v, ok) })
+	w.agree("sum.Get", func() string { v, ok := m.sum[m.here()]; return outcome(nil, v, ok) },
+		func(j *job) string { v, ok, err := j.sum.Get(); return outcome(err, v, ok) })
+	w.agree("joined.Get", func() string { v, ok := m.joined[m.here()]; return outcome(nil, result(v, ok), ok) },
+		func(j *job) string { v, ok, err := j.joined.Get(); return outcome(err, v, ok) })
 }
 
-// result is what a job reads out of what it joined.
+// result returns the result of the state "joined" for its accumulator.
 func result(joined string, ok bool) string {
 	if !ok {
 		return ""
@@ -351,9 +351,9 @@ func (w *world) mergeStep() {
 		merge(m, m.list, target, sources, func(a, b []string) []string { return slices.Concat(a, b) })
 		merge(m, m.sum, target, sources, func(a, b int64) int64 { return a + b })
 		merge(m, m.joined, target, sources, func(a, b string) string { return a + b })
-		return told(nil)
+		return outcome(nil)
 	}, func(j *job) string {
-		return told(errors.Join(j.list.MergeNamespaces([]byte(target), raw),
+		return outcome(errors.Join(j.list.MergeNamespaces([]byte(target), raw),
 			j.sum.MergeNamespaces([]byte(target), raw), j.joined.MergeNamespaces([]byte(target), raw)))
 	})
 }
@@ -364,11 +364,11 @@ func (w *world) timerStep(op int) {
 	d, timestamp := state.Domain(domain), int64(int8(w.in.byte()))
 	switch op {
 	case 0:
-		w.agree("timers.Register", func() string { m.timers[domain][alarm{timestamp, m.here()}] = true; return told(nil) },
-			func(j *job) string { return told(j.timers.Register(d, timestamp, []byte(m.namespace))) })
+		w.agree("timers.Register", func() string { m.timers[domain][alarm{timestamp, m.here()}] = true; return outcome(nil) },
+			func(j *job) string { return outcome(j.timers.Register(d, timestamp, []byte(m.namespace))) })
 	case 1:
-		w.agree("timers.Delete", func() string { delete(m.timers[domain], alarm{timestamp, m.here()}); return told(nil) },
-			func(j *job) string { return told(j.timers.Delete(d, timestamp, []byte(m.namespace))) })
+		w.agree("timers.Delete", func() string { delete(m.timers[domain], alarm{timestamp, m.here()}); return outcome(nil) },
+			func(j *job) string { return outcome(j.timers.Delete(d, timestamp, []byte(m.namespace))) })
 	case 2:
 		w.advance(domain, timestamp)
 	}
@@ -379,12 +379,12 @@ func (w *world) timerStep(op int) {
 		require.NoError(w.t, err)
 		first, exists := m.first(domain)
 		if n != len(m.timers[domain]) || ok != exists || ok && next != first.timestamp {
-			w.t.Fatalf("%d timers, the next at %d, %v; the model says %d, %+v", n, next, ok, len(m.timers[domain]), first)
+			w.t.Fatalf("%d timers, the next at %d, %v; the model has %d, %+v", n, next, ok, len(m.timers[domain]), first)
 		}
 	}
 }
 
-// advance fires timers; some of them register another one that is due or not.
+// advance fires timers up to now. Every third registers another one, which may be due.
 func (w *world) advance(domain int, now int64) {
 	m, d := w.model, state.Domain(domain)
 	var want []alarm
@@ -410,7 +410,7 @@ func (w *world) advance(domain int, now int64) {
 			return j.timers.Register(d, fired.Timestamp+2, fired.Namespace)
 		}))
 		if !slices.Equal(want, got) {
-			w.t.Fatalf("fired %v, should be %v", got, want)
+			w.t.Fatalf("fired %v, want %v", got, want)
 		}
 	}
 }
@@ -424,7 +424,7 @@ func (w *world) keysStep() {
 			got = append(got, spot{at.Key, string(at.Namespace)})
 		}
 		if !slices.Equal(want, got) {
-			w.t.Fatalf("keys %q, should be %q", got, want)
+			w.t.Fatalf("keys %q, want %q", got, want)
 		}
 		keys, err := collect(j.keyed.Keys("mapping", []byte(w.model.namespace)))
 		require.NoError(w.t, err)
@@ -435,12 +435,12 @@ func (w *world) keysStep() {
 			}
 		}
 		if !slices.Equal(here, keys) {
-			w.t.Fatalf("keys of a namespace %q, should be %q", keys, here)
+			w.t.Fatalf("keys of a namespace %q, want %q", keys, here)
 		}
 	}
 }
 
-// viewStep opens a view, or closes one in any order.
+// viewStep opens a view, or checks and closes a random one.
 func (w *world) viewStep(op int) {
 	switch {
 	case op == 0 && len(w.views) < 3:
@@ -454,14 +454,14 @@ func (w *world) viewStep(op int) {
 	}
 }
 
-// restoreStep takes snapshots of both jobs and goes on with each restored from
-// the other one's.
+// restoreStep takes snapshots of both jobs, and restores each job from the snapshot of the
+// other.
 func (w *world) restoreStep(op int) {
 	w.compareAll()
 	opens := []func(state.Options) (*heapstate.Backend, error){heapstate.NewHash, heapstate.NewBTree}
 	var restored []*job
 	for i := range w.jobs {
-		file, h := take(w.t, w.jobs[1-i].backend, snapshot.Compression(op))
+		file, h := takeSnapshot(w.t, w.jobs[1-i].backend, snapshot.Compression(op))
 		j := newJob(w.t, opens[i])
 		_, err := snapshot.Restore(context.Background(), j.backend, memory{"state": file}, []snapshot.Handle{h}, snapshot.RestoreOptions{})
 		require.NoError(w.t, err)
@@ -470,11 +470,11 @@ func (w *world) restoreStep(op int) {
 	require.NoError(w.t, w.jobs[0].backend.Close()) // views stay readable
 	require.NoError(w.t, w.jobs[1].backend.Close())
 	w.jobs = restored
-	w.goHere()
+	w.moveJobs()
 	w.compareAll()
 }
 
-// compareAll compares all that the jobs hold with each other and the model.
+// compareAll compares all states of the jobs with each other and with the model.
 func (w *world) compareAll() {
 	if !slices.Equal(contentOf(w.t, w.jobs[0].backend), contentOf(w.t, w.jobs[1].backend)) {
 		w.t.Fatal("hash and B-tree hold different rows")
@@ -491,20 +491,20 @@ func (w *world) compareAll() {
 		w.t.Fatalf("%d rows, the model has %d", n, rows)
 	}
 	key, hasKey, namespace, program := m.key, m.hasKey, m.namespace, w.in
-	w.in = input{} // looking chooses nothing
+	w.in = input{} // reads need no choices
 	for _, at := range w.everywhere() {
 		m.key, m.hasKey, m.namespace = at.key, true, at.namespace
-		w.goHere()
+		w.moveJobs()
 		w.valueStep(1)
 		w.listStep(3)
 		w.mapStep(3)
 		w.foldStep(3)
 	}
 	m.key, m.hasKey, m.namespace, w.in = key, hasKey, namespace, program
-	w.goHere()
+	w.moveJobs()
 }
 
-// everywhere are all spots at which the model has something.
+// everywhere returns all spots at which the model has a value.
 func (w *world) everywhere() []spot {
 	m, all := w.model, make(map[spot]bool)
 	for s := range m.value {

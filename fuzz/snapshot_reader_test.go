@@ -16,29 +16,28 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// Any bytes are read, and restored into a backend if they are small enough:
-// as they are, with checksums that are right, or as choices for a file whose
-// blocks and index are right as well.
+// FuzzSnapshotReader reads arbitrary bytes, and restores small ones into a backend: unchanged,
+// with correct checksums, or as choices for a file with correct blocks and index.
 func FuzzSnapshotReader(f *testing.F) {
-	const asTheyAre, resealing, assembling = 0, 1, 2
-	files := someFiles(f)
+	const unchanged, fixChecksums, assemble = 0, 1, 2
+	files := validFiles(f)
 	for name, file := range files {
-		seed(f, name, file, byte(asTheyAre))
-		seed(f, name+" resealed", file, byte(resealing))
+		seed(f, name, file, byte(unchanged))
+		seed(f, name+" resealed", file, byte(fixChecksums))
 	}
-	seed(f, "assembled value", []byte("\x00\x01\x00\x03key\x01n\x00\x01\x05value"), byte(assembling))
-	seed(f, "assembled list", []byte("\x00\x01\x01\x03key\x00\x04\x00\x00\x00\x00\x02\x05\x02\x00a\x02\x00"), byte(assembling))
-	seed(f, "assembled timers", []byte("\x00\x02\x05\x03key\x00\x00\x00\x00\x05\x03kez\x00\x00\x00\x00"), byte(assembling))
-	seed(f, "assembled large", []byte("\x02\x81\x00\x03key\x01n\x00\x01\x05value\x01\x01\x02\x01k\x00\x01x\x01\x04abcd"), byte(assembling))
+	seed(f, "assembled value", []byte("\x00\x01\x00\x03key\x01n\x00\x01\x05value"), byte(assemble))
+	seed(f, "assembled list", []byte("\x00\x01\x01\x03key\x00\x04\x00\x00\x00\x00\x02\x05\x02\x00a\x02\x00"), byte(assemble))
+	seed(f, "assembled timers", []byte("\x00\x02\x05\x03key\x00\x00\x00\x00\x05\x03kez\x00\x00\x00\x00"), byte(assemble))
+	seed(f, "assembled large", []byte("\x02\x81\x00\x03key\x01n\x00\x01\x05value\x01\x01\x02\x01k\x00\x01x\x01\x04abcd"), byte(assemble))
 	for i := range uint64(8) {
-		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 100), byte(assembling))
+		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 100), byte(assemble))
 	}
 	header := files["empty"][preambleBytes : len(files["empty"])-trailerBytes-frameBytes-1]
 	f.Fuzz(func(t *testing.T, file []byte, how byte) {
 		switch how % 3 {
-		case resealing:
-			file = resealed(file)
-		case assembling:
+		case fixChecksums:
+			file = withChecksums(file)
+		case assemble:
 			file = assembled(&input{file}, header)
 		}
 		var size int
@@ -54,13 +53,13 @@ func FuzzSnapshotReader(f *testing.F) {
 			return
 		}
 		if size <= 1<<20 {
-			restoreAny(t, file)
+			restoreFile(t, file)
 		}
 	})
 }
 
-// someFiles are sound files with rows of all kinds.
-func someFiles(t testing.TB) map[string][]byte {
+// validFiles returns valid files with rows of all kinds, by name.
+func validFiles(t testing.TB) map[string][]byte {
 	empty := newJob(t, heapstate.NewHash)
 	small := newJob(t, heapstate.NewHash)
 	require.NoError(t, small.keyed.SetKey("key"))
@@ -82,15 +81,15 @@ func someFiles(t testing.TB) map[string][]byte {
 	require.NoError(t, packed.value.Set(strings.Repeat("long ", 1000)))
 	files := make(map[string][]byte)
 	for name, j := range map[string]*job{"empty": empty, "small": small, "full": full} {
-		file, _ := take(t, j.backend, snapshot.None)
+		file, _ := takeSnapshot(t, j.backend, snapshot.None)
 		files[name] = withIdentity(file, "0123456789abcdef")
 	}
-	file, _ := take(t, packed.backend, snapshot.Zstd)
+	file, _ := takeSnapshot(t, packed.backend, snapshot.Zstd)
 	files["packed"] = withIdentity(file, "0123456789abcdef")
 	return files
 }
 
-// readAll reads all rows and returns the sum of their sizes.
+// readAll reads all rows and returns the sum of their sizes in bytes.
 func readAll(file []byte) (size int, err error) {
 	r, err := snapshot.NewReader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
@@ -115,9 +114,9 @@ func readAll(file []byte) (size int, err error) {
 	return size, nil
 }
 
-// restoreAny restores a file that can be read, whatever states it has. What a
-// backend accepts it must be able to write and to restore again.
-func restoreAny(t *testing.T, file []byte) {
+// restoreFile restores a readable file with any states. If the backend accepts the file, its
+// own snapshot must restore to the same rows.
+func restoreFile(t *testing.T, file []byte) {
 	ctx := context.Background()
 	files := memory{"state": file}
 	h, err := snapshot.ReadHandle(ctx, files, "state")
@@ -139,11 +138,11 @@ func restoreAny(t *testing.T, file []byte) {
 	if done.Rows+done.Unclaimed != h.Rows {
 		t.Fatalf("%+v of %d rows", done, h.Rows)
 	}
-	again, taken := take(t, j.backend, snapshot.Zstd)
+	again, taken := takeSnapshot(t, j.backend, snapshot.Zstd)
 	twice := newJob(t, heapstate.NewBTree)
 	_, err = snapshot.Restore(ctx, twice.backend, memory{"state": again}, []snapshot.Handle{taken}, snapshot.RestoreOptions{})
 	require.NoError(t, err)
 	if !slices.Equal(contentOf(t, j.backend), contentOf(t, twice.backend)) {
-		t.Fatal("what was accepted did not come back")
+		t.Fatal("the restored backend and the restore of its snapshot have different rows")
 	}
 }

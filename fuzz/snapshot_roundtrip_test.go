@@ -16,8 +16,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Any rows that a view may have are written, read and restored, by one task or
-// by two that share them.
+// FuzzSnapshotRoundTrip writes, reads and restores a view with random rows, into one task and
+// into two that share the key groups.
 func FuzzSnapshotRoundTrip(f *testing.F) {
 	seed(f, "nothing", []byte{})
 	seed(f, "rows", []byte("\x01\x02\x05hello\x01\x05world\x02\x05hello\x03\x05there\x07\x00\x00"))
@@ -27,9 +27,9 @@ func FuzzSnapshotRoundTrip(f *testing.F) {
 		in := input{data}
 		compression := snapshot.Compression(in.choice(2))
 		written := newRows(t, &in)
-		file, h := take(t, written, compression)
+		file, h := takeSnapshot(t, written, compression)
 		if n := written.len(); h.Rows != int64(n) || h.Bytes() != int64(len(file)) {
-			t.Fatalf("handle of %d rows and %d bytes, there are %d and %d", h.Rows, h.Bytes(), n, len(file))
+			t.Fatalf("the handle has %d rows and %d bytes, the file %d and %d", h.Rows, h.Bytes(), n, len(file))
 		}
 		files := memory{"state": file}
 		again, err := snapshot.ReadHandle(context.Background(), files, "state")
@@ -64,12 +64,12 @@ func requireRows(t *testing.T, want, got [][]row) {
 			return bytes.Equal(a.key, b.key) && bytes.Equal(a.value, b.value)
 		})
 		if !same {
-			t.Fatalf("key group %d: %d rows written, %d others read", group, len(want[group]), len(got[group]))
+			t.Fatalf("key group %d: %d rows written, %d different rows read", group, len(want[group]), len(got[group]))
 		}
 	}
 }
 
-// rows is a snapshot.Backend, and its own View, that has and takes any rows.
+// rows is a snapshot.Backend and a snapshot.View of any rows.
 type rows struct {
 	*heapstate.Backend
 	t     testing.TB
@@ -79,7 +79,7 @@ type rows struct {
 
 type row struct{ key, value []byte }
 
-// newRows makes rows of one state out of choices.
+// newRows returns rows of one state, made from choices.
 func newRows(t testing.TB, in *input) *rows {
 	r := &rows{t: t, space: eightGroups}
 	for in.more() {
@@ -94,8 +94,8 @@ func newRows(t testing.TB, in *input) *rows {
 	return r
 }
 
-// valueOf is a value of up to 2 MiB and a bit, mostly a short one. Long ones
-// lie around the sizes at which blocks are full.
+// valueOf returns a value of up to slightly more than 2 MiB, usually a short one. Long values
+// have sizes near those at which blocks are full.
 func valueOf(in *input) []byte {
 	n := in.choice(256)
 	if n < 0xF0 {
@@ -103,7 +103,7 @@ func valueOf(in *input) []byte {
 	}
 	size := []int{1 << 10, 256<<10 - 64, 256 << 10, 2<<20 - 64}[n%4]
 	if len(in.rest) > 64 {
-		size = 1 << 10 // keep long inputs fast
+		size = 1 << 10 // keeps long inputs fast
 	}
 	return bytes.Repeat([]byte{in.byte()}, size+int(in.byte()))
 }
@@ -115,7 +115,7 @@ func (r *rows) len() (n int) {
 	return n
 }
 
-// restore loads what a handle holds of the key groups in r.space.
+// restore restores the key groups in r.space from a handle.
 func (r *rows) restore(h snapshot.Handle, from snapshot.Source) {
 	b, err := heapstate.NewHash(state.Options{Keyspace: r.space})
 	require.NoError(r.t, err)
@@ -161,7 +161,7 @@ func (r *rows) Rows(group uint16, yield func(key, value []byte) error) error {
 	return nil
 }
 
-// rowsView is the view of rows, which never change while it is open.
+// rowsView is a view of rows, which do not change while it is open.
 type rowsView struct{ *rows }
 
 // Close implements snapshot.View.

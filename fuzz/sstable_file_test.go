@@ -20,7 +20,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// What is here makes tables with any parts, and right checksums: see
+// This file builds tables from arbitrary parts, with correct checksums, by
 // docs/format-sstable.md.
 
 const (
@@ -35,13 +35,13 @@ var tableSplit = run.Split{Name: "colon", Func: func(key []byte) int {
 	return len(key)
 }}
 
-// sealTable makes the checksum of a block that stands in a file right.
-func sealTable(file []byte, from, to int) {
+// setTableChecksum sets the checksum of the block at from to to.
+func setTableChecksum(file []byte, from, to int) {
 	place := append(bytes.Clone(file[16:32]), binary.BigEndian.AppendUint64(nil, uint64(from))...)
 	binary.BigEndian.PutUint64(file[to-8:], xxhash.Sum64(file[from:to-8])^xxhash.Sum64(place))
 }
 
-// tableParts are the raw content of a file. nil is what fits to the rest.
+// tableParts are the raw parts of a file. A nil part is replaced by one that matches the others.
 type tableParts struct {
 	blocks            [][]byte
 	filter            []byte
@@ -59,7 +59,7 @@ func (p *tableParts) file() []byte {
 		file = append(file, raw...)
 		file = binary.BigEndian.AppendUint64(file, uint64(len(raw)))
 		file = append(file, make([]byte, 8)...)
-		sealTable(file, from, len(file))
+		setTableChecksum(file, from, len(file))
 		return uint64(len(file) - from)
 	}
 	var offsets, sizes []byte
@@ -86,19 +86,19 @@ func (p *tableParts) file() []byte {
 		footer = binary.BigEndian.AppendUint64(footer, size)
 	}
 	file = append(append(file, footer...), make([]byte, 8)...)
-	sealTable(file, len(file)-tableFooterBytes+8, len(file))
+	setTableChecksum(file, len(file)-tableFooterBytes+8, len(file))
 	return append(file, "WEIRSSTE"...)
 }
 
-// resealedTable makes all checksums right that can be found.
-func resealedTable(b []byte) []byte {
+// tableWithChecksums returns b with correct checksums of all blocks that it can find.
+func tableWithChecksums(b []byte) []byte {
 	end := len(b) - tableFooterBytes
 	if end < tableHeaderBytes {
 		return b
 	}
 	b = bytes.Clone(b)
 	binary.BigEndian.PutUint64(b[32:], xxhash.Sum64(b[:32]))
-	sealTable(b, end, len(b)-8)
+	setTableChecksum(b, end, len(b)-8)
 	at := end
 	for i := 3; i >= 0; i-- {
 		size := binary.BigEndian.Uint64(b[end+8*i:])
@@ -108,17 +108,17 @@ func resealedTable(b []byte) []byte {
 		from := at - int(size)
 		if size >= 16 {
 			if i == 1 {
-				resealBlocks(b, b[from:at-16])
+				setBlockChecksums(b, b[from:at-16])
 			}
-			sealTable(b, from, at)
+			setTableChecksum(b, from, at)
 		}
 		at = from
 	}
 	return b
 }
 
-// resealBlocks follows an index.
-func resealBlocks(b, index []byte) {
+// setBlockChecksums sets the checksums of the blocks in an index.
+func setBlockChecksums(b, index []byte) {
 	if len(index) < 16 {
 		return
 	}
@@ -134,7 +134,7 @@ func resealBlocks(b, index []byte) {
 		offset := binary.BigEndian.Uint64(index[from+8*i:])
 		size := binary.BigEndian.Uint64(index[from+8*n+8*i:])
 		if size >= 16 && offset >= tableHeaderBytes && offset <= uint64(len(b)) && size <= uint64(len(b))-offset {
-			sealTable(b, int(offset), int(offset+size))
+			setTableChecksum(b, int(offset), int(offset+size))
 		}
 	}
 }
@@ -148,16 +148,16 @@ func tableFile(t testing.TB, data []byte) vfs.File {
 	return f
 }
 
-// useTable does all that can be done with a file, which never panics. If Verify
-// is content, all that the iterator says is said by Get too.
-func useTable(t *testing.T, data []byte) {
+// exerciseTable calls every method of a table on data. None may panic. If Verify finds no
+// error, Get must return every entry of the iterator.
+func exerciseTable(t *testing.T, data []byte) {
 	t.Helper()
 	budget := slab.NewBudget(0)
 	cache := sstable.NewCache(budget, 0)
 	owner := &sstable.CacheLock{Mutex: new(sync.Mutex)}
 	took := allocatedBytes(func() {
-		useTableWith(t, data, sstable.ReaderOptions{Budget: budget, Split: tableSplit})
-		useTableWith(t, data, sstable.ReaderOptions{Budget: budget, Split: tableSplit, Cache: cache, Lock: owner})
+		exerciseTableWith(t, data, sstable.ReaderOptions{Budget: budget, Split: tableSplit})
+		exerciseTableWith(t, data, sstable.ReaderOptions{Budget: budget, Split: tableSplit, Cache: cache, Lock: owner})
 	})
 	if limit := 64<<20 + 64*uint64(len(data)); took > limit {
 		t.Fatalf("a table of %d bytes allocates %d", len(data), took)
@@ -166,7 +166,8 @@ func useTable(t *testing.T, data []byte) {
 	require.Zero(t, budget.Used())
 }
 
-func tolerable(t *testing.T, err error) bool {
+// isExpected returns whether err is nil, and fails the test for an error of another type.
+func isExpected(t *testing.T, err error) bool {
 	t.Helper()
 	if err != nil && !errors.Is(err, sstable.ErrCorrupt) && !errors.Is(err, sstable.ErrVersion) && !errors.Is(err, sstable.ErrSplit) {
 		t.Fatalf("%T %v", err, err)
@@ -174,13 +175,13 @@ func tolerable(t *testing.T, err error) bool {
 	return err == nil
 }
 
-func useTableWith(t *testing.T, data []byte, o sstable.ReaderOptions) {
+func exerciseTableWith(t *testing.T, data []byte, o sstable.ReaderOptions) {
 	table, err := sstable.Open(tableFile(t, data), o)
-	if !tolerable(t, err) {
+	if !isExpected(t, err) {
 		return
 	}
 	defer func() { require.NoError(t, table.Close()) }()
-	sound := tolerable(t, table.Verify(context.Background(), nil))
+	sound := isExpected(t, table.Verify(context.Background(), nil))
 	it := table.Iterator(sstable.IteratorOptions{Cached: o.Cache != nil, Readahead: 1000})
 	var p run.LookupKey
 	var f run.Lookup
@@ -188,20 +189,20 @@ func useTableWith(t *testing.T, data []byte, o sstable.ReaderOptions) {
 		tableSplit.Prepare(&p, key)
 		f.Reset()
 		_, err := table.Get(&p, &f)
-		tolerable(t, err)
+		isExpected(t, err)
 		_, hidesErr := table.Hides(&p)
-		tolerable(t, hidesErr)
+		isExpected(t, hidesErr)
 		return err
 	}
 	for _, key := range []string{"", "a", "a:", "a:b", "\xff"} {
 		if get([]byte(key)) == nil {
 			_, err := io.Copy(io.Discard, io.LimitReader(f.Reader(), 1<<20))
-			tolerable(t, err)
+			isExpected(t, err)
 		}
 		it.Seek([]byte(key))
 		it.Next()
 	}
-	tolerable(t, it.Err())
+	isExpected(t, it.Err())
 	it.Reset(table, sstable.IteratorOptions{Cached: o.Cache != nil, Readahead: 1000})
 	for n := 0; n < 1000 && it.Next(); n++ {
 		e := it.Entry()
@@ -223,11 +224,11 @@ func useTableWith(t *testing.T, data []byte, o sstable.ReaderOptions) {
 	if sound {
 		require.NoError(t, it.Err())
 	}
-	tolerable(t, it.Err())
+	isExpected(t, it.Err())
 }
 
-// builtBlock is a data block of entries that are in order, without a prefix.
-func builtBlock(entries ...run.Entry) []byte {
+// buildBlock returns a data block of entries, which should be in order, without a common prefix.
+func buildBlock(entries ...run.Entry) []byte {
 	var raw []byte
 	var offsets []int
 	for _, e := range entries {

@@ -7,8 +7,8 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Any bytes are the filter, the ranges and the properties of a table; nothing
-// of a part is that the part is missing, or what fits.
+// FuzzSstableFilter reads a table with arbitrary filter, ranges and properties. An empty part is
+// left out, or replaced by one that matches the others.
 func FuzzSstableFilter(f *testing.F) {
 	full := bytes.Repeat([]byte{0xff}, 128)
 	seed(f, "full", full, byte(7), []byte{}, []byte{})
@@ -21,7 +21,7 @@ func FuzzSstableFilter(f *testing.F) {
 	seed(f, "ranges too many", full, byte(3), []byte("\xff\xff\xff\xff\x0f\x00\x00"), []byte{})
 	seed(f, "properties", full, byte(3), []byte{}, []byte("\x05colon\x03\x02\x00\x00\x01\x05\x00\x00\x02b"))
 	seed(f, "properties that wrap", full, byte(3), []byte{}, []byte("\x05colon\x03\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x00\x00\x01\x05\x00\x00\x02b"))
-	blocks := [][]byte{builtBlock(
+	blocks := [][]byte{buildBlock(
 		run.Entry{Key: []byte("a:"), Kind: run.DeletePrefix}, run.Entry{Key: []byte("a:b"), Kind: run.Set},
 		run.Entry{Key: []byte("b"), Kind: run.Delete},
 	)}
@@ -36,6 +36,6 @@ func FuzzSstableFilter(f *testing.F) {
 		if len(properties) > 0 {
 			p.properties = properties
 		}
-		useTable(t, p.file())
+		exerciseTable(t, p.file())
 	})
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Any bytes are the index of a table of two data blocks.
+// FuzzSstableIndex reads a table of two data blocks with an arbitrary index.
 func FuzzSstableIndex(f *testing.F) {
 	blocks := [][]byte{
-		builtBlock(run.Entry{Key: []byte("a"), Kind: run.Set}, run.Entry{Key: []byte("a:b"), Kind: run.Set}),
-		builtBlock(run.Entry{Key: []byte("b"), Kind: run.Delete}),
+		buildBlock(run.Entry{Key: []byte("a"), Kind: run.Set}, run.Entry{Key: []byte("a:b"), Kind: run.Set}),
+		buildBlock(run.Entry{Key: []byte("b"), Kind: run.Delete}),
 	}
 	first, second := uint64(len(blocks[0])+16), uint64(len(blocks[1])+16)
 	index := func(numbers ...uint64) (b []byte) {
@@ -36,6 +36,6 @@ func FuzzSstableIndex(f *testing.F) {
 			index = []byte{}
 		}
 		p := tableParts{blocks: blocks, index: index, entries: 3}
-		useTable(t, p.file())
+		exerciseTable(t, p.file())
 	})
 }

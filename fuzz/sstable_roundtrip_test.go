@@ -17,7 +17,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Bytes are choices for entries, ranges and options; what was written is read.
+// FuzzSstableRoundTrip writes random entries and ranges with random options, and reads them.
 func FuzzSstableRoundTrip(f *testing.F) {
 	seed(f, "empty", []byte{})
 	seed(f, "few", []byte("\x00\x00\x00\x00\x01a\x00\x01\x02a:\x00\x00\x02a:\x05value\x02\x01b\x03xyz"))
@@ -65,7 +65,7 @@ func FuzzSstableRoundTrip(f *testing.F) {
 	})
 }
 
-// tableContent is entries in order, and ranges.
+// tableContent returns random entries in order, and ranges.
 func tableContent(in *input) (entries []run.Entry, ranges run.Ranges) {
 	for in.more() {
 		kind := run.Kind(in.choice(5))
@@ -106,7 +106,7 @@ func requireTableEntry(t *testing.T, want, got *run.Entry) {
 	require.True(t, bytes.Equal(want.Value.Bytes, value))
 }
 
-// requireTableGet compares Get with its definition.
+// requireTableGet compares Get with a search of all entries.
 func requireTableGet(t *testing.T, table *sstable.Table, entries []run.Entry, ranges run.Ranges, key []byte) {
 	var p run.LookupKey
 	var f, want run.Lookup

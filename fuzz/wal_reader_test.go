@@ -16,22 +16,22 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// Any bytes are a log, the beginning of one, or refused: as they are, or as
-// choices for frames whose checksums are right, and a cut and a flip then.
+// FuzzWalReader reads arbitrary bytes as a log: unchanged, or as choices for frames with correct
+// checksums and perhaps a flipped bit. Read must accept a prefix or return a typed error.
 func FuzzWalReader(f *testing.F) {
-	const asTheyAre, assembling = 0, 1
+	const unchanged, assemble = 0, 1
 	for _, name := range []string{"v1-empty", "v1-clean", "v1-unclean", "v1-long"} {
 		data, err := os.ReadFile("../wal/testdata/" + name + ".wal")
 		require.NoError(f, err)
-		seed(f, name, data, byte(asTheyAre))
-		seed(f, name+" cut", data[:len(data)-5], byte(asTheyAre))
+		seed(f, name, data, byte(unchanged))
+		seed(f, name+" cut", data[:len(data)-5], byte(unchanged))
 	}
-	seed(f, "huge size", []byte("\x01\x00\x07\xff\xff\xff\xff\x07abc"), byte(assembling))
+	seed(f, "huge size", []byte("\x01\x00\x07\xff\xff\xff\xff\x07abc"), byte(assemble))
 	for i := range uint64(8) {
-		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 200), byte(assembling))
+		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 200), byte(assemble))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, how byte) {
-		if how%2 == assembling {
+		if how%2 == assemble {
 			data = assembledLog(&input{data})
 		}
 		mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -43,13 +43,13 @@ func FuzzWalReader(f *testing.F) {
 			o, err = wal.Read(context.Background(), mem, "log", func(record []byte, end int64) error {
 				recordBytes += len(record)
 				if end <= last || end > int64(len(data)) {
-					t.Fatalf("record that ends at %d, the one before at %d", end, last)
+					t.Fatalf("a record ends at %d, the previous one at %d", end, last)
 				}
 				last = end
 				return nil
 			})
 		})
-		if limit := 4<<20 + 16*uint64(len(data)); took > limit { // the fuzzer itself allocates meanwhile
+		if limit := 4<<20 + 16*uint64(len(data)); took > limit { // includes allocations of the fuzzer
 			t.Fatalf("reading %d bytes allocates %d", len(data), took)
 		}
 		if err != nil {
@@ -69,7 +69,7 @@ func FuzzWalReader(f *testing.F) {
 			flipped := vfstest.NewMem(vfstest.MemOptions{})
 			writeLog(t, flipped, data)
 			if _, err := wal.Read(context.Background(), flipped, "log", func([]byte, int64) error { return nil }); !errors.Is(err, wal.ErrCorrupt) {
-				t.Fatalf("a flip in a clean log: %v", err)
+				t.Fatalf("flipped bit in a clean log: %v, want ErrCorrupt", err)
 			}
 		}
 	})
@@ -83,7 +83,7 @@ func writeLog(t *testing.T, mem *vfstest.Mem, data []byte) {
 	require.NoError(t, file.Close())
 }
 
-// assembledLog is a log as docs/format-wal.md says, sense or nonsense.
+// assembledLog returns a log of random frames by docs/format-wal.md; it may be invalid.
 func assembledLog(in *input) []byte {
 	identity := []byte("identity of 16 b")
 	log := slices.Concat([]byte("WEIRWLOG\x00\x01\x00\x00"), identity)

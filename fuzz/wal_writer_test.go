@@ -17,8 +17,8 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// A log whose operations, faults and crash the fuzzer chooses: it is a prefix of
-// what was appended, with everything that was synced.
+// FuzzWalWriter runs random operations with faults and a crash on a log. The log must have a
+// prefix of the appended records, with all records that were synced.
 func FuzzWalWriter(f *testing.F) {
 	for i := range uint64(8) {
 		seed(f, fmt.Sprint("random ", i), randomBytes(i, 60), uint16(i%3*7), uint64(i), byte(40*i))
@@ -40,7 +40,7 @@ func FuzzWalWriter(f *testing.F) {
 			t.Fatal(err)
 		}
 		if _, again := w.Append(nil); err != nil && again != err && !errors.Is(again, fs.ErrClosed) {
-			t.Fatalf("%v after %v", again, err)
+			t.Fatalf("Append returns %v after %v", again, err)
 		}
 		l.check(t, mem.CrashClone(vfstest.CrashOptions{
 			Keep: float64(keep) / 255, Rand: rand.New(rand.NewPCG(choices, 0)), BlockBytes: 1 + int(choices%4096),
@@ -48,11 +48,11 @@ func FuzzWalWriter(f *testing.F) {
 	})
 }
 
-// loggedRecords is what a log should have.
+// loggedRecords is a writer and the records that its log should have.
 type loggedRecords struct {
 	w             *wal.Writer
 	begun         [][]byte
-	durable       int // of them
+	durable       int // the first records of begun that are durable
 	closed, clean bool
 }
 
@@ -90,7 +90,7 @@ func (l *loggedRecords) check(t *testing.T, fsys vfs.FS) {
 	n := 0
 	o, err := wal.Read(context.Background(), fsys, "log", func(record []byte, end int64) error {
 		if n >= len(l.begun) || !bytes.Equal(l.begun[n], record) {
-			t.Fatalf("record %d of %d is another", n, len(l.begun))
+			t.Fatalf("record %d of %d differs", n, len(l.begun))
 		}
 		n++
 		return nil
