@@ -139,15 +139,15 @@ func (c *Cache) Close() {
 // number returns the number of a frame.
 func (c *Cache) number(slab, place int) uint32 { return 1 + (uint32(slab)<<c.shift | uint32(place)) }
 
-// place returns the slab of a frame and the frame's index in it.
-func (c *Cache) place(frame uint32) (s *slabFrames, place int) {
+// locate returns the slab of a frame and the frame's index in it.
+func (c *Cache) locate(frame uint32) (s *slabFrames, place int) {
 	frame--
 	return c.slabs[frame>>c.shift], int(frame & (1<<c.shift - 1))
 }
 
 // hit returns the block in a frame, and sets its used bit.
 func (c *Cache) hit(frame uint32) []byte {
-	s, place := c.place(frame)
+	s, place := c.locate(frame)
 	head := s.heads[place]
 	if head&usedFlag == 0 {
 		s.heads[place] = head | usedFlag
@@ -158,20 +158,20 @@ func (c *Cache) hit(frame uint32) []byte {
 
 // memory returns the whole memory of a frame.
 func (c *Cache) memory(frame uint32) []byte {
-	s, place := c.place(frame)
+	s, place := c.locate(frame)
 	return s.memory[place*c.frameBytes : (place+1)*c.frameBytes]
 }
 
-// fill records which block is in a frame that acquire returned.
-func (c *Cache) fill(frame uint32, t *Table, block, rawBytes int) {
-	s, place := c.place(frame)
+// assign records which block is in a frame that acquire returned.
+func (c *Cache) assign(frame uint32, t *Table, block, rawBytes int) {
+	s, place := c.locate(frame)
 	s.heads[place] = uint32(rawBytes)
 	s.holders[place].table, s.holders[place].block = t, block
 }
 
 // move transfers a frame to another table with the same owner.
 func (c *Cache) move(frame uint32, t *Table) {
-	s, place := c.place(frame)
+	s, place := c.locate(frame)
 	s.holders[place].table = t
 }
 
@@ -188,7 +188,7 @@ func (c *Cache) acquire(o *CacheLock) uint32 {
 		frame = c.evict(o)
 	}
 	if frame != 0 {
-		s, place := c.place(frame)
+		s, place := c.locate(frame)
 		s.holders[place] = holder{owner: o}
 	}
 	return frame
@@ -198,12 +198,12 @@ func (c *Cache) acquire(o *CacheLock) uint32 {
 func (c *Cache) release(frame uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.vacate(frame)
+	c.markFree(frame)
 }
 
-// vacate marks a frame as free. The caller holds mu.
-func (c *Cache) vacate(frame uint32) {
-	s, place := c.place(frame)
+// markFree marks a frame as free. The caller holds mu.
+func (c *Cache) markFree(frame uint32) {
+	s, place := c.locate(frame)
 	s.holders[place] = holder{}
 	c.free = append(c.free, frame)
 }
@@ -252,17 +252,17 @@ func (c *Cache) evict(o *CacheLock) uint32 {
 		}
 		slab, place := c.hand/c.perSlab, c.hand%c.perSlab
 		c.hand++
-		if frame := c.number(slab, place); c.visit(frame, o) {
+		if frame := c.number(slab, place); c.tryEvict(frame, o) {
 			return frame
 		}
 	}
 	return 0
 }
 
-// visit evicts the frame at the hand for owner o, if its lock is available and the frame was
+// tryEvict evicts the frame at the hand for owner o, if its lock is available and the frame was
 // not used.
-func (c *Cache) visit(frame uint32, o *CacheLock) bool {
-	s, place := c.place(frame)
+func (c *Cache) tryEvict(frame uint32, o *CacheLock) bool {
+	s, place := c.locate(frame)
 	h := &s.holders[place]
 	if h.owner == nil {
 		return false
@@ -277,12 +277,12 @@ func (c *Cache) visit(frame uint32, o *CacheLock) bool {
 		s.heads[place] &^= usedFlag
 		return false
 	}
-	return h.clear(frame)
+	return h.detach(frame)
 }
 
-// clear removes a frame from its table, unless the frame is pinned. The caller holds the
+// detach removes a frame from its table, unless the frame is pinned. The caller holds the
 // owner's lock.
-func (h *holder) clear(frame uint32) bool {
+func (h *holder) detach(frame uint32) bool {
 	if h.owner.pinned == frame {
 		return false
 	}
@@ -293,9 +293,9 @@ func (h *holder) clear(frame uint32) bool {
 	return true
 }
 
-// forget frees all frames of a table that closes. The caller holds the owner's lock. A pinned
+// dropTable frees all frames of a table that closes. The caller holds the owner's lock. A pinned
 // frame stays with its owner; the hand frees it after Unpin.
-func (c *Cache) forget(t *Table) {
+func (c *Cache) dropTable(t *Table) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range t.index.count {
@@ -303,9 +303,9 @@ func (c *Cache) forget(t *Table) {
 		if frame == 0 {
 			continue
 		}
-		s, place := c.place(frame)
-		if s.holders[place].clear(frame) {
-			c.vacate(frame)
+		s, place := c.locate(frame)
+		if s.holders[place].detach(frame) {
+			c.markFree(frame)
 		} else {
 			s.holders[place].table = nil
 		}
@@ -356,7 +356,7 @@ func (c *Cache) freeSlab(i int, lock func(*CacheLock) bool) bool {
 	}
 	for place := range s.holders {
 		if h := &s.holders[place]; h.owner != nil {
-			h.clear(c.number(i, place))
+			h.detach(c.number(i, place))
 		}
 	}
 	c.free = slices.DeleteFunc(c.free, func(frame uint32) bool { return int((frame-1)>>c.shift) == i })

@@ -11,7 +11,7 @@ import (
 // bytes are valid until the lock is released or the next block is read, unless CacheLock.Pin
 // keeps them. The caller holds the CacheLock.
 func (t *Table) Get(p *run.LookupKey, f *run.Lookup) (last bool, err error) {
-	if err := t.ready(); err != nil {
+	if err := t.ensureOpen(); err != nil {
 		return false, err
 	}
 	if t.filter.mayHold(p.Hash) && t.index.count > 0 {
@@ -64,7 +64,7 @@ func (t *Table) covers(p *run.LookupKey) (bool, error) {
 // Hides reports whether a tombstone covers all keys with the prefix of p. The caller holds the
 // CacheLock.
 func (t *Table) Hides(p *run.LookupKey) (bool, error) {
-	if err := t.ready(); err != nil {
+	if err := t.ensureOpen(); err != nil {
 		return false, err
 	}
 	if t.ranges.CoversPrefix(p.Prefix()) {
@@ -87,7 +87,7 @@ func (t *Table) hasTombstone(p *run.LookupKey) (bool, error) {
 // prefix tombstone for it. Range tombstones do not count. A table that cannot be read may have
 // anything. The caller holds the CacheLock.
 func (t *Table) MayHold(p *run.LookupKey) bool {
-	return t.ready() != nil || t.filter.mayHold(p.PrefixHash) ||
+	return t.ensureOpen() != nil || t.filter.mayHold(p.PrefixHash) ||
 		t.info.Tombstones > 0 && t.filter.mayHold(p.PrefixHash^tombstoneSalt)
 }
 
@@ -111,7 +111,7 @@ func (t *Table) find(key []byte, hash uint64, tombstone bool) (form byte, value 
 // the caller holds.
 func (t *Table) block(i int) ([]byte, error) {
 	if t.cache == nil {
-		return t.load(i)
+		return t.loadBlock(i)
 	}
 	if frame := t.slot(i); frame != 0 {
 		t.lock.lastFrame = frame
@@ -119,7 +119,7 @@ func (t *Table) block(i int) ([]byte, error) {
 		return t.cache.hit(frame), nil
 	}
 	t.lock.counts.CacheMisses++
-	return t.load(i)
+	return t.loadBlock(i)
 }
 
 // slot returns the frame of block i, 0 if the block is not cached.
@@ -128,8 +128,8 @@ func (t *Table) slot(i int) uint32 { return binary.NativeEndian.Uint32(t.slots[4
 // setSlot sets the frame of block i.
 func (t *Table) setSlot(i int, frame uint32) { binary.NativeEndian.PutUint32(t.slots[4*i:], frame) }
 
-// load reads a block from the file, into a frame if the cache has one.
-func (t *Table) load(i int) ([]byte, error) {
+// loadBlock reads a block from the file, into a frame if the cache has one.
+func (t *Table) loadBlock(i int) ([]byte, error) {
 	o, offset := t.lock, t.index.offset(i)
 	o.stored = resized(o.stored, int(t.index.size(i)))
 	if cap(o.stored) > maxKeptBytes {
@@ -144,7 +144,7 @@ func (t *Table) load(i int) ([]byte, error) {
 	}
 	if t.cache != nil && e.rawBytes <= t.cache.frameBytes {
 		if frame := t.cache.acquire(o); frame != 0 {
-			return t.fill(frame, i, &e, offset)
+			return t.cacheBlock(frame, i, &e, offset)
 		}
 	}
 	o.lastFrame = 0
@@ -155,14 +155,14 @@ func (t *Table) load(i int) ([]byte, error) {
 	return o.raw, e.unpack(o.raw, offset)
 }
 
-// fill unpacks a block into a frame.
-func (t *Table) fill(frame uint32, i int, e *envelope, offset int64) ([]byte, error) {
+// cacheBlock unpacks a block into a frame.
+func (t *Table) cacheBlock(frame uint32, i int, e *envelope, offset int64) ([]byte, error) {
 	raw := t.cache.memory(frame)[:e.rawBytes]
 	if err := e.unpack(raw, offset); err != nil {
 		t.cache.release(frame)
 		return nil, err
 	}
-	t.cache.fill(frame, t, i, e.rawBytes)
+	t.cache.assign(frame, t, i, e.rawBytes)
 	t.setSlot(i, frame)
 	t.lock.lastFrame = frame
 	return raw, nil

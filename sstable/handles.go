@@ -56,12 +56,12 @@ func (h *Handles) Open() int {
 	return len(h.open)
 }
 
-// enter registers a table that was opened, and closes others above the limit. locked is set if
+// add registers a table that was opened, and closes others above the limit. locked is set if
 // the caller holds the table's CacheLock.
-func (h *Handles) enter(t *Table, locked bool) {
+func (h *Handles) add(t *Table, locked bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t.place = len(h.open)
+	t.openIndex = len(h.open)
 	h.open = append(h.open, t)
 	h.bytes += int64(len(t.region))
 	held := t.lock
@@ -85,7 +85,7 @@ func (h *Handles) Trim(held *CacheLock) {
 // caller holds, nil for none. The caller holds mu.
 func (h *Handles) trim(but *Table, held *CacheLock) {
 	for visits := min(2*len(h.open), maxVisits); visits > 0 && h.isOver(); visits-- {
-		h.visit(but, held)
+		h.tryClose(but, held)
 	}
 	h.over.Store(h.isOver())
 }
@@ -95,9 +95,9 @@ func (h *Handles) isOver() bool {
 	return len(h.open) > h.maxOpen || h.bytes > h.maxBytes && len(h.open) > 1
 }
 
-// visit closes the table at the hand if its lock is available and it was neither pinned nor
+// tryClose closes the table at the hand if its lock is available and it was neither pinned nor
 // used.
-func (h *Handles) visit(but *Table, held *CacheLock) {
+func (h *Handles) tryClose(but *Table, held *CacheLock) {
 	h.hand++
 	if h.hand >= len(h.open) {
 		h.hand = 0
@@ -122,8 +122,8 @@ func (h *Handles) visit(but *Table, held *CacheLock) {
 	}
 }
 
-// leave removes a table from the list of open tables. The caller holds its CacheLock.
-func (h *Handles) leave(t *Table) {
+// removeTable removes a table from the list of open tables. The caller holds its CacheLock.
+func (h *Handles) removeTable(t *Table) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.remove(t)
@@ -133,14 +133,14 @@ func (h *Handles) leave(t *Table) {
 func (h *Handles) remove(t *Table) {
 	last := len(h.open) - 1
 	moved := h.open[last]
-	h.open[t.place], moved.place = moved, t.place
+	h.open[t.openIndex], moved.openIndex = moved, t.openIndex
 	h.open[last] = nil
 	h.open = h.open[:last]
 	h.bytes -= int64(len(t.region))
 }
 
-// ready opens the table if it is closed. The caller holds the CacheLock.
-func (t *Table) ready() error {
+// ensureOpen opens the table if it is closed. The caller holds the CacheLock.
+func (t *Table) ensureOpen() error {
 	if t.file == nil {
 		return t.reload()
 	}
@@ -170,7 +170,7 @@ func (t *Table) reload() error {
 	}
 	t.file, t.region, t.index, t.filter, t.slots = f, again.region, again.index, again.filter, again.slots
 	t.used = true
-	t.handles.enter(t, true)
+	t.handles.add(t, true)
 	return nil
 }
 
@@ -178,7 +178,7 @@ func (t *Table) reload() error {
 // the CacheLock, and no iterator walks the table.
 func (t *Table) unload() {
 	if t.cache != nil {
-		t.cache.forget(t)
+		t.cache.dropTable(t)
 	}
 	t.budget.Free(t.region)
 	t.region, t.slots, t.filter, t.index = nil, nil, filter{}, index{}
@@ -195,7 +195,7 @@ func (t *Table) pin(locked bool) error {
 		t.lock.Lock()
 		defer t.lock.Unlock()
 	}
-	err := t.ready()
+	err := t.ensureOpen()
 	if err == nil {
 		t.pins.Add(1)
 	}

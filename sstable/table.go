@@ -69,7 +69,7 @@ type ReaderOptions struct {
 // # Opening and closing
 //
 // Handles may close a table that was not used for some time (unload): file, index, filter and
-// slots are then gone, and ready opens them again before the next read. Fields that describe
+// slots are then gone, and ensureOpen opens them again before the next read. Fields that describe
 // the content (info, ranges, clip) stay valid; they may be read without the lock.
 //
 // Invariant: file is nil if and only if the table is closed; then region is nil and no frame
@@ -102,7 +102,7 @@ type Table struct {
 	clippedBytes int64
 	handles      *Handles
 	reopen       func() (vfs.File, error)
-	place        int          // index in handles.open; guarded by handles.mu
+	openIndex    int          // index in handles.open; guarded by handles.mu
 	used         bool         // read since the hand of handles passed; guarded by lock
 	pins         atomic.Int32 // number of iterators; incremented under lock
 	closing      error        // error of closing the file; guarded by lock
@@ -130,7 +130,7 @@ func Open(f vfs.File, o ReaderOptions) (*Table, error) {
 	t.clippedBytes = t.clippedSize()
 	if o.Handles != nil && o.Reopen != nil {
 		t.handles, t.reopen, t.used = o.Handles, o.Reopen, true
-		t.handles.enter(t, false)
+		t.handles.add(t, false)
 	}
 	return t, nil
 }
@@ -343,7 +343,7 @@ func (t *Table) Close() error {
 	t.reopen = nil
 	if t.file != nil {
 		if t.handles != nil {
-			t.handles.leave(t)
+			t.handles.removeTable(t)
 		}
 		t.unload()
 	}

@@ -103,7 +103,7 @@ func TestBug28SizesAreNotTrusted(t *testing.T) {
 // badger#434, #476, #740, #1076: torn tails and damage were confused, in both directions:
 // weeks of good data were cut off; a log with a tail of 2 GiB of zeros was rejected, or read
 // into memory as a whole. Prevention: frames record what was synced before them, and
-// source.scan searches for such a frame after the damage.
+// source.findProof searches for such a frame after the damage.
 func TestBug34TornTailAndDamageAreToldApart(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(20), syncAllBut(0), add(30), flush, add(40), flush)
 	at := dataFrames(log)

@@ -105,7 +105,7 @@ func (r *reader) read() error {
 	}
 	id, ok, err := parseHeader(b)
 	if !ok {
-		return r.damaged(0, nil)
+		return r.judgeDamage(0, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("header: %w", err)
@@ -127,7 +127,7 @@ func (r *reader) read() error {
 		case f.kind == kindEnd:
 			err = r.end(at)
 		default:
-			return r.damaged(at, tag(&id))
+			return r.judgeDamage(at, tag(&id))
 		}
 		if err != nil {
 			return err
@@ -153,13 +153,13 @@ func (r *reader) frame(at int64) (frame, []byte, error) {
 	return f, payload, nil
 }
 
-// damaged decides whether damage at a position is corruption; it returns nil if a crash can
+// judgeDamage decides whether damage at a position is corruption; it returns nil if a crash can
 // have caused it.
-func (r *reader) damaged(at int64, tag []byte) error {
+func (r *reader) judgeDamage(at int64, tag []byte) error {
 	if tail := r.sizeBytes - at; tail > r.maxTailBytes {
 		return corrupt(at, fmt.Sprintf("damage, %d bytes before the end of the file (a crash damages at most the last %d),", tail, r.maxTailBytes))
 	}
-	synced, err := r.scan(at, tag)
+	synced, err := r.findProof(at, tag)
 	if err != nil {
 		return err
 	}

@@ -7,17 +7,17 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// scan searches the file after a damaged position for a frame header that proves that the
+// findProof searches the file after a damaged position for a frame header that proves that the
 // damage is below the synced part. It does not interpret payloads, so it takes one pass for
 // any content; of a hole it reads only the first window. If tag is nil, frames of any log
 // count.
-func (s *source) scan(damage int64, tag []byte) (synced bool, err error) {
+func (s *source) findProof(damage int64, tag []byte) (synced bool, err error) {
 	for at := damage + 1; s.sizeBytes-at >= frameBytes; {
 		b, err := s.bytes(at, windowBytes)
 		if err != nil {
 			return false, err
 		}
-		if claimsAbove(damage, b, at, tag) {
+		if provesSynced(damage, b, at, tag) {
 			return true, nil
 		}
 		next := at + int64(len(b))
@@ -29,9 +29,9 @@ func (s *source) scan(damage int64, tag []byte) (synced bool, err error) {
 	return false, nil
 }
 
-// claimsAbove reports whether b, which begins at position at, has a frame header that says
+// provesSynced reports whether b, which begins at position at, has a frame header that says
 // that more than the position of the damage was synced.
-func claimsAbove(damage int64, b []byte, at int64, tag []byte) bool {
+func provesSynced(damage int64, b []byte, at int64, tag []byte) bool {
 	for i := 0; ; i++ {
 		i += skip(b[i:], tag)
 		if len(b)-i < frameBytes {

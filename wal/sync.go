@@ -42,7 +42,7 @@ func (w *Writer) sync() {
 	w.syncing = true
 	failed := w.err != nil
 	// If this write fails, waiting callers check again which bytes were written.
-	if w.handOver() == nil || failed {
+	if w.writeOpen() == nil || failed {
 		to := w.written
 		w.mu.Unlock()
 		err := w.file.Sync()
@@ -81,5 +81,5 @@ func (w *Writer) mark() {
 	err := writeAll(w.file, emptyFrame(tag(&w.identity), at, kindMark))
 	w.mu.Lock()
 	w.writing = false
-	w.settle(err, at+frameBytes)
+	w.finishWrite(err, at+frameBytes)
 }

@@ -117,10 +117,10 @@ func TestFrameAfterAHoleIsFound(t *testing.T) {
 			b := make([]byte, position+frameBytes)
 			copy(b[position:], emptyFrame(tag, position+1, kindMark))
 			for _, by := range [][]byte{tag, nil} {
-				require.True(t, claimsAbove(0, b, 1, by), "hole of %d bytes", position)
+				require.True(t, provesSynced(0, b, 1, by), "hole of %d bytes", position)
 			}
 			b[position+frameBytes-1] ^= 1
-			require.False(t, claimsAbove(0, b, 1, nil))
+			require.False(t, provesSynced(0, b, 1, nil))
 		}
 	}
 }

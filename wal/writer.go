@@ -20,10 +20,11 @@ var errClosed = fmt.Errorf("log: %w", fs.ErrClosed)
 // Writer writes a log. It has two buffers: one collects records while the other is written.
 // Each write of a buffer is one frame.
 //
-//	file   | header | frame | frame | frame | mark |            | open ....... |
-//	                        ^durable        ^written            ^start         ^end of Append
-//	                        survives        survives the end    records in memory
-//	                        a power cut     of the process
+//	file   | header | frame | frame | frame being written | open frame, in memory ... |
+//	                        ^durable^written              ^start                      ^Size
+//
+//	durable   everything below survives a power cut
+//	written   everything below survives the end of the process
 //
 // A record that does not fit into the open frame continues in the next ones. Sync is separate
 // from append: SyncTo waits until a position is durable, and callers that wait at the same
@@ -39,7 +40,7 @@ var errClosed = fmt.Errorf("log: %w", fs.ErrClosed)
 // Invariant: nothing is written after a failed write. Otherwise a later record could survive a
 // crash that lost an earlier one.
 //
-// Invariant: at most maxTailBytes are written and not durable (spill).
+// Invariant: at most maxTailBytes are written and not durable (flushFrame).
 //
 // Cost: Append copies the record into the buffer, without a system call until the buffer is
 // full. One write for each frame, one fsync and one small write (the mark) for each group of
@@ -148,7 +149,7 @@ func (w *Writer) Append(parts ...[]byte) (end int64, err error) {
 // appendAcrossFrames appends a record that may need more than the open frame. The caller holds mu.
 func (w *Writer) appendAcrossFrames(size int64, parts [][]byte) error {
 	if w.err == nil && cap(w.open)-len(w.open) < lengthBytes { // a record's length must not be split
-		if err := w.spill(); err != nil {
+		if err := w.flushFrame(); err != nil {
 			return err
 		}
 	}
@@ -175,7 +176,7 @@ func (w *Writer) add(p []byte) error {
 		if p = p[n:]; len(p) == 0 {
 			return nil
 		}
-		if err := w.spill(); err != nil {
+		if err := w.flushFrame(); err != nil {
 			return err
 		}
 	}
@@ -203,14 +204,14 @@ func (w *Writer) Size() int64 {
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.spill()
+	return w.flushFrame()
 }
 
-// spill writes the open frame. It also syncs if two more frames and a mark could make the
-// unsynced tail larger than Read accepts. The caller holds mu, which spill releases during
+// flushFrame writes the open frame. It also syncs if two more frames and a mark could make the
+// unsynced tail larger than Read accepts. The caller holds mu, which flushFrame releases during
 // writes and syncs.
-func (w *Writer) spill() error {
-	err := w.handOver()
+func (w *Writer) flushFrame() error {
+	err := w.writeOpen()
 	reserve := int64(2*cap(w.open) + frameBytes)
 	if err == nil && w.written-w.durable > w.maxTailBytes-reserve {
 		err = w.syncTo(w.written)
@@ -218,10 +219,10 @@ func (w *Writer) spill() error {
 	return err
 }
 
-// handOver waits for a running write and writes the open frame, unless it is empty. The caller
-// holds mu, which handOver releases during the write. Only Append adds to the open frame, so
-// the frame is empty when handOver returns to Append.
-func (w *Writer) handOver() error {
+// writeOpen waits for a running write and writes the open frame, unless it is empty. The caller
+// holds mu, which writeOpen releases during the write. Only Append adds to the open frame, so
+// the frame is empty when writeOpen returns to Append.
+func (w *Writer) writeOpen() error {
 	for w.writing {
 		w.cond.Wait()
 	}
@@ -244,13 +245,13 @@ func (w *Writer) handOver() error {
 	w.mu.Lock()
 	w.spare = full
 	w.writing = false
-	w.settle(err, at+int64(len(full)))
+	w.finishWrite(err, at+int64(len(full)))
 	return w.err
 }
 
-// settle completes a write: either everything up to a position is written, or the log has
+// finishWrite completes a write: either everything up to a position is written, or the log has
 // failed. The caller holds mu.
-func (w *Writer) settle(err error, to int64) {
+func (w *Writer) finishWrite(err error, to int64) {
 	if err != nil {
 		w.fail(err)
 	} else {
@@ -272,7 +273,7 @@ func (w *Writer) fail(err error) {
 // records are only written. The file is closed in any case. A second Close returns nil.
 func (w *Writer) Close(clean bool) error {
 	return w.close(func() error {
-		err := w.handOver()
+		err := w.writeOpen()
 		if clean {
 			err = w.endClean(err)
 		}
@@ -306,7 +307,7 @@ func (w *Writer) close(last func() error) error {
 	return err
 }
 
-// endClean completes a clean Close after handOver, whose error is err. After an error it only
+// endClean completes a clean Close after writeOpen, whose error is err. After an error it only
 // syncs the written data. The caller holds mu, which endClean releases during writes and
 // syncs.
 func (w *Writer) endClean(err error) error {
@@ -328,7 +329,7 @@ func (w *Writer) writeEnd() error {
 	}
 	end := emptyFrame(tag(&w.identity), w.start, kindEnd)
 	at := w.start + int64(len(end))
-	w.settle(writeAll(w.file, end), at)
+	w.finishWrite(writeAll(w.file, end), at)
 	w.start = at
 	return w.syncTo(at)
 }

@@ -24,8 +24,9 @@ import (
 //	level 1    [ a-d ][ e-h ][ i-m ][ t-z ]    outputs: disjoint, FileBytes each
 //
 // Deletes and tombstones are dropped as soon as no older run has a key that they could hide
-// (older), and an append with no older entry becomes a set. This is the only way in which
-// deleted data leaves the disk.
+// (older), and an append with no older entry becomes a set. Deleted data leaves the disk in
+// this way, and when a file that a range tombstone hides completely is dropped
+// (version.Tree.Covered).
 //
 // # Halves
 //
@@ -44,8 +45,9 @@ import (
 //
 // Invariant: while a compaction runs, the tree changes only by new files on top of level 0.
 //
-// Invariant: the store's content is the same whether or not the Change is committed. After a
-// crash the outputs are files that no manifest lists, and are removed.
+// Invariant: apart from the decisions of a Filter, the store's content is the same whether or
+// not the Change is committed. After a crash the outputs are files that no manifest lists, and
+// are removed.
 //
 // Cost: each input is read once, each surviving entry is written once; memory is a read buffer
 // for each run and one output block. With levels that grow by a factor of ten, a byte is

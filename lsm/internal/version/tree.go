@@ -34,8 +34,8 @@ const NumLevels = 7
 // shares the files.
 //
 // Cost: Find is a binary search, O(log files). Apply copies one pointer per file, which is
-// small beside the write that caused it. The structure is the leveled tree of LevelDB
-// (doc/impl.md there), after O'Neil et al., "The log-structured merge-tree", 1996.
+// little work compared with the write that caused it. The structure is the leveled tree of
+// LevelDB (doc/impl.md there), after O'Neil et al., "The log-structured merge-tree", 1996.
 type Tree struct {
 	Levels [NumLevels][]*File // files by level, in the order that SortLevel makes
 	refs   int                // versions that have the tree; guarded by the lock of the store
