@@ -47,8 +47,8 @@ type Options struct {
 	// failed. Default: none are written.
 	Logger *slog.Logger
 
-	now   func() time.Time // the clock; default time.Now
-	spawn func(func())     // starts a function in the background; default go
+	now   func() time.Time // the clock, replaced by simulations; default time.Now
+	spawn func(func())     // starts a function in the background, replaced by tests; default go
 }
 
 const defaultTimeout = 10 * time.Minute

@@ -16,78 +16,90 @@ import (
 )
 
 func TestFirstCheckpointIsTriggeredAnIntervalAfterTheBeginning(t *testing.T) {
-	r := newRig(t, Options{Interval: time.Minute})
-	a := r.begin()
-	require.Equal(t, time.Minute, r.wait(a, 0))
-	require.Equal(t, time.Second, r.wait(a, 59*time.Second))
-	r.requireEvents()
-	r.wait(a, time.Second)
-	r.requireEvents("trigger 1 on 0")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Interval: time.Minute})
+		a := r.begin()
+		require.Equal(t, time.Minute, r.wait(a, 0))
+		require.Equal(t, time.Second, r.wait(a, 59*time.Second))
+		r.requireEvents()
+		r.wait(a, time.Second)
+		r.requireEvents("trigger 1 on 0")
+	})
 }
 
 func TestIntervalCountsFromTriggerToTrigger(t *testing.T) {
-	r := newRig(t, Options{Interval: time.Minute})
-	a := r.begin()
-	r.wait(a, time.Minute)
-	r.clock = r.clock.Add(40 * time.Second)
-	require.NoError(t, a.Upload(1, "op", 0).Acknowledge(nil, nil))
-	r.requireEvents("trigger 1 on 0", "complete 1")
-	require.Equal(t, 20*time.Second, r.wait(a, 0))
-	r.wait(a, 20*time.Second)
-	r.requireEvents("trigger 2 on 1")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Interval: time.Minute})
+		a := r.begin()
+		r.wait(a, time.Minute)
+		time.Sleep(40 * time.Second)
+		require.NoError(t, a.Upload(1, "op", 0).Acknowledge(nil, nil))
+		r.requireEvents("trigger 1 on 0", "complete 1")
+		require.Equal(t, 20*time.Second, r.wait(a, 0))
+		r.wait(a, 20*time.Second)
+		r.requireEvents("trigger 2 on 1")
+	})
 }
 
 func TestPauseCountsFromTheEndOfACheckpoint(t *testing.T) {
-	r := newRig(t, Options{Interval: time.Minute, MinPause: 45 * time.Second})
-	a := r.begin()
-	r.wait(a, time.Minute)
-	r.clock = r.clock.Add(40 * time.Second)
-	a.Upload(1, "op", 0).Decline(errTest)
-	require.Equal(t, 45*time.Second, r.wait(a, 0))
-	r.events = nil
-	r.wait(a, 44*time.Second)
-	r.requireEvents()
-	r.wait(a, time.Second)
-	r.requireEvents("trigger 2 on 0")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Interval: time.Minute, MinPause: 45 * time.Second})
+		a := r.begin()
+		r.wait(a, time.Minute)
+		time.Sleep(40 * time.Second)
+		a.Upload(1, "op", 0).Decline(errTest)
+		require.Equal(t, 45*time.Second, r.wait(a, 0))
+		r.events = nil
+		r.wait(a, 44*time.Second)
+		r.requireEvents()
+		r.wait(a, time.Second)
+		r.requireEvents("trigger 2 on 0")
+	})
 }
 
 func TestWithoutIntervalNothingIsTriggered(t *testing.T) {
-	r := newRig(t, Options{})
-	a := r.begin()
-	require.Equal(t, idleStep, r.wait(a, 1000*time.Hour))
-	r.requireEvents()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		a := r.begin()
+		require.Equal(t, idleStep, r.wait(a, 1000*time.Hour))
+		r.requireEvents()
+	})
 }
 
 func TestCheckpointThatTakesTooLongIsAborted(t *testing.T) {
-	r := newRig(t, Options{Timeout: time.Minute, TolerableFailures: 1})
-	a := r.begin()
-	u := a.Upload(r.trigger(a), "op", 0)
-	require.Equal(t, time.Second, r.wait(a, 59*time.Second))
-	require.NoError(t, u.Context().Err())
-	r.wait(a, time.Second)
-	r.requireEvents("trigger 1 on 0", "aborted 1")
-	r.requireReason(ErrTimeout)
-	require.ErrorIs(t, context.Cause(u.Context()), ErrTimeout)
-	require.ErrorIs(t, u.Acknowledge(nil, nil), ErrTimeout)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Timeout: time.Minute, TolerableFailures: 1})
+		a := r.begin()
+		u := a.Upload(r.trigger(a), "op", 0)
+		require.Equal(t, time.Second, r.wait(a, 59*time.Second))
+		require.NoError(t, u.Context().Err())
+		r.wait(a, time.Second)
+		r.requireEvents("trigger 1 on 0", "aborted 1")
+		r.requireReason(ErrTimeout)
+		require.ErrorIs(t, context.Cause(u.Context()), ErrTimeout)
+		require.ErrorIs(t, u.Acknowledge(nil, nil), ErrTimeout)
+	})
 }
 
 // The write of the metadata hangs until its context ends.
 func TestCheckpointThatHangsInItsCommitTimesOut(t *testing.T) {
-	objects := &faultyObjects{Objects: unlimited()}
-	r := newRig(t, Options{Storage: storageOn(t, objects), Timeout: time.Minute, TolerableFailures: 1})
-	a := r.begin()
-	id := r.trigger(a)
-	objects.fail = func(op, name string) error {
-		if op != "create" {
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		objects := &faultyObjects{Objects: unlimited()}
+		r := newRig(t, Options{Storage: storageOn(t, objects), Timeout: time.Minute, TolerableFailures: 1})
+		a := r.begin()
+		id := r.trigger(a)
+		objects.fail = func(op, name string) error {
+			if op != "create" {
+				return nil
+			}
+			require.Equal(t, idleStep, r.wait(a, time.Minute))
+			return context.Cause(r.pending[0].ctx)
 		}
-		require.Equal(t, idleStep, r.wait(a, time.Minute))
-		return context.Cause(r.pending[0].ctx)
-	}
-	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
-	r.requireEvents("trigger 1 on 0", "aborted 1")
-	r.requireReason(ErrTimeout)
-	require.Empty(t, r.pending)
+		require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, nil))
+		r.requireEvents("trigger 1 on 0", "aborted 1")
+		r.requireReason(ErrTimeout)
+		require.Empty(t, r.pending)
+	})
 }
 
 // Run must wake up for the end of a checkpoint and for its timeout, whether a caller or the
@@ -97,7 +109,6 @@ func TestRunNoticesEveryTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, Options{Interval: interval, Timeout: time.Minute, TolerableFailures: 9})
-				r.o.now = time.Now
 				a := r.begin()
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
@@ -119,7 +130,6 @@ func TestRunNoticesEveryTimeout(t *testing.T) {
 func TestRunTriggersAtItsIntervalUntilTheAttemptEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{Interval: time.Minute, MaxConcurrent: 5})
-		r.o.now = time.Now
 		a := r.begin()
 		done := make(chan struct{})
 		go func() {
@@ -138,7 +148,6 @@ func TestRunTriggersAtItsIntervalUntilTheAttemptEnds(t *testing.T) {
 func TestRunTriggersAgainWhenACheckpointEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{Interval: time.Minute})
-		r.o.now = time.Now
 		a := r.begin()
 		ctx, cancel := context.WithCancel(context.Background())
 		go a.Run(ctx)
@@ -155,18 +164,20 @@ func TestRunTriggersAgainWhenACheckpointEnds(t *testing.T) {
 }
 
 func TestNoMoreCheckpointsThanAllowedAreInProgress(t *testing.T) {
-	r := newRig(t, Options{Interval: time.Minute, MaxConcurrent: 2})
-	a := r.begin()
-	for range 5 {
-		r.wait(a, time.Minute)
-	}
-	r.requireEvents("trigger 1 on 0", "trigger 2 on 0")
-	_, err := a.Trigger()
-	require.ErrorIs(t, err, ErrBusy)
-	require.NoError(t, a.Upload(2, "op", 0).Acknowledge(nil, nil))
-	r.runQueued()
-	r.wait(a, 0)
-	r.requireEvents("complete 2", "aborted 1", "trigger 3 on 2")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Interval: time.Minute, MaxConcurrent: 2})
+		a := r.begin()
+		for range 5 {
+			r.wait(a, time.Minute)
+		}
+		r.requireEvents("trigger 1 on 0", "trigger 2 on 0")
+		_, err := a.Trigger()
+		require.ErrorIs(t, err, ErrBusy)
+		require.NoError(t, a.Upload(2, "op", 0).Acknowledge(nil, nil))
+		r.runQueued()
+		r.wait(a, 0)
+		r.requireEvents("complete 2", "aborted 1", "trigger 3 on 2")
+	})
 }
 
 func TestLaterCheckpointSubsumesEarlierOnes(t *testing.T) {
@@ -231,35 +242,39 @@ func TestEarlierAttemptsFailuresDoNotCount(t *testing.T) {
 }
 
 func TestCheckpointFailsOnce(t *testing.T) {
-	r := newRig(t, Options{TolerableFailures: 1})
-	a := r.begin(Subtasks{"op", 3})
-	id := r.trigger(a)
-	for i := range 3 {
-		a.Upload(id, "op", i).Decline(errTest)
-	}
-	u := a.Upload(id, "op", 0)
-	u.Decline(errTest)
-	r.wait(a, time.Hour)
-	r.requireEvents("trigger 1 on 0", "aborted 1")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{TolerableFailures: 1})
+		a := r.begin(Subtasks{"op", 3})
+		id := r.trigger(a)
+		for i := range 3 {
+			a.Upload(id, "op", i).Decline(errTest)
+		}
+		u := a.Upload(id, "op", 0)
+		u.Decline(errTest)
+		r.wait(a, time.Hour)
+		r.requireEvents("trigger 1 on 0", "aborted 1")
+	})
 }
 
 func TestCheckpointWaitsForAllSubtasks(t *testing.T) {
-	r := newRig(t, Options{})
-	a := r.begin(Subtasks{"op", 2}, Subtasks{"other", 1})
-	id := r.trigger(a)
-	require.NoError(t, a.Upload(id, "op", 1).Acknowledge(nil, []byte("b")))
-	require.NoError(t, a.Upload(id, "other", 0).Acknowledge(nil, []byte("c")))
-	r.requireEvents("trigger 1 on 0")
-	require.Empty(t, r.ids())
-	r.clock = r.clock.Add(time.Second)
-	require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, []byte("a")))
-	r.requireEvents("complete 1")
-	require.Equal(t, Stats{ID: 1, Bytes: 3, NewBytes: 3, Took: time.Second}, r.stats)
-	restored := r.begin(Subtasks{"op", 2}, Subtasks{"other", 1}).Restored()
-	require.Equal(t, []Operator{
-		{Name: "op", Parts: []Part{{Data: []byte("a")}, {Data: []byte("b")}}},
-		{Name: "other", Parts: []Part{{Data: []byte("c")}}},
-	}, restored.Operators)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		a := r.begin(Subtasks{"op", 2}, Subtasks{"other", 1})
+		id := r.trigger(a)
+		require.NoError(t, a.Upload(id, "op", 1).Acknowledge(nil, []byte("b")))
+		require.NoError(t, a.Upload(id, "other", 0).Acknowledge(nil, []byte("c")))
+		r.requireEvents("trigger 1 on 0")
+		require.Empty(t, r.ids())
+		time.Sleep(time.Second)
+		require.NoError(t, a.Upload(id, "op", 0).Acknowledge(nil, []byte("a")))
+		r.requireEvents("complete 1")
+		require.Equal(t, Stats{ID: 1, Bytes: 3, NewBytes: 3, Took: time.Second}, r.stats)
+		restored := r.begin(Subtasks{"op", 2}, Subtasks{"other", 1}).Restored()
+		require.Equal(t, []Operator{
+			{Name: "op", Parts: []Part{{Data: []byte("a")}, {Data: []byte("b")}}},
+			{Name: "other", Parts: []Part{{Data: []byte("c")}}},
+		}, restored.Operators)
+	})
 }
 
 func TestSubtaskAcknowledgesOnce(t *testing.T) {
@@ -421,19 +436,21 @@ func TestTasksOfAFencedAttemptAreNotCalled(t *testing.T) {
 }
 
 func TestAttemptThatHasEndedTriggersNothing(t *testing.T) {
-	r := newRig(t, Options{Interval: time.Minute})
-	a := r.begin()
-	id := r.trigger(a)
-	u := a.Upload(id, "op", 0)
-	a.End()
-	a.End()
-	r.wait(a, time.Hour)
-	r.requireEvents("trigger 1 on 0", "aborted 1")
-	r.requireReason(ErrEnded)
-	_, err := a.Trigger()
-	require.ErrorIs(t, err, ErrEnded)
-	require.ErrorIs(t, u.Acknowledge(nil, nil), ErrEnded)
-	require.ErrorIs(t, a.Upload(id, "op", 0).Acknowledge(nil, nil), ErrEnded)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Interval: time.Minute})
+		a := r.begin()
+		id := r.trigger(a)
+		u := a.Upload(id, "op", 0)
+		a.End()
+		a.End()
+		r.wait(a, time.Hour)
+		r.requireEvents("trigger 1 on 0", "aborted 1")
+		r.requireReason(ErrEnded)
+		_, err := a.Trigger()
+		require.ErrorIs(t, err, ErrEnded)
+		require.ErrorIs(t, u.Acknowledge(nil, nil), ErrEnded)
+		require.ErrorIs(t, a.Upload(id, "op", 0).Acknowledge(nil, nil), ErrEnded)
+	})
 }
 
 func TestAcknowledgedCheckpointCompletesAfterTheEndOfTheAttempt(t *testing.T) {
@@ -550,7 +567,6 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 // Subtasks, snapshots, queues and Run work at the same time, for the race detector.
 func TestCoordinatorIsSafeForConcurrentUse(t *testing.T) {
 	r := newRig(t, Options{Interval: time.Millisecond, MaxConcurrent: 2, TolerableFailures: 1 << 30})
-	r.o.now = time.Now
 	for _, q := range []*queue{r.commits, r.removals, r.calls} {
 		q.spawn = func(f func()) { go f() }
 	}

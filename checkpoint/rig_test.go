@@ -15,11 +15,11 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// rig is a coordinator whose clock and queues the test controls. It is also its Tasks.
+// rig is a coordinator whose queues the test controls. It is also its Tasks. Tests that wait run
+// in a synctest bubble.
 type rig struct {
 	*Coordinator
 	t       testing.TB
-	clock   time.Time
 	events  []string // the calls of Tasks, since the last requireEvents
 	reasons []error  // the reasons passed to Aborted and Fail
 	stats   Stats    // of the newest complete checkpoint
@@ -41,14 +41,13 @@ func storageOn(t testing.TB, objects Objects) *Storage {
 
 // newRig returns a coordinator, by default of the job "job" on objects in memory.
 func newRig(t testing.TB, o Options) *rig {
-	r := &rig{t: t, clock: time.Unix(1_700_000_000, 0)}
+	r := &rig{t: t}
 	if o.Job == "" {
 		o.Job = "job"
 	}
 	if o.Storage == nil {
 		o.Storage = storageOn(t, unlimited())
 	}
-	o.now = func() time.Time { return r.clock }
 	o.spawn = func(f func()) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -104,7 +103,7 @@ func (r *rig) Fail(reason error) {
 // wait moves the clock, does everything that is due and returns the time until the next thing
 // is.
 func (r *rig) wait(a *Attempt, d time.Duration) time.Duration {
-	r.clock = r.clock.Add(d)
+	time.Sleep(d)
 	left := a.step()
 	r.runQueued()
 	return left
