@@ -26,13 +26,13 @@ func accessWithoutKey(t *testing.T, h harness) {
 	t.Run("before the first key", func(t *testing.T) {
 		requireNoKey(t, h.program(t, options))
 	})
-	t.Run("after a key that was refused", func(t *testing.T) {
+	t.Run("after a SetKey that failed", func(t *testing.T) {
 		p := h.program(t, options)
 		p.at(keyIn(t, options.Keyspace))
 		require.Error(t, p.keyed.SetKey(keyIn(t, state.SubtaskKeyspace(1, 2, 128))))
 		requireNoKey(t, p)
 	})
-	t.Run("it comes before what is wrong with the arguments", func(t *testing.T) {
+	t.Run("it comes before errors of the arguments", func(t *testing.T) {
 		p := h.program(t, options)
 		large := strings.Repeat("x", 9)
 		require.ErrorIs(t, p.value.Set(large), state.ErrNoKey)
@@ -43,7 +43,7 @@ func accessWithoutKey(t *testing.T, h harness) {
 		require.ErrorIs(t, p.entries.PutAll(map[string]string{"k": large}), state.ErrNoKey)
 		require.ErrorIs(t, p.reduced.Add(large), state.ErrNoKey)
 	})
-	t.Run("what needs no key works", func(t *testing.T) {
+	t.Run("operations without a key work", func(t *testing.T) {
 		p := h.program(t, options)
 		for _, op := range freeOperations {
 			require.NoError(t, op.do(p), op.name)
@@ -51,12 +51,12 @@ func accessWithoutKey(t *testing.T, h harness) {
 	})
 }
 
-// keyIn is a key whose group is in a keyspace.
+// keyIn returns a key whose group is in a keyspace.
 func keyIn(t *testing.T, s state.Keyspace) string {
 	return keysIn(t, s, 1)[0]
 }
 
-// keysIn are n keys whose groups are in a keyspace.
+// keysIn returns n keys whose groups are in a keyspace.
 func keysIn(t *testing.T, s state.Keyspace, n int) (keys []string) {
 	require.NoError(t, s.Validate())
 	for i := 0; len(keys) < n; i++ {
@@ -68,35 +68,35 @@ func keysIn(t *testing.T, s state.Keyspace, n int) (keys []string) {
 	return keys
 }
 
-// groupOf is the key group of a string.
+// groupOf returns the key group of a string.
 func groupOf(key string, maxParallelism int) uint16 {
 	return state.KeyGroup(xxhash.Sum64String(key), maxParallelism)
 }
 
 func keyOutsideGroups(t *testing.T, h harness) {
-	space := state.SubtaskKeyspace(1, 3, 30)
-	require.Equal(t, state.GroupRange{First: 10, Last: 19}, space.Groups)
+	keyspace := state.SubtaskKeyspace(1, 3, 30)
+	require.Equal(t, state.GroupRange{First: 10, Last: 19}, keyspace.Groups)
 	t.Run("a key of another subtask is an error with group and range", func(t *testing.T) {
-		p := h.program(t, state.Options{Keyspace: space})
+		p := h.program(t, state.Options{Keyspace: keyspace})
 		key := keyIn(t, state.SubtaskKeyspace(2, 3, 30))
 		err := p.keyed.SetKey(key)
 		require.ErrorIs(t, err, state.ErrKeyGroup)
-		require.ErrorContains(t, err, space.Groups.String())
+		require.ErrorContains(t, err, keyspace.Groups.String())
 		require.NotContains(t, err.Error(), key)
 	})
-	t.Run("keys of the range are taken", func(t *testing.T) {
-		p := h.program(t, state.Options{Keyspace: space})
-		for _, key := range keysIn(t, space, 40) {
+	t.Run("keys of the range are accepted", func(t *testing.T) {
+		p := h.program(t, state.Options{Keyspace: keyspace})
+		for _, key := range keysIn(t, keyspace, 40) {
 			p.at(key)
 			require.NoError(t, p.value.Set(key))
 		}
-		for _, key := range keysIn(t, space, 40) {
+		for _, key := range keysIn(t, keyspace, 40) {
 			p.at(key)
 			requireValue(t, key, p.value)
 		}
 	})
-	t.Run("SetKeyAndGroup takes the caller's group, if it is in the range", func(t *testing.T) {
-		p := h.program(t, state.Options{Keyspace: space})
+	t.Run("SetKeyAndGroup uses the caller's group, if it is in the range", func(t *testing.T) {
+		p := h.program(t, state.Options{Keyspace: keyspace})
 		for _, group := range []uint16{0, 9, 20, 29, 30, 1<<16 - 1} {
 			require.ErrorIs(t, p.keyed.SetKeyAndGroup("k", group), state.ErrKeyGroup, "group %d", group)
 		}
@@ -113,8 +113,8 @@ func keyOutsideGroups(t *testing.T, h harness) {
 		require.Equal(t, []string{"first", "middle", "last"}, collect(t, p.keyed.Keys("value", nil)), "by key group")
 		requireGroups(t, p.backend, map[uint16]int{10: 2, 15: 2, 19: 2})
 	})
-	t.Run("timers come back with the caller's group", func(t *testing.T) {
-		p := h.program(t, state.Options{Keyspace: space})
+	t.Run("timers keep the caller's group", func(t *testing.T) {
+		p := h.program(t, state.Options{Keyspace: keyspace})
 		require.NoError(t, p.keyed.SetKeyAndGroup("k", 19))
 		require.NoError(t, p.timers.Register(state.EventTime, 1, nil))
 		require.NoError(t, p.fire(state.EventTime, 1, func(state.Timer[string]) error { return p.value.Set("fired") }))
@@ -122,7 +122,7 @@ func keyOutsideGroups(t *testing.T, h harness) {
 	})
 }
 
-// requireGroups checks how many rows each key group of a view has.
+// requireGroups checks the number of rows in each key group of a view.
 func requireGroups(t *testing.T, b snapshot.Backend, want map[uint16]int) {
 	t.Helper()
 	got := make(map[uint16]int)
@@ -134,17 +134,17 @@ func requireGroups(t *testing.T, b snapshot.Backend, want map[uint16]int) {
 	require.Equal(t, want, got)
 }
 
-// Two names with one id, found by trying numbers.
+// Two names with the same ID, found by trying numbers.
 const collidingName, collidedName = "state-19104", "state-126841"
 
-// registerTwice lists the properties of declarations.
+// registerTwice lists the properties of repeated and invalid declarations.
 var registerTwice = properties{
 	{"same kind and codec are the same state", sameStateTwice},
 	{"every Keyed has its own key, every handle its own namespace", handlesHaveOwnPlaces},
 	{"other Go types under the same codec are ErrStateMismatch", otherTypesRefused},
 	{"another kind or codec is ErrStateMismatch with both", otherDeclarationsRefused},
 	{"two names with one id are ErrStateCollision with both", collidingNamesRefused},
-	{"what makes no sense is ErrInvalid", invalidDeclarations},
+	{"an invalid declaration is ErrInvalid", invalidDeclarations},
 }
 
 func sameStateTwice(t *testing.T, h harness) {

@@ -13,15 +13,14 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// Bytes is the smallest backend.ByteBackend: everything it holds, timers and all,
-// is rows of bytes in one B-tree. It is an example of a disk backend without
-// the disk, and it satisfies snapshot.Backend.
+// Bytes is a small backend.ByteBackend: all rows, timers included, are in one B-tree in memory. It
+// is an example of a disk backend without a disk, and implements snapshot.Backend.
 //
-// It lends its memory as strictly as the seam allows: what a method returns is
-// a copy, spoiled at the next call of any method, so that whoever keeps it
-// reads rubbish. Whoever writes to it is told by Close.
+// It enforces the lifetime of results: each result is a copy that the next call of any method
+// overwrites, so code that keeps a result reads garbage. Close returns an error if a caller has
+// written to a result.
 //
-// Thread safety: the task's goroutine only; a View may be read by another.
+// Thread safety: the task's goroutine only. Any goroutine may read a View.
 type Bytes struct {
 	registry   *backend.Registry
 	rows       *btree.BTreeG[row]
@@ -29,12 +28,12 @@ type Bytes struct {
 	loans      loans
 }
 
-// row is a composite key and its value. Clones of the tree share rows, so
-// neither is ever written again.
+// row is a composite key and its stored value. Clones of the tree share rows, so key and value
+// never change.
 type row struct{ key, value []byte }
 
-// NewBytes returns an empty backend whose lists are kept in rows of up to
-// chunkBytes, or of one longer append.
+// NewBytes returns an empty backend. It stores lists in rows of up to chunkBytes; a larger append
+// has a row of its own.
 func NewBytes(o state.Options, chunkBytes int) (*Bytes, error) {
 	registry, err := backend.NewRegistry(o)
 	if err != nil {
@@ -47,8 +46,8 @@ func newRows() *btree.BTreeG[row] {
 	return btree.NewG(16, func(a, b row) bool { return bytes.Compare(a.key, b.key) < 0 })
 }
 
-// enter begins a call: what earlier ones lent is due back.
-func (b *Bytes) enter() error {
+// beginCall overwrites the results of earlier calls. It returns ErrClosed after Close.
+func (b *Bytes) beginCall() error {
 	b.loans.recall()
 	if b.registry.Closed() {
 		return state.ErrClosed
@@ -60,11 +59,11 @@ func (b *Bytes) enter() error {
 func (b *Bytes) Registry() *backend.Registry { return b.registry }
 
 // AddState implements backend.ByteBackend.
-func (b *Bytes) AddState(backend.Info) error { return b.enter() }
+func (b *Bytes) AddState(backend.Info) error { return b.beginCall() }
 
 // Get implements backend.ByteBackend.
 func (b *Bytes) Get(key []byte) (value []byte, ok bool, err error) {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return nil, false, err
 	}
 	found, ok := b.rows.Get(row{key: key})
@@ -73,7 +72,7 @@ func (b *Bytes) Get(key []byte) (value []byte, ok bool, err error) {
 
 // Set implements backend.ByteBackend.
 func (b *Bytes) Set(key, value []byte) error {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return err
 	}
 	b.rows.ReplaceOrInsert(row{bytes.Clone(key), bytes.Clone(value)})
@@ -82,17 +81,17 @@ func (b *Bytes) Set(key, value []byte) error {
 
 // Delete implements backend.ByteBackend.
 func (b *Bytes) Delete(key []byte) error {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return err
 	}
 	b.rows.Delete(row{key: key})
 	return nil
 }
 
-// Append implements backend.ByteBackend. The suffix of a list's rows is a number
-// of four bytes.
+// Append implements backend.ByteBackend. The suffix of a list row is a number of
+// four bytes.
 func (b *Bytes) Append(prefix, value []byte) error {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return err
 	}
 	last, ok := b.last(prefix)
@@ -115,8 +114,9 @@ func (b *Bytes) last(prefix []byte) (last row, ok bool) {
 	return last, ok
 }
 
-// nextSuffix counts up what follows the first prefixSize bytes of a key. Rows
-// that another backend numbered count up in their own way.
+// nextSuffix returns a key with the next suffix: it increments the suffix, which begins after
+// prefixSize bytes, as a big-endian number, or extends it if all its bytes are ff. It works for
+// suffixes of any backend.
 func nextSuffix(key []byte, prefixSize int) []byte {
 	next := bytes.Clone(key)
 	for i := len(next) - 1; i >= prefixSize; i-- {
@@ -129,7 +129,7 @@ func nextSuffix(key []byte, prefixSize int) []byte {
 
 // DeletePrefix implements backend.ByteBackend.
 func (b *Bytes) DeletePrefix(prefix []byte) error {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return err
 	}
 	return ascend(b.rows.Clone(), prefix, func(key, _ []byte) error {
@@ -138,13 +138,13 @@ func (b *Bytes) DeletePrefix(prefix []byte) error {
 	})
 }
 
-// ascend calls yield with copies of the rows under a prefix, spoiled once it
-// returns.
+// ascend calls yield with copies of the rows under a prefix. It overwrites them when yield has
+// returned.
 func ascend(rows *btree.BTreeG[row], prefix []byte, yield func(key, value []byte) error) error {
 	return ascendFrom(rows, prefix, prefix, yield)
 }
 
-// ascendFrom is ascend from a key on.
+// ascendFrom is ascend over the rows at or above a key.
 func ascendFrom(rows *btree.BTreeG[row], prefix, from []byte, yield func(key, value []byte) error) (err error) {
 	rows.AscendGreaterOrEqual(row{key: from}, func(r row) bool {
 		if !bytes.HasPrefix(r.key, prefix) {
@@ -169,7 +169,7 @@ func (b *Bytes) ScanPrefix(prefix, from []byte) backend.Cursor {
 
 // Floor implements backend.ByteBackend.
 func (b *Bytes) Floor(prefix, key []byte) (found, value []byte, ok bool, err error) {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return nil, nil, false, err
 	}
 	var last row
@@ -183,7 +183,7 @@ func (b *Bytes) Floor(prefix, key []byte) (found, value []byte, ok bool, err err
 	return b.loans.lend(last.key), b.loans.lend(last.value), true, nil
 }
 
-// bytesCursor looks for its next row at each step, so it is live by nature.
+// bytesCursor seeks its next row at each step, so it sees writes.
 type bytesCursor struct {
 	backend      *Bytes
 	prefix, from []byte
@@ -191,7 +191,7 @@ type bytesCursor struct {
 
 // Next implements backend.Cursor.
 func (c *bytesCursor) Next() (key, value []byte, ok bool, err error) {
-	if err := c.backend.enter(); err != nil {
+	if err := c.backend.beginCall(); err != nil {
 		return nil, nil, false, err
 	}
 	var next row
@@ -202,7 +202,7 @@ func (c *bytesCursor) Next() (key, value []byte, ok bool, err error) {
 	if !ok {
 		return nil, nil, false, nil
 	}
-	c.from = append(append(c.from[:0], next.key...), 0) // the smallest key above it
+	c.from = append(append(c.from[:0], next.key...), 0) // the smallest key above next.key
 	return c.backend.loans.lend(next.key), c.backend.loans.lend(next.value), true, nil
 }
 
@@ -214,7 +214,7 @@ func (c *bytesCursor) Close() error {
 
 // Scan implements backend.Backend.
 func (b *Bytes) Scan(id state.ID, yield func(key, value []byte) error) error {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return err
 	}
 	if _, ok := b.kind(id); !ok {
@@ -230,6 +230,7 @@ func (b *Bytes) Scan(id state.ID, yield func(key, value []byte) error) error {
 	return nil
 }
 
+// kind returns the kind of a declared state.
 func (b *Bytes) kind(id state.ID) (backend.Kind, bool) {
 	info, ok := b.registry.Info(id)
 	return info.Kind, ok
@@ -240,7 +241,7 @@ func (b *Bytes) Empty() bool { return b.rows.Len() == 0 }
 
 // Load implements snapshot.Backend. Values are decoded when they are read.
 func (b *Bytes) Load(key, value []byte) error {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return err
 	}
 	group, id, rest, err := b.registry.SplitRow(key)
@@ -249,7 +250,7 @@ func (b *Bytes) Load(key, value []byte) error {
 	}
 	kind, ok := b.kind(id)
 	if !ok {
-		return fmt.Errorf("row of state id %#08x: %w", uint32(id), state.ErrUnknownState)
+		return fmt.Errorf("load: no state with id %#08x: %w", uint32(id), state.ErrUnknownState)
 	}
 	if kind == backend.KindTimers {
 		if err := checkTimer(group, rest, value); err != nil {
@@ -261,14 +262,14 @@ func (b *Bytes) Load(key, value []byte) error {
 
 // View implements snapshot.Backend.
 func (b *Bytes) View() (snapshot.View, error) {
-	if err := b.enter(); err != nil {
+	if err := b.beginCall(); err != nil {
 		return nil, err
 	}
 	return &bytesView{keyspace: b.registry.Keyspace(), states: b.registry.StateList(), rows: b.rows.Clone()}, nil
 }
 
-// bytesView is a Bytes as it was. It satisfies backend.KeyView: a B-tree that nobody writes
-// to may be read by any number of goroutines.
+// bytesView is a view of a Bytes. It implements backend.KeyView: its clone of the B-tree never
+// changes, so any number of goroutines may read it.
 type bytesView struct {
 	keyspace state.Keyspace
 	states   *backend.StateList
@@ -282,7 +283,7 @@ func (v *bytesView) Keyspace() state.Keyspace { return v.keyspace }
 // States implements snapshot.View.
 func (v *bytesView) States() []backend.Info { return v.states.States() }
 
-// Rows implements snapshot.View: a key group is the first two bytes of a key.
+// Rows implements snapshot.View.
 func (v *bytesView) Rows(group uint16, yield func(key, value []byte) error) error {
 	if err := v.readers.Enter(); err != nil {
 		return err
@@ -319,7 +320,7 @@ func (v *bytesView) ScanPrefix(prefix, from []byte, yield func(key, value []byte
 // Close implements snapshot.View.
 func (v *bytesView) Close() { v.readers.Close(func() { v.rows = newRows() }) }
 
-// Close implements backend.Backend. Views that are open stay readable.
+// Close implements backend.Backend. Open views stay readable.
 func (b *Bytes) Close() error {
 	b.loans.recall()
 	b.registry.Close()

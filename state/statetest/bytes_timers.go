@@ -9,9 +9,9 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// bytesTimers is one domain of a timer service: rows like any others. A row of
-// a key group begins with the timestamp, so the first timer is the least of
-// the groups' first ones.
+// bytesTimers is the queue of one domain of a timer service. Timers are rows of the backend. In a
+// key group they are ordered by timestamp, so the first timer is the least of the first timers of
+// all groups.
 type bytesTimers struct {
 	backend *Bytes
 	id      state.ID
@@ -35,7 +35,7 @@ func (q *bytesTimers) Remove(t state.TimerEntry) error {
 
 // First implements backend.TimerQueue.
 func (q *bytesTimers) First() (first state.TimerEntry, ok bool, err error) {
-	if err := q.backend.enter(); err != nil {
+	if err := q.backend.beginCall(); err != nil {
 		return first, false, err
 	}
 	q.groups(func(group uint16, prefix []byte) {
@@ -54,6 +54,7 @@ func (q *bytesTimers) First() (first state.TimerEntry, ok bool, err error) {
 	return first, ok, err
 }
 
+// before reports whether timer a fires before timer b.
 func before(a, b state.TimerEntry) bool {
 	return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), bytes.Compare(a.Row, b.Row)) < 0
 }
@@ -66,8 +67,7 @@ func (q *bytesTimers) Len() (n int) {
 	return n
 }
 
-// groups calls visit with each key group and with what the keys of its timers
-// begin with.
+// groups calls visit with each key group and with the prefix of the composite keys of its timers.
 func (q *bytesTimers) groups(visit func(group uint16, prefix []byte)) {
 	owned := q.backend.registry.Keyspace().Groups
 	for group := int(owned.First); group <= int(owned.Last); group++ {
@@ -76,10 +76,10 @@ func (q *bytesTimers) groups(visit func(group uint16, prefix []byte)) {
 	}
 }
 
-// checkTimer returns ErrCorrupt for a row that is no timer's.
+// checkTimer returns ErrCorrupt for a row that is not a timer.
 func checkTimer(group uint16, key, value []byte) error {
 	if len(value) > 0 {
-		return fmt.Errorf("timer with a value of %d bytes: %w", len(value), state.ErrCorrupt)
+		return fmt.Errorf("a timer row has a value of %d bytes, want none: %w", len(value), state.ErrCorrupt)
 	}
 	_, _, err := backend.SplitTimerKey(group, key)
 	return err

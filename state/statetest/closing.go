@@ -13,8 +13,8 @@ import (
 // useAfterClose lists the properties of a backend that is closed.
 var useAfterClose = properties{
 	{"every operation is ErrClosed", operationsAfterClose},
-	{"a loop that is under way ends with ErrClosed", loopAfterClose},
-	{"an iteration that was asked for before is ErrClosed", iterationAfterClose},
+	{"a running iteration ends with ErrClosed", loopAfterClose},
+	{"an iteration that was created before Close is ErrClosed", iterationAfterClose},
 	{"closing while timers fire ends Advance with ErrClosed", firingAfterClose},
 }
 
@@ -86,7 +86,7 @@ func firingAfterClose(t *testing.T, h harness) {
 var closing = properties{
 	{"twice is no error", closeTwice},
 	{"it never deletes a snapshot", closeKeepsSnapshots},
-	{"a snapshot that runs meanwhile is whole or fails", closeDuringSnapshot},
+	{"a snapshot that runs during Close is complete or fails", closeDuringSnapshot},
 }
 
 func closeTwice(t *testing.T, h harness) {
@@ -108,7 +108,7 @@ func closeKeepsSnapshots(t *testing.T, h harness) {
 	q := h.restored(t, state.Options{}, s, handle)
 	require.Equal(t, want, q.dump())
 	require.NoError(t, q.backend.Close())
-	require.Equal(t, files, s.content(), "nor does that of a backend restored from it")
+	require.Equal(t, files, s.content(), "Close of a restored backend deletes nothing either")
 }
 
 func closeDuringSnapshot(t *testing.T, h harness) {

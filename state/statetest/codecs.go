@@ -12,7 +12,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// numberCodec is that of a number in one of two encodings that look alike.
+// numberCodec returns a codec of numbers. The encodings of different versions have the same size
+// and decode without an error under each other's codec.
 func numberCodec(version uint32) codec.Codec[int64] {
 	shift := int64(version)
 	return codec.Func("shifted", version,
@@ -27,11 +28,11 @@ func numberCodec(version uint32) codec.Codec[int64] {
 		})
 }
 
-// codecsOfSnapshots stands for bug 17, FLINK-12064: after a migration a snapshot was
-// written as the old serializer has it, or said so. There is no migration by itself
-// here: a program that changes an encoding reads the old state and writes the new
-// one. Protection: a snapshot names the codecs that its states were declared with, and
-// a restore compares them before any record.
+// codecsOfSnapshots tests the protection against bug 17, FLINK-12064: after a schema migration, a
+// snapshot was written by the old serializer, or recorded the old serializer. Weir has no automatic
+// migration: a program that changes an encoding reads the old state and writes a new one. A
+// snapshot records the codecs with which its states are declared, and a restore compares them
+// before it reads rows.
 func codecsOfSnapshots(t *testing.T, h harness) {
 	const keys = 20
 	open := func(version uint32) (snapshot.Backend, *state.Keyed[string], state.ValueState[int64]) {

@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/state/statetest"
 )
 
-// bytesOf opens backends over bytes whose lists are cut at chunkBytes.
+// bytesOf returns an Opener of Bytes whose list rows have up to chunkBytes.
 func bytesOf(chunkBytes int) statetest.Opener {
 	return func(_ testing.TB, o state.Options) (snapshot.Backend, error) {
 		return statetest.NewBytes(o, chunkBytes)
@@ -26,20 +26,20 @@ func TestBytesConforms(t *testing.T) {
 	}
 }
 
-func TestBytesExchangeSnapshotsWhateverTheirChunks(t *testing.T) {
+func TestBytesExchangeSnapshotsWithOtherChunkSizes(t *testing.T) {
 	statetest.Exchange(t, bytesOf(1), bytesOf(64))
 	statetest.Exchange(t, bytesOf(64), bytesOf(1))
 }
 
-// rowHelpers is a Bytes whose timers, scans, views and loading are those that state/backend
-// has for backends of ordered rows.
+// rowHelpers is a Bytes that uses the helpers of state/backend for ordered rows: TimerRows,
+// ScanState, RowView and LoadRow.
 type rowHelpers struct{ *statetest.Bytes }
 
 func (b rowHelpers) AddTimers(service backend.Info, d backend.Domain) (backend.TimerQueue, error) {
 	return backend.NewTimerRows(b, service, d), nil
 }
 
-// scan walks the rows of a view, which do not change.
+// scan returns a ScanFunc over the rows of a view.
 func scan(v snapshot.View) backend.ScanFunc {
 	return func(prefix []byte, yield func(key, value []byte) error) error {
 		return v.Rows(uint16(prefix[0])<<8|uint16(prefix[1]), func(key, value []byte) error {

@@ -1,6 +1,5 @@
-// Package statetest is the conformance kit of keyed state: it proves that a
-// backend means what every other backend means. Any backend can run it, a
-// stranger's too:
+// Package statetest is the conformance kit of keyed state. It tests that a backend behaves as
+// package state documents. Backends of other modules can run it too:
 //
 //	func TestConformance(t *testing.T) {
 //		statetest.Run(t, func(t testing.TB, o state.Options) (snapshot.Backend, error) {
@@ -8,26 +7,25 @@
 //		})
 //	}
 //
-// Run has a subtest for each row of the table of operations in the
-// documentation, under the row's name, and then runs random programs: Random
-// compares a backend, its snapshots and its restores with a plain model. Package
-// rapid draws the programs, shrinks one that fails, and tells how to run it again;
-// the failure prints its calls, which fit on a screen.
-// Exchange moves a snapshot from one backend to another; Fill gives backends
-// equal content. NewBytes is the smallest backend over bytes, an example and a
-// trap for misuse of the seam.
+// Run has a subtest for each row of the table of operations, under the row's name, and one for
+// each further promise of the documentation. Then it runs random programs.
 //
-// The border of 2^31 bytes is reached with state.Limits lowered, after a check
-// that 2^31 is what they are by default.
+// Random compares a backend, its snapshots and its restores with a simple model. Package rapid
+// draws the programs and shrinks a failing one. The failure prints the few remaining calls and how
+// to repeat them.
 //
-// Rows that no single backend can answer are proved elsewhere:
+// Exchange restores snapshots of one backend into another. Fill gives several backends the same
+// content. NewBytes returns a small ByteBackend: an example, and a check that package state does
+// not use memory of a backend longer than it may.
 //
-//   - raw appended values past 2^31 bytes: in package lsm;
-//   - a missing operator (of the row on errors of a restore), retention and
-//     failed checkpoints: in packages checkpoint and job;
-//   - time to live, savepoints of another format and claim modes: with the
-//     code that brings them.
+// Tests reach the limit of 2^31 bytes with lower state.Limits, after a check that the default
+// limits are 2^31.
 //
-// The room may import state and snapshot and what is below them, never a
-// backend.
+// Properties that one backend alone cannot show are tested elsewhere:
+//
+//   - appended values above 2^31 bytes: in package lsm;
+//   - restores without an operator, retention and failed checkpoints: in packages checkpoint and
+//     job.
+//
+// This package must not import a backend.
 package statetest

@@ -11,7 +11,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// keyEquality lists the properties of keys, user keys, values and namespaces that look alike.
+// keyEquality lists the properties of keys, user keys, values and namespaces that are equal under
+// == and have different encodings, or vice versa.
 var keyEquality = properties{
 	{"one instant in two zones is one key", oneInstantOneKey},
 	{"a NaN is the same key as itself", nanEqualsItself},
@@ -19,7 +20,7 @@ var keyEquality = properties{
 	{"two pointers to one value are one key", pointersToOneValue},
 	{"nil and empty are one key, listed as nil", nilAndEmptyKeys},
 	{"nil and empty are one value, returned as nil", nilAndEmptyValues},
-	{"a nil and an empty namespace are the void one", nilAndEmptyNamespaces},
+	{"a nil and an empty namespace are the void namespace", nilAndEmptyNamespaces},
 	{"the bytes of a namespace are copied", namespaceBytesCopied},
 }
 
@@ -79,7 +80,7 @@ func namespaceBytesCopied(t *testing.T, h harness) {
 	p := h.program(t, state.Options{})
 	mine := []byte("mine")
 	p.at("k")
-	for _, handle := range []interface{ SetNamespace([]byte) error }{p.value, p.list, p.entries, p.reduced, p.joined} {
+	for _, handle := range []interface{ SetNamespace([]byte) error }{p.value, p.list, p.entries, p.reduced, p.aggregated} {
 		require.NoError(t, handle.SetNamespace(mine))
 	}
 	p.fill("x")
@@ -91,7 +92,7 @@ func namespaceBytesCopied(t *testing.T, h harness) {
 	require.Equal(t, []fired{{1, "k", "x"}, {9, "k", "mine"}}, p.advance(state.EventTime, 9, nil))
 }
 
-// keyedBy opens a backend with a state that is keyed by a codec.
+// keyedBy opens a backend with a list state whose keys have a codec.
 func keyedBy[K any](t *testing.T, h harness, c codec.Codec[K]) (*state.Keyed[K], state.ListState[string]) {
 	k := keyedOn(t, h.backend(t, state.Options{}), c)
 	return k, listOn(t, k, "list", text)
@@ -101,7 +102,7 @@ func requireSameKey[K any](t *testing.T, h harness, c codec.Codec[K], a, b K) {
 	t.Helper()
 	k, list := keyedBy(t, h, c)
 	timers := timersOn(t, k)
-	for range 2 { // back to a key that was current before
+	for range 2 { // the second round returns to keys of the first
 		for _, key := range []K{a, b} {
 			require.NoError(t, k.SetKey(key))
 			require.NoError(t, list.Add("x"))
@@ -132,7 +133,7 @@ func requireOtherKey[K any](t *testing.T, h harness, c codec.Codec[K], a, b K) {
 	require.Len(t, collect(t, k.Keys("list", nil)), 2)
 }
 
-// listedKeys are the keys that a backend lists after one was written.
+// listedKeys returns the keys that a backend lists after a write to one key.
 func listedKeys[K any](t *testing.T, h harness, c codec.Codec[K], key K) []K {
 	t.Helper()
 	k, list := keyedBy(t, h, c)
@@ -173,7 +174,7 @@ func requireOtherUserKey[UK comparable](t *testing.T, h harness, c codec.Codec[U
 	require.Equal(t, []string{"b"}, collect(t, m.Values()))
 }
 
-// requireNilValue stores an empty value and gets nil, everywhere.
+// requireNilValue checks that a value, a list and a map return nil for an empty value.
 func requireNilValue[V any](t *testing.T, h harness, c codec.Codec[V], empty V) {
 	t.Helper()
 	p := h.program(t, state.Options{})

@@ -10,11 +10,11 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// canary marks what a user would not want to read in a log: it stands in every
-// key, namespace, value and user key of the test.
+// canary marks data, which must not be in error texts: each key, namespace, value and user key of
+// the test contains it.
 const canary = "CANARY"
 
-// errorTexts lists the properties of the texts of errors.
+// errorTexts lists the sources of errors whose texts must not contain data.
 var errorTexts = properties{
 	{"sizes", sizeErrorsQuiet},
 	{"functions", functionErrorsQuiet},
@@ -31,7 +31,7 @@ var canaryOptions = state.Options{
 	Limits:   state.Limits{MaxKeySize: 100, MaxValueSize: 50},
 }
 
-// canaries opens a program whose current key, namespace and content have the canary.
+// canaries opens a program whose current key, namespace and content contain the canary.
 func (h harness) canaries(t *testing.T) *program {
 	t.Helper()
 	p := h.program(t, canaryOptions)
@@ -41,7 +41,7 @@ func (h harness) canaries(t *testing.T) *program {
 	return p
 }
 
-// canaryKey returns a key with the canary whose group canaryOptions have.
+// canaryKey returns a key that contains the canary and whose group canaryOptions own.
 func canaryKey() string {
 	for i := 0; ; i++ {
 		if key := canary + strings.Repeat("x", i); canaryOptions.Keyspace.Groups.Contains(groupOf(key, 64)) {
@@ -62,13 +62,13 @@ func sizeErrorsQuiet(t *testing.T, h harness) {
 	requireText(t, "timers", p.timers.Register(state.EventTime, 1, []byte(largeCanary)))
 	requireText(t, "list", p.list.MergeNamespaces([]byte(largeCanary), sources(canary)))
 	requireText(t, "reducing", p.reduced.MergeNamespaces([]byte(largeCanary), sources(canary)))
-	requireText(t, "aggregating", p.joined.MergeNamespaces([]byte(largeCanary), sources(canary)))
+	requireText(t, "aggregating", p.aggregated.MergeNamespaces([]byte(largeCanary), sources(canary)))
 }
 
 func functionErrorsQuiet(t *testing.T, h harness) {
 	p := h.canaries(t)
 	requireText(t, "reducing", p.reduced.Add(refusedText))
-	requireText(t, "aggregating", p.joined.Add(refusedNumber))
+	requireText(t, "aggregating", p.aggregated.Add(refusedNumber))
 }
 
 func codecErrorsQuiet(t *testing.T, h harness) {
@@ -84,7 +84,7 @@ func codecErrorsQuiet(t *testing.T, h harness) {
 	q := h.program(t, canaryOptions)
 	entries = mapOn(t, q.keyed, "undecodable", text, plain)
 	_, err := restoring(q.backend, s, handle)
-	if err == nil { // a backend that keeps bytes decodes when it reads
+	if err == nil { // a backend that stores bytes decodes them when they are read
 		q.at(canaryKey())
 		err = lastError(entries.All())
 	}
@@ -127,17 +127,17 @@ func (p *program) fillCanaries() {
 	require.NoError(p.t, p.list.Add(canary))
 	require.NoError(p.t, p.entries.Put(canary, canary))
 	require.NoError(p.t, p.reduced.Add(canary))
-	require.NoError(p.t, p.joined.Add(1))
+	require.NoError(p.t, p.aggregated.Add(1))
 }
 
-// requireText checks that an error names a state and no data.
+// requireText checks that an error contains the name of a state and no data.
 func requireText(t testing.TB, name string, err error) {
 	t.Helper()
 	requireQuiet(t, err)
 	require.ErrorContains(t, err, `"`+name+`"`)
 }
 
-// requireQuiet checks that an error does not quote the data.
+// requireQuiet checks that an error contains no data.
 func requireQuiet(t testing.TB, err error) {
 	t.Helper()
 	require.Error(t, err)

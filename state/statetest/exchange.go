@@ -11,12 +11,12 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// The work that Fill and Exchange do.
+// exchangeOperations is the number of operations of Fill and Exchange.
 const exchangeOperations = 2000
 
-// Exchange runs a random program on backends of one kind and restores a snapshot of
-// them into backends of another. These must hold the same, by every read and
-// by the rows of their views; lists may be cut into rows differently.
+// Exchange runs a random program on backends of one kind and restores a snapshot of them into
+// backends of another kind. It checks that all reads, and the rows of their views, are equal; only
+// lists may be divided into rows differently.
 func Exchange(t testing.TB, from, to Opener) {
 	tryProgram(t, from, snapshot.Portable, func(w *world) {
 		w.run(exchangeOperations, writeSteps)
@@ -28,7 +28,7 @@ func Exchange(t testing.TB, from, to Opener) {
 	})
 }
 
-// contentOf is every row of a job's views, with the rows of a list joined.
+// contentOf returns the rows of a job's views. It concatenates the rows of each list.
 func contentOf(t testing.TB, subtasks []subtask) map[string]string {
 	content := make(map[string]string)
 	for _, s := range subtasks {
@@ -44,7 +44,7 @@ func contentOf(t testing.TB, subtasks []subtask) map[string]string {
 	return content
 }
 
-// suffixOf is what follows key and namespace.
+// suffixOf returns the part of a row's key after key and namespace.
 func suffixOf(t testing.TB, row []byte) []byte {
 	_, row, err := codec.SplitEscaped(nil, row)
 	require.NoError(t, err)
@@ -53,8 +53,8 @@ func suffixOf(t testing.TB, row []byte) []byte {
 	return row
 }
 
-// Fill opens a backend, declares states of every kind on it and works on them at random.
-// The same seed fills any backend alike.
+// Fill opens a backend, declares states of each kind on it and runs a random program. The same seed
+// gives all backends the same content.
 func Fill(t testing.TB, open Opener, seed uint64) snapshot.Backend {
 	t.Helper()
 	return rapid.Custom(func(r *rapid.T) snapshot.Backend {

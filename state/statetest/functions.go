@@ -10,20 +10,20 @@ import (
 
 var errRefused = errors.New("refused by the function")
 
-// What the functions of a program fail on: reduce and aggregate on the first
-// two, as the next to be added, joinAggregates on the end of a source.
+// Arguments for which functions of a program fail: reduce fails if refusedText is added, aggregate
+// if refusedNumber is added, and joinAggregates if the source ends with refusedSource.
 const (
 	refusedText   = "refused"
 	refusedNumber = -1
 	refusedSource = ",-2"
 )
 
-// foldedBytes bounds what reducing and aggregating keep: the end of it.
+// foldedBytes is the maximum size of a folded value: functions keep its last bytes.
 const foldedBytes = 48
 
 var reducing = state.ReducingDescriptor[string]{Name: "reducing", Codec: text, Reduce: reduce}
 
-// reduce shows the order of its arguments.
+// reduce concatenates its arguments, so that the result shows their order.
 func reduce(old, next string) (string, error) {
 	if next == refusedText {
 		return "", errRefused
@@ -39,6 +39,7 @@ var aggregating = state.AggregatingDescriptor[int64, string, string]{
 	Result: func(acc string) (string, error) { return "<" + acc + ">", nil },
 }
 
+// aggregate appends a number to the accumulator.
 func aggregate(acc string, n int64) (string, error) {
 	if n == refusedNumber {
 		return "", errRefused
@@ -46,6 +47,7 @@ func aggregate(acc string, n int64) (string, error) {
 	return tail(acc + "," + strconv.FormatInt(n, 10)), nil
 }
 
+// joinAggregates concatenates two accumulators.
 func joinAggregates(target, source string) (string, error) {
 	if strings.HasSuffix(source, refusedSource) {
 		return "", errRefused
@@ -53,4 +55,5 @@ func joinAggregates(target, source string) (string, error) {
 	return tail(target + ";" + source), nil
 }
 
+// tail returns the last foldedBytes bytes of s.
 func tail(s string) string { return s[max(0, len(s)-foldedBytes):] }

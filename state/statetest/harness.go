@@ -13,15 +13,14 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Opener returns a new, empty backend, or the error with which the backend
-// refuses the options. What the backend keeps on disk belongs in t.TempDir.
-// The kit closes it.
+// Opener opens a new, empty backend, or returns the error with which the backend refuses the
+// options. A backend with files should put them in t.TempDir. The kit closes the backend.
 type Opener func(t testing.TB, o state.Options) (snapshot.Backend, error)
 
-// harness opens what a row of the kit works on.
+// harness opens backends and programs for the tests of the kit.
 type harness struct{ opener Opener }
 
-// backend opens a backend that is closed at the end of the test.
+// backend opens a backend. The end of the test closes it.
 func (h harness) backend(t testing.TB, o state.Options) snapshot.Backend {
 	b, err := h.opener(t, o)
 	require.NoError(t, err)
@@ -30,37 +29,42 @@ func (h harness) backend(t testing.TB, o state.Options) snapshot.Backend {
 	return b
 }
 
+// keyedOn is state.NewKeyed that must not fail.
 func keyedOn[K any](t testing.TB, b backend.Backend, c codec.Codec[K]) *state.Keyed[K] {
 	k, err := state.NewKeyed(b, c)
 	require.NoError(t, err)
 	return k
 }
 
+// valueOn is state.ValueOf that must not fail.
 func valueOn[K, V any](t testing.TB, k *state.Keyed[K], name string, c codec.Codec[V]) state.ValueState[V] {
 	s, err := state.ValueOf(k, state.ValueDescriptor[V]{Name: name, Codec: c})
 	require.NoError(t, err)
 	return s
 }
 
+// listOn is state.ListOf that must not fail.
 func listOn[K, E any](t testing.TB, k *state.Keyed[K], name string, c codec.Codec[E]) state.ListState[E] {
 	s, err := state.ListOf(k, state.ListDescriptor[E]{Name: name, Codec: c})
 	require.NoError(t, err)
 	return s
 }
 
+// mapOn is state.MapOf that must not fail.
 func mapOn[K any, UK comparable, UV any](t testing.TB, k *state.Keyed[K], name string, key codec.Codec[UK], value codec.Codec[UV]) state.MapState[UK, UV] {
 	s, err := state.MapOf(k, state.MapDescriptor[UK, UV]{Name: name, Key: key, Value: value})
 	require.NoError(t, err)
 	return s
 }
 
+// timersOn declares the timer service "timers".
 func timersOn[K any](t testing.TB, k *state.Keyed[K]) *state.Timers[K] {
 	s, err := state.TimersOf(k, "timers")
 	require.NoError(t, err)
 	return s
 }
 
-// collect reads an iteration that must not fail.
+// collect returns the elements of an iteration that must not fail.
 func collect[T any](t testing.TB, all iter.Seq2[T, error]) (got []T) {
 	t.Helper()
 	for v, err := range all {
@@ -72,7 +76,7 @@ func collect[T any](t testing.TB, all iter.Seq2[T, error]) (got []T) {
 	return got
 }
 
-// lastError is the error that an iteration ends with.
+// lastError returns the error at the end of an iteration.
 func lastError[T any](all iter.Seq2[T, error]) (last error) {
 	for _, err := range all {
 		last = err
@@ -80,7 +84,7 @@ func lastError[T any](all iter.Seq2[T, error]) (last error) {
 	return last
 }
 
-// getter is what value, reducing and aggregating states have in common.
+// getter is the part that value, reducing and aggregating states have in common.
 type getter[V any] interface{ Get() (V, bool, error) }
 
 func requireValue[V any](t testing.TB, want V, s getter[V]) {
@@ -98,7 +102,7 @@ func requireNothing[V any](t testing.TB, s getter[V]) {
 	require.False(t, ok, "stored: %v", got)
 }
 
-// requireList also checks that all ways to read the list agree.
+// requireList checks the elements of a list by all ways to read it.
 func requireList[E any](t testing.TB, want []E, s state.ListState[E]) {
 	t.Helper()
 	got, err := s.Get()
@@ -107,7 +111,7 @@ func requireList[E any](t testing.TB, want []E, s state.ListState[E]) {
 	require.Equal(t, want, collect(t, s.All()))
 }
 
-// requireMap also checks that all ways to read the map agree.
+// requireMap checks the entries of a map by all ways to read it.
 func requireMap[UK comparable, UV any](t testing.TB, want []state.Entry[UK, UV], s state.MapState[UK, UV]) {
 	t.Helper()
 	require.Equal(t, want, collect(t, s.All()))
@@ -126,7 +130,7 @@ func requireMap[UK comparable, UV any](t testing.TB, want []state.Entry[UK, UV],
 	require.Equal(t, len(want) == 0, empty)
 }
 
-// at opens a program with the default options and makes a key the current one.
+// at opens a program with the default options and sets its current key.
 func (h harness) at(t *testing.T, key string) *program {
 	t.Helper()
 	p := h.program(t, state.Options{})
@@ -142,7 +146,7 @@ func (h harness) restored(t *testing.T, o state.Options, source snapshot.Source,
 	return p
 }
 
-// start begins a snapshot, to be waited for.
+// start starts a snapshot. The caller waits for it.
 func start(t testing.TB, b snapshot.Backend, target snapshot.Target, name string) *snapshot.Running {
 	t.Helper()
 	r, err := snapshot.Start(context.Background(), b, target, snapshot.Options{Name: name})
@@ -150,7 +154,7 @@ func start(t testing.TB, b snapshot.Backend, target snapshot.Target, name string
 	return r
 }
 
-// save takes a whole snapshot.
+// save takes a snapshot and waits for it.
 func save(t testing.TB, b snapshot.Backend, target snapshot.Target, name string) snapshot.Handle {
 	t.Helper()
 	h, err := start(t, b, target, name).Wait()
@@ -158,18 +162,19 @@ func save(t testing.TB, b snapshot.Backend, target snapshot.Target, name string)
 	return h
 }
 
-// restore loads handles into a backend on which states are declared.
+// restore restores a backend, whose states are declared, from handles.
 func restore(t testing.TB, b snapshot.Backend, source snapshot.Source, handles ...snapshot.Handle) {
 	t.Helper()
 	_, err := restoring(b, source, handles...)
 	require.NoError(t, err)
 }
 
+// restoring is restore that may fail.
 func restoring(b snapshot.Backend, source snapshot.Source, handles ...snapshot.Handle) (snapshot.Restored, error) {
 	return snapshot.Restore(context.Background(), b, source, handles, snapshot.RestoreOptions{})
 }
 
-// viewRows are the rows of a backend, in order.
+// viewRows returns the rows of a view of a backend, in order.
 func viewRows(t testing.TB, b snapshot.Backend) (all []row) {
 	t.Helper()
 	v, err := b.View()

@@ -13,17 +13,17 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// keyedStates are the states of a program that have keys to list.
+// keyedStates are the states of a program whose keys can be listed.
 var keyedStates = []string{"value", "list", "map", "reducing", "aggregating"}
 
 // listingKeys lists the properties of Keys and KeysAndNamespaces.
 var listingKeys = properties{
 	{"every key once, by key group and encoding", keysListedOnce},
 	{"a key's namespaces follow each other by their bytes, the void one is nil", namespacesListedInOrder},
-	{"a key that has nothing any more is not listed", emptyKeysNotListed},
-	{"writing meanwhile changes nothing of what is yielded", keysListedWhileWriting},
+	{"a key that was cleared is not listed", emptyKeysNotListed},
+	{"writes during the iteration do not change it", keysListedWhileWriting},
 	{"listings may be nested, and left early", listingsNestedAndLeftEarly},
-	{"what cannot be listed is an error", listingUnknownStates},
+	{"unknown states and timers are errors", listingUnknownStates},
 }
 
 func keysListedOnce(t *testing.T, h harness) {
@@ -52,9 +52,9 @@ func namespacesListedInOrder(t *testing.T, h harness) {
 	p := h.program(t, state.Options{Keyspace: state.WholeKeyspace(1)})
 	var want []state.KeyAndNamespace[string]
 	for _, key := range []string{"", "a", "a\x00", "ab"} {
-		for _, space := range []string{"", "\x00", "\x00\x01", "a", "a\xff", "b"} {
-			want = append(want, state.KeyAndNamespace[string]{Key: key, Namespace: []byte(space)})
-			if space == "" {
+		for _, namespace := range []string{"", "\x00", "\x00\x01", "a", "a\xff", "b"} {
+			want = append(want, state.KeyAndNamespace[string]{Key: key, Namespace: []byte(namespace)})
+			if namespace == "" {
 				want[len(want)-1].Namespace = nil
 			}
 		}
@@ -139,14 +139,14 @@ func listingUnknownStates(t *testing.T, h harness) {
 	}
 }
 
-// sortedKeys is the order in which keys are listed.
+// sortedKeys returns keys in the order in which Keys yields them.
 func sortedKeys(keys []string, maxParallelism int) []string {
 	return slices.SortedFunc(slices.Values(keys), func(a, b string) int {
 		return cmp.Or(cmp.Compare(groupOf(a, maxParallelism), groupOf(b, maxParallelism)), strings.Compare(a, b))
 	})
 }
 
-// onlyError is the error of an iteration that yields nothing else.
+// onlyError returns the error of an iteration that must yield nothing else.
 func onlyError[T any](t *testing.T, all iter.Seq2[T, error]) (only error) {
 	t.Helper()
 	for _, err := range all {

@@ -11,13 +11,13 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// keySize is the size of the composite key of a string and a namespace.
+// keySize returns the size of the composite key of a string and a namespace.
 func keySize(key, namespace string) int64 {
 	return int64(backend.HeaderSize + codec.EscapedSize([]byte(key)) + codec.EscapedSize([]byte(namespace)))
 }
 
 func exactLimits(t *testing.T, h harness) {
-	t.Run("2^31 bytes, unless they are lowered", func(t *testing.T) {
+	t.Run("2^31 bytes by default, and not more", func(t *testing.T) {
 		limits := h.backend(t, state.Options{}).Registry().Limits()
 		require.Equal(t, state.Limits{MaxKeySize: 1 << 31, MaxValueSize: 1 << 31}, limits)
 		for _, wrong := range []state.Limits{{MaxKeySize: 1<<31 + 1}, {MaxValueSize: 1<<31 + 1}, {MaxKeySize: -1}, {MaxValueSize: -1}} {
@@ -30,7 +30,7 @@ func exactLimits(t *testing.T, h harness) {
 	t.Run("keys", func(t *testing.T) { keyLimit(t, h) })
 	t.Run("namespaces", func(t *testing.T) { namespaceLimit(t, h) })
 	t.Run("user keys", func(t *testing.T) { userKeyLimit(t, h) })
-	t.Run("a value that is too large under a key that is too large is the value's error", func(t *testing.T) {
+	t.Run("if value and key are too large, the error is that of the value", func(t *testing.T) {
 		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: 64, MaxValueSize: 8}})
 		p.at("k")
 		large := strings.Repeat("x", 64)
@@ -73,7 +73,7 @@ func valueLimit(t *testing.T, h harness) {
 			before := p.dump()
 			require.Contains(t, before[c.read+` of "k" in ""`], full)
 			p.at("k")
-			if c.read != "reducing" { // a result does not grow: it is cut
+			if c.read != "reducing" { // reduce cuts its result
 				requireSizeError(t, c.write(p, full+"x"), state.ErrValueTooLarge, limit+1, limit)
 			}
 			require.Equal(t, before, p.dump())
@@ -81,7 +81,7 @@ func valueLimit(t *testing.T, h harness) {
 	}
 }
 
-// fixedValueLimit sets the limit below what the codec always writes.
+// fixedValueLimit sets the limit around the fixed size of a codec.
 func fixedValueLimit(t *testing.T, h harness) {
 	for _, limit := range []int64{7, 8} {
 		p := h.program(t, state.Options{Limits: state.Limits{MaxValueSize: limit}})
@@ -109,7 +109,7 @@ func fixedValueLimit(t *testing.T, h harness) {
 
 func keyLimit(t *testing.T, h harness) {
 	const limit = 64
-	for _, filler := range []string{"k", "\x00"} { // a zero byte takes two
+	for _, filler := range []string{"k", "\x00"} { // a byte 00 takes two bytes
 		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: limit}})
 		key := ""
 		for keySize(key+filler, "") <= limit {
@@ -143,7 +143,7 @@ func namespaceLimit(t *testing.T, h harness) {
 	require.EqualValues(t, limit, keySize("k", fits))
 	for _, c := range []struct {
 		name  string
-		extra int // bytes that a row has behind the namespace
+		extra int // size of the row's key without key group, state id, key and namespace
 		write func(p *program, namespace string) error
 	}{
 		{"Value.Set", 0, func(p *program, _ string) error { return p.value.Set("v") }},
@@ -153,7 +153,7 @@ func namespaceLimit(t *testing.T, h harness) {
 		{"Map.Put", 1, func(p *program, _ string) error { return p.entries.Put("u", "v") }},
 		{"Map.PutAll", 1, func(p *program, _ string) error { return p.entries.PutAll(map[string]string{"u": "v"}) }},
 		{"Reducing.Add", 0, func(p *program, _ string) error { return p.reduced.Add("v") }},
-		{"Aggregating.Add", 0, func(p *program, _ string) error { return p.joined.Add(1) }},
+		{"Aggregating.Add", 0, func(p *program, _ string) error { return p.aggregated.Add(1) }},
 		{"Timers.Register", 9, func(p *program, namespace string) error {
 			return p.timers.Register(state.EventTime, 1, []byte(namespace))
 		}},
@@ -173,7 +173,7 @@ func namespaceLimit(t *testing.T, h harness) {
 			require.False(t, p.backend.Empty())
 		})
 	}
-	t.Run("a zero byte takes two", func(t *testing.T) {
+	t.Run("a byte 00 takes two", func(t *testing.T) {
 		p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: limit}})
 		p.at("k")
 		zeros := strings.Repeat("\x00", len(fits)/2)
@@ -188,7 +188,7 @@ func userKeyLimit(t *testing.T, h harness) {
 	const limit = 64
 	p := h.program(t, state.Options{Limits: state.Limits{MaxKeySize: limit}})
 	p.at("k")
-	// A user key ends the composite key and is not escaped.
+	// The user key is the last part of the composite key and is not escaped.
 	fits := strings.Repeat("\x00", limit-int(keySize("k", "")))
 	require.NoError(t, p.entries.Put(fits, "v"))
 	requireSizeError(t, p.entries.Put(fits+"\x00", "v"), state.ErrKeyTooLarge, limit+1, limit)
@@ -196,7 +196,7 @@ func userKeyLimit(t *testing.T, h harness) {
 	requireMap(t, []entry{{Key: fits, Value: "v"}}, p.entries)
 	requireEntry(t, p, fits+"\x00", "", false)
 	require.NoError(t, p.entries.Remove(fits+"\x00"))
-	q := h.again(t, p)
+	q := h.restoredFrom(t, p)
 	q.at("k")
 	requireEntry(t, q, fits, "v", true)
 }

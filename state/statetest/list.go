@@ -17,10 +17,10 @@ var listOperations = properties{
 	{"order is kept", listKeepsOrder},
 	{"Set replaces, Set of an empty list and Clear remove", listSetReplaces},
 	{"AddAll of nothing does nothing", listAddAllOfNothing},
-	{"what was handed over or returned is not written to", listSharesNoMemory},
-	{"All is the list at its first step", listAllWhileWriting},
-	{"All may be left early and taken again", listAllLeftEarly},
-	{"long lists and large elements come back from a snapshot", longListsInSnapshot},
+	{"slices that were passed in or returned are not written to", listSharesNoMemory},
+	{"All yields the list of its first step", listAllWhileWriting},
+	{"a loop over All may end early and be repeated", listAllLeftEarly},
+	{"a snapshot has long lists and large elements", longListsInSnapshot},
 }
 
 func listKeepsOrder(t *testing.T, h harness) {
@@ -93,7 +93,8 @@ func listAllLeftEarly(t *testing.T, h harness) {
 
 func longListsInSnapshot(t *testing.T, h harness) {
 	p := h.program(t, state.Options{})
-	// Heap backends cut lists at 1 MiB, snapshots set rows of 2 MiB apart.
+	// Heap backends divide lists into chunks of 1 MiB; snapshots write rows above 2 MiB in
+	// another form.
 	sizes := []int{1, 400 << 10, 400 << 10, 400 << 10, 0, 1500 << 10, 1, 2500 << 10, 3}
 	var want []string
 	for i, size := range sizes {
@@ -107,7 +108,7 @@ func longListsInSnapshot(t *testing.T, h harness) {
 		long = append(long, fmt.Sprint(i))
 		require.NoError(t, p.list.Add(long[i]))
 	}
-	for q := range chain(p, h.again(t, p)) {
+	for q := range chain(p, h.restoredFrom(t, p)) {
 		q.at("large")
 		got, err := q.list.Get()
 		require.NoError(t, err)
@@ -121,10 +122,10 @@ func longListsInSnapshot(t *testing.T, h harness) {
 	}
 }
 
-// chain yields its arguments.
+// chain returns an iteration over its arguments.
 func chain[T any](all ...T) func(yield func(T) bool) { return slices.Values(all) }
 
-// listAllWhileWriting writes to the list inside the loop.
+// listAllWhileWriting writes to the list inside a loop over All.
 func listAllWhileWriting(t *testing.T, h harness) {
 	writes := map[string]func(*program) error{
 		"Add":   func(p *program) error { return p.list.Add("new") },
@@ -139,7 +140,7 @@ func listAllWhileWriting(t *testing.T, h harness) {
 		t.Run("while the loop does "+name, func(t *testing.T) {
 			p := h.at(t, "k")
 			want := []string{"a", "b", "c", "d"}
-			for _, e := range want { // one by one: a row each, where rows are small
+			for _, e := range want { // one row per element, if rows are small
 				require.NoError(t, p.list.Add(e))
 			}
 			var got []string
@@ -181,8 +182,8 @@ func listPastLimit(t *testing.T, h harness) {
 		}
 		requireList(t, want, p.list)
 	})
-	t.Run("it survives a snapshot and a merge", func(t *testing.T) {
-		q := h.again(t, p)
+	t.Run("a snapshot and a merge keep it", func(t *testing.T) {
+		q := h.restoredFrom(t, p)
 		q.at("k")
 		requireList(t, want, q.list)
 		require.NoError(t, q.list.MergeNamespaces([]byte("n"), sources("")))
@@ -190,7 +191,7 @@ func listPastLimit(t *testing.T, h harness) {
 		require.NoError(t, q.list.Add("e"))
 		requireList(t, append(slices.Clip(want), "e"), q.list)
 	})
-	t.Run("Set may be past the limit too", func(t *testing.T) {
+	t.Run("a list of Set may exceed the limit too", func(t *testing.T) {
 		q := h.program(t, state.Options{Limits: state.Limits{MaxValueSize: limit}})
 		q.at("k")
 		require.NoError(t, q.list.Set(want))
@@ -198,7 +199,7 @@ func listPastLimit(t *testing.T, h harness) {
 	})
 }
 
-// requireSizeError checks an error that says by how much a limit was exceeded.
+// requireSizeError checks kind, size and limit of a SizeError.
 func requireSizeError(t testing.TB, err, of error, size, limit int64) {
 	t.Helper()
 	require.ErrorIs(t, err, of)

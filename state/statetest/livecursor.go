@@ -10,17 +10,17 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// liveCursor writes to maps while a loop walks them. The lengths lie around the
-// borders at which a backend may read the next entries of a map.
+// liveCursor writes to maps during loops over them. The numbers of entries are near the sizes at which
+// a backend may read the next entries of a map.
 func liveCursor(t *testing.T, h harness) {
 	for _, n := range []int{3, 62, 63, 64, 65, 66, 200} {
 		t.Run(fmt.Sprintf("over %d entries", n), func(t *testing.T) {
 			for _, c := range interruptions {
 				t.Run(c.name, func(t *testing.T) { c.run(t, h, n) })
 			}
-			t.Run("clears its namespace, and others are born", func(t *testing.T) { clearedNamespaceEndsLoop(t, h, n) })
-			t.Run("a value written ahead is the one read", func(t *testing.T) { valuesWrittenAheadAreRead(t, h, n) })
-			t.Run("the loop may remove all it sees", func(t *testing.T) { loopRemovesAll(t, h, n) })
+			t.Run("clears its namespace and fills others", func(t *testing.T) { clearedNamespaceEndsLoop(t, h, n) })
+			t.Run("the loop reads values that it has written ahead", func(t *testing.T) { valuesWrittenAheadAreRead(t, h, n) })
+			t.Run("the loop may remove each entry", func(t *testing.T) { loopRemovesAll(t, h, n) })
 		})
 	}
 }
@@ -34,7 +34,7 @@ type walk struct {
 // key returns the user key of the entry at a distance after the middle one.
 func (w walk) key(after int) string { return numbered(w.n/2 + after) }
 
-// from returns the user keys of the entries from that of key on.
+// from returns the user keys from key(after) to the last.
 func (w walk) from(after int) (keys []string) {
 	for i := w.n/2 + after; i < w.n; i++ {
 		keys = append(keys, numbered(i))
@@ -42,40 +42,40 @@ func (w walk) from(after int) (keys []string) {
 	return keys
 }
 
-// interruption does something in the middle of a walk. The rest of the walk
-// must be over the map as it then is.
+// interruption changes something in the middle of a walk. The rest of the walk must yield the changed
+// map.
 type interruption struct {
 	name string
 	do   func(walk) error
-	rest func(walk) []string // keys that the walk goes on with
+	rest func(walk) []string // the keys that the walk yields afterwards
 }
 
-// interruptions lists all that a loop must bear.
+// interruptions lists the changes that a loop must allow.
 var interruptions = []interruption{
 	{"nothing", func(walk) error { return nil }, goesOn},
 	{"inserts just ahead", func(w walk) error { return w.entries.Put(w.key(0)+"x", "") },
 		func(w walk) []string { return append([]string{w.key(0) + "x"}, w.from(1)...) }},
-	{"inserts just behind", func(w walk) error { return w.entries.Put(w.key(-1)+"x", "") }, goesOn},
+	{"inserts just before the current", func(w walk) error { return w.entries.Put(w.key(-1)+"x", "") }, goesOn},
 	{"inserts at the end", func(w walk) error { return w.entries.Put("z", "") },
 		func(w walk) []string { return append(w.from(1), "z") }},
 	{"removes the next", removesNext, skipsNext},
 	{"removes the current", func(w walk) error { return w.entries.Remove(w.key(0)) }, goesOn},
-	{"removes one behind", func(w walk) error { return w.entries.Remove(w.key(-1)) }, goesOn},
+	{"removes the one before", func(w walk) error { return w.entries.Remove(w.key(-1)) }, goesOn},
 	{"clears", func(w walk) error { return w.entries.Clear() }, func(walk) []string { return nil }},
-	{"clears and starts anew", clearsAndStartsAnew, func(w walk) []string { return []string{w.key(0) + "y", "z"} }},
-	{"moves on to another key and clears that", movesOnAndClears, goesOn},
-	{"moves on to a key that is refused", movesOnAndIsRefused, goesOn},
-	{"moves on to another namespace and removes the next there", movesOnAndRemovesThere, goesOn},
-	{"moves on, and another handle removes the next here", movesOnAndAnotherRemoves, skipsNext},
+	{"clears and fills again", clearsAndStartsAnew, func(w walk) []string { return []string{w.key(0) + "y", "z"} }},
+	{"sets another key and clears its map", movesOnAndClears, goesOn},
+	{"sets a key that is refused", movesOnAndIsRefused, goesOn},
+	{"sets another namespace and removes the next there", movesOnAndRemovesThere, goesOn},
+	{"sets another key, and another handle removes the next here", movesOnAndAnotherRemoves, skipsNext},
 	{"starts a snapshot and removes the next", savesAndRemovesNext, skipsNext},
-	{"walks the map itself", func(w walk) error { collect(w.t, w.entries.All()); return nil }, goesOn},
+	{"iterates over the map in the loop", func(w walk) error { collect(w.t, w.entries.All()); return nil }, goesOn},
 	{"doubles the map ahead", doublesMap, func(w walk) []string { return doubled(w.from(0))[1:] }},
 }
 
-// goesOn returns the keys after the middle.
+// goesOn returns all keys after the middle one: the change has no effect on the loop.
 func goesOn(w walk) []string { return w.from(1) }
 
-// skipsNext returns the keys after the middle but for the next.
+// skipsNext returns the keys after the middle one without the first of them.
 func skipsNext(w walk) []string { return w.from(2) }
 
 func removesNext(w walk) error { return w.entries.Remove(w.key(1)) }
@@ -127,13 +127,12 @@ func doublesMap(w walk) error {
 	return nil
 }
 
-// run walks a map of n entries, with neighbours under another key and in
-// another namespace.
+// run iterates over a map of n entries. Another key and another namespace have maps too.
 func (c interruption) run(t *testing.T, h harness, n int) {
 	w := walk{h.program(t, state.Options{}), n}
 	for _, at := range []place{{"other", ""}, {"k", "other"}, {"k", ""}} {
 		w.at(at.key)
-		w.in(at.space)
+		w.in(at.namespace)
 		w.putNumbered(n)
 	}
 	want := append(w.from(-(n / 2))[:n/2+1], c.rest(w)...)
@@ -158,8 +157,8 @@ func clearedNamespaceEndsLoop(t *testing.T, h harness, n int) {
 		seen++
 		if e.Key == numbered(n/2) {
 			require.NoError(t, p.entries.Clear())
-			for _, space := range []string{"born", "and another"} {
-				p.in(space)
+			for _, namespace := range []string{"born", "and another"} {
+				p.in(namespace)
 				p.putNumbered(n)
 			}
 		}
@@ -196,7 +195,7 @@ func loopRemovesAll(t *testing.T, h harness, n int) {
 	p.requireNoMap()
 }
 
-// doubled returns keys with, after each one, the same with an x.
+// doubled returns each key, followed by the key with an x appended.
 func doubled(keys []string) (both []string) {
 	for _, key := range keys {
 		both = append(both, key, key+"x")

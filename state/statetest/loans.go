@@ -5,18 +5,18 @@ import (
 	"errors"
 )
 
-var errWritten = errors.New("statetest: memory that a backend had lent was written to")
+var errWritten = errors.New("statetest: a caller has written to memory that a backend returned")
 
-// loans is memory handed out until the next call. Each loan is a copy of its
-// own, never used for another, so that whoever keeps it is found out.
+// loans are results that a Bytes has returned and that are valid until its next call. Each is a copy
+// that is never used again, so that code which keeps it is detected.
 type loans struct {
 	out     []loan
-	written bool // somebody wrote to a loan
+	written bool // a caller has written to a loan
 }
 
 type loan struct{ lent, original []byte }
 
-// lend returns a copy of b that is good until recall.
+// lend returns a copy of b that is valid until recall.
 func (l *loans) lend(b []byte) []byte {
 	lent := make([]byte, len(b))
 	copy(lent, b)
@@ -24,7 +24,7 @@ func (l *loans) lend(b []byte) []byte {
 	return lent
 }
 
-// recall ends all loans.
+// recall overwrites all loans with the byte spoiled.
 func (l *loans) recall() {
 	for _, due := range l.out {
 		l.written = l.written || !bytes.Equal(due.lent, due.original)
@@ -35,6 +35,6 @@ func (l *loans) recall() {
 	l.out = l.out[:0]
 }
 
-// spoiled is the byte that is read where a loan was: no header of a stored
-// value and no mark of an escape.
+// spoiled is the byte that overwrites loans. It is neither the header of a stored value nor a byte of
+// the escape, so decoding it fails.
 const spoiled = 0xDB

@@ -18,10 +18,10 @@ type entry = state.Entry[string, string]
 // mapOperations lists the properties of map states.
 var mapOperations = properties{
 	{"entries are put, read and removed one by one", mapEntries},
-	{"PutAll adds and replaces, of a nil map it does nothing", mapPutAll},
+	{"PutAll adds and replaces; a nil map changes nothing", mapPutAll},
 	{"removing the last entry, or Clear, removes the state", emptyMapRemovesState},
-	{"iteration is a live cursor", liveCursor},
-	{"Keys and Values are live cursors too", mapKeysAndValuesLive},
+	{"an iteration sees writes of its loop", liveCursor},
+	{"Keys and Values see writes of their loops too", mapKeysAndValuesLive},
 }
 
 func mapEntries(t *testing.T, h harness) {
@@ -88,7 +88,7 @@ func mapKeysAndValuesLive(t *testing.T, h harness) {
 	require.Equal(t, []string{"v0", "v1", "new"}, values)
 }
 
-// requireNoMap checks that nothing is left of a map under the current key.
+// requireNoMap checks that the backend is empty after a map was removed.
 func (p *program) requireNoMap() {
 	p.t.Helper()
 	requireMap(p.t, nil, p.entries)
@@ -107,10 +107,10 @@ func requireEntry(t testing.TB, p *program, key, want string, wantOK bool) {
 	require.Equal(t, wantOK, ok)
 }
 
-// numbered is the user key of entry i, with room for others before and behind.
+// numbered returns the user key of entry i. There are other user keys between two numbered ones.
 func numbered(i int) string { return fmt.Sprintf("%04d", i) }
 
-// putNumbered puts n entries, not in their order.
+// putNumbered puts n numbered entries in another order than that of their keys.
 func (p *program) putNumbered(n int) {
 	for i := range n {
 		i = (i*37 + n/2) % n
@@ -155,8 +155,8 @@ func mapOrder(t *testing.T, h harness) {
 	})
 }
 
-// ordered puts keys into a map and returns them in the order of its iteration,
-// which a snapshot must keep.
+// ordered puts keys into a map and returns them in the order of its iteration. It checks that a
+// restored map has the same order.
 func ordered[UK comparable](t testing.TB, h harness, c codec.Codec[UK], keys []UK) []UK {
 	open := func() (*program, state.MapState[UK, string]) {
 		p := h.program(t, state.Options{})

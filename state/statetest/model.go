@@ -8,15 +8,15 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// model is what the programs of a job should hold: maps and slices, and nothing
-// clever. What has nothing has no entry.
+// model holds the state that the programs of a job must have, in Go maps and slices. A place without
+// state has no entry.
 type model struct {
-	values  map[place]string
-	lists   map[place][]string
-	maps    map[place]map[string]string
-	reduced map[place]string
-	joined  map[place]string // accumulators
-	timers  map[timer]bool
+	values     map[place]string
+	lists      map[place][]string
+	maps       map[place]map[string]string
+	reduced    map[place]string
+	aggregated map[place]string // accumulators
+	timers     map[timer]bool
 }
 
 type timer struct {
@@ -26,23 +26,23 @@ type timer struct {
 
 func newModel() *model {
 	return &model{
-		values:  make(map[place]string),
-		lists:   make(map[place][]string),
-		maps:    make(map[place]map[string]string),
-		reduced: make(map[place]string),
-		joined:  make(map[place]string),
-		timers:  make(map[timer]bool),
+		values:     make(map[place]string),
+		lists:      make(map[place][]string),
+		maps:       make(map[place]map[string]string),
+		reduced:    make(map[place]string),
+		aggregated: make(map[place]string),
+		timers:     make(map[timer]bool),
 	}
 }
 
 func (m *model) clone() *model {
 	c := &model{
-		values:  maps.Clone(m.values),
-		lists:   make(map[place][]string),
-		maps:    make(map[place]map[string]string),
-		reduced: maps.Clone(m.reduced),
-		joined:  maps.Clone(m.joined),
-		timers:  maps.Clone(m.timers),
+		values:     maps.Clone(m.values),
+		lists:      make(map[place][]string),
+		maps:       make(map[place]map[string]string),
+		reduced:    maps.Clone(m.reduced),
+		aggregated: maps.Clone(m.aggregated),
+		timers:     maps.Clone(m.timers),
 	}
 	for at, list := range m.lists {
 		c.lists[at] = slices.Clone(list)
@@ -75,7 +75,7 @@ func (m *model) remove(at place, key string) {
 	}
 }
 
-// entries are those of a map, in order.
+// entries returns the entries of a map, in order.
 func (m *model) entries(at place) (all []entry) {
 	for _, key := range slices.Sorted(maps.Keys(m.maps[at])) {
 		all = append(all, entry{Key: key, Value: m.maps[at][key]})
@@ -83,8 +83,8 @@ func (m *model) entries(at place) (all []entry) {
 	return all
 }
 
-// above is the first entry of a map that a cursor finds behind a key, ok false
-// if there is none; started is false for a cursor that has returned nothing.
+// above returns the entry that an iteration must yield after the user key after, or the first entry
+// if started is false. It returns false at the end.
 func (m *model) above(at place, after string, started bool) (next entry, ok bool) {
 	for _, e := range m.entries(at) {
 		if !started || e.Key > after {
@@ -94,7 +94,7 @@ func (m *model) above(at place, after string, started bool) (next entry, ok bool
 	return next, false
 }
 
-// floor is the last entry of a map whose key is not above one.
+// floor returns the last entry of a map at or below a user key.
 func (m *model) floor(at place, key string) (last entry, ok bool) {
 	for _, e := range m.entries(at) {
 		if e.Key > key {
@@ -105,7 +105,7 @@ func (m *model) floor(at place, key string) (last entry, ok bool) {
 	return last, ok
 }
 
-// from are the entries of a map whose key is not below one.
+// from returns the entries of a map at or above a user key.
 func (m *model) from(at place, key string) []entry {
 	all := m.entries(at)
 	for len(all) > 0 && all[0].Key < key {
@@ -114,7 +114,7 @@ func (m *model) from(at place, key string) []entry {
 	return all
 }
 
-// places are where the named state has something.
+// places returns the places where the named state is not empty.
 func (m *model) places(name string) []place {
 	switch name {
 	case "value":
@@ -126,13 +126,12 @@ func (m *model) places(name string) []place {
 	case "reducing":
 		return slices.Collect(maps.Keys(m.reduced))
 	case "aggregating":
-		return slices.Collect(maps.Keys(m.joined))
+		return slices.Collect(maps.Keys(m.aggregated))
 	}
 	return nil
 }
 
-// due are the timers of a domain that satisfy owned, in the order in which they
-// fire.
+// due returns the timers of a domain whose keys satisfy owned, in the order in which they fire.
 func (m *model) due(d state.Domain, owned func(key string) bool) (all []fired) {
 	for t := range m.timers {
 		if t.domain == d && owned(t.key) {
@@ -140,13 +139,12 @@ func (m *model) due(d state.Domain, owned func(key string) bool) (all []fired) {
 		}
 	}
 	slices.SortFunc(all, func(a, b fired) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key), cmp.Compare(a.space, b.space))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key), cmp.Compare(a.namespace, b.namespace))
 	})
 	return all
 }
 
-// mergeInto is MergeNamespaces on the values of one kind. An error of join
-// leaves them as they are.
+// mergeInto is the model of MergeNamespaces. It changes nothing if join returns an error.
 func mergeInto[V any](all map[place]V, key, target string, sources []string, join func(target, source V) (V, error)) error {
 	into := place{key, target}
 	merged, ok := all[into]

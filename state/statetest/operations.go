@@ -8,15 +8,13 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// operation is a call on a program that returns nothing but whether it went
-// well.
+// operation is a call of a program. Only its error matters.
 type operation struct {
 	name string
 	do   func(*program) error
 }
 
-// keyOperations are all that work on the current key, also with arguments that
-// give them nothing to do.
+// keyOperations are all operations on the current key, also with empty arguments.
 var keyOperations = []operation{
 	{"Value.Get", func(p *program) error { _, _, err := p.value.Get(); return err }},
 	{"Value.Set", func(p *program) error { return p.value.Set("v") }},
@@ -49,21 +47,21 @@ var keyOperations = []operation{
 	{"Reducing.Add", func(p *program) error { return p.reduced.Add("v") }},
 	{"Reducing.Clear", func(p *program) error { return p.reduced.Clear() }},
 	{"Reducing.MergeNamespaces", func(p *program) error { return p.reduced.MergeNamespaces(nil, sources("s")) }},
-	{"Aggregating.Get", func(p *program) error { _, _, err := p.joined.Get(); return err }},
-	{"Aggregating.Add", func(p *program) error { return p.joined.Add(1) }},
-	{"Aggregating.Clear", func(p *program) error { return p.joined.Clear() }},
-	{"Aggregating.MergeNamespaces", func(p *program) error { return p.joined.MergeNamespaces(nil, sources("s")) }},
+	{"Aggregating.Get", func(p *program) error { _, _, err := p.aggregated.Get(); return err }},
+	{"Aggregating.Add", func(p *program) error { return p.aggregated.Add(1) }},
+	{"Aggregating.Clear", func(p *program) error { return p.aggregated.Clear() }},
+	{"Aggregating.MergeNamespaces", func(p *program) error { return p.aggregated.MergeNamespaces(nil, sources("s")) }},
 	{"Timers.Register", func(p *program) error { return p.timers.Register(state.EventTime, 1, nil) }},
 	{"Timers.Delete", func(p *program) error { return p.timers.Delete(state.EventTime, 1, nil) }},
 }
 
-// freeOperations are those that need no current key.
+// freeOperations are the operations that need no current key.
 var freeOperations = []operation{
 	{"Value.SetNamespace", func(p *program) error { return p.value.SetNamespace([]byte("n")) }},
 	{"List.SetNamespace", func(p *program) error { return p.list.SetNamespace([]byte("n")) }},
 	{"Map.SetNamespace", func(p *program) error { return p.entries.SetNamespace([]byte("n")) }},
 	{"Reducing.SetNamespace", func(p *program) error { return p.reduced.SetNamespace([]byte("n")) }},
-	{"Aggregating.SetNamespace", func(p *program) error { return p.joined.SetNamespace([]byte("n")) }},
+	{"Aggregating.SetNamespace", func(p *program) error { return p.aggregated.SetNamespace([]byte("n")) }},
 	{"Timers.Len", func(p *program) error { _, err := p.timers.Len(state.EventTime); return err }},
 	{"Timers.Next", func(p *program) error { _, _, err := p.timers.Next(state.ProcessingTime); return err }},
 	{"Timers.Advance", func(p *program) error {
@@ -106,7 +104,7 @@ var freeOperations = []operation{
 	}},
 }
 
-// sources makes a list of namespaces.
+// sources returns names as a list of namespaces.
 func sources(names ...string) (list [][]byte) {
 	for _, name := range names {
 		list = append(list, []byte(name))

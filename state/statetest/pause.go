@@ -11,8 +11,8 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// viewCosts sees that a view does not cost the task by the number of states. What it
-// allocates is counted, since time depends on the machine.
+// viewCosts checks that the cost of taking a view does not depend on the number of states. It counts
+// allocations, since times depend on the machine.
 func viewCosts(t *testing.T, h harness) {
 	manyStates := density.Of(t, 1000, 5000, 50_000)
 	few, many := h.viewCost(t, 10), h.viewCost(t, manyStates)
@@ -20,11 +20,11 @@ func viewCosts(t *testing.T, h harness) {
 	require.LessOrEqual(t, many.bytes, few.bytes+32<<10, "bytes for %d states", manyStates)
 }
 
-// allocations are what a call has allocated.
+// allocations are the allocations of a call.
 type allocations struct{ objects, bytes uint64 }
 
-// viewCost returns what taking a view allocates after all of so many states were written
-// to: the least of some runs, since a backend may be at work beside it.
+// viewCost returns the allocations of taking a view after a write to each of many states. It returns
+// the least of several runs, since other goroutines of the backend may allocate too.
 func (h harness) viewCost(t *testing.T, states int) allocations {
 	b := h.backend(t, state.Options{Keyspace: state.WholeKeyspace(1)})
 	k := keyedOn(t, b, text)
@@ -49,7 +49,7 @@ func (h harness) viewCost(t *testing.T, states int) allocations {
 		least.objects = min(least.objects, after.Mallocs-before.Mallocs)
 		least.bytes = min(least.bytes, after.TotalAlloc-before.TotalAlloc)
 		require.Len(t, v.States(), states)
-		if run%2 == 0 { // so that some are open when the states are written to
+		if run%2 == 0 { // half of the views stay open during later writes
 			defer v.Close()
 		} else {
 			v.Close()

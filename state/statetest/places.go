@@ -21,10 +21,10 @@ func placesApart(t *testing.T, h harness) {
 		for _, at := range neighbours {
 			p.fillNeighbours()
 			p.at(at.key)
-			p.in(at.space)
+			p.in(at.namespace)
 			p.clear()
 			p.requireBare()
-			p.requireNeighbours(at.key + "/" + at.space)
+			p.requireNeighbours(at.key + "/" + at.namespace)
 		}
 	})
 	t.Run("appending to one list leaves its neighbours", func(t *testing.T) {
@@ -32,13 +32,13 @@ func placesApart(t *testing.T, h harness) {
 		for round := range 3 {
 			for _, at := range neighbours {
 				p.at(at.key)
-				p.in(at.space)
+				p.in(at.namespace)
 				require.NoError(t, p.list.Add(fmt.Sprint(at, round)))
 			}
 		}
 		for _, at := range neighbours {
 			p.at(at.key)
-			p.in(at.space)
+			p.in(at.namespace)
 			requireList(t, []string{fmt.Sprint(at, 0), fmt.Sprint(at, 1), fmt.Sprint(at, 2)}, p.list)
 		}
 	})
@@ -52,14 +52,14 @@ var neighbours = []place{
 }
 
 // place is a key and a namespace.
-type place struct{ key, space string }
+type place struct{ key, namespace string }
 
 func (p *program) fillNeighbours() {
 	for _, at := range neighbours {
 		p.at(at.key)
-		p.in(at.space)
+		p.in(at.namespace)
 		p.clear()
-		p.fill(at.key + "/" + at.space)
+		p.fill(at.key + "/" + at.namespace)
 	}
 }
 
@@ -67,9 +67,9 @@ func (p *program) fillNeighbours() {
 func (p *program) requireNeighbours(missing string) {
 	p.t.Helper()
 	for _, at := range neighbours {
-		if name := at.key + "/" + at.space; name != missing {
+		if name := at.key + "/" + at.namespace; name != missing {
 			p.at(at.key)
-			p.in(at.space)
+			p.in(at.namespace)
 			p.requireFilled(name)
 		}
 	}

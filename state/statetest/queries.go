@@ -14,31 +14,31 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// viewQueries is for backends whose views are read by key: see backend.KeyView.
+// viewQueries tests queries of backends whose views implement backend.KeyView.
 func viewQueries(t *testing.T, h harness) {
 	v := viewOf(t, h.program(t, state.Options{}))
 	if _, ok := v.(backend.KeyView); !ok {
 		_, err := state.QueryValue(v, text, valueText)
 		require.ErrorIs(t, err, state.ErrUnsupported)
-		t.Skipf("%T is no backend.KeyView: views of this backend cannot be queried", v)
+		t.Skipf("%T does not implement backend.KeyView: views of this backend cannot be queried", v)
 	}
-	t.Run("every kind, key and namespace reads as at the view, while the task writes", func(t *testing.T) {
+	t.Run("each kind, key and namespace reads as of the view, while the task writes", func(t *testing.T) {
 		queriesBesideWrites(t, h)
 	})
 	t.Run("keys of a fixed size, from several views", func(t *testing.T) { queriesOfNumbers(t, h) })
 	t.Run("entries of a map", func(t *testing.T) { queriesOfEntries(t, h) })
 	t.Run("errors", func(t *testing.T) { queryErrors(t, h) })
-	t.Run("a view ends when its readers have left", func(t *testing.T) { queriesAfterClose(t, h) })
+	t.Run("reads that began before Close complete", func(t *testing.T) { queriesAfterClose(t, h) })
 }
 
-// Descriptors of the states of a program, as queries take them.
+// The descriptors of a program's states, for queries.
 var (
 	valueText   = state.ValueDescriptor[string]{Name: "value", Codec: text, Default: "nothing"}
 	listText    = state.ListDescriptor[string]{Name: "list", Codec: text}
 	entriesText = state.MapDescriptor[string, string]{Name: "map", Key: text, Value: text}
 )
 
-// viewOf takes a view, which is closed at the end of the test.
+// viewOf takes a view. The end of the test closes it.
 func viewOf(t *testing.T, p *program) snapshot.View {
 	t.Helper()
 	v, err := p.backend.View()
@@ -47,13 +47,13 @@ func viewOf(t *testing.T, p *program) snapshot.View {
 	return v
 }
 
-// queries are one of each kind.
+// queries has a query of each kind.
 type queries struct {
-	value   *state.Query[string, string]
-	list    *state.Query[string, []string]
-	entries *state.MapQuery[string, string, string]
-	reduced *state.Query[string, string]
-	joined  *state.Query[string, string]
+	value      *state.Query[string, string]
+	list       *state.Query[string, []string]
+	entries    *state.MapQuery[string, string, string]
+	reduced    *state.Query[string, string]
+	aggregated *state.Query[string, string]
 }
 
 func queriesOf(t *testing.T, v state.View) (q queries) {
@@ -63,22 +63,22 @@ func queriesOf(t *testing.T, v state.View) (q queries) {
 	q.list, err[1] = state.QueryList(v, text, listText)
 	q.entries, err[2] = state.QueryMap(v, text, entriesText)
 	q.reduced, err[3] = state.QueryReducing(v, text, reducing)
-	q.joined, err[4] = state.QueryAggregating(v, text, aggregating)
+	q.aggregated, err[4] = state.QueryAggregating(v, text, aggregating)
 	require.NoError(t, errors.Join(err[:]...))
 	return q
 }
 
-// contents is everything that queries return for a key and a namespace. Other goroutines
-// than the test's call it, so it returns its error.
+// contents returns the results of all queries for a key and a namespace, as a text. Any goroutine may
+// call it.
 func (q queries) contents(key, namespace string) (string, error) {
-	space := []byte(namespace)
-	value, hasValue, err0 := q.value.Get(key, space)
-	list, hasList, err1 := q.list.Get(key, space)
-	reduced, hasReduced, err2 := q.reduced.Get(key, space)
-	joined, hasJoined, err3 := q.joined.Get(key, space)
+	n := []byte(namespace)
+	value, hasValue, err0 := q.value.Get(key, n)
+	list, hasList, err1 := q.list.Get(key, n)
+	reduced, hasReduced, err2 := q.reduced.Get(key, n)
+	joined, hasJoined, err3 := q.aggregated.Get(key, n)
 	var entries []state.Entry[string, string]
 	err4 := error(nil)
-	for e, err := range q.entries.All(key, space) {
+	for e, err := range q.entries.All(key, n) {
 		if err4 = err; err == nil {
 			entries = append(entries, e)
 		}
@@ -87,7 +87,7 @@ func (q queries) contents(key, namespace string) (string, error) {
 		errors.Join(err0, err1, err2, err3, err4)
 }
 
-// contents is the same for the handles of the program.
+// contents returns the same text from the handles of the program.
 func (p *program) contents(key, namespace string) string {
 	p.t.Helper()
 	p.at(key)
@@ -99,16 +99,16 @@ func (p *program) contents(key, namespace string) string {
 	}
 	list, err1 := p.list.Get()
 	reduced, hasReduced, err2 := p.reduced.Get()
-	joined, hasJoined, err3 := p.joined.Get()
+	joined, hasJoined, err3 := p.aggregated.Get()
 	require.NoError(p.t, errors.Join(err0, err1, err2, err3))
 	entries := collect(p.t, p.entries.All())
 	return fmt.Sprintf("%q %v %q %v %q %v %q %v %q",
 		value, hasValue, list, len(list) > 0, reduced, hasReduced, joined, hasJoined, entries)
 }
 
-// queriesBesideWrites compares what several goroutines read with what the handles read at
-// the moment of the view. Every goroutine begins before the task writes, and reads everything
-// again and again until the task has written to everything.
+// queriesBesideWrites compares results of queries in several goroutines with results of the handles at
+// the moment of the view. Each goroutine begins before the task writes, and repeats its reads until
+// the task has written to all states.
 func queriesBesideWrites(t *testing.T, h harness) {
 	p := h.program(t, state.Options{Keyspace: state.WholeKeyspace(4)})
 	for round := range 3 {
@@ -118,10 +118,10 @@ func queriesBesideWrites(t *testing.T, h harness) {
 	p.putNumbered(200)
 	q := queriesOf(t, viewOf(t, p))
 	want := make(map[place]string)
-	for key := range 60 { // work uses 40 of them
-		for _, space := range []string{"", "n", "m", "other"} {
-			at := place{fmt.Sprint(key), space}
-			want[at] = p.contents(at.key, at.space)
+	for key := range 60 { // work writes to 40 of them
+		for _, namespace := range []string{"", "n", "m", "other"} {
+			at := place{fmt.Sprint(key), namespace}
+			want[at] = p.contents(at.key, at.namespace)
 		}
 	}
 	var reading, begun sync.WaitGroup
@@ -146,20 +146,20 @@ func queriesBesideWrites(t *testing.T, h harness) {
 		require.NoError(t, err)
 	}
 	for at, before := range want {
-		got, err := q.contents(at.key, at.space)
+		got, err := q.contents(at.key, at.namespace)
 		require.NoError(t, err)
 		require.Equal(t, before, got, "%v", at)
 	}
 }
 
-// readUntil reads every place through queries until a channel is closed, and everything once
-// more then. It calls begun after the first read.
+// readUntil reads all places by queries, again and again, until a channel is closed, and then once
+// more. It calls begun after the first read.
 func readUntil(q queries, want map[place]string, begun func(), end <-chan struct{}) error {
 	begun = sync.OnceFunc(begun)
 	defer begun()
 	for last := false; ; {
 		for at, want := range want {
-			got, err := q.contents(at.key, at.space)
+			got, err := q.contents(at.key, at.namespace)
 			begun()
 			if err != nil {
 				return fmt.Errorf("%v: %w", at, err)
@@ -240,22 +240,22 @@ func queriesOfEntries(t *testing.T, h harness) {
 	v := viewOf(t, p)
 	q := queriesOf(t, v).entries
 	require.NoError(t, p.entries.Clear())
-	space := []byte("n")
-	require.Equal(t, all, collect(t, q.All("k", space)))
+	namespace := []byte("n")
+	require.Equal(t, all, collect(t, q.All("k", namespace)))
 	for _, from := range []int{0, 1, 2, 77, 298, 299} {
-		require.Equal(t, all[(from+1)/2:], append([]state.Entry[string, string]{}, collect(t, q.From("k", space, fmt.Sprintf("key %03d", from)))...))
+		require.Equal(t, all[(from+1)/2:], append([]state.Entry[string, string]{}, collect(t, q.From("k", namespace, fmt.Sprintf("key %03d", from)))...))
 	}
-	got, ok, err := q.Get("k", space, "key 002")
+	got, ok, err := q.Get("k", namespace, "key 002")
 	require.Equal(t, []any{"v1", true, nil}, []any{got, ok, err})
 	for _, absent := range []string{"key 001", "key 00", "", "key 0022"} {
-		got, ok, err = q.Get("k", space, absent)
+		got, ok, err = q.Get("k", namespace, absent)
 		require.Equal(t, []any{"", false, nil}, []any{got, ok, err}, absent)
 	}
 	_, ok, err = q.Get("k", nil, "key 002")
 	require.Equal(t, []any{false, nil}, []any{ok, err}, "it is in another namespace")
-	for e, err := range q.All("k", space) {
+	for e, err := range q.All("k", namespace) {
 		require.NoError(t, err)
-		_, ok, err := q.Get("k", space, e.Key)
+		_, ok, err := q.Get("k", namespace, e.Key)
 		require.Equal(t, []any{true, nil}, []any{ok, err}, "a read within an iteration")
 		v.Close()
 		break
@@ -314,7 +314,7 @@ func queriesAfterClose(t *testing.T, h harness) {
 		_, _, err = q.value.Get("k", nil)
 		require.ErrorIs(t, err, state.ErrClosed)
 	}
-	require.Equal(t, 2, seen, "a read that has begun ends as if the view were open")
+	require.Equal(t, 2, seen, "a read that began before Close completes")
 	_, _, err = q.value.Get("k", nil)
 	require.ErrorIs(t, err, state.ErrClosed)
 	_, _, err = q.list.Get("k", nil)

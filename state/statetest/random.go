@@ -15,13 +15,13 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// Random runs a random program of about so many operations on a job of a few subtasks
-// of a backend, and compares the job with a model: every answer, the content of every
-// snapshot after a restore at the same or another parallelism, and now and then
-// everything. Snapshots overlap each other and the work; some are canceled; the job
-// restarts from some. Package rapid draws the program and shrinks one that fails: the
-// failure prints the calls that are left. Shorter programs run first: one that fails
-// is shrunk sooner.
+// Random runs random programs of up to approx. the given number of operations on a job of a few
+// subtasks, and compares the job with a model: each result, the contents of each snapshot after a
+// restore at the same or another parallelism, and sometimes the contents of the job. Snapshots
+// overlap each other and later writes; some are canceled; the job restarts from some.
+//
+// Package rapid draws the programs and shrinks a failing one; the failure prints the remaining calls.
+// Shorter programs run first, since they are faster to shrink.
 func Random(t testing.TB, open Opener, operations int) {
 	t.Helper()
 	for n := stepsTogether; n < operations; n *= 4 {
@@ -30,6 +30,7 @@ func Random(t testing.TB, open Opener, operations int) {
 	random(t, open, operations)
 }
 
+// random runs one random program of approx. the given number of operations.
 func random(t testing.TB, open Opener, operations int) {
 	t.Helper()
 	tryProgram(t, open, snapshot.Portable, func(w *world) {
@@ -39,23 +40,23 @@ func random(t testing.TB, open Opener, operations int) {
 	})
 }
 
-// World sizes: small enough that places are met again and that maps pass 64
-// entries; many keys, so that an index passes several pages.
+// Sizes of a world. There are few places, so that programs return to them and maps exceed 64 entries,
+// and many further keys, so that an index has several pages.
 const (
 	worldValueBytes = 64 // Limits.MaxValueSize
 	worldKeys       = 24
-	worldMany       = 1200 // further keys, written many at a time
+	worldMany       = 1200 // further keys, of which one step writes many
 	worldUserKeys   = 160
 	worldTime       = 50
 	worldPending    = 4
 )
 
-// world is a job, its model, and what is drawn next.
+// world is a job, its model, and the source of random choices.
 type world struct {
-	t    testing.TB // of the program; see drawn
+	t    testing.TB // of the program; see trial
 	h    harness
 	rng  dice
-	done []string // every call, for explain
+	done []string // the calls so far; explain logs them
 
 	maxParallelism int
 	ownGroups      bool // the caller computes key groups
@@ -65,7 +66,7 @@ type world struct {
 	store     *store
 	mode      snapshot.Mode
 	confirmed map[snapshot.Identity]snapshot.FileRef // files that may be shared
-	taken     int                                    // snapshots
+	taken     int                                    // number of snapshots taken
 	pending   []*pending
 }
 
@@ -80,13 +81,13 @@ func newWorld(t testing.TB, open Opener, rng dice) *world {
 	return w
 }
 
-// step is something to do, drawn by weight.
+// step is a step of a program. The probability of a step is proportional to its weight.
 type step struct {
 	weight int
 	do     func(*world)
 }
 
-// run draws about so many steps.
+// run takes approx. the given number of random steps.
 func (w *world) run(operations int, steps []step) {
 	w.t.Helper()
 	total := 0
@@ -104,18 +105,18 @@ func (w *world) run(operations int, steps []step) {
 	})
 }
 
-// note remembers what is being done, in case it fails.
+// note records the next call, for explain.
 func (w *world) note(format string, args ...any) {
 	w.done = append(w.done, fmt.Sprintf(format, args...))
 }
 
-// explain logs the calls of a program that failed.
+// explain logs the calls of a failed program.
 func (w *world) explain() {
 	w.t.Logf("a program of %d calls fails at the last one, with %d subtasks and max parallelism %d:\n\t%s",
 		len(w.done), len(w.subtasks), w.maxParallelism, strings.Join(w.done, "\n\t"))
 }
 
-// open opens a job of backends.
+// open opens the subtasks of a job.
 func (w *world) open(h harness, parallelism int) (subtasks []subtask) {
 	for i := range parallelism {
 		b := h.backend(w.t, state.Options{
@@ -129,11 +130,12 @@ func (w *world) open(h harness, parallelism int) (subtasks []subtask) {
 
 func (s subtask) backend() snapshot.Backend { return s[0].backend }
 
-// owns says whether a key belongs to a subtask.
+// owns reports whether a subtask owns a key.
 func (w *world) owns(s subtask, key string) bool {
 	return s.backend().Registry().Keyspace().Groups.Contains(w.group(key))
 }
 
+// group returns the key group of a key.
 func (w *world) group(key string) uint16 {
 	if w.ownGroups {
 		return uint16(len(key)*7+strings.Count(key, "a")) % uint16(w.maxParallelism)
@@ -141,8 +143,8 @@ func (w *world) group(key string) uint16 {
 	return state.KeyGroup(xxhash.Sum64String(key), w.maxParallelism)
 }
 
-// of is the subtask that owns a key.
-func (w *world) of(subtasks []subtask, key string) subtask {
+// ownerOf returns the subtask that owns a key.
+func (w *world) ownerOf(subtasks []subtask, key string) subtask {
 	for _, s := range subtasks {
 		if w.owns(s, key) {
 			return s
@@ -152,10 +154,10 @@ func (w *world) of(subtasks []subtask, key string) subtask {
 	return subtask{}
 }
 
-// enter makes a key current on one of the programs that may own it, unless it
-// is already and the dice say to rely on that.
-func (w *world) enter(key string) *program {
-	p := w.of(w.subtasks, key)[w.rng.IntN(2)]
+// makeCurrent sets the current key of one of the programs of the subtask that owns the key, and returns
+// the program. If the key is current already, it sets the key again only sometimes.
+func (w *world) makeCurrent(key string) *program {
+	p := w.ownerOf(w.subtasks, key)[w.rng.IntN(2)]
 	if current, ok := p.keyed.Key(); ok && current == key && w.rng.IntN(2) == 0 {
 		return p
 	}
@@ -163,6 +165,7 @@ func (w *world) enter(key string) *program {
 	return p
 }
 
+// setKey sets the current key of a program.
 func (w *world) setKey(p *program, key string) {
 	var err error
 	if w.ownGroups {
@@ -175,24 +178,25 @@ func (w *world) setKey(p *program, key string) {
 	}
 }
 
-// key draws a key; some are prefixes of others, some hold bytes that need an
-// escape, and the first ones are drawn more often.
+// key draws a key. Some keys are prefixes of others, some contain bytes that need an escape. Some are
+// drawn more often than others.
 func (w *world) key() string {
 	i := min(w.rng.IntN(worldKeys), w.rng.IntN(worldKeys))
 	return strings.Repeat("a", i%5) + []string{"", "\x00", "b\x00\x01", "\xff", "long key of twenty b"}[i/5]
 }
 
-// space draws a namespace.
-func (w *world) space() string {
+// namespace draws a namespace.
+func (w *world) namespace() string {
 	return []string{"", "", "", "a", "\x00", "ab", "\x00\x01"}[w.rng.IntN(7)]
 }
 
-func (w *world) place() place { return place{w.key(), w.space()} }
+// place draws a place.
+func (w *world) place() place { return place{w.key(), w.namespace()} }
 
 // userKey draws the key of a map entry.
 func (w *world) userKey() string { return fmt.Sprint(w.rng.IntN(worldUserKeys)) }
 
-// text draws a value. Few of them are too large.
+// text draws a value. A few values are too large.
 func (w *world) text() string {
 	size := w.rng.IntN(9)
 	switch w.rng.IntN(40) {
@@ -211,6 +215,7 @@ func (w *world) text() string {
 	return string(b)
 }
 
+// texts draws a list of values.
 func (w *world) texts() []string {
 	list := make([]string, w.rng.IntN(6))
 	for i := range list {
@@ -219,9 +224,9 @@ func (w *world) texts() []string {
 	return list
 }
 
-// fits checks the answer to a write of some values, and says whether it was to
-// be taken.
-func (w *world) fits(err error, values ...string) bool {
+// requireTaken checks the error of a write of values: a size error if a value is too large, else nil.
+// It reports whether the write had to succeed.
+func (w *world) requireTaken(err error, values ...string) bool {
 	w.t.Helper()
 	for _, v := range values {
 		if len(v) > worldValueBytes {
@@ -233,7 +238,7 @@ func (w *world) fits(err error, values ...string) bool {
 	return true
 }
 
-// pending is a snapshot of every subtask, and what it must hold.
+// pending is a running snapshot of all subtasks, and the model of its contents.
 type pending struct {
 	name    string
 	want    *model
@@ -249,8 +254,8 @@ var snapshotSteps = []step{
 	{2, (*world).stepCompare},
 }
 
-// stepBegin starts a snapshot. Its files take a few writes at once, the rest
-// when it ends, so that it reads its view late.
+// stepBegin starts a snapshot. Its files block after a few writes until the snapshot is to end, so that
+// it reads most of its view late.
 func (w *world) stepBegin() {
 	if len(w.pending) == worldPending {
 		return
@@ -260,6 +265,7 @@ func (w *world) stepBegin() {
 	w.pending = append(w.pending, p)
 }
 
+// begin starts a snapshot of all subtasks.
 func (w *world) begin() *pending {
 	p := &pending{name: fmt.Sprint(w.taken), want: w.model.clone()}
 	w.taken++
@@ -279,7 +285,7 @@ func (w *world) begin() *pending {
 	return p
 }
 
-// stepEnd lets a snapshot end and compares what it restores to.
+// stepEnd waits for a snapshot and compares a job that is restored from it with the model.
 func (w *world) stepEnd() {
 	p := w.draw()
 	if p == nil {
@@ -292,7 +298,7 @@ func (w *world) stepEnd() {
 	closeAll(w.t, fresh)
 }
 
-// draw takes one of the pending snapshots, nil if there is none.
+// draw removes one of the pending snapshots and returns it, or nil if there is none.
 func (w *world) draw() *pending {
 	if len(w.pending) == 0 {
 		return nil
@@ -303,7 +309,7 @@ func (w *world) draw() *pending {
 	return p
 }
 
-// restore waits for a snapshot and opens a job from it.
+// restore waits for a snapshot and restores a new job from it.
 func (w *world) restore(h harness, p *pending, parallelism int) []subtask {
 	w.t.Helper()
 	for _, g := range p.gates {
@@ -318,6 +324,7 @@ func (w *world) restore(h harness, p *pending, parallelism int) []subtask {
 	return fresh
 }
 
+// stepCancel cancels a pending snapshot.
 func (w *world) stepCancel() {
 	if p := w.draw(); p != nil {
 		w.note("cancel snapshot %s", p.name)
@@ -325,6 +332,7 @@ func (w *world) stepCancel() {
 	}
 }
 
+// cancel cancels a snapshot and checks that it leaves no files.
 func (w *world) cancel(p *pending) {
 	for i, running := range p.running {
 		running.Cancel()
@@ -335,7 +343,7 @@ func (w *world) cancel(p *pending) {
 	}
 }
 
-// stepRestart goes on from an old snapshot, or from now, in new backends.
+// stepRestart replaces the job by one that is restored from a pending or a new snapshot.
 func (w *world) stepRestart() {
 	p := w.draw()
 	if p == nil || w.rng.IntN(2) == 0 {
@@ -352,7 +360,7 @@ func (w *world) stepRestart() {
 	w.subtasks, w.model = fresh, p.want.clone()
 }
 
-// giveUp ends what a program that failed has left running.
+// giveUp ends the pending snapshots of a failed program.
 func (w *world) giveUp() {
 	for _, p := range w.pending {
 		for _, running := range p.running {
@@ -362,7 +370,7 @@ func (w *world) giveUp() {
 	}
 }
 
-// abandon cancels all snapshots.
+// abandon cancels all pending snapshots.
 func (w *world) abandon() {
 	for _, p := range w.pending {
 		w.cancel(p)
@@ -370,12 +378,14 @@ func (w *world) abandon() {
 	w.pending = nil
 }
 
+// closeAll closes the backends of a job.
 func closeAll(t testing.TB, subtasks []subtask) {
 	for _, s := range subtasks {
 		require.NoError(t, s.backend().Close())
 	}
 }
 
+// stepCompare compares the contents of the job with the model.
 func (w *world) stepCompare() {
 	w.note("compare everything")
 	w.compare(w.subtasks, w.model, false)

@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// forgetful is a backend that loses the deletion of one row in eight.
+// forgetful is a backend whose Delete ignores one key in eight.
 type forgetful struct{ *Bytes }
 
 func (f forgetful) Delete(key []byte) error {
@@ -24,7 +24,7 @@ func (f forgetful) Delete(key []byte) error {
 	return f.Bytes.Delete(key)
 }
 
-// recorder is a test that keeps its log and may fail.
+// recorder is a testing.TB that records its log, and whose failure does not fail the test.
 type recorder struct {
 	testing.TB
 	log    []string
@@ -39,7 +39,7 @@ func (r *recorder) Errorf(format string, args ...any) { r.Logf(format, args...);
 func (r *recorder) Failed() bool                      { return r.failed }
 func (r *recorder) FailNow()                          { r.failed = true; runtime.Goexit() }
 
-// record runs a test that is to fail.
+// record runs a test that must fail.
 func record(t *testing.T, test func(testing.TB)) *recorder {
 	r := &recorder{TB: t}
 	done := make(chan struct{})
@@ -56,9 +56,9 @@ func setFlag(t *testing.T, name, value string) {
 	t.Cleanup(func() { require.NoError(t, f.Set(before)) })
 }
 
-func TestAProgramThatFailsFitsOnAScreen(t *testing.T) {
+func TestFailedProgramIsShrunkToAFewCalls(t *testing.T) {
 	setFlag(t, "rapid.nofailfile", "true")
-	setFlag(t, "rapid.seed", "1") // others take longer to shrink
+	setFlag(t, "rapid.seed", "1") // programs of other seeds take longer to shrink
 	r := record(t, func(t testing.TB) {
 		Random(t, func(_ testing.TB, o backend.Options) (snapshot.Backend, error) {
 			b, err := NewBytes(o, 32)

@@ -7,12 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// compare compares all that a job holds with a model. Draining, it fires all
-// timers too, so that nothing is left of them.
+// compare compares the contents of a job with a model. If drain is set, it also fires all timers.
 func (w *world) compare(subtasks []subtask, m *model, drain bool) {
 	w.t.Helper()
 	for _, s := range subtasks {
-		p := programOn(w.t, s.backend()) // the job's own handles stay where they are
+		p := programOn(w.t, s.backend()) // other handles, so that keys and namespaces of the job's own stay
 		for _, name := range keyedStates {
 			w.compareState(p, s, m, name)
 		}
@@ -20,6 +19,7 @@ func (w *world) compare(subtasks []subtask, m *model, drain bool) {
 	}
 }
 
+// compareState compares one state of a subtask with the model.
 func (w *world) compareState(p *program, s subtask, m *model, name string) {
 	w.t.Helper()
 	want := w.listing(m, s, name)
@@ -30,7 +30,7 @@ func (w *world) compareState(p *program, s subtask, m *model, name string) {
 	require.Equal(w.t, want, got, name)
 	for _, at := range want {
 		w.setKey(p, at.key)
-		p.in(at.space)
+		p.in(at.namespace)
 		switch name {
 		case "value":
 			requireModel(w, m.values, at, p.value)
@@ -46,7 +46,7 @@ func (w *world) compareState(p *program, s subtask, m *model, name string) {
 	}
 }
 
-// listing is what KeysAndNamespaces yields on a subtask.
+// listing returns the places that KeysAndNamespaces must yield on a subtask.
 func (w *world) listing(m *model, s subtask, name string) (want []place) {
 	for _, at := range m.places(name) {
 		if w.owns(s, at.key) {
@@ -55,13 +55,14 @@ func (w *world) listing(m *model, s subtask, name string) (want []place) {
 	}
 	slices.SortFunc(want, func(a, b place) int {
 		if a.key == b.key {
-			return cmp.Compare(a.space, b.space)
+			return cmp.Compare(a.namespace, b.namespace)
 		}
 		return cmp.Or(cmp.Compare(w.group(a.key), w.group(b.key)), cmp.Compare(a.key, b.key))
 	})
 	return want
 }
 
+// compareTimers compares the timers of a subtask with the model.
 func (w *world) compareTimers(p *program, s subtask, m *model, drain bool) {
 	w.t.Helper()
 	for _, d := range domains {
@@ -77,7 +78,7 @@ func (w *world) compareTimers(p *program, s subtask, m *model, drain bool) {
 	}
 }
 
-// stepKeys lists the keys of a state while the loop writes.
+// stepKeys iterates over the keys of a state and writes during the iteration.
 func (w *world) stepKeys() {
 	s := w.subtasks[w.rng.IntN(len(w.subtasks))]
 	name := keyedStates[w.rng.IntN(len(keyedStates))]

@@ -6,24 +6,25 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
+// domain draws a domain.
 func (w *world) domain() state.Domain { return domains[w.rng.IntN(len(domains))] }
 
+// stepTimer registers or deletes a timer.
 func (w *world) stepTimer() {
-	t := timer{w.domain(), fired{int64(w.rng.IntN(worldTime)), w.key(), w.space()}}
-	p := w.enter(t.key)
+	t := timer{w.domain(), fired{int64(w.rng.IntN(worldTime)), w.key(), w.namespace()}}
+	p := w.makeCurrent(t.key)
 	if w.rng.IntN(3) > 0 {
 		w.note("register %v %v", t.domain, t.fired)
-		require.NoError(w.t, p.timers.Register(t.domain, t.at, []byte(t.space)))
+		require.NoError(w.t, p.timers.Register(t.domain, t.at, []byte(t.namespace)))
 		w.model.timers[t] = true
 		return
 	}
 	w.note("delete %v %v", t.domain, t.fired)
-	require.NoError(w.t, p.timers.Delete(t.domain, t.at, []byte(t.space)))
+	require.NoError(w.t, p.timers.Delete(t.domain, t.at, []byte(t.namespace)))
 	delete(w.model.timers, t)
 }
 
-// stepAdvance fires the timers of a subtask. The callback works on the job, as
-// long as the dice let it, and sometimes it fails.
+// stepAdvance fires timers of a subtask. The callback takes random steps and sometimes fails.
 func (w *world) stepAdvance() {
 	s := w.subtasks[w.rng.IntN(len(w.subtasks))]
 	owned := func(key string) bool { return w.owns(s, key) }

@@ -10,8 +10,8 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// writeSteps are those on the states of a job. Each does the same to a program
-// and to the model, and compares the answers.
+// writeSteps are the steps that use the states of a job. Each calls an operation of a program and the
+// same operation of the model, and compares the results.
 var writeSteps = []step{
 	{60, (*world).stepValue},
 	{90, (*world).stepList},
@@ -27,15 +27,16 @@ var writeSteps = []step{
 	{6, (*world).stepMany},
 }
 
+// stepValue uses the value state.
 func (w *world) stepValue() {
 	at := w.place()
-	p := w.enter(at.key)
-	require.NoError(w.t, p.value.SetNamespace([]byte(at.space)))
+	p := w.makeCurrent(at.key)
+	require.NoError(w.t, p.value.SetNamespace([]byte(at.namespace)))
 	switch w.rng.IntN(5) {
 	case 0, 1:
 		v := w.text()
 		w.note("%q Value.Set %q", at, v)
-		if w.fits(p.value.Set(v), v) {
+		if w.requireTaken(p.value.Set(v), v) {
 			w.model.values[at] = v
 		}
 	case 2:
@@ -56,7 +57,7 @@ func (w *world) stepMany() {
 	w.note("Value.Set %q or Clear of many keys from %d on, clear %v", v, first, clears)
 	for i := range worldMany / 4 {
 		at := place{key: fmt.Sprint("many ", (first+i)%worldMany)}
-		p := w.enter(at.key)
+		p := w.makeCurrent(at.key)
 		var err error
 		if p.in(""); clears {
 			err = p.value.Clear()
@@ -69,7 +70,7 @@ func (w *world) stepMany() {
 	}
 }
 
-// requireModel compares a state that stores one value.
+// requireModel compares a state that stores one value with the model.
 func requireModel(w *world, all map[place]string, at place, s getter[string]) {
 	w.t.Helper()
 	got, ok, err := s.Get()
@@ -81,28 +82,29 @@ func requireModel(w *world, all map[place]string, at place, s getter[string]) {
 	}
 }
 
+// stepList uses the list state.
 func (w *world) stepList() {
 	at := w.place()
-	p := w.enter(at.key)
-	require.NoError(w.t, p.list.SetNamespace([]byte(at.space)))
+	p := w.makeCurrent(at.key)
+	require.NoError(w.t, p.list.SetNamespace([]byte(at.namespace)))
 	old := w.model.lists[at]
 	switch w.rng.IntN(12) {
 	case 0, 1, 2, 3:
 		e := w.text()
 		w.note("%q List.Add %q", at, e)
-		if w.fits(p.list.Add(e), e) {
+		if w.requireTaken(p.list.Add(e), e) {
 			w.model.setList(at, append(old, e))
 		}
 	case 4, 5, 6:
 		list := w.texts()
 		w.note("%q List.AddAll %q", at, list)
-		if w.fits(p.list.AddAll(list), list...) {
+		if w.requireTaken(p.list.AddAll(list), list...) {
 			w.model.setList(at, append(old, list...))
 		}
 	case 7:
 		list := w.texts()
 		w.note("%q List.Set %q", at, list)
-		if w.fits(p.list.Set(list), list...) {
+		if w.requireTaken(p.list.Set(list), list...) {
 			w.model.setList(at, slices.Clone(list))
 		}
 	case 8:
@@ -115,10 +117,11 @@ func (w *world) stepList() {
 	}
 }
 
+// stepMap uses the map state.
 func (w *world) stepMap() {
 	at := w.place()
-	p := w.enter(at.key)
-	require.NoError(w.t, p.entries.SetNamespace([]byte(at.space)))
+	p := w.makeCurrent(at.key)
+	require.NoError(w.t, p.entries.SetNamespace([]byte(at.namespace)))
 	key := w.userKey()
 	switch w.rng.IntN(30) {
 	case 0, 1, 2, 3, 4, 5:
@@ -156,7 +159,7 @@ func (w *world) stepMap() {
 func (w *world) putEntry(p *program, at place, key string) {
 	v := w.text()
 	w.note("%q Map.Put %q %q", at, key, v)
-	if w.fits(p.entries.Put(key, v), v) {
+	if w.requireTaken(p.entries.Put(key, v), v) {
 		w.model.put(at, key, v)
 	}
 }
@@ -165,13 +168,13 @@ func (w *world) putEntries(p *program, at place) {
 	entries := make(map[string]string)
 	for range w.rng.IntN(60) {
 		v := w.text()
-		if len(v) > worldValueBytes && w.rng.IntN(8) > 0 { // else hardly any PutAll would be taken
+		if len(v) > worldValueBytes && w.rng.IntN(8) > 0 { // otherwise hardly any PutAll would succeed
 			v = "small"
 		}
 		entries[w.userKey()] = v
 	}
 	w.note("%q Map.PutAll %q", at, entries)
-	if w.fits(p.entries.PutAll(entries), slices.Collect(maps.Values(entries))...) {
+	if w.requireTaken(p.entries.PutAll(entries), slices.Collect(maps.Values(entries))...) {
 		for key, v := range entries {
 			w.model.put(at, key, v)
 		}
@@ -190,18 +193,18 @@ func (w *world) clearMap(p *program, at place) {
 	delete(w.model.maps, at)
 }
 
-// stepMapLoop walks a map while the loop writes to it, to others, or moves the
-// current key.
+// stepMapLoop iterates over a map. The loop writes to this map and to others, and changes the current
+// key.
 func (w *world) stepMapLoop() {
 	at := w.place()
-	p := w.enter(at.key)
-	require.NoError(w.t, p.entries.SetNamespace([]byte(at.space)))
+	p := w.makeCurrent(at.key)
+	require.NoError(w.t, p.entries.SetNamespace([]byte(at.namespace)))
 	w.note("%q loop over Map.All", at)
 	after, started := "", false
 	for e, err := range p.entries.All() {
 		require.NoError(w.t, err)
 		want, ok := w.model.above(at, after, started)
-		require.True(w.t, ok, "the loop found %q behind the end", e.Key)
+		require.True(w.t, ok, "the loop yields %q after the last entry", e.Key)
 		require.Equal(w.t, want, e)
 		after, started = e.Key, true
 		switch w.rng.IntN(40) {
@@ -228,22 +231,22 @@ func (w *world) stepMapLoop() {
 	require.False(w.t, more, "the loop ended before %q", next.Key)
 }
 
-// back returns to a map from within a loop, by the loop's own handle or by
-// another.
+// back makes the place of a loop current again, on the program of the loop or on the other one.
 func (w *world) back(p *program, at place) *program {
 	if w.rng.IntN(2) == 0 {
-		p = w.enter(at.key)
+		p = w.makeCurrent(at.key)
 	} else if current, ok := p.keyed.Key(); !ok || current != at.key || w.rng.IntN(2) == 0 {
 		w.setKey(p, at.key)
 	}
-	require.NoError(w.t, p.entries.SetNamespace([]byte(at.space)))
+	require.NoError(w.t, p.entries.SetNamespace([]byte(at.namespace)))
 	return p
 }
 
+// stepReducing uses the reducing state.
 func (w *world) stepReducing() {
 	at := w.place()
-	p := w.enter(at.key)
-	require.NoError(w.t, p.reduced.SetNamespace([]byte(at.space)))
+	p := w.makeCurrent(at.key)
+	require.NoError(w.t, p.reduced.SetNamespace([]byte(at.namespace)))
 	switch w.rng.IntN(8) {
 	case 0, 1, 2, 3:
 		v := w.text()
@@ -256,7 +259,7 @@ func (w *world) stepReducing() {
 				return
 			}
 		}
-		if w.fits(err, v) {
+		if w.requireTaken(err, v) {
 			w.model.reduced[at] = v
 		}
 	case 4:
@@ -269,24 +272,25 @@ func (w *world) stepReducing() {
 	}
 }
 
+// stepAggregating uses the aggregating state.
 func (w *world) stepAggregating() {
 	at := w.place()
-	p := w.enter(at.key)
-	require.NoError(w.t, p.joined.SetNamespace([]byte(at.space)))
+	p := w.makeCurrent(at.key)
+	require.NoError(w.t, p.aggregated.SetNamespace([]byte(at.namespace)))
 	switch w.rng.IntN(8) {
 	case 0, 1, 2, 3:
 		n := int64(w.rng.IntN(30) - 2)
 		w.note("%q Aggregating.Add %d", at, n)
-		err := p.joined.Add(n)
-		acc, refused := aggregate(w.model.joined[at], n)
+		err := p.aggregated.Add(n)
+		acc, refused := aggregate(w.model.aggregated[at], n)
 		require.ErrorIs(w.t, err, refused)
 		if refused == nil {
-			w.model.joined[at] = acc
+			w.model.aggregated[at] = acc
 		}
 	case 4:
 		w.note("%q Aggregating.Clear", at)
-		require.NoError(w.t, p.joined.Clear())
-		delete(w.model.joined, at)
+		require.NoError(w.t, p.aggregated.Clear())
+		delete(w.model.aggregated, at)
 	default:
 		w.note("%q Aggregating.Get", at)
 		w.requireAggregate(w.model, at, p)
@@ -295,41 +299,42 @@ func (w *world) stepAggregating() {
 
 func (w *world) requireAggregate(m *model, at place, p *program) {
 	w.t.Helper()
-	acc, ok := m.joined[at]
+	acc, ok := m.aggregated[at]
 	if !ok {
-		requireNothing(w.t, p.joined)
+		requireNothing(w.t, p.aggregated)
 		return
 	}
-	requireValue(w.t, "<"+acc+">", p.joined)
+	requireValue(w.t, "<"+acc+">", p.aggregated)
 }
 
+// stepMerge merges namespaces of a state.
 func (w *world) stepMerge() {
 	at := w.place()
-	p := w.enter(at.key)
+	p := w.makeCurrent(at.key)
 	var names []string
 	for range w.rng.IntN(5) {
-		names = append(names, w.space())
+		names = append(names, w.namespace())
 	}
-	target, from := []byte(at.space), sources(names...)
+	target, from := []byte(at.namespace), sources(names...)
 	var err, want error
 	switch w.rng.IntN(3) {
 	case 0:
 		w.note("%q List.MergeNamespaces %q", at, names)
 		err = p.list.MergeNamespaces(target, from)
-		want = mergeInto(w.model.lists, at.key, at.space, names, joinLists)
+		want = mergeInto(w.model.lists, at.key, at.namespace, names, joinLists)
 	case 1:
 		w.note("%q Reducing.MergeNamespaces %q", at, names)
 		err = p.reduced.MergeNamespaces(target, from)
-		want = mergeInto(w.model.reduced, at.key, at.space, names, reduce)
+		want = mergeInto(w.model.reduced, at.key, at.namespace, names, reduce)
 	case 2:
 		w.note("%q Aggregating.MergeNamespaces %q", at, names)
-		err = p.joined.MergeNamespaces(target, from)
-		want = mergeInto(w.model.joined, at.key, at.space, names, joinAggregates)
+		err = p.aggregated.MergeNamespaces(target, from)
+		want = mergeInto(w.model.aggregated, at.key, at.namespace, names, joinAggregates)
 	}
 	require.ErrorIs(w.t, err, want)
 }
 
-// stepForeignKey tries a key that another subtask owns.
+// stepForeignKey sets a key that another subtask owns.
 func (w *world) stepForeignKey() {
 	s := w.subtasks[w.rng.IntN(len(w.subtasks))]
 	key := w.key()
@@ -337,7 +342,7 @@ func (w *world) stepForeignKey() {
 		return
 	}
 	p := s[w.rng.IntN(2)]
-	w.note("SetKey %q where it does not belong", key)
+	w.note("SetKey %q on a subtask that does not own it", key)
 	require.ErrorIs(w.t, p.keyed.SetKeyAndGroup(key, w.group(key)), state.ErrKeyGroup)
 	require.ErrorIs(w.t, p.value.Set("v"), state.ErrNoKey)
 }

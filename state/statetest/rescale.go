@@ -15,7 +15,7 @@ import (
 // jobGroups is the number of key groups of a job.
 const jobGroups = 10
 
-// job is a program at some parallelism: one subtask after the other.
+// job is a program at some parallelism. Element i is subtask i.
 type job []*program
 
 func (h harness) job(t *testing.T, parallelism int) (j job) {
@@ -28,14 +28,14 @@ func (h harness) job(t *testing.T, parallelism int) (j job) {
 // of returns the subtask that owns a key.
 func (j job) of(key string) *program {
 	for _, p := range j {
-		if space := p.backend.Registry().Keyspace(); space.Groups.Contains(groupOf(key, space.MaxParallelism)) {
+		if keyspace := p.backend.Registry().Keyspace(); keyspace.Groups.Contains(groupOf(key, keyspace.MaxParallelism)) {
 			return p
 		}
 	}
 	return nil
 }
 
-// save takes a snapshot of every subtask.
+// save takes a snapshot of each subtask.
 func (j job) save(t *testing.T, s *store, name string) (handles []snapshot.Handle) {
 	for i, p := range j {
 		handles = append(handles, save(t, p.backend, s, fmt.Sprintf("%s-%d", name, i)))
@@ -43,6 +43,7 @@ func (j job) save(t *testing.T, s *store, name string) (handles []snapshot.Handl
 	return handles
 }
 
+// dump returns the contents of all subtasks.
 func (j job) dump() map[string]string {
 	all := make(map[string]string)
 	for _, p := range j {
@@ -56,15 +57,15 @@ var restoreRescaled = properties{
 	{"the same range", restoreSameRange},
 	{"1 to 2 to 3 to 1 subtasks", restoreSplitAndMerged},
 	{"a subtask of one key group each", restoreOneGroupEach},
-	{"timers go with their keys", restoreTimersWithKeys},
-	{"a group of the caller's is not computed anew", restoreGivenGroups},
+	{"timers move with their keys", restoreTimersWithKeys},
+	{"key groups of SetKeyAndGroup are kept", restoreGivenGroups},
 }
 
 func restoreSameRange(t *testing.T, h harness) {
 	p := h.program(t, state.Options{})
 	p.work(1)
 	p.work(2)
-	q := h.again(t, p)
+	q := h.restoredFrom(t, p)
 	require.Equal(t, p.dump(), q.dump())
 	p.work(3)
 	q.work(3)
@@ -148,7 +149,7 @@ func restoreGivenGroups(t *testing.T, h harness) {
 	}
 }
 
-// requireOwnGroups checks that a backend holds no row of another's key groups.
+// requireOwnGroups checks that a backend has only rows of its own key groups.
 func requireOwnGroups(t *testing.T, p *program) {
 	t.Helper()
 	for _, r := range viewRows(t, p.backend) {

@@ -17,14 +17,13 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// restoreErrors lists the properties of a restore that fails and of the backend
-// after it.
+// restoreErrors lists the properties of failing restores, and of the backend afterwards.
 var restoreErrors = properties{
-	{"a restore that does not fit is an error before any record", failedRestores},
+	{"a restore of an unsuitable snapshot fails before it loads a row", failedRestores},
 	{"a backend that holds state is ErrNotEmpty and keeps it", restoreIntoState},
-	{"after an error the right restore works", restoreAfterError},
-	{"AllowUnclaimed lets unknown state go and nothing else", restoreUnclaimed},
-	{"a row that cannot be one is ErrCorrupt", corruptRows},
+	{"after a failed restore, a valid one works", restoreAfterError},
+	{"AllowUnclaimed leaves out unknown states only", restoreUnclaimed},
+	{"a malformed row is ErrCorrupt", corruptRows},
 }
 
 // savedGroups is the number of key groups of a saved program.
@@ -32,14 +31,14 @@ const savedGroups = 64
 
 var savedOptions = state.Options{Keyspace: state.WholeKeyspace(savedGroups)}
 
-// saved is a snapshot of a program and the content that it must have.
+// saved is a snapshot of a program and the contents that it must have.
 type saved struct {
 	store  *store
 	handle snapshot.Handle
 	want   map[string]string
 }
 
-// saved takes a snapshot of a program that has worked.
+// saved takes a snapshot of a program after some work.
 func (h harness) saved(t *testing.T) saved {
 	t.Helper()
 	p := h.program(t, savedOptions)
@@ -51,13 +50,13 @@ func (h harness) saved(t *testing.T) saved {
 
 // failedRestore is a restore that must fail.
 type failedRestore struct {
-	name    string
-	space   state.Keyspace                          // zero: that of the snapshot
-	declare func(*testing.T, snapshot.Backend)      // nil: the states of a program
-	handles func(snapshot.Handle) []snapshot.Handle // nil: the snapshot's
-	options snapshot.RestoreOptions
-	want    error
-	says    string
+	name     string
+	keyspace state.Keyspace                          // zero: the keyspace of the snapshot
+	declare  func(*testing.T, snapshot.Backend)      // nil: the states of a program
+	handles  func(snapshot.Handle) []snapshot.Handle // nil: the handle of the snapshot
+	options  snapshot.RestoreOptions
+	want     error
+	says     string
 }
 
 var allowUnclaimed = snapshot.RestoreOptions{AllowUnclaimed: true}
@@ -66,9 +65,9 @@ func failedRestores(t *testing.T, h harness) {
 	snap := h.saved(t)
 	number := codec.Int[int64]()
 	for _, c := range []failedRestore{
-		{name: "a lower max parallelism", space: state.WholeKeyspace(savedGroups / 2), want: state.ErrMaxParallelism, says: "64"},
-		{name: "a higher max parallelism", space: state.WholeKeyspace(savedGroups * 2), want: state.ErrMaxParallelism, says: "128"},
-		{name: "a state that nobody declared", want: state.ErrUnknownState, says: `"`,
+		{name: "a lower max parallelism", keyspace: state.WholeKeyspace(savedGroups / 2), want: state.ErrMaxParallelism, says: "64"},
+		{name: "a higher max parallelism", keyspace: state.WholeKeyspace(savedGroups * 2), want: state.ErrMaxParallelism, says: "128"},
+		{name: "a state that is not declared", want: state.ErrUnknownState, says: `"`,
 			declare: func(t *testing.T, b snapshot.Backend) { valueOn(t, keyedOn(t, b, text), "value", text) }},
 		{name: "another kind", want: state.ErrIncompatible, says: `"list"`, options: allowUnclaimed,
 			declare: func(t *testing.T, b snapshot.Backend) { valueOn(t, keyedOn(t, b, text), "list", text) }},
@@ -82,14 +81,14 @@ func failedRestores(t *testing.T, h harness) {
 			handles: func(snapshot.Handle) []snapshot.Handle { return nil }},
 		{name: "one handle twice", want: snapshot.ErrCoverage,
 			handles: func(h snapshot.Handle) []snapshot.Handle { return []snapshot.Handle{h, h} }},
-		{name: "a file that is not there", want: fs.ErrNotExist, says: "gone",
+		{name: "a missing file", want: fs.ErrNotExist, says: "gone",
 			handles: func(h snapshot.Handle) []snapshot.Handle { return []snapshot.Handle{renamed(h, "gone")} }},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.requireFails(t, h, snap) })
 	}
 }
 
-// requireFails restores and checks that the backend is as it was, and usable.
+// requireFails checks that the restore fails, and that the backend is unchanged and usable.
 func (c failedRestore) requireFails(t *testing.T, h harness, snap saved) {
 	b := h.backend(t, c.backendOptions())
 	if c.declare != nil {
@@ -113,10 +112,10 @@ func (c failedRestore) requireFails(t *testing.T, h harness, snap saved) {
 }
 
 func (c failedRestore) backendOptions() state.Options {
-	if c.space == (state.Keyspace{}) {
+	if c.keyspace == (state.Keyspace{}) {
 		return savedOptions
 	}
-	return state.Options{Keyspace: c.space}
+	return state.Options{Keyspace: c.keyspace}
 }
 
 func restoreIntoState(t *testing.T, h harness) {
@@ -163,7 +162,7 @@ func restoreUnclaimed(t *testing.T, h harness) {
 	require.Len(t, collect(t, k.KeysAndNamespaces("list")), len(namesOf(snap.want, "list")))
 }
 
-// namesOf are the names of a dump that are of one kind.
+// namesOf returns the names in a dump that begin with a kind.
 func namesOf(dump map[string]string, kind string) (names []string) {
 	for name := range dump {
 		if strings.HasPrefix(name, kind+" ") {
@@ -173,7 +172,7 @@ func namesOf(dump map[string]string, kind string) (names []string) {
 	return names
 }
 
-// renamed is a handle that refers to another file.
+// renamed returns a handle that refers to another file.
 func renamed(h snapshot.Handle, name string) snapshot.Handle {
 	file := h.Files[0]
 	file.Name = name
@@ -181,8 +180,7 @@ func renamed(h snapshot.Handle, name string) snapshot.Handle {
 	return h
 }
 
-// requireUsable declares another state, by whichever keys the backend has, and
-// uses it.
+// requireUsable declares another state with the key codec of the backend and uses it.
 func requireUsable(t *testing.T, b snapshot.Backend) {
 	t.Helper()
 	var fresh state.ValueState[string]
@@ -198,12 +196,12 @@ func requireUsable(t *testing.T, b snapshot.Backend) {
 	requireValue(t, "v", fresh)
 }
 
-// storedLater begins a stored value of a later version, which is not damage: it
-// is ErrIncompatible where it is the header of a value.
+// storedLater is the header of a stored value of a later version. Such a value is ErrIncompatible, not
+// ErrCorrupt.
 const storedLater = 0xFE
 
-// corruptRows loads rows that no backend wrote. A backend that keeps bytes may
-// take one and complain when it is read.
+// corruptRows loads malformed rows. A backend that stores bytes may accept one and return the error
+// when the row is read.
 func corruptRows(t *testing.T, h harness) {
 	p := h.program(t, state.Options{Keyspace: state.WholeKeyspace(1)})
 	p.at("k")
@@ -226,7 +224,7 @@ func corruptRows(t *testing.T, h harness) {
 	}
 }
 
-// readAll reads everything and returns the first error.
+// readAll reads all states and timers and returns the first error.
 func readAll(p *program) error {
 	for _, name := range keyedStates {
 		for at, err := range p.keyed.KeysAndNamespaces(name) {
@@ -237,7 +235,7 @@ func readAll(p *program) error {
 			p.in(string(at.Namespace))
 			_, _, valueErr := p.value.Get()
 			_, _, reducedErr := p.reduced.Get()
-			_, _, joinedErr := p.joined.Get()
+			_, _, joinedErr := p.aggregated.Get()
 			for _, err := range []error{valueErr, reducedErr, joinedErr, lastError(p.list.All()), lastError(p.entries.All())} {
 				if err != nil {
 					return err

@@ -9,8 +9,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// returnedValues keeps what a backend returned, and uses the backend further: it
-// must not have lent its own memory.
+// returnedValues keeps results of a backend while it uses the backend further: results must not share
+// memory that the backend reuses.
 func returnedValues(t *testing.T, h harness) {
 	b := h.backend(t, state.Options{})
 	k := keyedOn(t, b, codec.Bytes())

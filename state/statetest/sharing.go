@@ -8,8 +8,8 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// RandomNative is Random for a backend with a native form: all snapshots are in it.
-// Incremental ones share files with any that was restored from before.
+// RandomNative is Random with snapshots in the native format of a backend. Incremental snapshots share
+// the files of snapshots that were restored before.
 func RandomNative(t testing.TB, open Opener, mode snapshot.Mode, operations int) {
 	tryProgram(t, open, mode, func(w *world) {
 		w.confirmed = make(map[snapshot.Identity]snapshot.FileRef)
@@ -19,10 +19,10 @@ func RandomNative(t testing.TB, open Opener, mode snapshot.Mode, operations int)
 	})
 }
 
-// sharingGate is a gate that shares files.
+// sharingGate is a gate that supports shared files.
 type sharingGate struct {
 	*gate
-	name      string // begins those of shared files
+	name      string // prefix of the names of shared files
 	confirmed map[snapshot.Identity]snapshot.FileRef
 }
 
@@ -39,7 +39,7 @@ func (g sharingGate) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
 	return ref, ok
 }
 
-// confirm lets later snapshots share the files of some.
+// confirm allows later snapshots to share the files of handles.
 func (w *world) confirm(handles []snapshot.Handle) {
 	for _, h := range handles {
 		for _, f := range h.Files {

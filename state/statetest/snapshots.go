@@ -16,12 +16,12 @@ import (
 // overlappingSnapshots lists the properties of snapshots and views.
 var overlappingSnapshots = properties{
 	{"a snapshot sees nothing written after it", snapshotIsolation},
-	{"state registered meanwhile is in the next one", stateRegisteredDuringSnapshot},
-	{"overlapping snapshots are each as at their start", snapshotsOverlap},
+	{"a state declared during a snapshot is in the next one", stateRegisteredDuringSnapshot},
+	{"each of overlapping snapshots has the state of its start", snapshotsOverlap},
 	{"a snapshot runs while thousands of keys change", keysChangeDuringSnapshot},
 	{"a synchronous snapshot is done when Start returns", snapshotSynchronous},
-	{"a canceled snapshot leaves nothing and disturbs no other", snapshotCanceled},
-	{"the rows of a view are ascending, of its groups and states", viewRowsAscend},
+	{"a canceled snapshot leaves no files and others complete", snapshotCanceled},
+	{"the rows of a view ascend and belong to its groups and states", viewRowsAscend},
 }
 
 func stateRegisteredDuringSnapshot(t *testing.T, h harness) {
@@ -132,9 +132,9 @@ func snapshotCanceled(t *testing.T, h harness) {
 }
 
 func viewRowsAscend(t *testing.T, h harness) {
-	space := state.SubtaskKeyspace(1, 3, 50)
-	p := h.program(t, state.Options{Keyspace: space})
-	for i, key := range keysIn(t, space, 40) {
+	keyspace := state.SubtaskKeyspace(1, 3, 50)
+	p := h.program(t, state.Options{Keyspace: keyspace})
+	for i, key := range keysIn(t, keyspace, 40) {
 		p.at(key)
 		p.fill("x")
 		p.putNumbered(i * 2)
@@ -145,7 +145,7 @@ func viewRowsAscend(t *testing.T, h harness) {
 	v, err := p.backend.View()
 	require.NoError(t, err)
 	defer v.Close()
-	require.Equal(t, space, v.Keyspace())
+	require.Equal(t, keyspace, v.Keyspace())
 	require.Equal(t, p.backend.Registry().States(), v.States())
 	known := make(map[state.ID]int)
 	for _, info := range v.States() {
@@ -155,7 +155,7 @@ func viewRowsAscend(t *testing.T, h harness) {
 	for i, r := range all {
 		group, id, _, err := backend.SplitHeader(r.key)
 		require.NoError(t, err)
-		require.True(t, space.Groups.Contains(group))
+		require.True(t, keyspace.Groups.Contains(group))
 		require.Contains(t, known, id)
 		known[id]++
 		require.True(t, i == 0 || bytes.Compare(all[i-1].key, r.key) < 0, "row %d", i)
@@ -170,7 +170,7 @@ func viewRowsAscend(t *testing.T, h harness) {
 	v.Close()
 }
 
-// waitFor waits for snapshots that must go well.
+// waitFor waits for snapshots that must succeed.
 func waitFor(t testing.TB, running ...*snapshot.Running) (handles []snapshot.Handle) {
 	t.Helper()
 	for _, r := range running {
@@ -181,14 +181,14 @@ func waitFor(t testing.TB, running ...*snapshot.Running) (handles []snapshot.Han
 	return handles
 }
 
-// snapshotIsolation runs every operation while a snapshot waits. The snapshot
-// must be as before it, the backend as if there were no snapshot.
+// snapshotIsolation runs each operation while a snapshot is blocked. The snapshot must have the state
+// before the operation, and the backend the state of a backend without a snapshot.
 func snapshotIsolation(t *testing.T, h harness) {
 	open := func() *program {
 		p := h.program(t, state.Options{Keyspace: state.WholeKeyspace(8)})
 		for _, at := range []place{{"a", ""}, {"b", ""}, {"b", "s"}, {"c", "s"}} {
 			p.at(at.key)
-			p.in(at.space)
+			p.in(at.namespace)
 			p.putNumbered(70)
 			p.fill(at.key)
 			p.in("")
@@ -219,7 +219,7 @@ func snapshotIsolation(t *testing.T, h harness) {
 	}
 }
 
-// work changes some of everything; each round leaves another content.
+// work changes some entries of all states. Each round leaves other contents.
 func (p *program) work(round int) {
 	for i := range 60 {
 		p.at(fmt.Sprint((i*7 + round*11) % 40))

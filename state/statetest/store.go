@@ -45,16 +45,15 @@ func (s *store) Open(_ context.Context, name string) (snapshot.Object, error) {
 	return storedObject{bytes.NewReader(content)}, nil
 }
 
-// content is a copy of all committed files.
+// content returns a copy of the committed files.
 func (s *store) content() map[string][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.files)
 }
 
-// gate is a target whose files take some writes and then wait until it is
-// opened, or until their context ends. It keeps a snapshot running for as long
-// as a test wants.
+// gate is a target whose files accept some writes and then block until open is called or their context
+// ends. With it a test keeps a snapshot running.
 type gate struct {
 	store      *store
 	freeWrites int
@@ -77,7 +76,7 @@ type storedFile struct {
 	store      *store
 	name       string
 	ctx        context.Context
-	opened     <-chan struct{} // nil: there is no gate
+	opened     <-chan struct{} // nil: never block
 	freeWrites int
 	content    []byte
 }
@@ -106,7 +105,7 @@ func (f *storedFile) Commit() error {
 	return nil
 }
 
-// Abort implements snapshot.File: what is not committed was never there.
+// Abort implements snapshot.File. Files that were not committed are not in the store.
 func (f *storedFile) Abort() error { return nil }
 
 type storedObject struct{ *bytes.Reader }

@@ -14,17 +14,20 @@ var domains = []state.Domain{state.EventTime, state.ProcessingTime}
 
 // fired is a timer in the form that tests write: timestamp, key, namespace.
 type fired struct {
-	at         int64
-	key, space string
+	at             int64
+	key, namespace string
 }
 
-func (f fired) String() string { return fmt.Sprintf("timer at %d of %q in %q", f.at, f.key, f.space) }
+func (f fired) String() string {
+	return fmt.Sprintf("timer at %d of %q in %q", f.at, f.key, f.namespace)
+}
 
+// register registers timers.
 func (p *program) register(d state.Domain, timers ...fired) {
 	p.t.Helper()
 	for _, f := range timers {
 		p.at(f.key)
-		require.NoError(p.t, p.timers.Register(d, f.at, []byte(f.space)))
+		require.NoError(p.t, p.timers.Register(d, f.at, []byte(f.namespace)))
 	}
 }
 
@@ -63,6 +66,7 @@ func (p *program) advance(d state.Domain, now int64, during func(fired)) (all []
 	return all
 }
 
+// requireTimers checks the number of timers of a domain and the timestamp of the first one.
 func (p *program) requireTimers(d state.Domain, n int, next int64) {
 	p.t.Helper()
 	got, err := p.timers.Len(d)
@@ -80,17 +84,17 @@ func (p *program) requireTimers(d state.Domain, n int, next int64) {
 var timerOperations = properties{
 	{"at most one for a timestamp, key and namespace", timersAreUnique},
 	{"they fire by timestamp, then encoded key, then namespace", timersFireInOrder},
-	{"they fire while the timestamp is not above now", timersFireUpToNow},
-	{"the two domains know nothing of each other", timerDomainsApart},
+	{"they fire if the timestamp is at or below now", timersFireUpToNow},
+	{"the two domains are independent", timerDomainsApart},
 	{"a deleted timer does not fire, deleting nothing is no error", timersDeleted},
-	{"firing makes the key current and may write", firingMayWrite},
+	{"firing sets the current key, and the callback may write", firingMayWrite},
 	{"timers registered while firing fire in the same call if they are due", timersRegisteredWhileFiring},
-	{"a timer is gone when it fires and may be registered again", timersRegisteredAgain},
+	{"a timer is removed before it fires and may be registered again", timersRegisteredAgain},
 	{"timers deleted while firing do not fire", timersDeletedWhileFiring},
-	{"an error of the callback ends the call, as it is", firingStopsOnError},
+	{"an error of the callback ends the call and is returned unchanged", firingStopsOnError},
 	{"one call may fire inside another", firingNested},
-	{"what the callback was given may be kept", firedTimersMayBeKept},
-	{"restored timers fire as the old ones would have", timersRestored},
+	{"the callback may keep its timer", firedTimersMayBeKept},
+	{"restored timers fire like the original ones", timersRestored},
 	{"handles share the timers", timersShared},
 }
 
@@ -112,8 +116,8 @@ func timersFireInOrder(t *testing.T, h harness) {
 		var want []fired
 		for _, at := range []int64{math.MinInt64, -1, 0, 1, math.MaxInt64} {
 			for _, key := range []string{"", "a", "a\x00", "a\x00\xff", "a\x01", "ab", "b", "\xff"} {
-				for _, space := range []string{"", "\x00", "a", "ab"} {
-					want = append(want, fired{at, key, space})
+				for _, namespace := range []string{"", "\x00", "a", "ab"} {
+					want = append(want, fired{at, key, namespace})
 				}
 			}
 		}
@@ -280,7 +284,7 @@ func timersRestored(t *testing.T, h harness) {
 	}
 	p.at("0")
 	require.NoError(t, p.timers.Delete(state.EventTime, -25, []byte("0")))
-	q := h.again(t, p)
+	q := h.restoredFrom(t, p)
 	for _, d := range domains {
 		want[d] = p.advance(d, 100, nil)
 		n, err := q.timers.Len(d)
@@ -302,5 +306,5 @@ func timersShared(t *testing.T, h harness) {
 	p.requireTimers(state.EventTime, 0, 0)
 	key, ok := p.keyed.Key()
 	require.True(t, ok)
-	require.Equal(t, "elsewhere", key, "firing moves the current key of its own handle only")
+	require.Equal(t, "elsewhere", key, "firing sets the current key of its own Keyed only")
 }

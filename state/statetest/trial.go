@@ -9,31 +9,30 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// dice draw what a random program does. Lower numbers are simpler: a program that fails
-// is shrunk towards them.
+// dice draws the choices of a random program. Rapid shrinks a failing program towards lower numbers.
 type dice struct{ t *rapid.T }
 
-// IntN returns a number from 0 to n, excluded.
+// IntN returns a number from 0 to n-1.
 func (d dice) IntN(n int) int { return rapid.IntRange(0, n-1).Draw(d.t, "") }
 
-// stepsTogether is how many steps rapid draws in one go, on the average.
+// stepsTogether is the average number of steps of one call of rapid's Repeat.
 const stepsTogether = 30
 
-// repeat takes a step about so many times. It can be shrunk to any of the steps.
+// repeat takes approx. the given number of steps. Rapid can shrink them to any subset.
 func (d dice) repeat(times int, step func()) {
 	for ; times > 0; times -= stepsTogether {
 		d.t.Repeat(map[string]func(*rapid.T){"step": func(*rapid.T) { step() }})
 	}
 }
 
-// tryProgram runs one random program, and if it fails ever smaller ones that fail the same
-// way. The smallest is the one that the test reports.
+// tryProgram runs one random program. If it fails, rapid runs smaller and smaller programs that fail
+// in the same way, and the test reports the smallest one.
 func tryProgram(t testing.TB, open Opener, mode snapshot.Mode, program func(*world)) {
 	t.Helper()
-	ran, hasFailed := false, false // a program
-	rapid.Check(quiet{t}, func(r *rapid.T) {
+	ran, hasFailed := false, false // whether a program ran, and failed
+	rapid.Check(quietLog{t}, func(r *rapid.T) {
 		if ran && !hasFailed {
-			return // one is enough; rapid would run a hundred
+			return // run one program; rapid would run a hundred
 		}
 		ran = true
 		w := newWorld(trial{t, r}, open, dice{r})
@@ -51,8 +50,8 @@ func tryProgram(t testing.TB, open Opener, mode snapshot.Mode, program func(*wor
 	})
 }
 
-// trial is the test of one program: a failure is that of the program, and what the test
-// is to clean up goes with it.
+// trial is the testing.TB of one program. Failures and cleanups belong to the program, not to the test
+// that runs it.
 type trial struct {
 	testing.TB
 	r *rapid.T
@@ -70,11 +69,11 @@ func (t trial) FailNow()                          { t.r.FailNow() }
 func (t trial) Failed() bool                      { return t.r.Failed() }
 func (t trial) Cleanup(f func())                  { t.r.Cleanup(f) }
 
-// quiet is a test without the log of every number that rapid draws: the calls that these
-// become are logged by themselves.
-type quiet struct{ testing.TB }
+// quietLog is a testing.TB without rapid's log line for each drawn number. Failing programs log their
+// calls instead.
+type quietLog struct{ testing.TB }
 
-func (q quiet) Logf(format string, args ...any) {
+func (q quietLog) Logf(format string, args ...any) {
 	q.Helper()
 	if !strings.HasPrefix(format, "[rapid] draw") {
 		q.TB.Logf(format, args...)

@@ -9,8 +9,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// unencodableValues writes values that their codec refuses: a backend that keeps
-// values decoded must refuse them too, and nothing may have changed.
+// unencodableValues writes values that have no encoding. A backend that stores values decoded must
+// refuse them too, and the old values must stay.
 func unencodableValues(t *testing.T, h harness) {
 	p := h.program(t, state.Options{})
 	value := valueOn(t, p.keyed, "even", evenCodec)

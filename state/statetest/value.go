@@ -59,7 +59,7 @@ func valueOfNilPointer(t *testing.T, h harness) {
 	bytes := valueOn(t, p.keyed, "bytes", codec.Bytes())
 	p.at("k")
 	word := "word"
-	t.Run("it is stored as the codec says", func(t *testing.T) {
+	t.Run("the codec stores it", func(t *testing.T) {
 		require.NoError(t, value.Set(&word))
 		requireValue(t, &word, value)
 		require.NoError(t, value.Set(nil))
@@ -71,7 +71,7 @@ func valueOfNilPointer(t *testing.T, h harness) {
 		require.NoError(t, bytes.Set(nil))
 		requireValue(t, nil, bytes)
 	})
-	t.Run("it is in a snapshot", func(t *testing.T) {
+	t.Run("a snapshot has it", func(t *testing.T) {
 		s := newStore()
 		handle := save(t, p.backend, s, "state")
 		q := h.program(t, state.Options{})
@@ -86,7 +86,7 @@ func valueOfNilPointer(t *testing.T, h harness) {
 		requireMap(t, []state.Entry[string, *string]{{Key: "a"}}, entries)
 		requireValue(t, nil, bytes)
 	})
-	t.Run("Clear is the only way to remove", func(t *testing.T) {
+	t.Run("only Clear removes it", func(t *testing.T) {
 		require.NoError(t, value.Clear())
 		requireNothing(t, value)
 	})
