@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// brokenCursor yields chunks and fails after some of them.
+// brokenCursor yields chunks and returns errBroken after some of them.
 type brokenCursor struct {
 	chunks []string
 	left   int

@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-func TestKeyGroupOfIsTheOneOfSetKey(t *testing.T) {
+func TestKeyGroupOfReturnsTheGroupOfSetKey(t *testing.T) {
 	const groups = 16
 	for key := range int64(100) {
 		group, err := state.KeyGroupOf(codec.Int[int64](), key, groups)
@@ -34,7 +34,7 @@ func TestKeyGroupOfIsTheOneOfSetKey(t *testing.T) {
 	}
 }
 
-// lying promises a size that its encodings have not.
+// lying is a codec whose FixedSize is not the size of its encodings.
 type lying struct{ codec.Codec[string] }
 
 func (lying) FixedSize() int { return 3 }
@@ -46,7 +46,7 @@ func TestKeyGroupOfAKeyWithoutEncodingIsAnError(t *testing.T) {
 	require.ErrorIs(t, err, codec.ErrInvalidCodec)
 }
 
-func TestKeyGroupOfWhatMakesNoSenseIsInvalid(t *testing.T) {
+func TestKeyGroupOfInvalidArgumentsIsErrInvalid(t *testing.T) {
 	for _, groups := range []int{-1, 0, state.MaxKeyGroups + 1} {
 		_, err := state.KeyGroupOf(codec.Int[int64](), 1, groups)
 		require.ErrorIs(t, err, state.ErrInvalid, groups)
@@ -55,7 +55,7 @@ func TestKeyGroupOfWhatMakesNoSenseIsInvalid(t *testing.T) {
 	require.ErrorIs(t, err, state.ErrInvalid)
 }
 
-func TestSubtaskOfIsTheOneWhoseKeyspaceHasTheGroup(t *testing.T) {
+func TestSubtaskOfReturnsTheSubtaskWhoseKeyspaceHasTheGroup(t *testing.T) {
 	for _, groups := range []int{1, 2, 7, 128, 1000, state.MaxKeyGroups} {
 		for _, parallelism := range []int{1, 2, 3, 5, 127, 128, groups} {
 			if parallelism > groups {
@@ -69,7 +69,7 @@ func TestSubtaskOfIsTheOneWhoseKeyspaceHasTheGroup(t *testing.T) {
 	}
 }
 
-func TestSubtaskOfWhatMakesNoSenseIsNone(t *testing.T) {
+func TestSubtaskOfInvalidArgumentsIsMinusOne(t *testing.T) {
 	for _, c := range [][3]int{{0, 0, 128}, {0, 129, 128}, {128, 1, 128}, {0, 1, 0}, {0, -1, -1}, {0, 1, state.MaxKeyGroups + 1}} {
 		require.Equal(t, -1, state.SubtaskOf(uint16(c[0]), c[1], c[2]), "%v", c)
 	}

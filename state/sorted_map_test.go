@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// content is all entries, by ascend.
+// content returns all entries, read by ascend.
 func content(m *sortedMap[int64, int], c codec.Codec[int64]) map[int64]int {
 	all := map[int64]int{}
 	m.ascend(c, start[int64]{}, func(e Entry[int64, int]) bool {
@@ -21,7 +21,7 @@ func content(m *sortedMap[int64, int], c codec.Codec[int64]) map[int64]int {
 	return all
 }
 
-func TestSortedMapIsAMapInOrderAndCopiesAreIndependent(t *testing.T) {
+func TestSortedMapMatchesAGoMapAndItsCopiesAreIndependent(t *testing.T) {
 	c := codec.Int[int64]()
 	clock := cow.NewClock()
 	rng := rand.New(rand.NewPCG(5, 5))
@@ -34,7 +34,7 @@ func TestSortedMapIsAMapInOrderAndCopiesAreIndependent(t *testing.T) {
 	}
 	var views []frozen
 	for i := range 20_000 {
-		// The span breathes, so that the map is small, then a tree, then small.
+		// The range of keys grows and shrinks, so that the map becomes a tree and gets few entries again.
 		key := rng.Int64N(int64(10 + i/40%300))
 		switch rng.IntN(10) {
 		case 0, 1, 2:
@@ -69,7 +69,7 @@ func TestSortedMapIsAMapInOrderAndCopiesAreIndependent(t *testing.T) {
 	}
 }
 
-func TestSortedMapAscendsFromBehindAnyKey(t *testing.T) {
+func TestSortedMapAscendsFromAboveAnyKey(t *testing.T) {
 	c := codec.Int[int64]()
 	for _, n := range []int64{0, 1, 63, 64, 65, 500} {
 		m := (*sortedMap[int64, int])(nil).mutable(cow.NewClock())

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestStoredFormsOfALaterVersionAreRefused(t *testing.T) {
+func TestStoredValuesOfALaterVersionAreRefused(t *testing.T) {
 	_, err := storedPayload(nil)
 	require.ErrorIs(t, err, ErrCorrupt)
 	for _, header := range []byte{1, 2, 0xff} {

@@ -10,7 +10,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-func TestCompositeKeyIsAsDocumented(t *testing.T) {
+func TestCompositeKeyHasTheDocumentedForm(t *testing.T) {
 	key := AppendHeader(nil, 0x0102, 0x03040506)
 	key = AppendKey(key, []byte("a\x00b"), -1)
 	key = append(codec.AppendEscaped(key, []byte{0xff}), "suffix"...)
@@ -23,7 +23,7 @@ func TestCompositeKeyIsAsDocumented(t *testing.T) {
 	require.Equal(t, []byte("\x00\x01\x00\x00\x00\x02\x01\x7f\xff\xff\xff\xff\xff\xff\xffrow"), timer)
 }
 
-func TestCompositeKeysSortAsTheirPartsDo(t *testing.T) {
+func TestCompositeKeysSortByTheirParts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
 	part := func() []byte {
 		b := make([]byte, rng.IntN(4))

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheLastReaderReleases(t *testing.T) {
+func TestLastLeaveCallsRelease(t *testing.T) {
 	var r Readers
 	released := 0
 	release := func() { released++ }
@@ -24,17 +24,17 @@ func TestTheLastReaderReleases(t *testing.T) {
 	require.Equal(t, 1, released)
 }
 
-func TestCloseWithoutReadersReleases(t *testing.T) {
+func TestCloseWithoutReadsCallsRelease(t *testing.T) {
 	var r Readers
 	released := 0
 	r.Close(func() { released++ })
 	require.Equal(t, 1, released)
 }
 
-func TestNothingIsReleasedUnderAReader(t *testing.T) {
+func TestReleaseIsNotCalledDuringARead(t *testing.T) {
 	for range 200 {
 		var r Readers
-		held := new(int) // the race detector sees a release that comes too early
+		held := new(int) // the race detector reports a release that comes too early
 		releases := 0
 		var readers sync.WaitGroup
 		for range 4 {

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The assignment of keys to groups is part of the format. The numbers were
-// computed by another implementation of xxh64 (python-xxhash).
+// The assignment of keys to groups is part of the format. Another implementation of xxh64
+// (python-xxhash) computed the numbers.
 func TestKeyGroupsOfKnownKeysNeverChange(t *testing.T) {
 	for _, row := range []struct {
 		key            string
@@ -44,7 +44,7 @@ func TestSubtasksDivideTheKeyGroups(t *testing.T) {
 	}
 }
 
-func TestKeyspacesThatMakeNoSenseAreInvalid(t *testing.T) {
+func TestInvalidKeyspacesAreRefused(t *testing.T) {
 	for _, s := range []Keyspace{
 		{}, SubtaskKeyspace(0, 2, 1), SubtaskKeyspace(-1, 1, 128), SubtaskKeyspace(1, 1, 128),
 		SubtaskKeyspace(0, 1, MaxKeyGroups+1), {MaxParallelism: 128, Groups: GroupRange{3, 2}},
@@ -54,7 +54,7 @@ func TestKeyspacesThatMakeNoSenseAreInvalid(t *testing.T) {
 	}
 }
 
-func TestDefaultMaxParallelismFollowsFlink(t *testing.T) {
+func TestDefaultMaxParallelismIsThatOfFlink(t *testing.T) {
 	for parallelism, want := range map[int]int{-1: 128, 0: 128, 1: 128, 85: 128, 86: 256, 128: 256, 20000: 32768, 1 << 30: 32768} {
 		require.Equal(t, want, DefaultMaxParallelism(parallelism), "parallelism %d", parallelism)
 	}

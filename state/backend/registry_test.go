@@ -12,8 +12,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// colliding returns two names with the same id: with 2^32 ids and 2^18 names
-// there are about eight such pairs.
+// colliding returns two names with the same ID. With 2^32 IDs, 2^18 names have approx. eight such
+// pairs.
 func colliding(t *testing.T) (a, b string) {
 	seen := map[ID]string{}
 	for i := range 1 << 18 {
@@ -82,7 +82,7 @@ func TestSecondDeclarationSharesTheStorageOrIsAMismatch(t *testing.T) {
 func TestBackendHasOneKeyCodec(t *testing.T) {
 	r := newRegistry(t)
 	_, ok := r.KeySize()
-	require.False(t, ok, "there is none yet")
+	require.False(t, ok, "no Keyed yet")
 	require.NoError(t, binding{r}.Bind(codec.Int[int64]().ID(), 8))
 	require.NoError(t, binding{r}.Bind(codec.Int[int64]().ID(), 8))
 	require.ErrorIs(t, binding{r}.Bind(codec.String[string]().ID(), -1), ErrStateMismatch)
@@ -91,7 +91,7 @@ func TestBackendHasOneKeyCodec(t *testing.T) {
 	require.Equal(t, 8, size)
 }
 
-func TestOptionsThatMakeNoSenseAreInvalid(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	for _, o := range []Options{
 		{Keyspace: Keyspace{MaxParallelism: -1}},
 		{Limits: Limits{MaxKeySize: -1}},
@@ -104,9 +104,8 @@ func TestOptionsThatMakeNoSenseAreInvalid(t *testing.T) {
 	}
 }
 
-// Declaring a state, and asking for the list after each, costs the same however many there
-// are.
-func TestDeclarationsDoNotCostByTheNumberOfStates(t *testing.T) {
+// The cost of a declaration, followed by StateList, does not depend on the number of states.
+func TestCostOfADeclarationDoesNotDependOnTheNumberOfStates(t *testing.T) {
 	cost := func(states int) uint64 {
 		infos := make([]Info, states)
 		for i := range infos {
@@ -128,7 +127,7 @@ func TestDeclarationsDoNotCostByTheNumberOfStates(t *testing.T) {
 	require.LessOrEqual(t, cost(10_000), 2*cost(100)+200)
 }
 
-func TestAListOfStatesIsSortedAndStaysAsItIs(t *testing.T) {
+func TestStateListIsSortedAndNeverChanges(t *testing.T) {
 	r := newRegistry(t)
 	var lists []*StateList
 	for i := range 50 {

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// costs counts the allocations of each method. Under the race detector a pool
-// forgets at random, so what borrows scratch is measured without it only.
+// costs checks the number of allocations of each method. Under the race detector, sync.Pool drops
+// elements at random, so methods that use scratch memory are measured only without it.
 func costs[T any](c Codec[T], v T, decode float64) func(*testing.T) {
 	return func(t *testing.T) {
 		raw, err := c.Append(nil, v)
@@ -24,7 +24,7 @@ func costs[T any](c Codec[T], v T, decode float64) func(*testing.T) {
 	}
 }
 
-// anyNumber: what Go's maps allocate is theirs to decide.
+// anyNumber is for Go maps, whose allocations depend on the runtime.
 const anyNumber = -1
 
 var sink int

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rejects is one row: bytes, in hex, that are no encoding.
+// rejects checks that Decode returns ErrMalformed for bytes, given in hex.
 func rejects[T any](c Codec[T], src string) func(*testing.T) {
 	return func(t *testing.T) {
 		raw, err := hex.DecodeString(strings.ReplaceAll(src, " ", ""))
@@ -104,15 +104,15 @@ func TestMalformedEncodingsAreRejected(t *testing.T) {
 		"json: two values":                   rejects(JSON[int]("j", 1), "31 20 31"),
 		"json: another type":                 rejects(JSON[int]("j", 1), "22 61 22"),
 		"json: no JSON":                      rejects(JSON[int]("j", 1), "7b"),
-		"binary: what its type refuses":      rejects(Binary[netip.Addr]("a", 1), "01 02 03"),
-		"function: what its decode refuses":  rejects(reversed(), "21"),
+		"binary: refused by its type":        rejects(Binary[netip.Addr]("a", 1), "01 02 03"),
+		"function: refused by its decode":    rejects(reversed(), "21"),
 	} {
 		t.Run(name, row)
 	}
 }
 
 func TestIntegersTooWideForThePlatformAreRejected(t *testing.T) {
-	narrow := &intCodec[int32]{name: "int", size: 8, sign: 1 << 63} // what Int[int] is on 32 bits
+	narrow := &intCodec[int32]{name: "int", size: 8, sign: 1 << 63} // the codec that Int[int] returns on a 32-bit platform
 	for _, v := range []int64{0, -1, math.MaxInt32, math.MinInt32, math.MaxInt32 + 1, math.MinInt32 - 1, math.MaxInt64, math.MinInt64} {
 		raw, err := Int[int64]().Append(nil, v)
 		require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestIntegersTooWideForThePlatformAreRejected(t *testing.T) {
 	require.ErrorIs(t, err, ErrMalformed)
 }
 
-// refuses is one row: a value for which Size and Append return an error.
+// refuses checks that Size and Append return an error for a value.
 func refuses[T any](c Codec[T], v T, want error) func(*testing.T) {
 	return func(t *testing.T) {
 		size, err := c.Size(v)
@@ -142,12 +142,12 @@ func refuses[T any](c Codec[T], v T, want error) func(*testing.T) {
 	}
 }
 
-// lenient has a fixed size and does not insist on it.
+// lenient has a fixed size and decodes bytes of any size.
 type lenient struct{ Codec[int8] }
 
 func (lenient) Decode([]byte) (int8, error) { return 0, nil }
 
-// liar claims another fixed size than it has.
+// liar is a codec whose FixedSize is not the size of its encodings.
 type liar struct{ Codec[int8] }
 
 func (liar) FixedSize() int { return 2 }
@@ -184,7 +184,7 @@ func TestValuesWithoutAnEncodingAreRefused(t *testing.T) {
 	}
 }
 
-func TestCodecsBuiltWronglySaySo(t *testing.T) {
+func TestInvalidCodecsReturnErrInvalidCodec(t *testing.T) {
 	type nested struct {
 		A, B  string
 		Point point
@@ -211,7 +211,7 @@ func TestCodecsBuiltWronglySaySo(t *testing.T) {
 		"field without name":      field(Field("", func(n *nested) *string { return &n.A }, String[string]())),
 		"field name with colon":   field(Field("a:b", func(n *nested) *string { return &n.A }, String[string]())),
 		"field without codec":     field(Field[nested, string]("a", func(n *nested) *string { return &n.A }, nil)),
-		"field without way":       field(Field[nested, string]("a", nil, String[string]())),
+		"field without ptr":       field(Field[nested, string]("a", nil, String[string]())),
 		"field behind pointer":    field(Field("x", func(n *nested) *string { return &n.Other.X }, String[string]())),
 		"field somewhere else":    field(Field("x", func(*nested) *string { return &global }, String[string]())),
 		"field of no size is nil": field(Field("x", func(*nested) *empty { return nil }, emptyCodec())),
@@ -253,7 +253,7 @@ func TestErrorsDoNotQuoteTheData(t *testing.T) {
 			require.NotContains(t, err.Error(), word)
 		}
 	}
-	// Whoever asks gets the cause.
+	// errors.As finds the cause.
 	var cause *json.UnmarshalTypeError
 	require.ErrorAs(t, mismatch, &cause)
 	require.EqualError(t, mismatch, `codec "j": malformed encoding: 19 bytes are not the JSON of a codec.named: wrong type before byte 18`)
@@ -271,7 +271,7 @@ func TestErrorsOfFunctionsAreWrapped(t *testing.T) {
 	require.Zero(t, got)
 }
 
-func TestFunctionsThatLoseTheBytesBeforeAreCaught(t *testing.T) {
+func TestEncodeFunctionThatShortensDstIsAnError(t *testing.T) {
 	c := Func("f", 1,
 		func([]byte, int) ([]byte, error) { return []byte("12"), nil },
 		func([]byte) (int, error) { return 0, nil })
@@ -291,7 +291,7 @@ func TestHostileCountsAllocateLittle(t *testing.T) {
 			func(dst []byte, _ [1000]byte) ([]byte, error) { return dst, nil },
 			func([]byte) (v [1000]byte, err error) { return v, nil })))
 	src := make([]byte, 1<<20)
-	// Counts that the bytes behind them might just hold, then zeros: the first
+	// Counts that the following bytes might just hold, then zeros: the first
 	// element is too short to be one.
 	many := binary.AppendUvarint(nil, uint64(len(src)-8))
 	half := binary.AppendUvarint(nil, uint64(len(src)/2-8))

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEscapedPartsComeBackAndKeepTheirOrder(t *testing.T) {
+func TestEscapedPartsDecodeAndKeepTheirOrder(t *testing.T) {
 	parts := [][]byte{{}, {0}, {0, 0}, {1}, {255}, []byte("a"), []byte("ab"), []byte("a\x00"), []byte("a\x00b"), []byte("a\x00\xff"), bytes.Repeat([]byte{0, 'x'}, 1000)}
 	parts = many(seeded(t), randomBytes, parts...)
 	rest := []byte{0, 1, 0xff}
@@ -23,7 +23,7 @@ func TestEscapedPartsComeBackAndKeepTheirOrder(t *testing.T) {
 		require.True(t, bytes.Equal(a, raw), "%x came back as %x", a, raw)
 		require.Equal(t, rest, left)
 
-		// In place, with room to spare and without.
+		// Escape in place, with and without spare capacity.
 		for _, spare := range []int{0, 1, 5000} {
 			buf := append(make([]byte, 0, 2+len(a)+spare), "\x00b"...)
 			require.Equal(t, "\x00b"+string(x), string(escapeTail(append(buf, a...), 2)))
@@ -37,19 +37,19 @@ func TestEscapedPartsComeBackAndKeepTheirOrder(t *testing.T) {
 	}
 }
 
-func TestSplitEscapedLeavesItsSourceAlone(t *testing.T) {
+func TestSplitEscapedDoesNotModifyItsSource(t *testing.T) {
 	src := []byte("a\x00\xffb\x00\x01rest")
 	_, _, err := SplitEscaped(nil, src)
 	require.NoError(t, err)
 	require.Equal(t, "a\x00\xffb\x00\x01rest", string(src))
 
-	// A piece of src must not be appended to over what follows it.
+	// Appending to a result must not overwrite the rest of src.
 	raw, _, err := SplitEscaped(nil, []byte("ab\x00\x01rest"))
 	require.NoError(t, err)
 	require.Equal(t, 2, cap(raw))
 }
 
-func TestSplitEscapedRejectsWhatWasNotEscaped(t *testing.T) {
+func TestSplitEscapedRejectsMalformedParts(t *testing.T) {
 	for _, src := range []string{"", "a", "\x00", "a\x00", "a\x00\xff", "a\x00\x00\x01", "a\x00\x02", "a\x00\xfe\x00\x01", "\x00\xff\x00"} {
 		_, _, err := SplitEscaped(nil, []byte(src))
 		require.ErrorIs(t, err, ErrMalformed, "%q", src)

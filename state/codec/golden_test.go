@@ -19,7 +19,7 @@ type (
 	celsius float32
 )
 
-// order has a field of every layout: fixed, escaped, escaped with 00 in it, last.
+// order has fields of each layout: raw, escaped, escaped with bytes 00, last.
 type order struct {
 	User   string
 	ID     int64
@@ -53,7 +53,7 @@ type empty struct{}
 
 func emptyCodec() Codec[empty] { return Struct[empty]("empty", 1) }
 
-// reversed is a codec of the user's own: the bytes of a string, last one first.
+// reversed is a codec of a program's own: the bytes of a string in reverse order.
 func reversed() Codec[string] {
 	flip := func(dst []byte, s string) []byte {
 		for i := len(s) - 1; i >= 0; i-- {
@@ -76,7 +76,7 @@ func reversed() Codec[string] {
 		})
 }
 
-// nothing claims a fixed size of 0, which is true.
+// nothing is a codec of fixed size 0.
 type nothing struct{}
 
 func (nothing) ID() ID                                     { return ID{Name: "nothing", Version: 1} }
@@ -91,7 +91,7 @@ func (nothing) Decode(src []byte) (empty, error) {
 	return empty{}, nil
 }
 
-// golden is one row: a value and the bytes that stand for it for ever.
+// golden checks the ID of a codec and the encoding of a value, which must never change.
 func golden[T any](c Codec[T], v T, id, want string) func(*testing.T) {
 	return func(t *testing.T) {
 		require.Equal(t, id, c.ID().String())
@@ -170,7 +170,7 @@ func TestEncodingsNeverChange(t *testing.T) {
 	}
 }
 
-// plain implements BinaryMarshaler and no BinaryAppender.
+// plain implements BinaryMarshaler and not BinaryAppender.
 type plain struct{ b byte }
 
 func (p *plain) MarshalBinary() ([]byte, error) {

@@ -23,8 +23,8 @@ func visitCodec() Codec[visit] {
 		Field("next", func(v *visit) **visit { return &v.Next }, Pointer(inner)))
 }
 
-// requireNormal checks that normalizing is the same as the detour, and leaves
-// its argument alone.
+// requireNormal checks that normalizing a value equals encoding and decoding it, and does not modify
+// the argument.
 func requireNormal[T any](t *testing.T, c Codec[T], v T) T {
 	t.Helper()
 	encoded, err := c.Append(nil, v)
@@ -38,7 +38,7 @@ func requireNormal[T any](t *testing.T, c Codec[T], v T) T {
 	return got
 }
 
-func TestNormalizerGivesWhatDecodeWouldReturn(t *testing.T) {
+func TestNormalizerReturnsTheValueThatDecodeReturns(t *testing.T) {
 	zone := time.Date(2001, 1, 1, 0, 1, 0, 5, time.FixedZone("here", 3600))
 	requireNormal(t, Bytes(), []byte{})
 	requireNormal(t, Time(), zone)
@@ -59,7 +59,7 @@ func TestNormalizerClipsSpareCapacity(t *testing.T) {
 	require.Equal(t, 3, cap(Normalizer(Slice(Int[byte]()))(long)))
 }
 
-func TestNormalizerIsNilWhereThereIsNothingToDo(t *testing.T) {
+func TestNormalizerIsNilIfDecodeReturnsValuesUnchanged(t *testing.T) {
 	require.Nil(t, Normalizer(Int[int]()))
 	require.Nil(t, Normalizer(String[string]()))
 	require.Nil(t, Normalizer(Pointer(Int[int]())))

@@ -15,15 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// subject is a codec with values to try it on.
+// subject is a codec and values to test it with.
 type subject[T any] struct {
 	codec  Codec[T]
 	values []T
-	same   func(a, b T) bool // whether b is what decoding a should give
-	loose  bool              // decodes more than it encodes
+	same   func(a, b T) bool // reports whether b is the decoded a
+	loose  bool              // Decode accepts more than Append writes
 }
 
-// subjectTests are the properties that every codec must have.
+// subjectTests are the properties of every codec.
 type subjectTests interface {
 	roundTrip(t *testing.T)
 	order(t *testing.T)
@@ -46,7 +46,7 @@ func (s subject[T]) roundTrip(t *testing.T) {
 			require.Len(t, raw, fixed)
 		}
 
-		// With room to spare or without, what was there stays.
+		// With and without spare capacity, the bytes before stay.
 		for _, spare := range []int{0, 4 * len(raw)} {
 			prefix := append(make([]byte, 0, 3+spare), 0, 'x', 0)
 			got, err := s.codec.Append(prefix, v)
@@ -59,7 +59,7 @@ func (s subject[T]) roundTrip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, raw, src, "Decode must not modify src")
 		for i := range src {
-			src[i] ^= 0xA5 // Decode must not have kept it
+			src[i] ^= 0xA5 // Decode must not keep src
 		}
 		require.True(t, s.same(v, back), "%#v came back as %#v", v, back)
 		require.Equal(t, raw, s.encode(t, back))
@@ -84,7 +84,7 @@ func (s subject[T]) order(t *testing.T) {
 	}
 }
 
-// canonical: whatever is decoded without an error is exactly what is encoded.
+// canonical checks that bytes which decode without an error are the encoding of the decoded value.
 func (s subject[T]) canonical(t *testing.T, r *rand.Rand) {
 	for _, v := range s.values {
 		raw := s.encode(t, v)
@@ -103,8 +103,8 @@ func (s subject[T]) canonical(t *testing.T, r *rand.Rand) {
 	}
 }
 
-// mutate changes, cuts, doubles or lengthens a copy of raw, with a liking for
-// the bytes that mean something.
+// mutate changes, truncates, doubles or extends a copy of raw. It prefers bytes with a meaning in
+// encodings.
 func mutate(r *rand.Rand, raw []byte) []byte {
 	special := []byte{0, 1, 2, 0x7f, 0x80, 0x81, 0xff}
 	pick := func() byte {
@@ -133,7 +133,7 @@ func mutate(r *rand.Rand, raw []byte) []byte {
 
 func equal[T comparable](a, b T) bool { return a == b }
 
-// sameBits is for floats: NaN is itself, -0 is not +0.
+// sameBits compares floats by their bits: a NaN equals itself, -0 does not equal +0.
 func sameBits[T ~float32 | ~float64](a, b T) bool {
 	return bytes.Equal(memory(&a), memory(&b))
 }
@@ -173,7 +173,7 @@ func sameMap[K comparable, V comparable](a, b map[K]V) bool {
 	return len(a) == len(b) && (len(b) > 0 || b == nil)
 }
 
-// many makes values: some given ones, then random ones.
+// many returns the given values, followed by random ones.
 func many[T any](r *rand.Rand, next func(*rand.Rand) T, given ...T) []T {
 	for range 40 {
 		given = append(given, next(r))
@@ -181,8 +181,7 @@ func many[T any](r *rand.Rand, next func(*rand.Rand) T, given ...T) []T {
 	return given
 }
 
-// randomInteger has magnitudes of every size, and so many equal and adjacent
-// ones.
+// randomInteger returns integers of all magnitudes, many of them equal or adjacent.
 func randomInteger[T Integer](r *rand.Rand) T {
 	return T(r.Uint64() >> r.IntN(64))
 }
@@ -196,7 +195,7 @@ func randomFloat64(r *rand.Rand) float64 {
 
 func randomFloat32(r *rand.Rand) float32 { return math.Float32frombits(r.Uint32()) }
 
-// randomBytes is short and made of few letters, so that many begin alike.
+// randomBytes returns short slices of few letters, so that many have common prefixes.
 func randomBytes(r *rand.Rand) []byte {
 	const letters = "\x00\x00\x00\x01\x02a\xfe\xff\xff"
 	b := make([]byte, r.IntN(6))
@@ -264,7 +263,7 @@ func integers[T Integer](r *rand.Rand) subject[T] {
 	return subject[T]{codec: c, values: values, same: equal[T]}
 }
 
-// subjects has every codec, and those that nest others around several.
+// subjects returns every codec, and several combinations of those that nest others.
 func subjects(r *rand.Rand) map[string]subjectTests {
 	long := string(bytes.Repeat([]byte("\x00long"), 5000))
 	floats := []float64{0, math.Copysign(0, -1), 1, -1, math.Inf(1), math.Inf(-1), math.NaN(),
@@ -330,8 +329,8 @@ func subjects(r *rand.Rand) map[string]subjectTests {
 	}
 }
 
-// pair nests a struct of variable size before something else, so that an
-// escape is itself escaped, and has fields that need no bytes.
+// pair has a struct of variable size before another field, so that an escaped part is escaped again,
+// and fields that take no bytes.
 type pair struct {
 	First  order
 	None   empty
@@ -368,13 +367,13 @@ func seeded(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-func TestWhatWasEncodedComesBack(t *testing.T) {
+func TestDecodeReturnsTheEncodedValue(t *testing.T) {
 	for name, s := range subjects(seeded(t)) {
 		t.Run(name, s.roundTrip)
 	}
 }
 
-func TestCompareOrdersAsTheEncodingsDo(t *testing.T) {
+func TestCompareOrdersAsTheEncodings(t *testing.T) {
 	for name, s := range subjects(seeded(t)) {
 		t.Run(name, s.order)
 	}
@@ -458,7 +457,7 @@ func TestEncodingsAreOrderedAsTheirValues(t *testing.T) {
 	}
 }
 
-// compareOrder knows only that slices are ordered by their length first.
+// compareOrder compares slices by their length first.
 func compareOrder(a, b order) int {
 	return cmp.Or(
 		cmp.Compare(a.User, b.User),
@@ -468,7 +467,7 @@ func compareOrder(a, b order) int {
 		bytes.Compare(a.Note, b.Note))
 }
 
-func TestConstantSizeIsClaimedOnlyWhereEveryValueHasThatSize(t *testing.T) {
+func TestConstantSizeIsTrueOnlyIfEveryValueHasThatSize(t *testing.T) {
 	size, ok := ConstantSize(Int[int32]())
 	require.True(t, ok)
 	require.Equal(t, int64(4), size)

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Calls borrow memory from pools. If two had the same at once, or a value were
-// only where the collector does not look, it would show here.
+// Calls take memory from pools. This test would find two calls that use the same memory, and a value
+// that is only referenced from memory that the garbage collector does not scan.
 func TestStructsAreSafeForConcurrentUse(t *testing.T) {
 	slow := Func("slow", 1,
 		func(dst []byte, v string) ([]byte, error) { grow(200); runtime.GC(); return append(dst, v...), nil },
@@ -45,7 +45,7 @@ func TestStructsAreSafeForConcurrentUse(t *testing.T) {
 	group.Wait()
 }
 
-// grow makes the stack so large that it must be moved.
+// grow makes the stack so large that the runtime must move it.
 func grow(depth int) int {
 	var frame [256]byte
 	if depth == 0 {
@@ -54,7 +54,7 @@ func grow(depth int) int {
 	return grow(depth-1) + int(frame[depth%256])
 }
 
-func TestAFieldTakesOnlyItsOwnMemory(t *testing.T) {
+func TestDecodingAFieldWritesOnlyItsOwnMemory(t *testing.T) {
 	type row struct {
 		A [2]int16
 		B int16
@@ -70,7 +70,7 @@ func TestAFieldTakesOnlyItsOwnMemory(t *testing.T) {
 	require.Equal(t, row{A: [2]int16{0, 2}, B: 3}, got)
 }
 
-func TestStructsDoNotShareTheFieldsTheyWereGiven(t *testing.T) {
+func TestStructCopiesItsFields(t *testing.T) {
 	fields := []FieldOf[point]{
 		Field("x", func(p *point) *int16 { return &p.X }, Int[int16]()),
 		Field("y", func(p *point) *int16 { return &p.Y }, Int[int16]()),

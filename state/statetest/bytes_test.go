@@ -9,7 +9,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-func TestWhatBytesLendsIsSpoiledByTheNextCall(t *testing.T) {
+func TestResultsOfBytesAreOverwrittenByTheNextCall(t *testing.T) {
 	b, err := NewBytes(state.Options{}, 16)
 	require.NoError(t, err)
 	require.NoError(t, b.Set([]byte("key"), []byte("value")))
@@ -45,7 +45,7 @@ func TestWhatBytesLendsIsSpoiledByTheNextCall(t *testing.T) {
 	require.NoError(t, b.Close())
 }
 
-func TestBytesTellsWhenWhatItLentWasWrittenTo(t *testing.T) {
+func TestCloseOfBytesReportsWritesToItsResults(t *testing.T) {
 	b, err := NewBytes(state.Options{}, 16)
 	require.NoError(t, err)
 	require.NoError(t, b.Set([]byte("key"), []byte("value")))
@@ -54,11 +54,11 @@ func TestBytesTellsWhenWhatItLentWasWrittenTo(t *testing.T) {
 	value[0] = 'V'
 	stored, _, err := b.Get([]byte("key"))
 	require.NoError(t, err)
-	require.Equal(t, "value", string(stored), "the backend keeps its own")
+	require.Equal(t, "value", string(stored), "the backend returned a copy")
 	require.ErrorIs(t, b.Close(), errWritten)
 }
 
-func TestAppendsAreCutAtTheChunkSizeAndStayInOrder(t *testing.T) {
+func TestAppendsAreDividedByChunkSizeAndStayInOrder(t *testing.T) {
 	for _, c := range []struct{ chunkBytes, rows int }{{1, 300}, {4, 150}, {599, 2}, {600, 1}} {
 		b, err := NewBytes(state.Options{}, c.chunkBytes)
 		require.NoError(t, err)
@@ -82,7 +82,7 @@ func TestAppendsAreCutAtTheChunkSizeAndStayInOrder(t *testing.T) {
 	}
 }
 
-func TestNextSuffixIsGreaterWhateverTheSuffix(t *testing.T) {
+func TestNextSuffixIsAboveAnySuffix(t *testing.T) {
 	for before, next := range map[string]string{
 		"p":                 "p\x00",
 		"p\x00":             "p\x01",
