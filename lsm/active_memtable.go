@@ -25,7 +25,7 @@ func releaseTable(t memtable.Table) (err error) {
 		return nil
 	}
 	defer catch(fmt.Sprintf("memtable %T", t), &err)
-	t.Release()
+	t.Close()
 	return nil
 }
 

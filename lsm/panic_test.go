@@ -45,7 +45,7 @@ func (t trippedTable) DeleteRange(r run.Range)           { t.wire.step(); t.Tabl
 func (t trippedTable) Hides(p *run.LookupKey) bool       { t.wire.step(); return t.Table.Hides(p) }
 func (t trippedTable) Seal()                             { t.wire.step(); t.Table.Seal() }
 func (t trippedTable) Iterator() run.BackwardIterator    { t.wire.step(); return t.Table.Iterator() }
-func (t trippedTable) Release()                          { t.wire.step(); t.Table.Release() }
+func (t trippedTable) Close()                            { t.wire.step(); t.Table.Close() }
 
 func (t trippedTable) Get(p *run.LookupKey, f *run.Lookup) bool {
 	t.wire.step()

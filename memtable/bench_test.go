@@ -67,7 +67,7 @@ var tables = []struct {
 // filled returns a table with n keys, and a budget that is large enough.
 func filled(b *testing.B, open func(memtable.Options) memtable.Table, n int) memtable.Table {
 	table := fill(open, n)
-	b.Cleanup(table.Release)
+	b.Cleanup(table.Close)
 	b.ResetTimer()
 	return table
 }
@@ -136,12 +136,12 @@ func BenchmarkFill(b *testing.B) {
 		table := open(memtable.Options{Budget: benchBudget})
 		for i := range b.N {
 			if i%n == 0 {
-				table.Release()
+				table.Close()
 				table = open(memtable.Options{Budget: benchBudget})
 			}
 			table.Set(k.at(i%n), value)
 		}
-		table.Release()
+		table.Close()
 	})
 }
 
@@ -181,12 +181,12 @@ func BenchmarkAppend(b *testing.B) {
 			table := t.open(memtable.Options{Budget: benchBudget})
 			for i := range b.N {
 				if i%(lists*times) == 0 {
-					table.Release()
+					table.Close()
 					table = t.open(memtable.Options{Budget: benchBudget})
 				}
 				table.Append(k.at(rng.IntN(lists)), value)
 			}
-			table.Release()
+			table.Close()
 		})
 	}
 }
@@ -203,12 +203,12 @@ func BenchmarkPrefixPut(b *testing.B) {
 				table := t.open(memtable.Options{Budget: benchBudget})
 				for i := range b.N {
 					if i%(s.prefixes*s.suffixes) == 0 {
-						table.Release()
+						table.Close()
 						table = t.open(memtable.Options{Budget: benchBudget})
 					}
 					table.Set(k.suffix(rng.IntN(s.prefixes), rng.IntN(s.suffixes)), value)
 				}
-				table.Release()
+				table.Close()
 			})
 		}
 	}
@@ -234,7 +234,7 @@ func BenchmarkLive(b *testing.B) {
 					}
 				}
 				b.StopTimer()
-				table.Release()
+				table.Close()
 			})
 		}
 	}
@@ -250,7 +250,7 @@ func BenchmarkSort(b *testing.B) {
 			b.StartTimer()
 			table.Iterator()
 			b.StopTimer()
-			table.Release()
+			table.Close()
 		}
 	})
 }

@@ -7,7 +7,7 @@ import "github.com/weirstate/weir/internal/slab"
 // exceed the limit: they never fail, and ask the block cache to give memory back.
 //
 // A memtable on Go's heap may ignore the budget. Better, it counts its memory: Take adds
-// bytes as the table grows, Give subtracts them in Release. A memtable off the heap asks
+// bytes as the table grows, Give subtracts them in Close. A memtable off the heap asks
 // for slabs (Get and Put, SlabBytes each) or for regions of any size (Alloc and Free).
 // Limit, Used and Peak tell where the budget stands. The other methods serve the
 // memtable and the block cache of this module.

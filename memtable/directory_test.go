@@ -51,7 +51,7 @@ func TestKeysAreFoundWhateverTheirHashes(t *testing.T) {
 				require.Equal(t, seen, binary.BigEndian.Uint64(it.Entry().Key))
 			}
 			require.Equal(t, uint64(n), seen)
-			table.Release()
+			table.Close()
 			require.Zero(t, budget.Used())
 		})
 	}
@@ -66,7 +66,7 @@ func forged(i, hash uint64) *run.LookupKey {
 // A page that could not be split is split once the directory has grown.
 func TestPageWithFollowersIsSplitLater(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)}).(*hashTable)
-	defer table.Release()
+	defer table.Close()
 	followers := func() (n int) {
 		for _, page := range table.keys.pages {
 			if table.load(page+pageNext) != 0 {
@@ -105,7 +105,7 @@ func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			table := NewHash(Options{Budget: slab.NewBudget(0)})
-			defer table.Release()
+			defer table.Close()
 			split := run.Split{Func: func(key []byte) int { return min(1, len(key)) }}
 			var p run.LookupKey
 			for i := range n {
@@ -133,7 +133,7 @@ func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
 // Prefixes with one hash have a tree and a tombstone of their own.
 func TestPrefixesAreApartWhateverTheirHashes(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)})
-	defer table.Release()
+	defer table.Close()
 	lookupKey := func(key string) *run.LookupKey {
 		b := []byte(key)
 		return &run.LookupKey{Key: b, PrefixLen: 1, Hash: run.Hash(b), PrefixHash: 1}
@@ -173,7 +173,7 @@ func TestSlabWithMoreRoomIsFilledOn(t *testing.T) {
 // A walk that is used again allocates nothing.
 func TestWalksDoNotAllocate(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)})
-	defer table.Release()
+	defer table.Close()
 	split := run.Split{Func: func(key []byte) int { return min(1, len(key)) }}
 	var p run.LookupKey
 	for i := range uint32(1000) {

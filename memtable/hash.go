@@ -155,8 +155,8 @@ func (t *hashTable) Bytes() int64 { return t.bytes() + t.sortedBytes.Load() }
 // Seal implements Table.
 func (t *hashTable) Seal() { t.sealed = true }
 
-// Release implements Table.
-func (t *hashTable) Release() {
+// Close implements Table.
+func (t *hashTable) Close() {
 	t.sorted.free(t.budget)
 	t.sorted, t.lastRecord, t.lastNode = nil, 0, 0
 	t.sortedBytes.Store(0)

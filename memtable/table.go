@@ -64,7 +64,7 @@ type Table interface {
 	// Iterator returns an iterator over all entries of a sealed table. The first call
 	// sorts them. Several iterators may be open.
 	Iterator() run.BackwardIterator
-	// Release releases the memory. Nobody uses the table, its iterators or the bytes
-	// that they returned any more.
-	Release()
+	// Close frees the memory. The caller must no longer use the table, its iterators or bytes
+	// that they returned.
+	Close()
 }

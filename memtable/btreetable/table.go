@@ -128,8 +128,8 @@ func (t *table) Seal() {}
 // Iterator implements memtable.Table.
 func (t *table) Iterator() run.BackwardIterator { return &walk{t: t} }
 
-// Release implements memtable.Table.
-func (t *table) Release() {
+// Close implements memtable.Table.
+func (t *table) Close() {
 	t.entries.Clear(false)
 	t.bytes = 0
 }

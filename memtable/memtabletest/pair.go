@@ -227,7 +227,7 @@ func compareFrom(t *testing.T, want []row, it run.Iterator) {
 // release gives the memory back, all of it.
 func (p *pair) release() {
 	p.t.Helper()
-	p.table.Release()
+	p.table.Close()
 	require.Zero(p.t, p.budget.Used())
 	p.budget.Close()
 }

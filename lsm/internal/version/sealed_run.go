@@ -40,7 +40,7 @@ func (r *SealedRun) Close() {
 	r.memory.Lock()
 	defer r.memory.Unlock()
 	r.freed = true
-	r.Table.Release()
+	r.Table.Close()
 }
 
 // WhileInMemory calls do, which may read the memtable, or returns ErrFlushed if the memtable

@@ -28,7 +28,7 @@ func TestSetReportsRunsAndFilesThatNoVersionHas(t *testing.T) {
 	var r released
 	s := newSet(&r)
 	table := memtable.NewHash(memtable.Options{})
-	defer table.Release()
+	defer table.Close()
 	s.Install(s.Current().WithRun(&SealedRun{Number: 1, Table: table}))
 	large := fileOf(7, 2, "a", "b")
 	s.Install(s.Current().WithRun(NewSealedFile(2, large)))

@@ -195,8 +195,8 @@ func (t *table) Seal() {}
 // Iterator implements memtable.Table.
 func (t *table) Iterator() run.BackwardIterator { return &walk{t: t} }
 
-// Release implements memtable.Table.
-func (t *table) Release() {
+// Close implements memtable.Table.
+func (t *table) Close() {
 	t.budget.Give(t.takenBytes)
 	*t = table{head: node{next: make([]*node, maxHeight)}, budget: t.budget}
 }
