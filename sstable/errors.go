@@ -18,7 +18,7 @@ var (
 
 	// ErrSplit is returned for a file whose keys were split by another function than the given
 	// one.
-	ErrSplit = errors.New("table of another split function")
+	ErrSplit = errors.New("table was written with another split function")
 
 	// ErrOrder is returned when entries are not added in ascending order.
 	ErrOrder = errors.New("entries out of order")

@@ -121,7 +121,7 @@ func NewWriter(f vfs.File, o WriterOptions) *Writer {
 	w := &Writer{file: f, options: o, packer: packer{id: o.Identity, compression: o.Compression}}
 	w.tally.info.Identity = o.Identity
 	if o.Compression > Zstd {
-		w.err = fmt.Errorf("compression %d: %w", o.Compression, ErrInvalidOption)
+		w.err = fmt.Errorf("compression %d, want 0 to %d: %w", o.Compression, Zstd, ErrInvalidOption)
 	}
 	w.hashes.budget = o.Budget
 	w.buffer = writeBuffers.Get().(*[writeBytes]byte)
@@ -152,11 +152,11 @@ func (w *Writer) Add(e *run.Entry) error {
 func (w *Writer) add(e *run.Entry) error {
 	switch {
 	case !e.Kind.Valid():
-		return fmt.Errorf("entry of kind %d: %w", e.Kind, ErrInvalidOption)
+		return fmt.Errorf("entry of kind %d, want %d to %d: %w", e.Kind, run.Set, run.DeletePrefix, ErrInvalidOption)
 	case int64(len(e.Key)) > maxKeyBytes:
 		return fmt.Errorf("key of %d bytes, limit %d: %w", len(e.Key), maxKeyBytes, ErrTooLarge)
 	case !w.tally.follows(e.Kind, e.Key):
-		return fmt.Errorf("%s after %s: %w", e.Kind, w.tally.lastKind, ErrOrder)
+		return fmt.Errorf("%s entry is not above the %s entry before it: %w", e.Kind, w.tally.lastKind, ErrOrder)
 	}
 	var valueBytes int64
 	if e.Kind.HasValue() {
@@ -375,7 +375,7 @@ func (w *Writer) writeLarge(v run.Value) (reference []byte, err error) {
 		raw := w.chunk[:min(left, maxChunkBytes)]
 		left -= int64(len(raw))
 		if err := readValue(r, raw); err != nil {
-			return nil, fmt.Errorf("value of %d bytes: %w", v.Size(), err)
+			return nil, fmt.Errorf("reading a value of %d bytes: %w", v.Size(), err)
 		}
 		b, err := w.packer.pack(raw, w.offset+chunkHeadBytes)
 		if err != nil {

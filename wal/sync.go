@@ -18,7 +18,7 @@ func (w *Writer) SyncTo(end int64) error {
 // syncTo is SyncTo for a caller that holds mu. It releases mu while it waits or syncs.
 func (w *Writer) syncTo(end int64) error {
 	if all := w.end(); end > all {
-		return fmt.Errorf("sync to %d of %d: %w", end, all, ErrPosition)
+		return fmt.Errorf("sync to position %d, the log ends at %d: %w", end, all, ErrPosition)
 	}
 	for w.durable < end {
 		switch {
