@@ -65,6 +65,9 @@ func SplitEscaped(dst, src []byte) (raw, rest []byte, err error) {
 // SkipEscaped returns the size of the escaped part at the front of src, including the mark of its
 // end. It returns false if src does not begin with a complete escaped part. It allocates nothing.
 func SkipEscaped(src []byte) (size int, ok bool) {
+	if len(src) >= 2 && src[0] == escapeMark && src[1] == escapeEnd {
+		return 2, true // an empty part, as most namespaces are
+	}
 	end, _, ok := findEnd(src)
 	return end + 2, ok
 }
