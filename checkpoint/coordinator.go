@@ -148,7 +148,7 @@ type Subtasks struct {
 //	    |                                                          files of this attempt removed
 //	    v
 //	committing ------------ error -------------------> aborted, but in doubt
-//	    | the entry is durable: the commit point            files kept until the next List
+//	    | the entry is durable: the commit point            files kept until the next attempt
 //	    v
 //	complete -> Tasks.Complete -> older complete checkpoints removed
 //

@@ -12,9 +12,9 @@ import (
 )
 
 // Decode decodes the metadata of a checkpoint, the whole content of an object "_metadata". It
-// accepts exactly the bytes that a coordinator writes. Otherwise it returns ErrCorrupt, or
-// ErrVersion if another version of Weir may have written them. The result refers to data:
-// Part.Data and Part.Inline are slices of it.
+// accepts exactly the bytes that coordinators of this and earlier versions write. Otherwise it
+// returns ErrCorrupt, or ErrVersion if a later version of Weir may have written them. The
+// result refers to data: Part.Data and Part.Inline are slices of it.
 func Decode(data []byte) (*Checkpoint, error) {
 	if len(data) > maxMetadataBytes {
 		return nil, fmt.Errorf("metadata: %d bytes, want at most %d: %w", len(data), maxMetadataBytes, ErrCorrupt)

@@ -74,8 +74,8 @@ type Locker interface {
 
 // LockChecker is a lock, returned by a Locker, that can tell whether it is still held. The
 // coordinator calls Check before it creates, commits or removes an object of the job, so Check
-// must be fast: the lock of Files makes one stat call. A lock without Check counts as held until it
-// is closed.
+// must be fast: the lock of Files checks one file. A lock that is not a LockChecker counts as
+// held until it is closed.
 //
 // Thread safety: safe for concurrent use.
 type LockChecker interface {

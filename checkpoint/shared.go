@@ -49,7 +49,7 @@ func (c *Checkpoint) sharedNames() map[string]bool {
 
 // sharedBy returns the names of the shared files that a complete checkpoint lists. The result
 // is cached, since metadata never changes. It fails for an entry that cannot be read, even if
-// the cache has the ID: the damaged entry may be a different one.
+// the cache has the ID: the damaged entry need not be the one that was cached.
 func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, error) {
 	if e.Err != nil {
 		return nil, e.Err

@@ -110,8 +110,8 @@ func (u *Upload) Create(ctx context.Context, name string) (snapshot.File, error)
 	return &uploadFile{u: u, ctx: ctx, ref: snapshot.FileRef{Name: name}}, nil
 }
 
-// Share implements snapshot.SharingTarget. A storage in memory shares nothing, since each file there
-// belongs to one acknowledgement; the result is then an ordinary file.
+// Share implements snapshot.SharingTarget. A storage in memory shares nothing, since each file
+// there belongs to one acknowledgement; the result is then an ordinary file.
 func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snapshot.FileRef, error) {
 	if u.c.o.Storage.memory != nil {
 		ref := snapshot.FileRef{Name: u.Name() + "." + suffix}
@@ -129,9 +129,9 @@ func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snaps
 	return f, ref, nil
 }
 
-// Confirmed implements snapshot.SharingTarget: it returns the shared file with the given content that
-// the checkpoint's base lists. The base is complete, and is kept until this checkpoint has
-// ended.
+// Confirmed implements snapshot.SharingTarget: it returns the shared file with the given
+// content that the checkpoint's base lists. The base is complete, and is kept until this
+// checkpoint has ended.
 func (u *Upload) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
 	ref, ok := u.p.confirmed[id]
 	return ref, ok
