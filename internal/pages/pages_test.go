@@ -93,3 +93,18 @@ func hasHeading(t *testing.T, path, anchor string) bool {
 	}
 	return false
 }
+
+// A reader sees in the first line of a page whether the page is for him.
+func TestEachPageSaysWhomItIsFor(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	require.NoError(t, err)
+	examples, err := filepath.Glob(filepath.Join(root, "examples", "*", "README.md"))
+	require.NoError(t, err)
+	for _, page := range append(pages, examples...) {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		lines := strings.SplitN(string(text), "\n", 4)
+		require.Len(t, lines, 4, page)
+		require.Regexp(t, `^\*?For [a-z]`, lines[2], page)
+	}
+}
