@@ -22,14 +22,14 @@ type (
 
 // The two domains of timers: see backend.Domain.
 const (
-	EventTime      = backend.EventTime
-	ProcessingTime = backend.ProcessingTime
+	EventTime      = backend.EventTime      // the watermark advances it
+	ProcessingTime = backend.ProcessingTime // the clock of the machine
 )
 
 // The maximum sizes of a composite key and of a value, in bytes. Exactly 2^31 is legal.
 const (
-	MaxKeySize   = backend.MaxKeySize
-	MaxValueSize = backend.MaxValueSize
+	MaxKeySize   = backend.MaxKeySize   // of a composite key
+	MaxValueSize = backend.MaxValueSize // of a value, list element or map value
 )
 
 // MaxKeyGroups is the largest legal Keyspace.MaxParallelism.

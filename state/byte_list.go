@@ -38,7 +38,7 @@ func (h *byteList[K, E]) All() iter.Seq2[E, error] {
 // walk calls yield with each element until yield returns false. It holds one chunk in memory;
 // after the loop has written to the list, it holds all remaining chunks (see listWalks).
 func (h *byteList[K, E]) walk(yield func(E) bool) error {
-	if err := h.row(); err != nil {
+	if err := h.setRowKey(); err != nil {
 		return err
 	}
 	walk := h.walks.begin(h.key, h.backend)
@@ -76,7 +76,7 @@ func (h *byteList[K, E]) AddAll(elements []E) error {
 	if err := h.check(elements); err != nil || len(elements) == 0 {
 		return err
 	}
-	if err := h.rowForWrite(h.namespace); err != nil {
+	if err := h.setRowKeyForWrite(h.namespace); err != nil {
 		return err
 	}
 	return h.append(elements)
@@ -89,7 +89,7 @@ func (h *byteList[K, E]) Set(elements []E) error {
 	if err := h.check(elements); err != nil {
 		return err
 	}
-	if err := h.rowForWrite(h.namespace); err != nil {
+	if err := h.setRowKeyForWrite(h.namespace); err != nil {
 		return err
 	}
 	if err := h.remove(h.key); err != nil {
@@ -99,7 +99,7 @@ func (h *byteList[K, E]) Set(elements []E) error {
 }
 
 func (h *byteList[K, E]) Clear() error {
-	if err := h.row(); err != nil {
+	if err := h.setRowKey(); err != nil {
 		return err
 	}
 	return h.wrap(h.remove(h.key))
@@ -153,12 +153,12 @@ func (h *byteList[K, E]) flush(size int) error {
 }
 
 func (h *byteList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error {
-	if err := h.rowIn(target); err != nil {
+	if err := h.setRowKeyIn(target); err != nil {
 		return err
 	}
 	into := bytes.Clone(h.key)
 	for _, source := range distinctSources(target, sources) {
-		if err := h.rowIn(source); err != nil {
+		if err := h.setRowKeyIn(source); err != nil {
 			return err
 		}
 		if err := h.move(into, h.key, h.keyed.checkFits(target, 0)); err != nil {

@@ -13,9 +13,9 @@ type byteMap[K any, UK comparable, UV any] struct {
 	values codec.Codec[UV]
 }
 
-// entryRow sets h.key to the composite key of an entry.
-func (h *byteMap[K, UK, UV]) entryRow(key UK) (err error) {
-	if err := h.row(); err != nil {
+// setEntryKey sets h.key to the composite key of an entry.
+func (h *byteMap[K, UK, UV]) setEntryKey(key UK) (err error) {
+	if err := h.setRowKey(); err != nil {
 		return err
 	}
 	h.key, err = h.keys.Append(h.key, key)
@@ -23,7 +23,7 @@ func (h *byteMap[K, UK, UV]) entryRow(key UK) (err error) {
 }
 
 func (h *byteMap[K, UK, UV]) Get(key UK) (value UV, ok bool, err error) {
-	if err := h.entryRow(key); err != nil {
+	if err := h.setEntryKey(key); err != nil {
 		return value, false, err
 	}
 	stored, ok, err := h.backend.Get(h.key)
@@ -37,7 +37,7 @@ func (h *byteMap[K, UK, UV]) Get(key UK) (value UV, ok bool, err error) {
 }
 
 func (h *byteMap[K, UK, UV]) Contains(key UK) (bool, error) {
-	if err := h.entryRow(key); err != nil {
+	if err := h.setEntryKey(key); err != nil {
 		return false, err
 	}
 	_, ok, err := h.backend.Get(h.key)
@@ -45,7 +45,7 @@ func (h *byteMap[K, UK, UV]) Contains(key UK) (bool, error) {
 }
 
 func (h *byteMap[K, UK, UV]) Floor(key UK) (e Entry[UK, UV], ok bool, err error) {
-	if err := h.row(); err != nil {
+	if err := h.setRowKey(); err != nil {
 		return e, false, err
 	}
 	prefix := len(h.key)
@@ -94,7 +94,7 @@ func (h *byteMap[K, UK, UV]) check(key UK, value UV) error {
 
 // store writes a checked entry.
 func (h *byteMap[K, UK, UV]) store(key UK, value UV) (err error) {
-	if err := h.entryRow(key); err != nil {
+	if err := h.setEntryKey(key); err != nil {
 		return err
 	}
 	if h.value, err = h.values.Append(append(h.value[:0], storedHeader), value); err != nil {
@@ -104,7 +104,7 @@ func (h *byteMap[K, UK, UV]) store(key UK, value UV) (err error) {
 }
 
 func (h *byteMap[K, UK, UV]) Remove(key UK) error {
-	if err := h.entryRow(key); err != nil {
+	if err := h.setEntryKey(key); err != nil {
 		return err
 	}
 	return h.wrap(h.backend.Delete(h.key))
@@ -155,7 +155,7 @@ func allRows(prefix []byte) ([]byte, error) { return prefix, nil }
 // walk calls visit with the rows of the map until visit returns false. It uses a cursor of the
 // backend, which sees writes of the loop.
 func (h *byteMap[K, UK, UV]) walk(from func(prefix []byte) ([]byte, error), visit func(suffix, stored []byte) (bool, error)) error {
-	if err := h.row(); err != nil {
+	if err := h.setRowKey(); err != nil {
 		return err
 	}
 	prefix := len(h.key)
@@ -177,7 +177,7 @@ func (h *byteMap[K, UK, UV]) walk(from func(prefix []byte) ([]byte, error), visi
 }
 
 func (h *byteMap[K, UK, UV]) Clear() error {
-	if err := h.row(); err != nil {
+	if err := h.setRowKey(); err != nil {
 		return err
 	}
 	return h.wrap(h.backend.DeletePrefix(h.key))

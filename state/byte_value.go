@@ -45,12 +45,12 @@ func (h *byteHandle[K]) SetNamespace(namespace []byte) error {
 	return nil
 }
 
-// row sets h.key to the composite key, without suffix, of the current key in the handle's
+// setRowKey sets h.key to the composite key, without suffix, of the current key in the handle's
 // namespace. The composite key may exceed the limit; reading it then finds nothing.
-func (h *byteHandle[K]) row() error { return h.rowIn(h.namespace) }
+func (h *byteHandle[K]) setRowKey() error { return h.setRowKeyIn(h.namespace) }
 
-// rowIn is row for another namespace.
-func (h *byteHandle[K]) rowIn(namespace []byte) error {
+// setRowKeyIn is setRowKey for another namespace.
+func (h *byteHandle[K]) setRowKeyIn(namespace []byte) error {
 	if err := h.keyed.requireKey(); err != nil {
 		return h.wrap(err)
 	}
@@ -58,10 +58,10 @@ func (h *byteHandle[K]) rowIn(namespace []byte) error {
 	return nil
 }
 
-// rowForWrite is rowIn for a write. It returns ErrKeyTooLarge for a composite key above the
+// setRowKeyForWrite is setRowKeyIn for a write. It returns ErrKeyTooLarge for a composite key above the
 // limit.
-func (h *byteHandle[K]) rowForWrite(namespace []byte) error {
-	if err := h.rowIn(namespace); err != nil {
+func (h *byteHandle[K]) setRowKeyForWrite(namespace []byte) error {
+	if err := h.setRowKeyIn(namespace); err != nil {
 		return err
 	}
 	return h.wrap(h.keyed.checkFits(namespace, 0))
@@ -77,7 +77,7 @@ type byteValue[K, V any] struct {
 }
 
 func (h *byteValue[K, V]) Get() (V, bool, error) {
-	if err := h.row(); err != nil {
+	if err := h.setRowKey(); err != nil {
 		return h.fallback, false, err
 	}
 	stored, ok, err := h.backend.Get(h.key)
@@ -95,7 +95,7 @@ func (h *byteValue[K, V]) Set(v V) error {
 	if err := checkValue(h.keyed, h.codec, v); err != nil {
 		return h.wrap(err)
 	}
-	if err := h.rowForWrite(h.namespace); err != nil {
+	if err := h.setRowKeyForWrite(h.namespace); err != nil {
 		return err
 	}
 	var err error
@@ -106,7 +106,7 @@ func (h *byteValue[K, V]) Set(v V) error {
 }
 
 func (h *byteValue[K, V]) Clear() error {
-	if err := h.row(); err != nil {
+	if err := h.setRowKey(); err != nil {
 		return err
 	}
 	return h.wrap(h.backend.Delete(h.key))

@@ -90,7 +90,7 @@ func errNoCodec(name string) error {
 	return fmt.Errorf("state %q: the descriptor has no codec: %w", name, ErrInvalid)
 }
 
-func errNoSeam(name string, b backend.Backend) error {
+func errNoBackendInterface(name string, b backend.Backend) error {
 	return fmt.Errorf("state %q: %T is neither a HeapBackend nor a ByteBackend: %w", name, b, ErrUnsupported)
 }
 

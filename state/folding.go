@@ -46,7 +46,7 @@ type ReducingDescriptor[V any] struct {
 // ValueOf, and ErrInvalid without the function Reduce.
 func ReducingOf[K, V any](k *Keyed[K], d ReducingDescriptor[V]) (ReducingState[V], error) {
 	a, err := foldingOf(k, backend.KindReducing, d.Name, d.Codec, folding[V, V, V]{
-		first: same[V], add: d.Reduce, merge: d.Reduce, result: same[V],
+		first: identity[V], add: d.Reduce, merge: d.Reduce, result: identity[V],
 	}, d.Reduce == nil)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ type frozenRows[K, V any] struct {
 	codec          codec.Codec[K]
 	keySize        int
 	single         codec.Codec[V] // the values' codec if format is scalar, else nil
-	spread         spread[V]      // the format if it is not scalar
+	spread         rowsFormat[V]  // the format if it is not scalar
 	maxParallelism int
 	rows           cow.Frozen[row[K, V]]
 	used           cow.Frozen[uint64]

@@ -19,13 +19,13 @@ import (
 // same backing array.
 type heapList[K, E any] struct {
 	heapHandle[K, []E]
-	codec   codec.Codec[E]
-	anySize bool      // see admitsAll
-	normal  func(E) E // codec.Normalizer; may be nil
+	codec  codec.Codec[E]
+	allFit bool      // see allValuesFit
+	normal func(E) E // codec.Normalizer; may be nil
 }
 
 func newHeapList[K, E any](h heapHandle[K, []E], c codec.Codec[E]) *heapList[K, E] {
-	return &heapList[K, E]{h, c, admitsAll(h.table.registry.Limits(), c), codec.Normalizer(c)}
+	return &heapList[K, E]{h, c, allValuesFit(h.table.registry.Limits(), c), codec.Normalizer(c)}
 }
 
 func (h *heapList[K, E]) Get() ([]E, error) {
@@ -56,7 +56,7 @@ func (h *heapList[K, E]) All() iter.Seq2[E, error] {
 }
 
 func (h *heapList[K, E]) Add(e E) error {
-	if !h.anySize {
+	if !h.allFit {
 		if err := checkValue(h.keyed, h.codec, e); err != nil {
 			return h.wrap(err)
 		}
@@ -156,11 +156,11 @@ func (h *heapList[K, E]) MergeNamespaces(target []byte, sources [][]byte) error 
 // chunkBytes is the maximum size of a list chunk in bytes. A chunk of one element may be larger.
 const chunkBytes = 1 << 20
 
-// chunked is the format of lists. Each row is a chunk of elements; its suffix is the number of
+// listFormat is the format of lists. Each row is a chunk of elements; its suffix is the number of
 // the chunk, in 4 bytes.
-type chunked[E any] struct{ codec codec.Codec[E] }
+type listFormat[E any] struct{ codec codec.Codec[E] }
 
-func (c chunked[E]) rows(list []E, b *rowBuffer, from []byte, yield func(key, value []byte) error) (err error) {
+func (c listFormat[E]) rows(list []E, b *rowBuffer, from []byte, yield func(key, value []byte) error) (err error) {
 	prefix := len(b.key)
 	b.value = b.value[:0]
 	chunks := uint32(0)
@@ -192,7 +192,7 @@ func (c chunked[E]) rows(list []E, b *rowBuffer, from []byte, yield func(key, va
 	return flush()
 }
 
-func (c chunked[E]) value(list []E, suffix, dst []byte) (value []byte, ok bool, err error) {
+func (c listFormat[E]) value(list []E, suffix, dst []byte) (value []byte, ok bool, err error) {
 	err = c.rows(list, &rowBuffer{}, suffix, func(key, chunk []byte) error {
 		if ok = bytes.Equal(key, suffix); ok {
 			dst = append(dst, chunk...)
@@ -205,7 +205,7 @@ func (c chunked[E]) value(list []E, suffix, dst []byte) (value []byte, ok bool, 
 	return dst, ok, err
 }
 
-func (c chunked[E]) load(list []E, _ *cow.Clock, _, chunk []byte) ([]E, error) {
+func (c listFormat[E]) load(list []E, _ *cow.Clock, _, chunk []byte) ([]E, error) {
 	if len(chunk) == 0 {
 		return nil, fmt.Errorf("a list chunk has no elements")
 	}

@@ -208,13 +208,13 @@ func (h *heapMap[K, UK, UV]) reread(key K, group uint16, namespaceID uint32) (*s
 	return there.read()
 }
 
-// entries is the format of maps. Each row is an entry; its suffix is the encoded user key.
-type entries[UK, UV any] struct {
+// mapFormat is the format of maps. Each row is an entry; its suffix is the encoded user key.
+type mapFormat[UK, UV any] struct {
 	keys   codec.Codec[UK]
 	values codec.Codec[UV]
 }
 
-func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, from []byte, yield func(key, value []byte) error) (err error) {
+func (f mapFormat[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, from []byte, yield func(key, value []byte) error) (err error) {
 	prefix := len(b.key)
 	m.ascend(f.keys, f.start(from), func(e Entry[UK, UV]) bool {
 		if b.key, err = f.keys.Append(b.key[:prefix], e.Key); err != nil {
@@ -234,7 +234,7 @@ func (f entries[UK, UV]) rows(m *sortedMap[UK, UV], b *rowBuffer, from []byte, y
 
 // start returns the start of a walk over the entries at or above a suffix: the user key that
 // the suffix encodes, or the first entry if the suffix does not decode.
-func (f entries[UK, UV]) start(suffix []byte) (s start[UK]) {
+func (f mapFormat[UK, UV]) start(suffix []byte) (s start[UK]) {
 	if len(suffix) == 0 {
 		return s
 	}
@@ -244,7 +244,7 @@ func (f entries[UK, UV]) start(suffix []byte) (s start[UK]) {
 	return s
 }
 
-func (f entries[UK, UV]) value(m *sortedMap[UK, UV], suffix, dst []byte) (value []byte, ok bool, err error) {
+func (f mapFormat[UK, UV]) value(m *sortedMap[UK, UV], suffix, dst []byte) (value []byte, ok bool, err error) {
 	key, err := f.keys.Decode(suffix)
 	if err != nil {
 		return dst, false, nil // no entry has such a key
@@ -257,7 +257,7 @@ func (f entries[UK, UV]) value(m *sortedMap[UK, UV], suffix, dst []byte) (value 
 	return value, err == nil, err
 }
 
-func (f entries[UK, UV]) load(m *sortedMap[UK, UV], clock *cow.Clock, suffix, value []byte) (*sortedMap[UK, UV], error) {
+func (f mapFormat[UK, UV]) load(m *sortedMap[UK, UV], clock *cow.Clock, suffix, value []byte) (*sortedMap[UK, UV], error) {
 	key, err := f.keys.Decode(suffix)
 	if err != nil {
 		return nil, err

@@ -75,12 +75,12 @@ type heapValue[K, V any] struct {
 	heapHandle[K, V]
 	codec    codec.Codec[V]
 	fallback V
-	anySize  bool      // see admitsAll
+	allFit   bool      // see allValuesFit
 	normal   func(V) V // codec.Normalizer; may be nil
 }
 
 func newHeapValue[K, V any](h heapHandle[K, V], d ValueDescriptor[V]) *heapValue[K, V] {
-	return &heapValue[K, V]{h, d.Codec, d.Default, admitsAll(h.table.registry.Limits(), d.Codec), codec.Normalizer(d.Codec)}
+	return &heapValue[K, V]{h, d.Codec, d.Default, allValuesFit(h.table.registry.Limits(), d.Codec), codec.Normalizer(d.Codec)}
 }
 
 func (h *heapValue[K, V]) Get() (V, bool, error) {
@@ -92,7 +92,7 @@ func (h *heapValue[K, V]) Get() (V, bool, error) {
 }
 
 func (h *heapValue[K, V]) Set(v V) error {
-	if !h.anySize {
+	if !h.allFit {
 		if err := checkValue(h.keyed, h.codec, v); err != nil {
 			return h.wrap(err)
 		}
@@ -108,10 +108,10 @@ func (h *heapValue[K, V]) Set(v V) error {
 	return nil
 }
 
-// scalar is the format of value, reducing and aggregating states: one row without suffix.
-type scalar[V any] struct{ codec codec.Codec[V] }
+// scalarFormat is the format of value, reducing and aggregating states: one row without suffix.
+type scalarFormat[V any] struct{ codec codec.Codec[V] }
 
-func (s scalar[V]) load(_ V, _ *cow.Clock, suffix, value []byte) (v V, err error) {
+func (s scalarFormat[V]) load(_ V, _ *cow.Clock, suffix, value []byte) (v V, err error) {
 	if len(suffix) > 0 {
 		return v, fmt.Errorf("the composite key of a value has a suffix of %d bytes, want none", len(suffix))
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// admitsAll reports whether every value of a codec has an encoding within the limit, so that
+// allValuesFit reports whether every value of a codec has an encoding within the limit, so that
 // no value needs a check.
-func admitsAll[V any](l Limits, c codec.Codec[V]) bool {
+func allValuesFit[V any](l Limits, c codec.Codec[V]) bool {
 	size, ok := codec.ConstantSize(c)
 	return ok && size <= l.MaxValueSize
 }
@@ -40,7 +40,7 @@ func checkValueSize(l Limits, size int64) error {
 // checkElements returns the error of the first element that cannot be stored under the current
 // key, or nil if all can.
 func checkElements[K, E any](k *Keyed[K], c codec.Codec[E], elements []E) error {
-	if err := k.requireKey(); err != nil || admitsAll(k.registry.Limits(), c) {
+	if err := k.requireKey(); err != nil || allValuesFit(k.registry.Limits(), c) {
 		return err
 	}
 	for _, e := range elements {

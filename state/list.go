@@ -59,7 +59,7 @@ func ListOf[K, E any](k *Keyed[K], d ListDescriptor[E]) (ListState[E], error) {
 	info := backend.Info{Name: d.Name, Kind: backend.KindList, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
 	switch b := k.backend.(type) {
 	case backend.HeapBackend:
-		h, err := tableOf(k, b, info, chunked[E]{d.Codec})
+		h, err := tableOf(k, b, info, listFormat[E]{d.Codec})
 		if err != nil {
 			return nil, err
 		}
@@ -71,6 +71,6 @@ func ListOf[K, E any](k *Keyed[K], d ListDescriptor[E]) (ListState[E], error) {
 		}
 		return &byteList[K, E]{byteHandle: h, codec: d.Codec, walks: &shared.walks}, nil
 	default:
-		return nil, errNoSeam(d.Name, k.backend)
+		return nil, errNoBackendInterface(d.Name, k.backend)
 	}
 }

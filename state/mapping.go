@@ -77,7 +77,7 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 	info := backend.Info{Name: d.Name, Kind: backend.KindMap, Key: k.codec.ID(), Codecs: []codec.ID{d.Key.ID(), d.Value.ID()}}
 	switch b := k.backend.(type) {
 	case backend.HeapBackend:
-		h, err := tableOf(k, b, info, entries[UK, UV]{d.Key, d.Value})
+		h, err := tableOf(k, b, info, mapFormat[UK, UV]{d.Key, d.Value})
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +92,7 @@ func MapOf[K any, UK comparable, UV any](k *Keyed[K], d MapDescriptor[UK, UV]) (
 		}
 		return &byteMap[K, UK, UV]{byteHandle: h, keys: d.Key, values: d.Value}, nil
 	default:
-		return nil, errNoSeam(d.Name, k.backend)
+		return nil, errNoBackendInterface(d.Name, k.backend)
 	}
 }
 

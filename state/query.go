@@ -38,7 +38,7 @@ type Query[K, V any] struct {
 // have the state, ErrStateMismatch if the state has another kind or codec, ErrUnsupported if the
 // view does not implement backend.KeyView, and ErrInvalid if an argument or the codec is nil.
 func QueryValue[K, V any](v View, key codec.Codec[K], d ValueDescriptor[V]) (*Query[K, V], error) {
-	q, err := queryOf(v, key, backend.KindValue, d, same[V])
+	q, err := queryOf(v, key, backend.KindValue, d, identity[V])
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func QueryValue[K, V any](v View, key codec.Codec[K], d ValueDescriptor[V]) (*Qu
 
 // QueryReducing returns a query of a reducing state. Errors are those of QueryValue.
 func QueryReducing[K, V any](v View, key codec.Codec[K], d ReducingDescriptor[V]) (*Query[K, V], error) {
-	return queryOf(v, key, backend.KindReducing, ValueDescriptor[V]{Name: d.Name, Codec: d.Codec}, same[V])
+	return queryOf(v, key, backend.KindReducing, ValueDescriptor[V]{Name: d.Name, Codec: d.Codec}, identity[V])
 }
 
 // QueryAggregating returns a query of the results of an aggregating state. The descriptor needs
@@ -85,8 +85,8 @@ func QueryList[K, E any](v View, key codec.Codec[K], d ListDescriptor[E]) (*Quer
 	}}, nil
 }
 
-// same is the result function of a state that returns its stored value.
-func same[V any](v V) (V, error) { return v, nil }
+// identity is the result function of a state that returns its stored value.
+func identity[V any](v V) (V, error) { return v, nil }
 
 // queryOf returns a query of a state that stores one value. Result computes the result of Get.
 func queryOf[K, Stored, V any](v View, key codec.Codec[K], kind backend.Kind, d ValueDescriptor[Stored],
@@ -120,7 +120,7 @@ func queryOf[K, Stored, V any](v View, key codec.Codec[K], kind backend.Kind, d 
 func (q *Query[K, V]) Get(key K, namespace []byte) (value V, ok bool, err error) {
 	s := queryScratches.Get().(*queryScratch)
 	defer s.release()
-	if err = q.row(s, key, namespace); err == nil {
+	if err = q.setRowKey(s, key, namespace); err == nil {
 		value, ok, err = q.read(q.view, s)
 	}
 	if err != nil || !ok {
@@ -161,8 +161,8 @@ func queriedOf[K any](v View, key codec.Codec[K], name string, kind backend.Kind
 	return q, fmt.Errorf("query of state %q: the view does not have this state: %w", name, ErrUnknownState)
 }
 
-// row sets s.row to the composite key, without suffix, of a key and a namespace.
-func (q *queried[K]) row(s *queryScratch, key K, namespace []byte) (err error) {
+// setRowKey sets s.row to the composite key, without suffix, of a key and a namespace.
+func (q *queried[K]) setRowKey(s *queryScratch, key K, namespace []byte) (err error) {
 	if s.encoded, err = q.codec.Append(s.encoded[:0], key); err != nil {
 		return fmt.Errorf("key: %w", err)
 	}

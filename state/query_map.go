@@ -38,7 +38,7 @@ func (q *MapQuery[K, UK, UV]) Get(key K, namespace []byte, userKey UK) (value UV
 func (q *MapQuery[K, UK, UV]) get(key K, namespace []byte, userKey UK) (value UV, ok bool, err error) {
 	s := queryScratches.Get().(*queryScratch)
 	defer s.release()
-	if err := q.row(s, key, namespace); err != nil {
+	if err := q.setRowKey(s, key, namespace); err != nil {
 		return value, false, err
 	}
 	if s.row, err = q.keys.Append(s.row, userKey); err != nil {
@@ -81,7 +81,7 @@ func (q *MapQuery[K, UK, UV]) entries(key K, namespace []byte, from func(prefix 
 func (q *MapQuery[K, UK, UV]) walk(key K, namespace []byte, from func(prefix []byte) ([]byte, error), yield func(Entry[UK, UV]) bool) error {
 	s := queryScratches.Get().(*queryScratch)
 	defer s.release()
-	if err := q.row(s, key, namespace); err != nil {
+	if err := q.setRowKey(s, key, namespace); err != nil {
 		return err
 	}
 	prefix := len(s.row)

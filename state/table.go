@@ -41,7 +41,7 @@ type row[K, V any] struct {
 // cow.Unit. The first change after the snapshot, or the first read by the snapshot, whichever is
 // earlier, freezes the unit: it copies the roots, 8 bytes for each 8,192 rows.
 //
-// Invariant: whoever changes rows, index or namespaces calls unit.Touch first, directly or
+// Invariant: each change of rows, index or namespaces calls unit.Touch first, directly or
 // through Array.Mutable. So a snapshot that has not frozen the unit yet freezes it before.
 // Invariant: a used slot holds exactly one row, and len is the number of used slots.
 // Invariant: a free slot holds the zero row, so it keeps nothing alive.
@@ -87,7 +87,7 @@ type table[K, V any] struct {
 }
 
 // format converts the values of a table to and from the rows of a snapshot. A scalar is one
-// row; other formats also implement spread.
+// row; other formats also implement rowsFormat.
 //
 // Thread safety: safe for concurrent use. Implementations hold codecs only.
 type format[V any] interface {
@@ -96,8 +96,8 @@ type format[V any] interface {
 	load(old V, clock *cow.Clock, suffix, value []byte) (V, error)
 }
 
-// spread is the format of values that take any number of rows: lists and maps.
-type spread[V any] interface {
+// rowsFormat is the format of values that take any number of rows: lists and maps.
+type rowsFormat[V any] interface {
 	format[V]
 	// rows calls yield with each row of the value whose suffix is at or above from. On
 	// entry b.key holds the composite key without suffix.
@@ -417,14 +417,14 @@ func (t *table[K, V]) Frozen(p *backend.Pin) (backend.FrozenTable, backend.Froze
 }
 
 // freezeUnit returns frozen copies of the table and its index. The goroutine that reads a
-// snapshot may call it. The table cannot change meanwhile: each change calls unit.Touch first,
+// snapshot may call it. The table cannot change during the call: each change calls unit.Touch first,
 // and Touch waits for the lock under which freezeUnit runs.
 func (t *table[K, V]) freezeUnit() any { return frozenUnit{t.freeze(), t.index.Freeze()} }
 
 // freeze returns a frozen copy of the table.
 func (t *table[K, V]) freeze() backend.FrozenTable {
-	single, _ := t.format.(scalar[V])
-	spread, _ := t.format.(spread[V])
+	single, _ := t.format.(scalarFormat[V])
+	spread, _ := t.format.(rowsFormat[V])
 	var groups cow.Frozen[uint16]
 	if t.groups != nil {
 		groups = t.groups.Freeze()

@@ -53,7 +53,7 @@ func valueOf[K, V any](k *Keyed[K], kind backend.Kind, d ValueDescriptor[V]) (Va
 	info := backend.Info{Name: d.Name, Kind: kind, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
 	switch b := k.backend.(type) {
 	case backend.HeapBackend:
-		h, err := tableOf(k, b, info, scalar[V]{d.Codec})
+		h, err := tableOf(k, b, info, scalarFormat[V]{d.Codec})
 		if err != nil {
 			return nil, err
 		}
@@ -65,6 +65,6 @@ func valueOf[K, V any](k *Keyed[K], kind backend.Kind, d ValueDescriptor[V]) (Va
 		}
 		return &byteValue[K, V]{byteHandle: h, codec: d.Codec, fallback: d.Default}, nil
 	default:
-		return nil, errNoSeam(d.Name, k.backend)
+		return nil, errNoBackendInterface(d.Name, k.backend)
 	}
 }

@@ -8,7 +8,7 @@ import "github.com/weirstate/weir/internal/cow"
 type Pin = cow.Pin
 
 // Unit is data that is frozen together at a snapshot: a table with its index, or a queue of
-// timers. Whoever changes the data must call Touch before each change.
+// timers. The code that changes the data must call Touch first.
 type Unit = cow.Unit
 
 // Freeze starts a snapshot of all tables and units. Its time depends neither on their sizes nor

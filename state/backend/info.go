@@ -16,12 +16,12 @@ type Kind uint8
 // The kinds of keyed state. Reducing and aggregating states store one value, as value states do,
 // but a snapshot of one kind cannot be restored as another.
 const (
-	KindValue       Kind = 1
-	KindList        Kind = 2
-	KindMap         Kind = 3
-	KindReducing    Kind = 4
-	KindAggregating Kind = 5
-	KindTimers      Kind = 6
+	KindValue       Kind = 1 // one value: state.ValueOf
+	KindList        Kind = 2 // a list: state.ListOf
+	KindMap         Kind = 3 // a map: state.MapOf
+	KindReducing    Kind = 4 // one folded value: state.ReducingOf
+	KindAggregating Kind = 5 // one accumulator: state.AggregatingOf
+	KindTimers      Kind = 6 // timers: state.TimersOf
 )
 
 // kinds holds the name of each kind and the number of codecs in its Info.Codecs.

@@ -51,8 +51,11 @@ type Keyspace struct {
 	Groups GroupRange
 }
 
-// GroupRange is a contiguous range of key groups, from First to Last, both included.
-type GroupRange struct{ First, Last uint16 }
+// GroupRange is a contiguous range of key groups.
+type GroupRange struct {
+	// First and Last are the first and the last key group of the range, both included.
+	First, Last uint16
+}
 
 // Contains reports whether the range contains a group.
 func (r GroupRange) Contains(group uint16) bool { return r.First <= group && group <= r.Last }

@@ -4,8 +4,8 @@ import "fmt"
 
 // The maximum sizes of a composite key and of a value, in bytes. Exactly 2^31 is legal.
 const (
-	MaxKeySize   int64 = 1 << 31
-	MaxValueSize int64 = 1 << 31
+	MaxKeySize   int64 = 1 << 31 // of a composite key
+	MaxValueSize int64 = 1 << 31 // of a value, list element or map value
 )
 
 // Limits are the maximum sizes of keys and values. The zero value means MaxKeySize and

@@ -20,7 +20,7 @@ func Binary[T any, PT interface {
 	encoding.BinaryUnmarshaler
 }](name string, version uint32) Codec[T] {
 	if err := checkName(name); err != nil {
-		return refuse[T](name, version, err)
+		return newInvalid[T](name, version, err)
 	}
 	_, canAppend := any(PT(nil)).(encoding.BinaryAppender)
 	return &binaryCodec[T, PT]{
@@ -53,7 +53,7 @@ func (c *binaryCodec[T, PT]) Append(dst []byte, v T) ([]byte, error) {
 		out = append(dst, out...)
 	}
 	if err != nil {
-		return dst, &quiet{
+		return dst, &hiddenCause{
 			error: fmt.Errorf("codec %q: %w: %T", c.id.Name, ErrUnencodable, err),
 			cause: err,
 		}
@@ -64,7 +64,7 @@ func (c *binaryCodec[T, PT]) Append(dst []byte, v T) ([]byte, error) {
 func (c *binaryCodec[T, PT]) Decode(src []byte) (T, error) {
 	var v, zero T
 	if err := PT(&v).UnmarshalBinary(src); err != nil {
-		return zero, &quiet{
+		return zero, &hiddenCause{
 			error: malformed(c.id.Name, "%d bytes: %T", len(src), err),
 			cause: err,
 		}

@@ -108,10 +108,10 @@ func (e *element[T]) compare(a, b T) int {
 	return e.codec.Compare(a, b)
 }
 
-// room returns the capacity to allocate for count elements before decoding them from size bytes. It
+// initialCapacity returns the capacity to allocate for count elements before decoding them from size bytes. It
 // limits the memory to about four times size, since a corrupt count may be too high; append grows
 // the result later if the elements are there.
-func room(count uint64, size, memory int) int {
+func initialCapacity(count uint64, size, memory int) int {
 	const multiple = 4
 	return int(min(count, uint64(size/max(memory/multiple, 1)+1)))
 }

@@ -31,11 +31,11 @@ func wrongSize(size int64, fixed int) error {
 	return fmt.Errorf("%w: an encoding has %d bytes, FixedSize of its codec is %d", ErrInvalidCodec, size, fixed)
 }
 
-// quiet is an error that hides the text of its cause: foreign code wrote that text, and it may
+// hiddenCause is an error that hides the text of its cause: foreign code wrote that text, and it may
 // contain data. errors.As finds the cause.
-type quiet struct {
+type hiddenCause struct {
 	error
 	cause error
 }
 
-func (e *quiet) Unwrap() []error { return []error{e.error, e.cause} }
+func (e *hiddenCause) Unwrap() []error { return []error{e.error, e.cause} }

@@ -34,15 +34,15 @@ func Field[T, F any](name string, ptr func(*T) *F, c Codec[F]) FieldOf[T] {
 	f.id = c.ID()
 	f.fixed = max(c.FixedSize(), 0)
 	f.total = traitsOf(c).total
-	f.offset, f.memory, f.err = locate(ptr)
+	f.offset, f.memory, f.err = fieldOffset(ptr)
 	normal := Normalizer(c)
 	f.normal = normal != nil
 	f.codec = codecAt[T, F]{ptr, c, normal}
 	return f
 }
 
-// locate returns offset and size of the field in a T. It calls ptr with a zero T.
-func locate[T, F any](ptr func(*T) *F) (offset, memory uintptr, err error) {
+// fieldOffset returns offset and size of the field in a T. It calls ptr with a zero T.
+func fieldOffset[T, F any](ptr func(*T) *F) (offset, memory uintptr, err error) {
 	defer func() {
 		if recover() != nil {
 			err = fmt.Errorf("%w: the function that returns the address of a field panics for a zero struct", ErrInvalidCodec)

@@ -12,10 +12,10 @@ import "fmt"
 // which may use CompareEncoded.
 func Func[T any](name string, version uint32, encode func(dst []byte, v T) ([]byte, error), decode func(src []byte) (T, error)) Codec[T] {
 	if err := checkName(name); err != nil {
-		return refuse[T](name, version, err)
+		return newInvalid[T](name, version, err)
 	}
 	if encode == nil || decode == nil {
-		return refuse[T](name, version, fmt.Errorf("%w: encode and decode must not be nil", ErrInvalidCodec))
+		return newInvalid[T](name, version, fmt.Errorf("%w: encode and decode must not be nil", ErrInvalidCodec))
 	}
 	return &funcCodec[T]{id: ID{Name: name, Version: version}, encode: encode, decode: decode}
 }

@@ -36,8 +36,8 @@ func fault[T any](c Codec[T]) error {
 	return nil
 }
 
-// refuse returns an invalid codec with a name and an error of fault, checkName or checkFields.
-func refuse[T any](name string, version uint32, err error) Codec[T] {
+// newInvalid returns an invalid codec with a name and an error of fault, checkName or checkFields.
+func newInvalid[T any](name string, version uint32, err error) Codec[T] {
 	return &invalid[T]{
 		id:  ID{Name: name, Version: version},
 		err: fmt.Errorf("codec %q: %w", name, err),

@@ -19,7 +19,7 @@ import (
 // that error.
 func JSON[T any](name string, version uint32) Codec[T] {
 	if err := checkName(name); err != nil {
-		return refuse[T](name, version, err)
+		return newInvalid[T](name, version, err)
 	}
 	return &jsonCodec[T]{id: ID{Name: name, Version: version, Schema: "json"}}
 }
@@ -47,7 +47,7 @@ func (c *jsonCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 func (c *jsonCodec[T]) marshal(v T) ([]byte, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		return nil, &quiet{
+		return nil, &hiddenCause{
 			error: fmt.Errorf("codec %q: %w: %T", c.id.Name, ErrUnencodable, err),
 			cause: err,
 		}
@@ -58,7 +58,7 @@ func (c *jsonCodec[T]) marshal(v T) ([]byte, error) {
 func (c *jsonCodec[T]) Decode(src []byte) (T, error) {
 	var v, zero T
 	if err := json.Unmarshal(src, &v); err != nil {
-		return zero, &quiet{
+		return zero, &hiddenCause{
 			error: malformed(c.id.Name, "%d bytes are not the JSON of a %s%s", len(src), reflect.TypeFor[T](), offsetIn(err)),
 			cause: err,
 		}

@@ -17,10 +17,10 @@ import (
 // encoding has two keys that are == (-0 and +0), it is malformed.
 func Map[K comparable, V any](key Codec[K], value Codec[V]) Codec[map[K]V] {
 	if err := fault(key); err != nil {
-		return refuse[map[K]V]("map", 1, err)
+		return newInvalid[map[K]V]("map", 1, err)
 	}
 	if err := fault(value); err != nil {
-		return refuse[map[K]V]("map", 1, err)
+		return newInvalid[map[K]V]("map", 1, err)
 	}
 	return &mapCodec[K, V]{
 		id:    ID{Name: "map", Version: 1, Schema: key.ID().String() + "," + value.ID().String()},
@@ -70,11 +70,11 @@ func (c *mapCodec[K, V]) Size(m map[K]V) (int64, error) {
 	for k, v := range m {
 		n, err := c.key.size(k)
 		if err != nil {
-			return 0, c.within("key", err)
+			return 0, c.wrap("key", err)
 		}
 		size += n
 		if n, err = c.value.size(v); err != nil {
-			return 0, c.within("value", err)
+			return 0, c.wrap("value", err)
 		}
 		size += n
 	}
@@ -108,13 +108,13 @@ func (c *mapCodec[K, V]) sort(s *scratch, m map[K]V) error {
 		var err error
 		e := span{start: len(s.buf)}
 		if s.buf, err = c.key.append(s.buf, k); err != nil {
-			return c.within("key", err)
+			return c.wrap("key", err)
 		}
 		raw, _, _ := c.key.split(s.buf[e.start:])
 		e.keyEnd = len(s.buf)
 		e.keyStart = e.keyEnd - len(raw)
 		if s.buf, err = c.value.append(s.buf, v); err != nil {
-			return c.within("value", err)
+			return c.wrap("value", err)
 		}
 		e.end = len(s.buf)
 		s.spans = append(s.spans, e)
@@ -139,7 +139,7 @@ func (c *mapCodec[K, V]) Decode(src []byte) (map[K]V, error) {
 	}
 	var m map[K]V
 	if count > 0 {
-		m = make(map[K]V, room(count, len(rest), c.key.memory+c.value.memory))
+		m = make(map[K]V, initialCapacity(count, len(rest), c.key.memory+c.value.memory))
 	}
 	var before []byte
 	for i := range int(count) {
@@ -156,11 +156,11 @@ func (c *mapCodec[K, V]) Decode(src []byte) (map[K]V, error) {
 		}
 		k, err := c.key.codec.Decode(rawKey)
 		if err != nil {
-			return nil, c.within("key", err)
+			return nil, c.wrap("key", err)
 		}
 		v, err := c.value.codec.Decode(rawValue)
 		if err != nil {
-			return nil, c.within("value", err)
+			return nil, c.wrap("value", err)
 		}
 		m[k] = v
 		before, rest = rawKey, next
@@ -184,7 +184,7 @@ func (c *mapCodec[K, V]) Compare(a, b map[K]V) int {
 	return CompareEncoded(c, a, b)
 }
 
-// within adds the part of the map, "key" or "value", to an error.
-func (c *mapCodec[K, V]) within(part string, err error) error {
+// wrap adds the part of the map, "key" or "value", to an error.
+func (c *mapCodec[K, V]) wrap(part string, err error) error {
 	return fmt.Errorf("codec \"map\": %s: %w", part, err)
 }

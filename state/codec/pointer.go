@@ -12,7 +12,7 @@ const (
 // value that it points to. Nil sorts first; other pointers sort as elem sorts their values.
 func Pointer[T any](elem Codec[T]) Codec[*T] {
 	if err := fault(elem); err != nil {
-		return refuse[*T]("pointer", 1, err)
+		return newInvalid[*T]("pointer", 1, err)
 	}
 	return &pointerCodec[T]{
 		id:   ID{Name: "pointer", Version: 1, Schema: elem.ID().String()},
@@ -46,7 +46,7 @@ func (c *pointerCodec[T]) Size(v *T) (int64, error) {
 	}
 	n, err := c.elem.Size(*v)
 	if err != nil {
-		return 0, c.within(err)
+		return 0, c.wrap(err)
 	}
 	return 1 + n, nil
 }
@@ -57,7 +57,7 @@ func (c *pointerCodec[T]) Append(dst []byte, v *T) ([]byte, error) {
 	}
 	out, err := c.elem.Append(append(dst, pointerSet), *v)
 	if err != nil {
-		return dst, c.within(err)
+		return dst, c.wrap(err)
 	}
 	return out, nil
 }
@@ -71,7 +71,7 @@ func (c *pointerCodec[T]) Decode(src []byte) (*T, error) {
 	}
 	v, err := c.elem.Decode(src[1:])
 	if err != nil {
-		return nil, c.within(err)
+		return nil, c.wrap(err)
 	}
 	return &v, nil
 }
@@ -89,7 +89,7 @@ func (c *pointerCodec[T]) Compare(a, b *T) int {
 	}
 }
 
-// within adds the name of the codec to an error of elem.
-func (c *pointerCodec[T]) within(err error) error {
+// wrap adds the name of the codec to an error of elem.
+func (c *pointerCodec[T]) wrap(err error) error {
 	return fmt.Errorf("codec \"pointer\": %w", err)
 }

@@ -14,7 +14,7 @@ import (
 // Encodings are ordered by the encoded number of elements first, not as slices are.
 func Slice[T any](elem Codec[T]) Codec[[]T] {
 	if err := fault(elem); err != nil {
-		return refuse[[]T]("slice", 1, err)
+		return newInvalid[[]T]("slice", 1, err)
 	}
 	return &sliceCodec[T]{
 		id:   ID{Name: "slice", Version: 1, Schema: elem.ID().String()},
@@ -54,7 +54,7 @@ func (c *sliceCodec[T]) Size(v []T) (int64, error) {
 	for i := range v {
 		n, err := c.elem.size(v[i])
 		if err != nil {
-			return 0, c.within(i, err)
+			return 0, c.wrap(i, err)
 		}
 		size += n
 	}
@@ -69,7 +69,7 @@ func (c *sliceCodec[T]) Append(dst []byte, v []T) ([]byte, error) {
 	for i := range v {
 		var err error
 		if out, err = c.elem.append(out, v[i]); err != nil {
-			return dst, c.within(i, err)
+			return dst, c.wrap(i, err)
 		}
 	}
 	return out, nil
@@ -85,7 +85,7 @@ func (c *sliceCodec[T]) Decode(src []byte) ([]T, error) {
 	}
 	var out []T
 	if count > 0 {
-		out = make([]T, 0, room(count, len(rest), c.elem.memory))
+		out = make([]T, 0, initialCapacity(count, len(rest), c.elem.memory))
 	}
 	for i := range int(count) {
 		raw, next, ok := c.elem.split(rest)
@@ -94,7 +94,7 @@ func (c *sliceCodec[T]) Decode(src []byte) ([]T, error) {
 		}
 		v, err := c.elem.codec.Decode(raw)
 		if err != nil {
-			return nil, c.within(i, err)
+			return nil, c.wrap(i, err)
 		}
 		out, rest = append(out, v), next
 	}
@@ -116,7 +116,7 @@ func (c *sliceCodec[T]) Compare(a, b []T) int {
 	return 0
 }
 
-// within adds the index of an element to an error.
-func (c *sliceCodec[T]) within(i int, err error) error {
+// wrap adds the index of an element to an error.
+func (c *sliceCodec[T]) wrap(i int, err error) error {
 	return fmt.Errorf("codec \"slice\": element %d: %w", i, err)
 }

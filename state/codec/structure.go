@@ -19,10 +19,10 @@ import (
 // characters , : ( ), the methods of the codec return ErrInvalidCodec.
 func Struct[T any](name string, version uint32, fields ...FieldOf[T]) Codec[T] {
 	if err := checkName(name); err != nil {
-		return refuse[T](name, version, err)
+		return newInvalid[T](name, version, err)
 	}
 	if err := checkFields(fields); err != nil {
-		return refuse[T](name, version, err)
+		return newInvalid[T](name, version, err)
 	}
 	c := &structCodec[T]{
 		id:     ID{Name: name, Version: version},
@@ -54,20 +54,20 @@ type structCodec[T any] struct {
 	total  bool
 
 	// Methods pass the address of a struct to field codecs through an interface, so the
-	// compiler would allocate the struct on the heap in each call. They copy it to a place
+	// compiler would allocate the struct on the heap in each call. They copy it to operands
 	// of this pool instead.
-	places sync.Pool // of *place[T] with zero structs
+	pool sync.Pool // of *operands[T] with zero structs
 }
 
-// place holds the structs of one call of a method.
-type place[T any] struct{ a, b T }
+// operands holds the structs of one call of a method.
+type operands[T any] struct{ a, b T }
 
-// place returns a place with zero structs.
-func (c *structCodec[T]) place() *place[T] {
-	if p, ok := c.places.Get().(*place[T]); ok {
+// borrow returns operands with zero structs.
+func (c *structCodec[T]) borrow() *operands[T] {
+	if p, ok := c.pool.Get().(*operands[T]); ok {
 		return p
 	}
-	return new(place[T])
+	return new(operands[T])
 }
 
 func (c *structCodec[T]) ID() ID         { return c.id }
@@ -79,14 +79,14 @@ func (c *structCodec[T]) normalizes() bool {
 }
 
 func (c *structCodec[T]) normalize(v T) T {
-	p := c.place()
+	p := c.borrow()
 	p.a = v
 	for i := range c.fields {
 		c.fields[i].codec.normalize(&p.a)
 	}
 	v = p.a
-	erase(&p.a)
-	c.places.Put(p)
+	setZero(&p.a)
+	c.pool.Put(p)
 	return v
 }
 
@@ -94,11 +94,11 @@ func (c *structCodec[T]) Size(v T) (int64, error) {
 	if c.fixed >= 0 && c.total {
 		return int64(c.fixed), nil
 	}
-	p := c.place()
+	p := c.borrow()
 	p.a = v
 	size, err := c.size(&p.a)
-	erase(&p.a)
-	c.places.Put(p)
+	setZero(&p.a)
+	c.pool.Put(p)
 	return size, err
 }
 
@@ -106,11 +106,11 @@ func (c *structCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	if len(c.fields) == 0 {
 		return append(dst, 0), nil
 	}
-	p := c.place()
+	p := c.borrow()
 	p.a = v
 	out, err := c.append(dst, &p.a)
-	erase(&p.a)
-	c.places.Put(p)
+	setZero(&p.a)
+	c.pool.Put(p)
 	if err != nil {
 		return dst, err
 	}
@@ -125,27 +125,27 @@ func (c *structCodec[T]) Decode(src []byte) (T, error) {
 		}
 		return v, nil
 	}
-	p := c.place()
+	p := c.borrow()
 	err := c.decode(&p.a, src)
 	if err == nil {
 		v = p.a
 	}
-	erase(&p.a)
-	c.places.Put(p)
+	setZero(&p.a)
+	c.pool.Put(p)
 	return v, err
 }
 
 func (c *structCodec[T]) Compare(a, b T) int {
-	p := c.place()
+	p := c.borrow()
 	p.a, p.b = a, b
 	order := c.compare(p)
-	erase(p)
-	c.places.Put(p)
+	setZero(p)
+	c.pool.Put(p)
 	return order
 }
 
-// erase sets a value to zero, so that the pool does not keep its memory alive.
-func erase[V any](v *V) {
+// setZero sets a value to zero, so that the pool does not keep its memory alive.
+func setZero[V any](v *V) {
 	var zero V
 	*v = zero
 }
@@ -161,7 +161,7 @@ func (c *structCodec[T]) size(v *T) (int64, error) {
 		f := &c.fields[i]
 		n, err := f.size(v, c.isEscaped(i))
 		if err != nil {
-			return 0, c.within(f, err)
+			return 0, c.wrap(f, err)
 		}
 		size += n
 	}
@@ -174,10 +174,10 @@ func (c *structCodec[T]) append(out []byte, v *T) ([]byte, error) {
 		at := len(out)
 		var err error
 		if out, err = f.codec.append(out, v); err != nil {
-			return nil, c.within(f, err)
+			return nil, c.wrap(f, err)
 		}
 		if n := len(out) - at; f.fixed > 0 && n != f.fixed {
-			return nil, c.within(f, wrongSize(int64(n), f.fixed))
+			return nil, c.wrap(f, wrongSize(int64(n), f.fixed))
 		}
 		if c.isEscaped(i) {
 			out = escapeTail(out, at)
@@ -191,13 +191,13 @@ func (c *structCodec[T]) decode(v *T, src []byte) error {
 		f := &c.fields[i]
 		var err error
 		if src, err = f.decode(v, src, c.isEscaped(i), i == len(c.fields)-1); err != nil {
-			return c.within(f, err)
+			return c.wrap(f, err)
 		}
 	}
 	return nil
 }
 
-func (c *structCodec[T]) compare(p *place[T]) int {
+func (c *structCodec[T]) compare(p *operands[T]) int {
 	for i := range c.fields {
 		if order := c.fields[i].codec.compare(&p.a, &p.b); order != 0 {
 			return order
@@ -206,7 +206,7 @@ func (c *structCodec[T]) compare(p *place[T]) int {
 	return 0
 }
 
-// within adds the names of the codec and of a field to an error.
-func (c *structCodec[T]) within(f *FieldOf[T], err error) error {
+// wrap adds the names of the codec and of a field to an error.
+func (c *structCodec[T]) wrap(f *FieldOf[T], err error) error {
 	return fmt.Errorf("codec %q: field %q: %w", c.id.Name, f.name, err)
 }
