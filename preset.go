@@ -35,6 +35,7 @@ import (
 // backend).
 //
 // Invariant: Open returns an empty backend on every call, also after a crash.
+//
 // Invariant: closing backends or the preset never removes a checkpoint.
 //
 // A Preset that a program fills in itself needs Open and Storage; its Close does nothing.

@@ -99,7 +99,7 @@ func TestPresetKeepsItsDirWhenTheWorkingDirectoryChanges(t *testing.T) {
 	require.NoError(t, b.Close())
 	require.Equal(t, []string{"backend-0"}, namesIn(t, filepath.Join(here, "state")))
 	require.Equal(t, []string{"tree"}, namesIn(t, filepath.Join(there, "state/backend-0")))
-	if runtime.GOOS != "windows" { // Windows removes "none/.." without looking at "none"
+	if runtime.GOOS != "windows" { // Windows resolves "none/.." although "none" does not exist
 		_, err = weir.LSM(context.Background(), fileURL(t), weir.LSMOptions{Dir: "none/../state"})
 		require.ErrorIs(t, err, os.ErrNotExist)
 	}

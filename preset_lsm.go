@@ -42,7 +42,8 @@ type LSMOptions struct {
 	LocalRecovery bool
 
 	// BudgetBytes limits the memory of all backends of the preset together: memtables,
-	// cached blocks, filters and indexes. Close frees it. Default 64 MiB, at least 4 MiB.
+	// cached blocks, filters and indexes. Close frees it. Default 64 MiB; a value below
+	// 4 MiB counts as 4 MiB.
 	BudgetBytes int64
 	// MaxOpenFiles limits the tables that all backends together keep open. Lower it where
 	// the system allows few descriptors. Default lsm.DefaultMaxOpenFiles, 400.

@@ -9,16 +9,17 @@ import (
 // aligner combines the control events of all senders of a subtask into those of the
 // subtask's whole input:
 //
-//	control     combined when                                       meanwhile
-//	watermark   the lowest watermark of all senders has risen       -
-//	barrier n   the barriers n of all live senders have arrived     senders whose barrier arrived are blocked
-//	end         all senders have ended                              an ended sender counts as watermark +∞, barrier arrived
+//	control     passed on when                                until then
+//	watermark   the lowest watermark of all senders rises     -
+//	barrier n   barrier n of every live sender has arrived    senders with barrier n are blocked
+//	end         every sender has ended                        ended senders hold nothing back
 //
 // A barrier of a newer checkpoint ends the wait for an older one, which the coordinator has
 // aborted; barriers of the older checkpoint that arrive later are ignored. So every sender
 // is blocked for one checkpoint at a time.
 //
 // Invariant: a sender is blocked only while waiting > 0.
+//
 // Invariant: barriers are returned with rising IDs, watermarks with rising values.
 //
 // The algorithm is from Carbone et al., Lightweight Asynchronous Snapshots for Distributed

@@ -52,7 +52,9 @@ type task interface {
 //	end       wait for runAsync, then close the subtasks, sources first
 //
 // Invariant: the first failure ends ctx, and with it all subtasks; later failures are logged.
+//
 // Invariant: run returns after all goroutines of the attempt have ended.
+//
 // Invariant: a subtask closes its backend after all snapshots of the backend have ended.
 //
 // Thread safety: safe for concurrent use after prepare.

@@ -29,8 +29,10 @@ import (
 // Messages of a sender that is not blocked never wait for a blocked one.
 //
 // Invariant: messages of one sender reach the receiver in the order in which they were sent.
+//
 // Invariant: receiver.barrier(n) is called after every element that was sent before a
 // barrier n, and before every element that was sent after one.
+//
 // Invariant: receiver.watermark is called with rising values only.
 //
 // The rules for watermarks, barriers and ends are in aligner, which does no input or output.

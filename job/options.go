@@ -47,11 +47,12 @@ type Options struct {
 	// RestartDelay is the time to wait before a restart. Default 0.
 	RestartDelay time.Duration
 
-	// OnCheckpoint is called when a checkpoint is complete or was aborted. OnRestore is
-	// called when all subtasks of an attempt are open and restored. The job calls them one
-	// at a time, and they must return soon. Default: no callback.
+	// OnCheckpoint is called when a checkpoint is complete or was aborted. It must return
+	// soon. The job does not call it while OnRestore runs. Default: no callback.
 	OnCheckpoint func(CheckpointReport)
-	OnRestore    func(RestoreReport)
+	// OnRestore is called when all subtasks of an attempt are open and restored. It must
+	// return soon. The job does not call it while OnCheckpoint runs. Default: no callback.
+	OnRestore func(RestoreReport)
 	// Logger gets restarts, restores and errors that do not end the job. Default: discards.
 	Logger *slog.Logger
 }

@@ -19,14 +19,14 @@ type CheckpointReport struct {
 
 // RestoreReport describes the beginning of an attempt.
 type RestoreReport struct {
-	// Attempt is the number of the attempt, from 1. Cause is the failure that ended the
-	// previous attempt.
+	// Attempt is the number of the attempt, from 1.
 	Attempt checkpoint.AttemptID
-	Cause   error
+	// Cause is the failure that ended the previous attempt, or nil.
+	Cause error
 	// Checkpoint is the restored checkpoint, or 0 if the job began from the first element.
-	// Skipped has one error for each newer checkpoint that could not be restored.
 	Checkpoint checkpoint.ID
-	Skipped    []error
+	// Skipped has one error for each newer checkpoint that could not be restored.
+	Skipped []error
 	// Offset is the number of records that all sources had read at the checkpoint.
 	Offset int64
 	// Took is the time to open and restore all subtasks.

@@ -35,6 +35,7 @@ import (
 //
 // Invariant: every position, row, watermark and sink position comes from the same checkpoint.
 // Positions newer than the state would lose elements; older ones would count them twice.
+//
 // Invariant: the parts of an operator cover each key group exactly once; snapshot.Restore
 // checks it and returns snapshot.ErrCoverage otherwise.
 //

@@ -16,22 +16,23 @@ import (
 // finishes, the job is canceled, or too many have failed:
 //
 //	Start ──▶ attempt 1 ──▶ failure ──▶ RestartDelay ──▶ attempt 2 ──▶ … ──▶ end of all sources
-//	             ▲  │                                       ▲
-//	             │  └ damaged checkpoint: older one         └ newest complete checkpoint
-//	             └ newest complete checkpoint of an earlier run
 //
-//	an attempt ends with                 the job
-//	no error                             finishes
-//	end of the context of Start          ends with the cause of the context
-//	a damaged checkpoint, before it ran  tries the next older checkpoint; counts as no restart
-//	an error that would repeat itself    fails (see isFinal)
-//	any other error                      restarts, at most MaxRestarts times
+// Each attempt restores the newest complete checkpoint, which may come from an earlier run. It
+// begins from the first element if the job has no complete checkpoint.
+//
+//	an attempt ends with                   and then the job
+//	no error                               finishes
+//	the end of the context of Start        ends with the cause of the context
+//	a damaged checkpoint, before it began  tries the next older checkpoint, without a restart
+//	an error that a restart would repeat   fails
+//	any other error                        restarts, at most MaxRestarts times
 //
 // Checkpoints of different attempts cannot mix: the coordinator gives each attempt a number
 // and refuses acknowledgements of older attempts.
 //
 // Invariant: at most one attempt exists at a time, and it has no goroutine left when the next
-// one begins.
+// attempt begins.
+//
 // Invariant: Options.OnCheckpoint and OnRestore are called one at a time.
 //
 // Thread safety: safe for concurrent use.

@@ -20,6 +20,7 @@ import (
 //	element at 16            [3,35)  → [3,13)             MergeNamespaces moves [25,35) to [3,13)
 //
 // Invariant: the windows of a key neither overlap nor touch.
+//
 // Invariant: the namespace of a session is a window inside the session's own window. So two
 // sessions never have the same namespace.
 //

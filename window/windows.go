@@ -32,9 +32,8 @@ type Options[K, In, Out any] struct {
 	// windows that have begun keep theirs. A restore between sessions and other windows is
 	// state.ErrUnknownState.
 	Assigner Assigner
-	// Lateness is the time, in the unit of event times, for which a window is kept after
-	// its first firing. An element that arrives within this time fires the window again.
-	// Default 0.
+	// Lateness is how long a window is kept after its first firing, in the unit of event
+	// times. An element that arrives within this time fires the window again. Default 0.
 	Lateness int64
 	// Emit is called with the result of each window that fires.
 	Emit func(Result[K, Out]) error
@@ -52,10 +51,10 @@ type Result[K, Out any] struct {
 
 // Windows holds the windows of all keys of a task.
 //
-// A window fires when the watermark reaches its last time, End-1: Emit gets its result.
-// Lateness after that, the window is over and its state is removed. Each element that
-// arrives in between fires it again at once, with all its elements. An element is late if
-// all its windows are over.
+// A window fires when the watermark reaches its last time, End-1: Emit gets its result. The
+// window is over, and its state is removed, when the watermark has risen by Lateness more.
+// Each element that arrives in between fires the window again at once, with all its elements.
+// An element is late if all its windows are over.
 //
 //	                    End-1            End-1+Lateness
 //	  ┌──── window ───────┐                    │
@@ -63,7 +62,8 @@ type Result[K, Out any] struct {
 //	   elements wait      │ fires; then each   │ over: state removed,
 //	   in the contents    │ element fires it   │ elements are late
 //
-// The life of a window is in state and timers only:
+// All data of a window are states and timers, so a snapshot of the backend contains them. Only
+// the watermark is the host's:
 //
 //	contents[window]   the elements, or their accumulator, in a namespace per window
 //	timer at End-1     fires the window, then registers the next timer
@@ -73,10 +73,9 @@ type Result[K, Out any] struct {
 // A session fires at its own end. When an element joins two sessions, the timers of both are
 // deleted and the merged session gets a new one, even if a part has fired before.
 //
-// Invariant: a window with contents has a timer, and a window without contents has none. It
-// has one timer: at End-1 until it has fired, then at End-1+L. It may have both after a
-// restore in which the watermark started again.
-// Invariant: a snapshot needs no data besides states and timers. The watermark is the host's.
+// Invariant: a window with contents has one timer, at End-1 until the window has fired and then
+// at End-1+L. It may have both timers after a restore in which the watermark started again. A
+// window without contents has no timer.
 //
 // Cost: adding an element costs one Add to the contents. A timer is registered for the first
 // element of a window only, or for each element if Lateness is above 0.
@@ -110,7 +109,7 @@ func Aggregate[K, In, Acc, Out any](h Host[K], o Options[K, In, Out], d state.Ag
 
 // List declares windows that keep their elements. The result of a window is the elements in
 // the order of arrival; after a merge of sessions, the elements of the earlier session come
-// first. Emit must not modify the slice. List returns state.ErrInvalid if a required argument
+// first. Emit must not modify the slice. List returns state.ErrInvalidOption if a required argument
 // is missing or out of range.
 func List[K, In any](h Host[K], o Options[K, In, []In], d state.ListDescriptor[In]) (*Windows[K, In, []In], error) {
 	return declare(h, o, d.Name, func(k *state.Keyed[K]) (contents[In, []In], error) {
@@ -160,7 +159,7 @@ func (o *Options[K, In, Out]) validate() error {
 
 // Late returns the number of elements that were too late for all their windows. The count
 // starts at 0 when the windows are declared, so a restore resets it, and replayed elements
-// count again. For an exact number, count in a state in Options.Late.
+// count again. For an exact number, let Options.Late update a state.
 func (w *Windows[K, In, Out]) Late() int64 { return w.late }
 
 // Add adds an element of the current key to its windows. It counts an element that is too
