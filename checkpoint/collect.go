@@ -74,8 +74,8 @@ func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectI
 //
 // Problem: an incremental checkpoint lists files that earlier checkpoints wrote, so a file must
 // outlive the checkpoint that wrote it. Reference counts would have to survive crashes in step
-// with the checkpoints. Instead the set is computed anew from the metadata of all complete
-// checkpoints, whenever something is to be removed.
+// with the checkpoints. Instead each removal computes the set anew, from the metadata of all
+// complete checkpoints.
 //
 //	object                        is kept while
 //	chk-<id>/...                  id is complete, in progress, in doubt, or the base of one in progress
@@ -106,8 +106,8 @@ type liveSet struct {
 	attempt    AttemptID   // the current attempt
 
 	shared map[string]bool // names of the shared files that complete checkpoints list
-	// newestUnreadable is the newest complete checkpoint whose metadata cannot be read; 0 if
-	// there is none. Shared files written up to it are kept.
+	// newestUnreadable is the newest complete checkpoint whose metadata cannot be read, or 0.
+	// Shared files written up to it are kept.
 	newestUnreadable ID
 }
 

@@ -99,8 +99,8 @@ type Tasks interface {
 type Trigger struct {
 	// ID is the number of the new checkpoint.
 	ID ID
-	// Base is the newest complete checkpoint; 0 if there is none. The new checkpoint may refer
-	// to its shared files again, so they are kept until the new checkpoint ends.
+	// Base is the newest complete checkpoint, or 0. The new checkpoint may refer to its shared
+	// files again, so they are kept until the new checkpoint ends.
 	Base ID
 }
 
@@ -195,7 +195,7 @@ type Coordinator struct {
 	lost         error                  // nil, or why the lock of the job is lost
 	attempt      *Attempt               // nil, or the newest attempt, which may have ended
 	nextID       ID                     // higher than every ID used or found in the storage
-	latest       ID                     // newest complete checkpoint; 0 if there is none
+	latest       ID                     // newest complete checkpoint, or 0
 	confirmed    sharedFiles            // shared files of latest
 	pending      []*pending             // checkpoints in progress
 	inDoubt      map[ID]bool            // commit failed in this attempt, but the entry may exist
@@ -296,8 +296,8 @@ func (c *Coordinator) Cancel() {
 const removalGrace = 50 * time.Millisecond
 
 // Close ends the attempt, waits until queued commits, removals and calls of Tasks are done, and
-// releases the job's lock. It never removes a complete checkpoint that is to be retained. It
-// returns ErrLockLost if the lock was lost.
+// releases the job's lock. It removes only checkpoints that are no longer retained. It returns
+// ErrLockLost if the lock was lost.
 func (c *Coordinator) Close() error {
 	c.mu.Lock()
 	if c.closed {

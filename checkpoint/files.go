@@ -95,7 +95,7 @@ func FilesOn(fsys vfs.FS, path string) (*Files, error) {
 	}), nil
 }
 
-// newFiles returns Files for the directory root, in which names begin with prefix.
+// newFiles returns Files for the directory root. Names begin with prefix.
 func newFiles(root, prefix string, d *directories) *Files {
 	root = filepath.Clean(root)
 	return &Files{fs: confine.Below{FS: d.watch, Root: root}, root: root, prefix: prefix, directories: d}

@@ -24,7 +24,7 @@ type guarded struct {
 }
 
 // guard wraps objects so that each change checks the lock. It returns objects unchanged if the
-// lock cannot tell whether it is still held.
+// lock is not a LockChecker.
 func guard(objects Objects, lock any) Objects {
 	if checker, ok := lock.(LockChecker); ok {
 		return &guarded{Objects: objects, lock: checker}

@@ -72,10 +72,10 @@ type Locker interface {
 	Lock(ctx context.Context, name string) (io.Closer, error)
 }
 
-// LockChecker is a lock, returned by a Locker, that can tell whether it is still held. The
-// coordinator calls Check before it creates, commits or removes an object of the job, so Check
-// must be fast: the lock of Files checks one file. A lock that is not a LockChecker counts as
-// held until it is closed.
+// LockChecker is a lock, returned by a Locker, that notices when it is lost. The coordinator
+// calls Check before it creates, commits or removes an object of the job, so Check must be
+// fast: the lock of Files checks one file. A lock that is not a LockChecker counts as held
+// until it is closed.
 //
 // Thread safety: safe for concurrent use.
 type LockChecker interface {

@@ -14,7 +14,7 @@ import (
 //	queued       missing == 0, !finishing, !over
 //	writing      finishing, !inDoubt
 //	committing   finishing, inDoubt
-//	ended        over: complete, or aborted; if aborted, inDoubt tells whether its entry may exist
+//	ended        over: complete, or aborted; aborted with inDoubt: its entry may exist
 //
 // Thread safety: the coordinator's mutex guards all fields except those that never change (id,
 // base, attempt, triggered, ctx, cancel, confirmed, release) and inDoubt, which the queue of

@@ -432,10 +432,10 @@ func TestBug8BaseStaysUntilTheCheckpointsOnItHaveEnded(t *testing.T) {
 	r.requireShared("s1-1-op-0.1")
 }
 
-// slowObjects call meanwhile after the commit of each file.
+// slowObjects call after at the end of each commit.
 type slowObjects struct {
 	Objects
-	meanwhile func()
+	after func()
 }
 
 func (s *slowObjects) Create(ctx context.Context, name string) (snapshot.File, error) {
@@ -450,8 +450,8 @@ type slowFile struct {
 
 func (f slowFile) Commit() error {
 	err := f.File.Commit()
-	if f.objects.meanwhile != nil {
-		f.objects.meanwhile()
+	if f.objects.after != nil {
+		f.objects.after()
 	}
 	return err
 }
@@ -463,7 +463,7 @@ func TestSharedFileWhoseCheckpointEndsDuringItsCommitIsRemoved(t *testing.T) {
 	u := a.Upload(r.trigger(a), "op", 0)
 	f, _, err := u.Share(u.Context(), "1")
 	require.NoError(t, err)
-	objects.meanwhile = func() { u.Decline(errTest) }
+	objects.after = func() { u.Decline(errTest) }
 	require.ErrorIs(t, f.Commit(), errTest)
 	require.Empty(t, r.names()) // the writer removed it: the removals of the abort have not run
 	r.runQueued()
