@@ -301,7 +301,7 @@ func TestForeignFilesAmongThoseOfABackendStay(t *testing.T) {
 		}
 		is(b.Close())
 		left := treeOf(t, mem, "dir")
-		require.LessOrEqual(t, len(left), 5, "%s: what a backend made is gone: %v", name, left)
+		require.LessOrEqual(t, len(left), 5, "%s: the backend's files are removed: %v", name, left)
 		_, err := Create("dir", Options{FS: mem})
 		is(err)
 		is(removeLeftovers(mem, "dir"))

@@ -19,7 +19,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-var faultStride = flag.Int("lsmstate.faultstride", 0, "after how many operations of the disk the next one fails; 0 for what WEIR_TESTS says")
+var faultStride = flag.Int("lsmstate.faultstride", 0, "number of operations between two failing operations of the disk; 0 for the default of WEIR_TESTS")
 
 // If an operation of the disk fails, some call may return an error, but none returns a wrong result.
 func TestFailingDiskCausesErrorsAndNoWrongResults(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-var memoryScale = flag.Int("lsmstate.memoryscale", 0, "how many times as much the load writes whose memory a process is measured by; 10 is 5,000,000 entries; 0 for what WEIR_TESTS says")
+var memoryScale = flag.Int("lsmstate.memoryscale", 0, "factor of the load of the memory test; 10 is 5,000,000 entries; 0 for the default of WEIR_TESTS")
 
 const (
 	memoryLoadDir    = "WEIR_MEMORY_STATE_DIR"

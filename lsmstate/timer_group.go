@@ -17,9 +17,9 @@ import (
 // fired: it holds the position of the last one. A read begins directly after the mark, and
 // compactions drop the rows up to it (firedTimerFilter). The mark is overwritten in place.
 //
-//	rows of the group   | t=1 | t=3 | t=5 | t=9 | ...        timerSection, ordered by position
-//	                     fired  fired   ^
-//	                              mark  first timer
+//	timerSection   | t=1 | t=3 | t=5 | t=9 | ...       rows ordered by position
+//	                fired fired  first timer
+//	                       mark
 //
 // A program may register a timer at or below the mark, for example one in the past. It would be
 // hidden by the mark; so it goes to another section, lateSection, and is deleted with a tombstone
@@ -36,8 +36,8 @@ import (
 // order. If it is empty, the group has no timers.
 // Invariant: if hasUncached is false, cachedTimers has all timers; if mayHaveLate is false, no
 // timer is in lateSection.
-// Invariant: a timer in timerSection has not fired if and only if its position is above the mark.
-// Timers in lateSection are at or below the mark.
+// Invariant: a row of timerSection is a pending timer exactly if its position is above the mark.
+// Rows of lateSection are pending timers at or below the mark.
 // Invariant: the tree has the mark; the field is a copy. The mark never falls.
 //
 // Cost: firing a timer overwrites one row; registering one writes one row. A refill reads up to

@@ -105,8 +105,8 @@ func TestEveryMisplacedBlockIsFound(t *testing.T) {
 		require.Equal(t, file, joined(file, blocks...))
 		foreign := blocksOf(f.write(t, snapshot.Identity{'o', 't', 'h', 'e', 'r'}))
 		require.Len(t, foreign, len(blocks))
-		refused := func(what string, i int, changed [][]byte) {
-			requireRefused(t, joined(file, changed...), "%s: block %d %s", f.file, i, what)
+		refused := func(damage string, i int, changed [][]byte) {
+			requireRefused(t, joined(file, changed...), "%s: block %d %s", f.file, i, damage)
 			misplaced++
 		}
 		for i, b := range blocks {

@@ -18,7 +18,7 @@ var (
 
 	// ErrMismatch is returned for an intact file that is not the one to which the handle
 	// refers.
-	ErrMismatch = errors.New("snapshot file is not the one of the handle")
+	ErrMismatch = errors.New("snapshot file does not match its handle")
 
 	// ErrCoverage is returned by Restore unless the handles have each key group of the
 	// backend exactly once.
@@ -26,7 +26,7 @@ var (
 
 	// ErrFormat is returned by Start if the backend has no native format, and by Restore if
 	// the handles have several formats or one that the backend cannot read.
-	ErrFormat = errors.New("snapshot is not in a format of the backend")
+	ErrFormat = errors.New("snapshot format is not supported by the backend")
 
 	// ErrCanceled is returned by Wait after Cancel.
 	ErrCanceled = errors.New("snapshot canceled")
@@ -40,10 +40,10 @@ var (
 
 	// ErrName is returned for a file name that begins with a dot, is empty, is too long, or
 	// has other characters than ASCII letters, digits, dots, dashes and underscores.
-	ErrName = errors.New("illegal file name")
+	ErrName = errors.New("invalid file name")
 
 	// ErrNotRegular is returned if a path that must be a regular file is something else,
 	// such as a symbolic link or a named pipe, or if a path that must be a directory is a
-	// symbolic link. It is not opened, followed or removed.
+	// symbolic link. Such an entry is not opened, followed or removed.
 	ErrNotRegular = vfs.ErrNotRegular
 )

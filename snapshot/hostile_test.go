@@ -441,7 +441,7 @@ func TestHostileLargeRowsAreRefused(t *testing.T) {
 		{"key", pieces(sizes(huge, 9)), snapshot.ErrCorrupt},
 		{"value", pieces(sizes(uint64(len(large.key)), huge)), snapshot.ErrCorrupt},
 		{"sizes that add up to nothing", pieces(sizes(1<<63, 1<<63)), snapshot.ErrCorrupt},
-		{"sizes that add up to what is there", pieces(append(binary.AppendUvarint(binary.AppendUvarint(nil, 1<<64-10), 15), 1, 2, 3, 4, 5)), snapshot.ErrCorrupt},
+		{"sizes that overflow to the right sum", pieces(append(binary.AppendUvarint(binary.AppendUvarint(nil, 1<<64-10), 15), 1, 2, 3, 4, 5)), snapshot.ErrCorrupt},
 		{"value of all that is left", pieces(sizes(uint64(len(large.key)), 100), bytes.Repeat([]byte{1}, 10)), snapshot.ErrCorrupt},
 		{"never ends", pieces(sizes(5005, 900), slices.Repeat([][]byte{{1}}, 800)...), snapshot.ErrCorrupt},
 		{"never goes on", pieces(whole[:4000], slices.Repeat([][]byte{nil}, 100)...), snapshot.ErrCorrupt},

@@ -11,13 +11,13 @@ import (
 // most of which other snapshots of the backend can share.
 //
 // A portable snapshot writes every row each time. A native one copies the backend's immutable
-// files, and an incremental one only those that the target does not have yet: NativeView finds
-// them by the random identity in each file, which SharingTarget.Confirmed knows from an earlier,
-// complete snapshot.
+// files, and an incremental one only those that the target does not have yet: each file has a
+// random identity, and SharingTarget.Confirmed returns the files of an earlier, complete snapshot
+// by their identity.
 //
 //	backend's files at snapshot 7   A B C        writes A, B, C
 //	            ... at snapshot 8   A B D        refers to A and B, writes D
-//	            ... at snapshot 9   E D          (A, B, C were compacted into E) writes E
+//	            ... at snapshot 9   E D          writes E, a compaction of A and B
 //
 // Invariant: a file that a snapshot refers to never changes, and the target keeps it as long
 // as a snapshot refers to it.

@@ -30,12 +30,13 @@ import (
 //
 //	[1 preamble][3 header][ section of group 0 ][ section of group 3 ]...[4 index][2 trailer]
 //
-// Rows then reads the section of one key group, block by block. It checks of each block the
-// checksum, the sequence number, the kind and the key group; of each row the order of keys and
-// the key group; and at the end of the section the number of rows.
+// Rows then reads the section of one key group, block by block. It checks the checksum, sequence
+// number, kind and key group of each block, the key group and order of each row, and the number of
+// rows at the end of the section.
 //
 // Invariant: a checksum covers every byte, and includes the file's identity, so that a block
 // of another file never passes.
+//
 // Invariant: before memory is allocated for a count or a size from the file, it is compared
 // with a limit of the format and with the number of bytes that are left.
 //

@@ -70,7 +70,9 @@ type Progress struct {
 // process continues.
 //
 // Invariant: the view is closed and the unfinished file is removed before done is closed.
+//
 // Invariant: handle and err are set before done is closed, and not changed afterwards.
+//
 // Invariant: Wait returns a nil error only if all files are durable.
 //
 // Thread safety: safe for concurrent use.
