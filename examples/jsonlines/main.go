@@ -95,7 +95,7 @@ func parseOptions(args []string, w io.Writer) (o options, err error) {
 	f.StringVar(&o.out, "out", "", "`file` for the result; without it standard output")
 	f.StringVar(&o.state, "state", defaultState(), "`URL` of weir.Open: kind of backend and directory for checkpoints")
 	f.DurationVar(&o.every, "every", 5*time.Second, "time between checkpoints")
-	f.DurationVar(&o.progress, "progress", time.Second, "time between lines of progress on standard error; 0 is none")
+	f.DurationVar(&o.progress, "progress", time.Second, "time between lines of progress on standard error; 0 shows no progress")
 	f.IntVar(&o.parallelism, "parallel", runtime.GOMAXPROCS(0), "number of subtasks; may change from run to run")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -18,6 +18,7 @@ import (
 
 // The service of the page is built from the page, killed, and started again.
 func TestGettingStartedRunsAsItSays(t *testing.T) {
+	t.Parallel()
 	blocks, err := Read(filepath.Join(root, "docs", "getting-started.md"))
 	require.NoError(t, err)
 	s := &session{t: t, module: newModule(t), state: t.TempDir()}

@@ -15,6 +15,7 @@ import (
 // Each command of the page runs in the module that the page has written so far, and has the
 // output that the page shows.
 func TestTutorialRunsAsItSays(t *testing.T) {
+	t.Parallel()
 	blocks, err := Read(filepath.Join(root, "docs", "tutorial.md"))
 	require.NoError(t, err)
 	m := newModule(t)
@@ -25,7 +26,6 @@ func TestTutorialRunsAsItSays(t *testing.T) {
 			requireFormatted(t, b)
 			m.write(b.Name, b.Text)
 		case "console":
-			m.command("go", "vet", ".")
 			for _, c := range b.Commands() {
 				commands++
 				assert.Equal(t, c.Output, m.shell(c.Line), "line %d: %s", b.Line, c.Line)
@@ -33,6 +33,7 @@ func TestTutorialRunsAsItSays(t *testing.T) {
 		}
 	}
 	require.Greater(t, commands, 8)
+	m.command("go", "vet", ".")
 }
 
 // shell runs a line in the module and returns its output. Go prints the exit status of a
