@@ -15,8 +15,8 @@
 //	n, ok, err := visits.Get()                                  // the value of "ann"
 //	err = visits.Set(n + 1)
 //
-// Inside a job of package job, Task.Keyed returns the Keyed, and the job sets the current key
-// before it calls the operator.
+// A job of package job opens the backends and sets the current key before it calls an operator.
+// The operator gets its Keyed from Task.Keyed and declares its states when it opens.
 //
 // # Kinds of state
 //
@@ -29,12 +29,15 @@
 //	AggregatingOf   values folded into an accumulator      Get Add Clear
 //	TimersOf        timers in event and processing time    Register Delete Advance Next Len
 //
+// Each handle of a state has SetNamespace, and lists, reducing and aggregating states have
+// MergeNamespaces. Timers take the namespace as an argument.
+//
 // The interfaces ValueState, ListState, MapState, ReducingState and AggregatingState and the
 // type Timers document every operation. Declaring a name again with the same kind and codecs
 // returns a further handle of the same state.
 //
-// Values passed in belong to the state from then on, and values read still belong to it: a
-// program must modify neither. A heap backend stores them without copying.
+// A program must not modify values that it has passed to a state or read from one: a heap
+// backend stores and returns them without copying.
 //
 // # Keys, namespaces and key groups
 //

@@ -43,8 +43,7 @@ import (
 //
 // Invariant: after a failed SetKey there is no current key, so that no operation can write to
 // the key of the element before.
-// Invariant: keyVersion changes whenever the current key changes. A table that remembers where
-// it found the current key compares keyVersion instead of the key.
+//
 // Invariant: all Keyed of one backend have the same key codec; NewKeyed checks it.
 //
 // Cost: SetKey encodes and hashes the key and allocates nothing once its buffer has grown.
@@ -63,7 +62,7 @@ type Keyed[K any] struct {
 	encoded    []byte // the encoding of key
 	group      uint16 // the key group of key
 	set        bool
-	keyVersion uint64 // incremented by every SetKey
+	keyVersion uint64 // incremented by every SetKey; a table compares it instead of the key
 }
 
 // NewKeyed binds a backend to the codec of its keys. It may be called several times for one

@@ -41,6 +41,7 @@ type Timer[K any] struct {
 // Invariant: in one call of Advance, timers fire in ascending order of (timestamp, encoded key,
 // escaped namespace), except for those that fire registers below the timer that is firing; these
 // fire next.
+//
 // Invariant: a timer is removed before fire is called, so that an error of fire cannot make it
 // fire twice.
 //

@@ -7,7 +7,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// # Composite keys
+// Composite keys
 //
 // A composite key names a row wherever rows are bytes: in byte backends and in portable
 // snapshots. docs/format-key.md specifies it; this file is its only implementation.

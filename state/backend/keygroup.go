@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// # Key groups
+// Key groups
 //
 // Problem: each subtask of an operator stores the state of a part of the keys. When the
 // parallelism changes, state must move between subtasks. Assigning keys directly by
@@ -87,14 +87,18 @@ func SubtaskKeyspace(subtask, parallelism, maxParallelism int) Keyspace {
 	}
 }
 
-// Validate returns ErrInvalidOption if MaxParallelism is out of range, or if Groups is empty or
-// reaches beyond the last key group.
-func (s Keyspace) Validate() error {
+// Validate returns ErrInvalid if MaxParallelism is out of range, or if Groups is empty or reaches
+// beyond the last key group.
+func (s Keyspace) Validate() error { return s.validate(ErrInvalid) }
+
+// validate is Validate with another error. A keyspace may be an option or come from a file: an
+// error about a file must not be ErrInvalidOption.
+func (s Keyspace) validate(kind error) error {
 	if s.MaxParallelism < 1 || s.MaxParallelism > MaxKeyGroups {
-		return fmt.Errorf("Keyspace.MaxParallelism is %d, want 1 to %d: %w", s.MaxParallelism, MaxKeyGroups, ErrInvalidOption)
+		return fmt.Errorf("Keyspace.MaxParallelism is %d, want 1 to %d: %w", s.MaxParallelism, MaxKeyGroups, kind)
 	}
 	if s.Groups.First > s.Groups.Last || int(s.Groups.Last) >= s.MaxParallelism {
-		return fmt.Errorf("Keyspace.Groups is %v, want a range within 0-%d: %w", s.Groups, s.MaxParallelism-1, ErrInvalidOption)
+		return fmt.Errorf("Keyspace.Groups is %v, want a range within 0-%d: %w", s.Groups, s.MaxParallelism-1, kind)
 	}
 	return nil
 }

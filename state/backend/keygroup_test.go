@@ -51,6 +51,7 @@ func TestInvalidKeyspacesAreRefused(t *testing.T) {
 		{MaxParallelism: 128, Groups: GroupRange{0, 128}}, {MaxParallelism: -1},
 	} {
 		require.ErrorIs(t, s.Validate(), ErrInvalid, "%+v", s)
+		require.NotErrorIs(t, s.Validate(), ErrInvalidOption, "files have keyspaces too")
 	}
 }
 

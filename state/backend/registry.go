@@ -46,7 +46,7 @@ func NewRegistry(o Options) (*Registry, error) {
 	if o.Keyspace == (Keyspace{}) {
 		o.Keyspace = WholeKeyspace(DefaultMaxParallelism(1))
 	}
-	if err := o.Keyspace.Validate(); err != nil {
+	if err := o.Keyspace.validate(ErrInvalidOption); err != nil {
 		return nil, err
 	}
 	limits, err := o.Limits.withDefaults()

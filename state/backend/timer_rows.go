@@ -21,6 +21,7 @@ import (
 //	     └─ First = the least head: 10 "ann"
 //
 // Invariant: heads has an entry for each key group that has timers, and it is the group's first.
+//
 // Invariant: count is the number of rows.
 //
 // Cost: Add and Remove read and write one row. First compares the heads of all groups. Removing

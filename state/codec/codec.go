@@ -97,6 +97,7 @@ type Codec[T any] interface {
 //
 // Invariant: the name of a built-in codec ("int64", "slice", ...) cannot be given to Struct, Func,
 // JSON or Binary, and names contain none of the characters , : ( ), so String is unambiguous.
+//
 // Invariant: an ID never depends on the platform: int and uint take 8 bytes everywhere.
 type ID struct {
 	// Name is the name of the codec: built-in, such as "int64" or "slice", or chosen by the

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// # The escape
+// The escape
 //
 // A part of variable size that is followed by other parts, in a struct or in a composite key, is
 // escaped. An escaped part contains its end, and the whole sorts part by part:
