@@ -40,19 +40,19 @@ func (w *runWriter) write(m *merge.Merger) error {
 	return w.put(&e)
 }
 
-// put writes an entry, unless it is a delete or a tombstone with nothing left to hide.
+// put writes an entry, unless it is a delete or a tombstone that hides nothing in older runs.
 func (w *runWriter) put(e *run.Entry) error {
-	lowest := false
+	nothingOlder := false
 	switch e.Kind {
 	case run.DeletePrefix:
-		lowest = !w.c.older.MayHave(run.PrefixRange(e.Key))
+		nothingOlder = !w.c.older.MayHave(run.PrefixRange(e.Key))
 	case run.Delete, run.Append:
-		lowest = !w.c.older.MayHaveKey(e.Key)
+		nothingOlder = !w.c.older.MayHaveKey(e.Key)
 	}
 	switch {
-	case lowest && e.Kind == run.Append:
+	case nothingOlder && e.Kind == run.Append:
 		e.Kind = run.Set
-	case lowest:
+	case nothingOlder:
 		return nil
 	}
 	if len(e.Key) > 0 { // no key is below the empty key
@@ -162,8 +162,8 @@ func (w *runWriter) begin() (err error) {
 }
 
 // endFile ends the current file before a key; nil is the end of the run. The next file begins
-// at the shortened bound of this one, or a tombstone that begins there would make their bounds
-// overlap.
+// at the shortened bound of this one; otherwise a range tombstone that begins there would make
+// the bounds of both files overlap.
 func (w *runWriter) endFile(to []byte) error {
 	if to != nil {
 		to = slices.Clone(head(to, MaxBorderBytes))
