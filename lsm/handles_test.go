@@ -91,7 +91,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 	read()
 	// One more for a moment, and one that a flush has opened while the owner had the lock.
 	require.LessOrEqual(t, fsys.peak.Load(), int64(most+2))
-	require.Equal(t, most, db.o.Budget.handles.Open())
+	require.Equal(t, most, db.o.Budget.handles.OpenTables())
 
 	require.NoError(t, db.Close())
 	require.Zero(t, fsys.open.Load())

@@ -35,22 +35,22 @@ type Handles struct {
 	over atomic.Bool // a limit is exceeded: see Trim
 }
 
-// NewHandles returns a limit of most open tables, at least one, and of mostBytes bytes for
-// their indexes and filters.
-func NewHandles(most int, mostBytes int64) *Handles {
-	return &Handles{maxOpen: max(most, 1), maxBytes: mostBytes}
+// NewHandles returns Handles that keep at most maxOpen tables open, with at most maxBytes
+// bytes of indexes and filters. At least one table can always be open.
+func NewHandles(maxOpen int, maxBytes int64) *Handles {
+	return &Handles{maxOpen: max(maxOpen, 1), maxBytes: maxBytes}
 }
 
 // SetLimit changes the limit of open tables. Tables above it are closed when other tables are
 // opened.
-func (h *Handles) SetLimit(most int) {
+func (h *Handles) SetLimit(maxOpen int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.maxOpen = max(most, 1)
+	h.maxOpen = max(maxOpen, 1)
 }
 
-// Open returns the number of open tables.
-func (h *Handles) Open() int {
+// OpenTables returns the number of open tables.
+func (h *Handles) OpenTables() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.open)
@@ -72,7 +72,7 @@ func (h *Handles) add(t *Table, locked bool) {
 }
 
 // Trim closes tables above the limit that were pinned or locked earlier. It is called after an
-// iterator ends. The caller holds the CacheLock held.
+// iterator ends. held is the CacheLock that the caller holds.
 func (h *Handles) Trim(held *CacheLock) {
 	if h.over.Load() {
 		h.mu.Lock()

@@ -43,5 +43,5 @@ func TestTableStaysOpenDuringVerify(t *testing.T) {
 		require.NoError(t, table.Close())
 		table.lock.Unlock()
 	}
-	require.Zero(t, h.Open())
+	require.Zero(t, h.OpenTables())
 }
