@@ -60,7 +60,7 @@ func (s *stoppable) run(t *testing.T, g *Graph) {
 	close(s.started)
 	_, err = s.running.Wait()
 	require.ErrorIs(t, err, errEnough)
-	require.True(t, s.ended.Load(), "the job ended without called")
+	require.True(t, s.ended.Load(), "the job ended before the n-th call")
 	goleak.VerifyNone(t)
 }
 

@@ -21,7 +21,7 @@ import (
 
 // The job restores the next older checkpoint, and the damaged one is kept.
 func TestJobFallsBackFromADamagedCheckpoint(t *testing.T) {
-	for name, harm := range map[string]func(*testing.T, vfs.FS, string){
+	for name, damage := range map[string]func(*testing.T, vfs.FS, string){
 		"missing": removed,
 		"directory": func(t *testing.T, disk vfs.FS, path string) {
 			require.NoError(t, disk.Remove(path))
@@ -39,7 +39,7 @@ func TestJobFallsBackFromADamagedCheckpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, source, out := memory("damaged"), numbers(4_000, 2), &paper[count]{}
 			o.Checkpoints.Retain = 100
-			newest := runAndDamage(t, &o, source, out, harm)
+			newest := runAndDamage(t, &o, source, out, damage)
 
 			var log bytes.Buffer
 			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
@@ -75,7 +75,7 @@ func TestJobWithOnlyDamagedCheckpointsDoesNotBegin(t *testing.T) {
 
 // runAndDamage runs a job with checkpoints on a disk of its own until it was stopped, and
 // damages its newest checkpoint.
-func runAndDamage(t *testing.T, o *Options, source *tape, out *paper[count], harm func(*testing.T, vfs.FS, string)) checkpoint.ID {
+func runAndDamage(t *testing.T, o *Options, source *tape, out *paper[count], damage func(*testing.T, vfs.FS, string)) checkpoint.ID {
 	t.Helper()
 	disk := vfstest.NewMem(vfstest.MemOptions{})
 	files, err := checkpoint.FilesOn(disk, "checkpoints")
@@ -83,13 +83,13 @@ func runAndDamage(t *testing.T, o *Options, source *tape, out *paper[count], har
 	o.Checkpoints.Storage, err = checkpoint.NewStorage(files, checkpoint.StorageOptions{InlineBytes: -1})
 	require.NoError(t, err)
 	runUntilStopped(t, *o, source, out)
-	return harmNewest(t, disk, files, harm)
+	return damageNewest(t, disk, files, damage)
 }
 
 func removed(t *testing.T, disk vfs.FS, path string) { require.NoError(t, disk.Remove(path)) }
 
-// harmNewest calls harm with the path of a subtask's file in the newest checkpoint.
-func harmNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, harm func(*testing.T, vfs.FS, string)) (newest checkpoint.ID) {
+// damageNewest calls damage with the path of a subtask's file in the newest checkpoint.
+func damageNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, damage func(*testing.T, vfs.FS, string)) (newest checkpoint.ID) {
 	t.Helper()
 	objects, err := files.List(t.Context(), "")
 	require.NoError(t, err)
@@ -101,7 +101,7 @@ func harmNewest(t *testing.T, disk vfs.FS, files *checkpoint.Files, harm func(*t
 		}
 	}
 	require.NotEmpty(t, victim)
-	harm(t, disk, filepath.Join("checkpoints", filepath.FromSlash(victim)))
+	damage(t, disk, filepath.Join("checkpoints", filepath.FromSlash(victim)))
 	return newest
 }
 

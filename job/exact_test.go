@@ -61,7 +61,7 @@ func (s *saboteur) before(_ int, offset int64) (hold bool, err error) {
 	return false, s.trip("source")
 }
 
-// at is what each place calls; one of them breaks.
+// at is called by each place. It returns an error for the place that must fail now.
 func (s *saboteur) at(place string) error {
 	if s.armed.Load() == nil {
 		return nil
@@ -80,7 +80,7 @@ func (s *saboteur) trip(place string) error {
 	return fmt.Errorf("%s: %w", place, errBroken)
 }
 
-// ended is for OnCheckpoint.
+// ended is a function for OnCheckpoint.
 func (s *saboteur) ended(r CheckpointReport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,7 +146,7 @@ func TestParallelismMayChangeBetweenRuns(t *testing.T) {
 		o.OnCheckpoint = func(r CheckpointReport) {
 			<-started
 			if r.Err == nil && records.Load() >= limit && !last {
-				running.Fail(errBroken) // there are no restarts
+				running.Fail(errBroken) // ends the job: MaxRestarts is 0
 			}
 		}
 		var err error
