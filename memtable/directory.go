@@ -6,71 +6,93 @@ import (
 	"slices"
 )
 
-// directory finds records by the hash of their key: extendible hashing (Fagin et
-// al., ACM TODS 4(3), 1979). The first bits of a hash choose a page; a page that
-// is full becomes two, so that no operation moves more than a page's entries,
-// but for the directory itself, 8 bytes for some hundreds of entries.
+// directory finds records by the hash of their key. It uses extendible hashing (Fagin et al.,
+// ACM TODS 4(3), 1979).
 //
-// A page is a line with its header and buckets of a line each. An entry lies in
-// the bucket that its hash says, or, if that is full, in one of the following.
+// Problem: a hash table that doubles copies all entries at once, and one write of a million
+// waits for it. A memtable has millions of entries and each write has an operator waiting.
 //
-//	header: entries (4 B) | depth (1 B) | – | next page (8 B) | –
-//	bucket: 7 x print (1 B) | passed (1 B) | 7 x slot (8 B)
-//	slot:   first 24 bits of the hash | place of the record (40 bits)
+// Idea: entries are in pages of 4 KiB; the first bits of a hash choose the page through an
+// array (pages). A full page is split into two by the next bit of the hashes, so an insert moves
+// the entries of one page at most. Only the array doubles as a whole: 8 bytes for each few
+// hundred entries.
 //
-// The print is the 8 bits after those in the slot; passed says that an entry went
-// on from here. A page that cannot be split has a next page: one with many equal
-// hashes, made so on purpose.
+//	hash: | first bits: page .. | 24 bits: tag  | 8 bits: fingerprint | - |
+//	       shift                                 its low 6 bits: bucket
 //
-// Invariant: of every bucket, slots are filled from the first on; entries are
-// never removed.
+//	pages            page: 65 cache lines        bucket: one cache line
+//	00 --------> +---------------------+         +------------------------+------------+
+//	01 --------> | header              |         | 7 x fingerprint (1 B)  | overflowed |
+//	10 --+       +---------------------+         +------------------------+------------+
+//	11 --+-+     | bucket 0 ... 63     |         | 7 x slot (8 B): tag 24 b | ref 40 b  |
+//	     v v     +---------------------+         +------------------------+------------+
+//
+//	page header: entries (4 B) | depth (1 B) | - | next page (8 B) | -
+//
+// An entry is in the bucket that its fingerprint chooses or, if that was full, in the first later
+// bucket with a free slot; the full buckets on the way are marked overflowed. A lookup compares
+// fingerprint and tag (32 bits of the hash) before it reads a record, so it usually has three
+// cache misses: pages, bucket, record.
+//
+// To iterate, each visits pages in their order in the array; the records are sorted afterwards
+// (see sorter), because hash order is useless for a file.
+//
+// Keys with equal hashes, which an attacker can choose, cannot be separated by splitting. A page
+// that may not be split any more gets a list of next pages, and lookups become linear there. The
+// limit sparseBits keeps such keys from doubling the array without end.
+//
+// Invariant: a page of depth d is in 2^(bits - d) consecutive elements of pages.
+// Invariant: the slots of a bucket are filled from the first one; entries are never removed.
+// Invariant: if an entry is after its bucket, all buckets in between are marked overflowed.
+//
+// Cost: 64 B of bucket for 7 entries, at most 80 % full: 11 to 23 B for each key.
 type directory struct {
-	m       *memory
-	pages   []ref // a power of two, by the first bits of the hash
-	shift   uint  // by which a hash becomes an index of pages
-	split   int   // pages that were made by splitting
-	keyFrom ref   // of a record, its key begins here; see header for its length
-	spare   ref   // a page that is used no more, with others after it
+	arena     *arena
+	pages     []ref // 2^bits elements, indexed by the first bits of the hash
+	shift     uint  // 64 - bits: hash >> shift is the index in pages
+	pageCount int   // pages created by splitting, plus one
+	keyOffset ref   // offset of the key in a record; the first word has its length, see header
+	freePages ref   // list of pages that are no longer used
 }
 
 const (
-	tagBits      = 64 - refBits
-	bucketSlots  = 7
-	pageBuckets  = 64
-	pageBytes    = lineBytes * (1 + pageBuckets)
-	pageDepth    = 4
-	pageNext     = 8
-	bucketPassed = 7
-	// splitEntries is when a page is split: 80 % of its slots. Fewer than a
-	// fifth of the entries are then beyond their bucket.
+	tagBits          = 64 - refBits
+	bucketSlots      = 7
+	pageBuckets      = 64
+	pageBytes        = cacheLineBytes * (1 + pageBuckets)
+	pageDepth        = 4
+	pageNext         = 8
+	bucketOverflowed = 7
+	// A page is split at splitEntries, 80 % of its slots. Fewer than a fifth of its entries are
+	// then outside their bucket.
 	splitEntries = 358
-	// sparseBits is how much longer a directory may be than it has pages, as a
-	// power of two, before hashes must be unlucky on purpose.
+	// The array may have 2^sparseBits times as many elements as there are pages. More are needed
+	// only if hashes were chosen to collide.
 	sparseBits = 5
 )
 
-// find returns the record with a key, 0 if there is none.
+// find returns the record of a key, or 0.
 func (d *directory) find(hash uint64, key []byte) ref {
 	if len(d.pages) == 0 {
 		return 0
 	}
-	tag, mark := hash>>refBits, byte(hash>>(refBits-8))
+	tag, fingerprint := hash>>refBits, byte(hash>>(refBits-8))
 	for page := d.pages[hash>>d.shift]; page != 0; {
-		bytes := d.m.at(page)[:pageBytes]
-		for b := int(mark) % pageBuckets; ; {
-			bucket := (*[lineBytes]byte)(bytes[lineBytes*(1+b):])
+		bytes := d.arena.at(page)[:pageBytes]
+		for b := int(fingerprint) % pageBuckets; ; {
+			bucket := (*[cacheLineBytes]byte)(bytes[cacheLineBytes*(1+b):])
 			for i := range bucketSlots {
 				slot := binary.LittleEndian.Uint64(bucket[8+8*i:])
-				if slot>>refBits == tag && bucket[i] == mark && slot != 0 {
-					if r := ref(slot & refMask); d.holds(r, key) {
+				if slot>>refBits == tag && bucket[i] == fingerprint && slot != 0 {
+					if r := ref(slot & refMask); d.hasKey(r, key) {
 						return r
 					}
 				}
 			}
-			if bucket[bucketPassed] == 0 {
+			if bucket[bucketOverflowed] == 0 {
 				return 0
 			}
-			if b = (b + 1) % pageBuckets; b == int(mark)%pageBuckets {
+			if b = (b + 1) % pageBuckets; b == int(fingerprint)%pageBuckets {
 				break
 			}
 		}
@@ -79,41 +101,42 @@ func (d *directory) find(hash uint64, key []byte) ref {
 	return 0
 }
 
-// holds says whether a record has a key.
-func (d *directory) holds(r ref, key []byte) bool {
-	b := d.m.at(r)
+// hasKey reports whether r is the record of key.
+func (d *directory) hasKey(r ref, key []byte) bool {
+	b := d.arena.at(r)
 	n := header(binary.LittleEndian.Uint64(b)).keyBytes()
-	return n == len(key) && string(b[d.keyFrom:int(d.keyFrom)+n]) == string(key)
+	return n == len(key) && string(b[d.keyOffset:int(d.keyOffset)+n]) == string(key)
 }
 
-// insert adds a record whose key has none.
+// insert adds a record whose key is not in the directory.
 func (d *directory) insert(hash uint64, r ref) {
 	if len(d.pages) == 0 {
-		d.pages, d.shift, d.split = []ref{d.newPage(0)}, 64, 1
+		d.pages, d.shift, d.pageCount = []ref{d.newPage(0)}, 64, 1
 	}
 	page := d.pages[hash>>d.shift]
 	for d.entries(page) >= splitEntries && d.splitPage(hash, page) {
 		page = d.pages[hash>>d.shift]
 	}
-	d.place(page, hash&^refMask|uint64(r), byte(hash>>(refBits-8)))
+	d.insertSlot(page, hash&^refMask|uint64(r), byte(hash>>(refBits-8)))
 }
 
-// place puts a slot into the first free place of a page or those after it.
-func (d *directory) place(page ref, slot uint64, mark byte) {
-	first := d.m.at(page)
+// insertSlot puts a slot into the first free place at or after its bucket, in the page or its
+// next pages.
+func (d *directory) insertSlot(page ref, slot uint64, fingerprint byte) {
+	first := d.arena.at(page)
 	binary.LittleEndian.PutUint32(first, binary.LittleEndian.Uint32(first)+1)
 	for {
-		bytes := d.m.at(page)[:pageBytes]
+		bytes := d.arena.at(page)[:pageBytes]
 		for n := range pageBuckets {
-			bucket := bytes[lineBytes*(1+(int(mark)+n)%pageBuckets):][:lineBytes]
+			bucket := bytes[cacheLineBytes*(1+(int(fingerprint)+n)%pageBuckets):][:cacheLineBytes]
 			for i := range bucketSlots {
 				if binary.LittleEndian.Uint64(bucket[8+8*i:]) == 0 {
 					binary.LittleEndian.PutUint64(bucket[8+8*i:], slot)
-					bucket[i] = mark
+					bucket[i] = fingerprint
 					return
 				}
 			}
-			bucket[bucketPassed] = 1
+			bucket[bucketOverflowed] = 1
 		}
 		next := ref(binary.LittleEndian.Uint64(bytes[pageNext:]))
 		if next == 0 {
@@ -125,75 +148,77 @@ func (d *directory) place(page ref, slot uint64, mark byte) {
 }
 
 func (d *directory) entries(page ref) int {
-	return int(binary.LittleEndian.Uint32(d.m.at(page)))
+	return int(binary.LittleEndian.Uint32(d.arena.at(page)))
 }
 
 // newPage returns an empty page.
 func (d *directory) newPage(depth int) ref {
-	page := d.spare
+	page := d.freePages
 	if page != 0 {
-		d.spare = ref(d.m.load(page + pageNext))
+		d.freePages = ref(d.arena.load(page + pageNext))
 	} else {
-		page = d.m.alloc(pageBytes)
+		page = d.arena.alloc(pageBytes)
 	}
-	b := d.m.at(page)[:pageBytes]
+	b := d.arena.at(page)[:pageBytes]
 	clear(b)
 	b[pageDepth] = byte(depth)
 	return page
 }
 
-// splitPage divides the entries of a page, to which a hash leads, between it and
-// a new one by the next bit of their hashes, if the directory may grow so far.
+// splitPage moves the entries of a page whose next bit of the hash is 1 to a new page. hash is
+// the hash of any entry of the page. It reports whether the page was split; the array of pages
+// may not grow without limit.
 func (d *directory) splitPage(hash uint64, page ref) bool {
-	depth := uint(d.m.at(page)[pageDepth])
-	if depth == tagBits || depth >= uint(bits.Len(uint(d.split))+sparseBits) {
+	depth := uint(d.arena.at(page)[pageDepth])
+	if depth == tagBits || depth >= uint(bits.Len(uint(d.pageCount))+sparseBits) {
 		return false
 	}
 	if depth == 64-d.shift {
 		d.double()
 	}
-	d.split++
+	d.pageCount++
 	other := d.newPage(int(depth) + 1)
-	width := 1 << (64 - d.shift - depth) // places of the directory that lead to the page
+	width := 1 << (64 - d.shift - depth) // elements of pages that refer to the page
 	at := int(hash>>d.shift) &^ (width - 1)
 	for i := at + width/2; i < at+width; i++ {
 		d.pages[i] = other
 	}
 	var old [pageBytes]byte
-	copy(old[:], d.m.at(page))
-	b := d.m.at(page)[:pageBytes]
+	copy(old[:], d.arena.at(page))
+	b := d.arena.at(page)[:pageBytes]
 	clear(b)
 	b[pageDepth] = byte(depth) + 1
 	bit := uint64(1) << (63 - depth)
-	d.deal(old[:], bit, page, other)
+	d.distribute(old[:], bit, page, other)
 	for next := ref(binary.LittleEndian.Uint64(old[pageNext:])); next != 0; {
-		bytes := d.m.at(next)[:pageBytes]
-		d.deal(bytes, bit, page, other)
+		bytes := d.arena.at(next)[:pageBytes]
+		d.distribute(bytes, bit, page, other)
 		after := ref(binary.LittleEndian.Uint64(bytes[pageNext:]))
-		binary.LittleEndian.PutUint64(bytes[pageNext:], uint64(d.spare))
-		d.spare, next = next, after
+		binary.LittleEndian.PutUint64(bytes[pageNext:], uint64(d.freePages))
+		d.freePages, next = next, after
 	}
 	return true
 }
 
-// deal puts the entries of a page's bytes into one of two pages.
-func (d *directory) deal(bytes []byte, bit uint64, zero, one ref) {
-	for b := lineBytes; b < pageBytes; b += lineBytes {
-		bucket := (*[lineBytes]byte)(bytes[b:])
+// distribute inserts the entries of a page's content into the pages zero and one, by a bit of
+// their hashes.
+func (d *directory) distribute(bytes []byte, bit uint64, zero, one ref) {
+	for b := cacheLineBytes; b < pageBytes; b += cacheLineBytes {
+		bucket := (*[cacheLineBytes]byte)(bytes[b:])
 		for i := range bucketSlots {
 			slot := binary.LittleEndian.Uint64(bucket[8+8*i:])
 			switch {
 			case slot == 0:
 			case slot&bit == 0:
-				d.place(zero, slot, bucket[i])
+				d.insertSlot(zero, slot, bucket[i])
 			default:
-				d.place(one, slot, bucket[i])
+				d.insertSlot(one, slot, bucket[i])
 			}
 		}
 	}
 }
 
-// double makes the directory look at one more bit.
+// double doubles the array: pages are chosen by one more bit.
 func (d *directory) double() {
 	pages := make([]ref, 0, 2*len(d.pages))
 	for _, page := range d.pages {
@@ -203,12 +228,12 @@ func (d *directory) double() {
 	d.shift--
 }
 
-// each calls do with every record.
+// each calls do with every record, in no useful order.
 func (d *directory) each(do func(ref)) {
 	for _, page := range slices.Compact(slices.Clone(d.pages)) {
 		for page != 0 {
-			bytes := d.m.at(page)[:pageBytes]
-			for b := lineBytes; b < pageBytes; b += lineBytes {
+			bytes := d.arena.at(page)[:pageBytes]
+			for b := cacheLineBytes; b < pageBytes; b += cacheLineBytes {
 				for i := range bucketSlots {
 					if slot := binary.LittleEndian.Uint64(bytes[b+8+8*i:]); slot != 0 {
 						do(ref(slot & refMask))

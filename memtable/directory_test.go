@@ -11,40 +11,39 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Hashes that agree in the bits by which pages are chosen, or in all: somebody
-// may choose keys that have such.
+// An attacker may choose keys whose hashes agree in the bits that choose pages, or in all bits.
 func TestKeysAreFoundWhateverTheirHashes(t *testing.T) {
 	for name, hash := range map[string]func(i uint64) uint64{
 		"all equal":                 func(uint64) uint64 { return 1 << 40 },
 		"all zero":                  func(uint64) uint64 { return 0 },
-		"differ after what is kept": func(i uint64) uint64 { return 7<<61 | i },
-		"differ in the print":       func(i uint64) uint64 { return i << 32 },
+		"differ after the tag":      func(i uint64) uint64 { return 7<<61 | i },
+		"differ in the fingerprint": func(i uint64) uint64 { return i << 32 },
 		"agree in 20 bits":          func(i uint64) uint64 { return run.Hash(binary.LittleEndian.AppendUint64(nil, i)) >> 20 },
-		"two of them":               func(i uint64) uint64 { return -(i % 2) },
-		"as they come":              func(i uint64) uint64 { return run.Hash(binary.LittleEndian.AppendUint64(nil, i)) },
+		"two hashes":                func(i uint64) uint64 { return -(i % 2) },
+		"hashes of keys":            func(i uint64) uint64 { return run.Hash(binary.LittleEndian.AppendUint64(nil, i)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			budget := slab.NewBudget(0)
 			table := NewHash(Options{Budget: budget}).(*hashTable)
 			const n = 2000
 			for i := range uint64(2 * n) {
-				p := forged(i, hash(i))
+				k := forged(i, hash(i))
 				if i < n {
-					table.Set(p, p.Key)
+					table.Set(k, k.Key)
 				}
 			}
 			var f run.Lookup
 			for i := range uint64(2 * n) {
 				f.Reset()
-				p := forged(i, hash(i))
-				require.Equal(t, i < n, table.Get(p, &f))
+				k := forged(i, hash(i))
+				require.Equal(t, i < n, table.Get(k, &f))
 				if b, ok := f.Whole(); i < n {
 					require.True(t, ok)
-					require.Equal(t, p.Key, b)
+					require.Equal(t, k.Key, b)
 				}
 			}
 			require.Equal(t, n, table.Len())
-			require.Less(t, len(table.keys.pages), n, "the directory stays in proportion")
+			require.Less(t, len(table.keys.pages), n, "fewer elements than keys")
 			table.Seal()
 			seen := uint64(0)
 			for it := table.Iterator(); it.Next(); seen++ {
@@ -57,14 +56,15 @@ func TestKeysAreFoundWhateverTheirHashes(t *testing.T) {
 	}
 }
 
-// forged is a lookup key of a number with any hash.
+// forged returns a lookup key of a number with the given hash.
 func forged(i, hash uint64) *run.LookupKey {
 	key := binary.BigEndian.AppendUint64(nil, i)
 	return &run.LookupKey{Key: key, PrefixLen: 8, Hash: hash, PrefixHash: hash}
 }
 
-// A page that could not be split is split once the directory has grown.
-func TestPageWithFollowersIsSplitLater(t *testing.T) {
+// A page that could not be split, because the array of pages would have become too large, is
+// split once there are more pages.
+func TestPageWithNextPagesIsSplitLater(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)}).(*hashTable)
 	defer table.Close()
 	followers := func() (n int) {
@@ -77,7 +77,7 @@ func TestPageWithFollowersIsSplitLater(t *testing.T) {
 	}
 	var hashes []uint64
 	for i := range uint64(3000) {
-		hashes = append(hashes, i<<44) // they agree in eight bits
+		hashes = append(hashes, i<<44) // the first eight bits are equal
 		table.Set(forged(i, i<<44), nil)
 	}
 	require.NotZero(t, followers())
@@ -94,7 +94,7 @@ func TestPageWithFollowersIsSplitLater(t *testing.T) {
 	require.Equal(t, len(hashes), table.Len())
 }
 
-func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
+func TestSuffixesAreInOrderForAnyOrderOfInserts(t *testing.T) {
 	const n = 150_000
 	rng := rand.New(rand.NewPCG(1, 1))
 	for name, order := range map[string]func(i int) int{
@@ -111,7 +111,7 @@ func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
 			for i := range n {
 				split.Prepare(&p, binary.BigEndian.AppendUint32([]byte("p"), uint32(order(i))))
 				table.Set(&p, nil)
-				if rng.IntN(1000) == 0 { // some leaves are sorted on the way
+				if rng.IntN(1000) == 0 { // a seek sorts its leaf
 					table.Live(&p, nil).Seek(p.Key)
 				}
 			}
@@ -130,8 +130,8 @@ func TestManySuffixesAreInOrderHoweverTheyCame(t *testing.T) {
 	}
 }
 
-// Prefixes with one hash have a tree and a tombstone of their own.
-func TestPrefixesAreApartWhateverTheirHashes(t *testing.T) {
+// Prefixes with equal hashes have separate trees and tombstones.
+func TestPrefixesWithEqualHashesAreSeparate(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)})
 	defer table.Close()
 	lookupKey := func(key string) *run.LookupKey {
@@ -151,27 +151,27 @@ func TestPrefixesAreApartWhateverTheirHashes(t *testing.T) {
 	require.Equal(t, []string{"a1", "a2"}, keys)
 }
 
-func TestSlabWithMoreRoomIsFilledOn(t *testing.T) {
+func TestAllocationContinuesInSlabWithMoreSpaceLeft(t *testing.T) {
 	budget := slab.NewBudget(0)
-	m := memory{budget: budget}
+	a := arena{budget: budget}
 	for range 4 {
-		m.alloc(900 << 10)
-		m.alloc(60 << 10)
+		a.alloc(900 << 10)
+		a.alloc(60 << 10)
 	}
-	require.Len(t, m.slabs, 4)
-	m.alloc(100)
-	m.alloc(1000 << 10) // beyond what is left, and less is left after it
-	n := m.bytes()
+	require.Len(t, a.slabs, 4)
+	a.alloc(100)
+	a.alloc(1000 << 10) // larger than the space left, and leaves less space in its own slab
+	n := a.takenBytes()
 	for range 10 {
-		m.alloc(4 << 10)
+		a.alloc(4 << 10)
 	}
-	require.Equal(t, n, m.bytes())
-	m.release()
+	require.Equal(t, n, a.takenBytes())
+	a.freeSlabs()
 	require.Zero(t, budget.Used())
 }
 
-// A walk that is used again allocates nothing.
-func TestWalksDoNotAllocate(t *testing.T) {
+// An iterator that reuses another one allocates nothing.
+func TestReusedIteratorDoesNotAllocate(t *testing.T) {
 	table := NewHash(Options{Budget: slab.NewBudget(0)})
 	defer table.Close()
 	split := run.Split{Func: func(key []byte) int { return min(1, len(key)) }}

@@ -8,48 +8,63 @@ import (
 	"slices"
 )
 
-// sorter puts the records of a table in the order of their keys: radix sort,
-// most significant byte first, in place (McIlroy, Bostic, McIlroy, Engineering
-// Radix Sort, 1993), on eight bytes of the keys at a time. Keys of which these are
-// equal are looked at again, with the next eight. Zeros stand for what is after the
-// end of a key, so one that ends comes before those that go on, or is equal to
-// them, until keys are compared.
+// sorter sorts the records of a table by key, with an in-place radix sort, most significant byte
+// first (McIlroy, Bostic, McIlroy, Engineering Radix Sort, 1993).
 //
-// A key that is looked at is a miss of every cache, so heads are taken when items
-// are added, after the bytes that all keys before had in common.
+// Problem: a comparison of two keys costs two cache misses, and a sort of a million records needs
+// 20 comparisons for each of them.
+//
+// Idea: an item holds eight bytes of its key as a number, the head. The sort moves items, which
+// are contiguous, and rarely reads a key. Heads begin after the bytes that all keys have in common
+// (often the name of a state). Items with equal heads load the next eight bytes and are sorted
+// again; a few equal items are compared by their whole keys instead.
+//
+//	key   = | common | head: 8 B | next head: 8 B | ...
+//
+//	items   [7 | ref] [2 | ref] [7 | ref] [5 | ref]
+//	radix   [2 | ref] [5 | ref] [7 | ref] [7 | ref]
+//	                            \_ equal: load next heads, sort _/
+//
+// Zeros stand for the bytes after the end of a key. So the head of a key that ends is less than or
+// equal to the heads of keys that continue, and a comparison of the whole keys decides.
+//
+// Invariant: items from stale on have heads that begin at len(common). sort reloads the others.
+//
+// Cost: one cache miss for each item in add, which loads the head, and one for each further eight
+// bytes that are needed.
 type sorter struct {
-	m      *memory
-	all    items // n of them were added
+	arena  *arena
+	items  items // n of them were added
 	n      int
-	common []byte // what all keys begin with, often the name of a state
-	stale  int    // items before this one have heads from further on
-	worked int    // items that were looked at since others were let go first
+	common []byte // longest common prefix of the keys added so far
+	stale  int    // items before this one may have heads that begin after len(common)
+	worked int    // items processed since the last Gosched
 }
 
-// tombstoneItem marks an item that is a node.
+// tombstoneItem marks an item whose ref is a node: a prefix tombstone.
 const tombstoneItem = 1 << 63
 
-// comparedItems is up to how many items numbers are compared, and keys as a
-// whole: fewer than that are faster so.
 const (
-	comparedItems = 32
-	comparedKeys  = 8
-	// yieldItems take about a tenth of a millisecond.
+	// Up to maxInsertionSorted items are sorted by insertion, and up to maxKeyCompared items with
+	// equal heads by their whole keys, because that is faster for so few.
+	maxInsertionSorted = 32
+	maxKeyCompared     = 8
+	// Processing yieldItems items takes approximately 0.1 ms.
 	yieldItems = 4096
-	// radixKeyBytes is how far into keys heads are loaded. Keys that agree in
-	// more are compared.
+	// Heads are loaded from the first radixKeyBytes bytes of a key. Keys that agree in more are
+	// compared.
 	radixKeyBytes = 1 << 10
 )
 
-// key is that of a record or node.
+// key returns the key of a record or node.
 func (s *sorter) key(i item) []byte {
 	if i.ref&tombstoneItem != 0 {
-		return s.m.prefixOf(ref(i.ref &^ tombstoneItem))
+		return s.arena.nodePrefix(ref(i.ref &^ tombstoneItem))
 	}
-	return s.m.key(ref(i.ref))
+	return s.arena.key(ref(i.ref))
 }
 
-// compare is the order of items by their whole keys.
+// compare compares the whole keys of two items. A prefix tombstone sorts before the equal key.
 func (s *sorter) compare(a, b item) int {
 	if c := bytes.Compare(s.key(a), s.key(b)); c != 0 {
 		return c
@@ -57,7 +72,7 @@ func (s *sorter) compare(a, b item) int {
 	return cmp.Compare(b.ref&tombstoneItem, a.ref&tombstoneItem)
 }
 
-// add adds an item without a head.
+// add adds an item, and loads its head.
 func (s *sorter) add(i item) {
 	key := s.key(i)
 	if s.n == 0 {
@@ -68,27 +83,27 @@ func (s *sorter) add(i item) {
 		s.stale = s.n
 	}
 	i.head = headFrom(key, len(s.common))
-	s.all[s.n] = i
+	s.items[s.n] = i
 	s.n++
-	s.work(1)
+	s.countWork(1)
 }
 
-// work counts items that are looked at, and lets others go first now and then: the
-// owner may be waiting for this processor.
-func (s *sorter) work(items int) {
+// countWork counts processed items and yields the processor every yieldItems items: the owner of
+// the table may be waiting for it.
+func (s *sorter) countWork(items int) {
 	if s.worked += items; s.worked >= yieldItems {
 		s.worked = 0
 		runtime.Gosched()
 	}
 }
 
-// sort sorts what was added.
+// sort sorts the items that were added.
 func (s *sorter) sort() {
-	s.load(s.all[:s.stale], len(s.common))
-	s.byHead(s.all, len(s.common))
+	s.loadHeads(s.items[:s.stale], len(s.common))
+	s.sortByHead(s.items, len(s.common))
 }
 
-// commonBytes is how many bytes two keys begin with.
+// commonBytes returns the length of the longest common prefix of two keys.
 func commonBytes(a, b []byte) int {
 	n := min(len(a), len(b))
 	for i := range n {
@@ -99,49 +114,48 @@ func commonBytes(a, b []byte) int {
 	return n
 }
 
-// load takes heads from a byte on.
-func (s *sorter) load(some items, from int) {
-	for i := range some {
-		some[i].head = headFrom(s.key(some[i]), from)
-		s.work(1)
+// loadHeads loads heads that begin at byte from of their keys.
+func (s *sorter) loadHeads(part items, from int) {
+	for i := range part {
+		part[i].head = headFrom(s.key(part[i]), from)
+		s.countWork(1)
 	}
 }
 
-// byHead sorts items by their heads, which were taken from a byte before which
-// all their keys agree, and by what follows.
-func (s *sorter) byHead(some items, from int) {
+// sortByHead sorts items whose keys agree in the first from bytes, and whose heads begin there.
+func (s *sorter) sortByHead(part items, from int) {
 	differ := uint64(0)
-	for i := range some {
-		differ |= some[i].head ^ some[0].head
+	for i := range part {
+		differ |= part[i].head ^ part[0].head
 	}
-	s.byBits(some, bits.Len64(differ))
-	for len(some) > 0 {
+	s.radixSort(part, bits.Len64(differ))
+	for len(part) > 0 {
 		n := 1
-		for n < len(some) && some[n].head == some[0].head {
+		for n < len(part) && part[n].head == part[0].head {
 			n++
 		}
-		switch equal := some[:n]; {
+		switch equal := part[:n]; {
 		case n == 1:
-		case n <= comparedKeys || from >= radixKeyBytes:
+		case n <= maxKeyCompared || from >= radixKeyBytes:
 			slices.SortFunc(equal, s.compare)
 		default:
-			s.load(equal, from+8)
-			s.byHead(equal, from+8)
+			s.loadHeads(equal, from+8)
+			s.sortByHead(equal, from+8)
 		}
-		some = some[n:]
+		part = part[n:]
 	}
 }
 
-// headFrom is the head of a key from a byte on.
+// headFrom returns the head of a key that begins at byte from.
 func headFrom(key []byte, from int) uint64 {
 	return head(key[min(from, len(key)):])
 }
 
-// byBits sorts by head, of which only so many bits, the last ones, differ.
-func (s *sorter) byBits(all items, differ int) {
-	s.work(len(all))
-	if len(all) <= comparedItems {
-		byComparing(all)
+// radixSort sorts by head. Only the last differ bits of the heads differ.
+func (s *sorter) radixSort(all items, differ int) {
+	s.countWork(len(all))
+	if len(all) <= maxInsertionSorted {
+		insertionSort(all)
 		return
 	}
 	if differ == 0 {
@@ -149,18 +163,19 @@ func (s *sorter) byBits(all items, differ int) {
 	}
 	shift := max(differ-8, 0)
 	var ends [256]int
-	byByte(all, shift, &ends)
+	partition(all, shift, &ends)
 	from := 0
 	for _, end := range ends {
 		if end-from > 1 && shift > 0 {
-			s.byBits(all[from:end], shift)
+			s.radixSort(all[from:end], shift)
 		}
 		from = end
 	}
 }
 
-// byByte sorts by eight bits of the heads and says where each value of them ends.
-func byByte(all items, shift int, ends *[256]int) {
+// partition sorts by the eight bits of the heads from bit shift on. It stores the end of each
+// value's items in ends.
+func partition(all items, shift int, ends *[256]int) {
 	var next [256]int
 	for i := range all {
 		ends[byte(all[i].head>>shift)]++
@@ -185,8 +200,8 @@ func byByte(all items, shift int, ends *[256]int) {
 	}
 }
 
-// byComparing sorts a few items by head: by insertion.
-func byComparing(all items) {
+// insertionSort sorts a few items by head.
+func insertionSort(all items) {
 	for i := 1; i < len(all); i++ {
 		moved := all[i]
 		j := i

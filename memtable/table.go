@@ -2,57 +2,61 @@ package memtable
 
 import "github.com/weirstate/weir/run"
 
-// MaxEntryBytes is the most that the key and the value of one write have
-// together. What is larger never comes here: a record lies in one slab. A value
-// that grows by appends has no limit.
+// MaxEntryBytes is the limit for the key and the value of one write together, in bytes: a
+// record is in one slab. The caller rejects larger writes. A value that grows by appends has no
+// limit.
 const MaxEntryBytes int64 = 768 << 10
 
-// Options are what a table is made with.
+// Options configure a table.
 type Options struct {
-	// Budget is where memory comes from. Default: one of the table's own, 64 MiB.
+	// Budget supplies the memory. Default: a budget of 64 MiB that only this table uses.
 	Budget *Budget
 }
 
-// Table is a run in memory. Package run has the result of operations on one key. A table
-// copies keys and values and keeps none of the caller's bytes.
+// Table is a run in memory. Package run defines how operations on one key combine. A table
+// copies keys and values, and does not retain the caller's slices.
 //
-// Thread safety: until Seal, one goroutine at a time, the owner. After it, reads are safe
-// for concurrent use, except that an iterator belongs to one goroutine. Bytes and Len may
-// be called beside reads.
+// A key belongs to a prefix if it begins with the prefix, and its LookupKey.PrefixLen is the
+// length of the prefix. So keys of a longer prefix that begins with this one may lie between
+// the keys of this one.
+//
+// Thread safety: until Seal, all calls must come from one goroutine at a time. After Seal,
+// reads are safe for concurrent use, but each iterator belongs to one goroutine. Bytes and Len
+// may be called concurrently with reads.
 type Table interface {
 	// Set sets the value of a key.
 	Set(k *run.LookupKey, value []byte)
-	// Delete removes the value of a key.
+	// Delete replaces the value of a key by a tombstone.
 	Delete(k *run.LookupKey)
-	// Append appends to the value of a key, in time that does not depend on the
-	// size of the value.
+	// Append appends to the value of a key. Its time does not depend on the size of the
+	// existing value.
 	Append(k *run.LookupKey, value []byte)
-	// DeletePrefix removes all keys with a prefix from the table, in time that
-	// depends on their number, and leaves a tombstone for older runs. The key of k is
-	// the prefix. A key has a prefix if it begins with it and its PrefixLen, which came
-	// with the key, is the length of it: keys of longer prefixes may lie between.
+	// DeletePrefix removes all keys of the prefix k.Key from the table, and adds a prefix
+	// tombstone, which hides the keys of older runs. Its time is linear in the number of
+	// keys removed.
 	DeletePrefix(k *run.LookupKey)
-	// DeleteRange leaves a tombstone for older runs. The entries of the table itself
-	// stay: the caller takes care that the range has none, or they count as written
-	// after it.
+	// DeleteRange adds a range tombstone, which hides the keys of older runs. Entries of
+	// this table stay and count as newer than the tombstone, so the caller usually makes sure
+	// that the table has no entry in the range.
 	DeleteRange(r run.Range)
 
-	// Get adds the entry of a key to l, and reports whether older runs have nothing to
-	// add, because of that entry or of a tombstone. The bytes may be used until the
-	// next write. A value in pieces is added from the newest piece to the oldest.
+	// Get adds the entry of a key to l. It reports whether the search is over: an entry or a
+	// tombstone of this table hides all older runs. The bytes are valid until the next write.
+	// If a value is in pieces, Get adds the newest piece first.
 	Get(k *run.LookupKey, l *run.Lookup) (last bool)
-	// Hides reports whether a tombstone of the table covers all keys of older runs
-	// that have the prefix of k.
+	// Hides reports whether a tombstone of the table hides, in older runs, all keys of the
+	// prefix of k.
 	Hides(k *run.LookupKey) bool
-	// Ranges returns the range tombstones, which the caller only reads.
+	// Ranges returns the range tombstones. The caller must not modify them.
 	Ranges() run.Ranges
-	// Live returns an iterator over the entries with the prefix of k, as they are at
-	// each step: the prefix tombstone, the key that is the prefix, the keys with
-	// suffixes. Every Next goes to the smallest entry above the one before, so that the
-	// owner may write between calls; an entry may be used until the owner writes. At the
-	// end, or after a Seek that found nothing, Next finds entries that were written above
-	// that place meanwhile. reuse is nil, or an iterator that an earlier call on a table of the same kind returned
-	// and that nobody uses any more: the table may take its memory.
+	// Live returns an iterator over the entries of the prefix of k: the prefix tombstone,
+	// then the key that equals the prefix, then the longer keys. The owner may write between
+	// steps. Each Next goes to the smallest entry above the current one in the table as it is
+	// now; an entry is valid until the next write. After the end, and after a Seek that found
+	// nothing, Next returns entries written above that position since.
+	//
+	// reuse is nil, or an iterator that Live of this kind of table returned before and that is
+	// no longer used. The table may reuse its memory.
 	Live(k *run.LookupKey, reuse run.Iterator) run.BackwardIterator
 
 	// Len returns the number of entries, including prefix and range tombstones.
@@ -61,8 +65,8 @@ type Table interface {
 	Bytes() int64
 	// Seal ends writing, in constant time.
 	Seal()
-	// Iterator returns an iterator over all entries of a sealed table. The first call
-	// sorts them. Several iterators may be open.
+	// Iterator returns an iterator over all entries of a sealed table. The first call sorts
+	// them. Any number of iterators may be open.
 	Iterator() run.BackwardIterator
 	// Close frees the memory. The caller must no longer use the table, its iterators or bytes
 	// that they returned.

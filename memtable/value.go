@@ -7,88 +7,90 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// joinBytes is up to which size a value in chunks is put together for a walk;
-// from there on it is read as a stream.
+// joinBytes is the largest size of a value in chunks that an iterator copies into one slice.
+// Larger values are read as a stream.
 const joinBytes = 64 << 10
 
-// addTo adds what a record has to a lookup, the newest chunk first.
-func (m *memory) addTo(r ref, f *run.Lookup) (last bool) {
-	b := m.at(r)
-	h := m.header(r)
+// addTo adds a record to a lookup, the newest chunk of a value first. It reports whether the
+// lookup is complete.
+func (a *arena) addTo(r ref, l *run.Lookup) (last bool) {
+	b := a.at(r)
+	h := a.header(r)
 	kind := h.kind()
-	if !h.outside() {
+	if !h.chunked() {
 		from, n := headerBytes+h.keyBytes(), h.valueBytes()
-		return f.Add(kind, run.Value{Bytes: b[from : from+n : from+n]})
+		return l.Add(kind, run.Value{Bytes: b[from : from+n : from+n]})
 	}
-	for c := m.newest(r, h); ; {
-		before := m.before(c)
-		if before == 0 {
-			return f.Add(kind, run.Value{Bytes: m.chunk(c)})
+	for c := a.newestChunk(r, h); ; {
+		older := a.older(c)
+		if older == 0 {
+			return l.Add(kind, run.Value{Bytes: a.chunkData(c)})
 		}
-		f.Add(run.Append, run.Value{Bytes: m.chunk(c)})
-		c = before
+		l.Add(run.Append, run.Value{Bytes: a.chunkData(c)})
+		c = older
 	}
 }
 
-// value is that of a record; scratch is for one in chunks.
-func (m *memory) value(r ref, h header, scratch *[]byte) run.Value {
+// value returns the value of a record. It joins chunks in scratch.
+func (a *arena) value(r ref, h header, scratch *[]byte) run.Value {
 	if !h.kind().HasValue() {
 		return run.Value{}
 	}
-	if !h.outside() {
+	if !h.chunked() {
 		from, n := headerBytes+h.keyBytes(), h.valueBytes()
-		return run.Value{Bytes: m.at(r)[from : from+n : from+n]}
+		return run.Value{Bytes: a.at(r)[from : from+n : from+n]}
 	}
-	newest := m.newest(r, h)
-	if m.before(newest) == 0 {
-		return run.Value{Bytes: m.chunk(newest)}
+	newest := a.newestChunk(r, h)
+	if a.older(newest) == 0 {
+		return run.Value{Bytes: a.chunkData(newest)}
 	}
 	size := int64(0)
-	for c := newest; c != 0; c = m.before(c) {
-		size += int64(len(m.chunk(c)))
+	for c := newest; c != 0; c = a.older(c) {
+		size += int64(len(a.chunkData(c)))
 	}
 	if size > joinBytes {
-		return run.Value{Large: &large{m, newest, size}}
+		return run.Value{Large: &chunkedValue{a, newest, size}}
 	}
 	b := slices.Grow((*scratch)[:0], int(size))[:size]
 	*scratch = b
-	for c := newest; c != 0; c = m.before(c) {
-		b = b[:len(b)-copy(b[len(b)-len(m.chunk(c)):], m.chunk(c))]
+	for c := newest; c != 0; c = a.older(c) {
+		b = b[:len(b)-copy(b[len(b)-len(a.chunkData(c)):], a.chunkData(c))]
 	}
 	return run.Value{Bytes: *scratch}
 }
 
-// large is a value in chunks. It is as good as the entry that it belongs to.
-type large struct {
-	m      *memory
+// chunkedValue is a value in chunks that is read as a stream. It is valid as long as the entry
+// that it belongs to.
+type chunkedValue struct {
+	a      *arena
 	newest ref
 	size   int64
 }
 
 // Size implements run.Large.
-func (l *large) Size() int64 { return l.size }
+func (l *chunkedValue) Size() int64 { return l.size }
 
 // Reader implements run.Large.
-func (l *large) Reader() io.Reader {
-	r := &chunkReader{m: l.m}
-	for c := l.newest; c != 0; c = l.m.before(c) {
+func (l *chunkedValue) Reader() io.Reader {
+	r := &chunkReader{a: l.a}
+	for c := l.newest; c != 0; c = l.a.older(c) {
 		r.chunks = append(r.chunks, c)
 	}
 	return r
 }
 
-// chunkReader reads chunks from the last to the first.
+// chunkReader reads a list of chunks from its end, where the oldest chunk is.
 type chunkReader struct {
-	m      *memory
+	a      *arena
 	chunks []ref
-	done   int // bytes of the last one
+	done   int // bytes read of the last chunk
 }
 
 // Read implements io.Reader.
 func (r *chunkReader) Read(p []byte) (n int, err error) {
 	for n < len(p) && len(r.chunks) > 0 {
 		last := len(r.chunks) - 1
-		b := r.m.chunk(r.chunks[last])
+		b := r.a.chunkData(r.chunks[last])
 		copied := copy(p[n:], b[r.done:])
 		n, r.done = n+copied, r.done+copied
 		if r.done == len(b) {

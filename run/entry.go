@@ -51,13 +51,14 @@ type Entry struct {
 	Value Value  // value of a Set or Append; empty for other kinds
 }
 
-// Value is a value in memory or, if it is large, in a file.
+// Value is a value in one slice or, if it is large, a stream.
 type Value struct {
 	Bytes []byte // the whole value, if Large is nil
 	Large Large  // the value as a stream; nil if it is in Bytes
 }
 
-// Large is a value that is read as a stream. Values in memtables are not large.
+// Large is a value that is read as a stream: from a file, or from the pieces of a value in a
+// memtable that has grown by appends.
 type Large interface {
 	// Size returns the size in bytes.
 	Size() int64

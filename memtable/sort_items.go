@@ -6,20 +6,20 @@ import (
 	"github.com/weirstate/weir/internal/slab"
 )
 
-// item is a record or a node in an order: its place, and eight bytes of its key.
+// item is a record or node while it is sorted: its ref, and eight bytes of its key.
 type item struct {
 	head uint64
 	ref  uint64
 }
 
-// items are memory of a budget.
+// items is a slice of items in a region of the budget.
 type items []item
 
 const itemBytes = int(unsafe.Sizeof(item{}))
 
-// newItems returns n items with any content. The region is seen as items, not as
-// bytes that are encoded and decoded: a sort spends its time in them. Regions
-// begin at a multiple of 8, and items have no pointers.
+// newItems returns n items with undefined content. The region is used as items directly, without
+// encoding, because a sort spends its time in them. That is safe: regions are aligned to 8 bytes,
+// and an item has no pointers.
 func newItems(b *slab.Budget, n int) items {
 	if n == 0 {
 		return nil
@@ -27,7 +27,7 @@ func newItems(b *slab.Budget, n int) items {
 	return unsafe.Slice((*item)(unsafe.Pointer(unsafe.SliceData(b.Alloc(n*itemBytes)))), n)
 }
 
-// free gives the memory back.
+// free returns the region to the budget.
 func (s items) free(b *slab.Budget) {
 	if len(s) > 0 {
 		b.Free(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*itemBytes))

@@ -12,31 +12,31 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// One operation of each benchmark is one on the table, key and hash included:
-// keys of 10 bytes, values of 100.
+// One operation of a benchmark is one operation of the table, including the construction of the
+// key and its hash. Keys have 10 bytes, values 100.
 const benchValueBytes = 100
 
 var benchSizes = []int{100_000, 1_000_000}
 
-// keyer makes keys and probes of them without allocating.
+// keyer makes keys and their lookup keys without allocating.
 type keyer struct {
 	split     run.Split
 	key       []byte
 	lookupKey run.LookupKey
 }
 
-// wholeKeyer makes keys that stand alone: 6 bytes that all have in common, and 4.
+// wholeKeyer returns a keyer for keys without suffixes: 6 common bytes and a number of 4 bytes.
 func wholeKeyer() *keyer {
 	return &keyer{split: run.WholeKey, key: append([]byte("\x00\x01stat"), 0, 0, 0, 0)}
 }
 
-// prefixKeyer makes keys of a prefix of 10 bytes and a suffix of 8.
+// prefixKeyer returns a keyer for keys with a prefix of 10 bytes and a suffix of 8.
 func prefixKeyer() *keyer {
 	split := run.Split{Name: "10", Func: func(key []byte) int { return min(10, len(key)) }}
 	return &keyer{split: split, key: append([]byte("\x00\x01stat"), make([]byte, 12)...)}
 }
 
-// scramble spreads numbers, one to one.
+// scramble is a permutation of the 32-bit numbers that spreads them.
 func scramble(i uint32) uint32 { return i * 2654435761 }
 
 func (k *keyer) at(i int) *run.LookupKey {
@@ -58,13 +58,13 @@ func (k *keyer) prefix(i int) *run.LookupKey {
 	return &k.lookupKey
 }
 
-// tables are what the same is measured on.
+// tables are the implementations to measure.
 var tables = []struct {
 	name string
 	open func(memtable.Options) memtable.Table
 }{{"hash", memtable.NewHash}, {"btree", btreetable.New}}
 
-// filled returns a table with n keys, and a budget that is large enough.
+// filled returns a table with n keys, which is closed when the benchmark ends.
 func filled(b *testing.B, open func(memtable.Options) memtable.Table, n int) memtable.Table {
 	table := fill(open, n)
 	b.Cleanup(table.Close)
@@ -83,7 +83,7 @@ func fill(open func(memtable.Options) memtable.Table, n int) memtable.Table {
 
 var benchBudget = slab.NewBudget(1 << 30)
 
-// perTable runs a benchmark on every table and size.
+// perTable runs a benchmark for every table and size.
 func perTable(b *testing.B, do func(b *testing.B, open func(memtable.Options) memtable.Table, n int)) {
 	for _, t := range tables {
 		for _, n := range benchSizes {
@@ -129,7 +129,7 @@ func BenchmarkSet(b *testing.B) {
 	})
 }
 
-// BenchmarkFill is a new key each time, and a new table when it has so many.
+// BenchmarkFill sets new keys. After n keys, it starts with an empty table again.
 func BenchmarkFill(b *testing.B) {
 	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
 		k, value := wholeKeyer(), make([]byte, benchValueBytes)
@@ -145,8 +145,8 @@ func BenchmarkFill(b *testing.B) {
 	})
 }
 
-// BenchmarkReadModifyWrite reads a key and writes it; of the Zipf kind, a hundred
-// keys have more than half of the operations.
+// BenchmarkReadModifyWrite reads a key and writes it. With the Zipf distribution, a hundred keys
+// have more than half of the operations.
 func BenchmarkReadModifyWrite(b *testing.B) {
 	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
 		for _, kind := range []string{"uniform", "zipf"} {
@@ -172,7 +172,7 @@ func BenchmarkReadModifyWrite(b *testing.B) {
 	})
 }
 
-// BenchmarkAppend adds 20 bytes to lists that grow from nothing to 4 KiB.
+// BenchmarkAppend appends 20 bytes to lists that grow from 0 to 4 KiB.
 func BenchmarkAppend(b *testing.B) {
 	for _, t := range tables {
 		b.Run(t.name, func(b *testing.B) {
@@ -193,8 +193,8 @@ func BenchmarkAppend(b *testing.B) {
 
 var benchShapes = []struct{ prefixes, suffixes int }{{200_000, 1}, {20_000, 100}, {2, 1_000_000}}
 
-// BenchmarkPrefixPut enters keys of some prefixes at random: new ones half of the
-// time, at the end.
+// BenchmarkPrefixPut sets random keys of some prefixes. At the end, half of the operations add a
+// new key.
 func BenchmarkPrefixPut(b *testing.B) {
 	for _, t := range tables {
 		for _, s := range benchShapes {
@@ -214,7 +214,7 @@ func BenchmarkPrefixPut(b *testing.B) {
 	}
 }
 
-// BenchmarkLive walks a prefix of many; one operation is one entry.
+// BenchmarkLive scans random prefixes. One operation is one entry.
 func BenchmarkLive(b *testing.B) {
 	for _, t := range tables {
 		for _, s := range benchShapes {
@@ -240,7 +240,7 @@ func BenchmarkLive(b *testing.B) {
 	}
 }
 
-// BenchmarkSort is a key of the first iterator of a sealed table.
+// BenchmarkSort seals a table and opens its first iterator. One operation is one key.
 func BenchmarkSort(b *testing.B) {
 	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
 		b.StopTimer()
@@ -255,7 +255,7 @@ func BenchmarkSort(b *testing.B) {
 	})
 }
 
-// BenchmarkIterate is a key of a walk through a sealed table.
+// BenchmarkIterate iterates over a sealed table. One operation is one key.
 func BenchmarkIterate(b *testing.B) {
 	perTable(b, func(b *testing.B, open func(memtable.Options) memtable.Table, n int) {
 		table := filled(b, open, n)
@@ -274,7 +274,7 @@ func BenchmarkIterate(b *testing.B) {
 	})
 }
 
-// BenchmarkGoMap is a map of Go for comparison.
+// BenchmarkGoMap measures a map[string][]byte for comparison.
 func BenchmarkGoMap(b *testing.B) {
 	for _, n := range benchSizes {
 		m := map[string][]byte{}
