@@ -33,8 +33,8 @@ type Attempt struct {
 // Begin ends the previous attempt, if any, and begins a new one. The new attempt restores the
 // newest complete checkpoint that can be read: see Attempt.Restored. Begin returns
 // ErrNotRestorable if there are complete checkpoints and none can be read, ErrOperator if the
-// restored one has state of an operator that is not in operators, and ErrLockLost if the job's
-// lock is lost.
+// restored one has state of an operator that is not in operators, ErrLockLost if the job's lock
+// is lost, and ErrClosed after Close or Cancel.
 func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtasks) (*Attempt, error) {
 	if tasks == nil {
 		return nil, fmt.Errorf("begin an attempt of job %q: tasks are nil: %w", c.o.Job, ErrInvalidOption)

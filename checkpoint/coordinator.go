@@ -164,7 +164,7 @@ type Subtasks struct {
 // (ErrFenced), and its Tasks are not called any more. Across processes the completed store
 // fences earlier attempts.
 //
-// Invariant: once the lock is lost, no object is created, committed or removed.
+// Invariant: once the lock is found to be lost, no object is created, committed or removed.
 //
 // Three queues work in the background, each in order: commits (metadata and entry), removals,
 // and calls of Tasks. The mutex is never held during I/O or during a call of Tasks, so that
