@@ -53,7 +53,9 @@ const (
 //
 // Invariant: all rows of a page and of its overflow pages agree in their top depth bits, and
 // exactly the directory entries with these bits refer to the page.
+//
 // Invariant: no search for a row passes a group with an empty slot before it finds the row.
+//
 // Invariant: at most 7/8 of a page's slots are used or deleted, so that searches are short.
 //
 // Cost: a lookup reads the directory, one group in most cases, and the row. Memory is

@@ -68,6 +68,7 @@ func (t *timers) frozen(pin *backend.Pin, id backend.ID) *frozenTimers {
 //
 // Invariant: no two timers have the same timestamp and row. (Timers of the same row have the
 // same key group.)
+//
 // Invariant: Touch is called before the tree changes, so that an open pin has its clone.
 //
 // Cost: O(log n) per call, First O(log n). A timer takes 32 bytes in its node plus its row; the

@@ -33,7 +33,9 @@ const (
 //
 // Invariant: the row of a later append to a list has the same suffix or a greater one, so the
 // rows of a list in the order of keys are the list.
+//
 // Invariant: a row has at most rowBytes, or one append that is larger.
+//
 // Invariant: after a restore each counter is at least as high as it was when the last row of each
 // of its lists was written; descriptions of snapshots record the counters (see appendCount).
 //

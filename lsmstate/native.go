@@ -81,8 +81,10 @@ func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, 
 //
 // Invariant: the description is written last, when all tables are durable, and is the first file of
 // the handle.
+//
 // Invariant: files of the handle and tables of the description refer to each other completely:
 // description.files checks that in a restore.
+//
 // Invariant: only complete files remain in the target after an error.
 //
 // Cost: upload of new tables, in up to transfers goroutines, and of a description of some bytes per

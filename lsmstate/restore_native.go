@@ -56,8 +56,10 @@ func (b *Backend) RestoreNative(ctx context.Context, src snapshot.Source, handle
 // program has not declared; (5) loadTimers caches the first timers.
 //
 // Invariant: the parts have no key in common, because each key group is in exactly one handle.
+//
 // Invariant: counters of appends are the maximum over all handles, so later appends go after the
 // restored rows of every list.
+//
 // Invariant: the old tree, which is unused, is discarded only when all files are staged.
 //
 // Cost: one link or copy per table. Steps 1 to 3 read no row, steps 4 and 5 read few.

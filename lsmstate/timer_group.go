@@ -34,10 +34,13 @@ import (
 //
 // Invariant: cachedTimers has the first timers of the group, late ones included, in ascending
 // order. If it is empty, the group has no timers.
+//
 // Invariant: if hasUncached is false, cachedTimers has all timers; if mayHaveLate is false, no
 // timer is in lateSection.
+//
 // Invariant: a row of timerSection is a pending timer exactly if its position is above the mark.
 // Rows of lateSection are pending timers at or below the mark.
+//
 // Invariant: the tree has the mark; the field is a copy. The mark never falls.
 //
 // Cost: firing a timer overwrites one row; registering one writes one row. A refill reads up to

@@ -59,6 +59,7 @@ const rowCost = 64
 // Invariant: keys ascend strictly, within and between key groups, and begin with the group of
 // their section. The writer checks it, and all limits of readers, before it counts a row:
 // when a reader finds out, the view is gone and nobody can write it again.
+//
 // Invariant: block number, offset and section always describe the next block to be written.
 //
 // Cost: one pass; memory for a block, its compressed form and the encoder's 9 MiB, which idle

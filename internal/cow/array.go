@@ -45,6 +45,7 @@ const (
 // rows each, and the first directory and page take 4 KiB.
 //
 // Invariant: a page or directory with a version up to Clock.Shared is not changed.
+//
 // Invariant: either small is nil or root is empty.
 //
 // Cost: At and Get are three dependent loads. The first write to a page after a freeze copies

@@ -36,7 +36,9 @@ import (
 //
 // Invariant: a page is visible to a pin exactly if an array root that the pin holds refers to
 // it; such a page has a version not above the pin's.
+//
 // Invariant: a page with a version up to Shared is not changed in place.
+//
 // Invariant: now is above the version of every pin, open or closed.
 //
 // Cost: Freeze is O(1) and one allocation. Closing a pin is O(open pins). A check before a

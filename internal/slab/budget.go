@@ -47,8 +47,11 @@ const DefaultBudgetBytes = 64 * Bytes
 //
 // Invariant: usedBytes + free slabs ≤ limitBytes, or the free list is empty. (A slab that
 // Prepare adds while others take memory may exceed the limit until the next call.)
+//
 // Invariant: every slab on the free list was touched.
+//
 // Invariant: reclaimers are called without a lock of the budget.
+//
 // Invariant: after Close the free list stays empty; slabs in use stay valid.
 //
 // Cost: one mutex per call, no allocation on Go's heap besides the free list.
