@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func newModule(t *testing.T) *module {
 	require.True(t, ok, "go.mod requires nothing")
 	m.write("go.mod", "module example.org/page\n\ngo 1.25.0\n\n"+
 		"require github.com/weirstate/weir v0.0.0\n\nrequire "+requirements+
-		"\nreplace github.com/weirstate/weir => "+here+"\n")
+		"\nreplace github.com/weirstate/weir => "+strconv.Quote(filepath.ToSlash(here))+"\n")
 	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	require.NoError(t, err)
 	m.write("go.sum", string(sums))
