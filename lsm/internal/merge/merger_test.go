@@ -84,8 +84,8 @@ type merged struct {
 	value string
 }
 
-// combine is the definition of a merge at one key: it returns the entry of the key, and kind 0 if
-// there is none or it is hidden. Runs are ordered from the newest to the oldest.
+// combine is the definition of a merge at one key: it returns the entry of the key; kind 0 means
+// that no run has a visible one. Runs are ordered from the newest to the oldest.
 func combine(runs []testRun, key string) (m merged) {
 	m.key = key
 	prefix := []byte(key)[:firstByte.Func([]byte(key))]
