@@ -69,8 +69,8 @@ func (c *algebraCase) do(t testing.TB, db *DB, step int) {
 	require.NoError(t, err)
 }
 
-// value is what the operations come to, and what they say without what lies below
-// of them: Set, Delete, Append, or 0.
+// value returns the result of the operations, and the kind of their combination without older
+// runs: Set, Delete, Append, or 0.
 func (c *algebraCase) value() (value string, kind run.Kind) {
 	for step, op := range c.ops {
 		switch op {
@@ -88,7 +88,7 @@ func (c *algebraCase) value() (value string, kind run.Kind) {
 	return value, kind
 }
 
-// kindsOnly says whether operations are of some kinds only.
+// kindsOnly reports whether all operations are of the given kinds.
 func kindsOnly(ops []run.Kind, kinds ...run.Kind) bool {
 	for _, op := range ops {
 		if op != kinds[0] && op != kinds[len(kinds)-1] {

@@ -58,8 +58,8 @@ func rowsOf(t *testing.T, it *Iterator, move func() bool) (rows []string) {
 	return rows
 }
 
-// Backward a walk has the rows that it has forward, in both kinds of iterators, also when
-// what it reads in memory is flushed meanwhile.
+// Both kinds of iterators return the same rows backward as forward, also while the memtables that
+// they read are flushed.
 func TestPrevIsNextBackward(t *testing.T) {
 	db := storeOfLevels(t)
 	scan, err := db.Iterator([]byte("a1:"), []byte("e1:"))

@@ -20,7 +20,7 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// What cannot be opened, used or restored is a typed error, and loses nothing.
+// Tests of stores that cannot be opened, used or restored: the error is typed, and nothing is lost.
 
 // badFile is a file of a store that holds something else, or is missing.
 type badFile struct {

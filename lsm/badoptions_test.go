@@ -115,7 +115,7 @@ func TestOptionsThatCannotChange(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// badRanges are none of partitions of two bytes.
+// badRanges are not ranges of partitions of two bytes.
 var badRanges = [][2][]byte{
 	{[]byte("abc"), nil},
 	{nil, []byte("abc")},
@@ -160,8 +160,7 @@ func TestBoundsThatAreNone(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A restore that is not possible leaves nothing behind, and the parts as they
-// were.
+// A restore that is not possible leaves no files, and does not change the parts.
 func TestRestoresThatAreNotPossible(t *testing.T) {
 	mem := makeClosed(t)
 	open, err := Open(context.Background(), "open", *goldenOptions(t, mem, LogSynced))

@@ -63,7 +63,7 @@ func TestBatchMayBeUsedAgain(t *testing.T) {
 		b.Append([]byte("k"), []byte(piece))
 		b.Append([]byte("l"), []byte("l"))
 		require.NoError(t, db.Apply(&b))
-		require.NoError(t, db.Apply(&b)) // it stays as it is
+		require.NoError(t, db.Apply(&b)) // Apply does not change the batch
 		requireContent(t, db, map[string]string{"k": piece + piece, "l": "ll"})
 
 		b.Put(make([]byte, 101), nil)

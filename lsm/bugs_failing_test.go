@@ -30,9 +30,9 @@ func failWhen(mem *vfstest.Mem, on *atomic.Bool, which func(vfstest.Call) bool) 
 	})
 }
 
-// A manifest that could not be written anew made the change before it fail, which
-// then closed tables that were in use. Protection: commit does not return what
-// renewManifest comes to; the old manifest goes on, and the next change tries again.
+// If a new manifest could not be written, the change before it failed and closed tables that were
+// in use. Protection: commit does not return the error of renewManifest; the old manifest stays
+// in use, and the next change tries again.
 func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	failing := false

@@ -22,8 +22,7 @@ import (
 // stand for bugs of this store before it was released. Each names the protection that
 // it guards, and was seen to fail without it.
 
-// A large write, of which only the log spoke, was removed while the log was
-// replayed. Protection: recovery.table counts the run's reference to its file.
+// The table of a large write that only the log named was removed while the log was replayed. Protection: recovery.table counts the run's reference to its file.
 func TestLargeWritesSurviveAReplay(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -48,9 +47,8 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 	}
 }
 
-// A write that waited for its sync failed the store if the log was followed by
-// another one meanwhile. Protection: waitForSync knows that a log that was
-// followed is on the disk.
+// A write that waited for its sync failed the store if the next log was begun during the wait.
+// Protection: waitForSync knows that a log with a successor is durable.
 func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
 	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget(t)})
 	require.NoError(t, err)
@@ -203,8 +201,8 @@ func TestNumbersNeverRunOut(t *testing.T) {
 	}
 }
 
-// A change that is none made the run that it should have flushed count as flushed.
-// Protection: commit looks at the tree before it changes anything.
+// An invalid change made the run that it should have flushed count as flushed.
+// Protection: commit checks the change against the tree before it changes anything.
 func TestChangesThatAreNoneChangeNothing(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget(t)})
 	putAll(t, db, "a")
@@ -216,9 +214,8 @@ func TestChangesThatAreNoneChangeNothing(t *testing.T) {
 	require.Equal(t, before, db.flushedRun)
 }
 
-// What Peek returned was overwritten, or no memory at all any more, once the
-// memtable that it was in had been flushed. Protection: Peek copies what is in a
-// sealed memtable.
+// A value from Peek was overwritten, or its memory was freed, when its memtable was flushed.
+// Protection: Peek copies values of sealed memtables.
 func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 	for name, write := range map[string]func(*DB, []byte, []byte) error{"put": (*DB).Put, "append": (*DB).Append} {
 		db := memoryStore(t, Options{BudgetBytes: 4 << 20})
@@ -248,9 +245,9 @@ func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 	}
 }
 
-// Runs of different parts of a Restore had the same number. What was joined of some
-// of them overlapped others of its number, which was taken for damage: nothing was
-// compacted any more. Protection: addPart counts the runs of all parts on.
+// Runs of different parts of a Restore had the same number. A table that was joined from some of
+// them overlapped others with its number, which counted as damage: compactions stopped.
+// Protection: addPart numbers the runs of all parts consecutively.
 func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, Budget: storyBudget(t)}

@@ -140,9 +140,9 @@ func requireClosedIterator(t *testing.T, it *Iterator, key []byte) {
 	require.NoError(t, it.Close())
 }
 
-// Readers of values went on after Close, in memory that was given back. Every handle
-// that reads is closed by itself and by its store, with the value in a memtable and in
-// a table, as bytes, as chunks and as pieces of several runs.
+// Readers of values continued after Close, in memory that was freed. Every reading handle is
+// closed directly and by closing its store, with the value in a memtable and in a table, as
+// bytes, as chunks and as pieces of several runs.
 func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
 	ctx := context.Background()
 	type handle struct {
@@ -245,7 +245,7 @@ func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
 	}
 }
 
-// A reader of the value before went on with memory that the step had used again.
+// A reader of the previous value continued in memory that the step had reused.
 func TestReaderEndsWithTheStepOfItsIterator(t *testing.T) {
 	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)

@@ -126,7 +126,7 @@ func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
 	}
 }
 
-// A Flush that waits ends with its context, and what it began goes on.
+// A waiting Flush ends with its context; the flush that it started continues.
 func TestFlushEndsWithItsContext(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open(context.Background(), "db", *contextOptions(t, mem))
@@ -145,7 +145,7 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 	requireHolds(t, Options{FS: mem}, storyState{"k": "v"})
 }
 
-// A Compact that is merging ends with its context, and leaves the tables as they were.
+// A Compact that is merging ends with its context, and does not change the tables.
 func TestCompactEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var merging atomic.Bool

@@ -62,9 +62,8 @@ var damageSteps = []storyStep{
 	flush, delRange("e", "f"), put("x", "last"), flush, put("c:2", strings.Repeat("large ", storyLarge/5)), flush,
 }
 
-// cutOffWithLogs cuts a store off that has several logs, of which all but the last
-// have ended, with something that no table has; and a table of which only a log
-// speaks.
+// cutOffWithLogs cuts off a store with several logs. All logs except the last have ended, and have
+// entries that no table has. One table is named only by a log.
 func cutOffWithLogs(t *testing.T, s *story) (left *vfstest.Mem, floor int) {
 	require.NoError(t, s.play(damageSteps[:len(damageSteps)-2]))
 	s.db.manifest.Lock() // the flusher gets no further
@@ -185,12 +184,12 @@ func (d *damagedStore) stateOf(j judgement) int {
 	return -1
 }
 
-// require is what holds for any damage to a file: an error that tells what it is,
-// of which Check knows too, or the state that the store had, or an earlier one
-// that is no earlier than floor. No memory is taken for what is not there.
+// require checks the rules for any damage to a file. The result is an error that describes the
+// damage and that Check returns too, or the state of the store, or an earlier state not before
+// floor. No memory is allocated for missing bytes.
 func (d *damagedStore) require(t *testing.T, j judgement, file string, floor int, what string) {
 	t.Helper()
-	const maxBytes = 64 << 20 // some of it is of stores that are looked at at the same time
+	const maxBytes = 64 << 20 // includes other stores that are checked at the same time
 	require.Less(t, j.took, uint64(maxBytes), what)
 	if j.err == nil {
 		require.GreaterOrEqual(t, d.stateOf(j), floor, what)

@@ -192,8 +192,8 @@ func (d *damagedStore) floorOfCut(file string) int {
 	return len(d.states) - 1
 }
 
-// namedFor is the file that Check names for damage to another. What is cut of a
-// manifest or a log shows by what it spoke of, or by what follows it.
+// namedFor returns the file that Check names for damage to another file. A cut manifest or log is
+// detected by a file that it named, or by the file after it.
 func (d *damagedStore) namedFor(file string, j judgement) string {
 	kind := directory.KindOf(file)
 	if (kind == directory.ManifestFile || kind == directory.LogFile) && len(j.report.Problems) > 0 {
@@ -232,7 +232,7 @@ func TestEveryFileThatIsAnotherIsKnown(t *testing.T) {
 	})
 }
 
-// lastLog is the log that has not ended, empty if there is none.
+// lastLog returns the name of the log that has not ended, or an empty string.
 func (d *damagedStore) lastLog(t *testing.T) string {
 	names := d.files(t)
 	numbers := directory.LogNumbers(names, 1)
@@ -254,8 +254,8 @@ func TestALockThatIsADirectory(t *testing.T) {
 	require.Equal(t, len(d.states)-1, d.stateOf(d.judge(disk)))
 }
 
-// What Restore makes of a store that is damaged is an error, or a store that is
-// damaged just so: never one with something else in it.
+// Restore of a damaged store returns an error, or makes a store with the same damage. It never
+// makes a store with other content.
 func TestRestoresOfDamagedStoresAreKnown(t *testing.T) {
 	d := newDamagedStore(t, "closed, without a log")
 	twin := newDamagedStore(t, d.name)

@@ -18,8 +18,7 @@ import (
 // files that are damaged, missing or others. Each names the protection that it
 // guards, and was seen to fail without it.
 
-// requireProblem checks the store db, of which a file is not as it should be, and
-// opens it.
+// requireProblem checks and opens the store db, which has a damaged file.
 func requireProblem(t *testing.T, mem *vfstest.Mem, file string) {
 	t.Helper()
 	report, err := Check(t.Context(), "db", *goldenOptions(t, mem, LogOff))
@@ -78,7 +77,7 @@ func TestCheckChangesNothing(t *testing.T) {
 	_, err = Check(t.Context(), "empty", *goldenOptions(t, disk, LogOff))
 	require.ErrorIs(t, err, ErrNotStore)
 
-	// Somebody opens the store while Check looks at it, and closes it.
+	// Another caller opens and closes the store while Check reads it.
 	opened := false
 	disk = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if c.Op == vfstest.OpList && !opened {
@@ -109,8 +108,7 @@ func TestAStoreWithoutCurrentIsNotCalledNone(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotStore)
 }
 
-// Check looked at records only that speak of tables. Protection: it reads logs with
-// the replayer.
+// Check read only those records that name tables. Protection: it reads logs with the replayer.
 func TestCheckReadsEveryRecordOfLogs(t *testing.T) {
 	begin := readGolden(t, "v1-run.record")
 	for name, records := range map[string][][]byte{

@@ -12,7 +12,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// What no table and no log has is lost, and the rest is there as after a crash.
+// Discard loses entries that no table and no log has; all others are readable as after a crash.
 func TestDiscardWritesNothing(t *testing.T) {
 	for _, mode := range allLogModes {
 		t.Run(fmt.Sprint("log mode ", mode), func(t *testing.T) {

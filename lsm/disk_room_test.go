@@ -13,8 +13,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// A merge that does not fit on the disk waits until it does. Moves and drops go on,
-// and so do flushes.
+// A merge that does not fit on the disk waits until it does. Moves, drops and flushes continue.
 func TestMergesWaitForRoom(t *testing.T) {
 	disk := smallDisk(t, 1<<20)
 	var merged, moved, waited atomic.Int64
@@ -54,7 +53,7 @@ func TestMergesWaitForRoom(t *testing.T) {
 	requireHolds(t, Options{FS: disk, PartitionBytes: 1}, storyState{"a": string(value)})
 }
 
-// The compactor asks again whether there is room, and the store works meanwhile.
+// The compactor checks repeatedly for free space, and the store works while it waits.
 func TestAFullDiskDoesNotEndTheCompactor(t *testing.T) {
 	disk := smallDisk(t, 600<<10)
 	waited, merged := make(chan error, 1000), make(chan CompactionInfo, 1000)

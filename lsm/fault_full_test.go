@@ -19,8 +19,7 @@ const ballastBytes = 8 << 20
 
 const ballastName = "ballast"
 
-// smallDisk returns a disk on which so many bytes are free. More are when its
-// ballast is removed.
+// smallDisk returns a disk with freeBytes bytes free, and more after its ballast is removed.
 func smallDisk(t *testing.T, freeBytes int64) *faultyDisk {
 	mem := vfstest.NewMem(vfstest.MemOptions{MaxBytes: ballastBytes + freeBytes})
 	f, err := mem.Create(ballastName)
@@ -60,9 +59,9 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 	}
 }
 
-// openWhileFull opens the store some times. An open that fails leaves no more than the one
-// before, and one that does not leaves nothing of what that had left. How many files there
-// are then is no measure: it depends on what the workers come to before Close.
+// openWhileFull opens the store several times. An open that fails leaves no more files than the
+// open before it, and one that succeeds removes the files that failed opens left. The number of
+// files after a success is not checked: it depends on the progress of the workers before Close.
 func (o *ordeal) openWhileFull() {
 	files, failed := 0, false
 	var left []string

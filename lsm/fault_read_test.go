@@ -51,8 +51,8 @@ func hiddenOptions(t *testing.T) Options {
 	return o
 }
 
-// readFails opens the store of a disk anew for each of the reads that use makes,
-// and has that one fail. It stops when there was none.
+// readFails opens the store of a disk again for each read that use makes, and lets that read fail.
+// It stops after the last read.
 func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
 	mem := o.FS.(*vfstest.Mem)
 	for n := 0; ; n++ {
@@ -80,9 +80,8 @@ func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
 	}
 }
 
-// RocksDB lost data when a compaction could not read (8.7.0): what it had read so
-// far took the place of all. Protection: Merger.Err is looked at before the
-// compaction ends.
+// RocksDB lost data when a compaction could not read (8.7.0): the entries read so far replaced
+// all inputs. Protection: the compaction checks Merger.Err before it ends.
 func TestReadErrorsInCompactionsLoseNothing(t *testing.T) {
 	o := hiddenOptions(t)
 	want := hiddenStore(t, o)

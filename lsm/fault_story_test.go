@@ -17,7 +17,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// ordeal is a story on a disk with a fault. It goes on after steps that fail.
+// ordeal is a story on a disk with a fault. It continues after failed steps.
 type ordeal struct {
 	*story
 	disk    *faultyDisk
@@ -28,8 +28,8 @@ type ordeal struct {
 	blind   bool  // nothing is read
 }
 
-// endure takes all steps, and looks at what reads give every few of them, and
-// for some time after the fault.
+// endure takes all steps. It checks the results of reads after every few steps, and for some time
+// after the fault.
 func (o *ordeal) endure(steps []storyStep) {
 	since := 0 // the fault, in steps
 	for i, step := range steps {
@@ -40,7 +40,7 @@ func (o *ordeal) endure(steps []storyStep) {
 		err := step(o.story)
 		o.expect(err)
 		if err != nil && !o.lasting && len(o.copies) > copies && o.db.checkWritableNow() == nil {
-			// What a failed checkpoint has left is in nobody's way.
+			// Files of a failed checkpoint do not prevent the next one.
 			o.expectNone("a checkpoint that is tried again", step(o.story))
 		}
 		if o.db != nil && o.db != o.begun {
@@ -87,7 +87,7 @@ func (o *ordeal) begin() {
 	may := o.survivors(o.kept)
 	at := slices.IndexFunc(may, func(state storyState) bool { return maps.Equal(state, got) })
 	if at < 0 {
-		o.violate(fmt.Errorf("opened again it has %d keys, which is none of %d states", len(got), len(may)))
+		o.violate(fmt.Errorf("opened again it has %d keys, in none of %d possible states", len(got), len(may)))
 		return
 	}
 	o.mu.Lock()
@@ -257,8 +257,7 @@ func (o *ordeal) close() {
 	o.expectNone("after Close", nothingOpen(o.disk))
 }
 
-// recover opens the store again without the fault: after a power cut, and as it
-// is.
+// recover opens the store again without the fault, with or without a power cut before.
 func (o *ordeal) recover(powerCut bool) {
 	o.disk.lifted.Store(true)
 	if powerCut {
@@ -312,8 +311,8 @@ var (
 	stacks   = make([]byte, 1<<20)
 )
 
-// noWorkersLeft waits until no goroutine of a store is left that was not there before. One
-// that does not end is found by the time limit of go test, which shows it.
+// noWorkersLeft waits until all goroutines of stores have ended that are not in before. If a
+// goroutine does not end, go test reaches its time limit and prints it.
 func noWorkersLeft(before map[string]bool) {
 	for {
 		left := workers()

@@ -112,7 +112,7 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 	}
 }
 
-// What appends have made too large may be replaced by as much.
+// A filter may replace a value that appends made too large by another of the same size.
 func TestFilterMayReplaceWhatAppendsHaveMadeTooLarge(t *testing.T) {
 	for _, over := range []int{0, 1} {
 		db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {

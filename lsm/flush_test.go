@@ -114,7 +114,7 @@ func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 	waitFor(t, "runs are flushed", func() bool { return budget.sealedBytes.Load() <= most })
 }
 
-// What is in the tree counts no longer, even if an iterator was opened before.
+// Runs in the tree do not count as waiting, even if an iterator was opened before their flush.
 func TestRunsInTheTreeDoNotCount(t *testing.T) {
 	db := waiting(t, 3)
 	it, err := db.Iterator(nil, nil)

@@ -41,9 +41,9 @@ func isOf(op vfstest.Op, part string) func(vfstest.Call) bool {
 	return func(c vfstest.Call) bool { return c.Op == op && strings.Contains(c.Name, part) }
 }
 
-// What was in the buffer of a log when the disk became full was in no file, and was lost
-// when the store was opened again, which was the only way to write to it. Protection:
-// abandonLog has it flushed.
+// Records in the buffer of a log were in no file when the disk became full. They were lost when
+// the store was opened again, which was the only way to write to it. Protection: abandonLog
+// flushes their runs.
 func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	var full atomic.Bool
 	mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -71,7 +71,7 @@ func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
 	require.Greater(t, len(want), 400, "a buffer of 64 KiB")
 	require.ErrorIs(t, db.Put([]byte("refused"), nil), ErrStalled)
 	require.ErrorIs(t, db.Delete([]byte("000000")), ErrStalled)
-	requireContent(t, db, want) // reads and scans go on
+	requireContent(t, db, want) // reads and scans continue
 	require.ErrorIs(t, db.Flush(context.Background()), ErrStalled)
 	full.Store(false)
 	require.NoError(t, db.Flush(context.Background()), "there is room again")
@@ -176,8 +176,7 @@ func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
 	requireHolds(t, Options{FS: mem}, want)
 }
 
-// A write that waits for a sync which others share gets it, although the write of
-// another one fails meanwhile.
+// A write that waits for a shared sync succeeds although another write fails at the same time.
 func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 	var full, slow atomic.Bool
 	reached, goOn := make(chan struct{}), make(chan struct{})
@@ -342,7 +341,7 @@ func TestWhatASmallWriteCosts(t *testing.T) {
 // when there was room.
 func TestFlushIgnoresTheFailureOfAnEarlierFlush(t *testing.T) {
 	var slow atomic.Bool
-	tries, begun, goOn := 0, make(chan bool, 2), make(chan bool) // goOn tells whether the write fails
+	tries, begun, goOn := 0, make(chan bool, 2), make(chan bool) // a value of goOn is true if the write must fail
 	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &slow, syscall.ENOSPC, func(c vfstest.Call) bool {
 		if c.Op != vfstest.OpWrite || !strings.HasSuffix(c.Name, directory.TableSuffix) || tries == 2 {
 			return false
@@ -369,7 +368,7 @@ func TestFlushIgnoresTheFailureOfAnEarlierFlush(t *testing.T) {
 	select {
 	case err := <-flushed:
 		require.NoError(t, err, "of the earlier flush")
-	case <-time.After(20 * time.Millisecond): // whoever takes the failure for its own returns by then
+	case <-time.After(20 * time.Millisecond): // a Flush that took the failure for its own would return by then
 	}
 	goOn <- false
 	require.NoError(t, <-flushed)

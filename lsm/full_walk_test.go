@@ -44,8 +44,8 @@ type fullWalk struct {
 	room    int // how many do
 }
 
-// take takes steps until something is wrong. Those that fail change nothing, and
-// succeed once there is room.
+// take takes steps until a check fails. Steps that fail change nothing, and succeed once there is
+// room.
 func (w *fullWalk) take(steps []storyStep) {
 	for _, step := range steps {
 		for err := step(w.story); err != nil && w.wrong == nil; err = step(w.story) {
@@ -88,9 +88,8 @@ func newFullWalk(t *testing.T, mode LogMode, plan vfstest.Plan, cause error) *fu
 	return w
 }
 
-// Whichever write is the first that finds no room: those that were acknowledged stay,
-// those that were refused have changed nothing, reads go on, and once there is room the
-// store is written again without being opened again.
+// Whichever write is the first without room: acknowledged writes stay, refused writes have changed
+// nothing, reads continue, and once there is room writes succeed without opening the store again.
 func TestWritesGoOnWhenThereIsRoomAgain(t *testing.T) {
 	stride := density.Of(t, 41, 1, 1)
 	offset := 0

@@ -66,7 +66,7 @@ func (q *queue) remove(prefix, i int) {
 	}
 }
 
-// passing returns how many entries are passed meanwhile.
+// passing returns the number of entries that iterators step over during do.
 func (q *queue) passing(do func()) int {
 	before := q.db.scratch.passed
 	do()
@@ -133,7 +133,7 @@ func downward(from, to int) []int {
 	return numbers
 }
 
-// The ways in which a prefix of n keys comes to have few: which are deleted, in order.
+// removals are ways to delete most keys of a prefix with n keys: the deleted keys, in order.
 var removals = map[string]func(rng *rand.Rand, n int) []int{
 	"the lowest":           func(_ *rand.Rand, n int) []int { return upward(0, n-10) },
 	"the lowest, downward": func(_ *rand.Rand, n int) []int { return downward(0, n-10) },
@@ -170,7 +170,7 @@ var queuePlaces = map[string]struct {
 	"many files":       {Options{MemtableBytes: 100_000, FileBytes: 10_000}, func(*testing.T, *DB) {}},
 }
 
-// idlePicker leaves tables as they are.
+// idlePicker picks nothing.
 type idlePicker struct{}
 
 // Pick implements Picker.

@@ -228,7 +228,7 @@ func TestEditsAreRead(t *testing.T) {
 	}
 }
 
-// What is accepted is what the writer would have written.
+// The decoder accepts only edits that the writer would have written.
 func TestFlippedEditsAreRefusedOrWrittenSo(t *testing.T) {
 	for file := range goldenEdits {
 		b := readGolden(t, file)
@@ -288,8 +288,7 @@ func TestRecordsAreWrittenByteForByte(t *testing.T) {
 	}))
 }
 
-// goldenLog is a store as the pages say, without tables, of which the log has
-// records.
+// goldenLog returns a store in the documented format, without tables, whose log has the records.
 func goldenLog(t *testing.T, records ...[]byte) *vfstest.Mem {
 	t.Helper()
 	mem := vfstest.NewMem(vfstest.MemOptions{})

@@ -68,7 +68,7 @@ func manyTables(t *testing.T, o *Options, tables int) *DB {
 	return db
 }
 
-// All tables of a store were open for as long as it was.
+// All tables of a store were open as long as the store.
 func TestOpenTablesAreBounded(t *testing.T) {
 	const tables, most = 60, 7
 	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
@@ -100,7 +100,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 	read()
 	require.LessOrEqual(t, fsys.peak.Load(), int64(most+2))
 
-	// What an iterator walks stays open.
+	// Tables of an iterator stay open.
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)
 	require.True(t, it.Next())
@@ -162,7 +162,7 @@ func TestIndexesAndFiltersKeepWithinTheBudget(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, found)
 	}
-	// While it is written to there are up to three memtables of a quarter besides.
+	// During writes there are up to three memtables of a quarter of the budget in addition.
 	require.LessOrEqual(t, db.o.Budget.slabs.Peak(), int64(2*limit))
 	require.LessOrEqual(t, db.o.Budget.Used(), int64(limit+limit/8))
 	require.NoError(t, db.Close())

@@ -31,7 +31,7 @@ var limits = map[string]struct{ key, value int64 }{
 
 var allLogModes = []LogMode{LogOff, LogBuffered, LogWritten, LogSynced}
 
-// sized is a key or a value of so many bytes.
+// sized returns a key or a value of bytesOf bytes.
 func sized(bytesOf int64, with byte) []byte { return bytes.Repeat([]byte{with}, int(bytesOf)) }
 
 // writePaths are all ways by which a key, and a value where there is one, come

@@ -20,7 +20,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// fillMemtable writes so many bytes under ascending keys, from one on, in values of 1 KiB.
+// fillMemtable writes bytesCount bytes under ascending keys, beginning with from, in values of 1 KiB.
 func fillMemtable(t *testing.T, db *DB, from, bytesCount int) {
 	t.Helper()
 	value := make([]byte, 1<<10)
@@ -73,8 +73,8 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 	}
 }
 
-// An iterator goes on in the file that took the place of a memtable, at the next step or
-// in the middle of a value, and what it has returned stays as it was until then.
+// An iterator continues in the file that replaced a memtable, at the next step or in the middle of
+// a value. Until then the bytes that it has returned do not change.
 func TestIteratorsFollowFlushes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for round := range density.Of(t, 60, 300, 3000) {
@@ -235,7 +235,7 @@ func TestManyStoresKeepWithinOneBudget(t *testing.T) {
 	}
 }
 
-// wantEntries is how many entries of 1 KiB so many bytes come to, in steps of 16.
+// wantEntries returns the number of entries of 1 KiB in bytesEach bytes, in steps of 16.
 func wantEntries(bytesEach int) int {
 	if bytesEach < 16<<10 {
 		return bytesEach >> 10

@@ -79,10 +79,10 @@ func (w *world) check(dir string, leftovers bool) {
 	}
 }
 
-// crash takes the power away. What is found then is the store as it was at a
-// moment: with no log the end of the newest run that was flushed; with a log
-// that is not synced, after any operation since the last flush, but now if each write
-// was handed to the system and that has kept all; else now.
+// crash simulates a power cut. The store must then have the state of one moment. Without a log it is
+// the end of the newest flushed run. With a log that is not synced it is the state after any
+// operation since the last flush; it is the current state if each write was passed to the system
+// and the system has kept everything. Otherwise it is the current state.
 func (w *world) crash() {
 	if w.mem == nil || w.isSealedByOthers() && w.o.Log == LogOff {
 		return
@@ -177,7 +177,7 @@ func (w *world) checkpoint() {
 	}
 }
 
-// verify opens a checkpoint, which stays as it is.
+// verify opens a checkpoint and checks that its files do not change.
 func (w *world) verify(c modelCheckpoint) {
 	w.check(c.dir, false)
 	options := w.o.Options
@@ -196,8 +196,8 @@ func (w *world) verify(c modelCheckpoint) {
 	w.must("close "+c.dir, db.Close())
 }
 
-// restore goes on with a store that is put together of checkpoints: two halves,
-// each of which was a store of its own in between.
+// restore continues with a store that Restore assembles from checkpoints: two halves that were
+// stores of their own before.
 func (w *world) restore() {
 	if len(w.checkpoints) == 0 {
 		return

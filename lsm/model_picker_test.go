@@ -37,11 +37,10 @@ func (p *randomPicker) Pick(s Shape) *Pick {
 	return nil
 }
 
-// isInOrder says whether a pick leaves every entry in its place among the others
-// of its key, by the definition: of two tables that overlap, the one that was
-// newer before is so after, and no two of a level are in each other's way. What is
-// written to level 0 is a file of the run of its newest input there: nothing that it
-// overlaps stays between its inputs or in that run, or it would not be known what is older.
+// isInOrder reports whether a pick keeps the order of the entries of each key, by the definition:
+// of two overlapping tables, the newer one is newer afterwards too, and no two tables of a level
+// below 0 overlap. An output in level 0 belongs to the run of its newest input there: no table
+// that overlaps it may stay between its inputs or in that run, or their order would be unknown.
 func isInOrder(s Shape, p Pick) bool {
 	type placed struct {
 		bounds  run.Range
@@ -104,8 +103,8 @@ func isInOrder(s Shape, p Pick) bool {
 	return p.To > 0 || first < 0 || isApart(s.Levels[0], picked, s.Levels[0][first])
 }
 
-// isApart says whether level 0 is in order when one table of the run of the newest one
-// has taken the place of those that were picked.
+// isApart reports whether level 0 is in order after one table of the run of newest has replaced the
+// picked tables.
 func isApart(level0 []Table, picked map[uint64]bool, newest Table) bool {
 	one := newest
 	var s Shape

@@ -107,9 +107,8 @@ func (p program) run(root string, log func(string, ...any), seen *modelCounts) e
 	return w.failed()
 }
 
-// reduced is the program without operations that it does not need to fail. What
-// the workers do meanwhile is not the same each time, so that one that does not
-// fail is tried again.
+// reduced returns the program without operations that it does not need to fail. The workers do not
+// do the same in each run, so a program that does not fail is tried again.
 func (p program) reduced(dir func() string) program {
 	runs := 500 // at most, a minute or so
 	fails := func(p program) bool {
@@ -154,9 +153,9 @@ func (p program) describe(dir func() string) string {
 	return text.String()
 }
 
-// A program is random operations on a store with random options, in memory or on
-// a disk, with views and iterators open meanwhile, crashes, checkpoints and
-// restores. It reads what a sorted map has that the same is done to.
+// A program is random operations on a store with random options, in memory or on a disk, with open
+// views and iterators, crashes, checkpoints and restores. A sorted map with the same operations
+// must give the same results.
 func TestStoreIsASortedMap(t *testing.T) {
 	if *modelSeed > 0 {
 		t.Log(newProgram(*modelSeed).describe(t.TempDir))

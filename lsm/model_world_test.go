@@ -27,7 +27,7 @@ type world struct {
 	cursors     []*modelCursor
 	checkpoints []modelCheckpoint
 
-	// What may be left by a crash. See crash.
+	// States that a crash may leave. See crash.
 	ends    map[uint64]*modelState // by run, as it was when the run had ended
 	history []*modelState          // after each operation since the store was opened
 	flushed int                    // the first of history that is safe
@@ -82,7 +82,7 @@ func (w *world) newDir() string {
 	return filepath.Join(w.root, fmt.Sprint("dir-", w.dirs))
 }
 
-// violate takes down what is not as it must be.
+// violate records a violation.
 func (w *world) violate(format string, arguments ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -105,7 +105,7 @@ func (w *world) must(what string, err error) bool {
 	return err == nil
 }
 
-// open opens the store, of which nothing is lost.
+// open opens the store, which must have lost nothing.
 func (w *world) open() {
 	if w.openDB("open") {
 		w.begin()

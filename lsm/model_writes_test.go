@@ -133,7 +133,7 @@ func (w *world) deleteRange() {
 		expected = ErrRange
 	}
 	low, high := string(from), text(to)
-	// What there is ends as a run before the tombstone.
+	// The active memtable is sealed before the tombstone.
 	w.write(fmt.Sprintf("delete from %q to %q", from, to), expected, func() error { return w.db.DeleteRange(from, to) },
 		func() { w.model.deleteAll(w.model.within(low, high, nil)) })
 	clear(from)

@@ -155,8 +155,8 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// What waits for the decision of a filter is not written yet, and still no border lies
-// before it.
+// Entries that wait for the decision of a filter are not written yet; a compaction may not end
+// before them.
 func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
 	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	o.Filter = rangeDecider{decider(func(*FilterEntry) {}), []byte("b"), []byte("c")}

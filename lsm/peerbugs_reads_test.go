@@ -116,8 +116,8 @@ func TestBug30ReadErrorsAreErrors(t *testing.T) {
 	}), 20)
 }
 
-// scanFails scans a store from a key on while its n-th read fails, and says whether
-// there was one.
+// scanFails scans a store from a key while its n-th read fails, and reports whether the scan made
+// n reads.
 func scanFails(t *testing.T, o Options, mem *vfstest.Mem, n int, from string, want map[string]string) bool {
 	disk, arm := failingReads(mem)
 	o.FS = disk
@@ -148,8 +148,8 @@ func scanFails(t *testing.T, o Options, mem *vfstest.Mem, n int, from string, wa
 	return failed.Load()
 }
 
-// compactionFails compacts a store while its n-th read fails, and says whether
-// there was one.
+// compactionFails compacts a store while its n-th read fails, and reports whether the compaction
+// made n reads.
 func compactionFails(t *testing.T, o Options, mem *vfstest.Mem, n int, want map[string]string) bool {
 	disk, arm := failingReads(mem)
 	o.FS = disk

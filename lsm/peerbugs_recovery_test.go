@@ -17,8 +17,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// unflushed is what a crash leaves of a store with some logs, of which no run is
-// in the tree but the first, and what is in it.
+// unflushed returns the disk after a crash of a store with several logs, and the content of the
+// store. Only the first run is in the tree.
 func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]string) {
 	t.Helper()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -63,7 +63,7 @@ func requireOpens(t *testing.T, o Options, fsys vfs.FS, want map[string]string) 
 	require.NoError(t, db.Close())
 }
 
-// opens is requireOpens outside of a test's goroutine. It looks at no other keys.
+// opens is requireOpens outside of a test's goroutine. It checks no other keys.
 func opens(o Options, fsys vfs.FS, want map[string]string) error {
 	o.FS = fsys
 	db, err := Open(context.Background(), "db", o)
@@ -163,9 +163,8 @@ func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 	require.Greater(t, full, 20)
 }
 
-// pebble#984, rocksdb#7621: a file got a number that another one had, of which an
-// edit spoke that nobody had seen. Protection: recover gives out no number that a
-// file in the directory has. Fails if it goes by the manifest alone.
+// pebble#984, rocksdb#7621: a file got the number of another file, which was named by an edit that
+// recovery did not see. Protection: recover uses no number that a file in the directory has. Fails if it goes by the manifest alone.
 func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, MemtableBytes: 200, Budget: storyBudget(t), Picker: idle{}}

@@ -27,8 +27,8 @@ import (
 // peerbugs_recovery_test.go with files, in the others named peerbugs with runs.
 // Each names the protection that it guards, and was seen to fail without it.
 
-// watched is a disk that is looked at after each operation that changes it, by one
-// goroutine at a time: the store's workers change it too. The first error is kept.
+// watched is a disk that is checked after each operation that changes it, by one goroutine at a
+// time, since the workers of the store change it too. It keeps the first error.
 type watched struct {
 	vfs.FS
 	looking atomic.Bool
@@ -144,11 +144,10 @@ func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {
 	}
 }
 
-// pebble 22657d7 (cockroach#127373): a sync in the background raced with what was
-// written, and with another sync, so that a write counted as durable which was not.
-// Protection: wal.Writer.sync takes down what was written before it began, after it
-// has ended. Fails if it takes down what is written when it ends, or does so before
-// it syncs.
+// pebble 22657d7 (cockroach#127373): a sync in the background raced with writes and with another
+// sync, so that a write counted as durable that was not. Protection: after its end,
+// wal.Writer.sync records the size from before its begin as durable. Fails if it records the size
+// at its end, or records before it syncs.
 func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var armed atomic.Bool
@@ -186,7 +185,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	one := put("one")
 	<-begun // its sync has not begun on the disk
 	go func() {
-		time.Sleep(10 * time.Millisecond) // or whoever does not wait for it would not be seen
+		time.Sleep(10 * time.Millisecond) // gives a write that does not wait for it time to return
 		goOn <- struct{}{}
 	}()
 	db.lock.Lock()
@@ -200,7 +199,7 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 		t.Fatal("a write waits for no sync and is durable")
 	case <-ended:
 	}
-	two := put("two") // after the sync has ended on the disk, before that is taken down
+	two := put("two") // after the sync has ended on the disk, before the writer records it
 	for db.logs.w.Size() == all {
 		time.Sleep(time.Millisecond)
 	}
@@ -214,8 +213,8 @@ func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// The same of a sync of a log that another one follows meanwhile. Protection:
-// waitForSync. Fails if it takes a log that was followed for one that failed.
+// The same for a sync during which the next log is begun. Protection: waitForSync. Fails if it
+// treats a log with a successor as failed.
 func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, Budget: storyBudget(t), MemtableBytes: 200, FS: mem}
@@ -249,8 +248,8 @@ func requireSurvives(t *testing.T, o Options, mem *vfstest.Mem, key string) {
 	require.NoError(t, opens(o, left, map[string]string{key: "of " + key}), "%q is gone", key)
 }
 
-// rocksdb 6.16.0: a checkpoint of several column families, which were written to
-// meanwhile, lost data. 5.1.0: files that a checkpoint copies were not synced.
+// rocksdb 6.16.0: a checkpoint of several column families lost data if they were written to at
+// the same time. 5.1.0: files that a checkpoint copies were not synced.
 // Protection: all states are one tree, a view pins its files, and target.copy syncs
 // what it copies. Fails if the view is not sealed, pins nothing, or copies without
 // a sync.

@@ -15,8 +15,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// creating is a disk on which do runs before a table is created, by whoever
-// creates it; it is called once.
+// creating returns a disk that calls do once, before a table is created, on the goroutine that
+// creates it.
 func creating(mem *vfstest.Mem) (disk vfs.FS, do *atomic.Pointer[func()]) {
 	do = new(atomic.Pointer[func()])
 	return vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
@@ -34,10 +34,9 @@ type once struct{ pick atomic.Pointer[Pick] }
 
 func (o *once) Pick(Shape) *Pick { return o.pick.Swap(nil) }
 
-// badger#2310, rocksdb 6.11: a key that was deleted came back: what collected old
-// values raced with a compaction, or two compactions had the same inputs.
-// Protection: DB.compacting is held by whoever compacts, and what comes to level 0
-// meanwhile is no input. Fails if Compact or the worker does not hold the lock.
+// badger#2310, rocksdb 6.11: a deleted key came back, because the collector of old values raced
+// with a compaction, or two compactions had the same inputs. Protection: each compaction holds
+// DB.compacting, and tables that are added to level 0 during a compaction are not inputs. Fails if Compact or the worker does not hold the lock.
 func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 	for _, by := range []string{"Compact", "the worker"} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})

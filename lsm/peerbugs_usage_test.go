@@ -121,7 +121,7 @@ func (u *usage) closeIterator() {
 	}
 }
 
-// files are those of the store as it is, and those of views and iterators as well.
+// files returns the files of the current version, and all files including those of views and iterators.
 func (u *usage) files() (current, all map[string]bool) {
 	u.db.lock.Lock()
 	defer u.db.lock.Unlock()

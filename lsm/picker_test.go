@@ -18,7 +18,7 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// idle is a Picker that leaves everything as it is.
+// idle is a Picker that picks nothing.
 type idle struct{}
 
 func (idle) Pick(Shape) *Pick { return nil }
@@ -198,7 +198,7 @@ func TestPicksThatChangeTheOrderAreRefusedAndNoOthers(t *testing.T) {
 	require.Greater(t, wrong, 10_000)
 }
 
-// What is restored in parts is as many runs as before, wherever tables lie before them.
+// A store restored in parts has as many runs as before, wherever the borders of tables are.
 func TestPartsOfRestoredStoresAreWholeRuns(t *testing.T) {
 	var s Shape
 	for run := range uint64(4) {

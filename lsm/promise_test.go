@@ -65,7 +65,7 @@ func (p *promise) verify(o Options, fsys vfs.FS) error {
 		return errors.Join(err, db.Close())
 	}
 	if !slices.ContainsFunc(p.states, func(s storyState) bool { return maps.Equal(s, got) }) {
-		return errors.Join(fmt.Errorf("it has %d keys, which is none of %d states", len(got), len(p.states)), db.Close())
+		return errors.Join(fmt.Errorf("it has %d keys, in none of %d possible states", len(got), len(p.states)), db.Close())
 	}
 	got["x"] = "after"
 	if err := errors.Join(db.Put([]byte("x"), []byte("after")), db.Close()); err != nil {
@@ -97,8 +97,8 @@ func holds(o Options, dir string, want storyState) error {
 
 var errWrongState = errors.New("the store has another state")
 
-// verify looks at a copy. One that was not finished is no store, or all of it:
-// a directory in which there is nothing yet becomes an empty one.
+// verify checks a copy. An unfinished copy is either not a store or complete; opening an empty
+// directory makes an empty store.
 func (c *storyCopy) verify(o Options) error {
 	o.Log = LogOff
 	if c.done {

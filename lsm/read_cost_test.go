@@ -106,7 +106,7 @@ func TestReadsOfOneTableJoinNothing(t *testing.T) {
 // both are the values of a bool.
 func both(yield func(bool) bool) { _ = yield(false) && yield(true) }
 
-// What reads have paid for is done, and no more.
+// Compactions for reads cost as much as the reads have paid, and no more.
 func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 	table := func(number uint64, from, to byte) Table {
 		t := Table{Number: number, Bytes: 1 << 20, From: []byte{from}, To: []byte{to}}
@@ -145,8 +145,8 @@ func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 	}
 }
 
-// Once nothing is written any more, what has come to level 0 is joined with what it
-// overlaps, unless that is much more.
+// After writes have stopped, tables of level 0 are joined with the tables that they overlap, unless
+// these are much larger.
 func TestSettledStoresBecomeOneRun(t *testing.T) {
 	table := func(number uint64, bytes int64) Table {
 		return Table{Number: number, Bytes: bytes, From: []byte{'a'}, To: []byte{'b'}}
@@ -187,8 +187,8 @@ func TestSettledStoresGatherWhatOverlapsNothing(t *testing.T) {
 	require.Less(t, tables[0]+tables[1], 2*compaction.Level0Trigger)
 }
 
-// What is appended where no older run has anything is a value like others when
-// it is flushed, but where a filter may have taken away what a view has.
+// A flush writes an Append as a Set if no older run has an entry of its key, except if a filter may
+// have dropped an entry that a view still has.
 func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}})
 	kinds := func(db *DB) (kinds string) {

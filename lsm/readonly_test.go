@@ -45,9 +45,9 @@ func TestReadOnlyDisksAreTold(t *testing.T) {
 	}
 }
 
-// A disk that becomes read-only while the store is open refuses writes at the
-// latest when something must be on it; reads go on, what had returned stays, and
-// writes go on when it can be written again.
+// On a disk that becomes read-only while the store is open, writes are refused at the latest when
+// they must reach the disk. Reads continue, acknowledged writes stay, and writes succeed when the
+// disk is writable again.
 func TestDisksThatBecomeReadOnly(t *testing.T) {
 	for _, mode := range allLogModes {
 		disk, on := readOnly(vfstest.NewMem(vfstest.MemOptions{}))

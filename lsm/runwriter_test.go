@@ -14,8 +14,8 @@ import (
 )
 
 // A table ends at a border of partitions once it has its size, at one of prefixes
-// once it has twice that, and nowhere else. Its range tombstones end with it, and
-// together they are those that there were.
+// once it has twice that, and at no other key. Its range tombstones end with it. The range
+// tombstones of all tables together are those of the inputs.
 func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
 	const fileBytes = 4000
 	rng := rand.New(rand.NewPCG(5, 5))
@@ -67,8 +67,8 @@ func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
 	require.Greater(t, atPrefixes, 20)
 }
 
-// deleteSome deletes ranges, and writes to them again, in runs that it brings to
-// level 1 together. The worker drops no table under them meanwhile.
+// deleteSome deletes ranges and writes to them again, in runs that it compacts to level 1 together.
+// It prevents the worker from dropping tables under them.
 func deleteSome(t *testing.T, db *DB, rng *rand.Rand) (ranges run.Ranges, v *View) {
 	t.Helper()
 	db.compactor.running.Lock()

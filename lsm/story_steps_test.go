@@ -177,7 +177,7 @@ func settle(s *story) error {
 			return nil
 		}
 		if time.Now().After(s.hang) {
-			return errors.New("the workers do not come to an end")
+			return errors.New("the workers do not end")
 		}
 		time.Sleep(100 * time.Microsecond)
 	}

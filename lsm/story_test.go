@@ -165,7 +165,7 @@ func (s *story) durable(do func(*DB) error) error {
 // copyTo is a step that makes another store.
 func (s *story) copyTo(dir string, state storyState, do func() error) error {
 	s.mu.Lock()
-	// One that has failed is tried again.
+	// A failed copy is tried again.
 	s.copies = slices.DeleteFunc(s.copies, func(c storyCopy) bool { return c.dir == dir && !c.done })
 	at := len(s.copies)
 	s.copies = append(s.copies, storyCopy{dir: dir, state: state})
@@ -207,7 +207,7 @@ func (s *story) found() storyState {
 	return s.current()
 }
 
-// isAllowed says whether reads may give a state.
+// isAllowed reports whether reads may give a state.
 func (s *story) isAllowed(got storyState) bool {
 	return slices.ContainsFunc(s.allowed(), func(state storyState) bool { return maps.Equal(got, state) })
 }

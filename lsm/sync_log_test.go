@@ -43,8 +43,8 @@ func TestSyncLogWithoutALogIsAnError(t *testing.T) {
 	require.ErrorIs(t, db.SyncLog(), ErrClosed)
 }
 
-// SyncLog on a full disk keeps its promise or is refused: what only the buffer of a lost
-// log had comes to the tree.
+// SyncLog on a full disk keeps its promise or is refused: records that only the buffer of a lost
+// log had are flushed to the tree.
 func TestSyncLogOnAFullDisk(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		var full, tablesFit atomic.Bool

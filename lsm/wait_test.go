@@ -18,8 +18,8 @@ func untilNil(t testing.TB, do func() error) {
 	waitFor(t, "a call that succeeds", func() bool { return do() == nil })
 }
 
-// waitForTables waits until a store has so many files of tables: a worker that has looked
-// at a version before keeps them for a moment.
+// waitForTables waits until a store has the given number of table files: a worker that still uses
+// an older version keeps its files for a moment.
 func waitForTables(t testing.TB, db *DB, files int) {
 	t.Helper()
 	waitFor(t, "files of tables that nobody needs are removed", func() bool {
