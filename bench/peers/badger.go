@@ -103,8 +103,8 @@ func (b *badge) Snapshot() error {
 	return nil
 }
 
-// Settle merges down to one level per call, which Badger has no lesser wait for;
-// nothing says whether a memtable is being flushed.
+// Settle merges down to one level per call: Badger has no call that waits for less, and does not
+// report whether a memtable is being flushed.
 func (b *badge) Settle() error {
 	b.wrote()
 	return b.db.Flatten(2)

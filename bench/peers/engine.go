@@ -62,9 +62,9 @@ type shared interface {
 // chunk is how many operations cross a bridge together.
 const chunk = 64
 
-// layout is what a store is told about its keys.
+// layout describes the keys of a workload to a store.
 type layout struct {
-	prefixBytes int  // keys have a prefix of so many bytes; 0: they are their own
+	prefixBytes int  // size of the prefix of keys; 0: each key is its own prefix
 	timed       bool // single operations are timed: none may be put off
 }
 

@@ -15,9 +15,9 @@ type peb struct {
 	db       *pebble.DB
 	snapshot *pebble.Snapshot
 
-	// Pebble's Get does not read filters on the bottom level; an iterator that
-	// is told to does. It sees the store as it was, so it serves reads as long
-	// as nothing is written: from the second in a row.
+	// reader reads filters on the bottom level, by an option; Pebble's Get does not. It
+	// sees the store of the moment it was made, so it is used only between writes, from
+	// the second read on.
 	reader  *pebble.Iterator
 	written bool      // since the last Get
 	value   io.Closer // of the last Get
@@ -124,7 +124,7 @@ func (p *peb) Put(key, value []byte) error {
 	return errors.Join(p.wrote(), p.db.Set(key, value, pebble.NoSync))
 }
 
-// PutShared implements shared. Nobody reads meanwhile.
+// PutShared implements shared. No goroutine reads at the same time.
 func (p *peb) PutShared(key, value []byte) error { return p.db.Set(key, value, pebble.NoSync) }
 
 func (p *peb) Delete(key []byte) error {
@@ -190,7 +190,7 @@ func walk(it *pebble.Iterator, ok bool, do func(key, value []byte) error) error 
 	return it.Error()
 }
 
-// after is the lowest key above all with a prefix; nil if there is none.
+// after returns the lowest key above all keys with a prefix, or nil if no such key exists.
 func after(prefix []byte) []byte {
 	end := append([]byte(nil), prefix...)
 	for i := len(end) - 1; i >= 0; i-- {

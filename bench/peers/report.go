@@ -55,8 +55,8 @@ func writeJSON(name string, rows []row) error {
 	return os.WriteFile(name, append(b, '\n'), 0o644)
 }
 
-// isPeer says whether an engine does what weir does; a map does not, and Badger
-// is there for information.
+// isPeer reports whether ratios are computed against an engine: a map does less than weir, and
+// Badger is shown for information only.
 func isPeer(engine string) bool { return engine == "pebble" || engine == "rocksdb" }
 
 // writeTable shows ns/op with CPU ns/op, p99.9 and the longest operation, and how

@@ -6,9 +6,8 @@ import (
 	"strconv"
 )
 
-// traffic is how many bytes the process has read and written by system calls,
-// whether the disk was asked or not. What is read through mapped files does not
-// count.
+// traffic returns the bytes that the process has read and written by system calls, from the disk
+// or the page cache. Reads through mapped files do not count.
 func traffic() (read, written int64) {
 	text, err := os.ReadFile("/proc/self/io")
 	if err != nil {

@@ -149,7 +149,7 @@ func (b *bench) putEvery(engine shared, writer int) error {
 	return nil
 }
 
-// settle is one operation, in which all background work is done.
+// settle measures one operation that waits for all background work.
 func (b *bench) settle() error {
 	return b.repeat(1, func(int) error { return b.engine.Settle() })
 }

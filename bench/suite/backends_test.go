@@ -10,7 +10,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// opener opens an empty backend. What it keeps on disk is in b.TempDir.
+// opener opens an empty backend, with its files in b.TempDir.
 type opener = func(b testing.TB, o state.Options) (snapshot.Backend, error)
 
 // backends are those of the suite, by the name in the rows.

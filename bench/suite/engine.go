@@ -15,8 +15,8 @@ import (
 type Engine struct {
 	// Name stands in the rows.
 	Name string
-	// Open opens an empty backend, which the suite closes. What it keeps on disk is in
-	// TempDir. Nil is a bare Go map.
+	// Open opens an empty backend, with its files in TempDir. The suite closes it. Nil
+	// means a bare Go map.
 	Open func(testing.TB, state.Options) (backend.Backend, error)
 	// Lacks are rows that are left out.
 	Lacks []string

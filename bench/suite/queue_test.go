@@ -12,8 +12,8 @@ import (
 // queueLength is how many entries a map has that is used as a queue.
 const queueLength = 10
 
-// BenchmarkQueue is a map with ten entries, after so many with lower keys were removed.
-// The first call is reported by itself: nothing that it may have learnt counts for it.
+// BenchmarkQueue reads a map with ten entries, after many entries with lower keys were removed. It
+// reports the first call separately, since later calls may use what the first one has recorded.
 func BenchmarkQueue(b *testing.B) {
 	for _, backend := range backends {
 		for _, removed := range []int{1_000, 100_000, 400_000} {
@@ -49,7 +49,7 @@ func BenchmarkQueue(b *testing.B) {
 	}
 }
 
-// drainedMap returns a map of ten entries, from which so many were removed.
+// drainedMap returns a map of ten entries after removing the given number of entries.
 func drainedMap(b *testing.B, open opener, removed int) state.MapState[int64, float64] {
 	backend, err := open(b, state.Options{})
 	check(err)

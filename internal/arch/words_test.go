@@ -42,10 +42,10 @@ type phrase struct {
 const sentence = `(?:^|[.:;!?] |^[-*#]+ )`
 
 // phrases are matched against whole comments and paragraphs, with line breaks and runs of
-// spaces replaced by one space, and without text in backquotes. A question mark ends a match
-// of a What or Who that asks something.
+// spaces replaced by one space, and without text in backquotes. Questions, and titles such as
+// "What to watch", are plain.
 var phrases = []phrase{
-	{regexp.MustCompile(sentence + `What [^.?]*(?:\.|$)`), "name the thing instead of opening with What"},
+	{regexp.MustCompile(sentence + `What (?:[^t.?]|t[^o.?]|to[^ .?])[^.?]*(?:\.|$)`), "name the thing instead of opening with What"},
 	{regexp.MustCompile(sentence + `Who [^.?]*(?:\.|$)`), "name the caller instead of opening with Who"},
 	{regexp.MustCompile(sentence + `(?:One|Those|Ones) (?:that|which|who|is|are|has|have)\b`), "repeat the noun"},
 	{regexp.MustCompile(`, (?:of|in|to|for|from|with) wh(?:ich|om)\b`), "begin a new sentence"},
@@ -322,6 +322,7 @@ func TestWordsThatAreNotPlainAreFound(t *testing.T) {
 	}
 	for _, text := range []string{
 		"What is a run? A sorted list of entries.",
+		"# What to watch",
 		"Add records a gap and returns what the caller passed.",
 		"`so many bytes` is a phrase to avoid",
 		"the value as it is written to the log",

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// pause is the time between two looks at a condition.
+// pause is the time between two checks of a condition.
 const pause = time.Millisecond
 
 // spare is the time that a test has left to fail and to clean up.

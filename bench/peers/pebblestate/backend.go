@@ -157,7 +157,7 @@ func (b *Backend) iterator(prefix []byte) (*pebble.Iterator, error) {
 	return b.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 }
 
-// after is the lowest key above all with a prefix; nil if there is none.
+// after returns the lowest key above all keys with a prefix, or nil if no such key exists.
 func after(prefix []byte) []byte {
 	end := append([]byte(nil), prefix...)
 	for i := len(end) - 1; i >= 0; i-- {

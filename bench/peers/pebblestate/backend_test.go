@@ -78,7 +78,7 @@ func program(t *testing.T, b backend.Backend, seed uint64) (said []string) {
 	return said
 }
 
-// What a program sees is what it sees on the heap's B-tree, which walks in order too.
+// A program gets the same results as on the B-tree backend, which iterates in the same order.
 func TestBackendAnswersAsTheHeapDoes(t *testing.T) {
 	for seed := range uint64(10) {
 		o := state.Options{Keyspace: state.WholeKeyspace(4)}

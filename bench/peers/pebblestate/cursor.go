@@ -8,8 +8,8 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// cursor is a live one: an iterator, which sees the store as it was, and another
-// one after each write.
+// cursor is a live cursor: an iterator, replaced by a new one after each write, since an iterator
+// sees the store of the moment it was made.
 type cursor struct {
 	backend *Backend
 	prefix  []byte

@@ -8,10 +8,10 @@ var ErrUnavailable = errors.New("RocksDB's library is not installed")
 // Options are those of a store; sizes are in bytes.
 type Options struct {
 	CacheBytes    int64 // of blocks
-	MemtableBytes int64
-	Memtables     int // at most, at a time
-	PrefixBytes   int // the size of the prefix that all keys have; 0: none
-	Pending       int // writes that may be put off
+	MemtableBytes int64 // of one memtable
+	Memtables     int   // at most, at a time
+	PrefixBytes   int   // the size of the prefix that all keys have; 0: none
+	Pending       int   // writes that may be put off
 }
 
 // Batch is operations that go to the library together, packed.
@@ -21,7 +21,7 @@ type Batch struct {
 	keyEnds, valueEnds []uint32
 }
 
-// Key adds a key that is to be read.
+// Key adds a key to read.
 func (b *Batch) Key(key []byte) { b.add(0, key, nil) }
 
 func (b *Batch) add(kind uint8, key, value []byte) {
@@ -32,6 +32,7 @@ func (b *Batch) add(kind uint8, key, value []byte) {
 	b.valueEnds = append(b.valueEnds, uint32(len(b.values)))
 }
 
+// Len returns the number of operations.
 func (b *Batch) Len() int { return len(b.kinds) }
 
 // Reset empties the batch.

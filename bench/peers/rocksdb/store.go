@@ -27,7 +27,7 @@ var load = sync.OnceValue(func() error {
 	return nil
 })
 
-// Available says whether the library is there: nil, or ErrUnavailable.
+// Available returns nil if the library can be loaded, else ErrUnavailable.
 func Available() error { return load() }
 
 // DB is an open store, without a log. One goroutine uses it.
@@ -65,12 +65,17 @@ func failure(message *C.char) error {
 	return errors.New(C.GoString(message))
 }
 
-func (db *DB) Put(key, value []byte) error    { return db.write(C.STORE_PUT, key, value) }
-func (db *DB) Delete(key []byte) error        { return db.write(C.STORE_DELETE, key, nil) }
+// Put sets the value of a key.
+func (db *DB) Put(key, value []byte) error { return db.write(C.STORE_PUT, key, value) }
+
+// Delete deletes a key.
+func (db *DB) Delete(key []byte) error { return db.write(C.STORE_DELETE, key, nil) }
+
+// Append merges bytes to the end of the value of a key.
 func (db *DB) Append(key, value []byte) error { return db.write(C.STORE_APPEND, key, value) }
 
-// write puts an operation off until there are enough, or something else is
-// asked for.
+// write collects operations until Options.Pending of them are waiting or another call needs
+// their result.
 func (db *DB) write(kind uint8, key, value []byte) error {
 	db.pending.add(kind, key, value)
 	if db.pending.Len() < db.limit {
@@ -197,6 +202,7 @@ func (db *DB) Settle() error {
 // DiskBytes is the size of the live tables.
 func (db *DB) DiskBytes() int64 { return int64(C.store_disk_bytes(&db.s)) }
 
+// Close writes pending operations and closes the store.
 func (db *DB) Close() error {
 	err := db.Write()
 	C.store_close(&db.s)

@@ -67,8 +67,8 @@ func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// The interrupt comes at a time when a process runs: the job that is to be
-// killed waits minutes for its checkpoints.
+// The interrupt arrives while a child process runs: the job that the command will kill waits
+// minutes for its checkpoints.
 func TestInterruptLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	ctx, interrupt := context.WithCancel(context.Background())

@@ -5,7 +5,10 @@ package majors
 import "github.com/weirstate/weir/lsm"
 
 // Picker implements lsm.Picker: once level 0 has Runs runs, all tables become level 1.
-type Picker struct{ Runs int }
+type Picker struct {
+	// Runs is the number of runs in level 0 that triggers a compaction, at least 2.
+	Runs int
+}
 
 // Pick implements lsm.Picker.
 func (p Picker) Pick(s lsm.Shape) *lsm.Pick {

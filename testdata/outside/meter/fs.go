@@ -12,8 +12,8 @@ import (
 // Thread safety: safe for concurrent use, as vfs.FS demands.
 type FS struct {
 	vfs.FS
-	ReadBytes, WrittenBytes atomic.Int64
-	Syncs                   atomic.Int64
+	ReadBytes, WrittenBytes atomic.Int64 // bytes passed to callers and from callers
+	Syncs                   atomic.Int64 // calls of File.Sync
 }
 
 // New returns a file system that counts the bytes of fsys.
