@@ -51,7 +51,8 @@ type task interface {
 //	run       starts only after every subtask has begun, so a failed restore has no effects
 //	end       wait for runAsync, then close the subtasks, sources first
 //
-// Invariant: the first failure ends ctx, and with it all subtasks; later failures are logged.
+// Invariant: the first failure ends ctx, and with it all subtasks; later failures are dropped,
+// except that errors of close are logged.
 //
 // Invariant: run returns after all goroutines of the attempt have ended.
 //
