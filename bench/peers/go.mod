@@ -3,6 +3,7 @@ module github.com/weirstate/weir/bench/peers
 go 1.25.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.1.2
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/dgraph-io/badger/v4 v4.9.6
 	github.com/weirstate/weir v0.0.0

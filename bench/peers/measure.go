@@ -2,13 +2,20 @@ package main
 
 import (
 	"context"
-	"math/bits"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// meter measures the operations of one workload in one run. A run that traces
-// takes the time of every operation, which costs some of its own; its other
-// figures are not used.
+// newHistogram returns a histogram of durations in nanoseconds, up to an hour, with three
+// significant digits.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, time.Hour.Nanoseconds(), 3)
+}
+
+// meter measures the operations of one workload in one run. If trace is set, it also
+// measures the time of every single operation. That slows the run down, so the other figures
+// of such a run are not used.
 type meter struct {
 	ctx   context.Context
 	trace bool
@@ -19,9 +26,13 @@ type meter struct {
 	last       time.Time
 	elapsed    time.Duration
 	elapsedCPU time.Duration
-	read       int64 // bytes, by the process, less what it had read before
-	written    int64
-	delays     histogram
+	read       int64                   // bytes read by the process during the workload
+	written    int64                   // bytes written by the process during the workload
+	delays     *hdrhistogram.Histogram // time of each operation; empty unless trace
+}
+
+func newMeter(ctx context.Context, trace bool) *meter {
+	return &meter{ctx: ctx, trace: trace, delays: newHistogram()}
 }
 
 func (m *meter) start() {
@@ -39,12 +50,13 @@ func (m *meter) stop() {
 	m.read, m.written = m.read+read, m.written+written
 }
 
-// did counts an operation; the error is that of the context.
+// did counts an operation. It returns the error of the context, if that has ended.
 func (m *meter) did() error {
 	m.done++
 	if m.trace {
 		now := time.Now()
-		m.delays.add(now.Sub(m.last))
+		// An operation longer than an hour counts as one of an hour.
+		_ = m.delays.RecordValue(min(now.Sub(m.last), time.Hour).Nanoseconds())
 		m.last = now
 	}
 	if m.done%1024 == 0 {
@@ -53,7 +65,7 @@ func (m *meter) did() error {
 	return nil
 }
 
-// repeat measures n calls.
+// repeat calls do n times and measures each call as an operation.
 func (m *meter) repeat(n int, do func(i int) error) error {
 	m.start()
 	defer m.stop()
@@ -68,7 +80,8 @@ func (m *meter) repeat(n int, do func(i int) error) error {
 	return nil
 }
 
-// chunks measures n operations, so many in a call; done is how many there were.
+// chunks measures n operations in calls of up to chunk operations. Each call of do makes n
+// operations; done is the number made before it.
 func (m *meter) chunks(n int, do func(n, done int) error) error {
 	m.start()
 	defer m.stop()
@@ -83,43 +96,4 @@ func (m *meter) chunks(n int, do func(n, done int) error) error {
 		}
 	}
 	return nil
-}
-
-// histogram counts durations in buckets of at most 1/16 of their value.
-type histogram struct {
-	counts [64 * 16]int
-	total  int
-	max    time.Duration
-}
-
-func (h *histogram) add(d time.Duration) {
-	n := uint64(max(d, 0))
-	bucket := int(n)
-	if n >= 16 {
-		log := bits.Len64(n) - 5
-		bucket = log*16 + int(n>>log)
-	}
-	h.counts[bucket]++
-	h.total++
-	h.max = max(h.max, d)
-}
-
-// percentile is an upper bound of a share of the durations, 0 to 1.
-func (h *histogram) percentile(share float64) time.Duration {
-	left := int(float64(h.total) * (1 - share))
-	for bucket := len(h.counts) - 1; bucket >= 0; bucket-- {
-		if left -= h.counts[bucket]; left < 0 {
-			return min(h.max, bound(bucket))
-		}
-	}
-	return 0
-}
-
-// bound is the largest duration of a bucket.
-func bound(bucket int) time.Duration {
-	if bucket < 32 {
-		return time.Duration(bucket)
-	}
-	log := bucket/16 - 1
-	return time.Duration(uint64(bucket-log*16+1)<<log - 1)
 }

@@ -37,8 +37,8 @@ func (r *runner) rows() (rows []row) {
 			}
 			rows = append(rows, row{
 				Engine: engine, Workload: name, Keys: r.keys, ValueBytes: r.valueBytes, KeyKind: r.keyKind,
-				Ops: found.traced.total, Nanos: median(found.nanos), CPUNanos: median(found.cpuNanos),
-				P999Nanos: int64(found.traced.percentile(0.999)), MaxNanos: int64(found.traced.max),
+				Ops: int(found.traced.TotalCount()), Nanos: median(found.nanos), CPUNanos: median(found.cpuNanos),
+				P999Nanos: found.traced.ValueAtPercentile(99.9), MaxNanos: found.traced.Max(),
 				Spread: found.spread(), Read: median(found.read), Written: median(found.written), DiskBytes: median(found.diskBytes),
 				PeakBytes: median(found.peakBytes),
 			})

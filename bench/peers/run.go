@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // result is a workload of an engine, all runs of it.
@@ -17,8 +19,8 @@ type result struct {
 	nanos, cpuNanos  []float64 // per operation
 	read, written    []float64 // bytes per operation
 	diskBytes        []int64
-	peakBytes        []int64 // of memory, above what the process used before
-	traced           histogram
+	peakBytes        []int64                 // of memory, above what the process used before
+	traced           *hdrhistogram.Histogram // time of each operation; empty without a run that traces
 }
 
 // runner runs every workload on every engine.
@@ -72,7 +74,7 @@ func (r *runner) store(ctx context.Context, name string, s store, trace bool) (e
 		if !wanted && !w.needed {
 			continue
 		}
-		b.meter = &meter{ctx: ctx, trace: trace}
+		b.meter = newMeter(ctx, trace)
 		resetPeak()
 		err := w.run(b)
 		if errors.Is(err, errUnsupported) {
@@ -107,7 +109,7 @@ func (r *runner) result(engine, workload string) *result {
 			return found
 		}
 	}
-	made := &result{engine: engine, workload: workload}
+	made := &result{engine: engine, workload: workload, traced: newHistogram()}
 	r.results = append(r.results, made)
 	return made
 }

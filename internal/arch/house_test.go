@@ -29,6 +29,7 @@ const (
 	testify  = "github.com/stretchr/testify"
 	rapid    = "pgregory.net/rapid"
 	goleak   = "go.uber.org/goleak"
+	humanize = "github.com/dustin/go-humanize"
 )
 
 var (
@@ -49,8 +50,9 @@ var house = []room{
 	{path: "examples",
 		ours:  []string{".", "job", "heapstate", "lsmstate", "checkpoint", "window", "snapshot", "state", "state/backend", "state/codec"},
 		tests: []string{"state/statetest"}},
-	{path: "internal/bench/command", ours: everything, tests: []string{"internal/bench/benchtest"}},
-	{path: "internal/bench/report", ours: []string{"internal/bench/harness", "internal/bench/results"}, tests: []string{"internal/bench/dataset"}},
+	{path: "internal/bench/command", ours: everything, tests: []string{"internal/bench/benchtest"}, modules: []string{humanize}},
+	{path: "internal/bench/report", ours: []string{"internal/bench/harness", "internal/bench/results"}, tests: []string{"internal/bench/dataset"},
+		modules: []string{humanize}},
 	{path: "internal/bench/harness",
 		ours: []string{"internal/bench/flightjob", "internal/bench/largejob", "internal/bench/dataset", "internal/bench/results",
 			".", "job", "checkpoint", "snapshot"},

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/weirstate/weir/internal/bench/dataset"
 	"github.com/weirstate/weir/internal/bench/harness"
 	"github.com/weirstate/weir/internal/bench/largejob"
@@ -108,7 +110,7 @@ func (o options) prepare(ctx context.Context, path, dir string, stdout io.Writer
 	if o.large {
 		d := largejob.NewDataset(o.records)
 		_, err := fmt.Fprintf(stdout, "In:  %s keys with values of %d B, each written %d times, in %d partitions\n\n",
-			report.Grouped(d.Keys), largejob.ValueBytes, largejob.Rounds, dataset.Partitions)
+			humanize.Comma(d.Keys), largejob.ValueBytes, largejob.Rounds, dataset.Partitions)
 		return d, err
 	}
 	begun := time.Now()
@@ -120,7 +122,7 @@ func (o options) prepare(ctx context.Context, path, dir string, stdout io.Writer
 		return d, fmt.Errorf("%s: %d flights, too few to fail twice before the end: want at least %d", path, d.Total(), harness.MinRecords)
 	}
 	_, err = fmt.Fprintf(stdout, "In:  %s flights of %s, read and dealt into %d partitions in %.1f s, %v out of order at most\n\n",
-		report.Grouped(d.Total()), filepath.Base(path), dataset.Partitions, time.Since(begun).Seconds(), time.Duration(d.Disorder)*time.Second)
+		humanize.Comma(d.Total()), filepath.Base(path), dataset.Partitions, time.Since(begun).Seconds(), time.Duration(d.Disorder)*time.Second)
 	return d, err
 }
 

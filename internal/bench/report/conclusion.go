@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/weirstate/weir/internal/bench/harness"
 	"github.com/weirstate/weir/internal/bench/results"
 )
@@ -63,7 +65,7 @@ func recoveries(m harness.Measurement) string {
 	var b strings.Builder
 	for _, from := range m.Recoveries() {
 		fmt.Fprintf(&b, "; continued from checkpoint %d at record %s with %d subtasks",
-			from.Checkpoint, Grouped(from.Offset), from.Parallelism)
+			from.Checkpoint, humanize.Comma(from.Offset), from.Parallelism)
 	}
 	return b.String()
 }
@@ -80,5 +82,5 @@ func describe(r results.Result) string {
 		return "every value was the one that had been written last"
 	}
 	return fmt.Sprintf("%s distinct flights from %s airports on %s days and in %s hours of an airport, %s sessions on routes",
-		Grouped(r.Flights), Grouped(r.Lines["total"]), Grouped(r.Lines["day"]), Grouped(r.Lines["hour"]), Grouped(r.Lines["session"]))
+		humanize.Comma(r.Flights), humanize.Comma(r.Lines["total"]), humanize.Comma(r.Lines["day"]), humanize.Comma(r.Lines["hour"]), humanize.Comma(r.Lines["session"]))
 }

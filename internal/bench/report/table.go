@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/weirstate/weir/internal/bench/harness"
 )
 
@@ -22,8 +24,9 @@ const (
 	Wide
 )
 
-// Table writes a row for each measurement as soon as it is there. The widths of the
-// columns are therefore fixed; a longer cell moves the rest of its row.
+// Table writes the row of each measurement when its run ends. The widths of the columns are
+// therefore fixed: text/tabwriter would have to see all rows first. A cell longer than its
+// column shifts the rest of its row.
 type Table struct {
 	out     io.Writer
 	columns []column
@@ -52,7 +55,7 @@ var columns = []column{
 	{"backend", -15, Brief, func(r row) string { return r.Plan.Backend }},
 	{"storage", -7, Brief, func(r row) string { return r.Plan.Storage }},
 	{"run", -13, Runs, func(r row) string { return string(r.Plan.Kind) }},
-	{"records/s", 9, Brief, func(r row) string { return Grouped(int64(r.Rate())) }},
+	{"records/s", 9, Brief, func(r row) string { return humanize.Comma(int64(r.Rate())) }},
 	{"against hash", 12, Brief, func(r row) string { return r.againstHash }},
 	{"max pause", 10, Brief, func(r row) string { return pause(r, 100, 1) }},
 	{"checkpoint size", 15, Brief, func(r row) string { return bytesOr(uint64(r.CheckpointBytes())) }},
@@ -125,7 +128,7 @@ func replayed(r row) string {
 	if r.Plan.Starts() == 1 {
 		return missing
 	}
-	return Grouped(r.Replayed)
+	return humanize.Comma(r.Replayed)
 }
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
@@ -143,14 +146,5 @@ func bytesOr(n uint64) string {
 	if n == 0 {
 		return missing
 	}
-	return fmt.Sprintf("%.2f MiB", float64(n)/(1<<20))
-}
-
-// Grouped returns a number with a comma before every three digits.
-func Grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	return humanize.IBytes(n)
 }
