@@ -75,6 +75,7 @@ func (l *Lookup) Replace(v *Value) {
 
 // AddTransient is Add for bytes that may change before the value is read. It copies them,
 // unless they are the only piece and decide the value: then the caller reads them at once.
+// Like Add, it reports whether the entry decides the value.
 func (l *Lookup) AddTransient(kind Kind, b []byte) (last bool) {
 	if (kind == Append || l.count > 0) && !l.existence {
 		from := len(l.copies)

@@ -17,8 +17,8 @@ type byteHandle[K any] struct {
 	value     []byte
 }
 
-// byteStorage is shared by all handles of one byte state. Its type parameters tell whether a
-// further declaration has the same Go types.
+// byteStorage is shared by all handles of one byte state. A type assertion to it
+// checks that a further declaration has the same Go types.
 type byteStorage[K, V any] struct{ walks listWalks }
 
 // byteHandleOf declares a byte state and returns a handle of it.

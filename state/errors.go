@@ -77,8 +77,8 @@ func wrapState(name string, err error) error {
 // wrapCorrupt adds the name of the state to an error of decoding stored bytes: see corrupt.
 func wrapCorrupt(name string, err error) error { return wrapState(name, corrupt(err)) }
 
-// corrupt makes an error of decoding stored bytes an ErrCorrupt. An ErrIncompatible stays as
-// it is: a later version of this module wrote these bytes, and they are intact.
+// corrupt makes an error of decoding stored bytes an ErrCorrupt. It returns an
+// ErrIncompatible unchanged: a later version of this module wrote these bytes, and they are intact.
 func corrupt(err error) error {
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrIncompatible) {
 		return err

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// saturate returns the size of so many blocks, at most the highest int64. Some
-// systems count free blocks below zero once only root may write; that is none.
+// saturate returns the size of the blocks, at most the highest int64. Some systems report a
+// negative number of free blocks once only root may write; the result is then 0.
 func saturate(blocks, blockBytes uint64) int64 {
 	if int64(blocks) < 0 {
 		return 0

@@ -77,9 +77,9 @@ func (lockLost) Is(target error) bool { return target == ErrLocked }
 
 // FS is a file system. Names are native paths.
 //
-// Whoever opens a directory that a caller has named passes the name to Resolve,
-// once, and uses only the result from then on: a later change of the working
-// directory or of a link on the way does not matter then. No operation follows a
+// A package that opens a directory named by its caller passes the name to Resolve
+// once and then uses only the result: a later change of the working directory or
+// of a link in the path has no effect. No operation follows a
 // symbolic link in the last element of its name, except Stat; Remove, RemoveAll
 // and Rename work on the link itself.
 //
@@ -92,8 +92,8 @@ type FS interface {
 	// Resolve returns the absolute path that a name leads to, with no symbolic
 	// link in it. It goes by the kernel's rules, element by element: ".." is the
 	// parent of the directory that the elements before it lead to, and
-	// fs.ErrNotExist if they lead nowhere. Elements at the end that do not exist
-	// are kept, but a link that leads nowhere is fs.ErrNotExist, and one that
+	// fs.ErrNotExist if it does not exist. Elements at the end that do not exist
+	// are kept, but a link to a missing target is fs.ErrNotExist, and a link that
 	// leads back to itself syscall.ELOOP. An empty name is fs.ErrInvalid. On
 	// Windows, whose own rule this is, ".." removes the element before it.
 	Resolve(name string) (string, error)
@@ -106,8 +106,7 @@ type FS interface {
 	// symbolic link included, is ErrNotRegular, and is not opened.
 	Open(name string) (File, error)
 
-	// Remove removes a file or an empty directory. A file that is open goes on
-	// working.
+	// Remove removes a file or an empty directory. An open file stays usable.
 	Remove(name string) error
 
 	// RemoveAll removes the name and all below it; a missing name is no error.
@@ -173,7 +172,7 @@ type Lock interface {
 // Close included, fails with fs.ErrClosed.
 //
 // Write appends at the end of the file. Read has a position of its own, which
-// Write moves to the end: whoever reads back what it wrote uses ReadAt.
+// Write moves to the end: to read back written bytes, use ReadAt.
 //
 // Thread safety: all methods may be called at the same time, but concurrent
 // Reads share one position, and concurrent Writes append in any order.

@@ -9,7 +9,7 @@ type HoleFinder interface {
 }
 
 // NextData returns a position in a file, not below the given one: all bytes from the given
-// one up to it are a hole. It is sizeBytes, the size of the file, if the hole goes on to the
+// one up to it are a hole. It is sizeBytes, the size of the file, if the hole reaches the
 // end, and the given position where there is no hole, or the file cannot tell. It may move
 // the position of Read, and serves files that were opened by Open.
 //

@@ -98,8 +98,8 @@ func (r *resolution) step(elem string) error {
 	return nil
 }
 
-// follow goes where a link leads. One that leads nowhere is no place to make
-// something: mkdir(2) refuses it as well.
+// follow replaces a link by its target. A link to a missing target is an error: no directory can
+// be made there, and mkdir(2) refuses it as well.
 func (r *resolution) follow(link string) error {
 	if r.links++; r.links > maxLinks {
 		return syscall.ELOOP

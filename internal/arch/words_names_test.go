@@ -126,16 +126,23 @@ func (d *documentation) begins(at token.Pos, full, name string, doc *ast.Comment
 	}
 }
 
-// reports checks that the comment of a function that returns a bool says "reports whether".
+// reports checks that the comment of a function that returns a bool says "reports whether", or
+// names the interface whose method it implements.
 func (d *documentation) reports(at token.Pos, full string, f *ast.FuncType, doc *ast.CommentGroup) {
 	if doc == nil || f.Results == nil || len(f.Results.List) == 0 || len(f.Results.List[0].Names) > 1 {
 		return
 	}
 	result, ok := f.Results.List[0].Type.(*ast.Ident)
 	text := strings.Join(strings.Fields(doc.Text()), " ")
-	if ok && result.Name == "bool" && !strings.Contains(text, "reports whether") && !strings.Contains(text, "reports, ") {
-		d.fault(at, "the comment of %s does not say \"reports whether\"", full)
+	if !ok || result.Name != "bool" {
+		return
 	}
+	for _, plain := range []string{"reports whether", "reports, ", " implements "} {
+		if strings.Contains(text, plain) {
+			return
+		}
+	}
+	d.fault(at, "the comment of %s does not say \"reports whether\"", full)
 }
 
 // typeName returns the name of a receiver's type.

@@ -48,9 +48,9 @@ var phrases = []phrase{
 	{regexp.MustCompile(sentence + `What (?:[^t.?]|t[^o.?]|to[^ .?])[^.?]*(?:\.|$)`), "name the thing instead of opening with What"},
 	{regexp.MustCompile(sentence + `Who [^.?]*(?:\.|$)`), "name the caller instead of opening with Who"},
 	{regexp.MustCompile(sentence + `(?:One|Those|Ones) (?:that|which|who|is|are|has|have)\b`), "repeat the noun"},
-	{regexp.MustCompile(`, (?:of|in|to|for|from|with) wh(?:ich|om)\b`), "begin a new sentence"},
+	{regexp.MustCompile(`, of wh(?:ich|om)\b`), "begin a new sentence"},
 	{regexp.MustCompile(`\b(?:[Ss]ays?|said|[Tt]ells?) (?:whether|if)\b`), "reports whether"},
-	{regexp.MustCompile(`\b(?:is|are|was|were) none\b`), "has no …, is not a …"},
+	{regexp.MustCompile(`(?:^|[^e] |[^r]e )((?:is|are|was|were) none)\b`), "has no …, is not a …"},
 	{regexp.MustCompile(`\b[Ww]ho(?:m)?ever\b`), "the caller"},
 	{regexp.MustCompile(`\b(?:by|for|to|from|of|with|than) who\b`), "the caller"},
 	{regexp.MustCompile(`\bso many (?:bytes|entries|keys|rows|elements|others|operations|steps|things)\b`), "name the number: n bytes"},
@@ -98,7 +98,8 @@ var code = regexp.MustCompile("`[^`]*`")
 func (p *prose) faults(path string) (faults []string) {
 	text := code.ReplaceAllStringFunc(p.text.String(), func(s string) string { return strings.Repeat("_", len(s)) })
 	for _, ph := range phrases {
-		for _, at := range ph.pattern.FindAllStringIndex(text, -1) {
+		for _, at := range ph.pattern.FindAllStringSubmatchIndex(text, -1) {
+			at = at[len(at)-2:] // of the group, if the pattern has one
 			found := strings.TrimLeft(text[at[0]:at[1]], ".:;!?-*# ")
 			line := 0
 			for _, s := range p.starts {
@@ -326,6 +327,7 @@ func TestWordsThatAreNotPlainAreFound(t *testing.T) {
 		"Add records a gap and returns what the caller passed.",
 		"`so many bytes` is a phrase to avoid",
 		"the value as it is written to the log",
+		"Get returns nil if there is none.",
 		"the file stands beside the manifest",
 	} {
 		var p prose

@@ -14,9 +14,9 @@ import (
 )
 
 // Below is a file system that follows no symbolic link below a directory. FS
-// itself does not follow the last element of a name; Below looks at the
-// directories before it as well, down from Root, and fails with ErrNotRegular if
-// one of them is a link or a special file. Names outside of Root are not looked at.
+// itself does not follow the last element of a name; Below also checks the
+// directories before it, down from Root, and fails with ErrNotRegular if one of
+// them is a link or a special file. It does not check names outside of Root.
 //
 // It looks before each operation, not in the same step: it keeps accidents and
 // links that lie there from leading elsewhere. It is no defence against somebody

@@ -96,7 +96,7 @@ func (d *Draft) Commit() error {
 		return errors.Join(err, d.fs.Remove(d.name))
 	}
 	d.ended = true
-	// The file is committed. What is left of the temporary one does no harm.
+	// The file is committed. The rest of the temporary file does no harm.
 	_ = d.file.Close()
 	_ = d.fs.Remove(d.temp)
 	return nil

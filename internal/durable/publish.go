@@ -14,8 +14,8 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// TempSuffix ends the names of files that Publish has not finished. Whoever
-// owns a directory removes on opening what a crash left there under such names.
+// TempSuffix ends the names of files that Publish has not finished. The owner of a directory
+// removes files with such names, left by a crash, when it opens the directory.
 const TempSuffix = ".tmp"
 
 // maxTemps bounds how many leftovers of one name Publish steps over. Each is
@@ -29,8 +29,8 @@ const maxTemps = 1000
 // After an error name holds the old content, unless the error came from the last
 // two steps: when Rename fails it may hold either, when SyncDir fails it reads
 // as new and a crash may bring the old back. The temporary file is removed,
-// unless removing it fails too; the error then has both causes. An error of
-// write is otherwise returned as it is.
+// unless removing it fails too; the error then has both causes. Otherwise
+// Publish returns an error of write unchanged.
 //
 // Several may publish the same name at once: each complete, the last one stays.
 func Publish(fsys vfs.FS, name string, write func(io.Writer) error) error {

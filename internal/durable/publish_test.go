@@ -51,8 +51,7 @@ func publishDisk(t *testing.T, withOld bool) *vfstest.Mem {
 	return m
 }
 
-// isWhole checks that d/a is the old file, or none if there was none, or the
-// new one.
+// isWhole checks that d/a is the old file (or missing, without an old file) or the new file.
 func isWhole(m *vfstest.Mem, withOld bool) error {
 	got, err := content(m, "d/a")
 	switch {
@@ -220,7 +219,7 @@ func TestPublishStepsOverTemporaries(t *testing.T) {
 	m := publishDisk(t, false)
 	writeFile(t, m, "d/a.tmp", "of a crash")
 	require.NoError(t, Publish(m, "d/a", func(w io.Writer) error {
-		require.NoError(t, publishNew(m)) // another publisher, meanwhile
+		require.NoError(t, publishNew(m)) // another publisher at the same time
 		_, err := io.WriteString(w, "mine")
 		return err
 	}))

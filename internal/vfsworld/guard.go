@@ -29,8 +29,8 @@ func NewGuard(t testing.TB, seed uint64) *Guard {
 // Settle takes note of what the test itself has done.
 func (g *Guard) Settle() { g.seen = g.Note() }
 
-// Plant is that of World. What is neither a file nor an empty directory is kept from
-// now on.
+// Plant is World.Plant. From then on the guard protects the new entry, unless it is a file or an
+// empty directory.
 func (g *Guard) Plant(path string) (kind string) {
 	kind = g.World.Plant(path)
 	g.Settle()

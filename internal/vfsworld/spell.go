@@ -8,11 +8,11 @@ import (
 )
 
 // Spell returns a name for a directory, which need not exist, below one that does; it
-// may change the working directory. If leads is false the name leads nowhere: whoever
-// is given it must fail, and change nothing.
+// may change the working directory. If leads is false the name has no target: an
+// opener must fail, and change nothing.
 //
 // A program that cleans names, makes them absolute before links are followed, or
-// looks at them again after Disturb, gets to another place.
+// resolves them again after Disturb, reaches another directory.
 func (w *World) Spell(dir string) (name string, leads bool) {
 	parent, base := filepath.Split(filepath.FromSlash(dir))
 	w.Dir(parent)

@@ -8,7 +8,7 @@
 //	w.Plant("app/state/CURRENT")             // as often as it likes
 //	name, leads := w.Spell("app/state")      // leads is false if nothing may be opened
 //	before := w.Note()
-//	... open name, w.Disturb(), go on, close ...
+//	... open name, w.Disturb(), use it, close ...
 //	for _, change := range w.Changes(before) // each must be one that the test's model allows
 //
 // The package may know no file format.
@@ -68,7 +68,7 @@ func (w *World) Path(path string) string { return filepath.Join(w.root, filepath
 // Dir makes a directory and those above it.
 func (w *World) Dir(path string) { w.must(os.MkdirAll(w.Path(path), 0o700)) }
 
-// File makes a file and the directories above it. One that is there stays.
+// File makes a file and the directories above it. It does not change an existing file.
 func (w *World) File(path, content string) {
 	w.must(os.MkdirAll(filepath.Dir(w.Path(path)), 0o700))
 	if _, err := os.Lstat(w.Path(path)); err != nil {

@@ -45,7 +45,7 @@ func random(t testing.TB, open Opener, operations int) {
 const (
 	worldValueBytes = 64 // Limits.MaxValueSize
 	worldKeys       = 24
-	worldMany       = 1200 // further keys, of which one step writes many
+	worldMany       = 1200 // further keys; one step writes many of them
 	worldUserKeys   = 160
 	worldTime       = 50
 	worldPending    = 4

@@ -68,7 +68,7 @@ func TestConformanceFindsBrokenFileSystems(t *testing.T) {
 	}
 }
 
-// recorder is a testing.TB that remembers a failure and lets the test go on.
+// recorder is a testing.TB that records a failure and lets the test continue.
 type recorder struct {
 	testing.TB
 	failure string

@@ -25,11 +25,11 @@ type CrashOptions struct {
 	BlockBytes int
 }
 
-// CrashClone returns a file system as it could be found after a power cut at
-// this moment. What is synced survives, of the rest what the options keep. In
-// the clone all of that is durable, nothing is open and nothing is locked. It
-// has the limit of m, which files that come back may exceed, and shares nothing
-// with m that changes. CrashClone may be called while others operate on m.
+// CrashClone returns a file system in a state that a power cut at this moment could
+// leave. Synced data survives; the options choose which unsynced data survives too. In
+// the clone everything is durable, no file is open and none is locked. It has the
+// limit of m, which files that come back may exceed, and shares no mutable data with m.
+// CrashClone may be called while other goroutines use m.
 func (m *Mem) CrashClone(o CrashOptions) *Mem {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -14,7 +14,7 @@ import (
 
 // Call is one operation that is about to run.
 type Call struct {
-	Op   Op
+	Op   Op     // the kind of the operation
 	Name string // as given to the FS; of a rename or link, the new name
 	N    int    // its number among all operations of this Faulty, from 0
 }

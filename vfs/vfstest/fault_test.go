@@ -17,7 +17,7 @@ import (
 // errDisk is the error of the injected faults.
 var errDisk = syscall.EIO
 
-// everyOp is a script with each kind of operation. It goes on after errors and
+// everyOp is a script with each kind of operation. It continues after errors and
 // returns them in order.
 func everyOp(fsys vfs.FS) []error {
 	var errs []error

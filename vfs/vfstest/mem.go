@@ -168,7 +168,7 @@ func (m *Mem) rename(oldName, newName string) error {
 	if _, ok := replaced.(*dir); ok {
 		return fs.ErrExist
 	}
-	if replaced == f { // POSIX: two names of one file stay as they are
+	if replaced == f { // POSIX: a rename between two names of one file changes nothing
 		return nil
 	}
 	added := m.set(newParent, newBase, f, nil)

@@ -16,7 +16,7 @@ type memFile struct {
 	f        *file
 	name     string
 	writable bool
-	posBytes int // where Read goes on
+	posBytes int // position of the next Read
 	closed   bool
 }
 

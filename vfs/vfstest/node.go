@@ -101,8 +101,8 @@ func (d *dir) sync() {
 	d.pending = nil
 }
 
-// dropUnsynced gives up the pending changes: the program goes on seeing them,
-// but no sync and no crash will keep them.
+// dropUnsynced gives up the pending changes: the program still sees them, but no sync or crash
+// keeps them.
 func (d *dir) dropUnsynced() {
 	for _, c := range d.pending {
 		c.fate = lost

@@ -60,8 +60,8 @@ func (op Op) String() string {
 	return opNames[op]
 }
 
-// Mutates tells whether the operation may change what is on the disk, or what
-// a crash would leave of it.
+// Mutates reports whether the operation may change the content of the disk, or the content that a
+// crash would leave.
 func (op Op) Mutates() bool {
 	switch op {
 	case OpCreate, OpRemove, OpRemoveAll, OpRename, OpLink, OpMkdirAll, OpSyncDir, OpLock,
