@@ -27,7 +27,8 @@ type Reader[T any] interface {
 	// fewer than len(dst), or 0, rather than wait long for more. It must return when ctx,
 	// the context of the attempt, ends, because the job waits for it.
 	//
-	// Read returns io.EOF at the end of the partition, alone or with the last elements.
+	// Read returns io.EOF at the end of the partition, alone or with the last elements. An
+	// error that wraps io.EOF is not the end: it fails the attempt, like any other error.
 	// The end is final: after a checkpoint at the end, no attempt opens the partition
 	// again, even if it has grown. A partition that may grow returns 0 elements and no
 	// error while it has nothing.

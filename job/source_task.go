@@ -127,7 +127,7 @@ func (s *sourceTask[T]) read(ctx context.Context, p *partition[T]) (n int, err e
 	if n < 0 || n > len(s.buffer) {
 		return 0, fmt.Errorf("partition %d: Read returned %d elements: want 0 to %d: %w", p.number, n, len(s.buffer), ErrReader)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF { // a wrapped io.EOF is a failure: input that broke off
 		return 0, fmt.Errorf("partition %d after %d elements: %w", p.number, p.records, err)
 	}
 	for _, e := range s.buffer[:n] {

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -120,6 +121,17 @@ func stopAfter(t *testing.T, o Options, build func(Options) *Graph, records int6
 	close(started)
 	_, err = running.Wait()
 	require.ErrorIs(t, err, errBroken)
+}
+
+// A connection that breaks off is no end of the input: the job would finish without its rest.
+func TestWrappedEOFOfAReaderFailsTheJob(t *testing.T) {
+	o, source, out := memory("broken off"), numbers(1_000, 2), &paper[count]{}
+	o.Parallelism, o.MaxRestarts = 1, 1
+	brokenOff := fmt.Errorf("read tcp: %w", io.EOF)
+	source.before = func(int, int64) (bool, error) { return false, brokenOff }
+	_, err := countJob(o, source, out, nil).Run(t.Context())
+	require.ErrorIs(t, err, brokenOff)
+	require.False(t, out.finished)
 }
 
 // Checkpoints after the restore keep the end of the partition, too.
