@@ -125,7 +125,7 @@ func stopAfter(t *testing.T, o Options, build func(Options) *Graph, records int6
 
 // A connection that breaks off is no end of the input: the job would finish without its rest.
 func TestWrappedEOFOfAReaderFailsTheJob(t *testing.T) {
-	o, source, out := memory("broken off"), numbers(1_000, 2), &paper[count]{}
+	o, source, out := memory("broken-off"), numbers(1_000, 2), &paper[count]{}
 	o.Parallelism, o.MaxRestarts = 1, 1
 	brokenOff := fmt.Errorf("read tcp: %w", io.EOF)
 	source.before = func(int, int64) (bool, error) { return false, brokenOff }
