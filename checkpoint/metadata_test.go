@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weirstate/weir/internal/density"
+	"github.com/weirstate/weir/internal/programs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
@@ -310,8 +311,8 @@ func TestContentsDoNotCountAsStructure(t *testing.T) {
 }
 
 func TestRandomMetadataIsDecodedAsItWasEncoded(t *testing.T) {
-	tryPrograms(t, density.Of(t, 100, 1_000, 100_000), func(r *rapid.T) {
-		c := drawCheckpoint(drawn{r})
+	programs.Try(t, density.Of(t, 100, 1_000, 100_000), func(r *rapid.T) {
+		c := drawCheckpoint(programs.Dice{T: r})
 		data, err := encode(c)
 		require.NoError(r, err)
 		require.Equal(r, built(c), data)
@@ -338,21 +339,21 @@ func TestRandomMetadataIsDecodedAsItWasEncoded(t *testing.T) {
 }
 
 // drawCheckpoint draws a checkpoint in the form that Decode returns.
-func drawCheckpoint(d drawn) *Checkpoint {
+func drawCheckpoint(d programs.Dice) *Checkpoint {
 	number := rapid.Uint64Range(1, maxNumber)
 	c := &Checkpoint{
-		Job: "job", ID: ID(number.Draw(d.r, "ID")), Attempt: AttemptID(number.Draw(d.r, "attempt")),
-		Triggered: time.Unix(rapid.Int64Range(-1<<39, 1<<39).Draw(d.r, "seconds"), int64(d.IntN(1e9))).UTC(),
+		Job: "job", ID: ID(number.Draw(d.T, "ID")), Attempt: AttemptID(number.Draw(d.T, "attempt")),
+		Triggered: time.Unix(rapid.Int64Range(-1<<39, 1<<39).Draw(d.T, "seconds"), int64(d.IntN(1e9))).UTC(),
 	}
 	for i := range d.IntN(4) {
 		operator := Operator{Name: fmt.Sprint("operator-", i)}
 		parallelism := 1 + d.IntN(4)
 		for j := range parallelism {
 			p := Part{Data: drawContent(d)}
-			if !d.halved(2) {
-				p.Handle = &snapshot.Handle{Keyspace: backend.SubtaskKeyspace(j, parallelism, 128), Rows: rapid.Int64Min(0).Draw(d.r, "rows")}
+			if !d.Halved(2) {
+				p.Handle = &snapshot.Handle{Keyspace: backend.SubtaskKeyspace(j, parallelism, 128), Rows: rapid.Int64Min(0).Draw(d.T, "rows")}
 				drawFiles(d, &p, fmt.Sprintf("%d-%d", i, j))
-				if d.halved(1) {
+				if d.Halved(1) {
 					p.Handle.States = fullCheckpoint().Operators[0].Parts[0].Handle.States[:1+d.IntN(5)]
 				}
 			}
@@ -364,13 +365,13 @@ func drawCheckpoint(d drawn) *Checkpoint {
 }
 
 // drawFiles adds files, some of them inline, to the handle of a part.
-func drawFiles(d drawn, p *Part, prefix string) {
+func drawFiles(d programs.Dice, p *Part, prefix string) {
 	for k := range d.IntN(4) {
 		f := snapshot.FileRef{
-			Name: fmt.Sprint(prefix, "-", k), Size: rapid.Int64Range(0, 1<<40).Draw(d.r, "size"), Checksum: rapid.Uint64().Draw(d.r, "checksum"),
+			Name: fmt.Sprint(prefix, "-", k), Size: rapid.Int64Range(0, 1<<40).Draw(d.T, "size"), Checksum: rapid.Uint64().Draw(d.T, "checksum"),
 			Identity: snapshot.Identity{byte(d.IntN(256)), 1}, Bounds: p.Handle.Keyspace.Groups,
 		}
-		if d.halved(1) {
+		if d.Halved(1) {
 			if p.Inline == nil {
 				p.Inline = make(map[string][]byte)
 			}
@@ -382,7 +383,7 @@ func drawFiles(d drawn, p *Part, prefix string) {
 }
 
 // drawContent draws up to 300 equal bytes; no bytes are nil, as Decode returns them.
-func drawContent(d drawn) []byte {
+func drawContent(d programs.Dice) []byte {
 	n := d.IntN(301)
 	if n == 0 {
 		return nil

@@ -95,7 +95,7 @@ func (s *simulation) pick(allowed func(simAction) bool) simAction {
 
 // interrupt may run another action before or after an operation on an object.
 func (s *simulation) interrupt(name string) {
-	if s.quiet || s.dead() || s.depth > 1 || s.o.interruptHalvings == 0 || !s.drawn.halved(s.o.interruptHalvings) {
+	if s.quiet || s.dead() || s.depth > 1 || s.o.interruptHalvings == 0 || !s.drawn.Halved(s.o.interruptHalvings) {
 		return
 	}
 	before := s.inStore
@@ -166,7 +166,7 @@ func (s *simulation) actAcknowledge() {
 		return
 	}
 	s.acknowledge(p)
-	if !s.drawn.halved(2) {
+	if !s.drawn.Halved(2) {
 		s.parts = slices.DeleteFunc(s.parts, func(q *simPart) bool { return q == p })
 	}
 }
@@ -222,7 +222,7 @@ func (s *simulation) actEnd() {
 }
 
 func (s *simulation) actCollect() {
-	dryRun := s.drawn.halved(1)
+	dryRun := s.drawn.Halved(1)
 	orphans, err := s.c.Collect(context.Background(), dryRun)
 	s.logf("collect, dry %v: %d %v", dryRun, len(orphans), err)
 	if err != nil && !expected(err) && !errors.Is(err, ErrInvalidOption) {
@@ -241,10 +241,10 @@ func (s *simulation) actRestart() {
 // actFault makes some later operations fail.
 func (s *simulation) actFault() {
 	f := simFaults{after: s.drawn.IntN(20), count: 1}
-	if s.drawn.halved(2) {
+	if s.drawn.Halved(2) {
 		f.count += s.drawn.IntN(20)
 	}
-	if s.o.memory || s.drawn.halved(1) {
+	if s.o.memory || s.drawn.Halved(1) {
 		f.err = errInjected
 		s.objFailing = f
 	} else {
@@ -262,7 +262,7 @@ func (s *simulation) actCrash() {
 	}
 	s.crashAfter = s.drawn.IntN(40)
 	keep, seed := float64(s.drawn.IntN(3))/2, uint64(s.drawn.IntN(1<<20))
-	power := !s.drawn.halved(2)
+	power := !s.drawn.Halved(2)
 	s.crash = func() *vfstest.Mem {
 		if !power {
 			return s.disk.mem

@@ -9,10 +9,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weirstate/weir/internal/density"
+	"github.com/weirstate/weir/internal/programs"
 )
 
 // drawSimOptions draws the options of a simulation.
-func drawSimOptions(d drawn) simOptions {
+func drawSimOptions(d programs.Dice) simOptions {
 	return simOptions{
 		Options: Options{
 			Interval:          time.Duration(d.IntN(2)) * 20 * time.Second,
@@ -22,7 +23,7 @@ func drawSimOptions(d drawn) simOptions {
 			TolerableFailures: d.IntN(3),
 			Retain:            1 + d.IntN(3),
 		},
-		memory:            d.halved(2),
+		memory:            d.Halved(2),
 		inlineBytes:       []int64{-1, 250, 0}[d.IntN(3)],
 		interruptHalvings: []int{0, 2, 4}[d.IntN(3)],
 	}
@@ -33,15 +34,15 @@ func drawSimOptions(d drawn) simOptions {
 // checks the result of every step.
 func TestEverySimulatedScheduleKeepsCompletedCheckpoints(t *testing.T) {
 	const shards = 4
-	programs := density.Of(t, 100, 2_500, 250_000) // for each shard
+	n := density.Of(t, 100, 2_500, 250_000) // for each shard
 	for shard := range shards {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()
 			var seen simStats
-			tryPrograms(t, programs, func(r *rapid.T) {
-				s := newSimulation(drawSimOptions(drawn{r}), simActions, r.Logf)
+			programs.Try(t, n, func(r *rapid.T) {
+				s := newSimulation(drawSimOptions(programs.Dice{T: r}), simActions, r.Logf)
 				defer func() { seen.add(s.seen) }()
-				s.drawn = drawn{r}
+				s.drawn = programs.Dice{T: r}
 				s.actBegin()
 				check := func(r *rapid.T) {
 					if s.violation != nil {
@@ -55,20 +56,20 @@ func TestEverySimulatedScheduleKeepsCompletedCheckpoints(t *testing.T) {
 				check(r)
 			})
 			t.Logf("%+v", seen)
-			requireCoverage(t, programs, seen)
+			requireCoverage(t, n, seen)
 		})
 	}
 }
 
-// requireCoverage checks that the programs met what they are meant to test.
-func requireCoverage(t *testing.T, programs int, seen simStats) {
-	require.Greater(t, seen.Complete, programs)
-	require.Greater(t, seen.Aborted, programs/2)
-	require.Greater(t, seen.Restored, programs*3/2)
-	require.Greater(t, seen.Faults, programs/4)
-	require.Greater(t, seen.Interrupts, programs*5)
-	require.Greater(t, seen.Crashes, programs/30)
-	require.Greater(t, seen.InDoubt, programs/30)
-	require.Greater(t, seen.Shared, programs/3)
-	require.Greater(t, seen.Reused, programs/3)
+// requireCoverage checks that n programs met what they are meant to test.
+func requireCoverage(t *testing.T, n int, seen simStats) {
+	require.Greater(t, seen.Complete, n)
+	require.Greater(t, seen.Aborted, n/2)
+	require.Greater(t, seen.Restored, n*3/2)
+	require.Greater(t, seen.Faults, n/4)
+	require.Greater(t, seen.Interrupts, n*5)
+	require.Greater(t, seen.Crashes, n/30)
+	require.Greater(t, seen.InDoubt, n/30)
+	require.Greater(t, seen.Shared, n/3)
+	require.Greater(t, seen.Reused, n/3)
 }

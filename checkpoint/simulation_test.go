@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weirstate/weir/internal/programs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
@@ -38,7 +39,7 @@ type simOptions struct {
 type simulation struct {
 	o       simOptions
 	actions []simAction
-	drawn   drawn // zero if nothing is drawn: see quiet
+	drawn   programs.Dice // zero if nothing is drawn: see quiet
 	log     func(format string, args ...any)
 	depth   int  // of actions that interrupt actions
 	inStore bool // an operation of the completed store runs

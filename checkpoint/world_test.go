@@ -20,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weirstate/weir/internal/density"
+	"github.com/weirstate/weir/internal/programs"
 	"github.com/weirstate/weir/internal/vfsworld"
 	"github.com/weirstate/weir/snapshot"
 )
@@ -31,7 +32,7 @@ func within(path, dir string) bool { return path == dir || strings.HasPrefix(pat
 // random program that works on it.
 type world struct {
 	*vfsworld.Guard
-	drawn
+	programs.Dice
 	root string    // of the storage
 	op   operation // for the code within Watch
 }
@@ -46,32 +47,19 @@ type operation struct {
 func (o operation) Errorf(format string, args ...any) { o.r.Errorf(format, args...) }
 func (o operation) FailNow()                          { o.r.Fail(); runtime.Goexit() }
 
-// program is the test for vfsworld: a failure is one of the program that rapid has drawn.
-type program struct {
-	*testing.T
-	r *rapid.T
-}
-
-func (p program) Cleanup(f func())                  { p.r.Cleanup(f) }
-func (p program) Failed() bool                      { return p.r.Failed() }
-func (p program) Fatal(args ...any)                 { p.r.Fatal(args...) }
-func (p program) Fatalf(format string, args ...any) { p.r.Fatalf(format, args...) }
-
 // tryWorlds runs random programs, each in a world of its own. repeat runs steps, drawn from a
 // list whose first ones are more frequent.
 func tryWorlds(t *testing.T, test func(w *world, repeat func(times int, steps ...func()))) {
 	t.Chdir(".") // undoes later changes
-	tryPrograms(t, density.Of(t, 4, 20, 1000), func(r *rapid.T) {
-		guard := vfsworld.NewGuard(program{t, r}, rapid.Uint64().Draw(r, "world"))
-		w := &world{Guard: guard, drawn: drawn{r}, root: "app/data", op: operation{t, r}}
+	programs.Try(t, density.Of(t, 4, 20, 1000), func(r *rapid.T) {
+		guard := vfsworld.NewGuard(programs.Test(t, r), rapid.Uint64().Draw(r, "world"))
+		w := &world{Guard: guard, Dice: programs.Dice{T: r}, root: "app/data", op: operation{t, r}}
 		for _, name := range []string{"a", "b", "chk-1/a", "chk-1/b"} { // objects have these names too
 			w.File("elsewhere/dir/"+name, "somebody's")
 		}
 		w.Settle()
 		test(w, func(times int, steps ...func()) {
-			for range times {
-				r.Repeat(map[string]func(*rapid.T){"step": func(*rapid.T) { steps[w.IntN(len(steps))]() }})
-			}
+			w.Repeat(programs.StepsOfRepeat*times, func() { steps[w.IntN(len(steps))]() })
 		})
 	})
 }
@@ -229,10 +217,10 @@ func (f *worldFiles) plant(name string) {
 	}
 	maps.DeleteFunc(f.holds, func(held, _ string) bool { return within(held, name) })
 	kind := f.Plant(f.at(name))
-	f.r.Log("planted", kind, "at", name)
+	f.T.Log("planted", kind, "at", name)
 	if kind == "file" {
 		content, err := os.ReadFile(f.path(name))
-		require.NoError(f.r, err)
+		require.NoError(f.T, err)
 		f.holds[name] = string(content)
 	}
 }
@@ -250,7 +238,7 @@ type worldJob struct {
 func TestCoordinatorInAnyWorldKeepsFilesThatItCannotRead(t *testing.T) {
 	tryWorlds(t, func(w *world, repeat func(int, ...func())) {
 		j := &worldJob{world: w, job: w.root + "/job"}
-		if w.halved(1) {
+		if w.Halved(1) {
 			j.job = "app/big"
 			w.Dir(w.root)
 			w.Dir(j.job)
@@ -258,7 +246,7 @@ func TestCoordinatorInAnyWorldKeepsFilesThatItCannotRead(t *testing.T) {
 		}
 		j.restart()
 		repeat(1, j.checkpoint, j.checkpoint, j.checkpoint, j.begin, j.collect, j.plant, j.restart, w.Disturb)
-		require.NoError(w.r, j.rig.Close())
+		require.NoError(w.T, j.rig.Close())
 	})
 }
 
@@ -273,7 +261,7 @@ func (j *worldJob) run(operation string, run func()) {
 	j.Watch(operation, func(path string) bool { return path == j.root || within(path, j.job) && !isNotes(path) }, run)
 	for path := range kept {
 		_, err := os.Lstat(j.Path(path))
-		require.NoError(j.r, err, "%s removed it", operation)
+		require.NoError(j.T, err, "%s removed it", operation)
 	}
 }
 
@@ -283,7 +271,7 @@ func isNotes(name string) bool { return path.Base(name) == "notes" }
 // glob returns the paths in the job's folder that match.
 func (j *worldJob) glob(pattern string) (paths []string) {
 	found, err := filepath.Glob(filepath.Join(j.Path(j.job), filepath.FromSlash(pattern)))
-	require.NoError(j.r, err)
+	require.NoError(j.T, err)
 	for _, f := range found {
 		paths = append(paths, j.job+filepath.ToSlash(strings.TrimPrefix(f, j.Path(j.job))))
 	}
@@ -423,7 +411,7 @@ func (j *worldJob) collect() {
 	if j.a == nil {
 		return
 	}
-	dryRun := j.halved(1)
+	dryRun := j.Halved(1)
 	j.run("collect", func() { _, _ = j.rig.Collect(context.Background(), dryRun) })
 }
 
@@ -443,6 +431,6 @@ func (j *worldJob) plant() {
 	})
 	if len(paths) > 0 {
 		name := paths[j.IntN(len(paths))]
-		j.r.Log("planted", j.Plant(name), "at", name)
+		j.T.Log("planted", j.Plant(name), "at", name)
 	}
 }

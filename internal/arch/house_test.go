@@ -37,7 +37,7 @@ var (
 	everything = []string{"*"}
 	// testModules and testRooms may be imported by every test file.
 	testModules = []string{testify, rapid, goleak}
-	testRooms   = []string{"internal/await", "internal/density", "internal/vfsworld", "vfs/vfstest", "vfs"}
+	testRooms   = []string{"internal/await", "internal/density", "internal/programs", "internal/vfsworld", "vfs/vfstest", "vfs"}
 )
 
 // house is the drawing of docs/architecture.md as a table, from top to bottom: code imports only
@@ -112,7 +112,7 @@ var house = []room{
 	{path: "run"},
 
 	{path: "state/statetest",
-		ours:    []string{"snapshot", "state", "state/backend", "state/codec", "internal/density"},
+		ours:    []string{"snapshot", "state", "state/backend", "state/codec", "internal/density", "internal/programs"},
 		tests:   []string{"heapstate"},
 		modules: append(testModules, core...)},
 	{path: "snapshot",
@@ -128,6 +128,7 @@ var house = []room{
 
 	{path: "internal/cow"},
 	{path: "internal/density"},
+	{path: "internal/programs", modules: testModules},
 	{path: "internal/option",
 		tests: []string{".", "job", "window", "heapstate", "lsmstate", "checkpoint", "snapshot", "state", "state/codec", "lsm", "sstable"}},
 	{path: "internal/parse"},

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/weirstate/weir/internal/programs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state/backend"
 	"github.com/weirstate/weir/state/codec"
@@ -58,7 +59,7 @@ func suffixOf(t testing.TB, row []byte) []byte {
 func Fill(t testing.TB, open Opener, seed uint64) snapshot.Backend {
 	t.Helper()
 	return rapid.Custom(func(r *rapid.T) snapshot.Backend {
-		w := newWorld(t, open, dice{r})
+		w := newWorld(t, open, programs.Dice{T: r})
 		w.subtasks = w.open(w.h, 1)
 		w.run(exchangeOperations, writeSteps)
 		return w.subtasks[0].backend()

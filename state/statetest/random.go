@@ -11,6 +11,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/internal/programs"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 )
@@ -24,7 +25,7 @@ import (
 // Shorter programs run first, since they are faster to shrink.
 func Random(t testing.TB, open Opener, operations int) {
 	t.Helper()
-	for n := stepsTogether; n < operations; n *= 4 {
+	for n := programs.StepsOfRepeat; n < operations; n *= 4 {
 		random(t, open, n)
 	}
 	random(t, open, operations)
@@ -55,7 +56,7 @@ const (
 type world struct {
 	t    testing.TB // of the program; see trial
 	h    harness
-	rng  dice
+	rng  programs.Dice
 	done []string // the calls so far; explain logs them
 
 	maxParallelism int
@@ -73,7 +74,7 @@ type world struct {
 // subtask is one backend with two programs on it.
 type subtask [2]*program
 
-func newWorld(t testing.TB, open Opener, rng dice) *world {
+func newWorld(t testing.TB, open Opener, rng programs.Dice) *world {
 	w := &world{t: t, h: harness{open}, rng: rng, model: newModel(), store: newStore()}
 	w.maxParallelism = 4 + w.rng.IntN(28)
 	w.ownGroups = w.rng.IntN(2) == 0
@@ -94,7 +95,7 @@ func (w *world) run(operations int, steps []step) {
 	for _, s := range steps {
 		total += s.weight
 	}
-	w.rng.repeat(operations, func() {
+	w.rng.Repeat(operations, func() {
 		drawn := w.rng.IntN(total)
 		for _, s := range steps {
 			if drawn -= s.weight; drawn < 0 {
