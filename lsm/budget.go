@@ -48,8 +48,9 @@ const readaheadShare = 8
 // gapShare limits the memory of gaps to this fraction (1/64) of the budget.
 const gapShare = 64
 
-// NewBudget returns a budget of the given size, at least 4 MiB; 0 means 64 MiB. It caches
-// blocks up to the default of Options.BlockBytes. Close it when no store uses it any more.
+// NewBudget returns a budget of the given size, at least 4 MiB; 0 means 64 MiB. Its cache takes
+// blocks up to the default of Options.BlockBytes, 4 KiB; larger blocks are not cached. Close
+// the budget when no store uses it any more.
 func NewBudget(bytes int64) *Budget { return newBudget(bytes, sstable.DefaultBlockBytes) }
 
 // newBudget is NewBudget with a cache for blocks of up to blockBytes.
@@ -81,9 +82,9 @@ func (b *Budget) Limit() int64 { return b.slabs.Limit() }
 // Used returns the memory in use in bytes.
 func (b *Budget) Used() int64 { return b.slabs.Used() }
 
-// Close frees the memory of the budget, which the garbage collector does not manage. While a
-// store of the budget or one of its iterators is open, Close returns ErrOpen and changes
-// nothing. A second Close does nothing. Open with a closed budget returns ErrClosed.
+// Close frees the memory of the budget, which is outside Go's heap. While a store of the budget
+// or one of its iterators is open, Close returns ErrOpen and changes nothing. A second Close
+// does nothing. Open with a closed budget returns ErrClosed.
 func (b *Budget) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,10 +16,12 @@ import (
 //	active memtables exceed their quarter:   a writer seals the largest one of all stores
 //	sealed memtables exceed theirs as well:  the writer waits for a flush of any store
 //
-// Stores with less than leastSharedBytes are left alone, so each store raises the smallest
-// useful budget by that. A store that has a budget to itself follows mustWait only.
+// A store whose active memtable has less than leastSharedBytes is not sealed for other stores.
+// So a budget for n stores needs at least n × leastSharedBytes for active memtables. For a
+// store that does not share its budget, only mustWait limits writes.
 
-// leastSharedBytes is the size up to which a store keeps its memtable whatever others need.
+// leastSharedBytes is the size below which a store keeps its memtable, even if other stores
+// need memory.
 const leastSharedBytes = 64 << 10
 
 // budgetShare is the record of one store in its budget.

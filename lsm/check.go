@@ -39,8 +39,8 @@ type Problem struct {
 
 // Check reads all files of a closed store and reports which are damaged. It changes nothing. It
 // returns ErrLocked if the store is open, or is opened while Check runs, and ErrNotStore if the
-// directory has no store. If it finds problems, it returns the report and an ErrCorrupt. Other
-// errors have kept it from reading.
+// directory has no store. If it finds problems, it returns the report and an ErrCorrupt. After
+// any other error the check is incomplete.
 func Check(ctx context.Context, dir string, options Options) (*Report, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, fmt.Errorf("check store: %w", err)

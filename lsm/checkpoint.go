@@ -86,8 +86,8 @@ func (v *View) flushed(ctx context.Context, opened caller) (_ *manifest.Edit, _ 
 }
 
 // Part is a source of Restore: a range of partitions of a checkpoint, or of a store that was
-// closed without an error. Nobody may open it before Restore has returned. Several Restores may
-// read it at the same time.
+// closed without an error. The store must stay closed until Restore returns. Several Restores
+// may read it at the same time.
 type Part struct {
 	Dir      string // directory of the store, if Description is nil
 	From, To []byte // as in DeleteRange
@@ -102,10 +102,10 @@ type Part struct {
 }
 
 // Restore creates a store from ranges of other stores, in a directory that must be empty or
-// missing. The ranges must not overlap. Tables are linked or copied as in Checkpoint; no key is
-// read or written, so damage in them is found later, by Open, by reads and by Check. Restore
-// uses FS of the options, and those that a store is bound to. It returns ErrInvalidOption if a
-// part is open or was not closed. Open opens the result.
+// missing. The ranges must not overlap. Tables are linked or copied as in Checkpoint. Restore
+// reads no keys, so damage in a table is found later: by Open, by reads or by Check. Restore
+// uses Options.FS, and Split and PartitionBytes, which must be those of the parts. It returns
+// ErrInvalidOption if the store of a part is open, or was not closed. Open opens the result.
 func Restore(ctx context.Context, dir string, parts []Part, options Options) error {
 	if err := checkContext(ctx); err != nil {
 		return fmt.Errorf("restore store: %w", err)

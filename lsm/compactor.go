@@ -25,9 +25,9 @@ const minQuietTime = 200 * time.Millisecond
 //  4. commit installs the result. Errors are retried after 10 ms, doubling to 5 s; corruption and
 //     a faulty Picker or Filter stop compactions for good (damaged).
 //
-// Rounds start when the store opens, after each flush and after each compaction, when reads
-// have paid unseenReadCost, and once the store is settled: everything is in tables and nothing
-// was written for minQuietTime.
+// Rounds start when the store opens, after each flush and after each compaction, when the extra
+// cost of reads has grown by unseenReadCost, and once the store is settled: everything is in
+// tables and nothing was written for minQuietTime.
 //
 // Halves. A compaction of level 0 rewrites every table of level 1 that it overlaps, usually all
 // of them. The default Picker therefore moves level 0 down in two halves (Pick.Share = 0.5) if
@@ -50,7 +50,8 @@ const minQuietTime = 200 * time.Millisecond
 //
 // Invariant: one compaction per store at a time (running), four per budget.
 // Invariant: during a compaction, other changes only add newer tables to level 0.
-// Invariant: a pick that would put an entry above a newer or below an older one is refused.
+// Invariant: a pick is refused if an entry of its output could be above a newer entry, or below
+// an older one, of the same key (compaction.CheckPick).
 //
 // Cost: with levels ten times larger each, an entry is rewritten up to ten times per level. A
 // merge lets due flushes go first (yieldToFlush) and waits for room on the disk
@@ -110,8 +111,8 @@ func (c *compactor) addReadCost(n int) {
 	}
 }
 
-// unseenReadCost is the read cost between two checks. It is far below the cost that pays for
-// merging a small table, and far above the cost of a check.
+// unseenReadCost is the growth of extraReadCost between two checks. It is far below the cost
+// that justifies merging a small table, and far above the cost of a check.
 const unseenReadCost = 4096
 
 // isFlushed reports whether all writes are in tables. The caller holds the lock.

@@ -27,7 +27,7 @@ import (
 //	  ├─ makeRoom                   sleep (writeThrottle), seal a full memtable, or wait for a flush
 //	  ├─ logOp                      record in the log before the change is visible
 //	  ├─ active.apply               memtable changed, visible to reads
-//	  ├─ updateGaps                  gaps corrected
+//	  ├─ updateGaps                 gaps split or extended
 //	  ├─ unlock
 //	  └─ waitForSync                LogSynced only
 //
@@ -55,15 +55,16 @@ import (
 // Lock order: compactor.running, then the mutex of the manifest, then lock.
 //
 // I/O under lock: reads of Get and of prefix iterators that miss the cache, the write(2) of the
-// log and its rotation, and writes too large for a memtable. Flushes, compactions and scans do
-// their I/O without it.
+// log, the rotation of the log (with an fsync), and writes too large for a memtable. Flushes,
+// compactions and scans do their I/O without the lock.
 //
 // Sources: P. O'Neil et al., The Log-Structured Merge-Tree (1996); LevelDB's doc/impl.md.
 
 // DB is an open store in a directory.
 //
-// One goroutine, the owner, usually writes; then nobody else holds the lock for long. Two
-// goroutines of the store work in the background: the flusher and the compactor.
+// All methods take one lock. The store is made for one goroutine that writes, the owner: then
+// no other goroutine holds the lock for long. Two goroutines of the store work in the
+// background: the flusher and the compactor.
 //
 // Thread safety: all methods are safe for concurrent use, except Peek, Prefix and Floor, which
 // only the owner may call. An iterator belongs to one goroutine.
@@ -108,8 +109,8 @@ type DB struct {
 	closeDone chan struct{} // closed when Close or Discard has ended
 }
 
-// lockOpen takes the lock for an operation. It returns ErrClosed, without the lock, if the store
-// is closed.
+// lockOpen takes the lock for an operation. If the store is closed, it returns ErrClosed and
+// does not hold the lock.
 func (db *DB) lockOpen() error {
 	db.lock.Lock()
 	if db.status.closed {

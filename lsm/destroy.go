@@ -14,11 +14,11 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Destroy removes a closed store: all files that stores make, and the directory if it is empty
-// then. It returns ErrLocked if the store is open, and nil if the directory is missing. Other
-// entries stay, and so does the directory: the error is then ErrNotStore, or ErrNotRegular for
-// an entry that has the name of a store's file but is not a regular file. Destroy uses only FS
-// of the options. It does not follow dir if that is a link.
+// Destroy removes a closed store: all files of the store, and then the directory. It returns
+// ErrLocked if the store is open, and nil if the directory is missing. If the directory has
+// other entries, Destroy leaves them and the directory in place, and returns ErrNotStore, or
+// ErrNotRegular for an entry that has the name of a store's file but is not a regular file.
+// Destroy uses only Options.FS. It returns an error if dir is a symbolic link.
 func Destroy(dir string, options Options) error {
 	if err := destroy(options.fileSystem(), dir); err != nil {
 		return fmt.Errorf("destroy store: %w", err)
@@ -75,7 +75,8 @@ func removeFiles(fsys vfs.FS, dir string) error {
 
 // SplitOf returns the name of the split function that the store in a directory was created
 // with: see Options.Split. It takes no lock and changes nothing. It returns ErrNotStore if the
-// directory has no store, or an entry that no store makes. It uses only FS of the options.
+// directory has no store, or has a file that does not belong to a store. It uses only
+// Options.FS.
 func SplitOf(ctx context.Context, dir string, options Options) (string, error) {
 	if err := checkContext(ctx); err != nil {
 		return "", fmt.Errorf("split of store: %w", err)

@@ -31,8 +31,8 @@
 //
 // Writes go to the memtable, a hash table in memory. Seal ends the memtable: it becomes a
 // sealed run, which never changes again. The flusher writes sealed runs to tables (files) of
-// level 0 within approximately a second, several small runs to one table. The compactor merges tables
-// and moves them down the levels in the background.
+// level 0 within a second or so, and writes several small runs to one table. The compactor
+// merges tables and moves them down the levels in the background.
 //
 //	Put, Append, Delete ──► active memtable                  memory
 //	                              │ Seal, View, or MemtableBytes reached
@@ -50,15 +50,15 @@
 // Snapshots exist at seals only, not at every write.
 //
 // Options.Split cuts a key into prefix and suffix. A prefix is the unit of Prefix and
-// DeletePrefix. Options.PartitionBytes names the leading bytes that form a partition: the unit
-// of DeleteRange and Restore.
+// DeletePrefix. The first Options.PartitionBytes bytes of a key name its partition, the unit of
+// DeleteRange and Restore.
 //
 // # Durability
 //
-// Without a log, which is the default, a crash takes the store back to a seal, at the latest
-// the newest flushed one. Flush and Checkpoint make the present moment durable. Close loses
-// nothing. Discard closes without writing, for a store that is removed next. With a log, a
-// crash loses at most the last writes, and never one in the middle:
+// Without a log (the default), a crash takes the store back to the newest seal that was
+// flushed: later writes are lost. Flush and Checkpoint make all earlier writes durable. Close
+// loses nothing. Discard closes without writing, for a store that is removed next. With a log,
+// a crash may lose the newest writes. If it loses a write, it also loses all later ones:
 //
 //	mode         kill -9 loses                 a power cut loses
 //	LogOff       writes after the last flush   writes after the last flush
@@ -66,25 +66,26 @@
 //	LogWritten   no write that had returned    the part of the log that is not synced
 //	LogSynced    no write that had returned    no write that had returned
 //
-// The operating system writes the log to the disk at a time of its choice. The store syncs a
-// log when it begins the next one, after MemtableBytes. SyncLog syncs it at any time.
+// The operating system writes the log to the disk at a time of its choice. When a log has
+// reached MemtableBytes, the store syncs it and begins the next one. SyncLog syncs the current
+// log.
 //
 // # Full disks
 //
-// A write that the disk cannot take fails with ErrStalled, which wraps the cause, and changes
-// nothing in the running store. Reads continue and acknowledged writes are kept. Once there is
-// room again, writes succeed; the store need not be reopened. With a log, a refused write may
-// appear after a crash, because part of the log may have reached the disk. Compactions wait for
-// room. A table that could not be synced is written again. Only a failed sync of the log, of
-// the manifest or of the directory ends the store (ErrFailed): after it nobody knows what the
-// disk holds.
+// If the disk has no room for a write, the write fails with ErrStalled, which wraps the cause,
+// and changes nothing in the running store. Reads continue and acknowledged writes are kept.
+// Once there is room again, writes succeed; the store need not be reopened. With a log, a
+// refused write may appear after a crash, because part of the log may have reached the disk.
+// Compactions wait for room. If the sync of a table fails, the store writes the table again. If
+// the sync of the log, of the manifest or of the directory fails, the content of the disk is
+// unknown, and the store accepts no more writes (ErrFailed).
 //
 // # Directory
 //
 // Open resolves the directory's name once, by the rules of the kernel: "current/../data" is
 // next to the directory that the link current points to. Later changes of the working directory
-// or of a link do not move an open store. One DB at a time has the directory: see ErrLocked and
-// ErrLockLost.
+// or of a link do not move an open store. Only one DB at a time can have the directory open:
+// see ErrLocked and ErrLockLost.
 //
 // # Errors
 //

@@ -24,14 +24,15 @@ var (
 	// ErrNotStore is returned for a directory that has files but no store. Checkpoint and
 	// Restore return it for a target that is not empty.
 	ErrNotStore = directory.ErrNotStore
-	// ErrVersion is returned for files in a format of a later version.
+	// ErrVersion is returned for files in a format that is newer than this version of the
+	// package.
 	ErrVersion = sstable.ErrVersion
 	// ErrMismatch is returned when an option that can never change differs from the one that
 	// the store was created with.
 	ErrMismatch = errors.New("option differs from the one that the store was created with")
-	// ErrInvalidOption is returned for an option or an argument out of range, for a part of
-	// Restore whose store was not closed, and by a compaction whose Picker would change the
-	// order of entries.
+	// ErrInvalidOption is returned for an option or an argument out of range, by Restore if the
+	// store of a part was not closed, and by a compaction if the Picker's choice would change
+	// the order of entries.
 	ErrInvalidOption = sstable.ErrInvalidOption
 )
 
@@ -54,23 +55,24 @@ var (
 	// shorter than Options.PartitionBytes.
 	ErrPartition = errors.New("prefix is shorter than a partition")
 	// ErrRange is returned for invalid bounds: DeleteRange and Restore take whole partitions,
-	// and the parts of a Restore must not overlap; DeletePrefix and Prefix take a prefix that
-	// Options.Split would cut.
+	// and the parts of a Restore must not overlap; DeletePrefix and Prefix take only a whole
+	// prefix, as Options.Split cuts it.
 	ErrRange = errors.New("invalid range")
 	// ErrFailed is returned by writes after the store has failed: a sync of the log, the
 	// manifest or the directory returned an error, the lock was lost, or a function of the
 	// options panicked (see PanicError). Get and Peek still work, and so do views and scans of
 	// sealed data. Reopen the store to find out what the disk holds.
 	ErrFailed = errors.New("store has failed")
-	// ErrStalled is returned by a write that found no memory because flushes fail, or no room
-	// on the disk. It wraps the cause. The write is not visible and may be retried. With a log,
-	// the write may appear after a crash.
+	// ErrStalled is returned by a write if memory is full because flushes fail, or if the disk
+	// is full. It wraps the cause. The write is not visible and may be retried. With a log, the
+	// write may appear after a crash.
 	ErrStalled = errors.New("writes are stalled: the disk does not accept them")
 	// ErrNoLog is returned by SyncLog if the store keeps no log.
 	ErrNoLog = errors.New("the store has no log")
-	// ErrOpen is returned by Close if views or iterators are open. The text has the places
-	// where they were opened, except for iterators of Prefix. The store is closed nevertheless.
-	// Budget.Close returns ErrOpen while stores use the budget, and then changes nothing.
+	// ErrOpen is returned by Close if views or iterators are open. The text lists the places in
+	// the program where they were opened, except for iterators of Prefix. The store is closed
+	// nevertheless. Budget.Close returns ErrOpen while stores use the budget, and then changes
+	// nothing.
 	ErrOpen = errors.New("still open")
 )
 

@@ -33,9 +33,8 @@ type Events struct {
 	// LogFailed is called after a write to the log has failed. Writes return ErrStalled until
 	// every write in that log is in a table and a new log has begun.
 	LogFailed func(error)
-	// TableLost is called if Open has found an intact table that the manifest does not list,
-	// after an end without Close. Open renames the file to end in ".lost". See
-	// docs/format-manifest.md.
+	// TableLost is called if Open, after a crash, has found an intact table that the manifest
+	// does not list. Open renames the file to end in ".lost". See docs/format-manifest.md.
 	TableLost func(TableInfo)
 	// Failed is called when the store fails and accepts no more writes: see ErrFailed.
 	Failed func(error)

@@ -5,8 +5,8 @@ import "github.com/weirstate/weir/lsm/internal/compaction"
 // Filter drops or changes entries during compactions, for example to remove expired state or to
 // convert values to a newer format. Its method Decide receives a batch of FilterEntry and sets
 // Decision on the entries to drop or change. Compactions reach an entry rarely and perhaps
-// never, so reads must apply the same rule. One goroutine at a time calls a Filter: that of the
-// compactor, or of a caller of Compact.
+// never, so reads must apply the same rule. One goroutine at a time calls a Filter: the
+// compactor, or a caller of Compact.
 type Filter = compaction.Filter
 
 // RangeFilter is a Filter for the keys of its FilterRange only. Entries outside are not copied

@@ -26,12 +26,12 @@ const (
 // Idea: small runs stay in memory until several share a table. Reads find them in memory, which
 // is faster than a table anyway.
 //
-//	newest                                        oldest
+//	newest             (MemtableBytes: 8M)        oldest
 //	[active]  r9 64K  r8 64K  r7 2M │ r6 64K  r5 64K │ r4 8M │ r3 64K
 //	                                │                │
 //	               a view ends with r6               r4 alone fills a table
 //
-//	table 1: r3     table 2: r4     table 3: r5 and r6     waiting: r7, r8, r9
+//	table 1: r3     table 2: r4     waiting: r5 and r6, for table 3; r7, r8, r9
 //
 // A table takes runs from the oldest on and ends
 //   - before the sum exceeds MemtableBytes,
@@ -60,7 +60,7 @@ type flushPolicy struct {
 func (p *flushPolicy) makeDue(number uint64) { p.dueUpTo = max(p.dueUpTo, number) }
 
 // due returns the runs to write to one table now, newest first, or nil if they wait. memory
-// holds the sealed runs, newest first. short tells that memory is short; endsView reports
+// holds the sealed runs, newest first. short is set if memory is short; endsView reports
 // whether a run is the newest one of a view.
 func (p *flushPolicy) due(memory []*version.SealedRun, short bool, endsView func(uint64) bool) []*version.SealedRun {
 	if len(memory) == 0 {
@@ -90,8 +90,8 @@ func (p *flushPolicy) oldest(memory []*version.SealedRun, endsView func(uint64) 
 	return memory[at:], false
 }
 
-// isOverdue reports whether the runs must not wait: somebody waits for the oldest one, it is
-// too old, or the runs are too many or too large.
+// isOverdue reports whether the runs must not wait: a caller waits for the oldest run, the
+// oldest run is too old, or the runs are too many or too large.
 func (p *flushPolicy) isOverdue(memory []*version.SealedRun) bool {
 	oldest, bytes := memory[len(memory)-1], int64(0)
 	for _, r := range memory {
@@ -111,8 +111,8 @@ func (db *DB) dueRuns() []*version.SealedRun {
 }
 
 // isMemoryShort reports whether sealed runs must leave memory: a write would have to wait once
-// another memtable is full, or other stores of the budget need the memory. It is always true if
-// MemtableBytes is a quarter of the budget or more, thus in budgets below 8 MiB by default.
+// another memtable is full, or other stores of the budget need the memory. While sealed runs
+// exist it is true if MemtableBytes is a quarter of the budget or more.
 func (db *DB) isMemoryShort() bool {
 	b := db.o.Budget
 	return db.versions.Current().MemoryBytes()+2*db.o.MemtableBytes > db.memtableBudget() ||

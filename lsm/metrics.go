@@ -18,16 +18,18 @@ type Metrics struct {
 	Sealed int
 	// MemtableBytes is the memory of memtables, a part of BudgetUsed.
 	MemtableBytes int64
-	// BudgetUsed and BudgetLimit are those of the store's budget, in bytes.
+	// BudgetUsed and BudgetLimit are the memory in use and the limit of the store's budget, in
+	// bytes.
 	BudgetUsed, BudgetLimit int64
-	// Flushing reports whether sealed runs wait to be flushed; small runs wait up to a second.
-	// Compacting reports whether the compactor is merging tables or has not yet checked whether
-	// it must; it checks once more when nothing was written for 200 ms. If nobody writes and
-	// both are false, the tree no longer changes. A call of Compact does not count.
+	// Flushing reports whether the flusher is working, or sealed runs wait for it; small runs
+	// wait up to a second. Compacting reports whether the compactor is merging tables, or will
+	// check soon whether to merge. It checks after each change of the tree, and again after 200
+	// ms without writes. If both are false and there are no writes, the tree no longer changes.
+	// Calls of Compact are not included.
 	Flushing, Compacting bool
 
 	// Lookups counts the keys that Get, Peek, Has and Floor looked up, in the store and in
-	// views. MemtableHits counts those that a memtable answered without a table.
+	// views. MemtableHits counts the lookups that memtables answered without reading a table.
 	Lookups, MemtableHits int64
 	// CacheHits and CacheMisses count the blocks that reads and iterators looked up in the
 	// cache. Compactions do not use the cache.

@@ -17,20 +17,20 @@ import (
 // Idea: add only appends to a list and starts a goroutine if none runs. The goroutine empties
 // the list and ends, so an idle store has no goroutine for it.
 //
-//	version unreferenced ──► Set.files ──► add ──► list ──► work ──► close the table
-//	(lock of the store)                    (no I/O)                     │
-//	                                       last virtual table of the file?
-//	                                          no  → the file stays
-//	                                          yes → remove the file, Events.TableRemoved
+//	version unreferenced ──► version.Set ──► add ──► list ──► work ──► close the table
+//	(lock of the store)      (onUnusedFile)  (no I/O)                   │
+//	                                         last virtual table of the file?
+//	                                            no  → the file stays
+//	                                            yes → remove the file, Events.TableRemoved
 //
-// Several virtual tables may share one file (see compactor). The table store counts them; the
-// file is removed after the last one is closed.
+// Several virtual tables may share one file (see version.File). File.Sharers counts the open
+// ones; the file is removed after the last one is closed.
 //
-// Invariant: a table of the tree is added only after the edit that removes it is in the
-// manifest. A crash before the removal leaves a file that no manifest names, which the next
-// Open removes.
-// Invariant: after keepFiles no file is removed: Close unreferences the current version, whose
-// tables belong to the store.
+// Invariant: before keepFiles, a table is added only after the edit that removes it from the
+// tree is in the manifest. A crash before the removal leaves a file that no manifest names,
+// which the next Open removes.
+// Invariant: after keepFiles no file is removed. Close calls keepFiles, and then drops the
+// reference to the current version, whose files must stay.
 // Invariant: a file whose removal fails is reported once and not retried; the next Open removes
 // it.
 //

@@ -16,16 +16,17 @@ import (
 
 // Open opens the store in a directory. It creates a store if the directory is empty or missing,
 // and removes files that a crash has left over. It returns ErrLocked if the store is open
-// already, ErrNotStore if the directory holds anything else, ErrCorrupt if files are missing or
-// damaged, ErrVersion if a later version of this package made them, ErrMismatch if an option
-// differs that can never change, and ErrInvalidOption if an option is out of range.
+// already, ErrNotStore if the directory has files that do not belong to a store, ErrCorrupt if
+// files are missing or damaged, ErrVersion if a later version of this package wrote them,
+// ErrMismatch if Split or PartitionBytes differ from the store's, and ErrInvalidOption if an
+// option is out of range.
 //
 // Open resolves symbolic links in dir and a relative path once; later changes have no effect.
 // Inside the directory it follows no link: see ErrNotRegular.
 //
-// If the context ends before the store is open, Open returns its cause. Logs that it has
-// replayed until then may already be tables; the next Open continues from there. An open store
-// does not depend on the context.
+// If the context ends before the store is open, Open returns its cause. Open may have replayed
+// some logs to tables by then; the next Open continues after them. An open store does not
+// depend on the context.
 func Open(ctx context.Context, dir string, options Options) (*DB, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -18,9 +18,10 @@ const (
 	MaxKeySize   int64 = 1 << 31
 	MaxValueSize int64 = 1 << 31
 
-	// KeyRoom and ValueRoom are how far Options may raise the limits above the constants. A
-	// layer that adds bytes to each key or value, such as a row number or a header, can so give
-	// its own users the full limits.
+	// KeyRoom and ValueRoom are the numbers of bytes by which Options may raise the limits
+	// above the constants. A layer that adds bytes to each key or value, such as a row number
+	// or a header, raises the limits by that many bytes and offers the full limits to its own
+	// users.
 	KeyRoom   int64 = 64
 	ValueRoom int64 = 4 << 20
 )
@@ -82,7 +83,7 @@ type Options struct {
 	Log LogMode
 
 	// Budget is the memory for memtables, cached blocks, filters and indexes. Several stores
-	// may share one. Default: a budget of the store's own, of BudgetBytes.
+	// may share a Budget. Default: the store has its own budget of BudgetBytes.
 	Budget *Budget
 	// BudgetBytes is the size of the store's own budget. Leave it at 0 if Budget is set.
 	// Default 64 MiB.
@@ -92,18 +93,20 @@ type Options struct {
 	// and call Budget.LimitOpenFiles. Default DefaultMaxOpenFiles, 400.
 	MaxOpenFiles int
 	// MemtableBytes is the size at which the store seals a memtable. Default 1/8 of the budget,
-	// within 512 KiB and 64 MiB. With a quarter of the budget or more, each sealed run is
-	// flushed at once, and small runs no longer share a table.
+	// but at least 512 KiB and at most 64 MiB. If MemtableBytes is a quarter of the budget or
+	// more, each sealed run is flushed at once, and small runs do not share a table.
 	MemtableBytes int64
 	// BlockBytes is the size of a data block before compression. Smaller blocks make reads from
 	// disk cheaper, larger blocks compress better. Default 4 KiB; 512 bytes to 64 KiB.
 	BlockBytes int
-	// FileBytes is the size at which a file below level 0 ends, at the next border of a
-	// partition, or at twice the size if no border follows. Default 16 MiB.
+	// FileBytes is the target size of a file below level 0: the file ends at the first border
+	// of partitions after FileBytes, or at the first border of prefixes after twice that size.
+	// Default 16 MiB.
 	FileBytes int64
 	// FilterBits is the number of filter bits per key, at most 64. Default 10; a negative
-	// number turns filters off. A table with more keys of one prefix than 1/32 of the budget in
-	// bytes, 2 million for 64 MiB, gets no filter.
+	// number turns filters off. A table with more keys than the budget's bytes / 32 (2 million
+	// keys for 64 MiB) gets no filter. Only tables of NewTiered, and tables whose keys have few
+	// distinct prefixes, grow that large.
 	FilterBits int
 	// Compression lists the compression of level 0, level 1 and so on. The last entry applies
 	// to all further levels. Default S2 for all levels.
@@ -254,7 +257,9 @@ func (o *Options) checkCatalog(c *manifest.Catalog) error {
 }
 
 // maxFilterShare limits the memory for building a table's filter to this fraction (1/4) of the
-// budget. A table that needs more gets no filter. That happens only if millions of keys have
-// one prefix, such as the entries of a large map: other tables end earlier, at a border of
-// prefixes.
+// budget. A table that needs more gets no filter. Below level 0 this happens only if millions
+// of keys have one prefix, such as the entries of a large map: other tables end earlier, at a
+// border of prefixes (filterShare in package compaction). Tables of level 0 do not end early.
+// They are larger than a memtable only with NewTiered, whose large tables therefore have no
+// filter.
 const maxFilterShare = 4

@@ -10,8 +10,8 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// PanicError is the error of a panic in a function of the options. No lock stays held, and the
-// tree does not change.
+// PanicError is the error of a panic in a function of the options. All locks are released, and
+// the tree does not change.
 //
 //   - A panic of Split is returned by the call. If the call has changed nothing, it has not happened
 //     and the store continues. If it may have changed something, or if the panic happened in a

@@ -2,11 +2,11 @@ package lsm
 
 import "github.com/weirstate/weir/lsm/internal/compaction"
 
-// Picker chooses the next compaction. One goroutine calls it. Its method Pick receives the
-// Shape of the tree and returns a Pick, or nil if no compaction is due.
+// Picker chooses the next compaction. One goroutine calls it. The compactor calls its method
+// Pick with the Shape of the tree; Pick returns a Pick, or nil if no compaction is due.
 type Picker = compaction.Picker
 
-// Pick is a compaction to do: the tables with the numbers in Files become one run of level To.
+// Pick is a compaction to do: the tables whose numbers are in Files become one run of level To.
 // A Share between 0 and 1 ends the compaction after that share of its entries, at a border of
 // partitions.
 type Pick = compaction.Pick
@@ -27,9 +27,10 @@ type Table = compaction.Table
 func NewLeveled() Picker { return compaction.NewLeveled() }
 
 // NewTiered returns a Picker that writes less than NewLeveled and makes reads slower: all runs
-// stay in level 0, and whenever the given number of neighboring runs have approximately the same size,
-// they are merged. The largest of them has at most three times the average size of the others.
-// runs is at least 2; 0 means 4. Open refuses other numbers with ErrInvalidOption.
+// stay in level 0, and whenever the given number of adjacent runs have approximately the same
+// size, they are merged. The largest of them has at most three times the average size of the
+// others. Large runs may have no filter: see Options.FilterBits. runs is at least 2; 0 means 4.
+// Open refuses other numbers with ErrInvalidOption.
 func NewTiered(runs int) Picker {
 	if runs < 0 || runs == 1 {
 		return invalidTiered(runs)

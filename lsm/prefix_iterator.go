@@ -37,10 +37,10 @@ type prefixCursor struct {
 	tables []*sstable.Iterator
 }
 
-// Prefix returns an iterator over the keys with a prefix. The prefix must be one that
-// Options.Split cuts. The iterator is a live cursor: each Next moves to the smallest key above
-// the last one, each Prev to the greatest key below it, in the store as it is at that moment.
-// The owner may write between moves. Close the iterator.
+// Prefix returns an iterator over the keys with a prefix. It must be a whole prefix, as
+// Options.Split cuts it. The iterator is a live cursor: each Next moves to the smallest key
+// above the last one, each Prev to the greatest key below it, in the store as it is at that
+// moment. The owner may write between moves. Close the iterator.
 func (db *DB) Prefix(prefix []byte) (_ *Iterator, err error) {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return nil, err

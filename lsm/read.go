@@ -40,10 +40,9 @@ func (db *DB) appendValue(f *run.Lookup, dst []byte) ([]byte, bool, error) {
 	return dst, err == nil, err
 }
 
-// Peek returns the key's value in memory of the store, mostly without a copy. The value is
-// valid until the next call of any method, and must not be changed. Only the owner may call
-// Peek, and only if no other goroutine calls the store; View methods and Metrics may run at the
-// same time.
+// Peek is Get, usually without a copy: the value is in memory of the store, valid until the
+// next call of any method, and must not be changed. Only the owner may call Peek, and only if
+// no other goroutine calls the store; View methods and Metrics may run at the same time.
 func (db *DB) Peek(key []byte) (value []byte, found bool, err error) {
 	if err := db.lockOpen(); err != nil {
 		return nil, false, err

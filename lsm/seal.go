@@ -7,8 +7,8 @@ import (
 )
 
 // Seal ends the active memtable, which becomes a sealed run, and begins a new one. It takes
-// constant time. A crash takes a store without a log back to a seal: see the package comment.
-// Many seals cost little, because small runs share a table.
+// constant time. After a crash, a store without a log is at one of its seals: see the package
+// comment. Frequent seals cost little, because small runs share a table.
 func (db *DB) Seal() (err error) {
 	if err := db.lockForWrite(); err != nil {
 		return err

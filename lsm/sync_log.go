@@ -11,8 +11,8 @@ import "context"
 //	LogSynced    does nothing, unless other goroutines are writing
 //
 // While the log cannot be written, as on a full disk, SyncLog flushes the memory instead, and
-// returns ErrStalled if there is no room for that either. After a failed sync the store is
-// ErrFailed.
+// returns ErrStalled if there is no room for that either. After a failed sync the store accepts
+// no more writes: see ErrFailed.
 func (db *DB) SyncLog() error {
 	end, err := db.flushLogBuffer()
 	if err != nil {

@@ -14,14 +14,14 @@ func (db *DB) Put(key, value []byte) error { return db.write(run.Set, key, value
 // Delete removes the value of a key.
 func (db *DB) Delete(key []byte) error { return db.write(run.Delete, key, nil) }
 
-// Append adds bytes to the end of the key's value; a key without a value gets these. The cost
-// does not depend on the size of the value. The value may grow above the limit: then read it
-// with Stream, because Get returns ErrTooLarge.
+// Append adds bytes to the end of the key's value. A key without a value gets the bytes as its
+// value. The cost does not depend on the size of the existing value. Appends may grow the value
+// above the limit: then read it with Stream, because Get returns ErrTooLarge.
 func (db *DB) Append(key, value []byte) error { return db.write(run.Append, key, value) }
 
 // DeletePrefix removes the values of all keys with a prefix. It writes one tombstone and visits
-// only keys in the active memtable. It returns ErrRange if Options.Split does not cut exactly
-// this prefix.
+// only keys in the active memtable. It returns ErrRange unless prefix is a whole prefix, as
+// Options.Split cuts it.
 func (db *DB) DeletePrefix(prefix []byte) error {
 	if err := db.o.checkPrefix(prefix); err != nil {
 		return err
@@ -29,9 +29,9 @@ func (db *DB) DeletePrefix(prefix []byte) error {
 	return db.write(run.DeletePrefix, prefix, nil)
 }
 
-// DeleteRange removes the values of all keys in [from, to), with one tombstone. Both bounds
-// name partitions: they have at most Options.PartitionBytes. A nil to is the end of all keys.
-// Invalid bounds return ErrRange.
+// DeleteRange removes the values of all keys in [from, to), with one tombstone. Both bounds are
+// borders of partitions: they have at most Options.PartitionBytes bytes. If to is nil, the
+// range ends after the highest key. Invalid bounds return ErrRange.
 func (db *DB) DeleteRange(from, to []byte) error {
 	if err := db.o.checkPartitions(run.Range{From: from, To: to}); err != nil {
 		return err

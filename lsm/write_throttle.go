@@ -30,15 +30,17 @@ import (
 //
 // If the pressure does not suffice, a write waits for a flush: see mustWait.
 //
-// Sleeps below 1 ms are saved up in debt, because timers are not finer. A write too large for a
-// memtable pays for all of its bytes at once, at most maxLargeThrottle.
+// Sleeps below 1 ms are added up in debt until they reach 1 ms, because timers are not more
+// precise. The sleep of a write too large for a memtable is in proportion to its size, at most
+// maxLargeThrottle.
 //
 // Invariant: pressure 0 never sleeps.
 // Invariant: one sleep lasts at most maxThrottle (maxLargeThrottle for a large write).
 // Invariant: the writer sleeps without the lock, so reads and workers continue.
 //
-// Cost: one addition and one comparison per write below throttleBytes. The scheme resembles
-// LevelDB's slowdown trigger and RocksDB's delayed_write_rate, without a fixed rate.
+// Cost: one addition and one comparison per write, and one look-up of the pressure per
+// throttleBytes. The scheme resembles LevelDB's slowdown trigger and RocksDB's
+// delayed_write_rate, without a fixed rate.
 //
 // Thread safety: the lock of the store.
 type writeThrottle struct {
@@ -54,7 +56,7 @@ const (
 	maxThrottle = 10 * time.Millisecond
 	// maxLargeThrottle is the longest sleep for a write that is a run of its own.
 	maxLargeThrottle = time.Second
-	// minThrottle is the shortest sleep: timers are not finer.
+	// minThrottle is the shortest sleep: timers are not more precise.
 	minThrottle = time.Millisecond
 	// Number of runs of level 0 at which the throttle starts, and at which the pressure is 1.
 	slowRuns, slowestRuns = compaction.Level0SlowdownTrigger, 36
@@ -69,8 +71,9 @@ func (t *writeThrottle) isDue(bytes int64) bool {
 	return t.unpaid >= throttleBytes
 }
 
-// wait returns how long the writer must sleep under a pressure from 0 to 1, at most `most`;
-// longer debts are dropped. It returns 0 if the sleep is too short and saved up.
+// wait returns how long the writer must sleep under a pressure from 0 to 1: at most `most`, the
+// rest of a longer debt is dropped. A sleep below minThrottle stays in debt, and wait returns
+// 0.
 func (t *writeThrottle) wait(pressure float64, most time.Duration) time.Duration {
 	t.debt += time.Duration(pressure * pressure * float64(maxThrottle) * float64(t.unpaid) / throttleBytes)
 	t.unpaid = 0

@@ -20,6 +20,6 @@
 //	append         set      delete   append, joined
 //
 // Across runs, the newest set or delete of a key decides its value, and newer appends are
-// joined onto it. A tombstone hides strictly older runs only: an entry of its own run was
-// written after it, or is not covered by it.
+// joined onto it. A tombstone hides only older runs. Entries of its own run count as newer than
+// the tombstone.
 package run

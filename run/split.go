@@ -9,9 +9,11 @@ type Split struct {
 	// Name identifies the function in files. A store can only be opened with a function of the
 	// same name.
 	Name string
-	// Func returns the length of a key's prefix. It must return the same length for every key
-	// with that prefix, and for the prefix itself its whole length; this makes the order of
-	// prefixes that of their keys. It must accept any bytes.
+	// Func returns the length of a key's prefix. It must accept any bytes. Two rules keep the
+	// keys of a prefix together in the order of keys: the prefix of a prefix is the prefix
+	// itself, and if Func cuts off a suffix of a key, it cuts every key that begins with the
+	// same prefix at the same length. Example: the prefix ends after the first slash; without a
+	// slash it is the whole key.
 	Func func(key []byte) int
 }
 

@@ -75,7 +75,8 @@ type Cache struct {
 	slabCount int
 }
 
-// slabFrames is a slab with its slabFrames. The number of a frame is 1 + (slab<<shift | place).
+// slabFrames is a slab that is cut into frames. The number of a frame is 1 + (slab<<shift |
+// place).
 type slabFrames struct {
 	memory  []byte
 	heads   []uint32 // size of the block, and usedFlag; guarded by the CacheLock of the holder

@@ -2,9 +2,9 @@ package sstable
 
 import "sync"
 
-// CacheLock is the lock of a tree. In addition to the tree, it guards the frames and slots of
-// the tree's tables, and the buffers for blocks that are not cached. All tables with one
-// CacheLock use the same Cache.
+// CacheLock is the lock of a tree. It guards the tree, the cache frames and slots of the tree's
+// tables, and the buffers for blocks that are not cached. All tables with one CacheLock use the
+// same Cache.
 type CacheLock struct {
 	*sync.Mutex
 
@@ -18,8 +18,8 @@ type CacheLock struct {
 // ReadCounts counts the reads of the tables of one CacheLock. Reads that bypass the cache,
 // such as those of compactions, are not counted.
 type ReadCounts struct {
-	// CacheHits and CacheMisses count blocks that were read and were in the cache, or were
-	// not.
+	// CacheHits counts block reads that found the block in the cache, CacheMisses those that
+	// did not.
 	CacheHits, CacheMisses int64
 	// Useful counts files that Get did not read because of their filter. FalsePositives counts
 	// files that Get read, as their filter allowed, although they had no entry of the key.

@@ -16,8 +16,8 @@ var (
 	// support.
 	ErrVersion = errors.New("table format version is not supported")
 
-	// ErrSplit is returned for a file whose keys were split by another function than the given
-	// one.
+	// ErrSplit is returned for a file that was written with a split function of another name
+	// than the given one.
 	ErrSplit = errors.New("table was written with another split function")
 
 	// ErrOrder is returned when entries are not added in ascending order.

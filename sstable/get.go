@@ -84,8 +84,8 @@ func (t *Table) hasTombstone(p *run.LookupKey) (bool, error) {
 }
 
 // MayHold reports whether, by its filter, the file may have a key with the prefix of p, or a
-// prefix tombstone for it. Range tombstones do not count. A table that cannot be read may have
-// anything. The caller holds the CacheLock.
+// prefix tombstone for it. It ignores range tombstones, and returns true if the table cannot be
+// read. The caller holds the CacheLock.
 func (t *Table) MayHold(p *run.LookupKey) bool {
 	return t.ensureOpen() != nil || t.filter.mayHold(p.PrefixHash) ||
 		t.info.Tombstones > 0 && t.filter.mayHold(p.PrefixHash^tombstoneSalt)

@@ -22,8 +22,8 @@ type Info struct {
 	ValueBytes int64 // total size of the values
 
 	// Range contains all keys, all keys with the prefix of a tombstone, and all range
-	// tombstones; it is empty if the file has none of them. Bounds above 1 KiB are shortened
-	// outward.
+	// tombstones; it is empty if the file has none of them. Bounds longer than 1 KiB are cut,
+	// which makes the range larger.
 	Range run.Range
 }
 

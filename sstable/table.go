@@ -44,7 +44,7 @@ type ReaderOptions struct {
 	Clip run.Range
 }
 
-// Table reads a file. Its index and filter are in memory while it is open; data blocks are
+// Table reads a file. Index and filter are in memory while the table is open; data blocks are
 // read one by one, through the cache.
 //
 // # Virtual tables
@@ -318,9 +318,9 @@ func (t *Table) clippedSize() int64 {
 	return x.offset(last) + x.size(last) - begin
 }
 
-// MoveFramesFrom takes over the cached blocks of another table of the same file, from t's clip
-// on. They are no longer cached for the other table. The caller holds the CacheLock, which
-// both tables share.
+// MoveFramesFrom moves the cached blocks that t can read, those from the beginning of t's clip
+// on, from another table of the same file to t. The caller holds the CacheLock, which both
+// tables share.
 func (t *Table) MoveFramesFrom(other *Table) {
 	if t.cache == nil || t.index.count == 0 || other.file == nil {
 		return

@@ -1,7 +1,7 @@
-// Package wal is a log: a file of records, which may have any bytes. Records are appended in
-// order. After a crash, reading returns a prefix of them that contains everything that was
-// synced. The tree has two kinds of logs: the log of writes and the manifest. The package does
-// not know what is in a record, nor when a log may be removed.
+// Package wal is a log: a file of records. A record is any sequence of bytes. Records are
+// appended in order. After a crash, reading returns the first n records, including all that
+// were synced. The tree has two kinds of logs: the log of writes and the manifest. The package
+// does not interpret records, and does not decide when a log may be removed.
 //
 // # Loss and damage
 //

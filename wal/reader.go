@@ -13,11 +13,10 @@ import (
 
 // Outcome describes the end of a log.
 type Outcome struct {
-	// Identity is the Writer's; zero if the header of the file is damaged.
+	// Identity is the identity of the Writer; zero if the header of the file is damaged.
 	Identity Identity
 
-	// Size is the position after the last record that was read, and after a mark that follows
-	// it.
+	// Size is the position after the last complete record or mark.
 	Size int64
 
 	// Clean is set if the log was closed cleanly.
@@ -36,8 +35,8 @@ func (o *Outcome) CleanBytes() int64 {
 	return o.Size + frameBytes
 }
 
-// Read calls do with each record of a log, in order, and with the position after it, which
-// Append had returned. The record is valid until do returns.
+// Read calls do with each record of a log, in order, and with the position after the record, as
+// Append returned it. The record is valid until do returns.
 //
 // Recovery rules. At the first damage, at position p:
 //
@@ -45,16 +44,18 @@ func (o *Outcome) CleanBytes() int64 {
 //   - If more bytes follow p than a Writer leaves unsynced (1 GiB), the file is ErrCorrupt.
 //   - Otherwise p is where a crash ended the log: Read returns nil, and Outcome.Torn is set.
 //
-// In all cases the records before p were passed to do already. Damage to an end frame is
-// ErrCorrupt, unless a crash could have caused it. The file's header is needed to recognise
-// frames of this log; without it, a frame of any log counts as proof of corruption.
+// In all cases do has received the records before p. Damage to an end frame is ErrCorrupt,
+// unless a crash could have caused it. The header of the file has the identity that marks the
+// frames of this log; if the header is damaged, a frame of any log counts as proof of
+// corruption.
 //
-// An error of do ends the reading and is returned unchanged, as are errors of the file system:
-// these never count as the end of the log. An unsupported version is ErrVersion. The end of
-// ctx ends the reading with its cause, after at most 1 MiB more.
+// Read stops at an error of do or of the file system, and returns it unchanged: an error is
+// never taken for the end of the log. An unsupported version is ErrVersion. If ctx ends, Read
+// reads at most 1 MiB more and returns the cause.
 //
-// Cost: one pass over the file, and after damage one more over the rest, which is skipped by
-// tags and reads no holes of sparse files. Memory: a few times the largest record, and 1 MiB.
+// Cost: one pass over the file. After damage, a second pass searches the rest of the file for
+// the tags of frames; it skips holes of sparse files. Memory: a few times the largest record,
+// and 1 MiB.
 func Read(ctx context.Context, fsys vfs.FS, name string, do func(record []byte, end int64) error) (Outcome, error) {
 	return readLog(ctx, fsys, name, maxTailBytes, do)
 }

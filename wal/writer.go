@@ -34,8 +34,8 @@ var errClosed = fmt.Errorf("log: %w", fs.ErrClosed)
 // Invariant: durable <= written <= start. written < start only during a write, or after an
 // error.
 //
-// Invariant: every frame carries the value of durable from before its write. So a reader that
-// finds the frame knows that everything below was synced.
+// Invariant: every frame carries the value that durable had before the frame was written. So a
+// reader that finds the frame knows that everything below that position was synced.
 //
 // Invariant: nothing is written after a failed write. Otherwise a later record could survive a
 // crash that lost an earlier one.
@@ -190,9 +190,9 @@ func (w *Writer) end() int64 {
 	return w.start + int64(len(w.open))
 }
 
-// Size returns the position after the last record. Once everything is written to the file,
-// this is the length of the file, not counting a mark at its end. After a clean Close it is
-// the length of the file.
+// Size returns the position after the last record: the length that the file has once everything
+// is written, without a mark at its end. After a clean Close, Size returns the length of the
+// file.
 func (w *Writer) Size() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -267,10 +267,11 @@ func (w *Writer) fail(err error) {
 	}
 }
 
-// Close ends the log; other calls then fail with fs.ErrClosed. If clean is set, everything is
-// synced and an end frame is written, so that any later damage to the file is detected; if the
-// end frame cannot be written, the written data is synced nevertheless. Otherwise buffered
-// records are only written. The file is closed in any case. A second Close returns nil.
+// Close ends the log; other calls then fail with fs.ErrClosed. If clean is set, Close syncs
+// everything and writes an end frame, so that any later damage to the file is detected; if the
+// end frame cannot be written, the written data is synced nevertheless. If clean is not set,
+// Close writes buffered records and does not sync. The file is closed in any case. A second
+// Close returns nil.
 func (w *Writer) Close(clean bool) error {
 	return w.close(func() error {
 		err := w.writeOpen()

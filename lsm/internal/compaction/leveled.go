@@ -7,17 +7,19 @@ import (
 )
 
 // leveled is the default Picker. Level 0 receives flushed runs; each level below is one run,
-// ten times the size of the level above.
+// and may be ten times as large as the level above.
 //
 //	           runs    size                             trigger
-//	level 0    1-4     a memtable each                  4 runs (Level0Trigger)
-//	level 1    1       4 memtables                      its size
-//	level 2    1       10 x level 1                     its size
-//	level 3    1       100 x level 1                    ...
+//	level 0    1-4     a memtable each, or less         4 runs (Level0Trigger)
+//	level 1    1       4 memtables or 4 files           its size
+//	level 2    1       10 x that                        its size
+//	level 3    1       100 x that                       ...
 //
-// Pick computes a score for each level: the number of runs in level 0, or the bytes of another
-// level, divided by the trigger. The level with the highest score of at least 1 is compacted
-// into the next one (LevelDB, doc/impl.md). There are four kinds of picks:
+// The size of level 1 is the larger of 4 memtables and 4 files: 64 MiB by default, with
+// memtables of 8 MiB and files of 16 MiB. Pick computes a score for each level: the number of
+// runs in level 0, or the bytes of another level, divided by the trigger. The level with the
+// highest score of at least 1 is compacted into the next one (LevelDB, doc/impl.md). There are
+// four kinds of picks:
 //
 //   - Level 0 has small runs (frequent seals, from frequent checkpoints): they are joined to
 //     one run of level 0, because merging each few of them into level 1 would rewrite many
@@ -30,12 +32,12 @@ import (
 //   - No level is due, but reads have paid for a join, or the store is idle: a step towards
 //     one single run (pickForReads, isWorthSettling).
 //
-// Invariant: a pick takes all runs of level 0 from some run to the oldest, or the newest runs
-// only; with them all overlapping files of the target level. CheckPick accepts any such pick.
+// Invariant: a pick with inputs in level 0 takes either all runs from some run to the oldest,
+// and all files of level 1 that overlap them; or the newest runs only, and their output stays
+// in level 0. CheckPick accepts any such pick.
 //
-// Cost: write amplification is approx. 10 for each level, read amplification one table for
-// each level and each run of level 0. Picking is O(files) for each call, apart from pickFile,
-// which is O(files · log files) for one level.
+// Cost: write amplification is approx. 10 for each level, read amplification one table for each
+// level and each run of level 0. Picking does no I/O and takes O(files · picked files) steps.
 type leveled struct{}
 
 // NewLeveled returns the default Picker: leveled compaction, as in LevelDB. It bounds the
@@ -48,8 +50,8 @@ const (
 	Level0Trigger = 4
 	// levelFactor is the ratio of the sizes of two adjacent levels.
 	levelFactor = 10
-	// level1Memtables is the size of level 1 in memtables: as much as one compaction of level
-	// 0 adds to it.
+	// level1Memtables is the least size of level 1 in memtables: as much as one compaction of
+	// level 0 adds to it.
 	level1Memtables = Level0Trigger
 )
 

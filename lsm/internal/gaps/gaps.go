@@ -17,7 +17,7 @@ import (
 // every search for the first element steps over all of them.
 //
 //	keys of a prefix    d d d d d d d L d d L d d d d d d d d    d deleted, L live
-//	gaps                [---- 7 ----]         [----- 8 -----]
+//	gaps                [---- 7 ----]         [----- 8 -----]    with a leastDead of 4
 //	                    an iterator that reaches a gap continues at its other end
 //
 // Gaps are found in two ways. An iterator that stepped over at least leastDead deleted entries
@@ -34,15 +34,16 @@ import (
 //
 // Invariant: gaps of a prefix are sorted, do not overlap and do not touch.
 //
-// Invariant: Bytes is the sum of the Bytes of all prefixes, and is part of shared. An Add that
-// leaves shared above limit drops gaps of this store (bound).
+// Invariant: Bytes is the sum of the Bytes of all prefixes, and is included in shared. An Add
+// that leaves shared above limit drops gaps of this store (bound), down to GapBytesPerStore.
 //
 // Dropping a gap is always correct. It only costs one long iteration, which finds the gap
-// again. So the set is bounded: MaxGapsOfPrefix for each prefix, and limit bytes for all
-// stores that share a budget.
+// again. So the set is bounded: MaxGapsOfPrefix for each prefix, and limit bytes for all stores
+// that share a budget, plus GapBytesPerStore for each store.
 //
-// Cost: Find and Cut are a map lookup and a binary search; writes to a store without gaps pay
-// one length check. Add costs O(n) for n gaps of the prefix, n being at most MaxGapsOfPrefix.
+// Cost: Find is a map lookup and a binary search, and so is a Cut that hits no gap; a write to
+// a store without gaps checks one length. Add, and a Cut that hits a gap, cost O(n) for n gaps
+// of the prefix, n being at most MaxGapsOfPrefix; an Add that exceeds a limit also sorts them.
 //
 // Thread safety: the caller holds the lock of the store.
 type Gaps struct {
@@ -62,23 +63,24 @@ type prefixGaps struct {
 	Bytes  int64
 }
 
-// Gap is the range [First, To) of a prefix, without any value. First is a deleted key. The
-// bounds are the ones that were found, not extended to neighbouring live keys, so that writes
-// next to the deleted keys do not split the gap.
+// Gap is the range [First, To) of a prefix, in which no key has a value. Add sets First to the
+// lowest deleted key that was found and To to just above the highest; neither reaches to the
+// neighbouring live keys, so that writes next to the deleted keys do not split the gap. Cut
+// leaves gaps that end at the new live key, or begin just above it.
 type Gap struct {
 	First, To []byte // bounds: First is in the gap, To is not
-	dead      int    // number of deleted entries in it, approx.
+	dead      int    // approximate number of deleted entries in the gap
 }
 
 const (
-	// leastDead is the least number of entries in a gap that is kept: stepping over 16 entries
-	// takes as long as one seek, approx. 2 µs.
+	// leastDead is the least number of deleted entries in a gap that is kept: stepping over 16
+	// entries takes as long as one seek, approx. 2 µs.
 	leastDead = 16
 	// MaxGapsOfPrefix bounds the time of one Add. A prefix with more gaps keeps only the
 	// longest.
 	MaxGapsOfPrefix = 1024
-	// minGapsInLimit is the least number of gaps that fit into the limit. A gap with keys longer
-	// than that allows is not kept, because it would displace all others.
+	// minGapsInLimit limits the size of a gap's two keys to 1/minGapsInLimit of the limit. A
+	// larger gap is not kept, because it would displace many others.
 	minGapsInLimit = 16
 	// GapBytesPerStore is the memory that the gaps of one store may always use, in addition to
 	// the shared limit.

@@ -57,8 +57,8 @@ func (s *Source) isTombstone() bool { return s.Current.Kind == run.DeletePrefix 
 // position; range tombstones are a sorted list for each source, with a cursor that follows the
 // keys.
 //
-// Invariant: heap holds each source that has a current entry and is not in current, ordered by
-// less; heap[0] has the lowest entry.
+// Invariant: heap holds each source that has an entry with prefix left and is not in current,
+// ordered by less; heap[0] has the lowest entry.
 //
 // Invariant: if single is set, only heap[0] has the current key. The source stays on the heap,
 // so that a walk over keys of one source needs no pop and no push.
@@ -87,7 +87,7 @@ type Merger struct {
 	single  bool     // only the source heap[0] has the current key
 
 	Key    []byte     // key of the current entry
-	head   uint64     // first 8 bytes of Key after prefix
+	head   uint64     // first 8 bytes of Key after prefix; valid in mergeLowest only
 	Kind   run.Kind   // kind of the current entry
 	Lookup run.Lookup // value of a Set or Append
 

@@ -158,9 +158,9 @@ func (v *Version) Without(oldest int, t *Tree) *Version {
 	return New(v.Memory[:len(v.Memory)-oldest], t)
 }
 
-// WithFiles returns a version with files in place of the sealed runs that were flushed to
-// them. It returns nil if v has none of those runs; flushes never write a part of a version's
-// runs (see oldestRuns in package lsm).
+// WithFiles returns a version with files in place of the sealed runs that were flushed to them.
+// It returns nil if v has none of those runs; flushes never write only some of a view's runs
+// (see flushPolicy in package lsm).
 func (v *Version) WithFiles(flushed []*SealedRun, files []*File) *Version {
 	n := len(v.Memory) - len(flushed)
 	if n < 0 || !slices.Equal(v.Memory[n:], flushed) {
