@@ -26,10 +26,10 @@ type LSMOptions struct {
 	// Dir is the local directory of the backends. Each backend works in a directory of
 	// its own below Dir. Several processes may share Dir.
 	//
-	// Nothing in Dir is needed after a crash. LSM empties the directories of crashed
-	// backends, at any parallelism, and only those that carry the marker of a backend.
-	// Below Dir, Weir follows no symbolic link. LSM resolves a relative path, and links in
-	// the path of Dir, once.
+	// Nothing in Dir is needed after a crash. LSM empties the directories that crashed
+	// backends left in Dir, also those of subtasks that no longer exist. It empties only
+	// directories with the marker file of a backend. Below Dir, Weir follows no symbolic
+	// link. LSM resolves a relative path, and links in the path of Dir, once.
 	//
 	// Dir works best on the file system of the checkpoints, if that is local: restores then
 	// make hard links and copy nothing. Default: a new temporary directory. Close removes

@@ -44,7 +44,8 @@ type Part struct {
 	Inline map[string][]byte
 }
 
-// Operator returns the operator with the given name, and whether the checkpoint has it.
+// Operator returns the operator with the given name. It returns false if the checkpoint does not
+// have it.
 func (c *Checkpoint) Operator(name string) (Operator, bool) {
 	i, ok := slices.BinarySearchFunc(c.Operators, name, func(o Operator, name string) int {
 		return strings.Compare(o.Name, name)

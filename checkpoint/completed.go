@@ -37,8 +37,8 @@ type AttemptID uint64
 // Commit is called, and are removed only after Remove has returned nil.
 //
 // Commit has three outcomes. nil: the checkpoint is complete. fs.ErrExist or ErrFenced: it is
-// not. Any other error: unknown. The coordinator then treats the checkpoint as in doubt: it
-// keeps the files, and the next attempt finds the entry or removes them.
+// not. Any other error: unknown. After any error the coordinator treats the checkpoint as in
+// doubt: it keeps the files, and the next attempt finds the entry or removes the files.
 //
 // Thread safety: safe for concurrent use.
 type Completed interface {

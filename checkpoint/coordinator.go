@@ -21,8 +21,9 @@ type Options struct {
 	Job string
 	// Storage holds the objects of the job's checkpoints.
 	Storage *Storage
-	// Completed is the completed store. Close closes it. Default: entries stored as objects in
-	// Storage.
+	// Completed is the completed store. Close closes it. With this option the coordinator does
+	// not lock the job: only the fencing of the store excludes a second coordinator. Default:
+	// entries stored as objects in Storage, and a lock if the objects implement Locker.
 	Completed Completed
 	// Interval is the time between two triggers. Default 0: only calls of Attempt.Trigger and
 	// Attempt.TriggerAndWait trigger checkpoints.
@@ -43,8 +44,8 @@ type Options struct {
 	// and in Attempt.Restore of states that are not declared. Default false: such state is an
 	// error, ErrOperator or backend.ErrUnknownState.
 	AllowUnclaimed bool
-	// Logger receives messages for the operator of the job: skipped checkpoints, removals that
-	// failed. Default: none are written.
+	// Logger receives messages for the people who run the job: skipped checkpoints, removals
+	// that failed. Default: messages are discarded.
 	Logger *slog.Logger
 
 	now   func() time.Time // the clock, replaced by simulations; default time.Now
@@ -125,8 +126,8 @@ type Subtasks struct {
 	Parallelism int
 }
 
-// Coordinator runs the checkpoints of one job, through all its attempts. There is one per job:
-// it holds the job's lock.
+// Coordinator runs the checkpoints of one job, through all its attempts. A job has one
+// coordinator at a time, which holds the job's lock (see Options.Completed for the exceptions).
 //
 // Problem: the subtasks write their parts independently, and any of them, the storage or the
 // process may fail at any time. After a failure there must be exactly one answer to the
@@ -151,6 +152,9 @@ type Subtasks struct {
 //	    | the entry is durable: the commit point            files kept until the next attempt
 //	    v
 //	complete -> Tasks.Complete -> older complete checkpoints removed
+//
+// If the metadata object exists already (fs.ErrExist), another process wrote it; the checkpoint is
+// then in doubt too.
 //
 // Invariant: a checkpoint commits only after all its subtasks have acknowledged, and an
 // acknowledgement lists only durable files.
@@ -208,7 +212,8 @@ type Coordinator struct {
 }
 
 // NewCoordinator locks the job's folder and returns its coordinator. It returns ErrLocked if
-// another coordinator has the lock.
+// another coordinator has the lock. It takes no lock if Options.Completed is set or if the
+// storage does not implement Locker.
 func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 	o, err := o.complete()
 	if err != nil {

@@ -19,16 +19,17 @@ import (
 //
 // Thread safety: safe for concurrent use.
 type Objects interface {
-	// Create of Target begins an object. It becomes visible and durable once its Commit has
-	// returned nil; Commit returns fs.ErrExist if the name is taken.
+	// Target has the method Create, which begins an object. The object becomes visible and
+	// durable once its Commit has returned nil; Commit returns fs.ErrExist if the name is
+	// taken.
 	snapshot.Target
-	// Open of Source opens an object for reads of ranges; it returns fs.ErrNotExist for a
-	// missing one.
+	// Source has the method Open, which opens an object for reads of ranges. Open returns
+	// fs.ErrNotExist for a missing object.
 	snapshot.Source
 	// List returns every object whose name begins with prefix, ordered by Name. Unfinished
-	// objects are selected by ObjectInfo.Of. Anything else that has the name of an object is
-	// returned with Irregular set, and so are directories of stores that have them, so that
-	// callers do not take it for absent.
+	// objects are selected by ObjectInfo.Of. If something that is not an object has such a
+	// name, for example a link or a directory, List returns it with Irregular set, so that
+	// callers do not think that the object is missing.
 	List(ctx context.Context, prefix string) ([]ObjectInfo, error)
 	// Remove removes an object, finished or not, by the Name that List returned. Removing an
 	// object that does not exist is not an error.

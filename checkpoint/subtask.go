@@ -9,8 +9,9 @@ import (
 )
 
 // Restore loads one subtask's share of an operator's state from the restored checkpoint into b.
-// b must be empty, with the states of the program declared; its keyspace says which key groups
-// it owns. Restore does nothing if the job starts empty or the operator has no state.
+// b must be empty, and the program must have declared its states on it. The keyspace of b selects
+// the key groups to load. Restore does nothing if the job starts empty or the operator has no
+// state.
 //
 // Problem: a checkpoint was written by n subtasks, and must be restored by m. A key must end up
 // in the one subtask that owns it now, and the work per subtask must stay proportional to its
@@ -18,7 +19,7 @@ import (
 //
 // Idea: keys are hashed into a fixed number of key groups (the maximum parallelism, which never
 // changes for a job). A subtask owns a contiguous range of groups, at any parallelism. Every
-// file in a handle says which groups it covers (FileRef.Bounds). Restore passes the handles of
+// file in a handle has the range of its groups (FileRef.Bounds). Restore passes the handles of
 // all old subtasks to the new one, and snapshot.Restore reads only the files, and in them only
 // the groups, that intersect its range:
 //
@@ -32,9 +33,9 @@ import (
 // Invariant: the handles of one operator have the same maximum parallelism, and their key group
 // ranges are disjoint (Operator.validate), so that every group has one source.
 //
-// Invariant: of a shared file that several old subtasks list, each handle contributes only the
-// groups within its own range. A key that one of them has deleted since does not come back from
-// the other's copy.
+// Invariant: when the handles of several old subtasks list the same shared file, Restore takes from
+// it, for each handle, only the key groups that this old subtask owned. So a key that its owner has
+// deleted does not come back through the handle of another subtask.
 //
 // Invariant: other data (Part.Data) is not split. The host redistributes it.
 //

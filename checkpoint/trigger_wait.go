@@ -26,10 +26,11 @@ func (c *Coordinator) announce(p *pending, stats Stats, err error) {
 }
 
 // TriggerAndWait starts a checkpoint and waits until it is complete and Tasks.Complete has
-// returned. From then on the state that the subtasks had at their barriers is safe. It serves
-// for a clean shutdown. While Options.MaxConcurrent checkpoints are in progress it waits for
-// one of them to end, and Run triggers none before it. It enforces Options.Timeout itself and
-// so does not need Run. Tasks must not call it.
+// returned. From then on a restart restores the state that the subtasks had at their barriers,
+// or a newer one. Use it for a clean shutdown. While Options.MaxConcurrent checkpoints are in
+// progress, TriggerAndWait waits for one of them to end, and Run triggers no other checkpoint
+// first. It enforces Options.Timeout itself and so does not need Run. The methods of Tasks must
+// not call TriggerAndWait.
 //
 // If the checkpoint is aborted, TriggerAndWait returns the reason: the error with which a
 // subtask declined it, ErrTimeout, ErrSubsumed if a later checkpoint became complete first, or

@@ -36,8 +36,8 @@ import (
 // A file that the newest complete checkpoint lists is not written again: Confirmed finds it by
 // the identity of its content, and the handle refers to it.
 //
-// Invariant: a handle is accepted only if each of its files was committed to this Upload, so
-// that it is durable, or is listed by the checkpoint's base.
+// Invariant: a handle is accepted only if each of its files was committed to this Upload or is
+// listed by the checkpoint's base. So each file of an accepted handle is durable.
 //
 // Invariant: names of files contain the attempt, operator and subtask, and names of shared ones
 // the checkpoint as well. So no other Upload writes the same name, in this process or another.
@@ -48,8 +48,9 @@ import (
 // Invariant: the first acknowledgement of a subtask counts. Later ones, and those after the end
 // of the checkpoint, return an error and have no effect.
 //
-// Cost: a file up to InlineBytes (20 KiB) needs no I/O of its own. In a storage in memory all
-// files travel, and none is shared.
+// Cost: a file from Create needs no I/O of its own up to InlineBytes (20 KiB); a file from Share
+// is always an object. With a storage in memory every file travels in the acknowledgement, and
+// no file is shared.
 //
 // Thread safety: safe for concurrent use.
 type Upload struct {
@@ -64,8 +65,8 @@ type Upload struct {
 }
 
 // Upload returns the Upload for a subtask's part of a checkpoint. If the checkpoint is not in
-// progress, or the attempt does not have the subtask, the result is one whose context has ended
-// with the reason as its cause.
+// progress, or the attempt does not have the subtask, the context of the returned Upload has
+// already ended; its cause is the reason.
 func (a *Attempt) Upload(id ID, operator string, subtask int) *Upload {
 	a.c.mu.Lock()
 	defer a.c.mu.Unlock()
@@ -140,8 +141,8 @@ func (u *Upload) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
 // Acknowledge hands in the subtask's part: the handle of the files that were written to this
 // Upload, or nil if the subtask has no backend, and a copy of the subtask's other data. It
 // returns fs.ErrExist for a second acknowledgement, and the reason of the end once the
-// checkpoint has ended; both have no effect. A part that cannot be accepted, such as one that
-// does not fit into memory, declines the checkpoint.
+// checkpoint has ended; both have no effect. If the part cannot be accepted, for example because
+// it does not fit into memory, Acknowledge declines the checkpoint and returns the reason.
 func (u *Upload) Acknowledge(h *snapshot.Handle, data []byte) error {
 	part, err := u.part(h, data)
 	if err == nil {

@@ -1,9 +1,9 @@
 package heapstate
 
-// groupBounds holds where each key group begins and ends in a slice that is sorted by key
-// group. It serves a counting sort: count adds 1 at index group+1 for each item, and sum
-// replaces the counts with their prefix sums, so that group g is in items [b[g], b[g+1]).
-// Nil means that the sort has not begun.
+// groupBounds holds the bounds of each key group in a slice that is sorted by key group. A counting
+// sort computes them: count adds 1 at index group+1 for each item, and sum replaces the counts
+// with their prefix sums. Then the items of group g are those from index b[g] up to, but not
+// including, b[g+1]. Nil means that nothing was counted yet.
 type groupBounds []uint32
 
 // count counts one item of a key group.
@@ -27,7 +27,8 @@ func (b *groupBounds) sum() uint32 {
 	return total
 }
 
-// of returns the bounds of a key group: its items are those from from to, but not including, to.
+// of returns the bounds of a key group: its items have the indexes in [from, to). A group without
+// items has from == to.
 func (b groupBounds) of(group uint16) (from, to uint32) {
 	if int(group)+1 >= len(b) {
 		return 0, 0

@@ -25,8 +25,9 @@ var (
 	// the source does not have.
 	ErrPartition = errors.New("the source lacks a partition of the checkpoint")
 
-	// ErrKind is returned when the checkpoint has, under the name of a source, keyed
-	// operator or sink, the data of another one of these kinds.
+	// ErrKind is returned when the checkpoint has data of another kind of node under the
+	// name of a source, operator or sink: for example a sink's data under the name of a
+	// source.
 	ErrKind = errors.New("the checkpoint is of an operator of another kind")
 
 	// ErrPanic is returned when a function of the program panicked or ended its goroutine.

@@ -77,8 +77,8 @@ type receiver[T any] interface {
 	watermark(int64) error
 	// barrier is called when the barriers of all senders have arrived.
 	barrier(checkpoint.ID) error
-	// tick is called between two messages, every tickEvery if the subtask is not busy for
-	// longer.
+	// tick is called between two messages, approx. every tickEvery, later if the processing
+	// of a message takes longer.
 	tick(time.Time) error
 	// idle is called when the queue is empty.
 	idle() error

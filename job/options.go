@@ -29,7 +29,7 @@ type Options struct {
 	MaxParallelism int
 
 	// Checkpoints configures the coordinator. The job sets its Job and Logger fields to
-	// Name and Logger. Without a Storage the job takes no checkpoints, and a restart
+	// Name and Logger. If its Storage is nil, the job takes no checkpoints, and a restart
 	// begins from the first element.
 	Checkpoints checkpoint.Options
 	// DiscardCheckpoints removes all checkpoints when the job has finished or was
@@ -53,7 +53,8 @@ type Options struct {
 	// OnRestore is called when all subtasks of an attempt are open and restored. It must
 	// return soon. The job does not call it while OnCheckpoint runs. Default: no callback.
 	OnRestore func(RestoreReport)
-	// Logger gets restarts, restores and errors that do not end the job. Default: discards.
+	// Logger receives messages about restarts, restores and errors that do not end the job.
+	// Default: messages are discarded.
 	Logger *slog.Logger
 }
 

@@ -80,8 +80,8 @@ func (r *Running) Checkpoint() (checkpoint.ID, error) {
 }
 
 // CheckpointAndWait triggers a checkpoint and returns after it is complete and OnCheckpoint
-// has returned. Called before the job is canceled, it keeps the next run from reading many
-// elements again. While MaxConcurrent checkpoints are pending, it waits for the end of one
+// has returned. Call it before you cancel the job, so that the next run replays few elements.
+// While MaxConcurrent checkpoints are pending, CheckpointAndWait waits for one of them to end
 // before it triggers its own.
 //
 // CheckpointAndWait returns the reason if the checkpoint is aborted, such as

@@ -8,9 +8,9 @@ import (
 	"github.com/weirstate/weir/checkpoint"
 )
 
-// Sink writes a stream to the outside of the job. The job waits for its methods, and Write
-// and the sync function of Snapshot may take long: they must return an error when the
-// context ends that the sink was opened with.
+// Sink writes a stream to the outside of the job. The job waits for its methods. Write and the
+// sync function of Snapshot may take long, so they must return an error when the context that
+// was passed to the sink's open function ends.
 //
 // Thread safety: one goroutine, except for the function that Snapshot returns.
 type Sink[T any] interface {
@@ -21,9 +21,9 @@ type Sink[T any] interface {
 	// is nil, on another goroutine, and completes the checkpoint only after it. An error of
 	// sync ends the attempt, since written elements may be lost.
 	Snapshot() (data []byte, sync func() error, err error)
-	// Close ends the sink. No sync is running. If finished is true, the job has processed
-	// all input, and Close must make everything written durable. Otherwise the context of
-	// the sink has ended.
+	// Close ends the sink. The job calls it while no sync function runs. If finished is
+	// true, the job has processed all input, and Close must make everything written durable.
+	// Otherwise the context of the sink has ended.
 	Close(finished bool) error
 }
 

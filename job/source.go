@@ -10,8 +10,8 @@ import (
 //
 // Thread safety: safe for concurrent use.
 type Source[T any] interface {
-	// Partitions returns the number of partitions. One subtask reads each of them, in
-	// order.
+	// Partitions returns the number of partitions. Each partition is read by one subtask, in
+	// the order of its elements.
 	Partitions() int
 	// Open opens a partition so that the first Read returns the element with number
 	// offset. Numbers begin at 0; offset may be the end of the partition. The context is
@@ -62,7 +62,8 @@ type PositionReader[T any] interface {
 	Position() ([]byte, error)
 }
 
-// MaxPositionBytes limits the position of a partition.
+// MaxPositionBytes is the maximum size in bytes of a position that PositionReader.Position
+// returns.
 const MaxPositionBytes = 64 << 10
 
 // SourceOptions configures the watermarks of a source.

@@ -24,8 +24,9 @@ type stream[T any] struct {
 	consumers []consumer[T]
 }
 
-// consumer adds the subtasks of one consumer of a stream, and of all nodes after it, to an
-// attempt. It returns one output per sender.
+// consumer adds the subtasks of one consumer of a stream (an operator or a sink), and of all
+// consumers downstream of it, to an attempt. It returns one output per sender, where the senders
+// are the subtasks that produce the stream.
 type consumer[T any] func(a *attempt, senders int) []output[T]
 
 // output carries the elements and control events of one sender to all subtasks of one
@@ -96,8 +97,8 @@ type KeyedStream[K, T any] struct {
 }
 
 // KeyBy returns s with keys that keyOf takes from the elements. The function keyOf must be
-// deterministic, since a replayed element must reach the same key. Several goroutines call
-// it.
+// deterministic, since a replayed element must get the same key, and safe for concurrent
+// use.
 func KeyBy[K, T any](s Stream[T], key codec.Codec[K], keyOf func(T) K) KeyedStream[K, T] {
 	return KeyedStream[K, T]{s.stream, key, keyOf}
 }

@@ -49,8 +49,9 @@ func (t *Task[K, Out]) Keyed() *state.Keyed[K] { return t.keyed }
 // timer's key as the current key. An event-time timer is due when the watermark reaches it
 // (in the stream's unit), a processing-time timer when the clock does (in Unix
 // milliseconds). Fire does not learn which kind of timer is due: declare two services to
-// tell them apart. After the last element the watermark is math.MaxInt64, so all event-time
-// timers fire; processing-time timers that are not due by then never fire.
+// tell them apart. The timers of one service fire in order, and one service after the other.
+// After the last element the watermark is math.MaxInt64, so all event-time timers fire;
+// processing-time timers that are not due by then never fire.
 func (t *Task[K, Out]) Timers(name string, fire func(state.Timer[K]) error) (*state.Timers[K], error) {
 	if fire == nil {
 		return nil, fmt.Errorf("%w: timers %q have a nil function", ErrInvalid, name)
@@ -90,10 +91,11 @@ func (t *Task[K, Out]) fire(d state.Domain, now int64) error {
 	return t.failed
 }
 
-// Emit sends an element to all consumers of the operator's stream. It blocks while a
-// receiver is behind, and it may keep the element in a batch until the subtask has no
-// input, or the watermark rises. An error of Emit ends the attempt, even if the operator
-// ignores it. After the end of Context, Emit returns an error within 16 calls.
+// Emit sends an element to all consumers of the operator's stream. It blocks while all
+// batches to a receiver are in use (backpressure), and it may keep the element in a batch
+// until the subtask has no input, or the watermark rises. An error of Emit ends the
+// attempt, even if the operator ignores it. After the end of Context, Emit returns an error
+// within 16 calls.
 func (t *Task[K, Out]) Emit(e Event[Out]) error {
 	if !t.running {
 		return ErrOpening

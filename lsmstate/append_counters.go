@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// rowBytes is the maximum size of a list's row, unless a single append is longer.
+	// rowBytes is the maximum size of a list's row, unless a single append is longer: 1 MiB,
+	// or 1 << rowShift.
 	rowShift = 20
 	rowBytes = 1 << rowShift
 	// appendSlots is the number of counters. They take 32 KiB.
@@ -17,9 +18,9 @@ const (
 // appendCounters choose the row of a list for an append, without a read of the list.
 //
 // Problem: a list is stored as a sequence of rows, so that no row grows without bound. An append
-// must go to the last row, or begin a new one if the last row is full. To read the list's last
-// row and size would make each append as slow as a read; to keep them in memory would take
-// memory for every list.
+// must go to the last row, or begin a new one if the last row is full. Reading the number and size
+// of the last row would make each append as slow as a read; caching both would take memory for
+// every list.
 //
 // Idea: count appended bytes, not rows. Lists share 4,096 counters by a hash of their prefix, key
 // and namespace. Each counter sums the bytes that were appended to all of its lists. The suffix of
@@ -28,11 +29,11 @@ const (
 //
 //	counter   0 ........ 1 MiB ........ 2 MiB ........ 3 MiB
 //	suffix    |   row 0    |    row 1     |    row 2     |
-//	list A    a a  a   a a   a a a  a  a     a a  a           fast: full rows
-//	list B         b                 b                        slow: few rows, of few bytes
+//	list A    a a  a   a a   a a a  a  a     a a  a           many appends: full rows
+//	list B         b                 b                        few appends: small rows
 //
-// Invariant: the row of a later append to a list has the same suffix or a greater one, so the
-// rows of a list in the order of keys are the list.
+// Invariant: the suffix of a later append to a list is never lower than that of an earlier one. So
+// the rows of a list, in the order of their keys, hold its elements in the order of the appends.
 //
 // Invariant: a row has at most rowBytes, or one append that is larger.
 //

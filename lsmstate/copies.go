@@ -16,8 +16,8 @@ import (
 
 // LocalCopies keeps the tables of the last native snapshots of a process's backends on the local disk,
 // as hard links, so that a restore need not read them from the remote storage of snapshots. Flink
-// calls this local recovery. A restore reads tables that are not there from its source; a missing
-// copy is never an error.
+// calls this local recovery. A restore reads tables without a copy from its source; a missing copy
+// is never an error.
 //
 // Thread safety: safe for concurrent use.
 type LocalCopies struct {

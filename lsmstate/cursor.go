@@ -16,7 +16,8 @@ type cursor struct {
 	err     error         // error of the opening, or ErrClosed
 }
 
-// ScanPrefix implements backend.ByteBackend. The prefix must be one of the tree: key and namespace.
+// ScanPrefix implements backend.ByteBackend. The prefix must be complete as the tree's split function
+// defines it: header, key and namespace.
 func (b *Backend) ScanPrefix(prefix, from []byte) backend.Cursor {
 	c := &cursor{backend: b}
 	if len(from) > len(prefix) {

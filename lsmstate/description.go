@@ -21,8 +21,8 @@ type description struct {
 	tables   []tableLocation
 }
 
-// tableLocation says where a snapshot has the content of a table: in a file of the handle or, if
-// file is 0, packed in the description.
+// tableLocation is the place of a table's content in a snapshot: a file of the handle or, if file
+// is 0, the description itself (packed).
 type tableLocation struct {
 	number uint64 // of the table in the description of the tree
 	file   int    // index in Handle.Files
@@ -35,7 +35,8 @@ const (
 	descriptionHead    = 8 + 2 + 2 + 16
 	checksumBytes      = 8
 
-	// maxDescriptionBytes is the maximum size of a description: several 100,000 tables.
+	// maxDescriptionBytes is the maximum size of a description. It is enough for several
+	// 100,000 tables.
 	maxDescriptionBytes = 64 << 20
 
 	// maxTables limits the memory that a hostile description can claim.

@@ -13,8 +13,8 @@ import (
 // and state.ErrInvalidOption.
 var ErrInvalidOption = backend.ErrInvalidOption
 
-// ErrLocked is returned by Create if another backend uses the directory, or another store the tree
-// in it, in this or another process.
+// ErrLocked is returned by Create if another backend, in this or another process, uses the
+// directory, or if another store uses the tree in it.
 var ErrLocked = lsm.ErrLocked
 
 // ErrLockLost is returned after somebody has removed, moved or replaced the lock of a directory in
@@ -22,8 +22,8 @@ var ErrLocked = lsm.ErrLocked
 // wraps ErrLocked.
 var ErrLockLost = lsm.ErrLockLost
 
-// ErrNotStore is returned for a directory that has files but no marker. Only in a directory with a
-// marker may backends and local copies remove files.
+// ErrNotStore is returned for a directory that has files but no marker. Backends and local copies
+// remove files only from a directory with a marker.
 var ErrNotStore = lsm.ErrNotStore
 
 // ErrNotRegular is returned if an entry that must be a regular file or a directory of a backend is

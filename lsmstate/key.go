@@ -92,9 +92,9 @@ func splitOf(keySize int) lsm.Split {
 // splitName is the beginning of the name of every split function of backends.
 const splitName = "composite key"
 
-// Split returns the split function with a name, which lsm.SplitOf reads from a tree. With it and
-// PartitionBytes, lsm.Check and other tools can open the tree of a backend, which is the
-// subdirectory tree of the backend's directory. Split returns ErrNotStore for other names.
+// Split returns the split function that has the given name; lsm.SplitOf reads the name from a tree.
+// With it and PartitionBytes, lsm.Check and other tools can open the tree of a backend, which is the
+// subdirectory "tree" of the backend's directory. Split returns ErrNotStore for other names.
 func Split(name string) (lsm.Split, error) {
 	if name == splitName {
 		return splitOf(-1), nil

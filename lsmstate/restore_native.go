@@ -13,6 +13,7 @@ import (
 
 // RestoreNative implements snapshot.NativeBackend: see nativeRestore.
 func (b *Backend) RestoreNative(ctx context.Context, src snapshot.Source, handles []snapshot.Handle, unclaimed []backend.ID) error {
+	// A handle without a declared state has nothing to restore.
 	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
 		return !slices.ContainsFunc(h.States, func(info backend.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
 	})
@@ -62,7 +63,9 @@ func (b *Backend) RestoreNative(ctx context.Context, src snapshot.Source, handle
 //
 // Invariant: the old tree, which is unused, is discarded only when all files are staged.
 //
-// Cost: one link or copy per table. Steps 1 to 3 read no row, steps 4 and 5 read few.
+// Cost: one link or copy per table. Steps 1 to 3 read no row. Step 4 reads a row and writes a
+// tombstone for each prefix of a state that the program has not declared. Step 5 reads the first
+// timers of each key group.
 type nativeRestore struct {
 	backend *Backend
 	source  snapshot.Source

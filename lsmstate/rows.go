@@ -28,8 +28,8 @@ func (b *Backend) Delete(key []byte) error {
 	return wrapLSMError(db.Delete(key))
 }
 
-// DeletePrefix implements backend.ByteBackend. The prefix must be one of the tree: key and
-// namespace. DeletePrefix writes one tombstone.
+// DeletePrefix implements backend.ByteBackend. The prefix must be complete as the tree's split
+// function defines it: header, key and namespace. DeletePrefix writes one tombstone.
 func (b *Backend) DeletePrefix(prefix []byte) error {
 	db, err := b.writable()
 	if err != nil {

@@ -20,8 +20,8 @@ var (
 	// refers.
 	ErrMismatch = errors.New("snapshot file does not match its handle")
 
-	// ErrCoverage is returned by Restore unless the handles have each key group of the
-	// backend exactly once.
+	// ErrCoverage is returned by Restore if a key group of the backend is in no handle or in
+	// several.
 	ErrCoverage = errors.New("snapshots do not cover the key groups")
 
 	// ErrFormat is returned by Start if the backend has no native format, and by Restore if

@@ -31,13 +31,13 @@ func (h Handle) Bytes() (n int64) {
 	return n
 }
 
-// FileRef refers to an immutable file and describes it, so that a restore finds out if another
-// file is in its place.
+// FileRef refers to an immutable file and describes it, so that a restore detects a different file
+// under the same name.
 type FileRef struct {
 	// Name is the file's name in its Target or Source.
 	Name string
-	// Identity is the random number that the file contains. It distinguishes the file from
-	// one of the same name of another run.
+	// Identity is the random number that the file contains. A file that another run wrote
+	// under the same name has another identity.
 	Identity Identity
 	// Size is the file's size in bytes.
 	Size int64

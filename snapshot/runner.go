@@ -40,9 +40,9 @@ const (
 
 // Progress is the progress of a snapshot.
 type Progress struct {
-	// Groups is the number of key groups that are written, OfGroups the number of all. Keys
-	// are spread evenly over key groups, so Groups/OfGroups is a good estimate of the work
-	// done. In a native format Groups is 0 until the snapshot is complete.
+	// Groups is the number of key groups written so far, OfGroups the number of all key
+	// groups. Keys are spread evenly over key groups, so Groups/OfGroups is a good estimate of
+	// the work done. In a native format Groups is 0 until the snapshot is complete.
 	Groups, OfGroups int
 	// Rows and Bytes are the numbers of rows and bytes written so far. A native format does
 	// not count rows.

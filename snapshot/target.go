@@ -35,8 +35,9 @@ type SharingTarget interface {
 	// name, which ends with a dot and suffix. Share sets Name and Shared of the returned
 	// reference. Shared is false if the target cannot share the file.
 	Share(ctx context.Context, suffix string) (File, FileRef, error)
-	// Confirmed returns the file with the given identity if the snapshot on which this one
-	// builds has it. The target keeps that file until this snapshot has ended.
+	// Confirmed returns the file with the given identity if the base of this snapshot, an
+	// earlier complete snapshot, has it. The target keeps that file until this snapshot has
+	// ended. It returns false if the base does not have the file.
 	Confirmed(Identity) (FileRef, bool)
 }
 

@@ -11,10 +11,10 @@ type Backend interface {
 	View() (View, error)
 	// Empty reports whether the backend has neither rows nor timers.
 	Empty() bool
-	// Load adds a row of a view, a composite key and a stored value, to a backend that was
-	// empty. The caller passes rows in the order of the view, and only rows of declared
-	// states and of key groups that the backend owns. Load returns backend.ErrCorrupt for
-	// bytes that cannot be a row.
+	// Load adds a row of a view: a composite key and a stored value. The backend is empty
+	// before the first row. The caller passes rows in the order of the view, and only rows of
+	// declared states and of key groups that the backend owns. Load returns
+	// backend.ErrCorrupt for bytes that cannot be a row.
 	Load(key, value []byte) error
 }
 

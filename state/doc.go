@@ -75,7 +75,7 @@
 //	ErrClosed                         the backend is closed
 //	ErrCorrupt                        stored bytes do not decode
 //
-// A write that a check refuses has changed nothing. A write that ends with an I/O error of the
+// A write that fails a check changes nothing. A write that ends with an I/O error of the
 // disk may be done in part; the program then restores from a checkpoint.
 //
 // # Thread safety

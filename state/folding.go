@@ -83,7 +83,7 @@ type AggregatingDescriptor[In, Acc, Out any] struct {
 	Create func() Acc
 	// Add returns the accumulator with a value folded in.
 	Add func(Acc, In) (Acc, error)
-	// Merge returns the accumulator of the values of both: target's come first.
+	// Merge returns an accumulator of target's values followed by source's values.
 	Merge func(target, source Acc) (Acc, error)
 	// Result returns the result of an accumulator.
 	Result func(Acc) (Out, error)

@@ -25,7 +25,7 @@ type MapState[UK comparable, UV any] interface {
 	// Contains reports whether the map has a user key.
 	Contains(UK) (bool, error)
 	// Floor returns the entry with the greatest user key at or below the given one, in the
-	// order of encodings. It returns false if there is none. Its cost is that of Get. The
+	// order of encodings. It returns false if there is none. It costs as much as Get. The
 	// caller must not modify the value.
 	Floor(UK) (e Entry[UK, UV], ok bool, err error)
 	// Put stores a value under a user key. The caller must not modify the value afterwards.

@@ -17,13 +17,16 @@ const (
 	treeDegree = 32
 )
 
-// sortedMap is the map of one key, ordered by encoded user key. It is a sorted slice of up to
-// smallMap entries, and a B-tree from then on. The first write after a snapshot copies the
-// slice, or clones the tree lazily.
+// sortedMap is the map of one key and namespace, ordered by encoded user key. It begins as a sorted
+// slice. When it has more than smallMap entries it becomes a B-tree, and stays one if it shrinks.
+// Before the first write after a snapshot, mutable copies the slice, or clones the tree: a clone
+// shares all nodes, and each tree copies a node before it changes it.
 //
-// Invariant: a map whose version is at or below cow.Clock.Shared never changes.
+// Invariant: a map whose version is at or below cow.Clock.Shared never changes: an open snapshot
+// may read it.
 //
-// Thread safety: any number of goroutines may read such a map.
+// Thread safety: only the task's goroutine calls mutable and the methods that change a map. Other
+// goroutines may read a map that a snapshot shares.
 type sortedMap[UK, UV any] struct {
 	version uint64 // cow.Clock.Now when the map was created
 	small   []Entry[UK, UV]

@@ -27,7 +27,7 @@ type Timer[K any] struct {
 // Idea: a service has a queue for each domain, EventTime and ProcessingTime. A timer is a
 // (timestamp, key, namespace), and the queue is a set ordered by these three, so that
 // registering a timer twice is harmless and needs no handle for deleting it. The host of the
-// program owns both clocks: it calls Advance with the new watermark or the present time.
+// program owns both clocks: it calls Advance with the new watermark or the current time.
 //
 //	Register(EventTime, 20, w1)  by key "bob"         Advance(EventTime, now=20, fire)
 //	Register(EventTime, 10, w1)  by key "ann"   ──►     fires  10 "ann" w1
@@ -35,15 +35,15 @@ type Timer[K any] struct {
 //	                                                    keeps  30 "ann" w2
 //
 // Advance repeats: take the first timer of the queue, stop if its timestamp is above now, remove
-// it, set its key as the current key, call fire. Fire may register and delete timers; a new timer
-// at or below now fires in the same call.
+// it, set its key as the current key, call the function fire. The function may register and
+// delete timers; a new timer at or below now fires in the same call.
 //
-// Invariant: in one call of Advance, timers fire in ascending order of (timestamp, encoded key,
-// escaped namespace), except for those that fire registers below the timer that is firing; these
-// fire next.
+// Invariant: each step of Advance fires the smallest timer in the order (timestamp, encoded key,
+// escaped namespace). So timers fire in ascending order, unless the function registers a timer
+// below the one that is firing; that timer fires next.
 //
-// Invariant: a timer is removed before fire is called, so that an error of fire cannot make it
-// fire twice.
+// Invariant: a timer is removed before fire is called, so that an error of the function cannot
+// make the timer fire twice.
 //
 // Cost: that of backend.TimerQueue; see the backend.
 //
@@ -179,9 +179,9 @@ func (t *Timers[K]) Next(d Domain) (timestamp int64, ok bool, err error) {
 
 // Advance fires each timer of a domain whose timestamp is at or below now, ordered by timestamp,
 // then encoded key, then namespace. For each timer it removes the timer, sets its key as the
-// current key and calls fire. Fire may register and delete timers; a timer at or below now that
-// fire registers fires in this call. An error of fire ends the call and is returned unchanged;
-// the timer stays removed. After Advance the current key is that of the last timer that fired.
+// current key and calls fire. The function may register and delete timers; new timers at or below
+// now fire in this call too. Advance ends at the first error of fire and returns it unchanged; the
+// timer stays removed. After Advance the current key is that of the last timer that fired.
 func (t *Timers[K]) Advance(d Domain, now int64, fire func(Timer[K]) error) error {
 	for {
 		queue, err := t.queue(d)

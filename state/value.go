@@ -40,7 +40,8 @@ type ValueDescriptor[V any] struct {
 // ValueOf declares a value state, or returns a further handle of it. It returns ErrInvalid for a
 // nil Keyed, without a codec, and for a name that is empty or has more than backend.MaxNameSize
 // bytes; ErrStateMismatch if the name is declared with another kind or codec; ErrStateCollision,
-// ErrUnsupported, ErrClosed; and an error of the backend if it opens its files only now.
+// ErrUnsupported; ErrClosed; or the backend's error if it fails to open its files, which some
+// backends do at the first declaration.
 func ValueOf[K, V any](k *Keyed[K], d ValueDescriptor[V]) (ValueState[V], error) {
 	return valueOf(k, backend.KindValue, d)
 }

@@ -10,9 +10,10 @@ import (
 
 // Host is the operator that runs windows: it supplies state, timers and the watermark.
 type Host[K any] interface {
-	// Context returns a context that ends when the host must stop. Windows then add an
-	// element to no further window, and the host fires no further timer. Functions of
-	// Options and of state descriptors that take long must check it themselves.
+	// Context returns a context that ends when the host must stop. Windows check it before
+	// each window of an element; for sessions, and before it fires a timer, the host checks
+	// it. Functions of Options and of state descriptors that take long must check it
+	// themselves.
 	Context() context.Context
 	// Keyed returns the keyed state on which the windows declare their states.
 	Keyed() *state.Keyed[K]
@@ -20,17 +21,17 @@ type Host[K any] interface {
 	// the watermark has reached, before it processes the next element.
 	Timers(name string, fire func(state.Timer[K]) error) (*state.Timers[K], error)
 	// Watermark returns the event time up to which all elements are expected to have
-	// arrived. It never falls. After a restore it should have its value in the snapshot. If
-	// it starts again from math.MinInt64, elements that were late are no longer late, and
-	// windows that have fired fire again.
+	// arrived. It never falls. After a restore it should continue from its value at the
+	// snapshot. If it starts again from math.MinInt64, elements that were late are no longer
+	// late, and windows that have fired fire again.
 	Watermark() int64
 }
 
 // Options configures windows. Assigner and Emit are required.
 type Options[K, In, Out any] struct {
-	// Assigner chooses the windows of an element. Its numbers may change at a restore;
-	// windows that have begun keep theirs. A restore between sessions and other windows is
-	// state.ErrUnknownState.
+	// Assigner chooses the windows of an element. Its arguments may change at a restore;
+	// windows that exist already keep their bounds. A restore of sessions as other windows,
+	// or of other windows as sessions, returns state.ErrUnknownState.
 	Assigner Assigner
 	// Lateness is how long a window is kept after its first firing, in the unit of event
 	// times. An element that arrives within this time fires the window again. Default 0.
@@ -45,7 +46,7 @@ type Options[K, In, Out any] struct {
 // Result is the result of a window at one firing.
 type Result[K, Out any] struct {
 	Key    K      // key of the elements
-	Window Window // the window that fired; of a session, all that has merged so far
+	Window Window // the window that fired; for a session, its bounds so far
 	Value  Out    // accumulated value, or list of elements
 }
 
@@ -70,15 +71,16 @@ type Result[K, Out any] struct {
 //	timer at End-1+L   drops the window (the same timer if Lateness L is 0)
 //	sessions           current window → namespace of the contents; see type sessions
 //
-// A session fires at its own end. When an element joins two sessions, the timers of both are
-// deleted and the merged session gets a new one, even if a part has fired before.
+// A session fires at its own end. When an element extends a session or joins two, the timers
+// of the old sessions are deleted and the new session gets one, even if an old one has fired.
 //
 // Invariant: a window with contents has one timer, at End-1 until the window has fired and then
 // at End-1+L. It may have both timers after a restore in which the watermark started again. A
 // window without contents has no timer.
 //
-// Cost: adding an element costs one Add to the contents. A timer is registered for the first
-// element of a window only, or for each element if Lateness is above 0.
+// Cost: adding an element costs one Add to the contents. The first element of a window
+// registers a timer. With a Lateness above 0, each element registers the timer at End-1 until
+// the watermark reaches it. An element that changes the bounds of a session moves its timer.
 //
 // The functions of Options are called with the key of the window as the current key. They
 // must leave it unchanged and must not add elements to these Windows.

@@ -10,8 +10,8 @@ type Backend interface {
 	Registry() *Registry
 
 	// AddTimers returns the queue of one domain of a timer service. The declaration of the
-	// service calls it once for each domain, after the key codec is known. The declaration
-	// returns its error and may be repeated.
+	// service calls it once for each domain, after the key codec is known. If AddTimers
+	// fails, the declaration returns the error, and the program may declare the service again.
 	AddTimers(Info, Domain) (TimerQueue, error)
 
 	// Scan calls yield with the composite key and the stored value of each row that a state
@@ -30,8 +30,8 @@ type Backend interface {
 // backend supplies an index for each table.
 type HeapBackend interface {
 	Backend
-	// AddTable returns an empty index for the table of a newly declared state. The
-	// declaration returns its error and may be repeated.
+	// AddTable returns an empty index for the table of a newly declared state. If AddTable
+	// fails, the declaration returns the error, and the program may declare the state again.
 	AddTable(Info, Table) (Index, error)
 }
 
@@ -43,8 +43,8 @@ type HeapBackend interface {
 type ByteBackend interface {
 	Backend
 	// AddState announces a newly declared state, after the key codec is known and before
-	// the first row. A backend that opens its store late opens it here. The declaration
-	// returns its error and may be repeated.
+	// the first row. A backend that opens its store late opens it here. If AddState fails,
+	// the declaration returns the error, and the program may declare the state again.
 	AddState(Info) error
 	// Get returns the value of a key. It returns false if there is none.
 	Get(key []byte) (value []byte, ok bool, err error)

@@ -49,7 +49,7 @@ var (
 	ErrInvalidOption = option.ErrInvalid
 
 	// ErrUnsupported is returned when a backend implements neither HeapBackend nor
-	// ByteBackend, or a view not the interface that an operation needs.
+	// ByteBackend, or when a view lacks the interface that an operation needs.
 	ErrUnsupported = errors.New("not supported by this backend")
 
 	// ErrUnknownState is returned for a state that is not declared: by Scan, by reads of a

@@ -80,8 +80,8 @@ func (i Info) String() string {
 	return fmt.Sprintf("%v of %v by %v", i.Kind, i.Codecs, i.Key)
 }
 
-// Validate returns ErrInvalid for an illegal name, an unknown kind, or a number of codecs that the
-// kind does not have.
+// Validate returns ErrInvalid for an illegal name, an unknown kind, or a wrong number of codecs for
+// the kind.
 func (i Info) Validate() error {
 	switch {
 	case i.Name == "" || len(i.Name) > MaxNameSize:

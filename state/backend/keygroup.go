@@ -33,7 +33,8 @@ import (
 // MaxParallelism, and a restore refuses another one (ErrMaxParallelism).
 //
 // Cost: MaxParallelism limits the parallelism that the job can ever have. A few hundred groups
-// per subtask cost nothing; a snapshot has an index entry for each group.
+// per subtask cost little: a portable snapshot has an index entry of 22 bytes for each group with
+// rows.
 //
 // The scaling by multiplication (Lemire's fast range) uses the upper half of the hash. Hash
 // indexes should use the lower half, since the upper bits are nearly equal within few groups.

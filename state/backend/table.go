@@ -31,12 +31,13 @@ type FrozenIndex interface {
 // Probed is the slot number that stands for the probed row. No row has this slot.
 const Probed = ^uint32(0)
 
-// Table is the typed table of one heap state, without its types. The row that the current
-// operation is about is the probed row: the index refers to it without seeing its key.
+// Table is the typed table of one heap state, without its types. The probed row is the row with
+// the key and namespace of the current operation; the table may or may not have it. The index
+// refers to it without seeing its key.
 type Table interface {
 	// Matches reports whether the row in a slot is the probed row.
 	Matches(slot uint32) bool
-	// Hash returns the hash of the row in a slot, of its key and namespace. The upper 32
+	// Hash returns the hash of key and namespace of the row in a slot. The upper 32
 	// bits and the lowest 16 bits are well distributed. The 16 bits between are nearly equal
 	// for all rows of a backend that owns few key groups.
 	Hash(slot uint32) uint64

@@ -58,8 +58,8 @@ func AppendTimerKey(dst []byte, id ID, d Domain, t TimerEntry) []byte {
 	return append(appendTime(AppendHeader(dst, t.Group, id), d, t.Timestamp), t.Row...)
 }
 
-// SplitTimerKey decodes a timer from its composite key without the header. The row of the timer
-// shares memory with key.
+// SplitTimerKey decodes a timer from its composite key without the header. TimerEntry.Row shares
+// memory with key.
 func SplitTimerKey(group uint16, key []byte) (Domain, TimerEntry, error) {
 	d, timestamp, row, err := splitTime(key)
 	return d, TimerEntry{timestamp, group, row}, err

@@ -14,7 +14,7 @@ const timeSize = 8 + 4
 // are not encoded: times of the same instant are the same value, decoded in UTC.
 //
 // Each time.Time has an encoding. Encodings are ordered as time.Time.Compare orders the times,
-// except for the first 1970 of the 584 billion years that a time.Time can hold, whose Unix seconds
+// except for the first 1969 of the 584 billion years that a time.Time can hold, whose Unix seconds
 // overflow.
 func Time() Codec[time.Time] { return timeCodec{} }
 

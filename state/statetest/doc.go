@@ -7,8 +7,8 @@
 //		})
 //	}
 //
-// Run has a subtest for each row of the table of operations, under the row's name, and one for
-// each further promise of the documentation. Then it runs random programs.
+// Run has a subtest for each group of operations that belong together, named after them, and one
+// for each further promise of the documentation. Then it runs random programs.
 //
 // Random compares a backend, its snapshots and its restores with a simple model. Package rapid
 // draws the programs and shrinks a failing one. The failure prints the few remaining calls and how

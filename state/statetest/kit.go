@@ -24,9 +24,8 @@ func (p properties) run(t *testing.T, h harness) {
 	}
 }
 
-// rows are the rows of the table of operations that one backend can be tested for. Names and
-// order are those of the table.
-var rows = properties{
+// operationChecks test operations, one check for each group of operations that belong together.
+var operationChecks = properties{
 	{"access without a current key", accessWithoutKey},
 	{"key outside the backend's key groups", keyOutsideGroups},
 	{"register the same name twice", registerTwice.run},
@@ -50,8 +49,8 @@ var rows = properties{
 	{"Close", closing.run},
 }
 
-// promises are properties that the contract states elsewhere than in the table.
-var promises = properties{
+// furtherChecks test promises of the documentation that concern no single operation.
+var furtherChecks = properties{
 	{"A value without an encoding is refused", unencodableValues},
 	{"Returned values do not change later", returnedValues},
 	{"Restore at another parallelism", restoreRescaled.run},
@@ -65,15 +64,15 @@ var promises = properties{
 // approx. 50 snapshots, compares 30 of them after a restore, and takes approx. one second.
 const runOperations = 3000
 
-// Run tests that a backend conforms. Each row of the table of operations is a subtest; see the
-// package comment. The environment variable WEIR_TESTS selects the number of random programs: 1
-// by default, 3 in campaigns, 500 in dense tests.
+// Run tests that a backend conforms; the package comment lists the subtests. The environment
+// variable WEIR_TESTS selects the number of random programs: 1 by default, 3 for "campaign", 500
+// for "dense".
 func Run(t *testing.T, open Opener) {
 	h := harness{open}
 	if !t.Run("Keys and namespaces are apart", func(t *testing.T) { placesApart(t, h) }) {
 		return // without it, merges and scans of other subtests may never end
 	}
-	slices.Concat(rows, promises).run(t, h)
+	slices.Concat(operationChecks, furtherChecks).run(t, h)
 	for n := range density.Of(t, 1, 3, 500) {
 		t.Run(fmt.Sprintf("random program %d", n), func(t *testing.T) { Random(t, open, runOperations) })
 	}
