@@ -339,15 +339,11 @@ func (a *arena) seekBelow(root ref, t *target) (leaf ref, index int) {
 	if root == 0 {
 		return 0, 0
 	}
-	var before ref // last block before the path
 	for a.treeBlockAt(root).level() > 0 {
 		b := a.treeBlockAt(root)
 		i := b.entries() - 1
 		if t != nil {
 			i = a.search(b, 1, t) - 1
-		}
-		if i > 0 {
-			before = b.child(i - 1)
 		}
 		root = b.child(i)
 	}
@@ -357,13 +353,10 @@ func (a *arena) seekBelow(root ref, t *target) (leaf ref, index int) {
 	if t != nil {
 		i = a.search(b, 0, t)
 	}
-	if i > 0 || before == 0 {
-		if i == 0 {
-			return 0, 0
-		}
-		return root, i - 1
+	if i == 0 { // in the first leaf: the first entry of any other leaf is below the target
+		return 0, 0
 	}
-	return a.seekBelow(before, nil)
+	return root, i - 1
 }
 
 // freeTree frees the blocks of a tree, and calls do with every record in it.

@@ -1,7 +1,6 @@
-// Package btreetable is a memtable on github.com/google/btree: entries in a tree
-// of Go's heap, in order from the first write on. It is as simple as a table gets,
-// and shows what a room that is faster has to beat; it may not know what the
-// other one looks like inside.
+// Package btreetable is a memtable on a B-tree of package github.com/google/btree. Its entries are
+// in order from the first write on, on Go's heap. It is as simple as a memtable can be: a
+// reference for tests, and a baseline for benchmarks of package memtable.
 package btreetable
 
 import (
@@ -14,21 +13,20 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// degree is that of the tree: nodes of up to 63 entries.
+// degree is the degree of the B-tree: its nodes have up to 63 entries.
 const degree = 32
 
-// entryBytes is about what an entry costs beside its key and value.
+// entryBytes is approximately the memory of an entry without its key and value.
 const entryBytes = 96
 
-// table implements memtable.Table. Its memory is Go's: it is counted, and the
-// budget does not know of it.
+// table implements memtable.Table. Its memory is on Go's heap: Bytes counts it, the budget does not.
 type table struct {
 	entries *btree.BTreeG[*entry]
 	ranges  run.Ranges
 	bytes   int64
 }
 
-// entry is one of the run; a prefix tombstone is an entry of its own.
+// entry is an entry of the run. A prefix tombstone is a separate entry.
 type entry struct {
 	key       string
 	prefixLen int
@@ -36,7 +34,7 @@ type entry struct {
 	value     []byte
 }
 
-// less is the order of entries: by key, a prefix tombstone first.
+// less orders entries by key, a prefix tombstone before the entry of the same key.
 func less(a, b *entry) bool {
 	if c := strings.Compare(a.key, b.key); c != 0 {
 		return c < 0
@@ -44,18 +42,18 @@ func less(a, b *entry) bool {
 	return a.kind == run.DeletePrefix && b.kind != run.DeletePrefix
 }
 
-// New returns an empty table. It takes no memory of the budget.
+// New returns an empty table. It ignores the budget.
 func New(memtable.Options) memtable.Table {
 	return &table{entries: btree.NewG(degree, less)}
 }
 
-// write does an operation that leaves an entry.
-func (t *table) write(p *run.LookupKey, op run.Kind, value []byte) {
-	e, ok := t.entries.Get(&entry{key: string(p.Key)})
+// write applies a Set, Delete or Append.
+func (t *table) write(k *run.LookupKey, op run.Kind, value []byte) {
+	e, ok := t.entries.Get(&entry{key: string(k.Key)})
 	if !ok {
-		e = &entry{key: string(p.Key), prefixLen: p.PrefixLen}
+		e = &entry{key: string(k.Key), prefixLen: k.PrefixLen}
 		t.entries.ReplaceOrInsert(e)
-		t.bytes += entryBytes + int64(len(p.Key))
+		t.bytes += entryBytes + int64(len(k.Key))
 	}
 	t.bytes -= int64(cap(e.value))
 	if op == run.Append && e.kind.HasValue() {
@@ -68,52 +66,52 @@ func (t *table) write(p *run.LookupKey, op run.Kind, value []byte) {
 }
 
 // Set implements memtable.Table.
-func (t *table) Set(p *run.LookupKey, value []byte) { t.write(p, run.Set, value) }
+func (t *table) Set(k *run.LookupKey, value []byte) { t.write(k, run.Set, value) }
 
 // Delete implements memtable.Table.
-func (t *table) Delete(p *run.LookupKey) { t.write(p, run.Delete, nil) }
+func (t *table) Delete(k *run.LookupKey) { t.write(k, run.Delete, nil) }
 
 // Append implements memtable.Table.
-func (t *table) Append(p *run.LookupKey, value []byte) { t.write(p, run.Append, value) }
+func (t *table) Append(k *run.LookupKey, value []byte) { t.write(k, run.Append, value) }
 
 // DeletePrefix implements memtable.Table.
-func (t *table) DeletePrefix(p *run.LookupKey) {
-	w := t.Live(p, nil).(*walk)
-	for w.Seek(nil) {
-		e, _ := t.entries.Delete(w.at)
+func (t *table) DeletePrefix(k *run.LookupKey) {
+	it := t.Live(k, nil).(*iterator)
+	for it.Seek(nil) {
+		e, _ := t.entries.Delete(it.at)
 		t.bytes -= entryBytes + int64(len(e.key)+cap(e.value))
 	}
-	t.entries.ReplaceOrInsert(&entry{key: string(p.Key), prefixLen: p.PrefixLen, kind: run.DeletePrefix})
-	t.bytes += entryBytes + int64(len(p.Key))
+	t.entries.ReplaceOrInsert(&entry{key: string(k.Key), prefixLen: k.PrefixLen, kind: run.DeletePrefix})
+	t.bytes += entryBytes + int64(len(k.Key))
 }
 
 // DeleteRange implements memtable.Table.
 func (t *table) DeleteRange(r run.Range) { t.ranges.Add(r) }
 
 // Get implements memtable.Table.
-func (t *table) Get(p *run.LookupKey, f *run.Lookup) (last bool) {
-	e, ok := t.entries.Get(&entry{key: string(p.Key)})
-	if ok && f.Add(e.kind, run.Value{Bytes: e.value}) {
+func (t *table) Get(k *run.LookupKey, l *run.Lookup) (last bool) {
+	e, ok := t.entries.Get(&entry{key: string(k.Key)})
+	if ok && l.Add(e.kind, run.Value{Bytes: e.value}) {
 		return true
 	}
-	return t.prefixHidden(p) || t.ranges.Covers(p.Key)
+	return t.prefixHidden(k) || t.ranges.Covers(k.Key)
 }
 
-func (t *table) prefixHidden(p *run.LookupKey) bool {
-	return t.entries.Has(&entry{key: string(p.Prefix()), kind: run.DeletePrefix})
+func (t *table) prefixHidden(k *run.LookupKey) bool {
+	return t.entries.Has(&entry{key: string(k.Prefix()), kind: run.DeletePrefix})
 }
 
 // Hides implements memtable.Table.
-func (t *table) Hides(p *run.LookupKey) bool {
-	return t.prefixHidden(p) || t.ranges.CoversPrefix(p.Prefix())
+func (t *table) Hides(k *run.LookupKey) bool {
+	return t.prefixHidden(k) || t.ranges.CoversPrefix(k.Prefix())
 }
 
 // Ranges implements memtable.Table.
 func (t *table) Ranges() run.Ranges { return t.ranges }
 
 // Live implements memtable.Table.
-func (t *table) Live(p *run.LookupKey, _ run.Iterator) run.BackwardIterator {
-	return &walk{t: t, prefix: string(p.Prefix()), one: true}
+func (t *table) Live(k *run.LookupKey, _ run.Iterator) run.BackwardIterator {
+	return &iterator{table: t, prefix: string(k.Prefix()), onlyPrefix: true}
 }
 
 // Len implements memtable.Table.
@@ -126,7 +124,7 @@ func (t *table) Bytes() int64 { return t.bytes }
 func (t *table) Seal() {}
 
 // Iterator implements memtable.Table.
-func (t *table) Iterator() run.BackwardIterator { return &walk{t: t} }
+func (t *table) Iterator() run.BackwardIterator { return &iterator{table: t} }
 
 // Close implements memtable.Table.
 func (t *table) Close() {

@@ -1,5 +1,5 @@
-// Package memtabletest is what a memtable must do, as tests: every row of the
-// algebra, walks beside writes, iteration and reading after the seal, values of
-// all sizes, and a long comparison with a plain model. It knows tables by their
-// interface; it may not know how one works.
+// Package memtabletest tests that a memtable does what the interface memtable.Table and the
+// algebra of package run promise. Run has a subtest for each promise, and random programs that
+// are compared with a model, a sorted slice of rows. The package knows tables by their interface
+// only, so it serves tables of other modules.
 package memtabletest

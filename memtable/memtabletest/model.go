@@ -2,8 +2,8 @@ package memtabletest
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/weirstate/weir/run"
@@ -17,90 +17,109 @@ var split = run.Split{Name: "slash", Func: func(key []byte) int {
 	return len(key)
 }}
 
-// prefixOf is the prefix of a key.
+// prefixOf returns the prefix of a key.
 func prefixOf(key string) string { return key[:split.Func([]byte(key))] }
 
-// model is a run, kept as plainly as possible.
-type model struct {
-	entries map[string]modelEntry
-	keys    []string        // of entries, in order
-	hidden  map[string]bool // prefixes with a tombstone
-	ranges  []run.Range
+// position is a position in a run: before the prefix tombstone of the key (rank 0), before the
+// entry of the key (1), or after it (2).
+type position struct {
+	key  string
+	rank int
 }
 
-type modelEntry struct {
+// row is an entry of a run.
+type row struct {
+	key   string
 	kind  run.Kind
 	value string
 }
 
-func newModel() *model {
-	return &model{entries: map[string]modelEntry{}, hidden: map[string]bool{}}
+// position returns the position before the row.
+func (r row) position() position {
+	if r.kind == run.DeletePrefix {
+		return position{r.key, 0}
+	}
+	return position{r.key, 1}
 }
 
-// write does an operation on a key.
+// after returns the position after the row.
+func (r row) after() position { return position{r.key, r.position().rank + 1} }
+
+// model is a run: its rows in order, and its range tombstones.
+type model struct {
+	rows   []row
+	ranges run.Ranges
+}
+
+// find returns the index of the first row at or after a position.
+func (m *model) find(at position) int {
+	i, _ := slices.BinarySearchFunc(m.rows, at, func(r row, at position) int {
+		p := r.position()
+		return cmp.Or(strings.Compare(p.key, at.key), cmp.Compare(p.rank, at.rank))
+	})
+	return i
+}
+
+// get returns the row at a position. Its kind is 0 if no row is there.
+func (m *model) get(at position) row {
+	if i := m.find(at); i < len(m.rows) && m.rows[i].position() == at {
+		return m.rows[i]
+	}
+	return row{key: at.key}
+}
+
+// set adds a row, or replaces the row at its position.
+func (m *model) set(r row) {
+	i := m.find(r.position())
+	if m.get(r.position()).kind == 0 {
+		m.rows = slices.Insert(m.rows, i, r)
+	} else {
+		m.rows[i] = r
+	}
+}
+
+// write applies an operation on a key or, for DeletePrefix, a prefix.
 func (m *model) write(key string, op run.Kind, value string) {
-	there, ok := m.entries[key]
-	if i, _ := slices.BinarySearch(m.keys, key); !ok {
-		m.keys = slices.Insert(m.keys, i, key)
-	}
-	if op == run.Append && there.kind.HasValue() {
-		value = there.value + value
-	}
-	if op == run.Delete {
+	old := m.get(position{key, 1})
+	switch op {
+	case run.DeletePrefix:
+		m.rows = slices.DeleteFunc(m.rows, func(r row) bool { return prefixOf(r.key) == key })
+		m.set(row{key: key, kind: op})
+		return
+	case run.Append:
+		value = old.value + value
+	case run.Delete:
 		value = ""
 	}
-	m.entries[key] = modelEntry{there.kind.Then(op), value}
+	m.set(row{key, old.kind.Then(op), value})
 }
 
-func (m *model) deletePrefix(prefix string) {
-	m.keys = slices.DeleteFunc(m.keys, func(key string) bool { return prefixOf(key) == prefix })
-	for key := range m.entries {
-		if prefixOf(key) == prefix {
-			delete(m.entries, key)
-		}
+// hasTombstone reports whether a prefix has a tombstone.
+func (m *model) hasTombstone(prefix string) bool { return m.get(position{prefix, 0}).kind != 0 }
+
+// mayHide reports whether the tombstones cover all keys of a prefix, so that Hides may be true.
+func (m *model) mayHide(prefix string) bool {
+	keys := run.Range{From: []byte(prefix), To: []byte(prefix + "\x00")} // a prefix without slash is one key
+	if strings.HasSuffix(prefix, "/") {
+		keys = run.PrefixRange([]byte(prefix))
 	}
-	m.hidden[prefix] = true
+	return m.hasTombstone(prefix) || slices.ContainsFunc(m.ranges, func(r run.Range) bool { return r.Includes(keys) })
 }
 
-// hides says whether a tombstone covers a key.
+// hides reports whether a tombstone hides a key in older runs.
 func (m *model) hides(key string) bool {
-	return m.hidden[prefixOf(key)] ||
-		slices.ContainsFunc(m.ranges, func(r run.Range) bool { return r.Contains([]byte(key)) })
+	return m.hasTombstone(prefixOf(key)) || m.ranges.Covers([]byte(key))
 }
 
-// rows are entries as text, in order: of one prefix, or all.
-func (m *model) rows(of func(key string) bool) (rows []row) {
-	for key := range m.hidden {
-		if of(key) {
-			rows = append(rows, row{key, modelEntry{kind: run.DeletePrefix}})
+// ofPrefix returns the rows of a prefix, in order.
+func (m *model) ofPrefix(prefix string) (rows []row) {
+	for _, r := range m.rows[m.find(position{prefix, 0}):] {
+		switch {
+		case !strings.HasPrefix(r.key, prefix):
+			return rows
+		case prefixOf(r.key) == prefix:
+			rows = append(rows, r)
 		}
 	}
-	for key, e := range m.entries {
-		if of(key) {
-			rows = append(rows, row{key, e})
-		}
-	}
-	sort.Slice(rows, func(i, j int) bool {
-		if c := strings.Compare(rows[i].key, rows[j].key); c != 0 {
-			return c < 0
-		}
-		return rows[i].kind == run.DeletePrefix
-	})
 	return rows
-}
-
-func all(string) bool { return true }
-
-// row is an entry of a run.
-type row struct {
-	key string
-	modelEntry
-}
-
-// above says whether a row stands behind another.
-func (r row) above(other row) bool {
-	if r.key != other.key {
-		return r.key > other.key
-	}
-	return r.kind != run.DeletePrefix && other.kind == run.DeletePrefix
 }

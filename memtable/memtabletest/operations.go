@@ -12,9 +12,9 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// Every sequence of four operations on a key, with values that fit into the room
-// of those before them and such that do not.
-func algebra(t *testing.T, open func(memtable.Options) memtable.Table) {
+// algebra applies every sequence of four operations to a key, with values that fit into the space
+// of the previous value and values that do not.
+func algebra(t *testing.T, open opener) {
 	steps := []struct {
 		op    run.Kind
 		value string
@@ -40,10 +40,10 @@ func algebra(t *testing.T, open func(memtable.Options) memtable.Table) {
 			p.get(key)
 		}
 	}
-	p.all()
+	p.end()
 }
 
-func prefixTombstones(t *testing.T, open func(memtable.Options) memtable.Table) {
+func prefixTombstones(t *testing.T, open opener) {
 	p := newPair(t, open)
 	keys := []string{"a", "a/", "a/1", "a/2", "ab/1", "b/1", "", "/", "/x"}
 	for _, key := range keys {
@@ -61,16 +61,16 @@ func prefixTombstones(t *testing.T, open func(memtable.Options) memtable.Table) 
 	require.False(t, p.table.Hides(p.lookupKey("ab/1")))
 	n := p.table.Len()
 	p.write("a/", run.DeletePrefix, "")
-	require.Equal(t, n, p.table.Len(), "twice is once")
-	for _, key := range keys { // and written again
+	require.Equal(t, n, p.table.Len(), "a second tombstone of a prefix changes nothing")
+	for _, key := range keys { // write them again
 		p.write(key, run.Append, "again")
 		p.get(key)
 	}
-	p.live("a/", nil)
-	p.all()
+	p.scanPrefix("a/", nil)
+	p.end()
 }
 
-func rangeTombstones(t *testing.T, open func(memtable.Options) memtable.Table) {
+func rangeTombstones(t *testing.T, open opener) {
 	p := newPair(t, open)
 	p.deleteRange(run.Range{From: []byte("b"), To: []byte("d/5")})
 	p.deleteRange(run.Range{From: []byte("x"), To: nil})
@@ -89,10 +89,10 @@ func rangeTombstones(t *testing.T, open func(memtable.Options) memtable.Table) {
 	}
 	p.write("c/", run.DeletePrefix, "")
 	p.get("c/1")
-	p.all()
+	p.end()
 }
 
-func valueSizes(t *testing.T, open func(memtable.Options) memtable.Table) {
+func valueSizes(t *testing.T, open opener) {
 	p := newPair(t, open)
 	var sizes []int
 	for _, n := range []int{0, 8, 16, 100, 1 << 10, 4 << 10, 64 << 10, 128 << 10, int(memtable.MaxEntryBytes)} {
@@ -108,21 +108,21 @@ func valueSizes(t *testing.T, open func(memtable.Options) memtable.Table) {
 			p.write("grows "+key, run.Append, fill(n-10*min(n/10, 1)))
 			p.get("grows " + key)
 		}
-		key := fill(min(n, int(memtable.MaxEntryBytes))) // long keys
+		key := fill(min(n, int(memtable.MaxEntryBytes))) // a long key
 		p.write(key, run.Append, "")
 		p.get(key)
 	}
-	for _, from := range sizes { // and one instead of another
+	for _, from := range sizes { // replace one size by another
 		p.write("all", run.Set, fill(min(from, int(memtable.MaxEntryBytes)-3)))
 		p.get("all")
 		p.write("all", run.Set, fill(min(sizes[len(sizes)-1]-from, int(memtable.MaxEntryBytes)-3)))
 		p.get("all")
 	}
-	p.all()
+	p.end()
 }
 
-// A value that the table returned is good until a write, and for it.
-func aliases(t *testing.T, open func(memtable.Options) memtable.Table) {
+// aliases writes values that the table has returned: they are valid until, and for, the next write.
+func aliases(t *testing.T, open opener) {
 	p := newPair(t, open)
 	for _, n := range []int{3, 100, 5000, 100_000} {
 		value := strings.Repeat("v", n-1) + "!"
@@ -133,7 +133,7 @@ func aliases(t *testing.T, open func(memtable.Options) memtable.Table) {
 			p.table.Get(p.lookupKey("from"), &f)
 			b, ok := f.Whole()
 			if !ok {
-				continue // in pieces, which nobody writes
+				continue // in pieces
 			}
 			was := string(b)
 			p.table.Set(p.lookupKey(key), b)
@@ -149,10 +149,11 @@ func aliases(t *testing.T, open func(memtable.Options) memtable.Table) {
 			}
 		}
 	}
-	p.all()
+	p.end()
 }
 
-func appends(t *testing.T, open func(memtable.Options) memtable.Table) {
+// appends appends to values of three keys until they have several large chunks.
+func appends(t *testing.T, open opener) {
 	p := newPair(t, open)
 	for i := range 3 {
 		key := fmt.Sprintf("list/%d", i)
@@ -171,13 +172,13 @@ func appends(t *testing.T, open func(memtable.Options) memtable.Table) {
 			p.write(key, run.Append, "again")
 		}
 	}
-	p.live("list/", nil)
-	p.all()
+	p.scanPrefix("list/", nil)
+	p.end()
 }
 
-// memory proves that an empty table is cheap, that clearing in turn with writing
-// does not take memory forever, and that everything is given back.
-func memory(t *testing.T, open func(memtable.Options) memtable.Table) {
+// memory requires that an empty table takes little memory, that deleting and writing in turn does
+// not take more and more, and that Close gives everything back.
+func memory(t *testing.T, open opener) {
 	p := newPair(t, open)
 	p.write("a/b", run.Set, "value")
 	p.write("b", run.Set, "value")
@@ -206,16 +207,16 @@ func memory(t *testing.T, open func(memtable.Options) memtable.Table) {
 		p.write(fmt.Sprintf("%d", i), run.Set, strings.Repeat("v", 400))
 	}
 	require.Greater(t, p.table.Bytes(), int64(4_000_000))
-	p.all()
+	p.end()
 }
 
-func emptyTable(t *testing.T, open func(memtable.Options) memtable.Table) {
+func emptyTable(t *testing.T, open opener) {
 	p := newPair(t, open)
 	p.get("a")
 	p.get("")
-	p.live("a", nil)
+	p.scanPrefix("a", nil)
 	require.LessOrEqual(t, p.table.Bytes(), int64(slab.Bytes))
 	require.False(t, p.table.Hides(p.lookupKey("a/")))
 	require.Empty(t, p.table.Ranges())
-	p.all()
+	p.end()
 }

@@ -1,11 +1,8 @@
 package memtabletest
 
 import (
-	"bytes"
 	"io"
 	"slices"
-	"sort"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,220 +11,188 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// pair is a table and the model of it, to which the same is done.
+// tester is a *testing.T, or the *rapid.T of a random program.
+type tester interface {
+	require.TestingT
+	Helper()
+}
+
+// pair is a table and its model. Both get the same operations, and results are compared.
 type pair struct {
-	t      *testing.T
+	t      tester
 	budget *slab.Budget
 	table  memtable.Table
-	model  *model
+	model  model
 
-	buffer []byte // of keys; overwritten after each call
-	value  []byte // the same for values
-	lookup run.Lookup
+	// key and value are passed to the table and overwritten after each call, since the table
+	// must have copied them.
+	key, value []byte
+	lookup     run.Lookup
 }
 
-func newPair(t *testing.T, open func(memtable.Options) memtable.Table) *pair {
+func newPair(t tester, open opener) *pair {
 	budget := slab.NewBudget(0)
-	return &pair{t: t, budget: budget, table: open(memtable.Options{Budget: budget}), model: newModel()}
+	return &pair{t: t, budget: budget, table: open(memtable.Options{Budget: budget})}
 }
 
-// lookupKey is good until the next call.
+// lookupKey returns the lookup key of a key. It is valid until the next call or overwrite.
 func (p *pair) lookupKey(key string) *run.LookupKey {
-	p.buffer = append(p.buffer[:0], key...)
-	var lookupKey run.LookupKey
-	split.Prepare(&lookupKey, p.buffer)
-	return &lookupKey
+	p.key = append(p.key[:0], key...)
+	k := new(run.LookupKey)
+	split.Prepare(k, p.key)
+	return k
 }
 
-// spoil overwrites what a table might have kept.
-func (p *pair) spoil() {
-	for _, b := range [][]byte{p.buffer, p.value} {
+// overwrite changes the bytes that a table may have kept.
+func (p *pair) overwrite() {
+	for _, b := range [][]byte{p.key, p.value} {
 		for i := range b {
 			b[i] ^= 0x55
 		}
 	}
 }
 
-// write does an operation on both.
+// write applies an operation to a key or, for DeletePrefix, to a prefix.
 func (p *pair) write(key string, op run.Kind, value string) {
 	p.value = append(p.value[:0], value...)
-	switch lookupKey := p.lookupKey(key); op {
+	switch k := p.lookupKey(key); op {
 	case run.Set:
-		p.table.Set(lookupKey, p.value)
+		p.table.Set(k, p.value)
 	case run.Append:
-		p.table.Append(lookupKey, p.value)
+		p.table.Append(k, p.value)
 	case run.Delete:
-		p.table.Delete(lookupKey)
+		p.table.Delete(k)
 	case run.DeletePrefix:
-		p.table.DeletePrefix(lookupKey)
-		p.model.deletePrefix(key)
+		p.table.DeletePrefix(k)
 	}
-	if op != run.DeletePrefix {
-		p.model.write(key, op, value)
-	}
-	p.spoil()
+	p.overwrite()
+	p.model.write(key, op, value)
 }
 
 func (p *pair) deleteRange(r run.Range) {
 	p.table.DeleteRange(r)
-	p.model.ranges = append(p.model.ranges, r)
+	p.model.ranges.Add(r)
 }
 
-// get compares what both say of a key.
+// get compares the results of Get and Hides for a key.
 func (p *pair) get(key string) {
 	p.t.Helper()
-	compareGet(p.t, p.table, p.model, p.lookupKey(key), &p.lookup)
-	p.spoil()
+	want := p.model.get(position{key, 1})
+	p.lookup.Reset()
+	last := p.table.Get(p.lookupKey(key), &p.lookup)
+	require.Equal(p.t, want.kind == run.Set || want.kind == run.Delete || p.model.hides(key), last, "Get(%.40q) decides", key)
+	require.Equal(p.t, want.kind.HasValue(), p.lookup.Exists(), "%.40q has a value", key)
+	require.Equal(p.t, int64(len(want.value)), p.lookup.Size(), "%.40q", key)
+	got, err := p.lookup.AppendTo(nil)
+	require.NoError(p.t, err)
+	requireValue(p.t, want, got)
+
+	prefix := prefixOf(key)
+	hides := p.table.Hides(p.lookupKey(key))
+	p.overwrite()
+	require.True(p.t, hides || !p.model.hasTombstone(prefix), "Hides(%.40q) despite the prefix tombstone", prefix)
+	require.True(p.t, !hides || p.model.mayHide(prefix), "Hides(%.40q) without a tombstone", prefix)
 }
 
-// compareGet compares a table with a model, neither of which changes.
-func compareGet(t *testing.T, table memtable.Table, m *model, lookupKey *run.LookupKey, f *run.Lookup) {
+// requireValue does not print values, which may be long.
+func requireValue(t tester, want row, got []byte) {
 	t.Helper()
-	key := string(lookupKey.Key)
-	want := m.entries[key]
-	f.Reset()
-	last := table.Get(lookupKey, f)
-	require.Equal(t, want.kind == run.Set || want.kind == run.Delete || m.hides(key), last, "last word on %q", key)
-	require.Equal(t, want.kind.HasValue(), f.Exists(), "%q", key)
-	require.Equal(t, int64(len(want.value)), f.Size(), "%q", key)
-	got, err := f.AppendTo(nil)
-	require.NoError(t, err)
-	if string(got) != want.value { // values may be long
-		require.Fail(t, "another value", "of %q, %d bytes", key, len(got))
+	if string(got) != want.value {
+		require.Fail(t, "wrong value", "of %.40q: %d bytes, want %d", want.key, len(got), len(want.value))
 	}
 }
 
-// live walks a prefix to its end.
-func (p *pair) live(prefix string, reuse run.Iterator) run.Iterator {
+// requireEntry compares the current entry of an iterator.
+func requireEntry(t tester, want row, e *run.Entry) {
+	t.Helper()
+	if want.key != string(e.Key) || want.kind != e.Kind || int64(len(want.value)) != e.Value.Size() {
+		require.Fail(t, "wrong entry", "%s of %.40q, %d bytes; want %s of %.40q, %d bytes",
+			e.Kind, e.Key, e.Value.Size(), want.kind, want.key, len(want.value))
+	}
+	got, err := io.ReadAll(e.Value.Reader())
+	require.NoError(t, err)
+	requireValue(t, want, got)
+}
+
+// requireRows moves an iterator up over the rows, to its end.
+func requireRows(t tester, want []row, it run.Iterator) {
+	t.Helper()
+	for i, r := range want {
+		require.True(t, it.Next(), "Next to entry %d of %d", i, len(want))
+		requireEntry(t, r, it.Entry())
+	}
+	require.False(t, it.Next(), "Next after the end")
+	require.False(t, it.Next(), "second Next after the end")
+	require.NoError(t, it.Err())
+}
+
+// requireRowsBackward moves an iterator that has no bound above down over the rows, to the
+// beginning.
+func requireRowsBackward(t tester, want []row, it run.BackwardIterator) {
+	t.Helper()
+	ok := it.SeekBelow(nil)
+	for _, r := range slices.Backward(want) {
+		require.True(t, ok, "Prev to %.40q", r.key)
+		requireEntry(t, r, it.Entry())
+		ok = it.Prev()
+	}
+	require.False(t, ok, "Prev before the beginning")
+	require.NoError(t, it.Err())
+}
+
+// scanPrefix iterates over a prefix of the live table, up and down. It returns the iterator for reuse.
+func (p *pair) scanPrefix(prefix string, reuse run.Iterator) run.Iterator {
 	p.t.Helper()
 	it := p.table.Live(p.lookupKey(prefix), reuse)
-	p.spoil()
-	rows := p.model.rows(func(key string) bool { return prefixOf(key) == prefix })
-	compareRows(p.t, rows, it)
-	p.backward(rows, it)
+	p.overwrite()
+	rows := p.model.ofPrefix(prefix)
+	requireRows(p.t, rows, it)
+	requireRowsBackward(p.t, rows, it)
 	return it
 }
 
-// backward walks rows from the last to the first, and from some keys.
-func (p *pair) backward(rows []row, it run.BackwardIterator) {
+// end compares the whole table, before and after it is sealed, and closes it.
+func (p *pair) end() {
 	p.t.Helper()
-	n := len(rows)
-	compareBackward(p.t, rows, it.SeekBelow(nil), it)
-	for i := 0; i < n; i += 1 + n/20 {
+	require.Equal(p.t, len(p.model.rows)+len(p.model.ranges), p.table.Len())
+	require.Equal(p.t, p.model.ranges, p.table.Ranges())
+	for _, r := range p.model.rows {
+		p.get(r.key)
+	}
+	p.table.Seal()
+	for _, r := range p.model.rows {
+		p.get(r.key)
+	}
+	p.sealed(p.table.Iterator())
+	p.close()
+}
+
+// sealed compares an iterator over all entries of the sealed table: up, down, and from some keys.
+func (p *pair) sealed(it run.BackwardIterator) {
+	p.t.Helper()
+	rows := p.model.rows
+	requireRows(p.t, rows, it)
+	requireRowsBackward(p.t, rows, it)
+	for i := 0; i < len(rows); i += 1 + len(rows)/50 {
 		for _, key := range []string{rows[i].key, rows[i].key + "\x00", rows[i].key[:len(rows[i].key)/2]} {
-			below := sort.Search(n, func(i int) bool { return rows[i].key >= key })
-			from := max(below-100, 0)
-			p.buffer = append(p.buffer[:0], key...)
-			ok := it.SeekBelow(p.buffer)
-			p.spoil()
-			require.Equal(p.t, below > 0, ok)
-			if from == 0 {
-				compareBackward(p.t, rows[:below], ok, it)
-			} else {
-				compareSomeBackward(p.t, rows[from:below], it)
+			at := p.model.find(position{key, 0})
+			require.Equal(p.t, at < len(rows), it.Seek([]byte(key)), "Seek(%.40q)", key)
+			if at < len(rows) {
+				requireEntry(p.t, rows[at], it.Entry())
+			}
+			require.Equal(p.t, at > 0, it.SeekBelow([]byte(key)), "SeekBelow(%.40q)", key)
+			if at > 0 {
+				requireEntry(p.t, rows[at-1], it.Entry())
 			}
 		}
 	}
-}
-
-// compareBackward expects rows, the last one first, from where an iterator stands if ok.
-func compareBackward(t *testing.T, want []row, ok bool, it run.BackwardIterator) {
-	t.Helper()
-	require.Equal(t, len(want) > 0, ok)
-	if ok {
-		compareSomeBackward(t, want, it)
-		require.False(t, it.Prev())
-	}
-	require.NoError(t, it.Err())
-}
-
-func compareSomeBackward(t *testing.T, want []row, it run.BackwardIterator) {
-	t.Helper()
-	for i, w := range slices.Backward(want) {
-		requireRow(t, w, it.Entry())
-		if i > 0 {
-			require.True(t, it.Prev(), "before %q", w.key)
-		}
-	}
-}
-
-// compareRows expects rows from where an iterator stands.
-func compareRows(t *testing.T, want []row, it run.Iterator) {
-	t.Helper()
-	for i, w := range want {
-		require.True(t, it.Next(), "%d of %d", i, len(want))
-		requireRow(t, w, it.Entry())
-	}
-	require.False(t, it.Next(), "after %d", len(want))
-	require.False(t, it.Next())
-	require.NoError(t, it.Err())
-}
-
-func requireRow(t *testing.T, want row, e *run.Entry) {
-	t.Helper()
-	require.Equal(t, want.key, string(e.Key))
-	require.Equal(t, want.kind, e.Kind, "%q", want.key)
-	require.Equal(t, int64(len(want.value)), e.Value.Size(), "%q", want.key)
-	got, err := io.ReadAll(e.Value.Reader())
-	require.NoError(t, err)
-	if string(got) != want.value {
-		require.Fail(t, "another value", "of %q, %d bytes", want.key, len(got))
-	}
-}
-
-// all compares everything, before the seal and after it, and releases the table.
-func (p *pair) all() {
-	p.t.Helper()
-	for key := range p.model.entries {
-		p.get(key)
-	}
-	require.Equal(p.t, len(p.model.rows(all))+len(p.table.Ranges()), p.table.Len())
-	p.table.Seal()
-	for key := range p.model.entries {
-		p.get(key)
-	}
-	p.sealed(p.table.Iterator())
-	p.release()
-}
-
-// sealed compares the iteration of a sealed table, and some seeks.
-func (p *pair) sealed(it run.BackwardIterator) {
-	p.t.Helper()
-	rows := p.model.rows(all)
-	compareRows(p.t, rows, it)
-	for i := 0; i < len(rows); i += 1 + len(rows)/50 {
-		first := i // the tombstone of the same key comes first
-		if i > 0 && rows[i-1].key == rows[i].key {
-			first--
-		}
-		require.True(p.t, it.Seek([]byte(rows[i].key)))
-		compareFrom(p.t, rows[first:min(first+3, len(rows))], it)
-		if it.Seek([]byte(rows[i].key + "\x00")) {
-			require.Positive(p.t, bytes.Compare(it.Entry().Key, []byte(rows[i].key)))
-		}
-	}
-	require.Equal(p.t, len(rows) > 0, it.Seek(nil))
-	compareFrom(p.t, rows, it)
-	require.False(p.t, it.Next())
-	p.backward(rows, it)
 	require.NoError(p.t, it.Close())
 }
 
-// compareFrom expects rows from the entry on which an iterator stands.
-func compareFrom(t *testing.T, want []row, it run.Iterator) {
-	t.Helper()
-	for i, w := range want {
-		if i > 0 {
-			require.True(t, it.Next())
-		}
-		requireRow(t, w, it.Entry())
-	}
-}
-
-// release gives the memory back, all of it.
-func (p *pair) release() {
+// close closes the table, and requires that all memory was given back.
+func (p *pair) close() {
 	p.t.Helper()
 	p.table.Close()
-	require.Zero(p.t, p.budget.Used())
+	require.Zero(p.t, p.budget.Used(), "bytes of the budget in use after Close")
 	p.budget.Close()
 }

@@ -1,5 +1,5 @@
-// Package skiplist is a memtable on a skip list, as LevelDB has one. Its memory is Go's,
-// and counts against the budget of the tree.
+// Package skiplist is a memtable on a skip list, like the one of LevelDB. Its memory is on Go's
+// heap, and counts against the budget of the tree.
 package skiplist
 
 import (
@@ -14,7 +14,7 @@ import (
 
 const (
 	maxHeight = 16
-	// nodeBytes is about the memory of a node beside its key and value.
+	// nodeBytes is approximately the memory of a node without its key and value.
 	nodeBytes = 112
 )
 
@@ -25,12 +25,12 @@ type table struct {
 	ranges run.Ranges
 
 	budget      *memtable.Budget
-	bytes       int64 // of nodes, keys and values
-	takenBytes  int64 // that the budget has counted, a multiple of GrowthBytes
-	predecessor [maxHeight]*node
+	bytes       int64            // of nodes, keys and values
+	takenBytes  int64            // counted by the budget, a multiple of GrowthBytes
+	predecessor [maxHeight]*node // scratch for find
 }
 
-// node is an entry of the run. A prefix tombstone is an entry of its own.
+// node is an entry of the run. A prefix tombstone is a separate node.
 type node struct {
 	key       []byte
 	prefixLen int
@@ -58,8 +58,8 @@ func compare(n *node, key []byte, tombstone bool) int {
 	return cmp.Or(bytes.Compare(n.key, key), cmp.Compare(rank(n.kind == run.DeletePrefix), rank(tombstone)))
 }
 
-// find returns the first node at or above a place. If before is not nil, find fills it
-// with the last node below the place on each level.
+// find returns the first node at or above a position: a key, and whether its tombstone or its entry
+// is meant. If before is not nil, find sets it to the last node below the position on each level.
 func (t *table) find(key []byte, tombstone bool, before *[maxHeight]*node) *node {
 	at := &t.head
 	for level := maxHeight - 1; level >= 0; level-- {
@@ -73,8 +73,8 @@ func (t *table) find(key []byte, tombstone bool, before *[maxHeight]*node) *node
 	return at.next[0]
 }
 
-// need returns the node of an entry, a new one if the table has none.
-func (t *table) need(k *run.LookupKey, tombstone bool) *node {
+// findOrAdd returns the node of an entry or tombstone, and adds it if the table has none.
+func (t *table) findOrAdd(k *run.LookupKey, tombstone bool) *node {
 	n := t.find(k.Key, tombstone, &t.predecessor)
 	if n != nil && compare(n, k.Key, tombstone) == 0 {
 		return n
@@ -83,7 +83,8 @@ func (t *table) need(k *run.LookupKey, tombstone bool) *node {
 	for height < maxHeight && rand.Uint32()%4 == 0 {
 		height++
 	}
-	n = &node{key: bytes.Clone(k.Key), prefixLen: k.PrefixLen, next: make([]*node, height)}
+	// The key of a node is never nil, because nil is no bound for last.
+	n = &node{key: append([]byte{}, k.Key...), prefixLen: k.PrefixLen, next: make([]*node, height)}
 	if tombstone {
 		n.kind = run.DeletePrefix
 	}
@@ -96,7 +97,7 @@ func (t *table) need(k *run.LookupKey, tombstone bool) *node {
 	return n
 }
 
-// count adds bytes to the size of the table, and in larger steps to the budget.
+// count adds bytes to the size of the table, and to the budget in steps of GrowthBytes.
 func (t *table) count(bytes int64) {
 	t.bytes += bytes
 	for t.takenBytes < t.bytes {
@@ -105,9 +106,9 @@ func (t *table) count(bytes int64) {
 	}
 }
 
-// write does an operation that leaves an entry.
+// write applies a Set, Delete or Append.
 func (t *table) write(k *run.LookupKey, op run.Kind, value []byte) {
-	n := t.need(k, false)
+	n := t.findOrAdd(k, false)
 	t.bytes -= int64(cap(n.value))
 	if op == run.Append && n.kind.HasValue() {
 		n.value = append(n.value, value...)
@@ -137,11 +138,11 @@ func (t *table) DeletePrefix(k *run.LookupKey) {
 		t.length--
 		t.bytes -= nodeBytes + int64(len(n.key)+cap(n.value))
 	}
-	t.need(k, true)
+	t.findOrAdd(k, true)
 }
 
-// first returns the first entry of a prefix at or above a place, nil without one. Keys of
-// longer prefixes may lie between those of a prefix.
+// first returns the first entry of a prefix at or above a position, or nil. Keys of longer prefixes
+// may lie between those of the prefix.
 func (t *table) first(prefix, key []byte, tombstone bool) *node {
 	n := t.find(key, tombstone, nil)
 	for n != nil && bytes.HasPrefix(n.key, prefix) && n.prefixLen != len(prefix) {
@@ -180,7 +181,7 @@ func (t *table) Ranges() run.Ranges { return t.ranges }
 
 // Live implements memtable.Table.
 func (t *table) Live(k *run.LookupKey, _ run.Iterator) run.BackwardIterator {
-	return &walk{t: t, prefix: bytes.Clone(k.Prefix()), live: true}
+	return &iterator{table: t, prefix: bytes.Clone(k.Prefix()), live: true}
 }
 
 // Len implements memtable.Table.
@@ -193,7 +194,7 @@ func (t *table) Bytes() int64 { return t.bytes }
 func (t *table) Seal() {}
 
 // Iterator implements memtable.Table.
-func (t *table) Iterator() run.BackwardIterator { return &walk{t: t} }
+func (t *table) Iterator() run.BackwardIterator { return &iterator{table: t} }
 
 // Close implements memtable.Table.
 func (t *table) Close() {
