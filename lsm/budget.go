@@ -137,8 +137,8 @@ func (b *Budget) removeStore(s *budgetShare) {
 }
 
 // shareCache limits the cache to half of the budget if several stores share it. A store cannot
-// evict blocks of another store that holds its lock, and needs memory for its memtable
-// nevertheless. The caller holds the mutex.
+// evict the blocks of a store whose lock is held; the other half of the budget is for its
+// memtable in that case. The caller holds the mutex.
 func (b *Budget) shareCache() {
 	most := b.Limit()
 	if len(b.stores) > 1 {

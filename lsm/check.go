@@ -102,7 +102,7 @@ func (c *checker) record(file string, err error) error {
 	return err
 }
 
-// checkLocked checks the store and holds its lock, so that nobody can open it.
+// checkLocked locks the store, so that it cannot be opened, and checks it.
 func (c *checker) checkLocked() error {
 	name := c.dir.Join(directory.LockName)
 	if _, err := c.dir.FS.Lstat(name); errors.Is(err, fs.ErrNotExist) {
@@ -116,7 +116,7 @@ func (c *checker) checkLocked() error {
 }
 
 // checkUnlocked checks a directory without a lock file, such as a copy of a store, without
-// creating one. If somebody opens the store in the meantime, CURRENT changes.
+// creating one. If CURRENT changes during the check, the store was opened.
 func (c *checker) checkUnlocked() error {
 	before, _ := manifest.ReadCurrent(c.dir.FS, c.dir.Path)
 	err := c.check()

@@ -183,10 +183,10 @@ func (r *restorePlan) addPart(ctx context.Context, part Part) error {
 	return nil
 }
 
-// numberRuns gives the runs of a part new numbers, after those of the parts before. Parts share
-// no keys, so their order does not matter, but each run of a store needs its own number. The
-// new numbers have no gaps; otherwise a store that is split and joined forever would run out of
-// numbers.
+// numberRuns gives the runs of a part new numbers, above the numbers of the previous parts.
+// Parts share no keys, so their order does not matter, but each run of a store needs its own
+// number. The new numbers have no gaps; otherwise a store that is split and joined forever
+// would run out of numbers.
 func (r *restorePlan) numberRuns(tables []manifest.LevelTable) {
 	var runs []uint64
 	for _, p := range tables {

@@ -10,8 +10,10 @@ import (
 )
 
 // commit makes a change durable and visible: it appends an edit to the manifest, then installs
-// the new version. After an error the change has not happened. Unless the store has failed, the
-// caller may retry with other files; it hands the tables of this change to discardTables.
+// the new version. After an error the tree is unchanged, but the manifest may have the edit:
+// after a crash the change may be found there. So the caller must not remove the tables of the
+// change itself: it passes them to discardTables. Unless the store has failed, it may retry
+// with other files.
 func (db *DB) commit(c *version.Change) error {
 	db.manifest.Lock()
 	defer db.manifest.Unlock()

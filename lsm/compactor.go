@@ -98,8 +98,8 @@ func (m contextMutex) lockUntil(ctx context.Context) error {
 // untilQuiet returns the time until a store without unflushed writes counts as settled.
 func (c *compactor) untilQuiet() time.Duration { return c.quietTime - time.Since(c.lastSeal) }
 
-// addReadCost counts the tables that a read had to search in addition to the first. It wakes
-// the compactor once per unseenReadCost, to check whether merging them is worth its cost.
+// addReadCost adds n units to the extra cost of reads: see Shape.ExtraReadCost. It wakes the
+// compactor once per unseenReadCost, to check whether merging tables is worth its cost.
 func (c *compactor) addReadCost(n int) {
 	if n <= 0 {
 		return

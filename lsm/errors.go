@@ -91,7 +91,7 @@ func (e *SizeError) Error() string {
 func (e *SizeError) Is(target error) bool { return target == ErrTooLarge }
 
 // isFinal reports whether an error fails the store for good. After a failed sync of the log,
-// the manifest or the directory nobody knows what the disk holds, and without its lock the
+// the manifest or the directory the content of the disk is unknown, and without its lock the
 // store must not write. All other write errors, such as a full disk, can be repaired with new
 // files.
 func isFinal(err error) bool {

@@ -39,9 +39,9 @@ const (
 //   - after the newest run of a view or scan. The view then refers to exactly this table and pins
 //     no memory: see pins.
 //
-// A group is written at once if it cannot grow (the first two cases), if memory is short, if
-// somebody waits for one of its runs (Flush, Checkpoint, Tables), if its oldest run is
-// maxRunAge old, or if maxWaitingRuns runs or MemtableBytes wait in total.
+// A group is written at once if it cannot grow (the first two cases), if memory is short, if a
+// caller waits for one of its runs (Flush, Checkpoint, Tables), if its oldest run is maxRunAge
+// old, or if maxWaitingRuns runs or MemtableBytes wait in total.
 //
 // Invariant: runs reach the tree in order, oldest first.
 // Invariant: a sealed run waits at most maxRunAge, unless flushes fail or lag.

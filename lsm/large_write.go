@@ -107,8 +107,8 @@ type keyOps struct {
 	more [][]byte // values of later Append operations
 }
 
-// resolve returns the entries of a run that the operations amount to, sorted, at most one per
-// key. DeletePrefix removes the earlier entries of its prefix.
+// resolve combines operations to the entries of one run, sorted, at most one per key.
+// DeletePrefix removes the earlier entries of its prefix.
 func resolve(split *Split, operations []operation) []run.Entry {
 	if len(operations) == 1 { // saves copies of a key of up to 2 GiB
 		op := operations[0]

@@ -18,7 +18,8 @@ const (
 	recordRun byte = 1
 	// recordOps holds operations that take effect together.
 	recordOps byte = 2
-	// recordFile tells that the run is a table, which a large write has made.
+	// recordFile holds the description of a table that a large write has made: the run is this
+	// table.
 	recordFile byte = 3
 	// recordLog is the first record of each log: identity of the store and number of the log.
 	recordLog byte = 4
@@ -156,7 +157,8 @@ func (l *logSet) end(lastRun uint64, broken bool) {
 	l.number = 0
 }
 
-// keepTable keeps a table that the newest old log may name, as long as that log.
+// keepTable keeps the file of a table until the newest old log is removed, because that log may
+// name the table.
 func (l *logSet) keepTable(name string) {
 	if n := len(l.old); n > 0 {
 		l.old[n-1].table = name

@@ -7,9 +7,9 @@ import (
 	"github.com/weirstate/weir/lsm/internal/version"
 )
 
-// A log that could not be written, as on a full disk, receives no more records: a later write
-// would survive a crash without the one that was lost. Every acknowledged write is still in
-// memory, so the store replaces the log:
+// After a write to the log has failed, as on a full disk, the log receives no more records.
+// Otherwise a later write could survive a crash although the failed one is lost. Every
+// acknowledged write is still in memory, so the store replaces the log:
 //
 //	a write to the log fails       this write and later ones are refused (ErrStalled)
 //	the flusher flushes            every run that has records in the log
@@ -17,8 +17,8 @@ import (
 //	a new log begins               an edit names it, and writes succeed again
 //
 // Reads continue all the time. After a crash before the edit, the old log still has every
-// synced write, and perhaps the first refused one, complete. After a failed sync nobody knows
-// what the log has, and the store fails for good.
+// synced write, and perhaps the first refused one, complete. After a failed sync the content of
+// the log is unknown, and the store accepts no more writes.
 
 // abandonLog handles a failed write to the log, or a failed end of the previous log. It returns
 // the error of the current write, which has not happened. The caller holds the lock.

@@ -12,11 +12,11 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// After an end without Close the directory may have tables that the manifest does not name.
-// Most are outputs of a flush or compaction that a crash has interrupted; nothing is lost with
-// them. But they also remain if the manifest has lost its last edits, for example because the
-// disk returns zeros for them, and then they hold data. So Open renames intact tables instead
-// of removing them.
+// After a crash the directory may have tables that the manifest does not list. Most are outputs
+// of an interrupted flush or compaction, whose data is elsewhere too. But if the manifest has
+// lost its last edits, for example because the disk returns zeros for them, the tables of these
+// edits hold data that is in no other file. So Open renames intact tables instead of removing
+// them.
 
 // maxLostBytes limits the total size of tables that were set aside. The limit is higher if the
 // tables of the tree are larger in total.

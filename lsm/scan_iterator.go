@@ -151,8 +151,9 @@ func (w *walk) next() bool {
 	return true
 }
 
-// isPast reports whether key lies beyond the range of the iterator. A key that begins with the
-// prefix can still have a longer one.
+// isPast reports whether key, which is in w.within or above it, is outside of the iterator's
+// range. For a prefix iterator, a key that begins with the prefix is outside if Split cuts a
+// longer prefix from it.
 func (w *walk) isPast(key []byte) bool {
 	if w.cursor.on {
 		return w.db.o.Split.Func(key) != len(w.cursor.prefix)
@@ -236,7 +237,7 @@ func (w *walk) closeLocked() (last bool, err error) {
 //
 //	w.version = version with the table   copies some entries of the memtable,
 //	w.stale = true                         holding run.memory
-//	run.memory.Lock; run.gone = true     next move: w.stale, or the copy returns ErrFlushed
+//	run.memory.Lock; run.freed = true    next move: w.stale, or the copy returns ErrFlushed
 //	frees the memtable                     → open the sources of w.version, seek to w.from
 //
 // Key and Value return buffers of the iterator, never memory of a memtable.

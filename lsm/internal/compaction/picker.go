@@ -19,9 +19,9 @@ type Pick struct {
 	Files []uint64 // numbers of the tables, each once
 	To    int      // level of the output
 	// Share, if above 0 and at most 1, ends the compaction early: at the first border of
-	// partitions after that share of the entries of its files. Files that were not reached
-	// stay in place; a file that was reached in part keeps its unread rest, as a virtual
-	// table. If level 0 must have fewer runs afterwards, To must be another level. 0 compacts
+	// partitions after that share of the entries of its files. Files that were not reached stay
+	// in place; a file that was reached in part keeps its unread rest, as a virtual table. With
+	// To = 0, the rests stay in level 0, so the number of its runs does not fall. 0 compacts
 	// all.
 	Share float64
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// runWriter writes a compaction's output as the files of one run. A file that has its size
-// (FileBytes) ends at the next border of partitions; a file of twice its size also ends at a
+// runWriter writes a compaction's output as the files of one run. A file that has reached
+// FileBytes ends at the next border of partitions; a file of twice that size also ends at a
 // border of prefixes. On level 0 the run is a single file.
 type runWriter struct {
 	c             *Compaction
@@ -100,7 +100,8 @@ func (w *runWriter) endsBefore(key []byte) bool {
 }
 
 // filterShare: hashes for the filter of one table may use 1/filterShare of the budget. A table
-// that uses all of it ends as if it had its size. This limits tables with very small entries.
+// that uses all of it ends as if it had reached FileBytes. This limits tables with very small
+// entries.
 const filterShare = 16
 
 // sizeOf returns the size by which a table is ended: its bytes, or the equivalent share of

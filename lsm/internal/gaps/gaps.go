@@ -246,9 +246,9 @@ func (g *Gaps) Clear() {
 	}
 }
 
-// bound drops gaps until they fit the limits: first those of arbitrary prefixes other than
-// `of`, to which a gap was just added, then the shorter half of the gaps of `of`. hash is the
-// hash of its prefix.
+// bound drops gaps until they fit the limits. `of` are the gaps of the prefix to which a gap
+// was just added, and hash is the hash of that prefix. bound first drops all gaps of other
+// prefixes, in arbitrary order, then the shorter half of the gaps of `of`.
 func (g *Gaps) bound(hash uint64, of *prefixGaps) {
 	for other := range g.ByPrefix {
 		if !g.isFull() {

@@ -21,9 +21,9 @@ import (
 //	Begin    ->  MANIFEST-000019   [first: all tables]                       then rename CURRENT
 //
 // An edit takes effect when it is durable, and only then does the store install the new
-// version. So after a crash the tree is that of some prefix of the edits, with every edit that
-// the store had acted on. Tables are durable, name included, before the edit that adds them;
-// files are removed after the edit that drops them.
+// version. So after a crash the manifest has the first n edits, including every edit that the
+// store had installed. Tables are durable, name included, before the edit that adds them; files
+// are removed after the edit that drops them.
 //
 // # A write that fails
 //

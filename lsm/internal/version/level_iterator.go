@@ -8,8 +8,8 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// LevelIterator walks the files of a level above 0, one after the other. It opens a file when
-// it reaches it, and has at most one file open.
+// LevelIterator walks the files of a level above 0, one after the other. It has an iterator of
+// the current file only, and creates it when the walk reaches the file.
 type LevelIterator struct {
 	Files []*File                       // files of the level, ascending by key
 	Open  func(*File) *sstable.Iterator // returns an iterator of a file

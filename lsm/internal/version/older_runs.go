@@ -3,13 +3,14 @@ package version
 import "github.com/weirstate/weir/run"
 
 // OlderRuns is the set of runs that are older than the output of a flush or compaction. It
-// answers whether an entry of the output still has something to hide or to append to.
+// answers whether an older run may have an entry that a tombstone or delete of the output
+// hides, or to which an append of the output belongs.
 //
-// Ranges must be asked about in ascending order of their beginning: each run keeps a cursor
-// that only moves forward, so a whole compaction costs one pass over the files.
+// Calls of MayHave must pass ranges in ascending order of From: each run keeps a cursor that
+// only moves forward, so a whole compaction costs one pass over the files.
 type OlderRuns struct {
 	Runs [][]*File // files of each run, ascending by key
-	next []int     // for each run: first file that does not end before the last range asked about
+	next []int     // for each run: first file that does not end before the range of the last call
 }
 
 // Add adds the files of one run, ascending by key.
@@ -19,7 +20,7 @@ func (o *OlderRuns) Add(files []*File) {
 	}
 }
 
-// Rewind allows questions to start again from the lowest key.
+// Rewind moves all cursors back to the first file.
 func (o *OlderRuns) Rewind() { clear(o.next) }
 
 // MayHave reports whether any run may have a key or a tombstone in a range.

@@ -10,8 +10,8 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// NumLevels is the number of levels of a tree. Each level is ten times the size of the one
-// above it, so the last holds a million times as much as level 1: enough for any disk.
+// NumLevels is the number of levels of a tree. With the leveled picker each level is ten times
+// the size of the level above it. The last level may be of any size.
 const NumLevels = 7
 
 // Tree is an immutable set of files, arranged in levels.
