@@ -20,35 +20,35 @@ func TestImportsFollowTheTable(t *testing.T) {
 	for _, p := range platforms {
 		g := list(t, p.goos, p.goarch)
 		require.Contains(t, g, module+"/state")
-		require.Empty(t, check(house, g), "%s/%s", p.goos, p.goarch)
+		require.Empty(t, check(rules, g), "%s/%s", p.goos, p.goarch)
 	}
 }
 
-// check returns one line for each import of a graph that the house does not allow, and for
-// each package without a room.
-func check(house []room, g graph) (faults []string) {
+// check returns one line for each import of a graph that the rules do not allow, and for
+// each package without a rule.
+func check(rules []packageRule, g graph) (faults []string) {
 	for _, importPath := range slices.Sorted(maps.Keys(g)) {
 		path, ours := relative(importPath)
 		if !ours {
 			continue
 		}
-		at := find(house, path)
+		at := find(rules, path)
 		if at < 0 {
-			faults = append(faults, path+" is a new room: add it to docs/architecture.md and to the table in house_test.go")
+			faults = append(faults, path+" is a new package: add it to docs/architecture.md and to the table in package_rules_test.go")
 			continue
 		}
 		for _, to := range g[importPath].code {
-			if !allows(house, at, to) {
+			if !allows(rules, at, to) {
 				faults = append(faults, fmt.Sprintf("%s imports %s", path, to))
 			}
 		}
 		for _, to := range g[importPath].tests {
-			if !allows(house, at, to) && !allowsTest(house, at, to) {
+			if !allows(rules, at, to) && !allowsTest(rules, at, to) {
 				faults = append(faults, fmt.Sprintf("%s imports %s in a test", path, to))
 			}
 		}
 		for _, to := range compiledIn(g, importPath) {
-			if links := house[at].links; links != nil && !isOneOf(to, links) {
+			if links := rules[at].links; links != nil && !isOneOf(to, links) {
 				faults = append(faults, fmt.Sprintf("%s compiles in %s", path, to))
 			}
 		}
@@ -56,12 +56,12 @@ func check(house []room, g graph) (faults []string) {
 	return faults
 }
 
-// allows reports whether code of house[at] may import a package.
-func allows(house []room, at int, importPath string) bool {
-	r := house[at]
+// allows reports whether code of rules[at] may import a package.
+func allows(rules []packageRule, at int, importPath string) bool {
+	r := rules[at]
 	if path, ours := relative(importPath); ours {
-		to := find(house, path)
-		return to == at || to >= 0 && slices.Contains(r.ours, house[to].path) ||
+		to := find(rules, path)
+		return to == at || to >= 0 && slices.Contains(r.ours, rules[to].path) ||
 			to > at && slices.Equal(r.ours, everything)
 	}
 	modules := r.modules
@@ -71,12 +71,12 @@ func allows(house []room, at int, importPath string) bool {
 	return isStandard(importPath) || slices.Equal(modules, everything) || isOneOf(importPath, modules)
 }
 
-// allowsTest reports whether test files of house[at] may import a package that its other code
+// allowsTest reports whether test files of rules[at] may import a package that its other code
 // may not.
-func allowsTest(house []room, at int, importPath string) bool {
+func allowsTest(rules []packageRule, at int, importPath string) bool {
 	if path, ours := relative(importPath); ours {
-		to := find(house, path)
-		return to >= 0 && slices.Contains(slices.Concat(house[at].tests, testRooms), house[to].path)
+		to := find(rules, path)
+		return to >= 0 && slices.Contains(slices.Concat(rules[at].tests, testPackages), rules[to].path)
 	}
 	return isOneOf(importPath, testModules)
 }
@@ -112,31 +112,31 @@ func TestCheckFindsEveryWrongArrow(t *testing.T) {
 		graph graph
 		want  []string // nil: nothing is wrong
 	}{
-		"arrow down":                     {graph{we + "snapshot": code("io", we+"state/backend", we+"state/codec", compress+"/zstd")}, nil},
-		"arrow up":                       {graph{we + "snapshot": code(we + "heapstate")}, []string{"snapshot imports " + we + "heapstate"}},
-		"contract over internal":         {graph{we + "state": code(we + "snapshot")}, []string{"state imports " + we + "snapshot"}},
-		"interface imports user":         {graph{we + "state/backend": code(we + "state")}, []string{"state/backend imports " + we + "state"}},
-		"backend imports state":          {graph{we + "heapstate": code(we + "state")}, []string{"heapstate imports " + we + "state"}},
-		"codec imports state":            {graph{we + "state/codec": code(we + "state")}, []string{"state/codec imports " + we + "state"}},
-		"kit is a room":                  {graph{we + "state": code(we + "state/statetest")}, []string{"state imports " + we + "state/statetest"}},
-		"part of the tree imports part":  {graph{we + "memtable": code(we + "wal")}, []string{"memtable imports " + we + "wal"}},
-		"tree imports state":             {graph{we + "lsm": code(we + "state")}, []string{"lsm imports " + we + "state"}},
-		"backend and backend":            {graph{we + "lsmstate": code(we + "heapstate")}, []string{"lsmstate imports " + we + "heapstate"}},
-		"checkpoint and backend":         {graph{we + "checkpoint": code(we + "lsmstate")}, []string{"checkpoint imports " + we + "lsmstate"}},
-		"job imports root":               {graph{we + "job": code(module)}, []string{"job imports " + module}},
-		"root imports job":               {graph{module: code(we + "job")}, []string{". imports " + we + "job"}},
-		"tool imports tool":              {graph{we + "cmd/weir": code(we + "bench")}, []string{"cmd/weir imports " + we + "bench"}},
-		"tools import all below":         {graph{we + "bench": code(module, we+"job", "example.org/bar"), we + "cmd/weir": code(we + "wal")}, nil},
-		"package below a room":           {graph{we + "checkpoint/s3": code(we+"checkpoint", we+"snapshot")}, nil},
-		"part has the rules of its room": {graph{we + "checkpoint/s3": code(we + "lsm")}, []string{"checkpoint/s3 imports " + we + "lsm"}},
-		"others' module":                 {graph{we + "snapshot": code("example.org/zip")}, []string{"snapshot imports example.org/zip"}},
-		"module whose name begins alike": {graph{we + "snapshot": code(btree + "2")}, []string{"snapshot imports " + btree + "2"}},
-		"testify in a test":              {graph{we + "state": tests(testify + "/require")}, nil},
-		"testify in code":                {graph{we + "state": code(testify + "/require")}, []string{"state imports " + testify + "/require"}},
-		"testify in the kit":             {graph{we + "state/statetest": code(testify+"/require", btree)}, nil},
-		"allowed import upwards in test": {graph{we + "window": tests(we + "heapstate")}, nil},
-		"other import upwards in test":   {graph{we + "window": tests(we + "lsm")}, []string{"window imports " + we + "lsm in a test"}},
-		"import of tests in code":        {graph{we + "window": code(we + "heapstate")}, []string{"window imports " + we + "heapstate"}},
+		"arrow down":                      {graph{we + "snapshot": code("io", we+"state/backend", we+"state/codec", compress+"/zstd")}, nil},
+		"arrow up":                        {graph{we + "snapshot": code(we + "heapstate")}, []string{"snapshot imports " + we + "heapstate"}},
+		"contract over internal":          {graph{we + "state": code(we + "snapshot")}, []string{"state imports " + we + "snapshot"}},
+		"interface imports user":          {graph{we + "state/backend": code(we + "state")}, []string{"state/backend imports " + we + "state"}},
+		"backend imports state":           {graph{we + "heapstate": code(we + "state")}, []string{"heapstate imports " + we + "state"}},
+		"codec imports state":             {graph{we + "state/codec": code(we + "state")}, []string{"state/codec imports " + we + "state"}},
+		"kit has its own rule":            {graph{we + "state": code(we + "state/statetest")}, []string{"state imports " + we + "state/statetest"}},
+		"part of the tree imports part":   {graph{we + "memtable": code(we + "wal")}, []string{"memtable imports " + we + "wal"}},
+		"tree imports state":              {graph{we + "lsm": code(we + "state")}, []string{"lsm imports " + we + "state"}},
+		"backend and backend":             {graph{we + "lsmstate": code(we + "heapstate")}, []string{"lsmstate imports " + we + "heapstate"}},
+		"checkpoint and backend":          {graph{we + "checkpoint": code(we + "lsmstate")}, []string{"checkpoint imports " + we + "lsmstate"}},
+		"job imports root":                {graph{we + "job": code(module)}, []string{"job imports " + module}},
+		"root imports job":                {graph{module: code(we + "job")}, []string{". imports " + we + "job"}},
+		"tool imports tool":               {graph{we + "cmd/weir": code(we + "bench")}, []string{"cmd/weir imports " + we + "bench"}},
+		"tools import all below":          {graph{we + "bench": code(module, we+"job", "example.org/bar"), we + "cmd/weir": code(we + "wal")}, nil},
+		"package below a rule":            {graph{we + "checkpoint/s3": code(we+"checkpoint", we+"snapshot")}, nil},
+		"part has the rule of its parent": {graph{we + "checkpoint/s3": code(we + "lsm")}, []string{"checkpoint/s3 imports " + we + "lsm"}},
+		"others' module":                  {graph{we + "snapshot": code("example.org/zip")}, []string{"snapshot imports example.org/zip"}},
+		"module whose name begins alike":  {graph{we + "snapshot": code(btree + "2")}, []string{"snapshot imports " + btree + "2"}},
+		"testify in a test":               {graph{we + "state": tests(testify + "/require")}, nil},
+		"testify in code":                 {graph{we + "state": code(testify + "/require")}, []string{"state imports " + testify + "/require"}},
+		"testify in the kit":              {graph{we + "state/statetest": code(testify+"/require", btree)}, nil},
+		"allowed import upwards in test":  {graph{we + "window": tests(we + "heapstate")}, nil},
+		"other import upwards in test":    {graph{we + "window": tests(we + "lsm")}, []string{"window imports " + we + "lsm in a test"}},
+		"import of tests in code":         {graph{we + "window": code(we + "heapstate")}, []string{"window imports " + we + "heapstate"}},
 		"tree links a third module": {
 			graph{we + "lsm": code(we + "memtable"), we + "memtable": code(btree)},
 			[]string{"lsm compiles in " + btree},
@@ -147,16 +147,16 @@ func TestCheckFindsEveryWrongArrow(t *testing.T) {
 		},
 		"other modules have no rules": {graph{btree: code("example.org/asm")}, nil},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, check(house, c.graph)) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, check(rules, c.graph)) })
 	}
 }
 
-func TestPackageWithoutRoomIsFound(t *testing.T) {
+func TestPackageWithoutRuleIsFound(t *testing.T) {
 	for _, path := range []string{"raft", "internal/arena", "statecraft", "cmd/other"} {
-		faults := check(house, graph{module + "/" + path: {}})
+		faults := check(rules, graph{module + "/" + path: {}})
 		require.Len(t, faults, 1, path)
-		require.Contains(t, faults[0], path+" is a new room: add it to docs/architecture.md")
+		require.Contains(t, faults[0], path+" is a new package: add it to docs/architecture.md")
 	}
-	faults := check(house, graph{module + "/bench": {code: []string{module + "/raft"}}})
+	faults := check(rules, graph{module + "/bench": {code: []string{module + "/raft"}}})
 	require.Equal(t, []string{"bench imports " + module + "/raft"}, faults)
 }

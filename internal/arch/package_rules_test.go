@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// room is a package, with all packages below it that are not rooms, and the imports that it
-// may have.
-type room struct {
+// packageRule holds the imports that a package may have. It also applies to the packages below it
+// that have no rule.
+type packageRule struct {
 	path    string   // below the module's root
-	ours    []string // rooms; everything means all rooms below it in the table
-	tests   []string // rooms that its test files may import in addition
+	ours    []string // packages of Weir; everything means all packages below it in the table
+	tests   []string // packages of Weir that its test files may import in addition
 	modules []string // third-party modules; nil means those of core
-	links   []string // if set, the only modules that may be compiled into a program that imports the room
+	links   []string // if set, the only modules that may be compiled into a program that imports the package
 }
 
 const (
@@ -35,18 +35,18 @@ const (
 var (
 	core       = []string{compress, xxhash, btree}
 	everything = []string{"*"}
-	// testModules and testRooms may be imported by every test file.
-	testModules = []string{testify, rapid, goleak}
-	testRooms   = []string{"internal/await", "internal/density", "internal/programs", "internal/vfsworld", "vfs/vfstest", "vfs"}
+	// testModules and testPackages may be imported by every test file.
+	testModules  = []string{testify, rapid, goleak}
+	testPackages = []string{"internal/await", "internal/density", "internal/programs", "internal/vfsworld", "vfs/vfstest", "vfs"}
 )
 
-// house is the drawing of docs/architecture.md as a table, from top to bottom: code imports only
-// rooms further down. Some rooms do not exist yet, but their rules do.
-var house = []room{
+// rules is the drawing of docs/architecture.md as a table, from top to bottom: code imports only
+// packages further down. Some packages do not exist yet, but their rules do.
+var rules = []packageRule{
 	{path: "bench", ours: everything, modules: everything},
 	{path: "fuzz", ours: everything, modules: everything},
 	{path: "cmd/weir", ours: everything},
-	// Examples import public rooms only, like a program outside the module.
+	// Examples import public packages only, like a program outside the module.
 	{path: "examples",
 		ours:  []string{".", "job", "heapstate", "lsmstate", "checkpoint", "window", "snapshot", "state", "state/backend", "state/codec"},
 		tests: []string{"state/statetest"}},
@@ -143,26 +143,26 @@ var house = []room{
 	{path: "internal/arch"},
 }
 
-// find returns the index of the room of a package, or -1 if the package has no room.
-func find(house []room, path string) int {
+// find returns the index of the rule of a package, or -1 if the package has no rule.
+func find(rules []packageRule, path string) int {
 	best := -1
-	for i, r := range house {
+	for i, r := range rules {
 		holds := r.path == path || r.path != "." && strings.HasPrefix(path, r.path+"/")
-		if holds && (best < 0 || len(r.path) > len(house[best].path)) {
+		if holds && (best < 0 || len(r.path) > len(rules[best].path)) {
 			best = i
 		}
 	}
 	return best
 }
 
-// below returns every room that house[at] may import, directly or not.
-func below(house []room, at int) []string {
-	if slices.Equal(house[at].ours, everything) {
-		return paths(house[at+1:])
+// below returns every package that code under rules[at] may import, directly or not.
+func below(rules []packageRule, at int) []string {
+	if slices.Equal(rules[at].ours, everything) {
+		return paths(rules[at+1:])
 	}
-	reached := slices.Clone(house[at].ours)
+	reached := slices.Clone(rules[at].ours)
 	for i := 0; i < len(reached); i++ {
-		for _, path := range house[find(house, reached[i])].ours {
+		for _, path := range rules[find(rules, reached[i])].ours {
 			if !slices.Contains(reached, path) {
 				reached = append(reached, path)
 			}
@@ -171,27 +171,27 @@ func below(house []room, at int) []string {
 	return reached
 }
 
-func paths(rooms []room) (paths []string) {
-	for _, r := range rooms {
+func paths(rules []packageRule) (paths []string) {
+	for _, r := range rules {
 		paths = append(paths, r.path)
 	}
 	return paths
 }
 
 func TestArrowsOfTheTableOnlyGoDown(t *testing.T) {
-	for i, r := range house {
-		require.Equal(t, i, find(house, r.path), "%s is in the table twice", r.path)
+	for i, r := range rules {
+		require.Equal(t, i, find(rules, r.path), "%s is in the table twice", r.path)
 		for _, path := range r.ours {
-			require.True(t, path == "*" || slices.Contains(paths(house[i+1:]), path),
+			require.True(t, path == "*" || slices.Contains(paths(rules[i+1:]), path),
 				"%s may import %s, which is not below it", r.path, path)
 		}
 		for _, path := range r.tests {
-			require.Contains(t, paths(house), path, "tests of %s", r.path)
+			require.Contains(t, paths(rules), path, "tests of %s", r.path)
 		}
 	}
 }
 
-// A new line in the table must not open a way around the rules of the house.
+// A new line in the table must not permit an import that these pairs forbid.
 func TestTableOpensNoWayAroundTheRules(t *testing.T) {
 	contract := []string{"state", "state/backend", "state/codec", "snapshot"}
 	upper := []string{".", "job", "checkpoint", "window"}
@@ -217,19 +217,19 @@ func TestTableOpensNoWayAroundTheRules(t *testing.T) {
 		{"internal/bench/harness", []string{"internal/bench/report", "internal/bench/command"}},
 		{".", []string{"job"}},
 	} {
-		for _, path := range below(house, find(house, rule.from)) {
+		for _, path := range below(rules, find(rules, rule.from)) {
 			require.NotContains(t, rule.never, path, "%s reaches %s", rule.from, path)
 		}
 	}
 }
 
-// The page for readers must not forget a room of the table.
-func TestArchitecturePageNamesEveryRoom(t *testing.T) {
+// The page names every package of the table.
+func TestArchitecturePageNamesEveryPackage(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
 	require.NoError(t, err)
-	_, drawing, found := strings.Cut(string(page), "## The house")
+	_, drawing, found := strings.Cut(string(page), "## Packages")
 	require.True(t, found)
-	for _, r := range house {
+	for _, r := range rules {
 		name := r.path
 		switch {
 		case name == ".":
@@ -238,6 +238,6 @@ func TestArchitecturePageNamesEveryRoom(t *testing.T) {
 			name = path.Base(name)
 		}
 		named := regexp.MustCompile("[\\s(*/`]" + regexp.QuoteMeta(name) + "[\\s)*`]")
-		require.True(t, named.MatchString(drawing), "room %s is missing from docs/architecture.md", r.path)
+		require.True(t, named.MatchString(drawing), "package %s is missing from docs/architecture.md", r.path)
 	}
 }
