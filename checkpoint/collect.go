@@ -8,8 +8,8 @@ import (
 	"path"
 )
 
-// Collect removes the orphans of the job and returns them: objects of checkpoints that are
-// neither complete nor in progress, left by crashes and by removals that failed. With dryRun it
+// Collect removes the orphans of the job and returns them: objects of checkpoints that are not
+// complete, in progress or in doubt, left by crashes and by removals that failed. With dryRun it
 // only returns them. It considers only objects in the job's folder whose names have the form
 // that Weir uses. A link, named pipe or directory with such a name stays; Collect returns
 // snapshot.ErrNotRegular for it after it has removed the orphans.

@@ -44,14 +44,15 @@ import (
 //
 // Invariant: a failed fsync of a directory discards changes of other operations in it, and
 // Linux reports it only once. So an operation also fails if another one's fsync of a directory
-// has failed since it began (syncWatch), and a removal that was not synced stays an error until
-// it is known to be durable (unsynced).
+// has failed since it began (syncWatch). After a removal whose sync failed, a second Remove of
+// the name finds no file, but returns an error as long as the removal may be lost (unsynced).
 //
 // Invariant: the path of the directory is resolved once, when it is opened, and later changes
 // of links or of the working directory do not matter. Below it no symbolic link is followed: an
-// operation that would have to follow one returns snapshot.ErrNotRegular, as does one that
-// finds something else where a file belongs. List returns such things with Irregular set.
-// Remove removes a symbolic link itself; other irregular files stay.
+// operation that would have to follow a link returns snapshot.ErrNotRegular. It returns the same
+// error if the name of an object belongs to a directory, device or other irregular file. List
+// returns these with Irregular set. Remove removes a symbolic link itself; other irregular files
+// stay.
 //
 // Cost: a commit costs two fsyncs; the first file in a new directory costs one more for each
 // directory made.

@@ -130,8 +130,8 @@ func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snaps
 	return f, ref, nil
 }
 
-// Confirmed implements snapshot.SharingTarget: it returns the shared file with the given
-// content that the checkpoint's base lists. The base is complete, and is kept until this
+// Confirmed implements snapshot.SharingTarget. It returns the shared file with the given
+// identity if the checkpoint's base lists it. The base is complete, and is kept until this
 // checkpoint has ended.
 func (u *Upload) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
 	ref, ok := u.p.confirmed[id]

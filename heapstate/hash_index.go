@@ -15,9 +15,9 @@ const (
 
 	// maxDepth bounds the number of hash bits that address the directory.
 	maxDepth = 24
-	// maxEntriesPerPage is the average number of directory entries per page from which on a
-	// full page gets an overflow page instead of a split. Rows with equal hashes would
-	// otherwise double the directory without any effect.
+	// maxEntriesPerPage limits the average number of directory entries per page. At the
+	// limit a full page gets an overflow page instead of a split that doubles the directory:
+	// for rows with equal hashes the directory would double again and again without effect.
 	maxEntriesPerPage = 8
 )
 
@@ -43,7 +43,7 @@ const (
 //	          base 0   512     1024       the page's first slot in the table
 //	          group 0  [c c c 0 0 0 0 0]  8 control bytes: 0 empty, 1 deleted, ≥ 0x80 a row
 //	          ...
-//	          group 63 [c c c c c c c c]  full: a search continues with the next group
+//	          group 63 [c c c c c c c c]  full: a search continues in another group
 //
 // A search starts in the group of the hash and continues in triangular steps until it meets a
 // group with an empty slot. Hence a deleted row leaves a mark (deleted) if its group was full,

@@ -19,7 +19,8 @@ type CheckpointReport struct {
 
 // RestoreReport describes the beginning of an attempt.
 type RestoreReport struct {
-	// Attempt is the number of the attempt, from 1.
+	// Attempt is the number of the attempt. With a storage, numbers ascend over all runs of
+	// the job; without one, each run counts its attempts from 1.
 	Attempt checkpoint.AttemptID
 	// Cause is the failure that ended the previous attempt, or nil.
 	Cause error

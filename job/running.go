@@ -52,9 +52,8 @@ type Running struct {
 	err  error // valid after done is closed
 }
 
-// Wait waits for the end of the job. It returns nil after all sources were read to their end
-// and all sinks were closed. Otherwise it returns the last failure, or the cause of the
-// context.
+// Wait waits for the end of the job. The error is nil if all sources were read to their end and
+// all sinks were closed. Otherwise it is the last failure, or the cause of the context.
 func (r *Running) Wait() (Report, error) {
 	<-r.done
 	r.mu.Lock()
@@ -133,7 +132,7 @@ func (r *Running) setCurrent(a *attempt) {
 	}
 }
 
-// clearCurrent ends the call of setCurrent.
+// clearCurrent makes no attempt current.
 func (r *Running) clearCurrent() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,8 +7,7 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// keyRange is the range of keys from from (inclusive) to to (exclusive). A nil to is the end of
-// all keys.
+// keyRange is the range of keys [from, to). A nil to means up to the last key.
 type keyRange struct{ from, to []byte }
 
 // groupRanges returns the ranges of the rows and of the timers of key groups.
@@ -42,7 +41,7 @@ func boundsFit(groups backend.GroupRange, from, to []byte) bool {
 	return keyRange{ranges[0].from, ranges[1].to}.contains(from, to)
 }
 
-// contains reports whether r contains the range from from to to.
+// contains reports whether r contains the range [from, to).
 func (r keyRange) contains(from, to []byte) bool {
 	return bytes.Compare(from, r.from) >= 0 && (r.to == nil || to != nil && bytes.Compare(to, r.to) <= 0)
 }

@@ -17,7 +17,7 @@ type rangeReader struct {
 	valid  bool // the iterator is at a row, the first one after the last range
 }
 
-// rows calls yield with the rows from from (inclusive) to to (exclusive). A nil to is the end.
+// rows calls yield with the rows whose keys are in [from, to). A nil to means up to the last row.
 func (r *rangeReader) rows(from, to []byte, yield func(key, value []byte) error) error {
 	if err := r.seek(from); err != nil {
 		return err

@@ -16,7 +16,7 @@ var (
 	// support.
 	ErrVersion = errors.New("snapshot format version is not supported")
 
-	// ErrMismatch is returned for an intact file that is not the one to which the handle
+	// ErrMismatch is returned for an intact file that is not the file to which the handle
 	// refers.
 	ErrMismatch = errors.New("snapshot file does not match its handle")
 

@@ -8,9 +8,9 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// View is the state of a backend at one moment. It is a snapshot.View: the task's goroutine
-// takes it by the View method of the backend and closes it when it has taken a newer one.
-// Any goroutine may query it until then.
+// View is the state of a backend at one moment. Each snapshot.View implements it. The task's
+// goroutine takes a view by the View method of the backend, and closes it when it has taken a
+// newer one. Any goroutine may query the view until it is closed.
 //
 // Queries need a view that also implements backend.KeyView. The views of heapstate and lsmstate
 // do.

@@ -18,7 +18,8 @@ import "sync/atomic"
 //	  |                    |                        |
 //	  pin: empty           pin: A                   pin: A, B
 //
-// Invariant: a unit has not changed since the newest open pin that has not captured it.
+// Invariant: if an open pin has not captured the unit yet, the unit has not changed since the
+// freeze of that pin.
 //
 // Invariant: every open pin with a version up to captured has the unit, unless the unit is
 // newer than the pin.
