@@ -7,8 +7,8 @@ import (
 
 // Events are callbacks; nil ones are skipped. The goroutine that causes an event calls the
 // function, sometimes while it holds the lock of the store. A function must return soon and
-// must not call the store. After a panic a function is not called again, and Close returns the
-// panic.
+// must not call the store. If a function panics, it is not called again, and Close returns a
+// PanicError.
 type Events struct {
 	// LogReplayed is called for each log that Open has read.
 	LogReplayed func(LogInfo)

@@ -41,7 +41,7 @@ func (w *walk) descend(below []byte, most int) bool {
 	return w.descendOn(most)
 }
 
-// descendOn is descend that starts where the merger stands.
+// descendOn is descend from the current position of the merger.
 func (w *walk) descendOn(most int) bool {
 	m := &w.merger
 	for n := 0; m.Err == nil && n < most; n++ {

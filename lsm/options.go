@@ -104,9 +104,9 @@ type Options struct {
 	// Default 16 MiB.
 	FileBytes int64
 	// FilterBits is the number of filter bits per key, at most 64. Default 10; a negative
-	// number turns filters off. A table with more keys than the budget's bytes / 32 (2 million
-	// keys for 64 MiB) gets no filter. Only tables of NewTiered, and tables whose keys have few
-	// distinct prefixes, grow that large.
+	// number turns filters off. A table whose number of keys and prefixes exceeds the budget in
+	// bytes / 32 (2 million for 64 MiB) gets no filter. Only tables of NewTiered, and tables
+	// whose keys have few distinct prefixes, grow that large.
 	FilterBits int
 	// Compression lists the compression of level 0, level 1 and so on. The last entry applies
 	// to all further levels. Default S2 for all levels.

@@ -104,8 +104,8 @@ func (r *replayer) record(b []byte, _ int64) error {
 	return fmt.Errorf("unknown kind %d of a log record: %w", kind, ErrCorrupt)
 }
 
-// recordAfterCut checks a record of a log that follows one without an end. Only the beginning
-// of a run may be there.
+// recordAfterCut checks a record of a log that follows one without an end. It may only be the
+// beginning of a run.
 func (r *replayer) recordAfterCut(kind byte) error {
 	if kind != recordRun {
 		return fmt.Errorf("the log has writes, but an earlier log has lost its end: %w", ErrCorrupt)
@@ -137,8 +137,9 @@ func (r *replayer) table(m version.FileMeta) error {
 	return r.to.table(m)
 }
 
-// ops passes the operations of a record to the target. The log has verified the checksum, so an
-// operation that makes no sense was written like that: the record is corrupt.
+// ops passes the operations of a record to the target. Package wal has verified the checksum,
+// so an invalid operation is not damage on the disk: no store wrote this record, and it counts
+// as corrupt.
 func (r *replayer) ops(p *manifest.Parser) error {
 	for len(p.Rest) > 0 {
 		kind := run.Kind(p.Byte())

@@ -59,7 +59,7 @@ func (t *Tables) Open(number uint64) (vfs.File, error) {
 }
 
 // Link gives the file of a table a second name, on the same file system. It returns fs.ErrExist
-// if the name exists; its other errors are those of Open.
+// if the name exists, and otherwise the same errors as Open.
 func (t *Tables) Link(number uint64, name string) error {
 	if err := t.pin.checkOpen(); err != nil {
 		return err

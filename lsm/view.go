@@ -6,8 +6,8 @@ import (
 )
 
 // View is a snapshot of the store at a seal. Later writes do not change it. It pins files on
-// disk, and memory only until its runs are flushed. A store may have many views; each costs no
-// copy.
+// disk, and memory only until its runs are flushed. A store may have many views; a view copies
+// no data.
 //
 // Thread safety: safe for concurrent use; an iterator belongs to one goroutine.
 type View struct {

@@ -17,8 +17,8 @@ type builder struct {
 	block    []byte
 }
 
-// pending is an entry of the block under construction. Its bytes end where those of the next
-// entry begin.
+// pending is an entry of the block under construction. Its bytes end where the bytes of the
+// next entry begin.
 type pending struct {
 	form            byte
 	hash            uint64 // hash of the key, salted for a tombstone

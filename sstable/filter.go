@@ -21,9 +21,9 @@ import (
 //	filter  [ 512 bits ][ 512 bits ][ 512 bits ] ...
 //	                       ^   ^  ^     probes of one key: all set = maybe, one clear = no
 //
-// What a table enters: each key; each prefix that is shorter than its key, once; each prefix
-// tombstone, with a salted hash. Reads ask about a key (Get), a prefix (MayHold) or a
-// tombstone (Hides).
+// The filter has a hash of each key, of each prefix that is shorter than its key (once), and of
+// each prefix tombstone (salted). Reads look up a key (Get), a prefix (MayHold) or a tombstone
+// (Hides).
 //
 // Invariant: every hash that was added is found (no false negatives); Verify checks it.
 //

@@ -342,8 +342,8 @@ func (it *Iterator) copyCached(i int) bool {
 	return true
 }
 
-// readBuffers are reused by iterators without an allowance, such as those of compactions,
-// whose bytes are not used after Close. A new buffer for each file would be much garbage.
+// readBuffers are reused by iterators without an allowance, as in compactions, whose bytes are
+// not used after Close. A new buffer for each file would create much garbage.
 var readBuffers = sync.Pool{New: func() any { return new([pooledBytes]byte) }}
 
 const pooledBytes = 256 << 10

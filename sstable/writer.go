@@ -28,8 +28,9 @@ type WriterOptions struct {
 	// the reads of absent keys read a block. Default: 10; a negative value: no filter.
 	FilterBits int
 
-	// FilterMemory limits the memory for building the filter: 8 bytes for each key. A file
-	// that would need more gets no filter. Default: no limit.
+	// FilterMemory limits the memory for building the filter: 8 bytes for each key, and for
+	// each prefix that is shorter than its keys. A file that would need more gets no filter.
+	// Default: no limit.
 	FilterMemory int64
 
 	// LargeBytes is the maximum size of a value in a data block; larger values are stored as a
@@ -112,7 +113,7 @@ type Writer struct {
 	prefixed bool   // prefix is set
 }
 
-// writeBuffers are reused: a new buffer for each file would be much garbage.
+// writeBuffers are reused, because a new buffer for each file would create much garbage.
 var writeBuffers = sync.Pool{New: func() any { return new([writeBytes]byte) }}
 
 // NewWriter returns a writer of an empty file. The caller closes the writer, then the file.
@@ -214,8 +215,8 @@ func (w *Writer) makeRoom(key []byte, large bool, valueBytes int64) error {
 	return nil
 }
 
-// enterFilter adds an entry to the filter: its key or tombstone, and the prefix of the key,
-// once, if the prefix is shorter.
+// enterFilter adds the hashes of an entry to the filter: of its key or tombstone, and of the
+// key's prefix if that is shorter than the key and differs from the previous prefix.
 func (w *Writer) enterFilter(e *run.Entry, hash uint64) {
 	if w.options.FilterBits < 0 {
 		return

@@ -23,7 +23,7 @@ type Current struct {
 	Number uint64       // number of the manifest; 0 if the directory has no CURRENT
 	File   wal.Identity // identity of the manifest file
 	// ClosedBytes is the size of the manifest if the store was closed with all data in tables;
-	// 0 if the store is open, or was not closed so.
+	// otherwise 0.
 	ClosedBytes int64
 }
 
