@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// saturate returns the size of the blocks, at most the highest int64. Some systems report a
-// negative number of free blocks once only root may write; the result is then 0.
+// saturate returns the size of blocks in bytes, at most the largest int64. Some systems report a
+// negative number of free blocks once only root may write; saturate returns 0 for that.
 func saturate(blocks, blockBytes uint64) int64 {
 	if int64(blocks) < 0 {
 		return 0

@@ -4,5 +4,5 @@ package vfs
 
 import "errors"
 
-// freeBytes does not know.
+// freeBytes is not supported on this system.
 func freeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }

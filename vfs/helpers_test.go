@@ -29,7 +29,7 @@ func readFile(t *testing.T, fsys FS, name string) string {
 	return string(b)
 }
 
-// requireError checks that the error is target, under an error with names.
+// requireError checks that err is target, in an error with the name of the file.
 func requireError(t *testing.T, err, target error) {
 	t.Helper()
 	require.ErrorIs(t, err, target)

@@ -4,5 +4,5 @@ package vfs
 
 import "os"
 
-// seekData returns the given position, since no call is known here that finds data.
+// seekData returns at: no system call that finds data is known for this system.
 func seekData(_ *os.File, at, _ int64) int64 { return at }

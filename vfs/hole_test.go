@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Bytes that NextData skips read as zeros, whatever the file system reports about holes.
+// Bytes that NextData skips read as zeros, whatever the file system reports about its holes.
 func TestNextDataSkipsNothingButZeros(t *testing.T) {
 	const sizeBytes, writtenAt = 4 << 20, 3<<20 + 12345
 	name := filepath.Join(t.TempDir(), "sparse")

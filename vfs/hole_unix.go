@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// seekData is NextData by lseek(2). The package syscall has no constant for it.
+// seekData implements NextData by lseek(2). Package syscall has no constant for SEEK_DATA.
 func seekData(f *os.File, at, sizeBytes int64) int64 {
 	whence := 3 // SEEK_DATA
 	if runtime.GOOS == "darwin" {

@@ -6,17 +6,17 @@ import (
 	"fmt"
 )
 
-// Identity tells a file, a log or a store from every other: 16 random bytes that stand in
-// it and stay when it is renamed, linked or copied. The zero Identity is of nothing.
+// Identity identifies a file, a log or a store: 16 random bytes, stored in it, that stay the same
+// when it is renamed, linked or copied. The zero Identity identifies nothing.
 type Identity [16]byte
 
 // NewIdentity returns a random identity.
 func NewIdentity() (id Identity) {
-	_, _ = rand.Read(id[:]) // it never fails: see its documentation
+	_, _ = rand.Read(id[:]) // never fails, by its documentation
 	return id
 }
 
-// ParseIdentity reads what String returns, and nothing else.
+// ParseIdentity parses a result of String. Any other text is an error.
 func ParseIdentity(text string) (Identity, error) {
 	b, err := hex.DecodeString(text)
 	if err == nil && len(b) == len(Identity{}) {

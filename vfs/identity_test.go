@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestIdentityIsReadAsItWasWritten(t *testing.T) {
+func TestIdentityRoundTrips(t *testing.T) {
 	require.Equal(t, "0a00000000000000000000000000000f", Identity{0: 10, 15: 15}.String())
 	for _, id := range []Identity{{}, {0: 10, 15: 255}, NewIdentity()} {
 		read, err := ParseIdentity(id.String())
@@ -16,7 +16,7 @@ func TestIdentityIsReadAsItWasWritten(t *testing.T) {
 	require.NotEqual(t, NewIdentity(), NewIdentity())
 }
 
-func TestTextThatIsNoIdentity(t *testing.T) {
+func TestInvalidIdentityIsRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "0a", "0a00000000000000000000000000000f0", "0a00000000000000000000000000000f00",
 		"0A00000000000000000000000000000f", "0g00000000000000000000000000000f", " a00000000000000000000000000000f",

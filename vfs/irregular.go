@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// irregular is the error of something else where a file or a directory belongs.
+// irregular is the error for a file of the wrong type.
 type irregular struct {
 	found fs.FileMode
 	want  string // "file" or "directory"
@@ -19,15 +19,15 @@ func (e *irregular) Error() string {
 	if e.found&fs.ModeSymlink != 0 {
 		hint = " (a copy made with cp -aL has no links)"
 	}
-	return fmt.Sprintf("it is a %s where a %s belongs%s: %v", kindOf(e.found), e.want, hint, ErrNotRegular)
+	return fmt.Sprintf("found a %s, want a %s%s: %v", kindOf(e.found), e.want, hint, ErrNotRegular)
 }
 
-// Is makes it an ErrNotRegular, and syscall.EISDIR for a directory.
+// Is makes the error an ErrNotRegular and, if a directory was found, syscall.EISDIR.
 func (e *irregular) Is(target error) bool {
 	return target == ErrNotRegular || target == syscall.EISDIR && e.found.IsDir()
 }
 
-// kindOf names what a mode is of.
+// kindOf returns the name of a file type.
 func kindOf(mode fs.FileMode) string {
 	switch {
 	case mode.IsRegular():
@@ -46,9 +46,9 @@ func kindOf(mode fs.FileMode) string {
 	return "special file"
 }
 
-// CheckRegular returns nil for a regular file, and otherwise an error that names what
-// was found. It is ErrNotRegular, and for a directory syscall.EISDIR as well. It is
-// what an FS whose names may lead to special files makes its errors with.
+// CheckRegular returns nil for a regular file, and otherwise an ErrNotRegular that names the type
+// found. For a directory, the error is syscall.EISDIR as well. It is for implementations of FS
+// whose names may lead to special files.
 func CheckRegular(info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
@@ -56,8 +56,8 @@ func CheckRegular(info fs.FileInfo) error {
 	return &irregular{info.Mode(), "file"}
 }
 
-// CheckDirectory returns nil for a directory, syscall.ENOTDIR for a regular file, and
-// an ErrNotRegular that names what was found for anything else.
+// CheckDirectory returns nil for a directory, syscall.ENOTDIR for a regular file, and otherwise an
+// ErrNotRegular that names the type found.
 func CheckDirectory(info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
@@ -68,9 +68,9 @@ func CheckDirectory(info fs.FileInfo) error {
 	return &irregular{info.Mode(), "directory"}
 }
 
-// openRegular opens a regular file. Anything else is not even opened: opening a
-// named pipe may wait for ever, and opening a device may do something. The flags
-// and the second look are for what takes the file's place in between.
+// openRegular opens a regular file. It does not open anything else, since opening a named pipe may
+// block forever and opening a device may have effects. The flags and the check after opening are
+// for files that are replaced between the first check and the open.
 func openRegular(op, name string, flag int) (*os.File, error) {
 	before, err := os.Lstat(name)
 	if err == nil && !before.Mode().IsRegular() {
@@ -100,8 +100,7 @@ func openRegular(op, name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// checkFollowed finds a link that was followed, on systems that cannot be told
-// not to.
+// checkFollowed returns an error if open has followed a link, on systems without O_NOFOLLOW.
 func checkFollowed(op, name string, opened fs.FileInfo) error {
 	now, err := os.Lstat(name)
 	if err == nil && !os.SameFile(now, opened) {
@@ -124,7 +123,7 @@ func openDir(op, name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_RDONLY|noFollow|onlyDir, 0)
 }
 
-// refuseLink returns an error for a symbolic link where a directory belongs.
+// refuseLink returns an error if name is a symbolic link, where a directory is required.
 func refuseLink(op, name string) error {
 	info, err := os.Lstat(name)
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {

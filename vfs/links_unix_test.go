@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// linkedTree is a directory with links in it, as deployments have them.
+// linkedTree returns a directory with links as deployments have them.
 func linkedTree(t *testing.T) (root string) {
 	t.Helper()
 	root, err := Real{}.Resolve(t.TempDir())
@@ -51,7 +51,7 @@ func TestResolveFollowsLinksAsTheKernelDoes(t *testing.T) {
 		got, err := Real{}.Resolve(root + "/" + name)
 		require.NoError(t, err, name)
 		require.Equal(t, filepath.Join(root, want), got, name)
-		if info, err := os.Stat(root + "/" + name); err == nil { // the kernel says so too
+		if info, err := os.Stat(root + "/" + name); err == nil { // the kernel agrees
 			same, err := os.Lstat(got)
 			require.NoError(t, err)
 			require.True(t, os.SameFile(info, same), name)
@@ -91,11 +91,11 @@ func TestResolvedNameOutlivesTheWorkingDirectory(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// irregulars makes everything that is neither a regular file nor a directory,
-// and returns the path of each.
+// irregulars creates every type of file that is neither regular nor a directory, and returns the
+// path of each.
 func irregulars(t *testing.T) map[string]string {
 	t.Helper()
-	root, err := os.MkdirTemp("", "vfs") // names of sockets are short
+	root, err := os.MkdirTemp("", "vfs") // socket paths must be short
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(root) })
 	at := func(name string) string { return filepath.Join(root, name) }
@@ -115,7 +115,7 @@ func irregulars(t *testing.T) map[string]string {
 	return all
 }
 
-// A hang here is stopped by the time limit of the test binary.
+// If Open blocks, the time limit of the test binary ends the test.
 func TestNothingButARegularFileIsOpened(t *testing.T) {
 	for kind, name := range irregulars(t) {
 		_, err := Real{}.Open(name)

@@ -10,12 +10,11 @@ import (
 	"sync"
 )
 
-// lockTries is how often the file of a lock may be replaced between opening and
-// locking it. Each time is another owner that came and went, or a cleaner.
+// lockTries bounds how often tryLock is repeated because the lock file was replaced between open
+// and lock, by another owner or by a program that removes old files.
 const lockTries = 100
 
-// lockReal locks the directory first, where the system can: that lock does not
-// depend on a file that a cleaner of old files may remove.
+// lockReal takes a lock, with a retry if the lock file was replaced.
 func lockReal(name string) (Lock, error) {
 	for range lockTries {
 		l, err := tryLock(name)
@@ -32,6 +31,8 @@ func lockReal(name string) (Lock, error) {
 	return nil, &fs.PathError{Op: "lock", Path: name, Err: ErrLocked}
 }
 
+// tryLock locks the directory, where the system can, and then the file. The lock of the directory
+// does not depend on a file that another program may remove.
 func tryLock(name string) (*fileLock, error) {
 	dir, err := lockDir(filepath.Dir(name))
 	if err != nil {
@@ -48,7 +49,7 @@ func tryLock(name string) (*fileLock, error) {
 	return l, nil
 }
 
-// fileLock is a lock of a file, and of its directory where the system can.
+// fileLock is a lock on a file and, where the system can, on its directory.
 type fileLock struct {
 	name      string
 	file, dir *os.File // nil if not locked

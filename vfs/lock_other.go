@@ -9,9 +9,8 @@ import (
 	"sync"
 )
 
-// lockReal locks by the existence of the file, for systems that have neither
-// flock(2) nor LockFileEx. Unlike there, Close removes the file, and a process
-// that dies leaves it behind: it must then be removed by hand.
+// lockReal locks by the existence of the file, for systems without flock(2) and LockFileEx. Close
+// removes the file. A process that dies leaves the file, which must then be removed by hand.
 func lockReal(name string) (Lock, error) {
 	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "lock", Path: name, Err: &irregular{info.Mode(), "file"}}
@@ -30,7 +29,7 @@ func lockReal(name string) (Lock, error) {
 	return &existenceLock{f: f, info: info}, nil
 }
 
-// existenceLock is held as long as its file exists.
+// existenceLock is a lock that is held while its file exists.
 type existenceLock struct {
 	f       *os.File
 	info    fs.FileInfo // of f
@@ -46,14 +45,14 @@ func (l *existenceLock) Check() error {
 	return nil
 }
 
-// Close implements Lock. A file that has taken the place of the lock's is another
-// owner's lock, and stays.
+// Close implements Lock. It does not remove a file that has replaced the file of this lock, since
+// that is the lock of another owner.
 func (l *existenceLock) Close() (err error) {
 	l.closing.Do(func() { err = l.unlock() })
 	return err
 }
 
-// unlock removes the file that the lock made.
+// unlock removes the file that lockReal has created.
 func (l *existenceLock) unlock() error {
 	lost := l.Check() != nil
 	if err := l.f.Close(); err != nil || lost {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The file of a lock is removed by hand, and another owner makes its own.
+// The file of a lock is removed by hand, and another owner creates it again.
 func TestLockThatWasLostIsNotTheNextOwners(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "LOCK")
 	old, err := Real{}.Lock(name)

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lockEnv makes the test binary a process that takes the lock it names, says
-// on standard output how that went, and keeps it until standard input ends.
+// lockEnv makes the test binary a process that takes the lock named by the variable, prints the
+// result, and keeps the lock until its standard input ends.
 const lockEnv = "WEIR_VFS_TEST_LOCK"
 
 func TestMain(m *testing.M) {
@@ -33,8 +33,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// lockProcess starts another process that tries to take the lock. Closing stdin
-// ends it.
+// lockProcess starts a process that tries to take the lock. The process ends when stdin is closed.
 func lockProcess(t *testing.T, name string) (cmd *exec.Cmd, stdin io.Closer, said string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -52,7 +51,7 @@ func lockProcess(t *testing.T, name string) (cmd *exec.Cmd, stdin io.Closer, sai
 	return cmd, in, said
 }
 
-// Two processes on one directory: cockroach#103966.
+// Two processes opened one directory: cockroach#103966.
 func TestRealLockExcludesProcesses(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "LOCK")
 	mine, err := Real{}.Lock(name)
@@ -85,10 +84,10 @@ func TestRealLockEndsWithItsProcess(t *testing.T) {
 	require.NoError(t, mine.Close())
 }
 
-// A cleaner of old files takes the lock's file from a live owner.
+// Another program removes the lock file while the lock is held.
 func TestRealLockExcludesProcessesWhenItsFileIsGone(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // it removes no file that is locked
+		return // a locked file cannot be removed
 	}
 	name := filepath.Join(t.TempDir(), "LOCK")
 	mine, err := Real{}.Lock(name)

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// lockFile locks with flock(2): the lock belongs to the open file, so it also
-// excludes this process, and the kernel releases it when the process dies.
+// lockFile locks with flock(2). The lock belongs to the open file, so it also excludes other
+// handles of this process, and the kernel releases it when the process ends.
 func lockFile(f *os.File) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -26,15 +26,15 @@ func lockFile(f *os.File) error {
 	}
 }
 
-// unlockFile unlocks before it closes: a child that another goroutine is just starting
-// has the open file as well, until it executes its program, and would keep the lock.
+// unlockFile unlocks before it closes. A child process that another goroutine is starting shares
+// the open file until it executes its program, and would otherwise keep the lock.
 func unlockFile(f *os.File) error {
-	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // not locked is as well
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // fails if it is not locked
 	return f.Close()
 }
 
-// lockDir returns nil where a directory cannot be locked: over NFS flock needs a
-// file that is open for writing.
+// lockDir locks a directory. It returns nil if the file system cannot lock directories: over NFS,
+// flock needs a file that is open for writing.
 func lockDir(name string) (*os.File, error) {
 	d, err := openDir("lock", name)
 	if errors.Is(err, fs.ErrPermission) {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Between fork and exec a child has the descriptors of its parent.
+// Between fork and exec, a child process has the descriptors of its parent.
 func TestRealLockEndsThoughAChildHasItsDescriptors(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "LOCK")
 	lock, err := Real{}.Lock(name)

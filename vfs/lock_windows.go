@@ -23,13 +23,13 @@ const (
 	errorIOPending     syscall.Errno = 997
 )
 
-// lockedByte is what is locked: a byte far behind the end of the file, since
-// others cannot read what is.
+// lockedByte returns the byte to lock: far after the end of the file, because other processes
+// cannot read locked bytes.
 func lockedByte() *syscall.Overlapped { return &syscall.Overlapped{OffsetHigh: 1 << 30} }
 
-// lockFile locks with LockFileEx: the lock belongs to the open file, so it also
-// excludes this process, and Windows releases it when the process dies. A file
-// that is open cannot be removed.
+// lockFile locks with LockFileEx. The lock belongs to the open file, so it also excludes other
+// handles of this process, and Windows releases it when the process ends. An open file cannot be
+// removed.
 func lockFile(f *os.File) error {
 	ok, _, err := lockFileEx.Call(f.Fd(), lockfileExclusiveLock|lockfileFailImmediately, 0, 1, 0,
 		uintptr(unsafe.Pointer(lockedByte())))
@@ -42,14 +42,13 @@ func lockFile(f *os.File) error {
 	return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
 }
 
-// unlockFile unlocks before it closes: Windows may take its time to unlock what
-// was closed.
+// unlockFile unlocks before it closes, because Windows may unlock a closed file late.
 func unlockFile(f *os.File) error {
-	_, _, _ = unlockFileEx.Call(f.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(lockedByte()))) // not locked is as well
+	_, _, _ = unlockFileEx.Call(f.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(lockedByte()))) // fails if it is not locked
 	return f.Close()
 }
 
-// lockDir finds that a directory cannot be locked.
+// lockDir returns nil, because Windows cannot lock a directory.
 func lockDir(name string) (*os.File, error) {
 	_, err := os.Lstat(name)
 	return nil, err

@@ -4,7 +4,7 @@ package vfs
 
 import "os"
 
-// The system has no such flags.
+// This system does not have these flags.
 const (
 	noFollow = 0
 	noBlock  = 0

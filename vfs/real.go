@@ -9,15 +9,15 @@ import (
 	"syscall"
 )
 
-// Real is the operating system's file system.
+// Real is the file system of the operating system.
 //
-// Thread safety: all methods may be called at the same time.
+// Thread safety: all methods may be called concurrently.
 type Real struct{}
 
 var _ FS = Real{}
 
-// Create implements FS. Writes append without O_APPEND, since no other handle
-// writes; so io.Copy may let the kernel copy (copy_file_range refuses O_APPEND).
+// Create implements FS. It does not open with O_APPEND, because copy_file_range refuses that flag
+// and io.Copy would be slower; no other handle writes to the file, so writes append anyway.
 func (Real) Create(name string) (File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
@@ -41,7 +41,7 @@ func (Real) Remove(name string) error { return os.Remove(name) }
 // RemoveAll implements FS.
 func (Real) RemoveAll(name string) error { return os.RemoveAll(name) }
 
-// Rename implements FS. os.Rename itself refuses a directory as the new name.
+// Rename implements FS. os.Rename already refuses a directory as the new name.
 func (Real) Rename(oldName, newName string) error {
 	info, err := os.Lstat(oldName)
 	if err == nil && info.IsDir() {
@@ -91,7 +91,7 @@ func (Real) SyncDir(dir string) error {
 		return err
 	}
 	defer d.Close()
-	if runtime.GOOS == "windows" { // no handle of a directory can be flushed there
+	if runtime.GOOS == "windows" { // directory handles cannot be flushed on Windows
 		return nil
 	}
 	if err := d.Sync(); err != nil {
@@ -112,7 +112,7 @@ func (Real) FreeBytes(dir string) (int64, error) {
 // Lock implements FS.
 func (Real) Lock(name string) (Lock, error) { return lockReal(name) }
 
-// realFile is an *os.File that knows its size.
+// realFile implements File by an *os.File.
 type realFile struct{ *os.File }
 
 // Size implements File.
@@ -124,7 +124,8 @@ func (f *realFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-// openedFile is a realFile that is only read, so that its position is free to look for holes.
+// openedFile is a realFile opened for reading. Only this type implements HoleFinder, because
+// NextData moves the position of the file, where a written file appends.
 type openedFile struct{ realFile }
 
 // NextData implements HoleFinder.

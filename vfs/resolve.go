@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// maxLinks is how many symbolic links a name may lead through, as on Linux.
+// maxLinks is the number of symbolic links that a name may lead through, as on Linux.
 const maxLinks = 40
 
 // Resolve implements FS.
@@ -29,7 +29,7 @@ func (Real) Resolve(name string) (string, error) {
 			return "", err
 		}
 		r.push(wd)
-		if err := r.walk(); err != nil { // $PWD may have links
+		if err := r.walk(); err != nil { // Getwd returns $PWD, which may have links
 			return "", &fs.PathError{Op: "resolve", Path: name, Err: err}
 		}
 	}
@@ -40,15 +40,15 @@ func (Real) Resolve(name string) (string, error) {
 	return r.at, nil
 }
 
-// resolution is a walk along a path, as the kernel goes it.
+// resolution is a walk along a path by the kernel's rules.
 type resolution struct {
-	at      string   // where it is: absolute, and without links
-	pending []string // elements that are left, the next one last
+	at      string   // current path: absolute, without links
+	pending []string // remaining elements, the next one last
 	missing bool     // at does not exist
-	links   int      // that were followed
+	links   int      // number of links followed
 }
 
-// push makes the elements of a path the next ones.
+// push puts the elements of a path before the remaining ones.
 func (r *resolution) push(path string) {
 	elems := strings.Split(path, "/")
 	for i := len(elems) - 1; i >= 0; i-- {
@@ -68,7 +68,7 @@ func (r *resolution) walk() error {
 	return nil
 }
 
-// step goes to the next element.
+// step moves to the next element.
 func (r *resolution) step(elem string) error {
 	switch {
 	case elem == ".." && r.missing:
@@ -98,8 +98,8 @@ func (r *resolution) step(elem string) error {
 	return nil
 }
 
-// follow replaces a link by its target. A link to a missing target is an error: no directory can
-// be made there, and mkdir(2) refuses it as well.
+// follow moves to the target of a link. It refuses a link whose target does not exist, like
+// mkdir(2), because nothing should be created through it.
 func (r *resolution) follow(link string) error {
 	if r.links++; r.links > maxLinks {
 		return syscall.ELOOP
@@ -118,7 +118,7 @@ func (r *resolution) follow(link string) error {
 	return nil
 }
 
-// bare takes an error out of the one that names the operation.
+// bare returns the error inside a *fs.PathError.
 func bare(err error) error {
 	var named *fs.PathError
 	if errors.As(err, &named) {

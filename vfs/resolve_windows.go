@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Resolve implements FS. Windows itself removes "x/.." before it follows links.
+// Resolve implements FS. Windows removes "x/.." before it follows links.
 func (Real) Resolve(name string) (string, error) {
 	if name == "" {
 		return "", &fs.PathError{Op: "resolve", Path: `""`, Err: errEmptyName}
