@@ -79,8 +79,9 @@ func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectI
 //
 //	object                        is kept while
 //	chk-<id>/...                  id is complete, in progress, in doubt, or the base of one in progress
-//	shared/s<id>-<attempt>-...    a complete checkpoint lists it, or id is one of the above but not complete
-//	attempts/<n>, unfinished      n is the current attempt
+//	shared/s<id>-<attempt>-...    a complete checkpoint lists it, or id is in progress, in doubt, or the
+//	                              base of one in progress
+//	attempts/<n>, unfinished      n is the current attempt or a later one
 //
 //	completed:  5 (lists A, B)    7 (lists B, C)      in progress: 8 on base 7
 //	shared/     s5.A  s5.B  s6.X  s7.C  s8.D

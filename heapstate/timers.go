@@ -48,7 +48,7 @@ func (t *timers) frozen(pin *backend.Pin, id backend.ID) *frozenTimers {
 //
 // Problem: the queue must return the earliest timer, drop duplicates (a window registers the
 // same timer for each of its records), remove timers by value, and be part of a snapshot that
-// must not stop the task. A binary heap answers only the first.
+// must not stop the task. A binary heap offers only the first of these.
 //
 // Idea: a B-tree (google/btree) ordered by timestamp, then by row, which is key and namespace
 // as they are in composite keys. The first timer is the leftmost item; a duplicate is found by

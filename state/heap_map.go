@@ -19,7 +19,7 @@ type heapMap[K any, UK comparable, UV any] struct {
 	normalValue func(UV) UV
 }
 
-// read returns the map of the current key, or nil if there is none.
+// read returns the map of the current key, or nil if the key has no map.
 func (h *heapMap[K, UK, UV]) read() (*sortedMap[UK, UV], error) {
 	m, err := h.find()
 	if m == nil {

@@ -45,7 +45,7 @@ func (h *heapHandle[K, V]) Clear() error {
 	return nil
 }
 
-// find returns a pointer to the value of the current key, or nil if there is none.
+// find returns a pointer to the value of the current key, or nil if the key has no value.
 func (h *heapHandle[K, V]) find() (*V, error) {
 	if err := h.keyed.requireKey(); err != nil {
 		return nil, h.wrap(err)
@@ -57,8 +57,8 @@ func (h *heapHandle[K, V]) find() (*V, error) {
 	return &h.table.rows.At(slot).value, nil
 }
 
-// put returns a pointer to the value of the current key, for writing. It inserts the zero
-// value if there is none.
+// put returns a pointer to the value of the current key, for writing. If the key has no
+// value, put inserts the zero value.
 func (h *heapHandle[K, V]) put() (*V, error) {
 	if err := h.keyed.requireKey(); err != nil {
 		return nil, h.wrap(err)

@@ -19,14 +19,14 @@ import (
 type MapState[UK comparable, UV any] interface {
 	// SetNamespace selects the namespace of later operations: see ValueState.
 	SetNamespace(namespace []byte) error
-	// Get returns the value of a user key. It returns false if there is none. The caller
-	// must not modify the value.
+	// Get returns the value of a user key. It returns false if the map does not have the
+	// user key. The caller must not modify the value.
 	Get(UK) (value UV, ok bool, err error)
 	// Contains reports whether the map has a user key.
 	Contains(UK) (bool, error)
 	// Floor returns the entry with the greatest user key at or below the given one, in the
-	// order of encodings. It returns false if there is none. It costs as much as Get. The
-	// caller must not modify the value.
+	// order of encodings. It returns false if there is no such entry. It costs as much as
+	// Get. The caller must not modify the value.
 	Floor(UK) (e Entry[UK, UV], ok bool, err error)
 	// Put stores a value under a user key. The caller must not modify the value afterwards.
 	// Errors are those of ValueState.Set; the old value then stays.

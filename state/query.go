@@ -114,9 +114,9 @@ func queryOf[K, Stored, V any](v View, key codec.Codec[K], kind backend.Kind, d 
 	}}, nil
 }
 
-// Get returns the value of a key in a namespace; nil is the void namespace. If there is none, it
-// returns false, and the declared default of a value state. It returns ErrKeyGroup if the
-// backend of the view does not own the key's group. The caller owns the result.
+// Get returns the value of a key in a namespace; nil is the void namespace. If the view has no
+// value for them, Get returns false, and for a value state the declared default. It returns
+// ErrKeyGroup if the backend of the view does not own the key's group. The caller owns the result.
 func (q *Query[K, V]) Get(key K, namespace []byte) (value V, ok bool, err error) {
 	s := queryScratches.Get().(*queryScratch)
 	defer s.release()

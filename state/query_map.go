@@ -29,7 +29,8 @@ func QueryMap[K any, UK comparable, UV any](v View, key codec.Codec[K], d MapDes
 	return &MapQuery[K, UK, UV]{queried: q, keys: d.Key, values: d.Value}, nil
 }
 
-// Get returns the value of a user key. It returns false if there is none. See Query.Get.
+// Get returns the value of a user key. It returns false if the map does not have it. See
+// Query.Get.
 func (q *MapQuery[K, UK, UV]) Get(key K, namespace []byte, userKey UK) (value UV, ok bool, err error) {
 	value, ok, err = q.get(key, namespace, userKey)
 	return value, ok, wrapState(q.name, err)

@@ -45,8 +45,8 @@ type row[K, V any] struct {
 // through Array.Mutable. So a snapshot that has not frozen the unit yet freezes it before.
 // Invariant: a used slot holds exactly one row, and len is the number of used slots.
 // Invariant: a free slot holds the zero row, so it keeps nothing alive.
-// Invariant: lastSeek is the slot of the probed row, or backend.Probed if there is none, for as
-// long as the Keyed's keyVersion stays. A Set after a Get of the same key costs no search.
+// Invariant: while the Keyed's keyVersion stays the same, lastSeek is the slot of the probed row,
+// or backend.Probed if the table does not have the row. A Set after a Get of the same key costs no search.
 //
 // Cost: a hit reads one word of a hash index and one row. A first write to a page after a
 // snapshot copies 64 rows; the first one to a directory also copies 2 KiB.
@@ -177,8 +177,8 @@ func tableHash(hash uint64, namespaceID uint32) uint64 {
 	return bits.RotateLeft64(hash^uint64(namespaceID)*0x9e3779b97f4a7c15, 32)
 }
 
-// put returns a pointer to the value of the probed row, for writing, and inserts the row with
-// a zero value if there is none. The caller must have called seek. The pointer is valid until
+// put returns a pointer to the value of the probed row, for writing. If the table does not have
+// the row, put inserts it with a zero value. The caller must have called seek. The pointer is valid until
 // the next change of the table.
 func (t *table[K, V]) put() (*V, error) {
 	t.changes++

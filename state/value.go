@@ -14,7 +14,7 @@ type ValueState[V any] interface {
 	// slice is the void namespace, in which each handle starts. SetNamespace copies the
 	// bytes.
 	SetNamespace(namespace []byte) error
-	// Get returns the value. If there is none, it returns the declared default and false.
+	// Get returns the value. Without a value it returns the declared default and false.
 	// The caller must not modify the value. Parts of a value that its codec does not encode
 	// are undefined: a heap backend may return them, a disk backend does not.
 	Get() (value V, ok bool, err error)

@@ -46,7 +46,7 @@ type ByteBackend interface {
 	// the first row. A backend that opens its store late opens it here. If AddState fails,
 	// the declaration returns the error, and the program may declare the state again.
 	AddState(Info) error
-	// Get returns the value of a key. It returns false if there is none.
+	// Get returns the value of a key. It returns false if the key has no value.
 	Get(key []byte) (value []byte, ok bool, err error)
 	// Set stores the value of a key.
 	Set(key, value []byte) error
@@ -65,7 +65,7 @@ type ByteBackend interface {
 	ScanPrefix(prefix, from []byte) Cursor
 	// Floor returns the row with the greatest key that starts with prefix and is at or
 	// below key, which starts with prefix too. It must find the row by a seek, not by a
-	// scan. It returns false if there is none.
+	// scan. It returns false if there is no such row.
 	Floor(prefix, key []byte) (found, value []byte, ok bool, err error)
 }
 

@@ -16,9 +16,9 @@ type KeyView interface {
 	Keyspace() Keyspace
 	// States returns the states that were declared at the moment of the view, ordered by ID.
 	States() []Info
-	// Get appends to dst the stored value of a composite key. It returns dst unchanged and
-	// false if there is none. It returns ErrKeyGroup for a key group that the backend does
-	// not own, and ErrUnknownState for a state that the view does not have.
+	// Get appends to dst the stored value of a composite key. If the view does not have the
+	// key, Get returns dst unchanged and false. It returns ErrKeyGroup for a key group that
+	// the backend does not own, and ErrUnknownState for a state that the view does not have.
 	Get(key, dst []byte) (value []byte, ok bool, err error)
 	// ScanPrefix calls yield, in ascending order, with the rows whose keys start with prefix
 	// and are at or above from. Prefix is a composite key without suffix, and from starts

@@ -79,7 +79,7 @@ func (r *Registry) StateList() *StateList {
 	return r.list
 }
 
-// Info returns the declared state with an ID. It returns false if there is none.
+// Info returns the declared state with an ID. It returns false if no state has it.
 func (r *Registry) Info(id ID) (info Info, ok bool) {
 	if d, ok := r.states[id]; ok {
 		return d.info, true

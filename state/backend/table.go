@@ -93,7 +93,7 @@ type FrozenTable interface {
 	// Thread safety: Find and Value may be called by any number of goroutines.
 	Find(slots []uint32, rest []byte) (slot uint32, suffix []byte, ok bool, err error)
 	// Value appends to dst the stored value that the row in a slot has under a suffix. It
-	// returns false if there is none.
+	// returns false if the row has no such stored value.
 	Value(slot uint32, suffix, dst []byte) (value []byte, ok bool, err error)
 	// Reader returns the same table with scratch memory of its own, for another goroutine.
 	// It may be called while the table is read.

@@ -299,7 +299,8 @@ func (w *world) stepEnd() {
 	closeAll(w.t, fresh)
 }
 
-// draw removes one of the pending snapshots and returns it, or nil if there is none.
+// draw removes one of the pending snapshots and returns it, or nil if
+// no snapshot is pending.
 func (w *world) draw() *pending {
 	if len(w.pending) == 0 {
 		return nil
