@@ -188,9 +188,9 @@ func TestWhatFailsLeavesNothingOpen(t *testing.T) {
 	}
 }
 
-// A manifest that could not become the current one, and one that had been it when
-// opening failed later, stayed: a store that was opened again and again on a full
-// disk made it ever fuller. Protection: removeUnnamed, removeManifests.
+// A manifest that could not become the current one, and one that had been it when opening
+// failed later, stayed: a store that was opened again and again on a full disk made it ever
+// fuller. Protection: manifest.Begin (removeNotCurrent) and DB.recover remove them.
 func TestFailedOpensLeaveNothing(t *testing.T) {
 	for _, last := range []struct {
 		op   vfstest.Op

@@ -147,8 +147,8 @@ func tableNumbers(t *testing.T, mem *vfstest.Mem) (numbers []uint64) {
 	return numbers
 }
 
-// Tables that no manifest names were removed when a store was opened that was not
-// closed. Protection: setAsideLost.
+// Tables that no manifest names were removed when a store was opened that was not closed.
+// Protection: lostTables.setAside.
 func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 	disk := lostStore(t, 3)
 	tables := tableNumbers(t, disk)

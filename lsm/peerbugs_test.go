@@ -92,9 +92,9 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.
 	disk.requireRight(t, 30)
 }
 
-// pebble 79b311b, 077bb4f, 4e1e327: the marker that names the manifest was durable
-// before the manifest. Protection: writeManifest syncs the manifest before it
-// publishes CURRENT. Fails if it does so after.
+// pebble 79b311b, 077bb4f, 4e1e327: the marker that names the manifest was durable before the
+// manifest. Protection: manifest.Begin syncs the manifest before it publishes CURRENT. Fails if
+// it does so after.
 func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := watch(mem, func(n int64, _ vfstest.Op, _ string) error {
@@ -129,11 +129,11 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 	disk.requireRight(t, 50)
 }
 
-// rocksdb#10573, #5287, leveldb#195: directories were not synced, that of CURRENT
-// or that of tables which came from elsewhere, and a name was gone, or an old one
-// gone before the new one was there. Protection: durable.MkdirAll, openLog, logLarge,
-// writeEdit and writeManifest sync names before anything speaks of them. Fails
-// without any one of the five.
+// rocksdb#10573, #5287, leveldb#195: the directory of CURRENT, or of linked tables, was not
+// synced. After a crash a file's name was missing, or an old name was gone before the new one
+// was durable. Protection: durable.MkdirAll, openLog, logLarge, manifest.Append and
+// manifest.Create sync a name before any other file refers to it. The test fails without any
+// one of the five.
 func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {
 	large := strings.Repeat("large", storyLarge/5+1)
 	for _, mode := range allLogModes {

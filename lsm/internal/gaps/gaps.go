@@ -21,10 +21,11 @@ import (
 //	                    an iterator that reaches a gap continues at its other end
 //
 // Gaps are found in two ways. An iterator that stepped over at least leastDead deleted entries
-// in a row adds them as a gap (Add). And every exploreEvery deletes of a prefix, the delete
-// explores the entries around its key (file explore.go), so that the first iteration after
-// many deletes is not slow either. A write of a value splits the gap that contains its key
-// (Cut); a prefix delete makes all gaps of the prefix superfluous (ForgetPrefix).
+// in a row adds them as a gap (Add). And one of every exploreEvery deletes (or of 1 to
+// maxExploreEvery: the rate adapts) explores the entries around its key (file explore.go), so
+// that the first iteration after many deletes is not slow either. A write of a value splits the
+// gap that contains its key (Cut); a prefix delete makes all gaps of the prefix superfluous
+// (ForgetPrefix).
 //
 // A gap is a statement about the current content of the store, not about runs. Seals, flushes
 // and compactions do not change which keys have values, and filters only remove values, so
