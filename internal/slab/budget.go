@@ -45,8 +45,7 @@ const DefaultBudgetBytes = 64 * Bytes
 // little. Touching a fresh slab takes half a millisecond of page faults; Prepare does that
 // ahead of time in a goroutine.
 //
-// Invariant: usedBytes + free slabs ≤ limitBytes, or the free list is empty. (A slab that
-// Prepare adds while others take memory may exceed the limit until the next call.)
+// Invariant: usedBytes + free slabs ≤ limitBytes, or the free list is empty.
 //
 // Invariant: every slab on the free list was touched.
 //
@@ -267,7 +266,13 @@ func (b *Budget) Put(s []byte) {
 	s = s[:Bytes:Bytes]
 	b.mu.Lock()
 	b.usedBytes -= Bytes
-	keep := !b.closed && b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
+	b.recycle(s)
+}
+
+// recycle adds s to the free list, or frees s if the list is full or closed. The caller holds
+// the mutex; recycle unlocks it.
+func (b *Budget) recycle(s []byte) {
+	keep := b.hasRoom()
 	if keep {
 		b.free = append(b.free, s)
 	}
@@ -275,6 +280,11 @@ func (b *Budget) Put(s []byte) {
 	if !keep {
 		release(s)
 	}
+}
+
+// hasRoom reports whether the free list may get one more slab. The caller holds the mutex.
+func (b *Budget) hasRoom() bool {
+	return !b.closed && b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
 }
 
 // Prepare fills the free list up to a number of slabs, in a goroutine, and touches each page of
@@ -295,7 +305,7 @@ func (b *Budget) Prepare(slabs int) {
 // prepareOne adds a slab to the free list and reports whether it must be called again.
 func (b *Budget) prepareOne(slabs int) (more bool) {
 	b.mu.Lock()
-	more = !b.closed && len(b.free) < slabs && b.usedBytes+int64(len(b.free)+1)*Bytes <= b.limitBytes
+	more = len(b.free) < slabs && b.hasRoom()
 	b.preparing = more
 	b.mu.Unlock()
 	if !more {
@@ -306,14 +316,7 @@ func (b *Budget) prepareOne(slabs int) (more bool) {
 		s[i] = 0
 	}
 	b.mu.Lock()
-	if !b.closed {
-		b.free = append(b.free, s)
-		s = nil
-	}
-	b.mu.Unlock()
-	if s != nil {
-		release(s)
-	}
+	b.recycle(s) // other goroutines may have taken the memory while this one touched s
 	return true
 }
 

@@ -108,6 +108,31 @@ func TestPreparedSlabsStayWithinTheLimit(t *testing.T) {
 	require.Len(t, b.free, MinBudgetBytes/Bytes-1)
 }
 
+// Prepare allocates a slab without the lock. If others take the memory during that time, the slab
+// must not be added to the free list.
+func TestPrepareRacingWithGetStaysWithinTheLimit(t *testing.T) {
+	b := NewBudget(MinBudgetBytes)
+	for range 20 {
+		b.Prepare(MinBudgetBytes / Bytes)
+		await.True(t, func() bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return len(b.free) > 0 // the goroutine works on the next slab
+		}, func() string { return "no slab was prepared" })
+		var taken [][]byte
+		for s := b.TryGet(); s != nil; s = b.TryGet() {
+			taken = append(taken, s)
+		}
+		requirePrepared(t, b)
+		require.LessOrEqual(t, b.Used()+int64(len(b.free))*Bytes, b.Limit())
+		for _, s := range taken {
+			b.Put(s)
+		}
+		b.Take(MinBudgetBytes) // empties the free list
+		b.Give(MinBudgetBytes)
+	}
+}
+
 // A slab that was put back after Close stayed on the free list for ever, outside of the heap.
 func TestNoSlabIsKeptAfterClose(t *testing.T) {
 	b := NewBudget(0)
