@@ -1,5 +1,6 @@
-// Package await lets tests wait for conditions. They wait as long as they may run, by
-// go test -timeout, and not for a time of their own that a busy machine can miss.
+// Package await lets tests wait for a condition or for the end of a call. A wait ends
+// shortly before the deadline of the test (go test -timeout). Shorter limits would make
+// tests fail on a busy machine.
 package await
 
 import (
@@ -7,14 +8,14 @@ import (
 	"time"
 )
 
-// pause is the time between two checks of a condition.
-const pause = time.Millisecond
+// checkPeriod is the time between two checks of a condition.
+const checkPeriod = time.Millisecond
 
-// spare is the time that a test has left to fail and to clean up.
-const spare = 2 * time.Second
+// cleanupTime is the part of a test's time that waits leave for its failure and cleanup.
+const cleanupTime = 2 * time.Second
 
-// True waits until a condition holds. It fails the test with the message shortly before
-// the test's deadline.
+// True waits until condition returns true. If it does not, True fails the test with the
+// message, shortly before the test's deadline.
 func True(t testing.TB, condition func() bool, message func() string) {
 	t.Helper()
 	deadline := time.After(time.Until(Deadline(t)))
@@ -22,13 +23,14 @@ func True(t testing.TB, condition func() bool, message func() string) {
 		select {
 		case <-deadline:
 			t.Fatal(message())
-		case <-time.After(pause):
+		case <-time.After(checkPeriod):
 		}
 	}
 }
 
-// End runs something that would hang if it waited for a named pipe, for example. Then
-// it fails the test, shortly before the test's deadline.
+// End calls run in a goroutine and waits until it returns. If it does not, End fails the
+// test shortly before the test's deadline. It is for calls that could block forever, for
+// example when they open a named pipe.
 func End(t testing.TB, run func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -36,16 +38,17 @@ func End(t testing.TB, run func()) {
 	select {
 	case <-done:
 	case <-time.After(time.Until(Deadline(t))):
-		t.Fatal("it hangs")
+		t.Fatal("the call did not return before the deadline of the test")
 	}
 }
 
-// Deadline returns the moment at which a test that still waits should fail, shortly
-// before go test ends it, so that the failure has a name. Without a timeout it is far away.
+// Deadline returns the time at which a test that still waits must fail: two seconds before
+// go test ends the process, so that the test can report its own error. Without a timeout
+// it returns a time one day from now.
 func Deadline(t testing.TB) time.Time {
 	if limited, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if deadline, ok := limited.Deadline(); ok {
-			return deadline.Add(-spare)
+			return deadline.Add(-cleanupTime)
 		}
 	}
 	return time.Now().Add(24 * time.Hour)

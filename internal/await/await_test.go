@@ -8,20 +8,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// short is a test whose deadline is near.
-type short struct {
+// shortTest is a test whose deadline is near.
+type shortTest struct {
 	testing.TB
 	left   time.Duration
 	failed []any
 }
 
-func (s *short) Deadline() (time.Time, bool) { return time.Now().Add(spare + s.left), true }
-func (s *short) Helper()                     {}
-func (s *short) Fatal(args ...any)           { s.failed = args; runtime.Goexit() }
+func (s *shortTest) Deadline() (time.Time, bool) {
+	return time.Now().Add(cleanupTime + s.left), true
+}
+func (s *shortTest) Helper()           {}
+func (s *shortTest) Fatal(args ...any) { s.failed = args; runtime.Goexit() }
 
-// run runs a function as a test with a deadline.
+// run calls test with a deadline that leaves it the given time to wait. It returns the
+// arguments of Fatal.
 func run(left time.Duration, test func(t testing.TB)) (failed []any) {
-	s := &short{left: left}
+	s := &shortTest{left: left}
 	done := make(chan struct{})
 	go func() { defer close(done); test(s) }()
 	<-done
@@ -29,10 +32,10 @@ func run(left time.Duration, test func(t testing.TB)) (failed []any) {
 }
 
 func TestTrueWaitsUntilTheConditionHolds(t *testing.T) {
-	looks := 0
-	third := func() bool { looks++; return looks == 3 }
+	checks := 0
+	third := func() bool { checks++; return checks == 3 }
 	require.Empty(t, run(time.Hour, func(t testing.TB) { True(t, third, func() string { return "never" }) }))
-	require.Equal(t, 3, looks)
+	require.Equal(t, 3, checks)
 }
 
 func TestTrueFailsBeforeTheDeadline(t *testing.T) {
@@ -42,7 +45,7 @@ func TestTrueFailsBeforeTheDeadline(t *testing.T) {
 	require.Equal(t, []any{"not yet"}, failed)
 }
 
-func TestEndFailsWhatHangs(t *testing.T) {
+func TestEndFailsIfTheCallDoesNotReturn(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
 	require.NotEmpty(t, run(time.Millisecond, func(t testing.TB) { End(t, func() { <-hang }) }))

@@ -1,13 +1,12 @@
-// Package density decides how many cases the tests of Weir try. Many of them take a
-// sample of a large set: crashes after each operation, flips of each byte, random
-// programs, sizes around 2^31. The environment variable WEIR_TESTS chooses the size of
-// the sample:
+// Package density chooses how many cases the tests of Weir try. Many tests take a sample of
+// a large set: crashes after each operation, flips of each byte, random programs, sizes
+// around 2^31. The environment variable WEIR_TESTS chooses the size of the sample:
 //
-//   - unset or "quick": what everybody runs; all packages in two minutes.
-//   - "campaign": what CI runs, several minutes for each of the larger packages.
-//   - "dense": every case, hours; for a nightly run. Use go test -timeout 0.
+//   - unset or "quick": for every change; all packages take two minutes.
+//   - "campaign": for CI; each of the larger packages takes several minutes.
+//   - "dense": for a nightly run; all cases, which takes hours. Use go test -timeout 0.
 //
-// It knows nothing of what is tested.
+// Benchmarks choose the size of their data in the same way.
 package density
 
 import (
@@ -27,7 +26,7 @@ const (
 	dense
 )
 
-// parse returns the level that a value of the variable names.
+// parse returns the level for a value of the environment variable.
 func parse(value string) (level, error) {
 	switch value {
 	case "", "quick":
@@ -40,8 +39,8 @@ func parse(value string) (level, error) {
 	return quick, fmt.Errorf("unknown %s %q: want quick, campaign or dense", Variable, value)
 }
 
-// Of returns the one of three sizes that the variable chooses. It fails the test if the
-// variable has another value.
+// Of returns atQuick, atCampaign or atDense, as the environment variable says. It fails the
+// test if the variable has any other value.
 func Of[T any](t testing.TB, atQuick, atCampaign, atDense T) T {
 	t.Helper()
 	chosen, err := parse(os.Getenv(Variable))
@@ -51,7 +50,7 @@ func Of[T any](t testing.TB, atQuick, atCampaign, atDense T) T {
 	return []T{atQuick, atCampaign, atDense}[chosen]
 }
 
-// InCampaigns skips a test that is too long for everybody's run.
+// InCampaigns skips the test at level quick. It is for tests that take long.
 func InCampaigns(t testing.TB) {
 	t.Helper()
 	if !Of(t, false, true, true) {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestVariableChoosesTheSize(t *testing.T) {
+func TestVariableSelectsTheSize(t *testing.T) {
 	for value, want := range map[string]int{"": 1, "quick": 1, "campaign": 2, "dense": 3} {
 		t.Setenv(Variable, value)
 		require.Equal(t, want, Of(t, 1, 2, 3), value)
@@ -20,7 +20,7 @@ func TestUnknownLevelIsAnError(t *testing.T) {
 	}
 }
 
-func TestCampaignsAreSkippedOtherwise(t *testing.T) {
+func TestInCampaignsSkipsAtQuick(t *testing.T) {
 	for value, skipped := range map[string]bool{"": true, "campaign": false, "dense": false} {
 		t.Setenv(Variable, value)
 		passed := false
