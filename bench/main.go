@@ -1,5 +1,5 @@
-// Bench runs a stream job over three million flights on each backend, without
-// failures and with some, and compares the results. See -h.
+// Bench runs a stream job over up to three million flights on each backend, without failures and
+// with two failures, and compares the results. See -h.
 package main
 
 import (
@@ -14,10 +14,9 @@ import (
 
 func main() {
 	harness.ServeIfChild()
-	// The signals stay caught to the end: an impatient second one must not
-	// come in the way of cleaning up.
+	// The signals stay caught until the end: a second signal must not interrupt the cleanup.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	// A reader of the table that goes away makes writing it an error.
+	// If the reader of a pipe ends, writes must return an error instead of killing the process.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(command.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -18,10 +18,10 @@ import (
 	"github.com/weirstate/weir/internal/bench/harness"
 )
 
-// programArgument, as the first one, makes the tests' program the program itself.
+// programArgument, as the first argument, makes the test binary run main.
 const programArgument = "-program"
 
-// TestMain lets the tests' program be a child, as the program itself is.
+// TestMain lets the test binary run as a child process of the harness, and as the program.
 func TestMain(m *testing.M) {
 	harness.ServeIfChild()
 	if len(os.Args) > 1 && os.Args[1] == programArgument {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program returns a command that runs bench with its files in a directory.
+// program returns a command that runs bench with its files in dir.
 func program(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -43,7 +43,7 @@ func program(t *testing.T, dir string, args ...string) *exec.Cmd {
 	return exec.Command(path, args...)
 }
 
-func TestSignalLeavesNothing(t *testing.T) {
+func TestBenchRemovesItsFilesAfterASignal(t *testing.T) {
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		dir := t.TempDir()
 		p := program(t, dir, "-checkpoint-every", "1m", "-storage", "file")
@@ -59,11 +59,11 @@ func TestSignalLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestReaderThatGoesAwayLeavesNothing(t *testing.T) {
+func TestBenchRemovesItsFilesAfterABrokenPipe(t *testing.T) {
 	dir := t.TempDir()
 	p := program(t, dir, "-checkpoint-every", "5ms", "-storage", "memory")
-	var complaints bytes.Buffer
-	p.Stderr = &complaints
+	var stderr bytes.Buffer
+	p.Stderr = &stderr
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	require.NoError(t, reader.Close())
@@ -71,6 +71,6 @@ func TestReaderThatGoesAwayLeavesNothing(t *testing.T) {
 	require.Error(t, p.Run())
 	require.NoError(t, writer.Close())
 	require.Equal(t, command.ExitFailed, p.ProcessState.ExitCode())
-	require.Contains(t, complaints.String(), "broken pipe")
+	require.Contains(t, stderr.String(), "broken pipe")
 	benchtest.RequireEmpty(t, dir)
 }

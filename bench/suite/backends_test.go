@@ -10,10 +10,10 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// opener opens an empty backend, with its files in b.TempDir.
+// opener opens an empty backend with its files in b.TempDir.
 type opener = func(b testing.TB, o state.Options) (snapshot.Backend, error)
 
-// backends are those of the suite, by the name in the rows.
+// backends lists the backends with their names in the rows.
 var backends = []struct {
 	name string
 	open opener
@@ -27,8 +27,7 @@ func openLSM(b testing.TB, o state.Options) (snapshot.Backend, error) {
 	return lsmstate.Create(b.TempDir(), lsmstate.Options{Options: o})
 }
 
-// BenchmarkState is one operation on one key: setting the current key and the
-// operation itself.
+// BenchmarkState measures operations on one key. The time includes setting the current key.
 func BenchmarkState(b *testing.B) {
 	engines := []Engine{GoMap}
 	for _, at := range backends {

@@ -13,6 +13,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
+// loop measures do as the operation of a benchmark.
 func loop(b *testing.B, do func(i int)) {
 	i := 0
 	for b.Loop() {
@@ -21,14 +22,15 @@ func loop(b *testing.B, do func(i int)) {
 	}
 }
 
-// beyondOp makes the state of one row and returns one operation.
+// beyondOp is one row. Its functions set up the state, in Go maps or in a backend, and return
+// the operation; i counts the calls.
 type beyondOp struct {
 	name  string
 	goMap func() func(i int)
 	weir  func(*state.Keyed[int64]) func(i int)
 }
 
-// on makes the state in an engine.
+// on sets up the state in an engine and returns the operation.
 func (o beyondOp) on(b *testing.B, e Engine) func(i int) {
 	if e.Open == nil {
 		return o.goMap()
@@ -37,8 +39,8 @@ func (o beyondOp) on(b *testing.B, e Engine) func(i int) {
 	return o.weir(k)
 }
 
-// beyond are the rows that Flink's suite leaves out: folding states, merging
-// namespaces, timers and skewed read-modify-write.
+// beyond lists the rows that Flink's suite does not have: reducing and aggregating states,
+// merged namespaces, timers, and read-modify-write with skewed keys.
 var beyond = []beyondOp{
 	{"reducingAdd", goAdd(oldKeys), func(k *state.Keyed[int64]) func(int) {
 		r := must1(state.ReducingOf(k, state.ReducingDescriptor[int64]{
@@ -69,7 +71,7 @@ var beyond = []beyondOp{
 	{"timerRegisterAndFire", goTimers, weirTimers},
 }
 
-// filled runs an operation once for every key first.
+// filled calls the operation once for each of the first setupKeys numbers, and returns it.
 func filled(do func(i int)) func(i int) {
 	for i := range setupKeys {
 		do(i)
@@ -77,8 +79,9 @@ func filled(do func(i int)) func(i int) {
 	return do
 }
 
-// zipfKeys is a sequence of keys with exponent 0.99, the hottest scattered over
-// the key space, by inversion of the distribution function.
+// zipfKeys is a random sequence of keys in a Zipf distribution with exponent 0.99. The most
+// frequent keys are scattered over the key space. It is drawn by inversion of the distribution
+// function.
 var zipfKeys = func() []int64 {
 	const exponent = 0.99
 	cumulative := make([]float64, setupKeys)
@@ -117,7 +120,7 @@ func weirReadModifyWrite(keys []int64) func(*state.Keyed[int64]) func(int) {
 	}
 }
 
-// windows is how many namespaces a key has at a time.
+// windows is the number of namespaces of a key.
 const windows = 4
 
 type windowKey struct{ key, window int64 }
@@ -142,7 +145,8 @@ func weirWindows(k *state.Keyed[int64]) func(int) {
 	})
 }
 
-// One merge adds an element to each of two namespaces and merges them.
+// goMerge appends an element to the list of one namespace and replaces the list of
+// another namespace with it.
 func goMerge() func(int) {
 	m := make(map[windowKey][]int64)
 	return func(i int) {
@@ -166,7 +170,8 @@ func weirMerge(k *state.Keyed[int64]) func(int) {
 	}
 }
 
-// One operation registers a timer and fires one: 100,000 are pending.
+// pendingTimers is the number of registered timers that have not fired. Each operation registers
+// a timer and fires one on average.
 const pendingTimers = 100_000
 
 type goTimer struct{ timestamp, key int64 }
@@ -185,7 +190,7 @@ func (h *goTimerHeap) Pop() any {
 	return last
 }
 
-// timestamp gives timer i a time up to pendingTimers behind the i-th firing.
+// timestamp returns the time of timer i: a random time from i to i+pendingTimers-1.
 func timestamp(i int) int64 { return int64(i) + at(values, i)%pendingTimers }
 
 func goTimers() func(int) {

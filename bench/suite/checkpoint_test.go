@@ -12,23 +12,22 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
 )
 
-// checkpointTurns is how often a checkpoint is written and copied, in turn.
+// checkpointTurns is the number of checkpoints that are written, and copied after each one.
 const checkpointTurns = 5
 
 // BenchmarkCheckpointWrite measures checkpoints of one subtask in a directory, from trigger to
-// commit, against copying their files with a sync of each, in turn. The backends have keys of 8 B
-// and values of 100 B, half compressible. op=checkpoint-native writes all files of the tree
-// unchanged. backend=bytes is a backend without cost that returns prepared bytes.
+// commit, and for comparison a copy of their files with fsync. Checkpoints and copies alternate.
+// The backends have keys of 8 B and values of 100 B, half of each compressible.
+// op=checkpoint-native writes all files of the tree unchanged. backend=bytes writes prepared
+// bytes, so it has no cost of a backend.
 func BenchmarkCheckpointWrite(b *testing.B) {
-	keys, size := 1_000_000, 100
-	if testing.Short() {
-		keys = 10_000
-	}
+	keys, size := density.Of(b, 10_000, 1_000_000, 1_000_000), 100
 	for _, backend := range backends {
 		for _, compression := range []snapshot.Compression{snapshot.Zstd, snapshot.None} {
 			name := fmt.Sprintf("%s/compression=%s", row("checkpoint", backend.name, keys), [...]string{"zstd", "none"}[compression])
@@ -42,7 +41,7 @@ func BenchmarkCheckpointWrite(b *testing.B) {
 	})
 }
 
-// benchCheckpointWrite compares checkpoints of a backend that was filled.
+// benchCheckpointWrite fills a backend and compares its checkpoints with copies.
 func benchCheckpointWrite(b *testing.B, name string, open opener, keys, size int, o snapshot.Options) {
 	b.Run(name, func(b *testing.B) {
 		be, k := keyed(b, open, 128)
@@ -61,7 +60,7 @@ func benchCheckpointWrite(b *testing.B, name string, open opener, keys, size int
 	})
 }
 
-// uploadBytes writes one file as a backend would, in pieces of 64 KiB.
+// uploadBytes writes one file in pieces of 64 KiB, as a backend does.
 func uploadBytes(u *checkpoint.Upload, content []byte) snapshot.Handle {
 	file := must1(u.Create(u.Context(), u.Name()))
 	for rest := content; len(rest) > 0; {
@@ -75,7 +74,7 @@ func uploadBytes(u *checkpoint.Upload, content []byte) snapshot.Handle {
 	}}}
 }
 
-// compareWithCopy takes checkpoints and copies them, in turn.
+// compareWithCopy takes checkpoints, copies the files of each one, and reports both rates.
 func compareWithCopy(b *testing.B, write func(*checkpoint.Upload) snapshot.Handle) {
 	for b.Loop() {
 		dir := b.TempDir()
@@ -100,7 +99,7 @@ func compareWithCopy(b *testing.B, write func(*checkpoint.Upload) snapshot.Handl
 	b.ReportMetric(0, "ns/op")
 }
 
-// checkpoints is a job of one subtask that only takes checkpoints.
+// checkpoints is a job with one subtask that does nothing but take checkpoints.
 type checkpoints struct {
 	coordinator *checkpoint.Coordinator
 	attempt     *checkpoint.Attempt
@@ -117,7 +116,7 @@ func startCheckpoints(dir string) *checkpoints {
 	return j
 }
 
-// checkpoint takes one, from trigger to commit.
+// checkpoint takes a checkpoint, from trigger to commit, and returns its statistics.
 func (j *checkpoints) checkpoint(write func(*checkpoint.Upload) snapshot.Handle) checkpoint.Stats {
 	u := j.attempt.Upload(must1(j.attempt.Trigger()), "op", 0)
 	handle := write(u)
@@ -137,8 +136,8 @@ func (*checkpoints) Aborted(_ checkpoint.ID, reason error) { panic(reason) }
 // Fail implements checkpoint.Tasks.
 func (*checkpoints) Fail(reason error) { panic(reason) }
 
-// timeCopy copies files, as cp does, and syncs each, which a checkpoint cannot
-// do without either.
+// timeCopy copies files to a directory and returns the time. It syncs each file, because a
+// checkpoint must do so too.
 func timeCopy(files []string, dir string) (time.Duration, error) {
 	begun := time.Now()
 	for _, file := range files {

@@ -11,23 +11,22 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Engine is what the operations run on.
+// Engine is a backend, or bare Go maps, that the operations run on.
 type Engine struct {
-	// Name stands in the rows.
+	// Name is the name of the engine in the rows.
 	Name string
-	// Open opens an empty backend, with its files in TempDir. The suite closes it. Nil
-	// means a bare Go map.
+	// Open opens an empty backend with its files in TempDir. The suite closes the backend. Nil
+	// means bare Go maps.
 	Open func(testing.TB, state.Options) (backend.Backend, error)
-	// Lacks are rows that are left out.
+	// Lacks lists the operations that the engine does not support. They are skipped.
 	Lacks []string
 }
 
-// GoMap is the floor: bare Go maps of the same types, with no snapshots, no key
-// groups, no limits and no order.
+// GoMap runs the operations on bare Go maps of the same types, without snapshots, key groups,
+// limits and order. Its times are a lower bound for backends.
 var GoMap = Engine{Name: "gomap"}
 
-// Operations runs every row on every engine: those of Flink's suite, and those that
-// it leaves out.
+// Operations runs all operations on all engines.
 func Operations(b *testing.B, engines ...Engine) {
 	for _, o := range ops {
 		for _, e := range engines {
@@ -47,10 +46,10 @@ func (e Engine) run(b *testing.B, op string, do func(*testing.B)) {
 	}
 }
 
-// groups is how many key groups Flink's suite has.
+// groups is the number of key groups in Flink's suite.
 const groups = 2
 
-// store is the engine under the operations of Flink's suite.
+// store returns the engine as the operations of Flink's suite use it.
 func (e Engine) store(b *testing.B) store {
 	if e.Open == nil {
 		return goMaps()
@@ -61,7 +60,7 @@ func (e Engine) store(b *testing.B) store {
 	})
 }
 
-// keyed opens an empty backend with int64 keys, for as long as the benchmark lasts.
+// keyed opens an empty backend with int64 keys. The backend is closed when the benchmark ends.
 func keyed[B backend.Backend](b testing.TB, open func(testing.TB, state.Options) (B, error), groups int) (B, *state.Keyed[int64]) {
 	backend, err := open(b, state.Options{Keyspace: state.WholeKeyspace(groups)})
 	if err != nil {
@@ -75,7 +74,7 @@ func keyed[B backend.Backend](b testing.TB, open func(testing.TB, state.Options)
 	return backend, k
 }
 
-// must1 fails the benchmark on an error.
+// must1 returns v. It panics if err is not nil.
 func must1[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -83,15 +82,15 @@ func must1[T any](v T, err error) T {
 	return v
 }
 
-// check does so where there is no value.
+// check panics if err is not nil.
 func check(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// shuffled is the numbers from first on, n of them, in an order that is the
-// same in every run.
+// shuffled returns the numbers from first to first+n-1 in random order. The order is the same in
+// every run.
 func shuffled(first, n int) []int64 {
 	rng := rand.New(rand.NewPCG(1, uint64(first)))
 	keys := make([]int64, n)
@@ -101,7 +100,7 @@ func shuffled(first, n int) []int64 {
 	return keys
 }
 
-// row is the name of a row.
+// row returns the name of a row.
 func row(op, backend string, keys int) string {
 	return fmt.Sprintf("op=%s/backend=%s/keys=%d", op, backend, keys)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
@@ -28,7 +29,7 @@ const (
 	nativeBudgetBytes = 256 << 20
 )
 
-// bytesState is a backend on disk with byte values under int64 keys.
+// bytesState is an LSM backend with int64 keys and values of bytes.
 type bytesState struct {
 	budget  *lsm.Budget
 	backend *lsmstate.Backend
@@ -49,7 +50,7 @@ func (s *bytesState) close() {
 	s.budget.Close()
 }
 
-// owned are the keys of the backend's groups below n.
+// owned returns the keys below n that belong to the key groups of the backend.
 func (s *bytesState) owned(n int) (keys []int64) {
 	for i := range int64(n) {
 		if s.keyed.SetKey(i) == nil {
@@ -66,24 +67,21 @@ func (s *bytesState) set(rng *rand.Rand, keys []int64, size int) {
 	}
 }
 
-// get reads a key that must be there.
+// get reads the value of a key, which must exist.
 func (s *bytesState) get(key int64) {
 	check(s.keyed.SetKey(key))
 	if _, ok, err := s.value.Get(); !ok || err != nil {
-		panic("a key is not there")
+		panic("a key has no value")
 	}
 }
 
-// BenchmarkSnapshotIncremental is 60 incremental checkpoints in a row, with one of
-// a hundred keys rewritten before each: keys that lie together in the tree, or any. Shares
-// are of what all files of the checkpoint have together. Files that a compaction has
+// BenchmarkSnapshotIncremental takes 60 incremental checkpoints and rewrites one percent of the
+// keys before each: adjacent keys of the tree (clustered), or random keys (uniform). It reports
+// the new bytes of a checkpoint as a share of all its bytes. Files that a compaction has
 // rewritten count as new.
 func BenchmarkSnapshotIncremental(b *testing.B) {
 	const turns, size = 60, 100
-	keys := 1_000_000
-	if testing.Short() {
-		keys = 10_000
-	}
+	keys := density.Of(b, 10_000, 1_000_000, 1_000_000)
 	for _, order := range []string{"clustered", "uniform"} {
 		b.Run(row("incremental-"+order, "lsm", keys), func(b *testing.B) {
 			for b.Loop() {
@@ -127,16 +125,16 @@ func BenchmarkSnapshotIncremental(b *testing.B) {
 	}
 }
 
-// compareInTree orders keys as the tree has them: by key group, then by key.
+// compareInTree compares keys in the order of the tree: by key group, then by key.
 func compareInTree(a, b int64) int {
-	place := func(key int64) uint64 {
+	position := func(key int64) uint64 {
 		encoded := binary.BigEndian.AppendUint64(nil, uint64(key)^1<<63)
 		return uint64(state.KeyGroup(xxhash.Sum64(encoded), nativeGroups))<<48 | uint64(key)
 	}
-	return cmp.Compare(place(a), place(b))
+	return cmp.Compare(position(a), position(b))
 }
 
-// linkingDirectory is a directory whose files can be linked into others.
+// linkingDirectory is a snapshot directory whose files can be linked into other directories.
 type linkingDirectory struct {
 	*snapshot.Directory
 	path string
@@ -151,21 +149,18 @@ func (d *linkingDirectory) Link(_ context.Context, name, path string) error {
 	return os.Link(filepath.Join(d.path, name), path)
 }
 
-// save takes a native snapshot.
+// save writes a native snapshot.
 func (d *linkingDirectory) save(s *bytesState, name string) snapshot.Handle {
 	return must1(must1(snapshot.Start(ctx, s.backend, d, snapshot.Options{Name: name, Mode: snapshot.Full})).Wait())
 }
 
-// BenchmarkSnapshotNativeRestore is native snapshots of 10,000,000 keys with values of
-// 1,000 B, half compressible, restored from a local directory: the time to open a
-// backend, restore it and read the first key, and that until 10,000 more, chosen
-// uniformly, are read. Rows are the same parallelism, from one subtask to two (the
-// slower one) and from two to one. With a cold cache of the tree, not of the system.
+// BenchmarkSnapshotNativeRestore restores native snapshots of 10,000,000 keys with values of
+// 1,000 B, half of each compressible, from a local directory. It reports two times from opening
+// the backend: until the first key is read, and until 10,000 more random keys are read. The rows
+// are a restore at the same parallelism, from one subtask to two (the slower of the two), and
+// from two to one. The block cache is cold, the page cache of the system is not.
 func BenchmarkSnapshotNativeRestore(b *testing.B) {
-	keys, size := 10_000_000, 1000
-	if testing.Short() {
-		keys = 10_000
-	}
+	keys, size := density.Of(b, 10_000, 10_000_000, 10_000_000), 1000
 	to := newLinkingDirectory(b.TempDir())
 	fill := func(name string, subtask, parallelism int) snapshot.Handle {
 		s := newBytesState(b.TempDir(), state.SubtaskKeyspace(subtask, parallelism, nativeGroups))
@@ -233,9 +228,9 @@ func BenchmarkSnapshotNativeRestore(b *testing.B) {
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
-// BenchmarkSnapshotEmptyBackend is opening a backend on disk, writing one key and
-// closing it; and what memory each of many takes that are open at once, with a budget
-// for each, pages of files that are mapped included.
+// BenchmarkSnapshotEmptyBackend measures the time to open an LSM backend, write one key and close
+// the backend, and the resident memory of such a backend while 64 of them are open, each with
+// its own budget. The memory includes pages of mapped files.
 func BenchmarkSnapshotEmptyBackend(b *testing.B) {
 	b.Run("op=open", func(b *testing.B) {
 		dir := b.TempDir()
@@ -260,7 +255,7 @@ func BenchmarkSnapshotEmptyBackend(b *testing.B) {
 	})
 }
 
-// openWithOneKey opens a backend and makes its tree, which the first key does.
+// openWithOneKey opens a backend and writes one key: the first write creates the tree.
 func openWithOneKey(dir string) *lsmstate.Backend {
 	b := must1(lsmstate.Create(dir, lsmstate.Options{Options: state.Options{Keyspace: state.WholeKeyspace(nativeGroups)}}))
 	k := must1(state.NewKeyed(b, codec.Int[int64]()))
@@ -270,7 +265,7 @@ func openWithOneKey(dir string) *lsmstate.Backend {
 	return b
 }
 
-// residentBytes is the memory of the process that is resident.
+// residentBytes returns the resident memory of the process in bytes.
 func residentBytes(b *testing.B) int64 {
 	debug.FreeOSMemory()
 	statm, err := os.ReadFile("/proc/self/statm")

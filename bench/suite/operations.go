@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// The sizes of Flink's suite (reference: flink-benchmarks, StateBenchmarkConstants).
+// The sizes are those of Flink's suite (flink-benchmarks, class StateBenchmarkConstants).
 const (
 	setupKeys  = 500_000
 	mapKeys    = 10
@@ -32,28 +32,29 @@ func tenEntries() map[int64]float64 {
 	return m
 }
 
-// op is one row: setup makes the state and returns one operation, the i-th.
-// Limit is the number of operations after which the setup has to be made again
-// because they change what the row is about; 0 is no limit.
+// op is one row. setup sets up the state and returns the operation; i counts the calls. After
+// limit operations the state is set up again, because the operation changes it too much; 0 means
+// no limit.
 type op struct {
 	name  string
 	limit int
 	setup func(store) func(i int)
 }
 
-// store is one engine under the operations: a Weir backend or a bare Go map.
+// store is an engine as the operations use it. Each function sets up an empty state.
 type store struct {
 	value func() valueOps
 	list  func() listOps
 	maps  func() mapOps
 }
 
-// The operations with their key, as a Go map has it.
+// valueOps are the operations of a value state. As with a Go map, the key is an argument.
 type valueOps struct {
 	get func(key int64) int64
 	set func(key, v int64)
 }
 
+// listOps are the operations of a list state.
 type listOps struct {
 	get    func(key int64) []int64
 	add    func(key, v int64)
@@ -61,6 +62,7 @@ type listOps struct {
 	set    func(key int64, v []int64)
 }
 
+// mapOps are the operations of a map state. uk is the user key inside the map.
 type mapOps struct {
 	get      func(key, uk int64) float64
 	contains func(key, uk int64) bool
@@ -78,7 +80,7 @@ var sinkFloat float64
 
 func at(keys []int64, i int) int64 { return keys[i%len(keys)] }
 
-// ops are the rows of Flink's ValueState-, ListState- and MapStateBenchmark.
+// ops lists the rows of Flink's ValueStateBenchmark, ListStateBenchmark and MapStateBenchmark.
 var ops = []op{
 	{"valueUpdate", 0, func(s store) func(int) {
 		v := filledValues(s)

@@ -9,11 +9,12 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// queueLength is how many entries a map has that is used as a queue.
+// queueLength is the number of entries of a map that is used as a queue.
 const queueLength = 10
 
 // BenchmarkQueue reads a map with ten entries, after many entries with lower keys were removed. It
-// reports the first call separately, since later calls may use what the first one has recorded.
+// reports the time of the first call separately: it may record the gap of removed keys for the
+// later calls.
 func BenchmarkQueue(b *testing.B) {
 	for _, backend := range backends {
 		for _, removed := range []int{1_000, 100_000, 400_000} {
@@ -30,7 +31,7 @@ func BenchmarkQueue(b *testing.B) {
 					}
 				}},
 				{"isEmpty", func() { must1(m.IsEmpty()) }},
-				{"floorOfRemoved", func() { // none is there
+				{"floorOfRemoved", func() { // finds no entry
 					_, _, err := m.Floor(int64(removed / 2))
 					check(err)
 				}},

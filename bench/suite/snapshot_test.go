@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
 	"github.com/weirstate/weir/state/codec"
@@ -18,16 +19,13 @@ import (
 
 var ctx = context.Background()
 
-// snapshotSizes are the numbers of keys of the rows that must not depend on
-// them.
-func snapshotSizes() []int {
-	if testing.Short() {
-		return []int{100_000}
-	}
-	return []int{1_000_000, 10_000_000}
+// snapshotSizes returns numbers of keys. Their rows should differ little.
+func snapshotSizes(b testing.TB) []int {
+	full := []int{1_000_000, 10_000_000}
+	return density.Of(b, []int{100_000}, full, full)
 }
 
-// counters is a backend with int64 values under the keys 0 to n-1.
+// counters is a backend with int64 values for the keys 0 to n-1.
 type counters struct {
 	backend snapshot.Backend
 	keyed   *state.Keyed[int64]
@@ -51,7 +49,7 @@ func (c *counters) fill() *counters {
 	return c
 }
 
-// update adds one to a key chosen uniformly.
+// update adds 1 to the value of a random key.
 func (c *counters) update() {
 	check(c.keyed.SetKey(c.rng.Int64N(int64(c.n))))
 	v, _, err := c.value.Get()
@@ -59,9 +57,9 @@ func (c *counters) update() {
 	check(c.value.Set(v + 1))
 }
 
-// eachBackend runs a row for every backend and size.
+// eachBackend runs a row for each backend and number of keys.
 func eachBackend(b *testing.B, op string, do func(b *testing.B, c *counters)) {
-	for _, n := range snapshotSizes() {
+	for _, n := range snapshotSizes(b) {
 		for _, backend := range backends {
 			b.Run(row(op, backend.name, n), func(b *testing.B) {
 				c := newCounters(b, backend.open, n).fill()
@@ -73,8 +71,8 @@ func eachBackend(b *testing.B, op string, do func(b *testing.B, c *counters)) {
 	}
 }
 
-// BenchmarkSnapshotPause is the synchronous half: 200 views with 20,000 updates
-// between, three of them open at a time.
+// BenchmarkSnapshotPause measures the synchronous part of a snapshot. It takes 200 views, with
+// 20,000 updates before each, and keeps three of them open.
 func BenchmarkSnapshotPause(b *testing.B) {
 	eachBackend(b, "pause", func(b *testing.B, c *counters) {
 		for b.Loop() {
@@ -104,8 +102,8 @@ func BenchmarkSnapshotPause(b *testing.B) {
 	})
 }
 
-// BenchmarkPauseStates is the pause by the number of states, all of which are written to
-// between two views: it must not grow with them.
+// BenchmarkPauseStates measures the pause for different numbers of states. Every state is written
+// between two views. The pause must not grow with the number of states.
 func BenchmarkPauseStates(b *testing.B) {
 	for _, states := range []int{10, 10_000} {
 		for _, backend := range backends {
@@ -136,9 +134,9 @@ func BenchmarkPauseStates(b *testing.B) {
 	}
 }
 
-// stretch runs updates for some time and says how many there were a second and
-// how long the longest took. Between updates it calls beside, now and then.
-func (c *counters) stretch(d time.Duration, beside func()) (perSecond float64, longest time.Duration) {
+// updateFor runs updates for a duration. It returns the updates per second and the time of the
+// longest update. After every 256 updates it calls between, outside of the time of any update.
+func (c *counters) updateFor(d time.Duration, between func()) (perSecond float64, longest time.Duration) {
 	begin := time.Now()
 	last, n := begin, 0
 	for last.Sub(begin) < d {
@@ -147,16 +145,16 @@ func (c *counters) stretch(d time.Duration, beside func()) (perSecond float64, l
 		longest = max(longest, now.Sub(last))
 		last = now
 		if n++; n%256 == 0 {
-			beside()
+			between()
 			last = time.Now()
 		}
 	}
 	return float64(n) / last.Sub(begin).Seconds(), longest
 }
 
-// BenchmarkSnapshotThroughput is uniform updates while snapshots are written to
-// files, one after the other without a break, against none, in turns of five
-// seconds; and the longest operation of either.
+// BenchmarkSnapshotThroughput measures updates of random keys while snapshots are written to files
+// without a break, and updates without snapshots. Both alternate every five seconds. It also
+// reports the longest update of each.
 func BenchmarkSnapshotThroughput(b *testing.B) {
 	eachBackend(b, "throughput", func(b *testing.B, c *counters) {
 		const turn = 5 * time.Second
@@ -165,11 +163,11 @@ func BenchmarkSnapshotThroughput(b *testing.B) {
 			var longestWithout, longestWith time.Duration
 			snapshots := snapshotsInTurn{to: must1(snapshot.NewDirectory(b.TempDir())), of: c.backend}
 			for range 3 {
-				perSecond, longest := c.stretch(turn, func() {})
+				perSecond, longest := c.updateFor(turn, func() {})
 				without = append(without, perSecond)
 				longestWithout = max(longestWithout, longest)
 
-				perSecond, longest = c.stretch(turn, snapshots.next)
+				perSecond, longest = c.updateFor(turn, snapshots.next)
 				snapshots.finish()
 				with = append(with, perSecond)
 				longestWith = max(longestWith, longest)
@@ -186,16 +184,16 @@ func BenchmarkSnapshotThroughput(b *testing.B) {
 	})
 }
 
-// snapshotsInTurn keeps one snapshot under way, each file removed when the next
-// is complete.
+// snapshotsInTurn writes snapshots one after the other. It removes the file of each one as soon
+// as it is complete.
 type snapshotsInTurn struct {
 	to      *snapshot.Directory
 	of      snapshot.Backend
 	running *snapshot.Running
-	done    int
+	done    int // complete snapshots
 }
 
-// next starts a snapshot if none is under way.
+// next starts a snapshot if no snapshot is running.
 func (s *snapshotsInTurn) next() {
 	if s.running != nil {
 		select {
@@ -208,7 +206,7 @@ func (s *snapshotsInTurn) next() {
 	s.running = must1(snapshot.Start(ctx, s.of, s.to, snapshot.Options{}))
 }
 
-// finish waits for the snapshot under way.
+// finish waits for the running snapshot and removes its file.
 func (s *snapshotsInTurn) finish() {
 	must1(s.running.Wait())
 	check(s.to.Remove("state"))
@@ -221,8 +219,8 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// memory is a Target and a Source without a disk under it: what is measured on
-// it is Weir's own share.
+// memory is a snapshot.Target and snapshot.Source in memory. Benchmarks on it measure the time of
+// Weir without the time of a disk.
 type memory struct{ data []byte }
 
 type memoryFile struct{ to *memory }
@@ -252,14 +250,11 @@ func (o memoryObject) ReadAt(b []byte, off int64) (int, error) {
 func (o memoryObject) Size() (int64, error) { return int64(len(o.of.data)), nil }
 func (o memoryObject) Close() error         { return nil }
 
-// BenchmarkSnapshotWriteAndRestore is 2,000,000 keys of 8 B with values of
-// 100 B, half compressible, written and restored on one core. MB are of keys
-// and values, not of the file.
+// BenchmarkSnapshotWriteAndRestore writes and restores a snapshot on one core: 2,000,000 keys of
+// 8 B with values of 100 B, half of each compressible. The rates are in MB of keys and values,
+// not of the file.
 func BenchmarkSnapshotWriteAndRestore(b *testing.B) {
-	keys, size := 2_000_000, 100
-	if testing.Short() {
-		keys = 20_000
-	}
+	keys, size := density.Of(b, 20_000, 2_000_000, 2_000_000), 100
 	payload := float64(keys * (8 + size))
 	for _, backend := range backends {
 		for _, compression := range []snapshot.Compression{snapshot.Zstd, snapshot.None} {
@@ -294,7 +289,7 @@ func BenchmarkSnapshotWriteAndRestore(b *testing.B) {
 	}
 }
 
-// halfCompressible is random bytes, then as many zeros.
+// halfCompressible returns size bytes: the first half is random, the second half is zeros.
 func halfCompressible(rng *rand.Rand, size int) []byte {
 	b := make([]byte, size)
 	for i := range b[:size/2] {
@@ -303,13 +298,11 @@ func halfCompressible(rng *rand.Rand, size int) []byte {
 	return b
 }
 
-// BenchmarkSnapshotMemory is heap bytes a key above the 16 of key and value,
-// at sizes just before and after the pages of the hash index split.
+// BenchmarkSnapshotMemory measures heap bytes per key, less the 16 bytes of key and value. The
+// numbers of keys are just below and above those at which the pages of the hash index split.
 func BenchmarkSnapshotMemory(b *testing.B) {
-	sizes := []int{500_000, 700_000, 850_000, 1_000_000, 1_200_000, 10_000_000}
-	if testing.Short() {
-		sizes = sizes[:1]
-	}
+	full := []int{500_000, 700_000, 850_000, 1_000_000, 1_200_000, 10_000_000}
+	sizes := density.Of(b, full[:1], full, full)
 	for _, n := range sizes {
 		for _, backend := range backends {
 			b.Run(row("memory", backend.name, n), func(b *testing.B) {
@@ -334,12 +327,12 @@ func heapBytes() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkSnapshotCollector is the garbage collector's share of all CPU time
-// while a task with 10,000,000 keys does updates and makes 100 B of garbage
-// with each, as decoding a record does.
+// BenchmarkSnapshotCollector measures the garbage collector's share of the CPU time while a task
+// with 10,000,000 keys updates them. Each update allocates 100 B of garbage, as a decoded record
+// would.
 func BenchmarkSnapshotCollector(b *testing.B) {
 	for _, backend := range backends {
-		n := slices.Max(snapshotSizes())
+		n := slices.Max(snapshotSizes(b))
 		b.Run(row("collector", backend.name, n), func(b *testing.B) {
 			c := newCounters(b, backend.open, n).fill()
 			for b.Loop() {
@@ -362,7 +355,8 @@ func BenchmarkSnapshotCollector(b *testing.B) {
 
 var garbage []byte
 
-// cpuSeconds is CPU time spent in collection and in all, idle time left out.
+// cpuSeconds returns the CPU time of the garbage collector and of the whole process, without idle
+// time.
 func cpuSeconds() (gc, total float64) {
 	samples := []metrics.Sample{
 		{Name: "/cpu/classes/gc/total:cpu-seconds"},

@@ -1,5 +1,5 @@
-// Package benchtest holds what the tests of several benchmark packages need: small
-// datasets of real flights, and a model of the flight job in plain Go.
+// Package benchtest has helpers for the tests of the benchmark packages: small datasets of real
+// flights, and a model of the flight job in plain Go.
 package benchtest
 
 import (
@@ -16,11 +16,11 @@ import (
 	"github.com/weirstate/weir/internal/bench/dataset"
 )
 
-// DayFlights is how many of the real flights are more than a day, so that they include
-// a midnight.
+// DayFlights is a number of flights, from the beginning of the real ones, that take more than
+// a day, so that there is a midnight among them.
 const DayFlights = 20_000
 
-// FlightsInOrder returns every n-th of the first DayFlights.
+// FlightsInOrder returns every n-th flight of the first DayFlights, in the order of the input.
 func FlightsInOrder(t *testing.T, n int) (some []dataset.Flight) {
 	input, err := dataset.FindInput()
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func FlightsInOrder(t *testing.T, n int) (some []dataset.Flight) {
 	return some
 }
 
-// SameFlights reports whether two streams have the same flights in any order.
+// SameFlights reports whether a and b have the same flights, in any order.
 func SameFlights(a, b []dataset.Flight) bool {
 	count := make(map[dataset.Flight]int)
 	for _, f := range a {
@@ -54,7 +54,8 @@ func SameFlights(a, b []dataset.Flight) bool {
 	return true
 }
 
-// writeInput writes flights, with every tenth repeated about an hour later.
+// writeInput writes a CSV file of the flights, and repeats every tenth of them about an hour
+// later. It returns all flights of the file.
 func writeInput(t *testing.T, flights []dataset.Flight) (path string, repeated []dataset.Flight) {
 	later := len(flights) / 20
 	for _, f := range flights {
@@ -72,8 +73,8 @@ func writeInput(t *testing.T, flights []dataset.Flight) (path string, repeated [
 	return path, repeated
 }
 
-// DatasetOf returns a dataset of flights and repetitions of some of them, and all flights
-// in it.
+// DatasetOf returns a dataset with the flights, some of them twice, and the list of all flights
+// in the dataset.
 func DatasetOf(t *testing.T, flights []dataset.Flight) (dataset.Dataset, []dataset.Flight) {
 	path, repeated := writeInput(t, flights)
 	d, err := dataset.Prepare(context.Background(), path, t.TempDir(), math.MaxInt64)
@@ -81,7 +82,8 @@ func DatasetOf(t *testing.T, flights []dataset.Flight) (dataset.Dataset, []datas
 	return d, repeated
 }
 
-// SmallDataset returns a dataset of few flights within more than a day.
+// SmallDataset returns a dataset of DayFlights/4 flights, some of them twice, and the list of
+// all flights in it.
 func SmallDataset(t *testing.T) (dataset.Dataset, []dataset.Flight) {
 	return DatasetOf(t, FlightsInOrder(t, 4))
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/weirstate/weir/internal/bench/dataset"
 )
 
-// ModelLines returns the result lines of the flight job, computed in plain Go without
-// states, timers or streams. It shares only the text form of dates and airports with the job.
+// ModelLines returns the result lines of the flight job in any order. It computes them in plain
+// Go, without states, timers or streams. It shares only the text form of dates and airports
+// with the job.
 func ModelLines(flights []dataset.Flight) (lines []string) {
 	seen := make(map[dataset.Flight]bool)
 	byOrigin := make(map[string][]dataset.Flight)
@@ -47,7 +48,7 @@ func ModelLines(flights []dataset.Flight) (lines []string) {
 	return lines
 }
 
-// modelTime returns a time like 2001-01-31T23:59.
+// modelTime returns a time in the form 2001-01-31T23:59.
 func modelTime(m dataset.Minute) string {
 	line := dataset.Flight{Minute: m}.String()
 	return line[:10] + "T" + line[11:16]

@@ -22,10 +22,10 @@ import (
 const (
 	ExitFailed      = 1
 	exitUsage       = 2
-	ExitInterrupted = 130 // as a shell reports an interrupt
+	ExitInterrupted = 130 // 128 + SIGINT, as in shells
 )
 
-// Run parses the arguments and executes them; it returns the exit code of the program.
+// Run runs the command with the given arguments and returns the exit code of the program.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stderr)
 	switch {
@@ -46,8 +46,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return ExitFailed
 }
 
-// execute does what the command line asks for. All its files are in a directory that
-// it removes before it returns.
+// execute prepares the input, measures all plans and writes the reports. All its files are in a
+// temporary directory, which it removes before it returns.
 func (o options) execute(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	path, err := o.inputPath()
 	if err != nil {
@@ -73,7 +73,7 @@ func (o options) execute(ctx context.Context, stdout, stderr io.Writer) (err err
 	return o.conclude(stdout, measurements)
 }
 
-// conclude writes everything that follows the table.
+// conclude writes the JSON file, the remarks and the comparison of the results.
 func (o options) conclude(stdout io.Writer, measurements []harness.Measurement) error {
 	if o.json != "" {
 		if err := report.WriteDocument(o.json, measurements); err != nil {
@@ -84,14 +84,15 @@ func (o options) conclude(stdout io.Writer, measurements []harness.Measurement) 
 		return err
 	}
 	if o.wide {
-		if err := report.Remark(stdout, measurements); err != nil {
+		if err := report.WriteRemarks(stdout, measurements); err != nil {
 			return err
 		}
 	}
 	return report.Conclude(stdout, measurements)
 }
 
-// inputPath returns the path of the file of flights, empty if the job has none.
+// inputPath returns the path of the file of flights, or "" for the large job, which generates
+// its records.
 func (o options) inputPath() (string, error) {
 	if o.large {
 		return "", nil
@@ -105,7 +106,7 @@ func (o options) inputPath() (string, error) {
 	return o.input, nil
 }
 
-// prepare makes the input of the job, and describes it.
+// prepare returns the dataset of the job and writes a line that describes it.
 func (o options) prepare(ctx context.Context, path, dir string, stdout io.Writer) (dataset.Dataset, error) {
 	if o.large {
 		d := largejob.NewDataset(o.records)
@@ -119,16 +120,15 @@ func (o options) prepare(ctx context.Context, path, dir string, stdout io.Writer
 		return d, err
 	}
 	if d.Total() < harness.MinRecords {
-		return d, fmt.Errorf("%s: %d flights, too few to fail twice before the end: want at least %d", path, d.Total(), harness.MinRecords)
+		return d, fmt.Errorf("%s has %d flights, want at least %d to fail twice before the end", path, d.Total(), harness.MinRecords)
 	}
-	_, err = fmt.Fprintf(stdout, "In:  %s flights of %s, read and dealt into %d partitions in %.1f s, %v out of order at most\n\n",
+	_, err = fmt.Fprintf(stdout, "In:  %s flights of %s, written to %d partitions in %.1f s, at most %v out of order\n\n",
 		humanize.Comma(d.Total()), filepath.Base(path), dataset.Partitions, time.Since(begun).Seconds(), time.Duration(d.Disorder)*time.Second)
 	return d, err
 }
 
-// plans returns the rows of the table. The first one runs without checkpoints and
-// failures: its digest is the one that all others must have. Unless all rows are asked
-// for, the others are those with failures.
+// plans returns the plans of all rows of the table. The first plan has no checkpoints and no
+// failures. Without -all, the other plans are those with failures.
 func (o options) plans() (all []harness.Plan) {
 	for i, backend := range o.backends {
 		if o.all || i == 0 {
@@ -154,7 +154,7 @@ func (o options) plans() (all []harness.Plan) {
 	return all
 }
 
-// detail chooses the columns of the table.
+// detail returns the columns of the table.
 func (o options) detail() report.Detail {
 	switch {
 	case o.wide:
@@ -165,7 +165,8 @@ func (o options) detail() report.Detail {
 	return report.Brief
 }
 
-// measureAll executes one plan after the other, and writes the row of each when it ends.
+// measureAll executes the plans in order, and writes the row of each plan as soon as it has
+// ended.
 func (o options) measureAll(ctx context.Context, d dataset.Dataset, dir string, stdout, stderr io.Writer) (all []harness.Measurement, err error) {
 	table, err := report.NewTable(stdout, o.detail())
 	if err != nil {
@@ -187,7 +188,7 @@ func (o options) measureAll(ctx context.Context, d dataset.Dataset, dir string, 
 	return all, nil
 }
 
-// measure executes a plan in a directory that it makes and removes.
+// measure creates the directory of a plan, executes the plan, and removes the directory.
 func measure(ctx context.Context, p harness.Plan, label string, stderr io.Writer) (m harness.Measurement, err error) {
 	if err := os.Mkdir(p.Dir, 0o700); err != nil {
 		return m, err

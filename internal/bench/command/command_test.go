@@ -18,14 +18,14 @@ import (
 	"github.com/weirstate/weir/internal/bench/harness"
 )
 
-// runBench runs the program.
+// runBench runs the command and returns its exit code and output.
 func runBench(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	code = Run(ctx, args, &out, &err)
 	return code, out.String(), err.String()
 }
 
-func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
+func TestBenchWritesATableAndRemovesItsFiles(t *testing.T) {
 	dir := t.TempDir()
 	figures := filepath.Join(t.TempDir(), "figures.json")
 	code, stdout, stderr := runBench(context.Background(),
@@ -67,9 +67,9 @@ func TestBenchWritesATableAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// The interrupt arrives while a child process runs: the job that the command will kill waits
-// minutes for its checkpoints.
-func TestInterruptLeavesNothing(t *testing.T) {
+// The command is interrupted while a child process runs: with one checkpoint per minute, the job
+// waits minutes for the checkpoints before its first failure.
+func TestInterruptedBenchRemovesItsFiles(t *testing.T) {
 	dir := t.TempDir()
 	ctx, interrupt := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -77,7 +77,7 @@ func TestInterruptLeavesNothing(t *testing.T) {
 		defer close(done)
 		code, stdout, stderr := runBench(ctx, "-checkpoint-every", "1m", "-backend", "hash", "-storage", "file", "-records", "1000", "-dir", dir)
 		assert.Equal(t, ExitInterrupted, code, stderr)
-		assert.Contains(t, stdout, "\nhash             none", "the row of the run that has ended")
+		assert.Contains(t, stdout, "\nhash             none", "the row of the completed run")
 		assert.NotContains(t, stdout, "The same result")
 	}()
 	await.True(t, func() bool {
@@ -89,7 +89,7 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	benchtest.RequireEmpty(t, dir)
 }
 
-func TestMissingInputSaysWhatToPass(t *testing.T) {
+func TestErrorForMissingInputNamesTheFlag(t *testing.T) {
 	code, _, stderr := runBench(context.Background(), "-input", "no/such/file.csv")
 	require.Equal(t, ExitFailed, code)
 	require.Contains(t, stderr, "-input: stat no/such/file.csv")
@@ -97,7 +97,7 @@ func TestMissingInputSaysWhatToPass(t *testing.T) {
 	t.Chdir(t.TempDir())
 	code, _, stderr = runBench(context.Background())
 	require.Equal(t, ExitFailed, code)
-	require.Contains(t, stderr, "bench/data/flights-2001-h1.csv.zst is not here")
+	require.Contains(t, stderr, "bench/data/flights-2001-h1.csv.zst not found")
 }
 
 func TestMalformedInputFailsBeforeAnyRun(t *testing.T) {
@@ -107,7 +107,7 @@ func TestMalformedInputFailsBeforeAnyRun(t *testing.T) {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	input := filepath.Join(t.TempDir(), "flights.csv")
-	fails := func(input, want string) {
+	requireError := func(input, want string) {
 		code, _, stderr := runBench(context.Background(), "-input", input, "-dir", dir)
 		require.Equal(t, ExitFailed, code)
 		require.Contains(t, stderr, want)
@@ -115,14 +115,14 @@ func TestMalformedInputFailsBeforeAnyRun(t *testing.T) {
 	}
 	const good = "2001-01-01 00:01,33,2176,LAS,PHL\n"
 	for content, want := range map[string]string{
-		dataset.Header + "\n":                "no flights",
-		"":                                   "line 1: the header is not",
-		dataset.Header + "\n" + good + "x\n": "line 3: not 5 fields",
-		dataset.Header + "\n" + strings.Repeat(good, harness.MinRecords-1): "31 flights, too few",
+		dataset.Header + "\n":                ": no flights",
+		"":                                   ": line 1: the header is",
+		dataset.Header + "\n" + good + "x\n": ": line 3: the number of fields is not 5",
+		dataset.Header + "\n" + strings.Repeat(good, harness.MinRecords-1): " has 31 flights, want at least 32",
 	} {
 		require.NoError(t, os.WriteFile(input, []byte(content), 0o600))
-		fails(input, "flights.csv: "+want)
+		requireError(input, "flights.csv"+want)
 	}
 	require.NoError(t, os.WriteFile(input+".zst", truncated[:1<<20], 0o600))
-	fails(input+".zst", "unexpected EOF")
+	requireError(input+".zst", "unexpected EOF")
 }

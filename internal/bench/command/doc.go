@@ -1,3 +1,3 @@
-// Package command is the command line of the benchmark job: flags, the choice of rows, and
+// Package command implements the command bench: flags, the plans for the rows of the table, and
 // exit codes.
 package command

@@ -10,16 +10,16 @@ import (
 	"github.com/weirstate/weir/internal/bench/harness"
 )
 
-func TestLargeJobComesToOneResult(t *testing.T) {
+func TestLargeJobHasTheSameResultOnAllBackends(t *testing.T) {
 	dir := t.TempDir()
 	code, stdout, stderr := runBench(context.Background(), "-job", "large", "-records", "8000", "-checkpoint-every", "5ms", "-backend", "all", "-all", "-dir", dir)
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "In:  4,000 keys with values of 100 B")
-	require.Contains(t, stdout, "The same result 14 times: every value was the one that had been written last.")
+	require.Contains(t, stdout, "The same result 14 times: every value read was the one written last.")
 	benchtest.RequireEmpty(t, dir)
 }
 
-func TestLargeJobRunsOnTheIncrementalTreeUnlessAsked(t *testing.T) {
+func TestLargeJobRunsOnLSMIncrementalByDefault(t *testing.T) {
 	o, err := parseOptions([]string{"-job", "large"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{harness.LSMIncremental}, o.backends)

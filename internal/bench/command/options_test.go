@@ -12,20 +12,20 @@ import (
 	"github.com/weirstate/weir/internal/bench/report"
 )
 
-func TestBadCommandLineIsRefused(t *testing.T) {
-	for line, complaint := range map[string]string{
-		"-backend lsm":         `-backend "lsm" is not hash, btree, lsm-full, lsm-incremental or all`,
-		"-storage s3":          `-storage "s3" is not memory, file or all`,
-		"-compression gzip":    `-compression "gzip"`,
-		"-records 0":           "-records must be 32 at least",
-		"-records -1":          "-records must be 32 at least",
-		"-records 31":          "-records must be 32 at least",
+func TestInvalidCommandLineIsAnError(t *testing.T) {
+	for line, message := range map[string]string{
+		"-backend lsm":         `unknown -backend "lsm": want hash, btree, lsm-full, lsm-incremental or all`,
+		"-storage s3":          `unknown -storage "s3": want memory, file or all`,
+		"-compression gzip":    `unknown -compression "gzip": want zstd or none`,
+		"-records 0":           "-records must be at least 32",
+		"-records -1":          "-records must be at least 32",
+		"-records 31":          "-records must be at least 32",
 		"-records x":           "-records",
-		"-checkpoint-every 0s": "-checkpoint-every must be above zero",
-		"-checkpoint-every 2m": "-checkpoint-every must be above zero and 1m0s at most",
+		"-checkpoint-every 0s": "-checkpoint-every must be above 0s",
+		"-checkpoint-every 2m": "-checkpoint-every must be above 0s and at most 1m0s",
 		"-checkpoint-every 1":  "-checkpoint-every",
-		"-parallelism 0":       "-parallelism must be 1 to 256",
-		"-parallelism 257":     "-parallelism must be 1 to 256",
+		"-parallelism 0":       "-parallelism must be from 1 to 256",
+		"-parallelism 257":     "-parallelism must be from 1 to 256",
 		"-json no/such/file":   "-json: stat no/such",
 		"-nonsense":            "-nonsense",
 		"file.csv":             `unexpected argument "file.csv"`,
@@ -34,11 +34,11 @@ func TestBadCommandLineIsRefused(t *testing.T) {
 		code, stdout, stderr := runBench(context.Background(), strings.Fields(line)...)
 		require.Equal(t, exitUsage, code, line)
 		require.Empty(t, stdout)
-		require.Contains(t, stderr, complaint)
+		require.Contains(t, stderr, message)
 	}
 }
 
-func TestHelpSaysWhatItIsAndShowsExamples(t *testing.T) {
+func TestHelpDescribesAllFlagsAndShowsExamples(t *testing.T) {
 	code, _, stderr := runBench(context.Background(), "-h")
 	require.Zero(t, code)
 	for _, want := range []string{

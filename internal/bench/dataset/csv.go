@@ -13,11 +13,11 @@ import (
 // Header is the first line of the input.
 const Header = "date,delay,distance,origin,destination"
 
-// readBytes is the size of a reader's buffer, and the longest line it takes. A
-// flight takes about 33 bytes.
-const readBytes = 256 << 10
+// bufferBytes is the size of the buffers of files, and of the longest line that a reader
+// accepts. The line of a flight has approximately 33 bytes.
+const bufferBytes = 256 << 10
 
-// inputError names the line of the input that is malformed, and the problem.
+// inputError is the error for a malformed line of the input.
 type inputError struct {
 	line    int64 // from 1
 	problem string
@@ -25,27 +25,27 @@ type inputError struct {
 
 func (e *inputError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.problem) }
 
-// flightReader reads flights from CSV as the header describes it, without
-// quotes: 2001-01-31 23:59,-4,2176,LAS,PHL.
+// flightReader reads flights from CSV with the columns of Header and without quotes:
+// 2001-01-31 23:59,-4,2176,LAS,PHL.
 type flightReader struct {
 	in   *bufio.Reader
-	line int64 // number of the line read last
+	line int64 // number of the last line that was read
 
-	// Flights of one day follow each other: the date read last is kept.
+	// The last date is cached, because the flights of a day follow each other.
 	date    [len(time.DateOnly)]byte
-	dateIs  Minute // first minute of the date
+	dateIs  Minute // first minute of date
 	hasDate bool
 }
 
-// newFlightReader reads the header.
+// newFlightReader returns a reader for the lines after the header, which it checks.
 func newFlightReader(r io.Reader) (*flightReader, error) {
-	reader := &flightReader{in: bufio.NewReaderSize(r, readBytes)}
+	reader := &flightReader{in: bufio.NewReaderSize(r, bufferBytes)}
 	line, err := reader.nextLine()
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
 	if string(line) != Header {
-		return nil, &inputError{1, fmt.Sprintf("the header is not %q", Header)}
+		return nil, &inputError{1, fmt.Sprintf("the header is %.80q, want %q", line, Header)}
 	}
 	return reader, nil
 }
@@ -63,8 +63,8 @@ func (r *flightReader) read() (Flight, error) {
 	return f, nil
 }
 
-// nextLine returns a line without its end, good until the next call. The last
-// line of the input may lack the line feed.
+// nextLine returns the next line without its line feed. The line is valid until the next call.
+// The last line of the input needs no line feed.
 func (r *flightReader) nextLine() ([]byte, error) {
 	r.line++
 	line, err := r.in.ReadSlice('\n')
@@ -72,33 +72,33 @@ func (r *flightReader) nextLine() ([]byte, error) {
 	case err == nil:
 		return line[:len(line)-1], nil
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, &inputError{r.line, fmt.Sprintf("longer than %d bytes", readBytes)}
+		return nil, &inputError{r.line, fmt.Sprintf("longer than %d bytes", bufferBytes)}
 	case err == io.EOF && len(line) > 0:
 		return line, nil
 	}
 	return nil, err
 }
 
-// parse returns the flight in a line, or the problem of a malformed line.
+// parse returns the flight of a line, or a description of the problem if the line is malformed.
 func (r *flightReader) parse(line []byte) (f Flight, problem string) {
 	var fields [5][]byte
 	for i := range fields {
 		var found bool
 		if fields[i], line, found = bytes.Cut(line, []byte{','}); found == (i == len(fields)-1) {
-			return f, "not 5 fields"
+			return f, "the number of fields is not 5"
 		}
 	}
 	var ok bool
 	if f.Minute, ok = r.parseMinute(fields[0]); !ok {
-		return f, fmt.Sprintf("date %.40q is not like 2001-01-31 23:59", fields[0])
+		return f, fmt.Sprintf("date %.40q does not have the form 2001-01-31 23:59", fields[0])
 	}
 	delay, ok := parseNumber(fields[1], math.MinInt16, math.MaxInt16)
 	if !ok {
-		return f, fmt.Sprintf("delay %.40q is not a number of minutes in 16 bits", fields[1])
+		return f, fmt.Sprintf("delay %.40q is not a signed 16-bit number of minutes", fields[1])
 	}
 	distance, ok := parseNumber(fields[2], 0, math.MaxUint16)
 	if !ok {
-		return f, fmt.Sprintf("distance %.40q is not a number of miles in 16 bits", fields[2])
+		return f, fmt.Sprintf("distance %.40q is not an unsigned 16-bit number of miles", fields[2])
 	}
 	if f.Origin, ok = parseAirport(fields[3]); !ok {
 		return f, fmt.Sprintf("origin %.40q is not three capital letters", fields[3])
@@ -127,13 +127,13 @@ func (r *flightReader) parseMinute(b []byte) (Minute, bool) {
 	return r.dateIs + hour*60 + minutes, ok1 && ok2 && hour < 24 && minutes < 60
 }
 
-// parsePair reads two digits.
+// parsePair parses a number of two digits.
 func parsePair(tens, ones byte) (Minute, bool) {
 	tens, ones = tens-'0', ones-'0'
 	return Minute(tens)*10 + Minute(ones), tens < 10 && ones < 10
 }
 
-// parseNumber reads a decimal number between low and high, both included.
+// parseNumber parses a decimal number from low to high, both inclusive.
 func parseNumber(b []byte, low, high int) (n int, ok bool) {
 	digits := b
 	if len(b) > 0 && b[0] == '-' {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// csvOf puts the header before some lines.
+// csvOf returns a CSV file with the header and the lines.
 func csvOf(lines string) io.Reader { return strings.NewReader(Header + "\n" + lines) }
 
 func at(date string) Minute {
@@ -40,12 +40,12 @@ func TestReaderReadsEveryField(t *testing.T) {
 	}
 }
 
-func TestMalformedLineIsAnErrorThatNamesLineAndField(t *testing.T) {
+func TestErrorForMalformedLineNamesLineAndField(t *testing.T) {
 	const good = "2001-01-01 00:01,33,2176,LAS,PHL\n"
 	for bad, problem := range map[string]string{
-		"\n":                                      "5 fields",
-		"2001-01-01 00:01,33,2176,LAS":            "5 fields",
-		"2001-01-01 00:01,33,2176,LAS,PHL,":       "5 fields",
+		"\n":                                      "fields",
+		"2001-01-01 00:01,33,2176,LAS":            "fields",
+		"2001-01-01 00:01,33,2176,LAS,PHL,":       "fields",
 		"2001-02-29 00:01,33,2176,LAS,PHL":        "date",
 		"2001-01-01 24:00,33,2176,LAS,PHL":        "date",
 		"2001-01-01 00:60,33,2176,LAS,PHL":        "date",
@@ -66,8 +66,8 @@ func TestMalformedLineIsAnErrorThatNamesLineAndField(t *testing.T) {
 		"2001-01-01 00:01,33,2176,LAS,P\xc3\xa9":  "destination",
 		"2001-01-01 00:01,33,2176,LAS,PHL\r":      "destination",
 		"2001-01-01 00:01,33,2176,LAS,\"PHL\"":    "destination",
-		strings.Repeat("x", readBytes+1) + "\n":   "longer",
-		strings.Repeat("2001-01-01 00:01,3,", 50): "5 fields",
+		strings.Repeat("x", bufferBytes+1) + "\n": "longer",
+		strings.Repeat("2001-01-01 00:01,3,", 50): "fields",
 	} {
 		r, err := newFlightReader(csvOf(good + good + bad))
 		require.NoError(t, err)
@@ -84,7 +84,7 @@ func TestMalformedLineIsAnErrorThatNamesLineAndField(t *testing.T) {
 	}
 }
 
-func TestReaderRefusesAnotherHeader(t *testing.T) {
+func TestUnknownHeaderIsAnError(t *testing.T) {
 	for _, input := range []string{"", "\n", "date,delay\n", Header + ",x\n", "2001-01-01 00:01,33,2176,LAS,PHL\n"} {
 		_, err := newFlightReader(strings.NewReader(input))
 		var malformed *inputError
@@ -92,7 +92,7 @@ func TestReaderRefusesAnotherHeader(t *testing.T) {
 	}
 }
 
-func FuzzWhatIsReadIsReadAgain(f *testing.F) {
+func FuzzFlightIsReadFromItsString(f *testing.F) {
 	f.Add([]byte("2001-01-01 00:01,33,2176,LAS,PHL\n2001-01-01 00:01,-1,5,ATL,SAV"))
 	f.Add([]byte("2001-01-01 00:01,33,,,\n"))
 	f.Fuzz(func(t *testing.T, lines []byte) {

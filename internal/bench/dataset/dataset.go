@@ -7,26 +7,26 @@ import (
 	"io"
 )
 
-// ErrInput is returned when the partitions do not hold the flights of the input.
+// ErrInput is returned when the partition files do not hold the flights of the input.
 var ErrInput = errors.New("the partitions do not hold the flights of the input")
 
-// Dataset is the input of a job: the flights of a file, dealt into partitions, each
-// a file of its own in the order of arrival. It stands for a replayable log, so the
-// time to prepare it is not part of the job's time.
+// Dataset is the input of a job: flights in partitions. Each partition is a file in the order of
+// arrival. The files take the place of a replayable log, so the time to write them is not
+// measured.
 type Dataset struct {
-	Dir     string
-	Records [Partitions]int64
-	// Disorder is the most event time, in seconds, by which a flight is earlier than
-	// another one before it in its partition.
+	Dir     string            // the directory of the partition files
+	Records [Partitions]int64 // number of records of each partition
+	// Disorder is the maximum event time, in seconds, by which a flight is earlier than a
+	// flight that precedes it in its partition.
 	Disorder int64
-	// Keys is the number of keys of the large job, which generates its records while
-	// it reads them; 0 for flights.
+	// Keys is the number of keys of the large job, which generates its records and has no
+	// partition files. It is 0 for flights.
 	Keys int64
 }
 
-// Prepare writes the first n flights of a file, or all if there are fewer, into
-// partitions in a directory. It checks every line, and then compares the partitions
-// with the flights that it read.
+// Prepare writes the first n flights of the file at path, or all if there are fewer, to
+// partition files in dir. It returns an error for a malformed line. Finally it reads the
+// partition files and compares their checksum with that of the flights.
 func Prepare(ctx context.Context, path, dir string, n int64) (d Dataset, err error) {
 	input, err := writePartitions(ctx, path, dir, n)
 	if err != nil {
@@ -43,8 +43,8 @@ func Prepare(ctx context.Context, path, dir string, n int64) (d Dataset, err err
 	return d, err
 }
 
-// writePartitions writes the partitions' files. It returns the checksum of the
-// flights that it read.
+// writePartitions writes the partition files. It returns the checksum of the flights that it has
+// read.
 func writePartitions(ctx context.Context, path, dir string, n int64) (input checksum, err error) {
 	var writers [Partitions]*partitionWriter
 	defer func() {
@@ -75,8 +75,8 @@ func writePartitions(ctx context.Context, path, dir string, n int64) (input chec
 	return input, nil
 }
 
-// count reads the partitions' files and sets Records and Disorder. It returns the
-// checksum of the flights in the files.
+// count reads the partition files, with the given total number of flights, and sets Records and
+// Disorder. It returns the checksum of the flights in the files.
 func (d *Dataset) count(flights int64) (written checksum, err error) {
 	for i := range d.Records {
 		d.Records[i] = (flights + Partitions - 1 - int64(i)) / Partitions
@@ -107,7 +107,7 @@ func (d *Dataset) countPartition(i int, written *checksum) error {
 	}
 }
 
-// OpenPartition opens a partition for reading from an offset, a number of flights.
+// OpenPartition opens a partition for reading. offset is the number of flights to skip.
 func (d *Dataset) OpenPartition(partition int, offset int64) (*PartitionReader, error) {
 	return openPartitionFile(PartitionPath(d.Dir, partition), d.Records[partition], offset)
 }

@@ -2,32 +2,33 @@ package dataset
 
 import "math/rand/v2"
 
-// maxDelay bounds how much later than its event time a flight arrives.
+// maxDelay is the maximum time, in minutes, between the event time and the arrival of a flight.
 const maxDelay = 3 * MinutesPerHour
 
-// disorderSeed makes the delays the same in every run.
+// disorderSeed is fixed so that all runs have the same delays.
 const disorderSeed = 2001
 
-// disorder hands flights on in the order of their arrival: each comes some
-// minutes after its event time, from 0 to maxDelay, as a seeded generator says.
-// For flights that are added in the order of their times, one is then at most
-// maxDelay earlier than any before it.
+// disorder delivers flights out of order. Each flight arrives 0 to maxDelay minutes after its
+// event time; a random generator with a fixed seed chooses the delay. If flights are added in
+// the order of their event times, a delivered flight is at most maxDelay earlier than any
+// flight delivered before it.
 //
-// Flights wait in a calendar of one bucket for each minute of arrival.
+// Flights that have not arrived are in a calendar queue: a ring of maxDelay+1 buckets, one for
+// each minute of arrival.
 type disorder struct {
 	deliver func(Flight) error
 	random  *rand.Rand
-	buckets [maxDelay + 1][]Flight
-	now     Minute // all flights that arrived earlier are delivered
-	waiting int
+	buckets [maxDelay + 1][]Flight // by minute of arrival modulo maxDelay+1
+	now     Minute                 // all flights that arrive before this minute are delivered
+	waiting int                    // number of flights in the buckets
 }
 
 func newDisorder(stream uint64, deliver func(Flight) error) *disorder {
 	return &disorder{deliver: deliver, random: rand.New(rand.NewPCG(disorderSeed, stream))}
 }
 
-// add takes a flight, and delivers the flights that arrive before its event time. A flight
-// from before another one's arrives at that one's time at the earliest.
+// add adds a flight, after it has delivered all flights that arrive before the event time of
+// the new one. If that event time is already past, the flight arrives now at the earliest.
 func (d *disorder) add(f Flight) error {
 	for d.now < f.Minute {
 		if d.waiting == 0 {
@@ -45,7 +46,7 @@ func (d *disorder) add(f Flight) error {
 	return nil
 }
 
-// flush delivers the flights that still wait.
+// flush delivers all remaining flights.
 func (d *disorder) flush() error {
 	for d.waiting > 0 {
 		if err := d.advance(); err != nil {
@@ -55,7 +56,7 @@ func (d *disorder) flush() error {
 	return nil
 }
 
-// advance delivers the flights that arrive at this minute and moves on to the next.
+// advance delivers the flights that arrive in the current minute, and goes to the next minute.
 func (d *disorder) advance() error {
 	bucket := &d.buckets[d.now%(maxDelay+1)]
 	for _, f := range *bucket {

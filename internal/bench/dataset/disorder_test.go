@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// arrivals returns flights in the order in which a stream of disorder delivers them.
+// arrivals returns the flights in the order in which a disorder delivers them.
 func arrivals(t *testing.T, stream uint64, flights []Flight) (arrived []Flight) {
 	d := newDisorder(stream, func(f Flight) error {
 		arrived = append(arrived, f)
@@ -19,22 +19,23 @@ func arrivals(t *testing.T, stream uint64, flights []Flight) (arrived []Flight) 
 	return arrived
 }
 
-// goesBack returns the most minutes by which a flight is earlier than one before it.
-func goesBack(flights []Flight) (most Minute) {
+// maxLateness returns the maximum number of minutes by which a flight is earlier than a flight
+// that precedes it.
+func maxLateness(flights []Flight) (lateness Minute) {
 	highest := flights[0].Minute
 	for _, f := range flights {
 		highest = max(highest, f.Minute)
-		most = max(most, highest-f.Minute)
+		lateness = max(lateness, highest-f.Minute)
 	}
-	return most
+	return lateness
 }
 
 func TestDisorderIsWithinItsBound(t *testing.T) {
 	flights := minutelyFlights()
 	arrived := arrivals(t, 0, flights)
 	require.Equal(t, count(flights), count(arrived))
-	require.LessOrEqual(t, goesBack(arrived), Minute(maxDelay))
-	require.Greater(t, goesBack(arrived), Minute(maxDelay*9/10), "hardly any disorder")
+	require.LessOrEqual(t, maxLateness(arrived), Minute(maxDelay))
+	require.Greater(t, maxLateness(arrived), Minute(maxDelay*9/10), "the flights are almost in order")
 }
 
 func TestDisorderIsTheSameInEveryRun(t *testing.T) {
@@ -43,7 +44,7 @@ func TestDisorderIsTheSameInEveryRun(t *testing.T) {
 	require.NotEqual(t, arrivals(t, 1, flights), arrivals(t, 2, flights))
 }
 
-func TestDisorderLosesNothingOfWhatComesInAnyOrder(t *testing.T) {
+func TestDisorderDeliversAllFlightsIfTheyAreNotInOrder(t *testing.T) {
 	var flights []Flight
 	for _, m := range []Minute{1 << 30, 5, 1 << 20, 0, maxDelay, 1 << 30, maxDelay + 1, 5} {
 		flights = append(flights, Flight{Minute: m, Distance: uint16(len(flights))})

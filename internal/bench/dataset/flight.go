@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Flight is one record of the input. It holds no pointers, so that the garbage
-// collector has nothing to scan in batches of them.
+// Flight is one record of the input. It has no pointers, so the garbage collector need not scan
+// slices of flights.
 type Flight struct {
-	Minute      Minute
-	Delay       int16  // minutes, negative if early
-	Distance    uint16 // miles
-	Origin      Airport
-	Destination Airport
+	Minute      Minute  // time of the departure: the event time
+	Delay       int16   // minutes, negative if early
+	Distance    uint16  // miles
+	Origin      Airport // where the flight departs
+	Destination Airport // where the flight arrives
 }
 
 // String returns the flight as a line of the input.
@@ -21,11 +21,11 @@ func (f Flight) String() string {
 	return fmt.Sprintf("%s,%d,%d,%v,%v", date, f.Delay, f.Distance, f.Origin, f.Destination)
 }
 
-// Airport is the three letters of an airport as a number of three digits to the
-// base of 26: numbers are in the order of the names.
+// Airport is the code of an airport: three letters as a number of three digits in base 26. The
+// numbers are in the order of the codes.
 type Airport uint16
 
-// NewAirport returns the airport with a name of three capital letters.
+// NewAirport returns the airport for a code of three capital letters.
 func NewAirport(letters [3]byte) (a Airport) {
 	for _, letter := range letters {
 		a = a*26 + Airport(letter-'A')
@@ -36,25 +36,25 @@ func NewAirport(letters [3]byte) (a Airport) {
 // String returns the three letters.
 func (a Airport) String() string { return string(a.Append(nil)) }
 
-// Append adds the three letters.
+// Append appends the three letters to dst.
 func (a Airport) Append(dst []byte) []byte {
 	return append(dst, 'A'+byte(a/26/26), 'A'+byte(a/26%26), 'A'+byte(a%26))
 }
 
-// Route is a pair of airports: the origin in the top half, and the destination.
+// Route is a pair of airports: the origin in the upper 16 bits, the destination in the lower.
 type Route uint32
 
 // Route returns the route of the flight.
 func (f Flight) Route() Route { return Route(f.Origin)<<16 | Route(f.Destination) }
 
-// Origin returns the airport that the flights leave.
+// Origin returns the airport where the flights depart.
 func (r Route) Origin() Airport { return Airport(r >> 16) }
 
-// Destination returns the airport where they arrive.
+// Destination returns the airport where the flights arrive.
 func (r Route) Destination() Airport { return Airport(r) }
 
-// Minute is a date and time: minutes since 1970 began, in the local time of the origin. 32 bits
-// last until the year 6053.
+// Minute is a date and time in minutes since the beginning of 1970, in the local time of the
+// origin. 32 bits last until the year 6053.
 type Minute int32
 
 // Units of time.
@@ -64,27 +64,27 @@ const (
 	MinutesPerDay    = 24 * MinutesPerHour
 )
 
-// EventTime returns m in the unit of the stream's event times: seconds since 1970.
+// EventTime returns m as an event time of the stream: seconds since the beginning of 1970.
 func (m Minute) EventTime() int64 { return int64(m) * SecondsPerMinute }
 
-// TimeOf returns the minute of an event time.
+// TimeOf returns the minute that contains an event time.
 func TimeOf(eventTime int64) Minute { return Minute(eventTime / SecondsPerMinute) }
 
-// Day returns the number of m's day since 1970 began.
+// Day returns the day of m.
 func (m Minute) Day() Day { return Day(m / MinutesPerDay) }
 
-// AppendText adds m as in 2001-01-31T23:59.
+// AppendText appends m to dst in the form 2001-01-31T23:59.
 func (m Minute) AppendText(dst []byte) []byte {
 	return time.Unix(m.EventTime(), 0).UTC().AppendFormat(dst, "2006-01-02T15:04")
 }
 
-// Day is a date: days since 1970 began.
+// Day is a date in days since the beginning of 1970.
 type Day int32
 
 // LastMinute returns the last minute of the day.
 func (d Day) LastMinute() Minute { return Minute(d)*MinutesPerDay + MinutesPerDay - 1 }
 
-// AppendText adds d as in 2001-01-31.
+// AppendText appends d to dst in the form 2001-01-31.
 func (d Day) AppendText(dst []byte) []byte {
 	return time.Unix((Minute(d)*MinutesPerDay).EventTime(), 0).UTC().AppendFormat(dst, time.DateOnly)
 }

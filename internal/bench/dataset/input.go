@@ -15,8 +15,8 @@ import (
 // inputFileName is the path of the flights below the root of the repository.
 const inputFileName = "bench/data/flights-2001-h1.csv.zst"
 
-// FindInput returns the path of the flights that are part of the repository. It looks
-// for them from the working directory upwards.
+// FindInput returns the path of the file of flights in the repository. It searches the working
+// directory and its parents.
 func FindInput() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -29,25 +29,25 @@ func FindInput() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("%s is not here: run from a directory of the repository, or pass its path as -input, or that of a CSV file with the columns %s",
+			return "", fmt.Errorf("%s not found: run from a directory of the repository, or pass -input with a CSV file that has the columns %s",
 				inputFileName, Header)
 		}
 		dir = parent
 	}
 }
 
-// inputFile is an input file, read from its beginning.
+// inputFile reads the flights of a file from its beginning.
 type inputFile struct {
 	*flightReader
 	file *os.File
 	zstd *zstd.Decoder // nil if the file is plain CSV
 }
 
-// maxWindowBytes bounds the memory that a compressed file may ask for. The
-// file in data asks for 8 MiB.
+// maxWindowBytes limits the window, and so the memory, of a compressed file. The file in
+// bench/data has a window of 8 MiB.
 const maxWindowBytes = 64 << 20
 
-// openInput opens CSV, compressed if the name ends in .zst.
+// openInput opens a CSV file, compressed by zstd if its name ends in .zst.
 func openInput(path string) (s *inputFile, err error) {
 	s = &inputFile{}
 	if s.file, err = os.Open(path); err != nil {
@@ -75,22 +75,22 @@ func (s *inputFile) close() {
 	s.file.Close()
 }
 
-// batchFlights is how many flights are handed over at a time: about a
-// millisecond's reading.
+// batchFlights is the maximum number of flights in a batch. A batch takes approximately one
+// millisecond to read.
 const batchFlights = 4096
 
-// Flights yields the flights of a file in batches, up to the first n of them.
-// A batch is valid until the loop asks for the next. An error, also that of the
-// context, is yielded last.
+// Flights yields the first n flights of a file in batches, or all if there are fewer. A batch is
+// valid until the next iteration. An error, such as that of ctx, is the last pair that it
+// yields.
 //
-// A goroutine of its own reads one batch ahead; it is gone when the loop ends.
+// A goroutine reads one batch ahead. It has ended when the loop ends.
 func Flights(ctx context.Context, path string, n int64) iter.Seq2[[]Flight, error] {
 	return func(yield func([]Flight, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		full, free := make(chan []Flight), make(chan []Flight, 2)
 		free <- make([]Flight, 0, batchFlights)
 		free <- make([]Flight, 0, batchFlights)
-		var err error // why the reading ended; written before full is closed
+		var err error // set before full is closed
 		go func() {
 			defer close(full)
 			err = readAhead(ctx, path, n, free, full)
@@ -112,7 +112,7 @@ func Flights(ctx context.Context, path string, n int64) iter.Seq2[[]Flight, erro
 	}
 }
 
-// readAhead takes batches from free, fills them and sends them to full.
+// readAhead receives batches from free, fills them and sends them to full.
 func readAhead(ctx context.Context, path string, n int64, free <-chan []Flight, full chan<- []Flight) error {
 	s, err := openInput(path)
 	if err != nil {
@@ -143,7 +143,7 @@ func readAhead(ctx context.Context, path string, n int64, free <-chan []Flight, 
 	return nil
 }
 
-// readBatch adds up to n flights to dst, fewer only with an error.
+// readBatch appends n flights to dst, or fewer and an error.
 func (r *flightReader) readBatch(dst []Flight, n int64) ([]Flight, error) {
 	for range n {
 		f, err := r.read()

@@ -12,12 +12,11 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Partitions is the number of partitions that the flights are dealt into: flight i of the
-// input goes to partition i mod Partitions.
+// Partitions is the number of partitions of a dataset. Flight i of the input is in partition
+// i mod Partitions.
 const Partitions = 4
 
-// recordBytes is the size of a flight in a partition's file: its fields in
-// their order, little-endian.
+// recordBytes is the size of a flight in a partition file: its fields in order, little-endian.
 const recordBytes = 12
 
 func appendRecord(dst []byte, f Flight) []byte {
@@ -39,9 +38,8 @@ func readRecord(b []byte) Flight {
 	}
 }
 
-// checksum identifies a multiset of flights: their number and the sum of the hashes
-// (xxh64) of their records. The checksum of the input and that of the partitions'
-// files must be equal.
+// checksum identifies a multiset of flights by their number and the sum of the hashes (xxh64)
+// of their records. The checksum of the partition files must equal that of the input.
 type checksum struct {
 	flights int64
 	sum     uint64
@@ -52,17 +50,17 @@ func (c *checksum) add(record []byte) {
 	c.sum += xxhash.Sum64(record)
 }
 
-// PartitionPath returns the path of a partition's file in the directory of a dataset.
+// PartitionPath returns the path of a partition file in the directory of a dataset.
 func PartitionPath(dir string, partition int) string {
 	return filepath.Join(dir, fmt.Sprintf("partition-%d", partition))
 }
 
-// partitionWriter writes one partition's file.
+// partitionWriter writes a partition file.
 type partitionWriter struct {
 	*disorder
 	file   *os.File
 	out    *bufio.Writer
-	record []byte
+	record []byte // scratch
 }
 
 func newPartitionWriter(dir string, partition int) (*partitionWriter, error) {
@@ -70,7 +68,7 @@ func newPartitionWriter(dir string, partition int) (*partitionWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &partitionWriter{file: file, out: bufio.NewWriterSize(file, readBytes)}
+	w := &partitionWriter{file: file, out: bufio.NewWriterSize(file, bufferBytes)}
 	w.disorder = newDisorder(uint64(partition), w.write)
 	return w, nil
 }
@@ -81,19 +79,19 @@ func (w *partitionWriter) write(f Flight) error {
 	return err
 }
 
-// finish writes the flights that still wait and closes the file.
+// finish writes the flights that have not arrived yet and closes the file.
 func (w *partitionWriter) finish() error {
 	return errors.Join(w.flush(), w.out.Flush(), w.file.Close())
 }
 
-// PartitionReader reads one partition's file.
+// PartitionReader reads a partition file.
 type PartitionReader struct {
 	file *os.File
 	in   *bufio.Reader
 }
 
-// openPartitionFile opens a file that must hold the given number of flights, for
-// reading from flight number offset on.
+// openPartitionFile opens a partition file and skips offset flights. The file must hold the
+// given number of flights.
 func openPartitionFile(path string, flights, offset int64) (*PartitionReader, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -103,9 +101,9 @@ func openPartitionFile(path string, flights, offset int64) (*PartitionReader, er
 	switch {
 	case err != nil:
 	case info.Size() != flights*recordBytes:
-		err = fmt.Errorf("%s: %d bytes, want %d flights: %w", path, info.Size(), flights, ErrInput)
+		err = fmt.Errorf("%s has %d bytes, want %d for %d flights: %w", path, info.Size(), flights*recordBytes, flights, ErrInput)
 	case offset < 0 || offset > flights:
-		err = fmt.Errorf("%s: flight %d of %d: %w", path, offset, flights, ErrInput)
+		err = fmt.Errorf("%s: offset %d is not from 0 to %d flights: %w", path, offset, flights, ErrInput)
 	}
 	if err == nil {
 		_, err = file.Seek(offset*recordBytes, io.SeekStart)
@@ -113,7 +111,7 @@ func openPartitionFile(path string, flights, offset int64) (*PartitionReader, er
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &PartitionReader{file, bufio.NewReaderSize(file, readBytes)}, nil
+	return &PartitionReader{file, bufio.NewReaderSize(file, bufferBytes)}, nil
 }
 
 // Next returns the next flight, or io.EOF.
@@ -125,8 +123,8 @@ func (r *PartitionReader) Next() (Flight, error) {
 	return readRecord(record), nil
 }
 
-// nextRecord returns the record of the next flight, valid until the next call, or
-// io.EOF.
+// nextRecord returns the record of the next flight, or io.EOF. The record is valid until the
+// next call.
 func (r *PartitionReader) nextRecord() ([]byte, error) {
 	record, err := r.in.Peek(recordBytes)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// minutelyFlights returns four in each minute of a day, in the order of their times, each
-// with a distance of its own.
+// minutelyFlights returns four flights for each minute of a day, in the order of their times.
+// Each flight has a different distance.
 func minutelyFlights() (flights []Flight) {
 	begin := at("2001-01-01 00:00")
 	for i := range 4 * MinutesPerDay {
@@ -24,7 +24,7 @@ func minutelyFlights() (flights []Flight) {
 	return flights
 }
 
-// count returns how often each flight is among some.
+// count returns how often each flight occurs.
 func count(flights []Flight) map[Flight]int {
 	counts := make(map[Flight]int)
 	for _, f := range flights {
@@ -79,7 +79,7 @@ func TestPartitionsHoldEveryFlightOfTheInput(t *testing.T) {
 		require.ErrorIs(t, err, io.EOF)
 		require.NoError(t, r.Close())
 		require.Equal(t, count(want), count(got))
-		disorder = max(disorder, goesBack(got).EventTime())
+		disorder = max(disorder, maxLateness(got).EventTime())
 	}
 	require.Equal(t, disorder, d.Disorder)
 }
@@ -93,13 +93,13 @@ func TestDamagedPartitionIsAnError(t *testing.T) {
 	content[len(content)/2]++
 	require.NoError(t, os.WriteFile(path, content, 0o600))
 	damaged := Dataset{Dir: d.Dir}
-	written, err := damaged.count(d.Total())
+	got, err := damaged.count(d.Total())
 	require.NoError(t, err)
 	content[len(content)/2]--
 	require.NoError(t, os.WriteFile(path, content, 0o600))
-	sound, err := (&Dataset{Dir: d.Dir}).count(d.Total())
+	want, err := (&Dataset{Dir: d.Dir}).count(d.Total())
 	require.NoError(t, err)
-	require.NotEqual(t, sound, written)
+	require.NotEqual(t, want, got)
 
 	for _, outside := range []int64{-1, d.Records[2] + 1, math.MaxInt64} {
 		_, err = d.OpenPartition(2, outside)

@@ -7,17 +7,16 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// dedup is the operator that lets each flight through once. It remembers the
-// flights of a day until the watermark has passed the day: a repetition has the
-// same event time, so none can come after that. It holds the flights of a day and some
-// hours.
+// dedup is the operator that emits each flight once. It remembers the flights of a day until the
+// watermark has passed the end of the day. A repeated flight has the same event time, so none
+// can arrive later. The state holds the flights of a day and some hours.
 type dedup struct {
 	task     *job.Task[routeDay, dataset.Flight]
 	seen     state.MapState[restOfFlight, bool]
 	midnight *state.Timers[routeDay]
 }
 
-// routeDay is a route, the top half, and a day. It is the key of the state: there are
+// routeDay is a route, in the upper 32 bits, and a day. It is the key of the state: there are
 // few flights on one route on one day.
 type routeDay uint64
 
@@ -26,11 +25,11 @@ func routeDayOf(f dataset.Flight) routeDay {
 	return routeDay(f.Route())<<32 | routeDay(f.Minute.Day())
 }
 
-// restOfFlight is the fields of a flight besides its routeDay: the minute of the day,
-// the delay and the distance, from the top, the last two in 16 bits each.
+// restOfFlight holds the fields of a flight that are not in its routeDay: from the highest bits,
+// the minute of the day, the delay in 16 bits and the distance in 16 bits.
 type restOfFlight uint64
 
-// restOf returns the other fields.
+// restOf returns the fields of f that are not in its routeDay.
 func restOf(f dataset.Flight) restOfFlight {
 	return restOfFlight(f.Minute%dataset.MinutesPerDay)<<32 | restOfFlight(uint16(f.Delay))<<16 | restOfFlight(f.Distance)
 }

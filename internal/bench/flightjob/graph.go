@@ -19,9 +19,9 @@ var ResultFiles = []string{"origins.txt", "routes.txt"}
 //	                              └──▶  routes   ──▶  route-lines
 //	                            by route
 //
-// It reads the dataset as far as the limit allows and writes ResultFiles into the
-// directory. These are a function of the multiset of flights: they depend neither on
-// the order of the flights nor on where the job failed.
+// It reads the dataset as far as the limit allows, and writes ResultFiles in directory dir. The
+// multiset of their lines depends only on the multiset of flights, neither on the order of the
+// flights nor on failures of the job.
 func NewGraph(o job.Options, d dataset.Dataset, limit *dataset.ReadLimit, dir string) *job.Graph {
 	graph := job.New(o)
 	flights := job.From(graph, "flights", &source{d, limit}, job.SourceOptions{Disorder: d.Disorder})
@@ -33,7 +33,7 @@ func NewGraph(o job.Options, d dataset.Dataset, limit *dataset.ReadLimit, dir st
 	return graph
 }
 
-// sinkTo returns a function that opens a sink at a path.
+// sinkTo returns a function that opens a sink for the file at path.
 func sinkTo(path string) func(context.Context, []byte) (job.Sink[string], error) {
 	return func(_ context.Context, restored []byte) (job.Sink[string], error) {
 		return openResultFile(path, restored)

@@ -11,10 +11,10 @@ import (
 	"github.com/weirstate/weir/window"
 )
 
-// origins is the operator that keeps figures of each airport that flights leave. It
-// emits the number of flights, their worst and mean delay and their destinations at the
-// end of the input; the delays of each day at its end; the flights and delays of each
-// hour at its end. It uses every kind of state.
+// origins is the operator for the figures of each origin. At the end of the input it emits the
+// number of flights, their worst and mean delay and the number of flights by destination; at
+// the end of each day, the delays of that day; at the end of each hour, the number and delays
+// of its flights. It uses every kind of state.
 type origins struct {
 	task         *job.Task[dataset.Airport, string]
 	flights      state.ValueState[int64]
@@ -22,7 +22,7 @@ type origins struct {
 	mean         state.AggregatingState[int16, float64]
 	destinations state.MapState[dataset.Airport, int64]
 	end          *state.Timers[dataset.Airport]
-	delays       state.ListState[int16] // of a day, which is the namespace
+	delays       state.ListState[int16] // the namespace is the day
 	midnight     *state.Timers[dataset.Airport]
 	hours        *window.Windows[dataset.Airport, int16, punctuality]
 
@@ -122,8 +122,8 @@ func (o *origins) addToTotals(f dataset.Flight) error {
 	return o.destinations.Put(f.Destination, there+1)
 }
 
-// addToDay registers the timer of the day with every flight; it is the same timer each
-// time.
+// addToDay adds the delay of a flight to the list of its day. It registers the timer of the day
+// for every flight: only the first call has an effect.
 func (o *origins) addToDay(f dataset.Flight) error {
 	day := f.Minute.Day()
 	o.namespace = binary.BigEndian.AppendUint32(o.namespace[:0], uint32(day))
@@ -178,7 +178,7 @@ func (o *origins) endHour(r window.Result[dataset.Airport, punctuality]) error {
 	return o.emit(r.Window.End)
 }
 
-// emit sends the line on.
+// emit emits o.line.
 func (o *origins) emit(time int64) error {
 	return o.task.Emit(job.Event[string]{Time: time, Value: string(o.line)})
 }

@@ -5,8 +5,8 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// punctuality sums up a group of flights: their number, the sum of their delays and the
-// worst delay, in minutes.
+// punctuality holds the number of flights of a group, the sum of their delays and the worst
+// delay, in minutes. The zero value is an empty group.
 type punctuality struct {
 	flights, sum int64
 	worst        int16
@@ -18,7 +18,7 @@ var punctualityCodec = codec.Struct("punctuality", 1,
 	codec.Field("worst", func(p *punctuality) *int16 { return &p.worst }, codec.Int[int16]()),
 )
 
-// add returns the punctuality with one more flight.
+// add returns p with one more flight.
 func (p punctuality) add(delay int16) punctuality {
 	return p.join(punctuality{flights: 1, sum: int64(delay), worst: delay})
 }
@@ -33,7 +33,7 @@ func (p punctuality) join(q punctuality) punctuality {
 	return punctuality{p.flights + q.flights, p.sum + q.sum, max(p.worst, q.worst)}
 }
 
-// punctualityOf returns the descriptor of a state with a name.
+// punctualityOf returns the descriptor of an aggregating state of punctuality.
 func punctualityOf(name string) state.AggregatingDescriptor[int16, punctuality, punctuality] {
 	return state.AggregatingDescriptor[int16, punctuality, punctuality]{
 		Name:   name,
@@ -45,8 +45,8 @@ func punctualityOf(name string) state.AggregatingDescriptor[int16, punctuality, 
 	}
 }
 
-// meanDelay accumulates integers, whose sum does not depend on the order of the
-// flights, as a sum of fractions would.
+// meanDelay describes the state of the mean delay. It accumulates integers: the sum of floating
+// point numbers would depend on the order of the flights.
 var meanDelay = state.AggregatingDescriptor[int16, punctuality, float64]{
 	Name:   "mean delay",
 	Codec:  punctualityCodec,

@@ -17,7 +17,7 @@ func writeLines(t *testing.T, l *resultFile, lines ...string) {
 	}
 }
 
-func TestSinkCutsOffWhatWasWrittenAfterTheCheckpoint(t *testing.T) {
+func TestRestoreOfTheSinkRemovesLinesAfterTheCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lines.txt")
 	l, err := openResultFile(path, nil)
 	require.NoError(t, err)
@@ -25,7 +25,7 @@ func TestSinkCutsOffWhatWasWrittenAfterTheCheckpoint(t *testing.T) {
 	at, sync, err := l.Snapshot()
 	require.NoError(t, err)
 	require.NoError(t, sync())
-	require.Equal(t, "a\nbc\n", benchtest.ContentOf(t, path), "a checkpoint must not hold what is only in the process")
+	require.Equal(t, "a\nbc\n", benchtest.ContentOf(t, path), "Snapshot must write the buffer to the file")
 	writeLines(t, l, "lost")
 	_, _, err = l.Snapshot()
 	require.NoError(t, err)
@@ -43,10 +43,10 @@ func TestSinkCutsOffWhatWasWrittenAfterTheCheckpoint(t *testing.T) {
 	l, err = openResultFile(path, nil)
 	require.NoError(t, err)
 	require.NoError(t, l.Close(true))
-	require.Empty(t, benchtest.ContentOf(t, path), "a job that begins anew begins with no lines")
+	require.Empty(t, benchtest.ContentOf(t, path), "without a checkpoint the file is emptied")
 }
 
-func TestSinkRefusesACheckpointWhoseLinesAreGone(t *testing.T) {
+func TestRestoreOfTheSinkFailsIfLinesAreMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lines.txt")
 	l, err := openResultFile(path, nil)
 	require.NoError(t, err)

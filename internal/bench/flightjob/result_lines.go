@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-// The results of the job are lines of text. The first word is the kind of the line:
+// The results of the job are lines of text. The first word is the kind of a line:
 //
 //	total ORD 158962 flights, worst 1017 min, mean 9.123456 min, to ABE 521 ABQ 1203 …
 //	day 2001-01-31 ORD 905 flights, delays -21 -4 1 14 360 min (least, quartiles, worst)
@@ -16,9 +16,9 @@ import (
 //	session 2001-01-31T06:10 to 2001-01-31T22:05 ORD-LGA 25 flights
 //	late hour 2001-01-31T23:59
 //
-// The last kind must not occur: flights are never later than the watermark allows for.
+// A line "late" shows an error: the watermark allows for the disorder of all flights.
 
-// totals are the figures of an origin at the end of the input.
+// totals holds the figures of an origin at the end of the input.
 type totals struct {
 	origin       dataset.Airport
 	flights      int64
@@ -40,7 +40,7 @@ func (t totals) append(dst []byte) []byte {
 	return dst
 }
 
-// appendDay adds the line of a day. It takes the delays, at least one, in any order.
+// appendDay appends the line of a day. The delays may be in any order; there is at least one.
 func appendDay(dst []byte, d dataset.Day, origin dataset.Airport, delays []int16) []byte {
 	sorted := slices.Sorted(slices.Values(delays))
 	dst = d.AppendText(append(dst, "day "...))
@@ -72,8 +72,8 @@ func appendSession(dst []byte, first, last dataset.Minute, r dataset.Route, flig
 	return append(dst, " flights"...)
 }
 
-// appendLate adds the line of a flight that was late for one of its windows.
-func appendLate(dst []byte, of string, time int64) []byte {
-	dst = append(append(dst, "late "...), of...)
+// appendLate appends the line of a flight that was late for a window. kind is hour or session.
+func appendLate(dst []byte, kind string, time int64) []byte {
+	dst = append(append(dst, "late "...), kind...)
 	return dataset.TimeOf(time).AppendText(append(dst, ' '))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/weirstate/weir/state"
 )
 
-func TestLinesReadLikeTheirDescription(t *testing.T) {
+func TestResultLinesHaveTheDocumentedForm(t *testing.T) {
 	total := totals{origin: benchtest.AirportOf("ORD"), flights: 3, worst: -1, mean: -7.0 / 3, destinations: []state.Entry[dataset.Airport, int64]{
 		{Key: benchtest.AirportOf("ABQ"), Value: 1}, {Key: benchtest.AirportOf("LGA"), Value: 2},
 	}}
@@ -27,7 +27,7 @@ func TestLinesReadLikeTheirDescription(t *testing.T) {
 	}
 }
 
-func TestPunctualityOfNothingIsNeutral(t *testing.T) {
+func TestEmptyPunctualityIsNeutralInJoin(t *testing.T) {
 	p := punctuality{}.add(-30)
 	require.Equal(t, punctuality{1, -30, -30}, p)
 	require.Equal(t, p, p.join(punctuality{}))

@@ -6,12 +6,12 @@ import (
 	"github.com/weirstate/weir/window"
 )
 
-// sessionGapSeconds is the time without a flight that ends the session of a route: three hours but for half a minute. Flights come by the minute, so none
-// falls on the very end of a session, where it would depend on the order of
-// arrival which session it belongs to.
+// sessionGapSeconds is the time without a flight after which a session ends: three hours less
+// half a minute. Event times are whole minutes, so no flight falls exactly on the end of a
+// session. Its session would depend on the order of arrival.
 const sessionGapSeconds = 3*dataset.MinutesPerHour*dataset.SecondsPerMinute - 30
 
-// routes is the operator that follows the sessions of each route.
+// routes is the operator that emits the sessions of each route.
 type routes struct {
 	task     *job.Task[dataset.Route, string]
 	sessions *window.Windows[dataset.Route, int16, punctuality]
@@ -38,7 +38,7 @@ func (r *routes) endSession(s window.Result[dataset.Route, punctuality]) error {
 	return r.emit(s.Window.End)
 }
 
-// emit sends the line on.
+// emit emits r.line.
 func (r *routes) emit(time int64) error {
 	return r.task.Emit(job.Event[string]{Time: time, Value: string(r.line)})
 }

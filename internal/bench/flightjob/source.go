@@ -7,7 +7,8 @@ import (
 	"github.com/weirstate/weir/job"
 )
 
-// source reads a dataset as far as the read limit allows. It implements job.Source.
+// source reads the flights of a dataset as far as the read limit allows. It implements
+// job.Source.
 type source struct {
 	dataset dataset.Dataset
 	limit   *dataset.ReadLimit

@@ -12,8 +12,8 @@ import (
 	"github.com/weirstate/weir/job"
 )
 
-// partitionOf reads a partition from an offset through the source, in pieces of
-// some size.
+// partitionOf reads a partition from an offset to its end through a source. Each call of Read
+// gets a buffer for piece events.
 func partitionOf(t *testing.T, d dataset.Dataset, partition int, offset int64, piece int) (events []job.Event[dataset.Flight]) {
 	ctx := context.Background()
 	s := &source{dataset: d, limit: new(dataset.ReadLimit)}
@@ -51,7 +51,7 @@ func TestSourceReadsEveryFlightOfItsPartition(t *testing.T) {
 	}
 }
 
-func TestPartitionIsTheSameFromEveryOffset(t *testing.T) {
+func TestReadingFromAnOffsetReturnsTheSameEvents(t *testing.T) {
 	d, _ := benchtest.SmallDataset(t)
 	for i := range dataset.Partitions {
 		whole := partitionOf(t, d, i, 0, 997)
@@ -65,7 +65,7 @@ func TestPartitionIsTheSameFromEveryOffset(t *testing.T) {
 	}
 }
 
-func TestGateKeepsReadersFromGoingOnAndFromTheEnd(t *testing.T) {
+func TestReadLimitStopsReadersAlsoAtTheEndOfTheirPartition(t *testing.T) {
 	d, _ := benchtest.SmallDataset(t)
 	ctx := context.Background()
 	s := &source{dataset: d, limit: new(dataset.ReadLimit)}

@@ -19,9 +19,9 @@ import (
 // job and may be killed.
 const childArgument = "-child"
 
-// ServeIfChild does nothing in a process that a user has started. In a child it runs the
-// job, and ends the process when its standard input ends; so a child never outlives its
-// parent. A program that measures plans calls it first of all.
+// ServeIfChild does nothing in a process that a user has started. In a child process it runs
+// the job and does not return: it exits when standard input ends, so a child never outlives
+// its parent. A program that measures plans must call ServeIfChild before anything else.
 func ServeIfChild() {
 	if len(os.Args) == 2 && os.Args[1] == childArgument {
 		serveChild(os.Stdin, os.Stdout)
@@ -29,7 +29,7 @@ func ServeIfChild() {
 }
 
 func serveChild(in io.Reader, out io.Writer) {
-	// A terminal sends its signals to child and parent; the parent sees to them.
+	// A terminal sends its signals to child and parent. The parent handles them.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	c := newChildRun(out)
 	err := json.NewDecoder(in).Decode(&c.request)
@@ -41,10 +41,11 @@ func serveChild(in io.Reader, out io.Writer) {
 		err = c.execute(context.Background())
 	}
 	c.finish(err)
-	select {} // until the input ends
+	select {} // the goroutine above exits when the input ends
 }
 
-// execute runs the graphs of the request, one after the other.
+// execute runs the graphs of the request in order. It fails if a graph ends without its
+// failures.
 func (c *childRun) execute(ctx context.Context) error {
 	preset, err := weir.Open(ctx, c.request.Preset)
 	if err != nil {
@@ -52,17 +53,17 @@ func (c *childRun) execute(ctx context.Context) error {
 	}
 	for _, g := range c.request.Graphs {
 		err := c.run(ctx, preset, g)
-		switch fails := len(g.Failures) > 0; {
-		case fails && err == nil:
-			return fmt.Errorf("the job ended before it could fail at record %d", c.limit.Position())
-		case err != nil && !(fails && errors.Is(err, errOnPurpose)):
+		switch mustFail := len(g.Failures) > 0; {
+		case mustFail && err == nil:
+			return fmt.Errorf("the job ended at record %d, want a failure before the end", c.limit.Position())
+		case err != nil && !(mustFail && errors.Is(err, errOnPurpose)):
 			return err
 		}
 	}
 	return preset.Close()
 }
 
-// run runs a graph to its last failure or its end.
+// run runs a graph until its last failure or the end of the input.
 func (c *childRun) run(ctx context.Context, preset *weir.Preset, g graphRequest) error {
 	c.prepare(g)
 	graph := flightjob.NewGraph

@@ -17,30 +17,30 @@ import (
 // jobName is the name of the job and of the directory of its checkpoints.
 const jobName = "bench"
 
-// errOnPurpose is the error of subtasks that the child makes fail.
+// errOnPurpose is the error with which the child makes subtasks fail.
 var errOnPurpose = errors.New("failed on purpose")
 
-// positionPeriod is the time between two reports of the position.
+// positionPeriod is the time between two position messages.
 const positionPeriod = 20 * time.Millisecond
 
-// childRun is the state of a child; it is lost when the child is killed. It follows the
-// attempts of the graph that runs, and makes them fail.
+// childRun runs the graphs of one request in a child process. It reports restores,
+// checkpoints and the position to the parent, and makes attempts fail at their failure points.
 //
-// Thread safety: safe for concurrent use, once the request is read.
+// Thread safety: safe for concurrent use after the request was read.
 type childRun struct {
 	request request
 	limit   dataset.ReadLimit
 
 	mu          sync.Mutex
 	out         *json.Encoder
-	killed      bool           // the parent causes the failure
-	failures    []failurePoint // still to come
-	checkpoints int            // complete in the attempt under way
+	killed      bool           // the parent will kill this process at the failure point
+	failures    []failurePoint // not reached yet
+	checkpoints int            // complete checkpoints of the current attempt
 }
 
 func newChildRun(out io.Writer) *childRun { return &childRun{out: json.NewEncoder(out)} }
 
-// options returns the options of the job.
+// options returns the job options for a graph.
 func (c *childRun) options(preset *weir.Preset, g graphRequest) job.Options {
 	o := job.Options{
 		Name:         jobName,
@@ -57,7 +57,7 @@ func (c *childRun) options(preset *weir.Preset, g graphRequest) job.Options {
 	return o
 }
 
-// prepare sets the read limit for a graph.
+// prepare sets the failures and the read limit of a graph.
 func (c *childRun) prepare(g graphRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +69,7 @@ func (c *childRun) prepare(g graphRequest) {
 	}
 }
 
-// onRestore reports the beginning of an attempt.
+// onRestore sends the message that an attempt has started.
 func (c *childRun) onRestore(r job.RestoreReport, parallelism int) {
 	m := Restored{Checkpoint: uint64(r.Checkpoint), Offset: r.Offset, Parallelism: parallelism, Took: r.Took}
 	for _, reason := range r.Skipped {
@@ -84,7 +84,8 @@ func (c *childRun) onRestore(r job.RestoreReport, parallelism int) {
 	c.send(message{Restored: &m})
 }
 
-// onCheckpoint reports a complete checkpoint.
+// onCheckpoint sends a message for a complete checkpoint. Once there are enough checkpoints it
+// lets the sources read to the end of the eighth in which the job must fail.
 func (c *childRun) onCheckpoint(r job.CheckpointReport) {
 	if r.Err != nil {
 		return
@@ -98,7 +99,8 @@ func (c *childRun) onCheckpoint(r job.CheckpointReport) {
 	c.send(message{Checkpoint: &Completed{uint64(r.ID), r.Bytes, r.Took, r.Pauses}})
 }
 
-// watch reports the position, and makes subtasks fail at the failure points.
+// watch sends the position periodically, and makes the subtasks fail at the failure points.
+// It returns when stop is closed.
 func (c *childRun) watch(running *job.Running, stop <-chan struct{}) {
 	ticker := time.NewTicker(positionPeriod)
 	defer ticker.Stop()
@@ -108,28 +110,29 @@ func (c *childRun) watch(running *job.Running, stop <-chan struct{}) {
 		case <-stop:
 			return
 		}
-		if c.tick() {
+		if c.sendPosition() {
 			running.Fail(errOnPurpose)
 		}
 	}
 }
 
-// tick reports the position. It returns true if the job is to fail now.
-func (c *childRun) tick() bool {
+// sendPosition sends the position and reports whether the job must fail now.
+func (c *childRun) sendPosition() (mustFail bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.send(message{})
 	if c.killed || len(c.failures) == 0 || !c.failures[0].isReached(c.request.Dataset, c.checkpoints, c.limit.Position()) {
 		return false
 	}
-	// The limit stays after the last failure: the job must not end before it fails.
+	// After the last failure point the limit stays set: otherwise the job could reach the
+	// end of the input before it fails.
 	if c.failures = c.failures[1:]; len(c.failures) > 0 {
 		c.limit.Set(c.request.Dataset, c.failures[0].begin)
 	}
 	return true
 }
 
-// finish writes the last message.
+// finish sends the last message.
 func (c *childRun) finish(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,8 +143,8 @@ func (c *childRun) finish(err error) {
 	}
 }
 
-// send writes a message with the position. The lock is held. An error is ignored: a
-// parent that does not read is about to end the child.
+// send writes a message with the current position. The caller holds the mutex. Errors are
+// ignored: they mean that the parent has ended, and then this process exits.
 func (c *childRun) send(m message) {
 	m.Position = c.limit.Position()
 	_ = c.out.Encode(m)

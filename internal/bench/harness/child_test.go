@@ -12,7 +12,7 @@ import (
 	"github.com/weirstate/weir/internal/bench/dataset"
 )
 
-func TestChildThatFailsSaysWhy(t *testing.T) {
+func TestErrorOfTheChildIsReturned(t *testing.T) {
 	d, _ := benchtest.SmallDataset(t)
 	require.NoError(t, os.Remove(dataset.PartitionPath(d.Dir, 0)))
 	_, err := testPlan(t, d, "hash", "none", Uninterrupted).Measure(context.Background(), nil)
@@ -27,14 +27,14 @@ func TestChildEndsWithItsParent(t *testing.T) {
 	defer func() { require.NoError(t, c.close()) }()
 	_, err = c.next()
 	require.NoError(t, err)
-	require.NoError(t, c.stdin.Close()) // as the end of the parent would
+	require.NoError(t, c.stdin.Close()) // the system does so when the parent ends
 	for err == nil {
 		_, err = c.next()
 	}
 	require.ErrorIs(t, err, io.EOF)
 }
 
-func TestNextTellsThatTheChildHasEnded(t *testing.T) {
+func TestNextReturnsEOFAfterTheChildWasKilled(t *testing.T) {
 	d, _ := benchtest.SmallDataset(t)
 	p := testPlan(t, d, "hash", "file", KilledTwice)
 	c, err := startProcess(context.Background(), p.request(p.processes()[0]))

@@ -1,5 +1,5 @@
 // Package harness runs benchmark jobs in child processes and measures them. It kills the
 // processes, or makes the subtasks of a job fail, at chosen points of the input, restores
-// the job, and checks that it continued from its newest checkpoint. It may not know how a
-// measurement is shown.
+// the job, and checks that it continued from its newest checkpoint. Package report shows the
+// measurements.
 package harness

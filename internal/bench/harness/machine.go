@@ -14,10 +14,10 @@ type Machine struct {
 	OS    string `json:"os"`
 	Arch  string `json:"arch"`
 	Procs int    `json:"gomaxprocs"`
-	CPU   string `json:"cpu,omitempty"` // empty if the system does not report it
+	CPU   string `json:"cpu,omitempty"` // model name; empty on systems without /proc/cpuinfo
 }
 
-// ThisMachine returns the machine that the program runs on.
+// ThisMachine returns the description of the machine that runs the program.
 func ThisMachine() Machine {
 	return Machine{runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), procField("cpuinfo", "model name")}
 }
@@ -31,7 +31,7 @@ func (m Machine) String() string {
 	return s
 }
 
-// peakRSS returns the peak resident memory of a running process in bytes, 0 if the
+// peakRSS returns the peak resident memory of a running process in bytes, or 0 if the
 // system does not report it.
 func peakRSS(pid int) uint64 {
 	kibibytes, _ := strings.CutSuffix(procField(fmt.Sprintf("%d/status", pid), "VmHWM"), " kB")
@@ -39,8 +39,8 @@ func peakRSS(pid int) uint64 {
 	return n << 10
 }
 
-// procField returns the value of a line "name: value" in a file below /proc. It is empty
-// on systems without that file.
+// procField returns the value of the line "name: value" in a file below /proc, or "" if the
+// file or the line does not exist.
 func procField(file, name string) string {
 	content, err := os.ReadFile("/proc/" + file)
 	if err != nil {

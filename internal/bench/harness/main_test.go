@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the tests' program be a child process of the harness.
+// TestMain lets the test binary run as a child process of the harness.
 func TestMain(m *testing.M) {
 	ServeIfChild()
 	os.Exit(m.Run())

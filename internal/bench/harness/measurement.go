@@ -11,18 +11,18 @@ type Measurement struct {
 	Plan     Plan
 	Result   results.Result
 	Took     time.Duration // from the start of the first process to the last line
-	Replayed int64         // records that were read again after failures, at least
-	CPU      time.Duration // of all processes
-	PeakRSS  uint64        // bytes, of the largest process; 0 if unknown
+	Replayed int64         // lower bound of the records that were read again after failures
+	CPU      time.Duration // of all processes, on all cores
+	PeakRSS  uint64        // bytes, of the process with the most memory; 0 if unknown
 
 	Checkpoints []Completed
-	Restores    []Restored // the first is the start without a checkpoint
+	Restores    []Restored // the first is the start of the job, from no checkpoint
 }
 
 // Recoveries returns the restores from checkpoints.
 func (m Measurement) Recoveries() []Restored { return m.Restores[min(1, len(m.Restores)):] }
 
-// SlowestRestore returns the longest time of a restore, 0 without restores.
+// SlowestRestore returns the time of the slowest restore, or 0 if there was none.
 func (m Measurement) SlowestRestore() (slowest time.Duration) {
 	for _, from := range m.Recoveries() {
 		slowest = max(slowest, from.Took)
@@ -30,14 +30,15 @@ func (m Measurement) SlowestRestore() (slowest time.Duration) {
 	return slowest
 }
 
-// CheckpointBytes returns the median size of the checkpoints, 0 without checkpoints.
+// CheckpointBytes returns the median size of the checkpoints, or 0 if there were none.
 func (m Measurement) CheckpointBytes() int64 {
-	return median(m.Checkpoints, func(c Completed) int64 { return c.Bytes })
+	return medianOf(m.Checkpoints, func(c Completed) int64 { return c.Bytes })
 }
 
-// CheckpointTime returns the median time of the checkpoints, 0 without checkpoints.
+// CheckpointTime returns the median time of a checkpoint from trigger to commit, or 0 if
+// there were none.
 func (m Measurement) CheckpointTime() time.Duration {
-	return median(m.Checkpoints, func(c Completed) time.Duration { return c.Took })
+	return medianOf(m.Checkpoints, func(c Completed) time.Duration { return c.Took })
 }
 
 // Pauses returns the pauses of all subtasks in all checkpoints.
@@ -48,14 +49,14 @@ func (m Measurement) Pauses() (all []time.Duration) {
 	return all
 }
 
-// Pause returns a percentile of the pauses; ok is false if there are fewer of them
-// than enough.
-func (m Measurement) Pause(percent, enough int) (p time.Duration, ok bool) {
-	return percentile(m.Pauses(), percent, enough)
+// Pause returns a percentile of the pauses. ok is false if there are fewer pauses than
+// atLeast.
+func (m Measurement) Pause(percent, atLeast int) (p time.Duration, ok bool) {
+	return percentile(m.Pauses(), percent, atLeast)
 }
 
-// Rate returns the records of the input per second. The time for failures, restores and
-// records that were read again counts.
+// Rate returns the number of input records per second. The time includes failures, restores
+// and records that were read again.
 func (m Measurement) Rate() float64 {
 	return float64(m.Plan.Dataset.Total()) / max(m.Took, 1).Seconds()
 }

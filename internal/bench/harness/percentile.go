@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// percentile is taken by the nearest rank; ok is false if there are fewer values
-// than enough.
-func percentile[T cmp.Ordered](values []T, percent, enough int) (p T, ok bool) {
-	if len(values) < max(enough, 1) {
+// percentile returns a percentile of the values by the nearest-rank method. ok is false if
+// there are fewer values than atLeast.
+func percentile[T cmp.Ordered](values []T, percent, atLeast int) (p T, ok bool) {
+	if len(values) < max(atLeast, 1) {
 		return p, false
 	}
 	sorted := slices.Sorted(slices.Values(values))
@@ -16,10 +16,10 @@ func percentile[T cmp.Ordered](values []T, percent, enough int) (p T, ok bool) {
 	return sorted[max(rank, 1)-1], true
 }
 
-// median is that of a property of some things, zero of none.
-func median[E any, T cmp.Ordered](of []E, property func(E) T) T {
-	values := make([]T, 0, len(of))
-	for _, e := range of {
+// medianOf returns the median of property over the elements, or zero if there are no elements.
+func medianOf[E any, T cmp.Ordered](elements []E, property func(E) T) T {
+	values := make([]T, 0, len(elements))
+	for _, e := range elements {
 		values = append(values, property(e))
 	}
 	p, _ := percentile(values, 50, 1)

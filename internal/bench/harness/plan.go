@@ -14,17 +14,17 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// AllBackends and AllStorages are the values of Plan.Backend and of Plan.Storage, other
-// than none.
+// AllBackends and AllStorages are the valid values of Plan.Backend and Plan.Storage, except
+// storage "none".
 var (
 	AllBackends = []string{"hash", "btree", LSMFull, LSMIncremental}
 	AllStorages = []string{"memory", "file"}
 )
 
-// The backends on disk, by how their checkpoints are taken.
+// The LSM backend is measured with two kinds of checkpoints.
 const (
-	LSMFull        = "lsm-full"
-	LSMIncremental = "lsm-incremental"
+	LSMFull        = "lsm-full"        // each checkpoint stores all tables
+	LSMIncremental = "lsm-incremental" // each checkpoint stores only new tables
 )
 
 // Plan is one run of the job over the dataset: one row of the table.
@@ -34,29 +34,29 @@ type Plan struct {
 	Kind    Kind
 
 	Dataset         dataset.Dataset
-	Dir             string // an empty directory for all files of the run
-	Parallelism     int
-	CheckpointEvery time.Duration // between checkpoints, if there are any
+	Dir             string        // an empty directory for all files of the run
+	Parallelism     int           // subtasks of each operator, until the last restore adds one
+	CheckpointEvery time.Duration // time between checkpoints; unused by Uninterrupted
 	Snapshots       snapshot.Options
 }
 
-// Kind is the way in which a run is interrupted.
+// Kind defines whether a run takes checkpoints, and how it fails.
 type Kind string
 
 const (
-	// Uninterrupted takes no checkpoints.
+	// Uninterrupted takes no checkpoints and does not fail.
 	Uninterrupted Kind = "uninterrupted"
-	// Checkpointed takes checkpoints and never needs them.
+	// Checkpointed takes checkpoints and does not fail.
 	Checkpointed Kind = "checkpointed"
-	// KilledTwice is killed (SIGKILL), restored in another process, killed
-	// again, and restored at a parallelism of one more.
+	// KilledTwice kills the process of the job (SIGKILL), restores the job in a new process,
+	// kills that one too, and restores the job with one more subtask.
 	KilledTwice Kind = "killed twice"
-	// FailedTwice is KilledTwice for checkpoints in memory, which would be lost with
-	// the process: all subtasks fail, and the process does not end.
+	// FailedTwice makes all subtasks fail twice, instead of killing the process. It is for
+	// checkpoints in memory, which would be lost with the process.
 	FailedTwice Kind = "failed twice"
 )
 
-// processes returns the graphs that each process of the run is to execute.
+// processes returns, for each process of the run, the graphs that it executes.
 func (p Plan) processes() [][]graphRequest {
 	n := p.Parallelism
 	const first, second = failurePoint(4), failurePoint(6)
@@ -77,7 +77,7 @@ func (p Plan) processes() [][]graphRequest {
 	}
 }
 
-// Starts returns how often the job starts: once, and again after each failure.
+// Starts returns the number of starts of the job: one, plus one after each failure.
 func (p Plan) Starts() int {
 	if p.Kind == KilledTwice || p.Kind == FailedTwice {
 		return 3
@@ -85,7 +85,7 @@ func (p Plan) Starts() int {
 	return 1
 }
 
-// request returns the request to a process.
+// request returns the request to a process that executes the graphs.
 func (p Plan) request(graphs []graphRequest) request {
 	o := request{Dataset: p.Dataset, Preset: p.preset(), ResultDir: p.Dir, Compression: p.Snapshots.Compression, Graphs: graphs}
 	if p.Kind != Uninterrupted {
@@ -94,7 +94,7 @@ func (p Plan) request(graphs []graphRequest) request {
 	return o
 }
 
-// preset returns the URL of backend and storage.
+// preset returns the URL of the backend and the checkpoint storage, as weir.Open takes it.
 func (p Plan) preset() string {
 	query := url.Values{}
 	if p.Snapshots.Synchronous {
@@ -102,7 +102,7 @@ func (p Plan) preset() string {
 	}
 	path := filepath.ToSlash(filepath.Join(p.Dir, "checkpoints"))
 	if !strings.HasPrefix(path, "/") {
-		path = "/" + path // a drive
+		path = "/" + path // Windows: C:/dir becomes /C:/dir
 	}
 	scheme := "fs+file"
 	if p.OnDisk() {
@@ -118,10 +118,11 @@ func (p Plan) preset() string {
 	return (&url.URL{Scheme: scheme, Path: path, RawQuery: query.Encode()}).String()
 }
 
-// OnDisk reports whether the backend is a tree. Its checkpoints are always files.
+// OnDisk reports whether the backend is on disk. The checkpoints of these backends are always
+// files.
 func (p Plan) OnDisk() bool { return p.Backend == LSMFull || p.Backend == LSMIncremental }
 
-// resultFiles returns the paths of the files with the result.
+// resultFiles returns the paths of the files that the sinks of the job write.
 func (p Plan) resultFiles() (paths []string) {
 	names := flightjob.ResultFiles
 	if p.Dataset.Keys > 0 {
@@ -133,5 +134,5 @@ func (p Plan) resultFiles() (paths []string) {
 	return paths
 }
 
-// String returns backend, storage and kind.
+// String returns backend, storage and kind, separated by commas.
 func (p Plan) String() string { return fmt.Sprintf("%s, %s, %s", p.Backend, p.Storage, p.Kind) }

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// process is the parent's handle of a child.
+// process is a child process, seen from its parent.
 //
-// Thread safety: one goroutine.
+// Thread safety: not safe for concurrent use.
 type process struct {
 	command  *exec.Cmd
 	stdin    io.WriteCloser
 	messages *json.Decoder
 	stderr   bytes.Buffer
-	waited   bool
+	waited   bool // wait was called
 }
 
-// startProcess starts this program again as a child. It is killed when the
-// context ends; close must be called in any case.
-func startProcess(ctx context.Context, o request) (*process, error) {
+// startProcess starts this program again as a child process and sends it the request. The
+// child is killed when ctx ends. The caller must call close.
+func startProcess(ctx context.Context, r request) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -43,16 +43,17 @@ func startProcess(ctx context.Context, o request) (*process, error) {
 		return nil, err
 	}
 	p.messages = json.NewDecoder(stdout)
-	if err := json.NewEncoder(p.stdin).Encode(o); err != nil {
+	if err := json.NewEncoder(p.stdin).Encode(r); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-// next returns the next message of the child. It fails if the child ends or fails.
+// next returns the next message of the child. It returns an error if the child has ended or
+// has sent an error.
 func (p *process) next() (m message, err error) {
 	if err := p.messages.Decode(&m); err != nil {
-		return m, fmt.Errorf("the child process has ended: %w%s", errors.Join(err, p.close()), p.complaint())
+		return m, fmt.Errorf("the child process has ended: %w%s", errors.Join(err, p.close()), p.stderrText())
 	}
 	if m.Error != "" {
 		return m, errors.New(m.Error)
@@ -60,48 +61,50 @@ func (p *process) next() (m message, err error) {
 	return m, nil
 }
 
-// complaint returns the beginning of the child's standard error, where panics go.
-func (p *process) complaint() string {
-	const most = 2000
+// stderrText returns the beginning of the child's standard error, such as a panic, on a line
+// of its own; "" if there is none.
+func (p *process) stderrText() string {
+	const maxBytes = 2000
 	text := bytes.TrimSpace(p.stderr.Bytes())
 	if len(text) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("\n%s", text[:min(len(text), most)])
+	return fmt.Sprintf("\n%s", text[:min(len(text), maxBytes)])
 }
 
-// kill kills the child (SIGKILL) and passes on the messages that it had sent before.
-func (p *process) kill(note func(message) error) error {
+// kill kills the child (SIGKILL) and calls handle for the messages that the child has sent and
+// next has not returned.
+func (p *process) kill(handle func(message) error) error {
 	if err := p.command.Process.Kill(); err != nil {
 		return err
 	}
 	for {
 		var m message
 		if p.messages.Decode(&m) != nil {
-			break // the last message may be cut off
+			break // the end, perhaps in the middle of a message
 		}
-		if err := note(m); err != nil {
+		if err := handle(m); err != nil {
 			return err
 		}
 	}
 	if p.wait() == nil {
-		return errors.New("the child ended before it could be killed")
+		return errors.New("the child process exited before it was killed")
 	}
-	if complaint := p.complaint(); complaint != "" {
-		return fmt.Errorf("the child complained before it was killed%s", complaint)
+	if text := p.stderrText(); text != "" {
+		return fmt.Errorf("the child process wrote to standard error before it was killed:%s", text)
 	}
 	return nil
 }
 
-// finish ends a child that is done.
+// finish lets a child that is done exit, and waits for it.
 func (p *process) finish() error {
 	if err := errors.Join(p.stdin.Close(), p.wait()); err != nil {
-		return fmt.Errorf("%w%s", err, p.complaint())
+		return fmt.Errorf("%w%s", err, p.stderrText())
 	}
 	return nil
 }
 
-// close kills the child if it still runs.
+// close kills the child if it still runs. It may be called again.
 func (p *process) close() error {
 	if p.waited {
 		return nil
@@ -110,7 +113,7 @@ func (p *process) close() error {
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	}
-	_ = p.wait() // the error is that it was killed
+	_ = p.wait() // the error says only that the child was killed
 	return err
 }
 
@@ -119,12 +122,12 @@ func (p *process) wait() error {
 	return p.command.Wait()
 }
 
-// cpu returns the processor time, on all cores, of a child that has ended.
+// cpu returns the CPU time of the child on all cores. The child must have ended.
 func (p *process) cpu() time.Duration {
 	return p.command.ProcessState.UserTime() + p.command.ProcessState.SystemTime()
 }
 
-// peakRSS returns the peak resident memory of the child in bytes, 0 if the system does not
-// report it. The child must not have ended: after that Linux reports a peak that includes
-// the parent's memory at the start of the child.
+// peakRSS returns the peak resident memory of the child in bytes, or 0 if the system does not
+// report it. The child must still run: the peak that Linux reports for an ended process
+// includes the memory of the parent at the time of the fork.
 func (p *process) peakRSS() uint64 { return peakRSS(p.command.Process.Pid) }

@@ -7,42 +7,44 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// request is the task of a child: the first line of its standard input.
+// request describes the work of a child process. The parent writes it as the first line of
+// the child's standard input.
 type request struct {
 	Dataset dataset.Dataset
-	// Preset is the URL of backend and storage.
+	// Preset is the URL of the backend and the checkpoint storage.
 	Preset string
-	// ResultDir is the directory where the sinks write.
+	// ResultDir is the directory of the files that the sinks write.
 	ResultDir string
-	// CheckpointEvery is 0 for no checkpoints.
+	// CheckpointEvery is the time between checkpoints; 0 means no checkpoints.
 	CheckpointEvery time.Duration
 	Compression     snapshot.Compression
 	Graphs          []graphRequest
 }
 
-// graphRequest is a graph to run, to its end or to the last of its failures. It
-// continues from the checkpoints of the graph before.
+// graphRequest is a graph to run until its last failure, or to the end of the input if it has
+// no failures. The job starts from the newest checkpoint of the graph before it.
 type graphRequest struct {
 	Parallelism int
 	Failures    []failurePoint
-	// Killed is set if the parent causes the failure, the only one, by killing the
+	// Killed means that there is one failure, and that the parent causes it by killing the
 	// child. Otherwise the child makes its subtasks fail.
 	Killed bool
 }
 
-// failurePoint is the place in the input where a job fails, in eighths of the input. The
-// job fails in the eighth that begins there, after minCheckpoints since its last start:
-// its sources wait at the beginning of the eighth for the checkpoints and at its end for
-// the failure.
+// failurePoint is the eighth of the input, counted from 0, in which a job fails. The job must
+// have completed minCheckpoints checkpoints since its last start. So the sources wait at the
+// beginning of the eighth for these checkpoints, and at its end for the failure.
 type failurePoint int64
 
-// begin and end return the first record of the eighth and of the next, in a
-// partition with a number of records.
+// begin returns the index of the eighth's first record, in a partition with the given number
+// of records.
 func (p failurePoint) begin(records int64) int64 { return records * int64(p) / eighths }
-func (p failurePoint) end(records int64) int64   { return records * int64(p+1) / eighths }
 
-// isReached reports whether a job is to fail, given the checkpoints since its last start
-// and its position in the dataset.
+// end returns the index of the first record after the eighth.
+func (p failurePoint) end(records int64) int64 { return records * int64(p+1) / eighths }
+
+// isReached reports whether a job must fail now, given the number of checkpoints since its
+// last start and its position in the dataset.
 func (p failurePoint) isReached(d dataset.Dataset, checkpoints int, position int64) bool {
 	begin := int64(0)
 	for _, records := range d.Records {
@@ -53,16 +55,16 @@ func (p failurePoint) isReached(d dataset.Dataset, checkpoints int, position int
 
 const (
 	eighths = 8
-	// MinRecords is the size of a dataset with a record in each eighth of a partition.
+	// MinRecords is the smallest size of a dataset: one record in each eighth of each
+	// partition.
 	MinRecords = eighths * dataset.Partitions
-	// minCheckpoints is the number of checkpoints before each failure.
+	// minCheckpoints is the number of checkpoints that a job completes before each failure.
 	minCheckpoints = 3
 )
 
-// message is a line that a child writes. Each has the position: the number of records
-// that were read of all partitions.
+// message is one line of JSON that a child writes to its standard output.
 type message struct {
-	Position   int64
+	Position   int64      // records read from all partitions; every message has it
 	Restored   *Restored  `json:",omitempty"`
 	Checkpoint *Completed `json:",omitempty"`
 	// The last message has either Done or Error.
@@ -70,20 +72,20 @@ type message struct {
 	Error string `json:",omitempty"`
 }
 
-// Restored reports that the job has started, and from which checkpoint.
+// Restored describes a start of the job: the first one, or a restore.
 type Restored struct {
-	Checkpoint  uint64 // 0 if from the beginning of the input
-	Offset      int64  // records read before
-	Parallelism int
+	Checkpoint  uint64        // the ID of the restored checkpoint; 0 at the first start
+	Offset      int64         // records of all partitions before the checkpoint
+	Parallelism int           // subtasks of each operator
 	Took        time.Duration // to open and load all state
-	Skipped     []string      // the errors of newer checkpoints
-	Cause       string        // the failure before, unless it was made to fail
+	Skipped     []string      // errors of newer checkpoints that could not be restored
+	Cause       string        // the error that ended the attempt before; empty if intended
 }
 
-// Completed reports a complete checkpoint.
+// Completed describes a complete checkpoint.
 type Completed struct {
-	ID     uint64
-	Bytes  int64
+	ID     uint64          // checkpoint.ID
+	Bytes  int64           // total size of its files
 	Took   time.Duration   // from trigger to commit
 	Pauses []time.Duration // of each subtask with state
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/internal/bench/dataset"
 )
 
-// testPlan has a directory of its own.
+// testPlan returns a plan with a new directory.
 func testPlan(t *testing.T, d dataset.Dataset, backend, storage string, k Kind) Plan {
 	return Plan{
 		Backend: backend, Storage: storage, Kind: k,
@@ -23,7 +23,7 @@ func testPlan(t *testing.T, d dataset.Dataset, backend, storage string, k Kind) 
 	}
 }
 
-// linesOf are what the sinks have written, sorted.
+// resultLinesOf returns the lines that the sinks have written, sorted.
 func resultLinesOf(t *testing.T, p Plan) (lines []string) {
 	for _, path := range p.resultFiles() {
 		lines = append(lines, strings.Split(strings.TrimSuffix(benchtest.ContentOf(t, path), "\n"), "\n")...)
@@ -36,22 +36,22 @@ func TestJobWritesTheLinesOfTheModel(t *testing.T) {
 	d, flights := benchtest.DatasetOf(t, benchtest.FlightsInOrder(t, 1))
 	want := benchtest.ModelLines(flights)
 	slices.Sort(want)
-	for _, of := range []string{"total ", "day 2001-01-01", "day 2001-01-02", "hour ", "session "} {
-		require.True(t, slices.ContainsFunc(want, func(line string) bool { return strings.HasPrefix(line, of) }), of)
+	for _, prefix := range []string{"total ", "day 2001-01-01", "day 2001-01-02", "hour ", "session "} {
+		require.True(t, slices.ContainsFunc(want, func(line string) bool { return strings.HasPrefix(line, prefix) }), prefix)
 	}
 	for _, backend := range AllBackends {
 		for _, parallelism := range []int{1, 3} {
 			p := testPlan(t, d, backend, "none", Uninterrupted)
 			p.Parallelism = parallelism
-			l := newChildRun(io.Discard)
-			l.request = p.request(p.processes()[0])
-			require.NoError(t, l.execute(context.Background()))
+			c := newChildRun(io.Discard)
+			c.request = p.request(p.processes()[0])
+			require.NoError(t, c.execute(context.Background()))
 			require.Equal(t, want, resultLinesOf(t, p), p)
 		}
 	}
 }
 
-func TestJobThatIsKilledTwiceWritesTheSameLines(t *testing.T) {
+func TestJobThatFailsTwiceWritesTheLinesOfTheModel(t *testing.T) {
 	d, flights := benchtest.SmallDataset(t)
 	want := benchtest.ModelLines(flights)
 	slices.Sort(want)
@@ -76,7 +76,7 @@ func TestJobThatIsKilledTwiceWritesTheSameLines(t *testing.T) {
 	}
 }
 
-func TestLifeThatDoesNotGoOnFromTheNewestCheckpointFailsTheRun(t *testing.T) {
+func TestRestoreFromAnotherThanTheNewestCheckpointIsAnError(t *testing.T) {
 	three := []Completed{{ID: 4}, {ID: 5}, {ID: 6}}
 	for name, bad := range map[string]struct {
 		checkpoints []Completed
@@ -89,35 +89,32 @@ func TestLifeThatDoesNotGoOnFromTheNewestCheckpointFailsTheRun(t *testing.T) {
 		"another failure":     {three, Restored{Checkpoint: 6, Offset: 1, Cause: "disk full"}},
 		"a newer one skipped": {three, Restored{Checkpoint: 6, Offset: 1, Skipped: []string{"corrupt"}}},
 	} {
-		begin := func(from Restored) error {
-			r := &planRun{}
-			require.NoError(t, r.note(message{Restored: &Restored{}}))
-			for _, c := range bad.checkpoints {
-				require.NoError(t, r.note(message{Position: 10, Checkpoint: &c}))
-			}
-			return r.note(message{Restored: &from})
+		r := &planRun{}
+		require.NoError(t, r.handle(message{Restored: &Restored{}}))
+		for _, c := range bad.checkpoints {
+			require.NoError(t, r.handle(message{Position: 10, Checkpoint: &c}))
 		}
-		require.ErrorIs(t, begin(bad.from), ErrRestore, name)
+		require.ErrorIs(t, r.handle(message{Restored: &bad.from}), ErrRestore, name)
 	}
 	r := &planRun{}
-	require.ErrorIs(t, r.note(message{Restored: &Restored{Checkpoint: 1, Offset: 1}}), ErrRestore, "leftovers of another run")
+	require.ErrorIs(t, r.handle(message{Restored: &Restored{Checkpoint: 1, Offset: 1}}), ErrRestore, "the first start restored a checkpoint")
 }
 
 func TestRecordsBetweenCheckpointAndFailureAreReplayed(t *testing.T) {
 	r := &planRun{}
-	require.NoError(t, r.note(message{Restored: &Restored{}}))
+	require.NoError(t, r.handle(message{Restored: &Restored{}}))
 	for id := range uint64(3) {
-		require.NoError(t, r.note(message{Position: 100, Checkpoint: &Completed{ID: id + 1}}))
+		require.NoError(t, r.handle(message{Position: 100, Checkpoint: &Completed{ID: id + 1}}))
 	}
 	for _, position := range []int64{130, 0, 110} {
-		require.NoError(t, r.note(message{Position: position}))
+		require.NoError(t, r.handle(message{Position: position}))
 	}
-	require.NoError(t, r.note(message{Position: 90, Restored: &Restored{Checkpoint: 3, Offset: 90}}))
+	require.NoError(t, r.handle(message{Position: 90, Restored: &Restored{Checkpoint: 3, Offset: 90}}))
 	require.EqualValues(t, 40, r.measured.Replayed)
 }
 
-// BenchmarkJob runs the job in this process, without checkpoints. With
-// -cpuprofile it shows where the time goes.
+// BenchmarkJob runs the flight job in this process without checkpoints. Use it with -cpuprofile:
+// the command bench runs the job in child processes.
 func BenchmarkJob(b *testing.B) {
 	input, err := dataset.FindInput()
 	require.NoError(b, err)
@@ -127,9 +124,9 @@ func BenchmarkJob(b *testing.B) {
 		b.Run(backend, func(b *testing.B) {
 			for b.Loop() {
 				p := Plan{Backend: backend, Storage: "none", Kind: Uninterrupted, Dataset: d, Dir: b.TempDir(), Parallelism: 2}
-				l := newChildRun(io.Discard)
-				l.request = p.request(p.processes()[0])
-				require.NoError(b, l.execute(context.Background()))
+				c := newChildRun(io.Discard)
+				c.request = p.request(p.processes()[0])
+				require.NoError(b, c.execute(context.Background()))
 			}
 			b.ReportMetric(float64(d.Total())*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 		})

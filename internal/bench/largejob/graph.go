@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// Keys is the usual number of keys.
+	// Keys is the default number of keys.
 	Keys = 20_000_000
-	// Rounds is how often the job writes each key. All rounds but the first read the
-	// value of the round before.
+	// Rounds is the number of times that the job writes each key. From the second round on it
+	// reads the value of the previous round first.
 	Rounds = 2
-	// ValueBytes is the size of a value.
+	// ValueBytes is the size of a value in bytes.
 	ValueBytes = 100
-	// Budget is the memory of all backends of a process together.
+	// Budget is the memory that all backends of a process share, in the form of a preset URL.
 	Budget = "256MiB"
-	// sampleEvery is the number of records for each one that the sink gets.
+	// sampleEvery is the number of keys per key whose records are sent to the sink.
 	sampleEvery = 16
-	// ResultFile is the name of the file with the result.
+	// ResultFile is the name of the file that the sink writes.
 	ResultFile = "sum.txt"
 )
 
@@ -30,9 +30,9 @@ const (
 //	updates  ──▶  values  ──▶  sum
 //	       by key
 //
-// The operator values reads the value of the key, compares it with the one that was
-// written last, and writes a value of 100 bytes. The job reads the dataset as far as
-// the limit allows and writes ResultFile into the directory.
+// The operator values reads the value of the key, compares it with the one written last, and
+// writes the next value. The job reads the dataset as far as the limit allows, and writes
+// ResultFile in directory dir.
 func NewGraph(o job.Options, d dataset.Dataset, limit *dataset.ReadLimit, dir string) *job.Graph {
 	graph := job.New(o)
 	from := job.From(graph, "updates", &updates{d, limit}, job.SourceOptions{})

@@ -12,33 +12,34 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-func TestLargeDeckWritesEachKeyOnceARound(t *testing.T) {
+func TestLargeDatasetWritesEachKeyOncePerRound(t *testing.T) {
 	d := NewDataset(1003)
 	require.EqualValues(t, 500, d.Keys)
 	require.EqualValues(t, 1000, d.Total())
-	type place struct {
+	type record struct {
 		update
 		partition int
 	}
-	seen := make(map[place]bool)
+	seen := make(map[record]bool)
 	for p := range dataset.Partitions {
 		for i := range d.Records[p] {
 			u := updateAt(&d, p, i)
-			require.True(t, u.round == 0 || seen[place{update{u.key, u.round - 1}, p}], "%+v", u)
-			seen[place{u, p}] = true
+			require.True(t, u.round == 0 || seen[record{update{u.key, u.round - 1}, p}], "%+v", u)
+			seen[record{u, p}] = true
 		}
 	}
 	require.Len(t, seen, 1000)
 }
 
-// secondRound reads the input from its middle.
+// secondRound is a source that begins with the second round, so that the state lacks the values
+// of the first.
 type secondRound struct{ updates }
 
 func (s *secondRound) Open(ctx context.Context, partition int, _ int64) (job.Reader[update], error) {
 	return s.updates.Open(ctx, partition, s.dataset.Records[partition]/Rounds)
 }
 
-func TestLargeJobFailsOfStateThatIsLost(t *testing.T) {
+func TestLargeJobFailsIfStateIsMissing(t *testing.T) {
 	preset, err := weir.Memory(weir.MemoryOptions{})
 	require.NoError(t, err)
 	graph := job.New(job.Options{Name: "lost", Open: preset.Open})

@@ -8,8 +8,9 @@ import (
 	"github.com/weirstate/weir/job"
 )
 
-// NewDataset returns a dataset of about so many records, which are generated while they
-// are read: in each round the same permutation of the keys.
+// NewDataset returns a dataset of approximately the given number of records: it is rounded down
+// so that each partition has the same number of keys. The source generates the records while
+// they are read. Each round has the same permutation of the keys.
 func NewDataset(records int64) (d dataset.Dataset) {
 	d.Keys = max(records/Rounds/dataset.Partitions, 1) * dataset.Partitions
 	for i := range d.Records {
@@ -18,17 +19,17 @@ func NewDataset(records int64) (d dataset.Dataset) {
 	return d
 }
 
-// update is a record: the key to write, and the round.
+// update is a record: write the value of a round, counted from 0, to a key.
 type update struct{ key, round int64 }
 
-// updateAt returns the i-th record of a partition. A key is always in the same partition,
-// since the number of keys is a multiple of the number of partitions.
+// updateAt returns record i of a partition. All records of a key are in the same partition,
+// because the number of keys is a multiple of the number of partitions.
 func updateAt(d *dataset.Dataset, partition int, i int64) update {
 	n := i*dataset.Partitions + int64(partition)
 	return update{key: int64(mix(uint64(n % d.Keys))), round: n / d.Keys}
 }
 
-// mix is the finalizer of splitmix64, a bijection (Steele, Lea and Flood, "Fast
+// mix is the finalizer of splitmix64, a bijection on 64 bits (Steele, Lea and Flood, "Fast
 // splittable pseudorandom number generators", OOPSLA 2014).
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
@@ -37,7 +38,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// updates generates the records as far as the read limit allows. It implements
+// updates is a source that generates the records as far as the read limit allows. It implements
 // job.Source.
 type updates struct {
 	dataset dataset.Dataset

@@ -8,20 +8,21 @@ import (
 	"github.com/weirstate/weir/job"
 )
 
-// sum is the sink: the number and the sum of the hashes of the records that it gets. It
-// implements job.Sink.
+// sum is the sink. It counts the records that it gets and adds up their hashes. It implements
+// job.Sink.
 type sum struct {
 	path       string
 	count, sum uint64
 }
 
-// openSum continues the sum of a checkpoint, or begins at zero if restored is nil.
+// openSum returns a sink with the count and sum of a checkpoint, or with zeros if restored is
+// nil.
 func openSum(path string, restored []byte) (*sum, error) {
 	s := &sum{path: path}
 	switch {
 	case restored == nil:
 	case len(restored) != 16:
-		return nil, fmt.Errorf("sum of %d bytes, want 16: %w", len(restored), ErrState)
+		return nil, fmt.Errorf("sink state has %d bytes, want 16: %w", len(restored), ErrState)
 	default:
 		s.count, s.sum = binary.BigEndian.Uint64(restored), binary.BigEndian.Uint64(restored[8:])
 	}

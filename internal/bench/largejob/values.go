@@ -11,11 +11,11 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// ErrState is returned when a key does not have the value that was written last.
-var ErrState = errors.New("the state has another value than the one written last")
+// ErrState is returned when the state of a key differs from the value written last.
+var ErrState = errors.New("the state differs from the value written last")
 
-// values is the operator. It compares the value of a key with the one that was written
-// last, and writes the next one.
+// values is the operator. It compares the value of a key with the one written last, and writes
+// the next value.
 type values struct {
 	task  *job.Task[int64, update]
 	value state.ValueState[[]byte]
@@ -40,9 +40,9 @@ func (v *values) process(e job.Event[update]) error {
 		v.old = appendValue(v.old, update{u.key, u.round - 1})
 	}
 	if !bytes.Equal(got, v.old) {
-		return fmt.Errorf("key %d before it is written for the %d. time: %w", u.key, u.round+1, ErrState)
+		return fmt.Errorf("key %d at the beginning of round %d: %w", u.key, u.round, ErrState)
 	}
-	next := appendValue(make([]byte, 0, ValueBytes), u) // the state's from here on
+	next := appendValue(make([]byte, 0, ValueBytes), u) // a new slice, because the state keeps it
 	if err := v.value.Set(next); err != nil {
 		return err
 	}
@@ -52,8 +52,8 @@ func (v *values) process(e job.Event[update]) error {
 	return v.task.Emit(job.Event[update]{Time: e.Time, Value: u})
 }
 
-// appendValue adds the value that an update writes. Half of it is zeros, so that it
-// compresses as usual values do.
+// appendValue appends the value that an update writes. Half of the value is zeros, so that it
+// compresses approximately like real data.
 func appendValue(dst []byte, u update) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(u.round))
 	x := uint64(u.key)

@@ -12,12 +12,12 @@ import (
 	"github.com/weirstate/weir/internal/bench/results"
 )
 
-// ErrDigests is returned when a run of the job has another result than the first run.
+// ErrDigests is returned when the result of a run differs from that of the first run.
 var ErrDigests = errors.New("the digests differ: a backend or a restore has changed the result")
 
-// Remark writes a line for each measurement with failures or checkpoints: from where the
-// job continued, or what the checkpoints cost.
-func Remark(out io.Writer, measurements []harness.Measurement) error {
+// WriteRemarks writes a line for each measurement with failures, about the restored checkpoints,
+// and for each measurement with checkpoints only, about their cost.
+func WriteRemarks(out io.Writer, measurements []harness.Measurement) error {
 	for _, m := range measurements {
 		for _, line := range remarks(m, measurements) {
 			if _, err := fmt.Fprintf(out, "%s, %s: %s.\n", m.Plan.Backend, m.Plan.Storage, line); err != nil {
@@ -29,10 +29,11 @@ func Remark(out io.Writer, measurements []harness.Measurement) error {
 	return err
 }
 
-// Conclude compares the results. It returns ErrDigests unless they are all the same.
+// Conclude compares the results of all measurements and writes a line about them. It returns
+// ErrDigests if two results differ.
 func Conclude(out io.Writer, measurements []harness.Measurement) error {
 	if len(measurements) == 0 {
-		return errors.New("nothing was measured")
+		return errors.New("there are no measurements")
 	}
 	first := measurements[0]
 	for _, m := range measurements {
@@ -44,13 +45,13 @@ func Conclude(out io.Writer, measurements []harness.Measurement) error {
 	return err
 }
 
-// remarks returns the remarks on one of the measurements.
+// remarks returns the remarks about m, one of the measurements.
 func remarks(m harness.Measurement, all []harness.Measurement) (lines []string) {
 	switch m.Plan.Kind {
 	case harness.KilledTwice:
 		return []string{"the process was killed (SIGKILL) twice" + recoveries(m)}
 	case harness.FailedTwice:
-		return []string{"the subtasks failed twice, and the process lived, since checkpoints in memory would be lost with it" + recoveries(m)}
+		return []string{"the subtasks failed twice; the process was not killed, because checkpoints in memory would be lost with it" + recoveries(m)}
 	case harness.Checkpointed:
 		for _, without := range all {
 			if without.Plan.Kind == harness.Uninterrupted && without.Plan.Backend == m.Plan.Backend {
@@ -70,16 +71,16 @@ func recoveries(m harness.Measurement) string {
 	return b.String()
 }
 
-// costs compares a run with the run without checkpoints.
+// costs compares a run with checkpoints to one without.
 func costs(with, without harness.Measurement) string {
 	return fmt.Sprintf("with a checkpoint every %v, %.1f %% of the records/s and %.1f %% of the CPU time of the run without",
 		with.Plan.CheckpointEvery, 100*with.Rate()/without.Rate(), 100*with.CPU.Seconds()/without.CPU.Seconds())
 }
 
-// describe counts the lines of a result.
+// describe returns a summary of a result.
 func describe(r results.Result) string {
 	if r.Lines["sampled"] > 0 {
-		return "every value was the one that had been written last"
+		return "every value read was the one written last"
 	}
 	return fmt.Sprintf("%s distinct flights from %s airports on %s days and in %s hours of an airport, %s sessions on routes",
 		humanize.Comma(r.Flights), humanize.Comma(r.Lines["total"]), humanize.Comma(r.Lines["day"]), humanize.Comma(r.Lines["hour"]), humanize.Comma(r.Lines["session"]))

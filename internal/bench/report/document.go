@@ -9,14 +9,14 @@ import (
 	"github.com/weirstate/weir/internal/bench/harness"
 )
 
-// document is the JSON document.
+// document is the content of the JSON file.
 type document struct {
 	Machine harness.Machine `json:"machine"`
 	Rows    []documentRow   `json:"rows"`
 }
 
-// documentRow is a row of the table. Checkpoint bytes and time are medians, the
-// restore time is that of the slowest restore.
+// documentRow is one row of the table. CheckpointBytes and CheckpointMs are medians; RestoreMs
+// is the time of the slowest restore.
 type documentRow struct {
 	Backend         string  `json:"backend"`
 	Storage         string  `json:"storage"` // none, memory or file
@@ -38,14 +38,14 @@ type documentRow struct {
 	Restores []documentRestore `json:"restores"`
 }
 
-// pauses are percentiles, null where there are too few pauses.
+// pauses are percentiles of the pauses, null if there are too few pauses.
 type pauses struct {
 	P50 *time.Duration `json:"p50"`
 	P99 *time.Duration `json:"p99"`
 	Max *time.Duration `json:"max"`
 }
 
-// documentRestore is a restore after a failure.
+// documentRestore is one restore after a failure.
 type documentRestore struct {
 	Checkpoint  uint64  `json:"checkpoint"`
 	Offset      int64   `json:"offset"` // records
@@ -53,7 +53,7 @@ type documentRestore struct {
 	RestoreMs   float64 `json:"restore_ms"`
 }
 
-// WriteDocument writes the measurements as JSON into a file. It replaces an old one.
+// WriteDocument writes the measurements to a file as JSON. It overwrites the file if it exists.
 func WriteDocument(path string, measurements []harness.Measurement) error {
 	d := document{Machine: harness.ThisMachine()}
 	for _, m := range measurements {
@@ -84,12 +84,12 @@ func documentRowOf(m harness.Measurement) documentRow {
 }
 
 func pausesOf(m harness.Measurement) pauses {
-	one := func(percent, enough int) *time.Duration {
-		p, ok := m.Pause(percent, enough)
+	pause := func(percent, atLeast int) *time.Duration {
+		p, ok := m.Pause(percent, atLeast)
 		if !ok {
 			return nil
 		}
 		return &p
 	}
-	return pauses{P50: one(50, 1), P99: one(99, enoughForP99), Max: one(100, 1)}
+	return pauses{P50: pause(50, 1), P99: pause(99, minPausesForP99), Max: pause(100, 1)}
 }

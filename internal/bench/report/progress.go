@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Progress draws a line on a terminal several times a second until it is closed. A nil
-// Progress draws nothing.
+// Progress draws a progress bar on a terminal, five times per second until Close. The methods
+// of a nil Progress do nothing.
 //
 // Thread safety: safe for concurrent use.
 type Progress struct {
@@ -18,21 +18,22 @@ type Progress struct {
 	label string
 	total int64
 	begun time.Time
-	done  atomic.Int64 // of total
-	again atomic.Bool  // after a restore
-	stop  chan struct{}
-	ended chan struct{}
+	stop  chan struct{} // closed by Close
+	ended chan struct{} // closed when the goroutine has ended
+
+	done     atomic.Int64 // of total
+	restored atomic.Bool  // the job was restored at least once
 }
 
 const (
 	drawPeriod = 200 * time.Millisecond
 	barCells   = 24
-	// lineCells is the width of the line; the usual terminals are wider.
+	// lineCells is the width of the line, less than the 80 columns of a usual terminal.
 	lineCells = 79
 )
 
-// StartProgress shows the progress of some work on a terminal. To any other output it
-// writes one line, the label, and returns nil.
+// StartProgress starts a progress bar if out is a terminal. Otherwise it writes the label as one
+// line and returns nil.
 func StartProgress(out io.Writer, label string, total int64) *Progress {
 	if !isTerminal(out) {
 		fmt.Fprintln(out, label)
@@ -55,16 +56,16 @@ func isTerminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// Set takes how much of the work is done, which may be less than before, and how often
-// it was restored.
+// Set sets how much of the total is done, and the number of restores so far. The work done may
+// be less than before: a restore goes back.
 func (p *Progress) Set(done int64, restores int) {
 	if p != nil {
 		p.done.Store(done)
-		p.again.Store(restores > 0)
+		p.restored.Store(restores > 0)
 	}
 }
 
-// Close wipes the line.
+// Close stops drawing and clears the line.
 func (p *Progress) Close() {
 	if p != nil {
 		close(p.stop)
@@ -88,8 +89,8 @@ func (p *Progress) run() {
 	}
 }
 
-// draw writes over the line. Blanks wipe the old one, since not every terminal knows
-// escape codes.
+// draw overwrites the line. It pads with blanks instead of using escape codes, because some
+// terminals do not support them.
 func (p *Progress) draw(line string) {
 	fmt.Fprintf(p.out, "\r%-*.*s", lineCells, lineCells, line)
 }
@@ -102,7 +103,7 @@ func (p *Progress) line() string {
 	if seconds := int64(time.Since(p.begun) / time.Second); done > 0 && done < p.total && seconds > 0 {
 		line += fmt.Sprintf(" %d s", seconds)
 	}
-	if p.again.Load() {
+	if p.restored.Load() {
 		line += "  restored"
 	}
 	return line

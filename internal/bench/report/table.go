@@ -18,19 +18,19 @@ type Detail int
 const (
 	// Brief has one row for each backend and storage, and the columns that compare them.
 	Brief Detail = iota
-	// Runs adds the column run: there are several rows for a backend and storage.
+	// Runs adds the column run, for tables with several rows for a backend and storage.
 	Runs
-	// Wide adds all columns.
+	// Wide has all columns.
 	Wide
 )
 
-// Table writes the row of each measurement when its run ends. The widths of the columns are
-// therefore fixed: text/tabwriter would have to see all rows first. A cell longer than its
-// column shifts the rest of its row.
+// Table writes a row for each measurement, as soon as its run has ended. Therefore the widths
+// of the columns are fixed: text/tabwriter needs all rows first. A cell longer than its column
+// shifts the rest of its row.
 type Table struct {
 	out     io.Writer
 	columns []column
-	hash    []harness.Measurement // of the hash backend, to compare with
+	hash    []harness.Measurement // the rows of the hash backend, for the column "against hash"
 }
 
 // row is a measurement and the ratio of its rate to that of the hash backend.
@@ -42,15 +42,15 @@ type row struct {
 // column is a column of the table.
 type column struct {
 	title string
-	width int    // negative if aligned on the left
-	from  Detail // the least detail that shows it
+	width int    // negative: aligned on the left
+	from  Detail // the lowest detail that has the column
 	cell  func(row) string
 }
 
-// missing is the cell of a figure that a row does not have.
+// missing is the cell for a figure that a row does not have.
 const missing = "-"
 
-// columns are in the order in which a reader needs them.
+// columns lists all columns; the most important ones are first.
 var columns = []column{
 	{"backend", -15, Brief, func(r row) string { return r.Plan.Backend }},
 	{"storage", -7, Brief, func(r row) string { return r.Plan.Storage }},
@@ -58,20 +58,20 @@ var columns = []column{
 	{"records/s", 9, Brief, func(r row) string { return humanize.Comma(int64(r.Rate())) }},
 	{"against hash", 12, Brief, func(r row) string { return r.againstHash }},
 	{"max pause", 10, Brief, func(r row) string { return pause(r, 100, 1) }},
-	{"checkpoint size", 15, Brief, func(r row) string { return bytesOr(uint64(r.CheckpointBytes())) }},
-	{"restored in", 11, Brief, func(r row) string { return millisecondsOr(r.SlowestRestore()) }},
+	{"checkpoint size", 15, Brief, func(r row) string { return bytesOrMissing(uint64(r.CheckpointBytes())) }},
+	{"restored in", 11, Brief, func(r row) string { return millisecondsOrMissing(r.SlowestRestore()) }},
 	{"digest", -16, Brief, func(r row) string { return r.Result.Digest() }},
 	{"time", 9, Wide, func(r row) string { return fmt.Sprintf("%.2f s", r.Took.Seconds()) }},
 	{"CPU", 9, Wide, func(r row) string { return fmt.Sprintf("%.2f s", r.CPU.Seconds()) }},
 	{"checkpoints", 11, Wide, func(r row) string { return strconv.Itoa(len(r.Checkpoints)) }},
-	{"written in", 10, Wide, func(r row) string { return millisecondsOr(r.CheckpointTime()) }},
+	{"written in", 10, Wide, func(r row) string { return millisecondsOrMissing(r.CheckpointTime()) }},
 	{"pause p50", 10, Wide, func(r row) string { return pause(r, 50, 1) }},
-	{"pause p99", 10, Wide, func(r row) string { return pause(r, 99, enoughForP99) }},
+	{"pause p99", 10, Wide, func(r row) string { return pause(r, 99, minPausesForP99) }},
 	{"replayed", 10, Wide, replayed},
-	{"peak RSS", 11, Wide, func(r row) string { return bytesOr(r.PeakRSS) }},
+	{"peak RSS", 11, Wide, func(r row) string { return bytesOrMissing(r.PeakRSS) }},
 }
 
-// NewTable writes the titles of a table.
+// NewTable returns a table and writes its titles.
 func NewTable(out io.Writer, detail Detail) (*Table, error) {
 	t := &Table{out: out}
 	for _, c := range columns {
@@ -91,8 +91,8 @@ func (t *Table) Add(m harness.Measurement) error {
 	return t.write(func(c column) string { return c.cell(r) })
 }
 
-// againstHash compares a measurement with the one of the hash backend in the same kind of
-// run on the same storage.
+// againstHash returns the rate of m divided by the rate of the hash backend, for the same kind of
+// run and the same storage.
 func (t *Table) againstHash(m harness.Measurement) string {
 	for _, hash := range t.hash {
 		if hash.Plan.Storage == m.Plan.Storage && hash.Plan.Kind == m.Plan.Kind {
@@ -111,13 +111,13 @@ func (t *Table) write(cell func(column) string) error {
 	return err
 }
 
-// enoughForP99 is the number of pauses from which on the 99th percentile differs from the
-// longest pause.
-const enoughForP99 = 100
+// minPausesForP99 is the smallest number of pauses for which the 99th percentile by nearest rank
+// is not the longest pause.
+const minPausesForP99 = 100
 
-// pause returns a percentile of the pauses, if there are enough of them.
-func pause(r row, percent, enough int) string {
-	p, ok := r.Pause(percent, enough)
+// pause returns a percentile of the pauses, or missing if there are fewer pauses than atLeast.
+func pause(r row, percent, atLeast int) string {
+	p, ok := r.Pause(percent, atLeast)
 	if !ok {
 		return missing
 	}
@@ -133,16 +133,16 @@ func replayed(r row) string {
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
-// millisecondsOr returns missing for zero.
-func millisecondsOr(d time.Duration) string {
+// millisecondsOrMissing returns d in milliseconds, or missing if d is 0.
+func millisecondsOrMissing(d time.Duration) string {
 	if d == 0 {
 		return missing
 	}
 	return fmt.Sprintf("%.1f ms", milliseconds(d))
 }
 
-// bytesOr returns missing for zero.
-func bytesOr(n uint64) string {
+// bytesOrMissing returns n with a binary unit, or missing if n is 0.
+func bytesOrMissing(n uint64) string {
 	if n == 0 {
 		return missing
 	}

@@ -33,12 +33,12 @@ func eventful() harness.Measurement {
 	return m
 }
 
-// uneventful returns a measurement without any.
+// uneventful returns a measurement without failures, checkpoints and restores.
 func uneventful() harness.Measurement {
 	return harness.Measurement{Plan: harness.Plan{Backend: "hash", Storage: "none", Kind: harness.Uninterrupted, Dataset: dataset.Dataset{Records: [dataset.Partitions]int64{2, 2, 2, 1}}}, Took: time.Second}
 }
 
-// tableOf returns the lines of a table.
+// tableOf returns the lines of a table of the measurements.
 func tableOf(t *testing.T, detail Detail, measurements ...harness.Measurement) []string {
 	var out bytes.Buffer
 	table, err := NewTable(&out, detail)
@@ -81,7 +81,7 @@ func TestDetailChoosesTheColumns(t *testing.T) {
 	}, strings.Fields(tableOf(t, Wide, uneventful())[1]))
 }
 
-func TestRowIsComparedWithHashInTheSameRun(t *testing.T) {
+func TestRowIsComparedWithHashForTheSameKindAndStorage(t *testing.T) {
 	hash := eventful()
 	hash.Plan.Backend, hash.Took = "hash", hash.Took/4
 	lines := tableOf(t, Brief, uneventful(), hash, eventful())
@@ -94,8 +94,8 @@ func TestRowIsComparedWithHashInTheSameRun(t *testing.T) {
 
 func TestPercentileNeedsEnoughPauses(t *testing.T) {
 	m := eventful()
-	m.Checkpoints[0].Pauses = m.Checkpoints[0].Pauses[1:]
-	require.Equal(t, missing, pause(row{Measurement: m}, 99, enoughForP99))
+	m.Checkpoints[0].Pauses = m.Checkpoints[0].Pauses[1:] // 99 pauses remain
+	require.Equal(t, missing, pause(row{Measurement: m}, 99, minPausesForP99))
 	require.Nil(t, documentRowOf(m).PauseNs.P99)
 	require.Equal(t, 51*time.Millisecond, *documentRowOf(m).PauseNs.P50)
 	require.Equal(t, 99*time.Millisecond, *documentRowOf(eventful()).PauseNs.P99)

@@ -1,5 +1,5 @@
-// Package results reads the files that a benchmark job has written and computes their
-// digest. It may not know which job wrote them.
+// Package results reads the files that a benchmark job has written and computes their digest.
+// It works for the files of all jobs.
 package results
 
 import (
@@ -14,28 +14,27 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// ErrLate is returned when a flight was late for a window. The disorder of the dataset is
-// known, so the watermark was wrong.
+// ErrLate is returned when a flight was late for a window. The watermark allows for the
+// disorder of the dataset, so late flights show that watermarks are wrong.
 var ErrLate = errors.New("flights were late for their windows")
 
-// maxLineBytes is the longest line that is read.
+// maxLineBytes is the size of the longest line that Read accepts.
 const maxLineBytes = 256 << 10
 
-// Result is a multiset of lines.
+// Result describes a multiset of lines.
 //
-// Its digest is the sum, modulo 2^64, of the hashes (xxh64) of the lines. The same lines
-// have the same digest in any order, without sorting, and a line that occurs twice counts
-// twice.
+// Its digest is the sum, modulo 2^64, of the hashes (xxh64) of the lines. So the digest does not
+// depend on the order of the lines, and a line that occurs twice counts twice.
 type Result struct {
-	Lines   map[string]int64 // by first word
-	Flights int64            // in all totals
-	Sum     uint64
+	Lines   map[string]int64 // number of lines by their first word
+	Flights int64            // number of flights in all lines "total"
+	Sum     uint64           // the digest
 }
 
 // Digest returns the digest as 16 hexadecimal digits.
 func (r Result) Digest() string { return fmt.Sprintf("%016x", r.Sum) }
 
-// Read reads files of lines. It returns ErrLate if there is a line about a late flight.
+// Read reads all lines of the files. It returns ErrLate if there is a line "late".
 func Read(paths ...string) (r Result, err error) {
 	r.Lines = make(map[string]int64)
 	for _, path := range paths {
@@ -44,7 +43,7 @@ func Read(paths ...string) (r Result, err error) {
 		}
 	}
 	if late := r.Lines["late"]; late > 0 {
-		return r, fmt.Errorf("%d lines: %w", late, ErrLate)
+		return r, fmt.Errorf("%d late lines: %w", late, ErrLate)
 	}
 	return r, nil
 }
@@ -77,8 +76,8 @@ func (r *Result) add(line []byte) {
 	}
 }
 
-// totalOf returns the number of flights in a total, given without its first word:
-// ORD 158962 flights, …
+// totalOf returns the number of flights in a line "total". The argument is the line without its
+// first word: ORD 158962 flights, …
 func totalOf(rest []byte) int64 {
 	_, rest, _ = bytes.Cut(rest, []byte{' '})
 	number, _, _ := bytes.Cut(rest, []byte{' '})

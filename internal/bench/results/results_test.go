@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// resultOf reads files of the given contents.
+// resultOf writes a file for each content and reads them.
 func resultOf(t *testing.T, contents ...string) (Result, error) {
 	var paths []string
 	for _, content := range contents {
@@ -19,7 +19,7 @@ func resultOf(t *testing.T, contents ...string) (Result, error) {
 	return Read(paths...)
 }
 
-func TestDigestIsThatOfAMultisetOfLines(t *testing.T) {
+func TestDigestDependsOnLinesAndNotOnTheirOrder(t *testing.T) {
 	one, err := resultOf(t, "day x\nday y\nhour z\n", "session u\n")
 	require.NoError(t, err)
 	other, err := resultOf(t, "session u\nhour z\n", "day y\nday x\n")
@@ -38,7 +38,7 @@ func TestDigestIsThatOfAMultisetOfLines(t *testing.T) {
 	require.NoError(t, err)
 	nothing, err := resultOf(t, "")
 	require.NoError(t, err)
-	require.NotEqual(t, nothing.Digest(), twice.Digest(), "lines that are there twice cancel each other")
+	require.NotEqual(t, nothing.Digest(), twice.Digest(), "two equal lines cancel each other")
 }
 
 func TestLateFlightIsAnError(t *testing.T) {
@@ -46,12 +46,12 @@ func TestLateFlightIsAnError(t *testing.T) {
 	require.ErrorIs(t, err, ErrLate)
 }
 
-func TestLastLineMustBeWhole(t *testing.T) {
+func TestLastLineWithoutLineFeedIsAnError(t *testing.T) {
 	_, err := resultOf(t, "day x\nday y")
 	require.Error(t, err)
 }
 
-func TestResultCountsFlightsOfAllTotals(t *testing.T) {
+func TestFlightsIsTheSumOverAllTotals(t *testing.T) {
 	r, err := resultOf(t, "total ORD 1234 flights, worst 9 min\ntotal JFK 6 flights, worst 0 min\n")
 	require.NoError(t, err)
 	require.EqualValues(t, 1240, r.Flights)
