@@ -22,7 +22,7 @@ type Measurement struct {
 // Recoveries returns the restores from checkpoints.
 func (m Measurement) Recoveries() []Restored { return m.Restores[min(1, len(m.Restores)):] }
 
-// SlowestRestore returns the time of the slowest restore, or 0 if there was none.
+// SlowestRestore returns the time of the slowest restore, or 0 without restores.
 func (m Measurement) SlowestRestore() (slowest time.Duration) {
 	for _, from := range m.Recoveries() {
 		slowest = max(slowest, from.Took)
@@ -30,13 +30,13 @@ func (m Measurement) SlowestRestore() (slowest time.Duration) {
 	return slowest
 }
 
-// CheckpointBytes returns the median size of the checkpoints, or 0 if there were none.
+// CheckpointBytes returns the median size of the checkpoints, or 0 without checkpoints.
 func (m Measurement) CheckpointBytes() int64 {
 	return medianOf(m.Checkpoints, func(c Completed) int64 { return c.Bytes })
 }
 
-// CheckpointTime returns the median time of a checkpoint from trigger to commit, or 0 if
-// there were none.
+// CheckpointTime returns the median time of a checkpoint from trigger to commit, or 0
+// without checkpoints.
 func (m Measurement) CheckpointTime() time.Duration {
 	return medianOf(m.Checkpoints, func(c Completed) time.Duration { return c.Took })
 }

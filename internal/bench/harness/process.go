@@ -62,7 +62,7 @@ func (p *process) next() (m message, err error) {
 }
 
 // stderrText returns the beginning of the child's standard error, such as a panic, on a line
-// of its own; "" if there is none.
+// of its own. It returns "" if the child has written nothing.
 func (p *process) stderrText() string {
 	const maxBytes = 2000
 	text := bytes.TrimSpace(p.stderr.Bytes())

@@ -31,9 +31,9 @@ type graphRequest struct {
 	Killed bool
 }
 
-// failurePoint is the eighth of the input, counted from 0, in which a job fails. The job must
-// have completed minCheckpoints checkpoints since its last start. So the sources wait at the
-// beginning of the eighth for these checkpoints, and at its end for the failure.
+// failurePoint is a number from 0 to 7: the job fails in this eighth of the input. Before, it
+// must have completed minCheckpoints checkpoints since its last start. So the sources wait at
+// the beginning of the eighth for these checkpoints, and at its end for the failure.
 type failurePoint int64
 
 // begin returns the index of the eighth's first record, in a partition with the given number
