@@ -7,13 +7,13 @@ import (
 	compression "github.com/dgraph-io/badger/v4/options"
 )
 
-// badge is Badger, whose transactions are its only way in: one per write. It has
-// no operand that appends.
-type badge struct {
+// badgerEngine is Badger. Badger has no operations outside of transactions: each write is a
+// transaction. It cannot append to a value.
+type badgerEngine struct {
 	db       *badger.DB
 	snapshot *badger.Txn
-	read     *badger.Txn // open since the last write
-	value    []byte
+	read     *badger.Txn // the transaction of all Gets since the last write; nil before the first Get
+	value    []byte      // the value that Get has returned
 }
 
 func openBadger(dir string, _ layout) (engine, error) {
@@ -26,37 +26,37 @@ func openBadger(dir string, _ layout) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &badge{db: db}, nil
+	return &badgerEngine{db: db}, nil
 }
 
-// write makes a change in a transaction of its own.
-func (b *badge) write(change func(*badger.Txn) error) error {
-	b.wrote()
+// write calls change in a new transaction.
+func (b *badgerEngine) write(change func(*badger.Txn) error) error {
+	b.endRead()
 	return b.db.Update(change)
 }
 
-func (b *badge) wrote() {
+// endRead ends the transaction of Gets, because it does not see later writes.
+func (b *badgerEngine) endRead() {
 	if b.read != nil {
 		b.read.Discard()
 		b.read = nil
 	}
 }
 
-// clone is for Badger, which keeps what it is given until the transaction ends
-// and after.
+// clone returns a copy of b. Badger keeps keys and values after the transaction has ended.
 func clone(b []byte) []byte { return append([]byte(nil), b...) }
 
-func (b *badge) Put(key, value []byte) error {
+func (b *badgerEngine) Put(key, value []byte) error {
 	return b.write(func(t *badger.Txn) error { return t.Set(clone(key), clone(value)) })
 }
 
-func (b *badge) Delete(key []byte) error {
+func (b *badgerEngine) Delete(key []byte) error {
 	return b.write(func(t *badger.Txn) error { return t.Delete(clone(key)) })
 }
 
-func (b *badge) Append(_, _ []byte) error { return errUnsupported }
+func (b *badgerEngine) Append(_, _ []byte) error { return errUnsupported }
 
-func (b *badge) Get(key []byte) ([]byte, bool, error) {
+func (b *badgerEngine) Get(key []byte) ([]byte, bool, error) {
 	if b.read == nil {
 		b.read = b.db.NewTransaction(false)
 	}
@@ -71,16 +71,17 @@ func (b *badge) Get(key []byte) ([]byte, bool, error) {
 	return b.value, err == nil, err
 }
 
-func (b *badge) Prefix(prefix []byte, do func(key, value []byte) error) error {
+func (b *badgerEngine) Prefix(prefix []byte, do func(key, value []byte) error) error {
 	return b.walk(badger.IteratorOptions{PrefetchValues: false, Prefix: prefix}, do)
 }
 
-func (b *badge) Scan(do func(key, value []byte) error) error {
+func (b *badgerEngine) Scan(do func(key, value []byte) error) error {
 	return b.walk(badger.IteratorOptions{PrefetchValues: false}, do)
 }
 
-// walk has a transaction of its own, since do may write.
-func (b *badge) walk(o badger.IteratorOptions, do func(key, value []byte) error) error {
+// walk calls do for the entries of an iterator. It uses a new transaction: do may write, which
+// ends that of the Gets.
+func (b *badgerEngine) walk(o badger.IteratorOptions, do func(key, value []byte) error) error {
 	t := b.db.NewTransaction(false)
 	defer t.Discard()
 	it := t.NewIterator(o)
@@ -95,7 +96,7 @@ func (b *badge) walk(o badger.IteratorOptions, do func(key, value []byte) error)
 	return nil
 }
 
-func (b *badge) Snapshot() error {
+func (b *badgerEngine) Snapshot() error {
 	if b.snapshot != nil {
 		b.snapshot.Discard()
 	}
@@ -103,14 +104,14 @@ func (b *badge) Snapshot() error {
 	return nil
 }
 
-// Settle merges down to one level per call: Badger has no call that waits for less, and does not
-// report whether a memtable is being flushed.
-func (b *badge) Settle() error {
-	b.wrote()
+// Settle calls Flatten, which compacts all levels into one. Badger has no cheaper call that waits
+// for compactions, and does not report whether a memtable is being flushed.
+func (b *badgerEngine) Settle() error {
+	b.endRead()
 	return b.db.Flatten(2)
 }
 
-func (b *badge) DiskBytes() int64 {
+func (b *badgerEngine) DiskBytes() int64 {
 	var total int64
 	for _, t := range b.db.Tables() {
 		total += int64(t.OnDiskSize)
@@ -118,8 +119,8 @@ func (b *badge) DiskBytes() int64 {
 	return total
 }
 
-func (b *badge) Close() error {
-	b.wrote()
+func (b *badgerEngine) Close() error {
+	b.endRead()
 	if b.snapshot != nil {
 		b.snapshot.Discard()
 	}

@@ -4,5 +4,5 @@ package main
 
 import "time"
 
-// cpuTime is not known here.
+// cpuTime returns 0: the CPU time is not known on this platform.
 func cpuTime() time.Duration { return 0 }

@@ -1,7 +1,6 @@
 package main
 
-// gomap is a Go map in memory: what a store costs at the least. It has no order
-// and no snapshots.
+// gomap is a Go map. Its times are a lower bound for a store. It has no order and no snapshots.
 type gomap struct{ values map[string][]byte }
 
 func openGomap(string, layout) (engine, error) {

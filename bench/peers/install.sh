@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs RocksDB's library, which the comparison loads if it is there: on Debian
-# and Ubuntu with apt-get, on macOS with brew.
+# Installs the RocksDB library, with apt-get on Debian and Ubuntu, with brew on macOS. Without the
+# library, the comparison skips RocksDB.
 set -euo pipefail
 if command -v apt-get >/dev/null; then
 	as_root=
@@ -10,6 +10,6 @@ if command -v apt-get >/dev/null; then
 elif command -v brew >/dev/null; then
 	brew install rocksdb
 else
-	echo 'install.sh: neither apt-get nor brew here; install librocksdb 7.8 or later by other means' >&2
+	echo 'install.sh: found neither apt-get nor brew; install librocksdb 7.8 or later by other means' >&2
 	exit 1
 fi

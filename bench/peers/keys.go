@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 )
 
-// mix is the finalizer of splitmix64, a bijection.
+// mix is the finalizer of splitmix64, a bijection on 64 bits.
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -15,15 +15,15 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// keyKinds append the i-th key of a kind. All keys of a kind are different, and
-// begin with two bytes of key group, of 128.
+// keyKinds has, for each kind of keys, a function that appends key i. All keys of a kind are
+// different. They begin with the number of one of 128 key groups, in two bytes.
 var keyKinds = map[string]func(dst []byte, i uint64) []byte{
 	"hashed": hashedKey,
 	"sequential": func(dst []byte, i uint64) []byte {
 		dst = append(dst, 0, byte(mix(i)>>57))
 		return binary.BigEndian.AppendUint64(dst, i)
 	},
-	"string": func(dst []byte, i uint64) []byte { // 16 to 64 bytes behind the group
+	"string": func(dst []byte, i uint64) []byte { // 16 to 64 bytes after the group
 		h := mix(i)
 		dst = append(dst, 0, byte(h>>57))
 		from := len(dst)
@@ -35,20 +35,21 @@ var keyKinds = map[string]func(dst []byte, i uint64) []byte{
 	},
 }
 
-// hashedKey is 2 bytes of group and 8 of a hash.
+// hashedKey appends 2 bytes of key group and 8 bytes of hash.
 func hashedKey(dst []byte, i uint64) []byte {
 	h := mix(i)
 	return binary.BigEndian.AppendUint64(append(dst, 0, byte(h>>57)), h)
 }
 
-// prefixBytes is the size of hashedKey, the prefix of a map's keys.
+// prefixBytes is the size of a hashedKey, which is the prefix of all keys of a map.
 const prefixBytes = 10
 
+// mapKey appends the key of a map entry.
 func mapKey(dst []byte, prefix, suffix uint64) []byte {
 	return binary.BigEndian.AppendUint64(hashedKey(dst, prefix), suffix)
 }
 
-// someValues are half compressible.
+// someValues returns 1024 values. The first half of each is random, the second half is zeros.
 func someValues(size int) [][]byte {
 	r := rand.New(rand.NewPCG(7, 7))
 	values := make([][]byte, 1024)
@@ -61,8 +62,8 @@ func someValues(size int) [][]byte {
 	return values
 }
 
-// order is a permutation of n numbers: a walk of a step that has no factor in
-// common with n, mixed a little by its size.
+// order is a permutation of the numbers below n. It adds a constant step modulo n; step and n have
+// no common factor, so each number occurs once.
 type order struct{ n, step, at uint64 }
 
 func newOrder(n, seed uint64) *order {
@@ -85,8 +86,9 @@ func gcd(a, b uint64) uint64 {
 	return a
 }
 
-// zipf draws numbers below n, low ones more often: Gray et al., "Quickly
-// generating billion-record synthetic databases", SIGMOD 1994, as YCSB has it.
+// zipf draws numbers below n in a Zipf distribution: low numbers are more frequent. The algorithm
+// is that of YCSB (Gray et al., "Quickly generating billion-record synthetic databases", SIGMOD
+// 1994).
 type zipf struct {
 	r                      *rand.Rand
 	n, theta               float64

@@ -20,7 +20,7 @@ type meter struct {
 	ctx   context.Context
 	trace bool
 
-	done       int // operations
+	done       int // number of operations so far
 	began      time.Time
 	beganCPU   time.Duration
 	last       time.Time

@@ -6,18 +6,19 @@ import (
 	"strconv"
 )
 
-// resetPeak makes peakMemory count from what the process uses now.
+// resetPeak sets the peak of peakMemory to the memory that the process uses now.
 func resetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// peakMemory is the most physical memory that the process has used at a time, in
-// bytes, mapped files included; 0 if it is not known.
-func peakMemory() int64 { return status("VmHWM:") }
+// peakMemory returns the peak resident memory of the process in bytes, including mapped files, or
+// 0 if it is not known.
+func peakMemory() int64 { return statusBytes("VmHWM:") }
 
-// memory is what it uses now.
-func memory() int64 { return status("VmRSS:") }
+// memory returns the current resident memory of the process in bytes, or 0 if it is not known.
+func memory() int64 { return statusBytes("VmRSS:") }
 
-// status is a line of kilobytes in the kernel's account of the process.
-func status(name string) int64 {
+// statusBytes returns the value of a line of /proc/self/status, which is in kB, in bytes. It
+// returns 0 if there is no such line.
+func statusBytes(name string) int64 {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0

@@ -2,8 +2,13 @@
 
 package main
 
-// How much physical memory the process uses is not known here.
+// The resident memory of the process is not known on this platform.
 
-func resetPeak()        {}
+// resetPeak does nothing.
+func resetPeak() {}
+
+// peakMemory returns 0.
 func peakMemory() int64 { return 0 }
-func memory() int64     { return 0 }
+
+// memory returns 0.
+func memory() int64 { return 0 }

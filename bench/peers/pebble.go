@@ -10,17 +10,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 )
 
-// peb is Pebble with what its documentation recommends for this use.
-type peb struct {
+// pebbleEngine is Pebble with the options that its documentation recommends for this use.
+type pebbleEngine struct {
 	db       *pebble.DB
 	snapshot *pebble.Snapshot
 
-	// reader reads filters on the bottom level, by an option; Pebble's Get does not. It
-	// sees the store of the moment it was made, so it is used only between writes, from
-	// the second read on.
+	// reader uses the bloom filters of the bottom level, by an option that Pebble's Get does
+	// not have. An iterator does not see later writes, so it serves the second and all
+	// following Gets after a write, until the next write.
 	reader  *pebble.Iterator
-	written bool      // since the last Get
-	value   io.Closer // of the last Get
+	written bool      // no Get since the last write
+	value   io.Closer // releases the value of the last Get
 }
 
 func openPebble(dir string, l layout) (engine, error) {
@@ -30,7 +30,7 @@ func openPebble(dir string, l layout) (engine, error) {
 		comparer.Split = func(key []byte) int { return min(l.prefixBytes, len(key)) }
 	}
 	o := &pebble.Options{
-		CacheSize:             budgetBytes, // memtables are taken out of it
+		CacheSize:             budgetBytes, // includes the memtables
 		MemTableSize:          64 << 20,
 		L0CompactionThreshold: 2,
 		LBaseMaxBytes:         64 << 20,
@@ -51,25 +51,26 @@ func openPebble(dir string, l layout) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &peb{db: db, written: true}, nil
+	return &pebbleEngine{db: db, written: true}, nil
 }
 
-// quiet is a logger that says nothing but what is fatal.
+// quiet is a logger that writes only fatal errors.
 type quiet struct{}
 
 func (quiet) Infof(string, ...any)           {}
 func (quiet) Errorf(string, ...any)          {}
 func (quiet) Fatalf(format string, a ...any) { pebble.DefaultLogger.Fatalf(format, a...) }
 
-// joiner appends operands in time that is linear in their sizes.
+// joiner is a merger that concatenates operands in time linear in their size.
 var joiner = &pebble.Merger{
 	Name:  "peers.join",
 	Merge: func(_, value []byte) (pebble.ValueMerger, error) { return newJoin(value), nil },
 }
 
+// join collects the operands of one key.
 type join struct {
-	older, newer [][]byte // both ascend in distance from the first operand
-	bytes        int
+	older, newer [][]byte // operands older and newer than the first one, nearest first
+	bytes        int      // size of all operands
 }
 
 func newJoin(value []byte) *join {
@@ -101,13 +102,14 @@ func (j *join) Finish(bool) ([]byte, io.Closer, error) {
 	return value, nil, nil
 }
 
-// wrote ends what reads hold on to.
-func (p *peb) wrote() error {
+// beginWrite releases the value and the reader of earlier Gets.
+func (p *pebbleEngine) beginWrite() error {
 	p.written = true
 	return p.release()
 }
 
-func (p *peb) release() error {
+// release releases the value of the last Get, and the reader if there was a write since.
+func (p *pebbleEngine) release() error {
 	var err error
 	if p.value != nil {
 		err = p.value.Close()
@@ -120,22 +122,22 @@ func (p *peb) release() error {
 	return err
 }
 
-func (p *peb) Put(key, value []byte) error {
-	return errors.Join(p.wrote(), p.db.Set(key, value, pebble.NoSync))
+func (p *pebbleEngine) Put(key, value []byte) error {
+	return errors.Join(p.beginWrite(), p.db.Set(key, value, pebble.NoSync))
 }
 
-// PutShared implements shared. No goroutine reads at the same time.
-func (p *peb) PutShared(key, value []byte) error { return p.db.Set(key, value, pebble.NoSync) }
+// PutShared implements sharedEngine. No goroutine may read at the same time.
+func (p *pebbleEngine) PutShared(key, value []byte) error { return p.db.Set(key, value, pebble.NoSync) }
 
-func (p *peb) Delete(key []byte) error {
-	return errors.Join(p.wrote(), p.db.Delete(key, pebble.NoSync))
+func (p *pebbleEngine) Delete(key []byte) error {
+	return errors.Join(p.beginWrite(), p.db.Delete(key, pebble.NoSync))
 }
 
-func (p *peb) Append(key, value []byte) error {
-	return errors.Join(p.wrote(), p.db.Merge(key, value, pebble.NoSync))
+func (p *pebbleEngine) Append(key, value []byte) error {
+	return errors.Join(p.beginWrite(), p.db.Merge(key, value, pebble.NoSync))
 }
 
-func (p *peb) Get(key []byte) ([]byte, bool, error) {
+func (p *pebbleEngine) Get(key []byte) ([]byte, bool, error) {
 	if err := p.release(); err != nil {
 		return nil, false, err
 	}
@@ -161,7 +163,7 @@ func (p *peb) Get(key []byte) ([]byte, bool, error) {
 	return value, err == nil, err
 }
 
-func (p *peb) Prefix(prefix []byte, do func(key, value []byte) error) error {
+func (p *pebbleEngine) Prefix(prefix []byte, do func(key, value []byte) error) error {
 	it, err := p.db.NewIter(&pebble.IterOptions{UseL6Filters: true, UpperBound: after(prefix)})
 	if err != nil {
 		return err
@@ -169,7 +171,7 @@ func (p *peb) Prefix(prefix []byte, do func(key, value []byte) error) error {
 	return errors.Join(walk(it, it.SeekPrefixGE(prefix), do), it.Close())
 }
 
-func (p *peb) Scan(do func(key, value []byte) error) error {
+func (p *pebbleEngine) Scan(do func(key, value []byte) error) error {
 	it, err := p.db.NewIter(nil)
 	if err != nil {
 		return err
@@ -190,7 +192,7 @@ func walk(it *pebble.Iterator, ok bool, do func(key, value []byte) error) error 
 	return it.Error()
 }
 
-// after returns the lowest key above all keys with a prefix, or nil if no such key exists.
+// after returns the lowest key above all keys with a prefix, or nil if there is no such key.
 func after(prefix []byte) []byte {
 	end := append([]byte(nil), prefix...)
 	for i := len(end) - 1; i >= 0; i-- {
@@ -201,7 +203,7 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-func (p *peb) Snapshot() error {
+func (p *pebbleEngine) Snapshot() error {
 	var err error
 	if p.snapshot != nil {
 		err = p.snapshot.Close()
@@ -210,8 +212,8 @@ func (p *peb) Snapshot() error {
 	return err
 }
 
-func (p *peb) Settle() error {
-	if err := errors.Join(p.wrote(), p.db.Flush()); err != nil {
+func (p *pebbleEngine) Settle() error {
+	if err := errors.Join(p.beginWrite(), p.db.Flush()); err != nil {
 		return err
 	}
 	for idle := 0; idle < 3; idle++ {
@@ -223,10 +225,10 @@ func (p *peb) Settle() error {
 	return nil
 }
 
-func (p *peb) DiskBytes() int64 { return int64(p.db.Metrics().DiskSpaceUsage()) }
+func (p *pebbleEngine) DiskBytes() int64 { return int64(p.db.Metrics().DiskSpaceUsage()) }
 
-func (p *peb) Close() error {
-	err := p.wrote()
+func (p *pebbleEngine) Close() error {
+	err := p.beginWrite()
 	if p.snapshot != nil {
 		err = errors.Join(err, p.snapshot.Close())
 	}

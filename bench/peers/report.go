@@ -9,25 +9,26 @@ import (
 	"time"
 )
 
-// row is a result in the file that -json names.
+// row is one row of the table, and of the file of -json.
 type row struct {
 	Engine     string  `json:"engine"`
 	Workload   string  `json:"workload"`
 	Keys       int     `json:"keys"`
 	ValueBytes int     `json:"value_bytes"`
 	KeyKind    string  `json:"key_kind"`
-	Ops        int     `json:"ops"` // per run
+	Ops        int     `json:"ops"` // in the traced run
 	Nanos      float64 `json:"ns_per_op"`
 	CPUNanos   float64 `json:"cpu_ns_per_op"`
 	P999Nanos  int64   `json:"p999_ns"`
 	MaxNanos   int64   `json:"max_ns"`
 	Spread     float64 `json:"spread"`
-	Read       float64 `json:"read_bytes_per_op"`    // by system calls, also from the system's cache
-	Written    float64 `json:"written_bytes_per_op"` // the same, so write amplification without a log
+	Read       float64 `json:"read_bytes_per_op"`    // by system calls, from disk or page cache
+	Written    float64 `json:"written_bytes_per_op"` // by system calls; without a log, this shows the write amplification
 	DiskBytes  int64   `json:"disk_bytes"`
-	PeakBytes  int64   `json:"peak_rss_bytes"` // above what the process used before
+	PeakBytes  int64   `json:"peak_rss_bytes"` // less the memory of the process before the engine was opened
 }
 
+// rows returns the rows of all workloads and engines that have results.
 func (r *runner) rows() (rows []row) {
 	for _, name := range r.workloads {
 		for _, engine := range r.engines {
@@ -55,12 +56,12 @@ func writeJSON(name string, rows []row) error {
 	return os.WriteFile(name, append(b, '\n'), 0o644)
 }
 
-// isPeer reports whether ratios are computed against an engine: a map does less than weir, and
-// Badger is shown for information only.
+// isPeer reports whether weir's ratio uses an engine. A Go map does less than weir, and Badger is
+// shown for information only.
 func isPeer(engine string) bool { return engine == "pebble" || engine == "rocksdb" }
 
-// writeTable shows ns/op with CPU ns/op, p99.9 and the longest operation, and how
-// much of the time of the best peer weir takes.
+// writeTable writes the rows as a table. The ratio is weir's ns/op divided by the ns/op of the
+// fastest peer.
 func writeTable(w io.Writer, rows []row) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "workload\tengine\tns/op\tCPU ns/op\tp99.9\tlongest\tspread\tread B/op\twritten B/op\tdisk MB\tRSS MB\tratio\t\n")

@@ -2,9 +2,9 @@ package main
 
 import "github.com/weirstate/weir/bench/peers/rocksdb"
 
-// rocks is RocksDB with what its documentation recommends for this use. Writes
-// are put off until there are 64, unless single operations are timed.
-type rocks struct {
+// rocksEngine is RocksDB with the options that its documentation recommends for this use. It
+// defers writes until there are 64, except if each operation is timed.
+type rocksEngine struct {
 	*rocksdb.DB
 	keys rocksdb.Batch
 }
@@ -22,22 +22,22 @@ func openRocks(dir string, l layout) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rocks{DB: db}, nil
+	return &rocksEngine{DB: db}, nil
 }
 
-func (r *rocks) Prefix(prefix []byte, do func(key, value []byte) error) error {
+func (r *rocksEngine) Prefix(prefix []byte, do func(key, value []byte) error) error {
 	return r.Walk(prefix, do)
 }
 
-func (r *rocks) Scan(do func(key, value []byte) error) error { return r.Walk(nil, do) }
+func (r *rocksEngine) Scan(do func(key, value []byte) error) error { return r.Walk(nil, do) }
 
-func (r *rocks) Batch(n int, key func() []byte) {
+func (r *rocksEngine) Batch(n int, key func() []byte) {
 	r.keys.Reset()
 	for range n {
 		r.keys.Key(key())
 	}
 }
 
-func (r *rocks) GetBatch() (int, error) { return r.GetAll(&r.keys) }
+func (r *rocksEngine) GetBatch() (int, error) { return r.GetAll(&r.keys) }
 
-func (r *rocks) ChangeBatch(stamp uint64) (int, error) { return r.ChangeAll(&r.keys, stamp) }
+func (r *rocksEngine) ChangeBatch(stamp uint64) (int, error) { return r.ChangeAll(&r.keys, stamp) }

@@ -13,25 +13,25 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// result is a workload of an engine, all runs of it.
+// result has the figures of one workload on one engine, with one element for each measured run.
 type result struct {
 	engine, workload string
 	nanos, cpuNanos  []float64 // per operation
 	read, written    []float64 // bytes per operation
 	diskBytes        []int64
-	peakBytes        []int64                 // of memory, above what the process used before
-	traced           *hdrhistogram.Histogram // time of each operation; empty without a run that traces
+	peakBytes        []int64                 // memory, less the memory before the engine was opened
+	traced           *hdrhistogram.Histogram // time of each operation of the traced run
 }
 
-// runner runs every workload on every engine.
+// runner runs the workloads on the engines and keeps the results.
 type runner struct {
 	options
 	progress io.Writer
 	results  []*result
 }
 
-// run makes one run that traces, and then those that count. Engines take turns
-// with each store.
+// run makes one traced run and then the measured runs. In each run, and for each store, the
+// engines take turns.
 func (r *runner) run(ctx context.Context) error {
 	for run := range r.runs + 1 {
 		for _, s := range stores {
@@ -40,7 +40,7 @@ func (r *runner) run(ctx context.Context) error {
 			}
 			for _, name := range r.engines {
 				fmt.Fprintf(r.progress, "run %d of %d: %s, %s\n", run, r.runs, s.workloads[0].name, name)
-				if err := r.store(ctx, name, s, run == 0); err != nil {
+				if err := r.runStore(ctx, name, s, run == 0); err != nil {
 					return fmt.Errorf("%s: %w", name, err)
 				}
 			}
@@ -49,18 +49,19 @@ func (r *runner) run(ctx context.Context) error {
 	return nil
 }
 
+// wanted reports whether a workload of s was chosen.
 func (r *runner) wanted(s store) bool {
 	return slices.ContainsFunc(s.workloads, func(w workload) bool { return slices.Contains(r.workloads, w.name) })
 }
 
-// store runs the workloads of a store in a directory that is gone afterwards.
-func (r *runner) store(ctx context.Context, name string, s store, trace bool) (err error) {
+// runStore runs the workloads of a store on an engine, in a temporary directory that it removes.
+func (r *runner) runStore(ctx context.Context, name string, s store, trace bool) (err error) {
 	dir, err := os.MkdirTemp(r.dir, "weir-peers-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	debug.FreeOSMemory() // what the engine before has left
+	debug.FreeOSMemory() // return the memory of the previous engine to the system
 	before := memory()
 	s.layout.timed = trace
 	e, err := engines[name](dir, s.layout)
@@ -93,9 +94,9 @@ func (r *runner) store(ctx context.Context, name string, s store, trace bool) (e
 	return nil
 }
 
-// peak is the memory that the process has used at most, above what it had used
-// before. An engine leaves behind what the next one uses again, so it is known
-// only where there is one.
+// peak returns the peak memory of the process, less its memory before the engine was opened. With
+// several engines it returns 0, because an engine uses memory again that a previous one has
+// freed.
 func (r *runner) peak(before int64) int64 {
 	if len(r.engines) > 1 {
 		return 0
@@ -103,6 +104,7 @@ func (r *runner) peak(before int64) int64 {
 	return peakMemory() - before
 }
 
+// result returns the result of a workload on an engine, and creates it at the first call.
 func (r *runner) result(engine, workload string) *result {
 	for _, found := range r.results {
 		if found.engine == engine && found.workload == workload {
@@ -114,6 +116,7 @@ func (r *runner) result(engine, workload string) *result {
 	return made
 }
 
+// add adds the figures of one run.
 func (r *result) add(m *meter, diskBytes, peakBytes int64) {
 	if m.trace {
 		r.traced = m.delays
@@ -133,7 +136,7 @@ func median[T int64 | float64 | time.Duration](values []T) T {
 	return sorted[len(sorted)/2]
 }
 
-// spread is the distance of the slowest run from the fastest, by the median.
+// spread returns the difference of the slowest and the fastest run, divided by the median.
 func (r *result) spread() float64 {
 	return (slices.Max(r.nanos) - slices.Min(r.nanos)) / median(r.nanos)
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// stateBudgetBytes is the memory of a backend.
+// stateBudgetBytes is the memory of a backend in bytes.
 const stateBudgetBytes = 64 << 20
 
-// BenchmarkState is the suite of keyed state on a bare Go map, on the tree and on
-// Pebble behind the same contract.
+// BenchmarkState runs the operations of keyed state on Go maps, on Weir's LSM backend and on a
+// backend over Pebble.
 func BenchmarkState(b *testing.B) {
 	suite.Operations(b, suite.GoMap,
 		suite.Engine{Name: "lsm", Open: func(b testing.TB, o state.Options) (backend.Backend, error) {

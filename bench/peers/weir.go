@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/lsm"
 )
 
-// weir is the tree, as its one owner uses it.
+// weir is Weir's tree. It reads with Peek, which only a single owner of a store may use.
 type weir struct {
 	db   *lsm.DB
 	view *lsm.View
@@ -42,6 +42,8 @@ func (w *weir) Scan(do func(key, value []byte) error) error {
 	return all(it, err, do)
 }
 
+// all calls do for the entries of an iterator and closes the iterator. err is the error of the
+// call that has returned it.
 func all(it *lsm.Iterator, err error, do func(key, value []byte) error) error {
 	if err != nil {
 		return err
@@ -65,7 +67,7 @@ func (w *weir) Snapshot() error {
 	return errors.Join(err, viewErr)
 }
 
-// Settle waits until the workers have nothing to do.
+// Settle flushes the memtable and waits until no flush or compaction is running.
 func (w *weir) Settle() error {
 	if err := w.db.Flush(context.Background()); err != nil {
 		return err

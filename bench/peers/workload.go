@@ -10,40 +10,40 @@ import (
 )
 
 const (
-	listCount  = 100_000 // values that are appended to
-	pieces     = 20      // of each, on the average
-	pieceBytes = 16
-	mapCount   = 20_000 // prefixes
-	mapEntries = 100    // of each
-	sealEvery  = 100 * time.Millisecond
+	listCount     = 100_000 // number of values that grow by appends
+	pieces        = 20      // average number of appends per value
+	pieceBytes    = 16      // size of an append
+	mapCount      = 20_000  // number of maps: prefixes of keys
+	mapEntries    = 100     // entries per map
+	snapshotEvery = 100 * time.Millisecond
 )
 
-// bench is a store with what its workloads share.
+// bench is an open engine and the data that its workloads share.
 type bench struct {
 	options
 	engine engine
-	*meter // of the workload that runs
+	*meter // measures the current workload
 
-	key    []byte
-	value  []byte
+	key    []byte // scratch
+	value  []byte // scratch
 	values [][]byte
-	seed   uint64
+	seed   uint64 // of the last random generator
 }
 
-// workload is a row. Those of a store run one after the other, each on what the
-// ones before have left; one that is needed runs even if it is not shown.
+// workload is one row. The workloads of a store run in order, each on the data of those before.
 type workload struct {
 	name   string
-	needed bool
+	needed bool // runs even if it was not chosen, because later workloads need its data
 	run    func(b *bench) error
 }
 
-// store is a kind of data.
+// store is a group of workloads that run on one open engine.
 type store struct {
 	layout    layout
 	workloads []workload
 }
 
+// stores lists all workloads.
 var stores = []store{
 	{workloads: []workload{
 		{"load", true, (*bench).load},
@@ -81,6 +81,7 @@ func workloadNames() (names []string) {
 	return names
 }
 
+// keyOf returns key i. It is valid until the next call.
 func (b *bench) keyOf(i uint64) []byte {
 	b.key = keyKinds[b.keyKind](b.key[:0], i)
 	return b.key
@@ -88,12 +89,13 @@ func (b *bench) keyOf(i uint64) []byte {
 
 func (b *bench) valueOf(i int) []byte { return b.values[i%len(b.values)] }
 
+// random returns a random generator with a new seed. The seeds are the same in every run.
 func (b *bench) random() *rand.Rand {
 	b.seed++
 	return rand.New(rand.NewPCG(b.seed, 1))
 }
 
-// load puts all keys, in an order that is not theirs; sequential ones in theirs.
+// load puts all keys: sequential keys in their order, other keys in another order.
 func (b *bench) load() error {
 	order := newOrder(uint64(b.keys), 1)
 	return b.repeat(b.keys, func(i int) error {
@@ -105,13 +107,13 @@ func (b *bench) load() error {
 	})
 }
 
-// writers is how many goroutines write to a store that is shared.
+// writers is the number of goroutines that write to a shared engine.
 const writers = 8
 
-// putShared is load by several goroutines, each with keys of its own. Single operations
-// are not timed.
+// putShared puts all keys by several goroutines, each with a part of the keys. There is no traced
+// run.
 func (b *bench) putShared() error {
-	engine, ok := b.engine.(shared)
+	engine, ok := b.engine.(sharedEngine)
 	if !ok || b.trace {
 		return errUnsupported
 	}
@@ -129,8 +131,8 @@ func (b *bench) putShared() error {
 	return err
 }
 
-// putEvery puts the keys of one of the writers.
-func (b *bench) putEvery(engine shared, writer int) error {
+// putEvery puts the keys of one writer: every key whose index modulo writers is writer.
+func (b *bench) putEvery(engine sharedEngine, writer int) error {
 	order := newOrder(uint64(b.keys), 1)
 	var key []byte
 	for i := range b.keys {
@@ -154,22 +156,23 @@ func (b *bench) settle() error {
 	return b.repeat(1, func(int) error { return b.engine.Settle() })
 }
 
-// reads measures Gets of keys that must be there, or must not.
+// reads measures Gets of keys that must exist (want) or must not exist.
 func (b *bench) reads(next func() uint64, want bool) error {
 	key := func() []byte { return b.keyOf(next()) }
-	if engine, ok := b.engine.(bulk); ok && !b.trace {
+	if engine, ok := b.engine.(batchEngine); ok && !b.trace {
 		return b.chunks(b.ops, func(n, _ int) error {
 			engine.Batch(n, key)
 			found, err := engine.GetBatch()
-			return unlike(err, found, n, want)
+			return checkFound(err, found, n, want)
 		})
 	}
 	return b.repeat(b.ops, func(int) error {
 		_, found, err := b.engine.Get(key())
-		return unlike(err, count(found), 1, want)
+		return checkFound(err, count(found), 1, want)
 	})
 }
 
+// count returns 1 if a key was found, else 0.
 func count(found bool) int {
 	if found {
 		return 1
@@ -177,31 +180,35 @@ func count(found bool) int {
 	return 0
 }
 
-// unlike is an error if not all of n keys were found, or any that should not be.
-func unlike(err error, found, n int, want bool) error {
-	if err == nil && found != n*count(want) {
-		err = fmt.Errorf("%d of %d keys found, should be there: %v", found, n, want)
+// checkFound returns err, or an error if found is not the expected number of n keys: all of them
+// if want is true, else zero.
+func checkFound(err error, found, n int, want bool) error {
+	if wanted := n * count(want); err == nil && found != wanted {
+		err = fmt.Errorf("%d of %d keys found, want %d", found, n, wanted)
 	}
 	return err
 }
 
+// get reads random keys that exist.
 func (b *bench) get() error { return b.reads(b.uniform(), true) }
 
+// getAbsent reads random keys that do not exist.
 func (b *bench) getAbsent() error {
 	next := b.uniform()
 	return b.reads(func() uint64 { return uint64(b.keys) + next() }, false)
 }
 
-// rmw reads a value, changes its first bytes and writes it.
+// rmw reads a value, changes its first 8 bytes and writes it. It calls before once per chunk of
+// operations.
 func (b *bench) rmw(next func() uint64, before func() error) error {
-	if engine, ok := b.engine.(bulk); ok && !b.trace {
+	if engine, ok := b.engine.(batchEngine); ok && !b.trace {
 		return b.chunks(b.ops, func(n, done int) error {
 			if err := before(); err != nil {
 				return err
 			}
 			engine.Batch(n, func() []byte { return b.keyOf(next()) })
 			found, err := engine.ChangeBatch(uint64(done))
-			return unlike(err, found, n, true)
+			return checkFound(err, found, n, true)
 		})
 	}
 	return b.repeat(b.ops, func(i int) error {
@@ -214,9 +221,10 @@ func (b *bench) rmw(next func() uint64, before func() error) error {
 	})
 }
 
+// change is one operation of rmw.
 func (b *bench) change(key []byte, stamp uint64) error {
 	value, found, err := b.engine.Get(key)
-	if err := unlike(err, count(found), 1, true); err != nil {
+	if err := checkFound(err, count(found), 1, true); err != nil {
 		return err
 	}
 	b.value = append(b.value[:0], value...)
@@ -228,8 +236,9 @@ func (b *bench) change(key []byte, stamp uint64) error {
 
 func nothing() error { return nil }
 
+// rmwZipf is rmw with keys in a Zipf distribution with exponent 0.99, scattered over all keys.
 func (b *bench) rmwZipf() error {
-	// Drawn beforehand: two powers are a tenth of the time of an operation.
+	// Draw the keys before the measurement: drawing one takes a tenth of the time of an operation.
 	z := newZipf(b.random(), uint64(b.keys), 0.99)
 	keys := make([]uint64, b.ops)
 	for i := range keys {
@@ -239,6 +248,7 @@ func (b *bench) rmwZipf() error {
 	return b.rmw(func() uint64 { at++; return keys[at] }, nothing)
 }
 
+// uniform returns a function that draws indices of existing keys with equal probability.
 func (b *bench) uniform() func() uint64 {
 	r := b.random()
 	return func() uint64 { return r.Uint64N(uint64(b.keys)) }
@@ -246,10 +256,11 @@ func (b *bench) uniform() func() uint64 {
 
 func (b *bench) rmwUniform() error { return b.rmw(b.uniform(), nothing) }
 
+// rmwSnapshots is rmw with a snapshot every snapshotEvery.
 func (b *bench) rmwSnapshots() error {
 	var last time.Time
 	return b.rmw(b.uniform(), func() error {
-		if time.Since(last) < sealEvery {
+		if time.Since(last) < snapshotEvery {
 			return nil
 		}
 		last = time.Now()
@@ -257,13 +268,13 @@ func (b *bench) rmwSnapshots() error {
 	})
 }
 
-// delete takes keys away for good, half of them at the most.
+// delete deletes random keys, at most half of all keys.
 func (b *bench) delete() error {
 	order := newOrder(uint64(b.keys), 2)
 	return b.repeat(min(b.ops, b.keys/2), func(int) error { return b.engine.Delete(b.keyOf(order.next())) })
 }
 
-// walk measures a walk; an operation is an entry.
+// walk measures an iteration: each entry is one operation. It calls each for every entry.
 func (b *bench) walk(walk func(do func(key, value []byte) error) error, each func() error) error {
 	bytes := 0
 	b.start()
@@ -277,22 +288,24 @@ func (b *bench) walk(walk func(do func(key, value []byte) error) error, each fun
 	})
 }
 
+// scan iterates over all entries.
 func (b *bench) scan() error {
 	if err := b.walk(b.engine.Scan, nothing); err != nil {
 		return err
 	}
 	if b.meter.done != b.keys {
-		return fmt.Errorf("%d entries of %d", b.meter.done, b.keys)
+		return fmt.Errorf("a scan has %d entries, want %d", b.meter.done, b.keys)
 	}
 	return nil
 }
 
-// scanWriting overwrites an entry, somewhere, for every one that it walks over.
+// scanWriting iterates over all entries, and overwrites a random entry after each.
 func (b *bench) scanWriting() error {
 	next := b.uniform()
 	return b.walk(b.engine.Scan, func() error { return b.engine.Put(b.keyOf(next()), b.valueOf(b.meter.done)) })
 }
 
+// append appends to random values.
 func (b *bench) append() error {
 	r := b.random()
 	lists := uint64(min(listCount, b.keys))
@@ -301,13 +314,13 @@ func (b *bench) append() error {
 	})
 }
 
-// getAppended reads values that were appended to; all are there but for one in
-// e^pieces.
+// getAppended reads random values that append has written. It does not check that they exist:
+// one key in e^pieces got no append.
 func (b *bench) getAppended() error {
 	r := b.random()
 	lists := uint64(min(listCount, b.keys))
 	next := func() uint64 { return r.Uint64N(lists) }
-	if engine, ok := b.engine.(bulk); ok && !b.trace {
+	if engine, ok := b.engine.(batchEngine); ok && !b.trace {
 		return b.chunks(b.ops, func(n, _ int) error {
 			engine.Batch(n, func() []byte { return b.keyOf(next()) })
 			_, err := engine.GetBatch()
@@ -320,7 +333,7 @@ func (b *bench) getAppended() error {
 	})
 }
 
-// mapPut fills maps, all of them a little at a time.
+// mapPut puts the entries of all maps in a mixed order.
 func (b *bench) mapPut() error {
 	maps := b.maps()
 	order := newOrder(maps*mapEntries, 3)
@@ -331,9 +344,10 @@ func (b *bench) mapPut() error {
 	})
 }
 
+// maps returns the number of maps.
 func (b *bench) maps() uint64 { return uint64(max(1, min(mapCount, b.keys/mapEntries))) }
 
-// mapIterate walks whole maps; an operation is an entry.
+// mapIterate iterates over random maps: each entry is one operation.
 func (b *bench) mapIterate() error {
 	r := b.random()
 	maps := b.maps()
@@ -348,7 +362,7 @@ func (b *bench) mapIterate() error {
 		return nil
 	}, nothing)
 	if err == nil && b.meter.done != walks*mapEntries {
-		err = fmt.Errorf("%d entries of %d", b.meter.done, walks*mapEntries)
+		err = fmt.Errorf("%d maps have %d entries, want %d", walks, b.meter.done, walks*mapEntries)
 	}
 	return err
 }

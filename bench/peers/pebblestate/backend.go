@@ -1,6 +1,6 @@
-// Package pebblestate keeps keyed state in Pebble: the thinnest backend.ByteBackend
-// over it, to compare what the contract costs on it and on lsmstate. It has no
-// timers and takes no snapshots.
+// Package pebblestate is a backend for keyed state in Pebble. It implements backend.ByteBackend
+// with as little code as possible, to compare the cost of keyed state with that of lsmstate. It
+// has no timers and no snapshots.
 package pebblestate
 
 import (
@@ -14,26 +14,27 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// ErrTimers is for services that are declared.
-var ErrTimers = errors.New("pebblestate has no timers")
+// ErrTimers is returned by AddTimers.
+var ErrTimers = errors.New("pebblestate does not support timers")
 
-// Options say how the backend works.
+// Options are the options of a backend.
 type Options struct {
 	backend.Options
-	// BudgetBytes is for cache and memtables together.
+	// BudgetBytes is the memory of the block cache and the memtables together.
 	BudgetBytes int64
-	// Merger joins values; Pebble's own takes a time that is quadratic in their size.
+	// Merger concatenates appended values. Pebble's default merger takes time quadratic in
+	// their size.
 	Merger *pebble.Merger
 }
 
-// Backend is a backend in a directory. It satisfies backend.ByteBackend.
+// Backend keeps keyed state in a Pebble store. It implements backend.ByteBackend.
 //
-// Thread safety: one goroutine.
+// Thread safety: not safe for concurrent use.
 type Backend struct {
 	registry *backend.Registry
 	db       *pebble.DB
-	writes   uint64    // counts them, for cursors
-	value    io.Closer // of the last Get
+	writes   uint64    // number of writes, for cursors
+	value    io.Closer // releases the value of the last Get
 }
 
 var _ backend.ByteBackend = (*Backend)(nil)
@@ -45,7 +46,7 @@ func Open(dir string, o Options) (*Backend, error) {
 		return nil, err
 	}
 	p := &pebble.Options{
-		CacheSize:             o.BudgetBytes, // memtables are taken out of it
+		CacheSize:             o.BudgetBytes, // includes the memtables
 		MemTableSize:          uint64(o.BudgetBytes / 4),
 		L0CompactionThreshold: 2,
 		LBaseMaxBytes:         o.BudgetBytes,
@@ -68,7 +69,7 @@ func Open(dir string, o Options) (*Backend, error) {
 	return &Backend{registry: registry, db: db}, nil
 }
 
-// quiet is a logger that says nothing but what is fatal.
+// quiet is a logger that writes only fatal errors.
 type quiet struct{}
 
 func (quiet) Infof(string, ...any)           {}
@@ -86,7 +87,7 @@ func (b *Backend) AddTimers(backend.Info, backend.Domain) (backend.TimerQueue, e
 // AddState implements backend.ByteBackend.
 func (b *Backend) AddState(backend.Info) error { return b.enter() }
 
-// enter begins a call.
+// enter begins a call: it returns ErrClosed after Close, and releases the value of the last Get.
 func (b *Backend) enter() error {
 	if b.registry.Closed() {
 		return backend.ErrClosed
@@ -99,8 +100,8 @@ func (b *Backend) enter() error {
 	return err
 }
 
-// write is enter and a write.
-func (b *Backend) write(do func(w *pebble.DB) error) error {
+// write begins a call and makes a write.
+func (b *Backend) write(do func(db *pebble.DB) error) error {
 	if err := b.enter(); err != nil {
 		return err
 	}
@@ -122,22 +123,22 @@ func (b *Backend) Get(key []byte) (value []byte, ok bool, err error) {
 
 // Set implements backend.ByteBackend.
 func (b *Backend) Set(key, value []byte) error {
-	return b.write(func(w *pebble.DB) error { return w.Set(key, value, pebble.NoSync) })
+	return b.write(func(db *pebble.DB) error { return db.Set(key, value, pebble.NoSync) })
 }
 
 // Delete implements backend.ByteBackend.
 func (b *Backend) Delete(key []byte) error {
-	return b.write(func(w *pebble.DB) error { return w.Delete(key, pebble.NoSync) })
+	return b.write(func(db *pebble.DB) error { return db.Delete(key, pebble.NoSync) })
 }
 
-// Append implements backend.ByteBackend, as Flink's lists on RocksDB do: by an operand
-// of a merge.
+// Append implements backend.ByteBackend. It writes a merge operand, as Flink's lists on RocksDB
+// do.
 func (b *Backend) Append(prefix, value []byte) error {
-	return b.write(func(w *pebble.DB) error { return w.Merge(prefix, value, pebble.NoSync) })
+	return b.write(func(db *pebble.DB) error { return db.Merge(prefix, value, pebble.NoSync) })
 }
 
-// DeletePrefix implements backend.ByteBackend, as Flink does on RocksDB: key by key,
-// since a tombstone of a range for every map that is cleared makes reads slow.
+// DeletePrefix implements backend.ByteBackend. It deletes key by key, as Flink does on RocksDB: a
+// range tombstone for every cleared map would make reads slow.
 func (b *Backend) DeletePrefix(prefix []byte) error {
 	if err := b.enter(); err != nil {
 		return err
@@ -152,12 +153,12 @@ func (b *Backend) DeletePrefix(prefix []byte) error {
 	return errors.Join(err, it.Close())
 }
 
-// iterator walks the keys with a prefix.
+// iterator returns an iterator over the keys with a prefix.
 func (b *Backend) iterator(prefix []byte) (*pebble.Iterator, error) {
 	return b.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 }
 
-// after returns the lowest key above all keys with a prefix, or nil if no such key exists.
+// after returns the lowest key above all keys with a prefix, or nil if there is no such key.
 func after(prefix []byte) []byte {
 	end := append([]byte(nil), prefix...)
 	for i := len(end) - 1; i >= 0; i-- {

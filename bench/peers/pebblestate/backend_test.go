@@ -29,8 +29,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// program is a random one on one backend, and what it says on the way.
-func program(t *testing.T, b backend.Backend, seed uint64) (said []string) {
+// runProgram runs a random program on a backend, and returns the results of its reads.
+func runProgram(t *testing.T, b backend.Backend, seed uint64) (results []string) {
 	k, err := state.NewKeyed(b, codec.String[string]())
 	must(t, err)
 	value, err := state.ValueOf(k, state.ValueDescriptor[int64]{Name: "value", Codec: codec.Int[int64]()})
@@ -58,10 +58,10 @@ func program(t *testing.T, b backend.Backend, seed uint64) (said []string) {
 			must(t, mapping.Remove(entry))
 		case 9:
 			must(t, mapping.Clear())
-		case 10: // a live walk
+		case 10: // iterate and write
 			for e, err := range mapping.All() {
 				must(t, err)
-				said = append(said, fmt.Sprint(e))
+				results = append(results, fmt.Sprint(e))
 				if r.IntN(4) == 0 {
 					must(t, mapping.Remove(fmt.Sprint(r.IntN(10))))
 				}
@@ -73,18 +73,18 @@ func program(t *testing.T, b backend.Backend, seed uint64) (said []string) {
 		must(t, err)
 		m, found, err := mapping.Get(entry)
 		must(t, err)
-		said = append(said, fmt.Sprint(v, ok, l, m, found))
+		results = append(results, fmt.Sprint(v, ok, l, m, found))
 	}
-	return said
+	return results
 }
 
-// A program gets the same results as on the B-tree backend, which iterates in the same order.
-func TestBackendAnswersAsTheHeapDoes(t *testing.T) {
+// The B-tree backend iterates in the same order.
+func TestProgramHasTheResultsOfTheBTreeBackend(t *testing.T) {
 	for seed := range uint64(10) {
 		o := state.Options{Keyspace: state.WholeKeyspace(4)}
 		heap, err := heapstate.NewBTree(o)
 		must(t, err)
-		want, got := program(t, heap, seed), program(t, open(t, o), seed)
+		want, got := runProgram(t, heap, seed), runProgram(t, open(t, o), seed)
 		must(t, heap.Close())
 		for i := range want {
 			if i >= len(got) || got[i] != want[i] {

@@ -8,14 +8,14 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// cursor is a live cursor: an iterator, replaced by a new one after each write, since an iterator
-// sees the store of the moment it was made.
+// cursor is a cursor that sees writes. A Pebble iterator does not see writes after it was created,
+// so the cursor creates a new iterator after a write.
 type cursor struct {
 	backend *Backend
 	prefix  []byte
 	it      *pebble.Iterator
-	writes  uint64 // of the backend when the iterator was made
-	from    []byte // the lowest key that comes next
+	writes  uint64 // Backend.writes when the iterator was created
+	from    []byte // lower bound of the next key
 }
 
 // ScanPrefix implements backend.ByteBackend.
@@ -54,7 +54,7 @@ func (c *cursor) Next() (key, value []byte, ok bool, err error) {
 	return key, value, err == nil, err
 }
 
-// step goes to the next key.
+// step moves the iterator to the next key, and creates a new iterator if necessary.
 func (c *cursor) step() (ok bool, err error) {
 	if c.it != nil && c.writes == c.backend.writes {
 		ok = c.it.Next()

@@ -2,19 +2,19 @@ package rocksdb
 
 import "errors"
 
-// ErrUnavailable is returned where the library cannot be loaded.
-var ErrUnavailable = errors.New("RocksDB's library is not installed")
+// ErrUnavailable is returned when the RocksDB library cannot be loaded.
+var ErrUnavailable = errors.New("the RocksDB library is not installed")
 
-// Options are those of a store; sizes are in bytes.
+// Options are the options of a store.
 type Options struct {
-	CacheBytes    int64 // of blocks
-	MemtableBytes int64 // of one memtable
-	Memtables     int   // at most, at a time
-	PrefixBytes   int   // the size of the prefix that all keys have; 0: none
-	Pending       int   // writes that may be put off
+	CacheBytes    int64 // size of the block cache
+	MemtableBytes int64 // size of one memtable
+	Memtables     int   // maximum number of memtables
+	PrefixBytes   int   // size of the prefix of all keys; 0: no prefix extractor
+	Pending       int   // number of writes to collect before a call of the library
 }
 
-// Batch is operations that go to the library together, packed.
+// Batch is a list of operations for one call of the library.
 type Batch struct {
 	kinds              []uint8
 	keys, values       []byte

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The part of RocksDB's C interface that is used: result, name, arguments.
+// The functions of RocksDB's C interface that store.c uses: result, name, arguments.
 #define ROCKSDB_CALLS(CALL)                                                                      \
 	CALL(void *, options_create, (void))                                                         \
 	CALL(void, options_destroy, (void *))                                                        \
@@ -69,7 +69,8 @@
 	CALL(int, property_int, (void *, const char *, uint64_t *))                                  \
 	CALL(void, free, (void *))
 
-// calls_load finds the library; it returns what is missing, or NULL.
+// calls_load loads the library. It returns NULL, or the name of the library or function that was
+// not found.
 const char *calls_load(void);
 
 #define CALL(result, name, arguments) extern result(*rocksdb_##name) arguments;

@@ -1,4 +1,4 @@
-// Package rocksdb drives RocksDB's own C library, many operations in a call, so
-// that the bridge from Go is not charged to it. The library is looked for when a
-// store is opened, and is not needed to build. It knows nothing of workloads.
+// Package rocksdb calls the C library of RocksDB. One call from Go to C has many operations, so
+// that the cost of the call does not distort measurements. The library is loaded when a store is
+// opened; it is not needed to build the package.
 package rocksdb

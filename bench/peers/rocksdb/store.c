@@ -8,7 +8,7 @@
 
 #include "calls.h"
 
-// The merge operator joins bytes.
+// The merge operator concatenates the operands.
 
 static char *join_all(const char *old, size_t old_size, const char *const *parts, const size_t *sizes,
                       int n, unsigned char *ok, size_t *size) {
@@ -129,7 +129,7 @@ char *store_write(store *s, const batch *b) {
 	return error;
 }
 
-// keep copies a value to scratch.
+// keep copies a value to scratch, which grows if necessary.
 static void keep(store *s, const char *value, size_t size) {
 	if (s->scratch_size < size) {
 		free(s->scratch);

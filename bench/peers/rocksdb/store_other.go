@@ -2,7 +2,7 @@
 
 package rocksdb
 
-// DB cannot be opened on this platform.
+// DB is a store. It cannot be opened on this platform.
 type DB struct{}
 
 // Available returns ErrUnavailable.
