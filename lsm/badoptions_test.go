@@ -223,3 +223,13 @@ func TestInvalidOptionIsOneError(t *testing.T) {
 	require.ErrorIs(t, err, ErrInvalidOption)
 	require.ErrorIs(t, err, sstable.ErrInvalidOption)
 }
+
+// Open cannot look into a Picker of the caller. A NewTiered inside it must still compact: a store
+// that never compacts ends with stalled writes.
+func TestNewTieredThatOpenWouldRefuseStillPicks(t *testing.T) {
+	var s Shape
+	s.Levels[0] = []Table{{Number: 2, Run: 2, Bytes: 10}, {Number: 1, Run: 1, Bytes: 10}}
+	for _, runs := range []int{-3, 1} {
+		require.Equal(t, &Pick{Files: []uint64{2, 1}}, NewTiered(runs).Pick(s), "%d runs", runs)
+	}
+}

@@ -206,8 +206,8 @@ func (o *Options) check() error {
 	case o.MaxKeySize < 1 || o.MaxKeySize > highestKeySize || o.MaxValueSize < 1 || o.MaxValueSize > highestValueSize:
 		return fmt.Errorf("MaxKeySize is %d and MaxValueSize %d, want 1 to %d and 1 to %d", o.MaxKeySize, o.MaxValueSize, highestKeySize, highestValueSize)
 	}
-	if runs, ok := o.Picker.(invalidTiered); ok {
-		return fmt.Errorf("NewTiered(%d), want 0 or at least 2 runs", int(runs))
+	if p, ok := o.Picker.(invalidTiered); ok {
+		return fmt.Errorf("NewTiered(%d), want 0 or at least 2 runs", p.runs)
 	}
 	for level, c := range o.Compression {
 		if c > Zstd {

@@ -32,14 +32,16 @@ func NewLeveled() Picker { return compaction.NewLeveled() }
 // others. Large runs may have no filter: see Options.FilterBits. runs is at least 2; 0 means 4.
 // Open refuses other numbers with ErrInvalidOption.
 func NewTiered(runs int) Picker {
+	picker := compaction.NewTiered(runs)
 	if runs < 0 || runs == 1 {
-		return invalidTiered(runs)
+		return invalidTiered{picker, runs}
 	}
-	return compaction.NewTiered(runs)
+	return picker
 }
 
-// invalidTiered is the Picker that NewTiered returns for a number that Open refuses.
-type invalidTiered int
-
-// Pick implements Picker.
-func (invalidTiered) Pick(Shape) *Pick { return nil }
+// invalidTiered is the Picker that NewTiered returns for a number that Open refuses. It picks
+// like NewTiered(2): Open does not see it if a Picker of the caller calls it.
+type invalidTiered struct {
+	Picker
+	runs int
+}
