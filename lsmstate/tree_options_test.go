@@ -3,6 +3,7 @@ package lsmstate_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -75,6 +76,14 @@ func TestSplitRefusesOtherNames(t *testing.T) {
 		_, err := lsmstate.Split(name)
 		require.ErrorIs(t, err, lsmstate.ErrNotStore, name)
 	}
+}
+
+// A damaged store may have any size in the name of its split function.
+func TestSplitOfHugeKeysTakesEveryKey(t *testing.T) {
+	split, err := lsmstate.Split(fmt.Sprintf("composite key of %d bytes", math.MaxInt))
+	require.NoError(t, err)
+	key := []byte("\x00\x01state key")
+	require.Equal(t, len(key), split.Func(key))
 }
 
 func TestOptionsArePassedToTheTree(t *testing.T) {

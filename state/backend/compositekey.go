@@ -92,10 +92,10 @@ func splitKey(src []byte, keySize int) (encoded, rest []byte, err error) {
 // and namespace. It returns false if the key has no complete prefix. KeySize is the size of
 // encoded keys, negative if they are escaped. PrefixSize allocates nothing.
 func PrefixSize(key []byte, keySize int) (size int, ok bool) {
-	size = HeaderSize + max(keySize, 0)
-	if size > len(key) {
+	if len(key) < HeaderSize || keySize > len(key)-HeaderSize { // HeaderSize + keySize may overflow
 		return 0, false
 	}
+	size = HeaderSize + max(keySize, 0)
 	if keySize < 0 {
 		n, ok := codec.SkipEscaped(key[size:])
 		if !ok {

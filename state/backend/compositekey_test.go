@@ -2,6 +2,7 @@ package backend
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -48,4 +49,28 @@ func TestCompositeKeysSortByTheirParts(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(k, k1) && bytes.Equal(n, n1) && bytes.Equal(s, s1))
 	}
+}
+
+func TestPrefixSizeAgreesWithSplitPrefix(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	valid := 0
+	for range 20_000 {
+		key := make([]byte, rng.IntN(HeaderSize+10))
+		for i := range key {
+			key[i] = []byte{0, 1, 0xfe, 0xff}[rng.IntN(4)]
+		}
+		for _, keySize := range []int{-1, 0, 2, math.MaxInt} {
+			size, ok := PrefixSize(key, keySize)
+			_, _, rest, err := SplitHeader(key)
+			if err == nil {
+				_, _, rest, err = SplitPrefix(rest, keySize)
+			}
+			require.Equal(t, err == nil, ok, "%x with keys of %d bytes", key, keySize)
+			if ok {
+				valid++
+				require.Equal(t, len(key)-len(rest), size, "%x with keys of %d bytes", key, keySize)
+			}
+		}
+	}
+	require.Greater(t, valid, 1000)
 }
