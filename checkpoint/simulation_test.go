@@ -74,11 +74,13 @@ type simulation struct {
 
 // simStats counts events of simulations, to check that they cover enough.
 type simStats struct {
+	Programs                                                          int
 	Complete, Aborted, Crashes, Restored, InDoubt, Interrupts, Faults int
 	Shared, Reused                                                    int // shared objects and reused references at the end
 }
 
 func (s *simStats) add(o simStats) {
+	s.Programs += o.Programs
 	s.Complete += o.Complete
 	s.Aborted += o.Aborted
 	s.Crashes += o.Crashes
