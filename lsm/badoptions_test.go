@@ -224,7 +224,7 @@ func TestInvalidOptionIsOneError(t *testing.T) {
 	require.ErrorIs(t, err, sstable.ErrInvalidOption)
 }
 
-// Open cannot look into a Picker of the caller. A NewTiered inside it must still compact: a store
+// Open does not see a NewTiered that a Picker of the caller calls. It must still compact: a store
 // that never compacts ends with stalled writes.
 func TestNewTieredThatOpenWouldRefuseStillPicks(t *testing.T) {
 	var s Shape
