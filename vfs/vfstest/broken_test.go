@@ -194,7 +194,7 @@ type syncingNothing struct{ vfs.FS }
 
 func (s syncingNothing) SyncDir(string) error { return nil }
 
-// ownFiles is a file system with other files.
+// ownFiles is a file system whose files are wrapped.
 type ownFiles struct {
 	vfs.FS
 	of func(vfs.File) vfs.File
@@ -216,7 +216,7 @@ func (s ownFiles) Open(name string) (vfs.File, error) {
 	return s.of(f), nil
 }
 
-// readingOn does not move the position of reads when it writes.
+// readingOn does not move the position of Read when it writes.
 type readingOn struct {
 	vfs.File
 	from int64
@@ -247,7 +247,7 @@ func (f closingTwice) Close() error {
 	return nil
 }
 
-// ownLocks is a file system with other locks.
+// ownLocks is a file system whose locks are wrapped.
 type ownLocks struct {
 	vfs.FS
 	of func(vfs.Lock, error) (vfs.Lock, error)

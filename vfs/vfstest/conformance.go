@@ -15,12 +15,12 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Run checks that a file system does as the comments of vfs.FS, vfs.File and vfs.Lock
-// say, one subtest for each property. For each it calls open, which returns a file
-// system and an empty directory in it, as an absolute path or the root of a Mem.
+// Run tests that a file system keeps the promises of vfs.FS, vfs.File and vfs.Lock, with a subtest
+// for each property. For each, it calls open, which returns a file system and an empty directory in
+// it, as an absolute path or the root of a Mem.
 //
-// Run cuts no power: it cannot see whether Sync and SyncDir keep their promise. It
-// passes over some rules on Windows, where the system has others.
+// Run cannot cut power, so it does not test that Sync and SyncDir make data durable. On Windows it
+// skips some rules, because the system has others.
 func Run(t *testing.T, open func(t *testing.T) (fsys vfs.FS, dir string)) {
 	for _, c := range conformance {
 		t.Run(c.name, func(t *testing.T) {
@@ -30,7 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) (fsys vfs.FS, dir string)) {
 	}
 }
 
-// conformance holds for every FS. Each case gets an empty directory.
+// conformance has the properties of every FS. Each test gets an empty directory.
 var conformance = []struct {
 	name string
 	test func(t testing.TB, fsys vfs.FS, at func(name string) string)
@@ -88,7 +88,7 @@ var conformance = []struct {
 		_, err = fsys.Resolve("")
 		requireError(t, err, fs.ErrInvalid)
 		if runtime.GOOS == "windows" {
-			return // it removes x/.. before it looks
+			return // Windows removes x/.. first
 		}
 		for name, want := range map[string]error{
 			"/x/..": fs.ErrNotExist, "/x/../d": fs.ErrNotExist, "/d/x/../e": fs.ErrNotExist, "/d/x/y/..": fs.ErrNotExist,
@@ -372,7 +372,7 @@ var conformance = []struct {
 	}},
 }
 
-// requireError checks that the error is target, under an error with names.
+// requireError checks that err is target, in an error with the name of the file.
 func requireError(t testing.TB, err, target error) {
 	t.Helper()
 	require.ErrorIs(t, err, target)
@@ -383,7 +383,7 @@ func requireError(t testing.TB, err, target error) {
 	}
 }
 
-// requireMode checks type and permissions. Windows has no permissions.
+// requireMode checks type and permissions of a file. Windows has no permissions.
 func requireMode(t testing.TB, want fs.FileMode, info fs.FileInfo) {
 	t.Helper()
 	got := info.Mode()
@@ -393,7 +393,7 @@ func requireMode(t testing.TB, want fs.FileMode, info fs.FileInfo) {
 	require.Equal(t, want, got)
 }
 
-// writeFile creates a file and leaves it closed, unsynced.
+// writeFile creates a file and closes it without a sync.
 func writeFile(t testing.TB, fsys vfs.FS, name, content string) {
 	t.Helper()
 	f, err := fsys.Create(name)

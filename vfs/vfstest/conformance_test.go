@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// Names of a Mem are relative to its root.
+// Relative names of a Mem begin at its root.
 func TestConformanceUnderARelativeName(t *testing.T) {
 	Run(t, func(*testing.T) (vfs.FS, string) { return NewMem(MemOptions{}), "." })
 }

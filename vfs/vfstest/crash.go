@@ -6,30 +6,27 @@ import (
 	"slices"
 )
 
-// CrashOptions choose what a crash keeps of all that was not synced. The zero
-// value keeps nothing.
+// CrashOptions choose which unsynced changes survive a crash. With the zero value, none do.
 type CrashOptions struct {
-	// Keep is the probability with which each unsynced block of data, change
-	// of a directory entry and change of a file's length survives, 0 to 1.
-	// Default 0: nothing survives. 1: everything does, but not what a failed
-	// sync gave up.
+	// Keep is the probability, from 0 to 1, that an unsynced block of data, change of an entry or
+	// change of a file's length survives. Default 0: nothing survives. With 1 everything
+	// survives that no failed sync has lost.
 	Keep float64
 
-	// Rand makes the choices when Keep is between 0 and 1; equal histories and
-	// seeds give equal clones. It is not used after CrashClone has returned.
-	// Default nil: a source with seed 0.
+	// Rand makes the choices if Keep is between 0 and 1. Equal histories and seeds give equal
+	// clones. CrashClone does not use it after it returns. Default nil: a source with seed 0.
 	Rand *rand.Rand
 
-	// BlockBytes is the size of a block, aligned in the file. Default 512, the
-	// sector that disks write whole; 4096 is what file systems write.
+	// BlockBytes is the size of a block in bytes, aligned in the file. Default 512, a disk sector,
+	// which disks write as a whole. File systems write 4096.
 	BlockBytes int
 }
 
-// CrashClone returns a file system in a state that a power cut at this moment could
-// leave. Synced data survives; the options choose which unsynced data survives too. In
-// the clone everything is durable, no file is open and none is locked. It has the
-// limit of m, which files that come back may exceed, and shares no mutable data with m.
-// CrashClone may be called while other goroutines use m.
+// CrashClone returns a file system as a power cut at this moment could leave it: with everything
+// synced, and with those unsynced changes that the options keep. In the clone all of that is
+// durable, no file is open, and nothing is locked. The clone has the limit of m, which files that
+// survive may exceed. It shares with m only data that never changes. CrashClone may be called
+// concurrently with operations on m.
 func (m *Mem) CrashClone(o CrashOptions) *Mem {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -52,11 +49,11 @@ func (m *Mem) CrashClone(o CrashOptions) *Mem {
 	return clone
 }
 
-// crash is one power cut and the choices made in it so far.
+// crash is one power cut, and the choices made for it so far.
 type crash struct {
 	CrashOptions
 	kept  map[*change]bool
-	files map[*file]*file // by the file that each is the remains of
+	files map[*file]*file // the surviving copy of each file
 }
 
 func (c *crash) chance() bool {
@@ -69,8 +66,8 @@ func (c *crash) chance() bool {
 	return c.Rand.Float64() < c.Keep
 }
 
-// dir returns what is left of a directory and all below it. Names go in order,
-// for the same seed to make the same choices.
+// dir returns what survives of a directory and everything below it. It visits names in order, so
+// that equal seeds make equal choices.
 func (c *crash) dir(d *dir) *dir {
 	left := maps.Clone(d.durable)
 	for _, ch := range d.pending {
@@ -91,7 +88,7 @@ func (c *crash) dir(d *dir) *dir {
 	return &dir{entries: left, durable: maps.Clone(left)}
 }
 
-// keeps decides a change, once for both halves of a rename.
+// keeps reports whether a change survives. A rename's removal survives only if its new name does.
 func (c *crash) keeps(ch *change) bool {
 	switch ch.fate {
 	case durable:
@@ -107,7 +104,7 @@ func (c *crash) keeps(ch *change) bool {
 	return kept
 }
 
-// file returns what is left of a file, the same for all its names.
+// file returns what survives of a file: the same file for all of its names.
 func (c *crash) file(f *file) *file {
 	left, ok := c.files[f]
 	if !ok {
@@ -118,7 +115,7 @@ func (c *crash) file(f *file) *file {
 	return left
 }
 
-// data returns what is left of a file's content.
+// data returns what survives of a file's content.
 func (c *crash) data(f *file) []byte {
 	unsynced := f.settledBytes < len(f.data)
 	if len(f.lost) == 0 && (!unsynced || c.Keep <= 0 || c.Keep >= 1) {
@@ -126,7 +123,7 @@ func (c *crash) data(f *file) []byte {
 		if c.Keep >= 1 {
 			n = len(f.data)
 		}
-		return f.data[:n:n] // shared: bytes never change, and the capacity is clipped
+		return f.data[:n:n] // shared: bytes never change, and appends to either copy reallocate
 	}
 
 	left := make([]byte, len(f.data)) // zeros where nothing survives
@@ -144,7 +141,7 @@ func (c *crash) data(f *file) []byte {
 		}
 		from = to
 	}
-	if last.from < last.to && !c.chance() { // torn
+	if last.from < last.to && !c.chance() { // torn write
 		end = last.from + 1 + c.Rand.IntN(last.to-last.from)
 		clear(left[end:last.to])
 	}

@@ -20,7 +20,7 @@ func keepHalf(seed uint64) CrashOptions {
 	return CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, 0))}
 }
 
-// tree is all that a Mem holds: file names to contents, directories to "dir".
+// tree returns the content of a Mem: file names with contents, directories with "dir".
 func tree(t *testing.T, m *Mem) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -44,7 +44,7 @@ func tree(t *testing.T, m *Mem) map[string]string {
 	return found
 }
 
-// outcomes are the different trees that many seeds leave, as printed maps.
+// outcomes returns the different trees that crashes with many seeds leave, as printed maps.
 func outcomes(t *testing.T, m *Mem) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -64,7 +64,7 @@ func set(trees ...map[string]string) map[string]bool {
 
 type files = map[string]string
 
-func TestCrashLosesWhatIsNotSynced(t *testing.T) {
+func TestCrashLosesUnsyncedChanges(t *testing.T) {
 	for _, test := range []struct {
 		name              string
 		syncFile, syncDir bool
@@ -173,8 +173,8 @@ func TestCrashSeedsReproduce(t *testing.T) {
 	require.Equal(t, tree(t, m.CrashClone(half)), tree(t, m.CrashClone(half)))
 }
 
-// Each case starts from what before made durable, and lists all that a crash
-// after change may leave. Unsynced data is kept out by empty contents or Sync.
+// Each case begins with the durable state that before has made, and lists all states that a crash
+// after change may leave. Files are empty or synced, so no case depends on unsynced data.
 func TestCrashDirectoryEntries(t *testing.T) {
 	for _, test := range []struct {
 		name           string
@@ -317,7 +317,7 @@ func durableDirs(t *testing.T, m *Mem) {
 	require.NoError(t, m.SyncDir("/"))
 }
 
-// syncedFile has durable content, but not a durable name.
+// syncedFile creates a file with durable content, but without a durable name.
 func syncedFile(t *testing.T, m *Mem, name, content string) {
 	f, err := m.Create(name)
 	require.NoError(t, err)
@@ -327,7 +327,7 @@ func syncedFile(t *testing.T, m *Mem, name, content string) {
 	require.NoError(t, f.Close())
 }
 
-// durableFile is a synced file with its name as content.
+// durableFile creates a durable file with its name as content.
 func durableFile(t *testing.T, m *Mem, name string) {
 	syncedFile(t, m, name, name)
 	dir := "/"
@@ -379,15 +379,15 @@ func TestCrashCloneOfLinkedNamesHasOneFile(t *testing.T) {
 	}
 }
 
-// Whatever happens to a file, a crash leaves under each name a file that the
-// name led to since its directory was synced, with all that was synced of it.
+// After any history, a crash leaves under each name a file that the name led to since its directory
+// was synced, with at least the synced content.
 func TestCrashOfRandomHistories(t *testing.T) {
 	for seed := range uint64(150) {
 		checkRandomHistory(t, rand.New(rand.NewPCG(seed, 1)))
 	}
 }
 
-// written is one file of a random history. Its bytes are all its id.
+// written is a file of a random history. All of its bytes are its id.
 type written struct {
 	id                     byte
 	f                      vfs.File
@@ -459,8 +459,7 @@ func checkRandomHistory(t *testing.T, rng *rand.Rand) {
 	}
 }
 
-// checkSurvivor checks that what a crash left under the name is one of the
-// files that it may be.
+// checkSurvivor checks that the file that a crash left under a name is one of the possible ones.
 func checkSurvivor(t *testing.T, left files, name string, allowed map[*written]bool) {
 	data, found := left[name]
 	for w := range maps.Keys(allowed) {
@@ -480,7 +479,7 @@ func checkSurvivor(t *testing.T, left files, name string, allowed map[*written]b
 	require.Failf(t, "not a survivor", "%s: found %v, %d bytes", name, found, len(data))
 }
 
-// Renames alone never lose a file, in whatever order they survive.
+// Renames never lose a file, whichever of them survive.
 func TestCrashOfRenamesLosesNoFile(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 2))

@@ -1,32 +1,44 @@
-// Package vfstest tests programs that write files through package vfs, and file
-// systems themselves. Mem is a file system in memory that can be cloned as a power cut
-// would leave it. Faulty makes chosen operations of another file system fail. Run tests
-// that a file system does as the comments of vfs say. The package may not know any file
-// format.
+// Package vfstest has file systems for tests of programs that write files through package vfs. Mem
+// is in memory and can be cloned as after a power cut. Faulty makes chosen operations of another
+// file system fail. Run tests any file system against the promises of package vfs. The package
+// knows no file format.
 //
-// # What Mem models
+// # What survives a crash of Mem
 //
-// Mem loses in a crash whatever vfs does not promise, one by one as CrashOptions
-// choose:
+// Problem: a program that forgets a sync works in every test, and loses data in a power cut years
+// later. A test must lose everything that the program had no right to rely on.
 //
-//   - Unsynced data, in blocks. Any subset survives; a lost block inside a
-//     longer file reads as zeros; the last block that survives may be cut at
-//     any byte (a torn write); the new length may survive without the data.
-//   - Unsynced entry changes, each alone and in any order between names, so
-//     that a rename may survive the loss of an earlier create or remove. A name
-//     always holds one of the values that it had since the last SyncDir;
-//     renaming over a name yields the old file or the new one.
-//   - A rename is two changes. The old name goes only if the new one came, as
-//     in every journaling file system; both names may be found. A SyncDir
-//     settles its own directory only: after a rename between directories, sync
-//     the destination first.
-//   - A directory whose own entry is lost takes its content with it.
-//   - Data and entries that a failed Sync or SyncDir (see Faulty) should have made
-//     durable never are.
+// Idea: Mem keeps two states: the state that the program sees, and the durable one. CrashClone
+// returns a new Mem with the durable state and any subset of the changes that are not synced, as
+// CrashOptions choose. A test takes clones at many moments and opens the program on each of them.
 //
-// Not modelled: damage to synced data, stale or random bytes in place of lost
-// blocks, torn directory entries, symbolic links, permissions, modification
-// times.
+//	directory: entries   CURRENT -> file 7    what the program sees
+//	           pending   [CURRENT -> file 7]  since the last SyncDir; each kept or lost
+//	           durable   CURRENT -> file 4    what a crash leaves if it keeps nothing
 //
-// The idea of a memory file system that is cloned at a crash is Pebble's.
+//	file:      |  durable bytes  |  unsynced bytes, in blocks  |
+//	                             each block kept or lost; the last one may be torn
+//
+// Rules:
+//
+//   - Unsynced data: any subset of the blocks survives. A lost block before a surviving one reads
+//     as zeros. The last surviving block may be cut at any byte (a torn write). The new length may
+//     survive without the data.
+//   - Unsynced changes of entries: each survives or not, in any order between names, so a rename
+//     may survive although an earlier create or remove is lost. A name always leads to one of the
+//     files that it led to since the last SyncDir.
+//   - A rename is two changes. The old name is lost only if the new name is kept, as in every
+//     journaling file system; both names may survive. SyncDir makes only its own directory
+//     durable: after a rename between directories, sync the destination first.
+//   - If the entry of a directory is lost, so is its content.
+//   - Data and entries of a Sync or SyncDir that failed (see Faulty) never survive, even if a
+//     later sync succeeds.
+//
+// Invariant: bytes of a file never change once written, so clones share them.
+// Invariant: the seen entries of a directory are the durable ones with all changes applied.
+//
+// Not modeled: damage of synced data, stale or random bytes in lost blocks, torn directory
+// entries, symbolic links, permissions, modification times.
+//
+// The idea of an in-memory file system with crash clones is Pebble's.
 package vfstest

@@ -16,23 +16,22 @@ import (
 type Call struct {
 	Op   Op     // the kind of the operation
 	Name string // as given to the FS; of a rename or link, the new name
-	N    int    // its number among all operations of this Faulty, from 0
+	N    int    // number of the operation among all of this Faulty, from 0
 }
 
-// Plan decides whether an operation fails: it does with the error that Plan
-// returns, and runs if that is nil. Plan is called by the operating goroutine,
-// before the operation, and must be safe for concurrent use if the operations
-// are. It may wait, to slow an operation down or to hold it up.
+// Plan decides whether an operation fails: with the error that Plan returns, or not if that is nil.
+// The goroutine of the operation calls Plan before the operation runs. Plan must be safe for
+// concurrent use if operations are concurrent. It may block, to delay or stop an operation.
 type Plan func(Call) error
 
-// FailNth makes the n-th operation, counted from 0, fail with err. With kinds
-// it counts only operations of those. A plan counts for itself, so each run
-// takes a new one.
+// FailNth returns a plan that makes the n-th operation, counted from 0, fail with err. With kinds,
+// it counts only operations of these kinds. A plan has its own counter, so use a new one for each
+// run.
 func FailNth(n int, err error, kinds ...Op) Plan {
 	return failWhen(func(i int) bool { return i == n }, err, kinds)
 }
 
-// FailFrom is FailNth for the n-th operation and all after it.
+// FailFrom is FailNth for the n-th and all later operations.
 func FailFrom(n int, err error, kinds ...Op) Plan {
 	return failWhen(func(i int) bool { return i >= n }, err, kinds)
 }
@@ -50,9 +49,8 @@ func failWhen(hit func(i int) bool, err error, kinds []Op) Plan {
 	}
 }
 
-// ShortWrite returns an error for plans that wraps err: a write that fails with
-// it first writes half of its bytes, rounded down. Other operations fail with
-// it as with any error.
+// ShortWrite returns an error for plans that wraps err. A write that fails with it first writes
+// half of its bytes, rounded down. For other operations it is like any error.
 func ShortWrite(err error) error { return &shortWrite{err} }
 
 type shortWrite struct{ err error }
@@ -60,9 +58,9 @@ type shortWrite struct{ err error }
 func (e *shortWrite) Error() string { return "short write: " + e.err.Error() }
 func (e *shortWrite) Unwrap() error { return e.err }
 
-// NotOpened returns an error for plans that wraps err: a SyncDir that fails with it
-// could not open the directory, as under EMFILE, and has given up nothing. Other
-// operations fail with it as with any error.
+// NotOpened returns an error for plans that wraps err. A SyncDir that fails with it could not open
+// the directory, for example with EMFILE, and loses nothing. For other operations it is like any
+// error.
 func NotOpened(err error) error { return &notOpened{err} }
 
 type notOpened struct{ err error }
@@ -70,29 +68,28 @@ type notOpened struct{ err error }
 func (e *notOpened) Error() string { return "not opened: " + e.err.Error() }
 func (e *notOpened) Unwrap() error { return e.err }
 
-// FaultyOptions configure a Faulty. The zero value makes one that only counts.
+// FaultyOptions configure a Faulty. With the zero value, it only counts operations.
 type FaultyOptions struct {
 	// Plan decides which operations fail. Default nil: none.
 	Plan Plan
 
-	// After is called after each operation that mutates (Op.Mutates), failed or
-	// not, by the goroutine that operates; it is the place to take a
-	// CrashClone. Default nil: nothing is called.
+	// After is called after each operation that mutates (Op.Mutates), failed or not, by the
+	// goroutine of the operation. It is the place to take a CrashClone. Default nil: no call.
 	After func(op Op, name string)
 }
 
-// Faulty passes operations on to another file system, counts them, and makes
-// those fail that its plan chooses. An operation that fails has not run, except
-// that
-//   - a write that fails with a ShortWrite has written half of its bytes;
-//   - a Close has closed the file or released the lock, as close(2) does;
-//   - a Sync or SyncDir has given up what it should have made durable: if a Mem
-//     is below, no later sync and no crash will keep that. A SyncDir is then
-//     ErrUnsynced; one that fails with NotOpened is not, and gives up nothing.
+// Faulty passes operations to another file system, counts them, and makes those fail that its plan
+// chooses. An operation that fails has no effect, with these exceptions:
+//
+//   - A write that fails with a ShortWrite has written half of its bytes.
+//   - A Close has closed the file or released the lock, as close(2) does.
+//   - A Sync or SyncDir has lost the data or entries that it should have made durable: on a Mem, no
+//     later sync and no crash keeps them. The error of SyncDir is an ErrUnsynced. A SyncDir that
+//     fails with NotOpened loses nothing and returns another error.
 //
 // Injected errors are *fs.PathError with the name of the Op.
 //
-// Thread safety: all methods may be called at the same time.
+// Thread safety: all methods may be called concurrently.
 type Faulty struct {
 	inner  vfs.FS
 	plan   Plan
@@ -103,14 +100,14 @@ type Faulty struct {
 
 var _ vfs.FS = (*Faulty)(nil)
 
-// The hooks by which a failed sync gives up data. Mem and its files have them,
-// and Faulty passes them on.
+// The hooks that make a failed sync lose data. Mem and its files implement them; Faulty passes them
+// on, so that a Faulty may wrap another.
 type (
 	unsyncedDropper    interface{ dropUnsynced() }
 	unsyncedDirDropper interface{ dropUnsyncedDir(dir string) }
 )
 
-// NewFaulty returns a Faulty over inner, which it does not own.
+// NewFaulty returns a Faulty over inner.
 func NewFaulty(inner vfs.FS, o FaultyOptions) *Faulty {
 	f := &Faulty{inner: inner, plan: o.Plan, after: o.After}
 	if f.plan == nil {
@@ -122,8 +119,7 @@ func NewFaulty(inner vfs.FS, o FaultyOptions) *Faulty {
 	return f
 }
 
-// Count returns how many operations there have been, failed ones included; with
-// kinds, how many of those.
+// Count returns the number of operations so far, including failed ones; with kinds, of these kinds.
 func (f *Faulty) Count(kinds ...Op) int {
 	if len(kinds) == 0 {
 		return int(f.total.Load())
@@ -137,7 +133,7 @@ func (f *Faulty) Count(kinds ...Op) int {
 	return int(n)
 }
 
-// start counts an operation and returns the error with which it is to fail.
+// start counts an operation and returns the error that the plan injects, or nil.
 func (f *Faulty) start(op Op, name string) error {
 	f.counts[op].Add(1)
 	n := int(f.total.Add(1) - 1)
@@ -153,7 +149,7 @@ func (f *Faulty) end(op Op, name string) {
 	}
 }
 
-// do runs an operation that has no other result than its error.
+// do runs an operation whose only result is an error.
 func (f *Faulty) do(op Op, name string, run func() error) error {
 	defer f.end(op, name)
 	if err := f.start(op, name); err != nil {
@@ -162,7 +158,7 @@ func (f *Faulty) do(op Op, name string, run func() error) error {
 	return run()
 }
 
-// get runs an operation that has a result.
+// get runs an operation with a result.
 func get[T any](f *Faulty, op Op, name string, run func() (T, error)) (result T, err error) {
 	err = f.do(op, name, func() error {
 		result, err = run()
@@ -270,7 +266,7 @@ func (f *Faulty) Lock(name string) (vfs.Lock, error) {
 	return &faultyLock{f: f, inner: inner, name: name}, nil
 }
 
-// faultyLock is a lock that Faulty.Lock gave out.
+// faultyLock is a lock held through a Faulty.
 type faultyLock struct {
 	f       *Faulty
 	inner   vfs.Lock
@@ -278,10 +274,10 @@ type faultyLock struct {
 	closing sync.Once
 }
 
-// Check implements Lock. It is no operation that could fail.
+// Check implements Lock. It is not counted, and never fails by a plan.
 func (l *faultyLock) Check() error { return l.inner.Check() }
 
-// Close releases the lock, also when it fails. A second one is no operation.
+// Close releases the lock even if it fails. A second Close is not an operation.
 func (l *faultyLock) Close() (err error) {
 	l.closing.Do(func() { err = l.f.close(OpUnlock, l.name, l.inner) })
 	return err

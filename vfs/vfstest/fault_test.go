@@ -17,8 +17,7 @@ import (
 // errDisk is the error of the injected faults.
 var errDisk = syscall.EIO
 
-// everyOp is a script with each kind of operation. It continues after errors and
-// returns them in order.
+// everyOp runs each kind of operation. It continues after errors, and returns them in order.
 func everyOp(fsys vfs.FS) []error {
 	var errs []error
 	add := func(err error) { errs = append(errs, err) }
@@ -210,9 +209,9 @@ func TestFaultyPassesFailedSyncsThroughAnother(t *testing.T) {
 	require.Equal(t, files{"other": "other"}, tree(t, m.CrashClone(keepAll)))
 }
 
-// A SyncDir that could not open the directory gives nothing up; one that could not
-// sync it does, and says so.
-func TestSyncDirTellsWhatWasNotOpenedFromWhatWasNotSynced(t *testing.T) {
+// A SyncDir that could not open the directory loses nothing. A SyncDir that could not sync it loses
+// entries, and returns ErrUnsynced.
+func TestSyncDirThatCouldNotOpenLosesNothing(t *testing.T) {
 	for _, c := range []struct {
 		err, cause error
 		final      bool

@@ -65,10 +65,10 @@ func (h *faultyFile) Size() (int64, error) {
 	return get(h.f, OpSize, h.name, h.inner.Size)
 }
 
-// NextData implements vfs.HoleFinder. It is no operation of its own, since it cannot fail.
+// NextData implements vfs.HoleFinder. It is not counted, because it cannot fail.
 func (h *faultyFile) NextData(at, sizeBytes int64) int64 {
 	return vfs.NextData(h.inner, at, sizeBytes)
 }
 
-// Close closes the file, also when it fails.
+// Close closes the file even if it fails.
 func (h *faultyFile) Close() error { return h.f.close(OpClose, h.name, h.inner) }

@@ -16,23 +16,22 @@ import (
 
 // MemOptions configure a Mem. The zero value is a disk without limit.
 type MemOptions struct {
-	// MaxBytes is the size of the disk: the sum of the lengths of all files
-	// that have a name or an open handle. A write beyond it stores what fits
-	// and fails with syscall.ENOSPC. Default 0: no limit. Names are free.
+	// MaxBytes is the size of the disk: the sum of the lengths of all files that have a name or an
+	// open handle. A write beyond it stores the bytes that fit, and fails with syscall.ENOSPC.
+	// Names take no space. Default 0: no limit.
 	MaxBytes int64
 }
 
-// Mem is a file system in memory that knows which of its content would survive
-// a power cut; the package comment has the rules, CrashClone the use. Names are
-// taken relative to its root, which alone exists at first, and are cleaned, but
-// for that of Resolve. The
-// modification time of everything is the zero time.
+// Mem is a file system in memory that knows which of its content would survive a power cut. The
+// package comment has the rules; CrashClone returns the state after a power cut. Names are relative
+// to the root of the Mem, the only directory at first, and are cleaned, except by Resolve. All
+// modification times are the zero time.
 //
-// Thread safety: all methods may be called at the same time.
+// Thread safety: all methods may be called concurrently.
 type Mem struct {
 	maxBytes int64
 
-	mu        sync.RWMutex // guards what follows and all nodes
+	mu        sync.RWMutex // guards the fields below and all nodes
 	root      *dir
 	usedBytes int64
 	locked    map[*dir]bool
@@ -49,7 +48,7 @@ func NewMem(o MemOptions) *Mem {
 	return m
 }
 
-// Resolve implements FS. The root is what relative names begin at.
+// Resolve implements FS. Relative names begin at the root.
 func (m *Mem) Resolve(name string) (string, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -245,7 +244,7 @@ func (m *Mem) Stat(name string) (fs.FileInfo, error) {
 	return n.info(path.Base(filepath.ToSlash(name))), nil
 }
 
-// Lstat implements FS. There are no symbolic links.
+// Lstat implements FS. A Mem has no symbolic links.
 func (m *Mem) Lstat(name string) (fs.FileInfo, error) { return m.Stat(name) }
 
 // SyncDir implements FS.
@@ -276,7 +275,7 @@ func (m *Mem) dropUnsyncedDir(name string) {
 	}
 }
 
-// Lock implements FS. Locks are not carried into a crash clone.
+// Lock implements FS. A crash clone has no locks.
 func (m *Mem) Lock(name string) (vfs.Lock, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

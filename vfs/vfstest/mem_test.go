@@ -57,7 +57,7 @@ func TestMemFullDiskTakesWhatFits(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A file comes back whose space another one has taken.
+// A removed file survives the crash although another file has used its space.
 func TestMemCrashCloneMayExceedTheLimit(t *testing.T) {
 	m := NewMem(MemOptions{MaxBytes: 10})
 	durableFile(t, m, "123456")

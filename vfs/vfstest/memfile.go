@@ -9,14 +9,13 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// memFile is an open file of a Mem. Its fields but m, f, name and writable are
-// guarded by the Mem's mutex.
+// memFile is an open file of a Mem. The mutex of the Mem guards posBytes, closed and the file.
 type memFile struct {
 	m        *Mem
 	f        *file
 	name     string
 	writable bool
-	posBytes int // position of the next Read
+	posBytes int // position of Read
 	closed   bool
 }
 
@@ -130,11 +129,11 @@ func (h *memFile) Close() error {
 	return nil
 }
 
-// memLock is a lock that Mem.Lock gave out.
+// memLock is a lock held on a directory of a Mem.
 type memLock struct {
 	m    *Mem
-	d    *dir  // is locked
-	f    *file // stands for the lock
+	d    *dir  // the locked directory
+	f    *file // the file that represents the lock
 	name string
 	done bool // guarded by m.mu
 }

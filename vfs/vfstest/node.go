@@ -7,42 +7,41 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// node is what a name in a Mem leads to: a *file or a *dir. Nodes are guarded
-// by the Mem's mutex.
+// node is a *file or a *dir. The mutex of the Mem guards nodes.
 type node interface{ info(base string) fs.FileInfo }
 
-// file is the content of a file, whatever names and handles lead to it.
+// file is the content of a file, independent of its names and handles.
 //
-// Invariant: bytes of data never change once written, so that crash clones
-// share them.
+// Invariant: bytes of data never change once written, so crash clones share them.
 type file struct {
 	data    []byte
-	links   int // names, in the program's view
-	handles int // open handles
+	links   int // number of names that the program sees
+	handles int // number of open handles
 
-	// settledBytes divides data: before it bytes are durable or lost for good,
-	// from it on a crash may keep them or not.
+	// settledBytes divides data: bytes before it are durable or lost for good; a crash may keep or
+	// lose bytes after it.
 	settledBytes int
 
-	// durableBytes is the length that a crash leaves at least.
+	// durableBytes is the smallest length after a crash.
+	//
 	// Invariant: durableBytes ≤ settledBytes ≤ len(data).
 	durableBytes int
 
-	// lost are the parts before settledBytes that a failed sync gave up, in
-	// order. They read well until the crash, and as zeros after it.
+	// lost are the parts before settledBytes that a failed sync has lost, in order. They are
+	// readable until the crash, and zeros after it.
 	lost []span
 }
 
 // span is the bytes [from, to) of a file.
 type span struct{ from, to int }
 
-// sync makes all data durable that no failed sync gave up.
+// sync makes all data durable, except data that a failed sync has lost.
 func (f *file) sync() {
 	f.settledBytes = len(f.data)
 	f.durableBytes = len(f.data)
 }
 
-// dropUnsynced gives up what is not settled, as Linux does when fsync fails.
+// dropUnsynced loses the data that is not settled, as Linux does when fsync fails.
 func (f *file) dropUnsynced() {
 	if f.settledBytes < len(f.data) {
 		f.lost = append(f.lost, span{f.settledBytes, len(f.data)})
@@ -52,12 +51,11 @@ func (f *file) dropUnsynced() {
 
 // dir is a directory.
 //
-// Invariant: entries is durable with all changes applied, those that a failed
-// sync gave up included.
+// Invariant: entries is durable with all changes applied, also those that a failed sync has lost.
 type dir struct {
 	entries map[string]node // what the program sees
-	durable map[string]node // what is left if a crash keeps no change
-	pending []*change       // since the last sync, oldest first
+	durable map[string]node // left after a crash that keeps no change
+	pending []*change       // changes since the last sync, oldest first
 }
 
 // change is one change of one name in one directory.
@@ -66,25 +64,25 @@ type change struct {
 	to   node // nil: the name is removed
 	fate fate
 
-	// after is set on the removal half of a rename, to the other half: a crash
-	// that keeps this change keeps that one.
+	// after is set on the removal half of a rename, to its other half: a crash that keeps the
+	// removal keeps the new name.
 	after *change
 }
 
-// fate is what is known about a change before a crash.
+// fate is the future of a change in a crash.
 type fate uint8
 
 const (
-	undecided fate = iota // a crash may keep it or not
+	undecided fate = iota // a crash may keep it or lose it
 	durable               // synced
-	lost                  // given up by a failed sync
+	lost                  // lost by a failed sync
 )
 
 func newDir() *dir {
 	return &dir{entries: map[string]node{}, durable: map[string]node{}}
 }
 
-// set makes name lead to n, or to nothing if n is nil.
+// set makes a name lead to n, or removes it if n is nil. It returns the pending change.
 func (d *dir) set(name string, n node, after *change) *change {
 	apply(d.entries, name, n)
 	c := &change{name: name, to: n, after: after}
@@ -92,7 +90,7 @@ func (d *dir) set(name string, n node, after *change) *change {
 	return c
 }
 
-// sync makes all changes durable that no failed sync gave up.
+// sync makes all changes durable, except changes that a failed sync has lost.
 func (d *dir) sync() {
 	for _, c := range d.pending {
 		apply(d.durable, c.name, c.to)
@@ -101,7 +99,7 @@ func (d *dir) sync() {
 	d.pending = nil
 }
 
-// dropUnsynced gives up the pending changes: the program still sees them, but no sync or crash
+// dropUnsynced loses the pending changes: the program still sees them, but no sync and no crash
 // keeps them.
 func (d *dir) dropUnsynced() {
 	for _, c := range d.pending {
@@ -118,7 +116,7 @@ func apply(entries map[string]node, name string, n node) {
 	}
 }
 
-// notRegular is the error of a directory where a file belongs.
+// notRegular is the error for a directory in place of a file.
 var notRegular = vfs.CheckRegular(memInfo{mode: fs.ModeDir})
 
 // memInfo is the fs.FileInfo of a node.

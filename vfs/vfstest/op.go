@@ -60,8 +60,8 @@ func (op Op) String() string {
 	return opNames[op]
 }
 
-// Mutates reports whether the operation may change the content of the disk, or the content that a
-// crash would leave.
+// Mutates reports whether the operation may change the files, or the state that a crash would
+// leave.
 func (op Op) Mutates() bool {
 	switch op {
 	case OpCreate, OpRemove, OpRemoveAll, OpRename, OpLink, OpMkdirAll, OpSyncDir, OpLock,

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// The tree of a Mem: names to nodes and back. All of it runs under the Mem's
-// mutex and returns bare errors, to which the caller adds operation and name.
+// The tree of a Mem maps names to nodes. The caller of these functions holds the mutex of the Mem.
+// They return bare errors, to which the caller adds the operation and the name.
 
 func (m *Mem) create(name string) (*file, error) {
 	parent, base, err := m.findParent(name)
@@ -25,8 +25,8 @@ func (m *Mem) create(name string) (*file, error) {
 	return f, nil
 }
 
-// set makes a name lead to n, or to nothing if n is nil, and frees the file
-// that it led to if that was the last way to it.
+// set makes a name lead to n, or removes it if n is nil. If that removes the last name of a file
+// without open handles, its space becomes free.
 func (m *Mem) set(d *dir, base string, n node, after *change) *change {
 	if f, ok := n.(*file); ok {
 		f.links++
@@ -38,7 +38,7 @@ func (m *Mem) set(d *dir, base string, n node, after *change) *change {
 	return d.set(base, n, after)
 }
 
-// free gives the space of a file back that no name and no handle leads to.
+// free subtracts the space of a file that has no name and no open handle.
 func (m *Mem) free(f *file) {
 	if f.links == 0 && f.handles == 0 {
 		m.usedBytes -= int64(len(f.data))
@@ -73,7 +73,7 @@ func (m *Mem) findDir(name string) (*dir, error) {
 	return d, nil
 }
 
-// findParent returns the directory that holds or would hold the name.
+// findParent returns the directory that has the name, or would have it.
 func (m *Mem) findParent(name string) (parent *dir, base string, err error) {
 	elems := elements(name)
 	if len(elems) == 0 {
@@ -93,7 +93,7 @@ func (m *Mem) findParent(name string) (parent *dir, base string, err error) {
 	return parent, elems[last], nil
 }
 
-// resolve walks a name that is not cleaned.
+// resolve walks along a name that is not cleaned.
 func (m *Mem) resolve(name string) (string, error) {
 	if name == "" {
 		return "", fs.ErrInvalid
@@ -113,7 +113,7 @@ func (m *Mem) resolve(name string) (string, error) {
 	return at, nil
 }
 
-// elements are the parts of a cleaned name, none for the root.
+// elements returns the elements of a name after cleaning it. The root has no elements.
 func elements(name string) []string {
 	clean := path.Clean("/" + filepath.ToSlash(name))
 	if clean == "/" {
@@ -122,5 +122,5 @@ func elements(name string) []string {
 	return strings.Split(clean[1:], "/")
 }
 
-// errEmptyName is the error of Resolve for "".
+// errEmptyName is the error of Resolve for an empty name.
 var errEmptyName = fmt.Errorf("the name of the directory is empty: %w", fs.ErrInvalid)
