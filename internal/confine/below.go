@@ -1,6 +1,6 @@
-// Package confine keeps operations on files inside a directory: Below follows no
-// symbolic link on the way to a name, and RemoveFile removes nothing that Weir
-// cannot have made. The package may not know which files a directory has.
+// Package confine keeps file operations inside a directory. Below follows no symbolic link on the
+// way to a name, and RemoveFile removes nothing that Weir cannot have created. The package does not
+// know which files a directory has.
 package confine
 
 import (
@@ -13,22 +13,39 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Below is a file system that follows no symbolic link below a directory. FS
-// itself does not follow the last element of a name; Below also checks the
-// directories before it, down from Root, and fails with ErrNotRegular if one of
-// them is a link or a special file. It does not check names outside of Root.
+// Below is a file system that follows no symbolic link below a directory.
 //
-// It looks before each operation, not in the same step: it keeps accidents and
-// links that lie there from leading elsewhere. It is no defence against somebody
-// who exchanges directories for links at the same moment.
+// Problem: somebody may have replaced a directory of a store by a link, for example after moving it
+// to a larger disk, or by accident. A store that follows the link would create and remove files
+// outside its directory.
 //
-// Thread safety: all methods may be called at the same time.
+// Idea: an FS never follows the last element of a name. Below also checks the directories before
+// it, from the name up to Root:
+//
+//	Root   = /data/state
+//	name   = /data/state/checkpoints/7/meta
+//	                     ----------- -        checked: each must be a directory, not a link
+//	         -----------                      Root is checked too; names above it are not
+//	                                   ----   checked by the FS
+//
+// A link or special file on the way is vfs.ErrNotRegular; a regular file is syscall.ENOTDIR. Names
+// outside of Root are not checked.
+//
+// Invariant: no operation through Below has an effect outside of Root by a link that existed
+// before the operation began.
+//
+// The check is a step before the operation, not part of it. So Below protects against accidents and
+// existing links, not against an attacker who replaces a directory by a link at that moment.
+//
+// Cost: one Lstat for each directory between Root and the name.
+//
+// Thread safety: all methods may be called concurrently.
 type Below struct {
 	vfs.FS
-	Root string // the result of Resolve, cleaned
+	Root string // a result of Resolve, cleaned
 }
 
-// check returns an error if there is a link on the way from the root to a name.
+// check returns an error if a directory between the root and a name is a link or a special file.
 func (b Below) check(op, name string) error {
 	if !strings.HasPrefix(name, strings.TrimSuffix(b.Root, string(filepath.Separator))+string(filepath.Separator)) {
 		return nil
@@ -36,7 +53,7 @@ func (b Below) check(op, name string) error {
 	for dir := filepath.Dir(name); ; dir = filepath.Dir(dir) {
 		info, err := b.FS.Lstat(dir)
 		switch {
-		case err == nil && !info.IsDir() && !info.Mode().IsRegular(): // a regular file is ENOTDIR
+		case err == nil && !info.IsDir() && !info.Mode().IsRegular(): // the operation itself fails with ENOTDIR for a regular file
 			return &fs.PathError{Op: op, Path: dir, Err: vfs.CheckDirectory(info)}
 		case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 			return err
@@ -117,7 +134,7 @@ func (b Below) List(dir string) ([]string, error) {
 	return b.FS.List(dir)
 }
 
-// Stat implements FS. It does not follow a link in the last element either.
+// Stat implements FS. It does not follow a link in the last element.
 func (b Below) Stat(name string) (fs.FileInfo, error) { return b.Lstat(name) }
 
 // Lstat implements FS.

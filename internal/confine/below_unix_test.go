@@ -26,7 +26,7 @@ func TestBelowFollowsNoLinkOnTheWay(t *testing.T) {
 
 	for _, way := range []struct{ root, through string }{
 		{root, filepath.Join(root, "a", "link")},
-		{filepath.Join(root, "a", "link"), filepath.Join(root, "a", "link")}, // the root became a link
+		{filepath.Join(root, "a", "link"), filepath.Join(root, "a", "link")}, // the root was replaced by a link
 	} {
 		fsys := Below{FS: vfs.Real{}, Root: way.root}
 		at := func(name string) string { return filepath.Join(way.through, name) }

@@ -13,30 +13,29 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// draftBytes is what goes from a Draft to its file at a time: who writes may do
-// so in pieces of a few hundred bytes.
+// draftBytes is the buffer size of a Draft, because callers write pieces of a few hundred bytes.
 const draftBytes = 64 << 10
 
-// Draft is a file without its name: it is written under a temporary one, which
-// starts with a dot, and gets its own when it is whole. Unlike Publish it never
-// replaces a file. A crash may leave the temporary file behind; DraftOf knows it.
+// Draft is a new file that gets its name when it is complete. It is written under a temporary name,
+// which starts with a dot. Unlike Publish, it never replaces a file. A crash may leave the temporary
+// file; DraftOf recognizes it.
 //
-// Write, of the bufio.Writer, takes the content. A Commit that succeeds or an
-// Abort ends the Draft; after a Commit that fails, Abort is due.
+// Write, of the bufio.Writer, takes the content. A successful Commit or an Abort ends the Draft;
+// after a failed Commit, the caller must call Abort.
 //
-// Thread safety: one goroutine at a time. Several drafts of one name are apart,
-// and the first to commit gets it.
+// Thread safety: one goroutine at a time. Several drafts may have the same name: the first one to
+// commit gets it.
 type Draft struct {
 	*bufio.Writer
 	fs         vfs.FS
 	file       vfs.File
 	temp, name string
 	tried      bool // Commit was called
-	ended      bool
+	ended      bool // Commit succeeded, or Abort was called
 }
 
-// NewDraft begins a file in a directory that exists. It fails with fs.ErrExist
-// if the name is taken already; Commit finds out for sure.
+// NewDraft creates a draft in an existing directory. It fails with fs.ErrExist if the name exists;
+// another file may still get the name before Commit.
 func NewDraft(fsys vfs.FS, name string) (*Draft, error) {
 	if _, err := fsys.Stat(name); err == nil {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
@@ -48,8 +47,8 @@ func NewDraft(fsys vfs.FS, name string) (*Draft, error) {
 	return &Draft{Writer: bufio.NewWriterSize(file, draftBytes), fs: fsys, file: file, temp: temp, name: name}, nil
 }
 
-// createDraft steps over the leftovers of crashes, so that fs.ErrExist is never
-// said of a name that is free.
+// createDraft creates a file with an unused temporary name, so that fs.ErrExist never refers to a
+// leftover of a crash.
 func createDraft(fsys vfs.FS, name string) (temp string, file vfs.File, err error) {
 	dir, base := filepath.Split(name)
 	for range maxTemps {
@@ -61,8 +60,8 @@ func createDraft(fsys vfs.FS, name string) (temp string, file vfs.File, err erro
 	return temp, file, err
 }
 
-// DraftOf is the base name for which a draft with this temporary base name was
-// begun; ok is false if it is no such name.
+// DraftOf returns the base name of a draft from the base name of its temporary file. It reports, as
+// ok, whether temp is such a name.
 func DraftOf(temp string) (base string, ok bool) {
 	rest, ok := strings.CutSuffix(temp, TempSuffix)
 	if !ok || len(rest) < len(".b.01234567") || rest[0] != '.' {
@@ -75,11 +74,11 @@ func DraftOf(temp string) (base string, ok bool) {
 	return rest[1:dot], true
 }
 
-// Commit gives the file its name. When it returns nil, content and name survive
-// a power cut; fs.ErrExist means that the name is taken. The name is made by a
-// link, which fails if it exists, as a rename would not.
+// Commit gives the file its name. Once it returns nil, content and name survive a power cut. It
+// fails with fs.ErrExist if the name exists: the name is created by a link, because a rename would
+// replace a file.
 func (d *Draft) Commit() error {
-	if d.ended || d.tried { // a sync that has failed may not be tried again
+	if d.ended || d.tried { // a failed sync must not be repeated
 		return fs.ErrClosed
 	}
 	d.tried = true
@@ -96,14 +95,13 @@ func (d *Draft) Commit() error {
 		return errors.Join(err, d.fs.Remove(d.name))
 	}
 	d.ended = true
-	// The file is committed. The rest of the temporary file does no harm.
+	// The file is committed. A leftover temporary name does no harm.
 	_ = d.file.Close()
 	_ = d.fs.Remove(d.temp)
 	return nil
 }
 
-// Abort removes the temporary file. After a Commit that succeeded, or another
-// Abort, it does nothing.
+// Abort removes the temporary file. After a successful Commit or another Abort it does nothing.
 func (d *Draft) Abort() error {
 	if d.ended {
 		return nil

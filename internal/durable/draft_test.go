@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// draftNew writes newContent to a name of its own.
+// draftNew writes newContent to a new file by a Draft.
 func draftNew(fsys vfs.FS, name string) error {
 	d, err := NewDraft(fsys, name)
 	if err != nil {
@@ -63,8 +63,7 @@ func TestDraftThatFailsLeavesNothing(t *testing.T) {
 	}
 }
 
-// The second fsync of Linux succeeds without having written what the first one
-// could not.
+// On Linux a second fsync succeeds although the data that the first one could not write is lost.
 func TestDraftIsNotCommittedBySyncingAgain(t *testing.T) {
 	m := publishDisk(t, false)
 	d, err := NewDraft(vfstest.NewFaulty(m, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, errDisk, vfstest.OpSync)}), "d/a")
@@ -135,8 +134,8 @@ func TestDraftStepsOverLeftovers(t *testing.T) {
 	require.ErrorIs(t, draftNew(&alwaysTaken{m, 1 << 20}, "d/b"), fs.ErrExist)
 }
 
-// A directory whose entry is lost by a failed sync has to be made anew: later
-// syncs succeed and do not bring it back.
+// If a failed sync loses the entry of a directory, the directory must be made again: later syncs
+// succeed and do not restore it.
 func TestDirectoryIsDurableWhenMakingItSucceedsAtLast(t *testing.T) {
 	for n := range 3 {
 		m := vfstest.NewMem(vfstest.MemOptions{})

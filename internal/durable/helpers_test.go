@@ -20,7 +20,7 @@ func keepHalf(seed uint64) vfstest.CrashOptions {
 	return vfstest.CrashOptions{Keep: 0.5, Rand: rand.New(rand.NewPCG(seed, 0))}
 }
 
-// tree is all that a Mem holds: file names to contents, directories to "dir".
+// tree returns the content of a Mem: file names with contents, directories with "dir".
 func tree(t *testing.T, m *vfstest.Mem) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -46,7 +46,7 @@ func tree(t *testing.T, m *vfstest.Mem) map[string]string {
 
 type files = map[string]string
 
-// writeFile creates a file and leaves it closed, unsynced.
+// writeFile creates a file and closes it without a sync.
 func writeFile(t *testing.T, fsys vfs.FS, name, content string) {
 	t.Helper()
 	f, err := fsys.Create(name)
@@ -73,7 +73,7 @@ func content(fsys vfs.FS, name string) (string, error) {
 	return string(b), err
 }
 
-// requireError checks that the error is target, under an error with names.
+// requireError checks that err is target, in an error with the name of the file.
 func requireError(t *testing.T, err, target error) {
 	t.Helper()
 	require.ErrorIs(t, err, target)

@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-func TestMkdirAllTakesNothingForADirectory(t *testing.T) {
+func TestMkdirAllRefusesPipesAndLinks(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	require.NoError(t, syscall.Mkfifo(at("pipe"), 0o600))

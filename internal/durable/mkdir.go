@@ -10,13 +10,14 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// MkdirAll makes a directory and its missing parents, as that of vfs.FS does, and
-// makes them durable: each new one's entry is synced before the next is made.
-// The name must come from Resolve, or lie below one that does.
-// It syncs the entry of the deepest directory that was there as well, because
-// an earlier process may have died between making and syncing it. Without this
-// a power cut can take a directory with all the synced files in it. One whose
-// entry could not be synced is removed: the next call has to make it anew.
+// MkdirAll makes a directory and its missing parents, like vfs.FS.MkdirAll, and makes them durable:
+// it syncs the entry of each new directory before it makes the next one. The name must be a result
+// of Resolve, or be below one.
+//
+// MkdirAll also syncs the entry of the deepest existing directory, because an earlier process may
+// have died between making and syncing it; otherwise a power cut could remove that directory with
+// all synced files in it. If an entry cannot be synced, MkdirAll removes the new directory, so that
+// the next call makes it again.
 func MkdirAll(fsys vfs.FS, dir string) error {
 	var missing []string // deepest first
 	at := filepath.Clean(dir)
@@ -39,8 +40,8 @@ func MkdirAll(fsys vfs.FS, dir string) error {
 		}
 		return err
 	}
-	// A parent that may not be read, such as another user's /home, cannot be
-	// synced; the directory was then not made by MkdirAll.
+	// A parent without permission to read, such as another user's /home, cannot be
+	// synced. MkdirAll has not made its entry in that case.
 	if err := fsys.SyncDir(filepath.Dir(at)); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}

@@ -1,7 +1,7 @@
-// Package durable has the recipes by which a file or a directory is there whole or
-// not at all after a power cut, and stays once a call has returned nil: Publish
-// replaces a file, Draft makes a new one, MkdirAll makes directories. They follow
-// from the rules of package vfs. The package may not know what a file holds.
+// Package durable creates and replaces files and directories so that after a power cut they are
+// there completely or not at all, and are there once the call has returned nil: Publish replaces a
+// file, Draft makes a new one, MkdirAll makes directories. The steps follow from the promises of
+// package vfs. The package does not know the content of files.
 package durable
 
 import (
@@ -14,25 +14,26 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// TempSuffix ends the names of files that Publish has not finished. The owner of a directory
-// removes files with such names, left by a crash, when it opens the directory.
+// TempSuffix is the suffix of temporary files of Publish and Draft. The owner of a directory removes
+// files with this suffix, left by a crash, when it opens the directory.
 const TempSuffix = ".tmp"
 
-// maxTemps bounds how many leftovers of one name Publish steps over. Each is
-// one crash or one publisher at work.
+// maxTemps bounds the number of existing temporary files of one name that are skipped. Each is left
+// by a crash, or belongs to a concurrent caller.
 const maxTemps = 1000
 
-// Publish makes name hold what write writes, in one step: at any moment, also
-// after a crash, name holds what it held before or all of the new content, and
-// once Publish has returned nil it is the new one. The directory must exist.
+// Publish atomically replaces the content of a file by what write writes. At any time, also after a
+// crash, name has its old content or all of the new content; once Publish has returned nil, it has
+// the new content. The directory must exist.
 //
-// After an error name holds the old content, unless the error came from the last
-// two steps: when Rename fails it may hold either, when SyncDir fails it reads
-// as new and a crash may bring the old back. The temporary file is removed,
-// unless removing it fails too; the error then has both causes. Otherwise
-// Publish returns an error of write unchanged.
+//	create name.tmp -> write -> Sync -> Close -> Rename to name -> SyncDir
 //
-// Several may publish the same name at once: each complete, the last one stays.
+// If Publish fails before Rename, name has its old content. If Rename fails, it may have either one.
+// If SyncDir fails, it reads as new, and a crash may restore the old content. Publish removes the
+// temporary file; if that fails too, the error has both causes. It returns an error of write
+// unchanged.
+//
+// Concurrent calls for one name are safe: the last one determines the content.
 func Publish(fsys vfs.FS, name string, write func(io.Writer) error) error {
 	temp, f, err := createTemp(fsys, name)
 	if err != nil {
@@ -51,9 +52,8 @@ func Publish(fsys vfs.FS, name string, write func(io.Writer) error) error {
 	return fsys.SyncDir(filepath.Dir(name))
 }
 
-// createTemp creates the first of name.tmp, name.1.tmp, … that is free. Counting
-// keeps crash tests reproducible; stepping over what exists keeps publishers of
-// one name apart.
+// createTemp creates the first of name.tmp, name.1.tmp, … that does not exist. Numbers, unlike random
+// names, keep crash tests reproducible; skipping existing names separates concurrent callers.
 func createTemp(fsys vfs.FS, name string) (temp string, f vfs.File, err error) {
 	temp = name + TempSuffix
 	for i := 1; ; i++ {
@@ -65,7 +65,7 @@ func createTemp(fsys vfs.FS, name string) (temp string, f vfs.File, err error) {
 	}
 }
 
-// fill writes, syncs and closes the file. It is closed in any case.
+// fill writes, syncs and closes the file. It closes the file in any case.
 func fill(f vfs.File, write func(io.Writer) error) error {
 	err := write(f)
 	if err == nil {
@@ -77,7 +77,8 @@ func fill(f vfs.File, write func(io.Writer) error) error {
 	return err
 }
 
-// removeTemp tolerates that a rename which failed has moved the file after all.
+// removeTemp removes a temporary file. It is not an error if the file is gone, because a rename that
+// failed may have moved it.
 func removeTemp(fsys vfs.FS, temp string) error {
 	if err := fsys.Remove(temp); !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -20,7 +20,7 @@ import (
 
 var errDisk = syscall.EIO
 
-// Contents of several blocks that differ in every byte and in length.
+// The contents have several blocks, and differ in every byte and in length.
 var (
 	oldContent = strings.Repeat("old", 400)
 	newContent = strings.Repeat("new", 600)
@@ -40,8 +40,7 @@ func writes(text string, parts, times int) func(io.Writer) error {
 
 func publishNew(fsys vfs.FS) error { return Publish(fsys, "d/a", writes("new", 3, 600)) }
 
-// publishDisk is a disk with the directory d and, if so wished, a durable old
-// file d/a.
+// publishDisk returns a disk with the directory d and, if old is set, a durable file d/a.
 func publishDisk(t *testing.T, withOld bool) *vfstest.Mem {
 	m := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, MkdirAll(m, "d"))
@@ -71,7 +70,7 @@ func isNew(m *vfstest.Mem) error {
 	return nil
 }
 
-// crashes calls check on crash clones that keep nothing, random parts and all.
+// crashes calls check on crash clones that keep nothing, random parts, and everything.
 func crashes(m *vfstest.Mem, check func(*vfstest.Mem) error) error {
 	if err := check(m.CrashClone(keepNothing)); err != nil {
 		return fmt.Errorf("keep nothing: %w", err)
@@ -87,8 +86,8 @@ func crashes(m *vfstest.Mem, check func(*vfstest.Mem) error) error {
 	return nil
 }
 
-// publishThroughCrashes publishes on a file system made over the disk, crashes
-// after every operation and after the end, and returns what is wrong then.
+// publishThroughCrashes publishes on a file system over the disk, crashes after every operation, and
+// returns the faults found.
 func publishThroughCrashes(t *testing.T, withOld bool, over func(vfs.FS) vfs.FS) error {
 	m := publishDisk(t, withOld)
 	var wrong error
@@ -97,7 +96,7 @@ func publishThroughCrashes(t *testing.T, withOld bool, over func(vfs.FS) vfs.FS)
 			if err := isWhole(left, withOld); err != nil {
 				return err
 			}
-			if err := publishNew(left); err != nil { // whatever temporaries are left
+			if err := publishNew(left); err != nil { // despite leftover temporary files
 				return err
 			}
 			return isNew(left.CrashClone(keepNothing))
@@ -119,7 +118,7 @@ func TestPublishIsAtomicAndDurableInCrashes(t *testing.T) {
 	}
 }
 
-// lying leaves out syncs and says that they succeeded.
+// lying skips syncs and reports success.
 type lying struct {
 	vfs.FS
 	aboutSync, aboutSyncDir bool
@@ -144,7 +143,7 @@ func (l lying) SyncDir(dir string) error {
 	return l.FS.SyncDir(dir)
 }
 
-// The test above finds both syncs missing.
+// The crash test fails if either sync is missing.
 func TestPublishNeedsBothSyncs(t *testing.T) {
 	for _, withOld := range []bool{false, true} {
 		require.Error(t, publishThroughCrashes(t, withOld, func(fsys vfs.FS) vfs.FS {
@@ -169,7 +168,7 @@ func TestPublishUnderEveryFault(t *testing.T) {
 	}
 }
 
-// checkPublishUnder publishes under a plan that makes some operation fail.
+// checkPublishUnder publishes under a plan that makes an operation fail.
 func checkPublishUnder(t *testing.T, withOld bool, fault error, plan vfstest.Plan, where string) {
 	var failed []vfstest.Op
 	m := publishDisk(t, withOld)
@@ -231,8 +230,7 @@ func TestPublishStepsOverTemporaries(t *testing.T) {
 	require.ErrorIs(t, publishNew(m), fs.ErrExist)
 }
 
-// movingRename fails after it has moved the file, as NFS may when an answer is
-// lost.
+// movingRename fails after it has moved the file, as NFS may if a reply is lost.
 type movingRename struct{ vfs.FS }
 
 func (f movingRename) Rename(oldName, newName string) error {

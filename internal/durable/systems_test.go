@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// eachSystem runs a test on every kind of file system, with an empty directory.
+// eachSystem runs a test on every file system, in an empty directory.
 func eachSystem(t *testing.T, test func(t *testing.T, fsys vfs.FS, at func(name string) string)) {
 	root := t.TempDir()
 	for name, fsys := range map[string]vfs.FS{
@@ -31,7 +31,7 @@ func eachSystem(t *testing.T, test func(t *testing.T, fsys vfs.FS, at func(name 
 	}
 }
 
-func TestMkdirAllMakesWhatIsMissing(t *testing.T) {
+func TestMkdirAllMakesMissingDirectories(t *testing.T) {
 	eachSystem(t, func(t *testing.T, fsys vfs.FS, at func(string) string) {
 		require.NoError(t, MkdirAll(fsys, at("d/e/f")))
 		require.NoError(t, MkdirAll(fsys, at("d/e/f")))
