@@ -44,8 +44,8 @@ words: ## check the language of comments, errors and pages, and the comments of 
 gofmt: ## list the files that gofmt would change
 	.ci/gofmt
 
-lint: words gofmt ## run words, gofmt and golangci-lint (.golangci.yml)
-	go run $(GOLANGCI_LINT) run ./...
+lint: words gofmt ## run words, gofmt and golangci-lint (.golangci.yml), six minutes at first
+	go run $(GOLANGCI_LINT) run --allow-parallel-runners ./...
 
 vuln: ## check dependencies and the Go release for known vulnerabilities
 	.ci/vuln $(GOVULNCHECK)
