@@ -32,7 +32,7 @@ long: ## run the larger samples of crashes, faults and random programs (WEIR_TES
 dense: ## run every case, for hours: make dense PKG=./lsm (WEIR_TESTS=dense)
 	WEIR_TESTS=dense go test -timeout 0 $(PKG)
 
-fuzz: ## run every fuzz target for FUZZTIME (10s): make fuzz FUZZTIME=5m FUZZ=Wal
+fuzz: ## run every fuzz target for FUZZTIME (10s): make fuzz FUZZTIME=5m FUZZ=Wal; .ci/fuzz -list lists them
 	.ci/fuzz $(FUZZTIME) '$(FUZZ)'
 
 bench: ## run the benchmarks of the suite whose names match BENCH (State)

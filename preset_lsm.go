@@ -66,6 +66,10 @@ type LSMOptions struct {
 	// Full makes every checkpoint write all tables. Default false: an incremental
 	// checkpoint refers to files of the previous one and writes only new tables.
 	Full bool
+	// Portable makes every checkpoint write all rows in the format that every preset can
+	// restore; Full then has no effect. Set it to move a job from LSM to Fs. Default false:
+	// only LSM can restore the checkpoints.
+	Portable bool
 	// Checkpoints configures the storage.
 	Checkpoints checkpoint.StorageOptions
 	// Synchronous becomes Preset.Synchronous. Default false.
@@ -106,13 +110,20 @@ func LSM(ctx context.Context, url string, o LSMOptions) (*Preset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lsm preset: %w", err)
 	}
-	mode := snapshot.Incremental
-	if o.Full {
-		mode = snapshot.Full
-	}
 	return &Preset{
-		Open: opener.openBackend, Storage: storage, Synchronous: o.Synchronous, Mode: mode, close: opener.close,
+		Open: opener.openBackend, Storage: storage, Synchronous: o.Synchronous, Mode: o.mode(), close: opener.close,
 	}, nil
+}
+
+// mode returns Preset.Mode.
+func (o *LSMOptions) mode() snapshot.Mode {
+	switch {
+	case o.Portable:
+		return snapshot.Portable
+	case o.Full:
+		return snapshot.Full
+	}
+	return snapshot.Incremental
 }
 
 // treeOpener opens backends in numbered directories. All of them share one memory budget.

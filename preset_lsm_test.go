@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir"
@@ -113,8 +114,10 @@ func TestLocalRecoveryNeedsNoTableOfTheStorage(t *testing.T) {
 func TestLSMURLSetsItsOptions(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	for query, mode := range map[string]snapshot.Mode{
-		"":                   snapshot.Incremental,
-		"&incremental=false": snapshot.Full,
+		"":                                      snapshot.Incremental,
+		"&incremental=false":                    snapshot.Full,
+		"&snapshots=native":                     snapshot.Incremental,
+		"&snapshots=portable&incremental=false": snapshot.Portable,
 		"&incremental=true&local-recovery=true&budget=8MiB&inline=0B": snapshot.Incremental,
 		"&compression=none&max-open-files=1":                          snapshot.Incremental,
 		"&compression=s2,zstd&max-open-files=2147483647&sync=true":    snapshot.Incremental,
@@ -125,7 +128,7 @@ func TestLSMURLSetsItsOptions(t *testing.T) {
 		require.NoError(t, p.Close())
 	}
 	for _, query := range []string{
-		"dir=", "incremental=1", "local-recovery=1", "budget=0B", "index=hash",
+		"dir=", "incremental=1", "snapshots=full", "local-recovery=1", "budget=0B", "index=hash",
 		"compression=", "compression=S2", "compression=s2,", "max-open-files=0", "max-open-files=2147483648",
 	} {
 		_, err := weir.Open(ctx, "lsm+"+fileURL(t)+"?"+query)
@@ -169,4 +172,72 @@ func TestTreesUseTheCompressionAndTheEventsOfTheirPreset(t *testing.T) {
 	}
 	require.Greater(t, sizes[lsm.NoCompression], int64(100_000))
 	require.Less(t, 3*sizes[lsm.Zstd], sizes[lsm.NoCompression])
+}
+
+// restart opens a preset, restores the newest checkpoint of the job "move" on one backend, and
+// takes a checkpoint. It returns the value of key 1 before the checkpoint, in which the value
+// is one more.
+func restart(t *testing.T, url string) (value int64, err error) {
+	t.Helper()
+	ctx := context.Background()
+	p, err := weir.Open(ctx, url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, p.Close()) }()
+	c, err := checkpoint.NewCoordinator(ctx, checkpoint.Options{Job: "move", Storage: p.Storage})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	host := &oneBackend{t: t, mode: p.Mode}
+	host.attempt, err = c.Begin(ctx, host, []checkpoint.Subtasks{{Operator: "one", Parallelism: 1}})
+	require.NoError(t, err)
+	host.backend, err = p.Open(state.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, host.backend.Close()) }()
+	keyed, err := state.NewKeyed(host.backend, codec.Int[int64]())
+	require.NoError(t, err)
+	count, err := state.ValueOf(keyed, state.ValueDescriptor[int64]{Name: "count", Codec: codec.Int[int64]()})
+	require.NoError(t, err)
+	if err := host.attempt.Restore(ctx, host.backend, "one"); err != nil {
+		return 0, err
+	}
+	require.NoError(t, keyed.SetKey(1))
+	value, _, err = count.Get()
+	require.NoError(t, err)
+	require.NoError(t, count.Set(value+1))
+	_, err = host.attempt.TriggerAndWait(ctx)
+	return value, err
+}
+
+// oneBackend implements checkpoint.Tasks for one backend.
+type oneBackend struct {
+	t       *testing.T
+	attempt *checkpoint.Attempt
+	backend snapshot.Backend
+	mode    snapshot.Mode
+}
+
+func (o *oneBackend) Trigger(tr checkpoint.Trigger) {
+	_, err := o.attempt.Upload(tr.ID, "one", 0).Snapshot(o.backend, snapshot.Options{Mode: o.mode}, nil)
+	assert.NoError(o.t, err)
+}
+func (o *oneBackend) Complete(checkpoint.Stats)             {}
+func (o *oneBackend) Aborted(_ checkpoint.ID, reason error) { assert.NoError(o.t, reason) }
+func (o *oneBackend) Fail(reason error)                     { assert.NoError(o.t, reason) }
+
+func TestPortableCheckpointsMoveAJobFromLSMBackToFs(t *testing.T) {
+	storage := fileURL(t)
+	for i, scheme := range []string{"fs+", "lsm+", "lsm+"} {
+		value, err := restart(t, scheme+storage)
+		require.NoError(t, err)
+		require.EqualValues(t, i, value)
+	}
+	_, err := restart(t, "fs+"+storage)
+	require.ErrorIs(t, err, snapshot.ErrFormat)
+	require.ErrorContains(t, err, "an lsm+ URL")
+	require.ErrorContains(t, err, "snapshots=portable")
+
+	for i, url := range []string{"lsm+" + storage + "?snapshots=portable&incremental=true", "fs+" + storage, "lsm+" + storage + "?snapshots=native"} {
+		value, err := restart(t, url)
+		require.NoError(t, err, url)
+		require.EqualValues(t, 3+i, value)
+	}
 }

@@ -37,6 +37,7 @@ import (
 //	compression     lsm          none, s2, zstd   s2           LSMOptions.Compression; one per level: s2,zstd
 //	max-open-files  lsm          number from 1    400          LSMOptions.MaxOpenFiles
 //	incremental     lsm          true, false      true         LSMOptions.Full is the opposite
+//	snapshots       lsm          native, portable native       LSMOptions.Portable
 //	local-recovery  lsm          true, false      false        LSMOptions.LocalRecovery
 //
 // A size is a whole number with a unit: B, KiB, MiB, GiB (powers of 1024), kB, MB or GB
@@ -97,7 +98,7 @@ func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 	o, incremental := LSMOptions{}, true
 	if err := applyQuery(u.RawQuery, directoryKey(&o.Dir), sizeKey("budget", 1, &o.BudgetBytes),
 		compressionKey(&o.Compression), countKey("max-open-files", &o.MaxOpenFiles),
-		boolKey("incremental", &incremental), boolKey("local-recovery", &o.LocalRecovery),
+		boolKey("incremental", &incremental), snapshotsKey(&o.Portable), boolKey("local-recovery", &o.LocalRecovery),
 		boolKey("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes),
 	); err != nil {
 		return nil, fmt.Errorf("lsm preset: %w", err)
@@ -163,6 +164,11 @@ func indexKey(option *Index) queryKey {
 
 func boolKey(name string, option *bool) queryKey {
 	return enumKey(name, "true or false", map[string]bool{"true": true, "false": false}, option)
+}
+
+// snapshotsKey sets LSMOptions.Portable.
+func snapshotsKey(option *bool) queryKey {
+	return enumKey("snapshots", "native or portable", map[string]bool{"native": false, "portable": true}, option)
 }
 
 func directoryKey(option *string) queryKey {

@@ -87,7 +87,9 @@ func (p *restorePlan) checkFormat(b Backend) error {
 		p.format = part.handle.Format
 	}
 	if native, ok := b.(NativeBackend); p.format != "" && (!ok || native.Format() != p.format) {
-		return fmt.Errorf("the backend cannot read format %q: %w", p.format, ErrFormat)
+		return fmt.Errorf("the backend cannot read format %q: restore on a backend of that format "+
+			"(an %[1]s+ URL) and take a snapshot with Mode: snapshot.Portable there (snapshots=portable in the URL): %w",
+			p.format, ErrFormat)
 	}
 	return nil
 }
