@@ -142,3 +142,22 @@ func TestPrevOfACursorSeesWrites(t *testing.T) {
 	require.NoError(t, it.Close())
 	require.NoError(t, db.Close())
 }
+
+// The empty key can be the first deleted key of a gap. A backward move over such a gap ends
+// there. It must not seek below nil, which is above all keys.
+func TestBackwardMovesEndAtAGapThatStartsWithTheEmptyKey(t *testing.T) {
+	db := memoryStore(t, Options{Picker: idle{}, FilterBits: -1})
+	db.gaps.MinDead, db.gaps.ExploreEvery = 1, 1
+	putAll(t, db, "", "a", "b")
+	flushed(t, db)
+	require.NoError(t, db.Delete(nil))
+	for range 3 { // the first move records the gap
+		_, _, ok, err := db.Floor(nil)
+		require.NoError(t, err)
+		require.False(t, ok)
+	}
+	it, err := db.Prefix(nil)
+	require.NoError(t, err)
+	require.False(t, it.Last(), "found %q", it.Key())
+	require.NoError(t, it.Close())
+}

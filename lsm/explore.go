@@ -82,7 +82,11 @@ func (w *walk) skipDown() {
 	if d.ShouldFindGap() {
 		if gap, ok := w.db.gaps.Find(&l.lookupKey, w.from); ok {
 			d.SkipGapDown(gap)
-			m.SeekBelow(d.First)
+			below := d.First
+			if below == nil {
+				below = []byte{} // the empty key; nil is above all keys
+			}
+			m.SeekBelow(below)
 			return
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// modelCheckpoint is a store that was made of another.
+// modelCheckpoint is a checkpoint of the store, and the state that it must have.
 type modelCheckpoint struct {
 	dir   string
 	state *modelState
@@ -24,7 +24,7 @@ func (w *world) flush() {
 	}
 }
 
-// syncLog makes safe what the log has, and needs one.
+// syncLog syncs the log; without a log it must return ErrNoLog.
 func (w *world) syncLog() {
 	w.log("sync log")
 	err := w.sealed(w.db.SyncLog)
@@ -51,26 +51,26 @@ func (w *world) seal() {
 	w.must("seal", w.sealed(w.db.Seal))
 }
 
-// count adds the figures of a store that is about to go.
+// count adds the metrics of a store that is about to be closed.
 func (w *world) count() {
 	m := w.db.Metrics()
 	w.seen.Flushes += m.Flushes
 	w.seen.Compactions += m.Compactions
 }
 
-// reopen closes the store, has it checked, and opens it again.
+// reopen closes the store, sometimes checks it, and opens it again.
 func (w *world) reopen() {
 	w.seen.Reopened++
 	w.count()
 	left := w.close()
-	if w.rng.IntN(2) == 0 {
+	if w.dice.IntN(2) == 0 {
 		w.check(w.dir, left) // an iterator that is open keeps what it needs
 	}
 	w.open()
 }
 
-// check finds nothing wrong in a store that is closed, and nothing left over
-// unless there may be.
+// check requires that Check finds no fault in a closed store, and no leftover files unless they are
+// allowed.
 func (w *world) check(dir string, leftovers bool) {
 	w.log("check")
 	report, err := Check(context.Background(), dir, w.o.Options)
@@ -88,9 +88,9 @@ func (w *world) crash() {
 		return
 	}
 	w.seen.Crashes++
-	keep := chosen(w.rng, 0, 0.5, 0.9, 1)
+	keep := chosen(w.dice, 0, 0.5, 0.9, 1)
 	w.log("crash, log %d, keeps %v", w.o.Log, keep)
-	left := w.mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(w.rng.Uint64(), 0))})
+	left := w.mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(w.dice.Uint64(), 0))})
 	w.count()
 	w.closeAll()
 	w.must("close", w.db.Close())
@@ -117,7 +117,7 @@ func (w *world) crash() {
 	w.begin()
 }
 
-// flushedIn is the newest run of which the manifest of a store knows.
+// flushedIn returns the newest run in the manifest of a store.
 func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
 	c, _, err := manifest.Read(context.Background(), fsys, dir)
 	if err != nil {
@@ -126,8 +126,8 @@ func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
 	return c.Flushed, nil
 }
 
-// survivor is the state that rows are, if it may be. Without a log it is that at
-// the end of a run. Killed says that nothing is lost which the system had.
+// survivor returns the state that equals rows, if a crash may leave it. Without a log only the end
+// of a run is allowed. killed means that everything handed to the system has survived.
 func (w *world) survivor(mode LogMode, killed bool, run uint64, rows []modelRow) *modelState {
 	var candidates []*modelState
 	switch {
@@ -152,12 +152,12 @@ func (w *world) survivor(mode LogMode, killed bool, run uint64, rows []modelRow)
 	return nil
 }
 
-// checkpoint makes a store of what there is, or of what a view has.
+// checkpoint writes a checkpoint of the store or of a view.
 func (w *world) checkpoint() {
 	c := modelCheckpoint{w.newDir(), w.model.clone()}
 	w.seen.Checkpoints++
-	if len(w.views) > 0 && w.rng.IntN(2) == 0 {
-		v := w.views[w.rng.IntN(len(w.views))]
+	if len(w.views) > 0 && w.dice.IntN(2) == 0 {
+		v := w.views[w.dice.IntN(len(w.views))]
 		c.state = v.state
 		w.log("checkpoint of a view in %s", c.dir)
 		w.must("checkpoint of a view", v.Checkpoint(context.Background(), c.dir))
@@ -172,7 +172,7 @@ func (w *world) checkpoint() {
 		w.must("remove", w.o.FS.RemoveAll(w.checkpoints[0].dir))
 		w.checkpoints = w.checkpoints[1:]
 	}
-	if w.rng.IntN(3) == 0 {
+	if w.dice.IntN(3) == 0 {
 		w.verify(c)
 	}
 }
@@ -205,9 +205,9 @@ func (w *world) restore() {
 	w.seen.Restores++
 	w.count()
 	w.close()
-	bound := w.o.partition(w.rng)
-	low := chosen(w.rng, w.checkpoints...)
-	high := chosen(w.rng, w.checkpoints...)
+	bound := w.o.partition(w.dice)
+	low := chosen(w.dice, w.checkpoints...)
+	high := chosen(w.dice, w.checkpoints...)
 	w.log("restore %s below %q and %s above", low.dir, bound, high.dir)
 	if len(bound) == 0 {
 		w.dir, w.model = w.part(low, nil, nil)
@@ -228,8 +228,7 @@ func (w *world) restore() {
 	w.open()
 }
 
-// part is a store of the partitions of a checkpoint that lie in a range, with
-// some more written to it.
+// part restores the partitions of a checkpoint in a range as a store, and writes a few more rows.
 func (w *world) part(c modelCheckpoint, from, to []byte) (dir string, state *modelState) {
 	state = newModelState()
 	for _, r := range c.state.within(string(from), text(to), nil) {
@@ -244,7 +243,7 @@ func (w *world) part(c modelCheckpoint, from, to []byte) (dir string, state *mod
 	if !w.must("open a part", err) {
 		return dir, state
 	}
-	for range w.rng.IntN(5) {
+	for range w.dice.IntN(5) {
 		op := w.op()
 		if !strings.HasPrefix(op.key, string(from)) && op.key < string(from) || to != nil && op.key >= string(to) || w.expected(op) != nil {
 			continue
@@ -255,7 +254,7 @@ func (w *world) part(c modelCheckpoint, from, to []byte) (dir string, state *mod
 		w.must("write to a part", db.Apply(&b))
 		state.apply(w.o.Split, op)
 	}
-	if w.rng.IntN(2) == 0 {
+	if w.dice.IntN(2) == 0 {
 		w.must("compact a part", db.Compact(context.Background()))
 	}
 	w.must("close a part", db.Close())

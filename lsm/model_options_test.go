@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/weirstate/weir/internal/programs"
 	"github.com/weirstate/weir/memtable"
 	"github.com/weirstate/weir/memtable/btreetable"
 	"github.com/weirstate/weir/vfs"
@@ -19,17 +20,20 @@ type modelOptions struct {
 	shared bool // one budget for every store of the program
 }
 
-// chosen is one of some.
-func chosen[T any](rng *rand.Rand, some ...T) T { return some[rng.IntN(len(some))] }
+// chooser returns random numbers below n: a rand.Rand, or a programs.Dice.
+type chooser interface{ IntN(n int) int }
+
+// chosen returns one of the values of some.
+func chosen[T any](rng chooser, some ...T) T { return some[rng.IntN(len(some))] }
 
 // newModelOptions are what never changes.
-func newModelOptions(rng *rand.Rand) (o modelOptions) {
+func newModelOptions(rng programs.Dice) (o modelOptions) {
 	o.Split = chosen(rng, modelSplits...)
 	o.PartitionBytes = rng.IntN(3)
 	o.MaxKeySize = chosen[int64](rng, 0, 0, 0, 11)
 	o.MaxValueSize = chosen[int64](rng, 0, 0, 0, 40, 1000)
 	o.words = chosen(rng, 2, 6, 30, 200)
-	o.real = rng.IntN(40) == 0
+	o.real = rng.Uniform(40) == 0
 	o.shared = rng.IntN(4) == 0
 	o.FS = vfstest.NewMem(vfstest.MemOptions{})
 	if o.real {
@@ -39,7 +43,7 @@ func newModelOptions(rng *rand.Rand) (o modelOptions) {
 }
 
 // vary chooses what may change.
-func (o *modelOptions) vary(rng *rand.Rand) {
+func (o *modelOptions) vary(rng programs.Dice) {
 	o.Log = chosen(rng, allLogModes...)
 	o.BudgetBytes = chosen[int64](rng, 4<<20, 6<<20, 20<<20)
 	o.MemtableBytes = chosen[int64](rng, 30, 300, 2000, 2000, 20_000, 0)
@@ -67,7 +71,7 @@ func (o *modelOptions) String() string {
 }
 
 // key is one that the store takes: its prefix names a partition.
-func (o *modelOptions) key(rng *rand.Rand) string {
+func (o *modelOptions) key(rng programs.Dice) string {
 	prefix := o.prefix(rng)
 	switch o.Split.Name {
 	case "three":
@@ -85,7 +89,7 @@ func (o *modelOptions) key(rng *rand.Rand) string {
 }
 
 // prefix is one as the store cuts them.
-func (o *modelOptions) prefix(rng *rand.Rand) string {
+func (o *modelOptions) prefix(rng programs.Dice) string {
 	n := rng.IntN(o.words)
 	letters := []string{"a", "b", "\xff", "\x00", "c", "d"}
 	word := letters[n%2] + letters[n/2%len(letters)]
@@ -108,7 +112,7 @@ func (o *modelOptions) prefix(rng *rand.Rand) string {
 }
 
 // partition is a bound of partitions, nil for none.
-func (o *modelOptions) partition(rng *rand.Rand) []byte {
+func (o *modelOptions) partition(rng programs.Dice) []byte {
 	if o.PartitionBytes == 0 || rng.IntN(10) == 0 {
 		return nil
 	}

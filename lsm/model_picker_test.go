@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// randomPicker picks anything that may be picked, and nothing every other time.
+// randomPicker returns random picks that keep the order of entries, and often none.
 type randomPicker struct {
 	mu  sync.Mutex
 	rng *rand.Rand

@@ -64,7 +64,7 @@ func (o *modelOptions) limit() int64 {
 }
 
 func (w *world) get() {
-	key := w.o.key(w.rng)
+	key := w.o.key(w.dice)
 	w.log("get %q", key)
 	got, found, err := w.db.Get([]byte(key), []byte("dst"))
 	if string(got[:3]) != "dst" {
@@ -76,7 +76,7 @@ func (w *world) get() {
 }
 
 func (w *world) peek() {
-	key := w.o.key(w.rng)
+	key := w.o.key(w.dice)
 	w.log("peek %q", key)
 	got, found, err := w.db.Peek([]byte(key))
 	w.isValue("peek", key, got, found, err, w.model)
@@ -90,7 +90,7 @@ func (w *world) isThere(what, key string, got bool, err error, state *modelState
 }
 
 func (w *world) floor() {
-	key := w.o.key(w.rng)
+	key := w.o.key(w.dice)
 	w.log("floor %q", key)
 	found, value, ok, err := w.db.Floor([]byte(key))
 	want, exists := w.model.floor(w.o.Split, key)
@@ -125,7 +125,7 @@ func (w *world) stream(what, key string, state *modelState, do func([]byte) (io.
 }
 
 func (w *world) streamStore() {
-	w.stream("stream", w.o.key(w.rng), w.model, func(key []byte) (r io.ReadCloser, n int64, found bool, err error) {
+	w.stream("stream", w.o.key(w.dice), w.model, func(key []byte) (r io.ReadCloser, n int64, found bool, err error) {
 		err = w.sealed(func() error {
 			r, n, found, err = w.db.Stream(key)
 			return err
@@ -136,10 +136,10 @@ func (w *world) streamStore() {
 
 // bound is one of a scan, nil every now and then.
 func (w *world) bound() []byte {
-	if w.rng.IntN(3) == 0 {
+	if w.dice.IntN(3) == 0 {
 		return nil
 	}
-	return []byte(w.o.key(w.rng))
+	return []byte(w.o.key(w.dice))
 }
 
 func (w *world) openScan() {
@@ -170,17 +170,17 @@ func (w *world) keepScan(it *Iterator, state *modelState, from, to []byte) {
 // moveScan takes some steps of a scan, or all.
 func (w *world) moveScan(s *modelScan) {
 	lowest := string(s.walk.within.From)
-	if w.rng.IntN(3) == 0 {
-		key := w.o.key(w.rng)
+	if w.dice.IntN(3) == 0 {
+		key := w.o.key(w.dice)
 		w.log("  seek %q", key)
 		s.from = max(key, lowest)
 		if !w.isRow("seek", s.Seek([]byte(key)), s.Iterator, s.state, &s.modelPlace, s.to, nil) {
 			return
 		}
 	}
-	steps := chosen(w.rng, 1, 3, 1000)
-	if w.rng.IntN(3) == 0 {
-		last := w.rng.IntN(3) == 0
+	steps := chosen(w.dice, 1, 3, 1000)
+	if w.dice.IntN(3) == 0 {
+		last := w.dice.IntN(3) == 0
 		w.log("  back, last %v", last)
 		w.moveBack(last, steps, s.Iterator, s.state, &s.modelPlace, s.to, nil)
 		return
@@ -264,7 +264,7 @@ func (w *world) openView() {
 	}
 	w.views = append(w.views, &modelView{v, w.model.clone()})
 	if len(w.views) > 3 {
-		i := w.rng.IntN(3)
+		i := w.dice.IntN(3)
 		w.must("close a view", w.views[i].Close())
 		w.views = append(w.views[:i], w.views[i+1:]...)
 	}
@@ -274,17 +274,17 @@ func (w *world) openView() {
 func (w *world) useViews() {
 	for i, v := range w.views {
 		w.log("view %d", i)
-		switch w.rng.IntN(3) {
+		switch w.dice.IntN(3) {
 		case 0:
 			for range 5 {
-				key := w.o.key(w.rng)
+				key := w.o.key(w.dice)
 				got, found, err := v.Get([]byte(key), nil)
 				w.isValue("get of a view", key, got, found, err, v.state)
 				found, err = v.Has([]byte(key))
 				w.isThere("has of a view", key, found, err, v.state)
 			}
 		case 1:
-			w.stream("stream of a view", w.o.key(w.rng), v.state, v.Stream)
+			w.stream("stream of a view", w.o.key(w.dice), v.state, v.Stream)
 		case 2:
 			from, to := w.bound(), w.bound()
 			w.log("  scan from %q to %q", from, to)
@@ -304,7 +304,7 @@ func (w *world) useScans() {
 }
 
 func (w *world) openCursor() {
-	prefix := w.o.prefix(w.rng)
+	prefix := w.o.prefix(w.dice)
 	w.log("prefix %q", prefix)
 	buffer := []byte(prefix)
 	it, err := w.db.Prefix(buffer)
@@ -330,14 +330,14 @@ func (w *world) useCursors() {
 	for i, c := range w.cursors {
 		to := text(run.PrefixRange([]byte(c.prefix)).To)
 		of := func(key string) bool { return modelPrefix(w.o.Split, key) == c.prefix }
-		if w.rng.IntN(6) == 0 {
-			key := chosen(w.rng, w.o.key(w.rng), c.prefix+"b")
+		if w.dice.IntN(6) == 0 {
+			key := chosen(w.dice, w.o.key(w.dice), c.prefix+"b")
 			w.log("cursor %d: seek %q", i, key)
 			c.from = max(key, c.prefix)
 			w.isRow("seek of a cursor", c.Seek([]byte(key)), c.Iterator, w.model, &c.modelPlace, to, of)
 		}
-		n := w.rng.IntN(3)
-		if back := w.rng.IntN(6); back < 2 {
+		n := w.dice.IntN(3)
+		if back := w.dice.IntN(6); back < 2 {
 			w.log("cursor %d: back, %d times, last %v", i, n, back == 0)
 			w.moveBack(back == 0, n, c.Iterator, w.model, &c.modelPlace, to, of)
 			continue

@@ -4,18 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"sync"
 
+	"github.com/weirstate/weir/internal/programs"
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// world is a store with its model, and what else a program has open.
+// world is a store, its model, and the views, iterators and checkpoints that a program has.
 type world struct {
 	o     modelOptions
-	rng   *rand.Rand   // of the operation under way
-	mem   *vfstest.Mem // under the store, nil if it is a real disk
+	dice  programs.Dice // draws the program
+	mem   *vfstest.Mem  // under the store, nil if it is a real disk
 	root  string
 	dir   string // of the store
 	dirs  int    // made so far
@@ -41,7 +41,7 @@ type world struct {
 	ownsBudget bool // the one that is shared
 }
 
-// modelCounts say how much a test has proved.
+// modelCounts counts the events that a test must meet to prove something.
 type modelCounts struct {
 	Operations, Flushes, Compactions, Crashes, Lost, Checkpoints, Restores, Reopened, Large, Gaps int64
 }
@@ -97,7 +97,7 @@ func (w *world) failed() error {
 	return w.violation
 }
 
-// must is for what may not fail.
+// must records an error of an operation that must succeed.
 func (w *world) must(what string, err error) bool {
 	if err != nil {
 		w.violate("%s: %v", what, err)
@@ -114,7 +114,7 @@ func (w *world) open() {
 
 // openDB opens the store with other options.
 func (w *world) openDB(what string) bool {
-	w.o.vary(w.rng)
+	w.o.vary(w.dice)
 	w.log("open: %v", &w.o)
 	options := w.o.Options
 	db, err := Open(context.Background(), w.dir, options)
@@ -125,7 +125,7 @@ func (w *world) openDB(what string) bool {
 	return err == nil
 }
 
-// begin is after opening: all that there is has survived.
+// begin records that the state of the model has survived. It is called after the store was opened.
 func (w *world) begin() {
 	w.ends = map[uint64]*modelState{w.db.flushedRun: w.model.clone()}
 	w.safeRun = w.db.flushedRun
@@ -138,8 +138,8 @@ func (w *world) activeRun() uint64 {
 	return w.db.activeRun
 }
 
-// write does an operation that changes the model, unless it fails as expected.
-// Runs that end do so before it; the last one after it if it is a run of its own.
+// write does an operation that changes the model, unless it fails as expected. Runs that it
+// seals end before the operation; a large write is a run of its own, see largeEnded.
 func (w *world) write(what string, expected error, do func() error, change func()) {
 	w.log("%s", what)
 	before, run := w.model.clone(), w.activeRun()
@@ -164,7 +164,7 @@ func (w *world) runsEnded(from uint64, before *modelState, to uint64) {
 	}
 }
 
-// sealed is runsEnded for what changes nothing.
+// sealed does an operation that may seal runs and changes no row.
 func (w *world) sealed(do func() error) error {
 	run := w.activeRun()
 	err := do()
@@ -172,14 +172,15 @@ func (w *world) sealed(do func() error) error {
 	return err
 }
 
-// isSafe is after a flush.
+// isSafe records that all operations so far are flushed.
 func (w *world) isSafe() {
 	w.safeRun, w.flushed = w.activeRun()-1, len(w.history)-1
 }
 
-// close closes the store, and before it what is open, or after it.
+// close closes the store, and its views and iterators before or after it. It reports whether they
+// were left open.
 func (w *world) close() (left bool) {
-	left = w.rng.IntN(3) == 0 && len(w.views)+len(w.scans)+len(w.cursors) > 0
+	left = w.dice.IntN(3) == 0 && len(w.views)+len(w.scans)+len(w.cursors) > 0
 	if !left {
 		w.closeAll()
 	}
@@ -195,7 +196,7 @@ func (w *world) close() (left bool) {
 	return left
 }
 
-// areClosed checks that what is still open says so.
+// areClosed checks that open views and iterators return ErrClosed.
 func (w *world) areClosed() {
 	for _, v := range w.views {
 		if _, _, err := v.Get(nil, nil); !errors.Is(err, ErrClosed) {
@@ -215,7 +216,7 @@ func (w *world) areClosed() {
 	w.must("close again", w.db.Close())
 }
 
-// closeAll closes everything but the store.
+// closeAll closes all views and iterators.
 func (w *world) closeAll() {
 	for _, v := range w.views {
 		w.must("close a view", v.Close())

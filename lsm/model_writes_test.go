@@ -5,36 +5,38 @@ import (
 	"slices"
 	"strings"
 
+	"pgregory.net/rapid"
+
 	"github.com/weirstate/weir/run"
 )
 
-// value is a random one, large every now and then.
+// value returns a random value, sometimes a large one.
 func (w *world) value() string {
-	n := chosen(w.rng, 0, 1, 3, 10, 30, 100)
-	switch w.rng.IntN(600) {
+	n := chosen(w.dice, 0, 1, 3, 10, 30, 100)
+	switch w.dice.Uniform(600) {
 	case 0:
-		n = int(min(maxMemtableEntry, w.db.o.Budget.Limit()/16)) - 100 + w.rng.IntN(2000) // about what a memtable takes
+		n = int(min(maxMemtableEntry, w.db.o.Budget.Limit()/16)) - 100 + w.dice.IntN(2000) // near the limit of a memtable
 	case 1, 2:
 		n = 3000
 	}
-	piece := fmt.Sprintf("%d.", w.rng.IntN(1000))
+	piece := fmt.Sprintf("%d.", w.dice.IntN(1000))
 	return strings.Repeat(piece, n/len(piece)+1)[:n]
 }
 
-// op is an operation on a key.
+// op returns a random operation on a key.
 func (w *world) op() modelOp {
-	switch w.rng.IntN(20) {
+	switch w.dice.Uniform(20) {
 	case 0:
-		return modelOp{run.DeletePrefix, w.o.prefix(w.rng), ""}
+		return modelOp{run.DeletePrefix, w.o.prefix(w.dice), ""}
 	case 1, 2, 3:
-		return modelOp{run.Delete, w.o.key(w.rng), ""}
+		return modelOp{run.Delete, w.o.key(w.dice), ""}
 	case 4, 5, 6, 7, 8, 9:
-		return modelOp{run.Append, w.o.key(w.rng), w.value()}
+		return modelOp{run.Append, w.o.key(w.dice), w.value()}
 	}
-	return modelOp{run.Set, w.o.key(w.rng), w.value()}
+	return modelOp{run.Set, w.o.key(w.dice), w.value()}
 }
 
-// expected is what the store says of an operation.
+// expected returns the error that the store must return for an operation.
 func (w *world) expected(op modelOp) error {
 	switch {
 	case op.kind == run.DeletePrefix && w.o.Split.Func([]byte(op.key)) != len(op.key):
@@ -63,15 +65,15 @@ func (w *world) writeOne() {
 
 // drain deletes most keys of a prefix, one by one, so that gaps grow and meet.
 func (w *world) drain() {
-	prefix := w.o.prefix(w.rng)
+	prefix := w.o.prefix(w.dice)
 	rows := w.model.within(prefix, nil, func(key string) bool { return modelPrefix(w.o.Split, key) == prefix })
-	switch w.rng.IntN(3) {
+	switch w.dice.IntN(3) {
 	case 0:
 		slices.Reverse(rows)
 	case 1:
-		w.rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		rows = rapid.Permutation(rows).Draw(w.dice.T, "")
 	}
-	for _, r := range rows[:len(rows)-min(len(rows), w.rng.IntN(3))] {
+	for _, r := range rows[:len(rows)-min(len(rows), w.dice.IntN(3))] {
 		op := modelOp{kind: run.Delete, key: r.key}
 		w.write(op.String(), nil, func() error { return w.db.Delete([]byte(op.key)) }, func() { w.model.apply(w.o.Split, op) })
 	}
@@ -79,7 +81,7 @@ func (w *world) drain() {
 
 func (w *world) isLarge(bytes int64) bool { return w.db.isLarge(bytes) }
 
-// largeEnded says that the last run to end has the last write.
+// largeEnded records that a large write is in the run that ended last.
 func (w *world) largeEnded(isLarge bool) {
 	if isLarge {
 		w.seen.Large++
@@ -93,7 +95,7 @@ func (w *world) writeBatch() {
 	var ops []modelOp
 	var lines []string
 	total := int64(0)
-	for range w.rng.IntN(12) {
+	for range w.dice.IntN(12) {
 		op := w.op()
 		if err := w.expected(op); err != nil && expected == nil {
 			expected = err
@@ -122,10 +124,10 @@ func (w *world) writeBatch() {
 	w.largeEnded(isLarge)
 }
 
-// deleteRange takes partitions away, and rarely everything.
+// deleteRange deletes a range of partitions, rarely all.
 func (w *world) deleteRange() {
-	from, to := w.o.partition(w.rng), w.o.partition(w.rng)
-	if len(from) == 0 && to == nil && w.rng.IntN(10) > 0 {
+	from, to := w.o.partition(w.dice), w.o.partition(w.dice)
+	if len(from) == 0 && to == nil && w.dice.IntN(10) > 0 {
 		return
 	}
 	var expected error
