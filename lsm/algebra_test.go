@@ -173,7 +173,7 @@ func verifyAll(t testing.TB, db *DB, where string, cases []algebraCase, want fun
 // Every sequence of two and three operations, with a run that ends at any places
 // between them, over a run that has the key and without one: in memory, in files
 // of level 0, joined there, in the level below, and with all in one run.
-func TestOperationsAddUpWhereverTheyAre(t *testing.T) {
+func TestOperationsOnAKeyCombineInAnyRuns(t *testing.T) {
 	filters := []Filter{nil, verdict(Keep), verdict(Drop), verdict(Replace)}
 	for mask := range 8 {
 		cases := algebraCases(mask)

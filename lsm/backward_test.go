@@ -94,7 +94,7 @@ func TestPrevIsNextBackward(t *testing.T) {
 }
 
 // A turn goes to the neighbour of the current key, not past it.
-func TestTurnsOfAnIterator(t *testing.T) {
+func TestIteratorTurnsToTheNeighbourOfItsKey(t *testing.T) {
 	db, err := Open(context.Background(), "db", *goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
 	require.NoError(t, err)
 	for _, key := range []string{"aa:1", "aa:2", "aa:3"} {

@@ -168,7 +168,7 @@ func TestOtherDirectoriesAreNoStores(t *testing.T) {
 	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "nowhere"}}, *o), ErrNotStore)
 }
 
-func TestStoresOutliveWhatCannotBeOpened(t *testing.T) {
+func TestStoresSurviveFilesThatCannotBeOpened(t *testing.T) {
 	for _, fsys := range []vfs.FS{vfstest.NewMem(vfstest.MemOptions{}), vfs.Real{}} {
 		dir := filepath.Join(t.TempDir(), "db")
 		o := goldenOptions(t, fsys, LogOff)

@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-func TestOptionsThatMakeNoSense(t *testing.T) {
+func TestOptionsThatMakeNoSenseAreErrors(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for name, change := range map[string]func(o *Options){
 		"split without a name":     func(o *Options) { o.Split.Name = "" },
@@ -126,7 +126,7 @@ var badRanges = [][2][]byte{
 	{[]byte("ab"), []byte("a")},
 }
 
-func TestBoundsThatAreNone(t *testing.T) {
+func TestInvalidBoundsAreErrors(t *testing.T) {
 	for _, mode := range []LogMode{LogOff, LogSynced} {
 		mem := makeClosed(t)
 		db, err := Open(context.Background(), "db", *goldenOptions(t, mem, mode))

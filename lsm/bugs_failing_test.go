@@ -33,7 +33,7 @@ func failWhen(mem *vfstest.Mem, on *atomic.Bool, which func(vfstest.Call) bool) 
 // If a new manifest could not be written, the change before it failed and closed tables that were
 // in use. Protection: commit does not return the error of renewManifest; the old manifest stays
 // in use, and the next change tries again.
-func TestTheOldManifestGoesOnWhenItCannotBeWrittenAnew(t *testing.T) {
+func TestStoreKeepsItsManifestIfANewOneCannotBeWritten(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	failing := false
 	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
@@ -156,7 +156,7 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 // Files stayed open after large writes that the log could not note, logs that
 // could not be followed by another one, and compactions whose end could not be
 // written. Protection: applyLarge, openLog and merge close what they give up.
-func TestWhatFailsLeavesNothingOpen(t *testing.T) {
+func TestFailedCallsLeaveNoFileOpen(t *testing.T) {
 	large := strings.Repeat("large", storyLarge/5+1)
 	logged := []storyStep{
 		open, put("m:01", strings.Repeat("1", 400)), put("m:02", large), put("m:03", strings.Repeat("3", 400)),
@@ -174,10 +174,10 @@ func TestWhatFailsLeavesNothingOpen(t *testing.T) {
 		bytes int64 // of a memtable
 	}{"buffered": {logged, LogBuffered, 600}, "synced": {logged, LogSynced, 600}, "merged": {merged, LogOff, 1 << 20}} {
 		for n := 0; ; n += stride {
-			o := newOrdeal(t, fault{cause: syscall.EIO}, n, s.mode, s.bytes)
+			o := newFaultStory(t, fault{cause: syscall.EIO}, n, s.mode, s.bytes)
 			o.blind = true
 			o.o.Filter = sameFilter{} // it holds entries back until the end
-			o.endure(s.steps)
+			o.takeSteps(s.steps)
 			o.close()
 			require.NoError(t, o.wrong, "%s, operation %d", name, n)
 			if o.disk.hits.Load() == 0 {

@@ -203,7 +203,7 @@ func TestNumbersNeverRunOut(t *testing.T) {
 
 // An invalid change made the run that it should have flushed count as flushed.
 // Protection: commit checks the change against the tree before it changes anything.
-func TestChangesThatAreNoneChangeNothing(t *testing.T) {
+func TestInvalidChangesChangeNothing(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget(t)})
 	putAll(t, db, "a")
 	flushed(t, db)
@@ -282,7 +282,7 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTablesOfRunsThatNeverWereAreRefused(t *testing.T) {
+func TestTablesOfUnflushedRunsAreRefused(t *testing.T) {
 	for run := range uint64(5) {
 		c := manifest.Catalog{Tables: make(map[uint64]manifest.LevelTable)}
 		e := manifest.Edit{First: true, Flushed: 3, NextFile: 9, NextRun: 5}

@@ -143,7 +143,7 @@ func requireClosedIterator(t *testing.T, it *Iterator, key []byte) {
 // Readers of values continued after Close, in memory that was freed. Every reading handle is
 // closed directly and by closing its store, with the value in a memtable and in a table, as
 // bytes, as chunks and as pieces of several runs.
-func TestReadersAreClosedWithWhatTheyBelongTo(t *testing.T) {
+func TestReadersOfValuesAreClosedWithTheirStore(t *testing.T) {
 	ctx := context.Background()
 	type handle struct {
 		read  func() error
@@ -279,7 +279,7 @@ func here(plus int) string {
 	return fmt.Sprintf("%s:%d", filepath.Base(file), line+plus)
 }
 
-func TestCloseNamesWhatIsOpen(t *testing.T) {
+func TestCloseNamesOpenViewsAndIterators(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)

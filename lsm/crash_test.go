@@ -18,14 +18,14 @@ import (
 var stories = map[string][]storyStep{
 	"whole": {
 		open, put("a:1", "one"), put("a:2", "two"), add("a:3", "x"), seal, put("b:1", "first"), add("a:3", "y"), del("a:1"),
-		look, flush, delPrefix("a:"), put("a:4", "four"), put("c:1", "see"), syncLog, batchOf("b:", "batch"), seal,
-		add("a:4", "+"), delRange("b", "c"), put("b:2", "after"), takeView, put("d:1", "dee"), flush, settle,
+		compareReads, flush, delPrefix("a:"), put("a:4", "four"), put("c:1", "see"), syncLog, batchOf("b:", "batch"), seal,
+		add("a:4", "+"), delRange("b", "c"), put("b:2", "after"), takeView, put("d:1", "dee"), flush, waitForWorkers,
 		put("a:1", strings.Repeat("1", 900)), put("c:2", strings.Repeat("2", 900)), flush, put("e:1", strings.Repeat("e", 800)), compact,
 		closeView, put("d:2", strings.Repeat("large ", storyLarge/5)), add("d:2", "more"), put("d:3", "3"),
 		checkpointTo("copies/1"), put("a:2", "later"), del("c:1"), add("d:1", "!"), checkpointTo("copies/2"),
-		restoreTo("copies/3", "copies/1", "copies/2"), look, reopen, look, put("e:2", "again"),
+		restoreTo("copies/3", "copies/1", "copies/2"), compareReads, reopen, compareReads, put("e:2", "again"),
 		delPrefix("d:"), batchOf("c:", strings.Repeat("large", storyLarge/5)), put("e:3", "3"), syncLog, reopen,
-		put("a:3", "last"), settle, compact, put("a:4", "lost?"), seal, put("b:4", "lost!"), look, closeStore,
+		put("a:3", "last"), waitForWorkers, compact, put("a:4", "lost?"), seal, put("b:4", "lost!"), compareReads, closeStore,
 	},
 	// Small memtables: runs end by themselves, logs are many, the workers are busy.
 	"busy": busyStory(),
@@ -45,10 +45,10 @@ func busyStory() []storyStep {
 			steps = append(steps, put(key, strings.Repeat(fmt.Sprint(i), rng.IntN(60))))
 		}
 		if i%30 == 29 {
-			steps = append(steps, settle, reopen)
+			steps = append(steps, waitForWorkers, reopen)
 		}
 	}
-	return append(steps, settle, closeStore)
+	return append(steps, waitForWorkers, closeStore)
 }
 
 // memtableOf is the size of memtables in a story.

@@ -95,7 +95,7 @@ func TestCheckChangesNothing(t *testing.T) {
 
 // Check said ErrNotStore of a store without CURRENT, and Restore too. Protection:
 // CheckEmpty says it for all.
-func TestAStoreWithoutCurrentIsNotCalledNone(t *testing.T) {
+func TestStoreWithoutCurrentIsCorrupt(t *testing.T) {
 	mem := makeClosed(t)
 	require.NoError(t, mem.Remove("db/"+directory.CurrentName))
 	requireProblem(t, mem, directory.CurrentName)

@@ -12,7 +12,7 @@ import (
 // otherSplit is one with a name of its own.
 var otherSplit = Split{Name: "other", Func: func(key []byte) int { return len(key) }}
 
-func TestDestroyRemovesWhatAStoreMakesAndNothingElse(t *testing.T) {
+func TestDestroyRemovesTheFilesOfAStoreOnly(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem, Log: LogSynced}
 	db, err := Open(context.Background(), "store", *o)

@@ -65,7 +65,7 @@ func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
 }
 
 // Views and iterators that are open are named, and closed, as by Close.
-func TestDiscardNamesWhatIsOpen(t *testing.T) {
+func TestDiscardNamesOpenViewsAndIterators(t *testing.T) {
 	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))

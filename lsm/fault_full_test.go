@@ -42,8 +42,8 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 				for free := int64(0); ; free += max(int64(faultsStride(t)), free/steps) {
 					runs++
 					disk := smallDisk(t, free)
-					o := &ordeal{story: newStory(t, disk, mode, memtableOf(name)), disk: disk, cause: syscall.ENOSPC, lasting: true}
-					o.endure(stories[name])
+					o := &faultStory{story: newStory(t, disk, mode, memtableOf(name)), disk: disk, cause: syscall.ENOSPC, lasting: true}
+					o.takeSteps(stories[name])
 					o.close()
 					o.openWhileFull()
 					o.expectNone("free space", disk.mem.Remove(ballastName))
@@ -62,7 +62,7 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 // openWhileFull opens the store several times. An open that fails leaves no more files than the
 // open before it, and one that succeeds removes the files that failed opens left. The number of
 // files after a success is not checked: it depends on the progress of the workers before Close.
-func (o *ordeal) openWhileFull() {
+func (o *faultStory) openWhileFull() {
 	files, failed := 0, false
 	var left []string
 	for i := range 4 {
@@ -88,7 +88,7 @@ func (o *ordeal) openWhileFull() {
 }
 
 // leftovers are the files of the directory that the store does not need.
-func (o *ordeal) leftovers() []string {
+func (o *faultStory) leftovers() []string {
 	checked := o.o
 	checked.FS = o.disk.mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	report, err := Check(context.Background(), storyDir, checked)

@@ -17,8 +17,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// ordeal is a story on a disk with a fault. It continues after failed steps.
-type ordeal struct {
+// faultStory is a story on a disk with a fault. It continues after failed steps.
+type faultStory struct {
 	*story
 	disk    *faultyDisk
 	cause   error // what errors of the fault are
@@ -28,9 +28,9 @@ type ordeal struct {
 	blind   bool  // nothing is read
 }
 
-// endure takes all steps. It checks the results of reads after every few steps, and for some time
+// takeSteps takes all steps. It checks the results of reads after every few steps, and for some time
 // after the fault.
-func (o *ordeal) endure(steps []storyStep) {
+func (o *faultStory) takeSteps(steps []storyStep) {
 	since := 0 // the fault, in steps
 	for i, step := range steps {
 		if o.db == nil && i > 0 && !o.reopened() {
@@ -59,7 +59,7 @@ func (o *ordeal) endure(steps []storyStep) {
 }
 
 // reopened opens a store again that could not be opened before.
-func (o *ordeal) reopened() bool {
+func (o *faultStory) reopened() bool {
 	for range 3 {
 		err := open(o.story)
 		o.expect(err)
@@ -76,7 +76,7 @@ func (o *ordeal) reopened() bool {
 
 // begin finds out what a store has that was opened: one of the states that the
 // one before promised.
-func (o *ordeal) begin() {
+func (o *faultStory) begin() {
 	got, err := contentOf(o.db)
 	o.expect(err)
 	if err != nil { // nothing is known until it can be read
@@ -98,7 +98,7 @@ func (o *ordeal) begin() {
 }
 
 // expect sees to it that an error tells of the fault, and of nothing else.
-func (o *ordeal) expect(err error) {
+func (o *faultStory) expect(err error) {
 	if err == nil {
 		return
 	}
@@ -111,7 +111,7 @@ func (o *ordeal) expect(err error) {
 	}
 }
 
-func (o *ordeal) expectNone(what string, err error) {
+func (o *faultStory) expectNone(what string, err error) {
 	if err != nil {
 		o.mu.Lock()
 		o.violate(fmt.Errorf("%s: %w", what, err))
@@ -120,7 +120,7 @@ func (o *ordeal) expectNone(what string, err error) {
 }
 
 // inspect compares all ways to read. Each gives what there is or an error.
-func (o *ordeal) inspect() {
+func (o *faultStory) inspect() {
 	if errors.Is(o.db.checkWritableNow(), ErrClosed) {
 		return
 	}
@@ -249,7 +249,7 @@ func readView(db *DB) (got storyState, err error) {
 }
 
 // close closes what is open, and sees to it that nothing is left of it.
-func (o *ordeal) close() {
+func (o *faultStory) close() {
 	if o.db != nil {
 		o.expect(closeView(o.story))
 		o.expect(o.db.Close())
@@ -258,7 +258,7 @@ func (o *ordeal) close() {
 }
 
 // recover opens the store again without the fault, with or without a power cut before.
-func (o *ordeal) recover(powerCut bool) {
+func (o *faultStory) recover(powerCut bool) {
 	o.disk.lifted.Store(true)
 	if powerCut {
 		left, p := o.promisedAfter(vfstest.CrashOptions{}, o.disk.mem)

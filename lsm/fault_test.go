@@ -66,13 +66,13 @@ func TestAnyOperationMayFail(t *testing.T) {
 		}
 		for _, logName := range slices.Sorted(maps.Keys(logModes)) {
 			for _, pickerName := range slices.Sorted(maps.Keys(storyPickers)) {
-				tell := func(f fault, n int) *ordeal {
-					o := newOrdeal(t, f, n, logModes[logName], memtableOf(name))
+				tell := func(f fault, n int) *faultStory {
+					o := newFaultStory(t, f, n, logModes[logName], memtableOf(name))
 					o.o.Picker = storyPickers[pickerName]()
 					if name == "busy" {
 						o.manifestBytes = 700 // a few edits
 					}
-					o.endure(stories[name])
+					o.takeSteps(stories[name])
 					o.close()
 					o.recover(n%2 == 0)
 					return o
@@ -99,8 +99,8 @@ func TestAnyOperationMayFail(t *testing.T) {
 	}
 }
 
-// newOrdeal returns an ordeal with a fault at the n-th operation of its kinds.
-func newOrdeal(t *testing.T, f fault, n int, mode LogMode, memtableBytes int64) *ordeal {
+// newFaultStory returns an faultStory with a fault at the n-th operation of its kinds.
+func newFaultStory(t *testing.T, f fault, n int, mode LogMode, memtableBytes int64) *faultStory {
 	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), f.plan(n))
-	return &ordeal{story: newStory(t, disk, mode, memtableBytes), disk: disk, cause: f.cause, lasting: f.lasting}
+	return &faultStory{story: newStory(t, disk, mode, memtableBytes), disk: disk, cause: f.cause, lasting: f.lasting}
 }

@@ -74,7 +74,7 @@ func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
 
 // A new value above the limit is an error that tells both sizes, and nothing is
 // lost; the worker does not try it again and again.
-func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
+func TestFilterMayNotReplaceAValueByOneAboveTheLimit(t *testing.T) {
 	for _, over := range []int{0, 1} {
 		var asked atomic.Int64
 		failed := make(chan error, 10)
@@ -91,7 +91,7 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 			putAll(t, db, "a", "b", "c")
 			flushed(t, db)
 		}
-		settled(t, db)
+		waitUntilIdle(t, db)
 		if over == 0 {
 			want["b"] = string(make([]byte, 50))
 			requireContent(t, db, want)
@@ -106,14 +106,14 @@ func TestFilterMayNotReplaceByWhatIsTooLarge(t *testing.T) {
 		require.Greater(t, asked.Load(), before)
 		putAll(t, db, "a")
 		flushed(t, db)
-		settled(t, db)
+		waitUntilIdle(t, db)
 		require.Empty(t, failed)
 		requireContent(t, db, want)
 	}
 }
 
 // A filter may replace a value that appends made too large by another of the same size.
-func TestFilterMayReplaceWhatAppendsHaveMadeTooLarge(t *testing.T) {
+func TestFilterMayReplaceAValueThatAppendsMadeTooLarge(t *testing.T) {
 	for _, over := range []int{0, 1} {
 		db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
 			if string(e.Key) == "k" {

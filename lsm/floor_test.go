@@ -8,7 +8,7 @@ import (
 
 // A file may end within a prefix, and a DeleteRange is cut there, so that neither part of
 // it has all of the prefix. Floor found the key below it that was deleted, and so none.
-func TestFloorPassesWhatAPartOfARangeHides(t *testing.T) {
+func TestFloorStepsOverKeysHiddenByAPartOfARange(t *testing.T) {
 	db := memoryStore(t, Options{Split: modelSplits[1], PartitionBytes: 1, Picker: idle{}, FileBytes: 1})
 	putAll(t, db, "aab1", "aab7", "c") // not all of it goes with the range
 	flushed(t, db)

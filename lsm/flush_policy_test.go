@@ -51,7 +51,7 @@ func TestFlushPolicyTakesTheOldestRunsThatMakeOneTable(t *testing.T) {
 	}
 }
 
-func TestWriteThrottleCollectsWhatIsTooLittleToSleep(t *testing.T) {
+func TestWriteThrottleAddsUpShortSleeps(t *testing.T) {
 	var w writeThrottle
 	require.False(t, w.isDue(throttleBytes-1))
 	require.True(t, w.isDue(1))

@@ -149,7 +149,7 @@ func TestRunsThatWritesWaitForAreDue(t *testing.T) {
 }
 
 // No scan sorts what waits: the flusher does.
-func TestRunsThatWaitAreSorted(t *testing.T) {
+func TestSealedRunsAreSortedInTheBackground(t *testing.T) {
 	db := waiting(t, 3)
 	before := db.Metrics().MemtableBytes
 	waitFor(t, "the flusher rests", func() bool { return !db.flusher.isBusy() })

@@ -44,7 +44,7 @@ func isOf(op vfstest.Op, part string) func(vfstest.Call) bool {
 // Records in the buffer of a log were in no file when the disk became full. They were lost when
 // the store was opened again, which was the only way to write to it. Protection: abandonLog
 // flushes their runs.
-func TestWhatABufferedLogCouldNotWriteIsFlushed(t *testing.T) {
+func TestWritesThatABufferedLogCouldNotWriteAreFlushed(t *testing.T) {
 	var full atomic.Bool
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := failing(mem, &full, vfstest.ShortWrite(syscall.ENOSPC), isOf(vfstest.OpWrite, ""))
@@ -134,7 +134,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 // A log that could be made by half only, and could not be removed, stayed between two
 // others: after a crash it was taken for one that has lost its end, and Open refused the
 // store as corrupt.
-func TestNoLogFollowsOneThatWasMadeByHalf(t *testing.T) {
+func TestNoLogFollowsOneThatWasCreatedHalf(t *testing.T) {
 	var full, byHalf atomic.Bool
 	var half atomic.Value // the name of the log that was made by half
 	mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -320,7 +320,7 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 // A small write costs no call of the system and no memory without a log and with a
 // buffered one, and one write if each is handed to the system. With a synced log it is
 // one write, one sync and the mark behind it.
-func TestWhatASmallWriteCosts(t *testing.T) {
+func TestSmallWritesMakeFewSystemCalls(t *testing.T) {
 	for mode, perWrite := range map[LogMode]int{LogOff: 0, LogBuffered: 0, LogWritten: 1, LogSynced: 3} {
 		disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
 		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode, Picker: idle{}})

@@ -39,7 +39,7 @@ var fullSteps = []storyStep{
 
 // fullWalk is a story on a disk on which there is no room for a while.
 type fullWalk struct {
-	*ordeal
+	*faultStory
 	refused int // steps that failed before there was room
 	room    int // how many do
 }
@@ -80,7 +80,7 @@ func (w *fullWalk) requireRefused(err error) {
 
 func newFullWalk(t *testing.T, mode LogMode, plan vfstest.Plan, cause error) *fullWalk {
 	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), plan)
-	w := &fullWalk{ordeal: &ordeal{story: newStory(t, disk, mode, 600), disk: disk, cause: cause}}
+	w := &fullWalk{faultStory: &faultStory{story: newStory(t, disk, mode, 600), disk: disk, cause: cause}}
 	if short := errors.Unwrap(cause); short != nil {
 		w.cause = short
 	}
@@ -90,7 +90,7 @@ func newFullWalk(t *testing.T, mode LogMode, plan vfstest.Plan, cause error) *fu
 
 // Whichever write is the first without room: acknowledged writes stay, refused writes have changed
 // nothing, reads continue, and once there is room writes succeed without opening the store again.
-func TestWritesGoOnWhenThereIsRoomAgain(t *testing.T) {
+func TestWritesContinueWhenThereIsRoomAgain(t *testing.T) {
 	stride := density.Of(t, 41, 1, 1)
 	offset := 0
 	for _, modeName := range slices.Sorted(maps.Keys(logModes)) {
@@ -114,7 +114,7 @@ func TestWritesGoOnWhenThereIsRoomAgain(t *testing.T) {
 					w.take(fullSteps)
 					w.disk.lifted.Store(true)
 					w.take([]storyStep{put("a:3", "last"), flush})
-					w.expectNone("content", look(w.story))
+					w.expectNone("content", compareReads(w.story))
 					want := w.current()
 					left := w.disk.mem.CrashClone(vfstest.CrashOptions{})
 					w.expectNone("after a power cut", holds(withFS(w.o, left), storyDir, want))

@@ -177,7 +177,7 @@ type idlePicker struct{}
 func (idlePicker) Pick(Shape) *Pick { return nil }
 
 // After 400,000 removals the first key took 101 ms: each deleted entry was stepped over.
-func TestFirstAndLastKeyCostAFewStepsWhateverWasDeleted(t *testing.T) {
+func TestFirstAndLastKeyCostAFewStepsAfterAnyDeletes(t *testing.T) {
 	const n = 8000
 	most := func(removal string) int {
 		if strings.HasPrefix(removal, "any") {
@@ -365,7 +365,7 @@ func TestFirstKeyAfterOpenWalksOnce(t *testing.T) {
 	require.LessOrEqual(t, q.first(1, n-1), 20)
 }
 
-func TestViewsAndScansSeeWhatWasDeletedSince(t *testing.T) {
+func TestViewsAndScansSeeKeysThatWereDeletedLater(t *testing.T) {
 	q := newQueue(t, Options{})
 	const n = 1000
 	for i := range n {
@@ -450,7 +450,7 @@ func TestGapsTakeABoundedPartOfTheBudget(t *testing.T) {
 
 // A large key that is put into a gap is not kept in it: gaps are bounded, and so is the
 // memory of walks that have passed it.
-func TestLargeKeysStayInNoMemoryOfGaps(t *testing.T) {
+func TestGapsDoNotKeepLargeKeys(t *testing.T) {
 	q := newQueue(t, Options{Budget: storyBudget(t)})
 	for _, i := range upward(0, 200) {
 		q.put(1, i)

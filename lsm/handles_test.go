@@ -124,7 +124,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 }
 
 // A table that is used again and again is not opened again and again.
-func TestTableThatIsUsedStaysOpen(t *testing.T) {
+func TestTableInUseStaysOpen(t *testing.T) {
 	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
 	db, err := Open(context.Background(), "db", Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: 3, Picker: quietPicker{}})
 	require.NoError(t, err)

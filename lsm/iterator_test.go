@@ -50,7 +50,7 @@ func TestIteratorKeepsNothingOfItsBounds(t *testing.T) {
 	require.NoError(t, it.Close())
 }
 
-func TestCursorGoesOnFromWhereItEnded(t *testing.T) {
+func TestCursorContinuesAfterItsEnd(t *testing.T) {
 	db := memoryStore(t, Options{Split: modelSplits[2]})
 	putAll(t, db, "b/1", "b/9")
 	used, err := db.Prefix([]byte("b/"))

@@ -25,7 +25,7 @@ const (
 const killedAfter = 100
 
 // A process is killed between two writes, or in one. The log modes keep what they promise.
-func TestKilledProcessLosesWhatItsLogModeSays(t *testing.T) {
+func TestKilledProcessLosesNoMoreThanItsLogModeAllows(t *testing.T) {
 	if dir := os.Getenv(killedDir); dir != "" {
 		writeUntilKilled(t, dir)
 		return
@@ -58,7 +58,7 @@ func killedKey(i int) string { return fmt.Sprintf("%06d", i) }
 // writes had returned.
 func killAWriter(t *testing.T, dir string, mode LogMode) (acked int) {
 	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestKilledProcessLosesWhatItsLogModeSays$")
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestKilledProcessLosesNoMoreThanItsLogModeAllows$")
 	child.Env = append(os.Environ(), killedDir+"="+dir, fmt.Sprint(killedMode, "=", int(mode)))
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)

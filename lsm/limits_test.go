@@ -274,7 +274,7 @@ func openOnDisk(t *testing.T, dir string) *DB {
 	return db
 }
 
-func TestBorderOfValues(t *testing.T) {
+func TestLimitOfValueSizesIsExact(t *testing.T) {
 	db, dir, long := openAtTheBorder(t)
 	exact := long[:border:border]
 	key := []byte("a")
@@ -299,7 +299,7 @@ func TestBorderOfValues(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestBorderOfKeys(t *testing.T) {
+func TestLimitOfKeySizesIsExact(t *testing.T) {
 	db, dir, long := openAtTheBorder(t)
 	exact := long[:border:border]
 	value := []byte("value")

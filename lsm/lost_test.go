@@ -44,7 +44,7 @@ func storeOfRuns(t *testing.T, mem *vfstest.Mem, runs int, mode LogMode) *DB {
 // A closed store whose manifest had zeros at its end, or was cut, opened as an earlier
 // one or as empty, and its tables were removed. Protection: CURRENT has the size of the
 // manifest.
-func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
+func TestOpenFindsAClosedStoreWhoseManifestLostEdits(t *testing.T) {
 	for _, mode := range allLogModes {
 		for _, copied := range []bool{false, true} { // a checkpoint is closed as well
 			mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -82,7 +82,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasLost(t *testing.T) {
 }
 
 // Bytes behind the end of a manifest are damage as well.
-func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
+func TestOpenFindsAClosedStoreWhoseManifestGainedEdits(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, storeOfRuns(t, mem, 1, LogOff).Close())
 	c, err := manifest.ReadCurrent(mem, "db")
@@ -95,7 +95,7 @@ func TestAClosedStoreKnowsWhatItsManifestHasGained(t *testing.T) {
 
 // A close that could not bring everything to the disk, and Discard, do not say that the
 // store was closed; nor does a store that is open.
-func TestOnlyACleanCloseSaysSo(t *testing.T) {
+func TestOnlyACleanCloseIsRecorded(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	size := func() int64 {
 		c, err := manifest.ReadCurrent(mem, "db")

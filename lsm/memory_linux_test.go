@@ -43,7 +43,7 @@ func TestProcessKeepsWithinItsBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			self, err := os.Executable()
 			require.NoError(t, err)
-			cmd := exec.Command(self, "-test.run=^TestMemoryOfALoad$", fmt.Sprint("-lsm.memoryscale=", *memoryScale))
+			cmd := exec.Command(self, "-test.run=^TestProcessOfAMemoryLoad$", fmt.Sprint("-lsm.memoryscale=", *memoryScale))
 			cmd.Env = append(os.Environ(), memoryLoadName+"="+name, memoryLoadDir+"="+t.TempDir())
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, "%s", out)
@@ -64,8 +64,8 @@ const (
 	peakMark       = "peak bytes: "
 )
 
-// TestMemoryOfALoad is the process of TestProcessKeepsWithinItsBudget.
-func TestMemoryOfALoad(t *testing.T) {
+// TestProcessOfAMemoryLoad is the process of TestProcessKeepsWithinItsBudget.
+func TestProcessOfAMemoryLoad(t *testing.T) {
 	name := os.Getenv(memoryLoadName)
 	if name == "" {
 		return

@@ -13,8 +13,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// settled waits until the workers have nothing to do.
-func settled(t *testing.T, db *DB) {
+// waitUntilIdle waits until the workers have nothing to do.
+func waitUntilIdle(t *testing.T, db *DB) {
 	t.Helper()
 	waitFor(t, "the workers rest", func() bool {
 		m := db.Metrics()
@@ -29,10 +29,10 @@ func setQuietTime(db *DB, d time.Duration) {
 	db.compactor.quietTime = d
 }
 
-func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
+func TestMetricsReportWhetherWorkersAreBusy(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget(t)})
 	setRunAge(db, 0)
-	settled(t, db)
+	waitUntilIdle(t, db)
 
 	db.manifest.Lock() // the flusher gets no further
 	putAll(t, db, "a")
@@ -41,7 +41,7 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	db.manifest.Unlock()
 	require.NoError(t, err)
 	require.True(t, flushing)
-	settled(t, db)
+	waitUntilIdle(t, db)
 	require.Zero(t, db.Metrics().Sealed)
 
 	db.compactor.running.Lock()
@@ -53,12 +53,12 @@ func TestMetricsSayWhetherTheWorkersAreAtWork(t *testing.T) {
 	}
 	db.compactor.running.Unlock()
 	require.True(t, compacting)
-	settled(t, db)
+	waitUntilIdle(t, db)
 	require.Less(t, tablesOf(db)[0], compaction.Level0Trigger)
 }
 
 // A store that is written to is not settled between a flush and the next write.
-func TestStoresSettleOnceNothingWasWrittenForAWhile(t *testing.T) {
+func TestStoresCompactFullyOnceNothingWasWrittenForAWhile(t *testing.T) {
 	db := memoryStore(t, Options{})
 	setQuietTime(db, time.Hour)
 	db.lock.Lock()
@@ -71,7 +71,7 @@ func TestStoresSettleOnceNothingWasWrittenForAWhile(t *testing.T) {
 	require.Never(t, func() bool { return !db.Metrics().Compacting || tablesOf(db)[0] != 2 }, 50*time.Millisecond, time.Millisecond)
 	setQuietTime(db, time.Millisecond)
 	db.compactor.wake()
-	settled(t, db)
+	waitUntilIdle(t, db)
 	require.Equal(t, [version.NumLevels]int{1: 1}, tablesOf(db))
 
 	setQuietTime(db, time.Hour)
@@ -81,14 +81,14 @@ func TestStoresSettleOnceNothingWasWrittenForAWhile(t *testing.T) {
 }
 
 // Nothing happens any more once the metrics say so, whatever was written.
-func TestSettledStoresStayAsTheyAre(t *testing.T) {
+func TestIdleStoresDoNotChange(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget(t), MemtableBytes: 100, FileBytes: 100})
 	setQuietTime(db, 0)
 	for round := range 200 {
 		for i := range 1 + round%7 {
 			require.NoError(t, db.Put(fmt.Appendf(nil, "%d", round*i%50), make([]byte, 60)))
 		}
-		settled(t, db)
+		waitUntilIdle(t, db)
 		db.lock.Lock()
 		sealed, pick := len(db.versions.Current().Memory), db.o.Picker.Pick(db.shape())
 		db.lock.Unlock()
@@ -97,7 +97,7 @@ func TestSettledStoresStayAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestFiguresAreOfValues(t *testing.T) {
+func TestMethodsOfMetricsHaveValueReceivers(t *testing.T) {
 	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))

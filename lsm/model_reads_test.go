@@ -298,7 +298,7 @@ func (w *world) useViews() {
 
 func (w *world) useScans() {
 	for i, s := range w.scans {
-		w.log("scan %d goes on", i)
+		w.log("scan %d continues", i)
 		w.moveScan(s)
 	}
 }

@@ -157,7 +157,7 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 
 // Entries that wait for the decision of a filter are not written yet; a compaction may not end
 // before them.
-func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
+func TestCompactionDoesNotEndBeforeEntriesOfAFilter(t *testing.T) {
 	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	o.Filter = rangeDecider{decider(func(*FilterEntry) {}), []byte("b"), []byte("c")}
 	db, err := Open(context.Background(), "db", *o)
@@ -181,7 +181,7 @@ func TestCompactionDoesNotEndBeforeWhatAFilterDecidesOn(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestSharesThatCannotBeAreRefused(t *testing.T) {
+func TestImpossibleSharesAreRefused(t *testing.T) {
 	db, want := halves(t, vfstest.NewMem(vfstest.MemOptions{}))
 	db.compactor.running.Lock()
 	for _, share := range []float64{-0.1, 1.1, math.NaN(), math.Inf(1)} {
@@ -194,7 +194,7 @@ func TestSharesThatCannotBeAreRefused(t *testing.T) {
 }
 
 // A file of which little is left is not moved, which would keep all of it on the disk.
-func TestWhatIsLeftOfAFileIsRewritten(t *testing.T) {
+func TestRemainderOfAFileIsRewritten(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := sharedOptions(mem)
 	var read []int64

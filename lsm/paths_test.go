@@ -85,7 +85,7 @@ func TestParentOfAMissingDirectoryIsMissing(t *testing.T) {
 	}
 }
 
-func TestNoNameIsNoDirectory(t *testing.T) {
+func TestEmptyDirectoryNameIsAnError(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err := Open(context.Background(), "", Options{})
 	require.ErrorIs(t, err, fs.ErrInvalid)

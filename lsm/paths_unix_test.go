@@ -17,7 +17,7 @@ import (
 )
 
 // With app/current -> releases/7, app/current/../data is app/releases/data.
-func TestLinksInTheNameOfAStoreAreTheKernels(t *testing.T) {
+func TestLinksInTheNameOfAStoreAreResolvedByTheKernel(t *testing.T) {
 	root := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "app/releases/7"), 0o700))
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "app/releases/8"), 0o700))

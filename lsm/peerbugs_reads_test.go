@@ -176,7 +176,7 @@ func compactionFails(t *testing.T, o Options, mem *vfstest.Mem, n int, want map[
 // badger#1049: a byte of a value was not the one that was written, and was
 // returned. Protection: blocks and large values have checksums, which are
 // compared whenever they are read from the disk. Fails if they are not.
-func TestBug33FlippedValuesAreNeverReturned(t *testing.T) {
+func TestBug33DamagedValuesAreNeverReturned(t *testing.T) {
 	for name, value := range map[string]string{
 		"small": "a value that stands in a block",
 		"large": strings.Repeat("a value that has blocks for itself;", 4000),

@@ -37,7 +37,7 @@ type watched struct {
 	wrong   error
 }
 
-func watch(mem *vfstest.Mem, look func(n int64, op vfstest.Op, name string) error) *watched {
+func watch(mem *vfstest.Mem, check func(n int64, op vfstest.Op, name string) error) *watched {
 	w := &watched{}
 	w.FS = vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(op vfstest.Op, name string) {
 		if !w.looking.Load() {
@@ -46,7 +46,7 @@ func watch(mem *vfstest.Mem, look func(n int64, op vfstest.Op, name string) erro
 		n := w.looks.Add(1)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if err := look(n, op, name); err != nil && w.wrong == nil {
+		if err := check(n, op, name); err != nil && w.wrong == nil {
 			w.wrong = fmt.Errorf("after operation %d, %v of %s: %w", n, op, name, err)
 		}
 	}})
@@ -134,7 +134,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 // was durable. Protection: durable.MkdirAll, openLog, logLarge, manifest.Append and
 // manifest.Create sync a name before any other file refers to it. The test fails without any
 // one of the five.
-func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {
+func TestBug20NamesAreDurableBeforeTheyAreReferredTo(t *testing.T) {
 	large := strings.Repeat("large", storyLarge/5+1)
 	for _, mode := range allLogModes {
 		requireStory(t, mode, []storyStep{
@@ -148,7 +148,7 @@ func TestBug20NamesAreDurableBeforeAnythingSpeaksOfThem(t *testing.T) {
 // sync, so that a write counted as durable that was not. Protection: after its end,
 // wal.Writer.sync records the size from before its begin as durable. Fails if it records the size
 // at its end, or records before it syncs.
-func TestBug25SyncCountsForWhatWasWrittenBeforeIt(t *testing.T) {
+func TestBug25SyncCoversOnlyEarlierWrites(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var armed atomic.Bool
 	begun, ended := make(chan struct{}), make(chan struct{})

@@ -37,7 +37,7 @@ func (o *once) Pick(Shape) *Pick { return o.pick.Swap(nil) }
 // badger#2310, rocksdb 6.11: a deleted key came back, because the collector of old values raced
 // with a compaction, or two compactions had the same inputs. Protection: each compaction holds
 // DB.compacting, and tables that are added to level 0 during a compaction are not inputs. Fails if Compact or the worker does not hold the lock.
-func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
+func TestBug29KeysDeletedDuringACompactionStayDeleted(t *testing.T) {
 	for _, by := range []string{"Compact", "the worker"} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk, do := creating(mem)
@@ -49,7 +49,7 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 		flushed(t, db)
 		putAll(t, db, "b")
 		flushed(t, db)
-		settled(t, db)
+		waitUntilIdle(t, db)
 		locked := false
 		meanwhile := func() {
 			locked = len(db.compactor.running) == 1
@@ -65,7 +65,7 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 			}
 			picker.pick.Store(&pick)
 			db.compactor.wake()
-			settled(t, db)
+			waitUntilIdle(t, db)
 		}
 		require.NoError(t, err)
 		require.True(t, locked, "%s does not hold the lock", by)
@@ -85,7 +85,7 @@ func TestBug29KeysDeletedMeanwhileStayDeleted(t *testing.T) {
 // The same of a delete that is compacted while what it deletes is not.
 // Protection: a delete goes only if compaction.older has nothing of it. Fails if
 // that leaves out level 0, or lower levels.
-func TestBug29DeletesGoWithWhatTheyDelete(t *testing.T) {
+func TestBug29TombstonesAreDroppedWithTheKeysTheyDelete(t *testing.T) {
 	for name, remove := range map[string]func(db *DB) error{
 		"delete":        func(db *DB) error { return db.Delete([]byte("b/1")) },
 		"delete prefix": func(db *DB) error { return db.DeletePrefix([]byte("b/")) },

@@ -44,7 +44,7 @@ func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 			continue // what a run in memory was written to is known once it is flushed
 		}
 		flushed(t, db)
-		settled(t, db)
+		waitUntilIdle(t, db)
 		require.NoError(t, db.obsolete.close())
 		current, all := u.files()
 		if len(all) > len(current) {

@@ -83,7 +83,7 @@ func TestTablesDoNotEndUnderATombstone(t *testing.T) {
 	require.Equal(t, "[,) ", boundsOf(db, 1))
 }
 
-func TestRunPassesByTablesBeforeItsKeys(t *testing.T) {
+func TestRunSkipsTablesBelowItsKeys(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, FileBytes: 1, PartitionBytes: 1})
 	putAll(t, db, "a", "m", "n")
 	flushed(t, db)
@@ -106,7 +106,7 @@ func TestRunWithTheLowestKeyEndsBeforeTablesThatStay(t *testing.T) {
 	require.Equal(t, "[,a\x00) [m,m\x00) [z,z\x00) ", boundsOf(db, 1))
 }
 
-func TestCompactLeavesNothingOfWhatIsDeleted(t *testing.T) {
+func TestCompactRemovesDeletedKeysAndTheirTombstones(t *testing.T) {
 	for name, remove := range map[string]func(*DB) error{
 		"delete":        func(db *DB) error { return db.Delete([]byte("key")) },
 		"delete prefix": func(db *DB) error { return db.DeletePrefix([]byte("key")) },

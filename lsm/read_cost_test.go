@@ -107,7 +107,7 @@ func TestReadsOfOneTableJoinNothing(t *testing.T) {
 func both(yield func(bool) bool) { _ = yield(false) && yield(true) }
 
 // Compactions for reads cost as much as the reads have paid, and no more.
-func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
+func TestPicksForReadsCostNoMoreThanTheReads(t *testing.T) {
 	table := func(number uint64, from, to byte) Table {
 		t := Table{Number: number, Bytes: 1 << 20, From: []byte{from}, To: []byte{to}}
 		if number == 3 {
@@ -147,7 +147,7 @@ func TestPicksForReadsCostWhatReadsHavePaid(t *testing.T) {
 
 // After writes have stopped, tables of level 0 are joined with the tables that they overlap, unless
 // these are much larger.
-func TestSettledStoresBecomeOneRun(t *testing.T) {
+func TestIdleStoresBecomeOneRun(t *testing.T) {
 	table := func(number uint64, bytes int64) Table {
 		return Table{Number: number, Bytes: bytes, From: []byte{'a'}, To: []byte{'b'}}
 	}
@@ -173,7 +173,7 @@ func TestSettledStoresBecomeOneRun(t *testing.T) {
 }
 
 // Small flushes of ascending keys do not fill level 1 with as many small tables.
-func TestSettledStoresGatherWhatOverlapsNothing(t *testing.T) {
+func TestIdleStoresMergeTablesThatDoNotOverlap(t *testing.T) {
 	db := memoryStore(t, Options{})
 	setQuietTime(db, 0)
 	for i := range 200 {

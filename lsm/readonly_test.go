@@ -24,7 +24,7 @@ func readOnly(inner vfs.FS) (disk vfs.FS, on *atomic.Bool) {
 	}}), on
 }
 
-func TestReadOnlyDisksAreTold(t *testing.T) {
+func TestReadOnlyDisksAreReported(t *testing.T) {
 	for store, g := range goldenStores {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", store))

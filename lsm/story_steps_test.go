@@ -154,8 +154,8 @@ func closeView(s *story) error {
 	return errors.Join(err, v.Close())
 }
 
-// settle waits until the workers have nothing to do, or cannot do it.
-func settle(s *story) error {
+// waitForWorkers waits until the workers have nothing to do, or cannot do it.
+func waitForWorkers(s *story) error {
 	s.compactionFailed.Store(false)
 	s.db.lock.Lock()
 	s.db.flushes.dueUpTo = s.db.activeRun - 1
@@ -183,8 +183,8 @@ func settle(s *story) error {
 	}
 }
 
-// look compares what reads give with what there should be.
-func look(s *story) error {
+// compareReads compares what reads give with what there should be.
+func compareReads(s *story) error {
 	got, err := contentOf(s.db)
 	if err != nil {
 		return err

@@ -23,10 +23,15 @@ var storySplit = Split{Name: "story", Func: func(key []byte) int {
 	return len(key)
 }}
 
-// storyState is what a store holds.
+// storyState is the content of a store: its keys with their values.
 type storyState map[string]string
 
-// story is the life of a store, and what was said about it so far.
+// story is a fixed program for one store, and the states that the store may have. Its steps are
+// functions that call the store and record in the story how the state changes: after each write,
+// which states a crash may leave, and which one reads must return. The tests play the same stories
+// with a crash after each file operation (crash_test.go), with a fault at each file operation
+// (fault_test.go), on disks of any size and with any damage. The workers
+// of the store run at the same time; a story allows every state that they can produce.
 type story struct {
 	o    Options
 	db   *DB
@@ -56,14 +61,14 @@ type story struct {
 	wrong   error // what must not be, the first
 }
 
-// storyCopy is a store made out of this one.
+// storyCopy is a checkpoint of the store, or a store restored from checkpoints.
 type storyCopy struct {
 	dir   string
 	state storyState
 	done  bool // it was said to be there
 }
 
-// storyStep is a part of a story.
+// storyStep does one operation of a story and records its effect.
 type storyStep func(*story) error
 
 const storyDir = "stores/db"

@@ -109,7 +109,7 @@ func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestDescriptionsThatCannotBeAreRefused(t *testing.T) {
+func TestImpossibleDescriptionsAreRefused(t *testing.T) {
 	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb")
 	tables := pinnedTables(t, db)

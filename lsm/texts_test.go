@@ -14,7 +14,7 @@ import (
 )
 
 // Errors name the directory, what was found there, and what to do.
-func TestErrorsNameTheDirectoryAndWhatToDo(t *testing.T) {
+func TestErrorsNameTheDirectoryAndTheRemedy(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem}
 	open := func(dir string) error {
@@ -53,7 +53,7 @@ func TestErrorOfTooManyOpenFilesNamesTheOptions(t *testing.T) {
 }
 
 // Close on a full disk says which writes are gone.
-func TestCloseOnAFullDiskSaysWhatIsLost(t *testing.T) {
+func TestCloseOnAFullDiskNamesTheLostWrites(t *testing.T) {
 	for mode, want := range map[LogMode]string{
 		LogOff: "unflushed writes are lost", LogBuffered: "writes in no table and not yet in the log are lost", LogWritten: "", LogSynced: "",
 	} {
