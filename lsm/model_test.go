@@ -11,8 +11,9 @@ import (
 	"github.com/weirstate/weir/internal/programs"
 )
 
-// programOperations is the average number of operations in a program.
-const programOperations = 2000
+// programLengths are the average numbers of operations in a program. Short programs run first, because rapid shrinks them
+// to a few operations in a second.
+var programLengths = []int{60, 360, 2000}
 
 // modelActions are the operations of a program, with their relative frequency.
 var modelActions = []struct {
@@ -62,7 +63,7 @@ func (w *world) act() {
 // runModel runs random operations on a store with random options, in memory or on a disk, with
 // open views and iterators, crashes, checkpoints and restores. The store must return the same rows
 // as a sorted map that gets the same operations. A nil budget means that the program chooses.
-func runModel(t *testing.T, r *rapid.T, b *Budget, seen *modelCounts) {
+func runModel(t *testing.T, r *rapid.T, operations int, b *Budget, seen *modelCounts) {
 	dice := programs.Dice{T: r}
 	o := newModelOptions(dice)
 	if b != nil {
@@ -79,7 +80,7 @@ func runModel(t *testing.T, r *rapid.T, b *Budget, seen *modelCounts) {
 	defer w.end()
 	w.open()
 	check()
-	dice.Repeat(programOperations, func() {
+	dice.Repeat(operations, func() {
 		seen.Operations++
 		w.act()
 		check()
@@ -88,13 +89,15 @@ func runModel(t *testing.T, r *rapid.T, b *Budget, seen *modelCounts) {
 }
 
 func TestStoreIsASortedMap(t *testing.T) {
-	n := density.Of(t, 6, 150, 25_000) // programs of each shard
+	n := density.Of(t, 6, 150, 25_000) // programs of each length and shard
 	var shards [2]modelCounts
 	t.Run("shards", func(t *testing.T) {
 		for shard := range shards {
 			t.Run(fmt.Sprint(shard), func(t *testing.T) {
 				t.Parallel()
-				programs.Try(t, n, func(r *rapid.T) { runModel(t, r, nil, &shards[shard]) })
+				for _, operations := range programLengths {
+					programs.Try(t, n, func(r *rapid.T) { runModel(t, r, operations, nil, &shards[shard]) })
+				}
 				t.Logf("%+v", shards[shard])
 			})
 		}
@@ -127,7 +130,7 @@ func TestStoresOfOneBudgetAreSortedMaps(t *testing.T) {
 			t.Run(fmt.Sprint(store), func(t *testing.T) {
 				t.Parallel()
 				var seen modelCounts
-				programs.Try(t, n, func(r *rapid.T) { runModel(t, r, b, &seen) })
+				programs.Try(t, n, func(r *rapid.T) { runModel(t, r, 2000, b, &seen) })
 				t.Logf("%+v", seen)
 			})
 		}
