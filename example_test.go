@@ -31,7 +31,7 @@ func ExampleOpen() {
 	check(flights.Set(42)) // after the snapshot began: not in it
 	handle := must(running.Wait())
 
-	backend, keyed, flights = declare(preset)
+	backend, keyed, flights = declare(preset) // a new, empty backend
 	must(snapshot.Restore(ctx, backend, directory, []snapshot.Handle{handle}, snapshot.RestoreOptions{}))
 	check(keyed.SetKey("JFK"))
 	fmt.Println(flights.Get())

@@ -25,9 +25,10 @@ import (
 
 func main() {
 	address := flag.String("listen", "localhost:8080", "address to listen on")
-	url := flag.String("state", "fs+file:///tmp/counter", "URL of weir.Open: kind of backend and directory for checkpoints")
+	url := flag.String("state", "fs+file:///tmp/weir-shards", "URL of weir.Open: kind of backend and directory for checkpoints")
 	n := flag.Int("shards", 2, "number of shards, at most 128; may change from start to start")
 	flag.Parse()
+	check(checkArguments(*n, flag.Args()))
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	preset := must(weir.Open(ctx, *url))
@@ -45,6 +46,18 @@ func main() {
 	check(server.Shutdown(context.Background()))
 	h.stop()
 	check(preset.Close())
+}
+
+// checkArguments returns an error for a number of shards out of range, and for arguments that
+// are no flags.
+func checkArguments(shards int, rest []string) error {
+	if shards < 1 || shards > keyGroups {
+		return fmt.Errorf("-shards is %d, want 1 to %d", shards, keyGroups)
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("argument %q is no flag: counter takes only flags", rest[0])
+	}
+	return nil
 }
 
 // ServeHTTP adds one to the count of the path (POST), or reads the count (GET).

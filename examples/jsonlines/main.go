@@ -16,6 +16,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -101,6 +102,11 @@ func parseOptions(args []string, w io.Writer) (o options, err error) {
 		return o, err
 	}
 	o.inputs = f.Args()
+	for i, path := range o.inputs {
+		if i > 0 && strings.HasPrefix(path, "-") && path != standardInput {
+			return o, fmt.Errorf("argument %q follows a file: flags must stand before the files; write ./%s for a file of that name", path, path)
+		}
+	}
 	if len(o.inputs) == 0 {
 		o.inputs = []string{standardInput}
 	}
