@@ -176,7 +176,7 @@ func TestFailedCallsLeaveNoFileOpen(t *testing.T) {
 		for n := 0; ; n += stride {
 			o := newFaultStory(t, fault{cause: syscall.EIO}, n, s.mode, s.bytes)
 			o.blind = true
-			o.o.Filter = sameFilter{} // it holds entries back until the end
+			o.o.Filter = rewritingFilter{} // it holds entries back until the end
 			o.takeSteps(s.steps)
 			o.close()
 			require.NoError(t, o.wrong, "%s, operation %d", name, n)

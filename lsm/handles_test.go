@@ -57,7 +57,7 @@ func (f *countedFile) Close() error {
 // manyTables makes a store whose level 0 has so many tables, which overlap.
 func manyTables(t *testing.T, o *Options, tables int) *DB {
 	t.Helper()
-	o.Picker, o.Split = quietPicker{}, colon
+	o.Picker, o.Split = idle{}, colon
 	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	for i := range tables {
@@ -126,7 +126,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 // A table that is used again and again is not opened again and again.
 func TestTableInUseStaysOpen(t *testing.T) {
 	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
-	db, err := Open(context.Background(), "db", Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: 3, Picker: quietPicker{}})
+	db, err := Open(context.Background(), "db", Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: 3, Picker: idle{}})
 	require.NoError(t, err)
 	keys := []string{"a", "b", "c", "d", "e"}
 	for _, key := range keys {
@@ -206,7 +206,7 @@ func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
 	budget.LimitOpenFiles(5)
 	var open []*DB
 	for i := range 8 {
-		db, err := Open(context.Background(), fmt.Sprint("db", i), Options{FS: fsys, Budget: budget, Picker: quietPicker{}})
+		db, err := Open(context.Background(), fmt.Sprint("db", i), Options{FS: fsys, Budget: budget, Picker: idle{}})
 		require.NoError(t, err)
 		open = append(open, db)
 		for n := range 4 {

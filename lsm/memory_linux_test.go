@@ -17,9 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var memoryScale = flag.Int("lsm.memoryscale", 1, "how many times as much the loads write whose memory a process is measured by")
+var memoryScale = flag.Int("lsm.memoryscale", 1, "factor by which the loads of TestProcessKeepsWithinItsBudget write more")
 
-// memoryLoad is what a process does that has one budget. It leaves all open that it may.
+// memoryLoad is a workload for a process with one budget. It leaves stores and iterators open, so
+// that their memory counts in the peak.
 type memoryLoad struct {
 	budgetBytes int64
 	run         func(dir string, b *Budget, scale int) error
@@ -33,11 +34,11 @@ var memoryLoads = map[string]memoryLoad{
 	"small open handles": {8 << 20, loadManyTables},
 }
 
-// The most that a process takes is a tenth above its budget, and 64 MiB, whatever it
-// does. Each load runs in a process of its own.
+// Under every load the peak memory of a process is at most 110 % of its budget plus 64 MiB. Each
+// load runs in its own process.
 func TestProcessKeepsWithinItsBudget(t *testing.T) {
 	if modelUnderRace {
-		t.Skip("under the race detector a process has more memory than the program's")
+		t.Skip("the race detector adds memory to the process")
 	}
 	for name, load := range memoryLoads {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +53,7 @@ func TestProcessKeepsWithinItsBudget(t *testing.T) {
 			digits, _, _ := strings.Cut(rest, "\n")
 			peak, err := strconv.ParseInt(digits, 10, 64)
 			require.NoError(t, err)
-			t.Logf("%d MiB of a budget of %d", peak>>20, load.budgetBytes>>20)
+			t.Logf("peak %d MiB, budget %d MiB", peak>>20, load.budgetBytes>>20)
 			require.LessOrEqual(t, peak, load.budgetBytes*11/10+64<<20)
 		})
 	}
@@ -64,7 +65,7 @@ const (
 	peakMark       = "peak bytes: "
 )
 
-// TestProcessOfAMemoryLoad is the process of TestProcessKeepsWithinItsBudget.
+// TestProcessOfAMemoryLoad runs one load in a child process of TestProcessKeepsWithinItsBudget.
 func TestProcessOfAMemoryLoad(t *testing.T) {
 	name := os.Getenv(memoryLoadName)
 	if name == "" {
@@ -77,7 +78,7 @@ func TestProcessOfAMemoryLoad(t *testing.T) {
 	fmt.Printf("%s%d\n", peakMark, peak)
 }
 
-// peakBytes is the most memory that the process has had.
+// peakBytes returns the peak resident memory of the process.
 func peakBytes() (int64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -92,7 +93,7 @@ func peakBytes() (int64, error) {
 	return 0, fmt.Errorf("no VmHWM")
 }
 
-// putEntries writes entries with keys of 8 bytes and values of so many.
+// putEntries writes n entries with keys of 8 bytes and values of valueBytes.
 func putEntries(db *DB, from, n, valueBytes int) error {
 	value := make([]byte, valueBytes)
 	var key [8]byte
@@ -106,7 +107,7 @@ func putEntries(db *DB, from, n, valueBytes int) error {
 	return nil
 }
 
-// getEntries reads some of the entries that putEntries has written.
+// getEntries reads every step-th of the first n entries that putEntries wrote.
 func getEntries(db *DB, n, step int) error {
 	var key [8]byte
 	for i := 0; i < n; i += step {
@@ -179,7 +180,7 @@ func loadSmallValues(dir string, b *Budget, scale int) error {
 	return getEntries(db, n, 50)
 }
 
-// loadScans scans a store all over several times at once, which is written to.
+// loadScans writes to a store while up to 20 iterators scan all of it.
 func loadScans(dir string, b *Budget, scale int) error {
 	db, err := Open(context.Background(), dir, Options{Budget: b})
 	if err != nil {
@@ -212,7 +213,7 @@ func loadScans(dir string, b *Budget, scale int) error {
 	return nil
 }
 
-// loadManyTables makes a store of many small tables, and reads them all.
+// loadManyTables fills a store of many small tables and reads from all of them.
 func loadManyTables(dir string, b *Budget, scale int) error {
 	db, err := Open(context.Background(), dir, Options{Budget: b, FileBytes: 32 << 10})
 	if err != nil {

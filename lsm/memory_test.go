@@ -31,8 +31,8 @@ func fillMemtable(t *testing.T, db *DB, from, bytesCount int) {
 	}
 }
 
-// Every iterator kept the memtables that it was opened over: 40 of them held 174 MiB of
-// a budget of 16.
+// An open iterator must not pin memtables. Each iterator used to keep the memtables of the moment
+// at which it was opened: 40 iterators held 174 MiB under a budget of 16 MiB.
 func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 	const limit, most = 16 << 20, 16<<20 + 1<<20
 	for _, step := range []bool{false, true} {
@@ -73,14 +73,14 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 	}
 }
 
-// An iterator continues in the file that replaced a memtable, at the next step or in the middle of
-// a value. Until then the bytes that it has returned do not change.
+// When a flush replaces a memtable, an open iterator continues in the new file, also in the middle
+// of a value. The key and value that it returned last stay valid until its next step.
 func TestIteratorsFollowFlushes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for round := range density.Of(t, 60, 300, 3000) {
 		db, err := Open(context.Background(), "db", Options{
 			FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: 4 << 20, Split: colon,
-			NewMemtable: nil, Picker: quietPicker{},
+			NewMemtable: nil, Picker: idle{},
 		})
 		require.NoError(t, err)
 		db.flushes.runAge = 1 << 40
@@ -103,7 +103,7 @@ func TestIteratorsFollowFlushes(t *testing.T) {
 				require.NoError(t, db.Put([]byte("k:later"), []byte("unseen")))
 				require.NoError(t, db.Flush(context.Background()))
 				for _, r := range db.versions.Current().Memory {
-					require.Nil(t, r, "all is flushed")
+					require.Nil(t, r, "an unflushed memtable remains")
 				}
 				if value != nil {
 					require.Equal(t, want[i-1].key, string(key))
@@ -137,15 +137,10 @@ func TestIteratorsFollowFlushes(t *testing.T) {
 	}
 }
 
-// quietPicker leaves tables where they are.
-type quietPicker struct{}
-
-func (quietPicker) Pick(Shape) *Pick { return nil }
-
 type keyValue struct{ key, value string }
 
-// randomRuns writes some runs over a few keys, with values of all kinds, and returns
-// what is there in the end.
+// randomRuns writes up to four runs of random operations on a few keys, with values of 0 bytes to
+// 70 KiB, and returns the resulting content.
 func randomRuns(t *testing.T, rng *rand.Rand, db *DB) (all []keyValue) {
 	t.Helper()
 	keys := 1 + rng.IntN(200)
@@ -188,8 +183,8 @@ func sortedModel(model map[string]string) (all []keyValue) {
 	return all
 }
 
-// Each store took a slab of 1 MiB with its first write: 100 stores took 100 MiB of a
-// budget of 8. They share it as they need it, whatever each of them does.
+// Stores of one budget share it by need. Each store used to take a slab of 1 MiB with its first
+// write: 100 stores took 100 MiB under a budget of 8 MiB.
 func TestManyStoresKeepWithinOneBudget(t *testing.T) {
 	const limit = 8 << 20
 	for _, stores := range []int{1, 10, 100} {
@@ -202,7 +197,7 @@ func TestManyStoresKeepWithinOneBudget(t *testing.T) {
 					require.NoError(t, err)
 					open = append(open, db)
 				}
-				for from := 0; from < bytesEach; from += 16 << 10 { // all of them at once
+				for from := 0; from < bytesEach; from += 16 << 10 { // interleaves the writes of all stores
 					for _, db := range open {
 						fillMemtable(t, db, from>>10, min(bytesEach, 16<<10))
 					}
@@ -235,7 +230,8 @@ func TestManyStoresKeepWithinOneBudget(t *testing.T) {
 	}
 }
 
-// wantEntries returns the number of entries of 1 KiB in bytesEach bytes, in steps of 16.
+// wantEntries returns the number of entries of 1 KiB that a store of bytesEach bytes has. Above
+// 16 KiB, fillMemtable writes 16 entries at a time.
 func wantEntries(bytesEach int) int {
 	if bytesEach < 16<<10 {
 		return bytesEach >> 10
@@ -243,7 +239,7 @@ func wantEntries(bytesEach int) int {
 	return (bytesEach + 16<<10 - 1) >> 14 << 4
 }
 
-// Stores that write at the same time seal each other's memtables, and lose nothing.
+// Stores that share a budget seal each other's memtables; concurrent writes lose no entry.
 func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 	budget := NewBudget(4 << 20)
 	var group sync.WaitGroup
@@ -291,8 +287,8 @@ func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 	require.NoError(t, budget.Close())
 }
 
-// A memtable whose first slab had waited counted all of it, 1 MiB, and was full with one
-// entry where that is its size: 8 MiB made 85 runs of 20 MiB, each with a slab of memory.
+// A memtable used to count the whole first slab of 1 MiB when it had waited for it. If MemtableBytes
+// was 1 MiB, one entry filled the memtable: under a budget of 8 MiB, 20 MiB of writes made 85 runs.
 func TestMemtablesAreSealedWhenTheyAreFull(t *testing.T) {
 	for _, limit := range []int64{6 << 20, 8 << 20} {
 		db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit})
@@ -302,7 +298,7 @@ func TestMemtablesAreSealedWhenTheyAreFull(t *testing.T) {
 			key := binary.BigEndian.AppendUint64(nil, uint64(i)*0x9e3779b97f4a7c15)
 			require.NoError(t, db.Put(key, make([]byte, 92)))
 		}
-		most := 2 * writtenBytes / db.o.MemtableBytes // an entry takes more than its key and value
+		most := 2 * writtenBytes / db.o.MemtableBytes // a memtable entry has overhead, hence the factor 2
 		require.Less(t, int64(db.activeRun), most)
 		require.NoError(t, db.Close())
 	}

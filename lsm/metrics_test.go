@@ -16,13 +16,13 @@ import (
 // waitUntilIdle waits until the workers have nothing to do.
 func waitUntilIdle(t *testing.T, db *DB) {
 	t.Helper()
-	waitFor(t, "the workers rest", func() bool {
+	waitFor(t, "the workers are idle", func() bool {
 		m := db.Metrics()
 		return !m.Flushing && !m.Compacting
 	})
 }
 
-// setQuietTime says how long a store must be quiet to be settled.
+// setQuietTime sets how long a store must get no writes until it counts as settled.
 func setQuietTime(db *DB, d time.Duration) {
 	db.lock.Lock()
 	defer db.lock.Unlock()
@@ -34,7 +34,7 @@ func TestMetricsReportWhetherWorkersAreBusy(t *testing.T) {
 	setRunAge(db, 0)
 	waitUntilIdle(t, db)
 
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	putAll(t, db, "a")
 	err := db.Seal()
 	flushing := db.Metrics().Flushing
@@ -57,12 +57,13 @@ func TestMetricsReportWhetherWorkersAreBusy(t *testing.T) {
 	require.Less(t, tablesOf(db)[0], compaction.Level0Trigger)
 }
 
-// A store that is written to is not settled between a flush and the next write.
+// Until the quiet time has passed, a store is not settled: between a flush and the next write no
+// compaction joins its runs.
 func TestStoresCompactFullyOnceNothingWasWrittenForAWhile(t *testing.T) {
 	db := memoryStore(t, Options{})
 	setQuietTime(db, time.Hour)
 	db.lock.Lock()
-	db.compactor.lastSeal = db.compactor.lastSeal.Add(-2 * time.Hour) // it was opened long ago
+	db.compactor.lastSeal = db.compactor.lastSeal.Add(-2 * time.Hour) // the store has been open for longer than the quiet time
 	db.lock.Unlock()
 	for range 2 {
 		putAll(t, db, "a", "b")
@@ -77,10 +78,10 @@ func TestStoresCompactFullyOnceNothingWasWrittenForAWhile(t *testing.T) {
 	setQuietTime(db, time.Hour)
 	putAll(t, db, "a")
 	flushed(t, db)
-	require.NoError(t, db.Close(), "while it waits")
+	require.NoError(t, db.Close(), "Close while the compactor waits for the quiet time")
 }
 
-// Nothing happens any more once the metrics say so, whatever was written.
+// Once the metrics report idle workers, no memtable waits for a flush and the picker picks nothing.
 func TestIdleStoresDoNotChange(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget(t), MemtableBytes: 100, FileBytes: 100})
 	setQuietTime(db, 0)
@@ -106,7 +107,8 @@ func TestMethodsOfMetricsHaveValueReceivers(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// Each read counts once, where it found its answer.
+// Each lookup counts once in Lookups, and as a hit of the memtable or of the block cache that
+// answered it.
 func TestMetricsCountWhereReadsFindTheirAnswers(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}})
 	for i := range 1000 {

@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// modelCheckpoint is a checkpoint of the store, and the state that it must have.
+// modelCheckpoint is a checkpoint of the store and the state that it must contain.
 type modelCheckpoint struct {
 	dir   string
 	state *modelState
@@ -20,7 +20,7 @@ type modelCheckpoint struct {
 func (w *world) flush() {
 	w.log("flush")
 	if w.must("flush", w.sealed(func() error { return w.db.Flush(context.Background()) })) {
-		w.isSafe()
+		w.recordFlushed()
 	}
 }
 
@@ -42,7 +42,7 @@ func (w *world) syncLog() {
 func (w *world) compact() {
 	w.log("compact")
 	if w.must("compact", w.sealed(func() error { return w.db.Compact(context.Background()) })) {
-		w.isSafe()
+		w.recordFlushed()
 	}
 }
 
@@ -51,8 +51,9 @@ func (w *world) seal() {
 	w.must("seal", w.sealed(w.db.Seal))
 }
 
-// count adds the metrics of a store that is about to be closed.
-func (w *world) count() {
+// countWork adds the flushes and compactions of the open store to the totals of the test. It must
+// be called before the store is closed.
+func (w *world) countWork() {
 	m := w.db.Metrics()
 	w.seen.Flushes += m.Flushes
 	w.seen.Compactions += m.Compactions
@@ -61,10 +62,10 @@ func (w *world) count() {
 // reopen closes the store, sometimes checks it, and opens it again.
 func (w *world) reopen() {
 	w.seen.Reopened++
-	w.count()
+	w.countWork()
 	left := w.close()
 	if w.dice.IntN(2) == 0 {
-		w.check(w.dir, left) // an iterator that is open keeps what it needs
+		w.check(w.dir, left) // an iterator that is still open keeps obsolete files
 	}
 	w.open()
 }
@@ -75,14 +76,14 @@ func (w *world) check(dir string, leftovers bool) {
 	w.log("check")
 	report, err := Check(context.Background(), dir, w.o.Options)
 	if w.must("check", err) && len(report.Leftovers) > 0 && !leftovers {
-		w.violate("check: left over are %v", report.Leftovers)
+		w.violate("check: found leftover files %v", report.Leftovers)
 	}
 }
 
-// crash simulates a power cut. The store must then have the state of one moment. Without a log it is
-// the end of the newest flushed run. With a log that is not synced it is the state after any
-// operation since the last flush; it is the current state if each write was passed to the system
-// and the system has kept everything. Otherwise it is the current state.
+// crash simulates a power cut. The reopened store must have the state of one moment:
+//   - LogOff: the end of the newest flushed run
+//   - LogSynced, or LogWritten if the system kept all data: the current state
+//   - otherwise: the state after any operation since the last flush
 func (w *world) crash() {
 	if w.mem == nil || w.isSealedByOthers() && w.o.Log == LogOff {
 		return
@@ -91,7 +92,7 @@ func (w *world) crash() {
 	keep := chosen(w.dice, 0, 0.5, 0.9, 1)
 	w.log("crash, log %d, keeps %v", w.o.Log, keep)
 	left := w.mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(w.dice.Uint64(), 0))})
-	w.count()
+	w.countWork()
 	w.closeAll()
 	w.must("close", w.db.Close())
 	mode, before := w.o.Log, w.model
@@ -117,7 +118,7 @@ func (w *world) crash() {
 	w.begin()
 }
 
-// flushedIn returns the newest run in the manifest of a store.
+// flushedIn returns the newest flushed run according to the manifest of a store.
 func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
 	c, _, err := manifest.Read(context.Background(), fsys, dir)
 	if err != nil {
@@ -126,8 +127,8 @@ func flushedIn(fsys vfs.FS, dir string) (run uint64, err error) {
 	return c.Flushed, nil
 }
 
-// survivor returns the state that equals rows, if a crash may leave it. Without a log only the end
-// of a run is allowed. killed means that everything handed to the system has survived.
+// survivor returns the state that equals rows if a crash may leave it, see crash. Otherwise it
+// records a violation and returns nil. killed means that all data passed to the system survived.
 func (w *world) survivor(mode LogMode, killed bool, run uint64, rows []modelRow) *modelState {
 	var candidates []*modelState
 	switch {
@@ -138,7 +139,7 @@ func (w *world) survivor(mode LogMode, killed bool, run uint64, rows []modelRow)
 	default:
 		state, ok := w.ends[run]
 		if !ok || run < w.safeRun {
-			w.violate("after a crash the store is at run %d, safe is %d", run, w.safeRun)
+			w.violate("after a crash the newest run is %d; run %d or a later seal was expected", run, w.safeRun)
 			return nil
 		}
 		candidates = []*modelState{state}
@@ -148,7 +149,7 @@ func (w *world) survivor(mode LogMode, killed bool, run uint64, rows []modelRow)
 			return c.clone()
 		}
 	}
-	w.violate("after a crash with log %d: none of %d states; the last: %s", mode, len(candidates), candidates[len(candidates)-1].difference(rows))
+	w.violate("after a crash with log %d the store matches no one of %d allowed states; difference from the last: %s", mode, len(candidates), candidates[len(candidates)-1].difference(rows))
 	return nil
 }
 
@@ -164,7 +165,7 @@ func (w *world) checkpoint() {
 	} else {
 		w.log("checkpoint in %s", c.dir)
 		if w.must("checkpoint", w.sealed(func() error { return w.db.Checkpoint(context.Background(), c.dir) })) {
-			w.isSafe()
+			w.recordFlushed()
 		}
 	}
 	w.checkpoints = append(w.checkpoints, c)
@@ -196,14 +197,14 @@ func (w *world) verify(c modelCheckpoint) {
 	w.must("close "+c.dir, db.Close())
 }
 
-// restore continues with a store that Restore assembles from checkpoints: two halves that were
-// stores of their own before.
+// restore replaces the store by one that Restore assembles from two checkpoints: the partitions
+// below a bound from the first and the other partitions from the second.
 func (w *world) restore() {
 	if len(w.checkpoints) == 0 {
 		return
 	}
 	w.seen.Restores++
-	w.count()
+	w.countWork()
 	w.close()
 	bound := w.o.partition(w.dice)
 	low := chosen(w.dice, w.checkpoints...)
@@ -228,7 +229,7 @@ func (w *world) restore() {
 	w.open()
 }
 
-// part restores the partitions of a checkpoint in a range as a store, and writes a few more rows.
+// part restores the partitions of a checkpoint in [from, to) as a store and writes a few more rows to it.
 func (w *world) part(c modelCheckpoint, from, to []byte) (dir string, state *modelState) {
 	state = newModelState()
 	for _, r := range c.state.within(string(from), text(to), nil) {

@@ -11,22 +11,22 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// modelOptions are the options of a program: what belongs to the store, and what
-// may be another each time that it is opened.
+// modelOptions are the options of a program. newModelOptions draws those that a store keeps for its
+// life; redraw draws the others each time that the store is opened.
 type modelOptions struct {
 	Options
-	words  int // how many different prefixes there are about
-	real   bool
-	shared bool // one budget for every store of the program
+	words  int  // approx. number of different prefixes
+	real   bool // the files are on a real disk, not in memory
+	shared bool // all stores of the program share one budget
 }
 
-// chooser returns random numbers below n: a rand.Rand, or a programs.Dice.
+// chooser is a rand.Rand or a programs.Dice. IntN returns a random number below n.
 type chooser interface{ IntN(n int) int }
 
-// chosen returns one of the values of some.
+// chosen returns a random element of some.
 func chosen[T any](rng chooser, some ...T) T { return some[rng.IntN(len(some))] }
 
-// newModelOptions are what never changes.
+// newModelOptions draws the options that a store keeps for its life.
 func newModelOptions(rng programs.Dice) (o modelOptions) {
 	o.Split = chosen(rng, modelSplits...)
 	o.PartitionBytes = rng.IntN(3)
@@ -42,8 +42,8 @@ func newModelOptions(rng programs.Dice) (o modelOptions) {
 	return o
 }
 
-// vary chooses what may change.
-func (o *modelOptions) vary(rng programs.Dice) {
+// redraw draws the options that may change each time that the store is opened.
+func (o *modelOptions) redraw(rng programs.Dice) {
 	o.Log = chosen(rng, allLogModes...)
 	o.BudgetBytes = chosen[int64](rng, 4<<20, 6<<20, 20<<20)
 	o.MemtableBytes = chosen[int64](rng, 30, 300, 2000, 2000, 20_000, 0)
@@ -56,7 +56,7 @@ func (o *modelOptions) vary(rng programs.Dice) {
 	}
 	o.NewMemtable = chosen(rng, memtable.NewHash, memtable.NewHash, btreetable.New)
 	o.Picker = chosen(rng, NewLeveled(), NewTiered(2+rng.IntN(3)), Picker(&randomPicker{rng: rand.New(rand.NewPCG(rng.Uint64(), 0))}))
-	o.Filter = chosen(rng, nil, nil, Filter(sameFilter{}))
+	o.Filter = chosen(rng, nil, nil, Filter(rewritingFilter{}))
 	if o.shared {
 		o.BudgetBytes = 0
 	} else {
@@ -70,7 +70,7 @@ func (o *modelOptions) String() string {
 		o.BlockBytes, o.FileBytes, o.FilterBits, o.Compression, o.Picker, o.Filter != nil, o.MaxOpenFiles)
 }
 
-// key is one that the store takes: its prefix names a partition.
+// key returns a random key that the store accepts.
 func (o *modelOptions) key(rng programs.Dice) string {
 	prefix := o.prefix(rng)
 	switch o.Split.Name {
@@ -88,7 +88,7 @@ func (o *modelOptions) key(rng programs.Dice) string {
 	return prefix + chosen(rng, "", "\x00", "a", "b", "b\x00", "ba", "c/", "\xff", "\xff\xff", fmt.Sprint(rng.IntN(20)))
 }
 
-// prefix is one as the store cuts them.
+// prefix returns a random prefix that is long enough to name a partition. Split may cut it shorter.
 func (o *modelOptions) prefix(rng programs.Dice) string {
 	n := rng.IntN(o.words)
 	letters := []string{"a", "b", "\xff", "\x00", "c", "d"}
@@ -111,7 +111,7 @@ func (o *modelOptions) prefix(rng programs.Dice) string {
 	return word
 }
 
-// partition is a bound of partitions, nil for none.
+// partition returns a random bound between partitions; nil means unbounded.
 func (o *modelOptions) partition(rng programs.Dice) []byte {
 	if o.PartitionBytes == 0 || rng.IntN(10) == 0 {
 		return nil
@@ -120,10 +120,11 @@ func (o *modelOptions) partition(rng programs.Dice) []byte {
 	return []byte(bound[:min(len(bound), o.PartitionBytes)])
 }
 
-// sameFilter lets every other entry be replaced by what it is.
-type sameFilter struct{}
+// rewritingFilter replaces every other entry by a copy of its own value, so a compaction rewrites
+// entries and no content changes.
+type rewritingFilter struct{}
 
-func (sameFilter) Decide(batch []FilterEntry) {
+func (rewritingFilter) Decide(batch []FilterEntry) {
 	for i := range batch {
 		if e := &batch[i]; i%2 == 0 && int64(len(e.Value)) == e.Size {
 			e.Decision, e.NewValue = Replace, append([]byte{}, e.Value...)

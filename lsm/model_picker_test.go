@@ -8,7 +8,7 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// randomPicker returns random picks that keep the order of entries, and often none.
+// randomPicker returns random picks that keep the order of entries. It often picks nothing.
 type randomPicker struct {
 	mu  sync.Mutex
 	rng *rand.Rand
@@ -37,14 +37,15 @@ func (p *randomPicker) Pick(s Shape) *Pick {
 	return nil
 }
 
-// isInOrder reports whether a pick keeps the order of the entries of each key, by the definition:
-// of two overlapping tables, the newer one is newer afterwards too, and no two tables of a level
-// below 0 overlap. An output in level 0 belongs to the run of its newest input there: no table
-// that overlaps it may stay between its inputs or in that run, or their order would be unknown.
+// isInOrder reports whether a pick keeps the order of the entries of each key. It checks the
+// definition directly: if two tables overlap, the newer table stays the newer, and the tables of
+// each level from 1 on do not overlap. An output in level 0 belongs to the run of its newest input
+// in level 0. No table that overlaps the output may stay between its inputs or in that run,
+// because their order would be unknown.
 func isInOrder(s Shape, p Pick) bool {
 	type placed struct {
 		bounds  run.Range
-		age     [2]int // level, place on level 0
+		age     [2]int // level, then index in level 0
 		after   [2]int
 		isInput bool
 	}
@@ -100,12 +101,12 @@ func isInOrder(s Shape, p Pick) bool {
 			}
 		}
 	}
-	return p.To > 0 || first < 0 || isApart(s.Levels[0], picked, s.Levels[0][first])
+	return p.To > 0 || first < 0 || isLevel0Ordered(s.Levels[0], picked, s.Levels[0][first])
 }
 
-// isApart reports whether level 0 is in order after one table of the run of newest has replaced the
-// picked tables.
-func isApart(level0 []Table, picked map[uint64]bool, newest Table) bool {
+// isLevel0Ordered reports whether level 0 passes Tree.Check after the picked tables are replaced by
+// one table that belongs to the run of newest.
+func isLevel0Ordered(level0 []Table, picked map[uint64]bool, newest Table) bool {
 	one := newest
 	var s Shape
 	for _, t := range level0 {

@@ -7,31 +7,31 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// modelView is a view and what the store had when it was taken.
+// modelView is a view and the state of the store when the view was opened.
 type modelView struct {
 	*View
 	state *modelState
 }
 
-// modelScan is an iterator of what does not change.
+// modelScan is an iterator over a snapshot of the store, and the state that it must return.
 type modelScan struct {
 	*Iterator
-	modelPlace
+	modelPosition
 	state *modelState
 	to    *string
 }
 
-// modelPlace is where an iterator must be.
-type modelPlace struct {
-	from  string // the lowest key that may come next
-	stood bool   // it stands at the key from which from was made
-	below bool   // it has passed the first key, backward
+// modelPosition is the expected position of an iterator.
+type modelPosition struct {
+	from        string // the lowest key that Next may return
+	onRow       bool   // the iterator is on a row, whose key is from without its last byte
+	beforeFirst bool   // Prev has moved before the first row
 }
 
-// modelCursor is an iterator of a prefix.
+// modelCursor is an iterator over the live keys of a prefix: it sees later writes.
 type modelCursor struct {
 	*Iterator
-	modelPlace
+	modelPosition
 	prefix string
 }
 
@@ -43,8 +43,8 @@ func text(b []byte) *string {
 	return &s
 }
 
-// isValue compares what a read has returned with a value of the model.
-func (w *world) isValue(what, key string, got []byte, found bool, err error, state *modelState) {
+// compareValue compares the result of a read with the value in state.
+func (w *world) compareValue(what, key string, got []byte, found bool, err error, state *modelState) {
 	want, exists := state.get(key)
 	switch {
 	case exists && int64(len(want)) > w.o.limit():
@@ -70,20 +70,20 @@ func (w *world) get() {
 	if string(got[:3]) != "dst" {
 		w.violate("get %q: dst has changed", key)
 	}
-	w.isValue("get", key, got[3:], found, err, w.model)
+	w.compareValue("get", key, got[3:], found, err, w.model)
 	found, err = w.db.Has([]byte(key))
-	w.isThere("has", key, found, err, w.model)
+	w.compareHas("has", key, found, err, w.model)
 }
 
 func (w *world) peek() {
 	key := w.o.key(w.dice)
 	w.log("peek %q", key)
 	got, found, err := w.db.Peek([]byte(key))
-	w.isValue("peek", key, got, found, err, w.model)
+	w.compareValue("peek", key, got, found, err, w.model)
 }
 
-// isThere compares whether there is a key with the model.
-func (w *world) isThere(what, key string, got bool, err error, state *modelState) {
+// compareHas compares the result of Has with state.
+func (w *world) compareHas(what, key string, got bool, err error, state *modelState) {
 	if _, want := state.get(key); got != want || err != nil {
 		w.violate("%s %q: %v, %v instead of %v", what, key, got, err, want)
 	}
@@ -95,7 +95,7 @@ func (w *world) floor() {
 	found, value, ok, err := w.db.Floor([]byte(key))
 	want, exists := w.model.floor(w.o.Split, key)
 	if exists && int64(len(want.value)) > w.o.limit() {
-		ok = errors.Is(err, ErrTooLarge) // the key is returned all the same
+		ok = errors.Is(err, ErrTooLarge) // Floor returns the key also in this case
 		err, value = nil, []byte(want.value)
 	}
 	if err != nil || ok != exists || string(found) != want.key || string(value) != want.value {
@@ -103,7 +103,7 @@ func (w *world) floor() {
 	}
 }
 
-// stream reads a value in pieces, of any size.
+// stream compares a value that do streams, which may exceed MaxValueSize, with state.
 func (w *world) stream(what, key string, state *modelState, do func([]byte) (io.ReadCloser, int64, bool, error)) {
 	w.log("%s %q", what, key)
 	r, size, found, err := do([]byte(key))
@@ -134,7 +134,7 @@ func (w *world) streamStore() {
 	})
 }
 
-// bound is one of a scan, nil every now and then.
+// bound returns a random bound of a scan; nil, with probability 1/3, means unbounded.
 func (w *world) bound() []byte {
 	if w.dice.IntN(3) == 0 {
 		return nil
@@ -156,8 +156,8 @@ func (w *world) openScan() {
 }
 
 func (w *world) keepScan(it *Iterator, state *modelState, from, to []byte) {
-	s := &modelScan{it, modelPlace{from: string(from)}, state, text(to)}
-	clear(from) // which must not have been kept
+	s := &modelScan{it, modelPosition{from: string(from)}, state, text(to)}
+	clear(from) // the iterator must have its own copy
 	clear(to)
 	w.scans = append(w.scans, s)
 	if len(w.scans) > 3 {
@@ -167,14 +167,14 @@ func (w *world) keepScan(it *Iterator, state *modelState, from, to []byte) {
 	w.moveScan(s)
 }
 
-// moveScan takes some steps of a scan, or all.
+// moveScan sometimes seeks, then takes 1, 3 or 1000 steps.
 func (w *world) moveScan(s *modelScan) {
 	lowest := string(s.walk.within.From)
 	if w.dice.IntN(3) == 0 {
 		key := w.o.key(w.dice)
 		w.log("  seek %q", key)
 		s.from = max(key, lowest)
-		if !w.isRow("seek", s.Seek([]byte(key)), s.Iterator, s.state, &s.modelPlace, s.to, nil) {
+		if !w.compareNext("seek", s.Seek([]byte(key)), s.Iterator, s.state, &s.modelPosition, s.to, nil) {
 			return
 		}
 	}
@@ -182,65 +182,65 @@ func (w *world) moveScan(s *modelScan) {
 	if w.dice.IntN(3) == 0 {
 		last := w.dice.IntN(3) == 0
 		w.log("  back, last %v", last)
-		w.moveBack(last, steps, s.Iterator, s.state, &s.modelPlace, s.to, nil)
+		w.moveBack(last, steps, s.Iterator, s.state, &s.modelPosition, s.to, nil)
 		return
 	}
 	for range steps {
-		if !w.isRow("next", s.Next(), s.Iterator, s.state, &s.modelPlace, s.to, nil) {
+		if !w.compareNext("next", s.Next(), s.Iterator, s.state, &s.modelPosition, s.to, nil) {
 			return
 		}
 	}
 }
 
-// moveBack takes steps backward, the first to the last row if that is told.
-func (w *world) moveBack(last bool, steps int, it *Iterator, state *modelState, at *modelPlace, to *string, of func(string) bool) {
-	if last && !w.isRowBelow("last", it.Last(), it, state, at, true, to, of) {
+// moveBack takes steps backward. If last is set, it calls Last first.
+func (w *world) moveBack(last bool, steps int, it *Iterator, state *modelState, at *modelPosition, to *string, of func(string) bool) {
+	if last && !w.comparePrev("last", it.Last(), it, state, at, true, to, of) {
 		return
 	}
 	for range steps {
-		if !w.isRowBelow("prev", it.Prev(), it, state, at, false, to, of) {
+		if !w.comparePrev("prev", it.Prev(), it, state, at, false, to, of) {
 			return
 		}
 	}
 }
 
-// isRow compares where an iterator stands with the first row of the model from a
-// key on, and moves the key behind it.
-func (w *world) isRow(what string, ok bool, it *Iterator, state *modelState, at *modelPlace, to *string, of func(string) bool) bool {
+// compareNext compares the position of an iterator with the first row of state from at.from on, and
+// moves at.from after that row.
+func (w *world) compareNext(what string, ok bool, it *Iterator, state *modelState, at *modelPosition, to *string, of func(string) bool) bool {
 	row, exists := state.next(at.from)
 	for exists && of != nil && !of(row.key) && (to == nil || row.key < *to) {
 		row, exists = state.next(row.key + "\x00")
 	}
 	exists = exists && (to == nil || row.key < *to)
-	return w.isAt(what, ok, it, state, at, row, exists)
+	return w.comparePosition(what, ok, it, state, at, row, exists)
 }
 
-// isRowBelow compares where an iterator stands after Last or Prev with the last row of the
-// model, or with the last one below the place.
-func (w *world) isRowBelow(what string, ok bool, it *Iterator, state *modelState, at *modelPlace, last bool, to *string, of func(string) bool) bool {
+// comparePrev compares the position of an iterator after Last or Prev with the last row of state, or
+// with the last row before at.
+func (w *world) comparePrev(what string, ok bool, it *Iterator, state *modelState, at *modelPosition, last bool, to *string, of func(string) bool) bool {
 	lowest := string(it.walk.within.From)
 	var rows []modelRow
 	switch {
-	case last || !at.stood && !at.below:
+	case last || !at.onRow && !at.beforeFirst:
 		rows = state.within(lowest, to, of)
-	case at.stood:
+	case at.onRow:
 		key := at.from[:len(at.from)-1]
 		rows = state.within(lowest, &key, of)
 	}
 	if len(rows) == 0 {
 		at.from = lowest
-		w.isAt(what, ok, it, state, at, modelRow{}, false)
-		at.below = true
+		w.comparePosition(what, ok, it, state, at, modelRow{}, false)
+		at.beforeFirst = true
 		return false
 	}
-	return w.isAt(what, ok, it, state, at, rows[len(rows)-1], true)
+	return w.comparePosition(what, ok, it, state, at, rows[len(rows)-1], true)
 }
 
-// isAt compares where an iterator stands with a row, and moves the place there.
-func (w *world) isAt(what string, ok bool, it *Iterator, state *modelState, at *modelPlace, row modelRow, exists bool) bool {
-	at.stood, at.below = ok, false
+// comparePosition compares the current row of an iterator with row, and moves at to row.
+func (w *world) comparePosition(what string, ok bool, it *Iterator, state *modelState, at *modelPosition, row modelRow, exists bool) bool {
+	at.onRow, at.beforeFirst = ok, false
 	if ok != exists || it.Err() != nil {
-		w.violate("%s (live %v, memory %v, down %v, from %q): %v at %q, %v; the model has %v at %q", what, it.walk.cursor.on, it.walk.memory, it.walk.backward, it.walk.from, ok, it.Key(), it.Err(), exists, row.key)
+		w.violate("%s (live %v, memory %v, backward %v, from %q) returned %v at %q, %v; the model has %v at %q", what, it.walk.cursor.on, it.walk.memory, it.walk.backward, it.walk.from, ok, it.Key(), it.Err(), exists, row.key)
 		return false
 	}
 	if !ok {
@@ -252,7 +252,7 @@ func (w *world) isAt(what string, ok bool, it *Iterator, state *modelState, at *
 	}
 	at.from = row.key + "\x00"
 	got, err := it.Value()
-	w.isValue(what, row.key, got, err == nil, err, state)
+	w.compareValue(what, row.key, got, err == nil, err, state)
 	return true
 }
 
@@ -270,7 +270,7 @@ func (w *world) openView() {
 	}
 }
 
-// useViews does something with each view.
+// useViews reads from each view by Get, Stream or a scan.
 func (w *world) useViews() {
 	for i, v := range w.views {
 		w.log("view %d", i)
@@ -279,9 +279,9 @@ func (w *world) useViews() {
 			for range 5 {
 				key := w.o.key(w.dice)
 				got, found, err := v.Get([]byte(key), nil)
-				w.isValue("get of a view", key, got, found, err, v.state)
+				w.compareValue("get of a view", key, got, found, err, v.state)
 				found, err = v.Has([]byte(key))
-				w.isThere("has of a view", key, found, err, v.state)
+				w.compareHas("has of a view", key, found, err, v.state)
 			}
 		case 1:
 			w.stream("stream of a view", w.o.key(w.dice), v.state, v.Stream)
@@ -318,14 +318,15 @@ func (w *world) openCursor() {
 		return
 	}
 	clear(buffer)
-	w.cursors = append(w.cursors, &modelCursor{it, modelPlace{from: prefix}, prefix})
+	w.cursors = append(w.cursors, &modelCursor{it, modelPosition{from: prefix}, prefix})
 	if len(w.cursors) > 3 {
 		w.must("close a cursor", w.cursors[0].Close())
 		w.cursors = w.cursors[1:]
 	}
 }
 
-// useCursors takes steps of each, of the store as it is now.
+// useCursors moves each cursor and compares it with the current model, since cursors see later
+// writes.
 func (w *world) useCursors() {
 	for i, c := range w.cursors {
 		to := text(run.PrefixRange([]byte(c.prefix)).To)
@@ -334,22 +335,22 @@ func (w *world) useCursors() {
 			key := chosen(w.dice, w.o.key(w.dice), c.prefix+"b")
 			w.log("cursor %d: seek %q", i, key)
 			c.from = max(key, c.prefix)
-			w.isRow("seek of a cursor", c.Seek([]byte(key)), c.Iterator, w.model, &c.modelPlace, to, of)
+			w.compareNext("seek of a cursor", c.Seek([]byte(key)), c.Iterator, w.model, &c.modelPosition, to, of)
 		}
 		n := w.dice.IntN(3)
 		if back := w.dice.IntN(6); back < 2 {
 			w.log("cursor %d: back, %d times, last %v", i, n, back == 0)
-			w.moveBack(back == 0, n, c.Iterator, w.model, &c.modelPlace, to, of)
+			w.moveBack(back == 0, n, c.Iterator, w.model, &c.modelPosition, to, of)
 			continue
 		}
 		w.log("cursor %d: next, %d times", i, n)
 		for range n {
-			w.isRow("next of a cursor", c.Next(), c.Iterator, w.model, &c.modelPlace, to, of)
+			w.compareNext("next of a cursor", c.Next(), c.Iterator, w.model, &c.modelPosition, to, of)
 		}
 	}
 }
 
-// storeRows are those that a store has.
+// storeRows returns all rows of a store.
 func storeRows(db *DB) (rows []modelRow, err error) {
 	it, err := db.Iterator(nil, nil)
 	if err != nil {
@@ -365,7 +366,7 @@ func storeRows(db *DB) (rows []modelRow, err error) {
 	return rows, errors.Join(it.Err(), it.Close())
 }
 
-// checkGaps compares what the store remembers of deleted keys with the model.
+// checkGaps checks that the model has no key in any gap that the store remembers.
 func (w *world) checkGaps() {
 	w.db.lock.Lock()
 	defer w.db.lock.Unlock()
@@ -387,13 +388,13 @@ func (w *world) checkGaps() {
 	}
 }
 
-// compareAll reads the whole store.
+// compareAll compares all rows of the store with the model.
 func (w *world) compareAll() {
 	w.checkGaps()
 	var rows []modelRow
 	if w.must("read all", w.sealed(func() (err error) { rows, err = storeRows(w.db); return err })) {
 		if d := w.model.difference(rows); d != "" {
-			w.violate("the store is not as it must be: %s", d)
+			w.violate("the store differs from the model: %s", d)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// modelState is what a store holds, as a sorted map of whole values. Its clones
-// cost nothing, so that there can be one for each moment.
+// modelState is the content of a store as a sorted map of whole values. Cloning is copy-on-write and
+// cheap, so a test can keep the state after each operation.
 type modelState struct {
 	rows *btree.BTreeG[modelRow]
 }
@@ -37,7 +37,7 @@ func (m *modelState) add(key, value string) {
 	m.put(key, old+value)
 }
 
-// apply does an operation of a batch or alone.
+// apply applies op to the state.
 func (m *modelState) apply(split Split, op modelOp) {
 	switch op.kind {
 	case run.Set:
@@ -51,7 +51,7 @@ func (m *modelState) apply(split Split, op modelOp) {
 	}
 }
 
-// modelOp is an operation on a key.
+// modelOp is an operation on a key or prefix.
 type modelOp struct {
 	kind       run.Kind
 	key, value string
@@ -63,7 +63,7 @@ func (o modelOp) String() string {
 	return fmt.Sprintf("%v %q %s", o.kind, o.key, abridged(o.value))
 }
 
-// abridged is a value as a message has it.
+// abridged quotes a value for a message; it cuts values of more than 40 bytes.
 func abridged(value string) string {
 	if len(value) <= 40 {
 		return fmt.Sprintf("%q", value)
@@ -79,8 +79,8 @@ func (m *modelState) deleteAll(rows []modelRow) {
 	}
 }
 
-// within are the rows from a key to another, excluded, nil for the end; of, if
-// there is one, chooses among them.
+// within returns the rows in [from, to) for which of returns true. A nil to means no end; a nil of
+// selects all rows.
 func (m *modelState) within(from string, to *string, of func(key string) bool) (rows []modelRow) {
 	m.rows.AscendGreaterOrEqual(modelRow{key: from}, func(r modelRow) bool {
 		if to != nil && r.key >= *to {
@@ -94,7 +94,7 @@ func (m *modelState) within(from string, to *string, of func(key string) bool) (
 	return rows
 }
 
-// next is the first row from a key on.
+// next returns the first row with a key >= from.
 func (m *modelState) next(from string) (row modelRow, ok bool) {
 	m.rows.AscendGreaterOrEqual(modelRow{key: from}, func(r modelRow) bool {
 		row, ok = r, true
@@ -103,7 +103,7 @@ func (m *modelState) next(from string) (row modelRow, ok bool) {
 	return row, ok
 }
 
-// floor is the last row up to a key that has its prefix.
+// floor returns the last row with a key <= key that has the same prefix.
 func (m *modelState) floor(split Split, key string) (row modelRow, ok bool) {
 	m.rows.DescendLessOrEqual(modelRow{key: key}, func(r modelRow) bool {
 		row, ok = r, modelPrefix(split, r.key) == modelPrefix(split, key)
@@ -117,14 +117,14 @@ func (m *modelState) floor(split Split, key string) (row modelRow, ok bool) {
 
 func (m *modelState) all() []modelRow { return m.within("", nil, nil) }
 
-// difference says where rows that were read are others than those here, "" if
-// they are not.
+// difference describes the first difference between got and the state; it returns "" if they are
+// equal.
 func (m *modelState) difference(got []modelRow) string {
 	want := m.all()
 	for i := range max(len(want), len(got)) {
 		switch {
 		case i == len(want):
-			return fmt.Sprintf("there is %q = %s beyond the last of %d rows", got[i].key, abridged(got[i].value), len(want))
+			return fmt.Sprintf("row %q = %s follows the last of %d expected rows", got[i].key, abridged(got[i].value), len(want))
 		case i == len(got):
 			return fmt.Sprintf("%q = %s is missing, and %d more", want[i].key, abridged(want[i].value), len(want)-i-1)
 		case got[i] != want[i]:
@@ -134,9 +134,9 @@ func (m *modelState) difference(got []modelRow) string {
 	return ""
 }
 
-// The split functions: keys that stand alone, prefixes of a fixed length, and
-// prefixes that end with a slash. Under the last one "a" and "a/" are prefixes,
-// and "ab" begins with the first and does not belong to it.
+// modelSplits are the split functions: whole keys, prefixes of a fixed length, and prefixes that end
+// with a slash. With the last function, "a" and "a/" are different prefixes, and key "ab" has the
+// prefix "ab", not "a".
 var modelSplits = []Split{
 	WholeKey,
 	{Name: "three", Func: func(key []byte) int { return min(3, len(key)) }},

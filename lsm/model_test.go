@@ -45,7 +45,7 @@ var modelActions = []struct {
 	{5, (*world).compareAll},
 }
 
-// act does one random operation.
+// act runs one random operation.
 func (w *world) act() {
 	all := 0
 	for _, a := range modelActions {
@@ -62,7 +62,7 @@ func (w *world) act() {
 
 // runModel runs random operations on a store with random options, in memory or on a disk, with
 // open views and iterators, crashes, checkpoints and restores. The store must return the same rows
-// as a sorted map that gets the same operations. A nil budget means that the program chooses.
+// as a sorted map that gets the same operations. If b is nil, the program draws the budget.
 func runModel(t *testing.T, r *rapid.T, operations int, b *Budget, seen *modelCounts) {
 	dice := programs.Dice{T: r}
 	o := newModelOptions(dice)
@@ -113,18 +113,18 @@ func TestStoreIsASortedMap(t *testing.T) {
 		func(c *modelCounts) int64 { return c.Large },
 		func(c *modelCounts) int64 { return c.Gaps / 10 },
 	} {
-		require.Positive(t, of(&shards[0])+of(&shards[1]), "the programs prove too little")
+		require.Positive(t, of(&shards[0])+of(&shards[1]), "the programs had too few events of this kind")
 	}
 }
 
-// The stores of several programs share a budget, so they seal each other's memtables and close
-// each other's tables all the time.
+// Stores of several concurrent programs share a budget: they constantly seal each other's memtables
+// and close each other's tables.
 func TestStoresOfOneBudgetAreSortedMaps(t *testing.T) {
 	n := density.Of(t, 1, 8, 80)
 	b := NewBudget(8 << 20)
 	b.LimitOpenFiles(2)
 	b.leastShared = 1
-	b.activeBytes.Add(b.Limit()) // there is never enough
+	b.activeBytes.Add(b.Limit()) // the budget counts as used up, so every write seals a memtable
 	t.Run("stores", func(t *testing.T) {
 		for store := range 4 {
 			t.Run(fmt.Sprint(store), func(t *testing.T) {

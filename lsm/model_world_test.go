@@ -11,14 +11,14 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// world is a store, its model, and the views, iterators and checkpoints that a program has.
+// world is the store of a program, its model, and its open views, iterators and checkpoints.
 type world struct {
 	o     modelOptions
 	dice  programs.Dice // draws the program
-	mem   *vfstest.Mem  // under the store, nil if it is a real disk
+	mem   *vfstest.Mem  // the disk of the store; nil if the store is on a real disk
 	root  string
 	dir   string // of the store
-	dirs  int    // made so far
+	dirs  int    // number of directories created so far
 	db    *DB
 	model *modelState
 
@@ -28,20 +28,20 @@ type world struct {
 	checkpoints []modelCheckpoint
 
 	// States that a crash may leave. See crash.
-	ends    map[uint64]*modelState // by run, as it was when the run had ended
-	history []*modelState          // after each operation since the store was opened
-	flushed int                    // the first of history that is safe
-	safeRun uint64                 // newest run that is safe
+	ends    map[uint64]*modelState // by run: the state at the end of the run
+	history []*modelState          // the state after each operation since the store was opened
+	flushed int                    // index in history of the oldest state that a crash may leave
+	safeRun uint64                 // the newest run that is known to be flushed
 
 	log       func(string, ...any)
 	mu        sync.Mutex
 	violation error // guarded by mu: workers report too
 	seen      *modelCounts
 
-	ownsBudget bool // the one that is shared
+	ownsBudget bool // newWorld created the shared budget, end closes it
 }
 
-// modelCounts counts the events that a test must meet to prove something.
+// modelCounts counts events. A test that saw too few of them proves nothing.
 type modelCounts struct {
 	Operations, Flushes, Compactions, Crashes, Lost, Checkpoints, Restores, Reopened, Large, Gaps int64
 }
@@ -69,8 +69,8 @@ func newWorld(o modelOptions, root string, log func(string, ...any), seen *model
 	return w
 }
 
-// isSealedByOthers reports whether the world does not know what each run has: stores of
-// other programs end them.
+// isSealedByOthers reports whether stores of other programs may seal this store's memtables. The
+// world then does not know the state at the end of each run.
 func (w *world) isSealedByOthers() bool { return w.o.Budget != nil && !w.ownsBudget }
 
 func (w *world) hasFailed(what string) func(error) {
@@ -82,7 +82,7 @@ func (w *world) newDir() string {
 	return filepath.Join(w.root, fmt.Sprint("dir-", w.dirs))
 }
 
-// violate records a violation.
+// violate records a violation. The first violation is kept.
 func (w *world) violate(format string, arguments ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -97,7 +97,7 @@ func (w *world) failed() error {
 	return w.violation
 }
 
-// must records an error of an operation that must succeed.
+// must records a violation if err is not nil, and reports whether err is nil.
 func (w *world) must(what string, err error) bool {
 	if err != nil {
 		w.violate("%s: %v", what, err)
@@ -105,27 +105,28 @@ func (w *world) must(what string, err error) bool {
 	return err == nil
 }
 
-// open opens the store, which must have lost nothing.
+// open opens the store. Its content must equal the model.
 func (w *world) open() {
 	if w.openDB("open") {
 		w.begin()
 	}
 }
 
-// openDB opens the store with other options.
+// openDB opens the store with newly drawn options.
 func (w *world) openDB(what string) bool {
-	w.o.vary(w.dice)
+	w.o.redraw(w.dice)
 	w.log("open: %v", &w.o)
 	options := w.o.Options
 	db, err := Open(context.Background(), w.dir, options)
 	if w.must(what, err) {
 		w.db = db
-		db.gaps.MinDead, db.gaps.ExploreEvery = 1, 1 // programs are short
+		db.gaps.MinDead, db.gaps.ExploreEvery = 1, 1 // programs are too short for the defaults
 	}
 	return err == nil
 }
 
-// begin records that the state of the model has survived. It is called after the store was opened.
+// begin makes the current model the only state that a crash may leave. It is called after the store
+// was opened.
 func (w *world) begin() {
 	w.ends = map[uint64]*modelState{w.db.flushedRun: w.model.clone()}
 	w.safeRun = w.db.flushedRun
@@ -138,8 +139,9 @@ func (w *world) activeRun() uint64 {
 	return w.db.activeRun
 }
 
-// write does an operation that changes the model, unless it fails as expected. Runs that it
-// seals end before the operation; a large write is a run of its own, see largeEnded.
+// write calls do, which must return expected, and on success applies change to the model. Runs that
+// do seals end with the state before the operation, except for a large write, which has its own
+// run: see recordLargeRun.
 func (w *world) write(what string, expected error, do func() error, change func()) {
 	w.log("%s", what)
 	before, run := w.model.clone(), w.activeRun()
@@ -155,49 +157,49 @@ func (w *world) write(what string, expected error, do func() error, change func(
 		}
 		w.history = append(w.history, w.model.clone())
 	}
-	w.runsEnded(run, before, w.activeRun())
+	w.recordEnds(run, before, w.activeRun())
 }
 
-func (w *world) runsEnded(from uint64, before *modelState, to uint64) {
+func (w *world) recordEnds(from uint64, before *modelState, to uint64) {
 	for ; from < to; from++ {
 		w.ends[from] = before
 	}
 }
 
-// sealed does an operation that may seal runs and changes no row.
+// sealed calls do, which may seal runs and must not change rows.
 func (w *world) sealed(do func() error) error {
 	run := w.activeRun()
 	err := do()
-	w.runsEnded(run, w.model.clone(), w.activeRun())
+	w.recordEnds(run, w.model.clone(), w.activeRun())
 	return err
 }
 
-// isSafe records that all operations so far are flushed.
-func (w *world) isSafe() {
+// recordFlushed records that all operations so far are flushed: no crash may undo them.
+func (w *world) recordFlushed() {
 	w.safeRun, w.flushed = w.activeRun()-1, len(w.history)-1
 }
 
-// close closes the store, and its views and iterators before or after it. It reports whether they
-// were left open.
+// close closes the store. With probability 1/3 it closes views and iterators only after the store;
+// left reports whether any were open at that time.
 func (w *world) close() (left bool) {
 	left = w.dice.IntN(3) == 0 && len(w.views)+len(w.scans)+len(w.cursors) > 0
 	if !left {
 		w.closeAll()
 	}
-	w.log("close, open things left: %v", left)
+	w.log("close, views or iterators left open: %v", left)
 	err := w.db.Close()
 	if left != errors.Is(err, ErrOpen) || !left && err != nil {
 		w.violate("close: %v", err)
 	}
 	if left {
-		w.areClosed()
+		w.requireClosed()
 		w.closeAll()
 	}
 	return left
 }
 
-// areClosed checks that open views and iterators return ErrClosed.
-func (w *world) areClosed() {
+// requireClosed checks that views and iterators return ErrClosed after the store was closed.
+func (w *world) requireClosed() {
 	for _, v := range w.views {
 		if _, _, err := v.Get(nil, nil); !errors.Is(err, ErrClosed) {
 			w.violate("a view of a closed store: %v", err)
@@ -216,7 +218,6 @@ func (w *world) areClosed() {
 	w.must("close again", w.db.Close())
 }
 
-// closeAll closes all views and iterators.
 func (w *world) closeAll() {
 	for _, v := range w.views {
 		w.must("close a view", v.Close())
@@ -230,7 +231,7 @@ func (w *world) closeAll() {
 	w.views, w.scans, w.cursors = nil, nil, nil
 }
 
-// end closes everything.
+// end closes the store, its views and iterators, and the budget if the world owns it.
 func (w *world) end() {
 	if w.db == nil {
 		return
@@ -243,7 +244,7 @@ func (w *world) end() {
 	w.db = nil
 	if w.ownsBudget && w.failed() == nil {
 		if used := w.o.Budget.slabs.Used(); used > w.o.Budget.Limit() {
-			w.violate("%d bytes of the budget are in use and nothing is open", used)
+			w.violate("%d bytes of the budget are still in use after all stores were closed", used)
 		}
 		w.o.Budget.Close()
 	}

@@ -15,7 +15,7 @@ func (w *world) value() string {
 	n := chosen(w.dice, 0, 1, 3, 10, 30, 100)
 	switch w.dice.Uniform(600) {
 	case 0:
-		n = int(min(maxMemtableEntry, w.db.o.Budget.Limit()/16)) - 100 + w.dice.IntN(2000) // near the limit of a memtable
+		n = int(min(maxMemtableEntry, w.db.o.Budget.Limit()/16)) - 100 + w.dice.IntN(2000) // near the size limit of a memtable entry
 	case 1, 2:
 		n = 3000
 	}
@@ -58,12 +58,12 @@ func (w *world) writeOne() {
 	}
 	isLarge := w.isLarge(op.size()) && w.expected(op) == nil
 	w.write(op.String(), w.expected(op), do[op.kind], func() { w.model.apply(w.o.Split, op) })
-	clear(key) // which must not have been kept
+	clear(key) // the store must have its own copy
 	clear(value)
-	w.largeEnded(isLarge)
+	w.recordLargeRun(isLarge)
 }
 
-// drain deletes most keys of a prefix, one by one, so that gaps grow and meet.
+// drain deletes most keys of a prefix one by one, so that gaps grow and merge.
 func (w *world) drain() {
 	prefix := w.o.prefix(w.dice)
 	rows := w.model.within(prefix, nil, func(key string) bool { return modelPrefix(w.o.Split, key) == prefix })
@@ -81,8 +81,8 @@ func (w *world) drain() {
 
 func (w *world) isLarge(bytes int64) bool { return w.db.isLarge(bytes) }
 
-// largeEnded records that a large write is in the run that ended last.
-func (w *world) largeEnded(isLarge bool) {
+// recordLargeRun records that the run sealed last contains the large write.
+func (w *world) recordLargeRun(isLarge bool) {
 	if isLarge {
 		w.seen.Large++
 		w.ends[w.activeRun()-1] = w.model.clone()
@@ -111,7 +111,7 @@ func (w *world) writeBatch() {
 		case run.DeletePrefix:
 			b.DeletePrefix(key)
 		}
-		clear(key) // which must not have been kept
+		clear(key) // the store must have its own copy
 		clear(value)
 		ops, lines, total = append(ops, op), append(lines, op.String()), total+op.size()
 	}
@@ -121,10 +121,10 @@ func (w *world) writeBatch() {
 			w.model.apply(w.o.Split, op)
 		}
 	})
-	w.largeEnded(isLarge)
+	w.recordLargeRun(isLarge)
 }
 
-// deleteRange deletes a range of partitions, rarely all.
+// deleteRange deletes a range of partitions; only rarely all partitions.
 func (w *world) deleteRange() {
 	from, to := w.o.partition(w.dice), w.o.partition(w.dice)
 	if len(from) == 0 && to == nil && w.dice.IntN(10) > 0 {
@@ -135,7 +135,7 @@ func (w *world) deleteRange() {
 		expected = ErrRange
 	}
 	low, high := string(from), text(to)
-	// The active memtable is sealed before the tombstone.
+	// The store seals the active memtable before it writes the tombstone.
 	w.write(fmt.Sprintf("delete from %q to %q", from, to), expected, func() error { return w.db.DeleteRange(from, to) },
 		func() { w.model.deleteAll(w.model.within(low, high, nil)) })
 	clear(from)

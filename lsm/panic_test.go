@@ -155,7 +155,7 @@ func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
 func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool {
 	mem, wire := vfstest.NewMem(vfstest.MemOptions{}), &tripwire{}
 	o := goldenOptions(t, mem, LogOff)
-	o.Picker = quietPicker{}
+	o.Picker = idle{}
 	split := o.Split.Func
 	switch of {
 	case "split":
