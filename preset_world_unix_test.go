@@ -44,7 +44,7 @@ func prepareDir(t *testing.T, w *vfsworld.World) {
 // mayTouch reports whether a preset may make change c. It may create presetHome, and it may
 // change directories with the names of backends and copies if they were missing, carried the
 // marker, or held at most a lock.
-func mayTouch(before vfsworld.Notes, c vfsworld.Change) bool {
+func mayTouch(before vfsworld.Entries, c vfsworld.Change) bool {
 	rest, below := strings.CutPrefix(c.Path, presetHome)
 	if !below || rest == "" {
 		return below && c.Before == nil
@@ -80,12 +80,12 @@ func TestPresetChangesOnlyItsOwnDirectoriesInAnyWorld(t *testing.T) {
 	for seed := range worlds {
 		w := vfsworld.New(t, seed)
 		prepareDir(t, w)
-		name, leads := w.Spell(presetHome)
+		name, resolves := w.RandomName(presetHome)
 		if name == "" {
 			continue // an empty Dir means a temporary directory
 		}
 		storage := fileURL(t)
-		before := w.Note()
+		before := w.Entries()
 		w.Run(func() {
 			p, err := weir.LSM(context.Background(), storage, weir.LSMOptions{
 				Dir: name, LocalRecovery: w.Rand.IntN(2) == 0, BudgetBytes: 8 << 20,
@@ -94,8 +94,8 @@ func TestPresetChangesOnlyItsOwnDirectoriesInAnyWorld(t *testing.T) {
 				refused++
 				return
 			}
-			require.True(t, leads, "seed %d: %q", seed, name)
-			w.Disturb()
+			require.True(t, resolves, "seed %d: %q", seed, name)
+			w.RedirectNames()
 			for range 2 {
 				b, err := p.Open(state.Options{})
 				if err != nil {
@@ -108,7 +108,7 @@ func TestPresetChangesOnlyItsOwnDirectoriesInAnyWorld(t *testing.T) {
 			require.NoError(t, p.Close())
 		})
 		for _, c := range w.Changes(before) {
-			require.True(t, leads && mayTouch(before, c), "seed %d, %q: %v", seed, name, c)
+			require.True(t, resolves && mayTouch(before, c), "seed %d, %q: %v", seed, name, c)
 		}
 	}
 	t.Logf("%d opened, %d refused", opened, refused)

@@ -57,7 +57,7 @@ func tryWorlds(t *testing.T, test func(w *world, repeat func(times int, steps ..
 		for _, name := range []string{"a", "b", "chk-1/a", "chk-1/b"} { // objects have these names too
 			w.File("elsewhere/dir/"+name, "somebody's")
 		}
-		w.Settle()
+		w.AcceptChanges()
 		test(w, func(times int, steps ...func()) {
 			w.Repeat(programs.StepsOfRepeat*times, func() { steps[w.IntN(len(steps))]() })
 		})
@@ -79,7 +79,7 @@ func TestFilesInAnyWorldTouchNothingElse(t *testing.T) {
 		f.open()
 		on := func(step func(name string)) func() { return func() { step(f.anyName()) } }
 		create := on(f.create)
-		repeat(5, create, create, create, on(f.read), on(f.remove), f.list, on(f.lock), on(f.link), on(f.plant), f.open, w.Disturb)
+		repeat(5, create, create, create, on(f.read), on(f.remove), f.list, on(f.lock), on(f.link), on(f.plant), f.open, w.RedirectNames)
 		f.list()
 	})
 }
@@ -94,12 +94,12 @@ func (f *worldFiles) at(name string) string   { return f.root + "/" + name }
 func (f *worldFiles) path(name string) string { return f.Path(f.at(name)) }
 
 func (f *worldFiles) open() {
-	name, leads := f.Spell(f.root)
-	f.Settle()
-	f.Watch("open", func(path string) bool { return path == f.root && leads }, func() {
+	name, resolves := f.RandomName(f.root)
+	f.AcceptChanges()
+	f.Watch("open", func(path string) bool { return path == f.root && resolves }, func() {
 		files, err := NewFiles(name)
-		require.Equal(f.op, leads, err == nil, "%q: %v", name, err)
-		if leads {
+		require.Equal(f.op, resolves, err == nil, "%q: %v", name, err)
+		if resolves {
 			f.files = files
 		}
 	})
@@ -154,7 +154,7 @@ func (f *worldFiles) read(name string) {
 
 // remove removes an object or a link, and directories that are empty then.
 func (f *worldFiles) remove(name string) {
-	f.Forget(f.at(name))
+	f.Unprotect(f.at(name))
 	f.Watch("remove "+name, f.mayTouch(name), func() {
 		err := f.files.Remove(context.Background(), name)
 		if _, there := f.holds[name]; there {
@@ -179,7 +179,7 @@ func (f *worldFiles) list() {
 			}
 		}
 		require.Equal(f.op, slices.Sorted(maps.Keys(f.holds)), slices.Sorted(maps.Keys(objects)))
-		for _, kept := range f.Kept(f.root) {
+		for _, kept := range f.Protected(f.root) {
 			require.True(f.op, irregular[strings.TrimPrefix(kept, f.root+"/")] || path.Base(kept) == "notes", kept)
 		}
 	})
@@ -202,7 +202,7 @@ func (f *worldFiles) lock(name string) {
 func (f *worldFiles) link(name string) {
 	const second = "work/second"
 	_ = os.Remove(f.Path(second))
-	f.Settle()
+	f.AcceptChanges()
 	f.Watch("link "+name, func(path string) bool { return path == second }, func() {
 		err := f.files.Link(context.Background(), name, f.Path(second))
 		_, there := f.holds[name]
@@ -212,7 +212,7 @@ func (f *worldFiles) link(name string) {
 
 // plant puts a link, pipe, directory or file in the place of an object or a directory of objects.
 func (f *worldFiles) plant(name string) {
-	if f.way(name) != nil || len(f.Kept(f.at(name))) > 0 || slices.Contains(f.Kept(f.root), f.at(name)) {
+	if f.way(name) != nil || len(f.Protected(f.at(name))) > 0 || slices.Contains(f.Protected(f.root), f.at(name)) {
 		return // something was planted there before
 	}
 	maps.DeleteFunc(f.holds, func(held, _ string) bool { return within(held, name) })
@@ -245,7 +245,7 @@ func TestCoordinatorInAnyWorldKeepsFilesThatItCannotRead(t *testing.T) {
 			w.Link(w.root+"/job", w.Path(j.job))
 		}
 		j.restart()
-		repeat(1, j.checkpoint, j.checkpoint, j.checkpoint, j.begin, j.collect, j.plant, j.restart, w.Disturb)
+		repeat(1, j.checkpoint, j.checkpoint, j.checkpoint, j.begin, j.collect, j.plant, j.restart, w.RedirectNames)
 		require.NoError(w.T, j.rig.Close())
 	})
 }
@@ -253,9 +253,9 @@ func TestCoordinatorInAnyWorldKeepsFilesThatItCannotRead(t *testing.T) {
 // run runs an operation of the coordinator, which may touch everything in the job's folder.
 func (j *worldJob) run(operation string, run func()) {
 	kept := j.kept()
-	for _, path := range j.Kept(j.job) { // the others may be removed with their checkpoints
+	for _, path := range j.Protected(j.job) { // the others may be removed with their checkpoints
 		if !kept[path] && !isNotes(path) {
-			j.Forget(path)
+			j.Unprotect(path)
 		}
 	}
 	j.Watch(operation, func(path string) bool { return path == j.root || within(path, j.job) && !isNotes(path) }, run)
@@ -326,11 +326,11 @@ func (j *worldJob) entries() map[ID]bool {
 
 // restart closes the coordinator and opens another one, like a new process.
 func (j *worldJob) restart() {
-	name, leads := j.Spell(j.root)
-	for !leads {
-		name, leads = j.Spell(j.root)
+	name, resolves := j.RandomName(j.root)
+	for !resolves {
+		name, resolves = j.RandomName(j.root)
 	}
-	j.Settle()
+	j.AcceptChanges()
 	retain := 1 + j.IntN(3)
 	j.run("restart", func() {
 		if j.rig != nil {
@@ -422,7 +422,7 @@ func (j *worldJob) plant() {
 		mode, _ := j.typeOf(name)
 		parent, _ := j.typeOf(path.Dir(name))
 		switch {
-		case parent != fs.ModeDir || mode != 0 && mode != fs.ModeDir || len(j.Kept(name)) > 0:
+		case parent != fs.ModeDir || mode != 0 && mode != fs.ModeDir || len(j.Protected(name)) > 0:
 			return true // something was planted there
 		case isNotes(name) || path.Base(name) == "."+lockName:
 			return true

@@ -75,8 +75,8 @@ func TestStoreTouchesNothingElseInAnyWorld(t *testing.T) {
 	for seed := range worlds(t) {
 		w := vfsworld.New(t, seed)
 		prepareStore(t, w)
-		name, leads := w.Spell(storeHome)
-		before := w.Note()
+		name, resolves := w.RandomName(storeHome)
+		before := w.Entries()
 		w.Run(func() {
 			_, err := Check(t.Context(), name, Options{})
 			require.Empty(t, w.Changes(before), "seed %d: %v", seed, err)
@@ -86,13 +86,13 @@ func TestStoreTouchesNothingElseInAnyWorld(t *testing.T) {
 				return
 			}
 			opened++
-			require.True(t, leads, "seed %d: %q", seed, name)
-			w.Disturb()
+			require.True(t, resolves, "seed %d: %q", seed, name)
+			w.RedirectNames()
 			require.NoError(t, db.Put([]byte("new"), []byte("value")), "seed %d", seed)
 			require.NoError(t, errors.Join(db.Flush(context.Background()), db.Compact(context.Background()), db.Close()), "seed %d", seed)
 		})
 		changes := w.Changes(before)
-		if !leads {
+		if !resolves {
 			require.Empty(t, changes, "seed %d: %q", seed, name)
 		}
 		requireAllowed(t, changes, storeHome)
@@ -108,9 +108,9 @@ func TestRestoreTouchesNothingElseInAnyWorld(t *testing.T) {
 	for seed := range worlds(t) {
 		w := vfsworld.New(t, seed)
 		prepareStore(t, w)
-		name, _ := w.Spell(storeHome)
+		name, _ := w.RandomName(storeHome)
 		source := filled(t, w.Path("source"))
-		before := w.Note()
+		before := w.Entries()
 		to := "restored/" + strings.Repeat("x", 1+w.Rand.IntN(2))
 		w.Run(func() {
 			err := Restore(t.Context(), w.Path(to), []Part{{Dir: name}}, Options{})
@@ -124,7 +124,7 @@ func TestRestoreTouchesNothingElseInAnyWorld(t *testing.T) {
 			if err == nil {
 				made++
 			}
-			w.Disturb()
+			w.RedirectNames()
 		})
 		var rest []vfsworld.Change
 		for _, c := range w.Changes(before) {

@@ -65,7 +65,7 @@ func prepare(t *testing.T, w *vfsworld.World) {
 
 // isOurs is the model. It reports whether a backend may use and clear the directory. It depends only on
 // the recorded notes.
-func isOurs(before vfsworld.Notes, marker string, earlier func(names map[string]bool) bool) bool {
+func isOurs(before vfsworld.Entries, marker string, earlier func(names map[string]bool) bool) bool {
 	names := make(map[string]bool)
 	for p := range before {
 		if path.Dir(p) == home {
@@ -101,9 +101,9 @@ func TestBackendChangesOnlyItsOwnFilesInAnyWorld(t *testing.T) {
 	for seed := range worlds(t) {
 		w := vfsworld.New(t, seed)
 		prepare(t, w)
-		name, leads := w.Spell(home)
-		before := w.Note()
-		ours := leads && isOurs(before, backendMarker, func(names map[string]bool) bool {
+		name, resolves := w.RandomName(home)
+		before := w.Entries()
+		ours := resolves && isOurs(before, backendMarker, func(names map[string]bool) bool {
 			current, ok := before[home+"/tree/CURRENT"]
 			return ok && current.Type == 0 && len(names) <= 3 && (len(names) == 2 || names[stagingName])
 		})
@@ -120,7 +120,7 @@ func TestBackendChangesOnlyItsOwnFilesInAnyWorld(t *testing.T) {
 			}
 			opened++
 			require.True(t, ours, "seed %d: %q", seed, name)
-			w.Disturb()
+			w.RedirectNames()
 			require.NoError(t, errors.Join(write(b), b.Close()), "seed %d", seed)
 		})
 		for _, c := range w.Changes(before) {
@@ -145,9 +145,9 @@ func TestLocalCopiesChangeOnlyTheirFilesInAnyWorld(t *testing.T) {
 	for seed := range worlds(t) {
 		w := vfsworld.New(t, seed)
 		prepare(t, w)
-		name, leads := w.Spell(home)
-		before := w.Note()
-		ours := leads && isOurs(before, copiesMarker, func(names map[string]bool) bool {
+		name, resolves := w.RandomName(home)
+		before := w.Entries()
+		ours := resolves && isOurs(before, copiesMarker, func(names map[string]bool) bool {
 			for name := range names {
 				if _, ok := parseCopy(name); !ok && name != lockName {
 					return false
@@ -163,7 +163,7 @@ func TestLocalCopiesChangeOnlyTheirFilesInAnyWorld(t *testing.T) {
 			}
 			opened++
 			require.True(t, ours, "seed %d: %q", seed, name)
-			w.Disturb()
+			w.RedirectNames()
 			for id := range c.lastUse {
 				c.link(id, w.Path("taken"))
 				c.forget(id)

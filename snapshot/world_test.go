@@ -38,7 +38,7 @@ func TestDirectoryInAnyWorldTouchesNothingElse(t *testing.T) {
 			d.open("")
 			names := []string{"a", "b", "c", ".a.01234567.tmp"}
 			steps := []func(string){d.create, d.create, d.read, d.remove, d.leftovers, d.plant, d.open,
-				func(string) { w.Disturb() }}
+				func(string) { w.RedirectNames() }}
 			for range 60 {
 				steps[w.Rand.IntN(len(steps))](names[w.Rand.IntN(len(names))])
 			}
@@ -55,12 +55,12 @@ func (d *worldDirectory) may(name string) func(path string) bool {
 }
 
 func (d *worldDirectory) open(string) {
-	name, leads := d.Spell(d.root)
-	d.Settle()
-	d.Watch("open", func(path string) bool { return path == d.root && leads }, func() {
+	name, resolves := d.RandomName(d.root)
+	d.AcceptChanges()
+	d.Watch("open", func(path string) bool { return path == d.root && resolves }, func() {
 		opened, err := snapshot.NewDirectory(name)
-		require.Equal(d.t, leads, err == nil, "%q: %v", name, err)
-		if leads {
+		require.Equal(d.t, resolves, err == nil, "%q: %v", name, err)
+		if resolves {
 			d.d = opened
 		}
 	})
@@ -109,7 +109,7 @@ func (d *worldDirectory) read(name string) {
 
 func (d *worldDirectory) remove(name string) {
 	if name[0] != '.' {
-		d.Forget(d.at(name))
+		d.Unprotect(d.at(name))
 	}
 	d.Watch("remove "+name, d.may(name), func() { _ = d.d.Remove(name) })
 	delete(d.holds, name)
@@ -136,7 +136,7 @@ func (d *worldDirectory) leftovers(string) {
 }
 
 func (d *worldDirectory) plant(name string) {
-	for _, kept := range d.Kept(d.root) {
+	for _, kept := range d.Protected(d.root) {
 		if strings.HasPrefix(kept, d.at(name)) {
 			return
 		}

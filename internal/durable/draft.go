@@ -13,7 +13,8 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// draftBytes is the buffer size of a Draft, because callers write pieces of a few hundred bytes.
+// draftBytes is the buffer size of a Draft. Callers write pieces of a few hundred bytes, which would
+// otherwise each be a system call.
 const draftBytes = 64 << 10
 
 // Draft is a new file that gets its name when it is complete. It is written under a temporary name,
@@ -23,8 +24,8 @@ const draftBytes = 64 << 10
 // Write, of the bufio.Writer, takes the content. A successful Commit or an Abort ends the Draft;
 // after a failed Commit, the caller must call Abort.
 //
-// Thread safety: one goroutine at a time. Several drafts may have the same name: the first one to
-// commit gets it.
+// Thread safety: one goroutine at a time. Several drafts may have the same name: the first
+// Commit succeeds, and the others fail with fs.ErrExist.
 type Draft struct {
 	*bufio.Writer
 	fs         vfs.FS
@@ -47,8 +48,8 @@ func NewDraft(fsys vfs.FS, name string) (*Draft, error) {
 	return &Draft{Writer: bufio.NewWriterSize(file, draftBytes), fs: fsys, file: file, temp: temp, name: name}, nil
 }
 
-// createDraft creates a file with an unused temporary name, so that fs.ErrExist never refers to a
-// leftover of a crash.
+// createDraft creates a file with an unused temporary name. It skips the names of leftover files, so
+// that a caller never gets fs.ErrExist because of a crash.
 func createDraft(fsys vfs.FS, name string) (temp string, file vfs.File, err error) {
 	dir, base := filepath.Split(name)
 	for range maxTemps {

@@ -31,7 +31,7 @@ func draftNew(fsys vfs.FS, name string) error {
 
 func TestDraftIsWholeOrAbsentAfterACrash(t *testing.T) {
 	m := publishDisk(t, false)
-	check := func(left *vfstest.Mem) error { return isWhole(left, false) }
+	check := func(afterCrash *vfstest.Mem) error { return isWhole(afterCrash, false) }
 	faulty := vfstest.NewFaulty(m, vfstest.FaultyOptions{After: func(op vfstest.Op, name string) {
 		require.NoError(t, crashes(m, check), "after %v %s", op, name)
 	}})
@@ -64,7 +64,7 @@ func TestDraftThatFailsLeavesNothing(t *testing.T) {
 }
 
 // On Linux a second fsync succeeds although the data that the first one could not write is lost.
-func TestDraftIsNotCommittedBySyncingAgain(t *testing.T) {
+func TestCommitAfterAFailedSyncFails(t *testing.T) {
 	m := publishDisk(t, false)
 	d, err := NewDraft(vfstest.NewFaulty(m, vfstest.FaultyOptions{Plan: vfstest.FailNth(0, errDisk, vfstest.OpSync)}), "d/a")
 	require.NoError(t, err)
@@ -94,7 +94,7 @@ func TestFirstOfTwoDraftsGetsTheName(t *testing.T) {
 	require.Equal(t, files{"d": "dir", "d/a": "second"}, tree(t, m))
 }
 
-func TestLeftoverOfADraftTellsItsName(t *testing.T) {
+func TestDraftOfReturnsTheNameOfALeftover(t *testing.T) {
 	m := publishDisk(t, false)
 	for _, name := range []string{"a", "a.b", ".a", "a.01234567"} {
 		d, err := NewDraft(m, "d/"+name)
@@ -113,13 +113,13 @@ func TestLeftoverOfADraftTellsItsName(t *testing.T) {
 	}
 }
 
-// alwaysTaken refuses so many names.
-type alwaysTaken struct {
+// existingNames reports the first names that Create gets as existing.
+type existingNames struct {
 	vfs.FS
 	refusals int
 }
 
-func (f *alwaysTaken) Create(name string) (vfs.File, error) {
+func (f *existingNames) Create(name string) (vfs.File, error) {
 	if f.refusals > 0 {
 		f.refusals--
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
@@ -127,16 +127,16 @@ func (f *alwaysTaken) Create(name string) (vfs.File, error) {
 	return f.FS.Create(name)
 }
 
-func TestDraftStepsOverLeftovers(t *testing.T) {
+func TestDraftSkipsExistingTemporaryNames(t *testing.T) {
 	m := publishDisk(t, false)
-	require.NoError(t, draftNew(&alwaysTaken{m, 3}, "d/a"))
+	require.NoError(t, draftNew(&existingNames{m, 3}, "d/a"))
 	require.NoError(t, isNew(m))
-	require.ErrorIs(t, draftNew(&alwaysTaken{m, 1 << 20}, "d/b"), fs.ErrExist)
+	require.ErrorIs(t, draftNew(&existingNames{m, 1 << 20}, "d/b"), fs.ErrExist)
 }
 
-// If a failed sync loses the entry of a directory, the directory must be made again: later syncs
-// succeed and do not restore it.
-func TestDirectoryIsDurableWhenMakingItSucceedsAtLast(t *testing.T) {
+// A failed sync may lose the entry of a new directory, and later syncs succeed without restoring it.
+// So MkdirAll must remove the directory, and the next call must make it again.
+func TestMkdirAllAfterAFailedSyncIsDurable(t *testing.T) {
 	for n := range 3 {
 		m := vfstest.NewMem(vfstest.MemOptions{})
 		faulty := vfstest.NewFaulty(m, vfstest.FaultyOptions{Plan: vfstest.FailNth(n+1, errDisk, vfstest.OpSyncDir)})

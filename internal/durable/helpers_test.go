@@ -73,13 +73,13 @@ func content(fsys vfs.FS, name string) (string, error) {
 	return string(b), err
 }
 
-// requireError checks that err is target, in an error with the name of the file.
+// requireError checks that err wraps target and names the file.
 func requireError(t *testing.T, err, target error) {
 	t.Helper()
 	require.ErrorIs(t, err, target)
 	switch err.(type) {
 	case *fs.PathError, *os.LinkError:
 	default:
-		require.Failf(t, "no names", "%T: %v", err, err)
+		require.Failf(t, "the error does not name the file", "%T: %v", err, err)
 	}
 }

@@ -19,7 +19,7 @@ func TestMkdirAllRefusesPipesAndLinks(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(at("pipe"), 0o600))
 	require.NoError(t, os.Mkdir(at("dir"), 0o700))
 	require.NoError(t, os.Symlink("dir", at("link")))
-	require.NoError(t, os.Symlink("none", at("dangling")))
+	require.NoError(t, os.Symlink("missing", at("dangling")))
 	for name, want := range map[string]error{
 		"pipe": syscall.ENOTDIR, "link": vfs.ErrNotRegular, "dangling": vfs.ErrNotRegular, "link/d": vfs.ErrNotRegular,
 	} {
@@ -30,7 +30,7 @@ func TestMkdirAllRefusesPipesAndLinks(t *testing.T) {
 	require.Empty(t, names)
 }
 
-func TestPublishReplacesTheLinkAndNotItsFile(t *testing.T) {
+func TestPublishReplacesALinkAndKeepsItsTarget(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	writeFile(t, vfs.Real{}, at("file"), "kept")

@@ -40,8 +40,8 @@ func MkdirAll(fsys vfs.FS, dir string) error {
 		}
 		return err
 	}
-	// A parent without permission to read, such as another user's /home, cannot be
-	// synced. MkdirAll has not made its entry in that case.
+	// MkdirAll cannot sync a parent that it must not read, for example /home. It ignores the error,
+	// because it has made no entry there.
 	if err := fsys.SyncDir(filepath.Dir(at)); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}

@@ -1,7 +1,7 @@
-// Package durable creates and replaces files and directories so that after a power cut they are
-// there completely or not at all, and are there once the call has returned nil: Publish replaces a
-// file, Draft makes a new one, MkdirAll makes directories. The steps follow from the promises of
-// package vfs. The package does not know the content of files.
+// Package durable creates and replaces files and directories atomically and durably. Publish replaces
+// a file, Draft makes a new file, and MkdirAll makes directories. After a power cut, each file is
+// complete or does not exist; it exists if the call had returned nil. The package relies only on the
+// guarantees of package vfs, and does not depend on the content of files.
 package durable
 
 import (
@@ -18,11 +18,11 @@ import (
 // files with this suffix, left by a crash, when it opens the directory.
 const TempSuffix = ".tmp"
 
-// maxTemps bounds the number of existing temporary files of one name that are skipped. Each is left
-// by a crash, or belongs to a concurrent caller.
+// maxTemps is the highest number of existing temporary files of one name that Publish and NewDraft
+// skip. Each is a leftover of a crash or belongs to a concurrent call.
 const maxTemps = 1000
 
-// Publish atomically replaces the content of a file by what write writes. At any time, also after a
+// Publish atomically replaces the content of a file by the output of write. At any time, also after a
 // crash, name has its old content or all of the new content; once Publish has returned nil, it has
 // the new content. The directory must exist.
 //
@@ -30,8 +30,8 @@ const maxTemps = 1000
 //
 // If Publish fails before Rename, name has its old content. If Rename fails, it may have either one.
 // If SyncDir fails, it reads as new, and a crash may restore the old content. Publish removes the
-// temporary file; if that fails too, the error has both causes. It returns an error of write
-// unchanged.
+// temporary file; if that fails too, the error wraps both causes. It returns an error of
+// write unchanged.
 //
 // Concurrent calls for one name are safe: the last one determines the content.
 func Publish(fsys vfs.FS, name string, write func(io.Writer) error) error {
@@ -65,7 +65,7 @@ func createTemp(fsys vfs.FS, name string) (temp string, f vfs.File, err error) {
 	}
 }
 
-// fill writes, syncs and closes the file. It closes the file in any case.
+// fill writes, syncs and closes a file. It also closes the file after an error.
 func fill(f vfs.File, write func(io.Writer) error) error {
 	err := write(f)
 	if err == nil {
@@ -77,8 +77,8 @@ func fill(f vfs.File, write func(io.Writer) error) error {
 	return err
 }
 
-// removeTemp removes a temporary file. It is not an error if the file is gone, because a rename that
-// failed may have moved it.
+// removeTemp removes a temporary file. A missing file is not an error, because a rename that failed
+// may have moved it.
 func removeTemp(fsys vfs.FS, temp string) error {
 	if err := fsys.Remove(temp); !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -20,13 +20,13 @@ import (
 
 var errDisk = syscall.EIO
 
-// The contents have several blocks, and differ in every byte and in length.
+// The contents take several blocks of a Mem and differ in every byte and in length.
 var (
 	oldContent = strings.Repeat("old", 400)
 	newContent = strings.Repeat("new", 600)
 )
 
-// writes writes a text in so many writes of so many repetitions altogether.
+// writes returns a function that writes text times times, in parts calls of Write.
 func writes(text string, parts, times int) func(io.Writer) error {
 	return func(w io.Writer) error {
 		for range parts {
@@ -40,7 +40,7 @@ func writes(text string, parts, times int) func(io.Writer) error {
 
 func publishNew(fsys vfs.FS) error { return Publish(fsys, "d/a", writes("new", 3, 600)) }
 
-// publishDisk returns a disk with the directory d and, if old is set, a durable file d/a.
+// publishDisk returns a disk with the directory d and, if withOld is set, a durable file d/a.
 func publishDisk(t *testing.T, withOld bool) *vfstest.Mem {
 	m := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, MkdirAll(m, "d"))
@@ -58,14 +58,14 @@ func isWhole(m *vfstest.Mem, withOld bool) error {
 	case err == nil && withOld && got == oldContent:
 	case errors.Is(err, fs.ErrNotExist) && !withOld:
 	default:
-		return fmt.Errorf("neither old nor new: %d bytes, %w", len(got), errors.Join(err))
+		return fmt.Errorf("d/a is neither the old nor the new file: %d bytes, %w", len(got), errors.Join(err))
 	}
 	return nil
 }
 
 func isNew(m *vfstest.Mem) error {
 	if got, err := content(m, "d/a"); err != nil || got != newContent {
-		return fmt.Errorf("not the new file: %d bytes, %w", len(got), errors.Join(err))
+		return fmt.Errorf("d/a is not the new file: %d bytes, %w", len(got), errors.Join(err))
 	}
 	return nil
 }
@@ -86,20 +86,20 @@ func crashes(m *vfstest.Mem, check func(*vfstest.Mem) error) error {
 	return nil
 }
 
-// publishThroughCrashes publishes on a file system over the disk, crashes after every operation, and
-// returns the faults found.
+// publishThroughCrashes publishes d/a on the file system that over returns, and checks clones of the
+// disk that crash after each operation. It returns the first fault.
 func publishThroughCrashes(t *testing.T, withOld bool, over func(vfs.FS) vfs.FS) error {
 	m := publishDisk(t, withOld)
 	var wrong error
 	faulty := vfstest.NewFaulty(m, vfstest.FaultyOptions{After: func(op vfstest.Op, name string) {
-		err := crashes(m, func(left *vfstest.Mem) error {
-			if err := isWhole(left, withOld); err != nil {
+		err := crashes(m, func(afterCrash *vfstest.Mem) error {
+			if err := isWhole(afterCrash, withOld); err != nil {
 				return err
 			}
-			if err := publishNew(left); err != nil { // despite leftover temporary files
+			if err := publishNew(afterCrash); err != nil { // leftover temporary files must not disturb it
 				return err
 			}
-			return isNew(left.CrashClone(keepNothing))
+			return isNew(afterCrash.CrashClone(keepNothing))
 		})
 		if err != nil && wrong == nil {
 			wrong = fmt.Errorf("after %v %s: %w", op, name, err)
@@ -118,39 +118,39 @@ func TestPublishIsAtomicAndDurableInCrashes(t *testing.T) {
 	}
 }
 
-// lying skips syncs and reports success.
-type lying struct {
+// withoutSync reports success for the chosen kinds of syncs, but does not sync.
+type withoutSync struct {
 	vfs.FS
-	aboutSync, aboutSyncDir bool
+	skipSync, skipSyncDir bool
 }
 
-type lyingFile struct{ vfs.File }
+type unsyncedFile struct{ vfs.File }
 
-func (lyingFile) Sync() error { return nil }
+func (unsyncedFile) Sync() error { return nil }
 
-func (l lying) Create(name string) (vfs.File, error) {
-	f, err := l.FS.Create(name)
-	if err == nil && l.aboutSync {
-		f = lyingFile{f}
+func (w withoutSync) Create(name string) (vfs.File, error) {
+	f, err := w.FS.Create(name)
+	if err == nil && w.skipSync {
+		f = unsyncedFile{f}
 	}
 	return f, err
 }
 
-func (l lying) SyncDir(dir string) error {
-	if l.aboutSyncDir {
+func (w withoutSync) SyncDir(dir string) error {
+	if w.skipSyncDir {
 		return nil
 	}
-	return l.FS.SyncDir(dir)
+	return w.FS.SyncDir(dir)
 }
 
-// The crash test fails if either sync is missing.
+// The crash test detects a missing sync of the file or of the directory.
 func TestPublishNeedsBothSyncs(t *testing.T) {
 	for _, withOld := range []bool{false, true} {
 		require.Error(t, publishThroughCrashes(t, withOld, func(fsys vfs.FS) vfs.FS {
-			return lying{FS: fsys, aboutSync: true}
+			return withoutSync{FS: fsys, skipSync: true}
 		}))
 		require.Error(t, publishThroughCrashes(t, withOld, func(fsys vfs.FS) vfs.FS {
-			return lying{FS: fsys, aboutSyncDir: true}
+			return withoutSync{FS: fsys, skipSyncDir: true}
 		}))
 	}
 }
@@ -168,7 +168,8 @@ func TestPublishUnderEveryFault(t *testing.T) {
 	}
 }
 
-// checkPublishUnder publishes under a plan that makes an operation fail.
+// checkPublishUnder publishes d/a while plan makes operations fail, and checks that the file is whole,
+// that the error wraps fault, and that the temporary file is removed unless Remove failed too.
 func checkPublishUnder(t *testing.T, withOld bool, fault error, plan vfstest.Plan, where string) {
 	var failed []vfstest.Op
 	m := publishDisk(t, withOld)
@@ -182,13 +183,13 @@ func checkPublishUnder(t *testing.T, withOld bool, fault error, plan vfstest.Pla
 	require.ErrorIs(t, err, fault, where)
 	require.NoError(t, isWhole(m, withOld), where)
 	require.Equal(t, failed[0] == vfstest.OpSyncDir, isNew(m) == nil, where)
-	require.NoError(t, crashes(m, func(left *vfstest.Mem) error { return isWhole(left, withOld) }), where)
+	require.NoError(t, crashes(m, func(afterCrash *vfstest.Mem) error { return isWhole(afterCrash, withOld) }), where)
 	names, err := m.List("d")
 	require.NoError(t, err)
 	require.Equal(t, slices.Contains(failed, vfstest.OpRemove), strings.Contains(fmt.Sprint(names), TempSuffix), where)
 }
 
-func TestPublishOnDisksOfEverySize(t *testing.T) {
+func TestPublishKeepsTheOldFileWhenTheDiskIsFull(t *testing.T) {
 	for size := int64(len(oldContent)); size <= int64(len(oldContent)+len(newContent)); size += 7 {
 		m := vfstest.NewMem(vfstest.MemOptions{MaxBytes: size})
 		require.NoError(t, MkdirAll(m, "d"))
@@ -214,15 +215,15 @@ func TestPublishReturnsTheWritersError(t *testing.T) {
 	require.Equal(t, files{"d": "dir", "d/a": oldContent}, tree(t, m))
 }
 
-func TestPublishStepsOverTemporaries(t *testing.T) {
+func TestPublishSkipsExistingTemporaryNames(t *testing.T) {
 	m := publishDisk(t, false)
-	writeFile(t, m, "d/a.tmp", "of a crash")
+	writeFile(t, m, "d/a.tmp", "left by a crash")
 	require.NoError(t, Publish(m, "d/a", func(w io.Writer) error {
 		require.NoError(t, publishNew(m)) // another publisher at the same time
 		_, err := io.WriteString(w, "mine")
 		return err
 	}))
-	require.Equal(t, files{"d": "dir", "d/a": "mine", "d/a.tmp": "of a crash"}, tree(t, m))
+	require.Equal(t, files{"d": "dir", "d/a": "mine", "d/a.tmp": "left by a crash"}, tree(t, m))
 
 	for i := 1; i <= maxTemps; i++ {
 		writeFile(t, m, fmt.Sprintf("d/a.%d.tmp", i), "")
@@ -230,7 +231,7 @@ func TestPublishStepsOverTemporaries(t *testing.T) {
 	require.ErrorIs(t, publishNew(m), fs.ErrExist)
 }
 
-// movingRename fails after it has moved the file, as NFS may if a reply is lost.
+// movingRename renames the file and then returns an error, as NFS does when a reply is lost.
 type movingRename struct{ vfs.FS }
 
 func (f movingRename) Rename(oldName, newName string) error {
@@ -260,7 +261,7 @@ func TestMkdirAllUnderEveryFault(t *testing.T) {
 	}
 	for n := range counted.Count(vfstest.OpSyncDir) {
 		err := MkdirAll(disk(vfstest.FailNth(n, fs.ErrPermission, vfstest.OpSyncDir)), "a/b/c")
-		if n == 0 { // the parent of what was there
+		if n == 0 { // the parent of the existing directory
 			require.NoError(t, err)
 		} else {
 			require.ErrorIs(t, err, fs.ErrPermission)
@@ -274,12 +275,12 @@ func TestCrashKeepsDirectoriesOfMkdirAll(t *testing.T) {
 	require.Equal(t, files{"a": "dir", "a/b": "dir", "a/b/c": "dir"}, tree(t, m.CrashClone(keepNothing)))
 
 	m = vfstest.NewMem(vfstest.MemOptions{})
-	require.NoError(t, m.MkdirAll("a")) // a process that died before it synced
+	require.NoError(t, m.MkdirAll("a")) // by a process that died before it synced
 	require.NoError(t, MkdirAll(m, "a/b"))
 	require.Equal(t, files{"a": "dir", "a/b": "dir"}, tree(t, m.CrashClone(keepNothing)))
 }
 
-func TestCrashCloneWhileOthersOperate(t *testing.T) {
+func TestCrashCloneDuringConcurrentPublishes(t *testing.T) {
 	m := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, MkdirAll(m, "d"))
 	var workers sync.WaitGroup
@@ -303,11 +304,11 @@ func TestCrashCloneWhileOthersOperate(t *testing.T) {
 		})
 	}
 	for seed := range uint64(100) {
-		for name, left := range tree(t, m.CrashClone(keepHalf(seed))) {
-			if strings.HasSuffix(name, TempSuffix) || left == "dir" {
+		for name, content := range tree(t, m.CrashClone(keepHalf(seed))) {
+			if strings.HasSuffix(name, TempSuffix) || content == "dir" {
 				continue
 			}
-			require.Equal(t, strings.Repeat("new", 300), left, name)
+			require.Equal(t, strings.Repeat("new", 300), content, name)
 		}
 	}
 	workers.Wait()

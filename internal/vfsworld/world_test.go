@@ -12,29 +12,29 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// Every name leads to the directory, by the kernel's word, and to another place after
-// Disturb if it can; Resolve says the same.
-func TestNamesLeadWhereTheySay(t *testing.T) {
-	var led, turned int
+// The kernel and Resolve agree about each random name: it leads to the directory, or has no target.
+// After RedirectNames, many of the names lead to another directory.
+func TestRandomNamesLeadToTheirDirectory(t *testing.T) {
+	var resolved, redirected int
 	for seed := range uint64(200) {
 		w := New(t, seed)
 		w.Dir("app")
 		w.Dir(Decoy + "/app/state")
-		there := w.Rand.IntN(2) == 0
-		if there {
+		exists := w.Rand.IntN(2) == 0
+		if exists {
 			w.Dir("app/state")
 		}
-		name, leads := w.Spell("app/state")
+		name, resolves := w.RandomName("app/state")
 		got, err := vfs.Real{}.Resolve(name)
-		require.Equal(t, leads, err == nil, name)
-		if !leads {
+		require.Equal(t, resolves, err == nil, name)
+		if !resolves {
 			require.Error(t, os.Mkdir(name, 0o700), name)
 			continue
 		}
-		led++
+		resolved++
 		require.Equal(t, w.Path("app/state"), got)
 		require.NoError(t, os.Mkdir(filepath.Join(w.Path("app"), "other"), 0o700))
-		if !there {
+		if !exists {
 			w.Dir("app/state")
 		}
 		before, err := os.Stat(name)
@@ -42,20 +42,20 @@ func TestNamesLeadWhereTheySay(t *testing.T) {
 		want, err := os.Stat(w.Path("app/state"))
 		require.NoError(t, err)
 		require.True(t, os.SameFile(before, want), name)
-		w.Disturb()
+		w.RedirectNames()
 		if after, err := os.Stat(name); err != nil || !os.SameFile(after, want) {
-			turned++
+			redirected++
 		}
 	}
-	require.Greater(t, led, 60)
-	require.Greater(t, turned, 30)
+	require.Greater(t, resolved, 60)
+	require.Greater(t, redirected, 30)
 }
 
-func TestNotesTellEveryChange(t *testing.T) {
+func TestChangesHoldsEveryChangedEntry(t *testing.T) {
 	w := New(t, 1)
 	w.File("a/b", "1")
 	w.Link("a/c", "b")
-	before := w.Note()
+	before := w.Entries()
 	require.Empty(t, w.Changes(before))
 	require.NoError(t, os.WriteFile(w.Path("a/b"), []byte("2"), 0o600))
 	require.NoError(t, os.Remove(w.Path("a/c")))
@@ -69,7 +69,7 @@ func TestNotesTellEveryChange(t *testing.T) {
 	require.Equal(t, []string{"a/b", "a/c", "a/d"}, paths)
 }
 
-func TestPlantsAreOfEveryKind(t *testing.T) {
+func TestPlantMakesEveryKindOfObstacle(t *testing.T) {
 	w := New(t, 1)
 	kinds := make(map[string]int)
 	for range 200 {

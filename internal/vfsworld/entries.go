@@ -10,21 +10,22 @@ import (
 	"strings"
 )
 
-// Notes are what a world held at some time: by path, what is there.
-type Notes map[string]Entry
+// Entries holds all entries of a world at one time, by path.
+type Entries map[string]Entry
 
-// Entry is what has a path.
+// Entry is a file, a directory, a link or a named pipe.
 type Entry struct {
 	Type    fs.FileMode // 0 for a regular file
-	Content string      // of a file, or where a link leads
+	Content string      // the content of a file, or the target of a link
 }
 
 // Irregular reports whether an entry is neither a file nor a directory.
 func (e Entry) Irregular() bool { return e.Type != 0 && !e.Type.IsDir() }
 
-// Note notes what the world holds, but for the links that Disturb turns.
-func (w *World) Note() Notes {
-	notes := make(Notes)
+// Entries returns all entries of the world except the links that RandomName made, because
+// RedirectNames changes those.
+func (w *World) Entries() Entries {
+	entries := make(Entries)
 	w.must(filepath.WalkDir(w.root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == w.root {
 			return err
@@ -46,36 +47,35 @@ func (w *World) Note() Notes {
 		if strings.HasPrefix(rel, "names/") && e.Type == fs.ModeSymlink {
 			return nil
 		}
-		notes[rel] = e
+		entries[rel] = e
 		return nil
 	}))
-	return notes
+	return entries
 }
 
-// Change is one difference between two moments.
+// Change is the change of one path between two calls of Entries.
 type Change struct {
 	Path          string
-	Before, After *Entry // nil: nothing has the path
+	Before, After *Entry // nil if the path did not exist
 }
 
-// String describes the change, for failures.
+// String describes the change, for failure messages.
 func (c Change) String() string {
-	say := func(e *Entry) string {
+	describe := func(e *Entry) string {
 		if e == nil {
-			return "nothing"
+			return "missing"
 		}
 		return fmt.Sprintf("%v of %d bytes", e.Type, len(e.Content))
 	}
-	return fmt.Sprintf("%s: %s, then %s", c.Path, say(c.Before), say(c.After))
+	return fmt.Sprintf("%s: %s, then %s", c.Path, describe(c.Before), describe(c.After))
 }
 
-// Below reports whether the change is in a directory, or of it.
+// Below reports whether the changed path is the directory dir or is below it.
 func (c Change) Below(dir string) bool { return c.Path == dir || strings.HasPrefix(c.Path, dir+"/") }
 
-// Changes returns what was created, changed or removed since the notes were taken, in
-// the order of paths.
-func (w *World) Changes(before Notes) (changes []Change) {
-	after := w.Note()
+// Changes returns the entries that were created, changed or removed since before, sorted by path.
+func (w *World) Changes(before Entries) (changes []Change) {
+	after := w.Entries()
 	all := maps.Clone(before)
 	maps.Copy(all, after)
 	for _, path := range slices.Sorted(maps.Keys(all)) {

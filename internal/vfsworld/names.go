@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// Spell returns a name for a directory, which need not exist, below one that does; it
-// may change the working directory. If leads is false the name has no target: an
-// opener must fail, and change nothing.
+// RandomName returns a random name of a directory: absolute, relative, or through links. It makes the
+// parent of dir; dir itself may be missing. It may change the working directory. If resolves is
+// false, the name has no target: opening it must fail and change nothing.
 //
-// A program that cleans names, makes them absolute before links are followed, or
-// resolves them again after Disturb, reaches another directory.
-func (w *World) Spell(dir string) (name string, leads bool) {
+// Code reaches another directory if it cleans the name, makes it absolute before it follows links, or
+// resolves it again after RedirectNames.
+func (w *World) RandomName(dir string) (name string, resolves bool) {
 	parent, base := filepath.Split(filepath.FromSlash(dir))
 	w.Dir(parent)
-	spellings := []func(parent, base string) (string, bool){
-		w.absolute, w.relative, w.throughLink, w.besideLink, w.atLink, w.besideNothing, w.throughBadLink, w.empty,
+	forms := []func(parent, base string) (string, bool){
+		w.absolute, w.relative, w.throughLink, w.throughParentOfLink, w.asLink, w.throughParentOfMissing, w.throughBadLink, w.empty,
 	}
-	return spellings[w.Rand.IntN(len(spellings))](filepath.Clean(parent), base)
+	return forms[w.Rand.IntN(len(forms))](filepath.Clean(parent), base)
 }
 
-// Disturb changes the working directory and the links in the names that Spell has
-// returned: each would lead below Decoy now.
-func (w *World) Disturb() {
-	for _, m := range w.moves {
+// RedirectNames changes the working directory, and the links in the names that RandomName has
+// returned, so that these names lead below Decoy.
+func (w *World) RedirectNames() {
+	for _, m := range w.redirects {
 		if m.link == "" {
 			w.must(os.Chdir(m.to))
 			continue
@@ -33,18 +33,18 @@ func (w *World) Disturb() {
 		w.must(os.Remove(m.link))
 		w.must(os.Symlink(m.to, m.link))
 	}
-	w.moves = nil
+	w.redirects = nil
 }
 
-// link makes a link among the names, and notes where Disturb turns it.
+// link makes a link to a target. RedirectNames will change the target to then.
 func (w *World) link(base, to, then string) string {
 	link := w.newName(base)
 	w.must(os.Symlink(to, link))
-	w.moves = append(w.moves, move{link, then})
+	w.redirects = append(w.redirects, redirect{link, then})
 	return link
 }
 
-// newName returns the path of a name that there is not yet.
+// newName returns an unused path in the directory of links.
 func (w *World) newName(base string) string {
 	w.names++
 	return w.Path(fmt.Sprintf("names/%s-%d", base, w.names))
@@ -57,7 +57,7 @@ func (w *World) absolute(parent, base string) (string, bool) {
 
 func (w *World) relative(parent, base string) (string, bool) {
 	w.must(os.Chdir(w.Path("work/a")))
-	w.moves = append(w.moves, move{"", w.Path(Decoy + "/place/a")})
+	w.redirects = append(w.redirects, redirect{"", w.Path(Decoy + "/place/a")})
 	return filepath.Join("../..", parent, base), true
 }
 
@@ -65,15 +65,16 @@ func (w *World) throughLink(parent, base string) (string, bool) {
 	return w.link("parent", filepath.Join("..", parent), filepath.Join("..", Decoy, parent)) + "/" + base, true
 }
 
-// besideLink is current/../base, which is not in the directory of current.
-func (w *World) besideLink(parent, base string) (string, bool) {
+// throughParentOfLink returns current/../base, where current is a link to parent/release. The kernel
+// resolves the name to parent/base; a cleaned name leads to names/base.
+func (w *World) throughParentOfLink(parent, base string) (string, bool) {
 	w.Dir(filepath.Join(parent, "release"))
 	w.Dir(filepath.Join(Decoy, parent, "release"))
-	w.Dir(filepath.Join("names", base)) // where a cleaned name leads
+	w.Dir(filepath.Join("names", base))
 	return w.link("current", w.Path(filepath.Join(parent, "release")), w.Path(filepath.Join(Decoy, parent, "release"))) + "/../" + base, true
 }
 
-func (w *World) atLink(parent, base string) (string, bool) {
+func (w *World) asLink(parent, base string) (string, bool) {
 	at := filepath.Join(parent, base)
 	if info, err := os.Lstat(w.Path(at)); err != nil || !info.IsDir() {
 		return w.absolute(parent, base)
@@ -81,12 +82,12 @@ func (w *World) atLink(parent, base string) (string, bool) {
 	return w.link("at", w.Path(at), w.Path(filepath.Join(Decoy, at))), true
 }
 
-func (w *World) besideNothing(parent, base string) (string, bool) {
-	return w.Path(parent) + "/none/../" + base, false
+func (w *World) throughParentOfMissing(parent, base string) (string, bool) {
+	return w.Path(parent) + "/missing/../" + base, false
 }
 
 func (w *World) throughBadLink(parent, base string) (string, bool) {
-	to := []string{"none", "bad"}[w.Rand.IntN(2)]
+	to := []string{"missing", "bad"}[w.Rand.IntN(2)]
 	link := w.newName("bad")
 	if to == "bad" {
 		to = filepath.Base(link)
