@@ -124,7 +124,7 @@ func (o *faultStory) inspect() {
 	if errors.Is(o.db.checkWritableNow(), ErrClosed) {
 		return
 	}
-	o.mayEnd()
+	o.recordPossibleSeal()
 	for name, read := range readsOfStories {
 		got, err := read(o.db)
 		o.expect(err)

@@ -50,7 +50,7 @@ func (f fault) plan(n int) vfstest.Plan {
 }
 
 var storyPickers = map[string]func() Picker{
-	"leveled": func() Picker { return inParts{NewLeveled()} },
+	"leveled": func() Picker { return endingEarly{NewLeveled()} },
 	"tiered":  func() Picker { return NewTiered(2) },
 }
 

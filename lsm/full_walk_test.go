@@ -54,7 +54,7 @@ func (w *fullWalk) take(steps []storyStep) {
 			switch {
 			case !w.disk.lifted.Load():
 				w.disk.lifted.Store(w.refused >= w.room)
-			case time.Now().After(w.hang):
+			case time.Now().After(w.deadline):
 				w.expectNone("it is refused although there is room", err)
 			default: // the flusher has not seen yet that there is
 				time.Sleep(100 * time.Microsecond)

@@ -16,12 +16,12 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// tripwire panics once, at the call that it is set to.
+// tripwire panics once: set(n) arms it, and the n-th call of step panics.
 type tripwire struct{ left atomic.Int64 }
 
 func (w *tripwire) set(calls int) { w.left.Store(int64(calls)) }
 
-// step reports whether it was set and has not gone off.
+// isSet reports whether the tripwire is armed and has not panicked yet.
 func (w *tripwire) isSet() bool { return w.left.Load() > 0 }
 
 func (w *tripwire) step() {
@@ -30,8 +30,8 @@ func (w *tripwire) step() {
 	}
 }
 
-// trippedTable is a memtable every method of which may panic, but for Bytes, Len and
-// Ranges, which tell of fields.
+// trippedTable is a memtable whose methods may panic, except Bytes, Len and Ranges, which only read
+// fields.
 type trippedTable struct {
 	memtable.Table
 	wire *tripwire
@@ -57,8 +57,8 @@ func (t trippedTable) Live(p *run.LookupKey, reuse run.Iterator) run.BackwardIte
 	return t.Table.Live(p, reuse)
 }
 
-// A split function or a memtable that panicked left the lock of the store held, for
-// ever. Each call of one panics in turn, in each operation.
+// A panic of a split function or of a memtable must release the lock of the store, which used to
+// stay held forever. The test lets each of their calls panic in turn, in each operation of DB.
 func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
 	ctx := context.Background()
 	key, value := []byte("aa:1"), []byte("value")
@@ -150,8 +150,8 @@ func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
 	}
 }
 
-// panicsAt runs an operation during which the nth call panics, and reports whether there
-// were as many.
+// panicsAt runs an operation whose nth call of the split function or memtable (of) panics. It reports
+// whether the operation made n calls.
 func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool {
 	mem, wire := vfstest.NewMem(vfstest.MemOptions{}), &tripwire{}
 	o := goldenOptions(t, mem, LogOff)
@@ -183,7 +183,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 		require.ErrorAs(t, err, &p)
 		require.NotContains(t, err.Error(), "secret")
 	}
-	waitFor(t, "the lock is free", db.lock.TryLock)
+	waitFor(t, "the lock of the store is free", db.lock.TryLock)
 	db.lock.Unlock()
 	if !db.status.closed {
 		_, _, err := db.Get([]byte("aa:2"), nil)
@@ -203,7 +203,7 @@ func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool 
 	return again
 }
 
-// A function of Events that panicked ended the process, or left the lock held.
+// A panic of an Events function neither ends the process nor keeps the lock; Close returns it.
 func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(t, mem, LogBuffered)
@@ -231,10 +231,10 @@ func TestPanicsOfEventsAreReturnedByClose(t *testing.T) {
 	require.ErrorAs(t, err, &p)
 	require.Contains(t, err.Error(), "events function")
 	require.NotContains(t, err.Error(), "secret")
-	require.LessOrEqual(t, int(calls.Load()), events.NumField(), "each one panics once")
+	require.LessOrEqual(t, int(calls.Load()), events.NumField(), "an Events function was called again after it had panicked")
 }
 
-// lenTable is a memtable whose Len may panic, which workers call under the lock.
+// lenTable is a memtable whose Len may panic. The workers call Len under the lock of the store.
 type lenTable struct {
 	memtable.Table
 	wire *tripwire
@@ -242,8 +242,8 @@ type lenTable struct {
 
 func (t lenTable) Len() int { t.wire.step(); return t.Table.Len() }
 
-// A memtable whose Len panicked in the compactor left the lock of the store held, and
-// Close waited for ever.
+// A panic of Len in the compactor must release the lock of the store, which used to stay held, so
+// that Close waited forever.
 func TestPanicOfLenInTheCompactorLeavesNoLock(t *testing.T) {
 	wire, failed := &tripwire{}, make(chan error, 1)
 	o := goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff)
@@ -251,17 +251,17 @@ func TestPanicOfLenInTheCompactorLeavesNoLock(t *testing.T) {
 	o.Events.Failed = func(err error) { failed <- err }
 	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
-	waitFor(t, "the compactor rests", func() bool { return !db.compactor.isBusy() })
+	waitFor(t, "the compactor is idle", func() bool { return !db.compactor.isBusy() })
 	wire.set(1)
 	db.compactor.wake()
-	waitFor(t, "it has panicked", func() bool { return !wire.isSet() })
-	waitFor(t, "the lock is free", db.lock.TryLock)
+	waitFor(t, "Len has panicked", func() bool { return !wire.isSet() })
+	waitFor(t, "the lock of the store is free", db.lock.TryLock)
 	db.lock.Unlock()
 	require.ErrorIs(t, <-failed, ErrFailed)
 	require.ErrorIs(t, db.Close(), ErrFailed)
 }
 
-// A RangeFilter that panics when it is asked for its range is an error of Open.
+// If RangeFilter.FilterRange panics, Open returns the panic as an error.
 func TestPanicOfFilterRangeIsAnErrorOfOpen(t *testing.T) {
 	_, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Filter: panickyRange{}})
 	require.ErrorIs(t, err, ErrInvalidOption)

@@ -16,16 +16,16 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// halves is a store with three runs of four partitions, a to d, with tombstones of
-// a prefix and of a range among them, and what it has.
-func halves(t *testing.T, disk vfs.FS) (*DB, map[string]string) {
-	db, err := Open(context.Background(), "db", *sharedOptions(disk))
+// openThreeRuns returns an open store and its content. The store has three runs of the partitions a
+// to d; the second deletes a range and the third a prefix.
+func openThreeRuns(t *testing.T, disk vfs.FS) (*DB, map[string]string) {
+	db, err := Open(context.Background(), "db", *partitionedOptions(disk))
 	require.NoError(t, err)
-	for _, of := range []string{"old", "newer", "new"} {
+	for _, value := range []string{"old", "newer", "new"} {
 		for _, key := range []string{"a/1", "a/2", "b/1", "b/2", "c/1", "c/2", "d/1", "d/2"} {
-			require.NoError(t, db.Put([]byte(key), []byte(of)))
+			require.NoError(t, db.Put([]byte(key), []byte(value)))
 		}
-		switch of {
+		switch value {
 		case "old":
 			require.NoError(t, db.Put([]byte("d/3"), []byte("old")))
 			require.NoError(t, db.Put([]byte("b/3"), []byte("old")))
@@ -42,7 +42,7 @@ func halves(t *testing.T, disk vfs.FS) (*DB, map[string]string) {
 	}
 }
 
-// compactPart brings files to level 1, up to the first border of partitions.
+// compactPart compacts files to level 1 and ends at the first border between partitions.
 func compactPart(t *testing.T, db *DB, files []*version.File) error {
 	t.Helper()
 	db.compactor.running.Lock()
@@ -54,11 +54,11 @@ func compactPart(t *testing.T, db *DB, files []*version.File) error {
 	return db.compact(treeOf(db), pick)
 }
 
-// inParts ends each compaction of a level as soon as it may. Joining runs of level 0
-// in parts would make no fewer.
-type inParts struct{ Picker }
+// endingEarly is a Picker whose compactions to levels from 1 on end as soon as possible. Compactions
+// within level 0 run to their end: a part of one would not reduce the number of runs.
+type endingEarly struct{ Picker }
 
-func (p inParts) Pick(s Shape) *Pick {
+func (p endingEarly) Pick(s Shape) *Pick {
 	pick := p.Picker.Pick(s)
 	if pick != nil && pick.To > 0 {
 		pick.Share = 1e-9
@@ -66,8 +66,8 @@ func (p inParts) Pick(s Shape) *Pick {
 	return pick
 }
 
-// waitForJanitor waits until files are gone that nobody refers to.
-func waitForJanitor(db *DB) {
+// waitForObsoleteFiles waits until the obsolete files are removed from the disk.
+func waitForObsoleteFiles(db *DB) {
 	db.obsolete.mu.Lock()
 	defer db.obsolete.mu.Unlock()
 	for db.obsolete.working {
@@ -75,7 +75,7 @@ func waitForJanitor(db *DB) {
 	}
 }
 
-// tablesOnDisk counts the files of tables.
+// tablesOnDisk returns the number of table files in the directory db.
 func tablesOnDisk(t testing.TB, disk vfs.FS) (n int) {
 	names, err := disk.List("db")
 	require.NoError(t, err)
@@ -87,9 +87,9 @@ func tablesOnDisk(t testing.TB, disk vfs.FS) (n int) {
 	return n
 }
 
-func TestCompactionThatEndsEarlyLeavesTheRestWhereItWas(t *testing.T) {
+func TestCompactionThatEndsEarlyLeavesTheRemainderInLevel0(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, want := halves(t, mem)
+	db, want := openThreeRuns(t, mem)
 	for _, step := range []struct{ level0, level1 string }{
 		{"[b,d0) [b,d/2\x00) [b,d/3\x00) ", "[a/1,a/2\x00) "},
 		{"[c,d0) [c,d/2\x00) [c,d/3\x00) ", "[a/1,a/2\x00) [b/1,b/2\x00) "},
@@ -104,7 +104,7 @@ func TestCompactionThatEndsEarlyLeavesTheRestWhereItWas(t *testing.T) {
 		requireContent(t, db, want)
 		require.NoError(t, db.Close())
 		var err error
-		db, err = Open(context.Background(), "db", *sharedOptions(mem))
+		db, err = Open(context.Background(), "db", *partitionedOptions(mem))
 		require.NoError(t, err)
 		requireContent(t, db, want)
 	}
@@ -112,9 +112,9 @@ func TestCompactionThatEndsEarlyLeavesTheRestWhereItWas(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestFileStaysOnTheDiskAsLongAsAPartOfItIsUsed(t *testing.T) {
+func TestFileStaysOnDiskWhileAVersionUsesAPartOfIt(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, want := halves(t, mem)
+	db, want := openThreeRuns(t, mem)
 	views := make([]*View, 0, 4)
 	for len(treeOf(db).Levels[0]) > 0 {
 		v, err := db.View()
@@ -123,7 +123,7 @@ func TestFileStaysOnTheDiskAsLongAsAPartOfItIsUsed(t *testing.T) {
 		require.NoError(t, compactPart(t, db, treeOf(db).Levels[0]))
 	}
 	require.Len(t, views, 4)
-	for _, at := range []int{1, 3, 0, 2} { // three files are part of all
+	for _, at := range []int{1, 3, 0, 2} { // each view uses the three files of level 0
 		require.Equal(t, 3+4, tablesOnDisk(t, mem))
 		value, found, err := views[at].Get([]byte("d/9"), nil)
 		require.NoError(t, err)
@@ -135,10 +135,11 @@ func TestFileStaysOnTheDiskAsLongAsAPartOfItIsUsed(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A compaction that cannot open what it leaves has not happened.
-func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
+// A compaction that fails to open the remainder of an input as a virtual table leaves the tree
+// unchanged.
+func TestCompactionThatCannotOpenTheRemainderChangesNothing(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	db, want := halves(t, mem)
+	db, want := openThreeRuns(t, mem)
 	before := treeOf(db)
 	require.NoError(t, mem.Rename("db/"+directory.TableName(before.Levels[0][1].Number), "db/hidden"))
 	err := compactPart(t, db, before.Levels[0])
@@ -155,10 +156,10 @@ func TestCompactionThatCannotOpenTheRestChangesNothing(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// Entries that wait for the decision of a filter are not written yet; a compaction may not end
-// before them.
+// Entries that wait for the decision of a filter are not written yet, so a compaction that ends
+// early must end after them.
 func TestCompactionDoesNotEndBeforeEntriesOfAFilter(t *testing.T) {
-	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
+	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	o.Filter = rangeDecider{decider(func(*FilterEntry) {}), []byte("b"), []byte("c")}
 	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
@@ -175,14 +176,14 @@ func TestCompactionDoesNotEndBeforeEntriesOfAFilter(t *testing.T) {
 	err = db.compact(now, Pick{Files: []uint64{now.Levels[0][0].Number, now.Levels[0][1].Number}, To: 1, Share: 0.5})
 	db.compactor.running.Unlock()
 	require.NoError(t, err)
-	require.Equal(t, "[a/1,b/2\x00) ", boundsOf(db, 1)) // half ends at b/1
+	require.Equal(t, "[a/1,b/2\x00) ", boundsOf(db, 1)) // half of the bytes end at b/1, which the filter decides on together with b/2
 	require.Equal(t, "[c,c/1\x00) [c,c/1\x00) ", boundsOf(db, 0))
 	requireContent(t, db, want)
 	require.NoError(t, db.Close())
 }
 
 func TestImpossibleSharesAreRefused(t *testing.T) {
-	db, want := halves(t, vfstest.NewMem(vfstest.MemOptions{}))
+	db, want := openThreeRuns(t, vfstest.NewMem(vfstest.MemOptions{}))
 	db.compactor.running.Lock()
 	for _, share := range []float64{-0.1, 1.1, math.NaN(), math.Inf(1)} {
 		now := treeOf(db)
@@ -193,10 +194,10 @@ func TestImpossibleSharesAreRefused(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A file of which little is left is not moved, which would keep all of it on the disk.
+// A small remainder of a file is rewritten, not moved: a move would keep the whole file on disk.
 func TestRemainderOfAFileIsRewritten(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	o := sharedOptions(mem)
+	o := partitionedOptions(mem)
 	var read []int64
 	o.Events.Compacted = func(i CompactionInfo) { read = append(read, i.BytesRead) }
 	db, err := Open(context.Background(), "db", *o)

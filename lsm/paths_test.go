@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// filled opens a store, writes to it and returns it open.
+// filled opens a store, writes one key and returns the open store.
 func filled(t *testing.T, dir string) *DB {
 	t.Helper()
 	db, err := Open(context.Background(), dir, Options{})
@@ -20,7 +20,7 @@ func filled(t *testing.T, dir string) *DB {
 	return db
 }
 
-// requireFilled opens a store and finds what filled has written.
+// requireFilled checks that the store in dir has no fault and has the key that filled wrote.
 func requireFilled(t *testing.T, dir string) {
 	t.Helper()
 	_, err := Check(context.Background(), dir, Options{})
@@ -34,7 +34,7 @@ func requireFilled(t *testing.T, dir string) {
 	require.NoError(t, db.Close())
 }
 
-// filesIn returns what is in a directory and all below it.
+// filesIn returns the paths of all files and directories below dir, relative to it.
 func filesIn(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
@@ -46,7 +46,7 @@ func filesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-func TestStoreStaysWhereItWasOpened(t *testing.T) {
+func TestStoreIgnoresLaterChangesOfTheWorkingDirectory(t *testing.T) {
 	here, there := t.TempDir(), t.TempDir()
 	t.Chdir(here)
 	db := filled(t, "store")
@@ -64,9 +64,9 @@ func TestStoreStaysWhereItWasOpened(t *testing.T) {
 	}
 }
 
-func TestParentOfAMissingDirectoryIsMissing(t *testing.T) {
+func TestPathThroughAMissingDirectoryIsAnError(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // it removes a/.. before it looks
+		return // Windows removes a/.. from the name first
 	}
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -96,8 +96,8 @@ func TestEmptyDirectoryNameIsAnError(t *testing.T) {
 	require.Empty(t, filesIn(t, "."))
 }
 
-// Not even a lock is made in a directory of somebody else.
-func TestDirectoryOfSomebodyElseIsLeftAlone(t *testing.T) {
+// The store creates no file, not even a lock file, in a directory with files of another program.
+func TestDirectoryWithForeignFilesIsRefusedUnchanged(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes"), nil, 0o600))
 	_, err := Open(context.Background(), dir, Options{})

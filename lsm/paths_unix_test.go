@@ -35,7 +35,7 @@ func TestLinksInTheNameOfAStoreAreResolvedByTheKernel(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(root, "app/data"))
 }
 
-// plants put something else in the place of a file, or where none is.
+// plants replace a file by an irregular one. They also work if no file has that path.
 var plants = map[string]func(t *testing.T, path string){
 	"link": func(t *testing.T, path string) {
 		elsewhere := filepath.Join(t.TempDir(), "copy")
@@ -63,8 +63,8 @@ var plants = map[string]func(t *testing.T, path string){
 	},
 }
 
-// A hang here is stopped by the time limit of the test binary.
-func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
+// An Open that blocks on a named pipe or device runs into the time limit of the test binary.
+func TestIrregularFileOfAStoreIsRefusedAndNoFileIsRemoved(t *testing.T) {
 	for kind, plant := range plants {
 		for _, file := range []string{directory.CurrentName, directory.ManifestPrefix, directory.TableSuffix, directory.LogSuffix, directory.LockName} {
 			t.Run(kind+"/"+file, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
 				require.NoError(t, db.Put([]byte("key"), []byte("value")))
 				require.NoError(t, db.Flush(context.Background()))
 				require.NoError(t, db.Put([]byte("key2"), []byte("value")))
-				require.NoError(t, db.Discard()) // as a crash does: the log is needed
+				require.NoError(t, db.Discard()) // like a crash: the log is still needed
 				plant(t, filepath.Join(dir, fileIn(t, dir, file)))
 				before := filesIn(t, dir)
 
@@ -92,7 +92,7 @@ func TestIrregularFileOfAStoreIsRefusedAndNothingRemoved(t *testing.T) {
 					require.ErrorIs(t, Restore(t.Context(), filepath.Join(t.TempDir(), "to"), []Part{{Dir: dir}}, *o), ErrNotRegular)
 				}
 				after := filesIn(t, dir)
-				if file == directory.LogSuffix { // a new manifest comes before the logs are read
+				if file == directory.LogSuffix { // Open writes a new manifest before it reads the logs
 					before, after = withoutManifests(before), withoutManifests(after)
 				}
 				require.Equal(t, before, after)
@@ -105,7 +105,7 @@ func withoutManifests(names []string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, directory.ManifestPrefix) })
 }
 
-// fileIn returns the name of a file of a store by a part of its name.
+// fileIn returns the name of the first file in dir whose name contains part.
 func fileIn(t *testing.T, dir, part string) string {
 	t.Helper()
 	for _, name := range filesIn(t, dir) {
@@ -126,7 +126,7 @@ func TestIrregularLeftoversAreKeptAndReported(t *testing.T) {
 			for _, name := range leftovers {
 				plant(t, filepath.Join(dir, name))
 			}
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "000092.sst"), nil, 0o600)) // a crash's
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "000092.sst"), nil, 0o600)) // a leftover of a crash
 			var kept []string
 			db, err := Open(context.Background(), dir, Options{Events: Events{LeftBehind: func(err error) {
 				require.ErrorIs(t, err, ErrNotRegular)

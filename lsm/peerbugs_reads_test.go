@@ -21,8 +21,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// failingReads is a disk on which the n-th read of a table fails, counted from
-// when it is armed; below zero none does.
+// failingReads returns a disk and a function that arms it: after arm(n) the n-th read of a table
+// fails, from 0. If n < 0, no read fails.
 func failingReads(mem *vfstest.Mem) (disk vfs.FS, arm func(n int) (failed *atomic.Bool)) {
 	var plan atomic.Pointer[func(vfstest.Call) error]
 	disk = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
@@ -46,8 +46,8 @@ func failingReads(mem *vfstest.Mem) (disk vfs.FS, arm func(n int) (failed *atomi
 	}
 }
 
-// writeRuns writes runs of which some hide what others have, and returns what is
-// left.
+// writeRuns writes runs with tombstones that hide entries of older runs, and returns the resulting
+// content.
 func writeRuns(t *testing.T, db *DB) (want map[string]string) {
 	t.Helper()
 	want = map[string]string{}
@@ -58,18 +58,18 @@ func writeRuns(t *testing.T, db *DB) (want map[string]string) {
 	forget := func(partitions string) {
 		maps.DeleteFunc(want, func(key, _ string) bool { return strings.Contains(partitions, key[:1]) })
 	}
-	for i := range 60 { // in one run only
+	for i := range 60 { // these keys are in one run only
 		put(fmt.Sprintf("%c/%03d", 'q'+i/10, i), fmt.Sprint(i))
 	}
 	round := func(n int) {
 		for i := range 160 {
 			key := fmt.Sprintf("%c/%03d", 'a'+i%16, i)
 			if n == 2 && key == "e/148" {
-				continue // it stays deleted
+				continue // the key stays deleted
 			}
 			put(key, fmt.Sprint(n, i))
 			if i == 80 && n == 0 {
-				flushed(t, db) // one run alone would only move
+				flushed(t, db) // a compaction would only move a single run
 			}
 		}
 	}
@@ -87,11 +87,11 @@ func writeRuns(t *testing.T, db *DB) (want map[string]string) {
 	return want
 }
 
-// rocksdb 8.7.0: a read error in a compaction lost data, and one under a
-// DeleteRange made an iterator wrong. Protection: merger.push and advanceTop
-// take the error of a source that ends, findTombstone that of looking for one,
-// and LevelIterator.enter that of a table; nothing becomes part of the tree after
-// one. Fails without any one of the four.
+// rocksdb 8.7.0: a read error during a compaction lost data, and a read error under a DeleteRange
+// made an iterator return wrong keys. Protection: merger.push and advanceTop check the error of a
+// source that ends, findTombstone checks the error of its search, and LevelIterator.enter checks the
+// error of the table; a compaction with an error does not change the tree. The test fails without
+// any one of the four checks.
 func TestBug30ReadErrorsAreErrors(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{FS: mem, Budget: goldenBudget(t), Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1, FileBytes: 3000, BlockBytes: 512, Compression: []Compression{NoCompression}}
@@ -106,7 +106,7 @@ func TestBug30ReadErrorsAreErrors(t *testing.T) {
 		}
 		return n
 	}
-	for _, from := range []string{"", "e/140"} { // of the whole, and from behind a tombstone
+	for _, from := range []string{"", "e/140"} { // from the first key, and from a key after a tombstone
 		require.Greater(t, count(func(o Options, mem *vfstest.Mem, n int) bool {
 			return scanFails(t, o, mem, n, from, want)
 		}), 10)
@@ -173,13 +173,12 @@ func compactionFails(t *testing.T, o Options, mem *vfstest.Mem, n int, want map[
 	return failed.Load()
 }
 
-// badger#1049: a byte of a value was not the one that was written, and was
-// returned. Protection: blocks and large values have checksums, which are
-// compared whenever they are read from the disk. Fails if they are not.
+// badger#1049: a read returned a value with a damaged byte. Protection: blocks and large values have
+// checksums, which each read from the disk verifies. The test fails without the verification.
 func TestBug33DamagedValuesAreNeverReturned(t *testing.T) {
 	for name, value := range map[string]string{
-		"small": "a value that stands in a block",
-		"large": strings.Repeat("a value that has blocks for itself;", 4000),
+		"small": "a value that is stored in a block",
+		"large": strings.Repeat("a value that has its own blocks;", 4000),
 	} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := Options{FS: mem, Budget: goldenBudget(t), Picker: idle{}, Compression: []Compression{NoCompression}}
@@ -205,7 +204,7 @@ func TestBug33DamagedValuesAreNeverReturned(t *testing.T) {
 			for way, read := range valueReads {
 				got, err := read(db, []byte("k"))
 				require.ErrorIs(t, err, ErrCorrupt, "%s, byte %d, %s", name, n, way)
-				require.NotContains(t, string(got), string(bad[byteAt-1:byteAt+2]), "%s gives what is damaged", way)
+				require.NotContains(t, string(got), string(bad[byteAt-1:byteAt+2]), "%s returns damaged bytes", way)
 			}
 			require.ErrorIs(t, db.Compact(context.Background()), ErrCorrupt)
 			require.NoError(t, db.Close())
@@ -215,7 +214,7 @@ func TestBug33DamagedValuesAreNeverReturned(t *testing.T) {
 	}
 }
 
-// valueReads are all ways to read a value.
+// valueReads are all ways to read a value, by method name.
 var valueReads = map[string]func(db *DB, key []byte) ([]byte, error){
 	"Get": func(db *DB, key []byte) ([]byte, error) {
 		value, _, err := db.Get(key, nil)

@@ -17,9 +17,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// unflushed returns the disk after a crash of a store with several logs, and the content of the
-// store. Only the first run is in the tree.
-func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]string) {
+// crashedBeforeFlush returns the disk after a crash of a store with several logs, its options and its
+// content. Only the first run is in the tree.
+func crashedBeforeFlush(t *testing.T) (left *vfstest.Mem, o Options, want map[string]string) {
 	t.Helper()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o = Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20, Split: storySplit}
@@ -29,13 +29,13 @@ func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]stri
 	want = map[string]string{"a:flushed": "of a:flushed"}
 	putAll(t, db, "a:flushed")
 	flushed(t, db)
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	for i := range 12 {
 		key, value := fmt.Sprintf("%c:%d", 'a'+i%3, i), strings.Repeat(fmt.Sprint(i), 80)
 		require.NoError(t, db.Put([]byte(key), []byte(value)))
 		want[key] = value
 	}
-	large := strings.Repeat("l", int(maxMemtableEntry)) // in a file of its own
+	large := strings.Repeat("l", int(maxMemtableEntry)) // stored in its own file
 	require.NoError(t, db.Put([]byte("b:large"), []byte(large)))
 	require.NoError(t, db.DeletePrefix([]byte("c:")))
 	want["b:large"] = large
@@ -53,7 +53,7 @@ func unflushed(t *testing.T) (left *vfstest.Mem, o Options, want map[string]stri
 	return left, o, want
 }
 
-// requireOpens opens a store, which must have what is wanted.
+// requireOpens opens a store, checks that its content is want, and closes it.
 func requireOpens(t *testing.T, o Options, fsys vfs.FS, want map[string]string) {
 	t.Helper()
 	o.FS = fsys
@@ -63,8 +63,9 @@ func requireOpens(t *testing.T, o Options, fsys vfs.FS, want map[string]string) 
 	require.NoError(t, db.Close())
 }
 
-// opens is requireOpens outside of a test's goroutine. It checks no other keys.
-func opens(o Options, fsys vfs.FS, want map[string]string) error {
+// checkOpens is requireOpens for other goroutines than the test's. It ignores keys that are not in
+// want.
+func checkOpens(o Options, fsys vfs.FS, want map[string]string) error {
 	o.FS = fsys
 	db, err := Open(context.Background(), "db", o)
 	if err != nil {
@@ -73,19 +74,19 @@ func opens(o Options, fsys vfs.FS, want map[string]string) error {
 	for key, value := range want {
 		got, found, err := db.Get([]byte(key), nil)
 		if err != nil || !found || string(got) != value {
-			return errors.Join(fmt.Errorf("%q, found %v, is not what it was", key, found), err, db.Close())
+			return errors.Join(fmt.Errorf("value of %q is lost or changed (found %v)", key, found), err, db.Close())
 		}
 	}
 	return db.Close()
 }
 
-// rocksdb#9634, #9922, and a fix of 7.3.0: a second crash, during the recovery
-// from the first, left a store that was inconsistent, or whose logs were removed
-// before the tree had what is in them. Protection: recover says that no log is
-// needed when all runs are in the tree, and removes files after that. Fails if
-// the edit with the new first log comes before the replay.
+// rocksdb#9634, #9922, and a fix of 7.3.0: a second crash, during the recovery from the first, left
+// an inconsistent store, or recovery had removed logs before the tree had their entries.
+// Protection: recover declares logs unneeded only after all their runs are in the tree, and removes
+// files after that. The test fails if recover writes the edit with the new first log before the
+// replay.
 func TestBug22RecoveryMayCrashTwice(t *testing.T) {
-	left, o, want := unflushed(t)
+	left, o, want := crashedBeforeFlush(t)
 	stride := density.Of[int64](t, 8, 1, 1)
 	var again int64
 	crashing := func(mem *vfstest.Mem, every int64, then func(n int64, left *vfstest.Mem) error) {
@@ -100,10 +101,10 @@ func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 			}
 			return nil
 		})
-		require.NoError(t, opens(o, disk, want))
-		disk.requireRight(t, 40)
+		require.NoError(t, checkOpens(o, disk, want))
+		disk.requireNoFault(t, 40)
 	}
-	crashing(left.CrashClone(vfstest.CrashOptions{}), 1, func(_ int64, left *vfstest.Mem) error { return opens(o, left, want) })
+	crashing(left.CrashClone(vfstest.CrashOptions{}), 1, func(_ int64, left *vfstest.Mem) error { return checkOpens(o, left, want) })
 	var once []*vfstest.Mem
 	crashing(left.CrashClone(vfstest.CrashOptions{}), 4, func(_ int64, left *vfstest.Mem) error {
 		once = append(once, left)
@@ -115,22 +116,21 @@ func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 				return nil
 			}
 			again++
-			return opens(o, mem.CrashClone(keptAfterACrash(n, 1)[again%3]), want)
+			return checkOpens(o, mem.CrashClone(keptAfterACrash(n, 1)[again%3]), want)
 		})
-		require.NoError(t, opens(o, disk, want))
-		disk.looking.Store(false)
+		require.NoError(t, checkOpens(o, disk, want))
+		disk.watching.Store(false)
 		require.NoError(t, disk.wrong)
 	}
 	require.Greater(t, again, density.Of[int64](t, 50, 100, 100))
 }
 
-// rocksdb#7784, #6316: a full disk made a store that could not be opened any more,
-// also when there was space again: recovery crashed each time, or the manifest was
-// cut in its middle. Protection: what Open writes are new files, and what it does
-// not finish is a leftover. Fails if Open removes leftovers before it has
-// recovered.
-func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
-	left, o, want := unflushed(t)
+// rocksdb#7784, #6316: after recovery on a full disk a store could not be opened, even when there
+// was space again: recovery crashed each time, or the manifest was truncated. Protection: Open writes
+// only new files, and treats unfinished files as leftovers. The test fails if Open removes leftovers
+// before it has recovered.
+func TestBug22FullDiskDuringRecoveryDoesNotDamageTheStore(t *testing.T) {
+	left, o, want := crashedBeforeFlush(t)
 	var used int64
 	names, err := left.List("db")
 	require.NoError(t, err)
@@ -149,13 +149,13 @@ func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 			db, err := Open(context.Background(), "db", o)
 			if done = err == nil; done {
 				requireContent(t, db, want)
-				_ = db.Close() // it may not have the space for its end
+				_ = db.Close() // may fail: there may be no space for its last flush
 				continue
 			}
 			full++
 			require.ErrorIs(t, err, syscall.ENOSPC, "%d bytes free", free)
 		}
-		left := vfstest.NewMem(vfstest.MemOptions{}) // there is space
+		left := vfstest.NewMem(vfstest.MemOptions{}) // a copy on a disk with space
 		copyFiles(t, left, "db", mem, "db")
 		requireOpens(t, o, left, want)
 		require.NoError(t, mem.Remove("other"))
@@ -164,13 +164,14 @@ func TestBug22FullDiskDuringRecoveryIsNoDamage(t *testing.T) {
 }
 
 // pebble#984, rocksdb#7621: a file got the number of another file, which was named by an edit that
-// recovery did not see. Protection: recover uses no number that a file in the directory has. Fails if it goes by the manifest alone.
+// recovery did not see. Protection: recover uses only numbers above those of all files in the
+// directory. The test fails if recover takes the next number from the manifest alone.
 func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, MemtableBytes: 200, Budget: storyBudget(t), Picker: idle{}}
-	var lives []*vfstest.Mem
+	var moments []*vfstest.Mem
 	disk := watch(mem, func(int64, vfstest.Op, string) error {
-		lives = append(lives, mem.CrashClone(vfstest.CrashOptions{Keep: 1}))
+		moments = append(moments, mem.CrashClone(vfstest.CrashOptions{Keep: 1}))
 		return nil
 	})
 	o.FS = disk
@@ -182,9 +183,9 @@ func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 	}
 	require.NoError(t, db.Put([]byte("large"), make([]byte, storyLarge)))
 	require.NoError(t, db.Close())
-	disk.requireRight(t, 50)
+	disk.requireNoFault(t, 50)
 
-	for moment, left := range lives {
+	for moment, left := range moments {
 		names, _ := left.List("db")
 		highest := uint64(0)
 		for _, name := range names {

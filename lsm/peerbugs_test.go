@@ -23,48 +23,48 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests named TestBug stand for bugs that other systems had: here and in
-// peerbugs_recovery_test.go with files, in the others named peerbugs with runs.
-// Each names the protection that it guards, and was seen to fail without it.
+// Each test named TestBug reproduces a bug of another system: in this file and in
+// peerbugs_recovery_test.go a bug with files, in the other peerbugs files a bug with runs. Its
+// comment names the protection in this store; each test was seen to fail without that protection.
 
-// watched is a disk that is checked after each operation that changes it, by one goroutine at a
-// time, since the workers of the store change it too. It keeps the first error.
+// watched is a disk that runs a check after each operation that changes it. The workers of the store
+// change the disk concurrently, so mu lets one check run at a time.
 type watched struct {
 	vfs.FS
-	looking atomic.Bool
-	looks   atomic.Int64
-	mu      sync.Mutex
-	wrong   error
+	watching atomic.Bool
+	checks   atomic.Int64
+	mu       sync.Mutex
+	wrong    error // the first error of a check, guarded by mu
 }
 
 func watch(mem *vfstest.Mem, check func(n int64, op vfstest.Op, name string) error) *watched {
 	w := &watched{}
 	w.FS = vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(op vfstest.Op, name string) {
-		if !w.looking.Load() {
+		if !w.watching.Load() {
 			return
 		}
-		n := w.looks.Add(1)
+		n := w.checks.Add(1)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if err := check(n, op, name); err != nil && w.wrong == nil {
 			w.wrong = fmt.Errorf("after operation %d, %v of %s: %w", n, op, name, err)
 		}
 	}})
-	w.looking.Store(true)
+	w.watching.Store(true)
 	return w
 }
 
-// requireRight ends the watch, which must have seen a few things.
-func (w *watched) requireRight(t *testing.T, looks int64) {
+// requireNoFault ends the watch and requires more than leastChecks checks without an error.
+func (w *watched) requireNoFault(t *testing.T, leastChecks int64) {
 	t.Helper()
-	w.looking.Store(false)
+	w.watching.Store(false)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	require.NoError(t, w.wrong)
-	require.Greater(t, w.looks.Load(), looks)
+	require.Greater(t, w.checks.Load(), leastChecks)
 }
 
-// requireStory plays a story with crashes after some of its operations.
+// requireStory plays a story and simulates a crash after each file operation of the kinds ops.
 func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.Op) {
 	t.Helper()
 	stride := density.Of[int64](t, 7, 1, 1)
@@ -89,13 +89,13 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.
 		require.NoError(t, p.verify(s.o, left), "after step %d", i)
 	}
 	require.NoError(t, s.wrong)
-	disk.requireRight(t, 30)
+	disk.requireNoFault(t, 30)
 }
 
 // pebble 79b311b, 077bb4f, 4e1e327: the marker that names the manifest was durable before the
-// manifest. Protection: manifest.Begin syncs the manifest before it publishes CURRENT. Fails if
-// it does so after.
-func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
+// manifest. Protection: manifest.Begin syncs the manifest before it publishes CURRENT. The test fails
+// if the sync comes after.
+func TestBug19CurrentNamesADurableManifest(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := watch(mem, func(n int64, _ vfstest.Op, _ string) error {
 		for _, kept := range keptAfterACrash(n, 3) {
@@ -109,14 +109,14 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 		return nil
 	})
 	o := &Options{FS: disk, Budget: goldenBudget(t), PartitionBytes: 1}
-	for range 2 { // it is made, and opened
+	for range 2 { // the first round creates the store, the second opens it
 		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		putAll(t, db, "a", "b")
 		flushed(t, db)
 		require.NoError(t, db.Compact(context.Background()))
 		db.manifest.Lock()
-		err = db.newManifest() // it has grown
+		err = db.newManifest() // as after the manifest has grown
 		db.manifest.Unlock()
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
@@ -126,7 +126,7 @@ func TestBug19CurrentNamesAManifestThatIsThere(t *testing.T) {
 	require.NoError(t, db.Checkpoint(t.Context(), "copy"))
 	require.NoError(t, Restore(t.Context(), "half", []Part{{Dir: "copy", From: []byte("b")}}, *o))
 	require.NoError(t, db.Close())
-	disk.requireRight(t, 50)
+	disk.requireNoFault(t, 50)
 }
 
 // rocksdb#10573, #5287, leveldb#195: the directory of CURRENT, or of linked tables, was not
@@ -144,19 +144,19 @@ func TestBug20NamesAreDurableBeforeTheyAreReferredTo(t *testing.T) {
 	}
 }
 
-// pebble 22657d7 (cockroach#127373): a sync in the background raced with writes and with another
-// sync, so that a write counted as durable that was not. Protection: after its end,
-// wal.Writer.sync records the size from before its begin as durable. Fails if it records the size
-// at its end, or records before it syncs.
+// pebble 22657d7 (cockroach#127373): a background sync raced with writes and with another sync, so
+// a write counted as durable that was not. Protection: wal.Writer.sync reads the size of the log
+// before the fsync and records it as durable after the fsync. The test fails if the writer reads the
+// size after the fsync, or records it before.
 func TestBug25SyncCoversOnlyEarlierWrites(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var armed atomic.Bool
 	begun, ended := make(chan struct{}), make(chan struct{})
-	goOn := make(chan struct{})
+	resume := make(chan struct{})
 	isLog := func(name string) bool { return strings.HasSuffix(name, directory.LogSuffix) }
 	hold := func(at chan struct{}) {
 		at <- struct{}{}
-		<-goOn
+		<-resume
 	}
 	var first atomic.Bool
 	o := Options{Log: LogSynced, Budget: storyBudget(t), MemtableBytes: 200, FS: vfstest.NewFaulty(mem, vfstest.FaultyOptions{
@@ -183,10 +183,10 @@ func TestBug25SyncCoversOnlyEarlierWrites(t *testing.T) {
 
 	armed.Store(true)
 	one := put("one")
-	<-begun // its sync has not begun on the disk
+	<-begun // the sync of one is held before the disk does it
 	go func() {
-		time.Sleep(10 * time.Millisecond) // gives a write that does not wait for it time to return
-		goOn <- struct{}{}
+		time.Sleep(10 * time.Millisecond) // gives a write that wrongly does not wait time to return
+		resume <- struct{}{}
 	}()
 	db.lock.Lock()
 	all := db.logs.w.Size()
@@ -194,17 +194,17 @@ func TestBug25SyncCoversOnlyEarlierWrites(t *testing.T) {
 	waited := make(chan error, 1)
 	go func() { waited <- db.waitForSync(logEnd{db.logs.w, all}) }()
 	select {
-	case <-waited: // it did not wait for the sync that is held
+	case <-waited: // returned before the held sync
 		requireSurvives(t, o, mem, "one")
-		t.Fatal("a write waits for no sync and is durable")
+		t.Fatal("a write returned before its sync")
 	case <-ended:
 	}
-	two := put("two") // after the sync has ended on the disk, before the writer records it
+	two := put("two") // written after the fsync and before the writer records its result
 	for db.logs.w.Size() == all {
 		time.Sleep(time.Millisecond)
 	}
 	require.NoError(t, db.logs.w.Flush())
-	goOn <- struct{}{}
+	resume <- struct{}{}
 	require.NoError(t, <-one)
 	require.NoError(t, <-waited)
 	requireSurvives(t, o, mem, "one")
@@ -213,14 +213,14 @@ func TestBug25SyncCoversOnlyEarlierWrites(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// The same for a sync during which the next log is begun. Protection: waitForSync. Fails if it
-// treats a log with a successor as failed.
-func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
+// A write whose log was closed because the next log began is durable, and its wait must succeed.
+// Protection: waitForSync. The test fails if waitForSync treats a log with a successor as failed.
+func TestBug25WritesAreDurableAfterTheNextLogHasBegun(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, Budget: storyBudget(t), MemtableBytes: 200, FS: mem}
 	db, err := Open(context.Background(), "db", o)
 	require.NoError(t, err)
-	db.lock.Lock() // as write does
+	db.lock.Lock() // like DB.write
 	end, err := db.apply(run.Set, []byte("three"), []byte("of three"))
 	db.lock.Unlock()
 	require.NoError(t, err)
@@ -241,18 +241,17 @@ func TestBug25WritesCountWhenTheirLogIsFollowed(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// requireSurvives crashes a store, which must have a key then.
+// requireSurvives simulates a crash and checks that the store still has key.
 func requireSurvives(t *testing.T, o Options, mem *vfstest.Mem, key string) {
 	t.Helper()
 	left := mem.CrashClone(vfstest.CrashOptions{})
-	require.NoError(t, opens(o, left, map[string]string{key: "of " + key}), "%q is gone", key)
+	require.NoError(t, checkOpens(o, left, map[string]string{key: "of " + key}), "%q is lost", key)
 }
 
-// rocksdb 6.16.0: a checkpoint of several column families lost data if they were written to at
-// the same time. 5.1.0: files that a checkpoint copies were not synced.
-// Protection: all states are one tree, a view pins its files, and target.copy syncs
-// what it copies. Fails if the view is not sealed, pins nothing, or copies without
-// a sync.
+// rocksdb 6.16.0: a checkpoint of several column families lost data under concurrent writes. 5.1.0:
+// a checkpoint did not sync the files that it copied. Protection: all states are in one tree, a view
+// seals the memtable and pins its files, and target.copy syncs the copied files. The test fails if
+// the view is not sealed, pins no file, or copies without a sync.
 func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 	for _, mode := range allLogModes {
 		for _, linked := range []bool{true, false} {
@@ -260,7 +259,7 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 			o := Options{Log: mode, Budget: storyBudget(t), MemtableBytes: 1 << 20, Split: storySplit, PartitionBytes: 1, FileBytes: 100, Picker: idle{}}
 			var db *DB
 			writes := 0
-			write := func() error { // to two states at a time
+			write := func() error { // writes to several states in one batch
 				writes++
 				var b Batch
 				b.Put([]byte("a:1"), fmt.Append(nil, writes))

@@ -15,9 +15,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// creating returns a disk that calls do once, before a table is created, on the goroutine that
-// creates it.
-func creating(mem *vfstest.Mem) (disk vfs.FS, do *atomic.Pointer[func()]) {
+// callingOnTableCreate returns a disk that calls the function in do once, before the next table is
+// created, on the goroutine that creates the table.
+func callingOnTableCreate(mem *vfstest.Mem) (disk vfs.FS, do *atomic.Pointer[func()]) {
 	do = new(atomic.Pointer[func()])
 	return vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if c.Op == vfstest.OpCreate && strings.HasSuffix(c.Name, directory.TableSuffix) {
@@ -29,19 +29,20 @@ func creating(mem *vfstest.Mem) (disk vfs.FS, do *atomic.Pointer[func()]) {
 	}}), do
 }
 
-// once picks everything that it is let to, one time.
-type once struct{ pick atomic.Pointer[Pick] }
+// oncePicker returns the stored pick once.
+type oncePicker struct{ pick atomic.Pointer[Pick] }
 
-func (o *once) Pick(Shape) *Pick { return o.pick.Swap(nil) }
+func (p *oncePicker) Pick(Shape) *Pick { return p.pick.Swap(nil) }
 
 // badger#2310, rocksdb 6.11: a deleted key came back, because the collector of old values raced
 // with a compaction, or two compactions had the same inputs. Protection: each compaction holds
-// DB.compacting, and tables that are added to level 0 during a compaction are not inputs. Fails if Compact or the worker does not hold the lock.
+// compactor.running, and tables that are added to level 0 during a compaction are not inputs. The
+// test fails if Compact or the worker does not hold the lock.
 func TestBug29KeysDeletedDuringACompactionStayDeleted(t *testing.T) {
 	for _, by := range []string{"Compact", "the worker"} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		disk, do := creating(mem)
-		picker := &once{}
+		disk, do := callingOnTableCreate(mem)
+		picker := &oncePicker{}
 		o := Options{FS: disk, Budget: goldenBudget(t), Picker: picker}
 		db, err := Open(context.Background(), "db", o)
 		require.NoError(t, err)
@@ -51,11 +52,11 @@ func TestBug29KeysDeletedDuringACompactionStayDeleted(t *testing.T) {
 		flushed(t, db)
 		waitUntilIdle(t, db)
 		locked := false
-		meanwhile := func() {
+		deleteDuring := func() {
 			locked = len(db.compactor.running) == 1
 			err = errors.Join(db.Delete([]byte("b")), db.Flush(context.Background()), db.Delete([]byte("c")), db.Seal())
 		}
-		do.Store(&meanwhile)
+		do.Store(&deleteDuring)
 		if by == "Compact" {
 			require.NoError(t, db.Compact(context.Background()))
 		} else {
@@ -82,9 +83,9 @@ func TestBug29KeysDeletedDuringACompactionStayDeleted(t *testing.T) {
 	}
 }
 
-// The same of a delete that is compacted while what it deletes is not.
-// Protection: a delete goes only if compaction.older has nothing of it. Fails if
-// that leaves out level 0, or lower levels.
+// A compaction that contains a tombstone, but not the older entries that it hides, must keep the
+// tombstone. Protection: a tombstone is dropped only if compaction.older has no entry for it. The
+// test fails if compaction.older omits level 0 or the lower levels.
 func TestBug29TombstonesAreDroppedWithTheKeysTheyDelete(t *testing.T) {
 	for name, remove := range map[string]func(db *DB) error{
 		"delete":        func(db *DB) error { return db.Delete([]byte("b/1")) },
@@ -114,7 +115,7 @@ func TestBug29TombstonesAreDroppedWithTheKeysTheyDelete(t *testing.T) {
 	}
 }
 
-// compactRuns joins runs of level 0, by their places there.
+// compactRuns compacts the tables at the given indexes of level 0 into one run of level 0.
 func compactRuns(t *testing.T, db *DB, places ...int) {
 	t.Helper()
 	db.compactor.running.Lock()
@@ -127,15 +128,15 @@ func compactRuns(t *testing.T, db *DB, places ...int) {
 	require.NoError(t, db.compact(now, pick))
 }
 
-// cockroach#102176, rocksdb 7.10.0: tables of level 0 were in the wrong order,
-// and an old entry, or an old delete, stood before a newer one. Protection:
-// SortLevel orders level 0 by the newest run in a table, and joins keep that
-// number. Fails if it goes by the number of the file.
+// cockroach#102176, rocksdb 7.10.0: tables of level 0 were in the wrong order, so reads found an old
+// entry or an old tombstone instead of a newer one. Protection: SortLevel orders level 0 by the
+// newest run in each table, and compactions keep that run number. The test fails if SortLevel orders
+// by file number.
 func TestBug32Level0IsInTheOrderOfRuns(t *testing.T) {
 	writes := []func(db *DB) error{
 		func(db *DB) error { return db.Put([]byte("k"), []byte("0")) },
 		func(db *DB) error { return db.Delete([]byte("k")) },
-		func(db *DB) error { return db.Put([]byte("k"), make([]byte, storyLarge)) }, // a file of its own
+		func(db *DB) error { return db.Put([]byte("k"), make([]byte, storyLarge)) }, // stored in its own file
 		func(db *DB) error { return db.Put([]byte("k"), []byte("3")) },
 		func(db *DB) error { return db.Append([]byte("k"), []byte("4")) },
 	}
@@ -166,7 +167,7 @@ func TestBug32Level0IsInTheOrderOfRuns(t *testing.T) {
 				for at := tables - to; at < tables-from; at++ {
 					places = append(places, at)
 				}
-				compactRuns(t, db, places...) // those in the middle, or all
+				compactRuns(t, db, places...) // some adjacent tables, or all
 				requireContent(t, db, want)
 				require.NoError(t, db.Close())
 				requireOpens(t, o, mem, want)

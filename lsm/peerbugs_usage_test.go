@@ -16,11 +16,11 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// pebble 69780c3, badger#926: a file that was still in use counted as obsolete and
-// was removed. Protection: versions count references to their trees, and trees
-// those to their files; a file that only moves is in both trees. Fails if a tree
-// does not count a file that another one has, or View.replace lets the tree go.
-func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
+// pebble 69780c3, badger#926: a file that was still in use counted as obsolete and was removed.
+// Protection: versions count references to their trees, and trees count references to their files; a
+// file that only moves is in both trees. The test fails if a tree does not count a file that another
+// tree also has, or if View.replace drops its reference to the tree.
+func TestBug31OnlyFilesInUseStayOnDisk(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	u := &usage{T: t, rng: rand.New(rand.NewPCG(31, 31))}
 	db, err := Open(context.Background(), "db", Options{
@@ -28,7 +28,7 @@ func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 	})
 	require.NoError(t, err)
 	u.db = db
-	setQuietTime(db, 0) // the compactor need not wait before it rests
+	setQuietTime(db, 0) // the compactor is idle without a quiet time
 	steps := []func(){
 		func() { putAll(t, db, fmt.Sprintf("%c/%d", 'a'+u.rng.IntN(5), u.rng.IntN(50))) },
 		func() { require.NoError(t, db.DeleteRange([]byte{byte('a' + u.rng.IntN(5))}, nil)) },
@@ -41,7 +41,7 @@ func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 	for range 3000 {
 		steps[chosen(u.rng, 0, 0, 0, 1, 3, 4, 4, 5, 5, 5, 6, 7, 8, 9, u.rng.IntN(len(steps)))]()
 		if u.rng.IntN(4) > 0 {
-			continue // what a run in memory was written to is known once it is flushed
+			continue // the file of a run in memory is known only after a flush
 		}
 		flushed(t, db)
 		waitUntilIdle(t, db)
@@ -63,7 +63,7 @@ func TestBug31FilesInUseStayAndNoOthers(t *testing.T) {
 	require.Greater(t, u.moved, 20)
 }
 
-// usage is a store with views and iterators that come and go.
+// usage is a store whose views and iterators the test opens and closes at random.
 type usage struct {
 	*testing.T
 	rng       *rand.Rand
@@ -73,9 +73,9 @@ type usage struct {
 	moved     int
 }
 
-// compact carries out any pick that is in order.
+// compact runs a random pick that keeps the order of entries.
 func (u *usage) compact() {
-	u.db.compactor.running.Lock() // the worker drops what is covered
+	u.db.compactor.running.Lock() // keeps the worker from dropping covered tables
 	defer u.db.compactor.running.Unlock()
 	u.db.lock.Lock()
 	shape := u.db.shape()
@@ -136,7 +136,7 @@ func (u *usage) files() (current, all map[string]bool) {
 	return current, all
 }
 
-// filesOf are the names of the tables that a version has.
+// filesOf returns the names of all table files of a version.
 func filesOf(v *version.Version) map[string]bool {
 	names := map[string]bool{}
 	for _, files := range v.Tree.Levels {
@@ -152,7 +152,7 @@ func filesOf(v *version.Version) map[string]bool {
 	return names
 }
 
-// tableNames are the tables in the directory of the store db.
+// tableNames returns the names of the table files in the directory db.
 func tableNames(t *testing.T, mem *vfstest.Mem) []string {
 	t.Helper()
 	names, err := mem.List("db")

@@ -23,14 +23,14 @@ type idle struct{}
 
 func (idle) Pick(Shape) *Pick { return nil }
 
-// treeOf is the current tree.
+// treeOf returns the current tree.
 func treeOf(db *DB) *version.Tree {
 	db.lock.Lock()
 	defer db.lock.Unlock()
 	return db.versions.Current().Tree
 }
 
-// compactLevels brings all tables of levels to another one.
+// compactLevels compacts all tables of levels to the level to.
 func compactLevels(t testing.TB, db *DB, to int, levels ...int) {
 	db.compactor.running.Lock()
 	defer db.compactor.running.Unlock()
@@ -45,7 +45,7 @@ func compactLevels(t testing.TB, db *DB, to int, levels ...int) {
 	require.NoError(t, treeOf(db).Check())
 }
 
-// tablesOf is how many tables each level has.
+// tablesOf returns the number of tables in each level.
 func tablesOf(db *DB) (n [version.NumLevels]int) {
 	for level, files := range treeOf(db).Levels {
 		n[level] = len(files)
@@ -53,7 +53,7 @@ func tablesOf(db *DB) (n [version.NumLevels]int) {
 	return n
 }
 
-// boundsOf is where the tables of a level begin and end.
+// boundsOf returns the bounds of the tables of a level, as text.
 func boundsOf(db *DB, level int) (text string) {
 	for _, f := range treeOf(db).Levels[level] {
 		text += fmt.Sprintf("[%s,%s) ", f.Bounds.From, f.Bounds.To)
@@ -61,6 +61,7 @@ func boundsOf(db *DB, level int) (text string) {
 	return text
 }
 
+// flushed requires that the writes succeeded and flushes the store.
 func flushed(t testing.TB, db *DB, writes ...error) {
 	for _, err := range writes {
 		require.NoError(t, err)
@@ -88,7 +89,7 @@ func TestRunSkipsTablesBelowItsKeys(t *testing.T) {
 	putAll(t, db, "a", "m", "n")
 	flushed(t, db)
 	compactLevels(t, db, 2, 0)
-	flushed(t, db, db.DeleteRange(nil, []byte("b"))) // begins with the lowest key
+	flushed(t, db, db.DeleteRange(nil, []byte("b"))) // the range begins with the lowest key
 	compactLevels(t, db, 1, 0)
 	flushed(t, db, db.DeleteRange([]byte("m"), []byte("n")))
 	flushed(t, db, db.DeleteRange([]byte("n"), []byte("o")), db.Put([]byte("p"), nil))
@@ -119,8 +120,8 @@ func TestCompactRemovesDeletedKeysAndTheirTombstones(t *testing.T) {
 	}
 }
 
-// randomShape is levels of tables with random bounds, above level 0 apart from
-// each other.
+// randomShape returns tables with random bounds. In levels from 1 on, the tables of a level do not
+// overlap.
 func randomShape(rng *rand.Rand) (s Shape) {
 	number := uint64(0)
 	table := func(from, to int) Table {
@@ -153,7 +154,7 @@ func randomShape(rng *rand.Rand) (s Shape) {
 	return s
 }
 
-// treeOfShape is a tree without files.
+// treeOfShape returns a tree with the tables of s, without open files.
 func treeOfShape(s Shape) *version.Tree {
 	t := &version.Tree{}
 	for level, tables := range s.Levels {
@@ -166,7 +167,7 @@ func treeOfShape(s Shape) *version.Tree {
 	return t
 }
 
-func TestPicksThatChangeTheOrderAreRefusedAndNoOthers(t *testing.T) {
+func TestOnlyPicksThatKeepTheOrderAreAccepted(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	right, wrong := 0, 0
 	for range 3000 {
@@ -206,7 +207,7 @@ func TestPartsOfRestoredStoresAreWholeRuns(t *testing.T) {
 	}
 	s.Levels[1] = []Table{{Run: 5, From: []byte("a"), To: []byte("m")}}
 	require.Equal(t, 4.0, compaction.CountLevel0Runs(s))
-	s.Levels[1][0].Run = 9 // a compaction has been here
+	s.Levels[1][0].Run = 9 // level 1 has a newer run: a compaction has run since the restore
 	require.Equal(t, 2.0, compaction.CountLevel0Runs(s))
 }
 
@@ -227,9 +228,9 @@ func TestPickersPickInOrder(t *testing.T) {
 	}
 }
 
-// Compactions of thousands of tables look for each of them, and for what it
-// overlaps below.
-func TestTablesAreFoundWithoutLookingAtAll(t *testing.T) {
+// OverlappingSorted finds the overlapping tables of a level by binary search: a compaction of
+// thousands of tables searches the next level for each of them.
+func TestOverlappingTablesAreFoundByBinarySearch(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for n := range 300 {
 		var level []run.Range
@@ -258,7 +259,7 @@ func TestTablesAreFoundWithoutLookingAtAll(t *testing.T) {
 	}
 }
 
-func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
+func TestTablesUnderARangeTombstoneAreDroppedUnread(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, PartitionBytes: 1, FileBytes: 1})
 	putAll(t, db, "a", "b")
 	flushed(t, db)
@@ -266,7 +267,7 @@ func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
 	flushed(t, db)
 	compactLevels(t, db, 2, 0)
 	require.Equal(t, "[a,a\x00) [b,b\x00) [c,c\x00) ", boundsOf(db, 2))
-	db.compactor.running.Lock() // the worker would do it
+	db.compactor.running.Lock() // keeps the worker from dropping the tables
 	putAll(t, db, "b")
 	flushed(t, db)
 	putAll(t, db, "b", "c")
@@ -278,7 +279,7 @@ func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
 	require.NoError(t, db.dropFiles(covered))
 	db.compactor.running.Unlock()
 	require.Len(t, covered, 2)
-	require.Equal(t, "[b,c) [b,c\x00) ", boundsOf(db, 0), "its own run, and one that has more, stay")
+	require.Equal(t, "[b,c) [b,c\x00) ", boundsOf(db, 0), "the table of the tombstone and a table with more keys stay")
 	require.Equal(t, "[a,a\x00) [c,c\x00) ", boundsOf(db, 2))
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)
@@ -286,17 +287,17 @@ func TestTablesUnderARangeTombstoneGoUnread(t *testing.T) {
 	require.NoError(t, it.Close())
 }
 
-// pickers are those of the golden files.
+// pickers are the pickers of the golden files, by the name in the file name.
 var pickers = map[string]Picker{"leveled": NewLeveled(), "tiered": NewTiered(0), "tiered-2": NewTiered(2)}
 
-// A golden file has trees and what is picked of each. A tree has a title, memtables
-// and files of 10 bytes, and a line for each level that has tables:
+// A golden file lists trees, each followed by the pick for it. Memtables and files have 10 bytes. A
+// tree has a title and a line for each level that has tables:
 //
 //	L<level> <number>:<bytes>:<from>-<to> ...
 //
-// where a <to> of ~ is the end of all keys. ":cut" behind it says that the file has
-// more before <from>.
-func TestPicksAreThoseOfTheGoldenFiles(t *testing.T) {
+// A <to> of ~ is the end of all keys. The suffix ":cut" means that the file also has entries before
+// <from>.
+func TestPicksEqualTheGoldenFiles(t *testing.T) {
 	for name, picker := range pickers {
 		file := filepath.Join("testdata", "picker-"+name+".txt")
 		content, err := os.ReadFile(file)
@@ -326,7 +327,7 @@ func TestPicksAreThoseOfTheGoldenFiles(t *testing.T) {
 	}
 }
 
-// parseShape reads a tree of a golden file.
+// parseShape parses a tree of a golden file.
 func parseShape(t *testing.T, text string) Shape {
 	t.Helper()
 	s := Shape{MemtableBytes: 10, FileBytes: 10}

@@ -13,15 +13,15 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// promise is what must be after a crash: one of the states, and copies.
+// promise is the content that a store must have after a crash: one of the states, and all copies.
 type promise struct {
 	states []storyState
 	copies []storyCopy
 }
 
-// promisedAfter makes a crash and returns what is left, and what the store has promised.
-// It looks before and after it, so that it allows what was true at either time. A crash
-// that keeps everything is the end of the process.
+// promisedAfter simulates a crash and returns the disk after it and the promise of the store. The
+// workers run concurrently: the promise starts from the state kept before the crash and allows all
+// states up to those recorded after it. A crash that keeps everything is the death of the process.
 func (s *story) promisedAfter(o vfstest.CrashOptions, disk *vfstest.Mem) (*vfstest.Mem, promise) {
 	s.mu.Lock()
 	kept, copies := s.kept, slices.Clone(s.copies)
@@ -35,15 +35,15 @@ func (s *story) promisedAfter(o vfstest.CrashOptions, disk *vfstest.Mem) (*vfste
 	return left, promise{states: s.survivors(kept), copies: copies}
 }
 
-// promisedAtClose returns what a store has promised that is closed.
+// promisedAtClose returns the promise of a closed store.
 func (s *story) promisedAtClose() promise {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return promise{states: s.survivors(s.kept), copies: s.copies}
 }
 
-// survivors are the states of which a crash may leave one, if it must not go
-// back behind a state.
+// survivors returns the states that a crash may leave: the state kept and later states. Without a
+// log, later states count only if a run may have ended there.
 func (s *story) survivors(kept int) (states []storyState) {
 	for i, state := range s.states {
 		if i == kept || i > kept && (s.o.Log != LogOff || s.seals[i]) {
@@ -53,7 +53,7 @@ func (s *story) survivors(kept int) (states []storyState) {
 	return append(states, s.refused...)
 }
 
-// verify opens what a crash has left and compares it with what was promised.
+// verify opens the store on a disk after a crash and compares it and its copies with the promise.
 func (p *promise) verify(o Options, fsys vfs.FS) error {
 	o.FS = fsys
 	db, err := Open(context.Background(), storyDir, o)
@@ -65,7 +65,7 @@ func (p *promise) verify(o Options, fsys vfs.FS) error {
 		return errors.Join(err, db.Close())
 	}
 	if !slices.ContainsFunc(p.states, func(s storyState) bool { return maps.Equal(s, got) }) {
-		return errors.Join(fmt.Errorf("it has %d keys, in none of %d possible states", len(got), len(p.states)), db.Close())
+		return errors.Join(fmt.Errorf("the content, %d keys, equals no one of %d possible states", len(got), len(p.states)), db.Close())
 	}
 	got["x"] = "after"
 	if err := errors.Join(db.Put([]byte("x"), []byte("after")), db.Close()); err != nil {
@@ -82,7 +82,7 @@ func (p *promise) verify(o Options, fsys vfs.FS) error {
 	return nil
 }
 
-// holds opens a store and compares all of it.
+// holds opens a store and compares its whole content with want.
 func holds(o Options, dir string, want storyState) error {
 	db, err := Open(context.Background(), dir, o)
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// inPieces is a store of keys whose values are in three runs of level 0, a piece
-// in each, and of one more in memory, so that nothing is settled.
-func inPieces(t *testing.T, picker Picker) *DB {
+// storeOfPieces returns a store in which each of three runs of level 0 has a piece of each value. A
+// further write in memory keeps the store unsettled.
+func storeOfPieces(t *testing.T, picker Picker) *DB {
 	db := memoryStore(t, Options{Picker: picker, Split: Split{Name: "one", Func: func(key []byte) int { return min(1, len(key)) }}})
 	for piece := range 3 {
 		for i := range 100 {
@@ -29,7 +29,7 @@ func inPieces(t *testing.T, picker Picker) *DB {
 	return db
 }
 
-// flushUnsettled flushes what was written while more comes.
+// flushUnsettled flushes the memtable and writes to the next one, so that the store is not settled.
 func flushUnsettled(t *testing.T, db *DB) {
 	t.Helper()
 	db.lock.Lock()
@@ -53,25 +53,25 @@ func getPieces(t *testing.T, db *DB) {
 	require.Equal(t, "012", string(value))
 }
 
-func walkPieces(t *testing.T, db *DB) {
+func scanPieces(t *testing.T, db *DB) {
 	it, err := db.Prefix([]byte("k"))
 	require.NoError(t, err)
 	require.Equal(t, 100, len(strings.Fields(keysOf(t, it))))
 	require.NoError(t, it.Close())
 }
 
-func TestExtraReadCostIsOfTablesBesidesTheFirst(t *testing.T) {
-	db := inPieces(t, idle{})
+func TestExtraReadCostCountsTablesAfterTheFirst(t *testing.T) {
+	db := storeOfPieces(t, idle{})
 	getPieces(t, db)
 	require.EqualValues(t, 2, readCostOf(db))
-	walkPieces(t, db)
+	scanPieces(t, db)
 	require.EqualValues(t, 2+2*(seekReadCost+100/stepsPerReadCost), readCostOf(db))
 }
 
-func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
-	for _, read := range []func(*testing.T, *DB){getPieces, walkPieces} {
-		db := inPieces(t, nil)
-		waitFor(t, "the compactor has seen it", func() bool {
+func TestReadsOfSeveralTablesTriggerACompaction(t *testing.T) {
+	for _, read := range []func(*testing.T, *DB){getPieces, scanPieces} {
+		db := storeOfPieces(t, nil)
+		waitFor(t, "the compactor joins the tables", func() bool {
 			for range unseenReadCost / 2 {
 				read(t, db)
 			}
@@ -84,9 +84,9 @@ func TestReadsOfSeveralTablesJoinThem(t *testing.T) {
 	}
 }
 
-// Filters keep reads from tables without the key: those cost nothing extra, and there
-// is nothing to gain.
-func TestReadsOfOneTableJoinNothing(t *testing.T) {
+// Bloom filters spare reads the tables without the key, so these reads have no extra cost and
+// trigger no compaction.
+func TestReadsOfOneTableTriggerNoCompaction(t *testing.T) {
 	db := memoryStore(t, Options{})
 	for run := range 3 {
 		for i := range 100 {
@@ -103,10 +103,11 @@ func TestReadsOfOneTableJoinNothing(t *testing.T) {
 	require.Equal(t, 3, tablesOf(db)[0])
 }
 
-// both are the values of a bool.
+// both yields false and true.
 func both(yield func(bool) bool) { _ = yield(false) && yield(true) }
 
-// Compactions for reads cost as much as the reads have paid, and no more.
+// A compaction for reads is picked once the extra cost of the reads equals the cost of the
+// compaction, and not earlier.
 func TestPicksForReadsCostNoMoreThanTheReads(t *testing.T) {
 	table := func(number uint64, from, to byte) Table {
 		t := Table{Number: number, Bytes: 1 << 20, From: []byte{from}, To: []byte{to}}
@@ -120,7 +121,7 @@ func TestPicksForReadsCostNoMoreThanTheReads(t *testing.T) {
 	s.Levels[3] = []Table{table(5, 'a', 'b')}
 	s.Levels[0] = []Table{table(2, 'a', 'b'), table(1, 'a', 'b')}
 	for _, step := range []struct {
-		bytes int64 // rewritten
+		bytes int64 // bytes that the compaction rewrites
 		pick  *Pick
 		then  func()
 	}{
@@ -154,13 +155,13 @@ func TestIdleStoresBecomeOneRun(t *testing.T) {
 	s := Shape{MemtableBytes: 1 << 30, FileBytes: 1 << 30}
 	s.Levels[0] = []Table{table(3, 20), table(2, 5)}
 	s.Levels[1] = []Table{table(1, 75)}
-	require.Nil(t, NewLeveled().Pick(s), "more is being written")
+	require.Nil(t, NewLeveled().Pick(s), "the store is not settled")
 	s.Settled = true
 	require.Equal(t, &Pick{Files: []uint64{3, 2, 1}, To: 1}, NewLeveled().Pick(s))
 	s.Levels[1][0].Bytes++
-	require.Nil(t, NewLeveled().Pick(s), "too little is new")
+	require.Nil(t, NewLeveled().Pick(s), "level 0 is too small compared with level 1")
 	s.Levels[0], s.Levels[1] = s.Levels[0][:1], nil
-	require.Nil(t, NewLeveled().Pick(s), "it is one run")
+	require.Nil(t, NewLeveled().Pick(s), "the store is one run")
 
 	db := memoryStore(t, Options{})
 	for i := range 2 {
@@ -172,7 +173,7 @@ func TestIdleStoresBecomeOneRun(t *testing.T) {
 	waitFor(t, "one table is in level 1", func() bool { return tablesOf(db) == [version.NumLevels]int{1: 1} })
 }
 
-// Small flushes of ascending keys do not fill level 1 with as many small tables.
+// Many small flushes of ascending keys do not leave as many small tables in levels 0 and 1.
 func TestIdleStoresMergeTablesThatDoNotOverlap(t *testing.T) {
 	db := memoryStore(t, Options{})
 	setQuietTime(db, 0)
@@ -187,9 +188,9 @@ func TestIdleStoresMergeTablesThatDoNotOverlap(t *testing.T) {
 	require.Less(t, tables[0]+tables[1], 2*compaction.Level0Trigger)
 }
 
-// A flush writes an Append as a Set if no older run has an entry of its key, except if a filter may
-// have dropped an entry that a view still has.
-func TestAppendsToNothingAreFlushedAsValues(t *testing.T) {
+// A flush writes an Append as a Set if no older run has an entry of its key. With a filter it keeps
+// the Append, since the filter may have dropped an entry that a view still has.
+func TestAppendsToMissingKeysAreFlushedAsValues(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}})
 	kinds := func(db *DB) (kinds string) {
 		db.lock.Lock()

@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// readOnly is a disk that can be made read-only.
+// readOnly returns a disk that is read-only while on is set.
 func readOnly(inner vfs.FS) (disk vfs.FS, on *atomic.Bool) {
 	on = new(atomic.Bool)
 	return vfstest.NewFaulty(inner, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
@@ -45,10 +45,10 @@ func TestReadOnlyDisksAreReported(t *testing.T) {
 	}
 }
 
-// On a disk that becomes read-only while the store is open, writes are refused at the latest when
-// they must reach the disk. Reads continue, acknowledged writes stay, and writes succeed when the
-// disk is writable again.
-func TestDisksThatBecomeReadOnly(t *testing.T) {
+// When the disk becomes read-only under an open store, a write fails at the latest when it must
+// reach the disk. Reads continue, acknowledged writes stay readable, and writes succeed again once
+// the disk is writable.
+func TestReadOnlyDiskStallsWritesAndKeepsReads(t *testing.T) {
 	for _, mode := range allLogModes {
 		disk, on := readOnly(vfstest.NewMem(vfstest.MemOptions{}))
 		db, err := Open(context.Background(), "db", *goldenOptions(t, disk, mode))
@@ -72,7 +72,7 @@ func TestDisksThatBecomeReadOnly(t *testing.T) {
 			}
 		}
 		on.Store(false)
-		require.NoError(t, db.Flush(context.Background())) // the flusher tries again
+		require.NoError(t, db.Flush(context.Background())) // the flusher retries
 		require.NoError(t, db.Put([]byte("aa:4"), nil))
 		require.NoError(t, db.Close())
 		db, err = Open(context.Background(), "db", *goldenOptions(t, disk, mode))

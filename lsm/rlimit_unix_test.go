@@ -16,23 +16,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// limitedDir names the directory in which a child process of the test works.
+// limitedDir is the environment variable that passes the directory of the stores to the child
+// process.
 const limitedDir = "LSM_TEST_LIMITED_DIR"
 
-// A process may not write files above a size, as ulimit -f has it: EFBIG by a real file
-// system. Logs that reach the limit are followed by others, and nothing is lost.
-func TestFilesMayNotExceedTheLimitOfTheProcess(t *testing.T) {
+// Under a limit for the size of files (ulimit -f), writes of a real file system fail with EFBIG. A
+// store whose log reaches the limit continues in a new log and loses no write.
+func TestStoreContinuesInANewLogAtTheFileSizeLimit(t *testing.T) {
 	if dir := os.Getenv(limitedDir); dir != "" {
 		workUnderALimit(t, dir)
 		return
 	}
 	dir := t.TempDir()
-	child := exec.Command(os.Args[0], "-test.run", "^TestFilesMayNotExceedTheLimitOfTheProcess$", "-test.v")
+	child := exec.Command(os.Args[0], "-test.run", "^TestStoreContinuesInANewLogAtTheFileSizeLimit$", "-test.v")
 	child.Env = append(os.Environ(), limitedDir+"="+dir)
 	out, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.Contains(t, string(out), "logs were lost", "it ran")
-	for _, mode := range allLogModes { // as the child has left it
+	require.Contains(t, string(out), "logs failed", "the child did not reach its end")
+	for _, mode := range allLogModes { // stores that the child closed
 		db, err := Open(context.Background(), fmt.Sprint(dir, "/", mode), Options{Log: mode})
 		require.NoError(t, err)
 		requireContent(t, db, limitedContent())
@@ -40,7 +41,7 @@ func TestFilesMayNotExceedTheLimitOfTheProcess(t *testing.T) {
 	}
 }
 
-// limitedContent is more than a file may have, several times.
+// limitedContent returns content of several times the size limit of a file.
 func limitedContent() map[string]string {
 	want := map[string]string{}
 	for i := range 300 {
@@ -50,15 +51,15 @@ func limitedContent() map[string]string {
 }
 
 func workUnderALimit(t *testing.T, dir string) {
-	signal.Ignore(syscall.SIGXFSZ) // else it ends the process
+	signal.Ignore(syscall.SIGXFSZ) // otherwise the signal ends the process
 	limit := syscall.Rlimit{Cur: 100 << 10, Max: 100 << 10}
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
-	lost := 0
+	failed := 0
 	for _, mode := range allLogModes {
 		o := &Options{Log: mode, MemtableBytes: 1 << 20, FileBytes: 32 << 10, Compression: []Compression{S2}}
 		o.Events.LogFailed = func(err error) {
 			require.ErrorIs(t, err, syscall.EFBIG)
-			lost++
+			failed++
 		}
 		db, err := Open(context.Background(), fmt.Sprint(dir, "/", mode), *o)
 		require.NoError(t, err)
@@ -72,6 +73,6 @@ func workUnderALimit(t *testing.T, dir string) {
 		requireContent(t, db, limitedContent())
 		require.NoError(t, db.Close())
 	}
-	require.GreaterOrEqual(t, lost, 6)
-	t.Logf("%d logs were lost", lost)
+	require.GreaterOrEqual(t, failed, 6)
+	t.Logf("%d logs failed", failed)
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// A table ends at a border of partitions once it has its size, at one of prefixes
-// once it has twice that, and at no other key. Its range tombstones end with it. The range
-// tombstones of all tables together are those of the inputs.
-func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
+// A table ends at the first border between partitions after FileBytes, or at the first border between
+// prefixes after twice FileBytes, and at no other key. Range tombstones are cut at the end of their
+// table; together, the tombstones of all tables equal those of the inputs.
+func TestTablesEndOnlyAtBordersAfterTheirSize(t *testing.T) {
 	const fileBytes = 4000
 	rng := rand.New(rand.NewPCG(5, 5))
 	atPartitions, atPrefixes := 0, 0
@@ -25,7 +25,7 @@ func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
 			Picker: idle{}, Budget: goldenBudget(t), Split: modelSplits[2], PartitionBytes: 1, FileBytes: fileBytes,
 			BlockBytes: 512, Compression: []Compression{NoCompression},
 		})
-		for range 2 { // one run alone would only move
+		for range 2 { // a compaction would only move a single run
 			for p := range byte(6) {
 				entries := chosen(rng, 1, 10, 100, 400)
 				for i := range entries {
@@ -67,8 +67,8 @@ func TestTablesEndAtBordersOnceTheyHaveTheirSize(t *testing.T) {
 	require.Greater(t, atPrefixes, 20)
 }
 
-// deleteSome deletes ranges and writes to them again, in runs that it compacts to level 1 together.
-// It prevents the worker from dropping tables under them.
+// deleteSome deletes ranges, writes to them again, and compacts all these runs to level 1 at once. It
+// holds compactor.running, so that the worker does not drop covered tables first.
 func deleteSome(t *testing.T, db *DB, rng *rand.Rand) (ranges run.Ranges, v *View) {
 	t.Helper()
 	db.compactor.running.Lock()
@@ -94,7 +94,7 @@ func deleteSome(t *testing.T, db *DB, rng *rand.Rand) (ranges run.Ranges, v *Vie
 	return ranges, v
 }
 
-// lastKey is the last one of a table.
+// lastKey returns the last key of a table.
 func lastKey(t *testing.T, f *version.File) (key []byte) {
 	t.Helper()
 	it := f.Table.Iterator(sstable.IteratorOptions{})

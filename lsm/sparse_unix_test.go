@@ -18,8 +18,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// sparseStore is the directory of a store that was not closed, whose log ends with a hole of
-// nearly 1 GiB: the largest tail that a crash may leave.
+// sparseStore returns the directory of a store after a crash. Its log ends with a hole of nearly
+// 1 GiB, the largest tail that a crash may leave.
 func sparseStore(t *testing.T) string {
 	dir, crashed := t.TempDir(), filepath.Join(t.TempDir(), "crashed")
 	db, err := Open(context.Background(), dir, Options{Log: LogSynced})
@@ -29,7 +29,7 @@ func sparseStore(t *testing.T) string {
 	}
 	require.NoError(t, os.CopyFS(crashed, os.DirFS(dir)))
 	require.NoError(t, db.Close())
-	require.NoError(t, os.Remove(filepath.Join(crashed, directory.LockName))) // Check makes none
+	require.NoError(t, os.Remove(filepath.Join(crashed, directory.LockName))) // Check must not create a lock file
 	logs, err := filepath.Glob(filepath.Join(crashed, "*.log"))
 	require.NoError(t, err)
 	require.Len(t, logs, 1)
@@ -38,12 +38,13 @@ func sparseStore(t *testing.T) string {
 	require.NoError(t, err)
 	defer f.Close()
 	if vfs.NextData(f, 4<<20, 1<<30) == 4<<20 {
-		t.Skip("the file system does not tell where holes are")
+		t.Skip("the file system does not report holes")
 	}
 	return crashed
 }
 
-// The first read of a hole takes seconds, since the system makes pages of zeros of it.
+// Check and Open must skip the hole: its first read takes seconds, since the system fills pages with
+// zeros.
 func TestNeitherCheckNorOpenReadsTheHoleOfALog(t *testing.T) {
 	dir := sparseStore(t)
 	disk := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})
@@ -62,7 +63,7 @@ func TestNeitherCheckNorOpenReadsTheHoleOfALog(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// Whatever Check reads when its context ends, it begins at most one read more.
+// After its context ends, Check begins at most one more read.
 func TestCheckEndsWithItsContext(t *testing.T) {
 	enough := errors.New("enough")
 	dir := sparseStore(t)

@@ -7,7 +7,7 @@ import (
 	"maps"
 )
 
-// keysOfStories are all keys that stories write, and some more.
+// keysOfStories are all keys that stories write, and some keys that they never write.
 var keysOfStories = func() (keys []string) {
 	for _, p := range []string{"a:", "b:", "c:", "d:", "e:", "x"} {
 		keys = append(keys, p, p+"1", p+"2", p+"3", p+"4", p+"gone")
@@ -18,7 +18,7 @@ var keysOfStories = func() (keys []string) {
 	return keys
 }()
 
-// contentOf reads all of a store by Get, which seals nothing.
+// contentOf reads the content of a store by Get, which seals no memtable.
 func contentOf(db *DB) (storyState, error) {
 	got := storyState{}
 	for _, key := range keysOfStories {
@@ -33,7 +33,7 @@ func contentOf(db *DB) (storyState, error) {
 	return got, nil
 }
 
-// readAllOf reads all that an iterator gives, and closes it.
+// readAllOf reads all rows of an iterator, checks that keys ascend, and closes the iterator.
 func readAllOf(it *Iterator) (storyState, error) {
 	got := storyState{}
 	var last []byte
@@ -51,7 +51,7 @@ func readAllOf(it *Iterator) (storyState, error) {
 	return got, errors.Join(it.Err(), it.Close())
 }
 
-// scanned reads all of a store both ways, and compares the two.
+// scanned reads the content of a store by an iterator and by Get, and requires that both are equal.
 func scanned(db *DB) (storyState, error) {
 	it, err := db.Iterator(nil, nil)
 	if err != nil {
@@ -63,7 +63,7 @@ func scanned(db *DB) (storyState, error) {
 	}
 	byGet, err := contentOf(db)
 	if err == nil && !maps.Equal(got, byGet) {
-		err = fmt.Errorf("a scan gives %d keys, and Get others", len(got))
+		err = fmt.Errorf("the scan returned %d keys and differs from Get, which found %d", len(got), len(byGet))
 	}
 	return got, err
 }

@@ -57,7 +57,7 @@ func (m storyState) drop(which func(string) bool) {
 	maps.DeleteFunc(m, func(k, _ string) bool { return which(k) })
 }
 
-// batchOf clears a prefix and writes two keys of it.
+// batchOf deletes a prefix and writes two of its keys, in one batch.
 func batchOf(prefix, value string) storyStep {
 	return func(s *story) error {
 		var b Batch
@@ -74,7 +74,7 @@ func batchOf(prefix, value string) storyStep {
 }
 
 func seal(s *story) error {
-	s.mayEnd()
+	s.recordPossibleSeal()
 	return s.db.Seal()
 }
 
@@ -82,7 +82,7 @@ func flush(s *story) error {
 	return s.durable(func(db *DB) error { return db.Flush(context.Background()) })
 }
 
-// syncLog is a step for stores of any log mode.
+// syncLog syncs the log; without a log it does nothing.
 func syncLog(s *story) error {
 	if s.o.Log == LogOff {
 		return nil
@@ -106,14 +106,13 @@ func checkpointTo(dir string) storyStep {
 	}
 }
 
-// restoreTo makes a store of the keys below c of one copy, and the others of
-// another.
+// restoreTo restores a store from two copies: the keys below "c" from low, the other keys from high.
 func restoreTo(dir, low, high string) storyStep {
 	return func(s *story) error {
 		state := storyState{}
 		for _, c := range s.copies {
 			if !c.done && (c.dir == low || c.dir == high) {
-				return nil // that one has failed
+				return nil // the copy has failed, so there is nothing to restore
 			}
 			for k, v := range c.state {
 				if c.dir == low && k < "c" || c.dir == high && k >= "c" {
@@ -130,13 +129,13 @@ func restoreTo(dir, low, high string) storyStep {
 }
 
 func takeView(s *story) (err error) {
-	s.mayEnd()
+	s.recordPossibleSeal()
 	s.viewed = s.found()
 	s.view, err = s.db.View()
 	return err
 }
 
-// closeView compares what the view has, if there is one, before it closes it.
+// closeView compares the content of the open view with its expected state and closes the view.
 func closeView(s *story) error {
 	v := s.view
 	if v == nil {
@@ -154,7 +153,7 @@ func closeView(s *story) error {
 	return errors.Join(err, v.Close())
 }
 
-// waitForWorkers waits until the workers have nothing to do, or cannot do it.
+// waitForWorkers waits until the workers are idle or have failed.
 func waitForWorkers(s *story) error {
 	s.compactionFailed.Store(false)
 	s.db.lock.Lock()
@@ -176,21 +175,21 @@ func waitForWorkers(s *story) error {
 		if stop || idle {
 			return nil
 		}
-		if time.Now().After(s.hang) {
-			return errors.New("the workers do not end")
+		if time.Now().After(s.deadline) {
+			return errors.New("the workers do not become idle")
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
 }
 
-// compareReads compares what reads give with what there should be.
+// compareReads compares the results of Get with the allowed states.
 func compareReads(s *story) error {
 	got, err := contentOf(s.db)
 	if err != nil {
 		return err
 	}
 	if !s.isAllowed(got) {
-		s.violate(fmt.Errorf("reads give %d keys that are not those written", len(got)))
+		s.violate(fmt.Errorf("Get found %d keys, which equal no allowed state", len(got)))
 	}
 	return nil
 }

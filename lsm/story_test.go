@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// storySplit cuts keys behind their first colon. Partitions are the first byte.
+// storySplit ends the prefix of a key after its first colon. The first byte is the partition.
 var storySplit = Split{Name: "story", Func: func(key []byte) int {
 	if i := bytes.IndexByte(key, ':'); i >= 0 {
 		return i + 1
@@ -26,46 +26,45 @@ var storySplit = Split{Name: "story", Func: func(key []byte) int {
 // storyState is the content of a store: its keys with their values.
 type storyState map[string]string
 
-// story is a fixed program for one store, and the states that the store may have. Its steps are
-// functions that call the store and record in the story how the state changes: after each write,
-// which states a crash may leave, and which one reads must return. The tests play the same stories
-// with a crash after each file operation (crash_test.go), with a fault at each file operation
-// (fault_test.go), on disks of any size and with any damage. The workers
-// of the store run at the same time; a story allows every state that they can produce.
+// story is a fixed program for one store, and the states that the store may have. Each step calls
+// the store and records how the state changes: which state reads must return, and which states a
+// crash may leave. The tests play the same stories with a crash after each file operation
+// (crash_test.go), with a fault at each file operation (fault_test.go), on disks of any size and with
+// any damage. The workers of the store run concurrently; a story allows every state that they can
+// produce.
 type story struct {
 	o    Options
 	db   *DB
 	view *View
-	// viewed is the state that view has.
+	// viewed is the expected content of view.
 	viewed storyState
 
-	hang time.Time // the test ends, whatever it waits for
+	deadline time.Time // steps that wait fail after it
 
-	// manifestBytes is the size at which manifests are written anew, 0 for the
-	// usual one.
+	// manifestBytes is the size at which the store starts a new manifest; 0 means the default.
 	manifestBytes int64
 
-	// compactionFailed is set by a compaction that has failed.
+	// compactionFailed is set when a compaction fails.
 	compactionFailed atomic.Bool
 
-	mu     sync.Mutex   // guards what follows: the store's workers make crashes too
-	states []storyState // after each write, the first of an empty store; never changed
-	acked  int          // the state after the newest write that has returned
-	kept   int          // a crash must not go back behind this state
-	seals  map[int]bool // states at which a run may have ended
-	failed bool         // a write was ErrFailed: the last state may be or not
-	// refused are states that writes since the last one that returned would have made.
-	// They are not visible, but the log may have one: a crash may bring it.
+	mu     sync.Mutex   // guards the fields below: crashes also happen on the workers of the store
+	states []storyState // the content after each write; states[0] is empty; maps are never changed
+	acked  int          // index of the state after the newest write that succeeded
+	kept   int          // index of the oldest state that a crash may leave
+	seals  map[int]bool // indexes of states at which a run may have ended
+	failed bool         // a write returned ErrFailed: reads may return the state before or after it
+	// refused are the states after writes that failed since the last successful write. Reads do not
+	// return them, but the log may have such a write, so a crash may leave its state.
 	refused []storyState
 	copies  []storyCopy
-	wrong   error // what must not be, the first
+	wrong   error // the first violation
 }
 
 // storyCopy is a checkpoint of the store, or a store restored from checkpoints.
 type storyCopy struct {
 	dir   string
 	state storyState
-	done  bool // it was said to be there
+	done  bool // the call that makes the copy has succeeded
 }
 
 // storyStep does one operation of a story and records its effect.
@@ -79,16 +78,16 @@ func newStory(t testing.TB, fsys vfs.FS, mode LogMode, memtableBytes int64) *sto
 			FS: fsys, Log: mode, Split: storySplit, PartitionBytes: 1, MemtableBytes: memtableBytes,
 			FileBytes: 700, BlockBytes: 512, Compression: []Compression{NoCompression}, Budget: storyBudget(t),
 		},
-		states: []storyState{{}}, seals: map[int]bool{0: true}, hang: await.Deadline(t),
+		states: []storyState{{}}, seals: map[int]bool{0: true}, deadline: await.Deadline(t),
 	}
 	s.o.Events.CompactionFailed = func(error) { s.compactionFailed.Store(true) }
 	return s
 }
 
-// storyLarge is above a sixteenth of storyBudget.
+// storyLarge is just above a sixteenth of storyBudget: such a value gets its own file.
 const storyLarge = 8<<20/16 + 1
 
-// play takes steps until one fails.
+// play runs steps until one fails.
 func (s *story) play(steps []storyStep) error {
 	for i, step := range steps {
 		if err := step(s); err != nil {
@@ -98,7 +97,7 @@ func (s *story) play(steps []storyStep) error {
 	return nil
 }
 
-// write is a step that changes the state.
+// write calls do, which writes to the store, and records the state that change makes.
 func (s *story) write(change func(storyState), do func(*DB) error) error {
 	s.mu.Lock()
 	before := len(s.states) - 1
@@ -107,7 +106,7 @@ func (s *story) write(change func(storyState), do func(*DB) error) error {
 		next := maps.Clone(s.states[before])
 		change(next)
 		s.states = append(s.states, next)
-		s.seals[before], s.seals[before+1] = true, true // while nothing is known
+		s.seals[before], s.seals[before+1] = true, true // until do returns, a run may end before or after the write
 	}
 	wasFailed := s.failed
 	s.mu.Unlock()
@@ -123,7 +122,7 @@ func (s *story) write(change func(storyState), do func(*DB) error) error {
 		}
 	case errors.Is(err, ErrFailed):
 		s.failed = true
-	case err != nil: // it has not happened
+	case err != nil: // the store has refused the write
 		if s.o.Log != LogOff {
 			s.refused = append(s.refused, s.states[before+1])
 		}
@@ -153,7 +152,7 @@ func (db *DB) activeIsEmpty() bool {
 	return db.active.Len() == 0
 }
 
-// durable is a step after which a crash loses nothing of what was written.
+// durable calls do; after its success a crash loses no earlier write.
 func (s *story) durable(do func(*DB) error) error {
 	s.mu.Lock()
 	s.seals[len(s.states)-1] = true
@@ -167,10 +166,10 @@ func (s *story) durable(do func(*DB) error) error {
 	return err
 }
 
-// copyTo is a step that makes another store.
+// copyTo calls do, which makes another store in dir, and records that store's expected content.
 func (s *story) copyTo(dir string, state storyState, do func() error) error {
 	s.mu.Lock()
-	// A failed copy is tried again.
+	// The new attempt replaces a failed copy in the same directory.
 	s.copies = slices.DeleteFunc(s.copies, func(c storyCopy) bool { return c.dir == dir && !c.done })
 	at := len(s.copies)
 	s.copies = append(s.copies, storyCopy{dir: dir, state: state})
@@ -188,10 +187,10 @@ func (s *story) violate(err error) {
 	}
 }
 
-// current is the state as far as it is known.
+// current is the state after the newest successful write.
 func (s *story) current() storyState { return s.states[s.acked] }
 
-// allowed are the states that reads may give.
+// allowed returns the states that reads may return.
 func (s *story) allowed() []storyState {
 	if s.failed {
 		return []storyState{s.current(), s.states[len(s.states)-1]}
@@ -199,8 +198,7 @@ func (s *story) allowed() []storyState {
 	return []storyState{s.current()}
 }
 
-// found is the state of those allowed that a store has. Reads do not change what
-// a failed store has.
+// found returns the allowed state that the store has, found by reads.
 func (s *story) found() storyState {
 	if got, err := contentOf(s.db); err == nil {
 		for _, state := range s.allowed() {
@@ -212,13 +210,13 @@ func (s *story) found() storyState {
 	return s.current()
 }
 
-// isAllowed reports whether reads may give a state.
+// isAllowed reports whether reads may return the content got.
 func (s *story) isAllowed(got storyState) bool {
 	return slices.ContainsFunc(s.allowed(), func(state storyState) bool { return maps.Equal(got, state) })
 }
 
-// mayEnd notes that a run may end now.
-func (s *story) mayEnd() {
+// recordPossibleSeal records that a run may end at the current state.
+func (s *story) recordPossibleSeal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seals[len(s.states)-1] = true

@@ -16,8 +16,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// A power cut after SyncLog takes nothing that was written before, in whichever log or
-// table it is.
+// A power cut after SyncLog loses no earlier write, in whichever log or table the write is.
 func TestSyncLogMakesWritesDurable(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -43,9 +42,9 @@ func TestSyncLogWithoutALogIsAnError(t *testing.T) {
 	require.ErrorIs(t, db.SyncLog(), ErrClosed)
 }
 
-// SyncLog on a full disk keeps its promise or is refused: records that only the buffer of a lost
-// log had are flushed to the tree.
-func TestSyncLogOnAFullDisk(t *testing.T) {
+// On a full disk SyncLog fails, or succeeds with all writes durable: records that were only in the
+// buffer of a failed log are flushed to tables.
+func TestSyncLogOnAFullDiskFailsOrMakesWritesDurable(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		var full, tablesFit atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -56,7 +55,7 @@ func TestSyncLogOnAFullDisk(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		full.Store(true)
-		if mode != LogBuffered { // their logs have everything already
+		if mode != LogBuffered { // each write reaches the log file at once
 			require.ErrorIs(t, db.Put([]byte("refused"), nil), ErrStalled)
 		}
 		for range 2 {
@@ -65,7 +64,7 @@ func TestSyncLogOnAFullDisk(t *testing.T) {
 			require.ErrorIs(t, err, syscall.ENOSPC)
 		}
 		tablesFit.Store(true)
-		require.NoError(t, db.SyncLog(), "there is room for tables")
+		require.NoError(t, db.SyncLog(), "the disk has space for tables")
 		requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, storyState{"k": "v"})
 		full.Store(false)
 		untilNil(t, func() error { return db.Put([]byte("k2"), []byte("v")) })
@@ -75,7 +74,7 @@ func TestSyncLogOnAFullDisk(t *testing.T) {
 	}
 }
 
-// After a failed fsync nobody knows what the log has: the store writes nothing any more.
+// After a failed fsync the durable content of the log is unknown, so the store accepts no more writes.
 func TestFailedSyncOfSyncLogEndsTheStore(t *testing.T) {
 	var broken atomic.Bool
 	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &broken, syscall.EIO, isOf(vfstest.OpSync, directory.LogSuffix))
@@ -90,9 +89,9 @@ func TestFailedSyncOfSyncLogEndsTheStore(t *testing.T) {
 	require.ErrorIs(t, db.Close(), ErrFailed)
 }
 
-// While others write, and logs rotate, a power cut takes nothing that was written before a
-// SyncLog that has returned.
-func TestSyncLogWhileLogsRotate(t *testing.T) {
+// A power cut loses no write that a successful SyncLog followed, also while other goroutines write
+// and logs rotate.
+func TestSyncLogMakesWritesDurableWhileLogsRotate(t *testing.T) {
 	const writers, keys = 3, 60
 	for _, mode := range allLogModes[1:] {
 		mem := vfstest.NewMem(vfstest.MemOptions{})

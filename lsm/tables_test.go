@@ -13,13 +13,12 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// sharedOptions are how stores of these tests are made: one byte names a
-// partition.
-func sharedOptions(mem vfs.FS) *Options {
+// partitionedOptions returns options with partitions of one byte and no compactions.
+func partitionedOptions(mem vfs.FS) *Options {
 	return &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, BudgetBytes: 4 << 20}
 }
 
-// describedStore is a store with some runs, open.
+// describedStore opens a store and flushes one run for each key.
 func describedStore(t *testing.T, o *Options, dir string, keys ...string) *DB {
 	db, err := Open(context.Background(), dir, *o)
 	require.NoError(t, err)
@@ -29,7 +28,7 @@ func describedStore(t *testing.T, o *Options, dir string, keys ...string) *DB {
 	return db
 }
 
-// pinnedTables are the tables of a store, as a view has them.
+// pinnedTables returns the tables of the current state; they stay on disk until Close.
 func pinnedTables(t *testing.T, db *DB) *Tables {
 	v, err := db.View()
 	require.NoError(t, err)
@@ -40,7 +39,7 @@ func pinnedTables(t *testing.T, db *DB) *Tables {
 }
 
 func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
-	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
+	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb", "cc")
 	require.NoError(t, db.Put([]byte("dd"), []byte("in memory")))
 	tables := pinnedTables(t, db)
@@ -72,7 +71,7 @@ func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
 }
 
 func TestTablesStayUntilTheyAreClosed(t *testing.T) {
-	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
+	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb", "cc")
 	tables := pinnedTables(t, db)
 	require.NoError(t, db.Compact(context.Background()))
@@ -88,10 +87,10 @@ func TestTablesStayUntilTheyAreClosed(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A store that is divided and joined again and again, as by a job that changes its
-// parallelism for years, must not run out of numbers.
-func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
-	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
+// A store that is split and joined many times, as by a job that changes its parallelism for years,
+// must not run out of run numbers.
+func TestRepeatedRestoresDoNotUseUpRunNumbers(t *testing.T) {
+	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "0", "aa", "bb", "cc")
 	require.NoError(t, db.Close())
 	for i := range 80 {
@@ -100,7 +99,7 @@ func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
 		require.NoError(t, Restore(t.Context(), to, parts, *o), "round %d", i)
 		c, _, err := manifest.Read(context.Background(), o.FS, to)
 		require.NoError(t, err)
-		require.EqualValues(t, 5, c.Flushed) // two of the three are in both
+		require.EqualValues(t, 5, c.Flushed) // two of the three runs are in both parts
 		require.Len(t, c.Tables, 5)
 	}
 	db, err := Open(context.Background(), "80", *o)
@@ -110,7 +109,7 @@ func TestRunsOfPartsAreCountedWithoutGaps(t *testing.T) {
 }
 
 func TestImpossibleDescriptionsAreRefused(t *testing.T) {
-	o := sharedOptions(vfstest.NewMem(vfstest.MemOptions{}))
+	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb")
 	tables := pinnedTables(t, db)
 	whole := tables.Describe()
@@ -121,11 +120,11 @@ func TestImpossibleDescriptionsAreRefused(t *testing.T) {
 		require.ErrorIs(t, err, ErrCorrupt, "%d bytes", n)
 	}
 	for name, change := range map[string]func(*manifest.Edit){
-		"not the first":   func(e *manifest.Edit) { e.First = false },
-		"needs a log":     func(e *manifest.Edit) { e.FirstLog = e.NextFile - 1 },
-		"number too high": func(e *manifest.Edit) { e.NextFile, e.FirstLog = manifest.MaxFileNumber, manifest.MaxFileNumber },
-		"run to come":     func(e *manifest.Edit) { e.Added[0].Meta.Run = e.Flushed + 1 },
-		"removes":         func(e *manifest.Edit) { e.Removed = []manifest.Location{{Level: 0, Number: 1}} },
+		"not a first edit": func(e *manifest.Edit) { e.First = false },
+		"needs a log":      func(e *manifest.Edit) { e.FirstLog = e.NextFile - 1 },
+		"number too high":  func(e *manifest.Edit) { e.NextFile, e.FirstLog = manifest.MaxFileNumber, manifest.MaxFileNumber },
+		"unflushed run":    func(e *manifest.Edit) { e.Added[0].Meta.Run = e.Flushed + 1 },
+		"removes a table":  func(e *manifest.Edit) { e.Removed = []manifest.Location{{Level: 0, Number: 1}} },
 	} {
 		e, err := manifest.DecodeEdit(whole)
 		require.NoError(t, err)
@@ -136,10 +135,10 @@ func TestImpossibleDescriptionsAreRefused(t *testing.T) {
 }
 
 func TestWaitingForTablesEndsWithTheContext(t *testing.T) {
-	db, err := Open(context.Background(), "db", *sharedOptions(vfstest.NewMem(vfstest.MemOptions{})))
+	db, err := Open(context.Background(), "db", *partitionedOptions(vfstest.NewMem(vfstest.MemOptions{})))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa"), []byte("x")))
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	v, err := db.View()
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancelCause(t.Context())

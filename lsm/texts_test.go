@@ -13,8 +13,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Errors name the directory, what was found there, and what to do.
-func TestErrorsNameTheDirectoryAndTheRemedy(t *testing.T) {
+// Errors of Open name the directory and the file or entry at fault.
+func TestErrorsNameTheDirectoryAndTheFault(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem}
 	open := func(dir string) error {
@@ -52,7 +52,7 @@ func TestErrorOfTooManyOpenFilesNamesTheOptions(t *testing.T) {
 	require.NoError(t, version.TooManyFiles(nil))
 }
 
-// Close on a full disk says which writes are gone.
+// On a full disk, the error of Close names the lost writes.
 func TestCloseOnAFullDiskNamesTheLostWrites(t *testing.T) {
 	for mode, want := range map[LogMode]string{
 		LogOff: "unflushed writes are lost", LogBuffered: "writes in no table and not yet in the log are lost", LogWritten: "", LogSynced: "",

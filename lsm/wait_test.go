@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/weirstate/weir/internal/await"
@@ -18,12 +19,12 @@ func untilNil(t testing.TB, do func() error) {
 	waitFor(t, "a call that succeeds", func() bool { return do() == nil })
 }
 
-// waitForTables waits until a store has the given number of table files: a worker that still uses
-// an older version keeps its files for a moment.
+// waitForTables waits until a store has the given number of table files. It polls, because a worker
+// that still uses an older version keeps its files for a moment.
 func waitForTables(t testing.TB, db *DB, files int) {
 	t.Helper()
-	waitFor(t, "files of tables that nobody needs are removed", func() bool {
-		waitForJanitor(db)
+	waitFor(t, fmt.Sprintf("the store has %d table files", files), func() bool {
+		waitForObsoleteFiles(db)
 		return tablesOnDisk(t, db.o.FS) == files
 	})
 }

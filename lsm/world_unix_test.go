@@ -17,16 +17,17 @@ import (
 	"github.com/weirstate/weir/lsm/internal/directory"
 )
 
-// storeHome is where the store is in each world.
+// storeHome is the directory of the store in each world.
 const storeHome = "app/state"
 
-// storePlants are the names of what is put into the directory of a store.
+// storePlants are the names of the foreign entries that tests put into the directory of a store.
 var storePlants = []string{
 	directory.CurrentName, directory.LockName, "MANIFEST-000001", "000002.sst", "000003.sst", "000002.log", "CURRENT.tmp", "000090.sst",
 	"MANIFEST-000091", "notes",
 }
 
-// prepareStore makes the directory of a world what it may be, and then worse.
+// prepareStore makes the directory of a store missing, empty or a store, and then adds foreign
+// entries.
 func prepareStore(t *testing.T, w *vfsworld.World) {
 	t.Helper()
 	w.Dir(path.Dir(storeHome))
@@ -50,8 +51,8 @@ func prepareStore(t *testing.T, w *vfsworld.World) {
 	}
 }
 
-// requireAllowed holds the changes in a world against what an opener of a store may do:
-// make, change and remove regular files with names of its own, in its directory.
+// requireAllowed checks that changes in a world are those that Open may make: it may create, change
+// and remove regular files with names of the store, in the directory of the store.
 func requireAllowed(t *testing.T, changes []vfsworld.Change, home string) {
 	t.Helper()
 	for _, c := range changes {
@@ -68,9 +69,8 @@ func requireAllowed(t *testing.T, changes []vfsworld.Change, home string) {
 	}
 }
 
-// Whatever lies around, opening a store, working in it and closing it changes nothing
-// but its own files.
-func TestStoreTouchesNothingElseInAnyWorld(t *testing.T) {
+// A store changes only its own files, whatever other files, links and directories surround it.
+func TestStoreChangesOnlyItsOwnFilesInAnyWorld(t *testing.T) {
 	opened, refused := 0, 0
 	for seed := range worlds(t) {
 		w := vfsworld.New(t, seed)
@@ -102,8 +102,8 @@ func TestStoreTouchesNothingElseInAnyWorld(t *testing.T) {
 	require.Greater(t, refused, 10)
 }
 
-// The same for what makes a store out of another.
-func TestRestoreTouchesNothingElseInAnyWorld(t *testing.T) {
+// Restore and Checkpoint change only files of the store that they make.
+func TestRestoreChangesOnlyItsOwnFilesInAnyWorld(t *testing.T) {
 	made, refused := 0, 0
 	for seed := range worlds(t) {
 		w := vfsworld.New(t, seed)
@@ -140,7 +140,7 @@ func TestRestoreTouchesNothingElseInAnyWorld(t *testing.T) {
 	require.Greater(t, refused, 10)
 }
 
-// requireAllowedIn is requireAllowed for a directory whose parent is made as well.
+// requireAllowedIn is requireAllowed for a directory whose parent may be created too.
 func requireAllowedIn(t *testing.T, changes []vfsworld.Change, home string) {
 	t.Helper()
 	requireAllowed(t, slices.DeleteFunc(changes, func(c vfsworld.Change) bool {
@@ -148,7 +148,7 @@ func requireAllowedIn(t *testing.T, changes []vfsworld.Change, home string) {
 	}), home)
 }
 
-// worlds is how many worlds a test sees.
+// worlds returns the number of worlds that a test tries.
 func worlds(t *testing.T) uint64 {
 	return density.Of[uint64](t, 60, 200, 1000)
 }
