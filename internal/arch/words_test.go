@@ -1,7 +1,6 @@
 package arch
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,16 +19,6 @@ import (
 // The tests named Words check the rules of CONTRIBUTING.md on language that a program can
 // check: phrases to avoid in comments, error texts and pages, and a comment on every
 // exported name (names.go has those rules).
-//
-//	go test ./internal/arch -run Words                list the directories above their limit
-//	go test ./internal/arch -run Words -words.in lsm  list every fault in lsm
-var (
-	wordsIn     = flag.String("words.in", "", "list every fault of this directory, below the module's root")
-	wordsUpdate = flag.Bool("words.update", false, "write the number of faults of each directory to "+allowedFile)
-)
-
-// allowedFile lists how many faults each directory may still have. Numbers only go down.
-const allowedFile = "testdata/words-allowed.txt"
 
 // phrase is a pattern that plain text does not have, and a hint for its author.
 type phrase struct {
@@ -199,10 +187,9 @@ func wordsOfPage(path string, source []byte) (faults []string) {
 	return faults
 }
 
-// allWords returns the faults of every directory of the module and its nested modules.
-func allWords(t *testing.T) map[string][]string {
+// allWords returns the faults of the module and its nested modules.
+func allWords(t *testing.T) (faults []string) {
 	t.Helper()
-	found := map[string][]string{}
 	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -222,71 +209,23 @@ func allWords(t *testing.T) map[string][]string {
 		if err != nil {
 			return err
 		}
-		var faults []string
+		var found []string
 		// This file has the phrases as examples.
 		if name = filepath.ToSlash(name); strings.HasSuffix(name, ".md") {
-			faults = wordsOfPage(name, source)
+			found = wordsOfPage(name, source)
 		} else if name != "internal/arch/words_test.go" {
-			faults, err = wordsOfGo(name, source)
+			found, err = wordsOfGo(name, source)
 		}
-		dir := filepath.ToSlash(filepath.Dir(name))
-		found[dir] = append(found[dir], faults...)
+		faults = append(faults, found...)
 		return err
 	}))
-	return found
+	return faults
 }
 
 func TestWordsArePlain(t *testing.T) {
-	found := allWords(t)
-	if *wordsIn != "" {
-		dir := strings.Trim(strings.TrimPrefix(*wordsIn, "./"), "/")
-		require.Contains(t, found, dir, "no such directory: name it from the module's root")
-		if faults := found[dir]; len(faults) > 0 {
-			t.Errorf("%d faults in %s:\n%s", len(faults), dir, strings.Join(faults, "\n"))
-		}
-		return
+	for _, fault := range allWords(t) {
+		t.Error(fault)
 	}
-	if *wordsUpdate {
-		writeAllowed(t, found)
-	}
-	allowed := readAllowed(t)
-	for dir, faults := range found {
-		if len(faults) > allowed[dir] {
-			t.Errorf("%s has %d faults, %d are allowed:\n%s", dir, len(faults), allowed[dir], strings.Join(faults, "\n"))
-		}
-	}
-}
-
-// readAllowed returns how many faults each directory may have. Without the file there are none.
-func readAllowed(t *testing.T) map[string]int {
-	t.Helper()
-	text, err := os.ReadFile(allowedFile)
-	if os.IsNotExist(err) {
-		return nil
-	}
-	require.NoError(t, err)
-	allowed := map[string]int{}
-	for line := range strings.Lines(string(text)) {
-		var dir string
-		var n int
-		_, err := fmt.Sscan(line, &dir, &n)
-		require.NoError(t, err, "%s: %q", allowedFile, line)
-		allowed[dir] = n
-	}
-	return allowed
-}
-
-// writeAllowed writes the number of faults of each directory that has any.
-func writeAllowed(t *testing.T, found map[string][]string) {
-	t.Helper()
-	var lines []string
-	for dir, faults := range found {
-		if len(faults) > 0 {
-			lines = append(lines, fmt.Sprintf("%s %d\n", dir, len(faults)))
-		}
-	}
-	slices.Sort(lines)
-	require.NoError(t, os.WriteFile(allowedFile, []byte(strings.Join(lines, "")), 0o644))
 }
 
 func TestWordsThatAreNotPlainAreFound(t *testing.T) {
