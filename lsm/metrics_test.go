@@ -107,8 +107,8 @@ func TestMethodsOfMetricsHaveValueReceivers(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// Each lookup counts once in Lookups, and as a hit of the memtable or of the block cache that
-// answered it.
+// Each lookup counts once in Lookups, and once where it found its answer: in a memtable, in the block
+// cache, on disk or in a filter.
 func TestMetricsCountWhereReadsFindTheirAnswers(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}})
 	for i := range 1000 {

@@ -149,7 +149,7 @@ func (w *world) survivor(mode LogMode, killed bool, run uint64, rows []modelRow)
 			return c.clone()
 		}
 	}
-	w.violate("after a crash with log %d the store matches no one of %d allowed states; difference from the last: %s", mode, len(candidates), candidates[len(candidates)-1].difference(rows))
+	w.violate("after a crash with log %d the content matches none of the %d allowed states; difference from the last: %s", mode, len(candidates), candidates[len(candidates)-1].difference(rows))
 	return nil
 }
 

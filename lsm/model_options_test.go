@@ -88,7 +88,7 @@ func (o *modelOptions) key(rng programs.Dice) string {
 	return prefix + chosen(rng, "", "\x00", "a", "b", "b\x00", "ba", "c/", "\xff", "\xff\xff", fmt.Sprint(rng.IntN(20)))
 }
 
-// prefix returns a random prefix that is long enough to name a partition. Split may cut it shorter.
+// prefix returns a random prefix that the store accepts: Split leaves it unchanged.
 func (o *modelOptions) prefix(rng programs.Dice) string {
 	n := rng.IntN(o.words)
 	letters := []string{"a", "b", "\xff", "\x00", "c", "d"}

@@ -130,7 +130,7 @@ func TestBug19CurrentNamesADurableManifest(t *testing.T) {
 }
 
 // rocksdb#10573, #5287, leveldb#195: the directory of CURRENT, or of linked tables, was not
-// synced. After a crash a file's name was missing, or an old name was gone before the new one
+// synced. After a crash a file's name was missing, or an old name was removed before the new name
 // was durable. Protection: durable.MkdirAll, openLog, logLarge, manifest.Append and
 // manifest.Create sync a name before any other file refers to it. The test fails without any
 // one of the five.

@@ -65,7 +65,7 @@ func (p *promise) verify(o Options, fsys vfs.FS) error {
 		return errors.Join(err, db.Close())
 	}
 	if !slices.ContainsFunc(p.states, func(s storyState) bool { return maps.Equal(s, got) }) {
-		return errors.Join(fmt.Errorf("the content, %d keys, equals no one of %d possible states", len(got), len(p.states)), db.Close())
+		return errors.Join(fmt.Errorf("the content has %d keys and matches none of the %d allowed states", len(got), len(p.states)), db.Close())
 	}
 	got["x"] = "after"
 	if err := errors.Join(db.Put([]byte("x"), []byte("after")), db.Close()); err != nil {

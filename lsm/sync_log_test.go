@@ -55,7 +55,7 @@ func TestSyncLogOnAFullDiskFailsOrMakesWritesDurable(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
 		full.Store(true)
-		if mode != LogBuffered { // each write reaches the log file at once
+		if mode != LogBuffered { // their log files already have k; a failed write makes the log fail
 			require.ErrorIs(t, db.Put([]byte("refused"), nil), ErrStalled)
 		}
 		for range 2 {

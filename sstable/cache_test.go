@@ -15,7 +15,8 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// numbered returns a model with n keys, whose values have their number and a mark.
+// numbered returns a model with n keys. Each value is valueBytes times mark and the number of its
+// key.
 func numbered(n int, mark byte, valueBytes int) model {
 	m := model{split: run.WholeKey}
 	for i := range n {
@@ -50,13 +51,13 @@ func value(t testing.TB, table *Table, key []byte) []byte {
 	return whole
 }
 
-// readsCounted counts calls of ReadAt.
-type readsCounted struct {
+// countingFile counts calls of ReadAt.
+type countingFile struct {
 	vfs.File
 	reads int
 }
 
-func (f *readsCounted) ReadAt(b []byte, offset int64) (int, error) {
+func (f *countingFile) ReadAt(b []byte, offset int64) (int, error) {
 	f.reads++
 	return f.File.ReadAt(b, offset)
 }
@@ -65,7 +66,7 @@ func TestCachedBlocksAreReadOnce(t *testing.T) {
 	m := numbered(2000, 'a', 100)
 	_, f := newFile(t)
 	m.write(t, f, WriterOptions{})
-	counted := &readsCounted{File: f}
+	counted := &countingFile{File: f}
 	cache := NewCache(slab.NewBudget(0), 0)
 	table, err := Open(counted, ReaderOptions{Cache: cache, Lock: newCacheLock()})
 	require.NoError(t, err)
@@ -86,9 +87,9 @@ func TestCachedBlocksAreReadOnce(t *testing.T) {
 	cache.Close()
 }
 
-// Several owners, whose tables have several times the size of the budget, read and check their
-// tables, and open and close them, concurrently.
-func TestOwnersShareASmallCache(t *testing.T) {
+// Several goroutines, each with its own CacheLock and with tables of several times the budget,
+// concurrently open, read, check and close their tables.
+func TestCacheLocksShareASmallCache(t *testing.T) {
 	budget := slab.NewBudget(slab.MinBudgetBytes)
 	cache := NewCache(budget, 512)
 	const rounds = 3
@@ -96,9 +97,9 @@ func TestOwnersShareASmallCache(t *testing.T) {
 	for id := range 3 {
 		all.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(id), 1))
-			owner := newCacheLock()
+			lock := newCacheLock()
 			for range rounds {
-				shareCache(t, rng, budget, cache, owner, byte(id))
+				shareCache(t, rng, budget, cache, lock, byte(id))
 			}
 		})
 	}
@@ -112,15 +113,15 @@ func TestOwnersShareASmallCache(t *testing.T) {
 	require.Zero(t, budget.Used())
 }
 
-func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache, owner *CacheLock, id byte) {
+func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache, lock *CacheLock, id byte) {
 	var tables [3]*Table
 	var models [3]model
 	for i := range tables {
 		models[i] = numbered(5000+rng.IntN(2000), id*3+byte(i), 400+rng.IntN(100))
-		tables[i] = openModel(t, &models[i], WriterOptions{BlockBytes: 512, Compression: S2}, ReaderOptions{Budget: budget, Cache: cache, Lock: owner})
+		tables[i] = openModel(t, &models[i], WriterOptions{BlockBytes: 512, Compression: S2}, ReaderOptions{Budget: budget, Cache: cache, Lock: lock})
 	}
 	for range 200 {
-		owner.Lock()
+		lock.Lock()
 		for range rng.IntN(20) {
 			i := rng.IntN(len(tables))
 			e := &models[i].entries[rng.IntN(len(models[i].entries))]
@@ -131,20 +132,20 @@ func shareCache(t *testing.T, rng *rand.Rand, budget *slab.Budget, cache *Cache,
 		i := rng.IntN(len(tables))
 		e := &models[i].entries[rng.IntN(len(models[i].entries))]
 		pinned := value(t, tables[i], e.Key)
-		owner.Pin()
-		owner.Unlock()
+		lock.Pin()
+		lock.Unlock()
 		if !bytes.Equal(e.Value.Bytes, pinned) {
 			t.Error("a pinned value was overwritten")
 		}
-		owner.Lock()
-		owner.Unpin()
+		lock.Lock()
+		lock.Unpin()
 		if rng.IntN(10) == 0 {
-			cache.Shrink(owner)
+			cache.Shrink(lock)
 		}
-		owner.Unlock()
+		lock.Unlock()
 	}
-	owner.Lock()
-	defer owner.Unlock()
+	lock.Lock()
+	defer lock.Unlock()
 	for _, table := range tables {
 		require.NoError(t, table.Close())
 	}
@@ -181,7 +182,7 @@ func TestPinnedBytesStayValid(t *testing.T) {
 			require.Equal(t, want.Value.Bytes, pinned, "after Close")
 			for cache.Shrink(o.Lock) {
 			}
-			require.Equal(t, want.Value.Bytes, pinned, "after all other memory was given back")
+			require.Equal(t, want.Value.Bytes, pinned, "after all unpinned frames were freed")
 			o.Lock.Unpin()
 			for cache.Shrink(o.Lock) {
 			}
@@ -193,7 +194,7 @@ func TestPinnedBytesStayValid(t *testing.T) {
 	}
 }
 
-// Pieces of a value stay valid while further blocks are read and evict the first ones.
+// Pieces of a value stay valid while the reads of further blocks evict the blocks of the pieces.
 func TestLookupStaysValidAfterEviction(t *testing.T) {
 	budget := slab.NewBudget(slab.MinBudgetBytes)
 	cache := NewCache(budget, 512)
@@ -223,7 +224,7 @@ func TestLookupStaysValidAfterEviction(t *testing.T) {
 	}
 }
 
-func TestFramesOfALockedOwnerAreNotEvicted(t *testing.T) {
+func TestFramesUnderAHeldLockAreNotEvicted(t *testing.T) {
 	budget := slab.NewBudget(slab.MinBudgetBytes)
 	cache := NewCache(budget, 512)
 	m := numbered(30000, 'a', 300)
@@ -293,9 +294,9 @@ func TestVirtualTableTakesOverCachedBlocks(t *testing.T) {
 	m.write(t, f, WriterOptions{})
 	again, err := fs.Open("table")
 	require.NoError(t, err)
-	cache, owner := NewCache(slab.NewBudget(0), 0), newCacheLock()
-	whole, part := &readsCounted{File: f}, &readsCounted{File: again}
-	table, err := Open(whole, ReaderOptions{Cache: cache, Lock: owner})
+	cache, lock := NewCache(slab.NewBudget(0), 0), newCacheLock()
+	whole, part := &countingFile{File: f}, &countingFile{File: again}
+	table, err := Open(whole, ReaderOptions{Cache: cache, Lock: lock})
 	require.NoError(t, err)
 	readAll := func(table *Table, from, to int) {
 		for i := from; i < to; i++ {
@@ -303,15 +304,15 @@ func TestVirtualTableTakesOverCachedBlocks(t *testing.T) {
 		}
 	}
 	readAll(table, 0, 2000)
-	rest, err := Open(part, ReaderOptions{Cache: cache, Lock: owner, Clip: run.Range{From: m.entries[1000].Key}})
+	rest, err := Open(part, ReaderOptions{Cache: cache, Lock: lock, Clip: run.Range{From: m.entries[1000].Key}})
 	require.NoError(t, err)
-	owner.Lock()
+	lock.Lock()
 	rest.MoveFramesFrom(table)
-	owner.Unlock()
+	lock.Unlock()
 	whole.reads, part.reads = 0, 0
 	readAll(rest, 1000, 2000)
 	require.Zero(t, part.reads)
-	readAll(table, 0, 960) // one block belongs to both parts
+	readAll(table, 0, 960) // without the block just below entry 1000, which both parts share
 	require.Zero(t, whole.reads)
 	readAll(table, 1000, 2000)
 	require.NotZero(t, whole.reads)

@@ -14,8 +14,8 @@ import (
 	"github.com/weirstate/weir/vfs"
 )
 
-// damagedModel has a few bytes in every kind of block, and a value of two chunks if they are
-// compressed.
+// damagedModel returns a model whose file has a few bytes in every kind of block, and a value of two
+// chunks if the file is compressed.
 func damagedModel(c Compression) model {
 	m := model{split: colon}
 	add := func(kind run.Kind, key string, value []byte) {
@@ -41,7 +41,7 @@ func damagedModel(c Compression) model {
 
 // requireCorrectOrCorrupt opens a damaged file and reads everything: each answer must be correct or
 // ErrCorrupt. It reports whether everything was correct, including Verify.
-func requireCorrectOrCorrupt(t *testing.T, m *model, data []byte, o ReaderOptions) (sound bool) {
+func requireCorrectOrCorrupt(t *testing.T, m *model, data []byte, o ReaderOptions) (valid bool) {
 	t.Helper()
 	table, err := Open(fileOf(t, data), o)
 	if err != nil {
@@ -49,11 +49,11 @@ func requireCorrectOrCorrupt(t *testing.T, m *model, data []byte, o ReaderOption
 		return false
 	}
 	defer func() { require.NoError(t, table.Close()) }()
-	sound = true
+	valid = true
 	failed := func(err error) bool {
 		if err != nil {
 			require.ErrorIs(t, err, ErrCorrupt)
-			sound = false
+			valid = false
 		}
 		return err != nil
 	}
@@ -85,7 +85,7 @@ func requireCorrectOrCorrupt(t *testing.T, m *model, data []byte, o ReaderOption
 	failed(it.Err())
 	require.Equal(t, m.ranges, table.Ranges())
 	failed(table.Verify(t.Context(), nil))
-	return sound
+	return valid
 }
 
 func keysOf(m *model) (keys [][]byte) {
@@ -97,9 +97,9 @@ func keysOf(m *model) (keys [][]byte) {
 
 var damagedOptions = WriterOptions{BlockBytes: 100, LargeBytes: 60}
 
-// damagedFiles calls do with a file of each compression, and with a function that checks a
-// damaged version of it. It requires that all memory is given back.
-func damagedFiles(t *testing.T, do func(data []byte, sound func(damaged []byte) bool)) {
+// checkDamagedFiles calls do with a file of each compression, and with a function that checks a
+// damaged version of that file. It requires that the readers return all memory to the budget.
+func checkDamagedFiles(t *testing.T, do func(data []byte, valid func(damaged []byte) bool)) {
 	budget := slab.NewBudget(0)
 	for _, c := range []Compression{None, S2, Zstd} {
 		m := damagedModel(c)
@@ -113,33 +113,33 @@ func damagedFiles(t *testing.T, do func(data []byte, sound func(damaged []byte) 
 	require.Zero(t, budget.Used())
 }
 
-// allFlips changes one bit of a byte, or all of them.
+// allFlips are the masks that flip one bit or all bits of a byte.
 var allFlips = []byte{1, 2, 4, 8, 16, 32, 64, 128, 0xff}
 
 // Every byte of a file is covered by a checksum, or compared with its expected value.
 func TestEveryFlippedByteIsDetected(t *testing.T) {
-	damagedFiles(t, func(data []byte, sound func([]byte) bool) {
-		require.True(t, sound(data))
+	checkDamagedFiles(t, func(data []byte, valid func([]byte) bool) {
+		require.True(t, valid(data))
 		for i := range data {
 			flips := []byte{1, 0x80, 0xff}
 			flips = density.Of(t, flips[i%3:i%3+1], flips, allFlips)
 			for _, flip := range flips {
 				damaged := slices.Clone(data)
 				damaged[i] ^= flip
-				require.False(t, sound(damaged), "byte %d of %d", i, len(data))
+				require.False(t, valid(damaged), "byte %d of %d", i, len(data))
 			}
 		}
 	})
 }
 
-func TestCutAndExtendedFilesAreDetected(t *testing.T) {
-	damagedFiles(t, func(data []byte, sound func([]byte) bool) {
+func TestTruncatedAndExtendedFilesAreDetected(t *testing.T) {
+	checkDamagedFiles(t, func(data []byte, valid func([]byte) bool) {
 		for n := range data {
-			require.False(t, sound(data[:n]), n)
-			require.False(t, sound(data[n:]) && n > 0, n)
+			require.False(t, valid(data[:n]), n)
+			require.False(t, valid(data[n:]) && n > 0, n)
 		}
 		for _, more := range [][]byte{{0}, make([]byte, 5000), data} {
-			require.False(t, sound(append(slices.Clone(data), more...)))
+			require.False(t, valid(append(slices.Clone(data), more...)))
 		}
 	})
 }
@@ -180,7 +180,7 @@ func TestMovedAndForeignBlocksAreDetected(t *testing.T) {
 	require.False(t, requireCorrectOrCorrupt(t, &m, mixed, ReaderOptions{}))
 }
 
-func TestOpenRejectsAnotherFile(t *testing.T) {
+func TestOpenRejectsFilesThatDoNotMatchTheOptions(t *testing.T) {
 	m := damagedModel(None)
 	data, info := written(t, m, damagedOptions)
 	for name, c := range map[string]struct {
@@ -191,7 +191,7 @@ func TestOpenRejectsAnotherFile(t *testing.T) {
 		"identity": {data, ReaderOptions{Split: colon, Identity: vfs.Identity{9}}, ErrCorrupt},
 		"size":     {data, ReaderOptions{Split: colon, Size: info.Size + 1}, ErrCorrupt},
 		"split":    {data, ReaderOptions{Split: firstTwo}, ErrSplit},
-		"version":  {ofVersion(data, 2), ReaderOptions{Split: colon}, ErrVersion},
+		"version":  {withVersion(data, 2), ReaderOptions{Split: colon}, ErrVersion},
 		"empty":    {nil, ReaderOptions{Split: colon}, ErrCorrupt},
 	} {
 		_, err := Open(fileOf(t, c.data), c.o)
@@ -200,7 +200,7 @@ func TestOpenRejectsAnotherFile(t *testing.T) {
 	}
 }
 
-func ofVersion(data []byte, version int) []byte {
+func withVersion(data []byte, version int) []byte {
 	b := building{id: fixtureIdentity}
 	b.header(version)
 	return append(b.file, data[len(b.file):]...)

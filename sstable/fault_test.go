@@ -14,7 +14,7 @@ import (
 
 var errDisk = errors.New("disk")
 
-// Each operation of the file fails in turn. Its error must be returned, and no wrong result.
+// Each operation of the file fails in turn. The reader must return its error and no wrong result.
 func TestReadErrorsAreReturned(t *testing.T) {
 	m := damagedModel(S2)
 	o := damagedOptions
@@ -38,7 +38,7 @@ func TestReadErrorsAreReturned(t *testing.T) {
 			faulty := vfstest.NewFaulty(disk, vfstest.FaultyOptions{Plan: vfstest.FailNth(n, errDisk, vfstest.OpReadAt, vfstest.OpSize)})
 			f, err = faulty.Open("table")
 			require.NoError(t, err)
-			failures := useAll(t, f, &m, r)
+			failures := readAll(t, f, &m, r)
 			if cached {
 				cache.Close()
 			}
@@ -52,8 +52,8 @@ func TestReadErrorsAreReturned(t *testing.T) {
 	}
 }
 
-// useAll reads everything from a file, and returns the number of failures.
-func useAll(t *testing.T, f vfs.File, m *model, o ReaderOptions) (failures int) {
+// readAll reads all entries of a file in each way, and returns the number of failed calls.
+func readAll(t *testing.T, f vfs.File, m *model, o ReaderOptions) (failures int) {
 	failed := func(err error) bool {
 		if err != nil {
 			require.ErrorIs(t, err, errDisk)
@@ -103,7 +103,7 @@ func useAll(t *testing.T, f vfs.File, m *model, o ReaderOptions) (failures int) 
 	return failures
 }
 
-// After a failed write, the writer never succeeds.
+// After a failed write, all later calls of the writer return its error.
 func TestWriteErrorsAreReturned(t *testing.T) {
 	m := damagedModel(None)
 	m.entries[1].Value.Bytes = make([]byte, 3*writeBytes)

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden fixtures anew")
 
 var fixtureIdentity = vfs.Identity{'f', 'i', 'x', 't', 'u', 'r', 'e', 0, 1, 2, 3, 4, 5, 6, 7, 8}
 
-// fixtureModel has entries of all kinds, values of all forms, prefix tombstones next to an
+// fixtureModel returns entries of all kinds, values of all forms, prefix tombstones next to an
 // entry of the same key, and range tombstones.
 func fixtureModel() model {
 	m := model{split: colon}
@@ -46,7 +46,7 @@ func fixtureModel() model {
 	return m
 }
 
-// smallModel has only small values.
+// smallModel returns fixtureModel with values of at most 320 bytes.
 func smallModel() model {
 	m := fixtureModel()
 	for i := range m.entries {
@@ -56,7 +56,7 @@ func smallModel() model {
 	return m
 }
 
-// rangesModel has only range tombstones.
+// rangesModel returns a model that has only range tombstones.
 func rangesModel() model {
 	m := model{split: run.WholeKey}
 	m.ranges.Add(run.Range{From: nil, To: []byte{0}})

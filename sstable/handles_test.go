@@ -25,7 +25,8 @@ func openReopenable(t *testing.T, m *model, h *Handles) *Table {
 	return table
 }
 
-// Verify lost its index when another table with the same Handles was read, and panicked.
+// A read of another table with the same Handles used to close the table during Verify, which then
+// panicked because its index was gone.
 func TestTableStaysOpenDuringVerify(t *testing.T) {
 	m := numbered(200, 'v', 100)
 	h := NewHandles(1, 1<<20)

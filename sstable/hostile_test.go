@@ -59,7 +59,7 @@ func (h hostile) file() []byte {
 	return b.file
 }
 
-// Verify must reject a file that no writer writes; reads must reject it if they reach the
+// Verify must reject invalid files with correct checksums; a read must reject them if it reaches the
 // invalid part.
 func TestInvalidFilesWithCorrectChecksumsAreCorrupt(t *testing.T) {
 	chunk := []byte("0123456789")
@@ -76,12 +76,12 @@ func TestInvalidFilesWithCorrectChecksumsAreCorrupt(t *testing.T) {
 	bomb := s2.Encode(nil, make([]byte, 64<<20))
 	for name, c := range map[string]struct {
 		file        hostile
-		sound, read bool // result of Verify; result of Get and of reading its value
+		valid, read bool // result of Verify; result of Get and of reading its value
 	}{
-		"sound":                     {hostile{entries: 1, bytes: 1}, true, true},
-		"sound with filter":         {hostile{entries: 1, bytes: 1, hashes: []uint64{key}}, true, true},
-		"sound chunk":               {hostile{entries: 1, bytes: 10, chunks: [][]byte{chunk}}, true, true},
-		"sound chunks":              {hostile{entries: 1, bytes: maxChunkBytes + 10, chunks: [][]byte{full, chunk}}, true, true},
+		"valid":                     {hostile{entries: 1, bytes: 1}, true, true},
+		"valid with filter":         {hostile{entries: 1, bytes: 1, hashes: []uint64{key}}, true, true},
+		"valid chunk":               {hostile{entries: 1, bytes: 10, chunks: [][]byte{chunk}}, true, true},
+		"valid chunks":              {hostile{entries: 1, bytes: maxChunkBytes + 10, chunks: [][]byte{full, chunk}}, true, true},
 		"chunk too long":            {hostile{entries: 1, bytes: 9, chunks: [][]byte{chunk}, size: 9}, false, false},
 		"chunk too short":           {hostile{entries: 1, bytes: 11, chunks: [][]byte{chunk}, size: 11}, false, false},
 		"first chunk too short":     {hostile{entries: 1, bytes: 20, chunks: [][]byte{chunk, chunk}}, false, false},
@@ -101,7 +101,7 @@ func TestInvalidFilesWithCorrectChecksumsAreCorrupt(t *testing.T) {
 	} {
 		table, err := Open(fileOf(t, c.file.file()), ReaderOptions{})
 		require.NoError(t, err, name)
-		if err := table.Verify(t.Context(), nil); c.sound {
+		if err := table.Verify(t.Context(), nil); c.valid {
 			require.NoError(t, err, name)
 		} else {
 			require.ErrorIs(t, err, ErrCorrupt, name)

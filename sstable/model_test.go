@@ -37,8 +37,8 @@ var (
 	splits   = []run.Split{run.WholeKey, colon, firstTwo}
 )
 
-// randomKey returns a key over a small alphabet that includes the lowest and the highest byte;
-// rarely a long one.
+// randomKey returns a key over a small alphabet that includes the lowest and the highest byte. The
+// key is usually short and rarely up to 3000 bytes.
 func randomKey(rng *rand.Rand) []byte {
 	n := rng.IntN(7)
 	if rng.IntN(50) == 0 {
@@ -75,10 +75,10 @@ func randomRange(rng *rand.Rand) (r run.Range) {
 	return r
 }
 
-func randomModel(rng *rand.Rand, most int) model {
+func randomModel(rng *rand.Rand, maxEntries int) model {
 	m := model{split: splits[rng.IntN(len(splits))]}
 	seen := map[string]bool{}
-	for range rng.IntN(most + 1) {
+	for range rng.IntN(maxEntries + 1) {
 		e := run.Entry{Key: randomKey(rng), Kind: run.Kind(1 + rng.IntN(4))}
 		if e.Kind == run.DeletePrefix {
 			e.Key = e.Key[:m.split.Func(e.Key)]
@@ -117,14 +117,15 @@ func (m *model) sort() {
 	})
 }
 
-// clip returns the part of the model that ReaderOptions.Clip leaves.
+// clip returns the part of the model that a table with ReaderOptions.Clip = r has.
 func (m model) clip(r run.Range) model {
 	m.entries = slices.DeleteFunc(slices.Clone(m.entries), func(e run.Entry) bool { return !r.Contains(e.Key) })
 	m.ranges = m.ranges.Clip(r)
 	return m
 }
 
-// get is the definition of Table.Get: the pieces it adds, and whether it decides the value.
+// get defines the result of Table.Get: the entry of the key, and whether the table decides the lookup,
+// so that older tables need not be read.
 func (m *model) get(key []byte) (kind run.Kind, value []byte, last bool) {
 	prefix := key[:m.split.Func(key)]
 	for _, e := range m.entries {
@@ -197,7 +198,8 @@ func newFile(t testing.TB) (fs *vfstest.Mem, f vfs.File) {
 
 func newCacheLock() *CacheLock { return &CacheLock{Mutex: new(sync.Mutex)} }
 
-// Random models with all kinds of entries, sizes, split functions, options and clips.
+// A table returns the content of its model, for random models with all kinds of entries, sizes, split
+// functions, options and clips.
 func TestTableEqualsItsModel(t *testing.T) {
 	budget := slab.NewBudget(0)
 	cache := NewCache(budget, 1024)
@@ -245,7 +247,7 @@ func requireModel(t testing.TB, rng *rand.Rand, m *model, table *Table, clip run
 		requireGet(t, m, table, key)
 	}
 	for _, o := range []IteratorOptions{{}, {Cached: true}, {Readahead: 1 << 20}, {Readahead: 500}} {
-		requireWalks(t, rng, m, table, o)
+		requireIteration(t, rng, m, table, o)
 	}
 }
 
@@ -280,7 +282,7 @@ func requireGet(t testing.TB, m *model, table *Table, key []byte) {
 	require.True(t, !within || table.MayHold(&p))
 }
 
-func requireWalks(t testing.TB, rng *rand.Rand, m *model, table *Table, o IteratorOptions) {
+func requireIteration(t testing.TB, rng *rand.Rand, m *model, table *Table, o IteratorOptions) {
 	t.Helper()
 	it := table.Iterator(o)
 	for i := range m.entries {
@@ -304,11 +306,11 @@ func requireWalks(t testing.TB, rng *rand.Rand, m *model, table *Table, o Iterat
 		}
 		require.NoError(t, it.Err())
 	}
-	requireBackwardWalks(t, rng, m, it)
+	requireBackwardIteration(t, rng, m, it)
 	require.NoError(t, it.Close())
 }
 
-func requireBackwardWalks(t testing.TB, rng *rand.Rand, m *model, it *Iterator) {
+func requireBackwardIteration(t testing.TB, rng *rand.Rand, m *model, it *Iterator) {
 	t.Helper()
 	for n := range 20 {
 		below, ok := len(m.entries), false

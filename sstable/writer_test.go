@@ -85,7 +85,7 @@ func TestOnlyALargeEntryMakesABlockTooLarge(t *testing.T) {
 	}
 }
 
-// Blocks must not be left half empty either.
+// The writer fills blocks nearly to BlockBytes.
 func TestBlocksAreFull(t *testing.T) {
 	m := numbered(5000, 'a', 90)
 	table := openModel(t, &m, WriterOptions{}, ReaderOptions{})
@@ -203,7 +203,7 @@ func TestValueAboveTwoGigabytesIsAStream(t *testing.T) {
 	require.NoError(t, table.Close())
 }
 
-// A value whose stream ends early or fails is an error of Add.
+// Add returns an error if the stream of a value ends early or fails.
 func TestShortStreamIsAnError(t *testing.T) {
 	bad := errors.New("bad")
 	for _, size := range []int64{10, 100, maxChunkBytes + 1} {
@@ -217,7 +217,7 @@ func TestShortStreamIsAnError(t *testing.T) {
 		} {
 			_, f := newFile(t)
 			w := NewWriter(f, WriterOptions{LargeBytes: 50})
-			value := run.Value{Large: lying{size, c.reader}}
+			value := run.Value{Large: mismatchedLarge{size, c.reader}}
 			require.ErrorIs(t, w.Add(&run.Entry{Kind: run.Set, Value: value}), c.want)
 			_, err := w.Finish()
 			require.ErrorIs(t, err, c.want)
@@ -225,19 +225,20 @@ func TestShortStreamIsAnError(t *testing.T) {
 	}
 }
 
-type lying struct {
+// mismatchedLarge is a large value whose stream may not have the stated size.
+type mismatchedLarge struct {
 	size   int64
 	reader io.Reader
 }
 
-func (l lying) Size() int64       { return l.size }
-func (l lying) Reader() io.Reader { return l.reader }
+func (l mismatchedLarge) Size() int64       { return l.size }
+func (l mismatchedLarge) Reader() io.Reader { return l.reader }
 
 type failing struct{ error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.error }
 
-// A key larger than a block gets a block of its own, and the index stays small.
+// A key larger than a block gets its own block.
 func TestLongKeysAreFound(t *testing.T) {
 	m := model{split: run.WholeKey}
 	long := bytes.Repeat([]byte("long"), 1<<20)

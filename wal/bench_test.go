@@ -13,8 +13,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// rotated is the size at which the tree begins another log: approx. one memtable.
-const rotated = 64 << 20
+// rotateBytes is the size at which the LSM store starts the next log: approx. one memtable.
+const rotateBytes = 64 << 20
 
 // BenchmarkAppendBuffered measures a log that is never synced, with records of 100 bytes in
 // two parts, a key and a value. "to=nothing" writes to a file system that discards everything,
@@ -42,7 +42,7 @@ func BenchmarkAppendBuffered(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					if end > rotated {
+					if end > rotateBytes {
 						require.NoError(b, w.Close(false))
 						require.NoError(b, fsys.Remove(name))
 						w = create()

@@ -76,9 +76,9 @@ func TestBug23FailedSyncIsNeverRepeated(t *testing.T) {
 	require.False(t, o.Clean)
 }
 
-// pebble 032ab46: a number in the log was out of range, and memory was allocated for a count
-// that the log claimed. Prevention: reader.records checks each size before it is used, and
-// reader.begun grows only by bytes that exist.
+// pebble 032ab46: a number in the log was out of range, and the reader allocated memory for a count
+// from the log. Prevention: reader.records checks each size before it uses the size, and reader.begun
+// grows only by bytes that exist.
 func TestBug28SizesAreNotTrusted(t *testing.T) {
 	for _, size := range []uint64{2, 1 << 20, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<32 + 1, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
 		for cut := range 11 {
@@ -100,11 +100,11 @@ func TestBug28SizesAreNotTrusted(t *testing.T) {
 	}
 }
 
-// badger#434, #476, #740, #1076: torn tails and damage were confused, in both directions:
-// weeks of good data were cut off; a log with a tail of 2 GiB of zeros was rejected, or read
-// into memory as a whole. Prevention: frames record what was synced before them, and
+// badger#434, #476, #740, #1076: the reader took damage for a torn tail and cut off weeks of good
+// data, or it took a torn tail of 2 GiB of zeros for damage, or read the whole tail into memory.
+// Prevention: each frame records the position up to which the log was synced before it, and
 // source.findProof searches for such a frame after the damage.
-func TestBug34TornTailAndDamageAreToldApart(t *testing.T) {
+func TestBug34TornTailAndDamageAreDistinguished(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(20), syncAllBut(0), add(30), flush, add(40), flush)
 	at := dataFrames(log)
 	for frame, want := range []error{ErrCorrupt, ErrCorrupt, nil, nil} {

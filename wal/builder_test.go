@@ -82,8 +82,8 @@ func TestInvalidLogsWithCorrectChecksumsAreCorrupt(t *testing.T) {
 	}
 }
 
-// A frame that no writer writes is not accepted as a frame, even if its checksum is correct:
-// the log ends before it.
+// The reader does not accept a frame that violates the limits of the format, even if its checksum is
+// correct: the log ends before that frame.
 func TestFramesOutsideTheLimitsEndTheLog(t *testing.T) {
 	for name, frame := range map[string]func(b *builder){
 		"empty data":                     func(b *builder) { b.frame('D', 36, nil) },

@@ -51,8 +51,8 @@ func TestAnyChangedByteOfACleanLogIsCorruption(t *testing.T) {
 	}
 }
 
-// A crash may leave any beginning of a log. It must not be taken for the complete log.
-func TestCutLogIsAPrefixAndNotClean(t *testing.T) {
+// A crash may leave any prefix of a log. The reader must not report the prefix as a complete log.
+func TestTruncatedLogIsAPrefixAndNotClean(t *testing.T) {
 	log, s := logOf(t, append(grouped[:len(grouped):len(grouped)], closeClean)...)
 	for size := range log {
 		records, _, o, err := read(memOf(t, log[:size]))
@@ -85,7 +85,7 @@ func knownSynced(log []byte) (synced int) {
 	return synced
 }
 
-func TestDamageIsCorruptionInSyncedDataAndTheEndAboveIt(t *testing.T) {
+func TestDamageIsCorruptionInSyncedDataAndATornTailAfterIt(t *testing.T) {
 	for cut := 3; cut <= len(grouped); cut++ {
 		log, s := logOf(t, grouped[:cut]...)
 		known := knownSynced(log)
@@ -152,8 +152,8 @@ func TestProofOfCorruptionIsFoundAtAnyPosition(t *testing.T) {
 	}
 }
 
-// The rest of the file comes from another log, with frames at the same positions and correct
-// checksums.
+// If the tail of the file comes from another log, with frames at the same positions and correct
+// checksums, the reader returns only records of the first log.
 func TestBytesOfAnotherLogAreATornTail(t *testing.T) {
 	log, s := logOf(t, grouped[:6]...)
 	other, _ := logOf(t, append(grouped[:len(grouped):len(grouped)], closeClean)...)
@@ -167,7 +167,7 @@ func TestBytesOfAnotherLogAreATornTail(t *testing.T) {
 	}
 }
 
-// A frame that was copied over another one is not accepted.
+// The reader does not accept a frame that was copied over another frame.
 func TestMisplacedFramesAreNotRead(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(10), syncAllBut(0), add(10), syncAllBut(0), add(10), syncAllBut(0))
 	at := dataFrames(log)

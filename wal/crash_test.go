@@ -40,7 +40,7 @@ func add(size int) step {
 
 func flush(s *script) error { return s.w.Flush() }
 
-// syncAllBut syncs all records but the last few.
+// syncAllBut syncs all records except the given number of last records.
 func syncAllBut(last int) step {
 	return func(s *script) error {
 		count := len(s.ends) - last
@@ -61,7 +61,7 @@ func closeClean(s *script) error {
 	return err
 }
 
-// Scripts use a buffer of 512 bytes.
+// scripts are played with a buffer of 512 bytes, so longer records span several frames.
 var scripts = map[string][]step{
 	"synced": {
 		add(10), syncAllBut(0), add(20), add(30), syncAllBut(1), add(0), syncAllBut(0), add(500), add(100),
@@ -92,8 +92,8 @@ func (s *script) play(fsys vfs.FS, steps []step) error {
 	return nil
 }
 
-// requireKept requires that the log in fsys has a prefix of the records that contains all
-// acknowledged ones.
+// requireKept requires that the log in fsys has a prefix of the begun records that contains all
+// acknowledged records.
 func (s *script) requireKept(t *testing.T, fsys vfs.FS) {
 	records, ends, o, err := read(fsys)
 	if s.acknowledged == 0 && err != nil {
@@ -153,7 +153,7 @@ func TestCrashAfterAnyOperationLeavesAPrefixWithAllSyncedRecords(t *testing.T) {
 }
 
 // Without a sync only the order is guaranteed: a crash may leave the whole log, or nothing.
-func TestCrashMayTakeEverythingThatWasNotSynced(t *testing.T) {
+func TestCrashMayLoseAllUnsyncedRecords(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var s script
 	require.NoError(t, s.play(mem, scripts["buffered"][:12]))
@@ -168,7 +168,7 @@ func TestCrashMayTakeEverythingThatWasNotSynced(t *testing.T) {
 	require.Equal(t, Outcome{}, o)
 }
 
-// Each unsynced block in turn is lost while the rest remains.
+// Each unsynced block is lost in turn while later blocks remain: the log must end before the hole.
 func TestNothingAfterAHoleIsRead(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	var s script

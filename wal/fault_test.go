@@ -43,8 +43,8 @@ func TestFailureIsPermanentAndLosesNoAcknowledgedRecord(t *testing.T) {
 	t.Logf("%d faults", faults)
 }
 
-// requirePermanent requires that a failed log keeps returning the same error and leaves the
-// file alone. After a failed write it still syncs data that was written before.
+// requirePermanent requires that a failed log keeps returning the same error and does not change the
+// file. After a failed write it still syncs data that was written before.
 func requirePermanent(t *testing.T, w *Writer, faulty *vfstest.Faulty, err error) {
 	require.ErrorIs(t, err, ErrFailed)
 	final := errors.Is(err, ErrSync)
@@ -95,7 +95,7 @@ func TestRecordsWrittenBeforeAFailedWriteCanBeSynced(t *testing.T) {
 			require.NoError(t, w.Flush())
 			full = true
 			lost, err := w.Append([]byte("not written"))
-			require.NoError(t, err, "it is in memory")
+			require.NoError(t, err, "Append only fills the buffer")
 			if byClose {
 				require.ErrorIs(t, w.Close(true), ErrFailed)
 				require.ErrorIs(t, w.SyncTo(end), fs.ErrClosed)
@@ -116,7 +116,8 @@ func TestRecordsWrittenBeforeAFailedWriteCanBeSynced(t *testing.T) {
 	}
 }
 
-// The error of a failed sync differs from that of a failed write, and no sync follows it.
+// After a failed sync all calls return ErrSync, which a failed write does not return, and the writer
+// syncs no more.
 func TestNoSyncFollowsAFailedSync(t *testing.T) {
 	faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: vfstest.FailNth(0, syscall.ENOSPC, vfstest.OpSync)})
 	w, err := Create(faulty, logName, Options{})
@@ -164,15 +165,15 @@ func TestReadErrorIsNotTheEndOfTheLog(t *testing.T) {
 
 func TestErrorOfTheCallbackEndsReading(t *testing.T) {
 	log, s := logOf(t, grouped...)
-	mine := errors.New("mine")
+	errCallback := errors.New("callback")
 	calls := 0
 	o, err := Read(context.Background(), memOf(t, log), logName, func([]byte, int64) error {
 		if calls++; calls == 3 {
-			return mine
+			return errCallback
 		}
 		return nil
 	})
-	require.Equal(t, mine, err)
+	require.Equal(t, errCallback, err)
 	require.Equal(t, 3, calls)
 	require.Equal(t, s.ends[1], o.Size)
 }

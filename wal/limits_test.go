@@ -57,8 +57,8 @@ func TestCreateDoesNotOverwriteALog(t *testing.T) {
 	require.Equal(t, "a log", string(content(t, mem)))
 }
 
-// Reading a record that spans many frames uses memory for the record and for the smaller
-// buffers it grew from.
+// A read of a record that spans many frames allocates memory for the record and for the smaller
+// buffers from which the record grew.
 func TestLargeRecordUsesBoundedMemory(t *testing.T) {
 	const size = 40 << 20
 	mem := vfstest.NewMem(vfstest.MemOptions{})

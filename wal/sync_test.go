@@ -16,7 +16,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Callers that arrive during a sync need only one more sync for all of them.
+// All callers that arrive during a sync share the next sync.
 func TestOneSyncServesAllWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := make(chan struct{})
@@ -38,7 +38,7 @@ func TestOneSyncServesAllWaitingCallers(t *testing.T) {
 	})
 }
 
-// A mark is written after each synced group, without a sync of its own.
+// The writer writes a mark after each synced group and does not sync the mark separately.
 func TestMarksAreNotSynced(t *testing.T) {
 	faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
 	w, err := Create(faulty, logName, Options{})
@@ -50,7 +50,7 @@ func TestMarksAreNotSynced(t *testing.T) {
 		require.Equal(t, 1+2*(i+1), faulty.Count(vfstest.OpWrite), "header, frames and marks")
 	}
 	require.NoError(t, w.Close(true))
-	require.Equal(t, 12, faulty.Count(vfstest.OpSync), "one sync before the end frame, one after it")
+	require.Equal(t, 12, faulty.Count(vfstest.OpSync), "one sync before the end frame and one after the end frame")
 }
 
 // A group is durable once it is synced, even if its mark cannot be written. Nothing is written
@@ -87,9 +87,9 @@ func holding(op vfstest.Op, held chan struct{}, err error) vfstest.Plan {
 	}
 }
 
-// A sync covers only data that was written before it. Records written during a sync wait for
-// the next one; if that fails, every waiting caller gets the error.
-func TestRecordsWrittenDuringASyncWaitForTheNextOne(t *testing.T) {
+// A sync covers only data that was written before it. Records written during a sync wait for the next
+// sync; if the next sync fails, every waiting caller gets the error.
+func TestRecordsWrittenDuringASyncWaitForTheNextSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := make(chan struct{})
 		faulty := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{Plan: holding(vfstest.OpSync, held, syscall.EIO)})
@@ -112,8 +112,8 @@ func TestRecordsWrittenDuringASyncWaitForTheNextOne(t *testing.T) {
 	})
 }
 
-// One frame is written at a time. During the write, Append fills the other buffer, and waits
-// only when that is full as well.
+// The writer writes one frame at a time. During the write, Append fills the other buffer, and waits
+// only when the other buffer is full too.
 func TestAppendDoesNotWaitForAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -175,7 +175,7 @@ func TestCloseWaitsForARunningSync(t *testing.T) {
 	})
 }
 
-// Concurrent writers append under a lock, as the tree does, and each checks after SyncTo that
+// Concurrent writers append under a lock, as the LSM store does, and each checks after SyncTo that
 // its record survives a crash. The test runs several rounds: a bug that wrote a mark inside a
 // record that continued in the next frame appeared in one of four rounds.
 func TestRecordSurvivesACrashOnceSyncToReturns(t *testing.T) {

@@ -25,12 +25,12 @@ func sparseOf(t *testing.T, log []byte, sizeBytes int64) string {
 	return name
 }
 
-// cutHeader returns the front of a log that ends in the checksum of the header, for a file whose
-// next bytes are zeros. It cuts 7 bytes: of one byte, the right value is zero in one of 256 logs.
+// cutHeader returns the header of a log without the last 7 bytes of its checksum, for a file that
+// continues with zeros. It cuts 7 bytes, not 1, because the last byte is zero in 1 of 256 logs.
 func cutHeader(log []byte) []byte { return log[:headerBytes-7] }
 
-// A crash leaves at most as many bytes after the damage as a writer leaves unsynced. A file
-// with more is corrupt, even if no frame proves it, and is not searched for one.
+// A writer leaves at most maxTailBytes unsynced, so a crash leaves at most that many bytes after the
+// damage. A longer tail is corruption; the reader does not search it for a frame as proof.
 func TestHoleLargerThanAnyTailIsCorruption(t *testing.T) {
 	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	size := int64(len(log))
@@ -50,7 +50,7 @@ func TestHoleLargerThanAnyTailIsCorruption(t *testing.T) {
 	}
 }
 
-// Zeros up to the size of the largest tail may be left by a crash.
+// A crash may leave up to maxTailBytes of zeros after the last frame; the log ends before the zeros.
 func TestHoleUpToTheLargestTailEndsTheLog(t *testing.T) {
 	log, s := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	size, most := int64(len(log)), int64(3*windowBytes)
@@ -69,8 +69,8 @@ func TestHoleUpToTheLargestTailEndsTheLog(t *testing.T) {
 	}
 }
 
-// A hole is not read, because the system would fill its page cache with zeros: the first read
-// of 1 GiB takes seconds. A frame after the hole is found nevertheless.
+// The reader skips holes: a first read would fill the page cache with zeros, which takes seconds for
+// 1 GiB. The reader still finds a frame after the hole.
 func TestHoleIsSkippedAndAFrameAfterItIsFound(t *testing.T) {
 	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	tag := log[12:][:tagBytes]
@@ -128,7 +128,7 @@ func TestFrameAfterAHoleIsFound(t *testing.T) {
 	}
 }
 
-// After the context ends, at most the read in progress is completed.
+// After its context ends, Read begins at most one more read of the file.
 func TestReadingEndsWithItsContext(t *testing.T) {
 	log, _ := logOf(t, add(10), syncAllBut(0), add(20), flush)
 	many := []step{}
