@@ -10,25 +10,26 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// algebraOps are the operations on a key, the last two on what covers it.
+// algebraOps holds the operations of a case. The last two delete a prefix or range that contains the
+// key.
 var algebraOps = []run.Kind{run.Set, run.Delete, run.Append, run.DeletePrefix, opRange}
 
-// algebraCase is operations on one key. It has a partition to itself.
+// algebraCase is a sequence of operations on one key. No other case uses its partition.
 type algebraCase struct {
 	partition string
-	below     bool // a run far below has the key
+	below     bool // level 2 has the key before the first operation
 	ops       []run.Kind
 }
 
 func (c *algebraCase) key() []byte { return []byte(c.partition + "/k") }
 
-// algebraCases are all sequences of operations that delete ranges in the steps of
-// a mask and in no others: they do so together, because that ends a run. Pairs
-// are triples that begin with nothing.
+// algebraCases returns all cases that call DeleteRange in exactly the steps whose bits are set in
+// mask. Cases that are played together must agree in these steps, because DeleteRange seals the
+// memtable. A case of two operations is a case of three whose first operation does nothing.
 func algebraCases(mask int) (cases []algebraCase) {
 	for n := range 6 * 5 * 5 {
 		c := algebraCase{}
-		is := 0
+		rangeSteps := 0
 		if first := n % 6; first < 5 {
 			c.ops = append(c.ops, algebraOps[first])
 		} else {
@@ -37,10 +38,10 @@ func algebraCases(mask int) (cases []algebraCase) {
 		c.ops = append(c.ops, algebraOps[n/6%5], algebraOps[n/30])
 		for i, op := range c.ops {
 			if op == opRange {
-				is |= 1 << i
+				rangeSteps |= 1 << i
 			}
 		}
-		if is != mask {
+		if rangeSteps != mask {
 			continue
 		}
 		for _, c.below = range []bool{false, true} {
@@ -51,7 +52,7 @@ func algebraCases(mask int) (cases []algebraCase) {
 	return cases
 }
 
-// do does the operations of one step.
+// do performs the operation of one step.
 func (c *algebraCase) do(t testing.TB, db *DB, step int) {
 	var err error
 	switch c.ops[step] {
@@ -69,8 +70,8 @@ func (c *algebraCase) do(t testing.TB, db *DB, step int) {
 	require.NoError(t, err)
 }
 
-// value returns the result of the operations, and the kind of their combination without older
-// runs: Set, Delete, Append, or 0.
+// value returns the value that the operations produce without older runs, and the kind of the
+// combined entry: Set, Delete, Append, or 0 if there is no entry.
 func (c *algebraCase) value() (value string, kind run.Kind) {
 	for step, op := range c.ops {
 		switch op {
@@ -98,7 +99,7 @@ func kindsOnly(ops []run.Kind, kinds ...run.Kind) bool {
 	return true
 }
 
-// verdict is a Filter that says the same of every entry.
+// verdict is a Filter that makes the same decision for every entry.
 type verdict Decision
 
 func (v verdict) Decide(batch []FilterEntry) {
@@ -107,8 +108,9 @@ func (v verdict) Decide(batch []FilterEntry) {
 	}
 }
 
-// want is what a read gives, "-" for nothing; filtered is after a filter has seen
-// what the operations said, and not what lies below.
+// want returns the value that a read must find, or "-" if it must not find the key. If filtered is
+// set, a compaction has passed the combined entry of the operations, without the entry of level 2,
+// to the filter.
 func (c *algebraCase) want(filter Filter, filtered bool) string {
 	value, kind := c.value()
 	if v, ok := filter.(verdict); ok && filtered && kind.HasValue() {
@@ -130,27 +132,27 @@ func (c *algebraCase) want(filter Filter, filtered bool) string {
 	return "-"
 }
 
-// verify reads the key in every way.
+// verify reads the key by Get and by a prefix iterator.
 func (c *algebraCase) verify(t testing.TB, db *DB, where string, want string) {
-	what := fmt.Sprintf("%s: %v below %v", where, c.ops, c.below)
+	context := fmt.Sprintf("%s: %v below %v", where, c.ops, c.below)
 	got, found, err := db.Get(c.key(), nil)
 	require.NoError(t, err)
-	require.Equal(t, want != "-", found, what)
+	require.Equal(t, want != "-", found, context)
 	if found {
-		require.Equal(t, want, string(got), what)
+		require.Equal(t, want, string(got), context)
 	}
 	cursor, err := db.Prefix([]byte(c.partition + "/"))
 	require.NoError(t, err)
-	require.Equal(t, found, cursor.Next(), what)
+	require.Equal(t, found, cursor.Next(), context)
 	if found {
 		got, err = cursor.Value()
 		require.NoError(t, err)
-		require.Equal(t, want, string(got), what)
+		require.Equal(t, want, string(got), context)
 	}
 	require.NoError(t, cursor.Close())
 }
 
-// verifyAll reads all keys one by one, and in one walk.
+// verifyAll verifies each case, and reads all keys by one iterator.
 func verifyAll(t testing.TB, db *DB, where string, cases []algebraCase, want func(*algebraCase) string) {
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)
@@ -170,9 +172,9 @@ func verifyAll(t testing.TB, db *DB, where string, cases []algebraCase, want fun
 	require.NoError(t, it.Close())
 }
 
-// Every sequence of two and three operations, with a run that ends at any places
-// between them, over a run that has the key and without one: in memory, in files
-// of level 0, joined there, in the level below, and with all in one run.
+// The test tries every sequence of two and three operations, with every choice of seals between them,
+// with and without an older run that has the key. It reads the entries from memtables, from tables of
+// level 0, after a compaction within level 0 and into level 1, and after Compact.
 func TestOperationsOnAKeyCombineInAnyRuns(t *testing.T) {
 	filters := []Filter{nil, verdict(Keep), verdict(Drop), verdict(Replace)}
 	for mask := range 8 {
@@ -187,8 +189,8 @@ func TestOperationsOnAKeyCombineInAnyRuns(t *testing.T) {
 	}
 }
 
-// playAlgebra does the cases side by side; a run ends behind step i if bit i is
-// set in cuts.
+// playAlgebra performs all cases in one store, step by step. It seals the memtable after step i if bit
+// i of cuts is set.
 func playAlgebra(t *testing.T, cases []algebraCase, cuts int, filter Filter, to int) {
 	db := memoryStore(t, Options{Split: modelSplits[2], PartitionBytes: 2, Picker: idle{}, Filter: filter})
 	for i := range cases {
@@ -196,7 +198,7 @@ func playAlgebra(t *testing.T, cases []algebraCase, cuts int, filter Filter, to 
 			require.NoError(t, db.Put(c.key(), []byte("below")))
 		}
 	}
-	require.NoError(t, db.Put([]byte("~~"), nil)) // so that there is one
+	require.NoError(t, db.Put([]byte("~~"), nil)) // the flush needs at least one entry
 	flushed(t, db)
 	compactLevels(t, db, 2, 0)
 	require.NoError(t, db.Delete([]byte("~~")))
@@ -216,7 +218,7 @@ func playAlgebra(t *testing.T, cases []algebraCase, cuts int, filter Filter, to 
 	verifyAll(t, db, where+"sealed", cases, before)
 	flushed(t, db)
 	verifyAll(t, db, where+"flushed", cases, before)
-	rewritten := to == 0 || len(treeOf(db).Levels[0]) > 1 // else the table has only moved
+	rewritten := to == 0 || len(treeOf(db).Levels[0]) > 1 // otherwise the table was moved to level 1 and not passed to the filter
 	compactLevels(t, db, to, 0)
 	after := func(c *algebraCase) string { return c.want(filter, rewritten) }
 	verifyAll(t, db, where+"compacted", cases, after)
@@ -225,7 +227,7 @@ func playAlgebra(t *testing.T, cases []algebraCase, cuts int, filter Filter, to 
 		verifyAll(t, db, where+"in one run", cases, before)
 		for _, f := range treeOf(db).Levels[2] {
 			info := f.Table.Info()
-			require.Zero(t, info.Deletes+info.Appends+info.Tombstones+int64(len(f.Table.Ranges())), "what is deleted stays in the lowest run")
+			require.Zero(t, info.Deletes+info.Appends+info.Tombstones+int64(len(f.Table.Ranges())), "the lowest run has only set entries")
 		}
 	}
 	require.NoError(t, db.Close())

@@ -12,8 +12,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// storeOfLevels has keys on several levels, in level 0, in sealed runs and in the active
-// memtable, values in pieces, and tombstones of every kind.
+// storeOfLevels returns a store with keys on several levels, in level 0, in sealed runs and in the
+// active memtable. It has values whose pieces are in several runs, and tombstones of every kind.
 func storeOfLevels(t *testing.T) *DB {
 	o := &Options{
 		FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: storyBudget(t), Split: storySplit, PartitionBytes: 1,
@@ -46,7 +46,7 @@ func storeOfLevels(t *testing.T) *DB {
 	return db
 }
 
-// rowsOf reads an iterator to its end, by a move.
+// rowsOf returns the entries of an iterator as key=value. It calls move until that returns false.
 func rowsOf(t *testing.T, it *Iterator, move func() bool) (rows []string) {
 	t.Helper()
 	for move() {
@@ -75,7 +75,7 @@ func TestPrevIsNextBackward(t *testing.T) {
 		require.Greater(t, len(rows), 100)
 		slices.Reverse(rows)
 		require.Equal(t, rows, rowsOf(t, it, it.Prev))
-		require.False(t, it.Prev(), "it stays before the first")
+		require.False(t, it.Prev(), "a second Prev before the first key")
 		require.True(t, it.Last())
 		last, err := it.Value()
 		require.NoError(t, err)
@@ -83,18 +83,18 @@ func TestPrevIsNextBackward(t *testing.T) {
 		for range len(rows) / 2 {
 			require.True(t, it.Prev())
 		}
-		require.NoError(t, db.Flush(context.Background())) // the first time there is something in memory
+		require.NoError(t, db.Flush(context.Background())) // the first iterator still reads memtables
 		require.Equal(t, rows[1+len(rows)/2:], rowsOf(t, it, it.Prev))
 		slices.Reverse(rows)
-		require.Equal(t, rows, rowsOf(t, it, it.Next), "from the first again")
+		require.Equal(t, rows, rowsOf(t, it, it.Next), "forward again from the first key")
 		require.NoError(t, it.Close())
 	}
 	require.NoError(t, view.Close())
 	require.NoError(t, db.Close())
 }
 
-// A turn goes to the neighbour of the current key, not past it.
-func TestIteratorTurnsToTheNeighbourOfItsKey(t *testing.T) {
+// After a change of direction the iterator moves to the neighbour of the current key, not past it.
+func TestChangeOfDirectionMovesToTheNeighbourOfTheKey(t *testing.T) {
 	db, err := Open(context.Background(), "db", *goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
 	require.NoError(t, err)
 	for _, key := range []string{"aa:1", "aa:2", "aa:3"} {
@@ -106,7 +106,7 @@ func TestIteratorTurnsToTheNeighbourOfItsKey(t *testing.T) {
 	require.NoError(t, err)
 	for _, it := range []*Iterator{scan, live} {
 		at := func(ok bool) string { require.True(t, ok); return string(it.Key()) }
-		require.Equal(t, "aa:3", at(it.Prev()), "it has not begun")
+		require.Equal(t, "aa:3", at(it.Prev()), "Prev on a new iterator moves to the last key")
 		require.Equal(t, "aa:2", at(it.Prev()))
 		require.Equal(t, "aa:3", at(it.Next()))
 		require.False(t, it.Next())
@@ -120,8 +120,8 @@ func TestIteratorTurnsToTheNeighbourOfItsKey(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A cursor goes backward over the store as it is at each step.
-func TestPrevOfACursorSeesWrites(t *testing.T) {
+// Prev of a prefix iterator sees writes made after the iterator was opened.
+func TestPrevOfAPrefixIteratorSeesWrites(t *testing.T) {
 	db, err := Open(context.Background(), "db", *goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff))
 	require.NoError(t, err)
 	for _, key := range []string{"aa:1", "aa:5", "aa:9"} {
@@ -143,8 +143,8 @@ func TestPrevOfACursorSeesWrites(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// The empty key can be the first deleted key of a gap. A backward move over such a gap ends
-// there. It must not seek below nil, which is above all keys.
+// A gap can start with the empty key. A backward move over such a gap must end there. It must not
+// seek to the last key below nil, because a nil bound means no bound.
 func TestBackwardMovesEndAtAGapThatStartsWithTheEmptyKey(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, FilterBits: -1})
 	db.gaps.MinDead, db.gaps.ExploreEvery = 1, 1

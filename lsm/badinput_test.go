@@ -20,15 +20,16 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// Tests of stores that cannot be opened, used or restored: the error is typed, and nothing is lost.
+// The tests of this file open, check and restore stores with bad files. They expect a typed error and
+// no lost data.
 
-// badFile is a file of a store that holds something else, or is missing.
+// badFile is a file of a store with the wrong content, or a missing file.
 type badFile struct {
 	name    string
-	content []byte // nil if it is missing
+	content []byte // nil if the file is missing
 }
 
-// replace puts content in the place of a file, and returns what was there.
+// replace replaces or removes a file, and returns the previous file.
 func replace(t *testing.T, fsys vfs.FS, f badFile) badFile {
 	t.Helper()
 	before, err := manifest.ReadFile(fsys, f.name, 1<<20)
@@ -44,7 +45,7 @@ func replace(t *testing.T, fsys vfs.FS, f badFile) badFile {
 	return badFile{f.name, before}
 }
 
-// storeNames are the files of the store db, those of a kind.
+// storeNames returns the paths of the store's files that have one of the kinds.
 func storeNames(t *testing.T, fsys vfs.FS, kinds ...directory.Kind) (names []string) {
 	t.Helper()
 	all, err := fsys.List("db")
@@ -60,8 +61,8 @@ func storeNames(t *testing.T, fsys vfs.FS, kinds ...directory.Kind) (names []str
 	return names
 }
 
-// requireLosesNothing opens a store with one bad file, and again with the good
-// one.
+// requireLosesNothing requires that Open and Check of a store with one bad file fail with the error
+// want, and that the store has all its entries after the good file is put back.
 func requireLosesNothing(t *testing.T, store string, bad badFile, want error) {
 	t.Helper()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -96,16 +97,16 @@ func TestHalfDeletedStoresAreCorrupt(t *testing.T) {
 		}
 		for _, name := range storeNames(t, mem, kinds...) {
 			requireLosesNothing(t, store, badFile{name: name}, ErrCorrupt)
-			if directory.KindOf(filepath.Base(name)) != directory.LogFile { // a crash may leave that
+			if directory.KindOf(filepath.Base(name)) != directory.LogFile { // a crash may leave an empty or cut log
 				requireLosesNothing(t, store, badFile{name, []byte{}}, ErrCorrupt)
-				requireLosesNothing(t, store, badFile{name, []byte("something else, of more bytes than a header has")}, ErrCorrupt)
+				requireLosesNothing(t, store, badFile{name, []byte("other content that is longer than a header")}, ErrCorrupt)
 			}
 		}
 	}
 }
 
-// ofVersion2 makes a header say so, with a checksum that is right.
-func ofVersion2(content []byte, sumAt int) []byte {
+// withVersion2 returns content with format version 2 in its header and the right checksum at sumAt.
+func withVersion2(content []byte, sumAt int) []byte {
 	b := bytes.Clone(content)
 	binary.BigEndian.PutUint16(b[8:], 2)
 	binary.BigEndian.PutUint64(b[sumAt:], xxhash.Sum64(b[:sumAt]))
@@ -121,12 +122,12 @@ func TestLaterFormatsAreRefused(t *testing.T) {
 		return b
 	}
 	for _, name := range storeNames(t, mem, directory.TableFile) {
-		requireLosesNothing(t, "v1-open", badFile{name, ofVersion2(content(name), 32)}, ErrVersion)
+		requireLosesNothing(t, "v1-open", badFile{name, withVersion2(content(name), 32)}, ErrVersion)
 	}
 	for _, name := range storeNames(t, mem, directory.LogFile, directory.ManifestFile) {
-		requireLosesNothing(t, "v1-open", badFile{name, ofVersion2(content(name), 28)}, ErrVersion)
+		requireLosesNothing(t, "v1-open", badFile{name, withVersion2(content(name), 28)}, ErrVersion)
 	}
-	// An edit of a later version in a file that is of this one.
+	// A manifest file of the current version with an edit of a later version.
 	name := storeNames(t, mem, directory.ManifestFile)[0]
 	var edits [][]byte
 	_, err := wal.Read(context.Background(), mem, name, func(r []byte, _ int64) error {
@@ -163,12 +164,12 @@ func TestOtherDirectoriesAreNoStores(t *testing.T) {
 	}
 	_, err := Open(context.Background(), "db/0000001.sst", *o)
 	require.ErrorIs(t, err, syscall.ENOTDIR)
-	_, err = Check(t.Context(), "nowhere", *o)
+	_, err = Check(t.Context(), "missing", *o)
 	require.Error(t, err)
-	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "nowhere"}}, *o), ErrNotStore)
+	require.ErrorIs(t, Restore(t.Context(), "to", []Part{{Dir: "missing"}}, *o), ErrNotStore)
 }
 
-func TestStoresSurviveFilesThatCannotBeOpened(t *testing.T) {
+func TestFailedOpensLeaveALockedStoreUsable(t *testing.T) {
 	for _, fsys := range []vfs.FS{vfstest.NewMem(vfstest.MemOptions{}), vfs.Real{}} {
 		dir := filepath.Join(t.TempDir(), "db")
 		o := goldenOptions(t, fsys, LogOff)

@@ -13,7 +13,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-func TestOptionsThatMakeNoSenseAreErrors(t *testing.T) {
+func TestInvalidOptionsAreErrors(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for name, change := range map[string]func(o *Options){
 		"split without a name":     func(o *Options) { o.Split.Name = "" },
@@ -51,8 +51,8 @@ func TestOptionsThatMakeNoSenseAreErrors(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// A nil context was reported as a panic of the split function, and Flush with one failed the
-// store.
+// Regression test: a nil context was reported as a panic of the split function, and Flush with a nil
+// context failed the store.
 func TestNilContextIsAnInvalidOption(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := *goldenOptions(t, mem, LogOff)
@@ -61,17 +61,17 @@ func TestNilContextIsAnInvalidOption(t *testing.T) {
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
 	v, err := db.View()
 	require.NoError(t, err)
-	var none context.Context
+	var nilContext context.Context
 	for name, call := range map[string]func() error{
-		"Open":            func() error { _, err := Open(none, "other", o); return err },
-		"Check":           func() error { _, err := Check(none, "other", o); return err },
-		"Restore":         func() error { return Restore(none, "other", nil, o) },
-		"SplitOf":         func() error { _, err := SplitOf(none, "db", o); return err },
-		"Flush":           func() error { return db.Flush(none) },
-		"Compact":         func() error { return db.Compact(none) },
-		"Checkpoint":      func() error { return db.Checkpoint(none, "other") },
-		"View.Checkpoint": func() error { return v.Checkpoint(none, "other") },
-		"Tables":          func() error { _, err := v.Tables(none); return err },
+		"Open":            func() error { _, err := Open(nilContext, "other", o); return err },
+		"Check":           func() error { _, err := Check(nilContext, "other", o); return err },
+		"Restore":         func() error { return Restore(nilContext, "other", nil, o) },
+		"SplitOf":         func() error { _, err := SplitOf(nilContext, "db", o); return err },
+		"Flush":           func() error { return db.Flush(nilContext) },
+		"Compact":         func() error { return db.Compact(nilContext) },
+		"Checkpoint":      func() error { return db.Checkpoint(nilContext, "other") },
+		"View.Checkpoint": func() error { return v.Checkpoint(nilContext, "other") },
+		"Tables":          func() error { _, err := v.Tables(nilContext); return err },
 	} {
 		err := call()
 		require.ErrorIs(t, err, ErrInvalidOption, name)
@@ -84,8 +84,8 @@ func TestNilContextIsAnInvalidOption(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A store without a memtable was opened, and its Close waited for ever.
-func TestNoMemtableIsAnInvalidOption(t *testing.T) {
+// Regression test: Open accepted a NewMemtable that returns nil, and Close then never returned.
+func TestNilMemtableIsAnInvalidOption(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(t, mem, LogOff)
 	o.NewMemtable = func(memtable.Options) memtable.Table { return nil }
@@ -115,7 +115,7 @@ func TestOptionsThatCannotChange(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// badRanges are not ranges of partitions of two bytes.
+// badRanges holds ranges that are invalid with partitions of two bytes.
 var badRanges = [][2][]byte{
 	{[]byte("abc"), nil},
 	{nil, []byte("abc")},
@@ -160,8 +160,8 @@ func TestInvalidBoundsAreErrors(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A restore that is not possible leaves no files, and does not change the parts.
-func TestRestoresThatAreNotPossible(t *testing.T) {
+// A failed restore leaves no files except the lock, and does not change the parts.
+func TestFailedRestoreLeavesNoFiles(t *testing.T) {
 	mem := makeClosed(t)
 	open, err := Open(context.Background(), "open", *goldenOptions(t, mem, LogSynced))
 	require.NoError(t, err)
@@ -191,7 +191,7 @@ func TestRestoresThatAreNotPossible(t *testing.T) {
 		"the same store twice":   {t.Context(), []Part{{Dir: "one", From: a, To: c}, {Dir: "one", From: b, To: nil}}, ErrRange},
 		"another split":          {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "whole", From: b, To: nil}}, ErrMismatch},
 		"with a log":             {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "open", From: b, To: nil}}, ErrInvalidOption},
-		"no store":               {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "nowhere", From: b, To: nil}}, ErrNotStore},
+		"no store":               {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "missing", From: b, To: nil}}, ErrNotStore},
 		"half a store":           {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "half", From: b, To: nil}}, ErrCorrupt},
 		"cancelled":              {cancelled, []Part{{Dir: "one", From: nil, To: b}, {Dir: "two", From: b, To: nil}}, context.Canceled},
 	} {
@@ -224,9 +224,9 @@ func TestInvalidOptionIsOneError(t *testing.T) {
 	require.ErrorIs(t, err, sstable.ErrInvalidOption)
 }
 
-// Open does not see a NewTiered that a Picker of the caller calls. It must still compact: a store
-// that never compacts ends with stalled writes.
-func TestNewTieredThatOpenWouldRefuseStillPicks(t *testing.T) {
+// Open cannot reject an invalid NewTiered that the caller's own Picker wraps. Such a picker must still
+// pick compactions, because a store that never compacts stalls its writes.
+func TestInvalidTieredPickerStillPicks(t *testing.T) {
 	var s Shape
 	s.Levels[0] = []Table{{Number: 2, Run: 2, Bytes: 10}, {Number: 1, Run: 1, Bytes: 10}}
 	for _, runs := range []int{-3, 1} {

@@ -11,11 +11,11 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// batchSizes make a batch one of a memtable, of more than MemtableBytes, and of so
-// much that it is a run of its own.
+// batchSizes holds the value sizes for a batch that fits into a memtable, a batch of more than
+// MemtableBytes, and a batch that is written as a run of its own.
 var batchSizes = map[string]int{"small": 1, "more than a memtable": 5000, "a file of its own": storyLarge}
 
-func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
+func TestBatchAppliesItsOperationsInOrder(t *testing.T) {
 	for _, bytes := range batchSizes {
 		for _, mode := range allLogModes {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -24,15 +24,15 @@ func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
 			require.NoError(t, err)
 			putAll(t, db, "a/1", "a/2", "b/1", "b/2", "c/1")
 			var b Batch
-			b.Append([]byte("a/1"), []byte("+"))  // onto what there is
-			b.Put([]byte("a/2"), []byte("new"))   // twice
+			b.Append([]byte("a/1"), []byte("+"))  // appends to an existing value
+			b.Put([]byte("a/2"), []byte("new"))   // two operations on one key
 			b.Append([]byte("a/2"), []byte("er")) //
-			b.Put([]byte("b/3"), []byte("gone"))  // before its prefix goes
+			b.Put([]byte("b/3"), []byte("gone"))  // deleted with its prefix
 			b.DeletePrefix([]byte("b/"))          //
-			b.Append([]byte("b/1"), []byte("x"))  // onto nothing
+			b.Append([]byte("b/1"), []byte("x"))  // appends to no value
 			b.Append([]byte("b/1"), []byte("y"))  //
 			b.Delete([]byte("c/1"))               //
-			b.Append([]byte("c/1"), []byte("z"))  // onto nothing
+			b.Append([]byte("c/1"), []byte("z"))  // appends to no value
 			b.Put([]byte("c/2"), []byte("gone"))  //
 			b.Delete([]byte("c/2"))               //
 			b.Put([]byte("d/"), make([]byte, bytes))
@@ -50,11 +50,11 @@ func TestBatchDoesItsOperationsInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestBatchMayBeUsedAgain(t *testing.T) {
+func TestBatchCanBeReused(t *testing.T) {
 	for name, bytes := range batchSizes {
 		db := memoryStore(t, Options{Budget: storyBudget(t), MemtableBytes: 3000, MaxKeySize: 100})
 		var b Batch
-		require.NoError(t, db.Apply(&b), "an empty one")
+		require.NoError(t, db.Apply(&b), "an empty batch")
 		db.lock.Lock()
 		writes := db.writes
 		db.lock.Unlock()
@@ -74,14 +74,14 @@ func TestBatchMayBeUsedAgain(t *testing.T) {
 		require.Zero(t, b.Len())
 		require.NoError(t, db.Apply(&b))
 		b.Delete([]byte("k"))
-		require.NoError(t, db.Apply(&b), "after an error, %s", name)
+		require.NoError(t, db.Apply(&b), "after an error, with batch size %s", name)
 		requireContent(t, db, map[string]string{"l": "ll"})
 	}
 }
 
-// A batch knows what can never be, before any store does.
+// The batch itself checks the largest sizes, before a store checks its own limits.
 func TestBatchKeepsItsFirstErrorUntilReset(t *testing.T) {
-	b := Batch{err: &SizeError{"value", MaxValueSize + 1, MaxValueSize}} // as add leaves it
+	b := Batch{err: &SizeError{"value", MaxValueSize + 1, MaxValueSize}} // as Batch.add sets it
 	db := memoryStore(t, Options{Budget: goldenBudget(t)})
 	b.Put([]byte("k"), nil)
 	for range 2 {

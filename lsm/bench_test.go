@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The rows are those of bench/peers at a size that profiles well: 10 B keys with
-// two bytes of group, 100 B values of which half are random.
+// The benchmarks are those of bench/peers, with fewer keys, for profiling: keys of 10 bytes that start
+// with a key group of 2 bytes, and values of 100 bytes with 50 random bytes.
 
 const benchKeys = 1_000_000
 
@@ -57,7 +57,7 @@ func BenchmarkLoad(b *testing.B) {
 	require.NoError(b, db.Close())
 }
 
-// loaded is a store with all keys in tables.
+// loaded returns a store with all keys in tables.
 func loaded(b *testing.B, compact bool) *DB {
 	values := benchValues()
 	db := openBench(b)
@@ -81,7 +81,7 @@ func BenchmarkGet(b *testing.B) {
 			db := loaded(b, true)
 			rng := rand.New(rand.NewPCG(3, 3))
 			var key, value []byte
-			for range 200_000 { // warm
+			for range 200_000 { // fill the cache
 				key = benchKey(key, rng.Uint64N(benchKeys))
 				db.Get(key, value[:0])
 			}
@@ -132,8 +132,8 @@ func BenchmarkReadModifyWrite(b *testing.B) {
 	}
 }
 
-// The store under random changes with a snapshot each 100 ms, against none; files
-// is the most tables there were. Run it for a minute: -benchtime 60s.
+// BenchmarkSeals measures random updates without views and with a new view every 100 ms. The metric
+// files is the highest number of tables. Run it for a minute: -benchtime 60s.
 func BenchmarkSeals(b *testing.B) {
 	for _, every := range []time.Duration{0, 100 * time.Millisecond} {
 		b.Run(every.String(), func(b *testing.B) {
@@ -173,7 +173,7 @@ func BenchmarkSeals(b *testing.B) {
 	}
 }
 
-// tables is how many there are, in memory or not.
+// tables returns the number of sealed memtables and tables.
 func tables(db *DB) int {
 	m := db.Metrics()
 	n := m.Sealed

@@ -13,8 +13,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Another store of the budget sealed the memtable that Peek's value was in, and its memory
-// was given back: reading the value ended the process.
+// Regression test: another store of the budget caused the memtable with Peek's value to be sealed and
+// freed. A read of the value then crashed the process.
 func TestPeekedValueStaysWhenOtherStoresNeedMemory(t *testing.T) {
 	mem, b := vfstest.NewMem(vfstest.MemOptions{}), NewBudget(4<<20)
 	open := func(name string) *DB {
@@ -32,7 +32,7 @@ func TestPeekedValueStaysWhenOtherStoresNeedMemory(t *testing.T) {
 
 	deadline := await.Deadline(t)
 	for i := 0; quiet.Metrics().Flushes == 0; i++ {
-		require.True(t, time.Now().Before(deadline), "the other store needs memory")
+		require.True(t, time.Now().Before(deadline), "the busy store has not forced a flush of the quiet one")
 		require.NoError(t, busy.Put(binary.BigEndian.AppendUint64(nil, uint64(i)), make([]byte, 1<<10)))
 		if i%64 == 0 {
 			time.Sleep(time.Millisecond)

@@ -9,9 +9,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Close gave memory back that tables of an open store were read from: reads returned
+// Regression test: Budget.Close freed memory that an open store used to read tables. Reads returned
 // ErrCorrupt, and a goroutine of the store panicked.
-func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
+func TestBudgetOfAnOpenStoreCannotBeClosed(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	budget := NewBudget(4 << 20)
 	o := goldenOptions(t, mem, LogOff)
@@ -42,7 +42,8 @@ func TestBudgetIsNotClosedUnderAStore(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 }
 
-// A budget that the store made for itself was never closed if an iterator was.
+// Regression test: if an iterator was open during Close, the store never closed the budget that it had
+// made itself.
 func TestLastIteratorOfAClosedStoreReleasesItsBudget(t *testing.T) {
 	o := goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff)
 	o.Budget, o.BudgetBytes = nil, 4<<20

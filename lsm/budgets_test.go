@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// storyBudget is the budget of the stores of a test, which makes opening them cheap.
+// storyBudget returns a budget of 8 MiB that all stores of a test share, so that Open is cheap.
 func storyBudget(t testing.TB) *Budget { return budgets.of(t, 8<<20) }
 
-// goldenBudget is the same with the least that a budget may have.
+// goldenBudget is like storyBudget, with 4 MiB, the smallest budget.
 func goldenBudget(t testing.TB) *Budget { return budgets.of(t, 4<<20) }
 
-// testBudgets has the budgets of the tests that run. None is shared by two tests, so that
-// one that fails takes nothing from the others.
+// testBudgets holds the budgets of all running tests. Two tests never share a budget, so that a failed
+// test does not use up memory of other tests.
 type testBudgets struct {
 	mu sync.Mutex
 	by map[testBudget]*Budget
@@ -27,7 +27,7 @@ type testBudget struct {
 
 var budgets = testBudgets{by: make(map[testBudget]*Budget)}
 
-// of returns the budget of a test, which ends with it.
+// of returns the budget of a test, and makes it at the first call. The end of the test closes it.
 func (b *testBudgets) of(t testing.TB, bytes int64) *Budget {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -39,7 +39,7 @@ func (b *testBudgets) of(t testing.TB, bytes int64) *Budget {
 	return b.by[key]
 }
 
-// end closes a budget, and the stores that a test which has failed has left open.
+// end closes a budget, after the stores that a failed test has left open.
 func (b *testBudgets) end(key testBudget) {
 	b.mu.Lock()
 	budget := b.by[key]
@@ -62,7 +62,7 @@ func (b *testBudgets) end(key testBudget) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(time.Minute): // what it held up holds up its store
-		key.t.Log("a store of a test that has failed cannot be closed")
+	case <-time.After(time.Minute): // a goroutine of the failed test may block the store
+		key.t.Log("a store of a failed test cannot be closed")
 	}
 }

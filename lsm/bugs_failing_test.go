@@ -17,10 +17,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests of this file stand for bugs in what the store did after an error, or a
-// panic: see bugs_test.go.
+// The tests of this file are regression tests for bugs after an error or a panic. See bugs_test.go.
 
-// failWhen is a disk of which the operations fail that a test chooses, once on.
+// failWhen returns a disk on which the operations selected by which fail with EIO while on is set.
 func failWhen(mem *vfstest.Mem, on *atomic.Bool, which func(vfstest.Call) bool) *faultyDisk {
 	return newFaultyDisk(mem, func(c vfstest.Call) error {
 		if on.Load() && which(c) {
@@ -49,7 +48,7 @@ func TestStoreKeepsItsManifestIfANewOneCannotBeWritten(t *testing.T) {
 		require.NoError(t, db.Flush(context.Background()))
 	}
 	db.manifest.Lock()
-	db.manifest.MaxBytes = db.manifest.Size() // it is large enough to be written anew
+	db.manifest.MaxBytes = db.manifest.Size() // the next commit writes a new manifest
 	failing = true
 	db.manifest.Unlock()
 	number := db.manifest.Number()
@@ -69,8 +68,8 @@ func TestStoreKeepsItsManifestIfANewOneCannotBeWritten(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A checkpoint that had failed was a store after a power cut. Protection:
-// target.clear makes the removal of CURRENT durable.
+// The directory of a failed checkpoint was a store after a power cut. Protection: target.clear makes
+// the removal of CURRENT durable.
 func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 	failed := 0
 	for n := range 400 {
@@ -97,8 +96,8 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 		}
 		failed++
 		for _, keep := range []float64{0, 1} {
-			left := mem.CrashClone(vfstest.CrashOptions{Keep: keep})
-			c, err := manifest.ReadCurrent(left, "copy")
+			crashed := mem.CrashClone(vfstest.CrashOptions{Keep: keep})
+			c, err := manifest.ReadCurrent(crashed, "copy")
 			require.NoError(t, err)
 			require.Zero(t, c.Number, "operation %d failed, %v kept", n, keep)
 		}
@@ -107,10 +106,9 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 	require.Greater(t, failed, 5)
 }
 
-// A checkpoint of a store that had failed waited for ever for a flush that nobody
-// would do. Protection: waitForRun asks whether the store has failed before it
-// waits, and wakes the flusher, which tells.
-func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
+// A checkpoint of a failed store waited forever for a flush that would never run. Protection:
+// waitForRun checks for a failure before it waits, and wakes the flusher, which reports the failure.
+func TestCheckpointOfAFailedStoreReturns(t *testing.T) {
 	var on atomic.Bool
 	disk := failWhen(vfstest.NewMem(vfstest.MemOptions{}), &on, func(c vfstest.Call) bool {
 		return c.Op == vfstest.OpSync && strings.Contains(c.Name, directory.ManifestPrefix)
@@ -126,11 +124,11 @@ func TestCheckpointOfAFailedStoreEnds(t *testing.T) {
 	require.ErrorIs(t, db.Close(), ErrFailed)
 }
 
-// A checkpoint that was tried again gave the error of the last flush, without a
-// new one. Protection: waitForRun forgets the error.
-func TestCheckpointFlushesAgain(t *testing.T) {
+// A repeated checkpoint returned the error of the previous flush without another flush. Protection:
+// waitForRun clears the error.
+func TestCheckpointAfterAFailedFlushFlushesAgain(t *testing.T) {
 	db := memoryStore(t, Options{Budget: storyBudget(t)})
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Seal())
 	db.lock.Lock()
@@ -153,9 +151,9 @@ func TestCheckpointFlushesAgain(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// Files stayed open after large writes that the log could not note, logs that
-// could not be followed by another one, and compactions whose end could not be
-// written. Protection: applyLarge, openLog and merge close what they give up.
+// Files stayed open if the log could not record a large write, if the next log could not be opened, or
+// if a compaction could not finish its last table. Protection: applyLarge, openLog and merge close
+// their files after an error.
 func TestFailedCallsLeaveNoFileOpen(t *testing.T) {
 	large := strings.Repeat("large", storyLarge/5+1)
 	logged := []storyStep{
@@ -163,7 +161,7 @@ func TestFailedCallsLeaveNoFileOpen(t *testing.T) {
 		put("m:04", strings.Repeat("4", 400)), flush, put("m:05", "5"), closeStore,
 	}
 	merged := []storyStep{open}
-	for i := range 5 { // tables are written in pieces of 256 KiB: the second one when a merge ends
+	for i := range 5 { // the writer's buffer has 256 KiB, so the end of the merge writes the rest
 		merged = append(merged, put(fmt.Sprintf("m:%02d", i), strings.Repeat("x", 100<<10)))
 	}
 	merged = append(merged, flush, put("m:05", "5"), compact, closeStore)
@@ -176,7 +174,7 @@ func TestFailedCallsLeaveNoFileOpen(t *testing.T) {
 		for n := 0; ; n += stride {
 			o := newFaultStory(t, fault{cause: syscall.EIO}, n, s.mode, s.bytes)
 			o.blind = true
-			o.o.Filter = rewritingFilter{} // it holds entries back until the end
+			o.o.Filter = rewritingFilter{} // it keeps entries in its batch until the end of the merge
 			o.takeSteps(s.steps)
 			o.close()
 			require.NoError(t, o.wrong, "%s, operation %d", name, n)
@@ -188,10 +186,10 @@ func TestFailedCallsLeaveNoFileOpen(t *testing.T) {
 	}
 }
 
-// A manifest that could not become the current one, and one that had been it when opening
-// failed later, stayed: a store that was opened again and again on a full disk made it ever
-// fuller. Protection: manifest.Begin (removeNotCurrent) and DB.recover remove them.
-func TestFailedOpensLeaveNothing(t *testing.T) {
+// A failed Open left its new manifest, whether or not the manifest had become the current one. Repeated
+// calls of Open on a full disk used more and more space. Protection: manifest.Begin
+// (removeNotCurrent) and DB.recover remove the manifest.
+func TestFailedOpensLeaveNoFiles(t *testing.T) {
 	for _, last := range []struct {
 		op   vfstest.Op
 		name string
@@ -220,8 +218,8 @@ func TestFailedOpensLeaveNothing(t *testing.T) {
 	}
 }
 
-// A check that was ended left tables open. Protection: checker.check closes them.
-func TestChecksThatAreEndedLeaveNothingOpen(t *testing.T) {
+// A cancelled Check left tables open. Protection: checker.check closes them.
+func TestCancelledCheckLeavesNoFileOpen(t *testing.T) {
 	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
 	o := &Options{FS: disk, Budget: storyBudget(t), Picker: idle{}}
 	db, err := Open(context.Background(), "db", *o)
@@ -239,7 +237,7 @@ func TestChecksThatAreEndedLeaveNothingOpen(t *testing.T) {
 	}
 }
 
-// endsAfter is a context that has ended when it is asked for the n-th time.
+// endsAfter is a context that is cancelled after n calls of Err.
 type endsAfter struct {
 	context.Context
 	n int
@@ -252,14 +250,14 @@ func (c *endsAfter) Err() error {
 	return nil
 }
 
-// panics is a Filter and a Picker.
+// panics is a Filter and a Picker that panics with a value.
 type panics struct{ with any }
 
 func (p panics) Decide([]FilterEntry) { panic(p.with) }
 func (p panics) Pick(Shape) *Pick     { panic(p.with) }
 
-// A panic of a Filter or a Picker in a goroutine of the store was the end of the
-// program. Protection: failOnPanic.
+// A panic of a Filter or a Picker in a goroutine of the store ended the process. Protection:
+// failOnPanic.
 func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
 	for name, o := range map[string]Options{"filter lsm.panics": {Filter: panics{"user bytes"}}, "picker lsm.panics": {Picker: panics{"user bytes"}}} {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -276,10 +274,10 @@ func TestPanicsOfFiltersAndPickersFailTheStore(t *testing.T) {
 		}
 		for _, err := range []error{<-failed, db.Put([]byte("a"), nil), db.Flush(context.Background()), db.Compact(context.Background()), db.Close()} {
 			require.ErrorIs(t, err, ErrFailed)
-			var of *PanicError
-			require.ErrorAs(t, err, &of)
-			require.Equal(t, "user bytes", of.Value)
-			require.Contains(t, string(of.Stack), "panics")
+			var panicErr *PanicError
+			require.ErrorAs(t, err, &panicErr)
+			require.Equal(t, "user bytes", panicErr.Value)
+			require.Contains(t, string(panicErr.Stack), "panics")
 			require.Contains(t, err.Error(), name+" has panicked with a string")
 			require.NotContains(t, err.Error(), "user bytes")
 		}

@@ -18,26 +18,27 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests of this file, and those of bugs_failing_test.go and bugs_views_test.go,
-// stand for bugs of this store before it was released. Each names the protection that
-// it guards, and was seen to fail without it.
+// The tests of this file, bugs_failing_test.go and bugs_views_test.go are regression tests for bugs of
+// this store before its release. Each comment describes the bug and names the protection against it.
+// Each test was seen to fail without that protection.
 
-// The table of a large write that only the log named was removed while the log was replayed. Protection: recovery.table counts the run's reference to its file.
+// Recovery removed the table of a large write if only the log named the table. Protection:
+// recovery.table counts the run's reference to its file.
 func TestLargeWritesSurviveAReplay(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := &Options{FS: mem, Log: mode, Budget: storyBudget(t)}
 		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
-		db.manifest.Lock() // the flusher gets no further
+		db.manifest.Lock() // blocks the flusher
 		value := bytes.Repeat([]byte("large"), storyLarge/4)
 		require.NoError(t, db.Put([]byte("k"), value))
 		require.NoError(t, db.logs.w.Flush())
-		left := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
+		crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 		db.manifest.Unlock()
 		require.NoError(t, db.Close())
 		for range 2 {
-			db, err = Open(context.Background(), "db", Options{FS: left, Log: mode, Budget: storyBudget(t)})
+			db, err = Open(context.Background(), "db", Options{FS: crashed, Log: mode, Budget: storyBudget(t)})
 			require.NoError(t, err)
 			got, found, err := db.Get([]byte("k"), nil)
 			require.NoError(t, err)
@@ -47,9 +48,9 @@ func TestLargeWritesSurviveAReplay(t *testing.T) {
 	}
 }
 
-// A write that waited for its sync failed the store if the next log was begun during the wait.
-// Protection: waitForSync knows that a log with a successor is durable.
-func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
+// A write that waited for its sync failed the store if the next log was opened during the wait.
+// Protection: waitForSync treats a log that has a successor as durable.
+func TestWriteWaitingForSyncSurvivesTheNextLog(t *testing.T) {
 	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Log: LogSynced, MemtableBytes: 90, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	large := make([]byte, storyLarge)
@@ -57,7 +58,7 @@ func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
 		for range 5 {
 			require.NoError(t, db.Put([]byte("k"), make([]byte, 100)))
 		}
-		require.NoError(t, db.Put([]byte("large"), large)) // it ends the log itself
+		require.NoError(t, db.Put([]byte("large"), large)) // a large write starts a new log
 	}
 	var writers sync.WaitGroup
 	for w := range 4 {
@@ -75,54 +76,53 @@ func TestWritesMayWaitForALogThatHasEnded(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A log that was gone was taken for one that had never been. Protection: the
-// manifest names the first log that must be there, runs come without gaps, and a
-// log that ended before it was followed by another tells of it.
-func TestMissingLogsAreFound(t *testing.T) {
+// Open did not notice a missing log. Protection: the manifest names the first log that must exist, run
+// numbers must have no gaps, and the end of a log records that another log follows.
+func TestMissingLogsAreCorruption(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open(context.Background(), "db", Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20})
 	require.NoError(t, err)
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	for i := range 20 {
 		require.NoError(t, db.Put([]byte(fmt.Sprint(i)), make([]byte, 100)))
 	}
-	left := mem.CrashClone(vfstest.CrashOptions{Keep: 0})
+	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 0})
 	db.manifest.Unlock()
 	require.NoError(t, db.Close())
 
-	names, err := left.List("db")
+	names, err := crashed.List("db")
 	require.NoError(t, err)
 	logs := directory.LogNumbers(names, 1)
 	require.Greater(t, len(logs), 2)
 	for _, number := range logs[:len(logs)-1] {
-		damaged := left.CrashClone(vfstest.CrashOptions{Keep: 1})
+		damaged := crashed.CrashClone(vfstest.CrashOptions{Keep: 1})
 		require.NoError(t, damaged.Remove("db/"+directory.LogName(number)))
 		_, err := Open(context.Background(), "db", Options{FS: damaged, Log: LogSynced, Budget: storyBudget(t)})
 		require.ErrorIs(t, err, ErrCorrupt, "log %d of %v", number, logs)
 	}
-	damaged := left.CrashClone(vfstest.CrashOptions{Keep: 1})
+	damaged := crashed.CrashClone(vfstest.CrashOptions{Keep: 1})
 	require.NoError(t, damaged.Remove("db/"+directory.LogName(logs[len(logs)-1])))
 	_, err = Open(context.Background(), "db", Options{FS: damaged, Log: LogSynced, Budget: storyBudget(t)})
-	require.ErrorIs(t, err, ErrCorrupt, "the last of %v", logs)
+	require.ErrorIs(t, err, ErrCorrupt, "the last log of %v", logs)
 }
 
-// A key whose prefix has fewer bytes than name a partition was taken. The tombstone
-// of such a prefix reaches over partitions, at whose borders tables end, so that
-// their bounds overlapped and no compaction could become part of the tree any more.
-// Protection: Options.checkKey, on every path and in logs.
-func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
+// The store accepted keys whose prefix is shorter than PartitionBytes. The tombstone of such a prefix
+// covers several partitions, while tables end at partition borders. So bounds of tables overlapped,
+// and no compaction could be committed. Protection: all write paths and the replay of logs call
+// Options.checkKey.
+func TestKeysShorterThanAPartitionAreRefused(t *testing.T) {
 	for _, mode := range allLogModes {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		o := &Options{FS: mem, Log: mode, Budget: goldenBudget(t), PartitionBytes: 3, Split: modelSplits[2], FileBytes: 1}
 		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
-		require.NoError(t, db.Put([]byte("ab/"), nil)) // just long enough
+		require.NoError(t, db.Put([]byte("ab/"), nil)) // the shortest valid prefix
 		require.NoError(t, db.DeletePrefix([]byte("abc")))
 		for name, path := range writePaths {
 			if !strings.HasPrefix(name, "Batch") {
 				for _, key := range []string{"", "a", "ab", "a/", "a/long", "/"} {
 					if name == "DeletePrefix" && key == "a/long" {
-						continue // no prefix
+						continue // not a prefix
 					}
 					require.ErrorIs(t, path.write(db, []byte(key), nil), ErrPartition, "%s of %q", name, key)
 				}
@@ -140,11 +140,10 @@ func TestKeysThatNameNoPartitionAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
-// A table that ended before a key of more than 1 KiB kept its range tombstone up
-// to the whole key, while the next one begins at the first 1 KiB: their bounds
-// overlapped, and compactions were refused for good. Protection: endFile cuts the
-// border as bounds are cut.
-func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
+// If a table ended before a key of more than 1 KiB, its range tombstone reached up to the whole key,
+// but the next table starts at the first 1 KiB of the key. The bounds overlapped, and all further
+// compactions failed. Protection: endFile shortens the end of the tombstone like the bounds.
+func TestRangeTombstonesEndAtShortenedTableBounds(t *testing.T) {
 	long := func(partition string) string { return partition + strings.Repeat("long", 500) }
 	for _, size := range []int{1, compaction.MaxBorderBytes - 1, compaction.MaxBorderBytes, compaction.MaxBorderBytes + 1, 2000} {
 		db := memoryStore(t, Options{Picker: idle{}, PartitionBytes: 1, FileBytes: 1, Budget: goldenBudget(t)})
@@ -165,9 +164,9 @@ func TestRangeTombstonesEndAtBordersAsBoundsDo(t *testing.T) {
 	}
 }
 
-// A file with the highest number that a name can have made the store write a
-// manifest that no one could read. Protection: MaxNextNumber.
-func TestNumbersNeverRunOut(t *testing.T) {
+// If a file had the highest possible number, the store wrote a manifest that could not be read.
+// Protection: MaxNextNumber.
+func TestFileNumbersNearTheMaximumAreCorruption(t *testing.T) {
 	for _, number := range []uint64{manifest.MaxFileNumber, manifest.MaxFileNumber - 1, manifest.MaxNextNumber + 1} {
 		for _, name := range []string{directory.TableName(number), directory.LogName(number), directory.ManifestName(number)} {
 			mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -201,8 +200,8 @@ func TestNumbersNeverRunOut(t *testing.T) {
 	}
 }
 
-// An invalid change made the run that it should have flushed count as flushed.
-// Protection: commit checks the change against the tree before it changes anything.
+// A commit that failed because its change was invalid still marked the run of the change as flushed.
+// Protection: commit checks the change against the tree before it modifies the store.
 func TestInvalidChangesChangeNothing(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget(t)})
 	putAll(t, db, "a")
@@ -214,7 +213,7 @@ func TestInvalidChangesChangeNothing(t *testing.T) {
 	require.Equal(t, before, db.flushedRun)
 }
 
-// A value from Peek was overwritten, or its memory was freed, when its memtable was flushed.
+// The memory of a value from Peek was freed or reused when its memtable was flushed.
 // Protection: Peek copies values of sealed memtables.
 func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 	for name, write := range map[string]func(*DB, []byte, []byte) error{"put": (*DB).Put, "append": (*DB).Append} {
@@ -222,7 +221,7 @@ func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 		setRunAge(db, 0)
 		key, value := []byte("k"), bytes.Repeat([]byte("v"), 1000)
 		require.NoError(t, write(db, key, value))
-		db.manifest.Lock() // the flusher gets no further
+		db.manifest.Lock() // blocks the flusher
 		require.NoError(t, db.Seal())
 		peeked, found, err := db.Peek(key)
 		require.NoError(t, err)
@@ -234,21 +233,21 @@ func TestPeekedValuesOutliveTheirMemtable(t *testing.T) {
 		}
 		db.lock.Unlock()
 		slabs := db.o.Budget.slabs
-		again := [][]byte{slabs.Get(), slabs.Get(), slabs.Get()}
-		for _, slab := range again {
+		reused := [][]byte{slabs.Get(), slabs.Get(), slabs.Get()}
+		for _, slab := range reused {
 			clear(slab)
 		}
 		require.Equal(t, string(value), string(peeked), name)
-		for _, slab := range again {
+		for _, slab := range reused {
 			slabs.Put(slab)
 		}
 	}
 }
 
-// Runs of different parts of a Restore had the same number. A table that was joined from some of
-// them overlapped others with its number, which counted as damage: compactions stopped.
-// Protection: addPart numbers the runs of all parts consecutively.
-func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
+// Runs of different parts of a Restore had the same number. A compaction of some of them produced a
+// table that overlapped other tables with its run number. The store treated that as corruption and
+// stopped compactions. Protection: addPart numbers the runs of all parts consecutively.
+func TestRestoredRunsHaveUniqueNumbers(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem, PartitionBytes: 1, Split: modelSplits[2], Picker: idle{}, Budget: storyBudget(t)}
 	for _, part := range []string{"aa", "bb"} {
@@ -282,7 +281,7 @@ func TestRestoredRunsHaveNumbersOfTheirOwn(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTablesOfUnflushedRunsAreRefused(t *testing.T) {
+func TestManifestRefusesTablesOfUnflushedRuns(t *testing.T) {
 	for run := range uint64(5) {
 		c := manifest.Catalog{Tables: make(map[uint64]manifest.LevelTable)}
 		e := manifest.Edit{First: true, Flushed: 3, NextFile: 9, NextRun: 5}
@@ -295,33 +294,33 @@ func TestTablesOfUnflushedRunsAreRefused(t *testing.T) {
 	}
 }
 
-// Writes that are runs of their own never waited: more than a thousand of them were
-// open files before the first was flushed, and level 0 grew without an end.
-// Protection: makeRoomForRun.
-func TestLargeWritesWaitForTheWorkers(t *testing.T) {
+// Large writes, which become runs of their own, never waited for the flusher. More than a thousand of
+// their files were open before the first flush, and level 0 grew without limit. Protection:
+// makeRoomForRun.
+func TestLargeWritesWaitForFlushesAndCompactions(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, Budget: storyBudget(t)})
 	key, large := []byte("k"), make([]byte, storyLarge)
-	db.manifest.Lock() // the flusher gets no further
-	goOn := sync.OnceFunc(db.manifest.Unlock)
-	defer goOn()
+	db.manifest.Lock() // blocks the flusher
+	unblock := sync.OnceFunc(db.manifest.Unlock)
+	defer unblock()
 	for range maxSealedRuns {
 		require.NoError(t, db.Put(key, large))
 	}
 	db.lock.Lock()
-	db.status.flushErr = ErrStalled // what waits is told
+	db.status.flushErr = ErrStalled // waiting writes return this error
 	db.lock.Unlock()
 	require.ErrorIs(t, db.Put(key, large), ErrStalled)
 	require.Zero(t, db.Metrics().Slowed)
-	goOn()
+	unblock()
 	flushed(t, db)
 	require.Len(t, treeOf(db).Levels[0], slowestRuns)
 	require.NoError(t, db.Put(key, large))
 	require.Greater(t, db.Metrics().Slowed, maxThrottle)
 }
 
-// A write that came between the last flush of Close and its end was lost, and had
-// returned no error. Protection: checkWritable knows that the store is closing.
-func TestCloseLosesNoWrite(t *testing.T) {
+// A write between the last flush of Close and the end of Close returned nil but was lost. Protection:
+// checkWritable refuses writes while the store is closing.
+func TestCloseKeepsEverySuccessfulWrite(t *testing.T) {
 	for range 30 {
 		o := &Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: storyBudget(t)}
 		db, err := Open(context.Background(), "db", *o)
@@ -348,10 +347,10 @@ func TestCloseLosesNoWrite(t *testing.T) {
 	}
 }
 
-// Close looked whether iterators were open without the lock, and gave memory back in
-// which the goroutine for obsolete files of one that was just being closed still worked. Protection:
-// release looks before it waits for that. The race detector finds it.
-func TestIteratorsMayCloseWhileTheirStoreDoes(t *testing.T) {
+// Close checked for open iterators without the lock. It then freed memory that the goroutine for
+// obsolete files still used for an iterator that was just being closed. Protection: release checks for
+// iterators before it waits for that goroutine. The race detector finds this bug.
+func TestIteratorsCanCloseDuringCloseOfTheirStore(t *testing.T) {
 	for range 10 {
 		db := memoryStore(t, Options{BudgetBytes: 4 << 20})
 		putAll(t, db, "a", "b")

@@ -13,10 +13,10 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Reads of a view, and Metrics, gave up what Peek had returned: the frame in the
-// cache, or the bytes of an append. Protection: they drop nothing, and views have
-// a lookup of their own.
-func TestPeekedValuesStayWhileViewsAreRead(t *testing.T) {
+// Reads of a view and calls of Metrics released the memory of a value that Peek had returned: the
+// cache frame, or the joined bytes of appends. Protection: these calls release nothing, and views use
+// their own Lookup.
+func TestReadsOfAViewKeepPeekedValuesValid(t *testing.T) {
 	db := memoryStore(t, Options{Picker: idle{}, BudgetBytes: 4 << 20})
 	rng := rand.New(rand.NewPCG(1, 2))
 	value := make([]byte, 1000)
@@ -26,7 +26,7 @@ func TestPeekedValuesStayWhileViewsAreRead(t *testing.T) {
 		}
 		return fmt.Appendf(nil, "%05d", i)
 	}
-	const keys = 8000 // twice what there is room for
+	const keys = 8000 // twice as many as the cache can hold
 	for i := range keys {
 		write := []func(_, _ []byte) error{db.Put, db.Append}[i%2]
 		require.NoError(t, write(random(i), value))
@@ -49,15 +49,14 @@ func TestPeekedValuesStayWhileViewsAreRead(t *testing.T) {
 	require.NoError(t, v.Close())
 }
 
-// A view that was closed while a checkpoint was made of it let its tables go, and
-// the checkpoint said that they were missing, as of a store that is damaged.
-// Protection: View.flushed pins them.
-func TestViewsMayCloseWhileTheyAreCheckpointed(t *testing.T) {
+// If a view was closed during its Checkpoint, its tables were removed, and Checkpoint reported them as
+// missing like tables of a corrupt store. Protection: View.flushed pins the tables.
+func TestViewsCanCloseDuringTheirCheckpoint(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	var goOn func()
+	var afterLink func()
 	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: func(op vfstest.Op, _ string) {
-		if op == vfstest.OpLink && goOn != nil {
-			goOn()
+		if op == vfstest.OpLink && afterLink != nil {
+			afterLink()
 		}
 	}})
 	db, err := Open(context.Background(), "db", Options{FS: disk, Picker: idle{}, Budget: storyBudget(t)})
@@ -67,13 +66,13 @@ func TestViewsMayCloseWhileTheyAreCheckpointed(t *testing.T) {
 	}
 	v, err := db.View()
 	require.NoError(t, err)
-	goOn = sync.OnceFunc(func() {
+	afterLink = sync.OnceFunc(func() {
 		require.NoError(t, v.Close())
 		require.NoError(t, db.Compact(context.Background()))
 		require.NoError(t, db.obsolete.close())
 	})
 	require.NoError(t, v.Checkpoint(t.Context(), "copy"))
-	goOn = nil
+	afterLink = nil
 	require.NoError(t, db.Close())
 	db, err = Open(context.Background(), "copy", Options{FS: mem, Budget: storyBudget(t)})
 	require.NoError(t, err)

@@ -8,9 +8,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// page writes edits and records of logs as docs/format-manifest.md and
-// docs/format-log.md say, apart from the code and without its rules, so that it
-// can write any nonsense.
+// page encodes manifest edits and log records by docs/format-manifest.md and docs/format-log.md. It
+// does not use the store's encoder and checks nothing, so that it can also write invalid data.
 type page []byte
 
 func (p *page) bytes(b ...byte) { *p = append(*p, b...) }
@@ -24,7 +23,7 @@ func (p *page) text(s string) {
 	p.raw(s)
 }
 
-// bound is the end of a range; noEnd is that of all keys.
+// bound appends the end of a range. noEnd stands for a range without an end.
 func (p *page) bound(s string) {
 	if s == noEnd {
 		p.bytes(0)
@@ -36,7 +35,7 @@ func (p *page) bound(s string) {
 
 const noEnd = "no end"
 
-// pageTable is a table as the page has it.
+// pageTable holds the fields of a table in an edit.
 type pageTable struct {
 	level, number, run        uint64
 	identity                  string
@@ -57,8 +56,7 @@ func (p *page) table(t pageTable) {
 	}
 }
 
-// pageEdit is an edit as the page has it: identity, split and partition are only
-// there if it is the first.
+// pageEdit holds the fields of an edit. Only the first edit has identity, split and partition.
 type pageEdit struct {
 	version, first byte
 	identity       string
@@ -67,8 +65,8 @@ type pageEdit struct {
 
 	flushed, nextFile, nextRun, firstLog uint64
 
-	gone [][2]uint64 // level, number
-	come []pageTable
+	removed [][2]uint64 // level, number
+	added   []pageTable
 }
 
 func (e pageEdit) build() []byte {
@@ -82,27 +80,27 @@ func (e pageEdit) build() []byte {
 	for _, n := range []uint64{e.flushed, e.nextFile, e.nextRun, e.firstLog} {
 		p.uvarint(n)
 	}
-	p.uvarint(uint64(len(e.gone)))
-	for _, t := range e.gone {
+	p.uvarint(uint64(len(e.removed)))
+	for _, t := range e.removed {
 		p.bytes(byte(t[0]))
 		p.uvarint(t[1])
 	}
-	p.uvarint(uint64(len(e.come)))
-	for _, t := range e.come {
+	p.uvarint(uint64(len(e.added)))
+	for _, t := range e.added {
 		p.bytes(byte(t.level))
 		p.table(t)
 	}
 	return p
 }
 
-// pageRecord is a record that begins with a byte.
+// pageRecord returns a record: the first byte and the bytes that fill appends.
 func pageRecord(first byte, fill func(p *page)) []byte {
 	p := page{first}
 	fill(&p)
 	return p
 }
 
-// op adds an operation: a key, and a value where the kind has one.
+// op appends an operation: its kind, its key and, if the kind has one, its value.
 func (p *page) op(kind byte, texts ...string) {
 	p.bytes(kind)
 	for _, s := range texts {
@@ -110,17 +108,17 @@ func (p *page) op(kind byte, texts ...string) {
 	}
 }
 
-// pageCurrent is the content of CURRENT, of a manifest whose file has an identity.
+// pageCurrent returns the content of CURRENT for a manifest with this number and file identity.
 func pageCurrent(manifest uint64, identity string) []byte {
 	return pageSummed(fmt.Sprintf("MANIFEST-%06d %x", manifest, identity))
 }
 
-// pageClosedCurrent is the content of CURRENT of a store that was closed.
+// pageClosedCurrent returns the content of CURRENT of a closed store. size is that of the manifest.
 func pageClosedCurrent(manifest uint64, identity string, size int64) []byte {
 	return pageSummed(fmt.Sprintf("2 MANIFEST-%06d %x %d", manifest, identity, size))
 }
 
-// pageSummed is a line with its checksum.
+// pageSummed returns a line with its checksum.
 func pageSummed(content string) []byte {
 	return slices.Concat([]byte(content), fmt.Appendf(nil, " %016x\n", xxhash.Sum64String(content)))
 }

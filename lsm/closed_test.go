@@ -18,7 +18,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// requireMethods sees to it that a test leaves no exported method out.
+// requireMethods requires that calls has exactly the exported methods of T.
 func requireMethods[T any](t *testing.T, calls map[string]func() error) {
 	t.Helper()
 	methods := reflect.TypeFor[T]()
@@ -28,7 +28,7 @@ func requireMethods[T any](t *testing.T, calls map[string]func() error) {
 	require.Len(t, calls, methods.NumMethod())
 }
 
-func TestEverythingIsClosedAfterClose(t *testing.T) {
+func TestAllMethodsReturnErrClosedAfterClose(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range allLogModes {
 		mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -116,8 +116,8 @@ func requireClosedView(ctx context.Context, t *testing.T, v *View) {
 	}
 }
 
-// requireClosedIterator uses an iterator that is closed, or whose store is while
-// it stands at a key.
+// requireClosedIterator requires ErrClosed from all methods of an iterator that is closed, or whose
+// store is closed. key is the iterator's current key.
 func requireClosedIterator(t *testing.T, it *Iterator, key []byte) {
 	t.Helper()
 	require.Equal(t, key, it.Key())
@@ -140,10 +140,10 @@ func requireClosedIterator(t *testing.T, it *Iterator, key []byte) {
 	require.NoError(t, it.Close())
 }
 
-// Readers of values continued after Close, in memory that was freed. Every reading handle is
-// closed directly and by closing its store, with the value in a memtable and in a table, as
-// bytes, as chunks and as pieces of several runs.
-func TestReadersOfValuesAreClosedWithTheirStore(t *testing.T) {
+// Regression test: readers of values continued after Close and read freed memory. The test closes each
+// kind of handle directly and by closing its store. The value is in a memtable or in a table, as
+// bytes, as chunks, or as pieces in several runs.
+func TestHandlesReturnErrClosedAfterCloseOfTheStore(t *testing.T) {
 	ctx := context.Background()
 	type handle struct {
 		read  func() error
@@ -212,10 +212,10 @@ func TestReadersOfValuesAreClosedWithTheirStore(t *testing.T) {
 		},
 	}
 	for name, open := range handles {
-		for of, write := range values {
+		for form, write := range values {
 			for _, flushed := range []bool{false, true} {
 				for _, byStore := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s/%s/flushed=%v/store=%v", name, of, flushed, byStore), func(t *testing.T) {
+					t.Run(fmt.Sprintf("%s/%s/flushed=%v/store=%v", name, form, flushed, byStore), func(t *testing.T) {
 						db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: 4 << 20, Split: goldenOptions(t, nil, LogOff).Split})
 						require.NoError(t, err)
 						require.NoError(t, write(db))
@@ -245,8 +245,8 @@ func TestReadersOfValuesAreClosedWithTheirStore(t *testing.T) {
 	}
 }
 
-// A reader of the previous value continued in memory that the step had reused.
-func TestReaderEndsWithTheStepOfItsIterator(t *testing.T) {
+// Regression test: after Next, a reader of the previous value read memory that Next had reused.
+func TestNextClosesTheReaderOfTheValue(t *testing.T) {
 	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("a"), []byte("first")))
@@ -273,8 +273,8 @@ func readNothing(it *Iterator) error {
 	return it.Err()
 }
 
-// here is the line of the caller, plus some.
-func here(plus int) string {
+// callerLine returns the file and line that is plus lines after the call.
+func callerLine(plus int) string {
 	_, file, line, _ := runtime.Caller(1)
 	return fmt.Sprintf("%s:%d", filepath.Base(file), line+plus)
 }
@@ -284,7 +284,7 @@ func TestCloseNamesOpenViewsAndIterators(t *testing.T) {
 	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa:1"), []byte("value")))
-	places := []string{here(1), here(3), "iterator of a prefix", here(7), here(9), here(11), here(13)}
+	places := []string{callerLine(1), callerLine(3), "iterator of a prefix", callerLine(7), callerLine(9), callerLine(11), callerLine(13)}
 	v, err := db.View()
 	require.NoError(t, err)
 	it, err := db.Iterator(nil, nil)
@@ -306,7 +306,7 @@ func TestCloseNamesOpenViewsAndIterators(t *testing.T) {
 		require.Contains(t, err.Error(), place, "%d", i)
 	}
 	require.NotContains(t, err.Error(), "aa:1")
-	for _, line := range strings.Split(err.Error(), ",") { // our own lines help nobody
+	for _, line := range strings.Split(err.Error(), ",") { // only lines of the caller, not of this package
 		require.True(t, strings.HasSuffix(line, "prefix") || strings.Contains(line, "closed_test.go"), line)
 	}
 	require.NoError(t, ofViewStream.Close())
@@ -323,7 +323,7 @@ func TestCloseNamesOpenViewsAndIterators(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// The error counts views and iterators apart, in singular and plural.
+// The error has separate counts of views and iterators, in singular or plural.
 func TestErrOpenCountsViewsAndIterators(t *testing.T) {
 	for want, open := range map[string]struct{ views, iterators int }{
 		"1 view is still open: ":                  {1, 0},
@@ -353,8 +353,8 @@ func TestErrOpenCountsViewsAndIterators(t *testing.T) {
 	}
 }
 
-// A second Close returned while the first one was still writing: the caller removed or
-// reopened a directory in use.
+// Regression test: a second Close returned while the first one still wrote files, so that a caller
+// could remove or reopen the directory too early.
 func TestSecondCloseWaitsForTheFirst(t *testing.T) {
 	for name, op := range map[string]vfstest.Op{"flush": vfstest.OpCreate, "end of the manifest": vfstest.OpRename} {
 		for second, end := range map[string]func(*DB) error{"Close": (*DB).Close, "Discard": (*DB).Discard} {
@@ -377,7 +377,7 @@ func TestSecondCloseWaitsForTheFirst(t *testing.T) {
 			go func() { other <- end(db) }()
 			select {
 			case <-other:
-				require.Fail(t, "the second call has not waited", "%s during %s", second, name)
+				require.Fail(t, "the second call did not wait", "%s during %s", second, name)
 			case <-time.After(20 * time.Millisecond):
 			}
 			resume <- struct{}{}

@@ -16,9 +16,10 @@ import (
 
 var errEnough = errors.New("enough")
 
-// endingDisk is a disk over mem, and a context that ends at the n-th operation of it from 0
-// on that reads or makes a file. It counts those that follow.
-func endingDisk(t *testing.T, mem vfs.FS, n int64) (disk *vfstest.Faulty, ctx context.Context, after func() int64) {
+// cancellingDisk returns a disk over mem, and a context that is cancelled by operation n (from 0) of the
+// disk that opens, creates, reads or links a file. after returns the number of such operations since
+// then; it is negative if the context is not cancelled.
+func cancellingDisk(t *testing.T, mem vfs.FS, n int64) (disk *vfstest.Faulty, ctx context.Context, after func() int64) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var count atomic.Int64
 	disk = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
@@ -33,12 +34,12 @@ func endingDisk(t *testing.T, mem vfs.FS, n int64) (disk *vfstest.Faulty, ctx co
 	return disk, ctx, func() int64 { return count.Load() - n - 1 }
 }
 
-// contextOptions are those of a store of many tables that has a log to replay.
+// contextOptions returns options for stores with a log and without compactions.
 func contextOptions(t *testing.T, fsys vfs.FS) *Options {
 	return &Options{FS: fsys, Log: LogSynced, Picker: idle{}, Budget: storyBudget(t)}
 }
 
-// storeToReplay makes a store that was not closed: of tables, and of a log with runs.
+// storeToReplay returns the disk of a store that was not closed. It has many tables and a log to replay.
 func storeToReplay(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open(context.Background(), "db", *contextOptions(t, mem))
@@ -58,15 +59,15 @@ func storeToReplay(t *testing.T) *vfstest.Mem {
 	return mem
 }
 
-// An opening that its context ends reads on for some operations at most, wherever it is, and
-// leaves a store that can be opened.
-func TestOpeningEndsWithItsContext(t *testing.T) {
-	left := storeToReplay(t)
-	const most = 12 // to end a file that is being written, and to say that there is no more
+// After its context is cancelled, Open does at most 12 more operations that read or create files. The
+// store can still be opened.
+func TestOpenStopsWhenItsContextIsCancelled(t *testing.T) {
+	original := storeToReplay(t)
+	const maxAfter = 12 // to finish or remove the current file, and to reach the next check of ctx
 	opened := false
 	for n := int64(0); !opened; n += 7 {
-		mem := left.CrashClone(vfstest.CrashOptions{})
-		disk, ctx, after := endingDisk(t, mem, n)
+		mem := original.CrashClone(vfstest.CrashOptions{})
+		disk, ctx, after := cancellingDisk(t, mem, n)
 		db, err := Open(ctx, "db", *contextOptions(t, disk))
 		if opened = after() < 0; opened {
 			require.NoError(t, err)
@@ -74,12 +75,12 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 			require.Greater(t, n, int64(60))
 			break
 		}
-		if err == nil { // the operation was one of a worker, or the last one
+		if err == nil { // a worker did the operation, or it was the last operation of Open
 			require.NoError(t, db.Close())
 			continue
 		}
 		require.ErrorIs(t, err, errEnough, "operation %d", n)
-		require.LessOrEqual(t, after(), int64(most), "operation %d", n)
+		require.LessOrEqual(t, after(), int64(maxAfter), "operation %d", n)
 		db, err = Open(context.Background(), "db", *contextOptions(t, mem))
 		require.NoError(t, err)
 		for _, key := range []string{"000", "039", "100", "299"} {
@@ -91,7 +92,7 @@ func TestOpeningEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
+func TestCheckAndRestoreStopWhenTheirContextIsCancelled(t *testing.T) {
 	mem := storeToReplay(t)
 	db, err := Open(context.Background(), "db", *contextOptions(t, mem))
 	require.NoError(t, err)
@@ -109,7 +110,7 @@ func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for n := int64(0); ; n += 5 {
 				clone := mem.CrashClone(vfstest.CrashOptions{})
-				disk, ctx, after := endingDisk(t, clone, n)
+				disk, ctx, after := cancellingDisk(t, clone, n)
 				err := call(ctx, disk)
 				if after() < 0 {
 					require.NoError(t, err)
@@ -126,18 +127,18 @@ func TestCheckingAndRestoringEndWithTheirContext(t *testing.T) {
 	}
 }
 
-// A waiting Flush ends with its context; the flush that it started continues.
-func TestFlushEndsWithItsContext(t *testing.T) {
+// Flush stops waiting when its context is cancelled. The flush continues in the background.
+func TestFlushStopsWaitingWhenItsContextIsCancelled(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open(context.Background(), "db", *contextOptions(t, mem))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	ctx, cancel := context.WithCancelCause(t.Context())
-	ended := make(chan error)
-	go func() { ended <- db.Flush(ctx) }()
+	result := make(chan error)
+	go func() { result <- db.Flush(ctx) }()
 	cancel(errEnough)
-	err = <-ended
+	err = <-result
 	db.manifest.Unlock()
 	require.ErrorIs(t, err, errEnough)
 	require.NoError(t, db.Flush(t.Context()))
@@ -145,8 +146,8 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 	requireHolds(t, Options{FS: mem}, storyState{"k": "v"})
 }
 
-// A Compact that is merging ends with its context, and does not change the tables.
-func TestCompactEndsWithItsContext(t *testing.T) {
+// Compact stops merging when its context is cancelled, and does not change the tables.
+func TestCompactStopsMergingWhenItsContextIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var merging atomic.Bool
 	mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -178,43 +179,43 @@ func TestCompactEndsWithItsContext(t *testing.T) {
 	require.Empty(t, report.Leftovers)
 }
 
-// A Compact that waits ends with its context: for another compaction, for those of other
-// stores, and for a flush.
-func TestCompactThatWaitsEndsWithItsContext(t *testing.T) {
+// Compact stops waiting when its context is cancelled. It may wait for another compaction of the store,
+// for compactions of other stores, or for a flush.
+func TestCompactStopsWaitingWhenItsContextIsCancelled(t *testing.T) {
 	o := contextOptions(t, vfstest.NewMem(vfstest.MemOptions{}))
 	o.Log = LogOff
 	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
 	require.NoError(t, db.Flush(t.Context()))
-	ends := func(what string, wait func(ctx context.Context) error) {
+	requireCancelled := func(waitsFor string, wait func(ctx context.Context) error) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		ended := make(chan error)
-		go func() { ended <- wait(ctx) }()
+		result := make(chan error)
+		go func() { result <- wait(ctx) }()
 		cancel(errEnough)
-		require.ErrorIs(t, <-ended, errEnough, what)
+		require.ErrorIs(t, <-result, errEnough, waitsFor)
 	}
 
 	db.compactor.running.Lock()
-	ends("another compaction", db.Compact)
+	requireCancelled("another compaction", db.Compact)
 	db.compactor.running.Unlock()
 
 	slots := db.o.Budget.compactions
 	for range jobsAtATime {
 		require.NoError(t, slots.acquire(t.Context()))
 	}
-	ends("other stores", db.Compact)
+	requireCancelled("compactions of other stores", db.Compact)
 	for range jobsAtATime {
 		slots.release()
 	}
 
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	require.NoError(t, db.Put([]byte("k"), []byte("newer")))
-	ends("to begin a flush", db.Flush)
+	requireCancelled("the start of a flush", db.Flush)
 	db.lock.Lock()
 	require.True(t, db.flushesGoFirst())
 	db.lock.Unlock()
-	ends("a flush", db.yieldToFlush)
+	requireCancelled("a flush", db.yieldToFlush)
 	db.manifest.Unlock()
 
 	require.NoError(t, db.Compact(t.Context()))

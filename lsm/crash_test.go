@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// stories together do everything that a store does.
+// stories holds programs that together call every operation of a store.
 var stories = map[string][]storyStep{
 	"whole": {
 		open, put("a:1", "one"), put("a:2", "two"), add("a:3", "x"), seal, put("b:1", "first"), add("a:3", "y"), del("a:1"),
@@ -27,7 +27,7 @@ var stories = map[string][]storyStep{
 		delPrefix("d:"), batchOf("c:", strings.Repeat("large", storyLarge/5)), put("e:3", "3"), syncLog, reopen,
 		put("a:3", "last"), waitForWorkers, compact, put("a:4", "lost?"), seal, put("b:4", "lost!"), compareReads, closeStore,
 	},
-	// Small memtables: runs end by themselves, logs are many, the workers are busy.
+	// The memtables are small, so that the store seals and flushes often and has many logs.
 	"busy": busyStory(),
 }
 
@@ -51,8 +51,8 @@ func busyStory() []storyStep {
 	return append(steps, waitForWorkers, closeStore)
 }
 
-// memtableOf is the size of memtables in a story.
-func memtableOf(name string) int64 {
+// memtableBytesOf returns the memtable size for a story.
+func memtableBytesOf(name string) int64 {
 	if name == "busy" {
 		return 600
 	}
@@ -60,17 +60,18 @@ func memtableOf(name string) int64 {
 }
 
 var (
-	crashSeeds      = flag.Int("lsm.crashseeds", 0, "ways in which a crash keeps a part of what was not synced; default by WEIR_TESTS: 1, 1 or 9")
-	crashRecoveries = flag.Int64("lsm.crashrecoveries", 0, "after how many crashes the recovery is crashed as well; default by WEIR_TESTS: 61, 61 or 1")
-	crashStride     = flag.Int64("lsm.crashstride", 0, "after how many operations of a story there is a crash; default by WEIR_TESTS: 40, 1 or 1")
+	crashSeeds      = flag.Int("lsm.crashseeds", 0, "number of random choices of the unsynced data that a crash keeps; default by WEIR_TESTS: 1, 1 or 9")
+	crashRecoveries = flag.Int64("lsm.crashrecoveries", 0, "number of crashes per crash whose recovery is crashed too; default by WEIR_TESTS: 61, 61 or 1")
+	crashStride     = flag.Int64("lsm.crashstride", 0, "number of operations of a story per crash; default by WEIR_TESTS: 40, 1 or 1")
 )
 
 var logModes = map[string]LogMode{"off": LogOff, "buffered": LogBuffered, "written": LogWritten, "synced": LogSynced}
 
-// crashesStride is the distance from crash to crash, in operations of a story.
+// crashesStride returns the number of operations of a story from one crash to the next.
 func crashesStride(t *testing.T) int64 { return sample(t, crashStride, 40, 1, 1) }
 
-// keptAfterACrash are the ways in which a power cut treats what was not synced.
+// keptAfterACrash returns the ways in which a power cut treats unsynced data: it keeps nothing, all, or
+// random parts. partly is the number of random ways.
 func keptAfterACrash(crash int64, partly int) []vfstest.CrashOptions {
 	kept := []vfstest.CrashOptions{{Keep: 0}, {Keep: 1}}
 	for seed := range partly {
@@ -82,8 +83,9 @@ func keptAfterACrash(crash int64, partly int) []vfstest.CrashOptions {
 	return kept
 }
 
-// After operations that change the disk the power goes, after each of them in a
-// campaign; then, during some of the recoveries, after every operation of theirs.
+// The test simulates a power cut after operations that change the disk: after each of them in a
+// campaign, else after a sample. For some of these crashes, it also simulates a power cut after each
+// operation of the recovery.
 func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 	for name, steps := range stories {
 		for logName, mode := range logModes {
@@ -93,7 +95,7 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 				recoveries := sample(t, crashRecoveries, 61, 61, 1)
 				mem := vfstest.NewMem(vfstest.MemOptions{})
 				var s *story
-				var operations, crashes, again atomic.Int64
+				var operations, crashes, recoveryCrashes atomic.Int64
 				crash := func(op vfstest.Op, file string) {
 					n := operations.Add(1)
 					if n%stride != 0 {
@@ -101,33 +103,33 @@ func TestStoresSurviveACrashAfterEveryOperation(t *testing.T) {
 					}
 					for i, kept := range keptAfterACrash(n, seeds) {
 						crashes.Add(1)
-						left, p := s.promisedAfter(kept, mem)
+						crashed, p := s.promisedAfter(kept, mem)
 						if (n/stride+int64(i))%recoveries == 0 {
-							again.Add(int64(crashDuringRecovery(s, left, &p)))
+							recoveryCrashes.Add(int64(crashDuringRecovery(s, crashed, &p)))
 						}
-						if err := p.verify(s.o, left); err != nil {
+						if err := p.verify(s.o, crashed); err != nil {
 							s.mu.Lock()
 							s.violate(fmt.Errorf("crash %d after operation %d, %v of %s: %w", i, n, op, file, err))
 							s.mu.Unlock()
 						}
 					}
 				}
-				s = newStory(t, vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: crash}), mode, memtableOf(name))
+				s = newStory(t, vfstest.NewFaulty(mem, vfstest.FaultyOptions{After: crash}), mode, memtableBytesOf(name))
 				err := s.play(steps)
 				require.NoError(t, s.wrong)
 				require.NoError(t, err)
 				crash(0, "")
 				require.NoError(t, s.wrong)
-				t.Logf("%d crashes at %d operations, %d during recovery", crashes.Load(), operations.Load(), again.Load())
+				t.Logf("%d crashes at %d operations, %d during recovery", crashes.Load(), operations.Load(), recoveryCrashes.Load())
 			})
 		}
 	}
 }
 
-// crashDuringRecovery opens a copy of what a crash has left, with another crash
-// after each operation, and says how many there were.
-func crashDuringRecovery(s *story, left *vfstest.Mem, p *promise) (crashes int) {
-	copied := left.CrashClone(vfstest.CrashOptions{Keep: 1})
+// crashDuringRecovery opens a copy of a crashed disk. It simulates another crash after each operation of
+// Open, and returns the number of these crashes.
+func crashDuringRecovery(s *story, crashed *vfstest.Mem, p *promise) (crashes int) {
+	copied := crashed.CrashClone(vfstest.CrashOptions{Keep: 1})
 	o := s.o
 	o.Events.LeftBehind = func(error) {}
 	opening := true

@@ -15,26 +15,25 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// damagedStore is the disk of a store before it is damaged, and what there is to
-// read from it.
+// damagedStore is the disk of a store before the test damages it, and the content of the store.
 type damagedStore struct {
 	name   string
 	o      Options
 	disk   *vfstest.Mem
 	dir    string
-	states []storyState // after each write; the last one is what it has
-	// floor is the state behind which nothing that is lost of the logs goes: what
-	// tables have, and logs that have ended.
+	states []storyState // the content after each write; the last one is the current content
+	// floor is the index of the state that tables and ended logs hold. Damage to the last log loses at
+	// most the later writes.
 	floor int
-	// unsynced is set if the log has things that no sync has covered.
+	// unsynced is set if the log has unsynced records.
 	unsynced bool
 }
 
-// damageStories are lives of stores that have every kind of file, and the modes of
-// their logs.
+// damageStories holds programs that make the stores to damage, and their log modes. Together the stores
+// have every kind of file.
 var damageStories = map[string]struct {
 	mode LogMode
-	make func(t *testing.T, s *story) (left *vfstest.Mem, floor int)
+	make func(t *testing.T, s *story) (disk *vfstest.Mem, floor int)
 }{
 	"closed, without a log": {LogOff, func(t *testing.T, s *story) (*vfstest.Mem, int) {
 		require.NoError(t, s.play(append(slices.Clone(damageSteps), closeStore)))
@@ -46,27 +45,27 @@ var damageStories = map[string]struct {
 	}},
 	"cut off, without a log": {LogOff, func(t *testing.T, s *story) (*vfstest.Mem, int) {
 		require.NoError(t, s.play(damageSteps))
-		left := s.disk().CrashClone(vfstest.CrashOptions{Keep: 1})
+		crashed := s.disk().CrashClone(vfstest.CrashOptions{Keep: 1})
 		require.NoError(t, s.db.Close())
-		return left, s.acked
+		return crashed, s.acked
 	}},
 	"cut off, with a synced log":   {LogSynced, cutOffWithLogs},
 	"cut off, with a buffered log": {LogBuffered, cutOffWithLogs},
 }
 
-// damageSteps make several edits, levels, and tombstones of every kind. The
-// picker of these stores picks nothing.
+// damageSteps makes several edits, tables on several levels, and tombstones of every kind. The picker
+// of these stores picks nothing.
 var damageSteps = []storyStep{
 	open, put("a:1", "one"), put("a:2", "two"), add("b:1", "x"), put("b:2", strings.Repeat("long ", 60)), put("c:1", "see"), put("e:1", "e"),
 	flush, compact, put("a:3", "three"), del("a:1"), add("b:1", "y"), put("d:1", "gone"), put("d:2", "gone"), flush, delPrefix("d:"), put("d:1", "back"),
 	flush, delRange("e", "f"), put("x", "last"), flush, put("c:2", strings.Repeat("large ", storyLarge/5)), flush,
 }
 
-// cutOffWithLogs cuts off a store with several logs. All logs except the last have ended, and have
-// entries that no table has. One table is named only by a log.
-func cutOffWithLogs(t *testing.T, s *story) (left *vfstest.Mem, floor int) {
+// cutOffWithLogs returns the disk of a store that was not closed and has several logs. All logs except
+// the last have ended, and have entries that no table has. Only a log names one of the tables.
+func cutOffWithLogs(t *testing.T, s *story) (crashed *vfstest.Mem, floor int) {
 	require.NoError(t, s.play(damageSteps[:len(damageSteps)-2]))
-	s.db.manifest.Lock() // the flusher gets no further
+	s.db.manifest.Lock() // blocks the flusher
 	for _, step := range []storyStep{
 		put("a:4", strings.Repeat("fill ", 80)), add("b:1", "z"), batchOf("b:", "batch"),
 		put("c:2", strings.Repeat("large ", storyLarge/5)), del("a:2"), delRange("c", "d"), put("c:3", "new"),
@@ -79,16 +78,15 @@ func cutOffWithLogs(t *testing.T, s *story) (left *vfstest.Mem, floor int) {
 	}
 	require.Positive(t, floor)
 	require.NoError(t, s.db.logs.w.Flush())
-	left = s.disk().CrashClone(vfstest.CrashOptions{Keep: 1})
+	crashed = s.disk().CrashClone(vfstest.CrashOptions{Keep: 1})
 	s.db.manifest.Unlock()
 	require.NoError(t, s.db.Close())
-	return left, floor
+	return crashed, floor
 }
 
 func (s *story) disk() *vfstest.Mem { return s.o.FS.(*vfstest.Mem) }
 
-// newDamagedStore makes a store by a story. Each call makes files that say the
-// same, but for their identities.
+// newDamagedStore makes a store by a story. Each call makes the same files except for their identities.
 func newDamagedStore(t *testing.T, name string) *damagedStore {
 	s := newStory(t, vfstest.NewMem(vfstest.MemOptions{}), damageStories[name].mode, 300)
 	s.o.Compression, s.o.Picker = []Compression{S2}, idle{}
@@ -97,17 +95,17 @@ func newDamagedStore(t *testing.T, name string) *damagedStore {
 	d := &damagedStore{
 		name: name, o: s.o, disk: disk, dir: storyDir, states: s.states, floor: floor, unsynced: s.o.Log == LogBuffered,
 	}
-	j := d.judge(d.disk.CrashClone(vfstest.CrashOptions{}))
+	j := d.checkAndRead(d.disk.CrashClone(vfstest.CrashOptions{}))
 	require.NoError(t, j.err)
 	require.NoError(t, j.checkErr)
 	require.Equal(t, len(d.states)-1, d.stateOf(j))
-	for _, name := range slices.Concat(j.report.Leftovers, j.report.Lost) { // what a flush had begun
+	for _, name := range slices.Concat(j.report.Leftovers, j.report.Lost) { // files of an interrupted flush
 		require.NoError(t, d.disk.Remove(d.path(name)))
 	}
 	return d
 }
 
-// files are those of the store, but for the lock.
+// files returns the names of the store's files, without the lock.
 func (d *damagedStore) files(t *testing.T) (names []string) {
 	names, err := d.disk.List(d.dir)
 	require.NoError(t, err)
@@ -116,8 +114,9 @@ func (d *damagedStore) files(t *testing.T) (names []string) {
 
 func (d *damagedStore) path(name string) string { return filepath.Join(d.dir, name) }
 
-// with is the disk with content in the place of a file; nil takes the file away.
-func (d *damagedStore) with(t *testing.T, name string, content []byte) *vfstest.Mem {
+// withFile returns a copy of the disk with another content of one file. If content is nil, the file is
+// missing.
+func (d *damagedStore) withFile(t *testing.T, name string, content []byte) *vfstest.Mem {
 	disk := d.disk.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, disk.Remove(d.path(name)))
 	if content != nil {
@@ -126,20 +125,20 @@ func (d *damagedStore) with(t *testing.T, name string, content []byte) *vfstest.
 	return disk
 }
 
-// judgement is what is said of a damaged store.
-type judgement struct {
-	report   *Report
-	checkErr error
-	err      error // of opening or reading
-	state    storyState
-	took     uint64 // bytes of memory, freed or not
+// outcome is the result of checking, opening and reading a damaged store.
+type outcome struct {
+	report         *Report
+	checkErr       error
+	err            error // of Open, reads or Close
+	state          storyState
+	allocatedBytes uint64 // allocated in total, also if freed since
 }
 
-// judge checks a store, then opens it and reads all of it in every way.
-func (d *damagedStore) judge(disk *vfstest.Mem) (j judgement) {
+// checkAndRead checks a store, opens it and reads all entries in several ways.
+func (d *damagedStore) checkAndRead(disk *vfstest.Mem) (j outcome) {
 	o := d.o
 	o.FS = disk
-	j.took = allocatedIn(func() {
+	j.allocatedBytes = allocatedIn(func() {
 		j.report, j.checkErr = Check(context.Background(), d.dir, o)
 		var db *DB
 		if db, j.err = Open(context.Background(), d.dir, o); j.err == nil {
@@ -150,13 +149,13 @@ func (d *damagedStore) judge(disk *vfstest.Mem) (j judgement) {
 	return j
 }
 
-// readInEveryWay gets every key, and scans everything, and each prefix.
+// readInEveryWay reads all entries by scans and Get, and by prefix iterators, and compares the results.
 func readInEveryWay(db *DB) (storyState, error) {
 	all, err := scanned(db)
 	if err != nil {
 		return nil, err
 	}
-	of := storyState{}
+	byPrefix := storyState{}
 	for _, prefix := range []string{"a:", "b:", "c:", "d:", "e:", "x"} {
 		it, err := db.Prefix([]byte(prefix))
 		if err != nil {
@@ -166,16 +165,16 @@ func readInEveryWay(db *DB) (storyState, error) {
 		if err != nil {
 			return nil, err
 		}
-		maps.Copy(of, got)
+		maps.Copy(byPrefix, got)
 	}
-	if !maps.Equal(of, all) {
-		return nil, errors.New("scans of prefixes give something else")
+	if !maps.Equal(byPrefix, all) {
+		return nil, errors.New("prefix iterators and the scan return different entries")
 	}
 	return all, nil
 }
 
-// stateOf is which of its states a store has; -1 for none.
-func (d *damagedStore) stateOf(j judgement) int {
+// stateOf returns the index of the last state that equals the content of the outcome, or -1.
+func (d *damagedStore) stateOf(j outcome) int {
 	for i := len(d.states) - 1; i >= 0; i-- {
 		if maps.Equal(d.states[i], j.state) {
 			return i
@@ -184,26 +183,26 @@ func (d *damagedStore) stateOf(j judgement) int {
 	return -1
 }
 
-// require checks the rules for any damage to a file. The result is an error that describes the
-// damage and that Check returns too, or the state of the store, or an earlier state not before
-// floor. No memory is allocated for missing bytes.
-func (d *damagedStore) require(t *testing.T, j judgement, file string, floor int, what string) {
+// require checks the rules for damage to any file. Either opening or reading returns a typed error, and
+// Check names file; or the content is one of the states from floor on. The store must not allocate
+// memory for sizes that only the damaged file claims.
+func (d *damagedStore) require(t *testing.T, j outcome, file string, floor int, damage string) {
 	t.Helper()
 	const maxBytes = 64 << 20 // includes other stores that are checked at the same time
-	require.Less(t, j.took, uint64(maxBytes), what)
+	require.Less(t, j.allocatedBytes, uint64(maxBytes), damage)
 	if j.err == nil {
-		require.GreaterOrEqual(t, d.stateOf(j), floor, what)
+		require.GreaterOrEqual(t, d.stateOf(j), floor, damage)
 		return
 	}
-	require.True(t, isTyped(j.err), "%s: %v", what, j.err)
-	requireSeen(t, j, file, what)
+	require.True(t, isTyped(j.err), "%s: %v", damage, j.err)
+	requireReported(t, j, file, damage)
 }
 
-// requireSeen wants Check to name the file.
-func requireSeen(t *testing.T, j judgement, file, what string) {
+// requireReported requires that Check has reported a problem of the file.
+func requireReported(t *testing.T, j outcome, file, damage string) {
 	t.Helper()
-	require.ErrorIs(t, j.checkErr, ErrCorrupt, what)
-	require.True(t, slices.ContainsFunc(j.report.Problems, func(p Problem) bool { return p.File == file }), what)
+	require.ErrorIs(t, j.checkErr, ErrCorrupt, damage)
+	require.True(t, slices.ContainsFunc(j.report.Problems, func(p Problem) bool { return p.File == file }), damage)
 	for _, p := range j.report.Problems {
 		require.True(t, isTyped(p.Err))
 	}

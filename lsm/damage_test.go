@@ -18,26 +18,26 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-// Whatever happens to one file of a store, reading it is an error or the right
-// answer. The right answer is what the store had, but for what a log or a manifest
-// may lose (docs/format-wal.md):
+// The tests of this file damage one file of a store. Open and reads then return an error or the right
+// content. The right content is that of the undamaged store, except for records that a log or a
+// manifest may lose (docs/format-wal.md):
 //
-//   - Of a log that was not closed, the end of what was not synced: then it is an
-//     earlier state, no earlier than what was synced, or is in tables.
-//   - Of a log or a manifest that was cut behind a record, what came after it: a
-//     crash leaves the same. It is an earlier state, or an error.
+//   - A log that was not closed may lose unsynced records at its end. The store then has an earlier
+//     state, with all writes that are synced or in tables.
+//   - A log or a manifest that is cut after a record loses the later records, as after a crash. The
+//     store then has an earlier state, or Open returns an error.
 
 var (
-	damageBits = flag.Int("lsm.damagebits", 0, "bits that are flipped in each byte, one by one; default by WEIR_TESTS: 1, 1 or 8")
-	damageStep = flag.Int("lsm.damagestep", 0, "every how many bytes files are cut, and tables inverted; default by WEIR_TESTS: 3, 3 or 1")
+	damageBits = flag.Int("lsm.damagebits", 0, "number of bits to flip in each byte, one at a time; default by WEIR_TESTS: 1, 1 or 8")
+	damageStep = flag.Int("lsm.damagestep", 0, "distance in bytes between the positions at which files are cut or bytes inverted; default by WEIR_TESTS: 3, 3 or 1")
 )
 
-// markBytes is the size of the mark at the end of a log that was synced and not
-// closed: nothing is behind it to tell that it is damaged, and nothing is lost.
+// markBytes is the size of the sync mark at the end of a log that was synced but not closed. Damage to
+// the mark cannot be detected, because no record follows it, and it loses no data.
 const markBytes = 36
 
-// everyStore calls a function with each store.
-func everyStore(t *testing.T, do func(t *testing.T, d *damagedStore)) {
+// forEachStore runs a subtest for each store.
+func forEachStore(t *testing.T, do func(t *testing.T, d *damagedStore)) {
 	for name := range damageStories {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,21 +46,20 @@ func everyStore(t *testing.T, do func(t *testing.T, d *damagedStore)) {
 	}
 }
 
-// everyFile calls a function with each file of each store.
-func everyFile(t *testing.T, do func(t *testing.T, d *damagedStore, file string, content []byte)) {
-	everyStore(t, func(t *testing.T, d *damagedStore) {
+// forEachFile calls a function for each file of each store.
+func forEachFile(t *testing.T, do func(t *testing.T, d *damagedStore, file string, content []byte)) {
+	forEachStore(t, func(t *testing.T, d *damagedStore) {
 		for _, file := range d.files(t) {
 			do(t, d, file, contentOfFile(t, d.disk, d.path(file)))
 		}
 	})
 }
 
-// damageStride is the distance from one damage to the next in everybody's run, of those
-// that a campaign does.
+// damageStride is the factor by which a quick run makes fewer changes than a campaign.
 const damageStride = 60
 
-// steps are the positions in a file, n apart, or a sample of them.
-func steps(t *testing.T, size, n int, do func(at int)) {
+// forEachPosition calls a function for every n-th position in a file, or for a sample of these positions.
+func forEachPosition(t *testing.T, size, n int, do func(at int)) {
 	n *= density.Of(t, damageStride, 1, 1)
 	for at := 0; at < size; at += n {
 		do(at)
@@ -69,29 +68,29 @@ func steps(t *testing.T, size, n int, do func(at int)) {
 
 func damagesStep(t *testing.T) int { return sample(t, damageStep, 3, 3, 1) }
 
-// altered calls a function with a file in which one byte is another: bits of each
-// are flipped, all of them in a small file, and some are inverted.
-func altered(t *testing.T, content []byte, do func(content []byte, at int)) {
+// forEachChangedByte calls a function for the content of a file with one changed byte. It flips single
+// bits of each byte (all bits in a small file) and inverts some bytes.
+func forEachChangedByte(t *testing.T, content []byte, do func(content []byte, at int)) {
 	bits, step := sample(t, damageBits, 1, 1, 8), damagesStep(t)
 	if len(content) < 100 {
 		bits = 8
 	}
-	steps(t, len(content), 1, func(at int) {
-		was := content[at]
+	forEachPosition(t, len(content), 1, func(at int) {
+		original := content[at]
 		for i := range bits {
-			content[at] = was ^ 1<<((at+i)%8)
+			content[at] = original ^ 1<<((at+i)%8)
 			do(content, at)
 		}
 		if at%step == 0 {
-			content[at] = ^was
+			content[at] = ^original
 			do(content, at)
 		}
-		content[at] = was
+		content[at] = original
 	})
 }
 
-func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
-	everyStore(t, func(t *testing.T, d *damagedStore) {
+func TestDamagedStoresHaveAllKindsOfRecords(t *testing.T) {
+	forEachStore(t, func(t *testing.T, d *damagedStore) {
 		c, manifest, err := manifest.Read(context.Background(), d.disk, d.dir)
 		require.NoError(t, err)
 		require.Equal(t, strings.HasPrefix(d.name, "closed"), c.Closed)
@@ -101,10 +100,10 @@ func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 		require.Greater(t, edits, 4)
 		logs, err := c.Logs(d.files(t))
 		require.NoError(t, err)
-		j := d.judge(d.disk.CrashClone(vfstest.CrashOptions{}))
+		j := d.checkAndRead(d.disk.CrashClone(vfstest.CrashOptions{}))
 		if strings.Contains(d.name, "cut off, with a ") {
 			require.Greater(t, len(logs), 1)
-			require.Greater(t, j.report.Tables, len(c.Tables), "one of which only a log speaks")
+			require.Greater(t, j.report.Tables, len(c.Tables), "only a log names one of the tables")
 		} else {
 			require.Empty(t, logs)
 		}
@@ -126,24 +125,23 @@ func TestDamagedStoresHaveEverythingThatFilesHave(t *testing.T) {
 	})
 }
 
-// Check sees every byte that is not as it was written, but for those that a crash
-// might have left so: of a log that was not closed, the mark at its end, and what
-// was not synced.
-func TestEveryByteOfAStoreIsKnown(t *testing.T) {
-	everyFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
-		kind, known := directory.KindOf(file), len(content)
+// Check detects every changed byte, except where a crash could have caused the change: in the mark at
+// the end of a log that was not closed, and in unsynced records.
+func TestCheckDetectsEveryChangedByte(t *testing.T) {
+	forEachFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
+		kind, detected := directory.KindOf(file), len(content)
 		if kind == directory.LogFile || kind == directory.ManifestFile {
-			known = d.knownOf(t, file, len(content))
+			detected = d.detectedBytes(t, file, len(content))
 		}
-		altered(t, content, func(content []byte, at int) {
-			j := d.judge(d.with(t, file, content))
+		forEachChangedByte(t, content, func(content []byte, at int) {
+			j := d.checkAndRead(d.withFile(t, file, content))
 			floor := len(d.states) - 1
-			if kind == directory.LogFile && at >= known && d.unsynced {
+			if kind == directory.LogFile && at >= detected && d.unsynced {
 				floor = d.floor
 			}
 			d.require(t, j, file, floor, fmt.Sprintf("byte %d of %s", at, file))
-			if at < known {
-				requireSeen(t, j, file, fmt.Sprintf("byte %d of %s", at, file))
+			if at < detected {
+				requireReported(t, j, file, fmt.Sprintf("byte %d of %s", at, file))
 			} else {
 				require.NoError(t, j.err, "byte %d of %s", at, file)
 			}
@@ -151,9 +149,9 @@ func TestEveryByteOfAStoreIsKnown(t *testing.T) {
 	})
 }
 
-// knownOf is up to where damage to a log or a manifest is known to be none that a
-// crash has left.
-func (d *damagedStore) knownOf(t *testing.T, file string, size int) int {
+// detectedBytes returns the size of the start of a log or a manifest in which Check must detect damage.
+// Later damage could be due to a crash.
+func (d *damagedStore) detectedBytes(t *testing.T, file string, size int) int {
 	outcome, err := wal.Read(context.Background(), d.disk, d.path(file), func([]byte, int64) error { return nil })
 	require.NoError(t, err)
 	switch {
@@ -165,14 +163,14 @@ func (d *damagedStore) knownOf(t *testing.T, file string, size int) int {
 	return size - markBytes
 }
 
-// A file that is cut is known to be, but for the end of a log and of a manifest,
-// which a crash may have cut.
-func TestEveryFileThatIsCutIsKnownOrAnEarlierState(t *testing.T) {
-	everyFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
+// A cut file is an error, except that a cut log or manifest may also yield an earlier state, because a
+// crash can cut these files.
+func TestCutFilesAreErrorsOrEarlierStates(t *testing.T) {
+	forEachFile(t, func(t *testing.T, d *damagedStore, file string, content []byte) {
 		kind := directory.KindOf(file)
-		steps(t, len(content), damagesStep(t), func(size int) {
-			j := d.judge(d.with(t, file, content[:size]))
-			d.require(t, j, d.namedFor(file, j), d.floorOfCut(file), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
+		forEachPosition(t, len(content), damagesStep(t), func(size int) {
+			j := d.checkAndRead(d.withFile(t, file, content[:size]))
+			d.require(t, j, d.reportedFor(file, j), d.floorOfCut(file), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
 			if kind == directory.TableFile || kind == directory.CurrentFile {
 				require.Error(t, j.err, "%s cut to %d", file, size)
 			}
@@ -180,8 +178,8 @@ func TestEveryFileThatIsCutIsKnownOrAnEarlierState(t *testing.T) {
 	})
 }
 
-// floorOfCut is the earliest state that a cut of a file may leave. Tables speak for
-// what they have whatever is cut of logs; the manifest speaks for tables.
+// floorOfCut returns the index of the earliest state that a store may have after a cut of the file. A
+// cut log does not lose the entries of tables and ended logs. A cut manifest may lose all tables.
 func (d *damagedStore) floorOfCut(file string) int {
 	switch directory.KindOf(file) {
 	case directory.LogFile:
@@ -192,9 +190,9 @@ func (d *damagedStore) floorOfCut(file string) int {
 	return len(d.states) - 1
 }
 
-// namedFor returns the file that Check names for damage to another file. A cut manifest or log is
-// detected by a file that it named, or by the file after it.
-func (d *damagedStore) namedFor(file string, j judgement) string {
+// reportedFor returns the file that Check must report for damage to a file. For a cut manifest or log,
+// Check may report a file that the lost records named, or the next log.
+func (d *damagedStore) reportedFor(file string, j outcome) string {
 	kind := directory.KindOf(file)
 	if (kind == directory.ManifestFile || kind == directory.LogFile) && len(j.report.Problems) > 0 {
 		return j.report.Problems[0].File
@@ -202,29 +200,29 @@ func (d *damagedStore) namedFor(file string, j judgement) string {
 	return file
 }
 
-// A file that is missing, empty, a directory, or another of its kind is known to
-// be. Only the last log may be empty: a crash leaves that.
-func TestEveryFileThatIsAnotherIsKnown(t *testing.T) {
-	everyStore(t, func(t *testing.T, d *damagedStore) {
-		twin := newDamagedStore(t, d.name) // the same but for identities
+// Open fails if a file is missing, empty, a directory, or replaced by another file of its kind. The
+// last log may be empty, because a crash can leave it so.
+func TestMissingAndReplacedFilesAreErrors(t *testing.T) {
+	forEachStore(t, func(t *testing.T, d *damagedStore) {
+		twin := newDamagedStore(t, d.name) // the same files with other identities
 		twin.name = "another store"
 		for _, file := range d.files(t) {
-			known := func(what string, disk *vfstest.Mem) {
-				j := d.judge(disk)
+			requireError := func(what string, disk *vfstest.Mem) {
+				j := d.checkAndRead(disk)
 				require.Error(t, j.err, "%s is %s", file, what)
 				d.require(t, j, j.report.Problems[0].File, 0, fmt.Sprintf("%s is %s", file, what))
 			}
-			known("missing", d.with(t, file, nil))
-			isDirectory := d.with(t, file, nil)
+			requireError("missing", d.withFile(t, file, nil))
+			isDirectory := d.withFile(t, file, nil)
 			require.NoError(t, isDirectory.MkdirAll(d.path(file)))
-			known("a directory", isDirectory)
+			requireError("a directory", isDirectory)
 			if file != d.lastLog(t) {
-				known("empty", d.with(t, file, []byte{}))
+				requireError("empty", d.withFile(t, file, []byte{}))
 			}
 			for _, of := range []*damagedStore{d, twin} {
 				for _, other := range of.files(t) {
 					if directory.KindOf(other) == directory.KindOf(file) && (other != file || of == twin) {
-						known(other+" of "+of.name, d.with(t, file, contentOfFile(t, of.disk, of.path(other))))
+						requireError(other+" of "+of.name, d.withFile(t, file, contentOfFile(t, of.disk, of.path(other))))
 					}
 				}
 			}
@@ -242,38 +240,38 @@ func (d *damagedStore) lastLog(t *testing.T) string {
 	return directory.LogName(numbers[len(numbers)-1])
 }
 
-// A directory in the place of the lock keeps everybody out, and is no damage.
-func TestALockThatIsADirectory(t *testing.T) {
+// A directory with the name of the lock file makes Open and Check fail, but not with ErrCorrupt.
+func TestDirectoryInPlaceOfTheLockIsAnError(t *testing.T) {
 	d := newDamagedStore(t, "closed, with a log")
-	disk := d.with(t, directory.LockName, nil)
+	disk := d.withFile(t, directory.LockName, nil)
 	require.NoError(t, disk.MkdirAll(d.path(directory.LockName)))
-	j := d.judge(disk)
+	j := d.checkAndRead(disk)
 	require.ErrorIs(t, j.err, syscall.EISDIR)
 	require.ErrorIs(t, j.checkErr, syscall.EISDIR)
 	require.NoError(t, disk.Remove(d.path(directory.LockName)))
-	require.Equal(t, len(d.states)-1, d.stateOf(d.judge(disk)))
+	require.Equal(t, len(d.states)-1, d.stateOf(d.checkAndRead(disk)))
 }
 
 // Restore of a damaged store returns an error, or makes a store with the same damage. It never
 // makes a store with other content.
-func TestRestoresOfDamagedStoresAreKnown(t *testing.T) {
+func TestRestoreKeepsDamageDetectable(t *testing.T) {
 	d := newDamagedStore(t, "closed, without a log")
 	twin := newDamagedStore(t, d.name)
 	for _, file := range d.files(t) {
 		content := contentOfFile(t, d.disk, d.path(file))
-		altered(t, content, func(content []byte, at int) {
-			d.requireRestore(t, d.with(t, file, content), fmt.Sprintf("byte %d of %s", at, file))
+		forEachChangedByte(t, content, func(content []byte, at int) {
+			d.requireRestore(t, d.withFile(t, file, content), fmt.Sprintf("byte %d of %s", at, file))
 		})
-		steps(t, len(content), damagesStep(t), func(size int) {
-			d.requireRestore(t, d.with(t, file, content[:size]), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
+		forEachPosition(t, len(content), damagesStep(t), func(size int) {
+			d.requireRestore(t, d.withFile(t, file, content[:size]), fmt.Sprintf("%s cut to %d of %d", file, size, len(content)))
 		})
-		d.requireRestore(t, d.with(t, file, nil), fmt.Sprintf("%s is missing", file))
-		d.requireRestore(t, d.with(t, file, contentOfFile(t, twin.disk, d.path(file))), fmt.Sprintf("%s of another store", file))
+		d.requireRestore(t, d.withFile(t, file, nil), fmt.Sprintf("%s is missing", file))
+		d.requireRestore(t, d.withFile(t, file, contentOfFile(t, twin.disk, d.path(file))), fmt.Sprintf("%s of another store", file))
 	}
 }
 
-// requireRestore restores from a disk with damage in two parts, whose tables are
-// clipped.
+// requireRestore restores the damaged store in two parts, so that tables are clipped. It requires an
+// error and no store, or a store whose damage Check reports.
 func (d *damagedStore) requireRestore(t *testing.T, disk *vfstest.Mem, what string) {
 	t.Helper()
 	o := d.o
@@ -288,7 +286,7 @@ func (d *damagedStore) requireRestore(t *testing.T, disk *vfstest.Mem, what stri
 	}
 	to := *d
 	to.dir = "to"
-	j := to.judge(disk)
+	j := to.checkAndRead(disk)
 	require.ErrorIs(t, j.checkErr, ErrCorrupt, what)
 	to.require(t, j, j.report.Problems[0].File, len(d.states)-1, what)
 }

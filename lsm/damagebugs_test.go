@@ -14,11 +14,11 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests of this file stand for bugs of this store, before it was released, with
-// files that are damaged, missing or others. Each names the protection that it
-// guards, and was seen to fail without it.
+// The tests of this file are regression tests for bugs of this store, before its release, with damaged,
+// missing or replaced files. Each comment describes the bug and names the protection against it. Each
+// test was seen to fail without that protection.
 
-// requireProblem checks and opens the store db, which has a damaged file.
+// requireProblem requires that Check reports only this file, and that Open fails.
 func requireProblem(t *testing.T, mem *vfstest.Mem, file string) {
 	t.Helper()
 	report, err := Check(t.Context(), "db", *goldenOptions(t, mem, LogOff))
@@ -29,9 +29,9 @@ func requireProblem(t *testing.T, mem *vfstest.Mem, file string) {
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
-// Check did not look for the first log, and read on behind the last. Protection: it
-// shares catalog.logs and replayer.read with Open.
-func TestCheckSeesThatALogIsMissing(t *testing.T) {
+// Check did not notice that the first log was missing, and continued after the last one. Protection:
+// Check shares catalog.logs and replayer.read with Open.
+func TestCheckReportsAMissingLog(t *testing.T) {
 	for last := range 2 {
 		mem := makeRotated(t)
 		names, err := mem.List("db")
@@ -43,27 +43,27 @@ func TestCheckSeesThatALogIsMissing(t *testing.T) {
 	}
 }
 
-// makeRotated makes a store that was not closed and has two logs, each with
-// something that no table has.
+// makeRotated returns the disk of a store that was not closed. It has two logs, and each has entries
+// that no table has.
 func makeRotated(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(t, mem, LogSynced)
 	o.MemtableBytes = 300
 	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	first := db.logs.number
 	for _, key := range []string{"aa:1", "aa:2", "aa:3"} {
 		require.NoError(t, db.Put([]byte(key), bytes.Repeat([]byte(key), 40)))
 	}
 	require.Greater(t, db.logs.number, first)
-	left := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
+	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	db.manifest.Unlock()
 	require.NoError(t, db.Close())
-	return left
+	return crashed
 }
 
-// Check made a lock file in a directory that had none. Protection: checker.checkUnlocked.
+// Check created a lock file in a directory without one. Protection: checker.checkUnlocked.
 func TestCheckChangesNothing(t *testing.T) {
 	mem := makeClosed(t)
 	require.NoError(t, mem.Remove("db/"+directory.LockName))
@@ -93,8 +93,8 @@ func TestCheckChangesNothing(t *testing.T) {
 	require.ErrorIs(t, err, ErrLocked)
 }
 
-// Check said ErrNotStore of a store without CURRENT, and Restore too. Protection:
-// CheckEmpty says it for all.
+// Check and Restore returned ErrNotStore for a store without CURRENT. Protection: Open, Check and
+// Restore all call CheckEmpty.
 func TestStoreWithoutCurrentIsCorrupt(t *testing.T) {
 	mem := makeClosed(t)
 	require.NoError(t, mem.Remove("db/"+directory.CurrentName))
@@ -108,12 +108,12 @@ func TestStoreWithoutCurrentIsCorrupt(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotStore)
 }
 
-// Check read only those records that name tables. Protection: it reads logs with the replayer.
+// Check read only the log records that name tables. Protection: Check reads logs with the replayer.
 func TestCheckReadsEveryRecordOfLogs(t *testing.T) {
 	begin := readGolden(t, "v1-run.record")
 	for name, records := range map[string][][]byte{
 		"kind":                  {begin, {5}},
-		"nothing":               {begin, {}},
+		"empty record":          {begin, {}},
 		"no run":                {readGolden(t, "v1-set.record")},
 		"run in a gap":          {begin, pageRecord(1, func(p *page) { p.uvarint(3) })},
 		"kind of operation":     {begin, pageRecord(2, func(p *page) { p.op(5, "aa:1") })},
@@ -126,9 +126,9 @@ func TestCheckReadsEveryRecordOfLogs(t *testing.T) {
 	}
 }
 
-// Restore took a store that was open and had no log, as it was last flushed.
-// Protection: it takes a manifest only that has ended.
-func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
+// Restore accepted an open store without a log, and restored only its flushed entries. Protection:
+// Restore accepts only manifests of closed stores.
+func TestRestoreRefusesAnOpenStore(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(t, mem, LogOff)
 	db, err := Open(context.Background(), "db", *o)
@@ -148,15 +148,15 @@ func TestRestoreRefusesAStoreThatIsOpen(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// The manifest of an empty store in the place of another one's made that empty, and
-// its tables were removed. Protection: CURRENT has the identity of the file.
-func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
+// If the manifest of a store was replaced by that of an empty store, Open removed all tables.
+// Protection: CURRENT has the identity of its manifest file.
+func TestManifestOfAnotherStoreIsCorruption(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	putAll(t, db, "aa:1")
 	require.NoError(t, db.Close())
-	of, err := manifest.ReadCurrent(mem, "db")
+	current, err := manifest.ReadCurrent(mem, "db")
 	require.NoError(t, err)
 	empty, err := Open(context.Background(), "empty", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
@@ -164,8 +164,8 @@ func TestTheManifestOfAnEmptyStoreEmptiesNoOther(t *testing.T) {
 	other, err := manifest.ReadCurrent(mem, "empty")
 	require.NoError(t, err)
 
-	good := replace(t, mem, badFile{"db/" + directory.ManifestName(of.Number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.Number))})
-	requireProblem(t, mem, directory.ManifestName(of.Number))
+	good := replace(t, mem, badFile{"db/" + directory.ManifestName(current.Number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.Number))})
+	requireProblem(t, mem, directory.ManifestName(current.Number))
 	replace(t, mem, good)
 	db, err = Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
@@ -180,14 +180,14 @@ func contentOfFile(t *testing.T, fsys vfs.FS, name string) []byte {
 	return b
 }
 
-// The log of another store was replayed if its runs had the right numbers.
-// Protection: the first record of a log has the store's identity and its number.
+// Open replayed a log of another store if its run numbers matched. Protection: the first record of a log
+// holds the store's identity and the log's number.
 func TestLogsOfOtherStoresAreNotReplayed(t *testing.T) {
 	begin, set := readGolden(t, "v1-run.record"), readGolden(t, "v1-set.record")
 	for name, head := range map[string][]byte{
 		"another store":  goldenHead(otherIdentity, 2),
 		"another number": goldenHead(goldenIdentity, 3),
-		"none":           begin,
+		"no head record": begin,
 	} {
 		mem := goldenLog(t)
 		require.NoError(t, mem.Remove("db/000002.log"))
@@ -196,9 +196,8 @@ func TestLogsOfOtherStoresAreNotReplayed(t *testing.T) {
 	}
 }
 
-// A log that had lost its end hid all that the next ones have. Protection:
-// replayer.recordAfterCut.
-func TestNoLogIsCutBeforeOneWithMore(t *testing.T) {
+// A log without its end made Open ignore the later logs. Protection: replayer.recordAfterCut.
+func TestCutLogBeforeALaterLogIsCorruption(t *testing.T) {
 	whole := makeRotated(t)
 	names, err := whole.List("db")
 	require.NoError(t, err)

@@ -6,7 +6,7 @@ import (
 	"github.com/weirstate/weir/internal/density"
 )
 
-// sample returns the value of a flag if it is set, else that of the level of WEIR_TESTS.
+// sample returns the value of a flag if it is set, otherwise the default for the level of WEIR_TESTS.
 func sample[T int | int64](t testing.TB, flag *T, atQuick, atCampaign, atDense T) T {
 	t.Helper()
 	if *flag > 0 {

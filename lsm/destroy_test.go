@@ -9,10 +9,10 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// otherSplit is one with a name of its own.
+// otherSplit is a Split with another name than WholeKey.
 var otherSplit = Split{Name: "other", Func: func(key []byte) int { return len(key) }}
 
-func TestDestroyRemovesTheFilesOfAStoreOnly(t *testing.T) {
+func TestDestroyRemovesOnlyFilesOfTheStore(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := &Options{FS: mem, Log: LogSynced}
 	db, err := Open(context.Background(), "store", *o)
@@ -40,7 +40,7 @@ func TestDestroyRemovesTheFilesOfAStoreOnly(t *testing.T) {
 	require.NoError(t, Destroy("store", Options{FS: crashed}))
 }
 
-func TestSplitOfAStore(t *testing.T) {
+func TestSplitOfReturnsTheNameOfTheSplit(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for dir, split := range map[string]Split{"a": WholeKey, "b": otherSplit} {
 		db, err := Open(context.Background(), dir, Options{FS: mem, Split: split})

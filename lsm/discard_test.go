@@ -12,7 +12,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Discard loses entries that no table and no log has; all others are readable as after a crash.
+// Discard writes nothing. It loses entries that are in no table and no log. All other entries are
+// readable after the next Open, as after a crash.
 func TestDiscardWritesNothing(t *testing.T) {
 	for _, mode := range allLogModes {
 		t.Run(fmt.Sprint("log mode ", mode), func(t *testing.T) {
@@ -45,7 +46,7 @@ func TestDiscardWritesNothing(t *testing.T) {
 	}
 }
 
-func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
+func TestDiscardSucceedsOnAFullDiskAndAfterAFailure(t *testing.T) {
 	for _, mode := range allLogModes {
 		var full atomic.Bool
 		disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(c vfstest.Call) error {
@@ -64,8 +65,8 @@ func TestDiscardWorksOnAFullDiskAndAfterAFailure(t *testing.T) {
 	}
 }
 
-// Views and iterators that are open are named, and closed, as by Close.
-func TestDiscardNamesOpenViewsAndIterators(t *testing.T) {
+// Discard closes open views and iterators and reports them, like Close.
+func TestDiscardReportsOpenViewsAndIterators(t *testing.T) {
 	db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{})})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))

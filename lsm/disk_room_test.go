@@ -13,8 +13,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// A merge that does not fit on the disk waits until it does. Moves, drops and flushes continue.
-func TestMergesWaitForRoom(t *testing.T) {
+// A merge whose output does not fit on the disk waits for free space. Moves, drops and flushes continue.
+func TestMergesWaitForFreeSpace(t *testing.T) {
 	disk := smallDisk(t, 1<<20)
 	var merged, moved, waited atomic.Int64
 	o := &Options{FS: disk, Budget: storyBudget(t), Picker: idle{}, Compression: []Compression{NoCompression}, PartitionBytes: 1}
@@ -37,10 +37,10 @@ func TestMergesWaitForRoom(t *testing.T) {
 		require.NoError(t, db.Flush(context.Background()))
 	}
 	writes := disk.Count(vfstest.OpWrite)
-	err = db.Compact(context.Background()) // 600 KiB, and there is less
+	err = db.Compact(context.Background()) // the output of 600 KiB does not fit
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NotErrorIs(t, err, ErrFailed)
-	require.Equal(t, writes, disk.Count(vfstest.OpWrite), "nothing is written in vain")
+	require.Equal(t, writes, disk.Count(vfstest.OpWrite), "Compact must check the free space before it writes")
 	files := db.versions.Current().Tree.Levels[0]
 	require.NoError(t, db.compact(db.versions.Current().Tree, Pick{Files: []uint64{files[len(files)-1].Number}, To: 6}))
 	require.EqualValues(t, 1, moved.Load())
@@ -53,8 +53,9 @@ func TestMergesWaitForRoom(t *testing.T) {
 	requireHolds(t, Options{FS: disk, PartitionBytes: 1}, storyState{"a": string(value)})
 }
 
-// The compactor checks repeatedly for free space, and the store works while it waits.
-func TestAFullDiskDoesNotEndTheCompactor(t *testing.T) {
+// On a full disk, the compactor checks for free space repeatedly, and the store accepts writes and
+// flushes.
+func TestCompactorContinuesAfterAFullDisk(t *testing.T) {
 	disk := smallDisk(t, 600<<10)
 	waited, merged := make(chan error, 1000), make(chan CompactionInfo, 1000)
 	o := &Options{FS: disk, Budget: storyBudget(t), Picker: NewTiered(2), Compression: []Compression{NoCompression}}
@@ -75,12 +76,12 @@ func TestAFullDiskDoesNotEndTheCompactor(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// unknownSpace is a disk that cannot say what is free.
+// unknownSpace is a disk that does not report its free space.
 type unknownSpace struct{ vfs.FS }
 
 func (unknownSpace) FreeBytes(string) (int64, error) { return 0, errors.ErrUnsupported }
 
-func TestMergesDoNotWaitWhereFreeSpaceIsNotKnown(t *testing.T) {
+func TestMergesDoNotWaitIfFreeSpaceIsUnknown(t *testing.T) {
 	db, err := Open(context.Background(), "db", Options{FS: unknownSpace{vfstest.NewMem(vfstest.MemOptions{})}, Budget: storyBudget(t)})
 	require.NoError(t, err)
 	for range 2 {

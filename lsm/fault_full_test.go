@@ -42,7 +42,7 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 				for free := int64(0); ; free += max(int64(faultsStride(t)), free/steps) {
 					runs++
 					disk := smallDisk(t, free)
-					o := &faultStory{story: newStory(t, disk, mode, memtableOf(name)), disk: disk, cause: syscall.ENOSPC, lasting: true}
+					o := &faultStory{story: newStory(t, disk, mode, memtableBytesOf(name)), disk: disk, cause: syscall.ENOSPC, lasting: true}
 					o.takeSteps(stories[name])
 					o.close()
 					o.openWhileFull()

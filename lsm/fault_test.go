@@ -67,7 +67,7 @@ func TestAnyOperationMayFail(t *testing.T) {
 		for _, logName := range slices.Sorted(maps.Keys(logModes)) {
 			for _, pickerName := range slices.Sorted(maps.Keys(storyPickers)) {
 				tell := func(f fault, n int) *faultStory {
-					o := newFaultStory(t, f, n, logModes[logName], memtableOf(name))
+					o := newFaultStory(t, f, n, logModes[logName], memtableBytesOf(name))
 					o.o.Picker = storyPickers[pickerName]()
 					if name == "busy" {
 						o.manifestBytes = 700 // a few edits

@@ -61,7 +61,7 @@ var goldenEdits = map[string]struct {
 		pageEdit{
 			version: 1, first: 1, identity: goldenIdentity, split: "colon", partition: 2,
 			flushed: 300, nextFile: 1_000_001, nextRun: 301, firstLog: 999_999,
-			come: []pageTable{
+			added: []pageTable{
 				{0, 7, 300, otherIdentity, 70_000, 500, 3, [2]string{"aa:1", "zz:\x00"}, [2]string{"", noEnd}},
 				{6, 1_000_000, 1, strings.Repeat("\x00", 16), 1<<63 - 1, 0, 0, [2]string{"b", "bz"}, [2]string{"b", "bz"}},
 			},
@@ -78,8 +78,8 @@ var goldenEdits = map[string]struct {
 		},
 		pageEdit{
 			version: 1, flushed: 301, nextFile: 1_000_004, nextRun: 303, firstLog: 1_000_004,
-			gone: [][2]uint64{{0, 7}, {6, 1_000_000}},
-			come: []pageTable{{1, 7, 300, otherIdentity, 70_000, 500, 3, [2]string{"", noEnd}, [2]string{"", noEnd}}},
+			removed: [][2]uint64{{0, 7}, {6, 1_000_000}},
+			added:   []pageTable{{1, 7, 300, otherIdentity, 70_000, 500, 3, [2]string{"", noEnd}, [2]string{"", noEnd}}},
 		},
 	},
 	"v1-numbers.edit": {
