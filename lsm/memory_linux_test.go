@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var memoryScale = flag.Int("lsm.memoryscale", 1, "factor by which the loads of TestProcessKeepsWithinItsBudget write more")
+var memoryScale = flag.Int("lsm.memoryscale", 1, "factor by which the loads of TestProcessStaysWithinItsBudget write more")
 
 // memoryLoad is a workload for a process with one budget. It leaves stores and iterators open, so
 // that their memory counts in the peak.
@@ -36,7 +36,7 @@ var memoryLoads = map[string]memoryLoad{
 
 // Under every load the peak memory of a process is at most 110 % of its budget plus 64 MiB. Each
 // load runs in its own process.
-func TestProcessKeepsWithinItsBudget(t *testing.T) {
+func TestProcessStaysWithinItsBudget(t *testing.T) {
 	if modelUnderRace {
 		t.Skip("the race detector adds memory to the process")
 	}
@@ -65,7 +65,7 @@ const (
 	peakMark       = "peak bytes: "
 )
 
-// TestProcessOfAMemoryLoad runs one load in a child process of TestProcessKeepsWithinItsBudget.
+// TestProcessOfAMemoryLoad runs one load in a child process of TestProcessStaysWithinItsBudget.
 func TestProcessOfAMemoryLoad(t *testing.T) {
 	name := os.Getenv(memoryLoadName)
 	if name == "" {
@@ -90,7 +90,7 @@ func peakBytes() (int64, error) {
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("no VmHWM")
+	return 0, fmt.Errorf("/proc/self/status has no line VmHWM")
 }
 
 // putEntries writes n entries with keys of 8 bytes and values of valueBytes.
@@ -113,7 +113,7 @@ func getEntries(db *DB, n, step int) error {
 	for i := 0; i < n; i += step {
 		binary.BigEndian.PutUint64(key[:], uint64(i)*0x9e3779b97f4a7c15)
 		if _, found, err := db.Get(key[:], nil); err != nil || !found {
-			return fmt.Errorf("entry %d: %v: %w", i, found, err)
+			return fmt.Errorf("entry %d: found %v: %w", i, found, err)
 		}
 	}
 	return nil

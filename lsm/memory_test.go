@@ -33,7 +33,7 @@ func fillMemtable(t *testing.T, db *DB, from, bytesCount int) {
 
 // An open iterator must not pin memtables. Each iterator used to keep the memtables of the moment
 // at which it was opened: 40 iterators held 174 MiB under a budget of 16 MiB.
-func TestOpenIteratorsKeepNoMemory(t *testing.T) {
+func TestOpenIteratorsPinNoMemtables(t *testing.T) {
 	const limit, most = 16 << 20, 16<<20 + 1<<20
 	for _, step := range []bool{false, true} {
 		t.Run(fmt.Sprint("step=", step), func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestOpenIteratorsKeepNoMemory(t *testing.T) {
 
 // When a flush replaces a memtable, an open iterator continues in the new file, also in the middle
 // of a value. The key and value that it returned last stay valid until its next step.
-func TestIteratorsFollowFlushes(t *testing.T) {
+func TestIteratorsContinueInFlushedTables(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for round := range density.Of(t, 60, 300, 3000) {
 		db, err := Open(context.Background(), "db", Options{
@@ -185,7 +185,7 @@ func sortedModel(model map[string]string) (all []keyValue) {
 
 // Stores of one budget share it by need. Each store used to take a slab of 1 MiB with its first
 // write: 100 stores took 100 MiB under a budget of 8 MiB.
-func TestManyStoresKeepWithinOneBudget(t *testing.T) {
+func TestManyStoresStayWithinOneBudget(t *testing.T) {
 	const limit = 8 << 20
 	for _, stores := range []int{1, 10, 100} {
 		for _, bytesEach := range []int{1 << 10, 20 << 20 / stores} {
@@ -240,7 +240,7 @@ func wantEntries(bytesEach int) int {
 }
 
 // Stores that share a budget seal each other's memtables; concurrent writes lose no entry.
-func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
+func TestConcurrentStoresOfOneBudgetLoseNoWrites(t *testing.T) {
 	budget := NewBudget(4 << 20)
 	var group sync.WaitGroup
 	var open []*DB
@@ -264,7 +264,7 @@ func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 					return
 				}
 				if got, found, err := db.Get(key, nil); err != nil || !found || len(got) != 100 {
-					errs[i] = fmt.Errorf("%v, %d bytes: %w", found, len(got), err)
+					errs[i] = fmt.Errorf("found %v, %d bytes: %w", found, len(got), err)
 					return
 				}
 			}
@@ -287,8 +287,9 @@ func TestStoresThatShareABudgetWriteAtTheSameTime(t *testing.T) {
 	require.NoError(t, budget.Close())
 }
 
-// A memtable used to count the whole first slab of 1 MiB when it had waited for it. If MemtableBytes
-// was 1 MiB, one entry filled the memtable: under a budget of 8 MiB, 20 MiB of writes made 85 runs.
+// A memtable must not count unused bytes of its first slab. A memtable that had to wait for its first
+// slab used to count the whole slab, 1 MiB. If MemtableBytes was 1 MiB, one entry filled it: under a
+// budget of 8 MiB, 20 MiB of writes made 85 runs.
 func TestMemtablesAreSealedWhenTheyAreFull(t *testing.T) {
 	for _, limit := range []int64{6 << 20, 8 << 20} {
 		db, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BudgetBytes: limit})

@@ -57,9 +57,9 @@ func TestMetricsReportWhetherWorkersAreBusy(t *testing.T) {
 	require.Less(t, tablesOf(db)[0], compaction.Level0Trigger)
 }
 
-// Until the quiet time has passed, a store is not settled: between a flush and the next write no
-// compaction joins its runs.
-func TestStoresCompactFullyOnceNothingWasWrittenForAWhile(t *testing.T) {
+// A store is settled once it got no writes for the quiet time. Only then its runs are joined: not
+// already between a flush and the next write.
+func TestSettledStoresCompactFully(t *testing.T) {
 	db := memoryStore(t, Options{})
 	setQuietTime(db, time.Hour)
 	db.lock.Lock()
@@ -109,7 +109,7 @@ func TestMethodsOfMetricsHaveValueReceivers(t *testing.T) {
 
 // Each lookup counts once in Lookups, and once where it found its answer: in a memtable, in the block
 // cache, on disk or in a filter.
-func TestMetricsCountWhereReadsFindTheirAnswers(t *testing.T) {
+func TestMetricsCountMemtableCacheAndFilterHits(t *testing.T) {
 	db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}})
 	for i := range 1000 {
 		require.NoError(t, db.Put(fmt.Appendf(nil, "%04d", 2*i), []byte("on disk")))

@@ -38,7 +38,7 @@ func (p *randomPicker) Pick(s Shape) *Pick {
 }
 
 // isInOrder reports whether a pick keeps the order of the entries of each key. It checks the
-// definition directly: if two tables overlap, the newer table stays the newer, and the tables of
+// definition directly: if two tables overlap, the newer table stays newer, and the tables of
 // each level from 1 on do not overlap. An output in level 0 belongs to the run of its newest input
 // in level 0. No table that overlaps the output may stay between its inputs or in that run,
 // because their order would be unknown.

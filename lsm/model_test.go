@@ -11,8 +11,8 @@ import (
 	"github.com/weirstate/weir/internal/programs"
 )
 
-// programLengths are the average numbers of operations in a program. Short programs run first, because rapid shrinks them
-// to a few operations in a second.
+// programLengths are the average numbers of operations in a program. Short programs run first, because
+// rapid shrinks them to a few operations in a second.
 var programLengths = []int{60, 360, 2000}
 
 // modelActions are the operations of a program, with their relative frequency.

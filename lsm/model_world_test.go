@@ -17,7 +17,7 @@ type world struct {
 	dice  programs.Dice // draws the program
 	mem   *vfstest.Mem  // the disk of the store; nil if the store is on a real disk
 	root  string
-	dir   string // of the store
+	dir   string // directory of the store
 	dirs  int    // number of directories created so far
 	db    *DB
 	model *modelState
@@ -55,10 +55,10 @@ func newWorld(o modelOptions, root string, log func(string, ...any), seen *model
 		w.o.Budget.LimitOpenFiles(2)
 	}
 	w.o.Events = Events{
-		FlushFailed:      w.hasFailed("flush"),
-		CompactionFailed: w.hasFailed("compaction"),
-		LeftBehind:       w.hasFailed("removal"),
-		Failed:           w.hasFailed("store"),
+		FlushFailed:      w.reportFailure("flush"),
+		CompactionFailed: w.reportFailure("compaction"),
+		LeftBehind:       w.reportFailure("removal"),
+		Failed:           w.reportFailure("store"),
 		TableRemoved: func(i TableInfo) {
 			if i.Err != nil {
 				w.violate("table not removed: %v", i.Err)
@@ -73,7 +73,7 @@ func newWorld(o modelOptions, root string, log func(string, ...any), seen *model
 // world then does not know the state at the end of each run.
 func (w *world) isSealedByOthers() bool { return w.o.Budget != nil && !w.ownsBudget }
 
-func (w *world) hasFailed(what string) func(error) {
+func (w *world) reportFailure(what string) func(error) {
 	return func(err error) { w.violate("%s failed: %v", what, err) }
 }
 
@@ -202,17 +202,17 @@ func (w *world) close() (left bool) {
 func (w *world) requireClosed() {
 	for _, v := range w.views {
 		if _, _, err := v.Get(nil, nil); !errors.Is(err, ErrClosed) {
-			w.violate("a view of a closed store: %v", err)
+			w.violate("a view of a closed store returned %v, not ErrClosed", err)
 		}
 	}
 	for _, s := range w.scans {
 		if s.Next() || !errors.Is(s.Err(), ErrClosed) {
-			w.violate("a scan of a closed store: %v", s.Err())
+			w.violate("a scan of a closed store returned %v, not ErrClosed", s.Err())
 		}
 	}
 	for _, c := range w.cursors {
 		if c.Next() || !errors.Is(c.Err(), ErrClosed) {
-			w.violate("a cursor of a closed store: %v", c.Err())
+			w.violate("a cursor of a closed store returned %v, not ErrClosed", c.Err())
 		}
 	}
 	w.must("close again", w.db.Close())

@@ -59,7 +59,7 @@ func (t trippedTable) Live(p *run.LookupKey, reuse run.Iterator) run.BackwardIte
 
 // A panic of a split function or of a memtable must release the lock of the store, which used to
 // stay held forever. The test lets each of their calls panic in turn, in each operation of DB.
-func TestPanicsOfFunctionsLeaveNoLock(t *testing.T) {
+func TestPanicsReleaseTheLock(t *testing.T) {
 	ctx := context.Background()
 	key, value := []byte("aa:1"), []byte("value")
 	walked := func(it *Iterator, err error) error {
@@ -244,7 +244,7 @@ func (t lenTable) Len() int { t.wire.step(); return t.Table.Len() }
 
 // A panic of Len in the compactor must release the lock of the store, which used to stay held, so
 // that Close waited forever.
-func TestPanicOfLenInTheCompactorLeavesNoLock(t *testing.T) {
+func TestPanicOfLenInTheCompactorReleasesTheLock(t *testing.T) {
 	wire, failed := &tripwire{}, make(chan error, 1)
 	o := goldenOptions(t, vfstest.NewMem(vfstest.MemOptions{}), LogOff)
 	o.NewMemtable = func(mo memtable.Options) memtable.Table { return lenTable{memtable.NewHash(mo), wire} }

@@ -55,7 +55,7 @@ func compactPart(t *testing.T, db *DB, files []*version.File) error {
 }
 
 // endingEarly is a Picker whose compactions to levels from 1 on end as soon as possible. Compactions
-// within level 0 run to their end: a part of one would not reduce the number of runs.
+// within level 0 run to their end: a part of such a compaction would not reduce the number of runs.
 type endingEarly struct{ Picker }
 
 func (p endingEarly) Pick(s Shape) *Pick {
@@ -182,7 +182,7 @@ func TestCompactionDoesNotEndBeforeEntriesOfAFilter(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestImpossibleSharesAreRefused(t *testing.T) {
+func TestInvalidSharesAreRefused(t *testing.T) {
 	db, want := openThreeRuns(t, vfstest.NewMem(vfstest.MemOptions{}))
 	db.compactor.running.Lock()
 	for _, share := range []float64{-0.1, 1.1, math.NaN(), math.Inf(1)} {

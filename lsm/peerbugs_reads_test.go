@@ -92,7 +92,7 @@ func writeRuns(t *testing.T, db *DB) (want map[string]string) {
 // source that ends, findTombstone checks the error of its search, and LevelIterator.enter checks the
 // error of the table; a compaction with an error does not change the tree. The test fails without
 // any one of the four checks.
-func TestBug30ReadErrorsAreErrors(t *testing.T) {
+func TestBug30ReadErrorsAreReturned(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{FS: mem, Budget: goldenBudget(t), Picker: idle{}, Split: modelSplits[2], PartitionBytes: 1, FileBytes: 3000, BlockBytes: 512, Compression: []Compression{NoCompression}}
 	db, err := Open(context.Background(), "db", o)

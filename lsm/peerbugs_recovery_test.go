@@ -166,7 +166,7 @@ func TestBug22FullDiskDuringRecoveryDoesNotDamageTheStore(t *testing.T) {
 // pebble#984, rocksdb#7621: a file got the number of another file, which was named by an edit that
 // recovery did not see. Protection: recover uses only numbers above those of all files in the
 // directory. The test fails if recover takes the next number from the manifest alone.
-func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
+func TestBug24FileNumbersAreNeverReused(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := Options{Log: LogSynced, MemtableBytes: 200, Budget: storyBudget(t), Picker: idle{}}
 	var moments []*vfstest.Mem
@@ -194,7 +194,7 @@ func TestBug24NumbersAreNeverUsedAgain(t *testing.T) {
 		o.FS = vfstest.NewFaulty(left, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 			if number := directory.NumberOf(filepath.Base(c.Name)); c.Op == vfstest.OpCreate && number > 0 {
 				if number <= highest {
-					return fmt.Errorf("number %d is used again", number)
+					return fmt.Errorf("file number %d is reused", number)
 				}
 				highest = number
 			}

@@ -183,9 +183,9 @@ func TestBug25SyncCoversOnlyEarlierWrites(t *testing.T) {
 
 	armed.Store(true)
 	one := put("one")
-	<-begun // the sync of one is held before the disk does it
+	<-begun // the first sync is held before it reaches the disk
 	go func() {
-		time.Sleep(10 * time.Millisecond) // gives a write that wrongly does not wait time to return
+		time.Sleep(10 * time.Millisecond) // a write that wrongly does not wait would return in this time
 		resume <- struct{}{}
 	}()
 	db.lock.Lock()

@@ -116,13 +116,13 @@ func TestBug29TombstonesAreDroppedWithTheKeysTheyDelete(t *testing.T) {
 }
 
 // compactRuns compacts the tables at the given indexes of level 0 into one run of level 0.
-func compactRuns(t *testing.T, db *DB, places ...int) {
+func compactRuns(t *testing.T, db *DB, indexes ...int) {
 	t.Helper()
 	db.compactor.running.Lock()
 	defer db.compactor.running.Unlock()
 	now := treeOf(db)
 	pick := Pick{To: 0}
-	for _, at := range places {
+	for _, at := range indexes {
 		pick.Files = append(pick.Files, now.Levels[0][at].Number)
 	}
 	require.NoError(t, db.compact(now, pick))
@@ -163,11 +163,11 @@ func TestBug32Level0IsInTheOrderOfRuns(t *testing.T) {
 				}
 				requireContent(t, db, want)
 				tables := tablesOf(db)[0]
-				var places []int
+				var indexes []int
 				for at := tables - to; at < tables-from; at++ {
-					places = append(places, at)
+					indexes = append(indexes, at)
 				}
-				compactRuns(t, db, places...) // some adjacent tables, or all
+				compactRuns(t, db, indexes...) // some adjacent tables, or all
 				requireContent(t, db, want)
 				require.NoError(t, db.Close())
 				requireOpens(t, o, mem, want)

@@ -28,7 +28,7 @@ func TestBug31OnlyFilesInUseStayOnDisk(t *testing.T) {
 	})
 	require.NoError(t, err)
 	u.db = db
-	setQuietTime(db, 0) // the compactor is idle without a quiet time
+	setQuietTime(db, 0) // the compactor becomes idle at once
 	steps := []func(){
 		func() { putAll(t, db, fmt.Sprintf("%c/%d", 'a'+u.rng.IntN(5), u.rng.IntN(50))) },
 		func() { require.NoError(t, db.DeleteRange([]byte{byte('a' + u.rng.IntN(5))}, nil)) },

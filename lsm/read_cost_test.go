@@ -84,7 +84,7 @@ func TestReadsOfSeveralTablesTriggerACompaction(t *testing.T) {
 	}
 }
 
-// Bloom filters spare reads the tables without the key, so these reads have no extra cost and
+// Bloom filters let reads skip the tables without the key, so these reads have no extra cost and
 // trigger no compaction.
 func TestReadsOfOneTableTriggerNoCompaction(t *testing.T) {
 	db := memoryStore(t, Options{})
@@ -147,7 +147,7 @@ func TestPicksForReadsCostNoMoreThanTheReads(t *testing.T) {
 }
 
 // After writes have stopped, tables of level 0 are joined with the tables that they overlap, unless
-// these are much larger.
+// the overlapped tables are much larger.
 func TestIdleStoresBecomeOneRun(t *testing.T) {
 	table := func(number uint64, bytes int64) Table {
 		return Table{Number: number, Bytes: bytes, From: []byte{'a'}, To: []byte{'b'}}

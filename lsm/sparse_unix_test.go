@@ -64,7 +64,7 @@ func TestNeitherCheckNorOpenReadsTheHoleOfALog(t *testing.T) {
 }
 
 // After its context ends, Check begins at most one more read.
-func TestCheckEndsWithItsContext(t *testing.T) {
+func TestCheckStopsWhenItsContextEnds(t *testing.T) {
 	enough := errors.New("enough")
 	dir := sparseStore(t)
 	count := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})

@@ -39,7 +39,7 @@ type story struct {
 	// viewed is the expected content of view.
 	viewed storyState
 
-	deadline time.Time // steps that wait fail after it
+	deadline time.Time // waiting steps fail after this time
 
 	// manifestBytes is the size at which the store starts a new manifest; 0 means the default.
 	manifestBytes int64
@@ -118,7 +118,7 @@ func (s *story) write(change func(storyState), do func(*DB) error) error {
 	switch {
 	case wasFailed:
 		if !errors.Is(err, ErrFailed) {
-			s.violate(fmt.Errorf("a write after ErrFailed: %w", err))
+			s.violate(fmt.Errorf("a write after ErrFailed returned: %w", err))
 		}
 	case errors.Is(err, ErrFailed):
 		s.failed = true

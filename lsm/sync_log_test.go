@@ -75,7 +75,7 @@ func TestSyncLogOnAFullDiskFailsOrMakesWritesDurable(t *testing.T) {
 }
 
 // After a failed fsync the durable content of the log is unknown, so the store accepts no more writes.
-func TestFailedSyncOfSyncLogEndsTheStore(t *testing.T) {
+func TestFailedSyncOfTheLogFailsTheStore(t *testing.T) {
 	var broken atomic.Bool
 	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &broken, syscall.EIO, isOf(vfstest.OpSync, directory.LogSuffix))
 	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: LogWritten})

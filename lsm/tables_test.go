@@ -38,7 +38,7 @@ func pinnedTables(t *testing.T, db *DB) *Tables {
 	return tables
 }
 
-func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
+func TestRestoreFromADescriptionAndFiles(t *testing.T) {
 	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb", "cc")
 	require.NoError(t, db.Put([]byte("dd"), []byte("in memory")))
@@ -70,7 +70,7 @@ func TestStoreIsMadeOfADescriptionAndFiles(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestTablesStayUntilTheyAreClosed(t *testing.T) {
+func TestPinnedTablesStayOnDiskUntilClose(t *testing.T) {
 	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb", "cc")
 	tables := pinnedTables(t, db)
@@ -108,7 +108,7 @@ func TestRepeatedRestoresDoNotUseUpRunNumbers(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestImpossibleDescriptionsAreRefused(t *testing.T) {
+func TestInvalidDescriptionsAreRefused(t *testing.T) {
 	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
 	db := describedStore(t, o, "db", "aa", "bb")
 	tables := pinnedTables(t, db)
@@ -134,7 +134,7 @@ func TestImpossibleDescriptionsAreRefused(t *testing.T) {
 	}
 }
 
-func TestWaitingForTablesEndsWithTheContext(t *testing.T) {
+func TestTablesStopsWaitingWhenTheContextEnds(t *testing.T) {
 	db, err := Open(context.Background(), "db", *partitionedOptions(vfstest.NewMem(vfstest.MemOptions{})))
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("aa"), []byte("x")))

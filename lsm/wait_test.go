@@ -7,7 +7,7 @@ import (
 	"github.com/weirstate/weir/internal/await"
 )
 
-// waitFor waits until a condition is true.
+// waitFor waits until isTrue returns true. what names the condition, for the failure message.
 func waitFor(t testing.TB, what string, isTrue func() bool) {
 	t.Helper()
 	await.True(t, isTrue, func() string { return "still waiting: " + what })
