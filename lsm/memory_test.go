@@ -47,13 +47,13 @@ func TestOpenIteratorsPinNoMemtables(t *testing.T) {
 				require.NoError(t, err)
 				v, err := db.View()
 				require.NoError(t, err)
-				ofView, err := v.Iterator(nil, nil)
+				viewIterator, err := v.Iterator(nil, nil)
 				require.NoError(t, err)
 				live, err := db.Prefix(binary.BigEndian.AppendUint64(nil, uint64(i<<16)))
 				require.NoError(t, err)
-				open, views = append(open, it, ofView, live), append(views, v)
+				open, views = append(open, it, viewIterator, live), append(views, v)
 				if step {
-					for _, it := range []*Iterator{it, ofView, live} {
+					for _, it := range []*Iterator{it, viewIterator, live} {
 						require.True(t, it.Next())
 					}
 				}

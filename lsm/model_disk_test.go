@@ -63,9 +63,9 @@ func (w *world) countWork() {
 func (w *world) reopen() {
 	w.seen.Reopened++
 	w.countWork()
-	left := w.close()
+	leftOpen := w.close()
 	if w.dice.IntN(2) == 0 {
-		w.check(w.dir, left) // an iterator that is still open keeps obsolete files
+		w.check(w.dir, leftOpen) // an iterator that is still open keeps obsolete files
 	}
 	w.open()
 }
@@ -91,13 +91,13 @@ func (w *world) crash() {
 	w.seen.Crashes++
 	keep := chosen(w.dice, 0, 0.5, 0.9, 1)
 	w.log("crash, log %d, keeps %v", w.o.Log, keep)
-	left := w.mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(w.dice.Uint64(), 0))})
+	crashed := w.mem.CrashClone(vfstest.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(w.dice.Uint64(), 0))})
 	w.countWork()
 	w.closeAll()
 	w.must("close", w.db.Close())
 	mode, before := w.o.Log, w.model
-	w.mem, w.o.FS = left, left
-	run, err := flushedIn(left, w.dir)
+	w.mem, w.o.FS = crashed, crashed
+	run, err := flushedIn(crashed, w.dir)
 	if !w.must("read the manifest", err) {
 		return
 	}

@@ -193,12 +193,12 @@ func (w *world) moveScan(s *modelScan) {
 }
 
 // moveBack takes steps backward. If last is set, it calls Last first.
-func (w *world) moveBack(last bool, steps int, it *Iterator, state *modelState, at *modelPosition, to *string, of func(string) bool) {
-	if last && !w.comparePrev("last", it.Last(), it, state, at, true, to, of) {
+func (w *world) moveBack(last bool, steps int, it *Iterator, state *modelState, at *modelPosition, to *string, matches func(string) bool) {
+	if last && !w.comparePrev("last", it.Last(), it, state, at, true, to, matches) {
 		return
 	}
 	for range steps {
-		if !w.comparePrev("prev", it.Prev(), it, state, at, false, to, of) {
+		if !w.comparePrev("prev", it.Prev(), it, state, at, false, to, matches) {
 			return
 		}
 	}
@@ -206,9 +206,9 @@ func (w *world) moveBack(last bool, steps int, it *Iterator, state *modelState, 
 
 // compareNext compares the position of an iterator with the first row of state from at.from on, and
 // moves at.from after that row.
-func (w *world) compareNext(what string, ok bool, it *Iterator, state *modelState, at *modelPosition, to *string, of func(string) bool) bool {
+func (w *world) compareNext(what string, ok bool, it *Iterator, state *modelState, at *modelPosition, to *string, matches func(string) bool) bool {
 	row, exists := state.next(at.from)
-	for exists && of != nil && !of(row.key) && (to == nil || row.key < *to) {
+	for exists && matches != nil && !matches(row.key) && (to == nil || row.key < *to) {
 		row, exists = state.next(row.key + "\x00")
 	}
 	exists = exists && (to == nil || row.key < *to)
@@ -217,15 +217,15 @@ func (w *world) compareNext(what string, ok bool, it *Iterator, state *modelStat
 
 // comparePrev compares the position of an iterator after Last or Prev with the last row of state, or
 // with the last row before at.
-func (w *world) comparePrev(what string, ok bool, it *Iterator, state *modelState, at *modelPosition, last bool, to *string, of func(string) bool) bool {
+func (w *world) comparePrev(what string, ok bool, it *Iterator, state *modelState, at *modelPosition, last bool, to *string, matches func(string) bool) bool {
 	lowest := string(it.walk.within.From)
 	var rows []modelRow
 	switch {
 	case last || !at.onRow && !at.beforeFirst:
-		rows = state.within(lowest, to, of)
+		rows = state.within(lowest, to, matches)
 	case at.onRow:
 		key := at.from[:len(at.from)-1]
-		rows = state.within(lowest, &key, of)
+		rows = state.within(lowest, &key, matches)
 	}
 	if len(rows) == 0 {
 		at.from = lowest
@@ -330,22 +330,22 @@ func (w *world) openCursor() {
 func (w *world) useCursors() {
 	for i, c := range w.cursors {
 		to := text(run.PrefixRange([]byte(c.prefix)).To)
-		of := func(key string) bool { return modelPrefix(w.o.Split, key) == c.prefix }
+		matches := func(key string) bool { return modelPrefix(w.o.Split, key) == c.prefix }
 		if w.dice.IntN(6) == 0 {
 			key := chosen(w.dice, w.o.key(w.dice), c.prefix+"b")
 			w.log("cursor %d: seek %q", i, key)
 			c.from = max(key, c.prefix)
-			w.compareNext("seek of a cursor", c.Seek([]byte(key)), c.Iterator, w.model, &c.modelPosition, to, of)
+			w.compareNext("seek of a cursor", c.Seek([]byte(key)), c.Iterator, w.model, &c.modelPosition, to, matches)
 		}
 		n := w.dice.IntN(3)
 		if back := w.dice.IntN(6); back < 2 {
 			w.log("cursor %d: back, %d times, last %v", i, n, back == 0)
-			w.moveBack(back == 0, n, c.Iterator, w.model, &c.modelPosition, to, of)
+			w.moveBack(back == 0, n, c.Iterator, w.model, &c.modelPosition, to, matches)
 			continue
 		}
 		w.log("cursor %d: next, %d times", i, n)
 		for range n {
-			w.compareNext("next of a cursor", c.Next(), c.Iterator, w.model, &c.modelPosition, to, of)
+			w.compareNext("next of a cursor", c.Next(), c.Iterator, w.model, &c.modelPosition, to, matches)
 		}
 	}
 }
@@ -371,12 +371,12 @@ func (w *world) checkGaps() {
 	w.db.lock.Lock()
 	defer w.db.lock.Unlock()
 	sum := int64(0)
-	for _, of := range w.db.gaps.ByPrefix {
-		sum += of.Bytes
+	for _, prefixGaps := range w.db.gaps.ByPrefix {
+		sum += prefixGaps.Bytes
 		before := ""
-		for _, x := range of.Gaps {
+		for _, x := range prefixGaps.Gaps {
 			w.seen.Gaps++
-			in := w.model.within(string(x.First), text(x.To), func(key string) bool { return modelPrefix(w.o.Split, key) == string(of.Prefix) })
+			in := w.model.within(string(x.First), text(x.To), func(key string) bool { return modelPrefix(w.o.Split, key) == string(prefixGaps.Prefix) })
 			if len(in) > 0 || string(x.First) < before || string(x.To) <= string(x.First) {
 				w.violate("gap from %q to %q, after %q, has %d keys", x.First, x.To, before, len(in))
 			}

@@ -79,14 +79,14 @@ func (m *modelState) deleteAll(rows []modelRow) {
 	}
 }
 
-// within returns the rows in [from, to) for which of returns true. A nil to means no end; a nil of
-// selects all rows.
-func (m *modelState) within(from string, to *string, of func(key string) bool) (rows []modelRow) {
+// within returns the rows in [from, to) for which matches returns true. A nil to means no end; a nil
+// matches selects all rows.
+func (m *modelState) within(from string, to *string, matches func(key string) bool) (rows []modelRow) {
 	m.rows.AscendGreaterOrEqual(modelRow{key: from}, func(r modelRow) bool {
 		if to != nil && r.key >= *to {
 			return false
 		}
-		if of == nil || of(r.key) {
+		if matches == nil || matches(r.key) {
 			rows = append(rows, r)
 		}
 		return true

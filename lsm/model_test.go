@@ -102,7 +102,7 @@ func TestStoreIsASortedMap(t *testing.T) {
 			})
 		}
 	})
-	for _, of := range []func(c *modelCounts) int64{
+	for _, count := range []func(c *modelCounts) int64{
 		func(c *modelCounts) int64 { return c.Flushes / 100 },
 		func(c *modelCounts) int64 { return c.Compactions / 50 },
 		func(c *modelCounts) int64 { return c.Crashes },
@@ -113,7 +113,7 @@ func TestStoreIsASortedMap(t *testing.T) {
 		func(c *modelCounts) int64 { return c.Large },
 		func(c *modelCounts) int64 { return c.Gaps / 10 },
 	} {
-		require.Positive(t, of(&shards[0])+of(&shards[1]), "the programs had too few events of this kind")
+		require.Positive(t, count(&shards[0])+count(&shards[1]), "the programs had too few events of this kind")
 	}
 }
 

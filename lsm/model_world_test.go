@@ -180,22 +180,22 @@ func (w *world) recordFlushed() {
 }
 
 // close closes the store. With probability 1/3 it closes views and iterators only after the store;
-// left reports whether any were open at that time.
-func (w *world) close() (left bool) {
-	left = w.dice.IntN(3) == 0 && len(w.views)+len(w.scans)+len(w.cursors) > 0
-	if !left {
+// leftOpen reports whether any were open at that time.
+func (w *world) close() (leftOpen bool) {
+	leftOpen = w.dice.IntN(3) == 0 && len(w.views)+len(w.scans)+len(w.cursors) > 0
+	if !leftOpen {
 		w.closeAll()
 	}
-	w.log("close, views or iterators left open: %v", left)
+	w.log("close, views or iterators left open: %v", leftOpen)
 	err := w.db.Close()
-	if left != errors.Is(err, ErrOpen) || !left && err != nil {
+	if leftOpen != errors.Is(err, ErrOpen) || !leftOpen && err != nil {
 		w.violate("close: %v", err)
 	}
-	if left {
+	if leftOpen {
 		w.requireClosed()
 		w.closeAll()
 	}
-	return left
+	return leftOpen
 }
 
 // requireClosed checks that views and iterators return ErrClosed after the store was closed.

@@ -138,10 +138,10 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 		require.Contains(t, operations, methods.Method(i).Name)
 	}
 	for name, operation := range operations {
-		for _, of := range []string{"split", "memtable"} {
-			t.Run(name+"/"+of, func(t *testing.T) {
+		for _, source := range []string{"split", "memtable"} {
+			t.Run(name+"/"+source, func(t *testing.T) {
 				for nth := 1; ; nth++ {
-					if !panicsAt(t, of, nth, operation) {
+					if !panicsAt(t, source, nth, operation) {
 						break
 					}
 				}
@@ -150,14 +150,14 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 	}
 }
 
-// panicsAt runs an operation whose nth call of the split function or memtable (of) panics. It reports
+// panicsAt runs an operation whose nth call of source, "split" or "memtable", panics. It reports
 // whether the operation made n calls.
-func panicsAt(t *testing.T, of string, nth int, operation func(*DB) error) bool {
+func panicsAt(t *testing.T, source string, nth int, operation func(*DB) error) bool {
 	mem, wire := vfstest.NewMem(vfstest.MemOptions{}), &tripwire{}
 	o := goldenOptions(t, mem, LogOff)
 	o.Picker = idle{}
 	split := o.Split.Func
-	switch of {
+	switch source {
 	case "split":
 		o.Split.Func = func(key []byte) int { wire.step(); return split(key) }
 	case "memtable":

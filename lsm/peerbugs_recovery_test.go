@@ -19,7 +19,7 @@ import (
 
 // crashedBeforeFlush returns the disk after a crash of a store with several logs, its options and its
 // content. Only the first run is in the tree.
-func crashedBeforeFlush(t *testing.T) (left *vfstest.Mem, o Options, want map[string]string) {
+func crashedBeforeFlush(t *testing.T) (crashed *vfstest.Mem, o Options, want map[string]string) {
 	t.Helper()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o = Options{FS: mem, Log: LogSynced, MemtableBytes: 300, BudgetBytes: 256 << 20, Split: storySplit}
@@ -44,13 +44,13 @@ func crashedBeforeFlush(t *testing.T) (left *vfstest.Mem, o Options, want map[st
 			delete(want, key)
 		}
 	}
-	left = mem.CrashClone(vfstest.CrashOptions{})
+	crashed = mem.CrashClone(vfstest.CrashOptions{})
 	db.manifest.Unlock()
 	require.NoError(t, db.Close())
-	names, err := left.List("db")
+	names, err := crashed.List("db")
 	require.NoError(t, err)
 	require.Greater(t, len(directory.LogNumbers(names, 1)), 3)
-	return left, o, want
+	return crashed, o, want
 }
 
 // requireOpens opens a store, checks that its content is want, and closes it.
@@ -86,10 +86,10 @@ func checkOpens(o Options, fsys vfs.FS, want map[string]string) error {
 // files after that. The test fails if recover writes the edit with the new first log before the
 // replay.
 func TestBug22RecoveryMayCrashTwice(t *testing.T) {
-	left, o, want := crashedBeforeFlush(t)
+	crashed, o, want := crashedBeforeFlush(t)
 	stride := density.Of[int64](t, 8, 1, 1)
 	var again int64
-	crashing := func(mem *vfstest.Mem, every int64, then func(n int64, left *vfstest.Mem) error) {
+	crashing := func(mem *vfstest.Mem, every int64, then func(n int64, crashed *vfstest.Mem) error) {
 		disk := watch(mem, func(n int64, _ vfstest.Op, _ string) error {
 			if n%max(every, stride) != 0 {
 				return nil
@@ -104,10 +104,10 @@ func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 		require.NoError(t, checkOpens(o, disk, want))
 		disk.requireNoFault(t, 40)
 	}
-	crashing(left.CrashClone(vfstest.CrashOptions{}), 1, func(_ int64, left *vfstest.Mem) error { return checkOpens(o, left, want) })
+	crashing(crashed.CrashClone(vfstest.CrashOptions{}), 1, func(_ int64, crashed *vfstest.Mem) error { return checkOpens(o, crashed, want) })
 	var once []*vfstest.Mem
-	crashing(left.CrashClone(vfstest.CrashOptions{}), 4, func(_ int64, left *vfstest.Mem) error {
-		once = append(once, left)
+	crashing(crashed.CrashClone(vfstest.CrashOptions{}), 4, func(_ int64, crashed *vfstest.Mem) error {
+		once = append(once, crashed)
 		return nil
 	})
 	for i, mem := range once {
@@ -130,19 +130,19 @@ func TestBug22RecoveryMayCrashTwice(t *testing.T) {
 // only new files, and treats unfinished files as leftovers. The test fails if Open removes leftovers
 // before it has recovered.
 func TestBug22FullDiskDuringRecoveryDoesNotDamageTheStore(t *testing.T) {
-	left, o, want := crashedBeforeFlush(t)
+	crashed, o, want := crashedBeforeFlush(t)
 	var used int64
-	names, err := left.List("db")
+	names, err := crashed.List("db")
 	require.NoError(t, err)
 	for _, name := range names {
-		info, err := left.Stat("db/" + name)
+		info, err := crashed.Stat("db/" + name)
 		require.NoError(t, err)
 		used += info.Size()
 	}
 	full := 0
 	for free, done := int64(0), false; !done; free += 97 {
 		mem := vfstest.NewMem(vfstest.MemOptions{MaxBytes: used + free + 4<<10})
-		copyFiles(t, mem, "db", left, "db")
+		copyFiles(t, mem, "db", crashed, "db")
 		writeFile(t, mem, "other", make([]byte, 4<<10))
 		o.FS = mem
 		for range 3 {
@@ -155,9 +155,9 @@ func TestBug22FullDiskDuringRecoveryDoesNotDamageTheStore(t *testing.T) {
 			full++
 			require.ErrorIs(t, err, syscall.ENOSPC, "%d bytes free", free)
 		}
-		left := vfstest.NewMem(vfstest.MemOptions{}) // a copy on a disk with space
-		copyFiles(t, left, "db", mem, "db")
-		requireOpens(t, o, left, want)
+		larger := vfstest.NewMem(vfstest.MemOptions{}) // a disk with space
+		copyFiles(t, larger, "db", mem, "db")
+		requireOpens(t, o, larger, want)
 		require.NoError(t, mem.Remove("other"))
 	}
 	require.Greater(t, full, 20)
@@ -185,13 +185,13 @@ func TestBug24FileNumbersAreNeverReused(t *testing.T) {
 	require.NoError(t, db.Close())
 	disk.requireNoFault(t, 50)
 
-	for moment, left := range moments {
-		names, _ := left.List("db")
+	for moment, crashed := range moments {
+		names, _ := crashed.List("db")
 		highest := uint64(0)
 		for _, name := range names {
 			highest = max(highest, directory.NumberOf(name))
 		}
-		o.FS = vfstest.NewFaulty(left, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
+		o.FS = vfstest.NewFaulty(crashed, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 			if number := directory.NumberOf(filepath.Base(c.Name)); c.Op == vfstest.OpCreate && number > 0 {
 				if number <= highest {
 					return fmt.Errorf("file number %d is reused", number)

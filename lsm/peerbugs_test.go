@@ -75,8 +75,8 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.
 			return nil
 		}
 		for _, kept := range keptAfterACrash(n, 2) {
-			left, p := s.promisedAfter(kept, mem)
-			if err := p.verify(s.o, left); err != nil {
+			crashed, p := s.promisedAfter(kept, mem)
+			if err := p.verify(s.o, crashed); err != nil {
 				return fmt.Errorf("%v kept: %w", kept.Keep, err)
 			}
 		}
@@ -85,8 +85,8 @@ func requireStory(t *testing.T, mode LogMode, steps []storyStep, ops ...vfstest.
 	s = newStory(t, disk, mode, 64<<10)
 	for i, step := range steps {
 		require.NoError(t, step(s), "step %d", i)
-		left, p := s.promisedAfter(vfstest.CrashOptions{}, mem)
-		require.NoError(t, p.verify(s.o, left), "after step %d", i)
+		crashed, p := s.promisedAfter(vfstest.CrashOptions{}, mem)
+		require.NoError(t, p.verify(s.o, crashed), "after step %d", i)
 	}
 	require.NoError(t, s.wrong)
 	disk.requireNoFault(t, 30)
@@ -99,9 +99,9 @@ func TestBug19CurrentNamesADurableManifest(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := watch(mem, func(n int64, _ vfstest.Op, _ string) error {
 		for _, kept := range keptAfterACrash(n, 3) {
-			left := mem.CrashClone(kept)
+			crashed := mem.CrashClone(kept)
 			for _, dir := range []string{"db", "copy", "half"} {
-				if _, _, err := manifest.Read(context.Background(), left, dir); err != nil {
+				if _, _, err := manifest.Read(context.Background(), crashed, dir); err != nil {
 					return fmt.Errorf("%s, %v kept: %w", dir, kept.Keep, err)
 				}
 			}
@@ -244,8 +244,8 @@ func TestBug25WritesAreDurableAfterTheNextLogHasBegun(t *testing.T) {
 // requireSurvives simulates a crash and checks that the store still has key.
 func requireSurvives(t *testing.T, o Options, mem *vfstest.Mem, key string) {
 	t.Helper()
-	left := mem.CrashClone(vfstest.CrashOptions{})
-	require.NoError(t, checkOpens(o, left, map[string]string{key: "of " + key}), "%q is lost", key)
+	crashed := mem.CrashClone(vfstest.CrashOptions{})
+	require.NoError(t, checkOpens(o, crashed, map[string]string{key: "of " + key}), "%q is lost", key)
 }
 
 // rocksdb 6.16.0: a checkpoint of several column families lost data under concurrent writes. 5.1.0:
@@ -291,8 +291,8 @@ func TestBug26CheckpointIsOneMomentAndDurable(t *testing.T) {
 			require.NoError(t, db.Apply(&b))
 			require.NoError(t, db.Checkpoint(t.Context(), "copy"))
 			require.Greater(t, writes, 10)
-			left := mem.CrashClone(vfstest.CrashOptions{})
-			o.FS, o.Log = left, LogOff
+			crashed := mem.CrashClone(vfstest.CrashOptions{})
+			o.FS, o.Log = crashed, LogOff
 			taken, err := Open(context.Background(), "copy", o)
 			require.NoError(t, err)
 			requireContent(t, taken, map[string]string{"a:1": "active", "b:1": "active", "c:1": "..."})

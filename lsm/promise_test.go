@@ -29,10 +29,10 @@ func (s *story) promisedAfter(o vfstest.CrashOptions, disk *vfstest.Mem) (*vfste
 		kept = s.acked
 	}
 	s.mu.Unlock()
-	left := disk.CrashClone(o)
+	crashed := disk.CrashClone(o)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return left, promise{states: s.survivors(kept), copies: copies}
+	return crashed, promise{states: s.survivors(kept), copies: copies}
 }
 
 // promisedAtClose returns the promise of a closed store.

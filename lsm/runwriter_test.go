@@ -38,14 +38,14 @@ func TestTablesEndOnlyAtBordersAfterTheirSize(t *testing.T) {
 		compactLevels(t, db, 2, 0)
 		ranges, v := deleteSome(t, db, rng)
 
-		var ofTables run.Ranges
+		var tableRanges run.Ranges
 		for _, f := range v.version.Tree.Levels[1] {
 			for _, r := range f.Table.Ranges() {
 				require.True(t, f.Bounds.Includes(r))
-				ofTables.Add(r)
+				tableRanges.Add(r)
 			}
 		}
-		require.Equal(t, ranges, ofTables)
+		require.Equal(t, ranges, tableRanges)
 		for _, level := range v.version.Tree.Levels[1:3] {
 			for i := 1; i < len(level); i++ {
 				before, border := level[i-1], level[i].Bounds.From

@@ -26,8 +26,8 @@ func TestSyncLogMakesWritesDurable(t *testing.T) {
 			require.NoError(t, put(fmt.Sprintf("m:%02d", i%30), strings.Repeat(fmt.Sprint(i%10), 90))(s))
 			if i%7 == 3 {
 				require.NoError(t, syncLog(s))
-				left := mem.CrashClone(vfstest.CrashOptions{})
-				require.NoError(t, holds(withFS(s.o, left), storyDir, s.states[s.acked]), "mode %d, write %d", mode, i)
+				crashed := mem.CrashClone(vfstest.CrashOptions{})
+				require.NoError(t, holds(withFS(s.o, crashed), storyDir, s.states[s.acked]), "mode %d, write %d", mode, i)
 			}
 		}
 		require.NoError(t, s.db.Close())
@@ -121,8 +121,8 @@ func TestSyncLogMakesWritesDurableWhileLogsRotate(t *testing.T) {
 			for w := range writers {
 				before[w] = synced[w].Load()
 			}
-			left := Options{FS: mem.CrashClone(vfstest.CrashOptions{}), Budget: storyBudget(t), Log: mode}
-			again, err := Open(context.Background(), "db", left)
+			reopened := Options{FS: mem.CrashClone(vfstest.CrashOptions{}), Budget: storyBudget(t), Log: mode}
+			again, err := Open(context.Background(), "db", reopened)
 			require.NoError(t, err)
 			for w := range writers {
 				for i := range before[w] {

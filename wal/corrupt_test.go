@@ -23,14 +23,14 @@ func logOf(t *testing.T, steps ...step) (log []byte, s *script) {
 // for each byte in quick tests), and all bits inverted.
 func altered(t *testing.T, log []byte, do func(log []byte, at int, to string)) {
 	step := density.Of(t, 8, 1, 1)
-	for at, was := range log {
+	for at, original := range log {
 		for bit := at % step; bit < 8; bit += step {
-			log[at] = was ^ 1<<bit
+			log[at] = original ^ 1<<bit
 			do(log, at, "flipped")
 		}
-		log[at] = ^was
+		log[at] = ^original
 		do(log, at, "inverted")
-		log[at] = was
+		log[at] = original
 	}
 }
 
