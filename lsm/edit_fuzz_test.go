@@ -16,7 +16,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// allocatedIn is how many bytes a function allocates, freed or not.
+// allocatedIn returns the number of bytes that a function allocates, including freed ones.
 func allocatedIn(f func()) uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)
@@ -26,7 +26,7 @@ func allocatedIn(f func()) uint64 {
 	return sample[0].Value.Uint64() - before
 }
 
-// sampleEdits are edits with everything that one may have.
+// sampleEdits returns edits that together use every field.
 func sampleEdits() []*manifest.Edit {
 	meta := version.FileMeta{
 		Number: 7, Run: 3, Identity: vfs.Identity{1, 2, 3}, Size: 4000, Entries: 17, Tombstones: 2,
@@ -43,8 +43,8 @@ func sampleEdits() []*manifest.Edit {
 	}
 }
 
-// An edit that is read is written as the same bytes, and takes no more memory
-// than they account for. Nothing else is read.
+// The decoder accepts only edits that encode to the same bytes, and allocates only as much memory as
+// their size justifies.
 func FuzzLsmManifestEdit(f *testing.F) {
 	for _, e := range sampleEdits() {
 		b := e.Encode()
@@ -58,7 +58,7 @@ func FuzzLsmManifestEdit(f *testing.F) {
 		var err error
 		took := allocatedIn(func() { e, err = manifest.DecodeEdit(b) })
 		if limit := 1<<20 + 64*uint64(len(b)); took > limit {
-			t.Fatalf("%d bytes of edit take %d of memory", len(b), took)
+			t.Fatalf("decoding an edit of %d bytes allocated %d bytes", len(b), took)
 		}
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
@@ -67,12 +67,12 @@ func FuzzLsmManifestEdit(f *testing.F) {
 			return
 		}
 		if again := e.Encode(); !bytes.Equal(b, again) {
-			t.Fatalf("%x is read and would be written as %x", b, again)
+			t.Fatalf("decoded %x, but it encodes to %x", b, again)
 		}
 	})
 }
 
-// CURRENT that is read is written as the same bytes. Nothing else is read.
+// ParseCurrent accepts only contents that Content would return.
 func FuzzLsmCurrent(f *testing.F) {
 	for _, g := range goldenCurrents {
 		f.Add(g.current.Content())
@@ -84,7 +84,7 @@ func FuzzLsmCurrent(f *testing.F) {
 		f.Add(string(pageSummed(content)))
 	}
 	f.Fuzz(func(t *testing.T, content string) {
-		// Most of what a fuzzer finds has a wrong checksum: give it the right one too.
+		// Most inputs of the fuzzer have a wrong checksum, so also try each input with the right one.
 		for _, content := range []string{content, string(pageSummed(content))} {
 			c, err := manifest.ParseCurrent(content)
 			if err != nil {
@@ -94,13 +94,13 @@ func FuzzLsmCurrent(f *testing.F) {
 				continue
 			}
 			if c.Number == 0 || c.ClosedBytes < 0 || c.Content() != content {
-				t.Fatalf("%q is read and would be written as %q", content, c.Content())
+				t.Fatalf("parsed %q, but Content returns %q", content, c.Content())
 			}
 		}
 	})
 }
 
-// A log record is applied or ErrCorrupt, whatever is in it.
+// Replay of any log record succeeds or returns ErrCorrupt.
 func FuzzLsmLogRecord(f *testing.F) {
 	var b Batch
 	b.Put([]byte("key"), []byte("value"))
@@ -129,10 +129,9 @@ func FuzzLsmLogRecord(f *testing.F) {
 			var err error
 			took := allocatedIn(func() { err = r.record(b, 0) })
 			to.release()
-			// Slabs are on Go's heap where the system gives no other memory, and
-			// under the race detector.
+			// On some systems, and under the race detector, slabs are on Go's heap and so part of the count.
 			if limit := 4<<20 + 64*uint64(len(b)); took > limit {
-				t.Fatalf("a record of %d bytes takes %d of memory", len(b), took)
+				t.Fatalf("replaying a record of %d bytes allocated %d bytes", len(b), took)
 			}
 			if err != nil && !errors.Is(err, ErrCorrupt) {
 				t.Fatal(err)

@@ -53,7 +53,7 @@ func ExampleDB_Apply() {
 	b.Put([]byte("from"), []byte("10"))
 	b.Put([]byte("to"), []byte("20"))
 	b.Delete([]byte("pending"))
-	must(db.Apply(&b)) // the disk has all operations or none
+	must(db.Apply(&b)) // atomic, and durable with LogSynced
 	it, err := db.Iterator(nil, nil)
 	must(err)
 	for it.Next() {
@@ -130,9 +130,9 @@ func ExampleDB_Iterator() {
 	for _, key := range []string{"a", "b", "c", "d"} {
 		must(db.Put([]byte(key), nil))
 	}
-	it, err := db.Iterator([]byte("b"), []byte("d")) // from b, up to d excluded
+	it, err := db.Iterator([]byte("b"), []byte("d")) // from b (included) to d (excluded)
 	must(err)
-	must(db.Delete([]byte("b"))) // the iterator does not see it
+	must(db.Delete([]byte("b"))) // the iterator does not see later writes
 	for it.Next() {
 		fmt.Println("up", string(it.Key()))
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// faultyDisk is a file system in memory with a fault, which is lifted at some
-// time. It knows what is open.
+// faultyDisk is an in-memory file system whose operations fail by a plan until the test lifts the fault.
+// It tracks open files and locks.
 //
 // Thread safety: all methods may be called at the same time.
 type faultyDisk struct {
@@ -20,14 +20,14 @@ type faultyDisk struct {
 	mem    *vfstest.Mem
 	hits   atomic.Int64
 	lifted atomic.Bool
-	before map[string]bool // goroutines of other stores
+	before map[string]bool // goroutines of stores that existed before this disk
 
-	mu      sync.Mutex // guards what follows
-	last    int
-	handles map[int]string // files and locks that are open
+	mu      sync.Mutex     // guards last and handles
+	last    int            // ID of the newest handle
+	handles map[int]string // operation and name of each open file and lock, by ID
 }
 
-// newFaultyDisk returns a disk over mem with the fault that plan makes.
+// newFaultyDisk returns a disk over mem whose operations fail by plan.
 func newFaultyDisk(mem *vfstest.Mem, plan vfstest.Plan) *faultyDisk {
 	d := &faultyDisk{mem: mem, before: workers(), handles: make(map[int]string)}
 	d.Faulty = vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
@@ -43,8 +43,8 @@ func newFaultyDisk(mem *vfstest.Mem, plan vfstest.Plan) *faultyDisk {
 	return d
 }
 
-// opened notes a handle, and returns what forgets it.
-func (d *faultyDisk) opened(op vfstest.Op, name string) (closed func()) {
+// track adds an open handle, and returns the function that removes it.
+func (d *faultyDisk) track(op vfstest.Op, name string) (closed func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last++
@@ -57,8 +57,8 @@ func (d *faultyDisk) opened(op vfstest.Op, name string) (closed func()) {
 	}
 }
 
-// left are the handles that are open, and how each was made.
-func (d *faultyDisk) left() []string {
+// openHandles returns the operations that made the open handles, and their file names.
+func (d *faultyDisk) openHandles() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Sorted(maps.Values(d.handles))
@@ -68,7 +68,7 @@ func (d *faultyDisk) file(f vfs.File, err error, op vfstest.Op, name string) (vf
 	if err != nil {
 		return nil, err
 	}
-	return &notedFile{f, d.opened(op, name)}, nil
+	return &trackedFile{f, d.track(op, name)}, nil
 }
 
 // Create implements vfs.FS.
@@ -89,29 +89,29 @@ func (d *faultyDisk) Lock(name string) (vfs.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &notedLock{l, d.opened(vfstest.OpLock, name)}, nil
+	return &trackedLock{l, d.track(vfstest.OpLock, name)}, nil
 }
 
-// notedFile is a file of which the disk knows that it is open.
-type notedFile struct {
+// trackedFile is a file that the disk tracks while it is open.
+type trackedFile struct {
 	vfs.File
 	closed func()
 }
 
-// Close implements vfs.File. The file is closed also if it fails.
-func (f *notedFile) Close() error {
+// Close implements vfs.File. It closes the file even if it returns an error.
+func (f *trackedFile) Close() error {
 	f.closed()
 	return f.File.Close()
 }
 
-// notedLock is a lock of which the disk knows.
-type notedLock struct {
+// trackedLock is a lock that the disk tracks while it is held.
+type trackedLock struct {
 	vfs.Lock
 	closed func()
 }
 
 // Close implements io.Closer.
-func (l *notedLock) Close() error {
+func (l *trackedLock) Close() error {
 	l.closed()
 	return l.Lock.Close()
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// ballastBytes is more than a story needs.
+// ballastBytes is the size of the file that a test removes to make space. It is more than a story needs.
 const ballastBytes = 8 << 20
 
 const ballastName = "ballast"
@@ -30,15 +30,15 @@ func smallDisk(t *testing.T, freeBytes int64) *faultyDisk {
 	return newFaultyDisk(mem, func(vfstest.Call) error { return nil })
 }
 
-// Whatever the size of a disk that is too small: calls give ENOSPC or do what
-// they should, and nothing that was promised is lost. Opening the store again and
-// again does not make it worse, and once there is room everything works.
-func TestAnyDiskMayBeTooSmall(t *testing.T) {
+// The stories run on disks of increasing sizes that are too small. Each call succeeds or returns ENOSPC,
+// and no promised write is lost. Repeated calls of Open use no more space, and after space is freed
+// the store works again.
+func TestStoreSurvivesAFullDiskOfAnySize(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(stories)) {
 		for logName, mode := range logModes {
 			t.Run(name+"/"+logName, func(t *testing.T) {
 				runs := 0
-				steps := density.Of[int64](t, 1, 8, 8) // by which sizes are apart
+				steps := density.Of[int64](t, 1, 8, 8) // sizes tried before the size doubles
 				for free := int64(0); ; free += max(int64(faultsStride(t)), free/steps) {
 					runs++
 					disk := smallDisk(t, free)
@@ -46,7 +46,7 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 					o.takeSteps(stories[name])
 					o.close()
 					o.openWhileFull()
-					o.expectNone("free space", disk.mem.Remove(ballastName))
+					o.expectNoError("free space", disk.mem.Remove(ballastName))
 					o.recover(runs%2 == 0)
 					require.NoError(t, o.wrong, "%d bytes", free)
 					if o.errors == 0 {
@@ -64,30 +64,30 @@ func TestAnyDiskMayBeTooSmall(t *testing.T) {
 // files after a success is not checked: it depends on the progress of the workers before Close.
 func (o *faultStory) openWhileFull() {
 	files, failed := 0, false
-	var left []string
+	var leftovers []string
 	for i := range 4 {
 		db, err := Open(context.Background(), storyDir, o.o)
 		o.expect(err)
 		if err == nil {
 			o.expect(db.Close())
 		}
-		o.expectNone("opened while the disk is full", nothingOpen(o.disk))
+		o.expectNoError("open handles after Open on a full disk", nothingOpen(o.disk))
 		names, _ := o.disk.mem.List(storyDir)
 		switch {
 		case err == nil:
-			for _, name := range left {
+			for _, name := range leftovers {
 				if slices.Contains(names, name) {
-					o.violate(fmt.Errorf("another open leaves %s behind again: %v", name, names))
+					o.violate(fmt.Errorf("Open has not removed the leftover %s: %v", name, names))
 				}
 			}
 		case failed && i > 1 && len(names) > files:
-			o.violate(fmt.Errorf("another open that fails leaves %d files, not %d: %v", len(names), files, names))
+			o.violate(fmt.Errorf("a second failed Open leaves %d files, the first left %d: %v", len(names), files, names))
 		}
-		files, failed, left = len(names), err != nil, o.leftovers()
+		files, failed, leftovers = len(names), err != nil, o.leftovers()
 	}
 }
 
-// leftovers are the files of the directory that the store does not need.
+// leftovers returns the files of the directory that the store does not use.
 func (o *faultStory) leftovers() []string {
 	checked := o.o
 	checked.FS = o.disk.mem.CrashClone(vfstest.CrashOptions{Keep: 1})

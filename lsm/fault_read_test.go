@@ -17,10 +17,10 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// hiddenStore makes a store of three runs, of several blocks each: the first has
-// all keys of two prefixes, which a range and the tombstone of a prefix hide; the
-// others have some again. It returns what is left.
-func hiddenStore(t *testing.T, o Options) storyState {
+// fillHidden makes a store of runs with several blocks. The first run has all keys of two prefixes. A
+// range tombstone and a prefix tombstone in later runs hide these keys, and later writes restore some
+// of them. fillHidden returns the visible content.
+func fillHidden(t *testing.T, o Options) storyState {
 	db, err := Open(context.Background(), storyDir, o)
 	require.NoError(t, err)
 	want := storyState{}
@@ -51,9 +51,8 @@ func hiddenOptions(t *testing.T) Options {
 	return o
 }
 
-// readFails opens the store of a disk again for each read that use makes, and lets that read fail.
-// It stops after the last read.
-func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
+// failEachRead calls use with the store once for each read that use makes, and lets that read fail.
+func failEachRead(t *testing.T, o Options, use func(db *DB, n int)) {
 	mem := o.FS.(*vfstest.Mem)
 	for n := 0; ; n++ {
 		var on atomic.Bool
@@ -69,7 +68,7 @@ func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
 		require.NoError(t, err)
 		on.Store(true)
 		use(db, n)
-		if err := db.Close(); err != nil { // a flush could not read what it had written
+		if err := db.Close(); err != nil { // a flush could not read its own output
 			require.ErrorIs(t, err, syscall.EIO)
 		}
 		require.NoError(t, nothingOpen(disk))
@@ -80,12 +79,12 @@ func readFails(t *testing.T, o Options, use func(db *DB, n int)) {
 	}
 }
 
-// RocksDB lost data when a compaction could not read (8.7.0): the entries read so far replaced
-// all inputs. Protection: the compaction checks Merger.Err before it ends.
+// RocksDB 8.7.0 lost data after a read error in a compaction: the entries read so far replaced all
+// inputs. Protection: the compaction checks Merger.Err before it ends.
 func TestReadErrorsInCompactionsLoseNothing(t *testing.T) {
 	o := hiddenOptions(t)
-	want := hiddenStore(t, o)
-	readFails(t, o, func(db *DB, n int) {
+	want := fillHidden(t, o)
+	failEachRead(t, o, func(db *DB, n int) {
 		for range 2 {
 			if err := db.Compact(context.Background()); err != nil {
 				require.ErrorIs(t, err, syscall.EIO)
@@ -102,12 +101,12 @@ func TestReadErrorsInCompactionsLoseNothing(t *testing.T) {
 	})
 }
 
-// RocksDB's iterators gave what DeleteRange had hidden after a read error (8.7.0).
-// Here a live cursor that could not read the tombstone of its prefix did so.
-// Protection: cursor.err, which the merger gets once it is ready.
-func TestReadErrorsBringNothingBackThatIsDeleted(t *testing.T) {
+// After a read error, iterators of RocksDB 8.7.0 returned keys that DeleteRange had deleted. Our prefix
+// iterator did the same after it could not read the tombstone of its prefix. Protection: cursor.err,
+// which the merger checks when the cursor is ready.
+func TestReadErrorsDoNotRevealDeletedKeys(t *testing.T) {
 	o := hiddenOptions(t)
-	want := hiddenStore(t, o)
+	want := fillHidden(t, o)
 	keys := slices.Sorted(maps.Keys(want))
 	open := map[string]func(db *DB) (*Iterator, error){
 		"scan":       func(db *DB) (*Iterator, error) { return db.Iterator(nil, nil) },
@@ -117,8 +116,8 @@ func TestReadErrorsBringNothingBackThatIsDeleted(t *testing.T) {
 	}
 	for name, open := range open {
 		for _, writes := range []bool{false, true} {
-			readFails(t, o, func(db *DB, n int) {
-				for at := 38; at >= 0; at -= 3 { // from behind, so that few blocks are in the cache
+			failEachRead(t, o, func(db *DB, n int) {
+				for at := 38; at >= 0; at -= 3 { // backward, so that few of the blocks are in the cache
 					it, err := open(db)
 					require.NoError(t, err)
 					requireWalk(t, db, it, fmt.Appendf(nil, "b:%02d", at), want, keys, writes, fmt.Sprintf("%s, read %d", name, n))
@@ -128,9 +127,9 @@ func TestReadErrorsBringNothingBackThatIsDeleted(t *testing.T) {
 	}
 }
 
-// requireWalk seeks a key and walks on from there. All that the iterator gives is
-// there, and nothing is left out, until it has an error.
-func requireWalk(t *testing.T, db *DB, it *Iterator, from []byte, want storyState, keys []string, writes bool, what string) {
+// requireWalk seeks a key and reads all later entries. Until an error, the iterator must return exactly
+// the entries of want. If writes is set, it writes to the store between the steps.
+func requireWalk(t *testing.T, db *DB, it *Iterator, from []byte, want storyState, keys []string, writes bool, context string) {
 	if it.walk.cursor.on {
 		from = append(bytes.Clone(it.walk.cursor.prefix), from[2:]...)
 	}
@@ -139,16 +138,16 @@ func requireWalk(t *testing.T, db *DB, it *Iterator, from []byte, want storyStat
 		key := string(it.Key())
 		if at < 0 {
 			at = slices.Index(keys, key)
-			require.GreaterOrEqual(t, at, 0, "%s: %s is deleted", what, key)
-			require.True(t, at == 0 || keys[at-1] < string(max(string(from), string(within.From))), what)
+			require.GreaterOrEqual(t, at, 0, "%s: %s is deleted", context, key)
+			require.True(t, at == 0 || keys[at-1] < string(max(string(from), string(within.From))), context)
 		}
-		require.Equal(t, keys[at], key, what)
+		require.Equal(t, keys[at], key, context)
 		value, err := it.Value()
 		if err == nil {
-			require.Equal(t, want[key], string(value), what)
+			require.Equal(t, want[key], string(value), context)
 		}
 		at++
-		if writes { // so that the cursor looks again
+		if writes { // a prefix iterator must then look up its position again
 			if err := db.Delete([]byte("x")); err != nil {
 				require.ErrorIs(t, err, syscall.EIO)
 			}
@@ -156,11 +155,11 @@ func requireWalk(t *testing.T, db *DB, it *Iterator, from []byte, want storyStat
 	}
 	err := errors.Join(it.Err(), it.Close())
 	if err != nil {
-		require.ErrorIs(t, err, syscall.EIO, what)
-		require.NotErrorIs(t, err, ErrCorrupt, what)
+		require.ErrorIs(t, err, syscall.EIO, context)
+		require.NotErrorIs(t, err, ErrCorrupt, context)
 		return
 	}
 	if at >= 0 && at < len(keys) {
-		require.True(t, within.Before([]byte(keys[at])), "%s: %s is left out", what, keys[at])
+		require.True(t, within.Before([]byte(keys[at])), "%s: %s is missing", context, keys[at])
 	}
 }

@@ -21,17 +21,17 @@ import (
 type faultStory struct {
 	*story
 	disk    *faultyDisk
-	cause   error // what errors of the fault are
-	lasting bool  // the fault stays until it is lifted
-	begun   *DB   // the store whose state is known
-	errors  int   // that calls gave
-	blind   bool  // nothing is read
+	cause   error // the error that failing operations return
+	lasting bool  // operations fail until the test lifts the fault
+	begun   *DB   // the open store for which begin has run
+	errors  int   // number of errors that calls returned
+	blind   bool  // takeSteps does not read
 }
 
 // takeSteps takes all steps. It checks the results of reads after every few steps, and for some time
 // after the fault.
 func (o *faultStory) takeSteps(steps []storyStep) {
-	since := 0 // the fault, in steps
+	since := 0 // number of steps since the last fault
 	for i, step := range steps {
 		if o.db == nil && i > 0 && !o.reopened() {
 			return
@@ -41,7 +41,7 @@ func (o *faultStory) takeSteps(steps []storyStep) {
 		o.expect(err)
 		if err != nil && !o.lasting && len(o.copies) > copies && o.db.checkWritableNow() == nil {
 			// Files of a failed checkpoint do not prevent the next one.
-			o.expectNone("a checkpoint that is tried again", step(o.story))
+			o.expectNoError("second try of a checkpoint", step(o.story))
 		}
 		if o.db != nil && o.db != o.begun {
 			o.begin()
@@ -58,7 +58,7 @@ func (o *faultStory) takeSteps(steps []storyStep) {
 	}
 }
 
-// reopened opens a store again that could not be opened before.
+// reopened tries to open the store after a failed Open. It reports whether the store is open.
 func (o *faultStory) reopened() bool {
 	for range 3 {
 		err := open(o.story)
@@ -69,35 +69,36 @@ func (o *faultStory) reopened() bool {
 		}
 	}
 	if !o.lasting {
-		o.violate(errors.New("a store cannot be opened after the fault"))
+		o.violate(errors.New("the store cannot be opened after the fault"))
 	}
 	return false
 }
 
-// begin finds out what a store has that was opened: one of the states that the
-// one before promised.
+// begin reads the content of the newly opened store. It must be one of the states that the previous
+// store promised, and becomes the only known state.
 func (o *faultStory) begin() {
 	got, err := contentOf(o.db)
 	o.expect(err)
-	if err != nil { // nothing is known until it can be read
+	if err != nil { // Open must be repeated until the content can be read
 		o.expect(o.db.Close())
 		o.db = nil
 		return
 	}
-	may := o.survivors(o.kept)
-	at := slices.IndexFunc(may, func(state storyState) bool { return maps.Equal(state, got) })
+	allowed := o.survivors(o.kept)
+	at := slices.IndexFunc(allowed, func(state storyState) bool { return maps.Equal(state, got) })
 	if at < 0 {
-		o.violate(fmt.Errorf("opened again it has %d keys, in none of %d possible states", len(got), len(may)))
+		o.violate(fmt.Errorf("after Open the store has %d keys, which match none of %d possible states", len(got), len(allowed)))
 		return
 	}
 	o.mu.Lock()
-	o.states, o.seals = []storyState{may[at]}, map[int]bool{0: true}
+	o.states, o.seals = []storyState{allowed[at]}, map[int]bool{0: true}
 	o.acked, o.kept, o.failed, o.refused = 0, 0, false, nil
 	o.mu.Unlock()
 	o.begun = o.db
 }
 
-// expect sees to it that an error tells of the fault, and of nothing else.
+// expect counts an error, and requires that it wraps the cause of the fault and no sentinel with another
+// meaning.
 func (o *faultStory) expect(err error) {
 	if err == nil {
 		return
@@ -105,21 +106,22 @@ func (o *faultStory) expect(err error) {
 	o.errors++
 	switch {
 	case !errors.Is(err, o.cause):
-		o.expectNone("an error that is not the fault's", err)
+		o.expectNoError("an error with another cause", err)
 	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrVersion), errors.Is(err, ErrNotStore), errors.Is(err, ErrClosed):
-		o.expectNone("a fault that is taken for something else", err)
+		o.expectNoError("a fault reported with the wrong sentinel", err)
 	}
 }
 
-func (o *faultStory) expectNone(what string, err error) {
+// expectNoError records an error as a violation. call describes the call that returned the error.
+func (o *faultStory) expectNoError(call string, err error) {
 	if err != nil {
 		o.mu.Lock()
-		o.violate(fmt.Errorf("%s: %w", what, err))
+		o.violate(fmt.Errorf("%s: %w", call, err))
 		o.mu.Unlock()
 	}
 }
 
-// inspect compares all ways to read. Each gives what there is or an error.
+// inspect reads the store in all ways. Each must return an allowed content or an error of the fault.
 func (o *faultStory) inspect() {
 	if errors.Is(o.db.checkWritableNow(), ErrClosed) {
 		return
@@ -129,7 +131,7 @@ func (o *faultStory) inspect() {
 		got, err := read(o.db)
 		o.expect(err)
 		if err == nil && !o.isAllowed(got) {
-			o.violate(fmt.Errorf("%s gives %d keys that are not those written", name, len(got)))
+			o.violate(fmt.Errorf("%s returns %d keys, not an allowed content", name, len(got)))
 		}
 	}
 }
@@ -140,14 +142,14 @@ func (db *DB) checkWritableNow() error {
 	return db.status.checkWritable()
 }
 
-// readsOfStories are the ways to read a store.
+// readsOfStories holds all ways to read a store.
 var readsOfStories = map[string]func(*DB) (storyState, error){
 	"Get": contentOf,
 	"Peek": func(db *DB) (storyState, error) {
-		return gather(func(key []byte) ([]byte, bool, error) { return db.Peek(key) })
+		return getAll(func(key []byte) ([]byte, bool, error) { return db.Peek(key) })
 	},
 	"Stream": func(db *DB) (storyState, error) {
-		return gather(func(key []byte) ([]byte, bool, error) { return streamed(db.Stream(key)) })
+		return getAll(func(key []byte) ([]byte, bool, error) { return readStream(db.Stream(key)) })
 	},
 	"Iterator": func(db *DB) (storyState, error) {
 		it, err := db.Iterator(nil, nil)
@@ -156,14 +158,14 @@ var readsOfStories = map[string]func(*DB) (storyState, error){
 		}
 		return readAllOf(it)
 	},
-	"Prefix": walkPrefixes,
+	"Prefix": readPrefixes,
 	"a view": readView,
 	"Iterator, by Seek": func(db *DB) (storyState, error) {
 		it, err := db.Iterator(nil, nil)
 		if err != nil {
 			return nil, err
 		}
-		got, err := gather(func(key []byte) ([]byte, bool, error) {
+		got, err := getAll(func(key []byte) ([]byte, bool, error) {
 			if !it.Seek(key) || !bytes.Equal(it.Key(), key) {
 				return nil, false, it.Err()
 			}
@@ -174,8 +176,8 @@ var readsOfStories = map[string]func(*DB) (storyState, error){
 	},
 }
 
-// gather reads all keys of stories.
-func gather(read func(key []byte) ([]byte, bool, error)) (storyState, error) {
+// getAll reads each key of the stories by read.
+func getAll(read func(key []byte) ([]byte, bool, error)) (storyState, error) {
 	got := storyState{}
 	for _, key := range keysOfStories {
 		value, found, err := read([]byte(key))
@@ -189,36 +191,36 @@ func gather(read func(key []byte) ([]byte, bool, error)) (storyState, error) {
 	return got, nil
 }
 
-// streamed reads what Stream has returned.
-func streamed(r io.ReadCloser, size int64, found bool, err error) ([]byte, bool, error) {
+// readStream reads the result of Stream and closes the reader.
+func readStream(r io.ReadCloser, size int64, found bool, err error) ([]byte, bool, error) {
 	if err != nil || !found {
 		return nil, false, err
 	}
 	value, err := io.ReadAll(r)
 	if err == nil && int64(len(value)) != size {
-		err = fmt.Errorf("a stream has %d bytes, not %d", len(value), size)
+		err = fmt.Errorf("the stream has %d bytes, but its size is %d", len(value), size)
 	}
 	return value, true, errors.Join(err, r.Close())
 }
 
-// walkPrefixes reads everything by cursors.
-func walkPrefixes(db *DB) (storyState, error) {
+// readPrefixes reads all entries by prefix iterators.
+func readPrefixes(db *DB) (storyState, error) {
 	got := storyState{}
 	for _, prefix := range prefixesOfStories {
 		it, err := db.Prefix([]byte(prefix))
 		if err != nil {
 			return nil, err
 		}
-		of, err := readAllOf(it)
+		entries, err := readAllOf(it)
 		if err != nil {
 			return nil, err
 		}
-		maps.Copy(got, of)
+		maps.Copy(got, entries)
 	}
 	return got, nil
 }
 
-// prefixesOfStories are those of the keys of stories.
+// prefixesOfStories holds the prefixes of all keys of the stories.
 var prefixesOfStories = func() (prefixes []string) {
 	for _, key := range keysOfStories {
 		prefixes = append(prefixes, key[:storySplit.Func([]byte(key))])
@@ -227,7 +229,7 @@ var prefixesOfStories = func() (prefixes []string) {
 	return slices.Compact(prefixes)
 }()
 
-// readView reads everything of a view, twice.
+// readView reads all entries of a view by an iterator and by Get.
 func readView(db *DB) (got storyState, err error) {
 	v, err := db.View()
 	if err != nil {
@@ -241,45 +243,46 @@ func readView(db *DB) (got storyState, err error) {
 	if got, err = readAllOf(it); err != nil {
 		return nil, err
 	}
-	byGet, err := gather(func(key []byte) ([]byte, bool, error) { return v.Get(key, nil) })
+	byGet, err := getAll(func(key []byte) ([]byte, bool, error) { return v.Get(key, nil) })
 	if err == nil && !maps.Equal(got, byGet) {
-		err = errors.New("two ways to read a view differ")
+		err = errors.New("the iterator and Get of a view return different entries")
 	}
 	return got, err
 }
 
-// close closes what is open, and sees to it that nothing is left of it.
+// close closes the view and the store. It requires that no handle and no goroutine of the store is left.
 func (o *faultStory) close() {
 	if o.db != nil {
 		o.expect(closeView(o.story))
 		o.expect(o.db.Close())
 	}
-	o.expectNone("after Close", nothingOpen(o.disk))
+	o.expectNoError("open handles after Close", nothingOpen(o.disk))
 }
 
-// recover opens the store again without the fault, with or without a power cut before.
+// recover lifts the fault, opens the store, and verifies its promises. If powerCut is set, it also does
+// this on a copy of the disk after a power cut.
 func (o *faultStory) recover(powerCut bool) {
 	o.disk.lifted.Store(true)
 	if powerCut {
-		left, p := o.promisedAfter(vfstest.CrashOptions{}, o.disk.mem)
-		o.expectNone("after a power cut", p.verify(o.o, left))
+		crashed, p := o.promisedAfter(vfstest.CrashOptions{}, o.disk.mem)
+		o.expectNoError("after a power cut", p.verify(o.o, crashed))
 	}
 	p := o.promisedAtClose()
-	o.expectNone("without the fault", p.verify(o.o, o.disk.mem))
-	o.expectNone("at work again", works(o.o, o.disk.mem))
+	o.expectNoError("after the fault was lifted", p.verify(o.o, o.disk.mem))
+	o.expectNoError("use of the reopened store", works(o.o, o.disk.mem))
 }
 
-// nothingOpen says what is open on a disk without stores, and which goroutines
-// are left of them.
+// nothingOpen returns an error if a handle on the disk is open after all stores were closed. It waits
+// for the goroutines of these stores.
 func nothingOpen(disk *faultyDisk) error {
-	if left := disk.left(); len(left) > 0 {
-		return fmt.Errorf("left open are %v", left)
+	if open := disk.openHandles(); len(open) > 0 {
+		return fmt.Errorf("handles are still open: %v", open)
 	}
-	noWorkersLeft(disk.before)
+	waitForWorkersToEnd(disk.before)
 	return nil
 }
 
-// works sees to it that a store can do everything.
+// works opens, reads, writes, compacts and checks the store, and returns the first error.
 func works(o Options, fsys vfs.FS) error {
 	o.FS = fsys
 	db, err := Open(context.Background(), storyDir, o)
@@ -299,42 +302,42 @@ func works(o Options, fsys vfs.FS) error {
 	want["x"] = "works"
 	report, err := Check(context.Background(), storyDir, o)
 	if err == nil && len(report.Leftovers) > 0 {
-		err = fmt.Errorf("left over are %v", report.Leftovers)
+		err = fmt.Errorf("there are leftover files: %v", report.Leftovers)
 	}
 	return errors.Join(err, holds(o, storyDir, want))
 }
 
-// stacks is memory for those of all goroutines: to make it anew for each story
-// takes longer than the story.
+// stacks is a buffer for the stacks of all goroutines. Allocating it for each story would take longer
+// than the story.
 var (
 	stacksMu sync.Mutex
 	stacks   = make([]byte, 1<<20)
 )
 
-// noWorkersLeft waits until all goroutines of stores have ended that are not in before. If a
-// goroutine does not end, go test reaches its time limit and prints it.
-func noWorkersLeft(before map[string]bool) {
+// waitForWorkersToEnd waits for the end of all goroutines of stores, except those in before. If a
+// goroutine does not end, go test reaches its time limit and prints the stack.
+func waitForWorkersToEnd(before map[string]bool) {
 	for {
-		left := workers()
-		maps.DeleteFunc(left, func(id string, _ bool) bool { return before[id] })
-		if len(left) == 0 {
+		running := workers()
+		maps.DeleteFunc(running, func(id string, _ bool) bool { return before[id] })
+		if len(running) == 0 {
 			return
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
 }
 
-// workers returns the goroutines of all stores, by the first lines of their stacks up to
-// their states.
+// workers returns the goroutines of all stores. A goroutine is identified by the first line of its stack,
+// without its state.
 func workers() map[string]bool {
 	stacksMu.Lock()
 	defer stacksMu.Unlock()
-	of := make(map[string]bool)
+	found := make(map[string]bool)
 	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
 		if strings.Contains(stack, "lsm.(*DB).work") || strings.Contains(stack, "lsm.(*obsoleteFiles).work") {
 			id, _, _ := strings.Cut(stack, " [")
-			of[id] = true
+			found[id] = true
 		}
 	}
-	return of
+	return found
 }

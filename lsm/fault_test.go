@@ -13,19 +13,19 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-var faultStride = flag.Int("lsm.faultstride", 0, "after how many operations of a story the next fault is; default by WEIR_TESTS: 400, 23 or 3")
+var faultStride = flag.Int("lsm.faultstride", 0, "number of operations of a story from one fault to the next; default by WEIR_TESTS: 400, 23 or 3")
 
-// faultsStride is the distance from fault to fault.
+// faultsStride returns the number of operations from one fault to the next.
 func faultsStride(t *testing.T) int { return sample(t, faultStride, 400, 23, 3) }
 
-// fault is a way in which operations of a disk fail.
+// fault describes which operations of a disk fail, and how.
 type fault struct {
 	cause   error
-	lasting bool
-	kinds   []vfstest.Op // empty: all
+	lasting bool         // all later operations fail too
+	kinds   []vfstest.Op // the operations that fail; empty: all
 }
 
-// faults are by name. On a full disk, what takes no room succeeds.
+// faults holds the faults by name. On a full disk, operations that need no space succeed.
 var faults = map[string]fault{
 	"once":        {syscall.EIO, false, nil},
 	"for good":    {syscall.EIO, true, nil},
@@ -38,10 +38,10 @@ var faults = map[string]fault{
 	"all removes": {syscall.EIO, true, []vfstest.Op{vfstest.OpRemove}},
 }
 
-// fullDisk writes half before it finds no room.
+// fullDisk makes writes fail with ENOSPC after half of the bytes.
 var fullDisk = vfstest.ShortWrite(syscall.ENOSPC)
 
-// plan is for the n-th operation of the fault's kinds.
+// plan returns a plan that starts the fault at operation n of its kinds.
 func (f fault) plan(n int) vfstest.Plan {
 	if f.lasting {
 		return vfstest.FailFrom(n, f.cause, f.kinds...)
@@ -54,10 +54,10 @@ var storyPickers = map[string]func() Picker{
 	"tiered":  func() Picker { return NewTiered(2) },
 }
 
-// Whichever operation fails, once or for good: each call gives an error that
-// says so, or does what it should. Nothing that was promised is lost, nothing is
-// left open, and without the fault the store works as before.
-func TestAnyOperationMayFail(t *testing.T) {
+// The test lets each operation (or a sample) fail, once or permanently. Each call of the store must
+// succeed or return the error of the fault. No promised write may be lost, no handle may stay open, and
+// the store must work after the fault is lifted.
+func TestStoreSurvivesAFaultAtAnyOperation(t *testing.T) {
 	offset := 0
 	for _, name := range slices.Sorted(maps.Keys(stories)) {
 		stride := faultsStride(t)
@@ -66,7 +66,7 @@ func TestAnyOperationMayFail(t *testing.T) {
 		}
 		for _, logName := range slices.Sorted(maps.Keys(logModes)) {
 			for _, pickerName := range slices.Sorted(maps.Keys(storyPickers)) {
-				tell := func(f fault, n int) *faultStory {
+				play := func(f fault, n int) *faultStory {
 					o := newFaultStory(t, f, n, logModes[logName], memtableBytesOf(name))
 					o.o.Picker = storyPickers[pickerName]()
 					if name == "busy" {
@@ -78,7 +78,7 @@ func TestAnyOperationMayFail(t *testing.T) {
 					return o
 				}
 				t.Run(name+"/"+logName+"/"+pickerName, func(t *testing.T) {
-					good := tell(fault{cause: syscall.EIO}, math.MaxInt)
+					good := play(fault{cause: syscall.EIO}, math.MaxInt)
 					require.NoError(t, good.wrong)
 					require.Zero(t, good.errors)
 					runs := 0
@@ -86,9 +86,9 @@ func TestAnyOperationMayFail(t *testing.T) {
 						f := faults[faultName]
 						operations := good.disk.Count(f.kinds...)
 						require.NotZero(t, operations)
-						offset += 7 // so that all of them together see each operation
+						offset += 7 // so that the faults together reach every operation
 						for n := offset % stride; n < operations; n += stride {
-							require.NoError(t, tell(f, n).wrong, "fault %q at %d", faultName, n)
+							require.NoError(t, play(f, n).wrong, "fault %q at %d", faultName, n)
 							runs++
 						}
 					}
@@ -99,7 +99,7 @@ func TestAnyOperationMayFail(t *testing.T) {
 	}
 }
 
-// newFaultStory returns an faultStory with a fault at the n-th operation of its kinds.
+// newFaultStory returns a faultStory whose fault starts at operation n of the fault's kinds.
 func newFaultStory(t *testing.T, f fault, n int, mode LogMode, memtableBytes int64) *faultStory {
 	disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), f.plan(n))
 	return &faultStory{story: newStory(t, disk, mode, memtableBytes), disk: disk, cause: f.cause, lasting: f.lasting}

@@ -12,7 +12,7 @@ import (
 	"github.com/weirstate/weir/lsm/internal/compaction"
 )
 
-// decider is a Filter of one function.
+// decider is a Filter that calls a function for each entry.
 type decider func(e *FilterEntry)
 
 func (d decider) Decide(batch []FilterEntry) {
@@ -21,12 +21,12 @@ func (d decider) Decide(batch []FilterEntry) {
 	}
 }
 
-// filterSizes are values that a Filter sees whole, just so, and the beginning of.
+// filterSizes holds value sizes below, at and above FilterBatchBytes. The filter gets only the first
+// FilterBatchBytes of a larger value.
 var filterSizes = []int{0, 1, compaction.FilterBatchBytes - 1, compaction.FilterBatchBytes, compaction.FilterBatchBytes + 1, 3 * compaction.FilterBatchBytes}
 
-// A value of any size is kept, dropped and replaced: written as a whole, or as a
-// piece over one that no compaction sees. Of a large one the Filter gets the
-// beginning.
+// A filter can keep, drop and replace values of any size. The value is a set entry, or an append whose
+// older entry is not part of the compaction. The filter gets the start of a large value.
 func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
 	for _, size := range filterSizes {
 		for _, appended := range []bool{false, true} {
@@ -46,7 +46,7 @@ func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
 				want := map[string]string{"j": "of j", "l": "of l"}
 				if appended {
 					flushed(t, db, db.Put([]byte("k"), []byte("below")))
-					compactLevels(t, db, 2, 0) // it moves
+					compactLevels(t, db, 2, 0) // the table moves to level 2
 				}
 				putAll(t, db, "j")
 				flushed(t, db)
@@ -72,9 +72,9 @@ func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
 	}
 }
 
-// A new value above the limit is an error that tells both sizes, and nothing is
-// lost; the worker does not try it again and again.
-func TestFilterMayNotReplaceAValueByOneAboveTheLimit(t *testing.T) {
+// If a filter's new value is above the limit, the compaction fails with a SizeError and no entry is lost.
+// The compactor does not retry it.
+func TestNewValueOfAFilterMustNotExceedTheLimit(t *testing.T) {
 	for _, over := range []int{0, 1} {
 		var asked atomic.Int64
 		failed := make(chan error, 10)
@@ -112,8 +112,9 @@ func TestFilterMayNotReplaceAValueByOneAboveTheLimit(t *testing.T) {
 	}
 }
 
-// A filter may replace a value that appends made too large by another of the same size.
-func TestFilterMayReplaceAValueThatAppendsMadeTooLarge(t *testing.T) {
+// Appends can make a value larger than the limit. A filter can replace such a value by one of the same
+// size, but not by a larger one.
+func TestFilterCanReplaceAnOutgrownValueByOneOfTheSameSize(t *testing.T) {
 	for _, over := range []int{0, 1} {
 		db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
 			if string(e.Key) == "k" {
@@ -123,7 +124,7 @@ func TestFilterMayReplaceAValueThatAppendsMadeTooLarge(t *testing.T) {
 		for range 2 {
 			require.NoError(t, db.Append([]byte("k"), []byte(strings.Repeat("v", 40))))
 		}
-		flushed(t, db, db.Put([]byte("other"), []byte("value")), db.Delete([]byte("gone")))
+		flushed(t, db, db.Put([]byte("other"), []byte("value")), db.Delete([]byte("deleted")))
 		err := db.Compact(context.Background())
 		if over > 0 {
 			requireSizeError(t, err, "value", 81, 80)
@@ -138,7 +139,7 @@ func TestFilterMayReplaceAValueThatAppendsMadeTooLarge(t *testing.T) {
 	}
 }
 
-// rangeDecider is a RangeFilter of one function.
+// rangeDecider is a RangeFilter that calls a function for each entry.
 type rangeDecider struct {
 	decider
 	from, to []byte
@@ -146,9 +147,9 @@ type rangeDecider struct {
 
 func (d rangeDecider) FilterRange() (from, to []byte) { return d.from, d.to }
 
-// Keys before, in and behind the range are written in their order, and only those in
-// it are asked about.
-func TestRangeFilterIsAskedAboutItsRangeOnly(t *testing.T) {
+// A compaction passes only keys of the range to a RangeFilter. Other keys are kept, and the output is
+// in order.
+func TestRangeFilterGetsOnlyKeysOfItsRange(t *testing.T) {
 	for _, c := range []struct {
 		from, to []byte
 		asked    string

@@ -11,8 +11,9 @@ import (
 	"github.com/weirstate/weir/internal/slab"
 )
 
-// waiting is a store whose small runs wait for each other, with some sealed ones.
-func waiting(t *testing.T, runs int) *DB {
+// storeWithWaitingRuns returns a store with small sealed runs. The flusher lets small runs wait for more
+// runs, up to one hour.
+func storeWithWaitingRuns(t *testing.T, runs int) *DB {
 	db := memoryStore(t, Options{
 		Picker: idle{}, MemtableBytes: 1 << 19, PartitionBytes: 1,
 		Split: Split{Name: "two", Func: func(key []byte) int { return min(2, len(key)) }},
@@ -25,7 +26,7 @@ func waiting(t *testing.T, runs int) *DB {
 	return db
 }
 
-// setRunAge says how long runs wait that are sealed from now on.
+// setRunAge sets how long small runs that are sealed from now on wait before a flush.
 func setRunAge(db *DB, age time.Duration) {
 	db.lock.Lock()
 	defer db.lock.Unlock()
@@ -33,13 +34,13 @@ func setRunAge(db *DB, age time.Duration) {
 }
 
 func TestSmallRunsAreFlushedTogether(t *testing.T) {
-	db := waiting(t, maxWaitingRuns-1)
-	waitFor(t, "the flusher rests", func() bool { return !db.flusher.isBusy() })
+	db := storeWithWaitingRuns(t, maxWaitingRuns-1)
+	waitFor(t, "the flusher is idle", func() bool { return !db.flusher.isBusy() })
 	m := db.Metrics()
 	require.Equal(t, maxWaitingRuns-1, m.Sealed)
 	require.True(t, m.Flushing)
 	putAll(t, db, "last")
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	err := db.Seal()
 	db.lock.Lock()
 	due := len(db.dueRuns())
@@ -52,25 +53,26 @@ func TestSmallRunsAreFlushedTogether(t *testing.T) {
 	require.EqualValues(t, 1, db.Metrics().Flushes)
 }
 
-func TestRunsDoNotWaitForEver(t *testing.T) {
-	db := waiting(t, 0)
+func TestSmallRunsAreFlushedAfterTheirAge(t *testing.T) {
+	db := storeWithWaitingRuns(t, 0)
 	setRunAge(db, time.Millisecond)
 	putAll(t, db, "a")
 	require.NoError(t, db.Seal())
 	waitFor(t, "no run is sealed", func() bool { return db.Metrics().Sealed == 0 })
 }
 
-// A run that nothing can join any more is due, but for a view, which may be closed.
-func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
+// A run is due when no later run can be flushed with it. A view after the run does not make it due,
+// because the view may be closed.
+func TestRunsThatCannotBeJoinedAreDue(t *testing.T) {
 	due := func(db *DB) int {
 		db.lock.Lock()
 		defer db.lock.Unlock()
 		return len(db.dueRuns())
 	}
 	for _, next := range []string{"a view", "a file", "a memtable"} {
-		db := waiting(t, 1)
+		db := storeWithWaitingRuns(t, 1)
 		require.Zero(t, due(db))
-		db.manifest.Lock() // the flusher gets no further
+		db.manifest.Lock() // blocks the flusher
 		want, err := 1, error(nil)
 		switch next {
 		case "a view":
@@ -93,9 +95,9 @@ func TestRunsThatWouldStayAloneAreDue(t *testing.T) {
 	}
 }
 
-// Many stores that share a budget leave it to those that need it: once those of all
-// are many, what is sealed waits no longer.
-func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
+// Stores that share a budget flush their waiting runs when the waiting runs of all stores together take
+// too much of the budget.
+func TestWaitingRunsOfManyStoresDoNotFillTheBudget(t *testing.T) {
 	budget := NewBudget(64 << 20)
 	t.Cleanup(func() { require.NoError(t, budget.Close()) })
 	const stores, seals = 16, 6
@@ -107,7 +109,7 @@ func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 			require.NoError(t, db.Seal())
 		}
 		if n == 0 {
-			require.Equal(t, seals, db.Metrics().Sealed, "there is room")
+			require.Equal(t, seals, db.Metrics().Sealed, "the budget has room for the runs of one store")
 		}
 	}
 	most := budget.Limit()/waitingShare + stores<<20
@@ -115,8 +117,8 @@ func TestRunsOfManyStoresDoNotFillTheirBudget(t *testing.T) {
 }
 
 // Runs in the tree do not count as waiting, even if an iterator was opened before their flush.
-func TestRunsInTheTreeDoNotCount(t *testing.T) {
-	db := waiting(t, 3)
+func TestFlushedRunsDoNotCountAsWaiting(t *testing.T) {
+	db := storeWithWaitingRuns(t, 3)
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 3*(slab.FirstBytes+sortedEntryBytes), db.o.Budget.sealedBytes.Load())
@@ -127,13 +129,12 @@ func TestRunsInTheTreeDoNotCount(t *testing.T) {
 	require.Zero(t, db.o.Budget.sealedBytes.Load())
 }
 
-// A store does not get to where a write would wait for runs that wait, however large
-// its memtables are.
-func TestRunsThatWritesWaitForAreDue(t *testing.T) {
+// Before a write must wait for memory, the waiting runs are due, for every memtable size.
+func TestRunsAreDueBeforeWritesMustWait(t *testing.T) {
 	for _, memtableBytes := range []int64{1 << 20, 2 << 20, 3 << 20, 5 << 20, 7 << 20, 8 << 20, 1 << 30} {
 		db := memoryStore(t, Options{Picker: idle{}, BudgetBytes: 16 << 20, MemtableBytes: memtableBytes})
 		setRunAge(db, time.Hour)
-		db.manifest.Lock() // the flusher gets no further
+		db.manifest.Lock() // blocks the flusher
 		var err error
 		wait, due := false, false
 		for i := 0; i < maxWaitingRuns && err == nil && !wait && !due; i++ {
@@ -148,11 +149,11 @@ func TestRunsThatWritesWaitForAreDue(t *testing.T) {
 	}
 }
 
-// No scan sorts what waits: the flusher does.
+// The flusher sorts waiting runs, so that a scan does not have to.
 func TestSealedRunsAreSortedInTheBackground(t *testing.T) {
-	db := waiting(t, 3)
+	db := storeWithWaitingRuns(t, 3)
 	before := db.Metrics().MemtableBytes
-	waitFor(t, "the flusher rests", func() bool { return !db.flusher.isBusy() })
+	waitFor(t, "the flusher is idle", func() bool { return !db.flusher.isBusy() })
 	sorted := db.Metrics().MemtableBytes
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)
@@ -162,17 +163,17 @@ func TestSealedRunsAreSortedInTheBackground(t *testing.T) {
 	require.GreaterOrEqual(t, sorted, before)
 }
 
-// The newer run wins, appends join, and what hides older runs hides them in the
-// table as well.
-func TestRunsOfOneTableAreOne(t *testing.T) {
-	db := waiting(t, 0)
+// A flush of several runs into one table keeps the newest value of a key, joins appends, and applies
+// tombstones to the older runs.
+func TestFlushMergesSeveralRunsIntoOneTable(t *testing.T) {
+	db := storeWithWaitingRuns(t, 0)
 	appendTo := func(key, value string) error { return db.Append([]byte(key), []byte(value)) }
 	steps := []func() error{
 		func() error {
-			putAll(t, db, "aaset", "aadelete", "bbgone", "ccgone", "dd")
+			putAll(t, db, "aaset", "aadelete", "bbdeleted", "ccdeleted", "dd")
 			return appendTo("aajoin", "1")
 		},
-		func() error { putAll(t, db, "bbgone2", "ccgone2"); return appendTo("aajoin", "2") },
+		func() error { putAll(t, db, "bbdeleted2", "ccdeleted2"); return appendTo("aajoin", "2") },
 		func() error { return db.Put([]byte("aaset"), []byte("new")) },
 		func() error { return db.Delete([]byte("aadelete")) },
 		func() error { return db.DeletePrefix([]byte("bb")) },
@@ -193,7 +194,7 @@ func TestRunsOfOneTableAreOne(t *testing.T) {
 	}
 }
 
-// entriesOf are all keys and values.
+// entriesOf returns all keys and values of a store.
 func entriesOf(t *testing.T, db *DB) (entries string) {
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)
@@ -206,9 +207,10 @@ func entriesOf(t *testing.T, db *DB) (entries string) {
 	return entries
 }
 
-// A view that ends between two runs has a table of its own, and memory no longer.
-func TestTablesEndWhereViewsDo(t *testing.T) {
-	db := waiting(t, 3)
+// A flush does not join runs from before and after a view. After the flush, the view reads a table and no
+// memtables.
+func TestFlushDoesNotJoinRunsAcrossAView(t *testing.T) {
+	db := storeWithWaitingRuns(t, 3)
 	v, err := db.View()
 	require.NoError(t, err)
 	putAll(t, db, "k0", "new")

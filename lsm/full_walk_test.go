@@ -55,7 +55,7 @@ func (w *fullWalk) take(steps []storyStep) {
 			case !w.disk.lifted.Load():
 				w.disk.lifted.Store(w.refused >= w.room)
 			case time.Now().After(w.deadline):
-				w.expectNone("it is refused although there is room", err)
+				w.expectNoError("it is refused although there is room", err)
 			default: // the flusher has not seen yet that there is
 				time.Sleep(100 * time.Microsecond)
 			}
@@ -69,12 +69,12 @@ func (w *fullWalk) take(steps []storyStep) {
 // requireRefused wants an error that says what is wrong, and that nothing changed.
 func (w *fullWalk) requireRefused(err error) {
 	if !errors.Is(err, w.cause) || errors.Is(err, ErrFailed) || !errors.Is(err, ErrStalled) && !strings.HasPrefix(err.Error(), "compaction") {
-		w.expectNone("an error that is not one of no room", err)
+		w.expectNoError("an error that is not one of no room", err)
 	}
 	got, err := contentOf(w.db)
-	w.expectNone("reads go on", err)
+	w.expectNoError("reads go on", err)
 	if !maps.Equal(w.current(), got) {
-		w.expectNone("refused", errors.New("a write that was refused is visible, or one that was not is lost"))
+		w.expectNoError("refused", errors.New("a write that was refused is visible, or one that was not is lost"))
 	}
 }
 
@@ -84,7 +84,7 @@ func newFullWalk(t *testing.T, mode LogMode, plan vfstest.Plan, cause error) *fu
 	if short := errors.Unwrap(cause); short != nil {
 		w.cause = short
 	}
-	w.o.Events.Failed = func(err error) { w.expectNone("the store has failed", err) }
+	w.o.Events.Failed = func(err error) { w.expectNoError("the store has failed", err) }
 	return w
 }
 
@@ -114,12 +114,12 @@ func TestWritesContinueWhenThereIsRoomAgain(t *testing.T) {
 					w.take(fullSteps)
 					w.disk.lifted.Store(true)
 					w.take([]storyStep{put("a:3", "last"), flush})
-					w.expectNone("content", compareReads(w.story))
+					w.expectNoError("content", compareReads(w.story))
 					want := w.current()
 					left := w.disk.mem.CrashClone(vfstest.CrashOptions{})
-					w.expectNone("after a power cut", holds(withFS(w.o, left), storyDir, want))
-					w.expectNone("Close", w.db.Close())
-					w.expectNone("opened again", holds(withFS(w.o, w.disk.mem), storyDir, want))
+					w.expectNoError("after a power cut", holds(withFS(w.o, left), storyDir, want))
+					w.expectNoError("Close", w.db.Close())
+					w.expectNoError("opened again", holds(withFS(w.o, w.disk.mem), storyDir, want))
 					require.NoError(t, w.wrong, "write %d", n)
 					require.NoError(t, nothingOpen(w.disk))
 					if w.disk.hits.Load() == 0 {
@@ -186,7 +186,7 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfstest.Call) bool)
 							crashes.Add(1)
 							left, p := w.promisedAfter(kept, w.disk.mem)
 							if err := p.verify(w.o, left); err != nil {
-								w.expectNone("a crash", fmt.Errorf("%d after %v of %s: %w", i, op, file, err))
+								w.expectNoError("a crash", fmt.Errorf("%d after %v of %s: %w", i, op, file, err))
 							}
 						}
 					},

@@ -71,7 +71,7 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 		}
 		return errors.Join(err, it.Err(), it.Close())
 	}
-	streamed := func(r io.ReadCloser, _ int64, _ bool, err error) error {
+	readStream := func(r io.ReadCloser, _ int64, _ bool, err error) error {
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 		"Floor":    func(db *DB) error { _, _, _, err := db.Floor(key); return err },
 		"Iterator": func(db *DB) error { it, err := db.Iterator(key, nil); return walked(it, err) },
 		"Prefix":   func(db *DB) error { it, err := db.Prefix([]byte("aa:")); return walked(it, err) },
-		"Stream":   func(db *DB) error { return streamed(db.Stream(key)) },
+		"Stream":   func(db *DB) error { return readStream(db.Stream(key)) },
 		"Seal":     (*DB).Seal,
 		"SyncLog": func(db *DB) error {
 			if err := db.SyncLog(); !errors.Is(err, ErrNoLog) {
@@ -120,7 +120,7 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 		"View": viewed(func(v *View) error {
 			_, _, err := v.Get(key, nil)
 			it, openErr := v.Iterator(key, nil)
-			return errors.Join(err, walked(it, openErr), streamed(v.Stream(key)))
+			return errors.Join(err, walked(it, openErr), readStream(v.Stream(key)))
 		}),
 		"Tables": viewed(func(v *View) error {
 			tables, err := v.Tables(ctx)
