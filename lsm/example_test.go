@@ -186,7 +186,7 @@ func ExampleDB_View() {
 	// Output: 1
 }
 
-// A checkpoint is a store of its own. Its files are hard links to those of the original.
+// A checkpoint is an independent store. Its files are hard links to the files of the original.
 func ExampleDB_Checkpoint() {
 	dir, remove := directory()
 	defer remove()

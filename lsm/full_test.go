@@ -17,7 +17,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// failing is a disk of which the operations fail that a test chooses, with a cause.
+// failing returns a disk on which the operations selected by which fail with cause while on is set.
 func failing(mem *vfstest.Mem, on *atomic.Bool, cause error, which func(vfstest.Call) bool) *faultyDisk {
 	return newFaultyDisk(mem, func(c vfstest.Call) error {
 		if on.Load() && which(c) {
@@ -27,7 +27,7 @@ func failing(mem *vfstest.Mem, on *atomic.Bool, cause error, which func(vfstest.
 	})
 }
 
-// requireHolds opens a store and compares all of it.
+// requireHolds opens a store and compares its whole content.
 func requireHolds(t *testing.T, o Options, want map[string]string) {
 	t.Helper()
 	o.Budget = storyBudget(t)
@@ -37,14 +37,15 @@ func requireHolds(t *testing.T, o Options, want map[string]string) {
 	require.NoError(t, db.Close())
 }
 
+// isOf selects operations op on files whose name contains part.
 func isOf(op vfstest.Op, part string) func(vfstest.Call) bool {
 	return func(c vfstest.Call) bool { return c.Op == op && strings.Contains(c.Name, part) }
 }
 
-// Records in the buffer of a log were in no file when the disk became full. They were lost when
-// the store was opened again, which was the only way to write to it. Protection: abandonLog
-// flushes their runs.
-func TestWritesThatABufferedLogCouldNotWriteAreFlushed(t *testing.T) {
+// Regression test: when the disk became full, records in the log's buffer were in no file. The store
+// accepted no writes until it was opened again, and that lost these records. Protection: abandonLog
+// flushes the runs of these records.
+func TestRunsOfUnwrittenLogRecordsAreFlushed(t *testing.T) {
 	var full atomic.Bool
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := failing(mem, &full, vfstest.ShortWrite(syscall.ENOSPC), isOf(vfstest.OpWrite, ""))
@@ -68,18 +69,18 @@ func TestWritesThatABufferedLogCouldNotWriteAreFlushed(t *testing.T) {
 		}
 		want[key] = value
 	}
-	require.Greater(t, len(want), 400, "a buffer of 64 KiB")
+	require.Greater(t, len(want), 400, "more writes than the log's buffer of 64 KiB holds")
 	require.ErrorIs(t, db.Put([]byte("refused"), nil), ErrStalled)
 	require.ErrorIs(t, db.Delete([]byte("000000")), ErrStalled)
 	requireContent(t, db, want) // reads and scans continue
 	require.ErrorIs(t, db.Flush(context.Background()), ErrStalled)
 	full.Store(false)
-	require.NoError(t, db.Flush(context.Background()), "there is room again")
+	require.NoError(t, db.Flush(context.Background()), "after space was freed")
 	require.NoError(t, db.Put([]byte("after"), nil))
 	require.Equal(t, 1, lost)
-	left := mem.CrashClone(vfstest.CrashOptions{})
+	crashed := mem.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, db.Close())
-	for _, disk := range []vfs.FS{mem, left} {
+	for _, disk := range []vfs.FS{mem, crashed} {
 		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: LogBuffered})
 		require.NoError(t, err)
 		delete(want, "after")
@@ -91,14 +92,14 @@ func TestWritesThatABufferedLogCouldNotWriteAreFlushed(t *testing.T) {
 	}
 }
 
-// No new log begins before an edit is durable that retires the one which failed, and
-// nothing is added to that one.
-func TestALogThatFailedIsNotAddedTo(t *testing.T) {
+// After a log has failed, nothing is appended to it. No new log is made until an edit that retires the
+// failed log is durable.
+func TestNothingIsAppendedToAFailedLog(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		var full atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
 		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
-			return c.Op == vfstest.OpWrite && !strings.Contains(c.Name, directory.TableSuffix) // the manifest as well
+			return c.Op == vfstest.OpWrite && !strings.Contains(c.Name, directory.TableSuffix) // including writes to the manifest
 		})
 		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode})
 		require.NoError(t, err)
@@ -115,7 +116,7 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []uint64{number}, directory.LogNumbers(names, 1))
 			require.Equal(t, size, log.Size())
-			if mode != LogBuffered { // it has what was acknowledged
+			if mode != LogBuffered { // the log has all acknowledged writes
 				keep := map[LogMode]float64{LogWritten: 1, LogSynced: 0}[mode]
 				requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{Keep: keep})}, storyState{"a": "1"})
 			}
@@ -131,21 +132,20 @@ func TestALogThatFailedIsNotAddedTo(t *testing.T) {
 	}
 }
 
-// A log that could be made by half only, and could not be removed, stayed between two
-// others: after a crash it was taken for one that has lost its end, and Open refused the
-// store as corrupt.
-func TestNoLogFollowsOneThatWasCreatedHalf(t *testing.T) {
-	var full, byHalf atomic.Bool
-	var half atomic.Value // the name of the log that was made by half
+// Regression test: a log that was created but not written, and could not be removed, stayed between two
+// other logs. After a crash, Open took it for a log that has lost its end, and returned ErrCorrupt.
+func TestNoLogFollowsAnIncompleteLog(t *testing.T) {
+	var full, breakNextLog atomic.Bool
+	var incomplete atomic.Value // the name of the incomplete log
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
 		switch {
 		case strings.Contains(c.Name, directory.TableSuffix):
-			return c.Op == vfstest.OpWrite // nothing is flushed
-		case byHalf.Load() && c.Op == vfstest.OpCreate && strings.Contains(c.Name, directory.LogSuffix):
-			half.CompareAndSwap(nil, c.Name)
+			return c.Op == vfstest.OpWrite // no flush succeeds
+		case breakNextLog.Load() && c.Op == vfstest.OpCreate && strings.Contains(c.Name, directory.LogSuffix):
+			incomplete.CompareAndSwap(nil, c.Name)
 		}
-		return half.Load() == c.Name && (c.Op == vfstest.OpWrite || c.Op == vfstest.OpRemove)
+		return incomplete.Load() == c.Name && (c.Op == vfstest.OpWrite || c.Op == vfstest.OpRemove)
 	})
 	o := Options{FS: disk, Budget: storyBudget(t), Log: LogSynced, MemtableBytes: 100}
 	db, err := Open(context.Background(), "db", o)
@@ -161,14 +161,14 @@ func TestNoLogFollowsOneThatWasCreatedHalf(t *testing.T) {
 	}
 	require.NoError(t, put(0))
 	full.Store(true)
-	byHalf.Store(true)
+	breakNextLog.Store(true)
 	for i := range 20 {
 		if err := put(1 + i); err != nil {
 			require.ErrorIs(t, err, ErrStalled)
 		}
 		requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, want)
 	}
-	require.NotNil(t, half.Load())
+	require.NotNil(t, incomplete.Load())
 	full.Store(false)
 	untilNil(t, func() error { return put(21) })
 	requireHolds(t, Options{FS: mem.CrashClone(vfstest.CrashOptions{})}, want)
@@ -176,17 +176,17 @@ func TestNoLogFollowsOneThatWasCreatedHalf(t *testing.T) {
 	requireHolds(t, Options{FS: mem}, want)
 }
 
-// A write that waits for a shared sync succeeds although another write fails at the same time.
-func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
+// A write that waits for a sync succeeds although a later write fails during the sync.
+func TestWriteIsSyncedAlthoughALaterWriteFails(t *testing.T) {
 	var full, slow atomic.Bool
-	reached, goOn := make(chan struct{}), make(chan struct{})
+	reached, resume := make(chan struct{}), make(chan struct{})
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := newFaultyDisk(mem, func(c vfstest.Call) error {
 		isLog := strings.Contains(c.Name, directory.LogSuffix)
 		switch {
 		case isLog && c.Op == vfstest.OpSync && slow.CompareAndSwap(true, false):
 			close(reached)
-			<-goOn
+			<-resume
 		case c.Op == vfstest.OpWrite && full.Load():
 			return syscall.ENOSPC
 		}
@@ -200,17 +200,17 @@ func TestAWriteIsSyncedAlthoughTheNextOneFails(t *testing.T) {
 	<-reached
 	full.Store(true)
 	require.ErrorIs(t, db.Put([]byte("second"), nil), ErrStalled)
-	close(goOn)
+	close(resume)
 	require.NoError(t, <-first)
-	left := mem.CrashClone(vfstest.CrashOptions{})
-	requireHolds(t, Options{FS: left}, storyState{"first": ""})
+	crashed := mem.CrashClone(vfstest.CrashOptions{})
+	requireHolds(t, Options{FS: crashed}, storyState{"first": ""})
 	full.Store(false)
 	untilNil(t, func() error { return db.Put([]byte("second"), nil) })
 	require.NoError(t, db.Close())
 }
 
-// A failed sync of the log or of the manifest, and of the directory that was opened,
-// is the end of writing, on a full disk as well.
+// After a failed sync of the log, the manifest or the directory, the store accepts no more writes. This
+// also holds on a full disk.
 func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
 	for name, which := range map[string]func(vfstest.Call) bool{
 		"log": isOf(vfstest.OpSync, directory.LogSuffix), "manifest": isOf(vfstest.OpSync, directory.ManifestPrefix), "directory": isOf(vfstest.OpSyncDir, ""),
@@ -236,9 +236,9 @@ func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
 	}
 }
 
-// A directory that cannot be opened, as when the process has too many files open, was
-// not synced, and is tried again.
-func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
+// If the directory cannot be opened for a sync, for example because the process has too many open files,
+// nothing was synced, and the store retries.
+func TestSyncOfADirectoryThatCannotBeOpenedIsRetried(t *testing.T) {
 	large := make([]byte, storyLarge)
 	for _, mode := range allLogModes {
 		var on atomic.Bool
@@ -267,9 +267,9 @@ func TestADirectoryThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A failed sync of a table is not final: the file is gone, and its content comes in
-// another one, under a new number.
-func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
+// After a failed sync of a table, the store removes the file and writes the table again under another
+// number.
+func TestTableIsWrittenAgainAfterAFailedSync(t *testing.T) {
 	for _, mode := range allLogModes {
 		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 			var failed atomic.Pointer[string]
@@ -302,9 +302,9 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 				}
 				untilNil(t, write)
 				want[key] = key
-				require.False(t, next.Load(), "it failed once")
+				require.False(t, next.Load(), "the sync must have failed")
 				_, err := mem.Stat(*failed.Load())
-				require.Error(t, err, "%s is still there", *failed.Load())
+				require.Error(t, err, "%s was not removed", *failed.Load())
 			}
 			want["large"] = large
 			require.NoError(t, db.Flush(context.Background()))
@@ -317,9 +317,9 @@ func TestATableThatCouldNotBeSyncedIsWrittenAgain(t *testing.T) {
 	}
 }
 
-// A small write costs no call of the system and no memory without a log and with a
-// buffered one, and one write if each is handed to the system. With a synced log it is
-// one write, one sync and the mark behind it.
+// Without a log and with LogBuffered, a small write makes no system call. With LogWritten it makes one
+// write. With LogSynced it makes a write, a sync, and a write of the sync mark. Except with LogSynced it
+// allocates nothing.
 func TestSmallWritesMakeFewSystemCalls(t *testing.T) {
 	for mode, perWrite := range map[LogMode]int{LogOff: 0, LogBuffered: 0, LogWritten: 1, LogSynced: 3} {
 		disk := newFaultyDisk(vfstest.NewMem(vfstest.MemOptions{}), func(vfstest.Call) error { return nil })
@@ -337,18 +337,18 @@ func TestSmallWritesMakeFewSystemCalls(t *testing.T) {
 	}
 }
 
-// A flush that had begun before there was room failed, and so did a Flush that was called
-// when there was room.
+// Regression test: a Flush called after space was freed returned the error of a flush that had started
+// before.
 func TestFlushIgnoresTheFailureOfAnEarlierFlush(t *testing.T) {
 	var slow atomic.Bool
-	tries, begun, goOn := 0, make(chan bool, 2), make(chan bool) // a value of goOn is true if the write must fail
+	tries, begun, mustFail := 0, make(chan bool, 2), make(chan bool) // mustFail receives the result of the blocked write
 	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &slow, syscall.ENOSPC, func(c vfstest.Call) bool {
 		if c.Op != vfstest.OpWrite || !strings.HasSuffix(c.Name, directory.TableSuffix) || tries == 2 {
 			return false
 		}
 		tries++
 		begun <- true
-		return <-goOn
+		return <-mustFail
 	})
 	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t)})
 	require.NoError(t, err)
@@ -364,13 +364,13 @@ func TestFlushIgnoresTheFailureOfAnEarlierFlush(t *testing.T) {
 		defer db.lock.Unlock()
 		return db.flushes.dueUpTo > 0
 	})
-	goOn <- true
+	mustFail <- true
 	select {
 	case err := <-flushed:
-		require.NoError(t, err, "of the earlier flush")
-	case <-time.After(20 * time.Millisecond): // a Flush that took the failure for its own would return by then
+		require.NoError(t, err, "Flush returned the error of the earlier flush")
+	case <-time.After(20 * time.Millisecond): // long enough for a Flush that wrongly returns the earlier error
 	}
-	goOn <- false
+	mustFail <- false
 	require.NoError(t, <-flushed)
 	require.NoError(t, db.Close())
 }

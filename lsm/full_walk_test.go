@@ -19,9 +19,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// noRoom are the errors of a disk, a user or a file that may have no more bytes.
-// Writes fail with them before or after the first half.
-var noRoom = map[string]error{
+// noSpaceErrors holds the errors of a full disk, an exhausted quota and a file of maximum size. Writes
+// fail with them at once, or after half of the bytes.
+var noSpaceErrors = map[string]error{
 	"ENOSPC":       syscall.ENOSPC,
 	"ENOSPC, half": vfstest.ShortWrite(syscall.ENOSPC),
 	"EDQUOT, half": vfstest.ShortWrite(syscall.EDQUOT),
@@ -29,7 +29,7 @@ var noRoom = map[string]error{
 	"EFBIG, half":  vfstest.ShortWrite(syscall.EFBIG),
 }
 
-// fullSteps do everything that writes to the disk of an open store.
+// fullSteps calls every operation that makes an open store write to the disk.
 var fullSteps = []storyStep{
 	put("a:1", "one"), put("a:2", strings.Repeat("2", 300)), add("a:1", "more"), batchOf("b:", "batch"), put("c:1", strings.Repeat("c", 500)),
 	del("a:2"), seal, put("d:1", "dee"), delPrefix("b:"), flush, put("d:2", strings.Repeat("d", 200)), put("e:1", strings.Repeat("large ", storyLarge/5)),
@@ -37,15 +37,15 @@ var fullSteps = []storyStep{
 	put("m:02", strings.Repeat("n", 700)), add("m:01", "+"), seal, put("e:2", "last"),
 }
 
-// fullWalk is a story on a disk on which there is no room for a while.
+// fullWalk is a story on a disk that is full for some time.
 type fullWalk struct {
 	*faultStory
-	refused int // steps that failed before there was room
-	room    int // how many do
+	refused    int // number of steps that failed
+	maxRefused int // after this number of failed steps, space is freed
 }
 
-// take takes steps until a check fails. Steps that fail change nothing, and succeed once there is
-// room.
+// take performs steps until a check fails. It repeats a failed step until it succeeds. A failed step must
+// not change the content.
 func (w *fullWalk) take(steps []storyStep) {
 	for _, step := range steps {
 		for err := step(w.story); err != nil && w.wrong == nil; err = step(w.story) {
@@ -53,10 +53,10 @@ func (w *fullWalk) take(steps []storyStep) {
 			w.refused++
 			switch {
 			case !w.disk.lifted.Load():
-				w.disk.lifted.Store(w.refused >= w.room)
+				w.disk.lifted.Store(w.refused >= w.maxRefused)
 			case time.Now().After(w.deadline):
-				w.expectNoError("it is refused although there is room", err)
-			default: // the flusher has not seen yet that there is
+				w.expectNoError("a write fails although space is free", err)
+			default: // the flusher has not tried again yet
 				time.Sleep(100 * time.Microsecond)
 			}
 		}
@@ -66,15 +66,16 @@ func (w *fullWalk) take(steps []storyStep) {
 	}
 }
 
-// requireRefused wants an error that says what is wrong, and that nothing changed.
+// requireRefused requires that err wraps the cause and either wraps ErrStalled or reports a failed
+// compaction. The content must not have changed.
 func (w *fullWalk) requireRefused(err error) {
 	if !errors.Is(err, w.cause) || errors.Is(err, ErrFailed) || !errors.Is(err, ErrStalled) && !strings.HasPrefix(err.Error(), "compaction") {
-		w.expectNoError("an error that is not one of no room", err)
+		w.expectNoError("not an error of a full disk", err)
 	}
 	got, err := contentOf(w.db)
-	w.expectNoError("reads go on", err)
+	w.expectNoError("read after a refused write", err)
 	if !maps.Equal(w.current(), got) {
-		w.expectNoError("refused", errors.New("a write that was refused is visible, or one that was not is lost"))
+		w.expectNoError("after a refused write", errors.New("a refused write is visible, or an accepted write is lost"))
 	}
 }
 
@@ -88,15 +89,15 @@ func newFullWalk(t *testing.T, mode LogMode, plan vfstest.Plan, cause error) *fu
 	return w
 }
 
-// Whichever write is the first without room: acknowledged writes stay, refused writes have changed
-// nothing, reads continue, and once there is room writes succeed without opening the store again.
-func TestWritesContinueWhenThereIsRoomAgain(t *testing.T) {
+// The disk becomes full at each write in turn. Acknowledged writes stay, refused writes change nothing,
+// and reads continue. After space is freed, writes succeed without another Open.
+func TestWritesContinueAfterSpaceIsFreed(t *testing.T) {
 	stride := density.Of(t, 41, 1, 1)
 	offset := 0
 	for _, modeName := range slices.Sorted(maps.Keys(logModes)) {
-		for _, causeName := range slices.Sorted(maps.Keys(noRoom)) {
+		for _, causeName := range slices.Sorted(maps.Keys(noSpaceErrors)) {
 			t.Run(modeName+"/"+causeName, func(t *testing.T) {
-				cause := noRoom[causeName]
+				cause := noSpaceErrors[causeName]
 				hits := 0
 				offset++
 				for n := offset % stride; ; n += stride {
@@ -108,7 +109,7 @@ func TestWritesContinueWhenThereIsRoomAgain(t *testing.T) {
 						}
 						return nth(c)
 					}, cause)
-					w.room = 1 + n%3
+					w.maxRefused = 1 + n%3
 					w.take([]storyStep{open})
 					opened = true
 					w.take(fullSteps)
@@ -116,10 +117,10 @@ func TestWritesContinueWhenThereIsRoomAgain(t *testing.T) {
 					w.take([]storyStep{put("a:3", "last"), flush})
 					w.expectNoError("content", compareReads(w.story))
 					want := w.current()
-					left := w.disk.mem.CrashClone(vfstest.CrashOptions{})
-					w.expectNoError("after a power cut", holds(withFS(w.o, left), storyDir, want))
+					crashed := w.disk.mem.CrashClone(vfstest.CrashOptions{})
+					w.expectNoError("after a power cut", holds(withFS(w.o, crashed), storyDir, want))
 					w.expectNoError("Close", w.db.Close())
-					w.expectNoError("opened again", holds(withFS(w.o, w.disk.mem), storyDir, want))
+					w.expectNoError("after another Open", holds(withFS(w.o, w.disk.mem), storyDir, want))
 					require.NoError(t, w.wrong, "write %d", n)
 					require.NoError(t, nothingOpen(w.disk))
 					if w.disk.hits.Load() == 0 {
@@ -139,33 +140,34 @@ func withFS(o Options, fsys vfs.FS) Options {
 	return o
 }
 
-// While there is no room for a manifest or for CURRENT, and after there is again, a
-// power cut after any operation loses nothing that was acknowledged.
-func TestACrashAfterAManifestCouldNotBeWritten(t *testing.T) {
+// A power cut after any operation loses no acknowledged write, while the manifest or CURRENT cannot be
+// written and after space is freed.
+func TestCrashAfterAFailedManifestWriteLosesNothing(t *testing.T) {
 	requireCrashesSafe(t, 1, func(c vfstest.Call) bool {
 		return strings.Contains(c.Name, directory.ManifestPrefix) || strings.Contains(c.Name, directory.CurrentName)
 	})
 }
 
-// The same for every other write.
-func TestACrashAfterALogOrATableCouldNotBeWritten(t *testing.T) {
+// A power cut after any operation loses no acknowledged write, while a log or a table cannot be written
+// and after space is freed.
+func TestCrashAfterAFailedLogOrTableWriteLosesNothing(t *testing.T) {
 	requireCrashesSafe(t, 3, func(c vfstest.Call) bool {
 		return strings.Contains(c.Name, directory.LogSuffix) || strings.Contains(c.Name, directory.TableSuffix)
 	})
 }
 
-// requireCrashesSafe has writes fail that a test chooses, every few of them the first,
-// and the power go after every operation from then on.
+// requireCrashesSafe plays fullSteps once for every stride-th write accepted by which. From this write on,
+// all accepted writes fail, and each operation is followed by a simulated power cut.
 func requireCrashesSafe(t *testing.T, stride int, which func(vfstest.Call) bool) {
 	stride *= density.Of(t, 20, 1, 1)
 	for modeName, mode := range logModes {
 		t.Run(modeName, func(t *testing.T) {
 			t.Parallel()
-			var crashes atomic.Int64 // the task's and the workers'
+			var crashes atomic.Int64 // also counted by the store's goroutines
 			for n := 0; ; n += stride {
-				cause := noRoom[slices.Sorted(maps.Keys(noRoom))[n%len(noRoom)]]
+				cause := noSpaceErrors[slices.Sorted(maps.Keys(noSpaceErrors))[n%len(noSpaceErrors)]]
 				w := newFullWalk(t, mode, nil, cause)
-				w.room = 1 + n%3
+				w.maxRefused = 1 + n%3
 				nth := vfstest.FailFrom(n, cause, vfstest.OpWrite)
 				w.disk.Faulty = vfstest.NewFaulty(w.disk.mem, vfstest.FaultyOptions{
 					Plan: func(c vfstest.Call) error {
@@ -184,15 +186,15 @@ func requireCrashesSafe(t *testing.T, stride int, which func(vfstest.Call) bool)
 						}
 						for i, kept := range keptAfterACrash(int64(n), 1) {
 							crashes.Add(1)
-							left, p := w.promisedAfter(kept, w.disk.mem)
-							if err := p.verify(w.o, left); err != nil {
-								w.expectNoError("a crash", fmt.Errorf("%d after %v of %s: %w", i, op, file, err))
+							crashed, p := w.promisedAfter(kept, w.disk.mem)
+							if err := p.verify(w.o, crashed); err != nil {
+								w.expectNoError("after a power cut", fmt.Errorf("%d after %v of %s: %w", i, op, file, err))
 							}
 						}
 					},
 				})
 				for err := open(w.story); err != nil; err = open(w.story) {
-					w.disk.lifted.Store(true) // there was no room to make it
+					w.disk.lifted.Store(true) // the disk was too full to make a store
 				}
 				w.take(fullSteps)
 				w.disk.lifted.Store(true)

@@ -17,28 +17,27 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// How many entries of runs a first key may cost, whatever was deleted before: of some
-// 80 ns each, so that it stays below 50 µs. A key that was deleted is two entries: its
-// own, and that of the delete.
+// The limits for the number of entries of runs that a search for the first key may pass, after any
+// deletes. An entry costs approx. 80 ns, so 200 entries stay below 50 µs. A deleted key has two
+// entries: its value and its tombstone.
 const (
-	mostPassed = 200
-	// If keys were deleted in no order, the cost depends on which compactions have ended:
-	// 374 is usual, and 818 was seen on a loaded machine. Without gaps it is 2 times 8,000.
-	mostPassedAtRandom = 1500
+	maxPassed = 200
+	// After deletes in random order, the cost depends on which compactions have ended. It is usually
+	// 374; 818 was seen on a loaded machine. Without gaps it is 2 × 8,000.
+	maxPassedAtRandom = 1500
 )
 
-// queue is a store in memory with keys of eight bytes and numbers of eight bytes as
-// suffixes, which may be longer.
+// queue is an in-memory store. Its keys have a prefix of 8 bytes, a number of 8 bytes, and tail.
 type queue struct {
 	t    *testing.T
 	db   *DB
-	tail []byte // of all keys
+	tail []byte // the end of each key
 }
 
-var ofEight = Split{Name: "eight", Func: func(key []byte) int { return min(8, len(key)) }}
+var eightBytes = Split{Name: "eight", Func: func(key []byte) int { return min(8, len(key)) }}
 
 func newQueue(t *testing.T, o Options) *queue {
-	o.Split = ofEight
+	o.Split = eightBytes
 	if o.FS == nil {
 		o.FS = vfstest.NewMem(vfstest.MemOptions{})
 	}
@@ -73,7 +72,8 @@ func (q *queue) passing(do func()) int {
 	return int(q.db.scratch.passed - before)
 }
 
-// first requires the first number of a prefix, -1 for none, and returns its cost.
+// first requires that want is the first number of a prefix (-1: the prefix is empty). It returns the
+// number of passed entries.
 func (q *queue) first(prefix, want int) int {
 	return q.passing(func() {
 		it, err := q.db.Prefix(queueKey(prefix, 0)[:8])
@@ -86,10 +86,11 @@ func (q *queue) first(prefix, want int) int {
 	})
 }
 
-// seek requires the lowest number from one on, as timers do, and returns its cost.
-func (q *queue) seek(prefix, from int, left map[int]bool) int {
-	want := slices.Min(append(slices.Collect(maps.Keys(left)), 1<<30))
-	for i := range left {
+// seek requires that Seek finds the lowest remaining number >= from, as timers do. It returns the number
+// of passed entries.
+func (q *queue) seek(prefix, from int, remaining map[int]bool) int {
+	want := slices.Min(append(slices.Collect(maps.Keys(remaining)), 1<<30))
+	for i := range remaining {
 		if i >= from && (want < from || i < want) {
 			want = i
 		}
@@ -106,7 +107,8 @@ func (q *queue) seek(prefix, from int, left map[int]bool) int {
 	})
 }
 
-// floor requires the greatest number up to one, -1 for none, and returns its cost.
+// floor requires that want is the greatest number up to upTo (-1: there is no such number). It returns
+// the number of passed entries.
 func (q *queue) floor(prefix, upTo, want int) int {
 	return q.passing(func() {
 		key, value, ok, err := q.db.Floor(queueKey(prefix, upTo))
@@ -119,7 +121,7 @@ func (q *queue) floor(prefix, upTo, want int) int {
 	})
 }
 
-// upward are the numbers from one to another.
+// upward returns the numbers n with from <= n < to, in ascending order.
 func upward(from, to int) (numbers []int) {
 	for i := from; i < to; i++ {
 		numbers = append(numbers, i)
@@ -133,7 +135,7 @@ func downward(from, to int) []int {
 	return numbers
 }
 
-// removals are ways to delete most keys of a prefix with n keys: the deleted keys, in order.
+// removals holds functions that return the keys to delete, in order, of a prefix with n keys.
 var removals = map[string]func(rng *rand.Rand, n int) []int{
 	"the lowest":           func(_ *rand.Rand, n int) []int { return upward(0, n-10) },
 	"the lowest, downward": func(_ *rand.Rand, n int) []int { return downward(0, n-10) },
@@ -151,15 +153,15 @@ var removals = map[string]func(rng *rand.Rand, n int) []int{
 		}
 		return numbers
 	},
-	"all":              func(_ *rand.Rand, n int) []int { return upward(0, n) },
-	"any, but for ten": func(rng *rand.Rand, n int) []int { return rng.Perm(n)[10:] },
-	"any":              func(rng *rand.Rand, n int) []int { return rng.Perm(n) },
+	"all":                 func(_ *rand.Rand, n int) []int { return upward(0, n) },
+	"random, all but ten": func(rng *rand.Rand, n int) []int { return rng.Perm(n)[10:] },
+	"random":              func(rng *rand.Rand, n int) []int { return rng.Perm(n) },
 }
 
-// The places where the deleted keys, and their deletes, are.
+// queuePlaces holds the parts of the store in which the deleted keys and their tombstones are.
 var queuePlaces = map[string]struct {
 	options Options
-	// moved is called after all keys were put, and after each n/8 deletes.
+	// moved is called after all keys are written, and after every n/8 deletes. It moves them.
 	moved func(t *testing.T, db *DB)
 }{
 	"the memtable":     {Options{BudgetBytes: 256 << 20}, func(*testing.T, *DB) {}},
@@ -176,14 +178,15 @@ type idlePicker struct{}
 // Pick implements Picker.
 func (idlePicker) Pick(Shape) *Pick { return nil }
 
-// After 400,000 removals the first key took 101 ms: each deleted entry was stepped over.
-func TestFirstAndLastKeyCostAFewStepsAfterAnyDeletes(t *testing.T) {
+// Regression test: after 400,000 deletes, the search for the first key took 101 ms, because it passed
+// each deleted entry.
+func TestFirstAndLastKeyCostFewStepsAfterAnyDeletes(t *testing.T) {
 	const n = 8000
-	most := func(removal string) int {
-		if strings.HasPrefix(removal, "any") {
-			return mostPassedAtRandom
+	limit := func(removal string) int {
+		if strings.HasPrefix(removal, "random") {
+			return maxPassedAtRandom
 		}
-		return mostPassed
+		return maxPassed
 	}
 	for place, c := range queuePlaces {
 		for name, removal := range removals {
@@ -191,60 +194,60 @@ func TestFirstAndLastKeyCostAFewStepsAfterAnyDeletes(t *testing.T) {
 				t.Parallel()
 				q := newQueue(t, c.options)
 				rng := rand.New(rand.NewPCG(1, 1))
-				left := make(map[int]bool)
+				remaining := make(map[int]bool)
 				for _, i := range rng.Perm(n) {
 					q.put(1, i)
-					left[i] = true
+					remaining[i] = true
 				}
 				for _, neighbour := range []int{0, 2} {
 					q.put(neighbour, 5)
 				}
 				c.moved(t, q.db)
 				removed := removal(rng, n)
-				looks := q.passing(func() {
+				passed := q.passing(func() {
 					for done, i := range removed {
 						q.remove(1, i)
-						delete(left, i)
+						delete(remaining, i)
 						if done%(n/8) == n/8-1 {
 							c.moved(t, q.db)
 						}
 					}
 				})
-				// A sealed run more is an entry more for a key that is passed, and so is a table.
-				require.LessOrEqual(t, looks, 12*n, "of all deletes")
+				// Each sealed run and each table adds an entry per passed key.
+				require.LessOrEqual(t, passed, 12*n, "entries passed by all deletes")
 				lowest, highest := -1, -1
-				for i := range left {
+				for i := range remaining {
 					highest = max(highest, i)
 					if lowest < 0 || i < lowest {
 						lowest = i
 					}
 				}
-				require.LessOrEqual(t, q.first(1, lowest), most(name), "first key")
-				require.LessOrEqual(t, q.seek(1, n/2, left), most(name), "a key from the middle on")
-				require.LessOrEqual(t, q.floor(1, n, highest), most(name), "last key")
-				require.LessOrEqual(t, q.floor(1, n/2, floorOf(left, n/2)), most(name), "a key in the middle")
-				require.LessOrEqual(t, q.first(1, lowest), 100, "again")
+				require.LessOrEqual(t, q.first(1, lowest), limit(name), "first key")
+				require.LessOrEqual(t, q.seek(1, n/2, remaining), limit(name), "a key from the middle on")
+				require.LessOrEqual(t, q.floor(1, n, highest), limit(name), "last key")
+				require.LessOrEqual(t, q.floor(1, n/2, floorOf(remaining, n/2)), limit(name), "a key in the middle")
+				require.LessOrEqual(t, q.first(1, lowest), 100, "first key, second search")
 				q.put(1, n/3)
-				left[n/3] = true
-				require.LessOrEqual(t, q.floor(1, n/2, floorOf(left, n/2)), most(name), "what was put into a gap is seen")
-				require.LessOrEqual(t, q.floor(1, n/3-1, floorOf(left, n/3-1)), most(name), "and the gap goes on before it")
+				remaining[n/3] = true
+				require.LessOrEqual(t, q.floor(1, n/2, floorOf(remaining, n/2)), limit(name), "a key written into a gap")
+				require.LessOrEqual(t, q.floor(1, n/3-1, floorOf(remaining, n/3-1)), limit(name), "the part of the gap before that key")
 			})
 		}
 	}
 }
 
-func floorOf(left map[int]bool, upTo int) int {
-	for ; upTo >= 0 && !left[upTo]; upTo-- {
+func floorOf(remaining map[int]bool, upTo int) int {
+	for ; upTo >= 0 && !remaining[upTo]; upTo-- {
 	}
 	return upTo
 }
 
-func TestQueueCostsAFewStepsAtAnyLength(t *testing.T) {
+func TestQueueCostsFewStepsAtAnyLength(t *testing.T) {
 	for _, length := range []int{1, 10, 1000} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			q := newQueue(t, Options{MemtableBytes: 200_000})
 			const n = 30_000
-			most, sum := 0, 0
+			highest, sum := 0, 0
 			for i := range n {
 				q.put(1, i)
 				if i < length {
@@ -252,18 +255,18 @@ func TestQueueCostsAFewStepsAtAnyLength(t *testing.T) {
 				}
 				q.remove(1, i-length)
 				cost := q.first(1, i-length+1)
-				most, sum = max(most, cost), sum+cost
+				highest, sum = max(highest, cost), sum+cost
 			}
-			require.LessOrEqual(t, most, mostPassed)
+			require.LessOrEqual(t, highest, maxPassed)
 			require.LessOrEqual(t, sum, 100*n)
 		})
 	}
 }
 
-// Long keys have gaps as well, up to the 16th part of the memory for gaps.
-func TestQueueOfLongKeysCostsAFewSteps(t *testing.T) {
+// Gaps also work for long keys. One gap may take up to 1/16 of the memory for gaps.
+func TestQueueOfLongKeysCostsFewSteps(t *testing.T) {
 	for _, keyBytes := range []int{300, 2_000, 30_000} {
-		for _, order := range []string{"one after the other", "at random"} {
+		for _, order := range []string{"in order", "at random"} {
 			t.Run(fmt.Sprint(keyBytes, " ", order), func(t *testing.T) {
 				q := newQueue(t, Options{BudgetBytes: 64 << 20})
 				q.tail = make([]byte, keyBytes-16)
@@ -271,36 +274,37 @@ func TestQueueOfLongKeysCostsAFewSteps(t *testing.T) {
 				for i := range n {
 					q.put(1, i)
 				}
-				removed, most := upward(0, n-1), mostPassed
+				removed, limit := upward(0, n-1), maxPassed
 				if order == "at random" {
-					removed, most = rand.New(rand.NewPCG(1, 1)).Perm(n-1), mostPassedAtRandom
-					if keyBytes == 30_000 { // the memory has room for 17 gaps: some are forgotten
-						most = 2*n - 1
+					removed, limit = rand.New(rand.NewPCG(1, 1)).Perm(n-1), maxPassedAtRandom
+					if keyBytes == 30_000 { // only 17 gaps fit into the memory, so some are dropped
+						limit = 2*n - 1
 					}
 				}
-				looks := q.passing(func() {
+				passed := q.passing(func() {
 					for _, i := range removed {
 						q.remove(1, i)
 					}
 				})
-				require.LessOrEqual(t, looks, 12*n, "of all deletes")
-				require.LessOrEqual(t, q.first(1, n-1), most)
+				require.LessOrEqual(t, passed, 12*n, "entries passed by all deletes")
+				require.LessOrEqual(t, q.first(1, n-1), limit)
 				require.LessOrEqual(t, q.db.o.Budget.gapBytes.Load(), q.db.o.Budget.Limit()/gapShare+gaps.GapBytesPerStore)
 			})
 		}
 	}
 }
 
-// Where gaps are too long to be remembered, looks come rarely: each would find all again.
-func TestDeletesHardlyLookForGapsThatAreTooLong(t *testing.T) {
+// If gaps are too large to keep, deletes rarely search for gaps, because each search would repeat the
+// same work.
+func TestDeletesRarelySearchForGapsThatAreTooLarge(t *testing.T) {
 	const n = 3000
 	for name, c := range map[string]struct {
 		tailOf  func(i int) int
 		inPairs bool
 	}{
-		// Two keys and the byte that the end of a gap has more are too long.
+		// The two keys of a gap, and the additional byte of its end, are too large.
 		"every key": {func(int) int { return 2048 - 16 }, false},
-		// A long one is deleted, and then the short one between it and another long one.
+		// A long key is deleted, and then the short key between it and the next long key.
 		"every other": {func(i int) int { return 3000 * (1 - i%2) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -315,22 +319,22 @@ func TestDeletesHardlyLookForGapsThatAreTooLong(t *testing.T) {
 			for i := 1; c.inPairs && i+1 < len(removed); i += 2 {
 				removed[i], removed[i+1] = removed[i+1], removed[i]
 			}
-			looks := q.passing(func() {
+			passed := q.passing(func() {
 				for _, i := range removed {
 					q.tail = tail[:c.tailOf(i)]
 					q.remove(1, i)
 				}
 			})
-			require.LessOrEqual(t, looks, 12*n)
+			require.LessOrEqual(t, passed, 12*n)
 		})
 	}
 }
 
-// The last key of a stack, with Floor.
-func TestStackCostsAFewSteps(t *testing.T) {
+// Floor finds the last key of a stack, after random pushes and pops.
+func TestStackCostsFewSteps(t *testing.T) {
 	q := newQueue(t, Options{MemtableBytes: 200_000})
 	rng := rand.New(rand.NewPCG(1, 1))
-	most, size := 0, 0
+	highest, size := 0, 0
 	for range 40_000 {
 		if size == 0 || rng.IntN(2) == 0 {
 			q.put(1, size)
@@ -339,12 +343,12 @@ func TestStackCostsAFewSteps(t *testing.T) {
 			size--
 			q.remove(1, size)
 		}
-		most = max(most, q.floor(1, 1<<30, size-1))
+		highest = max(highest, q.floor(1, 1<<30, size-1))
 	}
-	require.LessOrEqual(t, most, mostPassed)
+	require.LessOrEqual(t, highest, maxPassed)
 }
 
-func TestFirstKeyAfterOpenWalksOnce(t *testing.T) {
+func TestOnlyTheFirstSearchAfterOpenPassesDeletedKeys(t *testing.T) {
 	fs := vfstest.NewMem(vfstest.MemOptions{})
 	const n = 5000
 	q := newQueue(t, Options{FS: fs, Picker: idlePicker{}})
@@ -365,7 +369,7 @@ func TestFirstKeyAfterOpenWalksOnce(t *testing.T) {
 	require.LessOrEqual(t, q.first(1, n-1), 20)
 }
 
-func TestViewsAndScansSeeKeysThatWereDeletedLater(t *testing.T) {
+func TestViewsSeeKeysThatWereDeletedLater(t *testing.T) {
 	q := newQueue(t, Options{})
 	const n = 1000
 	for i := range n {
@@ -391,8 +395,8 @@ func TestViewsAndScansSeeKeysThatWereDeletedLater(t *testing.T) {
 	require.Empty(t, q.db.gaps.ByPrefix)
 }
 
-// A value that is a run of its own, or a batch, takes its key out of a gap as well.
-func TestLargeWritesCutGaps(t *testing.T) {
+// Large values, which are written as runs of their own, and batches also remove their keys from gaps.
+func TestLargeWritesAndBatchesSplitGaps(t *testing.T) {
 	q := newQueue(t, Options{BudgetBytes: 4 << 20})
 	for i := range 1000 {
 		q.put(1, i)
@@ -410,8 +414,8 @@ func TestLargeWritesCutGaps(t *testing.T) {
 	q.first(1, 300)
 }
 
-// However many prefixes have gaps, and however many one has, they take a part of the
-// budget, which stores share.
+// The gaps of all stores of a budget take at most a fixed part of it, for any number of prefixes with
+// gaps and of gaps in a prefix.
 func TestGapsTakeABoundedPartOfTheBudget(t *testing.T) {
 	b := NewBudget(8 << 20)
 	limit := b.Limit()/gapShare + 3*gaps.GapBytesPerStore
@@ -448,8 +452,8 @@ func TestGapsTakeABoundedPartOfTheBudget(t *testing.T) {
 	require.Zero(t, b.gapBytes.Load())
 }
 
-// A large key that is put into a gap is not kept in it: gaps are bounded, and so is the
-// memory of walks that have passed it.
+// A large key that is written into a gap does not make the gap's memory grow. An idle iterator that has
+// passed the key does not keep it.
 func TestGapsDoNotKeepLargeKeys(t *testing.T) {
 	q := newQueue(t, Options{Budget: storyBudget(t)})
 	for _, i := range upward(0, 200) {

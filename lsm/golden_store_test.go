@@ -44,7 +44,7 @@ func requireContent(t *testing.T, db *DB, want map[string]string) {
 	}
 }
 
-// goldenFill writes what a store of the fixtures begins with, in several runs.
+// goldenFill writes the first entries of a fixture store, in several runs.
 func goldenFill(t *testing.T, db *DB, salt string) {
 	t.Helper()
 	for round := range 3 {
@@ -59,7 +59,7 @@ func goldenFill(t *testing.T, db *DB, salt string) {
 	}
 }
 
-// goldenFilled is what goldenFill leaves below a key, or from it on.
+// goldenFilled returns the entries that goldenFill writes with keys accepted by keep.
 func goldenFilled(salt string, keep func(key string) bool) map[string]string {
 	want := map[string]string{}
 	for round := range 3 {
@@ -72,15 +72,15 @@ func goldenFilled(salt string, keep func(key string) bool) map[string]string {
 	return want
 }
 
-// goldenLarge is a value above a sixteenth of the budget.
+// goldenLarge is a value of more than 1/16 of the budget, which is written as a run of its own.
 var goldenLarge = strings.Repeat("large value ", 4<<20/16/10)
 
-// goldenStores are directories, with what is in them.
+// goldenStores holds the fixture directories: how a store is made and its content.
 var goldenStores = map[string]struct {
-	make func(t *testing.T) *vfstest.Mem // in the directory db
+	make func(t *testing.T) *vfstest.Mem // makes the store in the directory db
 	want func() map[string]string
 }{
-	"v1-closed": {makeClosed, closedWant}, // by a writer of CURRENT of version 1
+	"v1-closed": {makeClosed, closedWant}, // made by code that wrote version 1 of CURRENT
 	"v2-closed": {makeClosed, closedWant},
 	"v1-open": {makeOpen, func() map[string]string {
 		want := goldenFilled("one", func(string) bool { return true })
@@ -90,7 +90,7 @@ var goldenStores = map[string]struct {
 	}},
 }
 
-// closedWant is what makeClosed leaves.
+// closedWant returns the content of the store of makeClosed.
 func closedWant() map[string]string {
 	want := goldenFilled("one", func(key string) bool { return key < "cb" })
 	maps.Copy(want, goldenFilled("two", func(key string) bool { return key >= "cb" && key < "g" }))
@@ -101,7 +101,7 @@ func closedWant() map[string]string {
 	return want
 }
 
-// makeClosed makes a store out of two, writes to it and closes it.
+// makeClosed restores a store from two others, writes to it and closes it.
 func makeClosed(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for _, part := range []string{"one", "two"} {
@@ -125,14 +125,14 @@ func makeClosed(t *testing.T) *vfstest.Mem {
 	return mem
 }
 
-// makeOpen makes a store that was never closed: of some writes only logs speak,
-// and of one a log and a table.
+// makeOpen makes a store that was not closed. Some of its writes are only in logs. One write is in a
+// table that only a log names.
 func makeOpen(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open(context.Background(), "db", *goldenOptions(t, mem, LogSynced))
 	require.NoError(t, err)
 	goldenFill(t, db, "one")
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	require.NoError(t, db.Put([]byte("aa:new"), []byte("new")))
 	require.NoError(t, db.Delete([]byte("aa:1")))
 	require.NoError(t, db.Put([]byte("hh:1"), []byte(goldenLarge)))
@@ -140,17 +140,17 @@ func makeOpen(t *testing.T) *vfstest.Mem {
 	b.Put([]byte("zz:1"), []byte("zz"))
 	b.Append([]byte("zz:2"), []byte("zz2"))
 	require.NoError(t, db.Apply(&b))
-	left := mem.CrashClone(vfstest.CrashOptions{Keep: 0})
+	crashed := mem.CrashClone(vfstest.CrashOptions{Keep: 0})
 	db.manifest.Unlock()
 	require.NoError(t, db.Close())
-	return left
+	return crashed
 }
 
-// TestStoresAreRead opens the stores of the fixtures, or copies of them.
-func TestStoresAreRead(t *testing.T) {
+// The store opens copies of the fixture stores and reads their content.
+func TestFixtureStoresAreReadable(t *testing.T) {
 	for name, g := range goldenStores {
 		dir := filepath.Join("testdata", name)
-		if _, err := os.Stat(dir); *update && os.IsNotExist(err) { // they are random, and never changed
+		if _, err := os.Stat(dir); *update && os.IsNotExist(err) { // an existing fixture is never overwritten, because its identities are random
 			copyFiles(t, vfs.Real{}, dir, g.make(t), "db")
 		}
 		mem := vfstest.NewMem(vfstest.MemOptions{})
@@ -187,7 +187,7 @@ func TestStoresAreRead(t *testing.T) {
 	}
 }
 
-// copyFiles copies the files of a store but for the lock.
+// copyFiles copies all files of a store except the lock.
 func copyFiles(t *testing.T, to vfs.FS, toDir string, from vfs.FS, fromDir string) {
 	t.Helper()
 	require.NoError(t, to.MkdirAll(toDir))

@@ -20,17 +20,17 @@ import (
 	"github.com/weirstate/weir/wal"
 )
 
-var update = flag.Bool("update", false, "write the golden fixtures anew")
+var update = flag.Bool("update", false, "overwrite the golden fixtures")
 
-// The fixtures are of version 1: every later version reads them, and a writer of
-// version 1 writes the edits and records byte for byte, as does the builder.
+// The fixtures have format version 1, and all later versions must read them. The code and the type page
+// must both write the edits and records of version 1 byte for byte.
 
 const (
 	goldenIdentity = "fixture identity"
 	otherIdentity  = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff"
 )
 
-// colon is the split of the fixtures: a prefix ends with a colon.
+// colon is the split of the fixtures. A prefix ends with the first colon.
 var colon = Split{Name: "colon", Func: func(key []byte) int {
 	if i := bytes.IndexByte(key, ':'); i >= 0 {
 		return i + 1
@@ -38,7 +38,7 @@ var colon = Split{Name: "colon", Func: func(key []byte) int {
 	return len(key)
 }}
 
-// goldenEdits are edits, and what the page makes of them.
+// goldenEdits holds edits, and the same edits for the type page.
 var goldenEdits = map[string]struct {
 	edit manifest.Edit
 	page pageEdit
@@ -88,7 +88,7 @@ var goldenEdits = map[string]struct {
 	},
 }
 
-// goldenRecords are those of a log, by the write that makes each.
+// goldenRecords holds log records, and the write that makes each record.
 var goldenRecords = []struct {
 	file  string
 	write func(db *DB) error
@@ -145,7 +145,7 @@ var goldenRecords = []struct {
 	},
 }
 
-// golden compares bytes with a fixture, or writes it.
+// golden compares bytes with a fixture. With the flag -update it writes the fixture.
 func golden(t *testing.T, file string, got []byte) {
 	t.Helper()
 	name := filepath.Join("testdata", file)
@@ -162,8 +162,7 @@ func readGolden(t *testing.T, file string) []byte {
 	return b
 }
 
-// A difference means that edits of version 1 do not look as they did: raise the
-// version, or find out why.
+// If this test fails, the encoding of edits has changed: undo the change or raise the version.
 func TestEditsAreWrittenByteForByte(t *testing.T) {
 	for file, g := range goldenEdits {
 		golden(t, file, g.edit.Encode())
@@ -171,7 +170,7 @@ func TestEditsAreWrittenByteForByte(t *testing.T) {
 	}
 }
 
-// goldenCurrents are contents of CURRENT, and what the page makes of them.
+// goldenCurrents holds values of CURRENT, and the file contents that the type page makes.
 var goldenCurrents = map[string]struct {
 	current manifest.Current
 	page    []byte
@@ -185,8 +184,7 @@ var goldenCurrents = map[string]struct {
 	},
 }
 
-// A difference means that CURRENT does not look as it did: raise the version, or
-// find out why.
+// If this test fails, the encoding of CURRENT has changed: undo the change or raise the version.
 func TestCurrentIsWrittenByteForByteAndRead(t *testing.T) {
 	for file, g := range goldenCurrents {
 		golden(t, file, []byte(g.current.Content()))
@@ -213,7 +211,7 @@ func TestCurrentIsWrittenByteForByteAndRead(t *testing.T) {
 	require.ErrorIs(t, err, ErrVersion)
 }
 
-func TestEditsAreRead(t *testing.T) {
+func TestFixtureEditsAreReadable(t *testing.T) {
 	for file, g := range goldenEdits {
 		b := readGolden(t, file)
 		e, err := manifest.DecodeEdit(b)
@@ -229,7 +227,7 @@ func TestEditsAreRead(t *testing.T) {
 }
 
 // The decoder accepts only edits that the writer would have written.
-func TestFlippedEditsAreRefusedOrWrittenSo(t *testing.T) {
+func TestFlippedEditsAreRefusedOrEncodeToTheSameBytes(t *testing.T) {
 	for file := range goldenEdits {
 		b := readGolden(t, file)
 		for i := range b {
@@ -251,7 +249,7 @@ func TestFlippedEditsAreRefusedOrWrittenSo(t *testing.T) {
 	}
 }
 
-// goldenFile is a table as a log has it.
+// goldenFile is the table of a log record.
 var goldenFile = version.FileMeta{
 	Number: 200, Run: 3, Identity: vfs.Identity([]byte(goldenIdentity)), Size: 900_000, Entries: 1, Tombstones: 0,
 	Bounds: run.Range{From: []byte("aa:1"), To: []byte("aa:1\x00")}, Clip: run.Range{From: []byte{}},
@@ -300,7 +298,7 @@ func goldenLog(t *testing.T, records ...[]byte) *vfstest.Mem {
 	return mem
 }
 
-// goldenHead is the first record of a log.
+// goldenHead returns the first record of a log.
 func goldenHead(identity string, number uint64) []byte {
 	return pageRecord(4, func(p *page) {
 		p.raw(identity)
@@ -329,7 +327,7 @@ func writeFile(t *testing.T, fsys vfs.FS, name string, content []byte) {
 	require.NoError(t, f.Close())
 }
 
-func TestRecordsAreRead(t *testing.T) {
+func TestFixtureRecordsAreReadable(t *testing.T) {
 	var records [][]byte
 	for _, g := range goldenRecords {
 		records = append(records, readGolden(t, g.file))
@@ -347,14 +345,15 @@ func TestRecordsAreRead(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// A record of a log is whole, so that one that is cut was written so.
-func TestRecordsThatAreCutAreRefused(t *testing.T) {
+// The log's frames protect whole records. So a record that ends too early is corruption and not the
+// result of a crash.
+func TestCutRecordsAreCorruption(t *testing.T) {
 	begin := readGolden(t, "v1-run.record")
 	for _, file := range []string{"v1-set.record", "v1-append.record", "v1-range.record", "v1-file.record", "v1-next.record"} {
 		r := readGolden(t, file)
 		for n := range len(r) {
 			if n == 1 && r[0] == recordOps {
-				continue // no operation
+				continue // a valid record without operations
 			}
 			_, err := Open(context.Background(), "db", *goldenOptions(t, goldenLog(t, begin, r[:n]), LogOff))
 			require.ErrorIs(t, err, ErrCorrupt, "%s cut to %d bytes", file, n)

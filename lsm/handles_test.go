@@ -23,7 +23,7 @@ type countingFS struct {
 	open, peak atomic.Int64
 
 	mu     sync.Mutex
-	opened map[string]int // how often, by base name
+	opened map[string]int // number of opens by base name
 }
 
 func (c *countingFS) Open(name string) (vfs.File, error) {
@@ -40,21 +40,21 @@ func (c *countingFS) Open(name string) (vfs.File, error) {
 	n := c.open.Add(1)
 	for p := c.peak.Load(); n > p && !c.peak.CompareAndSwap(p, n); p = c.peak.Load() {
 	}
-	return &countedFile{File: f, of: c}, nil
+	return &countedFile{File: f, fs: c}, nil
 }
 
 type countedFile struct {
 	vfs.File
-	of   *countingFS
+	fs   *countingFS
 	once sync.Once
 }
 
 func (f *countedFile) Close() error {
-	f.once.Do(func() { f.of.open.Add(-1) })
+	f.once.Do(func() { f.fs.open.Add(-1) })
 	return f.File.Close()
 }
 
-// manyTables makes a store whose level 0 has so many tables, which overlap.
+// manyTables makes a store with a number of overlapping tables in level 0.
 func manyTables(t *testing.T, o *Options, tables int) *DB {
 	t.Helper()
 	o.Picker, o.Split = idle{}, colon
@@ -68,11 +68,11 @@ func manyTables(t *testing.T, o *Options, tables int) *DB {
 	return db
 }
 
-// All tables of a store were open as long as the store.
+// Regression test: a store kept all its tables open.
 func TestOpenTablesAreBounded(t *testing.T) {
-	const tables, most = 60, 7
+	const tables, maxOpen = 60, 7
 	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
-	o := &Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: most}
+	o := &Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: maxOpen}
 	db := manyTables(t, o, tables)
 	read := func() {
 		for i := range tables {
@@ -89,16 +89,16 @@ func TestOpenTablesAreBounded(t *testing.T) {
 		}
 	}
 	read()
-	// One more for a moment, and one that a flush has opened while the owner had the lock.
-	require.LessOrEqual(t, fsys.peak.Load(), int64(most+2))
-	require.Equal(t, most, db.o.Budget.handles.OpenTables())
+	// A read may exceed the limit by the table that it opens, and a flush by its new table.
+	require.LessOrEqual(t, fsys.peak.Load(), int64(maxOpen+2))
+	require.Equal(t, maxOpen, db.o.Budget.handles.OpenTables())
 
 	require.NoError(t, db.Close())
 	require.Zero(t, fsys.open.Load())
 	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	read()
-	require.LessOrEqual(t, fsys.peak.Load(), int64(most+2))
+	require.LessOrEqual(t, fsys.peak.Load(), int64(maxOpen+2))
 
 	// Tables of an iterator stay open.
 	it, err := db.Iterator(nil, nil)
@@ -113,7 +113,7 @@ func TestOpenTablesAreBounded(t *testing.T) {
 	require.Equal(t, tables+1, n)
 	require.NoError(t, it.Close())
 	read()
-	require.LessOrEqual(t, fsys.open.Load(), int64(most))
+	require.LessOrEqual(t, fsys.open.Load(), int64(maxOpen))
 
 	require.NoError(t, db.Compact(context.Background()))
 	waitForTables(t, db, 1)
@@ -123,8 +123,8 @@ func TestOpenTablesAreBounded(t *testing.T) {
 	require.Zero(t, fsys.open.Load())
 }
 
-// A table that is used again and again is not opened again and again.
-func TestTableInUseStaysOpen(t *testing.T) {
+// A table that is read often stays open, although other tables need its place.
+func TestFrequentlyReadTableStaysOpen(t *testing.T) {
 	fsys := &countingFS{FS: vfstest.NewMem(vfstest.MemOptions{})}
 	db, err := Open(context.Background(), "db", Options{FS: fsys, BudgetBytes: 4 << 20, MaxOpenFiles: 3, Picker: idle{}})
 	require.NoError(t, err)
@@ -146,7 +146,7 @@ func TestTableInUseStaysOpen(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// Indexes and filters of all tables were in memory, whatever the budget.
+// Regression test: the indexes and filters of all tables were in memory, regardless of the budget.
 func TestIndexesAndFiltersKeepWithinTheBudget(t *testing.T) {
 	density.InCampaigns(t)
 	const limit = 4 << 20
@@ -162,15 +162,15 @@ func TestIndexesAndFiltersKeepWithinTheBudget(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, found)
 	}
-	// During writes there are up to three memtables of a quarter of the budget in addition.
+	// During writes, up to three memtables of 1/4 of the budget are in memory too.
 	require.LessOrEqual(t, db.o.Budget.slabs.Peak(), int64(2*limit))
 	require.LessOrEqual(t, db.o.Budget.Used(), int64(limit+limit/8))
 	require.NoError(t, db.Close())
 	require.Zero(t, db.o.Budget.Used())
 }
 
-// A table that cannot be opened again is an error of the read, and nothing else.
-func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
+// If a table cannot be reopened, only the read fails. A later read succeeds when the file is back.
+func TestTableThatCannotBeReopenedFailsOnlyTheRead(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := manyTables(t, &Options{FS: mem, BudgetBytes: 4 << 20, MaxOpenFiles: 1}, 3)
 	_, _, err := db.Get([]byte("k:002"), nil)
@@ -180,8 +180,8 @@ func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 	for range 2 {
 		_, _, err = db.Get([]byte("k:000"), nil)
 		require.ErrorIs(t, err, ErrCorrupt)
-		var of *TableError
-		require.ErrorAs(t, err, &of)
+		var tableErr *TableError
+		require.ErrorAs(t, err, &tableErr)
 	}
 	it, err := db.Iterator(nil, nil)
 	require.NoError(t, err)
@@ -195,7 +195,7 @@ func TestTableThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
+func TestSharedBudgetLimitsOpenFilesOfAllStores(t *testing.T) {
 	_, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), Budget: goldenBudget(t), MaxOpenFiles: 3})
 	require.ErrorIs(t, err, ErrInvalidOption)
 	_, err = Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), MaxOpenFiles: -1})
@@ -230,9 +230,9 @@ func TestOpenFilesOfASharedBudgetAreLimitedThere(t *testing.T) {
 	require.NoError(t, budget.Close())
 }
 
-// Check, and an Open that failed, closed tables without the lock that other stores of the
-// budget take to close them: both did, and the process ended.
-func TestTablesAreClosedOnceAlthoughOtherStoresNeedTheirPlaces(t *testing.T) {
+// Regression test: Check and a failed Open closed tables without the lock that other stores of the budget
+// hold to close them. Some tables were closed twice, and the process crashed.
+func TestTablesAreClosedOnceWhenOtherStoresEvictThem(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, manyTables(t, &Options{FS: mem, BudgetBytes: 4 << 20}, 60).Close())
 	b := NewBudget(4 << 20)

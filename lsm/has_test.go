@@ -11,8 +11,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// An append on a value that is on the disk decides: Has reads no file, allocates nothing,
-// and takes values above the limit.
+// If the newest entry is an append in memory, Has does not read the older entries on the disk. It
+// allocates nothing, and succeeds for values above the limit.
 func TestHasStopsAtTheNewestEntry(t *testing.T) {
 	disk := vfstest.NewFaulty(vfstest.NewMem(vfstest.MemOptions{}), vfstest.FaultyOptions{})
 	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Picker: idle{}, MaxValueSize: 100})
@@ -35,7 +35,7 @@ func TestHasStopsAtTheNewestEntry(t *testing.T) {
 	require.Equal(t, reads, disk.Count(vfstest.OpReadAt))
 	_, _, err = db.Get(key, nil)
 	require.ErrorIs(t, err, ErrTooLarge)
-	require.Greater(t, disk.Count(vfstest.OpReadAt), reads, "Get reads the blocks")
+	require.Greater(t, disk.Count(vfstest.OpReadAt), reads, "Get must read the older entries")
 	require.NoError(t, db.Delete(key))
 	found, err := db.Has(key)
 	require.NoError(t, err)
@@ -43,10 +43,10 @@ func TestHasStopsAtTheNewestEntry(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-func TestLookupOfExistenceCopiesNothing(t *testing.T) {
+func TestExistenceLookupEndsAtTheFirstEntry(t *testing.T) {
 	var l run.Lookup
 	l.OnlyExistence()
-	require.True(t, l.AddTransient(run.Append, []byte("v")), "it decides")
+	require.True(t, l.AddTransient(run.Append, []byte("v")), "an append must end the lookup")
 	require.True(t, l.Exists())
 	l.Reset()
 	require.False(t, l.AddTransient(run.Append, []byte("v")))

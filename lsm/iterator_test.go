@@ -11,7 +11,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// memoryStore opens a store in memory, which the test closes.
+// memoryStore opens an in-memory store. The end of the test closes it.
 func memoryStore(t testing.TB, o Options) *DB {
 	o.FS = vfstest.NewMem(vfstest.MemOptions{})
 	db, err := Open(context.Background(), "db", o)
@@ -24,7 +24,7 @@ func memoryStore(t testing.TB, o Options) *DB {
 	return db
 }
 
-// keysOf are all keys that an iterator has left, with a space between them.
+// keysOf returns the remaining keys of an iterator, with a space after each key.
 func keysOf(t testing.TB, it *Iterator) (keys string) {
 	for it.Next() {
 		keys += string(it.Key()) + " "
@@ -39,7 +39,7 @@ func putAll(t testing.TB, db *DB, keys ...string) {
 	}
 }
 
-func TestIteratorKeepsNothingOfItsBounds(t *testing.T) {
+func TestIteratorCopiesItsBounds(t *testing.T) {
 	db := memoryStore(t, Options{})
 	putAll(t, db, "a", "b", "c", "d")
 	from, to := []byte("b"), []byte("d")
@@ -50,7 +50,7 @@ func TestIteratorKeepsNothingOfItsBounds(t *testing.T) {
 	require.NoError(t, it.Close())
 }
 
-func TestCursorContinuesAfterItsEnd(t *testing.T) {
+func TestPrefixIteratorContinuesAfterItsEnd(t *testing.T) {
 	db := memoryStore(t, Options{Split: modelSplits[2]})
 	putAll(t, db, "b/1", "b/9")
 	used, err := db.Prefix([]byte("b/"))
@@ -58,20 +58,20 @@ func TestCursorContinuesAfterItsEnd(t *testing.T) {
 	require.Equal(t, "b/1 b/9 ", keysOf(t, used))
 	require.NoError(t, used.Close())
 
-	it, err := db.Prefix([]byte("a/")) // it is the same one, used again
+	it, err := db.Prefix([]byte("a/")) // reuses the closed iterator
 	require.NoError(t, err)
 	require.Empty(t, keysOf(t, it))
 	putAll(t, db, "a/1", "a/2")
-	require.Equal(t, "a/1 a/2 ", keysOf(t, it), "written behind its end")
+	require.Equal(t, "a/1 a/2 ", keysOf(t, it), "keys written after the iterator reached its end")
 	putAll(t, db, "a/2", "a/1", "a/3")
 	require.Equal(t, "a/3 ", keysOf(t, it))
 	require.False(t, it.Seek([]byte("a/5")))
 	putAll(t, db, "a/4", "a/5", "a/6")
-	require.Equal(t, "a/5 a/6 ", keysOf(t, it), "from what was sought in vain")
+	require.Equal(t, "a/5 a/6 ", keysOf(t, it), "keys from the target of the failed Seek on")
 	require.NoError(t, it.Close())
 }
 
-func TestValueAboveTheLimitIsReadAsAStreamOnly(t *testing.T) {
+func TestValueAboveTheLimitIsReadableOnlyAsAStream(t *testing.T) {
 	db := memoryStore(t, Options{MaxValueSize: 10})
 	key, whole := []byte("key"), strings.Repeat("123456", 3)
 	for range 3 {
@@ -105,7 +105,7 @@ func TestValueAboveTheLimitIsReadAsAStreamOnly(t *testing.T) {
 	}
 }
 
-func TestSecondCloseDoesNothingToLaterWalks(t *testing.T) {
+func TestSecondCloseDoesNotAffectALaterIterator(t *testing.T) {
 	db := memoryStore(t, Options{})
 	putAll(t, db, "a", "b")
 	first, err := db.Prefix([]byte("a"))

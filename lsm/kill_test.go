@@ -14,17 +14,17 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// Environment of a child process that is killed: its directory and its log mode.
+// The environment variables that pass the directory and the log mode to the child process.
 const (
 	killedDir  = "LSM_TEST_KILLED_DIR"
 	killedMode = "LSM_TEST_KILLED_MODE"
 )
 
-// killedAfter is how many writes the child has acknowledged when it is killed. They do
-// not fill the buffer of a log.
+// killedAfter is the number of acknowledged writes after which the test kills the child. The writes do
+// not fill the log's buffer.
 const killedAfter = 100
 
-// A process is killed between two writes, or in one. The log modes keep what they promise.
+// The test kills a process that writes. Each log mode keeps the writes that it promises.
 func TestKilledProcessLosesNoMoreThanItsLogModeAllows(t *testing.T) {
 	if dir := os.Getenv(killedDir); dir != "" {
 		writeUntilKilled(t, dir)
@@ -32,7 +32,7 @@ func TestKilledProcessLosesNoMoreThanItsLogModeAllows(t *testing.T) {
 	}
 	for _, mode := range allLogModes {
 		dir := t.TempDir()
-		acked := killAWriter(t, dir, mode)
+		acked := killWriter(t, dir, mode)
 		require.GreaterOrEqual(t, acked, killedAfter)
 		db, err := Open(context.Background(), dir, Options{Log: mode})
 		require.NoError(t, err)
@@ -40,13 +40,13 @@ func TestKilledProcessLosesNoMoreThanItsLogModeAllows(t *testing.T) {
 		require.NoError(t, err)
 		kept := 0
 		for ; it.Next(); kept++ {
-			require.Equal(t, killedKey(kept), string(it.Key()), "mode %d: the first ones", mode)
+			require.Equal(t, killedKey(kept), string(it.Key()), "mode %d: the store must have the first writes", mode)
 		}
 		require.NoError(t, it.Close())
 		if mode >= LogWritten {
 			require.GreaterOrEqual(t, kept, acked, "mode %d", mode)
 		} else {
-			require.Less(t, kept, acked, "mode %d: the process was killed", mode)
+			require.Less(t, kept, acked, "mode %d: unflushed writes must be lost", mode)
 		}
 		require.NoError(t, db.Close())
 	}
@@ -54,9 +54,9 @@ func TestKilledProcessLosesNoMoreThanItsLogModeAllows(t *testing.T) {
 
 func killedKey(i int) string { return fmt.Sprintf("%06d", i) }
 
-// killAWriter starts a child process, kills it while it writes, and returns how many of its
-// writes had returned.
-func killAWriter(t *testing.T, dir string, mode LogMode) (acked int) {
+// killWriter starts a child process and kills it while it writes. It returns the number of writes that
+// the child has acknowledged.
+func killWriter(t *testing.T, dir string, mode LogMode) (acked int) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestKilledProcessLosesNoMoreThanItsLogModeAllows$")
 	child.Env = append(os.Environ(), killedDir+"="+dir, fmt.Sprint(killedMode, "=", int(mode)))
@@ -72,7 +72,7 @@ func killAWriter(t *testing.T, dir string, mode LogMode) (acked int) {
 			require.NoError(t, child.Process.Kill())
 		}
 	}
-	require.Error(t, child.Wait(), "it was killed")
+	require.Error(t, child.Wait(), "the child must have been killed")
 	return acked
 }
 
@@ -86,10 +86,10 @@ func writeUntilKilled(t *testing.T, dir string) {
 		require.NoError(t, db.Put([]byte(killedKey(i)), []byte("value")))
 		fmt.Println("acked", i)
 	}
-	select {} // no close
+	select {} // until the process is killed
 }
 
-// A write of each kind is with the system when it returns, although nothing was synced.
+// With LogWritten, each kind of write is in a file when the call returns, but is not synced.
 func TestLogWrittenSurvivesTheEndOfTheProcess(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{})
@@ -104,6 +104,6 @@ func TestLogWrittenSurvivesTheEndOfTheProcess(t *testing.T) {
 		require.NoError(t, holds(withFS(s.o, mem.CrashClone(vfstest.CrashOptions{Keep: 1})), storyDir, s.states[s.acked]))
 	}
 	require.Equal(t, syncs, disk.Count(vfstest.OpSync))
-	require.NoError(t, holds(withFS(s.o, mem.CrashClone(vfstest.CrashOptions{})), storyDir, storyState{}), "a power cut takes them")
+	require.NoError(t, holds(withFS(s.o, mem.CrashClone(vfstest.CrashOptions{})), storyDir, storyState{}), "a power cut loses the unsynced writes")
 	require.NoError(t, s.db.Close())
 }

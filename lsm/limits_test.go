@@ -22,8 +22,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// limits are those of a test: in memtables, and large enough for files of their
-// own.
+// limits holds pairs of limits. Entries of the small size fit into memtables; entries of the large size
+// are written as runs of their own.
 var limits = map[string]struct{ key, value int64 }{
 	"small": {11, 40},
 	"large": {300 << 10, 300 << 10},
@@ -31,11 +31,10 @@ var limits = map[string]struct{ key, value int64 }{
 
 var allLogModes = []LogMode{LogOff, LogBuffered, LogWritten, LogSynced}
 
-// sized returns a key or a value of bytesOf bytes.
-func sized(bytesOf int64, with byte) []byte { return bytes.Repeat([]byte{with}, int(bytesOf)) }
+// sized returns a key or a value of size bytes.
+func sized(size int64, with byte) []byte { return bytes.Repeat([]byte{with}, int(size)) }
 
-// writePaths are all ways by which a key, and a value where there is one, come
-// in.
+// writePaths holds all calls that write a key, or a key and a value.
 var writePaths = map[string]struct {
 	write    func(db *DB, key, value []byte) error
 	hasValue bool
@@ -50,7 +49,7 @@ var writePaths = map[string]struct {
 	"Batch.DeletePrefix": {inBatch(func(b *Batch, key, _ []byte) { b.DeletePrefix(key) }), false},
 }
 
-// inBatch makes an operation one in the middle of a batch.
+// inBatch returns a write of a batch that has the operation between two others.
 func inBatch(add func(b *Batch, key, value []byte)) func(db *DB, key, value []byte) error {
 	return func(db *DB, key, value []byte) error {
 		var b Batch
@@ -61,13 +60,13 @@ func inBatch(add func(b *Batch, key, value []byte)) func(db *DB, key, value []by
 	}
 }
 
-// requireSizeError is for an error that tells both sizes.
-func requireSizeError(t *testing.T, err error, what string, size, limit int64) {
+// requireSizeError requires a SizeError with this size and limit. kind is "key" or "value".
+func requireSizeError(t *testing.T, err error, kind string, size, limit int64) {
 	t.Helper()
 	require.ErrorIs(t, err, ErrTooLarge)
 	var sizes *SizeError
 	require.ErrorAs(t, err, &sizes)
-	require.Equal(t, &SizeError{what, size, limit}, sizes)
+	require.Equal(t, &SizeError{kind, size, limit}, sizes)
 }
 
 func TestLimitsAreExactOnEveryPath(t *testing.T) {
@@ -120,7 +119,7 @@ func TestLimitsAreExactOnEveryPath(t *testing.T) {
 	}
 }
 
-// outgrown are ways by which appends make a value larger than the limit.
+// outgrown holds ways to make a value larger than the limit by appends.
 var outgrown = map[string]func(db *DB, key, piece []byte) error{
 	"one by one": func(db *DB, key, piece []byte) error {
 		return errors.Join(db.Append(key, piece), db.Append(key, piece), db.Append(key, piece))
@@ -137,7 +136,7 @@ var outgrown = map[string]func(db *DB, key, piece []byte) error{
 	},
 }
 
-func TestOutgrownValuesAreStreamsOnly(t *testing.T) {
+func TestOutgrownValuesAreReadableOnlyAsStreams(t *testing.T) {
 	for size, limit := range limits {
 		for _, mode := range allLogModes {
 			for name, grow := range outgrown {
@@ -176,7 +175,8 @@ func TestOutgrownValuesAreStreamsOnly(t *testing.T) {
 	}
 }
 
-// requireOutgrown reads a value above the limit by every way there is.
+// requireOutgrown reads a value above the limit by all methods. Streams must return it; all other reads
+// must return a SizeError.
 func requireOutgrown(t *testing.T, db *DB, key, want []byte, limit int64) {
 	t.Helper()
 	size := int64(len(want))
@@ -189,7 +189,7 @@ func requireOutgrown(t *testing.T, db *DB, key, want []byte, limit int64) {
 		t.Helper()
 		got, err := io.ReadAll(r)
 		require.NoError(t, err)
-		require.True(t, bytes.Equal(want, got), "%d bytes, %d were written", len(got), size)
+		require.True(t, bytes.Equal(want, got), "read %d bytes, want %d", len(got), size)
 	}
 	value, _, err := db.Get(key, nil)
 	tooLarge(value, err)
@@ -234,11 +234,12 @@ func requireOutgrown(t *testing.T, db *DB, key, want []byte, limit int64) {
 	require.NoError(t, live.Close())
 }
 
-// The borders are 2^31 bytes, and one more is too large.
-var border = int64(1) << 31 // no constant: an int of 32 bits does not take it
+// border is the largest size of keys and values: 2^31 bytes. It is a variable because the constant does
+// not fit into an int of 32 bits.
+var border = int64(1) << 31
 
-// openAtTheBorder opens a store on a disk, and makes one byte more than the
-// border. It skips the test where that is too much.
+// openAtTheBorder opens a store on the disk and returns border+1 bytes. It skips the test if the machine
+// has too little memory.
 func openAtTheBorder(t *testing.T) (db *DB, dir string, long []byte) {
 	t.Helper()
 	const needed = 16 << 30
@@ -246,13 +247,13 @@ func openAtTheBorder(t *testing.T) (db *DB, dir string, long []byte) {
 	available := availableMemory()
 	switch {
 	case modelUnderRace:
-		t.Skip("2 GiB are too much for the race detector")
+		t.Skip("the race detector needs too much memory for 2 GiB")
 	case bits.UintSize < 64:
-		t.Skip("this system has no addresses for 2 GiB")
+		t.Skip("a 32-bit system cannot hold a key of 2 GiB")
 	case available < needed:
-		t.Skipf("2 GiB want %d bytes of memory, %d are available", int64(needed), available)
+		t.Skipf("the test needs %d bytes of memory, but %d are available", int64(needed), available)
 	}
-	// Garbage of this size is collected at once.
+	// Collect garbage early, because each garbage buffer has 2 GiB.
 	percent := debug.SetGCPercent(5)
 	t.Cleanup(func() {
 		debug.SetGCPercent(percent)
@@ -286,7 +287,7 @@ func TestLimitOfValueSizesIsExact(t *testing.T) {
 
 	require.NoError(t, db.Put(key, exact))
 	requireWhole(t, db, key, exact)
-	require.NoError(t, db.Append(key, long[border:])) // one byte more
+	require.NoError(t, db.Append(key, long[border:])) // exceeds the limit by one byte
 	requireLong(t, db, key, long)
 	require.NoError(t, db.Close())
 	db = openOnDisk(t, dir)
@@ -325,7 +326,8 @@ func requireWhole(t *testing.T, db *DB, key, want []byte) {
 	require.True(t, found && bytes.Equal(want, got))
 }
 
-// requireLong reads a value above the limit.
+// requireLong requires that Stream returns a value of border+1 bytes, and that Get and Peek return a
+// SizeError.
 func requireLong(t *testing.T, db *DB, key, want []byte) {
 	t.Helper()
 	limit := MaxValueSize
@@ -350,7 +352,7 @@ func requireLong(t *testing.T, db *DB, key, want []byte) {
 	require.NoError(t, r.Close())
 }
 
-// availableMemory is in bytes, 0 if it is not known.
+// availableMemory returns the available memory in bytes, or 0 if it is unknown.
 func availableMemory() (n int64) {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
@@ -365,11 +367,12 @@ func availableMemory() (n int64) {
 	return 0
 }
 
-// Tables take the longest keys that options allow, and no longer ones. The order of keys is
-// checked last, and by their first bytes, so that no memory is written to.
-func TestTablesTakeKeysOfTheHighestLimit(t *testing.T) {
+// A table accepts the longest keys that options allow, and no longer keys. The writer checks the order of
+// keys after all limits and by their first bytes. So ErrOrder shows that the size is valid, and the
+// test does not touch the memory of the key.
+func TestTablesAcceptKeysUpToTheHighestLimit(t *testing.T) {
 	if modelUnderRace || highestKeySize >= math.MaxInt {
-		t.Skip("the race detector writes to as much memory as the key has, or there is not as much")
+		t.Skip("the race detector touches all memory of the key, or an int of 32 bits cannot hold its size")
 	}
 	for excess, want := range map[int64]error{0: sstable.ErrOrder, 1: sstable.ErrTooLarge} {
 		f, err := vfstest.NewMem(vfstest.MemOptions{}).Create("table")

@@ -17,7 +17,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// losses are ways in which a store's lock goes while it is open.
+// losses holds ways in which an open store loses its lock file.
 var losses = map[string]func(t *testing.T, fsys vfs.FS, dir string){
 	"removed": func(t *testing.T, fsys vfs.FS, dir string) {
 		require.NoError(t, fsys.Remove(filepath.Join(dir, directory.LockName)))
@@ -30,11 +30,11 @@ var losses = map[string]func(t *testing.T, fsys vfs.FS, dir string){
 	},
 }
 
-// A cleaner of old files takes the lock of a live store: neither does another
-// store get the directory, nor does this one change anything in it from then on.
-func TestStoreThatHasLostItsLockStops(t *testing.T) {
+// A cleanup job removes the lock file of an open store. No other store may open the directory, and the
+// open store must not change any file from then on.
+func TestStoreWithoutItsLockChangesNothing(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // it removes no file that is locked
+		return // Windows does not remove locked files
 	}
 	for how, lose := range losses {
 		for _, mode := range []LogMode{LogOff, LogSynced} {
@@ -76,10 +76,10 @@ func TestStoreThatHasLostItsLockStops(t *testing.T) {
 	}
 }
 
-// The directory of a live store is removed, and another store made there.
-func TestStoreWhoseDirectoryWasReplacedChangesNothingInTheNewOne(t *testing.T) {
+// The directory of an open store is removed, and another store is made under the same name.
+func TestStoreOfAReplacedDirectoryDoesNotChangeTheNewDirectory(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // it removes no file that is open
+		return // Windows does not remove open files
 	}
 	dir := filepath.Join(t.TempDir(), "db")
 	old := filled(t, dir)
@@ -94,10 +94,11 @@ func TestStoreWhoseDirectoryWasReplacedChangesNothingInTheNewOne(t *testing.T) {
 	requireFilled(t, dir)
 }
 
-// Tables of the new store have the names of the old one's.
-func TestStoreWhoseDirectoryWasReplacedMakesNoCheckpointOfTheNewOne(t *testing.T) {
+// The tables of the new store have the same names as those of the old store, so a checkpoint of the old
+// store could link them by mistake.
+func TestCheckpointDoesNotLinkTablesOfAReplacedDirectory(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // it removes no file that is open
+		return // Windows does not remove open files
 	}
 	dir, to := filepath.Join(t.TempDir(), "db"), filepath.Join(t.TempDir(), "to")
 	old := filled(t, dir)
@@ -111,8 +112,8 @@ func TestStoreWhoseDirectoryWasReplacedMakesNoCheckpointOfTheNewOne(t *testing.T
 	require.NoError(t, db.Close())
 }
 
-// The lock of a directory is lost while a store is made there.
-func TestStoreIsNotMadeWhereTheLockIsLost(t *testing.T) {
+// buildStore stops with ErrLockLost if the lock file is removed while it links the tables.
+func TestBuildStoreStopsWhenTheLockIsLost(t *testing.T) {
 	fsys := vfstest.NewMem(vfstest.MemOptions{})
 	e := &manifest.Edit{First: true, NextFile: 3, NextRun: 1}
 	for number := range uint64(2) {

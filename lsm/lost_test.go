@@ -15,7 +15,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// contents are the files of a directory but for the lock.
+// contents returns the content of all files of a directory except the lock.
 func contents(t *testing.T, fsys vfs.FS, dir string) map[string]string {
 	t.Helper()
 	names, err := fsys.List(dir)
@@ -29,7 +29,7 @@ func contents(t *testing.T, fsys vfs.FS, dir string) map[string]string {
 	return files
 }
 
-// storeOfRuns is a store with a table for each run, which was closed or is still open.
+// storeOfRuns opens a store and writes a number of runs. Each run has a table.
 func storeOfRuns(t *testing.T, mem *vfstest.Mem, runs int, mode LogMode) *DB {
 	t.Helper()
 	db, err := Open(context.Background(), "db", Options{FS: mem, Budget: storyBudget(t), Picker: idle{}, Log: mode})
@@ -41,12 +41,11 @@ func storeOfRuns(t *testing.T, mem *vfstest.Mem, runs int, mode LogMode) *DB {
 	return db
 }
 
-// A closed store whose manifest had zeros at its end, or was cut, opened as an earlier
-// one or as empty, and its tables were removed. Protection: CURRENT has the size of the
-// manifest.
-func TestOpenFindsAClosedStoreWhoseManifestLostEdits(t *testing.T) {
+// Regression test: if the manifest of a closed store had zeros at its end or was cut, Open returned an
+// earlier or empty state and removed the other tables. Protection: CURRENT has the size of the manifest.
+func TestOpenDetectsALostEndOfAClosedManifest(t *testing.T) {
 	for _, mode := range allLogModes {
-		for _, copied := range []bool{false, true} { // a checkpoint is closed as well
+		for _, copied := range []bool{false, true} { // a checkpoint is a closed store too
 			mem := vfstest.NewMem(vfstest.MemOptions{})
 			db := storeOfRuns(t, mem, 3, mode)
 			if copied {
@@ -71,7 +70,7 @@ func TestOpenFindsAClosedStoreWhoseManifestLostEdits(t *testing.T) {
 					o := &Options{FS: disk, Budget: storyBudget(t), Log: mode}
 					_, err := Open(context.Background(), dir, *o)
 					require.ErrorIs(t, err, ErrCorrupt, "%s from byte %d", what, kept)
-					require.Equal(t, before, contents(t, disk, dir), "%s from byte %d: something was changed", what, kept)
+					require.Equal(t, before, contents(t, disk, dir), "%s from byte %d: Open changed a file", what, kept)
 					_, err = Check(t.Context(), dir, *o)
 					require.ErrorIs(t, err, ErrCorrupt)
 					require.Error(t, Restore(t.Context(), "to", []Part{{Dir: dir}}, *o))
@@ -81,8 +80,8 @@ func TestOpenFindsAClosedStoreWhoseManifestLostEdits(t *testing.T) {
 	}
 }
 
-// Bytes behind the end of a manifest are damage as well.
-func TestOpenFindsAClosedStoreWhoseManifestGainedEdits(t *testing.T) {
+// Additional bytes at the end of the manifest of a closed store are corruption.
+func TestOpenDetectsBytesAfterTheEndOfAClosedManifest(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	require.NoError(t, storeOfRuns(t, mem, 1, LogOff).Close())
 	c, err := manifest.ReadCurrent(mem, "db")
@@ -93,9 +92,9 @@ func TestOpenFindsAClosedStoreWhoseManifestGainedEdits(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
-// A close that could not bring everything to the disk, and Discard, do not say that the
-// store was closed; nor does a store that is open.
-func TestOnlyACleanCloseIsRecorded(t *testing.T) {
+// Only a successful Close records in CURRENT that the store is closed. A failed Close, Discard and Open do
+// not.
+func TestOnlyASuccessfulCloseIsRecorded(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	size := func() int64 {
 		c, err := manifest.ReadCurrent(mem, "db")
@@ -120,25 +119,25 @@ func TestOnlyACleanCloseIsRecorded(t *testing.T) {
 	require.Zero(t, size())
 }
 
-// lostStore is a store that was never closed and whose manifest has lost all but its
-// first edit: nothing speaks of its tables any more.
+// lostStore returns the disk of a store that was not closed. Its manifest has lost all edits except the
+// first one, so no manifest names its tables.
 func lostStore(t *testing.T, runs int) *vfstest.Mem {
 	t.Helper()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := storeOfRuns(t, mem, runs, LogOff)
-	left := mem.CrashClone(vfstest.CrashOptions{})
+	crashed := mem.CrashClone(vfstest.CrashOptions{})
 	require.NoError(t, db.Discard())
-	c, err := manifest.ReadCurrent(left, "db")
+	c, err := manifest.ReadCurrent(crashed, "db")
 	require.NoError(t, err)
 	name := "db/" + directory.ManifestName(c.Number)
-	whole := contentOfFile(t, left, name)
+	whole := contentOfFile(t, crashed, name)
 	e := manifest.Edit{First: true, Identity: db.identity, Split: WholeKey.Name, NextFile: c.Number + 1, NextRun: 1, FirstLog: c.Number + 1}
-	clear(whole[36+36+2+len(e.Encode()):]) // behind its header and the first frame
-	replace(t, left, badFile{name, whole})
-	return left
+	clear(whole[36+36+2+len(e.Encode()):]) // all after the header and the first frame
+	replace(t, crashed, badFile{name, whole})
+	return crashed
 }
 
-// tableNumbers are those of the tables in the directory db.
+// tableNumbers returns the numbers of the tables in the directory db.
 func tableNumbers(t *testing.T, mem *vfstest.Mem) (numbers []uint64) {
 	t.Helper()
 	for _, name := range tableNames(t, mem) {
@@ -147,14 +146,14 @@ func tableNumbers(t *testing.T, mem *vfstest.Mem) (numbers []uint64) {
 	return numbers
 }
 
-// Tables that no manifest names were removed when a store was opened that was not closed.
-// Protection: lostTables.setAside.
-func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
+// Regression test: Open of a store that was not closed removed tables that no manifest names. Protection:
+// lostTables.setAside renames complete tables.
+func TestCompleteTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 	disk := lostStore(t, 3)
 	tables := tableNumbers(t, disk)
 	require.Len(t, tables, 3)
 	cut := contentOfFile(t, disk, "db/"+directory.TableName(tables[2]))
-	replace(t, disk, badFile{"db/" + directory.TableName(tables[2]), cut[:len(cut)-1]}) // a crash has cut it off
+	replace(t, disk, badFile{"db/" + directory.TableName(tables[2]), cut[:len(cut)-1]}) // as after a crash during the write
 	want := []string{directory.LostName(tables[0]), directory.LostName(tables[1])}
 	kept := contents(t, disk, "db")
 
@@ -166,7 +165,7 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 
 	var events []TableInfo
 	o.Events.TableLost = func(info TableInfo) { events = append(events, info) }
-	for range 2 { // the second open finds them set aside
+	for range 2 { // at the second Open the tables are already set aside
 		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)
 		got, err := scanned(db)
@@ -174,7 +173,7 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 		require.Empty(t, got)
 		require.NoError(t, db.Put([]byte("new"), []byte("write")))
 		require.NoError(t, db.Flush(context.Background()))
-		require.Greater(t, slices.Min(tableNumbers(t, disk)), tables[2], "no number is given out twice")
+		require.Greater(t, slices.Min(tableNumbers(t, disk)), tables[2], "a number of a lost table must not be used again")
 		require.NoError(t, db.Delete([]byte("new")))
 		require.NoError(t, db.Compact(context.Background()))
 		require.NoError(t, db.Close())
@@ -193,8 +192,8 @@ func TestWholeTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 	}
 }
 
-// A crash during the open that sets tables aside loses none of them.
-func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
+// A crash while Open sets tables aside loses none of them.
+func TestCrashDuringSetAsideLosesNoTable(t *testing.T) {
 	disk := lostStore(t, 3)
 	numbers := tableNumbers(t, disk)
 	copied := disk.CrashClone(vfstest.CrashOptions{Keep: 1})
@@ -202,11 +201,11 @@ func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 	faulty := vfstest.NewFaulty(copied, vfstest.FaultyOptions{After: func(op vfstest.Op, _ string) {
 		for _, kept := range keptAfterACrash(int64(crashes), 2) {
 			crashes++
-			left := copied.CrashClone(kept)
-			db, err := Open(context.Background(), "db", Options{FS: left, Budget: storyBudget(t)})
+			crashed := copied.CrashClone(kept)
+			db, err := Open(context.Background(), "db", Options{FS: crashed, Budget: storyBudget(t)})
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
-			files := contents(t, left, "db")
+			files := contents(t, crashed, "db")
 			for _, number := range numbers {
 				require.Contains(t, files, directory.LostName(number), "crash after %v", op)
 			}
@@ -218,8 +217,8 @@ func TestACrashWhileTablesAreSetAsideLosesNone(t *testing.T) {
 	require.NoError(t, db.Discard())
 }
 
-// Of what was set aside the newest stay.
-func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
+// If the tables that were set aside take too much space, the oldest are removed.
+func TestSizeOfTablesSetAsideIsLimited(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := storeOfRuns(t, mem, 0, LogOff)
 	require.NoError(t, db.Close())
@@ -243,13 +242,13 @@ func TestTablesThatWereSetAsideAreLimited(t *testing.T) {
 func TestTablesOfLogsAreNotLost(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	db := storeOfRuns(t, mem, 1, LogSynced)
-	db.manifest.Lock() // the flusher gets no further
+	db.manifest.Lock() // blocks the flusher
 	large := bytes.Repeat([]byte("large"), storyLarge/5+1)
 	require.NoError(t, db.Put([]byte("large"), large))
-	left := mem.CrashClone(vfstest.CrashOptions{})
+	crashed := mem.CrashClone(vfstest.CrashOptions{})
 	db.manifest.Unlock()
 	require.NoError(t, db.Close())
-	o := &Options{FS: left, Budget: storyBudget(t), Log: LogSynced}
+	o := &Options{FS: crashed, Budget: storyBudget(t), Log: LogSynced}
 	o.Events.TableLost = func(info TableInfo) { t.Errorf("table %d is set aside", info.File) }
 	report, err := Check(t.Context(), "db", *o)
 	require.NoError(t, err)
