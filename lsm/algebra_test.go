@@ -99,10 +99,10 @@ func kindsOnly(ops []run.Kind, kinds ...run.Kind) bool {
 	return true
 }
 
-// verdict is a Filter that makes the same decision for every entry.
-type verdict Decision
+// fixedDecision is a Filter that makes the same decision for every entry.
+type fixedDecision Decision
 
-func (v verdict) Decide(batch []FilterEntry) {
+func (v fixedDecision) Decide(batch []FilterEntry) {
 	for i := range batch {
 		batch[i].Decision, batch[i].NewValue = Decision(v), []byte("N")
 	}
@@ -113,7 +113,7 @@ func (v verdict) Decide(batch []FilterEntry) {
 // to the filter.
 func (c *algebraCase) want(filter Filter, filtered bool) string {
 	value, kind := c.value()
-	if v, ok := filter.(verdict); ok && filtered && kind.HasValue() {
+	if v, ok := filter.(fixedDecision); ok && filtered && kind.HasValue() {
 		switch {
 		case Decision(v) == Replace:
 			value = "N"
@@ -175,8 +175,8 @@ func verifyAll(t testing.TB, db *DB, where string, cases []algebraCase, want fun
 // The test tries every sequence of two and three operations, with every choice of seals between them,
 // with and without an older run that has the key. It reads the entries from memtables, from tables of
 // level 0, after a compaction within level 0 and into level 1, and after Compact.
-func TestOperationsOnAKeyCombineInAnyRuns(t *testing.T) {
-	filters := []Filter{nil, verdict(Keep), verdict(Drop), verdict(Replace)}
+func TestOperationsOnAKeyCombineInTheSameWayInAnyRuns(t *testing.T) {
+	filters := []Filter{nil, fixedDecision(Keep), fixedDecision(Drop), fixedDecision(Replace)}
 	for mask := range 8 {
 		cases := algebraCases(mask)
 		for cuts := range 4 {

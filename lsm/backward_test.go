@@ -60,7 +60,7 @@ func rowsOf(t *testing.T, it *Iterator, move func() bool) (rows []string) {
 
 // Both kinds of iterators return the same rows backward as forward, also while the memtables that
 // they read are flushed.
-func TestPrevIsNextBackward(t *testing.T) {
+func TestPrevReturnsTheRowsOfNextInReverse(t *testing.T) {
 	db := storeOfLevels(t)
 	scan, err := db.Iterator([]byte("a1:"), []byte("e1:"))
 	require.NoError(t, err)

@@ -29,8 +29,8 @@ type badFile struct {
 	content []byte // nil if the file is missing
 }
 
-// replace replaces or removes a file, and returns the previous file.
-func replace(t *testing.T, fsys vfs.FS, f badFile) badFile {
+// replaceFile replaces or removes a file, and returns the previous file.
+func replaceFile(t *testing.T, fsys vfs.FS, f badFile) badFile {
 	t.Helper()
 	before, err := manifest.ReadFile(fsys, f.name, 1<<20)
 	if err == nil {
@@ -67,7 +67,7 @@ func requireLosesNothing(t *testing.T, store string, bad badFile, want error) {
 	t.Helper()
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	copyFiles(t, mem, "db", vfs.Real{}, filepath.Join("testdata", store))
-	good := replace(t, mem, bad)
+	good := replaceFile(t, mem, bad)
 	o := goldenOptions(t, mem, LogOff)
 	report, err := Check(t.Context(), "db", *o)
 	require.ErrorIs(t, err, want, "%s", bad.name)
@@ -76,7 +76,7 @@ func requireLosesNothing(t *testing.T, store string, bad badFile, want error) {
 		_, err := Open(context.Background(), "db", *o)
 		require.ErrorIs(t, err, want, "%s", bad.name)
 	}
-	replace(t, mem, good)
+	replaceFile(t, mem, good)
 	if strings.HasSuffix(bad.name, directory.CurrentName) || strings.Contains(bad.name, directory.ManifestPrefix) {
 		_, err := Check(t.Context(), "db", *o)
 		require.NoError(t, err)

@@ -95,7 +95,7 @@ func TestNilMemtableIsAnInvalidOption(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-func TestOptionsThatCannotChange(t *testing.T) {
+func TestChangedSplitOrPartitionBytesAreRefused(t *testing.T) {
 	mem := makeClosed(t)
 	for name, change := range map[string]func(o *Options){
 		"split":      func(o *Options) { o.Split = WholeKey },
@@ -217,8 +217,8 @@ func TestFailedRestoreLeavesNoFiles(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// One errors.Is finds an invalid option, whichever package checked it.
-func TestInvalidOptionIsOneError(t *testing.T) {
+// The sentinels of invalid options of the packages lsm and sstable match the same errors.
+func TestInvalidOptionOfATableIsAnInvalidOptionOfTheStore(t *testing.T) {
 	_, err := Open(context.Background(), "db", Options{FS: vfstest.NewMem(vfstest.MemOptions{}), BlockBytes: 1})
 	require.ErrorIs(t, err, ErrInvalidOption)
 	require.ErrorIs(t, err, sstable.ErrInvalidOption)

@@ -24,17 +24,17 @@ func TestBatchAppliesItsOperationsInOrder(t *testing.T) {
 			require.NoError(t, err)
 			putAll(t, db, "a/1", "a/2", "b/1", "b/2", "c/1")
 			var b Batch
-			b.Append([]byte("a/1"), []byte("+"))  // appends to an existing value
-			b.Put([]byte("a/2"), []byte("new"))   // two operations on one key
-			b.Append([]byte("a/2"), []byte("er")) //
-			b.Put([]byte("b/3"), []byte("gone"))  // deleted with its prefix
-			b.DeletePrefix([]byte("b/"))          //
-			b.Append([]byte("b/1"), []byte("x"))  // appends to no value
-			b.Append([]byte("b/1"), []byte("y"))  //
-			b.Delete([]byte("c/1"))               //
-			b.Append([]byte("c/1"), []byte("z"))  // appends to no value
-			b.Put([]byte("c/2"), []byte("gone"))  //
-			b.Delete([]byte("c/2"))               //
+			b.Append([]byte("a/1"), []byte("+")) // appends to an existing value
+			b.Put([]byte("a/2"), []byte("new"))  // two operations on one key
+			b.Append([]byte("a/2"), []byte("er"))
+			b.Put([]byte("b/3"), []byte("gone")) // deleted with its prefix
+			b.DeletePrefix([]byte("b/"))
+			b.Append([]byte("b/1"), []byte("x")) // appends to no value
+			b.Append([]byte("b/1"), []byte("y"))
+			b.Delete([]byte("c/1"))
+			b.Append([]byte("c/1"), []byte("z")) // appends to no value
+			b.Put([]byte("c/2"), []byte("gone"))
+			b.Delete([]byte("c/2"))
 			b.Put([]byte("d/"), make([]byte, bytes))
 			b.DeletePrefix([]byte("e/"))
 			b.DeletePrefix([]byte("e/"))

@@ -57,8 +57,8 @@ func BenchmarkLoad(b *testing.B) {
 	require.NoError(b, db.Close())
 }
 
-// loaded returns a store with all keys in tables.
-func loaded(b *testing.B, compact bool) *DB {
+// loadedStore returns a store with all keys in tables.
+func loadedStore(b *testing.B, compact bool) *DB {
 	values := benchValues()
 	db := openBench(b)
 	var key []byte
@@ -78,7 +78,7 @@ func loaded(b *testing.B, compact bool) *DB {
 func BenchmarkGet(b *testing.B) {
 	for _, row := range []string{"hit", "absent"} {
 		b.Run(row, func(b *testing.B) {
-			db := loaded(b, true)
+			db := loadedStore(b, true)
 			rng := rand.New(rand.NewPCG(3, 3))
 			var key, value []byte
 			for range 200_000 { // fill the cache
@@ -106,7 +106,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkReadModifyWrite(b *testing.B) {
 	for _, row := range []string{"uniform", "zipf"} {
 		b.Run(row, func(b *testing.B) {
-			db := loaded(b, true)
+			db := loadedStore(b, true)
 			rng := rand.New(rand.NewPCG(4, 4))
 			zipf := rand.NewZipf(rng, 1.01, 1, benchKeys-1)
 			var key, value []byte
@@ -137,7 +137,7 @@ func BenchmarkReadModifyWrite(b *testing.B) {
 func BenchmarkSeals(b *testing.B) {
 	for _, every := range []time.Duration{0, 100 * time.Millisecond} {
 		b.Run(every.String(), func(b *testing.B) {
-			db := loaded(b, false)
+			db := loadedStore(b, false)
 			rng := rand.New(rand.NewPCG(6, 6))
 			var key, value []byte
 			var view *View
@@ -162,7 +162,7 @@ func BenchmarkSeals(b *testing.B) {
 				}
 				view, err = db.View()
 				require.NoError(b, err)
-				files = max(files, tables(db))
+				files = max(files, tableCount(db))
 			}
 			b.ReportMetric(float64(files), "files")
 			if view != nil {
@@ -173,8 +173,8 @@ func BenchmarkSeals(b *testing.B) {
 	}
 }
 
-// tables returns the number of sealed memtables and tables.
-func tables(db *DB) int {
+// tableCount returns the number of sealed memtables and tables.
+func tableCount(db *DB) int {
 	m := db.Metrics()
 	n := m.Sealed
 	for _, l := range m.Levels {
@@ -186,7 +186,7 @@ func tables(db *DB) int {
 func BenchmarkScan(b *testing.B) {
 	for _, row := range []string{"runs", "cached"} {
 		b.Run(row, func(b *testing.B) {
-			db := loaded(b, row == "cached")
+			db := loadedStore(b, row == "cached")
 			defer db.Close()
 			if row == "cached" {
 				var key []byte

@@ -15,7 +15,7 @@ import (
 
 // Regression test: another store of the budget caused the memtable with Peek's value to be sealed and
 // freed. A read of the value then crashed the process.
-func TestPeekedValueStaysWhenOtherStoresNeedMemory(t *testing.T) {
+func TestPeekedValueStaysValidWhenOtherStoresNeedMemory(t *testing.T) {
 	mem, b := vfstest.NewMem(vfstest.MemOptions{}), NewBudget(4<<20)
 	open := func(name string) *DB {
 		db, err := Open(context.Background(), name, Options{FS: mem, Budget: b, MemtableBytes: 1 << 20})

@@ -19,16 +19,6 @@ import (
 
 // The tests of this file are regression tests for bugs after an error or a panic. See bugs_test.go.
 
-// failWhen returns a disk on which the operations selected by which fail with EIO while on is set.
-func failWhen(mem *vfstest.Mem, on *atomic.Bool, which func(vfstest.Call) bool) *faultyDisk {
-	return newFaultyDisk(mem, func(c vfstest.Call) error {
-		if on.Load() && which(c) {
-			return syscall.EIO
-		}
-		return nil
-	})
-}
-
 // If a new manifest could not be written, the change before it failed and closed tables that were
 // in use. Protection: commit does not return the error of renewManifest; the old manifest stays
 // in use, and the next change tries again.
@@ -68,8 +58,8 @@ func TestStoreKeepsItsManifestIfANewOneCannotBeWritten(t *testing.T) {
 	require.NoError(t, db.Close())
 }
 
-// The directory of a failed checkpoint was a store after a power cut. Protection: target.clear makes
-// the removal of CURRENT durable.
+// The directory of a failed checkpoint was a store after a power cut. Protection:
+// storeBuilder.removeAll makes the removal of CURRENT durable before it removes other files.
 func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 	failed := 0
 	for n := range 400 {
@@ -110,7 +100,7 @@ func TestFailedCheckpointIsNoStoreAfterAPowerCut(t *testing.T) {
 // waitForRun checks for a failure before it waits, and wakes the flusher, which reports the failure.
 func TestCheckpointOfAFailedStoreReturns(t *testing.T) {
 	var on atomic.Bool
-	disk := failWhen(vfstest.NewMem(vfstest.MemOptions{}), &on, func(c vfstest.Call) bool {
+	disk := failingDisk(vfstest.NewMem(vfstest.MemOptions{}), &on, syscall.EIO, func(c vfstest.Call) bool {
 		return c.Op == vfstest.OpSync && strings.Contains(c.Name, directory.ManifestPrefix)
 	})
 	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t)})
@@ -173,7 +163,7 @@ func TestFailedCallsLeaveNoFileOpen(t *testing.T) {
 	}{"buffered": {logged, LogBuffered, 600}, "synced": {logged, LogSynced, 600}, "merged": {merged, LogOff, 1 << 20}} {
 		for n := 0; ; n += stride {
 			o := newFaultStory(t, fault{cause: syscall.EIO}, n, s.mode, s.bytes)
-			o.blind = true
+			o.skipReads = true
 			o.o.Filter = rewritingFilter{} // it keeps entries in its batch until the end of the merge
 			o.takeSteps(s.steps)
 			o.close()
@@ -196,7 +186,7 @@ func TestFailedOpensLeaveNoFiles(t *testing.T) {
 	}{{vfstest.OpSync, directory.ManifestPrefix}, {vfstest.OpCreate, directory.CurrentName}, {vfstest.OpRename, directory.CurrentName}, {vfstest.OpCreate, directory.LogSuffix}} {
 		var on atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		disk := failWhen(mem, &on, func(c vfstest.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })
+		disk := failingDisk(mem, &on, syscall.EIO, func(c vfstest.Call) bool { return c.Op == last.op && strings.Contains(c.Name, last.name) })
 		o := &Options{FS: disk, Budget: storyBudget(t), Log: LogSynced}
 		db, err := Open(context.Background(), "db", *o)
 		require.NoError(t, err)

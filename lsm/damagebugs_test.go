@@ -30,10 +30,10 @@ func requireProblem(t *testing.T, mem *vfstest.Mem, file string) {
 }
 
 // Check did not notice that the first log was missing, and continued after the last one. Protection:
-// Check shares catalog.logs and replayer.read with Open.
+// Check shares Catalog.Logs and replayer.read with Open.
 func TestCheckReportsAMissingLog(t *testing.T) {
 	for last := range 2 {
-		mem := makeRotated(t)
+		mem := makeTwoLogs(t)
 		names, err := mem.List("db")
 		require.NoError(t, err)
 		logs := directory.LogNumbers(names, 1)
@@ -43,9 +43,9 @@ func TestCheckReportsAMissingLog(t *testing.T) {
 	}
 }
 
-// makeRotated returns the disk of a store that was not closed. It has two logs, and each has entries
+// makeTwoLogs returns the disk of a store that was not closed. It has two logs, and each has entries
 // that no table has.
-func makeRotated(t *testing.T) *vfstest.Mem {
+func makeTwoLogs(t *testing.T) *vfstest.Mem {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	o := goldenOptions(t, mem, LogSynced)
 	o.MemtableBytes = 300
@@ -164,9 +164,9 @@ func TestManifestOfAnotherStoreIsCorruption(t *testing.T) {
 	other, err := manifest.ReadCurrent(mem, "empty")
 	require.NoError(t, err)
 
-	good := replace(t, mem, badFile{"db/" + directory.ManifestName(current.Number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.Number))})
+	good := replaceFile(t, mem, badFile{"db/" + directory.ManifestName(current.Number), contentOfFile(t, mem, "empty/"+directory.ManifestName(other.Number))})
 	requireProblem(t, mem, directory.ManifestName(current.Number))
-	replace(t, mem, good)
+	replaceFile(t, mem, good)
 	db, err = Open(context.Background(), "db", *goldenOptions(t, mem, LogOff))
 	require.NoError(t, err)
 	requireContent(t, db, map[string]string{"aa:1": "of aa:1"})
@@ -198,14 +198,14 @@ func TestLogsOfOtherStoresAreNotReplayed(t *testing.T) {
 
 // A log without its end made Open ignore the later logs. Protection: replayer.recordAfterCut.
 func TestCutLogBeforeALaterLogIsCorruption(t *testing.T) {
-	whole := makeRotated(t)
+	whole := makeTwoLogs(t)
 	names, err := whole.List("db")
 	require.NoError(t, err)
 	logs := directory.LogNumbers(names, 1)
 	log := contentOfFile(t, whole, "db/"+directory.LogName(logs[0]))
 	for size := range log {
 		mem := whole.CrashClone(vfstest.CrashOptions{})
-		replace(t, mem, badFile{"db/" + directory.LogName(logs[0]), log[:size]})
+		replaceFile(t, mem, badFile{"db/" + directory.LogName(logs[0]), log[:size]})
 		requireProblem(t, mem, directory.LogName(logs[1]))
 	}
 }

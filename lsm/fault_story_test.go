@@ -20,12 +20,12 @@ import (
 // faultStory is a story on a disk with a fault. It continues after failed steps.
 type faultStory struct {
 	*story
-	disk    *faultyDisk
-	cause   error // the error that failing operations return
-	lasting bool  // operations fail until the test lifts the fault
-	begun   *DB   // the open store for which begin has run
-	errors  int   // number of errors that calls returned
-	blind   bool  // takeSteps does not read
+	disk      *faultyDisk
+	cause     error // the error that failing operations return
+	lasting   bool  // operations fail until the test lifts the fault
+	known     *DB   // the open store for which learnState has run
+	errors    int   // number of errors that calls returned
+	skipReads bool  // takeSteps does not call inspect
 }
 
 // takeSteps takes all steps. It checks the results of reads after every few steps, and for some time
@@ -43,13 +43,13 @@ func (o *faultStory) takeSteps(steps []storyStep) {
 			// Files of a failed checkpoint do not prevent the next one.
 			o.expectNoError("second try of a checkpoint", step(o.story))
 		}
-		if o.db != nil && o.db != o.begun {
-			o.begin()
+		if o.db != nil && o.db != o.known {
+			o.learnState()
 		}
 		if o.disk.hits.Load() > hits || o.errors > errorsBefore {
 			since = 0
 		}
-		if since++; o.db != nil && !o.blind && (since < 3 || i%11 == 5) {
+		if since++; o.db != nil && !o.skipReads && (since < 3 || i%11 == 5) {
 			o.inspect()
 		}
 		if o.wrong != nil {
@@ -64,7 +64,7 @@ func (o *faultStory) reopened() bool {
 		err := open(o.story)
 		o.expect(err)
 		if err == nil {
-			o.begin()
+			o.learnState()
 			return true
 		}
 	}
@@ -74,9 +74,9 @@ func (o *faultStory) reopened() bool {
 	return false
 }
 
-// begin reads the content of the newly opened store. It must be one of the states that the previous
+// learnState reads the content of the newly opened store. It must be one of the states that the previous
 // store promised, and becomes the only known state.
-func (o *faultStory) begin() {
+func (o *faultStory) learnState() {
 	got, err := contentOf(o.db)
 	o.expect(err)
 	if err != nil { // Open must be repeated until the content can be read
@@ -94,7 +94,7 @@ func (o *faultStory) begin() {
 	o.states, o.seals = []storyState{allowed[at]}, map[int]bool{0: true}
 	o.acked, o.kept, o.failed, o.refused = 0, 0, false, nil
 	o.mu.Unlock()
-	o.begun = o.db
+	o.known = o.db
 }
 
 // expect counts an error, and requires that it wraps the cause of the fault and no sentinel with another
@@ -269,7 +269,7 @@ func (o *faultStory) recover(powerCut bool) {
 	}
 	p := o.promisedAtClose()
 	o.expectNoError("after the fault was lifted", p.verify(o.o, o.disk.mem))
-	o.expectNoError("use of the reopened store", works(o.o, o.disk.mem))
+	o.expectNoError("use of the reopened store", checkUsable(o.o, o.disk.mem))
 }
 
 // nothingOpen returns an error if a handle on the disk is open after all stores were closed. It waits
@@ -282,8 +282,8 @@ func nothingOpen(disk *faultyDisk) error {
 	return nil
 }
 
-// works opens, reads, writes, compacts and checks the store, and returns the first error.
-func works(o Options, fsys vfs.FS) error {
+// checkUsable opens, reads, writes, compacts and checks the store, and returns the first error.
+func checkUsable(o Options, fsys vfs.FS) error {
 	o.FS = fsys
 	db, err := Open(context.Background(), storyDir, o)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/weirstate/weir/lsm/internal/compaction"
 )
 
-// decider is a Filter that calls a function for each entry.
-type decider func(e *FilterEntry)
+// filterFunc is a Filter that calls a function for each entry.
+type filterFunc func(e *FilterEntry)
 
-func (d decider) Decide(batch []FilterEntry) {
+func (d filterFunc) Decide(batch []FilterEntry) {
 	for i := range batch {
 		d(&batch[i])
 	}
@@ -33,7 +33,7 @@ func TestFilterDecidesOnValuesOfAnySize(t *testing.T) {
 			for decision, newSize := range map[Decision]int{Keep: 0, Drop: 0, Replace: 3 * compaction.FilterBatchBytes} {
 				value := strings.Repeat("v", size)
 				asked := 0
-				db := memoryStore(t, Options{Budget: storyBudget(t), Picker: idle{}, Filter: decider(func(e *FilterEntry) {
+				db := memoryStore(t, Options{Budget: storyBudget(t), Picker: idle{}, Filter: filterFunc(func(e *FilterEntry) {
 					if string(e.Key) != "k" {
 						return
 					}
@@ -78,7 +78,7 @@ func TestNewValueOfAFilterMustNotExceedTheLimit(t *testing.T) {
 	for _, over := range []int{0, 1} {
 		var asked atomic.Int64
 		failed := make(chan error, 10)
-		o := Options{Budget: goldenBudget(t), MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
+		o := Options{Budget: goldenBudget(t), MaxValueSize: 50, Filter: filterFunc(func(e *FilterEntry) {
 			asked.Add(1)
 			if string(e.Key) == "b" {
 				e.Decision, e.NewValue = Replace, make([]byte, 50+over)
@@ -116,7 +116,7 @@ func TestNewValueOfAFilterMustNotExceedTheLimit(t *testing.T) {
 // size, but not by a larger one.
 func TestFilterCanReplaceAnOutgrownValueByOneOfTheSameSize(t *testing.T) {
 	for _, over := range []int{0, 1} {
-		db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}, MaxValueSize: 50, Filter: decider(func(e *FilterEntry) {
+		db := memoryStore(t, Options{Budget: goldenBudget(t), Picker: idle{}, MaxValueSize: 50, Filter: filterFunc(func(e *FilterEntry) {
 			if string(e.Key) == "k" {
 				e.Decision, e.NewValue = Replace, make([]byte, int(e.Size)+over)
 			}
@@ -139,13 +139,13 @@ func TestFilterCanReplaceAnOutgrownValueByOneOfTheSameSize(t *testing.T) {
 	}
 }
 
-// rangeDecider is a RangeFilter that calls a function for each entry.
-type rangeDecider struct {
-	decider
+// rangeFilterFunc is a RangeFilter that calls a function for each entry.
+type rangeFilterFunc struct {
+	filterFunc
 	from, to []byte
 }
 
-func (d rangeDecider) FilterRange() (from, to []byte) { return d.from, d.to }
+func (d rangeFilterFunc) FilterRange() (from, to []byte) { return d.from, d.to }
 
 // A compaction passes only keys of the range to a RangeFilter. Other keys are kept, and the output is
 // in order.
@@ -158,7 +158,7 @@ func TestRangeFilterGetsOnlyKeysOfItsRange(t *testing.T) {
 		{[]byte("b"), []byte("e"), "bcd"}, {[]byte("x"), nil, ""},
 	} {
 		asked := ""
-		filter := rangeDecider{func(e *FilterEntry) {
+		filter := rangeFilterFunc{func(e *FilterEntry) {
 			if asked += string(e.Key); e.Key[0]%2 == 0 {
 				e.Decision = Drop
 			}

@@ -17,8 +17,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// failing returns a disk on which the operations selected by which fail with cause while on is set.
-func failing(mem *vfstest.Mem, on *atomic.Bool, cause error, which func(vfstest.Call) bool) *faultyDisk {
+// failingDisk returns a disk on which the operations selected by which fail with cause while on is set.
+func failingDisk(mem *vfstest.Mem, on *atomic.Bool, cause error, which func(vfstest.Call) bool) *faultyDisk {
 	return newFaultyDisk(mem, func(c vfstest.Call) error {
 		if on.Load() && which(c) {
 			return cause
@@ -37,8 +37,8 @@ func requireHolds(t *testing.T, o Options, want map[string]string) {
 	require.NoError(t, db.Close())
 }
 
-// isOf selects operations op on files whose name contains part.
-func isOf(op vfstest.Op, part string) func(vfstest.Call) bool {
+// opOnFile selects operations op on files whose name contains part.
+func opOnFile(op vfstest.Op, part string) func(vfstest.Call) bool {
 	return func(c vfstest.Call) bool { return c.Op == op && strings.Contains(c.Name, part) }
 }
 
@@ -48,7 +48,7 @@ func isOf(op vfstest.Op, part string) func(vfstest.Call) bool {
 func TestRunsOfUnwrittenLogRecordsAreFlushed(t *testing.T) {
 	var full atomic.Bool
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	disk := failing(mem, &full, vfstest.ShortWrite(syscall.ENOSPC), isOf(vfstest.OpWrite, ""))
+	disk := failingDisk(mem, &full, vfstest.ShortWrite(syscall.ENOSPC), opOnFile(vfstest.OpWrite, ""))
 	lost := 0
 	o := &Options{FS: disk, Budget: storyBudget(t), Log: LogBuffered}
 	o.Events.LogFailed = func(err error) {
@@ -98,7 +98,7 @@ func TestNothingIsAppendedToAFailedLog(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		var full atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
+		disk := failingDisk(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
 			return c.Op == vfstest.OpWrite && !strings.Contains(c.Name, directory.TableSuffix) // including writes to the manifest
 		})
 		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode})
@@ -138,7 +138,7 @@ func TestNoLogFollowsAnIncompleteLog(t *testing.T) {
 	var full, breakNextLog atomic.Bool
 	var incomplete atomic.Value // the name of the incomplete log
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
+	disk := failingDisk(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
 		switch {
 		case strings.Contains(c.Name, directory.TableSuffix):
 			return c.Op == vfstest.OpWrite // no flush succeeds
@@ -213,11 +213,11 @@ func TestWriteIsSyncedAlthoughALaterWriteFails(t *testing.T) {
 // also holds on a full disk.
 func TestFailedSyncsOfLogManifestAndDirectoryAreFinal(t *testing.T) {
 	for name, which := range map[string]func(vfstest.Call) bool{
-		"log": isOf(vfstest.OpSync, directory.LogSuffix), "manifest": isOf(vfstest.OpSync, directory.ManifestPrefix), "directory": isOf(vfstest.OpSyncDir, ""),
+		"log": opOnFile(vfstest.OpSync, directory.LogSuffix), "manifest": opOnFile(vfstest.OpSync, directory.ManifestPrefix), "directory": opOnFile(vfstest.OpSyncDir, ""),
 	} {
 		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 			var on atomic.Bool
-			disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &on, cause, which)
+			disk := failingDisk(vfstest.NewMem(vfstest.MemOptions{}), &on, cause, which)
 			db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: LogSynced})
 			require.NoError(t, err)
 			on.Store(true)
@@ -243,7 +243,7 @@ func TestSyncOfADirectoryThatCannotBeOpenedIsRetried(t *testing.T) {
 	for _, mode := range allLogModes {
 		var on atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		disk := failing(mem, &on, vfstest.NotOpened(syscall.EMFILE), isOf(vfstest.OpSyncDir, ""))
+		disk := failingDisk(mem, &on, vfstest.NotOpened(syscall.EMFILE), opOnFile(vfstest.OpSyncDir, ""))
 		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode})
 		require.NoError(t, err)
 		require.NoError(t, db.Put([]byte("k"), []byte("v")))
@@ -276,7 +276,7 @@ func TestTableIsWrittenAgainAfterAFailedSync(t *testing.T) {
 			var next atomic.Bool
 			mem := vfstest.NewMem(vfstest.MemOptions{})
 			disk := newFaultyDisk(mem, func(c vfstest.Call) error {
-				if isOf(vfstest.OpSync, directory.TableSuffix)(c) && next.CompareAndSwap(true, false) {
+				if opOnFile(vfstest.OpSync, directory.TableSuffix)(c) && next.CompareAndSwap(true, false) {
 					failed.Store(&c.Name)
 					return cause
 				}
@@ -342,7 +342,7 @@ func TestSmallWritesMakeFewSystemCalls(t *testing.T) {
 func TestFlushIgnoresTheFailureOfAnEarlierFlush(t *testing.T) {
 	var slow atomic.Bool
 	tries, begun, mustFail := 0, make(chan bool, 2), make(chan bool) // mustFail receives the result of the blocked write
-	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &slow, syscall.ENOSPC, func(c vfstest.Call) bool {
+	disk := failingDisk(vfstest.NewMem(vfstest.MemOptions{}), &slow, syscall.ENOSPC, func(c vfstest.Call) bool {
 		if c.Op != vfstest.OpWrite || !strings.HasSuffix(c.Name, directory.TableSuffix) || tries == 2 {
 			return false
 		}

@@ -65,8 +65,8 @@ func (q *queue) remove(prefix, i int) {
 	}
 }
 
-// passing returns the number of entries that iterators step over during do.
-func (q *queue) passing(do func()) int {
+// countPassed returns the number of entries that iterators step over during do.
+func (q *queue) countPassed(do func()) int {
 	before := q.db.scratch.passed
 	do()
 	return int(q.db.scratch.passed - before)
@@ -75,7 +75,7 @@ func (q *queue) passing(do func()) int {
 // first requires that want is the first number of a prefix (-1: the prefix is empty). It returns the
 // number of passed entries.
 func (q *queue) first(prefix, want int) int {
-	return q.passing(func() {
+	return q.countPassed(func() {
 		it, err := q.db.Prefix(queueKey(prefix, 0)[:8])
 		require.NoError(q.t, err)
 		require.Equal(q.t, want >= 0, it.Next())
@@ -95,7 +95,7 @@ func (q *queue) seek(prefix, from int, remaining map[int]bool) int {
 			want = i
 		}
 	}
-	return q.passing(func() {
+	return q.countPassed(func() {
 		it, err := q.db.Prefix(queueKey(prefix, 0)[:8])
 		require.NoError(q.t, err)
 		ok := it.Seek(queueKey(prefix, from))
@@ -110,7 +110,7 @@ func (q *queue) seek(prefix, from int, remaining map[int]bool) int {
 // floor requires that want is the greatest number up to upTo (-1: there is no such number). It returns
 // the number of passed entries.
 func (q *queue) floor(prefix, upTo, want int) int {
-	return q.passing(func() {
+	return q.countPassed(func() {
 		key, value, ok, err := q.db.Floor(queueKey(prefix, upTo))
 		require.NoError(q.t, err)
 		require.Equal(q.t, want >= 0, ok)
@@ -167,16 +167,10 @@ var queuePlaces = map[string]struct {
 	"the memtable":     {Options{BudgetBytes: 256 << 20}, func(*testing.T, *DB) {}},
 	"sealed runs":      {Options{BudgetBytes: 256 << 20}, func(t *testing.T, db *DB) { require.NoError(t, db.Seal()) }},
 	"tables":           {Options{}, func(t *testing.T, db *DB) { require.NoError(t, db.Flush(context.Background())) }},
-	"tables, no merge": {Options{Picker: idlePicker{}}, func(t *testing.T, db *DB) { require.NoError(t, db.Flush(context.Background())) }},
+	"tables, no merge": {Options{Picker: idle{}}, func(t *testing.T, db *DB) { require.NoError(t, db.Flush(context.Background())) }},
 	"one run":          {Options{}, func(t *testing.T, db *DB) { require.NoError(t, db.Compact(context.Background())) }},
 	"many files":       {Options{MemtableBytes: 100_000, FileBytes: 10_000}, func(*testing.T, *DB) {}},
 }
-
-// idlePicker picks nothing.
-type idlePicker struct{}
-
-// Pick implements Picker.
-func (idlePicker) Pick(Shape) *Pick { return nil }
 
 // Regression test: after 400,000 deletes, the search for the first key took 101 ms, because it passed
 // each deleted entry.
@@ -204,7 +198,7 @@ func TestFirstAndLastKeyCostFewStepsAfterAnyDeletes(t *testing.T) {
 				}
 				c.moved(t, q.db)
 				removed := removal(rng, n)
-				passed := q.passing(func() {
+				passed := q.countPassed(func() {
 					for done, i := range removed {
 						q.remove(1, i)
 						delete(remaining, i)
@@ -281,7 +275,7 @@ func TestQueueOfLongKeysCostsFewSteps(t *testing.T) {
 						limit = 2*n - 1
 					}
 				}
-				passed := q.passing(func() {
+				passed := q.countPassed(func() {
 					for _, i := range removed {
 						q.remove(1, i)
 					}
@@ -319,7 +313,7 @@ func TestDeletesRarelySearchForGapsThatAreTooLarge(t *testing.T) {
 			for i := 1; c.inPairs && i+1 < len(removed); i += 2 {
 				removed[i], removed[i+1] = removed[i+1], removed[i]
 			}
-			passed := q.passing(func() {
+			passed := q.countPassed(func() {
 				for _, i := range removed {
 					q.tail = tail[:c.tailOf(i)]
 					q.remove(1, i)
@@ -351,7 +345,7 @@ func TestStackCostsFewSteps(t *testing.T) {
 func TestOnlyTheFirstSearchAfterOpenPassesDeletedKeys(t *testing.T) {
 	fs := vfstest.NewMem(vfstest.MemOptions{})
 	const n = 5000
-	q := newQueue(t, Options{FS: fs, Picker: idlePicker{}})
+	q := newQueue(t, Options{FS: fs, Picker: idle{}})
 	for i := range n {
 		q.put(1, i)
 	}
@@ -360,7 +354,7 @@ func TestOnlyTheFirstSearchAfterOpenPassesDeletedKeys(t *testing.T) {
 		q.remove(1, i)
 	}
 	require.NoError(t, q.db.Close())
-	q = newQueue(t, Options{FS: fs, Picker: idlePicker{}})
+	q = newQueue(t, Options{FS: fs, Picker: idle{}})
 	require.Greater(t, q.first(1, n-1), n)
 	require.LessOrEqual(t, q.first(1, n-1), 10)
 	q.put(1, 100)

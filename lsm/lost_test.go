@@ -65,7 +65,7 @@ func TestOpenDetectsALostEndOfAClosedManifest(t *testing.T) {
 						continue
 					}
 					disk := mem.CrashClone(vfstest.CrashOptions{Keep: 1})
-					replace(t, disk, badFile{dir + "/" + directory.ManifestName(c.Number), damaged})
+					replaceFile(t, disk, badFile{dir + "/" + directory.ManifestName(c.Number), damaged})
 					before := contents(t, disk, dir)
 					o := &Options{FS: disk, Budget: storyBudget(t), Log: mode}
 					_, err := Open(context.Background(), dir, *o)
@@ -87,7 +87,7 @@ func TestOpenDetectsBytesAfterTheEndOfAClosedManifest(t *testing.T) {
 	c, err := manifest.ReadCurrent(mem, "db")
 	require.NoError(t, err)
 	name := "db/" + directory.ManifestName(c.Number)
-	replace(t, mem, badFile{name, append(contentOfFile(t, mem, name), 0)})
+	replaceFile(t, mem, badFile{name, append(contentOfFile(t, mem, name), 0)})
 	_, err = Open(context.Background(), "db", Options{FS: mem, Budget: storyBudget(t)})
 	require.ErrorIs(t, err, ErrCorrupt)
 }
@@ -133,7 +133,7 @@ func lostStore(t *testing.T, runs int) *vfstest.Mem {
 	whole := contentOfFile(t, crashed, name)
 	e := manifest.Edit{First: true, Identity: db.identity, Split: WholeKey.Name, NextFile: c.Number + 1, NextRun: 1, FirstLog: c.Number + 1}
 	clear(whole[36+36+2+len(e.Encode()):]) // all after the header and the first frame
-	replace(t, crashed, badFile{name, whole})
+	replaceFile(t, crashed, badFile{name, whole})
 	return crashed
 }
 
@@ -153,7 +153,7 @@ func TestCompleteTablesThatNoManifestNamesAreSetAside(t *testing.T) {
 	tables := tableNumbers(t, disk)
 	require.Len(t, tables, 3)
 	cut := contentOfFile(t, disk, "db/"+directory.TableName(tables[2]))
-	replace(t, disk, badFile{"db/" + directory.TableName(tables[2]), cut[:len(cut)-1]}) // as after a crash during the write
+	replaceFile(t, disk, badFile{"db/" + directory.TableName(tables[2]), cut[:len(cut)-1]}) // as after a crash during the write
 	want := []string{directory.LostName(tables[0]), directory.LostName(tables[1])}
 	kept := contents(t, disk, "db")
 

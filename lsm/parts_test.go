@@ -160,7 +160,7 @@ func TestCompactionThatCannotOpenTheRemainderChangesNothing(t *testing.T) {
 // early must end after them.
 func TestCompactionDoesNotEndBeforeEntriesOfAFilter(t *testing.T) {
 	o := partitionedOptions(vfstest.NewMem(vfstest.MemOptions{}))
-	o.Filter = rangeDecider{decider(func(*FilterEntry) {}), []byte("b"), []byte("c")}
+	o.Filter = rangeFilterFunc{filterFunc(func(*FilterEntry) {}), []byte("b"), []byte("c")}
 	db, err := Open(context.Background(), "db", *o)
 	require.NoError(t, err)
 	want := map[string]string{}

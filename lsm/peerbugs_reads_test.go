@@ -198,7 +198,7 @@ func TestBug33DamagedValuesAreNeverReturned(t *testing.T) {
 				byteAt = at + (n-30)*len(value)/50
 			}
 			bad[byteAt] ^= 1 << (n % 8)
-			replace(t, mem, badFile{table, bad})
+			replaceFile(t, mem, badFile{table, bad})
 			db, err := Open(context.Background(), "db", o)
 			require.NoError(t, err)
 			for way, read := range valueReads {
@@ -208,7 +208,7 @@ func TestBug33DamagedValuesAreNeverReturned(t *testing.T) {
 			}
 			require.ErrorIs(t, db.Compact(context.Background()), ErrCorrupt)
 			require.NoError(t, db.Close())
-			replace(t, mem, badFile{table, good})
+			replaceFile(t, mem, badFile{table, good})
 		}
 		requireOpens(t, o, mem, map[string]string{"k": value})
 	}

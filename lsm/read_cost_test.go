@@ -208,7 +208,7 @@ func TestAppendsToMissingKeysAreFlushedAsValues(t *testing.T) {
 	flushed(t, db, db.Append([]byte("a"), []byte("2")), db.Append([]byte("b"), []byte("2")), db.Append([]byte("e"), []byte("2")))
 	require.Equal(t, "a set, b append, e set, b set, d set, ", kinds(db))
 
-	db = memoryStore(t, Options{Picker: idle{}, Filter: decider(func(*FilterEntry) {})})
+	db = memoryStore(t, Options{Picker: idle{}, Filter: filterFunc(func(*FilterEntry) {})})
 	flushed(t, db, db.Append([]byte("b"), []byte("1")))
 	require.Equal(t, "b append, ", kinds(db))
 }

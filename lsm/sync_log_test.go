@@ -48,7 +48,7 @@ func TestSyncLogOnAFullDiskFailsOrMakesWritesDurable(t *testing.T) {
 	for _, mode := range allLogModes[1:] {
 		var full, tablesFit atomic.Bool
 		mem := vfstest.NewMem(vfstest.MemOptions{})
-		disk := failing(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
+		disk := failingDisk(mem, &full, syscall.ENOSPC, func(c vfstest.Call) bool {
 			return c.Op == vfstest.OpWrite && !(tablesFit.Load() && !strings.Contains(c.Name, directory.LogSuffix))
 		})
 		db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: mode})
@@ -77,7 +77,7 @@ func TestSyncLogOnAFullDiskFailsOrMakesWritesDurable(t *testing.T) {
 // After a failed fsync the durable content of the log is unknown, so the store accepts no more writes.
 func TestFailedSyncOfTheLogFailsTheStore(t *testing.T) {
 	var broken atomic.Bool
-	disk := failing(vfstest.NewMem(vfstest.MemOptions{}), &broken, syscall.EIO, isOf(vfstest.OpSync, directory.LogSuffix))
+	disk := failingDisk(vfstest.NewMem(vfstest.MemOptions{}), &broken, syscall.EIO, opOnFile(vfstest.OpSync, directory.LogSuffix))
 	db, err := Open(context.Background(), "db", Options{FS: disk, Budget: storyBudget(t), Log: LogWritten})
 	require.NoError(t, err)
 	require.NoError(t, db.Put([]byte("k"), []byte("v")))
