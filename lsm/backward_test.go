@@ -58,8 +58,8 @@ func rowsOf(t *testing.T, it *Iterator, move func() bool) (rows []string) {
 	return rows
 }
 
-// Both kinds of iterators return the same rows backward as forward, also while the memtables that
-// they read are flushed.
+// Both kinds of iterators return the same rows backward as forward, even after a flush of the memtables
+// that they read.
 func TestPrevReturnsTheRowsOfNextInReverse(t *testing.T) {
 	db := storeOfLevels(t)
 	scan, err := db.Iterator([]byte("a1:"), []byte("e1:"))

@@ -18,9 +18,9 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests of this file, bugs_failing_test.go and bugs_views_test.go are regression tests for bugs of
-// this store before its release. Each comment describes the bug and names the protection against it.
-// Each test was seen to fail without that protection.
+// The tests of the files bugs_*_test.go are regression tests for bugs of this store before its release.
+// Each comment describes the bug and names the protection against it. Each test was seen to fail
+// without that protection.
 
 // Recovery removed the table of a large write if only the log named the table. Protection:
 // recovery.table counts the run's reference to its file.

@@ -28,8 +28,8 @@ type faultStory struct {
 	skipReads bool  // takeSteps does not call inspect
 }
 
-// takeSteps takes all steps. It checks the results of reads after every few steps, and for some time
-// after the fault.
+// takeSteps performs all steps. It inspects the store after every 11th step and after the first steps that
+// follow a fault.
 func (o *faultStory) takeSteps(steps []storyStep) {
 	since := 0 // number of steps since the last fault
 	for i, step := range steps {
@@ -40,7 +40,7 @@ func (o *faultStory) takeSteps(steps []storyStep) {
 		err := step(o.story)
 		o.expect(err)
 		if err != nil && !o.lasting && len(o.copies) > copies && o.db.checkWritableNow() == nil {
-			// Files of a failed checkpoint do not prevent the next one.
+			// A second try must succeed despite files of the failed checkpoint.
 			o.expectNoError("second try of a checkpoint", step(o.story))
 		}
 		if o.db != nil && o.db != o.known {

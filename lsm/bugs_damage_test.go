@@ -14,9 +14,8 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-// The tests of this file are regression tests for bugs of this store, before its release, with damaged,
-// missing or replaced files. Each comment describes the bug and names the protection against it. Each
-// test was seen to fail without that protection.
+// The tests of this file are regression tests for bugs with damaged, missing or replaced files. See
+// bugs_test.go.
 
 // requireProblem requires that Check reports only this file, and that Open fails.
 func requireProblem(t *testing.T, mem *vfstest.Mem, file string) {

@@ -43,7 +43,7 @@ func opOnFile(op vfstest.Op, part string) func(vfstest.Call) bool {
 }
 
 // Regression test: when the disk became full, records in the log's buffer were in no file. The store
-// accepted no writes until it was opened again, and that lost these records. Protection: abandonLog
+// accepted no writes until the next Open, and that Open lost these records. Protection: abandonLog
 // flushes the runs of these records.
 func TestRunsOfUnwrittenLogRecordsAreFlushed(t *testing.T) {
 	var full atomic.Bool

@@ -19,7 +19,7 @@ const ballastBytes = 8 << 20
 
 const ballastName = "ballast"
 
-// smallDisk returns a disk with freeBytes bytes free, and more after its ballast is removed.
+// smallDisk returns a disk with freeBytes of free space. A test removes the file ballastName to free more.
 func smallDisk(t *testing.T, freeBytes int64) *faultyDisk {
 	mem := vfstest.NewMem(vfstest.MemOptions{MaxBytes: ballastBytes + freeBytes})
 	f, err := mem.Create(ballastName)
@@ -59,9 +59,9 @@ func TestStoreSurvivesAFullDiskOfAnySize(t *testing.T) {
 	}
 }
 
-// openWhileFull opens the store several times. An open that fails leaves no more files than the
-// open before it, and one that succeeds removes the files that failed opens left. The number of
-// files after a success is not checked: it depends on the progress of the workers before Close.
+// openWhileFull opens the store several times. A failed Open must not leave more files than the Open
+// before it. A successful Open must remove the leftovers of failed ones. The number of files after a
+// success is not checked, because it depends on the progress of the workers before Close.
 func (o *faultStory) openWhileFull() {
 	files, failed := 0, false
 	var leftovers []string
@@ -92,7 +92,7 @@ func (o *faultStory) leftovers() []string {
 	checked := o.o
 	checked.FS = o.disk.mem.CrashClone(vfstest.CrashOptions{Keep: 1})
 	report, err := Check(context.Background(), storyDir, checked)
-	if err != nil { // no store yet
+	if err != nil { // the store has not been made
 		return nil
 	}
 	return report.Leftovers
