@@ -71,8 +71,8 @@ type worldFiles struct {
 	holds map[string]string
 }
 
-// Links, pipes and directories lie in the storage, and its path is spelled in many ways. Each
-// operation touches only the object that it names.
+// The storage contains links, pipes and directories, and is opened by many forms of its path. Each
+// operation changes only the object that it names.
 func TestFilesInAnyWorldTouchNothingElse(t *testing.T) {
 	tryWorlds(t, func(w *world, repeat func(int, ...func())) {
 		f := &worldFiles{world: w, holds: make(map[string]string)}

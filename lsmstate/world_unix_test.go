@@ -64,7 +64,7 @@ func prepare(t *testing.T, w *vfsworld.World) {
 }
 
 // isOurs is the model. It reports whether a backend may use and clear the directory. It depends only on
-// the recorded notes.
+// the recorded entries.
 func isOurs(before vfsworld.Entries, marker string, earlier func(names map[string]bool) bool) bool {
 	names := make(map[string]bool)
 	for p := range before {
