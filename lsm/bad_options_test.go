@@ -16,28 +16,28 @@ import (
 func TestInvalidOptionsAreErrors(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	for name, change := range map[string]func(o *Options){
-		"split without a name":     func(o *Options) { o.Split.Name = "" },
-		"split without a function": func(o *Options) { o.Split.Func = nil },
-		"partitions below zero":    func(o *Options) { o.PartitionBytes = -1 },
-		"partitions that are long": func(o *Options) { o.PartitionBytes = 65 },
-		"log mode":                 func(o *Options) { o.Log = LogSynced + 1 },
-		"small blocks":             func(o *Options) { o.BlockBytes = 511 },
-		"large blocks":             func(o *Options) { o.BlockBytes = 1 << 20 },
-		"files below zero":         func(o *Options) { o.FileBytes = -1 },
-		"memtables below zero":     func(o *Options) { o.MemtableBytes = -1 },
-		"budget below zero":        func(o *Options) { o.BudgetBytes = -1 },
-		"keys above the limit":     func(o *Options) { o.MaxKeySize = MaxKeySize + KeyRoom + 1 },
-		"keys below zero":          func(o *Options) { o.MaxKeySize = -1 },
-		"values above the limit":   func(o *Options) { o.MaxValueSize = MaxValueSize + ValueRoom + 1 },
-		"values below zero":        func(o *Options) { o.MaxValueSize = -1 },
-		"filter bits":              func(o *Options) { o.FilterBits = 65 },
-		"two sizes of the budget": func(o *Options) {
+		"split without a name":           func(o *Options) { o.Split.Name = "" },
+		"split without a function":       func(o *Options) { o.Split.Func = nil },
+		"negative PartitionBytes":        func(o *Options) { o.PartitionBytes = -1 },
+		"PartitionBytes above the limit": func(o *Options) { o.PartitionBytes = 65 },
+		"unknown log mode":               func(o *Options) { o.Log = LogSynced + 1 },
+		"BlockBytes below the minimum":   func(o *Options) { o.BlockBytes = 511 },
+		"BlockBytes above the maximum":   func(o *Options) { o.BlockBytes = 1 << 20 },
+		"negative FileBytes":             func(o *Options) { o.FileBytes = -1 },
+		"negative MemtableBytes":         func(o *Options) { o.MemtableBytes = -1 },
+		"negative BudgetBytes":           func(o *Options) { o.BudgetBytes = -1 },
+		"MaxKeySize above the limit":     func(o *Options) { o.MaxKeySize = MaxKeySize + KeyRoom + 1 },
+		"negative MaxKeySize":            func(o *Options) { o.MaxKeySize = -1 },
+		"MaxValueSize above the limit":   func(o *Options) { o.MaxValueSize = MaxValueSize + ValueRoom + 1 },
+		"negative MaxValueSize":          func(o *Options) { o.MaxValueSize = -1 },
+		"FilterBits above the limit":     func(o *Options) { o.FilterBits = 65 },
+		"Budget and BudgetBytes": func(o *Options) {
 			o.Budget, o.BudgetBytes = NewBudget(0), 8<<20
 			t.Cleanup(func() { require.NoError(t, o.Budget.Close()) })
 		},
-		"tiers below zero": func(o *Options) { o.Picker = NewTiered(-3) },
-		"tiers of one run": func(o *Options) { o.Picker = NewTiered(1) },
-		"compression":      func(o *Options) { o.Compression = []Compression{S2, 3} },
+		"tiers of a negative number of runs": func(o *Options) { o.Picker = NewTiered(-3) },
+		"tiers of one run":                   func(o *Options) { o.Picker = NewTiered(1) },
+		"unknown compression":                func(o *Options) { o.Compression = []Compression{S2, 3} },
 	} {
 		o := goldenOptions(t, mem, LogOff)
 		change(o)
@@ -185,9 +185,9 @@ func TestFailedRestoreLeavesNoFiles(t *testing.T) {
 		parts []Part
 		want  error
 	}{
-		"all twice":              {t.Context(), []Part{{Dir: "one", From: nil, To: nil}, {Dir: "two", From: nil, To: nil}}, ErrRange},
+		"whole range twice":      {t.Context(), []Part{{Dir: "one", From: nil, To: nil}, {Dir: "two", From: nil, To: nil}}, ErrRange},
 		"overlap by a partition": {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "two", From: []byte("a\xff"), To: nil}}, ErrRange},
-		"one in another":         {t.Context(), []Part{{Dir: "one", From: a, To: nil}, {Dir: "two", From: b, To: c}}, ErrRange},
+		"one range in another":   {t.Context(), []Part{{Dir: "one", From: a, To: nil}, {Dir: "two", From: b, To: c}}, ErrRange},
 		"the same store twice":   {t.Context(), []Part{{Dir: "one", From: a, To: c}, {Dir: "one", From: b, To: nil}}, ErrRange},
 		"another split":          {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "whole", From: b, To: nil}}, ErrMismatch},
 		"with a log":             {t.Context(), []Part{{Dir: "one", From: nil, To: b}, {Dir: "open", From: b, To: nil}}, ErrInvalidOption},

@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/vfs/vfstest"
 )
 
-var errEnough = errors.New("enough")
+var errCancelled = errors.New("cancelled by the test")
 
 // cancellingDisk returns a disk over mem, and a context that is cancelled by operation n (from 0) of the
 // disk that opens, creates, reads or links a file. after returns the number of such operations since
@@ -26,7 +26,7 @@ func cancellingDisk(t *testing.T, mem vfs.FS, n int64) (disk *vfstest.Faulty, ct
 		switch c.Op {
 		case vfstest.OpOpen, vfstest.OpCreate, vfstest.OpRead, vfstest.OpReadAt, vfstest.OpLink:
 			if count.Add(1)-1 == n {
-				cancel(errEnough)
+				cancel(errCancelled)
 			}
 		}
 		return nil
@@ -79,7 +79,7 @@ func TestOpenStopsWhenItsContextIsCancelled(t *testing.T) {
 			require.NoError(t, db.Close())
 			continue
 		}
-		require.ErrorIs(t, err, errEnough, "operation %d", n)
+		require.ErrorIs(t, err, errCancelled, "operation %d", n)
 		require.LessOrEqual(t, after(), int64(maxAfter), "operation %d", n)
 		db, err = Open(context.Background(), "db", *contextOptions(t, mem))
 		require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestCheckAndRestoreStopWhenTheirContextIsCancelled(t *testing.T) {
 					return
 				}
 				if err != nil {
-					require.ErrorIs(t, err, errEnough, "operation %d", n)
+					require.ErrorIs(t, err, errCancelled, "operation %d", n)
 				}
 				require.LessOrEqual(t, after(), int64(12), "operation %d", n)
 				require.NoError(t, errors.Join(clone.RemoveAll("made")))
@@ -137,10 +137,10 @@ func TestFlushStopsWaitingWhenItsContextIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	result := make(chan error)
 	go func() { result <- db.Flush(ctx) }()
-	cancel(errEnough)
+	cancel(errCancelled)
 	err = <-result
 	db.manifest.Unlock()
-	require.ErrorIs(t, err, errEnough)
+	require.ErrorIs(t, err, errCancelled)
 	require.NoError(t, db.Flush(t.Context()))
 	require.NoError(t, db.Close())
 	requireHolds(t, Options{FS: mem}, storyState{"k": "v"})
@@ -153,7 +153,7 @@ func TestCompactStopsMergingWhenItsContextIsCancelled(t *testing.T) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
 	disk := vfstest.NewFaulty(mem, vfstest.FaultyOptions{Plan: func(c vfstest.Call) error {
 		if merging.Load() && c.Op == vfstest.OpCreate {
-			cancel(errEnough)
+			cancel(errCancelled)
 		}
 		return nil
 	}})
@@ -169,7 +169,7 @@ func TestCompactStopsMergingWhenItsContextIsCancelled(t *testing.T) {
 	}
 	tables := tablesOf(db)
 	merging.Store(true)
-	require.ErrorIs(t, db.Compact(ctx), errEnough)
+	require.ErrorIs(t, db.Compact(ctx), errCancelled)
 	require.Equal(t, tables, tablesOf(db))
 	require.NoError(t, db.Compact(t.Context()))
 	require.Equal(t, 1, db.Metrics().Levels[1].Files)
@@ -192,8 +192,8 @@ func TestCompactStopsWaitingWhenItsContextIsCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		result := make(chan error)
 		go func() { result <- wait(ctx) }()
-		cancel(errEnough)
-		require.ErrorIs(t, <-result, errEnough, waitsFor)
+		cancel(errCancelled)
+		require.ErrorIs(t, <-result, errCancelled, waitsFor)
 	}
 
 	db.compactor.running.Lock()

@@ -109,10 +109,10 @@ func TestReadErrorsDoNotRevealDeletedKeys(t *testing.T) {
 	want := fillHidden(t, o)
 	keys := slices.Sorted(maps.Keys(want))
 	open := map[string]func(db *DB) (*Iterator, error){
-		"scan":       func(db *DB) (*Iterator, error) { return db.Iterator(nil, nil) },
-		"a range":    func(db *DB) (*Iterator, error) { return db.Iterator([]byte("a:05"), []byte("b:33")) },
-		"cursor":     func(db *DB) (*Iterator, error) { return db.Prefix([]byte("b:")) },
-		"in a range": func(db *DB) (*Iterator, error) { return db.Prefix([]byte("a:")) },
+		"scan":                       func(db *DB) (*Iterator, error) { return db.Iterator(nil, nil) },
+		"scan of a range":            func(db *DB) (*Iterator, error) { return db.Iterator([]byte("a:05"), []byte("b:33")) },
+		"prefix":                     func(db *DB) (*Iterator, error) { return db.Prefix([]byte("b:")) },
+		"prefix under a DeleteRange": func(db *DB) (*Iterator, error) { return db.Prefix([]byte("a:")) },
 	}
 	for name, open := range open {
 		for _, writes := range []bool{false, true} {

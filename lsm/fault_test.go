@@ -28,7 +28,7 @@ type fault struct {
 // faults holds the faults by name. On a full disk, operations that need no space succeed.
 var faults = map[string]fault{
 	"once":        {syscall.EIO, false, nil},
-	"for good":    {syscall.EIO, true, nil},
+	"forever":     {syscall.EIO, true, nil},
 	"full once":   {fullDisk, false, nil},
 	"full":        {fullDisk, true, []vfstest.Op{vfstest.OpWrite, vfstest.OpCreate, vfstest.OpLink, vfstest.OpMkdirAll}},
 	"a read":      {syscall.EIO, false, []vfstest.Op{vfstest.OpRead, vfstest.OpReadAt}},

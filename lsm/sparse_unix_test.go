@@ -65,7 +65,7 @@ func TestNeitherCheckNorOpenReadsTheHoleOfALog(t *testing.T) {
 
 // After its context ends, Check begins at most one more read.
 func TestCheckStopsWhenItsContextEnds(t *testing.T) {
-	enough := errors.New("enough")
+	enough := errors.New("cancelled by the test")
 	dir := sparseStore(t)
 	count := vfstest.NewFaulty(vfs.Real{}, vfstest.FaultyOptions{})
 	_, err := Check(t.Context(), dir, Options{FS: count})
