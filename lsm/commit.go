@@ -121,6 +121,9 @@ func (db *DB) applyChange(c *version.Change, next *version.Tree) {
 		}
 		db.versions.Install(db.versions.Current().Without(len(c.Flushed), next))
 		db.pins.replaceRuns(&db.versions, c.Flushed, c.Added[0])
+		for _, f := range c.Added[0] { // counted before Flush can return
+			db.counters.flushed(f.Size)
+		}
 	}
 	db.progress.Broadcast()
 }

@@ -156,9 +156,7 @@ func (db *DB) flush(group []*version.SealedRun) error {
 		return fmt.Errorf("flush run %d: %w", newest, err)
 	}
 	if f != nil {
-		info := FlushInfo{Run: newest, File: f.Number, Bytes: f.Size, Entries: f.Entries, Took: time.Since(begun)}
-		db.counters.flushed(info)
-		db.o.Events.Flushed(info)
+		db.o.Events.Flushed(FlushInfo{Run: newest, File: f.Number, Bytes: f.Size, Entries: f.Entries, Took: time.Since(begun)})
 	}
 	db.compactor.wake()
 	return nil

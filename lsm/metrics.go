@@ -100,10 +100,10 @@ type counters struct {
 	longestNanos                 atomic.Int64
 }
 
-// flushed counts a flush.
-func (c *counters) flushed(i FlushInfo) {
+// flushed counts a flush that has written a table of some bytes.
+func (c *counters) flushed(bytes int64) {
 	c.flushes.Add(1)
-	c.flushedBytes.Add(i.Bytes)
+	c.flushedBytes.Add(bytes)
 }
 
 // compacted counts a compaction.
