@@ -133,8 +133,9 @@ func (db *DB) lockForWrite() error {
 	return nil
 }
 
-// stopIfLost fails the store if err says that the lock of the directory is lost. The caller
-// does not hold the lock of the store.
+// stopIfLost fails the store if err is an ErrLockLost: another process may own the directory now,
+// because the file LOCK was removed or replaced. It returns err, or the failure of the store. The
+// caller does not hold db.lock.
 func (db *DB) stopIfLost(err error) error {
 	if errors.Is(err, ErrLockLost) {
 		return db.fail(err)
@@ -142,14 +143,15 @@ func (db *DB) stopIfLost(err error) error {
 	return err
 }
 
-// fail makes the store ErrFailed because of err: it accepts no more writes.
+// fail puts the store into the failed state because of err: from now on every write returns an
+// ErrFailed that wraps err. Reads still work. Only the first failure is kept; fail returns it.
 func (db *DB) fail(err error) error {
 	db.lock.Lock()
 	defer db.lock.Unlock()
 	return db.failLocked(err)
 }
 
-// failLocked is fail for callers that hold the lock. It returns the first failure.
+// failLocked is fail for callers that hold the lock.
 func (db *DB) failLocked(err error) error {
 	if db.status.failed == nil {
 		db.status.failed = fmt.Errorf("%w: %w", ErrFailed, err)
@@ -167,10 +169,14 @@ func (db *DB) newFileNumber() uint64 {
 	return db.nextFile - 1
 }
 
-// Close flushes the memory to disk and closes the store. If views or iterators are open, it
-// returns ErrOpen with the places where they were opened; the store is closed nevertheless, and
-// their calls return ErrClosed. A second Close waits for the first one and returns nil: the
-// first one has reported what was lost.
+// Close flushes the memtables to tables and closes the store. If the store has failed, Close
+// flushes nothing and returns the failure. If the flush fails, Close returns its error. With
+// LogOff or LogBuffered, both errors tell which writes are lost.
+//
+// If views or iterators are open, Close returns ErrOpen with the places where they were opened.
+// The store is closed nevertheless, and calls of these views and iterators return ErrClosed. A
+// second Close waits for the first one and returns nil, because the first one has returned all
+// errors.
 func (db *DB) Close() error { return db.close(false) }
 
 // Discard closes the store without writing. Entries that are in no table and no log are lost,
@@ -210,7 +216,8 @@ func (db *DB) close(discard bool) error {
 	return errors.Join(db.lostByClose(err), left, db.release(discard), db.panics.err())
 }
 
-// lostByClose adds to the error of the last flush which writes are lost.
+// lostByClose adds a description of the lost writes to err, the error of the last flush or the
+// failure of the store.
 func (db *DB) lostByClose(err error) error {
 	switch {
 	case err == nil || db.o.Log >= LogWritten: // the log has the writes
@@ -221,9 +228,13 @@ func (db *DB) lostByClose(err error) error {
 	return fmt.Errorf("unflushed writes are lost: %w", err)
 }
 
-// release frees everything that the store holds. The workers have ended. If the store is
-// discarded, or the lock of its directory is lost, release writes nothing to the log and the
-// manifest.
+// release closes the log, the manifest and the files, frees the memory and unlocks the directory.
+// The workers have ended. With discard, or if the lock of the directory is lost, release writes
+// nothing to the log and the manifest.
+//
+// Other goroutines may still use open scans and prefix iterators. Each keeps its version pinned,
+// with the memory and files of the version, until the iterator is closed. If any is open, the last
+// one to close also removes the store from its budget.
 func (db *DB) release(discard bool) (err error) {
 	lost := db.dir.Check()
 	discard = discard || lost != nil
@@ -234,7 +245,6 @@ func (db *DB) release(discard bool) (err error) {
 	for v := range db.pins.views {
 		v.abandon()
 	}
-	// Other goroutines may be using open iterators: their versions stay pinned until Close.
 	db.o.Budget.forgetActive(&db.budgetShare)
 	err = errors.Join(err, releaseTable(db.active.Table))
 	db.lock.Unlock()
@@ -252,7 +262,8 @@ func (db *DB) release(discard bool) (err error) {
 	return errors.Join(err, db.dir.Close())
 }
 
-// isComplete reports whether every write is in the tree and the store has not failed.
+// isComplete reports whether every write is in the tree and the store has not failed. Then the log
+// is not needed any more, and the manifest can be closed with an end frame (closeManifest).
 func (db *DB) isComplete() bool {
 	db.lock.Lock()
 	defer db.lock.Unlock()

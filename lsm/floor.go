@@ -5,9 +5,10 @@ import (
 	"math"
 )
 
-// Floor returns the greatest key at or below key that has the same prefix and a value, and that
-// value. Both are valid until the next call of any method, and must not be changed. For a value
-// above the limit it returns the key and ErrTooLarge. Only the owner may call Floor: see Peek.
+// Floor returns the greatest key at or below key that has a value and the same prefix as key (see
+// Options.Split), and its value. ok is false if no such key exists. Both slices are valid until the
+// next call of any method, and must not be changed. If appends have grown the value above the limit
+// for a value, Floor returns the found key and ErrTooLarge. Only the owner may call Floor: see Peek.
 func (db *DB) Floor(key []byte) (found, value []byte, ok bool, err error) {
 	if err := db.lockOpen(); err != nil {
 		return nil, nil, false, err
@@ -20,7 +21,8 @@ func (db *DB) Floor(key []byte) (found, value []byte, ok bool, err error) {
 	return found, value, ok, err
 }
 
-// floorKey is Floor without the value, for callers that hold the lock.
+// floorKey is Floor without the value, for callers that hold the lock. If it stepped over many
+// deleted keys, it records them as a gap, which later reads skip.
 func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
 	w := db.newPrefixWalk(key[:db.o.Split.Func(key)])
 	defer func() { err = errors.Join(err, w.closePrefixWalk()) }()
@@ -34,14 +36,17 @@ func (db *DB) floorKey(key []byte) (found []byte, ok bool, err error) {
 	return w.from, ok, w.merger.Err
 }
 
-// descend moves to the greatest key with a value below the given key, and reports whether there
-// is one; w.from is that key then. It steps over at most `most` entries without a value.
+// descend finds the greatest key that is lower than below and has a value. If it finds one, it
+// returns true, w.from is the key, and the sources that have the key stand at it. It returns false
+// if no such key exists, after an error (merger.Err), and after it has stepped over `most` entries
+// without a value.
 func (w *walk) descend(below []byte, most int) bool {
 	w.merger.SeekBelow(below)
 	return w.descendOn(most)
 }
 
-// descendOn is descend from the current position of the merger.
+// descendOn is descend from the current position: the merger's sources already stand at their
+// greatest entries below the bound.
 func (w *walk) descendOn(most int) bool {
 	m := &w.merger
 	for n := 0; m.Err == nil && n < most; n++ {

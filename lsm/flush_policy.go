@@ -12,8 +12,8 @@ const (
 	maxWaitingRuns = 8
 	// maxRunAge limits the time that a run waits.
 	maxRunAge = time.Second
-	// waitingShare: no run waits while the sealed runs of all stores of the budget exceed this
-	// fraction (1/8) of it.
+	// waitingShare: while the sealed runs of all stores that share a budget take more than
+	// 1/waitingShare of the budget, no run waits.
 	waitingShare = 8
 )
 
@@ -35,7 +35,7 @@ const (
 //
 // A table takes runs from the oldest on and ends
 //   - before the sum exceeds MemtableBytes,
-//   - before a run that is a table already (a large write), and
+//   - before and after a run that is a file already (one write too large for a memtable), and
 //   - after the newest run of a view or scan. The view then refers to exactly this table and pins
 //     no memory: see pins.
 //
@@ -73,8 +73,8 @@ func (p *flushPolicy) due(memory []*version.SealedRun, short bool, endsView func
 	return nil
 }
 
-// oldest returns the oldest runs that fit in one table. full reports whether no newer run could
-// join them, even if views close.
+// oldest returns the oldest runs that fit in one table. full is true if no newer run can ever join
+// them. It is false if only a view ends the group: once the view closes, newer runs may join.
 func (p *flushPolicy) oldest(memory []*version.SealedRun, endsView func(uint64) bool) (group []*version.SealedRun, full bool) {
 	at := len(memory) - 1
 	bytes := memory[at].Bytes
@@ -111,13 +111,16 @@ func (db *DB) dueRuns() []*version.SealedRun {
 }
 
 // isMemoryShort reports whether sealed runs must leave memory: a write would have to wait once
-// another memtable is full, or other stores of the budget need the memory. While sealed runs
-// exist it is true if MemtableBytes is a quarter of the budget or more.
+// another memtable is full, or the sealed runs of all stores exceed their share of the budget
+// (waitingShare). If MemtableBytes is a quarter of the budget or more, it is true whenever a sealed
+// memtable exists, and no run waits: memtables may use half of the budget (memtableBudget), and the
+// active one and the next one already need all of that.
 func (db *DB) isMemoryShort() bool {
 	b := db.o.Budget
 	return db.versions.Current().MemoryBytes()+2*db.o.MemtableBytes > db.memtableBudget() ||
 		b.sealedBytes.Load() > b.Limit()/waitingShare
 }
 
-// wakeWhenOld wakes the flusher when the run that was just sealed has reached maxRunAge.
+// wakeWhenOld wakes the flusher when the run that was just sealed has reached the age at which it
+// must not wait any longer.
 func (db *DB) wakeWhenOld() { time.AfterFunc(db.flushes.runAge, db.flusher.wake) }

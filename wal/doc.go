@@ -1,7 +1,8 @@
 // Package wal is a log: a file of records. A record is any sequence of bytes. Records are
 // appended in order. After a crash, reading returns the first n records, including all that
-// were synced. The tree has two kinds of logs: the log of writes and the manifest. The package
-// does not interpret records, and does not decide when a log may be removed.
+// were synced. A store of package lsm has two kinds of logs: the log of writes and the
+// manifest. The package does not interpret records, and does not decide when a log may be
+// removed.
 //
 // # Loss and damage
 //
@@ -19,9 +20,12 @@
 // the frame was written. A damaged byte below the highest such position in the file is
 // corruption (ErrCorrupt); damage above it is the end of the log, left by a crash.
 //
-// The last group that was synced has no frame after it. So after a sync, the writer appends a
-// mark: a frame without records that only carries the position. A log that is closed cleanly
-// ends with an end frame, which declares everything before it durable.
+// The frames of the last sync have no later frame that records them as durable. So after a
+// sync, if nothing was appended during the sync, the writer appends a mark: a frame without
+// records that only carries the position. The mark itself is not synced. If a power cut
+// removes it, damage to the frames of the last sync is not detected and reads as the end of
+// the log. A log that is closed cleanly ends with an end frame, which declares everything
+// before it durable.
 //
 // docs/format-wal.md describes the format.
 package wal

@@ -10,13 +10,14 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// Parser decodes the fields that Encode and AppendFileMeta write.
+// Parser decodes the fields that Edit.Encode and AppendFileMeta write. After the first error all
+// reads return zero values, so a decoder reads all fields and then calls Finish.
 type Parser struct{ parse.Parser }
 
 // NewParser returns a parser of b, whose errors wrap sstable.ErrCorrupt.
 func NewParser(b []byte) Parser { return Parser{parse.Parser{Rest: b, Corrupt: sstable.ErrCorrupt}} }
 
-// level reads the number of a level.
+// level reads the number of a level, and fails if it is not below version.NumLevels.
 func (p *Parser) level() int {
 	level := p.Byte()
 	if level >= version.NumLevels {
@@ -25,10 +26,11 @@ func (p *Parser) level() int {
 	return int(level)
 }
 
-// size reads a size in bytes, or a count of entries.
+// size reads a size in bytes, or a count of entries, up to the maximum of an int64.
 func (p *Parser) size() int64 { return int64(p.Uvarint(1<<63 - 1)) }
 
-// keyRange reads a range of keys.
+// keyRange reads a range of keys, as appendRange writes it: the size of To is stored plus one, and
+// 0 is a nil To, the end of all keys. The bounds are copies, which do not keep the input in memory.
 func (p *Parser) keyRange() (r run.Range) {
 	r.From = slices.Clone(p.Bytes(maxBoundBytes))
 	if n := p.Uvarint(maxBoundBytes + 1); n > 0 {
@@ -37,7 +39,7 @@ func (p *Parser) keyRange() (r run.Range) {
 	return r
 }
 
-// FileMeta reads the description of a table.
+// FileMeta reads the description of a table. It fails if the number is 0 or the bounds are empty.
 func (p *Parser) FileMeta() version.FileMeta {
 	m := version.FileMeta{Number: p.Uvarint(MaxFileNumber), Run: p.Uvarint(MaxFileNumber)}
 	copy(m.Identity[:], p.Take(16))
@@ -49,8 +51,8 @@ func (p *Parser) FileMeta() version.FileMeta {
 	return m
 }
 
-// Finish returns the first error, or an error if bytes are left. what is the name of the
-// decoded object.
+// Finish returns the first error, or an error if bytes are left after the last field. The error
+// begins with what, the name of the decoded object.
 func (p *Parser) Finish(what string) error {
 	if err := p.End(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

@@ -9,10 +9,16 @@ import (
 // downward is the state of a backward walk.
 //
 // A backward walk does not use the heap: it makes few steps, and most entries it passes have
-// no value. Current of a source is nil if the source has no lower entry. Sources never stop at
+// no value. Each source stands at its greatest entry that the walk has not passed; Current is nil
+// if none is left. A step picks the highest source (HighestSource), combines the entries of all
+// sources at its key (CombineAt), and moves these sources down (StepBelow). Prev does all three;
+// package lsm calls them one by one where it skips deleted keys. Sources never stop at
 // a prefix tombstone: it sorts before the keys it hides, so a backward walk would reach it too
 // late. Instead, the merger asks the sources for a tombstone once for each prefix it reaches
 // (firstHiddenByTombstone).
+//
+// Every source must have a run.BackwardIterator. To change the direction of a walk, call Seek or
+// SeekBelow.
 type downward struct {
 	positioned  bool          // Key is the current entry
 	key         []byte        // backing memory of Merger.Key
@@ -22,8 +28,8 @@ type downward struct {
 	lookupKey   run.LookupKey // scratch
 }
 
-// SeekBelow moves every source to its last entry below a key; nil is above all keys. Prev
-// comes next.
+// SeekBelow moves every source to its last entry below a key; nil is above all keys. Prev then
+// returns the first entry of the walk.
 func (m *Merger) SeekBelow(key []byte) {
 	m.heap, m.current, m.single = m.heap[:0], m.current[:0], false
 	m.downward.positioned, m.downward.hiddenKnown = false, false
@@ -56,7 +62,7 @@ func (m *Merger) Prev() bool {
 }
 
 // CombineAt makes a key the current one and combines the entries of all sources that stand at
-// it. It reports whether the key has a value.
+// it. It reports whether the key has a value. No source may stand above the key.
 func (m *Merger) CombineAt(key []byte) bool {
 	d := &m.downward
 	d.key = append(d.key[:0], key...)
@@ -73,7 +79,8 @@ func (m *Merger) CombineAt(key []byte) bool {
 }
 
 // firstHiddenDown returns the index of the first source that a tombstone hides at the current
-// key.
+// key: one more than the index of the newest source with a tombstone that covers the key, because a
+// tombstone hides only older sources. It is len(Sources) if no tombstone covers the key.
 func (m *Merger) firstHiddenDown() int {
 	hidden := len(m.Sources)
 	if len(m.prefix) == 0 { // with a prefix, hidden sources were left out before
@@ -114,7 +121,7 @@ func (m *Merger) firstHiddenByTombstone() int {
 	return d.hidden
 }
 
-// StepBelow moves the sources that stand at key to their preceding entries. No source stands
+// StepBelow moves the sources that stand at key to their preceding entries. No source may stand
 // above key.
 func (m *Merger) StepBelow(key []byte) {
 	for i := range m.Sources {
@@ -144,9 +151,10 @@ func (m *Merger) skipTombstones(s *Source, ok bool) {
 	}
 }
 
-// IsHiddenByRange reports whether a range tombstone of a newer source covers the current key
-// of s. Only ranges that cover a part of the prefix can: if a range covers the whole prefix,
-// older sources were left out.
+// IsHiddenByRange reports whether a range tombstone of a newer source covers the current key of s.
+// Use it only for a merger with a prefix. The caller of Reset has left out the sources that one
+// range hides completely. But if two files of a run meet inside the prefix, each file has a piece
+// of the range, and neither piece covers the whole prefix; then the older sources are in the merge.
 func (m *Merger) IsHiddenByRange(s *Source) bool {
 	for i := range m.Sources {
 		newer := &m.Sources[i]

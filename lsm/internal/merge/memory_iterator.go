@@ -9,7 +9,12 @@ import (
 
 // memoryIterator walks the memtable of a sealed run, which a flush may free at any moment. It
 // copies entries in batches and holds the memtable only while it copies; so a walk never
-// delays the release of memory for long.
+// delays the release of memory for long. If the memtable is freed, the entries of the current batch
+// remain readable and the next batch fails with version.ErrFlushed; the caller of the merger then
+// seeks in the file that the run was flushed to.
+//
+// The last Seek or SeekBelow sets the direction: after Seek call only Next, after SeekBelow only
+// Prev. An entry is valid until the next batch is copied, which reuses its memory.
 type memoryIterator struct {
 	run     *version.SealedRun
 	it      run.BackwardIterator // iterator of the memtable; only used inside run.WhileInMemory
@@ -54,8 +59,8 @@ func (m *memoryIterator) SeekBelow(key []byte) bool {
 	return m.copy(func() bool { return m.it.SeekBelow(key) })
 }
 
-// Prev implements run.BackwardIterator. In a backward walk, entries are already in descending
-// order.
+// Prev implements run.BackwardIterator. After SeekBelow the batch is in descending order, so the
+// preceding key is the next entry of the batch.
 func (m *memoryIterator) Prev() bool { return m.Next() }
 
 // copyMore copies the next batch in the direction of the walk.
@@ -124,7 +129,7 @@ func (m *memoryIterator) Entry() *run.Entry { return &m.entries[m.at] }
 // Err implements run.Iterator.
 func (m *memoryIterator) Err() error { return m.err }
 
-// Close implements run.Iterator.
+// Close implements run.Iterator. If the memtable was freed, its iterator needs no Close.
 func (m *memoryIterator) Close() (err error) {
 	_ = m.run.WhileInMemory(func() { err = m.it.Close() })
 	return err

@@ -49,13 +49,16 @@ func (s *Source) isTombstone() bool { return s.Current.Kind == run.DeletePrefix 
 // Sources are ordered from the newest run to the oldest. Each step finds the lowest key among
 // the sources, pops every source that stands at this key off the heap, and combines their
 // entries from the newest to the oldest until one of them decides the value. Older entries of
-// the key are skipped.
+// the key are skipped. Appends without an older Set or Delete become one Append, or one Set if a
+// tombstone hides the older sources.
 //
-// Deletes and tombstones are returned as entries, because runs outside of the merge may be
-// older. Entries that a newer source hides are not returned: each prefix tombstone sorts
-// before all keys of its prefix, so the merger keeps the newest one that covers the current
-// position; range tombstones are a sorted list for each source, with a cursor that follows the
-// keys.
+// Deletes and prefix tombstones are returned as entries, because runs outside of the merge may be
+// older. Range tombstones are not entries: the caller reads them from Source.Ranges.
+//
+// A tombstone hides entries of older sources, never of its own. Hidden entries are not returned:
+// each prefix tombstone sorts before all keys of its prefix, so the merger keeps the newest one
+// that covers the current position; range tombstones are a sorted list for each source, with a
+// cursor that follows the keys.
 //
 // Invariant: heap holds each source that has an entry with prefix left and is not in current,
 // ordered by less; heap[0] has the lowest entry.
@@ -194,9 +197,9 @@ func (m *Merger) advance() bool {
 }
 
 // nextOfSameSource is the fast path of Next: it advances the source heap[0], which alone had
-// the current key, and returns its next entry if that is a value and sorts before the entries
-// of all other sources. Otherwise it restores the heap and returns false, and Next continues
-// with advance and mergeLowest.
+// the current key. If the new entry has a value and its head is lower than the heads of all other
+// sources, it makes this entry the current one and returns true. Otherwise, also if heads are
+// equal, it restores the heap and returns false, and Next continues with advance and mergeLowest.
 func (m *Merger) nextOfSameSource() bool {
 	if !m.advanceTop() {
 		return false
@@ -313,7 +316,8 @@ func (m *Merger) takeSingle(e *run.Entry, hidden int) {
 }
 
 // join combines the entries of the current sources with an index below hidden; there is at
-// least one such source.
+// least one such source. Kind becomes Delete if the key has no value, Set if an entry or a
+// tombstone decides the value, and Append if older runs may have more of the value.
 func (m *Merger) join(hidden int) {
 	m.Lookup.Reset()
 	for _, i := range m.current {
@@ -334,8 +338,9 @@ func (m *Merger) join(hidden int) {
 	}
 }
 
-// firstHidden returns the index of the first source that a tombstone hides at the current key;
-// len(Sources) if none is hidden.
+// firstHidden returns the index of the first source that a tombstone hides at the current key:
+// one more than the index of the newest source with a tombstone that covers the key. It is
+// len(Sources) if no tombstone covers the key.
 func (m *Merger) firstHidden() int {
 	hidden := len(m.Sources)
 	if t := &m.tombstone; t.source >= 0 {
@@ -424,7 +429,8 @@ func (m *Merger) Value() run.Value {
 type pieces struct{ *run.Lookup }
 
 // StableValue returns the current value if its bytes stay unchanged while the store is written
-// to.
+// to: the value is in one piece, from one source, whose iterator copies its entries. It is valid
+// until the next move.
 func (m *Merger) StableValue() ([]byte, bool) {
 	if !m.single || !m.Sources[m.heap[0]].StableEntries {
 		return nil, false
