@@ -7,9 +7,12 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// openEnvelope checks the frame that metadata and entries of all versions have, and returns the
-// bytes inside it and the version. The frame is: magic, version (2 bytes), two zero bytes,
-// content, xxh64 of all bytes before it. It returns ErrVersion for a version above newest.
+// openEnvelope checks the frame of a metadata object or an entry, which is the same in all
+// versions, and returns the content and the version. The frame is: magic, version (2 bytes), two
+// zero bytes, content, xxh64 of all bytes before it. The content shares b's memory.
+//
+// openEnvelope returns ErrCorrupt if the frame is damaged, and ErrVersion if the version is 0 or
+// above newest. It checks the checksum before the version, so a damaged version is ErrCorrupt.
 func openEnvelope(b []byte, magic string, newest uint16) (rest []byte, version uint16, err error) {
 	head := len(magic) + 2 + 2
 	end := len(b) - checksumBytes

@@ -8,7 +8,8 @@ import (
 )
 
 // sharedFiles maps the identity of a file's content to the file, for all shared files that a
-// complete checkpoint lists. It never changes once made.
+// complete checkpoint lists. The map is not changed after it was made, so goroutines share it.
+// For two files with the same identity the map has one; either serves, since the content is equal.
 type sharedFiles map[snapshot.Identity]snapshot.FileRef
 
 // sharedFiles returns the shared files that the checkpoint lists.
@@ -20,9 +21,9 @@ func (c *Checkpoint) sharedFiles() sharedFiles {
 	return files
 }
 
-// shared yields every reference to a shared file. Several subtasks may refer to one file. Two
-// files may have the same identity: two subtasks that restored from one file may each have
-// written it again.
+// shared yields every reference to a shared file, so the same file once for each subtask that
+// refers to it. Two files with different names may have the same identity: two subtasks that
+// restored from the same file may each have written it again.
 func (c *Checkpoint) shared() iter.Seq[snapshot.FileRef] {
 	return func(yield func(snapshot.FileRef) bool) {
 		for part := range c.parts() {
@@ -47,9 +48,13 @@ func (c *Checkpoint) sharedNames() map[string]bool {
 	return names
 }
 
-// sharedBy returns the names of the shared files that a complete checkpoint lists. The result
-// is cached, since metadata never changes. It fails for an entry that cannot be read, even if
-// the cache has the ID: the damaged entry need not be the one that was cached.
+// sharedBy returns the names of the shared files that a complete checkpoint lists. It reads the
+// metadata once and then caches the names, because the metadata of a checkpoint never changes. The
+// caller must not change the map.
+//
+// If List could not read the entry in the completed store, sharedBy returns that error (e.Err)
+// even if the cache has names for the ID. Without the entry's checksum nothing proves that the
+// entry is still the one whose metadata the cache describes; the caller keeps more files instead.
 func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, error) {
 	if e.Err != nil {
 		return nil, e.Err
@@ -71,7 +76,7 @@ func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, e
 	return names, nil
 }
 
-// forgetShared drops a removed checkpoint from the cache of sharedBy.
+// forgetShared removes the names of a removed checkpoint from the cache of sharedBy.
 func (c *Coordinator) forgetShared(id ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

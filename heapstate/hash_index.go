@@ -51,8 +51,9 @@ const (
 // page, only the word small; the first page grows from 1 group to 64 by doubling mask. Rows
 // whose hashes agree in too many bits go to a chain of overflow pages.
 //
-// Invariant: all rows of a page and of its overflow pages agree in their top depth bits, and
-// exactly the directory entries with these bits refer to the page.
+// Invariant: all rows of a page and of its overflow pages agree in the top depth bits of their
+// hashes, and exactly the directory entries with these bits refer to the page. Only the first page
+// of a chain is in the directory.
 //
 // Invariant: no search for a row passes a group with an empty slot before it finds the row.
 //
@@ -89,7 +90,8 @@ type hashPage struct {
 	overflow *hashPage // more rows of the same directory entries
 }
 
-// movedRow is a row that was removed from its page and will get another slot.
+// movedRow is a row that was removed from its page and will be inserted again, in another slot or
+// in the same one.
 type movedRow struct {
 	hash uint64
 	slot uint32 // the old one
@@ -113,6 +115,8 @@ func matching(word, control uint64) uint64 {
 	return (x - lowBits) &^ x & topBits
 }
 
+// hasEmpty reports whether a byte of word is 0. The subtraction may borrow into a byte above an
+// empty one and mark it falsely, but only if there is an empty byte, so the result is exact.
 func hasEmpty(word uint64) bool { return (word-lowBits)&^word&topBits != 0 }
 
 // vacant sets the top bit of each empty or deleted byte.
@@ -223,18 +227,29 @@ func (x *hashIndex) Delete(hash uint64, slot uint32) {
 	word := page.control[group]
 	page.control[group] = word &^ (0xff << at)
 	page.used--
-	// Searches pass a group only if it has no empty slot.
+	// If the group had no empty slot, rows that found it full may be further on their search
+	// paths. The mark keeps their searches from ending here.
 	if !hasEmpty(word) {
 		page.control[group] |= deleted << at
 		page.deleted++
 	}
 }
 
-// Freeze implements backend.Index.
+// Freeze implements backend.Index. It copies nothing: a snapshot does not need the hash index,
+// because sortedSlots finds and sorts the rows of the frozen table.
 func (x *hashIndex) Freeze() backend.FrozenIndex { return &sortedSlots{} }
 
-// makeRoom makes the first page, or rebuilds, enlarges or splits a full page, or gives it an
-// overflow page. Insert then tries again.
+// makeRoom makes room for a row when all pages of the chain that begins with head are full. It
+// takes the first of these steps that applies:
+//
+//  1. no page yet: the first page takes over slots 0 to 7, so no row moves;
+//  2. a page has deleted marks in a quarter of maxRows slots: rebuild it without them;
+//  3. the only page has fewer than 64 groups: double them;
+//  4. the page cannot or should not be split (maxDepth, maxEntriesPerPage): an overflow page;
+//  5. split the page, after doubling the directory if necessary.
+//
+// Insert then tries again, and calls makeRoom again if a split has moved no row. makeRoom returns
+// ErrFull if step 4 or 5 needs a page and all slot numbers are used.
 func (x *hashIndex) makeRoom(head *hashPage, hash uint64) error {
 	if head == nil {
 		first := x.newPage(0)
@@ -293,8 +308,8 @@ func (x *hashIndex) doubleDirectory() {
 	x.shift--
 }
 
-// rebuild moves the rows of a page to the slots that they would get in an empty page, and so
-// removes all deleted marks.
+// rebuild inserts the rows of a page again that are not in the first group of their search paths,
+// and removes all deleted marks.
 func (x *hashIndex) rebuild(page *hashPage) {
 	rows := x.removeMisplaced(page, nil)
 	for _, r := range rows {
@@ -303,7 +318,8 @@ func (x *hashIndex) rebuild(page *hashPage) {
 	x.applyMoves()
 }
 
-// split moves the rows of a page whose hash has the next bit set to a new page.
+// split increments the depth of a page without overflow pages, and moves the rows whose hash has
+// the added bit set to a new page. It removes the page's deleted marks as rebuild does.
 func (x *hashIndex) split(page *hashPage, hash uint64) {
 	page.depth++
 	sibling := x.newPage(page.depth)
@@ -324,8 +340,10 @@ func (x *hashIndex) split(page *hashPage, hash uint64) {
 	}
 }
 
-// removeMisplaced removes rows from a page and returns them. It keeps only the rows that are in
-// the first group of their search path and for which stays, if given, returns true.
+// removeMisplaced removes rows and all deleted marks from a page, and returns the rows. It keeps
+// only rows that are in the first group of their search path and for which stays, if given,
+// returns true. A row further on its path is found only while the groups before it are full, and
+// that may end when the marks go; so the caller must insert it again.
 func (x *hashIndex) removeMisplaced(page *hashPage, stays func(hash uint64) bool) []movedRow {
 	moved := x.scratch.moved[:0]
 	for group := range uint32(pageGroups) {
@@ -347,7 +365,8 @@ func (x *hashIndex) removeMisplaced(page *hashPage, stays func(hash uint64) bool
 	return moved
 }
 
-// noteMove records the new slot of a row for applyMoves.
+// noteMove records the new slot of a row for applyMoves. A row that got its old slot again does
+// not move.
 func (x *hashIndex) noteMove(r movedRow, slot uint32) {
 	if r.slot != slot {
 		s := x.scratch

@@ -12,7 +12,16 @@ import (
 // slotSorter sorts the slots of one key group by key and namespace. It is a radix sort on eight
 // bytes of the encoded key at a time (Knuth, The Art of Computer Programming 3, 5.2.5): it sorts
 // by the first eight bytes, then each run of slots that agree in them by the next eight, and so
-// on. It reads a row once for each eight bytes that the row shares with others.
+// on. So it encodes a key once, and once more for each eight bytes that at least radixRows rows
+// share. Short runs and rows with equal long prefixes are sorted by FrozenTable.Compare.
+//
+// A key that ends within the eight bytes is padded with zeros. Padding never puts keys in the
+// wrong order, but two different keys may have equal prefixes (a, and a with a zero byte after
+// it). So slots whose prefixes are equal count as equal only after Compare. Compare also orders
+// rows with the same key by namespace, which no prefix contains.
+//
+// Invariant: items outside the run that sortFrom received are not touched; spare is free between
+// two calls of byPrefix.
 type slotSorter struct {
 	items, spare []sortItem
 	slots        [chunkSlots]uint32 // scratch for load
@@ -29,13 +38,14 @@ const (
 	// radixRows is the number of rows from which on a radix sort is faster than a sort by
 	// comparisons.
 	radixRows = 128
-	// radixBytes is the number of key bytes that are sorted by radix. Rows that agree in
-	// all of them are sorted by comparisons: such keys may be very long, and each pass
-	// encodes the keys again.
+	// radixBytes is the offset of the last eight key bytes that are sorted by radix: 64 bytes
+	// in all. Rows that agree in all of them are sorted by comparisons: such keys may be very
+	// long, and each pass encodes the keys again.
 	radixBytes = 56
 )
 
-// sort returns the slots in order. The result is valid until the next call.
+// sort returns the slots, all of one key group, in the order of key and namespace. The result is
+// valid until the next call.
 func (s *slotSorter) sort(t backend.FrozenTable, slots []uint32) []sortItem {
 	s.items = slices.Grow(s.items[:0], len(slots))[:len(slots)]
 	s.spare = slices.Grow(s.spare[:0], len(slots))[:len(slots)]
@@ -66,7 +76,8 @@ func (s *slotSorter) sortFrom(t backend.FrozenTable, items []sortItem, from int)
 	}
 }
 
-// load sets the prefix of each item to the eight bytes of its key from byte from on.
+// load sets the prefix of each item to eight bytes of its key, beginning at byte from, as a
+// big-endian number padded with zeros.
 func (s *slotSorter) load(t backend.FrozenTable, items []sortItem, from int) {
 	for some := range slices.Chunk(items, chunkSlots) {
 		for i, item := range some {
@@ -80,7 +91,8 @@ func (s *slotSorter) load(t backend.FrozenTable, items []sortItem, from int) {
 	}
 }
 
-// byPrefix sorts items by their prefix only.
+// byPrefix sorts items by their prefix only: from radixRows items on by radix, from the lowest to
+// the highest of the bytes in which the prefixes differ.
 func (s *slotSorter) byPrefix(items []sortItem) {
 	if len(items) < radixRows {
 		slices.SortFunc(items, func(a, b sortItem) int { return cmp.Compare(a.prefix, b.prefix) })
@@ -102,7 +114,8 @@ func (s *slotSorter) byPrefix(items []sortItem) {
 	}
 }
 
-// byByte copies items to to in the order of one byte of their prefixes. The sort is stable.
+// byByte copies the items of from into to, in the order of the byte of their prefixes that begins
+// at bit shift. The sort is stable.
 func (s *slotSorter) byByte(from, to []sortItem, shift int) {
 	var next [256]uint32
 	for _, item := range from {

@@ -9,7 +9,8 @@ import (
 	"github.com/weirstate/weir/state/backend"
 )
 
-// timers is one timer service: a queue for each domain. Both are captured together.
+// timers is one timer service: a queue for each backend.Domain, which is the index in queues.
+// Both queues are in one unit, so a snapshot captures them together.
 type timers struct {
 	unit   *backend.Unit
 	queues [2]*timerQueue
@@ -38,7 +39,8 @@ func (t *timers) capture() any {
 	return trees
 }
 
-// frozen returns the service as it was when pin was taken.
+// frozen returns the service as it was when pin was taken. The pin must be open and newer than
+// the service: otherwise Of returns nil, and the result has no trees to read.
 func (t *timers) frozen(pin *backend.Pin, id backend.ID) *frozenTimers {
 	trees, _ := pin.Of(t.unit).(timerTrees)
 	return &frozenTimers{id: id, trees: trees}
@@ -74,13 +76,15 @@ func (t *timers) frozen(pin *backend.Pin, id backend.ID) *frozenTimers {
 // Cost: O(log n) per call, First O(log n). A timer takes 32 bytes in its node plus its row; the
 // row is a string, so a node holds pointers that the garbage collector scans.
 //
-// Thread safety: the task's goroutine only.
+// Thread safety: the task's goroutine only. A reader of a snapshot may call capture, under the
+// clock's mutex, before the queue's first change after the freeze.
 type timerQueue struct {
 	unit  *backend.Unit
 	tree  *btree.BTreeG[timer]
 	first []byte // scratch for First
 }
 
+// timer is an item of the tree. The group does not take part in the order: the row determines it.
 type timer struct {
 	timestamp int64
 	row       string // key and namespace, as in composite keys
@@ -106,7 +110,9 @@ func (q *timerQueue) Add(t backend.TimerEntry) error {
 	return nil
 }
 
-// Remove implements backend.TimerQueue.
+// Remove implements backend.TimerQueue. Unlike Add it does not look the timer up first, because
+// a timer that fires is always in the tree. Removing a missing timer may copy
+// nodes that a snapshot shares.
 func (q *timerQueue) Remove(t backend.TimerEntry) error {
 	q.unit.Touch()
 	q.tree.Delete(lookupTimer(t))
@@ -150,7 +156,8 @@ type groupedTimers struct {
 	bounds groupBounds // nil until group is called
 }
 
-// rows implements frozenState.
+// rows implements frozenState. The rows of a group are ordered by key, which is domain, timestamp,
+// row: event time first. The first call groups the timers of all groups.
 func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) error {
 	for d := range f.grouped {
 		grouped := &f.grouped[d]
@@ -170,7 +177,8 @@ func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) e
 	return nil
 }
 
-// group sorts the timers of a tree by key group, by a counting sort. It takes 32 B per timer.
+// group fills g with the timers of a tree by key group. It is a counting sort in two passes, which
+// keeps the order of the tree within each group. It takes 32 B per timer.
 func (g *groupedTimers) group(tree *btree.BTreeG[timer]) {
 	tree.Ascend(func(t timer) bool {
 		g.bounds.count(t.group)

@@ -24,6 +24,9 @@
 // states, timers and windows use too. The package itself checks the context between two
 // elements and between two timers, and it abandons the checkpoint that is being written.
 // Go cannot stop a function, so a function of the program that neither returns nor checks
-// its context keeps the job from ending. Functions without a context are Options.Open, the
-// Close methods of readers and sinks, and the report callbacks.
+// its context keeps the job from ending. The methods of a sink use the context that the sink
+// received when it was opened; Close runs after that context has ended, unless the job
+// has processed all input. These functions get no context and must return soon: Options.Open,
+// Partitions of a source, Position and Close of a reader, codecs, the functions of KeyBy, and
+// the report callbacks.
 package job

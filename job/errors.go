@@ -8,17 +8,20 @@ import (
 )
 
 var (
-	// ErrInvalid is returned for invalid options and invalid graphs.
+	// ErrInvalid is returned for invalid options and invalid graphs, when the open function of
+	// an operator or a sink returns nil, and for timers with a nil function.
 	ErrInvalid = errors.New("invalid job")
 
 	// ErrInvalidOption is returned for an option that is out of range, together with
-	// ErrInvalid. It is state.ErrInvalidOption too.
+	// ErrInvalid, or with ErrParallelism if Options.Parallelism exceeds Options.MaxParallelism.
+	// The value is state.ErrInvalidOption.
 	ErrInvalidOption = state.ErrInvalidOption
 
 	// ErrStarted is returned when a graph is started a second time.
 	ErrStarted = errors.New("the job was started already")
 
-	// ErrParallelism is returned when the parallelism exceeds the number of key groups.
+	// ErrParallelism is returned when the parallelism exceeds the number of key groups, which
+	// is Options.MaxParallelism or, if that is 0, the number in the restored checkpoint.
 	ErrParallelism = errors.New("parallelism is above the maximum parallelism")
 
 	// ErrPartition is returned when the checkpoint has the position of a partition that
@@ -26,12 +29,13 @@ var (
 	ErrPartition = errors.New("the source lacks a partition of the checkpoint")
 
 	// ErrKind is returned when the checkpoint has data of another kind of node under the
-	// name of a source, operator or sink: for example a sink's data under the name of a
-	// source.
+	// name of a source, operator or sink (for example a sink's data under the name of a
+	// source), or positions of From for a source of FromPositions or the reverse.
 	ErrKind = errors.New("the checkpoint is of an operator of another kind")
 
 	// ErrPanic is returned when a function of the program panicked or ended its goroutine.
-	// The error has the file and line, but not the value of the panic, which may be data.
+	// After a panic the error has the file and line, but not the value of the panic: that may
+	// be data of the user, which must not reach a log.
 	ErrPanic = errors.New("panic")
 
 	// ErrOpening is returned by Task.Emit while the operator opens.
@@ -53,9 +57,10 @@ var (
 	ErrNotRunning = errors.New("the job is not running")
 )
 
-// errNoReason replaces the nil reason of a call Running.Fail(nil).
+// errNoReason is the reason of the failure if the program calls Running.Fail(nil).
 var errNoReason = errors.New("no reason given")
 
+// errParallelism returns the ErrParallelism for a job with maxParallelism key groups.
 func errParallelism(parallelism, maxParallelism int) error {
 	return fmt.Errorf("parallelism is %d, but there are %d key groups: %w", parallelism, maxParallelism, ErrParallelism)
 }

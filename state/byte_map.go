@@ -6,14 +6,25 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// byteMap is a MapState of a ByteBackend: one row per entry.
+// byteMap is a MapState of a ByteBackend: one row per entry. The row's key is the composite key
+// of current key and namespace, followed by the encoded user key (the suffix); its value is
+// storedHeader and the encoded value. Rows are ordered by key, so iterations and Floor use the
+// order of the encoded user keys.
+//
+// Invariant: Put and PutAll check encodings and sizes before the first write, so an entry that
+// cannot be stored leaves the map unchanged.
+//
+// Methods overwrite the scratch fields key and value. A loop over the map may still call any
+// method: the backend's cursor keeps its own copy of its position.
 type byteMap[K any, UK comparable, UV any] struct {
 	byteHandle[K]
 	keys   codec.Codec[UK]
 	values codec.Codec[UV]
 }
 
-// setEntryKey sets h.key to the composite key of an entry.
+// setEntryKey sets h.key to the composite key of the entry with a user key. A key above the
+// limit for composite keys is no error: reading it finds nothing. Put and PutAll call check
+// before.
 func (h *byteMap[K, UK, UV]) setEntryKey(key UK) (err error) {
 	if err := h.setRowKey(); err != nil {
 		return err
@@ -84,15 +95,15 @@ func (h *byteMap[K, UK, UV]) PutAll(entries map[UK]UV) error {
 	if err := putAll(entries, h.check, h.store); err != nil {
 		return err
 	}
-	return h.wrap(h.keyed.requireKey())
+	return h.wrap(h.keyed.requireKey()) // an empty PutAll without a current key fails too
 }
 
-// check returns an error if the entry cannot be stored.
+// check returns an error if the entry cannot be stored: no current key, no encoding, or too large.
 func (h *byteMap[K, UK, UV]) check(key UK, value UV) error {
 	return h.wrap(checkEntry(h.keyed, h.namespace, h.keys, h.values, key, value))
 }
 
-// store writes a checked entry.
+// store writes an entry that has passed check.
 func (h *byteMap[K, UK, UV]) store(key UK, value UV) (err error) {
 	if err := h.setEntryKey(key); err != nil {
 		return err
@@ -135,8 +146,8 @@ func (h *byteMap[K, UK, UV]) From(key UK) iter.Seq2[Entry[UK, UV], error] {
 	})
 }
 
-// entries iterates over the entries. From appends the suffix of the first entry to the prefix
-// of the map's rows.
+// entries iterates over the entries at or above a first key, in the order of keys. See walk for
+// from. An error ends the iteration as its last element.
 func (h *byteMap[K, UK, UV]) entries(from func(prefix []byte) ([]byte, error)) iter.Seq2[Entry[UK, UV], error] {
 	return func(yield func(Entry[UK, UV], error) bool) {
 		err := h.walk(from, func(suffix, stored []byte) (bool, error) {
@@ -149,11 +160,15 @@ func (h *byteMap[K, UK, UV]) entries(from func(prefix []byte) ([]byte, error)) i
 	}
 }
 
-// allRows is the from function of a walk over all rows.
+// allRows is the from function for a walk that begins at the first row.
 func allRows(prefix []byte) ([]byte, error) { return prefix, nil }
 
-// walk calls visit with the rows of the map until visit returns false. It uses a cursor of the
-// backend, which sees writes of the loop.
+// walk calls visit with the rows of the map, in the order of keys, until visit returns false.
+//
+// The function from receives the prefix of the map's rows, without suffix, and returns the key at
+// which the walk begins: the prefix, with a suffix or without. The cursor sees rows that visit
+// writes above the current row. Suffix and stored are valid only until visit calls a method of
+// the backend.
 func (h *byteMap[K, UK, UV]) walk(from func(prefix []byte) ([]byte, error), visit func(suffix, stored []byte) (bool, error)) error {
 	if err := h.setRowKey(); err != nil {
 		return err

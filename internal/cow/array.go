@@ -40,13 +40,20 @@ const (
 //	                           frozen -> dir  -> page      (unchanged)
 //
 // Directories and pages are allocated when they are first written; a range that is skipped
-// costs one pointer per 8,192 elements. An array with at most 32 elements is a single slice of
-// 1, 2, 4, … 32 elements instead (small): a job may declare thousands of states with a few
-// rows each, and the first directory and page take 4 KiB.
+// costs one pointer per 8,192 elements. An array whose indexes are all below 32 is a single
+// slice of 1, 2, 4, … 32 elements instead (small): a job may declare thousands of states with a
+// few rows each, and the first directory and page take 4 KiB. A frozen array may see the slice
+// too, so the slice has a version and is copied like a page.
 //
-// Invariant: a page or directory with a version up to Clock.Shared is not changed.
+// The array is frozen late. Clock.Freeze touches no array; the array's Unit calls Freeze before
+// the first change after it (Touch), or when a reader asks for the unit (Pin.Of).
 //
-// Invariant: either small is nil or root is empty.
+// Invariant: a page, directory or small slice with a version up to Clock.Shared is not changed.
+//
+// Invariant: versions of written pages are 1 or higher. Version 0, of a missing page or a skipped
+// directory, is never above Clock.Shared, so the fast path of Mutable never takes it.
+//
+// Invariant: small is nil or root is empty.
 //
 // Cost: At and Get are three dependent loads. The first write to a page after a freeze copies
 // at most 2 KiB and 64 elements. The garbage collector does not scan pages of a T without
@@ -56,11 +63,11 @@ const (
 // goroutines may read a Frozen while the writer continues.
 type Array[T any] struct {
 	unit  *Unit
-	small *smallArray[T] // all elements while there are at most 32; nil if empty or if there is a root
+	small *smallArray[T] // all elements while their indexes are below 32; nil if empty or if there is a root
 	root  []*directory[T]
 }
 
-// smallArray holds the elements of an array that has at most smallRows.
+// smallArray holds the elements of an array whose indexes are all below smallRows.
 type smallArray[T any] struct {
 	version uint64
 	rows    []T
@@ -69,20 +76,20 @@ type smallArray[T any] struct {
 type page[T any] [pageRows]T
 
 // directory holds the pages of 8,192 consecutive elements. A directory of version 0 has no
-// pages and is never written: it represents a skipped range, and one may be in several places
-// of a root.
+// pages and is never written: it represents a skipped range, and several entries of a root may
+// refer to the same one. The first write to such a range copies the directory.
 type directory[T any] struct {
 	version  uint64
 	versions [dirPages]uint64 // version of each page, 0 if there is no page
 	pages    [dirPages]*page[T]
 }
 
-// NewArray returns an empty array that belongs to unit u. The array is a value, to be a field
-// of its owner; it must not be copied after its first use.
+// NewArray returns an empty array that belongs to unit u: the capture function of u must freeze
+// it. The array is a value, to be a field of its owner; it must not be copied after its first use.
 func NewArray[T any](u *Unit) Array[T] { return Array[T]{unit: u} }
 
 // At returns the element at i, which must have been written before. The caller must not
-// change it through the pointer. The pointer is valid until the next call of Mutable.
+// change it through the pointer. The pointer is valid until the next call of Mutable or Reset.
 func (a *Array[T]) At(i uint32) *T {
 	if int(i/dirRows) < len(a.root) {
 		return &a.root[i/dirRows].pages[i/pageRows%dirPages][i%pageRows]
@@ -94,7 +101,8 @@ func (a *Array[T]) At(i uint32) *T {
 func (a *Array[T]) Get(i uint32) T { return get(a.small, a.root, i) }
 
 // Mutable returns the element at i for writing. It copies the element's page first if a pin
-// may see it. The pointer is valid until the next call of Mutable or Freeze.
+// may see it. The pointer is valid until the next call of Mutable or Reset, or of Clock.Freeze:
+// a write through an older pointer would change a page that the new pin sees.
 func (a *Array[T]) Mutable(i uint32) *T {
 	if int(i/dirRows) < len(a.root) {
 		d, p := a.root[i/dirRows], i/pageRows%dirPages
@@ -108,8 +116,8 @@ func (a *Array[T]) Mutable(i uint32) *T {
 }
 
 // own is the slow path of Mutable. It makes sure that directory and page exist and that no
-// pin sees them. The first write after a freeze always takes it, because no page is newer
-// than the freeze then; so it is also the place where the unit is captured.
+// pin sees them. While a pin is open, the first write after its freeze always takes this path,
+// because no page is newer than the freeze then. So own is the place that captures the unit.
 func (a *Array[T]) own(i uint32) *T {
 	a.unit.Touch()
 	if a.root == nil && i < smallRows {

@@ -1,8 +1,8 @@
 // Package cow provides paged copy-on-write arrays. All arrays of a Clock are frozen
 // together in constant time: a freeze only increments a version number. After a freeze, the
-// first write to an array copies its small root, and the first write to a page copies that
-// page. The heap backends take their snapshots with it. The package knows nothing of keys,
-// states or files.
+// first write to a Unit copies the small roots of its arrays, and the first write to a page
+// copies that page. The heap backends take their snapshots with it. The package knows nothing of
+// keys, states or files.
 package cow
 
 import (
@@ -31,11 +31,14 @@ import (
 //	page C  v4   visible to no pin;    written in place
 //
 // When pins are closed, Shared falls, and pages that only those pins saw are written in place
-// again. Old copies have no other owner than the frozen roots that refer to them, so the
-// garbage collector frees them.
+// again. Only frozen roots refer to pages that the writer has replaced by copies, so the garbage
+// collector frees these pages with the pins.
 //
-// Invariant: a page is visible to a pin exactly if an array root that the pin holds refers to
-// it; such a page has a version not above the pin's.
+// A pin holds array roots only for units that it has captured. The other units have not changed
+// since its freeze (see Unit), so the pin sees the pages that their arrays have now.
+//
+// Invariant: once a pin has captured a unit, it sees exactly the pages to which the captured roots
+// refer. No page that a pin sees has a version above the pin's.
 //
 // Invariant: a page with a version up to Shared is not changed in place.
 //
@@ -49,7 +52,8 @@ import (
 // of reference counts, as google/btree does with the owner of a node.
 //
 // Thread safety: Freeze, Now and NewUnit are for the arrays' only writer. Shared and the
-// methods of Pin are safe for concurrent use.
+// methods of Pin are safe for concurrent use. But Close must be called after the last read of a
+// Frozen of the pin, because the writer may then change the pages in place.
 type Clock struct {
 	now    uint64        // the version that pages written now receive; above every pin
 	shared atomic.Uint64 // the highest version of an open pin, 0 if no pin is open
@@ -63,7 +67,7 @@ func NewClock() *Clock {
 	return &Clock{now: 1, pins: make(map[*Pin]struct{})}
 }
 
-// Now returns the version that a page copied now must record.
+// Now returns the current version: the one that new pages and copies of pages must record.
 func (c *Clock) Now() uint64 { return c.now }
 
 // Shared returns the highest version of an open pin, 0 if no pin is open. Pages and
@@ -91,8 +95,9 @@ type Pin struct {
 	units   map[*Unit]any // the captured content of units; guarded by the clock's mutex
 }
 
-// Close ends the pin. The writer may then change in place the pages that only this pin saw.
-// Pages that were copied because of the pin become garbage. Close is idempotent.
+// Close ends the pin. No reader may use the pin's frozen arrays any more: the writer may change
+// in place the pages that only this pin saw. Old versions of pages that the writer has replaced
+// by copies become garbage, unless another pin sees them. Close is idempotent.
 func (p *Pin) Close() {
 	c := p.clock
 	c.mu.Lock()
