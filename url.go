@@ -3,14 +3,11 @@ package weir
 import (
 	"context"
 	"fmt"
-	"maps"
-	"math"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/internal/query"
 	"github.com/weirstate/weir/lsm"
 )
 
@@ -23,7 +20,7 @@ import (
 //	lsm+<storage URL>        trees on local disk  storage          lsm+file:///var/checkpoints?dir=/var/weir
 //
 // The storage URL is file:///absolute/directory, or has a scheme that checkpoint.Register
-// added. Query keys set options; all are optional:
+// added, and then may have query keys of its own. Query keys set options; all are optional:
 //
 //	key             presets      value            default      option
 //	index           memory fs    hash, btree      hash         Index
@@ -74,149 +71,91 @@ func openMemory(u *url.URL) (*Preset, error) {
 		return nil, fmt.Errorf("memory preset: only a query may follow the scheme: want memory:?key=value: %w", checkpoint.ErrURL)
 	}
 	var o MemoryOptions
-	if err := applyQuery(u.RawQuery, indexKey(&o.Index), boolKey("sync", &o.Synchronous),
-		sizeKey("max-state", 1, &o.Checkpoints.MaxStateBytes),
-		sizeKey("frame", 1, &o.Checkpoints.FrameBytes),
-		sizeKey("total", 1, &o.Checkpoints.TotalBytes),
+	if err := query.Apply(u.RawQuery, indexKey(&o.Index), query.Bool("sync", &o.Synchronous),
+		query.Size("max-state", 1, &o.Checkpoints.MaxStateBytes),
+		query.Size("frame", 1, &o.Checkpoints.FrameBytes),
+		query.Size("total", 1, &o.Checkpoints.TotalBytes),
 	); err != nil {
-		return nil, fmt.Errorf("memory preset: %w", err)
+		return nil, fmt.Errorf("memory preset: %w: %w", err, checkpoint.ErrURL)
 	}
 	return Memory(o)
 }
 
 func openFs(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 	var o FsOptions
-	if err := applyQuery(u.RawQuery, indexKey(&o.Index), boolKey("sync", &o.Synchronous),
+	storage, err := storageURL(u, scheme, indexKey(&o.Index), query.Bool("sync", &o.Synchronous),
 		inlineKey(&o.Checkpoints.InlineBytes),
-	); err != nil {
+	)
+	if err != nil {
 		return nil, fmt.Errorf("fs preset: %w", err)
 	}
-	return Fs(ctx, storageURL(u, scheme), o)
+	return Fs(ctx, storage, o)
 }
 
 func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 	o, incremental := LSMOptions{}, true
-	if err := applyQuery(u.RawQuery, directoryKey(&o.Dir), sizeKey("budget", 1, &o.BudgetBytes),
-		compressionKey(&o.Compression), countKey("max-open-files", &o.MaxOpenFiles),
-		boolKey("incremental", &incremental), snapshotsKey(&o.Portable), boolKey("local-recovery", &o.LocalRecovery),
-		boolKey("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes),
-	); err != nil {
+	storage, err := storageURL(u, scheme, query.Text("dir", "the path of a directory", &o.Dir), query.Size("budget", 1, &o.BudgetBytes),
+		compressionKey(&o.Compression), query.Count("max-open-files", &o.MaxOpenFiles),
+		query.Bool("incremental", &incremental), snapshotsKey(&o.Portable), query.Bool("local-recovery", &o.LocalRecovery),
+		query.Bool("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes),
+	)
+	if err != nil {
 		return nil, fmt.Errorf("lsm preset: %w", err)
 	}
 	o.Full = !incremental
-	return LSM(ctx, storageURL(u, scheme), o)
+	return LSM(ctx, storage, o)
 }
 
-// storageURL returns the URL of the checkpoint storage: u with another scheme and without
-// the query.
-func storageURL(u *url.URL, scheme string) string {
+// storageURL sets the options of a preset from the query of u. It returns the URL of the checkpoint
+// storage: u with another scheme, and with those query keys that the preset does not have. A file
+// URL has none.
+func storageURL(u *url.URL, scheme string, keys ...query.Key) (string, error) {
 	storage := *u
 	storage.Scheme, storage.RawQuery = scheme, ""
-	return storage.String()
-}
-
-// queryKey is one key that a query may have.
-type queryKey struct {
-	name string
-	want string                  // the legal values, for errors
-	set  func(value string) bool // stores the value; false if it is illegal
-}
-
-// applyQuery sets the options for the keys of a query. Each key may appear once.
-func applyQuery(query string, keys ...queryKey) error {
-	values, err := url.ParseQuery(strings.ReplaceAll(query, "+", "%2B")) // a plus would become a space
-	emptyPart := query != "" && slices.Contains(strings.Split(query, "&"), "")
-	if err != nil || emptyPart { // err quotes the query
-		return fmt.Errorf("malformed query: want key=value&key=value: %w", checkpoint.ErrURL)
+	var err error
+	if scheme == "file" {
+		err = query.Apply(u.RawQuery, keys...)
+	} else {
+		storage.RawQuery, err = query.ApplySome(u.RawQuery, keys...)
 	}
-	var names []string
-	for _, k := range keys {
-		names = append(names, k.name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", err, checkpoint.ErrURL)
 	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		i := slices.Index(names, name)
-		switch {
-		case i < 0:
-			return fmt.Errorf("unknown query key: want %s: %w", strings.Join(names, ", "), checkpoint.ErrURL)
-		case len(values[name]) > 1:
-			return fmt.Errorf("query key %s appears more than once: %w", name, checkpoint.ErrURL)
-		case !keys[i].set(values.Get(name)):
-			return fmt.Errorf("illegal value of query key %s: want %s: %w", name, keys[i].want, checkpoint.ErrURL)
-		}
-	}
-	return nil
+	return storage.String(), nil
 }
 
-// enumKey returns a key whose values are the keys of the map values.
-func enumKey[T any](name, want string, values map[string]T, option *T) queryKey {
-	return queryKey{name, want, func(value string) bool {
-		v, ok := values[value]
-		if ok {
-			*option = v
-		}
-		return ok
-	}}
-}
-
-func indexKey(option *Index) queryKey {
-	return enumKey("index", "hash or btree", map[string]Index{"hash": Hash, "btree": BTree}, option)
-}
-
-func boolKey(name string, option *bool) queryKey {
-	return enumKey(name, "true or false", map[string]bool{"true": true, "false": false}, option)
+func indexKey(option *Index) query.Key {
+	return query.Enum("index", "hash or btree", map[string]Index{"hash": Hash, "btree": BTree}, option)
 }
 
 // snapshotsKey sets LSMOptions.Portable.
-func snapshotsKey(option *bool) queryKey {
-	return enumKey("snapshots", "native or portable", map[string]bool{"native": false, "portable": true}, option)
-}
-
-func directoryKey(option *string) queryKey {
-	return queryKey{"dir", "the path of a directory", func(value string) bool { *option = value; return value != "" }}
-}
-
-func countKey(name string, option *int) queryKey {
-	return queryKey{name, "a whole number from 1", func(value string) bool {
-		n, err := strconv.ParseUint(value, 10, 31)
-		*option = int(n)
-		return err == nil && n > 0
-	}}
+func snapshotsKey(option *bool) query.Key {
+	return query.Enum("snapshots", "native or portable", map[string]bool{"native": false, "portable": true}, option)
 }
 
 // compressionKey sets the compression of level 0, level 1 and so on from names that commas
 // separate.
-func compressionKey(option *[]lsm.Compression) queryKey {
+func compressionKey(option *[]lsm.Compression) query.Key {
 	names := map[string]lsm.Compression{"none": lsm.NoCompression, "s2": lsm.S2, "zstd": lsm.Zstd}
-	return queryKey{"compression", "none, s2 or zstd, or one of them per level with commas between", func(value string) bool {
-		for name := range strings.SplitSeq(value, ",") {
-			c, ok := names[name]
-			if !ok {
-				return false
+	return query.Key{Name: "compression", Want: "none, s2 or zstd, or one of them per level with commas between",
+		Set: func(value string) bool {
+			for name := range strings.SplitSeq(value, ",") {
+				c, ok := names[name]
+				if !ok {
+					return false
+				}
+				*option = append(*option, c)
 			}
-			*option = append(*option, c)
-		}
-		return true
-	}}
-}
-
-// sizeKey returns a key whose value is a size of at least minBytes.
-func sizeKey(name string, minBytes int64, option *int64) queryKey {
-	want := fmt.Sprintf("a size from %dB, such as 5MiB, in B, KiB, MiB, GiB, kB, MB or GB", minBytes)
-	return queryKey{name, want, func(value string) bool {
-		size, ok := parseSize(value)
-		if ok = ok && size >= minBytes; ok {
-			*option = size
-		}
-		return ok
-	}}
+			return true
+		}}
 }
 
 // inlineKey sets StorageOptions.InlineBytes. There 0 means the default and -1 means that
 // nothing is inlined, so 0B becomes -1.
-func inlineKey(option *int64) queryKey {
-	k := sizeKey("inline", 0, option)
-	set := k.set
-	k.set = func(value string) bool {
+func inlineKey(option *int64) query.Key {
+	k := query.Size("inline", 0, option)
+	set := k.Set
+	k.Set = func(value string) bool {
 		ok := set(value)
 		if ok && *option == 0 {
 			*option = -1
@@ -224,31 +163,4 @@ func inlineKey(option *int64) queryKey {
 		return ok
 	}
 	return k
-}
-
-// units are the units of sizes. A unit stands after all longer units that end with it: "B"
-// is last.
-var units = []struct {
-	name  string
-	bytes int64
-}{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
-	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
-}
-
-// parseSize reads a whole number with a unit. It returns false for other texts, and for
-// sizes above math.MaxInt64.
-func parseSize(text string) (size int64, ok bool) {
-	for _, unit := range units {
-		digits, found := strings.CutSuffix(text, unit.name)
-		if !found {
-			continue
-		}
-		n, err := strconv.ParseUint(digits, 10, 63)
-		if err != nil || int64(n) > math.MaxInt64/unit.bytes {
-			return 0, false
-		}
-		return int64(n) * unit.bytes, true
-	}
-	return 0, false
 }

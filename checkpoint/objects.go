@@ -17,6 +17,12 @@ import (
 // rename, no append, no directories. So an object store such as S3 can implement it; Register
 // makes it available by URL.
 //
+// An error says what the store was asked to do and names the object by its URL or path, without
+// secrets. It wraps fs.ErrExist, fs.ErrNotExist, fs.ErrPermission, context.Canceled or
+// syscall.ENOSPC where one of them is the reason. fs.ErrNotExist means that the store has
+// answered and does not have the object, since a checkpoint that misses an object counts as lost.
+// A missing bucket or root, or a server that does not answer, is another error.
+//
 // Thread safety: safe for concurrent use.
 type Objects interface {
 	// Target has the method Create, which begins an object. The object becomes visible and
@@ -63,6 +69,28 @@ func (o ObjectInfo) nameOf() string {
 
 // isDirectory reports whether the name belongs to a directory.
 func (o ObjectInfo) isDirectory() bool { return errors.Is(o.Irregular, syscall.EISDIR) }
+
+// UnfinishedLister is implemented by Objects that need additional requests to list unfinished
+// objects, such as the multipart uploads of S3. Their List returns only complete objects.
+type UnfinishedLister interface {
+	// ListUnfinished returns the unfinished objects whose ObjectInfo.Of begins with prefix,
+	// ordered by Of.
+	ListUnfinished(ctx context.Context, prefix string) ([]ObjectInfo, error)
+}
+
+// BatchRemover is implemented by Objects that remove many objects with few requests.
+type BatchRemover interface {
+	// RemoveAll removes objects, as Remove does for one. After an error, any of them may remain.
+	RemoveAll(ctx context.Context, names []string) error
+}
+
+// Packer is implemented by Objects in which an object costs much more than its bytes, for example
+// a request that is paid for. The coordinator then writes small files of one checkpoint into one
+// object.
+type Packer interface {
+	// PackBytes returns the size in bytes up to which a file is small.
+	PackBytes() int64
+}
 
 // Locker is implemented by Objects that can keep a second process out.
 type Locker interface {

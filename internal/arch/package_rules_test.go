@@ -69,7 +69,7 @@ var rules = []packageRule{
 	{path: "internal/bench/dataset"},
 
 	{path: ".",
-		ours:  []string{"heapstate", "lsmstate", "checkpoint", "lsm", "snapshot", "state", "state/codec", "vfs"},
+		ours:  []string{"heapstate", "lsmstate", "checkpoint", "lsm", "snapshot", "state", "state/codec", "internal/query", "vfs"},
 		tests: []string{"window", "state/backend", "state/statetest"}},
 	// A job receives a backend factory and a storage; it imports no backend.
 	{path: "job",
@@ -126,6 +126,7 @@ var rules = []packageRule{
 	{path: "internal/statebind", ours: []string{"state/codec", "internal/cow"}},
 	{path: "state/codec"},
 
+	{path: "internal/query"},
 	{path: "internal/cow"},
 	{path: "internal/density"},
 	{path: "internal/programs", modules: testModules},
