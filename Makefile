@@ -12,10 +12,10 @@ PKG ?= ./...
 BENCH ?= State
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race long dense fuzz bench words gofmt lint vuln platforms test-386 modules nightly ci
+.PHONY: help build test race long dense fuzz bench words gofmt lint vuln platforms test-386 modules integration nightly ci
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 build: ## build every package
 	go build ./...
@@ -60,6 +60,10 @@ test-386: ## run the quick tests as a 32-bit program
 
 modules: ## vet and test the nested modules
 	.ci/modules
+
+integration: ## test against real servers of S3, HDFS and ZooKeeper, which it installs first
+	go vet -C integration ./...
+	integration/run
 
 nightly: ## run each fuzz target for 10 minutes and every case of every test: most of a day
 	$(MAKE) fuzz FUZZTIME=10m
