@@ -47,11 +47,19 @@ func builtHeadOf(version uint16, job string, id ID, attempt AttemptID, at time.T
 }
 
 // built returns metadata of the newest version, builtAs of any version.
-func built(c *Checkpoint) []byte { return builtAs(3, c) }
+func built(c *Checkpoint) []byte {
+	if len(c.Packs) > 0 {
+		return builtAs(4, c)
+	}
+	return builtAs(3, c)
+}
 
 func builtAs(version uint16, c *Checkpoint) []byte {
 	var tables, operators []byte
-	numbers := make(map[string]int)
+	numbers, packs := make(map[string]int), make(map[string]int)
+	for i, pack := range c.Packs {
+		packs[pack.Name] = i
+	}
 	for _, o := range c.Operators {
 		operators = slices.Concat(operators, txt(o.Name), uv(uint64(len(o.Parts))))
 		for _, p := range o.Parts {
@@ -67,17 +75,24 @@ func builtAs(version uint16, c *Checkpoint) []byte {
 				}
 				table = uv(uint64(n))
 			}
-			operators = append(operators, builtPart(p, table)...)
+			operators = append(operators, builtPart(p, table, packs)...)
 		}
 	}
 	if version >= 3 {
 		tables = append(uv(uint64(len(numbers))), tables...)
 	}
+	if version >= 4 {
+		tables = append(tables, uv(uint64(len(c.Packs)))...)
+		for _, pack := range c.Packs {
+			tables = slices.Concat(tables, txt(pack.Name), u64(uint64(pack.Bytes)))
+		}
+	}
 	return sealedBytes(builtHeadOf(version, c.Job, c.ID, c.Attempt, c.Triggered), tables, uv(uint64(len(c.Operators))), operators)
 }
 
-// builtPart returns a part with the given name table, or number of one.
-func builtPart(p Part, table []byte) []byte {
+// builtPart returns a part with the given name table, or number of one; packs has the numbers of
+// packs by name.
+func builtPart(p Part, table []byte, packs map[string]int) []byte {
 	data := append(uv(uint64(len(p.Data))), p.Data...)
 	if p.Handle == nil {
 		return append([]byte{0}, data...)
@@ -89,8 +104,15 @@ func builtPart(p Part, table []byte) []byte {
 	b = append(b, builtHandleHead(p.Handle, table)...)
 	b = append(b, uv(uint64(len(p.Handle.Files)))...)
 	for _, f := range p.Handle.Files {
+		place, packed := p.Packed[f.Name]
 		if content, ok := p.Inline[f.Name]; ok {
 			b = slices.Concat(b, builtFile(f), []byte{0}, content)
+		} else if packed {
+			location := byte(3)
+			if f.Shared {
+				location = 4
+			}
+			b = slices.Concat(b, builtFile(f), []byte{location}, uv(uint64(packs[place.Pack])), u64(uint64(place.Offset)))
 		} else {
 			location := byte(1)
 			if f.Shared {
@@ -132,7 +154,7 @@ func builtGroups(r backend.GroupRange) []byte { return append(u16(r.First), u16(
 // builtPartSize returns the size of a part with its name table, if it is the only part.
 func builtPartSize(p Part) int {
 	if p.Handle == nil {
-		return len(uv(0)) + len(builtPart(p, nil))
+		return len(uv(0)) + len(builtPart(p, nil, nil))
 	}
-	return len(uv(1)) + len(builtTable(p.Handle.States)) + len(builtPart(p, uv(0)))
+	return len(uv(1)) + len(builtTable(p.Handle.States)) + len(builtPart(p, uv(0), nil))
 }

@@ -21,6 +21,24 @@ type Checkpoint struct {
 	Triggered time.Time
 	// Operators holds the operators, ordered by name.
 	Operators []Operator
+	// Packs holds the packs in which files of the checkpoint lie, ordered by name.
+	Packs []Pack
+}
+
+// Pack is an object that contains several files of the checkpoint that wrote it.
+type Pack struct {
+	// Name is the name of the object in the job's folder of shared files.
+	Name string
+	// Bytes is the size of the object.
+	Bytes int64
+}
+
+// Place is the position of a file in a pack.
+type Place struct {
+	// Pack is the name of the pack.
+	Pack string
+	// Offset is the position of the file's first byte.
+	Offset int64
 }
 
 // Operator holds the acknowledgements of all subtasks of one operator.
@@ -42,6 +60,8 @@ type Part struct {
 	// Inline holds, by file name, the contents of those files of Handle that are stored in the
 	// metadata and not as objects.
 	Inline map[string][]byte
+	// Packed holds, by file name, the places of those files of Handle that lie in packs.
+	Packed map[string]Place
 }
 
 // Operator returns the operator with the given name. It returns false if the checkpoint does not

@@ -19,7 +19,7 @@ func Decode(data []byte) (*Checkpoint, error) {
 	if len(data) > maxMetadataBytes {
 		return nil, fmt.Errorf("metadata: %d bytes, want at most %d: %w", len(data), maxMetadataBytes, ErrCorrupt)
 	}
-	rest, version, err := openEnvelope(data, metadataMagic, tablesVersion)
+	rest, version, err := openEnvelope(data, metadataMagic, newestVersion)
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
@@ -28,6 +28,8 @@ func Decode(data []byte) (*Checkpoint, error) {
 	switch {
 	case version == nativeVersion && !d.native:
 		d.Fail("version 2 without a native handle")
+	case version == packsVersion && len(d.packs) == 0:
+		d.Fail("version 4 without a pack")
 	case d.tablesUsed < len(d.tables):
 		d.Fail("a name table that no handle refers to")
 	}
@@ -50,6 +52,7 @@ type decoder struct {
 	native       bool             // a native handle was decoded
 	tables       [][]backend.Info // all name tables; handles share them
 	tablesUsed   int              // handles decoded so far refer to the first tablesUsed tables
+	packs        []Pack
 }
 
 // Minimum encoded sizes in bytes. A count is accepted only if enough bytes are left for
@@ -61,6 +64,7 @@ const (
 	minCodecBytes    = 1 + 1 + 1
 	minStateBytes    = 1 + 1 + 1 + minCodecBytes + 1 + 1
 	minFileBytes     = 1 + 1 + 16 + 8 + 8 + 4 + 1
+	minPackBytes     = 1 + 1 + 8
 )
 
 // count decodes the number of elements of a list that is structure, not content. It is stricter
@@ -83,12 +87,27 @@ func (d *decoder) checkpoint() *Checkpoint {
 		d.Fail("an invalid time")
 	}
 	d.nameTables()
+	d.packTable()
+	c.Packs = d.packs
 	n := d.count(minOperatorBytes)
 	c.Operators = slices.Grow(c.Operators, n)
 	for ; n > 0 && d.Err == nil; n-- {
 		c.Operators = append(c.Operators, d.operator())
 	}
 	return c
+}
+
+// packTable decodes the packs of the metadata.
+func (d *decoder) packTable() {
+	if d.version < packsVersion {
+		return
+	}
+	n := d.count(minPackBytes)
+	d.packs = slices.Grow(d.packs, n)
+	for ; n > 0 && d.Err == nil; n-- {
+		d.packs = append(d.packs, Pack{Name: d.text(), Bytes: int64(d.Uint64())})
+	}
+	d.checkStructure()
 }
 
 func (d *decoder) operator() Operator {
@@ -145,23 +164,41 @@ func (d *decoder) handle(p *Part, form string) {
 	for ; n > 0 && d.Err == nil; n-- {
 		f := d.file()
 		location := d.Byte()
-		f.Shared = location == isShared
+		f.Shared = location == isShared || location == sharedPack
 		h.Files = append(h.Files, f)
-		switch location {
-		case inMetadata:
+		switch {
+		case location == inMetadata:
 			if p.Inline == nil {
 				p.Inline = make(map[string][]byte)
 			}
 			p.Inline[f.Name] = d.content(uint64(f.Size)) // a negative size becomes too large
-		case inFolder:
-		case isShared:
-			if form == "" {
-				d.FailWith(fmt.Errorf("shared file in the portable format: %w", ErrVersion))
+		case location == inFolder:
+		case location == isShared && form != "":
+		case (location == inPack || location == sharedPack && form != "") && d.version >= packsVersion:
+			if p.Packed == nil {
+				p.Packed = make(map[string]Place)
 			}
+			p.Packed[f.Name] = d.place()
+		case location == isShared || location == sharedPack && d.version >= packsVersion:
+			d.FailWith(fmt.Errorf("shared file in the portable format: %w", ErrVersion))
 		default:
 			d.Fail("a file with an unknown location")
 		}
 	}
+}
+
+// place decodes the place of a packed file.
+func (d *decoder) place() (p Place) {
+	n := d.Uvarint(maxStructureBytes)
+	p.Offset = int64(d.Uint64())
+	switch {
+	case d.Err != nil:
+	case n >= uint64(len(d.packs)):
+		d.Fail(fmt.Sprintf("pack %d of %d", n, len(d.packs)))
+	default:
+		p.Pack = d.packs[n].Name
+	}
+	return p
 }
 
 func (d *decoder) state() backend.Info {

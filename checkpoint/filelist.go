@@ -1,8 +1,10 @@
 package checkpoint
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/weirstate/weir/snapshot"
 )
@@ -15,9 +17,10 @@ type fileList struct {
 	files   map[string]listedFile
 }
 
-// listedFile is a file and the operator whose handle lists it.
+// listedFile is a file, its place if it is packed, and the operator whose handle lists it.
 type listedFile struct {
 	snapshot.FileRef
+	place    Place
 	operator string
 }
 
@@ -27,8 +30,8 @@ func newFileList(id ID, attempt AttemptID) *fileList {
 }
 
 // add adds the files of a part. It checks that each name is used once in the checkpoint, except
-// that subtasks of one operator may list the same shared file, and that the sum of all sizes is
-// below 2^63.
+// that subtasks of one operator may list the same shared file in the same place, and that the sum
+// of all sizes is below 2^63.
 func (l *fileList) add(operator string, p Part) error {
 	if err := l.addBytes(int64(len(p.Data))); err != nil || p.Handle == nil {
 		return err
@@ -37,10 +40,11 @@ func (l *fileList) add(operator string, p Part) error {
 		if err := l.checkShared(f); err != nil {
 			return err
 		}
-		if other, twice := l.files[f.Name]; twice && !(other.operator == operator && sameShared(other.FileRef, f)) {
+		place := p.Packed[f.Name]
+		if other, twice := l.files[f.Name]; twice && !(other.operator == operator && sameShared(other.FileRef, f) && other.place == place) {
 			return fmt.Errorf("file %q is listed twice", f.Name)
 		}
-		l.files[f.Name] = listedFile{f, operator}
+		l.files[f.Name] = listedFile{f, place, operator}
 		if err := l.addBytes(f.Size); err != nil {
 			return err
 		}
@@ -66,8 +70,69 @@ func (l *fileList) checkShared(f snapshot.FileRef) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("shared file %q: want a name like s<checkpoint>-<attempt>-<operator>-<subtask>", f.Name)
+	case o.pack:
+		return fmt.Errorf("shared file %q: the name is reserved for a pack", f.Name)
 	case o.id > l.id || o.id == l.id && o.attempt != l.attempt || o.attempt > l.attempt:
 		return fmt.Errorf("shared file %q: checkpoint %d and attempt %d are later than checkpoint %d, attempt %d", f.Name, o.id, o.attempt, l.id, l.attempt)
+	}
+	return nil
+}
+
+// checkPacks checks the packs of the checkpoint: names in ascending order; each pack has a file, and
+// each packed file lies in a pack that the checkpoint which wrote the file also wrote; files are
+// within their packs and do not overlap.
+func (l *fileList) checkPacks(packs []Pack) error {
+	packed := make(map[string][]listedFile)
+	for _, f := range l.files {
+		if f.place.Pack != "" {
+			packed[f.place.Pack] = append(packed[f.place.Pack], f)
+		}
+	}
+	for i, pack := range packs {
+		if i > 0 && packs[i-1].Name >= pack.Name {
+			return fmt.Errorf("pack %q is out of order", pack.Name)
+		}
+		by, ok := parseSharedName(pack.Name)
+		if !ok || !by.pack {
+			return fmt.Errorf("pack %q: want a name like s<checkpoint>-<attempt>-pack<number>", pack.Name)
+		}
+		files := packed[pack.Name]
+		if len(files) == 0 {
+			return fmt.Errorf("pack %q has no file", pack.Name)
+		}
+		if err := l.checkPacked(pack, by, files); err != nil {
+			return err
+		}
+		delete(packed, pack.Name)
+	}
+	for name := range packed {
+		return fmt.Errorf("pack %q is not in the list of packs", name)
+	}
+	return nil
+}
+
+// checkPacked checks the files of one pack, which the checkpoint and attempt in by wrote.
+func (l *fileList) checkPacked(pack Pack, by owner, files []listedFile) error {
+	slices.SortFunc(files, func(a, b listedFile) int {
+		return cmp.Or(cmp.Compare(a.place.Offset, b.place.Offset), cmp.Compare(a.Size, b.Size))
+	})
+	end := int64(0)
+	for _, f := range files {
+		of := owner{id: l.id, attempt: l.attempt, shared: true, pack: true}
+		if f.Shared {
+			of, _ = parseSharedName(f.Name) // checkShared has accepted it
+			of.pack = true
+		}
+		switch {
+		case of != by:
+			return fmt.Errorf("file %q of checkpoint %d, attempt %d cannot be in pack %q", f.Name, of.id, of.attempt, pack.Name)
+		case f.place.Offset < end:
+			return fmt.Errorf("file %q overlaps another one in pack %q", f.Name, pack.Name)
+		}
+		end = f.place.Offset + f.Size
+	}
+	if end > pack.Bytes {
+		return fmt.Errorf("files in pack %q end at %d, after its end at %d", pack.Name, end, pack.Bytes)
 	}
 	return nil
 }

@@ -76,12 +76,12 @@ func emptyCheckpoint() *Checkpoint {
 
 var fixtureEntry = Entry{ID: 42, Attempt: 3, Size: 1234, Checksum: 0x0123456789ABCDEF}
 
-// checkpointFixtures are metadata of every version. Only those of the newest version can be
-// written.
+// checkpointFixtures are metadata of every version. Those of versions 3 and 4 can be written.
 var checkpointFixtures = map[string]func() *Checkpoint{
 	"v1-full.metadata": fullCheckpoint, "v1-empty.metadata": emptyCheckpoint,
 	"v2-native.metadata": nativeCheckpoint,
 	"v3-full.metadata":   fullCheckpoint, "v3-empty.metadata": emptyCheckpoint, "v3-native.metadata": nativeCheckpoint,
+	"v4-packed.metadata": packedCheckpoint,
 }
 
 // versionOf returns the version of metadata.
@@ -105,7 +105,7 @@ func encoded(t testing.TB, c *Checkpoint) []byte {
 func TestFixturesAreWrittenByteForByte(t *testing.T) {
 	written := map[string][]byte{"v1.entry": encodeEntry(fixtureEntry)}
 	for name, c := range checkpointFixtures {
-		if strings.HasPrefix(name, "v3") {
+		if strings.HasPrefix(name, "v3") || strings.HasPrefix(name, "v4") {
 			written[name] = encoded(t, c())
 		}
 	}
@@ -152,5 +152,24 @@ func nativeCheckpoint() *Checkpoint {
 		},
 		{Handle: &snapshot.Handle{Keyspace: second, Format: "lsm", Files: []snapshot.FileRef{{Name: "3-z-1", Size: 30000, Bounds: second.Groups}, two}}},
 	}})
+	return c
+}
+
+// packedCheckpoint returns a checkpoint with files in a pack of its own and in packs of earlier
+// checkpoints; two subtasks share a packed file.
+func packedCheckpoint() *Checkpoint {
+	c := nativeCheckpoint()
+	own, earlier, bare := "s42-3-pack0", "s41-3-pack1", "s7-2-pack0"
+	c.Packs = []Pack{{earlier, 5000}, {own, 30400}, {bare, 1200}}
+	parts := c.Operators[len(c.Operators)-1].Parts
+	parts[0].Packed = map[string]Place{"s7-2-op-0.12": {bare, 200}, "s41-3-pack1-0.5": {earlier, 5000}}
+	parts[1].Packed = map[string]Place{"s7-2-op-0.12": {bare, 200}, "3-z-1": {own, 400}, "s42-3-z-1.8": {own, 0}}
+	empty := snapshot.FileRef{Name: "s41-3-pack1-0.5", Bounds: parts[0].Handle.Keyspace.Groups, Shared: true} // of an operator "pack1"
+	parts[0].Handle.Files = append(parts[0].Handle.Files, empty)
+	shared := snapshot.FileRef{Name: "s42-3-z-1.8", Size: 400, Bounds: parts[1].Handle.Keyspace.Groups, Shared: true}
+	parts[1].Handle.Files = append(parts[1].Handle.Files, shared)
+	counts := c.Operators[0].Parts[1] // portable
+	counts.Handle.Files[1].Size = 0
+	c.Operators[0].Parts[1].Packed = map[string]Place{"3-counts-1.b": {own, 30400}}
 	return c
 }

@@ -49,7 +49,21 @@ func sharedName(id ID, a AttemptID, at subtaskID) string {
 	return fmt.Sprintf("s%d-%s", id, fileName(a, at))
 }
 
-// parseSharedName returns the checkpoint and attempt that wrote a shared file.
+// packName returns the name of a pack in the folder of shared files. It cannot be the name of a
+// shared file, even of an operator called "pack1": there a dash and the subtask follow.
+func packName(id ID, a AttemptID, number int) string {
+	return fmt.Sprintf("s%d-%d-%s%d", id, a, packPrefix, number)
+}
+
+const packPrefix = "pack"
+
+// isPackNumber reports whether s is a number in the form that packName writes.
+func isPackNumber(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return err == nil && strconv.FormatUint(n, 10) == s
+}
+
+// parseSharedName returns the checkpoint and attempt that wrote a shared file or a pack.
 func parseSharedName(name string) (o owner, ok bool) {
 	rest, ok := strings.CutPrefix(name, "s")
 	if !ok || snapshot.CheckName(name) != nil {
@@ -60,6 +74,8 @@ func parseSharedName(name string) (o owner, ok bool) {
 		return o, false
 	}
 	o.shared = true
+	number, isPack := strings.CutPrefix(parts[2], packPrefix)
+	o.pack = isPack && isPackNumber(number)
 	o.id, ok = parseNumber[ID](parts[0])
 	var isAttempt bool
 	o.attempt, isAttempt = parseNumber[AttemptID](parts[1])
@@ -71,6 +87,7 @@ type owner struct {
 	id      ID        // the checkpoint; 0 for the record of an attempt
 	attempt AttemptID // 0 if any attempt may have written the object
 	shared  bool      // complete checkpoints other than id may list the object
+	pack    bool      // the object is a pack
 }
 
 // checkpointOf returns the checkpoint in a name, or 0. Unlike ownerOf it accepts every name in

@@ -12,13 +12,15 @@ import (
 	"github.com/weirstate/weir/state/codec"
 )
 
-// Format of metadata: see docs/format-checkpoint.md. Version 3 is written; versions 1 and 2
-// are only read.
+// Format of metadata: see docs/format-checkpoint.md. Version 4 is written for checkpoints with
+// packs, and version 3 for others; versions 1 and 2 are only read.
 const (
 	metadataMagic = "WEIRCHKP"
 	plainVersion  = 1 // no native handles
 	nativeVersion = 2 // at least one native handle
 	tablesVersion = 3 // each name table once; job data with watermarks and positions
+	packsVersion  = 4 // at least one pack
+	newestVersion = packsVersion
 
 	// maxMetadataBytes limits a metadata object.
 	maxMetadataBytes = 1 << 30
@@ -43,6 +45,8 @@ const (
 	inMetadata = 0 // its content follows
 	inFolder   = 1 // an object in the checkpoint's folder
 	isShared   = 2 // an object in the folder of shared files
+	inPack     = 3 // in a pack; the file belongs to this checkpoint alone
+	sharedPack = 4 // in a pack; the file is shared
 )
 
 // encode returns the metadata of a checkpoint. It returns ErrInvalid or ErrTooLarge for a
@@ -56,7 +60,7 @@ func encode(c *Checkpoint) ([]byte, error) {
 	if err := checkSize(size, contentBytes); err != nil {
 		return nil, err
 	}
-	w := writer{out: make([]byte, 0, size), tables: tables}
+	w := writer{out: make([]byte, 0, size), tables: tables, packs: c.packNumbers()}
 	w.checkpoint(c)
 	return binary.BigEndian.AppendUint64(w.out, xxhash.Sum64(w.out)), nil
 }
@@ -64,7 +68,7 @@ func encode(c *Checkpoint) ([]byte, error) {
 // size returns the size of the encoded metadata in bytes, and how many of them are file
 // contents and other data.
 func (c *Checkpoint) size(tables *nameTables) (bytes, contentBytes int64) {
-	w := writer{counting: true, tables: tables}
+	w := writer{counting: true, tables: tables, packs: c.packNumbers()}
 	w.checkpoint(c)
 	return int64(len(w.out)) + w.contentBytes + checksumBytes, w.contentBytes
 }
@@ -78,7 +82,16 @@ func checkSize(bytes, contentBytes int64) error {
 	return nil
 }
 
-// partSize returns the size in bytes of an encoded part and its name table.
+// packNumbers returns the numbers of the packs in the metadata, by name.
+func (c *Checkpoint) packNumbers() map[string]int {
+	numbers := make(map[string]int)
+	for i, pack := range c.Packs {
+		numbers[pack.Name] = i
+	}
+	return numbers
+}
+
+// partSize returns the size in bytes of an encoded part without packed files, and its name table.
 func partSize(p Part) int64 {
 	w := writer{counting: true, tables: tablesOf(slices.Values([]Part{p}))}
 	w.nameTables()
@@ -90,6 +103,7 @@ func partSize(p Part) int64 {
 type writer struct {
 	out    []byte
 	tables *nameTables
+	packs  map[string]int // numbers of packs by name
 	// counting makes the writer add up the sizes of contents instead of appending them.
 	counting     bool
 	contentBytes int64
@@ -97,13 +111,20 @@ type writer struct {
 
 func (w *writer) checkpoint(c *Checkpoint) {
 	w.out = append(w.out, metadataMagic...)
-	w.uint16(tablesVersion)
+	if len(c.Packs) > 0 {
+		w.uint16(packsVersion)
+	} else {
+		w.uint16(tablesVersion)
+	}
 	w.uint16(0)
 	w.text(c.Job)
 	w.uint64(uint64(c.ID))
 	w.uint64(uint64(c.Attempt))
 	w.out, _ = codec.Time().Append(w.out, c.Triggered) // every time has an encoding
 	w.nameTables()
+	if len(c.Packs) > 0 {
+		w.packTable(c.Packs)
+	}
 	w.uvarint(uint64(len(c.Operators)))
 	for _, operator := range c.Operators {
 		w.text(operator.Name)
@@ -118,6 +139,14 @@ func (w *writer) nameTables() {
 	w.uvarint(uint64(len(w.tables.encoded)))
 	for _, table := range w.tables.encoded {
 		w.out = append(w.out, table...)
+	}
+}
+
+func (w *writer) packTable(packs []Pack) {
+	w.uvarint(uint64(len(packs)))
+	for _, pack := range packs {
+		w.text(pack.Name)
+		w.uint64(uint64(pack.Bytes))
 	}
 }
 
@@ -147,10 +176,17 @@ func (w *writer) handle(p Part) {
 	for _, f := range h.Files {
 		w.file(f)
 		content, inline := p.Inline[f.Name]
+		place, packed := p.Packed[f.Name]
 		switch {
 		case inline:
 			w.byte(inMetadata)
 			w.content(content)
+		case packed && f.Shared:
+			w.byte(sharedPack)
+			w.place(place)
+		case packed:
+			w.byte(inPack)
+			w.place(place)
 		case f.Shared:
 			w.byte(isShared)
 		default:
@@ -189,6 +225,11 @@ func (w *writer) file(f snapshot.FileRef) {
 	w.uint64(uint64(f.Size))
 	w.uint64(f.Checksum)
 	w.groups(f.Bounds)
+}
+
+func (w *writer) place(p Place) {
+	w.uvarint(uint64(w.packs[p.Pack]))
+	w.uint64(uint64(p.Offset))
 }
 
 func (w *writer) groups(r backend.GroupRange) {

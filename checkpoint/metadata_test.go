@@ -144,6 +144,58 @@ func refusals() map[string]*Checkpoint {
 	return cases
 }
 
+// packRefusals returns checkpoints whose packs or packed files encode and Decode must refuse.
+func packRefusals() map[string]*Checkpoint {
+	cases := make(map[string]*Checkpoint)
+	add := func(name string, change func(c *Checkpoint, first, second *Part)) {
+		c := packedCheckpoint()
+		parts := c.Operators[len(c.Operators)-1].Parts
+		change(c, &parts[0], &parts[1])
+		cases[name] = c
+	}
+	for _, name := range []string{"", "x", "s41-3-op-0.7", "s41-3-pack", "s41-3-pack01", "s41-3-pack-1", "s41-3-packs1", "s41-3-pack1-0.5", "s43-3-pack1", "s41-4-pack1", "../s41-3-pack1"} {
+		add(fmt.Sprintf("pack %q", name), func(c *Checkpoint, p, _ *Part) {
+			c.Packs[0].Name = name
+			p.Packed["s41-3-pack1-0.5"] = Place{name, 5000}
+		})
+	}
+	add("packs out of order", func(c *Checkpoint, _, _ *Part) { slices.Reverse(c.Packs) })
+	add("pack twice", func(c *Checkpoint, _, _ *Part) { c.Packs[1] = c.Packs[0] })
+	add("pack without a file", func(_ *Checkpoint, p, _ *Part) { p.Packed["s41-3-pack1-0.5"] = Place{"s42-3-pack0", 0} })
+	add("pack of negative size", func(c *Checkpoint, _, _ *Part) { c.Packs[1].Bytes = -1 })
+	add("file after the end of its pack", func(c *Checkpoint, _, _ *Part) { c.Packs[1].Bytes-- })
+	add("empty file after the end of its pack", func(c *Checkpoint, _, _ *Part) { c.Packs[0].Bytes-- })
+	add("files that overlap", func(_ *Checkpoint, _, p *Part) { p.Packed["s42-3-z-1.8"] = Place{"s42-3-pack0", 1} })
+	add("offset below zero", func(_ *Checkpoint, _, p *Part) { p.Packed["s42-3-z-1.8"] = Place{"s42-3-pack0", -1} })
+	add("end above 2^63", func(_ *Checkpoint, _, p *Part) { p.Packed["3-z-1"] = Place{"s42-3-pack0", math.MaxInt64 - 29999} })
+	add("shared file in two places", func(_ *Checkpoint, p, _ *Part) { p.Packed["s7-2-op-0.12"] = Place{"s7-2-pack0", 0} })
+	add("shared file in the pack of another checkpoint", func(_ *Checkpoint, _, p *Part) { p.Packed["s42-3-z-1.8"] = Place{"s41-3-pack1", 0} })
+	add("own file in the pack of another checkpoint", func(_ *Checkpoint, _, p *Part) { p.Packed["3-z-1"] = Place{"s7-2-pack0", 1200} })
+	add("shared file named like a pack", func(c *Checkpoint, p, _ *Part) {
+		p.Handle.Files[2].Name = "s41-3-pack7"
+		p.Packed["s41-3-pack7"] = p.Packed["s41-3-pack1-0.5"]
+		delete(p.Packed, "s41-3-pack1-0.5")
+	})
+	return cases
+}
+
+// Places that do not fit their files cannot even be built.
+func TestPlacesWithoutMatchingFilesOrPacksAreRefused(t *testing.T) {
+	for name, change := range map[string]func(c *Checkpoint, p *Part){
+		"of no file":     func(_ *Checkpoint, p *Part) { p.Packed["other"] = Place{"s42-3-pack0", 0} },
+		"in no pack":     func(_ *Checkpoint, p *Part) { p.Packed["3-z-1"] = Place{} },
+		"in another":     func(_ *Checkpoint, p *Part) { p.Packed["3-z-1"] = Place{"s42-3-pack1", 0} },
+		"without handle": func(_ *Checkpoint, p *Part) { p.Handle = nil },
+		"inline too":     func(_ *Checkpoint, p *Part) { p.Inline = map[string][]byte{"3-z-1": make([]byte, 30000)} },
+		"not in a list":  func(c *Checkpoint, _ *Part) { c.Packs = c.Packs[:1] },
+	} {
+		c := packedCheckpoint()
+		change(c, &c.Operators[len(c.Operators)-1].Parts[1])
+		_, err := encode(c)
+		require.ErrorIs(t, err, ErrInvalid, name)
+	}
+}
+
 func TestInvalidMetadataIsNeitherEncodedNorDecoded(t *testing.T) {
 	for name, c := range refusals() {
 		_, err := encode(c)
@@ -152,6 +204,12 @@ func TestInvalidMetadataIsNeitherEncodedNorDecoded(t *testing.T) {
 			_, err = Decode(builtAs(version, c))
 			require.ErrorIs(t, err, ErrCorrupt, name)
 		}
+	}
+	for name, c := range packRefusals() {
+		_, err := encode(c)
+		require.ErrorIs(t, err, ErrInvalid, name)
+		_, err = Decode(builtAs(4, c))
+		require.ErrorIs(t, err, ErrCorrupt, name)
 	}
 }
 
@@ -274,7 +332,7 @@ func TestMetadataThatALaterVersionMayWriteIsErrVersion(t *testing.T) {
 	h := &snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}
 	f := builtFile(snapshot.FileRef{Name: "f", Bounds: h.Keyspace.Groups})
 	shared := sealedBytes(head, uv(1), txt("op"), uv(1), []byte{1}, builtHandleHead(h, uv(0)), uv(1), f, []byte{2}, uv(0))
-	next := sealedBytes(head[:8], u16(tablesVersion+1), []byte("anything"))
+	next := sealedBytes(head[:8], u16(newestVersion+1), []byte("anything"))
 	for _, data := range [][]byte{shared, next} {
 		_, err := Decode(data)
 		require.ErrorIs(t, err, ErrVersion)

@@ -78,7 +78,7 @@ func TestInvalidNameTablesAreCorrupt(t *testing.T) {
 	first, second := builtTable(statesOf(1, 10)), builtTable(statesOf(2, 10))
 	part := func(group uint16, table uint64) []byte {
 		h := &snapshot.Handle{Keyspace: backend.Keyspace{MaxParallelism: 8, Groups: backend.GroupRange{First: group, Last: group}}}
-		return builtPart(Part{Handle: h}, uv(table))
+		return builtPart(Part{Handle: h}, uv(table), nil)
 	}
 	op := slices.Concat(uv(1), txt("op"), uv(2))
 	_, err := Decode(sealedBytes(head, uv(2), first, second, op, part(0, 0), part(1, 1)))
@@ -93,7 +93,7 @@ func TestInvalidNameTablesAreCorrupt(t *testing.T) {
 		"with the number 2^60":     sealedBytes(head, uv(1), first, op, part(0, 0), part(1, 1<<60)),
 		"as many as 2^60":          sealedBytes(head, uv(1<<60), first, op, part(0, 0), part(1, 0)),
 		"cut off":                  sealedBytes(head, uv(1), first[:len(first)-1]),
-		"in place of their number": sealedBytes(head, uv(0), uv(1), txt("op"), uv(1), builtPart(Part{Handle: &snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}}, first)),
+		"in place of their number": sealedBytes(head, uv(0), uv(1), txt("op"), uv(1), builtPart(Part{Handle: &snapshot.Handle{Keyspace: backend.WholeKeyspace(8)}}, first, nil)),
 	} {
 		_, err := Decode(data)
 		require.ErrorIs(t, err, ErrCorrupt, name)

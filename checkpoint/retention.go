@@ -104,17 +104,17 @@ func (c *Coordinator) removeAborted(p *pending) {
 	err := c.removeFolder(ctx, p.id, func(o owner) bool {
 		return o.attempt == p.attempt.number || o.attempt == 0 && p.finishing
 	})
-	err = errors.Join(err, c.removeShared(ctx, owner{id: p.id, attempt: p.attempt.number, shared: true}))
+	err = errors.Join(err, c.removeShared(ctx, p.id, p.attempt.number))
 	c.warn("files of an aborted checkpoint remain", err)
 }
 
-// removeShared removes the shared files that an aborted checkpoint wrote. No other checkpoint
-// lists them, since only files of complete checkpoints are listed again.
-func (c *Coordinator) removeShared(ctx context.Context, by owner) error {
+// removeShared removes the shared files and packs that an aborted checkpoint wrote. No other
+// checkpoint lists them, since only files of complete checkpoints are listed again.
+func (c *Coordinator) removeShared(ctx context.Context, id ID, attempt AttemptID) error {
 	store := c.objects
-	objects, err := store.List(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), by.id, by.attempt))
+	objects, err := store.List(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), id, attempt))
 	for _, object := range objects {
-		if o, ok := c.layout.ownerOf(object.nameOf()); ok && o == by && object.Irregular == nil {
+		if o, ok := c.layout.ownerOf(object.nameOf()); ok && o.shared && o.id == id && o.attempt == attempt && object.Irregular == nil {
 			err = errors.Join(err, store.Remove(ctx, object.Name))
 		}
 	}

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/weirstate/weir/snapshot"
@@ -41,7 +42,7 @@ func (c *Checkpoint) validate() error {
 			}
 		}
 	}
-	return nil
+	return files.checkPacks(c.Packs)
 }
 
 // validate checks the parts, and that their handles have the same maximum parallelism and
@@ -78,6 +79,9 @@ func (p Part) validate() error {
 	if p.Handle == nil {
 		if len(p.Inline) > 0 {
 			return fmt.Errorf("%d inline files without a handle", len(p.Inline))
+		}
+		if len(p.Packed) > 0 {
+			return fmt.Errorf("%d packed files without a handle", len(p.Packed))
 		}
 		return nil
 	}
@@ -134,9 +138,10 @@ func validateStates(states []backend.Info) error {
 	return nil
 }
 
-// validateFiles checks the files of the handle and the inline contents.
+// validateFiles checks the files of the handle, the inline contents, and the places in packs as far
+// as the part alone shows them: see fileList.
 func (p Part) validateFiles() error {
-	inline, seen := 0, make(map[string]bool)
+	inline, packed, seen := 0, 0, make(map[string]bool)
 	for _, f := range p.Handle.Files {
 		if err := snapshot.CheckName(f.Name); err != nil {
 			return fmt.Errorf("file: %w", err)
@@ -160,9 +165,19 @@ func (p Part) validateFiles() error {
 				return fmt.Errorf("inline file %q: size %d, content of %d bytes, shared %v", f.Name, f.Size, len(content), f.Shared)
 			}
 		}
+		if place, ok := p.Packed[f.Name]; ok {
+			packed++
+			by, isPack := parseSharedName(place.Pack)
+			if _, both := p.Inline[f.Name]; both || !isPack || !by.pack || place.Offset < 0 || place.Offset > math.MaxInt64-f.Size {
+				return fmt.Errorf("packed file %q: size %d, offset %d in pack %q, inline %v", f.Name, f.Size, place.Offset, place.Pack, both)
+			}
+		}
 	}
 	if inline != len(p.Inline) {
 		return fmt.Errorf("%d inline contents, the handle lists %d of them", len(p.Inline), inline)
+	}
+	if packed != len(p.Packed) {
+		return fmt.Errorf("%d places in packs, the handle lists %d of them", len(p.Packed), packed)
 	}
 	return nil
 }

@@ -25,20 +25,22 @@ import (
 // Decode accepts must be equal to its encoding by that page, byte for byte.
 func FuzzCheckpointMetadata(f *testing.F) {
 	const unchanged, fixChecksums, assemble = 0, 1, 2
-	for _, name := range []string{"v1-full", "v1-empty", "v2-native", "v3-full", "v3-empty", "v3-native"} {
+	for _, name := range []string{"v1-full", "v1-empty", "v2-native", "v3-full", "v3-empty", "v3-native", "v4-packed"} {
 		data, err := os.ReadFile("../checkpoint/testdata/" + name + ".metadata")
 		require.NoError(f, err)
 		seed(f, name, data, byte(unchanged))
 		seed(f, name+" resealed", data, byte(fixChecksums))
 	}
-	for version := range byte(3) {
+	for version := range byte(4) {
 		head := metadataHead(version+1, &checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1})
 		seed(f, fmt.Sprint("huge count ", version+1), appendChecksum(append(head, "\xff\xff\xff\xff\xff\xff\xff\xff\x7f........"...)), byte(unchanged))
 	}
 	seed(f, "one table of many handles", writtenMetadata(3, crowdedCheckpoint()), byte(unchanged))
 	seed(f, "one table many times", appendChecksum(append(metadataHead(3, &checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1}),
 		append([]byte{100}, make([]byte, 101)...)...)), byte(unchanged))
-	for i := range uint64(8) {
+	seed(f, "huge count of packs", appendChecksum(append(metadataHead(4, &checkpoint.Checkpoint{Job: "j", ID: 1, Attempt: 1}),
+		"\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f........"...)), byte(unchanged))
+	for i := range uint64(16) {
 		seed(f, fmt.Sprint("assembled random ", i), randomBytes(i, 200), byte(assemble))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, how byte) {
@@ -48,7 +50,7 @@ func FuzzCheckpointMetadata(f *testing.F) {
 			data = metadataWithChecksum(data)
 		case assemble:
 			in := &input{data}
-			version := byte(1 + in.choice(3))
+			version := byte(1 + in.choice(4))
 			want = randomCheckpoint(in, version)
 			data = writtenMetadata(version, want)
 		}
@@ -93,6 +95,12 @@ func checkLookups(t *testing.T, c *checkpoint.Checkpoint) {
 				if snapshot.CheckName(f.Name) != nil || inline && int64(len(content)) != f.Size {
 					t.Fatalf("file %q of %d bytes, %d inline", f.Name, f.Size, len(content))
 				}
+				place, packed := p.Packed[f.Name]
+				if packed && !slices.ContainsFunc(c.Packs, func(pack checkpoint.Pack) bool {
+					return pack.Name == place.Pack && place.Offset >= 0 && place.Offset <= pack.Bytes-f.Size
+				}) {
+					t.Fatalf("file %q of %d bytes at %d of pack %q", f.Name, f.Size, place.Offset, place.Pack)
+				}
 			}
 		}
 	}
@@ -103,7 +111,7 @@ func metadataWithChecksum(data []byte) []byte {
 	if len(data) < 12+8 {
 		return data
 	}
-	version := 1 + (data[9]+2)%3 // keeps the version of a fixture
+	version := 1 + (data[9]+3)%4 // keeps the version of a fixture
 	return appendChecksum(slices.Concat([]byte("WEIRCHKP\x00"), []byte{version, 0, 0}, data[12:len(data)-8]))
 }
 
@@ -125,7 +133,10 @@ func metadataText(b []byte, s string) []byte {
 // writtenMetadata encodes c by the format page, also if c is invalid.
 func writtenMetadata(version byte, c *checkpoint.Checkpoint) []byte {
 	var tables, operators []byte
-	numbers := make(map[string]int)
+	numbers, packs := make(map[string]int), make(map[string]int)
+	for i, pack := range c.Packs {
+		packs[pack.Name] = i
+	}
 	for _, o := range c.Operators {
 		operators = binary.AppendUvarint(metadataText(operators, o.Name), uint64(len(o.Parts)))
 		for _, p := range o.Parts {
@@ -141,12 +152,18 @@ func writtenMetadata(version byte, c *checkpoint.Checkpoint) []byte {
 				}
 				table = binary.AppendUvarint(nil, uint64(n))
 			}
-			operators = metadataPart(operators, p, table)
+			operators = metadataPart(operators, p, table, packs)
 		}
 	}
 	b := metadataHead(version, c)
 	if version >= 3 {
 		b = append(binary.AppendUvarint(b, uint64(len(numbers))), tables...)
+	}
+	if version >= 4 {
+		b = binary.AppendUvarint(b, uint64(len(c.Packs)))
+		for _, pack := range c.Packs {
+			b = binary.BigEndian.AppendUint64(metadataText(b, pack.Name), uint64(pack.Bytes))
+		}
 	}
 	return appendChecksum(append(binary.AppendUvarint(b, uint64(len(c.Operators))), operators...))
 }
@@ -165,8 +182,9 @@ func metadataTable(states []backend.Info) []byte {
 	return b
 }
 
-// metadataPart appends a part; table is a name table, or the number of a name table.
-func metadataPart(b []byte, p checkpoint.Part, table []byte) []byte {
+// metadataPart appends a part; table is a name table, or the number of a name table, and packs has
+// the numbers of packs by name.
+func metadataPart(b []byte, p checkpoint.Part, table []byte, packs map[string]int) []byte {
 	if p.Handle == nil {
 		return metadataText(append(b, 0), string(p.Data))
 	}
@@ -187,9 +205,16 @@ func metadataPart(b []byte, p checkpoint.Part, table []byte) []byte {
 		b = binary.BigEndian.AppendUint64(b, f.Checksum)
 		b = metadataGroups(b, f.Bounds)
 		content, inline := p.Inline[f.Name]
+		place, packed := p.Packed[f.Name]
 		switch {
 		case inline:
 			b = append(append(b, 0), content...)
+		case packed:
+			if b = append(b, 3); f.Shared {
+				b[len(b)-1] = 4
+			}
+			b = binary.AppendUvarint(b, uint64(packs[place.Pack]))
+			b = binary.BigEndian.AppendUint64(b, uint64(place.Offset))
 		case f.Shared:
 			b = append(b, 2)
 		default:
@@ -238,7 +263,36 @@ func randomCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
 		}
 		c.Operators = append(c.Operators, o)
 	}
+	if version >= 4 {
+		packFiles(in, c)
+	}
 	return c
+}
+
+// packFiles puts some files of c that are objects into a pack, and most of the time gives the pack
+// the right size.
+func packFiles(in *input, c *checkpoint.Checkpoint) {
+	pack := checkpoint.Pack{Name: fmt.Sprintf("s%d-%d-pack%d", c.ID, c.Attempt, in.byte()), Bytes: int64(in.choice(3))}
+	for _, o := range c.Operators {
+		for i, p := range o.Parts {
+			if p.Handle == nil {
+				continue
+			}
+			for _, f := range p.Handle.Files {
+				if _, inline := p.Inline[f.Name]; inline || in.choice(3) == 0 {
+					continue
+				}
+				if o.Parts[i].Packed == nil {
+					o.Parts[i].Packed = make(map[string]checkpoint.Place)
+				}
+				o.Parts[i].Packed[f.Name] = checkpoint.Place{Pack: pack.Name, Offset: pack.Bytes}
+				pack.Bytes += f.Size >> in.choice(2)
+			}
+		}
+	}
+	if pack.Bytes > 2 {
+		c.Packs = []checkpoint.Pack{pack}
+	}
 }
 
 func randomPart(in *input, operator, subtask int) (p checkpoint.Part) {
