@@ -14,7 +14,7 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// jobName is the name of the job and of the directory of its checkpoints.
+// jobName is the default name of the job and of the directory of its checkpoints.
 const jobName = "bench"
 
 // errOnPurpose is the error with which the child makes subtasks fail.
@@ -43,13 +43,14 @@ func newChildRun(out io.Writer) *childRun { return &childRun{out: json.NewEncode
 // options returns the job options for a graph.
 func (c *childRun) options(preset *weir.Preset, g graphRequest) job.Options {
 	o := job.Options{
-		Name:         jobName,
-		Open:         preset.Open,
-		Parallelism:  g.Parallelism,
-		Snapshot:     snapshot.Options{Compression: c.request.Compression, Synchronous: preset.Synchronous, Mode: preset.Mode},
-		MaxRestarts:  max(len(g.Failures)-1, 0),
-		OnCheckpoint: c.onCheckpoint,
-		OnRestore:    func(r job.RestoreReport) { c.onRestore(r, g.Parallelism) },
+		Name:               c.request.Job,
+		Open:               preset.Open,
+		Parallelism:        g.Parallelism,
+		Snapshot:           snapshot.Options{Compression: c.request.Compression, Synchronous: preset.Synchronous, Mode: preset.Mode},
+		MaxRestarts:        max(len(g.Failures)-1, 0),
+		OnCheckpoint:       c.onCheckpoint,
+		OnRestore:          func(r job.RestoreReport) { c.onRestore(r, g.Parallelism) },
+		DiscardCheckpoints: g.Discard,
 	}
 	if c.request.CheckpointEvery > 0 {
 		o.Checkpoints = checkpoint.Options{Storage: preset.Storage, Interval: c.request.CheckpointEvery}

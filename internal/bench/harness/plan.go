@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -32,6 +33,12 @@ type Plan struct {
 	Backend string // hash, btree, lsm-full or lsm-incremental
 	Storage string // none, memory or file
 	Kind    Kind
+	// URL selects backend and storage as weir.Open takes it. Backend and Storage are then only
+	// names for the table. The job removes its checkpoints at its end. Default: a URL that follows
+	// from Backend and Storage.
+	URL string
+	// Job is the name of the job, and of the folder of its checkpoints. Default "bench".
+	Job string
 
 	Dataset         dataset.Dataset
 	Dir             string        // an empty directory for all files of the run
@@ -65,15 +72,15 @@ func (p Plan) processes() [][]graphRequest {
 		return [][]graphRequest{
 			{{Parallelism: n, Failures: []failurePoint{first}, Killed: true}},
 			{{Parallelism: n, Failures: []failurePoint{second}, Killed: true}},
-			{{Parallelism: n + 1}},
+			{{Parallelism: n + 1, Discard: p.URL != ""}},
 		}
 	case FailedTwice:
 		return [][]graphRequest{{
 			{Parallelism: n, Failures: []failurePoint{first, second}},
-			{Parallelism: n + 1},
+			{Parallelism: n + 1, Discard: p.URL != ""},
 		}}
 	default:
-		return [][]graphRequest{{{Parallelism: n}}}
+		return [][]graphRequest{{{Parallelism: n, Discard: p.URL != ""}}}
 	}
 }
 
@@ -87,15 +94,21 @@ func (p Plan) Starts() int {
 
 // request returns the request to a process that executes the graphs.
 func (p Plan) request(graphs []graphRequest) request {
-	o := request{Dataset: p.Dataset, Preset: p.preset(), ResultDir: p.Dir, Compression: p.Snapshots.Compression, Graphs: graphs}
+	o := request{Dataset: p.Dataset, Job: p.job(), Preset: p.preset(), ResultDir: p.Dir, Compression: p.Snapshots.Compression, Graphs: graphs}
 	if p.Kind != Uninterrupted {
 		o.CheckpointEvery = p.CheckpointEvery
 	}
 	return o
 }
 
+// job returns the name of the job.
+func (p Plan) job() string { return cmp.Or(p.Job, jobName) }
+
 // preset returns the URL of the backend and the checkpoint storage, as weir.Open takes it.
 func (p Plan) preset() string {
+	if p.URL != "" {
+		return p.URL
+	}
 	query := url.Values{}
 	if p.Snapshots.Synchronous {
 		query.Set("sync", "true")

@@ -11,6 +11,8 @@ import (
 // the child's standard input.
 type request struct {
 	Dataset dataset.Dataset
+	// Job is the name of the job.
+	Job string
 	// Preset is the URL of the backend and the checkpoint storage.
 	Preset string
 	// ResultDir is the directory of the files that the sinks write.
@@ -29,6 +31,8 @@ type graphRequest struct {
 	// Killed means that there is one failure, and that the parent causes it by killing the
 	// child. Otherwise the child makes its subtasks fail.
 	Killed bool
+	// Discard means that the job removes its checkpoints at the end of the input.
+	Discard bool
 }
 
 // failurePoint is a number from 0 to 7: the job fails in this eighth of the input. Before, it

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"math"
+	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/internal/bench/benchtest"
 	"github.com/weirstate/weir/internal/bench/dataset"
 )
@@ -131,4 +134,39 @@ func BenchmarkJob(b *testing.B) {
 			b.ReportMetric(float64(d.Total())*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 		})
 	}
+}
+
+func TestRunOnAURLRemovesItsCheckpoints(t *testing.T) {
+	d, flights := benchtest.SmallDataset(t)
+	want := benchtest.ModelLines(flights)
+	slices.Sort(want)
+	p := testPlan(t, d, "fs", "file", KilledTwice)
+	root := filepath.ToSlash(filepath.Join(p.Dir, "store"))
+	if !strings.HasPrefix(root, "/") {
+		root = "/" + root // Windows
+	}
+	p.URL, p.Job = (&url.URL{Scheme: "fs+file", Path: root}).String(), "mine"
+	storage, err := checkpoint.NewFiles(filepath.Join(p.Dir, "store"))
+	require.NoError(t, err)
+	objects := func() []checkpoint.ObjectInfo {
+		list, err := storage.List(context.Background(), "mine/")
+		require.NoError(t, err)
+		return slices.DeleteFunc(list, func(o checkpoint.ObjectInfo) bool { return strings.HasPrefix(o.Name, "mine/attempts") })
+	}
+	m, err := p.Measure(context.Background(), nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, m.Checkpoints)
+	require.Equal(t, want, resultLinesOf(t, p))
+	require.Empty(t, objects())
+
+	stop, cancel := context.WithCancel(context.Background())
+	_, err = p.Measure(stop, func(_ int64, restores int) {
+		if restores == 1 {
+			cancel()
+		}
+	})
+	require.Error(t, err, "interrupted")
+	require.NotEmpty(t, objects())
+	require.NoError(t, p.Discard())
+	require.Empty(t, objects())
 }
