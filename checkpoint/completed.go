@@ -40,14 +40,19 @@ type AttemptID uint64
 // not. Any other error: unknown. After any error the coordinator treats the checkpoint as in
 // doubt: it keeps the files, and the next attempt finds the entry or removes the files.
 //
+// An operation whose context has ended returns the context's cause and has no effect, unless it
+// has begun already. A closed store returns ErrClosed.
+//
+// Package storagetest tests that a store keeps these promises.
+//
 // Thread safety: safe for concurrent use.
 type Completed interface {
 	// Begin fences all earlier attempts and returns the ID of a new one, higher than every ID
 	// returned for the job before.
 	Begin(ctx context.Context) (AttemptID, error)
-	// Commit adds an entry durably. It returns fs.ErrExist if the checkpoint ID is taken, and
-	// ErrFenced if a later attempt has begun. After any other error the entry may or may not
-	// exist.
+	// Commit adds an entry durably. It returns fs.ErrExist if the checkpoint ID is taken,
+	// ErrFenced if a later attempt has begun, and ErrInvalid for an entry that Entry.Validate
+	// refuses. After any other error the entry may or may not exist.
 	Commit(ctx context.Context, e Entry) error
 	// List returns all entries ordered by ID. An entry whose content is damaged, or that is not
 	// a regular file, is returned with Err set. If an entry cannot be read for another reason,
@@ -55,7 +60,7 @@ type Completed interface {
 	List(ctx context.Context) ([]Entry, error)
 	// Remove removes an entry durably. Removing an entry that does not exist is not an error.
 	Remove(ctx context.Context, id ID) error
-	// Close releases the store. It never removes an entry.
+	// Close releases the store. It never removes an entry. A second Close returns nil.
 	Close() error
 }
 

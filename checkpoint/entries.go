@@ -161,8 +161,8 @@ func (s *entries) Begin(ctx context.Context) (AttemptID, error) {
 
 // Commit implements Completed.
 func (s *entries) Commit(ctx context.Context, e Entry) error {
-	if err := e.validate(); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	if err := e.Validate(); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,10 +266,11 @@ func entryOf(c *Checkpoint, metadata []byte) Entry {
 	return Entry{ID: c.ID, Attempt: c.Attempt, Size: int64(len(metadata)), Checksum: xxhash.Sum64(metadata)}
 }
 
-// validate returns an error if a field of the entry is out of range.
-func (e Entry) validate() error {
+// Validate returns ErrInvalid if a field of the entry is out of range: the ID and the attempt must
+// be 1 or higher with at most 19 digits, and the size from 0 to 1 GiB.
+func (e Entry) Validate() error {
 	if e.ID < 1 || e.ID > maxNumber || e.Attempt < 1 || e.Attempt > maxNumber || e.Size < 0 || e.Size > maxMetadataBytes {
-		return fmt.Errorf("checkpoint %d, attempt %d, metadata of %d bytes: out of range", e.ID, e.Attempt, e.Size)
+		return fmt.Errorf("checkpoint %d, attempt %d, metadata of %d bytes: out of range: %w", e.ID, e.Attempt, e.Size, ErrInvalid)
 	}
 	return nil
 }
@@ -295,7 +296,7 @@ func decodeEntry(b []byte) (Entry, error) {
 	if err := p.End(); err != nil {
 		return Entry{}, err
 	}
-	if err := e.validate(); err != nil {
+	if err := e.Validate(); err != nil {
 		return Entry{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return e, nil

@@ -333,7 +333,7 @@ func (f *Files) path(name string) string {
 // check returns snapshot.ErrName for an invalid object name and for an object outside the
 // folder.
 func (f *Files) check(name string) error {
-	if err := checkObjectName(name); err != nil {
+	if err := CheckObjectName(name); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(name, f.prefix) {

@@ -15,7 +15,7 @@ import (
 
 // List implements Objects.
 func (f *Files) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
-	if err := checkPrefix(prefix); err != nil {
+	if err := CheckPrefix(prefix); err != nil {
 		return nil, err
 	}
 	if !strings.HasPrefix(prefix, f.prefix) {

@@ -62,7 +62,7 @@ func newMemoryObjects(budget *memoryBudget) *memoryObjects {
 
 // Create implements Objects.
 func (m *memoryObjects) Create(ctx context.Context, name string) (snapshot.File, error) {
-	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
+	if err := errors.Join(context.Cause(ctx), CheckObjectName(name)); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -75,7 +75,7 @@ func (m *memoryObjects) Create(ctx context.Context, name string) (snapshot.File,
 
 // Open implements Objects.
 func (m *memoryObjects) Open(ctx context.Context, name string) (snapshot.Object, error) {
-	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
+	if err := errors.Join(context.Cause(ctx), CheckObjectName(name)); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -89,7 +89,7 @@ func (m *memoryObjects) Open(ctx context.Context, name string) (snapshot.Object,
 
 // List implements Objects. It never returns unfinished objects.
 func (m *memoryObjects) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
-	if err := errors.Join(context.Cause(ctx), checkPrefix(prefix)); err != nil {
+	if err := errors.Join(context.Cause(ctx), CheckPrefix(prefix)); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -106,7 +106,7 @@ func (m *memoryObjects) List(ctx context.Context, prefix string) ([]ObjectInfo, 
 
 // Remove implements Objects.
 func (m *memoryObjects) Remove(ctx context.Context, name string) error {
-	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
+	if err := errors.Join(context.Cause(ctx), CheckObjectName(name)); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -118,7 +118,7 @@ func (m *memoryObjects) Remove(ctx context.Context, name string) error {
 
 // Lock implements Locker.
 func (m *memoryObjects) Lock(ctx context.Context, name string) (io.Closer, error) {
-	if err := errors.Join(context.Cause(ctx), checkObjectName(name)); err != nil {
+	if err := errors.Join(context.Cause(ctx), CheckObjectName(name)); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()

@@ -21,7 +21,12 @@ import (
 // secrets. It wraps fs.ErrExist, fs.ErrNotExist, fs.ErrPermission, context.Canceled or
 // syscall.ENOSPC where one of them is the reason. fs.ErrNotExist means that the store has
 // answered and does not have the object, since a checkpoint that misses an object counts as lost.
-// A missing bucket or root, or a server that does not answer, is another error.
+// A missing bucket or root, or a server that does not answer, is another error. An operation whose
+// context has ended returns the context's cause and has no effect. Create, Open and Remove return
+// snapshot.ErrName for a name that CheckObjectName refuses, and List for a prefix that CheckPrefix
+// refuses.
+//
+// Package storagetest tests that a store keeps these promises.
 //
 // Thread safety: safe for concurrent use.
 type Objects interface {
@@ -118,8 +123,8 @@ type folderOpener interface {
 	folder(name string) (Objects, error)
 }
 
-// checkObjectName returns snapshot.ErrName for a name that is not valid for an object.
-func checkObjectName(name string) error {
+// CheckObjectName returns snapshot.ErrName for a name that is not valid for an object.
+func CheckObjectName(name string) error {
 	for part := range strings.SplitSeq(name, "/") {
 		if err := snapshot.CheckName(part); err != nil {
 			return fmt.Errorf("object: %w", err)
@@ -128,12 +133,13 @@ func checkObjectName(name string) error {
 	return nil
 }
 
-// checkPrefix returns snapshot.ErrName for a prefix that no valid name has.
-func checkPrefix(prefix string) error {
+// CheckPrefix returns snapshot.ErrName for a prefix that no valid name has. The empty prefix, and
+// a valid name with a slash at the end, are valid.
+func CheckPrefix(prefix string) error {
 	if prefix == "" {
 		return nil
 	}
-	return checkObjectName(strings.TrimSuffix(prefix, "/"))
+	return CheckObjectName(strings.TrimSuffix(prefix, "/"))
 }
 
 // readObject reads a whole object. It returns ErrCorrupt unless the object has exactly size

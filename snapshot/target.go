@@ -18,7 +18,8 @@ type Target interface {
 
 // File is a file that is being written. The writer calls Commit once, and Abort if it does not
 // call Commit or if Commit fails. Abort after a successful Commit or a second Abort does
-// nothing.
+// nothing. Write and Commit after the end of the file return an error. Write does not keep the
+// bytes after it has returned.
 type File interface {
 	io.Writer
 	// Commit makes the file visible under its name. When it returns nil, the file's bytes

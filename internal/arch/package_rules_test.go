@@ -76,6 +76,10 @@ var rules = []packageRule{
 		ours:  []string{"checkpoint", "window", "snapshot", "state", "state/codec", "internal/parse"},
 		tests: []string{"heapstate", "lsmstate"}},
 
+	{path: "checkpoint/storagetest",
+		ours:    []string{"checkpoint", "snapshot", "state/backend", "internal/density", "internal/programs"},
+		modules: append(testModules, core...)},
+
 	{path: "heapstate",
 		ours:  []string{"snapshot", "state/backend", "state/codec"},
 		tests: []string{"state/statetest", "state"}},
@@ -84,7 +88,7 @@ var rules = []packageRule{
 		tests: []string{"state/statetest", "heapstate", "state"}},
 	{path: "checkpoint",
 		ours:  []string{"snapshot", "state/backend", "state/codec", "internal/option", "internal/parse", "internal/confine", "internal/durable", "vfs"},
-		tests: []string{"state/statetest", "heapstate", "lsmstate", "state"}},
+		tests: []string{"checkpoint/storagetest", "state/statetest", "heapstate", "lsmstate", "state"}},
 	{path: "window",
 		ours:  []string{"state", "state/codec"},
 		tests: []string{"state/statetest", "state/backend", "heapstate", "lsmstate", "snapshot"}},

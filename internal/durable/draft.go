@@ -21,7 +21,7 @@ const draftBytes = 64 << 10
 // which starts with a dot. Unlike Publish, it never replaces a file. A crash may leave the temporary
 // file; DraftOf recognizes it.
 //
-// Write, of the bufio.Writer, takes the content. A successful Commit or an Abort ends the Draft;
+// Write takes the content. A successful Commit or an Abort ends the Draft;
 // after a failed Commit, the caller must call Abort.
 //
 // Thread safety: one goroutine at a time. Several drafts may have the same name: the first
@@ -73,6 +73,14 @@ func DraftOf(temp string) (base string, ok bool) {
 		return "", false
 	}
 	return rest[1:dot], true
+}
+
+// Write implements io.Writer. After the end of the draft it returns fs.ErrClosed.
+func (d *Draft) Write(p []byte) (int, error) {
+	if d.ended {
+		return 0, fs.ErrClosed
+	}
+	return d.Writer.Write(p)
 }
 
 // Commit gives the file its name. Once it returns nil, content and name survive a power cut. It
