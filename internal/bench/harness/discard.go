@@ -34,7 +34,9 @@ func (p Plan) Discard() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	attempt, err := c.Begin(ctx, noTasks{}, nil)
+	// Discard needs an attempt, and an attempt an operator. AllowUnclaimed permits that the
+	// operator is not one of the job.
+	attempt, err := c.Begin(ctx, noTasks{}, []checkpoint.Subtasks{{Operator: "discard", Parallelism: 1}})
 	if err != nil {
 		return err
 	}
