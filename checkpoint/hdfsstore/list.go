@@ -28,7 +28,7 @@ type listing struct {
 }
 
 // List implements checkpoint.Objects. A folder is returned as Irregular, like a file that is no
-// object. The listing is not a snapshot: of objects that are committed or removed meanwhile it
+// object. The listing is not a snapshot: of objects that are committed or removed during the call it
 // may have some and not others.
 func (s *Store) List(ctx context.Context, prefix string) ([]checkpoint.ObjectInfo, error) {
 	if prefix != "" {

@@ -49,7 +49,7 @@ func (s *Store) do(ctx context.Context, calls func(client) error) error {
 	return s.retry(ctx, func() error { return s.once(ctx, calls) })
 }
 
-// once runs calls on a session of its own. If ctx ends meanwhile, once returns at once; the last
+// once runs calls on a session of its own. If ctx ends during a call, once returns at once; the
 // call may have taken effect or still take effect.
 func (s *Store) once(ctx context.Context, calls func(client) error) error {
 	u, err := s.use(ctx)

@@ -60,7 +60,7 @@ import (
 //
 // Cost: Commit of a new object takes 9 calls of the NameNode up to one block, Open and the first
 // read 3, Remove 6. List takes one for each object, and two for each directory. An object takes two
-// names of the quota for names. A large object is not written again if a DataNode fails meanwhile:
+// names of the quota for names. A large object is not written again if a DataNode fails during it:
 // the library cannot replace one, so Write or Commit returns the error. An object of up to 1 MiB is.
 //
 // Errors are *fs.PathError with the URL of the object, as checkpoint.Objects says. A quota that is
