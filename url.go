@@ -26,6 +26,7 @@ import (
 //	index           memory fs    hash, btree      hash         Index
 //	sync            all          true, false      false        Synchronous
 //	inline          fs lsm       size from 0B     20KiB        checkpoint.StorageOptions.InlineBytes; 0B inlines nothing
+//	completed       fs lsm       URL              see below    checkpoint.StorageOptions.Completed
 //	max-state       memory       size             5MiB         checkpoint.MemoryOptions.MaxStateBytes
 //	frame           memory       size             10MiB        checkpoint.MemoryOptions.FrameBytes
 //	total           memory       size             256MiB       checkpoint.MemoryOptions.TotalBytes
@@ -36,6 +37,10 @@ import (
 //	incremental     lsm          true, false      true         LSMOptions.Full is the opposite
 //	snapshots       lsm          native, portable native       LSMOptions.Portable
 //	local-recovery  lsm          true, false      false        LSMOptions.LocalRecovery
+//
+// By default the list of complete checkpoints is kept next to the state. completed names another
+// store, with a scheme that checkpoint.RegisterCompleted added: completed=zk://host1:2181,host2:2181/weir.
+// If that URL has a query, write each & in it as %26.
 //
 // A size is a whole number with a unit: B, KiB, MiB, GiB (powers of 1024), kB, MB or GB
 // (powers of 1000). In values a plus sign stands for itself; write a space as %20.
@@ -82,10 +87,16 @@ func openMemory(u *url.URL) (*Preset, error) {
 }
 
 func openFs(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
-	var o FsOptions
-	storage, err := storageURL(u, scheme, indexKey(&o.Index), query.Bool("sync", &o.Synchronous),
-		inlineKey(&o.Checkpoints.InlineBytes),
+	var (
+		o         FsOptions
+		completed string
 	)
+	storage, err := storageURL(u, scheme, indexKey(&o.Index), query.Bool("sync", &o.Synchronous),
+		inlineKey(&o.Checkpoints.InlineBytes), completedKey(&completed),
+	)
+	if err == nil {
+		o.Checkpoints.Completed, err = openCompleted(completed)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("fs preset: %w", err)
 	}
@@ -93,12 +104,15 @@ func openFs(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 }
 
 func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
-	o, incremental := LSMOptions{}, true
+	o, incremental, completed := LSMOptions{}, true, ""
 	storage, err := storageURL(u, scheme, query.Text("dir", "the path of a directory", &o.Dir), query.Size("budget", 1, &o.BudgetBytes),
 		compressionKey(&o.Compression), query.Count("max-open-files", &o.MaxOpenFiles),
 		query.Bool("incremental", &incremental), snapshotsKey(&o.Portable), query.Bool("local-recovery", &o.LocalRecovery),
-		query.Bool("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes),
+		query.Bool("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes), completedKey(&completed),
 	)
+	if err == nil {
+		o.Checkpoints.Completed, err = openCompleted(completed)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lsm preset: %w", err)
 	}
@@ -163,4 +177,17 @@ func inlineKey(option *int64) query.Key {
 		return ok
 	}
 	return k
+}
+
+// completedKey sets the URL of the completed store.
+func completedKey(option *string) query.Key {
+	return query.Text("completed", "the URL of a completed store", option)
+}
+
+// openCompleted returns the opener of the completed store at a URL, or nil if there is none.
+func openCompleted(rawURL string) (checkpoint.CompletedOpener, error) {
+	if rawURL == "" {
+		return nil, nil
+	}
+	return checkpoint.OpenCompleted(rawURL)
 }

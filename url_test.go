@@ -119,7 +119,7 @@ func TestErrorOfAnUnusableURLListsTheLegalValues(t *testing.T) {
 		"memory:?total=9223372036855GiB":     "memory preset: illegal value of query key total: want " + size,
 		"memory:?total=9007199254740992KiB":  "memory preset: illegal value of query key total: want " + size,
 		"memory:?total=9223372036854775808B": "memory preset: illegal value of query key total: want " + size,
-		file + "?total=1MiB":                 "fs preset: unknown query key: want index, sync, inline",
+		file + "?total=1MiB":                 "fs preset: unknown query key: want index, sync, inline, completed",
 		file + "?inline=-1B":                 "fs preset: illegal value of query key inline: want " + strings.Replace(size, "1B", "0B", 1),
 	} {
 		p, err := weir.Open(context.Background(), text)
@@ -154,4 +154,38 @@ func TestPlusSignInADirectoryNameIsKept(t *testing.T) {
 	require.DirExists(t, filepath.Join(dir, "a b", "backend-0"))
 	require.NoError(t, b.Close())
 	require.NoError(t, p.Close())
+}
+
+func TestURLOfAPresetNamesTheCompletedStore(t *testing.T) {
+	var got []string
+	require.NoError(t, checkpoint.RegisterCompleted("shared", func(u *url.URL) (checkpoint.CompletedOpener, error) {
+		got = append(got, u.Host+u.Path+" "+u.RawQuery)
+		return func(context.Context, string) (checkpoint.Completed, error) { return nil, checkpoint.ErrLocked }, nil
+	}))
+	for _, preset := range []string{"fs+", "lsm+"} {
+		file := preset + fileURL(t)
+		got = nil
+		for query, want := range map[string]string{
+			"?completed=shared://h1:2181,h2:2181/weir":                    "h1:2181,h2:2181/weir ",
+			"?sync=true&completed=shared://h1/weir?session=5s%26acl=open": "h1/weir session=5s&acl=open",
+			"?completed=shared%3A%2F%2Fh1%2Fa%3Fb%3Dc":                    "h1/a b=c",
+		} {
+			p, err := weir.Open(context.Background(), file+query)
+			require.NoError(t, err, query)
+			require.Equal(t, []string{want}, got, query)
+			got = nil
+			_, err = checkpoint.NewCoordinator(context.Background(), checkpoint.Options{Job: "job", Storage: p.Storage})
+			require.ErrorIs(t, err, checkpoint.ErrLocked)
+			require.NoError(t, p.Close())
+		}
+		for _, query := range []string{
+			"?completed=", "?completed=gopher://CANARY", "?completed=shared://user:CANARY@h/x", "?completed=shared://h/x?password=CANARY",
+			"?completed=shared://h/%25zzCANARY", "?completed=CANARY",
+		} {
+			_, err := weir.Open(context.Background(), file+query)
+			require.ErrorIs(t, err, checkpoint.ErrURL, query)
+			require.NotContains(t, err.Error(), "CANARY", query)
+		}
+	}
+	require.Empty(t, got)
 }

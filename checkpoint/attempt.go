@@ -60,7 +60,11 @@ func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtas
 	if err != nil {
 		return nil, fmt.Errorf("begin an attempt of job %q: %w", c.o.Job, err)
 	}
-	return a, c.install(a, next)
+	ids, err := c.firstIDs(ctx, next)
+	if err != nil {
+		return nil, fmt.Errorf("begin an attempt of job %q: %w", c.o.Job, err)
+	}
+	return a, c.install(a, ids)
 }
 
 // endPrevious ends the previous attempt and waits for its queued commits: a checkpoint that all
@@ -81,8 +85,8 @@ func (c *Coordinator) endPrevious(ctx context.Context) error {
 	return c.commits.drain(ctx)
 }
 
-// install makes a the current attempt. Its first checkpoint gets an ID of next or higher.
-func (c *Coordinator) install(a *Attempt, next ID) error {
+// install makes a the current attempt. Its checkpoints get the given IDs.
+func (c *Coordinator) install(a *Attempt, ids idBlock) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -92,7 +96,7 @@ func (c *Coordinator) install(a *Attempt, next ID) error {
 		return c.lost
 	}
 	c.attempt, c.inDoubt = a, make(map[ID]bool)
-	c.nextID = max(c.nextID, next)
+	c.setIDs(ids)
 	c.latest, c.confirmed, c.failures = 0, nil, 0
 	if a.restored != nil {
 		c.latest, c.confirmed = a.restored.ID, a.restored.sharedFiles()
@@ -206,7 +210,9 @@ func (a *Attempt) step() time.Duration {
 		wait = max(wait, c.o.MinPause-now.Sub(c.ended))
 	}
 	if wait <= 0 {
-		a.trigger(now)
+		if _, err := a.tryTrigger(); err != nil {
+			return next // wakeRun is called when IDs are reserved
+		}
 		wait = c.o.Interval
 	}
 	return min(next, wait)
@@ -234,8 +240,8 @@ func (c *Coordinator) expire(now time.Time) time.Duration {
 }
 
 // Trigger starts a checkpoint now and returns its ID. It returns ErrBusy if
-// Options.MaxConcurrent checkpoints are in progress, and ErrEnded, ErrFenced or ErrLockLost if
-// the attempt is over.
+// Options.MaxConcurrent checkpoints are in progress, ErrNoID if the completed store has not
+// reserved an ID yet, and ErrEnded, ErrFenced or ErrLockLost if the attempt is over.
 func (a *Attempt) Trigger() (ID, error) {
 	a.c.mu.Lock()
 	defer a.c.mu.Unlock()
@@ -246,7 +252,7 @@ func (a *Attempt) Trigger() (ID, error) {
 	return p.id, nil
 }
 
-// tryTrigger starts a checkpoint, or returns ErrBusy or the reason why the attempt is over. The
+// tryTrigger starts a checkpoint, or returns ErrBusy, ErrNoID or the reason why the attempt is over. The
 // coordinator's mutex is held.
 func (a *Attempt) tryTrigger() (*pending, error) {
 	switch {
@@ -255,21 +261,24 @@ func (a *Attempt) tryTrigger() (*pending, error) {
 	case len(a.c.pending) >= a.c.o.MaxConcurrent:
 		return nil, ErrBusy
 	}
-	return a.trigger(a.c.o.now()), nil
+	id, ok := a.c.takeID(a)
+	if !ok {
+		return nil, ErrNoID
+	}
+	return a.trigger(id, a.c.o.now()), nil
 }
 
 // trigger starts a checkpoint. The coordinator's mutex is held.
-func (a *Attempt) trigger(now time.Time) *pending {
+func (a *Attempt) trigger(id ID, now time.Time) *pending {
 	c := a.c
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &pending{
-		id: c.nextID, base: c.latest, confirmed: c.confirmed, attempt: a, triggered: now, ctx: ctx, cancel: cancel,
+		id: id, base: c.latest, confirmed: c.confirmed, attempt: a, triggered: now, ctx: ctx, cancel: cancel,
 		parts: make(map[subtaskID]Part), release: c.o.Storage.release,
 	}
 	for _, s := range a.subtasks {
 		p.missing += s.Parallelism
 	}
-	c.nextID++
 	c.triggered = now
 	c.pending = append(c.pending, p)
 	a.wakeRun() // Run must sleep no longer than the new timeout

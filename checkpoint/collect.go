@@ -148,7 +148,7 @@ func (c *Coordinator) liveInMemory() (*liveSet, error) {
 	}
 	l := &liveSet{
 		complete: make(map[ID]bool), inProgress: maps.Clone(c.inDoubt), shared: make(map[string]bool),
-		next: c.nextID, attempt: c.attempt.number,
+		next: c.firstUnknownID(), attempt: c.attempt.number,
 	}
 	for _, p := range c.pending {
 		l.inProgress[p.id] = true

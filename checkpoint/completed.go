@@ -16,7 +16,9 @@ type AttemptID uint64
 // small entries; metadata and state are objects.
 //
 // By default the coordinator keeps the entries as objects next to the state (see entries).
-// Options.Completed replaces that, for example by a database that several machines share.
+// StorageOptions.Completed and Options.Completed replace that, for example by a database that
+// several machines share. Such a store may implement LockChecker, if it lets one coordinator at a
+// time work on the job, and IDReserver.
 //
 //	t     attempt 1                     attempt 2
 //	|     Begin -> 1
@@ -58,10 +60,29 @@ type Completed interface {
 	// a regular file, is returned with Err set. If an entry cannot be read for another reason,
 	// such as an I/O error, List fails.
 	List(ctx context.Context) ([]Entry, error)
-	// Remove removes an entry durably. Removing an entry that does not exist is not an error.
+	// Remove removes an entry durably. Removing an entry that does not exist is not an error. A
+	// store may return ErrFenced if a later attempt has begun.
 	Remove(ctx context.Context, id ID) error
 	// Close releases the store. It never removes an entry. A second Close returns nil.
 	Close() error
+}
+
+// CompletedOpener opens the completed store of a job. It returns an error that wraps ErrLocked if
+// another coordinator works on the job. The caller closes the store.
+//
+// Thread safety: safe for concurrent use.
+type CompletedOpener func(ctx context.Context, job string) (Completed, error)
+
+// IDReserver is implemented by completed stores that hand out checkpoint IDs, so that the IDs of
+// a job are unique across coordinators and attempts, also while a fenced coordinator still runs.
+// Without it a coordinator counts on from the highest ID that it finds.
+//
+// Thread safety: safe for concurrent use.
+type IDReserver interface {
+	// ReserveIDs returns the first of n consecutive IDs that no other call, in any process,
+	// returns for the job. first is at least atLeast and higher than every ID reserved before.
+	// IDs reserved by a call that fails are not used.
+	ReserveIDs(ctx context.Context, atLeast ID, n int) (first ID, err error)
 }
 
 // Entry records one complete checkpoint in the completed store.

@@ -21,9 +21,11 @@ type Options struct {
 	Job string
 	// Storage holds the objects of the job's checkpoints.
 	Storage *Storage
-	// Completed is the completed store. Close closes it. With this option the coordinator does
-	// not lock the job: only the fencing of the store excludes a second coordinator. Default:
-	// entries stored as objects in Storage, and a lock if the objects implement Locker.
+	// Completed is the completed store. Close closes it. If it implements LockChecker, the
+	// coordinator changes objects only while the store says that it leads the job; otherwise
+	// only the fencing of the store excludes a second coordinator. Default: the store of
+	// StorageOptions.Completed. Without that, entries are objects in Storage, and the
+	// coordinator locks the job if the objects implement Locker.
 	Completed Completed
 	// Interval is the time between two triggers. Default 0: only calls of Attempt.Trigger and
 	// Attempt.TriggerAndWait trigger checkpoints.
@@ -170,8 +172,8 @@ type Subtasks struct {
 //
 // Invariant: once the lock is found to be lost, no object is created, committed or removed.
 //
-// Three queues work in the background, each in order: commits (metadata and entry), removals,
-// and calls of Tasks. The mutex is never held during I/O or during a call of Tasks, so that
+// Four queues work in the background, each in order: commits (metadata and entry), removals,
+// calls of Tasks, and reservations of checkpoint IDs (see reservedIDs). The mutex is never held during I/O or during a call of Tasks, so that
 // Trigger and Acknowledge do not wait for the storage.
 //
 // Source: asynchronous barrier snapshots as in Flink (Carbone et al., "Lightweight Asynchronous
@@ -185,7 +187,10 @@ type Coordinator struct {
 	completed Completed
 	layout    layout
 
-	commits, removals, calls *queue
+	commits, removals, calls, reservations *queue
+
+	reserving     context.Context // context of the reservations of checkpoint IDs
+	stopReserving context.CancelFunc
 
 	removing     context.Context // context of all removals except those of Discard and Collect
 	stopRemoving context.CancelFunc
@@ -199,6 +204,7 @@ type Coordinator struct {
 	lost         error                  // nil, or why the lock of the job is lost
 	attempt      *Attempt               // nil, or the newest attempt, which may have ended
 	nextID       ID                     // higher than every ID used or found in the storage
+	ids          reservedIDs            // the IDs of the next checkpoints
 	latest       ID                     // newest complete checkpoint, or 0
 	confirmed    sharedFiles            // shared files of latest
 	pending      []*pending             // checkpoints in progress
@@ -212,8 +218,9 @@ type Coordinator struct {
 }
 
 // NewCoordinator locks the job's folder and returns its coordinator. It returns ErrLocked if
-// another coordinator has the lock. It takes no lock if Options.Completed is set or if the
-// storage does not implement Locker.
+// another coordinator has the lock. With a completed store of its own (Options.Completed,
+// StorageOptions.Completed) that store decides who works on the job, and NewCoordinator takes no
+// other lock. Neither does it if the storage does not implement Locker.
 func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 	o, err := o.complete()
 	if err != nil {
@@ -224,7 +231,14 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 		return nil, fmt.Errorf("coordinator of job %q: %w", o.Job, err)
 	}
 	completed := o.Completed
-	if completed == nil {
+	if completed == nil && o.Storage.completed != nil {
+		if completed, err = o.Storage.completed(ctx, o.Job); err != nil {
+			return nil, fmt.Errorf("coordinator of job %q: completed store: %w", o.Job, err)
+		}
+	}
+	if completed != nil {
+		objects = guard(objects, completed)
+	} else {
 		entries, err := openEntries(ctx, objects, o.Job)
 		if err != nil {
 			return nil, fmt.Errorf("coordinator of job %q: %w", o.Job, err)
@@ -232,10 +246,13 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 		completed, objects = entries, entries.objects
 	}
 	removing, stopRemoving := context.WithCancel(context.Background())
+	reserving, stopReserving := context.WithCancel(context.Background())
+	reserver, _ := completed.(IDReserver)
 	c := &Coordinator{
-		removing: removing, stopRemoving: stopRemoving,
+		removing: removing, stopRemoving: stopRemoving, reserving: reserving, stopReserving: stopReserving,
 		o: o, objects: objects, completed: completed, layout: layout{o.Job},
 		commits: newQueue(o.spawn), removals: newQueue(o.spawn), calls: newQueue(o.spawn),
+		reservations: newQueue(o.spawn), ids: reservedIDs{from: reserver},
 		nextID: 1, unrestorable: make(map[ID]error), shared: make(map[ID]map[string]bool),
 	}
 	if g, ok := objects.(*guarded); ok {
@@ -277,6 +294,7 @@ func (c *Coordinator) MarkUnrestorable(id ID, reason error) {
 // works. A job calls Cancel when its context ends.
 func (c *Coordinator) Cancel() {
 	time.AfterFunc(removalGrace, c.stopRemoving)
+	c.stopReserving()
 	c.mu.Lock()
 	c.canceled = true
 	attempt := c.attempt
@@ -315,8 +333,9 @@ func (c *Coordinator) Close() error {
 	if attempt != nil {
 		attempt.End()
 	}
+	c.stopReserving()
 	c.writers.Wait() // End has canceled their contexts
-	for _, q := range []*queue{c.commits, c.removals, c.calls} {
+	for _, q := range []*queue{c.commits, c.removals, c.calls, c.reservations} {
 		_ = q.drain(context.Background())
 	}
 	c.stopRemoving()

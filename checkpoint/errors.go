@@ -86,6 +86,10 @@ var (
 	// and by Discard while an attempt runs.
 	ErrBusy = errors.New("a checkpoint is in progress")
 
+	// ErrNoID is returned by Trigger while no checkpoint ID is reserved: the completed store did
+	// not answer. The coordinator keeps asking it. errors.Is(ErrNoID, ErrBusy) is true.
+	ErrNoID error = noID{}
+
 	// ErrInvalidOption is returned for an option or argument out of range. It is the same error
 	// as lsm.ErrInvalidOption.
 	ErrInvalidOption = option.ErrInvalid
@@ -101,6 +105,15 @@ func (lockLost) Error() string {
 
 // Is reports whether target is ErrLocked.
 func (lockLost) Is(target error) bool { return target == ErrLocked }
+
+// noID is the type of ErrNoID: an error that matches ErrBusy with a text of its own.
+type noID struct{}
+
+// Error returns the text of ErrNoID.
+func (noID) Error() string { return "no checkpoint ID is reserved: the completed store did not answer" }
+
+// Is reports whether target is ErrBusy.
+func (noID) Is(target error) bool { return target == ErrBusy }
 
 // SourceError wraps an error that occurred while a restore read a file of a checkpoint.
 type SourceError struct {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,37 +32,6 @@ func lossRig(t *testing.T, root string, ids int) (*rig, *Attempt) {
 	}
 	r.events, r.reasons = nil, nil
 	return r, a
-}
-
-// requireStopped checks that a coordinator has stopped because its lock is lost.
-func requireStopped(t *testing.T, r *rig, a *Attempt) {
-	t.Helper()
-	r.runQueued()
-	require.Contains(t, r.events, "fail")
-	require.ErrorIs(t, r.failure(), ErrLockLost)
-	_, err := a.Trigger()
-	require.ErrorIs(t, err, ErrLockLost)
-	_, err = r.Begin(context.Background(), r, oneTask)
-	require.ErrorIs(t, err, ErrLockLost)
-	require.ErrorIs(t, err, ErrLocked)
-	_, err = r.Collect(context.Background(), false)
-	require.ErrorIs(t, err, ErrLockLost)
-	require.ErrorIs(t, r.Discard(context.Background()), ErrLockLost)
-	require.ErrorIs(t, r.Close(), ErrLockLost)
-}
-
-// failure returns the reason of the first Fail.
-func (r *rig) failure() error {
-	of := 0
-	for _, event := range r.events {
-		switch {
-		case event == "fail":
-			return r.reasons[of]
-		case strings.HasPrefix(event, "aborted"):
-			of++
-		}
-	}
-	return nil
 }
 
 // The folder of a running job is moved or removed, and another process starts the job in its

@@ -15,8 +15,9 @@ type Storage struct {
 	// inlineBytes is the size up to which a file travels in the acknowledgement and is stored
 	// in the metadata.
 	inlineBytes int64
-	memory      *memoryBudget // nil unless checkpoints are kept in memory
-	frameBytes  int64         // maximum size of an acknowledgement in memory
+	completed   CompletedOpener // nil: entries are objects
+	memory      *memoryBudget   // nil unless checkpoints are kept in memory
+	frameBytes  int64           // maximum size of an acknowledgement in memory
 }
 
 // StorageOptions configures a Storage on Objects.
@@ -25,6 +26,10 @@ type StorageOptions struct {
 	// of as an object. Default 20 KiB, at most 1 MiB; a negative value stores every file as an
 	// object.
 	InlineBytes int64
+	// Completed opens the completed store of each job: see OpenCompleted for stores with a URL.
+	// If it implements LockChecker, the coordinator guards the job's objects with it. Default:
+	// entries stored as objects next to the state.
+	Completed CompletedOpener
 }
 
 // check returns ErrInvalidOption for an option out of range.
@@ -68,7 +73,7 @@ func NewStorage(objects Objects, o StorageOptions) (*Storage, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return &Storage{objects: objects, inlineBytes: cmp.Or(o.InlineBytes, defaultInlineBytes)}, nil
+	return &Storage{objects: objects, inlineBytes: cmp.Or(o.InlineBytes, defaultInlineBytes), completed: o.Completed}, nil
 }
 
 // open returns the objects of a job.

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -11,10 +12,55 @@ import (
 	"sync"
 )
 
-var schemes = struct {
-	sync.Mutex
-	open map[string]func(context.Context, *url.URL) (Objects, error)
-}{open: map[string]func(context.Context, *url.URL) (Objects, error){"file": openFileURL}}
+var (
+	objectSchemes    = schemes[func(context.Context, *url.URL) (Objects, error)]{open: map[string]func(context.Context, *url.URL) (Objects, error){"file": openFileURL}}
+	completedSchemes = schemes[func(*url.URL) (CompletedOpener, error)]{open: make(map[string]func(*url.URL) (CompletedOpener, error))}
+)
+
+// schemes are the URL schemes of one kind of store and the functions that open them.
+//
+// Thread safety: safe for concurrent use.
+type schemes[Open any] struct {
+	mu   sync.Mutex
+	open map[string]Open
+}
+
+// add registers a scheme. usable reports whether open is not nil.
+func (s *schemes[Open]) add(scheme string, open Open, usable bool) error {
+	if parsed, err := url.Parse(scheme + "://"); err != nil || parsed.Scheme != scheme || !usable {
+		return fmt.Errorf("scheme %q cannot be registered: want a scheme in lower case and a function: %w", scheme, ErrURL)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.open[scheme]; taken {
+		return fmt.Errorf("scheme %q is already registered: %w", scheme, ErrURL)
+	}
+	s.open[scheme] = open
+	return nil
+}
+
+// find parses a URL and returns the function that opens it. It refuses URLs with credentials.
+func (s *schemes[Open]) find(rawURL string) (*url.URL, Open, error) {
+	var none Open
+	u, err := url.Parse(rawURL)
+	if err != nil { // the error of Parse quotes the URL, which may contain a secret
+		return nil, none, fmt.Errorf("the text is not a URL: %w", ErrURL)
+	}
+	if strings.HasSuffix(rawURL, "#") {
+		return nil, none, fmt.Errorf("the fragment is empty; leave out the number sign: %w", ErrURL)
+	}
+	if err := refuseSecrets(u); err != nil {
+		return nil, none, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open, ok := s.open[u.Scheme]
+	if !ok {
+		known := cmp.Or(strings.Join(slices.Sorted(maps.Keys(s.open)), ", "), "none, since no store is registered")
+		return nil, none, fmt.Errorf("unknown scheme %q: want one of %s: %w", u.Scheme, known, ErrURL)
+	}
+	return u, open, nil
+}
 
 // Register adds a URL scheme to OpenObjects, usually from an init function. It returns ErrURL
 // if the scheme is already registered or is not in lower case.
@@ -22,16 +68,7 @@ var schemes = struct {
 // The URL passed to open has no userinfo and no query key that looks like a secret. open must
 // not quote the query in its errors.
 func Register(scheme string, open func(context.Context, *url.URL) (Objects, error)) error {
-	if parsed, err := url.Parse(scheme + "://"); err != nil || parsed.Scheme != scheme || open == nil {
-		return fmt.Errorf("scheme %q cannot be registered: want a scheme in lower case and a function: %w", scheme, ErrURL)
-	}
-	schemes.Lock()
-	defer schemes.Unlock()
-	if _, taken := schemes.open[scheme]; taken {
-		return fmt.Errorf("scheme %q is already registered: %w", scheme, ErrURL)
-	}
-	schemes.open[scheme] = open
-	return nil
+	return objectSchemes.add(scheme, open, open != nil)
 }
 
 // OpenObjects opens the store of objects that a URL names, such as file:///var/checkpoints. It
@@ -40,24 +77,34 @@ func Register(scheme string, open func(context.Context, *url.URL) (Objects, erro
 //
 // Thread safety: safe for concurrent use.
 func OpenObjects(ctx context.Context, rawURL string) (Objects, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil { // the error of Parse quotes the URL, which may contain a secret
-		return nil, fmt.Errorf("the text is not a URL: %w", ErrURL)
-	}
-	if strings.HasSuffix(rawURL, "#") {
-		return nil, fmt.Errorf("the fragment is empty; leave out the number sign: %w", ErrURL)
-	}
-	if err := refuseSecrets(u); err != nil {
+	u, open, err := objectSchemes.find(rawURL)
+	if err != nil {
 		return nil, err
 	}
-	schemes.Lock()
-	open, ok := schemes.open[u.Scheme]
-	known := slices.Sorted(maps.Keys(schemes.open))
-	schemes.Unlock()
-	if !ok {
-		return nil, fmt.Errorf("unknown scheme %q: want one of %s: %w", u.Scheme, strings.Join(known, ", "), ErrURL)
-	}
 	return open(ctx, u)
+}
+
+// RegisterCompleted adds a URL scheme to OpenCompleted, usually from an init function. It returns
+// ErrURL if the scheme is already registered or is not in lower case.
+//
+// open checks the URL and does no I/O. The URL is as for Register, and open must not quote the
+// query in its errors.
+func RegisterCompleted(scheme string, open func(*url.URL) (CompletedOpener, error)) error {
+	return completedSchemes.add(scheme, open, open != nil)
+}
+
+// OpenCompleted returns the opener of the completed stores that a URL names, such as
+// zk://host1:2181,host2:2181/weir, for StorageOptions.Completed. It returns ErrURL if the scheme
+// is not registered or the URL does not name a store, and refuses URLs with credentials. It does
+// no I/O; the opener does.
+//
+// Thread safety: safe for concurrent use.
+func OpenCompleted(rawURL string) (CompletedOpener, error) {
+	u, open, err := completedSchemes.find(rawURL)
+	if err != nil {
+		return nil, fmt.Errorf("completed store: %w", err)
+	}
+	return open(u)
 }
 
 // refuseSecrets returns an error for a URL with credentials. Its errors quote at most a word of
