@@ -1,0 +1,211 @@
+package s3store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/weirstate/weir/checkpoint"
+)
+
+// Store is a checkpoint.Objects in a bucket of Amazon S3 or of an S3-compatible server. The key of
+// an object is the prefix, a slash and the name.
+//
+// Problem: an object must appear under its name complete and once, although the size is not known
+// when its first bytes are written, a request may fail after the server has carried it out, and S3
+// has no rename and no locks. Memory and requests both cost money.
+//
+// Idea: an object up to one part is collected in memory and is one request; a larger one is a
+// multipart upload, which is invisible until it is completed. The request that makes the object
+// visible has the header If-None-Match: *, so the server refuses it if the name is taken. Each
+// Create has a random token, stored as metadata of the object. If the server refuses the request, the
+// token shows whether the object is our own, from an attempt whose answer was lost.
+//
+//	Write             Commit                                         requests
+//	up to one part    PutObject, If-None-Match: *                    1
+//	more              CreateMultipartUpload                          1
+//	 part part part   UploadPart, PartsInFlight at the same time     1 per part
+//	                  CompleteMultipartUpload, If-None-Match: *      1
+//
+//	refused (412, or the upload is gone):  HEAD --- our token ------> committed
+//	                                          '---- other token ----> fs.ErrExist
+//
+//	Open     GET of the first 256 KiB: existence, size and first bytes   1
+//	ReadAt   elsewhere: GET of the range, if the object is unchanged     1
+//	         in order: ranges of 1, 2, 4 ... MiB are read ahead          1 per range
+//
+// Invariant: an object is never replaced. With Options.SingleWriter this holds for one process: the
+// store sends HEAD before the commit instead of the header.
+//
+// Invariant: the object that a Commit has reported as its own has the token of that Commit.
+//
+// Invariant: fs.ErrNotExist means that the server has answered NoSuchKey. A missing bucket or a
+// server without an answer is another error.
+//
+// Invariant: after Abort no multipart upload of the object remains, unless the server does not
+// answer or the process ends. Such uploads are listed by ListUnfinished, and the coordinator collects
+// them.
+//
+// Cost: memory for one open object is PartsInFlight+1 parts at most, for writing as for reading,
+// and as much as it has bytes if that is less. List costs one request per 1,000 objects, RemoveAll
+// one per 1,000 names. With Entropy, a List that may contain data objects costs 16 requests more
+// (Entropy 1) or 256 (Entropy 2), which run in parallel. Open costs two requests, and eight for a new
+// prefix.
+//
+// A failed request is repeated after a random pause that grows up to 20 s. The pauses of all
+// requests are independent: the quota of the SDK, by which many failures of one client turn off
+// repetitions for all its requests, is turned off, since a burst of SlowDown answers would fail
+// checkpoints that need only wait. The load is limited by PartsInFlight and by the pauses.
+//
+// A Store has no lock, so it does not exclude a second coordinator of the same job. A completed
+// store in ZooKeeper does, or the operator's scheduler. The fencing of attempts remains: see
+// checkpoint.Completed. In a bucket with versions, removed objects remain as old versions until a
+// rule of the bucket expires them.
+//
+// Thread safety: safe for concurrent use.
+type Store struct {
+	client    *s3.Client
+	bucket    string
+	keys      keys
+	o         Options
+	algorithm types.ChecksumAlgorithm // of multipart uploads; empty for none
+
+	parts       sync.Pool   // of *[]byte with the capacity PartBytes
+	noBatch     atomic.Bool // the server has no DeleteObjects
+	listAtOnce  chan struct{}
+	retryPauses aws.RetryerV2
+}
+
+var (
+	_ checkpoint.UnfinishedLister = (*Store)(nil)
+	_ checkpoint.BatchRemover     = (*Store)(nil)
+	_ checkpoint.Packer           = (*Store)(nil)
+)
+
+// Open opens the objects in a bucket whose keys begin with prefix and a slash; prefix may be empty.
+// The bucket must exist. Open returns ErrConditional if the server would let two writers create the
+// same object, checkpoint.ErrInvalidOption for an option out of range, and checkpoint.ErrURL for a
+// bucket or prefix that is not valid.
+//
+// The contexts that are passed to Create and Open of the result are used until the file or object is
+// closed.
+func Open(ctx context.Context, bucket, prefix string, o Options) (*Store, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPlace(bucket, prefix); err != nil {
+		return nil, err
+	}
+	s := &Store{bucket: bucket, o: o, listAtOnce: make(chan struct{}, listsAtOnce)}
+	if prefix != "" {
+		s.keys.prefix = prefix + "/"
+	}
+	if s.client, err = s.newClient(ctx); err != nil {
+		return nil, s.failed(ctx, "open", "", err)
+	}
+	s.algorithm = algorithms[o.Checksum]
+	if s.algorithm == "" && s.client.Options().RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired {
+		s.algorithm = types.ChecksumAlgorithmCrc32 // which the SDK chooses for single requests
+	}
+	if err := s.openSettings(ctx); err != nil {
+		return nil, s.failed(ctx, "open", "", err)
+	}
+	return s, nil
+}
+
+// newClient returns a client for the options.
+func (s *Store) newClient(ctx context.Context) (*s3.Client, error) {
+	s.retryPauses = s.newRetryer()
+	if s.o.Client != nil {
+		return s3.New(s.o.Client.Options(), s.configure), nil
+	}
+	if s.o.Config != nil {
+		return s3.NewFromConfig(*s.o.Config, s.configure), nil
+	}
+	loaded, err := config.LoadDefaultConfig(ctx,
+		config.WithHTTPClient(newHTTPClient(s.o.StallTimeout)), config.WithLogger(logging.Nop{}))
+	if err != nil { // the text may quote configuration files
+		return nil, fmt.Errorf("the configuration of the AWS SDK cannot be read: %w", ErrCredentials)
+	}
+	return s3.NewFromConfig(loaded, s.configure), nil
+}
+
+// configure sets the options of a client.
+func (s *Store) configure(c *s3.Options) {
+	c.Region = cmp.Or(s.o.Region, c.Region)
+	if s.o.Endpoint != "" {
+		c.BaseEndpoint = aws.String(s.o.Endpoint)
+	}
+	if c.BaseEndpoint != nil {
+		c.Region = cmp.Or(c.Region, "us-east-1")
+	}
+	c.UsePathStyle = c.UsePathStyle || s.o.PathStyle
+	switch s.o.Checksum {
+	case "":
+	case ChecksumWhenRequired:
+		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	default:
+		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
+		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenSupported
+	}
+	c.DisableLogOutputChecksumValidationSkipped = true
+	c.Retryer = s.retryPauses
+	c.RetryMaxAttempts = 0
+}
+
+// newRetryer returns the policy for failed requests: see Store.
+func (s *Store) newRetryer() aws.RetryerV2 {
+	return retry.NewStandard(func(r *retry.StandardOptions) {
+		r.MaxAttempts = s.o.Retries + 1
+		r.MaxBackoff = s.o.maxBackoff
+		if s.o.maxBackoff < time.Second { // the default pauses a second after SlowDown
+			r.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return s.o.maxBackoff, nil })
+		}
+		r.RateLimiter = ratelimit.None
+		r.Retryables = append(r.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
+			"ConditionalRequestConflict": {}, "OperationAborted": {}, // another request for the key is in progress
+			"BadDigest": {}, "XAmzContentSHA256Mismatch": {}, "XAmzContentChecksumMismatch": {}, "IncompleteBody": {},
+		}})
+	})
+}
+
+// PackBytes implements checkpoint.Packer.
+func (s *Store) PackBytes() int64 { return packBytes }
+
+// packBytes is 1 MiB: about the size at which the transfer takes as long as the request.
+const packBytes = 1 << 20
+
+// url returns the URL of an object without a query.
+func (s *Store) url(name string) string {
+	return strings.TrimSuffix(scheme+"://"+s.bucket+"/"+s.keys.prefix+name, "/")
+}
+
+// pause waits before the next attempt of a request, and returns the cause if the context ends.
+func (s *Store) pause(ctx context.Context, attempt int, reason error) error {
+	delay, err := s.retryPauses.RetryDelay(attempt, reason)
+	if err != nil {
+		return err
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
