@@ -201,6 +201,11 @@ func (f *file) commit() error {
 		return context.Cause(f.ctx)
 	}
 	if f.store.o.SingleWriter {
+		unlock, err := commits.lock(f.ctx, aws.ToString(f.store.client.Options().BaseEndpoint)+" "+f.store.url(f.name))
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		if state, err := f.inspect(); err != nil {
 			return err
 		} else if state != missing {
@@ -228,6 +233,47 @@ func (f *file) commit() error {
 		return fmt.Errorf("it existed, and was then removed: %w: %w", ErrChanged, failure(f.ctx, err))
 	}
 	return err
+}
+
+// commits has a lock for the URL of each object that a store with SingleWriter commits now. Several
+// stores of one process may have the same prefix.
+var commits nameLocks
+
+// nameLocks has a lock for each name.
+//
+// Thread safety: safe for concurrent use.
+type nameLocks struct {
+	mu   sync.Mutex
+	held map[string]chan struct{} // closed when the lock is released
+}
+
+// lock waits for the lock of a name.
+func (l *nameLocks) lock(ctx context.Context, name string) (unlock func(), err error) {
+	for {
+		l.mu.Lock()
+		other, taken := l.held[name]
+		if !taken {
+			break
+		}
+		l.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	defer l.mu.Unlock()
+	if l.held == nil {
+		l.held = make(map[string]chan struct{})
+	}
+	mine := make(chan struct{})
+	l.held[name] = mine
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.held, name)
+		close(mine)
+	}, nil
 }
 
 // condition returns the header with which the server refuses to replace an object.

@@ -109,4 +109,4 @@ func cutUpload(listed string) (name, uploadID string, ok bool) {
 }
 
 // uploadMark separates a name from the ID of a multipart upload. No name contains it.
-const uploadMark = "#"
+const uploadMark = "#upload="

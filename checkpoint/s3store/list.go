@@ -119,6 +119,9 @@ func (s *Store) listUploads(ctx context.Context, prefix string) (all []types.Mul
 	in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
 	for {
 		out, err := s.client.ListMultipartUploads(ctx, in)
+		if isNoSuchUpload(err) { // from servers that have no multipart upload at all
+			return all, nil
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/weirstate/weir/checkpoint"
 )
@@ -163,6 +167,7 @@ func (s *Store) configure(c *s3.Options) {
 		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenSupported
 	}
 	c.DisableLogOutputChecksumValidationSkipped = true
+	c.APIOptions = append(c.APIOptions, ignoreChecksumsOfParts)
 	c.Retryer = s.retryPauses
 	c.RetryMaxAttempts = 0
 }
@@ -181,6 +186,27 @@ func (s *Store) newRetryer() aws.RetryerV2 {
 			"BadDigest": {}, "XAmzContentSHA256Mismatch": {}, "XAmzContentChecksumMismatch": {}, "IncompleteBody": {},
 		}})
 	})
+}
+
+// ignoreChecksumsOfParts adds a step that removes checksums from partial responses. Some servers send
+// the checksum of the whole object with a part of it, and the SDK would compare them.
+func ignoreChecksumsOfParts(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("weir.ignoreChecksumsOfParts", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		response, ok := out.RawResponse.(*smithyhttp.Response)
+		if !ok || response.StatusCode != http.StatusPartialContent {
+			return out, metadata, err
+		}
+		if from, to, size, ok := parseRange(response.Header.Get("Content-Range")); ok && from == 0 && to == size-1 {
+			return out, metadata, err
+		}
+		maps.DeleteFunc(response.Header, func(name string, _ []string) bool {
+			return strings.HasPrefix(name, "X-Amz-Checksum-")
+		})
+		return out, metadata, err
+	}), middleware.After)
 }
 
 // PackBytes implements checkpoint.Packer.
