@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -39,53 +38,6 @@ func listEntries(t testing.TB, s Completed) []Entry {
 	listed, err := s.List(context.Background())
 	require.NoError(t, err)
 	return listed
-}
-
-func TestEntriesAreListedByIDUntilTheyAreRemoved(t *testing.T) {
-	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
-		ctx := context.Background()
-		s := openStore(t, objects)
-		require.Empty(t, listEntries(t, s))
-		attempt := beginAttempt(t, s)
-		var want []Entry
-		for _, id := range []ID{9, 10, 1, 200} {
-			e := Entry{ID: id, Attempt: attempt, Size: int64(id) * 3, Checksum: uint64(id) << 50}
-			require.NoError(t, s.Commit(ctx, e))
-			want = append(want, e)
-		}
-		require.Equal(t, []Entry{want[2], want[0], want[1], want[3]}, listEntries(t, s))
-		require.NoError(t, s.Remove(ctx, 9))
-		require.NoError(t, s.Remove(ctx, 9))
-		require.NoError(t, s.Close())
-		require.Equal(t, []Entry{want[2], want[1], want[3]}, listEntries(t, openStore(t, objects)))
-	})
-}
-
-func TestIDIsCommittedOnce(t *testing.T) {
-	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
-		ctx := context.Background()
-		s := openStore(t, objects)
-		first := Entry{ID: 1, Attempt: beginAttempt(t, s), Size: 5}
-		require.NoError(t, s.Commit(ctx, first))
-		require.ErrorIs(t, s.Commit(ctx, Entry{ID: 1, Attempt: first.Attempt, Size: 6}), fs.ErrExist)
-		require.Equal(t, []Entry{first}, listEntries(t, s))
-	})
-}
-
-func TestEarlierAttemptIsFenced(t *testing.T) {
-	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
-		ctx := context.Background()
-		s := openStore(t, objects)
-		first, second := beginAttempt(t, s), beginAttempt(t, s)
-		require.Less(t, first, second)
-		err := s.Commit(ctx, Entry{ID: 1, Attempt: first})
-		require.ErrorIs(t, err, ErrFenced)
-		require.NotErrorIs(t, err, fs.ErrExist)
-		require.Empty(t, listEntries(t, s))
-		require.NoError(t, s.Commit(ctx, Entry{ID: 1, Attempt: second}))
-		require.NoError(t, s.Close())
-		require.Less(t, second, beginAttempt(t, openStore(t, objects)))
-	})
 }
 
 func TestSecondOpenerIsLockedOutUntilClose(t *testing.T) {
