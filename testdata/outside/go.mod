@@ -1,5 +1,5 @@
-// A module outside of Weir with a memtable, a picker, a file system and a backend of its
-// own: see docs/extending.md.
+// A module outside of Weir with a memtable, a picker, a file system, a storage and a backend of
+// its own: see docs/extending.md.
 module example.org/outside
 
 go 1.25.0
