@@ -10,14 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/integration/servers"
+	"github.com/weirstate/weir/internal/bench/harness"
 )
 
 // shared are the addresses of the servers that all tests use. A test that stops, kills or pauses a server
 // starts one of its own.
 var shared servers.Addresses
 
-// TestMain refuses to run without servers: tests that need one are never skipped.
+// TestMain lets the test binary run as a child process of the harness. It refuses to run without servers:
+// tests that need one are never skipped.
 func TestMain(m *testing.M) {
+	harness.ServeIfChild()
 	var err error
 	if shared, err = servers.FromEnvironment(); err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)

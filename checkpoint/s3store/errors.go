@@ -65,7 +65,7 @@ var reasons = map[string]error{
 	"AccessDenied": fs.ErrPermission, "AllAccessDisabled": fs.ErrPermission, "AccountProblem": fs.ErrPermission,
 	"InvalidAccessKeyId": fs.ErrPermission, "SignatureDoesNotMatch": fs.ErrPermission,
 	"ExpiredToken": fs.ErrPermission, "InvalidToken": fs.ErrPermission, "InvalidSecurity": fs.ErrPermission,
-	"NotSignedUp": fs.ErrPermission,
+	"NotSignedUp": fs.ErrPermission, "XAdminUserNotFound": fs.ErrPermission, // the latter: versitygw
 }
 
 // reasonOfStatus returns the error that callers check for a status whose code is not in reasons.
@@ -143,7 +143,7 @@ func failure(ctx context.Context, err error) error {
 	case strings.Contains(err.Error(), "checksum did not match"): // the type is internal to the SDK
 		e.text += "response"
 		e.add(ErrChecksum)
-	case errors.As(err, &signing):
+	case errors.As(err, &signing), strings.Contains(err.Error(), "get identity: get credentials: "): // the SDK has no type
 		e.text += "not signed"
 		e.add(ErrCredentials)
 	default:

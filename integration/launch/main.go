@@ -130,7 +130,7 @@ func goCommand(ctx context.Context, set *servers.Set, args []string) error {
 func serve(ctx context.Context, set *servers.Set) error {
 	fmt.Println("\nPaste into another shell:")
 	fmt.Println()
-	for _, variable := range servers.S3Environment() {
+	for _, variable := range set.Environment() {
 		fmt.Println("  export", variable)
 	}
 	fmt.Printf("\nS3: %s, HDFS: hdfs://%s, ZooKeeper: %s\n", set.S3.Endpoint, set.HDFS.Address, set.ZooKeeper.Address)

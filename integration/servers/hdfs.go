@@ -44,7 +44,7 @@ func (i Installation) StartHDFS(ctx context.Context, dir string, port int) (*HDF
 	if err != nil {
 		return nil, err
 	}
-	h := &HDFS{Address: local(port), installation: i, dir: dir}
+	h := &HDFS{Address: Local(port), installation: i, dir: dir}
 	if err := h.configure(append([]int{port}, others...)); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (i Installation) StartHDFS(ctx context.Context, dir string, port int) (*HDF
 	if out, err := format.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("format the NameNode: %w\n%s", err, out)
 	}
-	web := local(others[0])
+	web := Local(others[0])
 	h.NameNode = h.process("the NameNode", "namenode.log", nameNodeClass, func(ctx context.Context) error {
 		_, err := nameNodeState(ctx, web)
 		return err

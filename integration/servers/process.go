@@ -198,7 +198,7 @@ func FreePorts(n int) (ports []int, err error) {
 
 // isFree reports whether a server could listen on a port of 127.0.0.1.
 func isFree(port int) bool {
-	l, err := net.Listen("tcp", local(port))
+	l, err := net.Listen("tcp", Local(port))
 	if err != nil {
 		return false
 	}
@@ -213,5 +213,5 @@ func FreePortNear(port int) (int, error) {
 	return FreePort()
 }
 
-// local returns the address of a port on loopback.
-func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+// Local returns the address of a port on loopback.
+func Local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

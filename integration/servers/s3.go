@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // The credentials of the S3 server. They are no secret: the server listens on loopback.
@@ -23,25 +24,23 @@ type S3 struct {
 	Endpoint string
 	// Data is the directory of the buckets.
 	Data string
-	// AccessLog is the file with one line for each request.
-	AccessLog string
 }
 
 // StartS3 starts an S3 server with its files in dir, which must exist, on a port, or on a free
-// one if port is 0.
-func (i Installation) StartS3(ctx context.Context, dir string, port int) (*S3, error) {
+// one if port is 0. flags are more flags of versitygw, such as --readonly.
+func (i Installation) StartS3(ctx context.Context, dir string, port int, flags ...string) (*S3, error) {
 	port, err := portOrFree(port)
 	if err != nil {
 		return nil, err
 	}
-	s := &S3{Endpoint: "http://" + local(port), Data: filepath.Join(dir, "buckets"), AccessLog: filepath.Join(dir, "requests.log")}
+	s := &S3{Endpoint: "http://" + Local(port), Data: filepath.Join(dir, "buckets")}
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, err
 	}
 	s.Process = &Process{
 		name: "the S3 server", log: filepath.Join(dir, "server.log"),
 		program: i.Versitygw,
-		args:    []string{"--port", local(port), "--region", S3Region, "--access-log", s.AccessLog, "--quiet", "--health", "/health", "posix", s.Data},
+		args:    slices.Concat([]string{"--port", Local(port), "--region", S3Region, "--quiet", "--health", "/health"}, flags, []string{"posix", s.Data}),
 		env:     []string{"ROOT_ACCESS_KEY=" + S3AccessKey, "ROOT_SECRET_KEY=" + S3SecretKey},
 		ready:   func(ctx context.Context) error { return getOK(ctx, s.Endpoint+"/health") },
 	}

@@ -53,7 +53,7 @@ func (i Installation) StartZooKeeper(ctx context.Context, dir string, port int) 
 	if err := os.WriteFile(filepath.Join(dir, "log4j.properties"), []byte(zooLog), 0o600); err != nil {
 		return nil, err
 	}
-	z := &ZooKeeper{Address: local(port)}
+	z := &ZooKeeper{Address: Local(port)}
 	z.Process = &Process{
 		name: "ZooKeeper", log: filepath.Join(dir, "server.log"), program: "java",
 		args: []string{"-Xmx256m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", "-Dzookeeper.jmx.log4j.disable=true", "-Dlog4j.configuration=file:" + filepath.Join(dir, "log4j.properties"),
