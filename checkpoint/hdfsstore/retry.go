@@ -19,7 +19,7 @@ func (s *Store) retry(ctx context.Context, try func() error) error {
 		if err == nil || attempt >= s.options.Attempts || !isTransient(err) {
 			return err
 		}
-		if ended := wait(ctx, s.backoff(attempt)); ended != nil {
+		if ended := wait(ctx, backoff(attempt)); ended != nil {
 			return ended
 		}
 	}
@@ -27,8 +27,8 @@ func (s *Store) retry(ctx context.Context, try func() error) error {
 
 // backoff returns the wait after an attempt: it doubles each time and is between half of its value
 // and its value, so that processes which failed together do not come back together.
-func (s *Store) backoff(attempt int) time.Duration {
-	full := min(s.firstWait<<min(attempt-1, 20), maxWait)
+func backoff(attempt int) time.Duration {
+	full := min(firstWait<<min(attempt-1, 20), maxWait)
 	return full/2 + rand.N(full/2+1)
 }
 

@@ -9,7 +9,6 @@ import (
 	"path"
 	"strings"
 	"syscall"
-	"time"
 
 	krb "github.com/jcmturner/gokrb5/v8/client"
 
@@ -30,10 +29,10 @@ import (
 //
 //	Write     up to 1 MiB is held in memory, more is sent to DataNodes
 //	Commit    1. make chk-7/.1-op-0.5f0c2a91.tmp/
-//	          2. write chk-7/.1-op-0.5f0c2a91.tmp/object   and complete it: all DataNodes have it
+//	          2. write chk-7/.1-op-0.5f0c2a91.tmp/.object  and complete it: all DataNodes have it
 //	          3. remember the inode of the file
 //	          4. rename chk-7/.1-op-0.5f0c2a91.tmp to chk-7/1-op-0
-//	          5. after an error of the rename, compare the inode of chk-7/1-op-0/object
+//	          5. after an error of the rename, compare the inode of chk-7/1-op-0/.object
 //	Abort     remove chk-7/.1-op-0.5f0c2a91.tmp
 //	crash     leaves the directory, which List returns as Unfinished
 //
@@ -68,12 +67,11 @@ import (
 //
 // Thread safety: safe for concurrent use.
 type Store struct {
-	options   Options
-	root      string
-	url       string // of the root, without a slash at its end
-	pool      pool
-	kerberos  *krb.Client   // nil without Kerberos
-	firstWait time.Duration // shorter in tests
+	options  Options
+	root     string
+	url      string // of the root, without a slash at its end
+	pool     pool
+	kerberos *krb.Client // nil without Kerberos
 }
 
 var (
@@ -82,8 +80,8 @@ var (
 	_ checkpoint.Packer       = (*Store)(nil)
 )
 
-// objectFile is the name of the file in the directory of an object.
-const objectFile = "object"
+// objectFile is the name of the file in the directory of an object. No object can have this name.
+const objectFile = ".object"
 
 // New connects to HDFS and makes the directory if it is missing.
 func New(ctx context.Context, o Options) (*Store, error) {
@@ -103,7 +101,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 // newStore returns a Store whose sessions dial connects.
 func newStore(o Options, dial func(context.Context) (*session, error)) *Store {
 	u := url.URL{Scheme: "hdfs", Host: strings.Join(o.NameNodes, ","), Path: o.Path}
-	return &Store{options: o, root: o.Path, url: u.String(), pool: pool{dial: dial}, firstWait: firstWait}
+	return &Store{options: o, root: o.Path, url: u.String(), pool: pool{dial: dial}}
 }
 
 // begin makes the root directory.
@@ -196,10 +194,11 @@ func (s *Store) remove(ctx context.Context, name string) error {
 }
 
 // removeEmpty removes a folder and its parents below the root, as long as they are empty. The
-// Create of an object makes them again in one step with its own directory.
+// Create of an object makes them again in one step with its own directory. A folder whose removal
+// fails stays; the next removal of an object in it tries again.
 func (s *Store) removeEmpty(ctx context.Context, folder string) {
 	for ; folder != "." && folder != "/"; folder = path.Dir(folder) {
-		err := s.once(ctx, func(c client) error { return c.remove(s.path(folder)) })
+		err := s.do(ctx, func(c client) error { return c.remove(s.path(folder)) })
 		if ignoreMissing(err) != nil {
 			return
 		}

@@ -115,7 +115,7 @@ func (f *file) start() error {
 	if err != nil {
 		return hideExistence(use.end(err))
 	}
-	f.upload = &upload{use: use, out: out, temp: temp, firstWait: f.s.firstWait}
+	f.upload = &upload{use: use, out: out, temp: temp}
 	return nil
 }
 
@@ -237,11 +237,10 @@ func (f *file) removeTemps(except string) error {
 // upload is one attempt to write a file. It owns a session until it has ended.
 type upload struct {
 	*use
-	out       fileWriter
-	temp      string // path of the temporary directory
-	size      int64  // bytes written
-	ended     bool
-	firstWait time.Duration
+	out   fileWriter
+	temp  string // path of the temporary directory
+	size  int64  // bytes written
+	ended bool
 }
 
 // write writes p in pieces.
@@ -266,7 +265,7 @@ func (u *upload) write(p []byte) (written int, err error) {
 // writePiece writes a piece. The NameNode refuses the next block of a file while the previous one
 // is not stored often enough; the library can be asked again for it.
 func (u *upload) writePiece(p []byte) (written int, err error) {
-	for pause := u.firstWait; ; pause *= 2 {
+	for pause := firstWait; ; pause *= 2 {
 		n, err := u.out.Write(p[written:])
 		written += n
 		if !isNotYet(err) || pause > maxWait {
