@@ -26,6 +26,7 @@ import (
 //	index           memory fs    hash, btree      hash         Index
 //	sync            all          true, false      false        Synchronous
 //	inline          fs lsm       size from 0B     20KiB        checkpoint.StorageOptions.InlineBytes; 0B inlines nothing
+//	pack            fs lsm       size from 0B     storage          checkpoint.StorageOptions.PackBytes; 0B packs nothing
 //	completed       fs lsm       URL              see below    checkpoint.StorageOptions.Completed
 //	max-state       memory       size             5MiB         checkpoint.MemoryOptions.MaxStateBytes
 //	frame           memory       size             10MiB        checkpoint.MemoryOptions.FrameBytes
@@ -92,7 +93,7 @@ func openFs(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 		completed string
 	)
 	storage, err := storageURL(u, scheme, indexKey(&o.Index), query.Bool("sync", &o.Synchronous),
-		inlineKey(&o.Checkpoints.InlineBytes), completedKey(&completed),
+		inlineKey(&o.Checkpoints.InlineBytes), packKey(&o.Checkpoints.PackBytes), completedKey(&completed),
 	)
 	if err == nil {
 		o.Checkpoints.Completed, err = openCompleted(completed)
@@ -108,7 +109,7 @@ func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 	storage, err := storageURL(u, scheme, query.Text("dir", "the path of a directory", &o.Dir), query.Size("budget", 1, &o.BudgetBytes),
 		compressionKey(&o.Compression), query.Count("max-open-files", &o.MaxOpenFiles),
 		query.Bool("incremental", &incremental), snapshotsKey(&o.Portable), query.Bool("local-recovery", &o.LocalRecovery),
-		query.Bool("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes), completedKey(&completed),
+		query.Bool("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes), packKey(&o.Checkpoints.PackBytes), completedKey(&completed),
 	)
 	if err == nil {
 		o.Checkpoints.Completed, err = openCompleted(completed)
@@ -164,10 +165,15 @@ func compressionKey(option *[]lsm.Compression) query.Key {
 		}}
 }
 
-// inlineKey sets StorageOptions.InlineBytes. There 0 means the default and -1 means that
-// nothing is inlined, so 0B becomes -1.
-func inlineKey(option *int64) query.Key {
-	k := query.Size("inline", 0, option)
+// inlineKey sets StorageOptions.InlineBytes; 0B inlines nothing.
+func inlineKey(option *int64) query.Key { return sizeOrNever("inline", option) }
+
+// packKey sets StorageOptions.PackBytes; 0B packs nothing.
+func packKey(option *int64) query.Key { return sizeOrNever("pack", option) }
+
+// sizeOrNever sets a size for which 0 means the default and -1 never, so 0B becomes -1.
+func sizeOrNever(name string, option *int64) query.Key {
+	k := query.Size(name, 0, option)
 	set := k.Set
 	k.Set = func(value string) bool {
 		ok := set(value)

@@ -52,6 +52,8 @@ func TestFsURLSetsItsOptions(t *testing.T) {
 		"?sync=true&inline=100kB":  {Synchronous: true, Checkpoints: inline(100e3)},
 		"?inline=0B":               {Checkpoints: inline(-1)},
 		"?inline=1MiB&index=btree": {Index: weir.BTree, Checkpoints: inline(1 << 20)},
+		"?pack=2MiB&inline=1B":     {Checkpoints: checkpoint.StorageOptions{InlineBytes: 1, PackBytes: 2 << 20}},
+		"?pack=0B":                 {Checkpoints: checkpoint.StorageOptions{PackBytes: -1}},
 	} {
 		got, err := weir.Open(context.Background(), "fs+"+file+query)
 		require.NoError(t, err, query)
@@ -119,7 +121,7 @@ func TestErrorOfAnUnusableURLListsTheLegalValues(t *testing.T) {
 		"memory:?total=9223372036855GiB":     "memory preset: illegal value of query key total: want " + size,
 		"memory:?total=9007199254740992KiB":  "memory preset: illegal value of query key total: want " + size,
 		"memory:?total=9223372036854775808B": "memory preset: illegal value of query key total: want " + size,
-		file + "?total=1MiB":                 "fs preset: unknown query key: want index, sync, inline, completed",
+		file + "?total=1MiB":                 "fs preset: unknown query key: want index, sync, inline, pack, completed",
 		file + "?inline=-1B":                 "fs preset: illegal value of query key inline: want " + strings.Replace(size, "1B", "0B", 1),
 	} {
 		p, err := weir.Open(context.Background(), text)
@@ -127,8 +129,10 @@ func TestErrorOfAnUnusableURLListsTheLegalValues(t *testing.T) {
 		require.Equal(t, want, strings.TrimSuffix(err.Error(), ": "+checkpoint.ErrURL.Error()), text)
 		require.Nil(t, p)
 	}
-	_, err := weir.Open(context.Background(), file+"?inline=2MiB")
-	require.ErrorIs(t, err, checkpoint.ErrInvalidOption)
+	for _, query := range []string{"?inline=2MiB", "?pack=17MiB"} {
+		_, err := weir.Open(context.Background(), file+query)
+		require.ErrorIs(t, err, checkpoint.ErrInvalidOption)
+	}
 }
 
 func TestURLErrorsQuoteNothingButTheScheme(t *testing.T) {

@@ -97,9 +97,9 @@ func (c *Coordinator) install(a *Attempt, ids idBlock) error {
 	}
 	c.attempt, c.inDoubt = a, make(map[ID]bool)
 	c.setIDs(ids)
-	c.latest, c.confirmed, c.failures = 0, nil, 0
+	c.latest, c.confirmed, c.failures = 0, confirmedFiles{}, 0
 	if a.restored != nil {
-		c.latest, c.confirmed = a.restored.ID, a.restored.sharedFiles()
+		c.latest, c.confirmed = a.restored.ID, a.restored.confirmedFiles()
 	}
 	c.triggered, c.ended = c.o.now(), time.Time{}
 	c.removals.add(c.collectLeftovers)
@@ -276,6 +276,7 @@ func (a *Attempt) trigger(id ID, now time.Time) *pending {
 		id: id, base: c.latest, confirmed: c.confirmed, attempt: a, triggered: now, ctx: ctx, cancel: cancel,
 		parts: make(map[subtaskID]Part), release: c.o.Storage.release,
 	}
+	p.packs = &packWriter{c: c, id: p.id, attempt: a.number, ctx: ctx, cutBytes: c.o.Storage.packCutBytes}
 	for _, s := range a.subtasks {
 		p.missing += s.Parallelism
 	}

@@ -147,7 +147,7 @@ type Subtasks struct {
 //	 queued --------------- timeout, Cancel, later one complete --------------------.|
 //	    | queue of commits                                                          ||
 //	    v                                                                           vv
-//	writing metadata ------ error, timeout, Cancel -------------------------->   aborted
+//	writing pack, metadata - error, timeout, Cancel -------------------------->   aborted
 //	    |                                                          files of this attempt removed
 //	    v
 //	committing ------------ error -------------------> aborted, but in doubt
@@ -158,8 +158,9 @@ type Subtasks struct {
 // If the metadata object exists already (fs.ErrExist), another process wrote it; the checkpoint is
 // then in doubt too.
 //
-// Invariant: a checkpoint commits only after all its subtasks have acknowledged, and an
-// acknowledgement lists only durable files.
+// Invariant: a checkpoint commits only after all its subtasks have acknowledged. An acknowledgement
+// lists only files that are durable, or lie in a pack of the checkpoint; the pack is durable before
+// the metadata is written.
 //
 // Invariant: checkpoints commit in ascending order of IDs. Committing one aborts all earlier
 // ones that are still in progress.
@@ -206,11 +207,11 @@ type Coordinator struct {
 	nextID       ID                     // higher than every ID used or found in the storage
 	ids          reservedIDs            // the IDs of the next checkpoints
 	latest       ID                     // newest complete checkpoint, or 0
-	confirmed    sharedFiles            // shared files of latest
+	confirmed    confirmedFiles         // shared files of latest
 	pending      []*pending             // checkpoints in progress
 	inDoubt      map[ID]bool            // commit failed in this attempt, but the entry may exist
 	unrestorable map[ID]error           // complete, but known to be damaged
-	shared       map[ID]map[string]bool // cache: names of the shared files of complete checkpoints
+	shared       map[ID]map[string]bool // cache: names of the shared objects of complete checkpoints
 	failures     int                    // consecutive failed checkpoints
 	triggered    time.Time              // time of the last trigger
 	ended        time.Time              // time when the last checkpoint ended
@@ -410,6 +411,7 @@ func (c *Coordinator) finish(p *pending) {
 	// After the attempt has ended, Run no longer enforces the timeout.
 	ctx, release := context.WithTimeoutCause(p.ctx, c.o.Timeout, ErrTimeout)
 	defer release()
+	defer context.AfterFunc(ctx, func() { p.cancel(context.Cause(ctx)) })() // ends the commit of the pack
 	done, stats, err := c.commit(ctx, p)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -422,8 +424,8 @@ func (c *Coordinator) finish(p *pending) {
 		return
 	}
 	c.end(p, nil)
-	c.latest, c.confirmed, c.failures = p.id, done.sharedFiles(), 0
-	c.shared[p.id] = done.sharedNames()
+	c.latest, c.confirmed, c.failures = p.id, done.confirmedFiles(), 0
+	c.shared[p.id] = done.sharedObjects()
 	c.call(p.attempt, func(t Tasks) { t.Complete(stats) })
 	c.announce(p, stats, nil)
 	for _, older := range slices.Clone(c.pending) {
@@ -434,9 +436,13 @@ func (c *Coordinator) finish(p *pending) {
 	c.removals.add(c.removeOutdated)
 }
 
-// commit writes the metadata object and then the entry of a checkpoint.
+// commit commits the open pack of a checkpoint, and then writes the metadata object and the entry.
 func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Stats, error) {
-	checkpoint := p.checkpoint(c.o.Job)
+	packs, err := p.packs.finish()
+	if err != nil {
+		return nil, Stats{}, err
+	}
+	checkpoint := p.checkpoint(c.o.Job, packs)
 	data, err := encode(checkpoint)
 	if err != nil {
 		return nil, Stats{}, err

@@ -25,10 +25,16 @@ func keptAfterACrash(crash uint64) []vfstest.CrashOptions {
 // the job continues, and no orphan is left: see simulation.end. Quick tests try one in fifteen
 // cases; longer ones crash some recoveries as well.
 func TestCheckpointsSurviveACrashAfterEveryOperation(t *testing.T) {
+	for name, options := range scriptOptions {
+		t.Run(name, func(t *testing.T) { crashAfterEveryOperation(t, options) })
+	}
+}
+
+func crashAfterEveryOperation(t *testing.T, options simOptions) {
 	operations, crashes, second := uint64(0), 0, 0
 	sample := density.Of(t, uint64(15), 1, 1) // one of this many cases is tried
 	everyRecovery, everySecond := density.Of(t, uint64(0), 8, 1), density.Of(t, 0, 17, 5)
-	s := newSimulation(scriptOptions, nil, nil)
+	s := newSimulation(options, nil, nil)
 	s.before = func() {
 		operations++
 		for i, kept := range keptAfterACrash(operations) {

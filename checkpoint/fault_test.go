@@ -16,6 +16,12 @@ import (
 // checkpoint fails or completes, earlier ones can be restored, and after the faults end no
 // orphan is left: see simulation.end.
 func TestFailingOperationFailsOnlyItsCheckpoint(t *testing.T) {
+	for name, options := range scriptOptions {
+		t.Run(name, func(t *testing.T) { failEveryOperation(t, options) })
+	}
+}
+
+func failEveryOperation(t *testing.T, options simOptions) {
 	const forGood = 1 << 30
 	for name, way := range map[string]simFaults{
 		"EIO once":          {count: 1, err: syscall.EIO},
@@ -36,7 +42,7 @@ func TestFailingOperationFailsOnlyItsCheckpoint(t *testing.T) {
 				step = density.Of(t, 100, 3, 1)
 			}
 			for n := 0; ; n += 1 + rng.IntN(2*step-1) {
-				s := newSimulation(scriptOptions, nil, nil)
+				s := newSimulation(options, nil, nil)
 				s.failing = way
 				s.failing.after = n
 				s.script()
@@ -59,13 +65,19 @@ func TestFailingOperationFailsOnlyItsCheckpoint(t *testing.T) {
 // On a full disk checkpoints fail, and complete ones are kept. With more space the job
 // continues.
 func TestFullDiskFailsCheckpointsAndLosesNothing(t *testing.T) {
-	whole := newSimulation(scriptOptions, nil, nil)
+	for name, options := range scriptOptions {
+		t.Run(name, func(t *testing.T) { fillTheDisk(t, options) })
+	}
+}
+
+func fillTheDisk(t *testing.T, options simOptions) {
+	whole := newSimulation(options, nil, nil)
 	whole.script()
 	require.NoError(t, whole.violation)
 	completed := make(map[int]bool)
 	for room, step := int64(0), density.Of(t, int64(401), 97, 1); room < 8_000; room += step {
 		t.Run(fmt.Sprint(room), func(t *testing.T) {
-			s := newSimulation(scriptOptions, nil, nil)
+			s := newSimulation(options, nil, nil)
 			s.mem = vfstest.NewMem(vfstest.MemOptions{MaxBytes: max(room, 1)})
 			s.script()
 			require.NoError(t, s.violation)

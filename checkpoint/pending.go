@@ -12,12 +12,12 @@ import (
 //
 //	collecting   missing > 0
 //	queued       missing == 0, !finishing, !over
-//	writing      finishing, !inDoubt
+//	writing      finishing, !inDoubt: the pack, then the metadata
 //	committing   finishing, inDoubt
 //	ended        over: complete, or aborted; aborted with inDoubt: its entry may exist
 //
 // Thread safety: the coordinator's mutex guards all fields except those that never change (id,
-// base, attempt, triggered, ctx, cancel, confirmed, release) and inDoubt, which the queue of
+// base, attempt, triggered, ctx, cancel, confirmed, packs, release) and inDoubt, which the queue of
 // commits owns until over is set.
 type pending struct {
 	id        ID
@@ -26,7 +26,8 @@ type pending struct {
 	triggered time.Time
 	ctx       context.Context // ends with the checkpoint; its cause is the reason
 	cancel    context.CancelCauseFunc
-	confirmed sharedFiles // shared files of base; never changes
+	confirmed confirmedFiles // shared files of base; never changes
+	packs     *packWriter    // nil in a placeholder: see endedPending
 
 	parts   map[subtaskID]Part
 	missing int   // number of subtasks that have not acknowledged
@@ -51,8 +52,9 @@ func (p *pending) releaseMemory() {
 	p.held = 0
 }
 
-// checkpoint builds the Checkpoint from the acknowledged parts.
-func (p *pending) checkpoint(job string) *Checkpoint {
+// checkpoint builds the Checkpoint from the acknowledged parts. packs maps the names of the packs
+// that it has written to the sizes.
+func (p *pending) checkpoint(job string, packs map[string]int64) *Checkpoint {
 	c := &Checkpoint{Job: job, ID: p.id, Attempt: p.attempt.number, Triggered: p.triggered}
 	for _, s := range p.attempt.subtasks {
 		operator := Operator{Name: s.Operator}
@@ -62,5 +64,6 @@ func (p *pending) checkpoint(job string) *Checkpoint {
 		c.Operators = append(c.Operators, operator)
 	}
 	slices.SortFunc(c.Operators, func(a, b Operator) int { return strings.Compare(a.Name, b.Name) })
+	c.Packs = packsOf(c.Operators, packs, p.confirmed.packs)
 	return c
 }

@@ -29,7 +29,8 @@ import (
 //
 // Thread safety: mu guards moments and complete; one goroutine uses the rest.
 type cutJob struct {
-	rng *rand.Rand
+	rng     *rand.Rand
+	storage checkpoint.StorageOptions
 
 	mu       sync.Mutex
 	moments  map[checkpoint.ID]map[string]string
@@ -81,7 +82,7 @@ func (j *cutJob) begin(disk vfs.FS, name string, parallelism int) (_ *cutRun, er
 	if err != nil {
 		return nil, err
 	}
-	storage, err := checkpoint.NewStorage(files, checkpoint.StorageOptions{})
+	storage, err := checkpoint.NewStorage(files, j.storage)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +253,7 @@ func (r *cutRun) end() (err error) {
 // later one, can be restored at any parallelism; the job continues, collects orphans, and
 // restores its next checkpoint.
 func (j *cutJob) after(disk vfs.FS, reported checkpoint.ID, parallelism int) error {
-	k := &cutJob{rng: rand.New(rand.NewPCG(uint64(reported), 2)), moments: make(map[checkpoint.ID]map[string]string)}
+	k := &cutJob{rng: rand.New(rand.NewPCG(uint64(reported), 2)), moments: make(map[checkpoint.ID]map[string]string), storage: j.storage}
 	j.mu.Lock()
 	maps.Copy(k.moments, j.moments)
 	j.mu.Unlock()
@@ -282,8 +283,17 @@ func (j *cutJob) after(disk vfs.FS, reported checkpoint.ID, parallelism int) err
 // changes the directory of checkpoints, and keeps none, all or some of the data that was not
 // synced. Quick tests cut it after one operation in ten.
 func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
+	for name, storage := range map[string]checkpoint.StorageOptions{
+		"tables are objects":   {},
+		"tables are in a pack": {PackBytes: 1 << 20},
+	} {
+		t.Run(name, func(t *testing.T) { cutPowerAfterEveryOperation(t, storage) })
+	}
+}
+
+func cutPowerAfterEveryOperation(t *testing.T, storage checkpoint.StorageOptions) {
 	mem := vfstest.NewMem(vfstest.MemOptions{})
-	j := &cutJob{rng: rand.New(rand.NewPCG(1, 1)), moments: make(map[checkpoint.ID]map[string]string)}
+	j := &cutJob{rng: rand.New(rand.NewPCG(1, 1)), moments: make(map[checkpoint.ID]map[string]string), storage: storage}
 	var mu sync.Mutex
 	var violation error
 	cuts, tried, shared := 0, 0, 0
@@ -327,6 +337,6 @@ func TestIncrementalCheckpointsOfTheTreeSurvivePowerCuts(t *testing.T) {
 	defer mu.Unlock()
 	require.NoError(t, violation)
 	require.Greater(t, tried, 10)
-	require.NotZero(t, shared, "tables are files of their own")
+	require.NotZero(t, shared, "tables are not in the description")
 	require.EqualValues(t, 9, j.complete)
 }

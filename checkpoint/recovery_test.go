@@ -136,7 +136,7 @@ func TestTransientErrorFailsBeginAndSkipsNothing(t *testing.T) {
 
 func TestCheckpointOfALaterVersionIsNotSkipped(t *testing.T) {
 	later := func(b []byte) []byte {
-		b[len(metadataMagic)+1] = tablesVersion + 1
+		b[len(metadataMagic)+1] = newestVersion + 1
 		return reseal(b)
 	}
 	for name, change := range map[string]func(*rig){

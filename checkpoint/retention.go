@@ -97,6 +97,9 @@ func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) (gone bool, e
 // removeAborted removes the files that an aborted checkpoint wrote, in its folder and in the
 // shared folder.
 func (c *Coordinator) removeAborted(p *pending) {
+	if err := p.packs.abort(); err != nil {
+		c.warn("the unfinished pack of an aborted checkpoint remains", err)
+	}
 	if checkLock(c.objects) != nil { // the folder may belong to another process
 		return
 	}

@@ -5,11 +5,17 @@ import (
 	"errors"
 )
 
-// scriptOptions are the options of the script. Every file is an object, and two checkpoints are
-// retained.
-var scriptOptions = simOptions{
-	Options:     Options{MaxConcurrent: 2, Retain: 2, TolerableFailures: 100},
-	inlineBytes: -1,
+// scriptOptions are the options of the script. Two checkpoints are retained, and no file is in the
+// metadata.
+var scriptOptions = map[string]simOptions{
+	"every file is an object": {
+		Options:     Options{MaxConcurrent: 2, Retain: 2, TolerableFailures: 100},
+		inlineBytes: -1,
+	},
+	"several packs": { // large files are objects
+		Options:     Options{MaxConcurrent: 2, Retain: 2, TolerableFailures: 100},
+		inlineBytes: -1, packBytes: 180, packCutBytes: 200,
+	},
 }
 
 // script takes a job through all events of checkpoints: some complete, retention removes some,

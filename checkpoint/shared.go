@@ -7,31 +7,62 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// sharedFiles maps the identity of a file's content to the file, for all shared files that a
-// complete checkpoint lists. The map is not changed after it was made, so goroutines share it.
-// For two files with the same identity the map has one; either serves, since the content is equal.
-type sharedFiles map[snapshot.Identity]snapshot.FileRef
+// confirmedFiles are the shared files of a complete checkpoint that later checkpoints may list
+// again. It is not changed after it was made, so goroutines share it.
+//
+// Files in a pack of which the checkpoint lists less than half of the bytes are not among them. They
+// are small, and are written again, so that the pack can be removed. So the packs to which
+// a checkpoint refers have at most twice the bytes of the packed files that its base lists, apart
+// from the pack that it writes.
+type confirmedFiles struct {
+	// byIdentity maps the identity of a file's content to the file. For two files with the same
+	// identity it has one; either serves, since the content is equal.
+	byIdentity map[snapshot.Identity]sharedFile
+	// packs maps the names of the packs in which these files lie to the sizes in bytes.
+	packs map[string]int64
+}
 
-// sharedFiles returns the shared files that the checkpoint lists.
-func (c *Checkpoint) sharedFiles() sharedFiles {
-	files := make(sharedFiles)
-	for f := range c.shared() {
-		files[f.Identity] = f
+// sharedFile is a shared file and its place; the place is zero if the file is an object.
+type sharedFile struct {
+	snapshot.FileRef
+	place Place
+}
+
+// confirmedFiles returns the shared files that later checkpoints may list again.
+func (c *Checkpoint) confirmedFiles() confirmedFiles {
+	listed, listedBytes := make(map[string]bool), make(map[string]int64)
+	for f, place := range c.shared() {
+		if place.Pack != "" && !listed[f.Name] {
+			listed[f.Name] = true
+			listedBytes[place.Pack] += f.Size
+		}
+	}
+	files := confirmedFiles{byIdentity: make(map[snapshot.Identity]sharedFile), packs: make(map[string]int64)}
+	for _, pack := range c.Packs {
+		if listedBytes[pack.Name] >= pack.Bytes-listedBytes[pack.Name] {
+			files.packs[pack.Name] = pack.Bytes
+		}
+	}
+	for f, place := range c.shared() {
+		if _, dense := files.packs[place.Pack]; dense || place.Pack == "" {
+			files.byIdentity[f.Identity] = sharedFile{f, place}
+		}
 	}
 	return files
 }
 
-// shared yields every reference to a shared file, so the same file once for each subtask that
-// refers to it. Two files with different names may have the same identity: two subtasks that
-// restored from the same file may each have written it again.
-func (c *Checkpoint) shared() iter.Seq[snapshot.FileRef] {
-	return func(yield func(snapshot.FileRef) bool) {
+// shared yields every reference to a shared file with its place, so the same file once for each
+// subtask that refers to it. The place is zero if the file is an object. Two files with different
+// names may have the same identity: two subtasks that restored from the same file may each have
+// written it again.
+func (c *Checkpoint) shared() iter.Seq2[snapshot.FileRef, Place] {
+	return func(yield func(snapshot.FileRef, Place) bool) {
 		for part := range c.parts() {
 			if part.Handle == nil {
 				continue
 			}
 			for _, f := range part.Handle.Files {
-				if f.Shared && !yield(f) {
+				if f.Shared && !yield(f, part.Packed[f.Name]) {
 					return
 				}
 			}
@@ -39,16 +70,22 @@ func (c *Checkpoint) shared() iter.Seq[snapshot.FileRef] {
 	}
 }
 
-// sharedNames returns the names of the shared files that the checkpoint lists.
-func (c *Checkpoint) sharedNames() map[string]bool {
+// sharedObjects returns the names of the objects in the shared folder that the checkpoint needs:
+// shared files, and packs in which files of the checkpoint lie.
+func (c *Checkpoint) sharedObjects() map[string]bool {
 	names := make(map[string]bool)
-	for f := range c.shared() {
-		names[f.Name] = true
+	for f, place := range c.shared() {
+		if place.Pack == "" {
+			names[f.Name] = true
+		}
+	}
+	for _, pack := range c.Packs {
+		names[pack.Name] = true
 	}
 	return names
 }
 
-// sharedBy returns the names of the shared files that a complete checkpoint lists. It reads the
+// sharedBy returns the names of the shared objects that a complete checkpoint needs. It reads the
 // metadata once and then caches the names, because the metadata of a checkpoint never changes. The
 // caller must not change the map.
 //
@@ -69,7 +106,7 @@ func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, e
 	if err != nil {
 		return nil, err
 	}
-	names = checkpoint.sharedNames()
+	names = checkpoint.sharedObjects()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shared[e.ID] = names

@@ -21,28 +21,31 @@ type simAction struct {
 	within, inStore bool
 	run             func(*simulation)
 	possible        func(*simulation) bool // nil for always
+	// inPackWaits reports whether the action would wait for an operation on a pack to end, and so
+	// cannot interrupt it.
+	inPackWaits bool
 }
 
 // simActions lists first the actions that bring checkpoints forward: rapid draws low numbers
 // more often.
 var simActions = []simAction{
-	{"barrier", 24, true, true, (*simulation).actBarrier, (*simulation).hasBarrier},
-	{"half", 20, true, true, (*simulation).actHalf, (*simulation).hasUnwritten},
-	{"acknowledge", 20, true, true, (*simulation).actAcknowledge, (*simulation).hasWritten},
-	{"queue", 20, true, false, (*simulation).actQueue, (*simulation).hasQueued},
-	{"begin again", 20, false, false, (*simulation).actBegin, (*simulation).isDown},
-	{"flow", 14, false, false, (*simulation).actFlow, (*simulation).hasAttempt},
-	{"trigger", 6, true, true, (*simulation).actTrigger, (*simulation).hasAttempt},
-	{"write", 6, true, true, (*simulation).actWrite, nil},
-	{"time passes", 5, true, true, (*simulation).actTime, nil},
-	{"fault", 6, false, false, (*simulation).actFault, (*simulation).hasAttempt},
-	{"begin", 2, false, false, (*simulation).actBegin, nil},
-	{"crash", 1, false, false, (*simulation).actCrash, (*simulation).hasAttempt},
-	{"decline", 1, true, true, (*simulation).actDecline, nil},
-	{"stale", 1, true, true, (*simulation).actStale, nil},
-	{"end", 1, true, true, (*simulation).actEnd, (*simulation).hasAttempt},
-	{"collect", 1, true, false, (*simulation).actCollect, (*simulation).hasAttempt},
-	{"restart", 1, false, false, (*simulation).actRestart, (*simulation).hasAttempt},
+	{"barrier", 24, true, true, (*simulation).actBarrier, (*simulation).hasBarrier, false},
+	{"half", 20, true, true, (*simulation).actHalf, (*simulation).hasUnwritten, true},
+	{"acknowledge", 20, true, true, (*simulation).actAcknowledge, (*simulation).hasWritten, false},
+	{"queue", 20, true, false, (*simulation).actQueue, (*simulation).hasQueued, true},
+	{"begin again", 20, false, false, (*simulation).actBegin, (*simulation).isDown, false},
+	{"flow", 14, false, false, (*simulation).actFlow, (*simulation).hasAttempt, false},
+	{"trigger", 6, true, true, (*simulation).actTrigger, (*simulation).hasAttempt, false},
+	{"write", 6, true, true, (*simulation).actWrite, nil, false},
+	{"time passes", 5, true, true, (*simulation).actTime, nil, false},
+	{"fault", 6, false, false, (*simulation).actFault, (*simulation).hasAttempt, false},
+	{"begin", 2, false, false, (*simulation).actBegin, nil, false},
+	{"crash", 1, false, false, (*simulation).actCrash, (*simulation).hasAttempt, false},
+	{"decline", 1, true, true, (*simulation).actDecline, nil, false},
+	{"stale", 1, true, true, (*simulation).actStale, nil, false},
+	{"end", 1, true, true, (*simulation).actEnd, (*simulation).hasAttempt, false},
+	{"collect", 1, true, false, (*simulation).actCollect, (*simulation).hasAttempt, false},
+	{"restart", 1, false, false, (*simulation).actRestart, (*simulation).hasAttempt, false},
 }
 
 // hasAttempt reports whether an attempt has begun in this process; isDown whether none runs.
@@ -98,10 +101,13 @@ func (s *simulation) interrupt(name string) {
 	if s.quiet || s.dead() || s.depth > 1 || s.o.interruptHalvings == 0 || !s.drawn.Halved(s.o.interruptHalvings) {
 		return
 	}
-	before := s.inStore
+	inStore, inPack := s.inStore, s.inPack
 	s.inStore = s.inStore || strings.Contains(name, completedFolder) || strings.Contains(name, attemptsFolder)
-	defer func() { s.inStore = before }()
-	a := s.pick(func(a simAction) bool { return a.within && (a.inStore || !s.inStore && !s.opening) })
+	s.inPack = s.inPack || strings.Contains(name, "-"+packPrefix)
+	defer func() { s.inStore, s.inPack = inStore, inPack }()
+	a := s.pick(func(a simAction) bool {
+		return a.within && (a.inStore || !s.inStore && !s.opening) && !(s.inPack && a.inPackWaits)
+	})
 	s.depth++
 	defer func() { s.depth-- }()
 	s.seen.Interrupts++

@@ -71,3 +71,12 @@ type simFile struct {
 }
 
 func (f *simFile) Commit() error { return f.o.around(f.name, f.File.Commit) }
+
+// simStore adds the optional methods of an object store to simObjects.
+type simStore struct {
+	*simObjects
+	packBytes int64
+}
+
+// PackBytes implements Packer.
+func (o simStore) PackBytes() int64 { return o.packBytes }

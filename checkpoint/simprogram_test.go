@@ -15,7 +15,12 @@ import (
 
 // drawSimOptions draws the options of a simulation.
 func drawSimOptions(d programs.Dice) simOptions {
+	packBytes, packCutBytes := int64(0), int64(0)
+	if d.Halved(1) { // the files of the model have 2 to 200 bytes
+		packBytes, packCutBytes = []int64{20, 1 << 10}[d.IntN(2)], []int64{30, 300, 64 << 20}[d.IntN(3)]
+	}
 	return simOptions{
+		packBytes: packBytes, packCutBytes: packCutBytes,
 		Options: Options{
 			Interval:          time.Duration(d.IntN(2)) * 20 * time.Second,
 			MinPause:          time.Duration(d.IntN(2)) * 5 * time.Second,
@@ -85,4 +90,6 @@ func requireCoverage(t *testing.T, seen simStats) {
 	require.Greater(t, seen.InDoubt, seen.Programs/30)
 	require.Greater(t, seen.Shared, seen.Programs/3)
 	require.Greater(t, seen.Reused, seen.Programs/3)
+	require.Greater(t, seen.Packs, seen.Programs/10)
+	require.Greater(t, seen.Packed, seen.Programs/10)
 }

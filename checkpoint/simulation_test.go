@@ -26,6 +26,9 @@ type simOptions struct {
 	Options
 	memory      bool // storage in memory instead of files
 	inlineBytes int64
+	// packBytes and packCutBytes are the limits for files in packs and for packs; 0 for no packs.
+	// Objects then have all optional methods of object stores.
+	packBytes, packCutBytes int64
 	// interruptHalvings sets how often an operation on objects is interrupted by another
 	// action: with a probability of 1/2 to this power; 0 for never.
 	interruptHalvings int
@@ -43,6 +46,7 @@ type simulation struct {
 	log     func(format string, args ...any)
 	depth   int  // of actions that interrupt actions
 	inStore bool // an operation of the completed store runs
+	inPack  bool // an operation on a pack runs
 	quiet   bool // no faults, interrupts or crashes any more
 	opening bool // Begin, Close or Discard runs
 
@@ -77,6 +81,7 @@ type simStats struct {
 	Programs                                                          int
 	Complete, Aborted, Crashes, Restored, InDoubt, Interrupts, Faults int
 	Shared, Reused                                                    int // shared objects and reused references at the end
+	Packs, Packed                                                     int // packs, and reused references to files in packs, at the end
 }
 
 func (s *simStats) add(o simStats) {
@@ -90,6 +95,8 @@ func (s *simStats) add(o simStats) {
 	s.Faults += o.Faults
 	s.Shared += o.Shared
 	s.Reused += o.Reused
+	s.Packs += o.Packs
+	s.Packed += o.Packed
 }
 
 // simKey identifies a checkpoint. A later process may use an ID again if no object has it.
@@ -221,9 +228,14 @@ func (s *simulation) open() error {
 			return err
 		}
 		s.objects = &simObjects{Objects: files, interrupt: s.interrupt, fault: s.objFailing.next}
-		if s.o.Storage, err = NewStorage(s.objects, StorageOptions{InlineBytes: s.o.inlineBytes}); err != nil {
+		objects := Objects(s.objects)
+		if s.o.packBytes > 0 {
+			objects = simStore{s.objects, s.o.packBytes}
+		}
+		if s.o.Storage, err = NewStorage(objects, StorageOptions{InlineBytes: s.o.inlineBytes}); err != nil {
 			return err
 		}
+		s.o.Storage.packCutBytes = s.o.packCutBytes
 	}
 	c, err := NewCoordinator(context.Background(), s.o.Options)
 	if err != nil {
@@ -460,10 +472,15 @@ func (s *simulation) checkObjects() {
 			s.violate("checkpoint %d: %v", e.ID, err)
 			return
 		}
-		for f := range c.shared() {
-			shared[s.c.layout.object(e.ID, f)] = true
+		for name := range c.sharedObjects() {
+			shared[s.c.layout.shared()+name] = true
+		}
+		for f, place := range c.shared() {
 			if o, _ := parseSharedName(f.Name); o.id < e.ID {
 				s.seen.Reused++
+				if place.Pack != "" {
+					s.seen.Packed++
+				}
 			}
 		}
 	}
@@ -478,6 +495,9 @@ func (s *simulation) checkObjects() {
 		if o.shared {
 			isComplete = shared[object.Name]
 			s.seen.Shared++
+		}
+		if o.pack {
+			s.seen.Packs++
 		}
 		if !ok || o.id > 0 && !isComplete || object.Unfinished {
 			s.violate("orphan %+v", object)

@@ -12,25 +12,32 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// source reads the files of one checkpoint by name, from the metadata, the checkpoint's folder
-// or the shared folder. Its errors name the checkpoint (SourceError).
+// source reads the files of one checkpoint by name, from the metadata, the checkpoint's folder,
+// the shared folder or a pack in it. Its errors name the checkpoint (SourceError).
 type source struct {
 	objects Objects
 	layout  layout
 	id      ID // 0 if there is no checkpoint, and so no files
 	inline  map[string][]byte
+	packed  map[string]Place
+	packs   map[string]int64 // sizes by name
 	files   map[string]snapshot.FileRef
 }
 
 // newSource returns a source of the files of a checkpoint, which may be nil.
 func newSource(objects Objects, l layout, c *Checkpoint) snapshot.Source {
-	s := source{objects: objects, layout: l, inline: make(map[string][]byte), files: make(map[string]snapshot.FileRef)}
+	s := source{objects: objects, layout: l, inline: make(map[string][]byte), packed: make(map[string]Place), packs: make(map[string]int64),
+		files: make(map[string]snapshot.FileRef)}
 	if c == nil {
 		return s
 	}
 	s.id = c.ID
+	for _, pack := range c.Packs {
+		s.packs[pack.Name] = pack.Bytes
+	}
 	for part := range c.parts() {
 		maps.Copy(s.inline, part.Inline)
+		maps.Copy(s.packed, part.Packed)
 		if part.Handle == nil {
 			continue
 		}
@@ -57,13 +64,21 @@ func (s source) Open(ctx context.Context, name string) (snapshot.Object, error) 
 	if err != nil {
 		return nil, s.named(err)
 	}
+	if place, packed := s.packed[name]; packed {
+		opened = &packedObject{
+			SectionReader: io.NewSectionReader(opened, place.Offset, s.files[name].Size),
+			pack:          opened, place: place, packBytes: s.packs[place.Pack],
+		}
+	}
 	return sourceObject{opened, s}, nil
 }
 
-// Link implements snapshot.LinkingSource.
+// Link implements snapshot.LinkingSource. A file that is not an object of its own cannot be linked.
 func (s source) Link(ctx context.Context, name, path string) error {
 	linker, ok := s.objects.(objectLinker)
-	if _, inline := s.inline[name]; inline || !ok {
+	_, inline := s.inline[name]
+	_, packed := s.packed[name]
+	if inline || packed || !ok {
 		return fmt.Errorf("link file %q: %w", name, errors.ErrUnsupported)
 	}
 	object, err := s.objectOf(name)
@@ -79,11 +94,15 @@ type objectLinker interface {
 	Link(ctx context.Context, name, path string) error
 }
 
-// objectOf returns the name of the object that holds a file of the checkpoint.
+// objectOf returns the name of the object that holds a file of the checkpoint, or the pack in which
+// the file lies.
 func (s source) objectOf(name string) (string, error) {
 	f, ok := s.files[name]
 	if !ok {
 		return "", s.named(fmt.Errorf("file %q: %w", name, fs.ErrNotExist))
+	}
+	if place, packed := s.packed[name]; packed {
+		return s.layout.shared() + place.Pack, nil
 	}
 	return s.layout.object(s.id, f), nil
 }
@@ -116,6 +135,30 @@ func (o sourceObject) ReadAt(b []byte, offset int64) (int, error) {
 	}
 	return n, err
 }
+
+// packedObject is an open file in a pack.
+type packedObject struct {
+	*io.SectionReader
+	pack      snapshot.Object
+	place     Place
+	packBytes int64 // size of the pack in the metadata
+}
+
+// Size implements snapshot.Object. It returns ErrCorrupt if the pack has another size than in the
+// metadata.
+func (o *packedObject) Size() (int64, error) {
+	bytes, err := o.pack.Size()
+	if err == nil && bytes != o.packBytes {
+		err = fmt.Errorf("pack %q has %d bytes, want %d: %w", o.place.Pack, bytes, o.packBytes, ErrCorrupt)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return o.SectionReader.Size(), nil
+}
+
+// Close implements io.Closer.
+func (o *packedObject) Close() error { return o.pack.Close() }
 
 // inlineObject is an open file whose content is in memory.
 type inlineObject struct{ *bytes.Reader }

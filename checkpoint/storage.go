@@ -15,9 +15,14 @@ type Storage struct {
 	// inlineBytes is the size up to which a file travels in the acknowledgement and is stored
 	// in the metadata.
 	inlineBytes int64
-	completed   CompletedOpener // nil: entries are objects
-	memory      *memoryBudget   // nil unless checkpoints are kept in memory
-	frameBytes  int64           // maximum size of an acknowledgement in memory
+	// packBytes is the size up to which a file that does not travel in the acknowledgement is
+	// appended to a pack; 0 if there are no packs. A pack that would exceed packCutBytes is
+	// committed, and another one begins.
+	packBytes    int64
+	packCutBytes int64
+	completed    CompletedOpener // nil: entries are objects
+	memory       *memoryBudget   // nil unless checkpoints are kept in memory
+	frameBytes   int64           // maximum size of an acknowledgement in memory
 }
 
 // StorageOptions configures a Storage on Objects.
@@ -26,6 +31,12 @@ type StorageOptions struct {
 	// of as an object. Default 20 KiB, at most 1 MiB; a negative value stores every file as an
 	// object.
 	InlineBytes int64
+	// PackBytes is the size up to which a file of a subtask is small: small files of a checkpoint
+	// are written into one object, a pack, so that a checkpoint costs few requests. Each is held
+	// in memory while it is written. Default: the size that the objects propose as a Packer, and
+	// no packs if they do not. At most 16 MiB; a negative value disables packs. Files in packs
+	// cannot be linked by a restore on the same machine.
+	PackBytes int64
 	// Completed opens the completed store of each job: see OpenCompleted for stores with a URL.
 	// If it implements LockChecker, the coordinator guards the job's objects with it. Default:
 	// entries stored as objects next to the state.
@@ -37,12 +48,17 @@ func (o StorageOptions) check() error {
 	if o.InlineBytes > maxInlineBytes {
 		return fmt.Errorf("storage: InlineBytes is %d, want at most %d: %w", o.InlineBytes, maxInlineBytes, ErrInvalidOption)
 	}
+	if o.PackBytes > maxPackBytes {
+		return fmt.Errorf("storage: PackBytes is %d, want at most %d: %w", o.PackBytes, maxPackBytes, ErrInvalidOption)
+	}
 	return nil
 }
 
 const (
 	defaultInlineBytes = 20 << 10
 	maxInlineBytes     = 1 << 20
+	maxPackBytes       = 16 << 20
+	packCutBytes       = 64 << 20
 )
 
 // MemoryOptions sets the limits of checkpoints in memory. Zero or less selects the default.
@@ -73,7 +89,13 @@ func NewStorage(objects Objects, o StorageOptions) (*Storage, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return &Storage{objects: objects, inlineBytes: cmp.Or(o.InlineBytes, defaultInlineBytes), completed: o.Completed}, nil
+	s := &Storage{objects: objects, inlineBytes: cmp.Or(o.InlineBytes, defaultInlineBytes), completed: o.Completed,
+		packBytes: o.PackBytes, packCutBytes: packCutBytes}
+	if packer, ok := objects.(Packer); ok && s.packBytes == 0 {
+		s.packBytes = min(packer.PackBytes(), maxPackBytes)
+	}
+	s.packBytes = max(s.packBytes, 0)
+	return s, nil
 }
 
 // open returns the objects of a job.

@@ -23,21 +23,26 @@ import (
 //
 //	                      Create(name)                       Share(suffix)
 //	                          |                                   |
-//	                      held in memory                          |
-//	          Commit       /        \   more than InlineBytes     |
-//	                      /          \                            |
-//	travels in the acknowledgement   object in chk-<id>/      object in shared/
-//	and is stored in the metadata         |  Commit                |  Commit
-//	                      \               |                       /
-//	                       `----- Acknowledge(handle, data) -----'
-//	                                      |
-//	                      the coordinator has the part
+//	                   held in memory                      held in memory
+//	 up to InlineBytes  /     |      \  more than           /    |  more than PackBytes
+//	                   /      |       \ either             /     |
+//	travels in the       pack of the   object in chk-<id>/     object in shared/
+//	acknowledgement      checkpoint <-----|---------------'       |
+//	and is stored in     (PackBytes)      |                       |
+//	the metadata \           |            |                      /
+//	              `---- Acknowledge(handle, data) --------------'
+//	                          |
+//	              the coordinator has the part
+//
+// A storage without packs writes a file from Create that exceeds InlineBytes, and each file from
+// Share, to an object of its own. Packs are explained at packWriter.
 //
 // A file that the newest complete checkpoint lists is not written again: Confirmed finds it by
 // the identity of its content, and the handle refers to it.
 //
 // Invariant: a handle is accepted only if each of its files was committed to this Upload or is
-// listed by the checkpoint's base. So each file of an accepted handle is durable.
+// listed by the checkpoint's base. So each file of an accepted handle is durable, or will be before
+// the metadata is written: in the metadata itself or in a pack.
 //
 // Invariant: names of files contain the attempt, operator and subtask, and names of shared ones
 // the checkpoint as well. So no other Upload writes the same name, in this process or another.
@@ -48,9 +53,9 @@ import (
 // Invariant: the first acknowledgement of a subtask counts. Later ones, and those after the end
 // of the checkpoint, return an error and have no effect.
 //
-// Cost: a file from Create needs no I/O of its own up to InlineBytes (20 KiB); a file from Share
-// is always an object. With a storage in memory every file travels in the acknowledgement, and
-// no file is shared.
+// Cost: a file from Create needs no I/O of its own up to InlineBytes (20 KiB), and files up to
+// PackBytes share an object with those of other subtasks. With a storage in memory every file
+// travels in the acknowledgement, and no file is shared.
 //
 // Thread safety: safe for concurrent use.
 type Upload struct {
@@ -59,9 +64,16 @@ type Upload struct {
 	at  subtaskID
 	ctx context.Context
 
-	mu      sync.Mutex
-	inline  map[string][]byte // committed files that travel in the acknowledgement
-	objects map[string]bool   // committed files that are objects; true if shared
+	mu    sync.Mutex
+	files map[string]committedFile // by name
+}
+
+// committedFile is a file that was committed to an Upload.
+type committedFile struct {
+	shared  bool
+	content []byte // nil unless the file travels in the acknowledgement
+	place   Place  // zero unless the file lies in a pack
+	bytes   int64  // size of a file that is not an object
 }
 
 // Upload returns the Upload for a subtask's part of a checkpoint. If the checkpoint is not in
@@ -70,7 +82,7 @@ type Upload struct {
 func (a *Attempt) Upload(id ID, operator string, subtask int) *Upload {
 	a.c.mu.Lock()
 	defer a.c.mu.Unlock()
-	u := &Upload{c: a.c, at: subtaskID{operator, subtask}, inline: make(map[string][]byte), objects: make(map[string]bool)}
+	u := &Upload{c: a.c, at: subtaskID{operator, subtask}, files: make(map[string]committedFile)}
 	p := a.c.find(id)
 	switch {
 	case a.c.attempt != a || a.over:
@@ -124,6 +136,9 @@ func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snaps
 		return nil, ref, err
 	}
 	f := &uploadFile{u: u, ctx: ctx, ref: ref}
+	if u.c.o.Storage.packBytes > 0 {
+		return f, ref, nil
+	}
 	if err := f.spill(); err != nil {
 		return nil, ref, errors.Join(err, f.Abort())
 	}
@@ -131,11 +146,11 @@ func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snaps
 }
 
 // Confirmed implements snapshot.SharingTarget. It returns the shared file with the given
-// identity if the checkpoint's base lists it. The base is complete, and is kept until this
-// checkpoint has ended.
+// identity if the checkpoint's base lists it and it need not be written again (see confirmedFiles).
+// The base is complete, and is kept until this checkpoint has ended.
 func (u *Upload) Confirmed(id snapshot.Identity) (snapshot.FileRef, bool) {
-	ref, ok := u.p.confirmed[id]
-	return ref, ok
+	f, ok := u.p.confirmed.byIdentity[id]
+	return f.FileRef, ok
 }
 
 // Acknowledge hands in the subtask's part: the handle of the files that were written to this
@@ -170,21 +185,38 @@ func (u *Upload) part(h *snapshot.Handle, data []byte) (Part, error) {
 	handle.Files = slices.Clone(h.Files)
 	part.Handle = &handle
 	for _, f := range handle.Files {
-		content, inline := u.inline[f.Name]
-		shared, committed := u.objects[f.Name]
+		written, committed := u.files[f.Name]
+		earlier := u.p.confirmed.byIdentity[f.Identity]
 		switch {
-		case inline && int64(len(content)) == f.Size:
+		case f.Shared && sameShared(earlier.FileRef, f):
+			part.setPlace(f.Name, earlier.place)
+		case !committed || written.shared != f.Shared || !written.isObject() && written.bytes != f.Size:
+			return part, fmt.Errorf("file %q was not committed to this upload: %w", f.Name, errDecline)
+		case written.content != nil:
 			if part.Inline == nil {
 				part.Inline = make(map[string][]byte)
 			}
-			part.Inline[f.Name] = content
-		case f.Shared && sameShared(u.p.confirmed[f.Identity], f):
-		case !committed || shared != f.Shared:
-			return part, fmt.Errorf("file %q was not committed to this upload: %w", f.Name, errDecline)
+			part.Inline[f.Name] = written.content
+		default:
+			part.setPlace(f.Name, written.place)
 		}
 	}
 	return part, nil
 }
+
+// setPlace records the place of a file unless it is zero.
+func (p *Part) setPlace(name string, place Place) {
+	if place == (Place{}) {
+		return
+	}
+	if p.Packed == nil {
+		p.Packed = make(map[string]Place)
+	}
+	p.Packed[name] = place
+}
+
+// isObject reports whether the file is an object of its own.
+func (f committedFile) isObject() bool { return f.content == nil && f.place == Place{} }
 
 // addPart adds the part to the checkpoint, and queues the commit if it is the last one.
 func (u *Upload) addPart(part Part) error {
@@ -223,22 +255,19 @@ func (u *Upload) Decline(reason error) {
 	u.c.abort(u.p, fmt.Errorf("subtask %d of %q: %w", u.at.subtask, u.at.operator, reason), true)
 }
 
-// recordFile records a committed file. content is nil if the file is an object.
-func (u *Upload) recordFile(ref snapshot.FileRef, content []byte) error {
+// recordFile records a committed file.
+func (u *Upload) recordFile(name string, file committedFile) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if _, twice := u.objects[ref.Name]; twice || u.inline[ref.Name] != nil {
-		return fmt.Errorf("file %q: %w", ref.Name, fs.ErrExist)
+	if _, twice := u.files[name]; twice {
+		return fmt.Errorf("file %q: %w", name, fs.ErrExist)
 	}
-	if content != nil {
-		u.inline[ref.Name] = content
-	} else {
-		u.objects[ref.Name] = ref.Shared
-	}
+	u.files[name] = file
 	return nil
 }
 
-// uploadFile buffers a file in memory and turns it into an object once it exceeds InlineBytes.
+// uploadFile holds a file in memory, and turns it into an object of its own once it exceeds the
+// limit for files in the acknowledgement and in packs.
 //
 // Thread safety: one goroutine.
 type uploadFile struct {
@@ -260,7 +289,7 @@ func (f *uploadFile) Write(p []byte) (int, error) {
 	}
 	s := f.u.c.o.Storage
 	size := int64(len(f.held)) + int64(len(p))
-	if size <= s.inlineBytes {
+	if size <= s.packBytes || size <= s.inlineBytes && !f.ref.Shared {
 		f.held = append(f.held, p...)
 		return len(p), nil
 	}
@@ -295,8 +324,7 @@ func (f *uploadFile) Commit() error {
 	case f.u.ctx.Err() != nil:
 		return context.Cause(f.u.ctx)
 	case f.object == nil:
-		f.ended = true
-		return f.u.recordFile(f.ref, append(make([]byte, 0, len(f.held)), f.held...))
+		return f.commitHeld()
 	}
 	if err := f.object.Commit(); err != nil {
 		return err
@@ -305,7 +333,20 @@ func (f *uploadFile) Commit() error {
 	if err := f.u.ctx.Err(); err != nil { // the abort may have listed the folder before
 		return errors.Join(context.Cause(f.u.ctx), f.remove())
 	}
-	return f.u.recordFile(f.ref, nil)
+	return f.u.recordFile(f.ref.Name, committedFile{shared: f.ref.Shared})
+}
+
+// commitHeld commits a file that is held in memory: into the acknowledgement, or into the pack.
+func (f *uploadFile) commitHeld() (err error) {
+	s := f.u.c.o.Storage
+	file := committedFile{shared: f.ref.Shared, bytes: int64(len(f.held))}
+	if !f.ref.Shared && (file.bytes <= s.inlineBytes || s.packBytes == 0) {
+		file.content = append(make([]byte, 0, len(f.held)), f.held...)
+	} else if file.place, err = f.u.p.packs.add(f.held); err != nil {
+		return err
+	}
+	f.ended, f.held = true, nil
+	return f.u.recordFile(f.ref.Name, file)
 }
 
 // remove removes the file's object.
