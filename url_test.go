@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirstate/weir"
 	"github.com/weirstate/weir/checkpoint"
+	"github.com/weirstate/weir/checkpoint/storagetest"
 	"github.com/weirstate/weir/state"
 )
 
@@ -192,4 +193,30 @@ func TestURLOfAPresetNamesTheCompletedStore(t *testing.T) {
 		}
 	}
 	require.Empty(t, got)
+}
+
+func TestURLsOfPresetsHaveNoSecrets(t *testing.T) {
+	file := fileURL(t)
+	local := "?dir=" + url.QueryEscape(t.TempDir())
+	open := func(rawURL string) error {
+		p, err := weir.Open(t.Context(), rawURL)
+		if err == nil {
+			err = p.Close()
+		}
+		return err
+	}
+	for _, valid := range []string{"memory://", "fs+" + file, "lsm+" + file + local} {
+		t.Run(valid[:3], func(t *testing.T) { storagetest.RunURL(t, valid, open) })
+	}
+	storagetest.RunURL(t, file, func(rawURL string) error {
+		_, err := weir.Fs(t.Context(), rawURL, weir.FsOptions{})
+		return err
+	})
+	storagetest.RunURL(t, file, func(rawURL string) error {
+		p, err := weir.LSM(t.Context(), rawURL, weir.LSMOptions{Dir: t.TempDir()})
+		if err == nil {
+			err = p.Close()
+		}
+		return err
+	})
 }

@@ -15,6 +15,8 @@
 // programs and compares the store with a map; a failure prints the few remaining calls and how
 // to repeat them.
 //
+// RunURL tests that an opener of URLs refuses those with credentials and repeats no secret.
+//
 // The kit uses a store as one process does, and without faults. Power cuts, failed requests,
 // servers that stop and locks that are lost are tested beside each store.
 //

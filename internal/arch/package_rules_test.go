@@ -70,7 +70,7 @@ var rules = []packageRule{
 
 	{path: ".",
 		ours:  []string{"heapstate", "lsmstate", "checkpoint", "lsm", "snapshot", "state", "state/codec", "internal/query", "vfs"},
-		tests: []string{"window", "state/backend", "state/statetest"}},
+		tests: []string{"window", "state/backend", "state/statetest", "checkpoint/storagetest"}},
 	// A job receives a backend factory and a storage; it imports no backend.
 	{path: "job",
 		ours:  []string{"checkpoint", "window", "snapshot", "state", "state/codec", "internal/parse"},
