@@ -13,3 +13,8 @@ var POM string
 //
 //go:embed hdfs-site.xml.in
 var Site string
+
+// Timed is the source of a Java program that runs commands of hdfs dfs and measures their time.
+//
+//go:embed Timed.java
+var Timed string
