@@ -129,10 +129,10 @@ func TestCheckFindsEveryWrongArrow(t *testing.T) {
 		"tools import all below":          {graph{we + "bench": code(module, we+"job", "example.org/bar"), we + "cmd/weir": code(we + "wal")}, nil},
 		"package below a rule":            {graph{we + "checkpoint/s3": code(we+"checkpoint", we+"snapshot")}, nil},
 		"part has the rule of its parent": {graph{we + "checkpoint/s3": code(we + "lsm")}, []string{"checkpoint/s3 imports " + we + "lsm"}},
-		"others' module":                  {graph{we + "snapshot": code("example.org/zip")}, []string{"snapshot imports example.org/zip"}},
-		"module whose name begins alike":  {graph{we + "snapshot": code(btree + "2")}, []string{"snapshot imports " + btree + "2"}},
+		"others' module":                  {graph{we + "wal": code("example.org/zip")}, []string{"wal imports example.org/zip"}},
+		"module whose name begins alike":  {graph{we + "wal": code(btree + "2")}, []string{"wal imports " + btree + "2"}},
 		"testify in a test":               {graph{we + "state": tests(testify + "/require")}, nil},
-		"testify in code":                 {graph{we + "state": code(testify + "/require")}, []string{"state imports " + testify + "/require"}},
+		"testify in code":                 {graph{we + "wal": code(testify + "/require")}, []string{"wal imports " + testify + "/require"}},
 		"testify in the kit":              {graph{we + "state/statetest": code(testify+"/require", btree)}, nil},
 		"allowed import upwards in test":  {graph{we + "window": tests(we + "heapstate")}, nil},
 		"other import upwards in test":    {graph{we + "window": tests(we + "lsm")}, []string{"window imports " + we + "lsm in a test"}},
@@ -145,9 +145,23 @@ func TestCheckFindsEveryWrongArrow(t *testing.T) {
 			graph{we + "lsm": code(compress + "/s2"), compress + "/s2": code("example.org/asm")},
 			[]string{"lsm compiles in example.org/asm"},
 		},
+		"root links a client": {
+			graph{module: code(we + "checkpoint/s3store"), we + "checkpoint/s3store": code("example.org/aws/s3")},
+			[]string{". compiles in example.org/aws/s3", "checkpoint/s3store imports example.org/aws/s3", "checkpoint/s3store compiles in example.org/aws/s3"},
+		},
 		"other modules have no rules": {graph{btree: code("example.org/asm")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, check(rules, c.graph)) })
+	}
+}
+
+// A program that imports a public package compiles no client of a store, such as the AWS SDK: those are
+// in modules of their own.
+func TestPublicPackagesLinkOnlyCoreModules(t *testing.T) {
+	for _, path := range []string{".", "job", "heapstate", "lsmstate", "checkpoint", "window", "lsm", "snapshot", "state"} {
+		links := rules[find(rules, path)].links
+		require.NotEmpty(t, links, path)
+		require.Subset(t, core, links, path)
 	}
 }
 
