@@ -276,7 +276,7 @@ func (a *Attempt) trigger(id ID, now time.Time) *pending {
 		id: id, base: c.latest, confirmed: c.confirmed, attempt: a, triggered: now, ctx: ctx, cancel: cancel,
 		parts: make(map[subtaskID]Part), release: c.o.Storage.release,
 	}
-	p.packs = &packWriter{c: c, id: p.id, attempt: a.number, ctx: ctx, cutBytes: c.o.Storage.packCutBytes}
+	p.packs = [2]*packWriter{newPackWriter(c, p, false), newPackWriter(c, p, true)}
 	for _, s := range a.subtasks {
 		p.missing += s.Parallelism
 	}

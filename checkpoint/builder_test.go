@@ -108,11 +108,7 @@ func builtPart(p Part, table []byte, packs map[string]int) []byte {
 		if content, ok := p.Inline[f.Name]; ok {
 			b = slices.Concat(b, builtFile(f), []byte{0}, content)
 		} else if packed {
-			location := byte(3)
-			if f.Shared {
-				location = 4
-			}
-			b = slices.Concat(b, builtFile(f), []byte{location}, uv(uint64(packs[place.Pack])), u64(uint64(place.Offset)))
+			b = slices.Concat(b, builtFile(f), []byte{3}, uv(uint64(packs[place.Pack])), u64(uint64(place.Offset)))
 		} else {
 			location := byte(1)
 			if f.Shared {

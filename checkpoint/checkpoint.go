@@ -27,7 +27,7 @@ type Checkpoint struct {
 
 // Pack is an object that contains several files of the checkpoint that wrote it.
 type Pack struct {
-	// Name is the name of the object in the job's folder of shared files.
+	// Name is the name of the object, without its folder.
 	Name string
 	// Bytes is the size of the object.
 	Bytes int64

@@ -147,7 +147,7 @@ type Subtasks struct {
 //	 queued --------------- timeout, Cancel, later one complete --------------------.|
 //	    | queue of commits                                                          ||
 //	    v                                                                           vv
-//	writing pack, metadata - error, timeout, Cancel -------------------------->   aborted
+//	writing packs, metadata  error, timeout, Cancel -------------------------->   aborted
 //	    |                                                          files of this attempt removed
 //	    v
 //	committing ------------ error -------------------> aborted, but in doubt
@@ -436,13 +436,14 @@ func (c *Coordinator) finish(p *pending) {
 	c.removals.add(c.removeOutdated)
 }
 
-// commit commits the open pack of a checkpoint, and then writes the metadata object and the entry.
+// commit commits the open packs of a checkpoint, and then writes the metadata object and the entry.
 func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Stats, error) {
-	packs, err := p.packs.finish()
-	if err != nil {
-		return nil, Stats{}, err
+	for _, packs := range p.packs {
+		if err := packs.finish(); err != nil {
+			return nil, Stats{}, err
+		}
 	}
-	checkpoint := p.checkpoint(c.o.Job, packs)
+	checkpoint := p.checkpoint(c.o.Job)
 	data, err := encode(checkpoint)
 	if err != nil {
 		return nil, Stats{}, err

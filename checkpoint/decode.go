@@ -164,8 +164,7 @@ func (d *decoder) handle(p *Part, form string) {
 	for ; n > 0 && d.Err == nil; n-- {
 		f := d.file()
 		location := d.Byte()
-		f.Shared = location == isShared || location == sharedPack
-		h.Files = append(h.Files, f)
+		f.Shared = location == isShared
 		switch {
 		case location == inMetadata:
 			if p.Inline == nil {
@@ -173,17 +172,22 @@ func (d *decoder) handle(p *Part, form string) {
 			}
 			p.Inline[f.Name] = d.content(uint64(f.Size)) // a negative size becomes too large
 		case location == inFolder:
-		case location == isShared && form != "":
-		case (location == inPack || location == sharedPack && form != "") && d.version >= packsVersion:
+		case location == inPack && d.version >= packsVersion:
 			if p.Packed == nil {
 				p.Packed = make(map[string]Place)
 			}
-			p.Packed[f.Name] = d.place()
-		case location == isShared || location == sharedPack && d.version >= packsVersion:
-			d.FailWith(fmt.Errorf("shared file in the portable format: %w", ErrVersion))
+			place := d.place()
+			by, _ := parsePackName(place.Pack) // fileList.checkPacks checks the name
+			f.Shared = by.shared
+			p.Packed[f.Name] = place
+		case location == isShared:
 		default:
 			d.Fail("a file with an unknown location")
 		}
+		if f.Shared && form == "" {
+			d.FailWith(fmt.Errorf("shared file in the portable format: %w", ErrVersion))
+		}
+		h.Files = append(h.Files, f)
 	}
 }
 

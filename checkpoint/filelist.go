@@ -70,8 +70,6 @@ func (l *fileList) checkShared(f snapshot.FileRef) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("shared file %q: want a name like s<checkpoint>-<attempt>-<operator>-<subtask>", f.Name)
-	case o.pack:
-		return fmt.Errorf("shared file %q: the name is reserved for a pack", f.Name)
 	case o.id > l.id || o.id == l.id && o.attempt != l.attempt || o.attempt > l.attempt:
 		return fmt.Errorf("shared file %q: checkpoint %d and attempt %d are later than checkpoint %d, attempt %d", f.Name, o.id, o.attempt, l.id, l.attempt)
 	}
@@ -79,8 +77,8 @@ func (l *fileList) checkShared(f snapshot.FileRef) error {
 }
 
 // checkPacks checks the packs of the checkpoint: names in ascending order; each pack has a file, and
-// each packed file lies in a pack that the checkpoint which wrote the file also wrote; files are
-// within their packs and do not overlap.
+// each packed file lies in a pack that the checkpoint which wrote the file also wrote, a shared file
+// in a shared pack; files are within their packs and do not overlap.
 func (l *fileList) checkPacks(packs []Pack) error {
 	packed := make(map[string][]listedFile)
 	for _, f := range l.files {
@@ -92,9 +90,9 @@ func (l *fileList) checkPacks(packs []Pack) error {
 		if i > 0 && packs[i-1].Name >= pack.Name {
 			return fmt.Errorf("pack %q is out of order", pack.Name)
 		}
-		by, ok := parseSharedName(pack.Name)
-		if !ok || !by.pack {
-			return fmt.Errorf("pack %q: want a name like s<checkpoint>-<attempt>-pack<number>", pack.Name)
+		by, ok := parsePackName(pack.Name)
+		if !ok {
+			return fmt.Errorf("pack %q: want a name like <attempt>-pack<number> or s<checkpoint>-<attempt>-pack<number>", pack.Name)
 		}
 		files := packed[pack.Name]
 		if len(files) == 0 {
@@ -118,14 +116,14 @@ func (l *fileList) checkPacked(pack Pack, by owner, files []listedFile) error {
 	})
 	end := int64(0)
 	for _, f := range files {
-		of := owner{id: l.id, attempt: l.attempt, shared: true, pack: true}
+		of := owner{attempt: l.attempt}
 		if f.Shared {
 			of, _ = parseSharedName(f.Name) // checkShared has accepted it
-			of.pack = true
 		}
+		of.pack = true
 		switch {
 		case of != by:
-			return fmt.Errorf("file %q of checkpoint %d, attempt %d cannot be in pack %q", f.Name, of.id, of.attempt, pack.Name)
+			return fmt.Errorf("file %q cannot be in pack %q, which another checkpoint or attempt wrote", f.Name, pack.Name)
 		case f.place.Offset < end:
 			return fmt.Errorf("file %q overlaps another one in pack %q", f.Name, pack.Name)
 		}

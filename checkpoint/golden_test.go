@@ -159,17 +159,18 @@ func nativeCheckpoint() *Checkpoint {
 // checkpoints; two subtasks share a packed file.
 func packedCheckpoint() *Checkpoint {
 	c := nativeCheckpoint()
-	own, earlier, bare := "s42-3-pack0", "s41-3-pack1", "s7-2-pack0"
-	c.Packs = []Pack{{earlier, 5000}, {own, 30400}, {bare, 1200}}
+	own, shared, earlier, oldest := "3-pack1", "s42-3-pack0", "s41-3-pack1", "s7-2-pack0"
+	c.Packs = []Pack{{own, 30000}, {earlier, 5000}, {shared, 400}, {oldest, 1200}}
 	parts := c.Operators[len(c.Operators)-1].Parts
-	parts[0].Packed = map[string]Place{"s7-2-op-0.12": {bare, 200}, "s41-3-pack1-0.5": {earlier, 5000}}
-	parts[1].Packed = map[string]Place{"s7-2-op-0.12": {bare, 200}, "3-z-1": {own, 400}, "s42-3-z-1.8": {own, 0}}
+	parts[0].Packed = map[string]Place{"s7-2-op-0.12": {oldest, 200}, "s41-3-pack1-0.5": {earlier, 5000}}
+	parts[1].Packed = map[string]Place{"s7-2-op-0.12": {oldest, 200}, "3-z-1": {own, 0}, "s42-3-z-1.8": {shared, 0}, "s42-3-z-1.9": {shared, 100}}
 	empty := snapshot.FileRef{Name: "s41-3-pack1-0.5", Bounds: parts[0].Handle.Keyspace.Groups, Shared: true} // of an operator "pack1"
 	parts[0].Handle.Files = append(parts[0].Handle.Files, empty)
-	shared := snapshot.FileRef{Name: "s42-3-z-1.8", Size: 400, Bounds: parts[1].Handle.Keyspace.Groups, Shared: true}
-	parts[1].Handle.Files = append(parts[1].Handle.Files, shared)
+	first := snapshot.FileRef{Name: "s42-3-z-1.8", Size: 100, Bounds: parts[1].Handle.Keyspace.Groups, Shared: true}
+	second := snapshot.FileRef{Name: "s42-3-z-1.9", Size: 300, Bounds: parts[1].Handle.Keyspace.Groups, Shared: true}
+	parts[1].Handle.Files = append(parts[1].Handle.Files, first, second)
 	counts := c.Operators[0].Parts[1] // portable
 	counts.Handle.Files[1].Size = 0
-	c.Operators[0].Parts[1].Packed = map[string]Place{"3-counts-1.b": {own, 30400}}
+	c.Operators[0].Parts[1].Packed = map[string]Place{"3-counts-1.b": {own, 30000}}
 	return c
 }

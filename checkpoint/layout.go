@@ -49,13 +49,37 @@ func sharedName(id ID, a AttemptID, at subtaskID) string {
 	return fmt.Sprintf("s%d-%s", id, fileName(a, at))
 }
 
-// packName returns the name of a pack in the folder of shared files. It cannot be the name of a
-// shared file, even of an operator called "pack1": there a dash and the subtask follow.
-func packName(id ID, a AttemptID, number int) string {
-	return fmt.Sprintf("s%d-%d-%s%d", id, a, packPrefix, number)
+// packName returns the name of a pack: of shared files in the shared folder, or of other files in
+// the checkpoint's folder. It cannot be the name of a file, even of an operator called "pack1":
+// there a dash and the subtask follow.
+func packName(id ID, a AttemptID, shared bool, number int) string {
+	if shared {
+		return fmt.Sprintf("s%d-%d-%s%d", id, a, packPrefix, number)
+	}
+	return fmt.Sprintf("%d-%s%d", a, packPrefix, number)
 }
 
 const packPrefix = "pack"
+
+// parsePackName returns the owner of a pack. The checkpoint is 0 for a pack in a checkpoint's folder.
+func parsePackName(name string) (o owner, ok bool) {
+	if o, ok = parseSharedName(name); ok {
+		return o, o.pack
+	}
+	first, rest, _ := strings.Cut(name, "-")
+	number, isPack := strings.CutPrefix(rest, packPrefix)
+	o = owner{pack: true}
+	o.attempt, ok = parseNumber[AttemptID](first)
+	return o, ok && isPack && isPackNumber(number)
+}
+
+// pack returns the name of the object of a pack to which a checkpoint refers.
+func (l layout) pack(id ID, name string) string {
+	if o, ok := parsePackName(name); ok && o.shared {
+		return l.shared() + name
+	}
+	return l.folder(id) + name
+}
 
 // isPackNumber reports whether s is a number in the form that packName writes.
 func isPackNumber(s string) bool {

@@ -45,8 +45,7 @@ const (
 	inMetadata = 0 // its content follows
 	inFolder   = 1 // an object in the checkpoint's folder
 	isShared   = 2 // an object in the folder of shared files
-	inPack     = 3 // in a pack; the file belongs to this checkpoint alone
-	sharedPack = 4 // in a pack; the file is shared
+	inPack     = 3 // in a pack; the file is shared if the pack is
 )
 
 // encode returns the metadata of a checkpoint. It returns ErrInvalid or ErrTooLarge for a
@@ -181,9 +180,6 @@ func (w *writer) handle(p Part) {
 		case inline:
 			w.byte(inMetadata)
 			w.content(content)
-		case packed && f.Shared:
-			w.byte(sharedPack)
-			w.place(place)
 		case packed:
 			w.byte(inPack)
 			w.place(place)

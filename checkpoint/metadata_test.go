@@ -155,39 +155,50 @@ func packRefusals() map[string]*Checkpoint {
 	}
 	for _, name := range []string{"", "x", "s41-3-op-0.7", "s41-3-pack", "s41-3-pack01", "s41-3-pack-1", "s41-3-packs1", "s41-3-pack1-0.5", "s43-3-pack1", "s41-4-pack1", "../s41-3-pack1"} {
 		add(fmt.Sprintf("pack %q", name), func(c *Checkpoint, p, _ *Part) {
-			c.Packs[0].Name = name
+			c.Packs[1].Name = name
 			p.Packed["s41-3-pack1-0.5"] = Place{name, 5000}
 		})
 	}
+	for _, name := range []string{"x", "3-op-0", "3-pack", "4-pack1", "0-pack1"} {
+		add(fmt.Sprintf("own pack %q", name), func(c *Checkpoint, _, p *Part) {
+			c.Packs[0].Name = name
+			p.Packed["3-z-1"] = Place{name, 0}
+			c.Operators[0].Parts[1].Packed["3-counts-1.b"] = Place{name, 30000}
+			slices.SortFunc(c.Packs, func(a, b Pack) int { return strings.Compare(a.Name, b.Name) })
+		})
+	}
+	own, shared := "3-pack1", "s42-3-pack0"
 	add("packs out of order", func(c *Checkpoint, _, _ *Part) { slices.Reverse(c.Packs) })
-	add("pack twice", func(c *Checkpoint, _, _ *Part) { c.Packs[1] = c.Packs[0] })
-	add("pack without a file", func(_ *Checkpoint, p, _ *Part) { p.Packed["s41-3-pack1-0.5"] = Place{"s42-3-pack0", 0} })
-	add("pack of negative size", func(c *Checkpoint, _, _ *Part) { c.Packs[1].Bytes = -1 })
-	add("file after the end of its pack", func(c *Checkpoint, _, _ *Part) { c.Packs[1].Bytes-- })
-	add("empty file after the end of its pack", func(c *Checkpoint, _, _ *Part) { c.Packs[0].Bytes-- })
-	add("files that overlap", func(_ *Checkpoint, _, p *Part) { p.Packed["s42-3-z-1.8"] = Place{"s42-3-pack0", 1} })
-	add("offset below zero", func(_ *Checkpoint, _, p *Part) { p.Packed["s42-3-z-1.8"] = Place{"s42-3-pack0", -1} })
-	add("end above 2^63", func(_ *Checkpoint, _, p *Part) { p.Packed["3-z-1"] = Place{"s42-3-pack0", math.MaxInt64 - 29999} })
+	add("pack twice", func(c *Checkpoint, _, _ *Part) { c.Packs[2] = c.Packs[1] })
+	add("pack without a file", func(c *Checkpoint, _, _ *Part) {
+		c.Packs = slices.Insert(c.Packs, 1, Pack{"3-pack2", 0})
+	})
+	add("pack of negative size", func(c *Checkpoint, _, _ *Part) { c.Packs[2].Bytes = -1 })
+	add("file after the end of its pack", func(c *Checkpoint, _, _ *Part) { c.Packs[2].Bytes-- })
+	add("empty file after the end of its pack", func(c *Checkpoint, _, _ *Part) { c.Packs[1].Bytes-- })
+	add("files that overlap", func(_ *Checkpoint, _, p *Part) { p.Packed["s42-3-z-1.8"] = Place{shared, 1} })
+	add("empty file within another", func(c *Checkpoint, _, _ *Part) { c.Operators[0].Parts[1].Packed["3-counts-1.b"] = Place{own, 1} })
+	add("offset below zero", func(_ *Checkpoint, _, p *Part) { p.Packed["s42-3-z-1.8"] = Place{shared, -1} })
+	add("end above 2^63", func(_ *Checkpoint, _, p *Part) { p.Packed["3-z-1"] = Place{own, math.MaxInt64 - 29999} })
 	add("shared file in two places", func(_ *Checkpoint, p, _ *Part) { p.Packed["s7-2-op-0.12"] = Place{"s7-2-pack0", 0} })
 	add("shared file in the pack of another checkpoint", func(_ *Checkpoint, _, p *Part) { p.Packed["s42-3-z-1.8"] = Place{"s41-3-pack1", 0} })
-	add("own file in the pack of another checkpoint", func(_ *Checkpoint, _, p *Part) { p.Packed["3-z-1"] = Place{"s7-2-pack0", 1200} })
-	add("shared file named like a pack", func(c *Checkpoint, p, _ *Part) {
-		p.Handle.Files[2].Name = "s41-3-pack7"
-		p.Packed["s41-3-pack7"] = p.Packed["s41-3-pack1-0.5"]
-		delete(p.Packed, "s41-3-pack1-0.5")
-	})
+	for _, name := range []string{"s41-3-pack7", "3-pack7"} {
+		add("file named like pack "+name, func(c *Checkpoint, _, _ *Part) { c.Operators[0].Parts[1].Handle.Files[0].Name = name })
+	}
 	return cases
 }
 
 // Places that do not fit their files cannot even be built.
 func TestPlacesWithoutMatchingFilesOrPacksAreRefused(t *testing.T) {
 	for name, change := range map[string]func(c *Checkpoint, p *Part){
-		"of no file":     func(_ *Checkpoint, p *Part) { p.Packed["other"] = Place{"s42-3-pack0", 0} },
-		"in no pack":     func(_ *Checkpoint, p *Part) { p.Packed["3-z-1"] = Place{} },
-		"in another":     func(_ *Checkpoint, p *Part) { p.Packed["3-z-1"] = Place{"s42-3-pack1", 0} },
-		"without handle": func(_ *Checkpoint, p *Part) { p.Handle = nil },
-		"inline too":     func(_ *Checkpoint, p *Part) { p.Inline = map[string][]byte{"3-z-1": make([]byte, 30000)} },
-		"not in a list":  func(c *Checkpoint, _ *Part) { c.Packs = c.Packs[:1] },
+		"of no file":                 func(_ *Checkpoint, p *Part) { p.Packed["other"] = Place{"3-pack1", 30000} },
+		"in no pack":                 func(_ *Checkpoint, p *Part) { p.Packed["3-z-1"] = Place{} },
+		"in another":                 func(_ *Checkpoint, p *Part) { p.Packed["3-z-1"] = Place{"3-pack2", 0} },
+		"without handle":             func(_ *Checkpoint, p *Part) { p.Handle = nil },
+		"inline too":                 func(_ *Checkpoint, p *Part) { p.Inline = map[string][]byte{"3-z-1": make([]byte, 30000)} },
+		"not in a list":              func(c *Checkpoint, _ *Part) { c.Packs = c.Packs[1:] },
+		"own file in a shared pack":  func(_ *Checkpoint, p *Part) { p.Packed["3-z-1"] = Place{"s42-3-pack0", 400} },
+		"shared file in an own pack": func(_ *Checkpoint, p *Part) { p.Packed["s42-3-z-1.9"] = Place{"3-pack1", 30000} },
 	} {
 		c := packedCheckpoint()
 		change(c, &c.Operators[len(c.Operators)-1].Parts[1])

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -11,28 +12,29 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// packWriter writes the packs of one checkpoint: objects that contain the small files of all its
-// subtasks.
+// packWriter writes packs of one checkpoint in progress: objects that contain the small files of all
+// its subtasks. A checkpoint has one writer for shared files, and one for the others.
 //
 // Problem: in an object store each object costs a request to write it and another one to remove
 // it, whatever its size. An incremental checkpoint each second, of many subtasks with a few small
 // tables each, would cost more in requests than in bytes.
 //
-// Idea: a file that is small is held in memory until its Commit, and then appended to an object
-// that all subtasks of the checkpoint share. The metadata has the place of each file: the pack and
-// the offset in it.
+// Idea: a small file is held in memory until its Commit, and then appended to an object that all
+// subtasks of the checkpoint share. The metadata has the place of each file: the pack and the
+// offset in it.
 //
 //	subtask 0    a ----.                shared/s7-1-pack0                 metadata of checkpoint 7
 //	subtask 1    b -----+--- add --->  [ a ][  b  ][ c ]                  a at 0, b at 100, c at 250
 //	subtask 2    c ----'                                                  packs: s7-1-pack0, 350 bytes
 //	             large ------------->  shared/s7-1-op-2.9 (an object of its own)
 //
-// A pack lives like a shared file: as long as a complete checkpoint lists one of the files in it. A
-// later checkpoint refers to a shared file in a pack of its base. When the base lists less than
-// half of a pack, its files count as unconfirmed (see confirmedFiles): the subtasks write them
-// again, into the new pack, and the old one dies.
+// Files of this checkpoint alone and shared files are in different packs, because the former are
+// garbage when the checkpoint is removed. A pack of shared files lives like a shared file: as long
+// as a complete checkpoint lists one of the files in it. A later checkpoint refers to a shared file in a
+// pack of its base. When the base lists less than half of a pack, its files count as unconfirmed (see
+// confirmedFiles): the subtasks write them again, into the new pack, and the old one is removed.
 //
-// Invariant: a pack is committed after the last acknowledgement and before the metadata is written,
+// Invariant: packs are committed after the last acknowledgement and before the metadata is written,
 // so metadata refers only to durable files. A pack that would exceed cutBytes is committed earlier,
 // and another one begins.
 //
@@ -43,23 +45,33 @@ import (
 // commit in progress, aborts the open pack and lets nothing begin. So they find every pack.
 //
 // Cost: the memory of the small files between their first write and their Commit. In space, the
-// packs that the newest complete checkpoint refers to have at most twice the bytes of the packed
-// files that its base listed, and what it has written itself.
+// packs of shared files to which the newest complete checkpoint refers have at most twice the bytes
+// of the packed files that its base listed, and those that it has written itself.
 //
 // Thread safety: safe for concurrent use. The mutex is held during writes, so that subtasks wait
-// for each other, but never for the coordinator, nor the coordinator for them.
+// for each other, but never for the coordinator, nor its mutex for them.
 type packWriter struct {
-	c        *Coordinator
-	id       ID
-	attempt  AttemptID
-	ctx      context.Context // ends with the checkpoint
+	objects Objects
+	ctx     context.Context // ends with the checkpoint
+	// nameOf returns the name of a pack; objectOf that of its object.
+	nameOf   func(number int) string
+	objectOf func(pack string) string
 	cutBytes int64
 
-	mu     sync.Mutex
-	file   snapshot.File // the open pack, or nil
-	open   Pack          // its name and size so far
-	closed []Pack        // committed packs
-	err    error         // the first error; nothing is added after it
+	mu    sync.Mutex
+	file  snapshot.File    // the open pack, or nil
+	open  Pack             // its name and size so far
+	sizes map[string]int64 // sizes of the committed packs; no longer changed after finish
+	err   error            // the first error; nothing is added after it
+}
+
+// newPackWriter returns a writer for a checkpoint.
+func newPackWriter(c *Coordinator, p *pending, shared bool) *packWriter {
+	return &packWriter{
+		objects: c.objects, ctx: p.ctx, cutBytes: c.o.Storage.packCutBytes, sizes: make(map[string]int64),
+		nameOf:   func(number int) string { return packName(p.id, p.attempt.number, shared, number) },
+		objectOf: func(pack string) string { return c.layout.pack(p.id, pack) },
+	}
 }
 
 // add appends a file and returns its place.
@@ -74,35 +86,32 @@ func (w *packWriter) add(content []byte) (Place, error) {
 		w.err = w.commit()
 	}
 	if w.err == nil && w.file == nil {
-		w.open = Pack{Name: packName(w.id, w.attempt, len(w.closed))}
-		w.file, w.err = w.c.objects.Create(w.ctx, w.objectName(w.open.Name))
+		w.open = Pack{Name: w.nameOf(len(w.sizes))}
+		w.file, w.err = w.objects.Create(w.ctx, w.objectOf(w.open.Name))
 	}
 	if w.err == nil {
 		_, w.err = w.file.Write(content)
 	}
 	if w.err != nil {
-		return Place{}, fmt.Errorf("pack %q: %w", w.open.Name, w.err)
+		return Place{}, fmt.Errorf("pack: %w", w.err)
 	}
 	place := Place{Pack: w.open.Name, Offset: w.open.Bytes}
 	w.open.Bytes += bytes
 	return place, nil
 }
 
-// finish commits the open pack and returns the sizes of all packs by name.
-func (w *packWriter) finish() (map[string]int64, error) {
+// finish commits the open pack. Nothing is added any more.
+func (w *packWriter) finish() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err == nil {
 		w.err = w.commit()
 	}
 	if w.err != nil {
-		return nil, fmt.Errorf("pack %q: %w", w.open.Name, w.err)
+		return fmt.Errorf("pack: %w", w.err)
 	}
-	sizes := make(map[string]int64)
-	for _, pack := range w.closed {
-		sizes[pack.Name] = pack.Bytes
-	}
-	return sizes, nil
+	w.err = fs.ErrClosed
+	return nil
 }
 
 // commit commits the open pack, if there is one. The mutex is held.
@@ -114,7 +123,7 @@ func (w *packWriter) commit() error {
 		return err
 	}
 	w.file = nil
-	w.closed = append(w.closed, w.open)
+	w.sizes[w.open.Name] = w.open.Bytes
 	return nil
 }
 
@@ -137,9 +146,6 @@ func (w *packWriter) wrote() bool {
 	defer w.mu.Unlock()
 	return w.open.Name != ""
 }
-
-// objectName returns the name of a pack's object.
-func (w *packWriter) objectName(pack string) string { return w.c.layout.shared() + pack }
 
 // packsOf returns the packs in which files of the parts lie, ordered by name. sizes has the size of
 // each.

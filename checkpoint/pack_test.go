@@ -77,7 +77,7 @@ func requireFile(t testing.TB, a *Attempt, name string, want []byte) {
 	require.NoError(t, o.Close())
 }
 
-func TestSmallFilesOfAllSubtasksAreInOnePack(t *testing.T) {
+func TestSmallFilesOfAllSubtasksAreInTwoPacks(t *testing.T) {
 	r := newRig(t, Options{Storage: packingStorage(t, unlimited())})
 	operators := []Subtasks{{"op", 8}, {"pack1", 1}}
 	a := r.begin(operators...)
@@ -90,7 +90,8 @@ func TestSmallFilesOfAllSubtasksAreInOnePack(t *testing.T) {
 	require.NoError(t, u.Acknowledge(r.putPart(u, 1001, 1001, 3), nil))
 	r.requireEvents("trigger 1 on 0", "complete 1")
 	require.Equal(t, []string{
-		"job/chk-1/1-pack1-0", "job/chk-1/_metadata", "job/completed/" + padded(id), "job/shared/s1-1-pack0", "job/shared/s1-1-pack1-0.0",
+		"job/chk-1/1-pack0", "job/chk-1/1-pack1-0", "job/chk-1/_metadata", "job/completed/" + padded(id),
+		"job/shared/s1-1-pack0", "job/shared/s1-1-pack1-0.0",
 	}, r.names())
 
 	r = r.again()
@@ -104,8 +105,23 @@ func TestSmallFilesOfAllSubtasksAreInOnePack(t *testing.T) {
 	requireFile(t, a, "1-pack1-0", content(0, 1001))
 	requireFile(t, a, "s1-1-pack1-0.0", content(100, 1001))
 	requireFile(t, a, "s1-1-pack1-0.1", content(110, 3))
-	_, err := a.Source().Open(context.Background(), "s1-1-pack0")
-	require.ErrorIs(t, err, fs.ErrNotExist, "a pack is not a file")
+	for _, pack := range []string{"1-pack0", "s1-1-pack0"} {
+		_, err := a.Source().Open(context.Background(), pack)
+		require.ErrorIs(t, err, fs.ErrNotExist, "a pack is not a file")
+	}
+	for i := range 2 { // the packs are removed with the checkpoints
+		id := r.trigger(a)
+		for _, s := range operators {
+			for k := range s.Parallelism {
+				u := a.Upload(id, s.Operator, k)
+				require.NoError(t, u.Acknowledge(r.putPart(u, 10+i), nil))
+			}
+		}
+		r.runQueued()
+		require.Equal(t, []string{
+			fmt.Sprintf("job/chk-%d/2-pack0", id), r.layout.metadata(id), "job/completed/" + padded(id),
+		}, r.names())
+	}
 }
 
 // The base is of another process. The files of its pack are not written again.
@@ -338,9 +354,11 @@ func TestPackOfACrashIsAnOrphan(t *testing.T) {
 	r.completeShared(a, 1)
 	u := a.Upload(r.trigger(a), "op", 0)
 	require.NoError(t, u.Acknowledge(r.putPart(u, 10, 20), nil))
-	_, err := r.find(2).packs.finish()
-	require.NoError(t, err)
+	for _, packs := range r.find(2).packs {
+		require.NoError(t, packs.finish())
+	}
 	require.Equal(t, []string{"s1-1-pack0", "s2-1-pack0"}, r.sharedObjects())
+	require.Contains(t, r.names(), "job/chk-2/1-pack0")
 	orphans, err := r.Collect(context.Background(), true)
 	require.NoError(t, err)
 	require.Empty(t, orphans, "its checkpoint is in progress")
@@ -348,6 +366,7 @@ func TestPackOfACrashIsAnOrphan(t *testing.T) {
 	next := newRig(t, Options{Storage: r.o.Storage})
 	a = next.begin()
 	require.Equal(t, []string{"s1-1-pack0"}, next.sharedObjects())
+	require.NotContains(t, next.names(), "job/chk-2/1-pack0")
 	require.Equal(t, ID(3), next.trigger(a), "2 has been used")
 }
 
@@ -391,12 +410,12 @@ func TestDamagedPackIsAnErrorThatNamesIt(t *testing.T) {
 	require.ErrorContains(t, err, "checkpoint 1:")
 	require.ErrorContains(t, err, "s1-1-pack0")
 	n, err := o.ReadAt(make([]byte, 20), 0)
-	require.Equal(t, 5, n)
+	require.Equal(t, 15, n)
 	require.ErrorIs(t, err, io.EOF)
 	require.ErrorIs(t, a.Source().(snapshot.LinkingSource).Link(ctx, "s1-1-op-0.0", t.TempDir()+"/x"), errors.ErrUnsupported)
 
 	require.NoError(t, r.o.Storage.objects.Remove(ctx, "job/shared/s1-1-pack0"))
-	_, err = a.Source().Open(ctx, "1-op-0")
+	_, err = a.Source().Open(ctx, "s1-1-op-0.0")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "checkpoint 1:")
 	require.ErrorContains(t, err, "s1-1-pack0")
@@ -439,5 +458,10 @@ func TestNamesOfPacksAreToldFromNamesOfFiles(t *testing.T) {
 		require.True(t, ok, name)
 		require.Equal(t, owner{id: 7, attempt: 1, shared: true, pack: want}, o, name)
 	}
-	require.Equal(t, "s7-1-pack3", packName(7, 1, 3))
+	require.Equal(t, "s7-1-pack3", packName(7, 1, true, 3))
+	require.Equal(t, "1-pack3", packName(7, 1, false, 3))
+	for name, want := range map[string]bool{"1-pack3": true, "1-pack1-0": false, "01-pack3": false, "0-pack3": false, "1-pack": false, "1-op-0": false, "pack3": false} {
+		_, ok := parsePackName(name)
+		require.Equal(t, want, ok, name)
+	}
 }

@@ -27,7 +27,7 @@ type pending struct {
 	ctx       context.Context // ends with the checkpoint; its cause is the reason
 	cancel    context.CancelCauseFunc
 	confirmed confirmedFiles // shared files of base; never changes
-	packs     *packWriter    // nil in a placeholder: see endedPending
+	packs     [2]*packWriter // of files of this checkpoint alone, and of shared ones; nil in a placeholder: see endedPending
 
 	parts   map[subtaskID]Part
 	missing int   // number of subtasks that have not acknowledged
@@ -52,9 +52,16 @@ func (p *pending) releaseMemory() {
 	p.held = 0
 }
 
-// checkpoint builds the Checkpoint from the acknowledged parts. packs maps the names of the packs
-// that it has written to the sizes.
-func (p *pending) checkpoint(job string, packs map[string]int64) *Checkpoint {
+// packOf returns the writer of packs for shared files, or for others.
+func (p *pending) packOf(shared bool) *packWriter {
+	if shared {
+		return p.packs[1]
+	}
+	return p.packs[0]
+}
+
+// checkpoint builds the Checkpoint from the acknowledged parts.
+func (p *pending) checkpoint(job string) *Checkpoint {
 	c := &Checkpoint{Job: job, ID: p.id, Attempt: p.attempt.number, Triggered: p.triggered}
 	for _, s := range p.attempt.subtasks {
 		operator := Operator{Name: s.Operator}
@@ -64,6 +71,6 @@ func (p *pending) checkpoint(job string, packs map[string]int64) *Checkpoint {
 		c.Operators = append(c.Operators, operator)
 	}
 	slices.SortFunc(c.Operators, func(a, b Operator) int { return strings.Compare(a.Name, b.Name) })
-	c.Packs = packsOf(c.Operators, packs, p.confirmed.packs)
+	c.Packs = packsOf(c.Operators, p.packs[0].sizes, p.packs[1].sizes, p.confirmed.packs)
 	return c
 }

@@ -97,8 +97,8 @@ func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) (gone bool, e
 // removeAborted removes the files that an aborted checkpoint wrote, in its folder and in the
 // shared folder.
 func (c *Coordinator) removeAborted(p *pending) {
-	if err := p.packs.abort(); err != nil {
-		c.warn("the unfinished pack of an aborted checkpoint remains", err)
+	for _, packs := range p.packs {
+		c.warn("an unfinished pack of an aborted checkpoint remains", packs.abort())
 	}
 	if checkLock(c.objects) != nil { // the folder may belong to another process
 		return

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"context"
 	"iter"
 
@@ -39,6 +40,9 @@ func (c *Checkpoint) confirmedFiles() confirmedFiles {
 	}
 	files := confirmedFiles{byIdentity: make(map[snapshot.Identity]sharedFile), packs: make(map[string]int64)}
 	for _, pack := range c.Packs {
+		if by, _ := parsePackName(pack.Name); !by.shared {
+			continue
+		}
 		if listedBytes[pack.Name] >= pack.Bytes-listedBytes[pack.Name] {
 			files.packs[pack.Name] = pack.Bytes
 		}
@@ -71,16 +75,11 @@ func (c *Checkpoint) shared() iter.Seq2[snapshot.FileRef, Place] {
 }
 
 // sharedObjects returns the names of the objects in the shared folder that the checkpoint needs:
-// shared files, and packs in which files of the checkpoint lie.
+// shared files, and packs of shared files.
 func (c *Checkpoint) sharedObjects() map[string]bool {
 	names := make(map[string]bool)
 	for f, place := range c.shared() {
-		if place.Pack == "" {
-			names[f.Name] = true
-		}
-	}
-	for _, pack := range c.Packs {
-		names[pack.Name] = true
+		names[cmp.Or(place.Pack, f.Name)] = true
 	}
 	return names
 }

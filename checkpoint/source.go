@@ -13,7 +13,7 @@ import (
 )
 
 // source reads the files of one checkpoint by name, from the metadata, the checkpoint's folder,
-// the shared folder or a pack in it. Its errors name the checkpoint (SourceError).
+// the shared folder or a pack. Its errors name the checkpoint (SourceError).
 type source struct {
 	objects Objects
 	layout  layout
@@ -102,7 +102,7 @@ func (s source) objectOf(name string) (string, error) {
 		return "", s.named(fmt.Errorf("file %q: %w", name, fs.ErrNotExist))
 	}
 	if place, packed := s.packed[name]; packed {
-		return s.layout.shared() + place.Pack, nil
+		return s.layout.pack(s.id, place.Pack), nil
 	}
 	return s.layout.object(s.id, f), nil
 }

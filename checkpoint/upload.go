@@ -342,7 +342,7 @@ func (f *uploadFile) commitHeld() (err error) {
 	file := committedFile{shared: f.ref.Shared, bytes: int64(len(f.held))}
 	if !f.ref.Shared && (file.bytes <= s.inlineBytes || s.packBytes == 0) {
 		file.content = append(make([]byte, 0, len(f.held)), f.held...)
-	} else if file.place, err = f.u.p.packs.add(f.held); err != nil {
+	} else if file.place, err = f.u.p.packOf(f.ref.Shared).add(f.held); err != nil {
 		return err
 	}
 	f.ended, f.held = true, nil

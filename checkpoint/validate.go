@@ -147,7 +147,10 @@ func (p Part) validateFiles() error {
 			return fmt.Errorf("file: %w", err)
 		}
 		bounds, groups := f.Bounds, p.Handle.Keyspace.Groups
+		_, isPack := parsePackName(f.Name)
 		switch {
+		case isPack:
+			return fmt.Errorf("file %q: the name is reserved for a pack", f.Name)
 		case f.Shared && p.Handle.Format == "":
 			return fmt.Errorf("file %q of the portable format is shared", f.Name)
 		case seen[f.Name]:
@@ -167,8 +170,8 @@ func (p Part) validateFiles() error {
 		}
 		if place, ok := p.Packed[f.Name]; ok {
 			packed++
-			by, isPack := parseSharedName(place.Pack)
-			if _, both := p.Inline[f.Name]; both || !isPack || !by.pack || place.Offset < 0 || place.Offset > math.MaxInt64-f.Size {
+			by, isPack := parsePackName(place.Pack)
+			if _, both := p.Inline[f.Name]; both || !isPack || by.shared != f.Shared || place.Offset < 0 || place.Offset > math.MaxInt64-f.Size {
 				return fmt.Errorf("packed file %q: size %d, offset %d in pack %q, inline %v", f.Name, f.Size, place.Offset, place.Pack, both)
 			}
 		}

@@ -210,10 +210,7 @@ func metadataPart(b []byte, p checkpoint.Part, table []byte, packs map[string]in
 		case inline:
 			b = append(append(b, 0), content...)
 		case packed:
-			if b = append(b, 3); f.Shared {
-				b[len(b)-1] = 4
-			}
-			b = binary.AppendUvarint(b, uint64(packs[place.Pack]))
+			b = binary.AppendUvarint(append(b, 3), uint64(packs[place.Pack]))
 			b = binary.BigEndian.AppendUint64(b, uint64(place.Offset))
 		case f.Shared:
 			b = append(b, 2)
@@ -272,7 +269,7 @@ func randomCheckpoint(in *input, version byte) *checkpoint.Checkpoint {
 // packFiles puts some files of c that are objects into a pack, and most of the time gives the pack
 // the right size.
 func packFiles(in *input, c *checkpoint.Checkpoint) {
-	pack := checkpoint.Pack{Name: fmt.Sprintf("s%d-%d-pack%d", c.ID, c.Attempt, in.byte()), Bytes: int64(in.choice(3))}
+	pack := checkpoint.Pack{Name: fmt.Sprintf("%d-pack%d", c.Attempt, in.byte()), Bytes: int64(in.choice(3))}
 	for _, o := range c.Operators {
 		for i, p := range o.Parts {
 			if p.Handle == nil {
