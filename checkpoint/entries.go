@@ -176,7 +176,7 @@ func (s *entries) Commit(ctx context.Context, e Entry) error {
 	if highest > e.Attempt {
 		return fmt.Errorf("attempt %d cannot commit, attempt %d has begun: %w", e.Attempt, highest, ErrFenced)
 	}
-	return writeObject(ctx, s.objects, s.name(completedFolder, padded(e.ID)), encodeEntry(e))
+	return writeObject(ctx, s.objects, s.name(completedFolder, padded(e.ID)), e.Encode())
 }
 
 // List implements Completed.
@@ -223,7 +223,7 @@ func (s *entries) read(ctx context.Context, o ObjectInfo, id ID) (Entry, error) 
 	if err != nil {
 		return Entry{}, err
 	}
-	e, err := decodeEntry(data)
+	e, err := DecodeEntry(data)
 	if err == nil && e.ID != id {
 		err = fmt.Errorf("it names checkpoint %d, want %d: %w", e.ID, id, ErrCorrupt)
 	}
@@ -275,7 +275,9 @@ func (e Entry) Validate() error {
 	return nil
 }
 
-func encodeEntry(e Entry) []byte {
+// Encode returns the entry in the form of 52 bytes in which completed stores keep it: see
+// docs/format-checkpoint.md. The entry must be valid.
+func (e Entry) Encode() []byte {
 	b := append(make([]byte, 0, entryBytes), entryMagic...)
 	b = binary.BigEndian.AppendUint16(b, entryVersion)
 	b = append(b, 0, 0)
@@ -286,7 +288,9 @@ func encodeEntry(e Entry) []byte {
 	return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b))
 }
 
-func decodeEntry(b []byte) (Entry, error) {
+// DecodeEntry decodes an entry that Encode has encoded. It returns ErrCorrupt if the data is
+// damaged, and ErrVersion if a newer program has encoded it.
+func DecodeEntry(b []byte) (Entry, error) {
 	rest, _, err := openEnvelope(b, entryMagic, entryVersion)
 	if err != nil {
 		return Entry{}, err

@@ -146,7 +146,7 @@ func TestNumberThatAnotherProcessTookIsSkipped(t *testing.T) {
 func TestDamagedEntryIsReportedAndKept(t *testing.T) {
 	forEachObjects(t, func(t *testing.T, objects lockingObjects) {
 		sound := Entry{ID: 7, Attempt: 3, Size: 100, Checksum: 12345}
-		data := encodeEntry(sound)
+		data := sound.Encode()
 		require.Len(t, data, entryBytes)
 		name := func(id int) string { return fmt.Sprintf("job/completed/%019d", id) }
 		next := slices.Clone(data)

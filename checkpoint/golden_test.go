@@ -103,7 +103,7 @@ func encoded(t testing.TB, c *Checkpoint) []byte {
 // A difference means that the bytes of a released version have changed: raise the version, or
 // find the cause.
 func TestFixturesAreWrittenByteForByte(t *testing.T) {
-	written := map[string][]byte{"v1.entry": encodeEntry(fixtureEntry)}
+	written := map[string][]byte{"v1.entry": fixtureEntry.Encode()}
 	for name, c := range checkpointFixtures {
 		if strings.HasPrefix(name, "v3") || strings.HasPrefix(name, "v4") {
 			written[name] = encoded(t, c())
@@ -123,7 +123,7 @@ func TestFixturesAreRead(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want(), c)
 	}
-	e, err := decodeEntry(readFixture(t, "v1.entry"))
+	e, err := DecodeEntry(readFixture(t, "v1.entry"))
 	require.NoError(t, err)
 	require.Equal(t, fixtureEntry, e)
 }

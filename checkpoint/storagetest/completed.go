@@ -367,9 +367,10 @@ func jobOnCompleted(t *testing.T, h *completedHarness) {
 	require.NotNil(t, second.attempt.Restored())
 	require.EqualValues(t, 3, second.attempt.Restored().ID)
 	require.Greater(t, second.attempt.ID(), first.attempt.ID())
-	require.EqualValues(t, 4, second.take())
+	newest := second.take() // a store that reserves IDs leaves some unused
+	require.Greater(t, newest, checkpoint.ID(3))
 	second.begin()
-	require.EqualValues(t, 4, second.attempt.Restored().ID)
+	require.Equal(t, newest, second.attempt.Restored().ID)
 	require.NoError(t, second.Close())
 }
 
