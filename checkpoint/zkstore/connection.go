@@ -14,7 +14,7 @@ import (
 
 // connection is a client on a *zk.Conn.
 //
-// The library begins a new session by itself once the old one has expired, and then sends the
+// Once a session has expired, the library begins a new one without being asked, and sends the
 // requests that still wait. A leader must not: its requests belong to the session in which it
 // leads. So the connection's dialer refuses to dial once the session has expired. The dialer also
 // does three things that the library has no option for: it reads the timeout that the servers

@@ -53,9 +53,14 @@ const (
 	Creator             // clients with the same credentials
 )
 
-// Credentials are a user and a password for digest authentication. The zero value is none. They
-// print as a placeholder.
-type Credentials struct{ User, Password string }
+// Credentials are a user and a password for digest authentication. The zero value means that there
+// are no credentials. They print as a placeholder.
+type Credentials struct {
+	// User is the name of the user, without a colon.
+	User string
+	// Password is the password.
+	Password string
+}
 
 // String returns a placeholder.
 func (c Credentials) String() string {

@@ -48,13 +48,13 @@ import (
 // coordinator gets (ReserveIDs). So removals of a fenced coordinator that are still under way
 // concern only objects that nothing refers to.
 //
-// The leader also stops by itself, early enough: see lease. This saves a second coordinator work,
+// The leader also stops on its own, early enough: see lease. This saves a second coordinator work,
 // and is the answer of Check.
 //
 // Invariant: no request changes an entry except Commit, which creates it, and Remove.
 //
-// Invariant: the four znodes of a job are created in one transaction, and never again. One that is
-// missing later is an error, not an empty store.
+// Invariant: the four znodes of a job are created in one transaction, and never again. A znode
+// that is missing later is an error, not an empty store.
 //
 // Invariant: all requests of a Store belong to one session. Once that has expired, every operation
 // returns checkpoint.ErrLockLost; a new coordinator opens a new Store.
@@ -411,7 +411,7 @@ func parseID(name string) (checkpoint.ID, bool) {
 	return checkpoint.ID(n), err == nil && n > 0 && fmt.Sprintf("%0*d", numberDigits, n) == name
 }
 
-// read reads an entry. One that is damaged is returned with Err set.
+// read reads an entry. A damaged entry is returned with Err set.
 func (s *Store) read(ctx context.Context, id checkpoint.ID) (checkpoint.Entry, error) {
 	node, err := s.get(ctx, s.entryPath(id))
 	if err != nil {
