@@ -255,6 +255,15 @@ func TestHostileTrailersAreRefused(t *testing.T) {
 	})
 }
 
+// zstdBomb returns a zstd frame of n blocks, each of which repeats one byte 128 Ki times.
+func zstdBomb(n int) []byte {
+	frame := []byte{0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x38} // magic, no content size, window of 128 KiB
+	for range n - 1 {
+		frame = append(frame, 0x02, 0x00, 0x10, 0)
+	}
+	return append(frame, 0x03, 0x00, 0x10, 0)
+}
+
 func TestHostileBlocksAreRefused(t *testing.T) {
 	// block makes a file with one section, of key group 1 and one row.
 	block := func(write func(t testing.TB, b *builder, rows []byte)) func(testing.TB) []byte {
@@ -270,6 +279,23 @@ func TestHostileBlocksAreRefused(t *testing.T) {
 			stored := compressed(t, content)
 			b.frame(kind, formZstd, 1, raw, uint32(len(stored)), stored)
 		})
+	}
+	bomb := func(kind byte, raw uint32, blocks int) func(testing.TB) []byte {
+		return block(func(_ testing.TB, b *builder, _ []byte) {
+			stored := zstdBomb(blocks)
+			b.frame(kind, formZstd, 1, raw, uint32(len(stored)), stored)
+		})
+	}
+	indexBomb := func(t testing.TB) []byte {
+		b, stored := validFile(t), zstdBomb(10<<30>>17)
+		at := uint64(len(b.out))
+		b.frame(kindIndex, formZstd, 0, 1<<30, uint32(len(stored)), stored)
+		return b.trailer(at, b.blocks)
+	}
+	headerBomb := func(testing.TB) []byte {
+		b, stored := begin(fixtureID), zstdBomb(10<<30>>17)
+		b.frame(kindHeader, formZstd, 0, 1<<30, uint32(len(stored)), stored)
+		return b.end()
 	}
 	long := countRow(1, strings.Repeat("a", 1000), 0)
 	inRows, inLarge := rowsBlock(long), largeOf(long)
@@ -297,6 +323,12 @@ func TestHostileBlocksAreRefused(t *testing.T) {
 		{"bomb beyond the limit", packed(kindRows, 1<<31, make([]byte, 64<<20)), snapshot.ErrCorrupt},
 		{"bomb beyond its size", packed(kindRows, 20_000, make([]byte, 64<<20)), snapshot.ErrCorrupt},
 		{"bomb of its size", packed(kindRows, 2<<20, make([]byte, 2<<20)), snapshot.ErrCorrupt},
+		{"10 GiB beyond the limit", bomb(kindRows, 1<<32-1, 10<<30>>17), snapshot.ErrCorrupt},
+		{"10 GiB beyond its size", bomb(kindRows, 2<<20, 10<<30>>17), snapshot.ErrCorrupt},
+		{"1 KiB beyond its size", bomb(kindRows, 1<<20, 250), snapshot.ErrCorrupt},
+		{"10 GiB of a large row", bomb(kindLarge, 1<<32-1, 10<<30>>17), snapshot.ErrCorrupt},
+		{"10 GiB of an index", indexBomb, snapshot.ErrCorrupt},
+		{"10 GiB of a header", headerBomb, snapshot.ErrCorrupt},
 		{"more than its size", packed(kindRows, uint32(len(inRows)-1), inRows), snapshot.ErrCorrupt},
 		{"less than its size", packed(kindRows, uint32(len(inRows)+1), inRows), snapshot.ErrCorrupt},
 		{"large row, compressed", packed(kindLarge, uint32(len(inLarge)), inLarge), snapshot.ErrCorrupt},

@@ -1,11 +1,15 @@
 package sstable
 
 import (
+	"cmp"
+	"encoding/binary"
 	"io"
+	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/run"
@@ -19,6 +23,8 @@ type hostile struct {
 	form    byte
 	block   func(b *building, raw []byte) int // appends the data block; nil: a valid one
 	hashes  []uint64                          // hashes in the filter; nil: no filter
+	bomb    func(b *building) []byte          // a block for the place of another; nil: a valid one
+	place   string                            // the block that bomb replaces: filter, index, properties or value
 	entries int64                             // number of entries in the properties
 	bytes   int64                             // bytes of values in the properties
 }
@@ -30,7 +36,13 @@ func (h hostile) file() []byte {
 	if h.chunks != nil {
 		from, size := len(b.file), int64(0)
 		for _, c := range h.chunks {
-			b.put(u32(len(c)+16), b.block(0, c, len(c), len(b.file)+4))
+			block := b.block(0, c, len(c), len(b.file)+4)
+			if h.place == "value" {
+				b.put(u32(0))
+				block = h.bomb(&b)
+				b.file = b.file[:len(b.file)-4]
+			}
+			b.put(u32(len(block)), block)
 			size += int64(len(c))
 		}
 		if h.size != 0 {
@@ -51,12 +63,97 @@ func (h hostile) file() []byte {
 	if h.hashes != nil {
 		var filter []byte
 		filter, probes = builtFilter(h.hashes, 10)
-		filterBytes = b.raw(filter)
+		filterBytes = h.put(&b, "filter", filter)
 	}
-	index := b.raw(builtIndex(nil, []int{at}, []int{size}))
+	index := h.put(&b, "index", builtIndex(nil, []int{at}, []int{size}))
 	info := Info{Entries: h.entries, KeyBytes: 1, ValueBytes: h.bytes, Range: keyRange([]byte("k"))}
-	b.footer(int64(filterBytes), int64(index), 0, int64(b.raw(builtProperties("whole", probes, info))))
+	b.footer(int64(filterBytes), int64(index), 0, int64(h.put(&b, "properties", builtProperties("whole", probes, info))))
 	return b.file
+}
+
+// put appends a block, or the bomb if it replaces this block, and returns its size.
+func (h hostile) put(b *building, place string, content []byte) int {
+	if h.place != place {
+		return b.raw(content)
+	}
+	bomb := h.bomb(b)
+	b.put(bomb)
+	return len(bomb)
+}
+
+// zstdBomb returns a zstd frame of n blocks, each of which repeats one byte 128 Ki times.
+func zstdBomb(n int) []byte {
+	frame := []byte{0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x38} // magic, no content size, window of 128 KiB
+	for range n - 1 {
+		frame = append(frame, 0x02, 0x00, 0x10, 0)
+	}
+	return append(frame, 0x03, 0x00, 0x10, 0)
+}
+
+// s2Bomb returns S2 data that has, or claims to have, the given size.
+func s2Bomb(claimed uint64) []byte {
+	encoded := s2.Encode(nil, make([]byte, 64<<20))
+	_, n := binary.Uvarint(encoded)
+	return append(binary.AppendUvarint(nil, claimed), encoded[n:]...)
+}
+
+// The files have a few KiB and contain, or claim to contain, up to 10 GiB. Reading them is an
+// error in bounded memory, wherever the block stands.
+func TestBombsInEveryBlockAreCorrupt(t *testing.T) {
+	const tenGiB = 10 << 30
+	decoder, err := zstd.NewReader(nil)
+	require.NoError(t, err)
+	defer decoder.Close()
+	decoded, err := decoder.DecodeAll(zstdBomb(3), nil)
+	require.NoError(t, err)
+	require.Len(t, decoded, 3<<17, "the frame is valid")
+	bombs := map[string]struct {
+		form   byte
+		stored []byte
+	}{
+		"zstd 31 MiB in 1 KiB": {2, zstdBomb(250)}, "zstd 10 GiB": {2, zstdBomb(tenGiB >> 17)},
+		"s2 64 MiB": {1, s2Bomb(64 << 20)}, "s2 claims 4 GiB": {1, s2Bomb(1<<32 - 1)}, "s2 claims 10 GiB": {1, s2Bomb(tenGiB)},
+	}
+	for name, bomb := range bombs {
+		for _, rawBytes := range []int{maxPackedBytes, maxPackedBytes + 1, 64 << 20, tenGiB, 1<<56 - 1} {
+			for _, place := range []string{"data", "value", "filter", "index", "properties"} {
+				block := func(b *building) []byte { return b.block(bomb.form, bomb.stored, rawBytes, len(b.file)) }
+				h := hostile{entries: 1, bytes: 1, bomb: block, place: place}
+				switch place {
+				case "data":
+					h.block = func(b *building, _ []byte) int { all := block(b); b.put(all); return len(all) }
+				case "value":
+					h.bytes, h.chunks = maxChunkBytes, [][]byte{make([]byte, maxChunkBytes)}
+				case "filter":
+					h.hashes = []uint64{run.Hash([]byte("k"))}
+				}
+				file := h.file()
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				err := readKey(t, file)
+				runtime.ReadMemStats(&after)
+				require.ErrorIs(t, err, ErrCorrupt, "%s of %d as %s", name, rawBytes, place)
+				require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20+4*len(file)), "%s of %d as %s", name, rawBytes, place)
+			}
+		}
+	}
+}
+
+// readKey opens a file, verifies it, and reads the value of the key k. It returns the first error.
+func readKey(t testing.TB, file []byte) error {
+	table, err := Open(fileOf(t, file), ReaderOptions{})
+	if err != nil {
+		return err
+	}
+	defer table.Close()
+	verified := table.Verify(t.Context(), nil)
+	var p run.LookupKey
+	var f run.Lookup
+	run.WholeKey.Prepare(&p, []byte("k"))
+	if _, err = table.Get(&p, &f); err == nil {
+		_, err = io.Copy(io.Discard, f.Reader())
+	}
+	return cmp.Or(verified, err)
 }
 
 // Verify must reject invalid files with correct checksums; a read must reject them if it reaches the
