@@ -3,7 +3,9 @@ package hdfsstore
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -79,7 +81,7 @@ func (c *connections) dial(network, address string, wrap func(net.Conn) net.Conn
 }
 
 func (c *connections) dialNameNode(_ context.Context, network, address string) (net.Conn, error) {
-	return c.dial(network, address, func(raw net.Conn) net.Conn { return &nameConn{timedConn{raw, c}} })
+	return c.dial(network, address, func(raw net.Conn) net.Conn { return &nameConn{timedConn: timedConn{raw, c}} })
 }
 
 func (c *connections) dialDataNode(_ context.Context, network, address string) (net.Conn, error) {
@@ -158,10 +160,33 @@ func (t *timedConn) SetWriteDeadline(time.Time) error { return nil }
 
 // nameConn is a connection to a NameNode. After an error, requests and answers may not match any
 // more, so the session must not be used again.
-type nameConn struct{ timedConn }
+//
+// The library allocates as many bytes as an answer claims to have. So nameConn reads the length of
+// each answer first, and refuses one that no NameNode sends: the server is another one.
+type nameConn struct {
+	timedConn
+	head [4]byte // length of the answer that is being read
+	read int     // bytes of head that were read
+	left int64   // bytes of the answer that were not read
+}
 
-func (n *nameConn) Read(p []byte) (int, error) {
-	count, err := n.timedConn.Read(p)
+// maxAnswer is the limit for answers in Hadoop's own client: ipc.maximum.response.length.
+const maxAnswer = 128 << 20
+
+func (n *nameConn) Read(p []byte) (count int, err error) {
+	if n.left == 0 {
+		count, err = n.timedConn.Read(p[:min(len(p), len(n.head)-n.read)])
+		n.read += copy(n.head[n.read:], p[:count])
+		if n.read == len(n.head) {
+			n.read, n.left = 0, int64(binary.BigEndian.Uint32(n.head[:]))
+			if n.left > maxAnswer {
+				err = fmt.Errorf("an answer of %d bytes is no answer of a NameNode", n.left)
+			}
+		}
+	} else {
+		count, err = n.timedConn.Read(p[:min(int64(len(p)), n.left)])
+		n.left -= int64(count)
+	}
 	if err != nil {
 		n.c.broken.Store(true)
 	}

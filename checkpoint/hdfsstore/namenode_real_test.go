@@ -26,7 +26,7 @@ func connectReal(t *testing.T) client {
 	return s.client
 }
 
-func TestNameNodeMeetsTheAssumptions(t *testing.T) {
+func TestAssumptionsHoldOnNameNode(t *testing.T) {
 	for i, a := range assumptions {
 		t.Run(a.name, func(t *testing.T) {
 			c := connectReal(t)
@@ -38,7 +38,7 @@ func TestNameNodeMeetsTheAssumptions(t *testing.T) {
 	}
 }
 
-func TestNameNodeLetsOneOfTwoRenamesWin(t *testing.T) {
+func TestOneOfTwoRenamesWinsOnNameNode(t *testing.T) {
 	dir := fmt.Sprintf("/assumptions/%d-race", time.Now().UnixNano())
 	requireOneRenameWins(t, func() client { return connectReal(t) }, dir)
 	require.NoError(t, connectReal(t).removeTree(dir))

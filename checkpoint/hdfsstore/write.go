@@ -25,8 +25,9 @@ const (
 	// maxCloseWait is the longest wait between two questions whether a file is complete, and the
 	// first wait of Hadoop's own client.
 	maxCloseWait = 400 * time.Millisecond
-	// removeTime limits how long Abort takes, also after its context has ended.
-	removeTime = 10 * time.Second
+	// removeTime limits how long Abort takes, also after its context has ended. A NameNode that
+	// works needs milliseconds; for another, the leftovers are collected later.
+	removeTime = 2 * time.Second
 )
 
 // file is an object that is being written: see Store.
@@ -204,7 +205,7 @@ func (f *file) publish(id uint64) error {
 	})
 }
 
-// Abort implements snapshot.File. It takes at most 10 seconds, also if the context of Create has
+// Abort implements snapshot.File. It takes at most 2 seconds, also if the context of Create has
 // ended. If Commit failed because its answer was lost or its context ended, the object may exist.
 func (f *file) Abort() error {
 	if f.ended {
