@@ -180,6 +180,7 @@ func (n *nameConn) Read(p []byte) (count int, err error) {
 		if n.read == len(n.head) {
 			n.read, n.left = 0, int64(binary.BigEndian.Uint32(n.head[:]))
 			if n.left > maxAnswer {
+				count = 0 // a caller that has its bytes ignores the error
 				err = fmt.Errorf("an answer of %d bytes is no answer of a NameNode", n.left)
 			}
 		}

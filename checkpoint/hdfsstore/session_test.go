@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inBubble runs a test of the pool with a fake NameNode, in which time does not pass by itself.
+// inBubble runs a test of the pool with a fake NameNode, in which time passes only while all goroutines wait.
 func inBubble(t *testing.T, test func(t *testing.T, n *fakeNode, p *pool)) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newFakeNode()
