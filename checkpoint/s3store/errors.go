@@ -122,7 +122,6 @@ func failure(ctx context.Context, err error) error {
 	if errors.As(err, &operation) {
 		e.text = operation.OperationName + ": "
 	}
-	var signing *v4.SigningError
 	switch status, code := statusOf(err), codeOf(err); {
 	case ctx.Err() != nil:
 		e.text += "canceled"
@@ -130,6 +129,9 @@ func failure(ctx context.Context, err error) error {
 		if errors.Is(e.reasons[0], e.reasons[1]) {
 			e.reasons = e.reasons[:1]
 		}
+	case isUnsigned(err):
+		e.text += "not signed"
+		e.add(ErrCredentials)
 	case code != "":
 		e.text += answer(code, status, err)
 		reason, known := reasons[code]
@@ -140,12 +142,9 @@ func failure(ctx context.Context, err error) error {
 	case status != 0:
 		e.text += fmt.Sprintf("status %d without an S3 error", status)
 		e.add(cmp.Or(reasonOfStatus(status), ErrUnavailable))
-	case strings.Contains(err.Error(), "checksum did not match"): // the type is internal to the SDK
+	case isChecksum(err):
 		e.text += "response"
 		e.add(ErrChecksum)
-	case errors.As(err, &signing), strings.Contains(err.Error(), "get identity: get credentials: "): // the SDK has no type
-		e.text += "not signed"
-		e.add(ErrCredentials)
 	default:
 		e.text += transportText(err)
 		e.add(ErrUnavailable)
@@ -213,6 +212,22 @@ func transportText(err error) string {
 	}
 	return err.Error()
 }
+
+// isUnsigned reports whether a request was not sent because there are no credentials. The request
+// by which the SDK asked for credentials may have an answer, which is not that of S3.
+func isUnsigned(err error) bool {
+	var signing *v4.SigningError
+	var request, credentials *smithy.OperationError
+	if errors.As(err, &signing) {
+		return true
+	}
+	return errors.As(err, &request) &&
+		(strings.HasPrefix(request.Err.Error(), "get identity: ") || errors.As(request.Err, &credentials))
+}
+
+// isChecksum reports whether the SDK has found a wrong checksum in a response. The type of its error
+// is internal.
+func isChecksum(err error) bool { return strings.Contains(err.Error(), "checksum did not match") }
 
 // isConflict reports whether the server has refused a write because the object exists.
 func isConflict(err error) bool {

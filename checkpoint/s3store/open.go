@@ -16,8 +16,9 @@ import (
 	"github.com/weirstate/weir/snapshot"
 )
 
-// Open implements checkpoint.Objects. It reads the first 256 KiB, so that entries, metadata and
-// small files cost one request.
+// Open implements checkpoint.Objects. It requests the first part and reads 256 KiB of it, so that
+// entries, metadata and small files cost one request. If the next read continues there, so does the
+// response; otherwise the response is closed.
 func (s *Store) Open(ctx context.Context, name string) (snapshot.Object, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func (o *object) open() error {
 			}
 		}
 		var r *response
-		if r, err = o.get(0, firstBytes); err != nil {
+		if r, err = o.get(0, o.store.o.PartBytes); err != nil {
 			if codeOf(err) == "InvalidRange" { // an empty object has no ranges
 				return o.head()
 			}
@@ -73,9 +74,15 @@ func (o *object) open() error {
 		}
 		o.etag, o.size = r.etag, r.size
 		first := make([]byte, min(r.size, firstBytes))
-		if _, err = r.readFull(first); err == nil {
+		if _, err = r.read(first); err == nil {
 			o.first = first
+			if r.left > 0 {
+				o.rest = r
+			}
 			return nil
+		}
+		if o.ctx.Err() != nil {
+			return context.Cause(o.ctx)
 		}
 	}
 	return err
@@ -94,12 +101,13 @@ func (o *object) head() error {
 	return nil
 }
 
-// response is a range of an object that is being received.
+// response is a range of an object that is being received. It is closed once all bytes are read,
+// and after an error.
 type response struct {
-	body  io.ReadCloser
-	etag  string
-	size  int64 // of the whole object
-	bytes int64 // of the range
+	body io.ReadCloser
+	etag string
+	size int64 // of the whole object
+	left int64 // bytes of the range that are not read yet
 }
 
 // get requests n bytes at an offset, or less if the object ends before.
@@ -117,7 +125,7 @@ func (o *object) get(offset, n int64) (*response, error) {
 	r := &response{body: out.Body, etag: aws.ToString(out.ETag)}
 	if out.ContentRange == nil {
 		r.size = aws.ToInt64(out.ContentLength)
-		r.bytes = min(n, r.size)
+		r.left = min(n, r.size)
 		if offset != 0 || out.ContentLength == nil || r.size < 0 {
 			_ = out.Body.Close()
 			return nil, fmt.Errorf("the server ignores ranges: %w", ErrUnavailable)
@@ -125,8 +133,8 @@ func (o *object) get(offset, n int64) (*response, error) {
 		return r, nil
 	}
 	from, to, size, ok := parseRange(*out.ContentRange)
-	r.size, r.bytes = size, to-from+1
-	if !ok || from != offset || r.bytes != min(n, size-offset) {
+	r.size, r.left = size, to-from+1
+	if !ok || from != offset || r.left != min(n, size-offset) {
 		_ = out.Body.Close()
 		return nil, fmt.Errorf("the server has sent another range than requested: %w", ErrUnavailable)
 	}
@@ -153,23 +161,22 @@ func parseRange(header string) (from, to, size int64, ok bool) {
 	return from, to, size, from <= to && to < size
 }
 
-// readFull reads the response and closes it. It returns how many bytes are good: none if their
-// checksum is wrong.
-func (r *response) readFull(p []byte) (n int, err error) {
-	defer r.body.Close()
+// read fills p with the next bytes of the response. It returns how many bytes are good: none if the
+// checksum of the response is wrong.
+func (r *response) read(p []byte) (n int, err error) {
 	n, err = io.ReadFull(r.body, p)
-	if err == nil && int64(n) == r.bytes { // at the end the SDK verifies the checksum
-		var more int
-		if more, err = r.body.Read(make([]byte, 1)); more > 0 {
-			err = errors.New("more bytes than announced")
-		} else if err == io.EOF {
-			err = nil
+	r.left -= int64(n)
+	if err == nil && r.left > 0 {
+		return n, nil
+	}
+	defer r.body.Close()
+	if err == nil { // at the end the SDK verifies the checksum
+		if _, err = r.body.Read(make([]byte, 1)); err == io.EOF || err == nil { // nil: a whole object, in place of a range
+			return n, nil
 		}
 	}
 	switch {
-	case err == nil:
-		return n, nil
-	case strings.Contains(err.Error(), "checksum did not match"): // the type is internal to the SDK
+	case isChecksum(err):
 		return 0, fmt.Errorf("response: %w", ErrChecksum)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return n, fmt.Errorf("the response ends early: %w", ErrUnavailable)
@@ -202,7 +209,7 @@ func (o *object) fill(p []byte, offset int64) (err error) {
 			return fmt.Errorf("it had %d bytes and has %d: %w", o.size, r.size, ErrChanged)
 		}
 		var n int
-		n, err = r.readFull(p[done:])
+		n, err = r.read(p[done:])
 		done += n
 		if o.ctx.Err() != nil {
 			return context.Cause(o.ctx)

@@ -1,7 +1,10 @@
 package s3store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -13,10 +16,10 @@ import (
 //	object  .....[ window ][ window   ][ window       ]................
 //	              received   received    being received    not requested
 //
-// A read that begins where the previous one has ended starts the windows. The first one has 1 MiB,
-// each later one twice the size, up to a part. Two windows are requested at first, and one more for
-// each that was read, up to PartsInFlight: two small reads that happen to be neighbors cost little.
-// Reads elsewhere do not disturb the windows.
+// A read that begins where the previous one has ended starts the windows. The first one is the rest
+// of the response that Open has begun, or has 1 MiB; each later one has twice the size, up to a part.
+// Two windows are requested at first, and one more for each that was read, up to PartsInFlight: two
+// small reads that happen to be neighbors cost little. Reads elsewhere do not disturb the windows.
 //
 // Invariant: the windows are contiguous and ordered. The caller's buffer is filled from the window
 // that has the offset, and the windows before that one are dropped.
@@ -24,6 +27,7 @@ import (
 // Thread safety: safe for concurrent use.
 type readAhead struct {
 	mu          sync.Mutex
+	rest        *response // what Open has not read of its response, or nil
 	next        int64     // the offset at which a read is in order
 	windows     []*window // in progress or received, not read yet
 	end         int64     // of the last window
@@ -49,6 +53,15 @@ func (o *object) setNext(offset int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.next = offset
+	o.closeRest()
+}
+
+// closeRest closes the response of Open, if it is still open. The mutex is held.
+func (o *object) closeRest() {
+	if o.rest != nil {
+		_ = o.rest.body.Close()
+		o.rest = nil
+	}
 }
 
 // window returns the window with an offset, or nil if the read is not in order. The caller passes
@@ -64,6 +77,9 @@ func (o *object) window(offset int64) *window {
 			o.inFlight = min(o.inFlight+1, o.store.o.PartsInFlight)
 		}
 	case offset == o.next:
+		if o.rest != nil && offset != int64(len(o.first)) {
+			o.closeRest()
+		}
 		o.dropAll()
 		o.end, o.windowBytes, o.inFlight = offset, firstWindowBytes, min(2, o.store.o.PartsInFlight)
 	default:
@@ -77,7 +93,10 @@ func (o *object) window(offset int64) *window {
 // request starts windows until enough are in flight. The mutex is held.
 func (o *object) request() {
 	for len(o.windows) < o.inFlight && o.end < o.size {
-		size := min(o.windowBytes, o.size-o.end)
+		size, rest := min(o.windowBytes, o.size-o.end), o.rest
+		if o.rest = nil; rest != nil {
+			size, o.windowBytes = rest.left, rest.left
+		}
 		o.windowBytes = min(2*o.windowBytes, o.store.o.PartBytes)
 		w := &window{offset: o.end, done: make(chan struct{})}
 		if size == o.store.o.PartBytes {
@@ -88,9 +107,24 @@ func (o *object) request() {
 		o.windows, o.end = append(o.windows, w), o.end+size
 		o.running.Go(func() {
 			defer close(w.done)
-			w.err = o.fill(w.data, w.offset)
+			w.err = o.receive(w, rest)
 		})
 	}
+}
+
+// receive fills a window, from the rest of the response of Open if it is not nil.
+func (o *object) receive(w *window, rest *response) error {
+	if rest == nil {
+		return o.fill(w.data, w.offset)
+	}
+	n, err := rest.read(w.data)
+	if errors.Is(err, ErrChecksum) { // of the whole response: the first bytes may be wrong too
+		first := make([]byte, len(o.first))
+		if failed := o.fill(first, 0); failed != nil || !bytes.Equal(first, o.first) {
+			return cmp.Or(failed, err)
+		}
+	}
+	return o.fill(w.data[n:], w.offset+int64(n))
 }
 
 // readWindow waits for a window that window has returned, and copies from it.
@@ -145,5 +179,6 @@ func (o *object) closeWindows() {
 	o.running.Wait()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.closeRest()
 	o.dropAll()
 }

@@ -25,7 +25,7 @@ import (
 // The object has two purposes. It fixes the mapping of names to keys, since a program with another
 // mapping would not find the objects and take the checkpoints for lost. And it is the object on
 // which Open tests If-None-Match: to create it once more must fail. The same test of a multipart
-// upload takes four requests, so its result is recorded.
+// upload takes five requests, so its result is recorded.
 //
 // The bytes never change but for the last line, and every program writes the same ones, so two
 // programs that open a new prefix do not disturb each other.
@@ -122,7 +122,7 @@ func (s *Store) putSettings(ctx context.Context, t settings, condition *string) 
 // testConditional creates the settings twice, unless they exist: the second time must fail. It
 // returns the settings that the prefix has then.
 func (s *Store) testConditional(ctx context.Context, want settings) (settings, error) {
-	refused := false
+	created, refused := false, false
 	for range 2 {
 		err := s.putSettings(ctx, want, aws.String("*"))
 		if refused = isConflict(err); refused {
@@ -134,22 +134,28 @@ func (s *Store) testConditional(ctx context.Context, want settings) (settings, e
 		if err != nil {
 			return want, err
 		}
+		created = true
 	}
 	if !refused {
 		return want, ErrConditional
 	}
+	if !created && !want.multipartTested { // another program may have created them since they were read
+		have, found, err := s.readSettings(ctx)
+		if err != nil {
+			return have, err
+		}
+		if found {
+			want = have
+		}
+	}
 	if want.multipartTested {
 		return want, nil
 	}
-	have, found, err := s.readSettings(ctx) // another program may have created them
-	if err != nil || found && have.multipartTested {
-		return have, err
-	}
 	if err := s.testMultipart(ctx); err != nil {
-		return have, err
+		return want, err
 	}
-	have.multipartTested = true
-	return have, s.putSettings(ctx, have, nil)
+	want.multipartTested = true
+	return want, s.putSettings(ctx, want, nil)
 }
 
 // testMultipart tests that the server does not complete a multipart upload whose key is taken.

@@ -46,9 +46,9 @@ import (
 //	refused (412, or the upload is gone):  HEAD --- our token ------> committed
 //	                                          '---- other token ----> fs.ErrExist
 //
-//	Open     GET of the first 256 KiB: existence, size and first bytes   1
-//	ReadAt   elsewhere: GET of the range, if the object is unchanged     1
-//	         in order: ranges of 1, 2, 4 ... MiB are read ahead          1 per range
+//	Open     GET of the first part: existence, size, 256 KiB            1
+//	ReadAt   in order: the response of Open, then ranges read ahead     1 per part after the first
+//	         elsewhere: GET of the range, if the object is unchanged    1
 //
 // Invariant: an object is never replaced. With Options.SingleWriter this holds for one process: the
 // store sends HEAD before the commit instead of the header.
@@ -65,7 +65,7 @@ import (
 // Cost: memory for one open object is PartsInFlight+1 parts at most, for writing as for reading,
 // and as much as it has bytes if that is less. List costs one request per 1,000 objects, RemoveAll
 // one per 1,000 names. With Entropy, a List that may contain data objects costs 16 requests more
-// (Entropy 1) or 256 (Entropy 2), which run in parallel. Open costs two requests, and eight for a new
+// (Entropy 1) or 256 (Entropy 2), which run in parallel. Open costs two requests, and nine for a new
 // prefix.
 //
 // A failed request is repeated after a random pause that grows up to 20 s. The pauses of all
