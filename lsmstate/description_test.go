@@ -1,10 +1,13 @@
 package lsmstate
 
 import (
+	"context"
 	"encoding/binary"
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -118,5 +121,51 @@ func TestDescriptionThatDoesNotFitItsHandleIsRefused(t *testing.T) {
 		c.change(d, &changed)
 		_, _, err = d.files(changed)
 		require.ErrorIs(t, err, c.want, name)
+	}
+}
+
+// openHanded is a source that opens the first snapshot's files under any name, as a careless
+// source of another program might.
+type openHanded struct {
+	*shelf
+	names map[string]string // the names of the files by hostile name
+}
+
+func (s openHanded) real(name string) string {
+	if real, ok := s.names[name]; ok {
+		return real
+	}
+	return name
+}
+
+func (s openHanded) Open(ctx context.Context, name string) (snapshot.Object, error) {
+	return s.shelf.Open(ctx, s.real(name))
+}
+
+func (s openHanded) Link(ctx context.Context, name, path string) error {
+	return s.shelf.Link(ctx, s.real(name), path)
+}
+
+// A name in a handle becomes a part of a path in the staging directory, which it must not leave.
+func TestHostileNamesOfFilesAreRefused(t *testing.T) {
+	for _, name := range []string{"x/../../../precious", "../../precious", "/precious", "..", "", ".x", "x/y", `x\..\y`, "x\x00", strings.Repeat("x", 201)} {
+		for at := range 2 {
+			for _, links := range []bool{false, true} {
+				mem := newFS()
+				n, s := largeTask(t, mem, "one"), newShelf(t, mem)
+				s.links = links
+				h, err := s.save(n, "first", snapshot.Incremental)
+				require.NoError(t, err)
+				hostile := h
+				hostile.Files = slices.Clone(h.Files)
+				hostile.Files[at].Name = name
+				q := nativeOn(t, mem, "two", 0, 1, nil)
+				err = q.restore(openHanded{s, map[string]string{name: h.Files[at].Name}}, hostile)
+				require.ErrorIs(t, err, snapshot.ErrName, "%q", name)
+				entries, err := mem.List("")
+				require.NoError(t, err)
+				require.ElementsMatch(t, []string{"one", "two", shelfDir}, entries, "%q", name)
+			}
+		}
 	}
 }

@@ -39,7 +39,8 @@ type NativeBackend interface {
 	// Format returns the name of the format of its views.
 	Format() string
 	// RestoreNative restores the backend's key groups from handles of its format into an
-	// empty backend. Each key group is in exactly one handle. RestoreNative drops the states
+	// empty backend. Each key group is in exactly one handle, and the names of all files pass
+	// CheckName. RestoreNative drops the states
 	// in unclaimed, which the program has not declared. After an error the backend is
 	// unusable. An error that concerns a file names it.
 	RestoreNative(ctx context.Context, src Source, handles []Handle, unclaimed []backend.ID) error

@@ -91,7 +91,9 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 			return nil, context.Cause(ctx)
 		}
 		if i > 0 && sameTable(handles[i-1], h) {
-			p.add(h)
+			if err := p.add(h); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		claimed, err := registry.Check(h.States, h.Keyspace.MaxParallelism, o.AllowUnclaimed)
@@ -107,7 +109,9 @@ func planRestore(ctx context.Context, b Backend, handles []Handle, o RestoreOpti
 			p.named[info.ID()] = true
 			p.claimed[info.ID()] = p.claimed[info.ID()] || claimed[info.ID()]
 		}
-		p.add(h)
+		if err := p.add(h); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.checkCoverage(); err != nil {
 		return nil, err
@@ -122,8 +126,9 @@ func sameTable(a, b Handle) bool {
 		a.Keyspace.MaxParallelism == b.Keyspace.MaxParallelism
 }
 
-// add adds the parts of a handle: its files or, in a native format, the handle as a whole.
-func (p *restorePlan) add(h Handle) {
+// add adds the parts of a handle: its files or, in a native format, the handle as a whole. It
+// checks the names of the files, which a backend may use in paths.
+func (p *restorePlan) add(h Handle) error {
 	files := h.Files
 	if h.Format != "" {
 		files = []FileRef{{Bounds: h.Keyspace.Groups}}
@@ -133,6 +138,12 @@ func (p *restorePlan) add(h Handle) {
 			p.parts = append(p.parts, restorePart{handle: h, ref: ref, groups: groups})
 		}
 	}
+	for _, ref := range h.Files {
+		if err := CheckName(ref.Name); err != nil {
+			return fmt.Errorf("file of a handle: %w", err)
+		}
+	}
+	return nil
 }
 
 // checkCoverage sorts the parts by key group and returns ErrCoverage unless they have each key
