@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +31,15 @@ func TestEveryStoreKeepsThePromisesOfObjects(t *testing.T) {
 	}
 }
 
+func TestZooKeeperKeepsThePromisesOfCompleted(t *testing.T) {
+	root := newRoot("kit")
+	storagetest.RunCompleted(t, func(t testing.TB, job string) (checkpoint.Completed, error) {
+		open, err := checkpoint.OpenCompleted("zk://" + shared.ZooKeeper + "/" + root)
+		require.NoError(t, err)
+		return open(context.Background(), job)
+	})
+}
+
 // s3URL returns the URL of a directory of objects on the shared S3 server.
 func s3URL(root string) string { return s3At(shared.S3, root) }
 
@@ -41,5 +51,11 @@ func s3At(endpoint, root string) string {
 // hdfsURL returns the URL of a directory on the shared HDFS.
 func hdfsURL(root string) string { return "hdfs://" + shared.HDFS + "/" + root }
 
-// zkURL returns the URL of a chroot on the shared ZooKeeper.
-func zkURL(root string) string { return "zk://" + shared.ZooKeeper + "/" + root }
+// zkURL returns the URL of a chroot on the shared ZooKeeper, with a session of two seconds.
+func zkURL(root string) string { return zkAt(shared.ZooKeeper, root, 2*time.Second) }
+
+// zkAt returns the URL of a chroot on a ZooKeeper server. A process waits until the session of an earlier one,
+// which was killed, has ended.
+func zkAt(address, root string, session time.Duration) string {
+	return "zk://" + address + "/" + root + "?wait=true&session=" + session.String()
+}

@@ -54,10 +54,16 @@ var presets = []preset{
 	{name: "lsm on s3", scheme: "lsm", storage: onS3},
 	{name: "fs on hdfs", scheme: "fs", storage: onHDFS},
 	{name: "lsm on hdfs", scheme: "lsm", storage: onHDFS},
+	{name: "fs on files, completed in zookeeper", scheme: "fs", storage: onFiles, zk: true},
+	{name: "lsm on s3, completed in zookeeper", scheme: "lsm", storage: onS3, zk: true},
 }
 
 func onS3(_ testing.TB, root string) string   { return s3URL(root) }
 func onHDFS(_ testing.TB, root string) string { return hdfsURL(root) }
+
+func onFiles(t testing.TB, root string) string {
+	return "file://" + filepath.ToSlash(t.TempDir()) + "/" + root
+}
 
 // url returns the URL of the preset on a storage. Trees are in dir.
 func (p preset) url(storage, dir, zookeeper string) string {

@@ -13,6 +13,7 @@ require (
 	github.com/weirstate/weir v0.0.0
 	github.com/weirstate/weir/checkpoint/hdfsstore v0.0.0-00010101000000-000000000000
 	github.com/weirstate/weir/checkpoint/s3store v0.0.0-00010101000000-000000000000
+	github.com/weirstate/weir/checkpoint/zkstore v0.0.0-00010101000000-000000000000
 )
 
 require (
@@ -34,6 +35,7 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/colinmarc/hdfs/v2 v2.4.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
+	github.com/go-zookeeper/zk v1.0.4 // indirect
 	github.com/google/btree v1.1.3 // indirect
 	github.com/hashicorp/go-uuid v1.0.3 // indirect
 	github.com/jcmturner/aescts/v2 v2.0.0 // indirect
@@ -53,3 +55,5 @@ require (
 replace github.com/weirstate/weir/checkpoint/s3store => ../checkpoint/s3store
 
 replace github.com/weirstate/weir/checkpoint/hdfsstore => ../checkpoint/hdfsstore
+
+replace github.com/weirstate/weir/checkpoint/zkstore => ../checkpoint/zkstore

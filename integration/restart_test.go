@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,10 @@ func killedServers() map[string]killedServer {
 		"NameNode": {preset{scheme: "fs"}, func(t testing.TB) (string, string, *servers.Process) {
 			return onOwnHDFS(t, func(h *servers.HDFS) *servers.Process { return h.NameNode })
 		}},
+		"ZooKeeper": {preset{scheme: "lsm", zk: true}, func(t testing.TB) (string, string, *servers.Process) {
+			z := startZooKeeper(t)
+			return s3URL(newRoot("killed")), zkAt(z.Address, "flights", 20*time.Second), z.Process
+		}},
 	}
 }
 
@@ -53,7 +58,7 @@ func TestJobGoesOnAfterAServerWasKilled(t *testing.T) {
 	for name, row := range killedServers() {
 		t.Run(name, func(t *testing.T) {
 			storage, zookeeper, server := row.start(t)
-			run := newSupervisedJob(t, flights, row.preset.url(storage, filepath.Join(t.TempDir(), "trees"), zookeeper))
+			run := newSupervisedJob(t, flights, row.preset.url(storage, filepath.Join(t.TempDir(), "trees"), zookeeper), t.TempDir())
 			run.start()
 			run.awaitCheckpoints(3)
 			require.NoError(t, server.Kill())
@@ -67,6 +72,32 @@ func TestJobGoesOnAfterAServerWasKilled(t *testing.T) {
 	}
 }
 
+// ZooKeeper does not answer for longer than the session of the coordinator, so another coordinator could lead
+// the job. The job ends with ErrLockLost, as Options of package job document. When it is started again, it continues from
+// its newest checkpoint.
+func TestJobThatLostItsSessionContinuesWhenStartedAgain(t *testing.T) {
+	flights := newFlightJob(t)
+	z := startZooKeeper(t)
+	storage := s3URL(newRoot("expired"))
+	url := preset{scheme: "lsm", zk: true}.url(storage, filepath.Join(t.TempDir(), "trees"), zkAt(z.Address, "flights", 2*time.Second))
+	dir := t.TempDir()
+	run := newSupervisedJob(t, flights, url, dir)
+	run.start()
+	run.awaitCheckpoints(3)
+	require.NoError(t, z.Pause())
+	require.ErrorIs(t, run.end(), checkpoint.ErrLockLost)
+	require.NotEmpty(t, leftObjects(t, storage), "a job that has lost its lock removes nothing")
+	require.NoError(t, z.Resume())
+
+	again := newSupervisedJob(t, flights, url, dir)
+	again.start()
+	again.awaitCheckpoints(1)
+	require.NotZero(t, again.restored.Load(), "the job must continue from a checkpoint")
+	again.limit.Lift()
+	require.Equal(t, flights.digest, again.result())
+	require.Empty(t, leftObjects(t, storage))
+}
+
 // supervisedJob runs the flight job in this process. The sources stop in the middle of the input until
 // limit is lifted, so that the job takes checkpoints for as long as the test needs them.
 type supervisedJob struct {
@@ -75,14 +106,16 @@ type supervisedJob struct {
 	limit       dataset.ReadLimit
 	graph       *job.Graph
 	dir         string
-	checkpoints chan error // one value per checkpoint: nil, or why it was aborted
+	checkpoints chan error    // one value per checkpoint: nil, or why it was aborted
+	restored    atomic.Uint64 // the checkpoint from which the job has started
 	done        chan error
 }
 
-func newSupervisedJob(t *testing.T, f flightJob, url string) *supervisedJob {
+// newSupervisedJob returns a job on the preset that a URL names, which writes its result to dir.
+func newSupervisedJob(t *testing.T, f flightJob, url, dir string) *supervisedJob {
 	p, err := weir.Open(context.Background(), url)
 	require.NoError(t, err)
-	r := &supervisedJob{t: t, preset: p, dir: t.TempDir(), checkpoints: make(chan error, 10_000), done: make(chan error, 1)}
+	r := &supervisedJob{t: t, preset: p, dir: dir, checkpoints: make(chan error, 10_000), done: make(chan error, 1)}
 	r.limit.Set(f.dataset, func(records int64) int64 { return records / 2 })
 	r.graph = flightjob.NewGraph(job.Options{
 		Name: "flights", Open: p.Open, Parallelism: 2,
@@ -93,7 +126,8 @@ func newSupervisedJob(t *testing.T, f flightJob, url string) *supervisedJob {
 		Snapshot:           snapshot.Options{Compression: snapshot.Zstd, Mode: p.Mode},
 		DiscardCheckpoints: true,
 		OnCheckpoint:       func(c job.CheckpointReport) { r.checkpoints <- c.Err },
-	}, f.dataset, &r.limit, r.dir)
+		OnRestore:          func(c job.RestoreReport) { r.restored.Store(uint64(c.Checkpoint)) },
+	}, f.dataset, &r.limit, dir)
 	return r
 }
 
@@ -139,15 +173,21 @@ func (r *supervisedJob) awaitFailure() error {
 	}
 }
 
-// result waits for the end of the job and returns the digest of its result.
-func (r *supervisedJob) result() string {
+// end waits for the end of the job, closes the preset and returns the error of the job.
+func (r *supervisedJob) end() error {
 	select {
 	case err := <-r.done:
-		require.NoError(r.t, err)
+		require.NoError(r.t, r.preset.Close())
+		return err
 	case <-time.After(2 * time.Minute):
 		require.FailNow(r.t, "the job has not ended in two minutes")
 	}
-	require.NoError(r.t, r.preset.Close())
+	return nil
+}
+
+// result waits for the end of the job and returns the digest of its result.
+func (r *supervisedJob) result() string {
+	require.NoError(r.t, r.end())
 	var paths []string
 	for _, name := range flightjob.ResultFiles {
 		paths = append(paths, filepath.Join(r.dir, name))

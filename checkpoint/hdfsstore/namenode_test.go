@@ -48,12 +48,11 @@ type fakeNode struct {
 
 // inode is a file or directory.
 type inode struct {
-	id     uint64
-	dir    bool
-	data   []byte
-	writer *fakeWriter // while it is being written
-	coded  bool        // erasure coded
-	secret bool        // in an encryption zone
+	id      uint64
+	dir     bool
+	data    []byte
+	writer  *fakeWriter // while it is being written
+	changed time.Time
 }
 
 func newFakeNode() *fakeNode {
@@ -135,7 +134,7 @@ func (n *fakeNode) status(p string) (status, error) {
 	if i == nil {
 		return status{}, fs.ErrNotExist
 	}
-	s := status{name: path.Base(p), id: i.id, mode: fileMode, coded: i.coded, encrypted: i.secret}
+	s := status{name: path.Base(p), id: i.id, mode: fileMode, modified: i.changed}
 	if i.dir {
 		s.mode, s.children = dirMode|fs.ModeDir, len(n.children(p))
 	} else if i.writer == nil {

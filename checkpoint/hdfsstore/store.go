@@ -110,14 +110,8 @@ func (s *Store) begin(ctx context.Context) error {
 		if err := c.makeDirs(s.root); err != nil {
 			return err
 		}
-		if _, err := c.list(s.root); err != nil {
-			return err
-		}
-		found, err := c.stat(s.root)
-		if err != nil {
-			return err
-		}
-		return checkFormat(found)
+		_, err := c.list(s.root)
+		return err
 	})
 	switch {
 	case errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR):

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"net/url"
 	"os"
 	"os/signal"
@@ -17,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	_ "github.com/weirstate/weir/integration/stores"
 	"github.com/weirstate/weir/internal/bench/dataset"
 	"github.com/weirstate/weir/internal/bench/harness"
 	"github.com/weirstate/weir/internal/bench/report"
@@ -29,11 +29,11 @@ restores the job from the newest checkpoint, the second time with one more subta
 runs the job on the heap without checkpoints and failures. If the results differ, flights exits
 with an error.
 
-  integration/run serve                    start servers, in another shell
-  cd integration
-  go run ./flights 'fs+s3://weir/flights?endpoint=http://127.0.0.1:7070&path-style=true'
-  go run ./flights fs+hdfs://127.0.0.1:40010/flights
-  go run ./flights fs+file:///tmp/flights
+  integration/run serve       starts servers and prints URLs; in another shell:
+
+  go run -C integration ./flights 'fs+s3://weir/flights?path-style=true&endpoint=http://127.0.0.1:7070'
+  go run -C integration ./flights fs+hdfs://127.0.0.1:40010/flights
+  go run -C integration ./flights fs+file:///tmp/flights
 
 With lsm instead of fs, state is in trees on the local disk. The job has a new name in every run, and its
 checkpoints are removed at the end and on Ctrl-C.
@@ -137,7 +137,7 @@ func (o options) plans(ctx context.Context, dir string) ([]harness.Plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	d, err := dataset.Prepare(ctx, input, dir, min(o.records, math.MaxInt64))
+	d, err := dataset.Prepare(ctx, input, dir, o.records)
 	if err != nil {
 		return nil, err
 	}

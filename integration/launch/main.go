@@ -126,14 +126,20 @@ func goCommand(ctx context.Context, set *servers.Set, args []string) error {
 	return err
 }
 
-// serve prints the addresses of the servers and waits for a signal.
+// serve prints commands to paste and waits for a signal.
 func serve(ctx context.Context, set *servers.Set) error {
-	fmt.Println("\nPaste into another shell:")
+	fmt.Println("\nPaste into another shell, in the directory of the repository:")
 	fmt.Println()
 	for _, variable := range set.Environment() {
 		fmt.Println("  export", variable)
 	}
-	fmt.Printf("\nS3: %s, HDFS: hdfs://%s, ZooKeeper: %s\n", set.S3.Endpoint, set.HDFS.Address, set.ZooKeeper.Address)
+	fmt.Println()
+	s3 := "s3://" + servers.Bucket + "/flights?path-style=true&endpoint=" + set.S3.Endpoint
+	hdfs := "hdfs://" + set.HDFS.Address + "/flights"
+	zookeeper := "completed=zk://" + set.ZooKeeper.Address + "/weir?session=2s%26wait=true"
+	for _, url := range []string{"fs+" + s3, "lsm+" + s3, "fs+" + hdfs, "lsm+" + hdfs, "lsm+" + s3 + "&" + zookeeper} {
+		fmt.Printf("  go run -C integration ./flights '%s'\n", url)
+	}
 	fmt.Println("\nCtrl-C stops the servers.")
 	<-ctx.Done()
 	return nil

@@ -28,13 +28,6 @@ admin.enableServer=false
 4lw.commands.whitelist=ruok,srvr,cons,wchs
 `
 
-// zooLog is the configuration of log4j: messages to standard output.
-const zooLog = `log4j.rootLogger=INFO, out
-log4j.appender.out=org.apache.log4j.ConsoleAppender
-log4j.appender.out.layout=org.apache.log4j.PatternLayout
-log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %-5p %m%n
-`
-
 // StartZooKeeper starts a ZooKeeper server with its files in dir, which must exist, on a port,
 // or on a free one if port is 0.
 func (i Installation) StartZooKeeper(ctx context.Context, dir string, port int) (*ZooKeeper, error) {
@@ -50,14 +43,11 @@ func (i Installation) StartZooKeeper(ctx context.Context, dir string, port int) 
 	if err := os.WriteFile(config, fmt.Appendf(nil, zooConfig, port, data), 0o600); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "log4j.properties"), []byte(zooLog), 0o600); err != nil {
-		return nil, err
-	}
 	z := &ZooKeeper{Address: Local(port)}
 	z.Process = &Process{
 		name: "ZooKeeper", log: filepath.Join(dir, "server.log"), program: "java",
-		args: []string{"-Xmx256m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", "-Dzookeeper.jmx.log4j.disable=true", "-Dlog4j.configuration=file:" + filepath.Join(dir, "log4j.properties"),
-			"-cp", dir + ":" + i.ZooKeeperJar, "org.apache.zookeeper.server.quorum.QuorumPeerMain", config},
+		args: []string{"-Xmx256m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", "-Dzookeeper.jmx.log4j.disable=true", "-Dorg.slf4j.simpleLogger.showDateTime=true",
+			"-cp", filepath.Join(filepath.Dir(i.ZooKeeperJar), "slf4j-simple.jar") + ":" + i.ZooKeeperJar, "org.apache.zookeeper.server.quorum.QuorumPeerMain", config},
 		ready: func(ctx context.Context) error { return askZooKeeper(ctx, z.Address) },
 	}
 	return z, z.Start(ctx)

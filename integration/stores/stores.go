@@ -5,4 +5,5 @@ package stores
 import (
 	_ "github.com/weirstate/weir/checkpoint/hdfsstore" // scheme hdfs
 	_ "github.com/weirstate/weir/checkpoint/s3store"   // scheme s3
+	_ "github.com/weirstate/weir/checkpoint/zkstore"   // scheme zk, for completed stores
 )
