@@ -1,6 +1,7 @@
 package hdfsstore
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"syscall"
@@ -63,6 +64,9 @@ type status struct {
 	modified time.Time
 	id       uint64 // the inode: it stays when the file is renamed and is never used again
 	children int    // number of entries of a directory
+
+	coded     bool // its blocks, or those of files in it, are erasure coded
+	encrypted bool // it is in an encryption zone
 }
 
 // Name implements fs.FileInfo.
@@ -89,8 +93,25 @@ func statusOf(info fs.FileInfo) status {
 	s := status{name: info.Name(), size: info.Size(), mode: info.Mode(), modified: info.ModTime()}
 	if raw, ok := info.Sys().(*hdfs.FileStatus); ok {
 		s.id, s.children = raw.GetFileId(), int(raw.GetChildrenNum())
+		s.coded, s.encrypted = raw.GetEcPolicy() != nil, raw.GetFileEncryptionInfo() != nil || raw.GetFlags()&hasCrypt != 0
 	}
 	return s
+}
+
+// hasCrypt is the flag of a file or directory in an encryption zone: HAS_CRYPT of Hadoop's
+// hdfs.proto.
+const hasCrypt = 2
+
+// checkFormat returns an error for a file or directory whose blocks the library cannot read or
+// write. It would write erasure coded blocks wrongly without an error.
+func checkFormat(s status) error {
+	switch {
+	case s.coded:
+		return final{errors.New("erasure coding is not supported, set replication with: hdfs ec -setPolicy -replicate -path")}
+	case s.encrypted:
+		return final{errors.New("encryption zones are not supported, use a directory outside")}
+	}
+	return nil
 }
 
 // libraryClient is a client of the library.

@@ -455,3 +455,39 @@ func TestIrregularFilesStay(t *testing.T) {
 	require.Equal(t, before, n.paths())
 	require.NoError(t, s.Close())
 }
+
+// TestUnsupportedBlocksAreRefused opens a store in a directory whose files the library would write
+// wrongly, and makes it such a directory later.
+func TestUnsupportedBlocksAreRefused(t *testing.T) {
+	for want, change := range map[string]func(*inode){
+		"erasure coding":   func(i *inode) { i.coded = true },
+		"encryption zones": func(i *inode) { i.secret = true },
+	} {
+		n := newFakeNode()
+		s := n.store(5)
+		require.NoError(t, s.begin(t.Context()))
+		require.NoError(t, write(t.Context(), s, "job/a", []byte("text")))
+		change(n.nodes["/root/job/a/"+objectFile])
+		_, err := s.Open(t.Context(), "job/a")
+		requireTyped(t, err)
+		require.ErrorContains(t, err, want)
+		n.before = func(_ int, method string) error {
+			if method == "complete" {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				for _, i := range n.inodes() {
+					change(i)
+				}
+			}
+			return nil
+		}
+		err = write(t.Context(), s, "job/b", []byte("text"))
+		requireTyped(t, err)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, n.paths(), "/root/job/b")
+		err = s.begin(t.Context())
+		requireTyped(t, err)
+		require.ErrorContains(t, err, want)
+		require.NoError(t, s.Close())
+	}
+}

@@ -48,11 +48,12 @@ type fakeNode struct {
 
 // inode is a file or directory.
 type inode struct {
-	id      uint64
-	dir     bool
-	data    []byte
-	writer  *fakeWriter // while it is being written
-	changed time.Time
+	id     uint64
+	dir    bool
+	data   []byte
+	writer *fakeWriter // while it is being written
+	coded  bool        // erasure coded
+	secret bool        // in an encryption zone
 }
 
 func newFakeNode() *fakeNode {
@@ -134,7 +135,7 @@ func (n *fakeNode) status(p string) (status, error) {
 	if i == nil {
 		return status{}, fs.ErrNotExist
 	}
-	s := status{name: path.Base(p), id: i.id, mode: fileMode, modified: i.changed}
+	s := status{name: path.Base(p), id: i.id, mode: fileMode, coded: i.coded, encrypted: i.secret}
 	if i.dir {
 		s.mode, s.children = dirMode|fs.ModeDir, len(n.children(p))
 	} else if i.writer == nil {

@@ -73,7 +73,7 @@ func (s *Store) find(c client, name string) (status, error) {
 	p := s.path(name)
 	file, err := c.stat(path.Join(p, objectFile))
 	if err == nil && !file.IsDir() {
-		return file, nil
+		return file, checkFormat(file)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return status{}, err
@@ -94,7 +94,7 @@ func (s *Store) find(c client, name string) (status, error) {
 	}
 	// The object may have been committed between the two calls.
 	if file, err := c.stat(path.Join(p, objectFile)); err == nil && !file.IsDir() {
-		return file, nil
+		return file, checkFormat(file)
 	}
 	return status{}, final{vfs.CheckRegular(found)}
 }

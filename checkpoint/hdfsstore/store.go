@@ -110,8 +110,14 @@ func (s *Store) begin(ctx context.Context) error {
 		if err := c.makeDirs(s.root); err != nil {
 			return err
 		}
-		_, err := c.list(s.root)
-		return err
+		if _, err := c.list(s.root); err != nil {
+			return err
+		}
+		found, err := c.stat(s.root)
+		if err != nil {
+			return err
+		}
+		return checkFormat(found)
 	})
 	switch {
 	case errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR):

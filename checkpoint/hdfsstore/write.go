@@ -302,8 +302,10 @@ func (u *upload) complete(limit time.Duration) (status, error) {
 		return status{}, u.discard(err)
 	}
 	done, err := u.client.stat(path.Join(u.temp, objectFile))
-	if err == nil && done.size != u.size {
-		return status{}, u.discard(final{fmt.Errorf("HDFS has %d bytes of the object, want %d", done.size, u.size)})
+	if err == nil {
+		if err = checkFormat(done); err == nil && done.size != u.size {
+			err = final{fmt.Errorf("HDFS has %d bytes of the object, want %d", done.size, u.size)}
+		}
 	}
 	u.ended = true
 	return done, hideExistence(u.end(err))

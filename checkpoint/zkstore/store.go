@@ -370,7 +370,8 @@ func (s *Store) multi(ctx context.Context, ops ...any) error {
 }
 
 // List implements checkpoint.Completed. The session has written before, so that its reads include
-// everything that earlier leaders have written, on any server.
+// everything that earlier leaders have written, on any server. The result is the list at one
+// moment: if an entry is removed while List reads the others, List begins again.
 func (s *Store) List(ctx context.Context) ([]checkpoint.Entry, error) {
 	var entries []checkpoint.Entry
 	err := s.run(ctx, "list", s.completedPath(), func() error {
@@ -390,7 +391,7 @@ func (s *Store) List(ctx context.Context) ([]checkpoint.Entry, error) {
 			e, err := s.read(ctx, id)
 			switch {
 			case errors.Is(err, zk.ErrNoNode): // removed since
-				continue
+				return errAgain
 			case err != nil:
 				return err
 			}

@@ -434,6 +434,56 @@ func TestNoServerIsAnErrorWithinTheSessionTimeout(t *testing.T) {
 	})
 }
 
+// A server that answers at first and then hangs does not keep Open either.
+func TestOpenEndsWithinTheSessionTimeoutWhateverIsNotAnswered(t *testing.T) {
+	const requestsOfOpen = 8
+	for index := range requestsOfOpen {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnsemble()
+			e.failAt(index, hangs)
+			began := time.Now()
+			_, err := Open(t.Context(), "job", e.options())
+			require.ErrorContains(t, err, "no server has answered within 10s", "request %d", index)
+			require.Equal(t, 10*time.Second, time.Since(began))
+		})
+	}
+}
+
+// The connection is lost at a Commit, and another one takes the ID before it is repeated.
+func TestRepeatedCommitIsNotTakenForAnother(t *testing.T) {
+	e := newEnsemble()
+	s := e.open(t)
+	a, err := s.Begin(t.Context())
+	require.NoError(t, err)
+	first := true
+	e.fault = func(_ int, op, _ string) fault {
+		if op != "multi" || !first {
+			return none
+		}
+		first = false
+		e.nodes[s.entryPath(1)] = &node{data: checkpoint.Entry{ID: 1, Attempt: a, Size: 9}.Encode(), acl: s.acl}
+		return lostBefore
+	}
+	require.ErrorIs(t, s.Commit(t.Context(), checkpoint.Entry{ID: 1, Attempt: a}), fs.ErrExist)
+	require.NoError(t, s.Close())
+}
+
+func TestLeaseThatIsOverStaysOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLease(func(reason string) error { return errors.New(reason) })
+		require.NoError(t, l.check(), "no limit before the first answer")
+		l.extend(time.Now(), 10*time.Second)
+		l.timer.Stop() // nobody notices the end
+		time.Sleep(8*time.Second - 1)
+		require.NoError(t, l.check())
+		time.Sleep(1)
+		l.extend(time.Now(), 10*time.Second)
+		require.Error(t, l.check())
+		l.lose("another reason")
+		require.ErrorContains(t, l.check(), "no server has answered")
+	})
+}
+
 // Two coordinators that both believe to lead: the second has removed the znode of the first.
 func TestFencedStoreChangesNothing(t *testing.T) {
 	e := newEnsemble()
@@ -501,6 +551,30 @@ func TestDamagedNumbersAndMissingZnodesAreErrors(t *testing.T) {
 	s = e.open(t)
 	_, err = s.List(t.Context())
 	require.Error(t, err, "the znodes of a job that is not new are not created again")
+	require.NoError(t, s.Close())
+}
+
+// The list {1, 2} becomes {1, 2, 3} and then {1, 3} between two reads of a List.
+func TestListIsThatOfOneMoment(t *testing.T) {
+	e := newEnsemble()
+	s := e.open(t)
+	a, err := s.Begin(t.Context())
+	require.NoError(t, err)
+	for id := checkpoint.ID(1); id <= 2; id++ {
+		require.NoError(t, s.Commit(t.Context(), checkpoint.Entry{ID: id, Attempt: a}))
+	}
+	e.fault = func(_ int, op, path string) fault {
+		if op == "get" && path == s.entryPath(2) && e.nodes[s.entryPath(3)] == nil {
+			three := *e.nodes[s.entryPath(2)]
+			three.data = checkpoint.Entry{ID: 3, Attempt: a}.Encode()
+			e.nodes[s.entryPath(3)] = &three
+			delete(e.nodes, s.entryPath(2))
+		}
+		return none
+	}
+	got, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []checkpoint.Entry{{ID: 1, Attempt: a}, {ID: 3, Attempt: a}}, got)
 	require.NoError(t, s.Close())
 }
 

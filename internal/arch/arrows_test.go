@@ -165,6 +165,26 @@ func TestPublicPackagesLinkOnlyCoreModules(t *testing.T) {
 	}
 }
 
+// constructors are packages that make types, code or processes from names in data. Importing one
+// of them in a library would let a checkpoint choose what is constructed.
+var constructors = []string{"encoding/gob", "net/rpc", "os/exec", "plugin", "text/template", "html/template"}
+
+func TestNoPackageConstructsCodeFromData(t *testing.T) {
+	watch(t)
+	checked := 0
+	for importPath, imports := range list(t, "linux", "amd64") {
+		path, ours := relative(importPath)
+		if !ours || strings.HasPrefix(path, "internal/bench") || path == "bench" { // programs, not part of the library
+			continue
+		}
+		checked++
+		for _, to := range constructors {
+			require.NotContains(t, imports.code, to, path)
+		}
+	}
+	require.Greater(t, checked, 30)
+}
+
 func TestPackageWithoutRuleIsFound(t *testing.T) {
 	for _, path := range []string{"raft", "internal/arena", "statecraft", "cmd/other"} {
 		faults := check(rules, graph{module + "/" + path: {}})

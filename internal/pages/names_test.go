@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 // published are the packages whose names pages mention, with their folders.
 var published = map[string]string{
 	"weir": ".", "job": "job", "window": "window", "checkpoint": "checkpoint", "snapshot": "snapshot",
-	"state": "state", "backend": "state/backend", "codec": "state/codec", "statetest": "state/statetest",
+	"state": "state", "backend": "state/backend", "codec": "state/codec", "statetest": "state/statetest", "storagetest": "checkpoint/storagetest",
 	"heapstate": "heapstate", "lsmstate": "lsmstate", "lsm": "lsm", "memtable": "memtable",
 	"memtabletest": "memtable/memtabletest", "sstable": "sstable", "wal": "wal", "run": "run",
 	"vfs": "vfs", "vfstest": "vfs/vfstest", "suite": "bench/suite",
@@ -29,6 +30,39 @@ var mention = regexp.MustCompile("`([a-z]+)\\.([A-Z]\\w*)(?:\\.([A-Z]\\w*))?[`({
 
 // memberMention matches a type with a method or a field, without its package.
 var memberMention = regexp.MustCompile("`([A-Z]\\w*)\\.([A-Z]\\w*)[`({]")
+
+// testMention matches the name of a test in a code span.
+var testMention = regexp.MustCompile("`(Test[A-Z]\\w*)`")
+
+func TestTestsInPagesExist(t *testing.T) {
+	tests := make(map[string]bool)
+	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range declaration.FindAllStringSubmatch(string(source), -1) {
+			tests[m[1]] = true
+		}
+		return err
+	}))
+	mentions := 0
+	for _, page := range markdown(t) {
+		if strings.HasSuffix(page, "CONTRIBUTING.md") {
+			continue // its names are examples of style
+		}
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range testMention.FindAllStringSubmatch(string(text), -1) {
+			mentions++
+			if !tests[m[1]] {
+				t.Errorf("%s: the test %s does not exist", page, m[1])
+			}
+		}
+	}
+	require.Greater(t, mentions, 20)
+}
 
 // A rename must not leave the old name in a page. CHANGELOG.md and the pages on decisions have
 // old names on purpose.
