@@ -115,9 +115,12 @@ func TestBombsInEveryBlockAreCorrupt(t *testing.T) {
 		"s2 64 MiB": {1, s2Bomb(64 << 20)}, "s2 claims 4 GiB": {1, s2Bomb(1<<32 - 1)}, "s2 claims 10 GiB": {1, s2Bomb(tenGiB)},
 	}
 	for name, bomb := range bombs {
-		for _, rawBytes := range []int{maxPackedBytes, maxPackedBytes + 1, 64 << 20, tenGiB, 1<<56 - 1} {
+		for _, rawBytes := range []uint64{maxPackedBytes, maxPackedBytes + 1, 64 << 20, tenGiB, 1<<56 - 1} {
 			for _, place := range []string{"data", "value", "filter", "index", "properties"} {
-				block := func(b *building) []byte { return b.block(bomb.form, bomb.stored, rawBytes, len(b.file)) }
+				block := func(b *building) []byte {
+					all := slices.Concat(bomb.stored, u64(uint64(bomb.form)<<56|rawBytes))
+					return append(all, b.sum(all, len(b.file))...)
+				}
 				h := hostile{entries: 1, bytes: 1, bomb: block, place: place}
 				switch place {
 				case "data":
