@@ -34,7 +34,8 @@ func TestHDFSTestsOfThePackagePassOnTheNameNode(t *testing.T) {
 func TestHDFSOpenSaysWhatIsWrong(t *testing.T) {
 	port, err := servers.FreePort()
 	require.NoError(t, err)
-	require.NoError(t, putObject(openHDFS(t, shared.HDFS, "/open/private", "attempts=1"), "a", []byte("text")))
+	open := "/" + newRoot("open")
+	require.NoError(t, putObject(openHDFS(t, shared.HDFS, open+"/private", "attempts=1"), "a", []byte("text")))
 	for name, row := range map[string]struct {
 		address, path, query, want string
 		is                         error
@@ -42,16 +43,16 @@ func TestHDFSOpenSaysWhatIsWrong(t *testing.T) {
 		"nobody listens":           {address: servers.Local(port), want: "connection refused"},
 		"the host is unknown":      {address: "no-such-host.invalid:8020", want: "no-such-host.invalid"},
 		"the server is no HDFS":    {address: strings.TrimPrefix(shared.S3, "http://"), want: "does not answer"},
-		"the path is an object":    {path: "/open/private/a/.object", want: "is a file"},
-		"the path is below a file": {path: "/open/private/a/.object/x", want: "is a file"},
-		"no permission":            {path: "/open/private/x", query: "&user=nobody", is: fs.ErrPermission},
+		"the path is an object":    {path: open + "/private/a/.object", want: "is a file"},
+		"the path is below a file": {path: open + "/private/a/.object/x", want: "is a file"},
+		"no permission":            {path: open + "/private/x", query: "&user=nobody", is: fs.ErrPermission},
 		"no permission above":      {path: "/elsewhere", query: "&user=nobody", is: fs.ErrPermission},
 		"too many copies":          {query: "&replication=600", is: checkpoint.ErrInvalidOption},
 		"an unknown key":           {query: "&canary=" + canary, is: checkpoint.ErrURL},
 		"a malformed value":        {query: "&block-size=" + canary, is: checkpoint.ErrURL},
 	} {
 		t.Run(name, func(t *testing.T) {
-			address, path := shared.HDFS, "/open"
+			address, path := shared.HDFS, open
 			if row.address != "" {
 				address = row.address
 			}

@@ -491,3 +491,48 @@ func TestUnsupportedBlocksAreRefused(t *testing.T) {
 		require.NoError(t, s.Close())
 	}
 }
+
+// TestOpenFindsAnObjectThatAppearsBetweenItsCalls commits an object between the calls of Open.
+func TestOpenFindsAnObjectThatAppearsBetweenItsCalls(t *testing.T) {
+	n := newFakeNode()
+	s, other := n.store(1), n.store(1)
+	require.NoError(t, s.begin(t.Context()))
+	done := false
+	n.before = func(_ int, method string) error {
+		if method == "stat" && !done { // Open has asked for the file
+			done = true
+			return write(t.Context(), other, "job/a", []byte("text"))
+		}
+		return nil
+	}
+	o, err := s.Open(t.Context(), "job/a")
+	require.NoError(t, err)
+	require.True(t, done)
+	require.NoError(t, o.Close())
+	require.NoError(t, s.Close())
+	require.NoError(t, other.Close())
+}
+
+// TestReadersOfLargeObjectsKeepNoSession opens many objects before it reads them.
+func TestReadersOfLargeObjectsKeepNoSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNode()
+		s := n.store(1)
+		require.NoError(t, s.begin(t.Context()))
+		require.NoError(t, write(t.Context(), s, "job/chk-1/large", contents["job/chk-1/large"]))
+		var objects []io.Closer
+		for range 20 {
+			o, err := s.Open(t.Context(), "job/chk-1/large")
+			require.NoError(t, err)
+			objects = append(objects, o)
+		}
+		n.mu.Lock()
+		open := n.open
+		n.mu.Unlock()
+		require.Equal(t, 1, open)
+		for _, o := range objects {
+			require.NoError(t, o.Close())
+		}
+		requireClean(t, n, s)
+	})
+}

@@ -24,8 +24,8 @@ import (
 // use a cursor each. A cursor at the end of the object is closed at once, and its session is free
 // for others.
 //
-// Cost: a read in order costs three calls of the NameNode for the object. Every other read costs a
-// connection to a DataNode.
+// Cost: Open and a read in order cost two calls of the NameNode up to keptBytes, and three for a larger
+// object. Every other read costs two, and a connection to a DataNode.
 //
 // Thread safety: safe for concurrent use.
 type object struct {
@@ -52,52 +52,96 @@ type cursor struct {
 
 // Open implements checkpoint.Objects. Reads of the result return an error when ctx ends.
 func (s *Store) Open(ctx context.Context, name string) (snapshot.Object, error) {
-	err := checkName(name)
-	var info status
-	if err == nil {
-		err = s.do(ctx, func(c client) (err error) {
-			info, err = s.find(c, name)
-			return err
-		})
-	}
-	if err != nil {
+	if err := checkName(name); err != nil {
 		return nil, s.fail("open", name, err)
 	}
-	o := &object{s: s, name: name, info: info}
+	o := &object{s: s, name: name}
 	o.ctx, o.cancel = context.WithCancelCause(ctx)
+	err := s.retry(ctx, func() error {
+		c, err := o.openFile()
+		if err != nil {
+			return err
+		}
+		o.info = c.in.status()
+		if o.info.size <= keptBytes {
+			o.put(c)
+		} else {
+			c.close()
+		}
+		return nil
+	})
+	if err != nil {
+		o.cancel(fs.ErrClosed)
+		return nil, s.fail("open", name, err)
+	}
 	return o, nil
 }
 
-// find describes the file of an object.
-func (s *Store) find(c client, name string) (status, error) {
+// keptBytes is the size up to which Open keeps its cursor for the first read: such an object is read
+// at once. The cursor of a larger one would keep a session from others until it is read.
+const keptBytes = heldBytes
+
+// openFile opens the file of the object, or says what is in its place.
+func (o *object) openFile() (*cursor, error) {
+	use, err := o.s.use(o.ctx)
+	if err != nil {
+		return nil, err
+	}
+	in, err := o.open(use.client)
+	if err != nil {
+		return nil, use.end(err)
+	}
+	c := &cursor{use: use, in: in}
+	if err := checkFormat(in.status()); err != nil {
+		return nil, c.drop(err)
+	}
+	return c, nil
+}
+
+// open opens the file of the object.
+func (o *object) open(c client) (fileReader, error) {
+	file := path.Join(o.s.path(o.name), objectFile)
+	for {
+		in, err := c.open(file)
+		switch {
+		case err == nil && !in.status().IsDir():
+			return in, nil
+		case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+			return nil, err
+		}
+		err = o.s.explainMissing(c, o.name, err)
+		if !errors.Is(err, errAppeared) {
+			return nil, err
+		}
+	}
+}
+
+// explainMissing returns the error for an object whose file is missing, cannot be accessed, or is
+// a directory. err is the error of the file.
+func (s *Store) explainMissing(c client, name string, err error) error {
 	p := s.path(name)
-	file, err := c.stat(path.Join(p, objectFile))
-	if err == nil && !file.IsDir() {
-		return file, checkFormat(file)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-		return status{}, err
-	}
 	found, lookErr := c.stat(p)
 	switch {
 	case errors.Is(lookErr, fs.ErrNotExist):
 		if err := s.checkRoot(c); err != nil {
-			return status{}, err
+			return err
 		}
-		return status{}, fs.ErrNotExist
+		return fs.ErrNotExist
 	case lookErr != nil:
-		return status{}, lookErr
+		return lookErr
 	case !found.IsDir():
-		return status{}, s.irregularFile()
+		return s.irregularFile()
 	case errors.Is(err, fs.ErrPermission):
-		return status{}, err
+		return err
 	}
-	// The object may have been committed between the two calls.
 	if file, err := c.stat(path.Join(p, objectFile)); err == nil && !file.IsDir() {
-		return file, checkFormat(file)
+		return errAppeared
 	}
-	return status{}, final{vfs.CheckRegular(found)}
+	return final{vfs.CheckRegular(found)}
 }
+
+// errAppeared means that an object was committed while Open looked for the reason why it is missing.
+var errAppeared = errors.New("the object was committed just now")
 
 // Size implements snapshot.Object.
 func (o *object) Size() (int64, error) { return o.info.size, nil }
@@ -169,19 +213,15 @@ func (o *object) take(offset int64) (*cursor, error) {
 
 // newCursor opens the file at an offset.
 func (o *object) newCursor(offset int64) (*cursor, error) {
-	use, err := o.s.use(o.ctx)
+	c, err := o.openFile()
 	if err != nil {
 		return nil, err
 	}
-	in, err := use.client.open(path.Join(o.s.path(o.name), objectFile))
-	if err != nil {
-		return nil, use.end(err)
-	}
-	c := &cursor{use: use, in: in, offset: offset}
-	if in.status().id != o.info.id {
+	if c.in.status().id != o.info.id {
 		return nil, c.drop(final{errors.New("the object was removed and another one has its name")})
 	}
-	if _, err := in.Seek(offset, io.SeekStart); err != nil {
+	c.offset = offset
+	if _, err := c.in.Seek(offset, io.SeekStart); err != nil {
 		return nil, c.drop(err)
 	}
 	return c, nil

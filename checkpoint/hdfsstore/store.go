@@ -57,8 +57,8 @@ import (
 // lease of a file safely enough for a lock. Two coordinators of one job exclude each other by the
 // records of attempts (checkpoint.ErrFenced), or by ZooKeeper.
 //
-// Cost: Commit of a new object takes 9 calls of the NameNode up to one block, Open and the first
-// read 3, Remove 6. List takes one for each object, and two for each directory. An object takes two
+// Cost: Commit of a new object takes 9 calls of the NameNode up to one block, Open and a read
+// in order 2 or 3, Remove 6. List takes one for each object, and two for each directory. An object takes two
 // names of the quota for names. A large object is not written again if a DataNode fails during it:
 // the library cannot replace one, so Write or Commit returns the error. An object of up to 1 MiB is.
 //
