@@ -57,6 +57,7 @@ func TestJobGoesOnAfterAServerWasKilled(t *testing.T) {
 	flights := newFlightJob(t)
 	for name, row := range killedServers() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // the servers are those of the row, and most of the time is waiting
 			storage, zookeeper, server := row.start(t)
 			run := newSupervisedJob(t, flights, row.preset.url(storage, filepath.Join(t.TempDir(), "trees"), zookeeper), t.TempDir())
 			run.start()

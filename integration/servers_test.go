@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestHDFSFaults does the same with the servers of HDFS.
 func TestServersStartAgainOnTheSamePortAfterAKill(t *testing.T) {
 	ctx := context.Background()
 	t.Run("s3", func(t *testing.T) {
@@ -26,19 +27,6 @@ func TestServersStartAgainOnTheSamePortAfterAKill(t *testing.T) {
 		require.NoError(t, z.Kill(), "also while it is paused")
 		requireNobodyListens(t, z.Address)
 		require.NoError(t, z.Start(ctx))
-	})
-	t.Run("hdfs", func(t *testing.T) {
-		h := startHDFS(t)
-		put := h.Shell(ctx, "-mkdir", "/a")
-		out, err := put.CombinedOutput()
-		require.NoError(t, err, string(out))
-		require.NoError(t, h.DataNode.Kill())
-		require.NoError(t, h.NameNode.Kill())
-		requireNobodyListens(t, h.Address)
-		require.NoError(t, h.Start(ctx))
-		out, err = h.Shell(ctx, "-ls", "/").CombinedOutput()
-		require.NoError(t, err, string(out))
-		require.Contains(t, string(out), "/a")
 	})
 }
 
