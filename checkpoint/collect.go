@@ -21,14 +21,12 @@ func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, e
 	if err != nil {
 		return nil, err
 	}
-	for _, orphan := range orphans {
-		if dryRun {
-			break
+	if !dryRun {
+		names := make([]string, len(orphans))
+		for i, orphan := range orphans {
+			names[i] = orphan.Name
 		}
-		if ctx.Err() != nil {
-			return orphans, errors.Join(err, context.Cause(ctx))
-		}
-		err = errors.Join(err, c.objects.Remove(ctx, orphan.Name))
+		err = removeAll(ctx, c.objects, names)
 	}
 	if len(irregular) > 0 {
 		err = errors.Join(err, fmt.Errorf("%d names of objects belong to something else, which is kept; the first is %q: %w",
@@ -48,11 +46,11 @@ func (c *Coordinator) collectLeftovers() {
 
 // orphans returns the orphans, and the irregular files that have names of objects.
 func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectInfo, err error) {
-	live, err := c.findLive(ctx)
+	live, err := c.findLive(ctx, c.listCompleted)
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, err := c.objects.List(ctx, c.layout.root())
+	objects, err := listAll(ctx, c.objects, c.layout.root())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,7 +77,7 @@ func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectI
 //
 //	object                        is kept while
 //	chk-<id>/...                  id is complete, in progress, in doubt, or the base of one in progress
-//	shared/s<id>-<attempt>-...    a complete checkpoint lists it, or id is in progress, in doubt, or the
+//	shared/s<id>-<attempt>-...    a complete checkpoint lists it or a file in it, or id is in progress, in doubt, or the
 //	                              base of one in progress
 //	attempts/<n>, unfinished      n is the current attempt or a later one
 //
@@ -99,37 +97,37 @@ func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectI
 // Invariant: only regular files are removed.
 //
 // Cost: one listing of the job's folder, and one read of the metadata of each complete
-// checkpoint, which Coordinator.shared caches.
+// checkpoint, which Coordinator.contents caches.
 type liveSet struct {
 	complete   map[ID]bool // IDs in the completed store
 	inProgress map[ID]bool // in progress, in doubt, or the base of one in progress
 	next       ID          // IDs from here on are unknown to this coordinator
 	attempt    AttemptID   // the current attempt
 
-	shared map[string]bool // names of the shared files that complete checkpoints list
+	shared map[string]bool // names of the shared files and packs that complete checkpoints need
 	// newestUnreadable is the newest complete checkpoint whose metadata cannot be read, or 0.
 	// Shared files written up to it are kept.
 	newestUnreadable ID
 }
 
-// findLive computes the live set. It reads the checkpoints in progress before the completed
+// findLive computes the live set; list returns the complete checkpoints. It reads the checkpoints in progress before the completed
 // store: a checkpoint that completes in between is in the first set. A checkpoint that is
 // triggered in between lists only new files and those of its base, which is complete.
-func (c *Coordinator) findLive(ctx context.Context) (*liveSet, error) {
+func (c *Coordinator) findLive(ctx context.Context, list func(context.Context) ([]Entry, error)) (*liveSet, error) {
 	l, err := c.liveInMemory()
 	if err != nil {
 		return nil, err
 	}
-	entries, err := c.completed.List(ctx)
+	entries, err := list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
 		l.complete[e.ID] = true
-		names, err := c.sharedBy(ctx, e)
+		objects, err := c.contentsOf(ctx, e)
 		switch {
 		case err == nil:
-			maps.Copy(l.shared, names)
+			maps.Copy(l.shared, objects.shared)
 		case isUnreadable(err) || errors.Is(err, ErrVersion) || errors.Is(err, ErrForeign):
 			l.newestUnreadable = max(l.newestUnreadable, e.ID)
 		default:

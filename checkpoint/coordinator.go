@@ -201,21 +201,22 @@ type Coordinator struct {
 
 	mu           sync.Mutex
 	closed       bool
-	canceled     bool                   // Cancel was called: no attempt begins
-	lost         error                  // nil, or why the lock of the job is lost
-	attempt      *Attempt               // nil, or the newest attempt, which may have ended
-	nextID       ID                     // higher than every ID used or found in the storage
-	ids          reservedIDs            // the IDs of the next checkpoints
-	latest       ID                     // newest complete checkpoint, or 0
-	confirmed    confirmedFiles         // shared files of latest
-	pending      []*pending             // checkpoints in progress
-	inDoubt      map[ID]bool            // commit failed in this attempt, but the entry may exist
-	unrestorable map[ID]error           // complete, but known to be damaged
-	shared       map[ID]map[string]bool // cache: names of the shared objects of complete checkpoints
-	failures     int                    // consecutive failed checkpoints
-	triggered    time.Time              // time of the last trigger
-	ended        time.Time              // time when the last checkpoint ended
-	room         chan struct{}          // closed by wakeQueued; nil if no TriggerAndWait waits for room
+	canceled     bool            // Cancel was called: no attempt begins
+	lost         error           // nil, or why the lock of the job is lost
+	attempt      *Attempt        // nil, or the newest attempt, which may have ended
+	nextID       ID              // higher than every ID used or found in the storage
+	ids          reservedIDs     // the IDs of the next checkpoints
+	latest       ID              // newest complete checkpoint, or 0
+	confirmed    confirmedFiles  // shared files of latest
+	pending      []*pending      // checkpoints in progress
+	inDoubt      map[ID]bool     // commit failed in this attempt, but the entry may exist
+	unrestorable map[ID]error    // complete, but known to be damaged
+	contents     map[ID]contents // cache: names of the objects of complete checkpoints
+	known        knownEntries    // of the completed store
+	failures     int             // consecutive failed checkpoints
+	triggered    time.Time       // time of the last trigger
+	ended        time.Time       // time when the last checkpoint ended
+	room         chan struct{}   // closed by wakeQueued; nil if no TriggerAndWait waits for room
 }
 
 // NewCoordinator locks the job's folder and returns its coordinator. It returns ErrLocked if
@@ -254,7 +255,7 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 		o: o, objects: objects, completed: completed, layout: layout{o.Job},
 		commits: newQueue(o.spawn), removals: newQueue(o.spawn), calls: newQueue(o.spawn),
 		reservations: newQueue(o.spawn), ids: reservedIDs{from: reserver},
-		nextID: 1, unrestorable: make(map[ID]error), shared: make(map[ID]map[string]bool),
+		nextID: 1, unrestorable: make(map[ID]error), contents: make(map[ID]contents),
 	}
 	if g, ok := objects.(*guarded); ok {
 		g.tell = c.endForLostLock
@@ -367,7 +368,7 @@ func (c *Coordinator) Discard(ctx context.Context) error {
 	if err := c.removals.drain(ctx); err != nil {
 		return err
 	}
-	entries, err := c.completed.List(ctx)
+	entries, err := c.listCompleted(ctx)
 	if err != nil {
 		return err
 	}
@@ -375,7 +376,10 @@ func (c *Coordinator) Discard(ctx context.Context) error {
 		if errors.Is(e.Err, snapshot.ErrNotRegular) {
 			continue // Collect keeps the files that it may refer to, and reports them
 		}
-		if _, err := c.removeCheckpoint(ctx, e.ID); err != nil {
+		if err := c.removeEntry(ctx, e.ID); err != nil {
+			return err
+		}
+		if err := c.removeFolder(ctx, e.ID, func(owner) bool { return true }); err != nil {
 			return err
 		}
 	}
@@ -412,7 +416,8 @@ func (c *Coordinator) finish(p *pending) {
 	ctx, release := context.WithTimeoutCause(p.ctx, c.o.Timeout, ErrTimeout)
 	defer release()
 	defer context.AfterFunc(ctx, func() { p.cancel(context.Cause(ctx)) })() // ends the commit of the pack
-	done, stats, err := c.commit(ctx, p)
+	began := c.o.now()
+	done, entry, err := c.commit(ctx, p)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
@@ -420,12 +425,17 @@ func (c *Coordinator) finish(p *pending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
+		if p.inDoubt {
+			c.known.drop()
+		}
 		c.abort(p, err, true)
 		return
 	}
+	stats := Stats{ID: p.id, Bytes: done.Bytes(), NewBytes: done.newBytes(), Took: c.o.now().Sub(p.triggered)}
 	c.end(p, nil)
+	c.known.committed(entry, began)
 	c.latest, c.confirmed, c.failures = p.id, done.confirmedFiles(), 0
-	c.shared[p.id] = done.sharedObjects()
+	c.contents[p.id] = done.contents()
 	c.call(p.attempt, func(t Tasks) { t.Complete(stats) })
 	c.announce(p, stats, nil)
 	for _, older := range slices.Clone(c.pending) {
@@ -437,28 +447,27 @@ func (c *Coordinator) finish(p *pending) {
 }
 
 // commit commits the open packs of a checkpoint, and then writes the metadata object and the entry.
-func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Stats, error) {
+func (c *Coordinator) commit(ctx context.Context, p *pending) (*Checkpoint, Entry, error) {
 	for _, packs := range p.packs {
 		if err := packs.finish(); err != nil {
-			return nil, Stats{}, err
+			return nil, Entry{}, err
 		}
 	}
 	checkpoint := p.checkpoint(c.o.Job)
 	data, err := encode(checkpoint)
 	if err != nil {
-		return nil, Stats{}, err
+		return nil, Entry{}, err
 	}
 	if err := writeObject(ctx, c.objects, c.layout.metadata(p.id), data); err != nil {
 		p.inDoubt = errors.Is(err, fs.ErrExist) // another process wrote it: do not remove it
-		return nil, Stats{}, fmt.Errorf("metadata: %w", err)
+		return nil, Entry{}, fmt.Errorf("metadata: %w", err)
 	}
 	p.inDoubt = true // Commit may fail after the entry was written
-	if err := c.completed.Commit(ctx, entryOf(checkpoint, data)); err != nil {
-		return nil, Stats{}, fmt.Errorf("commit: %w", err)
+	entry := entryOf(checkpoint, data)
+	if err := c.completed.Commit(ctx, entry); err != nil {
+		return nil, Entry{}, fmt.Errorf("commit: %w", err)
 	}
-	return checkpoint, Stats{
-		ID: p.id, Bytes: checkpoint.Bytes(), NewBytes: checkpoint.newBytes(), Took: c.o.now().Sub(p.triggered),
-	}, nil
+	return checkpoint, entry, nil
 }
 
 // abort ends a checkpoint without completing it; counts adds it to the consecutive failures.

@@ -51,8 +51,8 @@ import (
 // of links or of the working directory do not matter. Below it no symbolic link is followed: an
 // operation that would have to follow a link returns snapshot.ErrNotRegular. It returns the same
 // error if the name of an object belongs to a directory, device or other irregular file. List
-// returns these with Irregular set. Remove removes a symbolic link itself; other irregular files
-// stay.
+// returns these with Irregular set. Remove removes a symbolic link itself, except in the folder of a
+// job that a coordinator works on; other irregular files stay.
 //
 // Cost: a commit costs two fsyncs; the first file in a new directory costs one more for each
 // directory made.
@@ -62,6 +62,9 @@ type Files struct {
 	fs     vfs.FS // the file system, confined to root
 	root   string // absolute and free of links
 	prefix string // all names begin with it; it corresponds to root (see folder)
+	// keepLinks makes Remove return snapshot.ErrNotRegular for a symbolic link. It is set for the
+	// folder of a job: there a link in the place of an object was made by a user.
+	keepLinks bool
 	*directories
 }
 
@@ -118,7 +121,9 @@ func (f *Files) folder(name string) (Objects, error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder %q: %w", name, err)
 	}
-	return newFiles(root, f.prefix+name+"/", f.directories), nil
+	job := newFiles(root, f.prefix+name+"/", f.directories)
+	job.keepLinks = true
+	return job, nil
 }
 
 // Create implements Objects.
@@ -227,7 +232,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	path := f.path(name)
 	var err error
 	if unfinished {
-		err = ignoreMissing(confine.RemoveFileOrLink(f.fs, path)) // need not be durable: Collect removes it again
+		err = ignoreMissing(f.removeFile(path)) // need not be durable: Collect removes it again
 	} else {
 		err = f.remove(path)
 	}
@@ -240,11 +245,19 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
+// removeFile removes a regular file or, unless keepLinks is set, a symbolic link.
+func (f *Files) removeFile(path string) error {
+	if f.keepLinks {
+		return confine.RemoveFile(f.fs, path)
+	}
+	return confine.RemoveFileOrLink(f.fs, path)
+}
+
 // remove removes a file durably.
 func (f *Files) remove(path string) error {
 	gone, failures := false, f.watch.failures.Load()
 	err := f.watch.watched(func() error {
-		err := confine.RemoveFileOrLink(f.fs, path)
+		err := f.removeFile(path)
 		gone = err == nil
 		if err := ignoreMissing(err); err != nil {
 			return err

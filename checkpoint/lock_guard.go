@@ -79,6 +79,18 @@ func (g *guarded) Remove(ctx context.Context, name string) error {
 	return g.failed(g.Objects.Remove(ctx, name))
 }
 
+// RemoveAll implements BatchRemover. If the objects are not a BatchRemover, it checks the lock before
+// each removal.
+func (g *guarded) RemoveAll(ctx context.Context, names []string) error {
+	if batch, ok := g.Objects.(BatchRemover); ok {
+		if err := g.check(); err != nil {
+			return err
+		}
+		return g.failed(batch.RemoveAll(ctx, names))
+	}
+	return removeAll(ctx, struct{ Objects }{g}, names)
+}
+
 // failed checks the lock again after a change that failed, since the lost lock may be the
 // reason.
 func (g *guarded) failed(err error) error {

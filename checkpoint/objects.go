@@ -163,6 +163,38 @@ func readObject(ctx context.Context, objects Objects, name string, size int64) (
 	return data, nil
 }
 
+// removeAll removes objects by name, with few requests if the store can. Otherwise it removes one
+// after the other, until the context ends.
+func removeAll(ctx context.Context, objects Objects, names []string) (err error) {
+	if batch, ok := objects.(BatchRemover); ok && len(names) > 0 {
+		return batch.RemoveAll(ctx, names)
+	}
+	for _, name := range names {
+		if ctx.Err() != nil {
+			return errors.Join(err, context.Cause(ctx))
+		}
+		err = errors.Join(err, objects.Remove(ctx, name))
+	}
+	return err
+}
+
+// listAll lists objects, and also the unfinished ones that List does not return.
+func listAll(ctx context.Context, objects Objects, prefix string) ([]ObjectInfo, error) {
+	listed, err := objects.List(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	if g, ok := objects.(*guarded); ok {
+		objects = g.Objects
+	}
+	lister, ok := objects.(UnfinishedLister)
+	if !ok {
+		return listed, nil
+	}
+	unfinished, err := lister.ListUnfinished(ctx, prefix)
+	return append(listed, unfinished...), err
+}
+
 // writeObject creates, writes and commits an object.
 func writeObject(ctx context.Context, objects Objects, name string, data []byte) error {
 	file, err := objects.Create(ctx, name)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirstate/weir/snapshot"
 )
@@ -57,6 +58,7 @@ type packWriter struct {
 	nameOf   func(number int) string
 	objectOf func(pack string) string
 	cutBytes int64
+	created  *atomic.Bool // pending.created
 
 	mu    sync.Mutex
 	file  snapshot.File    // the open pack, or nil
@@ -68,7 +70,7 @@ type packWriter struct {
 // newPackWriter returns a writer for a checkpoint.
 func newPackWriter(c *Coordinator, p *pending, shared bool) *packWriter {
 	return &packWriter{
-		objects: c.objects, ctx: p.ctx, cutBytes: c.o.Storage.packCutBytes, sizes: make(map[string]int64),
+		objects: c.objects, ctx: p.ctx, cutBytes: c.o.Storage.packCutBytes, created: &p.created, sizes: make(map[string]int64),
 		nameOf:   func(number int) string { return packName(p.id, p.attempt.number, shared, number) },
 		objectOf: func(pack string) string { return c.layout.pack(p.id, pack) },
 	}
@@ -87,6 +89,7 @@ func (w *packWriter) add(content []byte) (Place, error) {
 	}
 	if w.err == nil && w.file == nil {
 		w.open = Pack{Name: w.nameOf(len(w.sizes))}
+		w.created.Store(true)
 		w.file, w.err = w.objects.Create(w.ctx, w.objectOf(w.open.Name))
 	}
 	if w.err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,10 +35,11 @@ type pending struct {
 	held    int64 // bytes taken from the memory budget for parts
 	release func(int64)
 
-	finishing bool     // finish is writing the metadata or the entry
-	inDoubt   bool     // the entry may exist: only the completed store can tell
-	over      bool     // complete or aborted
-	outcome   *outcome // nil if no TriggerAndWait waits for the end
+	created   atomic.Bool // an object may have been created
+	finishing bool        // finish is writing the metadata or the entry
+	inDoubt   bool        // the entry may exist: only the completed store can tell
+	over      bool        // complete or aborted
+	outcome   *outcome    // nil if no TriggerAndWait waits for the end
 }
 
 // subtaskID identifies a subtask of an operator.

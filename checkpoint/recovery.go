@@ -17,7 +17,7 @@ import (
 // that may pass, such as an I/O error, fails the attempt instead: skipping that checkpoint
 // would needlessly take the job back.
 func (c *Coordinator) chooseRestored(ctx context.Context, a *Attempt) error {
-	entries, err := c.completed.List(ctx)
+	entries, err := c.listCompleted(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (o Operator) isEmpty() bool {
 // nextFree returns an ID that is higher than those of all complete checkpoints and of all
 // objects in the job's folder.
 func (c *Coordinator) nextFree(ctx context.Context) (ID, error) {
-	objects, err := c.objects.List(ctx, c.layout.root())
+	objects, err := listAll(ctx, c.objects, c.layout.root())
 	if err != nil {
 		return 0, err
 	}

@@ -21,44 +21,58 @@ func (c *Coordinator) removeOutdated() {
 		return
 	}
 	ctx := c.removing
-	entries, err := c.completed.List(ctx)
+	entries, err := c.knownOrListed(ctx)
 	if err == nil {
 		err = c.removeComplete(ctx, c.outdated(entries))
 	}
 	c.warn("old checkpoints remain", err)
 }
 
-// removeComplete removes complete checkpoints and the shared files that no other complete
-// checkpoint lists. If the metadata of one cannot be read, its shared files stay, and the
-// collector removes those that nothing refers to.
+// removeComplete removes complete checkpoints: the entries, then in one batch the objects that their
+// metadata names, and the shared objects that no other complete checkpoint needs. If the metadata
+// of one cannot be read, all objects in its folder are removed. Its shared objects stay, and the
+// collector removes those that nothing refers to; so it does with objects that other attempts left in
+// the folder.
 func (c *Coordinator) removeComplete(ctx context.Context, entries []Entry) (err error) {
-	names := make(map[string]bool)
+	var names []string
+	shared := make(map[string]bool)
 	for _, e := range entries {
-		shared, unknown := c.sharedBy(ctx, e)
+		objects, unknown := c.contentsOf(ctx, e)
 		if errors.Is(unknown, snapshot.ErrNotRegular) && c.isUnrestorable(e.ID, unknown) { // a user may put the file back
 			err = errors.Join(err, fmt.Errorf("checkpoint %d is kept: %w", e.ID, unknown))
 			continue
 		}
-		gone, failed := c.removeCheckpoint(ctx, e.ID)
-		if gone && unknown == nil {
-			maps.Copy(names, shared)
+		if failed := c.removeEntry(ctx, e.ID); failed != nil {
+			err = errors.Join(err, failed)
+			continue
 		}
-		err = errors.Join(err, failed)
+		if unknown != nil {
+			err = errors.Join(err, c.removeFolder(ctx, e.ID, func(owner) bool { return true }))
+			continue
+		}
+		names = append(append(names, c.layout.metadata(e.ID)), objects.own...)
+		maps.Copy(shared, objects.shared)
 	}
-	if len(names) == 0 {
-		return err
+	unneeded, unknown := c.unneeded(ctx, shared)
+	return errors.Join(err, unknown, removeAll(ctx, c.objects, append(names, unneeded...)))
+}
+
+// unneeded returns the objects, of those with the given names in the shared folder, that nothing
+// needs.
+func (c *Coordinator) unneeded(ctx context.Context, shared map[string]bool) (names []string, err error) {
+	if len(shared) == 0 {
+		return nil, nil
 	}
-	live, unknown := c.findLive(ctx)
-	if unknown != nil {
-		return errors.Join(err, unknown)
+	live, err := c.findLive(ctx, c.knownOrListed)
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		o, _ := parseSharedName(name)
-		if live.isOrphan(o, name, false) {
-			err = errors.Join(err, c.objects.Remove(ctx, c.layout.shared()+name))
+	for _, name := range slices.Sorted(maps.Keys(shared)) {
+		if o, ok := parseSharedName(name); ok && live.isOrphan(o, name, false) {
+			names = append(names, c.layout.shared()+name)
 		}
 	}
-	return err
+	return names, nil
 }
 
 // outdated returns the entries that retention may remove: all but the newest Options.Retain
@@ -84,70 +98,46 @@ func (c *Coordinator) outdated(entries []Entry) (outdated []Entry) {
 	return outdated
 }
 
-// removeCheckpoint removes a complete checkpoint: its entry, then its folder. gone reports that
-// the entry is removed durably, so that shared files may be removed too.
-func (c *Coordinator) removeCheckpoint(ctx context.Context, id ID) (gone bool, err error) {
-	if err := c.completed.Remove(ctx, id); err != nil {
-		return false, err
-	}
-	c.forgetShared(id)
-	return true, c.removeFolder(ctx, id, func(owner) bool { return true })
-}
-
-// removeAborted removes the files that an aborted checkpoint wrote, in its folder and in the
-// shared folder.
+// removeAborted removes the objects that an aborted checkpoint wrote, in its folder and in the
+// shared folder. It lists them only if one may exist. No other checkpoint lists the shared ones,
+// since only files of complete checkpoints are listed again.
 func (c *Coordinator) removeAborted(p *pending) {
 	for _, packs := range p.packs {
 		c.warn("an unfinished pack of an aborted checkpoint remains", packs.abort())
 	}
-	if checkLock(c.objects) != nil { // the folder may belong to another process
+	if !p.finishing && !p.created.Load() || checkLock(c.objects) != nil { // a lost lock: the folder may belong to another process
 		return
 	}
-	ctx := c.removing
+	ctx, attempt := c.removing, p.attempt.number
 	err := c.removeFolder(ctx, p.id, func(o owner) bool {
-		return o.attempt == p.attempt.number || o.attempt == 0 && p.finishing
+		return o.attempt == attempt || o.attempt == 0 && p.finishing
 	})
-	err = errors.Join(err, c.removeShared(ctx, p.id, p.attempt.number))
+	err = errors.Join(err, c.removeListed(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), p.id, attempt), func(o owner) bool {
+		return o.shared && o.id == p.id && o.attempt == attempt
+	}))
 	c.warn("files of an aborted checkpoint remain", err)
 }
 
-// removeShared removes the shared files and packs that an aborted checkpoint wrote. No other
-// checkpoint lists them, since only files of complete checkpoints are listed again.
-func (c *Coordinator) removeShared(ctx context.Context, id ID, attempt AttemptID) error {
-	store := c.objects
-	objects, err := store.List(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), id, attempt))
-	for _, object := range objects {
-		if o, ok := c.layout.ownerOf(object.nameOf()); ok && o.shared && o.id == id && o.attempt == attempt && object.Irregular == nil {
-			err = errors.Join(err, store.Remove(ctx, object.Name))
-		}
-	}
-	return err
+// removeFolder removes the objects in a checkpoint's folder for which match reports true.
+func (c *Coordinator) removeFolder(ctx context.Context, id ID, match func(owner) bool) error {
+	return c.removeListed(ctx, c.layout.folder(id), match)
 }
 
-// removeFolder removes the objects in a checkpoint's folder for which match reports true, the
-// metadata first. Links, named pipes and directories that have the name of an object stay, and
-// so does the folder; Collect reports them.
-func (c *Coordinator) removeFolder(ctx context.Context, id ID, match func(owner) bool) error {
-	store, metadata := c.objects, c.layout.metadata(id)
-	objects, err := store.List(ctx, c.layout.folder(id))
+// removeListed removes the objects whose names begin with prefix and for which match reports true.
+// Links, named pipes and directories that have the name of an object stay, and so does the folder;
+// Collect reports them.
+func (c *Coordinator) removeListed(ctx context.Context, prefix string, match func(owner) bool) error {
+	objects, err := c.objects.List(ctx, prefix)
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(objects, func(o ObjectInfo) bool { return o.Name == metadata }); i > 0 {
-		objects[0], objects[i] = objects[i], objects[0]
-	}
+	var names []string
 	for _, object := range objects {
-		o, ok := c.layout.ownerOf(object.nameOf())
-		if !ok || !match(o) || object.Irregular != nil {
-			continue
+		if o, ok := c.layout.ownerOf(object.nameOf()); ok && match(o) && object.Irregular == nil {
+			names = append(names, object.Name)
 		}
-		failed := store.Remove(ctx, object.Name)
-		if failed != nil && object.Name == metadata {
-			return failed
-		}
-		err = errors.Join(err, failed)
 	}
-	return err
+	return removeAll(ctx, c.objects, names)
 }
 
 // warn logs a removal that failed.

@@ -74,47 +74,68 @@ func (c *Checkpoint) shared() iter.Seq2[snapshot.FileRef, Place] {
 	}
 }
 
-// sharedObjects returns the names of the objects in the shared folder that the checkpoint needs:
-// shared files, and packs of shared files.
-func (c *Checkpoint) sharedObjects() map[string]bool {
-	names := make(map[string]bool)
-	for f, place := range c.shared() {
-		names[cmp.Or(place.Pack, f.Name)] = true
-	}
-	return names
+// contents are the names of the objects that a complete checkpoint needs, besides its metadata.
+type contents struct {
+	own    []string        // in its folder, with the folder
+	shared map[string]bool // in the shared folder, without it: shared files, and packs of them
 }
 
-// sharedBy returns the names of the shared objects that a complete checkpoint needs. It reads the
-// metadata once and then caches the names, because the metadata of a checkpoint never changes. The
-// caller must not change the map.
+// contents returns the objects that the checkpoint needs. It leaves out names in its folder that Weir
+// does not give, since it must never remove such an object.
+func (c *Checkpoint) contents() contents {
+	l, objects := layout{c.Job}, contents{shared: make(map[string]bool)}
+	for f, place := range c.shared() {
+		objects.shared[cmp.Or(place.Pack, f.Name)] = true
+	}
+	add := func(name string) {
+		if _, ok := l.ownerOf(name); ok {
+			objects.own = append(objects.own, name)
+		}
+	}
+	for part := range c.parts() {
+		if part.Handle == nil {
+			continue
+		}
+		for _, f := range part.Handle.Files {
+			_, inline := part.Inline[f.Name]
+			_, packed := part.Packed[f.Name]
+			if !f.Shared && !inline && !packed {
+				add(l.object(c.ID, f))
+			}
+		}
+	}
+	for _, pack := range c.Packs {
+		if by, _ := parsePackName(pack.Name); !by.shared {
+			add(l.pack(c.ID, pack.Name))
+		}
+	}
+	return objects
+}
+
+// contentsOf returns the objects that a complete checkpoint needs. It reads the metadata once and
+// then caches the names, because the metadata of a checkpoint never changes. The caller must not
+// change the result.
 //
-// If List could not read the entry in the completed store, sharedBy returns that error (e.Err)
-// even if the cache has names for the ID. Without the entry's checksum nothing proves that the
+// If List could not read the entry in the completed store, contentsOf returns that error (e.Err)
+// even if the cache has the ID. Without the entry's checksum nothing proves that the
 // entry is still the one whose metadata the cache describes; the caller keeps more files instead.
-func (c *Coordinator) sharedBy(ctx context.Context, e Entry) (map[string]bool, error) {
+func (c *Coordinator) contentsOf(ctx context.Context, e Entry) (contents, error) {
 	if e.Err != nil {
-		return nil, e.Err
+		return contents{}, e.Err
 	}
 	c.mu.Lock()
-	names, known := c.shared[e.ID]
+	objects, cached := c.contents[e.ID]
 	c.mu.Unlock()
-	if known {
-		return names, nil
+	if cached {
+		return objects, nil
 	}
 	checkpoint, err := c.read(ctx, e)
 	if err != nil {
-		return nil, err
+		return contents{}, err
 	}
-	names = checkpoint.sharedObjects()
+	objects = checkpoint.contents()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shared[e.ID] = names
-	return names, nil
-}
-
-// forgetShared removes the names of a removed checkpoint from the cache of sharedBy.
-func (c *Coordinator) forgetShared(id ID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.shared, id)
+	c.contents[e.ID] = objects
+	return objects, nil
 }

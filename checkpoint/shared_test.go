@@ -257,7 +257,7 @@ func TestNothingIsRemovedWhileMetadataCannotBeRead(t *testing.T) {
 		return nil
 	}
 	require.NoError(t, writeObject(context.Background(), objects, r.layout.shared()+"s1-1-op-0.9", nil))
-	delete(r.Coordinator.shared, 1)
+	delete(r.Coordinator.contents, 1)
 	_, err := r.Collect(context.Background(), false)
 	require.ErrorIs(t, err, errTest)
 	require.NoError(t, u.Acknowledge(h, nil))

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"context"
 	"io"
+	"slices"
 
 	"github.com/weirstate/weir/snapshot"
 )
@@ -80,3 +81,25 @@ type simStore struct {
 
 // PackBytes implements Packer.
 func (o simStore) PackBytes() int64 { return o.packBytes }
+
+// List implements Objects. Like that of S3, it does not return unfinished objects.
+func (o simStore) List(ctx context.Context, prefix string) ([]ObjectInfo, error) {
+	objects, err := o.simObjects.List(ctx, prefix)
+	return slices.DeleteFunc(objects, func(o ObjectInfo) bool { return o.Unfinished }), err
+}
+
+// ListUnfinished implements UnfinishedLister.
+func (o simStore) ListUnfinished(ctx context.Context, prefix string) ([]ObjectInfo, error) {
+	objects, err := o.simObjects.List(ctx, prefix)
+	return slices.DeleteFunc(objects, func(o ObjectInfo) bool { return !o.Unfinished }), err
+}
+
+// RemoveAll implements BatchRemover. A fault stops it, so that it removes some of the objects.
+func (o simStore) RemoveAll(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := o.Remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -472,7 +472,7 @@ func (s *simulation) checkObjects() {
 			s.violate("checkpoint %d: %v", e.ID, err)
 			return
 		}
-		for name := range c.sharedObjects() {
+		for name := range c.contents().shared {
 			shared[s.c.layout.shared()+name] = true
 		}
 		for f, place := range c.shared() {

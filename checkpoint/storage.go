@@ -20,6 +20,7 @@ type Storage struct {
 	// committed, and another one begins.
 	packBytes    int64
 	packCutBytes int64
+	fewRequests  bool            // the objects are a Packer: requests are expensive
 	completed    CompletedOpener // nil: entries are objects
 	memory       *memoryBudget   // nil unless checkpoints are kept in memory
 	frameBytes   int64           // maximum size of an acknowledgement in memory
@@ -91,7 +92,8 @@ func NewStorage(objects Objects, o StorageOptions) (*Storage, error) {
 	}
 	s := &Storage{objects: objects, inlineBytes: cmp.Or(o.InlineBytes, defaultInlineBytes), completed: o.Completed,
 		packBytes: o.PackBytes, packCutBytes: packCutBytes}
-	if packer, ok := objects.(Packer); ok && s.packBytes == 0 {
+	packer, ok := objects.(Packer)
+	if s.fewRequests = ok; ok && s.packBytes == 0 {
 		s.packBytes = min(packer.PackBytes(), maxPackBytes)
 	}
 	s.packBytes = max(s.packBytes, 0)

@@ -304,6 +304,7 @@ func (f *uploadFile) Write(p []byte) (int, error) {
 
 // spill creates the object and writes the held content to it.
 func (f *uploadFile) spill() (err error) {
+	f.u.p.created.Store(true)
 	if f.object, err = f.u.c.objects.Create(f.ctx, f.objectName()); err != nil {
 		f.object = nil
 		return err
