@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"context"
+	"errors"
 	"math"
 )
 
@@ -13,4 +14,9 @@ func NewMemoryObjects() Objects {
 // OpenEntries opens the default completed store of a job for external tests.
 func OpenEntries(ctx context.Context, objects Objects, job string) (Completed, error) {
 	return openEntries(ctx, objects, job)
+}
+
+// Settle waits until the coordinator has no commits and removals to do.
+func (c *Coordinator) Settle() error {
+	return errors.Join(c.commits.drain(context.Background()), c.removals.drain(context.Background()))
 }

@@ -145,6 +145,9 @@ func (u *Upload) Share(ctx context.Context, suffix string) (snapshot.File, snaps
 	return f, ref, nil
 }
 
+// CombinedBytes implements snapshot.CombiningTarget. It returns StorageOptions.PackBytes.
+func (u *Upload) CombinedBytes() int64 { return u.c.o.Storage.packBytes }
+
 // Confirmed implements snapshot.SharingTarget. It returns the shared file with the given
 // identity if the checkpoint's base lists it and it need not be written again (see confirmedFiles).
 // The base is complete, and is kept until this checkpoint has ended.

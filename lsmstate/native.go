@@ -76,7 +76,7 @@ func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, 
 //	files of the handle   [0 description: tree, t1 -> 1, t2 -> 2, t3, t4 ][1 ref][2 upload]
 //
 // Small tables are packed into the description, the smallest first, so that a small state is one
-// file. Several virtual tables may share one file, and each counts another part of it; the file is
+// file; not so if the target combines small files itself (snapshot.CombiningTarget). Several virtual tables may share one file, and each counts another part of it; the file is
 // uploaded once.
 //
 // Invariant: the description is written last, when all tables are durable, and is the first file of
@@ -118,7 +118,11 @@ func (w *nativeWriter) writeTables(ctx context.Context) error {
 // tables may have one file.
 func (w *nativeWriter) assignFiles(tables []lsm.TableFile) (pending []lsm.TableFile) {
 	sharing, _ := w.target.(snapshot.SharingTarget)
-	packing := newPacking(tables)
+	combining, _ := w.target.(snapshot.CombiningTarget)
+	var packing packing
+	if combining == nil || combining.CombinedBytes() < packTableBytes {
+		packing = newPacking(tables)
+	}
 	for _, t := range tables {
 		id := t.Identity
 		if w.fileOf[id] > 0 {

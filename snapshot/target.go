@@ -42,6 +42,15 @@ type SharingTarget interface {
 	Confirmed(Identity) (FileRef, bool)
 }
 
+// CombiningTarget is a SharingTarget that writes many small shared files into one object. There a
+// small file costs only its bytes, so a backend need not put it into another file, which it would write
+// again in every snapshot.
+type CombiningTarget interface {
+	SharingTarget
+	// CombinedBytes returns the size in bytes up to which a shared file is small; 0 for no file.
+	CombinedBytes() int64
+}
+
 // Source is the storage from which a restore reads the files of a snapshot.
 //
 // Thread safety: safe for concurrent use.
