@@ -39,6 +39,8 @@ type client interface {
 	// removeTree removes a path and everything below it in one step. A missing path is not an
 	// error.
 	removeTree(path string) error
+	// isProtected reports whether connections to DataNodes are authenticated or encrypted.
+	isProtected() (bool, error)
 	// close ends the connection.
 	close() error
 }
@@ -119,6 +121,7 @@ type libraryClient struct {
 	*hdfs.Client
 	replication int
 	blockBytes  int64
+	protection  string
 }
 
 func (c *libraryClient) stat(path string) (status, error) {
@@ -179,7 +182,16 @@ func (c *libraryClient) open(path string) (fileReader, error) {
 func (c *libraryClient) rename(from, to string) error { return c.Rename(from, to) }
 func (c *libraryClient) remove(path string) error     { return c.Remove(path) }
 func (c *libraryClient) removeTree(path string) error { return c.RemoveAll(path) }
-func (c *libraryClient) close() error                 { return c.Close() }
+
+func (c *libraryClient) isProtected() (bool, error) {
+	if c.protection != "" {
+		return true, nil
+	}
+	defaults, err := c.ServerDefaults()
+	return defaults.EncryptDataTransfer, err
+}
+
+func (c *libraryClient) close() error { return c.Close() }
 
 // libraryReader is an open file of the library.
 type libraryReader struct{ *hdfs.FileReader }

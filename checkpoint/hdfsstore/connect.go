@@ -50,7 +50,7 @@ func dialSession(ctx context.Context, o Options, library hdfs.ClientOptions) (*s
 			return nil, r.err
 		}
 		return &session{
-			client: &libraryClient{Client: r.client, replication: o.Replication, blockBytes: o.BlockBytes},
+			client: &libraryClient{r.client, o.Replication, o.BlockBytes, library.DataTransferProtection},
 			kill:   c.kill, isBroken: c.broken.Load, takeDataError: c.takeDataError,
 		}, nil
 	case <-ctx.Done():

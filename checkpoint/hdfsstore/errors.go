@@ -132,8 +132,11 @@ func (s *Store) fail(op, name string, err error) error {
 	case hasAnswered(err):
 		err = explain(err)
 	default:
-		err = fmt.Errorf("HDFS at %s does not answer, check the address and that NameNode and DataNodes run: %w",
-			strings.Join(s.options.NameNodes, ","), explain(err))
+		advice := "check the address and that NameNode and DataNodes run"
+		if s.kerberos == nil && strings.Contains(err.Error(), "unexpected sequence number") {
+			advice = "it may require Kerberos" // the library does not read the answer that says so
+		}
+		err = fmt.Errorf("HDFS at %s does not answer, %s: %w", strings.Join(s.options.NameNodes, ","), advice, explain(err))
 	}
 	return &fs.PathError{Op: op, Path: s.urlOf(name), Err: err}
 }

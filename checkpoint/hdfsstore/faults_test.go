@@ -536,3 +536,30 @@ func TestReadersOfLargeObjectsKeepNoSession(t *testing.T) {
 		requireClean(t, n, s)
 	})
 }
+
+// TestProtectionThatTheLibraryCannotReadIsRefused opens a store whose DataNodes accept writes, but
+// whose data cannot be read.
+func TestProtectionThatTheLibraryCannotReadIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNode()
+		n.protected = true
+		s := n.store(2)
+		require.NoError(t, s.begin(t.Context()))
+		require.Empty(t, n.paths())
+		for _, broken := range []string{"write", "read"} {
+			n.before = func(_ int, method string) error {
+				if method == broken {
+					return errors.New("cannot parse invalid wire-format data")
+				}
+				return nil
+			}
+			err := s.begin(t.Context())
+			requireTyped(t, err)
+			require.ErrorContains(t, err, "protection=authentication")
+			require.Empty(t, n.paths())
+		}
+		n.protected = false
+		require.NoError(t, s.begin(t.Context()))
+		requireClean(t, n, s)
+	})
+}

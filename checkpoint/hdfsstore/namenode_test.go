@@ -38,6 +38,7 @@ var (
 // effect, an error from after hides that the call took effect.
 type fakeNode struct {
 	before, after func(call int, method string) error
+	protected     bool
 
 	mu    sync.Mutex
 	nodes map[string]*inode // by path; "/" exists
@@ -357,6 +358,14 @@ func (c *fakeClient) removeTree(p string) error {
 		}
 		return nil
 	})
+}
+
+func (c *fakeClient) isProtected() (yes bool, err error) {
+	err = c.call("isProtected", func() error {
+		yes = c.node.protected
+		return nil
+	})
+	return yes, err
 }
 
 func (c *fakeClient) close() error {

@@ -51,7 +51,8 @@ type Options struct {
 	Kerberos Kerberos
 	// Protection (data-transfer-protection) is authentication, integrity or privacy if DataNodes
 	// require it: dfs.data.transfer.protection of the cluster. Empty selects the value of
-	// HadoopConf, or none.
+	// HadoopConf, or none. If it is set, New writes and reads a small file, since the library
+	// cannot read integrity and privacy of each version of Hadoop: not of 3.4.
 	Protection string
 	// UseHostnames (datanode-hostnames) connects to DataNodes by their name instead of by their
 	// IP address.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"path"
@@ -104,8 +105,9 @@ func newStore(o Options, dial func(context.Context) (*session, error)) *Store {
 	return &Store{options: o, root: o.Path, url: u.String(), pool: pool{dial: dial}}
 }
 
-// begin makes the root directory.
+// begin makes the root directory, and tests the protection of data if there is one.
 func (s *Store) begin(ctx context.Context) error {
+	isProtected := false
 	err := s.do(ctx, func(c client) error {
 		if err := c.makeDirs(s.root); err != nil {
 			return err
@@ -117,15 +119,53 @@ func (s *Store) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return checkFormat(found)
+		if err := checkFormat(found); err != nil {
+			return err
+		}
+		isProtected, err = c.isProtected()
+		return err
 	})
 	switch {
 	case errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR):
 		err = final{errors.New("the path is a file, want a directory")}
 	case err != nil && answer(err) != nil && strings.Contains(answer(err).Exception(), "ParentNotDirectory"):
 		err = final{errors.New("a parent of the path is a file, want a directory")}
+	case err == nil && isProtected:
+		err = s.probe(ctx)
 	}
 	return s.fail("open", "", err)
+}
+
+// probe writes a file and reads it. The library supports some forms of protected data only, and
+// it may be able to write but not to read: checkpoints would complete that cannot be restored.
+func (s *Store) probe(ctx context.Context) (err error) {
+	f := &file{s: s, ctx: ctx, name: "probe", held: []byte("probe")}
+	defer func() { err = errors.Join(err, f.Abort()) }()
+	err = s.retry(ctx, func() error {
+		if err := f.send(); err != nil {
+			return err
+		}
+		_, err := f.upload.complete(s.options.Timeout)
+		return err
+	})
+	if err == nil {
+		err = s.do(ctx, func(c client) error {
+			r, err := c.open(path.Join(f.upload.temp, objectFile))
+			if err != nil {
+				return err
+			}
+			got, err := io.ReadAll(r)
+			if err == nil && string(got) != string(f.held) {
+				err = fmt.Errorf("%d other bytes", len(got))
+			}
+			return errors.Join(err, r.Close())
+		})
+	}
+	if err != nil && !isStopped(err) {
+		err = final{fmt.Errorf("DataNodes require protected connections, but a file cannot be written and read; "+
+			"the client library supports dfs.data.transfer.protection=authentication: %w", err)}
+	}
+	return err
 }
 
 // Close closes the connections that nobody uses. A Store need not be closed: idle connections are
