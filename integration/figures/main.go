@@ -80,13 +80,14 @@ func (o options) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	fmt.Fprintf(out, "On: %v. Each rate is the median of %d runs over %d MiB.\n\n", harness.ThisMachine(), o.runs, o.mib)
+	var own map[string]rates
 	if o.only != "state" {
-		if err := o.transfers(ctx, out, at, dir); err != nil {
+		if own, err = o.transfers(ctx, out, at, dir); err != nil {
 			return err
 		}
 	}
 	if o.only == "" || o.only == "state" {
-		return o.states(ctx, out, at, dir)
+		return o.states(ctx, out, at, dir, own)
 	}
 	return nil
 }

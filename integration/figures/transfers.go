@@ -36,8 +36,10 @@ type contest struct {
 	close     func() error
 }
 
-// transfers writes a table of the rates of all clients for files of two sizes.
-func (o options) transfers(ctx context.Context, out io.Writer, at servers.Addresses, dir string) error {
+// transfers writes a table of the rates of all clients for files of two sizes. It returns the rates of the
+// clients that come with the servers.
+func (o options) transfers(ctx context.Context, out io.Writer, at servers.Addresses, dir string) (map[string]rates, error) {
+	own := make(map[string]rates)
 	fmt.Fprintln(out, "| server, files | client | write MiB/s | read MiB/s |")
 	fmt.Fprintln(out, "|---|---|---|---|")
 	for _, server := range []struct {
@@ -49,28 +51,33 @@ func (o options) transfers(ctx context.Context, out io.Writer, at servers.Addres
 		}
 		c, err := server.open(ctx, at, dir)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, fileMiB := range []int{8, 64} {
+			var r rates
 			if err == nil {
-				err = o.compare(ctx, out, c, fileMiB, dir)
+				r, err = o.compare(ctx, out, c, fileMiB, dir)
+			}
+			if fileMiB == 8 {
+				own[c.name] = r
 			}
 		}
 		if err = errors.Join(err, c.close()); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
 	fmt.Fprintln(out)
-	return nil
+	return own, nil
 }
 
-// compare measures the clients of a server in turns and writes their rows.
-func (o options) compare(ctx context.Context, out io.Writer, c contest, fileMiB int, dir string) error {
+// compare measures the clients of a server in turns and writes their rows. It returns the rates of the
+// client that comes with the server.
+func (o options) compare(ctx context.Context, out io.Writer, c contest, fileMiB int, dir string) (own rates, err error) {
 	work := filepath.Join(dir, fmt.Sprintf("%s-%d", c.name, fileMiB))
 	defer os.RemoveAll(work)
 	files, err := writeFiles(filepath.Join(work, "in"), o.mib/fileMiB, fileMiB<<20)
 	if err != nil {
-		return err
+		return own, err
 	}
 	clients := []client{c.own, c.ours}
 	puts, gets := make([][]time.Duration, 2), make([][]time.Duration, 2)
@@ -78,24 +85,24 @@ func (o options) compare(ctx context.Context, out io.Writer, c contest, fileMiB 
 		for i, client := range clients {
 			remote, local := fmt.Sprintf("figures/%d-%d-%d", fileMiB, run, i), filepath.Join(work, "out")
 			if err := os.MkdirAll(local, 0o700); err != nil {
-				return err
+				return own, err
 			}
 			put, err := client.put(ctx, files, remote)
 			if err != nil {
-				return err
+				return own, err
 			}
 			get, err := client.get(ctx, files, remote, local)
 			if err != nil {
-				return err
+				return own, err
 			}
 			if err := checkSizes(files, local); err != nil {
-				return err
+				return own, err
 			}
 			if run > 0 {
 				puts[i], gets[i] = append(puts[i], put), append(gets[i], get)
 			}
 			if err := errors.Join(os.RemoveAll(local), client.remove(ctx, remote)); err != nil {
-				return err
+				return own, err
 			}
 		}
 	}
@@ -104,7 +111,7 @@ func (o options) compare(ctx context.Context, out io.Writer, c contest, fileMiB 
 		fmt.Fprintf(out, "| %s, %d MiB | %s | %s | %s |\n", c.name, fileMiB, name,
 			cell(total, puts, i), cell(total, gets, i))
 	}
-	return nil
+	return rates{rate(total, median(puts[0])), rate(total, median(gets[0]))}, nil
 }
 
 // cell returns the rate of a client, and for Weir also the ratio to the other client.
