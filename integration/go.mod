@@ -5,10 +5,12 @@ go 1.25.0
 replace github.com/weirstate/weir => ..
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/aws/aws-sdk-go-v2 v1.48.0
 	github.com/aws/aws-sdk-go-v2/config v1.33.18
 	github.com/aws/aws-sdk-go-v2/feature/s3/manager v1.23.24
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.10
+	github.com/go-zookeeper/zk v1.0.4
 	github.com/stretchr/testify v1.12.1
 	github.com/weirstate/weir v0.0.0
 	github.com/weirstate/weir/checkpoint/hdfsstore v0.0.0-00010101000000-000000000000
