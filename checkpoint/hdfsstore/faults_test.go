@@ -26,6 +26,9 @@ var contents = map[string][]byte{
 	"job/chk-1/large": bytes.Repeat([]byte("large"), heldBytes/4),
 }
 
+// heldBytes is the size from which the stores of these tests do not hold an object in memory.
+const heldBytes = 100_000
+
 // workload runs the base workload and returns its first error.
 func workload(ctx context.Context, s *Store) error {
 	for _, name := range []string{"job/chk-1/small", "job/chk-1/large"} {
@@ -61,7 +64,7 @@ func write(ctx context.Context, s *Store, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	for piece := range slices.Chunk(data, 200_000) {
+	for piece := range slices.Chunk(data, 60_000) {
 		if _, err = file.Write(piece); err != nil {
 			break
 		}

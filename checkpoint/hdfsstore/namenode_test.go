@@ -84,9 +84,11 @@ func (n *fakeNode) dial(ctx context.Context) (*session, error) {
 
 // store returns a Store on the fake.
 func (n *fakeNode) store(attempts int) *Store {
-	return newStore(Options{
+	s := newStore(Options{
 		NameNodes: []string{"namenode:8020"}, Path: "/root", Timeout: time.Minute, Attempts: attempts,
 	}, n.dial)
+	s.heldBytes = heldBytes
+	return s
 }
 
 // failOnce makes one call fail, and returns whether that has happened. Other methods than those

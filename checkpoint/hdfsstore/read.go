@@ -24,7 +24,7 @@ import (
 // use a cursor each. A cursor at the end of the object is closed at once, and its session is free
 // for others.
 //
-// Cost: Open and a read in order cost two calls of the NameNode up to keptBytes, and three for a larger
+// Cost: Open and a read in order cost two calls of the NameNode up to 1 MiB, and three for a larger
 // object. Every other read costs two, and a connection to a DataNode.
 //
 // Thread safety: safe for concurrent use.
@@ -63,7 +63,9 @@ func (s *Store) Open(ctx context.Context, name string) (snapshot.Object, error) 
 			return err
 		}
 		o.info = c.in.status()
-		if o.info.size <= keptBytes {
+		// A small object is read at once. The cursor of a larger one would keep a session from
+		// others until it is read.
+		if o.info.size <= int64(s.heldBytes) {
 			o.put(c)
 		} else {
 			c.close()
@@ -76,10 +78,6 @@ func (s *Store) Open(ctx context.Context, name string) (snapshot.Object, error) 
 	}
 	return o, nil
 }
-
-// keptBytes is the size up to which Open keeps its cursor for the first read: such an object is read
-// at once. The cursor of a larger one would keep a session from others until it is read.
-const keptBytes = heldBytes
 
 // openFile opens the file of the object, or says what is in its place.
 func (o *object) openFile() (*cursor, error) {

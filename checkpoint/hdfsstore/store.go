@@ -73,6 +73,8 @@ type Store struct {
 	url      string // of the root, without a slash at its end
 	pool     pool
 	kerberos *krb.Client // nil without Kerberos
+	// heldBytes is defaultHeldBytes. Tests make it smaller.
+	heldBytes int
 }
 
 var (
@@ -102,7 +104,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 // newStore returns a Store whose sessions dial connects.
 func newStore(o Options, dial func(context.Context) (*session, error)) *Store {
 	u := url.URL{Scheme: "hdfs", Host: strings.Join(o.NameNodes, ","), Path: o.Path}
-	return &Store{options: o, root: o.Path, url: u.String(), pool: pool{dial: dial}}
+	return &Store{options: o, root: o.Path, url: u.String(), pool: pool{dial: dial}, heldBytes: defaultHeldBytes}
 }
 
 // begin makes the root directory, and tests the protection of data if there is one.

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// heldBytes is the size up to which an object is held in memory and can be written again
-	// after an error.
-	heldBytes = 1 << 20
+	// defaultHeldBytes is the size up to which an object is held in memory and can be written
+	// again after an error.
+	defaultHeldBytes = 1 << 20
 	// pieceBytes is the size of the pieces that the library gets. It copies each into a buffer
 	// and sends packets of 64 KiB.
 	pieceBytes = 64 << 10
@@ -66,7 +66,7 @@ func (f *file) Write(p []byte) (int, error) {
 		return 0, fs.ErrClosed
 	case f.err != nil:
 		return 0, f.err
-	case f.upload == nil && len(f.held)+len(p) <= heldBytes:
+	case f.upload == nil && len(f.held)+len(p) <= f.s.heldBytes:
 		f.held = append(f.held, p...)
 		return len(p), nil
 	case f.upload == nil:
