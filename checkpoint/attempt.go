@@ -32,7 +32,8 @@ type Attempt struct {
 
 // Begin ends the previous attempt, if any, and begins a new one. The new attempt restores the
 // newest complete checkpoint that can be read: see Attempt.Restored. Begin returns
-// ErrNotRestorable if there are complete checkpoints and none can be read, ErrOperator if the
+// ErrNotRestorable if there are complete checkpoints and none can be read, or if the completed store
+// is not the one in which they are listed (see NewJobChecker), ErrOperator if the
 // restored one has state of an operator that is not in operators, ErrLockLost if the job's lock
 // is lost, and ErrClosed after Close or Cancel.
 func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtasks) (*Attempt, error) {
@@ -46,6 +47,9 @@ func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtas
 	defer c.beginning.Unlock()
 	if err := c.endPrevious(ctx); err != nil {
 		return nil, err
+	}
+	if err := c.checkCompletedStore(ctx); err != nil {
+		return nil, fmt.Errorf("begin an attempt of job %q: %w", c.o.Job, err)
 	}
 	number, err := c.completed.Begin(ctx)
 	if err != nil {

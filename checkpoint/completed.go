@@ -85,6 +85,15 @@ type IDReserver interface {
 	ReserveIDs(ctx context.Context, atLeast ID, n int) (first ID, err error)
 }
 
+// NewJobChecker is implemented by completed stores that know whether they have seen a job before. The
+// coordinator then notices that it was given another store than the one in which the job's
+// checkpoints are listed, or one that was emptied. It would otherwise start the job without state and
+// collect the files of its checkpoints.
+type NewJobChecker interface {
+	// IsNewJob reports whether no attempt of the job has ever begun in this store.
+	IsNewJob(ctx context.Context) (bool, error)
+}
+
 // Entry records one complete checkpoint in the completed store.
 type Entry struct {
 	// ID is the number of the checkpoint.

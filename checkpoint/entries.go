@@ -130,6 +130,21 @@ func (s *entries) begun(ctx context.Context) (highest AttemptID, names []string,
 	return highest, names, err
 }
 
+// IsNewJob implements NewJobChecker.
+func (s *entries) IsNewJob(ctx context.Context) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false, ErrClosed
+	}
+	highest, _, err := s.begun(ctx)
+	if err != nil || highest > 0 || s.last > 0 {
+		return false, err
+	}
+	objects, err := s.list(ctx, completedFolder)
+	return len(objects) == 0, err
+}
+
 // Begin implements Completed. A number whose creation failed is not tried again: its record may
 // exist all the same.
 func (s *entries) Begin(ctx context.Context) (AttemptID, error) {

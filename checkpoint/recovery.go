@@ -41,6 +41,27 @@ func (c *Coordinator) chooseRestored(ctx context.Context, a *Attempt) error {
 	return c.checkOperators(a)
 }
 
+// checkCompletedStore returns ErrNotRestorable if the storage has metadata of checkpoints of a job
+// that the completed store has never seen.
+func (c *Coordinator) checkCompletedStore(ctx context.Context) error {
+	store, ok := c.completed.(NewJobChecker)
+	if !ok {
+		return nil
+	}
+	isNew, err := store.IsNewJob(ctx)
+	if err != nil || !isNew {
+		return err
+	}
+	objects, err := c.objects.List(ctx, c.layout.root())
+	for _, o := range objects {
+		if id := c.layout.checkpointOf(o.nameOf()); id > 0 && o.Name == c.layout.metadata(id) {
+			return fmt.Errorf("the storage has the metadata %q, but the completed store has never seen the job: "+
+				"use the completed store that the job had, or move its folder away: %w", o.Name, ErrNotRestorable)
+		}
+	}
+	return err
+}
+
 // isUnrestorable reports whether a checkpoint that could not be loaded never can be, and marks
 // it so. Such a checkpoint is skipped and does not count towards Options.Retain. It returns
 // false for errors that may pass, and for checkpoints that a newer program can read.

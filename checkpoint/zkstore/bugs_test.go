@@ -272,3 +272,35 @@ func TestCoordinatorThatLostItsSessionTouchesNothing(t *testing.T) {
 	require.Equal(t, newest, second.attempt.Restored().ID)
 	require.NoError(t, second.Close())
 }
+
+// The ensemble was emptied, or the URL names another chroot. The job must not start without state, and
+// its files must stay.
+func TestStoreThatHasNeverSeenTheJobIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	e := newEnsemble()
+	first := coordinate(t, e, dir)
+	first.take(t)
+	require.NoError(t, first.Close())
+	before := filesOf(t, dir)
+
+	files, err := checkpoint.NewFiles(dir)
+	require.NoError(t, err)
+	other, err := NewOpener(newEnsemble().options())
+	require.NoError(t, err)
+	for name, open := range map[string]checkpoint.CompletedOpener{"another ensemble": other, "the storage": nil} {
+		storage, err := checkpoint.NewStorage(files, checkpoint.StorageOptions{Completed: open})
+		require.NoError(t, err)
+		for range 3 {
+			c, err := checkpoint.NewCoordinator(t.Context(), checkpoint.Options{Job: "job", Storage: storage})
+			require.NoError(t, err)
+			_, err = c.Begin(t.Context(), first.jobTasks, []checkpoint.Subtasks{{Operator: "op", Parallelism: 1}})
+			require.ErrorIs(t, err, checkpoint.ErrNotRestorable, name)
+			require.ErrorContains(t, err, "the completed store has never seen the job")
+			require.NoError(t, c.Close())
+		}
+		require.Equal(t, before, filesOf(t, dir))
+	}
+	again := coordinate(t, e, dir)
+	require.EqualValues(t, 1, again.attempt.Restored().ID)
+	require.NoError(t, again.Close())
+}

@@ -88,9 +88,10 @@ type Store struct {
 }
 
 var (
-	_ checkpoint.Completed   = (*Store)(nil)
-	_ checkpoint.LockChecker = (*Store)(nil)
-	_ checkpoint.IDReserver  = (*Store)(nil)
+	_ checkpoint.Completed     = (*Store)(nil)
+	_ checkpoint.LockChecker   = (*Store)(nil)
+	_ checkpoint.IDReserver    = (*Store)(nil)
+	_ checkpoint.NewJobChecker = (*Store)(nil)
 )
 
 // attempt is a number and the version of the znode that holds it.
@@ -487,6 +488,16 @@ func (s *Store) ReserveIDs(ctx context.Context, atLeast checkpoint.ID, n int) (f
 		return 0, err
 	}
 	return first, nil
+}
+
+// IsNewJob implements checkpoint.NewJobChecker.
+func (s *Store) IsNewJob(ctx context.Context) (isNew bool, err error) {
+	err = s.run(ctx, "read", s.attemptPath(), func() error {
+		n, _, err := s.number(ctx, s.attemptPath())
+		isNew = n == 0
+		return err
+	})
+	return isNew && err == nil, err
 }
 
 // Check implements checkpoint.LockChecker. It does no I/O: see lease.
