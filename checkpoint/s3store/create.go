@@ -224,7 +224,7 @@ func (f *file) commit() error {
 	state, unknown := f.inspect()
 	switch {
 	case unknown != nil:
-		return errors.Join(failure(f.ctx, err), unknown)
+		return errors.Join(failure(f.ctx, err), failure(f.ctx, unknown))
 	case state == ours:
 		return nil
 	case state == others:

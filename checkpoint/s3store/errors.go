@@ -246,10 +246,6 @@ func (s *Store) failed(ctx context.Context, op, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var named *fs.PathError
-	if errors.As(err, &named) {
-		return err
-	}
 	var described *requestError
 	var operation *smithy.OperationError
 	if errors.As(err, &operation) && !errors.As(err, &described) {

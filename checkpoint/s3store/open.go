@@ -200,13 +200,16 @@ func (o *object) fill(p []byte, offset int64) (err error) {
 		var r *response
 		r, err = o.get(offset+int64(done), int64(len(p)-done))
 		switch {
-		case isConflict(err):
+		case isConflict(err), codeOf(err) == "InvalidRange":
 			return fmt.Errorf("%w: %w", ErrChanged, failure(o.ctx, err))
 		case err != nil:
 			return err
 		case r.size != o.size:
 			_ = r.body.Close()
 			return fmt.Errorf("it had %d bytes and has %d: %w", o.size, r.size, ErrChanged)
+		case r.etag != o.etag: // of a server that ignores If-Match
+			_ = r.body.Close()
+			return ErrChanged
 		}
 		var n int
 		n, err = r.read(p[done:])

@@ -3,6 +3,7 @@ package s3store
 import (
 	"context"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -42,10 +43,10 @@ func TestMain(m *testing.M) {
 // server is an S3 server in this process, with the buckets "bucket" and "other".
 type server struct {
 	*httptest.Server
-	objects  http.Handler // the server without faults
-	requests atomic.Int64
+	objects http.Handler // the server without faults
 
-	mu sync.Mutex
+	mu       sync.Mutex
+	requests []string // the operations since the last call of operations
 	// middle handles requests instead of objects, if it is set.
 	middle func(w http.ResponseWriter, r *http.Request)
 	// write makes the check of If-None-Match and the write one step. The fake server ignores
@@ -62,9 +63,9 @@ func newServer(t testing.TB) *server {
 	s := &server{}
 	fake := gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog()), gofakes3.WithIntegrityCheck(true)).Server()
 	s.objects = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.conditional(fake, w, r) })
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.requests.Add(1)
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
+		s.requests = append(s.requests, operationOf(r))
 		middle := s.middle
 		s.mu.Unlock()
 		if middle != nil {
@@ -73,8 +74,55 @@ func newServer(t testing.TB) *server {
 			s.objects.ServeHTTP(w, r)
 		}
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Start()
 	t.Cleanup(s.Close)
 	return s
+}
+
+// operationOf returns the name of the operation that a request asks for.
+func operationOf(r *http.Request) string {
+	q := r.URL.Query()
+	switch r.Method {
+	case http.MethodHead:
+		return "HeadObject"
+	case http.MethodPut:
+		if q.Has("partNumber") {
+			return "UploadPart"
+		}
+		return "PutObject"
+	case http.MethodPost:
+		switch {
+		case q.Has("uploads"):
+			return "CreateMultipartUpload"
+		case q.Has("delete"):
+			return "DeleteObjects"
+		}
+		return "CompleteMultipartUpload"
+	case http.MethodDelete:
+		if q.Has("uploadId") {
+			return "AbortMultipartUpload"
+		}
+		return "DeleteObject"
+	}
+	switch {
+	case q.Has("list-type"):
+		return "ListObjectsV2"
+	case q.Has("uploads"):
+		return "ListMultipartUploads"
+	case q.Has("uploadId"):
+		return "ListParts"
+	}
+	return "GetObject"
+}
+
+// operations returns the operations since the last call.
+func (s *server) operations() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.requests
+	s.requests = nil
+	return all
 }
 
 // conditional serves a request, one conditional write at a time.
@@ -105,6 +153,20 @@ func refuse(w http.ResponseWriter, status int, code string) {
 	_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>`+code+`</Code><Message>`+
 		canarySecret+` in a message of the server</Message></Error>`)
 }
+
+// on makes handle serve the requests for an operation. n counts them from 1. If handle returns
+// false, the server without faults serves the request.
+func (s *server) on(operation string, handle func(n int, w http.ResponseWriter, r *http.Request) bool) {
+	var count atomic.Int64
+	s.intercept(func(w http.ResponseWriter, r *http.Request) {
+		if operationOf(r) != operation || !handle(int(count.Add(1)), w, r) {
+			s.objects.ServeHTTP(w, r)
+		}
+	})
+}
+
+// cutConnection closes the connection of a request without an answer.
+func cutConnection() { panic(http.ErrAbortHandler) }
 
 // intercept makes handle serve all requests from now on; nil removes it.
 func (s *server) intercept(handle func(w http.ResponseWriter, r *http.Request)) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -35,10 +34,9 @@ type settings struct {
 }
 
 const (
-	settingsName     = ".weir-store"
-	settingsHeader   = "weir s3 1\n"
-	multipartLine    = "multipart tested\n"
-	maxSettingsBytes = 1 << 10
+	settingsName   = ".weir-store"
+	settingsHeader = "weir s3 1\n"
+	multipartLine  = "multipart tested\n"
 )
 
 // encode returns the bytes of the settings.
@@ -91,19 +89,16 @@ func (s *Store) openSettings(ctx context.Context) error {
 
 // readSettings returns the settings of the prefix, if it has any.
 func (s *Store) readSettings(ctx context.Context) (t settings, found bool, err error) {
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.settingsKey()})
+	o := &object{store: s, key: *s.settingsKey()}
+	o.ctx, o.cancel = context.WithCancelCause(ctx)
+	defer o.Close()
+	err = o.open()
 	if codeOf(err) == "NoSuchKey" {
 		return t, false, nil
 	}
-	if err != nil {
-		return t, false, err
+	if err == nil {
+		t, err = decodeSettings(o.first)
 	}
-	defer out.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(out.Body, maxSettingsBytes))
-	if err != nil {
-		return t, false, fmt.Errorf("settings: %w: %w", ErrUnavailable, err)
-	}
-	t, err = decodeSettings(b)
 	return t, err == nil, err
 }
 
