@@ -3,8 +3,10 @@ package s3store
 import (
 	"cmp"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -139,6 +141,9 @@ func failure(ctx context.Context, err error) error {
 			reason = reasonOfStatus(status)
 		}
 		e.add(reason)
+	case isCut(err):
+		e.text += "the answer ends early"
+		e.add(ErrUnavailable)
 	case status != 0:
 		e.text += fmt.Sprintf("status %d without an S3 error", status)
 		e.add(cmp.Or(reasonOfStatus(status), ErrUnavailable))
@@ -228,6 +233,13 @@ func isUnsigned(err error) bool {
 // isChecksum reports whether the SDK has found a wrong checksum in a response. The type of its error
 // is internal.
 func isChecksum(err error) bool { return strings.Contains(err.Error(), "checksum did not match") }
+
+// isCut reports whether the answer ended early, and so its meaning is unknown.
+func isCut(err error) bool {
+	var syntax *xml.SyntaxError
+	return codeOf(err) == "" && statusOf(err) != 0 &&
+		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) && syntax.Msg == "unexpected EOF")
+}
 
 // isConflict reports whether the server has refused a write because the object exists.
 func isConflict(err error) bool {

@@ -66,7 +66,7 @@ func (o *object) open() error {
 			}
 		}
 		var r *response
-		if r, err = o.get(0, o.store.o.PartBytes); err != nil {
+		if r, err = o.get(0, max(o.store.o.PartBytes, firstBytes)); err != nil {
 			if codeOf(err) == "InvalidRange" { // an empty object has no ranges
 				return o.head()
 			}

@@ -184,7 +184,12 @@ func (s *Store) newRetryer() aws.RetryerV2 {
 		r.Retryables = append(r.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"ConditionalRequestConflict": {}, "OperationAborted": {}, // another request for the key is in progress
 			"BadDigest": {}, "XAmzContentSHA256Mismatch": {}, "XAmzContentChecksumMismatch": {}, "IncompleteBody": {},
-		}})
+		}}, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			if isCut(err) {
+				return aws.TrueTernary
+			}
+			return aws.UnknownTernary
+		}))
 	})
 }
 
