@@ -84,7 +84,7 @@ func TestAnswersThatAreNotS3(t *testing.T) {
 		server.intercept(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			if status != 204 {
-				_, _ = io.WriteString(w, "<html>"+canarySecret)
+				_, _ = io.WriteString(w, "<html>"+canarySecret+"</html>")
 			}
 		})
 		_, err := s.List(t.Context(), "job/")

@@ -28,7 +28,7 @@ type faultJob struct {
 
 const (
 	faultParallelism = 2
-	largeBytes       = 700 << 10
+	largeBytes       = 300 << 10
 	smallPartBytes   = 256 << 10
 )
 
