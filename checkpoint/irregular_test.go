@@ -353,6 +353,31 @@ func TestIrregularFilesStayWhenTheirCheckpointIsRemoved(t *testing.T) {
 	}
 }
 
+// While the job runs, something else takes the place of an object that a complete checkpoint lists. It
+// stays when the checkpoint is retired, which removes objects by the names in the metadata.
+func TestIrregularFileInPlaceOfAListedObjectStaysAndIsReported(t *testing.T) {
+	for by := range replacements {
+		for _, name := range []string{"job/shared/s2-1-op-0.3", "job/chk-3/_metadata"} {
+			t.Run(name+" "+by, func(t *testing.T) {
+				r, root := diskRig(t, 1) // only checkpoint 2 is left
+				r = r.reopen()
+				a := r.begin()
+				r.completeShared(a, 2, 3)
+				replaceOnDisk(t, filepath.Join(root, name), by)
+				before := diskOf(t, root)
+				r.completeShared(a)
+				require.Equal(t, []ID{4}, r.ids())
+				require.Contains(t, r.logged, "old checkpoints remain")
+				after := diskOf(t, root)
+				require.Contains(t, after, name)
+				require.Equal(t, before[name], after[name])
+				require.NotContains(t, after, "job/shared/s1-1-op-0.2", "the others are removed")
+				require.NoError(t, r.Close())
+			})
+		}
+	}
+}
+
 // Remove removes objects and symbolic links, never their targets.
 func TestRemoveRefusesIrregularFilesExceptLinks(t *testing.T) {
 	for by := range replacements {

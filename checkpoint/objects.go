@@ -91,7 +91,7 @@ type BatchRemover interface {
 
 // Packer is implemented by Objects in which an object costs much more than its bytes, for example
 // a request that is paid for. The coordinator then writes small files of one checkpoint into one
-// object.
+// object, and lists the completed store only when its knowledge of it is in doubt.
 type Packer interface {
 	// PackBytes returns the size in bytes up to which a file is small.
 	PackBytes() int64

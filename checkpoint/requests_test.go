@@ -270,6 +270,29 @@ func TestListingThatOverlapsAChangeIsNotRemembered(t *testing.T) {
 	require.Equal(t, []ID{4, 5}, r.ids())
 }
 
+// checkedLock is a lock that is lost when err is set.
+type checkedLock struct{ err error }
+
+func (l *checkedLock) Check() error { return l.err }
+
+// Removals in one batch check the lock of the job first.
+func TestNothingIsRemovedInABatchOnceTheLockIsLost(t *testing.T) {
+	ctx := context.Background()
+	for name, store := range map[string]Objects{"batch": &countedStore{Objects: unlimited()}, "one by one": unlimited()} {
+		lock := &checkedLock{}
+		guarded := guard(store, lock)
+		for _, object := range []string{"a", "b", "c"} {
+			require.NoError(t, writeObject(ctx, guarded, object, nil))
+		}
+		require.NoError(t, removeAll(ctx, guarded, []string{"a"}))
+		lock.err = ErrLockLost
+		require.ErrorIs(t, removeAll(ctx, guarded, []string{"b", "c"}), ErrLockLost, name)
+		lock.err = nil
+		require.ErrorIs(t, removeAll(ctx, guarded, []string{"b", "c"}), ErrLockLost, "a loss is final")
+		require.Equal(t, []string{"b", "c"}, namesOf(t, store, ""))
+	}
+}
+
 // The collector lists uploads that were never finished, and removes them in one request.
 func TestCollectorFindsUnfinishedObjectsThatListDoesNotReturn(t *testing.T) {
 	store := &unfinishedStore{countedStore: countedStore{Objects: unlimited()}}

@@ -324,6 +324,16 @@ func TestCollectorTouchesOrphansOnly(t *testing.T) {
 	require.Empty(t, found)
 }
 
+// Metadata may list any name in the checkpoint's folder. Objects with names that Weir does not give are
+// never removed.
+func TestRetiredCheckpointRemovesOnlyNamesThatWeirGives(t *testing.T) {
+	handle := &snapshot.Handle{Files: []snapshot.FileRef{{Name: "notes.txt"}, {Name: "_other"}, {Name: "1-op-0"}, {Name: "1-op-1"}, {Name: "1-op-2"}}}
+	c := &Checkpoint{Job: "job", ID: 7, Packs: []Pack{{Name: "1-pack0"}}, Operators: []Operator{{"op", []Part{{
+		Handle: handle, Inline: map[string][]byte{"1-op-1": nil}, Packed: map[string]Place{"1-op-2": {"1-pack0", 0}},
+	}}}}}
+	require.Equal(t, []string{"job/chk-7/1-op-0", "job/chk-7/1-pack0"}, c.contents().own)
+}
+
 // The base's entry is removed by hand. Its files are kept all the same.
 func TestCollectorKeepsTheBaseOfACheckpointInProgress(t *testing.T) {
 	ctx := context.Background()
