@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,8 +19,8 @@ type ensemble struct {
 	objects *memoryObjects
 	leader  *ensembleStore // nil if no coordinator leads
 	next    ID
-	asked   int   // calls of ReserveIDs
-	down    error // nil, or the error of ReserveIDs
+	asked   int                   // calls of ReserveIDs
+	down    atomic.Pointer[error] // nil, or the error of ReserveIDs
 }
 
 func newEnsemble() *ensemble { return &ensemble{objects: unlimited(), next: 1} }
@@ -58,8 +59,8 @@ func (s *ensembleStore) Check() error {
 func (s *ensembleStore) ReserveIDs(_ context.Context, atLeast ID, n int) (ID, error) {
 	e := s.ensemble
 	e.asked++
-	if e.down != nil {
-		return 0, e.down
+	if down := e.down.Load(); down != nil {
+		return 0, *down
 	}
 	first := max(e.next, atLeast)
 	e.next = first + ID(n)
@@ -186,7 +187,7 @@ func TestTriggerWithoutAReservedIDIsBusyUntilTheStoreAnswers(t *testing.T) {
 		e := newEnsemble()
 		r := newRig(t, Options{Storage: e.storage(t, unlimited()), MaxConcurrent: 100, Interval: time.Minute})
 		a := r.begin()
-		e.down = errTest
+		e.down.Store(&errTest)
 		for range idsPerBlock {
 			r.trigger(a)
 		}
@@ -202,7 +203,7 @@ func TestTriggerWithoutAReservedIDIsBusyUntilTheStoreAnswers(t *testing.T) {
 		require.Len(t, r.pending, idsPerBlock)
 		require.Equal(t, asked+1, e.asked, "each retry waits")
 
-		e.down = nil
+		e.down.Store(nil)
 		time.Sleep(reserveRetry)
 		synctest.Wait()
 		select {
@@ -230,17 +231,17 @@ func TestTriggerAndWaitWaitsForAnID(t *testing.T) {
 		require.NoError(t, err)
 		s.a, err = s.c.Begin(t.Context(), s, oneTask)
 		require.NoError(t, err)
-		e.down = errTest
+		e.down.Store(&errTest)
 		for range idsPerBlock {
 			_, err := s.a.TriggerAndWait(t.Context())
 			require.NoError(t, err)
 		}
-		time.AfterFunc(10*time.Second, func() { e.down = nil })
+		time.AfterFunc(10*time.Second, func() { e.down.Store(nil) })
 		stats, err := s.a.TriggerAndWait(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, ID(idsPerBlock+1), stats.ID)
 
-		e.down = errTest
+		e.down.Store(&errTest)
 		for range idsPerBlock - 1 {
 			_, err := s.a.TriggerAndWait(t.Context())
 			require.NoError(t, err)
@@ -260,13 +261,13 @@ func TestNextAttemptReservesIDsOfItsOwn(t *testing.T) {
 		e := newEnsemble()
 		r := newRig(t, Options{Storage: e.storage(t, unlimited()), MaxConcurrent: 100})
 		a := r.begin()
-		e.down = errTest
+		e.down.Store(&errTest)
 		for range idsPerBlock {
 			r.trigger(a)
 		}
 		_, err := r.Begin(t.Context(), r, oneTask)
 		require.ErrorIs(t, err, errTest)
-		e.down = nil
+		e.down.Store(nil)
 		b := r.begin()
 		for range idsPerBlock {
 			r.trigger(b)
