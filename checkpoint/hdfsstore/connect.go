@@ -214,7 +214,6 @@ type dataConn struct {
 	timedConn
 	in     *bufio.Reader
 	closed atomic.Bool
-	failed atomic.Bool
 }
 
 func (d *dataConn) Read(p []byte) (int, error) {
@@ -226,10 +225,8 @@ func (d *dataConn) Read(p []byte) (int, error) {
 }
 
 func (d *dataConn) Write(p []byte) (int, error) {
-	if !d.failed.Load() {
-		if _, err := d.timedConn.Write(p); err != nil {
-			d.fail(err)
-		}
+	if _, err := d.timedConn.Write(p); err != nil {
+		d.fail(err)
 	}
 	return len(p), nil
 }
@@ -237,7 +234,6 @@ func (d *dataConn) Write(p []byte) (int, error) {
 // fail ends the connection after an error. Errors after the library has closed it do not count: a
 // last heartbeat may be under way.
 func (d *dataConn) fail(err error) {
-	d.failed.Store(true)
 	if !d.closed.Load() {
 		d.c.noteDataError(err)
 	}

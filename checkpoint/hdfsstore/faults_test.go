@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -529,13 +530,18 @@ func TestReadersOfLargeObjectsKeepNoSession(t *testing.T) {
 			require.NoError(t, err)
 			objects = append(objects, o)
 		}
-		n.mu.Lock()
-		open := n.open
-		n.mu.Unlock()
-		require.Equal(t, 1, open)
+		requireOpen(t, n, 1)
 		for _, o := range objects {
 			require.NoError(t, o.Close())
 		}
+		// A cursor at the end of an object keeps no session either.
+		o, err := s.Open(t.Context(), "job/chk-1/large")
+		require.NoError(t, err)
+		_, err = o.ReadAt(make([]byte, len(contents["job/chk-1/large"])), 0)
+		require.NoError(t, err)
+		require.NoError(t, requireSame(t.Context(), s, "job/chk-1/large"))
+		requireOpen(t, n, 1)
+		require.NoError(t, o.Close())
 		requireClean(t, n, s)
 	})
 }
@@ -565,4 +571,115 @@ func TestProtectionThatTheLibraryCannotReadIsRefused(t *testing.T) {
 		require.NoError(t, s.begin(t.Context()))
 		requireClean(t, n, s)
 	})
+}
+
+// TestCommitComparesTheSize loses bytes of a file that HDFS has completed.
+func TestCommitComparesTheSize(t *testing.T) {
+	for name := range contents {
+		n := newFakeNode()
+		s := n.store(3)
+		require.NoError(t, s.begin(t.Context()))
+		n.after = func(_ int, method string) error {
+			if method == "complete" {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				for _, i := range n.inodes() {
+					i.data = i.data[:len(i.data)/2]
+				}
+			}
+			return nil
+		}
+		err := write(t.Context(), s, name, contents[name])
+		requireTyped(t, err)
+		require.ErrorContains(t, err, "bytes of the object, want")
+		require.Empty(t, n.paths(), "Abort has removed it")
+		require.NoError(t, s.Close())
+	}
+}
+
+// TestAbortDoesNotCompleteAnObject aborts an object whose bytes are at the DataNodes.
+func TestAbortDoesNotCompleteAnObject(t *testing.T) {
+	n := newFakeNode()
+	s := n.store(1)
+	require.NoError(t, s.begin(t.Context()))
+	file, err := s.Create(t.Context(), "job/a")
+	require.NoError(t, err)
+	_, err = file.Write(contents["job/chk-1/large"])
+	require.NoError(t, err)
+	n.before = func(_ int, method string) error {
+		require.NotEqual(t, "complete", method)
+		return nil
+	}
+	require.NoError(t, file.Abort())
+	require.Empty(t, n.paths())
+	require.NoError(t, s.Close())
+}
+
+// TestRemovalOfAnUnfinishedObjectFailsItsCommit removes the directory of an object at each step of
+// its writer.
+func TestRemovalOfAnUnfinishedObjectFailsItsCommit(t *testing.T) {
+	for _, step := range []string{"create", "complete", "stat", "rename"} {
+		for name := range contents {
+			n := newFakeNode()
+			s := n.store(1)
+			require.NoError(t, s.begin(t.Context()))
+			n.before = func(_ int, method string) error {
+				if method == step {
+					n.mu.Lock()
+					defer n.mu.Unlock()
+					maps.DeleteFunc(n.nodes, func(p string, _ *inode) bool { return strings.Contains(p, ".tmp") })
+				}
+				return nil
+			}
+			requireTyped(t, write(t.Context(), s, name, contents[name]))
+			n.before = nil
+			listed, err := s.List(t.Context(), "job/chk-1/")
+			require.NoError(t, err)
+			require.Empty(t, listed)
+			require.NoError(t, s.Close())
+		}
+	}
+}
+
+// TestReadsDoNotMixTwoObjects replaces an object by another between two reads.
+func TestReadsDoNotMixTwoObjects(t *testing.T) {
+	n := newFakeNode()
+	s := n.store(1)
+	require.NoError(t, s.begin(t.Context()))
+	require.NoError(t, write(t.Context(), s, "job/a", contents["job/chk-1/large"]))
+	o, err := s.Open(t.Context(), "job/a")
+	require.NoError(t, err)
+	_, err = o.ReadAt(make([]byte, 1000), 0)
+	require.NoError(t, err)
+	require.NoError(t, s.Remove(t.Context(), "job/a"))
+	_, err = o.ReadAt(make([]byte, 1000), 5000)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, write(t.Context(), s, "job/a", contents["job/chk-1/large"]))
+	_, err = o.ReadAt(make([]byte, 1000), 5000)
+	requireTyped(t, err)
+	require.ErrorContains(t, err, "another one has its name")
+	require.NoError(t, o.Close())
+	require.NoError(t, s.Close())
+}
+
+// TestAnObjectMayHaveObjectsBelow removes an object whose name is also that of a folder.
+func TestAnObjectMayHaveObjectsBelow(t *testing.T) {
+	n := newFakeNode()
+	s := n.store(1)
+	require.NoError(t, s.begin(t.Context()))
+	require.NoError(t, write(t.Context(), s, "job/a", []byte("above")))
+	require.NoError(t, write(t.Context(), s, "job/a/b", []byte("below")))
+	require.ErrorIs(t, write(t.Context(), s, "job", nil), fs.ErrExist)
+	listed, err := s.List(t.Context(), "job/")
+	require.NoError(t, err)
+	require.Len(t, listed, 2)
+	require.Equal(t, "job/a", listed[0].Name)
+	require.Equal(t, "job/a/b", listed[1].Name)
+	require.NoError(t, s.Remove(t.Context(), "job/a"))
+	o, err := s.Open(t.Context(), "job/a/b")
+	require.NoError(t, err)
+	require.NoError(t, o.Close())
+	require.NoError(t, s.Remove(t.Context(), "job/a/b"))
+	require.Empty(t, n.paths())
+	require.NoError(t, s.Close())
 }
