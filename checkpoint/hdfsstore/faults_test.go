@@ -456,6 +456,9 @@ func TestIrregularFilesStay(t *testing.T) {
 			require.ErrorIs(t, err, snapshot.ErrNotRegular, o.Name)
 		}
 	}
+	below, err := s.List(t.Context(), "job/file/")
+	require.NoError(t, err)
+	require.Empty(t, below)
 	require.Equal(t, before, n.paths())
 	require.NoError(t, s.Close())
 }
