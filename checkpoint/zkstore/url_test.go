@@ -208,3 +208,29 @@ func TestSchemeIsRegistered(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorContains(t, err, "zk://127.0.0.1:1/weir/job")
 }
+
+func FuzzURL(f *testing.F) {
+	f.Add("zk://h1:2181,h2/weir?session=10s&wait=true&acl=open")
+	f.Add("zk://[::1]:2181/a/b?auth-file=/x")
+	f.Add("zk://h1/../zookeeper?session=-1s")
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := url.Parse(text)
+		if err != nil {
+			return
+		}
+		o, err := parseURL(u)
+		if err != nil {
+			return
+		}
+		o, err = o.complete()
+		require.NoError(t, err)
+		require.NotContains(t, o.Chroot, "..")
+		require.False(t, o.Chroot == "/zookeeper" || strings.HasPrefix(o.Chroot, "/zookeeper/"))
+		require.True(t, o.Chroot == "" || o.Chroot[0] == '/')
+		require.True(t, minSession <= o.Session && o.Session <= maxSession)
+		for _, server := range o.Servers {
+			require.NotContains(t, server, "@")
+			require.NotContains(t, server, ",")
+		}
+	})
+}
