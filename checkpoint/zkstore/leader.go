@@ -201,6 +201,9 @@ func (s *Store) lead(ctx context.Context) (waited bool, err error) {
 			return fmt.Errorf("it is led by %.200q; if that process has died, its session ends by its timeout: %w",
 				leader.data, checkpoint.ErrLocked)
 		}
+		if !waited {
+			s.o.Logger.Info("another coordinator leads the job", "znode", s.leaderPath(), "leader", fmt.Sprintf("%.200q", leader.data))
+		}
 		waited = true
 		return s.waitForChange(ctx)
 	})

@@ -36,8 +36,8 @@ type Options struct {
 	// Auth returns the credentials, each time a store is opened. Default: those in the
 	// environment variable WEIR_ZOOKEEPER_AUTH, or none.
 	Auth func() (Credentials, error)
-	// Logger receives messages about connections, at level Debug. Default: messages are
-	// discarded.
+	// Logger receives messages about connections, at level Debug, and about other leaders for
+	// which the store waits. Default: messages are discarded.
 	Logger *slog.Logger
 
 	connect connector // replaced by tests; default connect

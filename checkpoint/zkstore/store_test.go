@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -344,8 +345,12 @@ func TestStandbyWaitsUntilTheContextEnds(t *testing.T) {
 		defer cancel()
 		o := e.options()
 		o.Wait = true
+		var log strings.Builder
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		_, err := Open(ctx, "job", o)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 1, strings.Count(log.String(), "another coordinator leads the job"))
+		require.Contains(t, log.String(), "host ")
 		require.NoError(t, first.Check())
 		require.NoError(t, first.Close())
 	})
