@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"slices"
 )
 
 // Collect removes the orphans of the job and returns them: objects of checkpoints that are not
@@ -90,8 +91,8 @@ func (c *Coordinator) orphans(ctx context.Context) (orphans, irregular []ObjectI
 // Invariant: a checkpoint lists only shared files that it wrote itself or that its base lists,
 // and the base is complete and stays until the checkpoint has ended. So an orphan is never
 // listed again.
-// Invariant: objects of a checkpoint with an ID of next or higher, or of a later attempt, are
-// not touched: another process may be writing them.
+// Invariant: objects of a checkpoint with an ID of next or higher or in a gap, or of a later
+// attempt, are not touched: another process may be writing them.
 // Invariant: if the metadata of a complete checkpoint cannot be read, shared files written up
 // to that checkpoint are kept, since it may list them (newestUnreadable).
 // Invariant: only regular files are removed.
@@ -102,6 +103,7 @@ type liveSet struct {
 	complete   map[ID]bool // IDs in the completed store
 	inProgress map[ID]bool // in progress, in doubt, or the base of one in progress
 	next       ID          // IDs from here on are unknown to this coordinator
+	gaps       []idBlock   // and so are these
 	attempt    AttemptID   // the current attempt
 
 	shared map[string]bool // names of the shared files and packs that complete checkpoints need
@@ -146,7 +148,7 @@ func (c *Coordinator) liveInMemory() (*liveSet, error) {
 	}
 	l := &liveSet{
 		complete: make(map[ID]bool), inProgress: maps.Clone(c.inDoubt), shared: make(map[string]bool),
-		next: c.firstUnknownID(), attempt: c.attempt.number,
+		next: c.nextID, gaps: slices.Clone(c.ids.gaps), attempt: c.attempt.number,
 	}
 	for _, p := range c.pending {
 		l.inProgress[p.id] = true
@@ -155,12 +157,17 @@ func (c *Coordinator) liveInMemory() (*liveSet, error) {
 	return l, nil
 }
 
+// isInGap reports whether another coordinator may have reserved the ID.
+func (l *liveSet) isInGap(id ID) bool {
+	return slices.ContainsFunc(l.gaps, func(gap idBlock) bool { return gap.contains(id) })
+}
+
 // isOrphan reports whether nothing needs an object. base is the last element of its name.
 func (l *liveSet) isOrphan(o owner, base string, unfinished bool) bool {
 	switch {
 	case o.id == 0: // an attempt's record: completed.Begin removes it, except unfinished ones
 		return unfinished && o.attempt < l.attempt
-	case o.id >= l.next || o.attempt > l.attempt || l.inProgress[o.id]:
+	case o.id >= l.next || l.isInGap(o.id) || o.attempt > l.attempt || l.inProgress[o.id]:
 		return false
 	case unfinished:
 		return true

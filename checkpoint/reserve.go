@@ -21,20 +21,23 @@ import (
 //
 // Invariant: blocks are in ascending order and do not overlap.
 //
-// Invariant: a gap between the blocks of one attempt means that another coordinator has reserved
-// IDs in the meantime. From then on the collector leaves alone all objects with IDs from the gap
-// on, since they may belong to that coordinator.
+// Invariant: IDs in a gap between the blocks of one attempt may belong to another coordinator, which
+// reserved them in the meantime. Retention and the collector leave objects with these IDs alone. A
+// reservation that took effect although it failed leaves a gap too.
 //
 // Thread safety: the coordinator's mutex guards all fields except from.
 type reservedIDs struct {
-	from    IDReserver // nil: the store reserves no IDs, and the coordinator counts
+	from    IDReserver // nil: the store reserves no IDs, and the coordinator counts; never changes
 	blocks  []idBlock
-	pending bool // a reservation is queued, or waits for its next try
-	foreign ID   // 0, or the first ID that another coordinator may have reserved
+	pending bool      // a reservation is queued, or waits for its next try
+	gaps    []idBlock // IDs that another coordinator may have reserved
 }
 
 // idBlock is the range of IDs from first to before end.
 type idBlock struct{ first, end ID }
+
+// contains reports whether the block has the ID.
+func (b idBlock) contains(id ID) bool { return b.first <= id && id < b.end }
 
 const (
 	// idsPerBlock is the number of IDs that are reserved at a time. A job that starts 10
@@ -72,7 +75,7 @@ func (c *Coordinator) firstIDs(ctx context.Context, next ID) (idBlock, error) {
 func (c *Coordinator) setIDs(block idBlock) {
 	c.nextID = max(c.nextID, block.first)
 	block.first = c.nextID
-	c.ids = reservedIDs{from: c.ids.from, blocks: []idBlock{block}}
+	c.ids.blocks, c.ids.pending, c.ids.gaps = []idBlock{block}, false, nil
 }
 
 // takeID returns the ID for a new checkpoint, or false if none is left. It reserves more if few
@@ -139,19 +142,10 @@ func (c *Coordinator) finishReservation(a *Attempt, atLeast ID, block idBlock, e
 	case err != nil:
 		return
 	}
-	if block.first > atLeast && c.ids.foreign == 0 {
-		c.ids.foreign = atLeast
+	if block.first > atLeast {
+		c.ids.gaps = append(c.ids.gaps, idBlock{atLeast, block.first})
 	}
 	c.ids.blocks = append(c.ids.blocks, block)
 	a.wakeRun()
 	c.wakeQueued()
-}
-
-// firstUnknownID returns the ID from which on checkpoints may belong to another coordinator. The
-// mutex is held.
-func (c *Coordinator) firstUnknownID() ID {
-	if c.ids.foreign > 0 {
-		return min(c.ids.foreign, c.nextID)
-	}
-	return c.nextID
 }

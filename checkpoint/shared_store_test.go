@@ -182,6 +182,26 @@ func TestCollectorLeavesIDsOfOthersAlone(t *testing.T) {
 	require.Empty(t, orphans)
 }
 
+// A gap concerns only the IDs in it. One comes about also when the answer to a reservation is lost:
+// then no other coordinator exists, and all later files must not remain.
+func TestFilesOfCheckpointsAfterAGapAreRemoved(t *testing.T) {
+	e := newEnsemble()
+	r := newRig(t, Options{Storage: e.storage(t, unlimited())})
+	a := r.begin()
+	e.next += idsPerBlock
+	for i := range byte(2 * idsPerBlock) {
+		r.completeShared(a, 1+i)
+	}
+	newest := ID(3 * idsPerBlock)
+	require.Equal(t, newest, r.stats.ID, "the IDs of the second block are in the gap")
+	require.Len(t, r.sharedObjects(), 1)
+	putObject(t, r.objects, fmt.Sprintf("job/chk-%d/_metadata", newest-1), "of an aborted checkpoint")
+	orphans, err := r.Collect(t.Context(), false)
+	require.NoError(t, err)
+	require.Len(t, orphans, 1)
+	require.NoError(t, r.Close())
+}
+
 func TestTriggerWithoutAReservedIDIsBusyUntilTheStoreAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnsemble()
@@ -254,6 +274,31 @@ func TestTriggerAndWaitWaitsForAnID(t *testing.T) {
 		require.NoError(t, s.c.Close())
 	})
 }
+
+// An attempt begins while a reservation of the last one starts. The race detector watches; the store
+// must not synchronize the two.
+func TestAttemptBeginsDuringAReservation(t *testing.T) {
+	storage, err := NewStorage(unlimited(), StorageOptions{Completed: func(_ context.Context, job string) (Completed, error) {
+		return anyIDs{&entries{objects: unlimited(), layout: layout{job}}}, nil
+	}})
+	require.NoError(t, err)
+	c, err := NewCoordinator(t.Context(), Options{Job: "job", Storage: storage, MaxConcurrent: idsPerBlock})
+	require.NoError(t, err)
+	for range 50 {
+		a, err := c.Begin(t.Context(), &bubbleJob{}, oneTask)
+		require.NoError(t, err)
+		for range idsPerBlock {
+			_, err := a.Trigger()
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, c.Close())
+}
+
+// anyIDs is a completed store that reserves every ID.
+type anyIDs struct{ Completed }
+
+func (anyIDs) ReserveIDs(_ context.Context, atLeast ID, _ int) (ID, error) { return atLeast, nil }
 
 // The next attempt asks at once, although a try of the last one is still to come.
 func TestNextAttemptReservesIDsOfItsOwn(t *testing.T) {
