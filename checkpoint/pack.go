@@ -76,21 +76,17 @@ func newPackWriter(c *Coordinator, p *pending, shared bool) *packWriter {
 	}
 }
 
-// add appends a file and returns its place.
+// add appends a file and returns its place. A file that is added between the end of the checkpoint and abort
+// is removed with the pack.
 func (w *packWriter) add(content []byte) (Place, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	bytes := int64(len(content))
-	if w.err == nil && w.ctx.Err() != nil {
-		w.err = context.Cause(w.ctx)
-	}
 	if w.err == nil && w.file != nil && w.open.Bytes > w.cutBytes-bytes {
 		w.err = w.commit()
 	}
 	if w.err == nil && w.file == nil {
-		w.open = Pack{Name: w.nameOf(len(w.sizes))}
-		w.created.Store(true)
-		w.file, w.err = w.objects.Create(w.ctx, w.objectOf(w.open.Name))
+		w.err = w.begin()
 	}
 	if w.err == nil {
 		_, w.err = w.file.Write(content)
@@ -101,6 +97,18 @@ func (w *packWriter) add(content []byte) (Place, error) {
 	place := Place{Pack: w.open.Name, Offset: w.open.Bytes}
 	w.open.Bytes += bytes
 	return place, nil
+}
+
+// begin creates a pack. The mutex is held.
+func (w *packWriter) begin() error {
+	pack := Pack{Name: w.nameOf(len(w.sizes))}
+	w.created.Store(true)
+	file, err := w.objects.Create(w.ctx, w.objectOf(pack.Name))
+	if err != nil {
+		return err
+	}
+	w.file, w.open = file, pack
+	return nil
 }
 
 // finish commits the open pack. Nothing is added any more.
@@ -141,13 +149,6 @@ func (w *packWriter) abort() error {
 	file := w.file
 	w.file = nil
 	return file.Abort()
-}
-
-// wrote reports whether an object may have been created.
-func (w *packWriter) wrote() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.open.Name != ""
 }
 
 // packsOf returns the packs in which files of the parts lie, ordered by name. sizes has the size of

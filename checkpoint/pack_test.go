@@ -317,6 +317,32 @@ func TestNothingIsLeftOfPacksWhenTheirCheckpointFailsAtAnyStep(t *testing.T) {
 	}
 }
 
+// Some stores return a file that is not usable together with the error of Create.
+func TestPackThatCannotBeCreatedIsNotAborted(t *testing.T) {
+	store := &halfCreated{countedStore{Objects: unlimited()}}
+	r := newRig(t, Options{Storage: packingStorage(t, store), TolerableFailures: 9})
+	a := r.begin()
+	u := a.Upload(r.trigger(a), "op", 0)
+	f, err := u.Create(u.Context(), u.Name())
+	require.NoError(t, err)
+	_, err = f.Write([]byte("content"))
+	require.NoError(t, err)
+	require.ErrorIs(t, f.Commit(), errTest)
+	u.Decline(errTest)
+	r.requireEvents("trigger 1 on 0", "aborted 1")
+	require.NoError(t, r.Close())
+}
+
+// halfCreated is a store that returns a file whose methods panic with the error of Create for packs.
+type halfCreated struct{ countedStore }
+
+func (s *halfCreated) Create(ctx context.Context, name string) (snapshot.File, error) {
+	if strings.Contains(name, "-pack") {
+		return countedFile{}, errTest
+	}
+	return s.countedStore.Create(ctx, name)
+}
+
 // completeTwo takes a checkpoint of a job with two subtasks.
 func (r *rig) completeTwo(a *Attempt) {
 	r.t.Helper()
