@@ -162,7 +162,9 @@ func runWorkload(t *testing.T, fault fault, at, repeated int) int {
 		}
 	}
 	l.run(t.Context(), 1)
+	i.mu.Lock()
 	requests := i.count
+	i.mu.Unlock()
 	server.intercept(nil)
 	for _, err := range l.errs {
 		requireTyped(t, err)
