@@ -88,7 +88,8 @@ type IDReserver interface {
 // NewJobChecker is implemented by completed stores that know whether they have seen a job before. The
 // coordinator then notices that it was given another store than the one in which the job's
 // checkpoints are listed, or one that was emptied. It would otherwise start the job without state and
-// collect the files of its checkpoints.
+// collect the files of its checkpoints. It also refuses such a store for a job that has run with the default
+// store.
 type NewJobChecker interface {
 	// IsNewJob reports whether no attempt of the job has ever begun in this store.
 	IsNewJob(ctx context.Context) (bool, error)

@@ -41,12 +41,23 @@ func (c *Coordinator) chooseRestored(ctx context.Context, a *Attempt) error {
 	return c.checkOperators(a)
 }
 
-// checkCompletedStore returns ErrNotRestorable if the storage has metadata of checkpoints of a job
-// that the completed store has never seen.
+// checkCompletedStore returns ErrNotRestorable if the completed store is not the one in which the job's
+// checkpoints are listed. Either the storage has metadata of checkpoints of a job that the store has never
+// seen; or the job has run with the default store, whose entries are objects in the storage, and now has another one.
 func (c *Coordinator) checkCompletedStore(ctx context.Context) error {
 	store, ok := c.completed.(NewJobChecker)
 	if !ok {
 		return nil
+	}
+	if _, isDefault := store.(*entries); !isDefault {
+		unused, err := (&entries{objects: c.objects, layout: c.layout}).IsNewJob(ctx)
+		if err != nil {
+			return err
+		}
+		if !unused {
+			return fmt.Errorf("the folder %q lists the job's checkpoints itself: use no other completed store, "+
+				"or move the folder away: %w", c.layout.root(), ErrNotRestorable)
+		}
 	}
 	isNew, err := store.IsNewJob(ctx)
 	if err != nil || !isNew {

@@ -369,3 +369,36 @@ func TestCompletedStoreIsOpenedByURL(t *testing.T) {
 	}
 	require.Len(t, slices.Compact(hosts), 1, "refused URLs are not opened")
 }
+
+// checkerStore is a store that knows whether it has seen the job.
+type checkerStore struct {
+	Completed
+	isNew bool
+}
+
+// IsNewJob implements NewJobChecker.
+func (s checkerStore) IsNewJob(context.Context) (bool, error) { return s.isNew, nil }
+
+func TestJobOfTheDefaultStoreIsRefusedByAnother(t *testing.T) {
+	for _, hasCheckpoint := range []bool{false, true} {
+		for _, isNew := range []bool{false, true} {
+			objects := unlimited()
+			r := newRig(t, Options{Storage: storageOn(t, objects)})
+			a := r.begin()
+			if hasCheckpoint {
+				r.complete(a, "1")
+			}
+			require.NoError(t, r.Close())
+			before := must1(t)(objects.List(t.Context(), ""))
+
+			store := checkerStore{&entries{objects: unlimited(), layout: layout{"job"}}, isNew}
+			c, err := NewCoordinator(t.Context(), Options{Job: "job", Storage: storageOn(t, objects), Completed: store})
+			require.NoError(t, err)
+			_, err = c.Begin(t.Context(), r, []Subtasks{{Operator: "op", Parallelism: 1}})
+			require.ErrorIs(t, err, ErrNotRestorable)
+			require.ErrorContains(t, err, `the folder "job/" lists the job's checkpoints itself`)
+			require.NoError(t, c.Close())
+			require.Equal(t, before, must1(t)(objects.List(t.Context(), "")))
+		}
+	}
+}
