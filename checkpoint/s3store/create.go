@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -51,7 +52,7 @@ type file struct {
 
 	buffer   []byte // the part that is being filled
 	uploadID string // empty until the first part is full
-	unknown  bool   // the outcome of CreateMultipartUpload is unknown
+	unknown  bool   // there may be an upload whose ID is unknown, since an answer was lost
 	parts    []*part
 	slots    chan struct{} // one element for each part that is being sent
 	sending  sync.WaitGroup
@@ -158,7 +159,9 @@ func (f *file) begin() error {
 		f.cancel(err)
 		return err
 	}
-	f.unknown, f.uploadID = false, aws.ToString(created.UploadId)
+	f.uploadID = aws.ToString(created.UploadId)
+	attempts, ok := retry.GetAttemptResults(created.ResultMetadata)
+	f.unknown = !ok || len(attempts.Results) > 1
 	return nil
 }
 
@@ -213,7 +216,7 @@ func (f *file) commit() error {
 		}
 	}
 	var err error
-	if f.uploadID == "" && !f.unknown {
+	if len(f.parts) == 0 {
 		err = f.put()
 	} else {
 		err = f.completeUpload()
@@ -348,11 +351,11 @@ func (f *file) Abort() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), abortTimeout)
 	defer cancel()
 	var err error
-	switch {
-	case f.uploadID != "":
+	if f.uploadID != "" {
 		err = f.store.abortUpload(ctx, f.key, f.uploadID)
-	case f.unknown:
-		err = f.abortUnknown(ctx)
+	}
+	if f.unknown {
+		err = errors.Join(err, f.abortUnknown(ctx))
 	}
 	return f.store.failed(ctx, "abort", f.name, err)
 }
@@ -360,8 +363,8 @@ func (f *file) Abort() error {
 // abortTimeout limits the requests of an Abort.
 const abortTimeout = 30 * time.Second
 
-// abortUnknown aborts the multipart uploads of the key. The answer to CreateMultipartUpload was lost,
-// so the ID of our own is unknown. Another writer of the same name then fails, and may not succeed
+// abortUnknown aborts the multipart uploads of the key. An answer to CreateMultipartUpload was lost,
+// so the ID of an upload of our own is unknown. Another writer of the same name then fails, and may not succeed
 // anyway.
 func (f *file) abortUnknown(ctx context.Context) error {
 	uploads, err := f.store.listUploads(ctx, f.key)

@@ -289,3 +289,68 @@ func TestObjectWithTooManyPartsIsAnError(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EFBIG)
 	require.NoError(t, f.Abort())
 }
+
+// emptyAnswer answers a request with the status 200 and nothing else, as if the connection had ended
+// after the status.
+func emptyAnswer(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) }
+
+// The server has answered with the status 200, and not done what was asked: nothing of it may be
+// taken for success, and no part may become the object.
+func TestEmptyAnswersToAnUploadAreRepeated(t *testing.T) {
+	for _, operation := range []string{"CreateMultipartUpload", "CompleteMultipartUpload"} {
+		for _, single := range []bool{false, true} {
+			server := newServer(t)
+			o := server.options()
+			o.PartBytes, o.SingleWriter = minPartBytes, single
+			s, err := Open(t.Context(), "bucket", "p", o)
+			require.NoError(t, err)
+			failures := 1
+			server.on(operation, func(n int, w http.ResponseWriter, _ *http.Request) bool {
+				if n <= failures {
+					emptyAnswer(w)
+				}
+				return n <= failures
+			})
+			data := content(2*minPartBytes + 1)
+			put(t, s, "job/a", data)
+			require.True(t, bytes.Equal(data, read(t, s, "job/a")), operation)
+			requireNoUploads(t, s)
+
+			server.on(operation, func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+				emptyAnswer(w)
+				return true
+			})
+			err = tryPut(t.Context(), s, "job/b", data)
+			require.ErrorIs(t, err, ErrUnavailable, operation)
+			requireClean(t, err)
+			_, err = s.Open(t.Context(), "job/b")
+			require.ErrorIs(t, err, fs.ErrNotExist, operation)
+			requireNoUploads(t, s)
+		}
+	}
+}
+
+// The first answer to CreateMultipartUpload is lost, so the server has two uploads.
+func TestAbortFindsTheUploadWhoseAnswerWasLost(t *testing.T) {
+	server := newServer(t)
+	o := server.options()
+	o.PartBytes = minPartBytes
+	s, err := Open(t.Context(), "bucket", "p", o)
+	require.NoError(t, err)
+	server.on("CreateMultipartUpload", func(n int, _ http.ResponseWriter, r *http.Request) bool {
+		if n == 1 {
+			server.objects.ServeHTTP(httptest.NewRecorder(), r)
+			cutConnection()
+		}
+		return false
+	})
+	f, err := s.Create(t.Context(), "job/a")
+	require.NoError(t, err)
+	_, err = f.Write(content(minPartBytes + 1))
+	require.NoError(t, err)
+	uploads, err := s.ListUnfinished(t.Context(), "")
+	require.NoError(t, err)
+	require.Len(t, uploads, 2)
+	require.NoError(t, f.Abort())
+	requireNoUploads(t, s)
+}

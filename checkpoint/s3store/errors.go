@@ -54,6 +54,10 @@ var (
 	ErrSettings = errors.New("the settings of the prefix cannot be read")
 )
 
+// errEmptyAnswer is the error for an answer without content. An empty listing would make a job begin
+// without state, and an empty answer to CompleteMultipartUpload does not say that the object exists.
+var errEmptyAnswer = errors.New("the answer has no content")
+
 // reasons maps codes of errors to the errors that callers check.
 var reasons = map[string]error{
 	"NoSuchKey":    fs.ErrNotExist,
@@ -137,7 +141,7 @@ func failure(ctx context.Context, err error) error {
 	case code != "":
 		e.text += answer(code, status, err)
 		reason, known := reasons[code]
-		if !known {
+		if !known || reason == fs.ErrNotExist && operation != nil && operation.OperationName != "GetObject" {
 			reason = reasonOfStatus(status)
 		}
 		e.add(reason)
@@ -244,6 +248,11 @@ func isCut(err error) bool {
 // isConflict reports whether the server has refused a write because the object exists.
 func isConflict(err error) bool {
 	return codeOf(err) == "PreconditionFailed" || statusOf(err) == http.StatusPreconditionFailed
+}
+
+// isInvalidRange reports whether the server has refused a range that is not in the object.
+func isInvalidRange(err error) bool {
+	return codeOf(err) == "InvalidRange" || statusOf(err) == http.StatusRequestedRangeNotSatisfiable
 }
 
 // isNoSuchUpload reports whether a multipart upload is completed, aborted or unknown.

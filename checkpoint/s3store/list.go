@@ -97,9 +97,6 @@ func (s *Store) listObjects(ctx context.Context, prefix string) (all []types.Obj
 		if err != nil {
 			return nil, err
 		}
-		if out.Name == nil && out.IsTruncated == nil {
-			return nil, errNoListing
-		}
 		for _, o := range out.Contents {
 			if o.Key, err = decodeKey(o.Key, out.EncodingType); err != nil {
 				return nil, err
@@ -128,9 +125,6 @@ func (s *Store) listUploads(ctx context.Context, prefix string) (all []types.Mul
 		if err != nil {
 			return nil, err
 		}
-		if out.Bucket == nil && out.IsTruncated == nil {
-			return nil, errNoListing
-		}
 		for _, u := range out.Uploads {
 			if u.Key, err = decodeKey(u.Key, out.EncodingType); err != nil {
 				return nil, err
@@ -150,10 +144,6 @@ func (s *Store) listUploads(ctx context.Context, prefix string) (all []types.Mul
 		}
 	}
 }
-
-// errNoListing is returned for an answer that is no listing. It must not be taken for an empty one:
-// the job would begin without state.
-var errNoListing = fmt.Errorf("the answer is not a listing: %w", ErrUnavailable)
 
 // errListing is returned for a listing that does not end.
 var errListing = fmt.Errorf("the listing is incomplete and has no next page: %w", ErrUnavailable)

@@ -1,6 +1,7 @@
 package s3store
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -107,4 +108,24 @@ func TestOneFailedListingOfAHashFailsTheList(t *testing.T) {
 	require.ErrorContains(t, err, "AccessDenied")
 	_, err = s.List(t.Context(), "job/completed/")
 	require.NoError(t, err, "no data objects, so no hashes")
+}
+
+func TestEmptyAnswerIsNotAnEmptyListing(t *testing.T) {
+	server := newServer(t)
+	s := server.open(t, "p")
+	put(t, s, "job/a", nil)
+	for failures, want := range map[int]error{1: nil, 9: ErrUnavailable} {
+		for operation, list := range map[string]func(context.Context, string) ([]checkpoint.ObjectInfo, error){
+			"ListObjectsV2": s.List, "ListMultipartUploads": s.ListUnfinished,
+		} {
+			server.on(operation, func(n int, w http.ResponseWriter, _ *http.Request) bool {
+				if n <= failures {
+					emptyAnswer(w)
+				}
+				return n <= failures
+			})
+			_, err := list(t.Context(), "job/")
+			require.ErrorIs(t, err, want, operation)
+		}
+	}
 }

@@ -67,7 +67,7 @@ func (o *object) open() error {
 		}
 		var r *response
 		if r, err = o.get(0, max(o.store.o.PartBytes, firstBytes)); err != nil {
-			if codeOf(err) == "InvalidRange" { // an empty object has no ranges
+			if isInvalidRange(err) { // an empty object has no ranges
 				return o.head()
 			}
 			return err
@@ -200,7 +200,7 @@ func (o *object) fill(p []byte, offset int64) (err error) {
 		var r *response
 		r, err = o.get(offset+int64(done), int64(len(p)-done))
 		switch {
-		case isConflict(err), codeOf(err) == "InvalidRange":
+		case isConflict(err), isInvalidRange(err):
 			return fmt.Errorf("%w: %w", ErrChanged, failure(o.ctx, err))
 		case err != nil:
 			return err

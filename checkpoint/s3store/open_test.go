@@ -279,6 +279,18 @@ func TestOtherRangeThanRequestedIsAnError(t *testing.T) {
 	}
 }
 
+// A proxy may answer without the content that names the error.
+func TestEmptyObjectOnAServerThatDoesNotNameTheError(t *testing.T) {
+	server := newServer(t)
+	s := server.open(t, "p")
+	put(t, s, "job/a", nil)
+	server.on("GetObject", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		return true
+	})
+	require.Empty(t, read(t, s, "job/a"))
+}
+
 func TestReadAfterCloseIsAnError(t *testing.T) {
 	s := newServer(t).open(t, "p")
 	put(t, s, "job/a", content(1000))

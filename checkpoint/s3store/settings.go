@@ -146,15 +146,16 @@ func (s *Store) testConditional(ctx context.Context, want settings) (settings, e
 	if want.multipartTested {
 		return want, nil
 	}
-	if err := s.testMultipart(ctx); err != nil {
+	if err := s.testMultipart(ctx, want); err != nil {
 		return want, err
 	}
 	want.multipartTested = true
 	return want, s.putSettings(ctx, want, nil)
 }
 
-// testMultipart tests that the server does not complete a multipart upload whose key is taken.
-func (s *Store) testMultipart(ctx context.Context) error {
+// testMultipart tests that the server does not complete a multipart upload whose key is taken. The
+// upload has the settings that the prefix has, so that it does no harm if the server completes it.
+func (s *Store) testMultipart(ctx context.Context, have settings) error {
 	created, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.bucket, Key: s.settingsKey(), ChecksumAlgorithm: s.algorithm,
 	})
@@ -162,7 +163,7 @@ func (s *Store) testMultipart(ctx context.Context) error {
 		return err
 	}
 	part := &part{number: 1}
-	err = s.sendPart(ctx, *s.settingsKey(), *created.UploadId, part, settings{}.encode())
+	err = s.sendPart(ctx, *s.settingsKey(), *created.UploadId, part, have.encode())
 	completed := false
 	if err == nil {
 		_, err = s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
@@ -171,7 +172,7 @@ func (s *Store) testMultipart(ctx context.Context) error {
 		})
 		completed = err == nil
 	}
-	if completed { // the settings now have the content of the part
+	if completed {
 		return ErrConditional
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)

@@ -103,6 +103,35 @@ func TestEntropyOfAPrefixIsFixed(t *testing.T) {
 	}
 }
 
+// The server completes the upload that tests it, and so replaces the settings.
+func TestRefusedServerKeepsTheEntropyOfAPrefix(t *testing.T) {
+	server := newServer(t)
+	server.ignoring(func(o string) bool { return o == "CompleteMultipartUpload" })
+	o := server.options()
+	o.Entropy, o.SingleWriter = 1, true
+	s, err := Open(t.Context(), "bucket", "p", o)
+	require.NoError(t, err)
+	put(t, s, "job/chk-1/1-op-0", []byte("data"))
+	_, err = Open(t.Context(), "bucket", "p", server.options())
+	require.ErrorIs(t, err, ErrConditional)
+	o.Entropy = 0 // that of the prefix
+	s, err = Open(t.Context(), "bucket", "p", o)
+	require.NoError(t, err)
+	require.Equal(t, "data", string(read(t, s, "job/chk-1/1-op-0")))
+}
+
+func TestEmptyAnswerToTheTestOfAServerIsAnError(t *testing.T) {
+	for _, operation := range []string{"CreateMultipartUpload", "CompleteMultipartUpload"} {
+		server := newServer(t)
+		server.on(operation, func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+			emptyAnswer(w)
+			return true
+		})
+		_, err := Open(t.Context(), "bucket", "p", server.options())
+		require.ErrorIs(t, err, ErrUnavailable, operation)
+	}
+}
+
 func TestUnreadableSettingsAreAnError(t *testing.T) {
 	server := newServer(t)
 	s := server.open(t, "p")

@@ -3,6 +3,7 @@ package s3store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -59,8 +60,9 @@ import (
 // server without an answer is another error.
 //
 // Invariant: after Abort no multipart upload of the object remains, unless the server does not
-// answer or the process ends. Such uploads are listed by ListUnfinished, and the coordinator collects
-// them.
+// answer or the process ends. After Commit an upload without parts may remain, if the answer to the
+// first CreateMultipartUpload was lost. Such uploads are listed by ListUnfinished, and the
+// coordinator collects them.
 //
 // Cost: memory for one open object is PartsInFlight+1 parts at most, for writing as for reading,
 // and as much as it has bytes if that is less. List costs one request per 1,000 objects, RemoveAll
@@ -167,7 +169,7 @@ func (s *Store) configure(c *s3.Options) {
 		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenSupported
 	}
 	c.DisableLogOutputChecksumValidationSkipped = true
-	c.APIOptions = append(c.APIOptions, ignoreChecksumsOfParts)
+	c.APIOptions = append(c.APIOptions, ignoreChecksumsOfParts, refuseEmptyAnswers)
 	c.Retryer = s.retryPauses
 	c.RetryMaxAttempts = 0
 }
@@ -185,7 +187,7 @@ func (s *Store) newRetryer() aws.RetryerV2 {
 			"ConditionalRequestConflict": {}, "OperationAborted": {}, // another request for the key is in progress
 			"BadDigest": {}, "XAmzContentSHA256Mismatch": {}, "XAmzContentChecksumMismatch": {}, "IncompleteBody": {},
 		}}, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
-			if isCut(err) {
+			if isCut(err) || errors.Is(err, errEmptyAnswer) {
 				return aws.TrueTernary
 			}
 			return aws.UnknownTernary
@@ -212,6 +214,36 @@ func ignoreChecksumsOfParts(stack *middleware.Stack) error {
 		})
 		return out, metadata, err
 	}), middleware.After)
+}
+
+// refuseEmptyAnswers adds a step that returns errEmptyAnswer for an answer with the status 200 and
+// without its content, so that the request is repeated. S3 sends the status before it has completed
+// an upload. If the connection then ends, the SDK reports success.
+func refuseEmptyAnswers(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("weir.refuseEmptyAnswers", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		if err == nil && isEmpty(out.Result) {
+			err = errEmptyAnswer
+		}
+		return out, metadata, err
+	}), middleware.Before)
+}
+
+// isEmpty reports whether an answer lacks an element that it must have.
+func isEmpty(answer any) bool {
+	switch a := answer.(type) {
+	case *s3.CreateMultipartUploadOutput:
+		return aws.ToString(a.UploadId) == ""
+	case *s3.CompleteMultipartUploadOutput:
+		return a.ETag == nil && a.Key == nil && a.Bucket == nil && a.Location == nil
+	case *s3.ListObjectsV2Output:
+		return a.Name == nil && a.IsTruncated == nil
+	case *s3.ListMultipartUploadsOutput:
+		return a.Bucket == nil && a.IsTruncated == nil
+	}
+	return false
 }
 
 // PackBytes implements checkpoint.Packer.
