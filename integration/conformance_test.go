@@ -51,8 +51,9 @@ func s3At(endpoint, root string) string {
 // hdfsURL returns the URL of a directory on the shared HDFS.
 func hdfsURL(root string) string { return "hdfs://" + shared.HDFS + "/" + root }
 
-// zkURL returns the URL of a chroot on the shared ZooKeeper, with a session of two seconds.
-func zkURL(root string) string { return zkAt(shared.ZooKeeper, root, 2*time.Second) }
+// zkURL returns the URL of a chroot on the shared ZooKeeper, with a session of four seconds: two are too short for a machine
+// under load.
+func zkURL(root string) string { return zkAt(shared.ZooKeeper, root, 4*time.Second) }
 
 // zkAt returns the URL of a chroot on a ZooKeeper server. A process waits until the session of an earlier one,
 // which was killed, has ended.

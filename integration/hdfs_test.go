@@ -76,6 +76,7 @@ func TestHDFSOpenSaysWhatIsWrong(t *testing.T) {
 
 // TestHDFSFaults has one NameNode and DataNode for all its subtests. Each leaves both running.
 func TestHDFSFaults(t *testing.T) {
+	t.Parallel() // most of the time is waiting
 	h := startHDFS(t)
 	for _, row := range []struct {
 		name  string

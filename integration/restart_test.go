@@ -54,6 +54,7 @@ func killedServers() map[string]killedServer {
 // The server is killed while the job takes checkpoints, and is started again after checkpoints have
 // failed. The job must not fail, must complete checkpoints again and must write the same result.
 func TestJobGoesOnAfterAServerWasKilled(t *testing.T) {
+	t.Parallel()
 	flights := newFlightJob(t)
 	for name, row := range killedServers() {
 		t.Run(name, func(t *testing.T) {
@@ -77,10 +78,11 @@ func TestJobGoesOnAfterAServerWasKilled(t *testing.T) {
 // the job. The job ends with ErrLockLost, as Options of package job document. When it is started again, it continues from
 // its newest checkpoint.
 func TestJobThatLostItsSessionContinuesWhenStartedAgain(t *testing.T) {
+	t.Parallel()
 	flights := newFlightJob(t)
 	z := startZooKeeper(t)
 	storage := s3URL(newRoot("expired"))
-	url := preset{scheme: "lsm", zk: true}.url(storage, filepath.Join(t.TempDir(), "trees"), zkAt(z.Address, "flights", 2*time.Second))
+	url := preset{scheme: "lsm", zk: true}.url(storage, filepath.Join(t.TempDir(), "trees"), zkAt(z.Address, "flights", 4*time.Second))
 	dir := t.TempDir()
 	run := newSupervisedJob(t, flights, url, dir)
 	run.start()

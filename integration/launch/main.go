@@ -54,7 +54,7 @@ func launch(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		mode, args = args[0], args[1:]
 	} else {
-		args = []string{"-count=1", "-timeout=20m", "./..."}
+		args = []string{"-count=1", "-timeout=20m", "-parallel=6", "./..."}
 	}
 	var run func(context.Context, *servers.Set) error
 	ports := servers.Ports{}
@@ -136,7 +136,7 @@ func serve(ctx context.Context, set *servers.Set) error {
 	fmt.Println()
 	s3 := "s3://" + servers.Bucket + "/flights?path-style=true&endpoint=" + set.S3.Endpoint
 	hdfs := "hdfs://" + set.HDFS.Address + "/flights"
-	zookeeper := "completed=zk://" + set.ZooKeeper.Address + "/weir?session=2s%26wait=true"
+	zookeeper := "completed=zk://" + set.ZooKeeper.Address + "/weir?session=4s%26wait=true"
 	for _, url := range []string{"fs+" + s3, "lsm+" + s3, "fs+" + hdfs, "lsm+" + hdfs, "lsm+" + s3 + "&" + zookeeper} {
 		fmt.Printf("  go run -C integration ./flights '%s'\n", url)
 	}
