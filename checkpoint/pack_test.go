@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -317,6 +318,34 @@ func TestNothingIsLeftOfPacksWhenTheirCheckpointFailsAtAnyStep(t *testing.T) {
 	}
 }
 
+// A subtask whose write to a pack failed tries again, and acknowledges. The pack has bytes that belong
+// to no file, so the checkpoint must not complete.
+func TestNothingIsAddedToAPackAfterAWriteFailed(t *testing.T) {
+	failures := 1
+	objects := &hookedObjects{Objects: filesOn(t, vfstest.NewMem(vfstest.MemOptions{})), before: func(step, name string) error {
+		if step == "write" && strings.Contains(name, "-pack") && failures > 0 {
+			failures--
+			return errTest
+		}
+		return nil
+	}}
+	r := newRig(t, Options{Storage: packingStorage(t, objects), TolerableFailures: 9})
+	a := r.begin()
+	u := a.Upload(r.trigger(a), "op", 0)
+	f, err := u.Create(u.Context(), u.Name())
+	require.NoError(t, err)
+	_, err = f.Write(content(1, 100))
+	require.NoError(t, err)
+	require.ErrorIs(t, f.Commit(), errTest)
+	require.ErrorIs(t, f.Commit(), errTest, "the first error stays")
+	require.NoError(t, f.Abort())
+	require.NoError(t, u.Acknowledge(nil, nil))
+	r.requireEvents("trigger 1 on 0", "aborted 1")
+	r.requireReason(errTest)
+	require.Zero(t, objects.open)
+	r.completeWith(a, 1, 10)
+}
+
 // Some stores return a file that is not usable together with the error of Create.
 func TestPackThatCannotBeCreatedIsNotAborted(t *testing.T) {
 	store := &halfCreated{countedStore{Objects: unlimited()}}
@@ -417,6 +446,59 @@ func TestHandleWithAnotherPackedFileIsDeclined(t *testing.T) {
 		require.Error(t, u.Context().Err(), "%s: the checkpoint is declined", name)
 	}
 	r.requireShared("s1-1-pack0")
+}
+
+// Each read of an object may be a request, so a file in a pack is read once, whatever the pieces. A
+// read that failed is tried again.
+func TestFileInAPackIsReadOnce(t *testing.T) {
+	store := &countedReads{Objects: unlimited()}
+	r := newRig(t, Options{Storage: packingStorage(t, store)})
+	a := r.begin()
+	u := a.Upload(r.trigger(a), "op", 0)
+	require.NoError(t, u.Acknowledge(r.putPart(u, 10, 20, 900), nil))
+	r.runQueued()
+	a = r.begin()
+	o, err := a.Source().Open(t.Context(), "s1-1-op-0.1")
+	require.NoError(t, err)
+	size, err := o.Size()
+	require.NoError(t, err)
+	store.reads, store.fail = 0, errTest
+	_, err = o.ReadAt(make([]byte, 10), 0)
+	require.ErrorIs(t, err, errTest)
+	store.fail = nil
+	got, err := io.ReadAll(iotest.OneByteReader(io.NewSectionReader(o, 0, size)))
+	require.NoError(t, err)
+	require.Equal(t, content(110, 900), got)
+	require.Equal(t, 2, store.reads)
+	n, err := o.ReadAt(make([]byte, 10), size-3)
+	require.Equal(t, 3, n)
+	require.Equal(t, io.EOF, err)
+	require.NoError(t, o.Close())
+}
+
+// countedReads are objects that count reads of opened ones.
+type countedReads struct {
+	Objects
+	reads int
+	fail  error
+}
+
+func (s *countedReads) Open(ctx context.Context, name string) (snapshot.Object, error) {
+	o, err := s.Objects.Open(ctx, name)
+	return countedObject{o, s}, err
+}
+
+type countedObject struct {
+	snapshot.Object
+	store *countedReads
+}
+
+func (o countedObject) ReadAt(b []byte, offset int64) (int, error) {
+	o.store.reads++
+	if o.store.fail != nil {
+		return 0, o.store.fail
+	}
+	return o.Object.ReadAt(b, offset)
 }
 
 // The end of a file in a pack is the end for its readers too.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"sync"
 
 	"github.com/weirstate/weir/snapshot"
 )
@@ -66,8 +67,8 @@ func (s source) Open(ctx context.Context, name string) (snapshot.Object, error) 
 	}
 	if place, packed := s.packed[name]; packed {
 		opened = &packedObject{
-			SectionReader: io.NewSectionReader(opened, place.Offset, s.files[name].Size),
-			pack:          opened, place: place, packBytes: s.packs[place.Pack],
+			file: io.NewSectionReader(opened, place.Offset, s.files[name].Size),
+			pack: opened, place: place, packBytes: s.packs[place.Pack],
 		}
 	}
 	return sourceObject{opened, s}, nil
@@ -136,12 +137,46 @@ func (o sourceObject) ReadAt(b []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// packedObject is an open file in a pack.
+// packedObject is an open file in a pack. Its first read reads the whole file, because each read of
+// an object may cost a request, and a store that reads ahead would read the files after it.
+//
+// Thread safety: safe for concurrent use.
 type packedObject struct {
-	*io.SectionReader
+	file      *io.SectionReader
 	pack      snapshot.Object
 	place     Place
 	packBytes int64 // size of the pack in the metadata
+
+	mu      sync.Mutex
+	content []byte // nil until the first read
+}
+
+// ReadAt implements io.ReaderAt.
+func (o *packedObject) ReadAt(b []byte, offset int64) (int, error) {
+	if o.file.Size() > maxPackBytes { // no coordinator has written it
+		return o.file.ReadAt(b, offset)
+	}
+	content, err := o.read()
+	if err != nil {
+		return 0, err
+	}
+	return bytes.NewReader(content).ReadAt(b, offset)
+}
+
+// read returns the content of the file, which is shorter than its size if the pack ends early.
+func (o *packedObject) read() ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.content != nil {
+		return o.content, nil
+	}
+	content := make([]byte, o.file.Size())
+	n, err := o.file.ReadAt(content, 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	o.content = content[:n]
+	return o.content, nil
 }
 
 // Size implements snapshot.Object. It returns ErrCorrupt if the pack has another size than in the
@@ -154,7 +189,7 @@ func (o *packedObject) Size() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return o.SectionReader.Size(), nil
+	return o.file.Size(), nil
 }
 
 // Close implements io.Closer.
