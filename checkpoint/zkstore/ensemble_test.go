@@ -17,6 +17,7 @@ import (
 // sessions, transactions and watches. A test chooses faults by the index of a request.
 type ensemble struct {
 	timeout time.Duration // of every session
+	unstick chan struct{} // ends the calls that are stuck
 	silent  bool          // requests are not answered; guarded by mu
 
 	mu       sync.Mutex
@@ -46,10 +47,11 @@ const (
 	expiresAfter        // the session expires before the answer
 	refused             // the access control list refuses the request
 	hangs               // the request is never answered, and carried out when the session is closed
+	stuck               // the call does not return, even after Close, until the test closes unstick
 )
 
 func newEnsemble() *ensemble {
-	return &ensemble{timeout: 10 * time.Second, nodes: map[string]*node{"/": {acl: zk.WorldACL(zk.PermAll)}},
+	return &ensemble{timeout: 10 * time.Second, unstick: make(chan struct{}), nodes: map[string]*node{"/": {acl: zk.WorldACL(zk.PermAll)}},
 		watches: make(map[string][]chan zk.Event)}
 }
 
@@ -199,6 +201,12 @@ func (s *session) do(op, path string, request func() error) error {
 		f = e.fault(e.requests, op, path)
 	}
 	e.requests++
+	if f == stuck {
+		e.mu.Unlock()
+		<-e.unstick
+		e.mu.Lock()
+		return zk.ErrConnectionClosed
+	}
 	if e.silent || f == hangs {
 		e.mu.Unlock()
 		<-s.done

@@ -77,8 +77,8 @@ func (s *Store) open(ctx context.Context, credentials Credentials) (waited bool,
 	defer func() {
 		if err != nil {
 			s.lose("the store is closed")
-			s.conn.Close()
-			s.requests.Wait()
+			s.keeper.Go(s.conn.Close)
+			s.awaitRequests()
 		}
 	}()
 	if err = s.authenticate(connecting, credentials); err != nil {

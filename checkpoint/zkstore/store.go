@@ -514,7 +514,29 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.lose("the store is closed")
-	s.keeper.Wait()
-	s.requests.Wait()
+	s.awaitRequests()
 	return nil
+}
+
+// closeTimeout is the time for which Close waits for goroutines. The library waits for up to 3 s for
+// the answer to the end of a session. A request that it receives, fails and refuses at the same time
+// never returns: its channel has room for two answers.
+const closeTimeout = 10 * time.Second
+
+// awaitRequests waits until no request and no heartbeat is under way. The session has ended by
+// then, or it ends by its timeout since its network connection is closed.
+func (s *Store) awaitRequests() {
+	ended := make(chan struct{})
+	go func() {
+		s.keeper.Wait()
+		s.requests.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(closeTimeout)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		s.o.Logger.Warn("a request to ZooKeeper did not end; its goroutine remains", "znode", s.root)
+	}
 }

@@ -283,6 +283,34 @@ func TestContextEndsEveryOperation(t *testing.T) {
 	}
 }
 
+// The library has calls that never return. They must keep neither Open nor Close.
+func TestCallThatNeverReturnsDoesNotKeepClose(t *testing.T) {
+	n := requestsOfScript(t)
+	for index := range n {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnsemble()
+			e.failAt(index, stuck)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			began := time.Now()
+			if s, err := Open(ctx, "job", e.options()); err == nil {
+				for _, call := range []func() error{
+					func() error { _, err := s.Begin(ctx); return err },
+					func() error { _, err := s.ReserveIDs(ctx, 1, 1); return err },
+					func() error { _, err := s.List(ctx); return err },
+				} {
+					if call() != nil {
+						break
+					}
+				}
+				require.NoError(t, s.Close())
+			}
+			require.LessOrEqual(t, time.Since(began), 5*time.Second+closeTimeout)
+			close(e.unstick)
+		})
+	}
+}
+
 func TestSecondCoordinatorIsLockedOutUntilTheFirstHasGone(t *testing.T) {
 	e := newEnsemble()
 	first := e.open(t)
