@@ -55,6 +55,7 @@ func (c *Coordinator) Begin(ctx context.Context, tasks Tasks, operators []Subtas
 	if err != nil {
 		return nil, fmt.Errorf("begin an attempt of job %q: %w", c.o.Job, err)
 	}
+	c.forgetCompleted()
 	a := &Attempt{c: c, number: number, tasks: tasks, subtasks: operators,
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := c.chooseRestored(ctx, a); err != nil {

@@ -425,9 +425,6 @@ func (c *Coordinator) finish(p *pending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		if p.inDoubt {
-			c.known.drop()
-		}
 		c.abort(p, err, true)
 		return
 	}

@@ -17,15 +17,15 @@ import (
 // is used for maxKnownAge after a commit or listing, only by storages in which requests are expensive (see
 // Packer); the others list each time, and notice what users do to the files.
 //
-// Invariant: the knowledge is dropped when a commit or a removal fails, since it may have taken effect.
-// It is not used while an entry is in doubt. A listing during which something changed is
-// not remembered.
+// Invariant: the knowledge is dropped when an attempt begins, since another coordinator may have worked in
+// between, and when a removal fails, since it may have taken effect. It is not used while an entry is
+// in doubt, so until the next attempt. A listing during which something changed is not remembered.
 //
 // Thread safety: the coordinator's mutex guards all fields.
 type knownEntries struct {
 	entries []Entry   // ordered by ID
 	at      time.Time // when entries were those of the store; zero if they are not known
-	changes int       // number of commits and removals, also of those that failed
+	changes int       // number of commits, removals and drops
 }
 
 // maxKnownAge is the time for which the entries are used without another proof. A process that was
@@ -52,6 +52,13 @@ func (k *knownEntries) removed(id ID) {
 func (k *knownEntries) drop() {
 	k.changes++
 	*k = knownEntries{changes: k.changes}
+}
+
+// forgetCompleted drops the knowledge of the completed store.
+func (c *Coordinator) forgetCompleted() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known.drop()
 }
 
 // listCompleted lists the completed store.

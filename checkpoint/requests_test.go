@@ -270,6 +270,31 @@ func TestListingThatOverlapsAChangeIsNotRemembered(t *testing.T) {
 	require.Equal(t, []ID{4, 5}, r.ids())
 }
 
+// An attempt does not use what an earlier one knew, since another coordinator may have worked in
+// between; also not if its own listings are of no use, because something is removed meanwhile.
+func TestAttemptForgetsTheEntriesOfEarlierOnes(t *testing.T) {
+	storage := storageOn(t, &countedStore{Objects: unlimited()})
+	one, two := newRig(t, Options{Storage: storage, Retain: 3}), newRig(t, Options{Storage: storage, Retain: 3})
+	listed := &listened{Completed: one.Coordinator.completed}
+	one.Coordinator.completed = listed
+	one.completeShared(one.begin(), 1)
+	b := two.begin()
+	two.completeShared(b, 1)
+	two.completeShared(b, 1)
+
+	overlaps := 0
+	var overlap func()
+	overlap = func() {
+		require.NoError(t, one.removeEntry(t.Context(), 99))
+		if overlaps++; overlaps < 3 { // two listings of Begin, and one of the collector
+			listed.after = overlap
+		}
+	}
+	listed.after = overlap
+	one.completeShared(one.begin(), 1)
+	require.Equal(t, []ID{2, 3, 4}, one.ids())
+}
+
 // checkedLock is a lock that is lost when err is set.
 type checkedLock struct{ err error }
 
