@@ -26,7 +26,7 @@ import (
 //	index           memory fs    hash, btree      hash         Index
 //	sync            all          true, false      false        Synchronous
 //	inline          fs lsm       size from 0B     20KiB        checkpoint.StorageOptions.InlineBytes; 0B inlines nothing
-//	pack            fs lsm       size from 0B     storage          checkpoint.StorageOptions.PackBytes; 0B packs nothing
+//	pack            fs lsm       size from 0B     storage      checkpoint.StorageOptions.PackBytes; 0B packs nothing
 //	completed       fs lsm       URL              see below    checkpoint.StorageOptions.Completed
 //	max-state       memory       size             5MiB         checkpoint.MemoryOptions.MaxStateBytes
 //	frame           memory       size             10MiB        checkpoint.MemoryOptions.FrameBytes

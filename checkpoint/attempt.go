@@ -257,8 +257,8 @@ func (a *Attempt) Trigger() (ID, error) {
 	return p.id, nil
 }
 
-// tryTrigger starts a checkpoint, or returns ErrBusy, ErrNoID or the reason why the attempt is over. The
-// coordinator's mutex is held.
+// tryTrigger starts a checkpoint, or returns ErrBusy, ErrNoID or the reason why the attempt is
+// over. The coordinator's mutex is held.
 func (a *Attempt) tryTrigger() (*pending, error) {
 	switch {
 	case a.c.lost != nil || a.c.attempt != a || a.over:

@@ -112,9 +112,10 @@ type liveSet struct {
 	newestUnreadable ID
 }
 
-// findLive computes the live set; list returns the complete checkpoints. It reads the checkpoints in progress before the completed
-// store: a checkpoint that completes in between is in the first set. A checkpoint that is
-// triggered in between lists only new files and those of its base, which is complete.
+// findLive computes the live set; list returns the complete checkpoints. It reads the checkpoints
+// in progress before the completed store: a checkpoint that completes in between is in the first
+// set. A checkpoint that is triggered in between lists only new files and those of its base, which
+// is complete.
 func (c *Coordinator) findLive(ctx context.Context, list func(context.Context) ([]Entry, error)) (*liveSet, error) {
 	l, err := c.liveInMemory()
 	if err != nil {

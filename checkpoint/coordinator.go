@@ -174,8 +174,8 @@ type Subtasks struct {
 // Invariant: once the lock is found to be lost, no object is created, committed or removed.
 //
 // Four queues work in the background, each in order: commits (metadata and entry), removals,
-// calls of Tasks, and reservations of checkpoint IDs (see reservedIDs). The mutex is never held during I/O or during a call of Tasks, so that
-// Trigger and Acknowledge do not wait for the storage.
+// calls of Tasks, and reservations of checkpoint IDs (see reservedIDs). The mutex is never held
+// during I/O or during a call of Tasks, so that Trigger and Acknowledge do not wait for the storage.
 //
 // Source: asynchronous barrier snapshots as in Flink (Carbone et al., "Lightweight Asynchronous
 // Snapshots for Distributed Dataflows", 2015), with the coordinator's two-phase commit to an

@@ -34,7 +34,8 @@ var (
 	ErrOperator = errors.New("checkpoint has an operator that the job does not have")
 
 	// ErrNotRestorable is returned when the job has complete checkpoints and none of them can
-	// be read, or the completed store is not the one in which they are listed. A job without checkpoints starts empty instead.
+	// be read, or the completed store is not the one in which they are listed. A job without
+	// checkpoints starts empty instead.
 	ErrNotRestorable = errors.New("no complete checkpoint can be restored")
 
 	// ErrLocked is returned when another process, or another coordinator of this process, holds

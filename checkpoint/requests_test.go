@@ -271,7 +271,7 @@ func TestListingThatOverlapsAChangeIsNotRemembered(t *testing.T) {
 }
 
 // An attempt does not use what an earlier one knew, since another coordinator may have worked in
-// between; also not if its own listings are of no use, because something is removed meanwhile.
+// between; also not if its own listings are of no use, because something was removed during them.
 func TestAttemptForgetsTheEntriesOfEarlierOnes(t *testing.T) {
 	storage := storageOn(t, &countedStore{Objects: unlimited()})
 	one, two := newRig(t, Options{Storage: storage, Retain: 3}), newRig(t, Options{Storage: storage, Retain: 3})

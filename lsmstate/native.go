@@ -76,8 +76,9 @@ func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, 
 //	files of the handle   [0 description: tree, t1 -> 1, t2 -> 2, t3, t4 ][1 ref][2 upload]
 //
 // Small tables are packed into the description, the smallest first, so that a small state is one
-// file; not so if the target combines small files itself (snapshot.CombiningTarget). Several virtual tables may share one file, and each counts another part of it; the file is
-// uploaded once.
+// file. A target that combines small files itself (snapshot.CombiningTarget) gets each table as a
+// file, because the description is written again in every snapshot. Several virtual tables may share
+// one file, and each counts another part of it; the file is uploaded once.
 //
 // Invariant: the description is written last, when all tables are durable, and is the first file of
 // the handle.
