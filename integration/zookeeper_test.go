@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,6 +130,47 @@ func TestEveryZnodeIsClosedToOthers(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrPermission)
 	require.ErrorContains(t, err, "zk://"+shared.ZooKeeper+chroot)
 	require.NotContains(t, err.Error(), "CANARY")
+}
+
+// A quota for the entries lets two checkpoints complete. The third fails at once, and the job continues.
+func TestCommitAboveTheQuotaFailsAtOnce(t *testing.T) {
+	chroot := "/" + newRoot("quota")
+	o := zkstore.Options{Servers: []string{shared.ZooKeeper}, Chroot: chroot, Session: 5 * time.Second}
+	s, err := zkstore.Open(t.Context(), "job", o)
+	require.NoError(t, err)
+	c, _, err := zk.Connect(o.Servers, 5*time.Second, zk.WithLogInfo(false))
+	require.NoError(t, err)
+	defer c.Close()
+	path := "/zookeeper/quota"
+	for _, part := range []string{chroot, "/job", "/completed"} {
+		path += part
+		_, err := c.Create(path, nil, 0, zk.WorldACL(zk.PermAll))
+		require.NoError(t, err)
+	}
+	for name, data := range map[string]string{ // the znode of the folder counts too
+		"/zookeeper_limits": "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=3",
+		"/zookeeper_stats":  "count=0,bytes=0",
+	} {
+		_, err := c.Create(path+name, []byte(data), 0, zk.WorldACL(zk.PermAll))
+		require.NoError(t, err)
+	}
+
+	attempt, err := s.Begin(t.Context())
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	commit := func(id checkpoint.ID) error {
+		return s.Commit(ctx, checkpoint.Entry{ID: id, Attempt: attempt})
+	}
+	require.NoError(t, commit(1))
+	require.NoError(t, commit(2))
+	err = commit(3)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.ErrorContains(t, err, "zk://"+shared.ZooKeeper+chroot+"/job/completed/")
+	require.NoError(t, ctx.Err())
+	require.NoError(t, s.Remove(ctx, 1))
+	require.NoError(t, commit(4))
+	require.NoError(t, s.Close())
 }
 
 // The numbers survive every way in which a server and its sessions can end.

@@ -14,7 +14,6 @@ type client interface {
 	Create(path string, data []byte, flags int32, acl []zk.ACL) (string, error)
 	Get(path string) ([]byte, *zk.Stat, error)
 	Set(path string, data []byte, version int32) (*zk.Stat, error)
-	Delete(path string, version int32) error
 	Exists(path string) (bool, *zk.Stat, error)
 	ExistsW(path string) (bool, *zk.Stat, <-chan zk.Event, error)
 	Children(path string) ([]string, *zk.Stat, error)

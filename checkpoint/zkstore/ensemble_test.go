@@ -46,6 +46,8 @@ const (
 	expiresBefore       // the session expires before the request is carried out
 	expiresAfter        // the session expires before the answer
 	refused             // the access control list refuses the request
+	overQuota           // a quota is exceeded
+	throttled           // the server has too much to do
 	hangs               // the request is never answered, and carried out when the session is closed
 	stuck               // the call does not return, even after Close, until the test closes unstick
 )
@@ -228,6 +230,10 @@ func (s *session) do(op, path string, request func() error) error {
 		return zk.ErrConnectionClosed
 	case f == refused:
 		return zk.ErrNoAuth
+	case f == overQuota:
+		return fmt.Errorf("unknown error: %v", zk.ErrCode(-125)) // like the library
+	case f == throttled:
+		return fmt.Errorf("unknown error: %v", zk.ErrCode(-127))
 	case f == lostAfter:
 		_ = request()
 		return zk.ErrConnectionClosed
@@ -337,11 +343,6 @@ func (s *session) Set(path string, data []byte, version int32) (stat *zk.Stat, e
 		return nil
 	})
 	return stat, err
-}
-
-// Delete implements client.
-func (s *session) Delete(path string, version int32) error {
-	return s.do("delete", path, func() error { return s.remove(path, version) })
 }
 
 // Exists implements client.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/go-zookeeper/zk"
 
@@ -17,7 +19,7 @@ import (
 var final = []error{
 	zk.ErrNoNode, zk.ErrNodeExists, zk.ErrBadVersion, zk.ErrNotEmpty, zk.ErrNoAuth, zk.ErrAuthFailed, zk.ErrInvalidACL,
 	zk.ErrNoChildrenForEphemerals, zk.ErrBadArguments, zk.ErrSessionExpired, zk.ErrInvalidPath, zk.ErrInvalidFlags,
-	zk.ErrAPIError, zk.ErrUnknown,
+	zk.ErrAPIError, zk.ErrUnknown, errRefused,
 	checkpoint.ErrCorrupt, checkpoint.ErrLocked, checkpoint.ErrFenced, checkpoint.ErrInvalid, fs.ErrExist,
 }
 
@@ -26,7 +28,35 @@ var (
 	errAgain = errors.New("a znode was changed in the meantime")
 	// errInterrupted is returned by ask when it stops waiting for an answer.
 	errInterrupted = errors.New("the request was not answered")
+	// errRefused is returned for a code of a server that the library does not know.
+	errRefused = errors.New("the server has refused the request")
 )
+
+// The codes that the library does not know: see KeeperException of ZooKeeper 3.9. Its error for one is a text
+// with the code.
+const (
+	unknownCode       = "unknown error: "
+	codeQuotaExceeded = "-125"
+)
+
+// codesThatPass are the unknown codes after which the same request may succeed: OPERATIONTIMEOUT, REQUESTTIMEOUT,
+// THROTTLEDOP.
+var codesThatPass = []string{"-7", "-122", "-127"}
+
+// serverError returns the error of a request, which the library has returned as err.
+func serverError(err error) error {
+	if err == nil {
+		return nil
+	}
+	code, ok := strings.CutPrefix(err.Error(), unknownCode)
+	switch {
+	case !ok, slices.Contains(codesThatPass, code):
+		return err
+	case code == codeQuotaExceeded:
+		return fmt.Errorf("%w: a quota is exceeded: %w", errRefused, syscall.ENOSPC)
+	}
+	return fmt.Errorf("%w: code %.10s", errRefused, code)
+}
 
 // isFinal reports whether a step that failed with err is not taken again.
 func isFinal(err error) bool {

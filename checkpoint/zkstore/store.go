@@ -193,7 +193,7 @@ func ask[T any](ctx context.Context, s *Store, request func(client) (T, error)) 
 	go func() {
 		defer s.requests.Done()
 		value, err := request(s.conn)
-		answers <- answer{value, err}
+		answers <- answer{value, serverError(err)}
 	}()
 	select {
 	case a := <-answers:

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,6 +217,38 @@ func TestScriptEndsWellAfterLostConnectionsInARow(t *testing.T) {
 			require.Equal(t, []checkpoint.ID{2, 3}, slices.Sorted(maps.Keys(s.entries)))
 		})
 	}
+}
+
+// A quota is an answer, and not repeated. A server that throttles is asked again.
+func TestCodesThatTheLibraryDoesNotKnow(t *testing.T) {
+	for index := range requestsOfScript(t) {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnsemble()
+			e.failAt(index, throttled)
+			(&script{t: t, e: e}).run()
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnsemble()
+		s := e.open(t)
+		attempt, err := s.Begin(t.Context())
+		require.NoError(t, err)
+		e.fault = func(_ int, op, _ string) fault {
+			if op == "multi" {
+				return overQuota
+			}
+			return none
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		err = s.Commit(ctx, checkpoint.Entry{ID: 1, Attempt: attempt})
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		var at *fs.PathError
+		require.ErrorAs(t, err, &at)
+		require.Zero(t, time.Since(began))
+		require.NoError(t, s.Close())
+	})
 }
 
 func TestRefusedRequestIsErrPermissionAndNamesTheZnode(t *testing.T) {
