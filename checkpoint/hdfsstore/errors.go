@@ -81,13 +81,6 @@ func isNoDataNode(e hdfs.Error) bool {
 	return false
 }
 
-// isNotYet reports whether the NameNode refuses a block because the previous one is not stored
-// often enough yet.
-func isNotYet(err error) bool {
-	e := answer(err)
-	return e != nil && (e.Exception() == classNotYet || e.Exception() == classNotYetOld)
-}
-
 // maxAnswerBytes limits the part of a NameNode's answer that an error quotes.
 const maxAnswerBytes = 300
 

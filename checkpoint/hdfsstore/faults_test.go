@@ -372,25 +372,50 @@ func TestCloseGivesUp(t *testing.T) {
 	})
 }
 
-// TestNextBlockWaitsForThePrevious refuses a block while the previous one is not stored.
-func TestNextBlockWaitsForThePrevious(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := newFakeNode()
-		s := n.store(1)
-		require.NoError(t, s.begin(t.Context()))
-		writes := 0
-		n.before = func(_ int, method string) error {
-			if method == "write" {
-				if writes++; writes%5 != 0 {
+// TestRefusedBlockFailsTheUpload refuses a block because the previous one is not stored. A library
+// whose block was refused cannot continue the file.
+func TestRefusedBlockFailsTheUpload(t *testing.T) {
+	for name := range contents {
+		synctest.Test(t, func(t *testing.T) {
+			n := newFakeNode()
+			s := n.store(3)
+			require.NoError(t, s.begin(t.Context()))
+			writes := 0
+			n.before = func(_ int, method string) error {
+				if method != "write" {
+					return nil
+				}
+				if writes++; writes == 1 {
 					return exception{classNotYet, "Not replicated yet: /x"}
 				}
+				return nil
 			}
-			return nil
-		}
-		require.NoError(t, write(t.Context(), s, "job/chk-1/large", contents["job/chk-1/large"]))
-		require.NoError(t, requireSame(t.Context(), s, "job/chk-1/large"))
-		requireClean(t, n, s)
-	})
+			if err := write(t.Context(), s, name, contents[name]); err != nil {
+				requireTyped(t, err)
+			} else {
+				require.Equal(t, 2, strings.Count(strings.Join(n.calls, " "), "create"), "another file")
+			}
+			requireClean(t, n, s)
+		})
+	}
+}
+
+// TestFileAfterItsEndIsClosed uses a file after Commit.
+func TestFileAfterItsEndIsClosed(t *testing.T) {
+	n := newFakeNode()
+	s := n.store(1)
+	require.NoError(t, s.begin(t.Context()))
+	file, err := s.Create(t.Context(), "job/a")
+	require.NoError(t, err)
+	require.NoError(t, file.Commit())
+	_, err = file.Write([]byte("more"))
+	require.ErrorIs(t, err, fs.ErrClosed)
+	requireTyped(t, err)
+	err = file.Commit()
+	require.ErrorIs(t, err, fs.ErrClosed)
+	requireTyped(t, err)
+	require.NoError(t, file.Abort())
+	require.NoError(t, s.Close())
 }
 
 // TestMissingRootIsNoMissingObject removes the directory of the store.
@@ -685,4 +710,37 @@ func TestAnObjectMayHaveObjectsBelow(t *testing.T) {
 	require.NoError(t, s.Remove(t.Context(), "job/a/b"))
 	require.Empty(t, n.paths())
 	require.NoError(t, s.Close())
+}
+
+// TestCommitNoticesAFailedDataNode lets a connection to a DataNode fail without an error of the
+// library, which reports success.
+func TestCommitNoticesAFailedDataNode(t *testing.T) {
+	for name := range contents {
+		n := newFakeNode()
+		completed := false
+		n.after = func(_ int, method string) error {
+			completed = completed || method == "complete"
+			return nil
+		}
+		s := n.store(1)
+		dial := s.pool.dial
+		s.pool.dial = func(ctx context.Context) (*session, error) {
+			opened, err := dial(ctx)
+			if err == nil {
+				opened.takeDataError = func() error {
+					if completed {
+						return errConnection
+					}
+					return nil
+				}
+			}
+			return opened, err
+		}
+		require.NoError(t, s.begin(t.Context()))
+		err := write(t.Context(), s, name, contents[name])
+		requireTyped(t, err)
+		require.ErrorIs(t, err, errConnection)
+		require.Empty(t, n.paths(), "Abort has removed it")
+		require.NoError(t, s.Close())
+	}
 }

@@ -15,20 +15,21 @@ import (
 )
 
 // login returns a Kerberos client. With a keytab it gets its first ticket when a NameNode asks for
-// one; it renews tickets in the background until it is destroyed.
+// one; it renews tickets in the background until it is destroyed. A missing file of the configuration
+// is not fs.ErrNotExist, which would say that an object is missing.
 func (k Kerberos) login() (*krb.Client, error) {
 	conf, err := config.Load(cmp.Or(k.Config, os.Getenv("KRB5_CONFIG"), "/etc/krb5.conf"))
 	if err != nil {
-		return nil, fmt.Errorf("HDFS: Kerberos configuration: %w", err)
+		return nil, fmt.Errorf("HDFS: Kerberos configuration: %v: %w", err, checkpoint.ErrInvalidOption)
 	}
 	if k.CredentialCache != "" {
 		cache, err := credentials.LoadCCache(k.CredentialCache)
 		if err != nil {
-			return nil, fmt.Errorf("HDFS: Kerberos credential cache: %w", err)
+			return nil, fmt.Errorf("HDFS: Kerberos credential cache: %v: %w", err, checkpoint.ErrInvalidOption)
 		}
 		c, err := krb.NewFromCCache(cache, conf)
 		if err != nil {
-			return nil, fmt.Errorf("HDFS: Kerberos credential cache: %w", err)
+			return nil, fmt.Errorf("HDFS: Kerberos credential cache: %v: %w", err, checkpoint.ErrInvalidOption)
 		}
 		return c, nil
 	}
@@ -38,7 +39,7 @@ func (k Kerberos) login() (*krb.Client, error) {
 	}
 	keys, err := keytab.Load(k.Keytab)
 	if err != nil {
-		return nil, fmt.Errorf("HDFS: Kerberos keytab: %w", err)
+		return nil, fmt.Errorf("HDFS: Kerberos keytab: %v: %w", err, checkpoint.ErrInvalidOption)
 	}
 	return krb.NewWithKeytab(name, realm, keys, conf), nil
 }

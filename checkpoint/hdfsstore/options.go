@@ -201,7 +201,7 @@ func (o Options) resolve() (Options, hdfs.ClientOptions, error) {
 	if o.HadoopConf != "" {
 		var err error
 		if conf, err = hadoopconf.Load(o.HadoopConf); err != nil {
-			return o, hdfs.ClientOptions{}, fmt.Errorf("HDFS: Hadoop configuration: %w", err)
+			return o, hdfs.ClientOptions{}, fmt.Errorf("HDFS: Hadoop configuration: %v: %w", err, checkpoint.ErrInvalidOption)
 		}
 		if conf == nil {
 			return o, hdfs.ClientOptions{}, fmt.Errorf("HDFS: HadoopConf: %s has neither core-site.xml nor hdfs-site.xml: %w",

@@ -1,6 +1,7 @@
 package hdfsstore
 
 import (
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -157,6 +158,7 @@ func TestKerberosFilesThatCannotBeUsed(t *testing.T) {
 	} {
 		_, err := New(t.Context(), Options{NameNodes: []string{"nn:8020"}, Path: "/a", Kerberos: k})
 		require.ErrorContains(t, err, "Kerberos", name)
+		require.NotErrorIs(t, err, fs.ErrNotExist, name)
 		require.NotContains(t, err.Error(), canary, name)
 	}
 }

@@ -2,6 +2,7 @@ package hdfsstore
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,4 +116,23 @@ func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 			require.LessOrEqual(t, got, want)
 		}
 	}
+}
+
+// TestSessionThatDidNotAnswerIsClosed ends a use with an error after which the connection still
+// works, but its next answer may be that of an earlier call.
+func TestSessionThatDidNotAnswerIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNode()
+		s := n.store(1)
+		for _, c := range []struct {
+			err  error
+			open int
+		}{{errors.New("unexpected sequence number"), 0}, {exception{class: classSafeMode}, 1}, {nil, 1}} {
+			u, err := s.use(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.err, u.end(c.err))
+			requireOpen(t, n, c.open)
+		}
+		require.NoError(t, s.Close())
+	})
 }

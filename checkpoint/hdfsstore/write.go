@@ -63,7 +63,7 @@ func (s *Store) Create(ctx context.Context, name string) (snapshot.File, error) 
 func (f *file) Write(p []byte) (int, error) {
 	switch {
 	case f.ended || f.tried:
-		return 0, fs.ErrClosed
+		return 0, f.s.fail("create", f.name, stopped{fs.ErrClosed})
 	case f.err != nil:
 		return 0, f.err
 	case f.upload == nil && len(f.held)+len(p) <= f.s.heldBytes:
@@ -132,7 +132,7 @@ func hideExistence(err error) error {
 // Commit implements snapshot.File.
 func (f *file) Commit() error {
 	if f.ended || f.tried {
-		return fs.ErrClosed
+		return f.s.fail("commit", f.name, stopped{fs.ErrClosed})
 	}
 	f.tried = true
 	if f.err != nil {
@@ -244,7 +244,8 @@ type upload struct {
 	ended bool
 }
 
-// write writes p in pieces.
+// write writes p in pieces. An error is final for the upload: after a refused block the library has
+// forgotten the previous one, and the NameNode does not give it another block.
 func (u *upload) write(p []byte) (written int, err error) {
 	for len(p) > 0 {
 		// The library notices a failed DataNode only at the end of a block.
@@ -252,7 +253,7 @@ func (u *upload) write(p []byte) (written int, err error) {
 			return written, err
 		}
 		piece := p[:min(len(p), pieceBytes-int(u.size%pieceBytes))]
-		n, err := u.writePiece(piece)
+		n, err := u.out.Write(piece)
 		written += n
 		u.size += int64(n)
 		if err != nil {
@@ -261,21 +262,6 @@ func (u *upload) write(p []byte) (written int, err error) {
 		p = p[n:]
 	}
 	return written, nil
-}
-
-// writePiece writes a piece. The NameNode refuses the next block of a file while the previous one
-// is not stored often enough; the library can be asked again for it.
-func (u *upload) writePiece(p []byte) (written int, err error) {
-	for pause := firstWait; ; pause *= 2 {
-		n, err := u.out.Write(p[written:])
-		written += n
-		if !isNotYet(err) || pause > maxWait {
-			return written, err
-		}
-		if ended := wait(u.ctx, pause); ended != nil {
-			return written, ended
-		}
-	}
 }
 
 // complete completes the file, which may take several calls: the NameNode waits until DataNodes
