@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -197,9 +196,12 @@ func (h *history) check() {
 	h.t.Helper()
 	verdict, info := porcupine.CheckOperationsVerbose(storeModel, prepared(h.operations), 10*time.Second)
 	if verdict != porcupine.Ok {
-		path := filepath.Join(os.TempDir(), h.job+".html")
-		_ = porcupine.VisualizePath(storeModel, info, path)
+		// The directory of temporary files does not outlive integration/run.
+		dir, err := servers.CacheDir()
+		require.NoError(h.t, err)
+		path := filepath.Join(dir, h.job+".html")
 		h.t.Errorf("history of %d operations is %s: see %s", len(h.operations), verdict, path)
+		require.NoError(h.t, porcupine.VisualizePath(storeModel, info, path))
 	}
 }
 

@@ -49,8 +49,12 @@ const (
 	overQuota           // a quota is exceeded
 	throttled           // the server has too much to do
 	hangs               // the request is never answered, and carried out when the session is closed
+	late                // the answer arrives after lateness
 	stuck               // the call does not return, even after Close, until the test closes unstick
 )
+
+// lateness is the time from a request to a late answer.
+const lateness = 3 * time.Second
 
 func newEnsemble() *ensemble {
 	return &ensemble{timeout: 10 * time.Second, unstick: make(chan struct{}), nodes: map[string]*node{"/": {acl: zk.WorldACL(zk.PermAll)}},
@@ -230,6 +234,12 @@ func (s *session) do(op, path string, request func() error) error {
 		return zk.ErrConnectionClosed
 	case f == refused:
 		return zk.ErrNoAuth
+	case f == late:
+		err := request()
+		e.mu.Unlock()
+		time.Sleep(lateness)
+		e.mu.Lock()
+		return err
 	case f == overQuota:
 		return fmt.Errorf("unknown error: %v", zk.ErrCode(-125)) // like the library
 	case f == throttled:

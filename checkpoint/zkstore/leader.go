@@ -44,6 +44,9 @@ func Open(ctx context.Context, job string, o Options) (*Store, error) {
 	if err := snapshot.CheckName(job); err != nil {
 		return nil, fmt.Errorf("zkstore: job name: %w: %w", checkpoint.ErrInvalidOption, err)
 	}
+	if o.Chroot == "" && job == reservedZnode {
+		return nil, fmt.Errorf("zkstore: job name: %q is a znode of the servers, want another name or a chroot: %w", job, checkpoint.ErrInvalidOption)
+	}
 	credentials, err := o.Auth()
 	if err != nil {
 		return nil, err

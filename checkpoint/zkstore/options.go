@@ -80,6 +80,8 @@ const (
 	defaultSession = 10 * time.Second
 	minSession     = time.Second
 	maxSession     = time.Hour
+
+	reservedZnode = "zookeeper" // at the root: the servers keep their own data there
 )
 
 // complete checks the options and returns them with defaults filled in.
@@ -109,7 +111,7 @@ func (o Options) complete() (Options, error) {
 	if o.Chroot != "" {
 		parts := strings.Split(o.Chroot, "/")
 		for i, part := range parts[1:] {
-			if snapshot.CheckName(part) != nil || i == 0 && part == "zookeeper" {
+			if snapshot.CheckName(part) != nil || i == 0 && part == reservedZnode {
 				return refuse("part %d of the chroot is not a legal name of a znode", i+1)
 			}
 		}

@@ -447,6 +447,23 @@ func TestLeaderThatIsCutOffGivesUpBeforeItsSessionEnds(t *testing.T) {
 	})
 }
 
+// The answer to a heartbeat is late. The servers count the session from the request.
+func TestLeaseCountsFromTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnsemble()
+		s := e.open(t)
+		e.failAt(e.asked(), late) // the first heartbeat, after a tenth of the session
+		asked := time.Now().Add(e.timeout / heartbeatsPerSession)
+		time.Sleep(time.Until(asked.Add(lateness / 2)))
+		e.setSilent(true)
+		time.Sleep(time.Until(asked.Add(e.timeout*8/10 - 1)))
+		require.NoError(t, s.Check(), "the answer has extended the lease")
+		time.Sleep(1)
+		require.ErrorIs(t, s.Check(), checkpoint.ErrLockLost)
+		require.NoError(t, s.Close())
+	})
+}
+
 func TestHiccupWithinTheLeaseIsHarmless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnsemble()
@@ -668,6 +685,13 @@ func TestNameOfAJobIsChecked(t *testing.T) {
 		_, err := Open(t.Context(), job, newEnsemble().options())
 		require.ErrorIs(t, err, checkpoint.ErrInvalidOption, "%q", job)
 	}
+	o := newEnsemble().options()
+	s, err := Open(t.Context(), "zookeeper", o) // below a chroot
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	o.Chroot = "/"
+	_, err = Open(t.Context(), "zookeeper", o)
+	require.ErrorIs(t, err, checkpoint.ErrInvalidOption)
 }
 
 func FuzzNumber(f *testing.F) {
