@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -382,6 +384,42 @@ func (r *rig) completeTwo(a *Attempt) {
 	}
 	r.runQueued()
 	require.Equal(r.t, id, r.stats.ID)
+}
+
+// The commit of a pack hangs. After the end of the attempt Run no longer enforces the timeout, but the
+// checkpoint ends all the same.
+func TestTimeoutEndsTheCommitOfAPack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Storage: packingStorage(t, hangingPacks{unlimited()}), Timeout: time.Minute, TolerableFailures: 9})
+		a := r.begin()
+		u := a.Upload(r.trigger(a), "op", 0)
+		require.NoError(t, u.Acknowledge(r.putPart(u, 10), nil))
+		a.End()
+		r.requireEvents("trigger 1 on 0", "aborted 1")
+		r.requireReason(ErrTimeout)
+		require.NoError(t, r.Close())
+	})
+}
+
+// hangingPacks are objects whose packs are committed when the context of Create has ended.
+type hangingPacks struct{ Objects }
+
+func (o hangingPacks) Create(ctx context.Context, name string) (snapshot.File, error) {
+	f, err := o.Objects.Create(ctx, name)
+	if err == nil && strings.Contains(name, "-pack") {
+		f = hangingPack{f, ctx}
+	}
+	return f, err
+}
+
+type hangingPack struct {
+	snapshot.File
+	ctx context.Context
+}
+
+func (f hangingPack) Commit() error {
+	<-f.ctx.Done()
+	return context.Cause(f.ctx)
 }
 
 // The metadata cannot be written after the pack.
