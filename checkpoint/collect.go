@@ -7,6 +7,8 @@ import (
 	"maps"
 	"path"
 	"slices"
+
+	"github.com/weirstate/weir/snapshot"
 )
 
 // Collect removes the orphans of the job and returns them: objects of checkpoints that are not
@@ -36,10 +38,12 @@ func (c *Coordinator) Collect(ctx context.Context, dryRun bool) ([]ObjectInfo, e
 	return orphans, err
 }
 
-// collectLeftovers collects orphans at the beginning of an attempt.
+// collectLeftovers collects orphans at the beginning of an attempt, and after a removal that failed. It
+// runs in the queue of removals.
 func (c *Coordinator) collectLeftovers() {
 	orphans, err := c.Collect(c.removing, false)
 	c.warn("leftovers of earlier attempts remain", err)
+	c.leftovers = err != nil && !errors.Is(err, snapshot.ErrNotRegular) // what is not regular stays for ever
 	if len(orphans) > 0 {
 		c.o.Logger.Info("leftovers of earlier attempts", "job", c.o.Job, "objects", len(orphans))
 	}

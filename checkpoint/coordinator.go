@@ -196,6 +196,8 @@ type Coordinator struct {
 	removing     context.Context // context of all removals except those of Discard and Collect
 	stopRemoving context.CancelFunc
 
+	leftovers bool // a removal failed, and left orphans; the queue of removals owns it
+
 	beginning sync.Mutex     // serializes Begin
 	writers   sync.WaitGroup // snapshots that Upload.Snapshot started; nothing is added once closed is set
 

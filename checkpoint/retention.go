@@ -12,7 +12,7 @@ import (
 
 // The functions in this file run in the queue of removals. They remove the entry of a
 // checkpoint before its files, so that a removal that fails leaves orphans, and never a
-// complete checkpoint without files.
+// complete checkpoint without files. Once removals succeed again, the collector removes the orphans.
 
 // removeOutdated removes the complete checkpoints that need not be retained, and the shared
 // files that only they list.
@@ -25,7 +25,16 @@ func (c *Coordinator) removeOutdated() {
 	if err == nil {
 		err = c.removeComplete(ctx, c.outdated(entries))
 	}
-	c.warn("old checkpoints remain", err)
+	c.noteRemoval("old checkpoints remain", err)
+	if err == nil && c.leftovers {
+		c.collectLeftovers()
+	}
+}
+
+// noteRemoval logs a removal that failed, and remembers that it left orphans.
+func (c *Coordinator) noteRemoval(message string, err error) {
+	c.leftovers = c.leftovers || err != nil
+	c.warn(message, err)
 }
 
 // removeComplete removes complete checkpoints: the entries, then in one batch the objects that their
@@ -103,7 +112,7 @@ func (c *Coordinator) outdated(entries []Entry) (outdated []Entry) {
 // since only files of complete checkpoints are listed again.
 func (c *Coordinator) removeAborted(p *pending) {
 	for _, packs := range p.packs {
-		c.warn("an unfinished pack of an aborted checkpoint remains", packs.abort())
+		c.noteRemoval("an unfinished pack of an aborted checkpoint remains", packs.abort())
 	}
 	if !p.finishing && !p.created.Load() || checkLock(c.objects) != nil { // a lost lock: the folder may belong to another process
 		return
@@ -115,7 +124,7 @@ func (c *Coordinator) removeAborted(p *pending) {
 	err = errors.Join(err, c.removeListed(ctx, fmt.Sprintf("%ss%d-%d-", c.layout.shared(), p.id, attempt), func(o owner) bool {
 		return o.shared && o.id == p.id && o.attempt == attempt
 	}))
-	c.warn("files of an aborted checkpoint remain", err)
+	c.noteRemoval("files of an aborted checkpoint remain", err)
 }
 
 // removeFolder removes the objects in a checkpoint's folder for which match reports true.

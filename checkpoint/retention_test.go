@@ -369,6 +369,31 @@ func (s *listened) List(ctx context.Context) ([]Entry, error) {
 	return entries, err
 }
 
+// Removals fail for a while, of an aborted checkpoint and of one that is retired. The objects that are
+// left go with the next removals that succeed, not only at the next attempt.
+func TestRemovalsThatFailedAreRepeated(t *testing.T) {
+	objects := &faultyObjects{Objects: unlimited()}
+	r := newRig(t, Options{Storage: storageWithout(t, objects), TolerableFailures: 9})
+	a := r.begin()
+	r.completeShared(a, 1)
+	objects.fail = func(op, name string) error {
+		if op == "remove" && !strings.Contains(name, completedFolder) {
+			return errTest
+		}
+		return nil
+	}
+	u := a.Upload(r.trigger(a), "op", 0)
+	r.nativeHandle(u, 2)
+	u.Decline(errTest)
+	r.completeShared(a, 3)
+	require.Equal(t, []string{"s1-1-op-0.1", "s2-1-op-0.2", "s3-1-op-0.3"}, r.sharedObjects())
+	objects.fail = nil
+	r.completeShared(a, 4)
+	require.Equal(t, []string{"s4-1-op-0.4"}, r.sharedObjects())
+	require.NotContains(t, r.names(), "job/chk-1/_metadata")
+	require.Equal(t, []ID{4}, r.ids())
+}
+
 func TestCollectorKeepsACheckpointThatCompletesMeanwhile(t *testing.T) {
 	ctx := context.Background()
 	storage := storageWithout(t, unlimited())
