@@ -165,7 +165,9 @@ func TestURLOfAPresetNamesTheCompletedStore(t *testing.T) {
 	var got []string
 	require.NoError(t, checkpoint.RegisterCompleted("shared", func(u *url.URL) (checkpoint.CompletedOpener, error) {
 		got = append(got, u.Host+u.Path+" "+u.RawQuery)
-		return func(context.Context, string) (checkpoint.Completed, error) { return nil, checkpoint.ErrLocked }, nil
+		return func(context.Context, checkpoint.CompletedOptions) (checkpoint.Completed, error) {
+			return nil, checkpoint.ErrLocked
+		}, nil
 	}))
 	for _, preset := range []string{"fs+", "lsm+"} {
 		file := preset + fileURL(t)

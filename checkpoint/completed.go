@@ -1,6 +1,9 @@
 package checkpoint
 
-import "context"
+import (
+	"context"
+	"log/slog"
+)
 
 // ID is the number of a checkpoint within its job: 1 or higher, ascending. The ID of an aborted
 // checkpoint may be used again by a later process if no object has it in its name. File names
@@ -71,7 +74,16 @@ type Completed interface {
 // another coordinator works on the job. The caller closes the store.
 //
 // Thread safety: safe for concurrent use.
-type CompletedOpener func(ctx context.Context, job string) (Completed, error)
+type CompletedOpener func(ctx context.Context, o CompletedOptions) (Completed, error)
+
+// CompletedOptions are passed to a CompletedOpener.
+type CompletedOptions struct {
+	// Job is the name of the job.
+	Job string
+	// Logger receives messages for the people who run the job, for example that the store waits
+	// for another coordinator. A coordinator passes Options.Logger. Nil: messages are discarded.
+	Logger *slog.Logger
+}
 
 // IDReserver is implemented by completed stores that hand out checkpoint IDs, so that the IDs of
 // a job are unique across coordinators and attempts, also while a fenced coordinator still runs.

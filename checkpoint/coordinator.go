@@ -47,7 +47,7 @@ type Options struct {
 	// error, ErrOperator or backend.ErrUnknownState.
 	AllowUnclaimed bool
 	// Logger receives messages for the people who run the job: skipped checkpoints, removals
-	// that failed. Default: messages are discarded.
+	// that failed. The completed store of the storage uses it too. Default: messages are discarded.
 	Logger *slog.Logger
 
 	now   func() time.Time // the clock, replaced by simulations; default time.Now
@@ -236,7 +236,7 @@ func NewCoordinator(ctx context.Context, o Options) (*Coordinator, error) {
 	}
 	completed := o.Completed
 	if completed == nil && o.Storage.completed != nil {
-		if completed, err = o.Storage.completed(ctx, o.Job); err != nil {
+		if completed, err = o.Storage.completed(ctx, CompletedOptions{Job: o.Job, Logger: o.Logger}); err != nil {
 			return nil, fmt.Errorf("coordinator of job %q: completed store: %w", o.Job, err)
 		}
 	}

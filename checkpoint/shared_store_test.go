@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"sync/atomic"
@@ -33,11 +34,11 @@ func (e *ensemble) storage(t testing.TB, objects Objects) *Storage {
 }
 
 // open implements CompletedOpener.
-func (e *ensemble) open(_ context.Context, job string) (Completed, error) {
+func (e *ensemble) open(_ context.Context, o CompletedOptions) (Completed, error) {
 	if e.leader != nil {
-		return nil, fmt.Errorf("another coordinator leads job %q: %w", job, ErrLocked)
+		return nil, fmt.Errorf("another coordinator leads job %q: %w", o.Job, ErrLocked)
 	}
-	e.leader = &ensembleStore{Completed: &entries{objects: e.objects, layout: layout{job}}, ensemble: e}
+	e.leader = &ensembleStore{Completed: &entries{objects: e.objects, layout: layout{o.Job}}, ensemble: e}
 	return e.leader, nil
 }
 
@@ -101,12 +102,12 @@ func must1(t testing.TB) func([]ObjectInfo, error) []ObjectInfo {
 }
 
 func TestCompletedStoreOfTheOptionsWins(t *testing.T) {
-	refuse := func(context.Context, string) (Completed, error) { return nil, errTest }
+	refuse := func(context.Context, CompletedOptions) (Completed, error) { return nil, errTest }
 	s, err := NewStorage(unlimited(), StorageOptions{Completed: refuse})
 	require.NoError(t, err)
 	_, err = NewCoordinator(t.Context(), Options{Job: "job", Storage: s})
 	require.ErrorIs(t, err, errTest)
-	own, err := newEnsemble().open(t.Context(), "job")
+	own, err := newEnsemble().open(t.Context(), CompletedOptions{Job: "job"})
 	require.NoError(t, err)
 	c, err := NewCoordinator(t.Context(), Options{Job: "job", Storage: s, Completed: own})
 	require.NoError(t, err)
@@ -278,8 +279,8 @@ func TestTriggerAndWaitWaitsForAnID(t *testing.T) {
 // An attempt begins while a reservation of the last one starts. The race detector watches; the store
 // must not synchronize the two.
 func TestAttemptBeginsDuringAReservation(t *testing.T) {
-	storage, err := NewStorage(unlimited(), StorageOptions{Completed: func(_ context.Context, job string) (Completed, error) {
-		return anyIDs{&entries{objects: unlimited(), layout: layout{job}}}, nil
+	storage, err := NewStorage(unlimited(), StorageOptions{Completed: func(_ context.Context, o CompletedOptions) (Completed, error) {
+		return anyIDs{&entries{objects: unlimited(), layout: layout{o.Job}}}, nil
 	}})
 	require.NoError(t, err)
 	c, err := NewCoordinator(t.Context(), Options{Job: "job", Storage: storage, MaxConcurrent: idsPerBlock})
@@ -324,8 +325,8 @@ func TestNextAttemptReservesIDsOfItsOwn(t *testing.T) {
 
 func TestIDBelowTheOnesInUseIsRefused(t *testing.T) {
 	e := newEnsemble()
-	storage, err := NewStorage(unlimited(), StorageOptions{Completed: func(ctx context.Context, job string) (Completed, error) {
-		store, err := e.open(ctx, job)
+	storage, err := NewStorage(unlimited(), StorageOptions{Completed: func(ctx context.Context, o CompletedOptions) (Completed, error) {
+		store, err := e.open(ctx, o)
 		return lowIDs{store}, err
 	}})
 	require.NoError(t, err)
@@ -340,6 +341,20 @@ type lowIDs struct{ Completed }
 
 func (lowIDs) ReserveIDs(context.Context, ID, int) (ID, error) { return 0, nil }
 
+func TestCompletedStoreGetsTheLoggerOfTheCoordinator(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	var got CompletedOptions
+	storage, err := NewStorage(unlimited(), StorageOptions{Completed: func(_ context.Context, o CompletedOptions) (Completed, error) {
+		got = o
+		return nil, errTest
+	}})
+	require.NoError(t, err)
+	_, err = NewCoordinator(t.Context(), Options{Job: "job", Storage: storage, Logger: logger})
+	require.ErrorIs(t, err, errTest)
+	require.Equal(t, "job", got.Job)
+	require.Same(t, logger, got.Logger)
+}
+
 func TestCompletedStoreIsOpenedByURL(t *testing.T) {
 	e := newEnsemble()
 	var hosts []string
@@ -351,7 +366,7 @@ func TestCompletedStoreIsOpenedByURL(t *testing.T) {
 	opener, err := OpenCompleted("ensemble://h1:2181,h2:2181/weir?session=5s")
 	require.NoError(t, err)
 	require.Equal(t, []string{"h1:2181,h2:2181"}, hosts)
-	store, err := opener(t.Context(), "job")
+	store, err := opener(t.Context(), CompletedOptions{Job: "job"})
 	require.NoError(t, err)
 	require.Same(t, e.leader, store)
 

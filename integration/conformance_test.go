@@ -36,7 +36,7 @@ func TestZooKeeperKeepsThePromisesOfCompleted(t *testing.T) {
 	storagetest.RunCompleted(t, func(t testing.TB, job string) (checkpoint.Completed, error) {
 		open, err := checkpoint.OpenCompleted("zk://" + shared.ZooKeeper + "/" + root)
 		require.NoError(t, err)
-		return open(context.Background(), job)
+		return open(context.Background(), checkpoint.CompletedOptions{Job: job})
 	})
 }
 

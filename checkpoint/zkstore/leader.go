@@ -1,6 +1,7 @@
 package zkstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,13 +19,15 @@ import (
 
 // NewOpener returns a function that opens the completed stores of an ensemble, for
 // checkpoint.StorageOptions.Completed. It returns checkpoint.ErrInvalidOption for an option out of
-// range, and does no I/O.
+// range, and does no I/O. Without Options.Logger a store logs to the logger of its coordinator.
 func NewOpener(o Options) (checkpoint.CompletedOpener, error) {
 	if _, err := o.complete(); err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, job string) (checkpoint.Completed, error) {
-		s, err := Open(ctx, job, o)
+	return func(ctx context.Context, opened checkpoint.CompletedOptions) (checkpoint.Completed, error) {
+		o := o
+		o.Logger = cmp.Or(o.Logger, opened.Logger)
+		s, err := Open(ctx, opened.Job, o)
 		if err != nil {
 			return nil, err
 		}

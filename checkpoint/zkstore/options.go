@@ -37,7 +37,8 @@ type Options struct {
 	// environment variable WEIR_ZOOKEEPER_AUTH, or none.
 	Auth func() (Credentials, error)
 	// Logger receives messages about connections, at level Debug, and about other leaders for
-	// which the store waits. Default: messages are discarded.
+	// which the store waits. Default: the logger of the coordinator if NewOpener or a URL opens the
+	// store for one; otherwise messages are discarded.
 	Logger *slog.Logger
 
 	connect connector // replaced by tests; default connect

@@ -28,7 +28,7 @@ func TestStoreConforms(t *testing.T) {
 	storagetest.RunCompleted(t, func(t testing.TB, job string) (checkpoint.Completed, error) {
 		open, err := NewOpener(e.options())
 		require.NoError(t, err)
-		return open(context.Background(), job)
+		return open(context.Background(), checkpoint.CompletedOptions{Job: job})
 	})
 }
 
@@ -415,6 +415,36 @@ func TestStandbyWaitsUntilTheContextEnds(t *testing.T) {
 		require.NoError(t, first.Check())
 		require.NoError(t, first.Close())
 	})
+}
+
+// A URL cannot name a logger, so a standby that is opened by URL uses the coordinator's.
+func TestStandbyLogsToTheLoggerOfItsCoordinator(t *testing.T) {
+	for own, want := range map[bool]int{false: 1, true: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEnsemble()
+			first := e.open(t)
+			o := e.options()
+			o.Wait = true
+			if own {
+				o.Logger = slog.New(slog.DiscardHandler)
+			}
+			open, err := NewOpener(o)
+			require.NoError(t, err)
+			files, err := checkpoint.NewFiles(t.TempDir())
+			require.NoError(t, err)
+			storage, err := checkpoint.NewStorage(files, checkpoint.StorageOptions{Completed: open})
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			var log strings.Builder
+			_, err = checkpoint.NewCoordinator(ctx, checkpoint.Options{
+				Job: "job", Storage: storage, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, want, strings.Count(log.String(), "another coordinator leads the job"))
+			require.NoError(t, first.Close())
+		})
+	}
 }
 
 // The leader gives up before the servers can elect another one, and for ever.

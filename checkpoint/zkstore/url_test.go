@@ -204,7 +204,7 @@ func TestSchemeIsRegistered(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = open(ctx, "job")
+	_, err = open(ctx, checkpoint.CompletedOptions{Job: "job"})
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorContains(t, err, "zk://127.0.0.1:1/weir/job")
 }
