@@ -363,6 +363,9 @@ func (f *file) Abort() error {
 // abortTimeout limits the requests of an Abort.
 const abortTimeout = 30 * time.Second
 
+// lateAbortTimeout limits the Abort of an upload of Open after its context has ended.
+const lateAbortTimeout = 3 * time.Second
+
 // abortUnknown aborts the multipart uploads of the key. An answer to CreateMultipartUpload was lost,
 // so the ID of an upload of our own is unknown. Another writer of the same name then fails, and may not succeed
 // anyway.

@@ -4,7 +4,7 @@
 //
 //	import _ "github.com/weirstate/weir/checkpoint/s3store"
 //
-//	weir.Open(ctx, "lsm+s3://bucket/prefix?region=eu-central-1&dir=/var/lib/job", options)
+//	weir.Open(ctx, "lsm+s3://bucket/prefix?region=eu-central-1&dir=/var/lib/job")
 //	checkpoint.OpenStorage(ctx, "s3://bucket/prefix?endpoint=http://127.0.0.1:9000&path-style=true", options)
 //
 // Programs that have a client or a configuration of their own call Open. Everything else about the
@@ -20,6 +20,7 @@
 //	parts-in-flight  parts of one object that are sent or read at the same time
 //	retries          repetitions of a request that failed
 //	stall-timeout    time after which a connection without progress is closed, such as 60s
+//	open-timeout     time for the whole of Open, such as 30s
 //
 // Credentials are never in the URL. They come from the default chain of the AWS SDK: environment,
 // shared configuration files, web identity, container and instance roles.

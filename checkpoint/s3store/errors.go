@@ -10,19 +10,22 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/weirstate/weir/checkpoint"
 )
 
 var (
 	// ErrBucket is returned when the bucket does not exist at the endpoint and in the region, or
 	// when the endpoint does not answer as S3 does. It is not fs.ErrNotExist: nothing is known
 	// about the objects.
-	ErrBucket = errors.New("the bucket does not exist at this endpoint and region")
+	ErrBucket = errors.New("the bucket does not exist at this endpoint and region, or the endpoint is not S3")
 
 	// ErrConditional is returned by Open for a server that ignores If-None-Match. Add
 	// single-writer=true to the URL, or set Options.SingleWriter, if only one process writes.
@@ -72,6 +75,12 @@ var reasons = map[string]error{
 	"InvalidAccessKeyId": fs.ErrPermission, "SignatureDoesNotMatch": fs.ErrPermission,
 	"ExpiredToken": fs.ErrPermission, "InvalidToken": fs.ErrPermission, "InvalidSecurity": fs.ErrPermission,
 	"NotSignedUp": fs.ErrPermission, "XAdminUserNotFound": fs.ErrPermission, // the latter: versitygw
+}
+
+// credentialCodes are the codes for credentials that the server does not know or accept.
+var credentialCodes = []string{
+	"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidSecurity", "NotSignedUp",
+	"XAdminUserNotFound",
 }
 
 // reasonOfStatus returns the error that callers check for a status whose code is not in reasons.
@@ -140,6 +149,9 @@ func failure(ctx context.Context, err error) error {
 		e.add(ErrCredentials)
 	case code != "":
 		e.text += answer(code, status, err)
+		if slices.Contains(credentialCodes, code) {
+			e.text += ", check the credentials"
+		}
 		reason, known := reasons[code]
 		if !known || reason == fs.ErrNotExist && operation != nil && operation.OperationName != "GetObject" {
 			reason = reasonOfStatus(status)
@@ -154,6 +166,9 @@ func failure(ctx context.Context, err error) error {
 	case isChecksum(err):
 		e.text += "response"
 		e.add(ErrChecksum)
+	case isUnresolved(err):
+		e.text += "the region or the endpoint is not valid"
+		e.add(checkpoint.ErrInvalidOption)
 	default:
 		e.text += transportText(err)
 		e.add(ErrUnavailable)
@@ -234,6 +249,12 @@ func isUnsigned(err error) bool {
 		(strings.HasPrefix(request.Err.Error(), "get identity: ") || errors.As(request.Err, &credentials))
 }
 
+// isUnresolved reports whether the SDK could not compute the address of a server. Its error has no type.
+func isUnresolved(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "failed to resolve service endpoint") || strings.Contains(text, "invalid input region")
+}
+
 // isChecksum reports whether the SDK has found a wrong checksum in a response. The type of its error
 // is internal.
 func isChecksum(err error) bool { return strings.Contains(err.Error(), "checksum did not match") }
@@ -271,6 +292,9 @@ func (s *Store) failed(ctx context.Context, op, name string, err error) error {
 	var operation *smithy.OperationError
 	if errors.As(err, &operation) && !errors.As(err, &described) {
 		err = failure(ctx, err)
+	}
+	if errors.Is(err, ErrBucket) {
+		err = fmt.Errorf("%s: %w", s.place(), err)
 	}
 	return &fs.PathError{Op: op, Path: s.url(name), Err: err}
 }

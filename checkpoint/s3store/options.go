@@ -48,8 +48,13 @@ type Options struct {
 	// Retries is how often a failed request is repeated. Default 5; at most 100.
 	Retries int
 	// StallTimeout is the time after which a connection that makes no progress is closed; the
-	// request then counts as failed. It has no effect with Config or Client. Default 60 s.
+	// request then counts as failed. It has no effect with Config or Client. Default 60 s. A
+	// request to a server that accepts connections and never answers fails after
+	// (Retries + 1) * StallTimeout and the pauses between the attempts: 6 minutes by default.
 	StallTimeout time.Duration
+	// OpenTimeout limits Open as a whole, with all its requests and their repetitions, so that a
+	// wrong address is noticed early. Later operations have only the limits above. Default 30 s.
+	OpenTimeout time.Duration
 	// Config replaces the configuration chain, with its credentials and HTTP client. Default:
 	// the chain.
 	Config *aws.Config
@@ -102,6 +107,7 @@ const (
 
 	maxEntropy          = 2
 	defaultStallTimeout = time.Minute
+	defaultOpenTimeout  = 30 * time.Second
 	defaultMaxBackoff   = 20 * time.Second
 )
 
@@ -111,6 +117,7 @@ func (o Options) complete() (Options, error) {
 	o.PartsInFlight = cmp.Or(o.PartsInFlight, defaultPartsInFlight)
 	o.Retries = cmp.Or(o.Retries, defaultRetries)
 	o.StallTimeout = cmp.Or(o.StallTimeout, defaultStallTimeout)
+	o.OpenTimeout = cmp.Or(o.OpenTimeout, defaultOpenTimeout)
 	o.maxBackoff = cmp.Or(o.maxBackoff, defaultMaxBackoff)
 	_, known := algorithms[o.Checksum]
 	problem := ""
@@ -123,6 +130,8 @@ func (o Options) complete() (Options, error) {
 		problem = fmt.Sprintf("Retries is %d, want 1 to %d", o.Retries, maxRetries)
 	case o.StallTimeout < 0:
 		problem = fmt.Sprintf("StallTimeout is %v, want more than zero", o.StallTimeout)
+	case o.OpenTimeout < 0:
+		problem = fmt.Sprintf("OpenTimeout is %v, want more than zero", o.OpenTimeout)
 	case o.Entropy < 0 || o.Entropy > maxEntropy:
 		problem = fmt.Sprintf("Entropy is %d, want 0 to %d", o.Entropy, maxEntropy)
 	case !known:

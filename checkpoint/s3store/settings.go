@@ -175,7 +175,11 @@ func (s *Store) testMultipart(ctx context.Context, have settings) error {
 	if completed {
 		return ErrConditional
 	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	limit := abortTimeout
+	if ctx.Err() != nil {
+		limit = lateAbortTimeout
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	aborted := s.abortUpload(ending, *s.settingsKey(), *created.UploadId)
 	switch {

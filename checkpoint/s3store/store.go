@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,7 @@ type Store struct {
 	noBatch     atomic.Bool // the server has no DeleteObjects
 	listAtOnce  chan struct{}
 	retryPauses aws.RetryerV2
+	lastFailure atomic.Pointer[error] // of an attempt of a request, for the error of Open
 }
 
 var (
@@ -102,8 +104,9 @@ var (
 
 // Open opens the objects in a bucket whose keys begin with prefix and a slash; prefix may be empty.
 // The bucket must exist. Open returns ErrConditional if the server would let two writers create the
-// same object, checkpoint.ErrInvalidOption for an option out of range, and checkpoint.ErrURL for a
-// bucket or prefix that is not valid.
+// same object, checkpoint.ErrInvalidOption for an option out of range or a missing region, and
+// checkpoint.ErrURL for a bucket or prefix that is not valid. It returns ErrUnavailable once
+// Options.OpenTimeout is over.
 //
 // The contexts that are passed to Create and Open of the result are used until the file or object is
 // closed.
@@ -115,21 +118,58 @@ func Open(ctx context.Context, bucket, prefix string, o Options) (*Store, error)
 	if err := checkPlace(bucket, prefix); err != nil {
 		return nil, err
 	}
+	limited, cancel := context.WithTimeoutCause(ctx, o.OpenTimeout, errOpenTimeout)
+	defer cancel()
 	s := &Store{bucket: bucket, o: o, listAtOnce: make(chan struct{}, listsAtOnce)}
 	if prefix != "" {
 		s.keys.prefix = prefix + "/"
 	}
-	if s.client, err = s.newClient(ctx); err != nil {
-		return nil, s.failed(ctx, "open", "", err)
+	if s.client, err = s.newClient(limited); err != nil {
+		return nil, s.failedOpen(ctx, limited, err)
+	}
+	if s.client.Options().Region == "" && o.Client == nil {
+		return nil, s.failed(ctx, "open", "", errNoRegion)
 	}
 	s.algorithm = algorithms[o.Checksum]
 	if s.algorithm == "" && s.client.Options().RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired {
 		s.algorithm = types.ChecksumAlgorithmCrc32 // which the SDK chooses for single requests
 	}
-	if err := s.openSettings(ctx); err != nil {
-		return nil, s.failed(ctx, "open", "", err)
+	if err := s.openSettings(limited); err != nil {
+		return nil, s.failedOpen(ctx, limited, err)
 	}
 	return s, nil
+}
+
+var (
+	errOpenTimeout = errors.New("the time for Open is over")
+	errNoRegion    = fmt.Errorf("no region: add region=... to the URL or set AWS_REGION: %w", checkpoint.ErrInvalidOption)
+)
+
+// failedOpen returns the error of Open. ctx is the context of the caller, and limited the one that also
+// ends with OpenTimeout.
+func (s *Store) failedOpen(ctx, limited context.Context, err error) error {
+	if ctx.Err() == nil && context.Cause(limited) == errOpenTimeout {
+		last := "no request was answered"
+		if failed := s.lastFailure.Load(); failed != nil {
+			last = "the last attempt: " + failure(ctx, *failed).Error()
+		}
+		err = fmt.Errorf("%s did not answer within %v (the key open-timeout changes that; each request has %d attempts, "+
+			"see retries, of up to %v, see stall-timeout); %s: %w",
+			s.place(), s.o.OpenTimeout, s.o.Retries+1, s.o.StallTimeout, last, ErrUnavailable)
+	}
+	return s.failed(limited, "open", "", err)
+}
+
+// place names the server, for errors: the host of the endpoint, or Amazon S3 and a region.
+func (s *Store) place() string {
+	if s.client != nil {
+		o := s.client.Options()
+		if u, err := url.Parse(aws.ToString(o.BaseEndpoint)); err == nil && u.Host != "" {
+			return "the endpoint " + u.Host
+		}
+		return "S3 in the region " + o.Region
+	}
+	return "S3"
 }
 
 // newClient returns a client for the options.
@@ -183,6 +223,7 @@ func (s *Store) newRetryer() aws.RetryerV2 {
 			r.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return s.o.maxBackoff, nil })
 		}
 		r.RateLimiter = ratelimit.None
+		r.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(s.noteFailure)}, r.Retryables...)
 		r.Retryables = append(r.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"ConditionalRequestConflict": {}, "OperationAborted": {}, // another request for the key is in progress
 			"BadDigest": {}, "XAmzContentSHA256Mismatch": {}, "XAmzContentChecksumMismatch": {}, "IncompleteBody": {},
@@ -193,6 +234,14 @@ func (s *Store) newRetryer() aws.RetryerV2 {
 			return aws.UnknownTernary
 		}))
 	})
+}
+
+// noteFailure remembers the error of an attempt that was not canceled.
+func (s *Store) noteFailure(err error) aws.Ternary {
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		s.lastFailure.Store(&err)
+	}
+	return aws.UnknownTernary
 }
 
 // ignoreChecksumsOfParts adds a step that removes checksums from partial responses. Some servers send

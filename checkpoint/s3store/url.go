@@ -60,6 +60,7 @@ func parseURL(u *url.URL) (bucket, prefix string, o Options, err error) {
 		query.Count("parts-in-flight", &o.PartsInFlight),
 		query.Count("retries", &o.Retries),
 		durationKey("stall-timeout", &o.StallTimeout),
+		durationKey("open-timeout", &o.OpenTimeout),
 	)
 	if err != nil {
 		return "", "", o, fmt.Errorf("s3: %w: %w", err, checkpoint.ErrURL)

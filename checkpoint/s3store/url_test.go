@@ -13,7 +13,7 @@ import (
 
 func TestURLHasEveryOption(t *testing.T) {
 	u, err := url.Parse("s3://bucket/a/b/?region=eu-central-1&endpoint=http://127.0.0.1:9000&path-style=true&checksum=crc32c" +
-		"&single-writer=true&entropy=2&part=16MiB&parts-in-flight=8&retries=9&stall-timeout=90s")
+		"&single-writer=true&entropy=2&part=16MiB&parts-in-flight=8&retries=9&stall-timeout=90s&open-timeout=45s")
 	require.NoError(t, err)
 	bucket, prefix, o, err := parseURL(u)
 	require.NoError(t, err)
@@ -22,6 +22,7 @@ func TestURLHasEveryOption(t *testing.T) {
 	require.Equal(t, Options{
 		Region: "eu-central-1", Endpoint: "http://127.0.0.1:9000", PathStyle: true, Checksum: ChecksumCRC32C, SingleWriter: true,
 		Entropy: 2, PartBytes: 16 << 20, PartsInFlight: 8, Retries: 9, StallTimeout: 90 * time.Second,
+		OpenTimeout: 45 * time.Second,
 	}, o)
 }
 
