@@ -42,10 +42,11 @@ var (
 	// the lock of the job.
 	ErrLocked = errors.New("the job's checkpoints are in use")
 
-	// ErrLockLost is returned after the lock of a running job was removed, moved or replaced,
-	// for example together with the job's folder. Another process may own the folder now, so
-	// the coordinator writes and removes nothing from then on, its attempt fails, and it begins
-	// no other. errors.Is(ErrLockLost, ErrLocked) is true.
+	// ErrLockLost is returned after a running job has lost its lock: the lock was removed, moved or
+	// replaced, for example together with the job's folder, or the session of the completed store
+	// has ended. Another process may run the job now, so the coordinator writes and removes
+	// nothing from then on, its attempt fails, and it begins no other.
+	// errors.Is(ErrLockLost, ErrLocked) is true.
 	ErrLockLost error = lockLost{}
 
 	// ErrFenced is returned to an attempt after a later one has begun.
@@ -100,9 +101,7 @@ var (
 type lockLost struct{}
 
 // Error returns the text of ErrLockLost.
-func (lockLost) Error() string {
-	return "the lock of the job was removed or replaced while the job was running"
-}
+func (lockLost) Error() string { return "the lock of the job was lost" }
 
 // Is reports whether target is ErrLocked.
 func (lockLost) Is(target error) bool { return target == ErrLocked }

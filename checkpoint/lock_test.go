@@ -63,3 +63,7 @@ func (r *rig) failure() error {
 	}
 	return nil
 }
+
+func TestLostLockIsNotBlamedOnAFile(t *testing.T) {
+	require.EqualError(t, ErrLockLost, "the lock of the job was lost") // it may have been a session
+}
