@@ -22,26 +22,28 @@ import (
 // The storage URL is file:///absolute/directory, or has a scheme that checkpoint.Register
 // added, and then may have query keys of its own. Query keys set options; all are optional:
 //
-//	key             presets      value            default      option
-//	index           memory fs    hash, btree      hash         Index
-//	sync            all          true, false      false        Synchronous
-//	inline          fs lsm       size from 0B     20KiB        checkpoint.StorageOptions.InlineBytes; 0B inlines nothing
-//	pack            fs lsm       size from 0B     storage      checkpoint.StorageOptions.PackBytes; 0B packs nothing
-//	completed       fs lsm       URL              see below    checkpoint.StorageOptions.Completed
-//	max-state       memory       size             5MiB         checkpoint.MemoryOptions.MaxStateBytes
-//	frame           memory       size             10MiB        checkpoint.MemoryOptions.FrameBytes
-//	total           memory       size             256MiB       checkpoint.MemoryOptions.TotalBytes
-//	dir             lsm          directory        temporary    LSMOptions.Dir
-//	budget          lsm          size             64MiB        LSMOptions.BudgetBytes
-//	compression     lsm          none, s2, zstd   s2           LSMOptions.Compression; one per level: s2,zstd
-//	max-open-files  lsm          number from 1    400          LSMOptions.MaxOpenFiles
-//	incremental     lsm          true, false      true         LSMOptions.Full is the opposite
-//	snapshots       lsm          native, portable native       LSMOptions.Portable
-//	local-recovery  lsm          true, false      false        LSMOptions.LocalRecovery
+//	key             presets      value             default      option
+//	index           memory fs    hash, btree       hash         Index
+//	sync            all          true, false       false        Synchronous
+//	inline          fs lsm       size from 0B      20KiB        checkpoint.StorageOptions.InlineBytes; 0B inlines nothing
+//	pack            fs lsm       size from 0B      of storage   checkpoint.StorageOptions.PackBytes; 0B packs nothing
+//	completed       fs lsm       URL               see below    checkpoint.StorageOptions.Completed
+//	max-state       memory       size              5MiB         checkpoint.MemoryOptions.MaxStateBytes
+//	frame           memory       size              10MiB        checkpoint.MemoryOptions.FrameBytes
+//	total           memory       size              256MiB       checkpoint.MemoryOptions.TotalBytes
+//	dir             lsm          directory         temporary    LSMOptions.Dir
+//	budget          lsm          size              64MiB        LSMOptions.BudgetBytes
+//	compression     lsm          none, s2, zstd    s2           LSMOptions.Compression; one per level: s2,zstd
+//	max-open-files  lsm          number from 1     400          LSMOptions.MaxOpenFiles
+//	incremental     lsm          true, false       true         LSMOptions.Full is the opposite
+//	snapshots       lsm          native, portable  native       LSMOptions.Portable
+//	local-recovery  lsm          true, false       false        LSMOptions.LocalRecovery
 //
-// By default the list of complete checkpoints is kept next to the state. completed names another
-// store, with a scheme that checkpoint.RegisterCompleted added: completed=zk://host1:2181,host2:2181/weir.
-// If that URL has a query, write each & in it as %26.
+// By default the list of complete checkpoints is kept next to the state. The key completed names
+// another store, with a scheme that checkpoint.RegisterCompleted added. If its URL has a query,
+// write each & in it as %26:
+//
+//	lsm+file:///mnt/shared?completed=zk://zk1,zk2,zk3/weir?wait=true%26session=6s
 //
 // A size is a whole number with a unit: B, KiB, MiB, GiB (powers of 1024), kB, MB or GB
 // (powers of 1000). In values a plus sign stands for itself; write a space as %20.
@@ -92,39 +94,47 @@ func openFs(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 		o         FsOptions
 		completed string
 	)
-	storage, err := storageURL(u, scheme, indexKey(&o.Index), query.Bool("sync", &o.Synchronous),
-		inlineKey(&o.Checkpoints.InlineBytes), packKey(&o.Checkpoints.PackBytes), completedKey(&completed),
-	)
-	if err == nil {
-		o.Checkpoints.Completed, err = openCompleted(completed)
-	}
+	keys := []query.Key{indexKey(&o.Index), query.Bool("sync", &o.Synchronous),
+		inlineKey(&o.Checkpoints.InlineBytes), packKey(&o.Checkpoints.PackBytes), completedKey(&completed)}
+	storage, err := storageURL(u, scheme, keys)
 	if err != nil {
+		return nil, presetError("fs", fmt.Errorf("fs preset: %w", err), completed, keys)
+	}
+	if o.Checkpoints.Completed, err = openCompleted(completed); err != nil {
 		return nil, fmt.Errorf("fs preset: %w", err)
 	}
-	return Fs(ctx, storage, o)
+	p, err := Fs(ctx, storage, o)
+	if err != nil {
+		return nil, presetError("fs", err, completed, keys)
+	}
+	return p, nil
 }
 
 func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 	o, incremental, completed := LSMOptions{}, true, ""
-	storage, err := storageURL(u, scheme, query.Text("dir", "the path of a directory", &o.Dir), query.Size("budget", 1, &o.BudgetBytes),
+	keys := []query.Key{query.Text("dir", "the path of a directory", &o.Dir), query.Size("budget", 1, &o.BudgetBytes),
 		compressionKey(&o.Compression), query.Count("max-open-files", &o.MaxOpenFiles),
 		query.Bool("incremental", &incremental), snapshotsKey(&o.Portable), query.Bool("local-recovery", &o.LocalRecovery),
-		query.Bool("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes), packKey(&o.Checkpoints.PackBytes), completedKey(&completed),
-	)
-	if err == nil {
-		o.Checkpoints.Completed, err = openCompleted(completed)
-	}
+		query.Bool("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes), packKey(&o.Checkpoints.PackBytes), completedKey(&completed)}
+	storage, err := storageURL(u, scheme, keys)
 	if err != nil {
+		return nil, presetError("lsm", fmt.Errorf("lsm preset: %w", err), completed, keys)
+	}
+	if o.Checkpoints.Completed, err = openCompleted(completed); err != nil {
 		return nil, fmt.Errorf("lsm preset: %w", err)
 	}
 	o.Full = !incremental
-	return LSM(ctx, storage, o)
+	p, err := LSM(ctx, storage, o)
+	if err != nil {
+		return nil, presetError("lsm", err, completed, keys)
+	}
+	return p, nil
 }
 
 // storageURL sets the options of a preset from the query of u. It returns the URL of the checkpoint
 // storage: u with another scheme, and with those query keys that the preset does not have. A file
 // URL has none.
-func storageURL(u *url.URL, scheme string, keys ...query.Key) (string, error) {
+func storageURL(u *url.URL, scheme string, keys []query.Key) (string, error) {
 	storage := *u
 	storage.Scheme, storage.RawQuery = scheme, ""
 	var err error
@@ -137,6 +147,19 @@ func storageURL(u *url.URL, scheme string, keys ...query.Key) (string, error) {
 		return "", fmt.Errorf("%w: %w", err, checkpoint.ErrURL)
 	}
 	return storage.String(), nil
+}
+
+// presetError returns an error of a preset. If err says that the query has an unknown key, the
+// result lists the keys of the preset too. completed is the URL of the completed store, or empty.
+func presetError(preset string, err error, completed string, keys []query.Key) error {
+	unknown, ok := query.AddKeys(err, keys...)
+	switch {
+	case !ok:
+		return err
+	case strings.Contains(completed, "?"):
+		return fmt.Errorf("%s preset: %w; in the URL of completed write each & as %%26: %w", preset, unknown, checkpoint.ErrURL)
+	}
+	return fmt.Errorf("%s preset: %w: %w", preset, unknown, checkpoint.ErrURL)
 }
 
 func indexKey(option *Index) query.Key {

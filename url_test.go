@@ -2,6 +2,7 @@ package weir_test
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/weirstate/weir"
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/checkpoint/storagetest"
+	"github.com/weirstate/weir/internal/query"
 	"github.com/weirstate/weir/state"
 )
 
@@ -104,7 +106,7 @@ func TestErrorOfAnUnusableURLListsTheLegalValues(t *testing.T) {
 		"memory:?a;b":                        "memory preset: malformed query: want key=value&key=value",
 		"memory:?sync=%zz":                   "memory preset: malformed query: want key=value&key=value",
 		"memory:?inline=1MiB":                "memory preset: unknown query key: want index, sync, max-state, frame, total",
-		"memory:?Index=hash":                 "memory preset: unknown query key: want index, sync, max-state, frame, total",
+		"memory:?Index=hash":                 "memory preset: unknown query key, similar to index: want index, sync, max-state, frame, total",
 		"memory:?index":                      "memory preset: illegal value of query key index: want hash or btree",
 		"memory:?index=HASH":                 "memory preset: illegal value of query key index: want hash or btree",
 		"memory:?index=hash&index=hash":      "memory preset: query key index appears more than once",
@@ -133,6 +135,50 @@ func TestErrorOfAnUnusableURLListsTheLegalValues(t *testing.T) {
 	for _, query := range []string{"?inline=2MiB", "?pack=17MiB"} {
 		_, err := weir.Open(context.Background(), file+query)
 		require.ErrorIs(t, err, checkpoint.ErrInvalidOption)
+	}
+}
+
+func TestUnknownKeyIsComparedWithTheKeysOfPresetAndStorage(t *testing.T) {
+	require.NoError(t, checkpoint.Register("keyed", func(_ context.Context, u *url.URL) (checkpoint.Objects, error) {
+		var region string
+		if err := query.Apply(u.RawQuery, query.Text("region", "a region", &region), query.Text("path-style", "a style", &region)); err != nil {
+			return nil, fmt.Errorf("keyed: %w: %w", err, checkpoint.ErrURL)
+		}
+		return checkpoint.NewFiles(t.TempDir())
+	}))
+	require.NoError(t, checkpoint.RegisterCompleted("list", func(*url.URL) (checkpoint.CompletedOpener, error) { return nil, nil }))
+	const (
+		fs     = ": want index, sync, inline, pack, completed"
+		lsm    = ": want dir, budget, compression, max-open-files, incremental, snapshots, local-recovery, sync, inline, pack, completed"
+		keyed  = ", region, path-style"
+		encode = "; in the URL of completed write each & as %26"
+	)
+	file := fileURL(t)
+	for text, want := range map[string]string{
+		"fs+keyed://x?path-stlye=CANARY":                             ", similar to path-style" + fs + keyed,
+		"fs+keyed://x?inlin=CANARY":                                  ", similar to inline" + fs + keyed,
+		"lsm+keyed://x?bugdet=CANARY":                                ", similar to budget" + lsm + keyed,
+		"lsm+keyed://x?CANARY=1":                                     lsm + keyed,
+		"lsm+keyed://x?completed=list://CANARY?a=b&CANARY=true":      lsm + keyed + encode,
+		"fs+" + file + "?completed=list://CANARY?session=2s&CANARY":  fs + encode,
+		"fs+" + file + "?completed=list://CANARY&CANARY":             fs,
+		"lsm+" + file + "?completed=list://CANARY?session=2s&CANARY": lsm + encode,
+	} {
+		_, err := weir.Open(t.Context(), text)
+		require.ErrorIs(t, err, checkpoint.ErrURL, text)
+		preset, _, _ := strings.Cut(text, "+")
+		require.EqualError(t, err, preset+" preset: unknown query key"+want+": "+checkpoint.ErrURL.Error(), text)
+	}
+}
+
+func TestErrorNamesThePackageToImport(t *testing.T) {
+	for text, path := range map[string]string{
+		"fs+s3://CANARY/x": "s3store", "lsm+hdfs://CANARY/x?dir=/CANARY": "hdfsstore", "fs+" + fileURL(t) + "?completed=zk://CANARY/x": "zkstore",
+	} {
+		_, err := weir.Open(t.Context(), text)
+		require.ErrorIs(t, err, checkpoint.ErrURL, text)
+		require.ErrorContains(t, err, `is not imported: add import _ "github.com/weirstate/weir/checkpoint/`+path+`"`)
+		require.NotContains(t, err.Error(), "CANARY")
 	}
 }
 

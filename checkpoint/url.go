@@ -13,16 +13,23 @@ import (
 )
 
 var (
-	objectSchemes    = schemes[func(context.Context, *url.URL) (Objects, error)]{open: map[string]func(context.Context, *url.URL) (Objects, error){"file": openFileURL}}
-	completedSchemes = schemes[func(*url.URL) (CompletedOpener, error)]{open: make(map[string]func(*url.URL) (CompletedOpener, error))}
+	objectSchemes = schemes[func(context.Context, *url.URL) (Objects, error)]{
+		open:     map[string]func(context.Context, *url.URL) (Objects, error){"file": openFileURL},
+		packages: map[string]string{"s3": "github.com/weirstate/weir/checkpoint/s3store", "hdfs": "github.com/weirstate/weir/checkpoint/hdfsstore"},
+	}
+	completedSchemes = schemes[func(*url.URL) (CompletedOpener, error)]{
+		open:     make(map[string]func(*url.URL) (CompletedOpener, error)),
+		packages: map[string]string{"zk": "github.com/weirstate/weir/checkpoint/zkstore"},
+	}
 )
 
 // schemes are the URL schemes of one kind of store and the functions that open them.
 //
 // Thread safety: safe for concurrent use.
 type schemes[Open any] struct {
-	mu   sync.Mutex
-	open map[string]Open
+	mu       sync.Mutex
+	open     map[string]Open
+	packages map[string]string // the import paths of Weir's packages that register schemes, for errors
 }
 
 // add registers a scheme. usable reports whether open is not nil.
@@ -39,7 +46,8 @@ func (s *schemes[Open]) add(scheme string, open Open, usable bool) error {
 	return nil
 }
 
-// find parses a URL and returns the function that opens it. It refuses URLs with credentials.
+// find parses a URL and returns the function that opens it. It refuses URLs with
+// credentials and those with a fragment.
 func (s *schemes[Open]) find(rawURL string) (*url.URL, Open, error) {
 	var none Open
 	u, err := url.Parse(rawURL)
@@ -49,24 +57,30 @@ func (s *schemes[Open]) find(rawURL string) (*url.URL, Open, error) {
 	if strings.HasSuffix(rawURL, "#") {
 		return nil, none, fmt.Errorf("the fragment is empty; leave out the number sign: %w", ErrURL)
 	}
+	if u.Fragment != "" {
+		return nil, none, fmt.Errorf("the URL has a fragment; write a number sign in a name as %%23: %w", ErrURL)
+	}
 	if err := refuseSecrets(u); err != nil {
 		return nil, none, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	open, ok := s.open[u.Scheme]
-	if !ok {
-		known := cmp.Or(strings.Join(slices.Sorted(maps.Keys(s.open)), ", "), "none, since no store is registered")
-		return nil, none, fmt.Errorf("unknown scheme %q: want one of %s: %w", u.Scheme, known, ErrURL)
+	if ok {
+		return u, open, nil
 	}
-	return u, open, nil
+	if path, known := s.packages[u.Scheme]; known {
+		return nil, none, fmt.Errorf("the package of the scheme %q is not imported: add import _ %q: %w", u.Scheme, path, ErrURL)
+	}
+	known := cmp.Or(strings.Join(slices.Sorted(maps.Keys(s.open)), ", "), "none, since no store is registered")
+	return nil, none, fmt.Errorf("unknown scheme %q: want one of %s: %w", u.Scheme, known, ErrURL)
 }
 
 // Register adds a URL scheme to OpenObjects, usually from an init function. It returns ErrURL
 // if the scheme is already registered or is not in lower case.
 //
-// The URL passed to open has no userinfo and no query key that looks like a secret. open must
-// not quote the query in its errors.
+// The URL passed to open has no userinfo, no fragment and no query key that looks like a secret.
+// open must not quote the query in its errors.
 func Register(scheme string, open func(context.Context, *url.URL) (Objects, error)) error {
 	return objectSchemes.add(scheme, open, open != nil)
 }
@@ -118,8 +132,6 @@ func openFileURL(_ context.Context, u *url.URL) (Objects, error) {
 		return nil, refuse("the path is not absolute")
 	case u.Host != "" && u.Host != "localhost":
 		return nil, refuse("the host is not this one")
-	case u.Fragment != "":
-		return nil, refuse("the URL has a fragment")
 	case u.RawQuery != "" || u.ForceQuery:
 		return nil, refuse("the URL has a query")
 	case strings.ContainsRune(u.Path, 0):

@@ -39,13 +39,34 @@ func TestURLThatNamesNoStorageIsRefused(t *testing.T) {
 		_, err = OpenStorage(context.Background(), u, StorageOptions{})
 		require.ErrorIs(t, err, ErrURL, "%q", u)
 	}
-	_, err := OpenObjects(context.Background(), "s3://bucket/x")
-	require.ErrorContains(t, err, "file")
+	for scheme, path := range map[string]string{"s3": "s3store", "hdfs": "hdfsstore"} {
+		_, err := OpenObjects(context.Background(), scheme+"://CANARY/x")
+		require.ErrorContains(t, err, `import _ "github.com/weirstate/weir/checkpoint/`+path+`"`)
+		require.NotContains(t, err.Error(), "CANARY")
+	}
+	_, err := OpenCompleted("zk://CANARY/x")
+	require.ErrorIs(t, err, ErrURL)
+	require.ErrorContains(t, err, `import _ "github.com/weirstate/weir/checkpoint/zkstore"`)
+	require.NotContains(t, err.Error(), "CANARY")
+	_, err = OpenObjects(context.Background(), "gopher://x")
+	require.ErrorContains(t, err, "want one of file")
 	_, err = OpenObjects(context.Background(), "file:x")
 	require.ErrorContains(t, err, "file:///")
 	left, err := os.ReadDir(".")
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// A function that opens URLs need not refuse fragments.
+func TestFragmentIsRefusedForEveryScheme(t *testing.T) {
+	require.NoError(t, Register("careless", func(context.Context, *url.URL) (Objects, error) { return nil, nil }))
+	require.NoError(t, RegisterCompleted("careless", func(*url.URL) (CompletedOpener, error) { return nil, nil }))
+	_, err := OpenObjects(context.Background(), "careless://host/x#CANARY")
+	require.ErrorIs(t, err, ErrURL)
+	require.NotContains(t, err.Error(), "CANARY")
+	_, err = OpenCompleted("careless://host/x#CANARY")
+	require.ErrorIs(t, err, ErrURL)
+	require.NotContains(t, err.Error(), "CANARY")
 }
 
 func TestRegisteredSchemeIsOpened(t *testing.T) {

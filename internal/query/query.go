@@ -2,7 +2,8 @@
 // and names. Presets and checkpoint storages use it, so that all URLs have one syntax and one kind
 // of error. It does not know which options exist.
 //
-// Errors never quote the query, because it may contain a secret. They name the keys that are legal.
+// Errors never quote the query, because it may contain a secret. They name the keys that are legal, and
+// the one that is most similar to an unknown key.
 package query
 
 import (
@@ -31,7 +32,7 @@ type Key struct {
 func Apply(query string, keys ...Key) error {
 	unknown, err := apply(query, keys)
 	if err == nil && len(unknown) > 0 {
-		err = fmt.Errorf("unknown query key: want %s", strings.Join(names(keys), ", "))
+		err = &unknownKeyError{slices.Sorted(maps.Keys(unknown)), names(keys)}
 	}
 	return err
 }
@@ -106,7 +107,7 @@ func Count(name string, option *int) Key {
 
 // Size returns a key whose value is a size of at least minBytes.
 func Size(name string, minBytes int64, option *int64) Key {
-	want := fmt.Sprintf("a size from %dB, such as 5MiB, in B, KiB, MiB, GiB, kB, MB or GB", minBytes)
+	want := fmt.Sprintf("a size from %s, such as 5MiB, in B, KiB, MiB, GiB, kB, MB or GB", formatSize(minBytes))
 	return Key{name, want, func(value string) bool {
 		size, ok := parseSize(value)
 		if ok = ok && size >= minBytes; ok {
@@ -124,6 +125,17 @@ var units = []struct {
 }{
 	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
 	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
+}
+
+// formatSize returns a size in the largest unit of powers of 1024 of which it is a multiple.
+func formatSize(bytes int64) string {
+	best := units[len(units)-1]
+	for _, unit := range units[:3] {
+		if bytes > 0 && bytes%unit.bytes == 0 {
+			best = unit
+		}
+	}
+	return fmt.Sprint(bytes/best.bytes, best.name)
 }
 
 // parseSize reads a whole number with a unit. It returns false for other texts, and for

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,6 +42,46 @@ func TestErrorsNameTheLegalKeysAndQuoteNothing(t *testing.T) {
 		"count=1&":        "malformed query: want key=value&key=value",
 	} {
 		require.EqualError(t, Apply(query, Count("count", &count)), want, query)
+	}
+}
+
+func TestErrorNamesTheKeyThatIsSimilar(t *testing.T) {
+	keys := []Key{{Name: "path-style"}, {Name: "pack"}, {Name: "part"}, {Name: "dir"}, {Name: "wait"}}
+	const want = ": want path-style, pack, part, dir, wait"
+	for query, similar := range map[string]string{
+		"path-stlye=1": "path-style", "path_style=1": "path-style", "PATHSTYLE": "path-style", "pak=1": "pack", "parts=1": "part",
+		"dit=1": "dir", "zzz=1&wiat=1": "", "zzz=1&wai=1": "wait", "d": "", "": "", "path-styles-of-others=1": "", "=1": "",
+	} {
+		err := Apply(query, keys...)
+		switch {
+		case query == "":
+			require.NoError(t, err)
+		case similar == "":
+			require.EqualError(t, err, "unknown query key"+want, query)
+		default:
+			require.EqualError(t, err, "unknown query key, similar to "+similar+want, query)
+		}
+	}
+}
+
+func TestKeysAreAddedToAnError(t *testing.T) {
+	err := fmt.Errorf("store: %w", Apply("bugdet=1", Key{Name: "region"}, Key{Name: "sync"}))
+	require.EqualError(t, err, "store: unknown query key: want region, sync")
+	err, ok := AddKeys(err, Key{Name: "sync"}, Key{Name: "budget"})
+	require.True(t, ok)
+	require.EqualError(t, err, "unknown query key, similar to budget: want sync, budget, region")
+	_, ok = AddKeys(errors.New("other"), Key{Name: "sync"})
+	require.False(t, ok)
+	_, ok = AddKeys(nil, Key{Name: "sync"})
+	require.False(t, ok)
+}
+
+func TestSizesInErrorsHaveTheLargestUnit(t *testing.T) {
+	for bytes, want := range map[int64]string{
+		0: "0B", 1: "1B", 512: "512B", 1024: "1KiB", 1536: "1536B", 5 << 20: "5MiB", 5<<20 + 1024: "5121KiB", 3 << 30: "3GiB", 1000: "1000B",
+	} {
+		require.EqualError(t, Apply("size=x", Size("size", bytes, new(int64))),
+			"illegal value of query key size: want a size from "+want+", such as 5MiB, in B, KiB, MiB, GiB, kB, MB or GB")
 	}
 }
 

@@ -79,6 +79,13 @@ func TestBlobStoreConforms(t *testing.T) {
 	})
 }
 
+func TestURLsHaveNoSecrets(t *testing.T) {
+	storagetest.RunURL(t, start(t)+"checkpoints", func(rawURL string) error {
+		_, err := checkpoint.OpenObjects(t.Context(), rawURL)
+		return err
+	})
+}
+
 func TestPresetsTakeTheURL(t *testing.T) {
 	preset, err := weir.Open(t.Context(), "fs+"+start(t)+"checkpoints")
 	require.NoError(t, err)
