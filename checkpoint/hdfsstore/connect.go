@@ -26,6 +26,9 @@ type connections struct {
 	mu        sync.Mutex
 	open      map[net.Conn]bool // without their wrappers
 	dataError error             // the first error of a connection to a DataNode
+	strange   bool              // a server has answered that is no NameNode
+	missing   int               // dials of a host name that does not exist
+	others    int               // other dials
 }
 
 // dialSession connects to the active NameNode. It returns when ctx ends, even if a Kerberos server
@@ -47,11 +50,14 @@ func dialSession(ctx context.Context, o Options, library hdfs.ClientOptions) (*s
 	case r := <-connected:
 		if r.err != nil {
 			c.kill()
+			if c.isHopeless() {
+				r.err = hopeless{r.err}
+			}
 			return nil, r.err
 		}
 		return &session{
 			client: &libraryClient{r.client, o.Replication, o.BlockBytes, library.DataTransferProtection},
-			kill:   c.kill, isBroken: c.broken.Load, takeDataError: c.takeDataError,
+			kill:   c.kill, isBroken: c.broken.Load, isHopeless: c.isHopeless, takeDataError: c.takeDataError,
 		}, nil
 	case <-ctx.Done():
 		c.kill()
@@ -60,7 +66,7 @@ func dialSession(ctx context.Context, o Options, library hdfs.ClientOptions) (*s
 				_ = r.client.Close()
 			}
 		}()
-		return nil, stopped{context.Cause(ctx)}
+		return nil, stopped{cause: context.Cause(ctx)}
 	}
 }
 
@@ -68,6 +74,7 @@ func dialSession(ctx context.Context, o Options, library hdfs.ClientOptions) (*s
 func (c *connections) dial(network, address string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 	d := net.Dialer{Timeout: c.timeout}
 	raw, err := d.DialContext(c.ctx, network, address)
+	c.noteDial(err)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +85,34 @@ func (c *connections) dial(network, address string, wrap func(net.Conn) net.Conn
 	}
 	c.open[raw] = true
 	return wrap(raw), nil
+}
+
+// noteDial counts a dial.
+func (c *connections) noteDial(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var lookup *net.DNSError
+	if errors.As(err, &lookup) && lookup.IsNotFound {
+		c.missing++
+	} else {
+		c.others++
+	}
+}
+
+// isHopeless reports whether connecting again would fail in the same way: no server has a host name
+// that exists, or a server has answered that is no NameNode. Errors of the library do not wrap their
+// reason.
+func (c *connections) isHopeless() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.missing > 0 && c.others == 0 || c.strange && c.others == 1
+}
+
+// noteStrange remembers that a server has answered that is no NameNode.
+func (c *connections) noteStrange() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.strange = true
 }
 
 func (c *connections) dialNameNode(_ context.Context, network, address string) (net.Conn, error) {
@@ -180,6 +215,7 @@ func (n *nameConn) Read(p []byte) (count int, err error) {
 		if n.read == len(n.head) {
 			n.read, n.left = 0, int64(binary.BigEndian.Uint32(n.head[:]))
 			if n.left > maxAnswer {
+				n.c.noteStrange()
 				count = 0 // a caller that has its bytes ignores the error
 				err = fmt.Errorf("an answer of %d bytes is no answer of a NameNode", n.left)
 			}

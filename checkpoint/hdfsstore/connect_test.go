@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,6 +96,68 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 			_, err := New(ctx, Options{NameNodes: []string{address}, Path: "/a", User: "me", Attempts: 1000})
 			require.ErrorIs(t, err, reason)
 		})
+	}
+}
+
+// A server that accepts connections and answers nothing must not hold New for all attempts.
+func TestOpenEndsWithItsTimeout(t *testing.T) {
+	closed := func(net.Conn) {}
+	for name, c := range map[string]struct {
+		handle func(net.Conn)
+		last   string
+	}{
+		"the server answers nothing": {swallow, ""},
+		"the server closes at once":  {closed, "the last attempt: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := serve(t, c.handle)
+			_, err := New(t.Context(), Options{
+				NameNodes: []string{address}, Path: "/a", User: "me", Attempts: 1000, Timeout: time.Hour, OpenTimeout: 200 * time.Millisecond,
+			})
+			var p *fs.PathError
+			require.ErrorAs(t, err, &p)
+			require.NotErrorIs(t, err, context.DeadlineExceeded, "the context of the caller has not ended")
+			for _, text := range []string{address, "200ms", "open-timeout", "1000 attempts", "1h0m0s", "see timeout", c.last} {
+				require.ErrorContains(t, err, text)
+			}
+		})
+	}
+}
+
+// Another attempt would fail in the same way, so New makes none.
+func TestHopelessAddressesAreNotTriedAgain(t *testing.T) {
+	var connections atomic.Int32
+	web := serve(t, func(c net.Conn) {
+		connections.Add(1)
+		_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"+strings.Repeat("x", 1000))
+		swallow(c)
+	})
+	for address, want := range map[string]string{
+		"no-such-host.invalid:8020": "HDFS at no-such-host.invalid:8020 does not answer",
+		web:                         "no answer of a NameNode",
+	} {
+		_, err := New(t.Context(), Options{NameNodes: []string{address}, Path: "/a", User: "me", Attempts: 3})
+		require.ErrorContains(t, err, want)
+	}
+	require.EqualValues(t, 1, connections.Load())
+}
+
+// A NameNode that starts again may have no name for a while, and a standby may be there.
+func TestAHostNameThatIsMissingMayComeBack(t *testing.T) {
+	c := &connections{}
+	missing := &net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}
+	require.False(t, c.isHopeless())
+	c.noteDial(missing)
+	require.True(t, c.isHopeless())
+	c.noteDial(errConnection)
+	require.False(t, c.isHopeless(), "another NameNode exists")
+
+	for _, opened := range []bool{false, true} {
+		tries := 0
+		s := &Store{options: Options{Attempts: 3}, opened: opened}
+		err := s.retry(t.Context(), func() error { tries++; return hopeless{missing} })
+		require.Error(t, err)
+		require.Equal(t, map[bool]int{false: 1, true: 3}[opened], tries)
 	}
 }
 

@@ -87,8 +87,11 @@ const maxAnswerBytes = 300
 // explain replaces an error of the library by one that says what a NameNode has answered and
 // wraps fs.ErrNotExist, fs.ErrPermission or syscall.ENOSPC if it is the reason.
 func explain(err error) error {
-	var inner *fs.PathError // of the library, with a path below the root
+	var inner *fs.PathError // of the library
 	if errors.As(err, &inner) && answer(err) == nil {
+		if errors.Is(err, fs.ErrPermission) { // the library drops the answer that names the path
+			return fmt.Errorf("check the owner and the mode of %s and of the directories above it: %w", inner.Path, fs.ErrPermission)
+		}
 		err = inner.Err
 	}
 	e := answer(err)
@@ -124,6 +127,9 @@ func (s *Store) fail(op, name string, err error) error {
 	case isStopped(err):
 	case hasAnswered(err):
 		err = explain(err)
+		if errors.Is(err, fs.ErrPermission) && s.user != "" {
+			err = fmt.Errorf("user %q is refused: %w", s.user, err)
+		}
 	default:
 		advice := "check the address and that NameNode and DataNodes run"
 		if s.kerberos == nil && strings.Contains(err.Error(), "unexpected sequence number") {
@@ -141,13 +147,38 @@ type final struct{ error }
 func (e final) Unwrap() error { return e.error }
 
 // stopped is the error of an operation whose context has ended, or whose object was closed.
-type stopped struct{ cause error }
+type stopped struct {
+	cause error
+	last  error // of the last attempt that has ended, or nil
+}
 
-// Error returns the text of the cause.
-func (e stopped) Error() string { return e.cause.Error() }
+// Error returns the text of the cause, and that of the last attempt.
+func (e stopped) Error() string {
+	if e.last == nil {
+		return e.cause.Error()
+	}
+	return fmt.Sprintf("%v; the last attempt: %v", e.cause, explain(e.last))
+}
 
 // Unwrap returns the cause.
 func (e stopped) Unwrap() error { return e.cause }
+
+// openTimeout is the cause by which the context of New ends after Options.OpenTimeout.
+type openTimeout struct{ o Options }
+
+// Error returns the text, with the keys that change the limits.
+func (e openTimeout) Error() string {
+	return fmt.Sprintf("HDFS at %s did not answer within %v (the key open-timeout changes that; there are up to %d attempts, "+
+		"see attempts, and a server has %v for each step, see timeout); check the address and that NameNode and DataNodes run",
+		strings.Join(e.o.NameNodes, ","), e.o.OpenTimeout, e.o.Attempts, e.o.Timeout)
+}
+
+// hopeless is an error of a connection that New does not repeat: no NameNode has a host name that
+// exists, or another server answers. After New it may pass: a name is missing while a server starts again.
+type hopeless struct{ error }
+
+// Unwrap returns the error.
+func (e hopeless) Unwrap() error { return e.error }
 
 // isStopped reports whether an error is a stopped.
 func isStopped(err error) bool {

@@ -68,7 +68,7 @@ func (n *fakeNode) dial(ctx context.Context) (*session, error) {
 	stop := context.AfterFunc(ctx, kill)
 	err := c.call("dial", func() error { return nil })
 	if !stop() {
-		return nil, stopped{context.Cause(ctx)}
+		return nil, stopped{cause: context.Cause(ctx)}
 	}
 	if err != nil {
 		return nil, err
@@ -78,6 +78,7 @@ func (n *fakeNode) dial(ctx context.Context) (*session, error) {
 	n.mu.Unlock()
 	return &session{
 		client: c, kill: kill, isBroken: c.isBroken,
+		isHopeless:    func() bool { return false },
 		takeDataError: func() error { return nil },
 	}, nil
 }

@@ -40,9 +40,13 @@ type Options struct {
 	// Timeout (timeout) limits the time in which a server makes no progress: it does not accept a
 	// connection, answer a call or take data. Default 60 s, as in Hadoop's client.
 	Timeout time.Duration
+	// OpenTimeout (open-timeout) limits New as a whole, with all attempts, so that a wrong address is
+	// noticed early. Later operations have only the limits of Timeout and Attempts. Default 30 s.
+	OpenTimeout time.Duration
 	// Attempts (attempts) is how often an operation is tried when a server cannot be reached, is
 	// in safe mode or in standby. The waits between them grow from 50 ms to 5 s, 16 s in all with
-	// the default of 10. 1 means that nothing is tried again.
+	// the default of 10. 1 means that nothing is tried again. With servers that accept connections
+	// and never answer, an operation takes Attempts * Timeout longer: 10 minutes by default.
 	Attempts int
 	// HadoopConf (hadoop-conf) is a directory with core-site.xml and hdfs-site.xml. Addresses of
 	// nameservices, Kerberos principals and the protection of data are read from it.
@@ -81,6 +85,7 @@ const (
 	defaultPort     = "8020"
 	defaultTimeout  = 60 * time.Second
 	defaultAttempts = 10
+	defaultOpen     = 30 * time.Second
 	maxAttempts     = 1000
 	checksumBytes   = 512 // HDFS has a checksum for this many bytes
 	maxReplication  = 512 // default of dfs.replication.max
@@ -121,11 +126,8 @@ func parseURL(u *url.URL) (Options, error) {
 		query.Text("user", "a user of HDFS", &o.User),
 		query.Count("replication", &o.Replication),
 		query.Size("block-size", checksumBytes, &o.BlockBytes),
-		query.Key{Name: "timeout", Want: "a duration above 0, such as 30s", Set: func(value string) bool {
-			var err error
-			o.Timeout, err = time.ParseDuration(value)
-			return err == nil && o.Timeout > 0
-		}},
+		durationKey("timeout", &o.Timeout),
+		durationKey("open-timeout", &o.OpenTimeout),
 		query.Count("attempts", &o.Attempts),
 		query.Text("hadoop-conf", "a directory with core-site.xml", &o.HadoopConf),
 		query.Text("kerberos-principal", "name@REALM", &k.Principal),
@@ -142,6 +144,15 @@ func parseURL(u *url.URL) (Options, error) {
 	return o, nil
 }
 
+// durationKey returns a query key whose value is a duration above 0.
+func durationKey(name string, option *time.Duration) query.Key {
+	return query.Key{Name: name, Want: "a duration above 0, such as 30s", Set: func(value string) (ok bool) {
+		var err error
+		*option, err = time.ParseDuration(value)
+		return err == nil && *option > 0
+	}}
+}
+
 // check returns checkpoint.ErrInvalidOption for options out of range.
 func (o Options) check() error {
 	problem := ""
@@ -156,6 +167,8 @@ func (o Options) check() error {
 		problem = fmt.Sprintf("BlockBytes is %d, want 0 or a multiple of %d", o.BlockBytes, checksumBytes)
 	case o.Timeout < 0:
 		problem = fmt.Sprintf("Timeout is %v, want 0 or more", o.Timeout)
+	case o.OpenTimeout < 0:
+		problem = fmt.Sprintf("OpenTimeout is %v, want 0 or more", o.OpenTimeout)
 	case o.Attempts < 0 || o.Attempts > maxAttempts:
 		problem = fmt.Sprintf("Attempts is %d, want 0 to %d", o.Attempts, maxAttempts)
 	case !isProtection(o.Protection):
@@ -214,6 +227,7 @@ func (o Options) resolve() (Options, hdfs.ClientOptions, error) {
 	}
 	o.Path = path.Clean(o.Path)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.OpenTimeout = cmp.Or(o.OpenTimeout, defaultOpen)
 	o.Attempts = cmp.Or(o.Attempts, defaultAttempts)
 	library := hdfs.ClientOptionsFromConf(conf)
 	if library.KerberosClient != nil && o.Kerberos == (Kerberos{}) {

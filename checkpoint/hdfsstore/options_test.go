@@ -59,7 +59,7 @@ func TestAddressesOfNameNodes(t *testing.T) {
 }
 
 func TestURLSetsEachOption(t *testing.T) {
-	u, err := url.Parse("hdfs://nn:9000/flows/a%20b?user=me&replication=2&block-size=64MiB&timeout=5s&attempts=3&hadoop-conf=/etc/hadoop" +
+	u, err := url.Parse("hdfs://nn:9000/flows/a%20b?user=me&replication=2&block-size=64MiB&timeout=5s&open-timeout=45s&attempts=3&hadoop-conf=/etc/hadoop" +
 		"&kerberos-principal=me@REALM&kerberos-keytab=/k&kerberos-ccache=/c&kerberos-config=/conf&kerberos-service=nn/_HOST" +
 		"&data-transfer-protection=privacy&datanode-hostnames=true")
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func TestURLSetsEachOption(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Options{
 		NameNodes: []string{"nn:9000"}, Path: "/flows/a b", User: "me", Replication: 2, BlockBytes: 64 << 20,
-		Timeout: 5 * time.Second, Attempts: 3, HadoopConf: "/etc/hadoop", Protection: "privacy", UseHostnames: true,
+		Timeout: 5 * time.Second, OpenTimeout: 45 * time.Second, Attempts: 3, HadoopConf: "/etc/hadoop", Protection: "privacy", UseHostnames: true,
 		Kerberos: Kerberos{Principal: "me@REALM", Keytab: "/k", CredentialCache: "/c", Config: "/conf", Service: "nn/_HOST"},
 	}, o)
 }

@@ -150,7 +150,7 @@ func (o *object) ReadAt(p []byte, offset int64) (n int, err error) {
 		return 0, o.s.fail("read", o.name, fmt.Errorf("offset %d: %w", offset, fs.ErrInvalid))
 	}
 	if o.ctx.Err() != nil {
-		return 0, o.s.fail("read", o.name, stopped{context.Cause(o.ctx)})
+		return 0, o.s.fail("read", o.name, stopped{cause: context.Cause(o.ctx)})
 	}
 	short := error(nil)
 	if left := o.info.size - offset; int64(len(p)) > left {
@@ -196,7 +196,7 @@ func (o *object) take(offset int64) (*cursor, error) {
 	o.mu.Lock()
 	if o.closed {
 		o.mu.Unlock()
-		return nil, stopped{fs.ErrClosed}
+		return nil, stopped{cause: fs.ErrClosed}
 	}
 	for i, c := range o.idle {
 		if c.offset == offset {

@@ -2,6 +2,7 @@ package hdfsstore
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -14,15 +15,30 @@ const (
 // retry runs a try until it succeeds, fails for a reason that will stay, or has been run
 // Options.Attempts times. A try returns stopped if ctx has ended.
 func (s *Store) retry(ctx context.Context, try func() error) error {
+	var last error
 	for attempt := 1; ; attempt++ {
 		err := try()
-		if err == nil || attempt >= s.options.Attempts || !isTransient(err) {
+		var h hopeless
+		switch {
+		case isStopped(err):
+			return withLast(err, last)
+		case err == nil || attempt >= s.options.Attempts || !isTransient(err) || !s.opened && errors.As(err, &h):
 			return err
 		}
+		last = err
 		if ended := wait(ctx, backoff(attempt)); ended != nil {
-			return ended
+			return withLast(ended, last)
 		}
 	}
+}
+
+// withLast adds the error of the last attempt to a stopped.
+func withLast(err, last error) error {
+	if s, ok := err.(stopped); ok {
+		s.last = last
+		return s
+	}
+	return err
 }
 
 // backoff returns the wait after an attempt: it doubles each time and is between half of its value
@@ -40,7 +56,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return stopped{context.Cause(ctx)}
+		return stopped{cause: context.Cause(ctx)}
 	}
 }
 
@@ -71,7 +87,7 @@ type use struct {
 // use takes a session from the pool. The end of ctx kills it.
 func (s *Store) use(ctx context.Context) (*use, error) {
 	if ctx.Err() != nil {
-		return nil, stopped{context.Cause(ctx)}
+		return nil, stopped{cause: context.Cause(ctx)}
 	}
 	taken, err := s.pool.take(ctx)
 	if err != nil {
@@ -88,9 +104,13 @@ func (u *use) end(err error) error {
 		u.pool.put(u.session)
 		return err
 	}
+	isHopeless := u.isHopeless()
 	u.session.close()
-	if killed && err != nil {
-		return stopped{context.Cause(u.ctx)}
+	switch {
+	case killed && err != nil:
+		return stopped{cause: context.Cause(u.ctx)}
+	case err != nil && isHopeless:
+		return hopeless{err}
 	}
 	return err
 }

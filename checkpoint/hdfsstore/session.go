@@ -17,6 +17,8 @@ type session struct {
 	kill func()
 	// isBroken reports whether the connection to the NameNode has failed.
 	isBroken func() bool
+	// isHopeless reports whether another session would fail in the same way: see hopeless.
+	isHopeless func() bool
 	// takeDataError returns the first error of a connection to a DataNode since the last call,
 	// or nil. The library's writer notices such an error only when a block ends.
 	takeDataError func() error

@@ -72,6 +72,8 @@ type Store struct {
 	root     string
 	url      string // of the root, without a slash at its end
 	pool     pool
+	user     string      // whom HDFS checks permissions for
+	opened   bool        // New has connected
 	kerberos *krb.Client // nil without Kerberos
 	// heldBytes is defaultHeldBytes. Tests make it smaller.
 	heldBytes int
@@ -86,18 +88,26 @@ var (
 // objectFile is the name of the file in the directory of an object. No object can have this name.
 const objectFile = ".object"
 
-// New connects to HDFS and makes the directory if it is missing.
+// New connects to HDFS and makes the directory if it is missing. It returns an error once
+// Options.OpenTimeout is over, and at once if no NameNode has a host name that exists, or another server
+// answers in its place.
 func New(ctx context.Context, o Options) (*Store, error) {
 	o, library, err := o.resolve()
 	if err != nil {
 		return nil, err
 	}
 	s := newStore(o, func(ctx context.Context) (*session, error) { return dialSession(ctx, o, library) })
-	s.kerberos = library.KerberosClient
-	if err := s.begin(ctx); err != nil {
+	s.kerberos, s.user = library.KerberosClient, library.User
+	if s.kerberos != nil {
+		s.user = s.kerberos.Credentials.UserName()
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, o.OpenTimeout, openTimeout{o})
+	defer cancel()
+	if err := s.begin(limited); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
+	s.opened = true
 	return s, nil
 }
 

@@ -51,7 +51,7 @@ type file struct {
 func (s *Store) Create(ctx context.Context, name string) (snapshot.File, error) {
 	err := checkName(name)
 	if err == nil && ctx.Err() != nil {
-		err = stopped{context.Cause(ctx)}
+		err = stopped{cause: context.Cause(ctx)}
 	}
 	if err != nil {
 		return nil, s.fail("create", name, err)
@@ -63,7 +63,7 @@ func (s *Store) Create(ctx context.Context, name string) (snapshot.File, error) 
 func (f *file) Write(p []byte) (int, error) {
 	switch {
 	case f.ended || f.tried:
-		return 0, f.s.fail("create", f.name, stopped{fs.ErrClosed})
+		return 0, f.s.fail("create", f.name, stopped{cause: fs.ErrClosed})
 	case f.err != nil:
 		return 0, f.err
 	case f.upload == nil && len(f.held)+len(p) <= f.s.heldBytes:
@@ -132,7 +132,7 @@ func hideExistence(err error) error {
 // Commit implements snapshot.File.
 func (f *file) Commit() error {
 	if f.ended || f.tried {
-		return f.s.fail("commit", f.name, stopped{fs.ErrClosed})
+		return f.s.fail("commit", f.name, stopped{cause: fs.ErrClosed})
 	}
 	f.tried = true
 	if f.err != nil {
@@ -305,7 +305,7 @@ func (u *upload) discard(reason error) error {
 	}
 	u.ended = true
 	if !u.stop() {
-		reason = stopped{context.Cause(u.ctx)}
+		reason = stopped{cause: context.Cause(u.ctx)}
 	}
 	u.kill()
 	_ = u.out.Close() // ends the library's goroutines
