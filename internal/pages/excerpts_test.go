@@ -14,7 +14,8 @@ import (
 func TestPagesShowCodeOfTheRepository(t *testing.T) {
 	for page, from := range map[string][]string{
 		"README.md":         {"example_test.go"},
-		"docs/extending.md": {"testdata/outside", "examples/backend"},
+		"docs/storage.md":   {"integration/examples"},
+		"docs/extending.md": {"testdata/outside", "examples/backend", "checkpoint/objects.go", "checkpoint/completed.go", "snapshot/target.go"},
 	} {
 		t.Run(page, func(t *testing.T) {
 			code := sources(t, from)
@@ -46,10 +47,23 @@ func sources(t *testing.T, paths []string) string {
 			}
 			text, err := os.ReadFile(path)
 			code.Write(text)
+			code.WriteString(withoutComments(string(text)))
 			return err
 		}))
 	}
 	return unindented(code.String())
+}
+
+// withoutComments returns a text without the lines that are comments: a page shows the methods of an
+// interface without their documentation.
+func withoutComments(text string) string {
+	var lines strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "//") {
+			lines.WriteString(line)
+		}
+	}
+	return lines.String()
 }
 
 // unindented returns a text without the tabs at the beginnings of lines: a page shows the body
