@@ -19,7 +19,7 @@ import (
 var final = []error{
 	zk.ErrNoNode, zk.ErrNodeExists, zk.ErrBadVersion, zk.ErrNotEmpty, zk.ErrNoAuth, zk.ErrAuthFailed, zk.ErrInvalidACL,
 	zk.ErrNoChildrenForEphemerals, zk.ErrBadArguments, zk.ErrSessionExpired, zk.ErrInvalidPath, zk.ErrInvalidFlags,
-	zk.ErrAPIError, zk.ErrUnknown, errRefused,
+	zk.ErrAPIError, zk.ErrUnknown, errRefused, errNotJob,
 	checkpoint.ErrCorrupt, checkpoint.ErrLocked, checkpoint.ErrFenced, checkpoint.ErrInvalid, fs.ErrExist,
 }
 
@@ -28,6 +28,10 @@ var (
 	errAgain = errors.New("a znode was changed in the meantime")
 	// errInterrupted is returned by ask when it stops waiting for an answer.
 	errInterrupted = errors.New("the request was not answered")
+	// errNotJob is returned by Open for a znode that has the name of the job and not its children.
+	errNotJob = errors.New("the znode exists and is not that of a job, such as a chroot: its child attempt is missing; " +
+		"add the chroot to the URL, as in zk://host:port/chroot, or choose another name for the job, " +
+		"unless another program has removed the znodes of the job")
 	// errRefused is returned for a code of a server that the library does not know.
 	errRefused = errors.New("the server has refused the request")
 )
@@ -69,7 +73,7 @@ func (o Options) pathError(op, path string, err error) error {
 	case errors.Is(err, zk.ErrNoAuth), errors.Is(err, zk.ErrAuthFailed):
 		err = fmt.Errorf("the credentials do not fit the ACL of the znode: %w: %w", fs.ErrPermission, err)
 	case errors.Is(err, zk.ErrNoNode):
-		err = fmt.Errorf("a znode that every job has is missing: %w", err)
+		err = fmt.Errorf("a znode that every job has is missing, it was removed by another program: %w", err)
 	}
 	return &fs.PathError{Op: op, Path: o.url(path), Err: err}
 }

@@ -160,15 +160,23 @@ func (s *Store) prepare(ctx context.Context) error {
 		}
 	}
 	return s.run(ctx, "create", s.root, func() error {
-		exists, err := s.exists(ctx, s.root)
+		exists, err := s.exists(ctx, s.attemptPath())
 		if err != nil || exists {
 			return err
 		}
 		create := func(path string, data []byte) *zk.CreateRequest {
 			return &zk.CreateRequest{Path: path, Data: data, Acl: s.acl}
 		}
-		return s.ifAbsent(s.multi(ctx, create(s.root, nil), create(s.completedPath(), nil),
-			create(s.attemptPath(), encodeNumber(0)), create(s.idsPath(), encodeNumber(1))))
+		err = s.multi(ctx, create(s.root, nil), create(s.completedPath(), nil),
+			create(s.attemptPath(), encodeNumber(0)), create(s.idsPath(), encodeNumber(1)))
+		if !errors.Is(err, zk.ErrNodeExists) {
+			return err
+		}
+		// Another coordinator, or an earlier step, has created the job; or the znode is another one.
+		if exists, err = s.exists(ctx, s.attemptPath()); err == nil && !exists {
+			err = errNotJob
+		}
+		return err
 	})
 }
 

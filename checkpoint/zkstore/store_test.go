@@ -661,10 +661,8 @@ func TestDamagedNumbersAndMissingZnodesAreErrors(t *testing.T) {
 	require.ErrorContains(t, err, "a znode that every job has is missing", "no empty list")
 	require.NotErrorIs(t, err, fs.ErrNotExist)
 	require.NoError(t, s.Close())
-	s = e.open(t)
-	_, err = s.List(t.Context())
-	require.Error(t, err, "the znodes of a job that is not new are not created again")
-	require.NoError(t, s.Close())
+	_, err = Open(t.Context(), "job", e.options())
+	require.ErrorIs(t, err, errNotJob, "the znodes of a job that is not new are not created again")
 }
 
 // The list {1, 2} becomes {1, 2, 3} and then {1, 3} between two reads of a List.
@@ -736,4 +734,21 @@ func FuzzNumber(f *testing.F) {
 		}
 		require.Equal(t, string(data), string(encodeNumber(n)))
 	})
+}
+
+// The URL lacks its chroot, and the job has the name of the chroot.
+func TestZnodeThatIsNotAJobIsRefused(t *testing.T) {
+	e := newEnsemble()
+	o := e.options()
+	o.Chroot = "/mine"
+	s, err := Open(t.Context(), "job", o)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	o.Chroot = ""
+	_, err = Open(t.Context(), "mine", o)
+	require.ErrorIs(t, err, errNotJob)
+	require.ErrorContains(t, err, "zk://")
+	require.ErrorContains(t, err, "add the chroot to the URL")
+	require.NotErrorIs(t, err, fs.ErrNotExist)
+	require.NotContains(t, slices.Collect(maps.Keys(e.nodes)), "/mine/leader", "nothing was created")
 }
