@@ -49,6 +49,17 @@ func TestCommandsOfTheReadmeRun(t *testing.T) {
 	require.Equal(t, map[string]bool{"fs+s3": true, "lsm+s3": true, "fs+hdfs": true, "lsm+hdfs": true, "fs+file": true}, found)
 }
 
+func TestModesWithoutArgumentsRefuseThem(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "launch")
+	out, err := exec.Command("go", "build", "-o", program, "./launch").CombinedOutput()
+	require.NoError(t, err, string(out))
+	for _, mode := range []string{"serve", "install"} {
+		out, err := exec.Command(program, mode, "extra").CombinedOutput()
+		require.Error(t, err)
+		require.Equal(t, "integration/run: "+mode+" takes no arguments, it has 1\n", string(out))
+	}
+}
+
 func TestInterruptedFlightsRemoveTheirCheckpoints(t *testing.T) {
 	ctx := context.Background()
 	storage := s3URL(newRoot("interrupted"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,9 +41,13 @@ func startS3(t testing.TB) *servers.S3 {
 
 // startHDFS starts a NameNode and a DataNode for one test, which takes about 10 s.
 func startHDFS(t testing.TB) *servers.HDFS {
-	h, err := installed(t).StartHDFS(context.Background(), t.TempDir(), 0)
+	dir := t.TempDir()
+	h, err := installed(t).StartHDFS(context.Background(), dir, 0)
 	require.NoError(t, err)
 	stopAtEnd(t, h)
+	web, err := filepath.Glob(filepath.Join(dir, "jetty-*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, web, "temporary files of the web servers are not in the directory of the server")
 	return h
 }
 

@@ -36,7 +36,9 @@ with an error.
   go run -C integration ./flights fs+file:///tmp/flights
 
 With lsm instead of fs, state is in trees on the local disk. The job has a new name in every run, and its
-checkpoints are removed at the end and on Ctrl-C.
+checkpoints are removed at the end and on Ctrl-C. Small things stay: the records of attempts of the job, the
+object .weir-store of a prefix in S3, the folder of the job with its lock in a directory, and the znodes of
+the job in ZooKeeper. Remove them with the tools of the storage.
 
 Flags:
 `

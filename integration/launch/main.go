@@ -63,6 +63,9 @@ func launch(ctx context.Context, args []string) error {
 		fmt.Print(usage)
 		return nil
 	case "install":
+		if len(args) > 0 {
+			return fmt.Errorf("%s takes no arguments, it has %d", mode, len(args))
+		}
 		_, err := servers.Install(ctx, os.Stderr)
 		return err
 	case "test":
@@ -74,6 +77,9 @@ func launch(ctx context.Context, args []string) error {
 			return goCommand(ctx, s, append([]string{"run", "./figures"}, args...))
 		}
 	case "serve":
+		if len(args) > 0 {
+			return fmt.Errorf("%s takes no arguments, it has %d", mode, len(args))
+		}
 		run = serve
 		var err error
 		if ports, err = servers.PortsNear(); err != nil {
@@ -137,7 +143,8 @@ func serve(ctx context.Context, set *servers.Set) error {
 	s3 := "s3://" + servers.Bucket + "/flights?path-style=true&endpoint=" + set.S3.Endpoint
 	hdfs := "hdfs://" + set.HDFS.Address + "/flights"
 	zookeeper := "completed=zk://" + set.ZooKeeper.Address + "/weir?session=4s%26wait=true"
-	for _, url := range []string{"fs+" + s3, "lsm+" + s3, "fs+" + hdfs, "lsm+" + hdfs, "lsm+" + s3 + "&" + zookeeper} {
+	for _, url := range []string{"fs+" + s3, "lsm+" + s3, "fs+" + hdfs, "lsm+" + hdfs, "lsm+" + s3 + "&" + zookeeper,
+		"fs+file:///tmp/flights?" + zookeeper} {
 		fmt.Printf("  go run -C integration ./flights '%s'\n", url)
 	}
 	fmt.Println("\nCtrl-C stops the servers.")

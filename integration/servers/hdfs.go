@@ -120,7 +120,7 @@ func (h *HDFS) configDir() string { return filepath.Join(h.dir, "conf") }
 
 // arguments returns the arguments of java for a class.
 func (h *HDFS) arguments(class string, args ...string) []string {
-	return append([]string{"-Xmx300m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true",
+	return append([]string{javaTemp(h.dir), "-Xmx300m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true",
 		"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		"-cp", h.configDir() + ":" + h.installation.HadoopJars + "/*", class}, args...)
 }

@@ -174,6 +174,10 @@ func (p *Process) LogTail() string {
 	return fmt.Sprintf("end of the log of %s:\n%s", p.name, text)
 }
 
+// javaTemp returns the argument of java by which temporary files, such as those of Jetty, are in the directory
+// of the server, and are removed with it.
+func javaTemp(dir string) string { return "-Djava.io.tmpdir=" + dir }
+
 // FreePort returns a TCP port of 127.0.0.1 on which no server listens now.
 func FreePort() (int, error) {
 	ports, err := FreePorts(1)

@@ -46,7 +46,7 @@ func PortsNear() (p Ports, err error) {
 }
 
 // StartSet starts the servers at the same time, each with a directory of its own below dir. It
-// writes a line for each server. If one does not start, StartSet stops the others.
+// writes two lines for each server: when it starts and when it answers. If one does not start, StartSet stops the others.
 func (i Installation) StartSet(ctx context.Context, dir string, ports Ports, progress io.Writer) (*Set, error) {
 	s := &Set{}
 	var wait sync.WaitGroup
@@ -61,6 +61,13 @@ func (i Installation) StartSet(ctx context.Context, dir string, ports Ports, pro
 			return err
 		},
 	} {
+		note := ""
+		if name == "hdfs" {
+			note = ", which takes up to 30 s"
+		}
+		mu.Lock()
+		fmt.Fprintf(progress, "starting %s%s\n", name, note)
+		mu.Unlock()
 		wait.Go(func() {
 			home := filepath.Join(dir, name)
 			err := os.Mkdir(home, 0o700)

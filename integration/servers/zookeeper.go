@@ -46,7 +46,7 @@ func (i Installation) StartZooKeeper(ctx context.Context, dir string, port int) 
 	z := &ZooKeeper{Address: Local(port)}
 	z.Process = &Process{
 		name: "ZooKeeper", log: filepath.Join(dir, "server.log"), program: "java",
-		args: []string{"-Xmx256m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", "-Dzookeeper.jmx.log4j.disable=true", "-Dzookeeper.enforceQuota=true",
+		args: []string{javaTemp(dir), "-Xmx256m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", "-Dzookeeper.jmx.log4j.disable=true", "-Dzookeeper.enforceQuota=true",
 			"-Dorg.slf4j.simpleLogger.showDateTime=true",
 			"-cp", filepath.Join(filepath.Dir(i.ZooKeeperJar), "slf4j-simple.jar") + ":" + i.ZooKeeperJar, "org.apache.zookeeper.server.quorum.QuorumPeerMain", config},
 		ready: func(ctx context.Context) error { return askZooKeeper(ctx, z.Address) },
