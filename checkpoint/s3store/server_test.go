@@ -1,6 +1,8 @@
 package s3store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log"
@@ -154,11 +156,27 @@ func refuse(w http.ResponseWriter, status int, code string) {
 		canarySecret+` in a message of the server</Message></Error>`)
 }
 
+// readBody reads the body of a request into memory. A server that answers before it has read a large
+// body closes the connection, and the client may then see that instead of the answer.
+func readBody(r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failingReader{err}))
+}
+
+// failingReader returns its error, or the end of the file if it has none.
+type failingReader struct{ err error }
+
+// Read implements io.Reader.
+func (f failingReader) Read([]byte) (int, error) { return 0, cmp.Or(f.err, io.EOF) }
+
 // on makes handle serve the requests for an operation. n counts them from 1. If handle returns
 // false, the server without faults serves the request.
 func (s *server) on(operation string, handle func(n int, w http.ResponseWriter, r *http.Request) bool) {
 	var count atomic.Int64
 	s.intercept(func(w http.ResponseWriter, r *http.Request) {
+		if operationOf(r) == operation {
+			readBody(r)
+		}
 		if operationOf(r) != operation || !handle(int(count.Add(1)), w, r) {
 			s.objects.ServeHTTP(w, r)
 		}
