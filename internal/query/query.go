@@ -41,7 +41,7 @@ func Apply(query string, keys ...Key) error {
 // a query.
 func ApplySome(query string, keys ...Key) (rest string, err error) {
 	unknown, err := apply(query, keys)
-	return unknown.Encode(), err
+	return strings.ReplaceAll(unknown.Encode(), "+", "%20"), err // Encode writes a plus for a space only
 }
 
 // apply sets the options for the keys that are known, and returns the others.

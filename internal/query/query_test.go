@@ -25,9 +25,9 @@ func TestApplySetsEachKindOfOption(t *testing.T) {
 
 func TestApplySomeReturnsTheOtherKeys(t *testing.T) {
 	var on bool
-	rest, err := ApplySome("z=1%2B1&on=true&a=%26", Bool("on", &on))
+	rest, err := ApplySome("z=1%2B1+1%201&on=true&a=%26", Bool("on", &on))
 	require.NoError(t, err)
-	require.Equal(t, "a=%26&z=1%2B1", rest)
+	require.Equal(t, "a=%26&z=1%2B1%2B1%201", rest)
 	require.True(t, on)
 }
 
