@@ -20,6 +20,7 @@ import (
 	"github.com/weirstate/weir/internal/bench/dataset"
 	"github.com/weirstate/weir/internal/bench/harness"
 	"github.com/weirstate/weir/internal/bench/report"
+	"github.com/weirstate/weir/internal/query"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -162,11 +163,11 @@ func describe(preset, dir string) (backend, storage, withDir string) {
 		return "unknown", "unknown", preset // weir.Open says what is wrong
 	}
 	backend, storage, _ = strings.Cut(u.Scheme, "+")
-	if query := u.Query(); backend == "lsm" && !query.Has("dir") {
+	if backend == "lsm" && !u.Query().Has("dir") {
 		if u.RawQuery != "" {
 			u.RawQuery += "&"
 		}
-		u.RawQuery += "dir=" + url.QueryEscape(filepath.Join(dir, "trees"))
+		u.RawQuery += query.Encode(url.Values{"dir": {filepath.Join(dir, "trees")}})
 	}
 	return backend, storage, u.String()
 }

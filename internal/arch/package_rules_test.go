@@ -55,7 +55,7 @@ var rules = []packageRule{
 		modules: []string{humanize}},
 	{path: "internal/bench/harness",
 		ours: []string{"internal/bench/flightjob", "internal/bench/largejob", "internal/bench/dataset", "internal/bench/results",
-			".", "job", "checkpoint", "snapshot"},
+			".", "job", "checkpoint", "snapshot", "internal/query"},
 		tests: []string{"internal/bench/benchtest"}},
 	// The graphs do not know which program runs them, or on which backend.
 	{path: "internal/bench/flightjob",

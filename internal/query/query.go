@@ -41,8 +41,12 @@ func Apply(query string, keys ...Key) error {
 // a query.
 func ApplySome(query string, keys ...Key) (rest string, err error) {
 	unknown, err := apply(query, keys)
-	return strings.ReplaceAll(unknown.Encode(), "+", "%20"), err // Encode writes a plus for a space only
+	return Encode(unknown), err
 }
+
+// Encode returns values as a query that Apply reads: url.Values.Encode writes a plus for a space, which
+// Apply takes for a plus.
+func Encode(values url.Values) string { return strings.ReplaceAll(values.Encode(), "+", "%20") }
 
 // apply sets the options for the keys that are known, and returns the others.
 func apply(query string, keys []Key) (unknown url.Values, err error) {

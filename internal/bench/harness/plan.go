@@ -12,6 +12,7 @@ import (
 	"github.com/weirstate/weir/internal/bench/dataset"
 	"github.com/weirstate/weir/internal/bench/flightjob"
 	"github.com/weirstate/weir/internal/bench/largejob"
+	"github.com/weirstate/weir/internal/query"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -109,9 +110,9 @@ func (p Plan) preset() string {
 	if p.URL != "" {
 		return p.URL
 	}
-	query := url.Values{}
+	options := url.Values{}
 	if p.Snapshots.Synchronous {
-		query.Set("sync", "true")
+		options.Set("sync", "true")
 	}
 	path := filepath.ToSlash(filepath.Join(p.Dir, "checkpoints"))
 	if !strings.HasPrefix(path, "/") {
@@ -120,15 +121,15 @@ func (p Plan) preset() string {
 	scheme := "fs+file"
 	if p.OnDisk() {
 		scheme = "lsm+file"
-		query.Set("dir", filepath.Join(p.Dir, "trees"))
-		query.Set("incremental", strconv.FormatBool(p.Backend == LSMIncremental))
+		options.Set("dir", filepath.Join(p.Dir, "trees"))
+		options.Set("incremental", strconv.FormatBool(p.Backend == LSMIncremental))
 		if p.Dataset.Keys > 0 {
-			query.Set("budget", largejob.Budget)
+			options.Set("budget", largejob.Budget)
 		}
-	} else if query.Set("index", p.Backend); p.Storage != "file" {
-		return "memory:?" + query.Encode()
+	} else if options.Set("index", p.Backend); p.Storage != "file" {
+		return "memory:?" + query.Encode(options)
 	}
-	return (&url.URL{Scheme: scheme, Path: path, RawQuery: query.Encode()}).String()
+	return (&url.URL{Scheme: scheme, Path: path, RawQuery: query.Encode(options)}).String()
 }
 
 // OnDisk reports whether the backend is on disk. The checkpoints of these backends are always

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,4 +20,11 @@ func TestLastRestoreAddsASubtask(t *testing.T) {
 		require.Equal(t, 4, parallelisms[0])
 		require.Equal(t, 3, p.Starts())
 	}
+}
+
+// In a query a plus sign stands for itself, so it must not stand for a space.
+func TestPresetNamesADirectoryWithASpace(t *testing.T) {
+	preset := Plan{Dir: "/a b+c", Backend: LSMIncremental, Storage: "file"}.preset()
+	require.Contains(t, preset, "a%20b%2Bc")
+	require.NotContains(t, strings.ReplaceAll(preset, "lsm+file:///a%20b+c", ""), "+")
 }
