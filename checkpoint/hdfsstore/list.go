@@ -32,7 +32,7 @@ type listing struct {
 // may have some and not others.
 func (s *Store) List(ctx context.Context, prefix string) ([]checkpoint.ObjectInfo, error) {
 	if prefix != "" {
-		if err := checkName(strings.TrimSuffix(prefix, "/")); err != nil {
+		if err := checkpoint.CheckObjectName(strings.TrimSuffix(prefix, "/")); err != nil {
 			return nil, s.fail("list", "", err)
 		}
 	}

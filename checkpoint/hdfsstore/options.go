@@ -126,8 +126,8 @@ func parseURL(u *url.URL) (Options, error) {
 		query.Text("user", "a user of HDFS", &o.User),
 		query.Count("replication", &o.Replication),
 		query.Size("block-size", checksumBytes, &o.BlockBytes),
-		durationKey("timeout", &o.Timeout),
-		durationKey("open-timeout", &o.OpenTimeout),
+		query.Duration("timeout", &o.Timeout),
+		query.Duration("open-timeout", &o.OpenTimeout),
 		query.Count("attempts", &o.Attempts),
 		query.Text("hadoop-conf", "a directory with core-site.xml", &o.HadoopConf),
 		query.Text("kerberos-principal", "name@REALM", &k.Principal),
@@ -142,15 +142,6 @@ func parseURL(u *url.URL) (Options, error) {
 		return Options{}, fmt.Errorf("%w: %w", err, checkpoint.ErrURL)
 	}
 	return o, nil
-}
-
-// durationKey returns a query key whose value is a duration above 0.
-func durationKey(name string, option *time.Duration) query.Key {
-	return query.Key{Name: name, Want: "a duration above 0, such as 30s", Set: func(value string) (ok bool) {
-		var err error
-		*option, err = time.ParseDuration(value)
-		return err == nil && *option > 0
-	}}
 }
 
 // check returns checkpoint.ErrInvalidOption for options out of range.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"sync"
 
+	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/vfs"
 )
@@ -52,7 +53,7 @@ type cursor struct {
 
 // Open implements checkpoint.Objects. Reads of the result return an error when ctx ends.
 func (s *Store) Open(ctx context.Context, name string) (snapshot.Object, error) {
-	if err := checkName(name); err != nil {
+	if err := checkpoint.CheckObjectName(name); err != nil {
 		return nil, s.fail("open", name, err)
 	}
 	o := &object{s: s, name: name}

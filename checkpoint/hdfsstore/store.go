@@ -222,7 +222,7 @@ func (s *Store) RemoveAll(ctx context.Context, names []string) error {
 func (s *Store) remove(ctx context.Context, name string) error {
 	dir, base := path.Split(name)
 	of, unfinished := createdAs(base)
-	if err := checkName(dir + of); err != nil {
+	if err := checkpoint.CheckObjectName(dir + of); err != nil {
 		return err
 	}
 	p := s.path(name)
@@ -284,16 +284,6 @@ func (s *Store) path(name string) string { return path.Join(s.root, name) }
 // urlOf returns the URL of an object, or of the root if name is empty.
 func (s *Store) urlOf(name string) string {
 	return strings.TrimSuffix(s.url+"/"+name, "/")
-}
-
-// checkName returns snapshot.ErrName for a name that is not valid for an object.
-func checkName(name string) error {
-	for part := range strings.SplitSeq(name, "/") {
-		if err := snapshot.CheckName(part); err != nil {
-			return fmt.Errorf("object: %w", err)
-		}
-	}
-	return nil
 }
 
 // createdAs returns the last part of the name for which Create was called, and whether the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/colinmarc/hdfs/v2"
 
+	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/internal/durable"
 	"github.com/weirstate/weir/snapshot"
 )
@@ -49,7 +50,7 @@ type file struct {
 // Create implements checkpoint.Objects. Write and Commit of the result return an error when ctx
 // ends.
 func (s *Store) Create(ctx context.Context, name string) (snapshot.File, error) {
-	err := checkName(name)
+	err := checkpoint.CheckObjectName(name)
 	if err == nil && ctx.Err() != nil {
 		err = stopped{cause: context.Cause(ctx)}
 	}

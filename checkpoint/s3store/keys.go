@@ -7,6 +7,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/snapshot"
 )
 
@@ -78,10 +79,8 @@ func mayBeData(prefix string) bool {
 
 // checkName returns snapshot.ErrName for a name that is not valid for an object.
 func checkName(name string) error {
-	for part := range strings.SplitSeq(name, "/") {
-		if err := snapshot.CheckName(part); err != nil {
-			return fmt.Errorf("object: %w", err)
-		}
+	if err := checkpoint.CheckObjectName(name); err != nil {
+		return err
 	}
 	if len(name) > maxNameBytes {
 		return fmt.Errorf("object: %d bytes, want at most %d: %w", len(name), maxNameBytes, snapshot.ErrName)

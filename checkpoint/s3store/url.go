@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/weirstate/weir/checkpoint"
 	"github.com/weirstate/weir/internal/query"
@@ -59,22 +58,13 @@ func parseURL(u *url.URL) (bucket, prefix string, o Options, err error) {
 		query.Size("part", minPartBytes, &o.PartBytes),
 		query.Count("parts-in-flight", &o.PartsInFlight),
 		query.Count("retries", &o.Retries),
-		durationKey("stall-timeout", &o.StallTimeout),
-		durationKey("open-timeout", &o.OpenTimeout),
+		query.Duration("stall-timeout", &o.StallTimeout),
+		query.Duration("open-timeout", &o.OpenTimeout),
 	)
 	if err != nil {
 		return "", "", o, fmt.Errorf("s3: %w: %w", err, checkpoint.ErrURL)
 	}
 	return u.Host, strings.Trim(u.Path, "/"), o, nil
-}
-
-// durationKey returns a query key whose value is a time above zero, such as 60s.
-func durationKey(name string, option *time.Duration) query.Key {
-	return query.Key{Name: name, Want: "a time such as 60s or 2m", Set: func(value string) bool {
-		d, err := time.ParseDuration(value)
-		*option = d
-		return err == nil && d > 0
-	}}
 }
 
 // checkPlace returns an error for a bucket or prefix that is not valid.

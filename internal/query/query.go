@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Key is one key that a query may have.
@@ -106,6 +107,15 @@ func Count(name string, option *int) Key {
 		n, err := strconv.ParseUint(value, 10, 31)
 		*option = int(n)
 		return err == nil && n > 0
+	}}
+}
+
+// Duration returns a key whose value is a duration above zero.
+func Duration(name string, option *time.Duration) Key {
+	return Key{name, "a duration above 0, such as 30s", func(value string) bool {
+		d, err := time.ParseDuration(value)
+		*option = d
+		return err == nil && d > 0
 	}}
 }
 

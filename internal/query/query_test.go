@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -14,9 +15,13 @@ func TestApplySetsEachKindOfOption(t *testing.T) {
 		name  string
 		count int
 		size  int64
+		limit time.Duration
 	)
-	require.NoError(t, Apply("on=true&name=a+b%20c&count=3&size=2KiB",
-		Bool("on", &on), Text("name", "a name", &name), Count("count", &count), Size("size", 1, &size)))
+	require.NoError(t, Apply("on=true&name=a+b%20c&count=3&size=2KiB&time=2m",
+		Bool("on", &on), Text("name", "a name", &name), Count("count", &count), Size("size", 1, &size), Duration("time", &limit)))
+	require.Equal(t, "2m0s", limit.String())
+	require.Error(t, Apply("time=0s", Duration("time", &limit)))
+	require.Error(t, Apply("time=5", Duration("time", &limit)))
 	require.True(t, on)
 	require.Equal(t, "a+b c", name)
 	require.Equal(t, 3, count)
