@@ -296,9 +296,11 @@ func TestHistoriesOfTwoCoordinatorsAreCorrectUnderFaults(t *testing.T) {
 	if !complete { // -run has chosen some
 		return
 	}
-	for _, seen := range []string{"begin ok", "begin unknown", "commit ok", "commit fenced", "commit exists", "commit unknown", "remove ok",
-		"remove fenced", "list ok", "reserve ok"} {
-		require.NotZero(t, totals[seen], "no operation ended like this: %s", seen)
+	seen := []string{"begin ok", "commit ok", "commit exists", "remove ok", "list ok", "reserve ok", "open unknown"}
+	// The faults bring these about now and then only; zkstore's own tests have each for certain.
+	rare := []string{"begin unknown", "commit fenced", "commit unknown", "remove fenced", "remove unknown"}
+	for _, name := range append(seen, density.Of(t, nil, nil, rare)...) {
+		require.NotZero(t, totals[name], "no operation ended like this: %s", name)
 	}
 }
 
