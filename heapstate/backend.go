@@ -29,12 +29,12 @@ type Backend struct {
 // read views.
 type declaredStates struct {
 	mu     sync.Mutex // guards the maps
-	tables map[backend.ID]backend.Table
+	tables map[backend.ID]backend.HeapTable
 	timers map[backend.ID]*timers
 }
 
 func newDeclaredStates() *declaredStates {
-	return &declaredStates{tables: make(map[backend.ID]backend.Table), timers: make(map[backend.ID]*timers)}
+	return &declaredStates{tables: make(map[backend.ID]backend.HeapTable), timers: make(map[backend.ID]*timers)}
 }
 
 // NewHash returns an empty backend that finds keys with a hash table. It is the fastest
@@ -69,7 +69,7 @@ func open(o backend.Options, newIndex func(backend.Table) backend.Index) (*Backe
 func (b *Backend) Registry() *backend.Registry { return b.registry }
 
 // AddTable implements backend.HeapBackend.
-func (b *Backend) AddTable(info backend.Info, t backend.Table) (backend.Index, error) {
+func (b *Backend) AddTable(info backend.Info, t backend.HeapTable) (backend.Index, error) {
 	b.states.mu.Lock()
 	defer b.states.mu.Unlock()
 	b.states.tables[info.ID()] = t

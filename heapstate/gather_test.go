@@ -112,10 +112,10 @@ func TestWalkReturnsTheErrorOfYield(t *testing.T) {
 // tableSpy is a backend that records the last table added.
 type tableSpy struct {
 	*heapstate.Backend
-	table backend.Table
+	table backend.HeapTable
 }
 
-func (s *tableSpy) AddTable(info backend.Info, t backend.Table) (backend.Index, error) {
+func (s *tableSpy) AddTable(info backend.Info, t backend.HeapTable) (backend.Index, error) {
 	s.table = t
 	return s.Backend.AddTable(info, t)
 }

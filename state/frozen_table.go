@@ -36,6 +36,21 @@ type frozenRows[K, V any] struct {
 	slots          uint32
 }
 
+// frozenRows returns a frozen copy of the rows, whose values are encoded by one of the arguments.
+func (t *table[K, V]) frozenRows(single codec.Codec[V], spread rowsFormat[V]) frozenRows[K, V] {
+	var groups cow.Frozen[uint16]
+	if t.groups != nil {
+		groups = t.groups.Freeze()
+	}
+	return frozenRows[K, V]{
+		id: t.info.ID(), codec: t.declaredOn.codec, keySize: t.declaredOn.keySize,
+		single: single, spread: spread,
+		maxParallelism: t.registry.Keyspace().MaxParallelism,
+		rows:           t.rows.Freeze(), used: t.used.Freeze(), groups: groups,
+		namespaces: t.namespaces.freeze(), slots: t.slots,
+	}
+}
+
 // Reader implements backend.FrozenTable.
 func (f *frozenTable[K, V]) Reader() backend.FrozenTable {
 	return &frozenTable[K, V]{frozenRows: f.frozenRows}

@@ -32,7 +32,7 @@ type HeapBackend interface {
 	Backend
 	// AddTable returns an empty index for the table of a newly declared state. If AddTable
 	// fails, the declaration returns the error, and the program may declare the state again.
-	AddTable(Info, Table) (Index, error)
+	AddTable(Info, HeapTable) (Index, error)
 }
 
 // ByteBackend stores rows of bytes, ordered by composite key.

@@ -53,6 +53,11 @@ type Table interface {
 	Rearrange(from, to []uint32)
 	// Len returns the number of rows.
 	Len() int
+}
+
+// HeapTable is a Table that holds all rows of its state.
+type HeapTable interface {
+	Table
 	// Load adds a row of a snapshot, given its composite key without the header. Rows come
 	// in the order of their keys. It returns ErrCorrupt for bytes that do not decode.
 	Load(group uint16, key, value []byte) error
