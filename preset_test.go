@@ -38,7 +38,7 @@ func TestBackendsOfHeapPresetsConform(t *testing.T) {
 }
 
 func TestPresetsUseTheChosenIndex(t *testing.T) {
-	for index, want := range map[weir.Index]string{weir.Hash: "*heapstate.hashIndex", weir.BTree: "*heapstate.treeIndex"} {
+	for index, want := range map[weir.Index]string{weir.Hash: "*slotindex.hashIndex", weir.BTree: "*heapstate.treeIndex"} {
 		memory, err := weir.Memory(weir.MemoryOptions{Index: index})
 		require.NoError(t, err)
 		require.Equal(t, want, indexOf(t, memory))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/btree"
 
+	"github.com/weirstate/weir/internal/slotindex"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state/backend"
 )
@@ -40,8 +41,8 @@ func newDeclaredStates() *declaredStates {
 // NewHash returns an empty backend that finds keys with a hash table. It is the fastest
 // backend for state that fits in memory.
 func NewHash(o backend.Options) (*Backend, error) {
-	scratch := new(hashScratch)
-	return open(o, func(t backend.Table) backend.Index { return newHashIndex(t, scratch) })
+	scratch := new(slotindex.Scratch)
+	return open(o, func(t backend.Table) backend.Index { return slotindex.NewHash(t, scratch) })
 }
 
 // NewBTree returns an empty backend that finds keys with a B-tree. Its snapshots need no

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/weirstate/weir/internal/slotindex"
 	"github.com/weirstate/weir/state/backend"
 )
 
@@ -31,17 +32,7 @@ type keyReader struct {
 
 	mu    sync.Mutex // held while slots are sorted; guards table and index
 	table backend.FrozenTable
-	index orderedIndex
-}
-
-// orderedIndex is a frozen index from which a keyReader can get all slots of a key group.
-type orderedIndex interface {
-	backend.FrozenIndex
-	// reader returns the same index for another goroutine.
-	reader() orderedIndex
-	// ordered returns the slots of a key group in the order of Ascend. The caller keeps the
-	// slice; the index does not change it later.
-	ordered(t backend.FrozenTable, group uint16) []uint32
+	index slotindex.Ordered
 }
 
 func newKeyReader(rows *frozenRows, groups backend.GroupRange) *keyReader {
@@ -50,7 +41,7 @@ func newKeyReader(rows *frozenRows, groups backend.GroupRange) *keyReader {
 		ordered: make([]atomic.Pointer[[]uint32], groups.Len()),
 		tables:  sync.Pool{New: func() any { return rows.table.Reader() }},
 		table:   rows.table.Reader(),
-		index:   rows.index.(orderedIndex).reader(),
+		index:   rows.index.(slotindex.Ordered).Reader(),
 	}
 }
 
@@ -64,7 +55,7 @@ func (r *keyReader) slots(group uint16) []uint32 {
 	defer r.mu.Unlock()
 	slots := at.Load()
 	if slots == nil {
-		ordered := r.index.ordered(r.table, group)
+		ordered := r.index.Slots(r.table, group)
 		slots = &ordered
 		at.Store(slots)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/btree"
 
+	"github.com/weirstate/weir/internal/slotindex"
 	"github.com/weirstate/weir/state/backend"
 )
 
@@ -153,7 +154,7 @@ type frozenTimers struct {
 // order in which they fire.
 type groupedTimers struct {
 	timers []timer
-	bounds groupBounds // nil until group is called
+	bounds slotindex.GroupBounds // nil until group is called
 }
 
 // rows implements frozenState. The rows of a group are ordered by key, which is domain, timestamp,
@@ -164,7 +165,7 @@ func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) e
 		if grouped.bounds == nil {
 			grouped.group(f.trees[d])
 		}
-		from, to := grouped.bounds.of(group)
+		from, to := grouped.bounds.Of(group)
 		for _, t := range grouped.timers[from:to] {
 			f.row = append(f.row[:0], t.row...)
 			entry := backend.TimerEntry{Timestamp: t.timestamp, Group: t.group, Row: f.row}
@@ -181,10 +182,10 @@ func (f *frozenTimers) rows(group uint16, yield func(key, value []byte) error) e
 // keeps the order of the tree within each group. It takes 32 B per timer.
 func (g *groupedTimers) group(tree *btree.BTreeG[timer]) {
 	tree.Ascend(func(t timer) bool {
-		g.bounds.count(t.group)
+		g.bounds.Count(t.group)
 		return true
 	})
-	g.timers = make([]timer, g.bounds.sum())
+	g.timers = make([]timer, g.bounds.Sum())
 	next := slices.Clone(g.bounds)
 	tree.Ascend(func(t timer) bool {
 		g.timers[next[t.group]] = t

@@ -3,6 +3,7 @@ package heapstate
 import (
 	"github.com/google/btree"
 
+	"github.com/weirstate/weir/internal/slotindex"
 	"github.com/weirstate/weir/state/backend"
 )
 
@@ -113,20 +114,20 @@ func (x *treeIndex) Freeze() backend.FrozenIndex { return &frozenTree{tree: x.tr
 // never the rows, so it does not read the live table.
 type frozenTree struct {
 	tree  *btree.BTreeG[treeItem]
-	batch slotBatch
+	batch slotindex.Batch
 }
 
 // Ascend implements backend.FrozenIndex.
 func (f *frozenTree) Ascend(t backend.FrozenTable, group uint16, yield func(slot uint32) error) (err error) {
-	f.batch.begin(t, group, yield)
+	f.batch.Begin(t, group, yield)
 	f.walk(group, func(slot uint32) bool {
-		err = f.batch.add(slot)
+		err = f.batch.Add(slot)
 		return err == nil
 	})
 	if err != nil {
 		return err
 	}
-	return f.batch.flush()
+	return f.batch.Flush()
 }
 
 // walk calls yield with the slots of a key group in order, until yield returns false.
@@ -136,11 +137,11 @@ func (f *frozenTree) walk(group uint16, yield func(slot uint32) bool) {
 	})
 }
 
-// reader implements orderedIndex.
-func (f *frozenTree) reader() orderedIndex { return &frozenTree{tree: f.tree} }
+// Reader implements slotindex.Ordered.
+func (f *frozenTree) Reader() slotindex.Ordered { return &frozenTree{tree: f.tree} }
 
-// ordered implements orderedIndex.
-func (f *frozenTree) ordered(_ backend.FrozenTable, group uint16) (slots []uint32) {
+// Slots implements slotindex.Ordered.
+func (f *frozenTree) Slots(_ backend.FrozenTable, group uint16) (slots []uint32) {
 	f.walk(group, func(slot uint32) bool {
 		slots = append(slots, slot)
 		return true

@@ -83,7 +83,7 @@ var rules = []packageRule{
 		modules: append(testModules, core...)},
 
 	{path: "heapstate",
-		ours:  []string{"snapshot", "state/backend", "state/codec"},
+		ours:  []string{"internal/slotindex", "snapshot", "state/backend", "state/codec"},
 		tests: []string{"state/statetest", "state"},
 		links: core},
 	{path: "lsmstate",
@@ -133,6 +133,7 @@ var rules = []packageRule{
 		ours:  []string{"state/backend", "internal/statebind", "state/codec", "internal/cow"},
 		tests: []string{"state/statetest", "heapstate", "snapshot"},
 		links: core},
+	{path: "internal/slotindex", ours: []string{"state/backend"}},
 	{path: "state/backend", ours: []string{"internal/option", "internal/statebind", "state/codec", "internal/cow"}},
 	// state declares states through it; backends must not.
 	{path: "internal/statebind", ours: []string{"state/codec", "internal/cow"}},

@@ -1,4 +1,4 @@
-package heapstate
+package slotindex
 
 import (
 	"cmp"

@@ -1,10 +1,10 @@
-package heapstate
+package slotindex
 
 import "github.com/weirstate/weir/state/backend"
 
-// slotBatch yields slots in their order, in batches: it first lets the table read the rows of a
+// Batch yields slots in their order, in batches: it first lets the table read the rows of a
 // batch together, so that the processor waits for their memory in parallel.
-type slotBatch struct {
+type Batch struct {
 	table backend.FrozenTable
 	group uint16
 	yield func(slot uint32) error
@@ -15,22 +15,22 @@ type slotBatch struct {
 // can have in flight.
 const batchSlots = 64
 
-// begin empties the batch and prepares it for the slots of one key group.
-func (b *slotBatch) begin(t backend.FrozenTable, group uint16, yield func(slot uint32) error) {
-	*b = slotBatch{t, group, yield, b.slots[:0]}
+// Begin empties the batch and prepares it for the slots of one key group.
+func (b *Batch) Begin(t backend.FrozenTable, group uint16, yield func(slot uint32) error) {
+	*b = Batch{t, group, yield, b.slots[:0]}
 }
 
-// add adds a slot, and yields the batch if it is full.
-func (b *slotBatch) add(slot uint32) error {
+// Add adds a slot, and yields the batch if it is full.
+func (b *Batch) Add(slot uint32) error {
 	b.slots = append(b.slots, slot)
 	if len(b.slots) < batchSlots {
 		return nil
 	}
-	return b.flush()
+	return b.Flush()
 }
 
-// flush yields the slots of the batch.
-func (b *slotBatch) flush() error {
+// Flush yields the slots of the batch.
+func (b *Batch) Flush() error {
 	for rest := b.slots; len(rest) > 0; {
 		n := b.table.Gather(rest, b.group)
 		for _, slot := range rest[:n] {

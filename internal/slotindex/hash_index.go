@@ -1,4 +1,4 @@
-package heapstate
+package slotindex
 
 import (
 	"math/bits"
@@ -71,11 +71,12 @@ type hashIndex struct {
 	small     uint64      // the control bytes of slots 0 to 7 while there is no page
 	mask      uint32      // groups per page minus one; below 63 only while there is a single page
 	pages     uint32
-	scratch   *hashScratch
+	scratch   *Scratch
 }
 
-// hashScratch is memory that all indexes of a backend reuse while one of them makes room.
-type hashScratch struct {
+// Scratch is memory that all indexes of a backend reuse while one of them makes room. The zero
+// value is ready for use.
+type Scratch struct {
 	moved    []movedRow
 	from, to []uint32
 }
@@ -125,12 +126,18 @@ func vacant(word uint64) uint64 { return ^word & topBits }
 // emptyDirectory is the directory of every index without a page. It is never written.
 var emptyDirectory = make([]*hashPage, 1)
 
-func newHashIndex(t backend.Table, scratch *hashScratch) *hashIndex {
-	return &hashIndex{table: t, directory: emptyDirectory, shift: 64, scratch: scratch}
+// NewHash returns an empty hash index over a table. Indexes that one goroutine uses may share
+// scratch. Freeze of the index returns an Ordered.
+func NewHash(t backend.Table, scratch *Scratch) backend.Index {
+	x := &hashIndex{table: t, scratch: scratch}
+	x.Reset()
+	return x
 }
 
 // Reset implements backend.Index.
-func (x *hashIndex) Reset() { *x = *newHashIndex(x.table, x.scratch) }
+func (x *hashIndex) Reset() {
+	*x = hashIndex{table: x.table, directory: emptyDirectory, shift: 64, scratch: x.scratch}
+}
 
 // group returns the group in which the search for a hash begins.
 func (x *hashIndex) group(hash uint64) uint32 { return uint32(hash>>7) & x.mask }

@@ -1,4 +1,4 @@
-package heapstate
+package slotindex
 
 import (
 	"runtime"
@@ -13,9 +13,9 @@ import (
 // of that happens in the asynchronous half of a snapshot.
 type sortedSlots struct {
 	slots  []uint32    // by key group; ascending within a group, or in the order of keys
-	bounds groupBounds // of slots
+	bounds GroupBounds // of slots
 	sorter slotSorter
-	batch  slotBatch
+	batch  Batch
 }
 
 // Ascend implements backend.FrozenIndex.
@@ -23,30 +23,30 @@ func (s *sortedSlots) Ascend(t backend.FrozenTable, group uint16, yield func(slo
 	if s.bounds == nil {
 		s.groupSlots(t)
 	}
-	from, to := s.bounds.of(group)
-	s.batch.begin(t, group, yield)
+	from, to := s.bounds.Of(group)
+	s.batch.Begin(t, group, yield)
 	for _, item := range s.sorter.sort(t, s.slots[from:to]) {
-		if err := s.batch.add(item.slot); err != nil {
+		if err := s.batch.Add(item.slot); err != nil {
 			return err
 		}
 	}
-	return s.batch.flush()
+	return s.batch.Flush()
 }
 
 // chunkSlots is the number of slots after which the processor is offered to other goroutines:
 // some tens of microseconds of work. FrozenTable.Groups requires a multiple of 64.
 const chunkSlots = 1 << 10
 
-// reader implements orderedIndex.
-func (s *sortedSlots) reader() orderedIndex { return &sortedSlots{} }
+// Reader implements Ordered.
+func (s *sortedSlots) Reader() Ordered { return &sortedSlots{} }
 
-// ordered implements orderedIndex. It sorts the group's slots in place. That does not disturb
+// Slots implements Ordered. It sorts the group's slots in place. That does not disturb
 // Ascend, which sorts each group again and does not depend on the order within it.
-func (s *sortedSlots) ordered(t backend.FrozenTable, group uint16) []uint32 {
+func (s *sortedSlots) Slots(t backend.FrozenTable, group uint16) []uint32 {
 	if s.bounds == nil {
 		s.groupSlots(t)
 	}
-	from, to := s.bounds.of(group)
+	from, to := s.bounds.Of(group)
 	slots := s.slots[from:to:to]
 	for i, item := range s.sorter.sort(t, slots) {
 		slots[i] = item.slot
@@ -62,12 +62,12 @@ func (s *sortedSlots) groupSlots(t backend.FrozenTable) {
 		t.Groups(uint32(at), some)
 		for _, group := range some {
 			if group != backend.MaxKeyGroups {
-				s.bounds.count(group)
+				s.bounds.Count(group)
 			}
 		}
 		runtime.Gosched() // the task may wait for this processor
 	}
-	s.slots = make([]uint32, s.bounds.sum())
+	s.slots = make([]uint32, s.bounds.Sum())
 	next := slices.Clone(s.bounds)
 	for slot, group := range groups {
 		if group != backend.MaxKeyGroups {

@@ -1,4 +1,4 @@
-package heapstate
+package slotindex
 
 import (
 	"math/rand/v2"
@@ -57,11 +57,15 @@ var hashes = map[string]func(uint64) uint64{
 	"low bits":   func(n uint64) uint64 { return n },
 }
 
+func newHashIndex(table backend.Table) *hashIndex {
+	return NewHash(table, new(Scratch)).(*hashIndex)
+}
+
 func TestHashIndexFindsInsertedRowsOnly(t *testing.T) {
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {
 			table := &numbers{hash: hash, rows: map[uint32]uint64{}, present: map[uint64]bool{}}
-			x := newHashIndex(table, new(hashScratch))
+			x := newHashIndex(table)
 			rng := rand.New(rand.NewPCG(1, 1))
 			const span = 1500 // more than three pages of rows with equal hashes
 			for range 8000 {
@@ -94,7 +98,7 @@ func TestHashIndexFindsInsertedRowsOnly(t *testing.T) {
 
 func TestHashIndexBoundsItsDirectoryWhenHashesAgree(t *testing.T) {
 	table := &numbers{hash: hashes["all equal"], rows: map[uint32]uint64{}}
-	x := newHashIndex(table, new(hashScratch))
+	x := newHashIndex(table)
 	for n := range uint64(3000) {
 		slot, err := x.Insert(table.hash(n))
 		require.NoError(t, err)
@@ -106,7 +110,7 @@ func TestHashIndexBoundsItsDirectoryWhenHashesAgree(t *testing.T) {
 
 func TestHashIndexReusesTheSlotsOfDeletedRows(t *testing.T) {
 	table := &numbers{hash: mix, rows: map[uint32]uint64{}}
-	x := newHashIndex(table, new(hashScratch))
+	x := newHashIndex(table)
 	for n := range uint64(200_000) {
 		slot, err := x.Insert(mix(n))
 		require.NoError(t, err)
@@ -125,7 +129,7 @@ func TestHashIndexReusesTheSlotsOfDeletedRows(t *testing.T) {
 func TestHashIndexMovesFewRowsAsItGrows(t *testing.T) {
 	const n = 200_000
 	table := &numbers{hash: mix, rows: map[uint32]uint64{}}
-	x := newHashIndex(table, new(hashScratch))
+	x := newHashIndex(table)
 	for i := range uint64(n) {
 		slot, err := x.Insert(mix(i))
 		require.NoError(t, err)
