@@ -24,9 +24,10 @@ import (
 // Invariant: the namespace of a session is a window inside the session's own window. So two
 // sessions never have the same namespace.
 //
-// By the first invariant the ends of the windows are ordered like their starts. An element
-// needs one Floor lookup per session that it joins and one more, however many sessions of
-// the key are open.
+// By the first invariant the ends of the windows are ordered like their starts, and no window
+// before one that begins at or before the element can touch the element. So an element needs one
+// Floor lookup if it falls into a session or extends its end. Otherwise it needs one lookup per
+// session that it joins and one more, however many sessions of the key are open.
 type sessions struct{ state.MapState[Window, Window] }
 
 func declareSessions[K any](k *state.Keyed[K], name string) (*sessions, error) {
@@ -49,7 +50,8 @@ type union struct {
 
 // union returns the union of an element of the current key. It changes nothing, since the
 // union may be over already. It searches from the latest session that may touch the element
-// downwards, and stops at the first one that does not: earlier ones do not touch it either.
+// downwards, and stops at the first one that does not touch it, or that begins at or before it:
+// earlier ones do not touch it either.
 func (s *sessions) union(element Window) (union, error) {
 	u := union{window: element, namespace: element}
 	last := Window{element.End, math.MaxInt64}
@@ -59,14 +61,18 @@ func (s *sessions) union(element Window) (union, error) {
 			return u, err
 		}
 		if !ok || part.Key.End < element.Start {
-			slices.Reverse(u.parts)
-			return u, nil
+			break
 		}
 		u.window = Window{min(u.window.Start, part.Key.Start), max(u.window.End, part.Key.End)}
 		u.namespace = part.Value
 		u.parts = append(u.parts, part)
+		if part.Key.Start <= element.Start {
+			break
+		}
 		last = Window{part.Key.Start, part.Key.End - 1}
 	}
+	slices.Reverse(u.parts)
+	return u, nil
 }
 
 // windowChanged reports whether the union has another window than its only part, or has no
