@@ -212,6 +212,23 @@ func (f *frozenTable[K, V]) Rows(slot uint32, group uint16, yield func(key, valu
 
 // RowsFrom implements backend.FrozenTable.
 func (f *frozenTable[K, V]) RowsFrom(slot uint32, group uint16, suffix []byte, yield func(key, value []byte) error) error {
+	key, value, err := f.gatheredRow(slot, group)
+	if err != nil {
+		return err
+	}
+	if f.single == nil {
+		f.row.key = append(f.row.key[:0], key...)
+		return f.spread.rows(f.rows.At(slot).value, &f.row, suffix, yield)
+	}
+	if len(suffix) > 0 {
+		return nil
+	}
+	return yield(key, value)
+}
+
+// gatheredRow returns the composite key, without suffix, and the stored value, if the format is
+// scalar, of the row in a slot. It takes the next row that Gather has encoded, or calls Gather.
+func (f *frozenTable[K, V]) gatheredRow(slot uint32, group uint16) (key, value []byte, err error) {
 	g := &f.gathered
 	if g.next == len(g.rows) || g.rows[g.next].slot != slot {
 		f.Gather([]uint32{slot}, group)
@@ -223,17 +240,9 @@ func (f *frozenTable[K, V]) RowsFrom(slot uint32, group uint16, suffix []byte, y
 	to := g.rows[g.next]
 	g.next++
 	if g.err != nil && g.next == len(g.rows) {
-		return g.err
+		return nil, nil, g.err
 	}
-	key := g.keys[from.key:to.key:to.key]
-	if f.single == nil {
-		f.row.key = append(f.row.key[:0], key...)
-		return f.spread.rows(f.rows.At(slot).value, &f.row, suffix, yield)
-	}
-	if len(suffix) > 0 {
-		return nil
-	}
-	return yield(key, g.values[from.value:to.value:to.value])
+	return g.keys[from.key:to.key:to.key], g.values[from.value:to.value:to.value], nil
 }
 
 // Find implements backend.FrozenTable.

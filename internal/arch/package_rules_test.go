@@ -122,7 +122,7 @@ var rules = []packageRule{
 	{path: "run"},
 
 	{path: "state/statetest",
-		ours:    []string{"snapshot", "state", "state/backend", "state/codec", "internal/density", "internal/programs"},
+		ours:    []string{"snapshot", "state", "state/backend", "state/codec", "internal/density", "internal/programs", "internal/slotindex"},
 		tests:   []string{"heapstate"},
 		modules: append(testModules, core...)},
 	{path: "snapshot",
