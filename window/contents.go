@@ -6,7 +6,7 @@ import "github.com/weirstate/weir/state"
 // accumulator (folded) or the elements themselves (listed).
 type contents[In, Out any] interface {
 	SetNamespace(namespace []byte) error
-	// Add adds an element. It reports whether the window was empty.
+	// Add adds an element. It reports whether the window may have been empty.
 	Add(In) (first bool, err error)
 	// Get returns the result. It returns false for an empty window.
 	Get() (result Out, ok bool, err error)
@@ -43,12 +43,24 @@ func (f *folded[In, Out]) Add(in In) (first bool, err error) {
 }
 
 // listed holds a list of elements per window.
-type listed[In any] struct{ state.ListState[In] }
+//
+// On a disk backend, a read of the list is slower than an Add, and reads up to a chunk of the list.
+// So Add reads it only where the result is needed.
+type listed[In any] struct {
+	state.ListState[In]
+	// blind makes Add report every element as the first, without a read. It is set for sessions,
+	// which know whether they are new, and with a Lateness above 0, since each element registers
+	// a timer then.
+	blind bool
+}
 
 // Add implements contents.
 func (l listed[In]) Add(in In) (first bool, err error) {
-	if first, err = l.isEmpty(); err != nil {
-		return false, err
+	first = true
+	if !l.blind {
+		if first, err = l.isEmpty(); err != nil {
+			return false, err
+		}
 	}
 	return first, l.ListState.Add(in)
 }

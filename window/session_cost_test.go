@@ -41,23 +41,29 @@ func (c countedCursor) Next() (key, value []byte, ok bool, err error) {
 	return c.Cursor.Next()
 }
 
+// rowsRead returns a function that adds an element to windows and returns the number of rows that
+// were read.
+func rowsRead(t *testing.T, d declare) func(time int64) int {
+	backend := &counted{}
+	f := newFleet(t, func(o state.Options) (_ snapshot.Backend, err error) {
+		backend.Bytes, err = statetest.NewBytes(o, 32)
+		return backend, err
+	}, d, 1)
+	return func(time int64) int {
+		before := backend.rows
+		f.add("k", time, 1)
+		return backend.rows - before
+	}
+}
+
 // An element that falls into a session, or extends its end, reads the row of the session. Others
 // read the rows of the sessions that they join and one more. An earlier version read all sessions
 // of the key from the oldest: 2,000 rows with 2,000 open sessions.
 func TestElementReadsFewRowsHoweverManySessionsAreOpen(t *testing.T) {
 	const gap, apart = 10, 100
 	for _, sessions := range []int{1, 10, 2000} {
-		backend := &counted{}
-		f := newFleet(t, func(o state.Options) (_ snapshot.Backend, err error) {
-			backend.Bytes, err = statetest.NewBytes(o, 32)
-			return backend, err
-		}, aggregating(window.Session(gap), 0), 1)
+		rows := rowsRead(t, aggregating(window.Session(gap), 0))
 		rng := rand.New(rand.NewPCG(1, 1))
-		rows := func(time int64) int {
-			before := backend.rows
-			f.add("k", time, 1)
-			return backend.rows - before
-		}
 		for _, i := range rng.Perm(sessions) {
 			require.LessOrEqual(t, rows(int64(i)*apart), 1) // a new session
 		}
@@ -68,5 +74,15 @@ func TestElementReadsFewRowsHoweverManySessionsAreOpen(t *testing.T) {
 		require.LessOrEqual(t, rows(apart/2+2*gap), 1) // these two touch no session
 		require.LessOrEqual(t, rows(apart/2+gap/2), 1)
 		require.LessOrEqual(t, rows(apart/2+gap+gap/2), 2) // this one merges them
+	}
+}
+
+// An Add to a list does not read the list in sessions, and in windows with a lateness.
+func TestElementOfAListDoesNotReadTheList(t *testing.T) {
+	sessions := rowsRead(t, listing(window.Session(10), 0))
+	withLateness := rowsRead(t, listing(window.Tumbling(10, 0), 5))
+	for range 5 {
+		require.Equal(t, 1, sessions(3), "one row of the map of sessions")
+		require.Zero(t, withLateness(3))
 	}
 }

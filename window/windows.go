@@ -80,7 +80,9 @@ type Result[K, Out any] struct {
 //
 // Cost: adding an element costs one Add to the contents. The first element of a window
 // registers a timer. With a Lateness above 0, each element registers the timer at End-1 until
-// the watermark reaches it. An element that changes the bounds of a session moves its timer.
+// the watermark reaches it; after that, each element of List registers the timer at End-1+L.
+// Without a Lateness, List reads the contents before each Add, except in sessions. An element
+// that changes the bounds of a session moves its timer.
 //
 // The functions of Options are called with the key of the window as the current key. They
 // must leave it unchanged and must not add elements to these Windows.
@@ -116,7 +118,7 @@ func Aggregate[K, In, Acc, Out any](h Host[K], o Options[K, In, Out], d state.Ag
 func List[K, In any](h Host[K], o Options[K, In, []In], d state.ListDescriptor[In]) (*Windows[K, In, []In], error) {
 	return declare(h, o, d.Name, func(k *state.Keyed[K]) (contents[In, []In], error) {
 		list, err := state.ListOf(k, d)
-		return listed[In]{list}, err
+		return listed[In]{list, o.Assigner.session || o.Lateness > 0}, err
 	})
 }
 
@@ -202,7 +204,11 @@ func (w *Windows[K, In, Out]) assign(key K, time int64, in In) (added bool, err 
 		if w.isOver(at) {
 			continue
 		}
-		if err := w.put(key, at, at, false, in); err != nil {
+		first, err := w.put(at, in)
+		if err != nil {
+			return false, err
+		}
+		if err := w.schedule(key, at, first); err != nil {
 			return false, err
 		}
 		added = true
@@ -222,7 +228,10 @@ func (w *Windows[K, In, Out]) assignSession(key K, time int64, in In) (added boo
 			return false, err
 		}
 	}
-	return true, w.put(key, u.window, u.namespace, u.windowChanged(), in)
+	if _, err := w.put(u.namespace, in); err != nil {
+		return false, err
+	}
+	return true, w.schedule(key, u.window, u.windowChanged())
 }
 
 // merge replaces the parts of a union by one session, and deletes their timers.
@@ -243,18 +252,19 @@ func (w *Windows[K, In, Out]) merge(u *union) error {
 	return w.sessions.Put(u.window, u.namespace)
 }
 
-// put adds an element to window at, whose contents are in the given namespace. It registers a
-// timer, or fires the window if the watermark has reached it. TimersDeleted is true if merge
-// deleted the timers of the window.
-func (w *Windows[K, In, Out]) put(key K, at, namespace Window, timersDeleted bool, in In) error {
+// put adds an element to the contents in the namespace of a window. It reports whether the
+// contents may have been empty.
+func (w *Windows[K, In, Out]) put(namespace Window, in In) (first bool, err error) {
 	if err := w.selectContents(namespace); err != nil {
-		return err
+		return false, err
 	}
-	first, err := w.contents.Add(in)
-	if err != nil {
-		return err
-	}
-	withoutTimer := first || timersDeleted
+	return w.contents.Add(in)
+}
+
+// schedule registers a timer of window at after an element was added to it, or fires the window if
+// the watermark has reached it. WithoutTimer is true if the window may have no timer. The contents
+// of the window must be selected.
+func (w *Windows[K, In, Out]) schedule(key K, at Window, withoutTimer bool) error {
 	if at.last() > w.host.Watermark() {
 		// With a lateness, the timer of a window with contents may be the later one: the
 		// window may have fired before a restore in which the watermark started again.
