@@ -8,7 +8,7 @@ type boolCodec[T ~bool] struct{}
 func (boolCodec[T]) ID() ID                { return ID{Name: "bool", Version: 1} }
 func (boolCodec[T]) FixedSize() int        { return 1 }
 func (boolCodec[T]) Size(T) (int64, error) { return 1, nil }
-func (boolCodec[T]) traits() traits        { return traits{total: true, distinct: true} }
+func (boolCodec[T]) traits() traits        { return traits{total: true, distinct: true, roundTrips: true} }
 
 func (boolCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	if v {

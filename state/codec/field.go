@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"reflect"
 	"unsafe"
 )
 
@@ -13,8 +14,9 @@ type FieldOf[T any] struct {
 	fixed  int     // size of an encoding in bytes; 0: sizes vary
 	offset uintptr // of the field in a T, in bytes
 	memory uintptr // size of the field in a T, in bytes
-	total  bool    // traits.total
-	normal bool    // the codec has a Normalizer
+	data   int     // memory without padding
+	traits traits
+	normal bool // the codec has a Normalizer
 	codec  fieldCodec[T]
 	err    error
 }
@@ -33,7 +35,8 @@ func Field[T, F any](name string, ptr func(*T) *F, c Codec[F]) FieldOf[T] {
 	}
 	f.id = c.ID()
 	f.fixed = max(c.FixedSize(), 0)
-	f.total = traitsOf(c).total
+	f.traits = traitsOf(c)
+	f.data = dataBytes(reflect.TypeFor[F]())
 	f.offset, f.memory, f.err = fieldOffset(ptr)
 	normal := Normalizer(c)
 	f.normal = normal != nil
@@ -65,6 +68,30 @@ func fieldOffset[T, F any](ptr func(*T) *F) (offset, memory uintptr, err error) 
 	return offset, memory, nil
 }
 
+// covered reports whether fields that do not overlap cover a T, except for its padding.
+func covered[T any](fields []FieldOf[T]) bool {
+	left := dataBytes(reflect.TypeFor[T]())
+	for _, f := range fields {
+		left -= f.data
+	}
+	return left == 0
+}
+
+// dataBytes returns the size of the values of a type in memory in bytes, without padding.
+func dataBytes(t reflect.Type) (size int) {
+	switch t.Kind() {
+	case reflect.Struct:
+		for i := range t.NumField() {
+			size += dataBytes(t.Field(i).Type)
+		}
+		return size
+	case reflect.Array:
+		return t.Len() * dataBytes(t.Elem())
+	default:
+		return int(t.Size())
+	}
+}
+
 // checkFields returns an error if a field is invalid, or if two fields have the same name or
 // overlap in memory.
 func checkFields[T any](fields []FieldOf[T]) error {
@@ -89,7 +116,7 @@ func checkFields[T any](fields []FieldOf[T]) error {
 
 // size returns the number of bytes that the field takes in the encoding of v.
 func (f *FieldOf[T]) size(v *T, escaped bool) (int64, error) {
-	if f.fixed > 0 && f.total {
+	if f.fixed > 0 && f.traits.total {
 		return int64(f.fixed), nil
 	}
 	if escaped {

@@ -24,7 +24,7 @@ type floatCodec[T ~float32 | ~float64] struct {
 func (c *floatCodec[T]) ID() ID                { return ID{Name: c.name, Version: 1} }
 func (c *floatCodec[T]) FixedSize() int        { return c.size }
 func (c *floatCodec[T]) Size(T) (int64, error) { return int64(c.size), nil }
-func (c *floatCodec[T]) traits() traits        { return traits{total: true} }
+func (c *floatCodec[T]) traits() traits        { return traits{total: true, roundTrips: true} }
 
 // Append and Decode do not convert between the widths: the conversion would change the payload of a
 // NaN.

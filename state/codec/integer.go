@@ -39,7 +39,7 @@ func (c *intCodec[T]) ID() ID                { return ID{Name: c.name, Version: 
 func (c *intCodec[T]) FixedSize() int        { return c.size }
 func (c *intCodec[T]) Size(T) (int64, error) { return int64(c.size), nil }
 func (c *intCodec[T]) Compare(a, b T) int    { return cmp.Compare(a, b) }
-func (c *intCodec[T]) traits() traits        { return traits{total: true, distinct: true} }
+func (c *intCodec[T]) traits() traits        { return traits{total: true, distinct: true, roundTrips: true} }
 
 func (c *intCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	u := uint64(v) ^ c.sign

@@ -39,7 +39,11 @@ func (c *mapCodec[K, V]) ID() ID         { return c.id }
 func (c *mapCodec[K, V]) FixedSize() int { return -1 }
 
 func (c *mapCodec[K, V]) traits() traits {
-	return traits{total: c.key.traits.total && c.key.traits.distinct && c.value.traits.total}
+	key, value := c.key.traits, c.value.traits
+	return traits{
+		total:      key.total && key.distinct && value.total,
+		roundTrips: key.roundTrips && value.roundTrips,
+	}
 }
 
 func (c *mapCodec[K, V]) normalize(m map[K]V) map[K]V {

@@ -10,7 +10,7 @@ package codec
 // result may share memory with it.
 //
 // Codecs of a program's own and JSON, Binary and Func have no Normalizer. Parts of a value that
-// they do not encode are undefined.
+// they do not encode are undefined. RoundTrips tells them from codecs that need no Normalizer.
 func Normalizer[T any](c Codec[T]) func(T) T {
 	if n, ok := c.(interface{ normalize(T) T }); ok && needsNormalizing(c) {
 		return n.normalize

@@ -27,7 +27,11 @@ type pointerCodec[T any] struct {
 
 func (c *pointerCodec[T]) ID() ID         { return c.id }
 func (c *pointerCodec[T]) FixedSize() int { return -1 }
-func (c *pointerCodec[T]) traits() traits { return traits{total: traitsOf(c.elem).total} }
+
+func (c *pointerCodec[T]) traits() traits {
+	elem := traitsOf(c.elem)
+	return traits{total: elem.total, roundTrips: elem.roundTrips}
+}
 
 func (c *pointerCodec[T]) normalizes() bool { return Normalizer(c.elem) != nil }
 

@@ -28,6 +28,7 @@ type subjectTests interface {
 	roundTrip(t *testing.T)
 	order(t *testing.T)
 	canonical(t *testing.T, r *rand.Rand)
+	normal(t *testing.T)
 }
 
 func (s subject[T]) encode(t *testing.T, v T) []byte {

@@ -29,7 +29,10 @@ type sliceCodec[T any] struct {
 
 func (c *sliceCodec[T]) ID() ID         { return c.id }
 func (c *sliceCodec[T]) FixedSize() int { return -1 }
-func (c *sliceCodec[T]) traits() traits { return traits{total: c.elem.traits.total} }
+
+func (c *sliceCodec[T]) traits() traits {
+	return traits{total: c.elem.traits.total, roundTrips: c.elem.traits.roundTrips}
+}
 
 func (c *sliceCodec[T]) normalize(v []T) []T {
 	if len(v) == 0 {

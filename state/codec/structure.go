@@ -27,12 +27,13 @@ func Struct[T any](name string, version uint32, fields ...FieldOf[T]) Codec[T] {
 	c := &structCodec[T]{
 		id:     ID{Name: name, Version: version},
 		fields: append([]FieldOf[T](nil), fields...),
-		total:  true,
+		known:  traits{total: true, roundTrips: covered(fields)},
 	}
 	var schema []string
 	for _, f := range fields {
 		schema = append(schema, f.name+":"+f.id.String())
-		c.total = c.total && f.total
+		c.known.total = c.known.total && f.traits.total
+		c.known.roundTrips = c.known.roundTrips && f.traits.roundTrips
 		if f.fixed == 0 {
 			c.fixed = -1
 		}
@@ -51,7 +52,7 @@ type structCodec[T any] struct {
 	id     ID
 	fields []FieldOf[T]
 	fixed  int // size of an encoding in bytes; -1: sizes vary
-	total  bool
+	known  traits
 
 	// Methods pass the address of a struct to field codecs through an interface, so the
 	// compiler would allocate the struct on the heap in each call. They copy it to operands
@@ -72,7 +73,7 @@ func (c *structCodec[T]) borrow() *operands[T] {
 
 func (c *structCodec[T]) ID() ID         { return c.id }
 func (c *structCodec[T]) FixedSize() int { return c.fixed }
-func (c *structCodec[T]) traits() traits { return traits{total: c.total} }
+func (c *structCodec[T]) traits() traits { return c.known }
 
 func (c *structCodec[T]) normalizes() bool {
 	return slices.ContainsFunc(c.fields, func(f FieldOf[T]) bool { return f.normal })
@@ -91,7 +92,7 @@ func (c *structCodec[T]) normalize(v T) T {
 }
 
 func (c *structCodec[T]) Size(v T) (int64, error) {
-	if c.fixed >= 0 && c.total {
+	if c.fixed >= 0 && c.known.total {
 		return int64(c.fixed), nil
 	}
 	p := c.borrow()

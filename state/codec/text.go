@@ -18,7 +18,7 @@ func (stringCodec[T]) Size(v T) (int64, error)                { return int64(len
 func (stringCodec[T]) Append(dst []byte, v T) ([]byte, error) { return append(dst, v...), nil }
 func (stringCodec[T]) Decode(src []byte) (T, error)           { return T(src), nil }
 func (stringCodec[T]) Compare(a, b T) int                     { return strings.Compare(string(a), string(b)) }
-func (stringCodec[T]) traits() traits                         { return traits{total: true, distinct: true} }
+func (stringCodec[T]) traits() traits                         { return traits{total: true, distinct: true, roundTrips: true} }
 
 // Bytes returns the codec of byte slices. The encoding is the slice. A nil slice and an empty slice
 // are the same value, decoded as nil. Decode returns a copy whose capacity is its length.
@@ -38,7 +38,7 @@ func (bytesCodec) normalize(v []byte) []byte {
 	return slices.Clip(v)
 }
 
-func (bytesCodec) traits() traits { return traits{total: true} }
+func (bytesCodec) traits() traits { return traits{total: true, roundTrips: true} }
 
 func (bytesCodec) Decode(src []byte) ([]byte, error) {
 	if len(src) == 0 {

@@ -23,7 +23,7 @@ type timeCodec struct{}
 func (timeCodec) ID() ID                        { return ID{Name: "time", Version: 1} }
 func (timeCodec) FixedSize() int                { return timeSize }
 func (timeCodec) Size(time.Time) (int64, error) { return timeSize, nil }
-func (timeCodec) traits() traits                { return traits{total: true} }
+func (timeCodec) traits() traits                { return traits{total: true, roundTrips: true} }
 
 func (timeCodec) normalize(v time.Time) time.Time { return v.Round(0).UTC() }
 

@@ -9,6 +9,8 @@ type traits struct {
 	// distinct: values that differ under == have different encodings, so two keys of a Go
 	// map never have equal encodings. NaNs, times in two zones and pointers are not distinct.
 	distinct bool
+	// roundTrips: see RoundTrips.
+	roundTrips bool
 }
 
 // traitsOf returns the traits of a codec.
@@ -27,3 +29,13 @@ func ConstantSize[T any](c Codec[T]) (size int64, ok bool) {
 
 // Total reports whether each value is known to have an encoding, so that Size and Append never fail.
 func Total[T any](c Codec[T]) bool { return traitsOf(c).total }
+
+// RoundTrips reports whether it is known that Decode returns, for each encoding, the value that
+// was encoded, as Normalizer's function returns it, or unchanged if Normalizer returns nil. A
+// decoded pointer points to other memory. If RoundTrips returns false, only Decode knows what a
+// read returns.
+//
+// It returns true for Bool, Int, Float, String, Bytes and Time, and for Slice, Map, Pointer and
+// Struct if it does for all their parts; for Struct only if the fields cover the whole struct. It
+// returns false for JSON, Binary, Func, invalid codecs and codecs of a program's own.
+func RoundTrips[T any](c Codec[T]) bool { return traitsOf(c).roundTrips }

@@ -30,6 +30,12 @@ func TestMessageTypesHaveIdentitiesOfTheirOwn(t *testing.T) {
 	require.NotEqual(t, New[structpb.Struct](1).ID(), New[durationpb.Duration](1).ID())
 }
 
+// A decoded message has a state of its own, which a message that was encoded need not have.
+func TestMessageDoesNotCountAsAValueThatRoundTrips(t *testing.T) {
+	require.False(t, codec.RoundTrips(New[structpb.Struct](1)))
+	require.False(t, codec.RoundTrips(codec.Slice(New[structpb.Struct](1))))
+}
+
 func TestMalformedMessageIsAnError(t *testing.T) {
 	_, err := New[durationpb.Duration](1).Decode([]byte{0xff})
 	require.ErrorIs(t, err, codec.ErrMalformed)
