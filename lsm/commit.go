@@ -120,6 +120,9 @@ func (db *DB) applyChange(c *version.Change, next *version.Tree) {
 			db.o.Budget.removeSealed(r)
 		}
 		db.versions.Install(db.versions.Current().Without(len(c.Flushed), next))
+		if c.Flushed[0].Source != nil {
+			db.gaps.Clear() // were found without the entries of the source
+		}
 		db.pins.replaceRuns(&db.versions, c.Flushed, c.Added[0])
 		for _, f := range c.Added[0] { // counted before Flush can return
 			db.counters.flushed(f.Size)

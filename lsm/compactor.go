@@ -326,7 +326,8 @@ func (db *DB) yieldToFlush(ctx context.Context) error {
 // flushesGoFirst reports whether a flush is due that compactions must wait for. The caller
 // holds the lock.
 func (db *DB) flushesGoFirst() bool {
-	return db.status.flushErr == nil && !db.status.closed && len(db.dueRuns()) > 0 && db.versions.Current().MemoryBytes() > 0
+	v := db.versions.Current()
+	return db.status.flushErr == nil && !db.status.closed && len(db.dueRuns()) > 0 && (v.MemoryBytes() > 0 || v.NewestSource() > 0)
 }
 
 // compactionConfig returns the configuration of flushes and compactions.
@@ -338,6 +339,7 @@ func (db *DB) compactionConfig() compaction.Config {
 		BudgetBytes: o.Budget.Limit(), MaxValueSize: o.MaxValueSize,
 		Filter: o.Filter, Filtered: o.filtered,
 		Guard:     db.guard,
+		Entries:   db.o.entriesOf,
 		Decide:    db.askFilter,
 		TooLarge:  func(size, limit int64) error { return &SizeError{"value", size, limit} },
 		NewNumber: db.newFileNumber, Report: db.report,

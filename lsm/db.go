@@ -242,6 +242,10 @@ func (db *DB) release(discard bool) (err error) {
 	complete := err == nil && db.isComplete()
 	err = errors.Join(lost, err)
 	db.lock.Lock()
+	unflushed := db.versions.Current().Memory
+	db.lock.Unlock()
+	db.closeSources(unflushed)
+	db.lock.Lock()
 	for v := range db.pins.views {
 		v.abandon()
 	}

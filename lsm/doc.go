@@ -24,6 +24,7 @@
 //	read a fixed moment        View
 //	copy the store             Checkpoint, View.Tables, Restore
 //	make writes durable        Flush, SyncLog, Close
+//	add a run made later       SealWith, FlushedRun, WaitFlushed
 //	observe                    Metrics, Events
 //	repair and remove          Check, Destroy
 //

@@ -31,8 +31,8 @@ var (
 	// the store was created with.
 	ErrMismatch = errors.New("option differs from the one that the store was created with")
 	// ErrInvalidOption is returned for an option or an argument out of range, by Restore if the
-	// store of a part was not closed, and by a compaction if the Picker's choice would change
-	// the order of entries.
+	// store of a part was not closed, by SealWith for a store with a log, and by a compaction if
+	// the Picker's choice would change the order of entries.
 	ErrInvalidOption = sstable.ErrInvalidOption
 )
 

@@ -134,7 +134,8 @@ func (db *DB) reportFlush(err error) {
 	db.progress.Broadcast()
 }
 
-// flush writes runs to a table, unless they are one already, and adds it to the tree.
+// flush writes runs to a table, unless they are one already, and adds it to the tree. Then it
+// closes the source of the runs.
 func (db *DB) flush(group []*version.SealedRun) error {
 	begun := time.Now()
 	newest := group[0].Number
@@ -158,11 +159,12 @@ func (db *DB) flush(group []*version.SealedRun) error {
 	if f != nil {
 		db.o.Events.Flushed(FlushInfo{Run: newest, File: f.Number, Bytes: f.Size, Entries: f.Entries, Took: time.Since(begun)})
 	}
+	db.closeSources(group)
 	db.compactor.wake()
 	return nil
 }
 
-// writeRuns writes the entries of memtables to a table of level 0. It returns nil if there are
+// writeRuns writes the entries of memtables or of a source to a table of level 0. It returns nil if there are
 // no entries.
 func (db *DB) writeRuns(group []*version.SealedRun) (*version.File, error) {
 	db.lock.Lock()

@@ -35,7 +35,8 @@ const (
 //
 // A table takes runs from the oldest on and ends
 //   - before the sum exceeds MemtableBytes,
-//   - before and after a run that is a file already (one write too large for a memtable), and
+//   - before and after a run that is a file already (one write too large for a memtable) or a
+//     Source, and
 //   - after the newest run of a view or scan. The view then refers to exactly this table and pins
 //     no memory: see pins.
 //
@@ -78,12 +79,12 @@ func (p *flushPolicy) due(memory []*version.SealedRun, short bool, endsView func
 func (p *flushPolicy) oldest(memory []*version.SealedRun, endsView func(uint64) bool) (group []*version.SealedRun, full bool) {
 	at := len(memory) - 1
 	bytes := memory[at].Bytes
-	if memory[at].File != nil {
+	if memory[at].IsAlone() {
 		return memory[at:], true
 	}
 	for ; at > 0 && !endsView(memory[at].Number); at-- {
 		next := memory[at-1]
-		if bytes += next.Bytes; next.File != nil || bytes > p.memtableBytes {
+		if bytes += next.Bytes; next.IsAlone() || bytes > p.memtableBytes {
 			return memory[at:], true
 		}
 	}

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/weirstate/weir/lsm/internal/version"
@@ -110,20 +111,20 @@ func (it *Iterator) Close() error {
 
 // Iterator returns an iterator over the keys in [from, to). A nil from is the lowest key, a nil
 // to is the end. The iterator sees the store as of this call: the store seals its memtable,
-// unless it is empty. Close the iterator.
-func (db *DB) Iterator(from, to []byte) (_ *Iterator, err error) {
+// unless it is empty. Like reads of a View, Iterator waits for runs of SealWith. Close the
+// iterator.
+func (db *DB) Iterator(from, to []byte) (*Iterator, error) {
 	opened := callerOf()
-	if err := db.lockOpen(); err != nil {
+	v, err := db.view(opened)
+	if err != nil {
 		return nil, err
 	}
-	defer db.unlockAfterWrite(&err)
-	if err := db.sealForRead(); err != nil {
-		return nil, err
-	}
-	return db.scan(db.versions.Current(), db.activeRun-1, run.Range{From: from, To: to}, opened), nil
+	it, err := v.iterator(run.Range{From: from, To: to}, opened)
+	return it, errors.Join(err, v.Close())
 }
 
-// scan returns an iterator over v, whose newest run is given. The caller holds the lock.
+// scan returns an iterator over v, whose newest run is given and which has no source. The caller
+// holds the lock.
 func (db *DB) scan(v *version.Version, newest uint64, within run.Range, opened caller) *Iterator {
 	within = run.Range{From: bytes.Clone(within.From), To: bytes.Clone(within.To)} // the caller may change its slices
 	w := &walk{db: db, within: within, version: v, run: newest, opened: opened}

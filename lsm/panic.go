@@ -10,13 +10,15 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
-// PanicError is the error of a panic in a function of the options. All locks are released, and
+// PanicError is the error of a panic in a function of the options or in a Source. All locks are released, and
 // the tree does not change.
 //
 //   - A panic of Split is returned by the call. If the call has changed nothing, it has not happened
 //     and the store continues. If it may have changed something, or if the panic happened in a
 //     flush or compaction, the store is ErrFailed.
 //   - After a panic of Filter or Picker, or of a memtable during a write, the store is ErrFailed.
+//   - A panic of Source.Entries is a failed flush, which is retried: see SourceError. A panic of
+//     Source.Close is passed to Events.LeftBehind.
 //   - After a panic of a function of Events, that function is not called again, the store
 //     continues, and Close returns the first such panic.
 type PanicError struct {
@@ -39,10 +41,12 @@ func newPanicError(what string, value any) *PanicError {
 	return &PanicError{What: what, Value: value, Stack: debug.Stack()}
 }
 
-// isPanic reports whether err is or wraps a PanicError.
+// isPanic reports whether err is or wraps a PanicError after which the store cannot continue. After
+// a panic of a Source it can.
 func isPanic(err error) bool {
 	var p *PanicError
-	return errors.As(err, &p)
+	var s *SourceError
+	return errors.As(err, &p) && !errors.As(err, &s)
 }
 
 // panicOf returns the error of a panic in code that calls the split function and memtables. The

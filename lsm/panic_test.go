@@ -108,6 +108,15 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 		"Prefix":   func(db *DB) error { it, err := db.Prefix([]byte("aa:")); return walked(it, err) },
 		"Stream":   func(db *DB) error { return readStream(db.Stream(key)) },
 		"Seal":     (*DB).Seal,
+		"SealWith": func(db *DB) error {
+			number, err := db.SealWith(sourceOf(entry(run.DeletePrefix, "aa:", ""), entry(run.Set, "aa:1", "source")))
+			if err != nil {
+				return err
+			}
+			return db.WaitFlushed(ctx, number)
+		},
+		"WaitFlushed": func(db *DB) error { return db.WaitFlushed(ctx, 1) },
+		"FlushedRun":  func(db *DB) error { db.FlushedRun(); return nil },
 		"SyncLog": func(db *DB) error {
 			if err := db.SyncLog(); !errors.Is(err, ErrNoLog) {
 				return err

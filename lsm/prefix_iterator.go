@@ -92,7 +92,7 @@ func (w *walk) prefixSources(sources []merge.Source) []merge.Source {
 			return sources
 		case r.Table != nil:
 			sources, hides = w.addMemory(sources, r.Table)
-		default:
+		case r.File != nil: // a source is passed over: see SealWith
 			sources, hides = w.addTables(sources, []*version.File{r.File})
 		}
 	}

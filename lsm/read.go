@@ -111,7 +111,7 @@ func (db *DB) findFrom(f *run.Lookup, v *version.Version, active bool, key []byt
 				db.scratch.inMemory++
 			}
 			db.scratch.mayBeFreed = f.Exists()
-		} else {
+		} else if r.File != nil { // a source is passed over: see SealWith
 			last, err = r.File.Table.Get(p, f)
 		}
 		if last || err != nil {

@@ -1,6 +1,9 @@
 package lsm
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/run"
 )
@@ -8,6 +11,10 @@ import (
 // View is a snapshot of the store at a seal. Later writes do not change it. It pins files on
 // disk, and memory only until its runs are flushed. A store may have many views; a view copies
 // no data.
+//
+// Reads of a view that holds a run of SealWith wait until the run is flushed. If a flush that
+// begins after the call fails, the call returns its error; a later call may succeed. If the view is
+// closed during the wait, the call returns ErrClosed after it.
 //
 // Thread safety: safe for concurrent use; an iterator belongs to one goroutine.
 type View struct {
@@ -62,9 +69,33 @@ func (v *View) lockOpen() error {
 	return nil
 }
 
+// lockForRead is lockOpen that waits until the sources of the view are flushed. It releases the
+// lock while it waits.
+func (v *View) lockForRead() error {
+	if err := v.lockOpen(); err != nil {
+		return err
+	}
+	newest := v.version.NewestSource()
+	if newest == 0 {
+		return nil
+	}
+	err := v.db.waitForRun(context.Background(), newest)
+	switch {
+	case err != nil:
+	case v.version == nil:
+		err = ErrClosed
+	case v.version.NewestSource() > 0:
+		err = fmt.Errorf("the table of run %d does not fit into the tree of the view: %w", newest, ErrCorrupt)
+	default:
+		return nil
+	}
+	v.db.lock.Unlock()
+	return err
+}
+
 // Get appends the key's value to dst and reports whether the key has a value: see DB.Get.
 func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
-	if err := v.lockOpen(); err != nil {
+	if err := v.lockForRead(); err != nil {
 		return dst, false, err
 	}
 	db := v.db
@@ -77,7 +108,7 @@ func (v *View) Get(key, dst []byte) (value []byte, found bool, err error) {
 
 // Has reports whether the key has a value: see DB.Has.
 func (v *View) Has(key []byte) (found bool, err error) {
-	if err := v.lockOpen(); err != nil {
+	if err := v.lockForRead(); err != nil {
 		return false, err
 	}
 	defer v.db.unlock(&err)
@@ -92,7 +123,7 @@ func (v *View) Iterator(from, to []byte) (*Iterator, error) {
 
 // iterator is Iterator for callers that pass the place where it was opened.
 func (v *View) iterator(within run.Range, opened caller) (_ *Iterator, err error) {
-	if err := v.lockOpen(); err != nil {
+	if err := v.lockForRead(); err != nil {
 		return nil, err
 	}
 	defer v.db.unlock(&err)

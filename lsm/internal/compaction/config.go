@@ -26,6 +26,9 @@ type Config struct {
 	// Guard calls a function that uses the split function or a memtable, and converts a panic
 	// to an error.
 	Guard func(func() error) error
+	// Entries calls Source.Entries. It checks each entry before it passes it to add, and converts
+	// a panic to an error. It returns the first error of add, even if the source does not.
+	Entries func(s version.Source, add func(*run.Entry) error) error
 	// Decide calls Filter.Decide, and converts a panic to an error.
 	Decide func([]FilterEntry) error
 	// TooLarge returns the error for a value above its limit.

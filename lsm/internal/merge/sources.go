@@ -13,7 +13,8 @@ import (
 const Readahead = 256 << 10
 
 // VersionSources returns the runs of a version that may have keys in a range, from the newest
-// to the oldest. lock is the lock of the store; the caller does not hold it during the walk.
+// to the oldest. No run of v may be a source. lock is the lock of the store; the caller does not
+// hold it during the walk.
 func VersionSources(v *version.Version, within run.Range, lock sync.Locker, o sstable.IteratorOptions) (sources []Source) {
 	for _, r := range v.Memory {
 		if r.Table != nil {

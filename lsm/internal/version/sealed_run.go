@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirstate/weir/memtable"
+	"github.com/weirstate/weir/run"
 )
 
 // ErrFlushed is returned to readers of a sealed run whose memtable was freed after a flush.
@@ -13,11 +14,15 @@ import (
 var ErrFlushed = errors.New("the run was flushed")
 
 // SealedRun is a run that takes no more writes and is not in the tree yet. It is a memtable,
-// or a file if one write was too large for memory.
+// a file if one write was too large for memory, or a source, whose entries are made by the flush.
+// A reader of a version must not pass over a source, unless somebody else holds its entries.
+//
+// Invariant: exactly one of Table, File and Source is not nil.
 type SealedRun struct {
 	Number        uint64         // runs are numbered in the order of their seals
-	Table         memtable.Table // nil if the run is a file
-	File          *File          // nil if the run is a memtable; the run holds a reference
+	Table         memtable.Table // the memtable
+	File          *File          // the file; the run holds a reference
+	Source        Source         // the source; package lsm closes it
 	Bytes         int64          // size of the memtable when it was sealed; comparable with Options.MemtableBytes
 	BudgetedBytes int64          // share of the run in Budget.sealedBytes; 0 once it is in the tree
 	Sealed        time.Time      // time of the seal; the run waits from then on to be flushed together with others
@@ -34,6 +39,21 @@ func NewSealedFile(number uint64, f *File) *SealedRun {
 	f.refs++
 	return &SealedRun{Number: number, File: f}
 }
+
+// Source makes the entries of a run when the run is flushed: see Source of package lsm.
+type Source interface {
+	Entries(add func(*run.Entry) error) error // calls add for each entry, ascending
+	Close()                                   // ends the use of the source
+}
+
+// NewSealedSource returns a run whose entries come from a source.
+func NewSealedSource(number uint64, s Source) *SealedRun {
+	return &SealedRun{Number: number, Source: s}
+}
+
+// IsAlone reports whether the run never shares a table with other runs: it is a file already, or
+// a source.
+func (r *SealedRun) IsAlone() bool { return r.File != nil || r.Source != nil }
 
 // Close frees the memtable. Scans that still walk the run get ErrFlushed from then on.
 func (r *SealedRun) Close() {

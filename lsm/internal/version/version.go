@@ -97,9 +97,10 @@ func (s *Set) release(v *Version) {
 		if r.refs--; r.refs > 0 {
 			continue
 		}
-		if r.Table != nil {
+		switch {
+		case r.Table != nil:
 			s.onUnusedRun(r)
-		} else {
+		case r.File != nil:
 			s.unrefFile(r.File)
 		}
 	}
@@ -145,6 +146,16 @@ func (v *Version) UnflushedBytes() (n int64) {
 		}
 	}
 	return n
+}
+
+// NewestSource returns the number of the newest sealed run that is a source, 0 if none is.
+func (v *Version) NewestSource() uint64 {
+	for _, r := range v.Memory {
+		if r.Source != nil {
+			return r.Number
+		}
+	}
+	return 0
 }
 
 // WithRun returns a version that has r as the newest sealed run.
