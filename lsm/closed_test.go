@@ -76,6 +76,7 @@ func TestAllMethodsReturnErrClosedAfterClose(t *testing.T) {
 			"Get":          func() error { _, _, err := db.Get(key, nil); return err },
 			"Has":          func() error { _, err := db.Has(key); return err },
 			"Iterator":     func() error { _, err := db.Iterator(nil, nil); return err },
+			"MayHold":      func() error { require.True(t, db.MayHold([]byte("absent"))); return ErrClosed },
 			"Metrics":      func() error { db.Metrics(); return ErrClosed },
 			"Peek":         func() error { _, _, err := db.Peek(key); return err },
 			"Floor":        func() error { _, _, _, err := db.Floor(key); return err },

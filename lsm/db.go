@@ -42,8 +42,8 @@ import (
 // entry that decides the value (Set, Delete or a tombstone); Append entries are collected on
 // the way.
 //
-// Cost of a Get: one hash lookup per run in memory, and one filter check per table whose bounds
-// hold the key. A block is read only if the filter passes.
+// Cost of a Get: one hash lookup per run in memory, and one filter check per table of level 0 and
+// per deeper level. A block is read only if the filter passes. MayHold is this part of a Get alone.
 //
 // Invariant: Version.Memory holds newer entries than Version.Tree, each ordered newest to
 // oldest.

@@ -73,6 +73,22 @@ func (w *world) get() {
 	w.compareValue("get", key, got[3:], found, err, w.model)
 	found, err = w.db.Has([]byte(key))
 	w.compareHas("has", key, found, err, w.model)
+	w.mayHold(key)
+}
+
+// mayHold compares the results of MayHold for a key and its prefix with the model: false is certain.
+func (w *world) mayHold(key string) {
+	prefix := modelPrefix(w.o.Split, key)
+	ofPrefix := w.model.within(prefix, text(run.PrefixRange([]byte(prefix)).To), func(key string) bool {
+		return modelPrefix(w.o.Split, key) == prefix
+	})
+	_, exists := w.model.get(key)
+	if !exists && !w.db.MayHold([]byte(key)) {
+		w.seen.Lacked++
+	}
+	if exists && !w.db.MayHold([]byte(key)) || len(ofPrefix) > 0 && !w.db.MayHold([]byte(prefix)) {
+		w.violate("mayHold %q is false: the key %v, its prefix has %d keys", key, exists, len(ofPrefix))
+	}
 }
 
 func (w *world) peek() {

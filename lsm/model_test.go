@@ -112,6 +112,7 @@ func TestStoreIsASortedMap(t *testing.T) {
 		func(c *modelCounts) int64 { return c.Reopened },
 		func(c *modelCounts) int64 { return c.Large },
 		func(c *modelCounts) int64 { return c.Gaps / 10 },
+		func(c *modelCounts) int64 { return c.Lacked / 100 },
 	} {
 		require.Positive(t, count(&shards[0])+count(&shards[1]), "the programs had too few events of this kind")
 	}

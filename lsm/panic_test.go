@@ -43,6 +43,7 @@ func (t trippedTable) Append(p *run.LookupKey, v []byte) { t.wire.step(); t.Tabl
 func (t trippedTable) DeletePrefix(p *run.LookupKey)     { t.wire.step(); t.Table.DeletePrefix(p) }
 func (t trippedTable) DeleteRange(r run.Range)           { t.wire.step(); t.Table.DeleteRange(r) }
 func (t trippedTable) Hides(p *run.LookupKey) bool       { t.wire.step(); return t.Table.Hides(p) }
+func (t trippedTable) MayHold(p *run.LookupKey) bool     { t.wire.step(); return t.Table.MayHold(p) }
 func (t trippedTable) Seal()                             { t.wire.step(); t.Table.Seal() }
 func (t trippedTable) Iterator() run.BackwardIterator    { t.wire.step(); return t.Table.Iterator() }
 func (t trippedTable) Close()                            { t.wire.step(); t.Table.Close() }
@@ -102,6 +103,7 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 		},
 		"Get":      func(db *DB) error { _, _, err := db.Get(key, nil); return err },
 		"Has":      func(db *DB) error { _, err := db.Has(key); return err },
+		"MayHold":  func(db *DB) error { _, err := db.mayHoldOpen(key); return err },
 		"Peek":     func(db *DB) error { _, _, err := db.Peek(key); return err },
 		"Floor":    func(db *DB) error { _, _, _, err := db.Floor(key); return err },
 		"Iterator": func(db *DB) error { it, err := db.Iterator(key, nil); return walked(it, err) },

@@ -28,6 +28,42 @@ func (db *DB) Has(key []byte) (found bool, err error) {
 	return db.exists(&db.scratch.lookup, db.versions.Current(), true, key)
 }
 
+// MayHold reports whether the store may have a value of the key or, if the key is a whole prefix as
+// Options.Split cuts it, of any key of the prefix. False is certain; true is wrong in approx. 1 % of
+// the cases, and for keys that were deleted recently.
+//
+// MayHold asks memtables and the filters in memory, so it reads no file. It returns true if a filter
+// is not in memory, if the store is closed, and if Split panics.
+func (db *DB) MayHold(key []byte) bool {
+	may, err := db.mayHoldOpen(key)
+	return may || err != nil
+}
+
+// mayHoldOpen is MayHold, with the error of a closed store or of a split function that panics.
+func (db *DB) mayHoldOpen(key []byte) (may bool, err error) {
+	if err := db.lockOpen(); err != nil {
+		return false, err
+	}
+	defer db.unlock(&err)
+	p := &db.scratch.lookupKey
+	db.o.Split.Prepare(p, key)
+	return db.mayHold(p), nil
+}
+
+// mayHold is MayHold for callers that hold the lock.
+func (db *DB) mayHold(p *run.LookupKey) bool {
+	if db.active.MayHold(p) {
+		return true
+	}
+	v := db.versions.Current()
+	for _, r := range v.Memory {
+		if r.MayHold(p) {
+			return true
+		}
+	}
+	return v.Tree.MayHold(p)
+}
+
 // appendValue appends the value that find has collected to dst.
 func (db *DB) appendValue(f *run.Lookup, dst []byte) ([]byte, bool, error) {
 	if !f.Exists() {
@@ -128,7 +164,7 @@ func (db *DB) findFrom(f *run.Lookup, v *version.Version, active bool, key []byt
 func (db *DB) findInTree(f *run.Lookup, t *version.Tree) error {
 	p := &db.scratch.lookupKey
 	for _, file := range t.Levels[0] {
-		if !file.Bounds.Contains(p.Key) {
+		if file.Table.Skips(p) || !file.Bounds.Contains(p.Key) {
 			continue
 		}
 		if last, err := file.Table.Get(p, f); last || err != nil {
@@ -136,6 +172,9 @@ func (db *DB) findInTree(f *run.Lookup, t *version.Tree) error {
 		}
 	}
 	for _, level := range t.Levels[1:] {
+		if len(level) == 0 || len(level) == 1 && level[0].Table.Skips(p) {
+			continue
+		}
 		file := version.Find(level, p.Key)
 		if file == nil {
 			continue

@@ -45,8 +45,8 @@ func (e *SourceError) Unwrap() error { return e.Err }
 //	writes before          src            writes after
 //	sealed run 7   ◄───   run 8   ◄───   active run 9      older ◄─── newer
 //
-// Until the run is flushed (FlushedRun, WaitFlushed), Get, Has, Peek, Floor and Prefix pass over
-// it, as if it had no entries: the caller holds the entries of src, and answers for their keys
+// Until the run is flushed (FlushedRun, WaitFlushed), Get, Has, MayHold, Peek, Floor and Prefix pass
+// over it, as if it had no entries: the caller holds the entries of src, and answers for their keys
 // itself. View, Iterator, Stream, Tables and Checkpoint hold the run, and their reads wait for it.
 //
 // A failed flush leaves no table and is retried, like the flush of a memtable; a panic of src is a

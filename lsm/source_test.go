@@ -136,6 +136,7 @@ func TestLiveReadsPassOverASourceAndViewsWaitForIt(t *testing.T) {
 		found, err := db.Has([]byte("aa2"))
 		require.NoError(t, err)
 		require.Equal(t, second != "", found)
+		require.Equal(t, second != "", db.MayHold([]byte("aa2")))
 		requireValue(t, second, "aa2", func(key, _ []byte) ([]byte, bool, error) { return db.Peek(key) })
 		key, _, _, err := db.Floor([]byte("aa9"))
 		require.NoError(t, err)

@@ -143,6 +143,18 @@ func (t *hashTable) prefixHidden(k *run.LookupKey) bool {
 	return n != 0 && t.hasTombstone(n)
 }
 
+// MayHold implements Table.
+func (t *hashTable) MayHold(k *run.LookupKey) bool {
+	if r := t.findRecord(k); r != 0 && t.header(r).kind() != 0 {
+		return true
+	}
+	if k.PrefixLen < len(k.Key) {
+		return false
+	}
+	n := t.findNode(k)
+	return n != 0 && t.root(n) != 0
+}
+
 // Hides implements Table.
 func (t *hashTable) Hides(k *run.LookupKey) bool {
 	return t.tombstones > 0 && t.prefixHidden(k) || t.ranges.CoversPrefix(k.Prefix())

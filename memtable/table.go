@@ -44,6 +44,10 @@ type Table interface {
 	// tombstone of this table hides all older runs. The bytes are valid until the next write.
 	// If a value is in pieces, Get adds the newest piece first.
 	Get(k *run.LookupKey, l *run.Lookup) (last bool)
+	// MayHold reports whether the table may have an entry of the key k.Key, or of a longer key
+	// whose prefix is k.Key; tombstones of prefixes and ranges do not count. False is certain.
+	// Its time does not depend on the number of such keys.
+	MayHold(k *run.LookupKey) bool
 	// Hides reports whether a tombstone of the table hides, in older runs, all keys of the
 	// prefix of k.
 	Hides(k *run.LookupKey) bool

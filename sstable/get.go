@@ -6,6 +6,38 @@ import (
 	"github.com/weirstate/weir/run"
 )
 
+// Skips reports whether, by its filter, the file has neither an entry of the key nor a tombstone that
+// covers it, so that Get would do nothing. It returns false if the filter is not in memory. The
+// caller holds the CacheLock.
+func (t *Table) Skips(p *run.LookupKey) bool {
+	if t.file == nil || len(t.ranges) > 0 || t.filter.mayHold(p.Hash) ||
+		t.info.Tombstones > 0 && t.filter.mayHold(p.PrefixHash^tombstoneSalt) {
+		return false
+	}
+	t.noteUse(p.Key)
+	t.lock.counts.Useful++
+	return true
+}
+
+// Lacks reports whether, by its filter, the file has neither the key of p nor any key of which it is
+// the prefix. It reads nothing, and returns false if the filter is not in memory. The caller holds
+// the CacheLock.
+func (t *Table) Lacks(p *run.LookupKey) bool {
+	if t.file == nil || t.filter.mayHold(p.Hash) {
+		return false
+	}
+	t.noteUse(p.Key)
+	return true
+}
+
+// noteUse keeps Handles from closing the table if a key is in its range, so that its filter was worth
+// its memory. Otherwise the range would have excluded the table too.
+func (t *Table) noteUse(key []byte) {
+	if !t.used {
+		t.used = t.info.Range.Contains(key)
+	}
+}
+
 // Get adds the entry of the file for a key to a lookup, and reports whether older runs cannot
 // contribute to the value, because of that entry or of a tombstone of the file. The added
 // bytes are valid until the lock is released or the next block is read, unless CacheLock.Pin

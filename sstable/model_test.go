@@ -280,6 +280,13 @@ func requireGet(t testing.TB, m *model, table *Table, key []byte) {
 	require.NoError(t, err)
 	require.Equal(t, hides, got, "%q %q %v", p.Prefix(), m.ranges, m.split.Name)
 	require.True(t, !within || table.MayHold(&p))
+	require.False(t, table.Skips(&p) && (f.Exists() || last || kind == run.Delete), "Skips(%q)", key)
+	require.False(t, table.Lacks(&p) && f.Exists(), "Lacks(%q)", key)
+	prefix := p.Prefix()
+	m.split.Prepare(&p, prefix)
+	require.False(t, table.Lacks(&p) && slices.ContainsFunc(m.entries, func(e run.Entry) bool {
+		return e.Kind.HasValue() && bytes.Equal(e.Key[:m.split.Func(e.Key)], prefix)
+	}), "Lacks(%q)", prefix)
 }
 
 func requireIteration(t testing.TB, rng *rand.Rand, m *model, table *Table, o IteratorOptions) {

@@ -101,6 +101,16 @@ func (t *table) prefixHidden(k *run.LookupKey) bool {
 	return t.entries.Has(&entry{key: string(k.Prefix()), kind: run.DeletePrefix})
 }
 
+// MayHold implements memtable.Table.
+func (t *table) MayHold(k *run.LookupKey) (may bool) {
+	key := string(k.Key)
+	t.entries.AscendGreaterOrEqual(&entry{key: key}, func(e *entry) bool {
+		may = strings.HasPrefix(e.key, key)
+		return false
+	})
+	return may
+}
+
 // Hides implements memtable.Table.
 func (t *table) Hides(k *run.LookupKey) bool {
 	return t.prefixHidden(k) || t.ranges.CoversPrefix(k.Prefix())

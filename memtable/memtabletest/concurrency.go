@@ -59,6 +59,7 @@ func (r *reader) read(table memtable.Table, rows []row) {
 		l.Reset()
 		table.Get(&k, &l)
 		table.Hides(&k)
+		table.MayHold(&k)
 		b, _ := l.AppendTo(nil)
 		r.got = append(r.got, string(b))
 	}

@@ -106,6 +106,18 @@ func (m *model) mayHide(prefix string) bool {
 	return m.hasTombstone(prefix) || slices.ContainsFunc(m.ranges, func(r run.Range) bool { return r.Includes(keys) })
 }
 
+// holds reports whether a key, or a longer key whose prefix it is, has an entry.
+func (m *model) holds(key string) bool {
+	return m.get(position{key, 1}).kind != 0 || prefixOf(key) == key &&
+		slices.ContainsFunc(m.ofPrefix(key), func(r row) bool { return r.kind != run.DeletePrefix })
+}
+
+// mayHold reports whether a row begins with a key, so that MayHold may be true.
+func (m *model) mayHold(key string) bool {
+	i := m.find(position{key, 0})
+	return i < len(m.rows) && strings.HasPrefix(m.rows[i].key, key)
+}
+
 // hides reports whether a tombstone hides a key in older runs.
 func (m *model) hides(key string) bool {
 	return m.hasTombstone(prefixOf(key)) || m.ranges.Covers([]byte(key))

@@ -74,7 +74,7 @@ func (p *pair) deleteRange(r run.Range) {
 	p.model.ranges.Add(r)
 }
 
-// get compares the results of Get and Hides for a key.
+// get compares the results of Get, MayHold and Hides for a key.
 func (p *pair) get(key string) {
 	p.t.Helper()
 	want := p.model.get(position{key, 1})
@@ -87,11 +87,22 @@ func (p *pair) get(key string) {
 	require.NoError(p.t, err)
 	requireValue(p.t, want, got)
 
+	p.mayHold(key)
 	prefix := prefixOf(key)
+	p.mayHold(prefix)
 	hides := p.table.Hides(p.lookupKey(key))
 	p.overwrite()
 	require.True(p.t, hides || !p.model.hasTombstone(prefix), "Hides(%.40q) despite the prefix tombstone", prefix)
 	require.True(p.t, !hides || p.model.mayHide(prefix), "Hides(%.40q) without a tombstone", prefix)
+}
+
+// mayHold compares the result of MayHold for a key.
+func (p *pair) mayHold(key string) {
+	p.t.Helper()
+	may := p.table.MayHold(p.lookupKey(key))
+	p.overwrite()
+	require.True(p.t, may || !p.model.holds(key), "MayHold(%.40q) is false despite an entry", key)
+	require.True(p.t, !may || p.model.mayHold(key), "MayHold(%.40q) is true without a row", key)
 }
 
 // requireValue does not print values, which may be long.

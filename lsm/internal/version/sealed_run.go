@@ -55,6 +55,18 @@ func NewSealedSource(number uint64, s Source) *SealedRun {
 // a source.
 func (r *SealedRun) IsAlone() bool { return r.File != nil || r.Source != nil }
 
+// MayHold reports whether the run may have the key of p or, if that is a whole prefix, any key of the
+// prefix. Like other live reads it passes over a source. The caller holds the lock of the store.
+func (r *SealedRun) MayHold(p *run.LookupKey) bool {
+	switch {
+	case r.Table != nil:
+		return r.Table.MayHold(p)
+	case r.File != nil:
+		return !r.File.Table.Lacks(p)
+	}
+	return false
+}
+
 // Close frees the memtable. Scans that still walk the run get ErrFlushed from then on.
 func (r *SealedRun) Close() {
 	r.memory.Lock()

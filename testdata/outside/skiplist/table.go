@@ -171,6 +171,12 @@ func (t *table) hasTombstone(k *run.LookupKey) bool {
 	return n != nil && n.kind == run.DeletePrefix && bytes.Equal(n.key, k.Prefix())
 }
 
+// MayHold implements memtable.Table.
+func (t *table) MayHold(k *run.LookupKey) bool {
+	n := t.find(k.Key, false, nil)
+	return n != nil && bytes.HasPrefix(n.key, k.Key)
+}
+
 // Hides implements memtable.Table.
 func (t *table) Hides(k *run.LookupKey) bool {
 	return t.hasTombstone(k) || t.ranges.CoversPrefix(k.Prefix())
