@@ -2,6 +2,7 @@ package lsmstate
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -42,19 +43,38 @@ const (
 //
 // Cost: one hash and one addition per append.
 //
-// Thread safety: the task's goroutine only.
-type appendCounters [appendSlots]uint64
+// Thread safety: safe for concurrent use: the task appends to lists in the memtable, and the flusher
+// to lists of the hot tier. Each list has only one of them.
+type appendCounters struct {
+	mu    sync.Mutex
+	slots [appendSlots]uint64
+}
 
 // appendRow appends to dst the key of the row for an append of size bytes: the prefix and a suffix
 // of 8 bytes. It counts the append.
 func (a *appendCounters) appendRow(dst, prefix []byte, size int) []byte {
-	slot := &a[xxhash.Sum64(prefix)%appendSlots]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	slot := a.slot(prefix)
 	if used := *slot % rowBytes; used > 0 && used+uint64(size) > rowBytes {
 		*slot += rowBytes - used
 	}
 	row := *slot >> rowShift
 	*slot += uint64(size)
 	return binary.BigEndian.AppendUint64(append(dst, prefix...), row)
+}
+
+// slot returns the counter of a list.
+func (a *appendCounters) slot(prefix []byte) *uint64 {
+	return &a.slots[xxhash.Sum64(prefix)%appendSlots]
+}
+
+// endRow makes the next append to a list go to a new row.
+func (a *appendCounters) endRow(prefix []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	slot := a.slot(prefix)
+	*slot = (*slot + rowBytes - 1) / rowBytes * rowBytes
 }
 
 // Append implements backend.ByteBackend.

@@ -18,7 +18,9 @@ const (
 
 // counts returns the counters that are not zero, ordered by slot.
 func (a *appendCounters) counts() (counts []appendCount) {
-	for slot, used := range a {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for slot, used := range a.slots {
 		if used > 0 {
 			kib := min((used+1<<countShift-1)>>countShift, maxCountKiB)
 			counts = append(counts, appendCount{slot, kib})
@@ -31,8 +33,10 @@ func (a *appendCounters) counts() (counts []appendCount) {
 // row of a restored list or to rows after it. For snapshots of several instances the maximum of
 // each counter is high enough for all lists.
 func (a *appendCounters) raise(counts []appendCount) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, c := range counts {
-		a[c.slot] = max(a[c.slot], c.kib<<countShift)
+		a.slots[c.slot] = max(a.slots[c.slot], c.kib<<countShift)
 	}
 }
 

@@ -28,6 +28,7 @@ type Backend struct {
 	metered atomic.Pointer[lsm.DB] // db, for Metrics
 	written bool                   // the tree has rows that were written or restored
 	appends appendCounters
+	tier    *hotTier // nil if it is off
 	timers  map[backend.ID]*timers
 	// maxTimersInMemory is the number of timers of a key group that are cached in memory.
 	maxTimersInMemory int
@@ -74,6 +75,9 @@ func Create(dir string, o Options) (*Backend, error) {
 	b.options.Filter = &b.firedTimers
 	if o.Filter != nil {
 		b.options.Filter = &rowFilter{user: o.Filter, timers: &b.firedTimers}
+	}
+	if o.TierBytes > 0 && o.Filter == nil {
+		b.tier = newHotTier(b, o.TierBytes)
 	}
 	return b, nil
 }
@@ -175,6 +179,9 @@ func (b *Backend) Empty() bool {
 			}
 		}
 	}
+	if b.tier.hasRows() || b.tier.freeze() != nil {
+		return false
+	}
 	if b.db == nil || !b.written {
 		return true
 	}
@@ -200,6 +207,7 @@ func (b *Backend) Load(key, value []byte) error {
 	if err != nil {
 		return err
 	}
+	b.tier.drop()
 	if kind == backend.KindTimers {
 		return b.registry.LoadTimer(group, id, rest, value)
 	}

@@ -34,7 +34,6 @@ const (
 // if the backend has compacted them.
 func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, wrote func(int64)) ([]snapshot.FileRef, error) {
 	w := &nativeWriter{view: v, target: t, name: name, wrote: wrote, fileOf: make(map[snapshot.Identity]int)}
-	w.description.appends = v.appends
 	w.description.identity = vfs.NewIdentity()
 	if v.tree != nil {
 		tables, err := v.view.Tables(ctx)
@@ -42,7 +41,8 @@ func (v *view) WriteNative(ctx context.Context, t snapshot.Target, name string, 
 			return nil, wrapLSMError(err)
 		}
 		w.tables = tables
-		defer tables.Close() // reads have returned its errors before
+		w.description.appends = v.appends.counts() // after the runs of the hot tier have used them
+		defer tables.Close()                       // reads have returned its errors before
 		w.description.tree = tables.Describe()
 		if err := w.writeTables(ctx); err != nil {
 			return nil, err

@@ -18,6 +18,11 @@ type Options struct {
 	// Default: a budget of 64 MiB for this backend.
 	Budget *lsm.Budget
 
+	// TierBytes is the memory for the hot tier of the backend, in bytes, in addition to Budget:
+	// rows in use as decoded values on Go's heap. See docs/hot-tier.md. A backend with a Filter
+	// has no tier. Default: 0, no tier.
+	TierBytes int64
+
 	// Copies keeps the tables of native snapshots on the local disk for restores. All
 	// backends of a process may share it. Default: none; every restore reads its tables
 	// from the snapshot's source.

@@ -17,9 +17,10 @@ func (b *Backend) RestoreNative(ctx context.Context, src snapshot.Source, handle
 	handles = slices.DeleteFunc(slices.Clone(handles), func(h snapshot.Handle) bool {
 		return !slices.ContainsFunc(h.States, func(info backend.Info) bool { return !slices.Contains(unclaimed, info.ID()) })
 	})
-	if b.written || len(b.cursors) > 0 {
+	if b.written || b.tier.hasRows() || len(b.cursors) > 0 {
 		return fmt.Errorf("the backend was used before the restore: %w", backend.ErrNotEmpty)
 	}
+	b.tier.drop()
 	r := nativeRestore{backend: b, source: src, staging: newStaging(b.directory, b.copies)}
 	if err := errors.Join(r.makeTree(ctx, handles), r.staging.remove()); err != nil || len(r.parts) == 0 {
 		return err

@@ -17,7 +17,7 @@ import (
 type view struct {
 	keyspace backend.Keyspace
 	states   *backend.StateList
-	appends  []appendCount
+	appends  *appendCounters // of the backend
 	copies   *LocalCopies
 	tree     *tree // nil if the backend was never written to
 	view     *lsm.View
@@ -35,7 +35,10 @@ func (b *Backend) newView() (*view, error) {
 	if b.registry.Closed() {
 		return nil, backend.ErrClosed
 	}
-	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.StateList(), copies: b.copies}
+	if err := b.tier.freeze(); err != nil {
+		return nil, err
+	}
+	v := &view{keyspace: b.registry.Keyspace(), states: b.registry.StateList(), copies: b.copies, appends: &b.appends}
 	if b.db == nil || !b.written {
 		return v, nil
 	}
@@ -43,7 +46,6 @@ func (b *Backend) newView() (*view, error) {
 	if err != nil {
 		return nil, wrapLSMError(err)
 	}
-	v.appends = b.appends.counts()
 	b.tree.retain()
 	v.tree, v.view = b.tree, pinned
 	v.keyed, v.timers = rangeReader{view: pinned}, rangeReader{view: pinned}

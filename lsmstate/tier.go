@@ -1,0 +1,204 @@
+package lsmstate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/weirstate/weir/internal/slotindex"
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/run"
+	"github.com/weirstate/weir/state/backend"
+)
+
+// hotTier connects the hot tier of a backend with its tree.
+//
+// A freeze seals the memtable of the tree and puts a run of its own after it (lsm.DB.SealWith). The
+// flusher of the tree encodes the rows of the epoch when it writes that run to a table. So runs of
+// memtables and of the tier reach the tree in the order of time, and a view that was opened after
+// the freeze has both.
+//
+//	tree's runs   memtable n │ tier, epoch 7: n+1 │ memtable n+2 │ tier, epoch 8: n+3 │ ...
+//	                         └ freeze of epoch 7                 └ freeze of epoch 8
+//
+// A freeze comes with each view, and when the tier is above its limit and too few of its rows are
+// installed: that is a spill.
+//
+// Invariant: pending has the epochs whose runs may not be in the tree yet, oldest first.
+//
+// Thread safety: the task's goroutine only. A nil *hotTier is a tier that is off.
+type hotTier struct {
+	tier    *backend.Tier
+	backend *Backend
+	limit   int64 // bytes; tier.Limit may be above it while a spill is pending
+	scratch slotindex.Scratch
+	pending []pendingEpoch
+	failed  error // a freeze has failed, and its writes are in no run
+}
+
+// pendingEpoch is an epoch with the number of its run.
+type pendingEpoch struct {
+	epoch  uint32
+	number uint64
+}
+
+// newHotTier returns the tier of a backend.
+func newHotTier(b *Backend, bytes int64) *hotTier {
+	t := &hotTier{backend: b, limit: bytes}
+	t.tier = backend.NewTier(b.registry, bytes, t.makeRoom)
+	return t
+}
+
+// Tier implements backend.TieredBackend.
+func (b *Backend) Tier() *backend.Tier {
+	if b.tier == nil {
+		return nil
+	}
+	return b.tier.tier
+}
+
+// AddTierTable implements backend.TieredBackend.
+func (b *Backend) AddTierTable(info backend.Info, t backend.TierTable) (backend.Index, error) {
+	b.tier.tier.Add(info.ID(), t)
+	return slotindex.NewHash(t, &b.tier.scratch), nil
+}
+
+// MayHold implements backend.TieredBackend.
+func (b *Backend) MayHold([]byte) bool { return true }
+
+// freeze ends the epoch if something was written in it, and gives its rows to the tree.
+func (t *hotTier) freeze() error {
+	if t == nil || t.failed != nil || !t.tier.HasWrites() {
+		return t.failure()
+	}
+	db, err := t.backend.writable()
+	if err != nil {
+		return err
+	}
+	source := &tierSource{run: t.tier.Freeze(), appends: &t.backend.appends}
+	number, err := db.SealWith(source)
+	if err != nil {
+		source.Close()
+		t.failed = fmt.Errorf("freeze of the hot tier: %w", wrapLSMError(err))
+		return t.failed
+	}
+	t.pending = append(t.pending, pendingEpoch{source.run.Epoch, number})
+	return nil
+}
+
+// failure returns failed.
+func (t *hotTier) failure() error {
+	if t == nil {
+		return nil
+	}
+	return t.failed
+}
+
+// refresh installs the epochs whose runs are in the tree.
+func (t *hotTier) refresh() {
+	if len(t.pending) == 0 || t.backend.db == nil {
+		return
+	}
+	flushed := t.backend.db.FlushedRun()
+	for len(t.pending) > 0 && t.pending[0].number <= flushed {
+		t.tier.Install(t.pending[0].epoch)
+		t.pending = t.pending[1:]
+	}
+}
+
+const (
+	// evictShare: an eviction continues until 1/8 of the limit is free, so that it is rare.
+	evictShare = 8
+	// spillShare: while a spill is pending, the tier may exceed its limit by a quarter. Above
+	// that, writes wait.
+	spillShare = 4
+	// retryShare: an eviction that could not free enough is tried again after growth by 1/16
+	// of the limit.
+	retryShare = 16
+)
+
+// makeRoom evicts rows until the tier is below its limit. If too few rows are installed, it begins a
+// spill, and waits for it if the tier is far above its limit.
+func (t *hotTier) makeRoom() error {
+	target := t.limit - t.limit/evictShare
+	t.refresh()
+	if !t.tier.Evict(target) {
+		if err := t.spill(); err != nil {
+			return err
+		}
+		if t.tier.Bytes() <= t.limit+t.limit/spillShare {
+			t.tier.SetLimit(t.tier.Bytes() + t.limit/retryShare)
+			return nil
+		}
+		if err := t.wait(); err != nil {
+			return err
+		}
+		t.tier.Evict(target)
+	}
+	t.tier.SetLimit(t.limit)
+	return nil
+}
+
+// spill freezes the tier unless a run is pending.
+func (t *hotTier) spill() error {
+	if len(t.pending) > 0 {
+		return nil
+	}
+	return t.freeze()
+}
+
+// wait waits until all that was written is in the tree.
+func (t *hotTier) wait() error {
+	if err := t.freeze(); err != nil || len(t.pending) == 0 {
+		return err
+	}
+	newest := t.pending[len(t.pending)-1].number
+	if err := t.backend.db.WaitFlushed(context.Background(), newest); err != nil {
+		return wrapLSMError(err)
+	}
+	t.refresh()
+	return nil
+}
+
+// hasRows reports whether a row with a value is in the tier.
+func (t *hotTier) hasRows() bool { return t != nil && t.tier.HasRows() }
+
+// drop drops all rows, before a restore writes rows to the tree.
+func (t *hotTier) drop() {
+	if t != nil && t.tier.Bytes() > 0 {
+		t.tier.Drop()
+	}
+}
+
+// tierSource is the rows of one epoch as a run of the tree. It implements lsm.Source.
+type tierSource struct {
+	run     *backend.TierRun
+	appends *appendCounters
+}
+
+// Entries implements lsm.Source.
+func (s *tierSource) Entries(add func(*run.Entry) error) error {
+	var row, list []byte // key of the list's row that was added last, and the list's prefix
+	return s.run.Entries(func(op backend.Op, key, value []byte) error {
+		e := run.Entry{Key: key, Kind: kindOf[op], Value: run.Value{Bytes: value}}
+		if op == backend.OpAppend {
+			if bytes.Equal(key, list) { // a run has one entry of a key
+				s.appends.endRow(key)
+			}
+			list = append(list[:0], key...)
+			row = s.appends.appendRow(row[:0], key, len(value))
+			e.Key = row
+		}
+		return add(&e)
+	})
+}
+
+// kindOf holds the kind of entry for each operation.
+var kindOf = [...]run.Kind{
+	backend.OpSet: run.Set, backend.OpDelete: run.Delete, backend.OpAppend: run.Append, backend.OpDeletePrefix: run.DeletePrefix,
+}
+
+// Close implements lsm.Source.
+func (s *tierSource) Close() { s.run.Close() }
+
+var _ lsm.Source = (*tierSource)(nil)
