@@ -45,7 +45,7 @@ type pendingEpoch struct {
 // newHotTier returns the tier of a backend.
 func newHotTier(b *Backend, bytes int64) *hotTier {
 	t := &hotTier{backend: b, limit: bytes}
-	t.tier = backend.NewTier(b.registry, bytes, t.makeRoom)
+	t.tier = backend.NewTier(b.registry, bytes, t.makeRoom, t.refresh)
 	return t
 }
 

@@ -52,7 +52,7 @@ func valueOf[K, V any](k *Keyed[K], kind backend.Kind, d ValueDescriptor[V]) (Va
 		return nil, err
 	}
 	info := backend.Info{Name: d.Name, Kind: kind, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
-	if b, ok := tierOf(k.backend, true); ok {
+	if b, ok := tierOf(k.backend, codec.RoundTrips(d.Codec)); ok {
 		return tierValueOf(k, b, info, d)
 	}
 	switch b := k.backend.(type) {

@@ -87,7 +87,7 @@ var rules = []packageRule{
 		tests: []string{"state/statetest", "state"},
 		links: core},
 	{path: "lsmstate",
-		ours:  []string{"lsm", "snapshot", "state/backend", "state/codec", "internal/parse", "internal/confine", "internal/durable", "vfs"},
+		ours:  []string{"lsm", "snapshot", "state/backend", "state/codec", "internal/parse", "internal/confine", "internal/durable", "internal/slotindex", "run", "vfs"},
 		tests: []string{"state/statetest", "heapstate", "state"},
 		links: core},
 	{path: "checkpoint",

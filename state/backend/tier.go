@@ -58,6 +58,7 @@ type Tier struct {
 	bytes     int64
 	limit     int64
 	makeRoom  func() error
+	refresh   func()
 	tables    []tierTable // ordered by id
 	sweeping  int         // index in tables of the one that Evict examines next
 }
@@ -70,8 +71,9 @@ type tierTable struct {
 
 // NewTier returns a tier without tables, which may take about limit bytes. Above the limit, MakeRoom
 // calls makeRoom: it calls Evict, and ends an epoch and installs it if too few rows are installed.
-func NewTier(r *Registry, limit int64, makeRoom func() error) *Tier {
-	return &Tier{registry: r, epoch: 1, limit: limit, makeRoom: makeRoom}
+// Refresh calls Install for the epochs that another goroutine has installed.
+func NewTier(r *Registry, limit int64, makeRoom func() error, refresh func()) *Tier {
+	return &Tier{registry: r, epoch: 1, limit: limit, makeRoom: makeRoom, refresh: refresh}
 }
 
 // Add adds the table of a state. TieredBackend.AddTierTable calls it.
@@ -109,6 +111,20 @@ func (t *Tier) Freeze() *TierRun {
 
 // Install records that everything up to an epoch is below.
 func (t *Tier) Install(epoch uint32) { t.installed = max(t.installed, epoch) }
+
+// ReadBelow calls read, which reads rows below, and calls it again if an epoch was installed during
+// the call. So IsInstalled tells of each epoch whether read has seen it. Tables that join what is
+// in the tier with what is below need it; others may read without.
+func (t *Tier) ReadBelow(read func() error) error {
+	for {
+		t.refresh()
+		before := t.installed
+		err := read()
+		if t.refresh(); t.installed == before {
+			return err
+		}
+	}
+}
 
 // Charge adds to the memory of the tables, in bytes. It may be negative.
 func (t *Tier) Charge(bytes int64) { t.bytes += bytes }

@@ -36,7 +36,7 @@ func NewTiered(o state.Options, every int, seed uint64) (*Tiered, error) {
 		return nil, err
 	}
 	t := &Tiered{Bytes: b, random: rand.New(rand.NewPCG(seed, 0)), every: every}
-	t.tier = backend.NewTier(b.Registry(), -1, t.mayHappen) // each operation is above the limit
+	t.tier = backend.NewTier(b.Registry(), -1, t.mayHappen, func() {}) // each operation is above the limit
 	return t, nil
 }
 
