@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,17 +153,42 @@ func (c *counters) updateFor(d time.Duration, between func()) (perSecond float64
 	return float64(n) / last.Sub(begin).Seconds(), longest
 }
 
+// spinFor keeps all processors busy with loops that do nothing but read the clock, and returns the
+// longest gap between two readings of one of them. The machine and the scheduler cause it, not the
+// backend, so it is the base for the longest update.
+func spinFor(d time.Duration) (longest time.Duration) {
+	var others sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) - 1 {
+		others.Go(func() { spin(d) })
+	}
+	longest = spin(d)
+	others.Wait()
+	return longest
+}
+
+// spin reads the clock for a duration and returns the longest gap between two readings.
+func spin(d time.Duration) (longest time.Duration) {
+	begin := time.Now()
+	for last := begin; last.Sub(begin) < d; {
+		now := time.Now()
+		longest = max(longest, now.Sub(last))
+		last = now
+	}
+	return longest
+}
+
 // BenchmarkSnapshotThroughput measures updates of random keys while snapshots are written to files
-// without a break, and updates without snapshots. Both alternate every five seconds. It also
-// reports the longest update of each.
+// without a break, updates without snapshots, and a loop that only reads the clock. They alternate
+// every five seconds. It also reports the longest update of each, and the longest gap of the loop.
 func BenchmarkSnapshotThroughput(b *testing.B) {
 	eachBackend(b, "throughput", func(b *testing.B, c *counters) {
 		const turn = 5 * time.Second
 		for b.Loop() {
 			var without, with, ratio []float64
-			var longestWithout, longestWith time.Duration
+			var longestSpin, longestWithout, longestWith time.Duration
 			snapshots := snapshotsInTurn{to: must1(snapshot.NewDirectory(b.TempDir())), of: c.backend}
 			for range 3 {
+				longestSpin = max(longestSpin, spinFor(turn))
 				perSecond, longest := c.updateFor(turn, func() {})
 				without = append(without, perSecond)
 				longestWithout = max(longestWithout, longest)
@@ -176,6 +202,7 @@ func BenchmarkSnapshotThroughput(b *testing.B) {
 			b.ReportMetric(median(without), "ops/s-without")
 			b.ReportMetric(median(with), "ops/s-with")
 			b.ReportMetric(100*median(ratio), "%-of-without")
+			b.ReportMetric(float64(longestSpin.Microseconds()), "longest-spin-µs")
 			b.ReportMetric(float64(longestWithout.Microseconds()), "longest-without-µs")
 			b.ReportMetric(float64(longestWith.Microseconds()), "longest-with-µs")
 			b.ReportMetric(float64(snapshots.done), "snapshots")
