@@ -102,8 +102,7 @@ func (db *DB) runsToFlush() []*version.SealedRun {
 	return db.dueRuns()
 }
 
-// sortRuns sorts waiting runs in the background. Otherwise the next scan sorts them while it
-// holds the lock.
+// sortRuns sorts waiting runs in the background, so that scans need not.
 func (db *DB) sortRuns() {
 	db.lock.Lock()
 	if db.status.failed != nil {

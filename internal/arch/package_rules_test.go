@@ -105,7 +105,7 @@ var rules = []packageRule{
 			"memtable", "sstable", "wal", "internal/parse", "run", "internal/slab", "internal/confine", "internal/durable", "vfs"},
 		links: []string{compress, xxhash}},
 	{path: "lsm/internal/compaction", ours: []string{"lsm/internal/merge", "lsm/internal/version", "sstable", "run"}},
-	{path: "lsm/internal/merge", ours: []string{"lsm/internal/version", "memtable", "sstable", "run"}},
+	{path: "lsm/internal/merge", ours: []string{"lsm/internal/version", "memtable", "sstable", "run"}, tests: []string{"internal/slab"}},
 	{path: "lsm/internal/gaps", ours: []string{"run"}},
 	{path: "lsm/internal/manifest",
 		ours: []string{"lsm/internal/version", "lsm/internal/directory", "sstable", "wal",

@@ -13,11 +13,14 @@ import (
 // remain readable and the next batch fails with version.ErrFlushed; the caller of the merger then
 // seeks in the file that the run was flushed to.
 //
+// The first move opens the iterator of the memtable, which sorts the memtable if no one has yet.
+// Sources are opened under the lock of the store, and a sort would stop its owner.
+//
 // The last Seek or SeekBelow sets the direction: after Seek call only Next, after SeekBelow only
 // Prev. An entry is valid until the next batch is copied, which reuses its memory.
 type memoryIterator struct {
 	run     *version.SealedRun
-	it      run.BackwardIterator // iterator of the memtable; only used inside run.WhileInMemory
+	it      run.BackwardIterator // iterator of the memtable, nil before the first move; only used inside run.WhileInMemory
 	entries []run.Entry          // current batch of copies, in the order of the walk
 	at      int                  // index in entries
 	down    bool                 // the walk goes backward
@@ -88,6 +91,9 @@ func (m *memoryIterator) copy(move func() bool) bool {
 		m.bytes = nil
 	}
 	m.err = m.run.WhileInMemory(func() {
+		if m.it == nil {
+			m.it = m.run.Table.Iterator()
+		}
 		ok := move()
 		for ok && len(m.entries) < m.batch && len(m.bytes) < copiedBytes {
 			m.take(m.it.Entry())
@@ -131,7 +137,9 @@ func (m *memoryIterator) Err() error { return m.err }
 
 // Close implements run.Iterator. If the memtable was freed, its iterator needs no Close.
 func (m *memoryIterator) Close() (err error) {
-	_ = m.run.WhileInMemory(func() { err = m.it.Close() })
+	if m.it != nil {
+		_ = m.run.WhileInMemory(func() { err = m.it.Close() })
+	}
 	return err
 }
 

@@ -76,7 +76,7 @@ func MemtableSource(table memtable.Table) Source {
 // SealedSource returns a run in memory that may be flushed and freed during the walk.
 func SealedSource(r *version.SealedRun) Source {
 	return Source{
-		Iterator: &memoryIterator{run: r, it: r.Table.Iterator()}, Ranges: r.Table.Ranges(),
+		Iterator: &memoryIterator{run: r}, Ranges: r.Table.Ranges(),
 		Hides: func(p *run.LookupKey) (hides bool, err error) {
 			err = r.WhileInMemory(func() { hides = r.Table.Hides(p) })
 			return hides, err
