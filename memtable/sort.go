@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"math/bits"
-	"runtime"
 	"slices"
+
+	"github.com/weirstate/weir/internal/pace"
 )
 
 // sorter sorts the records of a table by key, with an in-place radix sort, most significant byte
@@ -38,7 +39,7 @@ type sorter struct {
 	n      int
 	common []byte // longest common prefix of the keys added so far
 	stale  int    // items before this one may have heads that begin after len(common)
-	worked int    // items processed since the last Gosched
+	pacer  pace.Pacer
 }
 
 // tombstoneItem marks an item whose ref is a node: a prefix tombstone.
@@ -49,8 +50,8 @@ const (
 	// equal heads by their whole keys, because that is faster for so few.
 	maxInsertionSorted = 32
 	maxKeyCompared     = 8
-	// Processing yieldItems items takes approximately 0.1 ms.
-	yieldItems = 4096
+	// Reading a key takes approximately keyNanos, a cache miss, and moving an item moveNanos.
+	keyNanos, moveNanos = 50, 5
 	// Heads are loaded from the first radixKeyBytes bytes of a key. Keys that agree in more are
 	// compared.
 	radixKeyBytes = 1 << 10
@@ -85,16 +86,7 @@ func (s *sorter) add(i item) {
 	i.head = headFrom(key, len(s.common))
 	s.items[s.n] = i
 	s.n++
-	s.countWork(1)
-}
-
-// countWork counts processed items and yields the processor every yieldItems items: the owner of
-// the table may be waiting for it.
-func (s *sorter) countWork(items int) {
-	if s.worked += items; s.worked >= yieldItems {
-		s.worked = 0
-		runtime.Gosched()
-	}
+	s.pacer.Spend(keyNanos)
 }
 
 // sort sorts the items that were added.
@@ -118,7 +110,7 @@ func commonBytes(a, b []byte) int {
 func (s *sorter) loadHeads(part items, from int) {
 	for i := range part {
 		part[i].head = headFrom(s.key(part[i]), from)
-		s.countWork(1)
+		s.pacer.Spend(keyNanos)
 	}
 }
 
@@ -153,8 +145,8 @@ func headFrom(key []byte, from int) uint64 {
 
 // radixSort sorts by head. Only the last differ bits of the heads differ.
 func (s *sorter) radixSort(all items, differ int) {
-	s.countWork(len(all))
 	if len(all) <= maxInsertionSorted {
+		s.pacer.Spend(len(all) * moveNanos)
 		insertionSort(all)
 		return
 	}
@@ -163,7 +155,7 @@ func (s *sorter) radixSort(all items, differ int) {
 	}
 	shift := max(differ-8, 0)
 	var ends [256]int
-	partition(all, shift, &ends)
+	s.partition(all, shift, &ends)
 	from := 0
 	for _, end := range ends {
 		if end-from > 1 && shift > 0 {
@@ -175,10 +167,11 @@ func (s *sorter) radixSort(all items, differ int) {
 
 // partition sorts by the eight bits of the heads from bit shift on. It stores the end of each
 // value's items in ends.
-func partition(all items, shift int, ends *[256]int) {
+func (s *sorter) partition(all items, shift int, ends *[256]int) {
 	var next [256]int
 	for i := range all {
 		ends[byte(all[i].head>>shift)]++
+		s.pacer.Spend(1)
 	}
 	at := 0
 	for value, n := range ends {
@@ -188,11 +181,13 @@ func partition(all items, shift int, ends *[256]int) {
 	}
 	for value := range next {
 		for next[value] < ends[value] {
+			s.pacer.Spend(moveNanos)
 			i := all[next[value]]
 			for byte(i.head>>shift) != byte(value) {
 				into := &next[byte(i.head>>shift)]
 				all[*into], i = i, all[*into]
 				*into++
+				s.pacer.Spend(moveNanos)
 			}
 			all[next[value]] = i
 			next[value]++

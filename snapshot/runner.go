@@ -62,7 +62,7 @@ type Progress struct {
 // backends number a version of their copy-on-write pages, lsmstate seals the memtable and pins
 // a version of the tree. The asynchronous half reads the view, key group by key group, and
 // writes it to the target, while the task changes the backend. It offers the processor to the
-// task at intervals (yieldBytes), because on few processors a long loop would stop the task
+// task at intervals (pace.Pacer), because on few processors a long loop would stop the task
 // after all.
 //
 // The asynchronous half calls code of the program: codecs encode values, and the target writes

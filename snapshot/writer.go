@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
-	"runtime"
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/weirstate/weir/internal/pace"
 	"github.com/weirstate/weir/state/backend"
 )
 
@@ -23,15 +23,8 @@ const (
 	None
 )
 
-// yieldBytes is the number of bytes of rows after which the writer offers the processor to other
-// goroutines (runtime.Gosched): approx. 100 microseconds of work. On two processors the garbage
-// collector may use one; the task would then wait for the writer until the scheduler preempts it
-// after 10 milliseconds. A lower number costs more than it helps, because each offer wakes an
-// idle processor.
-const yieldBytes = 64 << 10
-
-// rowCost is the number of bytes that a row counts for yieldBytes in addition to key and value.
-const rowCost = 64
+// Writing a row takes approximately rowNanos, and byteNanos for each byte of key and value.
+const rowNanos, byteNanos = 100, 1.5
 
 // writer writes one file of the portable format.
 //
@@ -82,11 +75,11 @@ type writer struct {
 	sections []section // of the key groups so far
 	rows     int64
 
-	group     uint16 // of the current section
-	block     []byte // rows of the current block, raw
-	lastKey   []byte // key of the previous row, of any key group
-	unyielded int    // bytes since the last runtime.Gosched: see yieldBytes
-	scratch   []byte
+	group   uint16 // of the current section
+	block   []byte // rows of the current block, raw
+	lastKey []byte // key of the previous row, of any key group
+	pacer   pace.Pacer
+	scratch []byte
 }
 
 func newWriter(w io.Writer, id Identity, c Compression) (*writer, error) {
@@ -186,10 +179,7 @@ func (w *writer) row(ctx context.Context, key, value []byte) error {
 	if err := w.count(key, shared, uint64(len(value))); err != nil {
 		return err
 	}
-	if w.unyielded += rowCost + len(key) + len(value); w.unyielded > yieldBytes {
-		w.unyielded = 0
-		runtime.Gosched()
-	}
+	w.pacer.Spend(rowNanos + int(byteNanos*float64(min(len(key)+len(value), pace.QuantumNanos))))
 	const lengths = 3 * binary.MaxVarintLen64
 	size := lengths + len(key) + len(value)
 	if size > w.largeBytes {

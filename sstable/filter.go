@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/weirstate/weir/internal/pace"
 	"github.com/weirstate/weir/internal/slab"
 )
 
@@ -113,6 +114,8 @@ const (
 	hashBytes       = 8
 	hashChunkBytes  = 64 << 10
 	firstChunkBytes = 4 << 10 // most tables are small
+
+	filterNanos = 20 // adding a hash to a filter takes approximately as long: a cache miss
 )
 
 // add adds a hash.
@@ -137,8 +140,10 @@ func (h *hashes) filter(bitsPerKey int) (filter, error) {
 		return filter{}, ErrTooLarge
 	}
 	f := filter{h.budget.Alloc(int(size) + trailerBytes)[:size], probesFor(bitsPerKey)}
+	var pacer pace.Pacer
 	for _, chunk := range append(h.full, h.last) {
 		for ; len(chunk) > 0; chunk = chunk[hashBytes:] {
+			pacer.Spend(filterNanos)
 			f.add(binary.LittleEndian.Uint64(chunk))
 		}
 	}

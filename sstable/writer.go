@@ -9,6 +9,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/weirstate/weir/internal/pace"
 	"github.com/weirstate/weir/run"
 	"github.com/weirstate/weir/vfs"
 )
@@ -62,6 +63,10 @@ const (
 
 	// writeBytes is the size of writes to the file.
 	writeBytes = 256 << 10
+
+	// Writing an entry takes approximately entryNanos, and byteNanos for each byte of key and
+	// value.
+	entryNanos, byteNanos = 150, 2
 )
 
 // withDefaults replaces unset options by their defaults, and limits the others.
@@ -102,6 +107,7 @@ type Writer struct {
 	hashes  hashes
 	ranges  run.Ranges
 	tally   tally
+	pacer   pace.Pacer // writers work in the background
 
 	buffer *[writeBytes]byte
 	out    []byte // bytes not written to the file yet; uses buffer
@@ -184,6 +190,7 @@ func (w *Writer) add(e *run.Entry) error {
 	if err != nil {
 		return err
 	}
+	w.pacer.Spend(entryNanos + byteNanos*min(len(e.Key)+len(value), pace.QuantumNanos))
 	hash := entryHash(e.Kind, e.Key)
 	w.builder.add(form, hash, e.Key, value)
 	w.tally.add(e.Kind, e.Key, valueBytes)
@@ -378,6 +385,7 @@ func (w *Writer) writeLarge(v run.Value) (reference []byte, err error) {
 		if err := readValue(r, raw); err != nil {
 			return nil, fmt.Errorf("reading a value of %d bytes: %w", v.Size(), err)
 		}
+		w.pacer.Spend(byteNanos * len(raw))
 		b, err := w.packer.pack(raw, w.offset+chunkHeadBytes)
 		if err != nil {
 			return nil, err

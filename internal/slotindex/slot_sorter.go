@@ -3,9 +3,9 @@ package slotindex
 import (
 	"cmp"
 	"math/bits"
-	"runtime"
 	"slices"
 
+	"github.com/weirstate/weir/internal/pace"
 	"github.com/weirstate/weir/state/backend"
 )
 
@@ -24,6 +24,7 @@ import (
 // two calls of byPrefix.
 type slotSorter struct {
 	items, spare []sortItem
+	pacer        pace.Pacer
 	slots        [chunkSlots]uint32 // scratch for load
 	prefixes     [chunkSlots]uint64 // scratch for load
 }
@@ -68,7 +69,10 @@ func (s *slotSorter) sortFrom(t backend.FrozenTable, items []sortItem, from int)
 		switch run := items[:n]; {
 		case n == 1:
 		case n < radixRows || from >= radixBytes:
-			slices.SortFunc(run, func(a, b sortItem) int { return t.Compare(a.slot, b.slot) })
+			slices.SortFunc(run, func(a, b sortItem) int {
+				s.pacer.Spend(compareNanos)
+				return t.Compare(a.slot, b.slot)
+			})
 		default:
 			s.sortFrom(t, run, from+8)
 		}
@@ -87,7 +91,7 @@ func (s *slotSorter) load(t backend.FrozenTable, items []sortItem, from int) {
 		for i := range some {
 			some[i].prefix = s.prefixes[i]
 		}
-		runtime.Gosched() // the task may wait for this processor
+		s.pacer.Spend(len(some) * readNanos)
 	}
 }
 
@@ -106,6 +110,7 @@ func (s *slotSorter) byPrefix(items []sortItem) {
 	for shift := bits.TrailingZeros64(differ) &^ 7; shift < bits.Len64(differ); shift += 8 {
 		if differ>>shift&0xff != 0 {
 			s.byByte(from, to, shift)
+			s.pacer.Spend(len(items) * moveNanos)
 			from, to = to, from
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 
 	"github.com/weirstate/weir/lsm/internal/merge"
@@ -170,7 +169,8 @@ func (c *Compaction) mergeInto(w *runWriter) error {
 	w.ranges, w.obstacles = c.ranges(m.Sources), c.obstacles()
 	c.older.Rewind()
 	m.Seek(nil)
-	for n := 1; m.Next(); n++ {
+	step := paced(c.Yield)
+	for m.Next() {
 		if c.stopAfter > 0 && m.EntriesRead > c.stopAfter && w.beginsPartition(m.Key) {
 			c.End = slices.Clone(head(m.Key, c.PartitionBytes))
 			break
@@ -178,19 +178,22 @@ func (c *Compaction) mergeInto(w *runWriter) error {
 		if err := w.write(&m); err != nil {
 			return err
 		}
-		if n%yieldEntries == 0 {
-			runtime.Gosched() // a goroutine that writes to the store may wait for this processor
-		}
-		if n%stopEntries == 0 {
-			if err := c.Yield(); err != nil {
-				return err
-			}
+		if err := step(valueBytes(&m)); err != nil {
+			return err
 		}
 	}
 	if m.Err != nil {
 		return m.Err
 	}
 	return w.finish()
+}
+
+// valueBytes returns the size of the merger's current value, or 0 if the entry has none.
+func valueBytes(m *merge.Merger) int64 {
+	if !m.Kind.HasValue() {
+		return 0
+	}
+	return m.Lookup.Size()
 }
 
 // openRemainders opens the unread rests of inputs after an early end. Inputs that start after

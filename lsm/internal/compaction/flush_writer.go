@@ -2,19 +2,20 @@ package compaction
 
 import (
 	"errors"
-	"runtime"
 
+	"github.com/weirstate/weir/internal/pace"
 	"github.com/weirstate/weir/lsm/internal/merge"
 	"github.com/weirstate/weir/lsm/internal/version"
 	"github.com/weirstate/weir/run"
 )
 
 // WriteRuns writes the entries of memtables, merged, or of one source to one file of level 0. It
-// returns nil if there are no entries. older are the runs of the tree. stop is called after every stopEntries entries; an error
-// ends the flush.
+// returns nil if there are no entries. older are the runs of the tree. stop is called after each
+// quantum of work; an error ends the flush.
 func (c *Config) WriteRuns(group []*version.SealedRun, older *version.OlderRuns, stop func() error) (*version.File, error) {
+	step := paced(stop)
 	if group[0].Source != nil {
-		return c.writeSource(group[0], older, stop)
+		return c.writeSource(group[0], older, step)
 	}
 	var ranges run.Ranges
 	var sources []merge.Source
@@ -31,18 +32,18 @@ func (c *Config) WriteRuns(group []*version.SealedRun, older *version.OlderRuns,
 	m.Reset(&c.Split, nil, sources)
 	defer m.Close()
 	return c.Tables.WriteRun(c.NewNumber(), group[0].Number, ranges, func(w *version.TableWriter) error {
-		return c.Guard(func() error { return c.fill(w, &m, older, stop) })
+		return c.Guard(func() error { return c.fill(w, &m, older, step) })
 	})
 }
 
 // fill writes the merged entries of memtables.
-func (c *Config) fill(w *version.TableWriter, m *merge.Merger, older *version.OlderRuns, stop func() error) error {
+func (c *Config) fill(w *version.TableWriter, m *merge.Merger, older *version.OlderRuns, step func(int64) error) error {
 	for m.Seek(nil); m.Next(); {
 		e := run.Entry{Key: m.Key, Kind: m.Kind}
 		if e.Kind.HasValue() {
 			e.Value = m.Value()
 		}
-		if err := c.writeEntry(w, e, older, stop); err != nil {
+		if err := c.writeEntry(w, e, older, step); err != nil {
 			return err
 		}
 	}
@@ -50,7 +51,7 @@ func (c *Config) fill(w *version.TableWriter, m *merge.Merger, older *version.Ol
 }
 
 // writeSource writes the entries of a source. It creates the file at the first entry.
-func (c *Config) writeSource(r *version.SealedRun, older *version.OlderRuns, stop func() error) (*version.File, error) {
+func (c *Config) writeSource(r *version.SealedRun, older *version.OlderRuns, step func(int64) error) (*version.File, error) {
 	var w *version.TableWriter
 	err := c.Entries(r.Source, func(e *run.Entry) (err error) {
 		if w == nil {
@@ -58,7 +59,7 @@ func (c *Config) writeSource(r *version.SealedRun, older *version.OlderRuns, sto
 				return err
 			}
 		}
-		return c.writeEntry(w, *e, older, stop)
+		return c.writeEntry(w, *e, older, step)
 	})
 	switch {
 	case w == nil:
@@ -71,7 +72,7 @@ func (c *Config) writeSource(r *version.SealedRun, older *version.OlderRuns, sto
 
 // writeEntry writes an entry of a flush. Keys of successive calls must ascend, because older has
 // cursors.
-func (c *Config) writeEntry(w *version.TableWriter, e run.Entry, older *version.OlderRuns, stop func() error) error {
+func (c *Config) writeEntry(w *version.TableWriter, e run.Entry, older *version.OlderRuns, step func(int64) error) error {
 	// An append with no older entry is written as a Set. This holds for open views of these runs
 	// too: older entries that a view still sees and the tree has lost can only have been removed by
 	// a Filter, and keys of a Filter are excluded here.
@@ -81,19 +82,21 @@ func (c *Config) writeEntry(w *version.TableWriter, e run.Entry, older *version.
 	if err := w.Add(&e); err != nil {
 		return err
 	}
-	if w.Entries()%yieldEntries == 0 {
-		runtime.Gosched() // a goroutine that writes to the store may wait for this processor
-	}
-	if w.Entries()%stopEntries == 0 {
-		return stop()
-	}
-	return nil
+	return step(e.Value.Size())
 }
 
-// Every yieldEntries entries, flushes and compactions yield the processor: with fewer
-// processors than goroutines, a writer would otherwise wait for the 10 ms time slice of the Go
-// scheduler. Every stopEntries entries they check whether the store closes.
-const (
-	yieldEntries = 1 << 9
-	stopEntries  = 1 << 12
-)
+// paced returns a function that a flush or compaction calls after each entry, with the size of its
+// value. It offers the processor after each quantum of work, and then calls stop.
+func paced(stop func() error) func(valueBytes int64) error {
+	var pacer pace.Pacer
+	return func(valueBytes int64) error {
+		if !pacer.Spend(entryNanos + int(min(valueBytes, pace.QuantumNanos))) {
+			return nil
+		}
+		return stop()
+	}
+}
+
+// entryNanos is approximately the time for an entry with a small value. Each byte of the value
+// takes approximately one more nanosecond.
+const entryNanos = 300
