@@ -64,7 +64,7 @@ func (b *Backend) AddTierTable(info backend.Info, t backend.TierTable) (backend.
 }
 
 // MayHold implements backend.TieredBackend.
-func (b *Backend) MayHold([]byte) bool { return true }
+func (b *Backend) MayHold(key []byte) bool { return b.db == nil || b.db.MayHold(key) }
 
 // freeze ends the epoch if something was written in it, and gives its rows to the tree.
 func (t *hotTier) freeze() error {
