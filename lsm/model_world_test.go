@@ -43,7 +43,7 @@ type world struct {
 
 // modelCounts counts events. A test that saw too few of them proves nothing.
 type modelCounts struct {
-	Operations, Flushes, Compactions, Crashes, Lost, Checkpoints, Restores, Reopened, Large, Gaps, Lacked int64
+	Operations, Flushes, Compactions, Crashes, Lost, Checkpoints, Restores, Reopened, Large, Gaps, Lacked, Sources int64
 }
 
 func newWorld(o modelOptions, root string, log func(string, ...any), seen *modelCounts) *world {
