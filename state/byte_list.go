@@ -123,32 +123,9 @@ func (h *byteList[K, E]) append(elements []E) (err error) {
 	if err := h.walks.detach(h.key); err != nil {
 		return h.wrap(err)
 	}
-	h.value = h.value[:0]
-	for i, e := range elements {
-		before := len(h.value)
-		if h.value, err = appendElement(h.value, h.codec, e); err != nil {
-			return h.wrap(err)
-		}
-		if before > 0 && len(h.value) > chunkBytes {
-			if err := h.flush(before); err != nil {
-				return err
-			}
-		}
-		if len(h.value) < chunkBytes && i < len(elements)-1 {
-			continue
-		}
-		if err := h.flush(len(h.value)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// flush appends the first size bytes of h.value to the list under h.key and removes them from
-// h.value.
-func (h *byteList[K, E]) flush(size int) error {
-	err := h.backend.Append(h.key, h.value[:size])
-	h.value = append(h.value[:0], h.value[size:]...)
+	h.value, err = listFormat[E]{h.codec}.chunks(elements, h.value, func(chunk []byte) error {
+		return h.backend.Append(h.key, chunk)
+	})
 	return h.wrap(err)
 }
 

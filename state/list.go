@@ -57,6 +57,9 @@ func ListOf[K, E any](k *Keyed[K], d ListDescriptor[E]) (ListState[E], error) {
 		return nil, err
 	}
 	info := backend.Info{Name: d.Name, Kind: backend.KindList, Key: k.codec.ID(), Codecs: []codec.ID{d.Codec.ID()}}
+	if b, ok := tierOf(k.backend, codec.RoundTrips(d.Codec)); ok {
+		return tierListOf(k, b, info, d.Codec)
+	}
 	switch b := k.backend.(type) {
 	case backend.HeapBackend:
 		h, err := tableOf(k, b, info, listFormat[E]{d.Codec})
