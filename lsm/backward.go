@@ -52,7 +52,7 @@ func (w *walk) seekBelow(key []byte) {
 	}
 	switch {
 	case w.cursor.on:
-		w.refresh()
+		w.rebuild()
 	case w.stale.Load():
 		w.reopenScan()
 	}
@@ -89,7 +89,7 @@ func (w *walk) turnUp(stood bool) {
 func (w *walk) followDown() {
 	switch {
 	case w.cursor.on && !w.isUpToDate():
-		w.refresh()
+		w.rebuild()
 		w.merger.SeekBelow(w.last())
 	case w.cursor.on:
 		w.merger.StepBelow(w.last())

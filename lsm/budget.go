@@ -11,8 +11,8 @@ import (
 	"github.com/weirstate/weir/sstable"
 )
 
-// Budget is a limit on the memory of one or several stores: memtables, cached blocks, filters
-// and indexes.
+// Budget is a limit on the memory of one or several stores: memtables, cached blocks, filters,
+// indexes, and claims for memory that belongs to no store.
 //
 // Thread safety: safe for concurrent use.
 type Budget struct {
@@ -29,7 +29,8 @@ type Budget struct {
 
 	// activeBytes is the memory of the active memtables, as last reported by their stores.
 	activeBytes atomic.Int64
-	leastShared int64 // leastSharedBytes; tests lower it
+	leastShared int64        // leastSharedBytes; tests lower it
+	claimLimit  atomic.Int64 // see Claim.Limit
 
 	// flushes and compactions limit how many of each run at a time in all stores, because their
 	// buffers are not counted in the budget.
@@ -37,6 +38,7 @@ type Budget struct {
 
 	mu           sync.Mutex
 	stores       []*budgetShare // stores that are open, or have open iterators
+	claims       []*Claim       // ordered by size
 	freed        chan struct{}  // closed and replaced after each flush
 	flushesStuck bool           // no flush has finished for a long time: waiting is useless
 	closed       bool
@@ -79,7 +81,7 @@ func (b *Budget) LimitOpenFiles(files int) { b.handles.SetLimit(files) }
 // Limit returns the size of the budget in bytes.
 func (b *Budget) Limit() int64 { return b.slabs.Limit() }
 
-// Used returns the memory in use in bytes.
+// Used returns the memory in use in bytes. It includes claims.
 func (b *Budget) Used() int64 { return b.slabs.Used() }
 
 // Close frees the memory of the budget, which is outside Go's heap. While a store of the budget

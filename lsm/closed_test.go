@@ -81,11 +81,11 @@ func TestAllMethodsReturnErrClosedAfterClose(t *testing.T) {
 			"Peek":         func() error { _, _, err := db.Peek(key); return err },
 			"Floor":        func() error { _, _, _, err := db.Floor(key); return err },
 			"Prefix":       func() error { _, err := db.Prefix([]byte("aa:")); return err },
-			"OpenPrefix":   func() error { return db.OpenPrefix(new(Iterator), []byte("aa:")) },
 			"Put":          func() error { return db.Put(key, value) },
 			"Seal":         db.Seal,
 			"SealWith":     func() error { _, err := db.SealWith(sourceOf()); return err },
 			"FlushedRun":   func() error { db.FlushedRun(); return ErrClosed },
+			"Budget":       func() error { db.Budget(); return ErrClosed },
 			"WaitFlushed":  func() error { return db.WaitFlushed(ctx, 1) },
 			"Stream":       func() error { _, _, _, err := db.Stream(key); return err },
 			"SyncLog":      db.SyncLog,
@@ -304,7 +304,6 @@ func TestCloseNamesOpenViewsAndIterators(t *testing.T) {
 	require.NoError(t, err)
 	tables, err := v.Tables(t.Context())
 	require.NoError(t, err)
-	require.True(t, live.Next())
 
 	err = db.Close()
 	require.ErrorIs(t, err, ErrOpen)

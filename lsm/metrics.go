@@ -63,6 +63,9 @@ func (m Metrics) DiskBytes() (n int64) {
 	return n
 }
 
+// Budget returns the budget of the store. A budget that the store has made itself closes with it.
+func (db *DB) Budget() *Budget { return db.o.Budget }
+
 // Metrics returns the current figures. After Close all are zero.
 func (db *DB) Metrics() (m Metrics) {
 	db.lock.Lock()

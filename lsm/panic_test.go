@@ -108,12 +108,8 @@ func TestPanicsReleaseTheLock(t *testing.T) {
 		"Floor":    func(db *DB) error { _, _, _, err := db.Floor(key); return err },
 		"Iterator": func(db *DB) error { it, err := db.Iterator(key, nil); return walked(it, err) },
 		"Prefix":   func(db *DB) error { it, err := db.Prefix([]byte("aa:")); return walked(it, err) },
-		"OpenPrefix": func(db *DB) error {
-			it := new(Iterator)
-			return walked(it, db.OpenPrefix(it, []byte("aa:")))
-		},
-		"Stream": func(db *DB) error { return readStream(db.Stream(key)) },
-		"Seal":   (*DB).Seal,
+		"Stream":   func(db *DB) error { return readStream(db.Stream(key)) },
+		"Seal":     (*DB).Seal,
 		"SealWith": func(db *DB) error {
 			number, err := db.SealWith(sourceOf(entry(run.DeletePrefix, "aa:", ""), entry(run.Set, "aa:1", "source")))
 			if err != nil {
