@@ -42,9 +42,12 @@ type LSMOptions struct {
 	LocalRecovery bool
 
 	// BudgetBytes limits the memory of all backends of the preset together: memtables,
-	// cached blocks, filters and indexes. Close frees it. Default 64 MiB; a value below
-	// 4 MiB counts as 4 MiB.
+	// cached blocks, filters, indexes and the hot tier. Close frees it. Default 64 MiB; a
+	// value below 4 MiB counts as 4 MiB.
 	BudgetBytes int64
+	// Tier turns on the hot tier: rows in use are decoded values in front of the trees, in up
+	// to half of the budget. See docs/hot-tier.md. Default false.
+	Tier bool
 	// MaxOpenFiles limits the tables that all backends together keep open. Lower it where
 	// the system allows few descriptors. Default lsm.DefaultMaxOpenFiles, 400.
 	MaxOpenFiles int
@@ -165,7 +168,7 @@ func newTreeOpener(o LSMOptions) (t *treeOpener, err error) {
 		return nil, errors.Join(err, t.close())
 	}
 	t.options = lsmstate.Options{
-		Budget: t.budget, Copies: t.copies, Events: o.Events, Compression: slices.Clone(o.Compression),
+		Budget: t.budget, Tier: o.Tier, Copies: t.copies, Events: o.Events, Compression: slices.Clone(o.Compression),
 	}
 	return t, nil
 }

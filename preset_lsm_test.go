@@ -120,6 +120,7 @@ func TestLSMURLSetsItsOptions(t *testing.T) {
 		"&snapshots=portable&incremental=false": snapshot.Portable,
 		"&incremental=true&local-recovery=true&budget=8MiB&inline=0B": snapshot.Incremental,
 		"&compression=none&max-open-files=1":                          snapshot.Incremental,
+		"&tier=true&budget=8MiB":                                      snapshot.Incremental,
 		"&compression=s2,zstd&max-open-files=2147483647&sync=true":    snapshot.Incremental,
 	} {
 		p, err := weir.Open(ctx, "lsm+"+fileURL(t)+"?dir="+filepath.ToSlash(dir)+query)
@@ -128,7 +129,7 @@ func TestLSMURLSetsItsOptions(t *testing.T) {
 		require.NoError(t, p.Close())
 	}
 	for _, query := range []string{
-		"dir=", "incremental=1", "snapshots=full", "local-recovery=1", "budget=0B", "index=hash",
+		"dir=", "incremental=1", "snapshots=full", "local-recovery=1", "tier=1", "budget=0B", "index=hash",
 		"compression=", "compression=S2", "compression=s2,", "max-open-files=0", "max-open-files=2147483648",
 	} {
 		_, err := weir.Open(ctx, "lsm+"+fileURL(t)+"?"+query)

@@ -33,6 +33,7 @@ import (
 //	total           memory       size              256MiB       checkpoint.MemoryOptions.TotalBytes
 //	dir             lsm          directory         temporary    LSMOptions.Dir
 //	budget          lsm          size              64MiB        LSMOptions.BudgetBytes
+//	tier            lsm          true, false       false        LSMOptions.Tier
 //	compression     lsm          none, s2, zstd    s2           LSMOptions.Compression; one per level: s2,zstd
 //	max-open-files  lsm          number from 1     400          LSMOptions.MaxOpenFiles
 //	incremental     lsm          true, false       true         LSMOptions.Full is the opposite
@@ -113,7 +114,7 @@ func openFs(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 func openLSM(ctx context.Context, u *url.URL, scheme string) (*Preset, error) {
 	o, incremental, completed := LSMOptions{}, true, ""
 	keys := []query.Key{query.Text("dir", "the path of a directory", &o.Dir), query.Size("budget", 1, &o.BudgetBytes),
-		compressionKey(&o.Compression), query.Count("max-open-files", &o.MaxOpenFiles),
+		query.Bool("tier", &o.Tier), compressionKey(&o.Compression), query.Count("max-open-files", &o.MaxOpenFiles),
 		query.Bool("incremental", &incremental), snapshotsKey(&o.Portable), query.Bool("local-recovery", &o.LocalRecovery),
 		query.Bool("sync", &o.Synchronous), inlineKey(&o.Checkpoints.InlineBytes), packKey(&o.Checkpoints.PackBytes), completedKey(&completed)}
 	storage, err := storageURL(u, scheme, keys)

@@ -149,7 +149,7 @@ func TestUnknownKeyIsComparedWithTheKeysOfPresetAndStorage(t *testing.T) {
 	require.NoError(t, checkpoint.RegisterCompleted("list", func(*url.URL) (checkpoint.CompletedOpener, error) { return nil, nil }))
 	const (
 		fs     = ": want index, sync, inline, pack, completed"
-		lsm    = ": want dir, budget, compression, max-open-files, incremental, snapshots, local-recovery, sync, inline, pack, completed"
+		lsm    = ": want dir, budget, tier, compression, max-open-files, incremental, snapshots, local-recovery, sync, inline, pack, completed"
 		keyed  = ", region, path-style"
 		encode = "; in the URL of completed write each & as %26"
 	)

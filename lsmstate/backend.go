@@ -76,8 +76,8 @@ func Create(dir string, o Options) (*Backend, error) {
 	if o.Filter != nil {
 		b.options.Filter = &rowFilter{user: o.Filter, timers: &b.firedTimers}
 	}
-	if o.TierBytes > 0 && o.Filter == nil {
-		b.tier = newHotTier(b, o.TierBytes)
+	if o.Tier && o.Filter == nil {
+		b.tier = newHotTier(b, o.tierBytes)
 	}
 	return b, nil
 }
@@ -151,6 +151,7 @@ func (b *Backend) openTree(ctx context.Context) error {
 	}
 	b.tree, b.db = t, t.db
 	b.metered.Store(t.db)
+	b.tier.open(t.db)
 	return nil
 }
 
@@ -163,6 +164,7 @@ func (b *Backend) discardTree() error {
 	}
 	b.tree, b.db = nil, nil
 	b.metered.Store(nil)
+	b.tier.close()
 	if err := t.db.Discard(); err != nil {
 		return wrapLSMError(err)
 	}
@@ -247,6 +249,7 @@ func (b *Backend) Close() error {
 	t := b.tree
 	b.tree, b.db, b.cursors = nil, nil, nil
 	b.metered.Store(nil)
+	b.tier.close()
 	clear(b.timers)
 	if t == nil {
 		return b.directory.close()

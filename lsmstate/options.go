@@ -13,15 +13,16 @@ import (
 type Options struct {
 	backend.Options
 
-	// Budget is the memory of the tree: for memtables, cached blocks, filters and indexes.
+	// Budget is the memory of the tree, for memtables, cached blocks, filters and indexes, and of
+	// the hot tier.
 	// Several backends may share a budget; share one among all backends of a process.
 	// Default: a budget of 64 MiB for this backend.
 	Budget *lsm.Budget
 
-	// TierBytes is the memory for the hot tier of the backend, in bytes, in addition to Budget:
-	// rows in use as decoded values on Go's heap. See docs/hot-tier.md. A backend with a Filter
-	// has no tier. Default: 0, no tier.
-	TierBytes int64
+	// Tier turns on the hot tier: rows in use are decoded values on Go's heap, in front of the
+	// tree. The tiers of all backends that share a budget take at most half of it together. See
+	// docs/hot-tier.md. A backend with a Filter has no tier. Default: off.
+	Tier bool
 
 	// Copies keeps the tables of native snapshots on the local disk for restores. All
 	// backends of a process may share it. Default: none; every restore reads its tables
@@ -50,10 +51,12 @@ type Options struct {
 	// FS is the file system. Default: that of the operating system.
 	FS vfs.FS
 
-	// tune changes the options of the tree, and timersPerGroup replaces the result of
-	// maxTimersInMemory. Both are for tests of limits.
+	// tune changes the options of the tree, timersPerGroup replaces the result of
+	// maxTimersInMemory, and tierBytes is a limit for the rows of the hot tier. All are for
+	// tests of limits.
 	tune           func(*lsm.Options)
 	timersPerGroup int
+	tierBytes      int64
 }
 
 // maxCachedTimers is the number of timers of a domain that a backend keeps in memory, over all key

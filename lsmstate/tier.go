@@ -30,7 +30,7 @@ import (
 type hotTier struct {
 	tier    *backend.Tier
 	backend *Backend
-	limit   int64 // bytes; tier.Limit may be above it while a spill is pending
+	memory  tierMemory
 	scratch slotindex.Scratch
 	pending []pendingEpoch
 	failed  error // a freeze has failed, and its writes are in no run
@@ -42,11 +42,27 @@ type pendingEpoch struct {
 	number uint64
 }
 
-// newHotTier returns the tier of a backend.
-func newHotTier(b *Backend, bytes int64) *hotTier {
-	t := &hotTier{backend: b, limit: bytes}
-	t.tier = backend.NewTier(b.registry, bytes, t.makeRoom, t.refresh)
+// newHotTier returns the tier of a backend. Its rows may take exact bytes, or a part of the budget of
+// the tree if exact is 0.
+func newHotTier(b *Backend, exact int64) *hotTier {
+	t := &hotTier{backend: b}
+	t.tier = backend.NewTier(b.registry, 0, t.makeRoom, t.refresh)
+	t.memory = tierMemory{tier: t.tier, exact: exact}
 	return t
+}
+
+// open begins to use a tree.
+func (t *hotTier) open(db *lsm.DB) {
+	if t != nil {
+		t.memory.open(db.Budget())
+	}
+}
+
+// close ends the use of the tree.
+func (t *hotTier) close() {
+	if t != nil {
+		t.memory.close()
+	}
 }
 
 // Tier implements backend.TieredBackend.
@@ -83,6 +99,7 @@ func (t *hotTier) freeze() error {
 		return t.failed
 	}
 	t.pending = append(t.pending, pendingEpoch{source.run.Epoch, number})
+	t.tier.SetLimit(0) // renews the claim: it may be above its limit
 	return nil
 }
 
@@ -109,6 +126,9 @@ func (t *hotTier) refresh() {
 const (
 	// evictShare: an eviction continues until 1/8 of the limit is free, so that it is rare.
 	evictShare = 8
+	// dirtyShare: a spill begins when the tier is nearly full and half of it was written since the
+	// last freeze. So it ends before nothing else can be evicted.
+	dirtyShare = 2
 	// spillShare: while a spill is pending, the tier may exceed its limit by a quarter. Above
 	// that, writes wait.
 	spillShare = 4
@@ -117,17 +137,24 @@ const (
 	retryShare = 16
 )
 
-// makeRoom evicts rows until the tier is below its limit. If too few rows are installed, it begins a
+// makeRoom evicts rows if the tier is above its limit. If too few rows are installed, it begins a
 // spill, and waits for it if the tier is far above its limit.
 func (t *hotTier) makeRoom() error {
-	target := t.limit - t.limit/evictShare
 	t.refresh()
-	if !t.tier.Evict(target) {
+	limit, growth := t.memory.renew()
+	target := limit - limit/evictShare
+	if t.tier.Bytes() > target && t.tier.Dirty() > limit/dirtyShare {
 		if err := t.spill(); err != nil {
 			return err
 		}
-		if t.tier.Bytes() <= t.limit+t.limit/spillShare {
-			t.tier.SetLimit(t.tier.Bytes() + t.limit/retryShare)
+	}
+	t.tier.SetDirtyLimit(limit / dirtyShare)
+	if t.tier.Bytes() > limit && !t.tier.Evict(target) {
+		if err := t.spill(); err != nil {
+			return err
+		}
+		if t.tier.Bytes() <= limit+limit/spillShare {
+			t.tier.SetLimit(t.tier.Bytes() + limit/retryShare)
 			return nil
 		}
 		if err := t.wait(); err != nil {
@@ -135,7 +162,7 @@ func (t *hotTier) makeRoom() error {
 		}
 		t.tier.Evict(target)
 	}
-	t.tier.SetLimit(t.limit)
+	t.tier.SetLimit(min(limit, t.tier.Bytes()+growth))
 	return nil
 }
 

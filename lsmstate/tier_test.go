@@ -12,7 +12,7 @@ import (
 func TestBackendWithATierConforms(t *testing.T) {
 	for _, bytes := range []int64{1, 4 << 10, 16 << 20} {
 		t.Run(fmt.Sprint(bytes, " bytes"), func(t *testing.T) {
-			statetest.Run(t, opener(Options{TierBytes: bytes, tune: inFiles, timersPerGroup: 2}))
+			statetest.Run(t, opener(Options{Tier: true, tierBytes: bytes, tune: inFiles, timersPerGroup: 2}))
 		})
 	}
 }

@@ -23,10 +23,11 @@ type mark struct {
 	header  byte // the stored header of the value: see storedHeader
 }
 
-// set records a write of a value.
-func (m *mark) set(t *backend.Tier) {
-	m.begin(t)
+// set records a write of a value, and reports whether it is the first write in the current epoch.
+func (m *mark) set(t *backend.Tier) (first bool) {
+	first = m.begin(t)
 	m.absent = false
+	return first
 }
 
 // clear records the removal of the value. The caller removes the value itself.
@@ -41,12 +42,14 @@ func (m *mark) clear(t *backend.Tier) {
 	}
 }
 
-// begin prepares the mark for a write in the current epoch.
-func (m *mark) begin(t *backend.Tier) {
-	if m.written != t.Epoch() {
-		m.fresh = m.absent && t.IsInstalled(m.written)
-		m.written = t.Epoch()
+// begin prepares the mark for a write in the current epoch, and reports whether it is the first one.
+func (m *mark) begin(t *backend.Tier) (first bool) {
+	if m.written == t.Epoch() {
+		return false
 	}
+	m.fresh = m.absent && t.IsInstalled(m.written)
+	m.written = t.Epoch()
+	return true
 }
 
 // isMissing reports whether nothing is lost if the row is dropped: there is no value, here or

@@ -2,11 +2,9 @@ package state
 
 import (
 	"math/bits"
-	"reflect"
 
 	"github.com/weirstate/weir/internal/cow"
 	"github.com/weirstate/weir/state/backend"
-	"github.com/weirstate/weir/state/codec"
 )
 
 // tierTable is the table of a state in a hot tier: some of the state's rows, decoded. R is a row's
@@ -31,7 +29,7 @@ type tierTable[K, R any] struct {
 	newest   uint32            // the newest epoch in pages
 	recent   []uint64          // bit i of element n: row 64n+i was used since the hand came by
 	hand     uint32            // the slot that Evict examines next
-	rowBytes int64             // memory of a row without what its key and value refer to
+	rowBytes tierRowBytes
 }
 
 // tierFormat knows the rows R of a tierTable.
@@ -71,7 +69,7 @@ func tierTableOf[K, R any](k *Keyed[K], b backend.TieredBackend, info backend.In
 		t := &tierTable[K, R]{tier: b.Tier(), below: b, format: f}
 		t.init(k, info, t.freezeUnit)
 		t.pages = cow.NewArray[uint32](t.unit)
-		t.rowBytes = int64(reflect.TypeFor[row[K, R]]().Size())
+		t.rowBytes = tierRowBytesOf[row[K, R]]()
 		index, err := b.AddTierTable(*info, t)
 		t.index = index
 		return t, err
@@ -125,18 +123,10 @@ func (t *tierTable[K, R]) admit(r R) error {
 func (t *tierTable[K, R]) insertRow() (*R, error) {
 	r, err := t.put()
 	if err == nil {
-		t.tier.Charge(t.rowBytes + t.keyBytes(t.probedBy.encoded))
+		t.tier.Charge(t.charge(t.probedBy.encoded))
 		t.use(t.lastSeek.slot)
 	}
 	return r, err
-}
-
-// keyBytes returns the memory that a key refers to.
-func (t *tierTable[K, R]) keyBytes(encoded []byte) int64 {
-	if t.declaredOn.keySize >= 0 {
-		return 0
-	}
-	return int64(len(encoded))
 }
 
 // Evict implements backend.TierTable.
@@ -174,7 +164,7 @@ func (t *tierTable[K, R]) drop(slot uint32) {
 	t.changes++
 	t.unit.Touch()
 	hash := t.Hash(slot) // sets t.key
-	size := t.rowBytes + t.keyBytes(t.key) + t.format.size(&t.rows.At(slot).value)
+	size := t.charge(t.key) + t.format.size(&t.rows.At(slot).value)
 	t.index.Delete(hash, slot)
 	t.namespaces.release(t.clearSlot(slot).namespaceID)
 	t.len--
@@ -221,14 +211,13 @@ func (t *tierTable[K, R]) FrozenTier(p *backend.Pin, epoch uint32) (backend.Froz
 	}
 	return &frozenTier[K, R]{
 		frozenTable: frozenTable[K, R]{frozenRows: frozen.frozenRows},
-		name:        t.info.Name, format: t.format, pages: frozen.pages, epoch: epoch,
+		pages:       frozen.pages, epoch: epoch, format: t.format,
 	}, t.index.Freeze()
 }
 
 // frozenTier is a tierTable at a freeze: the rows that were written in the epoch that it ended.
 type frozenTier[K, R any] struct {
 	frozenTable[K, R]
-	name   string // of the state
 	format tierFormat[R]
 	pages  cow.Frozen[uint32]
 	epoch  uint32
@@ -262,26 +251,12 @@ func (f *frozenTier[K, R]) Groups(first uint32, groups []uint16) {
 
 // Reader implements backend.FrozenTable.
 func (f *frozenTier[K, R]) Reader() backend.FrozenTable {
-	return &frozenTier[K, R]{frozenTable[K, R]{frozenRows: f.frozenRows}, f.name, f.format, f.pages, f.epoch}
+	return &frozenTier[K, R]{frozenTable[K, R]{frozenRows: f.frozenRows}, f.format, f.pages, f.epoch}
 }
 
-// Entries implements backend.FrozenTier. It adds the name of the state to each error.
+// Entries implements backend.FrozenTier.
 func (f *frozenTier[K, R]) Entries(slot uint32, group uint16, yield func(op backend.Op, key, value []byte) error) error {
 	key, _, _ := f.gatheredRow(slot, group)
 	f.row.key = append(f.row.key[:0], key...)
-	return wrapState(f.name, f.format.entries(&f.rows.At(slot).value, f.epoch, &f.row, yield))
-}
-
-// sizeOf returns a function for the memory that a value refers to, or nil if that is nothing.
-func sizeOf[V any](c codec.Codec[V]) func(V) int64 {
-	if _, ok := codec.ConstantSize(c); ok {
-		return nil
-	}
-	return func(v V) int64 {
-		size, err := c.Size(v)
-		if err != nil {
-			return 0 // a value that is stored has an encoding
-		}
-		return size
-	}
+	return f.format.entries(&f.rows.At(slot).value, f.epoch, &f.row, yield)
 }

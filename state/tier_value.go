@@ -84,14 +84,18 @@ func (h *tierValue[K, V]) Set(v V) error {
 	if isNew {
 		c.mark = unknown(h.tier())
 	}
+	bytes := int64(0)
 	if h.size != nil {
 		if !c.absent {
 			h.tier().Charge(-h.size(c.value))
 		}
-		h.tier().Charge(h.size(v))
+		bytes = h.size(v)
+		h.tier().Charge(bytes)
 	}
 	c.value = v
-	c.set(h.tier())
+	if c.set(h.tier()) || isNew {
+		h.tier().ChargeWrite(h.rows.rowBytes.row + bytes)
+	}
 	return nil
 }
 

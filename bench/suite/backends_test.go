@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/lsmstate"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
@@ -21,10 +22,19 @@ var backends = []struct {
 	{"hash", func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewHash(o) }},
 	{"btree", func(_ testing.TB, o state.Options) (snapshot.Backend, error) { return heapstate.NewBTree(o) }},
 	{"lsm", openLSM},
+	{"lsm-tier", openLSMTier},
 }
 
 func openLSM(b testing.TB, o state.Options) (snapshot.Backend, error) {
 	return lsmstate.Create(b.TempDir(), lsmstate.Options{Options: o})
+}
+
+// openLSMTier opens a backend whose hot tier holds all rows: each is charged twice for the garbage
+// collector, and may take half of the budget.
+func openLSMTier(b testing.TB, o state.Options) (snapshot.Backend, error) {
+	budget := lsm.NewBudget(1 << 30)
+	b.Cleanup(func() { check(budget.Close()) })
+	return lsmstate.Create(b.TempDir(), lsmstate.Options{Options: o, Tier: true, Budget: budget})
 }
 
 // BenchmarkState measures operations on one key. The time includes setting the current key.

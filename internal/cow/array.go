@@ -3,6 +3,7 @@ package cow
 import (
 	"math/bits"
 	"slices"
+	"unsafe"
 )
 
 const (
@@ -141,6 +142,7 @@ func (a *Array[T]) own(i uint32) *T {
 	} else if d.versions[p] <= shared {
 		copied := *d.pages[p]
 		d.pages[p] = &copied
+		a.unit.clock.copied += int64(unsafe.Sizeof(copied))
 	}
 	d.versions[p] = now
 	return &d.pages[p][i%pageRows]

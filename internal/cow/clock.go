@@ -57,6 +57,7 @@ import (
 type Clock struct {
 	now    uint64        // the version that pages written now receive; above every pin
 	shared atomic.Uint64 // the highest version of an open pin, 0 if no pin is open
+	copied int64         // bytes of pages that the writer has copied so far
 
 	mu   sync.Mutex
 	pins map[*Pin]struct{}
@@ -74,10 +75,23 @@ func (c *Clock) Now() uint64 { return c.now }
 // directories with a version up to Shared must be copied before they are written.
 func (c *Clock) Shared() uint64 { return c.shared.Load() }
 
+// RetainedBytes returns an upper bound of the memory of the pages that the writer has replaced by
+// copies and pins still see, in bytes. It does not include what elements refer to. Only the writer
+// may call it.
+func (c *Clock) RetainedBytes() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	oldest := c.copied
+	for p := range c.pins {
+		oldest = min(oldest, p.copied)
+	}
+	return c.copied - oldest
+}
+
 // Freeze pins the current version and starts the next one, in constant time. Each unit is
 // captured for the pin later, before it next changes: see Unit.
 func (c *Clock) Freeze() *Pin {
-	p := &Pin{clock: c, version: c.now}
+	p := &Pin{clock: c, version: c.now, copied: c.copied}
 	c.now++
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,6 +106,7 @@ func (c *Clock) Freeze() *Pin {
 type Pin struct {
 	clock   *Clock
 	version uint64
+	copied  int64         // Clock.copied at the freeze
 	units   map[*Unit]any // the captured content of units; guarded by the clock's mutex
 }
 

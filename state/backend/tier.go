@@ -57,10 +57,11 @@ type Tier struct {
 	written   bool // something was written in this epoch
 	bytes     int64
 	limit     int64
+	dirty     int64 // bytes of rows written in this epoch
+	mostDirty int64 // limit of dirty
 	makeRoom  func() error
 	refresh   func()
 	tables    []tierTable // ordered by id
-	shared    bool        // a run has tables, which must not change
 	sweeping  int         // index in tables of the one that Evict examines next
 }
 
@@ -74,14 +75,11 @@ type tierTable struct {
 // calls makeRoom: it calls Evict, and ends an epoch and installs it if too few rows are installed.
 // Refresh calls Install for the epochs that another goroutine has installed.
 func NewTier(r *Registry, limit int64, makeRoom func() error, refresh func()) *Tier {
-	return &Tier{registry: r, epoch: 1, limit: limit, makeRoom: makeRoom, refresh: refresh}
+	return &Tier{registry: r, epoch: 1, limit: limit, mostDirty: math.MaxInt64, makeRoom: makeRoom, refresh: refresh}
 }
 
 // Add adds the table of a state. TieredBackend.AddTierTable calls it.
 func (t *Tier) Add(id ID, table TierTable) {
-	if t.shared {
-		t.tables, t.shared = slices.Clone(t.tables), false
-	}
 	at, _ := slices.BinarySearchFunc(t.tables, id, func(e tierTable, id ID) int { return cmp.Compare(e.id, id) })
 	t.tables = slices.Insert(t.tables, at, tierTable{id, table})
 }
@@ -106,10 +104,10 @@ func (t *Tier) Freeze() *TierRun {
 		panic("a tier has had 2^32 epochs") // 136 years with one each second
 	}
 	run := &TierRun{
-		pin: t.registry.Freeze(), Epoch: t.epoch, groups: t.registry.Keyspace().Groups, tables: t.tables,
+		pin: t.registry.Freeze(), Epoch: t.epoch, groups: t.registry.Keyspace().Groups, tables: slices.Clip(t.tables),
 	}
 	t.epoch++
-	t.written, t.shared = false, true
+	t.written, t.dirty = false, 0
 	return run
 }
 
@@ -133,14 +131,42 @@ func (t *Tier) ReadBelow(read func() error) error {
 // Charge adds to the memory of the tables, in bytes. It may be negative.
 func (t *Tier) Charge(bytes int64) { t.bytes += bytes }
 
-// Bytes returns the memory of the tables in bytes.
+// Bytes returns what the rows are charged, in bytes.
 func (t *Tier) Bytes() int64 { return t.bytes }
+
+// Memory returns the memory of the tables on Go's heap, in bytes: that of the rows, of free slots
+// between them, and of pages that a freeze keeps.
+func (t *Tier) Memory() int64 {
+	bytes := t.bytes + t.registry.clock.RetainedBytes()
+	for _, table := range t.tables {
+		bytes += max(0, table.Slack())
+	}
+	return bytes
+}
 
 // Limit returns the memory that the tables may take, in bytes.
 func (t *Tier) Limit() int64 { return t.limit }
 
 // SetLimit changes the limit.
 func (t *Tier) SetLimit(bytes int64) { t.limit = bytes }
+
+// ChargeWrite records the first write to a row of some bytes in this epoch.
+func (t *Tier) ChargeWrite(bytes int64) {
+	if t.dirty += bytes; t.dirty > t.mostDirty {
+		t.limit = math.MinInt64 // the next MakeRoom calls makeRoom
+		t.mostDirty = math.MaxInt64
+	}
+}
+
+// Dirty returns approximately the bytes of the rows that were written in this epoch.
+func (t *Tier) Dirty() int64 { return t.dirty }
+
+// SetDirtyLimit lets MakeRoom call makeRoom when Dirty exceeds a number of bytes for the first time.
+func (t *Tier) SetDirtyLimit(bytes int64) {
+	if t.mostDirty = bytes; t.dirty > bytes {
+		t.mostDirty = math.MaxInt64
+	}
+}
 
 // MakeRoom makes room if the tables take more than the limit. It may evict any row and move
 // others, so a table calls it before it looks for a row.
@@ -177,7 +203,7 @@ func (t *Tier) Drop() {
 	for _, table := range t.tables {
 		table.Drop()
 	}
-	t.written = false
+	t.written, t.dirty = false, 0
 }
 
 // HasRows reports whether a row with a value is in the tier.
@@ -199,6 +225,9 @@ type TierTable interface {
 	Drop()
 	// HasRows reports whether a row with a value is in the tier.
 	HasRows() bool
+	// Slack returns the memory of the table in bytes, without what its rows are charged. It is
+	// negative if more of its slots are used than a row's charge allows for.
+	Slack() int64
 }
 
 // FrozenTier is a TierTable at a freeze. As a FrozenTable it has the rows of one epoch only.

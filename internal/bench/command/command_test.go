@@ -32,8 +32,8 @@ func TestBenchWritesATableAndRemovesItsFiles(t *testing.T) {
 		"-all", "-wide", "-records", "2000", "-checkpoint-every", "5ms", "-dir", dir, "-compression", "none", "-json", figures)
 	require.Zero(t, code, stderr)
 	runs := strings.Split(strings.TrimSpace(stderr), "\n")
-	require.Len(t, runs, 14, "without a terminal, progress is a line for each run")
-	require.Equal(t, "run 14 of 14: lsm-incremental, file, killed twice", runs[13])
+	require.Len(t, runs, 17, "without a terminal, progress is a line for each run")
+	require.Equal(t, "run 17 of 17: lsm-tier, file, killed twice", runs[16])
 	benchtest.RequireEmpty(t, dir)
 	_, table, found := strings.Cut(stdout, "\nbackend")
 	require.True(t, found)
@@ -44,7 +44,7 @@ func TestBenchWritesATableAndRemovesItsFiles(t *testing.T) {
 		}
 		require.Equal(t, rows, strings.Count(table, "\n"+backend+" "), stdout)
 	}
-	require.Contains(t, stdout, "The same result 14 times")
+	require.Contains(t, stdout, "The same result 17 times")
 	require.Contains(t, stdout, "hash, file: the process was killed (SIGKILL) twice; continued from checkpoint")
 
 	var written struct {
@@ -53,7 +53,7 @@ func TestBenchWritesATableAndRemovesItsFiles(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(benchtest.ContentOf(t, figures)), &written))
 	require.Contains(t, written.Machine, "cpu")
-	require.Len(t, written.Rows, 14)
+	require.Len(t, written.Rows, 17)
 	for _, row := range written.Rows {
 		require.EqualValues(t, 2000, row["records"])
 		require.Positive(t, row["records_per_s"])

@@ -15,7 +15,7 @@ func TestLargeJobHasTheSameResultOnAllBackends(t *testing.T) {
 	code, stdout, stderr := runBench(context.Background(), "-job", "large", "-records", "8000", "-checkpoint-every", "5ms", "-backend", "all", "-all", "-dir", dir)
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "In:  4,000 keys with values of 100 B")
-	require.Contains(t, stdout, "The same result 14 times: every value read was the one written last.")
+	require.Contains(t, stdout, "The same result 17 times: every value read was the one written last.")
 	benchtest.RequireEmpty(t, dir)
 }
 

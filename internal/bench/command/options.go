@@ -139,7 +139,7 @@ type choices struct {
 func (o *options) define(flags *flag.FlagSet) *choices {
 	c := &choices{}
 	flags.StringVar(&c.job, "job", "flights", "`job` to run: flights or large")
-	flags.StringVar(&c.backend, "backend", "all", "`kind` of backend: hash, btree, lsm-full, lsm-incremental or all")
+	flags.StringVar(&c.backend, "backend", "all", "`kind` of backend: hash, btree, lsm-full, lsm-incremental, lsm-tier or all")
 	flags.StringVar(&c.storage, "storage", "all", "`where` checkpoints go: memory, file or all")
 	flags.StringVar(&c.compression, "compression", "zstd", "`method` that compresses snapshots: zstd or none")
 	flags.BoolVar(&c.quick, "quick", false, fmt.Sprintf("same as -records %d -checkpoint-every %v", quick.records, quick.every))

@@ -14,7 +14,7 @@ import (
 
 func TestInvalidCommandLineIsAnError(t *testing.T) {
 	for line, message := range map[string]string{
-		"-backend lsm":         `unknown -backend "lsm": want hash, btree, lsm-full, lsm-incremental or all`,
+		"-backend lsm":         `unknown -backend "lsm": want hash, btree, lsm-full, lsm-incremental, lsm-tier or all`,
 		"-storage s3":          `unknown -storage "s3": want memory, file or all`,
 		"-compression gzip":    `unknown -compression "gzip": want zstd or none`,
 		"-records 0":           "-records must be at least 32",
@@ -82,9 +82,9 @@ func TestFlagsChooseTheRowsOfTheTable(t *testing.T) {
 	require.Equal(t, []string{
 		"hash, none, uninterrupted", "hash, memory, failed twice", "hash, file, killed twice",
 		"btree, memory, failed twice", "btree, file, killed twice",
-		"lsm-full, file, killed twice", "lsm-incremental, file, killed twice",
+		"lsm-full, file, killed twice", "lsm-incremental, file, killed twice", "lsm-tier, file, killed twice",
 	}, rows(""))
-	require.Len(t, rows("-all"), 14)
+	require.Len(t, rows("-all"), 17)
 	require.Equal(t, []string{"btree, none, uninterrupted", "btree, memory, failed twice"}, rows("-backend btree -storage memory"))
 	require.Equal(t, []string{"hash, none, uninterrupted", "hash, file, checkpointed", "hash, file, killed twice"},
 		rows("-backend hash -storage file -all"))

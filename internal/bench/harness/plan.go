@@ -19,19 +19,20 @@ import (
 // AllBackends and AllStorages are the valid values of Plan.Backend and Plan.Storage, except
 // storage "none".
 var (
-	AllBackends = []string{"hash", "btree", LSMFull, LSMIncremental}
+	AllBackends = []string{"hash", "btree", LSMFull, LSMIncremental, LSMTier}
 	AllStorages = []string{"memory", "file"}
 )
 
-// The LSM backend is measured with two kinds of checkpoints.
+// The LSM backend is measured with two kinds of checkpoints, and with a hot tier.
 const (
 	LSMFull        = "lsm-full"        // each checkpoint stores all tables
 	LSMIncremental = "lsm-incremental" // each checkpoint stores only new tables
+	LSMTier        = "lsm-tier"        // lsm-incremental with a hot tier
 )
 
 // Plan is one run of the job over the dataset: one row of the table.
 type Plan struct {
-	Backend string // hash, btree, lsm-full or lsm-incremental
+	Backend string // one of AllBackends
 	Storage string // none, memory or file
 	Kind    Kind
 	// URL selects backend and storage as weir.Open takes it. Backend and Storage are then only
@@ -122,7 +123,8 @@ func (p Plan) preset() string {
 	if p.OnDisk() {
 		scheme = "lsm+file"
 		options.Set("dir", filepath.Join(p.Dir, "trees"))
-		options.Set("incremental", strconv.FormatBool(p.Backend == LSMIncremental))
+		options.Set("incremental", strconv.FormatBool(p.Backend != LSMFull))
+		options.Set("tier", strconv.FormatBool(p.Backend == LSMTier))
 		if p.Dataset.Keys > 0 {
 			options.Set("budget", largejob.Budget)
 		}
@@ -134,7 +136,7 @@ func (p Plan) preset() string {
 
 // OnDisk reports whether the backend is on disk. The checkpoints of these backends are always
 // files.
-func (p Plan) OnDisk() bool { return p.Backend == LSMFull || p.Backend == LSMIncremental }
+func (p Plan) OnDisk() bool { return strings.HasPrefix(p.Backend, "lsm-") }
 
 // resultFiles returns the paths of the files that the sinks of the job write.
 func (p Plan) resultFiles() (paths []string) {
