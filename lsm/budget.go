@@ -32,9 +32,8 @@ type Budget struct {
 	leastShared int64        // leastSharedBytes; tests lower it
 	claimLimit  atomic.Int64 // see Claim.Limit
 
-	// flushes and compactions limit how many of each run at a time in all stores, because their
-	// buffers are not counted in the budget.
-	flushes, compactions slots
+	// jobs limits the flushes and compactions that run at a time in all stores.
+	jobs *jobs
 
 	mu           sync.Mutex
 	stores       []*budgetShare // stores that are open, or have open iterators
@@ -63,7 +62,7 @@ func newBudget(bytes int64, blockBytes int) *Budget {
 		readahead:   slab.NewAllowance(slabs.Limit() / readaheadShare),
 		handles:     sstable.NewHandles(DefaultMaxOpenFiles, slabs.Limit()/2),
 		leastShared: leastSharedBytes,
-		flushes:     make(slots, jobsAtATime), compactions: make(slots, jobsAtATime),
+		jobs:        newJobs(),
 	}
 }
 

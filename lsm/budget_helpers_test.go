@@ -13,6 +13,10 @@ func storyBudget(t testing.TB) *Budget { return budgets.forTest(t, 8<<20) }
 // goldenBudget is like storyBudget, with 4 MiB, the smallest budget.
 func goldenBudget(t testing.TB) *Budget { return budgets.forTest(t, 4<<20) }
 
+// nestedJobs is the number of slots of the budgets of tests. Tests open stores in a hook of the disk,
+// while a flush or compaction of another store of the budget waits for that hook with its slot.
+const nestedJobs = 16
+
 // testBudgets holds the budgets of all running tests. Two tests never share a budget, so that a failed
 // test does not use up memory of other tests.
 type testBudgets struct {
@@ -35,6 +39,7 @@ func (b *testBudgets) forTest(t testing.TB, bytes int64) *Budget {
 	key := testBudget{t, bytes}
 	if b.byTest[key] == nil {
 		b.byTest[key] = NewBudget(bytes)
+		b.byTest[key].jobs.limit = func() int { return nestedJobs }
 		t.Cleanup(func() { b.close(key) })
 	}
 	return b.byTest[key]

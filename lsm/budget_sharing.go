@@ -171,26 +171,6 @@ func (b *Budget) waitForFlushes(ctx context.Context, bytes int64) {
 	}
 }
 
-// slots limits the number of concurrent jobs.
-type slots chan struct{}
-
-// jobsAtATime limits the flushes, and the compactions, that run at a time in all stores of a
-// budget. Each has some MiB of buffers.
-const jobsAtATime = 4
-
-// acquire waits for a slot until the context ends.
-func (s slots) acquire(ctx context.Context) error {
-	select {
-	case s <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ErrClosed
-	}
-}
-
-// release frees a slot.
-func (s slots) release() { <-s }
-
 // shrinkCache evicts blocks until the memtable has room to grow within the budget. The cache
 // fills all memory that is free, and when the memtable allocates, the cache cannot evict blocks
 // of this store, because the writer holds its lock.

@@ -48,14 +48,15 @@ const minQuietTime = 200 * time.Millisecond
 // uploads both halves of level 1. A file is removed after its last virtual table is gone: see
 // obsoleteFiles.
 //
-// Invariant: one compaction per store at a time (running), four per budget.
+// Invariant: one compaction per store at a time (running). The stores of a budget share the slots
+// of jobs.
 // Invariant: during a compaction, other changes only add newer tables to level 0.
 // Invariant: a pick is refused if an entry of its output could be above a newer entry, or below
 // an older one, of the same key (compaction.CheckPick).
 //
 // Cost: with levels ten times larger each, an entry is rewritten up to ten times per level. A
-// merge lets due flushes go first (yieldToFlush) and waits for room on the disk
-// (checkDiskRoom).
+// merge works in quanta and lets flushes pass in between (jobs). It does not begin without room on
+// the disk (checkDiskRoom).
 //
 // Source: LevelDB's doc/impl.md; the choice of the table of a level follows RocksDB's
 // kMinOverlappingRatio.
@@ -217,20 +218,15 @@ func (db *DB) compact(t *version.Tree, pick Pick) error {
 
 // compactUntil is compact that stops when the context ends.
 func (db *DB) compactUntil(ctx context.Context, t *version.Tree, pick Pick) error {
-	if err := db.acquireCompactionSlot(ctx); err != nil {
-		return err
-	}
-	defer db.o.Budget.compactions.release()
 	begun := time.Now()
 	config := db.compaction
-	config.Yield = func() error { return db.yieldToFlush(ctx) }
 	c, err := compaction.New(&config, t, pick)
 	if err != nil {
 		return fmt.Errorf("compaction: %w: %w", ErrInvalidOption, err)
 	}
 	info := CompactionInfo{From: c.From, To: c.To, Moved: c.IsMove()}
 	if !info.Moved {
-		if err := db.merge(c, pick.Share, &info); err != nil {
+		if err := db.merge(ctx, c, pick.Share, &info); err != nil {
 			return fmt.Errorf("compaction of level %d: %w", c.From, err)
 		}
 	}
@@ -250,23 +246,23 @@ func (db *DB) compactUntil(ctx context.Context, t *version.Tree, pick Pick) erro
 	return nil
 }
 
-// acquireCompactionSlot waits for one of the budget's slots for compactions, until the store
-// closes or the context ends.
-func (db *DB) acquireCompactionSlot(ctx context.Context) error {
-	either, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	defer context.AfterFunc(db.ctx, func() { end(ErrClosed) })()
-	if db.o.Budget.compactions.acquire(either) != nil {
-		return context.Cause(either)
+// merge waits for a slot and writes the outputs of a compaction, if the disk has room for them.
+func (db *DB) merge(ctx context.Context, c *compaction.Compaction, share float64, info *CompactionInfo) error {
+	ctx, end := db.untilClosed(ctx)
+	defer end()
+	rank := deeperJob
+	if c.From == 0 {
+		rank = level0Job
 	}
-	return nil
-}
-
-// merge writes the outputs of a compaction, if the disk has room for them.
-func (db *DB) merge(c *compaction.Compaction, share float64, info *CompactionInfo) error {
+	slot, err := db.o.Budget.jobs.begin(ctx, rank)
+	if err != nil {
+		return err
+	}
+	defer slot.end()
 	if err := db.checkDiskRoom(c.BytesToWrite(share)); err != nil {
 		return err
 	}
+	c.Yield = db.yieldFunc(ctx, slot)
 	if err := c.Merge(); err != nil {
 		return errors.Join(db.stopIfLost(db.failIfPanic(err)), c.Discard())
 	}
@@ -276,6 +272,47 @@ func (db *DB) merge(c *compaction.Compaction, share float64, info *CompactionInf
 		info.BytesWritten += f.Size
 	}
 	return nil
+}
+
+// untilClosed returns a context that also ends, with ErrClosed, when the store closes. The caller
+// calls end.
+func (db *DB) untilClosed(ctx context.Context) (either context.Context, end func()) {
+	either, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(db.ctx, func() { cancel(ErrClosed) })
+	return either, func() { stop(); cancel(nil) }
+}
+
+// statusQuanta is the number of quanta after which a compaction takes the lock of the store to check
+// its state: 2 ms of work.
+const statusQuanta = 20
+
+// yieldFunc returns the function that a compaction calls after each quantum. It lets flushes of all
+// stores of the budget pass. It returns an error if the compaction must end: the store closes or
+// has failed, or the context ends.
+func (db *DB) yieldFunc(ctx context.Context, slot *job) func() error {
+	quanta := 0
+	return func() error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if quanta++; quanta%statusQuanta == 0 {
+			if err := db.checkDuringMerge(); err != nil {
+				return err
+			}
+		}
+		return slot.yield(ctx)
+	}
+}
+
+// checkDuringMerge returns the error of a failed store. If a flush is due, it wakes the flusher:
+// memory that other stores of the budget take can make a flush due, and they do not wake it.
+func (db *DB) checkDuringMerge() error {
+	db.lock.Lock()
+	defer db.lock.Unlock()
+	if db.status.flushErr == nil && len(db.dueRuns()) > 0 {
+		db.flusher.wake()
+	}
+	return db.status.failed
 }
 
 // dropFiles removes files from the tree.
@@ -301,35 +338,6 @@ func (db *DB) shape() Shape {
 	return s
 }
 
-// yieldToFlush waits while a flush is due, because writers wait for flushes sooner than for
-// compactions. It returns an error if the compaction must end: the store closes or has failed,
-// or the context ends.
-func (db *DB) yieldToFlush(ctx context.Context) error {
-	db.lock.Lock()
-	defer db.lock.Unlock()
-	if db.flushesGoFirst() {
-		defer db.broadcastAtEnd(ctx)()
-	}
-	for db.flushesGoFirst() && ctx.Err() == nil {
-		db.flusher.wake() // no other goroutine may have done so
-		db.progress.Wait()
-	}
-	switch {
-	case db.status.closed || db.ctx.Err() != nil:
-		return ErrClosed
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
-	return db.status.failed
-}
-
-// flushesGoFirst reports whether a flush is due that compactions must wait for. The caller
-// holds the lock.
-func (db *DB) flushesGoFirst() bool {
-	v := db.versions.Current()
-	return db.status.flushErr == nil && !db.status.closed && len(db.dueRuns()) > 0 && (v.MemoryBytes() > 0 || v.NewestSource() > 0)
-}
-
 // compactionConfig returns the configuration of flushes and compactions.
 func (db *DB) compactionConfig() compaction.Config {
 	o := &db.o
@@ -343,6 +351,5 @@ func (db *DB) compactionConfig() compaction.Config {
 		Decide:    db.askFilter,
 		TooLarge:  func(size, limit int64) error { return &SizeError{"value", size, limit} },
 		NewNumber: db.newFileNumber, Report: db.report,
-		Yield: func() error { return db.yieldToFlush(context.Background()) },
 	}
 }

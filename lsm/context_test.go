@@ -200,23 +200,21 @@ func TestCompactStopsWaitingWhenItsContextIsCancelled(t *testing.T) {
 	requireCancelled("another compaction", db.Compact)
 	db.compactor.running.Unlock()
 
-	slots := db.o.Budget.compactions
-	for range jobsAtATime {
-		require.NoError(t, slots.acquire(t.Context()))
-	}
-	requireCancelled("compactions of other stores", db.Compact)
-	for range jobsAtATime {
-		slots.release()
-	}
-
-	db.manifest.Lock() // blocks the flusher
+	slots := db.o.Budget.jobs
+	slots.mu.Lock()
+	slots.limit = func() int { return 1 }
+	slots.mu.Unlock()
+	held, err := slots.begin(t.Context(), flushJob)
+	require.NoError(t, err)
+	requireCancelled("jobs of other stores", func(ctx context.Context) error {
+		db.lock.Lock()
+		tree := db.versions.Current().Tree
+		db.lock.Unlock()
+		return db.compactUntil(ctx, tree, Pick{Files: []uint64{tree.Levels[0][0].Number}, To: 0})
+	})
 	require.NoError(t, db.Put([]byte("k"), []byte("newer")))
-	requireCancelled("the start of a flush", db.Flush)
-	db.lock.Lock()
-	require.True(t, db.flushesGoFirst())
-	db.lock.Unlock()
-	requireCancelled("a flush", db.yieldToFlush)
-	db.manifest.Unlock()
+	requireCancelled("a flush that waits", db.Flush)
+	held.end()
 
 	require.NoError(t, db.Compact(t.Context()))
 	require.NoError(t, db.Close())

@@ -77,10 +77,11 @@ func (db *DB) flushDue() (more bool, err error) {
 	db.lock.Lock()
 	db.status.flushTries++
 	db.lock.Unlock()
-	if err := db.o.Budget.flushes.acquire(db.ctx); err != nil {
-		return false, err
+	slot, err := db.o.Budget.jobs.begin(db.ctx, flushJob)
+	if err != nil {
+		return false, ErrClosed
 	}
-	defer db.o.Budget.flushes.release()
+	defer slot.end()
 	if err := db.repairManifest(); err != nil {
 		return false, err
 	}

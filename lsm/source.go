@@ -18,7 +18,8 @@ type Source interface {
 	// DeletePrefix and after it one other entry per key. add copies the entry. Entries returns the
 	// error of add, or its own. The flusher's goroutine calls Entries, again after each failed
 	// flush, and each call must add the same entries. Entries must not read a view that holds the
-	// run, and must not wait for a flush: both would wait for Entries itself.
+	// run, and must not wait for a flush of, or write to, a store of the same budget: they may wait
+	// for Entries itself.
 	Entries(add func(*run.Entry) error) error
 	// Close is called once: soon after the run is in the tree, or when the store is closed, by a
 	// goroutine that does not hold the lock of the store.

@@ -35,7 +35,7 @@ type Config struct {
 	TooLarge func(size, limit int64) error
 	// NewNumber returns a new number for a file.
 	NewNumber func() uint64
-	// Yield waits while flushes are urgent. An error ends the compaction.
+	// Yield is called after each quantum of a compaction. An error ends it. Flushes do not use it.
 	Yield func() error
 	// Report receives errors that do no harm.
 	Report func(error)

@@ -12,7 +12,8 @@ import (
 // Filter decides on entries during compactions: it can drop expired state, or replace values by
 // a newer encoding. It sees an entry rarely and perhaps never, so reads must not rely on it:
 // the program applies the same rule when it reads. It is called by one goroutine at a time: the
-// compactor, or a caller of Compact.
+// compactor, or a caller of Compact. It must not write to a store of the same budget, or wait for
+// one: flushes may have to wait until it returns.
 type Filter interface {
 	// Decide sets Decision of each entry that must not stay unchanged. Entries are in key
 	// order. Keys and values are valid until it returns. A panic makes the store fail: see
