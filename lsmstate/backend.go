@@ -30,7 +30,7 @@ type Backend struct {
 	appends appendCounters
 	tier    *hotTier // nil if it is off
 	timers  map[backend.ID]*timers
-	// maxTimersInMemory is the number of timers of a key group that are cached in memory.
+	// maxTimersInMemory is the number of timers of a key group that are read into memory at once.
 	maxTimersInMemory int
 	firedTimers       firedTimerFilter
 	cursors           []*cursor // open cursors
@@ -176,7 +176,7 @@ func (b *Backend) discardTree() error {
 func (b *Backend) Empty() bool {
 	for _, service := range b.timers {
 		for _, queue := range service {
-			if len(queue.order) > 0 {
+			if _, ok, err := queue.First(); ok || err != nil {
 				return false
 			}
 		}

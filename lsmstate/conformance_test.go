@@ -66,6 +66,14 @@ func randomOptions(seed uint64) Options {
 			o.Log = lsm.LogMode(rng.IntN(4))
 		},
 	}
+	if rng.IntN(2) == 0 { // a store with a log takes no tier
+		tune := o.tune
+		o.Tier, o.tierBytes = true, []int64{1, 4 << 10, 1 << 20}[rng.IntN(3)]
+		o.tune = func(o *lsm.Options) {
+			tune(o)
+			o.Log = lsm.LogOff
+		}
+	}
 	if rng.IntN(2) == 0 {
 		o.Picker = lsm.NewTiered(3 + rng.IntN(4))
 	}

@@ -28,22 +28,24 @@ func TestFailingDiskCausesErrorsAndNoWrongResults(t *testing.T) {
 		stride = density.Of(t, 61, 17, 1)
 	}
 	for name, plan := range map[string]func(int, error, ...vfstest.Op) vfstest.Plan{"once": vfstest.FailNth, "for ever": vfstest.FailFrom} {
-		t.Run(name, func(t *testing.T) {
-			reached := true
-			for n := 0; reached; n += stride {
-				inner := newFS()
-				disk := vfstest.NewFaulty(inner, vfstest.FaultyOptions{Plan: plan(n, syscall.EIO)})
-				err := faultyStory(t, disk)
-				require.True(t, err == nil || errors.Is(err, syscall.EIO), "operation %d: %v", n, err)
-				reached = disk.Count() > n
-			}
-		})
+		for _, tierBytes := range []int64{0, 1, 8 << 10} {
+			t.Run(fmt.Sprintf("%s, tier of %d bytes", name, tierBytes), func(t *testing.T) {
+				reached := true
+				for n := 0; reached; n += stride {
+					inner := newFS()
+					disk := vfstest.NewFaulty(inner, vfstest.FaultyOptions{Plan: plan(n, syscall.EIO)})
+					err := faultyStory(t, disk, tierBytes)
+					require.True(t, err == nil || errors.Is(err, syscall.EIO), "operation %d: %v", n, err)
+					reached = disk.Count() > n
+				}
+			})
+		}
 	}
 }
 
 // faultyStory reads and writes a backend until the first error, and returns it.
-func faultyStory(t *testing.T, fs vfs.FS) (err error) {
-	o := Options{Options: oneGroup(), FS: fs, tune: inFiles, timersPerGroup: 2}
+func faultyStory(t *testing.T, fs vfs.FS, tierBytes int64) (err error) {
+	o := Options{Options: oneGroup(), FS: fs, tune: inFiles, timersPerGroup: 2, Tier: tierBytes > 0, tierBytes: tierBytes}
 	b, err := Create(dir, o)
 	if err != nil {
 		return err

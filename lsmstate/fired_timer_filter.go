@@ -1,6 +1,7 @@
 package lsmstate
 
 import (
+	"bytes"
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
@@ -13,10 +14,13 @@ import (
 // their group. A mark never falls, so such a timer never becomes visible again. Older views keep
 // the tables that they refer to.
 //
+// Invariant: the tree has a mark that is as high as the filter's. So the output of a compaction and
+// the mark that hides the dropped rows are always in the same version of the tree.
+//
 // Thread safety: safe for concurrent use.
 type firedTimerFilter struct {
 	mu    sync.Mutex
-	marks map[groupTimers]*atomic.Pointer[string] // nil pointers before the first timer fires
+	marks map[groupTimers]*atomic.Pointer[timer] // nil pointers before the first timer fires
 }
 
 // groupTimers identifies the timers of one key group and domain of a service.
@@ -27,15 +31,15 @@ type groupTimers struct {
 }
 
 // mark returns the pointer to the mark of a group. The owner of the group stores new marks there.
-func (f *firedTimerFilter) mark(of groupTimers) *atomic.Pointer[string] {
+func (f *firedTimerFilter) mark(of groupTimers) *atomic.Pointer[timer] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.marks == nil {
-		f.marks = make(map[groupTimers]*atomic.Pointer[string])
+		f.marks = make(map[groupTimers]*atomic.Pointer[timer])
 	}
 	m := f.marks[of]
 	if m == nil {
-		m = new(atomic.Pointer[string])
+		m = new(atomic.Pointer[timer])
 		f.marks[of] = m
 	}
 	return m
@@ -47,7 +51,7 @@ func (f *firedTimerFilter) FilterRange() (from, to []byte) { return []byte{timer
 // Decide implements lsm.Filter.
 func (f *firedTimerFilter) Decide(batch []lsm.FilterEntry) {
 	var of groupTimers
-	var mark string
+	var mark []byte // its position
 	for i := range batch {
 		e := &batch[i]
 		if len(e.Key) < sectionSize || section(e.Key[backend.HeaderSize]).kind() != timerSection {
@@ -59,12 +63,12 @@ func (f *firedTimerFilter) Decide(batch []lsm.FilterEntry) {
 			domain: section(e.Key[backend.HeaderSize]).domain(),
 		}
 		if i == 0 || next != of {
-			of, mark = next, ""
+			of, mark = next, mark[:0]
 			if m := f.mark(of).Load(); m != nil {
-				mark = *m
+				mark = appendPosition(mark, m.timestamp, m.row)
 			}
 		}
-		if string(e.Key[sectionSize:]) <= mark {
+		if bytes.Compare(e.Key[sectionSize:], mark) <= 0 {
 			e.Decision = lsm.Drop
 		}
 	}

@@ -63,14 +63,14 @@ func appendSection(dst []byte, group uint16, id backend.ID, s section) []byte {
 
 // appendPosition appends a position: timestamp and row. The order of positions is the order in
 // which timers fire.
-func appendPosition(dst []byte, timestamp int64, row []byte) []byte {
+func appendPosition[T string | []byte](dst []byte, timestamp int64, row T) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(timestamp)^1<<63)
 	return append(dst, row...)
 }
 
 // splitPosition reads a position. Positions shorter than 8 bytes are invalid; for them it returns
 // an empty row, and decoding the row returns an error.
-func splitPosition(position string) (timestamp int64, row string) {
+func splitPosition[T string | []byte](position T) (timestamp int64, row T) {
 	var at [8]byte
 	n := copy(at[:], position)
 	return int64(binary.BigEndian.Uint64(at[:]) ^ 1<<63), position[n:]

@@ -503,9 +503,9 @@ func TestMarkOfACompactionDoesNotChange(t *testing.T) {
 	var read, was []string
 	for _, m := range q.firedTimers.marks {
 		if mark := m.Load(); mark != nil {
-			read = append(read, *mark)
-			was = append(was, strings.Clone(*mark))
-			defer func() { require.Contains(t, was, *mark) }()
+			read = append(read, mark.row)
+			was = append(was, strings.Clone(mark.row))
+			defer func() { require.Contains(t, was, mark.row) }()
 		}
 	}
 	require.Len(t, read, 1)

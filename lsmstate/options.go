@@ -59,9 +59,9 @@ type Options struct {
 	tierBytes      int64
 }
 
-// maxCachedTimers is the number of timers of a domain that a backend keeps in memory, over all key
-// groups. A timer takes 10 to 100 bytes. Each group has between 4 and 64 of them, so that not
-// every timer needs a search in the tree.
+// maxCachedTimers is the number of timers of a domain that a backend without a tier keeps in memory,
+// over all key groups; at times twice as many. A timer takes 50 to 100 bytes. A refill reads between 4
+// and 64 of them, so that not every timer needs a search in the tree.
 const maxCachedTimers = 16 << 10
 
 // maxTimersInMemory returns the number of timers per key group and domain that are kept in memory.

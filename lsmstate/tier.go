@@ -84,14 +84,15 @@ func (b *Backend) MayHold(key []byte) bool { return b.db == nil || b.db.MayHold(
 
 // freeze ends the epoch if something was written in it, and gives its rows to the tree.
 func (t *hotTier) freeze() error {
-	if t == nil || t.failed != nil || !t.tier.HasWrites() {
+	if t == nil || t.failed != nil || !t.tier.HasWrites() && !t.backend.timersWritten() {
 		return t.failure()
 	}
 	db, err := t.backend.writable()
 	if err != nil {
 		return err
 	}
-	source := &tierSource{run: t.tier.Freeze(), appends: &t.backend.appends}
+	rows := t.tier.Freeze()
+	source := &tierSource{run: rows, timers: t.backend.freezeTimers(rows.Epoch), appends: &t.backend.appends}
 	number, err := db.SealWith(source)
 	if err != nil {
 		source.Close()
@@ -119,6 +120,7 @@ func (t *hotTier) refresh() {
 	flushed := t.backend.db.FlushedRun()
 	for len(t.pending) > 0 && t.pending[0].number <= flushed {
 		t.tier.Install(t.pending[0].epoch)
+		t.backend.timersInstalled(t.pending[0].epoch)
 		t.pending = t.pending[1:]
 	}
 }
@@ -149,7 +151,7 @@ func (t *hotTier) makeRoom() error {
 		}
 	}
 	t.tier.SetDirtyLimit(limit / dirtyShare)
-	if t.tier.Bytes() > limit && !t.tier.Evict(target) {
+	if t.tier.Bytes() > limit && !t.evict(target) {
 		if err := t.spill(); err != nil {
 			return err
 		}
@@ -160,10 +162,19 @@ func (t *hotTier) makeRoom() error {
 		if err := t.wait(); err != nil {
 			return err
 		}
-		t.tier.Evict(target)
+		t.evict(target)
 	}
 	t.tier.SetLimit(min(limit, t.tier.Bytes()+growth))
 	return nil
+}
+
+// evict evicts rows and timers until the tier takes at most a number of bytes. It reports whether it
+// does. Timers leave in proportion to their number, and rows make up for those that cannot.
+func (t *hotTier) evict(bytes int64) bool {
+	if excess := t.tier.Bytes() - bytes; excess > 0 {
+		t.backend.evictTimers(float64(excess) / float64(t.tier.Bytes()))
+	}
+	return t.tier.Evict(bytes)
 }
 
 // spill freezes the tier unless a run is pending.
@@ -197,16 +208,17 @@ func (t *hotTier) drop() {
 	}
 }
 
-// tierSource is the rows of one epoch as a run of the tree. It implements lsm.Source.
+// tierSource is the rows and timers of one epoch as a run of the tree. It implements lsm.Source.
 type tierSource struct {
 	run     *backend.TierRun
+	timers  frozenTimers
 	appends *appendCounters
 }
 
 // Entries implements lsm.Source.
 func (s *tierSource) Entries(add func(*run.Entry) error) error {
 	var row, list []byte // key of the list's row that was added last, and the list's prefix
-	return s.run.Entries(func(op backend.Op, key, value []byte) error {
+	err := s.run.Entries(func(op backend.Op, key, value []byte) error {
 		e := run.Entry{Key: key, Kind: kindOf[op], Value: run.Value{Bytes: value}}
 		if op == backend.OpAppend {
 			if bytes.Equal(key, list) { // a run has one entry of a key
@@ -218,6 +230,10 @@ func (s *tierSource) Entries(add func(*run.Entry) error) error {
 		}
 		return add(&e)
 	})
+	if err != nil {
+		return err
+	}
+	return s.timers.entries(add) // their partitions are above those of rows
 }
 
 // kindOf holds the kind of entry for each operation.
@@ -226,6 +242,9 @@ var kindOf = [...]run.Kind{
 }
 
 // Close implements lsm.Source.
-func (s *tierSource) Close() { s.run.Close() }
+func (s *tierSource) Close() {
+	s.run.Close()
+	s.timers.close()
+}
 
 var _ lsm.Source = (*tierSource)(nil)

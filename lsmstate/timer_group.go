@@ -2,8 +2,11 @@ package lsmstate
 
 import (
 	"errors"
-	"slices"
+	"strings"
 	"sync/atomic"
+
+	"github.com/weirstate/weir/lsm"
+	"github.com/weirstate/weir/state/backend"
 )
 
 // timerGroup holds the timers of one domain and one key group of a service.
@@ -17,8 +20,8 @@ import (
 // fired: it holds the position of the last one. A read begins directly after the mark, and
 // compactions drop the rows up to it (firedTimerFilter). The mark is overwritten in place.
 //
-//	timerSection   | t=1 | t=3 | t=5 | t=9 | ...       rows ordered by position
-//	                fired fired  first timer
+//	timerSection   | t=1 | t=3 | t=5 | t=9 | t=12 ...   rows ordered by position
+//	                fired fired  in memory    rest
 //	                       mark
 //
 // A program may register a timer at or below the mark, for example one in the past. It would be
@@ -29,187 +32,148 @@ import (
 //	Register(t=7), mark at t=3   -> timerSection
 //	Delete(t=9)                  -> a tombstone, since t=9 has not fired
 //
-// In memory are the first timers of the group (cachedTimers); the queue keeps its groups in a heap
-// by their first timer. When the cache is empty, refill reads the next timers from the tree.
+// The first timers of the group are in the memory of the queue. The rest of the group is a position:
+// timers from there on may be in the tree only.
 //
-// Invariant: cachedTimers has the first timers of the group, late ones included, in ascending
-// order. If it is empty, the group has no timers.
-//
-// Invariant: if hasUncached is false, cachedTimers has all timers; if mayHaveLate is false, no
-// timer is in lateSection.
+// Invariant: every timer below the rest is in memory; if there is no rest, every timer is.
 //
 // Invariant: a row of timerSection is a pending timer exactly if its position is above the mark.
 // Rows of lateSection are pending timers at or below the mark.
 //
-// Invariant: the tree has the mark; the field is a copy. The mark never falls.
+// Invariant: the mark never falls. It rises to the first timer, which is below the rest, and then no
+// timer is at or below it. So a timer stays in its section.
 //
-// Cost: firing a timer overwrites one row; registering one writes one row. A refill reads up to
-// maxTimersInMemory rows with one seek per section.
+// Cost: a refill reads some rows with one seek per section.
 type timerGroup struct {
-	queue        *timerQueue
-	number       uint16                  // key group
-	heapIndex    int                     // index in the queue's heap, or notInHeap
-	cachedTimers []string                // positions, ascending
-	hasUncached  bool                    // there may be timers after the cached ones
-	mayHaveLate  bool                    // there may be timers in lateSection
-	mark         string                  // empty, below all positions, before the first timer fires
-	sharedMark   *atomic.Pointer[string] // the mark for firedTimerFilter
-	key          []byte                  // scratch
+	queue  *timerQueue
+	number uint16 // key group
+	mark   timer  // position of the timer that fired last; the least position before the first one fires
+	// isRisen is set if the mark has risen in this epoch of the tier.
+	isRisen bool
+	hasRest bool
+	rest    timer                  // an item of the queue's memory, if hasRest is true
+	shared  *atomic.Pointer[timer] // the mark for firedTimerFilter
 }
 
-// first returns the position of the first timer. The group must have one.
-func (g *timerGroup) first() string { return g.cachedTimers[0] }
+// isLateAt reports whether a timer at a position is late.
+func (g *timerGroup) isLateAt(position timer) bool { return comparePositions(position, g.mark) <= 0 }
 
-// rowOf returns the key of a timer's row. It is valid until the next call.
-func (g *timerGroup) rowOf(position []byte) []byte {
-	s := timerSection
-	if string(position) <= g.mark {
-		s = lateSection
-	}
-	return append(g.section(s), position...)
+// isComplete reports whether a timer at a position is in memory if it exists.
+func (g *timerGroup) isComplete(position timer) bool {
+	return !g.hasRest || comparePositions(position, g.rest) < 0
 }
 
-// section returns the common prefix of the keys in a section. It is valid until the next call.
-func (g *timerGroup) section(s section) []byte {
-	g.key = appendSection(g.key[:0], g.number, g.queue.id, s.of(g.queue.domain))
-	return g.key
+// setRest moves the rest to a position.
+func (g *timerGroup) setRest(position timer) {
+	g.dropRest()
+	g.rest = timer{timestamp: position.timestamp, row: position.row, group: g.number, flags: isRest}
+	g.hasRest = true
+	g.queue.memory.ReplaceOrInsert(g.rest)
+	g.queue.rests++
 }
 
-// find returns the index of a position in cachedTimers, or the index at which it would be inserted.
-func (g *timerGroup) find(position []byte) (at int, found bool) {
-	return slices.BinarySearchFunc(g.cachedTimers, position, func(cached string, position []byte) int {
-		switch { // the compiler does not copy position for the comparison
-		case cached < string(position):
-			return -1
-		case cached > string(position):
-			return 1
-		}
-		return 0
-	})
+// dropRest records that all timers are in memory.
+func (g *timerGroup) dropRest() {
+	if g.hasRest {
+		g.queue.memory.Delete(g.rest)
+		g.queue.rests--
+	}
+	g.hasRest = false
 }
 
-// add registers a timer.
-func (g *timerGroup) add(position []byte) error {
-	at, found := g.find(position)
-	if found {
-		return nil
-	}
-	if err := g.queue.backend.db.Put(g.rowOf(position), nil); err != nil {
-		return wrapLSMError(err)
-	}
-	g.mayHaveLate = g.mayHaveLate || string(position) <= g.mark
-	if at == len(g.cachedTimers) && g.hasUncached {
-		return nil
-	}
-	g.cachedTimers = slices.Insert(g.cachedTimers, at, string(position))
-	if limit := g.queue.maxTimersInMemory; len(g.cachedTimers) > limit {
-		g.cachedTimers, g.hasUncached = g.cachedTimers[:limit], true
-	}
-	if at == 0 {
-		g.queue.changed(g)
-	}
-	return nil
-}
-
-// remove removes a timer. If hasFired is true and the timer is the first of the group, the mark
-// rises instead of a delete.
-func (g *timerGroup) remove(position []byte, hasFired bool) error {
-	at, found := g.find(position)
-	if !found && (at < len(g.cachedTimers) || !g.hasUncached) {
-		return nil
-	}
-	if err := g.removeRow(position, hasFired && found && at == 0); err != nil || !found {
-		return err
-	}
-	g.cachedTimers = slices.Delete(g.cachedTimers, at, at+1)
-	if len(g.cachedTimers) == 0 && g.hasUncached {
-		if err := g.refill(position); err != nil {
-			g.queue.failed = err
-			return err
-		}
-	}
-	if at == 0 {
-		g.queue.changed(g)
-	}
-	return nil
-}
-
-// removeRow deletes the row of a timer or, if the timer has fired, raises the mark to it.
-func (g *timerGroup) removeRow(position []byte, hasFired bool) error {
-	db := g.queue.backend.db
-	if !hasFired || string(position) <= g.mark {
-		return wrapLSMError(db.Delete(g.rowOf(position)))
-	}
-	if err := db.Put(g.section(markSection), position); err != nil {
-		return wrapLSMError(err)
-	}
-	g.raise(g.cachedTimers[0])
-	return nil
-}
-
-// raise sets the mark after the tree has it, and gives it to compactions.
-func (g *timerGroup) raise(mark string) {
-	g.mark = mark
-	g.sharedMark.Store(&mark)
-}
-
-// refill caches the first timers after a position. The group must have no timers up to it.
-func (g *timerGroup) refill(position []byte) error {
-	g.hasUncached = false
-	g.mayHaveLate = g.mayHaveLate && string(position) < g.mark
-	return g.scan(string(position), func(position []byte) bool {
-		if len(g.cachedTimers) == g.queue.maxTimersInMemory {
-			g.hasUncached = true
-			return false
-		}
-		g.cachedTimers = append(g.cachedTimers, string(position))
-		return true
-	})
-}
-
-// load reads the mark and the first timers from the tree.
+// load reads the mark from the tree. It leaves all timers there.
 func (g *timerGroup) load() error {
-	mark, found, err := g.queue.backend.db.Get(g.section(markSection), nil)
+	value, found, err := g.queue.backend.db.Get(g.section(markSection), nil)
 	if err != nil {
 		return wrapLSMError(err)
 	}
 	if found {
-		g.mayHaveLate = true
-		g.raise(string(mark))
+		g.mark.timestamp, g.mark.row = splitPosition(string(value))
+		g.share(g.mark)
 	}
-	return g.refill(nil)
+	g.setRest(leastPosition)
+	return nil
 }
 
-// count returns the number of timers.
-func (g *timerGroup) count() (n int, err error) {
-	n = len(g.cachedTimers)
-	if g.hasUncached {
-		err = g.scan(g.cachedTimers[n-1], func([]byte) bool { n++; return true })
-	}
-	return n, err
+// share gives a mark to compactions. The tree must have it.
+func (g *timerGroup) share(mark timer) { g.shared.Store(&mark) }
+
+// section returns the common prefix of the keys in a section.
+func (g *timerGroup) section(s section) []byte {
+	return appendSection(nil, g.number, g.queue.id, s.of(g.queue.domain))
 }
 
-// scan calls yield with the positions of timers after a position, until yield returns false.
-func (g *timerGroup) scan(after string, yield func(position []byte) bool) error {
-	if g.mayHaveLate && after < g.mark {
-		if more, err := g.scanSection(lateSection, after, yield); err != nil || !more {
+// refill reads the next timers of the rest into memory, at most the number batch of the queue. After
+// an error it has changed nothing.
+func (g *timerGroup) refill() error {
+	q := g.queue
+	read, last, more := q.read[:0], timer{}, false
+	n := 0
+	err := g.scan(func(t timer, inMemory bool) bool {
+		if n == q.batch {
+			more = true
+			return false
+		}
+		if n++; !inMemory {
+			t.row = strings.Clone(t.row)
+			read = append(read, t)
+		}
+		last = t
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if g.dropRest(); more {
+		g.setRest(last.after())
+	}
+	for _, t := range read {
+		q.keep(t)
+	}
+	clear(read)
+	q.read = read
+	q.trim()
+	return nil
+}
+
+// scan calls yield with the timers of the rest that are in the tree, in the order of positions, until
+// yield returns false. If inMemory is true, the timer is in memory too. Otherwise its row is valid
+// until yield returns.
+func (g *timerGroup) scan(yield func(t timer, inMemory bool) bool) error {
+	from := g.rest
+	if g.isLateAt(from) {
+		if more, err := g.scanSection(lateSection, from, yield); err != nil || !more {
 			return err
 		}
+		from = g.mark.after()
 	}
-	_, err := g.scanSection(timerSection, max(after, g.mark), yield)
+	_, err := g.scanSection(timerSection, from, yield)
 	return err
 }
 
-// scanSection is scan for one section. It returns the last result of yield as more.
-func (g *timerGroup) scanSection(s section, after string, yield func(position []byte) bool) (more bool, err error) {
-	it, err := g.queue.backend.db.Prefix(g.section(s))
+// scanSection is scan for one section, from a position on. It returns the last result of yield as
+// more.
+func (g *timerGroup) scanSection(s section, from timer, yield func(timer, bool) bool) (more bool, err error) {
+	prefix := g.section(s)
+	it, err := g.queue.backend.db.Prefix(prefix)
 	if err != nil {
 		return false, wrapLSMError(err)
 	}
-	key := append(append(g.section(s), after...), 0)
 	more = true
-	for ok := it.Seek(key); ok; ok = more && it.Next() {
-		more = yield(it.Key()[sectionSize:])
+	for ok := it.Seek(appendPosition(prefix, from.timestamp, from.row)); ok; ok = more && it.Next() {
+		t, inMemory, isDeleted := g.queue.lastChange(g.decode(s, it))
+		more = isDeleted || yield(t, inMemory)
 	}
 	return more, wrapLSMError(errors.Join(it.Err(), it.Close()))
+}
+
+// decode returns the timer of an iterator's row. Its row is valid until the next step.
+func (g *timerGroup) decode(s section, it *lsm.Iterator) timer {
+	t := backend.TimerEntry{Group: g.number}
+	t.Timestamp, t.Row = splitPosition(it.Key()[sectionSize:])
+	found := lookupTimer(t)
+	if s == lateSection {
+		found.flags = isLate
+	}
+	return found
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirstate/weir/heapstate"
+	"github.com/weirstate/weir/internal/density"
 	"github.com/weirstate/weir/lsm"
 	"github.com/weirstate/weir/snapshot"
 	"github.com/weirstate/weir/state"
@@ -114,12 +115,15 @@ func TestDeletedTimersDoNotRaiseTheMark(t *testing.T) {
 	require.Equal(t, []string{"10 k"}, fire(t, timers, 10))
 }
 
-// Most timers of the test are late, deleted or not cached.
+// Most timers of the test are late, deleted or not in memory. Half of the backends have a tier.
 func TestTimersFireAsThoseOfTheHeapBackend(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range density.Of(t, uint64(12), 40, 1000) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		o := state.Options{Keyspace: state.WholeKeyspace(1 + rng.IntN(3))}
-		b, k := backendOn(t, newFS(), Options{Options: o, tune: inFiles, timersPerGroup: 1 + rng.IntN(5)})
+		b, k := backendOn(t, newFS(), Options{
+			Options: o, tune: inFiles, timersPerGroup: 1 + rng.IntN(5),
+			Tier: seed%2 > 0, tierBytes: []int64{0, 1, 0, 4 << 10}[seed%4],
+		})
 		heap, err := heapstate.NewHash(o)
 		require.NoError(t, err)
 		of, err := state.NewKeyed(heap, codec.String[string]())
